@@ -1,0 +1,41 @@
+/**
+ * What makes read -> write lossless: every object that was read remembers the bytes it came from and the fields that
+ * the IR does not model. An object that was not edited is written by copying its bytes; an edited one is encoded anew
+ * and its unmodelled fields are appended byte for byte.
+ */
+
+/** Random access to bytes that may be larger than memory. */
+export interface ByteSource {
+  /** the file's path, or a label in angle brackets for bytes in memory */
+  readonly path: string;
+  readonly size: number;
+  /** Exactly `length` bytes at `offset`; possibly a view that the caller must not change. Throws a diagnostic when out of range. */
+  read(offset: number, length: number): Uint8Array;
+}
+
+/** One field that the IR does not model, with its tag. */
+export interface RawField {
+  readonly field: number;
+  /** tag and payload as they stood in the file */
+  readonly bytes: Uint8Array;
+}
+
+/** Where an object's message body lies (without its tag and length prefix), and what of it is not modelled. */
+export interface Carried {
+  readonly source: ByteSource;
+  readonly offset: number;
+  readonly length: number;
+  readonly unknown: readonly RawField[];
+}
+
+/** How a tensor stood in its file: its TensorProto and, for external data, the entries that named the place. */
+export interface TensorCarried extends Carried {
+  readonly name: string;
+  readonly docString: string;
+  readonly metadata: readonly (readonly [string, string])[];
+  /** entries of `external_data` in order; null when the data is inline */
+  readonly external: readonly (readonly [string, string])[] | null;
+}
+
+/** A list of unmodelled fields when there are none. */
+export const NO_FIELDS: readonly RawField[] = [];

@@ -1,0 +1,151 @@
+/**
+ * Diagnostics are data: a code, a severity, a message, a place, notes and a hint that says what to do.
+ * Each code is declared once, with `defineCode`, in `src/ir/codes/*.ts`; the declaration is also its constructor.
+ * Ranges: 1xxx load and save, 2xxx verify, 3xxx sites and adapters, 4xxx passes and gradients, 5xxx training back
+ * end, 6xxx kernels, 7xxx adapter files, 8xxx command line and host, 9xxx internal.
+ */
+export type Severity = 'error' | 'warning' | 'remark';
+export type Code = `LOTR${number}`;
+
+export type Place =
+  | { readonly kind: 'node'; readonly path: readonly string[]; readonly op: string; readonly input?: number }
+  | { readonly kind: 'value' | 'tensor'; readonly name: string }
+  | { readonly kind: 'bytes'; readonly file: string; readonly offset: number }
+  | { readonly kind: 'text'; readonly file: string; readonly line: number; readonly column: number }
+  | { readonly kind: 'file'; readonly file: string };
+
+export interface Note {
+  readonly message: string;
+  readonly at?: Place;
+}
+
+export interface Diagnostic {
+  readonly code: Code;
+  readonly severity: Severity;
+  readonly message: string;
+  readonly at?: Place;
+  readonly notes?: readonly Note[];
+  readonly hint?: string;
+}
+
+/** What a code's constructor may say about one occurrence. */
+export interface Occurrence {
+  readonly message: string;
+  readonly at?: Place | undefined;
+  readonly notes?: readonly Note[] | undefined;
+  readonly hint?: string | undefined;
+}
+
+export interface CodeInfo {
+  readonly code: Code;
+  readonly severity: Severity;
+  /** one line: what the code means in general */
+  readonly title: string;
+  /** the long text of `lotrc explain CODE` */
+  readonly explain: string;
+}
+
+export interface CodeDef<P> extends CodeInfo {
+  (params: P): Diagnostic;
+}
+
+const registry = new Map<Code, CodeInfo>();
+
+/** Declares a code and returns its constructor. Throws when the code is declared twice. */
+export function defineCode<P>(def: CodeInfo & { make: (params: P) => Occurrence }): CodeDef<P> {
+  if (registry.has(def.code)) throw new Error(`diagnostic ${def.code} is declared twice`);
+  const { code, severity, title, explain, make } = def;
+  const info: CodeInfo = { code, severity, title, explain };
+  registry.set(code, info);
+  const construct = (params: P): Diagnostic => {
+    const { message, at, notes, hint } = make(params);
+    return {
+      code,
+      severity,
+      message,
+      ...(at ? { at } : {}),
+      ...(notes && notes.length > 0 ? { notes } : {}),
+      ...(hint ? { hint } : {}),
+    };
+  };
+  return Object.assign(construct, info);
+}
+
+/** Every declared code, sorted. Import `codes/index.js` first so that all are declared. */
+export function allCodes(): readonly CodeInfo[] {
+  return [...registry.values()].sort((a, b) => a.code.localeCompare(b.code));
+}
+
+/** The error that carries diagnostics to the caller. Its message is the formatted text. */
+export class LotrcError extends Error {
+  readonly diagnostics: readonly Diagnostic[];
+  constructor(diagnostics: Diagnostic | readonly Diagnostic[]) {
+    const list = Array.isArray(diagnostics)
+      ? (diagnostics as readonly Diagnostic[])
+      : [diagnostics as Diagnostic];
+    super(list.map(formatDiagnostic).join('\n'));
+    this.name = 'LotrcError';
+    this.diagnostics = list;
+  }
+}
+
+/** Throws the diagnostic. For use in expressions. */
+export function fail(diagnostic: Diagnostic): never {
+  throw new LotrcError(diagnostic);
+}
+
+function placeText(at: Place): string {
+  switch (at.kind) {
+    case 'node':
+      return `${at.path.map((part) => JSON.stringify(part)).join(' / ')} (${at.op})${at.input === undefined ? '' : ` input ${at.input}`}`;
+    case 'value':
+      return `value ${JSON.stringify(at.name)}`;
+    case 'tensor':
+      return `tensor ${JSON.stringify(at.name)}`;
+    case 'bytes':
+      return `${at.file} at byte ${at.offset}`;
+    case 'text':
+      return `${at.file}:${at.line}:${at.column}`;
+    case 'file':
+      return at.file;
+  }
+}
+
+/** The text form: `error LOTR3104: message`, then `-->` place, `note:` and `hint:` lines. */
+export function formatDiagnostic(d: Diagnostic): string {
+  const lines = [`${d.severity} ${d.code}: ${d.message}`];
+  if (d.at) lines.push(`  --> ${placeText(d.at)}`);
+  for (const note of d.notes ?? []) {
+    lines.push(`  note: ${note.message}${note.at ? ` (${placeText(note.at)})` : ''}`);
+  }
+  if (d.hint) lines.push(`  hint: ${d.hint}`);
+  return lines.join('\n');
+}
+
+/** The up to `count` candidates nearest to `word` by edit distance, for "did you mean" hints. */
+export function closest(word: string, candidates: Iterable<string>, count = 3): string[] {
+  const scored: { name: string; score: number }[] = [];
+  const needle = word.toLowerCase();
+  for (const name of new Set(candidates)) {
+    const hay = name.toLowerCase();
+    const score = hay.includes(needle) || needle.includes(hay) ? 0 : editDistance(needle, hay);
+    scored.push({ name, score });
+  }
+  return scored
+    .sort((a, b) => a.score - b.score || (a.name < b.name ? -1 : 1))
+    .slice(0, count)
+    .map((entry) => entry.name);
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(substitute, previous[j]! + 1, row[j - 1]! + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length]!;
+}

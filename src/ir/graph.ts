@@ -1,0 +1,290 @@
+import type { Carried } from './carried.js';
+import type { GraphFunction, Model } from './model.js';
+import { Names } from './names.js';
+import { NodeList } from './node-list.js';
+import { Node, type NodeInit } from './node.js';
+import type { ValueType } from './shape.js';
+import type { TensorData } from './tensor.js';
+import { type CarriedInfo, NO_METADATA, Value } from './value.js';
+
+/** What holds a graph: the model (main graph), a node (subgraph) or a function (body); null while it is built. */
+export type GraphOwner = Model | Node | GraphFunction | null;
+
+/**
+ * A graph: inputs, outputs, initializers and nodes. It owns its values; a subgraph may also read values of the graphs
+ * around it. All edits go through methods here and on Node and Value, so that use lists, names and the marks that
+ * decide what is written anew stay right.
+ */
+export class Graph {
+  docString = '';
+  metadata: ReadonlyMap<string, string> = NO_METADATA;
+  readonly nodes = new NodeList();
+  carried: Carried | null = null;
+  edited = false;
+  /** ValueInfoProtos of `value_info`, in file order */
+  readonly valueInfo = new Map<Value, Carried>();
+  inputInfo: readonly CarriedInfo[] = [];
+  outputInfo: readonly CarriedInfo[] = [];
+  #owner: GraphOwner = null;
+  #names: Names | null = null;
+  #inputs: Value[] = [];
+  #outputs: Value[] = [];
+  readonly #initializers = new Map<string, Value>();
+  readonly #byName = new Map<string, Value>();
+
+  constructor(readonly name: string) {}
+
+  get inputs(): readonly Value[] {
+    return this.#inputs;
+  }
+  get outputs(): readonly Value[] {
+    return this.#outputs;
+  }
+  get initializers(): ReadonlyMap<string, Value> {
+    return this.#initializers;
+  }
+  get owner(): GraphOwner {
+    return this.#owner;
+  }
+  set owner(owner: GraphOwner) {
+    this.#owner = owner;
+  }
+
+  /** The graph around a subgraph; null for a main graph or a function body. */
+  get outer(): Graph | null {
+    return this.#owner instanceof Node ? this.#owner.graph : null;
+  }
+
+  /** The name authority: shared by a main graph (or function body) and everything nested in it. Made on first use. */
+  get names(): Names {
+    const outer = this.outer;
+    if (outer) return outer.names;
+    if (!this.#names) {
+      this.#names = new Names();
+      reserveAll(this, this.#names);
+    }
+    return this.#names;
+  }
+
+  /** The authority if anyone has asked for it yet. */
+  get #knownNames(): Names | null {
+    const outer = this.outer;
+    return outer ? outer.#knownNames : this.#names;
+  }
+
+  /** The value of that name in this graph, not in those around it. */
+  own(name: string): Value | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The value of that name as a node in this graph sees it. */
+  find(name: string): Value | undefined {
+    for (let graph: Graph | null = this; graph; graph = graph.outer) {
+      const value = graph.own(name);
+      if (value) return value;
+    }
+    return undefined;
+  }
+
+  /** Adds an initializer. Throws when the name is taken in this graph. */
+  addInitializer(name: string, data: TensorData): Value {
+    const value = this.#define(name);
+    value.bindConstant(data);
+    value.setType({ kind: 'tensor', dtype: data.dtype, shape: data.shape }, true);
+    this.#initializers.set(name, value);
+    this.touch();
+    return value;
+  }
+
+  /** Gives data to a value that is a graph input: an overridable initializer. */
+  makeOverridable(input: Value, data: TensorData): void {
+    input.bindConstant(data);
+    this.#initializers.set(input.name, input);
+    this.touch();
+  }
+
+  /** Removes an initializer. Throws, naming a reader, while it is used. */
+  removeInitializer(value: Value): void {
+    refuseIfUsed(value);
+    this.#initializers.delete(value.name);
+    value.bindConstant(null);
+    if (!value.isInput) this.#forget(value);
+    this.touch();
+  }
+
+  addInput(name: string, type: ValueType | null): Value {
+    const value = this.#define(name);
+    value.isInput = true;
+    value.setType(type, true);
+    value.infoEdited = true;
+    this.#inputs.push(value);
+    this.touch();
+    return value;
+  }
+
+  /** Removes an input. Throws, naming a reader, while it is used. */
+  removeInput(value: Value): void {
+    refuseIfUsed(value);
+    this.#inputs = this.#inputs.filter((input) => input !== value);
+    value.isInput = false;
+    if (!value.constant) this.#forget(value);
+    this.touch();
+  }
+
+  addOutput(value: Value): void {
+    this.#outputs.push(value);
+    value.countOutput(1);
+    this.touch();
+  }
+
+  removeOutput(value: Value): void {
+    const index = this.#outputs.indexOf(value);
+    if (index < 0) throw new Error(`"${value.name}" is not an output of graph "${this.name}"`);
+    this.#outputs.splice(index, 1);
+    value.countOutput(-1);
+    this.touch();
+  }
+
+  /** Makes a node and puts it at the end. */
+  append<Op extends string>(init: NodeInit<Op>): Node<Op> {
+    const node = new Node(init);
+    this.#attach(node as Node);
+    this.nodes.append(node as Node);
+    this.touch();
+    return node;
+  }
+
+  /** Puts nodes that stand in no graph before `at`. */
+  insertBefore(at: Node, ...fresh: readonly Node[]): void {
+    for (const node of fresh) {
+      this.#attach(node);
+      this.nodes.insertBefore(at, node);
+    }
+    this.touch();
+  }
+
+  /** Puts nodes that stand in no graph after `at`, in the given order. */
+  insertAfter(at: Node, ...fresh: readonly Node[]): void {
+    let cursor = at;
+    for (const node of fresh) {
+      this.#attach(node);
+      this.nodes.insertAfter(cursor, node);
+      cursor = node;
+    }
+    this.touch();
+  }
+
+  /** Moves a node of this graph before another one. */
+  moveBefore(at: Node, node: Node): void {
+    this.nodes.remove(node);
+    this.nodes.insertBefore(at, node);
+    this.touch();
+  }
+
+  /** Removes a node. Throws, naming a reader, while one of its outputs is used. */
+  erase(node: Node): void {
+    for (const output of node.outputs) refuseIfUsed(output);
+    node.dropInputs();
+    for (const output of node.outputs) this.#forget(output);
+    this.nodes.remove(node);
+    node.graph = null;
+    this.touch();
+  }
+
+  /** Marks this graph, and all that contains it, as different from the file it was read from. */
+  touch(): void {
+    this.edited = true;
+    if (this.#owner) this.#owner.touch();
+  }
+
+  /** @internal for Node: takes an output in. Duplicate names keep the first entry; the verifier reports them. */
+  adopt(value: Value): void {
+    value.graph = this;
+    if (value.name === '') return;
+    this.#knownNames?.reserveValue(value.name);
+    if (!this.#byName.has(value.name)) this.#byName.set(value.name, value);
+  }
+
+  /** @internal for the reader: a value that a sparse initializer defines, or that nothing defines. */
+  declare(name: string, sparse: boolean): Value {
+    const value = new Value(name);
+    value.isSparse = sparse;
+    this.adopt(value);
+    return value;
+  }
+
+  /** @internal for Node.rename */
+  reserveNodeName(name: string): void {
+    this.#knownNames?.reserveNode(name);
+  }
+
+  /** Values this graph defines, by name. */
+  ownValues(): Iterable<Value> {
+    return this.#byName.values();
+  }
+
+  /** @internal for Value.rename */
+  renameValue(value: Value, from: string, to: string): void {
+    if (this.#byName.get(to)) throw new Error(`the name "${to}" is taken in graph "${this.name}"`);
+    if (this.#byName.get(from) === value) this.#byName.delete(from);
+    this.#byName.set(to, value);
+    this.#knownNames?.reserveValue(to);
+    if (this.#initializers.get(from) === value) {
+      // keep the order of initializers: rebuild the map with the new key in place
+      const entries = [...this.#initializers].map(([key, held]) => [held === value ? to : key, held] as const);
+      this.#initializers.clear();
+      for (const [key, held] of entries) this.#initializers.set(key, held);
+    }
+    this.touch();
+  }
+
+  /** @internal for Value.replaceAllUsesWith */
+  replaceOutput(from: Value, to: Value): void {
+    this.#outputs = this.#outputs.map((value) => {
+      if (value !== from) return value;
+      from.countOutput(-1);
+      to.countOutput(1);
+      return to;
+    });
+    this.touch();
+  }
+
+  #define(name: string): Value {
+    if (this.#byName.has(name)) throw new Error(`the name "${name}" is taken in graph "${this.name}"`);
+    const value = new Value(name);
+    this.adopt(value);
+    return value;
+  }
+
+  #attach(node: Node): void {
+    node.graph = this;
+    for (const output of node.outputs) this.adopt(output);
+    const names = this.#knownNames;
+    if (!names) return;
+    names.reserveNode(node.name);
+    for (const inner of node.subgraphs()) reserveAll(inner, names);
+  }
+
+  #forget(value: Value): void {
+    if (this.#byName.get(value.name) === value) this.#byName.delete(value.name);
+    this.valueInfo.delete(value);
+  }
+}
+
+function refuseIfUsed(value: Value): void {
+  const [use] = value.uses;
+  if (use) throw new Error(`"${value.name}" is still read by node "${use.node.label}" (${use.node.op})`);
+  if (value.isOutput) throw new Error(`"${value.name}" is a graph output`);
+}
+
+/** Reserves every name of a graph and of all graphs nested in it. */
+function reserveAll(graph: Graph, names: Names): void {
+  const stack = [graph];
+  for (let current = stack.pop(); current; current = stack.pop()) {
+    for (const value of current.ownValues()) names.reserveValue(value.name);
+    for (const node of current.nodes) {
+      names.reserveNode(node.name);
+      stack.push(...node.subgraphs());
+    }
+  }
+}

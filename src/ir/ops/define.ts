@@ -1,0 +1,99 @@
+import type { Attr } from '../attr.js';
+import type { Diagnostic } from '../diagnostics.js';
+import type { Graph, Node, OpName, Value } from '../model.js';
+import type { ValueType } from '../shape.js';
+import type { TensorData } from '../tensor.js';
+import type { OpMap } from './generated/op-map.js';
+
+/** Typed attributes of an op of the schema table, defaults filled in; a plain map for any other op. */
+export type AttrsOf<Op extends string> = Op extends keyof OpMap
+  ? OpMap[Op] extends { attrs: infer A }
+    ? A
+    : never
+  : ReadonlyMap<string, Attr>;
+
+/** A dense float64 array in row-major order: the currency of reference implementations. Integers and booleans too. */
+export interface NdArray {
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+
+/** An extent or a count that may depend on symbolic dimensions. */
+export type DimExpr =
+  | { readonly op: 'const'; readonly value: number }
+  | { readonly op: 'dim'; readonly name: string }
+  | { readonly op: 'add' | 'mul'; readonly args: readonly DimExpr[] };
+
+/** A rule or a gradient that declines, with the reason and the culprit; shown to the user. */
+export interface Refusal {
+  readonly because: string;
+  readonly at?: Node | Value;
+}
+
+/** Makes nodes at one place of a graph. */
+export interface Builder {
+  readonly graph: Graph;
+  /** Version of the standard operator set that the nodes must be legal in. */
+  readonly opset: number;
+  /** Makes a node with `outputs` outputs (default 1) and fresh names; returns the outputs. */
+  node(
+    op: string,
+    inputs: readonly (Value | null)[],
+    attrs?: Readonly<Record<string, Attr>>,
+    options?: { readonly domain?: string; readonly name?: string; readonly outputs?: number | readonly string[] },
+  ): Value[];
+  /** An initializer with that data. */
+  constant(data: TensorData, hint?: string): Value;
+}
+
+/** What a shape rule may ask about a node's inputs. */
+export interface InferContext {
+  /** version of the operator set of the node's domain in its model or function */
+  readonly opset: number;
+  /** type of input `index`; null when absent or unknown */
+  type(index: number): ValueType | null;
+  /**
+   * The integer contents of input `index` when known, one entry per element in row-major order: numbers, symbolic
+   * dimensions or null for an unknown element. This is how `Shape -> Gather -> Concat -> Reshape` keeps its meaning.
+   */
+  ints(index: number): readonly (number | string | null)[] | null;
+  /** the data of input `index` when it is a constant (initializer or Constant node) */
+  constant(index: number): TensorData | null;
+  /** types of the outputs of a subgraph attribute after inference with these input types */
+  subgraph(attr: string, inputs: readonly (ValueType | null)[]): readonly (ValueType | null)[] | null;
+}
+
+/** What a shape rule says: a type per output (null: unknown), and known integer contents of outputs. */
+export interface Inferred {
+  readonly types: readonly (ValueType | null)[];
+  readonly ints?: readonly (readonly (number | string | null)[] | null)[];
+}
+
+/**
+ * Everything about one op, in one object, in one file. Shared code never branches on an op's name: it asks this table.
+ * `infer` returns a diagnostic when the inputs cannot be right (ranks, extents that contradict each other).
+ */
+export interface OpDef<Op extends string = string> {
+  readonly name: Op;
+  /** '' for the standard operators */
+  readonly domain?: string;
+  /** first version of the operator set with these semantics */
+  readonly since: number;
+  /** last version with these semantics */
+  readonly until?: number;
+  /** pure: same inputs, same outputs, no effect; the others say what passes may do with the op */
+  readonly traits?: readonly ('pure' | 'elementwise' | 'commutative' | 'linear')[];
+  infer(node: Node<Op>, ctx: InferContext): Inferred | Diagnostic;
+  /** Gradient per input (null: none) from the gradients of the outputs (null: not on the path), or why there is none. */
+  vjp?(b: Builder, node: Node<Op>, grads: readonly (Value | null)[]): readonly (Value | null)[] | Refusal;
+  /** Arithmetic operations and bytes moved, in terms of the dimensions of the inputs and outputs. */
+  cost?(node: Node<Op>): { readonly flops: DimExpr; readonly bytes: DimExpr };
+  /** float64 reference after the text of the specification; used by tests and constant folding of small tensors */
+  evaluate?(node: Node<Op>, inputs: readonly (NdArray | null)[]): readonly NdArray[];
+}
+
+export function defineOp<const Op extends string>(def: OpDef<Op>): OpDef<Op> {
+  return def;
+}
+
+export type { OpName };

@@ -1,0 +1,3 @@
+export interface OpMap {
+  MatMul: { attrs: Record<never, never> };
+}

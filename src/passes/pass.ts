@@ -1,0 +1,46 @@
+import type { Diagnostic } from '../ir/diagnostics.js';
+import type { Model } from '../ir/model.js';
+
+export type Changed = 'changed' | 'unchanged';
+
+/** One option of a pass: how its text is read and printed. `parse` throws a plain Error that says what is wrong. */
+export interface OptionSpec<T> {
+  readonly parse: (text: string) => T;
+  readonly print: (value: T) => string;
+  readonly default?: T;
+  readonly doc: string;
+}
+export type Options<O extends object> = { readonly [Key in keyof O]-?: OptionSpec<O[Key]> };
+
+/** What a pass may use besides the model. */
+export interface PassContext {
+  /** Reports; an error stops the pipeline after the pass, warnings and remarks are collected. */
+  report(diagnostic: Diagnostic): void;
+  /** Counts something for `--time` (sites found, nodes removed). */
+  stat(name: string, by?: number): void;
+  /** Notes that passes leave for later passes of the same run, e.g. the resolved sites. */
+  readonly notes: Map<string, unknown>;
+}
+
+export interface PassDef<O extends object> {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: Options<O>;
+  run(model: Model, options: Readonly<O>, ctx: PassContext): Changed;
+}
+
+/** A pass with its options; `text` parses back to the same pass. */
+export interface BoundPass {
+  readonly name: string;
+  readonly text: string;
+  run(model: Model, ctx: PassContext): Changed;
+}
+
+export interface PassFactory<O extends object = object> {
+  readonly name: string;
+  readonly summary: string;
+  readonly options: Options<O>;
+  /** Reads `key=value,...` (what stands between the braces). */
+  parse(optionText: string): BoundPass;
+  (options?: Partial<O>): BoundPass;
+}
