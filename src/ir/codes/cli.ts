@@ -1,0 +1,2 @@
+/** Diagnostics 8xxx (command line and host). */
+export {};

@@ -1,0 +1,2 @@
+/** Diagnostics 7xxx (adapter files). */
+export {};

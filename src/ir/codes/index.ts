@@ -1,0 +1,8 @@
+/** Declares every diagnostic code. One file per range; the import order does not matter. */
+export * as cli from './cli.js';
+export * as files from './files.js';
+export * as load from './load.js';
+export * as passes from './passes.js';
+export * as sites from './sites.js';
+export * as text from './text.js';
+export * as verify from './verify.js';

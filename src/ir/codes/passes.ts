@@ -1,0 +1,2 @@
+/** Diagnostics 4xxx (passes and gradients). */
+export {};

@@ -1,0 +1,2 @@
+/** Diagnostics 3xxx (sites and adapters). */
+export {};

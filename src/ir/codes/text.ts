@@ -1,0 +1,2 @@
+/** Diagnostics 14xx (textual IR). */
+export {};

@@ -1,0 +1,2 @@
+/** Diagnostics 2xxx (verifier). */
+export {};
