@@ -13,17 +13,22 @@ export interface ByteSource {
   read(offset: number, length: number): Uint8Array;
 }
 
-/** One field that the IR does not model, with its tag. */
+/** One field that the IR does not model: its bytes, tag included, where they stand in the file. */
 export interface RawField {
   readonly field: number;
-  /** tag and payload as they stood in the file */
-  readonly bytes: Uint8Array;
-}
-
-/** Where an object's message body lies (without its tag and length prefix), and what of it is not modelled. */
-export interface Carried {
   readonly source: ByteSource;
   readonly offset: number;
+  readonly length: number;
+}
+
+/** Where an object's message lies, and what of it is not modelled. */
+export interface Carried {
+  readonly source: ByteSource;
+  /** offset of the field's tag; equal to `offset` for the model itself */
+  readonly start: number;
+  /** offset of the message body, after tag and length prefix */
+  readonly offset: number;
+  /** length of the body */
   readonly length: number;
   readonly unknown: readonly RawField[];
 }
