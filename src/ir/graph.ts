@@ -23,6 +23,8 @@ export class Graph {
   edited = false;
   /** ValueInfoProtos of `value_info`, in file order */
   readonly valueInfo = new Map<Value, Carried>();
+  /** ValueInfoProtos of `value_info` that describe no value of this graph, or one already described */
+  readonly looseInfo: Carried[] = [];
   inputInfo: readonly CarriedInfo[] = [];
   outputInfo: readonly CarriedInfo[] = [];
   #owner: GraphOwner = null;
@@ -32,7 +34,7 @@ export class Graph {
   readonly #initializers = new Map<string, Value>();
   readonly #byName = new Map<string, Value>();
 
-  constructor(readonly name: string) {}
+  constructor(public name: string) {}
 
   get inputs(): readonly Value[] {
     return this.#inputs;

@@ -27,6 +27,8 @@ export interface TensorData {
   /** how the tensor stood in the file it was read from; null for a new one */
   readonly carried: TensorCarried | null;
   bytes(): Uint8Array;
+  /** `length` bytes of the packed data from `offset`, without reading the rest where the data lies in a file. */
+  slice(offset: number, length: number): Uint8Array;
   /** Streams the bytes in bounded chunks: any size in flat memory. */
   copyTo(sink: ByteSink): void;
   /** The elements of a `string` tensor. Throws for other types. */
@@ -48,6 +50,10 @@ export abstract class BaseTensor implements TensorData {
   ) {}
 
   abstract bytes(): Uint8Array;
+
+  slice(offset: number, length: number): Uint8Array {
+    return this.bytes().subarray(offset, offset + length);
+  }
 
   copyTo(sink: ByteSink): void {
     sink.write(this.bytes());

@@ -1,0 +1,84 @@
+import { duplicateDefinition } from '../codes/load.js';
+import { fail } from '../diagnostics.js';
+import type { Node, Value } from '../model.js';
+import type { CarriedInfo } from '../value.js';
+import type { GraphDraft, InfoDraft } from './graph-read.js';
+
+/**
+ * Turns a draft's names into values and edges. Nodes are declared before any input is bound, so files whose nodes are
+ * out of topological order load too. A name that nothing defines becomes a missing value; the verifier reports it.
+ * Throws LOTR1003 when the inputs or the initializers repeat a name.
+ */
+export function fillGraph(draft: GraphDraft): void {
+  const { graph } = draft;
+  const label = graph.name;
+  graph.inputInfo = draft.inputs.map((info): CarriedInfo => {
+    if (graph.own(info.name)) fail(duplicateDefinition({ name: info.name, graph: label, what: 'the input' }));
+    const value = graph.addInput(info.name, info.type);
+    describe(value, info);
+    return { value, carried: info.carried };
+  });
+  for (const { name, data } of draft.initializers) {
+    const input = graph.own(name);
+    if (!input && !graph.initializers.has(name)) graph.addInitializer(name, data);
+    else if (input?.isInput && !input.constant) graph.makeOverridable(input, data);
+    else fail(duplicateDefinition({ name, graph: label, what: 'the initializer' }));
+  }
+  for (const name of draft.sparse) {
+    if (graph.own(name)) fail(duplicateDefinition({ name, graph: label, what: 'the sparse initializer' }));
+    graph.declare(name, true);
+  }
+  fillNodes(draft);
+  graph.outputInfo = draft.outputs.map((info): CarriedInfo => {
+    const value = graph.find(info.name) ?? graph.declare(info.name, false);
+    if (value.type === null) value.setType(info.type, true);
+    if (value.producer?.graph === graph) describe(value, info);
+    graph.addOutput(value);
+    return { value, carried: info.carried };
+  });
+}
+
+/** The nodes and value_info of a draft whose inputs and initializers are in place. */
+export function fillNodes(draft: GraphDraft): void {
+  const { graph } = draft;
+  const nodes: Node[] = [];
+  for (const held of draft.nodes) {
+    const node = graph.append({
+      op: held.op,
+      domain: held.domain,
+      overload: held.overload,
+      name: held.name,
+      inputs: [],
+      outputs: held.outputs,
+      attrs: held.attrs.map(({ name, attr }) => [name, attr] as const),
+    });
+    node.docString = held.docString;
+    if (held.metadata.size > 0) node.metadata = held.metadata;
+    node.carried = held.carried;
+    nodes.push(node);
+  }
+  for (const [index, held] of draft.nodes.entries()) {
+    const node = nodes[index]!;
+    for (const [input, name] of held.inputs.entries()) {
+      node.setInput(input, name === '' ? null : (graph.find(name) ?? graph.declare(name, false)));
+    }
+  }
+  for (const info of draft.valueInfo) {
+    const value = graph.own(info.name);
+    if (!value || graph.valueInfo.has(value)) {
+      graph.looseInfo.push(info.carried);
+      continue;
+    }
+    graph.valueInfo.set(value, info.carried);
+    describe(value, info);
+    value.setType(info.type, true);
+  }
+  for (const held of draft.nodes) {
+    for (const { graphs } of held.attrs) for (const inner of graphs) fillGraph(inner);
+  }
+}
+
+function describe(value: Value, info: InfoDraft): void {
+  value.docString = info.docString;
+  if (info.metadata.size > 0) value.metadata = info.metadata;
+}

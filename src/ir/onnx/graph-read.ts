@@ -1,0 +1,296 @@
+import type { Attr, HeldAttr, Int } from '../attr.js';
+import type { Carried, RawField } from '../carried.js';
+import { Graph } from '../model.js';
+import type { ValueType } from '../shape.js';
+import type { TensorData } from '../tensor.js';
+import type { ExternalFiles } from './external.js';
+import { readEntry, readTensor } from './tensor-read.js';
+import { readType } from './types.js';
+import { BYTES, FIXED32, type Scanner, VARINT } from './wire.js';
+
+/** Graphs nested in attributes deeper than this are refused before the stack is in danger. */
+const MAX_NESTING = 64;
+
+/** A graph as it stands in the file: everything by name. `build.ts` turns names into values. */
+export interface GraphDraft {
+  readonly graph: Graph;
+  readonly nodes: NodeDraft[];
+  readonly inputs: InfoDraft[];
+  readonly outputs: InfoDraft[];
+  readonly valueInfo: InfoDraft[];
+  readonly initializers: { readonly name: string; readonly data: TensorData }[];
+  /** names that sparse initializers define */
+  readonly sparse: string[];
+}
+
+export interface NodeDraft {
+  readonly inputs: string[];
+  readonly outputs: string[];
+  name: string;
+  op: string;
+  domain: string;
+  overload: string;
+  docString: string;
+  readonly attrs: AttrDraft[];
+  readonly metadata: Map<string, string>;
+  readonly carried: Carried;
+}
+
+export interface AttrDraft {
+  readonly name: string;
+  readonly attr: HeldAttr;
+  readonly graphs: readonly GraphDraft[];
+}
+
+export interface InfoDraft {
+  readonly name: string;
+  readonly type: ValueType | null;
+  readonly docString: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly carried: Carried;
+}
+
+/** Reads GraphProto, NodeProto, AttributeProto and ValueInfoProto. Each method expects `scan.pos` at the message body. */
+export class GraphReader {
+  #depth = 0;
+
+  constructor(
+    readonly scan: Scanner,
+    readonly external: ExternalFiles,
+  ) {}
+
+  body(): GraphDraft {
+    return {
+      graph: new Graph(''),
+      nodes: [],
+      inputs: [],
+      outputs: [],
+      valueInfo: [],
+      initializers: [],
+      sparse: [],
+    };
+  }
+
+  /** Fills `draft` from the GraphProto whose tag is at `start` and whose body ends at `end`. */
+  graph(draft: GraphDraft, start: number, end: number): void {
+    const { scan } = this;
+    const { graph } = draft;
+    if (++this.#depth > MAX_NESTING) scan.exceeds('nesting of graphs', `${MAX_NESTING} levels`);
+    const offset = scan.pos;
+    const unknown: RawField[] = [];
+    const metadata = new Map<string, string>();
+    while (scan.pos < end) {
+      const at = scan.pos;
+      const [field, wire] = scan.tag();
+      if (wire === BYTES && field === 16) {
+        metadata.set(...readEntry(scan, end));
+        continue;
+      }
+      const stop = wire === BYTES ? scan.length(end) + scan.pos : 0;
+      if (wire !== BYTES) {
+        scan.skip(wire, end);
+        unknown.push(this.#raw(field, at));
+      } else if (field === 1) draft.nodes.push(this.node(at, stop));
+      else if (field === 2) graph.name = scan.string(stop - scan.pos);
+      else if (field === 5) {
+        const data = readTensor(scan, at, stop, this.external);
+        draft.initializers.push({ name: data.carried?.name ?? '', data });
+      } else if (field === 10 && stop > scan.pos) graph.docString = scan.string(stop - scan.pos);
+      else if (field === 11) draft.inputs.push(this.valueInfo(at, stop));
+      else if (field === 12) draft.outputs.push(this.valueInfo(at, stop));
+      else if (field === 13) draft.valueInfo.push(this.valueInfo(at, stop));
+      else if (field === 15) {
+        draft.sparse.push(this.#sparseName(stop));
+        unknown.push(this.#raw(field, at));
+      } else {
+        scan.pos = stop;
+        unknown.push(this.#raw(field, at));
+      }
+    }
+    graph.metadata = metadata;
+    graph.carried = this.#carried(start, offset, end, unknown);
+    this.#depth--;
+  }
+
+  node(start: number, end: number): NodeDraft {
+    const { scan } = this;
+    const offset = scan.pos;
+    const unknown: RawField[] = [];
+    const draft: NodeDraft = {
+      inputs: [],
+      outputs: [],
+      name: '',
+      op: '',
+      domain: '',
+      overload: '',
+      docString: '',
+      attrs: [],
+      metadata: new Map(),
+      carried: this.#carried(start, offset, end, unknown),
+    };
+    while (scan.pos < end) {
+      const at = scan.pos;
+      const [field, wire] = scan.tag();
+      if (wire !== BYTES) {
+        scan.skip(wire, end);
+        unknown.push(this.#raw(field, at));
+      } else if (field === 1) draft.inputs.push(scan.string(scan.length(end)));
+      else if (field === 2) draft.outputs.push(scan.string(scan.length(end)));
+      else if (field === 3) draft.name = scan.string(scan.length(end));
+      else if (field === 4) draft.op = scan.string(scan.length(end));
+      else if (field === 5) draft.attrs.push(this.attribute(at, scan.length(end) + scan.pos));
+      else if (field === 6) draft.docString = scan.string(scan.length(end));
+      else if (field === 7) draft.domain = scan.string(scan.length(end));
+      else if (field === 8) draft.overload = scan.string(scan.length(end));
+      else if (field === 9) draft.metadata.set(...readEntry(scan, end));
+      else {
+        scan.skip(wire, end);
+        unknown.push(this.#raw(field, at));
+      }
+    }
+    return draft;
+  }
+
+  attribute(start: number, end: number): AttrDraft {
+    const { scan } = this;
+    const offset = scan.pos;
+    const unknown: RawField[] = [];
+    let name = '';
+    let type = 0;
+    let ref = '';
+    let docString = '';
+    let float = 0;
+    let int: Int = 0;
+    let string: Uint8Array = new Uint8Array(0);
+    const floats: number[] = [];
+    const ints: Int[] = [];
+    const strings: Uint8Array[] = [];
+    const tensors: TensorData[] = [];
+    const graphs: GraphDraft[] = [];
+    let seen = 0; // field of the last value: the type of attributes written before IR version 3 had types
+    while (scan.pos < end) {
+      const at = scan.pos;
+      const [field, wire] = scan.tag();
+      if (field === 1 && wire === BYTES) name = scan.string(scan.length(end));
+      else if (field === 2 && wire === FIXED32) float = scan.float32();
+      else if (field === 3 && wire === VARINT) int = scan.int64();
+      else if (field === 4 && wire === BYTES) string = scan.bytes(scan.length(end));
+      else if ((field === 5 || field === 10) && wire === BYTES) {
+        tensors.push(readTensor(scan, at, scan.length(end) + scan.pos, this.external));
+      } else if ((field === 6 || field === 11) && wire === BYTES) {
+        const stop = scan.length(end) + scan.pos;
+        const draft = this.body();
+        this.graph(draft, at, stop);
+        graphs.push(draft);
+      } else if (field === 7 && wire === FIXED32) floats.push(scan.float32());
+      else if (field === 7 && wire === BYTES) {
+        for (const stop = scan.length(end) + scan.pos; scan.pos < stop; ) floats.push(scan.float32());
+      } else if (field === 8 && wire === VARINT) ints.push(scan.int64());
+      else if (field === 8 && wire === BYTES) {
+        for (const stop = scan.length(end) + scan.pos; scan.pos < stop; ) ints.push(scan.int64());
+      } else if (field === 9 && wire === BYTES) strings.push(scan.bytes(scan.length(end)));
+      else if (field === 13 && wire === BYTES) docString = scan.string(scan.length(end));
+      else if (field === 20 && wire === VARINT) type = scan.uint();
+      else if (field === 21 && wire === BYTES) ref = scan.string(scan.length(end));
+      else {
+        scan.skip(wire, end);
+        unknown.push(this.#raw(field, at));
+        continue;
+      }
+      if (field >= 2 && field <= 11) seen = field;
+      if (scan.pos > end) scan.fail('a field runs past the end of its attribute', at);
+    }
+    const carried = this.#carried(start, offset, end, unknown);
+    const held = (attr: Attr): HeldAttr => ({ ...attr, ...(docString ? { docString } : {}), carried });
+    const of = type || (FIELD_TYPES.get(seen) ?? 0);
+    const only = graphs.map((draft) => draft.graph);
+    const attr = ((): Attr => {
+      if (ref !== '') return { kind: 'ref', name: ref, type: of };
+      switch (of) {
+        case 1:
+          return { kind: 'float', value: float };
+        case 2:
+          return { kind: 'int', value: int };
+        case 3:
+          return { kind: 'string', value: string };
+        case 4:
+          return tensors[0] ? { kind: 'tensor', value: tensors[0] } : { kind: 'raw', type: of };
+        case 5:
+          return only[0] ? { kind: 'graph', value: only[0] } : { kind: 'raw', type: of };
+        case 6:
+          return { kind: 'floats', value: floats };
+        case 7:
+          return { kind: 'ints', value: ints };
+        case 8:
+          return { kind: 'strings', value: strings };
+        case 9:
+          return { kind: 'tensors', value: tensors };
+        case 10:
+          return { kind: 'graphs', value: only };
+        default:
+          return { kind: 'raw', type: of };
+      }
+    })();
+    return { name, attr: held(attr), graphs: attr.kind === 'graph' || attr.kind === 'graphs' ? graphs : [] };
+  }
+
+  valueInfo(start: number, end: number): InfoDraft {
+    const { scan } = this;
+    const offset = scan.pos;
+    const unknown: RawField[] = [];
+    const metadata = new Map<string, string>();
+    let name = '';
+    let docString = '';
+    let type: ValueType | null = null;
+    while (scan.pos < end) {
+      const at = scan.pos;
+      const [field, wire] = scan.tag();
+      if (field === 1 && wire === BYTES) name = scan.string(scan.length(end));
+      else if (field === 2 && wire === BYTES) type = readType(scan.bytes(scan.length(end)));
+      else if (field === 3 && wire === BYTES) docString = scan.string(scan.length(end));
+      else if (field === 4 && wire === BYTES) metadata.set(...readEntry(scan, end));
+      else {
+        scan.skip(wire, end);
+        unknown.push(this.#raw(field, at));
+      }
+    }
+    return { name, type, docString, metadata, carried: this.#carried(start, offset, end, unknown) };
+  }
+
+  /** SparseTensorProto: its `values` tensor (field 1) carries the name. */
+  #sparseName(end: number): string {
+    const { scan } = this;
+    let name = '';
+    while (scan.pos < end) {
+      const at = scan.pos;
+      const [field, wire] = scan.tag();
+      if (field === 1 && wire === BYTES) {
+        const tensor = readTensor(scan, at, scan.length(end) + scan.pos, this.external);
+        name = tensor.carried?.name ?? '';
+      } else scan.skip(wire, end);
+    }
+    return name;
+  }
+
+  #raw(field: number, start: number): RawField {
+    return { field, source: this.scan.source, offset: start, length: this.scan.pos - start };
+  }
+
+  #carried(start: number, offset: number, end: number, unknown: readonly RawField[]): Carried {
+    return { source: this.scan.source, start, offset, length: end - offset, unknown };
+  }
+}
+
+/** AttributeProto.type for the field that holds the value (files before IR version 3 leave the type out). */
+const FIELD_TYPES: ReadonlyMap<number, number> = new Map([
+  [2, 1],
+  [3, 2],
+  [4, 3],
+  [5, 4],
+  [6, 5],
+  [7, 6],
+  [8, 7],
+  [9, 8],
+  [10, 9],
+  [11, 10],
+]);

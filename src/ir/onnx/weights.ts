@@ -1,0 +1,107 @@
+import { realpathSync } from 'node:fs';
+import { basename, dirname, relative, sep } from 'node:path';
+import { linkOutside } from '../codes/load.js';
+import { fail } from '../diagnostics.js';
+import type { ByteSink, TensorData } from '../tensor.js';
+import type { Place } from './graph-write.js';
+
+/**
+ * What becomes of weights that lie in the base's files.
+ * - `keep` (default): external data is referred to where it lies when the output stands in the same folder, else copied
+ *   into a data file beside the output; inline data stays inline.
+ * - `link`: every weight of 1 KiB and more is referred to where it lies in the base, inline ones included.
+ * - `copy`: the output stands alone: external data is copied into its own data file, inline data stays inline.
+ * - `inline`: everything goes into the one output file.
+ */
+export type WeightsMode = 'keep' | 'link' | 'copy' | 'inline';
+
+/** Smaller tensors are not worth a reference. */
+const LINK_FROM = 1024;
+/** Offsets in data files are multiples of this, so that a runtime can map them (ONNX, external data). */
+const ALIGNMENT = 4096;
+
+/** The data file that an output gets beside it: which tensors, at which offsets. */
+export class DataFile {
+  readonly name: string;
+  size = 0;
+  readonly #rows: { readonly data: TensorData; readonly offset: number }[] = [];
+  readonly #placed = new Map<TensorData, readonly (readonly [string, string])[]>();
+
+  constructor(readonly path: string) {
+    this.name = basename(path);
+  }
+
+  get isEmpty(): boolean {
+    return this.#rows.length === 0;
+  }
+
+  /** Reserves room for a tensor; the same tensor object is stored once. Returns its `external_data` entries. */
+  add(data: TensorData): readonly (readonly [string, string])[] {
+    const placed = this.#placed.get(data);
+    if (placed) return placed;
+    const offset = Math.ceil(this.size / ALIGNMENT) * ALIGNMENT;
+    const entries = external(this.name, offset, data.byteLength);
+    this.#rows.push({ data, offset });
+    this.#placed.set(data, entries);
+    this.size = offset + data.byteLength;
+    return entries;
+  }
+
+  writeTo(sink: ByteSink): void {
+    let at = 0;
+    for (const { data, offset } of this.#rows) {
+      if (offset > at) sink.write(new Uint8Array(offset - at));
+      data.copyTo(sink);
+      at = offset + data.byteLength;
+    }
+  }
+}
+
+/**
+ * The placement rule of a mode for an output at `path`. `spill` sends every tensor of 1 KiB and more that would be
+ * inline to the data file: used when the message would exceed protobuf's 2 GiB.
+ */
+export function placement(mode: WeightsMode, path: string, file: DataFile, spill: boolean): Place {
+  const folder = realpathSync(dirname(path));
+  return (_name, data) => {
+    const { carried, origin } = data;
+    const large = data.byteLength >= LINK_FROM && data.dtype !== 'string';
+    const toFile = {
+      kind: 'external',
+      get entries() {
+        return file.add(data);
+      },
+    } as const;
+    const inline = spill && large ? toFile : ({ kind: 'inline' } as const);
+    if (origin.kind !== 'file') return carried && !spill ? null : inline;
+    if (carried?.external) {
+      const inside = within(folder, origin.path);
+      if (mode === 'link' && inside === null) return fail(linkOutside({ file: path, base: origin.path }));
+      if (mode === 'inline') return { kind: 'inline' };
+      if (mode === 'copy' || inside === null) return toFile;
+      if (inside === new Map(carried.external).get('location')) return null;
+      return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
+    }
+    if (mode === 'link' && large) {
+      const inside = within(folder, origin.path);
+      if (inside === null) return fail(linkOutside({ file: path, base: origin.path }));
+      return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
+    }
+    return spill && large ? toFile : null;
+  };
+}
+
+/** The path of `target` relative to `folder` in the form that ONNX uses, or null when it is not in or below it. */
+function within(folder: string, target: string): string | null {
+  if (target.startsWith('<')) return null;
+  const inner = relative(folder, realpathSync(target));
+  return inner === '..' || inner.startsWith(`..${sep}`) || inner === '' ? null : inner.split(sep).join('/');
+}
+
+function external(location: string, offset: number, length: number): readonly (readonly [string, string])[] {
+  return [
+    ['location', location],
+    ['offset', String(offset)],
+    ['length', String(length)],
+  ];
+}

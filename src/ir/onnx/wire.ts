@@ -1,0 +1,170 @@
+import type { Int } from '../attr.js';
+import type { ByteSource } from '../carried.js';
+import { limitExceeded, malformed } from '../codes/load.js';
+import { fail } from '../diagnostics.js';
+
+export const VARINT = 0;
+export const FIXED64 = 1;
+export const BYTES = 2;
+export const FIXED32 = 5;
+
+/** Reads go through a window of this size; payloads larger than it are never loaded by the scanner. */
+const WINDOW = 256 << 10;
+/** Names and documentation: far above any exporter's, and small enough to hold. */
+const MAX_STRING = 64 << 20;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Protobuf wire format (protobuf.dev/programming-guides/encoding), read by position; payloads can be skipped unread. */
+export class Scanner {
+  pos: number;
+  #window: Uint8Array = new Uint8Array(0);
+  #from = 0;
+  #to = 0;
+
+  constructor(
+    readonly source: ByteSource,
+    start: number,
+  ) {
+    this.pos = start;
+  }
+
+  fail(why: string, offset = this.pos): never {
+    return fail(malformed({ file: this.source.path, offset, why }));
+  }
+
+  exceeds(what: string, limit: string): never {
+    return fail(limitExceeded({ file: this.source.path, offset: this.pos, what, limit }));
+  }
+
+  byte(): number {
+    const pos = this.pos;
+    if (pos < this.#from || pos >= this.#to) this.#load(pos);
+    this.pos = pos + 1;
+    return this.#window[pos - this.#from]!;
+  }
+
+  #load(pos: number): void {
+    if (pos >= this.source.size) this.fail('the file ends in the middle of a field');
+    const length = Math.min(WINDOW, this.source.size - pos);
+    this.#window = this.source.read(pos, length);
+    this.#from = pos;
+    this.#to = pos + length;
+  }
+
+  /** An unsigned varint as number; values above 2^53 lose low bits, so use it for tags, lengths and enums only. */
+  uint(): number {
+    const start = this.pos;
+    let byte = this.byte();
+    if (byte < 0x80) return byte;
+    let value = byte & 0x7f;
+    for (let factor = 128, count = 1; ; factor *= 128, count++) {
+      if (count >= 10) this.fail('a varint has more than 10 bytes', start);
+      byte = this.byte();
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+    }
+  }
+
+  /** True when the length prefix at the cursor is 0; the cursor stays. */
+  peekEmpty(): boolean {
+    const pos = this.pos;
+    const empty = this.byte() === 0;
+    this.pos = pos;
+    return empty;
+  }
+
+  /** A signed 64-bit varint (int64): a number when it is a safe integer, else a bigint. */
+  int64(): Int {
+    const start = this.pos;
+    let low = 0;
+    let high = 0;
+    for (let count = 0; ; count++) {
+      if (count >= 10) this.fail('a varint has more than 10 bytes', start);
+      const byte = this.byte();
+      const bits = byte & 0x7f;
+      if (count < 4) low |= bits << (7 * count);
+      else if (count === 4) {
+        low |= bits << 28;
+        high |= bits >> 4;
+      } else high |= bits << (7 * count - 32);
+      if (byte < 0x80) break;
+    }
+    return int64Of(low >>> 0, high | 0);
+  }
+
+  /** A 32-bit enum or int32; int32 is sign-extended on the wire. */
+  int32(): number {
+    return Number(BigInt.asIntN(32, BigInt(this.int64())));
+  }
+
+  /** A length prefix; the payload must end at or before `end`. */
+  length(end: number): number {
+    const start = this.pos;
+    const length = this.uint();
+    if (this.pos + length > end) {
+      this.fail(`a length of ${length} bytes runs past the end of the enclosing message`, start);
+    }
+    return length;
+  }
+
+  /** The bytes [pos, pos + length), copied out of the window. */
+  bytes(length: number): Uint8Array {
+    if (length > MAX_STRING) this.exceeds(`a string of ${length} bytes`, `${MAX_STRING} bytes`);
+    const pos = this.pos;
+    this.pos = pos + length;
+    if (pos >= this.#from && pos + length <= this.#to) {
+      return this.#window.slice(pos - this.#from, pos - this.#from + length);
+    }
+    if (length > WINDOW) return this.source.read(pos, length).slice();
+    if (length === 0) return new Uint8Array(0);
+    this.#load(pos);
+    if (pos + length > this.#to) this.fail('the file ends in the middle of a field', pos);
+    return this.#window.slice(0, length);
+  }
+
+  string(length: number): string {
+    const start = this.pos;
+    const raw = this.bytes(length);
+    try {
+      return utf8.decode(raw);
+    } catch {
+      return this.fail('a name or text is not valid UTF-8', start);
+    }
+  }
+
+  /** float32 from a FIXED32 field. */
+  float32(): number {
+    const raw = this.bytes(4);
+    return new DataView(raw.buffer, raw.byteOffset, 4).getFloat32(0, true);
+  }
+
+  /** Skips a field's payload, bounded by `end`. */
+  skip(wire: number, end: number): void {
+    if (wire === VARINT) this.uint();
+    else if (wire === BYTES) {
+      const length = this.length(end);
+      this.pos += length;
+    } else this.pos += wire === FIXED64 ? 8 : 4;
+    if (this.pos > end) this.fail('a field runs past the end of the enclosing message');
+  }
+
+  /** Reads a tag: [field number, wire type]. Refuses field 0 and the group wire types, which ONNX never uses. */
+  tag(): [number, number] {
+    const start = this.pos;
+    const tag = this.uint();
+    const wire = tag & 7;
+    const field = Math.floor(tag / 8);
+    if (field === 0 || field > 0x1fffffff) this.fail(`field number ${field} is not allowed`, start);
+    if (wire !== VARINT && wire !== FIXED64 && wire !== BYTES && wire !== FIXED32) {
+      this.fail(`wire type ${wire} is not used by ONNX`, start);
+    }
+    return [field, wire];
+  }
+}
+
+/** Combines two 32-bit halves of a two's complement 64-bit integer. */
+export function int64Of(low: number, high: number): Int {
+  const value = high * 4294967296 + low;
+  return Number.isSafeInteger(value) ? value : (BigInt(high) << 32n) | BigInt(low);
+}

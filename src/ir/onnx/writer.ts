@@ -1,0 +1,153 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { cannotWrite, tooLargeToInline, wouldOverwriteInput } from '../codes/load.js';
+import { type Diagnostic, fail } from '../diagnostics.js';
+import { type Output, writeAtomically } from '../files/atomic.js';
+import type { Model } from '../model.js';
+import type { ByteSink } from '../tensor.js';
+import type { Message } from './encode.js';
+import { ModelEncoder } from './graph-write.js';
+import { copyRange, FileSource } from './source.js';
+import { DataFile, placement, type WeightsMode } from './weights.js';
+
+export type { WeightsMode } from './weights.js';
+
+export interface WriteOptions {
+  readonly weights?: WeightsMode;
+  /** encode everything anew instead of copying what was not edited; the result means the same */
+  readonly canonical?: boolean;
+}
+
+export interface WriteReport {
+  readonly path: string;
+  readonly byteLength: number;
+  /** the data file beside the model, when one was written */
+  readonly dataFile: { readonly path: string; readonly byteLength: number } | null;
+  readonly notes: readonly Diagnostic[];
+}
+
+/** A protobuf message ends here. */
+const MAX_MESSAGE = 0x7fffffff;
+
+/**
+ * Plans the writing of a model: what `writeModel` does, as outputs that can be written together with other files.
+ * A model that was read and not edited is written as the very bytes it was read from.
+ */
+export function planModel(
+  model: Model,
+  path: string,
+  options: WriteOptions = {},
+): { readonly outputs: readonly Output[]; readonly report: WriteReport } {
+  const mode = options.weights ?? 'keep';
+  if (!existsSync(dirname(path))) fail(cannotWrite({ file: path, why: 'its folder does not exist' }));
+  const dataPath = `${path}.data`;
+  for (const output of [path, dataPath]) refuseInput(model, output);
+  const unedited = !model.edited && !options.canonical && model.carried && mode === 'keep';
+  if (unedited && !hasForeignData(model, path)) {
+    const { source, length } = model.carried!;
+    const write = (sink: ByteSink) => copyRange(source, 0, length, sink);
+    return {
+      outputs: [{ path, write }],
+      report: { path, byteLength: length, dataFile: null, notes: [] },
+    };
+  }
+  let file = new DataFile(dataPath);
+  const encode = (spill: boolean) => {
+    file = new DataFile(dataPath);
+    const encoder = new ModelEncoder(placement(mode, path, file, spill), options.canonical ?? false);
+    return { message: encoder.model(model), encoder };
+  };
+  let { message, encoder } = encode(false);
+  if (message.size() > MAX_MESSAGE) {
+    if (mode === 'inline') fail(tooLargeToInline({ file: path, bytes: message.size() }));
+    ({ message, encoder } = encode(true));
+    if (message.size() > MAX_MESSAGE) fail(tooLargeToInline({ file: path, bytes: message.size() }));
+  }
+  const outputs: Output[] = [];
+  const data = file;
+  if (!data.isEmpty) outputs.push({ path: dataPath, write: (sink) => data.writeTo(sink) });
+  outputs.push({
+    path,
+    write: (sink) => {
+      message.writeTo(sink);
+      checkSources(model);
+    },
+  });
+  return {
+    outputs,
+    report: {
+      path,
+      byteLength: message.size(),
+      dataFile: data.isEmpty ? null : { path: dataPath, byteLength: data.size },
+      notes: encoder.notes,
+    },
+  };
+}
+
+/**
+ * Writes a model, whole or not at all, in flat memory. Throws LOTR1201 when the system refuses, LOTR1202 when the
+ * output would be one of the inputs, LOTR1203 when linked weights lie in another folder, LOTR1204 beyond 2 GiB inline.
+ */
+export function writeModel(model: Model, path: string, options: WriteOptions = {}): WriteReport {
+  const { outputs, report } = planModel(model, path, options);
+  writeAtomically(outputs);
+  return report;
+}
+
+/** The model as bytes, weights inline. For models that fit into memory: tests, small artifacts. */
+export function encodeModel(model: Model, options: { readonly canonical?: boolean } = {}): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  const sink: ByteSink = { write: (chunk) => chunks.push(Uint8Array.from(chunk)) };
+  if (!model.edited && model.carried && !options.canonical) {
+    copyRange(model.carried.source, 0, model.carried.length, sink);
+  } else {
+    const encoder = new ModelEncoder(
+      (_name, data) =>
+        data.carried?.external ? { kind: 'inline' } : data.carried ? null : { kind: 'inline' },
+      options.canonical ?? false,
+    );
+    const message: Message = encoder.model(model);
+    message.writeTo(sink);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** Files that the model's bytes and tensors come from. */
+function inputFiles(model: Model): Set<string> {
+  const files = new Set<string>();
+  if (model.path) files.add(model.path);
+  for (const graph of model.everyGraph()) {
+    for (const value of graph.initializers.values()) {
+      const origin = value.constant!.origin;
+      if (origin.kind === 'file') files.add(origin.path);
+    }
+  }
+  return files;
+}
+
+/** True when an unedited model refers to data that the output's folder does not hold. */
+function hasForeignData(model: Model, path: string): boolean {
+  const home = model.path === null ? null : statSync(dirname(model.path));
+  const there = statSync(dirname(path));
+  if (home && home.dev === there.dev && home.ino === there.ino) return false;
+  for (const graph of model.everyGraph()) {
+    for (const value of graph.initializers.values()) if (value.constant!.carried?.external) return true;
+  }
+  return false;
+}
+
+function refuseInput(model: Model, output: string): void {
+  const stat = existsSync(output) ? statSync(output) : null;
+  if (!stat) return;
+  for (const input of inputFiles(model)) {
+    const held = existsSync(input) ? statSync(input) : null;
+    if (held && held.dev === stat.dev && held.ino === stat.ino)
+      fail(wouldOverwriteInput({ file: output, input }));
+  }
+}
+
+/** The base must still be what was read: its bytes are in the output now. */
+function checkSources(model: Model): void {
+  const source = model.carried?.source;
+  if (source instanceof FileSource) source.checkUnchanged();
+}
