@@ -91,7 +91,7 @@ export class GraphReader {
         scan.skip(wire, end);
         unknown.push(this.#raw(field, at));
       } else if (field === 1) draft.nodes.push(this.node(at, stop));
-      else if (field === 2) graph.name = scan.string(stop - scan.pos);
+      else if (field === 2 && stop > scan.pos) graph.name = scan.string(stop - scan.pos);
       else if (field === 5) {
         const data = readTensor(scan, at, stop, this.external);
         draft.initializers.push({ name: data.carried?.name ?? '', data });
