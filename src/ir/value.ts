@@ -25,6 +25,8 @@ export class Value {
   metadata: ReadonlyMap<string, string> = NO_METADATA;
   /** the ValueInfoProto that was read for it as input, output or value_info, while neither name nor type changed */
   infoEdited = false;
+  /** the type is no longer the one that was read */
+  typeEdited = false;
   #name: string;
   #type: ValueType | null = null;
   #constant: TensorData | null = null;
@@ -78,6 +80,7 @@ export class Value {
     this.#type = type;
     if (!fromFile) {
       this.infoEdited = true;
+      this.typeEdited = true;
       this.graph?.touch();
     }
   }

@@ -1,4 +1,5 @@
 import type { HeldAttr } from '../attr.js';
+import type { Carried, RawField } from '../carried.js';
 import { unknownFieldsTravel } from '../codes/load.js';
 import type { Diagnostic } from '../diagnostics.js';
 import { type Graph, type GraphFunction, type Model, type Node, nodePath, type Value } from '../model.js';
@@ -8,6 +9,7 @@ import { Message } from './encode.js';
 import { carriedEntries } from './entries.js';
 import { encodeTensor, type Placement } from './tensor-write.js';
 import { encodeType } from './types.js';
+import { Scanner } from './wire.js';
 
 /** Decides where a tensor's elements go. Null: the tensor is written exactly as it was read. */
 export type Place = (name: string, data: TensorData) => Placement | null;
@@ -154,7 +156,7 @@ export class ModelEncoder {
 
   #info(out: Message, field: number, { value, carried }: CarriedInfo): void {
     if (!this.canonical && !value.infoEdited) out.copy(carried);
-    else out.message(field, encodeInfo(value).raw(carried.unknown));
+    else out.message(field, encodeInfo(value, carried).raw(carried.unknown));
   }
 }
 
@@ -164,12 +166,27 @@ function asRead(data: TensorData): Placement {
   return external ? { kind: 'external', entries: external } : INLINE;
 }
 
-function encodeInfo(value: Value): Message {
+/** A ValueInfoProto. A type that was not edited is the one that this list gave: lists may know more or less of a shape. */
+function encodeInfo(value: Value, carried?: Carried): Message {
   const out = new Message().string(1, value.name);
-  if (value.type) out.bytes(2, encodeType(value.type));
+  if (carried && !value.typeEdited) out.raw(typeFields(carried));
+  else if (value.type) out.bytes(2, encodeType(value.type));
   out.text(3, value.docString);
   for (const [key, text] of value.metadata) out.entry(4, key, text);
   return out;
+}
+
+/** The `type` field of a ValueInfoProto as it stands in the file. */
+function typeFields({ source, offset, length }: Carried): RawField[] {
+  const scan = new Scanner(source, offset);
+  const found: RawField[] = [];
+  while (scan.pos < offset + length) {
+    const start = scan.pos;
+    const [field, wire] = scan.tag();
+    scan.skip(wire, offset + length);
+    if (field === 2) found.push({ field, source, offset: start, length: scan.pos - start });
+  }
+  return found;
 }
 
 function encodeOpset(domain: string, version: number): Message {

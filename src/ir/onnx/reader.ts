@@ -184,7 +184,10 @@ function settle(model: Model): void {
       node.edited = false;
       for (const output of node.outputs) output.infoEdited = false;
     }
-    for (const value of graph.ownValues()) value.infoEdited = false;
+    for (const value of graph.ownValues()) {
+      value.infoEdited = false;
+      value.typeEdited = false;
+    }
     graph.edited = false;
   }
   for (const fn of model.functions.values()) fn.edited = false;
