@@ -30,7 +30,7 @@ export class Value {
   #name: string;
   #type: ValueType | null = null;
   #constant: TensorData | null = null;
-  readonly #uses = new Set<Use>();
+  #uses: Set<Use> | null = null; // most values of a large graph have one reader or none: made on first use
 
   constructor(
     name: string,
@@ -56,7 +56,7 @@ export class Value {
 
   /** Edges that read this value, in the order they were made. Maintained by nodes, never by callers. */
   get uses(): ReadonlySet<Use> {
-    return this.#uses;
+    return this.#uses ?? NO_USES;
   }
 
   /** True when some graph names it among its outputs. */
@@ -72,7 +72,7 @@ export class Value {
     this.graph?.renameValue(this, this.#name, name);
     this.#name = name;
     this.producer?.touch();
-    for (const use of this.#uses) use.node.touch();
+    for (const use of this.uses) use.node.touch();
   }
 
   /** Records a type. `fromFile` keeps the value unedited: the reader and shape inference say what is already so. */
@@ -100,22 +100,24 @@ export class Value {
   replaceAllUsesWith(other: Value): void {
     if (other === this) return;
     if (this.isOutput) {
-      if (!canTakeName(this, other)) throw new Error(`"${other.name}" cannot take the public name "${this.#name}"`);
+      if (!canTakeName(this, other))
+        throw new Error(`"${other.name}" cannot take the public name "${this.#name}"`);
       const name = this.#name;
       this.rename(this.graph!.names.freshValue(`${name}/replaced`));
       other.rename(name);
       this.graph!.replaceOutput(this, other);
     }
-    for (const use of [...this.#uses]) use.node.setInput(use.index, other);
+    for (const use of [...this.uses]) use.node.setInput(use.index, other);
   }
 
   /** @internal for Node */
   addUse(use: Use): void {
+    this.#uses ??= new Set();
     this.#uses.add(use);
   }
   /** @internal for Node */
   removeUse(use: Use): void {
-    this.#uses.delete(use);
+    this.#uses?.delete(use);
   }
   /** @internal for Graph */
   countOutput(by: 1 | -1): void {
@@ -129,7 +131,9 @@ export class Value {
 
 /** Whether `replaceAllUsesWith(other)` may hand this graph output's name over. */
 export function canTakeName(output: Value, other: Value): boolean {
-  return !other.isOutput && !other.isInput && !other.constant && !other.isSparse && other.graph === output.graph;
+  return (
+    !other.isOutput && !other.isInput && !other.constant && !other.isSparse && other.graph === output.graph
+  );
 }
 
 /** What the reader found for a value in one of a graph's lists. */
@@ -138,4 +142,5 @@ export interface CarriedInfo {
   readonly carried: Carried;
 }
 
+const NO_USES: ReadonlySet<Use> = new Set();
 export const NO_METADATA: ReadonlyMap<string, string> = new Map();

@@ -50,10 +50,10 @@ export function fillNodes(draft: GraphDraft): void {
       name: held.name,
       inputs: [],
       outputs: held.outputs,
-      attrs: held.attrs.map(({ name, attr }) => [name, attr] as const),
+      ...(held.attrs.length > 0 ? { attrs: held.attrs.map(({ name, attr }) => [name, attr] as const) } : {}),
     });
     node.docString = held.docString;
-    if (held.metadata.size > 0) node.metadata = held.metadata;
+    if (held.metadata) node.metadata = held.metadata;
     node.carried = held.carried;
     nodes.push(node);
   }

@@ -1,5 +1,5 @@
 import type { Attr, HeldAttr, Int } from '../attr.js';
-import type { Carried, RawField } from '../carried.js';
+import { type Carried, NO_FIELDS, type RawField } from '../carried.js';
 import { Graph } from '../model.js';
 import type { ValueType } from '../shape.js';
 import type { TensorData } from '../tensor.js';
@@ -32,8 +32,8 @@ export interface NodeDraft {
   overload: string;
   docString: string;
   readonly attrs: AttrDraft[];
-  readonly metadata: Map<string, string>;
-  readonly carried: Carried;
+  metadata: Map<string, string> | null;
+  carried: Carried;
 }
 
 export interface AttrDraft {
@@ -115,7 +115,7 @@ export class GraphReader {
   node(start: number, end: number): NodeDraft {
     const { scan } = this;
     const offset = scan.pos;
-    const unknown: RawField[] = [];
+    let unknown: RawField[] | null = null;
     const draft: NodeDraft = {
       inputs: [],
       outputs: [],
@@ -125,15 +125,15 @@ export class GraphReader {
       overload: '',
       docString: '',
       attrs: [],
-      metadata: new Map(),
-      carried: this.#carried(start, offset, end, unknown),
+      metadata: null,
+      carried: this.#carried(start, offset, end, NO_FIELDS),
     };
     while (scan.pos < end) {
       const at = scan.pos;
       const [field, wire] = scan.tag();
       if (wire !== BYTES) {
         scan.skip(wire, end);
-        unknown.push(this.#raw(field, at));
+        (unknown ??= []).push(this.#raw(field, at));
       } else if (field === 1) draft.inputs.push(scan.string(scan.length(end)));
       else if (field === 2) draft.outputs.push(scan.string(scan.length(end)));
       else if (field === 3) draft.name = scan.string(scan.length(end));
@@ -142,12 +142,13 @@ export class GraphReader {
       else if (field === 6) draft.docString = scan.string(scan.length(end));
       else if (field === 7) draft.domain = scan.string(scan.length(end));
       else if (field === 8) draft.overload = scan.string(scan.length(end));
-      else if (field === 9) draft.metadata.set(...readEntry(scan, end));
+      else if (field === 9) (draft.metadata ??= new Map()).set(...readEntry(scan, end));
       else {
         scan.skip(wire, end);
-        unknown.push(this.#raw(field, at));
+        (unknown ??= []).push(this.#raw(field, at));
       }
     }
+    if (unknown) draft.carried = this.#carried(start, offset, end, unknown);
     return draft;
   }
 
