@@ -1,8 +1,8 @@
 import type { Carried } from './carried.js';
 import type { GraphFunction, Model } from './model.js';
 import { Names } from './names.js';
-import { NodeList } from './node-list.js';
 import { Node, type NodeInit } from './node.js';
+import { NodeList } from './node-list.js';
 import type { ValueType } from './shape.js';
 import type { TensorData } from './tensor.js';
 import { type CarriedInfo, NO_METADATA, Value } from './value.js';
@@ -150,10 +150,15 @@ export class Graph {
   /** Makes a node and puts it at the end. */
   append<Op extends string>(init: NodeInit<Op>): Node<Op> {
     const node = new Node(init);
-    this.#attach(node as Node);
-    this.nodes.append(node as Node);
-    this.touch();
+    this.attach(node as Node);
     return node;
+  }
+
+  /** Puts a node that stands in no graph at the end. */
+  attach(node: Node): void {
+    this.#attach(node);
+    this.nodes.append(node);
+    this.touch();
   }
 
   /** Puts nodes that stand in no graph before `at`. */
@@ -233,7 +238,9 @@ export class Graph {
     this.#knownNames?.reserveValue(to);
     if (this.#initializers.get(from) === value) {
       // keep the order of initializers: rebuild the map with the new key in place
-      const entries = [...this.#initializers].map(([key, held]) => [held === value ? to : key, held] as const);
+      const entries = [...this.#initializers].map(
+        ([key, held]) => [held === value ? to : key, held] as const,
+      );
       this.#initializers.clear();
       for (const [key, held] of entries) this.#initializers.set(key, held);
     }
