@@ -3,6 +3,7 @@ export * as cli from './cli.js';
 export * as files from './files.js';
 export * as load from './load.js';
 export * as passes from './passes.js';
+export * as shapes from './shapes.js';
 export * as sites from './sites.js';
 export * as text from './text.js';
 export * as verify from './verify.js';

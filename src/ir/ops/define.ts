@@ -40,7 +40,11 @@ export interface Builder {
     op: string,
     inputs: readonly (Value | null)[],
     attrs?: Readonly<Record<string, Attr>>,
-    options?: { readonly domain?: string; readonly name?: string; readonly outputs?: number | readonly string[] },
+    options?: {
+      readonly domain?: string;
+      readonly name?: string;
+      readonly outputs?: number | readonly string[];
+    },
   ): Value[];
   /** An initializer with that data. */
   constant(data: TensorData, hint?: string): Value;
