@@ -1,0 +1,92 @@
+import type { Graph, Node } from '../model.js';
+
+/**
+ * Nodes in canonical order: every node after those whose values it reads (subgraphs included), otherwise as they
+ * stand. A graph with a cycle keeps its order. Edges are followed by name, as the parser will, so that the order of
+ * a damaged model is stable too.
+ */
+export function canonicalOrder(graph: Graph): readonly Node[] {
+  const nodes = [...graph.nodes];
+  const producer = new Map<string, number>();
+  for (const [index, node] of nodes.entries()) {
+    for (const { name } of node.outputs) if (name !== '' && !producer.has(name)) producer.set(name, index);
+  }
+  for (const { name } of graph.inputs) producer.delete(name);
+  for (const name of graph.initializers.keys()) producer.delete(name);
+  for (const name of [...producer.keys()]) if (graph.own(name)?.isSparse) producer.delete(name);
+  const waiting = new Int32Array(nodes.length);
+  const readers = new Map<number, number[]>();
+  let sorted = true;
+  for (const [index, node] of nodes.entries()) {
+    const sources = new Set<number>();
+    eachRead(node, (name) => {
+      const source = producer.get(name);
+      if (source !== undefined) sources.add(source);
+    });
+    waiting[index] = sources.size;
+    for (const source of sources) {
+      if (source >= index) sorted = false;
+      const held = readers.get(source);
+      if (held) held.push(index);
+      else readers.set(source, [index]);
+    }
+  }
+  if (sorted) return nodes;
+  const ready = new MinHeap();
+  for (let i = 0; i < nodes.length; i++) if (waiting[i] === 0) ready.push(i);
+  const order: Node[] = [];
+  for (let index = ready.pop(); index !== undefined; index = ready.pop()) {
+    order.push(nodes[index]!);
+    for (const reader of readers.get(index) ?? []) if (--waiting[reader]! === 0) ready.push(reader);
+  }
+  return order.length === nodes.length ? order : nodes;
+}
+
+/** Names that a node reads from its graph or around it: its inputs and what its subgraphs do not define themselves. */
+function eachRead(node: Node, visit: (name: string) => void): void {
+  for (const input of node.inputs) if (input && input.name !== '') visit(input.name);
+  for (const inner of node.subgraphs()) eachFree(inner, visit);
+}
+
+function eachFree(graph: Graph, visit: (name: string) => void): void {
+  const outward = (name: string): void => {
+    if (graph.own(name) === undefined) visit(name);
+  };
+  for (const node of graph.nodes) eachRead(node, outward);
+  for (const output of graph.outputs) outward(output.name);
+}
+
+/** A binary heap of numbers, least first. */
+class MinHeap {
+  readonly #items: number[] = [];
+
+  push(item: number): void {
+    const items = this.#items;
+    let at = items.length;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (items[parent]! <= item) break;
+      items[at] = items[parent]!;
+      at = parent;
+    }
+    items[at] = item;
+  }
+
+  pop(): number | undefined {
+    const items = this.#items;
+    const top = items[0];
+    const last = items.pop();
+    if (items.length === 0 || last === undefined) return top;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= items.length) break;
+      if (child + 1 < items.length && items[child + 1]! < items[child]!) child++;
+      if (items[child]! >= last) break;
+      items[at] = items[child]!;
+      at = child;
+    }
+    items[at] = last;
+    return top;
+  }
+}
