@@ -50,6 +50,50 @@ export interface Builder {
   constant(data: TensorData, hint?: string): Value;
 }
 
+/**
+ * What a gradient rule builds with. The contract: the gradient of a value has exactly the value's shape and type.
+ * For ops with the trait `elementwise` a rule returns gradients in the shape of the output and the engine sums them
+ * to each input; every other rule returns the input's own shape (`sumTo` helps).
+ */
+export interface GradBuilder extends Builder {
+  /** whether anything needs the gradient of input `index`; rules return null for the others */
+  wants(index: number): boolean;
+  one(
+    op: string,
+    inputs: readonly (Value | null)[],
+    attrs?: Readonly<Record<string, Attr>>,
+    name?: string,
+  ): Value;
+  add(a: Value, b: Value): Value;
+  sub(a: Value, b: Value): Value;
+  mul(a: Value, b: Value): Value;
+  div(a: Value, b: Value): Value;
+  neg(a: Value): Value;
+  /** a constant of rank 0 with the element type of `like` */
+  scalar(value: number, like: Value): Value;
+  /** a constant int64 vector */
+  ints(values: readonly number[]): Value;
+  /** rank of a value; throws a refusal when it is unknown */
+  rank(value: Value): number;
+  /** static shape entries where known; throws a refusal when the rank is unknown */
+  dims(value: Value): readonly (number | string | null)[];
+  /** int64 vector: a constant when the shape is static, else a Shape node */
+  shapeOf(value: Value): Value;
+  /** gives `x` the shape of `like`; both have the same number of elements */
+  reshapeLike(x: Value, like: Value): Value;
+  reshape(x: Value, shape: Value): Value;
+  transpose(x: Value, perm: readonly number[]): Value;
+  /** swaps the last two axes */
+  transposeLast(x: Value): Value;
+  /** sum over axes, in the form of the opset */
+  reduceSum(x: Value, axes: readonly number[], keep: boolean): Value;
+  reduceMean(x: Value, axes: readonly number[], keep: boolean): Value;
+  /** sums `g`, which has the shape of `from`, over the axes along which `to` was broadcast to it */
+  sumTo(g: Value, from: Value, to: Value): Value;
+  /** stops the differentiation with a reason */
+  refuse(because: string): never;
+}
+
 /** What a shape rule may ask about a node's inputs. */
 export interface InferContext {
   /** version of the operator set of the node's domain in its model or function */
@@ -89,7 +133,7 @@ export interface OpDef<Op extends string = string> {
   readonly traits?: readonly ('pure' | 'elementwise' | 'commutative' | 'linear')[];
   infer(node: Node<Op>, ctx: InferContext): Inferred | Diagnostic;
   /** Gradient per input (null: none) from the gradients of the outputs (null: not on the path), or why there is none. */
-  vjp?(b: Builder, node: Node<Op>, grads: readonly (Value | null)[]): readonly (Value | null)[] | Refusal;
+  vjp?(b: GradBuilder, node: Node<Op>, grads: readonly (Value | null)[]): readonly (Value | null)[] | Refusal;
   /** Arithmetic operations and bytes moved, in terms of the dimensions of the inputs and outputs. */
   cost?(node: Node<Op>): { readonly flops: DimExpr; readonly bytes: DimExpr };
   /** float64 reference after the text of the specification; used by tests and constant folding of small tensors */

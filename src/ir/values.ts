@@ -1,0 +1,74 @@
+import { type DType, isFloat } from './dtype.js';
+import { fromBf16, fromF16, toBf16, toF16 } from './half.js';
+import type { TensorData } from './tensor.js';
+
+/**
+ * Elements as numbers. The only place that lays typed arrays over tensor bytes: file ranges start anywhere, and a typed
+ * array over an unaligned offset throws.
+ */
+
+/** A float tensor's elements in float64. Throws for other types. */
+export function toF64(tensor: TensorData): Float64Array {
+  const raw = aligned(tensor.bytes());
+  switch (tensor.dtype) {
+    case 'f64':
+      return new Float64Array(raw);
+    case 'f32':
+      return Float64Array.from(new Float32Array(raw));
+    case 'f16':
+      return Float64Array.from(new Uint16Array(raw), fromF16);
+    case 'bf16':
+      return Float64Array.from(new Uint16Array(raw), fromBf16);
+    default:
+      throw new Error(`a ${tensor.dtype} tensor holds no floating-point numbers`);
+  }
+}
+
+/** A float32 tensor's elements. */
+export function toF32(tensor: TensorData): Float32Array {
+  if (tensor.dtype !== 'f32') throw new Error(`a ${tensor.dtype} tensor is not float32`);
+  return new Float32Array(aligned(tensor.bytes()));
+}
+
+/** Integer elements as numbers (int64 beyond 2^53 loses precision). Throws for float, string and 4-bit types. */
+export function toIntegers(tensor: TensorData): number[] {
+  const raw = aligned(tensor.bytes());
+  switch (tensor.dtype) {
+    case 'i64':
+      return Array.from(new BigInt64Array(raw), Number);
+    case 'u64':
+      return Array.from(new BigUint64Array(raw), Number);
+    case 'i32':
+      return Array.from(new Int32Array(raw));
+    case 'u32':
+      return Array.from(new Uint32Array(raw));
+    case 'i16':
+      return Array.from(new Int16Array(raw));
+    case 'u16':
+      return Array.from(new Uint16Array(raw));
+    case 'i8':
+      return Array.from(new Int8Array(raw));
+    case 'u8':
+    case 'bool':
+      return Array.from(new Uint8Array(raw));
+    default:
+      throw new Error(`a ${tensor.dtype} tensor holds no integers`);
+  }
+}
+
+/** Little-endian bytes of numbers in a float type, each rounded once to nearest even. */
+export function encodeFloats(dtype: DType, values: ArrayLike<number>): Uint8Array {
+  if (!isFloat(dtype)) throw new Error(`${dtype} is no floating-point type`);
+  if (dtype === 'f64') return new Uint8Array(Float64Array.from(values).buffer);
+  if (dtype === 'f32') return new Uint8Array(Float32Array.from(values).buffer);
+  const round = dtype === 'f16' ? toF16 : toBf16;
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) out[i] = round(values[i]!);
+  return new Uint8Array(out.buffer);
+}
+
+/** The bytes in a buffer of their own, so that any typed array may lie over them. */
+function aligned(bytes: Uint8Array): ArrayBuffer {
+  const whole = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength;
+  return (whole ? bytes.buffer : Uint8Array.from(bytes).buffer) as ArrayBuffer;
+}
