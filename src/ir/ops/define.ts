@@ -98,6 +98,8 @@ export interface GradBuilder extends Builder {
 export interface InferContext {
   /** version of the operator set of the node's domain in its model or function */
   readonly opset: number;
+  /** the node's attributes where they differ from `node.attrs`: references of a function body, resolved */
+  readonly attrs?: ReadonlyMap<string, Attr>;
   /** type of input `index`; null when absent or unknown */
   type(index: number): ValueType | null;
   /**
@@ -131,6 +133,8 @@ export interface OpDef<Op extends string = string> {
   readonly until?: number;
   /** pure: same inputs, same outputs, no effect; the others say what passes may do with the op */
   readonly traits?: readonly ('pure' | 'elementwise' | 'commutative' | 'linear')[];
+  /** the output does not depend differentiably on any input (Shape, comparisons, rounding): gradients end here */
+  readonly stopsGradient?: boolean;
   infer(node: Node<Op>, ctx: InferContext): Inferred | Diagnostic;
   /** Gradient per input (null: none) from the gradients of the outputs (null: not on the path), or why there is none. */
   vjp?(b: GradBuilder, node: Node<Op>, grads: readonly (Value | null)[]): readonly (Value | null)[] | Refusal;

@@ -1,0 +1,157 @@
+import { attrInt, attrInts } from '../../ir/attr.js';
+import { isFloat } from '../../ir/dtype.js';
+import type { Value } from '../../ir/model.js';
+import { tensorType } from '../../ir/shape.js';
+import { MemoryTensor } from '../../ir/tensor.js';
+import type { TrainBuilder } from './builder.js';
+
+/** A loss as nodes: its mean, how many items were counted, and the gradient to start differentiation from. */
+export interface Loss {
+  /** f32, rank 0: mean over the counted items */
+  readonly loss: Value;
+  /** f32, rank 0: counted items (tokens with a label, rows, elements) */
+  readonly count: Value;
+  /** the value to start from (the logits, cast to f32 or shifted where the loss asks for it) */
+  readonly at: Value;
+  /** d loss / d at, times `scale` when given */
+  gradient(scale: Value | null): Value;
+}
+
+export interface CrossEntropyOptions {
+  /** labels with this value count for nothing */
+  readonly ignoreIndex: number;
+  /** e: the target is (1 - e) for the label and e / classes for every class */
+  readonly labelSmoothing: number;
+}
+
+/**
+ * Mean cross-entropy over labels that are not `ignoreIndex`, as torch.nn.functional.cross_entropy defines it:
+ * logits f32 [..., classes], labels i32 [...]. Written with ops that every execution provider has (no OneHot, no
+ * LogSoftmax); index arithmetic is int32. When every label is ignored the loss and its gradient are 0, not NaN.
+ */
+export function crossEntropy(
+  b: TrainBuilder,
+  logits: Value,
+  labels: Value,
+  classes: number | null,
+  { ignoreIndex, labelSmoothing }: CrossEntropyOptions,
+): Loss {
+  const at = asF32(b, logits);
+  const valid = b.one('Not', [b.one('Equal', [labels, b.i32(ignoreIndex)])], {}, 'loss/valid');
+  const safe = b.one('Where', [valid, labels, b.i32(0)]);
+  const column = b.unsqueezeLast(safe);
+  const isLabel = b.one('Equal', [column, classRange(b, at, classes)], {}, 'loss/isLabel');
+  const max = b.reduce('ReduceMax', at, -1, true);
+  const shifted = b.one('Sub', [at, max]);
+  const exp = b.one('Exp', [shifted]);
+  const sum = b.reduce('ReduceSum', exp, -1, true);
+  const logSum = b.one('Log', [sum]);
+  // -log p of the label; with smoothing, the mean of -log p over all classes joins in
+  const labelScore = b.reduce('ReduceSum', b.one('Where', [isLabel, shifted, b.f32(0)]), -1, true);
+  let perItem = b.one('Sub', [logSum, labelScore]);
+  if (labelSmoothing > 0) {
+    const meanScore = b.reduce('ReduceMean', shifted, -1, true);
+    const uniform = b.one('Sub', [logSum, meanScore]);
+    perItem = b.one('Add', [
+      b.one('Mul', [perItem, b.f32(1 - labelSmoothing)]),
+      b.one('Mul', [uniform, b.f32(labelSmoothing)]),
+    ]);
+  }
+  const weight = b.one('Cast', [b.unsqueezeLast(valid)], { to: attrInt(1) });
+  const count = b.sumAll(weight, 'loss/count');
+  const divisor = b.one('Max', [count, b.f32(1)]);
+  // Where selects: a NaN or infinite loss at an ignored position must not leak through 0 * NaN
+  const counted = b.one('Where', [b.unsqueezeLast(valid), perItem, b.f32(0)]);
+  const loss = b.one('Div', [b.sumAll(counted), divisor]);
+  const gradient = (scale: Value | null): Value => {
+    const p = b.one('Div', [exp, sum]);
+    let target = b.one('Where', [isLabel, b.f32(1 - labelSmoothing), b.f32(0)]);
+    if (labelSmoothing > 0 && classes !== null) {
+      target = b.one('Where', [
+        isLabel,
+        b.f32(1 - labelSmoothing + labelSmoothing / classes),
+        b.f32(labelSmoothing / classes),
+      ]);
+    } else if (labelSmoothing > 0) {
+      const share = b.one('Div', [
+        b.f32(labelSmoothing),
+        b.one('Cast', [b.lastExtent(at)], { to: attrInt(1) }),
+      ]);
+      target = b.one('Add', [target, share]);
+    }
+    const factor = b.one('Div', [scale ?? b.f32(1), divisor]);
+    const raw = b.one('Mul', [b.one('Sub', [p, target]), factor]);
+    return b.one('Where', [b.unsqueezeLast(valid), raw, b.f32(0)], {}, 'loss/gradient');
+  };
+  return { loss, count, at, gradient };
+}
+
+/** Mean squared error over all elements; `target` f32 of the same shape. */
+export function meanSquaredError(b: TrainBuilder, prediction: Value, target: Value): Loss {
+  const at = asF32(b, prediction);
+  const difference = b.one('Sub', [at, target]);
+  const count = b.elementCount(at);
+  const loss = b.one('Div', [b.sumAll(b.one('Mul', [difference, difference])), count]);
+  const gradient = (scale: Value | null): Value =>
+    b.one('Mul', [difference, b.one('Div', [twice(b, scale), count])]);
+  return { loss, count, at, gradient };
+}
+
+/**
+ * Mean binary cross-entropy on logits (torch.nn.functional.binary_cross_entropy_with_logits); `target` f32 of the same
+ * shape with values in [0, 1]. Uses max(z, 0) - z y + log(1 + exp(-|z|)), which overflows for no z.
+ */
+export function binaryCrossEntropy(b: TrainBuilder, logits: Value, target: Value): Loss {
+  const at = asF32(b, logits);
+  const tail = b.one('Log', [b.one('Add', [b.one('Exp', [b.one('Neg', [b.one('Abs', [at])])]), b.f32(1)])]);
+  const perItem = b.one('Add', [
+    b.one('Sub', [b.one('Max', [at, b.f32(0)]), b.one('Mul', [at, target])]),
+    tail,
+  ]);
+  const count = b.elementCount(at);
+  const loss = b.one('Div', [b.sumAll(perItem), count]);
+  const gradient = (scale: Value | null): Value =>
+    b.one('Mul', [b.one('Sub', [b.one('Sigmoid', [at]), target]), b.one('Div', [scale ?? b.f32(1), count])]);
+  return { loss, count, at, gradient };
+}
+
+/**
+ * Drops the last position of the logits and the first of the labels, so that position t is scored against token t + 1
+ * (causal language models whose labels are the input ids themselves).
+ */
+export function shiftForNextToken(b: TrainBuilder, logits: Value, labels: Value): [Value, Value] {
+  const slice = (x: Value, from: number, to: number): Value =>
+    b.opset >= 10
+      ? b.one('Slice', [x, b.i64([from]), b.i64([to]), b.i64([1])])
+      : b.one('Slice', [x], { starts: attrInts([from]), ends: attrInts([to]), axes: attrInts([1]) });
+  const cut = slice(logits, 0, -1);
+  const { type } = logits;
+  if (type?.kind === 'tensor' && type.shape) {
+    const shape = type.shape.map((dim, i) => (i === 1 ? null : dim));
+    cut.setType(tensorType(type.dtype, shape));
+  }
+  return [cut, slice(labels, 1, Number.MAX_SAFE_INTEGER)];
+}
+
+function twice(b: TrainBuilder, scale: Value | null): Value {
+  return scale ? b.one('Mul', [scale, b.f32(2)]) : b.f32(2);
+}
+
+/** Loss arithmetic is float32 whatever the model computes in. */
+function asF32(b: TrainBuilder, value: Value): Value {
+  const { type } = value;
+  if (type?.kind !== 'tensor' || type.dtype === 'f32' || !isFloat(type.dtype)) return value;
+  const cast = b.one('Cast', [value], { to: attrInt(1) });
+  cast.setType(tensorType('f32', type.shape));
+  return cast;
+}
+
+/** 0 .. classes-1 as i32: a constant when the extent is known. */
+function classRange(b: TrainBuilder, logits: Value, classes: number | null): Value {
+  if (classes !== null) {
+    const data = Int32Array.from({ length: classes }, (_, i) => i);
+    return b.constant(new MemoryTensor('i32', [classes], new Uint8Array(data.buffer)), 'loss/classes');
+  }
+  const extent = b.one('Cast', [b.lastExtent(logits)], { to: attrInt(6) });
+  return b.one('Range', [b.i32(0), extent, b.i32(1)]);
+}

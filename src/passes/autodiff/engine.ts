@@ -1,0 +1,132 @@
+import { opsetOf } from '../../ir/builder.js';
+import { noGradient } from '../../ir/codes/autodiff.js';
+import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
+import { isFloat } from '../../ir/dtype.js';
+import { type Graph, type Node, nodePath, type Value } from '../../ir/model.js';
+import type { OpDef, Refusal } from '../../ir/ops/define.js';
+import { opDef } from '../../ir/ops/index.js';
+import { topologicalOrder } from '../../ir/topo.js';
+import { Gradients, RefusalError } from './grad-builder.js';
+
+export interface DifferentiateOptions {
+  /** gradients of graph values to start from, each with its value's shape: d loss / d value */
+  readonly seeds: ReadonlyMap<Value, Value>;
+  /** the values whose gradients are wanted */
+  readonly wrt: readonly Value[];
+  /** name of the pass recorded in new nodes */
+  readonly pass?: string;
+}
+
+/**
+ * Reverse-mode differentiation over a graph whose types are inferred: appends the nodes that compute the gradients of
+ * `wrt` and returns them. Only the path from `wrt` to the seeds is walked: nothing below the lowest wanted value, no
+ * gradient of frozen weights. Contributions of several readers are added, broadcast edges are summed here and nowhere
+ * else. A wanted value that the seeds do not depend on has no entry in the result.
+ *
+ * Throws LotrcError with LOTR4201 for every op on the path that has no gradient rule or whose rule refuses: a missing
+ * rule never becomes a zero.
+ */
+export function differentiate(graph: Graph, options: DifferentiateOptions): Map<Value, Value> {
+  const order = topologicalOrder(graph);
+  const depends = reachable(order, options.wrt);
+  const b = new Gradients(graph, options.pass ?? 'autodiff');
+  const parts = new Map<Value, Value[]>();
+  for (const [value, seed] of options.seeds) parts.set(value, [seed]);
+  const problems: Diagnostic[] = [];
+  for (const node of order.toReversed()) {
+    if (!node.outputs.some((output) => parts.has(output))) continue;
+    const wanted = new Set<number>();
+    for (const [index, input] of node.inputs.entries()) if (input && depends.has(input)) wanted.add(index);
+    if (wanted.size === 0) continue;
+    const grads = node.outputs.map((output) => total(b, parts, output));
+    b.current = { node, wanted };
+    const result = apply(b, node, grads);
+    b.current = null;
+    if ('because' in result) {
+      problems.push(refusal(node, result));
+      continue;
+    }
+    for (const index of wanted) {
+      const gradient = result[index];
+      const input = node.inputs[index]!;
+      if (!gradient) continue;
+      const held = parts.get(input);
+      if (held) held.push(gradient);
+      else parts.set(input, [gradient]);
+    }
+  }
+  if (problems.length > 0) throw new LotrcError(problems);
+  const gradients = new Map<Value, Value>();
+  for (const value of options.wrt) {
+    const gradient = total(b, parts, value);
+    if (gradient) gradients.set(value, gradient);
+  }
+  return gradients;
+}
+
+/** The sum of what the readers of a value contributed; summed once. */
+function total(b: Gradients, parts: Map<Value, Value[]>, value: Value): Value | null {
+  const list = parts.get(value);
+  if (!list) return null;
+  const sum = list.reduce((a, next) => b.add(a, next));
+  parts.set(value, [sum]);
+  return sum;
+}
+
+/** Values that depend on one of `from` through floating-point data. */
+function reachable(order: readonly Node[], from: readonly Value[]): ReadonlySet<Value> {
+  const found = new Set<Value>(from);
+  for (const node of order) {
+    const reads = node.inputs.some((input) => input && found.has(input)) || readsInside(node, found);
+    if (!reads) continue;
+    const stops = defOf(node)?.stopsGradient === true;
+    for (const output of node.outputs) {
+      // what is not floating point (indices, masks, shapes) carries no gradient
+      const { type } = output;
+      const discrete = type?.kind === 'tensor' && !isFloat(type.dtype);
+      if (!stops && !discrete) found.add(output);
+    }
+  }
+  return found;
+}
+
+/** Whether a subgraph of the node reads one of the values from outside. */
+function readsInside(node: Node, found: ReadonlySet<Value>): boolean {
+  const stack = [...node.subgraphs()];
+  for (let graph = stack.pop(); graph; graph = stack.pop()) {
+    for (const inner of graph.nodes) {
+      if (inner.inputs.some((input) => input && found.has(input))) return true;
+      stack.push(...inner.subgraphs());
+    }
+  }
+  return false;
+}
+
+function defOf(node: Node): OpDef | undefined {
+  return opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0);
+}
+
+function apply(
+  b: Gradients,
+  node: Node,
+  grads: readonly (Value | null)[],
+): readonly (Value | null)[] | Refusal {
+  const def = defOf(node);
+  if (!def) return { because: 'lotrc does not know this op' };
+  if (!def.vjp) return { because: 'it has no gradient rule' };
+  try {
+    const result = def.vjp(b, node, grads);
+    if ('because' in result || !def.traits?.includes('elementwise')) return result;
+    return result.map((gradient, index) => {
+      const input = node.inputs[index];
+      return gradient && input && b.wants(index) ? b.sumTo(gradient, node.outputs[0]!, input) : gradient;
+    });
+  } catch (error) {
+    if (error instanceof RefusalError) return error.refusal;
+    throw error;
+  }
+}
+
+function refusal(node: Node, { because }: Refusal): Diagnostic {
+  return noGradient({ path: nodePath(node), op: node.opKey, because });
+}
