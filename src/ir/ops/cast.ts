@@ -1,0 +1,37 @@
+import { type DType, dtypeFromOnnx, isFloat } from '../dtype.js';
+import { attrsOf } from './attrs.js';
+import { defineOp, type NdArray } from './define.js';
+import type { Ints } from './dims.js';
+import { map } from './nd.js';
+import { attrs, need, one, rule, tensorAt } from './rules.js';
+import { isInteger } from './tensor-values.js';
+
+/** Cast: the same value in another element type; floats lose their fraction on the way to integers. */
+export const cast = defineOp({
+  name: 'Cast',
+  since: 6,
+  traits: ['pure', 'elementwise'],
+  infer: rule((node, ctx) => {
+    const x = tensorAt(ctx, 0);
+    const { to } = attrs(node, ctx);
+    if (typeof to !== 'number') return one(null, null);
+    const dtype = dtypeFromOnnx(to);
+    return one(dtype, x?.shape ?? null, castInts(ctx.ints(0), dtype));
+  }),
+  evaluate: (node, inputs) => {
+    const { to } = attrsOf(node);
+    return [castNd(need(inputs, 0), dtypeFromOnnx(Number(to)))];
+  },
+});
+
+/** Integer contents after a cast: kept between integer types; what overflows is not followed. */
+export function castInts(values: Ints | null, to: DType): Ints | null {
+  if (!values || !isInteger(to)) return null;
+  return to === 'bool' ? values.map((v) => (typeof v === 'number' ? Number(v !== 0) : null)) : values;
+}
+
+export function castNd(x: NdArray, to: DType): NdArray {
+  if (to === 'bool') return map(x, (v) => (v === 0 ? 0 : 1));
+  if (to === 'f32') return map(x, Math.fround);
+  return isFloat(to) ? x : map(x, Math.trunc);
+}

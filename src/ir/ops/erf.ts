@@ -1,0 +1,5 @@
+import { unary } from './families/unary.js';
+import { erf as erfOf } from './nd.js';
+
+/** Erf: 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x. */
+export const erf = unary('Erf', erfOf, { since: 9 });

@@ -1,0 +1,4 @@
+import { unary } from './families/unary.js';
+
+/** Exp: e to the x. */
+export const exp = unary('Exp', Math.exp);

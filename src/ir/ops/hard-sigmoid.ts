@@ -1,0 +1,8 @@
+import { attrsOf } from './attrs.js';
+import { unaryWith } from './families/unary.js';
+
+/** HardSigmoid: max(0, min(1, alpha x + beta)). */
+export const hardSigmoid = unaryWith('HardSigmoid', 1, (node) => {
+  const { alpha, beta } = attrsOf(node);
+  return (x) => Math.max(0, Math.min(1, alpha * x + beta));
+});

@@ -1,0 +1,8 @@
+import { attrsOf } from './attrs.js';
+import { unaryWith } from './families/unary.js';
+
+/** LeakyRelu: x, or alpha x below 0. */
+export const leakyRelu = unaryWith('LeakyRelu', 1, (node) => {
+  const { alpha } = attrsOf(node);
+  return (x) => (x < 0 ? alpha * x : x);
+});

@@ -1,0 +1,8 @@
+import { attrsOf } from './attrs.js';
+import { unaryWith } from './families/unary.js';
+
+/** com.microsoft QuickGelu: x sigmoid(alpha x). */
+export const msQuickGelu = unaryWith('com.microsoft::QuickGelu', 1, (node) => {
+  const { alpha } = attrsOf(node);
+  return (x) => x / (1 + Math.exp(-alpha * x));
+});

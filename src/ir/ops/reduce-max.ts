@@ -1,0 +1,9 @@
+import { maxDim } from './dims.js';
+import { reduction } from './families/reduce.js';
+
+/** ReduceMax: the greatest along the axes. */
+export const reduceMax = reduction(
+  'ReduceMax',
+  (v) => v.reduce((a, x) => Math.max(a, x), Number.NEGATIVE_INFINITY),
+  { ints: (v) => (v.length === 0 ? null : v.reduce(maxDim)) },
+);

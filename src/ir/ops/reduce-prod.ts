@@ -1,0 +1,5 @@
+import { productOf } from './dims.js';
+import { reduction } from './families/reduce.js';
+
+/** ReduceProd: the product along the axes. */
+export const reduceProd = reduction('ReduceProd', (v) => v.reduce((a, x) => a * x, 1), { ints: productOf });

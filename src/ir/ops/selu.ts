@@ -1,0 +1,8 @@
+import { attrsOf } from './attrs.js';
+import { unaryWith } from './families/unary.js';
+
+/** Selu: gamma x, or gamma alpha (e^x - 1) below 0. */
+export const selu = unaryWith('Selu', 1, (node) => {
+  const { alpha, gamma } = attrsOf(node);
+  return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
+});

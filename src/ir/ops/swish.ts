@@ -1,0 +1,8 @@
+import { attrsOf } from './attrs.js';
+import { unaryWith } from './families/unary.js';
+
+/** Swish: x / (1 + e^(-alpha x)). */
+export const swish = unaryWith('Swish', 24, (node) => {
+  const { alpha } = attrsOf(node);
+  return (x) => x / (1 + Math.exp(-alpha * x));
+});
