@@ -57,7 +57,8 @@ export function parseAttr(host: AttrHost, field: number): ParsedAttr {
   lex.need('=', 'before the value of an attribute');
   if (lex.take('@'))
     return only({ kind: 'ref', name: host.name('an attribute of the function'), type: type ?? 0 });
-  if (type !== null && (type > GRAPHS || type === 0)) return only(parseRaw(lex, type, field));
+  const bytes = lex.kind === 'id' && lex.text === 'proto';
+  if (type !== null && (bytes || type > GRAPHS || type === 0)) return only(parseRaw(lex, type, field));
   const graphs: GraphDraft[] = [];
   const start = lex.start;
   if (!lex.take('[')) {

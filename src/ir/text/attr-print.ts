@@ -3,7 +3,7 @@ import { dtypeText } from '../dtype.js';
 import type { Graph } from '../model.js';
 import type { TensorData } from '../tensor.js';
 import { f32Text } from './numbers.js';
-import { idText, quoteBytes, toHex } from './strings.js';
+import { quoteBytes, toHex, wordText } from './strings.js';
 import { labelOf, type TensorTextOptions, tensorText } from './tensor.js';
 import { attrTypeText } from './types.js';
 
@@ -20,7 +20,7 @@ export function attrText(
   options: TensorTextOptions,
   graph: GraphText,
 ): string {
-  const id = idText(name);
+  const id = wordText(name);
   const list = (type: string, items: readonly string[]): string =>
     items.length === 0 ? `${id}: ${type} = []` : `${id} = [${items.join(', ')}]`;
   switch (attr.kind) {
@@ -48,7 +48,7 @@ export function attrText(
     case 'graphs':
       return list('graphs', attr.value.map(graph));
     case 'ref':
-      return `${id}: ${attrTypeText(attr.type)} = @${idText(attr.name)}`;
+      return `${id}: ${attrTypeText(attr.type)} = @${wordText(attr.name)}`;
     case 'raw':
       return `${id}: ${attrTypeText(attr.type)} = proto("${toHex(rawBytes(attr))}")`;
   }
@@ -71,7 +71,7 @@ function tensorAttr(tensor: TensorData, options: TensorTextOptions): string {
   const shape = tensor.shape.length === 0 ? '' : `[${tensor.shape.join(',')}]`;
   return [
     `${dtypeText(tensor.dtype)}${shape}`,
-    ...(name === '' ? [] : [idText(name)]),
+    ...(name === '' ? [] : [wordText(name)]),
     ...(text.startsWith('[') ? ['='] : []),
     text,
   ].join(' ');

@@ -1,16 +1,7 @@
 import { byteLengthOf, type DType, dtypeBits } from '../dtype.js';
+import { fromBf16, fromF16, toBf16, toF16 } from '../half.js';
 import { elementCount } from '../shape.js';
-import {
-  bf16Text,
-  f16Text,
-  f32Text,
-  f64Text,
-  fromBf16Bits,
-  fromF16Bits,
-  parseFloatText,
-  toBf16Bits,
-  toF16Bits,
-} from './numbers.js';
+import { bf16Text, f16Text, f32Text, f64Text, parseFloatText } from './numbers.js';
 
 /** A number as it stood in the text. */
 export interface Literal {
@@ -123,8 +114,8 @@ const u8 = integer(8, false);
 const CODECS: ReadonlyMap<DType, Codec> = new Map<DType, Codec>([
   ['f32', f32],
   ['f64', f64],
-  ['f16', half(0x7e00, fromF16Bits, toF16Bits, f16Text)],
-  ['bf16', half(0x7fc0, fromBf16Bits, toBf16Bits, bf16Text)],
+  ['f16', half(0x7e00, fromF16, toF16, f16Text)],
+  ['bf16', half(0x7fc0, fromBf16, toBf16, bf16Text)],
   ['i64', integer(64, true)],
   ['u64', integer(64, false)],
   ['i32', integer(32, true)],

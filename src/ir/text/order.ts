@@ -13,10 +13,19 @@ export function canonicalOrder(graph: Graph): readonly Node[] {
   }
   for (const { name } of graph.inputs) producer.delete(name);
   for (const name of graph.initializers.keys()) producer.delete(name);
-  for (const name of [...producer.keys()]) if (graph.own(name)?.isSparse) producer.delete(name);
-  const waiting = new Int32Array(nodes.length);
-  const readers = new Map<number, number[]>();
   let sorted = true;
+  for (let index = 0; sorted && index < nodes.length; index++) {
+    eachRead(nodes[index]!, (name) => {
+      if ((producer.get(name) ?? -1) >= index) sorted = false;
+    });
+  }
+  return sorted ? nodes : sort(nodes, producer);
+}
+
+/** Repeatedly takes the first node whose sources are all taken. */
+function sort(nodes: readonly Node[], producer: ReadonlyMap<string, number>): readonly Node[] {
+  const waiting = new Int32Array(nodes.length);
+  const readers: number[][] = nodes.map(() => []);
   for (const [index, node] of nodes.entries()) {
     const sources = new Set<number>();
     eachRead(node, (name) => {
@@ -24,20 +33,14 @@ export function canonicalOrder(graph: Graph): readonly Node[] {
       if (source !== undefined) sources.add(source);
     });
     waiting[index] = sources.size;
-    for (const source of sources) {
-      if (source >= index) sorted = false;
-      const held = readers.get(source);
-      if (held) held.push(index);
-      else readers.set(source, [index]);
-    }
+    for (const source of sources) readers[source]!.push(index);
   }
-  if (sorted) return nodes;
   const ready = new MinHeap();
   for (let i = 0; i < nodes.length; i++) if (waiting[i] === 0) ready.push(i);
   const order: Node[] = [];
   for (let index = ready.pop(); index !== undefined; index = ready.pop()) {
     order.push(nodes[index]!);
-    for (const reader of readers.get(index) ?? []) if (--waiting[reader]! === 0) ready.push(reader);
+    for (const reader of readers[index]!) if (--waiting[reader]! === 0) ready.push(reader);
   }
   return order.length === nodes.length ? order : nodes;
 }

@@ -7,7 +7,7 @@ import { sameShape, type ValueType } from '../shape.js';
 import { attrText } from './attr-print.js';
 import { notShown } from './not-shown.js';
 import { canonicalOrder } from './order.js';
-import { idText, quote } from './strings.js';
+import { idText, quote, wordText } from './strings.js';
 import { labelOf, type TensorTextOptions, tensorText } from './tensor.js';
 import { typeText } from './types.js';
 
@@ -140,7 +140,7 @@ class Printer {
       fn.docString !== '' && `doc_string: ${quote(fn.docString)}`,
     ]);
     const attrs = [
-      ...fn.attributes.map(idText),
+      ...fn.attributes.map(wordText),
       ...fn.defaults.map(([name, attr]) =>
         attrText(name, attr, this.#options, (graph) => this.#nested(graph, '')),
       ),
@@ -159,8 +159,9 @@ class Printer {
       wide && items.length > 1
         ? `(\n${indent}  ${items.join(`,\n${indent}  `)}\n${indent})`
         : `(${items.join(', ')})`;
-    const infos = this.#infos(graph, nodes);
-    const body = [...notes, ...this.#graphNotes(graph, nodes)].map((line) => `${indent}  ${line}`);
+    const values = inner(graph, nodes);
+    const infos = this.#infos(graph, values);
+    const body = [...notes, ...this.#graphNotes(graph, values)].map((line) => `${indent}  ${line}`);
     for (const node of nodes) this.#node(node, `${indent}  `, body);
     return [
       `${title} ${list(inputs)} => ${list(outputs)} `,
@@ -171,10 +172,10 @@ class Printer {
 
   /** A node without indentation, documentation and line feed. */
   nodeText(node: Node, graph: (graph: Graph, indent: string) => string, indent = ''): string {
-    const label = node.name === '' ? '' : `[${idText(node.name)}] `;
+    const label = node.name === '' ? '' : `[${wordText(node.name)}] `;
     const outputs = node.outputs.map((output) => idText(output.name)).join(', ');
-    const op = `${node.domain === '' ? '' : `${domainText(node.domain)}.`}${idText(node.op)}`;
-    const overload = node.overload === '' ? '' : `:${idText(node.overload)}`;
+    const op = `${node.domain === '' ? '' : `${domainText(node.domain)}.`}${wordText(node.op)}`;
+    const overload = node.overload === '' ? '' : `:${wordText(node.overload)}`;
     const inputs = `(${node.inputs.map((input) => idText(input?.name ?? '')).join(', ')})`;
     const nested = node.subgraphs().length > 0;
     const attrs = [...node.attrs].map(([name, attr]) =>
@@ -199,14 +200,14 @@ class Printer {
       );
     }
     for (const [name, attr] of node.attrs) {
-      if (attr.docString) extra.push(...note(`attr ${idText(name)}`, attr.docString, NO_ENTRIES));
+      if (attr.docString) extra.push(...note(`attr ${wordText(name)}`, attr.docString, NO_ENTRIES));
     }
     for (const line of extra) lines.push(`${indent}${line}`);
     lines.push(`${indent}${this.nodeText(node, (graph, inner) => this.#nested(graph, inner), indent)}`);
   }
 
   /** Initializers in their order, then types of values that are neither inputs nor outputs. */
-  #infos(graph: Graph, nodes: readonly Node[]): string[] {
+  #infos(graph: Graph, values: readonly Value[]): string[] {
     const lines: string[] = [];
     for (const value of graph.initializers.values()) {
       const data = value.constant!;
@@ -217,23 +218,17 @@ class Printer {
     }
     const shown = new Set<Value>([...graph.inputs, ...graph.outputs]);
     for (const value of graph.initializers.values()) {
-      if (!shown.has(value) && !typeOfData(value)) lines.push(infoText(value));
+      if (!shown.has(value) && !typeOfData(value) && graph.own(value.name) === value)
+        lines.push(infoText(value));
     }
-    for (const value of produced(graph, nodes)) {
-      if (value.type && !shown.has(value)) lines.push(infoText(value));
-    }
-    for (const value of loose(graph)) if (value.type && !shown.has(value)) lines.push(infoText(value));
+    for (const value of values) if (value.type && !shown.has(value)) lines.push(infoText(value));
     return lines;
   }
 
-  #graphNotes(graph: Graph, nodes: readonly Node[]): string[] {
+  #graphNotes(graph: Graph, values: readonly Value[]): string[] {
     const lines = note('graph', graph.docString, graph.metadata);
-    for (const value of new Set([
-      ...graph.inputs,
-      ...graph.initializers.values(),
-      ...produced(graph, nodes),
-      ...loose(graph),
-    ])) {
+    for (const value of new Set([...graph.inputs, ...graph.initializers.values(), ...values])) {
+      if (graph.own(value.name) !== value) continue;
       if (value.docString !== '' || value.metadata.size > 0) {
         lines.push(...note(`value ${idText(value.name)}`, value.docString, value.metadata));
       }
@@ -247,19 +242,32 @@ class Printer {
 
 const NO_ENTRIES: ReadonlyMap<string, string> = new Map();
 
-/** Named outputs of nodes; of two with one name the one that the name means. */
-function* produced(graph: Graph, nodes: readonly Node[]): Generator<Value> {
-  for (const node of nodes)
-    for (const value of node.outputs) if (graph.own(value.name) === value) yield value;
-}
-
-/** Values that nothing in the text defines, by name: missing ones and those of sparse initializers. */
-function loose(graph: Graph): Value[] {
+/**
+ * Values that are neither inputs nor initializers: outputs of nodes in the order of the text, then, by name, those that
+ * nothing in the text defines (missing ones and those of sparse initializers). Of several with one name, which only
+ * damaged models have, the one that the graph means by it.
+ */
+function inner(graph: Graph, nodes: readonly Node[]): readonly Value[] {
   const found: Value[] = [];
-  for (const value of graph.ownValues()) {
-    if (!value.producer && !value.isInput && !value.constant) found.push(value);
+  let unique = true;
+  for (const node of nodes) {
+    for (const value of node.outputs) {
+      if (graph.own(value.name) === value) found.push(value);
+      else if (value.name !== '') unique = false;
+    }
   }
-  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (!unique) {
+    const names = new Set(nodes.flatMap((node) => node.outputs.map((output) => output.name)));
+    const meant = [...names].map((name) => graph.own(name));
+    found.length = 0;
+    for (const value of meant) if (value && !value.isInput && !value.constant) found.push(value);
+  }
+  const produced = unique ? null : new Set(found);
+  const loose: Value[] = [];
+  for (const value of graph.ownValues()) {
+    if (!value.producer && !value.isInput && !value.constant && !produced?.has(value)) loose.push(value);
+  }
+  return [...found, ...loose.sort((a, b) => (a.name < b.name ? -1 : 1))];
 }
 
 /** Whether an initializer's type is what its data says. */

@@ -25,9 +25,14 @@ export function isFloatWord(word: string): boolean {
   return /^(inf|infinity|nan)$/i.test(word);
 }
 
-/** A name: bare when it is a plain identifier that cannot be taken for a type or a number, else quoted. */
+/** The name of a value or a graph: bare when it is a plain identifier that cannot be taken for a type or a number. */
 export function idText(name: string): string {
   return PLAIN.test(name) && !isTypeWord(name) && !isFloatWord(name) ? name : quote(name);
+}
+
+/** A name where neither type nor number may stand (dimensions, operators, attributes, labels). */
+export function wordText(name: string): string {
+  return PLAIN.test(name) ? name : quote(name);
 }
 
 /** A string in quotes, ASCII only. */

@@ -4,7 +4,7 @@ import { type DType, dtypeFromText, dtypeText } from '../dtype.js';
 import { type Dim, tensorType, type ValueType } from '../shape.js';
 import type { Lexer } from './lexer.js';
 import { decodeNested, encodeNested, type Nested } from './nested-type.js';
-import { fromHex, idText, isTypeWord, toHex } from './strings.js';
+import { fromHex, isTypeWord, toHex, wordText } from './strings.js';
 
 /** Sequences of sequences deeper than this are refused. */
 const MAX_TYPE_DEPTH = 32;
@@ -28,7 +28,7 @@ function tensorText(dtype: DType, shape: readonly Dim[] | null): string {
 
 function dimText(dim: Dim): string {
   if (typeof dim === 'number') return String(dim);
-  return dim === null || dim === '' ? '?' : idText(dim);
+  return dim === null || dim === '' ? '?' : wordText(dim);
 }
 
 function nestedText(type: Nested): string {
