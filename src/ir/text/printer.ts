@@ -50,7 +50,7 @@ export function printGraph(graph: Graph, options: PrintOptions = {}): string {
 /** A node on one line, without documentation; graphs in attributes appear by name only. For messages. */
 export function printNode(node: Node, options: PrintOptions = {}): string {
   const printer = new Printer(settle(options, node.graph && modelOf(node.graph)));
-  return printer.nodeText(node, (graph) => `${idText(graph.name)} () => () {...}`);
+  return printer.nodeText(node, (graph) => `${idText(graph.name)} () => () {...}`, null);
 }
 
 interface Settled extends TensorTextOptions {
@@ -170,8 +170,8 @@ class Printer {
     ].join('');
   }
 
-  /** A node without indentation, documentation and line feed. */
-  nodeText(node: Node, graph: (graph: Graph, indent: string) => string, indent = ''): string {
+  /** A node without indentation, documentation and line feed; all on one line when `indent` is null. */
+  nodeText(node: Node, graph: (graph: Graph, indent: string) => string, indent: string | null): string {
     const label = node.name === '' ? '' : `[${wordText(node.name)}] `;
     const outputs = node.outputs.map((output) => idText(output.name)).join(', ');
     const op = `${node.domain === '' ? '' : `${domainText(node.domain)}.`}${wordText(node.op)}`;
@@ -179,11 +179,12 @@ class Printer {
     const inputs = `(${node.inputs.map((input) => idText(input?.name ?? '')).join(', ')})`;
     const nested = node.subgraphs().length > 0;
     const attrs = [...node.attrs].map(([name, attr]) =>
-      attrText(name, attr, this.#options, (inner) => graph(inner, `${indent}  `)),
+      attrText(name, attr, this.#options, (inner) => graph(inner, `${indent ?? ''}  `)),
     );
     const start = `${label}${outputs}${outputs === '' ? '' : ' '}= ${op}${overload}`;
     if (attrs.length === 0) return `${start} ${inputs}`;
     if (!nested) return `${start} <${attrs.join(', ')}> ${inputs}`;
+    if (indent === null) return `${start} ${inputs} <${attrs.join(', ')}>`;
     return `${start} ${inputs} <\n${indent}  ${attrs.join(`,\n${indent}  `)}\n${indent}>`;
   }
 

@@ -1,16 +1,22 @@
 import type { Attr, HeldAttr } from '../../../src/ir/attr.js';
 import { attrGraphs } from '../../../src/ir/attr.js';
+import { LotrcError } from '../../../src/ir/diagnostics.js';
 import type { Graph, Model, Node, Value } from '../../../src/ir/model.js';
 import type { ValueType } from '../../../src/ir/shape.js';
 import type { TensorData } from '../../../src/ir/tensor.js';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { labelOf } from '../../../src/ir/text/tensor.js';
 
 /** A model as plain data, every field of the IR: two models are the same when these are equal. */
 export function fieldsOf(model: Model): unknown {
   return {
     ir: model.irVersion,
-    header: [model.producerName, model.producerVersion, model.domain, String(model.modelVersion), model.docString],
+    header: [
+      model.producerName,
+      model.producerVersion,
+      model.domain,
+      String(model.modelVersion),
+      model.docString,
+    ],
     opsets: [...model.opsets],
     metadata: [...model.metadata],
     graph: graphFields(model.graph),
@@ -37,7 +43,10 @@ function graphFields(graph: Graph): unknown {
     metadata: [...graph.metadata],
     inputs: graph.inputs.map(info),
     outputs: graph.outputs.map((value) => [...info(value), where(value, graph)]),
-    initializers: [...graph.initializers.values()].map((value) => [...info(value), tensorFields(value.constant!, false)]),
+    initializers: [...graph.initializers.values()].map((value) => [
+      ...info(value),
+      tensorFields(value.constant!, false),
+    ]),
     nodes: nodes.map((node) => ({
       op: [node.domain, node.op, node.overload],
       name: node.name,
@@ -89,7 +98,10 @@ function valueFields(attr: Attr | HeldAttr): unknown {
       return [attr.name, attr.type];
     case 'raw': {
       const carried = 'carried' in attr ? attr.carried : undefined;
-      return [attr.type, carried && Buffer.from(carried.source.read(carried.offset, carried.length)).toString('hex')];
+      return [
+        attr.type,
+        carried && Buffer.from(carried.source.read(carried.offset, carried.length)).toString('hex'),
+      ];
     }
     case 'tensor':
       return tensorFields(attr.value);

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { Model } from '../../../src/ir/model.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
+import type { Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { parseModel, printModel } from '../../../src/ir/text/index.js';
 import { onnxFiles, sharedDir } from '../../support/shared.js';
