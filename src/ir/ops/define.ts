@@ -71,6 +71,12 @@ export interface GradBuilder extends Builder {
   neg(a: Value): Value;
   /** a constant of rank 0 with the element type of `like` */
   scalar(value: number, like: Value): Value;
+  /** whether a value is float16 or bfloat16 */
+  isHalf(value: Value): boolean;
+  /** a constant int64 of rank 0 */
+  index(value: number): Value;
+  /** ONNX enum number of a value's element type; refuses when it is unknown */
+  onnxType(value: Value): number;
   /** a constant int64 vector */
   ints(values: readonly number[]): Value;
   /** rank of a value; throws a refusal when it is unknown */

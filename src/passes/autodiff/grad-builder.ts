@@ -1,6 +1,6 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
-import { isFloat } from '../../ir/dtype.js';
+import { dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import type { GradBuilder, Refusal } from '../../ir/ops/define.js';
 import { scalarTensor } from '../../ir/scalar.js';
@@ -58,6 +58,21 @@ export class Gradients extends GraphBuilder implements GradBuilder {
     return this.#once(`i64:${values.join(',')}`, () =>
       this.constant(i64Tensor([values.length], values), 'grad/ints'),
     );
+  }
+
+  isHalf({ type }: Value): boolean {
+    return type?.kind === 'tensor' && (type.dtype === 'f16' || type.dtype === 'bf16');
+  }
+
+  index(value: number): Value {
+    return this.#once(`index:${value}`, () => this.constant(i64Tensor([], [value]), 'grad/index'));
+  }
+
+  onnxType(value: Value): number {
+    const { type } = value;
+    return type?.kind === 'tensor'
+      ? dtypeToOnnx(type.dtype)
+      : this.refuse(`the element type of "${value.name}" is unknown`);
   }
 
   rank(value: Value): number {

@@ -1,0 +1,66 @@
+import { attrInt, attrString } from '../../attr.js';
+import type { Value } from '../../model.js';
+import { toIntegers } from '../../values.js';
+import type { GradBuilder } from '../define.js';
+import { constantOf } from './elementwise.js';
+import { extentAt, pad, zerosLike } from './shape.js';
+import { attributes, axisOf, input, type Vjp } from './vjp.js';
+
+/**
+ * Gather along an axis: the gradient of each slice is added at its index, repeated indices included. One constant
+ * index (class-token pooling) becomes a Pad; anything else a ScatterElements with addition.
+ */
+export const gatherVjp: Vjp = (b, node, [dy]) => {
+  const [x, indices] = [input(node, 0), input(node, 1)];
+  const rank = b.rank(x);
+  const axis = axisOf(attributes(node, 'Gather').axis, rank);
+  const data = constantOf(indices);
+  const count = data?.shape.reduce((a, c) => a * c, 1);
+  if (data && count === 1) {
+    const at = toIntegers(data)[0]!;
+    const slab = data.shape.length === 1 ? dy! : reshapeKeeping(b, dy!, x, axis);
+    const extent = extentAt(b, x, axis);
+    const before = at >= 0 ? b.ints([at]) : b.one('Add', [extent, b.ints([at])]);
+    const after = b.one('Sub', [b.one('Sub', [extent, b.ints([1])]), before]);
+    return [pad(b, slab, before, after, axis, x), null];
+  }
+  const slab = b.rank(indices) === 1 ? dy! : reshapeKeeping(b, dy!, x, axis, -1);
+  const line = b.reshape(indices, b.ints([...ones(axis), -1, ...ones(rank - 1 - axis)]));
+  const wide = b.one('Expand', [line, b.one('Shape', [slab])]);
+  return [scatterAdd(b, x, wide, slab, axis), null];
+};
+
+/** GatherElements: scatter the gradient back with addition. */
+export const gatherElementsVjp: Vjp = (b, node, [dy]) => {
+  const x = input(node, 0);
+  const axis = axisOf(attributes(node, 'GatherElements').axis, b.rank(x));
+  return [scatterAdd(b, x, input(node, 1), dy!, axis), null];
+};
+
+/** GatherND: ScatterND with addition. */
+export const gatherNdVjp: Vjp = (b, node, [dy]) => {
+  if (attributes(node, 'GatherND').batch_dims !== 0) return { because: 'batch_dims other than 0', at: node };
+  if (b.opset < 16) return { because: 'adding into repeated places needs opset 16', at: node };
+  const [x, indices] = [input(node, 0), input(node, 1)];
+  return [b.one('ScatterND', [zerosLike(b, x), indices, dy!], { reduction: attrString('add') }), null];
+};
+
+function scatterAdd(b: GradBuilder, x: Value, indices: Value, updates: Value, axis: number): Value {
+  if (b.opset < 16) return b.refuse('adding into repeated places needs opset 16');
+  const attrs = { axis: attrInt(axis), reduction: attrString('add') };
+  return b.one('ScatterElements', [zerosLike(b, x), indices, updates], attrs);
+}
+
+/** The shape of `x` with `extent` (1, or -1 for "the rest") at `axis`. */
+function reshapeKeeping(b: GradBuilder, dy: Value, x: Value, axis: number, extent = 1): Value {
+  const rank = b.rank(x);
+  const dims = b.dims(x);
+  const known = dims.every((dim, i) => i === axis || typeof dim === 'number');
+  if (known) return b.reshape(dy, b.ints(dims.map((dim, i) => (i === axis ? extent : Number(dim)))));
+  const parts = Array.from({ length: rank }, (_, i) => (i === axis ? b.ints([extent]) : extentAt(b, x, i)));
+  return b.reshape(dy, b.one('Concat', parts, { axis: attrInt(0) }));
+}
+
+function ones(count: number): number[] {
+  return new Array<number>(count).fill(1);
+}

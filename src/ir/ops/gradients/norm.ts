@@ -1,0 +1,135 @@
+import { attrInt } from '../../attr.js';
+import type { Node, Value } from '../../model.js';
+import type { GradBuilder } from '../define.js';
+import { attributes, axisOf, type Grads, input, type Vjp } from './vjp.js';
+
+/**
+ * Layer normalisation over axes [axis, rank): y = (x - mean) k w + c with k the inverse deviation.
+ * With h = dy w and n = (x - mean) k: dx = k (h - mean(h) - n mean(h n)), dw = sum(dy n), dc = sum(dy).
+ * Statistics come from the node's own outputs, which are added when they are not there.
+ */
+export const layerNormVjp: Vjp = (b, node, [dy]) => {
+  const [x, w] = [input(node, 0), input(node, 1)];
+  const { axis } = attributes(node, 'LayerNormalization');
+  const axes = axesFrom(axisOf(axis, b.rank(x)), b.rank(x));
+  const mean = output(b, node, 1);
+  const k = output(b, node, 2);
+  return centred(b, { x, w, c: node.inputs[2] ?? null, mean, k, axes }, dy!, [0, 1, 2]);
+};
+
+/** SkipLayerNormalization (com.microsoft): layer normalisation of s = x + skip (+ bias), which is output 3. */
+export const skipLayerNormVjp: Vjp = (b, node, grads) => {
+  const [dy, , , dsum] = grads;
+  const s = output(b, node, 3);
+  const x = input(node, 0);
+  const rank = b.rank(x);
+  const axes = [rank - 1];
+  // statistics anew: WebGPU does not write outputs 1 and 2
+  const mean = b.reduceMean(s, axes, true);
+  const deviation = b.sub(s, mean);
+  const variance = b.reduceMean(b.mul(deviation, deviation), axes, true);
+  const k = inverseRoot(b, variance, attributes(node, 'com.microsoft::SkipLayerNormalization').epsilon, x);
+  const w = input(node, 2);
+  const parts = dy ? centred(b, { x: s, w, c: node.inputs[3] ?? null, mean, k, axes }, dy, [0, 2, 3]) : [];
+  const ds = both(b, parts[0] ?? null, dsum ?? null);
+  return skipGrads(b, node, ds, [parts[1] ?? null, parts[2] ?? null], 4);
+};
+
+/** RMSNormalization (opset 23) and SimplifiedLayerNormalization: y = x k w, k = 1 / sqrt(mean(x^2) + eps). */
+export const rmsNormVjp: Vjp = (b, node, [dy]) => {
+  const [x, w] = [input(node, 0), input(node, 1)];
+  const rank = b.rank(x);
+  const { axis, epsilon } = attributes(node, 'RMSNormalization');
+  return rms(b, x, w, dy!, axesFrom(axisOf(axis, rank), rank), epsilon, [0, 1]);
+};
+
+/** SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of s = x + skip (+ bias), which is output 3. */
+export const skipRmsNormVjp: Vjp = (b, node, grads) => {
+  const [dy, , , dsum] = grads;
+  const s = output(b, node, 3);
+  const { epsilon } = attributes(node, 'com.microsoft::SkipSimplifiedLayerNormalization');
+  const axes = [b.rank(input(node, 0)) - 1];
+  const parts = dy ? rms(b, s, input(node, 2), dy, axes, epsilon, [0, 2]) : [];
+  const ds = both(b, parts[0] ?? null, dsum ?? null);
+  return skipGrads(b, node, ds, [parts[1] ?? null], 3);
+};
+
+interface Centred {
+  readonly x: Value;
+  readonly w: Value;
+  readonly c: Value | null;
+  readonly mean: Value;
+  readonly k: Value;
+  readonly axes: readonly number[];
+}
+
+/** [dx, dw, dc] of layer normalisation; `wanted` are the input numbers of x, w and c. */
+function centred(b: GradBuilder, t: Centred, dy: Value, wanted: readonly number[]): Grads {
+  const half = b.isHalf(t.x);
+  // statistics are float32 (stash_type): half-precision models compute the rule in float32
+  const up = (value: Value): Value => (half ? b.one('Cast', [value], { to: attrInt(1) }) : value);
+  const down = (value: Value): Value =>
+    half ? b.one('Cast', [value], { to: attrInt(b.onnxType(t.x)) }) : value;
+  const g = up(dy);
+  const n = b.mul(b.sub(up(t.x), t.mean), t.k);
+  const h = b.mul(g, up(t.w));
+  const along = b.sub(h, b.reduceMean(h, t.axes, true));
+  const across = b.mul(n, b.reduceMean(b.mul(h, n), t.axes, true));
+  const dx = b.mul(t.k, b.sub(along, across));
+  const wantsW = b.wants(wanted[1]!);
+  const wantsC = t.c !== null && b.wants(wanted[2]!);
+  return [
+    down(dx),
+    wantsW ? b.sumTo(down(b.mul(g, n)), t.x, t.w) : null,
+    wantsC ? b.sumTo(dy, t.x, t.c!) : null,
+  ];
+}
+
+/** [dx, dw]: dx = k h - x k^3 mean(h x) with h = dy w; dw = sum(dy x k). */
+function rms(
+  b: GradBuilder,
+  x: Value,
+  w: Value,
+  dy: Value,
+  axes: readonly number[],
+  epsilon: number,
+  wanted: readonly number[],
+): Grads {
+  const k = inverseRoot(b, b.reduceMean(b.mul(x, x), axes, true), epsilon, x);
+  const h = b.mul(dy, w);
+  const n = b.mul(x, k);
+  const across = b.mul(n, b.reduceMean(b.mul(h, n), axes, true));
+  const dw = b.wants(wanted[1]!) ? b.sumTo(b.mul(dy, n), x, w) : null;
+  return [b.mul(k, b.sub(h, across)), dw];
+}
+
+function inverseRoot(b: GradBuilder, square: Value, epsilon: number, like: Value): Value {
+  return b.one('Reciprocal', [b.one('Sqrt', [b.add(square, b.scalar(epsilon, like))])]);
+}
+
+/** Gradients of (x, skip, weights..., bias): x and skip share ds; bias sums it. */
+function skipGrads(b: GradBuilder, node: Node, ds: Value | null, weights: Grads, biasAt: number): Grads {
+  const [x, skip, bias] = [input(node, 0), input(node, 1), node.inputs[biasAt] ?? null];
+  const dskip = ds && b.wants(1) ? b.sumTo(ds, x, skip) : null;
+  const dbias = ds && bias && b.wants(biasAt) ? b.sumTo(ds, x, bias) : null;
+  return [ds, dskip, ...weights, dbias];
+}
+
+function both(b: GradBuilder, a: Value | null, c: Value | null): Value | null {
+  return a && c ? b.add(a, c) : (a ?? c);
+}
+
+/** Output `index` of a node, made when the node does not deliver it yet; skipped ones stay empty. */
+function output(b: GradBuilder, node: Node, index: number): Value {
+  while (node.outputs.length < index) node.addOutput('');
+  const held = node.outputs[index];
+  if (held && held.name !== '') return held;
+  const name = b.graph.names.freshValue(`${node.outputs[0]!.name}/stat${index}`);
+  if (!held) return node.addOutput(name);
+  held.rename(name);
+  return held;
+}
+
+function axesFrom(first: number, rank: number): number[] {
+  return Array.from({ length: rank - first }, (_, i) => first + i);
+}
