@@ -1,0 +1,103 @@
+import type { Graph } from './graph.js';
+import type { Node } from './node.js';
+
+/**
+ * The nodes of a graph in an order in which every node follows what it reads, including what its subgraphs capture.
+ * Stable: nodes keep their file order where the edges allow it. Nodes on a cycle come last, in file order; the
+ * verifier reports them. Linear in nodes and edges, and not recursive.
+ */
+export function topologicalOrder(graph: Graph): Node[] {
+  const waiting = new Map<Node, number>();
+  const readers = new Map<Node, Node[]>();
+  let inOrder = true;
+  const seen = new Set<Node>();
+  for (const node of graph.nodes) {
+    const sources = sourcesOf(node, graph);
+    for (const source of sources) {
+      if (!seen.has(source)) inOrder = false;
+      const list = readers.get(source);
+      if (list) list.push(node);
+      else readers.set(source, [node]);
+    }
+    waiting.set(node, sources.size);
+    seen.add(node);
+  }
+  if (inOrder) return [...graph.nodes];
+  const position = new Map([...graph.nodes].map((node, index) => [node, index]));
+  const order: Node[] = [];
+  const placed = new Set<Node>();
+  // the earliest ready node in file order goes next: a heap over positions
+  const ready = new Heap();
+  const nodes = [...graph.nodes];
+  for (const [node, count] of waiting) if (count === 0) ready.push(position.get(node)!);
+  for (let at = ready.pop(); at !== undefined; at = ready.pop()) {
+    const node = nodes[at]!;
+    order.push(node);
+    placed.add(node);
+    for (const reader of readers.get(node) ?? []) {
+      const left = waiting.get(reader)! - 1;
+      waiting.set(reader, left);
+      if (left === 0) ready.push(position.get(reader)!);
+    }
+  }
+  for (const node of nodes) if (!placed.has(node)) order.push(node);
+  return order;
+}
+
+/** Producers in `graph` of everything that a node and its subgraphs read. */
+export function sourcesOf(node: Node, graph: Graph): ReadonlySet<Node> {
+  const sources = new Set<Node>();
+  const take = (reader: Node): void => {
+    for (const input of reader.inputs) {
+      const producer = input?.producer;
+      if (producer && producer.graph === graph && producer !== reader) sources.add(producer);
+      if (producer === node && reader === node) sources.add(node);
+    }
+  };
+  take(node);
+  const stack = [...node.subgraphs()];
+  for (let inner = stack.pop(); inner; inner = stack.pop()) {
+    for (const nested of inner.nodes) {
+      take(nested);
+      stack.push(...nested.subgraphs());
+    }
+    for (const output of inner.outputs) {
+      const producer = output.producer;
+      if (producer && producer.graph === graph) sources.add(producer);
+    }
+  }
+  return sources;
+}
+
+/** A binary heap of numbers, smallest first. */
+class Heap {
+  readonly #items: number[] = [];
+
+  push(item: number): void {
+    const items = this.#items;
+    items.push(item);
+    for (let at = items.length - 1; at > 0; ) {
+      const up = (at - 1) >> 1;
+      if (items[up]! <= items[at]!) break;
+      [items[up], items[at]] = [items[at]!, items[up]!];
+      at = up;
+    }
+  }
+
+  pop(): number | undefined {
+    const items = this.#items;
+    const top = items[0];
+    const last = items.pop();
+    if (items.length === 0 || last === undefined) return top;
+    items[0] = last;
+    for (let at = 0; ; ) {
+      const left = 2 * at + 1;
+      if (left >= items.length) break;
+      const small = left + 1 < items.length && items[left + 1]! < items[left]! ? left + 1 : left;
+      if (items[at]! <= items[small]!) break;
+      [items[at], items[small]] = [items[small]!, items[at]!];
+      at = small;
+    }
+    return top;
+  }
+}
