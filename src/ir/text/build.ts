@@ -1,7 +1,9 @@
 import type { HeldAttr } from '../attr.js';
+import { type Carried, NO_FIELDS } from '../carried.js';
 import { textDuplicate } from '../codes/text.js';
 import { fail } from '../diagnostics.js';
-import type { Graph, Node, Value } from '../model.js';
+import type { Graph, Node } from '../model.js';
+import { MemorySource } from '../onnx/source.js';
 import type { GraphDraft, Note } from './drafts.js';
 import type { Lexer } from './lexer.js';
 import { setLabel } from './tensor.js';
@@ -31,7 +33,8 @@ export function fillGraph(draft: GraphDraft, lex: Lexer): void {
   for (const { name, type, data } of draft.infos) {
     if (data) continue;
     const value = graph.own(name) ?? graph.declare(name, false);
-    if (!value.isInput) describeType(value, type);
+    if (!value.isInput) value.setType(type);
+    graph.valueInfo.set(value, NOT_READ);
   }
   for (const [index, held] of draft.nodes.entries()) {
     const node = nodes[index]!;
@@ -42,11 +45,20 @@ export function fillGraph(draft: GraphDraft, lex: Lexer): void {
   for (const held of draft.nodes) for (const inner of held.graphs) fillGraph(inner, lex);
   for (const { name, type } of draft.outputs) {
     const value = graph.find(name) ?? graph.declare(name, false);
-    if (!value.isInput && type !== null && value.graph === graph) describeType(value, type);
+    if (!value.isInput && type !== null && value.graph === graph) value.setType(type);
     graph.addOutput(value);
   }
   applyNotes(draft, lex);
 }
+
+/** What the writer finds for a value whose ValueInfoProto is to be made: the values are marked edited. */
+const NOT_READ: Carried = {
+  source: new MemorySource(new Uint8Array(0), '<text>'),
+  start: 0,
+  offset: 0,
+  length: 0,
+  unknown: NO_FIELDS,
+};
 
 function declareNodes(draft: GraphDraft): Node[] {
   return draft.nodes.map((held) => {
@@ -66,11 +78,6 @@ function declareNodes(draft: GraphDraft): Node[] {
   });
 }
 
-function describeType(value: Value, type: Value['type']): void {
-  value.setType(type, true);
-  value.infoEdited = true;
-}
-
 /** Documentation of values and of the tensors of initializers. Throws LOTR1402 when there is no such value. */
 function applyNotes(draft: GraphDraft, lex: Lexer): void {
   for (const { target, name, note, at } of draft.notes) {
@@ -87,6 +94,8 @@ function applyNotes(draft: GraphDraft, lex: Lexer): void {
     else {
       value.docString = note.docString;
       if (note.metadata.size > 0) value.metadata = note.metadata;
+      value.setType(value.type); // marks the entry as one to be made
+      if (!value.isInput && !value.isOutput) draft.graph.valueInfo.set(value, NOT_READ);
     }
   }
 }

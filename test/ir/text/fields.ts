@@ -6,8 +6,12 @@ import type { ValueType } from '../../../src/ir/shape.js';
 import type { TensorData } from '../../../src/ir/tensor.js';
 import { labelOf } from '../../../src/ir/text/tensor.js';
 
-/** A model as plain data, every field of the IR: two models are the same when these are equal. */
-export function fieldsOf(model: Model): unknown {
+/**
+ * A model as plain data, every field of the IR: two models are the same when these are equal. Names and documentation
+ * of tensors are left out on demand: the writer takes them only from tensors that were read.
+ */
+export function fieldsOf(model: Model, tensorLabels = true): unknown {
+  labels = tensorLabels;
   return {
     ir: model.irVersion,
     header: [
@@ -31,6 +35,8 @@ export function fieldsOf(model: Model): unknown {
     })),
   };
 }
+
+let labels = true;
 
 function graphFields(graph: Graph): unknown {
   const info = (value: Value) => [value.name, typeFields(value.type), value.docString, [...value.metadata]];
@@ -72,11 +78,11 @@ function typeFields(type: ValueType | null): unknown {
   return [type.dtype, type.shape];
 }
 
-/** `named`: initializers have the name of their value, tensors of attributes one of their own (documentation is not shown). */
-function tensorFields(tensor: TensorData, named = true): unknown {
+/** Initializers have the name of their value, tensors of attributes one of their own (documentation is not shown). */
+function tensorFields(tensor: TensorData, attribute = true): unknown {
   const { name, docString, metadata } = labelOf(tensor);
-  const label = named ? [name] : [docString, [...metadata]];
-  return [tensor.dtype, tensor.shape, tensor.byteLength, digest(tensor), ...label];
+  const label = attribute ? [name] : [docString, [...metadata]];
+  return [tensor.dtype, tensor.shape, tensor.byteLength, digest(tensor), ...(labels ? label : [])];
 }
 
 function digest(tensor: TensorData): string {

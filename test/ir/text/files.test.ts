@@ -2,7 +2,8 @@ import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import type { Model } from '../../../src/ir/model.js';
-import { readModel } from '../../../src/ir/onnx/reader.js';
+import { readModel, readModelBytes } from '../../../src/ir/onnx/reader.js';
+import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { parseModel, printModel } from '../../../src/ir/text/index.js';
 import { onnxFiles, sharedDir } from '../../support/shared.js';
 import { fieldsOf } from './fields.js';
@@ -31,6 +32,18 @@ describe.each(files.map((path) => [basename(path), path] as const))('%s', (_name
     const parsed = parseModel(text, path);
     expect(fieldsOf(parsed)).toEqual(fieldsOf(model!));
     expect(printModel(parsed) === text).toBe(true);
+  });
+  test.skipIf(model === null)('what is read from its text can be written as ONNX', () => {
+    const parsed = parseModel(printModel(model!), path);
+    let written: Uint8Array;
+    try {
+      written = encodeModel(parsed);
+    } catch (error) {
+      // data that no file beside the text holds
+      if (error instanceof LotrcError) return expect(error.diagnostics[0]!.code).toMatch(/LOTR1102|LOTR1405/);
+      throw error;
+    }
+    expect(fieldsOf(readModelBytes(written), false)).toEqual(fieldsOf(model!, false));
   });
 });
 
