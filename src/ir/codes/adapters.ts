@@ -1,0 +1,138 @@
+import { defineCode } from '../diagnostics.js';
+
+/** Diagnostics 32xx (adapters in a model) and 33xx (adapters against a base). */
+
+export const noPlan = defineCode<{ doing: string }>({
+  code: 'LOTR3201',
+  severity: 'error',
+  title: 'the model carries no adapters',
+  explain:
+    'The command works on a model that `lotrc rewrite` has made: such a file holds its plan under ' +
+    'metadata_props["lotrc.adapters"]. This one has no such entry, or another tool removed it.',
+  make: ({ doing }) => ({
+    message: `cannot ${doing}: the model has no adapters of lotrc`,
+    hint: 'run `lotrc rewrite` first, or give the file that it wrote',
+  }),
+});
+
+export const badPlan = defineCode<{ why: string }>({
+  code: 'LOTR3202',
+  severity: 'error',
+  title: 'the saved plan cannot be read',
+  explain:
+    'metadata_props["lotrc.adapters"] (or the same entry of an adapter file) is not what lotrc writes: it is not ' +
+    'JSON, has another version, or lacks a part. It was edited by hand or written by a newer lotrc.',
+  make: ({ why }) => ({
+    message: `the saved adapter plan cannot be used: ${why}`,
+    hint: 'rewrite the base model again, or use the version of lotrc that wrote the file',
+  }),
+});
+
+export const structureChanged = defineCode<{ site: string; output: string; why: string }>({
+  code: 'LOTR3203',
+  severity: 'error',
+  title: 'an adapted layer no longer has the form that lotrc wrote',
+  explain:
+    'The plan says which value a layer delivers and which factors it reads, but the nodes there do not have the form ' +
+    'of an adapted layer. An optimiser or another tool changed the graph after `lotrc rewrite`. Merge, extract and ' +
+    'retarget before optimising.',
+  make: ({ site, output, why }) => ({
+    message: `the adapted layer "${site}" was changed after it was written: ${why}`,
+    at: { kind: 'value', name: output },
+    hint: 'use the file as `lotrc rewrite` wrote it, before any optimiser',
+  }),
+});
+
+export const oldOpset = defineCode<{ opset: number; site: string }>({
+  code: 'LOTR3204',
+  severity: 'error',
+  title: 'the operator set of the model is too old for adapters',
+  explain:
+    'Adapters are written with Add and Mul that broadcast as numpy does, which ONNX has since operator set 7. Convert ' +
+    "the model first, for example with onnx's version_converter, or export it again.",
+  make: ({ opset, site }) => ({
+    message: `layer "${site}" is in a graph of operator set ${opset}; adapters need 7 or newer`,
+    hint: 'export the model with a newer opset, or convert it',
+  }),
+});
+
+export const notAChain = defineCode<{ method: string; delta: string }>({
+  code: 'LOTR3205',
+  severity: 'error',
+  title: 'the adapter is not a chain of matrices',
+  explain:
+    'Lowering writes an adapter whose einsum multiplies matrices one after another (ir,rs,so->io). Other einsums have ' +
+    'no lowering yet.',
+  make: ({ method, delta }) => ({
+    message: `method "${method}" with delta "${delta}" has no lowering to plain ONNX`,
+    hint: 'use a method whose factors form a chain of matrices, such as lotr or lora',
+  }),
+});
+
+export const mergeRefused = defineCode<{ site: string; weight: string; why: string }>({
+  code: 'LOTR3206',
+  severity: 'error',
+  title: 'an adapter cannot be folded into its weight',
+  explain:
+    'Merging computes W + s D in float64 and stores it in the type of W. It is refused when the weight may be replaced ' +
+    'from outside (it is also a graph input), when it is not floating point, when the factors are not in the model ' +
+    'and not given, or when the result is not finite.',
+  make: ({ site, weight, why }) => ({
+    message: `cannot merge the adapter of "${site}" into "${weight}": ${why}`,
+    at: { kind: 'tensor', name: weight },
+    hint: 'keep the adapter beside the layer, or mend what the message names',
+  }),
+});
+
+export const factorsMissing = defineCode<{ names: readonly string[]; from: string }>({
+  code: 'LOTR3207',
+  severity: 'error',
+  title: 'factors are needed and not given',
+  explain:
+    'With --factors inputs or optional the values of the factors are not in the model: they are in the adapter file ' +
+    'that was written beside it, or in one trained since.',
+  make: ({ names, from }) => ({
+    message: `${from} lacks ${names.length} of the factors: ${names.slice(0, 4).join(', ')}${names.length > 4 ? ', ...' : ''}`,
+    hint: 'give the adapter file with --adapter FILE.safetensors',
+  }),
+});
+
+export const factorShape = defineCode<{ name: string; found: string; wanted: string }>({
+  code: 'LOTR3208',
+  severity: 'error',
+  title: 'a factor of an adapter file does not fit the plan',
+  explain:
+    'The tensor has another shape or element type than the plan in the same file, or in the model, asks for.',
+  make: ({ name, found, wanted }) => ({
+    message: `factor "${name}" is ${found}, the plan asks for ${wanted}`,
+    at: { kind: 'tensor', name },
+    hint: 'use an adapter file made for this model and plan',
+  }),
+});
+
+export const otherBase = defineCode<{ site: string; output: string; why: string }>({
+  code: 'LOTR3301',
+  severity: 'error',
+  title: 'the adapter was made for another base model',
+  explain:
+    'An adapter file names, for each layer, the node output and a digest of the frozen weight that it was made for. ' +
+    'This model has no such layer, or its weight is different. On other weights the adapter would compute nonsense.',
+  make: ({ site, output, why }) => ({
+    message: `the adapter does not fit this model at layer "${site}": ${why}`,
+    at: { kind: 'value', name: output },
+    hint: 'apply it to the model it was made from; `lotrc inspect` lists its layers',
+  }),
+});
+
+export const alreadyAdapted = defineCode<{ doing: string }>({
+  code: 'LOTR3302',
+  severity: 'error',
+  title: 'the model already carries adapters',
+  explain:
+    'Adding adapters to a model that lotrc has rewritten would put adapters beside adapters. Start from the base model, ' +
+    'or say --replace to take the present adapters out first; `lotrc merge` folds them into the weights for good.',
+  make: ({ doing }) => ({
+    message: `cannot ${doing}: the model already carries adapters`,
+    hint: 'use the base model, or --replace to drop the present adapters, or `lotrc merge` first',
+  }),
+});

@@ -1,0 +1,23 @@
+import { createHash } from 'node:crypto';
+import type { TensorData } from './tensor.js';
+
+const SAMPLES = 64;
+const SAMPLE_BYTES = 64;
+
+/**
+ * A digest that names a weight without reading it whole: SHA-256 over element type, shape, and 64 stretches of 64
+ * bytes spread evenly from the first byte to the last (everything, for tensors of up to 4 KiB). It tells one layer or
+ * checkpoint from another; it is no protection against someone who changes single elements on purpose.
+ */
+export function sampledDigest(tensor: TensorData): string {
+  const hash = createHash('sha256').update(`${tensor.dtype}[${tensor.shape.join(',')}]`);
+  const { byteLength } = tensor;
+  if (byteLength <= SAMPLES * SAMPLE_BYTES) hash.update(tensor.bytes());
+  else {
+    for (let i = 0; i < SAMPLES; i++) {
+      const offset = Math.floor(((byteLength - SAMPLE_BYTES) * i) / (SAMPLES - 1));
+      hash.update(tensor.slice(offset, SAMPLE_BYTES));
+    }
+  }
+  return `sampled-sha256:${hash.digest('hex').slice(0, 32)}`;
+}

@@ -1,0 +1,98 @@
+import { PLAN_KEY, type PlanRow, type SavedPlan, type SiteRow } from '../../ir/adapter.js';
+import { badPlan, noPlan } from '../../ir/codes/adapters.js';
+import { fail } from '../../ir/diagnostics.js';
+import type { Model, Value } from '../../ir/model.js';
+
+/** The plan that a model carries, or null. Throws LOTR3202 when the entry is there but is not a plan. */
+export function readPlan(model: Model): SavedPlan | null {
+  const text = model.metadata.get(PLAN_KEY);
+  return text === undefined ? null : parsePlan(text);
+}
+
+/** The plan that a model carries. Throws LOTR3201 when there is none; `doing` completes "cannot ...". */
+export function requirePlan(model: Model, doing: string): SavedPlan {
+  return readPlan(model) ?? fail(noPlan({ doing }));
+}
+
+/** Reads a plan's JSON and checks the parts that later passes rely on. */
+export function parsePlan(text: string): SavedPlan {
+  const refuse = (why: string): never => fail(badPlan({ why }));
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    refuse('it is not JSON');
+  }
+  if (typeof data !== 'object' || data === null) return refuse('it is not an object');
+  const plan = data as Partial<SavedPlan>;
+  if (plan.version !== 1) return refuse(`it has version ${JSON.stringify(plan.version)}, this lotrc reads 1`);
+  if (!Array.isArray(plan.plans)) return refuse('it lists no plans');
+  for (const row of plan.plans as Partial<PlanRow>[]) {
+    if (!row.spec || !Array.isArray(row.spec.factors) || typeof row.spec.delta !== 'string') {
+      refuse('a plan has no adapter description');
+    }
+    if (!Array.isArray(row.groups) || !Array.isArray(row.sites)) refuse('a plan has no groups or sites');
+    const groups = new Set(row.groups!.map((group) => group.id));
+    for (const site of row.sites!) {
+      if (!groups.has(site.group)) refuse(`site "${site.id}" is in no group`);
+      if (!Array.isArray(site.uses) || typeof site.factors !== 'object')
+        refuse(`site "${site.id}" is incomplete`);
+    }
+  }
+  return data as SavedPlan;
+}
+
+export function writePlan(model: Model, plan: SavedPlan): void {
+  model.setMetadata(PLAN_KEY, JSON.stringify(plan));
+}
+
+/** A site's factor tensors in the order of the einsum's operands: group factors from its group, site factors its own. */
+export function factorNames(row: PlanRow, site: SiteRow): readonly string[] {
+  const group = row.groups.find(({ id }) => id === site.group)!;
+  return row.spec.factors.map(({ name, share }) => {
+    const tensor = share === 'group' ? group.factors[name] : site.factors[name];
+    return tensor ?? fail(badPlan({ why: `site "${site.id}" has no factor ${name}` }));
+  });
+}
+
+/** Every factor tensor of a plan row, each once: group factors first. With its shape letters' extents. */
+export function factorTensors(row: PlanRow): readonly FactorTensor[] {
+  const list = new Map<string, FactorTensor>();
+  for (const site of row.sites) {
+    const group = row.groups.find(({ id }) => id === site.group)!;
+    for (const [index, name] of factorNames(row, site).entries()) {
+      if (!list.has(name))
+        list.set(name, {
+          name,
+          factor: index,
+          group: group.id,
+          in: group.in,
+          out: group.out,
+          rank: group.rank,
+        });
+    }
+  }
+  const shared = (tensor: FactorTensor) => row.spec.factors[tensor.factor]!.share === 'group';
+  return [...[...list.values()].filter(shared), ...[...list.values()].filter((tensor) => !shared(tensor))];
+}
+
+export interface FactorTensor {
+  readonly name: string;
+  /** index of the einsum operand */
+  readonly factor: number;
+  readonly group: string;
+  readonly in: number;
+  readonly out: number;
+  readonly rank: number;
+}
+
+/** Values that nodes of the main graph and its subgraphs deliver, by name: how a plan's uses are found again. */
+export function outputsByName(model: Model): ReadonlyMap<string, Value> {
+  const found = new Map<string, Value>();
+  for (const graph of model.everyGraph()) {
+    for (const node of graph.nodes) {
+      for (const output of node.outputs) if (!found.has(output.name)) found.set(output.name, output);
+    }
+  }
+  return found;
+}
