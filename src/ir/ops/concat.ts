@@ -14,15 +14,14 @@ export const concat = defineOp({
   infer: rule((node, ctx) => {
     const types = node.inputs.map((_, index) => tensorAt(ctx, index));
     const dtype = types.find((type) => type !== null)?.dtype;
-    const ranked = types.filter((type) => type?.shape);
-    const rank = ranked[0]?.shape!.length;
+    const ranked = types.flatMap((type) => (type?.shape ? [type.shape] : []));
+    const rank = ranked[0]?.length;
     if (rank === undefined) return one(dtype, null);
     const axis = axisIn(node, attrs(node, ctx).axis ?? 1, rank);
     const shape: Dim[] = new Array<Dim>(rank).fill(null);
-    for (const type of ranked) {
-      if (type!.shape!.length !== rank)
-        refuse(node, `inputs have ${rank} and ${type!.shape!.length} dimensions`);
-      for (const [k, dim] of type!.shape!.entries()) {
+    for (const own of ranked) {
+      if (own.length !== rank) refuse(node, `inputs have ${rank} and ${own.length} dimensions`);
+      for (const [k, dim] of own.entries()) {
         if (k === axis) continue;
         mustAgree(node, shape[k], dim, `dimension ${k}`);
         shape[k] = unifyDim(shape[k]!, dim) ?? null;

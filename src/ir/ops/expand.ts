@@ -18,7 +18,11 @@ export const expand = defineOp({
     }
     const shape = broadcastInputs(node, [x.shape, wanted])!;
     const known = broadcastIndex([ctx.ints(0)], [x.shape], shape);
-    return one(x.dtype, shape, known && known.map(([v]) => v!));
+    return one(
+      x.dtype,
+      shape,
+      known?.map(([v]) => v!),
+    );
   }),
   evaluate: (_, inputs) => {
     const x = need(inputs, 0);

@@ -9,6 +9,10 @@ import { asin } from './asin.js';
 import { asinh } from './asinh.js';
 import { atan } from './atan.js';
 import { atanh } from './atanh.js';
+import { attention } from './attention.js';
+import { averagePool } from './average-pool.js';
+import { batchNormalization } from './batch-normalization.js';
+import { bernoulli } from './bernoulli.js';
 import { bitShift } from './bit-shift.js';
 import { bitwiseAnd } from './bitwise-and.js';
 import { bitwiseNot } from './bitwise-not.js';
@@ -19,47 +23,95 @@ import { castLike } from './cast-like.js';
 import { castV1 } from './cast-v1.js';
 import { ceil } from './ceil.js';
 import { celu } from './celu.js';
+import { clip } from './clip.js';
 import { concat } from './concat.js';
 import { constant } from './constant.js';
 import { constantOfShape } from './constant-of-shape.js';
+import { conv } from './conv.js';
 import { cos } from './cos.js';
 import { cosh } from './cosh.js';
+import { cumSum } from './cum-sum.js';
 import type { OpDef } from './define.js';
+import { depthToSpace } from './depth-to-space.js';
+import { dequantizeLinear } from './dequantize-linear.js';
 import { div } from './div.js';
+import { dropout } from './dropout.js';
+import { dynamicQuantizeLinear } from './dynamic-quantize-linear.js';
+import { einsum } from './einsum.js';
 import { elu } from './elu.js';
 import { equal } from './equal.js';
 import { erf } from './erf.js';
 import { exp } from './exp.js';
 import { expand } from './expand.js';
+import { eyeLike } from './eye-like.js';
 import { flatten } from './flatten.js';
 import { floor } from './floor.js';
+import { gather } from './gather.js';
+import { gatherElements } from './gather-elements.js';
+import { gatherNd } from './gather-nd.js';
 import { gelu } from './gelu.js';
+import { gemm } from './gemm.js';
+import { globalAveragePool } from './global-average-pool.js';
+import { globalMaxPool } from './global-max-pool.js';
 import { greater } from './greater.js';
 import { greaterOrEqual } from './greater-or-equal.js';
+import { groupNormalization } from './group-normalization.js';
+import { gru } from './gru.js';
 import { hardSigmoid } from './hard-sigmoid.js';
 import { hardSwish } from './hard-swish.js';
 import { hardmax } from './hardmax.js';
 import { identity } from './identity.js';
+import { ifOp } from './if.js';
+import { instanceNormalization } from './instance-normalization.js';
 import { isInf } from './is-inf.js';
-import { isNaN } from './is-na-n.js';
+import { isNan } from './is-nan.js';
+import { layerNormalization } from './layer-normalization.js';
 import { leakyRelu } from './leaky-relu.js';
 import { less } from './less.js';
 import { lessOrEqual } from './less-or-equal.js';
 import { log } from './log.js';
 import { logSoftmax } from './log-softmax.js';
+import { loop } from './loop.js';
+import { lotrLinear } from './lotr-linear.js';
+import { lpNormalization } from './lp-normalization.js';
+import { lstm } from './lstm.js';
+import { matMul } from './mat-mul.js';
+import { matMulInteger } from './mat-mul-integer.js';
 import { max } from './max.js';
+import { maxPool } from './max-pool.js';
 import { mean } from './mean.js';
 import { min } from './min.js';
 import { mish } from './mish.js';
 import { mod } from './mod.js';
+import { msAttention } from './ms-attention.js';
+import { msBiasGelu } from './ms-bias-gelu.js';
+import { msEmbedLayerNormalization } from './ms-embed-layer-normalization.js';
+import { msFastGelu } from './ms-fast-gelu.js';
+import { msFusedGemm } from './ms-fused-gemm.js';
+import { msFusedMatMul } from './ms-fused-mat-mul.js';
 import { msGelu } from './ms-gelu.js';
+import { msGroupQueryAttention } from './ms-group-query-attention.js';
+import { msMatMulNBits } from './ms-mat-mul-nbits.js';
+import { msMultiHeadAttention } from './ms-multi-head-attention.js';
 import { msQuickGelu } from './ms-quick-gelu.js';
+import { msRotaryEmbedding } from './ms-rotary-embedding.js';
+import { msSkipLayerNormalization } from './ms-skip-layer-normalization.js';
+import { msSkipSimplifiedLayerNormalization } from './ms-skip-simplified-layer-normalization.js';
 import { mul } from './mul.js';
 import { neg } from './neg.js';
+import { nonZero } from './non-zero.js';
 import { not } from './not.js';
+import { oneHot } from './one-hot.js';
 import { or } from './or.js';
+import { pad } from './pad.js';
 import { pow } from './pow.js';
 import { prelu } from './prelu.js';
+import { quantizeLinear } from './quantize-linear.js';
+import { randomNormal } from './random-normal.js';
+import { randomNormalLike } from './random-normal-like.js';
+import { randomUniform } from './random-uniform.js';
+import { randomUniformLike } from './random-uniform-like.js';
+import { range } from './range.js';
 import { reciprocal } from './reciprocal.js';
 import { reduceL1 } from './reduce-l1.js';
 import { reduceL2 } from './reduce-l2.js';
@@ -73,17 +125,27 @@ import { reduceSum } from './reduce-sum.js';
 import { reduceSumSquare } from './reduce-sum-square.js';
 import { relu } from './relu.js';
 import { reshape } from './reshape.js';
+import { rmsNormalization } from './rms-normalization.js';
+import { rnn } from './rnn.js';
+import { rotaryEmbedding } from './rotary-embedding.js';
 import { round } from './round.js';
+import { scan } from './scan.js';
+import { scatterElements } from './scatter-elements.js';
+import { scatterNd } from './scatter-nd.js';
 import { selu } from './selu.js';
 import { shape } from './shape.js';
 import { sigmoid } from './sigmoid.js';
 import { sign } from './sign.js';
+import { simplifiedLayerNormalization } from './simplified-layer-normalization.js';
 import { sin } from './sin.js';
 import { sinh } from './sinh.js';
 import { size } from './size.js';
+import { slice } from './slice.js';
 import { softmax } from './softmax.js';
 import { softplus } from './softplus.js';
 import { softsign } from './softsign.js';
+import { spaceToDepth } from './space-to-depth.js';
+import { split } from './split.js';
 import { sqrt } from './sqrt.js';
 import { squeeze } from './squeeze.js';
 import { sub } from './sub.js';
@@ -92,8 +154,12 @@ import { swish } from './swish.js';
 import { tan } from './tan.js';
 import { tanh } from './tanh.js';
 import { thresholdedRelu } from './thresholded-relu.js';
+import { tile } from './tile.js';
+import { topK } from './top-k.js';
 import { transpose } from './transpose.js';
+import { trilu } from './trilu.js';
 import { unsqueeze } from './unsqueeze.js';
+import { where } from './where.js';
 import { xor } from './xor.js';
 
 /** Every operator with a shape rule. A list holds the definitions of one operator for ranges of versions. */
@@ -109,6 +175,10 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   asinh,
   atan,
   atanh,
+  attention,
+  averagePool,
+  batchNormalization,
+  bernoulli,
   bitShift,
   bitwiseAnd,
   bitwiseNot,
@@ -119,46 +189,94 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   cast,
   ceil,
   celu,
+  clip,
   concat,
   constantOfShape,
   constant,
+  conv,
   cos,
   cosh,
+  cumSum,
+  depthToSpace,
+  dequantizeLinear,
   div,
+  dropout,
+  dynamicQuantizeLinear,
+  einsum,
   elu,
   equal,
   erf,
   exp,
   expand,
+  eyeLike,
   flatten,
   floor,
+  gatherElements,
+  gatherNd,
+  gather,
   gelu,
+  gemm,
+  globalAveragePool,
+  globalMaxPool,
   greaterOrEqual,
   greater,
+  groupNormalization,
+  gru,
   hardSigmoid,
   hardSwish,
   hardmax,
   identity,
+  ifOp,
+  instanceNormalization,
   isInf,
-  isNaN,
+  isNan,
+  layerNormalization,
   leakyRelu,
   lessOrEqual,
   less,
   logSoftmax,
   log,
+  loop,
+  lotrLinear,
+  lpNormalization,
+  lstm,
+  matMulInteger,
+  matMul,
+  maxPool,
   max,
   mean,
   min,
   mish,
   mod,
+  msAttention,
+  msBiasGelu,
+  msEmbedLayerNormalization,
+  msFastGelu,
+  msFusedGemm,
+  msFusedMatMul,
   msGelu,
+  msGroupQueryAttention,
+  msMatMulNBits,
+  msMultiHeadAttention,
   msQuickGelu,
+  msRotaryEmbedding,
+  msSkipLayerNormalization,
+  msSkipSimplifiedLayerNormalization,
   mul,
   neg,
+  nonZero,
   not,
+  oneHot,
   or,
+  pad,
   pow,
   prelu,
+  quantizeLinear,
+  randomNormalLike,
+  randomNormal,
+  randomUniformLike,
+  randomUniform,
+  range,
   reciprocal,
   reduceL1,
   reduceL2,
@@ -172,17 +290,27 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   reduceSum,
   relu,
   reshape,
+  rmsNormalization,
+  rnn,
+  rotaryEmbedding,
   round,
+  scan,
+  scatterElements,
+  scatterNd,
   selu,
   shape,
   sigmoid,
   sign,
+  simplifiedLayerNormalization,
   sin,
   sinh,
   size,
+  slice,
   softmax,
   softplus,
   softsign,
+  spaceToDepth,
+  split,
   sqrt,
   squeeze,
   sub,
@@ -191,8 +319,12 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   tan,
   tanh,
   thresholdedRelu,
+  tile,
+  topK,
   transpose,
+  trilu,
   unsqueeze,
+  where,
   xor,
 ];
 

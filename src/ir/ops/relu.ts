@@ -1,4 +1,4 @@
 import { unary } from './families/unary.js';
 
 /** Relu: max(0, x). */
-export const relu = unary('Relu', (x) => (x < 0 ? 0 : x));
+export const relu = unary('Relu', (x) => Math.max(0, x));

@@ -51,7 +51,11 @@ export function binary<const Op extends OpName>(name: Op, f: F, options: BinaryO
         ints && integers && shape
           ? broadcastIndex([ctx.ints(0), ctx.ints(1)], [a!.shape!, b!.shape!], shape)
           : null;
-      return one(result, shape, known && known.map(([x, y]) => ints!(x!, y!)));
+      return one(
+        result,
+        shape,
+        known?.map(([x, y]) => ints!(x!, y!)),
+      );
     }),
     evaluate: (node, inputs) => [zip([need(inputs, 0), need(inputs, 1)], (a, b) => f(a, b, node))],
   };

@@ -30,7 +30,11 @@ export function variadic<const Op extends OpName>(
               shape,
             )
           : null;
-      return one(dtype, shape, known && known.map((row) => row.reduce(ints!)));
+      return one(
+        dtype,
+        shape,
+        known?.map((row) => row.reduce(ints!)),
+      );
     }),
     evaluate: (_, inputs) => [
       zip(

@@ -1,0 +1,40 @@
+import { attrsOf } from './attrs.js';
+import { defineOp, type NdArray, type OpDef } from './define.js';
+import { maxDim, minDim } from './dims.js';
+import { map } from './nd.js';
+import { need, one, rule, tensorAt } from './rules.js';
+
+/** Clip: x held between min and max, which are attributes before version 11 and optional inputs from then on. */
+export const clip = [make(1, 10), make(11)];
+
+function make(since: number, until?: number): OpDef<'Clip'> {
+  const asInput = since >= 11;
+  return defineOp({
+    name: 'Clip',
+    since,
+    ...(until ? { until } : {}),
+    traits: ['pure', 'elementwise'],
+    infer: rule((node, ctx) => {
+      const x = tensorAt(ctx, 0);
+      const values = asInput ? ctx.ints(0) : null;
+      const [low, high] = [ctx.ints(1), ctx.ints(2)];
+      const known = values && (!node.inputs[1] || low) && (!node.inputs[2] || high);
+      const clipped = values?.map((v) => {
+        const above = low ? maxDim(v, low[0]!) : v;
+        return high ? minDim(above, high[0]!) : above;
+      });
+      return one(x?.dtype, x?.shape ?? null, known ? clipped! : null);
+    }),
+    evaluate: (node, inputs): NdArray[] => {
+      const a = attrsOf(node);
+      const low = asInput ? inputs[1]?.data[0] : a.min;
+      const high = asInput ? inputs[2]?.data[0] : a.max;
+      return [
+        map(need(inputs, 0), (x) => {
+          const above = low !== undefined && x < low ? low : x;
+          return high !== undefined && above > high ? high : above;
+        }),
+      ];
+    },
+  });
+}

@@ -1,0 +1,4 @@
+import { unary } from './families/unary.js';
+
+/** IsNaN: whether x is not a number. */
+export const isNan = unary('IsNaN', (x) => (Number.isNaN(x) ? 1 : 0), { since: 9, dtype: 'bool' });

@@ -1,0 +1,131 @@
+import { operandsOf } from '../adapter.js';
+import type { Node } from '../model.js';
+import { type Dim, type Shape, staticShape } from '../shape.js';
+import { attrsOf } from './attrs.js';
+import { type AttrsOf, type DimExpr, defineOp, type NdArray } from './define.js';
+import { broadcastShapes } from './dims.js';
+import { elements, matmulShape, turned } from './families/matrix.js';
+import { map, matmul, swapLast, zip } from './nd.js';
+import {
+  attrs,
+  dimExpr,
+  mustAgree,
+  need,
+  one,
+  product,
+  rankIn,
+  refuse,
+  rule,
+  shapeAt,
+  sum,
+  tensorAt,
+} from './rules.js';
+
+type Attrs = AttrsOf<'lotrc::LoTRLinear'>;
+
+/**
+ * lotrc LoTRLinear: base(x, W, b) + scale * x D, where D (in, out) is the einsum `delta` over the factors.
+ * Inputs: x, W, one factor per operand of `delta`, and last an optional bias. `base` is MatMul (W is (in, out)) or
+ * Gemm (alpha x W' + beta b with transB); the adapter is added after alpha.
+ */
+export const lotrLinear = defineOp({
+  name: 'lotrc::LoTRLinear',
+  domain: 'lotrc',
+  since: 1,
+  traits: ['pure'],
+  infer: rule((node, ctx) => {
+    const a = attrs(node, ctx);
+    const [x, w] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
+    const count = factorCount(node, a);
+    if (a.base === 'Gemm') rankIn(node, x?.shape, 2, 2, 'x');
+    rankIn(node, w?.shape, 2, 2, 'W');
+    const weight = turned(w?.shape, a.transB);
+    const extents = new Map<string, Dim>([
+      ['i', weight?.[0] ?? x?.shape?.at(-1) ?? null],
+      ['o', weight?.[1] ?? null],
+    ]);
+    for (const [f, letters] of operandsOf(a).entries()) {
+      const shape = tensorAt(ctx, 2 + f)?.shape;
+      rankIn(node, shape, letters.length, letters.length, `factor ${f}`);
+      for (const [k, letter] of letters.entries()) {
+        const dim = shape?.[k] ?? null;
+        mustAgree(node, extents.get(letter), dim, `extent ${letter} of factor ${f}`);
+        extents.set(letter, extents.get(letter) ?? dim);
+      }
+    }
+    const shape = matmulShape(node, x?.shape, [extents.get('i') ?? null, extents.get('o') ?? null]);
+    const bias = node.inputs.length > 2 + count ? tensorAt(ctx, 2 + count)?.shape : null;
+    if (bias && shape && !broadcastShapes([shape, bias]))
+      refuse(node, 'the bias does not broadcast to the result', 2 + count);
+    return one(x?.dtype ?? w?.dtype, shape);
+  }),
+  cost: (node) => {
+    const a = attrsOf(node);
+    const x = shapeAt(node, 0);
+    const weight = turned(shapeAt(node, 1), a.transB);
+    const result = matmulShape(node, x, weight);
+    const rows: Shape | null = x ? x.slice(0, -1) : null;
+    const factors = Array.from({ length: factorCount(node, a) }, (_, f) => shapeAt(node, 2 + f));
+    // x runs through the factors one after another, which no order of LoTR or LoRA undercuts for few rows
+    const steps: DimExpr[] = [weight, ...factors].map((shape) => product(2, elements(rows), elements(shape)));
+    const moved = [x, ...node.inputs.slice(1).map((_, k) => shapeAt(node, k + 1)), result];
+    return { flops: sum(...steps, product(1, dimExpr(1))), bytes: product(4, sum(...moved.map(elements))) };
+  },
+  evaluate: (node, inputs): NdArray[] => {
+    const a = attrsOf(node);
+    const [x, w] = [need(inputs, 0), need(inputs, 1)];
+    const count = factorCount(node, a);
+    const delta = einsum(
+      operandsOf(a),
+      inputs.slice(2, 2 + count).map((f) => f!),
+    );
+    const base = map(matmul(x, a.transB ? swapLast(w) : w), (v) => a.alpha * v);
+    const y = zip([base, matmul(x, delta)], (v, d) => v! + a.scale * d!);
+    const bias = inputs[2 + count];
+    return [bias ? zip([y, bias], (v, b) => v! + a.beta * b!) : y];
+  },
+});
+
+/** Number of factors by `delta`; refuses a node with too few or too many inputs. */
+function factorCount(node: Node, a: Attrs): number {
+  let count: number;
+  try {
+    count = operandsOf(a).length;
+  } catch (error) {
+    refuse(node, (error as Error).message);
+  }
+  const given = node.inputs.length - 2;
+  if (given !== count && given !== count + 1)
+    refuse(node, `delta "${a.delta}" takes ${count} factors and a bias, not ${given} inputs`);
+  return count;
+}
+
+/** The (i, o) matrix of an einsum, by summing over all index values. */
+function einsum(operands: readonly (readonly string[])[], factors: readonly NdArray[]): NdArray {
+  const extents = new Map<string, number>();
+  for (const [f, letters] of operands.entries()) {
+    for (const [k, letter] of letters.entries()) extents.set(letter, staticShape(factors[f]!.shape)![k]!);
+  }
+  const letters = [...extents.keys()];
+  const [rows, columns] = [extents.get('i')!, extents.get('o')!];
+  const data = new Float64Array(rows * columns);
+  const at = new Map<string, number>();
+  const walk = (depth: number): void => {
+    if (depth < letters.length) {
+      for (let v = 0; v < extents.get(letters[depth]!)!; v++) {
+        at.set(letters[depth]!, v);
+        walk(depth + 1);
+      }
+      return;
+    }
+    let term = 1;
+    for (const [f, own] of operands.entries()) {
+      let flat = 0;
+      for (const [k, letter] of own.entries()) flat = flat * factors[f]!.shape[k]! + at.get(letter)!;
+      term *= factors[f]!.data[flat]!;
+    }
+    data[at.get('i')! * columns + at.get('o')!]! += term;
+  };
+  walk(0);
+  return { shape: [rows, columns], data };
+}

@@ -1,0 +1,4 @@
+import { randomLikeOp } from './families/random.js';
+
+/** RandomNormalLike. Shapes only: the values are random. */
+export const randomNormalLike = randomLikeOp('RandomNormalLike');

@@ -1,0 +1,4 @@
+import { randomOp } from './families/random.js';
+
+/** RandomNormal. Shapes only: the values are random. */
+export const randomNormal = randomOp('RandomNormal');
