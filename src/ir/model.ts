@@ -94,6 +94,10 @@ export class Model {
     this.touch();
   }
 
+  removeOpset(domain: string): void {
+    if (this.opsets.delete(domain)) this.touch();
+  }
+
   touch(): void {
     this.edited = true;
   }

@@ -1,6 +1,7 @@
 import { duplicateDefinition } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import type { Node, Value } from '../model.js';
+import type { ValueType } from '../shape.js';
 import type { CarriedInfo } from '../value.js';
 import type { GraphDraft, InfoDraft } from './graph-read.js';
 
@@ -31,7 +32,8 @@ export function fillGraph(draft: GraphDraft): void {
   fillNodes(draft);
   graph.outputInfo = draft.outputs.map((info): CarriedInfo => {
     const value = graph.find(info.name) ?? graph.declare(info.name, false);
-    if (value.type === null) value.setType(info.type, true);
+    // the list of outputs often knows the shape where value_info knows only the element type
+    if (value.type === null || (shapeless(value.type) && info.type)) value.setType(info.type, true);
     if (value.producer?.graph === graph) describe(value, info);
     graph.addOutput(value);
     return { value, carried: info.carried };
@@ -81,4 +83,8 @@ export function fillNodes(draft: GraphDraft): void {
 function describe(value: Value, info: InfoDraft): void {
   value.docString = info.docString;
   if (info.metadata.size > 0) value.metadata = info.metadata;
+}
+
+function shapeless(type: ValueType): boolean {
+  return type.kind === 'tensor' && type.shape === null;
 }

@@ -13,7 +13,7 @@ const WINDOW = 256 << 10;
 /** Names and documentation: far above any exporter's, and small enough to hold. */
 const MAX_STRING = 64 << 20;
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Protobuf wire format (protobuf.dev/programming-guides/encoding), read by position; payloads can be skipped unread. */
 export class Scanner {

@@ -1,0 +1,112 @@
+import { effectiveScale, operandsOf, type PlanRow, type SiteRow, type SiteUseRow } from '../../ir/adapter.js';
+import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
+import { opsetOf } from '../../ir/builder.js';
+import { oldOpset, otherBase } from '../../ir/codes/adapters.js';
+import { fail } from '../../ir/diagnostics.js';
+import { sampledDigest } from '../../ir/digest.js';
+import { type Model, Node, type Value } from '../../ir/model.js';
+import { supersede } from '../../ir/supersede.js';
+import type { TensorData } from '../../ir/tensor.js';
+import { factorNames, factorTensors, outputsByName, requirePlan } from './plan.js';
+import { storedWeight } from './weight.js';
+
+/** domain and name of the IR op that stands for an adapted layer */
+export const ADAPTED = 'lotrc::LoTRLinear';
+
+/**
+ * Replaces every base node of the plan by one `lotrc::LoTRLinear(x, W, factors..., b?)` that keeps its name, outputs,
+ * documentation, metadata and unknown fields. Factors become initializers of the main graph under the plan's names.
+ * `factors` gives their data by name. Throws LOTR3301 when the model does not have a layer of the plan, LOTR3204 below
+ * operator set 7.
+ */
+export function insertAdapters(model: Model, factors: ReadonlyMap<string, TensorData>): void {
+  const plan = requirePlan(model, 'insert adapters');
+  const outputs = outputsByName(model);
+  for (const row of plan.plans) {
+    for (const { name } of factorTensors(row)) {
+      const data = factors.get(name);
+      if (!data) throw new Error(`no data for factor "${name}"`);
+      if (!model.graph.initializers.has(name)) model.graph.addInitializer(name, data);
+    }
+    for (const site of row.sites) {
+      for (const use of site.uses) replaceBase(model, row, site, use, baseNode(outputs, site, use));
+    }
+  }
+  if (!model.opsets.has('lotrc')) model.setOpset('lotrc', 1);
+}
+
+/** The node that the plan means. Throws LOTR3301 when it is not there or reads another weight. */
+export function baseNode(outputs: ReadonlyMap<string, Value>, site: SiteRow, use: SiteUseRow): Node {
+  const refuse = (why: string): never => fail(otherBase({ site: site.id, output: use.output, why }));
+  const node = outputs.get(use.output)?.producer;
+  if (!node) return refuse(`no node delivers "${use.output}"`);
+  if (node.opKey !== use.op) return refuse(`"${use.output}" comes from ${node.opKey}, not ${use.op}`);
+  const weight = node.inputs[1];
+  const stored = weight ? storedWeight(weight) : null;
+  if (!stored) return refuse('its weight is not stored in the model');
+  if (sampledDigest(stored.data) !== use.digest)
+    return refuse('its weight is not the one the adapter was made for');
+  return node;
+}
+
+function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, base: Node): void {
+  const graph = base.graph!;
+  const opset = opsetOf(graph);
+  if (opset < 7) fail(oldOpset({ opset, site: site.id }));
+  const group = row.groups.find(({ id }) => id === site.group)!;
+  const factors = factorNames(row, site).map((name) => model.graph.own(name)!);
+  const [x, w, bias] = base.inputs;
+  const attrs = new Map<string, HeldAttr>([
+    ['delta', attrString(row.spec.delta)],
+    ['scale', attrFloat(effectiveScale(row.spec, group.rank))],
+    ['base', attrString(use.op)],
+    ...base.attrs,
+  ]);
+  const output = base.outputs[0]!;
+  const node = new Node({
+    op: 'LoTRLinear',
+    domain: 'lotrc',
+    name: base.name,
+    inputs: [x ?? null, w ?? null, ...factors, ...(bias ? [bias] : [])],
+    outputs: [graph.names.freshValue(`${output.name}/adapted`)],
+    attrs,
+    origin: { from: [base.name], pass: 'insert-adapters' },
+  });
+  copyIdentity(base, node);
+  graph.insertBefore(base, node);
+  supersede(output, node.outputs[0]!);
+  graph.erase(base);
+}
+
+/** Documentation, metadata and unknown fields of a node pass to the one that stands for it. */
+export function copyIdentity(from: Node, to: Node): void {
+  to.docString = from.docString;
+  to.metadata = from.metadata;
+  to.carried = from.carried;
+  to.edited = true;
+}
+
+/** Number of factors that a LoTRLinear reads, from its `delta`. */
+export function factorCount(node: Node): number {
+  return operandsOf({ delta: deltaOf(node) }).length;
+}
+
+export function deltaOf(node: Node): string {
+  const attr = node.attrs.get('delta');
+  if (attr?.kind !== 'string') throw new Error(`node "${node.label}" has no delta`);
+  return new TextDecoder().decode(attr.value);
+}
+
+export function scaleOf(node: Node): number {
+  const attr = node.attrs.get('scale');
+  if (attr?.kind !== 'float') throw new Error(`node "${node.label}" has no scale`);
+  return attr.value;
+}
+
+/** The layer under an adapted node: its op and its own attributes. */
+export function baseOf(node: Node): { readonly op: string; readonly attrs: [string, HeldAttr][] } {
+  const attr = node.attrs.get('base');
+  const own = new Set(['delta', 'scale', 'base']);
+  const op = attr?.kind === 'string' ? new TextDecoder().decode(attr.value) : 'MatMul';
+  return { op, attrs: [...node.attrs].filter(([name]) => !own.has(name)) };
+}
