@@ -54,3 +54,17 @@ export const attributeKind = defineCode<At & { attr: string; found: string; want
     hint: 'correct the attribute in the exporter',
   }),
 });
+
+export const incompleteNode = defineCode<At & { why: string }>({
+  code: 'LOTR4104',
+  severity: 'warning',
+  title: 'a node lacks an input or an attribute that its operator requires',
+  explain:
+    'In the version of the operator set that the model imports, the operator needs more inputs than the node has, or ' +
+    'an attribute that is absent. Often the model states a wrong version of the operator set.',
+  make: (p) => ({
+    message: `"${p.path.at(-1) ?? ''}" ${p.why}`,
+    at: place(p),
+    hint: 'check the operator set version that the model imports, or correct the node in the exporter',
+  }),
+});

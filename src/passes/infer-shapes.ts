@@ -1,0 +1,66 @@
+import type { Diagnostic } from '../ir/diagnostics.js';
+import { type Graph, GraphFunction, Model, modelOf, type Node, type Value } from '../ir/model.js';
+import type { ValueType } from '../ir/shape.js';
+import { Engine } from './infer/engine.js';
+import { type CallTypes, Frame } from './infer/frame.js';
+
+export type { CallTypes } from './infer/frame.js';
+
+/** What inference found. Types hold what the file declares where nothing else is known. */
+export interface Inference {
+  /** values of the main graph and of all graphs nested in it */
+  readonly types: ReadonlyMap<Value, ValueType>;
+  /** for each call of a model-local function, the types of the values in its body at that call */
+  readonly calls: ReadonlyMap<Node, CallTypes>;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * Infers element types and shapes of a model without changing it. Dimensions are numbers, names, sums and products of
+ * names (`past + seq`, `2*heads`), or unknown. Integer tensors are followed by content, so that shapes that the model
+ * computes itself (Shape, Gather, Concat, Reshape) keep their names.
+ *
+ * Assumed: names stand for extents >= 0 with which the model runs; a slice to a symbolic end stays inside a static
+ * extent; a difference such as `seq - 1` is not negative. Linear in the number of nodes; function bodies count once
+ * per distinct call, bodies of Loop and Scan up to four times.
+ */
+export function analyse(model: Model): Inference {
+  return analyseGraph(model.graph, model);
+}
+
+/**
+ * Sets the type of every value of the main graph and of the graphs nested in it, as far as it can be known; the model
+ * does not count as edited by that. Function bodies are checked per call and keep no types.
+ * Returns warnings: LOTR4101 inputs contradict each other, LOTR4102 the file declares another type, LOTR4103 and
+ * LOTR4104 malformed nodes. Never throws for what a file can hold.
+ */
+export function inferShapes(model: Model): Diagnostic[] {
+  return apply(analyse(model));
+}
+
+/** As {@link inferShapes} for one graph and those nested in it: the main graph, a subgraph or a function body. */
+export function inferGraph(graph: Graph): Diagnostic[] {
+  return apply(analyseGraph(graph, modelOf(graph)));
+}
+
+function analyseGraph(graph: Graph, model: Model | null): Inference {
+  const engine = new Engine(model);
+  const frame = new Frame(opsetsOf(graph), null, model !== null && model.irVersion < 4);
+  engine.run(graph, frame);
+  return { types: frame.types, calls: frame.calls, diagnostics: engine.diagnostics };
+}
+
+function apply({ types, diagnostics }: Inference): Diagnostic[] {
+  for (const [value, type] of types) if (value.type !== type) value.setType(type, true);
+  return [...diagnostics];
+}
+
+/** The operator sets that the nodes of a graph are written in; none for a graph that belongs to nothing yet. */
+function opsetsOf(graph: Graph): ReadonlyMap<string, number> {
+  for (let at: Graph | null = graph; at; ) {
+    const owner: Graph['owner'] = at.owner;
+    if (owner instanceof Model || owner instanceof GraphFunction) return owner.opsets;
+    at = owner?.graph ?? null;
+  }
+  return new Map();
+}

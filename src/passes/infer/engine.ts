@@ -1,0 +1,217 @@
+import type { Attr } from '../../ir/attr.js';
+import { declaredContradiction, incompleteNode } from '../../ir/codes/shapes.js';
+import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
+import {
+  functionKey,
+  type Graph,
+  type GraphFunction,
+  type Model,
+  type Node,
+  nodePath,
+  type Value,
+} from '../../ir/model.js';
+import { opVersion } from '../../ir/ops/attrs.js';
+import type { InferContext, Inferred } from '../../ir/ops/define.js';
+import { opDef } from '../../ir/ops/index.js';
+import { elementCount, type ValueType } from '../../ir/shape.js';
+import { topologicalOrder } from '../../ir/topo.js';
+import { Frame } from './frame.js';
+import { mergeTypes, typeText } from './merge.js';
+
+type Types = readonly (ValueType | null)[];
+
+/** Calls nested deeper than this are left unknown; exporters nest a handful. */
+const MAX_CALL_DEPTH = 64;
+/** Node visits in function bodies and repeated loop bodies, beyond which they are left unknown (hostile nesting). */
+const MAX_VISITS = 2_000_000;
+/** A constant argument larger than this is not looked into by function bodies. */
+const MAX_BOUND_CONSTANT = 64;
+
+/** Walks graphs and collects types; knows nothing about any operator. */
+export class Engine {
+  readonly diagnostics: Diagnostic[] = [];
+  readonly #reported = new Set<string>();
+  readonly #orders = new Map<Graph, readonly Node[]>();
+  readonly #calls = new Map<string, { readonly frame: Frame; readonly outputs: readonly Value[] }>();
+  readonly #active: GraphFunction[] = [];
+  #visits = 0;
+
+  constructor(readonly model: Model | null) {}
+
+  /** Types of everything in `graph` and the graphs nested in it. */
+  run(graph: Graph, frame: Frame): void {
+    let order = this.#orders.get(graph);
+    if (!order) {
+      order = topologicalOrder(graph);
+      this.#orders.set(graph, order);
+    }
+    for (const node of order) this.#visit(node, frame);
+  }
+
+  #visit(node: Node, frame: Frame): void {
+    if (++this.#visits > MAX_VISITS && (frame.attrs || node.graph?.outer)) return;
+    const fn = this.model?.functions.get(functionKey(node.domain, node.op, node.overload));
+    const inferred = fn ? this.#call(node, fn, frame) : this.#infer(node, frame);
+    for (const [k, output] of node.outputs.entries()) {
+      if (output.name === '') continue;
+      this.#setType(output, inferred?.types[k] ?? null, frame);
+      frame.setInts(output, inferred?.ints?.[k] ?? null);
+    }
+  }
+
+  #infer(node: Node, frame: Frame): Inferred | null {
+    const opset = frame.opsetOf(node);
+    const def = opDef(node.domain, node.op, opset);
+    const attrs = frame.resolve(node);
+    if (!def) {
+      for (const inner of node.subgraphs()) this.#subgraph(inner, [], frame);
+      return null;
+    }
+    const missing = incomplete(node, opset, attrs ?? node.attrs);
+    if (missing) {
+      this.#report(incompleteNode({ path: nodePath(node), op: node.op, why: missing }));
+      return null;
+    }
+    const at = (index: number): Value | null => node.inputs[index] ?? null;
+    const ctx: InferContext = {
+      opset,
+      ...(attrs ? { attrs } : {}),
+      type: (index) => (at(index) ? frame.typeOf(at(index)!) : null),
+      ints: (index) => (at(index) ? frame.intsOf(at(index)!) : null),
+      constant: (index) => (at(index) ? frame.constantOf(at(index)!) : null),
+      subgraph: (attr, inputs) => {
+        const graph = frame.graphOf(node, attr);
+        return graph && this.#subgraph(graph, inputs, frame);
+      },
+    };
+    const result = tryInfer(() => def.infer(node, ctx));
+    if (!('code' in result)) return result;
+    this.#report(result);
+    return null;
+  }
+
+  #subgraph(graph: Graph, inputs: Types, frame: Frame): Types {
+    for (const [k, input] of graph.inputs.entries()) {
+      frame.setType(input, mergeTypes(inputs[k] ?? null, input.type).type);
+      frame.setInts(input, null);
+    }
+    this.run(graph, frame);
+    return graph.outputs.map((output) => frame.typeOf(output));
+  }
+
+  /** Infers a function body with the types of this call; equal calls share one result. */
+  #call(node: Node, fn: GraphFunction, frame: Frame): Inferred | null {
+    if (this.#active.includes(fn) || this.#active.length >= MAX_CALL_DEPTH) return null;
+    const attrs = new Map<string, Attr>(fn.defaults);
+    for (const [name, attr] of frame.resolve(node) ?? node.attrs)
+      if (attr.kind !== 'ref') attrs.set(name, attr);
+    const key = callKey(node, fn, frame, attrs);
+    let done = key === null ? undefined : this.#calls.get(key);
+    if (!done) {
+      const inner = new Frame(fn.opsets, attrs, false);
+      for (const [k, input] of fn.graph.inputs.entries()) {
+        const value = node.inputs[k];
+        if (!value) continue;
+        inner.setType(input, frame.typeOf(value));
+        inner.setInts(input, frame.intsOf(value));
+        const data = frame.constantOf(value);
+        if (data && elementCount(data.shape) <= MAX_BOUND_CONSTANT) inner.bindConstant(input, data);
+      }
+      this.#active.push(fn);
+      this.run(fn.graph, inner);
+      this.#active.pop();
+      done = { frame: inner, outputs: fn.graph.outputs };
+      if (key !== null) this.#calls.set(key, done);
+    }
+    frame.calls.set(node, done.frame);
+    const { outputs, frame: body } = done;
+    return {
+      types: outputs.map((value) => body.typeOf(value)),
+      ints: outputs.map((value) => body.intsOf(value)),
+    };
+  }
+
+  #setType(value: Value, inferred: ValueType | null, frame: Frame): void {
+    const declared = value.type;
+    const { type, contradiction } = mergeTypes(inferred, declared);
+    frame.setType(value, type);
+    if (contradiction) {
+      this.#report(
+        declaredContradiction({
+          name: value.name,
+          declared: typeText(declared!),
+          inferred: typeText(inferred!),
+        }),
+      );
+    }
+  }
+
+  /** Bodies are visited more than once; each finding is reported once. */
+  #report(diagnostic: Diagnostic): void {
+    const key = `${diagnostic.code} ${JSON.stringify(diagnostic.at)} ${diagnostic.message}`;
+    if (this.#reported.has(key)) return;
+    this.#reported.add(key);
+    this.diagnostics.push(diagnostic);
+  }
+}
+
+function tryInfer(infer: () => Inferred | Diagnostic): Inferred | Diagnostic {
+  try {
+    return infer();
+  } catch (error) {
+    if (error instanceof LotrcError) return error.diagnostics[0]!;
+    throw error;
+  }
+}
+
+/** Says what the schema of this version requires and the node lacks; null when it is complete. */
+function incomplete(node: Node, opset: number, attrs: ReadonlyMap<string, Attr>): string | null {
+  const version = opVersion(node.opKey, opset);
+  if (!version) return null;
+  if (node.inputs.length < version.in[0])
+    return `has ${node.inputs.length} inputs and needs ${version.in[0]}`;
+  for (const [name, row] of Object.entries(version.attrs)) {
+    if (row.required && !attrs.has(name)) return `lacks the attribute "${name}"`;
+  }
+  return null;
+}
+
+/** What the result of a call depends on, as text; null when that cannot be said shortly. */
+function callKey(
+  node: Node,
+  fn: GraphFunction,
+  frame: Frame,
+  attrs: ReadonlyMap<string, Attr>,
+): string | null {
+  const parts: unknown[] = [fn.key];
+  for (const value of node.inputs) {
+    const type = value && frame.typeOf(value);
+    const data = value && frame.constantOf(value);
+    const bound = data && elementCount(data.shape) <= MAX_BOUND_CONSTANT ? tryDigest(data) : null;
+    parts.push(
+      type?.kind === 'tensor' ? [type.dtype, type.shape] : type && 'raw',
+      value && frame.intsOf(value),
+      bound,
+    );
+  }
+  for (const [name, attr] of attrs) {
+    if (attr.kind === 'graph' || attr.kind === 'graphs' || attr.kind === 'tensor' || attr.kind === 'tensors')
+      return null;
+    const held = 'value' in attr ? attr.value : null;
+    parts.push(
+      name,
+      attr.kind,
+      JSON.stringify(held, (_, v) => (typeof v === 'bigint' ? `${v}n` : v)),
+    );
+  }
+  return JSON.stringify(parts);
+}
+
+function tryDigest(data: { digest(): string }): string {
+  try {
+    return data.digest();
+  } catch (error) {
+    if (error instanceof LotrcError) return 'unreadable';
+    throw error;
+  }
+}
