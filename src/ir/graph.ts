@@ -105,6 +105,19 @@ export class Graph {
     this.touch();
   }
 
+  /** Makes an initializer a graph input as well: overridable, or required once its data is dropped. */
+  exposeInitializer(value: Value, type: ValueType, data: TensorData | null): void {
+    if (!this.#initializers.has(value.name) || value.isInput) {
+      throw new Error(`"${value.name}" is not a plain initializer`);
+    }
+    value.bindConstant(data);
+    if (!data) this.#initializers.delete(value.name);
+    value.isInput = true;
+    value.setType(type);
+    this.#inputs.push(value);
+    this.touch();
+  }
+
   /** Removes an initializer. Throws, naming a reader, while it is used. */
   removeInitializer(value: Value): void {
     refuseIfUsed(value);

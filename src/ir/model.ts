@@ -94,6 +94,11 @@ export class Model {
     this.touch();
   }
 
+  setIrVersion(version: number): void {
+    this.irVersion = version;
+    this.touch();
+  }
+
   removeOpset(domain: string): void {
     if (this.opsets.delete(domain)) this.touch();
   }

@@ -110,6 +110,19 @@ export const factorShape = defineCode<{ name: string; found: string; wanted: str
   }),
 });
 
+export const functionsNeedOpset = defineCode<{ opset: number; needed: number }>({
+  code: 'LOTR3209',
+  severity: 'error',
+  title: 'the operator set is too old for --keep-functions',
+  explain:
+    'A model-local function hands its scale on by an attribute reference in a Constant node, which ONNX allows from ' +
+    'operator set 12 on; layers in half precision also need CastLike of operator set 15.',
+  make: ({ opset, needed }) => ({
+    message: `functions need operator set ${needed} here; the model has ${opset}`,
+    hint: 'leave --keep-functions out: the adapters are then written in plain ONNX',
+  }),
+});
+
 export const otherBase = defineCode<{ site: string; output: string; why: string }>({
   code: 'LOTR3301',
   severity: 'error',

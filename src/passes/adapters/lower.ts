@@ -44,6 +44,19 @@ export function lowerAdapters(model: Model, form: Lowering): void {
 /** Makes a value once for equal keys. */
 type Once = (key: readonly (Graph | Value | string | number)[], make: () => Value) => Value;
 
+/** What both forms need of a layer. */
+interface Layer {
+  readonly b: GraphBuilder;
+  readonly x: Value;
+  readonly factors: readonly Value[];
+  readonly scale: number;
+  /** element type of the layer */
+  readonly compute: DType;
+  /** public output name: prefix of new names */
+  readonly name: string;
+  readonly once: Once;
+}
+
 function lowerNode(graph: Graph, node: Node, form: Lowering, once: Once): void {
   requireChain(node);
   const count = factorCount(node);
@@ -51,78 +64,61 @@ function lowerNode(graph: Graph, node: Node, form: Lowering, once: Once): void {
   const factors = node.inputs.slice(2, 2 + count).map((value) => value!);
   const bias = node.inputs[2 + count];
   const output = node.outputs[0]!;
+  const { name } = output;
   const { op, attrs } = baseOf(node);
   const base = new Node({
     op,
     name: node.name,
     inputs: bias ? [x, w, bias] : [x, w],
-    outputs: [graph.names.freshValue(`${output.name}/base`)],
+    outputs: [graph.names.freshValue(`${name}/base`)],
     attrs,
     origin: { from: node.origin.from },
   });
   copyIdentity(node, base);
   graph.insertBefore(node, base);
-  const prefix = output.name;
-  const b = new GraphBuilder(graph, { before: node, pass: 'lower', from: node.origin.from, prefix });
-  const compute = dtypeOf(w);
-  const delta =
-    form === 'fold'
-      ? folded(b, x, factors, scaleOf(node), compute, once)
-      : byToken(b, x, factors, scaleOf(node), compute, once);
-  const sum = b.one('Add', [base.outputs[0]!, delta], {}, `${prefix}/sum`);
-  supersede(output, sum, `${prefix}/adapter`);
+  const b = new GraphBuilder(graph, { before: node, pass: 'lower', from: node.origin.from, prefix: name });
+  const layer: Layer = { b, x, factors, scale: scaleOf(node), compute: dtypeOf(w), name, once };
+  const delta = form === 'fold' ? folded(layer) : byToken(layer);
+  const sum = b.one('Add', [base.outputs[0]!, delta], {}, `${name}/sum`);
+  supersede(output, sum, `${name}/adapter`);
   graph.erase(node);
 }
 
-function folded(
-  b: GraphBuilder,
-  x: Value,
-  factors: readonly Value[],
-  scale: number,
-  compute: DType,
-  once: Once,
-): Value {
+/** (x F1) (s F2 F3 ...) */
+function folded(layer: Layer): Value {
+  const { b, x, factors, scale, name, once } = layer;
   const [first, ...rest] = factors;
-  const key = (what: string) => [b.graph, what, scale, compute, ...rest];
   const product = rest.reduce((acc, factor) =>
-    once([b.graph, 'product', acc, factor], () =>
-      b.one('MatMul', [acc, factor], {}, `${rest[0]!.name}/product`),
-    ),
+    once([b.graph, 'product', acc, factor], () => b.one('MatMul', [acc, factor], {}, `${acc.name}/product`)),
   );
-  const scaled = once(key('scaled'), () =>
-    b.one('Mul', [product, scaleOfGroup(b, scale, once)], {}, `${rest[0]!.name}/folded`),
+  const scaled = once([b.graph, 'scaled', scale, product], () =>
+    b.one('Mul', [product, scaleOfGroup(layer)], {}, `${rest[0]!.name}/folded`),
   );
-  return b.one('MatMul', [
-    b.one('MatMul', [x, cast(b, first!, compute, once)]),
-    cast(b, scaled, compute, once),
-  ]);
+  const tokens = b.one('MatMul', [x, cast(layer, first!)], {}, `${name}/xR`);
+  return b.one('MatMul', [tokens, cast(layer, scaled)], {}, `${name}/delta`);
 }
 
-function byToken(
-  b: GraphBuilder,
-  x: Value,
-  factors: readonly Value[],
-  scale: number,
-  compute: DType,
-  once: Once,
-): Value {
+/** ((x F1) (s F2)) F3 ... */
+function byToken(layer: Layer): Value {
+  const { b, x, factors, scale, name, once } = layer;
   return factors.reduce((tokens, factor, index) => {
     const scaled =
       index === 1
         ? once([b.graph, 'scaled', scale, factor], () =>
-            b.one('Mul', [factor, scaleOfGroup(b, scale, once)], {}, `${factor.name}/scaled`),
+            b.one('Mul', [factor, scaleOfGroup(layer)], {}, `${factor.name}/scaled`),
           )
         : factor;
-    return b.one('MatMul', [tokens, cast(b, scaled, compute, once)]);
+    const hint = index === 0 ? 'xR' : index === factors.length - 1 ? 'delta' : 'xRM';
+    return b.one('MatMul', [tokens, cast(layer, scaled)], {}, `${name}/${hint}`);
   }, x);
 }
 
 /** The effective scale as a float32 constant of rank 0, once per value. */
-function scaleOfGroup(b: GraphBuilder, scale: number, once: Once): Value {
+function scaleOfGroup({ b, scale, once }: Layer): Value {
   return once(['scale', scale], () => b.constant(f32Tensor([], [scale]), 'lotr/scale'));
 }
 
-function cast(b: GraphBuilder, factor: Value, compute: DType, once: Once): Value {
+function cast({ b, compute, once }: Layer, factor: Value): Value {
   if (compute === 'f32') return factor;
   return once([b.graph, 'cast', factor, compute], () =>
     b.one('Cast', [factor], { to: attrInt(dtypeToOnnx(compute)) }, `${factor.name}/${compute}`),
@@ -130,7 +126,7 @@ function cast(b: GraphBuilder, factor: Value, compute: DType, once: Once): Value
 }
 
 /** Element type of a weight as the layer reads it. */
-function dtypeOf(weight: Value): DType {
+export function dtypeOf(weight: Value): DType {
   if (weight.type?.kind === 'tensor') return weight.type.dtype;
   const { producer } = weight;
   const attr = producer?.attrs.get(producer.opKey === 'Cast' ? 'to' : 'value');
@@ -142,7 +138,7 @@ function dtypeOf(weight: Value): DType {
 }
 
 /** i a, a b, ..., z o: each operand begins where the one before it ended. */
-function requireChain(node: Node): void {
+export function requireChain(node: Node): void {
   const delta = deltaOf(node);
   const operands = operandsOf({ delta });
   const chained = operands.every(
