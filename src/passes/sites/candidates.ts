@@ -1,0 +1,173 @@
+import type { Layout } from '../../ir/adapter.js';
+import {
+  computedWeight,
+  constantLeft,
+  inFunction,
+  notAMatrix,
+  notFloat,
+  otherOp,
+  transposedInput,
+  zeroAlpha,
+} from '../../ir/codes/sites.js';
+import type { Diagnostic } from '../../ir/diagnostics.js';
+import { type DType, isFloat } from '../../ir/dtype.js';
+import { type Model, type Node, nodePath, type Value } from '../../ir/model.js';
+import { shapeText } from '../../ir/shape.js';
+import { functionOf, Origins, type Stored } from './constant.js';
+import { otherLinear } from './other-ops.js';
+
+/** A node that multiplies by a weight. `problem` says, given the layer's name, why no adapter can go there. */
+export interface Candidate {
+  readonly node: Node;
+  /** the weight as the node reads it */
+  readonly operand: Value;
+  /** index of that input */
+  readonly input: number;
+  readonly stored: Stored | null;
+  readonly in: number | null;
+  readonly out: number | null;
+  readonly layout: Layout;
+  readonly problem: ((layer: string) => Diagnostic) | null;
+}
+
+/**
+ * Every node that multiplies by a stored or constant weight: MatMul and Gemm, and the quantized and fused operators
+ * that stand for them; main graph first, then subgraphs and function bodies, each in node order. Products of two
+ * activations (attention scores) are not linear layers and are left out. Reads no weight data.
+ */
+export function findCandidates(model: Model): readonly Candidate[] {
+  const origins = new Origins(model);
+  const found: Candidate[] = [];
+  for (const graph of model.everyGraph()) {
+    if (functionOf(graph)?.domain === 'lotrc') continue;
+    for (const node of graph.nodes) {
+      const candidate = candidateOf(node, origins);
+      if (candidate) found.push(candidate);
+    }
+  }
+  return found;
+}
+
+function candidateOf(node: Node, origins: Origins): Candidate | null {
+  if (origins.isCall(node)) return null;
+  if (node.domain === '' && (node.op === 'MatMul' || node.op === 'Gemm')) return product(node, origins);
+  const other = otherLinear(node);
+  const operand = other && node.inputs[other.weight];
+  if (!operand || !origins.isConstant(operand)) return null;
+  const stored = origins.stored(operand);
+  const [rows, columns] = stored?.data.shape.length === 2 ? stored.data.shape : [null, null];
+  const extent = (index: 0 | 1) => {
+    const attr = other.extents && node.attrs.get(other.extents[index]);
+    return attr?.kind === 'int' ? Number(attr.value) : null;
+  };
+  return {
+    node,
+    operand,
+    input: other.weight,
+    stored,
+    in: other.extents ? extent(0) : (rows ?? null),
+    out: other.extents ? extent(1) : (columns ?? null),
+    layout: 'io',
+    problem: (layer) => otherOp({ ...at(node, other.weight, layer), keeps: other.keeps }),
+  };
+}
+
+function product(node: Node, origins: Origins): Candidate | null {
+  const [left, right] = node.inputs;
+  if (!left || !right) return null;
+  const gemm = node.op === 'Gemm';
+  if (!origins.isConstant(right)) {
+    if (!origins.isConstant(left)) return null;
+    return leftConstant(node, left, gemm && flag(node, 'transA'), origins);
+  }
+  if (origins.isConstant(left)) return null; // a constant: folding will remove it
+  const stored = origins.stored(right);
+  const layout: Layout = gemm && flag(node, 'transB') ? 'oi' : 'io';
+  const shape = stored?.data.shape ?? staticShapeOf(right);
+  const asRead = shape?.length === 2 && stored?.transposed ? [...shape].reverse() : shape;
+  const [rows = null, columns = null] = asRead?.length === 2 ? asRead : [];
+  const base = {
+    node,
+    operand: right,
+    input: 1,
+    stored,
+    in: layout === 'io' ? rows : columns,
+    out: layout === 'io' ? columns : rows,
+    layout,
+  };
+  return { ...base, problem: problemOf(node, right, stored, origins) };
+}
+
+/** The first thing that stands against an adapter, most fundamental first. */
+function problemOf(
+  node: Node,
+  operand: Value,
+  stored: Stored | null,
+  origins: Origins,
+): Candidate['problem'] {
+  const fn = functionOf(node.graph);
+  if (fn) {
+    const calls = origins.callsOf(fn).length;
+    const argument = !stored;
+    return (layer) => inFunction({ ...at(node, 1, layer), fn: `${fn.domain}::${fn.name}`, calls, argument });
+  }
+  if (!stored) return (layer) => computedWeight({ ...at(node, 1, layer), from: describe(operand) });
+  const { data, dtype } = stored;
+  if (!isFloat(data.dtype) || !isFloat(dtype as DType)) {
+    return (layer) => notFloat({ ...at(node, 1, layer), dtype: data.dtype });
+  }
+  if (data.shape.length !== 2 || data.shape.includes(0)) {
+    return (layer) => notAMatrix({ ...at(node, 1, layer), shape: shapeText(data.shape) });
+  }
+  if (node.op === 'Gemm' && flag(node, 'transA')) return (layer) => transposedInput(at(node, 0, layer));
+  const alpha = node.attrs.get('alpha');
+  if (node.op === 'Gemm' && alpha?.kind === 'float' && alpha.value === 0) {
+    return (layer) => zeroAlpha(at(node, 1, layer));
+  }
+  return null;
+}
+
+function leftConstant(node: Node, left: Value, transA: boolean, origins: Origins): Candidate | null {
+  const stored = origins.stored(left);
+  const shape = stored?.data.shape ?? staticShapeOf(left);
+  // a constant of another rank (rotary frequencies, masks) is no layer's weight
+  if (shape?.length !== 2) return null;
+  const swapped = transA !== (stored?.transposed ?? false);
+  const [out = null, inn = null] = swapped ? [...shape].reverse() : shape;
+  const layout: Layout = transA ? 'io' : 'oi';
+  return {
+    node,
+    operand: left,
+    input: 0,
+    stored,
+    in: inn,
+    out,
+    layout,
+    problem: (layer) => constantLeft(at(node, 0, layer)),
+  };
+}
+
+function at(node: Node, input: number, layer: string) {
+  return { layer, path: nodePath(node), op: node.op, input };
+}
+
+function flag(node: Node, name: string): boolean {
+  const attr = node.attrs.get(name);
+  return attr?.kind === 'int' && Number(attr.value) !== 0;
+}
+
+function staticShapeOf(value: Value): readonly number[] | null {
+  const shape = value.type?.kind === 'tensor' ? value.type.shape : null;
+  return shape?.every((dim): dim is number => typeof dim === 'number') ? (shape as readonly number[]) : null;
+}
+
+/** `DequantizeLinear "name" <- "w_q" (i8[768,768])`: the node that makes a weight and the stored tensors it reads. */
+function describe(value: Value): string {
+  const node = value.producer;
+  if (!node) return `"${value.name}"`;
+  const stored = node.inputs.find((input) => input?.constant);
+  const from = stored?.constant
+    ? ` <- "${stored.name}" (${stored.constant.dtype}${shapeText(stored.constant.shape)})`
+    : '';
+  return `${node.op} "${node.label}"${from}`;
+}

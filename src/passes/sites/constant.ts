@@ -1,0 +1,141 @@
+import { dtypeFromOnnx } from '../../ir/dtype.js';
+import { functionKey, type Graph, GraphFunction, type Model, type Node, type Value } from '../../ir/model.js';
+import type { TensorData } from '../../ir/tensor.js';
+
+/** A stored matrix as a node reads it: its data and the nodes between. */
+export interface Stored {
+  /** the initializer, or the output of the Constant node */
+  readonly weight: Value;
+  readonly data: TensorData;
+  /** Identity, Transpose and Cast nodes from the weight to the reader, in that order */
+  readonly via: readonly Node[];
+  /** an odd number of swapping Transposes lies between */
+  readonly transposed: boolean;
+  /** element type after the casts */
+  readonly dtype: string;
+}
+
+/** Answers where a value comes from: stored data, constants alone, or the model's inputs. */
+export class Origins {
+  readonly #constant = new Map<Value, boolean>();
+  readonly #calls = new Map<string, Node[]>();
+
+  constructor(readonly model: Model) {
+    if (model.functions.size === 0) return;
+    for (const node of model.everyNode()) {
+      const key = functionKey(node.domain, node.op, node.overload);
+      if (!model.functions.has(key)) continue;
+      const calls = this.#calls.get(key);
+      if (calls) calls.push(node);
+      else this.#calls.set(key, [node]);
+    }
+  }
+
+  /** Nodes that call a model-local function. */
+  callsOf(fn: GraphFunction): readonly Node[] {
+    return this.#calls.get(fn.key) ?? [];
+  }
+
+  isCall(node: Node): boolean {
+    return this.model.functions.has(functionKey(node.domain, node.op, node.overload));
+  }
+
+  /** The stored tensor behind a value, through Identity, Transpose and Cast; null when there is none. */
+  stored(value: Value): Stored | null {
+    const via: Node[] = [];
+    let transposed = false;
+    let dtype: string | null = null;
+    for (let at: Value | null = value, steps = 0; at && steps < 64; steps++) {
+      const data = constantData(at);
+      if (data) {
+        return { weight: at, data, via: via.reverse(), transposed, dtype: dtype ?? data.dtype };
+      }
+      const node: Node | null = at.producer;
+      if (node?.domain !== '' || at.outputIndex !== 0) return null;
+      if (node.op === 'Cast') {
+        const to = node.attrs.get('to');
+        if (to?.kind !== 'int') return null;
+        dtype ??= dtypeFromOnnx(Number(to.value));
+      } else if (node.op === 'Transpose') {
+        const swaps = swapsMatrix(node);
+        if (swaps === null) return null;
+        transposed = transposed !== swaps;
+      } else if (node.op !== 'Identity') return null;
+      via.push(node);
+      at = node.inputs[0] ?? null;
+    }
+    return null;
+  }
+
+  /** True when a value depends on stored data alone: not on what is fed, nor on chance. */
+  isConstant(value: Value): boolean {
+    const stack = [value];
+    const open = new Set<Value>();
+    for (let at = stack.at(-1); at; at = stack.at(-1)) {
+      if (this.#constant.has(at)) {
+        stack.pop();
+        continue;
+      }
+      const needs = this.#needs(at);
+      if (needs === null || typeof needs === 'boolean') {
+        this.#constant.set(at, needs === true);
+        stack.pop();
+        continue;
+      }
+      const verdict = needs.find((need) => this.#constant.get(need) === false);
+      // a value that is still open is part of a cycle: no order of evaluation gives it
+      const next = verdict ? undefined : needs.find((need) => !this.#constant.has(need) && !open.has(need));
+      if (verdict || !next) {
+        this.#constant.set(at, !verdict && needs.every((need) => this.#constant.get(need) === true));
+        open.delete(at);
+        stack.pop();
+      } else {
+        open.add(at);
+        stack.push(next);
+      }
+    }
+    return this.#constant.get(value) === true;
+  }
+
+  /** true or false when known at once; else the values it depends on. */
+  #needs(value: Value): boolean | readonly Value[] {
+    if (value.constant || value.isSparse) return true;
+    if (value.isInput) {
+      const owner = value.graph?.owner;
+      if (!(owner instanceof GraphFunction)) return false;
+      const index = owner.graph.inputs.indexOf(value);
+      const fed = this.callsOf(owner).map((call) => call.inputs[index] ?? null);
+      return fed.length > 0 && fed.every((given) => given !== null) && fed;
+    }
+    const node = value.producer;
+    if (!node) return false;
+    if (node.op === 'Constant' && node.domain === '') return true;
+    const inputs = node.inputs.filter((input) => input !== null);
+    return inputs.length > 0 && node.subgraphs().length === 0 && !node.op.startsWith('Random') && inputs;
+  }
+}
+
+/** The data of an initializer or of a Constant node's output. */
+export function constantData(value: Value): TensorData | null {
+  if (value.constant) return value.constant;
+  const node = value.producer;
+  if (node?.op !== 'Constant' || node.domain !== '') return null;
+  const attr = node.attrs.get('value');
+  return attr?.kind === 'tensor' ? attr.value : null;
+}
+
+/** Whether a Transpose swaps the two axes of a matrix; null when it is meant for another rank. */
+export function swapsMatrix(node: Node): boolean | null {
+  const perm = node.attrs.get('perm');
+  if (!perm) return true;
+  if (perm.kind !== 'ints' || perm.value.length !== 2) return null;
+  return Number(perm.value[0]) === 1;
+}
+
+/** The function that a graph belongs to, directly or as a subgraph of its body; null in the main graph. */
+export function functionOf(graph: Graph | null): GraphFunction | null {
+  for (let at = graph; at; at = at.outer) {
+    if (at.owner instanceof GraphFunction) return at.owner;
+  }
+  return null;
+}

@@ -1,0 +1,78 @@
+import type { Node, Value } from '../../../ir/model.js';
+import type { Candidate } from '../candidates.js';
+import { constantData } from '../constant.js';
+import { parsePythonList } from './scopes.js';
+
+/** Module paths in the names of stored tensors. */
+
+/** `a.b.weight`, also `a.b.MatMul.weight` (model builders), `weight_t`, `a.b.w`, and Paddle's `linear_3.w_0`. */
+const WEIGHT = /^(.+)\.(?:weight(?:_\w+)?|w|w_0|qweight)$/;
+/** `a.b.bias`, `a.in_proj_bias`, `a.b`, and Paddle's `linear_3.b_0`. */
+const BIAS = /^(.+)\.(?:bias|b|b_0|\w+_bias)$/;
+
+/** `pkg.onnxscript.optimizer.folded_from` on the value that the folded Transpose left: names one `...weight`. */
+export function fromFoldedFrom({ stored, operand }: Candidate): string | null {
+  const key = 'pkg.onnxscript.optimizer.folded_from';
+  const carried = stored?.data.carried?.metadata.find(([name]) => name === key)?.[1];
+  for (const text of [stored?.weight.metadata.get(key), carried, operand.metadata.get(key)]) {
+    for (const name of parsePythonList(text)) {
+      const path = strip(WEIGHT, name);
+      if (path) return path;
+    }
+  }
+  return null;
+}
+
+/**
+ * The name of the weight. A weight that other operators read too (an embedding tied to the output layer) is named
+ * after the other module, so it does not count here.
+ */
+export function fromWeight({ stored, operand, node }: Candidate): string | null {
+  if (!stored) return operand.constant ? strip(WEIGHT, operand.name) : null;
+  for (const value of [stored.weight, ...stored.via.flatMap(({ outputs }) => outputs)]) {
+    for (const use of value.uses) {
+      if (use.node !== node && !/^(MatMul|Gemm|Identity|Transpose|Cast)/.test(use.node.op)) return null;
+    }
+  }
+  return strip(WEIGHT, stored.weight.name);
+}
+
+/** The name of the weight, whoever else reads it. */
+export function fromSharedWeight({ stored }: Candidate): string | null {
+  return stored ? strip(WEIGHT, stored.weight.name) : null;
+}
+
+/**
+ * The name of the bias: Gemm's third input, or the stored vector in an Add after the product. Exporters store equal
+ * vectors once (all biases of a fresh model are zero), so a bias that layers of different weights read says nothing.
+ */
+export function fromBias(candidate: Candidate, candidates: ReadonlyMap<Node, Candidate>): string | null {
+  const { node, out, stored } = candidate;
+  const product = node.outputs[0];
+  const found: Value[] = [];
+  if (node.op === 'Gemm' && node.inputs[2]) found.push(node.inputs[2]);
+  for (const { node: add } of product?.uses ?? []) {
+    if (add.op === 'Add' && add.domain === '')
+      found.push(...(add.inputs.filter((input) => input !== null && input !== product) as Value[]));
+  }
+  for (const bias of found) {
+    const shape = constantData(bias)?.shape;
+    if (shape?.length !== 1 || (out !== null && shape[0] !== out)) continue;
+    const own = [...bias.uses].every(({ node: reader }) => {
+      const producers = reader.op === 'Add' ? reader.inputs.map((input) => input?.producer) : [reader];
+      return producers.some((producer) => {
+        const other = producer && candidates.get(producer);
+        return other && (other === candidate || (stored !== null && other.stored?.weight === stored.weight));
+      });
+    });
+    const path = own ? strip(BIAS, bias.name) : null;
+    if (path) return path;
+  }
+  return null;
+}
+
+/** The module's part of a tensor name; the operator that model builders put after it goes too. */
+function strip(pattern: RegExp, name: string): string | null {
+  const path = pattern.exec(name)?.[1]?.replace(/\.(?:MatMul|Gemm)\w*$/, '');
+  return path && /^[^/:\s]+$/.test(path) ? path : null;
+}
