@@ -3,20 +3,22 @@ import type { Dim, Shape } from '../shape.js';
 /**
  * Arithmetic on dimensions. A symbolic dimension is a name or a polynomial over names with integer coefficients, in
  * the canonical text `2*a*b + seq - 1` (terms sorted by name, constant last), so equal extents have equal texts.
- * Names that hold spaces around operators are read as such sums (`past + seq`, as exporters write them); texts with
- * brackets or divisions are one opaque name. Names stand for extents, so they are taken to be >= 0.
+ * A quotient that is not exact is a name of its own in brackets, rounded down: `((w - 1)//2) + 1`.
+ * Names that hold spaces around operators are read as such sums (`past + seq`, as exporters write them); what this
+ * grammar does not cover is one opaque name. Names stand for extents, so they are taken to be >= 0.
  * `null` is unknown and spreads.
  */
 
 /** One entry of an integer tensor whose contents are known in part: the same texts, possibly negative. */
 export type Ints = readonly Dim[];
 
-/** monomial (sorted names joined by `*`, '' for the constant) -> coefficient, never 0 */
+/** monomial (sorted names joined by {@link SEPARATOR}, '' for the constant) -> coefficient, never 0 */
 type Poly = ReadonlyMap<string, number>;
 
 /** Beyond this many terms a sum says nothing useful and costs time: it becomes unknown. */
 const MAX_TERMS = 8;
 const MAX_DEGREE = 6;
+const MAX_TEXT = 200;
 const MAX_CACHE = 10_000;
 const parsed = new Map<string, Poly>();
 
@@ -31,22 +33,51 @@ function polyOf(dim: number | string): Poly {
   return poly;
 }
 
+/** Terms between ` + ` and ` - `, factors between `*`; a bracketed part is one factor. */
 function parse(text: string): Poly {
   const atom: Poly = new Map([[text, 1]]);
-  if (!/[ *]/.test(text) || /[()/]/.test(text)) return atom;
+  if (!/[ *]/.test(text)) return atom;
   const poly = new Map<string, number>();
-  for (const [, sign, term] of ` + ${text}`.replace(/^ \+ -/, ' - ').matchAll(/ ([+-]) (\S+)/g)) {
-    let coefficient = sign === '-' ? -1 : 1;
-    const names: string[] = [];
-    for (const factor of term!.split('*')) {
-      if (/^\d+$/.test(factor)) coefficient *= Number(factor);
-      else if (factor === '') return atom;
-      else names.push(factor);
+  const names: string[] = [];
+  let coefficient = 1;
+  let start = 0;
+  let depth = 0;
+  if (text.startsWith('-')) [coefficient, start] = [-1, 1];
+  for (let at = start; at <= text.length; at++) {
+    const char = text[at];
+    if (char === '(') depth++;
+    if (char === ')') depth--;
+    if (depth !== 0) continue;
+    const operator = /^( [+-] |\*|$)/.exec(text.slice(at, at + 3))?.[1];
+    if (operator === undefined || (operator === '' && at < text.length)) continue;
+    const factor = text.slice(start, at);
+    if (!isFactor(factor)) return atom;
+    if (/^\d+$/.test(factor)) coefficient *= Number(factor);
+    else names.push(factor);
+    if (operator !== '*') {
+      addTerm(poly, joinNames(names), coefficient);
+      names.length = 0;
+      coefficient = operator === ' - ' ? -1 : 1;
     }
-    addTerm(poly, names.sort().join('*'), coefficient);
+    if (operator.length === 3) at += 2;
+    start = at + 1;
   }
-  // whatever the grammar above does not cover (two words without an operator) stays a name
-  return /^\S+( [+-] \S+)*$/.test(text) ? poly : atom;
+  return depth === 0 ? poly : atom;
+}
+
+/** A number, a name without spaces, or a part in brackets. */
+function isFactor(text: string): boolean {
+  return text.startsWith('(') ? text.endsWith(')') : text !== '' && !/[ ()]/.test(text);
+}
+
+const SEPARATOR = '\u0000';
+
+function joinNames(names: readonly string[]): string {
+  return [...names].sort().join(SEPARATOR);
+}
+
+function namesOf(key: string): string[] {
+  return key === '' ? [] : key.split(SEPARATOR);
 }
 
 function addTerm(poly: Map<string, number>, key: string, by: number): void {
@@ -61,16 +92,19 @@ function textOf(poly: Poly): Dim {
   const constant = poly.get('') ?? 0;
   if (!Number.isSafeInteger(constant)) return null;
   if (keys.length === 0) return constant;
-  if (keys.length === 1 && constant === 0 && poly.get(keys[0]!) === 1) return keys[0]!;
+  if (keys.length === 1 && constant === 0 && poly.get(keys[0]!) === 1 && namesOf(keys[0]!).length === 1)
+    return keys[0]!;
   let text = '';
   for (const key of keys) {
     const coefficient = poly.get(key)!;
-    if (!Number.isSafeInteger(coefficient) || key.split('*').length > MAX_DEGREE || /[()/ ]/.test(key))
+    const names = namesOf(key);
+    if (!Number.isSafeInteger(coefficient) || names.length > MAX_DEGREE || !names.every(isFactor))
       return null;
-    const size = Math.abs(coefficient) === 1 ? key : `${Math.abs(coefficient)}*${key}`;
+    const size = [...(Math.abs(coefficient) === 1 ? [] : [Math.abs(coefficient)]), ...names].join('*');
     text += text === '' ? `${coefficient < 0 ? '-' : ''}${size}` : ` ${coefficient < 0 ? '-' : '+'} ${size}`;
   }
-  return constant === 0 ? text : `${text} ${constant < 0 ? '-' : '+'} ${Math.abs(constant)}`;
+  if (constant !== 0) text += ` ${constant < 0 ? '-' : '+'} ${Math.abs(constant)}`;
+  return text.length > MAX_TEXT ? null : text;
 }
 
 export function addDim(a: Dim, b: Dim): Dim {
@@ -98,8 +132,7 @@ export function mulDim(a: Dim, b: Dim): Dim {
 }
 
 function times(a: string, b: string): string {
-  if (a === '') return b;
-  return b === '' ? a : [...a.split('*'), ...b.split('*')].sort().join('*');
+  return a === '' || b === '' ? a + b : joinNames([...namesOf(a), ...namesOf(b)]);
 }
 
 export function subDim(a: Dim, b: Dim): Dim {
@@ -125,20 +158,39 @@ export function divExact(a: Dim, b: Dim): Dim {
 
 /** The monomial `term` with the names of `key` taken out; null when one is missing. */
 function without(term: string, key: string): string | null {
-  if (key === '') return term;
-  const names = term === '' ? [] : term.split('*');
-  for (const name of key.split('*')) {
+  const names = namesOf(term);
+  for (const name of namesOf(key)) {
     const at = names.indexOf(name);
     if (at < 0) return null;
     names.splice(at, 1);
   }
-  return names.join('*');
+  return joinNames(names);
 }
 
-/** Integer division rounding toward zero, as ONNX Div: numbers and exact symbolic quotients only. */
+/** a / n rounded down, for a positive number n: what divides is taken out, the rest becomes a bracketed name. */
+export function floorDiv(a: Dim, n: number): Dim {
+  if (a === null || !(n > 0)) return null;
+  if (typeof a === 'number') return Math.floor(a / n);
+  if (n === 1) return a;
+  const whole = new Map<string, number>();
+  const rest = new Map<string, number>();
+  for (const [key, coefficient] of polyOf(a)) {
+    const quotient = Math.floor(coefficient / n);
+    const take = key === '' ? quotient : coefficient % n === 0 ? coefficient / n : 0;
+    addTerm(whole, key, take);
+    addTerm(rest, key, coefficient - take * n);
+  }
+  const remainder = textOf(rest);
+  if (remainder === null) return null;
+  if (typeof remainder === 'number') return addDim(textOf(whole), Math.floor(remainder / n));
+  const inner = isFactor(remainder) ? remainder : `(${remainder})`;
+  return addDim(textOf(whole), `(${inner}//${n})`);
+}
+
+/** Integer division rounding toward zero, as ONNX Div; a symbolic dividend must not be negative unless exact. */
 export function divDim(a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return b === 0 ? null : Math.trunc(a / b);
-  return divExact(a, b);
+  return divExact(a, b) ?? (typeof b === 'number' && b > 0 && atMost(0, a) ? floorDiv(a, b) : null);
 }
 
 /** Sign of a - b: certainly negative, zero or positive, or null. */

@@ -1,4 +1,28 @@
+import { defineOp, type NdArray } from './define.js';
 import { binary } from './families/binary.js';
+import { nd, zip } from './nd.js';
+import { need, one, rule, tensorAt } from './rules.js';
 
-/** PRelu: x, or slope x below 0; the slope broadcasts to x. */
-export const prelu = binary('PRelu', (x, slope) => (x < 0 ? slope * x : x));
+const prelu1 = (x: number, slope: number): number => (x < 0 ? slope * x : x);
+
+/** PRelu: x, or slope x below 0. The slope broadcasts to x; before version 7 it is one number or one per channel. */
+export const prelu = [
+  ...binary('PRelu', prelu1, { since: 7 }),
+  defineOp({
+    name: 'PRelu',
+    since: 1,
+    until: 6,
+    traits: ['pure', 'elementwise'],
+    infer: rule((_, ctx) => {
+      const x = tensorAt(ctx, 0);
+      return one(x?.dtype, x?.shape ?? null);
+    }),
+    evaluate: (_, inputs): NdArray[] => {
+      const [x, slope] = [need(inputs, 0), need(inputs, 1)];
+      const ones = new Array<number>(Math.max(0, x.shape.length - 2)).fill(1);
+      const laid =
+        slope.data.length === 1 ? nd([], slope.data) : nd([slope.data.length, ...ones], slope.data);
+      return [zip([x, laid], (v, s) => prelu1(v!, s!))];
+    },
+  }),
+];

@@ -14,7 +14,9 @@ export interface Merged {
 export function mergeTypes(inferred: ValueType | null, declared: ValueType | null): Merged {
   if (!inferred || !declared) return { type: inferred ?? declared, contradiction: false };
   if (inferred.kind !== 'tensor' || declared.kind !== 'tensor') {
-    return { type: inferred, contradiction: inferred.kind !== declared.kind };
+    // value_info may name a value without stating any type
+    const silent = declared.kind === 'raw' && declared.proto.byteLength === 0;
+    return { type: inferred, contradiction: inferred.kind !== declared.kind && !silent };
   }
   const dtype = inferred.dtype;
   let contradiction = dtype !== declared.dtype;

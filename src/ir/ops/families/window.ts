@@ -1,5 +1,5 @@
 import type { Dim, Shape } from '../../shape.js';
-import { addDim, divExact } from '../dims.js';
+import { addDim, floorDiv } from '../dims.js';
 
 /** Attributes that convolution and pooling share. */
 export interface WindowAttrs {
@@ -27,14 +27,14 @@ export function windowExtents(spatial: Shape, w: Window, a: WindowAttrs): Dim[] 
   return spatial.map((extent, k) => {
     const stride = w.strides[k] ?? 1;
     if (a.auto_pad === 'SAME_UPPER' || a.auto_pad === 'SAME_LOWER') {
-      return typeof extent === 'number' ? Math.ceil(extent / stride) : stride === 1 ? extent : null;
+      return floorDiv(addDim(extent, stride - 1), stride);
     }
     const kernel = w.kernel[k] ?? null;
     if (typeof kernel !== 'number') return null;
     const pads = a.pads && a.auto_pad !== 'VALID' ? a.pads : [];
     const added = (pads[k] ?? 0) + (pads[k + spatial.length] ?? 0) - (w.dilations[k] ?? 1) * (kernel - 1) - 1;
     const free = addDim(extent, added);
-    if (typeof free !== 'number') return addDim(divExact(free, stride), 1);
+    if (typeof free !== 'number') return a.ceil_mode && stride > 1 ? null : addDim(floorDiv(free, stride), 1);
     if (free < 0) return 0;
     if (!a.ceil_mode) return Math.floor(free / stride) + 1;
     const count = Math.ceil(free / stride) + 1;
