@@ -58,20 +58,14 @@ function callFunction(model: Model, graph: Graph, node: Node, method: string): v
     model.addFunction(defineFunction(name, { op, count, bias, half, opset }));
   }
   const output = node.outputs[0]!;
-  // the body forwards every Gemm attribute, so the call states all of them
-  const own = new Map(attrs);
-  const gemm: [string, HeldAttr][] = [
-    ['alpha', own.get('alpha') ?? { kind: 'float', value: 1 }],
-    ['beta', own.get('beta') ?? { kind: 'float', value: 1 }],
-    ['transB', own.get('transB') ?? { kind: 'int', value: 0 }],
-  ];
   const call = new Node({
     op: name,
     domain: 'lotrc',
     name: node.name,
     inputs: node.inputs,
     outputs: [graph.names.freshValue(`${output.name}/call`)],
-    attrs: [['scale', node.attrs.get('scale')!], ...(op === 'Gemm' ? gemm : [])],
+    // an attribute that the call leaves out is left out of the body's Gemm too, and has its default there
+    attrs: [['scale', node.attrs.get('scale')!], ...attrs],
     origin: node.origin,
   });
   copyIdentity(node, call);
@@ -100,7 +94,7 @@ function defineFunction(name: string, form: Form): GraphFunction {
   const b = form.bias ? input('b') : null;
   const fn = new GraphFunction('lotrc', name, '', graph);
   fn.opsets.set('', form.opset);
-  fn.attributes = ['scale', ...(form.op === 'Gemm' ? ['alpha', 'beta', 'transB'] : [])];
+  fn.attributes = ['scale', ...(form.op === 'Gemm' ? ['alpha', 'beta', 'transA', 'transB'] : [])];
   const build = new GraphBuilder(graph, { before: null, pass: 'to-functions' });
   const ref = (attr: string, type: number): HeldAttr => ({ kind: 'ref', name: attr, type });
   const asX = (value: Value): Value => (form.half ? build.one('CastLike', [value, x]) : value);
@@ -110,7 +104,12 @@ function defineFunction(name: string, form: Form): GraphFunction {
   const folded = build.one('Mul', [product, scale], {}, 'folded');
   const tokens = build.one('MatMul', [x, asX(first!)], {}, 'xR');
   const delta = build.one('MatMul', [tokens, asX(folded)], {}, 'delta');
-  const gemm = { alpha: ref('alpha', FLOAT), beta: ref('beta', FLOAT), transB: ref('transB', INT) };
+  const gemm = {
+    alpha: ref('alpha', FLOAT),
+    beta: ref('beta', FLOAT),
+    transA: ref('transA', INT),
+    transB: ref('transB', INT),
+  };
   const base =
     form.op === 'Gemm'
       ? build.one('Gemm', b ? [x, w, b] : [x, w], gemm, 'base')

@@ -1,0 +1,104 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { factorShape } from '../../../src/ir/adapter.js';
+import { readModel } from '../../../src/ir/onnx/reader.js';
+import { writeModel } from '../../../src/ir/onnx/writer.js';
+import { f32Tensor, type TensorData } from '../../../src/ir/tensor.js';
+import { printModel } from '../../../src/ir/text/index.js';
+import { toF32 } from '../../../src/ir/values.js';
+import { carryFactors } from '../../../src/passes/adapters/carry-factors.js';
+import { insertAdapters } from '../../../src/passes/adapters/insert.js';
+import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
+import { mergeAdapters, stripAdapters } from '../../../src/passes/adapters/merge.js';
+import { factorTensors, writePlan } from '../../../src/passes/adapters/plan.js';
+import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
+import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
+import { asFeed, feedsOf, type Oracle, oracles, planOf } from '../../support/oracle.js';
+import { maxDifference, relativeError, runOrt } from '../../support/ort.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'lotrc-oracle-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+type Form = 'fold' | 'token' | 'function';
+
+/** The oracle's plan on its model, in one of the forms; factors from the oracle, or with cores of zero. */
+function rewritten(oracle: Oracle, form: Form, zeroCores = false) {
+  const model = readModel(oracle.path);
+  const row = planOf(oracle, model);
+  writePlan(model, { version: 1, plans: [row] });
+  const factors = new Map<string, TensorData>();
+  for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
+    const shape = factorShape(row.spec, factor, inn, out, rank);
+    const zeros = f32Tensor(shape, new Float32Array(shape.reduce((a, b) => a * b, 1)));
+    factors.set(
+      name,
+      zeroCores && row.spec.factors[factor]!.name === 'M' ? zeros : oracle.tensors.get(name)!,
+    );
+  }
+  insertAdapters(model, factors);
+  if (form === 'function') toFunctions(model);
+  else {
+    lowerAdapters(model, form);
+    shareFactors(model);
+  }
+  return model;
+}
+
+describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (name, oracle) => {
+  const logits = oracle.description.logits;
+  const expected = toF32(oracle.tensors.get('logits')!);
+  const feeds = feedsOf(oracle);
+  const path = (what: string) => join(scratch, `${name}.${what}.onnx`);
+
+  test.each(['fold', 'token', 'function'] as const)('%s: logits are those of PyTorch', async (form) => {
+    const model = rewritten(oracle, form);
+    writeModel(model, path(form));
+    const result = await runOrt(path(form), feeds);
+    expect(relativeError(result[logits]!.data, expected)).toBeLessThan(1e-5);
+  });
+
+  test.each(['fold', 'token', 'function'] as const)(
+    '%s: with cores of zero the model is the base',
+    async (form) => {
+      writeModel(rewritten(oracle, form, true), path(`${form}0`));
+      // the same optimisations on both sides, so that equal graphs give equal bits
+      const run = (file: string) => runOrt(file, feeds, { level: 'basic' });
+      const [base, adapted] = [await run(oracle.path), await run(path(`${form}0`))];
+      expect(maxDifference(adapted[logits]!, base[logits]!)).toBeLessThan(1e-6);
+    },
+  );
+
+  test.each(['fold', 'token', 'function'] as const)(
+    '%s: merged, logits are those of PyTorch',
+    async (form) => {
+      writeModel(rewritten(oracle, form), path(`${form}-m`));
+      const model = readModel(path(`${form}-m`));
+      mergeAdapters(model);
+      expect([...model.everyNode()].filter((node) => node.domain === 'lotrc')).toEqual([]);
+      writeModel(model, path(`${form}-merged`));
+      const result = await runOrt(path(`${form}-merged`), feeds);
+      expect(relativeError(result[logits]!.data, expected)).toBeLessThan(1e-5);
+    },
+  );
+
+  test('factors as inputs', async () => {
+    const model = rewritten(oracle, 'fold');
+    const data = carryFactors(model, 'inputs');
+    writeModel(model, path('inputs'));
+    const factors = Object.fromEntries([...data].map(([key, tensor]) => [key, asFeed(tensor)]));
+    const result = await runOrt(path('inputs'), { ...feeds, ...factors });
+    expect(relativeError(result[logits]!.data, expected)).toBeLessThan(1e-5);
+  });
+
+  test.each(['fold', 'token', 'function'] as const)('%s: stripped, it is the base again', (form) => {
+    writeModel(rewritten(oracle, form), path(`${form}-s`));
+    const model = readModel(path(`${form}-s`));
+    stripAdapters(model);
+    const base = readModel(oracle.path);
+    const text = (m: typeof base) => printModel(m, { locations: false });
+    if (form === 'function') for (const m of [base, model]) m.setIrVersion(10);
+    expect(text(model)).toBe(text(base));
+  });
+});
