@@ -1,32 +1,47 @@
 import { defineCode } from '../diagnostics.js';
 
-/** Diagnostics 7xxx (adapter files). */
+/** Diagnostics 7xxx (adapter files): 70xx safetensors, 71xx .onnx_adapter, 72xx PEFT. */
 
 export const badSafetensors = defineCode<{ file: string; offset: number; why: string }>({
   code: 'LOTR7001',
   severity: 'error',
   title: 'the file is not a well-formed safetensors file',
   explain:
-    'A safetensors file begins with the length of its header (8 bytes), then a JSON header that gives type, shape and ' +
-    'place of every tensor, then the data. Here the header is too large, not JSON, or names places that overlap, leave ' +
-    'holes, do not fit the shapes, or lie outside the file. The file is damaged or something else.',
+    'A safetensors file is an 8-byte little-endian header length, a JSON header that names element type, shape and ' +
+    'place of every tensor, and the data, which the tensors cover without holes or overlaps. Everything is checked ' +
+    'before any data is read. A file that breaks these rules is damaged, cut short, or made to mislead a reader; a ' +
+    'Git LFS pointer in place of the file is a common cause.',
   make: ({ file, offset, why }) => ({
     message: `not a well-formed safetensors file: ${why}`,
     at: { kind: 'bytes', file, offset },
-    hint: 'check that the file is complete, or write it again',
+    hint: 'check that the file is complete and is a safetensors file, then fetch or write it again',
   }),
 });
 
-export const notAnAdapter = defineCode<{ file: string }>({
+export const safetensorsDtype = defineCode<{ file: string; name: string; dtype: string }>({
   code: 'LOTR7002',
   severity: 'error',
-  title: 'the safetensors file holds no adapter of lotrc',
+  title: 'a safetensors file holds an element type that lotrc does not know',
   explain:
-    'An adapter file carries its plan under __metadata__["lotrc.adapters"]: which layers, which ranks, which base ' +
-    'weights. This file has tensors but no plan, so lotrc cannot know where they belong.',
-  make: ({ file }) => ({
-    message: 'the file holds tensors but no adapter plan of lotrc',
-    at: { kind: 'file', file },
-    hint: 'give the .safetensors file that `lotrc rewrite`, `extract` or `train` wrote',
+    'lotrc reads F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, C64, F8_E4M3, F8_E5M2 and F8_E8M0. ' +
+    'The size of other types is unknown to it, so it cannot check where tensors lie.',
+  make: ({ file, name, dtype }) => ({
+    message: `${file}: tensor "${name}" has element type ${JSON.stringify(dtype)}, which is not known`,
+    at: { kind: 'tensor', name },
+    hint: 'convert the tensor to one of the usual types, or leave it out of the file',
+  }),
+});
+
+export const cannotStore = defineCode<{ file: string; name: string; why: string }>({
+  code: 'LOTR7003',
+  severity: 'error',
+  title: 'a tensor cannot be stored in an adapter file',
+  explain:
+    'Safetensors and .onnx_adapter files hold tensors of fixed-size elements under names that are text. Strings and ' +
+    '4-bit elements have no place in them, and "__metadata__" is a reserved name.',
+  make: ({ file, name, why }) => ({
+    message: `cannot store "${name}" in ${file}: ${why}`,
+    at: { kind: 'tensor', name },
+    hint: 'store the tensor under another name or in another element type',
   }),
 });

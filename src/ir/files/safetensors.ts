@@ -1,201 +1,238 @@
 import type { ByteSource } from '../carried.js';
-import { badSafetensors } from '../codes/files.js';
+import { badSafetensors, cannotStore, safetensorsDtype } from '../codes/files.js';
 import { fail } from '../diagnostics.js';
 import { byteLengthOf, type DType } from '../dtype.js';
-import { copyRange, FileSource, MemorySource } from '../onnx/source.js';
+import { FileSource } from '../onnx/source.js';
+import { FileTensor } from '../onnx/tensor-read.js';
 import { elementCount } from '../shape.js';
-import { BaseTensor, type ByteSink, type TensorData, type TensorOrigin } from '../tensor.js';
+import type { TensorData } from '../tensor.js';
 import { type Output, writeAtomically } from './atomic.js';
+import { type Json, JsonError, type JsonObject, parseJson } from './json.js';
 
 /**
- * safetensors files (huggingface/safetensors, format of version 0.4): 8-byte little-endian header length, JSON header,
- * data. Tensors are ranges of the file; nothing is read until it is asked for.
+ * Safetensors (https://github.com/huggingface/safetensors, format of version 0.4 and later): header length as uint64,
+ * JSON header, data. Element types by their names in the format.
  */
-export interface SafetensorsFile {
-  readonly tensors: ReadonlyMap<string, TensorData>;
-  readonly metadata: Readonly<Record<string, string>>;
-}
+const DTYPES: ReadonlyMap<string, DType> = new Map<string, DType>([
+  ['F64', 'f64'],
+  ['F32', 'f32'],
+  ['F16', 'f16'],
+  ['BF16', 'bf16'],
+  ['I64', 'i64'],
+  ['I32', 'i32'],
+  ['I16', 'i16'],
+  ['I8', 'i8'],
+  ['U64', 'u64'],
+  ['U32', 'u32'],
+  ['U16', 'u16'],
+  ['U8', 'u8'],
+  ['BOOL', 'bool'],
+  ['C64', 'opaque:14'],
+  ['F8_E4M3', 'opaque:17'],
+  ['F8_E5M2', 'opaque:19'],
+  ['F8_E8M0', 'opaque:24'],
+]);
+const NAMES: ReadonlyMap<DType, string> = new Map([...DTYPES].map(([name, dtype]) => [dtype, name]));
 
-/** The limit of the format's own reader. */
+/** The cap that the format's own library sets; far above any header of real tensors. */
 const MAX_HEADER = 100_000_000;
+const METADATA = '__metadata__';
 
-const NAMES: Readonly<Record<string, DType>> = {
-  F64: 'f64',
-  F32: 'f32',
-  F16: 'f16',
-  BF16: 'bf16',
-  I64: 'i64',
-  I32: 'i32',
-  I16: 'i16',
-  I8: 'i8',
-  U64: 'u64',
-  U32: 'u32',
-  U16: 'u16',
-  U8: 'u8',
-  BOOL: 'bool',
-  F8_E4M3: 'opaque:17',
-  F8_E5M2: 'opaque:19',
-};
-const BY_DTYPE = new Map(Object.entries(NAMES).map(([name, dtype]) => [dtype, name]));
-
-/** A stretch of a safetensors file. */
-class StoredTensor extends BaseTensor {
-  readonly origin: TensorOrigin;
-  constructor(
-    dtype: DType,
-    shape: readonly number[],
-    byteLength: number,
-    readonly source: ByteSource,
-    readonly offset: number,
-  ) {
-    super(dtype, shape, byteLength);
-    this.origin = { kind: 'file', path: source.path, offset };
-  }
-  bytes(): Uint8Array {
-    return this.source.read(this.offset, this.byteLength);
-  }
-  override slice(offset: number, length: number): Uint8Array {
-    return this.source.read(this.offset + offset, length);
-  }
-  override copyTo(sink: ByteSink): void {
-    copyRange(this.source, this.offset, this.byteLength, sink);
-  }
-}
-
-/** Reads a safetensors file. Throws LOTR1002 when it cannot be opened and LOTR7001 when it is not well formed. */
-export function readSafetensors(path: string): SafetensorsFile {
-  return read(new FileSource(path));
-}
-
-/** Reads a safetensors file held in memory. Throws LOTR7001. */
-export function readSafetensorsBytes(bytes: Uint8Array, label = '<safetensors>'): SafetensorsFile {
-  return read(new MemorySource(bytes, label));
-}
-
-function read(source: ByteSource): SafetensorsFile {
-  const refuse = (why: string, offset = 8): never => fail(badSafetensors({ file: source.path, offset, why }));
-  if (source.size < 8) refuse(`it has ${source.size} bytes, the header length alone needs 8`, 0);
-  const prefix = source.read(0, 8);
-  const length = Number(new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true));
-  if (length > MAX_HEADER)
-    refuse(`its header would have ${length} bytes; the format allows ${MAX_HEADER}`, 0);
-  if (8 + length > source.size) refuse(`its header would end at byte ${8 + length} of ${source.size}`, 0);
-  const header = parseHeader(source.read(8, length), refuse);
-  const metadata: Record<string, string> = {};
-  const rows: { name: string; dtype: DType; shape: number[]; from: number; to: number }[] = [];
-  for (const [name, value] of Object.entries(header)) {
-    if (name === '__metadata__') {
-      for (const [key, text] of Object.entries(asObject(value) ?? refuse('__metadata__ is not an object'))) {
-        if (typeof text !== 'string') refuse(`__metadata__ entry ${JSON.stringify(key)} is not a string`);
-        metadata[key] = text as string;
-      }
-    } else rows.push({ name, ...readRow(name, value, refuse) });
-  }
-  const data = 8 + length;
-  let end = 0;
-  for (const row of rows.toSorted((a, b) => a.from - b.from || a.to - b.to)) {
-    if (row.from !== end) {
-      refuse(`tensor ${JSON.stringify(row.name)} begins at ${row.from}, the one before it ends at ${end}`);
-    }
-    end = row.to;
-  }
-  if (data + end !== source.size) refuse(`its tensors end at byte ${data + end}, the file at ${source.size}`);
-  const tensors = new Map<string, TensorData>();
-  for (const { name, dtype, shape, from, to } of rows) {
-    tensors.set(name, new StoredTensor(dtype, shape, to - from, source, data + from));
-  }
-  return { tensors, metadata };
-}
-
-type Refuse = (why: string, offset?: number) => never;
-
-function parseHeader(bytes: Uint8Array, refuse: Refuse): Record<string, unknown> {
-  if (bytes[0] !== 0x7b) refuse('its header does not begin with "{"');
-  let text = '';
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    refuse('its header is not UTF-8');
-  }
-  try {
-    return asObject(JSON.parse(text)) ?? refuse('its header is not an object');
-  } catch (error) {
-    if (error instanceof SyntaxError) refuse(`its header is not JSON (${error.message})`);
-    throw error;
-  }
-}
-
-function readRow(name: string, value: unknown, refuse: Refuse) {
-  const what = `tensor ${JSON.stringify(name)}`;
-  const row = asObject(value) ?? refuse(`${what} is not an object`);
-  const dtype =
-    NAMES[String(row.dtype)] ?? refuse(`${what} has the unknown type ${JSON.stringify(row.dtype)}`);
-  const shape = counts(row.shape) ?? refuse(`${what} has no shape of non-negative integers`);
-  const place = counts(row.data_offsets);
-  if (place?.length !== 2 || place[0]! > place[1]!) refuse(`${what} has no data_offsets [from, to]`);
-  const [from, to] = place as [number, number];
-  const wanted = byteLengthOf(dtype, elementCount(shape));
-  if (wanted !== to - from) refuse(`${what} needs ${wanted} bytes and has ${to - from}`);
-  return { dtype, shape, from, to };
-}
-
-function counts(value: unknown): number[] | null {
-  const ok = Array.isArray(value) && value.every((entry) => Number.isSafeInteger(entry) && entry >= 0);
-  return ok ? (value as number[]) : null;
-}
-
-function asObject(value: unknown): Record<string, unknown> | null {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : null;
+export interface Safetensors {
+  /** in the order in which the data lies in the file */
+  readonly tensors: Map<string, TensorData>;
+  readonly metadata: Record<string, string>;
 }
 
 /**
- * The writing of a safetensors file, to be committed together with other outputs. Deterministic: tensors in the given
- * order, metadata keys sorted, header padded with spaces so that the data begins at a multiple of 8.
+ * Reads the header of a file; tensors are ranges of the file, read when they are used. Throws LOTR1002 when the file
+ * cannot be opened, LOTR7001 when it is malformed, LOTR7002 when an element type is unknown.
  */
-export function planSafetensors(
+export function readSafetensors(path: string): Safetensors {
+  return readSafetensorsFrom(new FileSource(path));
+}
+
+/** As {@link readSafetensors}, from any byte source. */
+export function readSafetensorsFrom(source: ByteSource): Safetensors {
+  const { header, dataStart } = readHeader(source);
+  const metadata: [string, string][] = [];
+  const rows: Row[] = [];
+  for (const [name, value] of header) {
+    if (name === METADATA) metadata.push(...metadataOf(source, value));
+    else rows.push(rowOf(source, name, value));
+  }
+  // the sort is stable: tensors without elements keep the header's order
+  rows.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let covered = 0;
+  for (const { name, begin, end } of rows) {
+    if (begin !== covered) {
+      const what = begin < covered ? 'overlaps another tensor' : 'follows bytes that belong to no tensor';
+      refuse(source, dataStart + begin, `tensor "${name}" ${what}`);
+    }
+    covered = end;
+  }
+  const size = source.size - dataStart;
+  if (covered !== size) {
+    refuse(source, source.size, `the tensors take ${covered} bytes of data and the file has ${size}`);
+  }
+  const tensors = new Map<string, TensorData>();
+  for (const { name, dtype, shape, begin, end } of rows) {
+    const offset = dataStart + begin;
+    const place = { path: source.path, offset, locate: () => ({ source, offset }) };
+    tensors.set(name, new FileTensor(dtype, shape, end - begin, place, null));
+  }
+  return { tensors, metadata: Object.fromEntries(metadata) };
+}
+
+function refuse(source: ByteSource, offset: number, why: string): never {
+  return fail(badSafetensors({ file: source.path, offset, why }));
+}
+
+function readHeader(source: ByteSource): { header: JsonObject; dataStart: number } {
+  if (source.size < 8) refuse(source, 0, `it has ${source.size} bytes, less than the header length takes`);
+  const prefix = source.read(0, 8);
+  const length = new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER)) {
+    refuse(source, 0, `the header is to have ${length} bytes; the limit is ${MAX_HEADER}`);
+  }
+  const end = 8 + Number(length);
+  if (end > source.size) {
+    refuse(source, 0, `the header is to end at byte ${end} and the file ends at ${source.size}`);
+  }
+  const bytes = source.read(8, end - 8);
+  if (bytes[0] !== 0x7b) refuse(source, 8, 'the header does not start with "{"');
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return refuse(source, 8, 'the header is not UTF-8');
+  }
+  let header: Json;
+  try {
+    header = parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    const before = Buffer.byteLength(text.slice(0, error.offset));
+    return refuse(source, 8 + before, `the header is not proper JSON: ${error.message}`);
+  }
+  return { header: header as JsonObject, dataStart: end };
+}
+
+function metadataOf(source: ByteSource, value: Json): [string, string][] {
+  if (!isObject(value)) return refuse(source, 8, `${METADATA} is not an object`);
+  return [...value].map(([key, text]) => {
+    if (typeof text !== 'string')
+      refuse(source, 8, `${METADATA} entry ${JSON.stringify(key)} is not a string`);
+    return [key, text as string];
+  });
+}
+
+interface Row {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  /** of the data, from its start */
+  readonly begin: number;
+  readonly end: number;
+}
+
+function rowOf(source: ByteSource, name: string, value: Json): Row {
+  const wrong = (why: string): never => refuse(source, 8, `tensor "${name}": ${why}`);
+  if (!isObject(value)) return wrong('its entry is not an object');
+  const typeName = value.get('dtype');
+  if (typeof typeName !== 'string') return wrong('it has no "dtype"');
+  const shape = naturals(value.get('shape'));
+  if (!shape) return wrong('its "shape" is not a list of whole numbers');
+  const offsets = naturals(value.get('data_offsets'));
+  if (offsets?.length !== 2) return wrong('its "data_offsets" are not two whole numbers');
+  const dtype = DTYPES.get(typeName) ?? fail(safetensorsDtype({ file: source.path, name, dtype: typeName }));
+  const [begin, end] = offsets as [number, number];
+  if (begin > end) return wrong(`its data ends at ${end}, before it begins at ${begin}`);
+  const wanted = byteLengthOf(dtype, elementCount(shape))!;
+  // a product beyond 2^53 is not exact, and cannot equal a length within the file anyway
+  if (wanted !== end - begin) {
+    return wrong(`${typeName} of shape [${shape.join(',')}] takes ${wanted} bytes, not ${end - begin}`);
+  }
+  return { name, dtype, shape, begin, end };
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return value instanceof Map;
+}
+
+function naturals(value: Json | undefined): readonly number[] | null {
+  if (!Array.isArray(value)) return null;
+  const whole = (value as readonly Json[]).every(
+    (item) => typeof item === 'number' && Number.isSafeInteger(item) && item >= 0 && !Object.is(item, -0),
+  );
+  return whole ? (value as readonly number[]) : null;
+}
+
+/**
+ * One safetensors file as an output of `writeAtomically`, for files that must appear together with others. Metadata
+ * comes first, then the tensors in the order given, without gaps; the header is padded with spaces so that the data
+ * starts at a multiple of 8. Equal arguments give equal bytes. Data is streamed. Throws LOTR7003.
+ */
+export function safetensorsOutput(
   path: string,
   tensors: ReadonlyMap<string, TensorData>,
   metadata: Readonly<Record<string, string>> = {},
 ): Output {
-  return { path, write: (sink) => writeTo(sink, tensors, metadata) };
+  const parts: string[] = [];
+  if (Object.keys(metadata).length > 0) {
+    for (const text of Object.entries(metadata).flat()) requireText(path, METADATA, text);
+    parts.push(`"${METADATA}":${JSON.stringify(metadata)}`);
+  }
+  let offset = 0;
+  for (const [name, data] of tensors) {
+    const dtype = NAMES.get(data.dtype);
+    if (!dtype) return fail(cannotStore({ file: path, name, why: `its elements are ${data.dtype}` }));
+    if (name === METADATA) fail(cannotStore({ file: path, name, why: 'the name is reserved' }));
+    requireText(path, name, name);
+    const end = offset + data.byteLength;
+    const row = { dtype, shape: data.shape, data_offsets: [offset, end] };
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify(row)}`);
+    offset = end;
+  }
+  const json = Buffer.from(`{${parts.join(',')}}`);
+  const length = Math.ceil(json.byteLength / 8) * 8;
+  if (length > MAX_HEADER) {
+    fail(cannotStore({ file: path, name: METADATA, why: `the header exceeds ${MAX_HEADER} bytes` }));
+  }
+  const header = Buffer.alloc(8 + length, ' ');
+  header.writeBigUInt64LE(BigInt(length));
+  header.set(json, 8);
+  return {
+    path,
+    write(sink) {
+      sink.write(header);
+      for (const [name, data] of tensors) {
+        let written = 0;
+        data.copyTo({
+          write(chunk) {
+            written += chunk.byteLength;
+            sink.write(chunk);
+          },
+        });
+        if (written !== data.byteLength)
+          throw new Error(`"${name}" made ${written} bytes, not ${data.byteLength}`);
+      }
+    },
+  };
 }
 
-/** Writes a safetensors file, whole or not at all. Throws LOTR1201 when the system refuses. */
+/** Writes one file atomically; see {@link safetensorsOutput}. Throws LOTR7003 and LOTR1201. */
 export function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, TensorData>,
   metadata: Readonly<Record<string, string>> = {},
 ): void {
-  writeAtomically([planSafetensors(path, tensors, metadata)]);
+  writeAtomically([safetensorsOutput(path, tensors, metadata)]);
 }
 
-function writeTo(
-  sink: ByteSink,
-  tensors: ReadonlyMap<string, TensorData>,
-  metadata: Readonly<Record<string, string>>,
-): void {
-  // a plain object would move names that look like integers to the front and lose "__proto__"
-  const entries: string[] = [];
-  const keys = Object.keys(metadata).sort();
-  if (keys.length > 0) {
-    const inner = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`);
-    entries.push(`"__metadata__":{${inner.join(',')}}`);
+/** JSON can escape half a surrogate pair, other readers refuse it. */
+function requireText(file: string, name: string, text: string): void {
+  if (/\p{Surrogate}/u.test(text)) {
+    fail(cannotStore({ file, name, why: 'it holds half a surrogate pair, which is not text' }));
   }
-  let at = 0;
-  for (const [name, data] of tensors) {
-    const dtype = BY_DTYPE.get(data.dtype);
-    if (!dtype) throw new Error(`safetensors has no type for ${data.dtype}`);
-    const row = { dtype, shape: data.shape, data_offsets: [at, at + data.byteLength] };
-    entries.push(`${JSON.stringify(name)}:${JSON.stringify(row)}`);
-    at += data.byteLength;
-  }
-  let header = Buffer.from(`{${entries.join(',')}}`, 'utf8');
-  header = Buffer.concat([header, Buffer.alloc((8 - (header.byteLength % 8)) % 8, 0x20)]);
-  const prefix = Buffer.alloc(8);
-  prefix.writeBigUInt64LE(BigInt(header.byteLength));
-  sink.write(prefix);
-  sink.write(header);
-  for (const data of tensors.values()) data.copyTo(sink);
 }
