@@ -37,7 +37,7 @@ export interface BoundPass {
 }
 
 export interface PassFactory<O extends object = object> {
-  readonly name: string;
+  readonly passName: string;
   readonly summary: string;
   readonly options: Options<O>;
   /** Reads `key=value,...` (what stands between the braces). */

@@ -1,2 +1,125 @@
+import { defineCode, type Place } from '../diagnostics.js';
+
 /** Diagnostics 2xxx (verifier). */
-export {};
+
+export const duplicateValue = defineCode<{ name: string; at: Place; other: string }>({
+  code: 'LOTR2001',
+  severity: 'error',
+  title: 'two values have one name',
+  explain:
+    'ONNX is in single-assignment form: in a graph and everything nested in it, a name is defined once. With two ' +
+    'definitions nobody can tell which one a node reads.',
+  make: ({ name, at, other }) => ({
+    message: `value "${name}" is defined twice; the other definition is ${other}`,
+    at,
+    hint: 'rename one of the two in the exporter',
+  }),
+});
+
+export const undefinedValue = defineCode<{ name: string; at: Place; near: readonly string[] }>({
+  code: 'LOTR2002',
+  severity: 'error',
+  title: 'a name is used that nothing defines',
+  explain:
+    'A node input or a graph output names a value that is no graph input, initializer or node output of the graph or ' +
+    'of a graph around it. The model was cut or edited by hand.',
+  make: ({ name, at, near }) => ({
+    message: `"${name}" is used here and defined nowhere`,
+    at,
+    hint:
+      near.length > 0 ? `names that exist: ${near.join(', ')}` : 'add the missing input, initializer or node',
+  }),
+});
+
+export const cycle = defineCode<{ at: Place; through: readonly string[] }>({
+  code: 'LOTR2003',
+  severity: 'error',
+  title: 'nodes read each other in a circle',
+  explain:
+    'A graph must be acyclic: every node can run once all that it reads has been computed. Nodes may stand in any order ' +
+    'in the file, but not wait for each other.',
+  make: ({ at, through }) => ({
+    message: `these nodes wait for each other: ${through.join(' -> ')}`,
+    at,
+    hint: 'loops are written with the Loop or Scan operator',
+  }),
+});
+
+export const outOfScope = defineCode<{ name: string; at: Place }>({
+  code: 'LOTR2004',
+  severity: 'error',
+  title: 'a node reads a value of a graph that does not enclose it',
+  explain:
+    'A node sees the values of its own graph and of the graphs around it. A value made inside another branch or ' +
+    'function is out of its reach.',
+  make: ({ name, at }) => ({
+    message: `"${name}" belongs to a graph that does not enclose this node`,
+    at,
+    hint: 'hand the value out as an output of its graph',
+  }),
+});
+
+export const tensorSize = defineCode<{ name: string; wanted: number; found: number }>({
+  code: 'LOTR2005',
+  severity: 'error',
+  title: 'an initializer has more or fewer bytes than its type and shape need',
+  explain:
+    'The data of a tensor must hold exactly one element per position of its shape. Files whose weights were stripped ' +
+    'keep the names and shapes and lose the data: lotrc can inspect them but not run or rewrite them.',
+  make: ({ name, wanted, found }) => ({
+    message: `initializer "${name}" needs ${wanted} bytes and has ${found}`,
+    at: { kind: 'tensor', name },
+    hint: 'get the file with its weights',
+  }),
+});
+
+export const noOpset = defineCode<{ domain: string; at: Place }>({
+  code: 'LOTR2006',
+  severity: 'error',
+  title: 'a node uses an operator set that the model does not import',
+  explain:
+    'opset_import says which version of each operator domain a model is written in. Without it an operator has no ' +
+    'meaning, for its semantics changed between versions.',
+  make: ({ domain, at }) => ({
+    message: `domain "${domain === '' ? 'ai.onnx' : domain}" is used and not imported`,
+    at,
+    hint: 'add the domain to opset_import when exporting',
+  }),
+});
+
+export const badFunction = defineCode<{ name: string; why: string }>({
+  code: 'LOTR2007',
+  severity: 'error',
+  title: 'a model-local function is not right',
+  explain:
+    'Functions must not call themselves, directly or in a circle, and attribute references stand only in bodies.',
+  make: ({ name, why }) => ({
+    message: `${name}: ${why}`,
+    hint: 'mend the function in the exporter',
+  }),
+});
+
+export const namelessOp = defineCode<{ at: Place }>({
+  code: 'LOTR2008',
+  severity: 'error',
+  title: 'a node has no operator',
+  explain: 'Every node names its operator in op_type. This one leaves it empty, so it cannot mean anything.',
+  make: ({ at }) => ({
+    message: 'the node names no operator',
+    at,
+    hint: 'the file is damaged or was made by hand',
+  }),
+});
+
+export const irVersion = defineCode<{ version: number }>({
+  code: 'LOTR2009',
+  severity: 'warning',
+  title: 'the IR version is not one that lotrc knows',
+  explain:
+    'lotrc reads IR versions 1 to 13. Fields of newer versions are carried byte for byte, but a rule that changed with ' +
+    'the version is not known here.',
+  make: ({ version }) => ({
+    message: `IR version ${version} is not between 1 and 13`,
+    hint: 'use a newer lotrc, or export with an older ONNX',
+  }),
+});

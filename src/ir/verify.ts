@@ -1,0 +1,223 @@
+import * as codes from './codes/verify.js';
+import { closest, type Diagnostic, LotrcError, type Place } from './diagnostics.js';
+import { byteLengthOf } from './dtype.js';
+import {
+  functionKey,
+  type Graph,
+  GraphFunction,
+  type Model,
+  type Node,
+  nodePath,
+  type Value,
+} from './model.js';
+import { elementCount } from './shape.js';
+import { sourcesOf, topologicalOrder } from './topo.js';
+
+/**
+ * Checks a model and returns everything that is wrong. Linear in nodes.
+ *
+ * Checked:
+ * 1. a value name is defined once in a graph and the graphs around it (LOTR2001);
+ * 2. every node input and graph output is defined (LOTR2002) in the node's graph or one around it (LOTR2004);
+ * 3. no node waits for itself (LOTR2003); nodes may stand in any order, as ONNX Runtime allows;
+ * 4. an initializer's data has the length that its type and shape need (LOTR2005);
+ * 5. every operator domain is imported or holds a model-local function (LOTR2006);
+ * 6. functions do not call themselves, and attribute references stand in functions only (LOTR2007);
+ * 7. every node names an operator (LOTR2008); the IR version is known (LOTR2009, warning).
+ *
+ * Also asserted, as faults of lotrc itself: use lists agree with inputs.
+ *
+ * Not checked: operators against their schemas (shape inference does that), types, unused values, tensor contents,
+ * opaque parts such as training_info and sparse initializers.
+ */
+export function verify(model: Model): readonly Diagnostic[] {
+  const found: Diagnostic[] = [];
+  if (model.irVersion < 1 || model.irVersion > 13) found.push(codes.irVersion({ version: model.irVersion }));
+  const missingDomains = new Set<string>();
+  for (const graph of model.everyGraph()) {
+    checkNames(graph, found);
+    checkTensors(graph, found);
+    const inFunction = functionOf(graph);
+    for (const node of graph.nodes) {
+      checkNode(model, graph, node, inFunction, missingDomains, found);
+    }
+    for (const output of graph.outputs)
+      checkDefined(output, { kind: 'value', name: output.name }, graph, found);
+    checkCycles(graph, found);
+  }
+  checkFunctions(model, found);
+  return found;
+}
+
+/** Throws LotrcError with every error that {@link verify} finds. */
+export function assertValid(model: Model): void {
+  const errors = verify(model).filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) throw new LotrcError(errors);
+}
+
+/** Whether a model has no errors. */
+export function check(model: Model): boolean {
+  return !verify(model).some(({ severity }) => severity === 'error');
+}
+
+function placeOf(node: Node, input?: number): Place {
+  return { kind: 'node', path: nodePath(node), op: node.opKey, ...(input === undefined ? {} : { input }) };
+}
+
+function checkNames(graph: Graph, found: Diagnostic[]): void {
+  const definitions = function* (): Iterable<[Value, string]> {
+    for (const input of graph.inputs) yield [input, 'a graph input'];
+    for (const value of graph.initializers.values()) if (!value.isInput) yield [value, 'an initializer'];
+    for (const node of graph.nodes)
+      for (const output of node.outputs) yield [output, `an output of "${node.label}"`];
+  };
+  const seen = new Map<string, string>();
+  for (const [value, what] of definitions()) {
+    if (value.name === '') continue;
+    const here = seen.get(value.name);
+    const around = here === undefined ? graph.outer?.find(value.name) : undefined;
+    const other = here ?? (around && isDefined(around) ? 'in a graph around it' : undefined);
+    if (other !== undefined) {
+      const at: Place = value.producer ? placeOf(value.producer) : { kind: 'value', name: value.name };
+      found.push(codes.duplicateValue({ name: value.name, at, other }));
+    }
+    seen.set(value.name, what);
+  }
+}
+
+function checkTensors(graph: Graph, found: Diagnostic[]): void {
+  for (const [name, value] of graph.initializers) {
+    const { dtype, shape, byteLength } = value.constant!;
+    const wanted = byteLengthOf(dtype, elementCount(shape));
+    if (wanted !== null && wanted !== byteLength) {
+      found.push(codes.tensorSize({ name, wanted, found: byteLength }));
+    }
+  }
+}
+
+function checkNode(
+  model: Model,
+  graph: Graph,
+  node: Node,
+  fn: GraphFunction | null,
+  missingDomains: Set<string>,
+  found: Diagnostic[],
+): void {
+  if (node.op === '') found.push(codes.namelessOp({ at: placeOf(node) }));
+  for (const [index, input] of node.inputs.entries()) {
+    if (!input) continue;
+    checkDefined(input, placeOf, graph, found, node, index);
+    let listed = false;
+    for (const use of input.uses) if (use.node === node && use.index === index) listed = true;
+    if (!listed) throw new Error(`"${input.name}" does not list its reader "${node.label}"`);
+  }
+  const opsets = fn ? fn.opsets : model.opsets;
+  const isFunction = model.functions.has(functionKey(node.domain, node.op, node.overload));
+  if (!opsets.has(node.domain) && !isFunction && !missingDomains.has(node.domain)) {
+    missingDomains.add(node.domain);
+    found.push(codes.noOpset({ domain: node.domain, at: placeOf(node) }));
+  }
+  if (fn) return;
+  for (const [name, attr] of node.attrs) {
+    if (attr.kind !== 'ref') continue;
+    const why = `attribute "${name}" refers to "${attr.name}" of a calling node, and there is none outside functions`;
+    found.push(codes.badFunction({ name: `node "${node.label}"`, why }));
+  }
+}
+
+function isDefined(value: Value): boolean {
+  return value.producer !== null || value.constant !== null || value.isInput || value.isSparse;
+}
+
+function checkDefined(
+  value: Value,
+  at: Place | ((node: Node, input?: number) => Place),
+  graph: Graph,
+  found: Diagnostic[],
+  node?: Node,
+  index?: number,
+): void {
+  const place = (): Place => (typeof at === 'function' ? at(node!, index) : at);
+  if (!isDefined(value)) {
+    const names: string[] = [];
+    for (const known of graph.ownValues())
+      if (isDefined(known) && names.length < 2000) names.push(known.name);
+    found.push(codes.undefinedValue({ name: value.name, at: place(), near: closest(value.name, names) }));
+    return;
+  }
+  for (let around: Graph | null = graph; around; around = around.outer) if (value.graph === around) return;
+  found.push(codes.outOfScope({ name: value.name, at: place() }));
+}
+
+/** Nodes that stay behind when all that can run has run form or follow a cycle; one cycle of them is reported. */
+function checkCycles(graph: Graph, found: Diagnostic[]): void {
+  const done = new Set<Node>();
+  for (const node of topologicalOrder(graph)) {
+    const sources = sourcesOf(node, graph);
+    if (![...sources].every((source) => done.has(source))) {
+      const through = cycleFrom(node, graph, done);
+      const labels = through.map((member) => `"${member.label}"`);
+      found.push(codes.cycle({ at: placeOf(through[0]!), through: [...labels, labels[0]!] }));
+      return;
+    }
+    done.add(node);
+  }
+}
+
+function cycleFrom(start: Node, graph: Graph, done: ReadonlySet<Node>): Node[] {
+  const path: Node[] = [];
+  const position = new Map<Node, number>();
+  for (let node: Node | undefined = start; node; ) {
+    const at = position.get(node);
+    if (at !== undefined) return path.slice(at).reverse();
+    position.set(node, path.length);
+    path.push(node);
+    node = [...sourcesOf(node, graph)].find((source) => !done.has(source));
+  }
+  return path;
+}
+
+function functionOf(graph: Graph): GraphFunction | null {
+  let outermost = graph;
+  while (outermost.outer) outermost = outermost.outer;
+  return outermost.owner instanceof GraphFunction ? outermost.owner : null;
+}
+
+/** Calls among functions must not come back to where they began. */
+function checkFunctions(model: Model, found: Diagnostic[]): void {
+  const calls = new Map<string, Set<string>>();
+  for (const [key, fn] of model.functions) {
+    const called = new Set<string>();
+    const stack = [fn.graph];
+    for (let graph = stack.pop(); graph; graph = stack.pop()) {
+      for (const node of graph.nodes) {
+        const target = functionKey(node.domain, node.op, node.overload);
+        if (model.functions.has(target)) called.add(target);
+        stack.push(...node.subgraphs());
+      }
+    }
+    calls.set(key, called);
+  }
+  const finished = new Set<string>();
+  for (const start of calls.keys()) {
+    const stack: { key: string; rest: string[] }[] = [{ key: start, rest: [...(calls.get(start) ?? [])] }];
+    const open = new Set([start]);
+    while (stack.length > 0) {
+      const top = stack.at(-1)!;
+      const next = top.rest.pop();
+      if (next === undefined) {
+        finished.add(top.key);
+        open.delete(top.key);
+        stack.pop();
+      } else if (open.has(next)) {
+        const path = [...stack.map(({ key }) => key), next].join(' -> ');
+        found.push(codes.badFunction({ name: `function ${next}`, why: `it calls itself: ${path}` }));
+        finished.add(next);
+        return;
+      } else if (!finished.has(next)) {
+        open.add(next);
+        stack.push({ key: next, rest: [...(calls.get(next) ?? [])] });
+      }
+    }
+  }
+}

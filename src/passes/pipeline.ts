@@ -1,0 +1,191 @@
+import { internalError, passError, unknownPass } from '../ir/codes/passes.js';
+import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
+import type { Model } from '../ir/model.js';
+import { verify } from '../ir/verify.js';
+import { quoteValue, splitOptions } from './options.js';
+import type { BoundPass, Changed, OptionSpec, PassContext, PassDef, PassFactory } from './pass.js';
+
+/** Turns a definition into a factory: `pass({rank: 8})` and `pass.parse('rank=8')` give the same bound pass. */
+export function definePass<O extends object>(def: PassDef<O>): PassFactory<O> {
+  const specs = def.options as Readonly<Record<string, OptionSpec<unknown>>>;
+  const bind = (given: Readonly<Record<string, unknown>>): BoundPass => {
+    const options: Record<string, unknown> = {};
+    const shown: string[] = [];
+    for (const [name, spec] of Object.entries(specs)) {
+      const value = given[name] ?? spec.default;
+      if (value === undefined) continue;
+      options[name] = value;
+      if (given[name] !== undefined && spec.print(value) !== printed(spec)) {
+        shown.push(`${name}=${quoteValue(spec.print(value))}`);
+      }
+    }
+    return {
+      name: def.name,
+      text: shown.length === 0 ? def.name : `${def.name}{${shown.join(',')}}`,
+      run: (model, ctx) => def.run(model, options as O, ctx),
+    };
+  };
+  const parse = (text: string): BoundPass => {
+    const given: Record<string, unknown> = {};
+    for (const [name, value] of splitOptions(text)) {
+      const spec = specs[name];
+      if (!spec) {
+        const near = closest(name, Object.keys(specs));
+        throw new Error(`has no option "${name}"${near.length > 0 ? `; it has ${near.join(', ')}` : ''}`);
+      }
+      try {
+        given[name] = spec.parse(value);
+      } catch (error) {
+        throw new Error(`option ${name} ${(error as Error).message}`);
+      }
+    }
+    return bind(given);
+  };
+  const factory = (options: Partial<O> = {}): BoundPass => bind(options as Record<string, unknown>);
+  const { summary, options, name: passName } = def;
+  return Object.assign(factory, { summary, options, parse, passName });
+}
+
+function printed(spec: OptionSpec<unknown>): string | null {
+  return spec.default === undefined ? null : spec.print(spec.default);
+}
+
+export interface Pipeline {
+  readonly passes: readonly BoundPass[];
+  toString(): string;
+}
+
+export function pipelineOf(passes: readonly BoundPass[]): Pipeline {
+  return { passes, toString: () => passes.map((pass) => pass.text).join(',') };
+}
+
+/** Reads `pass,pass{key=value},...`. Throws LOTR4001 for unknown passes and LOTR4002 for wrong options. */
+export function parsePipeline(text: string, known: readonly PassFactory[]): Pipeline {
+  const byName = new Map(known.map((factory) => [factory.passName, factory]));
+  const passes = splitPasses(text).map(({ name, options }) => {
+    const factory = byName.get(name);
+    if (!factory) return fail(unknownPass({ name, near: closest(name, byName.keys()) }));
+    try {
+      return factory.parse(options);
+    } catch (error) {
+      return fail(passError({ pass: name, why: (error as Error).message }));
+    }
+  });
+  return pipelineOf(passes);
+}
+
+function splitPasses(text: string): { name: string; options: string }[] {
+  const found: { name: string; options: string }[] = [];
+  let at = 0;
+  while (at < text.length) {
+    const name = /^[A-Za-z][\w-]*/.exec(text.slice(at))?.[0];
+    if (!name) fail(passError({ pass: text.slice(at, at + 20), why: 'a pass name was expected here' }));
+    at += name.length;
+    let options = '';
+    if (text[at] === '{') {
+      const end = closingBrace(text, at);
+      if (end < 0) fail(passError({ pass: name, why: 'its "{" is not closed' }));
+      options = text.slice(at + 1, end);
+      at = end + 1;
+    }
+    found.push({ name, options });
+    if (at < text.length && text[at] !== ',') {
+      fail(passError({ pass: name, why: `"," was expected after it, not "${text[at]}"` }));
+    }
+    at++;
+  }
+  return found;
+}
+
+function closingBrace(text: string, open: number): number {
+  let quoted = false;
+  for (let at = open + 1; at < text.length; at++) {
+    if (quoted && text[at] === '\\') at++;
+    else if (text[at] === '"') quoted = !quoted;
+    else if (text[at] === '}' && !quoted) return at;
+  }
+  return -1;
+}
+
+/** One row of `--time`. */
+export interface PassTiming {
+  readonly pass: string;
+  readonly milliseconds: number;
+  readonly verifyMilliseconds: number;
+  readonly changed: Changed;
+  readonly stats: ReadonlyMap<string, number>;
+}
+
+export interface PipelineHooks {
+  beforePass?(pass: BoundPass, model: Model): void;
+  afterPass?(timing: PassTiming, model: Model): void;
+  /** `rest` is the pipeline from the failing pass on; `before` the model's text before it, when `print` is given */
+  onFailure?(rest: string, before: string | null, error: unknown): string | null;
+}
+
+export interface RunOptions {
+  /** verify before the first pass and after each; default true */
+  readonly verifyEach?: boolean;
+  readonly hooks?: readonly PipelineHooks[];
+  /** prints a model; needed for a reproducer to hold the text before the failing pass */
+  readonly print?: (model: Model) => string;
+}
+
+/**
+ * Runs passes over a model, verifying after each. Returns the warnings and remarks. An error that a pass reports, or a
+ * model that no longer verifies, throws LotrcError with everything collected; an exception that is no diagnostic
+ * becomes LOTR9001 with the place of the reproducer.
+ */
+export function runPipeline(
+  pipeline: Pipeline,
+  model: Model,
+  options: RunOptions = {},
+): readonly Diagnostic[] {
+  const { verifyEach = true, hooks = [], print } = options;
+  const collected: Diagnostic[] = [];
+  const notes = new Map<string, unknown>();
+  if (verifyEach) demandValid(model);
+  for (const [index, pass] of pipeline.passes.entries()) {
+    const rest = pipelineOf(pipeline.passes.slice(index)).toString();
+    const before = print ? print(model) : null;
+    for (const hook of hooks) hook.beforePass?.(pass, model);
+    const stats = new Map<string, number>();
+    const ctx: PassContext = {
+      notes,
+      report: (diagnostic) => collected.push(diagnostic),
+      stat: (name, by = 1) => stats.set(name, (stats.get(name) ?? 0) + by),
+    };
+    try {
+      const start = performance.now();
+      const changed = pass.run(model, ctx);
+      const middle = performance.now();
+      if (collected.some(({ severity }) => severity === 'error')) throw new LotrcError(collected);
+      if (verifyEach && changed === 'changed') demandValid(model);
+      const timing = {
+        pass: pass.text,
+        milliseconds: middle - start,
+        verifyMilliseconds: performance.now() - middle,
+        changed,
+        stats,
+      };
+      for (const hook of hooks) hook.afterPass?.(timing, model);
+    } catch (error) {
+      const places = hooks.map((hook) => hook.onFailure?.(rest, before, error) ?? null);
+      if (error instanceof LotrcError) throw error;
+      const where = places.find((place) => place !== null) ?? null;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new LotrcError([...collected, internalError({ pass: pass.name, why, reproducer: where })]);
+    }
+  }
+  return collected;
+}
+
+function demandValid(model: Model): void {
+  const errors = verify(model).filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) throw new LotrcError(errors);
+}
+
+/** The text of a reproducer: the model before the failing pass, with the command that fails on it. */
+export function reproducer(before: string, rest: string): string {
+  return `# RUN: lotrc run %s --passes '${rest.replaceAll("'", `'\\''`)}'\n${before}`;
+}
