@@ -128,7 +128,9 @@ export function closest(word: string, candidates: Iterable<string>, count = 3): 
   const needle = word.toLowerCase();
   for (const name of new Set(candidates)) {
     const hay = name.toLowerCase();
-    const score = hay.includes(needle) || needle.includes(hay) ? 0 : editDistance(needle, hay);
+    const [short, long] = needle.length < hay.length ? [needle, hay] : [hay, needle];
+    // a fragment of one or two letters lies in nearly every word and says nothing
+    const score = short.length > 2 && long.includes(short) ? 0 : editDistance(needle, hay);
     scored.push({ name, score });
   }
   return scored

@@ -83,7 +83,7 @@ function product(node: Node, origins: Origins): Candidate | null {
   if (origins.isConstant(left)) return null; // a constant: folding will remove it
   const stored = origins.stored(right);
   const layout: Layout = gemm && flag(node, 'transB') ? 'oi' : 'io';
-  const shape = stored?.data.shape ?? staticShapeOf(right);
+  const shape = stored?.data.shape ?? staticShapeOf(right) ?? dequantizedShape(right, origins);
   const asRead = shape?.length === 2 && stored?.transposed ? [...shape].reverse() : shape;
   const [rows = null, columns = null] = asRead?.length === 2 ? asRead : [];
   const base = {
@@ -159,6 +159,13 @@ function flag(node: Node, name: string): boolean {
 function staticShapeOf(value: Value): readonly number[] | null {
   const shape = value.type?.kind === 'tensor' ? value.type.shape : null;
   return shape?.every((dim): dim is number => typeof dim === 'number') ? (shape as readonly number[]) : null;
+}
+
+/** The shape of what a DequantizeLinear reads, which is that of its output. */
+function dequantizedShape(value: Value, origins: Origins): readonly number[] | null {
+  const node = value.producer;
+  const packed = node?.opKey === 'DequantizeLinear' ? node.inputs[0] : null;
+  return packed ? (origins.stored(packed)?.data.shape ?? null) : null;
 }
 
 /** `DequantizeLinear "name" <- "w_q" (i8[768,768])`: the node that makes a weight and the stored tensors it reads. */

@@ -1,4 +1,5 @@
 import type { Node, Value } from '../../../ir/model.js';
+import type { TensorData } from '../../../ir/tensor.js';
 import type { Candidate } from '../candidates.js';
 import { constantData } from '../constant.js';
 import { parsePythonList } from './scopes.js';
@@ -56,9 +57,10 @@ export function fromBias(candidate: Candidate, candidates: ReadonlyMap<Node, Can
       found.push(...(add.inputs.filter((input) => input !== null && input !== product) as Value[]));
   }
   for (const bias of found) {
-    const shape = constantData(bias)?.shape;
+    const shape = storedBehind(bias)?.shape;
     if (shape?.length !== 1 || (out !== null && shape[0] !== out)) continue;
     const own = [...bias.uses].every(({ node: reader }) => {
+      if (reader.op === 'Identity') return true; // another layer's bias, under its own name
       const producers = reader.op === 'Add' ? reader.inputs.map((input) => input?.producer) : [reader];
       return producers.some((producer) => {
         const other = producer && candidates.get(producer);
@@ -69,6 +71,12 @@ export function fromBias(candidate: Candidate, candidates: ReadonlyMap<Node, Can
     if (path) return path;
   }
   return null;
+}
+
+/** The data of a vector, which the exporter may have put behind an Identity that keeps its name. */
+function storedBehind(value: Value): TensorData | null {
+  const source = value.producer?.opKey === 'Identity' ? value.producer.inputs[0] : null;
+  return constantData(source ?? value);
 }
 
 /** The module's part of a tensor name; the operator that model builders put after it goes too. */

@@ -1,0 +1,45 @@
+import { type AdapterSpec, factorShape, type PlanRow } from '../../ir/adapter.js';
+import { elementCount } from '../../ir/shape.js';
+
+/** The extents by which adapters are counted: one row per group. */
+export interface GroupExtents {
+  readonly in: number;
+  readonly out: number;
+  readonly rank: number;
+  readonly sites: number;
+}
+
+/** Trainable parameters of a method over groups: shared factors once per group, the others once per site. */
+export function countFactors(spec: AdapterSpec, groups: readonly GroupExtents[]): number {
+  let total = 0;
+  for (const group of groups) {
+    for (const [index, factor] of spec.factors.entries()) {
+      if (factor.mode !== 'trainable') continue;
+      const size = elementCount(factorShape(spec, index, group.in, group.out, group.rank));
+      total += factor.share === 'group' ? size : size * group.sites;
+    }
+  }
+  return total;
+}
+
+/** Trainable parameters of a plan. For LoTR: (in + out) r per group and r^2 per site. */
+export function countTrainable(plan: PlanRow): number {
+  return countFactors(plan.spec, groupExtents(plan));
+}
+
+/** What LoRA would train on the same sites at the same ranks: (in + out) r per site. */
+export function countLora(plan: PlanRow): number {
+  return groupExtents(plan).reduce(
+    (sum, group) => sum + (group.in + group.out) * group.rank * group.sites,
+    0,
+  );
+}
+
+export function groupExtents({ groups, sites }: PlanRow): readonly GroupExtents[] {
+  return groups.map(({ id, in: inn, out, rank }) => ({
+    in: inn,
+    out,
+    rank,
+    sites: sites.filter(({ group }) => group === id).length,
+  }));
+}

@@ -1,0 +1,199 @@
+import {
+  type AdapterSite,
+  type AdapterSpec,
+  type Carry,
+  type GroupRow,
+  LOTR,
+  type Lowering,
+  type PlanRow,
+  type SavedPlan,
+  type ShareRule,
+  type Site,
+  type SiteRow,
+  type SiteUseRow,
+} from '../../ir/adapter.js';
+import { alreadyAdapted } from '../../ir/codes/adapters.js';
+import { badNumber, conflict, noMatch, rankTooLarge } from '../../ir/codes/sites.js';
+import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import type { Model, Value } from '../../ir/model.js';
+import { readPlan } from '../adapters/plan.js';
+import { constantData, swapsMatrix } from './constant.js';
+import { findLinears, type Linears } from './find.js';
+import { groupBy } from './group-by.js';
+import { groupSites } from './groups.js';
+import { namesOf, nearestPaths, parsePattern } from './patterns.js';
+import { weightDigest } from './reading.js';
+import { remarksOn } from './remarks.js';
+import { type Chosen, chooseSites, type Selection } from './select.js';
+import type { Tie } from './weight-identity.js';
+
+/** What to adapt, and how. */
+export interface SelectOptions extends Selection {
+  readonly rank: number;
+  /** default: LoTR. The scale of the adapter is `spec.scale`. */
+  readonly spec?: AdapterSpec | undefined;
+  /** ranks of single layers; the first pattern that matches counts */
+  readonly rankPatterns?: readonly (readonly [string, number])[] | undefined;
+  /** scales of single layers; layers of another scale make a plan, and groups, of their own */
+  readonly scalePatterns?: readonly (readonly [string, number])[] | undefined;
+  readonly share?: ShareRule | undefined;
+  readonly carry?: Carry | undefined;
+  readonly lowering?: Lowering | 'function' | undefined;
+  readonly seed?: number | undefined;
+  readonly tie?: Tie | undefined;
+}
+
+export interface SelectedSites {
+  /** what goes into the model's metadata; one row per scale, so mostly one */
+  readonly plan: SavedPlan;
+  readonly sites: readonly AdapterSite[];
+  /** remarks and warnings */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * Chooses layers, groups them and names their factors. Changes nothing in the model (names of factors are reserved).
+ * Throws LotrcError: LOTR3302 when the model carries adapters already, LOTR30xx for options that match nothing,
+ * contradict each other or do not fit, LOTR31xx when a target names only layers that cannot be adapted.
+ */
+export function selectSites(model: Model, options: SelectOptions, known?: Linears): SelectedSites {
+  if (readPlan(model)) fail(alreadyAdapted({ doing: 'select layers' }));
+  const spec = options.spec ?? LOTR;
+  checkRank('--rank', options.rank);
+  checkScale('--scale', spec.scale);
+  const linears = known ?? findLinears(model, { tie: options.tie });
+  const { chosen, diagnostics } = chooseSites(linears, options);
+  const rankOf = byPattern('--rank-pattern', options.rankPatterns, chosen, linears, options.rank, checkRank);
+  const scaleOf = byPattern(
+    '--scale-pattern',
+    options.scalePatterns,
+    chosen,
+    linears,
+    spec.scale,
+    checkScale,
+  );
+  const share = options.share ?? 'shape';
+  const sites = groupSites(chosen, share, options.rank, rankOf);
+  checkRanks(sites);
+
+  const digests = new Map<Value, string>();
+  const rows: PlanRow[] = [];
+  const scales = new Map(chosen.map(({ site }) => [site.id, scaleOf(site)]));
+  const placed: AdapterSite[] = [];
+  for (const ofScale of groupBy(sites, ({ id }) => String(scales.get(id))).values()) {
+    const scale = scales.get(ofScale[0]!.id)!;
+    const members =
+      scale === spec.scale ? ofScale : ofScale.map((site) => ({ ...site, group: `${site.group}/s${scale}` }));
+    placed.push(...members);
+    rows.push({
+      spec: { ...spec, scale },
+      share,
+      carry: options.carry ?? 'embedded',
+      lowering: options.lowering ?? 'fold',
+      seed: options.seed ?? 0,
+      groups: groupRows(model, spec, members),
+      sites: members.map((site) => siteRow(model, spec, site, digests)),
+    });
+  }
+  const remarks = [...diagnostics, ...remarksOn(rows, placed, chosen, linears)];
+  return { plan: { version: 1, plans: rows }, sites: placed, diagnostics: remarks };
+}
+
+function groupRows(model: Model, spec: AdapterSpec, sites: readonly AdapterSite[]): GroupRow[] {
+  return [...groupBy(sites, ({ group }) => group)].map(([id, [first]]) => ({
+    id,
+    in: first!.in,
+    out: first!.out,
+    rank: first!.rank,
+    factors: factorNames(model, spec, 'group', id),
+  }));
+}
+
+function siteRow(model: Model, spec: AdapterSpec, site: AdapterSite, digests: Map<Value, string>): SiteRow {
+  const { id, modulePath, nameFrom, aliases, group } = site;
+  const uses = site.uses.map(({ node, weight, layout, via }): SiteUseRow => {
+    const swaps = via.filter((step) => step.op === 'Transpose' && swapsMatrix(step)).length;
+    return {
+      node: node.name,
+      output: node.outputs[0]!.name,
+      op: node.op,
+      weight: weight.name,
+      digest: digestOf(weight, digests),
+      layout,
+      transposed: swaps % 2 === 1,
+    };
+  });
+  return { id, modulePath, nameFrom, aliases, group, factors: factorNames(model, spec, 'site', id), uses };
+}
+
+/** `lotr/<group or site>/<factor>`, made unique. */
+function factorNames(model: Model, spec: AdapterSpec, share: 'group' | 'site', owner: string) {
+  const own = spec.factors.filter((factor) => factor.share === share);
+  return Object.fromEntries(
+    own.map(({ name }) => [name, model.graph.names.freshValue(`${spec.method}/${owner}/${name}`)]),
+  );
+}
+
+function digestOf(weight: Value, digests: Map<Value, string>): string {
+  const digest = digests.get(weight) ?? weightDigest(constantData(weight)!);
+  digests.set(weight, digest);
+  return digest;
+}
+
+function checkRank(option: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1)
+    fail(badNumber({ option, value, wanted: 'a whole number of at least 1' }));
+}
+
+function checkScale(option: string, value: number): void {
+  if (!Number.isFinite(value) || value === 0)
+    fail(badNumber({ option, value, wanted: 'a finite number other than 0' }));
+}
+
+/** The value of the first pattern that matches a site, else the general one. Throws LOTR3002 for patterns without a match. */
+function byPattern(
+  option: string,
+  pairs: SelectOptions['rankPatterns'],
+  chosen: readonly Chosen[],
+  { wrapper }: Linears,
+  general: number,
+  check: (option: string, value: number) => void,
+): (site: Site) => number {
+  const seen = new Map<string, number>();
+  const patterns = (pairs ?? []).map(([text, value]) => {
+    check(`${option} ${text}`, value);
+    const before = seen.get(text);
+    if (before !== undefined && before !== value) {
+      const why = `the pattern is given ${before} and ${value}`;
+      fail(conflict({ options: `${option} ${JSON.stringify(text)}`, why, hint: 'keep one of the two' }));
+    }
+    seen.set(text, value);
+    const pattern = parsePattern(text, option);
+    const matches = (site: Site) =>
+      pattern.kind === 'all-linear' || namesOf(site, wrapper).some((name) => pattern.matches(name));
+    if (!chosen.some(({ site }) => matches(site))) {
+      const near = nearestPaths(
+        text,
+        chosen.map(({ site }) => site),
+      );
+      fail(noMatch({ option, pattern: text, near, why: 'none of the chosen layers fits' }));
+    }
+    return { matches, value };
+  });
+  return (site) => patterns.find(({ matches }) => matches(site))?.value ?? general;
+}
+
+function checkRanks(sites: readonly AdapterSite[]): void {
+  const tooLarge = sites.filter((site) => site.rank > Math.min(site.in, site.out));
+  const [first] = tooLarge;
+  if (!first) return;
+  fail(
+    rankTooLarge({
+      layer: first.id,
+      in: first.in,
+      out: first.out,
+      rank: first.rank,
+      more: tooLarge.length - 1,
+    }),
+  );
+}

@@ -1,0 +1,152 @@
+import type { Site } from '../../ir/adapter.js';
+import { allExcluded, conflict, noLinears, noMatch, partlyRefused } from '../../ir/codes/sites.js';
+import { type Diagnostic, fail, LotrcError, type Note } from '../../ir/diagnostics.js';
+import type { Linears, RefusedSite } from './find.js';
+import { outputHeads } from './heads.js';
+import {
+  ALL_LINEAR,
+  layerNumber,
+  type Named,
+  namesOf,
+  nearestPaths,
+  type Pattern,
+  parseLayers,
+  parsePattern,
+} from './patterns.js';
+
+/** Which layers to adapt. Patterns: see patterns.ts. */
+export interface Selection {
+  /** default: `all-linear`, every layer but the output heads */
+  readonly targets?: readonly string[] | undefined;
+  readonly exclude?: readonly string[] | undefined;
+  /** `0-5,8`: numbers of the first numbered segment of the path */
+  readonly layers?: string | undefined;
+}
+
+/** A chosen site and the first target that chose it. */
+export interface Chosen {
+  readonly site: Site;
+  readonly target: string;
+}
+
+export interface Selected {
+  readonly chosen: readonly Chosen[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/**
+ * Chooses sites, in their order in the model. Throws LOTR3001 when there are none to choose from, LOTR3002 when a target, an
+ * exclude pattern or the layer range matches nothing, LOTR3003 when nothing is left, LOTR3004 and LOTR3007 for options that cannot
+ * be read or contradict each other, and the reasons of the refused layers when a target matches only those.
+ */
+export function chooseSites(linears: Linears, selection: Selection): Selected {
+  const { sites, refused, wrapper } = linears;
+  if (sites.length === 0) fail(noLinears({ refused: refused.map(noteOf) }));
+  const matches = (pattern: Pattern, site: Named) =>
+    namesOf(site, wrapper).some((name) => pattern.matches(name));
+
+  const targets = readTargets(selection.targets ?? [ALL_LINEAR]);
+  const heads = targets.some(({ kind }) => kind === 'all-linear') ? headSites(linears) : new Set<Site>();
+  const byTarget = new Map<Site, string>();
+  const blocked = new Set<RefusedSite>();
+  for (const target of targets) {
+    const hits = sites.filter((site) =>
+      target.kind === 'all-linear' ? !heads.has(site) : matches(target, site),
+    );
+    const misses = refused.filter((site) => matches(target, site));
+    if (hits.length === 0) failUnmatched(target, misses, linears);
+    for (const site of misses) blocked.add(site);
+    for (const site of hits) if (!byTarget.has(site)) byTarget.set(site, target.text);
+  }
+
+  const away: string[] = [];
+  const excludes = (selection.exclude ?? []).map((text) => readExclude(text, linears, matches));
+  const isExcluded = (site: Named) => excludes.some((pattern) => matches(pattern, site));
+  if (excludes.length > 0) away.push('--exclude');
+  const inLayers = layerTest(selection.layers, sites);
+  if (selection.layers !== undefined) away.push('--layers');
+  const chosen = sites
+    .filter((site) => byTarget.has(site) && !isExcluded(site) && inLayers(site))
+    .map((site) => ({ site, target: byTarget.get(site)! }));
+  if (chosen.length === 0) fail(allExcluded({ matched: byTarget.size, by: away }));
+  const left = [...blocked].filter((site) => !isExcluded(site) && inLayers(site));
+  return { chosen, diagnostics: left.length === 0 ? [] : [partlyRefused({ refused: left.map(noteOf) })] };
+}
+
+function readTargets(texts: readonly string[]): readonly Pattern[] {
+  const targets = [...new Set(texts)].map((text) => parsePattern(text, '--target'));
+  if (targets.length === 0) targets.push(parsePattern(ALL_LINEAR, '--target'));
+  if (targets.length > 1 && targets.some(({ kind }) => kind === 'all-linear')) {
+    fail(
+      conflict({
+        options: '--target all-linear with other targets',
+        why: 'all-linear already takes every layer but the output heads',
+        hint: "name the heads alone, or use --target '.*' for every layer",
+      }),
+    );
+  }
+  return targets;
+}
+
+function readExclude(
+  text: string,
+  linears: Linears,
+  matches: (pattern: Pattern, site: Named) => boolean,
+): Pattern {
+  const pattern = parsePattern(text, '--exclude');
+  if (pattern.kind === 'all-linear') {
+    fail(
+      conflict({
+        options: '--exclude all-linear',
+        why: 'it would leave only the output heads',
+        hint: 'name the heads with --target',
+      }),
+    );
+  }
+  const all: readonly Named[] = [...linears.sites, ...linears.refused];
+  if (!all.some((site) => matches(pattern, site))) {
+    fail(noMatch({ option: '--exclude', pattern: text, near: nearestPaths(text, all) }));
+  }
+  return pattern;
+}
+
+function failUnmatched(target: Pattern, misses: readonly RefusedSite[], { sites }: Linears): never {
+  if (misses.length > 0) throw new LotrcError(misses.slice(0, 10).map(({ diagnostic }) => diagnostic));
+  if (target.kind === 'all-linear') {
+    const near = sites.map(({ id }) => id).slice(0, 3);
+    const why = 'every linear layer is an output head, which must be named to be adapted';
+    return fail(noMatch({ option: '--target', pattern: target.text, near, why }));
+  }
+  return fail(noMatch({ option: '--target', pattern: target.text, near: nearestPaths(target.text, sites) }));
+}
+
+/** Sites of which some node is an output head. */
+function headSites({ sites, candidates }: Linears): ReadonlySet<Site> {
+  const heads = outputHeads(candidates.map(({ node }) => node));
+  return new Set(sites.filter(({ uses }) => uses.some(({ node }) => heads.has(node))));
+}
+
+/** Throws LOTR3002 when no layer of the model has a number of the range. */
+function layerTest(text: string | undefined, sites: readonly Site[]): (site: Named) => boolean {
+  if (text === undefined) return () => true;
+  const inRange = parseLayers(text);
+  const numbersOf = ({ id, modulePath, aliases }: Named) =>
+    [modulePath ?? id, ...(aliases ?? [])].flatMap((path) => layerNumber(path) ?? []);
+  const test = (site: Named) => numbersOf(site).some(inRange);
+  if (!sites.some(test)) {
+    const numbers = [...new Set(sites.flatMap(numbersOf))].sort((a, b) => a - b);
+    const why =
+      numbers.length === 0
+        ? 'no module path has a numbered segment'
+        : `the layers are numbered ${numbers[0]} to ${numbers.at(-1)}`;
+    fail(noMatch({ option: '--layers', pattern: text, near: [], why }));
+  }
+  return test;
+}
+
+function noteOf({ diagnostic }: RefusedSite): Note {
+  return {
+    message: `${diagnostic.code}: ${diagnostic.message}`,
+    ...(diagnostic.at ? { at: diagnostic.at } : {}),
+  };
+}
