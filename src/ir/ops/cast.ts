@@ -1,4 +1,4 @@
-import { type DType, dtypeFromOnnx, isFloat } from '../dtype.js';
+import { type DType, dtypeBits, dtypeFromOnnx, isFloat } from '../dtype.js';
 import { attrsOf } from './attrs.js';
 import { defineOp, type NdArray } from './define.js';
 import type { Ints } from './dims.js';
@@ -33,5 +33,8 @@ export function castInts(values: Ints | null, to: DType): Ints | null {
 export function castNd(x: NdArray, to: DType): NdArray {
   if (to === 'bool') return map(x, (v) => (v === 0 ? 0 : 1));
   if (to === 'f32') return map(x, Math.fround);
-  return isFloat(to) ? x : map(x, Math.trunc);
+  if (isFloat(to)) return x;
+  // the specification leaves values out of range open; infinities saturate, as on common hardware
+  const limit = 2 ** (dtypeBits(to) - 1);
+  return map(x, (v) => (Number.isFinite(v) ? Math.trunc(v) : Math.sign(v) * limit));
 }

@@ -36,7 +36,7 @@ function polyOf(dim: number | string): Poly {
 /** Terms between ` + ` and ` - `, factors between `*`; a bracketed part is one factor. */
 function parse(text: string): Poly {
   const atom: Poly = new Map([[text, 1]]);
-  if (!/[ *]/.test(text)) return atom;
+  if (!/^-|[ *]/.test(text)) return atom;
   const poly = new Map<string, number>();
   const names: string[] = [];
   let coefficient = 1;
