@@ -17,11 +17,12 @@ import { sourcesOf, topologicalOrder } from './topo.js';
  * Checks a model and returns everything that is wrong. Linear in nodes.
  *
  * Checked:
- * 1. a value name is defined once in a graph and the graphs around it (LOTR2001);
+ * 1. a value name is defined once in a graph (LOTR2001); warnings: the same constant twice (LOTR2010), a name of a graph
+ *    around it again (LOTR2011);
  * 2. every node input and graph output is defined (LOTR2002) in the node's graph or one around it (LOTR2004);
  * 3. no node waits for itself (LOTR2003); nodes may stand in any order, as ONNX Runtime allows;
  * 4. an initializer's data has the length that its type and shape need (LOTR2005);
- * 5. every operator domain is imported or holds a model-local function (LOTR2006);
+ * 5. the standard operator set is imported (LOTR2006), and so is every other domain (LOTR2012, warning);
  * 6. functions do not call themselves, and attribute references stand in functions only (LOTR2007);
  * 7. every node names an operator (LOTR2008); the IR version is known (LOTR2009, warning).
  *
@@ -65,24 +66,36 @@ function placeOf(node: Node, input?: number): Place {
 }
 
 function checkNames(graph: Graph, found: Diagnostic[]): void {
-  const definitions = function* (): Iterable<[Value, string]> {
-    for (const input of graph.inputs) yield [input, 'a graph input'];
-    for (const value of graph.initializers.values()) if (!value.isInput) yield [value, 'an initializer'];
-    for (const node of graph.nodes)
-      for (const output of node.outputs) yield [output, `an output of "${node.label}"`];
+  const seen = new Map<string, Value>();
+  const define = (value: Value): void => {
+    const { name } = value;
+    if (name === '') return;
+    const at: Place = value.producer ? placeOf(value.producer) : { kind: 'value', name };
+    const here = seen.get(name);
+    const around = graph.outer?.find(name);
+    if (here && sameConstant(here, value)) found.push(codes.repeatedConstant({ name, at }));
+    else if (here) found.push(codes.duplicateValue({ name, at, other: describe(here) }));
+    else if (around && isDefined(around)) found.push(codes.shadowed({ name, at }));
+    seen.set(name, value);
   };
-  const seen = new Map<string, string>();
-  for (const [value, what] of definitions()) {
-    if (value.name === '') continue;
-    const here = seen.get(value.name);
-    const around = here === undefined ? graph.outer?.find(value.name) : undefined;
-    const other = here ?? (around && isDefined(around) ? 'in a graph around it' : undefined);
-    if (other !== undefined) {
-      const at: Place = value.producer ? placeOf(value.producer) : { kind: 'value', name: value.name };
-      found.push(codes.duplicateValue({ name: value.name, at, other }));
-    }
-    seen.set(value.name, what);
-  }
+  for (const input of graph.inputs) define(input);
+  for (const value of graph.initializers.values()) if (!value.isInput) define(value);
+  for (const node of graph.nodes) for (const output of node.outputs) define(output);
+}
+
+function describe(value: Value): string {
+  if (value.producer) return `an output of "${value.producer.label}"`;
+  return value.isInput ? 'a graph input' : 'an initializer';
+}
+
+/** Two Constant nodes with one output name and the same contents: some exporters write a constant once per reader. */
+function sameConstant(a: Value, b: Value): boolean {
+  const data = (value: Value) => {
+    const attr = value.producer?.opKey === 'Constant' ? value.producer.attrs.get('value') : undefined;
+    return attr?.kind === 'tensor' ? attr.value : null;
+  };
+  const [left, right] = [data(a), data(b)];
+  return left !== null && right !== null && left.digest() === right.digest();
 }
 
 function checkTensors(graph: Graph, found: Diagnostic[]): void {
@@ -115,7 +128,9 @@ function checkNode(
   const isFunction = model.functions.has(functionKey(node.domain, node.op, node.overload));
   if (!opsets.has(node.domain) && !isFunction && !missingDomains.has(node.domain)) {
     missingDomains.add(node.domain);
-    found.push(codes.noOpset({ domain: node.domain, at: placeOf(node) }));
+    const at = placeOf(node);
+    // ONNX Runtime knows the versions of its own domains, and its optimiser leaves the import out
+    found.push(node.domain === '' ? codes.noOpset({ at }) : codes.noDomain({ domain: node.domain, at }));
   }
   if (fn) return;
   for (const [name, attr] of node.attrs) {

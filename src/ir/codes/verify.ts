@@ -73,15 +73,15 @@ export const tensorSize = defineCode<{ name: string; wanted: number; found: numb
   }),
 });
 
-export const noOpset = defineCode<{ domain: string; at: Place }>({
+export const noOpset = defineCode<{ at: Place }>({
   code: 'LOTR2006',
   severity: 'error',
-  title: 'a node uses an operator set that the model does not import',
+  title: 'the model does not import the standard operator set',
   explain:
     'opset_import says which version of each operator domain a model is written in. Without it an operator has no ' +
     'meaning, for its semantics changed between versions.',
-  make: ({ domain, at }) => ({
-    message: `domain "${domain === '' ? 'ai.onnx' : domain}" is used and not imported`,
+  make: ({ at }) => ({
+    message: 'standard operators are used and no version of their operator set is imported',
     at,
     hint: 'add the domain to opset_import when exporting',
   }),
@@ -121,5 +121,47 @@ export const irVersion = defineCode<{ version: number }>({
   make: ({ version }) => ({
     message: `IR version ${version} is not between 1 and 13`,
     hint: 'use a newer lotrc, or export with an older ONNX',
+  }),
+});
+
+export const repeatedConstant = defineCode<{ name: string; at: Place }>({
+  code: 'LOTR2010',
+  severity: 'warning',
+  title: 'a constant is defined twice with the same contents',
+  explain:
+    'Two Constant nodes deliver one name with equal contents. That is not valid ONNX, but harmless: whichever a node ' +
+    'reads, it reads the same numbers. lotrc keeps both as they are.',
+  make: ({ name, at }) => ({
+    message: `constant "${name}" is defined twice with the same contents`,
+    at,
+    hint: 'drop one of the two in the exporter',
+  }),
+});
+
+export const shadowed = defineCode<{ name: string; at: Place }>({
+  code: 'LOTR2011',
+  severity: 'warning',
+  title: 'a subgraph defines a name of a graph around it again',
+  explain:
+    'ONNX asks for names that are unique in a graph and everything nested in it. Here a branch or loop body uses a name ' +
+    'of the graph around it for a value of its own; nodes in the body read their own. Some runtimes refuse such files.',
+  make: ({ name, at }) => ({
+    message: `"${name}" is also the name of a value around this graph`,
+    at,
+    hint: 'export with unique names if a runtime refuses the file',
+  }),
+});
+
+export const noDomain = defineCode<{ domain: string; at: Place }>({
+  code: 'LOTR2012',
+  severity: 'warning',
+  title: 'an operator domain is used and not imported',
+  explain:
+    'opset_import lacks the domain of an operator. ONNX Runtime fills in its own domains; other tools may refuse. lotrc ' +
+    'carries the operator unchanged.',
+  make: ({ domain, at }) => ({
+    message: `domain "${domain}" is used and not imported`,
+    at,
+    hint: 'add the domain to opset_import when exporting',
   }),
 });
