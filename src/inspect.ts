@@ -1,0 +1,223 @@
+import type { GroupRow, NameSource, PlanRow, SavedPlan, SiteRow } from './ir/adapter.js';
+import type { Model, Value } from './ir/model.js';
+import { outputsByName, readPlan } from './passes/adapters/plan.js';
+import type { Candidate } from './passes/sites/candidates.js';
+import { constantData } from './passes/sites/constant.js';
+import { findLinears, type Linears } from './passes/sites/find.js';
+
+/** What `lotrc inspect --json` prints. The form is stable: other tools read it. */
+export interface InspectReport {
+  readonly version: 1;
+  readonly sites: readonly InspectSite[];
+  /** present on a rewritten model */
+  readonly groups?: readonly InspectGroup[];
+}
+
+/** One linear layer: one weight and all nodes that read it. */
+export interface InspectSite {
+  /** torch module path, or an ordinal name when none is known */
+  readonly module: string;
+  /** names of the nodes; `Op->output` for nodes without a name */
+  readonly nodes: readonly string[];
+  readonly op: string;
+  /** name of the stored tensor */
+  readonly weight: string;
+  readonly in: number | null;
+  readonly out: number | null;
+  /** how the first node reads the weight */
+  readonly layout: 'in,out' | 'out,in';
+  readonly dtype: string;
+  readonly nameSource: NameSource;
+  readonly adaptable: true | { readonly code: string; readonly reason: string };
+}
+
+export interface InspectGroup {
+  readonly id: string;
+  readonly method: string;
+  readonly rank: number;
+  readonly scale: number;
+  /** shared factors: name of the tensor, or of the graph input that carries it */
+  readonly factors: Readonly<Record<string, string>>;
+  readonly sites: readonly {
+    readonly module: string;
+    readonly nodes: readonly string[];
+    readonly factors: Readonly<Record<string, string>>;
+  }[];
+}
+
+/**
+ * Lists the linear layers of a model, adaptable or not, in node order; on a model that carries adapters the layers are
+ * those of the base, and the groups are added. Reads a few elements of some weights (see findLinears), never all.
+ * Throws LOTR3202 when the saved plan is damaged.
+ */
+export function inspect(model: Model): InspectReport {
+  const linears = findLinears(model);
+  const plan = readPlan(model);
+  const order = nodeOrder(model);
+  const factors = new Set(plan?.plans.flatMap(factorTensorNames) ?? []);
+  const adapted = new Set(
+    plan?.plans.flatMap((row) => row.sites.flatMap(({ uses }) => uses.map(({ weight }) => weight))) ?? [],
+  );
+  const rows: { at: number; site: InspectSite }[] = [];
+  for (const { at, site, values, candidate } of baseSites(linears, order)) {
+    if (values.every((value) => adapted.has(value.name)) || readsFactor(candidate, factors)) continue;
+    rows.push({ at, site });
+  }
+  if (plan) rows.push(...planSites(model, plan, order));
+  const sites = rows.sort((a, b) => a.at - b.at).map(({ site }) => site);
+  return { version: 1, sites, ...(plan ? { groups: groupsOf(plan) } : {}) };
+}
+
+/** The report as JSON text with a final line feed. */
+export function inspectJson(report: InspectReport): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+interface BaseSite {
+  readonly at: number;
+  readonly site: InspectSite;
+  readonly values: readonly Value[];
+  readonly candidate: Candidate;
+}
+
+function* baseSites(linears: Linears, order: ReadonlyMap<Value, number>): Iterable<BaseSite> {
+  const byNode = new Map(linears.candidates.map((candidate) => [candidate.node, candidate]));
+  for (const site of linears.sites) {
+    const { node, weight, layout } = site.uses[0]!;
+    yield {
+      at: order.get(node.outputs[0]!)!,
+      values: site.uses.map((use) => use.weight),
+      candidate: byNode.get(node)!,
+      site: {
+        module: site.modulePath ?? site.id,
+        nodes: site.uses.map((use) => use.node.label),
+        op: node.opKey,
+        weight: weight.name,
+        in: site.in,
+        out: site.out,
+        layout: layout === 'io' ? 'in,out' : 'out,in',
+        dtype: site.dtype,
+        nameSource: site.nameFrom,
+        adaptable: true,
+      },
+    };
+  }
+  for (const { id, modulePath, nameFrom, candidate, weight, diagnostic } of linears.refused) {
+    const { node, stored } = candidate;
+    yield {
+      at: order.get(node.outputs[0]!)!,
+      values: [weight],
+      candidate,
+      site: {
+        module: modulePath ?? id,
+        nodes: [node.label],
+        op: node.opKey,
+        weight: weight.name,
+        in: candidate.in,
+        out: candidate.out,
+        layout: candidate.layout === 'io' ? 'in,out' : 'out,in',
+        dtype: stored?.dtype ?? dtypeOf(weight),
+        nameSource: nameFrom,
+        adaptable: { code: diagnostic.code, reason: diagnostic.message },
+      },
+    };
+  }
+}
+
+/** Adapted layers as the plan remembers them: whatever form the adapter was lowered to, this is the base layer. */
+function* planSites(
+  model: Model,
+  plan: SavedPlan,
+  order: ReadonlyMap<Value, number>,
+): Iterable<{ at: number; site: InspectSite }> {
+  const outputs = outputsByName(model);
+  const stored = storedByName(model);
+  for (const row of plan.plans) {
+    const groups = new Map(row.groups.map((group) => [group.id, group]));
+    for (const site of row.sites) {
+      const { in: inn, out } = groups.get(site.group)!;
+      const first = site.uses[0]!;
+      const output = outputs.get(first.output);
+      const weight = stored.get(first.weight);
+      yield {
+        at: (output && order.get(output)) ?? order.size,
+        site: {
+          module: site.modulePath ?? site.id,
+          nodes: nodeNames(site),
+          op: first.op,
+          weight: first.weight,
+          in: inn,
+          out,
+          layout: first.layout === 'io' ? 'in,out' : 'out,in',
+          dtype: weight ? dtypeOf(weight) : 'unknown',
+          nameSource: site.nameFrom,
+          adaptable: true,
+        },
+      };
+    }
+  }
+}
+
+function nodeNames({ uses }: SiteRow): string[] {
+  return uses.map(({ node, op, output }) => (node === '' ? `${op}->${output}` : node));
+}
+
+function groupsOf(plan: SavedPlan): InspectGroup[] {
+  return plan.plans.flatMap((row) =>
+    row.groups.map((group) => ({
+      id: group.id,
+      method: row.spec.method,
+      rank: group.rank,
+      scale: row.spec.scale,
+      factors: group.factors,
+      sites: row.sites
+        .filter((site) => site.group === group.id)
+        .map((site) => ({
+          module: site.modulePath ?? site.id,
+          nodes: nodeNames(site),
+          factors: site.factors,
+        })),
+    })),
+  );
+}
+
+function factorTensorNames({ groups, sites }: PlanRow): string[] {
+  const rows: readonly Pick<GroupRow, 'factors'>[] = [...groups, ...sites];
+  return rows.flatMap(({ factors }) => Object.values(factors));
+}
+
+/** True for products that an adapter added: their constant operand is a factor, or made of factors. */
+function readsFactor({ operand }: Candidate, factors: ReadonlySet<string>): boolean {
+  if (factors.size === 0) return false;
+  const seen = new Set<Value>([operand]);
+  for (const value of seen) {
+    if (factors.has(value.name)) return true;
+    for (const input of value.producer?.inputs ?? []) if (input) seen.add(input);
+  }
+  return false;
+}
+
+/** Position of the node that delivers a value, over all graphs. */
+function nodeOrder(model: Model): ReadonlyMap<Value, number> {
+  const order = new Map<Value, number>();
+  let at = 0;
+  for (const node of model.everyNode()) {
+    for (const output of node.outputs) order.set(output, at);
+    at++;
+  }
+  return order;
+}
+
+function storedByName(model: Model): ReadonlyMap<string, Value> {
+  const found = new Map<string, Value>();
+  for (const graph of model.everyGraph()) {
+    for (const value of graph.ownValues()) {
+      if (!found.has(value.name) && constantData(value)) found.set(value.name, value);
+    }
+  }
+  return found;
+}
+
+function dtypeOf(value: Value): string {
+  return constantData(value)?.dtype ?? (value.type?.kind === 'tensor' ? value.type.dtype : 'unknown');
+}

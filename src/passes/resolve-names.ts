@@ -1,0 +1,39 @@
+import type { Model } from '../ir/model.js';
+import { oneOf } from './options.js';
+import type { PassContext } from './pass.js';
+import { definePass } from './pipeline.js';
+import { findLinears, type Linears } from './sites/find.js';
+import type { Tie } from './sites/weight-identity.js';
+
+const NOTE = 'linears';
+
+interface ResolveOptions {
+  readonly tie: Tie;
+}
+
+/** Finds the linear layers and their module paths, and leaves them to the passes that follow. Changes nothing. */
+export const resolveNames = definePass<ResolveOptions>({
+  name: 'resolve-names',
+  summary: 'find linear layers, their module paths and which of them hold one weight',
+  options: {
+    tie: oneOf('which equal weights are one layer', ['content', 'initializer'], 'content'),
+  },
+  run(model, { tie }, ctx) {
+    const linears = findLinears(model, { tie });
+    ctx.notes.set(NOTE, { model, linears });
+    ctx.stat('layers', linears.sites.length);
+    ctx.stat('refused', linears.refused.length);
+    return 'unchanged';
+  },
+});
+
+/** What resolve-names left in this run, if nothing in the graph moved since; taken out, so that it is used once. */
+export function takeLinears(model: Model, ctx: PassContext): Linears | undefined {
+  const note = ctx.notes.get(NOTE) as { model: Model; linears: Linears } | undefined;
+  ctx.notes.delete(NOTE);
+  if (note?.model !== model) return undefined;
+  const current = note.linears.candidates.every(
+    ({ node, input, operand }) => node.graph !== null && node.inputs[input] === operand,
+  );
+  return current ? note.linears : undefined;
+}

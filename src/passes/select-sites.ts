@@ -1,0 +1,108 @@
+import { type AdapterSpec, type Carry, LOTR, type Lowering, METHODS, type ShareRule } from '../ir/adapter.js';
+import { closest, LotrcError } from '../ir/diagnostics.js';
+import { writePlan } from './adapters/plan.js';
+import { int, list, number, oneOf, string } from './options.js';
+import type { OptionSpec } from './pass.js';
+import { definePass } from './pipeline.js';
+import { takeLinears } from './resolve-names.js';
+import { parseShare } from './sites/groups.js';
+import { parsePatternValue } from './sites/patterns.js';
+import { selectSites } from './sites/plan.js';
+import type { Tie } from './sites/weight-identity.js';
+
+interface SelectPassOptions {
+  readonly method: AdapterSpec;
+  readonly rank: number;
+  readonly scale: number;
+  readonly target: readonly string[];
+  readonly exclude: readonly string[];
+  readonly layers: string;
+  readonly 'rank-pattern': readonly string[];
+  readonly 'scale-pattern': readonly string[];
+  readonly share: ShareRule;
+  readonly carry: Carry;
+  readonly lowering: Lowering | 'function';
+  readonly seed: number;
+  readonly tie: Tie;
+}
+
+/** A method by name, or any adapter description as JSON. */
+const method: OptionSpec<AdapterSpec> = {
+  doc: `adapter method (${[...METHODS.keys()].join(', ')}), or an adapter description as JSON`,
+  default: LOTR,
+  print: (spec) => (METHODS.get(spec.method) === spec ? spec.method : JSON.stringify(spec)),
+  parse: (text) => {
+    if (text.startsWith('{')) {
+      try {
+        return JSON.parse(text) as AdapterSpec;
+      } catch {
+        throw new Error('takes a method name or JSON');
+      }
+    }
+    const spec = METHODS.get(text);
+    if (!spec)
+      throw new Error(
+        `takes a method; "${text}" is none, the closest is ${closest(text, METHODS.keys(), 1)}`,
+      );
+    return spec;
+  },
+};
+
+const share: OptionSpec<ShareRule> = {
+  doc: 'which layers share factors: shape, target, type, site, block=K',
+  default: 'shape',
+  print: (rule) => rule,
+  parse: (text) => {
+    try {
+      return parseShare(text);
+    } catch (error) {
+      if (!(error instanceof LotrcError)) throw error;
+      throw new Error('takes shape, target, type, site or block=K');
+    }
+  },
+};
+
+/**
+ * Chooses the layers to adapt, groups them, and writes the plan to the model's metadata; later passes need only the
+ * model. Throws what {@link selectSites} throws.
+ */
+export const selectSitesPass = definePass<SelectPassOptions>({
+  name: 'select-sites',
+  summary: 'choose layers by module path, group them, and write the adapter plan to the model',
+  options: {
+    method,
+    rank: int('rank of the adapters', 8),
+    scale: number('scale; by default that of the method'),
+    target: list('patterns of module paths', ['all-linear']),
+    exclude: list('patterns of module paths to leave out', []),
+    layers: string('numbers and ranges of layers, such as 0-5,8'),
+    'rank-pattern': list('PATTERN=RANK for single layers', []),
+    'scale-pattern': list('PATTERN=SCALE for single layers', []),
+    share,
+    carry: oneOf('how factors are carried', ['embedded', 'inputs', 'optional'], 'embedded'),
+    lowering: oneOf('form of adapted layers', ['fold', 'token', 'function'], 'fold'),
+    seed: int('seed of the initial factors', 0),
+    tie: oneOf('which equal weights are one layer', ['content', 'initializer'], 'content'),
+  },
+  run(model, options, ctx) {
+    const { plan, sites, diagnostics } = selectSites(
+      model,
+      {
+        ...options,
+        spec: options.scale === undefined ? options.method : { ...options.method, scale: options.scale },
+        targets: options.target,
+        rankPatterns: options['rank-pattern'].map((text) => parsePatternValue(text, '--rank-pattern')),
+        scalePatterns: options['scale-pattern'].map((text) => parsePatternValue(text, '--scale-pattern')),
+      },
+      takeLinears(model, ctx),
+    );
+    for (const diagnostic of diagnostics) ctx.report(diagnostic);
+    writePlan(model, plan);
+    ctx.stat('sites', sites.length);
+    ctx.stat(
+      'groups',
+      plan.plans.reduce((sum, row) => sum + row.groups.length, 0),
+    );
+    return 'changed';
+  },
+});
