@@ -1,0 +1,140 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { attrInt } from '../../../src/ir/attr.js';
+import { Graph, Model, type Node } from '../../../src/ir/model.js';
+import type { Builder, DimExpr } from '../../../src/ir/ops/define.js';
+import { OP_VERSIONS } from '../../../src/ir/ops/generated/attr-defaults.js';
+import {
+  gemm,
+  layerNormalization,
+  lotrLinear,
+  msFusedMatMul,
+  softmax,
+  squeeze,
+  topK,
+} from '../../../src/ir/ops/generated/builders.js';
+import { allOpDefs, opDef } from '../../../src/ir/ops/index.js';
+import { tensorType } from '../../../src/ir/shape.js';
+
+/** The operators of the exported transformers that the project is measured on. */
+const NEEDED =
+  'Abs Add And Cast Concat Constant ConstantOfShape Conv Cos CumSum Div Equal Erf Expand Flatten Gather GatherElements ' +
+  'GatherND Gelu Gemm Greater GreaterOrEqual Identity LayerNormalization Less LessOrEqual Log MatMul Max Min Mul Neg Not ' +
+  'Pow Range Reciprocal ReduceMean Relu Reshape Shape Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Tanh Transpose ' +
+  'Unsqueeze Where';
+
+describe('the registry', () => {
+  test('knows every operator that exported transformers use', () => {
+    expect(NEEDED.split(' ').filter((op) => !opDef('', op, 20))).toEqual([]);
+  });
+
+  test('has schema rows for all it defines, and versions do not overlap', () => {
+    const ranges = new Map<string, [number, number][]>();
+    for (const { name, since, until = Number.POSITIVE_INFINITY } of allOpDefs()) {
+      expect(OP_VERSIONS[name], name).toBeDefined();
+      for (const [from, to] of ranges.get(name) ?? [])
+        expect(since > to || until < from, `${name} ${since}`).toBe(true);
+      ranges.set(name, [...(ranges.get(name) ?? []), [since, until]]);
+    }
+    expect(ranges.size).toBeGreaterThan(150);
+  });
+
+  test('finds by domain and version', () => {
+    expect(opDef('', 'Softmax', 12)?.until).toBe(12);
+    expect(opDef('', 'Softmax', 13)?.since).toBe(13);
+    expect(opDef('ai.onnx', 'Relu', 1)?.name).toBe('Relu');
+    expect(opDef('com.microsoft', 'Gelu', 1)).not.toBe(opDef('', 'Gelu', 20));
+    expect(opDef('', 'Gelu', 19)).toBe(undefined);
+    expect(opDef('my.domain', 'Relu', 1)).toBe(undefined);
+  });
+
+  test('lists every file of the folder that defines an operator', () => {
+    const index = readFileSync('src/ir/ops/index.ts', 'utf8');
+    const helpers = readdirSync('src/ir/ops').filter(
+      (file) => file.endsWith('.ts') && !index.includes(`'./${file.slice(0, -3)}.js'`),
+    );
+    const forgotten = helpers.filter((file) =>
+      /infer:|= unary\(|= binary\(/.test(readFileSync(`src/ir/ops/${file}`, 'utf8')),
+    );
+    expect(forgotten.filter((file) => !['define.ts', 'rules.ts'].includes(file))).toEqual([]);
+  });
+});
+
+function builder(opset: number): Builder & { readonly made: Node[] } {
+  const graph = new Graph('g');
+  new Model(graph).setOpset('', opset);
+  const made: Node[] = [];
+  let serial = 0;
+  return {
+    graph,
+    opset,
+    made,
+    constant: () => {
+      throw new Error('not used');
+    },
+    node: (op, inputs, attrs = {}, options = {}) => {
+      const count = typeof options.outputs === 'number' ? options.outputs : 1;
+      const node = graph.append({
+        op,
+        domain: options.domain ?? '',
+        inputs,
+        outputs: Array.from({ length: count }, () => `v${serial++}`),
+        attrs: Object.entries(attrs),
+      });
+      made.push(node as Node);
+      return [...node.outputs];
+    },
+  };
+}
+
+describe('builders', () => {
+  test('leave out trailing inputs and attributes that equal their default', () => {
+    const b = builder(17);
+    const x = b.graph.addInput('x', tensorType('f32', [2, 3]));
+    gemm(b, x, x, null, { transB: 1, alpha: 1 });
+    expect(b.made[0]!.inputs.length).toBe(2);
+    expect([...b.made[0]!.attrs]).toEqual([['transB', attrInt(1)]]);
+  });
+
+  test('give as many outputs as the operator has', () => {
+    const b = builder(17);
+    const x = b.graph.addInput('x', tensorType('f32', [2, 3]));
+    expect(topK(b, x, x).length).toBe(2);
+    expect(layerNormalization(b, x, x, x, { axis: -1 }, 3).length).toBe(3);
+    expect(() => layerNormalization(b, x, x, x, {}, 4)).toThrow('no 4 outputs');
+  });
+
+  test('refuse what the version does not have', () => {
+    const b = builder(12);
+    const x = b.graph.addInput('x', tensorType('f32', [2, 3]));
+    expect(() => squeeze(b, x, x)).toThrow('takes 1 to 1 inputs');
+    expect(() => layerNormalization(b, x, x)).toThrow('does not exist');
+    softmax(b, x, { axis: -1 });
+    expect(b.made.at(-1)!.attrs.has('axis')).toBe(true); // the default is 1 there
+  });
+
+  test('put operators of other domains there', () => {
+    const b = builder(17);
+    const x = b.graph.addInput('x', tensorType('f32', [2, 3]));
+    msFusedMatMul(b, x, x, { transB: 1 });
+    lotrLinear(b, x, x, [x, x], { delta: 'ir,ro->io', scale: 0.5 });
+    expect(b.made.map((node) => node.opKey)).toEqual(['com.microsoft::FusedMatMul', 'lotrc::LoTRLinear']);
+  });
+});
+
+test('cost of a matrix product: two operations for each product, every element moved once', () => {
+  const value = (e: DimExpr, names: Record<string, number>): number => {
+    if (e.op === 'const') return e.value;
+    if (e.op === 'dim') return names[e.name]!;
+    const parts = e.args.map((arg) => value(arg, names));
+    return parts.reduce((a, b) => (e.op === 'add' ? a + b : a * b));
+  };
+  const graph = new Graph('g');
+  new Model(graph).setOpset('', 17);
+  const x = graph.addInput('x', tensorType('f32', ['b', 's', 6]));
+  const w = graph.addInput('w', tensorType('f32', [6, 5]));
+  const node = graph.append({ op: 'MatMul', inputs: [x, w], outputs: ['y'] }) as Node;
+  const { flops, bytes } = opDef('', 'MatMul', 17)!.cost!(node);
+  expect(value(flops, { b: 2, s: 7 })).toBe(2 * 2 * 7 * 6 * 5);
+  expect(value(bytes, { b: 2, s: 7 })).toBe(4 * (2 * 7 * 6 + 6 * 5 + 2 * 7 * 5));
+});
