@@ -149,3 +149,17 @@ export const alreadyAdapted = defineCode<{ doing: string }>({
     hint: 'use the base model, or --replace to drop the present adapters, or `lotrc merge` first',
   }),
 });
+
+export const notAnAdapter = defineCode<{ file: string }>({
+  code: 'LOTR3303',
+  severity: 'error',
+  title: 'the safetensors file holds no adapter of lotrc',
+  explain:
+    'An adapter file carries its plan under __metadata__["lotrc.adapters"]: which layers, which ranks, which base ' +
+    'weights. This file has tensors but no plan, so lotrc cannot know where they belong.',
+  make: ({ file }) => ({
+    message: 'the file holds tensors but no adapter plan of lotrc',
+    at: { kind: 'file', file },
+    hint: 'give the .safetensors file that `lotrc rewrite`, `extract` or `train` wrote',
+  }),
+});

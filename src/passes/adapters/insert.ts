@@ -3,10 +3,10 @@ import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
 import { oldOpset, otherBase } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
-import { sampledDigest } from '../../ir/digest.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { weightDigest } from '../sites/reading.js';
 import { factorNames, factorTensors, outputsByName, requirePlan } from './plan.js';
 import { storedWeight } from './weight.js';
 
@@ -44,7 +44,7 @@ export function baseNode(outputs: ReadonlyMap<string, Value>, site: SiteRow, use
   const weight = node.inputs[1];
   const stored = weight ? storedWeight(weight) : null;
   if (!stored) return refuse('its weight is not stored in the model');
-  if (sampledDigest(stored.data) !== use.digest)
+  if (weightDigest(stored.data) !== use.digest)
     return refuse('its weight is not the one the adapter was made for');
   return node;
 }

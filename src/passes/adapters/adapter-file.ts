@@ -1,0 +1,66 @@
+import { factorShape as extentsOf, PLAN_KEY, type SavedPlan } from '../../ir/adapter.js';
+import { factorShape, factorsMissing, notAnAdapter, otherBase } from '../../ir/codes/adapters.js';
+import { fail } from '../../ir/diagnostics.js';
+import type { Model } from '../../ir/model.js';
+import type { TensorData } from '../../ir/tensor.js';
+import { baseNode } from './insert.js';
+import { factorData } from './merge.js';
+import { factorTensors, outputsByName, parsePlan, requirePlan } from './plan.js';
+
+/** An adapter apart from its model: what a `.safetensors` file holds. */
+export interface Adapter {
+  /** factors by tensor name, group factors first */
+  readonly tensors: ReadonlyMap<string, TensorData>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The adapter of a rewritten model. `given` holds factors that the model takes as inputs. Throws LOTR3201, LOTR3207. */
+export function extractAdapter(model: Model, given: ReadonlyMap<string, TensorData> = new Map()): Adapter {
+  const plan = requirePlan(model, 'extract');
+  const data = factorData(model, given);
+  const names = plan.plans.flatMap((row) => factorTensors(row).map(({ name }) => name));
+  return {
+    tensors: new Map(names.map((name) => [name, data.get(name)!])),
+    metadata: { format: 'pt', [PLAN_KEY]: JSON.stringify(plan) },
+  };
+}
+
+/** The plan of an adapter file. Throws LOTR7002 without one, LOTR3202, LOTR3207 or LOTR3208 when it does not hold together. */
+export function planOfAdapter(adapter: Adapter, file: string): SavedPlan {
+  const text = adapter.metadata[PLAN_KEY];
+  const plan = text === undefined ? fail(notAnAdapter({ file })) : parsePlan(text);
+  checkFactors(plan, adapter.tensors);
+  return plan;
+}
+
+/** Every factor of a plan must be there, in float32 and with the plan's extents. */
+export function checkFactors(plan: SavedPlan, tensors: ReadonlyMap<string, TensorData>): void {
+  const missing: string[] = [];
+  for (const row of plan.plans) {
+    for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
+      const data = tensors.get(name);
+      if (!data) {
+        missing.push(name);
+        continue;
+      }
+      const wanted = `f32[${extentsOf(row.spec, factor, inn, out, rank).join(',')}]`;
+      const found = `${data.dtype}[${data.shape.join(',')}]`;
+      if (found !== wanted) fail(factorShape({ name, found, wanted }));
+    }
+  }
+  if (missing.length > 0) fail(factorsMissing({ names: missing, from: 'the adapter file' }));
+}
+
+/** Checks that a base model has every layer of a plan, with the same weights. Throws LOTR3301, naming the layer. */
+export function checkBase(model: Model, plan: SavedPlan): void {
+  const outputs = outputsByName(model);
+  for (const row of plan.plans) {
+    for (const site of row.sites) {
+      for (const use of site.uses) {
+        const node = baseNode(outputs, site, use);
+        if (!node.inputs[0])
+          fail(otherBase({ site: site.id, output: use.output, why: 'the layer reads nothing' }));
+      }
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import type { Carry, Lowering } from '../../ir/adapter.js';
+import { oneOf } from '../options.js';
+import { definePass } from '../pipeline.js';
+import { carryFactors } from './carry-factors.js';
+import { initialFactors } from './initial.js';
+import { insertAdapters } from './insert.js';
+import { lowerAdapters } from './lower.js';
+import { mergeAdapters, stripAdapters } from './merge.js';
+import { factorTensors, requirePlan } from './plan.js';
+import { raiseAdapters } from './raise.js';
+import { shareFactors } from './share-factors.js';
+import { toFunctions } from './to-functions.js';
+
+/** The adapter passes as a pipeline names them. */
+
+export const insertAdaptersPass = definePass<object>({
+  name: 'insert-adapters',
+  summary: 'put lotrc::LoTRLinear in place of every layer of the plan, with initial factors',
+  options: {},
+  run(model, _options, ctx) {
+    const factors = initialFactors(model, (diagnostic) => ctx.report(diagnostic));
+    insertAdapters(model, factors);
+    for (const row of requirePlan(model, 'count adapters').plans) {
+      ctx.stat(
+        'nodes',
+        row.sites.reduce((sum, site) => sum + site.uses.length, 0),
+      );
+      ctx.stat('factors', factorTensors(row).length);
+    }
+    return 'changed';
+  },
+});
+
+export const lowerPass = definePass<{ readonly form: Lowering }>({
+  name: 'lower',
+  summary: 'write adapted layers in plain ONNX',
+  options: {
+    form: oneOf(
+      'fold: (x R)(s M L), for many tokens; token: ((x R)(s M)) L, for few',
+      ['fold', 'token'],
+      'fold',
+    ),
+  },
+  run(model, { form }) {
+    lowerAdapters(model, form);
+    return 'changed';
+  },
+});
+
+export const shareFactorsPass = definePass<object>({
+  name: 'share-factors',
+  summary: 'one x R for siblings that read the same x and share R',
+  options: {},
+  run(model, _options, ctx) {
+    const merged = shareFactors(model);
+    ctx.stat('products', merged);
+    return merged > 0 ? 'changed' : 'unchanged';
+  },
+});
+
+export const toFunctionsPass = definePass<object>({
+  name: 'to-functions',
+  summary: 'write adapted layers as calls of model-local functions in domain lotrc',
+  options: {},
+  run(model) {
+    toFunctions(model);
+    return 'changed';
+  },
+});
+
+export const carryFactorsPass = definePass<{ readonly form: Carry }>({
+  name: 'carry-factors',
+  summary: 'carry factors as initializers, required inputs, or optional inputs',
+  options: {
+    form: oneOf('how factors are carried', ['embedded', 'inputs', 'optional'], 'embedded'),
+  },
+  run(model, { form }) {
+    carryFactors(model, form);
+    return form === 'embedded' ? 'unchanged' : 'changed';
+  },
+});
+
+export const raiseAdaptersPass = definePass<object>({
+  name: 'raise-adapters',
+  summary: 'bring adapted layers of a rewritten model back to lotrc::LoTRLinear',
+  options: {},
+  run(model) {
+    raiseAdapters(model, 'raise');
+    return 'changed';
+  },
+});
+
+export const mergeAdaptersPass = definePass<object>({
+  name: 'merge-adapters',
+  summary: 'fold the factors into the weights: W + s D',
+  options: {},
+  run(model) {
+    mergeAdapters(model);
+    return 'changed';
+  },
+});
+
+export const stripAdaptersPass = definePass<object>({
+  name: 'strip-adapters',
+  summary: 'take the adapters out again',
+  options: {},
+  run(model) {
+    stripAdapters(model);
+    return 'changed';
+  },
+});
