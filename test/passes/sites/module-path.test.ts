@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import type { Node } from '../../../src/ir/model.js';
+import { f32Tensor } from '../../../src/ir/tensor.js';
+import { findLinears } from '../../../src/passes/sites/find.js';
+import { fromNodeName } from '../../../src/passes/sites/names/node-name.js';
+import { parsePythonList } from '../../../src/passes/sites/names/scopes.js';
+import { Net, weight } from './build.js';
+
+const named = (net: Net) =>
+  findLinears(net.model).sites.map(({ modulePath, nameFrom }) => [modulePath, nameFrom]);
+
+/** One MatMul of x whose node and weight are then marked. */
+function single(weightName: string, nodeName: string, mark: (node: Node) => void = () => {}): Net {
+  const net = new Net(3);
+  const node = net.node('MatMul', [net.x, net.init(weightName, weight(1, 3, 5))], nodeName);
+  mark(node);
+  net.output(node.outputs[0]!);
+  return net;
+}
+
+const withMetadata = (entries: Record<string, string>) => (node: Node) =>
+  node.setMetadata(new Map(Object.entries(entries)));
+
+describe('each source, and the order of trust', () => {
+  const all = {
+    'pkg.torch.onnx.name_scopes': "['', 'net', 'net.a', 'linear']",
+    'pkg.onnxscript.name_scopes': "['', 'net', 'net.b', 'linear_3']",
+    namespace:
+      ': __main__.Root/net: __main__.Net/net.c: torch.nn.modules.linear.Linear/linear: aten.linear.default',
+  };
+  test('scopes in metadata', () => {
+    expect(named(single('f.weight', '/n/MatMul', withMetadata(all)))).toEqual([['net.a', 'name_scopes']]);
+    const { 'pkg.torch.onnx.name_scopes': _first, ...rest } = all;
+    expect(named(single('f.weight', '/n/MatMul', withMetadata(rest)))).toEqual([
+      ['net.b', 'onnxscript_scopes'],
+    ]);
+    expect(named(single('f.weight', '/n/MatMul', withMetadata({ namespace: all.namespace })))).toEqual([
+      ['net.c', 'namespace'],
+    ]);
+  });
+
+  test('a second call of a module, and an operation of the root', () => {
+    const again = { 'pkg.torch.onnx.name_scopes': "['', 'layers.0@1', 'layers.0@1.fc', 'linear_7']" };
+    expect(named(single('w', 'n', withMetadata(again)))).toEqual([['layers.0.fc', 'name_scopes']]);
+    const root = { 'pkg.torch.onnx.name_scopes': "['', 'matmul']" };
+    expect(named(single('w', 'n', withMetadata(root)))).toEqual([[null, 'ordinal']]);
+  });
+
+  test('what the value was folded from', () => {
+    const net = single('val_92', 'node_MatMul_91');
+    const value = net.graph.initializers.get('val_92')!;
+    value.metadata = new Map([['pkg.onnxscript.optimizer.folded_from', "['val_3', 'net.d.weight']"]]);
+    expect(named(net)).toEqual([['net.d', 'folded_from']]);
+  });
+
+  test.each([
+    ['enc.q.weight', 'enc.q'],
+    ['model.layers.0.attn.q_proj.MatMul.weight', 'model.layers.0.attn.q_proj'],
+    ['enc.q.weight_transposed', 'enc.q'],
+    ['linear_7.w_0', 'linear_7'],
+  ])('the weight %s', (name, path) => expect(named(single(name, 'n'))).toEqual([[path, 'weight']]));
+
+  test('names that say nothing', () => {
+    for (const name of ['onnx::MatMul_91', 'val_92', 'weight', '219', 'a b.weight']) {
+      expect(named(single(name, 'MatMul_16'))).toEqual([[null, 'ordinal']]);
+    }
+  });
+
+  test('a packed projection is finer than its scope', () => {
+    const scope = { 'pkg.torch.onnx.name_scopes': "['', 'enc', 'enc.self_attn', 'linear']" };
+    expect(named(single('enc.self_attn.out_proj.weight', 'n', withMetadata(scope)))).toEqual([
+      ['enc.self_attn.out_proj', 'weight'],
+    ]);
+  });
+});
+
+describe('the bias', () => {
+  function biased(names: readonly [string, string], flip: boolean, shared = false): Net {
+    const net = new Net(3);
+    const first = net.init(names[0], f32Tensor([4], [1, 2, 3, 4]));
+    const second = shared ? first : net.init(names[1], f32Tensor([4], [2, 2, 3, 4]));
+    for (const [index, bias] of [first, second].entries()) {
+      const product = net.op(
+        'MatMul',
+        [net.x, net.init(`onnx::MatMul_${index}`, weight(index, 3, 4))],
+        `/n${index}/MatMul`,
+      );
+      net.output(net.op('Add', flip ? [bias, product] : [product, bias]));
+    }
+    return net;
+  }
+  test.each([false, true])('in the Add after the product, either operand (%s)', (flip) => {
+    expect(named(biased(['h.q.bias', 'h.in_proj_bias'], flip))).toEqual([
+      ['h.q', 'bias'],
+      ['h', 'bias'],
+    ]);
+  });
+  test('one bias for different weights says nothing: exporters store equal vectors once', () => {
+    expect(named(biased(['h.q.bias', ''], false, true))).toEqual([
+      ['n0', 'node'],
+      ['n1', 'node'],
+    ]);
+  });
+  test('of a Gemm whose weight has no name', () => {
+    const net = new Net(3);
+    const bias = net.init('cls.bias', f32Tensor([4], [1, 2, 3, 4]));
+    net.output(net.gemm(net.x, net.init('w9', weight(1, 3, 4)), {}, '', bias));
+    expect(named(net)).toEqual([['cls', 'bias']]);
+  });
+});
+
+test('a weight that is an embedding too is not named after the embedding', () => {
+  const tied = (node: string) => {
+    const net = new Net(3);
+    const table = net.init('wte.weight', weight(1, 7, 3));
+    net.op('Gather', [table, net.graph.addInput('ids', null)]);
+    return net.output(net.op('MatMul', [net.x, net.transpose(table)], node));
+  };
+  expect(named(tied('/lm_head/MatMul'))).toEqual([['lm_head', 'node']]);
+  expect(named(tied(''))).toEqual([['wte', 'weight']]);
+});
+
+test.each([
+  ['/encoder/layer.0/attention/self/query/MatMul', 'encoder.layer.0.attention.self.query'],
+  ['/layer1/layer1.0/conv1/Conv', 'layer1.0.conv1'],
+  ['/features/features.1/conv/conv.0/conv.0.0/MatMul_2', 'features.1.conv.0.0'],
+  ['transformer/h.0/q_proj/MatMul_node_13', 'transformer.h.0.q_proj'],
+  ['/MatMul', null],
+  ['MatMul_12', null],
+])('node name %s', (name, path) => expect(fromNodeName(name)).toBe(path));
+
+test('Python lists as their repr has them', () => {
+  expect(parsePythonList(`['', 'a.b', "it's", 'q\\'s', 'x, y']`)).toEqual(['', 'a.b', "it's", "q's", 'x, y']);
+  expect(parsePythonList(undefined)).toEqual([]);
+});
+
+describe('a wrapper module around the model', () => {
+  const wrapped = (prefix: string, ...paths: string[]) => {
+    const net = new Net(3);
+    for (const [i, path] of paths.entries()) {
+      net.output(net.op('MatMul', [net.x, net.init(`${prefix}.${path}.weight`, weight(i, 3, 4 + i))]));
+    }
+    return findLinears(net.model);
+  };
+  test('goes, when every path and parameter has it', () => {
+    const found = wrapped('m', 'bert.fc', 'cls');
+    expect([found.wrapper, ...found.sites.map(({ modulePath }) => modulePath)]).toEqual([
+      'm',
+      'bert.fc',
+      'cls',
+    ]);
+  });
+  test('stays, when it is a list, or a name that models use themselves', () => {
+    expect(wrapped('m', '0', '1').sites.map(({ id }) => id)).toEqual(['m.0', 'm.1']);
+    expect(wrapped('decoder', 'q', 'k').sites.map(({ id }) => id)).toEqual(['decoder.q', 'decoder.k']);
+  });
+});
