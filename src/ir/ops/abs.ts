@@ -1,4 +1,6 @@
 import { unary } from './families/unary.js';
+import { withGradient } from './gradients/attach.js';
+import { absVjp } from './gradients/elementwise.js';
 
 /** Abs: |x|. */
-export const abs = unary('Abs', Math.abs);
+export const abs = withGradient(unary('Abs', Math.abs), absVjp);

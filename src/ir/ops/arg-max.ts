@@ -1,4 +1,5 @@
 import { argOp } from './families/arg.js';
+import { withoutGradient } from './gradients/attach.js';
 
 /** ArgMax: index of the greatest element along an axis. */
-export const argMax = argOp('ArgMax', (a, b) => a > b);
+export const argMax = withoutGradient(argOp('ArgMax', (a, b) => a > b));

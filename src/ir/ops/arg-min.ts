@@ -1,4 +1,5 @@
 import { argOp } from './families/arg.js';
+import { withoutGradient } from './gradients/attach.js';
 
 /** ArgMin: index of the least element along an axis. */
-export const argMin = argOp('ArgMin', (a, b) => a < b);
+export const argMin = withoutGradient(argOp('ArgMin', (a, b) => a < b));

@@ -1,4 +1,5 @@
 import { unary } from './families/unary.js';
+import { withoutGradient } from './gradients/attach.js';
 
 /** Ceil: the least integer >= x. */
-export const ceil = unary('Ceil', Math.ceil);
+export const ceil = withoutGradient(unary('Ceil', Math.ceil));

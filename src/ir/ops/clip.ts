@@ -1,11 +1,13 @@
 import { attrsOf } from './attrs.js';
 import { defineOp, type NdArray, type OpDef } from './define.js';
 import { maxDim, minDim } from './dims.js';
+import { withGradient } from './gradients/attach.js';
+import { clipVjp } from './gradients/elementwise.js';
 import { map } from './nd.js';
 import { need, one, rule, tensorAt } from './rules.js';
 
 /** Clip: x held between min and max, which are attributes before version 11 and optional inputs from then on. */
-export const clip = [make(1, 10), make(11)];
+export const clip = withGradient([make(1, 10), make(11)], clipVjp);
 
 function make(since: number, until?: number): OpDef<'Clip'> {
   const asInput = since >= 11;

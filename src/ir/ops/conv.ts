@@ -29,6 +29,8 @@ export const conv = defineOp({
   infer: rule((node, ctx) => {
     const [x, w] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const a = attrs(node, ctx);
+    rankIn(node, x?.shape, 3, Number.POSITIVE_INFINITY, 'the input');
+    rankIn(node, w?.shape, 3, Number.POSITIVE_INFINITY, 'the filters');
     if (x?.shape && w?.shape) {
       rankIn(node, w.shape, x.shape.length, x.shape.length, 'the filters');
       mustAgree(node, x.shape[1], mulDim(w.shape[1]!, a.group), 'channels');

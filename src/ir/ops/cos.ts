@@ -1,4 +1,6 @@
 import { unary } from './families/unary.js';
+import { withGradient } from './gradients/attach.js';
+import { cosVjp } from './gradients/elementwise.js';
 
 /** Cos: cos x. */
-export const cos = unary('Cos', Math.cos, { since: 7 });
+export const cos = withGradient(unary('Cos', Math.cos, { since: 7 }), cosVjp);

@@ -12,7 +12,7 @@ import { MAX_INTS } from './tensor-values.js';
  */
 export function gatherInts(shape: Shape | null, pick: (index: readonly number[]) => Dim): Ints | null {
   const extents = staticShape(shape);
-  if (!extents || sizeOf(extents) > MAX_INTS) return null;
+  if (!extents || extents.some((extent) => extent < 0) || sizeOf(extents) > MAX_INTS) return null;
   const result: Dim[] = [];
   fromIndex(extents, (index) => {
     result.push(pick(index));
@@ -28,7 +28,7 @@ export function broadcastIndex(
   shape: Shape,
 ): readonly (readonly Dim[])[] | null {
   const extents = staticShape(shape);
-  if (!extents || sizeOf(extents) > MAX_INTS) return null;
+  if (!extents || extents.some((extent) => extent < 0) || sizeOf(extents) > MAX_INTS) return null;
   const readers: ((index: readonly number[]) => Dim)[] = [];
   for (const [i, source] of sources.entries()) {
     const own = staticShape(shapes[i] ?? null);

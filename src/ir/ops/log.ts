@@ -1,4 +1,6 @@
 import { unary } from './families/unary.js';
+import { withGradient } from './gradients/attach.js';
+import { logVjp } from './gradients/elementwise.js';
 
 /** Log: the natural logarithm. */
-export const log = unary('Log', Math.log);
+export const log = withGradient(unary('Log', Math.log), logVjp);

@@ -1,9 +1,10 @@
 import { maxDim } from './dims.js';
 import { variadic } from './families/variadic.js';
+import { withGradient } from './gradients/attach.js';
+import { extremumVjp } from './gradients/elementwise.js';
 
 /** Max: the greatest of the inputs, element by element with broadcasting. */
-export const max = variadic(
-  'Max',
-  (...xs) => xs.reduce((a, b) => (a > b || Number.isNaN(a) ? a : b)),
-  maxDim,
+export const max = withGradient(
+  variadic('Max', (...xs) => xs.reduce((a, b) => (a > b || Number.isNaN(a) ? a : b)), maxDim),
+  extremumVjp,
 );

@@ -3,6 +3,8 @@ import type { Dim } from '../shape.js';
 import { attrsOf } from './attrs.js';
 import { defineOp, type InferContext, type NdArray, type OpDef } from './define.js';
 import { addDim, type Ints } from './dims.js';
+import { withGradient } from './gradients/attach.js';
+import { padVjp } from './gradients/shape.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { attrs, axisIn, need, numbersAt, one, refuse, rule, tensorAt, unknownDims } from './rules.js';
 
@@ -10,7 +12,7 @@ import { attrs, axisIn, need, numbersAt, one, refuse, rule, tensorAt, unknownDim
  * Pad: elements added before and after each dimension (negative: removed), all befores first and then all afters.
  * The pads are an attribute before version 11 and an input from then on; axes may be given from version 18 on.
  */
-export const pad = [make(1, 10), make(11)];
+export const pad = withGradient([make(1, 10), make(11)], padVjp);
 
 function make(since: number, until?: number): OpDef<'Pad'> {
   const asInput = since >= 11;

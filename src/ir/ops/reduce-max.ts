@@ -1,9 +1,12 @@
 import { maxDim } from './dims.js';
 import { reduction } from './families/reduce.js';
+import { withGradient } from './gradients/attach.js';
+import { reduceExtremumVjp } from './gradients/reduce.js';
 
 /** ReduceMax: the greatest along the axes. */
-export const reduceMax = reduction(
-  'ReduceMax',
-  (v) => v.reduce((a, x) => Math.max(a, x), Number.NEGATIVE_INFINITY),
-  { ints: (v) => (v.length === 0 ? null : v.reduce(maxDim)) },
+export const reduceMax = withGradient(
+  reduction('ReduceMax', (v) => v.reduce((a, x) => Math.max(a, x), Number.NEGATIVE_INFINITY), {
+    ints: (v) => (v.length === 0 ? null : v.reduce(maxDim)),
+  }),
+  reduceExtremumVjp,
 );

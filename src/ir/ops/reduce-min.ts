@@ -1,9 +1,12 @@
 import { minDim } from './dims.js';
 import { reduction } from './families/reduce.js';
+import { withGradient } from './gradients/attach.js';
+import { reduceExtremumVjp } from './gradients/reduce.js';
 
 /** ReduceMin: the least along the axes. */
-export const reduceMin = reduction(
-  'ReduceMin',
-  (v) => v.reduce((a, x) => Math.min(a, x), Number.POSITIVE_INFINITY),
-  { ints: (v) => (v.length === 0 ? null : v.reduce(minDim)) },
+export const reduceMin = withGradient(
+  reduction('ReduceMin', (v) => v.reduce((a, x) => Math.min(a, x), Number.POSITIVE_INFINITY), {
+    ints: (v) => (v.length === 0 ? null : v.reduce(minDim)),
+  }),
+  reduceExtremumVjp,
 );

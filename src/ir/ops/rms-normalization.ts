@@ -1,23 +1,28 @@
 import { attrsOf } from './attrs.js';
 import { defineOp } from './define.js';
 import { affine, normalise } from './families/norm.js';
+import { withGradient } from './gradients/attach.js';
+import { rmsNormVjp } from './gradients/norm.js';
 import { attrs, axisIn, need, one, rule, tensorAt } from './rules.js';
 
 /** RMSNormalization: x / sqrt(mean(x^2) + epsilon) * scale over the dimensions from `axis` on. */
-export const rmsNormalization = defineOp({
-  name: 'RMSNormalization',
-  since: 23,
-  traits: ['pure'],
-  infer: rule((node, ctx) => {
-    const x = tensorAt(ctx, 0);
-    if (x?.shape) axisIn(node, attrs(node, ctx).axis, x.shape.length);
-    return one(x?.dtype, x?.shape ?? null);
+export const rmsNormalization = withGradient(
+  defineOp({
+    name: 'RMSNormalization',
+    since: 23,
+    traits: ['pure'],
+    infer: rule((node, ctx) => {
+      const x = tensorAt(ctx, 0);
+      if (x?.shape) axisIn(node, attrs(node, ctx).axis, x.shape.length);
+      return one(x?.dtype, x?.shape ?? null);
+    }),
+    evaluate: (node, inputs) => {
+      const x = need(inputs, 0);
+      const { axis, epsilon } = attrsOf(node);
+      return [
+        affine(normalise(x, axisIn(node, axis, x.shape.length), epsilon, false).y, need(inputs, 1), null),
+      ];
+    },
   }),
-  evaluate: (node, inputs) => {
-    const x = need(inputs, 0);
-    const { axis, epsilon } = attrsOf(node);
-    return [
-      affine(normalise(x, axisIn(node, axis, x.shape.length), epsilon, false).y, need(inputs, 1), null),
-    ];
-  },
-});
+  rmsNormVjp,
+);

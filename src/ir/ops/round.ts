@@ -1,5 +1,6 @@
 import { unary } from './families/unary.js';
+import { withoutGradient } from './gradients/attach.js';
 import { roundEven } from './nd.js';
 
 /** Round: the nearest integer, ties to even. */
-export const round = unary('Round', roundEven, { since: 11 });
+export const round = withoutGradient(unary('Round', roundEven, { since: 11 }));

@@ -53,6 +53,14 @@ export function unknownDims(rank: number): Shape {
   return new Array<Dim>(rank).fill(null);
 }
 
+/** More dimensions than this are not followed: only a hostile file states them. */
+const MAX_RANK = 64;
+
+/** As {@link unknownDims} for a rank that a file or a symbolic extent states; null when it is no plausible rank. */
+export function ofRank(rank: Dim | undefined): Shape | null {
+  return typeof rank === 'number' && rank >= 0 && rank <= MAX_RANK ? unknownDims(rank) : null;
+}
+
 /** Broadcast of input shapes; null when one is unknown. */
 export function broadcastInputs(node: Node, shapes: readonly (Shape | null | undefined)[]): Shape | null {
   const known = shapes.filter((shape): shape is Shape => shape !== null && shape !== undefined);

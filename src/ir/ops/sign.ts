@@ -1,4 +1,5 @@
 import { unary } from './families/unary.js';
+import { withoutGradient } from './gradients/attach.js';
 
 /** Sign: -1, 0 or 1. */
-export const sign = unary('Sign', Math.sign, { since: 9 });
+export const sign = withoutGradient(unary('Sign', Math.sign, { since: 9 }));

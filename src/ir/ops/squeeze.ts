@@ -2,11 +2,13 @@ import type { Node } from '../model.js';
 import type { Shape } from '../shape.js';
 import { defineOp, type OpDef } from './define.js';
 import { axesFor, axesIn } from './families/axes.js';
+import { withGradient } from './gradients/attach.js';
+import { reshapeVjp } from './gradients/shape.js';
 import { reshape } from './nd.js';
-import { axisIn, need, one, refuse, rule, tensorAt, unknownDims } from './rules.js';
+import { axisIn, need, ofRank, one, refuse, rule, tensorAt } from './rules.js';
 
 /** Squeeze: without the dimensions `axes` of extent 1 (all such when absent). Axes are an input from version 13 on. */
-export const squeeze = [make(1, 12), make(13)];
+export const squeeze = withGradient([make(1, 12), make(13)], reshapeVjp);
 
 function make(since: number, until?: number): OpDef<'Squeeze'> {
   const asInput = since >= 13;
@@ -21,10 +23,7 @@ function make(since: number, until?: number): OpDef<'Squeeze'> {
       if (!x?.shape) return one(x?.dtype, null);
       if (axes === null) {
         const count = tensorAt(ctx, 1)?.shape?.[0];
-        return one(
-          x.dtype,
-          typeof count === 'number' ? unknownDims(Math.max(0, x.shape.length - count)) : null,
-        );
+        return one(x.dtype, typeof count === 'number' ? ofRank(x.shape.length - count) : null);
       }
       return one(x.dtype, squeezed(node, x.shape, axes), ctx.ints(0));
     }),

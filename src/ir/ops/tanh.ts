@@ -1,4 +1,6 @@
 import { unary } from './families/unary.js';
+import { withGradient } from './gradients/attach.js';
+import { tanhVjp } from './gradients/elementwise.js';
 
 /** Tanh: tanh x. */
-export const tanh = unary('Tanh', Math.tanh);
+export const tanh = withGradient(unary('Tanh', Math.tanh), tanhVjp);

@@ -1,4 +1,5 @@
 import type { DType } from '../dtype.js';
+import { fromBf16, fromF16 } from '../half.js';
 import { elementCount } from '../shape.js';
 import type { TensorData } from '../tensor.js';
 import type { NdArray } from './define.js';
@@ -11,8 +12,8 @@ type Reader = (view: DataView, index: number) => number;
 const READERS: Partial<Record<DType, Reader>> = {
   f64: (v, i) => v.getFloat64(i * 8, true),
   f32: (v, i) => v.getFloat32(i * 4, true),
-  f16: (v, i) => halfToNumber(v.getUint16(i * 2, true)),
-  bf16: (v, i) => bfloatToNumber(v.getUint16(i * 2, true)),
+  f16: (v, i) => fromF16(v.getUint16(i * 2, true)),
+  bf16: (v, i) => fromBf16(v.getUint16(i * 2, true)),
   i64: (v, i) => Number(v.getBigInt64(i * 8, true)),
   i32: (v, i) => v.getInt32(i * 4, true),
   i16: (v, i) => v.getInt16(i * 2, true),
@@ -62,18 +63,4 @@ export function intsOf(tensor: TensorData): Ints | null {
   if (!isInteger(tensor.dtype) || elementCount(tensor.shape) > MAX_INTS) return null;
   const values = ndOf(tensor)!.data;
   return Array.from(values);
-}
-
-export function halfToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-export function bfloatToNumber(bits: number): number {
-  const view = new DataView(new ArrayBuffer(4));
-  view.setUint32(0, bits * 65536);
-  return view.getFloat32(0);
 }

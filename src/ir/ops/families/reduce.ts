@@ -4,7 +4,7 @@ import { attrsOf } from '../attrs.js';
 import type { AttrsOf, OpDef, OpName } from '../define.js';
 import type { Ints } from '../dims.js';
 import { reduce as reduceNd } from '../nd.js';
-import { attrs, axisIn, need, numbersAt, one, rule, tensorAt, unknownDims } from '../rules.js';
+import { attrs, axisIn, need, numbersAt, ofRank, one, rule, tensorAt, unknownDims } from '../rules.js';
 
 type ReduceAttrs = {
   readonly axes?: readonly number[];
@@ -42,7 +42,7 @@ export function reduction<const Op extends OpName>(
         // how many axes is known from the extent of the input, which ones is not
         const count = tensorAt(ctx, 1)?.shape?.[0];
         if (a.keepdims) return one(x.dtype, unknownDims(rank));
-        return one(x.dtype, typeof count === 'number' && count > 0 ? unknownDims(rank - count) : null);
+        return one(x.dtype, typeof count === 'number' && count > 0 ? ofRank(rank - count) : null);
       }
       if (given.length === 0 && a.noop_with_empty_axes) return one(x.dtype, x.shape, ctx.ints(0));
       const axes = axesOf(node, given, rank);
