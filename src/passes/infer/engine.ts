@@ -1,5 +1,5 @@
 import type { Attr } from '../../ir/attr.js';
-import { declaredContradiction, incompleteNode } from '../../ir/codes/shapes.js';
+import { declaredContradiction, incompleteNode, shapeContradiction } from '../../ir/codes/shapes.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import {
   functionKey,
@@ -85,9 +85,23 @@ export class Engine {
       },
     };
     const result = tryInfer(() => def.infer(node, ctx));
-    if (!('code' in result)) return result;
+    if (!('code' in result)) return this.#possible(node, result);
     this.#report(result);
     return null;
+  }
+
+  /** Extents are natural numbers; a rule that finds another one was given impossible contents. */
+  #possible(node: Node, result: Inferred): Inferred | null {
+    for (const type of result.types) {
+      const dims = type?.kind === 'tensor' ? (type.shape ?? []) : [];
+      const wrong = dims.find((dim) => typeof dim === 'number' && !(Number.isInteger(dim) && dim >= 0));
+      if (wrong === undefined) continue;
+      this.#report(
+        shapeContradiction({ path: nodePath(node), op: node.op, why: `an extent would be ${wrong}` }),
+      );
+      return null;
+    }
+    return result;
   }
 
   #subgraph(graph: Graph, inputs: Types, frame: Frame): Types {
