@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { attrInt } from '../../../src/ir/attr.js';
+import { type Attr, attrFloat, attrInt, attrString } from '../../../src/ir/attr.js';
 import { Graph, Model, type Node } from '../../../src/ir/model.js';
-import type { Builder, DimExpr } from '../../../src/ir/ops/define.js';
+import type { Builder, DimExpr, NdArray } from '../../../src/ir/ops/define.js';
 import { OP_VERSIONS } from '../../../src/ir/ops/generated/attr-defaults.js';
 import {
   gemm,
@@ -14,7 +14,9 @@ import {
   topK,
 } from '../../../src/ir/ops/generated/builders.js';
 import { allOpDefs, opDef } from '../../../src/ir/ops/index.js';
+import { matmul, swapLast } from '../../../src/ir/ops/nd.js';
 import { tensorType } from '../../../src/ir/shape.js';
+import { buildCase } from '../../support/op-case.js';
 
 /** The operators of the exported transformers that the project is measured on. */
 const NEEDED =
@@ -137,4 +139,46 @@ test('cost of a matrix product: two operations for each product, every element m
   const { flops, bytes } = opDef('', 'MatMul', 17)!.cost!(node);
   expect(value(flops, { b: 2, s: 7 })).toBe(2 * 2 * 7 * 6 * 5);
   expect(value(bytes, { b: 2, s: 7 })).toBe(4 * (2 * 7 * 6 + 6 * 5 + 2 * 7 * 5));
+});
+
+describe('the reference of LoTRLinear', () => {
+  const run = (attrs: Record<string, Attr>, args: Parameters<typeof buildCase>[1]) => {
+    const { model, inputs } = buildCase('LoTRLinear', args, { domain: 'lotrc' });
+    const node = model.graph.nodes.first!;
+    for (const [name, attr] of Object.entries(attrs)) node.setAttr(name, attr);
+    return { y: opDef('lotrc', 'LoTRLinear', 1)!.evaluate!(node, inputs)[0]!, inputs: inputs as NdArray[] };
+  };
+
+  test('LoTR beside a Gemm: alpha x W^T + beta b + scale ((x R) M) L', () => {
+    const { y, inputs } = run(
+      {
+        delta: attrString('ir,rs,so->io'),
+        scale: attrFloat(0.375),
+        base: attrString('Gemm'),
+        alpha: attrFloat(0.5),
+        beta: attrFloat(2),
+        transB: attrInt(1),
+      },
+      [[3, 6], [5, 6], [6, 2], [2, 2], [2, 5], [5]],
+    );
+    const [x, w, r, m, l, b] = inputs as [NdArray, NdArray, NdArray, NdArray, NdArray, NdArray];
+    const base = matmul(x, swapLast(w));
+    const adapter = matmul(matmul(matmul(x, r), m), l);
+    const expected = base.data.map((v, i) => 0.5 * v + 2 * b.data[i % 5]! + 0.375 * adapter.data[i]!);
+    expect(y.shape).toEqual([3, 5]);
+    for (const [i, v] of expected.entries()) expect(y.data[i]).toBeCloseTo(v, 12);
+  });
+
+  test('LoRA beside a MatMul of rank 3, without bias', () => {
+    const { y, inputs } = run({ delta: attrString('ir,ro->io'), scale: attrFloat(2) }, [
+      [2, 3, 4],
+      [4, 7],
+      [4, 2],
+      [2, 7],
+    ]);
+    const [x, w, a, b] = inputs as [NdArray, NdArray, NdArray, NdArray];
+    const [base, adapter] = [matmul(x, w), matmul(matmul(x, a), b)];
+    expect(y.shape).toEqual([2, 3, 7]);
+    for (const [i, v] of base.data.entries()) expect(y.data[i]).toBeCloseTo(v + 2 * adapter.data[i]!, 12);
+  });
 });
