@@ -90,7 +90,13 @@ export function operandsOf(spec: Pick<AdapterSpec, 'delta'>): readonly (readonly
 }
 
 /** Extents of a factor for a layer of (in, out) and rank r: R of LoTR is [in, r]. All rank letters have extent `rank`. */
-export function factorShape(spec: AdapterSpec, factor: number, inn: number, out: number, rank: number): number[] {
+export function factorShape(
+  spec: AdapterSpec,
+  factor: number,
+  inn: number,
+  out: number,
+  rank: number,
+): number[] {
   const letters = operandsOf(spec)[factor];
   if (!letters) throw new Error(`${spec.method} has no factor ${factor}`);
   return letters.map((letter) => (letter === 'i' ? inn : letter === 'o' ? out : rank));
@@ -129,7 +135,9 @@ export const LORA: AdapterSpec = {
   ],
 };
 
-export const METHODS: ReadonlyMap<string, AdapterSpec> = new Map([LOTR, LORA].map((spec) => [spec.method, spec]));
+export const METHODS: ReadonlyMap<string, AdapterSpec> = new Map(
+  [LOTR, LORA].map((spec) => [spec.method, spec]),
+);
 
 // ── the plan that is saved in a rewritten file ──────────────────────────────
 
@@ -147,6 +155,8 @@ export interface PlanRow {
   readonly carry: Carry;
   readonly lowering: Lowering | 'function';
   readonly seed: number;
+  /** the weights named here are what was left after the initial factors took their leading part (init `svd`) */
+  readonly residual?: true;
   readonly groups: readonly GroupRow[];
   readonly sites: readonly SiteRow[];
 }

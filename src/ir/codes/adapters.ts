@@ -123,6 +123,19 @@ export const functionsNeedOpset = defineCode<{ opset: number; needed: number }>(
   }),
 });
 
+export const baseGone = defineCode<{ doing: string }>({
+  code: 'LOTR3210',
+  severity: 'error',
+  title: 'the base weights are no longer in the model',
+  explain:
+    'With --init svd the factors start as the leading part of the weights and the model keeps what is left of each ' +
+    'weight. Taking the adapters out would leave those remainders, not the base. Merging is exact up to rounding.',
+  make: ({ doing }) => ({
+    message: `cannot ${doing}: the weights of this model are what --init svd left of the base`,
+    hint: 'merge the adapters instead, or go back to the base model file',
+  }),
+});
+
 export const otherBase = defineCode<{ site: string; output: string; why: string }>({
   code: 'LOTR3301',
   severity: 'error',

@@ -1,19 +1,96 @@
-import { initFactors } from '../../init/index.js';
-import { PLAN_KEY } from '../../ir/adapter.js';
+import {
+  checkInit,
+  initFactors,
+  needsResidual,
+  residualWeight,
+  type StoredMatrix,
+  type WeightAccess,
+} from '../../init/index.js';
+import type { PlanRow, SiteRow, SiteUseRow } from '../../ir/adapter.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
-import type { Model } from '../../ir/model.js';
-import type { TensorData } from '../../ir/tensor.js';
-import { outputsByName, requirePlan } from './plan.js';
+import type { Model, Node, Value } from '../../ir/model.js';
+import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
+import { encodeFloats, toF64 } from '../../ir/values.js';
+import { weightDigest } from '../sites/reading.js';
+import { alphaOf, isSet } from './base-attrs.js';
+import { baseNode } from './insert.js';
+import { transpose } from './merge.js';
+import { outputsByName, requirePlan, writePlan } from './plan.js';
+import { dropIfUnused, eraseDead } from './raise.js';
 import { storedWeight } from './weight.js';
 
-export { initFactors, outputsByName, PLAN_KEY, storedWeight };
-
-/** Initial factors of a model's plan by tensor name. */
+/**
+ * Initial factors of a model's plan by tensor name. An init that takes the leading part of the weights (`svd`) also
+ * replaces each of those weights by what is left of it, W - s R M L, and the plan then names the new weights: the
+ * adapted model equals the base at step 0 up to one rounding per weight. Every other init leaves the base alone.
+ */
 export function initialFactors(
   model: Model,
   report: (diagnostic: Diagnostic) => void,
 ): ReadonlyMap<string, TensorData> {
-  void report;
-  requirePlan(model, 'initialise factors');
-  return new Map();
+  const plan = requirePlan(model, 'initialise factors');
+  const outputs = outputsByName(model);
+  const all = new Map<string, TensorData>();
+  const rows: PlanRow[] = [];
+  for (const row of plan.plans) {
+    for (const diagnostic of checkInit(row.spec)) report(diagnostic);
+    const weights: WeightAccess = { weight: (site) => matrixOf(baseNode(outputs, site, site.uses[0]!)) };
+    const factors = initFactors(row, weights);
+    for (const [name, data] of factors) all.set(name, data);
+    rows.push(needsResidual(row.spec) ? takeLeadingPart(model, row, outputs, factors) : row);
+  }
+  if (rows.some((row, i) => row !== plan.plans[i])) writePlan(model, { ...plan, plans: rows });
+  return all;
+}
+
+/** A layer's weight as stored, with the layout of the storage. */
+function matrixOf(node: Node): StoredMatrix | null {
+  const stored = storedWeight(node.inputs[1]!);
+  if (!stored) return null;
+  const flipped = isSet(node, 'transB') !== stored.transposed;
+  return { data: stored.data, layout: flipped ? 'oi' : 'io', alpha: alphaOf(node) };
+}
+
+/** Puts W - s R M L in place of every weight of a plan row; returns the row with the new weights' names and digests. */
+function takeLeadingPart(
+  model: Model,
+  row: PlanRow,
+  outputs: ReadonlyMap<string, Value>,
+  factors: ReadonlyMap<string, TensorData>,
+): PlanRow {
+  const sites = row.sites.map((site): SiteRow => {
+    const replaced = new Map<string, { value: Value; digest: string }>();
+    const uses = site.uses.map((use): SiteUseRow => {
+      const node = baseNode(outputs, site, use);
+      const key = `${use.weight}|${alphaOf(node)}|${isSet(node, 'transB')}`;
+      let fresh = replaced.get(key);
+      if (!fresh) {
+        const data = residualWeight(row, site, asRead(node), factors);
+        const name = model.graph.names.freshValue(`${use.weight}/residual`);
+        fresh = { value: model.graph.addInitializer(name, data), digest: weightDigest(data) };
+        replaced.set(key, fresh);
+      }
+      const old = storedWeight(node.inputs[1]!)!;
+      const { producer } = node.inputs[1]!;
+      node.setInput(1, fresh.value);
+      if (producer) eraseDead(producer);
+      dropIfUnused(old.holder);
+      return { ...use, weight: fresh.value.name, digest: fresh.digest, transposed: false };
+    });
+    return { ...site, uses };
+  });
+  return { ...row, sites, residual: true };
+}
+
+/** The matrix as the layer reads it, behind any Transpose. */
+function asRead(node: Node): StoredMatrix {
+  const stored = storedWeight(node.inputs[1]!)!;
+  const { data, transposed } = stored;
+  const layout = isSet(node, 'transB') ? 'oi' : 'io';
+  if (!transposed) return { data, layout, alpha: alphaOf(node) };
+  const [rows, columns] = [data.shape[0]!, data.shape[1]!];
+  const turned = new ComputedTensor(data.dtype, [columns, rows], 'transpose', () =>
+    encodeFloats(data.dtype, transpose(toF64(data), rows, columns)),
+  );
+  return { data: turned, layout, alpha: alphaOf(node) };
 }

@@ -1,11 +1,12 @@
 import { operandsOf, PLAN_KEY, type SiteRow } from '../../ir/adapter.js';
-import { factorsMissing, mergeRefused } from '../../ir/codes/adapters.js';
+import { baseGone, factorsMissing, mergeRefused } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type DType, dtypeFromOnnx, isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
+import { alphaOf, isSet } from './base-attrs.js';
 import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount, scaleOf } from './insert.js';
 import { factorNames, factorTensors, outputsByName, readPlan, requirePlan } from './plan.js';
 import { dropIfUnused, eraseDead, raiseAdapters } from './raise.js';
@@ -37,8 +38,13 @@ export function mergeAdapters(model: Model, given: ReadonlyMap<string, TensorDat
   model.setMetadata(MERGED_KEY, JSON.stringify(plan));
 }
 
-/** Takes the adapters out again: the base layers come back with their own weights, bit for bit. */
+/**
+ * Takes the adapters out again: the base layers come back with their own weights, bit for bit. Throws LOTR3210 when the
+ * model was made with an init that replaced the weights.
+ */
 export function stripAdapters(model: Model, doing = 'strip'): void {
+  const row = requirePlan(model, doing).plans.find(({ residual }) => residual);
+  if (row) fail(baseGone({ doing }));
   raiseAdapters(model, doing);
   for (const node of [...model.everyNode()]) if (node.opKey === ADAPTED) restore(node, node.inputs[1]!);
   removeFactors(model);
@@ -79,7 +85,7 @@ function mergeSite(
   for (const node of nodes) {
     const weight = node.inputs[1]!;
     ids.set(weight, ids.get(weight) ?? ids.size);
-    const key = `${ids.get(weight)}|${alphaOf(node)}|${isTransposed(node)}`;
+    const key = `${ids.get(weight)}|${alphaOf(node)}|${isSet(node, 'transB')}`;
     forms.set(key, [...(forms.get(key) ?? []), node]);
   }
   for (const form of forms.values()) mergeForm(model, site, form, factors);
@@ -95,7 +101,7 @@ function mergeForm(model: Model, site: SiteRow, form: readonly Node[], factors: 
   if (stored.holder.isInput) refuse('it is also a graph input, so a caller may replace it');
   if (!isFloat(stored.data.dtype)) refuse(`its elements are ${stored.data.dtype}`);
   const product = { factors, delta: deltaOf(first), scale: scaleOf(first) / alphaOf(first) };
-  const flipped = isTransposed(first);
+  const flipped = isSet(first, 'transB');
   if (stored.holder.constant && readOnlyBy(form, weight, stored)) {
     // nobody else sees the stored tensor: it changes in place, whatever lies between
     const turn = { source: false, delta: flipped !== stored.transposed };
@@ -224,15 +230,4 @@ function removeFactors(model: Model): void {
   }
   for (const [key, fn] of model.functions) if (fn.domain === 'lotrc') model.removeFunction(key);
   model.removeOpset('lotrc');
-}
-
-function alphaOf(node: Node): number {
-  const attr = node.attrs.get('alpha');
-  return attr?.kind === 'float' ? attr.value : 1;
-}
-
-/** Whether the layer reads its weight as (out, in). */
-function isTransposed(node: Node): boolean {
-  const attr = node.attrs.get('transB');
-  return attr?.kind === 'int' && Number(attr.value) !== 0;
 }
