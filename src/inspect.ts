@@ -1,7 +1,6 @@
-import type { GroupRow, NameSource, PlanRow, SavedPlan, SiteRow } from './ir/adapter.js';
+import type { NameSource, SavedPlan, SiteRow } from './ir/adapter.js';
 import type { Model, Value } from './ir/model.js';
 import { outputsByName, readPlan } from './passes/adapters/plan.js';
-import type { Candidate } from './passes/sites/candidates.js';
 import { constantData } from './passes/sites/constant.js';
 import { findLinears, type Linears } from './passes/sites/find.js';
 
@@ -54,14 +53,12 @@ export function inspect(model: Model): InspectReport {
   const linears = findLinears(model);
   const plan = readPlan(model);
   const order = nodeOrder(model);
-  const factors = new Set(plan?.plans.flatMap(factorTensorNames) ?? []);
   const adapted = new Set(
     plan?.plans.flatMap((row) => row.sites.flatMap(({ uses }) => uses.map(({ weight }) => weight))) ?? [],
   );
   const rows: { at: number; site: InspectSite }[] = [];
-  for (const { at, site, values, candidate } of baseSites(linears, order)) {
-    if (values.every((value) => adapted.has(value.name)) || readsFactor(candidate, factors)) continue;
-    rows.push({ at, site });
+  for (const { at, site, values } of baseSites(linears, order)) {
+    if (!values.every((value) => adapted.has(value.name))) rows.push({ at, site });
   }
   if (plan) rows.push(...planSites(model, plan, order));
   const sites = rows.sort((a, b) => a.at - b.at).map(({ site }) => site);
@@ -77,17 +74,14 @@ interface BaseSite {
   readonly at: number;
   readonly site: InspectSite;
   readonly values: readonly Value[];
-  readonly candidate: Candidate;
 }
 
 function* baseSites(linears: Linears, order: ReadonlyMap<Value, number>): Iterable<BaseSite> {
-  const byNode = new Map(linears.candidates.map((candidate) => [candidate.node, candidate]));
   for (const site of linears.sites) {
     const { node, weight, layout } = site.uses[0]!;
     yield {
       at: order.get(node.outputs[0]!)!,
       values: site.uses.map((use) => use.weight),
-      candidate: byNode.get(node)!,
       site: {
         module: site.modulePath ?? site.id,
         nodes: site.uses.map((use) => use.node.label),
@@ -107,7 +101,6 @@ function* baseSites(linears: Linears, order: ReadonlyMap<Value, number>): Iterab
     yield {
       at: order.get(node.outputs[0]!)!,
       values: [weight],
-      candidate,
       site: {
         module: modulePath ?? id,
         nodes: [node.label],
@@ -179,22 +172,6 @@ function groupsOf(plan: SavedPlan): InspectGroup[] {
         })),
     })),
   );
-}
-
-function factorTensorNames({ groups, sites }: PlanRow): string[] {
-  const rows: readonly Pick<GroupRow, 'factors'>[] = [...groups, ...sites];
-  return rows.flatMap(({ factors }) => Object.values(factors));
-}
-
-/** True for products that an adapter added: their constant operand is a factor, or made of factors. */
-function readsFactor({ operand }: Candidate, factors: ReadonlySet<string>): boolean {
-  if (factors.size === 0) return false;
-  const seen = new Set<Value>([operand]);
-  for (const value of seen) {
-    if (factors.has(value.name)) return true;
-    for (const input of value.producer?.inputs ?? []) if (input) seen.add(input);
-  }
-  return false;
 }
 
 /** Position of the node that delivers a value, over all graphs. */

@@ -1,6 +1,7 @@
 import type { NameSource, Site, SiteUse } from '../../ir/adapter.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
+import { readPlan } from '../adapters/plan.js';
 import { type Candidate, findCandidates } from './candidates.js';
 import { nameCandidates } from './module-path.js';
 import { type Tie, tieWeights } from './weight-identity.js';
@@ -29,12 +30,13 @@ export interface Linears {
 }
 
 /**
- * Finds every linear layer: which nodes multiply by a stored matrix, which of them hold the same weight, and what the
+ * Finds every linear layer of the base (products that lotrc's own adapters added are not layers): which nodes multiply by a stored matrix, which of them hold the same weight, and what the
  * layers are called. Reads at most 64 elements of each weight that shares its shape with another; whole weights only
  * where those agree.
  */
 export function findLinears(model: Model, options: { readonly tie?: Tie | undefined } = {}): Linears {
-  const candidates = findCandidates(model);
+  const factors = factorNames(model);
+  const candidates = findCandidates(model).filter((candidate) => !readsFactor(candidate, factors));
   const names = nameCandidates(model, candidates);
   const ordinals = new Map(candidates.map((candidate, index) => [candidate, index]));
   const ids = new Set<string>();
@@ -95,4 +97,21 @@ function useOf({ node, stored, layout }: Candidate): SiteUse {
 function ordinalName(candidate: Candidate, ordinal: number): string {
   const { in: inn, out } = candidate;
   return `linear${ordinal}${inn === null || out === null ? '' : `_${inn}x${out}`}`;
+}
+
+/** Tensors of the adapters that the model carries. */
+function factorNames(model: Model): ReadonlySet<string> {
+  const rows = readPlan(model)?.plans.flatMap(({ groups, sites }) => [...groups, ...sites]) ?? [];
+  return new Set(rows.flatMap(({ factors }) => Object.values(factors)));
+}
+
+/** True for a product that an adapter added: its constant operand is a factor, or made of factors. */
+function readsFactor({ operand }: Candidate, factors: ReadonlySet<string>): boolean {
+  if (factors.size === 0) return false;
+  const seen = new Set<Value>([operand]);
+  for (const value of seen) {
+    if (factors.has(value.name)) return true;
+    for (const input of value.producer?.inputs ?? []) if (input) seen.add(input);
+  }
+  return false;
 }
