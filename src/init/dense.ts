@@ -1,0 +1,191 @@
+/**
+ * Dense float64 kernels for the decompositions: row-major Float64Array, sizes given by the caller. A set of vectors is
+ * stored as the rows of a matrix, so that every inner loop runs over neighbours in memory. Sums are taken in a fixed
+ * order: equal inputs give equal bits.
+ */
+
+/** out (p x n) += q (p x m) w (m x n). */
+export function addProduct(
+  out: Float64Array,
+  q: Float64Array,
+  w: Float64Array,
+  p: number,
+  m: number,
+  n: number,
+): void {
+  let i = 0;
+  // four rows of w at a time: each element of `out` is loaded and stored once for four products
+  for (; i + 4 <= m; i += 4) {
+    const w0 = i * n;
+    const w1 = w0 + n;
+    const w2 = w1 + n;
+    const w3 = w2 + n;
+    for (let a = 0; a < p; a++) {
+      const c0 = q[a * m + i]!;
+      const c1 = q[a * m + i + 1]!;
+      const c2 = q[a * m + i + 2]!;
+      const c3 = q[a * m + i + 3]!;
+      const row = a * n;
+      for (let j = 0; j < n; j++) {
+        out[row + j]! += c0 * w[w0 + j]! + c1 * w[w1 + j]! + c2 * w[w2 + j]! + c3 * w[w3 + j]!;
+      }
+    }
+  }
+  for (; i < m; i++) {
+    for (let a = 0; a < p; a++) {
+      const c = q[a * m + i]!;
+      for (let j = 0; j < n; j++) out[a * n + j]! += c * w[i * n + j]!;
+    }
+  }
+}
+
+/** out (p x m) += t (p x n) w^T, with w (m x n). */
+export function addProductTransposed(
+  out: Float64Array,
+  t: Float64Array,
+  w: Float64Array,
+  p: number,
+  m: number,
+  n: number,
+): void {
+  for (let i = 0; i < m; i++) {
+    const row = i * n;
+    let a = 0;
+    for (; a + 4 <= p; a += 4) {
+      const t0 = a * n;
+      const t1 = t0 + n;
+      const t2 = t1 + n;
+      const t3 = t2 + n;
+      let s0 = 0;
+      let s1 = 0;
+      let s2 = 0;
+      let s3 = 0;
+      for (let j = 0; j < n; j++) {
+        const x = w[row + j]!;
+        s0 += x * t[t0 + j]!;
+        s1 += x * t[t1 + j]!;
+        s2 += x * t[t2 + j]!;
+        s3 += x * t[t3 + j]!;
+      }
+      out[a * m + i]! += s0;
+      out[(a + 1) * m + i]! += s1;
+      out[(a + 2) * m + i]! += s2;
+      out[(a + 3) * m + i]! += s3;
+    }
+    for (; a < p; a++) {
+      let sum = 0;
+      for (let j = 0; j < n; j++) sum += w[row + j]! * t[a * n + j]!;
+      out[a * m + i]! += sum;
+    }
+  }
+}
+
+/** q (p x m) w (m x n). */
+export function product(q: Float64Array, w: Float64Array, p: number, m: number, n: number): Float64Array {
+  const out = new Float64Array(p * n);
+  addProduct(out, q, w, p, m, n);
+  return out;
+}
+
+/** t (p x n) w^T, with w (m x n). */
+export function productTransposed(
+  t: Float64Array,
+  w: Float64Array,
+  p: number,
+  m: number,
+  n: number,
+): Float64Array {
+  const out = new Float64Array(p * m);
+  addProductTransposed(out, t, w, p, m, n);
+  return out;
+}
+
+/** out (m x m) += w w^T, with w (m x n). */
+export function addGram(out: Float64Array, w: Float64Array, m: number, n: number): void {
+  for (let i = 0; i < m; i++) {
+    const row = i * n;
+    let j = 0;
+    for (; j + 4 <= i + 1; j += 4) {
+      const r0 = j * n;
+      const r1 = r0 + n;
+      const r2 = r1 + n;
+      const r3 = r2 + n;
+      let s0 = 0;
+      let s1 = 0;
+      let s2 = 0;
+      let s3 = 0;
+      for (let k = 0; k < n; k++) {
+        const x = w[row + k]!;
+        s0 += x * w[r0 + k]!;
+        s1 += x * w[r1 + k]!;
+        s2 += x * w[r2 + k]!;
+        s3 += x * w[r3 + k]!;
+      }
+      out[i * m + j]! += s0;
+      out[i * m + j + 1]! += s1;
+      out[i * m + j + 2]! += s2;
+      out[i * m + j + 3]! += s3;
+    }
+    for (; j <= i; j++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) sum += w[row + k]! * w[j * n + k]!;
+      out[i * m + j]! += sum;
+    }
+  }
+  for (let i = 0; i < m; i++) for (let j = i + 1; j < m; j++) out[i * m + j] = out[j * m + i]!;
+}
+
+/** The transpose (n x m) of w (m x n). */
+export function transpose(w: Float64Array, m: number, n: number): Float64Array {
+  const out = new Float64Array(w.length);
+  const BLOCK = 32;
+  for (let i0 = 0; i0 < m; i0 += BLOCK) {
+    for (let j0 = 0; j0 < n; j0 += BLOCK) {
+      const i1 = Math.min(m, i0 + BLOCK);
+      const j1 = Math.min(n, j0 + BLOCK);
+      for (let i = i0; i < i1; i++) for (let j = j0; j < j1; j++) out[j * m + i] = w[i * n + j]!;
+    }
+  }
+  return out;
+}
+
+/**
+ * The rows of `fresh` (p x n) made orthonormal against `basis` (k x n, orthonormal already) and each other. Rows that
+ * are combinations of earlier ones, up to rounding, are left out: the result has at most p rows.
+ */
+export function orthonormalRows(
+  fresh: Float64Array,
+  p: number,
+  n: number,
+  basis: readonly Float64Array[],
+): Float64Array[] {
+  const found: Float64Array[] = [];
+  for (let a = 0; a < p; a++) {
+    const row = fresh.slice(a * n, (a + 1) * n);
+    const before = Math.sqrt(dot(row, row));
+    if (before === 0) continue;
+    // twice is enough (Kahan, Parlett): the second pass removes what rounding left of the first
+    for (let pass = 0; pass < 2; pass++) {
+      for (const other of [...basis, ...found]) subtractMultiple(row, dot(row, other), other);
+    }
+    const after = Math.sqrt(dot(row, row));
+    if (after <= before * 1e-11) continue;
+    for (let j = 0; j < n; j++) row[j]! /= after;
+    // a row that lost most of its length is orthogonal only to that many digits: once more
+    for (const other of [...basis, ...found]) subtractMultiple(row, dot(row, other), other);
+    const length = Math.sqrt(dot(row, row));
+    for (let j = 0; j < n; j++) row[j]! /= length;
+    found.push(row);
+  }
+  return found;
+}
+
+export function dot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
+  return sum;
+}
+
+function subtractMultiple(row: Float64Array, factor: number, other: Float64Array): void {
+  for (let i = 0; i < row.length; i++) row[i]! -= factor * other[i]!;
+}

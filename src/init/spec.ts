@@ -1,0 +1,189 @@
+import { type AdapterSpec, type Init, operandsOf } from '../ir/adapter.js';
+import { badInit, initForm, normalScale, nothingLearns, startDiffers } from '../ir/codes/init.js';
+import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
+
+/** From this scale on, N(0, 1) factors are warned about. */
+const LARGE_SCALE = 8;
+
+/** `svd` before it is known which part of the decomposition the factor gets. */
+type Asked = Init | 'svd' | null;
+
+/** What each preset makes of a factor; factors that the method starts at zero stay so, except under `svd` and `zeros`. */
+const PRESETS: ReadonlyMap<string, (init: Init) => Asked> = new Map<string, (init: Init) => Asked>([
+  ['default', (init) => init],
+  ['normal', (init) => (init === 'zeros' ? init : { normal: 1 })],
+  ['fan-in', (init) => (init === 'zeros' ? init : { fanIn: 1 })],
+  ['svd-factors', (init) => (init === 'zeros' ? init : 'svd')],
+  ['svd', () => 'svd'],
+  ['zeros', () => 'zeros'],
+]);
+const FORMS = ['zeros', 'eye', 'normal', 'fan-in', 'svd'];
+
+/**
+ * The adapter description with the initial forms that `text` asks for: a preset, forms of single factors
+ * (`R=svd,M=zeros,L=fan-in`), or a preset followed by such forms, which then win. Throws LOTR3401 when the text is not
+ * understood, LOTR3407 when a factor cannot have its form, LOTR3402 when the adapted model would differ from the base.
+ * Warnings of {@link checkInit} are the caller's to report.
+ */
+export function parseInit(text: string, spec: AdapterSpec): AdapterSpec {
+  const asked = new Map<string, Asked>(spec.factors.map(({ name, init }) => [name, init]));
+  for (const [position, item] of text
+    .split(',')
+    .map((part) => part.trim())
+    .entries()) {
+    const equals = item.indexOf('=');
+    if (equals < 0) applyPreset(text, item, position, spec, asked);
+    else {
+      const name = item.slice(0, equals).trim();
+      if (!asked.has(name)) {
+        const names = [...asked.keys()].join(', ');
+        fail(
+          badInit({ text, why: `${spec.method} has no factor "${name}"`, hint: `its factors are ${names}` }),
+        );
+      }
+      asked.set(name, parseForm(text, item.slice(equals + 1).trim()));
+    }
+  }
+  const factors = spec.factors.map((factor, index) => {
+    const form = asked.get(factor.name) ?? factor.init;
+    return { ...factor, init: form === 'svd' ? partOf(spec, index, asked) : form };
+  });
+  const result = { ...spec, factors };
+  const errors = checkInit(result).filter(({ severity }) => severity === 'error');
+  if (errors.length > 0) throw new LotrcError(errors);
+  return result;
+}
+
+/** The text that {@link parseInit} reads back: `R=normal(1),M=zeros,L=normal(1)`. */
+export function printInit(spec: AdapterSpec): string {
+  return spec.factors.map(({ name, init }) => `${name}=${formText(init)}`).join(',');
+}
+
+/** An initial form as options and tensor origins show it. */
+export function formText(init: Init): string {
+  if (typeof init === 'string') return init;
+  if ('normal' in init) return `normal(${init.normal})`;
+  return 'fanIn' in init ? `fan-in(${init.fanIn})` : `svd-${init.svd}`;
+}
+
+/**
+ * Whether the base weights must become W - s * product (`residualWeight`) for the adapted model to equal the base: no
+ * factor is zero and all are parts of the decomposition.
+ */
+export function needsResidual(spec: AdapterSpec): boolean {
+  return spec.factors.every(({ init }) => typeof init === 'object' && 'svd' in init);
+}
+
+/** Everything that is wrong (errors) or unwise (warnings) about the initial forms of a description. */
+export function checkInit(spec: AdapterSpec): readonly Diagnostic[] {
+  const found: Diagnostic[] = [];
+  for (const [index, { name, init }] of spec.factors.entries()) {
+    const why = misfit(spec, index);
+    if (why) found.push(initForm({ factor: name, form: formText(init), why }));
+  }
+  const zeros = spec.factors.filter(({ init }) => init === 'zeros').map(({ name }) => name);
+  if (zeros.length === 0 && !needsResidual(spec)) {
+    found.push(startDiffers({ method: spec.method, init: printInit(spec) }));
+  }
+  if (zeros.length > 1) found.push(nothingLearns({ factors: zeros }));
+  const unit = spec.factors.some(
+    ({ init }) => typeof init === 'object' && 'normal' in init && init.normal >= 1,
+  );
+  if (unit && spec.scale >= LARGE_SCALE) found.push(normalScale({ method: spec.method, scale: spec.scale }));
+  return found;
+}
+
+function applyPreset(
+  text: string,
+  item: string,
+  position: number,
+  spec: AdapterSpec,
+  asked: Map<string, Asked>,
+): void {
+  const preset = PRESETS.get(item);
+  if (!preset) {
+    const near = closest(item, PRESETS.keys()).join(', ');
+    fail(badInit({ text, why: `"${item}" is no preset`, hint: `did you mean one of ${near}?` }));
+  }
+  if (position > 0) {
+    const hint = 'write the preset first, then the factors that differ from it';
+    fail(badInit({ text, why: `the preset "${item}" does not come first`, hint }));
+  }
+  for (const { name, init } of spec.factors) asked.set(name, preset!(init));
+}
+
+function parseForm(text: string, form: string): Asked {
+  const parts = /^([a-z-]+)(?:\(([^()]*)\))?$/.exec(form);
+  const word = parts?.[1] ?? '';
+  const given = parts?.[2];
+  const amount = given === undefined ? 1 : given.trim() === '' ? Number.NaN : Number(given);
+  const parameter = word === 'normal' || word === 'fan-in';
+  if (!parts || (given !== undefined && !parameter)) return unknownForm(text, form);
+  if (!(Number.isFinite(amount) && amount > 0)) {
+    const hint = `write ${word}, or ${word}(0.02)`;
+    return fail(badInit({ text, why: `"${given}" in ${form} is not a positive number`, hint }));
+  }
+  switch (word) {
+    case 'zeros':
+    case 'eye':
+    case 'svd':
+      return word;
+    case 'normal':
+      return { normal: amount };
+    case 'fan-in':
+      return { fanIn: amount };
+    case 'svd-in':
+    case 'svd-out':
+    case 'svd-core':
+      return { svd: word.slice(4) as 'in' | 'out' | 'core' };
+    default:
+      return unknownForm(text, form);
+  }
+}
+
+function unknownForm(text: string, form: string): never {
+  const near = closest(form, FORMS).join(', ');
+  return fail(
+    badInit({ text, why: `"${form}" is no form of a factor`, hint: `did you mean one of ${near}?` }),
+  );
+}
+
+/** Which part of the decomposition a factor with form `svd` gets: by what it reads and gives. */
+function partOf(spec: AdapterSpec, index: number, asked: ReadonlyMap<string, Asked>): Init {
+  const letters = operandsOf(spec)[index] ?? [];
+  if (letters[0] === 'i') return { svd: 'in' };
+  if (letters.at(-1) !== 'o') return { svd: 'core' };
+  // the last of two factors (B of LoRA) gets what is left of W once the first has taken the input side
+  const first = asked.get(spec.factors[0]!.name);
+  const before =
+    spec.factors.length === 2 &&
+    (first === 'svd' || (typeof first === 'object' && first !== null && 'svd' in first));
+  return { svd: before ? 'core' : 'out' };
+}
+
+/** Why a factor cannot have its form, or null. */
+function misfit(spec: AdapterSpec, index: number): string | null {
+  const { init, share } = spec.factors[index]!;
+  const operands = operandsOf(spec);
+  const letters = operands[index] ?? [];
+  if (init === 'eye') return letters.length === 2 ? null : 'it is not a matrix';
+  if (typeof init === 'string' || !('svd' in init)) return null;
+  if (init.svd === 'in') {
+    return letters.length === 2 && letters[0] === 'i' ? null : 'it does not read the input of the layer';
+  }
+  if (init.svd === 'out') {
+    return letters.length === 2 && letters[1] === 'o' ? null : 'it does not give the output of the layer';
+  }
+  if (share !== 'site') return 'it is shared, and every layer has its own core';
+  const chained = operands.every(
+    (operand, k) => operand.length === 2 && operand[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
+  );
+  if (!chained) return 'the factors are no chain of matrices';
+  const isPart = (k: number, part: 'in' | 'out') => {
+    const form = spec.factors[k]!.init;
+    return typeof form === 'object' && 'svd' in form && form.svd === part;
+  };
+  const before = index === 0 || (index === 1 && isPart(0, 'in'));
+  const after = index === operands.length - 1 || (index === operands.length - 2 && isPart(index + 1, 'out'));
+  return before && after ? null : 'the factors beside it are not the singular vectors that belong to it';
+}
