@@ -1,2 +1,157 @@
-/** Diagnostics 8xxx (command line and host). */
-export {};
+import { defineCode } from '../diagnostics.js';
+
+/** Diagnostics 8xxx (command line and host) and 9xxx (internal). */
+
+export const usage = defineCode<{ problem: string; hint?: string | undefined }>({
+  code: 'LOTR8001',
+  severity: 'error',
+  title: 'the command line cannot be understood',
+  explain:
+    'A command or option is unknown, an argument is missing, or a value is not of the kind that the option takes. ' +
+    'The exit code is 2. `lotrc --help` lists the commands, `lotrc COMMAND --help` the options of one, with examples.',
+  make: ({ problem, hint }) => ({
+    message: problem,
+    hint: hint ?? '`lotrc --help` lists commands and options',
+  }),
+});
+
+export const unknownCode = defineCode<{ word: string; near: readonly string[] }>({
+  code: 'LOTR8002',
+  severity: 'error',
+  title: 'no diagnostic has this code',
+  explain:
+    '`lotrc explain` takes the code of a diagnostic, such as LOTR3006 (or 3006). `lotrc explain` alone lists them all.',
+  make: ({ word, near }) => ({
+    message: `no diagnostic has the code ${JSON.stringify(word)}`,
+    hint: `${near.length > 0 ? `the closest are ${near.join(', ')}; ` : ''}\`lotrc explain\` lists all`,
+  }),
+});
+
+export const hostMissing = defineCode<{ why: string }>({
+  code: 'LOTR8003',
+  severity: 'error',
+  title: 'ONNX Runtime cannot be started',
+  explain:
+    '`lotrc verify` runs models with the package onnxruntime-node, in a process of its own. The package is not ' +
+    'installed for this platform, or its native library does not load. Everything but `verify` works without it.',
+  make: ({ why }) => ({
+    message: `ONNX Runtime cannot be started: ${why}`,
+    hint: 'run `npm install onnxruntime-node@1.30.0` where lotrc is installed',
+  }),
+});
+
+export const hostRefused = defineCode<{ file: string; doing: 'load' | 'run'; why: string }>({
+  code: 'LOTR8004',
+  severity: 'error',
+  title: 'ONNX Runtime refuses the model',
+  explain:
+    'ONNX Runtime could not load the model, or could not run it on the chosen inputs; its own words are in the ' +
+    'message. A model that loads and does not run often needs other inputs: extents that fit each other, or values ' +
+    'in a range that only its user knows. Give them with --dim and --inputs.',
+  make: ({ file, doing, why }) => ({
+    message: `ONNX Runtime cannot ${doing} the model: ${why}`,
+    at: { kind: 'file', file },
+    hint:
+      doing === 'load'
+        ? 'check that the file is complete, and that ONNX Runtime 1.30 knows its operators'
+        : 'set extents with --dim NAME=N, or give inputs with --inputs FILE.safetensors',
+  }),
+});
+
+export const hostCrashed = defineCode<{ file: string; how: string }>({
+  code: 'LOTR8005',
+  severity: 'error',
+  title: 'the process that ran ONNX Runtime ended',
+  explain:
+    'ONNX Runtime brought its process down (a crash, or not enough memory). lotrc runs it in a process of its own so ' +
+    'that this can be reported. Some damaged or unusual models do this.',
+  make: ({ file, how }) => ({
+    message: `ONNX Runtime ended ${how} while it worked on the model`,
+    at: { kind: 'file', file },
+    hint: 'check that the memory suffices; otherwise report the model to the ONNX Runtime project',
+  }),
+});
+
+export const inputsDiffer = defineCode<{ name: string; why: string }>({
+  code: 'LOTR8006',
+  severity: 'error',
+  title: 'the two models do not take the same inputs',
+  explain:
+    '`lotrc verify A B` runs both models on the same inputs, so every input that has no default must be in both, with ' +
+    'one element type. Factors that a model written with --factors inputs takes are read from the adapter file that ' +
+    'is given with --adapter-a or --adapter-b.',
+  make: ({ name, why }) => ({
+    message: `input "${name}" ${why}`,
+    at: { kind: 'value', name },
+    hint: 'compare a model with its base; give factors that are inputs with --adapter-a or --adapter-b',
+  }),
+});
+
+export const outputsDiffer = defineCode<{ name: string; why: string }>({
+  code: 'LOTR8007',
+  severity: 'error',
+  title: 'the two models do not deliver the same outputs',
+  explain: 'An output of one model is missing in the other, or has another element type or shape there.',
+  make: ({ name, why }) => ({
+    message: `output "${name}" ${why}`,
+    at: { kind: 'value', name },
+    hint: 'compare two versions of one model',
+  }),
+});
+
+export const cannotFeed = defineCode<{ name: string; why: string }>({
+  code: 'LOTR8008',
+  severity: 'error',
+  title: 'an input cannot be made or does not fit',
+  explain:
+    '`lotrc verify` makes random tensors of the types that the model declares. Inputs that are no tensors, hold ' +
+    'strings, or have no declared rank must be given in a safetensors file, named as the inputs are.',
+  make: ({ name, why }) => ({
+    message: `no value for input "${name}": ${why}`,
+    at: { kind: 'value', name },
+    hint: 'give the inputs with --inputs FILE.safetensors',
+  }),
+});
+
+export const tooDifferent = defineCode<{ name: string; difference: string; tolerance: number }>({
+  code: 'LOTR8009',
+  severity: 'error',
+  title: 'the outputs of the two models differ',
+  explain:
+    'The largest difference of an output, divided by its largest magnitude, is over --tolerance. Two forms of one ' +
+    'computation differ by rounding, about 1e-6 in float32 and 1e-3 in float16; a larger difference has another cause.',
+  make: ({ name, difference, tolerance }) => ({
+    message: `output "${name}" differs by ${difference} relative to its largest magnitude; the tolerance is ${tolerance}`,
+    at: { kind: 'value', name },
+    hint: 'raise --tolerance if rounding explains it',
+  }),
+});
+
+export const unknownDim = defineCode<{ dim: string; known: readonly string[] }>({
+  code: 'LOTR8010',
+  severity: 'error',
+  title: '--dim names a dimension that the model does not have',
+  explain:
+    '--dim NAME=N sets the extent of a symbolic dimension of the inputs. `lotrc inspect` lists their names.',
+  make: ({ dim, known }) => ({
+    message: `no input has a dimension named ${JSON.stringify(dim)}`,
+    hint:
+      known.length > 0
+        ? `the inputs have ${known.map((name) => JSON.stringify(name)).join(', ')}`
+        : 'all extents are fixed',
+  }),
+});
+
+export const internal = defineCode<{ what: string; file: string | null }>({
+  code: 'LOTR9002',
+  severity: 'error',
+  title: 'lotrc itself failed outside of any pass',
+  explain:
+    'A check inside lotrc failed: this is a defect of lotrc, not of the model or the command. The exit code is 70. The ' +
+    'report names the version, the command and the place in the code; it holds nothing of the model.',
+  make: ({ what, file }) => ({
+    message: `internal error: ${what}`,
+    ...(file === null ? {} : { at: { kind: 'file', file } as const }),
+    hint: file === null ? 'please report this' : 'please report this with the file above',
+  }),
+});

@@ -1,0 +1,44 @@
+import { unknownPass } from '../../src/ir/codes/passes.js';
+import { closest, fail } from '../../src/ir/diagnostics.js';
+import type { OptionSpec, PassFactory } from '../../src/passes/pass.js';
+import { ALL_PASSES } from '../../src/passes/registry.js';
+import type { Run } from '../program.js';
+
+/** Every pass with its options and their defaults. */
+export function passesCommand(name: string | undefined, options: { readonly json?: true }, run: Run): void {
+  const shown = name === undefined ? ALL_PASSES : [find(name)];
+  if (options.json) {
+    const rows = shown.map((pass) => ({
+      name: pass.passName,
+      summary: pass.summary,
+      options: optionsOf(pass),
+    }));
+    run.io.out(`${JSON.stringify({ version: 1, passes: rows }, null, 2)}\n`);
+    return;
+  }
+  for (const pass of shown) {
+    run.io.out(`${pass.passName}\n    ${pass.summary}\n`);
+    for (const row of optionsOf(pass)) {
+      const given = row.default === null ? '' : `  [default ${row.default}]`;
+      run.io.out(`    ${row.name}  ${row.doc}${given}\n`);
+    }
+  }
+}
+
+function optionsOf(pass: PassFactory): { name: string; doc: string; default: string | null }[] {
+  const specs = pass.options as Readonly<Record<string, OptionSpec<unknown>>>;
+  return Object.entries(specs).map(([name, spec]) => ({
+    name,
+    doc: spec.doc,
+    default: spec.default === undefined ? null : spec.print(spec.default),
+  }));
+}
+
+function find(name: string): PassFactory {
+  const found = ALL_PASSES.find((pass) => pass.passName === name);
+  const near = closest(
+    name,
+    ALL_PASSES.map((pass) => pass.passName),
+  );
+  return found ?? fail(unknownPass({ name, near }));
+}

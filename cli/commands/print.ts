@@ -1,0 +1,24 @@
+import { dirname } from 'node:path';
+import { writeAtomically } from '../../src/ir/files/atomic.js';
+import { printModel } from '../../src/ir/text/index.js';
+import { loadModel } from '../load.js';
+import { refuseInputs } from '../outputs.js';
+import type { Run } from '../program.js';
+
+export interface PrintCommandOptions {
+  readonly output?: string;
+  readonly locations: boolean;
+}
+
+export function printCommand(path: string, { output, locations }: PrintCommandOptions, { io }: Run): void {
+  const model = loadModel(path);
+  // locations are relative to the folder of the text, which is where they are looked up when it is read
+  const folder = output === undefined ? {} : { folder: dirname(output) };
+  const text = printModel(model, { locations, ...folder });
+  if (output === undefined) {
+    io.out(text);
+    return;
+  }
+  refuseInputs([output], [path]);
+  writeAtomically([{ path: output, write: (sink) => sink.write(Buffer.from(text)) }]);
+}

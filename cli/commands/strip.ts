@@ -1,0 +1,24 @@
+import type { WeightsMode } from '../../src/ir/onnx/writer.js';
+import { strip } from '../../src/rewrite.js';
+import { loadModel } from '../load.js';
+import { beside, writeArtifacts } from '../outputs.js';
+import type { Run } from '../program.js';
+import { filesText } from '../text.js';
+
+export interface StripOptions {
+  readonly output?: string;
+  readonly weights: WeightsMode;
+  readonly json?: true;
+}
+
+export function stripCommand(path: string, options: StripOptions, run: Run): void {
+  const model = loadModel(path);
+  strip(model);
+  const output = options.output ?? beside(path, '.base.onnx');
+  const files = writeArtifacts(
+    { model: { model, path: output, weights: options.weights }, inputs: [path] },
+    run,
+  );
+  if (options.json) run.io.out(`${JSON.stringify({ version: 1, files }, null, 2)}\n`);
+  else run.io.out(filesText(files));
+}

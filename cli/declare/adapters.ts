@@ -1,0 +1,186 @@
+import type { Command } from 'commander';
+import type { ApplyOptions } from '../commands/apply.js';
+import type { ExtractOptions } from '../commands/extract.js';
+import type { MergeOptions } from '../commands/merge.js';
+import type { RewriteOptions } from '../commands/rewrite.js';
+import type { StripOptions } from '../commands/strip.js';
+import type { Run } from '../program.js';
+import { each, real, whole, word } from '../values.js';
+
+/** rewrite, merge, extract, apply, strip: the commands that put adapters in, take them out, or fold them in. */
+export function declareAdapterCommands(program: Command, run: Run): void {
+  declareRewrite(program, run);
+
+  weights(
+    program
+      .command('merge')
+      .description('fold the adapters into the weights: W + (scale/rank) R M L')
+      .argument('<model>', 'a model that `lotrc rewrite` wrote')
+      .option('-o, --output <file>', 'the merged model; by default MODEL.merged.onnx beside the model')
+      .option('--adapter <file>', 'factors from this .safetensors file, instead of those in the model'),
+  )
+    .option('--json', 'print the report as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lotrc merge model.lotr.onnx -o merged.onnx
+  lotrc merge model.lotr.onnx --adapter trained.safetensors -o merged.onnx`,
+    )
+    .action(async (model: string, options: MergeOptions) => {
+      const { mergeCommand } = await import('../commands/merge.js');
+      mergeCommand(model, options, run);
+    });
+
+  program
+    .command('extract')
+    .description('write the adapters of a rewritten model to an adapter file')
+    .argument('<model>', 'a model that `lotrc rewrite` wrote')
+    .option('-o, --output <file>', 'the adapter file; by default MODEL.safetensors beside the model')
+    .option('--json', 'print the report as JSON')
+    .addHelpText(
+      'after',
+      `
+Example:
+  lotrc extract model.lotr.onnx -o adapter.safetensors`,
+    )
+    .action(async (model: string, options: ExtractOptions) => {
+      const { extractCommand } = await import('../commands/extract.js');
+      extractCommand(model, options, run);
+    });
+
+  weights(
+    form(
+      program
+        .command('apply')
+        .description('put the adapters of an adapter file beside the layers of a base model')
+        .argument('<base>', 'the model that the adapter was made for')
+        .argument('<adapter>', 'a .safetensors file that `lotrc rewrite` or `lotrc extract` wrote')
+        .option('-o, --output <file>', 'the adapted model; by default BASE.lotr.onnx beside the base'),
+    ),
+  )
+    .option('--json', 'print the report as JSON')
+    .addHelpText(
+      'after',
+      `
+Example:
+  lotrc apply model.onnx trained.safetensors -o adapted.onnx`,
+    )
+    .action(async (base: string, adapter: string, options: ApplyOptions) => {
+      const { applyCommand } = await import('../commands/apply.js');
+      applyCommand(base, adapter, options, run);
+    });
+
+  weights(
+    program
+      .command('strip')
+      .description('take the adapters out: the base model comes back')
+      .argument('<model>', 'a model that `lotrc rewrite` wrote')
+      .option('-o, --output <file>', 'the base model; by default MODEL.base.onnx beside the model'),
+  )
+    .option('--json', 'print the report as JSON')
+    .addHelpText(
+      'after',
+      `
+Example:
+  lotrc strip model.lotr.onnx -o base.onnx`,
+    )
+    .action(async (model: string, options: StripOptions) => {
+      const { stripCommand } = await import('../commands/strip.js');
+      stripCommand(model, options, run);
+    });
+}
+
+function declareRewrite(program: Command, run: Run): void {
+  const command = program
+    .command('rewrite')
+    .description('give the chosen linear layers adapters; writes the model and an adapter file')
+    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt')
+    .requiredOption('--rank <n>', 'rank of the adapters', whole('--rank'))
+    .option('--method <name>', 'adapter method: lotr or lora', 'lotr')
+    .option(
+      '--target <pattern>',
+      'layers to adapt, repeatable: a dotted suffix of the module path (query, self.query), glob:PATTERN, ' +
+        'a regular expression, or all-linear (default: every layer but the output head)',
+      each,
+    )
+    .option('--exclude <pattern>', 'layers to leave out, repeatable, as --target', each)
+    .option('--layers <list>', 'only these layer numbers, such as 0-5,8')
+    .option('--rank-pattern <pattern=n>', 'rank of the layers that match, repeatable', each)
+    .option(
+      '--scale <x>',
+      'scale of the adapters: the product of the factors counts scale/rank (default 1)',
+      real('--scale'),
+    )
+    .option('--scale-pattern <pattern=x>', 'scale of the layers that match, repeatable', each)
+    .option(
+      '--share <rule>',
+      'layers that share their outer factors: shape, target, type, block=K, site',
+      'shape',
+    )
+    .option(
+      '--init <init>',
+      'initial factors: normal, fan-in, svd-factors, svd, or per factor: R=svd,M=zeros (docs/init.md)',
+    )
+    .option(
+      '--base <keep|residual>',
+      'weights stay, or give up the initial product (what --init svd needs and does)',
+      word('--base', ['keep', 'residual']),
+    )
+    .option('--seed <n>', 'seed of the initial factors', whole('--seed'), 0)
+    .option('--replace', 'take adapters that the model already carries out first')
+    .option(
+      '--tie <content|initializer>',
+      'layers are one if their weights are equal, or only if they are stored once',
+      word('--tie', ['content', 'initializer']),
+      'content',
+    );
+  weights(form(command))
+    .option('-o, --output <file>', 'the rewritten model; by default MODEL.lotr.onnx beside the model')
+    .option('--adapter <file>', 'the adapter file; by default the output with the ending .safetensors')
+    .option(
+      '--print-ir-after <which>',
+      'print the model to stderr after passes: changed, all, or names separated by commas',
+    )
+    .option('--time', 'print the time of each pass to stderr')
+    .option('--json', 'print the report as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lotrc rewrite model.onnx --rank 8
+  lotrc rewrite model.onnx --rank 32 --target 'attention\\.self\\.(query|value)$'
+  lotrc rewrite model.onnx --rank 8 --target q_proj --target v_proj --share target --layers 0-5
+  lotrc rewrite model.onnx --rank 16 --init fan-in --scale 16 --factors inputs -o adapted.onnx
+  lotrc rewrite model.onnx --rank 8 --method lora`,
+    )
+    .action(async (model: string, options: RewriteOptions) => {
+      const { rewriteCommand } = await import('../commands/rewrite.js');
+      rewriteCommand(model, options, run);
+    });
+}
+
+/** How adapted layers and their factors are written. */
+function form(command: Command): Command {
+  return command
+    .option(
+      '--factors <form>',
+      'factors are initializers (embedded, the default), required inputs (inputs), or inputs with an empty default (optional)',
+      word('--factors', ['embedded', 'inputs', 'optional']),
+    )
+    .option('--keep-functions', 'write each adapted layer as a call of a model-local function')
+    .option(
+      '--lowering <form>',
+      'plain ONNX for many tokens a run (fold, the default) or few (token)',
+      word('--lowering', ['fold', 'token']),
+    );
+}
+
+function weights(command: Command): Command {
+  return command.option(
+    '--weights <mode>',
+    'weights of the base: link (refer to them in the base file), copy (into a .data file) or inline',
+    word('--weights', ['keep', 'link', 'copy', 'inline']),
+    'keep',
+  );
+}

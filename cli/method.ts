@@ -1,0 +1,47 @@
+import { checkInit, needsResidual, parseInit } from '../src/init/spec.js';
+import { type AdapterSpec, METHODS } from '../src/ir/adapter.js';
+import { conflict } from '../src/ir/codes/sites.js';
+import { closest, fail } from '../src/ir/diagnostics.js';
+import type { Run } from './program.js';
+import { usageError } from './usage.js';
+
+export interface MethodOptions {
+  readonly method: string;
+  readonly scale?: number;
+  readonly init?: string;
+  readonly base?: 'keep' | 'residual';
+}
+
+/** The adapter description that --method, --scale, --init and --base ask for. Throws LOTR34xx and LOTR3007. */
+export function specOf({ method, scale, init, base }: MethodOptions, run: Run): AdapterSpec {
+  const known = METHODS.get(method);
+  if (!known) {
+    const near = closest(method, METHODS.keys()).join(', ');
+    throw usageError(`--method takes ${near}, not ${JSON.stringify(method)}`);
+  }
+  const scaled = scale === undefined ? known : { ...known, scale };
+  if (init === undefined) return refuseBase(scaled, base);
+  const spec = parseInit(init, scaled);
+  run.reporter.report(checkInit(spec));
+  return refuseBase(spec, base);
+}
+
+/** Only an init of singular vectors throughout has a product to take out of the weights, and needs that done. */
+function refuseBase(spec: AdapterSpec, base: 'keep' | 'residual' | undefined): AdapterSpec {
+  const residual = needsResidual(spec);
+  if (base === 'keep' && residual) {
+    const why = 'the first outputs would be those of the base plus its own leading part';
+    fail(
+      conflict({
+        options: '--init svd --base keep',
+        why,
+        hint: 'use --init svd-factors to keep the weights',
+      }),
+    );
+  }
+  if (base === 'residual' && !residual) {
+    const why = 'the initial product is zero, so there is nothing to take out of the weights';
+    fail(conflict({ options: '--base residual', why, hint: 'use it with --init svd' }));
+  }
+  return spec;
+}

@@ -1,0 +1,75 @@
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { cannotWrite, wouldOverwriteInput } from '../src/ir/codes/load.js';
+import { type Diagnostic, fail } from '../src/ir/diagnostics.js';
+import { type Output, writeAtomically } from '../src/ir/files/atomic.js';
+import { safetensorsOutput } from '../src/ir/files/safetensors.js';
+import type { Model } from '../src/ir/model.js';
+import { planModel, type WeightsMode } from '../src/ir/onnx/writer.js';
+import type { Adapter } from '../src/rewrite.js';
+import { TEXT } from './load.js';
+import type { Run } from './program.js';
+import { usageError } from './usage.js';
+
+/** A file that was written. */
+export interface Written {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export interface Artifacts {
+  readonly model?:
+    | { readonly model: Model; readonly path: string; readonly weights: WeightsMode }
+    | undefined;
+  readonly adapter?: { readonly adapter: Adapter; readonly path: string } | undefined;
+  /** files that were read: none of them may be written over */
+  readonly inputs: readonly string[];
+}
+
+/**
+ * Writes a model, an adapter file, or both, all or none. Throws LOTR1201 when the system refuses, LOTR1202 when an
+ * output is an input, also through a link.
+ */
+export function writeArtifacts({ model, adapter, inputs }: Artifacts, run: Run): readonly Written[] {
+  const outputs: Output[] = [];
+  const notes: Diagnostic[] = [];
+  if (adapter)
+    outputs.push(safetensorsOutput(adapter.path, adapter.adapter.tensors, adapter.adapter.metadata));
+  if (model) {
+    if (model.path.endsWith(TEXT))
+      throw usageError(`${model.path}: a model in text form has no weights; use .onnx`);
+    const planned = planModel(model.model, model.path, { weights: model.weights });
+    outputs.push(...planned.outputs);
+    notes.push(...planned.report.notes);
+  }
+  refuseInputs(
+    outputs.map(({ path }) => path),
+    inputs,
+  );
+  writeAtomically(outputs);
+  run.reporter.report(notes);
+  return outputs.map(({ path }) => ({ path, bytes: statSync(path).size })).reverse();
+}
+
+/** Outputs must be new files, or old ones that are no inputs, each another one. Throws LOTR1201, LOTR1202. */
+export function refuseInputs(outputs: readonly string[], inputs: readonly string[]): void {
+  for (const [index, path] of outputs.entries()) {
+    if (!existsSync(dirname(path))) fail(cannotWrite({ file: path, why: 'its folder does not exist' }));
+    for (const input of inputs) if (sameFile(path, input)) fail(wouldOverwriteInput({ file: path, input }));
+    if (outputs.slice(0, index).some((other) => sameFile(path, other))) {
+      throw usageError(`two outputs would go to ${path}`);
+    }
+  }
+}
+
+/** `model.onnx` and `.lotr.onnx` give `model.lotr.onnx` in the same folder. */
+export function beside(path: string, ending: string): string {
+  return join(dirname(path), `${basename(path).replace(/\.(onnx|onnxtxt)$/, '')}${ending}`);
+}
+
+function sameFile(a: string, b: string): boolean {
+  if (resolve(a) === resolve(b)) return true;
+  if (!existsSync(a) || !existsSync(b)) return false;
+  const [left, right] = [statSync(a), statSync(b)];
+  return left.dev === right.dev && left.ino === right.ino;
+}

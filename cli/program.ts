@@ -1,0 +1,118 @@
+import { Command, CommanderError } from 'commander';
+import { usage } from '../src/ir/codes/cli.js';
+import { LotrcError } from '../src/ir/diagnostics.js';
+import { declareAdapterCommands } from './declare/adapters.js';
+import { declareHelpCommands } from './declare/help.js';
+import { declareModelCommands } from './declare/models.js';
+import type { Io } from './io.js';
+import { type DiagnosticsFormat, Reporter } from './reporter.js';
+import { usageError } from './usage.js';
+
+export const EXIT = { ok: 0, diagnostics: 1, usage: 2, internal: 70 } as const;
+
+/** What a command has to do with the outside, and its exit code, which it may raise. */
+export interface Run {
+  readonly io: Io;
+  readonly reporter: Reporter;
+  exitCode: number;
+}
+
+/**
+ * Runs one command line (without `node` and the script) and returns its exit code: 0 done, 1 diagnostics, 2 the
+ * command line is wrong, 70 a defect of lotrc. Never throws and never ends the process.
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  const run: Run = { io, reporter: new Reporter(io, wantedFormat(argv)), exitCode: EXIT.ok };
+  try {
+    await buildProgram(run).parseAsync(argv, { from: 'user' });
+    if (run.reporter.hasErrors && run.exitCode === EXIT.ok) run.exitCode = EXIT.diagnostics;
+  } catch (error) {
+    run.exitCode = await explainFailure(error, argv, run);
+  }
+  run.reporter.end();
+  return run.exitCode;
+}
+
+async function explainFailure(error: unknown, argv: readonly string[], run: Run): Promise<number> {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT.ok; // help or version was asked for and shown
+    const [problem, suggestion] = error.message.replace(/^error: /, '').split('\n');
+    run.reporter.report(usage({ problem: problem!, hint: hintOf(suggestion) }));
+    return EXIT.usage;
+  }
+  if (error instanceof LotrcError) {
+    run.reporter.report(error.diagnostics);
+    const ours = error.diagnostics.some(({ code }) => code.startsWith('LOTR9'));
+    return ours ? EXIT.internal : EXIT.diagnostics;
+  }
+  const { crashReport } = await import('./crash.js');
+  run.reporter.report(crashReport(error, argv));
+  return EXIT.internal;
+}
+
+function hintOf(suggestion: string | undefined): string | undefined {
+  return suggestion
+    ? suggestion.replace(/^\((.*)\)$/, '$1').replace('Did you mean', 'did you mean')
+    : undefined;
+}
+
+/** The format is needed before the options are parsed, because parsing them may fail. */
+function wantedFormat(argv: readonly string[]): DiagnosticsFormat {
+  const at = argv.indexOf('--diagnostics');
+  return argv[at + 1] === 'json' && at >= 0 ? 'json' : argv.includes('--diagnostics=json') ? 'json' : 'text';
+}
+
+/** All commands. Declaring them loads no code that works on models. */
+export function buildProgram(run: Run): Command {
+  const program = new Command('lotrc')
+    .description('The adapter compiler for ONNX: gives the linear layers of a model LoTR or LoRA adapters.')
+    .addHelpText('after', EXAMPLES)
+    .option('--version', 'print the version')
+    .action(async () => {
+      if (!program.opts().version) return program.help({ error: false });
+      const { version } = await import('./version.js');
+      run.io.out(`${version()}\n`);
+    });
+  declareModelCommands(program, run);
+  declareAdapterCommands(program, run);
+  declareHelpCommands(program, run);
+  for (const command of [program, ...program.commands]) settle(command, run);
+  return program;
+}
+
+/** Commander must not write to the process's streams or end it, and what it has to say becomes a diagnostic. */
+function settle(command: Command, run: Run): void {
+  command
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => run.io.out(text),
+      writeErr: () => {},
+      getOutHelpWidth: () => 100,
+      getOutHasColors: () => false,
+    })
+    .allowExcessArguments(false);
+  if (command.parent) {
+    command.option(
+      '--diagnostics <format>',
+      'how diagnostics appear on stderr: text or json',
+      format,
+      'text',
+    );
+  }
+}
+
+function format(text: string): string {
+  if (text !== 'text' && text !== 'json')
+    throw usageError(`--diagnostics takes text or json, not ${JSON.stringify(text)}`);
+  return text;
+}
+
+const EXAMPLES = `
+Examples:
+  lotrc inspect model.onnx                     list the linear layers
+  lotrc rewrite model.onnx --rank 8            write model.lotr.onnx and model.lotr.safetensors
+  lotrc merge model.lotr.onnx -o merged.onnx   fold the adapters into the weights
+  lotrc explain LOTR3006                       what a diagnostic means
+
+Models may be .onnx files or .onnxtxt, the text form that \`lotrc print\` gives.
+Exit codes: 0 done, 1 diagnostics, 2 wrong command line, 70 defect of lotrc.`;

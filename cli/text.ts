@@ -1,0 +1,26 @@
+import type { Written } from './outputs.js';
+
+/** 1234567 as 1,234,567. */
+export const num = (value: number): string => value.toLocaleString('en-US');
+
+/** `3 layers`, `1 layer`. */
+export const count = (value: number, what: string): string =>
+  `${num(value)} ${what}${value === 1 ? '' : 's'}`;
+
+/** Columns of equal width; the first row is the head. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+export function filesText(files: readonly Written[]): string {
+  return files.map(({ path, bytes }) => `wrote ${path} (${num(bytes)} bytes)\n`).join('');
+}

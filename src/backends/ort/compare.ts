@@ -1,0 +1,139 @@
+import { cannotFeed, inputsDiffer, outputsDiffer } from '../../ir/codes/cli.js';
+import { fail } from '../../ir/diagnostics.js';
+import { dtypeText, isFloat } from '../../ir/dtype.js';
+import type { Model } from '../../ir/model.js';
+import { shapeText } from '../../ir/shape.js';
+import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
+import { toF64, toIntegers } from '../../ir/values.js';
+import { type InputOptions, makeInputs, requiredInputs } from './inputs.js';
+import type { Feeds, HostTensor, Optimization } from './messages.js';
+import { OrtProcess } from './process.js';
+
+/** One side of a comparison: the file to run and the model that was read from it. */
+export interface Side {
+  readonly path: string;
+  readonly model: Model;
+  /** values of inputs that only this side takes: factors that a model takes as inputs */
+  readonly own?: ReadonlyMap<string, TensorData> | undefined;
+}
+
+export interface CompareOptions extends InputOptions {
+  /** values of inputs by name; the others are made */
+  readonly inputs?: ReadonlyMap<string, TensorData> | undefined;
+  readonly optimization?: Optimization | undefined;
+}
+
+/** How far one output of B is from that of A. */
+export interface OutputDifference {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** largest |a - b|; infinite where one is NaN and the other is not; 1 where strings differ */
+  readonly absolute: number;
+  /** largest |a - b| over the largest finite magnitude of the two */
+  readonly relative: number;
+}
+
+/**
+ * Runs two models in ONNX Runtime, in another process, on the same inputs. Throws LOTR8003 to LOTR8008 and LOTR8010
+ * when they cannot be run or compared.
+ */
+export async function compareModels(
+  a: Side,
+  b: Side,
+  options: CompareOptions = {},
+): Promise<readonly OutputDifference[]> {
+  const shared = sharedInputs(a, b, options);
+  const host = new OrtProcess();
+  const { optimization = 'all' } = options;
+  try {
+    const left = await host.run(a.path, feedsFor(a, shared), { optimization });
+    const right = await host.run(b.path, feedsFor(b, shared), { optimization });
+    return compareOutputs(left, right);
+  } finally {
+    host.close();
+  }
+}
+
+/** Values of the inputs that both sides take. */
+function sharedInputs(a: Side, b: Side, options: CompareOptions): ReadonlyMap<string, HostTensor> {
+  const names = [a, b].map((side) => new Map(requiredInputs(side.model).map((input) => [input.name, input])));
+  for (const [mine, theirs, side] of [
+    [names[0]!, names[1]!, a],
+    [names[1]!, names[0]!, b],
+  ] as const) {
+    for (const [name, input] of mine) {
+      if (side.own?.has(name)) continue;
+      const other = theirs.get(name);
+      if (!other) fail(inputsDiffer({ name, why: `is needed by ${side.path} only` }));
+      const [left, right] = [input.type, other.type];
+      if (left?.kind === 'tensor' && right?.kind === 'tensor' && left.dtype !== right.dtype) {
+        fail(
+          inputsDiffer({
+            name,
+            why: `is ${dtypeText(left.dtype)} in one model and ${dtypeText(right.dtype)} in the other`,
+          }),
+        );
+      }
+    }
+  }
+  const given = options.inputs ?? new Map<string, TensorData>();
+  for (const name of given.keys()) {
+    if (!names[0]!.has(name) && !names[1]!.has(name))
+      fail(cannotFeed({ name, why: 'neither model has such an input' }));
+  }
+  const taken = new Set([...given.keys(), ...(a.own?.keys() ?? []), ...(b.own?.keys() ?? [])]);
+  const made = makeInputs(a.model, options, taken);
+  return new Map([...made, ...[...given].map(([name, data]) => [name, hosted(data)] as const)]);
+}
+
+function feedsFor({ model, own }: Side, shared: ReadonlyMap<string, HostTensor>): Feeds {
+  const feeds: Record<string, HostTensor> = {};
+  for (const { name } of model.graph.inputs) {
+    const mine = own?.get(name);
+    const value = mine ? hosted(mine) : shared.get(name);
+    if (value) feeds[name] = value;
+  }
+  return feeds;
+}
+
+export function hosted(data: TensorData): HostTensor {
+  return { dtype: data.dtype, shape: data.shape, data: data.bytes() };
+}
+
+/** Compares outputs by name. Throws LOTR8007 when names, types or shapes differ. */
+export function compareOutputs(a: Feeds, b: Feeds): readonly OutputDifference[] {
+  for (const name of Object.keys(b))
+    if (!a[name]) fail(outputsDiffer({ name, why: 'is missing in the first model' }));
+  return Object.entries(a).map(([name, left]) => {
+    const right = b[name] ?? fail(outputsDiffer({ name, why: 'is missing in the second model' }));
+    const [one, two] = [left, right].map(({ dtype, shape }) => `${dtypeText(dtype)}${shapeText(shape)}`);
+    if (one !== two)
+      fail(outputsDiffer({ name, why: `is ${one} in the first model and ${two} in the second` }));
+    return { name, dtype: dtypeText(left.dtype), shape: left.shape, ...distance(left, right) };
+  });
+}
+
+function distance(a: HostTensor, b: HostTensor): { absolute: number; relative: number } {
+  if (a.dtype === 'string') {
+    const equal = (a.data as readonly string[]).every((text, i) => text === b.data[i]);
+    return equal ? { absolute: 0, relative: 0 } : { absolute: 1, relative: 1 };
+  }
+  const [left, right] = [numbers(a), numbers(b)];
+  let absolute = 0;
+  let largest = 0;
+  for (let i = 0; i < left.length; i++) {
+    const [x, y] = [left[i]!, right[i]!];
+    for (const size of [Math.abs(x), Math.abs(y)])
+      if (size > largest && size !== Number.POSITIVE_INFINITY) largest = size;
+    if (Object.is(x, y) || x === y) continue;
+    const difference = Math.abs(x - y);
+    absolute = Math.max(absolute, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
+  }
+  return { absolute, relative: absolute === 0 ? 0 : absolute / largest };
+}
+
+function numbers({ dtype, shape, data }: HostTensor): ArrayLike<number> {
+  const tensor = new MemoryTensor(dtype, shape, data as Uint8Array);
+  return isFloat(dtype) ? toF64(tensor) : toIntegers(tensor);
+}

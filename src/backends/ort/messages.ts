@@ -1,0 +1,45 @@
+import type { DType } from '../../ir/dtype.js';
+
+/** A tensor between the processes: little-endian packed bytes, or strings. */
+export interface HostTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array | readonly string[];
+}
+
+export type Feeds = Readonly<Record<string, HostTensor>>;
+export type Optimization = 'disabled' | 'basic' | 'extended' | 'all';
+
+/** One piece of work: load a model and, with feeds, run it. */
+export interface HostRequest {
+  readonly id: number;
+  readonly path: string;
+  readonly feeds: Feeds | null;
+  readonly optimization: Optimization;
+}
+
+export type HostReply =
+  | { readonly id: number; readonly ok: true; readonly outputs: Feeds }
+  | {
+      readonly id: number;
+      readonly ok: false;
+      readonly doing: 'start' | 'load' | 'run';
+      readonly why: string;
+    };
+
+/** Our element types and ONNX Runtime's names for them. */
+export const ORT_TYPES: ReadonlyMap<DType, string> = new Map<DType, string>([
+  ['f64', 'float64'],
+  ['f32', 'float32'],
+  ['f16', 'float16'],
+  ['i64', 'int64'],
+  ['i32', 'int32'],
+  ['i16', 'int16'],
+  ['i8', 'int8'],
+  ['u64', 'uint64'],
+  ['u32', 'uint32'],
+  ['u16', 'uint16'],
+  ['u8', 'uint8'],
+  ['bool', 'bool'],
+  ['string', 'string'],
+]);

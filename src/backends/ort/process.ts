@@ -1,0 +1,112 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { hostCrashed, hostMissing, hostRefused } from '../../ir/codes/cli.js';
+import { LotrcError } from '../../ir/diagnostics.js';
+import type { Feeds, HostReply, HostRequest, Optimization } from './messages.js';
+
+export interface HostOptions {
+  /** ONNX Runtime's graph optimisation; default 'all' */
+  readonly optimization?: Optimization;
+}
+
+interface Waiting {
+  readonly path: string;
+  resolve(outputs: Feeds): void;
+  reject(error: Error): void;
+}
+
+/**
+ * ONNX Runtime in a process of its own, which is started by the first request and again after a crash. Requests are
+ * answered one after another. Call `close` when done, or the process keeps this one alive.
+ */
+export class OrtProcess {
+  #child: ChildProcess | null = null;
+  #next = 0;
+  readonly #waiting = new Map<number, Waiting>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** Loads a model. Throws LOTR8004 when ONNX Runtime refuses it, LOTR8003 and LOTR8005 as `run`. */
+  async load(path: string, options: HostOptions = {}): Promise<void> {
+    await this.#ask(path, null, options);
+  }
+
+  /**
+   * Runs a model (a path: external data is found beside it) on the CPU provider with one thread. Throws LOTR8003 when
+   * onnxruntime-node cannot be loaded, LOTR8004 when it refuses the model or the inputs, LOTR8005 when it crashes.
+   */
+  run(path: string, feeds: Feeds, options: HostOptions = {}): Promise<Feeds> {
+    return this.#ask(path, feeds, options);
+  }
+
+  close(): void {
+    this.#child?.disconnect();
+    this.#child = null;
+  }
+
+  #ask(path: string, feeds: Feeds | null, { optimization = 'all' }: HostOptions): Promise<Feeds> {
+    const request: HostRequest = { id: this.#next++, path: resolve(path), feeds, optimization };
+    // one at a time, so that a crash can be laid to one model
+    const turn = this.#last.then(
+      () =>
+        new Promise<Feeds>((done, reject) => {
+          this.#waiting.set(request.id, { path, resolve: done, reject });
+          this.#start().send(request, (error) => error && this.#abandon(error.message));
+        }),
+    );
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #start(): ChildProcess {
+    if (this.#child) return this.#child;
+    // what ONNX Runtime prints goes nowhere: refusals come back as messages
+    const child = fork(childProgram(), [], {
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      execArgv: [],
+    });
+    child.on('message', (reply: HostReply) => this.#settle(reply));
+    child.on('error', (error) => this.#abandon(error.message));
+    child.on('exit', (code, signal) => {
+      if (this.#child === child) this.#child = null;
+      this.#abandon(signal ? `by signal ${signal}` : `with exit code ${code}`);
+    });
+    this.#child = child;
+    return child;
+  }
+
+  #settle(reply: HostReply): void {
+    const waiting = this.#waiting.get(reply.id);
+    this.#waiting.delete(reply.id);
+    if (!waiting) return;
+    if (reply.ok) {
+      waiting.resolve(reply.outputs);
+      return;
+    }
+    const { doing, why } = reply;
+    const first = why.split('\n')[0]!;
+    const file = waiting.path;
+    const diagnostic =
+      doing === 'start' ? hostMissing({ why: first }) : hostRefused({ file, doing, why: first });
+    waiting.reject(new LotrcError(diagnostic));
+  }
+
+  #abandon(how: string): void {
+    for (const [id, { path, reject }] of this.#waiting) {
+      this.#waiting.delete(id);
+      reject(new LotrcError(hostCrashed({ file: path, how })));
+    }
+  }
+}
+
+/** The compiled child: beside this file in the build; tests run from the sources and use the build's. */
+function childProgram(): string {
+  const beside = join(import.meta.dirname, 'child.js');
+  if (existsSync(beside)) return beside;
+  const root = resolve(import.meta.dirname, '../../..');
+  const built = join(root, 'dist', relative(root, import.meta.dirname), 'child.js');
+  if (!existsSync(built))
+    throw new Error('run `npm run build` first: the process of ONNX Runtime runs compiled code');
+  return built;
+}
