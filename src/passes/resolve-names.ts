@@ -7,6 +7,12 @@ import type { Tie } from './sites/weight-identity.js';
 
 const NOTE = 'linears';
 
+interface Note {
+  readonly model: Model;
+  readonly linears: Linears;
+  readonly tie: Tie;
+}
+
 interface ResolveOptions {
   readonly tie: Tie;
 }
@@ -20,18 +26,18 @@ export const resolveNames = definePass<ResolveOptions>({
   },
   run(model, { tie }, ctx) {
     const linears = findLinears(model, { tie });
-    ctx.notes.set(NOTE, { model, linears });
+    ctx.notes.set(NOTE, { model, linears, tie } satisfies Note);
     ctx.stat('layers', linears.sites.length);
     ctx.stat('refused', linears.refused.length);
     return 'unchanged';
   },
 });
 
-/** What resolve-names left in this run, if nothing in the graph moved since; taken out, so that it is used once. */
-export function takeLinears(model: Model, ctx: PassContext): Linears | undefined {
-  const note = ctx.notes.get(NOTE) as { model: Model; linears: Linears } | undefined;
+/** What resolve-names left in this run, if it still holds; taken out, so that it is used once. */
+export function takeLinears(model: Model, tie: Tie, ctx: PassContext): Linears | undefined {
+  const note = ctx.notes.get(NOTE) as Note | undefined;
   ctx.notes.delete(NOTE);
-  if (note?.model !== model) return undefined;
+  if (note?.model !== model || note.tie !== tie) return undefined;
   const current = note.linears.candidates.every(
     ({ node, input, operand }) => node.graph !== null && node.inputs[input] === operand,
   );

@@ -94,7 +94,7 @@ export const selectSitesPass = definePass<SelectPassOptions>({
         rankPatterns: options['rank-pattern'].map((text) => parsePatternValue(text, '--rank-pattern')),
         scalePatterns: options['scale-pattern'].map((text) => parsePatternValue(text, '--scale-pattern')),
       },
-      takeLinears(model, ctx),
+      takeLinears(model, options.tie, ctx),
     );
     for (const diagnostic of diagnostics) ctx.report(diagnostic);
     writePlan(model, plan);
