@@ -42,7 +42,8 @@ function withBias(b: GradBuilder, node: Parameters<Vjp>[1], dy: Value, rule: typ
   const x = input(node, 0);
   const bias = node.inputs[1] ?? null;
   const dx = rule(b, dy, bias ? b.add(x, bias) : x, x);
-  return [dx, bias && b.wants(1) ? b.sumTo(dx, x, bias) : null];
+  // elementwise: the engine sums the bias's gradient to its shape
+  return [dx, bias ? dx : null];
 }
 
 /** com.microsoft QuickGelu: x sigmoid(alpha x). */

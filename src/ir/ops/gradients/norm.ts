@@ -125,9 +125,11 @@ function output(b: GradBuilder, node: Node, index: number): Value {
   const held = node.outputs[index];
   if (held && held.name !== '') return held;
   const name = b.graph.names.freshValue(`${node.outputs[0]!.name}/stat${index}`);
-  if (!held) return node.addOutput(name);
-  held.rename(name);
-  return held;
+  const made = held ?? node.addOutput(name);
+  if (held) held.rename(name);
+  // output 3 is the sum that was normalised: the shape and type of x
+  if (index === 3) made.setType(input(node, 0).type, true);
+  return made;
 }
 
 function axesFrom(first: number, rank: number): number[] {

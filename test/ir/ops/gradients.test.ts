@@ -1,0 +1,241 @@
+import { describe, expect, test } from 'vitest';
+import { attrFloat, attrInt, attrInts, attrString } from '../../../src/ir/attr.js';
+import { LotrcError } from '../../../src/ir/diagnostics.js';
+import { i64Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
+import { encodeFloats } from '../../../src/ir/values.js';
+import { type Case, gradcheck, positive, x } from '../../support/gradcheck.js';
+
+const f64 = (shape: readonly number[], data: readonly number[]) =>
+  new MemoryTensor('f64', shape, encodeFloats('f64', data));
+const bool = (shape: readonly number[], data: readonly number[]) =>
+  new MemoryTensor('bool', shape, Uint8Array.from(data));
+const ints = (...data: number[]) => i64Tensor([data.length], data);
+const ms = { domain: 'com.microsoft' } as const;
+
+/** Odd shapes, broadcasts, negative axes; every differentiated input is checked. */
+const CASES: readonly (readonly [string, Case])[] = [
+  ...(['Add', 'Sub', 'Mul'] as const).flatMap((op): [string, Case][] => [
+    [`${op}`, { op, inputs: [x(3, 5), x(3, 5)] }],
+    [`${op}, row and column`, { op, inputs: [x(3, 1), x(1, 5)] }],
+    [`${op}, vector over rank 3`, { op, inputs: [x(2, 3, 5), x(5)] }],
+    [`${op}, rank 0`, { op, inputs: [x(), x(3, 2)] }],
+    [`${op}, unit axis in the middle`, { op, inputs: [x(7), x(2, 1, 7)] }],
+    [
+      `${op}, extents known at run time only`,
+      {
+        op,
+        inputs: [
+          { shape: [2, 1, 5], declared: ['a', 'b', 5] },
+          { shape: [3, 5], declared: ['c', 5] },
+        ],
+      },
+    ],
+  ]),
+  ['Div', { op: 'Div', inputs: [x(3, 5), positive(5)] }],
+  ['Div by a number', { op: 'Div', inputs: [x(3, 5), positive()] }],
+  ...(['Neg', 'Identity', 'Tanh', 'Sigmoid', 'Erf', 'Exp', 'Sin', 'Cos', 'Relu', 'Abs'] as const).map(
+    (op): [string, Case] => [op, { op, inputs: [x(3, 7)] }],
+  ),
+  ...(['Sqrt', 'Reciprocal', 'Log'] as const).map((op): [string, Case] => [
+    op,
+    { op, inputs: [positive(3, 7)] },
+  ]),
+  ...[0, 1, 2, 3, 0.5, -1].map((e): [string, Case] => [
+    `Pow to ${e}`,
+    { op: 'Pow', inputs: [positive(3, 5), f64([], [e])] },
+  ]),
+  ['Pow to 3 at zero', { op: 'Pow', inputs: [{ shape: [3], data: [0, -1, 2] }, f64([1], [3])] }],
+  ['Max of three', { op: 'Max', inputs: [x(3, 5), x(5), x(3, 1)] }],
+  ['Min', { op: 'Min', inputs: [x(3, 5), x(3, 5)] }],
+  ['Clip', { op: 'Clip', inputs: [x(4, 5), f64([], [-0.5]), f64([], [0.5])] }],
+  ['Where, broadcast', { op: 'Where', inputs: [bool([3, 1], [1, 0, 1]), x(3, 5), x(5)] }],
+  ['Cast', { op: 'Cast', inputs: [x(3, 5)], attrs: { to: attrInt(11) } }],
+  ['Dropout, inference', { op: 'Dropout', inputs: [x(3, 5)], opset: 13 }],
+  ['MatMul 2x2', { op: 'MatMul', inputs: [x(3, 5), x(5, 7)] }],
+  ['MatMul 3x2', { op: 'MatMul', inputs: [x(2, 3, 5), x(5, 7)] }],
+  [
+    'MatMul 4x2, symbolic',
+    { op: 'MatMul', inputs: [{ shape: [2, 1, 3, 5], declared: ['b', 'h', null, 5] }, x(5, 2)] },
+  ],
+  ['MatMul 3x3', { op: 'MatMul', inputs: [x(2, 3, 5), x(2, 5, 7)] }],
+  ['MatMul, batch broadcast both ways', { op: 'MatMul', inputs: [x(2, 1, 3, 5), x(4, 5, 2)] }],
+  [
+    'MatMul, batch broadcast at run time',
+    {
+      op: 'MatMul',
+      inputs: [
+        { shape: [1, 3, 5], declared: ['a', 3, 5] },
+        { shape: [4, 5, 2], declared: ['c', 5, 2] },
+      ],
+    },
+  ],
+  ['MatMul 2x3', { op: 'MatMul', inputs: [x(3, 5), x(4, 5, 2)] }],
+  ['MatMul vector x matrix', { op: 'MatMul', inputs: [x(5), x(5, 3)] }],
+  ['MatMul matrix x vector', { op: 'MatMul', inputs: [x(3, 5), x(5)] }],
+  ['MatMul vector x vector', { op: 'MatMul', inputs: [x(5), x(5)] }],
+  ['MatMul inner extent 1', { op: 'MatMul', inputs: [x(3, 1), x(1, 4)] }],
+  ...[0, 1].flatMap((transA) =>
+    [0, 1].map((transB): [string, Case] => [
+      `Gemm transA=${transA} transB=${transB}`,
+      {
+        op: 'Gemm',
+        inputs: [transA ? x(5, 3) : x(3, 5), transB ? x(7, 5) : x(5, 7), x(7)],
+        attrs: {
+          transA: attrInt(transA),
+          transB: attrInt(transB),
+          alpha: attrFloat(0.5),
+          beta: attrFloat(-1.5),
+        },
+      },
+    ]),
+  ),
+  ['Gemm, C a column', { op: 'Gemm', inputs: [x(3, 5), x(5, 7), x(3, 1)] }],
+  ['Gemm without C', { op: 'Gemm', inputs: [x(3, 5), x(5, 7)] }],
+  ['Reshape', { op: 'Reshape', inputs: [x(3, 4), ints(2, -1)] }],
+  ['Reshape, symbolic', { op: 'Reshape', inputs: [{ shape: [3, 4], declared: ['n', 4] }, ints(-1, 2)] }],
+  ['Squeeze', { op: 'Squeeze', inputs: [x(3, 1, 4), ints(-2)] }],
+  ['Unsqueeze', { op: 'Unsqueeze', inputs: [x(3, 4), ints(0, -1)] }],
+  ['Flatten', { op: 'Flatten', inputs: [x(2, 3, 4)], attrs: { axis: attrInt(-1) } }],
+  ['Transpose', { op: 'Transpose', inputs: [x(2, 3, 4)], attrs: { perm: attrInts([2, 0, 1]) } }],
+  ['Transpose without perm', { op: 'Transpose', inputs: [x(2, 3, 4)] }],
+  ['Expand', { op: 'Expand', inputs: [x(3, 1), ints(2, 3, 4)] }],
+  ['Expand at run time', { op: 'Expand', inputs: [{ shape: [1, 3], declared: ['a', 3] }, ints(4, 3)] }],
+  ['Concat', { op: 'Concat', inputs: [x(2, 3), x(2, 1), x(2, 2)], attrs: { axis: attrInt(-1) } }],
+  [
+    'Concat, symbolic',
+    {
+      op: 'Concat',
+      inputs: [
+        { shape: [2, 3], declared: ['a', 3] },
+        { shape: [1, 3], declared: ['b', 3] },
+      ],
+      attrs: { axis: attrInt(0) },
+    },
+  ],
+  ['Split', { op: 'Split', inputs: [x(2, 7), ints(3, 4)], outputs: 2, attrs: { axis: attrInt(1) } }],
+  [
+    'Split, one part unused',
+    { op: 'Split', inputs: [x(6, 2), ints(2, 2, 2)], outputs: 3, read: [0, 2], attrs: { axis: attrInt(0) } },
+  ],
+  ['Slice', { op: 'Slice', inputs: [x(4, 7), ints(1, 2), ints(3, 1000), ints(0, -1)] }],
+  ['Slice from the end', { op: 'Slice', inputs: [x(4, 7), ints(-3), ints(-1), ints(1)] }],
+  [
+    'Slice, symbolic',
+    {
+      op: 'Slice',
+      inputs: [{ shape: [4, 7], declared: ['a', 'b'] }, ints(-2, 1), ints(1000, -1), ints(0, 1)],
+    },
+  ],
+  ['Slice beyond the start', { op: 'Slice', inputs: [x(4, 3), ints(-100), ints(2), ints(0)] }],
+  ['Tile', { op: 'Tile', inputs: [x(2, 3), ints(2, 1)] }],
+  ['Tile both axes', { op: 'Tile', inputs: [x(2, 3), ints(3, 2)] }],
+  ['Pad', { op: 'Pad', inputs: [x(2, 3), ints(1, 0, 0, 2)] }],
+  ...(['ReduceSum', 'ReduceMean', 'ReduceSumSquare'] as const).flatMap((op): [string, Case][] => [
+    [`${op} over one axis`, { op, inputs: [x(2, 3, 4), ints(-2)], attrs: { keepdims: attrInt(0) } }],
+    [`${op}, axes kept`, { op, inputs: [x(2, 3, 4), ints(0, 2)] }],
+    [`${op} over all`, { op, inputs: [x(2, 3)], attrs: { keepdims: attrInt(0) } }],
+    [
+      `${op}, symbolic`,
+      {
+        op,
+        inputs: [{ shape: [2, 3, 4], declared: ['a', 'b', 4] }, ints(1)],
+        attrs: { keepdims: attrInt(0) },
+      },
+    ],
+    [
+      `${op} of opset 11`,
+      { op, opset: 11, inputs: [x(2, 3, 4)], attrs: { axes: attrInts([1]), keepdims: attrInt(0) } },
+    ],
+  ]),
+  ['ReduceL2', { op: 'ReduceL2', inputs: [x(3, 5), ints(1)] }],
+  ['ReduceMax', { op: 'ReduceMax', inputs: [x(3, 5), ints(1)], attrs: { keepdims: attrInt(0) } }],
+  ['ReduceMin over all', { op: 'ReduceMin', inputs: [x(3, 5)], attrs: { keepdims: attrInt(0) } }],
+  ['Softmax', { op: 'Softmax', inputs: [x(3, 5)] }],
+  ['Softmax, middle axis', { op: 'Softmax', inputs: [x(2, 3, 5)], attrs: { axis: attrInt(1) } }],
+  [
+    'Softmax of opset 11 flattens',
+    { op: 'Softmax', opset: 11, inputs: [x(2, 3, 5)], attrs: { axis: attrInt(1) } },
+  ],
+  ['LogSoftmax', { op: 'LogSoftmax', inputs: [x(3, 5)], attrs: { axis: attrInt(0) } }],
+  ['LayerNormalization', { op: 'LayerNormalization', inputs: [x(2, 3, 5), x(5), x(5)] }],
+  [
+    'LayerNormalization over two axes',
+    { op: 'LayerNormalization', inputs: [x(2, 3, 5), x(3, 5)], attrs: { axis: attrInt(1) } },
+  ],
+  ['RMSNormalization', { op: 'RMSNormalization', opset: 23, inputs: [x(2, 3, 5), x(5)] }],
+  ['SimplifiedLayerNormalization', { op: 'SimplifiedLayerNormalization', inputs: [x(2, 3, 5), x(5)] }],
+  [
+    'SkipLayerNormalization',
+    {
+      ...ms,
+      op: 'SkipLayerNormalization',
+      inputs: [x(2, 3, 5), x(2, 3, 5), x(5), x(5), x(5)],
+      attrs: { epsilon: attrFloat(1e-5) },
+    },
+  ],
+  [
+    'SkipSimplifiedLayerNormalization',
+    {
+      ...ms,
+      op: 'SkipSimplifiedLayerNormalization',
+      inputs: [x(2, 3, 5), x(2, 3, 5), x(5), x(5)],
+      attrs: { epsilon: attrFloat(1e-5) },
+    },
+  ],
+  ['Gelu', { op: 'Gelu', inputs: [x(3, 5)] }],
+  ['Gelu, tanh form', { op: 'Gelu', inputs: [x(3, 5)], attrs: { approximate: attrString('tanh') } }],
+  ['com.microsoft Gelu', { ...ms, op: 'Gelu', inputs: [x(3, 5)] }],
+  ['BiasGelu', { ...ms, op: 'BiasGelu', inputs: [x(2, 3, 5), x(5)] }],
+  ['FastGelu', { ...ms, op: 'FastGelu', inputs: [x(2, 3, 5), x(5)] }],
+  ['FastGelu without bias', { ...ms, op: 'FastGelu', inputs: [x(3, 5)] }],
+  ['QuickGelu', { ...ms, op: 'QuickGelu', inputs: [x(3, 5)], attrs: { alpha: attrFloat(1.702) } }],
+  ['Swish', { op: 'Swish', opset: 24, inputs: [x(3, 5)], attrs: { alpha: attrFloat(0.75) } }],
+  ['Gather one row, rank 0', { op: 'Gather', inputs: [x(4, 5), i64Tensor([], [2])] }],
+  [
+    'Gather the last row',
+    { op: 'Gather', inputs: [x(2, 4, 5), i64Tensor([], [-1])], attrs: { axis: attrInt(1) } },
+  ],
+  ['Gather one row, rank 1', { op: 'Gather', inputs: [x(2, 4), ints(3)], attrs: { axis: attrInt(-1) } }],
+  ['Gather with repeats', { op: 'Gather', inputs: [x(4, 3), ints(1, -1, 1, 0)] }],
+  [
+    'Gather by a matrix, symbolic',
+    {
+      op: 'Gather',
+      inputs: [{ shape: [2, 4, 3], declared: ['a', 'b', 3] }, i64Tensor([2, 2], [1, 3, 1, 0])],
+      attrs: { axis: attrInt(1) },
+    },
+  ],
+  [
+    'GatherElements',
+    { op: 'GatherElements', inputs: [x(3, 4), i64Tensor([2, 4], [0, 2, 1, 0, 0, 2, -1, 1])] },
+  ],
+  ['GatherND', { op: 'GatherND', inputs: [x(3, 4, 2), i64Tensor([3, 2], [0, 1, 2, 3, 0, 1])] }],
+  ['Einsum', { op: 'Einsum', inputs: [x(2, 3, 4), x(4, 5)], attrs: { equation: attrString('bij,jk->bik') } }],
+  ['Einsum of one operand', { op: 'Einsum', inputs: [x(2, 3)], attrs: { equation: attrString('ij->ji') } }],
+];
+
+describe('gradient rules against central differences', () => {
+  test.each(CASES)('%s', (_name, given) => expect(gradcheck(given)).toBeLessThan(2e-7));
+});
+
+function refusal(given: Case): string {
+  try {
+    gradcheck(given);
+  } catch (error) {
+    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
+    throw error;
+  }
+  return 'none';
+}
+
+describe('what has no gradient is refused, never zero', () => {
+  test.each<[string, Case]>([
+    ['an op without a rule', { op: 'Mish', inputs: [x(3)] }],
+    ['an exponent', { op: 'Pow', inputs: [positive(3), x(3)] }],
+    ['a Slice with steps', { op: 'Slice', inputs: [x(6), ints(0), ints(6), ints(0), ints(2)] }],
+    [
+      'a sum inside one Einsum operand',
+      { op: 'Einsum', inputs: [x(2, 3), x(2)], attrs: { equation: attrString('ij,k->k') } },
+    ],
+  ])('%s', (_name, given) => expect(refusal(given)).toBe('LOTR4201'));
+});
