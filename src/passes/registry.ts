@@ -8,6 +8,7 @@ import {
   stripAdaptersPass,
   toFunctionsPass,
 } from './adapters/passes.js';
+import { dce } from './dce.js';
 import type { PassFactory } from './pass.js';
 import { resolveNames } from './resolve-names.js';
 import { selectSitesPass } from './select-sites.js';
@@ -24,4 +25,5 @@ export const ALL_PASSES: readonly PassFactory[] = [
   raiseAdaptersPass,
   mergeAdaptersPass,
   stripAdaptersPass,
+  dce,
 ] as readonly PassFactory[];

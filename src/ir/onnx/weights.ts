@@ -59,10 +59,18 @@ export class DataFile {
 
 /**
  * The placement rule of a mode for an output at `path`. `spill` sends every tensor of 1 KiB and more that would be
- * inline to the data file: used when the message would exceed protobuf's 2 GiB.
+ * inline to the data file: used when the message would exceed protobuf's 2 GiB. `standIns` names, for files of the base,
+ * the same file (a hard link or a copy) in the output's folder.
  */
-export function placement(mode: WeightsMode, path: string, file: DataFile, spill: boolean): Place {
+export function placement(
+  mode: WeightsMode,
+  path: string,
+  file: DataFile,
+  spill: boolean,
+  standIns: ReadonlyMap<string, string> = new Map(),
+): Place {
   const folder = realpathSync(dirname(path));
+  const within = (target: string): string | null => relativeTo(folder, standIns.get(target) ?? target);
   return (_name, data) => {
     const { carried, origin } = data;
     const large = data.byteLength >= LINK_FROM && data.dtype !== 'string';
@@ -75,7 +83,7 @@ export function placement(mode: WeightsMode, path: string, file: DataFile, spill
     const inline = spill && large ? toFile : ({ kind: 'inline' } as const);
     if (origin.kind !== 'file') return carried && !spill ? null : inline;
     if (carried?.external) {
-      const inside = within(folder, origin.path);
+      const inside = within(origin.path);
       if (mode === 'link' && inside === null) return fail(linkOutside({ file: path, base: origin.path }));
       if (mode === 'inline') return { kind: 'inline' };
       if (mode === 'copy' || inside === null) return toFile;
@@ -83,7 +91,7 @@ export function placement(mode: WeightsMode, path: string, file: DataFile, spill
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
     }
     if (mode === 'link' && large) {
-      const inside = within(folder, origin.path);
+      const inside = within(origin.path);
       if (inside === null) return fail(linkOutside({ file: path, base: origin.path }));
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
     }
@@ -92,7 +100,7 @@ export function placement(mode: WeightsMode, path: string, file: DataFile, spill
 }
 
 /** The path of `target` relative to `folder` in the form that ONNX uses, or null when it is not in or below it. */
-function within(folder: string, target: string): string | null {
+function relativeTo(folder: string, target: string): string | null {
   if (target.startsWith('<')) return null;
   const inner = relative(folder, realpathSync(target));
   return inner === '..' || inner.startsWith(`..${sep}`) || inner === '' ? null : inner.split(sep).join('/');

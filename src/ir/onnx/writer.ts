@@ -16,6 +16,8 @@ export interface WriteOptions {
   readonly weights?: WeightsMode;
   /** encode everything anew instead of copying what was not edited; the result means the same */
   readonly canonical?: boolean;
+  /** for files of the base: the same file (a hard link or a copy) in the output's folder, to be referred to instead */
+  readonly standIns?: ReadonlyMap<string, string>;
 }
 
 export interface WriteReport {
@@ -54,7 +56,10 @@ export function planModel(
   let file = new DataFile(dataPath);
   const encode = (spill: boolean) => {
     file = new DataFile(dataPath);
-    const encoder = new ModelEncoder(placement(mode, path, file, spill), options.canonical ?? false);
+    const encoder = new ModelEncoder(
+      placement(mode, path, file, spill, options.standIns),
+      options.canonical ?? false,
+    );
     return { message: encoder.model(model), encoder };
   };
   let { message, encoder } = encode(false);

@@ -1,0 +1,99 @@
+/**
+ * `signature.json` of a training directory: every port of every graph with its role, the parameters, the sites, the
+ * optimizer and the base files. A host needs nothing but this file; it never parses names. Version 1.
+ */
+export interface Signature {
+  readonly version: 1;
+  readonly opset: number;
+  readonly ep: readonly Ep[];
+  readonly graphs: Readonly<Partial<Record<GraphName, GraphSignature>>>;
+  readonly params: readonly ParamRow[];
+  readonly sites: readonly SiteSignature[];
+  readonly optimizer: {
+    readonly kind: 'adamw' | 'sgd';
+    readonly constants: Readonly<Record<string, number>>;
+    readonly slots: readonly string[];
+  };
+  readonly loss: {
+    readonly kind: LossKind;
+    readonly ignoreIndex: number | null;
+    readonly labelSmoothing: number;
+    readonly reduction: 'mean' | 'sum';
+    /** logits are shifted against labels inside the graph: labels are the input ids themselves */
+    readonly shift: boolean;
+  };
+  /** settings of the runtime without which the graphs would not do what they are for */
+  readonly session: Readonly<Record<string, string>>;
+  readonly base: readonly BaseFile[];
+}
+
+export type Ep = 'cpu' | 'cuda' | 'webgpu' | 'wasm';
+export type GraphName = 'step' | 'grad' | 'apply' | 'eval' | 'infer' | 'stepLoop';
+export type LossKind = 'cross-entropy' | 'mse' | 'bce' | 'cosine' | 'contrastive';
+
+export interface GraphSignature {
+  readonly file: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+}
+
+export type Role =
+  | 'batch'
+  | 'label'
+  | 'mask'
+  | 'param'
+  | 'state'
+  | 'scalar'
+  | 'loss'
+  | 'grad'
+  | 'logits'
+  | 'output'
+  | 'norm'
+  | 'finite'
+  | 'count';
+
+export interface Port {
+  readonly name: string;
+  readonly role: Role;
+  /** element type: f32, i64, i32, bool, ... */
+  readonly dtype: string;
+  readonly shape: readonly (number | string)[];
+  /** the parameter that this port carries, or is the gradient or moment of */
+  readonly param?: string;
+  /** which moment */
+  readonly slot?: string;
+  /** on an input: the output that replaces it after a step */
+  readonly next?: string;
+}
+
+export interface ParamRow {
+  /** the factor's tensor name, as `lotrc inspect --json` reports it */
+  readonly name: string;
+  readonly factor: string;
+  readonly group: string | null;
+  readonly site: string | null;
+  readonly shape: readonly number[];
+  readonly dtype: 'f32';
+  readonly init: string;
+  readonly lrMultiplier: number;
+  readonly trainable: boolean;
+}
+
+export interface SiteSignature {
+  readonly id: string;
+  readonly modulePath: string | null;
+  readonly nameFrom: string;
+  readonly nodes: readonly string[];
+  readonly weights: readonly string[];
+  readonly layout: readonly ('io' | 'oi')[];
+  readonly in: number;
+  readonly out: number;
+  readonly group: string;
+}
+
+export interface BaseFile {
+  /** relative to the training directory */
+  readonly location: string;
+  readonly digest: string;
+  readonly byteLength: number;
+}
