@@ -45,3 +45,30 @@ export const cannotStore = defineCode<{ file: string; name: string; why: string 
     hint: 'store the tensor under another name or in another element type',
   }),
 });
+
+export const badOnnxAdapter = defineCode<{ file: string; offset: number; why: string }>({
+  code: 'LOTR7101',
+  severity: 'error',
+  title: 'the file is not a well-formed .onnx_adapter file',
+  explain:
+    'An .onnx_adapter file is a FlatBuffers message with the identifier "TORT": version numbers and a list of ' +
+    'parameters, each with name, dimensions, element type and data. Every offset and length is checked against the ' +
+    'file before it is followed. A file that breaks the rules is damaged, cut short, or made to mislead a reader.',
+  make: ({ file, offset, why }) => ({
+    message: `not a well-formed .onnx_adapter file: ${why}`,
+    at: { kind: 'bytes', file, offset },
+    hint: 'check that the file is complete and is an .onnx_adapter file, then fetch or write it again',
+  }),
+});
+
+export const onnxAdapterVersion = defineCode<{ file: string; version: number }>({
+  code: 'LOTR7102',
+  severity: 'error',
+  title: 'the .onnx_adapter file has an unknown format version',
+  explain: 'ONNX Runtime has defined version 1 of the format only, and lotrc reads that.',
+  make: ({ file, version }) => ({
+    message: `format version ${version} of .onnx_adapter is not known; 1 is`,
+    at: { kind: 'file', file },
+    hint: 'write the adapter again with a tool that writes version 1',
+  }),
+});
