@@ -7,7 +7,7 @@ import { type Adapter, checkBase, extractAdapter, planOfAdapter } from './passes
 import { carryFactors } from './passes/adapters/carry-factors.js';
 import { insertAdapters } from './passes/adapters/insert.js';
 import { lowerAdapters } from './passes/adapters/lower.js';
-import { factorData, mergeAdapters, stripAdapters } from './passes/adapters/merge.js';
+import { factorData, mergeAdapters } from './passes/adapters/merge.js';
 import {
   carryFactorsPass,
   insertAdaptersPass,
@@ -17,6 +17,7 @@ import {
 } from './passes/adapters/passes.js';
 import { readPlan, requirePlan, writePlan } from './passes/adapters/plan.js';
 import { shareFactors } from './passes/adapters/share-factors.js';
+import { stripAdapters } from './passes/adapters/strip.js';
 import { toFunctions } from './passes/adapters/to-functions.js';
 import {
   type PassTiming,

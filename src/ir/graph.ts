@@ -118,6 +118,26 @@ export class Graph {
     this.touch();
   }
 
+  /** Turns an input into a plain initializer with that data. */
+  embedInput(value: Value, data: TensorData): void {
+    this.#inputs = this.#inputs.filter((input) => input !== value);
+    value.isInput = false;
+    value.bindConstant(data);
+    value.setType({ kind: 'tensor', dtype: data.dtype, shape: data.shape });
+    this.#initializers.set(value.name, value);
+    this.touch();
+  }
+
+  /** Makes an overridable initializer a plain one: the reverse of {@link exposeInitializer}. */
+  concealInput(value: Value): void {
+    if (!this.#initializers.has(value.name) || !value.isInput) {
+      throw new Error(`"${value.name}" is not an overridable initializer`);
+    }
+    value.isInput = false;
+    this.#inputs = this.#inputs.filter((input) => input !== value);
+    this.touch();
+  }
+
   /** Removes an initializer. Throws, naming a reader, while it is used. */
   removeInitializer(value: Value): void {
     refuseIfUsed(value);

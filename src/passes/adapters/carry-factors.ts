@@ -1,42 +1,67 @@
-import { type Carry, operandsOf } from '../../ir/adapter.js';
+import { type Carry, operandsOf, type PlanRow } from '../../ir/adapter.js';
 import type { Model } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
-import { factorTensors, requirePlan } from './plan.js';
+import { factorNames, factorTensors, patchPlan, requirePlan } from './plan.js';
+import { isOverridable, requireIrVersion } from './weight.js';
 
 /**
- * How a rewritten model carries its factors (adapters.md 7). `embedded`: initializers. `inputs`: required graph inputs
- * with a symbolic rank, the form that JavaScript hosts can swap. `optional`: initializers that are also inputs, with
- * rank-0 defaults that add exactly nothing, for the LoraAdapter interface of C, C++, C#, Java and Python.
- * Returns the factors' data by name: with `inputs` and `optional` the adapter file is the only place that has it.
+ * How a rewritten model carries its factors (adapters.md 7); by default as its plan says. `embedded`: initializers.
+ * `inputs`: required graph inputs with a symbolic rank, the form that JavaScript hosts can swap. `optional`:
+ * initializers that are also inputs, with rank-0 defaults that add exactly nothing, for the LoraAdapter interface of
+ * C, C++, C#, Java and Python. Returns the data of the factors that were embedded, by name: with `inputs` and `optional`
+ * the adapter file is the only place that has it.
  */
-export function carryFactors(model: Model, form: Carry): ReadonlyMap<string, TensorData> {
+export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, TensorData> {
   const plan = requirePlan(model, 'carry factors');
   const data = new Map<string, TensorData>();
   for (const row of plan.plans) {
+    const carry = form ?? row.carry;
+    // before IR version 4 a caller could not override the defaults
+    if (carry === 'optional') requireIrVersion(model, 4);
     const operands = operandsOf(row.spec);
-    for (const { name, factor, group } of factorTensors(row)) {
+    const symbols = rankSymbols(row);
+    for (const { name, factor } of factorTensors(row)) {
       const value = model.graph.own(name);
-      if (!value?.constant || value.isInput) continue;
+      if (!value?.constant || isOverridable(model, value)) continue;
       const held = value.constant;
       data.set(name, held);
-      if (form === 'embedded') continue;
-      // ranks get one symbol per group and letter, so a runtime can check that R, M and L agree
-      const symbolic = operands[factor]!.map((letter, i) =>
-        letter === 'i' || letter === 'o' ? held.shape[i]! : `rank_${letter}_${group}`,
+      if (carry === 'embedded') continue;
+      const extents = <T>(rank: (letter: string) => T): (T | number)[] =>
+        operands[factor]!.map((letter, axis) =>
+          letter === 'i' || letter === 'o' ? held.shape[axis]! : rank(letter),
+        );
+      const symbolic = extents((letter) => symbols.get(name)!.get(letter)!);
+      const empty = new MemoryTensor(
+        held.dtype,
+        extents(() => 0),
+        new Uint8Array(0),
       );
-      const empty = operands[factor]!.map((letter, i) =>
-        letter === 'i' || letter === 'o' ? held.shape[i]! : 0,
-      );
-      const rankZero = new MemoryTensor(held.dtype, empty, new Uint8Array(0));
-      model.graph.exposeInitializer(
-        value,
-        tensorType(held.dtype, symbolic),
-        form === 'inputs' ? null : rankZero,
-      );
+      if (value.isInput) model.graph.concealInput(value);
+      const type = tensorType(held.dtype, symbolic);
+      model.graph.exposeInitializer(value, type, carry === 'inputs' ? null : empty);
     }
   }
-  // before IR version 4 every initializer must be an input: plain ones would be refused
-  if (model.irVersion < 4) model.setIrVersion(4);
+  if (form) patchPlan(model, { carry: form });
   return data;
+}
+
+/**
+ * A symbol for every rank of every factor tensor: equal where the extents must be equal, so that a runtime can check
+ * them. A rank that some shared factor has is one per group, any other one per site.
+ */
+function rankSymbols(row: PlanRow): ReadonlyMap<string, ReadonlyMap<string, string>> {
+  const operands = operandsOf(row.spec);
+  const shared = new Set(row.spec.factors.flatMap(({ share }, k) => (share === 'group' ? operands[k]! : [])));
+  const symbols = new Map<string, Map<string, string>>();
+  for (const site of row.sites) {
+    for (const [k, name] of factorNames(row, site).entries()) {
+      const own = symbols.get(name) ?? new Map<string, string>();
+      symbols.set(name, own);
+      for (const letter of operands[k]!) {
+        own.set(letter, `rank_${letter}_${shared.has(letter) ? site.group : site.id}`);
+      }
+    }
+  }
+  return symbols;
 }

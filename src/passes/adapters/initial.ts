@@ -1,3 +1,4 @@
+import { transpose } from '../../init/dense.js';
 import {
   checkInit,
   initFactors,
@@ -14,10 +15,9 @@ import { encodeFloats, toF64 } from '../../ir/values.js';
 import { weightDigest } from '../sites/reading.js';
 import { alphaOf, isSet } from './base-attrs.js';
 import { baseNode } from './insert.js';
-import { transpose } from './merge.js';
 import { outputsByName, requirePlan, writePlan } from './plan.js';
-import { dropIfUnused, eraseDead } from './raise.js';
-import { storedWeight } from './weight.js';
+import { eraseDead } from './raise.js';
+import { addStored, dropStored, storedWeight } from './weight.js';
 
 /**
  * Initial factors of a model's plan by tensor name. An init that takes the leading part of the weights (`svd`) also
@@ -67,14 +67,14 @@ function takeLeadingPart(
       if (!fresh) {
         const data = residualWeight(row, site, asRead(node), factors);
         const name = model.graph.names.freshValue(`${use.weight}/residual`);
-        fresh = { value: model.graph.addInitializer(name, data), digest: weightDigest(data) };
+        fresh = { value: addStored(model, name, data), digest: weightDigest(data) };
         replaced.set(key, fresh);
       }
       const old = storedWeight(node.inputs[1]!)!;
       const { producer } = node.inputs[1]!;
       node.setInput(1, fresh.value);
       if (producer) eraseDead(producer);
-      dropIfUnused(old.holder);
+      dropStored(model, old.holder);
       return { ...use, weight: fresh.value.name, digest: fresh.digest, transposed: false };
     });
     return { ...site, uses };

@@ -8,7 +8,7 @@ import { supersede } from '../../ir/supersede.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { weightDigest } from '../sites/reading.js';
 import { factorNames, factorTensors, outputsByName, requirePlan } from './plan.js';
-import { storedWeight } from './weight.js';
+import { addStored, storedWeight } from './weight.js';
 
 /** domain and name of the IR op that stands for an adapted layer */
 export const ADAPTED = 'lotrc::LoTRLinear';
@@ -26,7 +26,7 @@ export function insertAdapters(model: Model, factors: ReadonlyMap<string, Tensor
     for (const { name } of factorTensors(row)) {
       const data = factors.get(name);
       if (!data) throw new Error(`no data for factor "${name}"`);
-      if (!model.graph.initializers.has(name)) model.graph.addInitializer(name, data);
+      if (!model.graph.initializers.has(name)) addStored(model, name, data);
     }
     for (const site of row.sites) {
       for (const use of site.uses) replaceBase(model, row, site, use, baseNode(outputs, site, use));

@@ -1,127 +1,201 @@
-import type { Lowering } from '../../ir/adapter.js';
-import { operandsOf } from '../../ir/adapter.js';
+import { type Lowering, operandsOf } from '../../ir/adapter.js';
 import { attrInt } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { notAChain } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type DType, dtypeFromOnnx, dtypeToOnnx } from '../../ir/dtype.js';
-import { type Graph, type Model, Node, type Value } from '../../ir/model.js';
+import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor } from '../../ir/tensor.js';
 import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount, scaleOf } from './insert.js';
+import { outputsByName, patchPlan, readPlan } from './plan.js';
+import { addStored } from './weight.js';
 
 /**
- * Writes every `lotrc::LoTRLinear` in plain ONNX. The base node comes back with its name and metadata; its product gets
- * the name `<y>/base` and the sum with the adapter's part takes the public name y.
+ * Writes every `lotrc::LoTRLinear` in plain ONNX; returns how many. The base node comes back with its name and
+ * metadata; its product gets the name `<y>/base` and the sum with the adapter's part takes the public name y.
  *
  * - `fold` (training, many tokens): L' = s (F2 F3 ...) in weight space; y = base + (x F1) L'.
  * - `token` (few tokens): y = base + ((x F1) (s F2)) F3.
  *
- * Factors are float32; weight-space products are computed in float32 and cast to the layer's type at the end. Products
- * that several nodes of one graph need (a tied layer) are made once. With a zero factor the added part is exactly 0.
+ * Factors are float32; weight-space products are computed in float32 and cast to the layer's type at the end. They stand
+ * in the main graph, before the first layer that needs them, also for layers in subgraphs: a loop does not repeat them,
+ * and a tied layer makes them once. With a zero factor the added part is exactly 0.
  * Throws LOTR3205 for einsums that are no chain of matrices.
  */
-export function lowerAdapters(model: Model, form: Lowering): void {
-  const shared = new Map<string, Value>();
-  const ids = new Map<Graph | Value, number>();
-  const id = (thing: Graph | Value): number => {
-    const known = ids.get(thing) ?? ids.size;
-    ids.set(thing, known);
-    return known;
+export function lowerAdapters(model: Model, form: Lowering): number {
+  const layers = adaptedLayers(model);
+  const labels = labelsOf(model);
+  const held = new Map<string, Value>();
+  const ids = new Map<Value, number>();
+  const id = (value: Value): string => {
+    const known = ids.get(value) ?? ids.size;
+    ids.set(value, known);
+    return `#${known}`;
   };
   const once: Once = (parts, make) => {
-    const key = parts.map((part) => (typeof part === 'object' ? `#${id(part)}` : String(part))).join('|');
-    const held = shared.get(key) ?? make();
-    shared.set(key, held);
-    return held;
+    const key = parts.map((part) => (typeof part === 'object' ? id(part) : String(part))).join('|');
+    const value = held.get(key) ?? make();
+    held.set(key, value);
+    return value;
   };
-  for (const graph of model.everyGraph()) {
-    for (const node of graph.nodes) if (node.opKey === ADAPTED) lowerNode(graph, node, form, once);
-  }
+  for (const { node, anchor } of layers) lowerNode(model, node, anchor, form, once, labels.get(node));
+  if (layers.length > 0) patchPlan(model, { lowering: form });
   if (![...model.everyNode()].some((node) => node.domain === 'lotrc')) model.removeOpset('lotrc');
+  return layers.length;
 }
 
 /** Makes a value once for equal keys. */
-type Once = (key: readonly (Graph | Value | string | number)[], make: () => Value) => Value;
+type Once = (key: readonly (Value | string | number)[], make: () => Value) => Value;
+
+/** How a layer's new values are called. */
+interface Label {
+  /** `lotr/<site>` */
+  readonly prefix: string;
+  /** names of the factors: R, M, L */
+  readonly factors: readonly string[];
+}
+
+/** Adapted nodes in the order of the main-graph nodes that hold them, each with that node: what goes before it is seen. */
+function adaptedLayers(model: Model): readonly { readonly node: Node; readonly anchor: Node }[] {
+  const found = [...model.everyNode()]
+    .filter((node) => node.opKey === ADAPTED)
+    .map((node) => {
+      let anchor = node;
+      while (anchor.graph?.owner instanceof Node) anchor = anchor.graph.owner;
+      return { node, anchor };
+    });
+  if (found.every(({ node, anchor }) => node === anchor)) return found;
+  const position = new Map([...model.graph.nodes].map((node, index) => [node, index]));
+  return found.sort((a, b) => (position.get(a.anchor) ?? 0) - (position.get(b.anchor) ?? 0));
+}
+
+/** Labels of the plan's layers. */
+function labelsOf(model: Model): ReadonlyMap<Node, Label> {
+  const labels = new Map<Node, Label>();
+  const outputs = outputsByName(model);
+  for (const { spec, sites } of readPlan(model)?.plans ?? []) {
+    const factors = spec.factors.map(({ name }) => name);
+    for (const site of sites) {
+      for (const use of site.uses) {
+        const node = outputs.get(use.output)?.producer;
+        // printable ASCII without spaces, whatever the module is called
+        const prefix = `${spec.method}/${site.id}`.replace(/[^!-~]/g, '_');
+        if (node) labels.set(node, { prefix, factors });
+      }
+    }
+  }
+  return labels;
+}
 
 /** What both forms need of a layer. */
 interface Layer {
+  /** makes nodes beside the layer */
   readonly b: GraphBuilder;
+  /** makes weight-space nodes in the main graph */
+  readonly weights: GraphBuilder;
+  readonly model: Model;
   readonly x: Value;
   readonly factors: readonly Value[];
   readonly scale: number;
   /** element type of the layer */
   readonly compute: DType;
-  /** public output name: prefix of new names */
-  readonly name: string;
+  readonly label: Label;
   readonly once: Once;
 }
 
-function lowerNode(graph: Graph, node: Node, form: Lowering, once: Once): void {
+function lowerNode(
+  model: Model,
+  node: Node,
+  anchor: Node,
+  form: Lowering,
+  once: Once,
+  known: Label | undefined,
+): void {
   requireChain(node);
+  const graph = node.graph!;
   const count = factorCount(node);
   const [x, w] = [node.inputs[0]!, node.inputs[1]!];
   const factors = node.inputs.slice(2, 2 + count).map((value) => value!);
   const bias = node.inputs[2 + count];
   const output = node.outputs[0]!;
-  const { name } = output;
   const { op, attrs } = baseOf(node);
   const base = new Node({
     op,
     name: node.name,
     inputs: bias ? [x, w, bias] : [x, w],
-    outputs: [graph.names.freshValue(`${name}/base`)],
+    outputs: [graph.names.freshValue(`${output.name}/base`)],
     attrs,
     origin: { from: node.origin.from },
   });
   copyIdentity(node, base);
   graph.insertBefore(node, base);
-  const b = new GraphBuilder(graph, { before: node, pass: 'lower', from: node.origin.from, prefix: name });
-  const layer: Layer = { b, x, factors, scale: scaleOf(node), compute: dtypeOf(w), name, once };
+  const place = { pass: 'lower', from: node.origin.from };
+  const b = new GraphBuilder(graph, { ...place, before: node });
+  // in a function body the weight-space nodes stand there too
+  const weights = anchor.graph === graph ? b : new GraphBuilder(anchor.graph!, { ...place, before: anchor });
+  const label = known ?? { prefix: output.name, factors: factors.map((_, k) => `F${k + 1}`) };
+  const layer: Layer = {
+    b,
+    weights,
+    model,
+    x,
+    factors,
+    scale: scaleOf(node),
+    compute: dtypeOf(w),
+    label,
+    once,
+  };
   const delta = form === 'fold' ? folded(layer) : byToken(layer);
-  const sum = b.one('Add', [base.outputs[0]!, delta], {}, `${name}/sum`);
-  supersede(output, sum, `${name}/adapter`);
+  const sum = b.one('Add', [base.outputs[0]!, delta], {}, `${label.prefix}/y`);
+  supersede(output, sum, `${label.prefix}/adapted`);
   graph.erase(node);
 }
 
 /** (x F1) (s F2 F3 ...) */
 function folded(layer: Layer): Value {
-  const { b, x, factors, scale, name, once } = layer;
+  const { b, weights, x, factors, label, once } = layer;
   const [first, ...rest] = factors;
-  const product = rest.reduce((acc, factor) =>
-    once([b.graph, 'product', acc, factor], () => b.one('MatMul', [acc, factor], {}, `${acc.name}/product`)),
-  );
-  const scaled = once([b.graph, 'scaled', scale, product], () =>
-    b.one('Mul', [product, scaleOfGroup(layer)], {}, `${rest[0]!.name}/folded`),
-  );
-  const tokens = b.one('MatMul', [x, cast(layer, first!)], {}, `${name}/xR`);
-  return b.one('MatMul', [tokens, cast(layer, scaled)], {}, `${name}/delta`);
+  let letters = label.factors[1]!;
+  const product = rest.reduce((acc, factor, index) => {
+    letters += label.factors[index + 1]!;
+    const name = `${label.prefix}/${letters}`;
+    return once(['product', acc, factor], () => weights.one('MatMul', [acc, factor], {}, name));
+  });
+  const wide = cast(layer, scaled(layer, product, letters), `s${letters}`);
+  const tokens = b.one('MatMul', [x, cast(layer, first!)], {}, `${label.prefix}/x${label.factors[0]}`);
+  return b.one('MatMul', [tokens, wide], {}, `${label.prefix}/delta`);
 }
 
 /** ((x F1) (s F2)) F3 ... */
 function byToken(layer: Layer): Value {
-  const { b, x, factors, scale, name, once } = layer;
+  const { b, x, factors, label } = layer;
+  let letters = 'x';
   return factors.reduce((tokens, factor, index) => {
-    const scaled =
-      index === 1
-        ? once([b.graph, 'scaled', scale, factor], () =>
-            b.one('Mul', [factor, scaleOfGroup(layer)], {}, `${factor.name}/scaled`),
-          )
-        : factor;
-    const hint = index === 0 ? 'xR' : index === factors.length - 1 ? 'delta' : 'xRM';
-    return b.one('MatMul', [tokens, cast(layer, scaled)], {}, `${name}/${hint}`);
+    const own = label.factors[index]!;
+    letters += own;
+    const ready = index === 1 ? cast(layer, scaled(layer, factor, own), `s${own}`) : cast(layer, factor);
+    const name = `${label.prefix}/${index === factors.length - 1 ? 'delta' : letters}`;
+    return b.one('MatMul', [tokens, ready], {}, name);
   }, x);
 }
 
-/** The effective scale as a float32 constant of rank 0, once per value. */
-function scaleOfGroup({ b, scale, once }: Layer): Value {
-  return once(['scale', scale], () => b.constant(f32Tensor([], [scale]), 'lotr/scale'));
+/** s V for a weight-space value V; the scale is a float32 constant of rank 0, one per value. */
+function scaled({ model, weights, scale, label, once }: Layer, value: Value, letters: string): Value {
+  const factor = once(['scale', scale], () =>
+    addStored(model, model.graph.names.freshValue('lotr/scale'), f32Tensor([], [scale])),
+  );
+  return once(['scaled', scale, value], () =>
+    weights.one('Mul', [value, factor], {}, `${label.prefix}/s${letters}`),
+  );
 }
 
-function cast({ b, compute, once }: Layer, factor: Value): Value {
-  if (compute === 'f32') return factor;
-  return once([b.graph, 'cast', factor, compute], () =>
-    b.one('Cast', [factor], { to: attrInt(dtypeToOnnx(compute)) }, `${factor.name}/${compute}`),
+/** A weight-space value in the layer's type. `name`: last part of the new name, for values that belong to the site. */
+function cast({ weights, compute, label, once }: Layer, value: Value, name?: string): Value {
+  if (compute === 'f32') return value;
+  const hint = name ? `${label.prefix}/${name}` : value.name;
+  return once(['cast', value, compute], () =>
+    weights.one('Cast', [value], { to: attrInt(dtypeToOnnx(compute)) }, `${hint}/${compute}`),
   );
 }
 

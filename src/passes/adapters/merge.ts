@@ -1,54 +1,43 @@
-import { operandsOf, PLAN_KEY, type SiteRow } from '../../ir/adapter.js';
-import { baseGone, factorsMissing, mergeRefused } from '../../ir/codes/adapters.js';
+import { effectiveScale, operandsOf, PLAN_KEY, type PlanRow, type SiteRow } from '../../ir/adapter.js';
+import { factorShape, factorsMissing, mergeRefused } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
-import { type DType, dtypeFromOnnx, isFloat } from '../../ir/dtype.js';
+import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
-import { supersede } from '../../ir/supersede.js';
-import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
-import { encodeFloats, toF64 } from '../../ir/values.js';
+import type { TensorData } from '../../ir/tensor.js';
 import { alphaOf, isSet } from './base-attrs.js';
-import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount, scaleOf } from './insert.js';
+import { MergedTensor } from './merged-tensor.js';
 import { factorNames, factorTensors, outputsByName, readPlan, requirePlan } from './plan.js';
-import { dropIfUnused, eraseDead, raiseAdapters } from './raise.js';
-import { type StoredWeight, storedWeight } from './weight.js';
+import { eraseDead, raiseAdapters } from './raise.js';
+import { removeFactors, restoreBase } from './strip.js';
+import { addStored, dropStored, isOverridable, isStep, type StoredWeight, storedWeight } from './weight.js';
 
 /** metadata key under which a merged model remembers what was folded in */
 export const MERGED_KEY = 'lotrc.merged';
 
 /**
  * Folds every adapter into its weight: W' = W + (s / alpha) D, accumulated in float64 and rounded once to the type of W.
- * Weights are computed when they are written, one at a time. A weight that other nodes read too keeps its value for
- * them, and the merged layers get their own. `given` holds factors that are not in the model (inputs, optional).
- * Throws LOTR3206 when a weight cannot take the change and LOTR3207 when factors are missing.
+ * Returns the number of weights. They are computed when they are written, one at a time; that is also when a result that
+ * is not finite is refused. A weight that other nodes read too keeps its value for them, and the merged layers get their
+ * own. `given` holds factors that are not in the model (inputs, optional) or stand for those that are.
+ * Throws LOTR3206 when a weight cannot take the change, LOTR3207 when factors are missing, LOTR3208 when they do not fit.
  */
-export function mergeAdapters(model: Model, given: ReadonlyMap<string, TensorData> = new Map()): void {
+export function mergeAdapters(model: Model, given: ReadonlyMap<string, TensorData> = new Map()): number {
   raiseAdapters(model, 'merge');
   const plan = requirePlan(model, 'merge');
   const data = factorData(model, given);
   const outputs = outputsByName(model);
+  let weights = 0;
   for (const row of plan.plans) {
     for (const site of row.sites) {
-      const factors = factorNames(row, site).map((name) => data.get(name)!);
+      const factors = fitting(row, site, data);
       const nodes = site.uses.map((use) => outputs.get(use.output)!.producer!);
-      mergeSite(model, site, nodes, factors);
+      weights += mergeSite(model, row, site, nodes, factors);
     }
   }
   removeFactors(model);
   model.setMetadata(PLAN_KEY, null);
   model.setMetadata(MERGED_KEY, JSON.stringify(plan));
-}
-
-/**
- * Takes the adapters out again: the base layers come back with their own weights, bit for bit. Throws LOTR3210 when the
- * model was made with an init that replaced the weights.
- */
-export function stripAdapters(model: Model, doing = 'strip'): void {
-  const row = requirePlan(model, doing).plans.find(({ residual }) => residual);
-  if (row) fail(baseGone({ doing }));
-  raiseAdapters(model, doing);
-  for (const node of [...model.everyNode()]) if (node.opKey === ADAPTED) restore(node, node.inputs[1]!);
-  removeFactors(model);
-  model.setMetadata(PLAN_KEY, null);
+  return weights;
 }
 
 /** Data of all factors by tensor name: given ones first, then the model's initializers. Throws LOTR3207. */
@@ -62,7 +51,7 @@ export function factorData(
   for (const row of plan?.plans ?? []) {
     for (const { name } of factorTensors(row)) {
       const value = model.graph.own(name);
-      const embedded = value && !value.isInput ? value.constant : null;
+      const embedded = value && !isOverridable(model, value) ? value.constant : null;
       const data = given.get(name) ?? embedded;
       if (data) found.set(name, data);
       else missing.push(name);
@@ -73,161 +62,139 @@ export function factorData(
   return found;
 }
 
+/** A site's factors, whose extents must agree with the layer and each other; the rank may differ from the plan's. */
+function fitting(row: PlanRow, site: SiteRow, data: ReadonlyMap<string, TensorData>): readonly TensorData[] {
+  const group = row.groups.find(({ id }) => id === site.group)!;
+  const extents = new Map([
+    ['i', group.in],
+    ['o', group.out],
+  ]);
+  const operands = operandsOf(row.spec);
+  return factorNames(row, site).map((name, k) => {
+    const tensor = data.get(name)!;
+    const wanted = operands[k]!.map((letter, axis) => {
+      const extent = extents.get(letter) ?? tensor.shape[axis] ?? -1;
+      extents.set(letter, extent);
+      return extent;
+    });
+    if (!isFloat(tensor.dtype) || tensor.shape.join() !== wanted.join()) {
+      const found = `${tensor.dtype}[${tensor.shape.join(',')}]`;
+      fail(factorShape({ name, found, wanted: `a float tensor [${wanted.join(',')}]` }));
+    }
+    return tensor;
+  });
+}
+
+/** One adapted node and where its weight is stored. */
+interface Reader {
+  readonly node: Node;
+  readonly stored: StoredWeight;
+  /** s / alpha */
+  readonly scale: number;
+  /** the stored matrix is (out, in) */
+  readonly turned: boolean;
+}
+
 function mergeSite(
   model: Model,
+  row: PlanRow,
   site: SiteRow,
   nodes: readonly Node[],
   factors: readonly TensorData[],
-): void {
-  // uses of one weight that read it differently (alpha, transB) each get their own merged matrix
-  const forms = new Map<string, Node[]>();
-  const ids = new Map<Value, number>();
+): number {
+  const { rank } = row.groups.find(({ id }) => id === site.group)!;
+  const byHolder = new Map<Value, Reader[]>();
   for (const node of nodes) {
     const weight = node.inputs[1]!;
-    ids.set(weight, ids.get(weight) ?? ids.size);
-    const key = `${ids.get(weight)}|${alphaOf(node)}|${isSet(node, 'transB')}`;
-    forms.set(key, [...(forms.get(key) ?? []), node]);
+    const refuse = (why: string): never => fail(mergeRefused({ site: site.id, weight: weight.name, why }));
+    const stored = storedWeight(weight) ?? refuse('it is computed');
+    if (isOverridable(model, stored.holder)) refuse('it is also a graph input, so a caller may replace it');
+    if (!isFloat(stored.data.dtype)) refuse(`its elements are ${stored.data.dtype}`);
+    const reader = {
+      node,
+      stored,
+      scale: effectiveScale(row.spec, rank) / alphaOf(node),
+      turned: isSet(node, 'transB') !== stored.transposed,
+    };
+    byHolder.set(stored.holder, [...(byHolder.get(stored.holder) ?? []), reader]);
   }
-  for (const form of forms.values()) mergeForm(model, site, form, factors);
+  let weights = 0;
+  for (const [holder, readers] of byHolder) {
+    // readers of one tensor that scale or turn it differently cannot share the merged one
+    const forms = new Map<string, Reader[]>();
+    for (const reader of readers) {
+      const key = `${reader.scale}|${reader.turned}`;
+      forms.set(key, [...(forms.get(key) ?? []), reader]);
+    }
+    const alone = forms.size === 1 && !hasOtherReaders(holder, new Set(readers.map(({ node }) => node)));
+    for (const form of forms.values()) mergeForm(model, site, form, factors, alone);
+    weights += forms.size;
+  }
+  return weights;
 }
 
-/** Nodes that read one weight in one way. */
-function mergeForm(model: Model, site: SiteRow, form: readonly Node[], factors: readonly TensorData[]): void {
-  const first = form[0]!;
-  const weight = first.inputs[1]!;
-  const refuse = (why: string): never => fail(mergeRefused({ site: site.id, weight: weight.name, why }));
-  const stored = storedWeight(weight);
-  if (!stored) throw refuse('it is computed');
-  if (stored.holder.isInput) refuse('it is also a graph input, so a caller may replace it');
-  if (!isFloat(stored.data.dtype)) refuse(`its elements are ${stored.data.dtype}`);
-  const product = { factors, delta: deltaOf(first), scale: scaleOf(first) / alphaOf(first) };
-  const flipped = isSet(first, 'transB');
-  if (stored.holder.constant && readOnlyBy(form, weight, stored)) {
-    // nobody else sees the stored tensor: it changes in place, whatever lies between
-    const turn = { source: false, delta: flipped !== stored.transposed };
-    stored.holder.setConstant(mergedWeight(stored.data, stored.data.dtype, turn, product, refuse));
-    for (const node of form) restore(node, weight);
+/** Merges one stored tensor for nodes that read it in one way: in place when nobody else reads it, else as a new one. */
+function mergeForm(
+  model: Model,
+  site: SiteRow,
+  form: readonly Reader[],
+  factors: readonly TensorData[],
+  alone: boolean,
+): void {
+  const [{ stored, scale, turned }] = form as [Reader];
+  const { holder, data } = stored;
+  const refuse = (): never =>
+    fail(
+      mergeRefused({ site: site.id, weight: holder.name, why: `the result is not finite in ${data.dtype}` }),
+    );
+  const merged = new MergedTensor(data, { factors, scale }, turned, refuse);
+  if (alone) {
+    if (holder.constant) holder.setConstant(merged);
+    else holder.producer!.setAttr('value', { kind: 'tensor', value: merged });
+    for (const { node } of form) restoreBase(node, node.inputs[1]!);
     return;
   }
-  const turn = { source: stored.transposed, delta: flipped };
-  const merged = mergedWeight(stored.data, readType(stored), turn, product, refuse);
-  const fresh = model.graph.addInitializer(model.graph.names.freshValue(`${weight.name}/merged`), merged);
-  for (const node of form) restore(node, fresh);
-  if (weight.producer) eraseDead(weight.producer);
-  dropIfUnused(stored.holder);
-}
-
-/** Whether the chain from the stored tensor to `weight` has no reader but these nodes. */
-function readOnlyBy(form: readonly Node[], weight: Value, { holder, via }: StoredWeight): boolean {
-  if (weight.uses.size !== form.length || weight.isOutput) return false;
-  return [holder, ...via.map((node) => node.outputs[0]!)].every(
-    (value) => value === weight || (value.uses.size === 1 && !value.isOutput),
-  );
-}
-
-/** Element type of a weight after the casts between it and the layer. */
-function readType({ data, via }: StoredWeight): DType {
-  const to = via.findLast((node) => node.opKey === 'Cast')?.attrs.get('to');
-  return to?.kind === 'int' ? dtypeFromOnnx(Number(to.value)) : data.dtype;
-}
-
-interface Product {
-  readonly factors: readonly TensorData[];
-  readonly delta: string;
-  readonly scale: number;
-}
-
-/**
- * W + scale D in `dtype`, computed when its bytes are asked for. `turn.source`: the stored W is transposed first (its
- * Transpose node will be gone); `turn.delta`: D is transposed to lie like the result.
- */
-function mergedWeight(
-  weight: TensorData,
-  dtype: DType,
-  turn: { readonly source: boolean; readonly delta: boolean },
-  product: Product,
-  refuse: (why: string) => never,
-): TensorData {
-  const [rows, columns] = [weight.shape[0]!, weight.shape[1]!];
-  return new ComputedTensor(dtype, turn.source ? [columns, rows] : [rows, columns], 'merge', () => {
-    const stored = toF64(weight);
-    const values = turn.source ? transpose(stored, rows, columns) : stored;
-    const delta = chain(product.factors, product.delta);
-    const change = turn.delta ? transpose(delta.data, delta.rows, delta.columns) : delta.data;
-    for (let i = 0; i < values.length; i++) {
-      const sum = values[i]! + product.scale * change[i]!;
-      if (!Number.isFinite(sum) && Number.isFinite(values[i]!)) refuse('the result is not finite');
-      values[i] = sum;
-    }
-    return encodeFloats(dtype, values);
-  });
-}
-
-/** The product of the factors, (in, out) row-major, in float64, by the order of the chain from the right. */
-function chain(
-  factors: readonly TensorData[],
-  delta: string,
-): { data: Float64Array; rows: number; columns: number } {
-  if (operandsOf({ delta }).length !== factors.length) throw new Error('a factor is missing');
-  const matrices = factors.map((factor) => ({
-    data: toF64(factor),
-    rows: factor.shape[0]!,
-    columns: factor.shape[1]!,
-  }));
-  return matrices.reduceRight((right, left) => {
-    const data = new Float64Array(left.rows * right.columns);
-    for (let i = 0; i < left.rows; i++) {
-      const row = data.subarray(i * right.columns, (i + 1) * right.columns);
-      for (let k = 0; k < left.columns; k++) {
-        const a = left.data[i * left.columns + k]!;
-        if (a === 0) continue;
-        const from = k * right.columns;
-        for (let j = 0; j < right.columns; j++) row[j] = row[j]! + a * right.data[from + j]!;
-      }
-    }
-    return { data, rows: left.rows, columns: right.columns };
-  });
-}
-
-export function transpose(data: Float64Array, rows: number, columns: number): Float64Array {
-  const out = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j]!;
+  const fresh = addStored(model, model.graph.names.freshValue(`${holder.name}/merged`), merged);
+  const copies = new Map<Node, Value>();
+  for (const reader of form) {
+    const before = reader.node.inputs[1]!;
+    const after = reader.stored.via.reduce((value, step) => {
+      const copy = copies.get(step) ?? copyStep(step, value);
+      copies.set(step, copy);
+      return copy;
+    }, fresh);
+    restoreBase(reader.node, after);
+    if (before.producer) eraseDead(before.producer);
   }
-  return out;
+  dropStored(model, holder);
 }
 
-/** Puts the base node back in place of an adapted one, reading `weight`. */
-function restore(node: Node, weight: Value): void {
-  const graph = node.graph!;
-  const { op, attrs } = baseOf(node);
-  const bias = node.inputs[2 + factorCount(node)];
-  const output = node.outputs[0]!;
-  const base = new Node({
-    op,
-    name: node.name,
-    inputs: [node.inputs[0]!, weight, ...(bias ? [bias] : [])],
-    outputs: [graph.names.freshValue(`${output.name}/restored`)],
-    attrs,
-    origin: { from: node.origin.from },
+/** A second node like `step`, right after it, that reads `value`. Returns its output. */
+function copyStep(step: Node, value: Value): Value {
+  const graph = step.graph!;
+  const [output] = step.outputs;
+  const copy = new Node({
+    op: step.op,
+    name: graph.names.freshNode(`${step.label}/merged`),
+    inputs: [value],
+    outputs: [graph.names.freshValue(`${output!.name}/merged`)],
+    attrs: step.attrs,
+    origin: { from: [step.name], pass: 'merge-adapters' },
   });
-  copyIdentity(node, base);
-  graph.insertBefore(node, base);
-  supersede(output, base.outputs[0]!, `${output.name}/adapted`);
-  graph.erase(node);
+  graph.insertAfter(step, copy);
+  return copy.outputs[0]!;
 }
 
-/** Factors and lotrc's operator set leave with the adapters. */
-function removeFactors(model: Model): void {
-  const plan = readPlan(model);
-  for (const row of plan?.plans ?? []) {
-    for (const { name } of factorTensors(row)) {
-      const value = model.graph.own(name);
-      if (!value || value.uses.size > 0 || value.isOutput) continue;
-      if (value.isInput) model.graph.removeInput(value);
-      if (value.constant) model.graph.removeInitializer(value);
+/** Whether anything but these nodes' weight inputs reads a stored tensor, directly or through Identity, Transpose, Cast. */
+function hasOtherReaders(holder: Value, own: ReadonlySet<Node>): boolean {
+  const stack = [holder];
+  for (let value = stack.pop(); value; value = stack.pop()) {
+    if (value.isOutput) return true;
+    for (const { node, index } of value.uses) {
+      if (own.has(node) && index === 1) continue;
+      if (!isStep(node)) return true;
+      stack.push(node.outputs[0]!);
     }
   }
-  for (const [key, fn] of model.functions) if (fn.domain === 'lotrc') model.removeFunction(key);
-  model.removeOpset('lotrc');
+  return false;
 }

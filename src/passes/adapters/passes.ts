@@ -5,10 +5,11 @@ import { carryFactors } from './carry-factors.js';
 import { initialFactors } from './initial.js';
 import { insertAdapters } from './insert.js';
 import { lowerAdapters } from './lower.js';
-import { mergeAdapters, stripAdapters } from './merge.js';
+import { mergeAdapters } from './merge.js';
 import { factorTensors, requirePlan } from './plan.js';
 import { raiseAdapters } from './raise.js';
 import { shareFactors } from './share-factors.js';
+import { stripAdapters } from './strip.js';
 import { toFunctions } from './to-functions.js';
 
 /** The adapter passes as a pipeline names them. */

@@ -46,6 +46,15 @@ export function writePlan(model: Model, plan: SavedPlan): void {
   model.setMetadata(PLAN_KEY, JSON.stringify(plan));
 }
 
+/** Records in every row of the plan how the model was written since. */
+export function patchPlan(model: Model, patch: Partial<Pick<PlanRow, 'lowering' | 'carry'>>): void {
+  const plan = requirePlan(model, 'change the plan');
+  const same = plan.plans.every((row) =>
+    Object.entries(patch).every(([key, value]) => row[key as 'carry'] === value),
+  );
+  if (!same) writePlan(model, { ...plan, plans: plan.plans.map((row) => ({ ...row, ...patch })) });
+}
+
 /** A site's factor tensors in the order of the einsum's operands: group factors from its group, site factors its own. */
 export function factorNames(row: PlanRow, site: SiteRow): readonly string[] {
   const group = row.groups.find(({ id }) => id === site.group)!;

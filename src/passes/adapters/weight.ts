@@ -1,5 +1,7 @@
-import type { Node, Value } from '../../ir/model.js';
+import type { Model, Node, Value } from '../../ir/model.js';
+import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { constantData, swapsMatrix } from '../sites/constant.js';
 
 /** Where a weight that a node reads is stored, and what lies between. */
 export interface StoredWeight {
@@ -17,22 +19,59 @@ export function storedWeight(weight: Value): StoredWeight | null {
   const via: Node[] = [];
   let transposed = false;
   let value: Value = weight;
-  for (let steps = 0; steps < 16; steps++) {
-    if (value.constant) return { data: value.constant, holder: value, via, transposed };
+  for (let steps = 0; steps < 64; steps++) {
+    const data = constantData(value);
+    if (data) return { data, holder: value, via, transposed };
     const node: Node | null = value.producer;
-    if (!node) return null;
-    const attr = node.opKey === 'Constant' ? node.attrs.get('value') : undefined;
-    if (attr?.kind === 'tensor') return { data: attr.value, holder: value, via, transposed };
-    const source: Value | null | undefined = node.inputs[0];
-    if (!source || !['Identity', 'Transpose', 'Cast'].includes(node.opKey)) return null;
-    if (node.opKey === 'Transpose') {
-      const perm = node.attrs.get('perm');
-      const order = perm?.kind === 'ints' ? perm.value.map(Number).join() : '1,0';
-      if (order !== '1,0' && order !== '0,1') return null;
-      if (order === '1,0') transposed = !transposed;
+    const source: Value | null | undefined = node?.inputs[0];
+    if (!node || !source || !isStep(node)) return null;
+    if (node.op === 'Transpose') {
+      const swaps = swapsMatrix(node);
+      if (swaps === null) return null;
+      transposed = transposed !== swaps;
     }
     via.unshift(node);
     value = source;
   }
   return null;
+}
+
+/** Whether a node may stand between a stored weight and the layer that reads it. */
+export function isStep(node: Node): boolean {
+  return node.domain === '' && ['Identity', 'Transpose', 'Cast'].includes(node.op);
+}
+
+/**
+ * Adds an initializer to the main graph under a name that is free. Before IR version 4 every initializer must also be
+ * an input, so there it becomes one.
+ */
+export function addStored(model: Model, name: string, data: TensorData): Value {
+  const value = model.graph.addInitializer(name, data);
+  if (model.irVersion < 4) model.graph.exposeInitializer(value, tensorType(data.dtype, data.shape), data);
+  return value;
+}
+
+/** Whether a caller may replace the data. Before IR version 4 initializers are inputs and yet constant. */
+export function isOverridable(model: Model, value: Value): boolean {
+  return value.isInput && model.irVersion >= 4;
+}
+
+/** Removes a stored value that nothing reads, unless a caller may feed it. */
+export function dropStored(model: Model, value: Value): void {
+  if (!value.constant || !value.graph || value.uses.size > 0 || value.isOutput) return;
+  if (isOverridable(model, value)) return;
+  if (value.isInput) value.graph.removeInput(value);
+  value.graph.removeInitializer(value);
+}
+
+/**
+ * Raises the IR version to at least `version`. Crossing 4 would let callers replace initializers that were constant:
+ * those stop being inputs.
+ */
+export function requireIrVersion(model: Model, version: number): void {
+  if (model.irVersion >= version) return;
+  if (model.irVersion < 4 && version >= 4) {
+    for (const input of [...model.graph.inputs]) if (input.constant) model.graph.concealInput(input);
+  }
+  model.setIrVersion(version);
 }

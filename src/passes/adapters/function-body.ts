@@ -1,0 +1,84 @@
+import type { HeldAttr } from '../../ir/attr.js';
+import { GraphBuilder } from '../../ir/builder.js';
+import { Graph, GraphFunction, type Value } from '../../ir/model.js';
+
+/** AttributeProto types of what is forwarded */
+const FLOAT = 1;
+const INT = 2;
+
+/** What the body of one of lotrc's functions depends on. */
+export interface FunctionForm {
+  /** base op: MatMul or Gemm */
+  readonly op: string;
+  /** number of factors */
+  readonly count: number;
+  readonly bias: boolean;
+  /** x is not float32: the weight-space products, which are, are cast to its type */
+  readonly half: boolean;
+  readonly opset: number;
+}
+
+/**
+ * The function `lotrc::name(x, W, F1, ..., Fn, b?)` of attribute `scale` and, for a Gemm base, Gemm's own attributes:
+ * y = base(x, W, b) + (x F1)(scale F2 F3 ...). Attributes reach the body by reference; one that the call leaves out is
+ * left out in the body too and has its default there.
+ */
+export function defineFunction(name: string, form: FunctionForm): GraphFunction {
+  const graph = new Graph(name);
+  const input = (hint: string): Value => graph.addInput(hint, null);
+  const x = input('x');
+  const w = input('W');
+  const factors = factorHints(form.count).map(input);
+  const b = form.bias ? input('b') : null;
+  const fn = new GraphFunction('lotrc', name, '', graph);
+  fn.opsets.set('', form.opset);
+  const gemm = form.op === 'Gemm';
+  fn.attributes = ['scale', ...(gemm ? Object.keys(GEMM) : [])];
+  const build = new GraphBuilder(graph, { before: null, pass: 'to-functions' });
+  const asX = (value: Value): Value => (form.half ? build.one('CastLike', [value, x]) : value);
+  const scale = build.one('Constant', [], { value_float: reference('scale', FLOAT) }, 's');
+  const [first, ...rest] = factors;
+  const product = rest.reduce((acc, factor) => build.one('MatMul', [acc, factor], {}, 'product'));
+  const folded = build.one('Mul', [product, scale], {}, 'folded');
+  const tokens = build.one('MatMul', [x, asX(first!)], {}, 'xR');
+  const delta = build.one('MatMul', [tokens, asX(folded)], {}, 'delta');
+  const base = gemm
+    ? build.one('Gemm', b ? [x, w, b] : [x, w], GEMM, 'base')
+    : build.one('MatMul', [x, w], {}, 'base');
+  const sum = build.one('Add', [base, delta], {}, 'y');
+  graph.addOutput(b && !gemm ? build.one('Add', [sum, b], {}, 'y_bias') : sum);
+  return fn;
+}
+
+const reference = (name: string, type: number): HeldAttr => ({ kind: 'ref', name, type });
+
+const GEMM = {
+  alpha: reference('alpha', FLOAT),
+  beta: reference('beta', FLOAT),
+  transA: reference('transA', INT),
+  transB: reference('transB', INT),
+};
+
+function factorHints(count: number): readonly string[] {
+  if (count === 2) return ['A', 'B'];
+  return count === 3 ? ['R', 'M', 'L'] : Array.from({ length: count }, (_, k) => `F${k + 1}`);
+}
+
+/** What a function computes, without names: equal texts, equal functions. */
+export function bodyText({ graph }: GraphFunction): string {
+  const numbers = new Map<Value, number>();
+  const number = (value: Value | null): string => {
+    if (!value) return '_';
+    if (!numbers.has(value)) numbers.set(value, numbers.size);
+    return `%${numbers.get(value)}`;
+  };
+  const list = (values: readonly (Value | null)[]): string => values.map(number).join(' ');
+  const lines = [list(graph.inputs)];
+  for (const node of graph.nodes) {
+    const attrs = [...node.attrs].map(
+      ([name, attr]) => `${name}=${attr.kind === 'ref' ? attr.name : attr.kind}`,
+    );
+    lines.push(`${list(node.outputs)} = ${node.opKey} ${attrs.sort().join(' ')} (${list(node.inputs)})`);
+  }
+  return [...lines, list(graph.outputs)].join('\n');
+}

@@ -1,0 +1,115 @@
+import type { HeldAttr } from '../../ir/attr.js';
+import { dtypeFromOnnx, isFloat } from '../../ir/dtype.js';
+import { functionKey, type Model, type Node, type Value } from '../../ir/model.js';
+import { toF64 } from '../../ir/values.js';
+import { constantData } from '../sites/constant.js';
+import { bodyText, defineFunction } from './function-body.js';
+import { isOverridable } from './weight.js';
+
+/** What the plan says of a layer. */
+export interface Wanted {
+  readonly op: string;
+  readonly factors: readonly Value[];
+  /** effective scale, rounded to float32 as files hold it */
+  readonly scale: number;
+}
+
+/** An adapted layer found in plain ONNX or in a call. */
+export interface FoundLayer {
+  /** the node whose name, documentation and metadata the layer keeps */
+  readonly identity: Node;
+  readonly x: Value;
+  readonly w: Value;
+  readonly bias: Value | null;
+  readonly attrs: readonly (readonly [string, HeldAttr])[];
+  /** lotrc's own constants that the layer read */
+  readonly scales: readonly Value[];
+}
+
+/**
+ * Reads y = base(x, W) + x F1 F2 ... with the factor s somewhere in the product, however the product is bracketed: both
+ * lowered forms, and what amounts to them. Returns the reason when the sum computes anything else.
+ */
+export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | string {
+  if (sum.opKey !== 'Add') return `its output comes from ${sum.opKey}, not from an Add`;
+  const base = sum.inputs[0]?.producer;
+  if (base?.opKey !== wanted.op) return `the first operand of its sum is not the base ${wanted.op}`;
+  const [y, delta] = [base.outputs[0]!, sum.inputs[1]];
+  if (y.uses.size > 1 || y.isOutput) return `"${y.name}", the base without the adapter, is read elsewhere`;
+  const [x, w] = base.inputs;
+  if (!x || !w || !delta) return 'its base node or its sum lacks an input';
+  const found: Value[] = [];
+  const scales: Value[] = [];
+  let tokens: Value = delta;
+  while (tokens !== x) {
+    const node: Node | null = tokens.producer;
+    const [left, right] = node?.inputs ?? [];
+    if (node?.opKey !== 'MatMul' || !left || !right) return `"${tokens.name}" is not a product with x`;
+    const part = chainOf(model, right, wanted, scales);
+    if (typeof part === 'string') return part;
+    found.unshift(...part);
+    tokens = left;
+  }
+  const inOrder = found.length === wanted.factors.length && found.every((f, k) => f === wanted.factors[k]);
+  if (!inOrder) return `it multiplies x by ${names(found)}, the plan by ${names(wanted.factors)}`;
+  const values = scales.map((value) => scalar(model, value));
+  if (values.length !== 1 || values[0] !== wanted.scale) {
+    return `it is scaled by ${values.join(' and ') || 'nothing'}, the plan by ${wanted.scale}`;
+  }
+  return { identity: base, x, w, bias: base.inputs[2] ?? null, attrs: [...base.attrs], scales };
+}
+
+/** The factors that a weight-sized value is the product of, in order; scales met on the way are collected. */
+function chainOf(model: Model, value: Value, wanted: Wanted, scales: Value[]): Value[] | string {
+  if (wanted.factors.includes(value)) return [value];
+  const node = value.producer;
+  const [left, right] = node?.inputs ?? [];
+  if (node?.opKey === 'Cast' && left) {
+    const to = node.attrs.get('to');
+    if (to?.kind === 'int' && isFloat(dtypeFromOnnx(Number(to.value))))
+      return chainOf(model, left, wanted, scales);
+  }
+  if (node?.opKey === 'Mul' && left && right && scalar(model, right) !== null) {
+    scales.push(right);
+    return chainOf(model, left, wanted, scales);
+  }
+  if (node?.opKey === 'MatMul' && left && right) {
+    const parts = [chainOf(model, left, wanted, scales), chainOf(model, right, wanted, scales)];
+    return parts.find((part) => typeof part === 'string') ?? (parts as Value[][]).flat();
+  }
+  return `"${value.name}" is neither a factor nor a product of factors`;
+}
+
+/** The number that a stored float of one element holds; null for anything else. */
+function scalar(model: Model, value: Value): number | null {
+  const data = constantData(value);
+  const one = data && isFloat(data.dtype) && data.shape.every((extent) => extent === 1);
+  return one && !isOverridable(model, value) ? toF64(data)[0]! : null;
+}
+
+/** Reads a call of one of lotrc's functions: inputs are x, W, the factors and perhaps a bias. */
+export function matchCall(model: Model, call: Node, wanted: Wanted): FoundLayer | string {
+  const fn = model.functions.get(functionKey(call.domain, call.op, call.overload));
+  if (!fn) return `the model has no function ${call.opKey}`;
+  const count = wanted.factors.length;
+  const [x, w, ...rest] = call.inputs;
+  if (!x || !w) return 'its call lacks an input';
+  if (!wanted.factors.every((factor, k) => rest[k] === factor)) {
+    return `its call reads ${names(rest.slice(0, count))}, the plan ${names(wanted.factors)}`;
+  }
+  const scale = call.attrs.get('scale');
+  const value = scale?.kind === 'float' ? scale.value : null;
+  if (value !== wanted.scale) return `it is scaled by ${value ?? 'nothing'}, the plan by ${wanted.scale}`;
+  const bias = rest[count] ?? null;
+  const half = [...fn.graph.nodes].some(({ op }) => op === 'CastLike');
+  const form = { op: wanted.op, count, bias: bias !== null, half, opset: fn.opsets.get('') ?? 0 };
+  if (bodyText(fn) !== bodyText(defineFunction(call.op, form))) {
+    return `the function ${call.opKey} was changed`;
+  }
+  const attrs = [...call.attrs].filter(([name]) => name !== 'scale');
+  return { identity: call, x, w, bias, attrs, scales: [] };
+}
+
+function names(values: readonly (Value | null)[]): string {
+  return values.map((value) => `"${value?.name ?? ''}"`).join(', ') || 'nothing';
+}

@@ -1,0 +1,61 @@
+import { PLAN_KEY } from '../../ir/adapter.js';
+import { baseGone } from '../../ir/codes/adapters.js';
+import { fail } from '../../ir/diagnostics.js';
+import { type Model, Node, type Value } from '../../ir/model.js';
+import { supersede } from '../../ir/supersede.js';
+import { ADAPTED, baseOf, copyIdentity, factorCount } from './insert.js';
+import { factorTensors, readPlan, requirePlan } from './plan.js';
+import { raiseAdapters } from './raise.js';
+
+/**
+ * Takes the adapters out again: the base layers come back with their own weights, bit for bit. Returns how many.
+ * Throws LOTR3201 without a plan, LOTR3203 when a layer was changed, LOTR3210 when the model was made with an init that
+ * replaced the weights.
+ */
+export function stripAdapters(model: Model, doing = 'strip'): number {
+  const row = requirePlan(model, doing).plans.find(({ residual }) => residual);
+  if (row) fail(baseGone({ doing }));
+  raiseAdapters(model, doing);
+  let restored = 0;
+  for (const node of [...model.everyNode()]) {
+    if (node.opKey !== ADAPTED) continue;
+    restoreBase(node, node.inputs[1]!);
+    restored++;
+  }
+  removeFactors(model);
+  model.setMetadata(PLAN_KEY, null);
+  return restored;
+}
+
+/** Puts the base node back in place of an adapted one, reading `weight`. */
+export function restoreBase(node: Node, weight: Value): void {
+  const graph = node.graph!;
+  const { op, attrs } = baseOf(node);
+  const bias = node.inputs[2 + factorCount(node)];
+  const output = node.outputs[0]!;
+  const base = new Node({
+    op,
+    name: node.name,
+    inputs: [node.inputs[0]!, weight, ...(bias ? [bias] : [])],
+    outputs: [graph.names.freshValue(`${output.name}/restored`)],
+    attrs,
+    origin: { from: node.origin.from },
+  });
+  copyIdentity(node, base);
+  graph.insertBefore(node, base);
+  supersede(output, base.outputs[0]!, `${output.name}/adapted`);
+  graph.erase(node);
+}
+
+/** Factors and lotrc's operator set leave with the adapters. */
+export function removeFactors(model: Model): void {
+  for (const row of readPlan(model)?.plans ?? []) {
+    for (const { name } of factorTensors(row)) {
+      const value = model.graph.own(name);
+      if (!value || value.uses.size > 0 || value.isOutput) continue;
+      if (value.isInput) model.graph.removeInput(value);
+      if (value.constant) model.graph.removeInitializer(value);
+    }
+  }
+  model.removeOpset('lotrc');
+}
