@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { usage } from '../src/ir/codes/cli.js';
-import { LotrcError } from '../src/ir/diagnostics.js';
+import { closest, LotrcError } from '../src/ir/diagnostics.js';
 import { declareAdapterCommands } from './declare/adapters.js';
 import { declareHelpCommands } from './declare/help.js';
 import { declareModelCommands } from './declare/models.js';
@@ -68,8 +68,11 @@ export function buildProgram(run: Run): Command {
     .description('The adapter compiler for ONNX: gives the linear layers of a model LoTR or LoRA adapters.')
     .addHelpText('after', EXAMPLES)
     .option('--version', 'print the version')
-    .action(async () => {
-      if (!program.opts().version) return program.help({ error: false });
+    .argument('[command]')
+    .usage('COMMAND [options]')
+    .action(async (name: string | undefined) => {
+      if (name !== undefined) throw unknownCommand(name, program);
+      if (!program.opts().version) program.help({ error: false });
       const { version } = await import('./version.js');
       run.io.out(`${version()}\n`);
     });
@@ -78,6 +81,15 @@ export function buildProgram(run: Run): Command {
   declareHelpCommands(program, run);
   for (const command of [program, ...program.commands]) settle(command, run);
   return program;
+}
+
+function unknownCommand(name: string, program: Command): CommanderError {
+  const [near] = closest(
+    name,
+    program.commands.map((command) => command.name()),
+    1,
+  );
+  return usageError(`unknown command '${name}'\n(Did you mean ${near}?)`);
 }
 
 /** Commander must not write to the process's streams or end it, and what it has to say becomes a diagnostic. */
@@ -90,7 +102,7 @@ function settle(command: Command, run: Run): void {
       getOutHelpWidth: () => 100,
       getOutHasColors: () => false,
     })
-    .allowExcessArguments(false);
+    .allowExcessArguments(command.parent === null);
   if (command.parent) {
     command.option(
       '--diagnostics <format>',

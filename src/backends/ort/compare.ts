@@ -21,6 +21,8 @@ export interface CompareOptions extends InputOptions {
   /** values of inputs by name; the others are made */
   readonly inputs?: ReadonlyMap<string, TensorData> | undefined;
   readonly optimization?: Optimization | undefined;
+  /** the process to use; by default one is started and ended */
+  readonly host?: OrtProcess | undefined;
 }
 
 /** How far one output of B is from that of A. */
@@ -44,14 +46,14 @@ export async function compareModels(
   options: CompareOptions = {},
 ): Promise<readonly OutputDifference[]> {
   const shared = sharedInputs(a, b, options);
-  const host = new OrtProcess();
+  const host = options.host ?? new OrtProcess();
   const { optimization = 'all' } = options;
   try {
     const left = await host.run(a.path, feedsFor(a, shared), { optimization });
     const right = await host.run(b.path, feedsFor(b, shared), { optimization });
     return compareOutputs(left, right);
   } finally {
-    host.close();
+    if (!options.host) host.close();
   }
 }
 

@@ -1,0 +1,159 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+/**
+ * Layers from the bottom up; a file may import from its own layer and those below. CONTRIBUTING.md says what each is.
+ * The first prefix that fits a path counts.
+ */
+const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
+  ['src/ir/', 0],
+  ['src/init/', 1],
+  ['src/passes/', 2],
+  ['src/inspect', 3],
+  ['src/rewrite.ts', 3],
+  ['src/backends/', 4],
+  ['src/train/', 4],
+  ['src/index.ts', 5],
+  ['cli/', 6],
+  ['bench/', 7],
+];
+
+/** Packages that only some places may name, and how. */
+const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy: boolean }>> = {
+  protobufjs: { where: /^src\/ir\/onnx\//, lazy: false },
+  'ts-morph': { where: /^(cli\/dev\/|src\/backends\/host\/)/, lazy: false },
+  'onnxruntime-node': { where: /^src\/backends\/ort\//, lazy: true },
+  commander: { where: /^cli\//, lazy: false },
+  'ml-matrix': { where: /^src\/init\//, lazy: false },
+};
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+  readonly kind: 'type' | 'static' | 'dynamic';
+}
+
+const files = ['src', 'cli', 'bench']
+  .filter((folder) => existsSync(join(ROOT, folder)))
+  .flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/${name}`),
+  )
+  .filter((name) => name.endsWith('.ts'))
+  .sort();
+
+function importsOf(file: string): Import[] {
+  // comments may quote imports
+  const text = readFileSync(join(ROOT, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+  const found: Import[] = [];
+  for (const [, type, target] of text.matchAll(
+    /^(?:import|export)\s+(type\s)?[^;'"]*?from\s+['"]([^'"]+)['"]/gm,
+  )) {
+    found.push({ file, target: target!, kind: type ? 'type' : 'static' });
+  }
+  for (const [, target] of text.matchAll(/^import\s+['"]([^'"]+)['"]/gm)) {
+    found.push({ file, target: target!, kind: 'static' });
+  }
+  for (const [, target] of text.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)) {
+    found.push({ file, target: target!, kind: 'dynamic' });
+  }
+  return found;
+}
+
+const imports = files.flatMap(importsOf);
+
+function layerOf(path: string): number {
+  const layer = LAYERS.find(([prefix]) => path.startsWith(prefix));
+  if (!layer) throw new Error(`${path} is in no layer: add it to LAYERS`);
+  return layer[1];
+}
+
+/** The source file that a relative import means. */
+function targetOf(file: string, target: string): string {
+  return relative(ROOT, resolve(ROOT, dirname(file), target)).replace(/\.js$/, '.ts');
+}
+
+/** Files that are one long list. */
+const LISTS: ReadonlySet<string> = new Set(['src/ir/ops/index.ts']);
+
+describe('imports', () => {
+  test('are found at all', () => {
+    expect(imports.length).toBeGreaterThan(300);
+    expect(imports.filter(({ kind }) => kind === 'dynamic').length).toBeGreaterThan(5);
+  });
+
+  test('go one way: cli -> backends -> rewrite, inspect -> passes -> init -> ir', () => {
+    const wrong = imports
+      .filter(({ target }) => target.startsWith('.'))
+      .map(({ file, target }) => ({ file, path: targetOf(file, target) }))
+      .filter(({ file, path }) => layerOf(file) < layerOf(path))
+      .map(({ file, path }) => `${file} -> ${path}`);
+    expect(wrong).toEqual([]);
+  });
+
+  test('name packages only where they belong', () => {
+    const wrong = imports
+      .filter(({ target }) => !target.startsWith('.') && !target.startsWith('node:'))
+      .filter(({ file, target, kind }) => {
+        const name = target.startsWith('@') ? target.split('/', 2).join('/') : target.split('/')[0]!;
+        const rule = PACKAGES[name];
+        return !rule?.where.test(file) || (rule.lazy && kind === 'static');
+      })
+      .map(({ file, target, kind }) => `${file} -> ${target} (${kind})`);
+    expect(wrong).toEqual([]);
+  });
+
+  test('on the way to `rewrite` load neither onnxruntime-node nor ts-morph', () => {
+    const reached = new Set(['cli/commands/rewrite.ts', 'cli/main.ts']);
+    for (const file of reached) {
+      for (const { target, kind } of importsOf(file)) {
+        if (kind !== 'static') continue;
+        expect(['onnxruntime-node', 'ts-morph'], file).not.toContain(target);
+        if (target.startsWith('.')) {
+          reached.add(targetOf(file, target));
+        }
+      }
+    }
+    expect(reached.size).toBeGreaterThan(50);
+  });
+
+  test('of commands are lazy: help and usage errors load nothing that works on models', () => {
+    const reached = new Set(['cli/main.ts']);
+    for (const file of reached) {
+      for (const { target, kind } of importsOf(file)) {
+        if (kind !== 'static' || !target.startsWith('.')) continue;
+        reached.add(targetOf(file, target));
+      }
+    }
+    const heavy = [...reached].filter((file) => file.startsWith('src/') && !file.startsWith('src/ir/codes/'));
+    expect(heavy).toEqual(['src/ir/diagnostics.ts']);
+  });
+});
+
+describe('files', () => {
+  test('have one idea each: at most 350 lines', () => {
+    const long = files
+      .filter((file) => !file.includes('/generated/') && !LISTS.has(file))
+      .map((file) => ({ file, lines: readFileSync(join(ROOT, file), 'utf8').split('\n').length - 1 }))
+      .filter(({ lines }) => lines > 350);
+    expect(long).toEqual([]);
+  });
+
+  test('stand in folders that say what they are for', () => {
+    const folders = new Set(
+      files.map((file) => dirname(file)).filter((folder) => !folder.endsWith('/generated')),
+    );
+    const silent = [...folders].filter((folder) => !existsSync(join(ROOT, folder, 'README.md')));
+    expect(silent).toEqual([]);
+  });
+
+  test('say what is left to do nowhere, and do not switch checks off', () => {
+    const marks = new RegExp(
+      ['TO' + 'DO', 'FIX' + 'ME', '@ts-' + 'ignore', 'as ' + 'any\\b', 'biome-' + 'ignore'].join('|'),
+    );
+    const marked = files.filter((file) => marks.test(readFileSync(join(ROOT, file), 'utf8')));
+    expect(marked).toEqual([]);
+  });
+});
