@@ -72,3 +72,48 @@ export const onnxAdapterVersion = defineCode<{ file: string; version: number }>(
     hint: 'write the adapter again with a tool that writes version 1',
   }),
 });
+
+export const notLora = defineCode<{ method: string; why: string }>({
+  code: 'LOTR7201',
+  severity: 'error',
+  title: 'the adapter cannot be written as LoRA',
+  explain:
+    'A PEFT LoRA adapter holds two matrices for each layer, named by the module path of the PyTorch model, beside the ' +
+    'unchanged base. Any chain of factors has that form: A is the first factor and B the product of the rest. It is ' +
+    'refused for other einsums, for layers whose module path is unknown, and for adapters of `--init svd`, whose base ' +
+    'weights are not those of the original model.',
+  make: ({ method, why }) => ({
+    message: `cannot export the ${method} adapter as LoRA: ${why}`,
+    hint: 'give module paths with --module-map where they are missing; otherwise `lotrc merge` keeps the result',
+  }),
+});
+
+export const badPeft = defineCode<{ file: string; why: string; hint?: string }>({
+  code: 'LOTR7202',
+  severity: 'error',
+  title: 'a PEFT adapter cannot be read',
+  explain:
+    'A PEFT LoRA adapter is a folder with adapter_config.json and adapter_model.safetensors, whose keys are ' +
+    'base_model.model.<module>.lora_A.weight (rank x in) and .lora_B.weight (out x rank). Here a file, a key or a shape ' +
+    'is not as PEFT writes it.',
+  make: ({ file, why, hint }) => ({
+    message: `not a LoRA adapter of PEFT: ${why}`,
+    at: { kind: 'file', file },
+    hint: hint ?? 'save the adapter again with PeftModel.save_pretrained',
+  }),
+});
+
+export const peftFeature = defineCode<{ file: string; feature: string }>({
+  code: 'LOTR7203',
+  severity: 'error',
+  title: 'a PEFT adapter uses something that lotrc does not import',
+  explain:
+    'lotrc imports LoRA matrices of linear layers. DoRA, trained biases, modules saved whole, adapted embeddings, ' +
+    'adapters of other kinds, and initialisations that change the base weights (PiSSA, OLoRA, CorDA, LoftQ) would be ' +
+    'lost or wrong, so they are refused.',
+  make: ({ file, feature }) => ({
+    message: `the PEFT adapter uses ${feature}, which cannot be imported`,
+    at: { kind: 'file', file },
+    hint: 'train without it, or convert the adapter to plain LoRA with PEFT first',
+  }),
+});

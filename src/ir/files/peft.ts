@@ -1,0 +1,137 @@
+import { join } from 'node:path';
+import { effectiveScale, operandsOf, type PlanRow, type SiteRow } from '../adapter.js';
+import { notLora } from '../codes/files.js';
+import { fail } from '../diagnostics.js';
+import type { TensorData } from '../tensor.js';
+import type { Output } from './atomic.js';
+import { transposedF32, transposedProductF32 } from './matrices.js';
+import { safetensorsOutput } from './safetensors.js';
+
+export const CONFIG_FILE = 'adapter_config.json';
+export const WEIGHTS_FILE = 'adapter_model.safetensors';
+export const KEY_PREFIX = 'base_model.model.';
+
+export interface PeftOptions {
+  /** site id -> module path in the PyTorch model, where the plan does not know it or knows it differently */
+  readonly moduleMap?: ReadonlyMap<string, string>;
+  /** the PyTorch base uses Conv1D (GPT-2), which stores weights as (in, out) */
+  readonly fanInFanOut?: boolean;
+  /** `base_model_name_or_path` of the configuration */
+  readonly baseModel?: string;
+  /** `task_type` of the configuration, e.g. CAUSAL_LM */
+  readonly taskType?: string;
+}
+
+/** A PEFT LoRA adapter: what stands in its two files. */
+export interface PeftAdapter {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly tensors: ReadonlyMap<string, TensorData>;
+}
+
+/**
+ * The adapter of a plan as a PEFT LoRA adapter, exactly: for a chain of factors x F1 F2 .. Fn, A is F1 and B is
+ * F2 .. Fn (computed in float64, rounded once to float32), at the same rank; no decomposition. For LoTR A = R and
+ * B = M L. A tied layer is written once for each of its module paths. `factors` gives data by tensor name.
+ * Throws LOTR7201 when the plan has no such form.
+ */
+export function toPeft(
+  plan: PlanRow,
+  factors: ReadonlyMap<string, TensorData>,
+  options: PeftOptions = {},
+): PeftAdapter {
+  const { spec } = plan;
+  const refuse = (why: string): never => fail(notLora({ method: spec.method, why }));
+  const operands = operandsOf(spec);
+  const chained = operands.every(
+    (letters, k) => letters.length === 2 && letters[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
+  );
+  if (!chained || operands.length < 2) refuse(`its einsum ${spec.delta} is no chain of matrices`);
+  if (spec.factors.every(({ init }) => typeof init === 'object' && 'svd' in init)) {
+    refuse('it was made with --init svd and belongs to changed base weights');
+  }
+  const tensors = new Map<string, TensorData>();
+  const ranks = new Map<string, number>();
+  for (const site of plan.sites) {
+    const group = plan.groups.find(({ id }) => id === site.group);
+    if (!group) return refuse(`layer "${site.id}" is in no group`);
+    const chain = spec.factors.map(({ name, share }) => {
+      const tensor = (share === 'group' ? group : site).factors[name];
+      return factors.get(tensor ?? '') ?? refuse(`there are no values for ${name} of layer "${site.id}"`);
+    });
+    const a = transposedF32(chain[0]!);
+    const b = transposedProductF32(chain.slice(1));
+    for (const module of modulesOf(site, options.moduleMap, refuse)) {
+      if (ranks.has(module)) refuse(`two layers have the module path "${module}"`);
+      ranks.set(module, group.rank);
+      tensors.set(`${KEY_PREFIX}${module}.lora_A.weight`, a);
+      tensors.set(`${KEY_PREFIX}${module}.lora_B.weight`, b);
+    }
+  }
+  if (ranks.size === 0) refuse('it has no layers');
+  return { config: configOf(plan, ranks, options), tensors };
+}
+
+/** The two files of an adapter in a folder, for `writeAtomically`. The folder must exist. */
+export function peftOutputs(folder: string, adapter: PeftAdapter): readonly Output[] {
+  const text = Buffer.from(`${JSON.stringify(adapter.config, null, 2)}\n`);
+  return [
+    safetensorsOutput(join(folder, WEIGHTS_FILE), adapter.tensors, { format: 'pt' }),
+    { path: join(folder, CONFIG_FILE), write: (sink) => sink.write(text) },
+  ];
+}
+
+function modulesOf(
+  site: SiteRow,
+  map: ReadonlyMap<string, string> | undefined,
+  refuse: (why: string) => never,
+): readonly string[] {
+  const mapped = map?.get(site.id);
+  if (mapped !== undefined) return [mapped];
+  if (site.modulePath === null) return refuse(`the module path of layer "${site.id}" is unknown`);
+  return [...new Set([site.modulePath, ...site.aliases])];
+}
+
+/** PEFT multiplies by lora_alpha / r, or lora_alpha / sqrt(r) with rsLoRA; both r and alpha may differ by module. */
+function configOf(
+  plan: PlanRow,
+  ranks: ReadonlyMap<string, number>,
+  options: PeftOptions,
+): Record<string, unknown> {
+  const { spec } = plan;
+  const rsLora = spec.scaling === 'sqrt-rank';
+  const alphaOf = (rank: number) => effectiveScale(spec, rank) * (rsLora ? Math.sqrt(rank) : rank);
+  // `scale` itself where that is what PEFT divides, so that no rounding enters
+  const alpha = (rank: number) => (spec.scaling === 'none' ? alphaOf(rank) : spec.scale);
+  const rank = mostFrequent([...ranks.values()]);
+  const others = [...ranks].filter(([, r]) => r !== rank);
+  const pattern = (value: (r: number) => number) =>
+    Object.fromEntries(others.map(([module, r]) => [escapePattern(module), value(r)]));
+  const alphas = alpha(rank);
+  return {
+    base_model_name_or_path: options.baseModel ?? null,
+    bias: 'none',
+    fan_in_fan_out: options.fanInFanOut ?? false,
+    inference_mode: true,
+    lora_alpha: alphas,
+    alpha_pattern: others.some(([, r]) => alpha(r) !== alphas) ? pattern(alpha) : {},
+    lora_dropout: 0,
+    modules_to_save: null,
+    peft_type: 'LORA',
+    r: rank,
+    rank_pattern: pattern((r) => r),
+    target_modules: [...ranks.keys()],
+    task_type: options.taskType ?? null,
+    use_rslora: rsLora,
+  };
+}
+
+/** Keys of rank_pattern are regular expressions that PEFT anchors at the end and at a dot. */
+function escapePattern(module: string): string {
+  return module.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&');
+}
+
+function mostFrequent(values: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0]![0];
+}

@@ -1,0 +1,282 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { NormalTensor } from '../../../src/init/normal.js';
+import {
+  type AdapterSpec,
+  effectiveScale,
+  LORA,
+  LOTR,
+  type PlanRow,
+  type SiteRow,
+} from '../../../src/ir/adapter.js';
+import { LotrcError } from '../../../src/ir/diagnostics.js';
+import { writeAtomically } from '../../../src/ir/files/atomic.js';
+import { type PeftOptions, peftOutputs, toPeft } from '../../../src/ir/files/peft.js';
+import { matchModules, readPeft } from '../../../src/ir/files/peft-read.js';
+import { writeSafetensors } from '../../../src/ir/files/safetensors.js';
+import { f32Tensor, i64Tensor, type TensorData } from '../../../src/ir/tensor.js';
+import { toF64 } from '../../../src/ir/values.js';
+
+const root = mkdtempSync(join(tmpdir(), 'lotrc-peft-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let folder = '';
+let serial = 0;
+beforeEach(() => {
+  folder = join(root, String(serial++));
+  mkdirSync(folder);
+});
+
+/** Two layers of 5 x 4 at rank 3 and one of 6 x 4 at rank 2. */
+function planOf(spec: AdapterSpec): PlanRow {
+  const groups = [
+    { id: '5x4', in: 5, out: 4, rank: 3 },
+    { id: '6x4', in: 6, out: 4, rank: 2 },
+  ].map((group) => ({ ...group, factors: names(spec, group.id, 'group') }));
+  const site = (id: string, group: string, aliases: string[] = []): SiteRow => ({
+    id,
+    modulePath: id,
+    nameFrom: 'weight',
+    aliases,
+    group,
+    factors: names(spec, id, 'site'),
+    uses: [],
+  });
+  const sites = [site('enc.0.q', '5x4'), site('enc.0.v', '5x4', ['enc.1.v']), site('out', '6x4')];
+  return { spec, share: 'shape', carry: 'embedded', lowering: 'fold', seed: 0, groups, sites };
+}
+
+function names(spec: AdapterSpec, scope: string, share: 'site' | 'group'): Record<string, string> {
+  const own = spec.factors.filter((factor) => factor.share === share);
+  return Object.fromEntries(own.map(({ name }) => [name, `${scope}/${name}`]));
+}
+
+/** Non-zero values for every factor of a plan. */
+function valuesOf(plan: PlanRow): Map<string, TensorData> {
+  const found = new Map<string, TensorData>();
+  for (const site of plan.sites) {
+    const group = plan.groups.find(({ id }) => id === site.group)!;
+    const letters = plan.spec.delta.split('->')[0]!.split(',');
+    for (const [k, { name, share }] of plan.spec.factors.entries()) {
+      const tensor = (share === 'group' ? group : site).factors[name]!;
+      const shape = [...letters[k]!].map((c) => (c === 'i' ? group.in : c === 'o' ? group.out : group.rank));
+      found.set(tensor, new NormalTensor('f32', shape, 1, 3, tensor));
+    }
+  }
+  return found;
+}
+
+function times(a: TensorData, b: TensorData): TensorData {
+  const [m, k, n] = [a.shape[0]!, a.shape[1]!, b.shape[1]!];
+  const [x, y] = [toF64(a), toF64(b)];
+  const out = Array.from({ length: m * n }, (_, at) => {
+    let sum = 0;
+    for (let p = 0; p < k; p++) sum += x[Math.floor(at / n) * k + p]! * y[p * n + (at % n)]!;
+    return sum;
+  });
+  return f32Tensor([m, n], out);
+}
+
+function write(plan: PlanRow, options: PeftOptions = {}): void {
+  writeAtomically(peftOutputs(folder, toPeft(plan, valuesOf(plan), options)));
+}
+
+const config = () =>
+  JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+
+function code(action: () => unknown): string {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
+    throw error;
+  }
+  return 'none';
+}
+
+describe.each<[string, AdapterSpec]>([
+  ['lotr', { ...LOTR, scale: 2.5 }],
+  ['lora', { ...LORA, scale: 0.3 }],
+  ['lotr, sqrt-rank', { ...LOTR, scale: 4, scaling: 'sqrt-rank' }],
+  ['lotr, no scaling', { ...LOTR, scale: 0.75, scaling: 'none' }],
+])('export of %s, read back', (_, spec) => {
+  const plan = planOf(spec);
+  const values = valuesOf(plan);
+
+  test('A is the first factor, B the product of the rest, at the same rank and scale', () => {
+    write(plan);
+    const layers = new Map(readPeft(folder).map((layer) => [layer.module, layer]));
+    expect([...layers.keys()]).toEqual(['enc.0.q', 'enc.0.v', 'enc.1.v', 'out']);
+    for (const site of plan.sites) {
+      const group = plan.groups.find(({ id }) => id === site.group)!;
+      const data = spec.factors.map(
+        ({ name, share }) => values.get((share === 'group' ? group : site).factors[name]!)!,
+      );
+      const layer = layers.get(site.id)!;
+      expect([layer.in, layer.out, layer.rank]).toEqual([group.in, group.out, group.rank]);
+      expect([...toF64(layer.a)]).toEqual([...toF64(data[0]!)]);
+      expect([...toF64(layer.b)]).toEqual([...toF64(data.slice(1).reduce(times))]);
+      expect(layer.scale).toBeCloseTo(effectiveScale(spec, group.rank), 12);
+    }
+  });
+});
+
+describe('the configuration', () => {
+  test('ranks that differ from the usual one stand in rank_pattern', () => {
+    write(planOf({ ...LOTR, scale: 2 }), {
+      baseModel: 'roberta-base',
+      taskType: 'SEQ_CLS',
+      fanInFanOut: true,
+    });
+    expect(config()).toMatchObject({
+      peft_type: 'LORA',
+      r: 3,
+      lora_alpha: 2,
+      rank_pattern: { out: 2 },
+      alpha_pattern: {},
+      use_rslora: false,
+      base_model_name_or_path: 'roberta-base',
+      task_type: 'SEQ_CLS',
+      fan_in_fan_out: true,
+      target_modules: ['enc.0.q', 'enc.0.v', 'enc.1.v', 'out'],
+    });
+  });
+
+  test('a module map gives paths that the plan does not know', () => {
+    const plan = planOf(LOTR);
+    const lost = { ...plan, sites: plan.sites.map((site) => ({ ...site, modulePath: null })) };
+    expect(code(() => write(lost))).toBe('LOTR7201');
+    const moduleMap = new Map(plan.sites.map(({ id }) => [id, `model.${id}`]));
+    write(lost, { moduleMap });
+    expect(readPeft(folder).map(({ module }) => module)).toEqual([
+      'model.enc.0.q',
+      'model.enc.0.v',
+      'model.out',
+    ]);
+  });
+});
+
+describe('what cannot be exported', () => {
+  test('einsums that are no chain, adapters of changed bases, missing values, equal paths', () => {
+    const plan = planOf(LOTR);
+    const values = valuesOf(plan);
+    expect(code(() => toPeft({ ...plan, spec: { ...LOTR, delta: 'ir,s,so->io' } }, values))).toBe('LOTR7201');
+    const parts = ['in', 'core', 'out'] as const;
+    const svd = LOTR.factors.map((factor, k) => ({ ...factor, init: { svd: parts[k]! } }));
+    expect(() => toPeft({ ...plan, spec: { ...LOTR, factors: svd } }, values)).toThrow('--init svd');
+    expect(() => toPeft(plan, new Map())).toThrow('no values for R');
+    const same = plan.sites.map((site) => ({ ...site, modulePath: 'same', aliases: [] }));
+    expect(() => toPeft({ ...plan, sites: same }, values)).toThrow('two layers');
+    expect(code(() => toPeft({ ...plan, sites: [] }, values))).toBe('LOTR7201');
+  });
+});
+
+describe('reading what others wrote', () => {
+  const a = f32Tensor([2, 3], [1, 2, 3, 4, 5, 6]);
+  const b = f32Tensor([4, 2], [1, 2, 3, 4, 5, 6, 7, 8]);
+  const plain = { peft_type: 'LORA', r: 2, lora_alpha: 8, target_modules: ['q'] };
+  const key = (module: string, side: string) => `base_model.model.${module}.lora_${side}.weight`;
+
+  function files(
+    settings: object | string,
+    tensors: readonly (readonly [string, TensorData])[] | null,
+  ): void {
+    const text = typeof settings === 'string' ? settings : JSON.stringify(settings);
+    writeFileSync(join(folder, 'adapter_config.json'), text);
+    if (tensors) writeSafetensors(join(folder, 'adapter_model.safetensors'), new Map(tensors));
+  }
+  const good = [
+    [key('enc.q', 'A'), a],
+    [key('enc.q', 'B'), b],
+  ] as const;
+
+  test('orientation and scale', () => {
+    files(plain, good);
+    const [layer] = readPeft(folder);
+    expect(layer).toMatchObject({ module: 'enc.q', in: 3, out: 4, rank: 2, scale: 4 });
+    expect([...toF64(layer!.a)]).toEqual([1, 4, 2, 5, 3, 6]);
+    expect([...toF64(layer!.b)]).toEqual([1, 3, 5, 7, 2, 4, 6, 8]);
+  });
+
+  test('rsLoRA, alpha_pattern by suffix and by regular expression, a named adapter', () => {
+    const named = (module: string) =>
+      (['A', 'B'] as const).map(
+        (s) => [`base_model.model.${module}.lora_${s}.default.weight`, s === 'A' ? a : b] as const,
+      );
+    const settings = { ...plain, use_rslora: true, alpha_pattern: { q: 2, 'layers\\.(0|1)\\.v': 6 } };
+    files(settings, [...named('enc.q'), ...named('layers.1.v'), ...named('layers.2.v')]);
+    const scales = readPeft(folder).map(({ scale }) => scale * Math.SQRT2);
+    for (const [k, expected] of [2, 6, 8].entries()) expect(scales[k]).toBeCloseTo(expected, 12);
+  });
+
+  test.each<[string, object]>([
+    ['another kind', { ...plain, peft_type: 'VERA' }],
+    ['DoRA', { ...plain, use_dora: true }],
+    ['lora_bias', { ...plain, lora_bias: true }],
+    ['trained biases', { ...plain, bias: 'lora_only' }],
+    ['modules saved whole', { ...plain, modules_to_save: ['classifier'] }],
+    ['replicated layers', { ...plain, layer_replication: [[0, 4]] }],
+    ['PiSSA', { ...plain, init_lora_weights: 'pissa_niter_4' }],
+    ['no kind', {}],
+  ])('%s is refused by name', (_, settings) => {
+    files(settings, good);
+    expect(code(() => readPeft(folder))).toBe('LOTR7203');
+  });
+
+  test('empty lists and other initialisations are no obstacle', () => {
+    files(
+      { ...plain, modules_to_save: [], layer_replication: null, init_lora_weights: 'gaussian', bias: 'none' },
+      good,
+    );
+    expect(readPeft(folder)).toHaveLength(1);
+  });
+
+  test.each<[string, object | string, readonly (readonly [string, TensorData])[], string]>([
+    ['a configuration that is not JSON', '{', good, 'LOTR7202'],
+    ['a configuration that is a list', '[]', good, 'LOTR7202'],
+    ['no lora_alpha', { peft_type: 'LORA' }, good, 'LOTR7202'],
+    ['a bad pattern', { ...plain, alpha_pattern: { '(': 1 } }, good, 'LOTR7202'],
+    ['a bad alpha', { ...plain, alpha_pattern: { q: '1' } }, good, 'LOTR7202'],
+    ['no layers', plain, [], 'LOTR7202'],
+    ['A without B', plain, good.slice(0, 1), 'LOTR7202'],
+    ['shapes that do not fit', plain, [good[0], [key('enc.q', 'B'), a]], 'LOTR7202'],
+    ['integers', plain, [good[0], [key('enc.q', 'B'), i64Tensor([1, 2], [1, 2])]], 'LOTR7202'],
+    ['a foreign key', plain, [...good, ['classifier.weight', a]], 'LOTR7202'],
+    ['embeddings', plain, [...good, ['base_model.model.wte.lora_embedding_A', a]], 'LOTR7203'],
+    ['magnitudes', plain, [...good, ['base_model.model.q.lora_magnitude_vector', a]], 'LOTR7203'],
+    ['two matrices A', plain, [...good, ['base_model.model.enc.q.lora_A.x.weight', a]], 'LOTR7202'],
+  ])('%s', (_, settings, tensors, expected) => {
+    files(settings, tensors);
+    expect(code(() => readPeft(folder))).toBe(expected);
+  });
+
+  test('missing files, and weights as a pickle', () => {
+    expect(code(() => readPeft(folder))).toBe('LOTR1002');
+    files(plain, null);
+    expect(code(() => readPeft(folder))).toBe('LOTR1002');
+    writeFileSync(join(folder, 'adapter_model.bin'), 'x');
+    expect(code(() => readPeft(folder))).toBe('LOTR7202');
+  });
+});
+
+describe('matchModules', () => {
+  test('equal, longer and shorter paths', () => {
+    const paths = ['encoder.layer.0.q', 'encoder.layer.1.q', 'head'];
+    const { matched, unmatched } = matchModules(
+      ['roberta.encoder.layer.0.q', 'layer.1.q', 'head', 'q', 'absent', 'mlp.ahead'],
+      paths,
+    );
+    expect([...matched]).toEqual([
+      ['roberta.encoder.layer.0.q', 'encoder.layer.0.q'],
+      ['layer.1.q', 'encoder.layer.1.q'],
+      ['head', 'head'],
+    ]);
+    expect(unmatched).toEqual(['q', 'absent', 'mlp.ahead']);
+  });
+
+  test('the longest common suffix wins', () => {
+    expect([...matchModules(['a.b.q'], ['q', 'b.q']).matched]).toEqual([['a.b.q', 'b.q']]);
+    expect([...matchModules(['q'], ['q', 'b.q']).matched]).toEqual([['q', 'q']]);
+  });
+});
