@@ -9,4 +9,5 @@ export * as passes from './passes.js';
 export * as shapes from './shapes.js';
 export * as sites from './sites.js';
 export * as text from './text.js';
+export * as training from './training.js';
 export * as verify from './verify.js';

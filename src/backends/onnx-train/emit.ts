@@ -1,0 +1,147 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PLAN_KEY } from '../../ir/adapter.js';
+import { opsetOf } from '../../ir/builder.js';
+import type { Diagnostic } from '../../ir/diagnostics.js';
+import { type Output, writeAtomically } from '../../ir/files/atomic.js';
+import { planSafetensors } from '../../ir/files/safetensors.js';
+import type { Model } from '../../ir/model.js';
+import { planModel } from '../../ir/onnx/writer.js';
+import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
+import { factorData } from '../../passes/adapters/merge.js';
+import { requirePlan } from '../../passes/adapters/plan.js';
+import type { GraphName, GraphSignature, Signature, SiteSignature } from '../../train/signature.js';
+import { type BaseMode, type PlacedBase, placeBase } from './base-files.js';
+import {
+  applyGraph,
+  evalGraph,
+  gradGraph,
+  inferGraph,
+  stepGraph,
+  type TrainGraph,
+  trainable,
+} from './graphs.js';
+import { checkLegality } from './legality.js';
+import { constantsOf, slotsOf } from './optimizer.js';
+import type { TrainOptions } from './options.js';
+import { collectParams, type Param } from './params.js';
+import { prepare } from './prepare.js';
+
+export interface EmitRequest {
+  /** reads the rewritten model afresh: every graph of the directory is built from its own copy */
+  readonly open: () => Model;
+  /** factors that the model takes as inputs, from its adapter file */
+  readonly given?: ReadonlyMap<string, TensorData>;
+  readonly folder: string;
+  readonly options: TrainOptions;
+  readonly base?: BaseMode;
+}
+
+export interface Emitted {
+  readonly signature: Signature;
+  readonly base: PlacedBase;
+  readonly files: readonly { readonly path: string; readonly byteLength: number }[];
+  readonly params: readonly Param[];
+  readonly notes: readonly Diagnostic[];
+}
+
+/**
+ * Writes a training directory (training.md 2): step, grad, apply, eval and infer graphs in ordinary inference ops,
+ * initial state, and the signature. The graphs refer to the base's weights where they lie; none of them is written
+ * again. All files appear together or not at all. Throws LotrcError: LOTR32xx without a plan, LOTR4201 for ops without
+ * a gradient, LOTR50xx for what does not fit.
+ */
+export function emitTraining(request: EmitRequest): Emitted {
+  const { open, folder, options, given = new Map() } = request;
+  const first = open();
+  const factors = factorData(first, given);
+  const plan = requirePlan(first, 'emit training graphs');
+  const fresh = (keepOutputs: boolean) => prepare(open(), factors, options, keepOutputs);
+  const whole = fresh(true);
+  const params = collectParams(whole.model, plan.plans, factors, options);
+  const opset = opsetOf(whole.model.graph);
+  const graphs: Record<Exclude<GraphName, 'stepLoop'>, TrainGraph> = {
+    step: stepGraph(fresh(false), params, options),
+    grad: gradGraph(fresh(false), params, options),
+    apply: applyGraph(params, options, opset),
+    eval: evalGraph(fresh(false), params, options),
+    infer: inferGraph(whole, params),
+  };
+  for (const ep of options.ep) {
+    for (const { model } of Object.values(graphs)) checkLegality(model, ep, options.allowFallback);
+  }
+  const created = !existsSync(folder);
+  if (created) mkdirSync(folder, { recursive: true });
+  const base = placeBase(first, folder, request.base ?? 'auto');
+  const outputs: Output[] = [];
+  const files: { path: string; byteLength: number }[] = [];
+  const notes: Diagnostic[] = [];
+  const signatures: Partial<Record<GraphName, GraphSignature>> = {};
+  for (const [name, { model, signature }] of Object.entries(graphs) as [GraphName, TrainGraph][]) {
+    const path = join(folder, signature.file);
+    const planned = planModel(model, path, { weights: 'link', standIns: base.standIns });
+    outputs.push(...planned.outputs);
+    files.push({ path, byteLength: planned.report.byteLength });
+    notes.push(...planned.report.notes);
+    signatures[name] = signature;
+  }
+  const signature: Signature = {
+    version: 1,
+    opset,
+    ep: options.ep,
+    graphs: signatures,
+    params: params.map(({ row }) => row),
+    sites: plan.plans.flatMap((row) =>
+      row.sites.map((site): SiteSignature => {
+        const group = row.groups.find(({ id }) => id === site.group)!;
+        return {
+          id: site.id,
+          modulePath: site.modulePath,
+          nameFrom: site.nameFrom,
+          nodes: site.uses.map(({ node }) => node),
+          weights: site.uses.map(({ weight }) => weight),
+          layout: site.uses.map(({ layout }) => layout),
+          in: group.in,
+          out: group.out,
+          group: group.id,
+        };
+      }),
+    ),
+    optimizer: {
+      kind: options.optimizer.kind,
+      constants: {
+        ...constantsOf(options.optimizer),
+        ...(options.maxNorm === null ? {} : { maxNorm: options.maxNorm }),
+      },
+      slots: slotsOf(options.optimizer),
+    },
+    loss: {
+      kind: options.loss,
+      ignoreIndex: options.loss === 'cross-entropy' ? options.ignoreIndex : null,
+      labelSmoothing: options.loss === 'cross-entropy' ? options.labelSmoothing : 0,
+      reduction: 'mean',
+      shift: options.shift,
+    },
+    session: {},
+    base: base.files,
+  };
+  const state = initialState(params, options);
+  const metadata = { format: 'pt', [PLAN_KEY]: JSON.stringify(plan) };
+  outputs.push(planSafetensors(join(folder, 'state.safetensors'), state, metadata));
+  const text = Buffer.from(`${JSON.stringify(signature, null, 2)}\n`);
+  outputs.push({ path: join(folder, 'signature.json'), write: (sink) => sink.write(text) });
+  writeAtomically(outputs);
+  return { signature, base, files, params, notes };
+}
+
+/** Parameters as they start, and optimizer state of zeros under `<param>/<slot>`. */
+function initialState(params: readonly Param[], options: TrainOptions): Map<string, TensorData> {
+  const state = new Map(params.map(({ row, data }) => [row.name, data]));
+  for (const { row, data } of trainable(params)) {
+    for (const slot of slotsOf(options.optimizer)) {
+      const zeros = () => new Uint8Array(data.byteLength);
+      state.set(`${row.name}/${slot}`, new ComputedTensor('f32', data.shape, 'zeros', zeros));
+    }
+  }
+  return state;
+}

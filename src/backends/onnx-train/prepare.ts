@@ -1,0 +1,89 @@
+import type { PlanRow } from '../../ir/adapter.js';
+import { logitsRank, noLogits } from '../../ir/codes/training.js';
+import { fail } from '../../ir/diagnostics.js';
+import { isFloat } from '../../ir/dtype.js';
+import type { Graph, Model, Value } from '../../ir/model.js';
+import type { TensorData } from '../../ir/tensor.js';
+import { lowerAdapters } from '../../passes/adapters/lower.js';
+import { requirePlan } from '../../passes/adapters/plan.js';
+import { raiseAdapters } from '../../passes/adapters/raise.js';
+import { shareFactors } from '../../passes/adapters/share-factors.js';
+import { removeDead } from '../../passes/dce.js';
+import { inferShapes } from '../../passes/infer-shapes.js';
+import type { TrainOptions } from './options.js';
+
+/** A forward graph ready for a loss: adapters in the folded form, embedded, types inferred. */
+export interface Prepared {
+  readonly model: Model;
+  readonly plans: readonly PlanRow[];
+  readonly logits: Value;
+}
+
+/**
+ * Brings a rewritten model into the form that training graphs are built from: folded adapters, weights of Constant nodes
+ * as initializers (only those can be referred to), and, for `only`, no outputs but the logits.
+ */
+export function prepare(
+  model: Model,
+  factors: ReadonlyMap<string, TensorData>,
+  options: TrainOptions,
+  keepOutputs: boolean,
+): Prepared {
+  const plan = requirePlan(model, 'emit training graphs');
+  raiseAdapters(model, 'emit training graphs');
+  embed(model.graph, factors);
+  lowerAdapters(model, 'fold');
+  shareFactors(model);
+  liftConstants(model);
+  inferShapes(model);
+  const logits = chooseLogits(model.graph, options);
+  if (!keepOutputs) {
+    for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
+    removeDead(model);
+  }
+  return { model, plans: plan.plans, logits };
+}
+
+/** Factors that the model takes as inputs become initializers again: every form of carrying starts from there. */
+function embed(graph: Graph, factors: ReadonlyMap<string, TensorData>): void {
+  for (const [name, data] of factors) {
+    const value = graph.own(name);
+    if (value?.isInput) graph.embedInput(value, data);
+  }
+}
+
+/** Weights from 1 KiB on that stand in Constant nodes become initializers. */
+function liftConstants(model: Model): void {
+  for (const node of model.graph.nodes) {
+    const attr = node.opKey === 'Constant' ? node.attrs.get('value') : undefined;
+    if (attr?.kind !== 'tensor' || attr.value.byteLength < 1024) continue;
+    const output = node.outputs[0]!;
+    if (output.isOutput) continue;
+    const { name } = output;
+    output.rename(model.graph.names.freshValue(`${name}/constant`));
+    const lifted = model.graph.addInitializer(name, attr.value);
+    output.replaceAllUsesWith(lifted);
+    model.graph.erase(node);
+  }
+}
+
+function chooseLogits(graph: Graph, options: TrainOptions): Value {
+  const floats = graph.outputs.filter(({ type }) => type?.kind === 'tensor' && isFloat(type.dtype));
+  const named = floats.find(({ name }) => name === options.logits);
+  const found = floats.map(({ name }) => name);
+  if (options.logits !== undefined && !named) fail(noLogits({ found, wanted: options.logits }));
+  if (options.logits === undefined && floats.length !== 1) fail(noLogits({ found, wanted: null }));
+  const logits = named ?? floats[0]!;
+  checkRank(logits, options);
+  return logits;
+}
+
+function checkRank({ name, type }: Value, { loss, shift }: TrainOptions): void {
+  const shape = type?.kind === 'tensor' ? type.shape : null;
+  if (loss !== 'cross-entropy') return;
+  if (!shape) fail(logitsRank({ name, why: 'its rank is unknown' }));
+  if (shape.length < 2)
+    fail(logitsRank({ name, why: `cross-entropy needs at least 2 axes, it has ${shape.length}` }));
+  if (shift && shape.length !== 3)
+    fail(logitsRank({ name, why: 'shifting needs logits [batch, seq, vocabulary]' }));
+}

@@ -1,0 +1,101 @@
+import { defineCode, type Place } from '../diagnostics.js';
+
+/** Diagnostics 50xx (training back end). */
+
+export const noLogits = defineCode<{ found: readonly string[]; wanted: string | null }>({
+  code: 'LOTR5001',
+  severity: 'error',
+  title: 'it is not clear which output the loss is taken of',
+  explain:
+    'A loss needs one floating-point output of the model: logits for cross-entropy, predictions for mean squared error. ' +
+    'When the model has exactly one such output it is taken; otherwise name it.',
+  make: ({ found, wanted }) => ({
+    message:
+      wanted === null
+        ? `the model has ${found.length} floating-point outputs`
+        : `the model has no floating-point output "${wanted}"`,
+    hint:
+      found.length === 0
+        ? 'a model to train needs a float output'
+        : `--logits takes one of ${found.join(', ')}`,
+  }),
+});
+
+export const logitsRank = defineCode<{ name: string; why: string }>({
+  code: 'LOTR5002',
+  severity: 'error',
+  title: 'the loss does not fit the shape of the output',
+  explain:
+    'Cross-entropy takes logits [batch, classes] or [batch, seq, vocabulary] whose rank is known; shifting for next-token ' +
+    'prediction needs the latter.',
+  make: ({ name, why }) => ({
+    message: `output "${name}": ${why}`,
+    at: { kind: 'value', name },
+    hint: 'choose another output with --logits or another loss with --loss',
+  }),
+});
+
+export const noInfluence = defineCode<{ names: readonly string[]; logits: string }>({
+  code: 'LOTR5003',
+  severity: 'error',
+  title: 'a parameter has no influence on the loss',
+  explain:
+    'The loss does not depend on these parameters, so their gradient would be nothing and training them is a mistake: the ' +
+    'layers lie on a path that leads to another output. Choose the output that depends on them, or leave the layers out.',
+  make: ({ names, logits }) => ({
+    message: `"${logits}" does not depend on ${names.length} parameters: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}`,
+    hint: 'choose another output with --logits, or leave these layers out when rewriting',
+  }),
+});
+
+export const nothingToTrain = defineCode<{ train: readonly string[]; factors: readonly string[] }>({
+  code: 'LOTR5004',
+  severity: 'error',
+  title: 'no parameter is left to train',
+  explain: '--train names the factors that are trained; the others stay frozen. Here it leaves none.',
+  make: ({ train, factors }) => ({
+    message: `--train ${train.join(',')} names no factor of the adapters`,
+    hint: `the factors are ${factors.join(', ')}`,
+  }),
+});
+
+export const alsoTrain = defineCode<{ pattern: string; why: string; near: readonly string[] }>({
+  code: 'LOTR5005',
+  severity: 'error',
+  title: '--also-train names nothing that can be trained',
+  explain:
+    '--also-train takes a regular expression that is searched in the names of float32 initializers and in the module ' +
+    'paths of linear layers; what it finds is trained in full and stored with the adapter state.',
+  make: ({ pattern, why, near }) => ({
+    message: `--also-train ${JSON.stringify(pattern)}: ${why}`,
+    hint: near.length > 0 ? `names that exist: ${near.join(', ')}` : '`lotrc inspect` lists the layers',
+  }),
+});
+
+export const illegalOp = defineCode<{ op: string; ep: string; at: Place; why: string }>({
+  code: 'LOTR5006',
+  severity: 'error',
+  title: 'an op has no kernel on the chosen execution provider',
+  explain:
+    'ONNX Runtime would place the node on the CPU and copy its data back and forth in every step. lotrc says so when the ' +
+    'graph is made. The tables are read from ONNX Runtime 1.30.',
+  make: ({ op, ep, at, why }) => ({
+    message: `${op} does not run on the ${ep} provider: ${why}`,
+    at,
+    hint: `choose another --ep, or accept the copies with --allow-fallback ${op}`,
+  }),
+});
+
+export const cannotLinkBase = defineCode<{ file: string; why: string }>({
+  code: 'LOTR5007',
+  severity: 'error',
+  title: 'the base weights cannot be put into the training directory',
+  explain:
+    'ONNX Runtime follows references to weights only within the folder of the graph. The base file is hard-linked into ' +
+    'the training directory or, where the file system cannot link, copied.',
+  make: ({ file, why }) => ({
+    message: `cannot link or copy the base file: ${why}`,
+    at: { kind: 'file', file },
+    hint: "use the model's own folder as -o, or one on the same file system",
+  }),
+});
