@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type * as Ort from 'onnxruntime-node';
 import type { DType } from '../../ir/dtype.js';
 import { type Feeds, type HostReply, type HostRequest, type HostTensor, ORT_TYPES } from './messages.js';
@@ -31,29 +32,40 @@ class Failure extends Error {
 }
 
 let loaded: Promise<typeof Ort> | null = null;
+/** the session of the last request: runs of one model come in a row */
+let held: { readonly key: string; readonly session: Ort.InferenceSession } | null = null;
 
 async function answer({ path, feeds, optimization }: HostRequest): Promise<Feeds> {
   loaded ??= import('onnxruntime-node');
   const ort = await attempt('start', () => loaded!);
-  const session = await attempt('load', () =>
-    ort.InferenceSession.create(path, {
-      graphOptimizationLevel: optimization,
-      intraOpNumThreads: 1,
-      logSeverityLevel: 3,
-    }),
-  );
-  try {
-    if (!feeds) return {};
-    return await attempt('run', async () => {
-      const inputs: Record<string, Ort.Tensor> = {};
-      for (const [name, tensor] of Object.entries(feeds)) inputs[name] = toOrt(ort, tensor);
-      const outputs: Record<string, HostTensor> = {};
-      for (const [name, tensor] of Object.entries(await session.run(inputs))) outputs[name] = fromOrt(tensor);
-      return outputs;
-    });
-  } finally {
-    await session.release();
-  }
+  const session = await attempt('load', () => sessionOf(ort, path, optimization));
+  if (!feeds) return {};
+  return attempt('run', async () => {
+    const inputs: Record<string, Ort.Tensor> = {};
+    for (const [name, tensor] of Object.entries(feeds)) inputs[name] = toOrt(ort, tensor);
+    const outputs: Record<string, HostTensor> = {};
+    for (const [name, tensor] of Object.entries(await session.run(inputs))) outputs[name] = fromOrt(tensor);
+    return outputs;
+  });
+}
+
+async function sessionOf(
+  ort: typeof Ort,
+  path: string,
+  optimization: HostRequest['optimization'],
+): Promise<Ort.InferenceSession> {
+  const { mtimeMs, size, ino } = statSync(path);
+  const key = [path, optimization, mtimeMs, size, ino].join('|');
+  if (held?.key === key) return held.session;
+  await held?.session.release();
+  held = null;
+  const session = await ort.InferenceSession.create(path, {
+    graphOptimizationLevel: optimization,
+    intraOpNumThreads: 1,
+    logSeverityLevel: 3,
+  });
+  held = { key, session };
+  return session;
 }
 
 async function attempt<T>(doing: Failure['doing'], work: () => Promise<T>): Promise<T> {

@@ -1,0 +1,83 @@
+/** The public API of lotrc: everything that the command line does. */
+export {
+  type CompareOptions,
+  compareModels,
+  type OutputDifference,
+  type Side,
+} from './backends/ort/compare.js';
+export { type InitOptions, initFactors, parseInit, printInit } from './init/index.js';
+export { type InspectGroup, type InspectReport, type InspectSite, inspect, inspectJson } from './inspect.js';
+export { formatInspect, type InspectTotals, inspectTotals } from './inspect-format.js';
+export {
+  type AdapterSpec,
+  type Carry,
+  type FactorSpec,
+  type GroupRow,
+  type Init,
+  LORA,
+  LOTR,
+  type Lowering,
+  METHODS,
+  PLAN_KEY,
+  type PlanRow,
+  type SavedPlan,
+  type ShareRule,
+  type SiteRow,
+} from './ir/adapter.js';
+export {
+  allCodes,
+  type Code,
+  type Diagnostic,
+  formatDiagnostic,
+  LotrcError,
+  type Place,
+  type Severity,
+} from './ir/diagnostics.js';
+export type { DType } from './ir/dtype.js';
+export { type Output, writeAtomically } from './ir/files/atomic.js';
+export {
+  readSafetensors,
+  type Safetensors,
+  safetensorsOutput,
+  writeSafetensors,
+} from './ir/files/safetensors.js';
+export { Graph, GraphFunction, Model, Node, Value } from './ir/model.js';
+export { readModel, readModelBytes } from './ir/onnx/reader.js';
+export {
+  encodeModel,
+  planModel,
+  type WeightsMode,
+  type WriteOptions,
+  type WriteReport,
+  writeModel,
+} from './ir/onnx/writer.js';
+export { type Dim, type Shape, tensorType, type ValueType } from './ir/shape.js';
+export { ComputedTensor, f32Tensor, i64Tensor, MemoryTensor, type TensorData } from './ir/tensor.js';
+export { type PrintOptions, parseModel, printModel } from './ir/text/index.js';
+export { encodeFloats, toF32, toF64, toIntegers } from './ir/values.js';
+export { assertValid, verify } from './ir/verify.js';
+export type { BoundPass, PassContext, PassDef, PassFactory } from './passes/pass.js';
+export {
+  definePass,
+  type PassTiming,
+  type Pipeline,
+  type PipelineHooks,
+  parsePipeline,
+  pipelineOf,
+  type RunOptions,
+  runPipeline,
+} from './passes/pipeline.js';
+export { ALL_PASSES } from './passes/registry.js';
+export { countLora, countTrainable } from './passes/sites/counts.js';
+export type { SelectOptions } from './passes/sites/plan.js';
+export {
+  type Adapter,
+  apply,
+  extract,
+  merge,
+  type RewriteOptions,
+  type RewriteResult,
+  rewrite,
+  rewritePipeline,
+  strip,
+} from './rewrite.js';
