@@ -36,8 +36,9 @@ const forms: readonly (readonly [string, LayerForm])[] = [
   ['MatMul in float64', { dtype: 'f64' }],
   ['Gemm in float64, transB', { op: 'Gemm', dtype: 'f64', transB: true, alpha: 0.5 }],
   ['wide', { in: 3, out: 11 }],
-  ['operator set 7', { opset: 7, irVersion: 4 }],
-  ['operator set 7, Gemm', { op: 'Gemm', bias: true, opset: 7, irVersion: 4 }],
+  ['operator set 7, IR version 3', { opset: 7, irVersion: 3 }],
+  ['operator set 7, IR version 3, Gemm', { op: 'Gemm', bias: true, opset: 7, irVersion: 3 }],
+  ['operator set 13, IR version 3', { opset: 13, irVersion: 3, turned: true }],
 ];
 
 const SCALE = 3;
@@ -125,6 +126,9 @@ describe.each(forms)('%s', (_name, form) => {
       'a layer',
       [['made.by', 'hand']],
     ]);
+    expect([...again.graph.nodes].map(({ op }) => op)).toEqual(
+      [...layerModel(form).graph.nodes].map(({ op }) => op),
+    );
   });
 
   test.each(kinds)('%s, written, read and stripped, is the base', (kind) => {
@@ -132,7 +136,11 @@ describe.each(forms)('%s', (_name, form) => {
     const again = readModelBytes(encodeModel(model));
     stripAdapters(again);
     const base = readModelBytes(encodeModel(layerModel(form)));
-    if (kind === 'function') again.setIrVersion(base.irVersion);
+    if (kind === 'function') {
+      again.setIrVersion(base.irVersion);
+      // leaving IR version 3, initializers stop being inputs: as such a caller could now replace them
+      for (const input of [...base.graph.inputs]) if (input.constant) base.graph.concealInput(input);
+    }
     expect(printModel(again, { locations: false })).toBe(printModel(base, { locations: false }));
   });
 });
