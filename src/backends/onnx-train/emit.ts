@@ -4,7 +4,7 @@ import { PLAN_KEY } from '../../ir/adapter.js';
 import { opsetOf } from '../../ir/builder.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { type Output, writeAtomically } from '../../ir/files/atomic.js';
-import { planSafetensors } from '../../ir/files/safetensors.js';
+import { safetensorsOutput } from '../../ir/files/safetensors.js';
 import type { Model } from '../../ir/model.js';
 import { planModel } from '../../ir/onnx/writer.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
@@ -127,7 +127,7 @@ export function emitTraining(request: EmitRequest): Emitted {
   };
   const state = initialState(params, options);
   const metadata = { format: 'pt', [PLAN_KEY]: JSON.stringify(plan) };
-  outputs.push(planSafetensors(join(folder, 'state.safetensors'), state, metadata));
+  outputs.push(safetensorsOutput(join(folder, 'state.safetensors'), state, metadata));
   const text = Buffer.from(`${JSON.stringify(signature, null, 2)}\n`);
   outputs.push({ path: join(folder, 'signature.json'), write: (sink) => sink.write(text) });
   writeAtomically(outputs);
