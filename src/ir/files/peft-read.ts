@@ -27,8 +27,20 @@ export interface PeftLayer {
 
 /** No configuration of PEFT comes near this size. */
 const MAX_CONFIG = 16 << 20;
-/** Initialisations under which the saved adapter belongs to changed base weights. */
-const CHANGES_BASE = /^(pissa|olora|corda|loftq)/i;
+/** Named initialisations that leave the base weights alone; others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) change them. */
+const KEEPS_BASE: ReadonlySet<string> = new Set(['gaussian', 'eva', 'orthogonal']);
+/** Settings under which the layer computes something else than W x + scale B A x, or not for every token. */
+const VARIANTS = [
+  'alora_invocation_tokens',
+  'arrow_config',
+  'kasa_config',
+  'layer_replication',
+  'modules_to_save',
+  'monteclora_config',
+  'target_parameters',
+  'trainable_token_indices',
+  'use_bdlora',
+];
 
 /**
  * Reads a PEFT LoRA adapter from its folder, layers in the order of the weights file. Everything that is not plain LoRA
@@ -136,18 +148,13 @@ function refuseFeatures(file: string, config: JsonObject): void {
   if (on) fail(peftFeature({ file, feature: on }));
   const bias = config.get('bias') ?? 'none';
   if (bias !== 'none') fail(peftFeature({ file, feature: `bias ${JSON.stringify(bias)}` }));
-  for (const key of [
-    'modules_to_save',
-    'layer_replication',
-    'target_parameters',
-    'trainable_token_indices',
-  ]) {
+  for (const key of VARIANTS) {
     const value = config.get(key) ?? null;
-    const empty = value === null || (Array.isArray(value) && value.length === 0);
+    const empty = value === null || value === false || (Array.isArray(value) && value.length === 0);
     if (!empty && !(value instanceof Map && value.size === 0)) fail(peftFeature({ file, feature: key }));
   }
   const init = config.get('init_lora_weights');
-  if (typeof init === 'string' && CHANGES_BASE.test(init)) {
+  if (typeof init === 'string' && !KEEPS_BASE.has(init)) {
     fail(peftFeature({ file, feature: `init_lora_weights ${JSON.stringify(init)}` }));
   }
 }

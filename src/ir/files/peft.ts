@@ -46,9 +46,7 @@ export function toPeft(
     (letters, k) => letters.length === 2 && letters[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
   );
   if (!chained || operands.length < 2) refuse(`its einsum ${spec.delta} is no chain of matrices`);
-  if (spec.factors.every(({ init }) => typeof init === 'object' && 'svd' in init)) {
-    refuse('it was made with --init svd and belongs to changed base weights');
-  }
+  if (plan.residual) refuse('it was made with --init svd and belongs to changed base weights');
   const tensors = new Map<string, TensorData>();
   const ranks = new Map<string, number>();
   for (const site of plan.sites) {

@@ -170,7 +170,7 @@ function naturals(value: Json | undefined): readonly number[] | null {
 
 /**
  * One safetensors file as an output of `writeAtomically`, for files that must appear together with others. Metadata
- * comes first, then the tensors in the order given, without gaps; the header is padded with spaces so that the data
+ * comes first, sorted by key, then the tensors in the order given, without gaps; the header is padded with spaces so that the data
  * starts at a multiple of 8. Equal arguments give equal bytes. Data is streamed. Throws LOTR7003.
  */
 export function safetensorsOutput(
@@ -179,9 +179,12 @@ export function safetensorsOutput(
   metadata: Readonly<Record<string, string>> = {},
 ): Output {
   const parts: string[] = [];
-  if (Object.keys(metadata).length > 0) {
-    for (const text of Object.entries(metadata).flat()) requireText(path, METADATA, text);
-    parts.push(`"${METADATA}":${JSON.stringify(metadata)}`);
+  // entries one by one: an object would move keys that look like integers to the front
+  const entries = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const text of entries.flat()) requireText(path, METADATA, text);
+  if (entries.length > 0) {
+    const inner = entries.map(([key, text]) => `${JSON.stringify(key)}:${JSON.stringify(text)}`);
+    parts.push(`"${METADATA}":{${inner.join(',')}}`);
   }
   let offset = 0;
   for (const [name, data] of tensors) {

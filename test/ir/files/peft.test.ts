@@ -162,9 +162,7 @@ describe('what cannot be exported', () => {
     const plan = planOf(LOTR);
     const values = valuesOf(plan);
     expect(code(() => toPeft({ ...plan, spec: { ...LOTR, delta: 'ir,s,so->io' } }, values))).toBe('LOTR7201');
-    const parts = ['in', 'core', 'out'] as const;
-    const svd = LOTR.factors.map((factor, k) => ({ ...factor, init: { svd: parts[k]! } }));
-    expect(() => toPeft({ ...plan, spec: { ...LOTR, factors: svd } }, values)).toThrow('--init svd');
+    expect(() => toPeft({ ...plan, residual: true }, values)).toThrow('--init svd');
     expect(() => toPeft(plan, new Map())).toThrow('no values for R');
     const same = plan.sites.map((site) => ({ ...site, modulePath: 'same', aliases: [] }));
     expect(() => toPeft({ ...plan, sites: same }, values)).toThrow('two layers');
@@ -218,6 +216,9 @@ describe('reading what others wrote', () => {
     ['modules saved whole', { ...plain, modules_to_save: ['classifier'] }],
     ['replicated layers', { ...plain, layer_replication: [[0, 4]] }],
     ['PiSSA', { ...plain, init_lora_weights: 'pissa_niter_4' }],
+    ['LoRA-GA', { ...plain, init_lora_weights: 'lora_ga' }],
+    ['activated LoRA', { ...plain, alora_invocation_tokens: [3] }],
+    ['a variant of PEFT', { ...plain, use_bdlora: { nblocks: 2 } }],
     ['no kind', {}],
   ])('%s is refused by name', (_, settings) => {
     files(settings, good);
@@ -226,7 +227,14 @@ describe('reading what others wrote', () => {
 
   test('empty lists and other initialisations are no obstacle', () => {
     files(
-      { ...plain, modules_to_save: [], layer_replication: null, init_lora_weights: 'gaussian', bias: 'none' },
+      {
+        ...plain,
+        modules_to_save: [],
+        layer_replication: null,
+        use_bdlora: null,
+        init_lora_weights: 'gaussian',
+        bias: 'none',
+      },
       good,
     );
     expect(readPeft(folder)).toHaveLength(1);

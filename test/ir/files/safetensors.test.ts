@@ -91,13 +91,13 @@ describe('write then read', () => {
         ['b', f32Tensor([1], [1])],
         ['a', f32Tensor([2], [2, 3])],
       ]),
-      { k: 'v' },
+      { k: 'v', 10: 'x', a: 'b' },
     );
     const bytes = readFileSync(path);
     const length = Number(bytes.readBigUInt64LE());
     expect(length % 8).toBe(0);
     expect(bytes.subarray(8, 8 + length).toString()).toBe(
-      '{"__metadata__":{"k":"v"},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}'.padEnd(
+      '{"__metadata__":{"10":"x","a":"b","k":"v"},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}'.padEnd(
         length,
       ),
     );
