@@ -4,6 +4,7 @@ import { closest, LotrcError } from '../src/ir/diagnostics.js';
 import { declareAdapterCommands } from './declare/adapters.js';
 import { declareHelpCommands } from './declare/help.js';
 import { declareModelCommands } from './declare/models.js';
+import { declareEmitCommands } from './declare/train.js';
 import type { Io } from './io.js';
 import { type DiagnosticsFormat, Reporter } from './reporter.js';
 import { usageError } from './usage.js';
@@ -78,8 +79,11 @@ export function buildProgram(run: Run): Command {
     });
   declareModelCommands(program, run);
   declareAdapterCommands(program, run);
+  declareEmitCommands(program, run);
   declareHelpCommands(program, run);
-  for (const command of [program, ...program.commands]) settle(command, run);
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
+    settle(command, run);
+  }
   return program;
 }
 

@@ -48,3 +48,12 @@ export function extents(option: string) {
     return new Map(before).set(text.slice(0, at), whole(option)(text.slice(at + 1)));
   };
 }
+
+/** `NAME=X` with any number, gathered. */
+export function factors(option: string) {
+  return (text: string, before: ReadonlyMap<string, number> | undefined): ReadonlyMap<string, number> => {
+    const at = text.lastIndexOf('=');
+    if (at < 1) throw usageError(`${option} takes NAME=X, not ${JSON.stringify(text)}`);
+    return new Map(before).set(text.slice(0, at), real(option)(text.slice(at + 1)));
+  };
+}

@@ -1,0 +1,86 @@
+import { emitTraining } from '../../src/backends/onnx-train/emit.js';
+import { ADAMW, type Optimizer, SGD } from '../../src/backends/onnx-train/optimizer.js';
+import { TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
+import type { Ep, LossKind } from '../../src/train/signature.js';
+import { readAdapter } from '../adapter-file.js';
+import { loadModel } from '../load.js';
+import type { Run } from '../program.js';
+import { count } from '../text.js';
+import { usageError } from '../usage.js';
+
+export interface EmitTrainOptions {
+  readonly output: string;
+  readonly loss: LossKind;
+  readonly logits?: string;
+  readonly labels: string;
+  readonly shift?: true;
+  readonly ignoreIndex: number;
+  readonly labelSmoothing: number;
+  readonly optimizer: 'adamw' | 'sgd';
+  readonly weightDecay: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly momentum: number;
+  readonly maxNorm: number;
+  readonly train?: readonly string[];
+  readonly lrMultiplier?: ReadonlyMap<string, number>;
+  readonly alsoTrain?: readonly string[];
+  readonly ep: Ep;
+  readonly allowFallback?: readonly string[];
+  readonly adapter?: string;
+  readonly link?: true;
+  readonly copyBase?: true;
+  readonly json?: true;
+}
+
+/** Writes a training directory from a rewritten model and says what is in it. */
+export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): void {
+  if (given.link && given.copyBase) throw usageError('--link and --copy-base exclude each other');
+  const options: TrainOptions = {
+    ...TRAIN_DEFAULTS,
+    loss: given.loss,
+    logits: given.logits,
+    labels: given.labels,
+    shift: given.shift ?? false,
+    ignoreIndex: given.ignoreIndex,
+    labelSmoothing: given.labelSmoothing,
+    optimizer: optimizerOf(given),
+    maxNorm: given.maxNorm === 0 ? null : given.maxNorm,
+    train: given.train ?? null,
+    lrMultipliers: Object.fromEntries(given.lrMultiplier ?? []),
+    alsoTrain: given.alsoTrain ?? [],
+    ep: [given.ep],
+    allowFallback: given.allowFallback ?? [],
+  };
+  const emitted = emitTraining({
+    open: () => loadModel(path),
+    folder: given.output,
+    options,
+    base: given.link ? 'link' : given.copyBase ? 'copy' : 'auto',
+    ...(given.adapter === undefined ? {} : { given: readAdapter(given.adapter).tensors }),
+  });
+  run.reporter.report(emitted.notes);
+  if (given.json) {
+    run.io.out(
+      `${JSON.stringify({ version: 1, files: emitted.files, base: emitted.base.files }, null, 2)}\n`,
+    );
+    return;
+  }
+  const trained = emitted.params.filter(({ row }) => row.trainable);
+  const size = trained.reduce((sum, { row }) => sum + row.shape.reduce((a, b) => a * b, 1), 0);
+  run.io.out(`${count(trained.length, 'parameter')} to train, ${size.toLocaleString('en-US')} values\n`);
+  for (const { path: file, byteLength } of emitted.files) {
+    run.io.out(`wrote ${file} (${byteLength.toLocaleString('en-US')} bytes)\n`);
+  }
+  run.io.out(`wrote ${given.output}/state.safetensors and signature.json\n`);
+  for (const { file, how } of emitted.base.done) run.io.out(`${how} the base weights: ${file}\n`);
+  if (emitted.base.done.length === 0) run.io.out('the base weights are in this folder already\n');
+}
+
+function optimizerOf(given: EmitTrainOptions): Optimizer {
+  const { weightDecay, beta1, beta2, epsilon, momentum } = given;
+  return given.optimizer === 'sgd'
+    ? { ...SGD, momentum, weightDecay }
+    : { ...ADAMW, beta1, beta2, epsilon, weightDecay };
+}

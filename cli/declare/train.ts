@@ -1,0 +1,63 @@
+import type { Command } from 'commander';
+import type { EmitTrainOptions } from '../commands/emit-train.js';
+import type { Run } from '../program.js';
+import { each, factors, real, word } from '../values.js';
+
+/** emit: artifacts other than the rewritten model itself. */
+export function declareEmitCommands(program: Command, run: Run): void {
+  const emit = program.command('emit').description('write artifacts from a rewritten model');
+  emit
+    .command('onnx-train')
+    .description('write a training directory: step, grad, apply, eval and infer graphs in ordinary ONNX ops')
+    .argument('<model>', 'a model that `lotrc rewrite` made')
+    .requiredOption('-o, --output <dir>', 'the training directory')
+    .option(
+      '--loss <kind>',
+      'cross-entropy, mse or bce',
+      word('--loss', ['cross-entropy', 'mse', 'bce']),
+      'cross-entropy',
+    )
+    .option('--logits <name>', 'the output that the loss is taken of (default: the only float output)')
+    .option('--labels <name>', 'name of the label input', 'labels')
+    .option('--shift', 'score each position against the next label (causal language models)')
+    .option('--ignore-index <n>', 'labels of this value count for nothing', real('--ignore-index'), -100)
+    .option(
+      '--label-smoothing <e>',
+      'share of the target spread over all classes',
+      real('--label-smoothing'),
+      0,
+    )
+    .option('--optimizer <kind>', 'adamw or sgd', word('--optimizer', ['adamw', 'sgd']), 'adamw')
+    .option('--weight-decay <x>', 'decoupled (adamw) or L2 (sgd)', real('--weight-decay'), 0)
+    .option('--beta1 <x>', 'adamw', real('--beta1'), 0.9)
+    .option('--beta2 <x>', 'adamw', real('--beta2'), 0.999)
+    .option('--epsilon <x>', 'adamw', real('--epsilon'), 1e-8)
+    .option('--momentum <x>', 'sgd', real('--momentum'), 0.9)
+    .option('--max-norm <x>', 'clip the global gradient norm; 0: never', real('--max-norm'), 1)
+    .option('--train <factor>', 'train only this factor, repeatable (M: core-only)', each)
+    .option('--lr-multiplier <factor=x>', 'learning rate of a factor, repeatable', factors('--lr-multiplier'))
+    .option('--also-train <regex>', 'weights to train in full, repeatable (a classifier head)', each)
+    .option(
+      '--ep <provider>',
+      'cpu, cuda, webgpu or wasm',
+      word('--ep', ['cpu', 'cuda', 'webgpu', 'wasm']),
+      'cpu',
+    )
+    .option('--allow-fallback <op>', 'let this op run on the CPU, repeatable', each)
+    .option('--adapter <file>', 'factors that the model takes as inputs')
+    .option('--link', 'hard-link the base weights or fail')
+    .option('--copy-base', 'copy the base weights')
+    .option('--json', 'print JSON (version 1)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lotrc emit onnx-train model.lotr.onnx -o train/ --loss cross-entropy
+  lotrc emit onnx-train model.lotr.onnx -o train/ --shift --train M --lr-multiplier M=16
+  lotrc emit onnx-train model.lotr.onnx -o train/ --also-train '^classifier' --ep webgpu`,
+    )
+    .action(async (model: string, options: EmitTrainOptions) => {
+      const { emitTrainCommand } = await import('../commands/emit-train.js');
+      emitTrainCommand(model, options, run);
+    });
+}
