@@ -1,5 +1,5 @@
 import { PLAN_KEY, type SavedPlan } from './ir/adapter.js';
-import { alreadyAdapted } from './ir/codes/adapters.js';
+import { alreadyAdapted, factorsMissing } from './ir/codes/adapters.js';
 import { type Diagnostic, fail } from './ir/diagnostics.js';
 import type { Model } from './ir/model.js';
 import type { TensorData } from './ir/tensor.js';
@@ -15,7 +15,14 @@ import {
   shareFactorsPass,
   toFunctionsPass,
 } from './passes/adapters/passes.js';
-import { readPlan, requirePlan, writePlan } from './passes/adapters/plan.js';
+import {
+  factorTensors,
+  parsePlan,
+  patchPlan,
+  readPlan,
+  requirePlan,
+  writePlan,
+} from './passes/adapters/plan.js';
 import { shareFactors } from './passes/adapters/share-factors.js';
 import { stripAdapters } from './passes/adapters/strip.js';
 import { toFunctions } from './passes/adapters/to-functions.js';
@@ -37,6 +44,8 @@ export interface RewriteOptions extends SelectOptions {
   readonly hooks?: readonly PipelineHooks[];
   /** prints a model, for reproducers and `--print-ir-after` */
   readonly print?: (model: Model) => string;
+  /** makes the model anew as it was given, so that a reproducer is printed only when one is needed */
+  readonly reload?: () => Model;
 }
 
 export interface RewriteResult {
@@ -100,6 +109,7 @@ export function rewrite(model: Model, options: RewriteOptions): RewriteResult {
   const diagnostics = runPipeline(pipeline, model, {
     hooks: [watch, ...(options.hooks ?? [])],
     ...(options.print ? { print: options.print } : {}),
+    ...(options.reload ? { reload: () => withoutAdapters(options.reload!()) } : {}),
   });
   return {
     plan: requirePlan(model, 'rewrite'),
@@ -110,9 +120,42 @@ export function rewrite(model: Model, options: RewriteOptions): RewriteResult {
   };
 }
 
-/** Folds the adapters of a rewritten model into its weights, in place. `adapter` gives factors that the model lacks. */
-export function merge(model: Model, adapter?: Adapter): void {
-  mergeAdapters(model, adapter?.tensors);
+function withoutAdapters(model: Model): Model {
+  if (readPlan(model)) stripAdapters(model, 'replace');
+  return model;
+}
+
+/**
+ * Folds the adapters of a rewritten model into its weights, in place. `adapter` gives factors that the model lacks, or
+ * that count instead of its own; when its plan has another rank, scale or choice of layers it replaces the model's.
+ */
+export function merge(model: Model, adapter?: Adapter, file = '<adapter>'): void {
+  const text = adapter?.metadata[PLAN_KEY];
+  if (!adapter || text === undefined) {
+    if (adapter) refuseStrangers(requirePlan(model, 'merge'), adapter);
+    mergeAdapters(model, adapter?.tensors);
+  } else if (sameWork(requirePlan(model, 'merge'), parsePlan(text))) {
+    mergeAdapters(model, adapter.tensors);
+  } else {
+    const plan = planOfAdapter(adapter, file);
+    stripAdapters(model, 'merge');
+    insert(model, plan, adapter);
+    mergeAdapters(model);
+  }
+}
+
+/** Whether two plans adapt the same layers in the same way, however they are written in the graph. */
+function sameWork(a: SavedPlan, b: SavedPlan): boolean {
+  const essence = ({ plans }: SavedPlan) =>
+    JSON.stringify(plans.map(({ carry: _carry, lowering: _lowering, ...row }) => row));
+  return essence(a) === essence(b);
+}
+
+/** A file without a plan is taken at its tensors' names, so at least one must be a factor's. */
+function refuseStrangers(plan: SavedPlan, adapter: Adapter): void {
+  const names = plan.plans.flatMap((row) => factorTensors(row).map(({ name }) => name));
+  if (!names.some((name) => adapter.tensors.has(name)))
+    fail(factorsMissing({ names, from: 'the adapter file' }));
 }
 
 /** The adapter of a rewritten model; `adapter` gives factors that the model takes as inputs. */
@@ -133,12 +176,12 @@ export function apply(model: Model, adapter: Adapter, file = '<adapter>'): Saved
   const plan = planOfAdapter(adapter, file);
   const present = readPlan(model);
   if (present) {
-    if (model.metadata.get(PLAN_KEY) !== JSON.stringify(plan)) fail(alreadyAdapted({ doing: 'apply' }));
+    if (!sameWork(present, plan)) fail(alreadyAdapted({ doing: 'apply' }));
+    // a base whose weights the init replaced cannot be had back: its factors change where they stand
+    if (present.plans.some(({ residual }) => residual)) return exchangeFactors(model, present, adapter);
     stripAdapters(model, 'apply');
   }
-  checkBase(model, plan);
-  writePlan(model, plan);
-  insertAdapters(model, adapter.tensors);
+  insert(model, plan, adapter);
   const [row] = plan.plans;
   const lowering = row?.lowering ?? 'fold';
   if (lowering === 'function') toFunctions(model);
@@ -148,6 +191,24 @@ export function apply(model: Model, adapter: Adapter, file = '<adapter>'): Saved
   }
   if (row && row.carry !== 'embedded') carryFactors(model, row.carry);
   return plan;
+}
+
+function insert(model: Model, plan: SavedPlan, adapter: Adapter): void {
+  checkBase(model, plan);
+  writePlan(model, plan);
+  insertAdapters(model, adapter.tensors);
+}
+
+/** Embeds an adapter's factors in place of those of the same names. */
+function exchangeFactors(model: Model, plan: SavedPlan, adapter: Adapter): SavedPlan {
+  for (const { name } of plan.plans.flatMap(factorTensors)) {
+    const value = model.graph.own(name);
+    const data = adapter.tensors.get(name)!;
+    if (value?.isInput) model.graph.embedInput(value, data);
+    else if (value?.constant) value.setConstant(data);
+  }
+  patchPlan(model, { carry: 'embedded' });
+  return requirePlan(model, 'apply');
 }
 
 export type { Adapter } from './passes/adapters/adapter-file.js';

@@ -55,6 +55,7 @@ export function rewriteCommand(path: string, options: RewriteOptions, run: Run):
     replace: options.replace ?? false,
     hooks: hooksOf(options, run),
     print: printed,
+    reload: () => loadModel(path),
   };
   const model = loadModel(path);
   const { plan, adapter, diagnostics } = rewrite(model, targets ? { ...rest, targets } : rest);

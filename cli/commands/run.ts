@@ -18,7 +18,13 @@ export interface RunPassesOptions extends WatchOptions {
 export function runCommand(path: string, options: RunPassesOptions, run: Run): void {
   const pipeline = parsePipeline(options.passes, ALL_PASSES);
   const model = loadModel(path);
-  run.reporter.report(runPipeline(pipeline, model, { hooks: hooksOf(options, run), print: printed }));
+  run.reporter.report(
+    runPipeline(pipeline, model, {
+      hooks: hooksOf(options, run),
+      print: printed,
+      reload: () => loadModel(path),
+    }),
+  );
   const { output, weights } = options;
   if (output === undefined) run.io.out(printed(model));
   else if (output.endsWith(TEXT)) {

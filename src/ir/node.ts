@@ -139,6 +139,12 @@ export class Node<Op extends string = string> {
     this.graph?.touch();
   }
 
+  /** Whether the value at that input lists this node as a reader: false is a fault in the bookkeeping of uses. */
+  isListed(index: number): boolean {
+    const use = this.#uses[index];
+    return !!use && use.index === index && (this.#inputs[index]?.uses.has(use) ?? false);
+  }
+
   /** @internal for Graph.erase: lets go of the inputs. */
   dropInputs(): void {
     for (const [index, use] of this.#uses.entries()) {

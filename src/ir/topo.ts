@@ -7,22 +7,18 @@ import type { Node } from './node.js';
  * verifier reports them. Linear in nodes and edges, and not recursive.
  */
 export function topologicalOrder(graph: Graph): Node[] {
+  if (isInOrder(graph)) return [...graph.nodes];
   const waiting = new Map<Node, number>();
   const readers = new Map<Node, Node[]>();
-  let inOrder = true;
-  const seen = new Set<Node>();
   for (const node of graph.nodes) {
     const sources = sourcesOf(node, graph);
     for (const source of sources) {
-      if (!seen.has(source)) inOrder = false;
       const list = readers.get(source);
       if (list) list.push(node);
       else readers.set(source, [node]);
     }
     waiting.set(node, sources.size);
-    seen.add(node);
   }
-  if (inOrder) return [...graph.nodes];
   const position = new Map([...graph.nodes].map((node, index) => [node, index]));
   const order: Node[] = [];
   const placed = new Set<Node>();
@@ -42,6 +38,23 @@ export function topologicalOrder(graph: Graph): Node[] {
   }
   for (const node of nodes) if (!placed.has(node)) order.push(node);
   return order;
+}
+
+/** Whether every node of a graph already stands after all that it and its subgraphs read: then there is no cycle. */
+export function isInOrder(graph: Graph): boolean {
+  const seen = new Set<Node>();
+  for (const node of graph.nodes) {
+    if (node.subgraphs().length > 0) {
+      for (const source of sourcesOf(node, graph)) if (!seen.has(source)) return false;
+    } else {
+      for (const input of node.inputs) {
+        const producer = input?.producer;
+        if (producer && producer.graph === graph && !seen.has(producer)) return false;
+      }
+    }
+    seen.add(node);
+  }
+  return true;
 }
 
 /** Producers in `graph` of everything that a node and its subgraphs read. */

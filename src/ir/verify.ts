@@ -11,7 +11,7 @@ import {
   type Value,
 } from './model.js';
 import { elementCount } from './shape.js';
-import { sourcesOf, topologicalOrder } from './topo.js';
+import { isInOrder, sourcesOf, topologicalOrder } from './topo.js';
 
 /**
  * Checks a model and returns everything that is wrong. Linear in nodes.
@@ -70,9 +70,13 @@ function checkNames(graph: Graph, found: Diagnostic[]): void {
   const define = (value: Value): void => {
     const { name } = value;
     if (name === '') return;
-    const at: Place = value.producer ? placeOf(value.producer) : { kind: 'value', name };
     const here = seen.get(name);
     const around = graph.outer?.find(name);
+    if (!here && !around) {
+      seen.set(name, value);
+      return;
+    }
+    const at: Place = value.producer ? placeOf(value.producer) : { kind: 'value', name };
     if (here && sameConstant(here, value)) found.push(codes.repeatedConstant({ name, at }));
     else if (here) found.push(codes.duplicateValue({ name, at, other: describe(here) }));
     else if (around && isDefined(around)) found.push(codes.shadowed({ name, at }));
@@ -117,16 +121,15 @@ function checkNode(
   found: Diagnostic[],
 ): void {
   if (node.op === '') found.push(codes.namelessOp({ at: placeOf(node) }));
-  for (const [index, input] of node.inputs.entries()) {
+  for (let index = 0; index < node.inputs.length; index++) {
+    const input = node.inputs[index];
     if (!input) continue;
     checkDefined(input, placeOf, graph, found, node, index);
-    let listed = false;
-    for (const use of input.uses) if (use.node === node && use.index === index) listed = true;
-    if (!listed) throw new Error(`"${input.name}" does not list its reader "${node.label}"`);
+    if (!node.isListed(index)) throw new Error(`"${input.name}" does not list its reader "${node.label}"`);
   }
   const opsets = fn ? fn.opsets : model.opsets;
-  const isFunction = model.functions.has(functionKey(node.domain, node.op, node.overload));
-  if (!opsets.has(node.domain) && !isFunction && !missingDomains.has(node.domain)) {
+  const missing = !opsets.has(node.domain) && !missingDomains.has(node.domain);
+  if (missing && !model.functions.has(functionKey(node.domain, node.op, node.overload))) {
     missingDomains.add(node.domain);
     const at = placeOf(node);
     // ONNX Runtime knows the versions of its own domains, and its optimiser leaves the import out
@@ -153,6 +156,7 @@ function checkDefined(
   index?: number,
 ): void {
   const place = (): Place => (typeof at === 'function' ? at(node!, index) : at);
+  if (value.graph === graph && isDefined(value)) return;
   if (!isDefined(value)) {
     const names: string[] = [];
     for (const known of graph.ownValues())
@@ -166,6 +170,7 @@ function checkDefined(
 
 /** Nodes that stay behind when all that can run has run form or follow a cycle; one cycle of them is reported. */
 function checkCycles(graph: Graph, found: Diagnostic[]): void {
+  if (isInOrder(graph)) return;
   const done = new Set<Node>();
   for (const node of topologicalOrder(graph)) {
     const sources = sourcesOf(node, graph);

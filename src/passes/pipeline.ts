@@ -129,6 +129,11 @@ export interface RunOptions {
   readonly hooks?: readonly PipelineHooks[];
   /** prints a model; needed for a reproducer to hold the text before the failing pass */
   readonly print?: (model: Model) => string;
+  /**
+   * makes the model anew as it was before the first pass. Printing before every pass costs more than the passes; with
+   * this, a failure runs the passes before the failing one again and prints only then
+   */
+  readonly reload?: () => Model;
 }
 
 /**
@@ -141,13 +146,13 @@ export function runPipeline(
   model: Model,
   options: RunOptions = {},
 ): readonly Diagnostic[] {
-  const { verifyEach = true, hooks = [], print } = options;
+  const { verifyEach = true, hooks = [], print, reload } = options;
   const collected: Diagnostic[] = [];
   const notes = new Map<string, unknown>();
   if (verifyEach) demandValid(model);
   for (const [index, pass] of pipeline.passes.entries()) {
     const rest = pipelineOf(pipeline.passes.slice(index)).toString();
-    const before = print ? print(model) : null;
+    const before = print && !reload ? print(model) : null;
     for (const hook of hooks) hook.beforePass?.(pass, model);
     const stats = new Map<string, number>();
     const ctx: PassContext = {
@@ -155,11 +160,13 @@ export function runPipeline(
       report: (diagnostic) => collected.push(diagnostic),
       stat: (name, by = 1) => stats.set(name, (stats.get(name) ?? 0) + by),
     };
+    let ran = false;
     try {
       const start = performance.now();
       const changed = pass.run(model, ctx);
       const middle = performance.now();
       if (collected.some(({ severity }) => severity === 'error')) throw new LotrcError(collected);
+      ran = true;
       if (verifyEach && changed === 'changed') demandValid(model);
       const timing = {
         pass: pass.text,
@@ -170,7 +177,10 @@ export function runPipeline(
       };
       for (const hook of hooks) hook.afterPass?.(timing, model);
     } catch (error) {
-      const places = hooks.map((hook) => hook.onFailure?.(rest, before, error) ?? null);
+      // what a pass reports is about the model or the options; a model that it leaves broken is its fault
+      if (error instanceof LotrcError && !ran) throw error;
+      const text = print && reload ? textBefore(pipeline.passes.slice(0, index), reload, print) : before;
+      const places = hooks.map((hook) => hook.onFailure?.(rest, text, error) ?? null);
       if (error instanceof LotrcError) throw error;
       const where = places.find((place) => place !== null) ?? null;
       const why = error instanceof Error ? error.message : String(error);
@@ -178,6 +188,22 @@ export function runPipeline(
     }
   }
   return collected;
+}
+
+/** The model's text after some passes, or null when it cannot be made again, e.g. because its file is gone. */
+function textBefore(
+  passes: readonly BoundPass[],
+  reload: () => Model,
+  print: (model: Model) => string,
+): string | null {
+  try {
+    const model = reload();
+    const ctx: PassContext = { notes: new Map(), report: () => {}, stat: () => {} };
+    for (const pass of passes) pass.run(model, ctx);
+    return print(model);
+  } catch {
+    return null; // the failure to be reported is the first one
+  }
 }
 
 function demandValid(model: Model): void {
