@@ -68,6 +68,12 @@ export class Graph {
     return this.#names;
   }
 
+  /** Gives back names that nothing has any more: for the end of an edit that took everything it once added out again. */
+  renewNames(): void {
+    if (this.outer) this.outer.renewNames();
+    else this.#names = null;
+  }
+
   /** The authority if anyone has asked for it yet. */
   get #knownNames(): Names | null {
     const outer = this.outer;

@@ -163,6 +163,20 @@ export const alreadyAdapted = defineCode<{ doing: string }>({
   }),
 });
 
+export const nameTaken = defineCode<{ name: string }>({
+  code: 'LOTR3304',
+  severity: 'error',
+  title: 'a factor has the name of something else in the model',
+  explain:
+    'An adapter file names its tensors, and a model-wide search by these names is how adapters are found again. The ' +
+    'model that the adapter is put on already has a value of that name that is no factor.',
+  make: ({ name }) => ({
+    message: `the model already has a value called "${name}"`,
+    at: { kind: 'value', name },
+    hint: 'rename that value, or rewrite the model anew instead of applying the file',
+  }),
+});
+
 export const notAnAdapter = defineCode<{ file: string }>({
   code: 'LOTR3303',
   severity: 'error',

@@ -1,7 +1,7 @@
 import { effectiveScale, operandsOf, type PlanRow, type SiteRow, type SiteUseRow } from '../../ir/adapter.js';
 import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
-import { oldOpset, otherBase } from '../../ir/codes/adapters.js';
+import { nameTaken, oldOpset, otherBase } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
@@ -17,7 +17,7 @@ export const ADAPTED = 'lotrc::LoTRLinear';
  * Replaces every base node of the plan by one `lotrc::LoTRLinear(x, W, factors..., b?)` that keeps its name, outputs,
  * documentation, metadata and unknown fields. Factors become initializers of the main graph under the plan's names.
  * `factors` gives their data by name. Throws LOTR3301 when the model does not have a layer of the plan, LOTR3204 below
- * operator set 7.
+ * operator set 7, LOTR3304 when a factor's name is taken.
  */
 export function insertAdapters(model: Model, factors: ReadonlyMap<string, TensorData>): void {
   const plan = requirePlan(model, 'insert adapters');
@@ -26,7 +26,8 @@ export function insertAdapters(model: Model, factors: ReadonlyMap<string, Tensor
     for (const { name } of factorTensors(row)) {
       const data = factors.get(name);
       if (!data) throw new Error(`no data for factor "${name}"`);
-      if (!model.graph.initializers.has(name)) addStored(model, name, data);
+      if (model.graph.own(name)) fail(nameTaken({ name }));
+      addStored(model, name, data);
     }
     for (const site of row.sites) {
       for (const use of site.uses) replaceBase(model, row, site, use, baseNode(outputs, site, use));

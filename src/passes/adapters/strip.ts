@@ -24,6 +24,8 @@ export function stripAdapters(model: Model, doing = 'strip'): number {
   }
   removeFactors(model);
   model.setMetadata(PLAN_KEY, null);
+  // a rewrite from here names its factors, and so seeds them, as one of the base would
+  model.graph.renewNames();
   return restored;
 }
 
