@@ -79,7 +79,7 @@ export function evalGraph(prepared: Prepared, params: readonly Param[], options:
   const ports: Ports = { inputs: [], outputs: [] };
   const b = new TrainBuilder(model.graph, 'loss');
   batchPorts(prepared, ports, params);
-  exposeParams(model, params);
+  exposeParams(model, params, logits.name);
   const labels = addLabels(prepared, ports, options);
   paramPorts(params, ports);
   const { loss, count } = lossOf(b, logits, labels, options);
@@ -102,7 +102,7 @@ export function inferGraph(prepared: Prepared, params: readonly Param[]): TrainG
   batchPorts(prepared, ports, params);
   // here frozen factors are inputs too: this graph serves any adapter of the plan
   const all = params.map((param) => ({ ...param, row: { ...param.row, trainable: true } }));
-  exposeParams(model, all);
+  exposeParams(model, all, 'outputs');
   paramPorts(all, ports);
   for (const output of model.graph.outputs) ports.outputs.push(portOf(output, 'output'));
   return finish(model, 'infer.onnx', ports);
@@ -129,7 +129,7 @@ function lossAndGradients(
   const ports: Ports = { inputs: [], outputs: [] };
   const b = new TrainBuilder(graph, 'loss');
   batchPorts(prepared, ports, params);
-  const values = exposeParams(model, params);
+  const values = exposeParams(model, params, logits.name);
   const labels = addLabels(prepared, ports, options);
   paramPorts(params, ports);
   const scale = scaled ? addScalar(graph, ports, 'loss_scale') : null;

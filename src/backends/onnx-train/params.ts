@@ -1,6 +1,6 @@
 import { formText } from '../../init/index.js';
 import type { PlanRow } from '../../ir/adapter.js';
-import { alsoTrain, nothingToTrain } from '../../ir/codes/training.js';
+import { alsoTrain, noInfluence, nothingToTrain } from '../../ir/codes/training.js';
 import { closest, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
@@ -104,8 +104,15 @@ function compile(pattern: string): RegExp {
   }
 }
 
-/** Makes the trainable parameters required inputs of the graph; frozen factors stay initializers. */
-export function exposeParams(model: Model, params: readonly Param[]): readonly Value[] {
+/**
+ * Makes the trainable parameters required inputs of the graph; frozen factors stay initializers. Throws LOTR5003 when
+ * one was cleaned away because nothing that leads to the output reads it.
+ */
+export function exposeParams(model: Model, params: readonly Param[], output: string): readonly Value[] {
+  const gone = params
+    .filter(({ row }) => row.trainable && !model.graph.own(row.name))
+    .map(({ row }) => row.name);
+  if (gone.length > 0) fail(noInfluence({ names: gone, logits: output }));
   return params
     .filter(({ row }) => row.trainable)
     .map(({ row, data }) => {

@@ -12,6 +12,8 @@ import { OrtProcess } from './process.js';
 /** One side of a comparison: the file to run and the model that was read from it. */
 export interface Side {
   readonly path: string;
+  /** what messages call it; default its path */
+  readonly label?: string | undefined;
   readonly model: Model;
   /** values of inputs that only this side takes: factors that a model takes as inputs */
   readonly own?: ReadonlyMap<string, TensorData> | undefined;
@@ -49,8 +51,8 @@ export async function compareModels(
   const host = options.host ?? new OrtProcess();
   const { optimization = 'all' } = options;
   try {
-    const left = await host.run(a.path, feedsFor(a, shared), { optimization });
-    const right = await host.run(b.path, feedsFor(b, shared), { optimization });
+    const left = await host.run(a.path, feedsFor(a, shared), { optimization, label: a.label });
+    const right = await host.run(b.path, feedsFor(b, shared), { optimization, label: b.label });
     return compareOutputs(left, right);
   } finally {
     if (!options.host) host.close();
@@ -67,7 +69,7 @@ function sharedInputs(a: Side, b: Side, options: CompareOptions): ReadonlyMap<st
     for (const [name, input] of mine) {
       if (side.own?.has(name)) continue;
       const other = theirs.get(name);
-      if (!other) fail(inputsDiffer({ name, why: `is needed by ${side.path} only` }));
+      if (!other) fail(inputsDiffer({ name, why: `is needed by ${side.label ?? side.path} only` }));
       const [left, right] = [input.type, other.type];
       if (left?.kind === 'tensor' && right?.kind === 'tensor' && left.dtype !== right.dtype) {
         fail(

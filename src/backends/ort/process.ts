@@ -7,11 +7,13 @@ import type { Feeds, HostReply, HostRequest, Optimization } from './messages.js'
 
 export interface HostOptions {
   /** ONNX Runtime's graph optimisation; default 'all' */
-  readonly optimization?: Optimization;
+  readonly optimization?: Optimization | undefined;
+  /** what messages call the model; default its path */
+  readonly label?: string | undefined;
 }
 
 interface Waiting {
-  readonly path: string;
+  readonly label: string;
   resolve(outputs: Feeds): void;
   reject(error: Error): void;
 }
@@ -44,13 +46,14 @@ export class OrtProcess {
     this.#child = null;
   }
 
-  #ask(path: string, feeds: Feeds | null, { optimization = 'all' }: HostOptions): Promise<Feeds> {
+  #ask(path: string, feeds: Feeds | null, options: HostOptions): Promise<Feeds> {
+    const { optimization = 'all', label = path } = options;
     const request: HostRequest = { id: this.#next++, path: resolve(path), feeds, optimization };
     // one at a time, so that a crash can be laid to one model
     const turn = this.#last.then(
       () =>
         new Promise<Feeds>((done, reject) => {
-          this.#waiting.set(request.id, { path, resolve: done, reject });
+          this.#waiting.set(request.id, { label, resolve: done, reject });
           this.#start().send(request, (error) => error && this.#abandon(error.message));
         }),
     );
@@ -85,17 +88,18 @@ export class OrtProcess {
       return;
     }
     const { doing, why } = reply;
-    const first = why.split('\n')[0]!;
-    const file = waiting.path;
+    // ONNX Runtime repeats the path and adds lines about its own sources
+    const first = why.split('\n')[0]!.replace(/^Load model from .*? failed:\s*/, '');
+    const file = waiting.label;
     const diagnostic =
       doing === 'start' ? hostMissing({ why: first }) : hostRefused({ file, doing, why: first });
     waiting.reject(new LotrcError(diagnostic));
   }
 
   #abandon(how: string): void {
-    for (const [id, { path, reject }] of this.#waiting) {
+    for (const [id, { label, reject }] of this.#waiting) {
       this.#waiting.delete(id);
-      reject(new LotrcError(hostCrashed({ file: path, how })));
+      reject(new LotrcError(hostCrashed({ file: label, how })));
     }
   }
 }

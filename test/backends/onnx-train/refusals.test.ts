@@ -1,0 +1,138 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
+import { TRAIN_DEFAULTS, type TrainOptions } from '../../../src/backends/onnx-train/options.js';
+import { LotrcError } from '../../../src/ir/diagnostics.js';
+import { Graph, Model } from '../../../src/ir/model.js';
+import { readModel } from '../../../src/ir/onnx/reader.js';
+import { writeModel } from '../../../src/ir/onnx/writer.js';
+import { tensorType } from '../../../src/ir/shape.js';
+import { f32Tensor } from '../../../src/ir/tensor.js';
+import { rewrite } from '../../../src/rewrite.js';
+import { noise } from '../../support/ort.js';
+
+const root = mkdtempSync(join(tmpdir(), 'lotrc-refusals-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let folder = '';
+let serial = 0;
+beforeEach(() => {
+  folder = join(root, String(serial++));
+  mkdirSync(folder);
+});
+
+/** Two layers from one input, each to an output of its own; `tail` is the op behind the second. */
+function base(tail = 'Tanh'): string {
+  const graph = new Graph('two');
+  const x = graph.addInput('x', tensorType('f32', ['batch', 19]));
+  for (const [name, op] of [
+    ['a', 'Relu'],
+    ['b', tail],
+  ] as const) {
+    const w = graph.addInitializer(`${name}.weight`, f32Tensor([19, 17], noise(19 * 17, name.charCodeAt(0))));
+    const h = graph.append({ op: 'MatMul', inputs: [x, w], outputs: [`${name}/h`], name: `/${name}/MatMul` })
+      .outputs[0]!;
+    const f = graph.append({ op, inputs: [h], outputs: [`${name}/f`], name: `/${name}/${op}` }).outputs[0]!;
+    const head = graph.addInitializer(`${name}.head`, f32Tensor([17, 5], noise(85, 4)));
+    const y = graph.append({ op: 'MatMul', inputs: [f, head], outputs: [name], name: `/${name}/head/MatMul` })
+      .outputs[0]!;
+    y.setType(tensorType('f32', ['batch', 5]));
+    graph.addOutput(y);
+  }
+  const model = new Model(graph);
+  model.irVersion = 8;
+  model.setOpset('', 18);
+  rewrite(model, { rank: 3, targets: ['a', 'b'] });
+  const path = join(folder, 'model.lotr.onnx');
+  writeModel(model, path);
+  return path;
+}
+
+function codeOf(path: string, options: Partial<TrainOptions>, into = folder): string {
+  try {
+    emitTraining({ open: () => readModel(path), folder: into, options: { ...TRAIN_DEFAULTS, ...options } });
+  } catch (error) {
+    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
+    throw error;
+  }
+  return 'none';
+}
+
+test('two float outputs: the user must choose (LOTR5001)', () => {
+  expect(codeOf(base(), {})).toBe('LOTR5001');
+  expect(codeOf(base(), { logits: 'nothing' })).toBe('LOTR5001');
+});
+
+test('shifting needs three axes (LOTR5002)', () => {
+  expect(codeOf(base(), { logits: 'a', shift: true })).toBe('LOTR5002');
+});
+
+test('a layer that does not lead to the chosen output (LOTR5003), and nothing is left behind', () => {
+  const path = base();
+  const before = readdirSync(folder);
+  expect(codeOf(path, { logits: 'a' })).toBe('LOTR5003');
+  expect(readdirSync(folder)).toEqual(before);
+});
+
+test('--train that names no factor (LOTR5004)', () => {
+  expect(codeOf(base(), { logits: 'a', train: ['Q'] })).toBe('LOTR5004');
+});
+
+test('--also-train that finds nothing, or is no expression (LOTR5005)', () => {
+  expect(codeOf(base(), { logits: 'a', alsoTrain: ['no such weight'] })).toBe('LOTR5005');
+  expect(codeOf(base(), { logits: 'a', alsoTrain: ['('] })).toBe('LOTR5005');
+});
+
+test('an op that the provider lacks (LOTR5006), unless it is allowed', () => {
+  const path = base('Sign');
+  expect(codeOf(path, { logits: 'a', ep: ['webgpu'], train: ['R'] })).toBe('LOTR5006');
+  const allowed = { logits: 'a', ep: ['webgpu'], train: ['R'], allowFallback: ['Sign'] } as const;
+  expect(codeOf(path, allowed)).toBe('none');
+});
+
+test('an op without a gradient on the path (LOTR4201)', () => {
+  expect(codeOf(base('Mish'), { logits: 'b', train: ['R'] })).toBe('LOTR4201');
+});
+
+test('a base that cannot be linked where only links are allowed (LOTR5007)', () => {
+  const path = base();
+  const elsewhere = '/dev/shm';
+  // another file system, where there is one: hard links do not cross it
+  if (!existsSync(elsewhere) || statSync(elsewhere).dev === statSync(folder).dev) return;
+  const into = mkdtempSync(join(elsewhere, 'lotrc-'));
+  const request = {
+    open: () => readModel(path),
+    folder: into,
+    options: { ...TRAIN_DEFAULTS, logits: 'a', train: ['R'] },
+  };
+  try {
+    expect(() => emitTraining({ ...request, base: 'link' })).toThrow('LOTR5007');
+    expect(readdirSync(into)).toEqual([]);
+    expect(emitTraining({ ...request, base: 'auto' }).base.done).toMatchObject([{ how: 'copied' }]);
+  } finally {
+    rmSync(into, { recursive: true });
+  }
+});
+
+test('the base is hard-linked, not written again', () => {
+  const graph = new Graph('one');
+  const x = graph.addInput('x', tensorType('f32', ['batch', 37]));
+  const w = graph.addInitializer('w', f32Tensor([37, 41], noise(37 * 41, 3)));
+  const y = graph.append({ op: 'MatMul', inputs: [x, w], outputs: ['y'], name: '/fc/MatMul' }).outputs[0]!;
+  y.setType(tensorType('f32', ['batch', 41]));
+  graph.addOutput(y);
+  const model = new Model(graph);
+  model.irVersion = 8;
+  model.setOpset('', 18);
+  rewrite(model, { rank: 3, targets: ['fc'] });
+  const path = join(folder, 'model.lotr.onnx');
+  writeModel(model, path);
+  const into = join(folder, 'train');
+  expect(codeOf(path, {}, into)).toBe('none');
+  expect(statSync(join(into, 'model.lotr.onnx')).ino).toBe(statSync(path).ino);
+  for (const file of ['step', 'grad', 'apply', 'eval', 'infer']) {
+    expect(statSync(join(into, `${file}.onnx`)).size, file).toBeLessThan(37 * 41 * 4 * 2);
+  }
+  writeFileSync(join(folder, 'note'), 'x');
+});
