@@ -75,7 +75,7 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
   });
   copyIdentity(base, node);
   graph.insertBefore(base, node);
-  supersede(output, node.outputs[0]!);
+  supersede(output, node.outputs[0]!, `${output.name}/replaced`);
   graph.erase(base);
 }
 
