@@ -3,6 +3,7 @@ export * as adapters from './adapters.js';
 export * as autodiff from './autodiff.js';
 export * as cli from './cli.js';
 export * as files from './files.js';
+export * as host from './host.js';
 export * as init from './init.js';
 export * as load from './load.js';
 export * as passes from './passes.js';

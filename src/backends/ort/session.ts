@@ -1,0 +1,81 @@
+import type * as Ort from 'onnxruntime-node';
+import { cannotRun } from '../../ir/codes/host.js';
+import { fail } from '../../ir/diagnostics.js';
+import type { Optimization } from './messages.js';
+
+/** A tensor in this process, as ONNX Runtime's JavaScript interface has it. */
+export interface OrtTensor {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array | Uint16Array | Float64Array;
+}
+export type OrtFeeds = Readonly<Record<string, OrtTensor>>;
+
+export interface SessionOptions {
+  readonly ep?: 'cpu' | 'cuda' | 'webgpu';
+  readonly threads?: number;
+  readonly optimization?: Optimization;
+  /** entries of ONNX Runtime's session configuration */
+  readonly config?: Readonly<Record<string, string>>;
+}
+
+/** One graph, loaded in this process: for files that lotrc wrote itself. Untrusted files go through `OrtProcess`. */
+export class OrtSession {
+  readonly #session: Ort.InferenceSession;
+  readonly #ort: typeof Ort;
+
+  private constructor(ort: typeof Ort, session: Ort.InferenceSession) {
+    this.#ort = ort;
+    this.#session = session;
+  }
+
+  /** Loads a file; a path, so that external data is found. Throws LOTR8110 with ONNX Runtime's reason. */
+  static async open(path: string, options: SessionOptions = {}): Promise<OrtSession> {
+    const ort = await import('onnxruntime-node');
+    try {
+      const session = await ort.InferenceSession.create(path, {
+        executionProviders: [options.ep ?? 'cpu'],
+        graphOptimizationLevel: options.optimization ?? 'all',
+        logSeverityLevel: 3,
+        ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
+        ...(options.config ? { extra: nested(options.config) } : {}),
+      });
+      return new OrtSession(ort, session);
+    } catch (error) {
+      return fail(cannotRun({ file: path, why: (error as Error).message, ep: options.ep ?? 'cpu' }));
+    }
+  }
+
+  /** Runs the graph. Results are copies: no input is ever aliased. */
+  async run(feeds: OrtFeeds): Promise<OrtFeeds> {
+    const inputs: Record<string, Ort.Tensor> = {};
+    for (const [name, { type, dims, data }] of Object.entries(feeds)) {
+      inputs[name] = new this.#ort.Tensor(type as 'float32', data as Float32Array, dims as number[]);
+    }
+    const results = await this.#session.run(inputs);
+    const out: Record<string, OrtTensor> = {};
+    for (const [name, tensor] of Object.entries(results)) {
+      out[name] = { type: tensor.type, dims: tensor.dims, data: tensor.data as OrtTensor['data'] };
+    }
+    return out;
+  }
+
+  async close(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+/** `optimization.x` -> { optimization: { x } }, the form that the JavaScript interface takes. */
+function nested(config: Readonly<Record<string, string>>): Record<string, unknown> {
+  const root: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(config)) {
+    const parts = key.split('.');
+    let at = root;
+    for (const part of parts.slice(0, -1)) {
+      at[part] ??= {};
+      at = at[part] as Record<string, unknown>;
+    }
+    at[parts.at(-1)!] = value;
+  }
+  return root;
+}

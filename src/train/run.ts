@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type OrtFeeds, OrtSession, type OrtTensor, type SessionOptions } from '../backends/ort/session.js';
+import { readSafetensors } from '../ir/files/safetensors.js';
+import { f32Tensor, type TensorData } from '../ir/tensor.js';
+import { toF32 } from '../ir/values.js';
+import type { GraphSignature, Signature } from './signature.js';
+
+/** Batch inputs and labels by role; a training host needs no names but these. */
+export interface Batch {
+  readonly inputs: OrtFeeds;
+  readonly labels: OrtTensor;
+}
+
+export interface StepResult {
+  readonly loss: number;
+  readonly norm: number;
+  /** false: the gradients overflowed, nothing changed, and `t` did not advance */
+  readonly finite: boolean;
+}
+
+/** A training run over a training directory: holds parameters and optimizer state, and knows only the signature. */
+export class TrainingRun {
+  /** completed optimizer steps */
+  t = 0;
+  lossScale = 1;
+  readonly #state = new Map<string, OrtTensor>();
+  readonly #sessions = new Map<string, OrtSession>();
+
+  private constructor(
+    readonly folder: string,
+    readonly signature: Signature,
+    readonly options: SessionOptions,
+  ) {}
+
+  /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
+  static open(folder: string, options: SessionOptions = {}): TrainingRun {
+    const signature = JSON.parse(readFileSync(join(folder, 'signature.json'), 'utf8')) as Signature;
+    const run = new TrainingRun(folder, signature, { config: signature.session, ...options });
+    run.load(readSafetensors(join(folder, 'state.safetensors')).tensors);
+    return run;
+  }
+
+  /** Takes parameters and state from tensors under the names of `state.safetensors`. */
+  load(tensors: ReadonlyMap<string, TensorData>): void {
+    for (const [name, data] of tensors) {
+      this.#state.set(name, { type: 'float32', dims: data.shape, data: toF32(data) });
+    }
+  }
+
+  /** Parameters and optimizer state under the names of `state.safetensors`. */
+  save(): Map<string, TensorData> {
+    return new Map(
+      [...this.#state].map(([name, { dims, data }]) => [name, f32Tensor(dims, data as Float32Array)]),
+    );
+  }
+
+  /** The trained factors and weights alone: what an adapter file holds. */
+  parameters(): Map<string, TensorData> {
+    const all = this.save();
+    return new Map(this.signature.params.map(({ name }) => [name, all.get(name)!]));
+  }
+
+  /** One optimizer step through step.onnx. */
+  async step(batch: Batch, lr: number): Promise<StepResult> {
+    const graph = this.signature.graphs.step!;
+    const results = await this.#run(graph, batch, lr);
+    const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!;
+    const finite = Boolean(output('finite').data[0]);
+    for (const port of graph.inputs) {
+      if (port.next) this.#state.set(port.name, results[port.next]!);
+    }
+    if (finite) this.t++;
+    else this.lossScale /= 2;
+    return { loss: Number(output('loss').data[0]), norm: Number(output('norm').data[0]), finite };
+  }
+
+  /** Loss, logits and number of counted items through eval.onnx. */
+  async evaluate(batch: Batch): Promise<{ loss: number; logits: OrtTensor; count: number }> {
+    const graph = this.signature.graphs.eval!;
+    const results = await this.#run(graph, batch, 0);
+    const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!;
+    return {
+      loss: Number(output('loss').data[0]),
+      logits: output('logits'),
+      count: Number(output('count').data[0]),
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const session of this.#sessions.values()) await session.close();
+    this.#sessions.clear();
+  }
+
+  async #run(graph: GraphSignature, batch: Batch, lr: number): Promise<OrtFeeds> {
+    let session = this.#sessions.get(graph.file);
+    if (!session) {
+      session = await OrtSession.open(join(this.folder, graph.file), this.options);
+      this.#sessions.set(graph.file, session);
+    }
+    const { beta1 = 0, beta2 = 0 } = this.signature.optimizer.constants;
+    const step = this.t + 1;
+    // bias corrections in double: a float32 power of a large step loses digits
+    const scalars: Record<string, number> = {
+      lr,
+      loss_scale: this.lossScale,
+      bc1: 1 - beta1 ** step,
+      bc2: 1 - beta2 ** step,
+    };
+    const feeds: Record<string, OrtTensor> = {};
+    for (const port of graph.inputs) {
+      const value =
+        port.role === 'batch'
+          ? batch.inputs[port.name]
+          : port.role === 'label'
+            ? batch.labels
+            : port.role === 'scalar'
+              ? { type: 'float32', dims: [], data: Float32Array.of(scalars[port.name]!) }
+              : this.#state.get(port.name);
+      if (!value) throw new Error(`input "${port.name}" of ${graph.file} has no value`);
+      feeds[port.name] = value;
+    }
+    return session.run(feeds);
+  }
+}
