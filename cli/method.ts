@@ -1,8 +1,7 @@
-import { checkInit, needsResidual, parseInit } from '../src/init/spec.js';
+import { needsResidual, parseInit } from '../src/init/spec.js';
 import { type AdapterSpec, METHODS } from '../src/ir/adapter.js';
 import { conflict } from '../src/ir/codes/sites.js';
 import { closest, fail } from '../src/ir/diagnostics.js';
-import type { Run } from './program.js';
 import { usageError } from './usage.js';
 
 export interface MethodOptions {
@@ -13,7 +12,7 @@ export interface MethodOptions {
 }
 
 /** The adapter description that --method, --scale, --init and --base ask for. Throws LOTR34xx and LOTR3007. */
-export function specOf({ method, scale, init, base }: MethodOptions, run: Run): AdapterSpec {
+export function specOf({ method, scale, init, base }: MethodOptions): AdapterSpec {
   const known = METHODS.get(method);
   if (!known) {
     const near = closest(method, METHODS.keys()).join(', ');
@@ -21,9 +20,7 @@ export function specOf({ method, scale, init, base }: MethodOptions, run: Run): 
   }
   const scaled = scale === undefined ? known : { ...known, scale };
   if (init === undefined) return refuseBase(scaled, base);
-  const spec = parseInit(init, scaled);
-  run.reporter.report(checkInit(spec));
-  return refuseBase(spec, base);
+  return refuseBase(parseInit(init, scaled), base);
 }
 
 /** Only an init of singular vectors throughout has a product to take out of the weights, and needs that done. */

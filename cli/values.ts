@@ -7,7 +7,8 @@ export function whole(option: string, least = 0): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
-      throw usageError(`${option} takes a whole number of at least ${least}, not ${JSON.stringify(text)}`);
+      const wanted = least === 0 ? 'a whole number' : `a whole number of at least ${least}`;
+      throw usageError(`${option} takes ${wanted}, not ${JSON.stringify(text)}`);
     }
     return value;
   };

@@ -42,6 +42,7 @@ async function checkProperties(item: Case, { views, models, input, scratch }: Ou
     const content = readFileSync(join(item.folder, file), 'latin1');
     expect(content, `${file}: ASCII, LF, final line feed`).toMatch(/^[\n\x20-\x7e]*\n$/);
   }
+  expect(views.get('diagnostics.txt') ?? '', 'no case shows a defect of lotrc').not.toMatch(/^error LOTR9/m);
   const failed = /^exit/m.test(views.get('diagnostics.txt') ?? '');
   expect(failed, 'a case fails if and only if it is in golden/diagnostics').toBe(
     item.name.startsWith('diagnostics/'),

@@ -41,7 +41,7 @@ export function rewriteCommand(path: string, options: RewriteOptions, run: Run):
     list.map((text) => parsePatternValue(text, option));
   const { targets, ...rest } = {
     rank: options.rank,
-    spec: specOf(options, run),
+    spec: specOf(options),
     targets: options.target,
     exclude: options.exclude,
     layers: options.layers,

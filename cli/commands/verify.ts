@@ -46,7 +46,7 @@ function side(path: string, adapter: string | undefined, scratch: string): Side 
   const own = adapter === undefined ? undefined : readSafetensors(adapter).tensors;
   if (!path.endsWith(TEXT)) return { path, model, own };
   writeModel(model, scratch, { weights: 'copy' });
-  return { path: scratch, model, own };
+  return { path: scratch, label: path, model, own };
 }
 
 function show(outputs: readonly OutputDifference[], { tolerance, json }: VerifyOptions, run: Run): void {

@@ -41,6 +41,11 @@ export class OrtProcess {
     return this.#ask(path, feeds, options);
   }
 
+  /** process id while it runs: for limits and supervision from outside */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
   close(): void {
     this.#child?.disconnect();
     this.#child = null;
