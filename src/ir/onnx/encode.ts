@@ -104,11 +104,12 @@ export class Message {
     return this.length;
   }
 
-  /** A length prefix can exceed 32 bits while the caller decides what to move out of the file. */
+  /** A length can exceed 32 bits while the caller decides what to move out of the file. */
   #header(field: number, length: number): void {
     this.#writer.uint32(tag(field));
-    if (length > 0xffffffff) throw new Error('a field of more than 4 GiB cannot be encoded');
-    this.#writer.uint32(length);
+    // beyond what protobuf allows: written out so that the whole has a size, which the caller refuses
+    if (length > 0xffffffff) this.#writer.uint64(length);
+    else this.#writer.uint32(length);
     this.#flush();
   }
 

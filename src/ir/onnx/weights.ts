@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, relative, sep } from 'node:path';
 import { linkOutside } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
@@ -102,7 +102,8 @@ export function placement(
 /** The path of `target` relative to `folder` in the form that ONNX uses, or null when it is not in or below it. */
 function relativeTo(folder: string, target: string): string | null {
   if (target.startsWith('<')) return null;
-  const inner = relative(folder, realpathSync(target));
+  // a file that is not there is reported when its data is read
+  const inner = relative(folder, existsSync(target) ? realpathSync(target) : target);
   return inner === '..' || inner.startsWith(`..${sep}`) || inner === '' ? null : inner.split(sep).join('/');
 }
 
