@@ -7,7 +7,7 @@ import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { weightDigest } from '../sites/reading.js';
-import { factorNames, factorTensors, outputsByName, requirePlan } from './plan.js';
+import { factorNames, factorTensors, groupOf, outputsByName, requirePlan } from './plan.js';
 import { addStored, storedWeight } from './weight.js';
 
 /** domain and name of the IR op that stands for an adapted layer */
@@ -54,7 +54,7 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
   const graph = base.graph!;
   const opset = opsetOf(graph);
   if (opset < 7) fail(oldOpset({ opset, site: site.id }));
-  const group = row.groups.find(({ id }) => id === site.group)!;
+  const group = groupOf(row, site);
   const factors = factorNames(row, site).map((name) => model.graph.own(name)!);
   const [x, w, bias] = base.inputs;
   const attrs = new Map<string, HeldAttr>([

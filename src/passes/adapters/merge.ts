@@ -6,7 +6,7 @@ import { type Model, Node, type Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { alphaOf, isSet } from './base-attrs.js';
 import { MergedTensor } from './merged-tensor.js';
-import { factorNames, factorTensors, outputsByName, readPlan, requirePlan } from './plan.js';
+import { factorNames, factorTensors, groupOf, outputsByName, readPlan, requirePlan } from './plan.js';
 import { eraseDead, raiseAdapters } from './raise.js';
 import { removeFactors, restoreBase } from './strip.js';
 import { addStored, dropStored, isOverridable, isStep, type StoredWeight, storedWeight } from './weight.js';
@@ -64,7 +64,7 @@ export function factorData(
 
 /** A site's factors, whose extents must agree with the layer and each other; the rank may differ from the plan's. */
 function fitting(row: PlanRow, site: SiteRow, data: ReadonlyMap<string, TensorData>): readonly TensorData[] {
-  const group = row.groups.find(({ id }) => id === site.group)!;
+  const group = groupOf(row, site);
   const extents = new Map([
     ['i', group.in],
     ['o', group.out],
@@ -102,7 +102,7 @@ function mergeSite(
   nodes: readonly Node[],
   factors: readonly TensorData[],
 ): number {
-  const { rank } = row.groups.find(({ id }) => id === site.group)!;
+  const { rank } = groupOf(row, site);
   const byHolder = new Map<Value, Reader[]>();
   for (const node of nodes) {
     const weight = node.inputs[1]!;

@@ -1,4 +1,4 @@
-import { PLAN_KEY, type PlanRow, type SavedPlan, type SiteRow } from '../../ir/adapter.js';
+import { type GroupRow, PLAN_KEY, type PlanRow, type SavedPlan, type SiteRow } from '../../ir/adapter.js';
 import { badPlan, noPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
@@ -55,9 +55,21 @@ export function patchPlan(model: Model, patch: Partial<Pick<PlanRow, 'lowering' 
   if (!same) writePlan(model, { ...plan, plans: plan.plans.map((row) => ({ ...row, ...patch })) });
 }
 
+const groupIndexes = new WeakMap<PlanRow, ReadonlyMap<string, GroupRow>>();
+
+/** The group of a site. */
+export function groupOf(row: PlanRow, site: SiteRow): GroupRow {
+  let index = groupIndexes.get(row);
+  if (!index) {
+    index = new Map(row.groups.map((group) => [group.id, group]));
+    groupIndexes.set(row, index);
+  }
+  return index.get(site.group)!;
+}
+
 /** A site's factor tensors in the order of the einsum's operands: group factors from its group, site factors its own. */
 export function factorNames(row: PlanRow, site: SiteRow): readonly string[] {
-  const group = row.groups.find(({ id }) => id === site.group)!;
+  const group = groupOf(row, site);
   return row.spec.factors.map(({ name, share }) => {
     const tensor = share === 'group' ? group.factors[name] : site.factors[name];
     return tensor ?? fail(badPlan({ why: `site "${site.id}" has no factor ${name}` }));
@@ -68,7 +80,7 @@ export function factorNames(row: PlanRow, site: SiteRow): readonly string[] {
 export function factorTensors(row: PlanRow): readonly FactorTensor[] {
   const list = new Map<string, FactorTensor>();
   for (const site of row.sites) {
-    const group = row.groups.find(({ id }) => id === site.group)!;
+    const group = groupOf(row, site);
     for (const [index, name] of factorNames(row, site).entries()) {
       if (!list.has(name))
         list.set(name, {

@@ -6,7 +6,7 @@ import { functionKey, type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { ADAPTED, copyIdentity } from './insert.js';
 import { matchCall, matchSum } from './match.js';
-import { factorNames, outputsByName, requirePlan } from './plan.js';
+import { factorNames, groupOf, outputsByName, requirePlan } from './plan.js';
 import { dropStored } from './weight.js';
 
 /**
@@ -44,7 +44,7 @@ function raiseUse(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, y:
   const factors = factorNames(row, site).map(
     (name) => model.graph.own(name) ?? refuse(`factor "${name}" is not in the model`),
   );
-  const group = row.groups.find(({ id }) => id === site.group)!;
+  const group = groupOf(row, site);
   const scale = Math.fround(effectiveScale(row.spec, group.rank));
   const wanted = { op: use.op, factors, scale };
   const layer = top.domain === 'lotrc' ? matchCall(model, top, wanted) : matchSum(model, top, wanted);
