@@ -14,7 +14,7 @@ export function toF64(tensor: TensorData): Float64Array {
     case 'f64':
       return new Float64Array(raw);
     case 'f32':
-      return Float64Array.from(new Float32Array(raw));
+      return new Float64Array(new Float32Array(raw));
     case 'f16':
       return Float64Array.from(new Uint16Array(raw), fromF16);
     case 'bf16':
@@ -59,8 +59,9 @@ export function toIntegers(tensor: TensorData): number[] {
 /** Little-endian bytes of numbers in a float type, each rounded once to nearest even. */
 export function encodeFloats(dtype: DType, values: ArrayLike<number>): Uint8Array {
   if (!isFloat(dtype)) throw new Error(`${dtype} is no floating-point type`);
-  if (dtype === 'f64') return new Uint8Array(Float64Array.from(values).buffer);
-  if (dtype === 'f32') return new Uint8Array(Float32Array.from(values).buffer);
+  // the constructors copy any array-like, many times faster than `from`
+  if (dtype === 'f64') return new Uint8Array(new Float64Array(values).buffer);
+  if (dtype === 'f32') return new Uint8Array(new Float32Array(values).buffer);
   const round = dtype === 'f16' ? toF16 : toBf16;
   const out = new Uint16Array(values.length);
   for (let i = 0; i < values.length; i++) out[i] = round(values[i]!);
