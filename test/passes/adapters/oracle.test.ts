@@ -84,13 +84,22 @@ describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (
     },
   );
 
-  test('factors as inputs', async () => {
-    const model = rewritten(oracle, 'fold');
+  test.each(['fold', 'token', 'function'] as const)('%s: factors as inputs', async (form) => {
+    const model = rewritten(oracle, form);
     const data = carryFactors(model, 'inputs');
-    writeModel(model, path('inputs'));
+    writeModel(model, path(`${form}-inputs`));
     const factors = Object.fromEntries([...data].map(([key, tensor]) => [key, asFeed(tensor)]));
-    const result = await runOrt(path('inputs'), { ...feeds, ...factors });
+    const result = await runOrt(path(`${form}-inputs`), { ...feeds, ...factors });
     expect(relativeError(result[logits]!.data, expected)).toBeLessThan(1e-5);
+  });
+
+  test.each(['fold', 'function'] as const)('%s: optional factors default to the base', async (form) => {
+    const model = rewritten(oracle, form);
+    carryFactors(model, 'optional');
+    writeModel(model, path(`${form}-optional`));
+    const run = (file: string) => runOrt(file, feeds, { level: 'basic' });
+    const [base, adapted] = [await run(oracle.path), await run(path(`${form}-optional`))];
+    expect(maxDifference(adapted[logits]!, base[logits]!)).toBeLessThan(1e-6);
   });
 
   test.each(['fold', 'token', 'function'] as const)('%s: stripped, it is the base again', (form) => {
