@@ -68,7 +68,7 @@ export class Graph {
     return this.#names;
   }
 
-  /** Gives back names that nothing has any more: for the end of an edit that took everything it once added out again. */
+  /** Gives back names that are no longer in use: for the end of an edit that took everything it once added out again. */
   renewNames(): void {
     if (this.outer) this.outer.renewNames();
     else this.#names = null;
