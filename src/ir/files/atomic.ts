@@ -1,7 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { cannotWrite } from '../codes/load.js';
+import { cannotWrite, fileChanged } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import type { ByteSink } from '../tensor.js';
 
@@ -37,6 +48,8 @@ function writeAll(fd: number, chunk: Uint8Array): void {
 /** One output: where it goes and what writes it. */
 export interface Output {
   readonly path: string;
+  /** a file that the output begins as a copy of; `write` then gives what follows it */
+  readonly copyOf?: { readonly path: string; readonly size: number } | null;
   write(sink: ByteSink): void;
 }
 
@@ -55,8 +68,13 @@ export function writeAtomically(outputs: readonly Output[]): void {
         dirname(output.path),
         `.${basename(output.path)}.${randomBytes(6).toString('hex')}.tmp`,
       );
-      const fd = openSync(temporary, 'wx');
-      staged.push({ temporary, path: output.path });
+      const { copyOf } = output;
+      if (copyOf) {
+        staged.push({ temporary, path: output.path });
+        copyWhole(copyOf, temporary);
+      }
+      const fd = openSync(temporary, copyOf ? 'a' : 'wx');
+      if (!copyOf) staged.push({ temporary, path: output.path });
       try {
         const sink = new FileSink(fd);
         output.write(sink);
@@ -76,6 +94,14 @@ export function writeAtomically(outputs: readonly Output[]): void {
     if (isSystemError(error)) fail(cannotWrite({ file: current, why: error.message }));
     throw error;
   }
+}
+
+/** Throws LOTR1006 when the file is no longer as long as it was. */
+function copyWhole({ path, size }: { readonly path: string; readonly size: number }, to: string): void {
+  // the system copies without a way through this process, and shares blocks where the file system can
+  copyFileSync(path, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  if (statSync(to).size !== size) fail(fileChanged({ file: path }));
+  chmodSync(to, 0o666 & ~process.umask()); // the original may be read-only
 }
 
 /** Makes the renames durable. Some file systems refuse to open folders; the files themselves are safe there already. */

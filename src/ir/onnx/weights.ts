@@ -4,6 +4,7 @@ import { linkOutside } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import type { ByteSink, TensorData } from '../tensor.js';
 import type { Place } from './graph-write.js';
+import type { WholeFile } from './whole-file.js';
 
 /**
  * What becomes of weights that lie in the base's files.
@@ -27,18 +28,26 @@ export class DataFile {
   readonly #rows: { readonly data: TensorData; readonly offset: number }[] = [];
   readonly #placed = new Map<TensorData, readonly (readonly [string, string])[]>();
 
-  constructor(readonly path: string) {
+  /** `copyOf`: the data file begins as a copy of this one; its tensors keep their offsets, others follow. */
+  constructor(
+    readonly path: string,
+    readonly copyOf: WholeFile | null = null,
+  ) {
     this.name = basename(path);
+    this.size = copyOf?.size ?? 0;
   }
 
   get isEmpty(): boolean {
-    return this.#rows.length === 0;
+    return this.size === 0 && this.#rows.length === 0;
   }
 
   /** Reserves room for a tensor; the same tensor object is stored once. Returns its `external_data` entries. */
   add(data: TensorData): readonly (readonly [string, string])[] {
     const placed = this.#placed.get(data);
     if (placed) return placed;
+    if (data.carried?.external && data.origin.kind === 'file' && data.origin.path === this.copyOf?.path) {
+      return external(this.name, data.origin.offset, data.byteLength);
+    }
     const offset = Math.ceil(this.size / ALIGNMENT) * ALIGNMENT;
     const entries = external(this.name, offset, data.byteLength);
     this.#rows.push({ data, offset });
@@ -47,8 +56,9 @@ export class DataFile {
     return entries;
   }
 
+  /** Writes what follows the copied file. */
   writeTo(sink: ByteSink): void {
-    let at = 0;
+    let at = this.copyOf?.size ?? 0;
     for (const { data, offset } of this.#rows) {
       if (offset > at) sink.write(new Uint8Array(offset - at));
       data.copyTo(sink);

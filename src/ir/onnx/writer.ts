@@ -9,6 +9,7 @@ import type { Message } from './encode.js';
 import { ModelEncoder } from './graph-write.js';
 import { copyRange, FileSource } from './source.js';
 import { DataFile, placement, type WeightsMode } from './weights.js';
+import { wholeFile } from './whole-file.js';
 
 export type { WeightsMode } from './weights.js';
 
@@ -54,8 +55,10 @@ export function planModel(
     };
   }
   let file = new DataFile(dataPath);
+  const whole =
+    mode === 'copy' ? wholeFile(model, placement(mode, path, file, false, options.standIns)) : null;
   const encode = (spill: boolean) => {
-    file = new DataFile(dataPath);
+    file = new DataFile(dataPath, whole);
     const encoder = new ModelEncoder(
       placement(mode, path, file, spill, options.standIns),
       options.canonical ?? false,
@@ -70,7 +73,9 @@ export function planModel(
   }
   const outputs: Output[] = [];
   const data = file;
-  if (!data.isEmpty) outputs.push({ path: dataPath, write: (sink) => data.writeTo(sink) });
+  if (!data.isEmpty) {
+    outputs.push({ path: dataPath, copyOf: whole, write: (sink) => data.writeTo(sink) });
+  }
   outputs.push({
     path,
     write: (sink) => {
