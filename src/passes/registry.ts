@@ -8,10 +8,12 @@ import {
   stripAdaptersPass,
   toFunctionsPass,
 } from './adapters/passes.js';
+import { cse } from './cse.js';
 import { dce } from './dce.js';
 import type { PassFactory } from './pass.js';
 import { resolveNames } from './resolve-names.js';
 import { selectSitesPass } from './select-sites.js';
+import { simplifyPass } from './simplify.js';
 
 /** Every pass that a pipeline may name, in the order of `lotrc passes`. */
 export const ALL_PASSES: readonly PassFactory[] = [
@@ -25,5 +27,7 @@ export const ALL_PASSES: readonly PassFactory[] = [
   raiseAdaptersPass,
   mergeAdaptersPass,
   stripAdaptersPass,
+  simplifyPass,
+  cse,
   dce,
 ] as readonly PassFactory[];
