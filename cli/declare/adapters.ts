@@ -179,7 +179,7 @@ function form(command: Command): Command {
 function weights(command: Command): Command {
   return command.option(
     '--weights <mode>',
-    'weights of the base: link (refer to them in the base file), copy (into a .data file) or inline',
+    'weights of the base: keep (stored as in the base), link (referred to in the base file), copy (into a .data file), inline',
     word('--weights', ['keep', 'link', 'copy', 'inline']),
     'keep',
   );

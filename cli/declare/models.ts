@@ -65,7 +65,7 @@ Examples:
     )
     .option(
       '--optimization <level>',
-      "ONNX Runtime's graph optimisation",
+      "ONNX Runtime's graph optimisation: disabled, basic, extended or all",
       word('--optimization', ['disabled', 'basic', 'extended', 'all']),
       'all',
     )
@@ -94,7 +94,7 @@ Examples:
     )
     .option(
       '--weights <mode>',
-      'weights of the base: link, copy or inline',
+      'weights of the base: keep, link, copy or inline',
       word('--weights', ['keep', 'link', 'copy', 'inline']),
       'keep',
     )
