@@ -1,6 +1,8 @@
 import type { Node } from './node.js';
 
-interface Link {
+/** @internal A place in a list; the node knows its own, which saves a table of all nodes. */
+export interface Link {
+  readonly list: NodeList;
   readonly node: Node | null; // null: the list's own head
   prev: Link;
   next: Link;
@@ -17,17 +19,17 @@ interface Link {
  */
 export class NodeList implements Iterable<Node> {
   readonly #head: Link;
-  readonly #links = new Map<Node, Link>();
+  #size = 0;
 
   constructor() {
-    const head = { node: null, live: true } as unknown as Link;
+    const head = { list: this, node: null, live: true } as unknown as Link;
     head.prev = head;
     head.next = head;
     this.#head = head;
   }
 
   get size(): number {
-    return this.#links.size;
+    return this.#size;
   }
 
   get first(): Node | null {
@@ -39,7 +41,7 @@ export class NodeList implements Iterable<Node> {
   }
 
   has(node: Node): boolean {
-    return this.#links.has(node);
+    return node.link?.list === this;
   }
 
   /** The node after `node`, or null at the end. */
@@ -64,7 +66,8 @@ export class NodeList implements Iterable<Node> {
     link.prev.next = link.next;
     link.next.prev = link.prev;
     link.live = false;
-    this.#links.delete(node);
+    node.link = null;
+    this.#size--;
   }
 
   *[Symbol.iterator](): IterableIterator<Node> {
@@ -84,16 +87,17 @@ export class NodeList implements Iterable<Node> {
   }
 
   #require(node: Node): Link {
-    const link = this.#links.get(node);
-    if (!link) throw new Error(`node "${node.name}" (${node.op}) is not in this graph`);
+    const { link } = node;
+    if (link?.list !== this) throw new Error(`node "${node.name}" (${node.op}) is not in this graph`);
     return link;
   }
 
   #link(node: Node, after: Link): void {
-    if (this.#links.has(node)) throw new Error(`node "${node.name}" (${node.op}) is already in this graph`);
-    const link: Link = { node, prev: after, next: after.next, live: true };
+    if (node.link) throw new Error(`node "${node.name}" (${node.op}) is already in a graph`);
+    const link: Link = { list: this, node, prev: after, next: after.next, live: true };
     after.next.prev = link;
     after.next = link;
-    this.#links.set(node, link);
+    node.link = link;
+    this.#size++;
   }
 }

@@ -1,6 +1,7 @@
 import { attrGraphs, type HeldAttr } from './attr.js';
 import type { Carried } from './carried.js';
 import type { Graph } from './graph.js';
+import type { Link } from './node-list.js';
 import type { OpMap } from './ops/generated/op-map.js';
 import { NO_METADATA, type Use, Value } from './value.js';
 
@@ -37,6 +38,8 @@ export class Node<Op extends string = string> {
   docString = '';
   origin: Origin;
   graph: Graph | null = null;
+  /** @internal for NodeList: its place in the list that holds it */
+  link: Link | null = null;
   /** bytes it was read from; meaningful while not `edited` */
   carried: Carried | null = null;
   edited = false;
@@ -45,7 +48,7 @@ export class Node<Op extends string = string> {
   #inputs: (Value | null)[];
   #uses: (Use | null)[];
   #outputs: readonly Value[];
-  #attrs: Map<string, HeldAttr>;
+  #attrs: Map<string, HeldAttr> | null = null; // made for the first attribute: most nodes have none
 
   constructor(init: NodeInit<Op>) {
     this.op = init.op;
@@ -55,10 +58,13 @@ export class Node<Op extends string = string> {
     this.origin = init.origin ?? NO_ORIGIN;
     this.#inputs = [];
     this.#uses = [];
-    for (const [index, value] of init.inputs.entries()) this.#bind(index, value);
+    for (let index = 0; index < init.inputs.length; index++) this.#bind(index, init.inputs[index] ?? null);
     this.#outputs = init.outputs.map((name, index) => new Value(name, this as Node, index));
-    this.#attrs = new Map(init.attrs ?? []);
-    for (const attr of this.#attrs.values()) this.#own(attr);
+    for (const [name, attr] of init.attrs ?? NO_ATTRS) {
+      this.#attrs ??= new Map();
+      this.#attrs.set(name, attr);
+      this.#own(attr);
+    }
   }
 
   get name(): string {
@@ -71,7 +77,7 @@ export class Node<Op extends string = string> {
     return this.#outputs;
   }
   get attrs(): ReadonlyMap<string, HeldAttr> {
-    return this.#attrs;
+    return this.#attrs ?? NO_ATTRS;
   }
 
   /** `Gemm`, `com.microsoft::FusedMatMul`: the key of the op tables. */
@@ -111,8 +117,9 @@ export class Node<Op extends string = string> {
 
   /** Sets an attribute, or removes it with null. */
   setAttr(name: string, attr: HeldAttr | null): void {
-    if (attr === null) this.#attrs.delete(name);
+    if (attr === null) this.#attrs?.delete(name);
     else {
+      this.#attrs ??= new Map();
       this.#attrs.set(name, attr);
       this.#own(attr);
     }
@@ -126,6 +133,7 @@ export class Node<Op extends string = string> {
 
   /** Subgraphs held by attributes (If, Loop, Scan and custom ops), in attribute order. */
   subgraphs(): readonly Graph[] {
+    if (this.#attrs === null) return NO_GRAPHS;
     let found: Graph[] | null = null;
     for (const attr of this.#attrs.values()) {
       for (const graph of attrGraphs(attr)) (found ??= []).push(graph);
@@ -142,7 +150,7 @@ export class Node<Op extends string = string> {
   /** Whether the value at that input lists this node as a reader: false is a fault in the bookkeeping of uses. */
   isListed(index: number): boolean {
     const use = this.#uses[index];
-    return !!use && use.index === index && (this.#inputs[index]?.uses.has(use) ?? false);
+    return !!use && use.index === index && (this.#inputs[index]?.hasUse(use) ?? false);
   }
 
   /** @internal for Graph.erase: lets go of the inputs. */
@@ -172,4 +180,5 @@ export class Node<Op extends string = string> {
 }
 
 const NO_GRAPHS: readonly Graph[] = [];
+const NO_ATTRS: ReadonlyMap<string, HeldAttr> = new Map();
 const NO_ORIGIN: Origin = { from: [] };

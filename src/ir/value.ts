@@ -30,7 +30,9 @@ export class Value {
   #name: string;
   #type: ValueType | null = null;
   #constant: TensorData | null = null;
-  #uses: Set<Use> | null = null; // most values of a large graph have one reader or none: made on first use
+  // most values of a large graph have one reader or none: a set is made for the second one, or when it is asked for
+  #only: Use | null = null;
+  #uses: Set<Use> | null = null;
 
   constructor(
     name: string,
@@ -56,6 +58,10 @@ export class Value {
 
   /** Edges that read this value, in the order they were made. Maintained by nodes, never by callers. */
   get uses(): ReadonlySet<Use> {
+    if (this.#only) {
+      this.#uses = new Set([this.#only]);
+      this.#only = null;
+    }
     return this.#uses ?? NO_USES;
   }
 
@@ -110,14 +116,24 @@ export class Value {
     for (const use of [...this.uses]) use.node.setInput(use.index, other);
   }
 
+  /** @internal for Node: `uses.has(use)` without making the set */
+  hasUse(use: Use): boolean {
+    return this.#only === use || (this.#uses?.has(use) ?? false);
+  }
   /** @internal for Node */
   addUse(use: Use): void {
-    this.#uses ??= new Set();
-    this.#uses.add(use);
+    if (this.#uses) this.#uses.add(use);
+    else if (this.#only) this.#uses = new Set([this.#only, use]);
+    else {
+      this.#only = use;
+      return;
+    }
+    this.#only = null;
   }
   /** @internal for Node */
   removeUse(use: Use): void {
-    this.#uses?.delete(use);
+    if (this.#only === use) this.#only = null;
+    else this.#uses?.delete(use);
   }
   /** @internal for Graph */
   countOutput(by: 1 | -1): void {

@@ -61,7 +61,8 @@ export function fillNodes(draft: GraphDraft): void {
   }
   for (const [index, held] of draft.nodes.entries()) {
     const node = nodes[index]!;
-    for (const [input, name] of held.inputs.entries()) {
+    for (let input = 0; input < held.inputs.length; input++) {
+      const name = held.inputs[input]!;
       node.setInput(input, name === '' ? null : (graph.find(name) ?? graph.declare(name, false)));
     }
   }

@@ -13,12 +13,17 @@ const WINDOW = 256 << 10;
 /** Names and documentation: far above any exporter's, and small enough to hold. */
 const MAX_STRING = 64 << 20;
 
+/** Up to this many bytes a loop over them is cheaper than a call of the decoder. */
+const SHORT = 256;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Protobuf wire format (protobuf.dev/programming-guides/encoding), read by position; payloads can be skipped unread. */
 export class Scanner {
   pos: number;
   #window: Uint8Array = new Uint8Array(0);
+  /** the window's bytes as a Buffer, for text */
+  #text: Buffer = Buffer.alloc(0);
   #from = 0;
   #to = 0;
 
@@ -48,6 +53,7 @@ export class Scanner {
     if (pos >= this.source.size) this.fail('the file ends in the middle of a field');
     const length = Math.min(WINDOW, this.source.size - pos);
     this.#window = this.source.read(pos, length);
+    this.#text = Buffer.from(this.#window.buffer, this.#window.byteOffset, length);
     this.#from = pos;
     this.#to = pos + length;
   }
@@ -125,6 +131,14 @@ export class Scanner {
 
   string(length: number): string {
     const start = this.pos;
+    const from = start - this.#from;
+    if (from >= 0 && start + length <= this.#to && length <= SHORT) {
+      // nearly all names are ASCII: no copy and no decoder for them
+      if (isAscii(this.#window, from, length)) {
+        this.pos = start + length;
+        return this.#text.toString('latin1', from, from + length);
+      }
+    }
     const raw = this.bytes(length);
     try {
       return utf8.decode(raw);
@@ -161,6 +175,11 @@ export class Scanner {
     }
     return [field, wire];
   }
+}
+
+function isAscii(bytes: Uint8Array, from: number, length: number): boolean {
+  for (let at = from; at < from + length; at++) if (bytes[at]! > 0x7f) return false;
+  return true;
 }
 
 /** Combines two 32-bit halves of a two's complement 64-bit integer. */
