@@ -1,7 +1,7 @@
 import type { Carried } from './carried.js';
+import type { Graph } from './model.js';
 import type { ValueType } from './shape.js';
 import type { TensorData } from './tensor.js';
-import type { Graph } from './model.js';
 
 /** `number` when it is a safe integer, else `bigint`; protobuf's Long never leaves `ir/onnx`. */
 export type Int = number | bigint;

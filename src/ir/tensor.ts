@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { TensorCarried } from './carried.js';
 import { byteLengthOf, type DType } from './dtype.js';
 import { elementCount } from './shape.js';
-import type { TensorCarried } from './carried.js';
 
 /** Receives bytes in order. A sink may keep no reference to a chunk after `write` returns. */
 export interface ByteSink {
