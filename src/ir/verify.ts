@@ -66,14 +66,17 @@ function placeOf(node: Node, input?: number): Place {
 }
 
 function checkNames(graph: Graph, found: Diagnostic[]): void {
+  // the graph knows the first value of each name: a table is kept only for those that are not it
   const seen = new Map<string, Value>();
   const define = (value: Value): void => {
     const { name } = value;
     if (name === '') return;
-    const here = seen.get(name);
+    const first = graph.own(name);
+    const other = first === value || !first || !isDefined(first) ? undefined : first;
+    const here = seen.get(name) ?? other;
     const around = graph.outer?.find(name);
     if (!here && !around) {
-      seen.set(name, value);
+      if (first !== value) seen.set(name, value);
       return;
     }
     const at: Place = value.producer ? placeOf(value.producer) : { kind: 'value', name };
