@@ -91,11 +91,40 @@ export class Gradients extends GraphBuilder implements GradBuilder {
     const { type } = value;
     const shape = type?.kind === 'tensor' ? type.shape : null;
     if (shape?.every((dim): dim is number => typeof dim === 'number')) return this.ints(shape);
+    const fromInputs = shape ? this.#shapeFromInputs(shape) : null;
+    if (fromInputs) return fromInputs;
     const known = this.#shapes.get(value);
     if (known) return known;
     const made = this.one('Shape', [value]);
     this.#shapes.set(value, made);
     return made;
+  }
+
+  /**
+   * A shape put together from extents of graph inputs: asking an activation for its shape in the backward pass would
+   * keep the whole activation alive until then. Null when an extent is no number and no name of an input's dimension.
+   */
+  #shapeFromInputs(shape: readonly Dim[]): Value | null {
+    const parts: Value[] = [];
+    for (const dim of shape) {
+      const part =
+        typeof dim === 'number' ? this.ints([dim]) : dim === null ? null : this.#extentOfInput(dim);
+      if (!part) return null;
+      parts.push(part);
+    }
+    return this.#once(`shape:${shape.join(',')}`, () => this.one('Concat', parts, { axis: attrInt(0) }));
+  }
+
+  #extentOfInput(name: string): Value | null {
+    for (const input of this.graph.inputs) {
+      const shape = input.type?.kind === 'tensor' ? input.type.shape : null;
+      const axis = shape?.indexOf(name) ?? -1;
+      if (axis < 0) continue;
+      return this.#once(`extent:${name}`, () =>
+        this.one('Slice', [this.one('Shape', [input]), this.ints([axis]), this.ints([axis + 1])]),
+      );
+    }
+    return null;
   }
 
   reshape(x: Value, shape: Value): Value {

@@ -14,7 +14,7 @@ export const matmulVjp: Vjp = (b, node, [dy]) => {
   if (ra === 1 || rw === 1) return vectorVjp(b, node, dy!, a, w, ra, rw);
   if (rw === 2) {
     const flat = ra === 2 ? dy! : flatten(b, dy!, w, 1);
-    const da = b.wants(0) ? unflatten(b, gemm(b, flat, w, 0, 1), dy!, ra, w, 0) : null;
+    const da = b.wants(0) ? unflatten(b, gemm(b, flat, w, 0, 1), a, ra) : null;
     const dw = b.wants(1) ? gemm(b, ra === 2 ? a : flatten(b, a, w, 0), flat, 1, 0) : null;
     return [da, dw];
   }
@@ -40,13 +40,9 @@ function flatten(b: GradBuilder, x: Value, w: Value, axis: 0 | 1): Value {
   return b.reshape(x, b.one('Concat', [b.ints([-1]), extentOf(b, w, axis)], { axis: attrInt(0) }));
 }
 
-/** [rows, n] to the leading extents of `dy` and n, extent `axis` of `w`. */
-function unflatten(b: GradBuilder, flat: Value, dy: Value, rank: number, w: Value, axis: 0 | 1): Value {
-  if (rank === 2) return flat;
-  const extent = b.dims(w)[axis];
-  const last = typeof extent === 'number' ? b.ints([extent]) : extentOf(b, w, axis);
-  const lead = b.one('Slice', [b.one('Shape', [dy]), b.ints([0]), b.ints([-1])]);
-  return b.reshape(flat, b.one('Concat', [lead, last], { axis: attrInt(0) }));
+/** [rows, n] to the shape of `a`. */
+function unflatten(b: GradBuilder, flat: Value, a: Value, rank: number): Value {
+  return rank === 2 ? flat : b.reshapeLike(flat, a);
 }
 
 function extentOf(b: GradBuilder, w: Value, axis: 0 | 1): Value {
