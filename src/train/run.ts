@@ -95,7 +95,7 @@ export class TrainingRun {
   async #run(graph: GraphSignature, batch: Batch, lr: number): Promise<OrtFeeds> {
     let session = this.#sessions.get(graph.file);
     if (!session) {
-      session = await OrtSession.open(join(this.folder, graph.file), this.options);
+      session = await OrtSession.open(join(this.folder, graph.file), { onCpu: graph.onCpu, ...this.options });
       this.#sessions.set(graph.file, session);
     }
     const { beta1 = 0, beta2 = 0 } = this.signature.optimizer.constants;

@@ -35,6 +35,8 @@ export interface GraphSignature {
   readonly file: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
+  /** nodes that a WebGPU session leaves to the CPU (its option `forceCpuNodeNames`): shaders compute them too coarsely */
+  readonly onCpu?: readonly string[];
 }
 
 export type Role =

@@ -21,7 +21,7 @@ import {
   type TrainGraph,
   trainable,
 } from './graphs.js';
-import { checkLegality } from './legality.js';
+import { checkLegality, coarseNodes } from './legality.js';
 import { constantsOf, slotsOf } from './optimizer.js';
 import type { TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
@@ -79,11 +79,12 @@ export function emitTraining(request: EmitRequest): Emitted {
   const signatures: Partial<Record<GraphName, GraphSignature>> = {};
   for (const [name, { model, signature }] of Object.entries(graphs) as [GraphName, TrainGraph][]) {
     const path = join(folder, signature.file);
+    const onCpu = options.ep.flatMap((ep) => coarseNodes(model, ep));
     const planned = planModel(model, path, { weights: 'link', standIns: base.standIns });
     outputs.push(...planned.outputs);
     files.push({ path, byteLength: planned.report.byteLength });
     notes.push(...planned.report.notes);
-    signatures[name] = signature;
+    signatures[name] = onCpu.length > 0 ? { ...signature, onCpu } : signature;
   }
   const signature: Signature = {
     version: 1,

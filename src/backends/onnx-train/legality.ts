@@ -2,7 +2,7 @@ import { illegalOp } from '../../ir/codes/training.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import { type Model, nodePath } from '../../ir/model.js';
 import type { Ep } from '../../train/signature.js';
-import { WEBGPU } from './legality/webgpu.js';
+import { COARSE, WEBGPU } from './legality/webgpu.js';
 
 /** What a provider cannot run: the reason for an op, or null when it can. */
 export type Legality = (opKey: string, outputs: readonly string[]) => string | null;
@@ -28,6 +28,21 @@ export function checkLegality(model: Model, ep: Ep, allowed: readonly string[]):
     found.push(illegalOp({ op: node.opKey, ep, at, why }));
   }
   if (found.length > 0) throw new LotrcError(found);
+}
+
+/**
+ * Names of the nodes that the provider computes too coarsely; a host leaves them to the CPU. Nodes without a name get
+ * one: the session option knows no other handle.
+ */
+export function coarseNodes(model: Model, ep: Ep): readonly string[] {
+  if (ep !== 'webgpu') return [];
+  const found: string[] = [];
+  for (const node of model.graph.nodes) {
+    if (!COARSE.has(node.opKey)) continue;
+    if (!node.name) node.rename(model.graph.names.freshNode(`coarse/${node.op}`));
+    found.push(node.name);
+  }
+  return found;
 }
 
 /** Integer tensors are shapes and indices, which the runtime keeps on the host anyway. */

@@ -35,10 +35,11 @@ let loaded: Promise<typeof Ort> | null = null;
 /** the session of the last request: runs of one model come in a row */
 let held: { readonly key: string; readonly session: Ort.InferenceSession } | null = null;
 
-async function answer({ path, feeds, optimization }: HostRequest): Promise<Feeds> {
+async function answer(request: HostRequest): Promise<Feeds> {
+  const { feeds } = request;
   loaded ??= import('onnxruntime-node');
   const ort = await attempt('start', () => loaded!);
-  const session = await attempt('load', () => sessionOf(ort, path, optimization));
+  const session = await attempt('load', () => sessionOf(ort, request));
   if (!feeds) return {};
   return attempt('run', async () => {
     const inputs: Record<string, Ort.Tensor> = {};
@@ -51,19 +52,22 @@ async function answer({ path, feeds, optimization }: HostRequest): Promise<Feeds
 
 async function sessionOf(
   ort: typeof Ort,
-  path: string,
-  optimization: HostRequest['optimization'],
+  { path, optimization, provider, onCpu }: HostRequest,
 ): Promise<Ort.InferenceSession> {
   const { mtimeMs, size, ino } = statSync(path);
-  const key = [path, optimization, mtimeMs, size, ino].join('|');
+  const key = [path, optimization, provider, ...onCpu, mtimeMs, size, ino].join('|');
   if (held?.key === key) return held.session;
-  await held?.session.release();
+  const former = held;
   held = null;
+  // a WebGPU device goes with its last session and takes its compiled shaders along: hand it over
+  if (provider !== 'webgpu') await former?.session.release();
   const session = await ort.InferenceSession.create(path, {
+    executionProviders: [onCpu.length > 0 ? { name: 'webgpu', forceCpuNodeNames: onCpu } : provider],
     graphOptimizationLevel: optimization,
     intraOpNumThreads: 1,
     logSeverityLevel: 3,
   });
+  if (provider === 'webgpu') await former?.session.release();
   held = { key, session };
   return session;
 }

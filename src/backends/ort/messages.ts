@@ -9,6 +9,8 @@ export interface HostTensor {
 
 export type Feeds = Readonly<Record<string, HostTensor>>;
 export type Optimization = 'disabled' | 'basic' | 'extended' | 'all';
+/** ONNX Runtime's execution providers that onnxruntime-node has. */
+export type Provider = 'cpu' | 'cuda' | 'webgpu';
 
 /** One piece of work: load a model and, with feeds, run it. */
 export interface HostRequest {
@@ -16,6 +18,9 @@ export interface HostRequest {
   readonly path: string;
   readonly feeds: Feeds | null;
   readonly optimization: Optimization;
+  readonly provider: Provider;
+  /** nodes that a WebGPU session leaves to the CPU */
+  readonly onCpu: readonly string[];
 }
 
 export type HostReply =

@@ -3,13 +3,17 @@ import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { hostCrashed, hostMissing, hostRefused } from '../../ir/codes/cli.js';
 import { LotrcError } from '../../ir/diagnostics.js';
-import type { Feeds, HostReply, HostRequest, Optimization } from './messages.js';
+import type { Feeds, HostReply, HostRequest, Optimization, Provider } from './messages.js';
 
 export interface HostOptions {
   /** ONNX Runtime's graph optimisation; default 'all' */
   readonly optimization?: Optimization | undefined;
   /** what messages call the model; default its path */
   readonly label?: string | undefined;
+  /** execution provider; default 'cpu' */
+  readonly provider?: Provider | undefined;
+  /** names of nodes that the WebGPU provider leaves to the CPU */
+  readonly onCpu?: readonly string[] | undefined;
 }
 
 interface Waiting {
@@ -28,13 +32,16 @@ export class OrtProcess {
   readonly #waiting = new Map<number, Waiting>();
   #last: Promise<unknown> = Promise.resolve();
 
+  /** `environment` is added to this process's: graphics drivers are found through variables read at start. */
+  constructor(readonly environment: Readonly<Record<string, string>> = {}) {}
+
   /** Loads a model. Throws LOTR8004 when ONNX Runtime refuses it, LOTR8003 and LOTR8005 as `run`. */
   async load(path: string, options: HostOptions = {}): Promise<void> {
     await this.#ask(path, null, options);
   }
 
   /**
-   * Runs a model (a path: external data is found beside it) on the CPU provider with one thread. Throws LOTR8003 when
+   * Runs a model (a path: external data is found beside it), on the CPU with one thread. Throws LOTR8003 when
    * onnxruntime-node cannot be loaded, LOTR8004 when it refuses the model or the inputs, LOTR8005 when it crashes.
    */
   run(path: string, feeds: Feeds, options: HostOptions = {}): Promise<Feeds> {
@@ -52,13 +59,14 @@ export class OrtProcess {
   }
 
   #ask(path: string, feeds: Feeds | null, options: HostOptions): Promise<Feeds> {
-    const { optimization = 'all', label = path } = options;
-    const request: HostRequest = { id: this.#next++, path: resolve(path), feeds, optimization };
+    const { optimization = 'all', label = path, provider = 'cpu', onCpu = [] } = options;
+    const id = this.#next++;
+    const request: HostRequest = { id, path: resolve(path), feeds, optimization, provider, onCpu };
     // one at a time, so that a crash can be laid to one model
     const turn = this.#last.then(
       () =>
         new Promise<Feeds>((done, reject) => {
-          this.#waiting.set(request.id, { label, resolve: done, reject });
+          this.#waiting.set(id, { label, resolve: done, reject });
           this.#start().send(request, (error) => error && this.#abandon(error.message));
         }),
     );
@@ -73,6 +81,7 @@ export class OrtProcess {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       execArgv: [],
+      env: { ...process.env, ...this.environment },
     });
     child.on('message', (reply: HostReply) => this.#settle(reply));
     child.on('error', (error) => this.#abandon(error.message));

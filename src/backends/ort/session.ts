@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly optimization?: Optimization;
   /** entries of ONNX Runtime's session configuration */
   readonly config?: Readonly<Record<string, string>>;
+  /** names of nodes that the WebGPU provider leaves to the CPU */
+  readonly onCpu?: readonly string[] | undefined;
 }
 
 /** One graph, loaded in this process: for files that lotrc wrote itself. Untrusted files go through `OrtProcess`. */
@@ -32,9 +34,13 @@ export class OrtSession {
   /** Loads a file; a path, so that external data is found. Throws LOTR8110 with ONNX Runtime's reason. */
   static async open(path: string, options: SessionOptions = {}): Promise<OrtSession> {
     const ort = await import('onnxruntime-node');
+    const { ep = 'cpu', onCpu = [] } = options;
     try {
       const session = await ort.InferenceSession.create(path, {
-        executionProviders: [options.ep ?? 'cpu'],
+        // the option must not be empty
+        executionProviders: [
+          ep === 'webgpu' && onCpu.length > 0 ? { name: ep, forceCpuNodeNames: onCpu } : ep,
+        ],
         graphOptimizationLevel: options.optimization ?? 'all',
         logSeverityLevel: 3,
         ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
@@ -42,7 +48,7 @@ export class OrtSession {
       });
       return new OrtSession(ort, session);
     } catch (error) {
-      return fail(cannotRun({ file: path, why: (error as Error).message, ep: options.ep ?? 'cpu' }));
+      return fail(cannotRun({ file: path, why: (error as Error).message, ep }));
     }
   }
 

@@ -1,22 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type * as Ort from 'onnxruntime-node';
 import { afterAll, describe, expect, test } from 'vitest';
-import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
 import { ADAMW, type Optimizer, SGD } from '../../../src/backends/onnx-train/optimizer.js';
-import { TRAIN_DEFAULTS } from '../../../src/backends/onnx-train/options.js';
-import { factorShape } from '../../../src/ir/adapter.js';
-import { readModel } from '../../../src/ir/onnx/reader.js';
-import { writeModel } from '../../../src/ir/onnx/writer.js';
-import type { TensorData } from '../../../src/ir/tensor.js';
 import { toF32, toIntegers } from '../../../src/ir/values.js';
-import { insertAdapters } from '../../../src/passes/adapters/insert.js';
-import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
-import { factorTensors, writePlan } from '../../../src/passes/adapters/plan.js';
-import type { GraphSignature, Signature } from '../../../src/train/signature.js';
-import { feedsOf, type Oracle, oracles, planOf } from '../../support/oracle.js';
+import { type Oracle, oracles } from '../../support/oracle.js';
 import { relativeError, type Tensor } from '../../support/ort.js';
+import { emitOracle, f32Of, Host } from '../../support/training.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-train-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -26,33 +17,6 @@ const OPTIMIZERS: Readonly<Record<string, Optimizer>> = {
   sgd: { ...SGD, momentum: 0.9 },
 };
 const RATE: Readonly<Record<string, number>> = { adamw: 1e-2, sgd: 0.1 };
-
-/** The rewritten model with the oracle's factors, and a training directory of it. */
-function emit(oracle: Oracle, optimizer: string): { folder: string; signature: Signature } {
-  const folder = mkdtempSync(join(scratch, 'run-'));
-  const path = join(folder, 'model.lotr.onnx');
-  const model = readModel(oracle.path);
-  const row = planOf(oracle, model);
-  writePlan(model, { version: 1, plans: [row] });
-  const factors = new Map<string, TensorData>();
-  for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
-    const data = oracle.tensors.get(name)!;
-    expect(data.shape).toEqual(factorShape(row.spec, factor, inn, out, rank));
-    factors.set(name, data);
-  }
-  insertAdapters(model, factors);
-  lowerAdapters(model, 'fold');
-  writeModel(model, path);
-  const options = {
-    ...TRAIN_DEFAULTS,
-    optimizer: OPTIMIZERS[optimizer]!,
-    maxNorm: null,
-    logits: oracle.description.logits,
-  };
-  emitTraining({ open: () => readModel(path), folder, options });
-  const signature = JSON.parse(readFileSync(join(folder, 'signature.json'), 'utf8')) as Signature;
-  return { folder, signature };
-}
 
 type Level = 'disabled' | 'all';
 
@@ -65,62 +29,23 @@ async function session(folder: string, file: string, level: Level): Promise<Ort.
   });
 }
 
-async function tensor({ dtype, shape, data }: Tensor): Promise<Ort.Tensor> {
+/** Runs a session with plain tensors. */
+async function run(
+  held: Ort.InferenceSession,
+  feeds: Readonly<Record<string, Tensor>>,
+): Promise<Record<string, Tensor>> {
   const ort = await import('onnxruntime-node');
-  return new ort.Tensor(dtype as 'float32', data as Float32Array, shape);
-}
-const f32 = (shape: readonly number[], data: Float32Array): Tensor => ({ dtype: 'float32', shape, data });
-
-function labelsOf(oracle: Oracle): Tensor {
-  const labels = oracle.tensors.get('labels')!;
-  return { dtype: 'int32', shape: labels.shape, data: Int32Array.from(toIntegers(labels)) };
-}
-
-/** A host that knows nothing but the signature: feeds ports by role and replaces inputs by their `next` output. */
-class Host {
-  readonly held = new Map<string, Tensor>();
-  constructor(
-    readonly signature: Signature,
-    readonly oracle: Oracle,
-  ) {
-    for (const row of signature.params) {
-      this.held.set(row.name, f32(row.shape, toF32(oracle.tensors.get(row.name)!)));
-      for (const slot of signature.optimizer.slots) {
-        this.held.set(
-          `${row.name} ${slot}`,
-          f32(row.shape, new Float32Array(row.shape.reduce((a, b) => a * b, 1))),
-        );
-      }
-    }
+  const inputs: Record<string, Ort.Tensor> = {};
+  for (const [name, { dtype, shape, data }] of Object.entries(feeds)) {
+    inputs[name] = new ort.Tensor(dtype as 'float32', data as Float32Array, shape);
   }
-
-  async feeds(graph: GraphSignature, scalars: Record<string, number>, grads: Record<string, Tensor> = {}) {
-    const batch = feedsOf(this.oracle);
-    const feeds: Record<string, Ort.Tensor> = {};
-    for (const port of graph.inputs) {
-      const value =
-        port.role === 'batch'
-          ? batch[port.name]!
-          : port.role === 'label'
-            ? labelsOf(this.oracle)
-            : port.role === 'grad'
-              ? grads[port.param!]!
-              : port.role === 'scalar'
-                ? f32([], Float32Array.of(scalars[port.name]!))
-                : this.held.get(port.slot ? `${port.param} ${port.slot}` : port.param!)!;
-      feeds[port.name] = await tensor(value);
-    }
-    return feeds;
-  }
-
-  take(graph: GraphSignature, results: Ort.InferenceSession.ReturnType): void {
-    for (const port of graph.inputs) {
-      if (!port.next) continue;
-      const value = results[port.next]!;
-      const key = port.slot ? `${port.param} ${port.slot}` : port.param!;
-      this.held.set(key, f32(value.dims, Float32Array.from(value.data as Float32Array)));
-    }
-  }
+  const results = Object.entries(await held.run(inputs));
+  return Object.fromEntries(
+    results.map(([name, { type, dims, data }]) => [
+      name,
+      { dtype: type, shape: dims, data: data as Float32Array },
+    ]),
+  );
 }
 
 const scalarsAt = (optimizer: string, t: number): Record<string, number> => ({
@@ -132,11 +57,12 @@ const scalarsAt = (optimizer: string, t: number): Record<string, number> => ({
 
 describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (_name, oracle) => {
   test.each(['all', 'disabled'] as const)('loss and gradients, optimisation %s', async (level) => {
-    const { folder, signature } = emit(oracle, 'adamw');
+    const { folder, signature } = emitOracle(oracle, scratch, { optimizer: OPTIMIZERS.adamw! });
     const host = new Host(signature, oracle);
     const graph = signature.graphs.grad!;
-    const results = await (await session(folder, graph.file, level)).run(
-      await host.feeds(graph, scalarsAt('adamw', 1)),
+    const results = await run(
+      await session(folder, graph.file, level),
+      host.feeds(graph, scalarsAt('adamw', 1)),
     );
     const loss = Number(results.loss!.data[0]);
     expect(Math.abs(loss / oracle.description.loss_at_init - 1)).toBeLessThan(1e-5);
@@ -148,9 +74,7 @@ describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (
       );
     }
     const evaluation = signature.graphs.eval!;
-    const evaluated = await (await session(folder, evaluation.file, level)).run(
-      await host.feeds(evaluation, {}),
-    );
+    const evaluated = await run(await session(folder, evaluation.file, level), host.feeds(evaluation, {}));
     expect(Math.abs(Number(evaluated.loss!.data[0]) / oracle.description.loss_at_init - 1)).toBeLessThan(
       1e-5,
     );
@@ -165,7 +89,7 @@ describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (
     ['sgd', 'step', 'all'],
     ['sgd', 'grad + apply', 'disabled'],
   ] as const)('10 %s steps through %s, optimisation %s', async (optimizer, through, level) => {
-    const { folder, signature } = emit(oracle, optimizer);
+    const { folder, signature } = emitOracle(oracle, scratch, { optimizer: OPTIMIZERS[optimizer]! });
     const host = new Host(signature, oracle);
     const { step, grad, apply } = signature.graphs;
     const sessions = await Promise.all(
@@ -174,7 +98,7 @@ describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (
     const losses = toF64(oracle, `${optimizer}10.losses`);
     for (let t = 1; t <= 10; t++) {
       const scalars = scalarsAt(optimizer, t);
-      const results = await sessions[0]!.run(await host.feeds(through === 'step' ? step! : grad!, scalars));
+      const results = await run(sessions[0]!, host.feeds(through === 'step' ? step! : grad!, scalars));
       expect(Math.abs(Number(results.loss!.data[0]) / losses[t - 1]! - 1)).toBeLessThan(1e-4);
       if (through === 'step') {
         host.take(step!, results);
@@ -183,9 +107,9 @@ describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (
       const grads: Record<string, Tensor> = {};
       for (const port of grad!.outputs) {
         if (port.role === 'grad')
-          grads[port.param!] = f32(port.shape as number[], results[port.name]!.data as Float32Array);
+          grads[port.param!] = f32Of(port.shape as number[], results[port.name]!.data as Float32Array);
       }
-      host.take(apply!, await sessions[1]!.run(await host.feeds(apply!, scalars, grads)));
+      host.take(apply!, await run(sessions[1]!, host.feeds(apply!, scalars, grads)));
     }
     for (const { name } of signature.params) {
       const reference = toF32(oracle.tensors.get(name.replace('init.', `${optimizer}10.`))!);
