@@ -10,6 +10,7 @@ import {
 } from './adapters/passes.js';
 import { cse } from './cse.js';
 import { dce } from './dce.js';
+import { narrowRowsPass } from './narrow/narrow-rows.js';
 import type { PassFactory } from './pass.js';
 import { resolveNames } from './resolve-names.js';
 import { selectSitesPass } from './select-sites.js';
@@ -28,6 +29,7 @@ export const ALL_PASSES: readonly PassFactory[] = [
   mergeAdaptersPass,
   stripAdaptersPass,
   simplifyPass,
+  narrowRowsPass,
   cse,
   dce,
 ] as readonly PassFactory[];

@@ -10,6 +10,7 @@ import { raiseAdapters } from '../../passes/adapters/raise.js';
 import { shareFactors } from '../../passes/adapters/share-factors.js';
 import { removeDead } from '../../passes/dce.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
+import { narrowRows } from '../../passes/narrow/narrow-rows.js';
 import type { TrainOptions } from './options.js';
 
 /** A forward graph ready for a loss: adapters in the folded form, embedded, types inferred. */
@@ -21,7 +22,8 @@ export interface Prepared {
 
 /**
  * Brings a rewritten model into the form that training graphs are built from: folded adapters, weights of Constant nodes
- * as initializers (only those can be referred to), and, for `only`, no outputs but the logits.
+ * as initializers (only those can be referred to), and, unless outputs are kept, only what the logits need: one row behind a
+ * Gather of one token.
  */
 export function prepare(
   model: Model,
@@ -40,6 +42,7 @@ export function prepare(
   if (!keepOutputs) {
     for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
     removeDead(model);
+    narrowRows(model);
   }
   return { model, plans: plan.plans, logits };
 }

@@ -126,6 +126,17 @@ export interface Inferred {
 }
 
 /**
+ * An op that treats every index of an output axis alike and apart from the others: the rows of a matrix product, the
+ * lines of a softmax. Then one index of the output needs one index of each input that goes along.
+ */
+export interface Slices {
+  /** for each input the axis that goes along; null where every index of the output reads the input as it is */
+  readonly axes: readonly (number | null)[];
+  /** the op for inputs of extent 1 along those axes, where the same op with the same attributes would not do */
+  one?(b: Builder, inputs: readonly (Value | null)[]): Value;
+}
+
+/**
  * Everything about one op, in one object, in one file. Shared code never branches on an op's name: it asks this table.
  * `infer` returns a diagnostic when the inputs cannot be right (ranks, extents that contradict each other).
  */
@@ -144,6 +155,8 @@ export interface OpDef<Op extends string = string> {
   infer(node: Node<Op>, ctx: InferContext): Inferred | Diagnostic;
   /** Gradient per input (null: none) from the gradients of the outputs (null: not on the path), or why there is none. */
   vjp?(b: GradBuilder, node: Node<Op>, grads: readonly (Value | null)[]): readonly (Value | null)[] | Refusal;
+  /** How the op acts along one axis of its first output, when it handles each index of that axis by itself; else null. */
+  slices?(node: Node<Op>, axis: number): Slices | null;
   /** Arithmetic operations and bytes moved, in terms of the dimensions of the inputs and outputs. */
   cost?(node: Node<Op>): { readonly flops: DimExpr; readonly bytes: DimExpr };
   /** float64 reference after the text of the specification; used by tests and constant folding of small tensors */

@@ -8,6 +8,7 @@ import { withGradient } from './gradients/attach.js';
 import { gemmVjp } from './gradients/matmul.js';
 import { matmul, swapLast, zip } from './nd.js';
 import { attrs, mustAgree, need, one, rankIn, refuse, rule, shapeAt, tensorAt } from './rules.js';
+import { gemmSlices } from './slices/rules.js';
 
 /** Gemm: alpha A' B' + beta C, A' and B' transposed where transA, transB say so; C broadcasts to the result. */
 export const gemm = withGradient(
@@ -29,6 +30,7 @@ export const gemm = withGradient(
       const [a, b, c] = [shapeAt(node, 0), shapeAt(node, 1), shapeAt(node, 2)];
       return matrixCost(turned(a, transA), c ? [a, b, c] : [a, b], gemmShape(node, a, b, transA, transB));
     },
+    slices: (node, axis) => gemmSlices(node, axis),
     evaluate: (node, inputs) => {
       const { alpha, beta, transA, transB } = attrsOf(node);
       const [a, b] = [need(inputs, 0), need(inputs, 1)];

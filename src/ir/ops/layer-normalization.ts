@@ -5,6 +5,7 @@ import { affine, normalise } from './families/norm.js';
 import { withGradient } from './gradients/attach.js';
 import { layerNormVjp } from './gradients/norm.js';
 import { attrs, axisIn, need, rule, tensorAt, typeOf } from './rules.js';
+import { leadingSlices } from './slices/rules.js';
 
 /** LayerNormalization: (x - mean) / sqrt(variance + epsilon) * scale + bias over the dimensions from `axis` on. */
 export const layerNormalization = withGradient(
@@ -20,6 +21,7 @@ export const layerNormalization = withGradient(
       const stash = typeOf(x && dtypeFromOnnx(stash_type), kept);
       return { types: [typeOf(x?.dtype, x?.shape ?? null), stash, stash] };
     }),
+    slices: (node, axis) => leadingSlices(node, axis, attrsOf(node).axis ?? -1),
     evaluate: (node, inputs) => {
       const x = need(inputs, 0);
       const { axis = -1, epsilon = 1e-5 } = attrsOf(node);

@@ -4,6 +4,7 @@ import { withGradient } from './gradients/attach.js';
 import { matmulVjp } from './gradients/matmul.js';
 import { matmul } from './nd.js';
 import { need, one, rule, shapeAt, tensorAt } from './rules.js';
+import { matmulSlices } from './slices/rules.js';
 
 /** MatMul: the matrix product as numpy.matmul, leading dimensions broadcast. */
 export const matMul = withGradient(
@@ -19,6 +20,7 @@ export const matMul = withGradient(
       const [a, b] = [shapeAt(node, 0), shapeAt(node, 1)];
       return matrixCost(a, [a, b], matmulShape(node, a, b));
     },
+    slices: (node, axis) => matmulSlices(node, axis),
     evaluate: (_, inputs) => [matmul(need(inputs, 0), need(inputs, 1))],
   }),
   matmulVjp,

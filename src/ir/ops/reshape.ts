@@ -7,6 +7,7 @@ import { withGradient } from './gradients/attach.js';
 import { reshapeVjp } from './gradients/shape.js';
 import { reshape as reshapeNd, sizeOf } from './nd.js';
 import { attrs, need, ofRank, one, refuse, rule, tensorAt } from './rules.js';
+import { reshapeSlices } from './slices/rules.js';
 
 /**
  * Reshape: the same elements in another shape. An entry 0 copies the input's extent (unless allowzero=1), one entry
@@ -28,6 +29,7 @@ export const reshape = withGradient(
         const shape = resolve(node, x?.shape ?? null, wanted, attrs(node, ctx).allowzero === 1);
         return one(x?.dtype, shape, ctx.ints(0));
       }),
+      slices: (node, axis) => reshapeSlices(node, axis),
       evaluate: (node, inputs) => {
         const x = need(inputs, 0);
         const shape = resolve(node, x.shape, [...need(inputs, 1).data], attrsOf(node).allowzero === 1);

@@ -4,6 +4,7 @@ import { affine, normalise } from './families/norm.js';
 import { withGradient } from './gradients/attach.js';
 import { rmsNormVjp } from './gradients/norm.js';
 import { attrs, axisIn, need, one, rule, tensorAt } from './rules.js';
+import { leadingSlices } from './slices/rules.js';
 
 /** RMSNormalization: x / sqrt(mean(x^2) + epsilon) * scale over the dimensions from `axis` on. */
 export const rmsNormalization = withGradient(
@@ -16,6 +17,7 @@ export const rmsNormalization = withGradient(
       if (x?.shape) axisIn(node, attrs(node, ctx).axis, x.shape.length);
       return one(x?.dtype, x?.shape ?? null);
     }),
+    slices: (node, axis) => leadingSlices(node, axis, attrsOf(node).axis),
     evaluate: (node, inputs) => {
       const x = need(inputs, 0);
       const { axis, epsilon } = attrsOf(node);

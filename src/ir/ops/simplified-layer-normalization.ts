@@ -5,6 +5,7 @@ import { affine, normalise } from './families/norm.js';
 import { withGradient } from './gradients/attach.js';
 import { rmsNormVjp } from './gradients/norm.js';
 import { attrs, axisIn, need, rule, tensorAt, typeOf } from './rules.js';
+import { leadingSlices } from './slices/rules.js';
 
 /** SimplifiedLayerNormalization (ONNX Runtime, in the standard domain): as RMSNormalization, with 1/rms as second output. */
 export const simplifiedLayerNormalization = withGradient(
@@ -19,6 +20,7 @@ export const simplifiedLayerNormalization = withGradient(
       const kept = x?.shape?.map((dim, k) => (k < at ? dim : 1)) ?? null;
       return { types: [typeOf(x?.dtype, x?.shape ?? null), typeOf(x && dtypeFromOnnx(stash_type), kept)] };
     }),
+    slices: (node, axis) => leadingSlices(node, axis, attrsOf(node).axis),
     evaluate: (node, inputs) => {
       const x = need(inputs, 0);
       const { axis, epsilon } = attrsOf(node);

@@ -7,6 +7,7 @@ import { transposeVjp } from './gradients/shape.js';
 import { gatherInts } from './ints.js';
 import { offset, stridesOf, transpose as transposeNd } from './nd.js';
 import { attrs, need, one, refuse, rule, tensorAt, unknownDims } from './rules.js';
+import { transposeSlices } from './slices/rules.js';
 
 /** Transpose: dimension k of the result is dimension perm[k] of the input; without perm the order is reversed. */
 export const transpose = withGradient(
@@ -30,6 +31,7 @@ export const transpose = withGradient(
         gatherInts(shape, (index) => values[offset(strides, index)]!),
       );
     }),
+    slices: (node, axis) => transposeSlices(node, axis),
     evaluate: (node, inputs) => {
       const x = need(inputs, 0);
       return [transposeNd(x, permOf(node, attrsOf(node).perm, x.shape.length))];

@@ -5,6 +5,7 @@ import type { AttrsOf, OpDef, OpName } from '../define.js';
 import type { Ints } from '../dims.js';
 import { reduce as reduceNd } from '../nd.js';
 import { attrs, axisIn, need, numbersAt, ofRank, one, rule, tensorAt, unknownDims } from '../rules.js';
+import { keptSlices } from '../slices/rules.js';
 
 type ReduceAttrs = {
   readonly axes?: readonly number[];
@@ -49,6 +50,7 @@ export function reduction<const Op extends OpName>(
       const known = ints && axes.length === rank ? ctx.ints(0) : null;
       return one(x.dtype, reducedShape(x.shape, axes, a.keepdims !== 0), known && [ints!(known)]);
     }),
+    slices: (node, axis) => keptSlices(node, axis),
     evaluate: (node, inputs) => {
       const x = need(inputs, 0);
       const a = attrsOf(node, asInput ? axesInputSince : axesInputSince - 1) as AttrsOf<Op> & ReduceAttrs;

@@ -2,6 +2,7 @@ import { attrsOf } from '../attrs.js';
 import type { AttrsOf, NdArray, OpDef, OpName } from '../define.js';
 import { alongAxis, reshape, sizeOf } from '../nd.js';
 import { attrs, axisIn, need, one, rule, tensorAt } from '../rules.js';
+import { leadingSlices, otherAxesSlices } from '../slices/rules.js';
 
 type AxisAttrs = { readonly axis: number };
 
@@ -25,6 +26,7 @@ export function lineOp<const Op extends OpName>(
       until: 12,
       traits: ['pure'],
       infer,
+      slices: (node, axis) => leadingSlices(node, axis, (attrsOf(node, 1) as AttrsOf<Op> & AxisAttrs).axis),
       evaluate: (node, inputs): NdArray[] => {
         const x = need(inputs, 0);
         const axis = axisIn(node, (attrsOf(node, 1) as AttrsOf<Op> & AxisAttrs).axis, x.shape.length);
@@ -38,6 +40,8 @@ export function lineOp<const Op extends OpName>(
       since: 13,
       traits: ['pure'],
       infer,
+      slices: (node, axis) =>
+        otherAxesSlices(node, axis, (attrsOf(node, 13) as AttrsOf<Op> & AxisAttrs).axis),
       evaluate: (node, inputs): NdArray[] => {
         const x = need(inputs, 0);
         const axis = (attrsOf(node, 13) as AttrsOf<Op> & AxisAttrs).axis;
