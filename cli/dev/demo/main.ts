@@ -1,0 +1,131 @@
+import { mkdtempSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { compareModels } from '../../../src/backends/ort/compare.js';
+import { readModel } from '../../../src/ir/onnx/reader.js';
+import { i64Tensor } from '../../../src/ir/tensor.js';
+import { table } from '../../text.js';
+import { wrap } from '../../wrap.js';
+import { CONTEXT, Corpus, MODEL, STEPS } from './charlm.js';
+import { continued } from './sample.js';
+import { command, Show } from './show.js';
+import { emitWords, filesOf, type Recipe, rewriteWords, type Tuned, tune } from './tune.js';
+
+/** `npm run demo`: a small language model moves from one author to another, and the bill is shown. */
+
+const PYTORCH_BEFORE = 2.331;
+/** how far from PyTorch's loss a run may end: its initial factors are other draws of the same distribution */
+const NEAR = 0.02;
+const PROMPT = 'In the year ';
+
+const main: Recipe = { method: 'lotr', rank: 8, rate: 1e-2, torch: 1.757 };
+const others: readonly Recipe[] = [
+  { method: 'lora', rank: 1, rate: 1e-2, torch: 1.764 },
+  { method: 'lotr', rank: 32, rate: 1e-2, torch: 1.659 },
+  { method: 'lora', rank: 8, rate: 5e-3, torch: 1.664 },
+];
+
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-demo-'));
+const show = new Show(
+  new Map([
+    [`${folder}/`, ''],
+    [MODEL, 'charlm.onnx'],
+  ]),
+);
+const corpus = new Corpus();
+const threads = Math.min(4, availableParallelism());
+const file = (name: string) => join(folder, name);
+const started = performance.now();
+
+show.heading(
+  '1. A character model of 1.2 million weights that has only read speeches of American presidents.\n' +
+    '   Adapters of rank 8 go beside its 24 linear layers; the model is frozen, and computes what it did:',
+);
+await show.run(rewriteWords(main, folder));
+
+show.heading('2. Its training step as ordinary ONNX operators, gradients and optimizer included:');
+await show.run(emitWords(main, folder));
+
+show.heading(`3. ${STEPS} steps on Moby-Dick, 16 windows of 128 characters each, in ONNX Runtime:`);
+const first = await trained(main);
+show.say(`   validation loss ${first.before.toFixed(3)} -> ${first.after.toFixed(3)}`);
+show.check(Math.abs(first.before - PYTORCH_BEFORE) < 0.001, `before: as in PyTorch, ${PYTORCH_BEFORE}`);
+near(first);
+
+show.heading('4. The adapter put beside the base, and folded into its weights:');
+const { trained: adapter, model: rewritten } = filesOf(main, folder);
+await show.run(['apply', MODEL, adapter, '-o', file('adapted.onnx')], /^wrote/);
+await show.run(['merge', rewritten, '--adapter', adapter, '-o', file('merged.onnx')]);
+const { data: windows } = corpus.validation().inputs.input_ids!;
+const some = Array.from(windows.subarray(0, 4 * CONTEXT), Number);
+const ids = new Map([['input_ids', i64Tensor([4, CONTEXT], some)]]);
+const [difference] = await compareModels(
+  { path: file('adapted.onnx'), model: readModel(file('adapted.onnx')) },
+  { path: file('merged.onnx'), model: readModel(file('merged.onnx')) },
+  { inputs: ids },
+);
+show.check(
+  difference!.relative < 1e-5,
+  `merged equals adapted: largest relative difference ${difference!.relative.toExponential(1)}, limit 1e-5`,
+);
+
+show.heading('5. Both models continue the same words, with the same random numbers:');
+for (const [name, model] of [
+  ['before', MODEL],
+  ['after', file('merged.onnx')],
+] as const) {
+  const text = (await continued(model, PROMPT, 200)).replace(/\s+/g, ' ');
+  show.say(`   ${name}:\n${wrap(text, 90).replace(/^/gm, '     ')}`);
+}
+
+show.heading('6. The same with LoRA, at equal size and at equal rank, and with LoTR of the size of LoRA:');
+const all = [first];
+for (const recipe of others) {
+  await command(rewriteWords(recipe, folder));
+  await command(emitWords(recipe, folder));
+  all.push(await trained(recipe));
+}
+show.say();
+const rows = all.map(({ recipe, parameters, after, stepTime }) => [
+  label(recipe),
+  parameters.toLocaleString('en-US'),
+  after.toFixed(3),
+  recipe.torch.toFixed(3),
+  `${stepTime.toFixed(3)} s`,
+]);
+const columns = ['adapter', 'trainable', 'validation loss', 'PyTorch', 'a step'];
+show.say(table([columns, ['none', '0', first.before.toFixed(3), PYTORCH_BEFORE.toFixed(3), ''], ...rows]));
+for (const tuned of all.slice(1)) near(tuned);
+
+const seconds = (performance.now() - started) / 1000;
+show.say(`\n${seconds.toFixed(0)} s on ${threads} threads. The files are in ${folder}`);
+
+async function trained(recipe: Recipe): Promise<Tuned> {
+  let sum = 0;
+  let last = 0;
+  return tune(recipe, {
+    folder,
+    corpus,
+    threads,
+    onStep: (step, loss) => {
+      sum += loss;
+      if (step % 50 > 0) return;
+      const mean = (sum / (step - last)).toFixed(3);
+      show.say(
+        `   ${label(recipe).padEnd(9)}  step ${String(step).padStart(3)} of ${STEPS}  mean training loss ${mean}`,
+      );
+      sum = 0;
+      last = step;
+    },
+  });
+}
+
+function near({ recipe, after }: Tuned): void {
+  // better than PyTorch is no failure
+  const what = `${label(recipe)}: ${after.toFixed(3)} against PyTorch's ${recipe.torch.toFixed(3)}, limit +${NEAR}`;
+  show.check(after < recipe.torch + NEAR, what);
+}
+
+function label({ method, rank }: Recipe): string {
+  return `${method === 'lotr' ? 'LoTR' : 'LoRA'} r=${rank}`;
+}

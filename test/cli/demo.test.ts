@@ -1,0 +1,58 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { CONTEXT, Corpus, decode, encode, STEPS } from '../../cli/dev/demo/charlm.js';
+import { emitWords, filesOf, type Recipe, rateAt, rewriteWords, tune } from '../../cli/dev/demo/tune.js';
+import { readSafetensors } from '../../src/ir/files/safetensors.js';
+import { toF32 } from '../../src/ir/values.js';
+import { lotrc } from '../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-demo-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const readme = readFileSync(resolve(import.meta.dirname, '../../README.md'), 'utf8');
+const corpus = new Corpus();
+
+test('windows lie in the text, inputs and labels one character apart', () => {
+  const first = corpus.batch(0);
+  const tokens = Array.from(first.inputs.input_ids!.data, Number);
+  const labels = Array.from(first.labels.data, Number);
+  expect(first.labels.dims).toEqual([16, CONTEXT]);
+  for (const row of [0, 7, 15]) {
+    const at = row * CONTEXT;
+    expect(labels.slice(at, at + CONTEXT - 1)).toEqual(tokens.slice(at + 1, at + CONTEXT));
+  }
+  expect(decode(encode('Call me Ishmael.\n~'))).toBe('Call me Ishmael.\n~');
+  expect(() => encode('caf\u00e9')).toThrow('"\u00e9"');
+  expect([0, 9, 19, 100, STEPS - 1].map((step) => Number(rateAt(step, 1).toFixed(4)))).toEqual([
+    0.05, 0.4775, 0.905, 0.5, 0.005,
+  ]);
+});
+
+test.each([
+  { method: 'lotr', rank: 8, rate: 1e-2, torch: 1.757 },
+  { method: 'lora', rank: 1, rate: 1e-2, torch: 1.764 },
+] satisfies Recipe[])('$method r=$rank starts at the loss that PyTorch has and learns', async (recipe) => {
+  for (const words of [rewriteWords(recipe, folder), emitWords(recipe, folder)]) {
+    expect(await lotrc(...words)).toMatchObject({ code: 0, err: '' });
+  }
+  const losses: number[] = [];
+  const tuned = await tune(recipe, {
+    folder,
+    corpus,
+    threads: 2,
+    steps: 15,
+    onStep: (_step, loss) => losses.push(loss),
+  });
+  expect(losses).toHaveLength(15);
+  // PyTorch: 2.33105 over the same 64 windows
+  expect(Math.abs(tuned.before - 2.33105)).toBeLessThan(2e-5);
+  expect(tuned.after).toBeLessThan(tuned.before - 0.1);
+  const { tensors, metadata } = readSafetensors(filesOf(recipe, folder).trained);
+  expect(metadata).toEqual(readSafetensors(filesOf(recipe, folder).initial).metadata);
+  const values = [...tensors.values()].flatMap((data) => [...toF32(data)]);
+  expect(values).toHaveLength(tuned.parameters);
+  expect(values.filter((value) => value === 0).length).toBeLessThan(10);
+  const row = `${recipe.method === 'lotr' ? 'LoTR' : 'LoRA'} r=${recipe.rank}`.padEnd(11);
+  expect(readme).toContain(`${row}${tuned.parameters.toLocaleString('en-US')} `);
+});
