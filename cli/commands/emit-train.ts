@@ -16,6 +16,8 @@ export interface EmitTrainOptions {
   readonly shift?: true;
   readonly ignoreIndex: number;
   readonly labelSmoothing: number;
+  readonly temperature: number;
+  readonly mask?: string;
   readonly optimizer: 'adamw' | 'sgd';
   readonly weightDecay: number;
   readonly beta1: number;
@@ -45,6 +47,8 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     shift: given.shift ?? false,
     ignoreIndex: given.ignoreIndex,
     labelSmoothing: given.labelSmoothing,
+    temperature: given.temperature,
+    mask: given.mask,
     optimizer: optimizerOf(given),
     maxNorm: given.maxNorm === 0 ? null : given.maxNorm,
     train: given.train ?? null,

@@ -13,8 +13,8 @@ export function declareEmitCommands(program: Command, run: Run): void {
     .requiredOption('-o, --output <dir>', 'the training directory')
     .option(
       '--loss <kind>',
-      'cross-entropy, mse or bce',
-      word('--loss', ['cross-entropy', 'mse', 'bce']),
+      'cross-entropy, mse, bce, cosine or contrastive',
+      word('--loss', ['cross-entropy', 'mse', 'bce', 'cosine', 'contrastive']),
       'cross-entropy',
     )
     .option('--logits <name>', 'the output that the loss is taken of (default: the only float output)')
@@ -27,6 +27,8 @@ export function declareEmitCommands(program: Command, run: Run): void {
       real('--label-smoothing'),
       0,
     )
+    .option('--temperature <x>', 'contrastive: similarities are divided by it', real('--temperature'), 0.05)
+    .option('--mask <name>', 'cosine, contrastive: input that says which positions count (attention_mask)')
     .option('--optimizer <kind>', 'adamw or sgd', word('--optimizer', ['adamw', 'sgd']), 'adamw')
     .option('--weight-decay <x>', 'decoupled (adamw) or L2 (sgd)', real('--weight-decay'), 0)
     .option('--beta1 <x>', 'adamw', real('--beta1'), 0.9)
@@ -54,7 +56,12 @@ export function declareEmitCommands(program: Command, run: Run): void {
 Examples:
   lotrc emit onnx-train model.lotr.onnx -o train/ --loss cross-entropy
   lotrc emit onnx-train model.lotr.onnx -o train/ --shift --train M --lr-multiplier M=16
-  lotrc emit onnx-train model.lotr.onnx -o train/ --also-train '^classifier' --ep webgpu`,
+  lotrc emit onnx-train encoder.lotr.onnx -o train/ --loss contrastive --logits last_hidden_state
+  lotrc emit onnx-train model.lotr.onnx -o train/ --also-train '^classifier' --ep webgpu
+
+For cosine and contrastive a batch holds 2B rows, and row i belongs to row B + i: left sides of the pairs first, then
+their right sides. Outputs [rows, seq, width] are averaged over the positions that the mask counts. Labels of cosine are
+B similarities in [-1, 1]; contrastive takes none.`,
     )
     .action(async (model: string, options: EmitTrainOptions) => {
       const { emitTrainCommand } = await import('../commands/emit-train.js');

@@ -21,6 +21,10 @@ export interface Signature {
     readonly reduction: 'mean' | 'sum';
     /** logits are shifted against labels inside the graph: labels are the input ids themselves */
     readonly shift: boolean;
+    /** contrastive loss: what similarities are divided by */
+    readonly temperature?: number;
+    /** embedding losses: rows i and B + i of a batch of 2B rows belong together */
+    readonly pairs?: 'halves';
   };
   /** settings of the runtime without which the graphs would not do what they are for */
   readonly session: Readonly<Record<string, string>>;

@@ -44,10 +44,10 @@ export class TrainBuilder extends GraphBuilder {
     return this.one('ReduceSumSquare', [x], { keepdims: attrInt(0) });
   }
 
-  unsqueezeLast(x: Value): Value {
+  unsqueeze(x: Value, axis: number): Value {
     return this.opset >= 13
-      ? this.one('Unsqueeze', [x, this.i64([-1])])
-      : this.one('Unsqueeze', [x], { axes: attrInts([-1]) });
+      ? this.one('Unsqueeze', [x, this.i64([axis])])
+      : this.one('Unsqueeze', [x], { axes: attrInts([axis]) });
   }
 
   /** Number of elements as f32, rank 0. */
@@ -57,10 +57,19 @@ export class TrainBuilder extends GraphBuilder {
 
   /** The last extent as i64, rank 0. */
   lastExtent(x: Value): Value {
-    return this.one('Gather', [this.one('Shape', [x]), this.constantIndex(-1)], { axis: attrInt(0) });
+    return this.one('Gather', [this.one('Shape', [x]), this.index(-1)], { axis: attrInt(0) });
   }
 
-  private constantIndex(value: number): Value {
+  /** Extents from axis `from` up to `to` as an i64 vector. */
+  extents(x: Value, from: number, to: number): Value {
+    const shape = this.one('Shape', [x]);
+    return this.opset >= 10
+      ? this.one('Slice', [shape, this.i64([from]), this.i64([to])])
+      : this.one('Slice', [shape], { starts: attrInts([from]), ends: attrInts([to]) });
+  }
+
+  /** i64, rank 0 */
+  index(value: number): Value {
     return this.#once(`index:${value}`, () => this.constant(i64Tensor([], [value]), 'train/index'));
   }
 

@@ -23,7 +23,7 @@ import {
 } from './graphs.js';
 import { checkLegality, coarseNodes } from './legality.js';
 import { constantsOf, slotsOf } from './optimizer.js';
-import type { TrainOptions } from './options.js';
+import { checkOptions, ofPairs, type TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
 import { prepare } from './prepare.js';
 
@@ -53,6 +53,7 @@ export interface Emitted {
  */
 export function emitTraining(request: EmitRequest): Emitted {
   const { open, folder, options, given = new Map() } = request;
+  checkOptions(options);
   const first = open();
   const factors = factorData(first, given);
   const plan = requirePlan(first, 'emit training graphs');
@@ -122,6 +123,8 @@ export function emitTraining(request: EmitRequest): Emitted {
       labelSmoothing: options.loss === 'cross-entropy' ? options.labelSmoothing : 0,
       reduction: 'mean',
       shift: options.shift,
+      ...(options.loss === 'contrastive' ? { temperature: options.temperature } : {}),
+      ...(ofPairs(options.loss) ? { pairs: 'halves' as const } : {}),
     },
     session: {},
     base: base.files,

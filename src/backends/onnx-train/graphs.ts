@@ -1,11 +1,12 @@
 import { noInfluence } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
-import { tensorType, type ValueType } from '../../ir/shape.js';
+import { type Shape, tensorType, type ValueType } from '../../ir/shape.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';
-import type { GraphSignature, Port, Role } from '../../train/signature.js';
+import type { GraphSignature, LossKind, Port, Role } from '../../train/signature.js';
 import { TrainBuilder } from './builder.js';
+import { contrastive, cosineRegression, type Pairs } from './embedding-loss.js';
 import { binaryCrossEntropy, crossEntropy, type Loss, meanSquaredError, shiftForNextToken } from './loss.js';
 import { guard, scalarsOf, slotsOf, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
@@ -82,7 +83,7 @@ export function evalGraph(prepared: Prepared, params: readonly Param[], options:
   exposeParams(model, params, logits.name);
   const labels = addLabels(prepared, ports, options);
   paramPorts(params, ports);
-  const { loss, count } = lossOf(b, logits, labels, options);
+  const { loss, count } = lossOf(b, prepared, labels, options);
   publish(model.graph, loss, 'loss');
   publish(model.graph, count, 'count');
   ports.outputs.push(scalarPort(loss.name, 'loss'));
@@ -133,7 +134,7 @@ function lossAndGradients(
   const labels = addLabels(prepared, ports, options);
   paramPorts(params, ports);
   const scale = scaled ? addScalar(graph, ports, 'loss_scale') : null;
-  const parts = lossOf(b, logits, labels, options);
+  const parts = lossOf(b, prepared, labels, options);
   graph.removeOutput(logits);
   publish(graph, parts.loss, 'loss');
   const seeds = new Map([[parts.at, parts.gradient(scale)]]);
@@ -144,10 +145,17 @@ function lossAndGradients(
   return { b, ports, values, grads, loss: parts.loss, count: parts.count, scale };
 }
 
-function lossOf(b: TrainBuilder, logits: Value, labels: Value, options: TrainOptions): Loss {
+function lossOf(
+  b: TrainBuilder,
+  { logits, mask }: Prepared,
+  labels: Value | null,
+  options: TrainOptions,
+): Loss {
+  const pairs: Pairs = { output: logits, mask };
+  if (!labels) return contrastive(b, pairs, options.temperature);
+  if (options.loss === 'cosine') return cosineRegression(b, pairs, labels);
   if (options.loss === 'mse') return meanSquaredError(b, logits, labels);
   if (options.loss === 'bce') return binaryCrossEntropy(b, logits, labels);
-  if (options.loss !== 'cross-entropy') throw new Error(`loss ${options.loss} has no graph`);
   const last = logits.type?.kind === 'tensor' ? logits.type.shape?.at(-1) : null;
   const classes = typeof last === 'number' ? last : null;
   const [scored, shifted] = options.shift ? shiftForNextToken(b, logits, labels) : [logits, labels];
@@ -233,16 +241,25 @@ function addScalar(graph: Graph, ports: Ports, name: string): Value {
   return graph.addInput(free, tensorType('f32', []));
 }
 
-/** Labels: the shape of the logits without the class axis as i32, or the shape of the predictions as f32. */
-function addLabels({ model, logits }: Prepared, ports: Ports, options: TrainOptions): Value {
+/**
+ * Labels: the shape of the logits without the class axis as i32, one number per pair, or the shape of the predictions as
+ * f32. None where the batch itself says which rows belong together.
+ */
+function addLabels({ model, logits }: Prepared, ports: Ports, options: TrainOptions): Value | null {
+  if (options.loss === 'contrastive') return null;
   const { graph } = model;
   const shape = logits.type?.kind === 'tensor' ? logits.type.shape : null;
-  const classes = options.loss === 'cross-entropy';
-  const type: ValueType = classes ? tensorType('i32', shape?.slice(0, -1) ?? null) : tensorType('f32', shape);
   const name = graph.own(options.labels) ? graph.names.freshValue(options.labels) : options.labels;
-  const value = graph.addInput(name, type);
+  const value = graph.addInput(name, labelType(options.loss, shape));
   ports.inputs.push(portOf(value, 'label'));
   return value;
+}
+
+function labelType(loss: LossKind, shape: Shape | null): ValueType {
+  if (loss === 'cross-entropy') return tensorType('i32', shape?.slice(0, -1) ?? null);
+  if (loss !== 'cosine') return tensorType('f32', shape);
+  const rows = shape?.[0];
+  return tensorType('f32', [typeof rows === 'number' ? rows / 2 : 'pairs']);
 }
 
 function batchPorts({ model }: Prepared, ports: Ports, params: readonly Param[]): void {

@@ -39,7 +39,7 @@ export function crossEntropy(
   const at = asF32(b, logits);
   const valid = b.one('Not', [b.one('Equal', [labels, b.i32(ignoreIndex)])], {}, 'loss/valid');
   const safe = b.one('Where', [valid, labels, b.i32(0)]);
-  const column = b.unsqueezeLast(safe);
+  const column = b.unsqueeze(safe, -1);
   const isLabel = b.one('Equal', [column, classRange(b, at, classes)], {}, 'loss/isLabel');
   const max = b.reduce('ReduceMax', at, -1, true);
   const shifted = b.one('Sub', [at, max]);
@@ -57,11 +57,11 @@ export function crossEntropy(
       b.one('Mul', [uniform, b.f32(labelSmoothing)]),
     ]);
   }
-  const weight = b.one('Cast', [b.unsqueezeLast(valid)], { to: attrInt(1) });
+  const weight = b.one('Cast', [b.unsqueeze(valid, -1)], { to: attrInt(1) });
   const count = b.sumAll(weight, 'loss/count');
   const divisor = b.one('Max', [count, b.f32(1)]);
   // Where selects: a NaN or infinite loss at an ignored position must not leak through 0 * NaN
-  const counted = b.one('Where', [b.unsqueezeLast(valid), perItem, b.f32(0)]);
+  const counted = b.one('Where', [b.unsqueeze(valid, -1), perItem, b.f32(0)]);
   const loss = b.one('Div', [b.sumAll(counted), divisor]);
   const gradient = (scale: Value | null): Value => {
     const p = b.one('Div', [exp, sum]);
@@ -81,7 +81,7 @@ export function crossEntropy(
     }
     const factor = b.one('Div', [scale ?? b.f32(1), divisor]);
     const raw = b.one('Mul', [b.one('Sub', [p, target]), factor]);
-    return b.one('Where', [b.unsqueezeLast(valid), raw, b.f32(0)], {}, 'loss/gradient');
+    return b.one('Where', [b.unsqueeze(valid, -1), raw, b.f32(0)], {}, 'loss/gradient');
   };
   return { loss, count, at, gradient };
 }
@@ -138,7 +138,7 @@ function twice(b: TrainBuilder, scale: Value | null): Value {
 }
 
 /** Loss arithmetic is float32 whatever the model computes in. */
-function asF32(b: TrainBuilder, value: Value): Value {
+export function asF32(b: TrainBuilder, value: Value): Value {
   const { type } = value;
   if (type?.kind !== 'tensor' || type.dtype === 'f32' || !isFloat(type.dtype)) return value;
   const cast = b.one('Cast', [value], { to: attrInt(1) });

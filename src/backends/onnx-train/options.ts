@@ -1,3 +1,5 @@
+import { uselessOption } from '../../ir/codes/training.js';
+import { fail } from '../../ir/diagnostics.js';
 import type { Ep, LossKind } from '../../train/signature.js';
 import { ADAMW, type Optimizer } from './optimizer.js';
 
@@ -6,6 +8,8 @@ export interface TrainOptions {
   readonly loss: LossKind;
   /** the output that the loss is taken of; default: the only float output */
   readonly logits?: string | undefined;
+  /** embedding losses: the input that says which positions count; default: `attention_mask` where the model has it */
+  readonly mask?: string | undefined;
   /** name of the label input */
   readonly labels: string;
   /** score position t against label t + 1 */
@@ -43,3 +47,39 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   ep: ['cpu'],
   allowFallback: [],
 };
+
+/** Losses whose batch holds pairs of rows. */
+export function ofPairs(loss: LossKind): boolean {
+  return loss === 'cosine' || loss === 'contrastive';
+}
+
+/** Throws LOTR5008 for an option that the loss has no use for, or whose value makes no sense. */
+export function checkOptions(options: TrainOptions): void {
+  const { loss, labelSmoothing, ignoreIndex, temperature } = options;
+  const only = (option: string, given: boolean, losses: readonly LossKind[]): void => {
+    if (given && !losses.includes(loss)) {
+      fail(
+        uselessOption({
+          option,
+          why: `${loss} has no use for it`,
+          hint: `leave it out; it belongs to ${losses.join(' and ')}`,
+        }),
+      );
+    }
+  };
+  const range = (option: string, good: boolean, wanted: string): void => {
+    if (!good) fail(uselessOption({ option, why: 'its value makes no sense', hint: wanted }));
+  };
+  only('--shift', options.shift, ['cross-entropy']);
+  only('--label-smoothing', labelSmoothing !== 0, ['cross-entropy']);
+  only('--ignore-index', ignoreIndex !== TRAIN_DEFAULTS.ignoreIndex, ['cross-entropy']);
+  only('--temperature', temperature !== TRAIN_DEFAULTS.temperature, ['contrastive']);
+  only('--mask', options.mask !== undefined, ['cosine', 'contrastive']);
+  range(
+    '--label-smoothing',
+    labelSmoothing >= 0 && labelSmoothing < 1,
+    'give a share from 0 up to, not including, 1',
+  );
+  range('--ignore-index', ignoreIndex === (ignoreIndex | 0), 'give an integer of 32 bits');
+  range('--temperature', temperature > 0 && temperature < Infinity, 'give a number above 0');
+}

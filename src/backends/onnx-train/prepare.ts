@@ -1,5 +1,5 @@
 import type { PlanRow } from '../../ir/adapter.js';
-import { logitsRank, noLogits } from '../../ir/codes/training.js';
+import { logitsRank, noLogits, uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import type { Graph, Model, Value } from '../../ir/model.js';
@@ -11,13 +11,15 @@ import { shareFactors } from '../../passes/adapters/share-factors.js';
 import { removeDead } from '../../passes/dce.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
-import type { TrainOptions } from './options.js';
+import { ofPairs, type TrainOptions } from './options.js';
 
 /** A forward graph ready for a loss: adapters in the folded form, embedded, types inferred. */
 export interface Prepared {
   readonly model: Model;
   readonly plans: readonly PlanRow[];
   readonly logits: Value;
+  /** embedding losses: which positions count */
+  readonly mask: Value | null;
 }
 
 /**
@@ -39,12 +41,13 @@ export function prepare(
   liftConstants(model);
   inferShapes(model);
   const logits = chooseLogits(model.graph, options);
+  const mask = chooseMask(model.graph, logits, options);
   if (!keepOutputs) {
     for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
     removeDead(model);
     narrowRows(model);
   }
-  return { model, plans: plan.plans, logits };
+  return { model, plans: plan.plans, logits, mask };
 }
 
 /** Factors that the model takes as inputs become initializers again: every form of carrying starts from there. */
@@ -83,10 +86,36 @@ function chooseLogits(graph: Graph, options: TrainOptions): Value {
 
 function checkRank({ name, type }: Value, { loss, shift }: TrainOptions): void {
   const shape = type?.kind === 'tensor' ? type.shape : null;
-  if (loss !== 'cross-entropy') return;
+  if (loss === 'mse' || loss === 'bce') return;
   if (!shape) fail(logitsRank({ name, why: 'its rank is unknown' }));
+  if (ofPairs(loss)) {
+    if (shape.length !== 2 && shape.length !== 3)
+      fail(logitsRank({ name, why: `embeddings have 2 or 3 axes, it has ${shape.length}` }));
+    const rows = shape[0];
+    if (typeof rows === 'number' && rows % 2 === 1)
+      fail(logitsRank({ name, why: `pairs need an even number of rows, it has ${rows}` }));
+    return;
+  }
   if (shape.length < 2)
     fail(logitsRank({ name, why: `cross-entropy needs at least 2 axes, it has ${shape.length}` }));
   if (shift && shape.length !== 3)
     fail(logitsRank({ name, why: 'shifting needs logits [batch, seq, vocabulary]' }));
+}
+
+/** The input that says which positions of [rows, T, D] count, where the loss averages over them. */
+function chooseMask(graph: Graph, { type }: Value, { loss, mask: given }: TrainOptions): Value | null {
+  const mask = given ?? 'attention_mask';
+  if (!ofPairs(loss) || (type?.kind === 'tensor' && type.shape?.length !== 3)) return null;
+  const found = graph.inputs.find(({ name }) => name === mask) ?? null;
+  if (!found && given !== undefined) {
+    const inputs = graph.inputs.map((input) => input.name).join(', ');
+    fail(
+      uselessOption({
+        option: '--mask',
+        why: `the model has no input "${mask}"`,
+        hint: `its inputs are ${inputs}`,
+      }),
+    );
+  }
+  return found;
 }

@@ -27,7 +27,7 @@ export const logitsRank = defineCode<{ name: string; why: string }>({
   title: 'the loss does not fit the shape of the output',
   explain:
     'Cross-entropy takes logits [batch, classes] or [batch, seq, vocabulary] whose rank is known; shifting for next-token ' +
-    'prediction needs the latter.',
+    'prediction needs the latter. The losses on embeddings take [rows, width] or [rows, seq, width], an even number of rows.',
   make: ({ name, why }) => ({
     message: `output "${name}": ${why}`,
     at: { kind: 'value', name },
@@ -98,4 +98,14 @@ export const cannotLinkBase = defineCode<{ file: string; why: string }>({
     at: { kind: 'file', file },
     hint: "use the model's own folder as -o, or one on the same file system",
   }),
+});
+
+export const uselessOption = defineCode<{ option: string; why: string; hint: string }>({
+  code: 'LOTR5008',
+  severity: 'error',
+  title: 'an option does not fit the loss',
+  explain:
+    'Shifting, label smoothing and the label to ignore belong to cross-entropy, the temperature to the contrastive loss, ' +
+    'and the mask to the losses on embeddings. lotrc refuses them elsewhere rather than to do nothing about them.',
+  make: ({ option, why, hint }) => ({ message: `${option}: ${why}`, hint }),
 });
