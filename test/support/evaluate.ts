@@ -1,3 +1,4 @@
+import { fromF16, toF16 } from '../../src/ir/half.js';
 import { type Graph, modelOf, type Value } from '../../src/ir/model.js';
 import { opsetOf } from '../../src/ir/ops/attrs.js';
 import type { NdArray } from '../../src/ir/ops/define.js';
@@ -5,13 +6,22 @@ import { opDef } from '../../src/ir/ops/index.js';
 import { ndOf } from '../../src/ir/ops/tensor-values.js';
 import { topologicalOrder } from '../../src/ir/topo.js';
 
+/** To the nearest number of the value's element type; past the largest it is infinite. */
+function rounded(value: Value, nd: NdArray): NdArray {
+  const dtype = value.type?.kind === 'tensor' ? value.type.dtype : null;
+  const one = dtype === 'f16' ? (v: number) => fromF16(toF16(v)) : dtype === 'f32' ? Math.fround : null;
+  return one ? { ...nd, data: nd.data.map(one) } : nd;
+}
+
 /**
  * Runs a graph node by node with the float64 references of the operator registry. Types must be inferred first: some
- * references ask for element types. Returns the value of everything that was computed.
+ * references ask for element types. Returns the value of everything that was computed. With `precision` 'declared' each
+ * result is rounded to the element type of its value: float16 overflows as on a device that has it.
  */
 export function evaluateGraph(
   graph: Graph,
   feeds: ReadonlyMap<string, NdArray>,
+  precision: 'double' | 'declared' = 'double',
 ): ReadonlyMap<Value, NdArray> {
   const values = new Map<Value, NdArray>();
   for (const [name, data] of feeds) values.set(graph.own(name)!, data);
@@ -30,7 +40,8 @@ export function evaluateGraph(
       node.inputs.map((value) => value && of(value)),
     );
     for (const [k, output] of node.outputs.entries())
-      if (output.name !== '' && results[k]) values.set(output, results[k]);
+      if (output.name !== '' && results[k])
+        values.set(output, precision === 'double' ? results[k] : rounded(output, results[k]));
   }
   return values;
 }

@@ -36,7 +36,7 @@ export function stepGraph(prepared: Prepared, params: readonly Param[], options:
 
 /** (batch, labels, params) -> (loss, grads, count) */
 export function gradGraph(prepared: Prepared, params: readonly Param[], options: TrainOptions): TrainGraph {
-  const half = isHalf(prepared.logits);
+  const half = computesInHalf(prepared.model);
   const built = lossAndGradients(prepared, params, options, half);
   const { b, ports, grads, loss, count, scale } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
@@ -290,8 +290,13 @@ function portOf({ name, type }: Value, role: Role): Port {
   return { name, role, dtype: tensor?.dtype ?? 'unknown', shape };
 }
 
-function isHalf({ type }: Value): boolean {
-  return type?.kind === 'tensor' && (type.dtype === 'f16' || type.dtype === 'bf16');
+/** Whether gradients can overflow or vanish in 16 bits on their way, whatever type the logits have at the end. */
+function computesInHalf(model: Model): boolean {
+  for (const node of model.everyNode()) {
+    for (const { type } of node.outputs)
+      if (type?.kind === 'tensor' && (type.dtype === 'f16' || type.dtype === 'bf16')) return true;
+  }
+  return false;
 }
 
 /** Cleans up what the artifact does not need, and says who made it. */
