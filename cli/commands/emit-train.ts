@@ -28,6 +28,7 @@ export interface EmitTrainOptions {
   readonly train?: readonly string[];
   readonly lrMultiplier?: ReadonlyMap<string, number>;
   readonly alsoTrain?: readonly string[];
+  readonly names: 'lotrc' | 'ort';
   readonly ep: Ep;
   readonly allowFallback?: readonly string[];
   readonly adapter?: string;
@@ -54,6 +55,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     train: given.train ?? null,
     lrMultipliers: Object.fromEntries(given.lrMultiplier ?? []),
     alsoTrain: given.alsoTrain ?? [],
+    names: given.names,
     ep: [given.ep],
     allowFallback: given.allowFallback ?? [],
   };

@@ -37,8 +37,18 @@ export function declareEmitCommands(program: Command, run: Run): void {
     .option('--momentum <x>', 'sgd', real('--momentum'), 0.9)
     .option('--max-norm <x>', 'clip the global gradient norm; 0: never', real('--max-norm'), 1)
     .option('--train <factor>', 'train only this factor, repeatable (M: core-only)', each)
-    .option('--lr-multiplier <factor=x>', 'learning rate of a factor, repeatable', factors('--lr-multiplier'))
+    .option(
+      '--lr-multiplier <factor=x>',
+      'multiplies the learning rate of a factor (M=16), repeatable',
+      factors('--lr-multiplier'),
+    )
     .option('--also-train <regex>', 'weights to train in full, repeatable (a classifier head)', each)
+    .option(
+      '--names <style>',
+      "lotrc, or ort: learning_rate and <param>_grad as in ONNX Runtime's retired training API",
+      word('--names', ['lotrc', 'ort']),
+      'lotrc',
+    )
     .option(
       '--ep <provider>',
       'cpu, cuda, webgpu or wasm',

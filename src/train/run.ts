@@ -115,7 +115,7 @@ export class TrainingRun {
           : port.role === 'label'
             ? batch.labels
             : port.role === 'scalar'
-              ? { type: 'float32', dims: [], data: Float32Array.of(scalars[port.name]!) }
+              ? { type: 'float32', dims: [], data: Float32Array.of(scalars[port.scalar!]!) }
               : this.#state.get(port.name);
       if (!value) throw new Error(`input "${port.name}" of ${graph.file} has no value`);
       feeds[port.name] = value;

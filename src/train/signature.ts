@@ -58,6 +58,9 @@ export type Role =
   | 'finite'
   | 'count';
 
+/** Learning rate, loss scale, and the bias corrections 1 - beta1^t and 1 - beta2^t of AdamW. */
+export type ScalarKind = 'lr' | 'loss_scale' | 'bc1' | 'bc2';
+
 export interface Port {
   readonly name: string;
   readonly role: Role;
@@ -68,6 +71,8 @@ export interface Port {
   readonly param?: string;
   /** which moment */
   readonly slot?: string;
+  /** on a scalar input: what the host gives there */
+  readonly scalar?: ScalarKind;
   /** on an input: the output that replaces it after a step */
   readonly next?: string;
 }

@@ -92,7 +92,7 @@ export class Host {
             : port.role === 'grad'
               ? grads[port.param!]!
               : port.role === 'scalar'
-                ? f32Of([], Float32Array.of(scalars[port.name]!))
+                ? f32Of([], Float32Array.of(scalars[port.scalar!]!))
                 : this.held.get(port.slot ? `${port.param} ${port.slot}` : port.param!)!;
     }
     return feeds;

@@ -4,7 +4,7 @@ import { Graph, Model, type Value } from '../../ir/model.js';
 import { type Shape, tensorType, type ValueType } from '../../ir/shape.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';
-import type { GraphSignature, LossKind, Port, Role } from '../../train/signature.js';
+import type { GraphSignature, LossKind, Port, Role, ScalarKind } from '../../train/signature.js';
 import { TrainBuilder } from './builder.js';
 import { contrastive, cosineRegression, type Pairs } from './embedding-loss.js';
 import { binaryCrossEntropy, crossEntropy, type Loss, meanSquaredError, shiftForNextToken } from './loss.js';
@@ -43,7 +43,7 @@ export function gradGraph(prepared: Prepared, params: readonly Param[], options:
   const { graph } = prepared.model;
   for (const [index, { row }] of trainable(params).entries()) {
     const grad = unscaled(b, grads[index]!, scale);
-    publish(graph, grad, `${row.name}/grad`);
+    publish(graph, grad, gradName(row.name, options));
     grad.setType(tensorType('f32', row.shape));
     ports.outputs.push({ name: grad.name, role: 'grad', dtype: 'f32', shape: row.shape, param: row.name });
   }
@@ -66,7 +66,7 @@ export function applyGraph(params: readonly Param[], options: TrainOptions, opse
     ports.inputs.push(paramPort(row.name, row.shape));
   }
   for (const { row } of trainable(params)) {
-    const name = `${row.name}/grad`;
+    const name = gradName(row.name, options);
     grads.push(graph.addInput(name, tensorType('f32', row.shape)));
     ports.inputs.push({ name, role: 'grad', dtype: 'f32', shape: row.shape, param: row.name });
   }
@@ -192,7 +192,7 @@ function addUpdate(
     const at = ports.inputs.findIndex((port) => port.role === 'param' && port.param === row.name);
     ports.inputs[at] = { ...ports.inputs[at]!, next: `${rows[i]!.name}/next` };
   }
-  const lr = addScalar(graph, ports, 'lr');
+  const lr = addScalar(graph, ports, 'lr', options.names === 'ort' ? 'learning_rate' : 'lr');
   const [bc1, bc2] = scalarsOf(optimizer).map((name) => addScalar(graph, ports, name));
   const grads = scaledGrads.map((grad) => unscaled(b, grad, scale));
   const guarded = guard(b, grads, options.maxNorm);
@@ -235,9 +235,14 @@ function publish(graph: Graph, value: Value, name: string, dtype: 'f32' | 'bool'
   graph.addOutput(value);
 }
 
-function addScalar(graph: Graph, ports: Ports, name: string): Value {
+/** `<param>/grad`; `<param>_grad` as in ONNX Runtime's retired training API. */
+function gradName(param: string, { names }: TrainOptions): string {
+  return names === 'ort' ? `${param}_grad` : `${param}/grad`;
+}
+
+function addScalar(graph: Graph, ports: Ports, scalar: ScalarKind, name: string = scalar): Value {
   const free = graph.own(name) ? graph.names.freshValue(name) : name;
-  ports.inputs.push({ name: free, role: 'scalar', dtype: 'f32', shape: [] });
+  ports.inputs.push({ name: free, role: 'scalar', dtype: 'f32', shape: [], scalar });
   return graph.addInput(free, tensorType('f32', []));
 }
 

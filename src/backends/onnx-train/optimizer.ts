@@ -25,7 +25,7 @@ export function slotsOf(optimizer: Optimizer): readonly string[] {
 }
 
 /** Names of the scalars that the host gives with each step, beside `lr`. */
-export function scalarsOf(optimizer: Optimizer): readonly string[] {
+export function scalarsOf(optimizer: Optimizer): readonly ('bc1' | 'bc2')[] {
   return optimizer.kind === 'adamw' ? ['bc1', 'bc2'] : [];
 }
 

@@ -27,6 +27,8 @@ export interface TrainOptions {
   readonly lrMultipliers: Readonly<Record<string, number>>;
   /** regular expressions: weights that are trained in full */
   readonly alsoTrain: readonly string[];
+  /** `ort`: gradients and learning rate are called as in ONNX Runtime's retired training API */
+  readonly names: 'lotrc' | 'ort';
   readonly ep: readonly Ep[];
   /** ops that may run on the CPU although the chosen provider has no kernel */
   readonly allowFallback: readonly string[];
@@ -44,6 +46,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   train: null,
   lrMultipliers: {},
   alsoTrain: [],
+  names: 'lotrc',
   ep: ['cpu'],
   allowFallback: [],
 };

@@ -1,6 +1,6 @@
 import { formText } from '../../init/index.js';
 import type { PlanRow } from '../../ir/adapter.js';
-import { alsoTrain, noInfluence, nothingToTrain } from '../../ir/codes/training.js';
+import { alsoTrain, noInfluence, nothingToTrain, uselessOption } from '../../ir/codes/training.js';
 import { closest, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
@@ -54,15 +54,40 @@ export function collectParams(
       shape: value.constant!.shape,
       dtype: 'f32',
       init: 'base',
-      lrMultiplier: 1,
+      lrMultiplier: options.lrMultipliers[name] ?? 1,
       trainable: true,
     };
     params.push({ row, data: value.constant! });
   }
+  checkNames(params, options);
   if (!params.some(({ row }) => row.trainable)) {
     fail(nothingToTrain({ train: options.train ?? [], factors: [...names] }));
   }
   return params;
+}
+
+/** Throws LOTR5008 for names of factors that do not exist, and for multipliers that are no learning rate. */
+function checkNames(params: readonly Param[], { train, lrMultipliers }: TrainOptions): void {
+  const known = new Set(params.map(({ row }) => row.factor));
+  const hint = `there are ${[...known].join(', ')}`;
+  const check = (option: string, names: readonly string[]): void => {
+    const unknown = names.find((name) => !known.has(name));
+    if (unknown !== undefined) fail(uselessOption({ option, why: `nothing is called "${unknown}"`, hint }));
+  };
+  // names that leave nothing to train have a message of their own
+  if (train?.some((name) => known.has(name))) check('--train', train);
+  check('--lr-multiplier', Object.keys(lrMultipliers));
+  for (const [name, multiplier] of Object.entries(lrMultipliers)) {
+    if (multiplier > 0 && multiplier < Infinity) continue;
+    const why = `${name} would learn at ${multiplier} times the rate`;
+    fail(
+      uselessOption({
+        option: '--lr-multiplier',
+        why,
+        hint: 'give a number above 0; --train chooses what learns',
+      }),
+    );
+  }
 }
 
 /** Initializers that the patterns name, directly or as weight or bias of a layer by its module path. */

@@ -103,9 +103,10 @@ export const cannotLinkBase = defineCode<{ file: string; why: string }>({
 export const uselessOption = defineCode<{ option: string; why: string; hint: string }>({
   code: 'LOTR5008',
   severity: 'error',
-  title: 'an option does not fit the loss',
+  title: 'an option of the training graphs would do nothing, or nothing sensible',
   explain:
     'Shifting, label smoothing and the label to ignore belong to cross-entropy, the temperature to the contrastive loss, ' +
-    'and the mask to the losses on embeddings. lotrc refuses them elsewhere rather than to do nothing about them.',
+    'and the mask to the losses on embeddings; factors are called by their names in the plan. lotrc refuses what it could ' +
+    'only ignore.',
   make: ({ option, why, hint }) => ({ message: `${option}: ${why}`, hint }),
 });

@@ -126,7 +126,7 @@ function feedsOf(
       if (port.role === 'grad') return [port.name, grads[port.param!]!];
       const data =
         port.role === 'scalar'
-          ? Float32Array.of(scalars[port.name]!)
+          ? Float32Array.of(scalars[port.scalar!]!)
           : port.role === 'state'
             ? new Float32Array(count).fill(0.125)
             : FACTORS[factorOf.get(port.param!)!]!;
