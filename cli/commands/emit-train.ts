@@ -29,6 +29,7 @@ export interface EmitTrainOptions {
   readonly lrMultiplier?: ReadonlyMap<string, number>;
   readonly alsoTrain?: readonly string[];
   readonly names: 'lotrc' | 'ort';
+  readonly loop?: number;
   readonly ep: Ep;
   readonly allowFallback?: readonly string[];
   readonly adapter?: string;
@@ -56,6 +57,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     lrMultipliers: Object.fromEntries(given.lrMultiplier ?? []),
     alsoTrain: given.alsoTrain ?? [],
     names: given.names,
+    loop: given.loop ?? null,
     ep: [given.ep],
     allowFallback: given.allowFallback ?? [],
   };

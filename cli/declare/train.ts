@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { EmitTrainOptions } from '../commands/emit-train.js';
 import type { Run } from '../program.js';
-import { each, factors, real, word } from '../values.js';
+import { each, factors, real, whole, word } from '../values.js';
 
 /** emit: artifacts other than the rewritten model itself. */
 export function declareEmitCommands(program: Command, run: Run): void {
@@ -43,6 +43,11 @@ export function declareEmitCommands(program: Command, run: Run): void {
       factors('--lr-multiplier'),
     )
     .option('--also-train <regex>', 'weights to train in full, repeatable (a classifier head)', each)
+    .option(
+      '--loop <k>',
+      'also write step-loop.onnx: k steps over k microbatches in one run',
+      whole('--loop', 1),
+    )
     .option(
       '--names <style>',
       "lotrc, or ort: learning_rate and <param>_grad as in ONNX Runtime's retired training API",

@@ -4,7 +4,7 @@ import { type OrtFeeds, OrtSession, type OrtTensor, type SessionOptions } from '
 import { readSafetensors } from '../ir/files/safetensors.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF32 } from '../ir/values.js';
-import type { GraphSignature, Signature } from './signature.js';
+import type { GraphSignature, Port, ScalarKind, Signature } from './signature.js';
 
 /** Batch inputs and labels by role; a training host needs no names but these. */
 export interface Batch {
@@ -64,21 +64,38 @@ export class TrainingRun {
   /** One optimizer step through step.onnx. */
   async step(batch: Batch, lr: number): Promise<StepResult> {
     const graph = this.signature.graphs.step!;
-    const results = await this.#run(graph, batch, lr);
+    const results = await this.#run(graph, batch, [lr]);
     const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!;
     const finite = Boolean(output('finite').data[0]);
-    for (const port of graph.inputs) {
-      if (port.next) this.#state.set(port.name, results[port.next]!);
-    }
+    this.#take(graph, results);
     if (finite) this.t++;
     else this.lossScale /= 2;
     return { loss: Number(output('loss').data[0]), norm: Number(output('norm').data[0]), finite };
   }
 
+  /**
+   * K optimizer steps in one run through step-loop.onnx; `batch` as `stackBatches` makes it. A step that overflows changes
+   * nothing and uses up no rate; the loss scale is lowered after the run.
+   */
+  async stepLoop(batch: Batch, rates: readonly number[]): Promise<StepResult[]> {
+    const graph = this.signature.graphs.stepLoop!;
+    const results = await this.#run(graph, batch, rates);
+    const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!.data;
+    this.#take(graph, results);
+    const steps = rates.map((_, k) => ({
+      loss: Number(output('loss')[k]),
+      norm: Number(output('norm')[k]),
+      finite: Boolean(output('finite')[k]),
+    }));
+    this.t += steps.filter(({ finite }) => finite).length;
+    if (steps.some(({ finite }) => !finite)) this.lossScale /= 2;
+    return steps;
+  }
+
   /** Loss, logits and number of counted items through eval.onnx. */
   async evaluate(batch: Batch): Promise<{ loss: number; logits: OrtTensor; count: number }> {
     const graph = this.signature.graphs.eval!;
-    const results = await this.#run(graph, batch, 0);
+    const results = await this.#run(graph, batch, [0]);
     const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!;
     return {
       loss: Number(output('loss').data[0]),
@@ -92,20 +109,30 @@ export class TrainingRun {
     this.#sessions.clear();
   }
 
-  async #run(graph: GraphSignature, batch: Batch, lr: number): Promise<OrtFeeds> {
+  #take(graph: GraphSignature, results: OrtFeeds): void {
+    for (const port of graph.inputs) {
+      if (port.next) this.#state.set(port.name, results[port.next]!);
+    }
+  }
+
+  async #run(graph: GraphSignature, batch: Batch, rates: readonly number[]): Promise<OrtFeeds> {
     let session = this.#sessions.get(graph.file);
     if (!session) {
       session = await OrtSession.open(join(this.folder, graph.file), { onCpu: graph.onCpu, ...this.options });
       this.#sessions.set(graph.file, session);
     }
     const { beta1 = 0, beta2 = 0 } = this.signature.optimizer.constants;
-    const step = this.t + 1;
     // bias corrections in double: a float32 power of a large step loses digits
-    const scalars: Record<string, number> = {
-      lr,
-      loss_scale: this.lossScale,
-      bc1: 1 - beta1 ** step,
-      bc2: 1 - beta2 ** step,
+    const scalars: Record<ScalarKind, (k: number) => number> = {
+      lr: (k) => rates[k]!,
+      loss_scale: () => this.lossScale,
+      bc1: (k) => 1 - beta1 ** (this.t + 1 + k),
+      bc2: (k) => 1 - beta2 ** (this.t + 1 + k),
+    };
+    const scalar = ({ shape, scalar }: Port): OrtTensor => {
+      const count = shape.length === 0 ? 1 : rates.length;
+      const data = Float32Array.from({ length: count }, (_, k) => scalars[scalar!](k));
+      return { type: 'float32', dims: shape.length === 0 ? [] : [count], data };
     };
     const feeds: Record<string, OrtTensor> = {};
     for (const port of graph.inputs) {
@@ -115,7 +142,7 @@ export class TrainingRun {
           : port.role === 'label'
             ? batch.labels
             : port.role === 'scalar'
-              ? { type: 'float32', dims: [], data: Float32Array.of(scalars[port.scalar!]!) }
+              ? scalar(port)
               : this.#state.get(port.name);
       if (!value) throw new Error(`input "${port.name}" of ${graph.file} has no value`);
       feeds[port.name] = value;

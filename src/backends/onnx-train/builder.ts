@@ -1,14 +1,14 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
-import type { Graph, Value } from '../../ir/model.js';
+import type { Graph, Node, Value } from '../../ir/model.js';
 import { f32Tensor, i64Tensor, MemoryTensor } from '../../ir/tensor.js';
 
 /** The builder of loss and optimizer nodes: constants made once, reductions in the form of the opset. */
 export class TrainBuilder extends GraphBuilder {
   readonly #constants = new Map<string, Value>();
 
-  constructor(graph: Graph, prefix: string) {
-    super(graph, { before: null, pass: 'onnx-train', prefix });
+  constructor(graph: Graph, prefix: string, before: Node | null = null) {
+    super(graph, { before, pass: 'onnx-train', prefix });
   }
 
   /** f32, rank 0 */

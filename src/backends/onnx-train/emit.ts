@@ -22,6 +22,7 @@ import {
   trainable,
 } from './graphs.js';
 import { checkLegality, coarseNodes } from './legality.js';
+import { stepLoopGraph } from './loop.js';
 import { constantsOf, slotsOf } from './optimizer.js';
 import { checkOptions, ofPairs, type TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
@@ -61,12 +62,15 @@ export function emitTraining(request: EmitRequest): Emitted {
   const whole = fresh(true);
   const params = collectParams(whole.model, plan.plans, factors, options);
   const opset = opsetOf(whole.model.graph);
-  const graphs: Record<Exclude<GraphName, 'stepLoop'>, TrainGraph> = {
+  const graphs: Partial<Record<GraphName, TrainGraph>> = {
     step: stepGraph(fresh(false), params, options),
     grad: gradGraph(fresh(false), params, options),
     apply: applyGraph(params, options, opset),
     eval: evalGraph(fresh(false), params, options),
     infer: inferGraph(whole, params),
+    ...(options.loop === null
+      ? {}
+      : { stepLoop: stepLoopGraph(stepGraph(fresh(false), params, options), options.loop) }),
   };
   for (const ep of options.ep) {
     for (const { model } of Object.values(graphs)) checkLegality(model, ep, options.allowFallback);

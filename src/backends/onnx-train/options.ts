@@ -29,6 +29,8 @@ export interface TrainOptions {
   readonly alsoTrain: readonly string[];
   /** `ort`: gradients and learning rate are called as in ONNX Runtime's retired training API */
   readonly names: 'lotrc' | 'ort';
+  /** number of steps that step-loop.onnx does in one run; null: no such graph */
+  readonly loop: number | null;
   readonly ep: readonly Ep[];
   /** ops that may run on the CPU although the chosen provider has no kernel */
   readonly allowFallback: readonly string[];
@@ -47,6 +49,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   lrMultipliers: {},
   alsoTrain: [],
   names: 'lotrc',
+  loop: null,
   ep: ['cpu'],
   allowFallback: [],
 };
@@ -84,5 +87,10 @@ export function checkOptions(options: TrainOptions): void {
     'give a share from 0 up to, not including, 1',
   );
   range('--ignore-index', ignoreIndex === (ignoreIndex | 0), 'give an integer of 32 bits');
+  range(
+    '--loop',
+    options.loop === null || (Number.isSafeInteger(options.loop) && options.loop > 0),
+    'give a number of steps',
+  );
   range('--temperature', temperature > 0 && temperature < Infinity, 'give a number above 0');
 }
