@@ -3,6 +3,7 @@ import { usage } from '../src/ir/codes/cli.js';
 import { closest, LotrcError } from '../src/ir/diagnostics.js';
 import { declareAdapterCommands } from './declare/adapters.js';
 import { declareHelpCommands } from './declare/help.js';
+import { declareLogsCommands } from './declare/logs.js';
 import { declareModelCommands } from './declare/models.js';
 import { declareEmitCommands } from './declare/train.js';
 import type { Io } from './io.js';
@@ -80,6 +81,7 @@ export function buildProgram(run: Run): Command {
   declareModelCommands(program, run);
   declareAdapterCommands(program, run);
   declareEmitCommands(program, run);
+  declareLogsCommands(program, run);
   declareHelpCommands(program, run);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
     settle(command, run);

@@ -81,3 +81,8 @@ export {
   rewritePipeline,
   strip,
 } from './rewrite.js';
+export { type FindOptions, type FoundLogs, readLogs } from './train/logs/find.js';
+export type { Setting, Settings } from './train/logs/hparams.js';
+export { type Layout as ParquetLayout, parquetOutput } from './train/logs/parquet.js';
+export { reportHtml } from './train/logs/report.js';
+export type { Log, LogRow } from './train/logs/rows.js';

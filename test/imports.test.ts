@@ -23,10 +23,11 @@ const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
 
 /** Packages that only some places may name, and how. */
 const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy: boolean }>> = {
-  protobufjs: { where: /^src\/ir\/onnx\//, lazy: false },
+  protobufjs: { where: /^src\/(ir\/onnx|train\/logs)\//, lazy: false },
   'ts-morph': { where: /^(cli\/dev\/|src\/backends\/host\/)/, lazy: false },
   'onnxruntime-node': { where: /^src\/backends\/ort\//, lazy: true },
   commander: { where: /^cli\//, lazy: false },
+  'hyparquet-writer': { where: /^src\/train\/logs\//, lazy: false },
   'ml-matrix': { where: /^src\/init\//, lazy: false },
 };
 

@@ -6,6 +6,7 @@ export * as files from './files.js';
 export * as host from './host.js';
 export * as init from './init.js';
 export * as load from './load.js';
+export * as logs from './logs.js';
 export * as passes from './passes.js';
 export * as shapes from './shapes.js';
 export * as sites from './sites.js';

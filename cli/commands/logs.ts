@@ -1,0 +1,36 @@
+import { statSync } from 'node:fs';
+import { writeAtomically } from '../../src/ir/files/atomic.js';
+import { readLogs } from '../../src/train/logs/find.js';
+import { type Layout, parquetOutput } from '../../src/train/logs/parquet.js';
+import { refuseInputs } from '../outputs.js';
+import type { Run } from '../program.js';
+import { count, filesText } from '../text.js';
+
+export interface ToParquetOptions {
+  readonly output: string;
+  readonly names?: readonly string[];
+  readonly tags?: RegExp;
+  readonly layout: Layout;
+  readonly json?: true;
+}
+
+/** Event files as one Parquet file; damaged parts are left out with a warning. */
+export function toParquetCommand(paths: readonly string[], options: ToParquetOptions, run: Run): void {
+  const { output, names, tags, layout, json } = options;
+  const { logs, files, diagnostics } = readLogs(paths, {
+    ...(names ? { names } : {}),
+    ...(tags ? { wanted: (tag) => tags.test(tag) } : {}),
+  });
+  refuseInputs([output], files);
+  writeAtomically([parquetOutput(output, logs, layout)]);
+  run.reporter.report(diagnostics);
+  const rows = logs.reduce((sum, log) => sum + log.rows.length, 0);
+  const bytes = statSync(output).size;
+  if (json) {
+    const report = { version: 1, runs: logs.length, files, rows, output, bytes };
+    run.io.out(`${JSON.stringify(report, null, 2)}\n`);
+    return;
+  }
+  run.io.out(`${count(files.length, 'event file')}, ${count(logs.length, 'run')}, ${count(rows, 'row')}\n`);
+  run.io.out(filesText([{ path: output, bytes }]));
+}

@@ -1,0 +1,50 @@
+import { defineCode } from '../diagnostics.js';
+
+/** Diagnostics 52xx (logs of training runs). */
+
+export const eventsDamaged = defineCode<{
+  file: string;
+  damages: readonly { readonly at: number; readonly why: string }[];
+}>({
+  code: 'LOTR5201',
+  severity: 'warning',
+  title: 'a TensorBoard event file is damaged or ends within a record',
+  explain:
+    'Every record of an event file carries checksums, and here some do not fit, or the last record is not whole. The ' +
+    'program that wrote the file may have been killed, may still be at work, or the file may have been damaged in a ' +
+    'copy. Records that are whole are used, the others are left out; after a damaged record length nothing can be found.',
+  make: ({ file, damages }) => ({
+    message: `${damages[0]!.why}${damages.length > 1 ? `, and ${damages.length - 1} more record${damages.length > 2 ? 's' : ''} cannot be used` : ''}`,
+    at: { kind: 'bytes', file, offset: damages[0]!.at },
+    notes: damages.slice(1, 4).map(({ at, why }) => ({ message: `at byte ${at}: ${why}` })),
+    hint: 'what is whole was used; copy the file again if it should have more',
+  }),
+});
+
+export const noEvents = defineCode<{ path: string; why: string }>({
+  code: 'LOTR5202',
+  severity: 'error',
+  title: 'there is nothing to convert',
+  explain:
+    'lotrc logs to-parquet takes TensorBoard event files, or folders, which it searches for files with "tfevents" in ' +
+    'their name. Nothing was found there, or no file holds a scalar value (a loss, a learning rate) that was asked for.',
+  make: ({ path, why }) => ({
+    message: why,
+    at: { kind: 'file', file: path },
+    hint: 'name an event file, or a folder above some; --tags chooses among the scalars by their tags',
+  }),
+});
+
+export const badNames = defineCode<{ file: string; names: number; folders: number }>({
+  code: 'LOTR5203',
+  severity: 'error',
+  title: 'the folders above an event file are fewer than the names for them',
+  explain:
+    'With --names model,method,task the names of the folders between the given folder and each event file become ' +
+    'columns, one folder for each name, from the outside in. Every file must lie at least as deep as there are names.',
+  make: ({ file, names, folders }) => ({
+    message: `${names} names were given, but the file lies ${folders} folder${folders === 1 ? '' : 's'} deep`,
+    at: { kind: 'file', file },
+    hint: 'give one name for each folder level, or convert the file by itself',
+  }),
+});

@@ -1,0 +1,34 @@
+/** What the training loop tells its logs. */
+export interface TrainingLog {
+  step(row: StepRow): void;
+  evaluation(row: EvaluationRow): void;
+  /** a checkpoint was written: what the log holds must survive */
+  checkpoint(): void;
+  close(): void;
+}
+
+export interface StepRow {
+  /** completed steps, this one included */
+  readonly step: number;
+  /** passes over the data, with its fraction */
+  readonly epoch: number;
+  readonly loss: number;
+  readonly lr: number;
+  /** global norm of the gradients before clipping */
+  readonly norm: number;
+  /** false: the gradients overflowed and nothing changed */
+  readonly finite: boolean;
+  readonly lossScale: number;
+  readonly examples: number;
+  /** 0 where tokens are not counted */
+  readonly tokens: number;
+  /** time of the step */
+  readonly seconds: number;
+}
+
+export interface EvaluationRow {
+  readonly step: number;
+  readonly loss: number;
+  readonly accuracy: number | null;
+  readonly perplexity: number | null;
+}

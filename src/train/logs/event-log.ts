@@ -1,0 +1,61 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { EvaluationRow, StepRow, TrainingLog } from './contract.js';
+import { EventWriter, lengthUpTo } from './event-file.js';
+import type { Settings } from './hparams.js';
+
+/** TensorBoard looks for files with `tfevents` in their name. */
+export const EVENT_FILE = 'events.out.tfevents.lotrc';
+
+/**
+ * The run's TensorBoard event file: `train/loss`, `train/lr`, `train/norm`, `train/epoch`, `train/examples_per_s`,
+ * `train/tokens_per_s` where tokens are counted, `train/loss_scale` where losses are scaled, `train/skipped` (1) for a
+ * step that overflowed; `eval/loss` and what else an evaluation has. A row is one record, handed to the system whole,
+ * so the file can be read at any moment, also after the process was killed.
+ */
+export class EventLog implements TrainingLog {
+  readonly path: string;
+  readonly #writer: EventWriter;
+
+  /** `resumed`: the last step that a checkpoint holds; what the file says of later ones is cut off. Throws LOTR1201. */
+  constructor(folder: string, settings: Settings, resumed: number | null) {
+    mkdirSync(folder, { recursive: true });
+    this.path = join(folder, EVENT_FILE);
+    const keep = resumed === null ? 0 : lengthUpTo(this.path, resumed);
+    this.#writer = new EventWriter(this.path, keep);
+    if (keep === 0) this.#writer.settings(settings);
+  }
+
+  step(row: StepRow): void {
+    const { step, loss, lr, norm, epoch, examples, tokens, seconds, finite, lossScale } = row;
+    const values: [string, number][] = [
+      ['train/loss', loss],
+      ['train/lr', lr],
+      ['train/norm', norm],
+      ['train/epoch', epoch],
+    ];
+    if (seconds > 0) {
+      values.push(['train/examples_per_s', examples / seconds]);
+      if (tokens > 0) values.push(['train/tokens_per_s', tokens / seconds]);
+    }
+    if (lossScale !== 1) values.push(['train/loss_scale', lossScale]);
+    if (!finite) values.push(['train/skipped', 1]);
+    this.#writer.scalars(step, values);
+  }
+
+  evaluation({ step, loss, accuracy, perplexity }: EvaluationRow): void {
+    const values: [string, number][] = [['eval/loss', loss]];
+    if (accuracy !== null) values.push(['eval/accuracy', accuracy]);
+    if (perplexity !== null) values.push(['eval/perplexity', perplexity]);
+    this.#writer.scalars(step, values);
+  }
+
+  checkpoint(): void {
+    this.#writer.sync();
+  }
+
+  close(): void {
+    this.#writer.sync();
+    this.#writer.close();
+  }
+}

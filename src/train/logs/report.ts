@@ -1,0 +1,240 @@
+import type { Output } from '../../ir/files/atomic.js';
+import { type ChartOptions, chart, escaped, legend, type Point, type Series } from './chart.js';
+import type { Setting } from './hparams.js';
+import { STYLE } from './report-style.js';
+import type { Log, LogRow } from './rows.js';
+import { smoothed } from './smooth.js';
+import { short } from './ticks.js';
+
+/** Metrics of which the largest value is the best; of all others the least is. */
+const MORE_IS_BETTER = /accuracy|f1|precision|recall|correlation|pearson|spearman|auc|matthews/;
+
+/** One HTML file about a run: curves, evaluations, settings. It loads nothing and runs no script. */
+export function reportOutput(path: string, log: Log): Output {
+  const bytes = Buffer.from(reportHtml(log));
+  return { path, write: (sink) => sink.write(bytes) };
+}
+
+export function reportHtml({ settings, rows }: Log): string {
+  const train = rows.filter(({ split }) => split === 'train');
+  const evaluations = rows.filter(({ split }) => split !== 'train' && split !== '');
+  const title = [settings.get('task'), settings.get('model')]
+    .filter((text) => text !== undefined)
+    .join(' \u00b7 ');
+  const name = escaped(title === '' ? 'Training run' : title);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${name}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<header><h1>${name}</h1><p>${escaped(summary(settings, rows))}</p></header>
+${tiles(settings, train, evaluations)}
+${warning(rows)}
+${lossFigure(train, evaluations)}
+<div class="charts">
+${otherFigures(train, evaluations).join('\n')}
+</div>
+${evaluationTable(evaluations)}
+${settingsTable(settings)}
+</main>
+</body>
+</html>
+`;
+}
+
+function summary(settings: Log['settings'], rows: readonly LogRow[]): string {
+  const method = settings.get('method');
+  const rank = settings.get('rank');
+  const start = rows.reduce((least, { wallTime }) => Math.min(least, wallTime), Number.POSITIVE_INFINITY);
+  const end = rows.reduce((most, { wallTime }) => Math.max(most, wallTime), 0);
+  const last = rows.at(-1)?.step ?? 0;
+  return [
+    method === undefined ? '' : `${method}${rank === undefined ? '' : ` of rank ${rank}`}`,
+    `${short(last)} step${last === 1 ? '' : 's'}`,
+    end > start ? duration(end - start) : '',
+  ]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+function duration(seconds: number): string {
+  if (seconds < 100) return `${seconds < 10 ? short(Math.round(seconds * 10) / 10) : Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** The few numbers that one looks for first. */
+function tiles(settings: Log['settings'], train: readonly LogRow[], evaluations: readonly LogRow[]): string {
+  const found: [string, string, string][] = [];
+  const metrics = metricsOf(evaluations);
+  for (const metric of metrics.slice(0, 3)) {
+    const best = bestOf(evaluations, metric);
+    const first = evaluations.find(({ values }) => values.has(metric))?.values.get(metric);
+    if (!best) continue;
+    const from = first === undefined || first === best.value ? '' : `, first ${short(first)}`;
+    found.push([
+      `best ${best.split} ${spoken(metric)}`,
+      short(best.value),
+      `at step ${short(best.step)}${from}`,
+    ]);
+  }
+  const last = train.findLast(({ values }) => values.has('loss'));
+  if (last)
+    found.push(['last training loss', short(last.values.get('loss')!), `at step ${short(last.step)}`]);
+  const parameters = settings.get('parameters');
+  if (typeof parameters === 'number')
+    found.push(['trainable parameters', parameters.toLocaleString('en-US'), '']);
+  const items = found.map(
+    ([what, value, note]) =>
+      `<div><dt>${escaped(what)}</dt><dd>${escaped(value)}</dd><dd class="note">${escaped(note)}</dd></div>`,
+  );
+  return `<dl class="tiles">${items.join('')}</dl>`;
+}
+
+function warning(rows: readonly LogRow[]): string {
+  const bad = rows.filter(({ values }) => [...values.values()].some((value) => !Number.isFinite(value)));
+  if (bad.length === 0) return '';
+  const [first] = bad;
+  return `<p class="warning">${bad.length === 1 ? 'One row has' : `${short(bad.length)} rows have`} a value that is not finite, first at step ${short(first!.step)}. Triangles on the lower edge of a chart show where.</p>`;
+}
+
+function lossFigure(train: readonly LogRow[], evaluations: readonly LogRow[]): string {
+  const raw = pointsOf(train, 'loss');
+  const smooth = smoothed(raw);
+  const series: Series[] = smooth
+    ? [
+        { name: 'training, each step', points: raw, look: 'faint' },
+        { name: 'training, smoothed', points: smooth, look: 'line' },
+      ]
+    : [{ name: 'training', points: raw, look: 'dots' }];
+  for (const [index, split] of splitsOf(evaluations).entries()) {
+    const points = pointsOf(
+      evaluations.filter((row) => row.split === split),
+      'loss',
+    );
+    if (points.length > 0) series.push({ name: spoken(split), points, look: 'dots', color: 2 + index });
+  }
+  return figure({ title: 'Loss', series: series.filter(({ points }) => points.length > 0), wide: true });
+}
+
+function otherFigures(train: readonly LogRow[], evaluations: readonly LogRow[]): readonly string[] {
+  const figures: string[] = [];
+  for (const metric of metricsOf(evaluations).filter((name) => name !== 'loss')) {
+    const series = splitsOf(evaluations).map((split, index): Series => {
+      const points = pointsOf(
+        evaluations.filter((row) => row.split === split),
+        metric,
+      );
+      return { name: spoken(split), points, look: 'dots', color: 2 + index };
+    });
+    figures.push(
+      figure({ title: heading(metric), series: series.filter(({ points }) => points.length > 0) }),
+    );
+  }
+  for (const metric of metricsOf(train).filter((name) => name !== 'loss' && name !== 'epoch')) {
+    const points = pointsOf(train, metric);
+    figures.push(
+      figure({
+        title: heading(metric),
+        series: [{ name: spoken(metric), points, look: 'line' }],
+        fromZero: true,
+      }),
+    );
+  }
+  return figures;
+}
+
+function figure(options: ChartOptions): string {
+  if (options.series.length === 0) return '';
+  return `<figure><figcaption><h2>${escaped(options.title)}</h2>${legend(options.series)}</figcaption>${chart(options)}</figure>`;
+}
+
+function evaluationTable(evaluations: readonly LogRow[]): string {
+  if (evaluations.length === 0) return '';
+  const metrics = metricsOf(evaluations);
+  const best = new Map(metrics.map((metric) => [metric, bestOf(evaluations, metric)]));
+  const several = splitsOf(evaluations).length > 1;
+  const head = ['step', ...(several ? ['split'] : []), ...metrics.map(spoken)];
+  const body = evaluations.map(({ step, split, values }) => {
+    const cells = metrics.map((metric) => {
+      const value = values.get(metric);
+      const marked = best.get(metric)?.step === step && best.get(metric)?.split === split;
+      return `<td${marked ? ' class="best"' : ''}>${value === undefined ? '' : short(value)}</td>`;
+    });
+    return `<tr><td>${short(step)}</td>${several ? `<td>${escaped(split)}</td>` : ''}${cells.join('')}</tr>`;
+  });
+  const heads = head.map((text) => `<th scope="col">${escaped(text)}</th>`).join('');
+  return `<section><h2>Evaluations</h2><div class="scroll"><table class="numbers"><thead><tr>${heads}</tr></thead><tbody>${body.join('\n')}</tbody></table></div></section>`;
+}
+
+function settingsTable(settings: ReadonlyMap<string, Setting>): string {
+  if (settings.size === 0) return '';
+  const text = (value: Setting) => (typeof value === 'number' ? plain(value) : String(value));
+  const body = [...settings].map(
+    ([name, value]) =>
+      `<tr><th scope="row">${escaped(spoken(name))}</th><td>${escaped(text(value))}</td></tr>`,
+  );
+  return `<section><h2>Settings</h2><div class="scroll"><table>${body.join('\n')}</table></div></section>`;
+}
+
+/** All digits: a setting is there to be copied. */
+function plain(value: number): string {
+  return Number.isInteger(value) && Math.abs(value) >= 10_000 ? value.toLocaleString('en-US') : String(value);
+}
+
+function pointsOf(rows: readonly LogRow[], metric: string): readonly Point[] {
+  return rows
+    .filter(({ values }) => values.has(metric))
+    .map(({ step, values }) => [step, values.get(metric)!]);
+}
+
+/** Names of values, loss first. */
+function metricsOf(rows: readonly LogRow[]): readonly string[] {
+  const names = new Set(rows.flatMap(({ values }) => [...values.keys()]));
+  return [...names].sort((a, b) => Number(b === 'loss') - Number(a === 'loss') || (a < b ? -1 : 1));
+}
+
+function splitsOf(rows: readonly LogRow[]): readonly string[] {
+  return [...new Set(rows.map(({ split }) => split))];
+}
+
+interface Best {
+  readonly step: number;
+  readonly split: string;
+  readonly value: number;
+}
+
+/** The best finite value; the earliest of equal ones. */
+function bestOf(rows: readonly LogRow[], metric: string): Best | null {
+  const sign = MORE_IS_BETTER.test(metric) ? -1 : 1;
+  let best: Best | null = null;
+  for (const { step, split, values } of rows) {
+    const value = values.get(metric);
+    if (value === undefined || !Number.isFinite(value)) continue;
+    if (!best || sign * value < sign * best.value) best = { step, split, value };
+  }
+  return best;
+}
+
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ['lr', 'learning rate'],
+  ['norm', 'gradient norm'],
+  ['eval', 'evaluation'],
+  ['val', 'validation'],
+  ['examples_per_s', 'examples per second'],
+  ['tokens_per_s', 'tokens per second'],
+]);
+
+function spoken(name: string): string {
+  return WORDS.get(name) ?? name.replaceAll('_', ' ');
+}
+
+function heading(name: string): string {
+  const text = spoken(name);
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

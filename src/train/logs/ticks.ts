@@ -1,0 +1,29 @@
+/** Round numbers for an axis from `low` to `high`, about `count` of them, all within. */
+export function ticks(low: number, high: number, count: number): readonly number[] {
+  if (!(high > low)) return [low];
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const distance = (step: number) => Math.abs(Math.log(step / rough));
+  const steps = [1, 2, 5, 10].map((factor) => factor * power);
+  const step = steps.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+  const found: number[] = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(i * step + 0); // -0 becomes 0
+  return found;
+}
+
+/** A number as people write it: at most four digits that matter, grouped, without trailing zeros. */
+export function short(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  if (!Number.isFinite(value)) return value > 0 ? '\u221e' : '-\u221e';
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e7)) {
+    return value
+      .toExponential(2)
+      .replace(/\.?0+e/, 'e')
+      .replace('e+', 'e');
+  }
+  return value.toLocaleString(
+    'en-US',
+    size < 1000 ? { maximumSignificantDigits: 4 } : { maximumFractionDigits: 0 },
+  );
+}
