@@ -1,0 +1,222 @@
+/**
+ * What contraction planning and the kernel families share, as plain data. A plan is a list of launches; a launch says
+ * which matrices are multiplied, in what order along the inner dimension, and what is done to each result before it
+ * is stored. With a schedule and a device profile that is all a family needs to generate its kernel.
+ *
+ * Letters: M tokens (rows of x), K inputs, N outputs, r rank. All matrices are row-major.
+ */
+
+/** Element types of buffers. Products accumulate in f32 whatever the operands are. */
+export type KernelDtype = 'f32' | 'f16' | 'bf16';
+
+/** A length known when the plan is made, or the name of a uniform that holds it at launch ("M"). */
+export type Extent = number | string;
+
+export type Activation = 'relu' | 'gelu' | 'gelu-tanh' | 'silu';
+
+// ── devices ─────────────────────────────────────────────────────────────────
+
+/** A device as the cost model and the legality checks see it. Rates are those a good kernel reaches, not data-sheet peaks. */
+export interface DeviceProfile {
+  readonly name: string;
+  /** key of schedule rows: "webgpu-laptop", "sm_90a" */
+  readonly target: string;
+  readonly api: 'webgpu' | 'cuda';
+  /** FLOP per second of a matrix product by operand type; null: the device has no such type */
+  readonly flops: Readonly<Record<KernelDtype, number | null>>;
+  /** bytes per second to and from device memory */
+  readonly bytesPerSecond: number;
+  readonly launchSeconds: number;
+  /** last-level cache, bytes */
+  readonly cacheBytes: number;
+  /** workgroup (shared) memory of one workgroup, bytes */
+  readonly workgroupBytes: number;
+  /** most invocations (threads) in a workgroup */
+  readonly invocations: number;
+  /** storage buffers that one kernel may bind */
+  readonly storageBuffers: number;
+  readonly features: readonly string[];
+  /** where the figures come from */
+  readonly source: string;
+}
+
+// ── contraction regions ─────────────────────────────────────────────────────
+
+/** `out (+)= scale * einsum(args)`: one step of an exact lowering. `einsum` is like "mk,kr->mr". */
+export interface Term {
+  readonly out: string;
+  readonly einsum: string;
+  readonly args: readonly string[];
+  readonly scale: number;
+  readonly accumulate: boolean;
+}
+
+/** Terms in order of execution, the extents of their letters, and the operands that stay on the device. */
+export interface Region {
+  readonly terms: readonly Term[];
+  readonly extents: Readonly<Record<string, Extent>>;
+  readonly resident: readonly string[];
+}
+
+// ── schedules ───────────────────────────────────────────────────────────────
+
+/**
+ * Tile of a workgroup (BM x BN outputs, BK of the inner dimension at a time), of an invocation (TM x TN), vector
+ * width of loads, stages of the copy pipeline (1: none), warps of a CUDA block (0 where invocations follow from the
+ * tiles: BM/TM * BN/TN), and parts into which the inner dimension is split (partial sums, reduced by a second launch).
+ */
+export interface Schedule {
+  readonly BM: number;
+  readonly BN: number;
+  readonly BK: number;
+  readonly TM: number;
+  readonly TN: number;
+  readonly vec: 1 | 2 | 4;
+  readonly stages: number;
+  readonly warps: number;
+  readonly splitK: number;
+}
+
+/**
+ * `gemm`: tiles of an M x N result; `skinny`: M x r, reads a wide matrix once; `skinnyT`: r x N or K x r, sums over
+ * tokens; `dyPass`: dP and partial Z in one read of dy; `rankBatched`: weight-space products over all sites of a group;
+ * `gemv`: few rows; `reducePartials`: adds partial results in a fixed order; `blas`: a call of the vendor's library.
+ */
+export type Family =
+  | 'gemm'
+  | 'skinny'
+  | 'skinnyT'
+  | 'dyPass'
+  | 'rankBatched'
+  | 'gemv'
+  | 'reducePartials'
+  | 'blas';
+
+/** A schedule for a family on a target. `bucket` is a shape class, see schedule.ts. */
+export interface ScheduleRow {
+  readonly target: string;
+  readonly dtype: KernelDtype;
+  readonly family: Family;
+  readonly bucket: string;
+  readonly schedule: Schedule;
+  readonly source: 'tuned' | 'heuristic';
+}
+
+// ── launches ────────────────────────────────────────────────────────────────
+
+/** `weight`: uploaded once; `step`: rewritten every optimizer step; `tokens`: depends on M; `scratch`: within a launch pair. */
+export interface BufferPlan {
+  readonly name: string;
+  readonly dtype: KernelDtype | 'u32';
+  readonly shape: readonly Extent[];
+  readonly life: 'weight' | 'step' | 'tokens' | 'scratch';
+  /** model tensors that fill the buffer, stacked along axis 0; absent for what launches or the caller write */
+  readonly from?: readonly string[];
+  /** the tensors of `from` are stored (cols, rows): transpose them when they are uploaded */
+  readonly transposeOnUpload?: true;
+}
+
+/** A row-major matrix in a buffer, as it is stored. */
+export interface MatrixRef {
+  readonly buffer: string;
+  readonly dtype: KernelDtype;
+  readonly rows: Extent;
+  readonly cols: Extent;
+  /** first element in the buffer */
+  readonly offset: number;
+  /** elements from one row to the next; `cols` when dense */
+  readonly rowStride: Extent;
+}
+
+/** An operand as the product reads it: `transposed` reads element (i, j) at stored (j, i). */
+export interface Operand {
+  readonly matrix: MatrixRef;
+  readonly transposed: boolean;
+  /** several adapters: the first element is offset + stride * table[row block]; absent for one adapter */
+  readonly perRowBlock?: { readonly table: string; readonly stride: number };
+}
+
+/** One stretch of the inner dimension: a is (rows, inner), b is (inner, cols), after transposition. */
+export interface Segment {
+  readonly a: Operand;
+  readonly b: Operand;
+  readonly inner: Extent;
+}
+
+/** What happens to a sum before it is stored, in this order: scale, bias, residual, activation, add to `out`. */
+export interface Epilogue {
+  readonly scale: number;
+  /** buffer of `cols` elements */
+  readonly bias?: { readonly buffer: string; readonly dtype: KernelDtype; readonly offset: number };
+  readonly activation?: Activation;
+  /** added before the activation */
+  readonly residual?: MatrixRef;
+  /** out += result instead of out = result */
+  readonly accumulate: boolean;
+}
+
+/**
+ * out (rows x cols) = epilogue(sum over segments of a b). The inner dimensions of the segments lie one after another
+ * (concat-K); a segment starts at a multiple of BK, its tail is padded with zeros.
+ */
+export interface Product {
+  readonly kind: 'product';
+  readonly rows: Extent;
+  readonly cols: Extent;
+  readonly segments: readonly Segment[];
+  /**
+   * Single launch (widen-N): the kernel also forms P = a_0 down in workgroup memory while it reads a_0, and adds
+   * P up. `down` is (inner of segment 0, rank), `up` is (rank, cols).
+   */
+  readonly widen?: { readonly rank: number; readonly down: Operand; readonly up: Operand };
+  readonly epilogue: Epilogue;
+  readonly out: MatrixRef;
+  /**
+   * More than 1: the inner dimension is cut into so many parts; part p is stored dense at out.offset +
+   * p * rows * cols, the epilogue is the reducing launch's (then only `scale` applies here).
+   */
+  readonly parts: number;
+}
+
+/** out (+)= sum over parts, in order of the part number, of `partials` (each `elements` long, dense). */
+export interface ReduceJob {
+  readonly partials: { readonly buffer: string; readonly dtype: KernelDtype; readonly offset: number };
+  readonly parts: number;
+  readonly elements: number;
+  readonly out: { readonly buffer: string; readonly dtype: KernelDtype; readonly offset: number };
+  readonly accumulate: boolean;
+}
+
+/** Several reductions in one launch; the workgroups of job j follow those of job j - 1. */
+export interface Reduce {
+  readonly kind: 'reduce';
+  readonly jobs: readonly ReduceJob[];
+}
+
+export interface Predicted {
+  readonly flops: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export interface Launch {
+  /** unique in the plan, usable as an identifier: "forward_down_3" */
+  readonly name: string;
+  readonly family: Family;
+  readonly schedule: Schedule;
+  readonly work: Product | Reduce;
+  readonly predicted: Predicted;
+  /** one line of mathematics for people: "P = x R" */
+  readonly does: string;
+}
+
+// ── plans ───────────────────────────────────────────────────────────────────
+
+export type Form = 'L-fold' | 'R-fold' | 'token' | 'merged';
+/** S0 bordered weight, S1 split + concat-K, S2 widened single launch; `plain`: no adapter work in token space. */
+export type Scheme = 'S0' | 'S1' | 'S2' | 'plain';
+
+export interface Rejected {
+  readonly form: string;
+  readonly because: string;
+}
