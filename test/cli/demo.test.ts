@@ -6,6 +6,7 @@ import { CONTEXT, Corpus, decode, encode, STEPS } from '../../cli/dev/demo/charl
 import { emitWords, filesOf, type Recipe, rateAt, rewriteWords, tune } from '../../cli/dev/demo/tune.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { toF32 } from '../../src/ir/values.js';
+import { short } from '../../src/train/logs/ticks.js';
 import { lotrc } from '../support/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-demo-'));
@@ -48,6 +49,8 @@ test.each([
   // PyTorch: 2.33105 over the same 64 windows
   expect(Math.abs(tuned.before - 2.33105)).toBeLessThan(2e-5);
   expect(tuned.after).toBeLessThan(tuned.before - 0.1);
+  const report = readFileSync(join(filesOf(recipe, folder).logs, 'report.html'), 'utf8');
+  expect(report).toContain(`first ${short(tuned.before)}`);
   const { tensors, metadata } = readSafetensors(filesOf(recipe, folder).trained);
   expect(metadata).toEqual(readSafetensors(filesOf(recipe, folder).initial).metadata);
   const values = [...tensors.values()].flatMap((data) => [...toF32(data)]);

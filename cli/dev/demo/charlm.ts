@@ -34,6 +34,11 @@ export class Corpus {
   readonly #train = encode(readFileSync(join(FOLDER, 'moby-dick.train.txt'), 'utf8'));
   readonly #validation = encode(readFileSync(join(FOLDER, 'moby-dick.val.txt'), 'utf8'));
 
+  /** characters to train on */
+  get size(): number {
+    return this.#train.length;
+  }
+
   /** 16 windows of 128 characters for a step; the same ones for every method, and for PyTorch. */
   batch(step: number): Batch {
     return windowed(this.#train, windows.train[step]!);

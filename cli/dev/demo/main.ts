@@ -51,6 +51,7 @@ const first = await trained(main);
 show.say(`   validation loss ${first.before.toFixed(3)} -> ${first.after.toFixed(3)}`);
 show.check(Math.abs(first.before - PYTORCH_BEFORE) < 0.001, `before: as in PyTorch, ${PYTORCH_BEFORE}`);
 near(first);
+show.say(`   the curves: ${join(filesOf(main, folder).logs, 'report.html')}`);
 
 show.heading('4. The adapter put beside the base, and folded into its weights:');
 const { trained: adapter, model: rewritten } = filesOf(main, folder);

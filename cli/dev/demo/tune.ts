@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '../../../src/ir/files/safetensors.js';
+import type { TrainingLog } from '../../../src/train/logs/contract.js';
+import { openLogs } from '../../../src/train/logs/open.js';
 import { TrainingRun } from '../../../src/train/run.js';
 import { type Corpus, MODEL, STEPS } from './charlm.js';
 
@@ -29,6 +31,7 @@ export function filesOf({ method, rank }: Recipe, folder: string) {
     initial: `${stem}.safetensors`,
     train: stem,
     trained: `${stem}.trained.safetensors`,
+    logs: `${stem}.logs`,
   };
 }
 
@@ -59,29 +62,50 @@ export interface TuneOptions {
   readonly onStep?: (step: number, loss: number) => void;
 }
 
-/** Trains in the recipe's training directory and leaves the adapter file there. */
+/** Trains in the recipe's training directory and leaves the adapter file and the logs beside it. */
 export async function tune(recipe: Recipe, options: TuneOptions): Promise<Tuned> {
   const { folder, corpus, threads, steps = STEPS, onStep } = options;
   const files = filesOf(recipe, folder);
   const run = TrainingRun.open(files.train, { threads });
+  const sizes = run.signature.params.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
+  const parameters = sizes.reduce((a, b) => a + b, 0);
+  const logs = logsOf(recipe, parameters, files.logs);
+  const evaluated = async (step: number) => {
+    const { loss } = await run.evaluate(corpus.validation());
+    for (const log of logs) log.evaluation({ step, loss, accuracy: null, perplexity: Math.exp(loss) });
+    return loss;
+  };
   try {
-    const { loss: before } = await run.evaluate(corpus.validation());
+    const before = await evaluated(0);
     const times: number[] = [];
     for (let step = 0; step < steps; step++) {
       const batch = corpus.batch(step);
       const start = performance.now();
-      const { loss } = await run.step(batch, rateAt(step, recipe.rate));
-      times.push((performance.now() - start) / 1000);
-      onStep?.(step + 1, loss);
+      const lr = rateAt(step, recipe.rate);
+      const result = await run.step(batch, lr);
+      const seconds = (performance.now() - start) / 1000;
+      times.push(seconds);
+      const [examples = 0, length = 0] = batch.labels.dims;
+      const told = { ...result, lr, lossScale: run.lossScale, examples, tokens: examples * length, seconds };
+      const epoch = ((step + 1) * examples * length) / corpus.size;
+      for (const log of logs) log.step({ step: step + 1, epoch, ...told });
+      onStep?.(step + 1, result.loss);
     }
-    const { loss: after } = await run.evaluate(corpus.validation());
+    const after = await evaluated(steps);
     writeSafetensors(files.trained, run.parameters(), readSafetensors(files.initial).metadata);
-    const sizes = run.signature.params.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
-    const parameters = sizes.reduce((a, b) => a + b, 0);
     return { recipe, parameters, before, after, stepTime: median(times) };
   } finally {
+    for (const log of logs) log.close();
     await run.close();
   }
+}
+
+function logsOf({ method, rank, rate }: Recipe, parameters: number, folder: string): readonly TrainingLog[] {
+  const about = { model: 'charlm.onnx', method, task: 'moby-dick', lr: rate, rank, seed: 0, parameters };
+  return openLogs(folder, {
+    ...about,
+    more: { schedule: 'linear', warmup_steps: 20, batch_size: 16, steps: STEPS },
+  });
 }
 
 function median(values: readonly number[]): number {

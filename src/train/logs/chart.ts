@@ -56,7 +56,7 @@ export function chart({ title, series, fromZero = false, wide = false }: ChartOp
       .map(([step, value]) => mark(x(step), bottom, `${name} at step ${step}: ${short(value)}`)),
   );
   return [
-    `<svg viewBox="0 0 ${width} ${HEIGHT}" role="img" aria-label="${escaped(title)} by step">`,
+    `<svg${wide ? ' class="wide"' : ''} viewBox="0 0 ${width} ${HEIGHT}" role="img" aria-label="${escaped(title)} by step">`,
     `<clipPath id="${id}"><rect ${inner}/></clipPath>`,
     ...grid,
     `<line class="axis" x1="${MARGIN.left}" x2="${right}" y1="${bottom}" y2="${bottom}"/>`,

@@ -43,7 +43,9 @@ svg circle.s0 { fill: var(--s0); } svg circle.s1 { fill: var(--s1); }
 svg circle.s2 { fill: var(--s2); } svg circle.s3 { fill: var(--s3); }
 svg path.lost { fill: var(--bad); }
 section h2 { margin-bottom: .5rem; }
+svg.wide { min-width: 40rem; }
 .scroll { overflow-x: auto; }
+@media screen { .long { max-height: 32rem; overflow-y: auto; } }
 table { border-collapse: collapse; font-size: .95rem; }
 th, td { text-align: left; padding: .3rem 1.5rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 500; color: var(--soft); }

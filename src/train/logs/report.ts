@@ -151,7 +151,7 @@ function otherFigures(train: readonly LogRow[], evaluations: readonly LogRow[]):
 
 function figure(options: ChartOptions): string {
   if (options.series.length === 0) return '';
-  return `<figure><figcaption><h2>${escaped(options.title)}</h2>${legend(options.series)}</figcaption>${chart(options)}</figure>`;
+  return `<figure><figcaption><h2>${escaped(options.title)}</h2>${legend(options.series)}</figcaption><div class="scroll">${chart(options)}</div></figure>`;
 }
 
 function evaluationTable(evaluations: readonly LogRow[]): string {
@@ -169,7 +169,7 @@ function evaluationTable(evaluations: readonly LogRow[]): string {
     return `<tr><td>${short(step)}</td>${several ? `<td>${escaped(split)}</td>` : ''}${cells.join('')}</tr>`;
   });
   const heads = head.map((text) => `<th scope="col">${escaped(text)}</th>`).join('');
-  return `<section><h2>Evaluations</h2><div class="scroll"><table class="numbers"><thead><tr>${heads}</tr></thead><tbody>${body.join('\n')}</tbody></table></div></section>`;
+  return `<section><h2>Evaluations</h2><div class="scroll long"><table class="numbers"><thead><tr>${heads}</tr></thead><tbody>${body.join('\n')}</tbody></table></div></section>`;
 }
 
 function settingsTable(settings: ReadonlyMap<string, Setting>): string {
