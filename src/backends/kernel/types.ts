@@ -61,9 +61,10 @@ export interface Region {
 // ── schedules ───────────────────────────────────────────────────────────────
 
 /**
- * Tile of a workgroup (BM x BN outputs, BK of the inner dimension at a time), of an invocation (TM x TN), vector
- * width of loads, stages of the copy pipeline (1: none), warps of a CUDA block (0 where invocations follow from the
- * tiles: BM/TM * BN/TN), and parts into which the inner dimension is split (partial sums, reduced by a second launch).
+ * Tile of a workgroup (BM x BN outputs, BK of the inner dimension at a time); TM x TN outputs of one invocation, or of one
+ * warp where `warps` is not 0; vector width of loads; stages of the copy pipeline (1: none); warps of a CUDA block (0 in
+ * WGSL, where a workgroup has BM/TM * BN/TN invocations); parts into which the inner dimension is split (partial sums,
+ * added by a second launch).
  */
 export interface Schedule {
   readonly BM: number;

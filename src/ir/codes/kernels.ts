@@ -19,3 +19,28 @@ export const unknownDevice = defineCode<{
     hint: `${near.length > 0 ? `did you mean ${near[0]}? ` : ''}the profiles are ${known.join(', ')}`,
   }),
 });
+
+export const noSchedule = defineCode<{
+  device: string;
+  target: string;
+  family: string;
+  dtype: string;
+  rows: number;
+  cols: number;
+  inner: number;
+  passedOver: readonly string[];
+}>({
+  code: 'LOTR6004',
+  severity: 'error',
+  title: 'no schedule fits a kernel and the device',
+  explain:
+    'A kernel needs tile sizes that the device can run: workgroup memory, invocations and the element type must fit. ' +
+    'The table of schedules has no row left for this one. Another element type or another device profile may have one.',
+  make: ({ device, target, family, dtype, rows, cols, inner, passedOver }) => ({
+    message: `no ${dtype} schedule of ${family} on ${device} (${target}) for ${rows} x ${cols}, inner ${inner}`,
+    hint:
+      passedOver.length > 0
+        ? `passed over: ${passedOver.join('; ')}`
+        : `choose another --dtype: ${target} has no row for ${dtype}`,
+  }),
+});
