@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { CONTEXT, Corpus, decode, encode, STEPS } from '../../cli/dev/demo/charlm.js';
+import { CONTEXT, Corpus, decode, encode, MODEL, STEPS } from '../../cli/dev/demo/charlm.js';
+import { continued } from '../../cli/dev/demo/sample.js';
 import { emitWords, filesOf, type Recipe, rateAt, rewriteWords, tune } from '../../cli/dev/demo/tune.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { toF32 } from '../../src/ir/values.js';
@@ -58,4 +59,12 @@ test.each([
   expect(values.filter((value) => value === 0).length).toBeLessThan(10);
   const row = `${recipe.method === 'lotr' ? 'LoTR' : 'LoRA'} r=${recipe.rank}`.padEnd(11);
   expect(readme).toContain(`${row}${tuned.parameters.toLocaleString('en-US')} `);
+});
+
+test('a continuation is drawn from the model, the same each time, also beyond its context', async () => {
+  const text = await continued(MODEL, 'the United Stat', 12);
+  expect(text.slice(0, 17)).toBe('the United States');
+  expect(await continued(MODEL, 'the United Stat', 12)).toBe(text);
+  const long = 'America '.repeat(16);
+  expect(await continued(MODEL, long, 3)).toHaveLength(long.length + 3);
 });
