@@ -1,3 +1,4 @@
+import type { Attr } from '../src/ir/attr.js';
 import { Graph, Model, type Value } from '../src/ir/model.js';
 import { writeModel } from '../src/ir/onnx/writer.js';
 import { tensorType } from '../src/ir/shape.js';
@@ -16,7 +17,8 @@ function noise(seed: number, count: number): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-class Builder {
+/** A model of random weights in the making. */
+export class Builder {
   readonly graph = new Graph('bench');
   readonly model = new Model(this.graph);
   #tensors = 0;
@@ -38,7 +40,17 @@ class Builder {
   }
 
   op(op: string, name: string, ...inputs: readonly Value[]): Value {
-    return this.graph.append({ op, name, inputs, outputs: [`${name}_output_0`] }).outputs[0]!;
+    return this.node(op, name, inputs);
+  }
+
+  node(
+    op: string,
+    name: string,
+    inputs: readonly Value[],
+    attrs: Readonly<Record<string, Attr>> = {},
+  ): Value {
+    const outputs = [`${name}_output_0`];
+    return this.graph.append({ op, name, inputs, outputs, attrs: Object.entries(attrs) }).outputs[0]!;
   }
 
   linear(x: Value, path: string, inn: number, out: number): Value {

@@ -1,6 +1,6 @@
 import { emitTraining } from '../../src/backends/onnx-train/emit.js';
 import { ADAMW, type Optimizer, SGD } from '../../src/backends/onnx-train/optimizer.js';
-import { TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
+import { type Recompute, TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
 import type { Ep, LossKind } from '../../src/train/signature.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
@@ -30,6 +30,7 @@ export interface EmitTrainOptions {
   readonly alsoTrain?: readonly string[];
   readonly names: 'lotrc' | 'ort';
   readonly loop?: number;
+  readonly recompute: Recompute;
   readonly ep: Ep;
   readonly allowFallback?: readonly string[];
   readonly adapter?: string;
@@ -58,6 +59,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     alsoTrain: given.alsoTrain ?? [],
     names: given.names,
     loop: given.loop ?? null,
+    recompute: given.recompute,
     ep: [given.ep],
     allowFallback: given.allowFallback ?? [],
   };

@@ -60,6 +60,12 @@ export function declareEmitCommands(program: Command, run: Run): void {
       word('--ep', ['cpu', 'cuda', 'webgpu', 'wasm']),
       'cpu',
     )
+    .option(
+      '--recompute <kind>',
+      'compute activations again in the backward pass instead of keeping them: none, or cheap (those that cost little)',
+      word('--recompute', ['none', 'cheap']),
+      'cheap',
+    )
     .option('--allow-fallback <op>', 'let this op run on the CPU, repeatable', each)
     .option('--adapter <file>', 'factors that the model takes as inputs')
     .option('--link', 'hard-link the base weights or fail')

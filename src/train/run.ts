@@ -4,6 +4,7 @@ import { type OrtFeeds, OrtSession, type OrtTensor, type SessionOptions } from '
 import { readSafetensors } from '../ir/files/safetensors.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF32 } from '../ir/values.js';
+import { wantsLowMemory } from './memory.js';
 import type { GraphSignature, Port, ScalarKind, Signature } from './signature.js';
 
 /** Batch inputs and labels by role; a training host needs no names but these. */
@@ -36,7 +37,11 @@ export class TrainingRun {
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
   static open(folder: string, options: SessionOptions = {}): TrainingRun {
     const signature = JSON.parse(readFileSync(join(folder, 'signature.json'), 'utf8')) as Signature;
-    const run = new TrainingRun(folder, signature, { config: signature.session, ...options });
+    const run = new TrainingRun(folder, signature, {
+      config: signature.session,
+      lowMemory: wantsLowMemory(signature),
+      ...options,
+    });
     run.load(readSafetensors(join(folder, 'state.safetensors')).tensors);
     return run;
   }

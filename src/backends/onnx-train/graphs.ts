@@ -4,6 +4,8 @@ import { Graph, Model, type Value } from '../../ir/model.js';
 import { type Shape, tensorType, type ValueType } from '../../ir/shape.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';
+import { inferShapes } from '../../passes/infer-shapes.js';
+import { rematerialise } from '../../passes/remat/rematerialise.js';
 import type { GraphSignature, LossKind, Port, Role, ScalarKind } from '../../train/signature.js';
 import { TrainBuilder } from './builder.js';
 import { contrastive, cosineRegression, type Pairs } from './embedding-loss.js';
@@ -138,9 +140,14 @@ function lossAndGradients(
   graph.removeOutput(logits);
   publish(graph, parts.loss, 'loss');
   const seeds = new Map([[parts.at, parts.gradient(scale)]]);
+  const forward = new Set(graph.nodes);
   const found = differentiate(graph, { seeds, wrt: values, pass: 'onnx-train' });
   const idle = values.filter((value) => !found.has(value)).map(({ name }) => name);
   if (idle.length > 0) fail(noInfluence({ names: idle, logits: logits.name }));
+  if (options.recompute !== 'none') {
+    inferShapes(model);
+    rematerialise(graph, forward, seeds.values());
+  }
   const grads = values.map((value) => found.get(value)!);
   return { b, ports, values, grads, loss: parts.loss, count: parts.count, scale };
 }

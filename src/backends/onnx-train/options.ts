@@ -3,6 +3,8 @@ import { fail } from '../../ir/diagnostics.js';
 import type { Ep, LossKind } from '../../train/signature.js';
 import { ADAMW, type Optimizer } from './optimizer.js';
 
+export type Recompute = 'none' | 'cheap';
+
 /** What the training graphs are to compute. */
 export interface TrainOptions {
   readonly loss: LossKind;
@@ -31,6 +33,8 @@ export interface TrainOptions {
   readonly names: 'lotrc' | 'ort';
   /** number of steps that step-loop.onnx does in one run; null: no such graph */
   readonly loop: number | null;
+  /** activations that the backward pass computes again instead of keeping: none, or those that cost little time */
+  readonly recompute: Recompute;
   readonly ep: readonly Ep[];
   /** ops that may run on the CPU although the chosen provider has no kernel */
   readonly allowFallback: readonly string[];
@@ -50,6 +54,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   alsoTrain: [],
   names: 'lotrc',
   loop: null,
+  recompute: 'cheap',
   ep: ['cpu'],
   allowFallback: [],
 };

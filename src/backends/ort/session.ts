@@ -15,6 +15,13 @@ export interface SessionOptions {
   readonly ep?: 'cpu' | 'cuda' | 'webgpu';
   readonly threads?: number;
   readonly optimization?: Optimization;
+  /**
+   * As little memory as ONNX Runtime can do with: weights stay where they are mapped (no packed copies), and no block is
+   * laid out for all tensors of a run, which would stand beside what the first run took. Small models are slower then.
+   */
+  readonly lowMemory?: boolean;
+  /** writes ONNX Runtime's profile to a file of this prefix when the session is closed */
+  readonly profile?: string;
   /** entries of ONNX Runtime's session configuration */
   readonly config?: Readonly<Record<string, string>>;
   /** names of nodes that the WebGPU provider leaves to the CPU */
@@ -25,9 +32,11 @@ export interface SessionOptions {
 export class OrtSession {
   readonly #session: Ort.InferenceSession;
   readonly #ort: typeof Ort;
+  readonly #profiled: boolean;
 
-  private constructor(ort: typeof Ort, session: Ort.InferenceSession) {
+  private constructor(ort: typeof Ort, session: Ort.InferenceSession, profiled: boolean) {
     this.#ort = ort;
+    this.#profiled = profiled;
     this.#session = session;
   }
 
@@ -35,6 +44,8 @@ export class OrtSession {
   static async open(path: string, options: SessionOptions = {}): Promise<OrtSession> {
     const ort = await import('onnxruntime-node');
     const { ep = 'cpu', onCpu = [] } = options;
+    const low = options.lowMemory ? { 'session.disable_prepacking': '1' } : {};
+    const config = { ...low, ...options.config };
     try {
       const session = await ort.InferenceSession.create(path, {
         // the option must not be empty
@@ -44,9 +55,13 @@ export class OrtSession {
         graphOptimizationLevel: options.optimization ?? 'all',
         logSeverityLevel: 3,
         ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
-        ...(options.config ? { extra: nested(options.config) } : {}),
+        ...(options.lowMemory ? { enableMemPattern: false } : {}),
+        ...(options.profile === undefined
+          ? {}
+          : { enableProfiling: true, profileFilePrefix: options.profile }),
+        extra: nested(config),
       });
-      return new OrtSession(ort, session);
+      return new OrtSession(ort, session, options.profile !== undefined);
     } catch (error) {
       return fail(cannotRun({ file: path, why: (error as Error).message, ep }));
     }
@@ -67,6 +82,7 @@ export class OrtSession {
   }
 
   async close(): Promise<void> {
+    if (this.#profiled) this.#session.endProfiling();
     await this.#session.release();
   }
 }

@@ -1,0 +1,129 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { median } from '../measure.js';
+import { profileTable } from './profile.js';
+import { BASE, writeRoberta } from './roberta.js';
+
+/** What one process prints. */
+interface Steps {
+  readonly step_s: number;
+  readonly peak_mb?: number;
+}
+interface Case {
+  readonly name: string;
+  readonly ours: readonly string[];
+  /** none: lotrc alone */
+  readonly peer: readonly string[] | null;
+}
+
+const { values } = parseArgs({
+  options: {
+    dir: { type: 'string', default: tmpdir() },
+    python: { type: 'string', default: 'python3' },
+    peers: { type: 'string' },
+    repeat: { type: 'string', default: '3' },
+    steps: { type: 'string', default: '5' },
+    profile: { type: 'boolean', default: false },
+  },
+});
+const root = resolve(import.meta.dirname, '../../..');
+const main = join(root, 'dist/cli/main.js');
+mkdirSync(values.dir, { recursive: true });
+const folder = mkdtempSync(join(values.dir, 'lotrc-bench-train-'));
+try {
+  const cases = prepare();
+  for (const item of cases) report(item);
+  if (values.profile) console.log(`\n${await profileTable(join(folder, 'all'), { batch: 8, seq: 128 })}`);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function prepare(): readonly Case[] {
+  const roberta = join(folder, 'roberta.onnx');
+  writeRoberta(roberta, BASE);
+  lotrc('rewrite', roberta, '--rank', '8', '--target', 'query', '--target', 'value', '--weights', 'link');
+  const rewritten = join(folder, 'roberta.lotr.onnx');
+  lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'all'));
+  lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'cores'), '--train', 'M');
+  const charlm = join(folder, 'charlm.lotr.onnx');
+  lotrc(
+    'rewrite',
+    join(root, 'models/charlm/charlm.onnx'),
+    '--rank',
+    '8',
+    '--init',
+    'fan-in',
+    '--scale',
+    '8',
+    ...['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'].flatMap((name) => ['--target', name]),
+    '--weights',
+    'copy',
+    '-o',
+    charlm,
+  );
+  lotrc('emit', 'onnx-train', charlm, '-o', join(folder, 'charlm'));
+  const step = (name: string, batch: number, vocabulary: number, steps: string) => [
+    process.execPath,
+    join(import.meta.dirname, 'step.js'),
+    join(folder, name),
+    steps,
+    String(batch),
+    '128',
+    String(vocabulary),
+  ];
+  const peer = (script: string, ...args: readonly string[]) =>
+    values.peers === undefined ? null : [values.python, join(values.peers, script), ...args];
+  return [
+    {
+      name: 'RoBERTa-base, R, L and M',
+      ours: step('all', 8, BASE.vocabulary, values.steps),
+      peer: peer('bench_torch_step.py', '8', '8', '128', values.steps),
+    },
+    {
+      name: 'RoBERTa-base, M alone (PyTorch: all)',
+      ours: step('cores', 8, BASE.vocabulary, values.steps),
+      peer: peer('bench_torch_step.py', '8', '8', '128', values.steps),
+    },
+    {
+      name: 'charlm, 16 x 128 characters',
+      ours: step('charlm', 16, 96, '30'),
+      peer: peer('bench_torch_charlm.py', 'lotr', '8', '1e-2', '30'),
+    },
+  ];
+}
+
+/** Runs both in alternation and prints medians and ratios. */
+function report({ name, ours, peer }: Case): void {
+  const [mine, theirs]: [Steps[], Steps[]] = [[], []];
+  for (let i = 0; i < Number(values.repeat); i++) {
+    mine.push(measureSteps(ours));
+    if (peer) theirs.push(measureSteps(peer));
+  }
+  const line = (who: string, runs: readonly Steps[]) =>
+    `  ${who.padEnd(8)} ${median(runs.map((run) => run.step_s)).toFixed(3)} s a step${peak(runs)}`;
+  console.log(`${name}\n${line('lotrc', mine)}`);
+  if (!peer) return;
+  const ratio = (of: (run: Steps) => number) =>
+    median(mine.map((run, i) => of(run) / of(theirs[i]!))).toFixed(2);
+  const memory = theirs[0]!.peak_mb === undefined ? '' : `, memory ${ratio((run) => run.peak_mb!)}`;
+  console.log(`${line('PyTorch', theirs)}\n  ratio    time ${ratio((run) => run.step_s)}${memory}`);
+}
+
+function peak(runs: readonly Steps[]): string {
+  const peaks = runs.flatMap(({ peak_mb }) => (peak_mb === undefined ? [] : [peak_mb]));
+  return peaks.length > 0 ? `, peak ${Math.max(...peaks)} MB` : '';
+}
+
+function measureSteps([program, ...args]: readonly string[]): Steps {
+  const done = spawnSync(program!, args, { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`${program} ${args.join(' ')} failed:\n${done.stderr.slice(-2000)}`);
+  return JSON.parse(done.stdout.trim().split('\n').at(-1)!) as Steps;
+}
+
+function lotrc(...args: readonly string[]): void {
+  const done = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`lotrc ${args.join(' ')} failed:\n${done.stderr}`);
+}
