@@ -10,6 +10,7 @@ import { planModel } from '../../ir/onnx/writer.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { factorData } from '../../passes/adapters/merge.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
+import { inferShapes } from '../../passes/infer-shapes.js';
 import type { GraphName, GraphSignature, Signature, SiteSignature } from '../../train/signature.js';
 import { type BaseMode, type PlacedBase, placeBase } from './base-files.js';
 import {
@@ -72,15 +73,21 @@ export function emitTraining(request: EmitRequest): Emitted {
       ? {}
       : { stepLoop: stepLoopGraph(stepGraph(fresh(false), params, options), options.loop) }),
   };
+  const notes: Diagnostic[] = [];
+  // kernels depend on element types, also those of loss and gradients
+  for (const { model } of Object.values(graphs)) inferShapes(model);
   for (const ep of options.ep) {
-    for (const { model } of Object.values(graphs)) checkLegality(model, ep, options.allowFallback);
+    for (const { model } of Object.values(graphs)) {
+      const remarks = checkLegality(model, ep, options.allowFallback);
+      // the step holds the forward graph, the reverse pass and the optimizer: one remark says it for all
+      if (model === graphs.step!.model) notes.push(...remarks);
+    }
   }
   const created = !existsSync(folder);
   if (created) mkdirSync(folder, { recursive: true });
   const base = placeBase(first, folder, request.base ?? 'auto');
   const outputs: Output[] = [];
   const files: { path: string; byteLength: number }[] = [];
-  const notes: Diagnostic[] = [];
   const signatures: Partial<Record<GraphName, GraphSignature>> = {};
   for (const [name, { model, signature }] of Object.entries(graphs) as [GraphName, TrainGraph][]) {
     const path = join(folder, signature.file);

@@ -1,33 +1,38 @@
-import { illegalOp } from '../../ir/codes/training.js';
+import { opsetOf } from '../../ir/builder.js';
+import { illegalOp, unsureKernel } from '../../ir/codes/training.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
-import { type Model, nodePath } from '../../ir/model.js';
+import { dtypeText, isFloat } from '../../ir/dtype.js';
+import { functionKey, type Model, type Node, nodePath } from '../../ir/model.js';
+import { OP_VERSIONS } from '../../ir/ops/generated/attr-defaults.js';
 import type { Ep } from '../../train/signature.js';
-import { COARSE, WEBGPU } from './legality/webgpu.js';
+import { PROVIDERS } from './legality/providers.js';
 
-/** What a provider cannot run: the reason for an op, or null when it can. */
-export type Legality = (opKey: string, outputs: readonly string[]) => string | null;
-
-/** Read from ONNX Runtime 1.30: cpu, cuda and wasm have kernels for all that training graphs use. */
-const TABLES: Readonly<Record<Ep, Legality | null>> = { cpu: null, cuda: null, wasm: null, webgpu: WEBGPU };
+type Verdict = { readonly is: 'legal' | 'unsure' } | { readonly is: 'illegal'; readonly why: string };
+const LEGAL: Verdict = { is: 'legal' };
 
 /**
- * Throws LOTR5006 for every node without a kernel on the provider. ONNX Runtime would run it on the CPU and copy its
- * data each step, without a word. Nodes that compute shapes (their results are small integers on the host) are exempt.
+ * Throws LOTR5006 for every node without a kernel on the provider, given op, version and element type. ONNX Runtime would
+ * run it on the CPU and copy its data each step, without a word. Exempt are nodes that compute shapes and indices, which the
+ * runtime keeps on the host, and the ops of `allowed`. Returns remarks (LOTR5009) on what its lists leave open.
  */
-export function checkLegality(model: Model, ep: Ep, allowed: readonly string[]): void {
-  const table = TABLES[ep];
-  if (!table) return;
+export function checkLegality(model: Model, ep: Ep, allowed: readonly string[]): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
+  const unsure = new Map<string, number>();
   for (const node of model.everyNode()) {
-    const why = table(
-      node.opKey,
-      node.outputs.map(({ name }) => name),
-    );
-    if (why === null || allowed.includes(node.op) || onHost(node.outputs[0]?.type)) continue;
+    if (allowed.includes(node.op) || onHost(node)) continue;
+    if (model.functions.has(functionKey(node.domain, node.op, node.overload))) continue;
+    const verdict = judge(node, ep);
+    if (verdict.is === 'unsure') {
+      const key = `${node.op}-${versionOf(node)}`;
+      unsure.set(key, (unsure.get(key) ?? 0) + 1);
+    }
+    if (verdict.is !== 'illegal') continue;
     const at = { kind: 'node', path: nodePath(node), op: node.opKey } as const;
-    found.push(illegalOp({ op: node.opKey, ep, at, why }));
+    found.push(illegalOp({ op: node.opKey, ep, at, why: verdict.why }));
   }
   if (found.length > 0) throw new LotrcError(found);
+  const count = [...unsure.values()].reduce((a, b) => a + b, 0);
+  return count === 0 ? [] : [unsureKernel({ ep, count, ops: [...unsure.keys()].sort() })];
 }
 
 /**
@@ -35,18 +40,55 @@ export function checkLegality(model: Model, ep: Ep, allowed: readonly string[]):
  * one: the session option knows no other handle.
  */
 export function coarseNodes(model: Model, ep: Ep): readonly string[] {
-  if (ep !== 'webgpu') return [];
   const found: string[] = [];
   for (const node of model.graph.nodes) {
-    if (!COARSE.has(node.opKey)) continue;
+    if (!PROVIDERS[ep].coarse.has(node.opKey)) continue;
     if (!node.name) node.rename(model.graph.names.freshNode(`coarse/${node.op}`));
     found.push(node.name);
   }
   return found;
 }
 
+function judge(node: Node, ep: Ep): Verdict {
+  const { kernels, expanded, widensHalf, registered, reasons, unwritten } = PROVIDERS[ep];
+  // ops of other domains come with a library of their own, and with their own kernels
+  if (node.domain !== '' && node.domain !== 'com.microsoft') return LEGAL;
+  const row = kernels.get(node.opKey);
+  if (!row) {
+    const why = reasons[node.opKey] ?? 'it has no kernel there';
+    return expanded.has(node.opKey) ? LEGAL : { is: 'illegal', why };
+  }
+  const version = versionOf(node);
+  const kernel = row.versions.find(({ from, to }) => from <= version && (to === null || version <= to));
+  if (!kernel) {
+    const { from, to } = row.versions.at(-1)!;
+    const known = to === null ? `from version ${from} on` : `up to version ${to}`;
+    return { is: 'illegal', why: `it has a kernel there ${known}, and this is version ${version}` };
+  }
+  const lost = unwritten[node.opKey]?.find((index) => node.outputs[index]?.name);
+  if (lost !== undefined) return { is: 'illegal', why: `its output ${lost} is not written there` };
+  const type = node.inputs[row.operand]?.type;
+  const dtype = type?.kind === 'tensor' ? type.dtype : null;
+  // integers and booleans of a type that a kernel lacks are masks and indices made from the batch: small, and on the host
+  const widened = !dtype || !isFloat(dtype) ? null : widensHalf && dtype === 'f16' ? 'f32' : dtype;
+  if (widened && kernel.types && !kernel.types.has(widened)) {
+    return { is: 'illegal', why: `its kernel there takes no ${dtypeText(widened)}` };
+  }
+  return registered && kernel.to === null && kernel.from < version ? { is: 'unsure' } : LEGAL;
+}
+
+/** The operator set in which the op got the form that the node has; 1 for ops of contrib. */
+function versionOf(node: Node): number {
+  if (node.domain !== '') return 1;
+  const opset = opsetOf(node.graph!);
+  const since = (OP_VERSIONS[node.op] ?? []).map((version) => version.since).filter((at) => at <= opset);
+  return since.at(-1) ?? opset;
+}
+
 /** Integer tensors are shapes and indices, which the runtime keeps on the host anyway. */
-function onHost(type: { kind: string } | null | undefined): boolean {
-  const tensor = type as { kind: 'tensor'; dtype: string } | null | undefined;
-  return tensor?.kind === 'tensor' && (tensor.dtype === 'i64' || tensor.dtype === 'i32');
+function onHost({ outputs }: Node): boolean {
+  return outputs.every(
+    ({ name, type }) =>
+      name === '' || (type?.kind === 'tensor' && (type.dtype === 'i64' || type.dtype === 'i32')),
+  );
 }

@@ -110,3 +110,17 @@ export const uselessOption = defineCode<{ option: string; why: string; hint: str
     'only ignore.',
   make: ({ option, why, hint }) => ({ message: `${option}: ${why}`, hint }),
 });
+
+export const unsureKernel = defineCode<{ ep: string; count: number; ops: readonly string[] }>({
+  code: 'LOTR5009',
+  severity: 'remark',
+  title: 'whether an execution provider runs these nodes depends on the version of ONNX Runtime',
+  explain:
+    'ONNX Runtime registers kernels for versions of an op. Its published list of CUDA kernels does not say whether those ' +
+    'of an older version serve the one in the model; where they do not, the node runs on the CPU and its data is copied in ' +
+    'every step. The verbose log of a session says where each node was placed.',
+  make: ({ ep, count, ops }) => ({
+    message: `${count} nodes may run on the CPU instead of ${ep}: ${ops.join(', ')}`,
+    hint: 'load the graph with log severity 0 and look for "Node(s) placed on"',
+  }),
+});

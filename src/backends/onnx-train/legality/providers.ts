@@ -1,0 +1,55 @@
+import type { Ep } from '../../../train/signature.js';
+import { CPU } from './cpu.js';
+import { CUDA } from './cuda.js';
+import type { KernelTable } from './kernels.js';
+import { WEBGPU } from './webgpu.js';
+
+/** What an execution provider of ONNX Runtime 1.30 runs. */
+export interface Provider {
+  readonly kernels: KernelTable;
+  /** ops without a kernel that the runtime expands into ops which have one */
+  readonly expanded: ReadonlySet<string>;
+  /** float16 is computed in float32 where a kernel lacks it, instead of elsewhere */
+  readonly widensHalf: boolean;
+  /** a kernel without a last version is known for its first version only */
+  readonly registered: boolean;
+  /** what else to say about an op that is missing */
+  readonly reasons: Readonly<Record<string, string>>;
+  /** outputs that a kernel leaves unwritten */
+  readonly unwritten: Readonly<Record<string, readonly number[]>>;
+  /** ops that are computed too coarsely */
+  readonly coarse: ReadonlySet<string>;
+}
+
+const onCpu: Provider = {
+  kernels: CPU,
+  expanded: new Set(['Bernoulli', 'CastLike', 'GroupNormalization', 'HardSwish', 'Mish', 'Swish']),
+  widensHalf: true,
+  registered: false,
+  reasons: {},
+  unwritten: {},
+  coarse: new Set(),
+};
+
+export const PROVIDERS: Readonly<Record<Ep, Provider>> = {
+  cpu: onCpu,
+  wasm: onCpu,
+  cuda: { ...onCpu, kernels: CUDA, expanded: new Set(), widensHalf: false, registered: true },
+  webgpu: {
+    kernels: WEBGPU,
+    expanded: new Set(),
+    widensHalf: false,
+    registered: false,
+    reasons: {
+      Loop: 'it has no Loop there; run step.onnx and let two sets of state buffers take turns',
+      Dropout: 'it has no random numbers there; feed masks as inputs',
+      IsNaN: 'it has no kernel there; Not(Equal(x, x)) says the same',
+    },
+    unwritten: { 'com.microsoft::SkipLayerNormalization': [1, 2] },
+    /**
+     * WGSL allows sin and cos an absolute error of 2^-11, and drivers use it: rotary positions then spoil gradients in
+     * the fourth digit (6e-4 on SwiftShader). On the CPU they are cheap: positions x half a head, once per run.
+     */
+    coarse: new Set(['Cos', 'Sin']),
+  },
+};
