@@ -102,21 +102,13 @@ const seconds = (performance.now() - started) / 1000;
 show.say(`\n${seconds.toFixed(0)} s on ${threads} threads. The files are in ${folder}`);
 
 async function trained(recipe: Recipe): Promise<Tuned> {
-  let sum = 0;
-  let last = 0;
   return tune(recipe, {
     folder,
     corpus,
     threads,
-    onStep: (step, loss) => {
-      sum += loss;
-      if (step % 50 > 0) return;
-      const mean = (sum / (step - last)).toFixed(3);
-      show.say(
-        `   ${label(recipe).padEnd(9)}  step ${String(step).padStart(3)} of ${STEPS}  mean training loss ${mean}`,
-      );
-      sum = 0;
-      last = step;
+    onProgress: (step, training, validation) => {
+      const place = `${label(recipe).padEnd(9)}  step ${String(step).padStart(3)} of ${STEPS}`;
+      show.say(`   ${place}  training loss ${training.toFixed(3)}, validation loss ${validation.toFixed(3)}`);
     },
   });
 }

@@ -53,18 +53,22 @@ export function rateAt(step: number, peak: number, steps = STEPS): number {
   return peak * Math.min(1, (step + 1) / 20) * (1 - step / steps);
 }
 
+/** steps between evaluations */
+const EVERY = 50;
+
 export interface TuneOptions {
   readonly folder: string;
   readonly corpus: Corpus;
   readonly threads: number;
   /** default: all of them */
   readonly steps?: number;
-  readonly onStep?: (step: number, loss: number) => void;
+  /** told at each evaluation: mean training loss since it was told last, and validation loss */
+  readonly onProgress?: (step: number, training: number, validation: number) => void;
 }
 
 /** Trains in the recipe's training directory and leaves the adapter file and the logs beside it. */
 export async function tune(recipe: Recipe, options: TuneOptions): Promise<Tuned> {
-  const { folder, corpus, threads, steps = STEPS, onStep } = options;
+  const { folder, corpus, threads, steps = STEPS, onProgress } = options;
   const files = filesOf(recipe, folder);
   const run = TrainingRun.open(files.train, { threads });
   const sizes = run.signature.params.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
@@ -78,6 +82,8 @@ export async function tune(recipe: Recipe, options: TuneOptions): Promise<Tuned>
   try {
     const before = await evaluated(0);
     const times: number[] = [];
+    let after = before;
+    let sum = 0;
     for (let step = 0; step < steps; step++) {
       const batch = corpus.batch(step);
       const start = performance.now();
@@ -89,9 +95,13 @@ export async function tune(recipe: Recipe, options: TuneOptions): Promise<Tuned>
       const told = { ...result, lr, lossScale: run.lossScale, examples, tokens: examples * length, seconds };
       const epoch = ((step + 1) * examples * length) / corpus.size;
       for (const log of logs) log.step({ step: step + 1, epoch, ...told });
-      onStep?.(step + 1, result.loss);
+      sum += result.loss;
+      const passed = (step % EVERY) + 1;
+      if (passed < EVERY && step + 1 < steps) continue;
+      after = await evaluated(step + 1);
+      onProgress?.(step + 1, sum / passed, after);
+      sum = 0;
     }
-    const after = await evaluated(steps);
     writeSafetensors(files.trained, run.parameters(), readSafetensors(files.initial).metadata);
     return { recipe, parameters, before, after, stepTime: median(times) };
   } finally {

@@ -61,9 +61,10 @@ export interface Region {
 // ── schedules ───────────────────────────────────────────────────────────────
 
 /**
- * Tile of a workgroup (BM x BN outputs, BK of the inner dimension at a time), of an invocation (TM x TN), vector
- * width of loads, stages of the copy pipeline (1: none), warps of a CUDA block (0 where invocations follow from the
- * tiles: BM/TM * BN/TN), and parts into which the inner dimension is split (partial sums, reduced by a second launch).
+ * Tile of a workgroup (BM x BN outputs, BK of the inner dimension at a time); TM x TN outputs of one invocation, or of one
+ * warp where `warps` is not 0; vector width of loads; stages of the copy pipeline (1: none); warps of a CUDA block (0 in
+ * WGSL, where a workgroup has BM/TM * BN/TN invocations); parts into which the inner dimension is split (partial sums,
+ * added by a second launch).
  */
 export interface Schedule {
   readonly BM: number;
@@ -112,8 +113,10 @@ export interface BufferPlan {
   readonly life: 'weight' | 'step' | 'tokens' | 'scratch';
   /** model tensors that fill the buffer, stacked along axis 0; absent for what launches or the caller write */
   readonly from?: readonly string[];
-  /** the tensors of `from` are stored (cols, rows): transpose them when they are uploaded */
-  readonly transposeOnUpload?: true;
+  /** zero at the start of every optimizer step: launches add to it */
+  readonly cleared?: true;
+  /** holds the values of that buffer in another type; whoever writes the other writes this one too */
+  readonly copyOf?: string;
 }
 
 /** A row-major matrix in a buffer, as it is stored. */
@@ -169,6 +172,11 @@ export interface Product {
    * P up. `down` is (inner of segment 0, rank), `up` is (rank, cols).
    */
   readonly widen?: { readonly rank: number; readonly down: Operand; readonly up: Operand };
+  /**
+   * The sum (rows, cols) is multiplied by this (cols, out.cols) before the epilogue, while the tile is still in
+   * workgroup memory: P = x R, then T = P M. Only for `skinny`.
+   */
+  readonly then?: Operand;
   readonly epilogue: Epilogue;
   readonly out: MatrixRef;
   /**

@@ -1,5 +1,5 @@
 import type { TrainingLog } from './contract.js';
-import { ParquetLog, ReportLog } from './derived-log.js';
+import { DerivedLogs } from './derived-logs.js';
 import { EventLog } from './event-log.js';
 import type { Setting, Settings } from './hparams.js';
 
@@ -28,7 +28,7 @@ export function openLogs(
   resumed: number | null = null,
 ): readonly TrainingLog[] {
   const events = new EventLog(folder, settingsOf(info), resumed);
-  return [events, new ParquetLog(folder, events.path), new ReportLog(folder, events.path)];
+  return [events, new DerivedLogs(folder, events.path)];
 }
 
 function settingsOf({ more, ...info }: RunInfo): Settings {

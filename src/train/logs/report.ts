@@ -136,17 +136,22 @@ function otherFigures(train: readonly LogRow[], evaluations: readonly LogRow[]):
       figure({ title: heading(metric), series: series.filter(({ points }) => points.length > 0) }),
     );
   }
-  for (const metric of metricsOf(train).filter((name) => name !== 'loss' && name !== 'epoch')) {
-    const points = pointsOf(train, metric);
-    figures.push(
-      figure({
-        title: heading(metric),
-        series: [{ name: spoken(metric), points, look: 'line' }],
-        fromZero: true,
-      }),
-    );
+  const found = metricsOf(train);
+  for (const metric of found.filter(
+    (name) => !['loss', 'epoch', 'examples_per_s', 'tokens_per_s'].includes(name),
+  )) {
+    figures.push(trainFigure(train, metric));
   }
+  // one of the two speeds: they differ by a factor
+  const speed =
+    found.find((name) => name === 'tokens_per_s') ?? found.find((name) => name === 'examples_per_s');
+  if (speed) figures.push(trainFigure(train, speed));
   return figures;
+}
+
+function trainFigure(train: readonly LogRow[], metric: string): string {
+  const series: Series = { name: spoken(metric), points: pointsOf(train, metric), look: 'line' };
+  return figure({ title: heading(metric), series: [series], fromZero: true });
 }
 
 function figure(options: ChartOptions): string {

@@ -8,6 +8,7 @@ import { EventWriter, lengthUpTo, readEvents } from '../../../src/train/logs/eve
 import { framed } from '../../../src/train/logs/records.js';
 import { logOf } from '../../../src/train/logs/rows.js';
 import { scalarOf } from '../../../src/train/logs/tensor-proto.js';
+import { noise } from '../../support/ort.js';
 
 /** Written by torch.utils.tensorboard.SummaryWriter; see the README beside it. */
 const TORCH = resolve(import.meta.dirname, '../../data/logs/glue/roberta');
@@ -300,3 +301,27 @@ function masked(bytes: Uint8Array): number {
   crc ^= 0xffffffffn;
   return Number((((crc >> 15n) | (crc << 17n)) + 0xa282ead8n) & 0xffffffffn);
 }
+
+test('random changes of records, with checksums that fit, never throw anything but are passed over', () => {
+  const records = LOTR.concat(LORA).flatMap((path) => recordsOf(readFileSync(path)));
+  const random = new Uint32Array(noise(4 * 400, 5).buffer);
+  let passedOver = 0;
+  for (let i = 0; i < 400; i++) {
+    const [which, at, how, size] = random.subarray(4 * i, 4 * i + 4) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const data = Buffer.from(records[which % records.length]!);
+    data[at % data.byteLength]! ^= 1 + (how % 255);
+    const cut = size % 4 === 0 ? data.subarray(0, size % data.byteLength) : data;
+    writeFileSync(file, framed(cut));
+    const { events, diagnostics } = readEvents(file);
+    expect(events.length + diagnostics.length).toBe(1);
+    expect(() => logOf(events)).not.toThrow();
+    passedOver += diagnostics.length;
+  }
+  expect(passedOver).toBeGreaterThan(20);
+  expect(passedOver).toBeLessThan(380);
+});

@@ -1,0 +1,115 @@
+import { noSchedule } from '../../ir/codes/kernels.js';
+import { fail } from '../../ir/diagnostics.js';
+import { BYTES } from './cost.js';
+import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from './types.js';
+
+/** Lengths of a problem, by which a shape class is found. */
+export interface Problem {
+  readonly family: Family;
+  /** type of the operands */
+  readonly dtype: KernelDtype;
+  readonly rows: number;
+  readonly cols: number;
+  readonly inner: number;
+  /** rank of a widened launch: it holds P and tiles of R and L' as well */
+  readonly widen?: number;
+}
+
+export interface Picked {
+  readonly schedule: Schedule;
+  readonly source: ScheduleRow['source'];
+  /** rows of the right shape class that the device cannot run, with the reason */
+  readonly passedOver: readonly string[];
+}
+
+/** Schedule of a call to the vendor's library, which has its own. */
+export const LIBRARY: Schedule = {
+  BM: 1,
+  BN: 1,
+  BK: 1,
+  TM: 1,
+  TN: 1,
+  vec: 1,
+  stages: 1,
+  warps: 0,
+  splitK: 1,
+};
+
+/**
+ * The schedule for a problem on a device: tuned rows before heuristic ones, in table order within each; the first whose
+ * shape class fits and that is legal. Throws LOTR6004 when none is left.
+ */
+export function pickSchedule(db: readonly ScheduleRow[], device: DeviceProfile, problem: Problem): Picked {
+  if (problem.family === 'blas') return { schedule: LIBRARY, source: 'heuristic', passedOver: [] };
+  const own = db.filter(
+    (row) =>
+      row.target === device.target &&
+      row.dtype === problem.dtype &&
+      row.family === problem.family &&
+      inBucket(row.bucket, problem),
+  );
+  const passedOver: string[] = [];
+  for (const source of ['tuned', 'heuristic'] as const) {
+    for (const row of own.filter((candidate) => candidate.source === source)) {
+      const reasons = illegal(row.schedule, device, problem);
+      if (reasons.length === 0) return { schedule: row.schedule, source, passedOver };
+      passedOver.push(`${scheduleText(row.schedule)}: ${reasons.join(', ')}`);
+    }
+  }
+  return fail(noSchedule({ device: device.name, target: device.target, ...problem, passedOver }));
+}
+
+/**
+ * Shape classes: `any`, or conditions `rows<=64`, `cols<=16`, `inner<=256` that must all hold, separated by spaces.
+ * Throws for anything else.
+ */
+export function inBucket(bucket: string, problem: Pick<Problem, 'rows' | 'cols' | 'inner'>): boolean {
+  if (bucket === 'any') return true;
+  return bucket.split(' ').every((condition) => {
+    const match = /^(rows|cols|inner)<=(\d+)$/.exec(condition);
+    if (!match) throw new Error(`"${bucket}" is no shape class`);
+    return problem[match[1] as 'rows' | 'cols' | 'inner'] <= Number(match[2]);
+  });
+}
+
+/** Why a device cannot run a schedule; empty when it can. */
+export function illegal(schedule: Schedule, device: DeviceProfile, problem: Problem): readonly string[] {
+  const { BM, BN, TM, TN, vec, BK } = schedule;
+  const reasons: string[] = [];
+  if (BM % TM !== 0 || BN % TN !== 0) reasons.push(`${BM} x ${BN} is not divided by ${TM} x ${TN}`);
+  if (problem.family !== 'reducePartials' && (BK % vec !== 0 || BN % vec !== 0)) {
+    reasons.push(`tiles are not divided by vectors of ${vec}`);
+  }
+  const threads = invocations(schedule);
+  if (threads > device.invocations) reasons.push(`${threads} invocations, ${device.invocations} allowed`);
+  const bytes = workgroupBytes(schedule, problem);
+  if (bytes > device.workgroupBytes) {
+    reasons.push(`${bytes} bytes of workgroup memory, ${device.workgroupBytes} allowed`);
+  }
+  if (problem.widen !== undefined && BN < 8 * problem.widen) {
+    reasons.push(`BN = ${BN} is below 8 r = ${8 * problem.widen}: P would be computed too often`);
+  }
+  return reasons;
+}
+
+/** Invocations (threads) of a workgroup. */
+export function invocations({ BM, BN, TM, TN, warps }: Schedule): number {
+  return warps > 0 ? warps * 32 : (BM / TM) * (BN / TN);
+}
+
+/** Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32. */
+export function workgroupBytes(
+  { BM, BN, BK, stages }: Schedule,
+  { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
+): number {
+  if (family === 'reducePartials') return 0;
+  const extra = widen === undefined ? 0 : stages * BK * widen * BYTES[dtype] + BM * widen * 4;
+  return stages * (BM * BK + BK * BN) * BYTES[dtype] + extra;
+}
+
+/** `64x64x16 of 4x4, vec4`, `128x256x64, 4 stages, 12 warps`. */
+export function scheduleText({ BM, BN, BK, TM, TN, vec, stages, warps, splitK }: Schedule): string {
+  const shape = `${BM}x${BN}x${BK}`;
+  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each, vec${vec}`;
+  return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}`;
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import { PROFILES } from '../../../src/backends/kernel/data/profiles.js';
+import { HEURISTICS } from '../../../src/backends/kernel/data/schedules.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import {
+  illegal,
+  inBucket,
+  invocations,
+  pickSchedule,
+  workgroupBytes,
+} from '../../../src/backends/kernel/schedule.js';
+import type { Family, KernelDtype, ScheduleRow } from '../../../src/backends/kernel/types.js';
+
+const laptop = profile('webgpu-laptop', 'webgpu');
+const problem = { family: 'gemm', dtype: 'f32', rows: 1000, cols: 768, inner: 776 } as const;
+
+describe('pickSchedule', () => {
+  const [first, second] = HEURISTICS.filter(
+    (row) => row.target === laptop.target && row.dtype === 'f32' && row.family === 'gemm',
+  ).map(({ schedule }) => schedule) as [ScheduleRow['schedule'], ScheduleRow['schedule']];
+  const row = (source: ScheduleRow['source'], schedule: ScheduleRow['schedule'], bucket = 'any') => ({
+    target: laptop.target,
+    dtype: 'f32' as const,
+    family: 'gemm' as const,
+    bucket,
+    schedule,
+    source,
+  });
+
+  test('takes tuned rows before heuristic ones, wherever they stand', () => {
+    const db = [row('heuristic', first), row('tuned', second)];
+    expect(pickSchedule(db, laptop, problem)).toMatchObject({ schedule: second, source: 'tuned' });
+  });
+
+  test('takes the first row whose shape class fits', () => {
+    const db = [row('heuristic', first, 'rows<=999'), row('heuristic', second, 'rows<=1000 cols<=768')];
+    expect(pickSchedule(db, laptop, problem).schedule).toBe(second);
+    expect(pickSchedule(db, laptop, { ...problem, rows: 999 }).schedule).toBe(first);
+  });
+
+  test('passes over what the device cannot run, and says why', () => {
+    const big = { ...first, BM: 128, BN: 128, BK: 32, TM: 4, TN: 4 };
+    const picked = pickSchedule([row('tuned', big), row('heuristic', second)], laptop, problem);
+    expect(picked.schedule).toBe(second);
+    expect(picked.passedOver).toEqual([
+      '128x128x32, 4x4 each, vec4: 1024 invocations, 256 allowed, 32768 bytes of workgroup memory, 16384 allowed',
+    ]);
+  });
+
+  test('LOTR6004: refuses when nothing is left', () => {
+    expect(() => pickSchedule([], laptop, problem)).toThrow(/no f32 schedule of gemm on webgpu-laptop/);
+  });
+});
+
+test('a widened launch needs tiles of 8 r columns and room for P', () => {
+  const schedule = { BM: 16, BN: 64, BK: 16, TM: 4, TN: 4, vec: 4, stages: 1, warps: 0, splitK: 1 } as const;
+  const widened = { ...problem, rows: 13, widen: 9 };
+  expect(illegal(schedule, laptop, widened)).toEqual([
+    'BN = 64 is below 8 r = 72: P would be computed too often',
+  ]);
+  expect(illegal(schedule, laptop, { ...widened, widen: 8 })).toEqual([]);
+  expect(workgroupBytes(schedule, { ...widened, widen: 8 })).toBe(4 * (16 * 16 + 16 * 64 + 16 * 8 + 16 * 8));
+});
+
+test('shape classes are conditions that all hold', () => {
+  expect(inBucket('any', problem)).toBe(true);
+  expect(inBucket('rows<=1000 inner<=775', problem)).toBe(false);
+  expect(() => inBucket('rows<5', problem)).toThrow(/no shape class/);
+});
+
+const FAMILIES: readonly Family[] = ['gemm', 'gemv', 'skinny', 'skinnyT', 'rankBatched', 'reducePartials'];
+
+describe.each(PROFILES.map((device) => [device.name, device] as const))(
+  'heuristic rows for %s',
+  (_, device) => {
+    const dtypes = (['f32', 'f16', 'bf16'] as const).filter((dtype) => device.flops[dtype] !== null);
+    test.each(FAMILIES.flatMap((family) => dtypes.map((dtype) => [family, dtype] as const)))(
+      '%s, %s: every row is legal, and every shape has one',
+      (family: Family, dtype: KernelDtype) => {
+        const rows = HEURISTICS.filter(
+          (row) => row.target === device.target && row.dtype === dtype && row.family === family,
+        );
+        for (const { schedule } of rows) {
+          expect(illegal(schedule, device, { ...problem, family, dtype })).toEqual([]);
+          if (device.api === 'webgpu') expect(invocations(schedule)).toBeGreaterThanOrEqual(32);
+          else expect(schedule.warps).toBeGreaterThan(0);
+        }
+        for (const size of [1, 7, 64, 65, 300, 5000]) {
+          const shape = { family, dtype, rows: size, cols: size, inner: size };
+          expect(pickSchedule(HEURISTICS, device, shape).source).toBe('heuristic');
+        }
+      },
+    );
+  },
+);
