@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '../../../src/ir/files/safetensors.js';
-import type { TrainingLog } from '../../../src/train/logs/contract.js';
+import type { TrainingLog } from '../../../src/train/log.js';
 import { openLogs } from '../../../src/train/logs/open.js';
 import { TrainingRun } from '../../../src/train/run.js';
 import { type Corpus, MODEL, STEPS } from './charlm.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { writeAtomically } from '../../ir/files/atomic.js';
-import type { TrainingLog } from './contract.js';
+import type { TrainingLog } from '../log.js';
 import { readEvents } from './event-file.js';
 import { parquetOutput } from './parquet.js';
 import { reportOutput } from './report.js';

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EvaluationRow, StepRow, TrainingLog } from './contract.js';
+import type { EvaluationRow, StepRow, TrainingLog } from '../log.js';
 import { EventWriter, lengthUpTo } from './event-file.js';
 import type { Settings } from './hparams.js';
 

@@ -1,4 +1,4 @@
-import type { TrainingLog } from './contract.js';
+import type { TrainingLog } from '../log.js';
 import { DerivedLogs } from './derived-logs.js';
 import { EventLog } from './event-log.js';
 import type { Setting, Settings } from './hparams.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import type { StepRow } from '../../../src/train/logs/contract.js';
+import type { StepRow } from '../../../src/train/log.js';
 import { readEvents } from '../../../src/train/logs/event-file.js';
 import { EVENT_FILE } from '../../../src/train/logs/event-log.js';
 import { openLogs, type RunInfo } from '../../../src/train/logs/open.js';
