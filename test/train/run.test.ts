@@ -111,3 +111,20 @@ test('a base that was moved away is said to be missing (LOTR8110)', async () => 
   rmSync(join(into, 'model.lotr.onnx'));
   await expect(TrainingRun.open(into).step(batch(noise(23, 9), 1), 1e-2)).rejects.toThrow('LOTR8110');
 });
+
+test.each([7, 99, -1, -101])(
+  'label %i is no class: loss NaN, not finite, and nothing changes',
+  async (label) => {
+    const run = TrainingRun.open(emitted());
+    const state = () => [...run.save().values()].map((tensor) => Buffer.from(tensor.bytes()).toString('hex'));
+    const before = state();
+    const result = await run.step(batch(noise(46, 9), 1, label), 1e-2);
+    expect(result.loss).toBeNaN();
+    expect(result.finite).toBe(false);
+    expect(state()).toEqual(before);
+    expect((await run.evaluate(batch(noise(46, 9), 1, label))).loss).toBeNaN();
+    const counted = await run.evaluate(batch(noise(46, 9), 1, -100));
+    expect([Number.isFinite(counted.loss), counted.count]).toEqual([true, 1]);
+    await run.close();
+  },
+);

@@ -27,7 +27,8 @@ export interface CrossEntropyOptions {
 /**
  * Mean cross-entropy over labels that are not `ignoreIndex`, as torch.nn.functional.cross_entropy defines it:
  * logits f32 [..., classes], labels i32 [...]. Written with ops that every execution provider has (no OneHot, no
- * LogSoftmax); index arithmetic is int32. When every label is ignored the loss and its gradient are 0, not NaN.
+ * LogSoftmax); index arithmetic is int32. When every label is ignored the loss and its gradient are 0, not NaN. A
+ * label that is no class makes loss and gradients NaN, so that a step reports it as not finite and changes nothing.
  */
 export function crossEntropy(
   b: TrainBuilder,
@@ -41,6 +42,13 @@ export function crossEntropy(
   const safe = b.one('Where', [valid, labels, b.i32(0)]);
   const column = b.unsqueeze(safe, -1);
   const isLabel = b.one('Equal', [column, classRange(b, at, classes)], {}, 'loss/isLabel');
+  const extent = classes === null ? b.one('Cast', [b.lastExtent(at)], { to: attrInt(6) }) : b.i32(classes);
+  const isClass = b.one('And', [
+    b.one('Not', [b.one('Less', [column, b.i32(0)])]),
+    b.one('Less', [column, extent]),
+  ]);
+  const scored = b.one('And', [b.unsqueeze(valid, -1), isClass], {}, 'loss/scored');
+  const otherwise = b.one('Where', [isClass, b.f32(0), b.f32(Number.NaN)]);
   const max = b.reduce('ReduceMax', at, -1, true);
   const shifted = b.one('Sub', [at, max]);
   const exp = b.one('Exp', [shifted]);
@@ -61,7 +69,7 @@ export function crossEntropy(
   const count = b.sumAll(weight, 'loss/count');
   const divisor = b.one('Max', [count, b.f32(1)]);
   // Where selects: a NaN or infinite loss at an ignored position must not leak through 0 * NaN
-  const counted = b.one('Where', [b.unsqueeze(valid, -1), perItem, b.f32(0)]);
+  const counted = b.one('Where', [scored, perItem, otherwise]);
   const loss = b.one('Div', [b.sumAll(counted), divisor]);
   const gradient = (scale: Value | null): Value => {
     const p = b.one('Div', [exp, sum]);
@@ -81,7 +89,7 @@ export function crossEntropy(
     }
     const factor = b.one('Div', [scale ?? b.f32(1), divisor]);
     const raw = b.one('Mul', [b.one('Sub', [p, target]), factor]);
-    return b.one('Where', [b.unsqueeze(valid, -1), raw, b.f32(0)], {}, 'loss/gradient');
+    return b.one('Where', [scored, raw, otherwise], {}, 'loss/gradient');
   };
   return { loss, count, at, gradient };
 }

@@ -1,0 +1,38 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { OP_VERSIONS } from '../src/ir/ops/generated/attr-defaults.js';
+import { oracles } from './support/oracle.js';
+import { emitOracle } from './support/training.js';
+
+const ROOT = resolve(import.meta.dirname, '..');
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-docs-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const page = readFileSync(join(ROOT, 'docs/onnx-train.md'), 'utf8');
+
+test('the training loop in docs/onnx-train.md runs as it stands, and its loss falls', () => {
+  const [, code] = /```js\n([\s\S]*?)```/.exec(page)!;
+  const oracle = oracles().find(({ name }) => name === 'bert.ts')!;
+  const { folder: directory } = emitOracle(oracle, folder);
+  mkdirSync(join(folder, 'node_modules'));
+  symlinkSync(join(ROOT, 'node_modules/onnxruntime-node'), join(folder, 'node_modules/onnxruntime-node'));
+  writeFileSync(join(folder, 'loop.mjs'), code!);
+  const run = spawnSync(process.execPath, ['loop.mjs', directory], { cwd: folder, encoding: 'utf8' });
+  expect(run.stderr).toBe('');
+  const losses = run.stdout
+    .trim()
+    .split('\n')
+    .map((line) => Number(line.split(' ')[1]));
+  expect(losses).toHaveLength(20);
+  expect(losses.at(-1)!).toBeLessThan(losses[0]! / 2);
+});
+
+test('options that docs/onnx-train.md names exist, and so do the operators', () => {
+  const declared = readFileSync(join(ROOT, 'cli/declare/train.ts'), 'utf8');
+  for (const [, option] of page.matchAll(/`--([a-z-]+)/g))
+    expect(declared, option).toMatch(new RegExp(`'--${option}[ ']`));
+  for (const op of ['ScatterND', 'ScatterElements', 'Loop']) expect(OP_VERSIONS).toHaveProperty(op);
+});
