@@ -8,6 +8,7 @@ import {
   stripAdaptersPass,
   toFunctionsPass,
 } from './adapters/passes.js';
+import { canonicalisePass } from './canonicalise/canonicalise.js';
 import { cse } from './cse.js';
 import { dce } from './dce.js';
 import { narrowRowsPass } from './narrow/narrow-rows.js';
@@ -29,6 +30,7 @@ export const ALL_PASSES: readonly PassFactory[] = [
   mergeAdaptersPass,
   stripAdaptersPass,
   simplifyPass,
+  canonicalisePass,
   narrowRowsPass,
   cse,
   dce,

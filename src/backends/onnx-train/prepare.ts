@@ -8,6 +8,7 @@ import { lowerAdapters } from '../../passes/adapters/lower.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
 import { raiseAdapters } from '../../passes/adapters/raise.js';
 import { shareFactors } from '../../passes/adapters/share-factors.js';
+import { canonicalise } from '../../passes/canonicalise/canonicalise.js';
 import { removeDead } from '../../passes/dce.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
@@ -45,6 +46,7 @@ export function prepare(
   if (!keepOutputs) {
     for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
     removeDead(model);
+    canonicalise(model);
     narrowRows(model);
   }
   return { model, plans: plan.plans, logits, mask };
