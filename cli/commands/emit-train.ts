@@ -61,7 +61,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     loop: given.loop ?? null,
     recompute: given.recompute,
     ep: [given.ep],
-    allowFallback: given.allowFallback ?? [],
+    allowFallback: (given.allowFallback ?? []).flatMap((ops) => ops.split(',')),
   };
   const emitted = emitTraining({
     open: () => loadModel(path),

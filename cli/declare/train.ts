@@ -66,7 +66,7 @@ export function declareEmitCommands(program: Command, run: Run): void {
       word('--recompute', ['none', 'cheap']),
       'cheap',
     )
-    .option('--allow-fallback <op>', 'let this op run on the CPU, repeatable', each)
+    .option('--allow-fallback <op,...>', 'let these ops run on the CPU, repeatable', each)
     .option('--adapter <file>', 'factors that the model takes as inputs')
     .option('--link', 'hard-link the base weights or fail')
     .option('--copy-base', 'copy the base weights')

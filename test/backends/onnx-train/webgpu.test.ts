@@ -71,6 +71,42 @@ describe.skipIf(environment === null).each(all.map((oracle) => [oracle.name, ora
   },
 );
 
+describe.skipIf(environment === null)('losses on pairs', () => {
+  test('in-batch negatives over masked means: loss and gradients are those of the CPU', async () => {
+    const oracle = all.find(({ name }) => name === 'gpt2.ts')!;
+    // a lower temperature divides the rounding of similarities too: 0.05 makes 1e-7 a difference of 2e-6
+    const options = { ep: ['webgpu'], loss: 'contrastive', temperature: 1 } as const;
+    const { folder, signature } = emitOracle(oracle, scratch, options);
+    const grad = signature.graphs.grad!;
+    const feeds = new Host(signature, oracle).feeds(grad, scalarsAt(1));
+    // the right sides are the left sides, each read backwards: two pairs
+    for (const port of grad.inputs) {
+      if (port.role !== 'batch') continue;
+      const { dtype, shape, data } = feeds[port.name]!;
+      const [rows, length] = shape as [number, number];
+      const held = data as BigInt64Array;
+      const turned = Array.from({ length: rows }, (_, row) =>
+        [...held.subarray(row * length, (row + 1) * length)].reverse(),
+      );
+      feeds[port.name] = {
+        dtype,
+        shape: [2 * rows, length],
+        data: BigInt64Array.from([...held, ...turned.flat()]),
+      };
+    }
+    const cpu = await run(join(folder, grad.file), feeds, { provider: 'cpu' });
+    const gpu = await run(join(folder, grad.file), feeds, { provider: 'webgpu', onCpu: grad.onCpu });
+    const [a, b] = [gpu, cpu].map(({ loss }) => Number(loss!.data[0])) as [number, number];
+    expect(b).toBeGreaterThan(0.1);
+    expect(Math.abs(a / b - 1)).toBeLessThan(TOLERANCE.loss);
+    for (const port of grad.outputs)
+      if (port.role === 'grad')
+        expect(relativeError(gpu[port.name]!.data, cpu[port.name]!.data), port.name).toBeLessThan(
+          TOLERANCE.rest,
+        );
+  });
+});
+
 describe.skipIf(environment === null)('gradients that are not finite', () => {
   // a compiler of shaders may assume that NaN does not occur, so a comparison must hold on the device
   test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(

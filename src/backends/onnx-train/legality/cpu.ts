@@ -29,7 +29,6 @@ Ceil 6 f32 f64
 Celu 12-27 f32
 Clip 6-11 f32 | 12 float wide i8 u8
 Concat 4 any
-Constant 1 any
 ConstantOfShape 9 any
 Conv 1 f32
 Cos 7 f32 f64

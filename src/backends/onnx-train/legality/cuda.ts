@@ -19,7 +19,6 @@ Ceil 6-12 float | 13 float
 Clip 6-11 f32 | 12-12 float i64 i8 u64 u8 | 13 float i64 i8 u64 u8
 Compress 9-10 any | 11 any
 Concat 4-12 any | 13 any
-Constant 1 any
 ConstantOfShape 9-24 any | 25 any
 Conv 1-21 float | 22 float bf16
 ConvTranspose 1-10 float | 11 float

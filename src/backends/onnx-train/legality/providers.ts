@@ -7,7 +7,7 @@ import { WEBGPU } from './webgpu.js';
 /** What an execution provider of ONNX Runtime 1.30 runs. */
 export interface Provider {
   readonly kernels: KernelTable;
-  /** ops without a kernel that the runtime expands into ops which have one */
+  /** ops without a kernel that the runtime turns into initializers or ops which have one */
   readonly expanded: ReadonlySet<string>;
   /** float16 is computed in float32 where a kernel lacks it, instead of elsewhere */
   readonly widensHalf: boolean;
@@ -23,7 +23,15 @@ export interface Provider {
 
 const onCpu: Provider = {
   kernels: CPU,
-  expanded: new Set(['Bernoulli', 'CastLike', 'GroupNormalization', 'HardSwish', 'Mish', 'Swish']),
+  expanded: new Set([
+    'Constant',
+    'Bernoulli',
+    'CastLike',
+    'GroupNormalization',
+    'HardSwish',
+    'Mish',
+    'Swish',
+  ]),
   widensHalf: true,
   registered: false,
   reasons: {},
@@ -34,10 +42,10 @@ const onCpu: Provider = {
 export const PROVIDERS: Readonly<Record<Ep, Provider>> = {
   cpu: onCpu,
   wasm: onCpu,
-  cuda: { ...onCpu, kernels: CUDA, expanded: new Set(), widensHalf: false, registered: true },
+  cuda: { ...onCpu, kernels: CUDA, expanded: new Set(['Constant']), widensHalf: false, registered: true },
   webgpu: {
     kernels: WEBGPU,
-    expanded: new Set(),
+    expanded: new Set(['Constant']),
     widensHalf: false,
     registered: false,
     reasons: {

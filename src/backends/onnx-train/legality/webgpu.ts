@@ -19,7 +19,6 @@ Cast 6 bool f16 f32 i32 u32
 Ceil 1 f16 f32
 Clip 1 f16 f32 i32 u32
 Concat 1 f16 f32 i32 u32
-Constant 1 any
 ConstantOfShape 9 any
 Conv 1 f16 f32
 Cos 1-21 f16 f32
