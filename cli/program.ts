@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { usage } from '../src/ir/codes/cli.js';
 import { closest, LotrcError } from '../src/ir/diagnostics.js';
 import { declareAdapterCommands } from './declare/adapters.js';
+import { declareGpuCommands } from './declare/gpu.js';
 import { declareHelpCommands } from './declare/help.js';
 import { declareLogsCommands } from './declare/logs.js';
 import { declareModelCommands } from './declare/models.js';
@@ -82,6 +83,7 @@ export function buildProgram(run: Run): Command {
   declareAdapterCommands(program, run);
   declareEmitCommands(program, run);
   declareLogsCommands(program, run);
+  declareGpuCommands(program, run);
   declareHelpCommands(program, run);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
     settle(command, run);

@@ -14,6 +14,12 @@ export function whole(option: string, least = 0): (text: string) => number {
   };
 }
 
+/** Whole numbers of at least `least`, separated by commas. */
+export function wholes(option: string, least = 0): (text: string) => readonly number[] {
+  const one = whole(option, least);
+  return (text) => text.split(',').map(one);
+}
+
 /** Any finite number. */
 export function real(option: string): (text: string) => number {
   return (text) => {

@@ -54,9 +54,9 @@ export function productWork(
   let flops = 0;
   let bytes = 0;
   const seen = new Set<string>();
-  const read = ({ matrix }: Operand) => {
+  const read = ({ matrix, perRowBlock }: Operand) => {
     const key = `${matrix.buffer}+${matrix.offset}`;
-    if (!seen.has(key)) bytes += sizeOf(matrix, bound);
+    if (!seen.has(key)) bytes += sizeOf(matrix, bound) * (perRowBlock?.count ?? 1);
     seen.add(key);
   };
   for (const { a, b, inner } of product.segments) {
@@ -71,9 +71,9 @@ export function productWork(
     read(down);
     read(up);
   }
-  if (product.then) {
+  if (product.chain) {
     flops += 2 * rows * cols * n(product.out.cols);
-    read(product.then);
+    read(product.chain);
   }
   const { bias, residual, accumulate } = product.epilogue;
   if (bias) bytes += cols * BYTES[bias.dtype];

@@ -80,6 +80,7 @@ export function illegal(schedule: Schedule, device: DeviceProfile, problem: Prob
   if (problem.family !== 'reducePartials' && (BK % vec !== 0 || BN % vec !== 0)) {
     reasons.push(`tiles are not divided by vectors of ${vec}`);
   }
+  if (schedule.splitK > 1 && problem.family !== 'skinnyT') reasons.push('only sums over tokens are split');
   const threads = invocations(schedule);
   if (threads > device.invocations) reasons.push(`${threads} invocations, ${device.invocations} allowed`);
   const bytes = workgroupBytes(schedule, problem);
@@ -107,8 +108,9 @@ export function workgroupBytes(
   return stages * (BM * BK + BK * BN) * BYTES[dtype] + extra;
 }
 
-/** `64x64x16 of 4x4, vec4`, `128x256x64, 4 stages, 12 warps`. */
+/** `64x64x16, 4x4 each, vec4`, `128x256x64, 4 stages, 12 warps`. */
 export function scheduleText({ BM, BN, BK, TM, TN, vec, stages, warps, splitK }: Schedule): string {
+  if (BK === 1) return `${BM} elements`;
   const shape = `${BM}x${BN}x${BK}`;
   const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each, vec${vec}`;
   return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}`;

@@ -1,3 +1,5 @@
+import type { Group, LayerRegion, Skipped } from './layers.js';
+
 /**
  * What contraction planning and the kernel families share, as plain data. A plan is a list of launches; a launch says
  * which matrices are multiplied, in what order along the inner dimension, and what is done to each result before it
@@ -113,6 +115,8 @@ export interface BufferPlan {
   readonly life: 'weight' | 'step' | 'tokens' | 'scratch';
   /** model tensors that fill the buffer, stacked along axis 0; absent for what launches or the caller write */
   readonly from?: readonly string[];
+  /** the tensors of `from` stand side by side (along axis 1) instead */
+  readonly beside?: true;
   /** zero at the start of every optimizer step: launches add to it */
   readonly cleared?: true;
   /** holds the values of that buffer in another type; whoever writes the other writes this one too */
@@ -135,8 +139,8 @@ export interface MatrixRef {
 export interface Operand {
   readonly matrix: MatrixRef;
   readonly transposed: boolean;
-  /** several adapters: the first element is offset + stride * table[row block]; absent for one adapter */
-  readonly perRowBlock?: { readonly table: string; readonly stride: number };
+  /** several adapters: the first element is offset + stride * table[row block], of `count` adapters */
+  readonly perRowBlock?: { readonly table: string; readonly stride: number; readonly count: number };
 }
 
 /** One stretch of the inner dimension: a is (rows, inner), b is (inner, cols), after transposition. */
@@ -169,14 +173,19 @@ export interface Product {
   readonly segments: readonly Segment[];
   /**
    * Single launch (widen-N): the kernel also forms P = a_0 down in workgroup memory while it reads a_0, and adds
-   * P up. `down` is (inner of segment 0, rank), `up` is (rank, cols).
+   * scale P up. `down` is (inner of segment 0, rank), `up` is (rank, cols).
    */
-  readonly widen?: { readonly rank: number; readonly down: Operand; readonly up: Operand };
+  readonly widen?: {
+    readonly rank: number;
+    readonly scale: number;
+    readonly down: Operand;
+    readonly up: Operand;
+  };
   /**
    * The sum (rows, cols) is multiplied by this (cols, out.cols) before the epilogue, while the tile is still in
    * workgroup memory: P = x R, then T = P M. Only for `skinny`.
    */
-  readonly then?: Operand;
+  readonly chain?: Operand;
   readonly epilogue: Epilogue;
   readonly out: MatrixRef;
   /**
@@ -227,4 +236,37 @@ export type Scheme = 'S0' | 'S1' | 'S2' | 'plain';
 export interface Rejected {
   readonly form: string;
   readonly because: string;
+}
+
+/** The plan of a region: its launches in order. */
+export interface RegionPlan {
+  readonly region: LayerRegion;
+  readonly form: Form;
+  readonly scheme: Scheme;
+  /** why this one, in a line */
+  readonly because: string;
+  readonly forward: readonly Launch[];
+  /** empty when serving */
+  readonly backward: readonly Launch[];
+  /** the same layers without adapters: their products (forward) and the gradients of their inputs (backward) */
+  readonly base: { readonly forward: Predicted; readonly backward: Predicted; readonly launches: number };
+  readonly rejected: readonly Rejected[];
+}
+
+export interface KernelPlan {
+  readonly device: DeviceProfile;
+  readonly dtype: KernelDtype;
+  /** rows of every x: batch times sequence */
+  readonly tokens: number;
+  readonly purpose: 'train' | 'serve';
+  /** adapters in one batch; rows are sorted by adapter */
+  readonly adapters: number;
+  readonly groups: readonly Group[];
+  readonly buffers: readonly BufferPlan[];
+  /** weight space, before the tokens: once per step (train), or when the adapter changes (serve) */
+  readonly prologue: readonly Launch[];
+  readonly regions: readonly RegionPlan[];
+  /** weight space, after the tokens: gradients of the factors that are not there yet */
+  readonly epilogue: readonly Launch[];
+  readonly skipped: readonly Skipped[];
 }

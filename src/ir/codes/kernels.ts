@@ -2,6 +2,33 @@ import { defineCode } from '../diagnostics.js';
 
 /** Diagnostics 6xxx (kernels). */
 
+export const onlyExplained = defineCode<{ target: string }>({
+  code: 'LOTR6001',
+  severity: 'error',
+  title: 'this version plans kernels and does not write them yet',
+  explain:
+    'With --explain the command prints the plan: which products are computed in which order and launches, why, and what ' +
+    'they are predicted to cost on a device. Writing the kernels themselves is not part of this version.',
+  make: ({ target }) => ({
+    message: `\`lotrc emit ${target}\` writes no files in this version: only --explain is available`,
+    hint: `lotrc emit ${target} MODEL --explain`,
+  }),
+});
+
+export const nothingToPlan = defineCode<{ why: string }>({
+  code: 'LOTR6002',
+  severity: 'error',
+  title: 'there are kernels for none of the adapted layers',
+  explain:
+    'Kernels are made for layers y = x W + b with a stored weight in float32, float16 or bfloat16 and an adapter that is ' +
+    'a product of two factors, or of three of which the middle one belongs to the layer and the last one is shared. ' +
+    'The file runs in any runtime as it is.',
+  make: ({ why }) => ({
+    message: `there are kernels for none of the adapted layers: ${why}`,
+    hint: 'run the rewritten model in ONNX Runtime, or merge the adapter with `lotrc merge`',
+  }),
+});
+
 export const unknownDevice = defineCode<{
   name: string;
   api: string;
@@ -42,5 +69,31 @@ export const noSchedule = defineCode<{
       passedOver.length > 0
         ? `passed over: ${passedOver.join('; ')}`
         : `choose another --dtype: ${target} has no row for ${dtype}`,
+  }),
+});
+
+export const otherType = defineCode<{ device: string; dtype: string; known: readonly string[] }>({
+  code: 'LOTR6005',
+  severity: 'error',
+  title: 'the device does not compute in that element type',
+  explain:
+    'WebGPU has no bfloat16, and some devices lack float16. Plan the kernels in another type: factors and sums are kept in ' +
+    'float32 whatever the operands are.',
+  make: ({ device, dtype, known }) => ({
+    message: `${device} does not compute in ${dtype}`,
+    hint: `choose --dtype ${known.join(' or --dtype ')}`,
+  }),
+});
+
+export const formRefused = defineCode<{ form: string; region: string; because: string }>({
+  code: 'LOTR6006',
+  severity: 'error',
+  title: 'the form that was asked for is not open for a layer',
+  explain:
+    'Forms of one contraction differ in what they need: a widened launch few rows and a small rank, the token form several ' +
+    'adapters, a merged weight an adapter that is trained and not exchanged. Leave --form out to take the cheapest one.',
+  make: ({ form, region, because }) => ({
+    message: `${form} is not open for ${region}: ${because}`,
+    hint: 'leave --form out',
   }),
 });

@@ -348,7 +348,7 @@ describe('work of a product', () => {
   });
 
   test('widening recomputes P for each column tile', () => {
-    const widen = { rank: 5, down: read('R', 17, 5), up: read('Lp', 5, 11) };
+    const widen = { rank: 5, scale: 1, down: read('R', 17, 5), up: read('Lp', 5, 11) };
     const single = { ...product, segments: product.segments.slice(0, 1), widen };
     expect(productWork(single, { BN: 4 }, { M: 13 }).flops).toBe(
       2 * 13 * 11 * 17 + 3 * 2 * 13 * 5 * 17 + 2 * 13 * 5 * 11,

@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import type { EmitGpuOptions } from '../commands/emit-gpu.js';
+import type { Run } from '../program.js';
+import { whole, wholes, word } from '../values.js';
+
+/** emit wgsl, emit cuda: kernels for the adapted layers. Declared after the command `emit`. */
+export function declareGpuCommands(program: Command, run: Run): void {
+  const emit = program.commands.find((command) => command.name() === 'emit')!;
+  for (const target of ['wgsl', 'cuda'] as const) {
+    const api = target === 'wgsl' ? 'WebGPU' : 'CUDA';
+    const command = emit
+      .command(target)
+      .description(`plan fused ${api} kernels for the adapted layers (this version: --explain only)`)
+      .argument('<model>', 'a model that `lotrc rewrite` made')
+      .option('-o, --output <dir>', 'folder for the kernels')
+      .option('--explain', 'print the plan and write nothing')
+      .option(
+        '--device <name>',
+        `profile of the device: ${target === 'wgsl' ? 'webgpu-laptop, apple-m1, intel-xe' : 'h100, h200, a100, rtx-5090'}`,
+      )
+      .option(
+        '--tokens <n>',
+        'rows of every input, batch times sequence; several: 1,1024',
+        wholes('--tokens', 1),
+        [1024],
+      )
+      .option(
+        '--dtype <type>',
+        'f32, f16 or bf16 (default: that of the layers)',
+        word('--dtype', ['f32', 'f16', 'bf16']),
+      )
+      .option(
+        '--for <purpose>',
+        'train, or serve: forward only, adapters may be exchanged',
+        word('--for', ['train', 'serve']),
+        'train',
+      )
+      .option('--adapters <n>', 'adapters in one batch (--for serve)', whole('--adapters', 1), 1)
+      .option(
+        '--form <form>',
+        'split, widen, token or merged (default: the cheapest)',
+        word('--form', ['split', 'widen', 'token', 'merged']),
+      )
+      .option('--json', 'print JSON (version 1)');
+    if (target === 'cuda') command.option('--arch <arch>', 'sm_80, sm_90a or sm_120 instead of --device');
+    command
+      .addHelpText(
+        'after',
+        `
+Examples:
+  lotrc emit ${target} model.lotr.onnx --explain --tokens 1024
+  lotrc emit ${target} model.lotr.onnx --explain --for serve --tokens 1,32
+
+Times are predicted from the rates of the profile, not measured.`,
+      )
+      .action(async (model: string, options: EmitGpuOptions) => {
+        const { emitGpuCommand } = await import('../commands/emit-gpu.js');
+        emitGpuCommand(target, model, options, run);
+      });
+  }
+}

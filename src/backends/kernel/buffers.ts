@@ -1,0 +1,226 @@
+import { dense, plain, type Target } from './launches.js';
+import type { AdaptedLayer, Contraction, Group, LayerRegion } from './layers.js';
+import type { BufferPlan, Epilogue, Extent, KernelDtype, Launch, MatrixRef, Operand } from './types.js';
+
+/** Which adapter each row block belongs to, when there are several in a batch. */
+export const ROW_TABLE = 'rowAdapter';
+
+/**
+ * Names and shapes of the buffers of a plan. Numbers in names: regions (x_0, P_0), layers (y_3, W_3) and groups (R_1) in
+ * the order of the contraction. The factors of a group lie stacked in one buffer per factor, site after site, so that the
+ * weight-space products over all sites are single launches. A buffer exists once it has been asked for.
+ */
+export class Buffers {
+  readonly #plans = new Map<string, BufferPlan>();
+  readonly #regions: ReadonlyMap<LayerRegion, number>;
+  readonly #layers: ReadonlyMap<AdaptedLayer, number>;
+  /** a tied weight is one buffer: the number of its first layer */
+  readonly #weights = new Map<string, number>();
+  readonly #groups: ReadonlyMap<string, { readonly group: Group; readonly index: number }>;
+
+  constructor(
+    contraction: Contraction,
+    readonly target: Target,
+    readonly adapters: number,
+  ) {
+    const { regions, groups } = contraction;
+    this.#regions = new Map(regions.map((region, index) => [region, index]));
+    this.#layers = new Map(regions.flatMap(({ layers }) => layers).map((layer, index) => [layer, index]));
+    for (const [{ weight }, index] of this.#layers) {
+      if (!this.#weights.has(weight)) this.#weights.set(weight, index);
+    }
+    this.#groups = new Map(groups.map((group, index) => [group.id, { group, index }]));
+  }
+
+  /** x, dx (M, in) or P, dP (M, r) of a region. */
+  ofRegion(kind: 'x' | 'dx' | 'P' | 'dP', region: LayerRegion): MatrixRef {
+    const cols = kind === 'x' || kind === 'dx' ? region.in : region.rank;
+    return this.#tokens(`${kind}_${this.number(region)}`, cols);
+  }
+
+  /** T = P [M_1 M_2 ...] of a region: (M, layers * r). */
+  cores(region: LayerRegion): MatrixRef {
+    return this.#tokens(`T_${this.number(region)}`, region.layers.length * region.rank);
+  }
+
+  number(region: LayerRegion): number {
+    return this.#regions.get(region)!;
+  }
+
+  /** y, dy (M, out) of a layer. */
+  ofLayer(kind: 'y' | 'dy', layer: AdaptedLayer): MatrixRef {
+    return this.#tokens(`${kind}_${this.#layers.get(layer)!}`, layer.out);
+  }
+
+  /** W as (in, out), however it is stored. */
+  weight(layer: AdaptedLayer): Operand {
+    const io = layer.weightStored === 'io';
+    const [rows, cols] = io ? [layer.in, layer.out] : [layer.out, layer.in];
+    const name = `W_${this.#weights.get(layer.weight)!}`;
+    const { dtype } = this.target;
+    this.#add({ name, dtype, shape: [rows, cols], life: 'weight', from: [layer.weight] });
+    return { matrix: dense(name, dtype, rows, cols), transposed: !io };
+  }
+
+  /** W' = W + s R M L, stored as W is. */
+  merged(layer: AdaptedLayer): Operand {
+    const { matrix, transposed } = this.weight(layer);
+    const buffer = `Wm_${this.#weights.get(layer.weight)!}`;
+    this.#add({ name: buffer, dtype: matrix.dtype, shape: [matrix.rows, matrix.cols], life: 'step' });
+    return { matrix: { ...matrix, buffer }, transposed };
+  }
+
+  bias(layer: AdaptedLayer): Pick<Epilogue, 'bias'> {
+    if (layer.bias === null) return {};
+    const name = `b_${this.#layers.get(layer)!}`;
+    const { dtype } = this.target;
+    this.#add({ name, dtype, shape: [layer.out], life: 'weight', from: [layer.bias] });
+    return { bias: { buffer: name, dtype, offset: 0 } };
+  }
+
+  /** Factor `k` of a layer, in the type of token-space products or, for weight space, in f32. */
+  factor(layer: AdaptedLayer, k: number, space: 'tokens' | 'weights'): Operand {
+    const stack = this.stack(layer.group, k, space);
+    const { rows, cols } = this.#factorShape(layer.group, k);
+    const matrix = dense(stack.buffer, stack.dtype, rows, cols, this.#place(layer, k) * rows * cols);
+    if (this.adapters === 1) return plain(matrix);
+    const { group } = this.#groups.get(layer.group)!;
+    const stride = group.factors[k]!.tensors.length * rows * cols;
+    return { ...plain(matrix), perRowBlock: { table: this.#rowTable(), stride, count: this.adapters } };
+  }
+
+  /** [M_1 M_2 ...] of a region side by side (r, layers * r), for the token form. */
+  coresBeside(region: LayerRegion): Operand {
+    const cols = region.layers.length * region.rank;
+    const name = `Ms_${this.number(region)}`;
+    const { dtype } = this.target;
+    const from = region.layers.map(({ factors }) => factors[1]!);
+    this.#add({ name, dtype, shape: [this.adapters * region.rank, cols], life: 'step', from, beside: true });
+    const matrix = dense(name, dtype, region.rank, cols);
+    if (this.adapters === 1) return plain(matrix);
+    const perRowBlock = { table: this.#rowTable(), stride: region.rank * cols, count: this.adapters };
+    return { ...plain(matrix), perRowBlock };
+  }
+
+  /** All tensors of factor `k` of a group, one below the other. */
+  stack(groupId: string, k: number, space: 'tokens' | 'weights'): MatrixRef {
+    const { group, index } = this.#groups.get(groupId)!;
+    const { name, tensors } = group.factors[k]!;
+    const { rows, cols } = this.#factorShape(groupId, k);
+    const height = this.adapters * tensors.length * rows;
+    const master = `${name}_${index}`;
+    this.#add({ name: master, dtype: 'f32', shape: [height, cols], life: 'step', from: tensors });
+    const { dtype } = this.target;
+    if (space === 'weights' || dtype === 'f32') return dense(master, 'f32', height, cols);
+    const copy = `${master}_${dtype}`;
+    this.#add({ name: copy, dtype, shape: [height, cols], life: 'step', copyOf: master });
+    return dense(copy, dtype, height, cols);
+  }
+
+  /** L' of all sites of a group, one below the other: (sites * r, out). */
+  foldedStack(groupId: string): MatrixRef {
+    return this.#ofSites('Lp', groupId, this.target.dtype, false);
+  }
+
+  /** Z of all sites of a group, one below the other: (sites * r, out), sums over tokens. */
+  sumsStack(groupId: string): MatrixRef {
+    return this.#ofSites('Z', groupId, 'f32', true);
+  }
+
+  /** What P is multiplied by: L' of the layer's site, or with two factors B itself. */
+  up(layer: AdaptedLayer): Operand {
+    if (layer.factors.length === 2) return this.factor(layer, 1, 'tokens');
+    return plain(this.#slice(this.foldedStack(layer.group), layer));
+  }
+
+  /** P^T dy: Z of the layer's site, or with two factors the gradient of B. */
+  sums(layer: AdaptedLayer): MatrixRef {
+    if (layer.factors.length === 3) return this.#slice(this.sumsStack(layer.group), layer);
+    return this.gradient(layer, 1);
+  }
+
+  /** Gradient of factor `k` of a layer: where its stack has the factor. */
+  gradient(layer: AdaptedLayer, k: number): MatrixRef {
+    const { rows, cols } = this.#factorShape(layer.group, k);
+    const stack = this.gradientStack(layer.group, k);
+    return dense(stack.buffer, 'f32', rows, cols, this.#place(layer, k) * rows * cols);
+  }
+
+  gradientStack(groupId: string, k: number): MatrixRef {
+    const { buffer, rows, cols } = this.stack(groupId, k, 'weights');
+    const name = `d${buffer}`;
+    this.#add({ name, dtype: 'f32', shape: [rows, cols], life: 'step', cleared: true });
+    return dense(name, 'f32', rows, cols);
+  }
+
+  /** Scratch for partial sums; grows to what the largest user needs. */
+  scratch(elements: number): string {
+    const before = this.#plans.get('partials')?.shape[0] ?? 0;
+    const shape = [Math.max(elements, Number(before))];
+    this.#plans.set('partials', { name: 'partials', dtype: 'f32', shape, life: 'scratch' });
+    return 'partials';
+  }
+
+  /** The buffers that launches name, and what they are copies of, in the order in which they were asked for. */
+  usedBy(launches: readonly Launch[]): readonly BufferPlan[] {
+    const used = new Set(launches.flatMap(buffersOf));
+    for (const { name, copyOf } of this.#plans.values()) if (copyOf && used.has(name)) used.add(copyOf);
+    return [...this.#plans.values()].filter(({ name }) => used.has(name));
+  }
+
+  #tokens(name: string, cols: number): MatrixRef {
+    const { dtype } = this.target;
+    this.#add({ name, dtype, shape: ['M', cols], life: 'tokens' });
+    return dense(name, dtype, 'M', cols);
+  }
+
+  #ofSites(kind: string, groupId: string, dtype: KernelDtype, cleared: boolean): MatrixRef {
+    const { group, index } = this.#groups.get(groupId)!;
+    const rows = group.sites.length * group.rank;
+    const name = `${kind}_${index}`;
+    this.#add({ name, dtype, shape: [rows, group.out], life: 'step', ...(cleared ? { cleared } : {}) });
+    return dense(name, dtype, rows, group.out);
+  }
+
+  #slice(stack: MatrixRef, layer: AdaptedLayer): MatrixRef {
+    const at = this.#groups.get(layer.group)!.group.sites.indexOf(layer.site);
+    return dense(stack.buffer, stack.dtype, layer.rank, layer.out, at * layer.rank * layer.out);
+  }
+
+  #place(layer: AdaptedLayer, k: number): number {
+    return this.#groups.get(layer.group)!.group.factors[k]!.tensors.indexOf(layer.factors[k]!);
+  }
+
+  #factorShape(groupId: string, k: number): { readonly rows: number; readonly cols: number } {
+    const { group } = this.#groups.get(groupId)!;
+    const last = k === group.factors.length - 1;
+    return { rows: k === 0 ? group.in : group.rank, cols: last ? group.out : group.rank };
+  }
+
+  #rowTable(): string {
+    const shape: Extent[] = ['rowBlocks'];
+    this.#add({ name: ROW_TABLE, dtype: 'u32', shape, life: 'tokens' });
+    return ROW_TABLE;
+  }
+
+  #add(plan: BufferPlan): void {
+    if (!this.#plans.has(plan.name)) this.#plans.set(plan.name, plan);
+  }
+}
+
+/** Names of the buffers that a launch reads or writes: those that its kernel binds. */
+export function buffersOf({ work }: Launch): readonly string[] {
+  if (work.kind === 'reduce') {
+    return [...new Set(work.jobs.flatMap(({ partials, out }) => [partials.buffer, out.buffer]))];
+  }
+  const operands = work.segments.flatMap(({ a, b }) => [a, b]);
+  if (work.widen) operands.push(work.widen.down, work.widen.up);
+  if (work.chain) operands.push(work.chain);
+  const names = operands.flatMap(({ matrix, perRowBlock }) =>
+    perRowBlock ? [matrix.buffer, perRowBlock.table] : [matrix.buffer],
+  );
+  const { bias, residual } = work.epilogue;
+  if (bias) names.push(bias.buffer);
+  if (residual) names.push(residual.buffer);
+  return [...new Set([...names, work.out.buffer])];
+}

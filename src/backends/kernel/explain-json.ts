@@ -1,0 +1,79 @@
+import { total } from './choose.js';
+import { totals } from './explain.js';
+import type { Group, LayerRegion } from './layers.js';
+import { lowerTerms } from './rewrites.js';
+import type { Form, KernelPlan, Launch, Predicted } from './types.js';
+
+/** What `lotrc emit wgsl|cuda --explain --json` prints. The form is stable: other tools read it. */
+export function plansJson(plans: readonly KernelPlan[]): string {
+  return `${JSON.stringify({ version: 1, plans: plans.map(planJson) }, null, 2)}\n`;
+}
+
+function planJson(plan: KernelPlan) {
+  const { device, dtype, tokens, purpose, adapters, groups, prologue, epilogue, skipped } = plan;
+  const { launches, base, ...sum } = totals(plan);
+  return {
+    device: device.name,
+    target: device.target,
+    dtype,
+    tokens,
+    purpose,
+    adapters,
+    groups: groups.map(({ id, method, in: inn, out, rank, scale, sites }) => ({
+      id,
+      method,
+      in: inn,
+      out,
+      rank,
+      scale,
+      sites,
+    })),
+    regions: plan.regions.map(
+      ({ region, form, scheme, because, forward, backward, base: bare, rejected }) => ({
+        group: region.group,
+        input: region.x,
+        layers: region.layers.map(({ id, bias, activation }) => ({ id, bias, activation })),
+        form,
+        scheme,
+        because,
+        forward: forward.map(launchJson),
+        backward: backward.map(launchJson),
+        overhead: {
+          forward: ratio(total(forward), bare.forward),
+          backward: backward.length === 0 ? null : ratio(total(backward), bare.backward),
+        },
+        terms: termsOf(region, form, groups),
+        rejected,
+      }),
+    ),
+    prologue: prologue.map(launchJson),
+    epilogue: epilogue.map(launchJson),
+    skipped,
+    total: { ...figures(sum), launches, base: { ...base, seconds: nine(base.seconds) } },
+  };
+}
+
+/** The lowering as einsum terms over the model's own tensors and values. */
+function termsOf(region: LayerRegion, form: Form, groups: readonly Group[]) {
+  const { scale } = groups.find(({ id }) => id === region.group)!;
+  const operands = region.layers.map(({ id, weight, factors }) => ({
+    id,
+    x: region.x,
+    w: weight,
+    factors,
+    scale,
+  }));
+  return lowerTerms(form, operands);
+}
+
+/** Predicted time over that of the layers without adapters, less 1. */
+const ratio = (own: Predicted, base: Predicted) => nine(own.seconds / base.seconds - 1);
+
+/** Nine digits: sums of floats have more, which say nothing. */
+const nine = (value: number) => Number(value.toPrecision(9));
+
+const figures = ({ flops, bytes, seconds }: Predicted) => ({ flops, bytes, seconds: nine(seconds) });
+
+function launchJson({ name, family, does, schedule, predicted }: Launch) {
+  return { name, family, does, schedule, ...figures(predicted) };
+}

@@ -1,0 +1,250 @@
+import type { Buffers } from './buffers.js';
+import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
+import type { AdaptedLayer, Group, LayerRegion } from './layers.js';
+import type { Activation, Form, Launch, Operand, Product, Scheme, Segment } from './types.js';
+
+/** Where candidates are made. */
+export interface Setting {
+  readonly target: Target;
+  readonly buffers: Buffers;
+  readonly group: Group;
+  readonly purpose: 'train' | 'serve';
+}
+
+/** One way to run a region, with all its launches. */
+export interface Candidate {
+  readonly form: Form;
+  readonly scheme: Scheme;
+  /** weight-space launches of this region alone */
+  readonly weights: readonly Launch[];
+  readonly forward: readonly Launch[];
+  readonly backward: readonly Launch[];
+}
+
+/** Split + concat-K: P = x R once, then one product per layer over the inner dimension in + r. */
+export function split(region: LayerRegion, setting: Setting): Candidate {
+  const { buffers, group } = setting;
+  return {
+    form: 'L-fold',
+    scheme: 'S1',
+    weights: [],
+    forward: [
+      downLaunch(region, setting),
+      ...region.layers.map((layer) => {
+        const segments = [
+          segment(plain(buffers.ofRegion('x', region)), buffers.weight(layer), region.in),
+          segment(plain(buffers.ofRegion('P', region)), buffers.up(layer), region.rank),
+        ];
+        return layerLaunch(layer, setting, segments, `x W + P ${upName(group)}`);
+      }),
+    ],
+    backward: backwardOf(region, setting, true),
+  };
+}
+
+/** One launch per layer that forms P while it reads x: for few rows. */
+export function widened(region: LayerRegion, setting: Setting): Candidate {
+  const { buffers, group } = setting;
+  const forward = region.layers.map((layer) => {
+    const widen = {
+      rank: region.rank,
+      scale: group.factors.length === 2 ? group.scale : 1,
+      down: buffers.factor(layer, 0, 'tokens'),
+      up: buffers.up(layer),
+    };
+    const x = segment(plain(buffers.ofRegion('x', region)), buffers.weight(layer), region.in);
+    const formula = `x W + ${scaleText(group)}(x ${group.factors[0]!.name}) ${upName(group)}`;
+    return layerLaunch(layer, setting, [x], formula, widen);
+  });
+  return { form: 'L-fold', scheme: 'S2', weights: [], forward, backward: [] };
+}
+
+/** T = (x R) M in one launch for all layers of the region, then one product per layer; adapters differ by row block. */
+export function byToken(region: LayerRegion, setting: Setting): Candidate {
+  const { buffers, target, group } = setting;
+  const [first, middle, last] = group.factors.map(({ name }) => name);
+  const scale = group.scale;
+  const down = productLaunch(target, {
+    name: `tokens_${buffers.number(region)}`,
+    family: 'skinny',
+    does: `T = s (x ${first}) ${middle}`,
+    rows: 'M',
+    cols: region.rank,
+    segments: [
+      segment(
+        plain(buffers.ofRegion('x', region)),
+        buffers.factor(region.layers[0]!, 0, 'tokens'),
+        region.in,
+      ),
+    ],
+    chain: buffers.coresBeside(region),
+    epilogue: { scale },
+    out: buffers.cores(region),
+  });
+  const layers = region.layers.map((layer, index) => {
+    const all = buffers.cores(region);
+    const own = { ...all, cols: region.rank, offset: index * region.rank };
+    const segments = [
+      segment(plain(buffers.ofRegion('x', region)), buffers.weight(layer), region.in),
+      segment(plain(own), buffers.factor(layer, 2, 'tokens'), region.rank),
+    ];
+    return layerLaunch(layer, setting, segments, `x W + T ${last}`);
+  });
+  return { form: 'token', scheme: 'S1', weights: [], forward: [down, ...layers], backward: [] };
+}
+
+/** W' = W + R L' per step, then the layer as if it had no adapter. */
+export function merged(region: LayerRegion, setting: Setting): Candidate {
+  const { buffers, target, group } = setting;
+  const weights = region.layers.map((layer) => {
+    const { matrix, transposed } = buffers.weight(layer);
+    const out = buffers.merged(layer).matrix;
+    const [down, up] = [buffers.factor(layer, 0, 'tokens'), buffers.up(layer)];
+    const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
+    const product = transposed ? segment(flip(up), flip(down), region.rank) : segment(down, up, region.rank);
+    return productLaunch(target, {
+      name: `merge_${out.buffer}`,
+      family: 'rankBatched',
+      does: `W' = W + ${scaleText(group)}${group.factors[0]!.name} ${upName(group)}`,
+      rows: out.rows,
+      cols: out.cols,
+      segments: [product],
+      epilogue: { scale: group.factors.length === 2 ? group.scale : 1, residual: matrix },
+      out,
+    });
+  });
+  const forward = region.layers.map((layer) =>
+    layerLaunch(
+      layer,
+      setting,
+      [segment(plain(buffers.ofRegion('x', region)), buffers.merged(layer), region.in)],
+      "x W'",
+    ),
+  );
+  const training = setting.purpose === 'train';
+  return {
+    form: 'merged',
+    scheme: 'plain',
+    weights,
+    forward: training ? [...forward, downLaunch(region, setting)] : forward,
+    backward: backwardOf(region, setting, false),
+  };
+}
+
+/** P = x R; with two factors the scale is applied here. */
+function downLaunch(region: LayerRegion, { buffers, target, group }: Setting): Launch {
+  const [first] = region.layers;
+  return productLaunch(target, {
+    name: `down_${buffers.number(region)}`,
+    family: 'skinny',
+    does: `P = ${scaleText(group)}x ${group.factors[0]!.name}`,
+    rows: 'M',
+    cols: region.rank,
+    segments: [segment(plain(buffers.ofRegion('x', region)), buffers.factor(first!, 0, 'tokens'), region.in)],
+    epilogue: { scale: group.factors.length === 2 ? group.scale : 1 },
+    out: buffers.ofRegion('P', region),
+  });
+}
+
+function layerLaunch(
+  layer: AdaptedLayer,
+  { buffers, target, purpose }: Setting,
+  segments: readonly Segment[],
+  formula: string,
+  widen?: Product['widen'],
+): Launch {
+  const out = buffers.ofLayer('y', layer);
+  const activation = purpose === 'serve' ? layer.activation : null;
+  const sum = `${formula}${layer.bias === null ? '' : ' + b'}`;
+  return productLaunch(target, {
+    name: `layer_${out.buffer.slice(2)}`,
+    family: widen && target.tokens <= 4 ? 'gemv' : 'gemm',
+    does: `y = ${activation ? `${ACTIVATION_TEXT[activation]}(${sum})` : sum}`,
+    rows: 'M',
+    cols: layer.out,
+    segments,
+    ...(widen ? { widen } : {}),
+    epilogue: { ...buffers.bias(layer), ...(activation ? { activation } : {}) },
+    out,
+  });
+}
+
+/** dP, Z, dR and dx. `concat`: dx takes dP R^T as well, which a merged weight has in itself. */
+function backwardOf(region: LayerRegion, setting: Setting, concat: boolean): readonly Launch[] {
+  if (setting.purpose === 'serve') return [];
+  const { buffers, target, group } = setting;
+  const { layers } = region;
+  const id = buffers.number(region);
+  const several = layers.length > 1;
+  const [r, up] = [group.factors[0]!.name, upName(group)];
+  const [P, dP] = [plain(buffers.ofRegion('P', region)), buffers.ofRegion('dP', region)];
+  const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
+  const dy = (layer: AdaptedLayer) => plain(buffers.ofLayer('dy', layer));
+  const down = buffers.factor(layers[0]!, 0, 'tokens');
+  const rank = concatLaunches(target, {
+    name: `drank_${id}`,
+    family: 'skinny',
+    does: `dP = ${scaleText(group)}${several ? 'sum of ' : ''}dy ${up}^T`,
+    rows: 'M',
+    cols: region.rank,
+    segments: layers.map((layer) => segment(dy(layer), flip(buffers.up(layer)), layer.out)),
+    epilogue: { scale: group.factors.length === 2 ? group.scale : 1 },
+    out: dP,
+  });
+  const sums = new TokenSums(target, buffers.scratch(0));
+  for (const layer of layers) {
+    const out = buffers.sums(layer);
+    sums.add({
+      name: `sum_${buffers.ofLayer('y', layer).buffer.slice(2)}`,
+      family: 'skinnyT',
+      does: `${layer.factors.length === 3 ? 'Z' : `d${group.factors[1]!.name}`} = P^T dy`,
+      rows: region.rank,
+      cols: layer.out,
+      segments: [segment(flip(P), dy(layer), 'M')],
+      out,
+    });
+  }
+  sums.add({
+    name: `dfirst_${id}`,
+    family: 'skinnyT',
+    does: `d${r} = x^T dP`,
+    rows: region.in,
+    cols: region.rank,
+    segments: [segment(flipped(buffers.ofRegion('x', region)), plain(dP), 'M')],
+    out: buffers.gradient(layers[0]!, 0),
+  });
+  buffers.scratch(sums.elements);
+  const weight = (layer: AdaptedLayer) => (concat ? buffers.weight(layer) : buffers.merged(layer));
+  const dx = layers.map((layer) => segment(dy(layer), flip(weight(layer)), layer.out));
+  if (concat) dx.push(segment(plain(dP), flip(down), region.rank));
+  const terms = `${several ? 'sum of ' : ''}dy ${concat ? 'W' : "W'"}^T`;
+  return [
+    ...rank,
+    ...sums.finish(`reduce_${id}`),
+    ...concatLaunches(target, {
+      name: `dx_${id}`,
+      family: 'gemm',
+      does: `dx = ${terms}${concat ? ` + dP ${r}^T` : ''}`,
+      rows: 'M',
+      cols: region.in,
+      segments: dx,
+      out: buffers.ofRegion('dx', region),
+    }),
+  ];
+}
+
+const segment = (a: Operand, b: Operand, inner: Segment['inner']): Segment => ({ a, b, inner });
+
+/** What P is multiplied by: L' = s M L, or B. */
+const upName = ({ factors }: Group): string =>
+  factors.length === 3 ? `${factors[2]!.name}'` : factors[1]!.name;
+
+/** With two factors the scale stands at P and dP. */
+const scaleText = (group: Group): string => (group.factors.length === 2 && group.scale !== 1 ? 's ' : '');
+
+const ACTIVATION_TEXT: Readonly<Record<Activation, string>> = {
+  relu: 'Relu',
+  gelu: 'Gelu',
+  'gelu-tanh': 'GeluTanh',
+  silu: 'Silu',
+};

@@ -1,0 +1,58 @@
+import type { Buffers } from './buffers.js';
+import { flipped, plain, productLaunch, type Target } from './launches.js';
+import type { Group } from './layers.js';
+import type { Launch } from './types.js';
+
+/**
+ * L' = s M L for all sites of a group in one launch: their cores lie one below the other, so the stack of L' is one
+ * product with inner dimension r. Nothing to do with two factors.
+ */
+export function prologueOf(group: Group, buffers: Buffers, target: Target): readonly Launch[] {
+  if (group.factors.length !== 3) return [];
+  const [m, l] = [buffers.stack(group.id, 1, 'weights'), buffers.stack(group.id, 2, 'weights')];
+  const out = buffers.foldedStack(group.id);
+  return [
+    productLaunch(target, {
+      name: `fold_${out.buffer}`,
+      family: 'rankBatched',
+      does: `${group.factors[2]!.name}' = s ${group.factors[1]!.name} ${group.factors[2]!.name}, ${sites(group)}`,
+      rows: out.rows,
+      cols: out.cols,
+      segments: [{ a: plain(m), b: plain(l), inner: group.rank }],
+      epilogue: { scale: group.scale },
+      out,
+    }),
+  ];
+}
+
+/** dM = s Z L^T for all sites in one launch, and dL = s (stack of M)^T (stack of Z): the inner dimension is sites * r. */
+export function epilogueOf(group: Group, buffers: Buffers, target: Target): readonly Launch[] {
+  if (group.factors.length !== 3) return [];
+  const [m, l] = [buffers.stack(group.id, 1, 'weights'), buffers.stack(group.id, 2, 'weights')];
+  const z = buffers.sumsStack(group.id);
+  const [dm, dl] = [buffers.gradientStack(group.id, 1), buffers.gradientStack(group.id, 2)];
+  const [, mName, lName] = group.factors.map(({ name }) => name);
+  const common = { family: 'rankBatched', epilogue: { scale: group.scale } } as const;
+  return [
+    productLaunch(target, {
+      ...common,
+      name: `gradient_${dm.buffer}`,
+      does: `d${mName} = s Z ${lName}^T, ${sites(group)}`,
+      rows: dm.rows,
+      cols: dm.cols,
+      segments: [{ a: plain(z), b: flipped(l), inner: group.out }],
+      out: dm,
+    }),
+    productLaunch(target, {
+      ...common,
+      name: `gradient_${dl.buffer}`,
+      does: `d${lName} = s sum of ${mName}^T Z, ${sites(group)}`,
+      rows: dl.rows,
+      cols: dl.cols,
+      segments: [{ a: flipped(m), b: plain(z), inner: m.rows }],
+      out: dl,
+    }),
+  ];
+}
+
+const sites = (group: Group) => `${group.sites.length} ${group.sites.length === 1 ? 'site' : 'sites'}`;

@@ -1,0 +1,317 @@
+import { describe, expect, test } from 'vitest';
+import { buffersOf } from '../../../src/backends/kernel/buffers.js';
+import { choose, type FormKey, total } from '../../../src/backends/kernel/choose.js';
+import type { AdaptedLayer } from '../../../src/backends/kernel/layers.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import type { KernelPlan } from '../../../src/backends/kernel/types.js';
+import { contractionOf, type Sketch } from '../../support/contraction.js';
+import { type Memory, poisoned, runLaunch } from '../../support/run-plan.js';
+
+const laptop = profile('webgpu-laptop', 'webgpu');
+const h100 = profile('h100', 'cuda');
+
+type Matrix = { readonly rows: number; readonly cols: number; readonly data: Float64Array };
+
+let state = 99;
+function random(rows: number, cols: number): Matrix {
+  const data = Float64Array.from({ length: rows * cols }, () => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state + 0.5) / 2 ** 31 - 1;
+  });
+  return { rows, cols, data };
+}
+
+function product(a: Matrix, b: Matrix): Matrix {
+  const data = new Float64Array(a.rows * b.cols);
+  for (let i = 0; i < a.rows; i++) {
+    for (let k = 0; k < a.cols; k++) {
+      for (let j = 0; j < b.cols; j++)
+        data[i * b.cols + j]! += a.data[i * a.cols + k]! * b.data[k * b.cols + j]!;
+    }
+  }
+  return { rows: a.rows, cols: b.cols, data };
+}
+
+/** Random tensors of the model for a sketch, by name, each as its mathematics has it: W is (in, out). */
+function tensorsOf(plan: KernelPlan): Map<string, Matrix> {
+  const tensors = new Map<string, Matrix>();
+  for (const { region } of plan.regions) {
+    for (const layer of region.layers) {
+      const shapes: [string, number, number][] = [
+        [layer.x, plan.tokens, layer.in],
+        [`dy.${layer.id}`, plan.tokens, layer.out],
+        [layer.weight, layer.in, layer.out],
+        ...layer.factors.map((name, k): [string, number, number] => [
+          name,
+          k === 0 ? layer.in : layer.rank,
+          k === layer.factors.length - 1 ? layer.out : layer.rank,
+        ]),
+      ];
+      if (layer.bias) shapes.push([layer.bias, 1, layer.out]);
+      for (const [name, rows, cols] of shapes) tensors.set(name, tensors.get(name) ?? random(rows, cols));
+    }
+  }
+  return tensors;
+}
+
+function direct(layer: AdaptedLayer, scale: number, tensors: ReadonlyMap<string, Matrix>): Float64Array {
+  const t = (name: string) => tensors.get(name)!;
+  const y = product(t(layer.x), t(layer.weight)).data;
+  const delta = product(t(layer.x), layer.factors.map(t).reduce(product)).data;
+  const bias = layer.bias ? t(layer.bias).data : null;
+  return y.map((value, i) => value + scale * delta[i]! + (bias?.[i % layer.out] ?? 0));
+}
+
+function loss(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): number {
+  let sum = 0;
+  for (const layer of plan.regions.flatMap(({ region }) => region.layers)) {
+    const dy = tensors.get(`dy.${layer.id}`)!.data;
+    direct(layer, plan.groups[0]!.scale, tensors).forEach((y, i) => {
+      sum += y * dy[i]!;
+    });
+  }
+  return sum;
+}
+
+/** Fills the buffers that a host fills. */
+function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory {
+  const memory = poisoned(plan);
+  const layers = plan.regions.flatMap(({ region }) => region.layers);
+  const set = (name: string, data: Float64Array) => memory.get(name)?.set(data);
+  for (const [index, { region }] of plan.regions.entries()) set(`x_${index}`, tensors.get(region.x)!.data);
+  for (const [index, { id }] of layers.entries()) set(`dy_${index}`, tensors.get(`dy.${id}`)!.data);
+  for (const { name, from, shape } of plan.buffers) {
+    if (!from) continue;
+    const parts = from.map((tensor) => tensors.get(tensor)!);
+    const flip = name.startsWith('W') && shape[0] !== parts[0]!.rows;
+    const data = parts.flatMap(({ rows, cols, data: values }) =>
+      flip ? Array.from(values, (_, i) => values[(i % rows) * cols + Math.floor(i / rows)]!) : [...values],
+    );
+    memory.get(name)!.set(data);
+  }
+  return memory;
+}
+
+const SKETCH: Sketch = {
+  factors: 3,
+  in: 17,
+  out: 11,
+  rank: 5,
+  inputs: [['q', 'k', 'v'], ['o'], ['q#2', 'g']],
+};
+const FORMS: readonly (readonly [FormKey, 2 | 3, 'io' | 'oi', number])[] = [
+  ['split', 3, 'io', 13],
+  ['split', 3, 'oi', 300],
+  ['split', 2, 'oi', 13],
+  ['merged', 3, 'io', 13],
+  ['merged', 3, 'oi', 300],
+  ['merged', 2, 'oi', 13],
+];
+
+describe.each(FORMS)('training, %s, %i factors, W stored %s, %i tokens', (form, factors, stored, tokens) => {
+  const contraction = contractionOf({ ...SKETCH, factors, stored });
+  const plan = choose(contraction, { device: laptop, tokens, purpose: 'train', form });
+  const tensors = tensorsOf(plan);
+  const memory = upload(plan, tensors);
+  const launches = [
+    ...plan.prologue,
+    ...plan.regions.flatMap(({ forward }) => forward),
+    ...plan.regions.flatMap(({ backward }) => backward),
+    ...plan.epilogue,
+  ];
+  for (const launch of launches) runLaunch(launch, memory, { M: tokens });
+  const layers = plan.regions.flatMap(({ region }) => region.layers);
+
+  test('names launches once and binds what the device allows', () => {
+    expect(new Set(launches.map(({ name }) => name)).size).toBe(launches.length);
+    for (const launch of launches) {
+      expect(launch.name).toMatch(/^[a-z][A-Za-z0-9_]*$/);
+      expect(buffersOf(launch).length, launch.name).toBeLessThanOrEqual(laptop.storageBuffers);
+    }
+  });
+
+  test('forward is the definition', () => {
+    for (const [index, layer] of layers.entries()) {
+      const expected = direct(layer, contraction.groups[0]!.scale, tensors);
+      const got = memory.get(`y_${index}`)!;
+      for (const [i, y] of got.entries())
+        expect(Math.abs(y - expected[i]!), `y of ${layer.id}`).toBeLessThan(1e-12);
+    }
+  });
+
+  test('gradients are those of finite differences', () => {
+    const [group] = plan.groups;
+    const wanted: [string, Float64Array][] = plan.regions.map(({ region }, index) => [
+      region.x,
+      memory.get(`dx_${index}`)!,
+    ]);
+    for (const { name, tensors: parts } of group!.factors) {
+      const stack = memory.get(`d${name}_0`)!;
+      const size = stack.length / parts.length;
+      for (const [i, tensor] of parts.entries())
+        wanted.push([tensor, stack.subarray(i * size, (i + 1) * size)]);
+    }
+    for (const [name, gradient] of wanted) {
+      const point = tensors.get(name)!;
+      expect(gradient.length).toBe(point.data.length);
+      for (const i of [0, 3, Math.floor(point.data.length / 2), point.data.length - 1]) {
+        const side = (h: number) => {
+          const data = point.data.slice();
+          data[i]! += h;
+          return loss(plan, new Map(tensors).set(name, { ...point, data }));
+        };
+        // linear in every operand but a reused weight's core, which stands once in each product: no truncation error
+        const numeric = side(0.5) - side(-0.5);
+        expect(Math.abs(gradient[i]! - numeric), `d${name}[${i}]`).toBeLessThan(1e-9);
+      }
+    }
+  });
+});
+
+describe('serving', () => {
+  test.each(['split', 'widen'] as const)('%s with bias and activation', (form) => {
+    for (const factors of [2, 3] as const) {
+      const contraction = contractionOf({ ...SKETCH, factors, activation: 'relu', stored: 'oi' });
+      const plan = choose(contraction, { device: laptop, tokens: 7, purpose: 'serve', form });
+      const tensors = tensorsOf(plan);
+      const memory = upload(plan, tensors);
+      for (const launch of [...plan.prologue, ...plan.regions.flatMap(({ forward }) => forward)]) {
+        runLaunch(launch, memory, { M: 7 });
+      }
+      expect(plan.regions.every(({ backward }) => backward.length === 0)).toBe(true);
+      const layers = plan.regions.flatMap(({ region }) => region.layers);
+      for (const [index, layer] of layers.entries()) {
+        const expected = direct(layer, contraction.groups[0]!.scale, tensors);
+        const got = memory.get(`y_${index}`)!;
+        for (const [i, y] of got.entries())
+          expect(Math.abs(y - Math.max(expected[i]!, 0))).toBeLessThan(1e-12);
+      }
+    }
+  });
+
+  test.each([3, 2] as const)('several adapters, %i factors: rows belong to adapters by block', (factors) => {
+    const contraction = contractionOf({ ...SKETCH, factors });
+    const [tokens, rowBlock, table] = [12, 3, [2, 0, 1, 2]];
+    const plan = choose(contraction, { device: laptop, tokens, purpose: 'serve', adapters: 3 });
+    expect(plan.regions.map(({ form }) => form)).toEqual(Array(3).fill(factors === 3 ? 'token' : 'L-fold'));
+    const base = tensorsOf(plan);
+    const own = [0, 1, 2].map(() => {
+      const factorsOnly = new Map(
+        plan.groups[0]!.factors.flatMap((f) => f.tensors).map((name) => [name, base.get(name)!]),
+      );
+      return new Map([...factorsOnly].map(([name, { rows, cols }]) => [name, random(rows, cols)]));
+    });
+    const memory = poisoned(plan);
+    const uploaded = upload(plan, base);
+    for (const { name, from, beside } of plan.buffers) {
+      if (name === 'rowAdapter') memory.set(name, Float64Array.from(table));
+      else if (from && !/^[Wb]_/.test(name)) {
+        const data = own.flatMap((tensors) => {
+          const parts = from.map((tensor) => tensors.get(tensor)!);
+          if (!beside) return parts.flatMap((part) => [...part.data]);
+          return Array.from({ length: parts[0]!.rows }, (_, i) =>
+            parts.flatMap((part) => [...part.data.subarray(i * part.cols, (i + 1) * part.cols)]),
+          ).flat();
+        });
+        expect(data.length).toBe(memory.get(name)!.length);
+        memory.get(name)!.set(data);
+      } else memory.set(name, uploaded.get(name)!);
+    }
+    for (const { forward } of plan.regions) {
+      for (const launch of forward) runLaunch(launch, memory, { M: tokens, rowBlock });
+    }
+    const layers = plan.regions.flatMap(({ region }) => region.layers);
+    for (const [index, layer] of layers.entries()) {
+      const byAdapter = own.map((tensors) =>
+        direct(layer, contraction.groups[0]!.scale, new Map([...base, ...tensors])),
+      );
+      memory.get(`y_${index}`)!.forEach((y, i) => {
+        const adapter = table[Math.floor(Math.floor(i / layer.out) / rowBlock)]!;
+        expect(Math.abs(y - byAdapter[adapter]![i]!), `${layer.id}[${i}]`).toBeLessThan(1e-12);
+      });
+    }
+  });
+});
+
+describe('the choice', () => {
+  const square = (d: number, rank: number, inputs: Sketch['inputs'] = [['q']]) =>
+    contractionOf({ factors: 3, in: d, out: d, rank, inputs });
+
+  test('dispatches: two forward and at most five backward for a layer of its own', () => {
+    const plan = choose(square(768, 8), { device: laptop, tokens: 1024, purpose: 'train', form: 'split' });
+    expect(plan.regions[0]!.forward.length).toBe(2);
+    expect(plan.regions[0]!.backward.length).toBe(5);
+    const shared = choose(square(768, 8, [['q', 'k', 'v']]), {
+      device: laptop,
+      tokens: 1024,
+      purpose: 'train',
+      form: 'split',
+    });
+    expect(shared.regions[0]!.forward.length).toBe(1 + 3);
+    expect(shared.regions[0]!.backward.length).toBeLessThanOrEqual(3 * 5);
+    // eight bindings: dx of three layers is written in two launches
+    expect(shared.regions[0]!.backward.length).toBe(8);
+    const cuda = choose(square(768, 8, [['q', 'k', 'v']]), {
+      device: h100,
+      dtype: 'bf16',
+      tokens: 1024,
+      purpose: 'train',
+      form: 'split',
+    });
+    expect(cuda.regions[0]!.backward.length).toBe(7);
+    const launches = [...plan.prologue, ...plan.epilogue];
+    expect(launches.length, 'weight space of a group, whatever the number of layers').toBe(3);
+  });
+
+  test('few rows and a small rank take one launch', () => {
+    const at = (tokens: number, rank: number) =>
+      choose(square(4096, rank), { device: h100, dtype: 'bf16', tokens, purpose: 'serve' }).regions[0]!;
+    expect(at(1, 8)).toMatchObject({ scheme: 'S2' });
+    expect(at(64, 16)).toMatchObject({ scheme: 'S2' });
+    expect(at(65, 8)).toMatchObject({ scheme: 'S1' });
+    expect(at(1, 17)).toMatchObject({ scheme: 'S1' });
+    expect(at(65, 8).rejected.find(({ form }) => form.includes('S2'))?.because).toMatch(/^65 tokens: /);
+  });
+
+  test('decoding costs at most 3 % over the base for r <= 16, d = 4096', () => {
+    for (const tokens of [1, 32]) {
+      for (const rank of [8, 16]) {
+        const [region] = choose(square(4096, rank), {
+          device: h100,
+          dtype: 'bf16',
+          tokens,
+          purpose: 'serve',
+        }).regions;
+        const over = total(region!.forward).seconds / region!.base.forward.seconds - 1;
+        expect(over).toBeLessThan(0.03);
+      }
+    }
+  });
+
+  test('many tokens at small d and large rank merge; few tokens do not', () => {
+    const form = (d: number, tokens: number, rank: number) =>
+      choose(square(d, rank), { device: laptop, tokens, purpose: 'train' }).regions[0]!.form;
+    expect(form(768, 8192, 128)).toBe('merged');
+    expect(form(768, 1, 8)).toBe('L-fold');
+    expect(form(4096, 64, 8)).toBe('L-fold');
+  });
+
+  test('predicts for d = 4096, M = 8192, r = 8 what the table of forms does', () => {
+    const over = (inputs: Sketch['inputs']) => {
+      const options = { device: h100, dtype: 'bf16', tokens: 8192, purpose: 'serve', form: 'split' } as const;
+      const [region] = choose(square(4096, 8, inputs), options).regions;
+      return 100 * (total(region!.forward).seconds / region!.base.forward.seconds - 1);
+    };
+    // the bias row (8 KiB) is all that the table does not have
+    expect(over([['q']])).toBeCloseTo(7.2, 1);
+    expect(over([['q', 'k', 'v']])).toBeCloseTo(2.5, 1);
+  });
+
+  test('LOTR6005: bf16 is refused where there is none; LOTR6006: a form that is not open', () => {
+    const options = { device: laptop, tokens: 100, purpose: 'serve' } as const;
+    expect(() => choose(square(64, 4), { ...options, dtype: 'bf16' })).toThrow(
+      /webgpu-laptop does not compute in bf16/,
+    );
+    expect(() => choose(square(64, 4), { ...options, form: 'widen' })).toThrow(/not open for q: 100 tokens/);
+  });
+});

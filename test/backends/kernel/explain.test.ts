@@ -1,0 +1,100 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { choose, type PlanOptions } from '../../../src/backends/kernel/choose.js';
+import { explainPlan } from '../../../src/backends/kernel/explain.js';
+import { plansJson } from '../../../src/backends/kernel/explain-json.js';
+import { siText, timeText } from '../../../src/backends/kernel/figures.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import { contractionOf, type Sketch } from '../../support/contraction.js';
+
+const laptop = profile('webgpu-laptop', 'webgpu');
+const h100 = profile('h100', 'cuda');
+const FOLDER = join(import.meta.dirname, '../../data/kernel-plans');
+
+const CASES: readonly (readonly [
+  name: string,
+  sketch: Omit<Sketch, 'factors'> & { factors?: 2 },
+  options: PlanOptions,
+])[] = [
+  [
+    'one-layer-with-bias',
+    { in: 768, out: 768, rank: 8, inputs: [['encoder.proj']] },
+    { device: laptop, tokens: 1024, purpose: 'train' },
+  ],
+  [
+    'q-k-v-share-p',
+    { in: 4096, out: 4096, rank: 16, inputs: [['attn.q', 'attn.k', 'attn.v'], ['attn.o']] },
+    { device: h100, dtype: 'bf16', tokens: 8192, purpose: 'train' },
+  ],
+  [
+    'decode-one-token',
+    { in: 4096, out: 4096, rank: 8, inputs: [['attn.q', 'attn.k', 'attn.v']] },
+    { device: h100, dtype: 'bf16', tokens: 1, purpose: 'serve' },
+  ],
+  [
+    'many-tokens-small-layer',
+    { in: 768, out: 768, rank: 128, inputs: [['mlp.up']] },
+    { device: laptop, tokens: 8192, purpose: 'train' },
+  ],
+  [
+    'lora-per-layer',
+    { in: 1024, out: 1024, rank: 8, factors: 2, inputs: [['q'], ['v']] },
+    { device: laptop, tokens: 512, purpose: 'train' },
+  ],
+  [
+    'eight-adapters-in-a-batch',
+    { in: 4096, out: 4096, rank: 16, inputs: [['q', 'k', 'v']] },
+    { device: h100, dtype: 'bf16', tokens: 256, purpose: 'serve', adapters: 8 },
+  ],
+  [
+    'activation-in-the-epilogue',
+    { in: 768, out: 3072, rank: 8, inputs: [['fc1']], activation: 'gelu' },
+    { device: laptop, tokens: 128, purpose: 'serve' },
+  ],
+];
+
+test.each(CASES)('the text for %s', (name, sketch, options) => {
+  const text = explainPlan(choose(contractionOf({ factors: 3, ...sketch }), options));
+  const path = join(FOLDER, `${name}.txt`);
+  if (process.env.BLESS === '1') writeFileSync(path, text);
+  expect(existsSync(path), 'run with BLESS=1 to write it').toBe(true);
+  expect(text).toBe(readFileSync(path, 'utf8'));
+  expect(text).toMatch(/^[\n\x20-\x7e]*\n$/);
+});
+
+test('the JSON has the same figures', () => {
+  const plan = choose(contractionOf({ factors: 3, in: 96, out: 64, rank: 4, inputs: [['q', 'k']] }), {
+    device: laptop,
+    tokens: 100,
+    purpose: 'train',
+  });
+  const { plans } = JSON.parse(plansJson([plan])) as {
+    plans: { regions: { forward: { seconds: number }[] }[]; total: { launches: number; seconds: number } }[];
+  };
+  const launches = [
+    ...plan.prologue,
+    ...plan.regions.flatMap((r) => [...r.forward, ...r.backward]),
+    ...plan.epilogue,
+  ];
+  expect(plans[0]!.total.launches).toBe(launches.length);
+  expect(plans[0]!.total.seconds).toBeCloseTo(
+    launches.reduce((sum, l) => sum + l.predicted.seconds, 0),
+    12,
+  );
+  expect(plans[0]!.regions[0]!.forward.map(({ seconds }) => seconds)).toEqual(
+    plan.regions[0]!.forward.map(({ predicted }) => Number(predicted.seconds.toPrecision(9))),
+  );
+});
+
+test('figures have three digits and a unit', () => {
+  expect([0, 77, 12.34e3, 999.4e6, 999.6e6, 1.5e12].map((value) => siText(value, 'B'))).toEqual([
+    '0 B',
+    '77 B',
+    '12.3 kB',
+    '999 MB',
+    '1.00 GB',
+    '1.50 TB',
+  ]);
+  expect([2e-6, 61.54e-6, 1.234e-3, 2.5].map(timeText)).toEqual(['2 us', '61.5 us', '1.23 ms', '2.50 s']);
+});

@@ -1,0 +1,69 @@
+import { commonLabel } from '../../src/backends/kernel/contract.js';
+import type { AdaptedLayer, Contraction, Group } from '../../src/backends/kernel/layers.js';
+
+/** A contraction without a model: layers by input, all in one group. */
+export interface Sketch {
+  readonly factors: 2 | 3;
+  readonly in: number;
+  readonly out: number;
+  readonly rank: number;
+  readonly scale?: number;
+  /** layers by input: [['q', 'k', 'v'], ['o']]; `q#2` uses the weight of `q` again */
+  readonly inputs: readonly (readonly string[])[];
+  readonly stored?: 'io' | 'oi';
+  readonly activation?: AdaptedLayer['activation'];
+}
+
+export function contractionOf(sketch: Sketch): Contraction {
+  const { in: inn, out, rank, factors, scale = 0.37, stored = 'io', activation = null } = sketch;
+  const ids = sketch.inputs.flat();
+  const sites = [...new Set(ids.map((id) => id.split('#')[0]!))];
+  const names = factors === 3 ? ['R', 'M', 'L'] : ['A', 'B'];
+  const shared = (name: string) => name === 'R' || name === 'L' || name === 'A';
+  const group: Group = {
+    id: 'g',
+    method: factors === 3 ? 'lotr' : 'lora',
+    in: inn,
+    out,
+    rank,
+    scale,
+    factors: names.map((name) => ({
+      name,
+      shared: shared(name),
+      tensors: shared(name) ? [name] : sites.map((site) => `${name}.${site}`),
+    })),
+    sites,
+  };
+  const layer = (id: string, x: string): AdaptedLayer => {
+    const site = id.split('#')[0]!;
+    return {
+      id,
+      site,
+      group: 'g',
+      in: inn,
+      out,
+      rank,
+      factors: names.map((name) => (shared(name) ? name : `${name}.${site}`)),
+      weight: `W.${site}`,
+      weightStored: stored,
+      x,
+      y: `y.${id}`,
+      bias: site === 'k' ? null : `b.${site}`,
+      activation,
+      fusedOutput: `y.${id}`,
+    };
+  };
+  return {
+    dtype: 'f32',
+    groups: [group],
+    regions: sketch.inputs.map((members, index) => ({
+      label: commonLabel(members),
+      group: 'g',
+      x: `x${index}`,
+      in: inn,
+      rank,
+      layers: members.map((id) => layer(id, `x${index}`)),
+    })),
+    skipped: [],
+  };
+}
