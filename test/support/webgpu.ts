@@ -6,8 +6,9 @@ import { ORT_TYPES } from '../../src/backends/ort/messages.js';
 import type { HostOptions, OrtProcess } from '../../src/backends/ort/process.js';
 import type { Tensor } from './ort.js';
 
-/** SwiftShader, a Vulkan driver on the CPU, comes with Chromium and its derivatives. */
+/** SwiftShader, a Vulkan driver on the CPU, comes with Chromium and its derivatives. VK_ICD_FILENAMES names another. */
 const DRIVERS = [
+  ...(process.env.VK_ICD_FILENAMES ? [process.env.VK_ICD_FILENAMES] : []),
   '/usr/lib/chromium/vk_swiftshader_icd.json',
   '/usr/lib/chromium-browser/vk_swiftshader_icd.json',
   '/opt/google/chrome/vk_swiftshader_icd.json',
