@@ -38,8 +38,8 @@ export function declareGpuCommands(program: Command, run: Run): void {
       .option('--adapters <n>', 'adapters in one batch (--for serve)', whole('--adapters', 1), 1)
       .option(
         '--form <form>',
-        'split, widen, token or merged (default: the cheapest)',
-        word('--form', ['split', 'widen', 'token', 'merged']),
+        'split, widen, token, merged or bordered (default: the cheapest)',
+        word('--form', ['split', 'widen', 'token', 'merged', 'bordered']),
       )
       .option('--json', 'print JSON (version 1)');
     if (target === 'cuda') command.option('--arch <arch>', 'sm_80, sm_90a or sm_120 instead of --device');

@@ -70,6 +70,39 @@ export class Buffers {
     return { matrix: { ...matrix, buffer }, transposed };
   }
 
+  /**
+   * [[W, R], [L', 0]] of a layer, (in + r^) x (out + r^) with r^ = r rounded up to 8: W and its adapter as one matrix whose
+   * parts a library multiplies. R and, with two factors, B stand in it as copies that the step refreshes.
+   */
+  bordered(layer: AdaptedLayer): MatrixRef {
+    const { in: inn, out, rank, factors } = layer;
+    const [rows, cols] = [inn + padded(rank), out + padded(rank)];
+    const name = `Wb_${this.#weights.get(layer.weight)!}`;
+    const block = (tensor: string, row: number, col: number, transposed = false) => ({
+      tensor,
+      row,
+      col,
+      transposed,
+    });
+    const blocks = [
+      block(layer.weight, 0, 0, layer.weightStored === 'oi'),
+      block(factors[0]!, 0, out),
+      ...(factors.length === 2 ? [block(factors[1]!, inn, 0)] : []),
+    ];
+    this.#add({ name, dtype: this.target.dtype, shape: [rows, cols], life: 'step', blocks });
+    return dense(name, this.target.dtype, rows, cols);
+  }
+
+  /** x or dy with room for P or dP at the end of every row: (M, width + r^). */
+  roomy(kind: 'x' | 'dy', index: number, width: number, rank: number): MatrixRef {
+    return this.#tokens(`${kind}b_${index}`, width + padded(rank));
+  }
+
+  /** Number of a layer in buffer names. */
+  layerNumber(layer: AdaptedLayer): number {
+    return this.#layers.get(layer)!;
+  }
+
   bias(layer: AdaptedLayer): Pick<Epilogue, 'bias'> {
     if (layer.bias === null) return {};
     const name = `b_${this.#layers.get(layer)!}`;
@@ -207,6 +240,9 @@ export class Buffers {
     if (!this.#plans.has(plan.name)) this.#plans.set(plan.name, plan);
   }
 }
+
+/** Ranks are padded to 8 in borders: libraries want rows of 16 bytes. */
+const padded = (rank: number) => 8 * Math.ceil(rank / 8);
 
 /** Names of the buffers that a launch reads or writes: those that its kernel binds. */
 export function buffersOf({ work }: Launch): readonly string[] {

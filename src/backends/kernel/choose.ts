@@ -1,5 +1,6 @@
 import { formRefused, otherType } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
+import { bordered } from './bordered.js';
 import { Buffers } from './buffers.js';
 import { BYTES } from './cost.js';
 import { HEURISTICS } from './data/schedules.js';
@@ -17,6 +18,7 @@ import type {
   Rejected,
   ScheduleRow,
 } from './types.js';
+import { ownBuffers } from './views.js';
 import { epilogueOf, prologueOf } from './weight-space.js';
 
 export interface PlanOptions {
@@ -35,7 +37,7 @@ export interface PlanOptions {
   readonly schedules?: readonly ScheduleRow[];
 }
 
-export const FORM_KEYS = ['split', 'widen', 'token', 'merged'] as const;
+export const FORM_KEYS = ['split', 'widen', 'token', 'merged', 'bordered'] as const;
 export type FormKey = (typeof FORM_KEYS)[number];
 
 /** Ranks and rows up to which a widened launch pays: beyond, P is recomputed at more cost than a launch. */
@@ -58,7 +60,7 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
   const weights = new Map<string, Launch>();
   const regions = contraction.regions.map((region): RegionPlan => {
     const group = groups.get(region.group)!;
-    const setting: Setting = { target, buffers, group, purpose };
+    const setting: Setting = { target, buffers, group, purpose, views: ownBuffers(buffers) };
     const { candidate, because, rejected } = best(region, setting, adapters, options.form);
     for (const launch of candidate.weights) weights.set(launch.name, launch);
     const sizes = region.layers.map(({ out }) => [tokens, region.in, out] as const);
@@ -73,7 +75,7 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
     return { region, form, scheme, because, ...launches, base, rejected };
   });
   const folding = contraction.groups.filter(({ id }) =>
-    regions.some(({ region, form }) => region.group === id && form !== 'token'),
+    regions.some(({ region, form, scheme }) => region.group === id && form !== 'token' && scheme !== 'S0'),
   );
   const prologue = [...folding.flatMap((group) => prologueOf(group, buffers, target)), ...weights.values()];
   const epilogue =
@@ -114,7 +116,7 @@ interface Option {
   readonly key: FormKey | null;
   readonly name: string;
   readonly make: (region: LayerRegion, setting: Setting) => Candidate;
-  refuse(region: LayerRegion, setting: Setting, adapters: number): string | null;
+  refuse(region: LayerRegion, setting: Setting, adapters: number, wanted: FormKey | undefined): string | null;
 }
 
 const OPTIONS: readonly Option[] = [
@@ -164,13 +166,16 @@ const OPTIONS: readonly Option[] = [
     },
   },
   {
-    key: null,
+    key: 'bordered',
     name: 'bordered weight (S0)',
-    make: split,
-    refuse: (_, { target }) =>
-      target.device.api === 'cuda'
-        ? 'whoever makes x would have to leave room for P in every row; kept as the reference with cuBLASLt'
-        : 'it needs a vendor library that multiplies strided matrices',
+    make: bordered,
+    refuse: (_, { target }, adapters, wanted) => {
+      if (target.device.api !== 'cuda') return 'it needs a vendor library that multiplies strided matrices';
+      if (adapters > 1) return 'the border of a weight holds one adapter';
+      return wanted === 'bordered'
+        ? null
+        : 'whoever makes x and dy has to leave room for P and dP in every row: only on request (--form bordered)';
+    },
   },
   {
     key: null,
@@ -192,7 +197,7 @@ function best(region: LayerRegion, setting: Setting, adapters: number, wanted: F
   const rejected: Rejected[] = [];
   const priced: Priced[] = [];
   for (const { key, name, make, refuse } of OPTIONS) {
-    const because = refuse(region, setting, adapters);
+    const because = refuse(region, setting, adapters, wanted);
     if (because !== null) {
       if (key !== null && key === wanted) fail(formRefused({ form: name, region: region.label, because }));
       rejected.push({ form: name, because });
@@ -231,5 +236,6 @@ function compared(entry: Priced, chosen: Priced): string {
 export function formName({ form, scheme }: Pick<RegionPlan, 'form' | 'scheme'>): string {
   if (form === 'merged') return 'merged weight';
   if (form === 'token') return 'token form, concat-K';
+  if (scheme === 'S0') return 'bordered weight (S0)';
   return scheme === 'S2' ? 'one widened launch per layer (S2)' : 'split + concat-K (S1)';
 }

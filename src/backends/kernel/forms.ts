@@ -2,6 +2,7 @@ import type { Buffers } from './buffers.js';
 import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
 import type { AdaptedLayer, Group, LayerRegion } from './layers.js';
 import type { Activation, Form, Launch, Operand, Product, Scheme, Segment } from './types.js';
+import type { Views } from './views.js';
 
 /** Where candidates are made. */
 export interface Setting {
@@ -9,6 +10,7 @@ export interface Setting {
   readonly buffers: Buffers;
   readonly group: Group;
   readonly purpose: 'train' | 'serve';
+  readonly views: Views;
 }
 
 /** One way to run a region, with all its launches. */
@@ -38,7 +40,7 @@ export function split(region: LayerRegion, setting: Setting): Candidate {
         return layerLaunch(layer, setting, segments, `x W + P ${upName(group)}`);
       }),
     ],
-    backward: backwardOf(region, setting, true),
+    backward: backwardOf(region, setting, (id) => dxLaunches(region, setting, id, true)),
   };
 }
 
@@ -54,7 +56,7 @@ export function widened(region: LayerRegion, setting: Setting): Candidate {
     };
     const x = segment(plain(buffers.ofRegion('x', region)), buffers.weight(layer), region.in);
     const formula = `x W + ${scaleText(group)}(x ${group.factors[0]!.name}) ${upName(group)}`;
-    return layerLaunch(layer, setting, [x], formula, widen);
+    return layerLaunch(layer, setting, [x], formula, { widen });
   });
   return { form: 'L-fold', scheme: 'S2', weights: [], forward, backward: [] };
 }
@@ -100,7 +102,6 @@ export function merged(region: LayerRegion, setting: Setting): Candidate {
     const { matrix, transposed } = buffers.weight(layer);
     const out = buffers.merged(layer).matrix;
     const [down, up] = [buffers.factor(layer, 0, 'tokens'), buffers.up(layer)];
-    const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
     const product = transposed ? segment(flip(up), flip(down), region.rank) : segment(down, up, region.rank);
     return productLaunch(target, {
       name: `merge_${out.buffer}`,
@@ -127,38 +128,38 @@ export function merged(region: LayerRegion, setting: Setting): Candidate {
     scheme: 'plain',
     weights,
     forward: training ? [...forward, downLaunch(region, setting)] : forward,
-    backward: backwardOf(region, setting, false),
+    backward: backwardOf(region, setting, (id) => dxLaunches(region, setting, id, false)),
   };
 }
 
 /** P = x R; with two factors the scale is applied here. */
-function downLaunch(region: LayerRegion, { buffers, target, group }: Setting): Launch {
-  const [first] = region.layers;
+export function downLaunch(region: LayerRegion, { buffers, target, group, views }: Setting): Launch {
   return productLaunch(target, {
     name: `down_${buffers.number(region)}`,
     family: 'skinny',
     does: `P = ${scaleText(group)}x ${group.factors[0]!.name}`,
     rows: 'M',
     cols: region.rank,
-    segments: [segment(plain(buffers.ofRegion('x', region)), buffers.factor(first!, 0, 'tokens'), region.in)],
+    segments: [segment(plain(views.x(region)), views.down(region), region.in)],
     epilogue: { scale: group.factors.length === 2 ? group.scale : 1 },
-    out: buffers.ofRegion('P', region),
+    out: views.P(region),
   });
 }
 
-function layerLaunch(
+export function layerLaunch(
   layer: AdaptedLayer,
   { buffers, target, purpose }: Setting,
   segments: readonly Segment[],
   formula: string,
-  widen?: Product['widen'],
+  how: { readonly widen?: Product['widen']; readonly library?: true } = {},
 ): Launch {
+  const { widen, library } = how;
   const out = buffers.ofLayer('y', layer);
   const activation = purpose === 'serve' ? layer.activation : null;
   const sum = `${formula}${layer.bias === null ? '' : ' + b'}`;
   return productLaunch(target, {
-    name: `layer_${out.buffer.slice(2)}`,
-    family: widen && target.tokens <= 4 ? 'gemv' : 'gemm',
+    name: `layer_${buffers.layerNumber(layer)}`,
+    family: library ? 'blas' : widen && target.tokens <= 4 ? 'gemv' : 'gemm',
     does: `y = ${activation ? `${ACTIVATION_TEXT[activation]}(${sum})` : sum}`,
     rows: 'M',
     cols: layer.out,
@@ -169,39 +170,38 @@ function layerLaunch(
   });
 }
 
-/** dP, Z, dR and dx. `concat`: dx takes dP R^T as well, which a merged weight has in itself. */
-function backwardOf(region: LayerRegion, setting: Setting, concat: boolean): readonly Launch[] {
+/** dP, Z, dR, and the launches for dx, which differ. */
+export function backwardOf(
+  region: LayerRegion,
+  setting: Setting,
+  dx: (id: number) => readonly Launch[],
+): readonly Launch[] {
   if (setting.purpose === 'serve') return [];
-  const { buffers, target, group } = setting;
+  const { buffers, target, group, views } = setting;
   const { layers } = region;
   const id = buffers.number(region);
-  const several = layers.length > 1;
   const [r, up] = [group.factors[0]!.name, upName(group)];
-  const [P, dP] = [plain(buffers.ofRegion('P', region)), buffers.ofRegion('dP', region)];
-  const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
-  const dy = (layer: AdaptedLayer) => plain(buffers.ofLayer('dy', layer));
-  const down = buffers.factor(layers[0]!, 0, 'tokens');
+  const dP = views.dP(region);
   const rank = concatLaunches(target, {
     name: `drank_${id}`,
     family: 'skinny',
-    does: `dP = ${scaleText(group)}${several ? 'sum of ' : ''}dy ${up}^T`,
+    does: `dP = ${scaleText(group)}${layers.length > 1 ? 'sum of ' : ''}dy ${up}^T`,
     rows: 'M',
     cols: region.rank,
-    segments: layers.map((layer) => segment(dy(layer), flip(buffers.up(layer)), layer.out)),
+    segments: layers.map((layer) => segment(plain(views.dy(layer)), flip(views.up(layer)), layer.out)),
     epilogue: { scale: group.factors.length === 2 ? group.scale : 1 },
     out: dP,
   });
   const sums = new TokenSums(target, buffers.scratch(0));
   for (const layer of layers) {
-    const out = buffers.sums(layer);
     sums.add({
-      name: `sum_${buffers.ofLayer('y', layer).buffer.slice(2)}`,
+      name: `sum_${buffers.layerNumber(layer)}`,
       family: 'skinnyT',
       does: `${layer.factors.length === 3 ? 'Z' : `d${group.factors[1]!.name}`} = P^T dy`,
       rows: region.rank,
       cols: layer.out,
-      segments: [segment(flip(P), dy(layer), 'M')],
-      out,
+      segments: [segment(flipped(views.P(region)), plain(views.dy(layer)), 'M')],
+      out: buffers.sums(layer),
     });
   }
   sums.add({
@@ -210,37 +210,43 @@ function backwardOf(region: LayerRegion, setting: Setting, concat: boolean): rea
     does: `d${r} = x^T dP`,
     rows: region.in,
     cols: region.rank,
-    segments: [segment(flipped(buffers.ofRegion('x', region)), plain(dP), 'M')],
+    segments: [segment(flipped(views.x(region)), plain(dP), 'M')],
     out: buffers.gradient(layers[0]!, 0),
   });
   buffers.scratch(sums.elements);
-  const weight = (layer: AdaptedLayer) => (concat ? buffers.weight(layer) : buffers.merged(layer));
-  const dx = layers.map((layer) => segment(dy(layer), flip(weight(layer)), layer.out));
-  if (concat) dx.push(segment(plain(dP), flip(down), region.rank));
-  const terms = `${several ? 'sum of ' : ''}dy ${concat ? 'W' : "W'"}^T`;
-  return [
-    ...rank,
-    ...sums.finish(`reduce_${id}`),
-    ...concatLaunches(target, {
-      name: `dx_${id}`,
-      family: 'gemm',
-      does: `dx = ${terms}${concat ? ` + dP ${r}^T` : ''}`,
-      rows: 'M',
-      cols: region.in,
-      segments: dx,
-      out: buffers.ofRegion('dx', region),
-    }),
-  ];
+  return [...rank, ...sums.finish(`reduce_${id}`), ...dx(id)];
 }
 
-const segment = (a: Operand, b: Operand, inner: Segment['inner']): Segment => ({ a, b, inner });
+/** dx in one launch, if the bindings allow. `concat`: it takes dP R^T as well, which a merged weight has in itself. */
+function dxLaunches(region: LayerRegion, setting: Setting, id: number, concat: boolean): readonly Launch[] {
+  const { buffers, target, group, views } = setting;
+  const { layers } = region;
+  const weight = (layer: AdaptedLayer) => (concat ? buffers.weight(layer) : buffers.merged(layer));
+  const segments = layers.map((layer) => segment(plain(views.dy(layer)), flip(weight(layer)), layer.out));
+  if (concat) segments.push(segment(plain(views.dP(region)), flip(views.down(region)), region.rank));
+  const terms = `${layers.length > 1 ? 'sum of ' : ''}dy ${concat ? 'W' : "W'"}^T`;
+  return concatLaunches(target, {
+    name: `dx_${id}`,
+    family: 'gemm',
+    does: `dx = ${terms}${concat ? ` + dP ${group.factors[0]!.name}^T` : ''}`,
+    rows: 'M',
+    cols: region.in,
+    segments,
+    out: buffers.ofRegion('dx', region),
+  });
+}
+
+const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
+
+export const segment = (a: Operand, b: Operand, inner: Segment['inner']): Segment => ({ a, b, inner });
 
 /** What P is multiplied by: L' = s M L, or B. */
-const upName = ({ factors }: Group): string =>
+export const upName = ({ factors }: Group): string =>
   factors.length === 3 ? `${factors[2]!.name}'` : factors[1]!.name;
 
 /** With two factors the scale stands at P and dP. */
-const scaleText = (group: Group): string => (group.factors.length === 2 && group.scale !== 1 ? 's ' : '');
+export const scaleText = (group: Group): string =>
+  group.factors.length === 2 && group.scale !== 1 ? 's ' : '';
 
 const ACTIVATION_TEXT: Readonly<Record<Activation, string>> = {
   relu: 'Relu',

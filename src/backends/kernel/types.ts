@@ -117,6 +117,13 @@ export interface BufferPlan {
   readonly from?: readonly string[];
   /** the tensors of `from` stand side by side (along axis 1) instead */
   readonly beside?: true;
+  /** tensors that fill parts of the buffer instead: each with its first row and column there; the rest is zero */
+  readonly blocks?: readonly {
+    readonly tensor: string;
+    readonly row: number;
+    readonly col: number;
+    readonly transposed: boolean;
+  }[];
   /** zero at the start of every optimizer step: launches add to it */
   readonly cleared?: true;
   /** holds the values of that buffer in another type; whoever writes the other writes this one too */

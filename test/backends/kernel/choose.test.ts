@@ -80,6 +80,25 @@ function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory 
   const set = (name: string, data: Float64Array) => memory.get(name)?.set(data);
   for (const [index, { region }] of plan.regions.entries()) set(`x_${index}`, tensors.get(region.x)!.data);
   for (const [index, { id }] of layers.entries()) set(`dy_${index}`, tensors.get(`dy.${id}`)!.data);
+  const place = (name: string, { rows, cols, data }: Matrix, row = 0, col = 0, flip = false) => {
+    const stride = Number(plan.buffers.find((buffer) => buffer.name === name)!.shape[1]);
+    const [height, width] = flip ? [cols, rows] : [rows, cols];
+    for (let i = 0; i < height; i++) {
+      for (let j = 0; j < width; j++) {
+        memory.get(name)![(row + i) * stride + col + j] = data[flip ? j * cols + i : i * cols + j]!;
+      }
+    }
+  };
+  for (const { name, blocks } of plan.buffers) {
+    const wide = /^(x|dy)b_(\d+)$/.exec(name);
+    if (wide) {
+      const index = Number(wide[2]);
+      const source = wide[1] === 'x' ? plan.regions[index]!.region.x : `dy.${layers[index]!.id}`;
+      place(name, tensors.get(source)!);
+    }
+    // what a tensor is stored as is undone here: tensors are (in, out)
+    for (const { tensor, row, col } of blocks ?? []) place(name, tensors.get(tensor)!, row, col);
+  }
   for (const { name, from, shape } of plan.buffers) {
     if (!from) continue;
     const parts = from.map((tensor) => tensors.get(tensor)!);
@@ -88,6 +107,9 @@ function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory 
       flip ? Array.from(values, (_, i) => values[(i % rows) * cols + Math.floor(i / rows)]!) : [...values],
     );
     memory.get(name)!.set(data);
+  }
+  for (const { name, copyOf } of plan.buffers) {
+    if (copyOf !== undefined) memory.get(name)!.set(memory.get(copyOf)!);
   }
   return memory;
 }
@@ -100,6 +122,8 @@ const SKETCH: Sketch = {
   inputs: [['q', 'k', 'v'], ['o'], ['q#2', 'g']],
 };
 const FORMS: readonly (readonly [FormKey, 2 | 3, 'io' | 'oi', number])[] = [
+  ['bordered', 3, 'io', 13],
+  ['bordered', 2, 'oi', 300],
   ['split', 3, 'io', 13],
   ['split', 3, 'oi', 300],
   ['split', 2, 'oi', 13],
@@ -110,7 +134,8 @@ const FORMS: readonly (readonly [FormKey, 2 | 3, 'io' | 'oi', number])[] = [
 
 describe.each(FORMS)('training, %s, %i factors, W stored %s, %i tokens', (form, factors, stored, tokens) => {
   const contraction = contractionOf({ ...SKETCH, factors, stored });
-  const plan = choose(contraction, { device: laptop, tokens, purpose: 'train', form });
+  const device = form === 'bordered' ? h100 : laptop;
+  const plan = choose(contraction, { device, tokens, purpose: 'train', form });
   const tensors = tensorsOf(plan);
   const memory = upload(plan, tensors);
   const launches = [
@@ -126,7 +151,7 @@ describe.each(FORMS)('training, %s, %i factors, W stored %s, %i tokens', (form, 
     expect(new Set(launches.map(({ name }) => name)).size).toBe(launches.length);
     for (const launch of launches) {
       expect(launch.name).toMatch(/^[a-z][A-Za-z0-9_]*$/);
-      expect(buffersOf(launch).length, launch.name).toBeLessThanOrEqual(laptop.storageBuffers);
+      expect(buffersOf(launch).length, launch.name).toBeLessThanOrEqual(device.storageBuffers);
     }
   });
 
@@ -231,6 +256,41 @@ describe('serving', () => {
       });
     }
   });
+});
+
+test('16-bit operands: factors, gradients and sums stay in f32, products read copies', () => {
+  const contraction = contractionOf({ ...SKETCH, inputs: [['q', 'k']] });
+  const plan = choose(contraction, {
+    device: laptop,
+    dtype: 'f16',
+    tokens: 300,
+    purpose: 'train',
+    form: 'split',
+  });
+  const types = Object.fromEntries(plan.buffers.map(({ name, dtype }) => [name, dtype]));
+  expect(types).toMatchObject({
+    x_0: 'f16',
+    W_0: 'f16',
+    b_0: 'f16',
+    R_0: 'f32',
+    R_0_f16: 'f16',
+    M_0: 'f32',
+    L_0: 'f32',
+    Lp_0: 'f16',
+    P_0: 'f16',
+    dP_0: 'f16',
+    Z_0: 'f32',
+    dR_0: 'f32',
+    dM_0: 'f32',
+    dL_0: 'f32',
+    partials: 'f32',
+  });
+  const tensors = tensorsOf(plan);
+  const memory = upload(plan, tensors);
+  const { forward } = plan.regions[0]!;
+  for (const launch of [...plan.prologue, ...forward]) runLaunch(launch, memory, { M: 300 });
+  const expected = direct(plan.regions[0]!.region.layers[1]!, contraction.groups[0]!.scale, tensors);
+  for (const [i, y] of memory.get('y_1')!.entries()) expect(Math.abs(y - expected[i]!)).toBeLessThan(1e-12);
 });
 
 describe('the choice', () => {

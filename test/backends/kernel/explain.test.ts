@@ -48,6 +48,11 @@ const CASES: readonly (readonly [
     { device: h100, dtype: 'bf16', tokens: 256, purpose: 'serve', adapters: 8 },
   ],
   [
+    'bordered-weight-on-request',
+    { in: 4096, out: 4096, rank: 12, inputs: [['q', 'k']] },
+    { device: h100, dtype: 'bf16', tokens: 1024, purpose: 'train', form: 'bordered' },
+  ],
+  [
     'activation-in-the-epilogue',
     { in: 768, out: 3072, rank: 8, inputs: [['fc1']], activation: 'gelu' },
     { device: laptop, tokens: 128, purpose: 'serve' },

@@ -1,0 +1,55 @@
+import type { Buffers } from './buffers.js';
+import { plain } from './launches.js';
+import type { AdaptedLayer, LayerRegion } from './layers.js';
+import type { MatrixRef, Operand } from './types.js';
+
+/** Where the matrices of a region stand: what differs between buffers of their own and bordered ones. */
+export interface Views {
+  x(region: LayerRegion): MatrixRef;
+  P(region: LayerRegion): MatrixRef;
+  dP(region: LayerRegion): MatrixRef;
+  dy(layer: AdaptedLayer): MatrixRef;
+  /** (in, r) */
+  down(region: LayerRegion): Operand;
+  /** L', or B with two factors: (r, out) */
+  up(layer: AdaptedLayer): Operand;
+}
+
+/** Every matrix in a buffer of its own. */
+export function ownBuffers(buffers: Buffers): Views {
+  return {
+    x: (region) => buffers.ofRegion('x', region),
+    P: (region) => buffers.ofRegion('P', region),
+    dP: (region) => buffers.ofRegion('dP', region),
+    dy: (layer) => buffers.ofLayer('dy', layer),
+    down: (region) => buffers.factor(region.layers[0]!, 0, 'tokens'),
+    up: (layer) => buffers.up(layer),
+  };
+}
+
+/** P at the end of the rows of x, dP at the end of the rows of the first dy, R and L' at the borders of W. */
+export function borders(buffers: Buffers): Views {
+  const part = (matrix: MatrixRef, rows: MatrixRef['rows'], cols: number, at: number): MatrixRef => ({
+    ...matrix,
+    rows,
+    cols,
+    offset: matrix.offset + at,
+  });
+  const wideX = (region: LayerRegion) => buffers.roomy('x', buffers.number(region), region.in, region.rank);
+  const wideDy = (layer: AdaptedLayer) =>
+    buffers.roomy('dy', buffers.layerNumber(layer), layer.out, layer.rank);
+  return {
+    x: (region) => part(wideX(region), 'M', region.in, 0),
+    P: (region) => part(wideX(region), 'M', region.rank, region.in),
+    dP: (region) => part(wideDy(region.layers[0]!), 'M', region.rank, region.layers[0]!.out),
+    dy: (layer) => part(wideDy(layer), 'M', layer.out, 0),
+    down: (region) => {
+      const [first] = region.layers;
+      return plain(part(buffers.bordered(first!), region.in, region.rank, first!.out));
+    },
+    up: (layer) => {
+      const all = buffers.bordered(layer);
+      return plain(part(all, layer.rank, layer.out, layer.in * Number(all.rowStride)));
+    },
+  };
+}
