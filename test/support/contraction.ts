@@ -1,4 +1,4 @@
-import { commonLabel } from '../../src/backends/kernel/contract.js';
+import { regionsOf } from '../../src/backends/kernel/contract.js';
 import type { AdaptedLayer, Contraction, Group } from '../../src/backends/kernel/layers.js';
 
 /** A contraction without a model: layers by input, all in one group. */
@@ -8,6 +8,8 @@ export interface Sketch {
   readonly out: number;
   readonly rank: number;
   readonly scale?: number;
+  /** LoRA as it is: A belongs to the site (default: A is shared, to test two factors with a shared one) */
+  readonly ownA?: true;
   /** layers by input: [['q', 'k', 'v'], ['o']]; `q#2` uses the weight of `q` again */
   readonly inputs: readonly (readonly string[])[];
   readonly stored?: 'io' | 'oi';
@@ -19,7 +21,7 @@ export function contractionOf(sketch: Sketch): Contraction {
   const ids = sketch.inputs.flat();
   const sites = [...new Set(ids.map((id) => id.split('#')[0]!))];
   const names = factors === 3 ? ['R', 'M', 'L'] : ['A', 'B'];
-  const shared = (name: string) => name === 'R' || name === 'L' || name === 'A';
+  const shared = (name: string) => name === 'R' || name === 'L' || (name === 'A' && !sketch.ownA);
   const group: Group = {
     id: 'g',
     method: factors === 3 ? 'lotr' : 'lora',
@@ -56,14 +58,11 @@ export function contractionOf(sketch: Sketch): Contraction {
   return {
     dtype: 'f32',
     groups: [group],
-    regions: sketch.inputs.map((members, index) => ({
-      label: commonLabel(members),
-      group: 'g',
-      x: `x${index}`,
-      in: inn,
-      rank,
-      layers: members.map((id) => layer(id, `x${index}`)),
-    })),
+    regions: regionsOf(
+      sketch.inputs.flatMap((members, input) =>
+        members.map((id) => ({ layer: layer(id, `x${input}`), input })),
+      ),
+    ),
     skipped: [],
   };
 }

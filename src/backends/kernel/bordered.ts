@@ -55,12 +55,15 @@ export function bordered(region: LayerRegion, given: Setting): Candidate {
       return productLaunch(target, {
         name: region.layers.length > 1 ? `dx_${id}_${index + 1}` : `dx_${id}`,
         family: 'blas',
-        does: index === 0 ? `dx = [dy|dP] [W|${group.factors[0]!.name}]^T` : 'dx += dy W^T',
+        does:
+          index === 0
+            ? `dx ${given.addsToDx ? '+=' : '='} [dy|dP] [W|${group.factors[0]!.name}]^T`
+            : 'dx += dy W^T',
         rows: 'M',
         cols: region.in,
         segments: [segment(plain(wider(views.dy(layer), width)), b, width)],
-        epilogue: { accumulate: index > 0 },
-        out: buffers.ofRegion('dx', region),
+        epilogue: { accumulate: index > 0 || given.addsToDx },
+        out: buffers.ofInput('dx', region),
       });
     });
   return {

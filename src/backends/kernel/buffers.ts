@@ -1,4 +1,4 @@
-import { dense, plain, type Target } from './launches.js';
+import { buffersOf, dense, plain, type Target } from './launches.js';
 import type { AdaptedLayer, Contraction, Group, LayerRegion } from './layers.js';
 import type { BufferPlan, Epilogue, Extent, KernelDtype, Launch, MatrixRef, Operand } from './types.js';
 
@@ -32,10 +32,52 @@ export class Buffers {
     this.#groups = new Map(groups.map((group, index) => [group.id, { group, index }]));
   }
 
-  /** x, dx (M, in) or P, dP (M, r) of a region. */
-  ofRegion(kind: 'x' | 'dx' | 'P' | 'dP', region: LayerRegion): MatrixRef {
-    const cols = kind === 'x' || kind === 'dx' ? region.in : region.rank;
-    return this.#tokens(`${kind}_${this.number(region)}`, cols);
+  /** x, dx (M, in) of a region's input. */
+  ofInput(kind: 'x' | 'dx', region: LayerRegion): MatrixRef {
+    return this.#tokens(`${kind}_${region.input}`, region.in);
+  }
+
+  /** P, dP (M, r for each first factor) of a region. */
+  ofRegion(kind: 'P' | 'dP', region: LayerRegion): MatrixRef {
+    return this.#tokens(`${kind}_${this.number(region)}`, region.downs.length * region.rank);
+  }
+
+  /** What x is multiplied by: the first factor, or those of all layers side by side (in, r for each). */
+  down(region: LayerRegion): Operand {
+    if (this.#sharesDown(region)) return this.factor(region.layers[0]!, 0, 'tokens');
+    const cols = region.downs.length * region.rank;
+    const shape = [this.adapters * region.in, cols];
+    const master = this.#besideName(region);
+    const { dtype } = this.target;
+    this.#add({ name: master, dtype: 'f32', shape, life: 'step', from: region.downs, beside: true });
+    const name = dtype === 'f32' ? master : `${master}_${dtype}`;
+    if (name !== master) this.#add({ name, dtype, shape, life: 'step', copyOf: master });
+    return this.#ofAdapter(dense(name, dtype, region.in, cols));
+  }
+
+  /** Gradient of what x is multiplied by, laid out as that is. */
+  downGradient(region: LayerRegion): MatrixRef {
+    if (this.#sharesDown(region)) return this.gradient(region.layers[0]!, 0);
+    this.down(region); // its buffer is what the gradient is of
+    const cols = region.downs.length * region.rank;
+    return this.#gradientOf(dense(this.#besideName(region), 'f32', region.in, cols));
+  }
+
+  #sharesDown({ group }: LayerRegion): boolean {
+    return this.#groups.get(group)!.group.factors[0]!.shared;
+  }
+
+  /** Every first factor stands in one such buffer: its number is that of the first one in it. */
+  #besideName(region: LayerRegion): string {
+    const { group, index } = this.#groups.get(region.group)!;
+    const { name, tensors } = group.factors[0]!;
+    return `${name}_${index}_${tensors.indexOf(region.downs[0]!)}`;
+  }
+
+  #ofAdapter(matrix: MatrixRef): Operand {
+    if (this.adapters === 1) return plain(matrix);
+    const stride = Number(matrix.rows) * Number(matrix.cols);
+    return { ...plain(matrix), perRowBlock: { table: this.#rowTable(), stride, count: this.adapters } };
   }
 
   /** T = P [M_1 M_2 ...] of a region: (M, layers * r). */
@@ -129,10 +171,7 @@ export class Buffers {
     const { dtype } = this.target;
     const from = region.layers.map(({ factors }) => factors[1]!);
     this.#add({ name, dtype, shape: [this.adapters * region.rank, cols], life: 'step', from, beside: true });
-    const matrix = dense(name, dtype, region.rank, cols);
-    if (this.adapters === 1) return plain(matrix);
-    const perRowBlock = { table: this.#rowTable(), stride: region.rank * cols, count: this.adapters };
-    return { ...plain(matrix), perRowBlock };
+    return this.#ofAdapter(dense(name, dtype, region.rank, cols));
   }
 
   /** All tensors of factor `k` of a group, one below the other. */
@@ -180,9 +219,12 @@ export class Buffers {
   }
 
   gradientStack(groupId: string, k: number): MatrixRef {
-    const { buffer, rows, cols } = this.stack(groupId, k, 'weights');
+    return this.#gradientOf(this.stack(groupId, k, 'weights'));
+  }
+
+  #gradientOf({ buffer, rows, cols }: MatrixRef): MatrixRef {
     const name = `d${buffer}`;
-    this.#add({ name, dtype: 'f32', shape: [rows, cols], life: 'step', cleared: true });
+    this.#add({ name, dtype: 'f32', shape: [rows, cols], life: 'step', gradientOf: buffer, cleared: true });
     return dense(name, 'f32', rows, cols);
   }
 
@@ -194,10 +236,13 @@ export class Buffers {
     return 'partials';
   }
 
-  /** The buffers that launches name, and what they are copies of, in the order in which they were asked for. */
+  /** The buffers that launches name, and what these are copies or gradients of, in the order in which they were asked for. */
   usedBy(launches: readonly Launch[]): readonly BufferPlan[] {
     const used = new Set(launches.flatMap(buffersOf));
-    for (const { name, copyOf } of this.#plans.values()) if (copyOf && used.has(name)) used.add(copyOf);
+    for (const { name, copyOf, gradientOf } of this.#plans.values()) {
+      const other = copyOf ?? gradientOf;
+      if (other !== undefined && used.has(name)) used.add(other);
+    }
     return [...this.#plans.values()].filter(({ name }) => used.has(name));
   }
 
@@ -243,20 +288,3 @@ export class Buffers {
 
 /** Ranks are padded to 8 in borders: libraries want rows of 16 bytes. */
 const padded = (rank: number) => 8 * Math.ceil(rank / 8);
-
-/** Names of the buffers that a launch reads or writes: those that its kernel binds. */
-export function buffersOf({ work }: Launch): readonly string[] {
-  if (work.kind === 'reduce') {
-    return [...new Set(work.jobs.flatMap(({ partials, out }) => [partials.buffer, out.buffer]))];
-  }
-  const operands = work.segments.flatMap(({ a, b }) => [a, b]);
-  if (work.widen) operands.push(work.widen.down, work.widen.up);
-  if (work.chain) operands.push(work.chain);
-  const names = operands.flatMap(({ matrix, perRowBlock }) =>
-    perRowBlock ? [matrix.buffer, perRowBlock.table] : [matrix.buffer],
-  );
-  const { bias, residual } = work.epilogue;
-  if (bias) names.push(bias.buffer);
-  if (residual) names.push(residual.buffer);
-  return [...new Set([...names, work.out.buffer])];
-}

@@ -58,9 +58,12 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
   const buffers = new Buffers(contraction, target, adapters);
   const groups = new Map(contraction.groups.map((group) => [group.id, group]));
   const weights = new Map<string, Launch>();
+  const written = new Set<number>();
   const regions = contraction.regions.map((region): RegionPlan => {
+    const addsToDx = written.has(region.input);
+    written.add(region.input);
     const group = groups.get(region.group)!;
-    const setting: Setting = { target, buffers, group, purpose, views: ownBuffers(buffers) };
+    const setting: Setting = { target, buffers, group, purpose, views: ownBuffers(buffers), addsToDx };
     const { candidate, because, rejected } = best(region, setting, adapters, options.form);
     for (const launch of candidate.weights) weights.set(launch.name, launch);
     const sizes = region.layers.map(({ out }) => [tokens, region.in, out] as const);
@@ -148,8 +151,9 @@ const OPTIONS: readonly Option[] = [
     key: 'token',
     name: 'token form',
     make: byToken,
-    refuse: (_, { group, purpose }, adapters) => {
+    refuse: ({ downs }, { group, purpose }, adapters) => {
       if (group.factors.length === 2) return 'two factors have no core to multiply tokens with';
+      if (downs.length > 1) return 'the layers share no P';
       if (purpose === 'train') return "it repeats the work of L' for every token and does not share dP";
       return adapters === 1 ? "with one adapter L' is folded once and costs the tokens nothing" : null;
     },
@@ -169,9 +173,10 @@ const OPTIONS: readonly Option[] = [
     key: 'bordered',
     name: 'bordered weight (S0)',
     make: bordered,
-    refuse: (_, { target }, adapters, wanted) => {
+    refuse: ({ downs }, { target }, adapters, wanted) => {
       if (target.device.api !== 'cuda') return 'it needs a vendor library that multiplies strided matrices';
       if (adapters > 1) return 'the border of a weight holds one adapter';
+      if (downs.length > 1) return 'the border of x has room for one P';
       return wanted === 'bordered'
         ? null
         : 'whoever makes x and dy has to leave room for P and dP in every row: only on request (--form bordered)';

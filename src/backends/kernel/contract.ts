@@ -14,7 +14,7 @@ import type { KernelDtype } from './types.js';
 
 /**
  * What the adapted layers of a rewritten model compute, in the order in which they stand: layers that read the same
- * input with the same first factor form a region. Raises the model's adapters to `lotrc::LoTRLinear` on the way, so the
+ * input form a region. Raises the model's adapters to `lotrc::LoTRLinear` on the way, so the
  * caller hands over a model that is not needed any more. Reads no weights. Throws LOTR3201 without a plan, LOTR3203 when
  * a layer does not compute what the plan says, LOTR6002 when kernels exist for none of the layers.
  */
@@ -56,7 +56,10 @@ export function contract(model: Model): Contraction {
     skipped.push({ layer: other.layer.id, because: `it computes in ${other.dtype}, others in ${dtype}` });
   }
   const layers = found.filter((entry) => entry.dtype === dtype);
-  return { dtype, groups, regions: regionsOf(layers), skipped };
+  const inputs = new Map<Value, number>();
+  for (const { x } of layers) if (!inputs.has(x)) inputs.set(x, inputs.size);
+  const entries = layers.map(({ layer, x }) => ({ layer, input: inputs.get(x)! }));
+  return { dtype, groups, regions: regionsOf(entries), skipped };
 }
 
 function groupRow(row: PlanRow, id: string, sites: readonly string[]): Group {
@@ -148,25 +151,34 @@ function vectorBehind(value: Value, width: number, dtype: string): string | null
   return fits ? stored.holder.name : null;
 }
 
-/** Groups layers by input and first factor, in order of first appearance. */
-function regionsOf(
-  entries: readonly { readonly layer: AdaptedLayer; readonly x: Value }[],
+/**
+ * Groups layers by input and group, in order of first appearance. Layers with a first factor of their own join only if
+ * their site is used once: a factor that two regions train must stand in one place.
+ */
+export function regionsOf(
+  entries: readonly { readonly layer: AdaptedLayer; readonly input: number }[],
 ): readonly LayerRegion[] {
-  const inputs = new Map<Value, number>();
-  const regions = new Map<string, AdaptedLayer[]>();
-  for (const { layer, x } of entries) {
-    if (!inputs.has(x)) inputs.set(x, inputs.size);
-    const key = `${inputs.get(x)}|${layer.group}|${layer.factors[0]}`;
-    const members = regions.get(key);
-    if (members) members.push(layer);
-    else regions.set(key, [layer]);
+  const uses = new Map<string, Set<string>>();
+  for (const { layer } of entries) {
+    const sites = uses.get(layer.factors[0]!) ?? new Set();
+    uses.set(layer.factors[0]!, sites.add(layer.id));
   }
-  return [...regions.values()].map((layers) => ({
+  const regions = new Map<string, { readonly input: number; readonly layers: AdaptedLayer[] }>();
+  for (const { layer, input } of entries) {
+    const [down] = layer.factors;
+    const key = `${input}|${layer.group}|${uses.get(down!)!.size > 1 ? down : ''}`;
+    const region = regions.get(key);
+    if (region) region.layers.push(layer);
+    else regions.set(key, { input, layers: [layer] });
+  }
+  return [...regions.values()].map(({ input, layers }) => ({
     label: commonLabel(layers.map(({ id }) => id)),
     group: layers[0]!.group,
     x: layers[0]!.x,
+    input,
     in: layers[0]!.in,
     rank: layers[0]!.rank,
+    downs: [...new Set(layers.map(({ factors }) => factors[0]!))],
     layers,
   }));
 }

@@ -2,7 +2,7 @@ import type { Buffers } from './buffers.js';
 import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
 import type { AdaptedLayer, Group, LayerRegion } from './layers.js';
 import type { Activation, Form, Launch, Operand, Product, Scheme, Segment } from './types.js';
-import type { Views } from './views.js';
+import { columnsOf, type Views } from './views.js';
 
 /** Where candidates are made. */
 export interface Setting {
@@ -11,6 +11,8 @@ export interface Setting {
   readonly group: Group;
   readonly purpose: 'train' | 'serve';
   readonly views: Views;
+  /** another region has written the gradient of this one's input before it */
+  readonly addsToDx: boolean;
 }
 
 /** One way to run a region, with all its launches. */
@@ -34,8 +36,12 @@ export function split(region: LayerRegion, setting: Setting): Candidate {
       downLaunch(region, setting),
       ...region.layers.map((layer) => {
         const segments = [
-          segment(plain(buffers.ofRegion('x', region)), buffers.weight(layer), region.in),
-          segment(plain(buffers.ofRegion('P', region)), buffers.up(layer), region.rank),
+          segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in),
+          segment(
+            plain(columnsOf(buffers.ofRegion('P', region), region, layer)),
+            buffers.up(layer),
+            region.rank,
+          ),
         ];
         return layerLaunch(layer, setting, segments, `x W + P ${upName(group)}`);
       }),
@@ -51,10 +57,10 @@ export function widened(region: LayerRegion, setting: Setting): Candidate {
     const widen = {
       rank: region.rank,
       scale: group.factors.length === 2 ? group.scale : 1,
-      down: buffers.factor(layer, 0, 'tokens'),
+      down: downOf(region, layer, buffers),
       up: buffers.up(layer),
     };
-    const x = segment(plain(buffers.ofRegion('x', region)), buffers.weight(layer), region.in);
+    const x = segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in);
     const formula = `x W + ${scaleText(group)}(x ${group.factors[0]!.name}) ${upName(group)}`;
     return layerLaunch(layer, setting, [x], formula, { widen });
   });
@@ -72,13 +78,7 @@ export function byToken(region: LayerRegion, setting: Setting): Candidate {
     does: `T = s (x ${first}) ${middle}`,
     rows: 'M',
     cols: region.rank,
-    segments: [
-      segment(
-        plain(buffers.ofRegion('x', region)),
-        buffers.factor(region.layers[0]!, 0, 'tokens'),
-        region.in,
-      ),
-    ],
+    segments: [segment(plain(buffers.ofInput('x', region)), buffers.down(region), region.in)],
     chain: buffers.coresBeside(region),
     epilogue: { scale },
     out: buffers.cores(region),
@@ -87,7 +87,7 @@ export function byToken(region: LayerRegion, setting: Setting): Candidate {
     const all = buffers.cores(region);
     const own = { ...all, cols: region.rank, offset: index * region.rank };
     const segments = [
-      segment(plain(buffers.ofRegion('x', region)), buffers.weight(layer), region.in),
+      segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in),
       segment(plain(own), buffers.factor(layer, 2, 'tokens'), region.rank),
     ];
     return layerLaunch(layer, setting, segments, `x W + T ${last}`);
@@ -101,7 +101,7 @@ export function merged(region: LayerRegion, setting: Setting): Candidate {
   const weights = region.layers.map((layer) => {
     const { matrix, transposed } = buffers.weight(layer);
     const out = buffers.merged(layer).matrix;
-    const [down, up] = [buffers.factor(layer, 0, 'tokens'), buffers.up(layer)];
+    const [down, up] = [downOf(region, layer, buffers), buffers.up(layer)];
     const product = transposed ? segment(flip(up), flip(down), region.rank) : segment(down, up, region.rank);
     return productLaunch(target, {
       name: `merge_${out.buffer}`,
@@ -118,7 +118,7 @@ export function merged(region: LayerRegion, setting: Setting): Candidate {
     layerLaunch(
       layer,
       setting,
-      [segment(plain(buffers.ofRegion('x', region)), buffers.merged(layer), region.in)],
+      [segment(plain(buffers.ofInput('x', region)), buffers.merged(layer), region.in)],
       "x W'",
     ),
   );
@@ -137,9 +137,9 @@ export function downLaunch(region: LayerRegion, { buffers, target, group, views 
   return productLaunch(target, {
     name: `down_${buffers.number(region)}`,
     family: 'skinny',
-    does: `P = ${scaleText(group)}x ${group.factors[0]!.name}`,
+    does: `P = ${scaleText(group)}x ${downName(region, group)}`,
     rows: 'M',
-    cols: region.rank,
+    cols: views.P(region).cols,
     segments: [segment(plain(views.x(region)), views.down(region), region.in)],
     epilogue: { scale: group.factors.length === 2 ? group.scale : 1 },
     out: views.P(region),
@@ -180,18 +180,30 @@ export function backwardOf(
   const { buffers, target, group, views } = setting;
   const { layers } = region;
   const id = buffers.number(region);
-  const [r, up] = [group.factors[0]!.name, upName(group)];
+  const up = upName(group);
   const dP = views.dP(region);
-  const rank = concatLaunches(target, {
-    name: `drank_${id}`,
-    family: 'skinny',
-    does: `dP = ${scaleText(group)}${layers.length > 1 ? 'sum of ' : ''}dy ${up}^T`,
-    rows: 'M',
-    cols: region.rank,
-    segments: layers.map((layer) => segment(plain(views.dy(layer)), flip(views.up(layer)), layer.out)),
-    epilogue: { scale: group.factors.length === 2 ? group.scale : 1 },
-    out: dP,
-  });
+  const epilogue = { scale: group.factors.length === 2 ? group.scale : 1 };
+  const back = (layer: AdaptedLayer) => segment(plain(views.dy(layer)), flip(views.up(layer)), layer.out);
+  const common = { family: 'skinny', rows: 'M', cols: region.rank, epilogue } as const;
+  const summed = layers.length > 1 ? 'sum of ' : '';
+  const rank =
+    region.downs.length === 1
+      ? concatLaunches(target, {
+          ...common,
+          name: `drank_${id}`,
+          does: `dP = ${scaleText(group)}${summed}dy ${up}^T`,
+          segments: layers.map(back),
+          out: dP,
+        })
+      : layers.map((layer) =>
+          productLaunch(target, {
+            ...common,
+            name: `drank_${id}_${buffers.layerNumber(layer)}`,
+            does: `dP = ${scaleText(group)}dy ${up}^T`,
+            segments: [back(layer)],
+            out: columnsOf(dP, region, layer),
+          }),
+        );
   const sums = new TokenSums(target, buffers.scratch(0));
   for (const layer of layers) {
     sums.add({
@@ -200,18 +212,18 @@ export function backwardOf(
       does: `${layer.factors.length === 3 ? 'Z' : `d${group.factors[1]!.name}`} = P^T dy`,
       rows: region.rank,
       cols: layer.out,
-      segments: [segment(flipped(views.P(region)), plain(views.dy(layer)), 'M')],
+      segments: [segment(flipped(columnsOf(views.P(region), region, layer)), plain(views.dy(layer)), 'M')],
       out: buffers.sums(layer),
     });
   }
   sums.add({
     name: `dfirst_${id}`,
     family: 'skinnyT',
-    does: `d${r} = x^T dP`,
+    does: `d${downName(region, group)} = x^T dP`,
     rows: region.in,
-    cols: region.rank,
+    cols: dP.cols,
     segments: [segment(flipped(views.x(region)), plain(dP), 'M')],
-    out: buffers.gradient(layers[0]!, 0),
+    out: buffers.downGradient(region),
   });
   buffers.scratch(sums.elements);
   return [...rank, ...sums.finish(`reduce_${id}`), ...dx(id)];
@@ -219,26 +231,38 @@ export function backwardOf(
 
 /** dx in one launch, if the bindings allow. `concat`: it takes dP R^T as well, which a merged weight has in itself. */
 function dxLaunches(region: LayerRegion, setting: Setting, id: number, concat: boolean): readonly Launch[] {
-  const { buffers, target, group, views } = setting;
+  const { buffers, target, group, views, addsToDx } = setting;
   const { layers } = region;
   const weight = (layer: AdaptedLayer) => (concat ? buffers.weight(layer) : buffers.merged(layer));
   const segments = layers.map((layer) => segment(plain(views.dy(layer)), flip(weight(layer)), layer.out));
-  if (concat) segments.push(segment(plain(views.dP(region)), flip(views.down(region)), region.rank));
+  if (concat)
+    segments.push(segment(plain(views.dP(region)), flip(views.down(region)), views.dP(region).cols));
   const terms = `${layers.length > 1 ? 'sum of ' : ''}dy ${concat ? 'W' : "W'"}^T`;
   return concatLaunches(target, {
     name: `dx_${id}`,
     family: 'gemm',
-    does: `dx = ${terms}${concat ? ` + dP ${group.factors[0]!.name}^T` : ''}`,
+    does: `dx ${addsToDx ? '+=' : '='} ${terms}${concat ? ` + dP ${downName(region, group)}^T` : ''}`,
     rows: 'M',
     cols: region.in,
     segments,
-    out: buffers.ofRegion('dx', region),
+    epilogue: { accumulate: addsToDx },
+    out: buffers.ofInput('dx', region),
   });
 }
 
 const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
 
 export const segment = (a: Operand, b: Operand, inner: Segment['inner']): Segment => ({ a, b, inner });
+
+/** A layer's own first factor, where it stands in what x is multiplied by. */
+function downOf(region: LayerRegion, layer: AdaptedLayer, buffers: Buffers): Operand {
+  const all = buffers.down(region);
+  return { ...all, matrix: columnsOf(all.matrix, region, layer) };
+}
+
+/** R, or [A A' ...] where every layer has its own. */
+const downName = (region: LayerRegion, { factors }: Group): string =>
+  region.downs.length === 1 ? factors[0]!.name : `[${factors[0]!.name} of ${region.downs.length}]`;
 
 /** What P is multiplied by: L' = s M L, or B. */
 export const upName = ({ factors }: Group): string =>

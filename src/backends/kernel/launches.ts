@@ -196,3 +196,20 @@ export function basePrediction(
   }
   return total;
 }
+
+/** Names of the buffers that a launch reads or writes: those that its kernel binds. */
+export function buffersOf({ work }: Launch): readonly string[] {
+  if (work.kind === 'reduce') {
+    return [...new Set(work.jobs.flatMap(({ partials, out }) => [partials.buffer, out.buffer]))];
+  }
+  const operands = work.segments.flatMap(({ a, b }) => [a, b]);
+  if (work.widen) operands.push(work.widen.down, work.widen.up);
+  if (work.chain) operands.push(work.chain);
+  const names = operands.flatMap(({ matrix, perRowBlock }) =>
+    perRowBlock ? [matrix.buffer, perRowBlock.table] : [matrix.buffer],
+  );
+  const { bias, residual } = work.epilogue;
+  if (bias) names.push(bias.buffer);
+  if (residual) names.push(residual.buffer);
+  return [...new Set([...names, work.out.buffer])];
+}

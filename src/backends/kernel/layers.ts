@@ -27,14 +27,21 @@ export interface AdaptedLayer {
   readonly fusedOutput: string;
 }
 
-/** Layers that read the same x with the same first factor, so P = x F_1 is computed once. */
+/**
+ * Layers of a group that read the same x. With a shared first factor P = x F_1 is computed once; with first factors of
+ * their own, these stand side by side and P = x [F_1 F_1' ...] is still one launch that reads x once.
+ */
 export interface LayerRegion {
   /** module paths in short: `layer.0.attention.{q,k,v}` */
   readonly label: string;
   readonly group: string;
   readonly x: string;
+  /** number of x among the inputs of all regions: regions of other groups may read it too */
+  readonly input: number;
   readonly in: number;
   readonly rank: number;
+  /** first factors, each once */
+  readonly downs: readonly string[];
   readonly layers: readonly AdaptedLayer[];
 }
 

@@ -124,6 +124,8 @@ export interface BufferPlan {
     readonly col: number;
     readonly transposed: boolean;
   }[];
+  /** holds the gradient of that factor buffer, laid out as it is: what an optimizer step reads */
+  readonly gradientOf?: string;
   /** zero at the start of every optimizer step: launches add to it */
   readonly cleared?: true;
   /** holds the values of that buffer in another type; whoever writes the other writes this one too */

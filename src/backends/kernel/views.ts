@@ -6,23 +6,30 @@ import type { MatrixRef, Operand } from './types.js';
 /** Where the matrices of a region stand: what differs between buffers of their own and bordered ones. */
 export interface Views {
   x(region: LayerRegion): MatrixRef;
+  /** all of P or dP: the columns of every first factor */
   P(region: LayerRegion): MatrixRef;
   dP(region: LayerRegion): MatrixRef;
   dy(layer: AdaptedLayer): MatrixRef;
-  /** (in, r) */
+  /** what x is multiplied by: (in, r for each first factor) */
   down(region: LayerRegion): Operand;
   /** L', or B with two factors: (r, out) */
   up(layer: AdaptedLayer): Operand;
 }
 
+/** The columns of a layer's own first factor in P, dP, or what x is multiplied by. */
+export function columnsOf<T extends MatrixRef>(all: T, region: LayerRegion, layer: AdaptedLayer): T {
+  const at = region.downs.indexOf(layer.factors[0]!) * region.rank;
+  return { ...all, cols: region.rank, offset: all.offset + at };
+}
+
 /** Every matrix in a buffer of its own. */
 export function ownBuffers(buffers: Buffers): Views {
   return {
-    x: (region) => buffers.ofRegion('x', region),
+    x: (region) => buffers.ofInput('x', region),
     P: (region) => buffers.ofRegion('P', region),
     dP: (region) => buffers.ofRegion('dP', region),
     dy: (layer) => buffers.ofLayer('dy', layer),
-    down: (region) => buffers.factor(region.layers[0]!, 0, 'tokens'),
+    down: (region) => buffers.down(region),
     up: (layer) => buffers.up(layer),
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { buffersOf } from '../../../src/backends/kernel/buffers.js';
 import { choose, type FormKey, total } from '../../../src/backends/kernel/choose.js';
+import { buffersOf } from '../../../src/backends/kernel/launches.js';
 import type { AdaptedLayer } from '../../../src/backends/kernel/layers.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { KernelPlan } from '../../../src/backends/kernel/types.js';
@@ -78,15 +78,12 @@ function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory 
   const memory = poisoned(plan);
   const layers = plan.regions.flatMap(({ region }) => region.layers);
   const set = (name: string, data: Float64Array) => memory.get(name)?.set(data);
-  for (const [index, { region }] of plan.regions.entries()) set(`x_${index}`, tensors.get(region.x)!.data);
+  for (const { region } of plan.regions) set(`x_${region.input}`, tensors.get(region.x)!.data);
   for (const [index, { id }] of layers.entries()) set(`dy_${index}`, tensors.get(`dy.${id}`)!.data);
-  const place = (name: string, { rows, cols, data }: Matrix, row = 0, col = 0, flip = false) => {
+  const place = (name: string, { rows, cols, data }: Matrix, row = 0, col = 0) => {
     const stride = Number(plan.buffers.find((buffer) => buffer.name === name)!.shape[1]);
-    const [height, width] = flip ? [cols, rows] : [rows, cols];
-    for (let i = 0; i < height; i++) {
-      for (let j = 0; j < width; j++) {
-        memory.get(name)![(row + i) * stride + col + j] = data[flip ? j * cols + i : i * cols + j]!;
-      }
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < cols; j++) memory.get(name)![(row + i) * stride + col + j] = data[i * cols + j]!;
     }
   };
   for (const { name, blocks } of plan.buffers) {
@@ -99,9 +96,14 @@ function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory 
     // what a tensor is stored as is undone here: tensors are (in, out)
     for (const { tensor, row, col } of blocks ?? []) place(name, tensors.get(tensor)!, row, col);
   }
-  for (const { name, from, shape } of plan.buffers) {
+  for (const buffer of plan.buffers) {
+    const { name, from, shape } = buffer;
     if (!from) continue;
     const parts = from.map((tensor) => tensors.get(tensor)!);
+    if (buffer.beside) {
+      for (const [i, part] of parts.entries()) place(name, part, 0, i * part.cols);
+      continue;
+    }
     const flip = name.startsWith('W') && shape[0] !== parts[0]!.rows;
     const data = parts.flatMap(({ rows, cols, data: values }) =>
       flip ? Array.from(values, (_, i) => values[(i % rows) * cols + Math.floor(i / rows)]!) : [...values],
@@ -121,19 +123,28 @@ const SKETCH: Sketch = {
   rank: 5,
   inputs: [['q', 'k', 'v'], ['o'], ['q#2', 'g']],
 };
-const FORMS: readonly (readonly [FormKey, 2 | 3, 'io' | 'oi', number])[] = [
-  ['bordered', 3, 'io', 13],
-  ['bordered', 2, 'oi', 300],
-  ['split', 3, 'io', 13],
-  ['split', 3, 'oi', 300],
-  ['split', 2, 'oi', 13],
-  ['merged', 3, 'io', 13],
-  ['merged', 3, 'oi', 300],
-  ['merged', 2, 'oi', 13],
+const METHODS = {
+  lotr: { factors: 3 },
+  'shared A': { factors: 2 },
+  // A of q is trained by two regions, so q stands apart; k and v have theirs side by side
+  lora: { factors: 2, ownA: true, inputs: [['q', 'k', 'v'], ['o'], ['q#2', 'g', 'h']] },
+} as const;
+const FORMS: readonly (readonly [FormKey, keyof typeof METHODS, 'io' | 'oi', number])[] = [
+  ['bordered', 'lotr', 'io', 13],
+  ['bordered', 'shared A', 'oi', 300],
+  ['split', 'lotr', 'io', 13],
+  ['split', 'lotr', 'oi', 300],
+  ['split', 'shared A', 'oi', 13],
+  ['split', 'lora', 'io', 13],
+  ['split', 'lora', 'oi', 300],
+  ['merged', 'lotr', 'io', 13],
+  ['merged', 'lotr', 'oi', 300],
+  ['merged', 'shared A', 'oi', 13],
+  ['merged', 'lora', 'oi', 13],
 ];
 
-describe.each(FORMS)('training, %s, %i factors, W stored %s, %i tokens', (form, factors, stored, tokens) => {
-  const contraction = contractionOf({ ...SKETCH, factors, stored });
+describe.each(FORMS)('training, %s, %s, W stored %s, %i tokens', (form, method, stored, tokens) => {
+  const contraction = contractionOf({ ...SKETCH, ...METHODS[method], stored });
   const device = form === 'bordered' ? h100 : laptop;
   const plan = choose(contraction, { device, tokens, purpose: 'train', form });
   const tensors = tensorsOf(plan);
@@ -165,17 +176,26 @@ describe.each(FORMS)('training, %s, %i factors, W stored %s, %i tokens', (form, 
   });
 
   test('gradients are those of finite differences', () => {
-    const [group] = plan.groups;
-    const wanted: [string, Float64Array][] = plan.regions.map(({ region }, index) => [
+    const wanted: [string, Float64Array][] = plan.regions.map(({ region }) => [
       region.x,
-      memory.get(`dx_${index}`)!,
+      memory.get(`dx_${region.input}`)!,
     ]);
-    for (const { name, tensors: parts } of group!.factors) {
-      const stack = memory.get(`d${name}_0`)!;
-      const size = stack.length / parts.length;
-      for (const [i, tensor] of parts.entries())
-        wanted.push([tensor, stack.subarray(i * size, (i + 1) * size)]);
+    for (const { name: gradient, gradientOf } of plan.buffers) {
+      if (gradientOf === undefined) continue;
+      const all = memory.get(gradient)!;
+      const { from, beside, shape } = plan.buffers.find(({ name }) => name === gradientOf)!;
+      if (!from) throw new Error(`${gradientOf} comes from nowhere`);
+      const [size, width] = [all.length / from.length, Number(shape[1])];
+      for (const [i, tensor] of from.entries()) {
+        const each = width / from.length;
+        const columns = all.filter((_, at) => Math.floor((at % width) / each) === i);
+        wanted.push([tensor, beside ? columns : all.subarray(i * size, (i + 1) * size)]);
+      }
     }
+    const factorsOf = plan.groups.flatMap((group) => group.factors.flatMap((factor) => factor.tensors));
+    expect(new Set(wanted.map(([name]) => name))).toEqual(
+      new Set([...plan.regions.map(({ region }) => region.x), ...factorsOf]),
+    );
     for (const [name, gradient] of wanted) {
       const point = tensors.get(name)!;
       expect(gradient.length).toBe(point.data.length);

@@ -5,8 +5,10 @@ import { explainPlan } from '../../../src/backends/kernel/explain.js';
 import type { AdaptedLayer } from '../../../src/backends/kernel/layers.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import { LORA } from '../../../src/ir/adapter.js';
+import type { Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { parseModel } from '../../../src/ir/text/index.js';
+import { constantData } from '../../../src/passes/sites/constant.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { layerModel } from '../../support/layers.js';
 import { oracles } from '../../support/oracle.js';
@@ -78,7 +80,7 @@ describe('storage', () => {
   });
 });
 
-test('layers of different inputs, and layers with first factors of their own, are regions of their own', () => {
+test('layers of one input are one region, with first factors of their own too', () => {
   const { path } = oracles().find(({ name }) => name.startsWith('bert'))!;
   const [shared, own] = [undefined, LORA].map((spec) => {
     const model = readModel(path);
@@ -86,8 +88,23 @@ test('layers of different inputs, and layers with first factors of their own, ar
     return contract(model).regions;
   });
   expect(shared!.map(({ layers }) => layers.length)).toEqual([3, 3, 3]);
-  expect(own!.map(({ layers }) => layers.length)).toEqual(Array(9).fill(1));
+  expect(own!.map(({ downs, layers }) => [downs.length, layers.length])).toEqual(Array(3).fill([3, 3]));
+  expect(shared!.map(({ downs, input }) => [downs.length, input])).toEqual([
+    [1, 0],
+    [1, 1],
+    [1, 2],
+  ]);
 });
+
+/** Elements of a stored tensor; NaN where the model has none of that name. */
+function sizeOf(model: Model, name: string): number {
+  for (const graph of model.everyGraph()) {
+    const value = graph.own(name);
+    const data = value ? constantData(value) : null;
+    if (data) return data.shape.reduce((a, b) => a * b, 1);
+  }
+  return Number.NaN;
+}
 
 describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (_, { path, description }) => {
   test.each(['fold', 'token', 'function'] as const)('every layer has a plan, lowered as %s', (lowering) => {
@@ -103,6 +120,16 @@ describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (
       const options = { device: profile('webgpu-laptop', 'webgpu'), tokens, purpose: 'train' } as const;
       const plan = choose(contraction, options);
       expect(explainPlan(plan)).toContain('the adapters add');
+      // every tensor that a host uploads is in the model, and fills its buffer
+      for (const { name, from, shape } of plan.buffers) {
+        if (!from) continue;
+        const sizes = from.map((tensor) => sizeOf(model, tensor));
+        const wanted = shape.reduce<number>((product, extent) => product * Number(extent), 1);
+        expect(
+          sizes.reduce((a, b) => a + b, 0),
+          name,
+        ).toBe(wanted);
+      }
       for (const { region, forward, backward } of plan.regions) {
         expect(forward.length).toBe(1 + region.layers.length);
         expect(backward.length).toBeLessThanOrEqual(5 * region.layers.length);

@@ -38,8 +38,8 @@ const CASES: readonly (readonly [
     { device: laptop, tokens: 8192, purpose: 'train' },
   ],
   [
-    'lora-per-layer',
-    { in: 1024, out: 1024, rank: 8, factors: 2, inputs: [['q'], ['v']] },
+    'lora-side-by-side',
+    { in: 1024, out: 1024, rank: 8, factors: 2, ownA: true, inputs: [['q', 'v'], ['o']] },
     { device: laptop, tokens: 512, purpose: 'train' },
   ],
   [
