@@ -52,6 +52,7 @@ export function contractionOf(sketch: Sketch): Contraction {
       y: `y.${id}`,
       bias: site === 'k' ? null : `b.${site}`,
       activation,
+      biasedOutput: `y.${id}`,
       fusedOutput: `y.${id}`,
     };
   };

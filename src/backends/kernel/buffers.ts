@@ -22,6 +22,7 @@ export class Buffers {
     contraction: Contraction,
     readonly target: Target,
     readonly adapters: number,
+    readonly purpose: 'train' | 'serve',
   ) {
     const { regions, groups } = contraction;
     this.#regions = new Map(regions.map((region, index) => [region, index]));
@@ -34,7 +35,7 @@ export class Buffers {
 
   /** x, dx (M, in) of a region's input. */
   ofInput(kind: 'x' | 'dx', region: LayerRegion): MatrixRef {
-    return this.#tokens(`${kind}_${region.input}`, region.in);
+    return this.#tokens(`${kind}_${region.input}`, region.in, region.x);
   }
 
   /** P, dP (M, r for each first factor) of a region. */
@@ -91,7 +92,11 @@ export class Buffers {
 
   /** y, dy (M, out) of a layer. */
   ofLayer(kind: 'y' | 'dy', layer: AdaptedLayer): MatrixRef {
-    return this.#tokens(`${kind}_${this.#layers.get(layer)!}`, layer.out);
+    return this.#tokens(`${kind}_${this.#layers.get(layer)!}`, layer.out, this.#outputOf(layer));
+  }
+
+  #outputOf(layer: AdaptedLayer): string {
+    return this.purpose === 'serve' ? layer.fusedOutput : layer.biasedOutput;
   }
 
   /** W as (in, out), however it is stored. */
@@ -136,8 +141,13 @@ export class Buffers {
   }
 
   /** x or dy with room for P or dP at the end of every row: (M, width + r^). */
-  roomy(kind: 'x' | 'dy', index: number, width: number, rank: number): MatrixRef {
-    return this.#tokens(`${kind}b_${index}`, width + padded(rank));
+  roomyInput(region: LayerRegion): MatrixRef {
+    return this.#tokens(`xb_${this.number(region)}`, region.in + padded(region.rank), region.x);
+  }
+
+  roomyGradient(layer: AdaptedLayer): MatrixRef {
+    const cols = layer.out + padded(layer.rank);
+    return this.#tokens(`dyb_${this.#layers.get(layer)!}`, cols, this.#outputOf(layer));
   }
 
   /** Number of a layer in buffer names. */
@@ -246,9 +256,9 @@ export class Buffers {
     return [...this.#plans.values()].filter(({ name }) => used.has(name));
   }
 
-  #tokens(name: string, cols: number): MatrixRef {
+  #tokens(name: string, cols: number, value?: string): MatrixRef {
     const { dtype } = this.target;
-    this.#add({ name, dtype, shape: ['M', cols], life: 'tokens' });
+    this.#add({ name, dtype, shape: ['M', cols], life: 'tokens', ...(value === undefined ? {} : { value }) });
     return dense(name, dtype, 'M', cols);
   }
 

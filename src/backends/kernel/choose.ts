@@ -55,7 +55,7 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
   if (device.flops[dtype] === null) fail(otherType({ device: device.name, dtype, known: typesOf(device) }));
   if (adapters > 1 && purpose === 'train') throw new Error('several adapters in one batch are for serving');
   const target: Target = { device, tokens, dtype, db: [...(options.schedules ?? []), ...HEURISTICS] };
-  const buffers = new Buffers(contraction, target, adapters);
+  const buffers = new Buffers(contraction, target, adapters, purpose);
   const groups = new Map(contraction.groups.map((group) => [group.id, group]));
   const weights = new Map<string, Launch>();
   const written = new Set<number>();

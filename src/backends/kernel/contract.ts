@@ -125,6 +125,7 @@ function layerOf(
     y: use.output,
     bias: ownBias ?? added?.bias ?? null,
     activation: activation?.activation ?? null,
+    biasedOutput: linear.name,
     fusedOutput: activation?.out.name ?? linear.name,
   };
 }

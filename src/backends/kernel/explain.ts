@@ -42,7 +42,8 @@ function groupLine({ id, method, rank, scale, sites, factors, in: inn, out }: Gr
     ...(own.length > 0 ? [`${own.join(', ')} per layer`] : []),
   ].join(', ');
   const count = sites.length === 1 ? '1 layer' : `${sites.length} layers`;
-  return `group ${id}: ${method}, ${inn} x ${out}, rank ${rank}, s = ${Number(scale.toPrecision(6))}, ${count}; ${sharing}`;
+  const formula = `y = x W + s x ${factors.map(({ name }) => name).join(' ')}`;
+  return `group ${id}: ${method}, ${formula}, ${inn} x ${out}, rank ${rank}, s = ${Number(scale.toPrecision(6))}, ${count}; ${sharing}`;
 }
 
 /** Regions whose plans differ in names only. */

@@ -23,7 +23,8 @@ export interface AdaptedLayer {
   readonly bias: string | null;
   /** follows the layer (and its bias) and is its only reader */
   readonly activation: Activation | null;
-  /** the value that a kernel with bias and activation gives */
+  /** the values that a kernel gives: with bias, and with bias and activation */
+  readonly biasedOutput: string;
   readonly fusedOutput: string;
 }
 

@@ -115,6 +115,8 @@ export interface BufferPlan {
   readonly life: 'weight' | 'step' | 'tokens' | 'scratch';
   /** model tensors that fill the buffer, stacked along axis 0; absent for what launches or the caller write */
   readonly from?: readonly string[];
+  /** the model's value that the buffer stands for: x that a region reads, y that a layer gives, or its gradient */
+  readonly value?: string;
   /** the tensors of `from` stand side by side (along axis 1) instead */
   readonly beside?: true;
   /** tensors that fill parts of the buffer instead: each with its first row and column there; the rest is zero */

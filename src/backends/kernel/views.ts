@@ -42,9 +42,8 @@ export function borders(buffers: Buffers): Views {
     cols,
     offset: matrix.offset + at,
   });
-  const wideX = (region: LayerRegion) => buffers.roomy('x', buffers.number(region), region.in, region.rank);
-  const wideDy = (layer: AdaptedLayer) =>
-    buffers.roomy('dy', buffers.layerNumber(layer), layer.out, layer.rank);
+  const wideX = (region: LayerRegion) => buffers.roomyInput(region);
+  const wideDy = (layer: AdaptedLayer) => buffers.roomyGradient(layer);
   return {
     x: (region) => part(wideX(region), 'M', region.in, 0),
     P: (region) => part(wideX(region), 'M', region.rank, region.in),

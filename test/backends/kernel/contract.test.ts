@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { choose } from '../../../src/backends/kernel/choose.js';
 import { commonLabel, contract } from '../../../src/backends/kernel/contract.js';
 import { explainPlan } from '../../../src/backends/kernel/explain.js';
-import type { AdaptedLayer } from '../../../src/backends/kernel/layers.js';
+import type { AdaptedLayer, Contraction } from '../../../src/backends/kernel/layers.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import { LORA } from '../../../src/ir/adapter.js';
 import type { Model } from '../../../src/ir/model.js';
@@ -14,7 +14,7 @@ import { layerModel } from '../../support/layers.js';
 import { oracles } from '../../support/oracle.js';
 
 /** A layer p (3 -> 2, bias b) and what follows it up to y. */
-function layerWith(tail: string): AdaptedLayer {
+function layerWith(tail: string): Contraction & { readonly layer: AdaptedLayer } {
   const model = parseModel(`<ir_version: 9, opset_import: ["" : 20, "com.microsoft" : 1]>
 g (float[batch, 3] x) => (float[batch, 2] y)
 <
@@ -26,8 +26,8 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   ${tail}
 }`);
   rewrite(model, { rank: 1, targets: ['p'] });
-  const { regions } = contract(model);
-  return regions[0]!.layers[0]!;
+  const contraction = contract(model);
+  return { ...contraction, layer: contraction.regions[0]!.layers[0]! };
 }
 
 describe('what follows a layer', () => {
@@ -48,8 +48,14 @@ describe('what follows a layer', () => {
     ['s = Sigmoid (mm) t = Mul (s, mm) y = Add (t, mm)', null, null, 'mm'],
     ['y = com.microsoft.FastGelu (mm, "p.bias")', null, null, 'mm'],
   ])('%s', (tail, bias, activation, fusedOutput) => {
-    const layer = layerWith(tail);
+    const { layer, groups, regions } = layerWith(tail);
     expect(layer).toMatchObject({ bias, activation });
+    const { buffers } = choose(
+      { dtype: 'f32', groups, regions, skipped: [] },
+      { device: profile('webgpu-laptop', 'webgpu'), tokens: 5, purpose: activation ? 'serve' : 'train' },
+    );
+    const values = buffers.flatMap(({ name, value }) => (/^[xy]_/.test(name) ? [`${name[0]} ${value}`] : []));
+    expect(values).toEqual(['x x', `y ${activation || bias ? 'y' : layer.y}`]);
     if (fusedOutput === 'y') expect(layer.fusedOutput).toBe('y');
     else expect(layer.fusedOutput).toBe(layer.y);
   });
