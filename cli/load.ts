@@ -15,7 +15,8 @@ export function loadModel(path: string): Model {
   return parseModel(readText(path), path);
 }
 
-function readText(path: string): string {
+/** A text file whole. Throws LOTR1002. */
+export function readText(path: string): string {
   try {
     if (!statSync(path).isFile()) fail(cannotRead({ file: path, why: 'it is not a file' }));
     return readFileSync(path, 'utf8');

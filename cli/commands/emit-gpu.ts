@@ -3,10 +3,11 @@ import { contract } from '../../src/backends/kernel/contract.js';
 import { explainPlan } from '../../src/backends/kernel/explain.js';
 import { plansJson } from '../../src/backends/kernel/explain-json.js';
 import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/profiles.js';
+import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
 import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/types.js';
 import { onlyExplained } from '../../src/ir/codes/kernels.js';
 import { fail } from '../../src/ir/diagnostics.js';
-import { loadModel } from '../load.js';
+import { loadModel, readText } from '../load.js';
 import type { Run } from '../program.js';
 import { usageError } from '../usage.js';
 
@@ -20,6 +21,7 @@ export interface EmitGpuOptions {
   readonly for: 'train' | 'serve';
   readonly adapters: number;
   readonly form?: FormKey;
+  readonly schedules?: string;
   readonly json?: true;
 }
 
@@ -38,6 +40,8 @@ export function emitGpuCommand(
     throw usageError('--arch and --device exclude each other');
   }
   const device = deviceOf(target, options);
+  const { schedules: file } = options;
+  const schedules = file === undefined ? [] : parseSchedules(readText(file), file);
   const contraction = contract(loadModel(path));
   const plans = options.tokens.map((tokens) =>
     choose(contraction, {
@@ -45,6 +49,7 @@ export function emitGpuCommand(
       tokens,
       purpose: options.for,
       adapters: options.adapters,
+      schedules,
       ...(options.dtype ? { dtype: options.dtype } : {}),
       ...(options.form ? { form: options.form } : {}),
     }),

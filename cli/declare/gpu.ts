@@ -41,6 +41,7 @@ export function declareGpuCommands(program: Command, run: Run): void {
         'split, widen, token, merged or bordered (default: the cheapest)',
         word('--form', ['split', 'widen', 'token', 'merged', 'bordered']),
       )
+      .option('--schedules <file>', 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)')
       .option('--json', 'print JSON (version 1)');
     if (target === 'cuda') command.option('--arch <arch>', 'sm_80, sm_90a or sm_120 instead of --device');
     command

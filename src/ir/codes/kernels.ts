@@ -97,3 +97,17 @@ export const formRefused = defineCode<{ form: string; region: string; because: s
     hint: 'leave --form out',
   }),
 });
+
+export const badSchedules = defineCode<{ file: string; why: string }>({
+  code: 'LOTR6007',
+  severity: 'error',
+  title: 'a file of schedules cannot be used',
+  explain:
+    'A file of schedules holds rows of tile sizes by target, element type, kernel family and shape class, as JSON with ' +
+    '"version": 1. Tuned rows are tried before those that lotrc has.',
+  make: ({ file, why }) => ({
+    message: `not a file of schedules: ${why}`,
+    at: { kind: 'file', file },
+    hint: 'docs/kernels.md describes the rows',
+  }),
+});

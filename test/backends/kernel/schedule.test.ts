@@ -9,6 +9,7 @@ import {
   pickSchedule,
   workgroupBytes,
 } from '../../../src/backends/kernel/schedule.js';
+import { parseSchedules, schedulesJson } from '../../../src/backends/kernel/schedule-file.js';
 import type { Family, KernelDtype, ScheduleRow } from '../../../src/backends/kernel/types.js';
 
 const laptop = profile('webgpu-laptop', 'webgpu');
@@ -93,3 +94,30 @@ describe.each(PROFILES.map((device) => [device.name, device] as const))(
     );
   },
 );
+
+describe('files of schedules', () => {
+  test('what is written reads back', () => {
+    expect(parseSchedules(schedulesJson(HEURISTICS), 'f.json')).toEqual(HEURISTICS);
+    expect(parseSchedules(schedulesJson([]), 'f.json')).toEqual([]);
+  });
+
+  const [row] = HEURISTICS;
+  test.each([
+    ['{', /it is not JSON/],
+    ['{ "version": 2 }', /no "version": 1/],
+    ['{ "version": 1 }', /no list "rows"/],
+    [JSON.stringify({ version: 1, rows: [row, 5] }), /row 2: it is no object/],
+    [JSON.stringify({ version: 1, rows: [{ ...row, family: 'conv' }] }), /row 1: "family" is unknown/],
+    [JSON.stringify({ version: 1, rows: [{ ...row, bucket: 'rows<8' }] }), /"bucket" is no shape class/],
+    [
+      JSON.stringify({ version: 1, rows: [{ ...row, schedule: { ...row!.schedule, BM: 0 } }] }),
+      /"BM" is no whole/,
+    ],
+    [
+      JSON.stringify({ version: 1, rows: [{ ...row, schedule: { ...row!.schedule, vec: 3 } }] }),
+      /"vec" is not/,
+    ],
+  ])('LOTR6007: %s', (text, why) => {
+    expect(() => parseSchedules(text, 'f.json')).toThrow(why);
+  });
+});

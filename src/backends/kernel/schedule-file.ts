@@ -1,0 +1,84 @@
+import { badSchedules } from '../../ir/codes/kernels.js';
+import { fail } from '../../ir/diagnostics.js';
+import { inBucket } from './schedule.js';
+import type { Family, KernelDtype, Schedule, ScheduleRow } from './types.js';
+
+const FAMILIES: readonly Family[] = [
+  'gemm',
+  'skinny',
+  'skinnyT',
+  'dyPass',
+  'rankBatched',
+  'gemv',
+  'reducePartials',
+];
+const DTYPES: readonly KernelDtype[] = ['f32', 'f16', 'bf16'];
+
+/** Rows as the JSON that a tuner writes and {@link parseSchedules} reads: one row per line. */
+export function schedulesJson(rows: readonly ScheduleRow[]): string {
+  const lines = rows.map(({ target, dtype, family, bucket, schedule, source }) =>
+    JSON.stringify({ target, dtype, family, bucket, schedule, source }),
+  );
+  return `{ "version": 1,\n  "rows": [\n    ${lines.join(',\n    ')}\n  ] }\n`;
+}
+
+/** Reads rows of a tuner. Throws LOTR6007 with the first thing that is wrong. */
+export function parseSchedules(text: string, file: string): readonly ScheduleRow[] {
+  const refuse = (why: string): never => fail(badSchedules({ file, why }));
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    return refuse('it is not JSON');
+  }
+  if (!isRecord(data) || data.version !== 1) return refuse('it has no "version": 1');
+  if (!Array.isArray(data.rows)) return refuse('it has no list "rows"');
+  return data.rows.map((row: unknown, index) => rowOf(row, (why) => refuse(`row ${index + 1}: ${why}`)));
+}
+
+function rowOf(row: unknown, refuse: (why: string) => never): ScheduleRow {
+  if (!isRecord(row)) return refuse('it is no object');
+  const { target, bucket, schedule, source } = row;
+  const family = FAMILIES.find((name) => name === row.family) ?? refuse('"family" is unknown');
+  const dtype = DTYPES.find((name) => name === row.dtype) ?? refuse('"dtype" is not f32, f16 or bf16');
+  if (typeof target !== 'string') return refuse('"target" is no text');
+  if (typeof bucket !== 'string' || !isBucket(bucket)) return refuse('"bucket" is no shape class');
+  if (source !== 'tuned' && source !== 'heuristic') return refuse('"source" is not tuned or heuristic');
+  if (!isRecord(schedule)) return refuse('it has no schedule');
+  return { target, dtype, family, bucket, schedule: scheduleOf(schedule, refuse), source };
+}
+
+function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => never): Schedule {
+  const length = (name: keyof Schedule, least = 1): number => {
+    const value = given[name];
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > 4096) {
+      return refuse(`"${name}" is no whole number from ${least} to 4096`);
+    }
+    return value;
+  };
+  const vec = length('vec');
+  if (vec !== 1 && vec !== 2 && vec !== 4) return refuse('"vec" is not 1, 2 or 4');
+  return {
+    BM: length('BM'),
+    BN: length('BN'),
+    BK: length('BK'),
+    TM: length('TM'),
+    TN: length('TN'),
+    vec,
+    stages: length('stages'),
+    warps: length('warps', 0),
+    splitK: length('splitK'),
+  };
+}
+
+function isBucket(bucket: string): boolean {
+  try {
+    inBucket(bucket, { rows: 1, cols: 1, inner: 1 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
