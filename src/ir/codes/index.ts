@@ -5,6 +5,7 @@ export * as cli from './cli.js';
 export * as files from './files.js';
 export * as host from './host.js';
 export * as init from './init.js';
+export * as kernelIr from './kernel-ir.js';
 export * as kernels from './kernels.js';
 export * as load from './load.js';
 export * as logs from './logs.js';

@@ -1,0 +1,104 @@
+import {
+  add,
+  and,
+  comment,
+  define,
+  type F32,
+  f32,
+  id,
+  load,
+  lt,
+  mul,
+  peek,
+  ref,
+  repeat,
+  type Stmt,
+  store,
+  type U32,
+  u32,
+  type View,
+} from '../ir/kir.js';
+import type { Product } from '../types.js';
+import { activate } from './maths.js';
+import type { Parameters } from './parameters.js';
+
+/** Where an invocation's results lie: first row and column, TM x TN of them in a register array, row by row. */
+export interface Results {
+  readonly array: string;
+  readonly row: U32;
+  readonly col: U32;
+  readonly TM: number;
+  readonly TN: number;
+  /** size of the result */
+  readonly rows: U32;
+  readonly cols: U32;
+}
+
+/** Scale, bias, residual, activation, addition to what is there, and the guarded store, for each result. */
+export function storeResults(params: Parameters, work: Product, results: Results): Stmt[] {
+  const { array, row, col, TM, TN, rows, cols } = results;
+  const { out, parts, epilogue } = work;
+  const adds = epilogue.accumulate && parts === 1;
+  if (adds) params.reads(out.buffer, out.dtype);
+  params.writes(out.buffer, out.dtype);
+  const whole = params.matrix(out, rows, cols);
+  const part: View = {
+    ...whole,
+    offset: add(whole.offset, mul(id('group', 2), mul(rows, cols))),
+    strides: [cols, u32(1)],
+  };
+  const view = parts > 1 ? part : whole;
+  return [
+    comment(parts > 1 ? 'this part of the sum' : 'results'),
+    define('out_row', row),
+    define('out_col', col),
+    repeat('out_i', TM, (i) => [
+      repeat('out_j', TN, (j) => {
+        const at = [add(ref('u32', 'out_row'), i), add(ref('u32', 'out_col'), j)] as const;
+        const scaled = mul(f32(epilogue.scale), peek(array, add(mul(i, u32(TN)), j)));
+        const sum = epilogue.scale === 1 ? peek(array, add(mul(i, u32(TN)), j)) : scaled;
+        return [
+          {
+            s: 'if',
+            cond: and(lt(at[0], rows), lt(at[1], cols)),
+            body: [
+              ...finished(params, work, sum, at, rows, cols),
+              store(view, at, finalValue(adds, view, at)),
+            ],
+          },
+        ];
+      }),
+    ]),
+  ];
+}
+
+const finalValue = (adds: boolean, view: View, at: readonly U32[]) =>
+  adds ? add(load(view, at), ref('f32', 'result')) : ref('f32', 'result');
+
+/** Defines `result`: what is stored, or added to what is there. */
+function finished(
+  params: Parameters,
+  { epilogue, parts }: Product,
+  sum: F32,
+  at: readonly [U32, U32],
+  rows: U32,
+  cols: U32,
+): Stmt[] {
+  const { bias, residual, activation } = epilogue;
+  if (parts > 1) return [define('result', sum)];
+  let value = sum;
+  if (bias) {
+    params.reads(bias.buffer, bias.dtype);
+    const view: View = { buffer: bias.buffer, offset: u32(bias.offset), extents: [cols], strides: [u32(1)] };
+    value = add(value, load(view, [at[1]]));
+  }
+  if (residual) {
+    params.reads(residual.buffer, residual.dtype);
+    value = add(value, load(params.matrix(residual, rows, cols), at));
+  }
+  if (!activation) return [define('result', value)];
+  return [
+    define('preactivation', value),
+    define('result', activate(activation, ref('f32', 'preactivation'))),
+  ];
+}

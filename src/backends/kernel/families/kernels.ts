@@ -1,0 +1,51 @@
+import { refused } from '../../../ir/codes/kernel-ir.js';
+import { fail } from '../../../ir/diagnostics.js';
+import { lengthOf } from '../cost.js';
+import type { Kernel } from '../ir/kir.js';
+import type { Launch, Schedule } from '../types.js';
+import { productKernel } from './product.js';
+import { reduceGroups, reduceKernel } from './reduce.js';
+
+/**
+ * The kernel of a launch. Throws LOTR6101 for a launch that has none: a call of the vendor's library, or a schedule for
+ * matrix units (pass it through `scalarSchedule` first).
+ */
+export function kernelOf(launch: Launch): Kernel {
+  if (launch.family === 'blas')
+    return fail(refused({ launch: launch.name, why: "it is a call of the vendor's library" }));
+  if (launch.schedule.warps > 0) {
+    return fail(
+      refused({
+        launch: launch.name,
+        why: 'its schedule is for matrix units, of which this version makes no use',
+      }),
+    );
+  }
+  return launch.work.kind === 'reduce' ? reduceKernel(launch) : productKernel(launch);
+}
+
+/** Workgroups of a launch along x, y and z, for bound lengths. */
+export function gridOf(
+  { work, schedule }: Launch,
+  bound: Readonly<Record<string, number>>,
+): readonly [number, number, number] {
+  if (work.kind === 'reduce') return [reduceGroups(work.jobs, schedule.BM), 1, 1];
+  const [rows, cols] = [
+    lengthOf(work.rows, bound),
+    lengthOf(work.chain ? Math.max(1, schedule.BN) : work.cols, bound),
+  ];
+  return [Math.ceil(cols / schedule.BN), Math.ceil(rows / schedule.BM), work.parts];
+}
+
+/**
+ * The nearest schedule without matrix units and copy pipeline: as many invocations as it had, fewer results each where a
+ * tile would not be divided, and a shorter stretch of the inner dimension so that f32 tiles fit in `bytes`.
+ */
+export function scalarSchedule(schedule: Schedule, bytes: number): Schedule {
+  if (schedule.warps === 0) return schedule;
+  const [BM, BN] = [Math.min(schedule.BM, 64), Math.min(schedule.BN, 64)];
+  const [TM, TN] = [BM >= 64 ? 4 : 1, BN >= 16 ? 4 : 1];
+  let BK = Math.min(schedule.BK, 32);
+  while (BK > 1 && BK * (BM + BN) * 4 > bytes) BK /= 2;
+  return { ...schedule, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0 };
+}

@@ -1,0 +1,298 @@
+import { type Arithmetic, type Expr, flatIndex, type Kernel, type Stmt, wholeArithmetic } from './kir.js';
+import {
+  Arrays,
+  Buffers,
+  type Counts,
+  type Elements,
+  type Order,
+  permutation,
+  type Thread,
+} from './memory.js';
+
+type Value = (thread: Thread) => number;
+type Run = (thread: Thread) => void;
+type Stepwise = (thread: Thread) => Generator<void, void>;
+/** A statement: one that a barrier can interrupt, or one that runs through. */
+type Code = { readonly run: Run } | { readonly steps: Stepwise };
+
+export interface Launched {
+  readonly buffers: Readonly<Record<string, Elements>>;
+  readonly uniforms?: Readonly<Record<string, number>>;
+  readonly grid: readonly [number, number, number];
+  /** order of workgroups, and of invocations between two barriers */
+  readonly order?: Order;
+}
+
+/**
+ * Runs a kernel on buffers in place, f32 arithmetic rounded at every step. All invocations of a workgroup go in lockstep
+ * from barrier to barrier, in any order between two. Throws a `KernelFault` for an access outside of a view, buffer or
+ * array, a race, a read of an element that nothing wrote, and a barrier that some invocations miss.
+ * Returns what was counted: loads and stores of buffer elements, and floating-point operations.
+ */
+export function interpret(
+  kernel: Kernel,
+  { buffers, uniforms = {}, grid, order = 'forward' }: Launched,
+): Counts {
+  const counts: Counts = { loads: 0, stores: 0, flops: 0 };
+  const memory = new Buffers(kernel.buffers, buffers, counts);
+  const compiler = new Compiler(kernel, memory, uniforms, counts);
+  const code = compiler.block(kernel.body);
+  const steps = stepwise(code);
+  const [width, height, depth] = kernel.workgroup;
+  const threads = width * height * depth;
+  const groups = grid[0] * grid[1] * grid[2];
+  for (const g of permutation(groups, order, 1)) {
+    const group = split(g, grid[0], grid[1]);
+    const shared = new Arrays(kernel.arrays, 'workgroup');
+    const running = Array.from({ length: threads }, (_, index) => {
+      const thread: Thread = {
+        global: g * threads + index,
+        local: split(index, width, height),
+        group,
+        vars: new Float64Array(compiler.slots),
+        shared,
+        registers: new Arrays(kernel.arrays, 'register'),
+      };
+      return steps(thread);
+    });
+    let ended = 0;
+    for (let interval = 0; ended === 0; interval++) {
+      shared.nextInterval();
+      for (const index of permutation(threads, order, interval + 2 + g))
+        if (running[index]!.next().done) ended++;
+    }
+    if (ended !== threads)
+      memory.fault('barrier', `${threads - ended} invocations wait at a barrier that the others miss`);
+  }
+  return counts;
+}
+
+const split = (index: number, x: number, y: number) =>
+  [index % x, Math.floor(index / x) % y, Math.floor(index / (x * y))] as const;
+
+function stepwise(code: Code): Stepwise {
+  if ('steps' in code) return code.steps;
+  // a kernel without barriers runs through at once
+  return function* (thread) {
+    code.run(thread);
+    yield* [];
+  };
+}
+
+/** Turns statements into closures over numbered variables. Names are unique in a kernel (verify.ts). */
+class Compiler {
+  readonly #slots = new Map<string, number>();
+
+  constructor(
+    readonly kernel: Kernel,
+    readonly memory: Buffers,
+    readonly uniforms: Readonly<Record<string, number>>,
+    readonly counts: Counts,
+  ) {}
+
+  get slots(): number {
+    return this.#slots.size;
+  }
+
+  #slot(name: string): number {
+    const known = this.#slots.get(name) ?? this.#slots.size;
+    this.#slots.set(name, known);
+    return known;
+  }
+
+  block(stmts: readonly Stmt[]): Code {
+    const codes = stmts.map((stmt) => this.stmt(stmt));
+    if (codes.every((code) => 'run' in code)) {
+      const runs = codes.map(({ run }) => run);
+      return {
+        run: (thread) => {
+          for (const run of runs) run(thread);
+        },
+      };
+    }
+    return {
+      steps: function* (thread) {
+        for (const code of codes) {
+          if ('run' in code) code.run(thread);
+          else yield* code.steps(thread);
+        }
+      },
+    };
+  }
+
+  stmt(stmt: Stmt): Code {
+    switch (stmt.s) {
+      case 'let':
+      case 'var': {
+        const [slot, value] = [this.#slot(stmt.name), this.value(stmt.init)];
+        return { run: (thread) => void (thread.vars[slot] = value(thread)) };
+      }
+      case 'assign': {
+        const [slot, value] = [this.#slot(stmt.name), this.value(stmt.value)];
+        return { run: (thread) => void (thread.vars[slot] = value(thread)) };
+      }
+      case 'poke': {
+        const [index, value] = [this.value(stmt.index), this.value(stmt.value)];
+        return {
+          run: (thread) => {
+            const sum = value(thread);
+            arraysOf(thread, stmt.array).write(stmt.array, index(thread), sum, thread);
+          },
+        };
+      }
+      case 'store': {
+        const [at, value] = [this.#address(stmt.view, stmt.at), this.value(stmt.value)];
+        const mask = stmt.mask ? this.value(stmt.mask) : null;
+        return {
+          run: (thread) => {
+            if (!mask || mask(thread)) this.memory.write(stmt.view.buffer, at(thread), value(thread), thread);
+          },
+        };
+      }
+      case 'if': {
+        const [cond, body] = [this.value(stmt.cond), this.block(stmt.body)];
+        if ('run' in body) return { run: (thread) => void (cond(thread) && body.run(thread)) };
+        return {
+          steps: function* (thread) {
+            if (cond(thread)) yield* body.steps(thread);
+          },
+        };
+      }
+      case 'for':
+        return this.#loop(stmt);
+      case 'barrier':
+        return {
+          steps: function* () {
+            yield;
+          },
+        };
+      case 'comment':
+        return { run: () => {} };
+    }
+  }
+
+  #loop({ name, from, to, step, body }: Extract<Stmt, { s: 'for' }>): Code {
+    const slot = this.#slot(name);
+    const [first, end, by] = [this.value(from), this.value(to), this.value(step)];
+    const inner = this.block(body);
+    if ('run' in inner) {
+      return {
+        run: (thread) => {
+          for (let at = first(thread); at < end(thread); at += by(thread)) {
+            thread.vars[slot] = at;
+            inner.run(thread);
+          }
+        },
+      };
+    }
+    return {
+      steps: function* (thread) {
+        for (let at = first(thread); at < end(thread); at += by(thread)) {
+          thread.vars[slot] = at;
+          yield* inner.steps(thread);
+        }
+      },
+    };
+  }
+
+  /** Checks every coordinate against its extent, then gives the element's index. */
+  #address(view: Parameters<typeof flatIndex>[0], at: Parameters<typeof flatIndex>[1]): Value {
+    const flat = this.value(flatIndex(view, at));
+    const coordinates = at.map((coordinate) => this.value(coordinate));
+    const extents = view.extents.map((extent) => this.value(extent));
+    return (thread) => {
+      for (const [axis, coordinate] of coordinates.entries()) {
+        const [value, extent] = [coordinate(thread), extents[axis]!(thread)];
+        if (value >= extent) {
+          this.memory.fault('bounds', `${view.buffer}: ${value} on axis ${axis} of ${extent}`);
+        }
+      }
+      return flat(thread);
+    };
+  }
+
+  value(expr: Expr): Value {
+    switch (expr.e) {
+      case 'lit':
+        return () => expr.value;
+      case 'ref': {
+        const slot = this.#slot(expr.name);
+        return (thread) => thread.vars[slot]!;
+      }
+      case 'uniform': {
+        const value = this.uniforms[expr.name];
+        if (value === undefined) throw new Error(`no value for the uniform ${expr.name}`);
+        return () => value;
+      }
+      case 'id':
+        return (thread) => thread[expr.of][expr.axis];
+      case 'bin':
+        return this.#arithmetic(expr.type === 'f32', expr.op, this.value(expr.a), this.value(expr.b));
+      case 'cmp': {
+        const [a, b] = [this.value(expr.a), this.value(expr.b)];
+        return expr.op === '<' ? (t) => Number(a(t) < b(t)) : (t) => Number(a(t) === b(t));
+      }
+      case 'and': {
+        const [a, b] = [this.value(expr.a), this.value(expr.b)];
+        return (t) => (a(t) ? b(t) : 0);
+      }
+      case 'fma': {
+        const [a, b, c] = [this.value(expr.a), this.value(expr.b), this.value(expr.c)];
+        return (t) => {
+          this.counts.flops += 2;
+          return Math.fround(a(t) * b(t) + c(t));
+        };
+      }
+      case 'call': {
+        const of = this.value(expr.of);
+        return (t) => {
+          this.counts.flops += 1;
+          return Math.fround(Math[expr.fn](of(t)));
+        };
+      }
+      case 'cast': {
+        const of = this.value(expr.of);
+        return expr.type === 'f32' ? (t) => Math.fround(of(t)) : (t) => Math.trunc(of(t)) >>> 0;
+      }
+      case 'select': {
+        const [cond, whenTrue, whenFalse] = [
+          this.value(expr.cond),
+          this.value(expr.whenTrue),
+          this.value(expr.whenFalse),
+        ];
+        return (t) => (cond(t) ? whenTrue(t) : whenFalse(t));
+      }
+      case 'load': {
+        const at = this.#address(expr.view, expr.at);
+        const mask = expr.mask ? this.value(expr.mask) : null;
+        return (t) => (mask && !mask(t) ? 0 : this.memory.read(expr.view.buffer, at(t), t));
+      }
+      case 'peek': {
+        const index = this.value(expr.index);
+        return (t) => arraysOf(t, expr.array).read(expr.array, index(t), t);
+      }
+    }
+  }
+
+  #arithmetic(float: boolean, op: Arithmetic, a: Value, b: Value): Value {
+    if (!float) return (t) => wholeArithmetic(op, a(t), b(t));
+    const apply = FLOAT[op];
+    return (t) => {
+      this.counts.flops += 1;
+      return Math.fround(apply(a(t), b(t)));
+    };
+  }
+}
+
+const FLOAT: Readonly<Record<Arithmetic, (a: number, b: number) => number>> = {
+  '+': (a, b) => a + b,
+  '-': (a, b) => a - b,
+  '*': (a, b) => a * b,
+  '/': (a, b) => a / b,
+  '%': (a, b) => a % b,
+  min: Math.min,
+  max: Math.max,
+};
+
+const arraysOf = (thread: Thread, array: string) =>
+  thread.shared.has(array) ? thread.shared : thread.registers;

@@ -1,0 +1,243 @@
+/**
+ * The kernel IR: one kernel as immutable data, printed as WGSL and as CUDA and run by the interpreter. Values are f32,
+ * u32 or bool; narrower floats exist only in buffers, where a load widens and a store rounds. Scalars in registers,
+ * tiles in workgroup memory, matrices in buffers behind views.
+ */
+
+/** Type of a value in registers. */
+export type KType = 'f32' | 'u32' | 'bool';
+/** Type of an element in a buffer. */
+export type Storage = 'f32' | 'f16' | 'bf16' | 'u32';
+
+export type F32 = Expr<'f32'>;
+export type U32 = Expr<'u32'>;
+export type Bool = Expr<'bool'>;
+
+export type Unary = 'exp' | 'sqrt' | 'abs';
+export type Arithmetic = '+' | '-' | '*' | '/' | '%' | 'min' | 'max';
+export type Comparison = '<' | '==';
+
+/** A strided window of a buffer. Every coordinate of an access is below its extent: proved or masked (verify.ts). */
+export interface View {
+  readonly buffer: string;
+  /** first element */
+  readonly offset: U32;
+  readonly extents: readonly U32[];
+  /** elements from one index of an axis to the next */
+  readonly strides: readonly U32[];
+}
+
+/** An expression. It has no effect; a masked load whose mask is false reads 0 and touches nothing. */
+export type Expr<T extends KType = KType> = { readonly type: T } & (
+  | { readonly e: 'lit'; readonly value: number }
+  | { readonly e: 'ref'; readonly name: string }
+  | { readonly e: 'uniform'; readonly name: string }
+  | { readonly e: 'id'; readonly of: 'local' | 'group'; readonly axis: 0 | 1 | 2 }
+  | { readonly e: 'bin'; readonly op: Arithmetic; readonly a: Expr; readonly b: Expr }
+  | { readonly e: 'cmp'; readonly op: Comparison; readonly a: Expr; readonly b: Expr }
+  | { readonly e: 'and'; readonly a: Bool; readonly b: Bool }
+  | { readonly e: 'call'; readonly fn: Unary; readonly of: Expr }
+  | { readonly e: 'fma'; readonly a: F32; readonly b: F32; readonly c: F32 }
+  | { readonly e: 'cast'; readonly of: Expr }
+  | { readonly e: 'select'; readonly cond: Bool; readonly whenTrue: Expr; readonly whenFalse: Expr }
+  | { readonly e: 'load'; readonly view: View; readonly at: readonly U32[]; readonly mask?: Bool }
+  | { readonly e: 'peek'; readonly array: string; readonly index: U32 }
+);
+
+/** A statement. `poke` writes an element of an array, `store` one of a buffer. */
+export type Stmt =
+  | { readonly s: 'let' | 'var'; readonly name: string; readonly init: Expr }
+  | { readonly s: 'assign'; readonly name: string; readonly value: Expr }
+  | { readonly s: 'poke'; readonly array: string; readonly index: U32; readonly value: F32 }
+  | {
+      readonly s: 'store';
+      readonly view: View;
+      readonly at: readonly U32[];
+      readonly value: F32;
+      readonly mask?: Bool;
+    }
+  | {
+      readonly s: 'for';
+      readonly name: string;
+      readonly from: U32;
+      readonly to: U32;
+      readonly step: U32;
+      /** written out by the legaliser; the bounds are literals */
+      readonly unroll: boolean;
+      readonly body: readonly Stmt[];
+    }
+  | { readonly s: 'if'; readonly cond: Bool; readonly body: readonly Stmt[] }
+  | { readonly s: 'barrier' }
+  | { readonly s: 'comment'; readonly text: string };
+
+export interface BufferParam {
+  readonly name: string;
+  readonly elem: Storage;
+  readonly access: 'read' | 'write' | 'read_write';
+}
+
+export interface UniformParam {
+  readonly name: string;
+  readonly type: 'u32' | 'f32';
+}
+
+/** An array of f32. `register` arrays belong to an invocation, are zero at first and are indexed by constants only. */
+export interface ArrayDecl {
+  readonly name: string;
+  readonly space: 'workgroup' | 'register';
+  readonly size: number;
+}
+
+export interface Kernel {
+  readonly name: string;
+  /** lines for people: what is computed, the plan, the tiles */
+  readonly about: readonly string[];
+  readonly workgroup: readonly [number, number, number];
+  /** in binding order */
+  readonly buffers: readonly BufferParam[];
+  readonly uniforms: readonly UniformParam[];
+  readonly arrays: readonly ArrayDecl[];
+  readonly body: readonly Stmt[];
+}
+
+// ── builders ────────────────────────────────────────────────────────────────
+
+export const u32 = (value: number): U32 => ({ type: 'u32', e: 'lit', value });
+export const f32 = (value: number): F32 => ({ type: 'f32', e: 'lit', value: Math.fround(value) });
+export const ref = <T extends KType>(type: T, name: string): Expr<T> => ({ type, e: 'ref', name }) as Expr<T>;
+export const uniform = <T extends 'u32' | 'f32'>(type: T, name: string): Expr<T> =>
+  ({ type, e: 'uniform', name }) as Expr<T>;
+export const id = (of: 'local' | 'group', axis: 0 | 1 | 2): U32 => ({ type: 'u32', e: 'id', of, axis });
+
+/** Arithmetic; folds literals and drops additions of 0 and products with 0 or 1 of whole numbers. */
+export function bin<T extends 'u32' | 'f32'>(op: Arithmetic, a: Expr<T>, b: Expr<T>): Expr<T> {
+  if (a.type === 'u32') {
+    const [x, y] = [literal(a), literal(b)];
+    if (x !== null && y !== null) return u32(wholeArithmetic(op, x, y)) as Expr<T>;
+    if ((op === '+' && x === 0) || (op === '*' && x === 1)) return b;
+    if ((op === '+' || op === '-') && y === 0) return a;
+    if ((op === '*' || op === '/') && y === 1) return a;
+    if ((op === '*' && (x === 0 || y === 0)) || (op === '%' && y === 1)) return u32(0) as Expr<T>;
+  }
+  return { type: a.type, e: 'bin', op, a, b } as Expr<T>;
+}
+
+/** Arithmetic of unsigned 32-bit numbers, as both targets do it. */
+export function wholeArithmetic(op: Arithmetic, a: number, b: number): number {
+  switch (op) {
+    case '+':
+      return (a + b) >>> 0;
+    case '-':
+      return (a - b) >>> 0;
+    case '*':
+      return Math.imul(a, b) >>> 0;
+    case '/':
+      return Math.floor(a / b);
+    case '%':
+      return a % b;
+    case 'min':
+      return Math.min(a, b);
+    case 'max':
+      return Math.max(a, b);
+  }
+}
+
+/** The value of a literal, or null. */
+export const literal = (expr: Expr): number | null => (expr.e === 'lit' ? expr.value : null);
+
+export const add = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('+', a, b);
+export const sub = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('-', a, b);
+export const mul = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('*', a, b);
+export const div = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('/', a, b);
+export const mod = (a: U32, b: U32): U32 => bin('%', a, b);
+export const min = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('min', a, b);
+export const max = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('max', a, b);
+export const fma = (a: F32, b: F32, c: F32): F32 => ({ type: 'f32', e: 'fma', a, b, c });
+export const call = (fn: Unary, of: F32): F32 => ({ type: 'f32', e: 'call', fn, of });
+export const lt = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>): Bool => ({
+  type: 'bool',
+  e: 'cmp',
+  op: '<',
+  a,
+  b,
+});
+export const and = (a: Bool, b: Bool): Bool => {
+  if (literal(a) === 1) return b;
+  return literal(b) === 1 ? a : { type: 'bool', e: 'and', a, b };
+};
+export const select = <T extends KType>(cond: Bool, whenTrue: Expr<T>, whenFalse: Expr<T>): Expr<T> =>
+  ({ type: whenTrue.type, e: 'select', cond, whenTrue, whenFalse }) as Expr<T>;
+export const load = (view: View, at: readonly U32[], mask?: Bool): F32 => ({
+  type: 'f32',
+  e: 'load',
+  view,
+  at,
+  ...(mask ? { mask } : {}),
+});
+/** An element of a buffer of whole numbers. */
+export const loadIndex = (view: View, at: readonly U32[], mask: Bool): U32 => ({
+  type: 'u32',
+  e: 'load',
+  view,
+  at,
+  mask,
+});
+export const peek = (array: string, index: U32): F32 => ({ type: 'f32', e: 'peek', array, index });
+
+export const define = (name: string, init: Expr): Stmt => ({ s: 'let', name, init });
+export const poke = (array: string, index: U32, value: F32): Stmt => ({ s: 'poke', array, index, value });
+export const store = (view: View, at: readonly U32[], value: F32, mask?: Bool): Stmt => ({
+  s: 'store',
+  view,
+  at,
+  value,
+  ...(mask ? { mask } : {}),
+});
+export const comment = (text: string): Stmt => ({ s: 'comment', text });
+export const barrier: Stmt = { s: 'barrier' };
+
+/** `for name = from; name < to; name += step`; the body receives the counter. */
+export function loop(
+  name: string,
+  from: U32,
+  to: U32,
+  step: U32,
+  body: (at: U32) => readonly Stmt[],
+  unroll = false,
+): Stmt {
+  return { s: 'for', name, from, to, step, unroll, body: body(ref('u32', name)) };
+}
+
+/** A loop over 0 .. count - 1 that the legaliser writes out. */
+export const repeat = (name: string, count: number, body: (at: U32) => readonly Stmt[]): Stmt =>
+  loop(name, u32(0), u32(count), u32(1), body, true);
+
+/** The element of the buffer that an access means: offset + sum of coordinate times stride. */
+export function flatIndex(view: View, at: readonly U32[]): U32 {
+  return at.reduce((sum, coordinate, axis) => add(sum, mul(coordinate, view.strides[axis]!)), view.offset);
+}
+
+/** Every expression directly inside another. */
+export function operands(expr: Expr): readonly Expr[] {
+  switch (expr.e) {
+    case 'bin':
+    case 'cmp':
+    case 'and':
+      return [expr.a, expr.b];
+    case 'fma':
+      return [expr.a, expr.b, expr.c];
+    case 'call':
+    case 'cast':
+      return [expr.of];
+    case 'select':
+      return [expr.cond, expr.whenTrue, expr.whenFalse];
+    case 'load':
+      return [...viewParts(expr.view), ...expr.at, ...(expr.mask ? [expr.mask] : [])];
+    case 'peek':
+      return [expr.index];
+    default:
+      return [];
+  }
+}
+
+export const viewParts = (view: View): readonly U32[] => [view.offset, ...view.extents, ...view.strides];

@@ -1,0 +1,166 @@
+import {
+  and,
+  type Bool,
+  bin,
+  type Expr,
+  f32,
+  type Kernel,
+  literal,
+  ref,
+  type Stmt,
+  select,
+  type U32,
+  u32,
+  type View,
+} from './kir.js';
+
+/** Literals that stand for the counters of written-out loops. */
+type Known = ReadonlyMap<string, number>;
+
+/**
+ * The form that both targets print: loops marked `unroll` are written out, register arrays become named variables
+ * (`acc_5`), a masked load becomes a choice between the
+ * element and 0, a masked store a guarded one. Throws a plain Error where a register array is indexed by something that
+ * is not known then (verify.ts finds this first).
+ */
+export function legalise(kernel: Kernel): Kernel {
+  const registers = new Map(
+    kernel.arrays.filter(({ space }) => space === 'register').map(({ name, size }) => [name, size]),
+  );
+  const rewriter = new Rewriter(registers);
+  const body = rewriter.block(kernel.body, new Map());
+  const zeros = [...registers].flatMap(([name, size]) =>
+    Array.from({ length: size }, (_, index): Stmt => ({ s: 'var', name: `${name}_${index}`, init: f32(0) })),
+  );
+  return {
+    ...kernel,
+    arrays: kernel.arrays.filter(({ space }) => space === 'workgroup'),
+    body: [...zeros, ...body],
+  };
+}
+
+class Rewriter {
+  constructor(readonly registers: ReadonlyMap<string, number>) {}
+
+  block(stmts: readonly Stmt[], known: Known): Stmt[] {
+    return stmts.flatMap((stmt) => this.stmt(stmt, known));
+  }
+
+  stmt(stmt: Stmt, known: Known): readonly Stmt[] {
+    switch (stmt.s) {
+      case 'let':
+      case 'var':
+        return [{ ...stmt, init: this.expr(stmt.init, known) }];
+      case 'assign':
+        return [{ ...stmt, value: this.expr(stmt.value, known) }];
+      case 'poke': {
+        const [index, value] = [this.expr(stmt.index, known), this.expr(stmt.value, known)];
+        if (!this.registers.has(stmt.array)) return [{ ...stmt, index, value }];
+        return [{ s: 'assign', name: this.#register(stmt.array, index), value }];
+      }
+      case 'store': {
+        const { mask, ...bare } = stmt;
+        const at = stmt.at.map((coordinate) => this.expr(coordinate, known));
+        const stored: Stmt = {
+          ...bare,
+          at,
+          view: this.#view(stmt.view, known),
+          value: this.expr(stmt.value, known),
+        };
+        return mask ? [{ s: 'if', cond: this.expr(mask, known), body: [stored] }] : [stored];
+      }
+      case 'if':
+        return [{ ...stmt, cond: this.expr(stmt.cond, known), body: this.block(stmt.body, known) }];
+      case 'for': {
+        const [from, to, step] = [stmt.from, stmt.to, stmt.step].map((bound) => this.expr(bound, known)) as [
+          U32,
+          U32,
+          U32,
+        ];
+        if (!stmt.unroll) return [{ ...stmt, from, to, step, body: this.block(stmt.body, known) }];
+        const written: Stmt[] = [];
+        for (let at = constant(from); at < constant(to); at += constant(step)) {
+          written.push(...this.block(stmt.body, new Map([...known, [stmt.name, at]])));
+        }
+        return written;
+      }
+      default:
+        return [stmt];
+    }
+  }
+
+  #register(array: string, index: U32): string {
+    const at = literal(index);
+    if (at === null || at >= this.registers.get(array)!)
+      throw new Error(`${array} is indexed by what is not known`);
+    return `${array}_${at}`;
+  }
+
+  #view(view: View, known: Known): View {
+    return {
+      ...view,
+      offset: this.expr(view.offset, known),
+      extents: view.extents.map((extent) => this.expr(extent, known)),
+      strides: view.strides.map((stride) => this.expr(stride, known)),
+    };
+  }
+
+  expr<T extends Expr>(expr: T, known: Known): T {
+    return this.#expr(expr, known) as T;
+  }
+
+  #expr(expr: Expr, known: Known): Expr {
+    switch (expr.e) {
+      case 'ref': {
+        const value = known.get(expr.name);
+        return value === undefined ? expr : u32(value);
+      }
+      case 'bin':
+        return bin(
+          expr.op,
+          this.expr(expr.a, known) as Expr<'u32' | 'f32'>,
+          this.expr(expr.b, known) as Expr<'u32' | 'f32'>,
+        );
+      case 'cmp':
+        return { ...expr, a: this.expr(expr.a, known), b: this.expr(expr.b, known) };
+      case 'and':
+        return and(this.expr(expr.a, known), this.expr(expr.b, known));
+      case 'fma':
+        return {
+          ...expr,
+          a: this.expr(expr.a, known),
+          b: this.expr(expr.b, known),
+          c: this.expr(expr.c, known),
+        };
+      case 'call':
+      case 'cast':
+        return { ...expr, of: this.expr(expr.of, known) };
+      case 'select': {
+        const [whenTrue, whenFalse] = [this.expr(expr.whenTrue, known), this.expr(expr.whenFalse, known)];
+        return { ...expr, cond: this.expr(expr.cond, known), whenTrue, whenFalse };
+      }
+      case 'peek': {
+        const index = this.expr(expr.index, known);
+        return this.registers.has(expr.array)
+          ? ref('f32', this.#register(expr.array, index))
+          : { ...expr, index };
+      }
+      case 'load': {
+        const { mask, ...bare } = expr;
+        const at = expr.at.map((coordinate) => this.expr(coordinate, known));
+        const read = { ...bare, at, view: this.#view(expr.view, known) } as Expr;
+        return mask
+          ? select(this.expr(mask, known) as Bool, read, read.type === 'f32' ? f32(0) : u32(0))
+          : read;
+      }
+      default:
+        return expr;
+    }
+  }
+}
+
+function constant(bound: U32): number {
+  const value = literal(bound);
+  if (value === null) throw new Error('a loop that is written out has bounds that are not literals');
+  return value;
+}

@@ -1,0 +1,122 @@
+import type { Bool, Expr, KType, U32 } from './kir.js';
+
+/** Least and greatest value of a whole number. */
+export interface Range {
+  readonly low: number;
+  readonly high: number;
+}
+
+const UNKNOWN: Range = { low: 0, high: Number.POSITIVE_INFINITY };
+
+/** What is known about a name: its definition, the range of a loop counter, and whether all invocations agree on it. */
+export interface Fact {
+  readonly type: KType;
+  readonly init?: Expr;
+  readonly range?: Range;
+  readonly uniform: boolean;
+  /** counter of a loop that is written out: a constant when it is used as an index */
+  readonly constant: boolean;
+}
+
+export type Facts = ReadonlyMap<string, Fact>;
+
+/** The range of an expression by interval arithmetic; what is not known is unbounded. */
+export function rangeOf(expr: Expr, facts: Facts, workgroup: readonly number[]): Range {
+  const of = (part: Expr) => rangeOf(part, facts, workgroup);
+  switch (expr.e) {
+    case 'lit':
+      return { low: expr.value, high: expr.value };
+    case 'ref': {
+      const fact = facts.get(expr.name);
+      return fact?.range ?? (fact?.init ? of(fact.init) : UNKNOWN);
+    }
+    case 'id':
+      return expr.of === 'local' ? { low: 0, high: workgroup[expr.axis]! - 1 } : UNKNOWN;
+    case 'bin': {
+      const [a, b] = [of(expr.a), of(expr.b)];
+      switch (expr.op) {
+        case '+':
+          return { low: a.low + b.low, high: a.high + b.high };
+        case '*':
+          return { low: a.low * b.low, high: a.high === 0 || b.high === 0 ? 0 : a.high * b.high };
+        case '/':
+          return b.low > 0 ? { low: 0, high: Math.floor(a.high / b.low) } : UNKNOWN;
+        case '%':
+          return { low: 0, high: Math.min(a.high, b.high - 1) };
+        case 'min':
+          return { low: Math.min(a.low, b.low), high: Math.min(a.high, b.high) };
+        case 'max':
+          return { low: Math.max(a.low, b.low), high: Math.max(a.high, b.high) };
+        case '-':
+          // wraps below 0, so only a difference that cannot be negative is known
+          return a.low >= b.high ? { low: a.low - b.high, high: a.high - b.low } : UNKNOWN;
+      }
+      return UNKNOWN;
+    }
+    default:
+      return UNKNOWN;
+  }
+}
+
+/** Whether all invocations of a workgroup have the same value. */
+export function isUniform(expr: Expr, facts: Facts): boolean {
+  switch (expr.e) {
+    case 'lit':
+    case 'uniform':
+      return true;
+    case 'id':
+      return expr.of === 'group';
+    case 'ref':
+      return facts.get(expr.name)?.uniform ?? false;
+    case 'bin':
+    case 'cmp':
+    case 'and':
+      return isUniform(expr.a, facts) && isUniform(expr.b, facts);
+    default:
+      return false;
+  }
+}
+
+/** Whether an index into a register array is a number once loops are written out. */
+export function isConstant(expr: Expr, facts: Facts): boolean {
+  if (expr.e === 'lit') return true;
+  if (expr.e === 'ref') return facts.get(expr.name)?.constant ?? false;
+  return expr.e === 'bin' && isConstant(expr.a, facts) && isConstant(expr.b, facts);
+}
+
+/** The conditions that must all hold for a mask to hold. */
+export function conjuncts(mask: Bool | undefined): readonly Expr[] {
+  if (!mask) return [];
+  return mask.e === 'and' ? [...conjuncts(mask.a), ...conjuncts(mask.b)] : [mask];
+}
+
+export const same = (a: Expr, b: Expr): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
+
+/** Whether `bound` is at most `extent`: the same, or the lesser of it and something else. */
+export function atMost(bound: Expr, extent: Expr, facts: Facts): boolean {
+  if (same(bound, extent)) return true;
+  if (bound.e === 'lit' && extent.e === 'lit') return bound.value <= extent.value;
+  if (bound.e === 'bin' && bound.op === 'min') {
+    return atMost(bound.a, extent, facts) || atMost(bound.b, extent, facts);
+  }
+  const init = bound.e === 'ref' ? facts.get(bound.name)?.init : undefined;
+  return init !== undefined && atMost(init, extent, facts);
+}
+
+/** Whether a coordinate is below its extent, by its range or because a condition that holds says so. */
+export function isBelow(
+  coordinate: U32,
+  extent: U32,
+  conditions: readonly Expr[],
+  facts: Facts,
+  workgroup: readonly number[],
+): boolean {
+  if (extent.e === 'lit' && rangeOf(coordinate, facts, workgroup).high < extent.value) return true;
+  return conditions.some(
+    (condition) =>
+      condition.e === 'cmp' &&
+      condition.op === '<' &&
+      same(condition.a, coordinate) &&
+      atMost(condition.b, extent, facts),
+  );
+}

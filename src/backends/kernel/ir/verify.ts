@@ -1,0 +1,251 @@
+import { beyondDevice, brokenRule } from '../../../ir/codes/kernel-ir.js';
+import type { Diagnostic } from '../../../ir/diagnostics.js';
+import type { DeviceProfile } from '../types.js';
+import { type Expr, type Kernel, operands, ref, type Stmt, type U32, u32, type View } from './kir.js';
+import { conjuncts, type Fact, isBelow, isConstant, isUniform, rangeOf } from './ranges.js';
+
+/**
+ * Rules, each named in the diagnostic of a kernel that breaks it:
+ *  - defined: a name is defined before it is used, once in its scope, and not that of a parameter; a buffer, array or uniform is declared; only a
+ *    `var` is assigned;
+ *  - in range: every coordinate of an access is below its extent by interval arithmetic, or by a condition of the mask,
+ *    of an enclosing `if` or of an enclosing loop; every index of an array is below its size likewise;
+ *  - access: what is only read is not stored to, what is only written is not loaded;
+ *  - barrier: barriers stand where all invocations of a workgroup come by, in loops and branches that all take alike;
+ *  - order: workgroup memory is written, then a barrier, then read, then a barrier before it is written again;
+ *  - constant index: register arrays are indexed by numbers once loops are written out.
+ * LOTR6102, for a device: workgroup memory, invocations, bound buffers.
+ */
+export function verifyKernel(kernel: Kernel, device?: DeviceProfile): readonly Diagnostic[] {
+  const found = new Verifier(kernel).run();
+  return device ? [...found, ...beyond(kernel, device)] : found;
+}
+
+function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
+  const [x, y, z] = kernel.workgroup;
+  const bytes = kernel.arrays
+    .filter(({ space }) => space === 'workgroup')
+    .reduce((sum, { size }) => sum + size * 4, 0);
+  const needs = [
+    ['bytes of workgroup memory', bytes, device.workgroupBytes],
+    ['invocations', x * y * z, device.invocations],
+    ['storage buffers', kernel.buffers.length, device.storageBuffers],
+  ] as const;
+  return needs
+    .filter(([, needed, has]) => needed > has)
+    .map(([what, needed, has]) =>
+      beyondDevice({ kernel: kernel.name, device: device.name, why: `${needed} ${what}, ${has} allowed` }),
+    );
+}
+
+/** Memory of a workgroup array between barriers. */
+type State = 'unwritten' | 'written' | 'ready' | 'read';
+
+class Verifier {
+  readonly #found: Diagnostic[] = [];
+  readonly #facts = new Map<string, Fact>();
+  readonly #variables = new Set<string>();
+  readonly #states = new Map<string, State>();
+  readonly #conditions: Expr[] = [];
+  #uniformFlow = true;
+
+  constructor(readonly kernel: Kernel) {
+    for (const { name, space } of kernel.arrays)
+      if (space === 'workgroup') this.#states.set(name, 'unwritten');
+  }
+
+  run(): readonly Diagnostic[] {
+    for (const { name } of this.#declared()) {
+      if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) this.#broken('defined', `"${name}" is no name`);
+    }
+    this.#block(this.kernel.body);
+    const seen = new Set<string>();
+    return this.#found.filter(({ message }) => !seen.has(message) && seen.add(message));
+  }
+
+  #declared() {
+    const { buffers, uniforms, arrays } = this.kernel;
+    return [...buffers, ...uniforms, ...arrays];
+  }
+
+  #broken(rule: string, where: string): void {
+    this.#found.push(brokenRule({ kernel: this.kernel.name, rule, where }));
+  }
+
+  /** A scope: what it defines ends with it. */
+  #block(stmts: readonly Stmt[]): void {
+    const outer = new Map(this.#facts);
+    const own = new Set<string>();
+    for (const stmt of stmts) {
+      if (stmt.s === 'let' || stmt.s === 'var') {
+        if (this.#declared().some(({ name }) => name === stmt.name)) {
+          this.#broken('defined', `${stmt.name} is a parameter and a variable`);
+        }
+        if (own.has(stmt.name)) this.#broken('defined', `${stmt.name} is defined twice`);
+        own.add(stmt.name);
+      }
+      this.#stmt(stmt);
+    }
+    this.#facts.clear();
+    for (const [name, fact] of outer) this.#facts.set(name, fact);
+  }
+
+  #stmt(stmt: Stmt): void {
+    switch (stmt.s) {
+      case 'let':
+      case 'var': {
+        this.#expr(stmt.init);
+        const { type } = stmt.init;
+        if (stmt.s === 'var') this.#variables.add(stmt.name);
+        this.#facts.set(
+          stmt.name,
+          stmt.s === 'var'
+            ? { type, uniform: false, constant: false }
+            : { type, init: stmt.init, uniform: isUniform(stmt.init, this.#facts), constant: false },
+        );
+        return;
+      }
+      case 'assign':
+        this.#expr(stmt.value);
+        if (!this.#variables.has(stmt.name) || !this.#facts.has(stmt.name)) {
+          this.#broken('defined', `${stmt.name} is no variable`);
+        }
+        return;
+      case 'poke':
+        this.#expr(stmt.value);
+        this.#element(stmt.array, stmt.index, true);
+        return;
+      case 'store':
+        this.#expr(stmt.value);
+        if (stmt.mask) this.#expr(stmt.mask);
+        this.#access(stmt.view, stmt.at, conjuncts(stmt.mask), 'write');
+        return;
+      case 'if':
+        this.#expr(stmt.cond);
+        this.#within(conjuncts(stmt.cond), isUniform(stmt.cond, this.#facts), () => this.#branch(stmt.body));
+        return;
+      case 'for':
+        this.#loop(stmt);
+        return;
+      case 'barrier':
+        if (!this.#uniformFlow) this.#broken('barrier', 'a barrier that some invocations may not reach');
+        for (const [name, state] of this.#states) {
+          if (state === 'written') this.#states.set(name, 'ready');
+          if (state === 'read') this.#states.set(name, 'ready');
+        }
+        return;
+      case 'comment':
+        return;
+    }
+  }
+
+  #within(conditions: readonly Expr[], uniform: boolean, body: () => void): void {
+    const [count, flow] = [this.#conditions.length, this.#uniformFlow];
+    this.#conditions.push(...conditions);
+    this.#uniformFlow = flow && uniform;
+    body();
+    this.#conditions.length = count;
+    this.#uniformFlow = flow;
+  }
+
+  /** Statements that may be skipped by all: what they leave is only counted on if it was so before. */
+  #branch(stmts: readonly Stmt[]): void {
+    const before = new Map(this.#states);
+    this.#block(stmts);
+    if (!stmts.some(hasBarrier)) return;
+    for (const [name, state] of before) if (state === 'unwritten') this.#states.set(name, 'unwritten');
+  }
+
+  #loop({ name, from, to, step, unroll, body }: Extract<Stmt, { s: 'for' }>): void {
+    for (const bound of [from, to, step]) this.#expr(bound);
+    const uniform = [from, to, step].every((bound) => isUniform(bound, this.#facts));
+    const range = (bound: U32) => rangeOf(bound, this.#facts, this.kernel.workgroup);
+    const outer = this.#facts.get(name);
+    this.#facts.set(name, {
+      type: 'u32',
+      range: { low: range(from).low, high: range(to).high - 1 },
+      uniform,
+      constant: unroll,
+    });
+    this.#within([{ type: 'bool', e: 'cmp', op: '<', a: ref('u32', name), b: to }], uniform, () => {
+      // the second time, the body meets what its end left behind
+      this.#branch(body);
+      if (body.some(hasBarrier)) this.#branch(body);
+    });
+    if (outer) this.#facts.set(name, outer);
+    else this.#facts.delete(name);
+  }
+
+  #expr(expr: Expr): void {
+    for (const part of operands(expr)) this.#expr(part);
+    switch (expr.e) {
+      case 'ref':
+        if (!this.#facts.has(expr.name)) this.#broken('defined', `${expr.name} is used before it is defined`);
+        return;
+      case 'uniform':
+        if (!this.kernel.uniforms.some(({ name }) => name === expr.name)) {
+          this.#broken('defined', `there is no uniform ${expr.name}`);
+        }
+        return;
+      case 'load':
+        this.#access(expr.view, expr.at, conjuncts(expr.mask), 'read');
+        return;
+      case 'peek':
+        this.#element(expr.array, expr.index, false);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #access(view: View, at: readonly U32[], mask: readonly Expr[], kind: 'read' | 'write'): void {
+    const buffer = this.kernel.buffers.find(({ name }) => name === view.buffer);
+    if (!buffer) {
+      this.#broken('defined', `there is no buffer ${view.buffer}`);
+      return;
+    }
+    if (buffer.access !== kind && buffer.access !== 'read_write') {
+      this.#broken('access', `${view.buffer} is bound for ${buffer.access} only`);
+    }
+    if (kind === 'write') for (const coordinate of at) this.#expr(coordinate);
+    for (const [axis, coordinate] of at.entries()) {
+      if (!this.#below(coordinate, view.extents[axis]!, mask)) {
+        this.#broken('in range', `axis ${axis} of ${view.buffer} is neither bounded nor masked`);
+      }
+    }
+  }
+
+  #below(coordinate: U32, extent: U32, mask: readonly Expr[]): boolean {
+    const conditions = [...this.#conditions, ...mask];
+    return isBelow(coordinate, extent, conditions, this.#facts, this.kernel.workgroup);
+  }
+
+  #element(name: string, index: U32, writes: boolean): void {
+    if (writes) this.#expr(index);
+    const array = this.kernel.arrays.find((decl) => decl.name === name);
+    if (!array) {
+      this.#broken('defined', `there is no array ${name}`);
+      return;
+    }
+    if (!this.#below(index, u32(array.size), []))
+      this.#broken('in range', `an index of ${name}, of ${array.size}`);
+    if (array.space === 'register') {
+      if (!isConstant(index, this.#facts)) this.#broken('constant index', `${name} is indexed by a variable`);
+      return;
+    }
+    const state = this.#states.get(name)!;
+    if (writes) {
+      if (state === 'read') this.#broken('order', `${name} is written while others may still read it`);
+      this.#states.set(name, 'written');
+    } else {
+      if (state === 'unwritten') this.#broken('order', `${name} is read before anything is written there`);
+      if (state === 'written') this.#broken('order', `${name} is read without a barrier after it is written`);
+      this.#states.set(name, 'read');
+    }
+  }
+}
+
+function hasBarrier(stmt: Stmt): boolean {
+  if (stmt.s === 'barrier') return true;
+  return (stmt.s === 'if' || stmt.s === 'for') && stmt.body.some(hasBarrier);
+}

@@ -1,0 +1,125 @@
+import { type Expr, flatIndex, type KType, type Stmt, type U32 } from '../ir/kir.js';
+
+/** What WGSL and CUDA spell differently. */
+export interface Spelling {
+  literal(type: KType, value: number): string;
+  type(type: KType): string;
+  id(of: 'local' | 'group', axis: 0 | 1 | 2): string;
+  uniform(name: string): string;
+  fma(a: string, b: string, c: string): string;
+  call(fn: string, of: string): string;
+  minMax(op: 'min' | 'max', type: KType, a: string, b: string): string;
+  /** a value of two, evaluated without harm whatever the condition is */
+  select(cond: string, whenTrue: string, whenFalse: string): string;
+  read(buffer: string, index: string): string;
+  write(buffer: string, index: string, value: string): string;
+  declare(kind: 'let' | 'var', type: KType, name: string, init: string): string;
+  readonly counter: string;
+  readonly barrier: string;
+}
+
+const PRECEDENCE: Readonly<Record<string, number>> = {
+  '*': 6,
+  '/': 6,
+  '%': 6,
+  '+': 5,
+  '-': 5,
+  '<': 4,
+  '==': 3,
+  '&&': 2,
+};
+const ATOM = 9;
+
+type Text = readonly [text: string, precedence: number];
+
+/** Expressions and statements of the C family, two spaces per level; both targets differ only in their `Spelling`. */
+export class CFamily {
+  constructor(readonly spelling: Spelling) {}
+
+  block(stmts: readonly Stmt[], depth: number): string[] {
+    return stmts.flatMap((stmt) => this.#stmt(stmt, '  '.repeat(depth), depth));
+  }
+
+  #stmt(stmt: Stmt, indent: string, depth: number): string[] {
+    const { spelling } = this;
+    switch (stmt.s) {
+      case 'comment':
+        return [`${indent}// ${stmt.text}`];
+      case 'barrier':
+        return [`${indent}${spelling.barrier}`];
+      case 'let':
+      case 'var':
+        return [`${indent}${spelling.declare(stmt.s, stmt.init.type, stmt.name, this.text(stmt.init))}`];
+      case 'assign':
+        return [`${indent}${stmt.name} = ${this.text(stmt.value)};`];
+      case 'poke':
+        return [`${indent}${stmt.array}[${this.text(stmt.index)}] = ${this.text(stmt.value)};`];
+      case 'store': {
+        const at = this.text(flatIndex(stmt.view, stmt.at));
+        return [`${indent}${spelling.write(stmt.view.buffer, at, this.text(stmt.value))}`];
+      }
+      case 'if':
+        return [`${indent}if (${this.text(stmt.cond)}) {`, ...this.block(stmt.body, depth + 1), `${indent}}`];
+      case 'for': {
+        const { name } = stmt;
+        const head = `${spelling.counter} ${name} = ${this.text(stmt.from)}; ${name} < ${this.#part(stmt.to, 5)}; ${name} += ${this.text(stmt.step)}`;
+        return [`${indent}for (${head}) {`, ...this.block(stmt.body, depth + 1), `${indent}}`];
+      }
+    }
+  }
+
+  text(expr: Expr): string {
+    return this.#text(expr)[0];
+  }
+
+  /** The expression as an operand: in parentheses when it binds less than asked for. */
+  #part(expr: Expr, precedence: number): string {
+    const [text, own] = this.#text(expr);
+    return own < precedence ? `(${text})` : text;
+  }
+
+  #text(expr: Expr): Text {
+    const { spelling } = this;
+    switch (expr.e) {
+      case 'lit':
+        return [spelling.literal(expr.type, expr.value), ATOM];
+      case 'ref':
+        return [expr.name, ATOM];
+      case 'uniform':
+        return [spelling.uniform(expr.name), ATOM];
+      case 'id':
+        return [spelling.id(expr.of, expr.axis), ATOM];
+      case 'bin':
+        if (expr.op === 'min' || expr.op === 'max') {
+          return [spelling.minMax(expr.op, expr.type, this.text(expr.a), this.text(expr.b)), ATOM];
+        }
+        return this.#infix(expr.op, expr.a, expr.b);
+      case 'cmp':
+        return this.#infix(expr.op, expr.a, expr.b);
+      case 'and':
+        return this.#infix('&&', expr.a, expr.b);
+      case 'fma':
+        return [spelling.fma(this.text(expr.a), this.text(expr.b), this.text(expr.c)), ATOM];
+      case 'call':
+        return [spelling.call(expr.fn, this.text(expr.of)), ATOM];
+      case 'cast':
+        return [`${spelling.type(expr.type)}(${this.text(expr.of)})`, ATOM];
+      case 'select':
+        return [
+          spelling.select(this.text(expr.cond), this.text(expr.whenTrue), this.text(expr.whenFalse)),
+          ATOM,
+        ];
+      case 'load':
+        return [spelling.read(expr.view.buffer, this.text(flatIndex(expr.view, expr.at) as U32)), ATOM];
+      case 'peek':
+        return [`${expr.array}[${this.text(expr.index)}]`, ATOM];
+    }
+  }
+
+  #infix(op: string, a: Expr, b: Expr): Text {
+    const own = PRECEDENCE[op]!;
+    // whole numbers add up the same in any order
+    const right = op === '+' && a.type === 'u32' ? own : own + 1;
+    return [`${this.#part(a, own)} ${op} ${this.#part(b, right)}`, own];
+  }
+}

@@ -1,0 +1,56 @@
+import { defineCode } from '../diagnostics.js';
+
+/** Diagnostics 61xx (kernel IR). */
+
+export const refused = defineCode<{ launch: string; why: string }>({
+  code: 'LOTR6101',
+  severity: 'error',
+  title: 'a launch of a plan has no kernel in this version',
+  explain:
+    'Kernels are written for products and reductions with scalar schedules. Calls of the library of a vendor and ' +
+    'schedules for matrix units are planned and priced, but no kernel is written for them.',
+  make: ({ launch, why }) => ({
+    message: `there is no kernel for the launch ${launch}: ${why}`,
+    hint: 'choose a schedule without warps',
+  }),
+});
+
+export const beyondDevice = defineCode<{ kernel: string; device: string; why: string }>({
+  code: 'LOTR6102',
+  severity: 'error',
+  title: 'a kernel needs more than the device has',
+  explain:
+    'A device limits the workgroup memory, the invocations of a workgroup and the buffers that a kernel may bind. The ' +
+    'schedule of this kernel goes beyond one of these; a schedule with smaller tiles or fewer segments is needed.',
+  make: ({ kernel, device, why }) => ({
+    message: `the kernel ${kernel} does not fit ${device}: ${why}`,
+    hint: 'choose a schedule with smaller tiles',
+  }),
+});
+
+export const cannotSpell = defineCode<{ kernel: string; target: string; what: string }>({
+  code: 'LOTR6103',
+  severity: 'error',
+  title: 'a kernel uses what the target language does not have',
+  explain:
+    'WGSL has no bfloat16. Plan with float32, or with float16 where the device has it; weights are converted when they ' +
+    'are uploaded.',
+  make: ({ kernel, target, what }) => ({
+    message: `the kernel ${kernel} uses ${what}, which ${target} does not have`,
+    hint: 'plan the kernels with float32 or float16 operands',
+  }),
+});
+
+export const brokenRule = defineCode<{ kernel: string; rule: string; where: string }>({
+  code: 'LOTR6104',
+  severity: 'error',
+  title: 'a kernel breaks a rule of the kernel IR',
+  explain:
+    'Before a kernel is printed it is checked: accesses are in range or masked, barriers are reached by all invocations, ' +
+    'workgroup memory is written before it is read. A kernel that fails is never written. This is a fault of the ' +
+    'generator; please report the plan that led to it.',
+  make: ({ kernel, rule, where }) => ({
+    message: `the kernel ${kernel} breaks the rule "${rule}": ${where}`,
+    hint: 'report the plan (`--explain`) that led to this kernel',
+  }),
+});

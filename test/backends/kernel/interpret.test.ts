@@ -1,0 +1,28 @@
+import { describe, expect, test } from 'vitest';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { legalise } from '../../../src/backends/kernel/ir/legalise.js';
+import { kernelCases } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+
+describe.each(kernelCases().map((one) => [one.name, one] as const))('%s', (_, one) => {
+  const kernel = kernelOf(one.launch);
+  const grid = gridOf(one.launch, one.bound);
+  const copies = () =>
+    Object.fromEntries(Object.entries(one.buffers).map(([name, data]) => [name, data.slice()]));
+
+  test.each(['forward', 'reversed', { seed: 5 }] as const)('agrees with float64, order %j', (order) => {
+    const buffers = copies();
+    const counts = interpret(kernel, { buffers, uniforms: one.bound, grid, order });
+    expect(worstError(buffers[one.out]!, one.expected)).toBeLessThan(2e-6);
+    expect(counts.stores).toBeGreaterThan(0);
+  });
+
+  test('computes the same bits after legalisation', () => {
+    const [before, after] = [copies(), copies()];
+    const first = interpret(kernel, { buffers: before, uniforms: one.bound, grid });
+    const second = interpret(legalise(kernel), { buffers: after, uniforms: one.bound, grid });
+    expect(after[one.out]).toEqual(before[one.out]);
+    expect(second).toEqual(first);
+  });
+});

@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import { PROFILES } from '../../../src/backends/kernel/data/profiles.js';
+import { adamwKernel } from '../../../src/backends/kernel/families/adamw.js';
+import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import {
+  barrier,
+  define,
+  f32,
+  id,
+  type Kernel,
+  load,
+  loop,
+  lt,
+  peek,
+  poke,
+  ref,
+  type Stmt,
+  store,
+  u32,
+  uniform,
+  type View,
+} from '../../../src/backends/kernel/ir/kir.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { kernelCases } from '../../support/kernel-cases.js';
+
+const out: View = { buffer: 'out', offset: u32(0), extents: [u32(4)], strides: [u32(1)] };
+const lane = id('local', 0);
+
+function kernel(body: readonly Stmt[], access: 'write' | 'read' = 'write'): Kernel {
+  return {
+    name: 'k',
+    about: [],
+    workgroup: [4, 1, 1],
+    buffers: [{ name: 'out', elem: 'f32', access }],
+    uniforms: [{ name: 'n', type: 'u32' }],
+    arrays: [
+      { name: 'tile', space: 'workgroup', size: 4 },
+      { name: 'acc', space: 'register', size: 2 },
+    ],
+    body,
+  };
+}
+
+const rules = (body: readonly Stmt[], access?: 'read') =>
+  verifyKernel(kernel(body, access)).map(({ message }) => /rule "([^"]*)"/.exec(message)?.[1]);
+
+/** The same fault when the kernel runs. */
+const fault = (body: readonly Stmt[], access?: 'read') => () =>
+  interpret(kernel(body, access), {
+    buffers: { out: new Float32Array(4) },
+    uniforms: { n: 3 },
+    grid: [1, 1, 1],
+  });
+
+const reversed = { ...out, extents: [uniform('u32', 'n')] };
+const wrap = (body: Stmt[]): Stmt => ({ s: 'if', cond: lt(lane, u32(2)), body });
+
+describe('a kernel that is wrong is refused, and fails when it runs', () => {
+  test.each<[rule: string, body: readonly Stmt[], message: RegExp, access?: 'read' | undefined]>([
+    ['in range', [store(reversed, [lane], f32(1))], /bounds/],
+    ['access', [store(out, [lane], f32(1))], /access/, 'read'],
+    ['barrier', [wrap([barrier])], /barrier/],
+    ['order', [define('v', peek('tile', lane))], /unwritten/],
+    ['order', [poke('tile', lane, f32(1)), define('v', peek('tile', u32(0)))], /race|unwritten/],
+    [
+      'order',
+      [poke('tile', lane, f32(1)), barrier, define('v', peek('tile', u32(0))), poke('tile', lane, f32(2))],
+      /race/,
+    ],
+  ])('%s %#', (rule, body, message, access) => {
+    expect(rules(body, access)).toEqual([rule]);
+    expect(fault(body, access)).toThrow(message);
+  });
+
+  test('rules that only the verifier sees', () => {
+    expect(rules([store(out, [lane], load(out, [lane]))])).toEqual(['access']);
+    expect(rules([loop('i', u32(0), u32(2), u32(1), (i) => [poke('acc', i, f32(1))])])).toEqual([
+      'constant index',
+    ]);
+    expect(rules([{ s: 'assign', name: 'v', value: f32(1) }])).toEqual(['defined']);
+    expect(rules([define('v', ref('f32', 'w'))])).toEqual(['defined']);
+    expect(rules([define('out', f32(1))])).toEqual(['defined']);
+    // a loop that may not run at all leaves its tile unwritten
+    const maybe = loop('i', u32(0), uniform('u32', 'n'), u32(1), () => [poke('tile', lane, f32(1)), barrier]);
+    expect(rules([maybe, define('v', peek('tile', lane))])).toEqual(['order']);
+  });
+
+  test('a write by two invocations is a race', () => {
+    expect(fault([store(out, [u32(0)], f32(1))])).toThrow(/race/);
+  });
+});
+
+describe('kernels of every family', () => {
+  const kernels = [...kernelCases().map(({ launch }) => kernelOf(launch)), adamwKernel('step', 37)];
+  test.each(kernels.map((one) => [one.name, one] as const))('%s keeps all rules', (_, one) => {
+    expect(verifyKernel(one)).toEqual([]);
+  });
+
+  test('that are too large for a device are refused by LOTR6102', () => {
+    const small = { ...PROFILES[0]!, workgroupBytes: 100, invocations: 8, storageBuffers: 2 };
+    const found = verifyKernel(kernels[0]!, small);
+    expect(found.map(({ code }) => code)).toEqual(['LOTR6102', 'LOTR6102', 'LOTR6102']);
+    expect(found.map(({ message }) => message).join('\n')).toMatch(
+      /256 bytes.*\n.*16 invocations.*\n.*5 storage/,
+    );
+  });
+
+  test('a broken rule is LOTR6104', () => {
+    expect(verifyKernel(kernel([wrap([barrier])]))[0]!.code).toBe('LOTR6104');
+  });
+});

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
+import {
+  dawnEnvironment,
+  execution,
+  floats,
+  runDawn,
+  validation,
+  validationEnvironment,
+} from '../../support/dawn.js';
+import { kernelCases } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+
+const cases = kernelCases();
+const driver = dawnEnvironment();
+const validator = validationEnvironment();
+
+describe.skipIf(!driver)('WGSL run by Dawn', () => {
+  test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
+    const answers = runDawn(
+      'vulkan',
+      driver!,
+      cases.map((one) => execution(kernelOf(one.launch), one)),
+    );
+    const errors = answers.map(({ messages, out }, index) => ({
+      name: cases[index]!.name,
+      messages,
+      close: out !== null && worstError(floats(out), cases[index]!.expected) < 2e-6,
+    }));
+    expect(errors).toEqual(cases.map(({ name }) => ({ name, messages: [], close: true })));
+  });
+});
+
+describe.skipIf(!validator)('WGSL', () => {
+  test('with 16-bit operands is valid for every kernel', { timeout: 60_000 }, () => {
+    const kernels = cases.map((one) => {
+      const kernel = kernelOf(one.launch);
+      const buffers = kernel.buffers.map((param) =>
+        param.elem === 'f32' ? ({ ...param, elem: 'f16' } as const) : param,
+      );
+      return { ...kernel, buffers };
+    });
+    const answers = runDawn('null', validator!, kernels.map(validation));
+    expect(answers.flatMap(({ messages }) => messages)).toEqual([]);
+  });
+});
+
+test('bfloat16, which WGSL does not have, is LOTR6103', () => {
+  const kernel = kernelOf(cases[0]!.launch);
+  const buffers = kernel.buffers.map((param) => ({ ...param, elem: 'bf16' as const }));
+  expect(() => printWgsl({ ...kernel, buffers })).toThrow(/LOTR6103.*bfloat16/);
+});
+
+test('launches without a kernel are LOTR6101', () => {
+  const { launch } = cases[0]!;
+  const refusal = expect.objectContaining({ diagnostics: [expect.objectContaining({ code: 'LOTR6101' })] });
+  expect(() => kernelOf({ ...launch, family: 'blas' })).toThrow(refusal);
+  expect(() => kernelOf({ ...launch, schedule: { ...launch.schedule, warps: 8 } })).toThrow(refusal);
+});
