@@ -7,6 +7,7 @@ import { declareHelpCommands } from './declare/help.js';
 import { declareLogsCommands } from './declare/logs.js';
 import { declareModelCommands } from './declare/models.js';
 import { declareEmitCommands } from './declare/train.js';
+import { declareTuneCommands } from './declare/tune.js';
 import type { Io } from './io.js';
 import { type DiagnosticsFormat, Reporter } from './reporter.js';
 import { usageError } from './usage.js';
@@ -82,6 +83,7 @@ export function buildProgram(run: Run): Command {
   declareModelCommands(program, run);
   declareAdapterCommands(program, run);
   declareEmitCommands(program, run);
+  declareTuneCommands(program, run);
   declareLogsCommands(program, run);
   declareGpuCommands(program, run);
   declareHelpCommands(program, run);

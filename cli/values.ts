@@ -64,3 +64,14 @@ export function factors(option: string) {
     return new Map(before).set(text.slice(0, at), real(option)(text.slice(at + 1)));
   };
 }
+
+/** `NAME=VALUE`, gathered. */
+export function pairs(option: string) {
+  return (text: string, before: ReadonlyMap<string, string> | undefined): ReadonlyMap<string, string> => {
+    const at = text.indexOf('=');
+    if (at < 1 || at === text.length - 1) {
+      throw usageError(`${option} takes NAME=VALUE, not ${JSON.stringify(text)}`);
+    }
+    return new Map(before).set(text.slice(0, at), text.slice(at + 1));
+  };
+}

@@ -1,11 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OrtFeeds, OrtSession, type OrtTensor, type SessionOptions } from '../backends/ort/session.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF32 } from '../ir/values.js';
+import { GradientSum } from './gradient-sum.js';
 import { wantsLowMemory } from './memory.js';
-import type { GraphSignature, Port, ScalarKind, Signature } from './signature.js';
+import { graphOf, readSignature } from './read-signature.js';
+import type { GraphName, GraphSignature, Port, ScalarKind, Signature } from './signature.js';
 
 /** Batch inputs and labels by role; a training host needs no names but these. */
 export interface Batch {
@@ -36,7 +37,7 @@ export class TrainingRun {
 
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
   static open(folder: string, options: SessionOptions = {}): TrainingRun {
-    const signature = JSON.parse(readFileSync(join(folder, 'signature.json'), 'utf8')) as Signature;
+    const signature = readSignature(folder);
     const run = new TrainingRun(folder, signature, {
       config: signature.session,
       lowMemory: wantsLowMemory(signature),
@@ -68,7 +69,7 @@ export class TrainingRun {
 
   /** One optimizer step through step.onnx. */
   async step(batch: Batch, lr: number): Promise<StepResult> {
-    const graph = this.signature.graphs.step!;
+    const graph = this.#graph('step');
     const results = await this.#run(graph, batch, [lr]);
     const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!;
     const finite = Boolean(output('finite').data[0]);
@@ -83,7 +84,7 @@ export class TrainingRun {
    * nothing and uses up no rate; the loss scale is lowered after the run.
    */
   async stepLoop(batch: Batch, rates: readonly number[]): Promise<StepResult[]> {
-    const graph = this.signature.graphs.stepLoop!;
+    const graph = this.#graph('stepLoop');
     const results = await this.#run(graph, batch, rates);
     const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!.data;
     this.#take(graph, results);
@@ -97,9 +98,26 @@ export class TrainingRun {
     return steps;
   }
 
+  /**
+   * One optimizer step over several batches, through grad.onnx and apply.onnx: gradients are summed in float64, each
+   * weighted by the number of labels that count in its batch, as if it were one large batch.
+   */
+  async accumulate(batches: readonly Batch[], lr: number): Promise<StepResult> {
+    const [grad, apply] = [this.#graph('grad'), this.#graph('apply')];
+    const sums = new GradientSum(this.signature.loss.reduction === 'mean');
+    for (const batch of batches) sums.add(grad, await this.#run(grad, batch, [lr]));
+    const results = await this.#run(apply, sums.total(apply), [lr]);
+    this.#take(apply, results);
+    const output = (role: string) => results[apply.outputs.find((port) => port.role === role)!.name]!;
+    const finite = Boolean(output('finite').data[0]);
+    if (finite) this.t++;
+    else this.lossScale /= 2;
+    return { loss: sums.loss(), norm: Number(output('norm').data[0]), finite };
+  }
+
   /** Loss, logits and number of counted items through eval.onnx. */
   async evaluate(batch: Batch): Promise<{ loss: number; logits: OrtTensor; count: number }> {
-    const graph = this.signature.graphs.eval!;
+    const graph = this.#graph('eval');
     const results = await this.#run(graph, batch, [0]);
     const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!;
     return {
@@ -112,6 +130,10 @@ export class TrainingRun {
   async close(): Promise<void> {
     for (const session of this.#sessions.values()) await session.close();
     this.#sessions.clear();
+  }
+
+  #graph(name: GraphName): GraphSignature {
+    return graphOf(this.signature, this.folder, name);
   }
 
   #take(graph: GraphSignature, results: OrtFeeds): void {
@@ -142,7 +164,7 @@ export class TrainingRun {
     const feeds: Record<string, OrtTensor> = {};
     for (const port of graph.inputs) {
       const value =
-        port.role === 'batch'
+        port.role === 'batch' || port.role === 'grad'
           ? batch.inputs[port.name]
           : port.role === 'label'
             ? batch.labels

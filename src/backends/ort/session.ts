@@ -1,5 +1,5 @@
 import type * as Ort from 'onnxruntime-node';
-import { cannotRun } from '../../ir/codes/host.js';
+import { cannotRun, stepFails } from '../../ir/codes/host.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Optimization } from './messages.js';
 
@@ -33,9 +33,11 @@ export class OrtSession {
   readonly #session: Ort.InferenceSession;
   readonly #ort: typeof Ort;
   readonly #profiled: boolean;
+  readonly #file: string;
 
-  private constructor(ort: typeof Ort, session: Ort.InferenceSession, profiled: boolean) {
+  private constructor(ort: typeof Ort, session: Ort.InferenceSession, file: string, profiled: boolean) {
     this.#ort = ort;
+    this.#file = file;
     this.#profiled = profiled;
     this.#session = session;
   }
@@ -43,6 +45,7 @@ export class OrtSession {
   /** Loads a file; a path, so that external data is found. Throws LOTR8110 with ONNX Runtime's reason. */
   static async open(path: string, options: SessionOptions = {}): Promise<OrtSession> {
     const ort = await import('onnxruntime-node');
+    ort.env.logLevel = 'fatal';
     const { ep = 'cpu', onCpu = [] } = options;
     const low = options.lowMemory ? { 'session.disable_prepacking': '1' } : {};
     const config = { ...low, ...options.config };
@@ -53,7 +56,8 @@ export class OrtSession {
           ep === 'webgpu' && onCpu.length > 0 ? { name: ep, forceCpuNodeNames: onCpu } : ep,
         ],
         graphOptimizationLevel: options.optimization ?? 'all',
-        logSeverityLevel: 3,
+        // what goes wrong is reported as a diagnostic
+        logSeverityLevel: 4,
         ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
         ...(options.lowMemory ? { enableMemPattern: false } : {}),
         ...(options.profile === undefined
@@ -61,7 +65,7 @@ export class OrtSession {
           : { enableProfiling: true, profileFilePrefix: options.profile }),
         extra: nested(config),
       });
-      return new OrtSession(ort, session, options.profile !== undefined);
+      return new OrtSession(ort, session, path, options.profile !== undefined);
     } catch (error) {
       return fail(cannotRun({ file: path, why: (error as Error).message, ep }));
     }
@@ -73,7 +77,13 @@ export class OrtSession {
     for (const [name, { type, dims, data }] of Object.entries(feeds)) {
       inputs[name] = new this.#ort.Tensor(type as 'float32', data as Float32Array, dims as number[]);
     }
-    const results = await this.#session.run(inputs);
+    const results = await this.#session.run(inputs).catch((error: unknown) => {
+      const batch = Object.entries(feeds).filter(
+        ([, { type, data }]) => type !== 'float32' && data.length > 1,
+      );
+      const shapes = batch.map(([name, { dims }]) => `${name}[${dims.join(',')}]`).join(', ');
+      return fail(stepFails({ file: this.#file, shapes, why: (error as Error).message }));
+    });
     const out: Record<string, OrtTensor> = {};
     for (const [name, tensor] of Object.entries(results)) {
       out[name] = { type: tensor.type, dims: tensor.dims, data: tensor.data as OrtTensor['data'] };

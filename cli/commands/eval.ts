@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { badRun } from '../../src/ir/codes/train.js';
+import { fail } from '../../src/ir/diagnostics.js';
+import { readSafetensors } from '../../src/ir/files/safetensors.js';
+import { openData } from '../../src/train/data/open.js';
+import { evaluateDataset } from '../../src/train/evaluate.js';
+import { TrainingRun } from '../../src/train/run.js';
+import { readSettings } from '../../src/train/settings.js';
+import { cutOf, requireSingles, threadsOf } from '../../src/train/train.js';
+import type { Run } from '../program.js';
+import { count } from '../text.js';
+import { type ReadingOptions, readingOf, readingOptions } from '../train-options.js';
+import { evaluationText } from './train.js';
+
+export interface EvalOptions extends ReadingOptions {
+  readonly data: string;
+  readonly adapter?: string;
+  readonly run?: string;
+  readonly json?: true;
+}
+
+/** Evaluates the adapter of a run, another one, or the initial parameters. Reads data as the run did, where not told. */
+export async function evalCommand(
+  folder: string,
+  options: EvalOptions,
+  given: ReadonlySet<string>,
+  host: Run,
+): Promise<void> {
+  const of = options.run ?? join(folder, 'run');
+  const settings = readSettings(of);
+  if (options.run !== undefined && !settings) fail(badRun({ file: of, why: 'it holds no run' }));
+  const held = Object.entries(settings ? readingOptions(settings.reading) : {});
+  const o: EvalOptions = { ...options, ...Object.fromEntries(held.filter(([name]) => !given.has(name))) };
+  const run = TrainingRun.open(folder, { ep: o.ep, ...threadsOf(o.threads) });
+  try {
+    requireSingles(run);
+    const trained = join(of, 'adapter.safetensors');
+    const adapter = options.adapter ?? (existsSync(trained) ? trained : null);
+    if (adapter !== null) take(run, adapter);
+    const { dataset, notes } = await openData(o.data, run.signature, readingOf(o), settings?.labels ?? null);
+    host.reporter.report(notes);
+    const cut = cutOf(run, dataset, o.batchSize, o.input ?? new Map());
+    const result = await evaluateDataset(run, dataset, cut);
+    if (options.json) {
+      host.io.out(`${JSON.stringify({ version: 1, adapter, examples: dataset.size, ...result }, null, 2)}\n`);
+      return;
+    }
+    host.io.out(`${adapter ?? 'initial parameters'}\n`);
+    host.io.out(`${count(dataset.size, dataset.unit)}: ${evaluationText(result)}\n`);
+  } finally {
+    await run.close();
+  }
+}
+
+/** Puts the parameters of an adapter file in place. Throws LOTR8212 when it is not of this directory. */
+function take(run: TrainingRun, file: string): void {
+  const { tensors } = readSafetensors(file);
+  const wanted = [...run.parameters()];
+  const odd = wanted.find(([name, { shape }]) => `${tensors.get(name)?.shape}` !== `${shape}`);
+  if (odd) fail(badRun({ file, why: `it has no tensor "${odd[0]}" of shape [${odd[1].shape.join(',')}]` }));
+  run.load(new Map(wanted.map(([name]) => [name, tensors.get(name)!])));
+}

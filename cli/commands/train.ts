@@ -1,0 +1,142 @@
+import { join } from 'node:path';
+import { requireData } from '../../src/ir/codes/train.js';
+import { fail } from '../../src/ir/diagnostics.js';
+import type { Evaluation } from '../../src/train/evaluate.js';
+import { readSignature } from '../../src/train/read-signature.js';
+import { readSettings, type Settings } from '../../src/train/settings.js';
+import { type Started, type TrainRequest, train } from '../../src/train/train.js';
+import type { Run } from '../program.js';
+import { Progress } from '../progress.js';
+import { count, num } from '../text.js';
+import { initialScale, type ReadingOptions, readingOf, resumed } from '../train-options.js';
+
+export interface TrainCommandOptions extends ReadingOptions {
+  readonly data?: string;
+  readonly evalData?: string;
+  readonly evalSplit: number;
+  readonly output?: string;
+  readonly epochs: number;
+  readonly maxSteps?: number;
+  readonly accumulate: number;
+  readonly lr: number;
+  readonly schedule: 'constant' | 'linear' | 'cosine' | 'polynomial';
+  readonly warmup: number;
+  readonly minLr: number;
+  readonly power: number;
+  readonly seed: number;
+  readonly lossScale?: number;
+  readonly evalEvery?: number;
+  readonly checkpointEvery: number;
+  readonly resume?: true;
+  readonly json?: true;
+}
+
+/** Exit code after Ctrl-C, as shells have it. */
+const INTERRUPTED = 130;
+
+/** Trains, shows how it goes, and says where the adapter is. */
+export async function trainCommand(
+  folder: string,
+  options: TrainCommandOptions,
+  given: ReadonlySet<string>,
+  run: Run,
+): Promise<void> {
+  const output = options.output ?? join(folder, 'run');
+  const held = options.resume ? readSettings(output) : null;
+  const request = requestOf(folder, output, options, given, held);
+  const progress = new Progress(run.io);
+  const stop = catchInterrupt();
+  try {
+    const result = await train(request, {
+      started: (info) => run.io.err(introduction(info)),
+      step: (row, total) => progress.step(row, total),
+      evaluated: (step, evaluation, best) => progress.line(evaluationLine(step, evaluation, best)),
+      note: (diagnostic) => {
+        progress.end();
+        run.reporter.report(diagnostic);
+      },
+      interrupted: stop.asked,
+    });
+    progress.end();
+    if (!result.finished) run.exitCode = INTERRUPTED;
+    if (options.json) run.io.out(`${JSON.stringify({ version: 1, output, ...result }, null, 2)}\n`);
+    else if (result.adapter)
+      run.io.out(`wrote ${result.adapter}\nthe curves: ${join(output, 'report.html')}\n`);
+  } finally {
+    stop.release();
+  }
+}
+
+function requestOf(
+  folder: string,
+  output: string,
+  options: TrainCommandOptions,
+  given: ReadonlySet<string>,
+  held: Settings | null,
+): TrainRequest {
+  const o = held ? { ...options, ...resumed(held, given) } : options;
+  const data = o.data ?? fail(requireData({}));
+  const signature = readSignature(folder);
+  const schedule = { kind: o.schedule, peak: o.lr, floor: o.minLr, power: o.power, warmup: o.warmup };
+  const plan = {
+    epochs: o.epochs,
+    maxSteps: o.maxSteps ?? null,
+    accumulate: o.accumulate,
+    schedule,
+    seed: o.seed,
+    lossScale: o.lossScale ?? initialScale(signature),
+    evalEvery: o.evalEvery ?? null,
+    checkpointEvery: o.checkpointEvery,
+  };
+  return {
+    folder,
+    output,
+    data,
+    evalData: o.evalData ?? null,
+    evalSplit: o.evalSplit,
+    reading: readingOf(o),
+    batchSize: o.batchSize,
+    plan,
+    ep: o.ep,
+    threads: o.threads,
+    inputs: o.input ?? new Map(),
+    resume: options.resume ?? false,
+  };
+}
+
+function introduction({ examples, evalExamples, perEpoch, total, parameters, unit }: Started): string {
+  const held = evalExamples > 0 ? `, ${num(evalExamples)} for evaluation` : '';
+  return (
+    `${count(examples, unit)}${held}; ${count(perEpoch, 'step')} an epoch, ${num(total)} in all; ` +
+    `${num(parameters)} trainable parameters\n`
+  );
+}
+
+export function evaluationLine(step: number, evaluation: Evaluation, best: boolean): string {
+  return `step ${num(step)}: evaluation ${evaluationText(evaluation)}${best ? ' (best so far)' : ''}`;
+}
+
+export function evaluationText({ loss, accuracy, perplexity }: Evaluation): string {
+  const parts = [`loss ${loss.toFixed(4)}`];
+  if (accuracy !== null) parts.push(`accuracy ${(100 * accuracy).toFixed(2)} %`);
+  if (perplexity !== null) parts.push(`perplexity ${perplexity.toFixed(3)}`);
+  return parts.join(', ');
+}
+
+/** Ctrl-C and termination ask the run to end after its step; a second one ends the process at once. */
+function catchInterrupt() {
+  let asked = false;
+  const ask = () => {
+    if (asked) process.exit(INTERRUPTED);
+    asked = true;
+  };
+  process.on('SIGINT', ask);
+  process.on('SIGTERM', ask);
+  return {
+    asked: () => asked,
+    release: () => {
+      process.off('SIGINT', ask);
+      process.off('SIGTERM', ask);
+    },
+  };
+}

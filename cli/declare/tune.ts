@@ -1,0 +1,108 @@
+import type { Command } from 'commander';
+import type { EvalOptions } from '../commands/eval.js';
+import type { TrainCommandOptions } from '../commands/train.js';
+import type { Run } from '../program.js';
+import { pairs, real, whole, word } from '../values.js';
+
+/** train and eval: what runs a training directory. */
+export function declareTuneCommands(program: Command, run: Run): void {
+  const train = program
+    .command('train')
+    .description('train the adapters of a training directory on a data file')
+    .argument('<dir>', 'a directory that `lotrc emit onnx-train` wrote');
+  readingOptions(train)
+    .option('--data <file>', 'what to train on: .jsonl, .csv, .tsv, .safetensors, or plain text')
+    .option('--eval-data <file>', 'what to evaluate on')
+    .option(
+      '--eval-split <share>',
+      'hold back this share of the data for evaluation',
+      real('--eval-split'),
+      0,
+    )
+    .option(
+      '-o, --output <folder>',
+      'folder of the run: settings, checkpoint, logs, adapter (default: DIR/run)',
+    )
+    .option('--epochs <n>', 'passes over the data', real('--epochs'), 3)
+    .option('--max-steps <n>', 'end after this many steps', whole('--max-steps', 1))
+    .option('--accumulate <n>', 'batches per step', whole('--accumulate', 1), 1)
+    .option('--lr <x>', 'largest learning rate', real('--lr'), 2e-3)
+    .option(
+      '--schedule <kind>',
+      'constant, linear, cosine or polynomial, after the warm-up',
+      word('--schedule', ['constant', 'linear', 'cosine', 'polynomial']),
+      'linear',
+    )
+    .option('--warmup <n>', 'steps of linear rise; below 1: share of the run', real('--warmup'), 0)
+    .option('--min-lr <x>', 'where the schedule ends', real('--min-lr'), 0)
+    .option('--power <x>', 'exponent of the polynomial schedule', real('--power'), 1)
+    .option('--seed <n>', 'order of the examples', whole('--seed'), 0)
+    .option(
+      '--loss-scale <x>',
+      'at the start (default: 65536 for half-precision models, else 1)',
+      real('--loss-scale'),
+    )
+    .option('--eval-every <steps>', 'default: at the end of each epoch', whole('--eval-every', 1))
+    .option('--checkpoint-every <steps>', 'besides those at evaluations', whole('--checkpoint-every', 1), 100)
+    .option('--resume', 'go on with the run in the folder; options that are not given are those of the run')
+    .option('--json', 'print the result as JSON (version 1)')
+    .addHelpText('after', TRAIN_HELP)
+    .action(async (dir: string, options: TrainCommandOptions, command: Command) => {
+      const { trainCommand } = await import('../commands/train.js');
+      const given = new Set(
+        Object.keys(options).filter((name) => command.getOptionValueSource(name) === 'cli'),
+      );
+      await trainCommand(dir, options, given, run);
+    });
+  const evaluate = program
+    .command('eval')
+    .description('loss, and accuracy or perplexity, of a training directory on a data file')
+    .argument('<dir>', 'a directory that `lotrc emit onnx-train` wrote');
+  readingOptions(evaluate)
+    .requiredOption('--data <file>', 'what to evaluate on')
+    .option(
+      '--adapter <file>',
+      'parameters (default: those of the run in the directory, else the initial ones)',
+    )
+    .option('--run <folder>', 'run whose adapter and labels are used (default: DIR/run)')
+    .option('--json', 'print the result as JSON (version 1)')
+    .addHelpText('after', EVAL_HELP)
+    .action(async (dir: string, options: EvalOptions, command: Command) => {
+      const { evalCommand } = await import('../commands/eval.js');
+      const given = new Set(
+        Object.keys(options).filter((name) => command.getOptionValueSource(name) === 'cli'),
+      );
+      await evalCommand(dir, options, given, run);
+    });
+}
+
+/** How data is read, and where graphs run. */
+function readingOptions(command: Command): Command {
+  return command
+    .option('--tokenizer <file>', 'tokenizer.json, or {"type":"character","chars":"..."}')
+    .option('--text-field <name>', 'field or column with the text', 'text')
+    .option('--pair-field <name>', 'field or column with a second text')
+    .option('--label-field <name>', 'field or column with the label', 'label')
+    .option('--bad-lines <what>', 'skip or stop', word('--bad-lines', ['skip', 'stop']), 'stop')
+    .option('--max-length <n>', 'longest row in tokens; longer ones are cut', whole('--max-length', 2), 128)
+    .option('--pad-to <n>', 'rows are padded to a multiple of this', whole('--pad-to', 1), 8)
+    .option('--batch-size <n>', 'examples per batch', whole('--batch-size', 1), 16)
+    .option('--input <name=column>', 'what an input of the model reads, repeatable', pairs('--input'))
+    .option('--ep <provider>', 'cpu, cuda or webgpu', word('--ep', ['cpu', 'cuda', 'webgpu']), 'cpu')
+    .option('--threads <n>', 'threads of ONNX Runtime; 0: one per core', whole('--threads'), 0);
+}
+
+const TRAIN_HELP = `
+Examples:
+  lotrc train train/ --data reviews.jsonl --tokenizer tokenizer.json --eval-split 0.1 --epochs 3 --lr 2e-3
+  lotrc train train/ --data book.txt --tokenizer vocab.json --eval-data book.val.txt --max-length 128
+  lotrc train train/ --resume
+
+Ctrl-C finishes the step, writes a checkpoint and ends; --resume goes on and gives the same bits as a run that was never
+stopped. The run folder holds run.json, checkpoint.safetensors, best.safetensors, the TensorBoard event file, log.parquet,
+report.html, and in the end adapter.safetensors for \`lotrc apply\` and \`lotrc merge\`.`;
+
+const EVAL_HELP = `
+Examples:
+  lotrc eval train/ --data test.jsonl --tokenizer tokenizer.json
+  lotrc eval train/ --data test.jsonl --adapter other.safetensors --json`;

@@ -1,0 +1,64 @@
+import type { StepRow } from '../src/train/log.js';
+import type { Io } from './io.js';
+import { num } from './text.js';
+
+/** Where there is no terminal, a line this often. */
+const QUIET_SECONDS = 10;
+/** Speed is averaged over about this many steps. */
+const WINDOW = 20;
+
+/** How training goes: on a terminal one line that is written over, else a line every few seconds. */
+export class Progress {
+  readonly #io: Io;
+  readonly #terminal: boolean;
+  #open = false;
+  #told = Number.NEGATIVE_INFINITY;
+  #seconds = 0;
+  #rate = 0;
+
+  constructor(io: Io, terminal = process.stderr.isTTY === true) {
+    this.#io = io;
+    this.#terminal = terminal;
+  }
+
+  step(row: StepRow, total: number): void {
+    const weight = this.#seconds === 0 ? 1 : 1 / WINDOW;
+    this.#seconds += weight * (row.seconds - this.#seconds);
+    this.#rate += weight * ((row.tokens || row.examples) / Math.max(row.seconds, 1e-9) - this.#rate);
+    const now = performance.now() / 1000;
+    const last = row.step === total;
+    if (this.#terminal) {
+      this.#io.err(`\r\x1b[K${this.#text(row, total)}`);
+      this.#open = true;
+    } else if (last || now - this.#told >= QUIET_SECONDS) {
+      this.#io.err(`${this.#text(row, total)}\n`);
+      this.#told = now;
+    }
+  }
+
+  /** A line of its own. */
+  line(text: string): void {
+    this.end();
+    this.#io.err(`${text}\n`);
+  }
+
+  /** Leaves the line that is written over. */
+  end(): void {
+    if (this.#open) this.#io.err('\n');
+    this.#open = false;
+  }
+
+  #text({ step, loss, lr, finite, tokens }: StepRow, total: number): string {
+    const unit = tokens > 0 ? 'tokens/s' : 'examples/s';
+    const left = duration((total - step) * this.#seconds);
+    const skipped = finite ? '' : '  skipped: gradients overflowed';
+    return `step ${num(step)}/${num(total)}  loss ${loss.toFixed(4)}  lr ${lr.toExponential(2)}  ${num(Math.round(this.#rate))} ${unit}  ${left} left${skipped}`;
+  }
+}
+
+function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}

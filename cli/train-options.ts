@@ -1,0 +1,75 @@
+import type { DataOptions } from '../src/train/data/open.js';
+import type { Settings } from '../src/train/settings.js';
+import type { Signature } from '../src/train/signature.js';
+
+/** Options that `train` and `eval` share. */
+export interface ReadingOptions {
+  readonly tokenizer?: string;
+  readonly textField: string;
+  readonly pairField?: string;
+  readonly labelField: string;
+  readonly badLines: 'skip' | 'stop';
+  readonly maxLength: number;
+  readonly padTo: number;
+  readonly batchSize: number;
+  readonly input?: ReadonlyMap<string, string>;
+  readonly ep: 'cpu' | 'cuda' | 'webgpu';
+  readonly threads: number;
+}
+
+export function readingOf(o: ReadingOptions): DataOptions {
+  return {
+    tokenizer: o.tokenizer ?? null,
+    fields: { text: o.textField, pair: o.pairField ?? null, label: o.labelField },
+    badLines: o.badLines,
+    maxLength: o.maxLength,
+    padTo: o.padTo,
+  };
+}
+
+/** Half-precision models lose small gradients without it. Graphs that compute in 16 bits have the input. */
+export function initialScale({ graphs }: Signature): number {
+  return graphs.grad?.inputs.some(({ scalar }) => scalar === 'loss_scale') ? 65536 : 1;
+}
+
+/** Options of a run, by option name, without those that the command line gives. */
+export function resumed(held: Settings, given: ReadonlySet<string>): Readonly<Record<string, unknown>> {
+  const { plan, reading, data, evalData } = held;
+  const { schedule } = plan;
+  const options: Readonly<Record<string, unknown>> = {
+    data: data.file,
+    evalData: evalData?.file,
+    evalSplit: held.evalSplit,
+    epochs: plan.epochs,
+    maxSteps: plan.maxSteps ?? undefined,
+    accumulate: plan.accumulate,
+    lr: schedule.peak,
+    schedule: schedule.kind,
+    warmup: schedule.warmup,
+    minLr: schedule.floor,
+    power: schedule.power,
+    seed: plan.seed,
+    lossScale: plan.lossScale,
+    evalEvery: plan.evalEvery ?? undefined,
+    checkpointEvery: plan.checkpointEvery,
+    ...readingOptions(reading),
+    batchSize: held.batchSize,
+    input: new Map(Object.entries(held.inputs)),
+    ep: held.ep,
+    threads: held.threads,
+  };
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !given.has(name)));
+}
+
+/** How a run read its data, by option name. */
+export function readingOptions(reading: DataOptions): Readonly<Record<string, unknown>> {
+  return {
+    tokenizer: reading.tokenizer ?? undefined,
+    textField: reading.fields.text,
+    pairField: reading.fields.pair ?? undefined,
+    labelField: reading.fields.label,
+    badLines: reading.badLines,
+    maxLength: reading.maxLength,
+    padTo: reading.padTo,
+  };
+}

@@ -1,0 +1,217 @@
+import { defineCode } from '../diagnostics.js';
+
+/** Diagnostics 82xx (the training host: training directories, data, runs, logs). */
+
+export const badTrainingFolder = defineCode<{ file: string; why: string }>({
+  code: 'LOTR8201',
+  severity: 'error',
+  title: 'this is not a training directory that can be used',
+  explain:
+    'A training directory is what `lotrc emit onnx-train` writes: graphs, state.safetensors and signature.json, with the ' +
+    'base weights beside them. A file is missing, is of another version, or does not fit the others.',
+  make: ({ file, why }) => ({
+    message: why,
+    at: { kind: 'file', file },
+    hint: 'write the directory with `lotrc emit onnx-train MODEL -o DIR`',
+  }),
+});
+
+export const badData = defineCode<{ file: string; why: string; hint?: string }>({
+  code: 'LOTR8204',
+  severity: 'error',
+  title: 'a data file cannot be used',
+  explain:
+    'Data is JSON Lines, CSV or TSV with a text and a label field, plain text for language models, or safetensors whose ' +
+    'tensors are named like the inputs of the model and have one row per example.',
+  make: ({ file, why, hint }) => ({
+    message: why,
+    at: { kind: 'file', file },
+    hint: hint ?? '`lotrc train --help` lists the formats and the options that name fields',
+  }),
+});
+
+export const badLine = defineCode<{ file: string; line: number; why: string }>({
+  code: 'LOTR8205',
+  severity: 'error',
+  title: 'a line of a data file cannot be used',
+  explain:
+    'A record is not well-formed, lacks a field, or its label is not one that training knows. By default the first such ' +
+    'line ends the command; with --bad-lines skip they are left out and counted.',
+  make: ({ file, line, why }) => ({
+    message: why,
+    at: { kind: 'text', file, line, column: 1 },
+    hint: 'mend the line, or leave such lines out with --bad-lines skip',
+  }),
+});
+
+export const linesSkipped = defineCode<{ file: string; count: number; first: readonly string[] }>({
+  code: 'LOTR8206',
+  severity: 'warning',
+  title: 'lines of a data file were left out',
+  explain: 'With --bad-lines skip, records that cannot be used are left out. The first few are listed.',
+  make: ({ file, count, first }) => ({
+    message: `${count} ${count === 1 ? 'line was' : 'lines were'} left out`,
+    at: { kind: 'file', file },
+    notes: first.map((message) => ({ message })),
+  }),
+});
+
+export const truncated = defineCode<{
+  file: string;
+  count: number;
+  total: number;
+  max: number;
+  longest: number;
+}>({
+  code: 'LOTR8207',
+  severity: 'warning',
+  title: 'examples were cut to the largest length',
+  explain:
+    'Examples with more tokens than --max-length lose their end (special tokens stay). What is cut off is not seen in ' +
+    'training.',
+  make: ({ file, count, total, max, longest }) => ({
+    message: `${count} of ${total} examples were cut to ${max} tokens; the longest has ${longest}`,
+    at: { kind: 'file', file },
+    hint: 'raise --max-length as far as the model goes',
+  }),
+});
+
+export const inputUnknown = defineCode<{ input: string; columns: readonly string[] }>({
+  code: 'LOTR8208',
+  severity: 'error',
+  title: 'the data has nothing for an input of the model',
+  explain:
+    'Text gives token ids, an attention mask, token types and positions, which are matched to inputs by their names. ' +
+    'Other inputs need data from safetensors, or a name given with --input.',
+  make: ({ input, columns }) => ({
+    message: `the model wants ${JSON.stringify(input)} and the data has ${columns.join(', ')}`,
+    hint: `give --input ${input}=COLUMN, or a safetensors file with a tensor ${JSON.stringify(input)}`,
+  }),
+});
+
+export const badTokenizer = defineCode<{ file: string; why: string }>({
+  code: 'LOTR8209',
+  severity: 'error',
+  title: 'the tokenizer file cannot be used',
+  explain:
+    '--tokenizer takes a tokenizer.json as Hugging Face tools write it, or a character vocabulary: a JSON file ' +
+    '{"type":"character","chars":"..."} in which the place of a character is its id.',
+  make: ({ file, why }) => ({
+    message: why,
+    at: { kind: 'file', file },
+    hint: 'take the tokenizer.json that was published with the model',
+  }),
+});
+
+export const runExists = defineCode<{ folder: string }>({
+  code: 'LOTR8210',
+  severity: 'error',
+  title: 'the folder already holds a run',
+  explain:
+    'A new run is never written over an old one. --resume goes on with it; --output chooses another folder.',
+  make: ({ folder }) => ({
+    message: 'the folder already holds a run',
+    at: { kind: 'file', file: folder },
+    hint: 'go on with --resume, or choose another folder with --output',
+  }),
+});
+
+export const runDiffers = defineCode<{ folder: string; what: readonly string[] }>({
+  code: 'LOTR8211',
+  severity: 'error',
+  title: 'the run to resume was started with other settings or data',
+  explain:
+    'A resumed run gives bit for bit what it would have given without the interruption. That needs the same data, ' +
+    'training directory and settings. Options that are not given again are taken from the run.',
+  make: ({ folder, what }) => ({
+    message: `this run was started differently: ${what.join('; ')}`,
+    at: { kind: 'file', file: folder },
+    hint: 'leave the options out to keep those of the run, or start a new run with --output',
+  }),
+});
+
+export const badRun = defineCode<{ file: string; why: string }>({
+  code: 'LOTR8212',
+  severity: 'error',
+  title: 'a file of the run cannot be used',
+  explain:
+    'A run keeps its settings in run.json and its state in checkpoint.safetensors. Both are written whole or not at all, ' +
+    'so a damaged one was changed by something else.',
+  make: ({ file, why }) => ({
+    message: why,
+    at: { kind: 'file', file },
+    hint: 'start a new run with --output',
+  }),
+});
+
+export const diverged = defineCode<{ step: number; skipped: number; scale: number }>({
+  code: 'LOTR8213',
+  severity: 'error',
+  title: 'gradients stay infinite or not a number',
+  explain:
+    'A step whose gradients are not finite changes nothing, and the loss scale is halved. So many in a row mean that the ' +
+    'run has diverged, or that the model cannot compute these examples. The last checkpoint is kept.',
+  make: ({ step, skipped, scale }) => ({
+    message: `${skipped} steps in a row up to step ${step} had no finite gradient; the loss scale is ${scale}`,
+    hint: 'try a smaller --lr, or more warm-up',
+  }),
+});
+
+export const interrupted = defineCode<{ step: number; total: number; folder: string }>({
+  code: 'LOTR8215',
+  severity: 'warning',
+  title: 'training was interrupted and can go on',
+  explain:
+    'On Ctrl-C the step in progress is finished and a checkpoint is written. --resume goes on from there.',
+  make: ({ step, total, folder }) => ({
+    message: `interrupted after step ${step} of ${total}; the checkpoint is written`,
+    at: { kind: 'file', file: folder },
+    hint: 'go on with --resume',
+  }),
+});
+
+export const rowsDropped = defineCode<{ count: number; batch: number }>({
+  code: 'LOTR8216',
+  severity: 'warning',
+  title: 'the last examples of each pass are left out',
+  explain:
+    'The model takes batches of one fixed size, and the number of examples is no multiple of it. Shuffling leaves out ' +
+    'other examples in each epoch.',
+  make: ({ count, batch }) => ({
+    message: `the model takes batches of exactly ${batch}: ${count} examples are left out in each pass`,
+    hint: 'export the model with a dynamic batch dimension',
+  }),
+});
+
+export const tooManyClasses = defineCode<{ file: string; found: number; classes: number }>({
+  code: 'LOTR8217',
+  severity: 'error',
+  title: 'the data has more classes than the model',
+  explain: 'The logits of the model have a fixed number of classes, and the labels of the data need more.',
+  make: ({ file, found, classes }) => ({
+    message: `the labels need ${found} classes and the model has ${classes}`,
+    at: { kind: 'file', file },
+    hint: 'check --label-field, or export the model with a head of that many classes',
+  }),
+});
+
+export const notTrainedHere = defineCode<{ loss: string }>({
+  code: 'LOTR8202',
+  severity: 'error',
+  title: 'lotrc train does not make batches for this loss',
+  explain:
+    'Losses on pairs of embeddings want batches whose first half are the left sides of the pairs and whose second half are ' +
+    'the right sides. `lotrc train` and `lotrc eval` make batches of single examples; the graphs serve a loop of your own.',
+  make: ({ loss }) => ({
+    message: `the training directory was written for the loss ${loss}, which takes pairs`,
+    hint: 'feed the graphs from a loop of your own (docs/onnx-train.md), or emit with another --loss',
+  }),
+});
+
+export const requireData = defineCode<Record<never, never>>({
+  code: 'LOTR8203',
+  severity: 'error',
+  title: 'there is no data to train on',
+  explain: '`lotrc train` wants a data file with --data; only a run that goes on (--resume) knows its own.',
+  make: () => ({ message: 'there is no data to train on', hint: 'give --data FILE' }),
+});

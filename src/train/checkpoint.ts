@@ -1,0 +1,54 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { badRun } from '../ir/codes/train.js';
+import { fail } from '../ir/diagnostics.js';
+import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
+import type { LossScale } from './loss-scale.js';
+import type { TrainingRun } from './run.js';
+
+/** Where a run stands after a step. */
+export interface Position {
+  /** attempts at a step so far: what was taken from the data */
+  readonly step: number;
+  /** updates that happened; less than `step` where gradients overflowed */
+  readonly updates: number;
+  readonly scale: LossScale;
+  /** the best evaluation so far */
+  readonly best: { readonly step: number; readonly loss: number } | null;
+}
+
+const FILE = 'checkpoint.safetensors';
+const KEY = 'lotrc.run';
+
+/** Parameters, optimizer state and position in one file, written whole or not at all. */
+export function writeCheckpoint(folder: string, run: TrainingRun, position: Position): void {
+  writeSafetensors(join(folder, FILE), run.save(), { [KEY]: JSON.stringify(position) });
+}
+
+/** Puts a run where its last checkpoint was; null when none was written yet. Throws LOTR8212. */
+export function readCheckpoint(folder: string, run: TrainingRun): Position | null {
+  const file = join(folder, FILE);
+  if (!existsSync(file)) return null;
+  const { tensors, metadata } = readSafetensors(file);
+  const position = positionOf(metadata[KEY]);
+  if (!position) return fail(badRun({ file, why: 'it does not say where the run stood' }));
+  for (const [name, { dtype, shape }] of run.save()) {
+    const found = tensors.get(name);
+    if (found?.dtype === dtype && `${found.shape}` === `${shape}`) continue;
+    fail(badRun({ file, why: `its tensor "${name}" is not the one of the training directory` }));
+  }
+  run.load(tensors);
+  run.t = position.updates;
+  run.lossScale = position.scale.value;
+  return position;
+}
+
+function positionOf(text: string | undefined): Position | null {
+  try {
+    const value = JSON.parse(text ?? '') as Partial<Position>;
+    const whole = [value.step, value.updates].every((n) => Number.isSafeInteger(n) && n! >= 0);
+    return whole && typeof value.scale?.value === 'number' ? (value as Position) : null;
+  } catch {
+    return null;
+  }
+}

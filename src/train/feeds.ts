@@ -1,0 +1,99 @@
+import type { OrtTensor } from '../backends/ort/session.js';
+import { badData, inputUnknown } from '../ir/codes/train.js';
+import { fail } from '../ir/diagnostics.js';
+import { toF16 } from '../ir/half.js';
+import type { Batch, Column, Dataset } from './data/dataset.js';
+import type { Batch as Feeds } from './run.js';
+import type { GraphSignature, Port } from './signature.js';
+
+/** Which column of the data each batch input reads. */
+export type InputMap = ReadonlyMap<string, string>;
+
+/** Words in the names of inputs that say what is meant, tried in order. */
+const MEANINGS: readonly (readonly [RegExp, string])[] = [
+  [/mask/i, 'attention_mask'],
+  [/token_?type|segment/i, 'token_type_ids'],
+  [/position/i, 'position_ids'],
+  [/past|cache/i, ''],
+  [/ids?$|token|input/i, 'input_ids'],
+];
+
+/** Columns for the inputs of a model: as the user says, by equal name, or by meaning. Throws LOTR8208. */
+export function mapInputs(graph: GraphSignature, data: Dataset, given: InputMap): InputMap {
+  const ports = graph.inputs.filter(({ role }) => role === 'batch');
+  const map = new Map<string, string>();
+  for (const { name } of ports) {
+    const meant = MEANINGS.find(([pattern]) => pattern.test(name))?.[1];
+    const found = [given.get(name), name, meant].find(
+      (column) => column !== undefined && data.columns.includes(column),
+    );
+    map.set(name, found ?? fail(inputUnknown({ input: name, columns: data.columns })));
+  }
+  for (const [input, column] of given) {
+    if (!map.has(input) || !data.columns.includes(column)) {
+      fail(inputUnknown({ input: map.has(input) ? input : column, columns: data.columns }));
+    }
+  }
+  return map;
+}
+
+/** Extents that the inputs fix: [batch, length], null where any will do. */
+export function fixedExtents(graph: GraphSignature): {
+  readonly rows: number | null;
+  readonly length: number | null;
+} {
+  const shapes = graph.inputs.filter(({ role }) => role === 'batch').map(({ shape }) => shape);
+  const fixed = (axis: number): number | null => {
+    const found = shapes.map((shape) => shape[axis]).find((dim) => typeof dim === 'number');
+    return typeof found === 'number' ? found : null;
+  };
+  return { rows: fixed(0), length: fixed(1) };
+}
+
+/** One batch as what a graph reads. Throws LOTR8204 when labels have another shape than the graph's. */
+export function feedsOf(graph: GraphSignature, inputs: InputMap, batch: Batch): Feeds {
+  const feeds: Record<string, OrtTensor> = {};
+  let labels: OrtTensor | null = null;
+  for (const port of graph.inputs) {
+    if (port.role === 'batch') feeds[port.name] = tensorOf(port, batch.columns.get(inputs.get(port.name)!)!);
+    else if (port.role === 'label') labels = tensorOf(port, fitted(port, batch.labels));
+  }
+  return { inputs: feeds, labels: labels! };
+}
+
+/** Labels with or without a last extent of 1, as the graph wants them. */
+function fitted(port: Port, column: Column): Column {
+  const { shape } = column;
+  const wanted = port.shape.length;
+  const fixed = (dims: readonly number[]): boolean =>
+    dims.length === wanted &&
+    port.shape.every((dim, axis) => typeof dim === 'string' || axis === 0 || dim === dims[axis]);
+  const forms = [shape, [...shape, 1], ...(shape.at(-1) === 1 ? [shape.slice(0, -1)] : [])];
+  const fits = forms.find(fixed);
+  if (fits) return { ...column, shape: fits };
+  const why = `labels are [${shape.join(',')}] and the graph wants [${port.shape.join(',')}]`;
+  const hint =
+    wanted > 1
+      ? 'a model that predicts every token takes plain text, or labels for every token from safetensors'
+      : 'a model that predicts one class takes JSON Lines or CSV with a label field';
+  return fail(badData({ file: 'the data', why, hint }));
+}
+
+function tensorOf({ name, dtype }: Port, { shape: dims, data }: Column): OrtTensor {
+  switch (dtype) {
+    case 'i64':
+      return { type: 'int64', dims, data: BigInt64Array.from(data, (value) => BigInt(value)) };
+    case 'i32':
+      return { type: 'int32', dims, data: data instanceof Int32Array ? data : Int32Array.from(data) };
+    case 'f32':
+      return { type: 'float32', dims, data: data instanceof Float32Array ? data : Float32Array.from(data) };
+    case 'f16':
+      return { type: 'float16', dims, data: Uint16Array.from(data, toF16) };
+    case 'bool':
+      return { type: 'bool', dims, data: Uint8Array.from(data, (value) => (value === 0 ? 0 : 1)) };
+    default:
+      return fail(
+        inputUnknown({ input: `${name} (${dtype})`, columns: ['i64', 'i32', 'f32', 'f16', 'bool'] }),
+      );
+  }
+}

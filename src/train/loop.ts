@@ -1,0 +1,177 @@
+import { diverged } from '../ir/codes/train.js';
+import { fail } from '../ir/diagnostics.js';
+import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import type { Dataset } from './data/dataset.js';
+import { shuffled } from './data/order.js';
+import { type Cut, type Evaluation, evaluateDataset } from './evaluate.js';
+import { feedsOf } from './feeds.js';
+import type { StepRow, TrainingLog } from './log.js';
+import { MAX_SKIPPED, nextScale } from './loss-scale.js';
+import type { TrainingRun } from './run.js';
+import { learningRate, type Schedule, warmupSteps } from './schedule.js';
+
+/** What a training run does; together with data and training directory it fixes every bit of the result. */
+export interface Plan {
+  readonly epochs: number;
+  /** ends the run early; null: after the epochs */
+  readonly maxSteps: number | null;
+  /** batches per step */
+  readonly accumulate: number;
+  /** without `total`, which follows from the data */
+  readonly schedule: Omit<Schedule, 'total'>;
+  readonly seed: number;
+  /** loss scale at the start, a power of two */
+  readonly lossScale: number;
+  /** steps between evaluations; null: at the end of each epoch */
+  readonly evalEvery: number | null;
+  /** steps between checkpoints, besides those at evaluations and at the end */
+  readonly checkpointEvery: number;
+}
+
+/** Steps of a run: passes over the data, cut short by `maxSteps`. */
+export interface Length {
+  readonly perEpoch: number;
+  readonly total: number;
+}
+
+export function lengthOf(
+  plan: Pick<Plan, 'epochs' | 'maxSteps' | 'accumulate'>,
+  size: number,
+  cut: Cut,
+): Length {
+  const batch = (cut.rows ?? cut.batchSize) * plan.accumulate;
+  const perEpoch = Math.max(1, cut.dropShort ? Math.floor(size / batch) : Math.ceil(size / batch));
+  const whole = Math.ceil(plan.epochs * perEpoch);
+  return { perEpoch, total: plan.maxSteps === null ? whole : Math.min(whole, plan.maxSteps) };
+}
+
+export interface LoopHost {
+  readonly run: TrainingRun;
+  readonly data: Dataset;
+  readonly evalData: Dataset | null;
+  readonly cut: Cut;
+  readonly plan: Plan;
+  /** folder of the run, which holds its checkpoint */
+  readonly folder: string;
+  readonly logs: readonly TrainingLog[];
+  onStep(row: StepRow, total: number): void;
+  onEvaluation(step: number, evaluation: Evaluation, best: boolean): void;
+  /** called with the parameters of the best evaluation so far, before the checkpoint that knows of it is written */
+  keepBest(): void;
+  /** called before each checkpoint: a run becomes one that can be resumed with its first */
+  beforeSave(): void;
+  /** asked after each step: true ends the run with a checkpoint */
+  interrupted(): boolean;
+}
+
+export interface Outcome {
+  readonly position: Position;
+  readonly length: Length;
+  readonly finished: boolean;
+}
+
+/**
+ * Trains from the last checkpoint, or from the start, to the end of the plan. Everything that a step does depends on its
+ * number alone (order of rows, learning rate), so a run that was stopped anywhere and resumed ends with the same bits as
+ * one that was not. Throws LOTR8213 when gradients stay without a finite value.
+ */
+export async function trainLoop(host: LoopHost): Promise<Outcome> {
+  const { run, plan, folder, logs } = host;
+  const length = lengthOf(plan, host.data.size, host.cut);
+  const orders = new Orders(host.data.size, plan.seed);
+  const schedule: Schedule = {
+    ...plan.schedule,
+    warmup: warmupSteps(plan.schedule.warmup, length.total),
+    total: length.total,
+  };
+  const start = readCheckpoint(folder, run);
+  let at: Position = start ?? { step: 0, updates: 0, scale: fresh(plan.lossScale), best: null };
+  run.lossScale = at.scale.value;
+  if (!start) at = await evaluated(host, at);
+  const save = () => {
+    host.beforeSave();
+    writeCheckpoint(folder, run, at);
+    for (const log of logs) log.checkpoint();
+  };
+  while (at.step < length.total) {
+    const started = performance.now();
+    const { batches, examples, tokens } = batchesOf(host, orders, at.step, length.perEpoch);
+    const lr = learningRate(schedule, at.step);
+    const used = at.scale.value;
+    const result =
+      batches.length === 1 && plan.accumulate === 1
+        ? await run.step(batches[0]!, lr)
+        : await run.accumulate(batches, lr);
+    const scale = nextScale(at.scale, result.finite, plan.lossScale);
+    run.lossScale = scale.value;
+    at = { ...at, step: at.step + 1, updates: run.t, scale };
+    const seconds = (performance.now() - started) / 1000;
+    const epoch = at.step / length.perEpoch;
+    const row = { step: at.step, epoch, ...result, lr, lossScale: used, examples, tokens, seconds };
+    for (const log of logs) log.step(row);
+    host.onStep(row, length.total);
+    if (scale.skipped >= MAX_SKIPPED) {
+      fail(diverged({ step: at.step, skipped: scale.skipped, scale: scale.value }));
+    }
+    const due = isDue(at.step, plan.evalEvery ?? length.perEpoch, length.total);
+    if (due) at = await evaluated(host, at);
+    if (due || isDue(at.step, plan.checkpointEvery, length.total)) save();
+    if (host.interrupted() && at.step < length.total) {
+      save();
+      return { position: at, length, finished: false };
+    }
+  }
+  return { position: at, length, finished: true };
+}
+
+/** The order of rows in an epoch; the last one asked for is kept. */
+class Orders {
+  #epoch = -1;
+  #order: Int32Array = new Int32Array(0);
+  readonly #size: number;
+  readonly #seed: number;
+
+  constructor(size: number, seed: number) {
+    this.#size = size;
+    this.#seed = seed;
+  }
+
+  of(epoch: number): Int32Array {
+    if (epoch !== this.#epoch) this.#order = shuffled(this.#size, this.#seed, epoch);
+    this.#epoch = epoch;
+    return this.#order;
+  }
+}
+
+const fresh = (value: number) => ({ value, steady: 0, skipped: 0 });
+const isDue = (step: number, every: number, total: number): boolean => step % every === 0 || step === total;
+
+async function evaluated(host: LoopHost, at: Position): Promise<Position> {
+  if (!host.evalData) return at;
+  const evaluation = await evaluateDataset(host.run, host.evalData, host.cut);
+  const { loss, accuracy, perplexity } = evaluation;
+  for (const log of host.logs) log.evaluation({ step: at.step, loss, accuracy, perplexity });
+  const best = at.best === null || loss < at.best.loss;
+  if (best) host.keepBest();
+  host.onEvaluation(at.step, evaluation, best);
+  return best ? { ...at, best: { step: at.step, loss } } : at;
+}
+
+/** The batches of a step, as feeds: rows in the shuffled order of their epoch. */
+function batchesOf({ run, data, cut, plan }: LoopHost, orders: Orders, step: number, perEpoch: number) {
+  const size = cut.rows ?? cut.batchSize;
+  const order = orders.of(Math.floor(step / perEpoch));
+  const first = (step % perEpoch) * size * plan.accumulate;
+  const graph = run.signature.graphs.step!;
+  const batches = [];
+  let [examples, tokens] = [0, 0];
+  for (let k = 0; k < plan.accumulate; k++) {
+    const indices = order.subarray(first + k * size, first + (k + 1) * size);
+    if (indices.length === 0) break;
+    const batch = data.batch(indices, cut.rows ?? undefined);
+    batches.push(feedsOf(graph, cut.inputs, batch));
+    examples += batch.examples;
+    tokens += batch.tokens ?? 0;
+  }
+  return { batches, examples, tokens };
+}

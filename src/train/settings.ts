@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { badData, badRun, runDiffers, runExists } from '../ir/codes/train.js';
+import { fail } from '../ir/diagnostics.js';
+import { isSystemError, writeAtomically } from '../ir/files/atomic.js';
+import type { LabelMap } from './data/labels.js';
+import type { DataOptions } from './data/open.js';
+import type { Plan } from './loop.js';
+
+/** A data file as a run knows it: by its contents. */
+export interface DataFile {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+/** Everything that fixes the result of a run, as `run.json` keeps it. Version 1. */
+export interface Settings {
+  readonly version: 1;
+  /** of signature.json */
+  readonly training: string;
+  readonly data: DataFile;
+  readonly evalData: DataFile | null;
+  readonly evalSplit: number;
+  readonly reading: DataOptions;
+  readonly batchSize: number;
+  readonly plan: Plan;
+  readonly ep: 'cpu' | 'cuda' | 'webgpu';
+  readonly threads: number;
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly labels: LabelMap | null;
+}
+
+const FILE = 'run.json';
+
+/** Settings of the run in a folder; null when there is none. Throws LOTR8212. */
+export function readSettings(folder: string): Settings | null {
+  const file = join(folder, FILE);
+  if (!existsSync(file)) return null;
+  try {
+    const value = JSON.parse(readFileSync(file, 'utf8')) as Settings;
+    if (value.version === 1 && typeof value.plan === 'object' && typeof value.data?.file === 'string')
+      return value;
+    return fail(badRun({ file, why: 'it does not hold the settings of a run of version 1' }));
+  } catch (error) {
+    if (!(error instanceof SyntaxError) && !isSystemError(error)) throw error;
+    return fail(badRun({ file, why: `it cannot be read: ${(error as Error).message}` }));
+  }
+}
+
+export function writeSettings(folder: string, settings: Settings): void {
+  const bytes = new TextEncoder().encode(`${JSON.stringify(settings, null, 2)}\n`);
+  writeAtomically([{ path: join(folder, FILE), write: (sink) => sink.write(bytes) }]);
+}
+
+/** A new run needs a folder without one. Throws LOTR8210. */
+export function requireNoRun(folder: string): void {
+  if (existsSync(join(folder, FILE))) fail(runExists({ folder }));
+}
+
+/** Throws LOTR8211 when a run would go on with other settings than it was started with. Paths of data may change. */
+export function requireSame(folder: string, held: Settings, now: Settings): void {
+  const [a, b] = [flat(held), flat(now)];
+  const names = [...new Set([...a.keys(), ...b.keys()])].filter((name) => !/(^|\.)file$/.test(name));
+  const what = names
+    .filter((name) => a.get(name) !== b.get(name))
+    .map((name) => `${name} was ${a.get(name) ?? 'not given'}, now ${b.get(name) ?? 'not given'}`);
+  if (what.length > 0) fail(runDiffers({ folder, what }));
+}
+
+/** Leaves of an object by path, as text. */
+function flat(value: unknown, path = ''): Map<string, string> {
+  const leaves = new Map<string, string>();
+  if (typeof value === 'object' && value !== null) {
+    for (const [key, inner] of Object.entries(value)) {
+      for (const [name, text] of flat(inner, path === '' ? key : `${path}.${key}`)) leaves.set(name, text);
+    }
+  } else if (value !== null && value !== undefined) leaves.set(path, JSON.stringify(value));
+  return leaves;
+}
+
+/** A data file with the digest of its contents, read in pieces. Throws LOTR8204. */
+export function dataFile(file: string): DataFile {
+  const hash = createHash('sha256');
+  try {
+    const fd = openSync(file, 'r');
+    try {
+      const chunk = Buffer.allocUnsafe(1 << 20);
+      for (let n = readSync(fd, chunk); n > 0; n = readSync(fd, chunk)) hash.update(chunk.subarray(0, n));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    fail(badData({ file, why: `it cannot be read: ${error.message}` }));
+  }
+  return { file, sha256: hash.digest('hex') };
+}
