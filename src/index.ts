@@ -1,4 +1,7 @@
 /** The public API of lotrc: everything that the command line does. */
+
+export { type EmitRequest, type Emitted, emitTraining } from './backends/onnx-train/emit.js';
+export { TRAIN_DEFAULTS, type TrainOptions } from './backends/onnx-train/options.js';
 export {
   type CompareOptions,
   compareModels,
@@ -81,8 +84,13 @@ export {
   rewritePipeline,
   strip,
 } from './rewrite.js';
+export { type Evaluation, evaluateDataset } from './train/evaluate.js';
+export type { EvaluationRow, StepRow, TrainingLog } from './train/log.js';
 export { type FindOptions, type FoundLogs, readLogs } from './train/logs/find.js';
 export type { Setting, Settings } from './train/logs/hparams.js';
 export { type Layout as ParquetLayout, parquetOutput } from './train/logs/parquet.js';
 export { reportHtml } from './train/logs/report.js';
 export type { Log, LogRow } from './train/logs/rows.js';
+export { type Batch, type StepResult, TrainingRun } from './train/run.js';
+export type { Signature } from './train/signature.js';
+export { type TrainEvents, type Trained, type TrainRequest, train } from './train/train.js';

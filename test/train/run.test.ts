@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
@@ -106,10 +106,18 @@ test('when every label is ignored the loss and the change are zero', async () =>
   await run.close();
 });
 
-test('a base that was moved away is said to be missing (LOTR8110)', async () => {
-  const into = emitted();
-  rmSync(join(into, 'model.lotr.onnx'));
-  await expect(TrainingRun.open(into).step(batch(noise(23, 9), 1), 1e-2)).rejects.toThrow('LOTR8110');
+test('a base that was moved away is said to be missing (LOTR8201)', () => {
+  const train = emitted();
+  rmSync(join(train, 'model.lotr.onnx'));
+  expect(() => TrainingRun.open(train)).toThrow(/LOTR8201: the base weights are missing/);
+});
+
+test('a graph that ONNX Runtime does not take is said with its reason (LOTR8110)', async () => {
+  const train = emitted();
+  writeFileSync(join(train, 'step.onnx'), 'no graph');
+  const run = TrainingRun.open(train);
+  await expect(run.step(batch(noise(23, 9), 1), 1e-2)).rejects.toThrow(/LOTR8110/);
+  await run.close();
 });
 
 test.each([7, 99, -1, -101])(
