@@ -3,6 +3,7 @@ import { fail } from '../../../ir/diagnostics.js';
 import type { BufferParam, Kernel, UniformParam } from '../ir/kir.js';
 import { legalise } from '../ir/legalise.js';
 import { CFamily, type Spelling } from './c-family.js';
+import { shortest } from './numbers.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 /** Words that WGSL keeps for itself or that this printer uses; a buffer of such a name gets an underscore. */
@@ -25,16 +26,7 @@ export const wgslName = (buffer: string): string => (TAKEN.has(buffer) ? `${buff
 /** A number as WGSL writes it, with the digits that f32 needs. */
 function float(value: number): string {
   const text = shortest(value);
-  return /[.e]/.test(text) ? `${text}f`.replace(/f$/, '') : `${text}.0`;
-}
-
-/** The shortest decimal number that rounds to the same f32. */
-export function shortest(value: number): string {
-  for (let digits = 1; digits <= 9; digits++) {
-    const text = Number(value.toPrecision(digits));
-    if (Math.fround(text) === value) return String(text);
-  }
-  return String(value);
+  return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
 /**

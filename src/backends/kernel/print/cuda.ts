@@ -1,0 +1,83 @@
+import type { BufferParam, Kernel } from '../ir/kir.js';
+import { legalise } from '../ir/legalise.js';
+import { CFamily, type Spelling } from './c-family.js';
+import { shortest } from './numbers.js';
+
+const AXES = ['x', 'y', 'z'] as const;
+const TYPES = { f32: 'float', u32: 'unsigned', bool: 'bool' } as const;
+const ELEMENTS = { f32: 'float', f16: '__half', bf16: '__nv_bfloat16', u32: 'unsigned' } as const;
+const HEADERS = { f16: 'cuda_fp16.h', bf16: 'cuda_bf16.h' } as const;
+/** How an element of a narrow type is widened and rounded. */
+const CONVERSIONS = {
+  f16: ['__half2float', '__float2half_rn'],
+  bf16: ['__bfloat162float', '__float2bfloat16_rn'],
+} as const;
+const CALLS: Readonly<Record<string, string>> = { exp: 'expf', sqrt: 'sqrtf', abs: 'fabsf' };
+
+/**
+ * Kernels as one CUDA C++ source file: an `extern "C"` kernel each, of which the parameters are the buffers in order and
+ * then the uniforms. Shared memory is static.
+ */
+export function printCuda(kernels: readonly Kernel[]): string {
+  const elems = new Set(kernels.flatMap(({ buffers }) => buffers.map(({ elem }) => elem)));
+  const headers = (['f16', 'bf16'] as const).filter((elem) => elems.has(elem));
+  const includes = headers.map((elem) => `#include <${HEADERS[elem]}>`);
+  return `${[...includes, ...(includes.length > 0 ? [''] : []), ...kernels.flatMap(cudaKernel)].join('\n')}`;
+}
+
+function cudaKernel(kernel: Kernel): string[] {
+  const { name, about, workgroup, body, arrays } = legalise(kernel);
+  const [x, y, z] = workgroup;
+  const elems = new Map(kernel.buffers.map((param) => [param.name, param.elem]));
+  const params = [
+    ...kernel.buffers.map(pointer),
+    ...kernel.uniforms.map((uniform) => `${TYPES[uniform.type]} ${uniform.name}`),
+  ];
+  return [
+    ...about.map((line) => `// ${line}`),
+    `extern "C" __global__ void __launch_bounds__(${x * y * z})`,
+    `${name}(${params.join(', ')}) {`,
+    ...arrays.map((array) => `  __shared__ float ${array.name}[${array.size}];`),
+    ...new CFamily(spelling(elems)).block(body, 1),
+    '}',
+    '',
+  ];
+}
+
+function pointer({ name, elem, access }: BufferParam): string {
+  return `${access === 'read' ? 'const ' : ''}${ELEMENTS[elem]}* __restrict__ ${name}`;
+}
+
+function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
+  const conversion = (buffer: string) => {
+    const elem = elems.get(buffer);
+    return elem === 'f16' || elem === 'bf16' ? CONVERSIONS[elem] : null;
+  };
+  return {
+    literal: (type, value) => {
+      if (type === 'bool') return value ? 'true' : 'false';
+      return type === 'u32'
+        ? `${value}u`
+        : `${/[.e]/.test(shortest(value)) ? shortest(value) : `${shortest(value)}.0`}f`;
+    },
+    type: (type) => TYPES[type],
+    id: (of, axis) => `${of === 'local' ? 'threadIdx' : 'blockIdx'}.${AXES[axis]}`,
+    uniform: (name) => name,
+    fma: (a, b, c) => `fmaf(${a}, ${b}, ${c})`,
+    call: (fn, of) => `${CALLS[fn]}(${of})`,
+    minMax: (op, type, a, b) => `${type === 'f32' ? `f${op}f` : op}(${a}, ${b})`,
+    // only the chosen one is evaluated
+    select: (cond, whenTrue, whenFalse) => `(${cond} ? ${whenTrue} : ${whenFalse})`,
+    read: (buffer, index) => {
+      const widen = conversion(buffer)?.[0];
+      return widen ? `${widen}(${buffer}[${index}])` : `${buffer}[${index}]`;
+    },
+    write: (buffer, index, value) => {
+      const round = conversion(buffer)?.[1];
+      return `${buffer}[${index}] = ${round ? `${round}(${value})` : value};`;
+    },
+    declare: (kind, type, name, init) => `${kind === 'let' ? 'const ' : ''}${TYPES[type]} ${name} = ${init};`,
+    counter: 'unsigned',
+    barrier: '__syncthreads();',
+  };
+}
