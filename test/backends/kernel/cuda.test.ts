@@ -55,9 +55,9 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
       for (const { registers, spills, sharedBytes } of compiled) {
         expect(spills).toBe(0);
         expect(registers).toBeGreaterThan(0);
-      expect(registers).toBeLessThanOrEqual(96);
+        expect(registers).toBeLessThanOrEqual(96);
         expect(sharedBytes).toBeGreaterThan(0);
-      expect(sharedBytes).toBeLessThanOrEqual(48 << 10);
+        expect(sharedBytes).toBeLessThanOrEqual(48 << 10);
       }
     },
   );
