@@ -17,8 +17,9 @@ export const noLinears = defineCode<{ refused: readonly Note[] }>({
   severity: 'error',
   title: 'the model has no linear layer that can carry an adapter',
   explain:
-    'An adapter goes beside a MatMul whose right operand, or a Gemm whose B, is a stored floating-point matrix. This ' +
-    'model has none: its weights are computed, quantized or packed, or it has no such nodes. The notes name the layers ' +
+    'An adapter goes beside a MatMul whose right operand, or a Gemm whose B, is a stored floating-point matrix or the ' +
+    'DequantizeLinear of a stored one. This model has none: its weights are computed or packed, or it has no such ' +
+    'nodes. The notes name the layers ' +
     'that were looked at. Export the model before optimisation and quantization.',
   make: ({ refused }) => ({
     message:
@@ -223,9 +224,9 @@ export const computedWeight = defineCode<AtNode & { from: string }>({
   severity: 'error',
   title: 'the weight is computed, not stored',
   explain:
-    'Between the stored data and the layer stand nodes other than Identity, Transpose and Cast: a DequantizeLinear, a ' +
-    'product of two tensors, a Reshape, an If. There is no single stored matrix to put an adapter beside. Start from ' +
-    'the model before quantization, or fold constants first (onnxruntime and onnxsim do).',
+    'Between the stored data and the layer stand nodes other than Identity, Transpose, Cast and DequantizeLinear with ' +
+    'constant scales: a product of two tensors, a Reshape, an If. There is no single stored matrix to put an adapter ' +
+    'beside. Fold constants first (onnxruntime and onnxsim do).',
   make: (at) => ({
     message: `cannot adapt "${at.layer}": its weight is computed, not stored`,
     at: nodeAt(at),

@@ -9,6 +9,7 @@ import {
 } from '../../init/index.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../ir/adapter.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
+import { isFloat } from '../../ir/dtype.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
@@ -46,7 +47,8 @@ export function initialFactors(
 /** A layer's weight as stored, with the layout of the storage. */
 function matrixOf(node: Node): StoredMatrix | null {
   const stored = storedWeight(node.inputs[1]!);
-  if (!stored) return null;
+  // the integers of a quantised weight are not the matrix that the layer multiplies by
+  if (!stored || !isFloat(stored.data.dtype)) return null;
   const flipped = isSet(node, 'transB') !== stored.transposed;
   return { data: stored.data, layout: flipped ? 'oi' : 'io', alpha: alphaOf(node) };
 }

@@ -199,14 +199,21 @@ function cast({ weights, compute, label, once }: Layer, value: Value, name?: str
   );
 }
 
+/** attributes that say the element type of a result */
+const TYPE_ATTRS: ReadonlyMap<string, string> = new Map([
+  ['Cast', 'to'],
+  ['DequantizeLinear', 'output_dtype'],
+]);
+
 /** Element type of a weight as the layer reads it. */
 export function dtypeOf(weight: Value): DType {
   if (weight.type?.kind === 'tensor') return weight.type.dtype;
   const { producer } = weight;
-  const attr = producer?.attrs.get(producer.opKey === 'Cast' ? 'to' : 'value');
+  const dequantizes = producer?.opKey === 'DequantizeLinear';
+  const attr = producer?.attrs.get(TYPE_ATTRS.get(producer.opKey) ?? 'value');
   if (attr?.kind === 'tensor') return attr.value.dtype;
-  if (attr?.kind === 'int') return dtypeFromOnnx(Number(attr.value));
-  const source = producer?.inputs[0];
+  if (attr?.kind === 'int' && Number(attr.value) !== 0) return dtypeFromOnnx(Number(attr.value));
+  const source = producer?.inputs[dequantizes ? 1 : 0];
   if (!source) throw new Error(`the type of weight "${weight.name}" is unknown`);
   return dtypeOf(source);
 }

@@ -109,6 +109,9 @@ function mergeSite(
     const refuse = (why: string): never => fail(mergeRefused({ site: site.id, weight: weight.name, why }));
     const stored = storedWeight(weight) ?? refuse('it is computed');
     if (isOverridable(model, stored.holder)) refuse('it is also a graph input, so a caller may replace it');
+    if (stored.via.some(({ op }) => op === 'DequantizeLinear')) {
+      refuse(`it is quantised (${stored.data.dtype}), and the sum with the adapter is not on its grid`);
+    }
     if (!isFloat(stored.data.dtype)) refuse(`its elements are ${stored.data.dtype}`);
     const reader = {
       node,

@@ -8,13 +8,16 @@ export interface StoredWeight {
   readonly data: TensorData;
   /** the initializer, or the Constant node's output */
   readonly holder: Value;
-  /** nodes from the storage to the reader: Identity, Transpose, Cast */
+  /** nodes from the storage to the reader: Identity, Transpose, Cast, DequantizeLinear */
   readonly via: readonly Node[];
   /** an odd number of Transposes lies between: the stored matrix is the transpose of the one that is read */
   readonly transposed: boolean;
 }
 
-/** Follows Identity, Cast and 2-D Transpose back to the stored matrix; null when the weight is computed. */
+/**
+ * Follows Identity, Cast, 2-D Transpose and DequantizeLinear back to the stored matrix (of a quantised weight, its
+ * integers); null when the weight is computed.
+ */
 export function storedWeight(weight: Value): StoredWeight | null {
   const via: Node[] = [];
   let transposed = false;
@@ -38,7 +41,7 @@ export function storedWeight(weight: Value): StoredWeight | null {
 
 /** Whether a node may stand between a stored weight and the layer that reads it. */
 export function isStep(node: Node): boolean {
-  return node.domain === '' && ['Identity', 'Transpose', 'Cast'].includes(node.op);
+  return node.domain === '' && ['Identity', 'Transpose', 'Cast', 'DequantizeLinear'].includes(node.op);
 }
 
 /**

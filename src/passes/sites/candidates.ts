@@ -112,8 +112,9 @@ function problemOf(
     return (layer) => inFunction({ ...at(node, 1, layer), fn: `${fn.domain}::${fn.name}`, calls, argument });
   }
   if (!stored) return (layer) => computedWeight({ ...at(node, 1, layer), from: describe(operand) });
-  const { data, dtype } = stored;
-  if (!isFloat(data.dtype) || !isFloat(dtype as DType)) {
+  const { data, dtype, dequantize } = stored;
+  // a quantised weight stays as it is: the adapter reads x beside it
+  if ((!dequantize && !isFloat(data.dtype)) || !isFloat(dtype as DType)) {
     return (layer) => notFloat({ ...at(node, 1, layer), dtype: data.dtype });
   }
   if (data.shape.length !== 2 || data.shape.includes(0)) {

@@ -7,8 +7,10 @@ export interface Stored {
   /** the initializer, or the output of the Constant node */
   readonly weight: Value;
   readonly data: TensorData;
-  /** Identity, Transpose and Cast nodes from the weight to the reader, in that order */
+  /** Identity, Transpose, Cast and DequantizeLinear nodes from the weight to the reader, in that order */
   readonly via: readonly Node[];
+  /** the node that makes floats of a quantised weight; null when the weight is stored in floats */
+  readonly dequantize: Node | null;
   /** an odd number of swapping Transposes lies between */
   readonly transposed: boolean;
   /** element type after the casts */
@@ -40,15 +42,19 @@ export class Origins {
     return this.model.functions.has(functionKey(node.domain, node.op, node.overload));
   }
 
-  /** The stored tensor behind a value, through Identity, Transpose and Cast; null when there is none. */
+  /**
+   * The stored tensor behind a value, through Identity, Transpose, Cast and one DequantizeLinear with constant scales;
+   * null when there is none.
+   */
   stored(value: Value): Stored | null {
     const via: Node[] = [];
     let transposed = false;
     let dtype: string | null = null;
+    let dequantize: Node | null = null;
     for (let at: Value | null = value, steps = 0; at && steps < 64; steps++) {
       const data = constantData(at);
       if (data) {
-        return { weight: at, data, via: via.reverse(), transposed, dtype: dtype ?? data.dtype };
+        return { weight: at, data, via: via.reverse(), transposed, dtype: dtype ?? data.dtype, dequantize };
       }
       const node: Node | null = at.producer;
       if (node?.domain !== '' || at.outputIndex !== 0) return null;
@@ -60,6 +66,11 @@ export class Origins {
         const swaps = swapsMatrix(node);
         if (swaps === null) return null;
         transposed = transposed !== swaps;
+      } else if (node.op === 'DequantizeLinear') {
+        const scale = node.inputs[1] ? this.stored(node.inputs[1]) : null;
+        if (dequantize || !scale || (node.inputs[2] && !this.isConstant(node.inputs[2]))) return null;
+        dequantize = node;
+        dtype ??= dequantizedType(node) ?? scale.dtype;
       } else if (node.op !== 'Identity') return null;
       via.push(node);
       at = node.inputs[0] ?? null;
@@ -122,6 +133,12 @@ export function constantData(value: Value): TensorData | null {
   if (node?.op !== 'Constant' || node.domain !== '') return null;
   const attr = node.attrs.get('value');
   return attr?.kind === 'tensor' ? attr.value : null;
+}
+
+/** The type that a DequantizeLinear is told to give (operator set 23); null: that of its scale. */
+function dequantizedType(node: Node): string | null {
+  const to = node.attrs.get('output_dtype');
+  return to?.kind === 'int' && Number(to.value) !== 0 ? dtypeFromOnnx(Number(to.value)) : null;
 }
 
 /** Whether a Transpose swaps the two axes of a matrix; null when it is meant for another rank. */

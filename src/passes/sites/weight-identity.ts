@@ -1,3 +1,4 @@
+import type { Node, Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import type { Candidate } from './candidates.js';
 import { groupBy } from './group-by.js';
@@ -31,11 +32,15 @@ export interface TiedSet {
  */
 export function tieWeights(candidates: readonly Candidate[], tie: Tie = 'content'): readonly TiedSet[] {
   const byTensor = new Map<string, Candidate[]>();
-  const ids = new Map<object, number>();
+  const ids = new Map<object | null, number>();
+  const idOf = (value: object | null): number => {
+    const id = ids.get(value) ?? ids.size;
+    ids.set(value, id);
+    return id;
+  };
   for (const candidate of candidates) {
-    const { weight, dtype } = candidate.stored!;
-    if (!ids.has(weight)) ids.set(weight, ids.size);
-    const key = `${ids.get(weight)}:${dtype}:${matrixOf(candidate).rowsAreIn}`;
+    const { weight, dtype, dequantize } = candidate.stored!;
+    const key = `${tensorsOf(weight, dequantize).map(idOf).join()}:${dtype}:${matrixOf(candidate).rowsAreIn}`;
     const set = byTensor.get(key);
     if (set) set.push(candidate);
     else byTensor.set(key, [candidate]);
@@ -51,6 +56,11 @@ export function tieWeights(candidates: readonly Candidate[], tie: Tie = 'content
   return merged.sort((a, b) => order.get(a.members[0]!)! - order.get(b.members[0]!)!);
 }
 
+/** What a weight is made of: the stored tensor, and with it the scales and zero points of a quantised one. */
+function tensorsOf(weight: Value, dequantize: Node | null): readonly (Value | null)[] {
+  return dequantize ? [weight, ...dequantize.inputs.slice(1)] : [weight];
+}
+
 function matrixOf({ stored, layout, in: inn, out }: Candidate): Matrix {
   return { data: stored!.data, in: inn!, out: out!, rowsAreIn: (layout === 'io') !== stored!.transposed };
 }
@@ -59,10 +69,12 @@ function classesByContent(sets: readonly (readonly Candidate[])[]): readonly (re
   const result: (readonly Candidate[])[][] = [];
   const buckets = groupBy(sets, ([first]) => {
     const { stored, in: inn, out } = first!;
-    return `${stored!.dtype}:${stored!.data.dtype}:${inn}x${out}`;
+    return `${stored!.dtype}:${stored!.data.dtype}:${inn}x${out}:${stored!.dequantize !== null}`;
   });
   for (const bucket of buckets.values()) {
-    if (bucket.length === 1) result.push([bucket[0]!]);
+    // equal packed numbers are equal weights only under equal scales, which are not compared
+    if (bucket[0]![0]!.stored!.dequantize) result.push(...bucket.map((set) => [set]));
+    else if (bucket.length === 1) result.push([bucket[0]!]);
     else result.push(...splitByContent(bucket));
   }
   return result;

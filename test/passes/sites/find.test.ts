@@ -107,10 +107,11 @@ describe('refused, with the reason', () => {
     );
   });
 
-  test('dequantized weight keeps its extents', () => {
+  test('weight dequantized with a computed scale keeps its extents', () => {
     const net = new Net(3);
     const packed = new MemoryTensor('i8', [3, 5], new Uint8Array(15).fill(3));
-    const w = net.op('DequantizeLinear', [net.init('q', packed), net.init('s', f32Tensor([], [0.1]))]);
+    const scale = net.op('Abs', [net.init('s', f32Tensor([], [0.1]))]);
+    const w = net.op('DequantizeLinear', [net.init('q', packed), scale]);
     net.output(net.op('MatMul', [net.x, w]));
     expect(codes(net)).toEqual(['LOTR3104']);
     expect(findLinears(net.model).refused[0]!.candidate).toMatchObject({ in: 3, out: 5 });

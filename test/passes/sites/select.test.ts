@@ -207,7 +207,8 @@ describe('what is refused', () => {
     expect(refusal(() => pick({}, none))).toMatchObject({ code: 'LOTR3001' });
     const packed = new MemoryTensor('i8', [4, 4], new Uint8Array(16));
     const net = new Net(4);
-    const w = net.op('DequantizeLinear', [net.init('q', packed), net.init('s', f32Tensor([], [1]))]);
+    const scale = net.op('Abs', [net.init('s', f32Tensor([], [1]))]);
+    const w = net.op('DequantizeLinear', [net.init('q', packed), scale]);
     net.output(net.op('MatMul', [net.x, w]));
     expect(refusal(() => pick({}, net)).notes![0]!.message).toContain('LOTR3104');
   });
