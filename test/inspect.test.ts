@@ -4,14 +4,15 @@ import { formatInspect, inspectTotals } from '../src/inspect-format.js';
 import { f32Tensor, MemoryTensor } from '../src/ir/tensor.js';
 import { Net, weight } from './passes/sites/build.js';
 
-/** Two 16x16 layers, one 16x24 behind a Transpose, a quantized one, a small one without a name. */
+/** Two 16x16 layers, one 16x24 behind a Transpose, one whose scale is computed, a small one without a name. */
 function sample(): Net {
   const net = new Net(16);
   const q = net.linear(net.x, 'h.0.q', weight(1, 16, 16));
   const k = net.linear(q, 'h.0.k', weight(2, 16, 16));
   const up = net.gemm(k, net.init('h.0.up.weight', weight(3, 24, 16)), { transB: 1 });
   const packed = new MemoryTensor('i8', [24, 16], new Uint8Array(24 * 16));
-  const w = net.op('DequantizeLinear', [net.init('p', packed), net.init('s', f32Tensor([], [1]))]);
+  const scale = net.op('Abs', [net.init('s', f32Tensor([], [1]))]);
+  const w = net.op('DequantizeLinear', [net.init('p', packed), scale]);
   const down = net.op('MatMul', [up, w], '/h.0/down/MatMul');
   return net.output(net.op('MatMul', [down, net.init('w', weight(4, 16, 3))]));
 }
@@ -40,7 +41,7 @@ test('the JSON that other tools read', () => {
   });
   expect(report.sites[4]).toMatchObject({
     module: 'linear4_16x3',
-    nodes: ['MatMul->MatMul_5'],
+    nodes: ['MatMul->MatMul_6'],
     nameSource: 'ordinal',
   });
   expect(JSON.parse(inspectJson(report))).toEqual(report);
