@@ -23,6 +23,8 @@ export interface Settings {
   readonly evalData: DataFile | null;
   readonly evalSplit: number;
   readonly reading: DataOptions;
+  /** by its contents: other ids are other data, whatever the file is called */
+  readonly tokenizer: DataFile | null;
   readonly batchSize: number;
   readonly plan: Plan;
   readonly ep: 'cpu' | 'cuda' | 'webgpu';
@@ -58,10 +60,12 @@ export function requireNoRun(folder: string): void {
   if (existsSync(join(folder, FILE))) fail(runExists({ folder }));
 }
 
-/** Throws LOTR8211 when a run would go on with other settings than it was started with. Paths of data may change. */
+/** Throws LOTR8211 when a run would go on with other settings than it was started with. Paths of files may change, their contents may not. */
 export function requireSame(folder: string, held: Settings, now: Settings): void {
   const [a, b] = [flat(held), flat(now)];
-  const names = [...new Set([...a.keys(), ...b.keys()])].filter((name) => !/(^|\.)file$/.test(name));
+  const names = [...new Set([...a.keys(), ...b.keys()])].filter(
+    (name) => !/(^|\.)file$|^reading\.tokenizer$/.test(name),
+  );
   const what = names
     .filter((name) => a.get(name) !== b.get(name))
     .map((name) => `${name} was ${a.get(name) ?? 'not given'}, now ${b.get(name) ?? 'not given'}`);

@@ -196,6 +196,7 @@ function settingsOf(request: TrainRequest, labels: Settings['labels']): Settings
     evalData: evalFile,
     evalSplit,
     reading,
+    tokenizer: reading.tokenizer === null ? null : dataFile(reading.tokenizer),
     batchSize,
     plan,
     ep,

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -126,6 +126,60 @@ describe('lotrc train', () => {
       }
     },
   );
+  test('plain text: a language model learns another author, and resumes in mid-epoch with accumulation', async () => {
+    const charlm = join(import.meta.dirname, '../../models/charlm');
+    const base = join(root, 'charlm.onnx');
+    writeFileSync(base, readFileSync(join(charlm, 'charlm.onnx')));
+    await done('rewrite', base, '--rank', '4', '--init', 'fan-in', '--scale', '4');
+    const graphs = join(root, 'charlm');
+    await done('emit', 'onnx-train', join(root, 'charlm.lotr.onnx'), '-o', graphs, '--loss', 'cross-entropy');
+    const text = readFileSync(join(charlm, 'moby-dick.val.txt'), 'utf8');
+    const data = file('moby.txt', text.slice(20_000, 28_000));
+    const held = file('moby.val.txt', text.slice(60_000, 61_500));
+    const words = [
+      'train',
+      graphs,
+      '--data',
+      data,
+      '--eval-data',
+      held,
+      '--max-length',
+      '32',
+      '--batch-size',
+      '6',
+    ];
+    words.push(
+      '--tokenizer',
+      join(charlm, 'vocab.json'),
+      '--accumulate',
+      '2',
+      '--max-steps',
+      '13',
+      '--lr',
+      '0.02',
+    );
+    const [whole, parts] = [fresh(), fresh()];
+    const { code, out, err } = await lotrc(...words, '--eval-every', '5', '-o', whole, '--json');
+    expect(code, err).toBe(0);
+    const first = Number(/step 0: evaluation loss ([\d.]+), .*perplexity/.exec(err)?.[1]);
+    expect((JSON.parse(out) as { best: { loss: number } }).best.loss).toBeLessThan(first - 0.03);
+    // stopped after the checkpoint of step 5, of the 21 steps that an epoch has
+    let asked = false;
+    const watch = setInterval(() => {
+      if (asked || !existsSync(join(parts, 'checkpoint.safetensors'))) return;
+      asked = true;
+      process.emit('SIGINT');
+    }, 5);
+    const stopped = await lotrc(...words, '--eval-every', '5', '-o', parts).finally(() =>
+      clearInterval(watch),
+    );
+    expect(stopped.code).toBe(130);
+    expect(stopped.err).toMatch(/interrupted after step \d+ of 13/);
+    expect((await lotrc('train', graphs, '--resume', '-o', parts)).code).toBe(0);
+    for (const name of ['checkpoint.safetensors', 'best.safetensors', 'adapter.safetensors']) {
+      expect(readFileSync(join(parts, name)).equals(readFileSync(join(whole, name))), name).toBe(true);
+    }
+  });
   test('gradients of unequal batches weigh as one large batch', async () => {
     const data = jsonl('a.jsonl', DATA.slice(0, 23));
     const [once, split] = [fresh(), fresh()];
@@ -232,6 +286,15 @@ describe('says what is wrong:', () => {
     );
     writeFileSync(data, readFileSync(data, 'utf8').replace('bird', 'newt'));
     await failing('LOTR8211', lotrc('train', net.train, '-o', output, '--resume'), /data\.sha256/);
+  });
+  test('LOTR8211 a tokenizer that has become another; the same one elsewhere is taken', async () => {
+    const [output, data] = [fresh(), jsonl('d.jsonl', DATA)];
+    await train(data, output, '--max-steps', '3');
+    const moved = file('moved.json', readFileSync(net.tokenizer, 'utf8'));
+    const words = ['train', net.train, '-o', output, '--resume', '--tokenizer', moved];
+    expect((await lotrc(...words)).code).toBe(0);
+    file('moved.json', JSON.stringify({ type: 'character', chars: [...CHARACTERS].reverse().join('') }));
+    await failing('LOTR8211', lotrc(...words), /tokenizer\.sha256/);
   });
   test('LOTR8212 a damaged checkpoint or run', async () => {
     const [output, data] = [fresh(), jsonl('c.jsonl', DATA)];
