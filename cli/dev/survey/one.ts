@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
@@ -41,8 +41,11 @@ async function survey(file: string, folder: string): Promise<Row> {
   if (!model) return row;
 
   row['round trip'] = await cell(() => {
-    const copy = join(folder, 'copy.onnx');
-    const again = join(folder, 'again.onnx');
+    // one name in two folders: the name of a data file is part of the model
+    const [copy, again] = ['first', 'second'].map((name) => {
+      mkdirSync(join(folder, name));
+      return join(folder, name, 'copy.onnx');
+    }) as [string, string];
     writeModel(readModel(file), copy, { weights: 'copy' });
     writeModel(readModel(copy), again, { weights: 'copy' });
     if (!readFileSync(copy).equals(readFileSync(again))) return 'FAULT: a second writing differs';
