@@ -1,0 +1,84 @@
+import { choose, type FormKey } from '../../src/backends/kernel/choose.js';
+import { profile } from '../../src/backends/kernel/profiles.js';
+import type { KernelPlan, Launch } from '../../src/backends/kernel/types.js';
+import { contractionOf, type Sketch } from './contraction.js';
+import { type KernelCase, values } from './kernel-cases.js';
+import { type Memory, runLaunch } from './run-plan.js';
+
+const LAYERS = { in: 17, out: 11, inputs: [['q', 'k', 'v'], ['o']] } as const;
+
+/** Plans of every form for small layers of odd sizes, forward and backward. */
+const PLANS: readonly (readonly [
+  form: FormKey,
+  tokens: number,
+  sketch: Pick<Sketch, 'factors' | 'rank' | 'stored'>,
+])[] = [
+  ['split', 13, { factors: 3, rank: 5, stored: 'oi' }],
+  // sums over so many tokens are cut into parts
+  ['split', 300, { factors: 3, rank: 1, stored: 'io' }],
+  ['merged', 1, { factors: 3, rank: 5, stored: 'oi' }],
+  ['split', 13, { factors: 2, rank: 128, stored: 'io' }],
+];
+
+/** Every launch of these plans as a case, with the tiles that a laptop gets. */
+export function planCases(): readonly KernelCase[] {
+  const device = profile('webgpu-laptop', 'webgpu');
+  return [
+    ...PLANS.flatMap(([form, tokens, sketch]) => {
+      const contraction = contractionOf({ ...LAYERS, ...sketch });
+      return casesOf(choose(contraction, { device, tokens, purpose: 'train', form }));
+    }),
+    ...casesOf(
+      choose(contractionOf({ ...LAYERS, factors: 3, rank: 3, stored: 'io', activation: 'relu' }), {
+        device,
+        tokens: 7,
+        purpose: 'serve',
+        form: 'widen',
+      }),
+    ),
+  ];
+}
+
+function casesOf(plan: KernelPlan): KernelCase[] {
+  const launches = [
+    ...plan.prologue,
+    ...plan.regions.flatMap(({ forward, backward }) => [...forward, ...backward]),
+    ...plan.epilogue,
+  ];
+  return launches.flatMap((launch) =>
+    writtenBy(launch).map((out): KernelCase => {
+      const bound = { M: plan.tokens };
+      const buffers = Object.fromEntries(
+        plan.buffers.map(({ name, shape }, index) => {
+          const size = shape.reduce<number>(
+            (all, extent) => all * (extent === 'M' ? plan.tokens : Number(extent)),
+            1,
+          );
+          const poisoned = name === out && !adds(launch);
+          return [name, poisoned ? new Float32Array(size).fill(Number.NaN) : values(size, index + 1)];
+        }),
+      );
+      const memory: Memory = new Map(
+        Object.entries(buffers).map(([name, data]) => [name, Float64Array.from(data)]),
+      );
+      runLaunch(launch, memory, bound);
+      return {
+        name: `${launch.name} of ${plan.regions[0]!.form}`,
+        launch,
+        bound,
+        buffers,
+        out,
+        expected: memory.get(out)!,
+      };
+    }),
+  );
+}
+
+const writtenBy = ({ work }: Launch): readonly string[] =>
+  work.kind === 'product' ? [work.out.buffer] : [...new Set(work.jobs.map(({ out }) => out.buffer))];
+
+/** Whether the launch reads the buffer that it writes. */
+const adds = ({ work }: Launch): boolean =>
+  work.kind === 'product'
+    ? work.epilogue.accumulate || work.parts > 1
+    : work.jobs.some(({ accumulate }) => accumulate);
