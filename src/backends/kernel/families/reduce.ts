@@ -1,5 +1,6 @@
 import {
   add,
+  and,
   comment,
   define,
   f32,
@@ -62,6 +63,7 @@ function jobBody(
   if (accumulate) params.reads(out.buffer, out.dtype);
   params.writes(out.buffer, out.dtype);
   const group = id('group', 0);
+  const ends = lt(group, u32(first + groups));
   const flat = (buffer: string, offset: number, extents: readonly U32[], strides: readonly U32[]): View => ({
     buffer,
     offset: u32(offset),
@@ -76,12 +78,7 @@ function jobBody(
     comment(`${out.buffer} ${accumulate ? '+=' : '='} the ${parts} parts`),
     {
       s: 'if',
-      cond: {
-        type: 'bool',
-        e: 'and',
-        a: lt(group, u32(first + groups)),
-        b: lt(u32(first), add(group, u32(1))),
-      },
+      cond: first > 0 ? and(lt(u32(first - 1), group), ends) : ends,
       body: [
         define(`element_${index}`, add(mul(sub(group, u32(first)), u32(width)), id('local', 0))),
         {

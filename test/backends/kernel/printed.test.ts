@@ -1,0 +1,55 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { adamwKernel } from '../../../src/backends/kernel/families/adamw.js';
+import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
+import { printCuda } from '../../../src/backends/kernel/print/cuda.js';
+import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
+import { kernelCases } from '../../support/kernel-cases.js';
+import { planCases } from '../../support/plan-cases.js';
+
+const FOLDER = join(import.meta.dirname, '../../data/kernels');
+const SHOWN = [
+  'bias_residual_relu',
+  'skinny_p',
+  'token_chain',
+  'sum_over_tokens',
+  'widened',
+  'many_adapters',
+];
+
+const kernels: readonly Kernel[] = [
+  ...kernelCases()
+    .filter(({ name }) => SHOWN.includes(name))
+    .map(({ launch }) => kernelOf(launch)),
+  {
+    ...kernelOf(planCases().find(({ launch }) => launch.work.kind === 'reduce')!.launch),
+    name: 'reduce_partials',
+  },
+  adamwKernel('adamw_step', 85),
+];
+
+describe.each(kernels.map((kernel) => [kernel.name, kernel] as const))('%s', (name, kernel) => {
+  test.each([
+    ['wgsl', printWgsl(kernel)],
+    ['cu', printCuda([kernel])],
+  ])('is printed as %s in the same words', (extension, text) => {
+    const path = join(FOLDER, `${name}.${extension}`);
+    if (process.env.BLESS === '1') {
+      mkdirSync(FOLDER, { recursive: true });
+      writeFileSync(path, text);
+    }
+    expect(text, 'if it should change, run `npm run bless` and read the diff').toBe(
+      readFileSync(path, 'utf8'),
+    );
+  });
+});
+
+test.each([
+  ['wgsl.ts', 200],
+  ['cuda.ts', 300],
+])('the printer %s has at most %i lines', (file, most) => {
+  const source = readFileSync(join(import.meta.dirname, '../../../src/backends/kernel/print', file), 'utf8');
+  expect(source.split('\n').length).toBeLessThanOrEqual(most);
+});

@@ -1,0 +1,108 @@
+// bias residual relu.
+// M x 11, inner 5 + 2; tiles 8x8x4, 2x2 each, vec1.
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> p: array<f32>;
+@group(0) @binding(3) var<storage, read> l: array<f32>;
+@group(0) @binding(4) var<storage, read> b: array<f32>;
+@group(0) @binding(5) var<storage, read> before: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+struct Uniforms {
+  M: u32,
+}
+@group(0) @binding(7) var<uniform> uniforms: Uniforms;
+
+var<workgroup> tile_a: array<f32, 32>;
+var<workgroup> tile_b: array<f32, 32>;
+
+@compute @workgroup_size(16, 1, 1)
+fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
+  var acc_0 = 0.0;
+  var acc_1 = 0.0;
+  var acc_2 = 0.0;
+  var acc_3 = 0.0;
+  var col_a_0 = 0.0;
+  var col_a_1 = 0.0;
+  var row_b_0 = 0.0;
+  var row_b_1 = 0.0;
+  let lane = local.x;
+  let row0 = group.y * 8u;
+  let col0 = group.x * 8u;
+  let tile_row = lane / 4u * 2u;
+  let tile_col = lane % 4u * 2u;
+  // inner dimension of x and w, 4 at a time
+  for (var k0_0 = 0u; k0_0 < 5u; k0_0 += 4u) {
+    for (var e_a0 = lane; e_a0 < 32u; e_a0 += 16u) {
+      let row_a0 = row0 + e_a0 / 4u;
+      let col_a0 = k0_0 + e_a0 % 4u;
+      tile_a[e_a0 % 4u * 8u + e_a0 / 4u] = select(0.0, x[row_a0 * 5u + col_a0], row_a0 < uniforms.M && col_a0 < 5u);
+    }
+    for (var e_b0 = lane; e_b0 < 32u; e_b0 += 16u) {
+      let row_b0 = k0_0 + e_b0 / 8u;
+      let col_b0 = col0 + e_b0 % 8u;
+      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, w[row_b0 * 11u + col_b0], row_b0 < 5u && col_b0 < 11u);
+    }
+    workgroupBarrier();
+    for (var k_0 = 0u; k_0 < 4u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 8u + tile_row];
+      col_a_1 = tile_a[k_0 * 8u + tile_row + 1u];
+      row_b_0 = tile_b[k_0 * 8u + tile_col];
+      row_b_1 = tile_b[k_0 * 8u + tile_col + 1u];
+      acc_0 = fma(col_a_0, row_b_0, acc_0);
+      acc_1 = fma(col_a_0, row_b_1, acc_1);
+      acc_2 = fma(col_a_1, row_b_0, acc_2);
+      acc_3 = fma(col_a_1, row_b_1, acc_3);
+    }
+    workgroupBarrier();
+  }
+  // inner dimension of p and l, 4 at a time
+  for (var k0_1 = 0u; k0_1 < 2u; k0_1 += 4u) {
+    for (var e_a1 = lane; e_a1 < 32u; e_a1 += 16u) {
+      let row_a1 = row0 + e_a1 / 4u;
+      let col_a1 = k0_1 + e_a1 % 4u;
+      tile_a[e_a1 % 4u * 8u + e_a1 / 4u] = select(0.0, p[row_a1 * 2u + col_a1], row_a1 < uniforms.M && col_a1 < 2u);
+    }
+    for (var e_b1 = lane; e_b1 < 32u; e_b1 += 16u) {
+      let row_b1 = k0_1 + e_b1 / 8u;
+      let col_b1 = col0 + e_b1 % 8u;
+      tile_b[e_b1 / 8u * 8u + e_b1 % 8u] = select(0.0, l[row_b1 * 11u + col_b1], row_b1 < 2u && col_b1 < 11u);
+    }
+    workgroupBarrier();
+    for (var k_1 = 0u; k_1 < 4u; k_1 += 1u) {
+      col_a_0 = tile_a[k_1 * 8u + tile_row];
+      col_a_1 = tile_a[k_1 * 8u + tile_row + 1u];
+      row_b_0 = tile_b[k_1 * 8u + tile_col];
+      row_b_1 = tile_b[k_1 * 8u + tile_col + 1u];
+      acc_0 = fma(col_a_0, row_b_0, acc_0);
+      acc_1 = fma(col_a_0, row_b_1, acc_1);
+      acc_2 = fma(col_a_1, row_b_0, acc_2);
+      acc_3 = fma(col_a_1, row_b_1, acc_3);
+    }
+    workgroupBarrier();
+  }
+  // results
+  let out_row = row0 + tile_row;
+  let out_col = col0 + tile_col;
+  if (out_row < uniforms.M && out_col < 11u) {
+    let preactivation = 0.75 * acc_0 + b[2u + out_col] + before[1u + out_row * 11u + out_col];
+    let result = max(preactivation, 0.0);
+    y[3u + out_row * 13u + out_col] = result;
+  }
+  if (out_row < uniforms.M && out_col + 1u < 11u) {
+    let preactivation = 0.75 * acc_1 + b[2u + out_col + 1u] + before[1u + out_row * 11u + out_col + 1u];
+    let result = max(preactivation, 0.0);
+    y[3u + out_row * 13u + out_col + 1u] = result;
+  }
+  if (out_row + 1u < uniforms.M && out_col < 11u) {
+    let preactivation = 0.75 * acc_2 + b[2u + out_col] + before[1u + (out_row + 1u) * 11u + out_col];
+    let result = max(preactivation, 0.0);
+    y[3u + (out_row + 1u) * 13u + out_col] = result;
+  }
+  if (out_row + 1u < uniforms.M && out_col + 1u < 11u) {
+    let preactivation = 0.75 * acc_3 + b[2u + out_col + 1u] + before[1u + (out_row + 1u) * 11u + out_col + 1u];
+    let result = max(preactivation, 0.0);
+    y[3u + (out_row + 1u) * 13u + out_col + 1u] = result;
+  }
+}

@@ -1,0 +1,95 @@
+// token chain.
+// M x 5, inner 19; tiles 8x8x4, 2x2 each, vec1.
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> r: array<f32>;
+@group(0) @binding(2) var<storage, read> m: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+struct Uniforms {
+  M: u32,
+}
+@group(0) @binding(4) var<uniform> uniforms: Uniforms;
+
+var<workgroup> tile_a: array<f32, 32>;
+var<workgroup> tile_b: array<f32, 32>;
+var<workgroup> tile_sum: array<f32, 64>;
+
+@compute @workgroup_size(16, 1, 1)
+fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
+  var acc_0 = 0.0;
+  var acc_1 = 0.0;
+  var acc_2 = 0.0;
+  var acc_3 = 0.0;
+  var col_a_0 = 0.0;
+  var col_a_1 = 0.0;
+  var row_b_0 = 0.0;
+  var row_b_1 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  let lane = local.x;
+  let row0 = group.y * 8u;
+  let col0 = group.x * 8u;
+  let tile_row = lane / 4u * 2u;
+  let tile_col = lane % 4u * 2u;
+  // inner dimension of x and r, 4 at a time
+  for (var k0_0 = 0u; k0_0 < 19u; k0_0 += 4u) {
+    for (var e_a0 = lane; e_a0 < 32u; e_a0 += 16u) {
+      let row_a0 = row0 + e_a0 / 4u;
+      let col_a0 = k0_0 + e_a0 % 4u;
+      tile_a[e_a0 % 4u * 8u + e_a0 / 4u] = select(0.0, x[row_a0 * 19u + col_a0], row_a0 < uniforms.M && col_a0 < 19u);
+    }
+    for (var e_b0 = lane; e_b0 < 32u; e_b0 += 16u) {
+      let row_b0 = k0_0 + e_b0 / 8u;
+      let col_b0 = col0 + e_b0 % 8u;
+      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, r[row_b0 * 5u + col_b0], row_b0 < 19u && col_b0 < 5u);
+    }
+    workgroupBarrier();
+    for (var k_0 = 0u; k_0 < 4u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 8u + tile_row];
+      col_a_1 = tile_a[k_0 * 8u + tile_row + 1u];
+      row_b_0 = tile_b[k_0 * 8u + tile_col];
+      row_b_1 = tile_b[k_0 * 8u + tile_col + 1u];
+      acc_0 = fma(col_a_0, row_b_0, acc_0);
+      acc_1 = fma(col_a_0, row_b_1, acc_1);
+      acc_2 = fma(col_a_1, row_b_0, acc_2);
+      acc_3 = fma(col_a_1, row_b_1, acc_3);
+    }
+    workgroupBarrier();
+  }
+  // the sum, once more multiplied while it is in workgroup memory
+  tile_sum[tile_row * 8u + tile_col] = acc_0;
+  tile_sum[tile_row * 8u + tile_col + 1u] = acc_1;
+  tile_sum[(tile_row + 1u) * 8u + tile_col] = acc_2;
+  tile_sum[(tile_row + 1u) * 8u + tile_col + 1u] = acc_3;
+  workgroupBarrier();
+  for (var k_s = 0u; k_s < 5u; k_s += 1u) {
+    row_b_0 = select(0.0, m[k_s * 7u + col0 + tile_col], col0 + tile_col < 7u);
+    row_b_1 = select(0.0, m[k_s * 7u + col0 + tile_col + 1u], col0 + tile_col + 1u < 7u);
+    acc2_0 = fma(tile_sum[tile_row * 8u + k_s], row_b_0, acc2_0);
+    acc2_1 = fma(tile_sum[tile_row * 8u + k_s], row_b_1, acc2_1);
+    acc2_2 = fma(tile_sum[(tile_row + 1u) * 8u + k_s], row_b_0, acc2_2);
+    acc2_3 = fma(tile_sum[(tile_row + 1u) * 8u + k_s], row_b_1, acc2_3);
+  }
+  // results
+  let out_row = row0 + tile_row;
+  let out_col = col0 + tile_col;
+  if (out_row < uniforms.M && out_col < 7u) {
+    let result = acc2_0;
+    y[3u + out_row * 9u + out_col] = result;
+  }
+  if (out_row < uniforms.M && out_col + 1u < 7u) {
+    let result = acc2_1;
+    y[3u + out_row * 9u + out_col + 1u] = result;
+  }
+  if (out_row + 1u < uniforms.M && out_col < 7u) {
+    let result = acc2_2;
+    y[3u + (out_row + 1u) * 9u + out_col] = result;
+  }
+  if (out_row + 1u < uniforms.M && out_col + 1u < 7u) {
+    let result = acc2_3;
+    y[3u + (out_row + 1u) * 9u + out_col + 1u] = result;
+  }
+}
