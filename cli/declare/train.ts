@@ -62,8 +62,8 @@ export function declareEmitCommands(program: Command, run: Run): void {
     )
     .option(
       '--recompute <kind>',
-      'compute activations again in the backward pass instead of keeping them: none, or cheap (those that cost little)',
-      word('--recompute', ['none', 'cheap']),
+      'compute activations again in the backward pass instead of keeping them: none, cheap (those that cost little), or block (all but the input of each block)',
+      word('--recompute', ['none', 'cheap', 'block']),
       'cheap',
     )
     .option('--allow-fallback <op,...>', 'let these ops run on the CPU, repeatable', each)

@@ -5,6 +5,7 @@ import { type Shape, tensorType, type ValueType } from '../../ir/shape.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
+import { recomputeBlocks } from '../../passes/remat/blocks.js';
 import { rematerialise } from '../../passes/remat/rematerialise.js';
 import type { GraphSignature, LossKind, Port, Role, ScalarKind } from '../../train/signature.js';
 import { TrainBuilder } from './builder.js';
@@ -146,6 +147,7 @@ function lossAndGradients(
   if (idle.length > 0) fail(noInfluence({ names: idle, logits: logits.name }));
   if (options.recompute !== 'none') {
     inferShapes(model);
+    if (options.recompute === 'block') recomputeBlocks(graph, forward, seeds.values(), values);
     rematerialise(graph, forward, seeds.values());
   }
   const grads = values.map((value) => found.get(value)!);

@@ -3,7 +3,7 @@ import { fail } from '../../ir/diagnostics.js';
 import type { Ep, LossKind } from '../../train/signature.js';
 import { ADAMW, type Optimizer } from './optimizer.js';
 
-export type Recompute = 'none' | 'cheap';
+export type Recompute = 'none' | 'cheap' | 'block';
 
 /** What the training graphs are to compute. */
 export interface TrainOptions {
@@ -33,7 +33,8 @@ export interface TrainOptions {
   readonly names: 'lotrc' | 'ort';
   /** number of steps that step-loop.onnx does in one run; null: no such graph */
   readonly loop: number | null;
-  /** activations that the backward pass computes again instead of keeping: none, or those that cost little time */
+  /** activations that the backward pass computes again instead of keeping: none, those that cost little time, or
+   * all but the inputs of blocks */
   readonly recompute: Recompute;
   readonly ep: readonly Ep[];
   /** ops that may run on the CPU although the chosen provider has no kernel */

@@ -4,7 +4,7 @@ import type { Node, Value } from '../../ir/model.js';
 import { productOf } from '../../ir/ops/dims.js';
 import { opDef } from '../../ir/ops/index.js';
 import { shapeAt } from '../../ir/ops/rules.js';
-import { type Shape, sameDim } from '../../ir/shape.js';
+import { sameDim } from '../../ir/shape.js';
 
 /** Nodes to run again, in order, and the values that they start from. */
 export interface Recipe {
@@ -87,10 +87,4 @@ function isCheap(node: Node): boolean {
   if (!def.cost) return true;
   const inner = shapeAt(node, 0)?.at(-1);
   return typeof inner === 'number' && inner <= CHEAP_INNER;
-}
-
-/** Elements per row or token: the product of the static extents; null when the shape is unknown. */
-export function weightOf(shape: Shape | null | undefined): number | null {
-  if (!shape) return null;
-  return shape.reduce<number>((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1);
 }

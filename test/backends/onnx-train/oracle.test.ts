@@ -56,8 +56,13 @@ const scalarsAt = (optimizer: string, t: number): Record<string, number> => ({
 });
 
 describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (_name, oracle) => {
-  test.each(['all', 'disabled'] as const)('loss and gradients, optimisation %s', async (level) => {
-    const { folder, signature } = emitOracle(oracle, scratch, { optimizer: OPTIMIZERS.adamw! });
+  test.each([
+    ['cheap', 'all'],
+    ['cheap', 'disabled'],
+    ['block', 'all'],
+    ['none', 'disabled'],
+  ] as const)('loss and gradients, recompute %s, optimisation %s', async (recompute, level) => {
+    const { folder, signature } = emitOracle(oracle, scratch, { optimizer: OPTIMIZERS.adamw!, recompute });
     const host = new Host(signature, oracle);
     const graph = signature.graphs.grad!;
     const results = await run(

@@ -6,6 +6,7 @@ import { parseModel } from '../../../src/ir/text/index.js';
 import { check } from '../../../src/ir/verify.js';
 import { differentiate } from '../../../src/passes/autodiff/engine.js';
 import { inferShapes } from '../../../src/passes/infer-shapes.js';
+import { recomputeBlocks } from '../../../src/passes/remat/blocks.js';
 import { rematerialise } from '../../../src/passes/remat/rematerialise.js';
 import { evaluateGraph } from '../../support/evaluate.js';
 
@@ -108,5 +109,37 @@ describe('rematerialise', () => {
   ] as const)('%s', (_name, body, batch, seq, names) => {
     const { model, forward, seeds } = build(body, batch, seq);
     expect(rematerialise(model.graph, forward, seeds).map(({ name }) => name)).toEqual(names);
+  });
+});
+
+describe('recomputeBlocks', () => {
+  /** Two residual layers with one factor r and its own weights each. */
+  const layer = (
+    n: number,
+    x: string,
+  ) => `a${n} = MatMul (${x}, r) b${n} = Tanh (a${n}) c${n} = MatMul (b${n}, w${n})
+    d${n} = Relu (c${n}) z${n} = Add (d${n}, ${x}) l${n} = LayerNormalization <axis=-1> (z${n}, c, c)`;
+  const two = () =>
+    build(
+      `w1 = Transpose (r) w2 = Neg (w1) ${layer(1, 'x')} ${layer(2, 'l1')} ${layer(3, 'l2').replaceAll('w3', 'w1')} y = Tanh (l3)`,
+    );
+  test('of each block only what goes in is kept; results are the same bits', () => {
+    const [plain, made] = [two(), two()];
+    const before = kept(plain.forward);
+    const r = made.model.graph.own('r')!;
+    const dropped = recomputeBlocks(made.model.graph, made.forward, made.seeds, [r]).map(({ name }) => name);
+    expect(check(made.model)).toBe(true);
+    expect(dropped.length).toBeGreaterThan(2);
+    const after = kept(made.forward);
+    for (const name of dropped) {
+      expect(before).toContain(name);
+      expect(after).not.toContain(name);
+    }
+    // wide values that stay: where the first block begins, between the layers, and what is left of the forward pass
+    expect(after).toEqual(expect.arrayContaining(['c1', 'z2']));
+    expect(dropped).toEqual(expect.arrayContaining(['z1', 'l1', 'c2', 'l2']));
+    const [a, b] = [results(plain.model), results(made.model)];
+    expect(Math.max(...a[1]!.map(Math.abs))).toBeGreaterThan(0.01);
+    expect(b).toEqual(a);
   });
 });
