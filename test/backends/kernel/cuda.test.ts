@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { choose } from '../../../src/backends/kernel/choose.js';
 import { kernelOf, scalarSchedule } from '../../../src/backends/kernel/families/kernels.js';
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, hasCompiler, runOnCpu } from '../../support/cuda.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
@@ -44,7 +48,30 @@ function large(): readonly Kernel[] {
     });
 }
 
+/** Kernels of a training plan for an H100, with the plan's own types. */
+function planned(): readonly Kernel[] {
+  const sketch = { factors: 3, in: 117, out: 91, rank: 13, inputs: [['q', 'k', 'v'], ['o']] } as const;
+  const contraction = { ...contractionOf(sketch), dtype: 'bf16' as const };
+  const device = profile('h100', 'cuda');
+  const plan = choose(contraction, { device, tokens: 1031, purpose: 'train', form: 'split' });
+  return [
+    ...plan.prologue,
+    ...plan.regions.flatMap(({ forward, backward }) => [...forward, ...backward]),
+    ...plan.epilogue,
+  ].map((launch) => kernelOf({ ...launch, schedule: scalarSchedule(launch.schedule, 48 << 10) }));
+}
+
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
+  test('compiles every kernel of a bfloat16 plan for an H100, none of which spills', {
+    timeout: 120_000,
+  }, () => {
+    const kernels = planned();
+    expect(kernels.flatMap((kernel) => verifyKernel(kernel, profile('h100', 'cuda')))).toEqual([]);
+    const compiled = compileCuda(kernels, 'sm_90a');
+    expect(compiled.map(({ spills }) => spills)).toEqual(kernels.map(() => 0));
+    expect(kernels.some(({ buffers }) => buffers.some(({ elem }) => elem === 'bf16'))).toBe(true);
+  });
+
   test.each(['sm_80', 'sm_90a', 'sm_120'])(
     'compiles every kernel for %s within its budget',
     { timeout: 120_000 },

@@ -26,3 +26,27 @@ describe.each(kernelCases().map((one) => [one.name, one] as const))('%s', (_, on
     expect(second).toEqual(first);
   });
 });
+
+test.each([
+  ['f16', 2 ** -11],
+  ['bf16', 2 ** -8],
+] as const)('a result in %s is rounded once, after an f32 sum', (elem, half) => {
+  const one = kernelCases().find(({ name }) => name === 'forward_17_13_11_rank_3')!;
+  const kernel = kernelOf(one.launch);
+  const y = one.buffers.y!.slice();
+  const buffers = kernel.buffers.map((param) => (param.name === 'y' ? { ...param, elem } : param));
+  interpret(
+    { ...kernel, buffers },
+    {
+      buffers: { ...one.buffers, y },
+      uniforms: one.bound,
+      grid: gridOf(one.launch, one.bound),
+    },
+  );
+  const errors = [...one.expected]
+    .map((value, at) => Math.abs(y[at]! - value) / Math.abs(value))
+    .filter(Number.isFinite);
+  expect(errors.length).toBe(17 * 11);
+  expect(Math.max(...errors)).toBeLessThan(half * 1.01);
+  expect(Math.max(...errors)).toBeGreaterThan(half / 8);
+});

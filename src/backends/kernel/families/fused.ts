@@ -1,3 +1,5 @@
+import { refused } from '../../../ir/codes/kernel-ir.js';
+import { fail } from '../../../ir/diagnostics.js';
 import {
   add,
   barrier,
@@ -96,7 +98,8 @@ function rowOf(tile: Tile, name: string, read: Read, k: U32, cols: U32): Stmt[] 
 export function chained(tile: Tile, name: string, chain: Operand): Stmt[] {
   const { BM, BN, TM, TN } = tile.schedule;
   if (typeof tile.work.cols !== 'number' || tile.work.cols > BN) {
-    throw new Error(`${name}: a row of ${tile.work.cols} does not fit a tile of ${BN}`);
+    const why = `its row of ${tile.work.cols} sums does not fit a tile of ${BN} columns`;
+    return fail(refused({ launch: name, why }));
   }
   const outCols = tile.params.length(tile.work.out.cols);
   const read = tile.params.operand(chain, tile.cols, outCols, tile.row0);

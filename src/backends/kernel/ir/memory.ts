@@ -1,6 +1,7 @@
-import type { ArrayDecl, BufferParam } from './kir.js';
+import { fromBf16, fromF16, toBf16, toF16 } from '../../../ir/half.js';
+import type { ArrayDecl, BufferParam, Storage } from './kir.js';
 
-/** Contents of a buffer; narrower floats are held as f32, rounded by the caller where that matters. */
+/** Contents of a buffer; narrower floats stand as f32 that they can hold exactly: a store rounds, the caller rounds inputs. */
 export type Elements = Float32Array | Uint32Array;
 /** Order of workgroups and invocations: as numbered, reversed, or shuffled by a seed. */
 export type Order = 'forward' | 'reversed' | { readonly seed: number };
@@ -91,9 +92,17 @@ export class Buffers {
     }
     writer[index] = global;
     this.counts.stores++;
-    data[index] = value;
+    data[index] = ROUND[param.elem](value);
   }
 }
+
+/** A value as a buffer keeps it. */
+const ROUND: Readonly<Record<Storage, (value: number) => number>> = {
+  f32: (value) => value,
+  u32: (value) => value,
+  f16: (value) => fromF16(toF16(value)),
+  bf16: (value) => fromBf16(toBf16(value)),
+};
 
 interface Cells {
   readonly values: Float32Array;

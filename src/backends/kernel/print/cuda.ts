@@ -1,7 +1,7 @@
+import { f32Text } from '../../../ir/text/numbers.js';
 import type { BufferParam, Kernel } from '../ir/kir.js';
 import { legalise } from '../ir/legalise.js';
 import { CFamily, type Spelling } from './c-family.js';
-import { shortest } from './numbers.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 const TYPES = { f32: 'float', u32: 'unsigned', bool: 'bool' } as const;
@@ -56,9 +56,7 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
   return {
     literal: (type, value) => {
       if (type === 'bool') return value ? 'true' : 'false';
-      return type === 'u32'
-        ? `${value}u`
-        : `${/[.e]/.test(shortest(value)) ? shortest(value) : `${shortest(value)}.0`}f`;
+      return type === 'u32' ? `${value}u` : `${f32Text(value)}f`;
     },
     type: (type) => TYPES[type],
     id: (of, axis) => `${of === 'local' ? 'threadIdx' : 'blockIdx'}.${AXES[axis]}`,

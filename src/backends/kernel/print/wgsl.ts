@@ -1,9 +1,9 @@
 import { cannotSpell } from '../../../ir/codes/kernel-ir.js';
 import { fail } from '../../../ir/diagnostics.js';
+import { f32Text } from '../../../ir/text/numbers.js';
 import type { BufferParam, Kernel, UniformParam } from '../ir/kir.js';
 import { legalise } from '../ir/legalise.js';
 import { CFamily, type Spelling } from './c-family.js';
-import { shortest } from './numbers.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 /** Words that WGSL keeps for itself or that this printer uses; a buffer of such a name gets an underscore. */
@@ -22,12 +22,6 @@ const TAKEN = new Set([
 
 /** Name of the binding that holds a buffer in the emitted source. */
 export const wgslName = (buffer: string): string => (TAKEN.has(buffer) ? `${buffer}_` : buffer);
-
-/** A number as WGSL writes it, with the digits that f32 needs. */
-function float(value: number): string {
-  const text = shortest(value);
-  return /[.e]/.test(text) ? text : `${text}.0`;
-}
 
 /**
  * A kernel as a WGSL module with the entry point `main`: buffers at group 0 in the order of `kernel.buffers`, then the
@@ -79,7 +73,7 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
   const widened = (buffer: string) => elems.get(buffer) === 'f16';
   return {
     literal: (type, value) =>
-      type === 'u32' ? `${value}u` : type === 'f32' ? float(value) : value ? 'true' : 'false',
+      type === 'u32' ? `${value}u` : type === 'f32' ? f32Text(value) : value ? 'true' : 'false',
     type: (type) => type,
     id: (of, axis) => `${of}.${AXES[axis]}`,
     uniform: (name) => `uniforms.${name}`,
