@@ -11,6 +11,7 @@ import {
 import { canonicalisePass } from './canonicalise/canonicalise.js';
 import { cse } from './cse.js';
 import { dce } from './dce.js';
+import { decomposePass } from './decompose/decompose.js';
 import { narrowRowsPass } from './narrow/narrow-rows.js';
 import type { PassFactory } from './pass.js';
 import { resolveNames } from './resolve-names.js';
@@ -30,6 +31,7 @@ export const ALL_PASSES: readonly PassFactory[] = [
   mergeAdaptersPass,
   stripAdaptersPass,
   simplifyPass,
+  decomposePass,
   canonicalisePass,
   narrowRowsPass,
   cse,

@@ -27,6 +27,8 @@ export interface Case {
   readonly outputs?: number;
   /** which outputs the loss reads; default: all */
   readonly read?: readonly number[];
+  /** a pass to run first: what it makes of the op is evaluated and differentiated; outputs keep their order */
+  readonly lower?: (model: Model) => void;
 }
 
 const STEP = 1e-5;
@@ -60,6 +62,11 @@ export function gradcheck(given: Case): number {
   });
   const problems = inferShapes(model);
   if (problems.length > 0) throw new Error(problems.map(({ message }) => message).join('; '));
+  if (given.lower) {
+    for (const output of node.outputs) graph.addOutput(output);
+    given.lower(model);
+  }
+  const outputs = given.lower ? graph.outputs : node.outputs;
   const forward = (override?: { value: Value; data: Float64Array }) => {
     const feeds = new Map<string, NdArray>(
       wrt.map(({ value, data, shape }) => [
@@ -69,15 +76,12 @@ export function gradcheck(given: Case): number {
     );
     return evaluateGraph(graph, feeds);
   };
-  const read = given.read ?? node.outputs.map((_, i) => i);
+  const read = given.read ?? outputs.map((_, i) => i);
   const results = forward();
   const weights = new Map(
     read.map((i) => {
-      const shape = results.get(node.outputs[i]!)!.shape;
-      return [
-        node.outputs[i]!,
-        { shape, data: Float64Array.from(noise(elementCount(shape), i + 77)) },
-      ] as const;
+      const shape = results.get(outputs[i]!)!.shape;
+      return [outputs[i]!, { shape, data: Float64Array.from(noise(elementCount(shape), i + 77)) }] as const;
     }),
   );
   const loss = (values_: ReadonlyMap<Value, NdArray>): number => {

@@ -10,6 +10,7 @@ import { raiseAdapters } from '../../passes/adapters/raise.js';
 import { shareFactors } from '../../passes/adapters/share-factors.js';
 import { canonicalise } from '../../passes/canonicalise/canonicalise.js';
 import { removeDead } from '../../passes/dce.js';
+import { decompose } from '../../passes/decompose/decompose.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
 import { ofPairs, type TrainOptions } from './options.js';
@@ -46,6 +47,7 @@ export function prepare(
   if (!keepOutputs) {
     for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
     removeDead(model);
+    decompose(model);
     canonicalise(model);
     narrowRows(model);
   }

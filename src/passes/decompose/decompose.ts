@@ -1,0 +1,69 @@
+import { isFloat } from '../../ir/dtype.js';
+import { canTakeName, type Model, type Node, type Value } from '../../ir/model.js';
+import { attentionProblem, type FormProblem } from '../../ir/ops/gradients/attention.js';
+import { supersede } from '../../ir/supersede.js';
+import { topologicalOrder } from '../../ir/topo.js';
+import { removeDeadIn } from '../dce.js';
+import { inferShapes } from '../infer-shapes.js';
+import { definePass } from '../pipeline.js';
+import { lowerAttention } from './attention.js';
+import { Lowering, type Shared } from './lowering.js';
+
+/** How one operator is lowered: which forms are not, and what stands for the outputs of the others. */
+interface Entry {
+  readonly problem: FormProblem;
+  readonly lower: (b: Lowering, node: Node) => readonly Value[];
+}
+
+const TABLE: Readonly<Record<string, Entry>> = {
+  Attention: { problem: attentionProblem, lower: lowerAttention },
+};
+
+/** The masks are built by Range (operator set 11) and Greater on int64 (9). */
+const OLDEST_OPSET = 13;
+
+/**
+ * Lowers attention operators of the main graph, which have no gradient rule, to products, softmax and masks that have
+ * one; results are equal up to rounding. Forms that are not covered stay. Returns how many were lowered.
+ */
+export function decompose(model: Model): number {
+  inferShapes(model);
+  const shared: Shared = new Map();
+  let count = 0;
+  for (const node of topologicalOrder(model.graph)) {
+    if (lower(model, node, shared)) count++;
+  }
+  if (count > 0) {
+    removeDeadIn(model.graph);
+    inferShapes(model);
+  }
+  return count;
+}
+
+function lower(model: Model, node: Node, shared: Shared): boolean {
+  const entry = TABLE[node.opKey];
+  const type = node.inputs[0]?.type;
+  if (!entry || type?.kind !== 'tensor' || !isFloat(type.dtype)) return false;
+  if ((model.opsets.get('') ?? 0) < OLDEST_OPSET || entry.problem(node) !== null) return false;
+  const b = new Lowering(node, type.dtype, shared);
+  const made = entry.lower(b, node);
+  for (const [index, output] of node.outputs.entries()) {
+    const fresh = made[index];
+    if (output.name === '' || !fresh || (output.uses.size === 0 && !output.isOutput)) continue;
+    // names stay with the results; what is public itself keeps its own
+    supersede(output, canTakeName(output, fresh) ? fresh : b.one('Identity', [fresh]));
+  }
+  model.graph.erase(node);
+  return true;
+}
+
+export const decomposePass = definePass<object>({
+  name: 'decompose',
+  summary: 'lower attention operators to products and softmax',
+  options: {},
+  run(model, _, ctx) {
+    const count = decompose(model);
+    ctx.stat('lowered', count);
+    return count > 0 ? 'changed' : 'unchanged';
+  },
+});
