@@ -47,7 +47,7 @@ function prepare(): readonly Case[] {
   lotrc('rewrite', roberta, '--rank', '8', '--target', 'query', '--target', 'value', '--weights', 'link');
   const rewritten = join(folder, 'roberta.lotr.onnx');
   lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'all'));
-  lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'cores'), '--train', 'M');
+  lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'cores'), '--train', 'M', '--recompute', 'block');
   const charlm = join(folder, 'charlm.lotr.onnx');
   lotrc(
     'rewrite',
@@ -83,7 +83,7 @@ function prepare(): readonly Case[] {
       peer: peer('bench_torch_step.py', '8', '8', '128', values.steps),
     },
     {
-      name: 'RoBERTa-base, M alone (PyTorch: all)',
+      name: 'RoBERTa-base, M alone, --recompute block (PyTorch: all)',
       ours: step('cores', 8, BASE.vocabulary, values.steps),
       peer: peer('bench_torch_step.py', '8', '8', '128', values.steps),
     },
