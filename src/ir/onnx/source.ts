@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { ByteSource } from '../carried.js';
 import { cannotRead, fileChanged, malformed } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
@@ -85,9 +85,12 @@ export class FileSource implements ByteSource {
   }
 }
 
+/** Opening a pipe would otherwise wait until something writes to it. Absent on Windows. */
+const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
 function open(path: string): { fd: number; stat: import('node:fs').BigIntStats } {
   try {
-    const fd = openSync(path, 'r');
+    const fd = openSync(path, READ);
     const stat = fstatSync(fd, { bigint: true });
     if (stat.isFile()) return { fd, stat };
     closeSync(fd);

@@ -184,7 +184,11 @@ export function readTensor(scan: Scanner, start: number, end: number, external: 
   if (negative !== undefined) bad(`a dimension is ${negative}`);
   const count = elementCount(dims);
   if (!Number.isSafeInteger(count) || count > MAX_DIM / 16) bad(`its shape [${dims.join(',')}] overflows`);
-  if (location === 1) return external.tensor(dtype, dims, carried);
+  if (location === 1) {
+    if (dtype === 'string')
+      bad('its strings are to lie in another file, and ONNX keeps strings in the model');
+    return external.tensor(dtype, dims, carried);
+  }
   if (dtype === 'string') return new FileStrings(dims, carried, scan.source, strings);
   const inFile = (piece: Piece): FileTensor =>
     new FileTensor(
