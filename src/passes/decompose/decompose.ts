@@ -1,13 +1,23 @@
 import { isFloat } from '../../ir/dtype.js';
 import { canTakeName, type Model, type Node, type Value } from '../../ir/model.js';
-import { attentionProblem, type FormProblem } from '../../ir/ops/gradients/attention.js';
+import {
+  attentionProblem,
+  DECOMPOSED_SINCE,
+  type FormProblem,
+  groupQueryAttentionProblem,
+  msAttentionProblem,
+  multiHeadAttentionProblem,
+} from '../../ir/ops/gradients/attention.js';
 import { supersede } from '../../ir/supersede.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { removeDeadIn } from '../dce.js';
 import { inferShapes } from '../infer-shapes.js';
 import { definePass } from '../pipeline.js';
 import { lowerAttention } from './attention.js';
+import { lowerGroupQueryAttention } from './group-query-attention.js';
 import { Lowering, type Shared } from './lowering.js';
+import { lowerMsAttention } from './ms-attention.js';
+import { lowerMultiHeadAttention } from './multi-head-attention.js';
 
 /** How one operator is lowered: which forms are not, and what stands for the outputs of the others. */
 interface Entry {
@@ -17,10 +27,13 @@ interface Entry {
 
 const TABLE: Readonly<Record<string, Entry>> = {
   Attention: { problem: attentionProblem, lower: lowerAttention },
+  'com.microsoft::Attention': { problem: msAttentionProblem, lower: lowerMsAttention },
+  'com.microsoft::GroupQueryAttention': {
+    problem: groupQueryAttentionProblem,
+    lower: lowerGroupQueryAttention,
+  },
+  'com.microsoft::MultiHeadAttention': { problem: multiHeadAttentionProblem, lower: lowerMultiHeadAttention },
 };
-
-/** The masks are built by Range (operator set 11) and Greater on int64 (9). */
-const OLDEST_OPSET = 13;
 
 /**
  * Lowers attention operators of the main graph, which have no gradient rule, to products, softmax and masks that have
@@ -44,7 +57,7 @@ function lower(model: Model, node: Node, shared: Shared): boolean {
   const entry = TABLE[node.opKey];
   const type = node.inputs[0]?.type;
   if (!entry || type?.kind !== 'tensor' || !isFloat(type.dtype)) return false;
-  if ((model.opsets.get('') ?? 0) < OLDEST_OPSET || entry.problem(node) !== null) return false;
+  if ((model.opsets.get('') ?? 0) < DECOMPOSED_SINCE || entry.problem(node) !== null) return false;
   const b = new Lowering(node, type.dtype, shared);
   const made = entry.lower(b, node);
   for (const [index, output] of node.outputs.entries()) {

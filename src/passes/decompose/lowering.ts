@@ -25,20 +25,21 @@ export class Lowering extends GraphBuilder {
 
   /** A constant of rank 0 of the node's element type. */
   scalar(value: number): Value {
-    return this.#once(`${this.dtype}:${value}`, () =>
+    return this.once(`${this.dtype}:${value}`, () =>
       this.constant(scalarTensor(this.dtype, value), 'decomposed/constant'),
     );
   }
 
   /** A constant int64 vector. */
   ints(values: readonly number[]): Value {
-    return this.#once(`i64:${values.join(',')}`, () =>
+    return this.once(`i64:${values.join(',')}`, () =>
       this.constant(i64Tensor([values.length], values), 'decomposed/ints'),
     );
   }
 
+  /** A constant int64 of rank 0. */
   index(value: number): Value {
-    return this.#once(`index:${value}`, () => this.constant(i64Tensor([], [value]), 'decomposed/index'));
+    return this.once(`index:${value}`, () => this.constant(i64Tensor([], [value]), 'decomposed/index'));
   }
 
   add(a: Value, b: Value): Value {
@@ -69,6 +70,12 @@ export class Lowering extends GraphBuilder {
     return this.one('Cast', [x], { to: attrInt(dtypeToOnnx(dtype)) });
   }
 
+  /** Consecutive parts of the given extents along an axis. */
+  split(x: Value, axis: number, extents: readonly number[]): Value[] {
+    const attrs = { axis: attrInt(axis) };
+    return this.node('Split', [x, this.ints(extents)], attrs, { outputs: extents.length });
+  }
+
   /** 0, 1, ... up to the extent of x along an axis, int64. */
   positions(x: Value, axis: number): Value {
     return this.one('Range', [this.index(0), this.extent(x, axis), this.index(1)]);
@@ -82,10 +89,11 @@ export class Lowering extends GraphBuilder {
       return this.one('Not', [this.one('Greater', [this.positions(k, kAxis), rows])]);
     };
     // equal names of extents are equal extents; nodes are lowered in graph order, so the first mask stands before all
-    return extents.includes(null) ? make() : this.#once(`causal:${JSON.stringify(extents)}`, make);
+    return extents.includes(null) ? make() : this.once(`causal:${JSON.stringify(extents)}`, make);
   }
 
-  #once(key: string, make: () => Value): Value {
+  /** A value that is made where it is first wanted and read again by the nodes after. */
+  once(key: string, make: () => Value): Value {
     const held = this.#shared.get(key) ?? make();
     this.#shared.set(key, held);
     return held;
