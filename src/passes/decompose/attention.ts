@@ -18,7 +18,7 @@ export function lowerAttention(b: Lowering, node: Node): readonly Value[] {
   const boolean = mask?.type?.kind === 'tensor' && mask.type.dtype === 'bool';
   const axis = flat ? 1 : 2;
   const causal = a.is_causal ? b.causal(q!, axis, k!, axis) : null;
-  const both = mask && boolean && causal ? b.one('And', [mask, causal]) : null;
+  const both = mask && boolean && causal ? b.same('And', [mask, causal]) : null;
   const y = attend(b, {
     q: qs,
     k: repeatHeads(b, ks, own, heads, size),

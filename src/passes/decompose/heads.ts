@@ -53,12 +53,13 @@ export function attend(b: Lowering, { q, k, v, scale, softcap, allowed, bias, fu
   let seen: Value | null = null;
   if (bias) {
     const outside = b.scalar(Number.NEGATIVE_INFINITY);
-    const added = allowed ? b.one('Where', [allowed, bias, outside]) : bias;
-    scores = b.add(scores, b.one('Max', [added, low]));
-    if (!full) seen = b.one('Greater', [best(b, added), outside]);
+    const added = allowed ? b.same('Where', [allowed, bias, outside]) : bias;
+    scores = b.add(scores, b.same('Max', [added, low]));
+    if (!full) seen = b.same('Greater', [best(b, added), outside]);
   } else if (allowed) {
     scores = b.one('Where', [allowed, scores, low]);
-    if (!full) seen = b.one('Greater', [best(b, b.cast(allowed, b.dtype)), b.scalar(0)]);
+    if (!full)
+      seen = b.same('Greater', [best(b, b.same('Where', [allowed, b.scalar(1), b.scalar(0)])), b.scalar(0)]);
   }
   const y = b.one('MatMul', [b.one('Softmax', [scores], { axis: attrInt(-1) }), v]);
   return seen ? b.one('Where', [seen, y, b.scalar(0)]) : y;
@@ -68,8 +69,8 @@ export function attend(b: Lowering, { q, k, v, scale, softcap, allowed, bias, fu
 function best(b: Lowering, x: Value): Value {
   // axes became an input of ReduceMax in opset 18
   return b.opset >= 18
-    ? b.one('ReduceMax', [x, b.ints([-1])], { keepdims: attrInt(1) })
-    : b.one('ReduceMax', [x], { axes: { kind: 'ints', value: [-1] }, keepdims: attrInt(1) });
+    ? b.same('ReduceMax', [x, b.ints([-1])], { keepdims: attrInt(1) })
+    : b.same('ReduceMax', [x], { axes: { kind: 'ints', value: [-1] }, keepdims: attrInt(1) });
 }
 
 /** A score that no softmax lets through, and that stays finite when scores are added to it. */

@@ -1,4 +1,4 @@
-import { attrInt, attrInts } from '../../ir/attr.js';
+import { type Attr, attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { type DType, dtypeToOnnx } from '../../ir/dtype.js';
 import type { Node, Value } from '../../ir/model.js';
@@ -8,6 +8,9 @@ import { i64Tensor } from '../../ir/tensor.js';
 
 /** Values that several decompositions of one graph read: constants, and causal masks by the extents they span. */
 export type Shared = Map<string, Value>;
+
+/** Extents of Split and axes of Unsqueeze are inputs from this operator set on. */
+const AS_INPUT = 13;
 
 /** Makes the nodes that stand for one node, before it. */
 export class Lowering extends GraphBuilder {
@@ -72,8 +75,18 @@ export class Lowering extends GraphBuilder {
 
   /** Consecutive parts of the given extents along an axis. */
   split(x: Value, axis: number, extents: readonly number[]): Value[] {
-    const attrs = { axis: attrInt(axis) };
-    return this.node('Split', [x, this.ints(extents)], attrs, { outputs: extents.length });
+    const at = { axis: attrInt(axis) };
+    const outputs = extents.length;
+    return this.opset >= AS_INPUT
+      ? this.node('Split', [x, this.ints(extents)], at, { outputs })
+      : this.node('Split', [x], { ...at, split: attrInts(extents) }, { outputs });
+  }
+
+  /** Axes of extent 1, at these places of the result. */
+  unsqueeze(x: Value, axes: readonly number[]): Value {
+    return this.opset >= AS_INPUT
+      ? this.one('Unsqueeze', [x, this.ints(axes)])
+      : this.one('Unsqueeze', [x], { axes: attrInts(axes) });
   }
 
   /** 0, 1, ... up to the extent of x along an axis, int64. */
@@ -90,6 +103,13 @@ export class Lowering extends GraphBuilder {
     };
     // equal names of extents are equal extents; nodes are lowered in graph order, so the first mask stands before all
     return extents.includes(null) ? make() : this.once(`causal:${JSON.stringify(extents)}`, make);
+  }
+
+  /** A node of one output, made once for the same inputs: layers that read one mask share what is derived of it. */
+  same(op: string, inputs: readonly Value[], attrs: Readonly<Record<string, Attr>> = {}): Value {
+    return this.once(`${op}(${inputs.map(({ name }) => name).join(', ')})`, () =>
+      this.one(op, inputs, attrs),
+    );
   }
 
   /** A value that is made where it is first wanted and read again by the nodes after. */

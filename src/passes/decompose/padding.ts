@@ -29,7 +29,7 @@ export function paddingBias(
 
 /** (batch, 1, 1, keys) or (batch, 1, queries, keys) int64 */
 function wide(b: Lowering, mask: Value, rank: number): Value {
-  return b.one('Unsqueeze', [b.cast(mask, 'i64'), b.ints(rank === 2 ? [1, 2] : [1])]);
+  return b.unsqueeze(b.cast(mask, 'i64'), rank === 2 ? [1, 2] : [1]);
 }
 
 /** (batch, 1, 1, keys) booleans: key j counts when j < length */

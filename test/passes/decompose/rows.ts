@@ -141,12 +141,14 @@ const MASK3 = i32([2, 3, 3], 1, 0, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 0, 0, 1, 0, 1, 
 const LENGTHS = i32([2], 3, 1);
 
 function contrib(op: string, rows: readonly (readonly [string, readonly Arg[], object, number?])[]): Row[] {
-  return rows.map(([name, args, attrs, outputs = 1]) => ({
-    name: `${op}: ${name}`,
-    op,
-    args,
-    options: { domain: 'com.microsoft', opset: 17, attrs: attrs as NonNullable<OpCase['attrs']>, outputs },
-  }));
+  return rows.flatMap(([name, args, attrs, outputs = 1]) =>
+    [11, 17].map((opset) => ({
+      name: `${op}: ${name}, opset ${opset}`,
+      op,
+      args,
+      options: { domain: 'com.microsoft', opset, attrs: attrs as NonNullable<OpCase['attrs']>, outputs },
+    })),
+  );
 }
 
 const SELF = [

@@ -1,3 +1,4 @@
+import type { DType } from '../../dtype.js';
 import type { Node } from '../../model.js';
 import { type Dim, type Shape, sameDim, shapeText } from '../../shape.js';
 import { attributes, type Vjp } from './vjp.js';
@@ -5,8 +6,8 @@ import { attributes, type Vjp } from './vjp.js';
 /** Why a node is of a form that the pass `decompose` leaves alone; null when it is lowered to ordinary ops. */
 export type FormProblem = (node: Node) => string | null;
 
-/** Split and Unsqueeze, which decompositions use, take extents and axes as inputs from this operator set on. */
-export const DECOMPOSED_SINCE = 13;
+/** Masks are made by Range, which exists from this operator set on. */
+export const DECOMPOSED_SINCE = 11;
 
 /** Attention ops are lowered before models are differentiated; what is left has a form without a decomposition. */
 export function byDecomposition(problem: FormProblem): Vjp {
@@ -46,6 +47,9 @@ export const attentionProblem: FormProblem = (node) => {
     return 'it looks at a sliding window of keys';
   const unknown = unknownShape(node, [0, 1, 2]);
   if (unknown) return unknown;
+  const mask = dtypeAt(node, 3);
+  if (node.inputs[3] && mask !== 'bool' && mask !== dtypeAt(node, 0))
+    return `its mask is of the type ${mask ?? 'that nothing tells'}`;
   const shape = shapeAt(node, 0)!;
   const heads =
     shape.length === 3 ? [a.q_num_heads, a.kv_num_heads] : [0, 1].map((index) => shapeAt(node, index)?.[1]);
@@ -106,6 +110,11 @@ function maskProblem(node: Node, index: number, batch: Dim): string | null {
   if (mask.length === 2 || mask.length === 3) return null;
   if (mask.length === 1 && sameDim(mask[0]!, batch)) return null;
   return `its mask has the shape ${shapeText(mask)}`;
+}
+
+function dtypeAt(node: Node, index: number): DType | null {
+  const type = node.inputs[index]?.type;
+  return type?.kind === 'tensor' ? type.dtype : null;
 }
 
 function shapeAt(node: Node, index: number): Shape | null {
