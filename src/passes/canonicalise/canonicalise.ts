@@ -1,5 +1,6 @@
 import { GraphBuilder } from '../../ir/builder.js';
 import type { Model } from '../../ir/model.js';
+import { sameShape } from '../../ir/shape.js';
 import { removeDeadIn } from '../dce.js';
 import { inferShapes } from '../infer-shapes.js';
 import { definePass } from '../pipeline.js';
@@ -29,6 +30,9 @@ function raise(model: Model, { root, x, op, domain, attrs }: Raised): boolean {
   const [output] = root.outputs;
   if (type?.kind !== 'tensor' || type.dtype !== ELEMENT || !root.graph || !output || output.isOutput)
     return false;
+  // a constant of one element may have more axes than x, which the decomposed form then gives to its result
+  const result = output.type?.kind === 'tensor' ? output.type.shape : null;
+  if (!type.shape || !result || !sameShape(type.shape, result)) return false;
   if (domain !== '' && !model.opsets.has(domain)) model.setOpset(domain, 1);
   const b = new GraphBuilder(root.graph, {
     before: root,

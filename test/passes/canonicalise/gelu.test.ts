@@ -20,7 +20,7 @@ function model(body: string, opset = 17, dtype = 'float') {
   return parseModel(`<ir_version: 8, opset_import: ["": ${opset}]>
     g (${dtype}[B,7] a) => (y)
     <${dtype} root = {1.41421354}, ${dtype} inverse = {0.707106769}, ${dtype} one = {1}, ${dtype}[1] half = {0.5}, ${dtype} three = {3},
-     ${dtype} cubic = {0.044715}, ${dtype} slope = {0.797884583}, ${dtype} two = {2}, ${dtype} other = {0.9}>
+     ${dtype} cubic = {0.044715}, ${dtype} slope = {0.797884583}, ${dtype} two = {2}, ${dtype} other = {0.9}, ${dtype}[1,1,1] wide = {0.5}>
     { x = Add (a, a) ${body} r = Relu (z) y = Neg (r) }`);
 }
 
@@ -72,6 +72,7 @@ describe('raises', () => {
 describe('leaves alone', () => {
   test.each([
     ['another constant', `u = Mul (x, other) f = Erf (u) g = Add (f, one) p = Mul (x, g) z = Mul (p, half)`],
+    ['a constant that adds axes to the result', `${ERF} p = Mul (x, g) z = Mul (p, wide)`],
     ['no half', `${ERF} z = Mul (x, g)`],
     ['minus one', `u = Div (x, root) f = Erf (u) g = Sub (f, one) p = Mul (x, g) z = Mul (p, half)`],
     ['another value than x', `${ERF} p = Mul (a, g) z = Mul (p, half)`],
