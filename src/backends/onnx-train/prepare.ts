@@ -47,7 +47,7 @@ export function prepare(
   if (!keepOutputs) {
     for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
     removeDead(model);
-    decompose(model);
+    decompose(model, options.alsoTrain.length > 0 ? undefined : factors.keys());
     canonicalise(model);
     narrowRows(model);
   }

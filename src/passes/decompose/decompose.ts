@@ -1,5 +1,5 @@
 import { isFloat } from '../../ir/dtype.js';
-import { canTakeName, type Model, type Node, type Value } from '../../ir/model.js';
+import { canTakeName, type Graph, type Model, type Node, type Value } from '../../ir/model.js';
 import {
   attentionProblem,
   DECOMPOSED_SINCE,
@@ -37,13 +37,17 @@ const TABLE: Readonly<Record<string, Entry>> = {
 
 /**
  * Lowers attention operators of the main graph, which have no gradient rule, to products, softmax and masks that have
- * one; results are equal up to rounding. Forms that are not covered stay. Returns how many were lowered.
+ * one; results are equal up to rounding. Forms that are not covered stay. With `trained`, names of values, only what
+ * depends on one of them is lowered: below the lowest adapter the operators keep their kernels. Returns how many were
+ * lowered.
  */
-export function decompose(model: Model): number {
+export function decompose(model: Model, trained?: Iterable<string>): number {
   inferShapes(model);
   const shared: Shared = new Map();
+  const order = topologicalOrder(model.graph);
+  const chosen = trained ? dependents(model.graph, order, trained) : order;
   let count = 0;
-  for (const node of topologicalOrder(model.graph)) {
+  for (const node of chosen) {
     if (lower(model, node, shared)) count++;
   }
   if (count > 0) {
@@ -51,6 +55,17 @@ export function decompose(model: Model): number {
     inferShapes(model);
   }
   return count;
+}
+
+/** The nodes that depend on one of the values; a node with branches may read any of them inside. */
+function dependents(graph: Graph, order: readonly Node[], names: Iterable<string>): Node[] {
+  const reached = new Set<Value>([...names].flatMap((name) => graph.own(name) ?? []));
+  return order.filter((node) => {
+    const reads =
+      node.inputs.some((input) => input && reached.has(input)) || [...node.subgraphs()].length > 0;
+    if (reads) for (const output of node.outputs) reached.add(output);
+    return reads;
+  });
 }
 
 function lower(model: Model, node: Node, shared: Shared): boolean {

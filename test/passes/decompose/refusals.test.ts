@@ -112,23 +112,6 @@ test('a supported form that was not lowered is refused, never zero', () => {
   expect(problem.diagnostics[0]!.message).toContain('decompose');
 });
 
-test('layers of one model share what is derived of the masks', () => {
-  const mask = tensor('bool', [3, 3], [0, 1, 0, 0, 1, 1, 1, 0, 1]);
-  const { model } = buildCase('Attention', [...FOUR, mask], { opset: 23, attrs: { is_causal: 1 } });
-  const first = model.graph.nodes.first!;
-  const again = model.graph.append({
-    op: 'Attention',
-    domain: '',
-    inputs: [first.outputs[0]!, ...first.inputs.slice(1)],
-    outputs: ['z'],
-    attrs: [...first.attrs],
-  });
-  model.graph.addOutput(again.outputs[0]!);
-  expect(decompose(model)).toBe(2);
-  const count = (op: string): number => [...model.graph.nodes].filter((node) => node.op === op).length;
-  expect(['Softmax', 'Range', 'And', 'ReduceMax', 'Greater'].map(count)).toEqual([2, 2, 1, 1, 2]);
-});
-
 function caught(run: () => unknown): LotrcError {
   try {
     run();
