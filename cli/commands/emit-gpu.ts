@@ -1,3 +1,6 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TextFile, typescriptHost } from '../../src/backends/host/typescript.js';
 import { choose, type FormKey } from '../../src/backends/kernel/choose.js';
 import { contract } from '../../src/backends/kernel/contract.js';
 import { explainPlan } from '../../src/backends/kernel/explain.js';
@@ -6,9 +9,14 @@ import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/pr
 import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
 import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/types.js';
 import { onlyExplained } from '../../src/ir/codes/kernels.js';
+import { cannotWrite } from '../../src/ir/codes/load.js';
 import { fail } from '../../src/ir/diagnostics.js';
+import { isSystemError, writeAtomically } from '../../src/ir/files/atomic.js';
+import type { ByteSink } from '../../src/ir/tensor.js';
 import { loadModel, readText } from '../load.js';
+import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
+import { count } from '../text.js';
 import { usageError } from '../usage.js';
 
 export interface EmitGpuOptions {
@@ -25,14 +33,23 @@ export interface EmitGpuOptions {
   readonly json?: true;
 }
 
-/** Prints the plan of the kernels for each number of tokens. Reads no weights and writes nothing. */
+/**
+ * Prints the plan of the kernels for each number of tokens (--explain), or writes the WGSL kernels, the module that runs
+ * them and the plan into a folder. Reads no weights.
+ */
 export function emitGpuCommand(
   target: 'wgsl' | 'cuda',
   path: string,
   options: EmitGpuOptions,
   run: Run,
 ): void {
-  if (!options.explain) fail(onlyExplained({ target }));
+  const { output } = options;
+  if (!options.explain) {
+    if (target === 'cuda') fail(onlyExplained({ target }));
+    if (output === undefined) throw usageError('-o FOLDER is missing (or --explain)');
+    if (options.json) throw usageError('--json is for --explain');
+    if (options.tokens.length > 1) throw usageError('kernels are written for one number of tokens');
+  }
   if (options.adapters > 1 && options.for === 'train') {
     throw usageError('--adapters is for serving: add --for serve');
   }
@@ -54,7 +71,32 @@ export function emitGpuCommand(
       ...(options.form ? { form: options.form } : {}),
     }),
   );
+  if (!options.explain) {
+    const [plan] = plans;
+    writeHost([...typescriptHost(plan!), { path: 'plan.txt', text: explainPlan(plan!) }], output!, path, run);
+    return;
+  }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
+}
+
+/** Writes the files of a folder, all or none. */
+function writeHost(files: readonly TextFile[], folder: string, model: string, run: Run): void {
+  try {
+    mkdirSync(join(folder, 'kernels'), { recursive: true });
+  } catch (error) {
+    if (isSystemError(error)) fail(cannotWrite({ file: folder, why: error.message }));
+    throw error;
+  }
+  const outputs = files.map(({ path, text }) => ({
+    path: join(folder, path),
+    write: (sink: ByteSink) => sink.write(Buffer.from(text)),
+  }));
+  refuseInputs(
+    outputs.map(({ path }) => path),
+    [model],
+  );
+  writeAtomically(outputs);
+  run.io.out(`wrote ${count(files.length - 2, 'kernel')}, index.ts and plan.txt to ${folder}\n`);
 }
 
 function deviceOf(target: 'wgsl' | 'cuda', { device, arch }: EmitGpuOptions): DeviceProfile {

@@ -7,10 +7,13 @@ import { whole, wholes, word } from '../values.js';
 export function declareGpuCommands(program: Command, run: Run): void {
   const emit = program.commands.find((command) => command.name() === 'emit')!;
   for (const target of ['wgsl', 'cuda'] as const) {
-    const api = target === 'wgsl' ? 'WebGPU' : 'CUDA';
     const command = emit
       .command(target)
-      .description(`plan fused ${api} kernels for the adapted layers (this version: --explain only)`)
+      .description(
+        target === 'wgsl'
+          ? 'fused WebGPU kernels for the adapted layers and a TypeScript module that runs them'
+          : 'plan fused CUDA kernels for the adapted layers (this version: --explain only)',
+      )
       .argument('<model>', 'a model that `lotrc rewrite` made')
       .option('-o, --output <dir>', 'folder for the kernels')
       .option('--explain', 'print the plan and write nothing')
@@ -48,7 +51,7 @@ export function declareGpuCommands(program: Command, run: Run): void {
       .addHelpText(
         'after',
         `
-Examples:
+Examples:${target === 'wgsl' ? '\n  lotrc emit wgsl model.lotr.onnx -o gpu --tokens 1024' : ''}
   lotrc emit ${target} model.lotr.onnx --explain --tokens 1024
   lotrc emit ${target} model.lotr.onnx --explain --for serve --tokens 1,32
 

@@ -5,10 +5,11 @@ import { defineCode } from '../diagnostics.js';
 export const onlyExplained = defineCode<{ target: string }>({
   code: 'LOTR6001',
   severity: 'error',
-  title: 'this version plans kernels and does not write them yet',
+  title: 'kernels for this target are planned and not written yet',
   explain:
     'With --explain the command prints the plan: which products are computed in which order and launches, why, and what ' +
-    'they are predicted to cost on a device. Writing the kernels themselves is not part of this version.',
+    'they are predicted to cost on a device. `lotrc emit wgsl` writes its kernels and a module that runs them; for CUDA ' +
+    'this version has the plan only.',
   make: ({ target }) => ({
     message: `\`lotrc emit ${target}\` writes no files in this version: only --explain is available`,
     hint: `lotrc emit ${target} MODEL --explain`,
@@ -110,4 +111,14 @@ export const badSchedules = defineCode<{ file: string; why: string }>({
     at: { kind: 'file', file },
     hint: 'docs/kernels.md describes the rows',
   }),
+});
+
+export const hostRefused = defineCode<{ why: string; hint: string }>({
+  code: 'LOTR6008',
+  severity: 'error',
+  title: 'no module is written for such a plan yet',
+  explain:
+    'The module that runs the kernels holds one adapter and computes in float32. Plans with other operand types and with ' +
+    'several adapters in one batch are explained and not written.',
+  make: ({ why, hint }) => ({ message: `no module can be written for this plan: ${why}`, hint }),
 });

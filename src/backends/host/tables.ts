@@ -1,0 +1,102 @@
+import { gridOf, kernelOf } from '../kernel/families/kernels.js';
+import type { Kernel } from '../kernel/ir/kir.js';
+import { printWgsl } from '../kernel/print/wgsl.js';
+import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../kernel/types.js';
+
+/** Where a tensor stands in a buffer: rows x cols from element `offset` on, `rowStride` elements from row to row. */
+export interface Place {
+  readonly buffer: string;
+  readonly offset: number;
+  readonly rows: number;
+  readonly cols: number;
+  readonly rowStride: number;
+}
+
+/** Workgroups along one axis: so many, or one for every `per` tokens. */
+export type GridExtent = number | { readonly per: number };
+
+/** The grid of a launch for any number of tokens. */
+export function gridFor(launch: Launch, tokens: number): readonly GridExtent[] {
+  const grid = gridOf(launch, { M: tokens });
+  const { work, schedule } = launch;
+  if (work.kind === 'reduce') return grid;
+  const along = (extent: Extent, tile: number, count: number): GridExtent =>
+    typeof extent === 'string' ? { per: tile } : count;
+  return [
+    work.chain ? grid[0] : along(work.cols, schedule.BN, grid[0]),
+    along(work.rows, schedule.BM, grid[1]),
+    grid[2],
+  ];
+}
+
+/** A kernel as the module holds it. */
+export function kernelRow(kernel: Kernel, grid: readonly GridExtent[]) {
+  return {
+    grid,
+    uniform: kernel.uniforms.length > 0,
+    bindings: kernel.buffers.map(({ name, access }) => ({
+      buffer: name,
+      type: access === 'read' ? 'read-only-storage' : 'storage',
+    })),
+    code: printWgsl(kernel),
+  };
+}
+
+/** All launches of a plan, in the order in which a step runs them. */
+export const launchesOf = ({ prologue, regions, epilogue }: KernelPlan): readonly Launch[] => [
+  ...prologue,
+  ...regions.flatMap(({ forward, backward }) => [...forward, ...backward]),
+  ...epilogue,
+];
+
+/** The kernels of a plan by the names of their launches. */
+export const kernelsOf = (plan: KernelPlan): ReadonlyMap<string, { kernel: Kernel; launch: Launch }> =>
+  new Map(launchesOf(plan).map((launch) => [launch.name, { kernel: kernelOf(launch), launch }]));
+
+/** Places of all tensors that fill buffers of one life, by tensor. */
+export function placesOf(
+  buffers: readonly BufferPlan[],
+  life: 'weight' | 'step',
+): Record<string, readonly Place[]> {
+  const places: Record<string, Place[]> = {};
+  for (const { name, shape, from, beside, life: own } of buffers) {
+    if (own !== life || !from) continue;
+    const [rows, cols] = shape.length === 1 ? [1, Number(shape[0])] : [Number(shape[0]), Number(shape[1])];
+    const [height, width] = beside ? [rows, cols / from.length] : [rows / from.length, cols];
+    for (const [index, tensor] of from.entries()) {
+      const offset = beside ? index * width : index * height * width;
+      places[tensor] ??= [];
+      places[tensor].push({ buffer: name, offset, rows: height, cols: width, rowStride: cols });
+    }
+  }
+  return places;
+}
+
+/** A region as the module holds it: its buffers and the names of its launches. */
+export function regionRow(region: RegionPlan, plan: KernelPlan) {
+  const names = (launches: readonly Launch[]) => launches.map(({ name }) => name);
+  const writes = (launches: readonly Launch[], buffer: RegExp): readonly Launch[] =>
+    launches.filter(({ work }) => work.kind === 'product' && buffer.test(work.out.buffer));
+  const outs = (launches: readonly Launch[]) => [
+    ...new Set(launches.flatMap(({ work }) => (work.kind === 'product' ? [work.out.buffer] : []))),
+  ];
+  const y = outs(writes(region.forward, /^y_/));
+  const toDx = writes(region.backward, /^dx_/);
+  const known = new Set(plan.buffers.map(({ name }) => name));
+  const [first] = toDx;
+  return {
+    label: region.region.label,
+    layers: region.region.layers.map(({ id }) => id),
+    x: `x_${region.region.input}`,
+    y,
+    forward: names(region.forward),
+    ...(plan.purpose === 'train'
+      ? {
+          dy: y.map((name) => `d${name}`).filter((name) => known.has(name)),
+          dx: outs(toDx)[0] ?? null,
+          addsToDx: first?.work.kind === 'product' && first.work.epilogue.accumulate,
+          backward: names(region.backward),
+        }
+      : {}),
+  };
+}

@@ -1,0 +1,303 @@
+import { rmSync } from 'node:fs';
+import { afterAll, expect, test } from 'vitest';
+import { placesOf } from '../../../src/backends/host/tables.js';
+import { typescriptHost } from '../../../src/backends/host/typescript.js';
+import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
+import { contract } from '../../../src/backends/kernel/contract.js';
+import type { AdaptedLayer, Contraction } from '../../../src/backends/kernel/layers.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
+import { LotrcError } from '../../../src/ir/diagnostics.js';
+import { parseModel } from '../../../src/ir/text/index.js';
+import { rewrite } from '../../../src/rewrite.js';
+import { dawnEnvironment } from '../../support/dawn.js';
+import { compileHost, runHost } from '../../support/host.js';
+import { values } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+
+const driver = dawnEnvironment();
+const device = profile('webgpu-laptop', 'webgpu');
+const [IN, OUT, RANK] = [17, 11, 3];
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
+/** q and k read one x and q has a bias; o reads another, its weight is stored transposed. */
+function contraction(method: AdapterSpec): Contraction {
+  const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
+  const model = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
+g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, float[tokens, ${OUT}] w, float[tokens, ${OUT}] v)
+<
+  float[${IN},${OUT}] "q.weight" = {${stored(IN * OUT, 1)}}, float[${OUT}] "q.bias" = {${stored(OUT, 2)}},
+  float[${IN},${OUT}] "k.weight" = {${stored(IN * OUT, 3)}}, float[${OUT},${IN}] "o.weight" = {${stored(IN * OUT, 4)}}
+>
+{
+  ["/q/MatMul"] qm = MatMul (x, "q.weight")
+  y = Add (qm, "q.bias")
+  ["/k/MatMul"] w = MatMul (x, "k.weight")
+  ["/o/Gemm"] v = Gemm <transB = 1> (z, "o.weight")
+}`);
+  rewrite(model, { spec: method, rank: RANK, targets: ['q', 'k', 'o'] });
+  return contract(model);
+}
+
+type Matrix = readonly (readonly number[])[];
+const matrix = (data: ArrayLike<number>, cols: number): Matrix =>
+  Array.from({ length: data.length / cols }, (_, i) =>
+    Array.from({ length: cols }, (__, j) => data[i * cols + j]!),
+  );
+const turn = (a: Matrix): Matrix => a[0]!.map((_, j) => a.map((row) => row[j]!));
+const times = (a: Matrix, b: Matrix, scale = 1): Matrix =>
+  a.map((row) => b[0]!.map((_, j) => scale * row.reduce((sum, value, k) => sum + value * b[k]![j]!, 0)));
+const plus = (a: Matrix, b: Matrix): Matrix => a.map((row, i) => row.map((value, j) => value + b[i]![j]!));
+
+/** Layers in float64 from the stored weights and factors: outputs, and gradients of inputs and of every factor. */
+function reference(
+  { groups, regions }: Contraction,
+  tensors: Readonly<Record<string, ArrayLike<number>>>,
+  inputs: Readonly<Record<string, ArrayLike<number>>>,
+) {
+  const found: Record<string, Matrix> = {};
+  const add = (name: string, value: Matrix) => {
+    found[name] = found[name] ? plus(found[name], value) : value;
+  };
+  let number = 0;
+  for (const { layers, input, group } of regions) {
+    const { scale } = groups.find(({ id }) => id === group)!;
+    for (const layer of layers) {
+      const x = matrix(inputs[`x_${input}`]!, IN);
+      const w = weightOf(layer, tensors[layer.weight]!);
+      const factors = layer.factors.map((name, k) =>
+        matrix(tensors[name]!, k === layer.factors.length - 1 ? OUT : RANK),
+      );
+      const bias = layer.bias ? [...Array.from(tensors[layer.bias]!)] : Array<number>(OUT).fill(0);
+      const delta = factors.reduce((a, b) => times(a, b));
+      const effective = plus(w, times(delta, unit(OUT), scale));
+      add(
+        `y_${number}`,
+        plus(
+          times(x, effective),
+          x.map(() => bias),
+        ),
+      );
+      const dy = matrix(inputs[`dy_${number}`] ?? [], OUT);
+      number++;
+      if (dy.length === 0) continue;
+      add(`dx_${input}`, times(dy, turn(effective)));
+      for (const [k, name] of layer.factors.entries()) {
+        const before = factors.slice(0, k).reduce((a, b) => times(a, b), x);
+        const after = factors
+          .slice(k + 1)
+          .reduce((a, b) => times(a, b), unit(k === factors.length - 1 ? OUT : RANK));
+        add(name, times(times(turn(before), dy), turn(after), scale));
+      }
+    }
+  }
+  return found;
+}
+
+const unit = (n: number): Matrix =>
+  Array.from({ length: n }, (_, i) => Array.from({ length: n }, (__, j) => Number(i === j)));
+
+function weightOf({ weightStored }: AdaptedLayer, data: ArrayLike<number>): Matrix {
+  return weightStored === 'io' ? matrix(data, OUT) : turn(matrix(data, IN));
+}
+
+/** What one AdamW step makes of numbers with zero moments. */
+const RATE = 0.03;
+const DECAY = 0.1;
+const adamw = (from: ArrayLike<number>, gradient: readonly number[]): number[] =>
+  gradient.map((g, i) => from[i]! - RATE * (g / (Math.abs(g) + 1e-8) + DECAY * from[i]!));
+
+/** The part of a buffer where a tensor stands. */
+function partOf(
+  data: readonly number[],
+  { offset, rows, cols, rowStride }: { offset: number; rows: number; cols: number; rowStride: number },
+) {
+  return Array.from({ length: rows }, (_, i) =>
+    data.slice(offset + i * rowStride, offset + i * rowStride + cols),
+  ).flat();
+}
+
+const TRAINING: readonly (readonly [
+  name: string,
+  spec: AdapterSpec,
+  form: FormKey,
+  planned: number,
+  tokens: number,
+])[] = [
+  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41],
+  ['lora', LORA, 'split', 13, 70],
+];
+
+test.skipIf(!driver).each(TRAINING)(
+  '%s: forward, backward and a step agree with float64',
+  { timeout: 300_000 },
+  (_, spec, form, planned, tokens) => {
+    const found = contraction(spec);
+    const plan = choose(found, { device, tokens: planned, purpose: 'train', form });
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
+    const tensors = Object.fromEntries(
+      Object.entries(places).map(([name, [place]], index) => [
+        name,
+        values(place!.rows * place!.cols, 5 + index),
+      ]),
+    );
+    const inputs = Object.fromEntries(
+      plan.buffers
+        .filter(({ name }) => /^(x|dy)_/.test(name))
+        .map(({ name, shape }, index) => [name, values(tokens * Number(shape[1]), 50 + index)]),
+    );
+    const numbers = (life: 'weight' | 'step') =>
+      Object.fromEntries(
+        Object.keys(placesOf(plan.buffers, life)).map((name) => [name, [...tensors[name]!]]),
+      );
+    const layers = found.regions.flatMap((region) => region.layers);
+    const regions = found.regions.map((__, index) => index);
+    const reads = plan.buffers.filter(({ name }) => /^(y|dx)_/.test(name)).map(({ name }) => name);
+    const gradients = plan.buffers.flatMap(({ name, gradientOf }) =>
+      gradientOf ? [{ name, gradientOf }] : [],
+    );
+    const pass = [
+      ...regions.map((region) => ['forward', region] as const),
+      ...regions.map((region) => ['backward', region] as const),
+    ];
+    const answer = runHost(folder, driver!, {
+      tokens,
+      weights: numbers('weight'),
+      factors: numbers('step'),
+      calls: [
+        ...Object.entries(inputs).map(([name, data]) => ['write', name, [...data]] as const),
+        ...pass,
+        ['gradients'],
+        ...reads.map((name) => ['read', name] as const),
+        ...gradients.map(({ name }) => ['read', name] as const),
+        ['step', { learningRate: RATE, weightDecay: DECAY }],
+        ...gradients.map(({ gradientOf }) => ['read', gradientOf] as const),
+        // the stepped factors are what the next pass reads, and gradients start from zero again
+        ...pass,
+        ['gradients'],
+        ...[...reads, ...gradients.map(({ name }) => name)].map(
+          (name) => ['read', name, `${name} again`] as const,
+        ),
+      ],
+    });
+    expect(answer.messages).toEqual([]);
+    const stepped = { ...tensors };
+    const check = (suffix: string, expected: ReturnType<typeof reference>) => {
+      for (const name of reads) {
+        expect(worstError(answer.reads[name + suffix]!, expected[name]!.flat()), name + suffix).toBeLessThan(
+          2e-6,
+        );
+      }
+      for (const name of new Set(layers.flatMap(({ factors }) => factors))) {
+        const [place] = places[name]!;
+        const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
+        const own = partOf(answer.reads[gradient.name + suffix]!, place!);
+        expect(worstError(own, expected[name]!.flat()), `gradient of ${name}${suffix}`).toBeLessThan(2e-6);
+        if (suffix !== '') continue;
+        const after = partOf(answer.reads[place!.buffer]!, place!);
+        expect(
+          worstError(after, adamw(tensors[name]!, expected[name]!.flat())),
+          `step of ${name}`,
+        ).toBeLessThan(2e-6);
+        stepped[name] = Float32Array.from(after);
+      }
+    };
+    check('', reference(found, tensors, inputs));
+    check(' again', reference(found, stepped, inputs));
+  },
+);
+
+test.skipIf(!driver)(
+  'a module for serving has forward only, and takes other adapters',
+  { timeout: 300_000 },
+  () => {
+    const found = contraction(LOTR);
+    const plan = choose(found, { device, tokens: 7, purpose: 'serve', form: 'widen' });
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    const all = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
+    const make = (seed: number) =>
+      Object.fromEntries(
+        Object.entries(all).map(([name, [place]], index) => [
+          name,
+          [...values(place!.rows * place!.cols, seed + index)],
+        ]),
+      );
+    const [tensors, others] = [make(3), make(90)];
+    const only = (life: 'weight' | 'step', from: typeof tensors) =>
+      Object.fromEntries(Object.keys(placesOf(plan.buffers, life)).map((name) => [name, from[name]!]));
+    const inputs = { x_0: [...values(7 * IN, 31)], x_1: [...values(7 * IN, 32)] };
+    const answer = runHost(folder, driver!, {
+      tokens: 7,
+      weights: only('weight', tensors),
+      factors: only('step', tensors),
+      calls: [
+        ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
+        ['forward', 0],
+        ['read', 'y_1', 'before'],
+        ['setAdapter', only('step', others)],
+        ['forward', 0],
+        ['read', 'y_1', 'after'],
+        ['write', 'x_0', [1, 2, 3]],
+        ['setAdapter', { nobody: [1] }],
+        ['forward', 9],
+      ],
+    });
+    expect(answer.names).toEqual([
+      'tokens',
+      'buffers',
+      'setWeights',
+      'setAdapter',
+      'write',
+      'read',
+      'forward',
+      'destroy',
+    ]);
+    expect(answer.messages).toEqual([
+      'x_0 is M x 17 with M = 7: 119 numbers, not 3',
+      'there is no tensor nobody here',
+      'there is no region 9, only 2',
+    ]);
+    const before = reference(found, tensors, inputs).y_1!.flat();
+    const after = reference(found, { ...tensors, ...only('step', others) }, inputs).y_1!.flat();
+    expect(worstError(answer.reads.before!, before)).toBeLessThan(2e-6);
+    expect(worstError(answer.reads.after!, after)).toBeLessThan(2e-6);
+  },
+);
+
+test('the types of a module refuse names that its plan does not have', { timeout: 60_000 }, () => {
+  const plan = choose(contraction(LOTR), { device, tokens: 7, purpose: 'serve' });
+  const use = (line: string) => ({
+    path: 'use.ts',
+    text: `import { createAdapters } from './index.js';
+export async function use(device: GPUDevice): Promise<void> {
+  const host = await createAdapters(device, { tokens: 7 });
+  ${line}
+}
+`,
+  });
+  const files = typescriptHost(plan);
+  folders.push(compileHost([...files, use("host.write('x_0', new Float32Array(7)); host.forward(1);")]));
+  const wrong = [
+    ["host.write('x_9', new Float32Array(7));", '\'"x_9"\' is not assignable'],
+    ['host.forward(2);', "'2' is not assignable"],
+    ['host.backward(0);', "'backward' does not exist"],
+  ] as const;
+  const lines = wrong.map(([line]) => line).join('\n  ');
+  expect(() => compileHost([...files, use(lines)])).toThrowError(
+    expect.objectContaining({ message: expect.stringMatching(/x_9[\s\S]*'2'[\s\S]*'backward'/) }),
+  );
+});
+
+test('LOTR6008: operands of float16 and several adapters are refused', () => {
+  const found = contraction(LOTR);
+  const half = choose(found, { device, tokens: 7, purpose: 'train', dtype: 'f16' });
+  expect(() => typescriptHost(half)).toThrowError(LotrcError);
+  const many = choose(found, { device, tokens: 7, purpose: 'serve', adapters: 3 });
+  expect(() => typescriptHost(many)).toThrowError(/3 adapters in a batch/);
+});

@@ -1,0 +1,47 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { lotrc } from '../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-emit-wgsl-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const model = join(folder, 'adapted.onnx');
+
+test('emit wgsl writes the plan, the module and its kernels, and says what is missing', async () => {
+  const text = join(folder, 'model.onnxtxt');
+  writeFileSync(
+    text,
+    `<ir_version: 9, opset_import: ["" : 17]>
+g (float[batch, 3] x) => (float[batch, 2] y)
+< float[3,2] "proj.weight" = {-0.125, -1.875, -0.875, 0.5, -0.625, -1.75} >
+{ ["/proj/MatMul"] y = MatMul (x, "proj.weight") }
+`,
+  );
+  expect(await lotrc('rewrite', text, '--rank', '1', '--target', 'proj', '-o', model)).toMatchObject({
+    code: 0,
+  });
+  const output = join(folder, 'gpu');
+  const done = await lotrc('emit', 'wgsl', model, '-o', output, '--tokens', '5');
+  expect(done).toMatchObject({ code: 0, err: '' });
+  const kernels = readdirSync(join(output, 'kernels'));
+  expect(done.out).toBe(`wrote ${kernels.length} kernels, index.ts and plan.txt to ${output}\n`);
+  expect(readdirSync(output).sort()).toEqual(['index.ts', 'kernels', 'plan.txt']);
+  const host = readFileSync(join(output, 'index.ts'), 'utf8');
+  for (const name of kernels) {
+    expect(host).toContain(readFileSync(join(output, 'kernels', name), 'utf8').trim());
+  }
+  // the same again gives the same
+  await lotrc('emit', 'wgsl', model, '-o', output, '--tokens', '5');
+  expect(readFileSync(join(output, 'index.ts'), 'utf8')).toBe(host);
+});
+
+test.each([
+  [['--tokens', '5'], '-o FOLDER is missing'],
+  [['-o', 'x', '--tokens', '1,5'], 'one number of tokens'],
+  [['-o', 'x', '--json'], '--json is for --explain'],
+])('emit wgsl %j is refused', async (options, why) => {
+  const refused = await lotrc('emit', 'wgsl', model, ...options);
+  expect(refused.code).toBe(2);
+  expect(refused.err).toContain(why);
+});

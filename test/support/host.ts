@@ -1,0 +1,71 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { TextFile } from '../../src/backends/host/typescript.js';
+
+type Numbers = readonly number[];
+
+/** What to do with a module: `read` takes a buffer and, if the name is taken, another name for the result. */
+export interface HostJob {
+  readonly tokens: number;
+  readonly weights: Readonly<Record<string, Numbers>>;
+  readonly factors: Readonly<Record<string, Numbers>>;
+  readonly calls: readonly (readonly [method: string, argument?: unknown, data?: unknown])[];
+}
+
+export interface HostAnswer {
+  /** methods that the module offers */
+  readonly names: readonly string[];
+  /** errors thrown by calls, and those of the device */
+  readonly messages: readonly string[];
+  readonly reads: Readonly<Record<string, Numbers>>;
+}
+
+const TSC = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc');
+
+/**
+ * Writes files to a folder and compiles their index.ts as a user would, with all checks; other files beside it are
+ * compiled with it. Throws with the complaints of the compiler.
+ */
+export function compileHost(files: readonly TextFile[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lotrc-host-'));
+  for (const { path, text } of files) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  const compilerOptions = {
+    strict: true,
+    noUncheckedIndexedAccess: true,
+    exactOptionalPropertyTypes: true,
+    noUnusedLocals: true,
+    noUnusedParameters: true,
+    target: 'ES2022',
+    module: 'NodeNext',
+    lib: ['ES2023', 'DOM'],
+    types: [],
+    rootDir: '.',
+    outDir: 'out',
+  };
+  const include = files.filter(({ path }) => path.endsWith('.ts')).map(({ path }) => path);
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: include }));
+  try {
+    execFileSync(process.execPath, [TSC, '-p', folder], { stdio: 'pipe', encoding: 'utf8' });
+  } catch (error) {
+    throw new Error((error as { stdout?: string }).stdout ?? String(error));
+  }
+  return folder;
+}
+
+/** Runs a compiled module with Dawn. */
+export function runHost(folder: string, environment: Record<string, string>, job: HostJob): HostAnswer {
+  const [input, output] = [join(folder, 'job.json'), join(folder, 'result.json')];
+  writeFileSync(input, JSON.stringify(job));
+  const child = join(import.meta.dirname, 'host-child.mjs');
+  execFileSync(process.execPath, [child, join(folder, 'out/index.js'), input, output], {
+    env: { ...process.env, ...environment },
+    stdio: 'pipe',
+  });
+  return JSON.parse(readFileSync(output, 'utf8')) as HostAnswer;
+}
