@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TextFile } from '../../src/backends/host/typescript.js';
@@ -53,6 +53,7 @@ export function compileHost(files: readonly TextFile[]): string {
   try {
     execFileSync(process.execPath, [TSC, '-p', folder], { stdio: 'pipe', encoding: 'utf8' });
   } catch (error) {
+    rmSync(folder, { recursive: true });
     throw new Error((error as { stdout?: string }).stdout ?? String(error));
   }
   return folder;
