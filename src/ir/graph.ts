@@ -62,8 +62,8 @@ export class Graph {
     const outer = this.outer;
     if (outer) return outer.names;
     if (!this.#names) {
-      this.#names = new Names();
-      reserveAll(this, this.#names);
+      this.#names = new Names(this.#byName);
+      reserveNested(this, this.#names);
     }
     return this.#names;
   }
@@ -247,7 +247,8 @@ export class Graph {
   adopt(value: Value): void {
     value.graph = this;
     if (value.name === '') return;
-    this.#knownNames?.reserveValue(value.name);
+    // the authority asks the outermost graph's table itself
+    if (!this.#names) this.#knownNames?.reserveValue(value.name);
     if (!this.#byName.has(value.name)) this.#byName.set(value.name, value);
   }
 
@@ -274,6 +275,7 @@ export class Graph {
     if (this.#byName.get(to)) throw new Error(`the name "${to}" is taken in graph "${this.name}"`);
     if (this.#byName.get(from) === value) this.#byName.delete(from);
     this.#byName.set(to, value);
+    this.#knownNames?.reserveValue(from);
     this.#knownNames?.reserveValue(to);
     if (this.#initializers.get(from) === value) {
       // keep the order of initializers: rebuild the map with the new key in place
@@ -314,7 +316,10 @@ export class Graph {
   }
 
   #forget(value: Value): void {
-    if (this.#byName.get(value.name) === value) this.#byName.delete(value.name);
+    if (this.#byName.get(value.name) === value) {
+      this.#byName.delete(value.name);
+      this.#knownNames?.reserveValue(value.name);
+    }
     this.valueInfo.delete(value);
   }
 }
@@ -327,9 +332,15 @@ function refuseIfUsed(value: Value): void {
 
 /** Reserves every name of a graph and of all graphs nested in it. */
 function reserveAll(graph: Graph, names: Names): void {
+  for (const value of graph.ownValues()) names.reserveValue(value.name);
+  reserveNested(graph, names);
+}
+
+/** Reserves the names of a graph's nodes, and every name of the graphs nested in it. */
+function reserveNested(graph: Graph, names: Names): void {
   const stack = [graph];
   for (let current = stack.pop(); current; current = stack.pop()) {
-    for (const value of current.ownValues()) names.reserveValue(value.name);
+    if (current !== graph) for (const value of current.ownValues()) names.reserveValue(value.name);
     for (const node of current.nodes) {
       names.reserveNode(node.name);
       stack.push(...node.subgraphs());

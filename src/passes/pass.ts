@@ -1,7 +1,8 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
 import type { Model } from '../ir/model.js';
 
-export type Changed = 'changed' | 'unchanged';
+/** `metadata`: nothing but entries of the model's metadata, which the verifier does not look at. */
+export type Changed = 'changed' | 'metadata' | 'unchanged';
 
 /** One option of a pass: how its text is read and printed. `parse` throws a plain Error that says what is wrong. */
 export interface OptionSpec<T> {

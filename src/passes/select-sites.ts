@@ -103,6 +103,6 @@ export const selectSitesPass = definePass<SelectPassOptions>({
       'groups',
       plan.plans.reduce((sum, row) => sum + row.groups.length, 0),
     );
-    return 'changed';
+    return 'metadata';
   },
 });

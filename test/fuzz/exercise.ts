@@ -10,7 +10,7 @@ import { encodeModel, writeModel } from '../../src/ir/onnx/writer.js';
 import type { TensorData } from '../../src/ir/tensor.js';
 import { parseModel, printModel } from '../../src/ir/text/index.js';
 import { verify } from '../../src/ir/verify.js';
-import { apply, extract, merge, rewrite, strip } from '../../src/rewrite.js';
+import { type Adapter, apply, extract, merge, rewrite, strip } from '../../src/rewrite.js';
 import type { Input } from './inputs.js';
 import type { Workspace } from './workspace.js';
 
@@ -41,6 +41,11 @@ export function exercise({ format, bytes }: Input, workspace: Workspace): Outcom
   } else {
     const adapter = step(() => readAdapter(format, bytes, workspace));
     for (const data of adapter?.values() ?? []) step(() => drain(data));
+    if (format === 'safetensors' && adapter) {
+      const base = () => readModel(workspace.path('seed.onnx'));
+      step(() => encodeModel(applied(base(), readSafetensors(workspace.path(`input.${format}`)))));
+      step(() => merge(base(), readSafetensors(workspace.path(`input.${format}`))));
+    }
   }
   return codes;
 }
@@ -107,4 +112,9 @@ function readAdapter(
   return new Map(
     layers.flatMap(({ module, a, b }) => [[`${module}.a`, a] as const, [`${module}.b`, b] as const]),
   );
+}
+
+function applied(model: Model, adapter: Adapter): Model {
+  apply(model, adapter);
+  return model;
 }

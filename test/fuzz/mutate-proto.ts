@@ -1,3 +1,4 @@
+import { mutateText } from './mutate-text.js';
 import {
   childKind,
   clone,
@@ -216,21 +217,20 @@ const operator: Mutation = (random, root) => {
   if (op) op.payload = Buffer.from(aText(random, []));
 };
 
+/** Changes the JSON that lotrc keeps in a model's metadata. */
+const plan: Mutation = (random, root) => {
+  for (const { payload } of root.fields) {
+    if (!isMessage(payload) || payload.kind !== 'Entry') continue;
+    const json = payload.fields.find(
+      (entry) => entry.payload instanceof Uint8Array && entry.payload[0] === 0x7b,
+    );
+    if (!json || !(json.payload instanceof Uint8Array)) continue;
+    const old = Buffer.from(json.payload).toString();
+    json.payload = Buffer.from(mutateText(random, old, [old]));
+  }
+};
+
 const MUTATIONS: readonly Mutation[] = [
-  ...[drop, drop, duplicate, swap, renumber, rewire, lie, pad],
-  ...[
-    integer,
-    integer,
-    text,
-    text,
-    payload,
-    dims,
-    external,
-    splice,
-    splice,
-    nest,
-    reconnect,
-    reconnect,
-    operator,
-  ],
+  ...[drop, drop, duplicate, swap, renumber, rewire, lie, pad, integer, integer, text, text, payload, dims],
+  ...[external, splice, splice, nest, reconnect, reconnect, operator, plan],
 ];

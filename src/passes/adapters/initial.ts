@@ -16,7 +16,7 @@ import { encodeFloats, toF64 } from '../../ir/values.js';
 import { weightDigest } from '../sites/reading.js';
 import { alphaOf, isSet } from './base-attrs.js';
 import { baseNode } from './insert.js';
-import { outputsByName, requirePlan, writePlan } from './plan.js';
+import { type Outputs, outputsByName, requirePlan, writePlan } from './plan.js';
 import { eraseDead } from './raise.js';
 import { addStored, dropStored, storedWeight } from './weight.js';
 
@@ -57,7 +57,7 @@ function matrixOf(node: Node): StoredMatrix | null {
 function takeLeadingPart(
   model: Model,
   row: PlanRow,
-  outputs: ReadonlyMap<string, Value>,
+  outputs: Outputs,
   factors: ReadonlyMap<string, TensorData>,
 ): PlanRow {
   const sites = row.sites.map((site): SiteRow => {

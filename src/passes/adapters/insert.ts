@@ -3,11 +3,11 @@ import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
 import { nameTaken, oldOpset, otherBase } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
-import { type Model, Node, type Value } from '../../ir/model.js';
+import { type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { weightDigest } from '../sites/reading.js';
-import { factorNames, factorTensors, groupOf, outputsByName, requirePlan } from './plan.js';
+import { factorNames, factorTensors, groupOf, type Outputs, outputsByName, requirePlan } from './plan.js';
 import { addStored, storedWeight } from './weight.js';
 
 /** domain and name of the IR op that stands for an adapted layer */
@@ -37,7 +37,7 @@ export function insertAdapters(model: Model, factors: ReadonlyMap<string, Tensor
 }
 
 /** The node that the plan means. Throws LOTR3301 when it is not there or reads another weight. */
-export function baseNode(outputs: ReadonlyMap<string, Value>, site: SiteRow, use: SiteUseRow): Node {
+export function baseNode(outputs: Outputs, site: SiteRow, use: SiteUseRow): Node {
   const refuse = (why: string): never => fail(otherBase({ site: site.id, output: use.output, why }));
   const node = outputs.get(use.output)?.producer;
   if (!node) return refuse(`no node delivers "${use.output}"`);

@@ -2,6 +2,7 @@ import { type GroupRow, PLAN_KEY, type PlanRow, type SavedPlan, type SiteRow } f
 import { badPlan, noPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
+import { faultOfRow } from './plan-check.js';
 
 /** The plan that a model carries, or null. Throws LOTR3202 when the entry is there but is not a plan. */
 export function readPlan(model: Model): SavedPlan | null {
@@ -27,17 +28,12 @@ export function parsePlan(text: string): SavedPlan {
   const plan = data as Partial<SavedPlan>;
   if (plan.version !== 1) return refuse(`it has version ${JSON.stringify(plan.version)}, this lotrc reads 1`);
   if (!Array.isArray(plan.plans)) return refuse('it lists no plans');
-  for (const row of plan.plans as Partial<PlanRow>[]) {
-    if (!row.spec || !Array.isArray(row.spec.factors) || typeof row.spec.delta !== 'string') {
-      refuse('a plan has no adapter description');
-    }
-    if (!Array.isArray(row.groups) || !Array.isArray(row.sites)) refuse('a plan has no groups or sites');
-    const groups = new Set(row.groups!.map((group) => group.id));
-    for (const site of row.sites!) {
-      if (!groups.has(site.group)) refuse(`site "${site.id}" is in no group`);
-      if (!Array.isArray(site.uses) || typeof site.factors !== 'object')
-        refuse(`site "${site.id}" is incomplete`);
-    }
+  for (const row of plan.plans as unknown[]) {
+    const fault = faultOfRow(row);
+    if (fault !== null) refuse(fault);
+    const { groups, sites } = row as PlanRow;
+    const known = new Set(groups.map(({ id }) => id));
+    for (const site of sites) if (!known.has(site.group)) refuse(`site "${site.id}" is in no group`);
   }
   return data as SavedPlan;
 }
@@ -71,8 +67,11 @@ export function groupOf(row: PlanRow, site: SiteRow): GroupRow {
 export function factorNames(row: PlanRow, site: SiteRow): readonly string[] {
   const group = groupOf(row, site);
   return row.spec.factors.map(({ name, share }) => {
-    const tensor = share === 'group' ? group.factors[name] : site.factors[name];
-    return tensor ?? fail(badPlan({ why: `site "${site.id}" has no factor ${name}` }));
+    const held = share === 'group' ? group.factors : site.factors;
+    return (
+      (Object.hasOwn(held, name) ? held[name] : undefined) ??
+      fail(badPlan({ why: `site "${site.id}" has no factor ${name}` }))
+    );
   });
 }
 
@@ -107,10 +106,31 @@ export interface FactorTensor {
   readonly rank: number;
 }
 
-/** Values that nodes of the main graph and its subgraphs deliver, by name: how a plan's uses are found again. */
-export function outputsByName(model: Model): ReadonlyMap<string, Value> {
+/** Finds the value of a name that a node delivers. */
+export interface Outputs {
+  get(name: string): Value | undefined;
+}
+
+/**
+ * Values that nodes of the main graph, its subgraphs and functions deliver, by name: how a plan's uses are found again.
+ * The main graph's own table answers; one of the other graphs is made when a name is not in it.
+ */
+export function outputsByName(model: Model): Outputs {
+  let others: Map<string, Value> | null = null;
+  return {
+    get(name) {
+      const own = model.graph.own(name);
+      if (own?.producer) return own;
+      others ??= nestedOutputs(model);
+      return others.get(name);
+    },
+  };
+}
+
+function nestedOutputs(model: Model): Map<string, Value> {
   const found = new Map<string, Value>();
   for (const graph of model.everyGraph()) {
+    if (graph === model.graph) continue;
     for (const node of graph.nodes) {
       for (const output of node.outputs) if (!found.has(output.name)) found.set(output.name, output);
     }
