@@ -17,7 +17,9 @@ export const printed = (model: Model): string => printModel(model, { locations: 
 export function hooksOf({ printIrAfter, time }: WatchOptions, run: Run): readonly PipelineHooks[] {
   const wanted = printIrAfter === undefined ? new Set<string>() : new Set(printIrAfter.split(','));
   const shows = ({ pass, changed }: PassTiming): boolean =>
-    wanted.has('all') || (wanted.has('changed') && changed !== 'unchanged') || wanted.has(pass.split('{')[0]!);
+    wanted.has('all') ||
+    (wanted.has('changed') && changed !== 'unchanged') ||
+    wanted.has(pass.split('{')[0]!);
   return [
     {
       afterPass(timing, model) {
