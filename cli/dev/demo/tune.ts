@@ -42,10 +42,18 @@ export function rewriteWords(recipe: Recipe, folder: string): readonly string[] 
   return [...words, '--init', 'fan-in', '-o', filesOf(recipe, folder).model];
 }
 
-/** No clipping, as in the PyTorch runs. */
+/** No clipping, as in the PyTorch runs. Memory is no concern at this size, so nothing is computed twice. */
 export function emitWords(recipe: Recipe, folder: string): readonly string[] {
   const { model, train } = filesOf(recipe, folder);
-  return ['emit', 'onnx-train', model, '-o', train, '--loss', 'cross-entropy', '--max-norm', '0'];
+  return [
+    ...['emit', 'onnx-train', model, '-o', train],
+    '--loss',
+    'cross-entropy',
+    '--max-norm',
+    '0',
+    '--recompute',
+    'none',
+  ];
 }
 
 /** 20 steps of warm-up, then linear decay to zero. */
