@@ -12,6 +12,7 @@ import { canonicalisePass } from './canonicalise/canonicalise.js';
 import { cse } from './cse.js';
 import { dce } from './dce.js';
 import { decomposePass } from './decompose/decompose.js';
+import { inlinePass } from './inline/inline.js';
 import { narrowRowsPass } from './narrow/narrow-rows.js';
 import type { PassFactory } from './pass.js';
 import { resolveNames } from './resolve-names.js';
@@ -31,6 +32,7 @@ export const ALL_PASSES: readonly PassFactory[] = [
   mergeAdaptersPass,
   stripAdaptersPass,
   simplifyPass,
+  inlinePass,
   decomposePass,
   canonicalisePass,
   narrowRowsPass,

@@ -4,6 +4,7 @@ import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import type { Graph, Model, Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { topologicalOrder } from '../../ir/topo.js';
 import { lowerAdapters } from '../../passes/adapters/lower.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
 import { raiseAdapters } from '../../passes/adapters/raise.js';
@@ -11,7 +12,9 @@ import { shareFactors } from '../../passes/adapters/share-factors.js';
 import { canonicalise } from '../../passes/canonicalise/canonicalise.js';
 import { removeDead } from '../../passes/dce.js';
 import { decompose } from '../../passes/decompose/decompose.js';
+import { dependents } from '../../passes/dependents.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
+import { inlineCalls } from '../../passes/inline/inline.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
 import { ofPairs, type TrainOptions } from './options.js';
 
@@ -36,10 +39,12 @@ export function prepare(
   keepOutputs: boolean,
 ): Prepared {
   const plan = requirePlan(model, 'emit training graphs');
+  const trained = options.alsoTrain.length > 0 ? undefined : [...factors.keys()];
   raiseAdapters(model, 'emit training graphs');
   embed(model.graph, factors);
   lowerAdapters(model, 'fold');
   shareFactors(model);
+  if (!keepOutputs) inlineTrained(model, trained);
   liftConstants(model);
   inferShapes(model);
   const logits = chooseLogits(model.graph, options);
@@ -47,11 +52,20 @@ export function prepare(
   if (!keepOutputs) {
     for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
     removeDead(model);
-    decompose(model, options.alsoTrain.length > 0 ? undefined : factors.keys());
+    decompose(model, trained);
     canonicalise(model);
     narrowRows(model);
   }
   return { model, plans: plan.plans, logits, mask };
+}
+
+/** Calls of model-local functions that a gradient must pass become their bodies; below the lowest adapter they stay. */
+function inlineTrained(model: Model, trained: readonly string[] | undefined): void {
+  if (model.functions.size === 0) return;
+  const order = topologicalOrder(model.graph);
+  const passed = new Set(trained ? dependents(model.graph, order, trained) : order);
+  const outside = new Set(order.filter((node) => !passed.has(node)));
+  inlineCalls(model, (call) => !outside.has(call));
 }
 
 /** Factors that the model takes as inputs become initializers again: every form of carrying starts from there. */

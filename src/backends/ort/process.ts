@@ -18,6 +18,8 @@ export interface HostOptions {
 
 interface Waiting {
   readonly label: string;
+  /** the process that was asked */
+  readonly child: ChildProcess;
   resolve(outputs: Feeds): void;
   reject(error: Error): void;
 }
@@ -66,8 +68,10 @@ export class OrtProcess {
     const turn = this.#last.then(
       () =>
         new Promise<Feeds>((done, reject) => {
-          this.#waiting.set(id, { label, resolve: done, reject });
-          this.#start().send(request, (error) => error && this.#abandon(error.message));
+          const child = this.#start();
+          this.#waiting.set(id, { label, child, resolve: done, reject });
+          // a pipe that breaks tells of a death before the end does: the end says how, and only then is there a new process
+          child.send(request, (error) => error && child.kill('SIGKILL'));
         }),
     );
     this.#last = turn.catch(() => undefined);
@@ -84,11 +88,10 @@ export class OrtProcess {
       env: { ...process.env, ...this.environment },
     });
     child.on('message', (reply: HostReply) => this.#settle(reply));
-    child.on('error', (error) => this.#abandon(error.message));
-    child.on('exit', (code, signal) => {
-      if (this.#child === child) this.#child = null;
-      this.#abandon(signal ? `by signal ${signal}` : `with exit code ${code}`);
-    });
+    child.on('error', (error) => this.#abandon(child, error.message));
+    child.on('exit', (code, signal) =>
+      this.#abandon(child, signal ? `by signal ${signal}` : `with exit code ${code}`),
+    );
     this.#child = child;
     return child;
   }
@@ -110,8 +113,10 @@ export class OrtProcess {
     waiting.reject(new LotrcError(diagnostic));
   }
 
-  #abandon(how: string): void {
-    for (const [id, { label, reject }] of this.#waiting) {
+  #abandon(child: ChildProcess, how: string): void {
+    if (this.#child === child) this.#child = null;
+    for (const [id, { label, child: asked, reject }] of this.#waiting) {
+      if (asked !== child) continue;
       this.#waiting.delete(id);
       reject(new LotrcError(hostCrashed({ file: label, how })));
     }

@@ -2,10 +2,11 @@ import { opsetOf } from '../../ir/builder.js';
 import { noGradient } from '../../ir/codes/autodiff.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
-import { type Graph, type Node, nodePath, type Value } from '../../ir/model.js';
+import { type Graph, modelOf, type Node, nodePath, type Value } from '../../ir/model.js';
 import type { OpDef, Refusal } from '../../ir/ops/define.js';
 import { opDef } from '../../ir/ops/index.js';
 import { topologicalOrder } from '../../ir/topo.js';
+import { calledBy, obstacle } from '../inline/inline.js';
 import { Gradients, RefusalError } from './grad-builder.js';
 
 export interface DifferentiateOptions {
@@ -112,7 +113,7 @@ function apply(
   grads: readonly (Value | null)[],
 ): readonly (Value | null)[] | Refusal {
   const def = defOf(node);
-  if (!def) return { because: 'lotrc does not know this op' };
+  if (!def) return { because: unknownOp(node) };
   if (!def.vjp) return { because: 'it has no gradient rule' };
   try {
     const result = def.vjp(b, node, grads);
@@ -125,6 +126,13 @@ function apply(
     if (error instanceof RefusalError) return error.refusal;
     throw error;
   }
+}
+
+function unknownOp(node: Node): string {
+  const model = node.graph && modelOf(node.graph);
+  const fn = model && calledBy(model, node);
+  if (!fn) return 'lotrc does not know this op';
+  return `it is a function of the model, and ${obstacle(model, fn) ?? 'it has not been inlined'}`;
 }
 
 function refusal(node: Node, { because }: Refusal): Diagnostic {

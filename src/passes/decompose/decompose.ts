@@ -1,5 +1,5 @@
 import { isFloat } from '../../ir/dtype.js';
-import { canTakeName, type Graph, type Model, type Node, type Value } from '../../ir/model.js';
+import { canTakeName, type Model, type Node, type Value } from '../../ir/model.js';
 import {
   attentionProblem,
   DECOMPOSED_SINCE,
@@ -11,6 +11,7 @@ import {
 import { supersede } from '../../ir/supersede.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { removeDeadIn } from '../dce.js';
+import { dependents } from '../dependents.js';
 import { inferShapes } from '../infer-shapes.js';
 import { definePass } from '../pipeline.js';
 import { lowerAttention } from './attention.js';
@@ -55,17 +56,6 @@ export function decompose(model: Model, trained?: Iterable<string>): number {
     inferShapes(model);
   }
   return count;
-}
-
-/** The nodes that depend on one of the values; a node with branches may read any of them inside. */
-function dependents(graph: Graph, order: readonly Node[], names: Iterable<string>): Node[] {
-  const reached = new Set<Value>([...names].flatMap((name) => graph.own(name) ?? []));
-  return order.filter((node) => {
-    const reads =
-      node.inputs.some((input) => input && reached.has(input)) || [...node.subgraphs()].length > 0;
-    if (reads) for (const output of node.outputs) reached.add(output);
-    return reads;
-  });
 }
 
 function lower(model: Model, node: Node, shared: Shared): boolean {

@@ -133,6 +133,20 @@ describe('OrtProcess', () => {
     expect(host.pid).not.toBe(pid);
   });
 
+  test('a process that dies between requests is replaced, whatever is noticed first', async () => {
+    const { path } = saved('negate', NEGATE);
+    for (let round = 0; round < 5; round++) {
+      await host.load(path);
+      process.kill(host.pid!, 'SIGKILL');
+      // the death may be noticed when the request is sent, while it runs, or before
+      if (round % 2 === 1) await new Promise((done) => setImmediate(done));
+      const first = await host.run(path, { x: f32(1, 2) }).catch(codes);
+      if (Array.isArray(first)) expect(first).toEqual(['LOTR8005']);
+      const { y } = await host.run(path, { x: f32(1, 2) });
+      expect(y).toEqual(f32(-1, -2));
+    }
+  });
+
   test('a changed file is loaded again', async () => {
     const first = saved('changing', NEGATE);
     expect((await host.run(first.path, { x: f32(3) })).y).toEqual(f32(-3));
