@@ -38,6 +38,29 @@ function differences(text: string, x: NdArray): Float64Array {
 }
 
 describe('edge cases of differentiation', () => {
+  test.each([1, 2])('a line of zeros under the %i-norm leaves no NaN', (p) => {
+    const text = `g (double[2,3] x) => (double[2,3] y) { t = LpNormalization <p = ${p}> (x) y = Exp (t) }`;
+    const x = { shape: [2, 3], data: Float64Array.of(0, 0, 0, 1, -2, 0.5) };
+    const { dx } = gradient(text, x);
+    expect([...dx.subarray(0, 3)]).toEqual([0, 0, 0]);
+    expect([...dx.subarray(3)].every((value) => Number.isFinite(value) && value !== 0)).toBe(true);
+  });
+
+  test.each([
+    ['InstanceNormalization', 21, 'InstanceNormalization (x, w, c)'],
+    ['GroupNormalization', 21, 'GroupNormalization <num_groups = 2> (x, w, c)'],
+    ['GroupNormalization of opset 18', 18, 'GroupNormalization <num_groups = 4> (x, w, c)'],
+  ])('%s in half precision: float32 inside, float16 gradients', (_name, opset, call) => {
+    const model: Model = parseModel(`<ir_version: 8, opset_import: ["": ${opset}]>
+      g (float16[2,4,5] x, float16[4] w, float16[4] c, float16[2,4,5] seed) => (float16[2,4,5] y) { y = ${call} }`);
+    inferShapes(model);
+    const { graph } = model;
+    const wrt = ['x', 'w', 'c'].map((name) => graph.own(name)!);
+    const found = differentiate(graph, { seeds: new Map([[graph.outputs[0]!, graph.own('seed')!]]), wrt });
+    expect(inferShapes(model)).toEqual([]);
+    for (const value of wrt) expect(found.get(value)!.type).toEqual(value.type);
+  });
+
   const masked = (guard: string) =>
     `g (float[3,4] x) => (float[3,5] y)
     <float[3,4] m = {0, 0, -1e1, 0, INF, INF, INF, INF, 0, INF, 0, 0}, float[4,5] v = {VALUES}, float zero = {0}>

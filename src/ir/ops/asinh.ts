@@ -1,4 +1,6 @@
 import { unary } from './families/unary.js';
+import { withGradient } from './gradients/attach.js';
+import { asinhVjp } from './gradients/trigonometric.js';
 
 /** Asinh: arsinh x. */
-export const asinh = unary('Asinh', Math.asinh, { since: 9 });
+export const asinh = withGradient(unary('Asinh', Math.asinh, { since: 9 }), asinhVjp);

@@ -1,5 +1,7 @@
 import { defineOp, type NdArray } from './define.js';
 import { binary } from './families/binary.js';
+import { preluVjp } from './gradients/activations.js';
+import { withGradient } from './gradients/attach.js';
 import { nd, zip } from './nd.js';
 import { need, one, rule, tensorAt } from './rules.js';
 
@@ -7,7 +9,7 @@ const prelu1 = (x: number, slope: number): number => (x < 0 ? slope * x : x);
 
 /** PRelu: x, or slope x below 0. The slope broadcasts to x; before version 7 it is one number or one per channel. */
 export const prelu = [
-  ...binary('PRelu', prelu1, { since: 7 }),
+  ...withGradient(binary('PRelu', prelu1, { since: 7 }), preluVjp),
   defineOp({
     name: 'PRelu',
     since: 1,

@@ -1,4 +1,5 @@
 import { randomLikeOp } from './families/random.js';
+import { withoutGradient } from './gradients/attach.js';
 
 /** RandomNormalLike. Shapes only: the values are random. */
-export const randomNormalLike = randomLikeOp('RandomNormalLike');
+export const randomNormalLike = withoutGradient(randomLikeOp('RandomNormalLike'));

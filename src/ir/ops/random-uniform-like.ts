@@ -1,4 +1,5 @@
 import { randomLikeOp } from './families/random.js';
+import { withoutGradient } from './gradients/attach.js';
 
 /** RandomUniformLike. Shapes only: the values are random. */
-export const randomUniformLike = randomLikeOp('RandomUniformLike');
+export const randomUniformLike = withoutGradient(randomLikeOp('RandomUniformLike'));

@@ -1,4 +1,9 @@
 import { reduction } from './families/reduce.js';
+import { withGradient } from './gradients/attach.js';
+import { reduceLogSumVjp } from './gradients/reduce.js';
 
 /** ReduceLogSum: logarithm of the sum along the axes. */
-export const reduceLogSum = reduction('ReduceLogSum', (v) => Math.log(v.reduce((a, x) => a + x, 0)));
+export const reduceLogSum = withGradient(
+  reduction('ReduceLogSum', (v) => Math.log(v.reduce((a, x) => a + x, 0))),
+  reduceLogSumVjp,
+);

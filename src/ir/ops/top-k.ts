@@ -2,11 +2,13 @@ import type { Node } from '../model.js';
 import type { Dim } from '../shape.js';
 import { attrsOf } from './attrs.js';
 import { defineOp, type InferContext, type NdArray, type OpDef } from './define.js';
+import { withGradient } from './gradients/attach.js';
+import { topKVjp } from './gradients/placement.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { attrs, axisIn, need, rule, tensorAt, typeOf } from './rules.js';
 
 /** TopK: the k greatest (or least) elements along an axis and their indices. k is an attribute before version 10. */
-export const topK = [make(1, 9), make(10)];
+export const topK = withGradient([make(1, 9), make(10)], topKVjp);
 
 function make(since: number, until?: number): OpDef<'TopK'> {
   const asInput = since >= 10;

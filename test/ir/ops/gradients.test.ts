@@ -211,6 +211,156 @@ const CASES: readonly (readonly [string, Case])[] = [
   ],
   ['GatherND', { op: 'GatherND', inputs: [x(3, 4, 2), i64Tensor([3, 2], [0, 1, 2, 3, 0, 1])] }],
   ['Einsum', { op: 'Einsum', inputs: [x(2, 3, 4), x(4, 5)], attrs: { equation: attrString('bij,jk->bik') } }],
+  ...(['Mish', 'Softplus', 'Softsign', 'HardSwish', 'Atan', 'Asinh', 'Sinh', 'Cosh', 'Tan'] as const).map(
+    (op): [string, Case] => [op, { op, opset: 22, inputs: [x(3, 7)] }],
+  ),
+  [
+    'HardSwish beyond its bends',
+    { op: 'HardSwish', inputs: [{ shape: [5], data: [-4, -2, 0.5, 2.9, 3.5] }] },
+  ],
+  ...(['Asin', 'Acos', 'Atanh'] as const).map((op): [string, Case] => [
+    op,
+    { op, inputs: [{ shape: [2, 3], data: [-0.9, -0.3, 0.1, 0.4, 0.7, 0.85] }] },
+  ]),
+  ['Acosh', { op: 'Acosh', inputs: [{ shape: [3], data: [1.2, 2, 5] }] }],
+  ...(['Elu', 'Celu', 'LeakyRelu'] as const).map((op): [string, Case] => [
+    op,
+    { op, inputs: [x(3, 7)], attrs: { alpha: attrFloat(0.75) } },
+  ]),
+  ['Selu', { op: 'Selu', inputs: [x(3, 7)], attrs: { alpha: attrFloat(1.5), gamma: attrFloat(0.75) } }],
+  ['ThresholdedRelu', { op: 'ThresholdedRelu', inputs: [x(3, 7)], attrs: { alpha: attrFloat(0.25) } }],
+  [
+    'HardSigmoid',
+    {
+      op: 'HardSigmoid',
+      inputs: [{ shape: [5], data: [-3, -0.25, 0.25, 0.5, 2] }],
+      attrs: { alpha: attrFloat(0.5), beta: attrFloat(0.25) },
+    },
+  ],
+  ['PRelu, a slope per channel', { op: 'PRelu', inputs: [x(2, 3, 5), x(3, 1)] }],
+  ['PRelu, one slope', { op: 'PRelu', inputs: [x(3, 5), x(1)] }],
+  ['Sum of three', { op: 'Sum', inputs: [x(3, 5), x(5), x(3, 1)] }],
+  ['Mean of three', { op: 'Mean', inputs: [x(3, 5), x(5), x(3, 1)] }],
+  ...[0, 1].flatMap((exclusive) =>
+    [0, 1].map((reverse): [string, Case] => [
+      `CumSum exclusive=${exclusive} reverse=${reverse}`,
+      {
+        op: 'CumSum',
+        inputs: [x(3, 4, 2), i64Tensor([], [-2])],
+        attrs: { exclusive: attrInt(exclusive), reverse: attrInt(reverse) },
+      },
+    ]),
+  ),
+  ['Trilu, lower', { op: 'Trilu', inputs: [x(2, 3, 5), i64Tensor([], [1])], attrs: { upper: attrInt(0) } }],
+  ['Trilu, upper', { op: 'Trilu', inputs: [x(4, 3)] }],
+  ['DepthToSpace', { op: 'DepthToSpace', inputs: [x(2, 12, 3, 5)], attrs: { blocksize: attrInt(2) } }],
+  [
+    'DepthToSpace, column first',
+    {
+      op: 'DepthToSpace',
+      inputs: [x(2, 18, 1, 2)],
+      attrs: { blocksize: attrInt(3), mode: attrString('CRD') },
+    },
+  ],
+  ['SpaceToDepth', { op: 'SpaceToDepth', inputs: [x(2, 3, 4, 6)], attrs: { blocksize: attrInt(2) } }],
+  ['TopK', { op: 'TopK', inputs: [x(3, 7), ints(3)], outputs: 2, read: [0], attrs: { axis: attrInt(-1) } }],
+  [
+    'TopK, the least along the first axis',
+    {
+      op: 'TopK',
+      inputs: [x(5, 2), ints(2)],
+      outputs: 2,
+      read: [0],
+      attrs: { axis: attrInt(0), largest: attrInt(0) },
+    },
+  ],
+  ...(['none', 'add'] as const).flatMap((reduction): [string, Case][] => [
+    [
+      `ScatterElements, ${reduction}`,
+      {
+        op: 'ScatterElements',
+        inputs: [x(3, 4), i64Tensor([2, 3], [0, 2, -3, 2, 1, 1]), x(2, 3)],
+        attrs: { axis: attrInt(0), reduction: attrString(reduction) },
+      },
+    ],
+    [
+      `ScatterND, ${reduction}`,
+      {
+        op: 'ScatterND',
+        inputs: [x(4, 3, 2), i64Tensor([2, 1], [3, 0]), x(2, 3, 2)],
+        attrs: { reduction: attrString(reduction) },
+      },
+    ],
+  ]),
+  [
+    'ScatterElements adds twice at one place',
+    {
+      op: 'ScatterElements',
+      inputs: [x(3, 2), i64Tensor([2, 2], [1, 1, 1, 0]), x(2, 2)],
+      attrs: { reduction: attrString('add') },
+    },
+  ],
+  ...(['GlobalAveragePool', 'GlobalMaxPool'] as const).flatMap((op): [string, Case][] => [
+    [op, { op, inputs: [x(2, 3, 5, 2)] }],
+    [`${op}, symbolic`, { op, inputs: [{ shape: [2, 3, 5], declared: ['n', 3, 'w'] }] }],
+  ]),
+  [
+    'BatchNormalization',
+    {
+      op: 'BatchNormalization',
+      inputs: [x(2, 3, 5), x(3), x(3), f64([3], [0.1, -0.4, 2]), f64([3], [0.5, 2, 1])],
+    },
+  ],
+  [
+    'BatchNormalization without pixels',
+    {
+      op: 'BatchNormalization',
+      inputs: [x(4, 3), x(3), x(3), f64([3], [0.1, -0.4, 2]), f64([3], [0.5, 2, 1])],
+    },
+  ],
+  ['InstanceNormalization', { op: 'InstanceNormalization', inputs: [x(2, 3, 5, 2), x(3), x(3)] }],
+  [
+    'InstanceNormalization, symbolic',
+    { op: 'InstanceNormalization', inputs: [{ shape: [2, 3, 5], declared: ['n', 3, 'w'] }, x(3), x(3)] },
+  ],
+  [
+    'GroupNormalization',
+    { op: 'GroupNormalization', inputs: [x(2, 6, 5), x(6), x(6)], attrs: { num_groups: attrInt(3) } },
+  ],
+  [
+    'GroupNormalization, symbolic',
+    {
+      op: 'GroupNormalization',
+      inputs: [{ shape: [2, 6, 5], declared: ['n', 6, 'w'] }, x(6), x(6)],
+      attrs: { num_groups: attrInt(2) },
+    },
+  ],
+  [
+    'GroupNormalization of opset 18',
+    {
+      op: 'GroupNormalization',
+      opset: 18,
+      inputs: [x(2, 6, 5), x(3), x(3)],
+      attrs: { num_groups: attrInt(3) },
+    },
+  ],
+  ['LpNormalization', { op: 'LpNormalization', inputs: [x(3, 5)] }],
+  [
+    'LpNormalization, 1-norm',
+    { op: 'LpNormalization', inputs: [x(3, 5)], attrs: { p: attrInt(1), axis: attrInt(0) } },
+  ],
+  ...(['ReduceL1', 'ReduceLogSumExp'] as const).flatMap((op): [string, Case][] => [
+    [op, { op, inputs: [x(3, 5), ints(1)] }],
+    [`${op}, axes dropped`, { op, inputs: [x(2, 3, 4), ints(0, -1)], attrs: { keepdims: attrInt(0) } }],
+    [
+      `${op} of opset 11`,
+      { op, opset: 11, inputs: [x(2, 3, 4)], attrs: { axes: attrInts([1]), keepdims: attrInt(0) } },
+    ],
+  ]),
+  [
+    'ReduceLogSum',
+    { op: 'ReduceLogSum', inputs: [positive(3, 5), ints(0)], attrs: { keepdims: attrInt(0) } },
+  ],
   ['Einsum of one operand', { op: 'Einsum', inputs: [x(2, 3)], attrs: { equation: attrString('ij->ji') } }],
 ];
 
@@ -230,7 +380,7 @@ function refusal(given: Case): string {
 
 describe('what has no gradient is refused, never zero', () => {
   test.each<[string, Case]>([
-    ['an op without a rule', { op: 'Mish', inputs: [x(3)] }],
+    ['an op without a rule', { op: 'ReduceProd', inputs: [positive(3)] }],
     ['an exponent', { op: 'Pow', inputs: [positive(3), x(3)] }],
     ['a Slice with steps', { op: 'Slice', inputs: [x(6), ints(0), ints(6), ints(0), ints(2)] }],
     [

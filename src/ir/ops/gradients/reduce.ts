@@ -87,3 +87,28 @@ export const reduceExtremumVjp: Vjp = (b, node, [dy]) => {
   const ties = b.reduceSum(hit, axes, true);
   return [b.mul(hit, b.div(withAxes(b, node, dy!, axes), ties)), null];
 };
+
+/** ReduceL1: dx = dy sign(x), 0 at 0; written without Sign, which WebGPU lacks */
+export const reduceL1Vjp: Vjp = (b, node, [dy]) => {
+  const x = input(node, 0);
+  const laid = spread(b, node, dy!);
+  if (!laid) return { because: COMPUTED, at: node };
+  const zero = b.scalar(0, x);
+  const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(laid.wide), zero]);
+  return [b.one('Where', [b.one('Greater', [x, zero]), laid.wide, negative]), null];
+};
+
+/** ReduceLogSum: dx = dy / sum(x) = dy e^-y */
+export const reduceLogSumVjp: Vjp = (b, node, [dy]) => {
+  const laid = spread(b, node, b.mul(dy!, b.one('Exp', [b.neg(node.outputs[0]!)])));
+  return laid ? [laid.wide, null] : { because: COMPUTED, at: node };
+};
+
+/** ReduceLogSumExp: dx = dy e^(x - y), with nothing that overflows */
+export const reduceLogSumExpVjp: Vjp = (b, node, [dy]) => {
+  const x = input(node, 0);
+  const axes = axesOf(node, b.rank(x));
+  if (!axes) return { because: COMPUTED, at: node };
+  const share = b.one('Exp', [b.sub(x, withAxes(b, node, node.outputs[0]!, axes))]);
+  return [b.mul(share, withAxes(b, node, dy!, axes)), null];
+};
