@@ -77,6 +77,14 @@ function judge(node: Node, ep: Ep): Verdict {
   return registered && kernel.to === null && kernel.from < version ? { is: 'unsure' } : LEGAL;
 }
 
+/** Whether the provider has a kernel for float32 of an op (key as in `Node.opKey`) in that version of its operator set. */
+export function hasKernel(ep: Ep, op: string, opset: number): boolean {
+  const row = PROVIDERS[ep].kernels.get(op);
+  return !!row?.versions.some(
+    ({ from, to, types }) => from <= opset && (to === null || opset <= to) && (!types || types.has('f32')),
+  );
+}
+
 /** The operator set in which the op got the form that the node has; 1 for ops of contrib. */
 function versionOf(node: Node): number {
   if (node.domain !== '') return 1;

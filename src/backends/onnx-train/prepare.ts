@@ -16,6 +16,7 @@ import { dependents } from '../../passes/dependents.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { inlineCalls } from '../../passes/inline/inline.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
+import { hasKernel } from './legality.js';
 import { ofPairs, type TrainOptions } from './options.js';
 
 /** A forward graph ready for a loss: adapters in the folded form, embedded, types inferred. */
@@ -53,7 +54,7 @@ export function prepare(
     for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
     removeDead(model);
     decompose(model, trained);
-    canonicalise(model);
+    canonicalise(model, (op, opset) => options.ep.every((ep) => hasKernel(ep, op, opset)));
     narrowRows(model);
   }
   return { model, plans: plan.plans, logits, mask };

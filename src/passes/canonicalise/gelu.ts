@@ -1,17 +1,8 @@
-import type { Attr } from '../../ir/attr.js';
 import { attrString } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import { matches, polynomialOf } from './polynomial.js';
-
-/** What a root node is, as one operator of x. */
-export interface Raised {
-  readonly root: Node;
-  readonly x: Value;
-  readonly op: string;
-  readonly domain: string;
-  readonly attrs: Readonly<Record<string, Attr>>;
-}
+import type { Raised } from './raised.js';
 
 /** A form of GELU: x (1 + f(u(x))) / 2. */
 interface Form {
@@ -67,8 +58,8 @@ function rootOf(f: Value, x: Value, form: Form, graph: Graph): Raised | null {
     const standard = opsetOf(graph) >= 20;
     const attrs = standard && form.approximate === 'tanh' ? { approximate: attrString('tanh') } : {};
     return standard
-      ? { root, x, op: 'Gelu', domain: '', attrs }
-      : { root, x, op: form.contrib, domain: 'com.microsoft', attrs: {} };
+      ? { root, inputs: [x], op: 'Gelu', domain: '', attrs }
+      : { root, inputs: [x], op: form.contrib, domain: 'com.microsoft', attrs: {} };
   }
   return null;
 }

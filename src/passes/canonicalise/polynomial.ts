@@ -1,6 +1,5 @@
-import type { Node, Value } from '../../ir/model.js';
-import type { TensorData } from '../../ir/tensor.js';
-import { toF64 } from '../../ir/values.js';
+import type { Value } from '../../ir/model.js';
+import { scalarOf } from './constants.js';
 
 /**
  * A polynomial in two values x and f: coefficients by "power of x, power of f". Arithmetic nodes with scalar constants
@@ -96,18 +95,4 @@ export function matches(
     const found = p.get(key);
     return found !== undefined && Math.abs(found - value) <= tolerance * Math.abs(value);
   });
-}
-
-/** The one element of a constant that no caller can replace; null for anything else. */
-export function scalarOf(value: Value): number | null {
-  const data = dataOf(value);
-  if (!data || data.shape.some((extent) => extent !== 1)) return null;
-  return toF64(data)[0] ?? null;
-}
-
-function dataOf(value: Value): TensorData | null {
-  const node: Node | null = value.producer;
-  const attr = node?.opKey === 'Constant' ? node.attrs.get('value') : undefined;
-  if (attr?.kind === 'tensor') return attr.value;
-  return value.isInput ? null : value.constant;
 }

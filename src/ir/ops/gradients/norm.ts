@@ -10,7 +10,7 @@ import { attributes, axisOf, type Grads, input, type Vjp } from './vjp.js';
  */
 export const layerNormVjp: Vjp = (b, node, [dy]) => {
   const [x, w] = [input(node, 0), input(node, 1)];
-  const { axis } = attributes(node, 'LayerNormalization');
+  const { axis = -1 } = attributes(node, 'LayerNormalization'); // no default before it was in the schema
   const axes = axesFrom(axisOf(axis, b.rank(x)), b.rank(x));
   const mean = output(b, node, 1);
   const k = output(b, node, 2);
