@@ -92,6 +92,8 @@ describe('refusals (LOTR5006) name op, provider and node path', () => {
     expect(() => checkLegality(model(['y', 'mean']), 'webgpu', [])).toThrow(/output 1 is not written/);
     expect(checkLegality(model(['y', '', '', 'sum']), 'webgpu', [])).toEqual([]);
     expect(checkLegality(model(['y', 'mean']), 'cuda', [])).toEqual([]);
+    const rms = modelOf('SimplifiedLayerNormalization', 'f32', 17, ['y', 'inverse']);
+    expect(() => checkLegality(rms, 'webgpu', [])).toThrow(/output 1 is not written/);
   });
 });
 

@@ -15,7 +15,7 @@ export interface Provider {
   readonly registered: boolean;
   /** what else to say about an op that is missing */
   readonly reasons: Readonly<Record<string, string>>;
-  /** outputs that a kernel leaves unwritten */
+  /** outputs that a kernel leaves unwritten, or writes something else to */
   readonly unwritten: Readonly<Record<string, readonly number[]>>;
   /** ops that are computed too coarsely */
   readonly coarse: ReadonlySet<string>;
@@ -53,7 +53,8 @@ export const PROVIDERS: Readonly<Record<Ep, Provider>> = {
       Dropout: 'it has no random numbers there; feed masks as inputs',
       IsNaN: 'it has no kernel there; Not(Equal(x, x)) says the same',
     },
-    unwritten: { 'com.microsoft::SkipLayerNormalization': [1, 2] },
+    // the second is given the mean instead of the inverse root mean square
+    unwritten: { 'com.microsoft::SkipLayerNormalization': [1, 2], SimplifiedLayerNormalization: [1] },
     /**
      * WGSL allows sin and cos an absolute error of 2^-11, and drivers use it: rotary positions then spoil gradients in
      * the fourth digit (6e-4 on SwiftShader). On the CPU they are cheap: positions x half a head, once per run.

@@ -1,5 +1,6 @@
 import { attrInt } from '../../attr.js';
 import type { Node, Value } from '../../model.js';
+import { tensorType } from '../../shape.js';
 import type { GradBuilder } from '../define.js';
 import { attributes, axisOf, type Grads, input, type Vjp } from './vjp.js';
 
@@ -25,10 +26,11 @@ export const skipLayerNormVjp: Vjp = (b, node, grads) => {
   const rank = b.rank(x);
   const axes = [rank - 1];
   // statistics anew: WebGPU does not write outputs 1 and 2
-  const mean = b.reduceMean(s, axes, true);
-  const deviation = b.sub(s, mean);
+  const wide = inFloat(b, s).up(s);
+  const mean = b.reduceMean(wide, axes, true);
+  const deviation = b.sub(wide, mean);
   const variance = b.reduceMean(b.mul(deviation, deviation), axes, true);
-  const k = inverseRoot(b, variance, attributes(node, 'com.microsoft::SkipLayerNormalization').epsilon, x);
+  const k = inverseRoot(b, variance, attributes(node, 'com.microsoft::SkipLayerNormalization').epsilon, wide);
   const w = input(node, 2);
   const parts = dy ? centred(b, { x: s, w, c: node.inputs[3] ?? null, mean, k, axes }, dy, [0, 2, 3]) : [];
   const ds = both(b, parts[0] ?? null, dsum ?? null);
@@ -40,7 +42,9 @@ export const rmsNormVjp: Vjp = (b, node, [dy]) => {
   const [x, w] = [input(node, 0), input(node, 1)];
   const rank = b.rank(x);
   const { axis, epsilon } = attributes(node, 'RMSNormalization');
-  return rms(b, x, w, dy!, axesFrom(axisOf(axis, rank), rank), epsilon, [0, 1]);
+  const axes = axesFrom(axisOf(axis, rank), rank);
+  // k anew: WebGPU writes the mean where SimplifiedLayerNormalization has k, and RMSNormalization has no such output
+  return rms(b, { x, w, k: inverseRms(b, x, axes, epsilon), axes }, dy!, [0, 1]);
 };
 
 /** SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of s = x + skip (+ bias), which is output 3. */
@@ -49,7 +53,8 @@ export const skipRmsNormVjp: Vjp = (b, node, grads) => {
   const s = output(b, node, 3);
   const { epsilon } = attributes(node, 'com.microsoft::SkipSimplifiedLayerNormalization');
   const axes = [b.rank(input(node, 0)) - 1];
-  const parts = dy ? rms(b, s, input(node, 2), dy, axes, epsilon, [0, 2]) : [];
+  const scaled = () => ({ x: s, w: input(node, 2), k: inverseRms(b, s, axes, epsilon), axes });
+  const parts = dy ? rms(b, scaled(), dy, [0, 2]) : [];
   const ds = both(b, parts[0] ?? null, dsum ?? null);
   return skipGrads(b, node, ds, [parts[1] ?? null], 3);
 };
@@ -65,11 +70,7 @@ interface Centred {
 
 /** [dx, dw, dc] of layer normalisation; `wanted` are the input numbers of x, w and c. */
 function centred(b: GradBuilder, t: Centred, dy: Value, wanted: readonly number[]): Grads {
-  const half = b.isHalf(t.x);
-  // statistics are float32 (stash_type): half-precision models compute the rule in float32
-  const up = (value: Value): Value => (half ? b.one('Cast', [value], { to: attrInt(1) }) : value);
-  const down = (value: Value): Value =>
-    half ? b.one('Cast', [value], { to: attrInt(b.onnxType(t.x)) }) : value;
+  const { up, down } = inFloat(b, t.x);
   const g = up(dy);
   const n = b.mul(b.sub(up(t.x), t.mean), t.k);
   const h = b.mul(g, up(t.w));
@@ -85,22 +86,42 @@ function centred(b: GradBuilder, t: Centred, dy: Value, wanted: readonly number[
   ];
 }
 
-/** [dx, dw]: dx = k h - x k^3 mean(h x) with h = dy w; dw = sum(dy x k). */
-function rms(
-  b: GradBuilder,
-  x: Value,
-  w: Value,
-  dy: Value,
-  axes: readonly number[],
-  epsilon: number,
-  wanted: readonly number[],
-): Grads {
-  const k = inverseRoot(b, b.reduceMean(b.mul(x, x), axes, true), epsilon, x);
-  const h = b.mul(dy, w);
-  const n = b.mul(x, k);
-  const across = b.mul(n, b.reduceMean(b.mul(h, n), axes, true));
-  const dw = b.wants(wanted[1]!) ? b.sumTo(b.mul(dy, n), x, w) : null;
-  return [b.mul(k, b.sub(h, across)), dw];
+interface Scaled {
+  readonly x: Value;
+  readonly w: Value;
+  readonly k: Value;
+  readonly axes: readonly number[];
+}
+
+/** [dx, dw]: dx = k h - x k^3 mean(h x) with h = dy w; dw = sum(dy x k). Half precision is computed in float32, as k is. */
+function rms(b: GradBuilder, t: Scaled, dy: Value, wanted: readonly number[]): Grads {
+  const { up, down } = inFloat(b, t.x);
+  const g = up(dy);
+  const h = b.mul(g, up(t.w));
+  const n = b.mul(up(t.x), t.k);
+  const across = b.mul(n, b.reduceMean(b.mul(h, n), t.axes, true));
+  const dw = b.wants(wanted[1]!) ? b.sumTo(down(b.mul(g, n)), t.x, t.w) : null;
+  return [down(b.mul(t.k, b.sub(h, across))), dw];
+}
+
+/** 1 / sqrt(mean(x^2) + eps), of half precision in float32: squares leave float16 from 256 on. */
+function inverseRms(b: GradBuilder, x: Value, axes: readonly number[], epsilon: number): Value {
+  const wide = inFloat(b, x).up(x);
+  return inverseRoot(b, b.reduceMean(b.mul(wide, wide), axes, true), epsilon, wide);
+}
+
+/** Casts to float32 and back where x is of half precision: statistics are float32 (stash_type). */
+function inFloat(b: GradBuilder, x: Value): Readonly<Record<'up' | 'down', (value: Value) => Value>> {
+  const same = (value: Value): Value => value;
+  if (!b.isHalf(x)) return { up: same, down: same };
+  return {
+    up: (value) => {
+      const wide = b.one('Cast', [value], { to: attrInt(1) });
+      wide.setType(tensorType('f32', value.type?.kind === 'tensor' ? value.type.shape : null), true);
+      return wide;
+    },
+    down: (value) => b.one('Cast', [value], { to: attrInt(b.onnxType(x)) }),
+  };
 }
 
 function inverseRoot(b: GradBuilder, square: Value, epsilon: number, like: Value): Value {
