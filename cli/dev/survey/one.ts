@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS } from '../../../src/backends/onnx-train/options.js';
 import { compareModels } from '../../../src/backends/ort/compare.js';
+import { OrtProcess } from '../../../src/backends/ort/process.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { isFloat } from '../../../src/ir/dtype.js';
 import type { Model } from '../../../src/ir/model.js';
@@ -11,6 +12,7 @@ import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
 import { rewrite } from '../../../src/rewrite.js';
+import { checkGradient, type GradientCheck } from './gradient.js';
 
 /** What was found; a column that was not reached is absent. A cell that begins with FAULT is a defect of lotrc. */
 export type Row = Partial<
@@ -28,6 +30,21 @@ async function cell(step: () => string | Promise<string>): Promise<string> {
     const [first] = error.diagnostics;
     return `${first!.code}: ${first!.message}`.slice(0, 160);
   }
+}
+
+/** A rounded loss moves in steps: half-precision models are held to what their numbers can show. */
+function judged({ norm, error }: GradientCheck, half: boolean): string {
+  if (norm === 0) return 'yes; the gradient of the made inputs is zero';
+  if (!Number.isFinite(norm)) return `FAULT: the gradient is ${norm}`;
+  if (error === null) return 'yes; not compared, the graph draws random numbers';
+  const text = `gradient within ${error.toExponential(1)}`;
+  return error <= (half ? 0.1 : 0.01) ? text : `FAULT: ${text}`;
+}
+
+function isHalf(model: Model): boolean {
+  return [...model.graph.initializers.values()].some(
+    ({ type }) => type?.kind === 'tensor' && (type.dtype === 'f16' || type.dtype === 'bf16'),
+  );
 }
 
 /** Surveys one model with scratch files in `folder`. */
@@ -76,7 +93,7 @@ async function survey(file: string, folder: string): Promise<Row> {
     const worst = Math.max(0, ...outputs.map(({ relative }) => relative));
     return worst === 0 ? 'bit for bit' : `within ${worst.toExponential(1)}`;
   });
-  row.trains = await cell(() => {
+  row.trains = await cell(async () => {
     // a loss that any float output can take: what is asked is whether there are gradients
     const outputs = readModel(adapted).graph.outputs;
     const logits = outputs.find(({ type }) => type?.kind === 'tensor' && isFloat(type.dtype))?.name;
@@ -86,7 +103,12 @@ async function survey(file: string, folder: string): Promise<Row> {
       options: { ...TRAIN_DEFAULTS, loss: 'mse', logits },
       base: 'auto',
     });
-    return 'graphs emitted';
+    const host = new OrtProcess();
+    try {
+      return judged(await checkGradient(join(folder, 'train'), host), isHalf(readModel(adapted)));
+    } finally {
+      host.close();
+    }
   });
   return row;
 }

@@ -7,6 +7,7 @@ import { type Output, writeAtomically } from '../../ir/files/atomic.js';
 import { safetensorsOutput } from '../../ir/files/safetensors.js';
 import type { Model } from '../../ir/model.js';
 import { planModel } from '../../ir/onnx/writer.js';
+import { opDef } from '../../ir/ops/index.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { factorData } from '../../passes/adapters/merge.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
@@ -137,7 +138,7 @@ export function emitTraining(request: EmitRequest): Emitted {
       ...(options.loss === 'contrastive' ? { temperature: options.temperature } : {}),
       ...(ofPairs(options.loss) ? { pairs: 'halves' as const } : {}),
     },
-    session: {},
+    session: sessionOf(Object.values(graphs).map(({ model: emitted }) => emitted)),
     base: base.files,
   };
   const state = initialState(params, options);
@@ -147,6 +148,17 @@ export function emitTraining(request: EmitRequest): Emitted {
   outputs.push({ path: join(folder, 'signature.json'), write: (sink) => sink.write(text) });
   writeAtomically(outputs);
   return { signature, base, files, params, notes };
+}
+
+/** What the runtime must be told for the ops of these models, by entry. */
+function sessionOf(models: readonly Model[]): Readonly<Record<string, string>> {
+  const entries = models.flatMap((model) =>
+    [...model.everyNode()].flatMap((node) => {
+      const def = opDef(node.domain, node.op, opsetOf(node.graph!, node.domain));
+      return Object.entries(def?.session ?? {});
+    }),
+  );
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** Parameters as they start, and optimizer state of zeros under `<param>/<slot>`. */

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type * as Ort from 'onnxruntime-node';
 import type { DType } from '../../ir/dtype.js';
+import { nested } from './config.js';
 import { type Feeds, type HostReply, type HostRequest, type HostTensor, ORT_TYPES } from './messages.js';
 
 /** The program of the process that runs ONNX Runtime; see process.ts. */
@@ -52,10 +53,10 @@ async function answer(request: HostRequest): Promise<Feeds> {
 
 async function sessionOf(
   ort: typeof Ort,
-  { path, optimization, provider, onCpu }: HostRequest,
+  { path, optimization, provider, onCpu, config }: HostRequest,
 ): Promise<Ort.InferenceSession> {
   const { mtimeMs, size, ino } = statSync(path);
-  const key = [path, optimization, provider, ...onCpu, mtimeMs, size, ino].join('|');
+  const key = [path, optimization, provider, ...onCpu, JSON.stringify(config), mtimeMs, size, ino].join('|');
   if (held?.key === key) return held.session;
   const former = held;
   held = null;
@@ -66,6 +67,7 @@ async function sessionOf(
     graphOptimizationLevel: optimization,
     intraOpNumThreads: 1,
     logSeverityLevel: 3,
+    extra: nested(config),
   });
   if (provider === 'webgpu') await former?.session.release();
   held = { key, session };

@@ -21,6 +21,8 @@ export interface HostRequest {
   readonly provider: Provider;
   /** nodes that a WebGPU session leaves to the CPU */
   readonly onCpu: readonly string[];
+  /** entries of ONNX Runtime's session configuration */
+  readonly config: Readonly<Record<string, string>>;
 }
 
 export type HostReply =

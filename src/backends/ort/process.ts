@@ -14,6 +14,8 @@ export interface HostOptions {
   readonly provider?: Provider | undefined;
   /** names of nodes that the WebGPU provider leaves to the CPU */
   readonly onCpu?: readonly string[] | undefined;
+  /** entries of ONNX Runtime's session configuration */
+  readonly config?: Readonly<Record<string, string>> | undefined;
 }
 
 interface Waiting {
@@ -61,9 +63,9 @@ export class OrtProcess {
   }
 
   #ask(path: string, feeds: Feeds | null, options: HostOptions): Promise<Feeds> {
-    const { optimization = 'all', label = path, provider = 'cpu', onCpu = [] } = options;
+    const { optimization = 'all', label = path, provider = 'cpu', onCpu = [], config = {} } = options;
     const id = this.#next++;
-    const request: HostRequest = { id, path: resolve(path), feeds, optimization, provider, onCpu };
+    const request: HostRequest = { id, path: resolve(path), feeds, optimization, provider, onCpu, config };
     // one at a time, so that a crash can be laid to one model
     const turn = this.#last.then(
       () =>

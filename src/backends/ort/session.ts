@@ -1,6 +1,7 @@
 import type * as Ort from 'onnxruntime-node';
 import { cannotRun, stepFails } from '../../ir/codes/host.js';
 import { fail } from '../../ir/diagnostics.js';
+import { nested } from './config.js';
 import type { Optimization } from './messages.js';
 
 /** A tensor in this process, as ONNX Runtime's JavaScript interface has it. */
@@ -95,19 +96,4 @@ export class OrtSession {
     if (this.#profiled) this.#session.endProfiling();
     await this.#session.release();
   }
-}
-
-/** `optimization.x` -> { optimization: { x } }, the form that the JavaScript interface takes. */
-function nested(config: Readonly<Record<string, string>>): Record<string, unknown> {
-  const root: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(config)) {
-    const parts = key.split('.');
-    let at = root;
-    for (const part of parts.slice(0, -1)) {
-      at[part] ??= {};
-      at = at[part] as Record<string, unknown>;
-    }
-    at[parts.at(-1)!] = value;
-  }
-  return root;
 }

@@ -157,6 +157,11 @@ export interface OpDef<Op extends string = string> {
   vjp?(b: GradBuilder, node: Node<Op>, grads: readonly (Value | null)[]): readonly (Value | null)[] | Refusal;
   /** How the op acts along one axis of its first output, when it handles each index of that axis by itself; else null. */
   slices?(node: Node<Op>, axis: number): Slices | null;
+  /**
+   * Entries of ONNX Runtime's session configuration without which its optimiser puts a coarser kernel in the op's place:
+   * gradients would not be those of the function that is computed.
+   */
+  readonly session?: Readonly<Record<string, string>>;
   /** Arithmetic operations and bytes moved, in terms of the dimensions of the inputs and outputs. */
   cost?(node: Node<Op>): { readonly flops: DimExpr; readonly bytes: DimExpr };
   /** float64 reference after the text of the specification; used by tests and constant folding of small tensors */

@@ -10,6 +10,8 @@ export const dequantizeLinear = defineOp({
   name: 'DequantizeLinear',
   since: 10,
   traits: ['pure'],
+  // products with 4-bit and 8-bit weights become MatMulNBits, which by default rounds activations to 8 bits
+  session: { 'session.qdq_matmulnbits_accuracy_level': '1' },
   infer: rule((node, ctx) => {
     const { output_dtype } = attrs(node, ctx);
     const dtype = output_dtype ? dtypeFromOnnx(output_dtype) : tensorAt(ctx, 1)?.dtype;
