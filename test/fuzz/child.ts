@@ -20,9 +20,15 @@ const MAX_MS = 2000;
 /** Resident memory that the process may ever have taken. */
 const MAX_BYTES = 500e6;
 
-const [corpus, seed, first, last] = process.argv.slice(2) as [string, string, string, string];
+const [corpus, scratch, seed, first, last] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string,
+];
 const send = (report: Report) => process.send!(report);
-const workspace = new Workspace();
+const workspace = new Workspace(scratch);
 process.on('exit', () => workspace.remove());
 const seeds = loadSeeds(corpus, workspace);
 const codes = new Map<string, number>();

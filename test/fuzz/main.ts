@@ -22,6 +22,10 @@ if (![count, seed, from].every((number) => Number.isInteger(number) && number >=
   throw new Error('--count, --seed and --from take whole numbers');
 }
 const corpus = resolve(values.corpus);
+// the children's folders stand in it, so that nothing is left behind when one of them has to be killed
+const workspace = new Workspace();
+process.on('exit', () => workspace.remove());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
 /** Inputs to one process: memory that grows with their number would show as a defect, as it should. */
 const BATCH = 20_000;
@@ -39,7 +43,7 @@ let peak = 0;
 /** Runs inputs [first, last) in a child and gives the index to go on with: `last`, or what follows an input that ended it. */
 function batch(first: number, last: number): Promise<number> {
   return new Promise((done, failed) => {
-    const child = fork(CHILD, [corpus, String(seed), String(first), String(last)], {
+    const child = fork(CHILD, [corpus, workspace.folder, String(seed), String(first), String(last)], {
       execArgv: ['--max-old-space-size=400'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
@@ -96,13 +100,11 @@ for (let at = from; at < from + count && defects.length < MAX_DEFECTS; ) {
 }
 if (defects.length > 0) {
   mkdirSync(values.save, { recursive: true });
-  const workspace = new Workspace();
   const seeds = loadSeeds(corpus, workspace);
   for (const { index } of defects) {
     const { format, bytes } = makeInput(seeds, seed, index);
     writeFileSync(join(values.save, `seed-${seed}-${index}.${format}`), bytes);
   }
-  workspace.remove();
 }
 for (const [code, times] of [...codes].sort()) console.log(`${code.padEnd(10)} ${String(times).padStart(8)}`);
 console.log(`seed ${seed}: ${count} inputs, ${defects.length} defects`);

@@ -11,8 +11,9 @@ export class Workspace {
   readonly #root: string;
   readonly folder: string;
 
-  constructor() {
-    this.#root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'lotrc-fuzz-'));
+  /** `parent`: the folder to stand in, which whoever made it removes. */
+  constructor(parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()) {
+    this.#root = mkdtempSync(join(parent, 'lotrc-fuzz-'));
     this.folder = join(this.#root, 'in');
     mkdirSync(join(this.folder, 'dir'), { recursive: true });
     const outside = join(this.#root, 'outside');
