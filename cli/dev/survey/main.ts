@@ -1,60 +1,46 @@
-import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Row } from './one.js';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { surveyFile } from './file.js';
+import { faults, report, type Surveyed } from './table.js';
 
-/** a file that takes longer than this has hung */
-const LIMIT_MS = 120_000;
-const COLUMNS = ['loads', 'round trip', 'sites', 'rewrites', 'equals base', 'trains'] as const;
+/** files surveyed at the same time */
+const ABREAST = 2;
 
-/** `npm run survey -- FOLDER...`: a Markdown table of what lotrc does with every ONNX file of these folders. */
-function main(folders: readonly string[]): void {
-  if (folders.length === 0) {
-    process.stderr.write('usage: npm run survey -- FOLDER...\n');
+/**
+ * `npm run survey -- FILE|FOLDER...`: prints, as Markdown, what lotrc does with every ONNX file given or below the folders
+ * given. The exit code is 1 when one shows a defect of lotrc, 2 when nothing was given.
+ */
+async function main(paths: readonly string[]): Promise<void> {
+  const files = paths.flatMap(modelsAt);
+  if (files.length === 0) {
+    process.stderr.write('usage: npm run survey -- FILE|FOLDER...\n');
     process.exitCode = 2;
     return;
   }
-  const lines = [`| file | ${COLUMNS.join(' | ')} |`, `|---|${COLUMNS.map(() => '---').join('|')}|`];
-  process.stdout.write(`${lines.join('\n')}\n`);
-  let faults = 0;
-  let files = 0;
-  for (const folder of folders) {
-    for (const file of modelsIn(folder)) {
-      const row = surveyed(file);
-      const cells = COLUMNS.map((column) => row[column] ?? '-');
-      if (cells.some((cell) => cell.startsWith('FAULT'))) faults++;
-      files++;
-      const name = relative(resolve(folder, '..'), file);
-      process.stdout.write(`| ${[name, ...cells].map(escaped).join(' | ')} |\n`);
+  const surveyed: Surveyed[] = new Array<Surveyed>(files.length);
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let mine = next++; mine < files.length; mine = next++) {
+      const { file, path } = files[mine]!;
+      surveyed[mine] = { file, row: await surveyFile(path) };
+      if (process.stderr.isTTY) process.stderr.write(`\r${next} of ${files.length} `);
     }
-  }
-  process.stdout.write(`\n${files} files, ${faults} with a fault.\n`);
-  if (faults > 0) process.exitCode = 1;
+  };
+  await Promise.all(Array.from({ length: ABREAST }, work));
+  process.stdout.write(`${report(surveyed)}\n`);
+  if (faults(surveyed) > 0) process.exitCode = 1;
 }
 
-function surveyed(file: string): Row {
-  const script = fileURLToPath(new URL('./one.js', import.meta.url));
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [script, file], {
-    encoding: 'utf8',
-    timeout: LIMIT_MS,
-    killSignal: 'SIGKILL',
-  });
-  if (status === 0) return JSON.parse(stdout) as Row;
-  const last = stderr.trim().split('\n').at(-1) ?? '';
-  return { loads: `FAULT: ${signal ?? `exit ${status}`} ${last}` };
-}
-
-function modelsIn(folder: string): readonly string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+/** A file itself, or the models below a folder in the order of their names; called as the folder's parent sees them. */
+function modelsAt(path: string): readonly { readonly file: string; readonly path: string }[] {
+  if (statSync(path).isFile()) return [{ file: basename(path), path: resolve(path) }];
+  const from = dirname(resolve(path));
+  return readdirSync(path, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.onnx'))
     .sort()
-    .map((name) => join(resolve(folder), name))
-    .filter((path) => statSync(path).isFile());
+    .map((name) => join(resolve(path), name))
+    .filter((file) => statSync(file).isFile())
+    .map((file) => ({ file: relative(from, file), path: file }));
 }
 
-function escaped(cell: string): string {
-  return cell.replace(/\s+/g, ' ').replaceAll('|', '\\|');
-}
-
-main(process.argv.slice(2));
+await main(process.argv.slice(2));

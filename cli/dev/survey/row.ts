@@ -1,0 +1,20 @@
+/** The questions that are asked of every file, in this order. */
+export const COLUMNS = ['loads', 'round trip', 'sites', 'rewrites', 'equals base', 'trains'] as const;
+export type Column = (typeof COLUMNS)[number];
+
+/** What was found out about one file in one column. */
+export interface Cell {
+  /** `yes`: as it should be; `refused`: a diagnostic says why not; `fault`: a defect of lotrc */
+  readonly kind: 'yes' | 'refused' | 'fault';
+  readonly text: string;
+  readonly code?: string;
+  readonly hint?: string;
+}
+
+/** Columns that were not reached are absent. */
+export type Row = Partial<Record<Column, Cell>>;
+
+/** What the process that surveys one file prints, a line each: columns as they are begun and answered. */
+export type Told =
+  | { readonly column: Column; readonly begun: true }
+  | { readonly column: Column; readonly cell: Cell };
