@@ -1,30 +1,35 @@
 import { attrsOf } from './attrs.js';
 import { defineOp, type NdArray } from './define.js';
 import { matmulShape, matrixCost, turned } from './families/matrix.js';
+import { withGradient } from './gradients/attach.js';
+import { fusedMatMulVjp } from './gradients/matmul.js';
 import { map, matmul, swapLast } from './nd.js';
 import { attrs, need, one, rule, shapeAt, tensorAt } from './rules.js';
 
 /** com.microsoft FusedMatMul: alpha times MatMul, the last two dimensions of either input swapped first. */
-export const msFusedMatMul = defineOp({
-  name: 'com.microsoft::FusedMatMul',
-  domain: 'com.microsoft',
-  since: 1,
-  traits: ['pure', 'linear'],
-  infer: rule((node, ctx) => {
-    const [a, b] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
-    const { transA, transB, transBatchA, transBatchB } = attrs(node, ctx);
-    if (transBatchA || transBatchB) return one(a?.dtype ?? b?.dtype, null);
-    return one(a?.dtype ?? b?.dtype, matmulShape(node, turned(a?.shape, transA), turned(b?.shape, transB)));
+export const msFusedMatMul = withGradient(
+  defineOp({
+    name: 'com.microsoft::FusedMatMul',
+    domain: 'com.microsoft',
+    since: 1,
+    traits: ['pure', 'linear'],
+    infer: rule((node, ctx) => {
+      const [a, b] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
+      const { transA, transB, transBatchA, transBatchB } = attrs(node, ctx);
+      if (transBatchA || transBatchB) return one(a?.dtype ?? b?.dtype, null);
+      return one(a?.dtype ?? b?.dtype, matmulShape(node, turned(a?.shape, transA), turned(b?.shape, transB)));
+    }),
+    cost: (node) => {
+      const { transA, transB } = attrsOf(node);
+      const [a, b] = [turned(shapeAt(node, 0), transA), turned(shapeAt(node, 1), transB)];
+      return matrixCost(a, [a, b], matmulShape(node, a, b));
+    },
+    evaluate: (node, inputs): NdArray[] => {
+      const { alpha, transA, transB, transBatchA, transBatchB } = attrsOf(node);
+      if (transBatchA || transBatchB) throw new Error('FusedMatMul with transposed batches has no reference');
+      const turn = (a: NdArray, by: number): NdArray => (by && a.shape.length > 1 ? swapLast(a) : a);
+      return [map(matmul(turn(need(inputs, 0), transA), turn(need(inputs, 1), transB)), (x) => alpha * x)];
+    },
   }),
-  cost: (node) => {
-    const { transA, transB } = attrsOf(node);
-    const [a, b] = [turned(shapeAt(node, 0), transA), turned(shapeAt(node, 1), transB)];
-    return matrixCost(a, [a, b], matmulShape(node, a, b));
-  },
-  evaluate: (node, inputs): NdArray[] => {
-    const { alpha, transA, transB, transBatchA, transBatchB } = attrsOf(node);
-    if (transBatchA || transBatchB) throw new Error('FusedMatMul with transposed batches has no reference');
-    const turn = (a: NdArray, by: number): NdArray => (by && a.shape.length > 1 ? swapLast(a) : a);
-    return [map(matmul(turn(need(inputs, 0), transA), turn(need(inputs, 1), transB)), (x) => alpha * x)];
-  },
-});
+  fusedMatMulVjp,
+);

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { attrFloat, attrInt, attrInts, attrString } from '../../../src/ir/attr.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
+import { Graph, Model } from '../../../src/ir/model.js';
+import { tensorType } from '../../../src/ir/shape.js';
 import { i64Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats } from '../../../src/ir/values.js';
+import { differentiate } from '../../../src/passes/autodiff/engine.js';
 import { type Case, gradcheck, positive, x } from '../../support/gradcheck.js';
 
 const f64 = (shape: readonly number[], data: readonly number[]) =>
@@ -11,6 +14,12 @@ const bool = (shape: readonly number[], data: readonly number[]) =>
   new MemoryTensor('bool', shape, Uint8Array.from(data));
 const ints = (...data: number[]) => i64Tensor([data.length], data);
 const ms = { domain: 'com.microsoft' } as const;
+/** A table of cosines or sines: fixed. */
+const angle = (...shape: number[]) =>
+  f64(
+    shape,
+    Array.from({ length: shape.reduce((a, c) => a * c, 1) }, (_, i) => Math.sin(1 + 2.3 * i)),
+  );
 
 /** Odd shapes, broadcasts, negative axes; every differentiated input is checked. */
 const CASES: readonly (readonly [string, Case])[] = [
@@ -190,6 +199,132 @@ const CASES: readonly (readonly [string, Case])[] = [
   ['FastGelu without bias', { ...ms, op: 'FastGelu', inputs: [x(3, 5)] }],
   ['QuickGelu', { ...ms, op: 'QuickGelu', inputs: [x(3, 5)], attrs: { alpha: attrFloat(1.702) } }],
   ['Swish', { op: 'Swish', opset: 24, inputs: [x(3, 5)], attrs: { alpha: attrFloat(0.75) } }],
+  ...[0, 1].flatMap((transA) =>
+    [0, 1].flatMap((transB): [string, Case][] => {
+      const turned = (t: number, ...shape: number[]) =>
+        x(...shape.slice(0, -2), ...(t ? shape.slice(-2).reverse() : shape.slice(-2)));
+      const attrs = { alpha: attrFloat(-0.75), transA: attrInt(transA), transB: attrInt(transB) };
+      const product = (name: string, a: readonly number[], c: readonly number[]): [string, Case] => [
+        `FusedMatMul ${name} transA=${transA} transB=${transB}`,
+        { ...ms, op: 'FusedMatMul', inputs: [turned(transA, ...a), turned(transB, ...c)], attrs },
+      ];
+      return [
+        product('2x2', [3, 5], [5, 7]),
+        product('3x2', [2, 3, 5], [5, 7]),
+        product('2x3', [3, 5], [2, 5, 7]),
+        product('4x4, batch broadcast both ways', [2, 1, 3, 5], [1, 4, 5, 2]),
+      ];
+    }),
+  ),
+  [
+    'FusedMatMul, symbolic',
+    {
+      ...ms,
+      op: 'FusedMatMul',
+      inputs: [{ shape: [2, 3, 5], declared: ['b', 's', 5] }, x(7, 5)],
+      attrs: { transB: attrInt(1), alpha: attrFloat(0.5) },
+    },
+  ],
+  [
+    'FusedMatMul vector x matrix',
+    { ...ms, op: 'FusedMatMul', inputs: [x(5), x(3, 5)], attrs: { transB: attrInt(1) } },
+  ],
+  [
+    'FusedMatMul matrix x vector',
+    { ...ms, op: 'FusedMatMul', inputs: [x(3, 5), x(5)], attrs: { transB: attrInt(1), alpha: attrFloat(2) } },
+  ],
+  ...(['Elu', 'HardSigmoid', 'LeakyRelu', 'Relu', 'Sigmoid', 'Softplus', 'Softsign', 'Tanh'] as const).map(
+    (activation): [string, Case] => [
+      `FusedGemm with ${activation}`,
+      {
+        ...ms,
+        op: 'FusedGemm',
+        inputs: [x(3, 5), x(7, 5), x(7)],
+        attrs: {
+          alpha: attrFloat(1.5),
+          beta: attrFloat(-0.5),
+          transB: attrInt(1),
+          activation: attrString(activation),
+          activation_alpha: attrFloat(0.25),
+          activation_beta: attrFloat(0.5),
+        },
+      },
+    ],
+  ),
+  ['FusedGemm without an activation', { ...ms, op: 'FusedGemm', inputs: [x(3, 5), x(5, 7)] }],
+  [
+    'EmbedLayerNormalization',
+    {
+      ...ms,
+      op: 'EmbedLayerNormalization',
+      inputs: [
+        i64Tensor([2, 3], [1, 4, 1, 0, 1, 2]),
+        i64Tensor([2, 3], [0, 1, 1, 0, 0, 1]),
+        x(5, 7),
+        x(4, 7),
+        x(2, 7),
+        x(7),
+        x(7),
+      ],
+      outputs: 3,
+      read: [0, 2],
+      attrs: { epsilon: attrFloat(1e-5) },
+    },
+  ],
+  [
+    'EmbedLayerNormalization with positions for all rows, without segments',
+    {
+      ...ms,
+      op: 'EmbedLayerNormalization',
+      inputs: [
+        i64Tensor([2, 3], [1, 4, 1, 0, 1, 2]),
+        null,
+        x(5, 7),
+        x(4, 7),
+        null,
+        x(7),
+        x(7),
+        null,
+        i64Tensor([1, 3], [3, 0, 3]),
+      ],
+      read: [0],
+    },
+  ],
+  [
+    'RotaryEmbedding',
+    { op: 'RotaryEmbedding', opset: 23, inputs: [x(2, 3, 5, 8), angle(2, 5, 4), angle(2, 5, 4)] },
+  ],
+  ...[0, 1].map((interleaved): [string, Case] => [
+    `RotaryEmbedding of a part, positions given, interleaved=${interleaved}`,
+    {
+      op: 'RotaryEmbedding',
+      opset: 23,
+      inputs: [x(2, 3, 14), angle(5, 2), angle(5, 2), i64Tensor([2, 3], [0, 4, 1, 2, 2, 3])],
+      attrs: {
+        interleaved: attrInt(interleaved),
+        num_heads: attrInt(2),
+        rotary_embedding_dim: attrInt(4),
+      },
+    },
+  ]),
+  ...[0, 1].map((interleaved): [string, Case] => [
+    `com.microsoft RotaryEmbedding, interleaved=${interleaved}`,
+    {
+      ...ms,
+      op: 'RotaryEmbedding',
+      inputs: [x(2, 3, 12), i64Tensor([2, 3], [0, 4, 1, 2, 2, 3]), angle(5, 3), angle(5, 3)],
+      attrs: { interleaved: attrInt(interleaved) },
+    },
+  ]),
+  [
+    'com.microsoft RotaryEmbedding of a part, one offset, scaled',
+    {
+      ...ms,
+      op: 'RotaryEmbedding',
+      inputs: [x(1, 2, 3, 7), i64Tensor([1], [2]), angle(5, 2), angle(5, 2)],
+      attrs: { num_heads: attrInt(1), rotary_embedding_dim: attrInt(4), scale: attrFloat(0.5) },
+    },
+  ],
   ['Gather one row, rank 0', { op: 'Gather', inputs: [x(4, 5), i64Tensor([], [2])] }],
   [
     'Gather the last row',
@@ -381,6 +516,14 @@ function refusal(given: Case): string {
 describe('what has no gradient is refused, never zero', () => {
   test.each<[string, Case]>([
     ['an op without a rule', { op: 'ReduceProd', inputs: [positive(3)] }],
+    [
+      'angles of a rotation',
+      { op: 'RotaryEmbedding', opset: 23, inputs: [x(1, 2, 3, 4), x(1, 3, 2), angle(1, 3, 2)] },
+    ],
+    [
+      'a FusedMatMul of a transposed matrix and a vector',
+      { ...ms, op: 'FusedMatMul', inputs: [x(3, 5), x(3)], attrs: { transA: attrInt(1) } },
+    ],
     ['an exponent', { op: 'Pow', inputs: [positive(3), x(3)] }],
     ['a Slice with steps', { op: 'Slice', inputs: [x(6), ints(0), ints(6), ints(0), ints(2)] }],
     [
@@ -388,4 +531,24 @@ describe('what has no gradient is refused, never zero', () => {
       { op: 'Einsum', inputs: [x(2, 3), x(2)], attrs: { equation: attrString('ij,k->k') } },
     ],
   ])('%s', (_name, given) => expect(refusal(given)).toBe('LOTR4201'));
+
+  test.each([
+    ['FusedMatMul', 'transBatchA', attrInt(1), /batches of its operands/],
+    ['FusedGemm', 'activation', attrString('Celu'), /activation Celu/],
+  ] as const)('%s with %s', (op, name, attr, why) => {
+    const graph = new Graph('case');
+    const model = new Model(graph);
+    model.setOpset('', 21);
+    model.setOpset('com.microsoft', 1);
+    const inputs = ['a', 'b'].map((input) => graph.addInput(input, tensorType('f32', [3, 3])));
+    const [y] = graph.append({
+      op,
+      domain: 'com.microsoft',
+      inputs,
+      outputs: ['y'],
+      attrs: [[name, attr]],
+    }).outputs;
+    const seeds = new Map([[y!, graph.addInput('seed', tensorType('f32', [3, 3]))]]);
+    expect(() => differentiate(graph, { seeds, wrt: inputs })).toThrow(why);
+  });
 });

@@ -333,7 +333,23 @@ const ROWS: readonly Row[] = [
     ],
     { ...MS, attrs: { alpha: 0.5, transA: 1, transB: 1 } },
   ],
+  ['FusedMatMul', [[4], [5, 4]], { ...MS, attrs: { transB: 1 } }],
+  [
+    'FusedMatMul',
+    [
+      [2, 1, 4, 3],
+      [1, 3, 4, 2],
+    ],
+    { ...MS, attrs: { transA: 1 } },
+  ],
   ['FusedGemm', [[3, 4], [4, 2], [2]], { ...MS, attrs: { activation: 'Relu', beta: 0.5 } }],
+  ...(['Elu', 'HardSigmoid', 'LeakyRelu', 'Sigmoid', 'Softplus', 'Softsign', 'Tanh'] as const).map(
+    (activation): Row => [
+      'FusedGemm',
+      [[3, 4], [2, 4], [2]],
+      { ...MS, attrs: { activation, activation_alpha: 0.3, activation_beta: 0.45, transB: 1, alpha: 1.5 } },
+    ],
+  ),
   ['Gelu', [[2, 3]], MS],
   ['QuickGelu', [[2, 3]], MS],
   ['FastGelu', [[2, 3], [3]], { ...MS, tolerance: 1e-4 }],
@@ -352,6 +368,21 @@ const ROWS: readonly Row[] = [
       [8],
     ],
     { ...MS, outputs: 2 },
+  ],
+  [
+    'EmbedLayerNormalization',
+    [
+      tensor('i32', [2, 3], [0, 1, 4, 3, 2, 1]),
+      null,
+      [5, 8],
+      [6, 8],
+      null,
+      [8],
+      [8],
+      tensor('i32', [2, 3], [1, 1, 0, 1, 0, 0]),
+      tensor('i32', [1, 3], [5, 0, 3]),
+    ],
+    { ...MS, attrs: { epsilon: 0.01 }, outputs: 3 },
   ],
   ['Attention', [[2, 3, 8], [8, 24], [24], tensor('i32', [2], [3, 2])], { ...MS, attrs: { num_heads: 2 } }],
   [
@@ -388,6 +419,12 @@ const ROWS: readonly Row[] = [
     'RotaryEmbedding',
     [[2, 3, 16], tensor('i64', [2, 3], [0, 1, 2, 3, 4, 5]), [7, 4], [7, 4]],
     { ...MS, attrs: { interleaved: 1 } },
+  ],
+  ['RotaryEmbedding', [[1, 2, 3, 8], tensor('i64', [1], [2]), [7, 4], [7, 4]], MS],
+  [
+    'RotaryEmbedding',
+    [[2, 3, 12], tensor('i64', [2, 3], [0, 1, 2, 3, 4, 5]), [7, 2], [7, 2]],
+    { ...MS, attrs: { num_heads: 2, rotary_embedding_dim: 4 } },
   ],
   [
     'MatMulNBits',

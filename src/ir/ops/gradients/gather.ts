@@ -24,11 +24,23 @@ export const gatherVjp: Vjp = (b, node, [dy]) => {
     const after = b.one('Sub', [b.one('Sub', [extent, b.ints([1])]), before]);
     return [pad(b, slab, before, after, axis, x), null];
   }
-  const slab = b.rank(indices) === 1 ? dy! : reshapeKeeping(b, dy!, x, axis, -1);
-  const line = b.reshape(indices, b.ints([...ones(axis), -1, ...ones(rank - 1 - axis)]));
-  const wide = b.one('Expand', [line, b.one('Shape', [slab])]);
-  return [scatterAdd(b, x, wide, slab, axis), null];
+  return [addSlices(b, x, indices, b.rank(indices), dy!, axis), null];
 };
+
+/** Zeros of the shape of `x` with the slices of `dy`, a result of Gather, added at the indices, which have that rank. */
+export function addSlices(
+  b: GradBuilder,
+  x: Value,
+  indices: Value,
+  rank: number,
+  dy: Value,
+  axis: number,
+): Value {
+  const slab = rank === 1 ? dy : reshapeKeeping(b, dy, x, axis, -1);
+  const line = b.reshape(indices, b.ints([...ones(axis), -1, ...ones(b.rank(x) - 1 - axis)]));
+  const wide = b.one('Expand', [line, b.one('Shape', [slab])]);
+  return scatterAdd(b, x, wide, slab, axis);
+}
 
 /** GatherElements: scatter the gradient back with addition. */
 export const gatherElementsVjp: Vjp = (b, node, [dy]) => {

@@ -1,5 +1,6 @@
 import { attrFloat, attrInt } from '../../attr.js';
 import type { Node, Value } from '../../model.js';
+import { tensorType } from '../../shape.js';
 import type { GradBuilder } from '../define.js';
 import { attributes, input, type Vjp } from './vjp.js';
 
@@ -8,21 +9,78 @@ import { attributes, input, type Vjp } from './vjp.js';
  * `MatMul(dY, Transpose(B))` would make the runtime fold and keep a transposed copy of a frozen weight.
  * dB = A^T dY with both flattened. Otherwise batched products, summed over broadcast batch axes.
  */
-export const matmulVjp: Vjp = (b, node, [dy]) => {
+export const matmulVjp: Vjp = (b, node, [dy]) => productVjp(b, node, dy!, { alpha: 1, transA: 0, transB: 0 });
+
+/** com.microsoft FusedMatMul: y = alpha op(a) op(b), where op may swap the last two axes of an operand that has two. */
+export const fusedMatMulVjp: Vjp = (b, node, [dy]) => {
+  const { alpha, transA, transB, transBatchA, transBatchB } = attributes(node, 'com.microsoft::FusedMatMul');
+  if (transBatchA || transBatchB) return { because: 'batches of its operands are transposed', at: node };
+  return productVjp(b, node, dy!, { alpha, transA: transA ? 1 : 0, transB: transB ? 1 : 0 });
+};
+
+interface Product {
+  readonly alpha: number;
+  readonly transA: 0 | 1;
+  readonly transB: 0 | 1;
+}
+
+/** The last two axes of a value of that rank swapped, where it has two and `turn` says so. */
+function turned(b: GradBuilder, x: Value, rank: number, turn: 0 | 1): Value {
+  if (!turn || rank < 2) return x;
+  const perm = Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
+  const y = b.transpose(x, perm);
+  const shape = x.type?.kind === 'tensor' ? x.type.shape : null;
+  if (shape && x.type?.kind === 'tensor')
+    y.setType(
+      tensorType(
+        x.type.dtype,
+        perm.map((axis) => shape[axis]!),
+      ),
+      true,
+    );
+  return y;
+}
+
+const flip = (t: 0 | 1): 0 | 1 => (t ? 0 : 1);
+
+function productVjp(b: GradBuilder, node: Node, dy: Value, product: Product): ReturnType<Vjp> {
   const [a, w] = [input(node, 0), input(node, 1)];
   const [ra, rw] = [b.rank(a), b.rank(w)];
-  if (ra === 1 || rw === 1) return vectorVjp(b, node, dy!, a, w, ra, rw);
-  if (rw === 2) {
-    const flat = ra === 2 ? dy! : flatten(b, dy!, w, 1);
-    const da = b.wants(0) ? unflatten(b, gemm(b, flat, w, 0, 1), a, ra) : null;
-    const dw = b.wants(1) ? gemm(b, ra === 2 ? a : flatten(b, a, w, 0), flat, 1, 0) : null;
-    return [da, dw];
+  const { alpha, transA, transB } = product;
+  const scaled = (): Value => (alpha === 1 ? dy : b.mul(dy, b.scalar(alpha, a)));
+  // a vector has no two axes to swap, and neither do the products of one: the other operand is turned beforehand
+  if (ra === 1 || rw === 1) {
+    // a gradient would not be that of what runs: the kernel (1.30) reads such a matrix in the wrong order
+    if (transA && ra > 1)
+      return { because: 'ONNX Runtime multiplies a transposed matrix and a vector wrongly', at: node };
+    const grads = vectorVjp(b, node, scaled(), a, turned(b, w, rw, transB), ra, rw);
+    if (!Array.isArray(grads)) return grads;
+    const [da, dw] = grads as (Value | null)[];
+    return [da ?? null, dw ? turned(b, dw, rw, transB) : null];
+  }
+  if (rw === 2 && !transA) {
+    const flat = ra === 2 ? dy : flatten(b, dy, w, flip(transB));
+    const da = b.wants(0) ? unflatten(b, gemm(b, flat, w, 0, flip(transB), alpha), a, ra) : null;
+    if (!b.wants(1)) return [da, null];
+    const rows = ra === 2 ? a : flatten(b, a, w, transB);
+    return [da, transB ? gemm(b, flat, rows, 1, 0, alpha) : gemm(b, rows, flat, 1, 0, alpha)];
   }
   const y = node.outputs[0]!;
-  const da = b.wants(0) ? b.one('MatMul', [dy!, b.transposeLast(w)]) : null;
-  const dw = b.wants(1) ? b.one('MatMul', [b.transposeLast(a), dy!]) : null;
+  const g = scaled();
+  const gT = (): Value => turned(b, g, Math.max(ra, rw), 1);
+  // an operand that is read transposed has the transpose of the product for its gradient
+  const da = !b.wants(0)
+    ? null
+    : transA
+      ? b.one('MatMul', [turned(b, w, rw, transB), gT()])
+      : b.one('MatMul', [g, turned(b, w, rw, flip(transB))]);
+  const dw = !b.wants(1)
+    ? null
+    : transB
+      ? b.one('MatMul', [gT(), turned(b, a, ra, transA)])
+      : b.one('MatMul', [turned(b, a, ra, flip(transA)), g]);
   return [da && sumBatch(b, da, y, a), dw && sumBatch(b, dw, y, w)];
-};
+}
 
 /** Gemm with both operands of rank 2. */
 export function gemm(b: GradBuilder, x: Value, w: Value, transA: 0 | 1, transB: 0 | 1, alpha = 1): Value {
@@ -101,7 +159,6 @@ export const gemmVjp: Vjp = (b, node, [dy]) => {
   const [a, w] = [input(node, 0), input(node, 1)];
   const c = node.inputs[2] ?? null;
   const [ta, tb] = [transA ? 1 : 0, transB ? 1 : 0] as const;
-  const flip = (t: 0 | 1): 0 | 1 => (t ? 0 : 1);
   const da = !b.wants(0) ? null : ta ? gemm(b, w, dy!, tb, 1, alpha) : gemm(b, dy!, w, 0, flip(tb), alpha);
   const dw = !b.wants(1) ? null : tb ? gemm(b, dy!, a, 1, ta, alpha) : gemm(b, a, dy!, flip(ta), 0, alpha);
   const scaled = c && b.wants(2) ? (beta === 1 ? dy! : b.mul(dy!, b.scalar(beta, c))) : null;

@@ -2,6 +2,7 @@ import { attrInt } from '../../attr.js';
 import type { Node, Value } from '../../model.js';
 import { tensorType } from '../../shape.js';
 import type { GradBuilder } from '../define.js';
+import { addSlices } from './gather.js';
 import { attributes, axisOf, type Grads, input, type Vjp } from './vjp.js';
 
 /**
@@ -21,21 +22,63 @@ export const layerNormVjp: Vjp = (b, node, [dy]) => {
 /** SkipLayerNormalization (com.microsoft): layer normalisation of s = x + skip (+ bias), which is output 3. */
 export const skipLayerNormVjp: Vjp = (b, node, grads) => {
   const [dy, , , dsum] = grads;
-  const s = output(b, node, 3);
-  const x = input(node, 0);
-  const rank = b.rank(x);
-  const axes = [rank - 1];
-  // statistics anew: WebGPU does not write outputs 1 and 2
+  const s = output(b, node, 3, input(node, 0));
+  const { epsilon } = attributes(node, 'com.microsoft::SkipLayerNormalization');
+  const affine = { w: input(node, 2), c: node.inputs[3] ?? null, at: [2, 3] as const };
+  const parts = dy ? ofSum(b, s, affine, epsilon, dy) : [];
+  const ds = both(b, parts[0] ?? null, dsum ?? null);
+  return skipGrads(b, node, ds, [parts[1] ?? null, parts[2] ?? null], 4);
+};
+
+/**
+ * EmbedLayerNormalization (com.microsoft): layer normalisation of s = word + position (+ segment) embeddings, which is
+ * output 2. A table's gradient adds the rows of ds at the rows that were read.
+ */
+export const embedLayerNormVjp: Vjp = (b, node, grads) => {
+  const [dy, , dsum] = grads;
+  const ids = input(node, 0);
+  const s = output(b, node, 2, node.outputs[0]!);
+  const { epsilon } = attributes(node, 'com.microsoft::EmbedLayerNormalization');
+  const affine = { w: input(node, 5), c: input(node, 6), at: [5, 6] as const };
+  const parts = dy ? ofSum(b, s, affine, epsilon, dy) : [];
+  const ds = both(b, parts[0] ?? null, dsum ?? null);
+  const rows = (index: number, at: () => Value): Value | null =>
+    ds && b.wants(index) ? addSlices(b, input(node, index), at(), 2, ds, 0) : null;
+  const [segments, segment] = [node.inputs[1], node.inputs[4]];
+  return [
+    null,
+    null,
+    rows(2, () => ids),
+    rows(3, () => b.one('Expand', [node.inputs[8] ?? positions(b, ids), b.shapeOf(ids)])),
+    segments && segment ? rows(4, () => segments) : null,
+    parts[1] ?? null,
+    parts[2] ?? null,
+  ].slice(0, node.inputs.length);
+};
+
+/** 0, 1, ... for each column of (batch, seq). */
+function positions(b: GradBuilder, ids: Value): Value {
+  const length = b.one('Gather', [b.one('Shape', [ids]), b.index(1)], { axis: attrInt(0) });
+  return b.one('Range', [b.index(0), length, b.index(1)]);
+}
+
+interface Affine {
+  readonly w: Value;
+  readonly c: Value | null;
+  /** input numbers of w and c */
+  readonly at: readonly [number, number];
+}
+
+/** [ds, dw, dc] of layer normalisation of s over its last axis, with statistics anew: WebGPU does not deliver them. */
+function ofSum(b: GradBuilder, s: Value, { w, c, at }: Affine, epsilon: number, dy: Value): Grads {
+  const axes = [b.rank(s) - 1];
   const wide = inFloat(b, s).up(s);
   const mean = b.reduceMean(wide, axes, true);
   const deviation = b.sub(wide, mean);
   const variance = b.reduceMean(b.mul(deviation, deviation), axes, true);
-  const k = inverseRoot(b, variance, attributes(node, 'com.microsoft::SkipLayerNormalization').epsilon, wide);
-  const w = input(node, 2);
-  const parts = dy ? centred(b, { x: s, w, c: node.inputs[3] ?? null, mean, k, axes }, dy, [0, 2, 3]) : [];
-  const ds = both(b, parts[0] ?? null, dsum ?? null);
-  return skipGrads(b, node, ds, [parts[1] ?? null, parts[2] ?? null], 4);
-};
+  const k = inverseRoot(b, variance, epsilon, wide);
+  return centred(b, { x: s, w, c, mean, k, axes }, dy, [0, ...at]);
+}
 
 /** RMSNormalization (opset 23) and SimplifiedLayerNormalization: y = x k w, k = 1 / sqrt(mean(x^2) + eps). */
 export const rmsNormVjp: Vjp = (b, node, [dy]) => {
@@ -50,7 +93,7 @@ export const rmsNormVjp: Vjp = (b, node, [dy]) => {
 /** SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of s = x + skip (+ bias), which is output 3. */
 export const skipRmsNormVjp: Vjp = (b, node, grads) => {
   const [dy, , , dsum] = grads;
-  const s = output(b, node, 3);
+  const s = output(b, node, 3, input(node, 0));
   const { epsilon } = attributes(node, 'com.microsoft::SkipSimplifiedLayerNormalization');
   const axes = [b.rank(input(node, 0)) - 1];
   const scaled = () => ({ x: s, w: input(node, 2), k: inverseRms(b, s, axes, epsilon), axes });
@@ -140,16 +183,15 @@ function both(b: GradBuilder, a: Value | null, c: Value | null): Value | null {
   return a && c ? b.add(a, c) : (a ?? c);
 }
 
-/** Output `index` of a node, made when the node does not deliver it yet; skipped ones stay empty. */
-function output(b: GradBuilder, node: Node, index: number): Value {
+/** Output `index` of a node, made when the node does not deliver it yet; skipped ones stay empty. It has the type of `like`. */
+function output(b: GradBuilder, node: Node, index: number, like: Value | null = null): Value {
   while (node.outputs.length < index) node.addOutput('');
   const held = node.outputs[index];
   if (held && held.name !== '') return held;
   const name = b.graph.names.freshValue(`${node.outputs[0]!.name}/stat${index}`);
   const made = held ?? node.addOutput(name);
   if (held) held.rename(name);
-  // output 3 is the sum that was normalised: the shape and type of x
-  if (index === 3) made.setType(input(node, 0).type, true);
+  if (like) made.setType(like.type, true);
   return made;
 }
 

@@ -6,6 +6,8 @@ import { input, type Vjp } from './vjp.js';
  */
 export function rotaryVjp(sinAt: number): Vjp {
   return (b, node, [dy]) => {
+    if (b.wants(sinAt - 1) || b.wants(sinAt))
+      return { because: 'its angles depend on trained values', at: node };
     const sine = input(node, sinAt);
     const inputs = node.inputs.map((value, i) => (i === 0 ? dy! : i === sinAt ? b.neg(sine) : value));
     const attrs = Object.fromEntries(node.attrs);
