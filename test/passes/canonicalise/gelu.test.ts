@@ -79,7 +79,7 @@ describe('leaves alone', () => {
     ['a result inside that is read elsewhere', `${ERF} p = Mul (x, g) q = Mul (p, half) z = Add (q, f)`],
     [
       'a cube of another sign',
-      CUBE.replace('Add (x, m)', 'Sub (x, m)') + ' h = Mul (x, half) z = Mul (h, g)',
+      `${CUBE.replace('Add (x, m)', 'Sub (x, m)')} h = Mul (x, half) z = Mul (h, g)`,
     ],
   ])('%s', (_name, body) => {
     expect(canonicalise(model(body))).toBe(0);

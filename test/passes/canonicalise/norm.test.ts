@@ -1,11 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { Model } from '../../../src/ir/model.js';
+import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import type { NdArray } from '../../../src/ir/ops/define.js';
 import { parseModel } from '../../../src/ir/text/index.js';
 import { check } from '../../../src/ir/verify.js';
 import { canonicalise } from '../../../src/passes/canonicalise/canonicalise.js';
 import { inferShapes } from '../../../src/passes/infer-shapes.js';
 import { evaluateGraph } from '../../support/evaluate.js';
+import { noise, relativeError, runOrt } from '../../support/ort.js';
 
 /** x is 2a of shape (B, 3, 5); w and c fit the last axis, wide and low the last two. */
 function model(body: string, opset = 17, dtype = 'float') {
@@ -125,6 +127,28 @@ describe('raises', () => {
     expect([...made.graph.initializers.keys()].filter((name) => name.includes('ones'))).toHaveLength(1);
     same(model(twice), made);
   });
+});
+
+/** LayerNormalization is in the operator set from 17 on; ONNX Runtime has it before. */
+test.each([
+  ['LayerNormalization', 9, `${centred(9)} n = Div (d, s) o = Mul (n, w) z = Add (o, c)`],
+  ['LayerNormalization', 13, `${centred(13)} n = Div (d, s) z = Mul (n, w)`],
+  ['LayerNormalization', 17, `${centred(17, 'lastTwo')} n = Div (d, s) z = Mul (both, n)`],
+  ['SimplifiedLayerNormalization', 12, `${square(12)} n = Div (x, s) z = Mul (n, w)`],
+  ['SimplifiedLayerNormalization', 18, `${square(18, 'x', 'lastTwo')} z = Div (x, s)`],
+  ['RMSNormalization', 23, `${square(23)} n = Div (x, s) z = Mul (n, w)`],
+])('ONNX Runtime: %s in opset %i', async (op, opset, body) => {
+  const [before, after] = [model(body, opset), model(body, opset)];
+  expect(canonicalise(after, () => true)).toBe(1);
+  expect([...after.graph.nodes].map((node) => node.op)).toContain(op);
+  inferShapes(before);
+  const a = noise(30, 3);
+  const wanted = evaluateGraph(
+    before.graph,
+    new Map([['a', { shape: [2, 3, 5], data: Float64Array.from(a) }]]),
+  );
+  const { y } = await runOrt(encodeModel(after), { a: { dtype: 'float32', shape: [2, 3, 5], data: a } });
+  expect(relativeError(y!.data, wanted.get(before.graph.outputs[0]!)!.data)).toBeLessThan(1e-6);
 });
 
 describe('leaves alone', () => {
