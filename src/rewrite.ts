@@ -108,6 +108,7 @@ export function rewrite(model: Model, options: RewriteOptions): RewriteResult {
   };
   const diagnostics = runPipeline(pipeline, model, {
     hooks: [watch, ...(options.hooks ?? [])],
+    verifyEach: options.reload === undefined,
     ...(options.print ? { print: options.print } : {}),
     ...(options.reload ? { reload: () => withoutAdapters(options.reload!()) } : {}),
   });

@@ -124,7 +124,10 @@ export interface PipelineHooks {
 }
 
 export interface RunOptions {
-  /** verify before the first pass and after each; default true */
+  /**
+   * verify after each pass; default true. Otherwise before the first and after the last, and when that finds errors and the
+   * model can be made anew with `reload`, the passes run again and are verified one by one, so that the failing one is named
+   */
   readonly verifyEach?: boolean;
   readonly hooks?: readonly PipelineHooks[];
   /** prints a model; needed for a reproducer to hold the text before the failing pass */
@@ -137,7 +140,7 @@ export interface RunOptions {
 }
 
 /**
- * Runs passes over a model, verifying after each. Returns the warnings and remarks. An error that a pass reports, or a
+ * Runs passes over a model and verifies it. Returns the warnings and remarks. An error that a pass reports, or a
  * model that no longer verifies, throws LotrcError with everything collected; an exception that is no diagnostic
  * becomes LOTR9001 with the place of the reproducer.
  */
@@ -149,7 +152,8 @@ export function runPipeline(
   const { verifyEach = true, hooks = [], print, reload } = options;
   const collected: Diagnostic[] = [];
   const notes = new Map<string, unknown>();
-  if (verifyEach) demandValid(model);
+  demandValid(model);
+  let changes = false;
   for (const [index, pass] of pipeline.passes.entries()) {
     const rest = pipelineOf(pipeline.passes.slice(index)).toString();
     const before = print && !reload ? print(model) : null;
@@ -167,6 +171,7 @@ export function runPipeline(
       const middle = performance.now();
       if (collected.some(({ severity }) => severity === 'error')) throw new LotrcError(collected);
       ran = true;
+      changes ||= changed === 'changed';
       if (verifyEach && changed === 'changed') demandValid(model);
       const timing = {
         pass: pass.text,
@@ -187,6 +192,12 @@ export function runPipeline(
       throw new LotrcError([...collected, internalError({ pass: pass.name, why, reproducer: where })]);
     }
   }
+  if (!verifyEach && changes) {
+    const errors = errorsOf(model);
+    // the same passes over the same model fail in the same place
+    if (errors.length > 0 && reload) runPipeline(pipeline, reload(), { ...options, verifyEach: true });
+    if (errors.length > 0) throw new LotrcError(errors);
+  }
   return collected;
 }
 
@@ -206,8 +217,12 @@ function textBefore(
   }
 }
 
+function errorsOf(model: Model): readonly Diagnostic[] {
+  return verify(model).filter(({ severity }) => severity === 'error');
+}
+
 function demandValid(model: Model): void {
-  const errors = verify(model).filter(({ severity }) => severity === 'error');
+  const errors = errorsOf(model);
   if (errors.length > 0) throw new LotrcError(errors);
 }
 
