@@ -19,7 +19,10 @@ export interface Directory {
 export interface Checked {
   /** |slope by the gradients - slope by differences| over the latter */
   readonly relative: number;
-  /** how far the two best neighbouring estimates disagree, relative to the slope: what the differences are worth */
+  /**
+   * What the differences are worth, relative to the slope: how far the two best neighbouring estimates disagree, and what
+   * one rounding of the loss makes of them.
+   */
   readonly spread: number;
   readonly loss: number;
   readonly slope: number;
@@ -76,11 +79,13 @@ export async function checkGradient(of: Directory, host: OrtProcess, seed: numbe
   const gaps = finer.slice(1).map((next, i) => Math.abs(next - finer[i]!));
   const best = gaps.indexOf(Math.min(...gaps));
   const measured = finer[best + 1]!;
+  const loss = numbers(gradients[grad!.outputs.find(({ role }) => role === 'loss')!.name]!)[0]!;
+  const rounding = (2 ** -23 * Math.abs(loss)) / STEPS[best + 2]!;
   const again = await run(grad!, factors, labels);
   return {
     relative: Math.abs(slope - measured) / Math.abs(measured),
-    spread: gaps[best]! / Math.abs(measured),
-    loss: numbers(gradients[grad!.outputs.find(({ role }) => role === 'loss')!.name]!)[0]!,
+    spread: Math.max(gaps[best]!, rounding) / Math.abs(measured),
+    loss,
     slope,
     random: Object.entries(gradients).some(([name, { data }]) => !same(data, again[name]!.data)),
   };

@@ -2,7 +2,8 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PLAN_KEY } from '../../ir/adapter.js';
 import { opsetOf } from '../../ir/builder.js';
-import type { Diagnostic } from '../../ir/diagnostics.js';
+import { oldOpset } from '../../ir/codes/training.js';
+import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { type Output, writeAtomically } from '../../ir/files/atomic.js';
 import { safetensorsOutput } from '../../ir/files/safetensors.js';
 import type { Model } from '../../ir/model.js';
@@ -29,6 +30,9 @@ import { constantsOf, slotsOf } from './optimizer.js';
 import { checkOptions, ofPairs, type TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
 import { prepare } from './prepare.js';
+
+/** the first operator set with Where, which losses and gradients are written with */
+const OLDEST_OPSET = 9;
 
 export interface EmitRequest {
   /** reads the rewritten model afresh: every graph of the directory is built from its own copy */
@@ -60,10 +64,11 @@ export function emitTraining(request: EmitRequest): Emitted {
   const first = open();
   const factors = factorData(first, given);
   const plan = requirePlan(first, 'emit training graphs');
+  const opset = opsetOf(first.graph);
+  if (opset < OLDEST_OPSET) fail(oldOpset({ opset, needed: OLDEST_OPSET }));
   const fresh = (keepOutputs: boolean) => prepare(open(), factors, options, keepOutputs);
   const whole = fresh(true);
   const params = collectParams(whole.model, plan.plans, factors, options);
-  const opset = opsetOf(whole.model.graph);
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
     step: stepGraph(fresh(false), params, options),
     grad: gradGraph(fresh(false), params, options),

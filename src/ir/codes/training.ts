@@ -16,7 +16,7 @@ export const noLogits = defineCode<{ found: readonly string[]; wanted: string | 
         : `the model has no floating-point output "${wanted}"`,
     hint:
       found.length === 0
-        ? 'a model to train needs a float output'
+        ? 'adapt the model that computes logits: one that ends in a search or in ArgMax has no gradient'
         : `--logits takes one of ${found.join(', ')}`,
   }),
 });
@@ -122,5 +122,18 @@ export const unsureKernel = defineCode<{ ep: string; count: number; ops: readonl
   make: ({ ep, count, ops }) => ({
     message: `${count} nodes may run on the CPU instead of ${ep}: ${ops.join(', ')}`,
     hint: 'load the graph with log severity 0 and look for "Node(s) placed on"',
+  }),
+});
+
+export const oldOpset = defineCode<{ opset: number; needed: number }>({
+  code: 'LOTR5010',
+  severity: 'error',
+  title: 'the operator set of the model is too old for training graphs',
+  explain:
+    'Loss, gradients and optimizer are written in operators of the set that the model uses. Before version 9 it lacks ' +
+    'Where and ConstantOfShape. Inference with adapters works from version 7 on.',
+  make: ({ opset, needed }) => ({
+    message: `the model uses operator set ${opset}; training graphs need ${needed} or newer`,
+    hint: 'export the model with a newer opset, or convert it (onnx.version_converter)',
   }),
 });

@@ -28,6 +28,7 @@ import { concat } from './concat.js';
 import { constant } from './constant.js';
 import { constantOfShape } from './constant-of-shape.js';
 import { conv } from './conv.js';
+import { convTranspose } from './conv-transpose.js';
 import { cos } from './cos.js';
 import { cosh } from './cosh.js';
 import { cumSum } from './cum-sum.js';
@@ -194,6 +195,7 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   constantOfShape,
   constant,
   conv,
+  convTranspose,
   cos,
   cosh,
   cumSum,

@@ -38,6 +38,10 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
     if (!node.outputs.some((output) => parts.has(output))) continue;
     const wanted = new Set<number>();
     for (const [index, input] of node.inputs.entries()) if (input && depends.has(input)) wanted.add(index);
+    if (readsInside(node, depends)) {
+      problems.push(refusal(node, { because: 'a graph inside it reads what is trained' }));
+      continue;
+    }
     if (wanted.size === 0) continue;
     const grads = node.outputs.map((output) => total(b, parts, output));
     b.current = { node, wanted };

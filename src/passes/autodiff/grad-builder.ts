@@ -3,6 +3,7 @@ import { GraphBuilder } from '../../ir/builder.js';
 import { dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import type { GradBuilder, Refusal } from '../../ir/ops/define.js';
+import { entry } from '../../ir/ops/gradients/shape.js';
 import { scalarTensor } from '../../ir/scalar.js';
 import type { Dim } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
@@ -120,9 +121,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
       const shape = input.type?.kind === 'tensor' ? input.type.shape : null;
       const axis = shape?.indexOf(name) ?? -1;
       if (axis < 0) continue;
-      return this.#once(`extent:${name}`, () =>
-        this.one('Slice', [this.one('Shape', [input]), this.ints([axis]), this.ints([axis + 1])]),
-      );
+      return this.#once(`extent:${name}`, () => entry(this, this.one('Shape', [input]), axis));
     }
     return null;
   }

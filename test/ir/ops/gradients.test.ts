@@ -7,6 +7,7 @@ import { i64Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats } from '../../../src/ir/values.js';
 import { differentiate } from '../../../src/passes/autodiff/engine.js';
 import { type Case, gradcheck, positive, x } from '../../support/gradcheck.js';
+import { noise } from '../../support/ort.js';
 
 const f64 = (shape: readonly number[], data: readonly number[]) =>
   new MemoryTensor('f64', shape, encodeFloats('f64', data));
@@ -496,6 +497,56 @@ const CASES: readonly (readonly [string, Case])[] = [
     'ReduceLogSum',
     { op: 'ReduceLogSum', inputs: [positive(3, 5), ints(0)], attrs: { keepdims: attrInt(0) } },
   ],
+  ['Conv', { op: 'Conv', inputs: [x(2, 3, 5, 7), x(4, 3, 3, 2), x(4)] }],
+  ['Conv, one axis, no bias', { op: 'Conv', inputs: [x(2, 3, 9), x(4, 3, 3)] }],
+  [
+    'Conv, strides that leave places over, dilations, uneven pads',
+    {
+      op: 'Conv',
+      inputs: [x(2, 3, 8, 9), x(4, 3, 3, 2), x(4)],
+      attrs: { strides: attrInts([3, 2]), dilations: attrInts([1, 3]), pads: attrInts([1, 0, 0, 2]) },
+    },
+  ],
+  [
+    'Conv, channels in groups',
+    {
+      op: 'Conv',
+      inputs: [x(2, 6, 5), f64([4, 3, 3], [...noise(36)]), x(4)],
+      attrs: { group: attrInt(2), strides: attrInts([2]) },
+    },
+  ],
+  ...(['SAME_UPPER', 'SAME_LOWER', 'VALID'] as const).map((auto): [string, Case] => [
+    `Conv, ${auto}`,
+    {
+      op: 'Conv',
+      inputs: [x(1, 2, 6, 5), x(3, 2, 3, 2)],
+      attrs: { auto_pad: attrString(auto), strides: attrInts([2, 1]) },
+    },
+  ]),
+  [
+    'Conv, extents known at run time only',
+    {
+      op: 'Conv',
+      opset: 11,
+      inputs: [{ shape: [2, 3, 8, 5], declared: ['n', 3, 'h', 'w'] }, x(4, 3, 3, 2), x(4)],
+      attrs: { strides: attrInts([2, 1]) },
+    },
+  ],
+  ...([9, 10, 11] as const).flatMap((opset): [string, Case][] => [
+    [
+      `Gather of one row, opset ${opset}`,
+      { op: 'Gather', opset, inputs: [{ shape: [3, 5], declared: ['a', 5] }, ints(-2)] },
+    ],
+    [
+      `Gather of one row in the middle, opset ${opset}`,
+      { op: 'Gather', opset, inputs: [x(3, 5), ints(1)], attrs: { axis: attrInt(1) } },
+    ],
+    [`Gemm, opset ${opset}`, { op: 'Gemm', opset, inputs: [x(3, 5), x(5, 2), x(2)] }],
+    [
+      `MatMul, opset ${opset}`,
+      { op: 'MatMul', opset, inputs: [{ shape: [2, 3, 5], declared: ['a', 'b', 5] }, x(5, 2)] },
+    ],
+  ]),
   ['Einsum of one operand', { op: 'Einsum', inputs: [x(2, 3)], attrs: { equation: attrString('ij->ji') } }],
 ];
 
@@ -526,6 +577,10 @@ describe('what has no gradient is refused, never zero', () => {
     ],
     ['an exponent', { op: 'Pow', inputs: [positive(3), x(3)] }],
     ['a Slice with steps', { op: 'Slice', inputs: [x(6), ints(0), ints(6), ints(0), ints(2)] }],
+    [
+      'filters of a Conv with channels in groups',
+      { op: 'Conv', inputs: [x(1, 4, 5), x(4, 2, 3)], attrs: { group: attrInt(2) } },
+    ],
     [
       'a sum inside one Einsum operand',
       { op: 'Einsum', inputs: [x(2, 3), x(2)], attrs: { equation: attrString('ij,k->k') } },

@@ -246,6 +246,39 @@ const ROWS: readonly Row[] = [
     'MatMulInteger',
     [bytes('u8', [2, 3]), bytes('i8', [3, 4]), tensor('u8', [], [9]), tensor('i8', [4], [1, 2, 3, 4])],
   ],
+  ['ConvTranspose', [[2, 3, 4, 5], [3, 2, 3, 2], [2]]],
+  [
+    'ConvTranspose',
+    [
+      [1, 4, 5],
+      [4, 3, 3],
+    ],
+    { attrs: { group: 2, strides: [3], output_padding: [2] } },
+  ],
+  [
+    'ConvTranspose',
+    [
+      [1, 2, 4, 5],
+      [2, 3, 2, 3],
+    ],
+    { attrs: { strides: [2, 1], dilations: [1, 2], pads: [1, 0, 0, 2] } },
+  ],
+  [
+    'ConvTranspose',
+    [
+      [1, 2, 4],
+      [2, 3, 3],
+    ],
+    { attrs: { strides: [2], output_shape: [10] } },
+  ],
+  [
+    'ConvTranspose',
+    [
+      [1, 2, 4],
+      [2, 3, 3],
+    ],
+    { attrs: { strides: [2], auto_pad: 'SAME_UPPER' } },
+  ],
   [
     'Conv',
     [[2, 4, 7, 6], [6, 2, 3, 2], [6]],

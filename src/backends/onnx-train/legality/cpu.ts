@@ -9,6 +9,7 @@ Abs 6 int f32 f64
 Acos 7 f32
 Acosh 9 f32
 Add 7-13 wide f32 f64 | 14 int f32 f64
+AffineGrid 20 f32 f64
 And 7 bool
 ArgMax 1 f32 f64 i8 i32 i64 u8
 ArgMin 1 f32 f64 i8 i32 i64 u8
@@ -19,29 +20,40 @@ Atanh 9 f32
 Attention 23-24 f16 f32
 AveragePool 7 f32
 BatchNormalization 7 f32 f64
+BitCast 26 any
 BitShift 11-27 u8 u32 u64
 BitwiseAnd 18 int
 BitwiseNot 18 int
 BitwiseOr 18 int
 BitwiseXor 18 int
+BlackmanWindow 17 i32 i64
 Cast 6-27 any
 Ceil 6 f32 f64
 Celu 12-27 f32
 Clip 6-11 f32 | 12 float wide i8 u8
+Col2Im 18 f32
+Compress 9 any
 Concat 4 any
+ConcatFromSequence 11 any
 ConstantOfShape 9 any
 Conv 1 f32
+ConvInteger 10 i8 u8
+ConvTranspose 1 f32
 Cos 7 f32 f64
 Cosh 9 f32
+CumProd 26 wide f32 f64
 CumSum 11 f32 f64 i32 i64
-DepthToSpace 11-27 f32 f64 i8 u8
+DFT 17 f32 f64
+DeformConv 19 f32 f64
+DepthToSpace 1-10 f32 f64 | 11-27 f32 f64 i8 u8
 DequantizeLinear 10-20 i8 i32 u8 | 21-27 i4 u4 i8 i16 i32 u8 u16
+Det 11 f32
 Div 7-13 wide f32 f64 | 14 int f32 f64
 Dropout 7-11 float | 12 f32 f64
 DynamicQuantizeLinear 11 any
 Einsum 12-27 f32 f64 i32 i64
 Elu 6 f32
-Equal 11 int bool f32 f64
+Equal 7-10 bool f32 f64 i32 i64 | 11 int bool f32 f64
 Erf 9 f32
 Exp 6 f32 f64
 Expand 8 float int bool
@@ -55,9 +67,13 @@ GatherND 11 any
 Gelu 20 f32
 Gemm 7 f32 f64
 GlobalAveragePool 1 f32
+GlobalLpPool 2 f32
 GlobalMaxPool 1 f32
-Greater 9 int f32 f64
+Greater 7-8 f32 f64 | 9 int f32 f64
 GreaterOrEqual 12 int f32 f64
+GridSample 16-19 f32 | 20 f32 f64
+HammingWindow 17 i32 i64
+HannWindow 17 i32 i64
 HardSigmoid 6 f32
 Hardmax 1 f32
 Identity 1 any
@@ -65,31 +81,44 @@ If 1 any
 InstanceNormalization 6 f32
 IsInf 10-19 f32 f64 | 20 float bf16
 IsNaN 9-19 float | 20 float bf16
+LRN 1 f32
 LSTM 7 f32 f64
 LayerNormalization 1 float bf16
 LeakyRelu 6 f32
-Less 9 int f32 f64
+Less 7-8 f32 f64 | 9 int f32 f64
 LessOrEqual 12 int f32 f64
 Log 6 f32 f64
 LogSoftmax 1 f32 f64
 Loop 1 any
 LpNormalization 1 f32 f64
-MatMul 9 wide f32 f64
+LpPool 2 f32
+MatMul 1-8 f32 f64 | 9 wide f32 f64
 MatMulInteger 10 i8 u8
-Max 8-11 f32 f64 | 12 float wide i8 u8
-MaxPool 8-11 f32 f64 | 12 f32 f64 i8 u8
+Max 6-7 f32 | 8-11 f32 f64 | 12 float wide i8 u8
+MaxPool 1-7 f32 | 8-11 f32 f64 | 12 f32 f64 i8 u8
+MaxRoiPool 1 f32
+MaxUnpool 9 f32
 Mean 6 f32
-Min 8-11 f32 f64 | 12 float wide i8 u8
+MeanVarianceNormalization 1 f32
+MelWeightMatrix 17 i32 i64
+Min 6-7 f32 | 8-11 f32 f64 | 12 float wide i8 u8
 Mod 10-27 float int
 Mul 7-13 wide f32 f64 | 14 int f32 f64
+Multinomial 7 f32
 Neg 6 f32 f64 i8 i16 i32 i64
+NonMaxSuppression 10 any
 NonZero 9 bool f32 i32 i64 u8
 Not 1 bool
 OneHot@2 9-27 f32 i32 i64
+Optional 15 any
+OptionalGetElement 15 any
+OptionalHasElement 15 any
 Or 7 bool
 PRelu 7 f32
-Pad 11-12 wide f32 f64 i8 u8 | 13 wide bool f32 f64 i8 u8
+Pad 2-10 f32 f64 | 11-12 wide f32 f64 i8 u8 | 13 wide bool f32 f64 i8 u8
 Pow 7-11 f32 f64 | 12 f32 f64 i32 i64
+QLinearConv 10 i8 u8
+QLinearMatMul 10 i8 u8
 QuantizeLinear 10-18 f32 | 19-27 f16 f32
 RMSNormalization 23 float
 RNN 7 f32
@@ -109,15 +138,28 @@ ReduceMin 1-11 f32 f64 i32 i64 | 12-19 f32 f64 i8 i32 i64 u8 | 20 bool f32 f64 i
 ReduceProd 1 f32 f64 i32 i64
 ReduceSum 1 f32 f64 i32 i64
 ReduceSumSquare 1 f32 f64 i32 i64
+RegexFullMatch 20 any
 Relu 6-13 f32 f64 | 14 f32 f64 i8 i32
 Reshape 1 any
+Resize 10 f32 i32 i8 u8
+ReverseSequence 10 any
+RoiAlign 10 f32 f64
 RotaryEmbedding 23 f16 f32
 Round 11 float
+STFT 17 f32 f64
 Scan 8 any
+Scatter 9-10 any
 ScatterElements 11 any
 ScatterND 11 any
 Selu 6 f32
+SequenceAt 11 any
+SequenceConstruct 11 any
+SequenceEmpty 11 any
+SequenceErase 11 i32 i64
+SequenceInsert 11 i32 i64
+SequenceLength 11 i64
 Shape 1 any
+Shrink 9 any
 Sigmoid 6 f32 f64
 Sign 9 float int bf16
 SimplifiedLayerNormalization 1 float bf16
@@ -130,18 +172,26 @@ Softplus 1 f32
 Softsign 1 f32
 SpaceToDepth 1-27 f32 f64 i8 u8
 Split 2 any
+SplitToSequence 11 float bool i32 i64
 Sqrt 6 f32 f64
 Squeeze 1 any
+StringConcat 20 any
+StringNormalizer 10 any
+StringSplit 20 any
 Sub 7-13 wide f32 f64 | 14 int f32 f64
 Sum 6 f32 f64
 Tan 7 f32
 Tanh 6 f32 f64
+TensorScatter 24 any
+TfIdfVectorizer 9 i32 i64
 ThresholdedRelu 1 f32
 Tile 6 int bool f32 f64
-TopK 11 f32 f64 i8 i16 i32 i64 u8
+TopK 1-10 f32 f64 | 11 f32 f64 i8 i16 i32 i64 u8
 Transpose 1 any
 Trilu 14 bool f32 f64 i32 i64
+Unique 11 f32 f64 i64 i8
 Unsqueeze 1 any
+Upsample 7-9 f32 i32 i8 u8
 Where@1 9 f32 f64 i32 i64 u8
 Xor 7 bool
 com.microsoft::Attention 1 f32

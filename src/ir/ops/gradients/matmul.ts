@@ -2,6 +2,7 @@ import { attrFloat, attrInt } from '../../attr.js';
 import type { Node, Value } from '../../model.js';
 import { tensorType } from '../../shape.js';
 import type { GradBuilder } from '../define.js';
+import { extentAt } from './shape.js';
 import { attributes, input, type Vjp } from './vjp.js';
 
 /**
@@ -63,7 +64,7 @@ function productVjp(b: GradBuilder, node: Node, dy: Value, product: Product): Re
     const da = b.wants(0) ? unflatten(b, gemm(b, flat, w, 0, flip(transB), alpha), a, ra) : null;
     if (!b.wants(1)) return [da, null];
     const rows = ra === 2 ? a : flatten(b, a, w, transB);
-    return [da, transB ? gemm(b, flat, rows, 1, 0, alpha) : gemm(b, rows, flat, 1, 0, alpha)];
+    return [da, transB ? gemm(b, flat, rows, 1, 0, alpha, a) : gemm(b, rows, flat, 1, 0, alpha, a)];
   }
   const y = node.outputs[0]!;
   const g = scaled();
@@ -82,9 +83,18 @@ function productVjp(b: GradBuilder, node: Node, dy: Value, product: Product): Re
   return [da && sumBatch(b, da, y, a), dw && sumBatch(b, dw, y, w)];
 }
 
-/** Gemm with both operands of rank 2. */
-export function gemm(b: GradBuilder, x: Value, w: Value, transA: 0 | 1, transB: 0 | 1, alpha = 1): Value {
-  return b.one('Gemm', [x, w], {
+/** Gemm with both operands of rank 2. Before operator set 11 it requires an addend: a zero of the element type of `like`, a forward value. */
+export function gemm(
+  b: GradBuilder,
+  x: Value,
+  w: Value,
+  transA: 0 | 1,
+  transB: 0 | 1,
+  alpha = 1,
+  like = x.type ? x : w,
+): Value {
+  const zero = b.opset < 11 ? [b.scalar(0, like)] : [];
+  return b.one('Gemm', [x, w, ...zero], {
     ...(alpha === 1 ? {} : { alpha: attrFloat(alpha) }),
     transA: attrInt(transA),
     transB: attrInt(transB),
@@ -95,16 +105,12 @@ export function gemm(b: GradBuilder, x: Value, w: Value, transA: 0 | 1, transB: 
 function flatten(b: GradBuilder, x: Value, w: Value, axis: 0 | 1): Value {
   const extent = b.dims(w)[axis];
   if (typeof extent === 'number' && extent > 0) return b.reshape(x, b.ints([-1, extent]));
-  return b.reshape(x, b.one('Concat', [b.ints([-1]), extentOf(b, w, axis)], { axis: attrInt(0) }));
+  return b.reshape(x, b.one('Concat', [b.ints([-1]), extentAt(b, w, axis)], { axis: attrInt(0) }));
 }
 
 /** [rows, n] to the shape of `a`. */
 function unflatten(b: GradBuilder, flat: Value, a: Value, rank: number): Value {
   return rank === 2 ? flat : b.reshapeLike(flat, a);
-}
-
-function extentOf(b: GradBuilder, w: Value, axis: 0 | 1): Value {
-  return b.one('Slice', [b.shapeOf(w), b.ints([axis]), b.ints([axis + 1])]);
 }
 
 /** Sums the batch axes of a product along which `to` was broadcast. Matrices keep their last two axes. */

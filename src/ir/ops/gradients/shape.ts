@@ -1,4 +1,4 @@
-import { attrInt } from '../../attr.js';
+import { attrInt, attrInts } from '../../attr.js';
 import type { Value } from '../../model.js';
 import { toIntegers } from '../../values.js';
 import type { GradBuilder } from '../define.js';
@@ -109,8 +109,8 @@ function sliceAtRunTime(b: GradBuilder, node: Parameters<Vjp>[1], dy: Value): Re
 
 /** Zeros before and after along one axis; counts are i64 vectors of length 1. */
 export function pad(b: GradBuilder, x: Value, before: Value, after: Value, axis: number, like: Value): Value {
-  if (b.opset < 11) return b.refuse('padding with computed counts needs opset 11');
   const rank = b.rank(like);
+  if (b.opset < 11) return joined(b, x, before, after, axis, like);
   const zeros = (count: number): Value[] => (count > 0 ? [b.ints(new Array<number>(count).fill(0))] : []);
   const pads = [
     ...zeros(axis),
@@ -129,16 +129,38 @@ export function zerosLike(b: GradBuilder, x: Value): Value {
 }
 
 export function slice(b: GradBuilder, x: Value, from: Value, to: Value, axis: number): Value {
-  if (b.opset < 10) return b.refuse('a slice with computed bounds needs opset 10');
+  if (b.opset < 10) {
+    const [starts, ends] = [vectorOf(from), vectorOf(to)];
+    if (!starts || !ends) return b.refuse('a slice with computed bounds needs opset 10');
+    return b.one('Slice', [x], { axes: attrInts([axis]), starts: attrInts(starts), ends: attrInts(ends) });
+  }
   return b.one('Slice', [x, from, to, b.ints([axis])]);
+}
+
+/** As `pad`, where Pad takes no computed counts: blocks of zeros joined on. */
+function joined(b: GradBuilder, x: Value, before: Value, after: Value, axis: number, like: Value): Value {
+  const rank = b.rank(like);
+  if (b.opset < 8) return b.refuse('padding with computed counts needs opset 8');
+  const shape = b.one('Shape', [x]);
+  const zeros = (count: Value): Value => {
+    const extents = Array.from({ length: rank }, (_, k) => (k === axis ? count : entry(b, shape, k)));
+    const wanted = rank === 1 ? count : b.one('Concat', extents, { axis: attrInt(0) });
+    return b.one('Expand', [b.scalar(0, like), wanted]);
+  };
+  return b.one('Concat', [zeros(before), x, zeros(after)], { axis: attrInt(axis) });
 }
 
 /** One extent as an i64 vector of length 1. */
 export function extentAt(b: GradBuilder, value: Value, axis: number): Value {
   const dim = b.dims(value)[axis];
-  return typeof dim === 'number'
-    ? b.ints([dim])
-    : b.one('Slice', [b.shapeOf(value), b.ints([axis]), b.ints([axis + 1])]);
+  return typeof dim === 'number' ? b.ints([dim]) : entry(b, b.shapeOf(value), axis);
+}
+
+/** One entry of an i64 vector, as a vector of length 1. */
+export function entry(b: GradBuilder, vector: Value, at: number): Value {
+  return b.opset < 10
+    ? b.one('Gather', [vector, b.ints([at])])
+    : b.one('Slice', [vector, b.ints([at]), b.ints([at + 1])]);
 }
 
 /** Contents of a constant integer vector, or null. */
