@@ -547,6 +547,39 @@ const CASES: readonly (readonly [string, Case])[] = [
       { op: 'MatMul', opset, inputs: [{ shape: [2, 3, 5], declared: ['a', 'b', 5] }, x(5, 2)] },
     ],
   ]),
+  ...([4, 8] as const).flatMap((bits) =>
+    (['none', 'packed', 'floats'] as const).map((zeros): [string, Case] => {
+      const [K, N, size] = [40, 7, 16];
+      const blocks = Math.ceil(K / size);
+      const bytes = (count: number, seed: number) =>
+        Uint8Array.from({ length: count }, (_, i) => (seed * (i + 3) * 37 + i * i) % 256);
+      const row = Math.ceil((blocks * bits) / 8);
+      const zero = {
+        none: [],
+        packed: [new MemoryTensor('u8', [N * row], bytes(N * row, 5))],
+        floats: [
+          f64(
+            [N * blocks],
+            Array.from({ length: N * blocks }, (_, i) => 6.5 + Math.sin(i)),
+          ),
+        ],
+      };
+      const packed = new MemoryTensor(
+        'u8',
+        [N, blocks, (size * bits) / 8],
+        bytes((N * blocks * size * bits) / 8, 11),
+      );
+      const scales = f64(
+        [N * blocks],
+        Array.from({ length: N * blocks }, (_, i) => 0.02 + 0.01 * Math.cos(i)),
+      );
+      const attrs = { K: attrInt(K), N: attrInt(N), bits: attrInt(bits), block_size: attrInt(size) };
+      return [
+        `MatMulNBits, ${bits} bits, zero points: ${zeros}`,
+        { ...ms, op: 'MatMulNBits', inputs: [x(2, 3, K), packed, scales, ...zero[zeros]], attrs },
+      ];
+    }),
+  ),
   ['Einsum of one operand', { op: 'Einsum', inputs: [x(2, 3)], attrs: { equation: attrString('ij->ji') } }],
 ];
 
