@@ -3,10 +3,12 @@ import { defineOp } from './define.js';
 import { joinHeads, rotate, splitHeads } from './families/attention.js';
 import { withGradient } from './gradients/attach.js';
 import { rotaryVjp } from './gradients/rotary.js';
-import { map } from './nd.js';
 import { need, one, rankIn, rule, tensorAt } from './rules.js';
 
-/** com.microsoft RotaryEmbedding: as the standard one, with position_ids (batch, seq) or one offset for all. */
+/**
+ * com.microsoft RotaryEmbedding: as the standard one, with position_ids (batch, seq) or one offset for all. ONNX Runtime's
+ * kernel (1.30) reads the attribute `scale` and does not use it.
+ */
 export const msRotaryEmbedding = withGradient(
   defineOp({
     name: 'com.microsoft::RotaryEmbedding',
@@ -31,7 +33,7 @@ export const msRotaryEmbedding = withGradient(
         const row = ids!.data.length === 1 ? ids!.data[0]! + s : ids!.data[b * seq + s]!;
         return [cos!.data[row * cached + pair]!, sin!.data[row * cached + pair]!];
       });
-      return [map(flat ? joinHeads(y) : y, (v) => a.scale * v)];
+      return [flat ? joinHeads(y) : y];
     },
   }),
   rotaryVjp(3),

@@ -318,7 +318,7 @@ const CASES: readonly (readonly [string, Case])[] = [
     },
   ]),
   [
-    'com.microsoft RotaryEmbedding of a part, one offset, scaled',
+    'com.microsoft RotaryEmbedding of a part, one offset',
     {
       ...ms,
       op: 'RotaryEmbedding',

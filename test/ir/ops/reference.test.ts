@@ -453,7 +453,11 @@ const ROWS: readonly Row[] = [
     [[2, 3, 16], tensor('i64', [2, 3], [0, 1, 2, 3, 4, 5]), [7, 4], [7, 4]],
     { ...MS, attrs: { interleaved: 1 } },
   ],
-  ['RotaryEmbedding', [[1, 2, 3, 8], tensor('i64', [1], [2]), [7, 4], [7, 4]], MS],
+  [
+    'RotaryEmbedding',
+    [[1, 2, 3, 8], tensor('i64', [1], [2]), [7, 4], [7, 4]],
+    { ...MS, attrs: { scale: 0.5 } },
+  ],
   [
     'RotaryEmbedding',
     [[2, 3, 12], tensor('i64', [2, 3], [0, 1, 2, 3, 4, 5]), [7, 2], [7, 2]],
