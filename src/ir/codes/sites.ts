@@ -12,23 +12,49 @@ interface AtNode {
 const nodeAt = ({ path, op, input }: AtNode) =>
   ({ kind: 'node', path, op, ...(input === undefined ? {} : { input }) }) as const;
 
-export const noLinears = defineCode<{ refused: readonly Note[] }>({
+export const noLinears = defineCode<{
+  refused: readonly Note[];
+  /** matrix products of any kind */
+  products: number;
+  /** inputs that look like weights */
+  matrixInputs: readonly string[];
+}>({
   code: 'LOTR3001',
   severity: 'error',
   title: 'the model has no linear layer that can carry an adapter',
   explain:
-    'An adapter goes beside a MatMul whose right operand, or a Gemm whose B, is a stored floating-point matrix or the ' +
-    'DequantizeLinear of a stored one. This model has none: its weights are computed or packed, or it has no such ' +
-    'nodes. The notes name the layers ' +
-    'that were looked at. Export the model before optimisation and quantization.',
-  make: ({ refused }) => ({
-    message:
-      refused.length === 0
-        ? 'the model has no linear layers'
-        : `none of the ${refused.length} linear layers of the model can carry an adapter`,
-    notes: refused.slice(0, 5),
-    hint: 'use the floating-point model as exported, before quantization and graph fusion',
-  }),
+    'An adapter goes beside a product by a matrix that the model stores: a MatMul whose right operand, or a Gemm whose B, is ' +
+    'an initializer, a constant, or the DequantizeLinear of one. This model has none: it has no products, or both ' +
+    'operands are computed (attention scores), or the weights are inputs of the graph, or they are packed in a way that ' +
+    'takes no adapter. The notes name the layers that were looked at.',
+  make: ({ refused, products, matrixInputs }) => {
+    const notes = refused.slice(0, 5);
+    if (refused.length > 0) {
+      return {
+        message: `none of the ${refused.length} linear layers of the model can carry an adapter`,
+        notes,
+        hint: 'the notes say why; often the floating-point model as exported can, before quantization and graph fusion',
+      };
+    }
+    if (products === 0) {
+      return {
+        message: 'the model has no matrix products (MatMul, Gemm)',
+        hint: 'nothing here takes an adapter; if the layers were fused or quantized, use the model as exported before that',
+      };
+    }
+    const some = `${products} matrix product${products === 1 ? '' : 's'}`;
+    if (matrixInputs.length > 0) {
+      const named = `${matrixInputs.slice(0, 3).join(', ')}${matrixInputs.length > 3 ? ', ...' : ''}`;
+      return {
+        message: `the model has ${some} and none by a stored matrix; matrices are inputs of the graph (${named})`,
+        hint: 'if these are weights, store them: export with the parameters inside the model, or make initializers of them',
+      };
+    }
+    return {
+      message: `the model has ${some} and none by a stored matrix`,
+      hint: 'a product of two computed values has no weight to adapt; weights must be initializers or constants',
+    };
+  },
 });
 
 export const noMatch = defineCode<{ option: string; pattern: string; near: readonly string[]; why?: string }>(

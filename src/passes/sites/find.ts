@@ -4,6 +4,7 @@ import type { Model, Value } from '../../ir/model.js';
 import { readPlan } from '../adapters/plan.js';
 import { type Candidate, findCandidates } from './candidates.js';
 import { nameCandidates } from './module-path.js';
+import { type Instead, whatInstead } from './no-linears.js';
 import { type Tie, tieWeights } from './weight-identity.js';
 
 /** A linear layer that cannot carry an adapter, with the reason. */
@@ -27,6 +28,8 @@ export interface Linears {
   readonly candidates: readonly Candidate[];
   /** the segment dropped from the front of every module path, or '' */
   readonly wrapper: string;
+  /** what the model has where it has no such layer; looked at only to say so */
+  readonly instead: () => Instead;
 }
 
 /**
@@ -86,7 +89,8 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
       diagnostic: candidate.problem(id),
     });
   }
-  return { sites, refused, tiedByContent, candidates, wrapper: names.wrapper };
+  const instead = (): Instead => whatInstead(model);
+  return { sites, refused, tiedByContent, candidates, wrapper: names.wrapper, instead };
 }
 
 function useOf({ node, stored, layout }: Candidate): SiteUse {

@@ -41,7 +41,7 @@ export interface Selected {
  */
 export function chooseSites(linears: Linears, selection: Selection): Selected {
   const { sites, refused, wrapper } = linears;
-  if (sites.length === 0) fail(noLinears({ refused: refused.map(noteOf) }));
+  if (sites.length === 0) fail(noLinears({ refused: refused.map(noteOf), ...linears.instead() }));
   const matches = (pattern: Pattern, site: Named) =>
     namesOf(site, wrapper).some((name) => pattern.matches(name));
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph } from '../../../src/ir/model.js';
+import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats } from '../../../src/ir/values.js';
 import { writePlan } from '../../../src/passes/adapters/plan.js';
@@ -204,7 +205,21 @@ describe('what is refused', () => {
   test('a model without linear layers, and one whose layers all are refused', () => {
     const none = new Net(4);
     none.output(none.op('Relu', [none.x]));
-    expect(refusal(() => pick({}, none))).toMatchObject({ code: 'LOTR3001' });
+    expect(refusal(() => pick({}, none))).toMatchObject({
+      code: 'LOTR3001',
+      message: 'the model has no matrix products (MatMul, Gemm)',
+    });
+    const scores = new Net(4);
+    scores.output(scores.op('MatMul', [scores.x, scores.op('Relu', [scores.x])]));
+    expect(refusal(() => pick({}, scores)).message).toBe(
+      'the model has 1 matrix product and none by a stored matrix',
+    );
+    const outside = new Net(4);
+    const given = outside.graph.addInput('primals_1', tensorType('f32', [4, 4]));
+    outside.output(outside.op('MatMul', [outside.x, given]));
+    expect(refusal(() => pick({}, outside)).message).toBe(
+      'the model has 1 matrix product and none by a stored matrix; matrices are inputs of the graph (primals_1)',
+    );
     const packed = new MemoryTensor('i8', [4, 4], new Uint8Array(16));
     const net = new Net(4);
     const scale = net.op('Abs', [net.init('s', f32Tensor([], [1]))]);
