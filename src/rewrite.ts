@@ -36,6 +36,7 @@ import {
 import { resolveNames } from './passes/resolve-names.js';
 import { selectSitesPass } from './passes/select-sites.js';
 import type { SelectOptions } from './passes/sites/plan.js';
+import { unpackLayers, unpackPass } from './passes/unpack/unpack.js';
 
 /** What to adapt and how; see `SelectOptions` for the choice of layers. */
 export interface RewriteOptions extends SelectOptions {
@@ -78,6 +79,7 @@ export function rewritePipeline(options: RewriteOptions): Pipeline {
     ...(tie === undefined ? {} : { tie }),
   });
   return pipelineOf([
+    unpackPass(),
     resolveNames(tie === undefined ? {} : { tie }),
     select,
     insertAdaptersPass(),
@@ -182,6 +184,7 @@ export function apply(model: Model, adapter: Adapter, file = '<adapter>'): Saved
     if (present.plans.some(({ residual }) => residual)) return exchangeFactors(model, present, adapter);
     stripAdapters(model, 'apply');
   }
+  unpackLayers(model);
   insert(model, plan, adapter);
   const [row] = plan.plans;
   const lowering = row?.lowering ?? 'fold';

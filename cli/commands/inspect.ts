@@ -1,6 +1,7 @@
 import { inspect, inspectJson } from '../../src/inspect.js';
 import { formatInspect } from '../../src/inspect-format.js';
 import { verify } from '../../src/ir/verify.js';
+import { unpackLayers } from '../../src/passes/unpack/unpack.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
 
@@ -11,7 +12,10 @@ export interface InspectOptions {
 /** Errors of the verifier are no reason not to look at a model, so only its warnings are shown. */
 export function inspectCommand(path: string, { json }: InspectOptions, { io, reporter }: Run): void {
   const model = loadModel(path);
-  reporter.report(verify(model).filter(({ severity }) => severity === 'warning'));
+  const found = verify(model);
+  reporter.report(found.filter(({ severity }) => severity === 'warning'));
+  // layers that a rewrite would take out of functions and fused operators are shown as they then are
+  if (!found.some(({ severity }) => severity === 'error')) unpackLayers(model);
   const report = inspect(model);
   io.out(json ? inspectJson(report) : formatInspect(report));
 }

@@ -18,9 +18,11 @@ import type { PassFactory } from './pass.js';
 import { resolveNames } from './resolve-names.js';
 import { selectSitesPass } from './select-sites.js';
 import { simplifyPass } from './simplify.js';
+import { unpackPass } from './unpack/unpack.js';
 
 /** Every pass that a pipeline may name, in the order of `lotrc passes`. */
 export const ALL_PASSES: readonly PassFactory[] = [
+  unpackPass,
   resolveNames,
   selectSitesPass,
   insertAdaptersPass,

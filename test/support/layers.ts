@@ -11,7 +11,7 @@ import { noise } from './ort.js';
 
 /** One linear layer in some form of storage. Extents are odd and all different, values never zero. */
 export interface LayerForm {
-  readonly op?: 'MatMul' | 'Gemm';
+  readonly op?: 'MatMul' | 'Gemm' | 'FusedMatMul';
   readonly in?: number;
   readonly out?: number;
   /** extents of x before the last one */
@@ -49,8 +49,11 @@ export function layerModel(form: LayerForm = {}): Model {
   if (form.alpha !== undefined) attrs.push(['alpha', attrFloat(form.alpha)]);
   if (form.beta !== undefined) attrs.push(['beta', attrFloat(form.beta)]);
   if (form.transB) attrs.push(['transB', attrInt(1)]);
+  const domain = op === 'FusedMatMul' ? 'com.microsoft' : '';
+  if (domain !== '') model.setOpset(domain, 1);
   const node = graph.append({
     op,
+    domain,
     name: 'layer',
     inputs: bias && op === 'Gemm' ? [x, w, bias] : [x, w],
     outputs: ['y'],

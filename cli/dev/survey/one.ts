@@ -6,6 +6,7 @@ import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
+import { unpackLayers } from '../../../src/passes/unpack/unpack.js';
 import { adapt } from './adapt.js';
 import { type Compared, compareOnSome } from './inputs.js';
 import type { Cell, Column, Told } from './row.js';
@@ -46,7 +47,9 @@ async function survey(file: string, folder: string, host: OrtProcess): Promise<v
   if (!loaded) return;
   await column('round trip', () => roundTrip(file, folder));
   await column('sites', () => {
-    const { sites, refused } = findLinears(readModel(file));
+    const model = readModel(file);
+    unpackLayers(model);
+    const { sites, refused } = findLinears(model);
     return refused.length === 0 ? String(sites.length) : `${sites.length}, ${refused.length} refused`;
   });
   const adapted = join(folder, 'adapted.onnx');

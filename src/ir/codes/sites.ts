@@ -215,6 +215,22 @@ export const strongInit = defineCode<{ scale: number }>({
   }),
 });
 
+export const unpackedLayers = defineCode<{ calls: number; nodes: ReadonlyMap<string, number> }>({
+  code: 'LOTR3025',
+  severity: 'remark',
+  title: 'layers were taken out of functions or fused operators',
+  explain:
+    'A node in a function body stands for one layer per call, and a fused operator has no value between the product ' +
+    'and what follows. To give such layers adapters, the calls are inlined and the operators split into the product ' +
+    'and the rest. The model computes the same; stripping the adapters gives the model with these layers taken out.',
+  make: ({ calls, nodes }) => {
+    const inlined =
+      calls > 0 ? [`${calls} call${calls === 1 ? '' : 's'} of model-local functions inlined`] : [];
+    const split = [...nodes].map(([op, count]) => `${count} ${op} split`);
+    return { message: [...inlined, ...split].join(', ') };
+  },
+});
+
 // ── layers that cannot carry an adapter ─────────────────────────────────────
 
 export const constantLeft = defineCode<AtNode>({
@@ -278,12 +294,12 @@ export const notFloat = defineCode<AtNode & { dtype: string }>({
 export const transposedInput = defineCode<AtNode>({
   code: 'LOTR3106',
   severity: 'error',
-  title: 'the Gemm transposes its input (transA = 1)',
+  title: 'the product transposes its input (transA = 1)',
   explain:
-    'The layer computes x^T W. An adapter would need x^T as a value of its own. Put a Transpose before the Gemm and ' +
-    'set transA to 0.',
+    'The layer computes x^T W. An adapter would need x^T as a value of its own. Put a Transpose before the product ' +
+    'and set transA to 0.',
   make: (at) => ({
-    message: `cannot adapt "${at.layer}": its Gemm has transA = 1`,
+    message: `cannot adapt "${at.layer}": its ${at.op} has transA = 1`,
     at: nodeAt(at),
     hint: 'put a Transpose before it and set transA = 0',
   }),
@@ -321,10 +337,10 @@ export const inFunction = defineCode<AtNode & { fn: string; calls: number; argum
 export const zeroAlpha = defineCode<AtNode>({
   code: 'LOTR3109',
   severity: 'error',
-  title: 'the Gemm multiplies its product by zero',
+  title: 'the layer multiplies its product by zero',
   explain: 'alpha is 0, so the weight has no effect on the output and a correction of it none either.',
   make: (at) => ({
-    message: `cannot adapt "${at.layer}": its Gemm has alpha = 0`,
+    message: `cannot adapt "${at.layer}": its ${at.op} has alpha = 0`,
     at: nodeAt(at),
     hint: '--exclude it',
   }),

@@ -1,6 +1,6 @@
 import type { Node } from '../../ir/model.js';
 
-/** Gemm's alpha; 1 for other ops. */
+/** The number by which a product is multiplied; 1 for operators without one. */
 export function alphaOf(node: Node): number {
   const attr = node.attrs.get('alpha');
   return attr?.kind === 'float' ? attr.value : 1;

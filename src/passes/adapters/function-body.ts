@@ -1,6 +1,7 @@
 import type { HeldAttr } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { Graph, GraphFunction, type Value } from '../../ir/model.js';
+import { splitKey } from './insert.js';
 
 /** AttributeProto types of what is forwarded */
 const FLOAT = 1;
@@ -8,7 +9,7 @@ const INT = 2;
 
 /** What the body of one of lotrc's functions depends on. */
 export interface FunctionForm {
-  /** base op: MatMul or Gemm */
+  /** key of the base op: MatMul, Gemm, or one of another domain */
   readonly op: string;
   /** number of factors */
   readonly count: number;
@@ -19,7 +20,7 @@ export interface FunctionForm {
 }
 
 /**
- * The function `lotrc::name(x, W, F1, ..., Fn, b?)` of attribute `scale` and, for a Gemm base, Gemm's own attributes:
+ * The function `lotrc::name(x, W, F1, ..., Fn, b?)` of attribute `scale` and, for bases that have any, their own attributes:
  * y = base(x, W, b) + (x F1)(scale F2 F3 ...). Attributes reach the body by reference; one that the call leaves out is
  * left out in the body too and has its default there.
  */
@@ -32,8 +33,10 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   const b = form.bias ? input('b') : null;
   const fn = new GraphFunction('lotrc', name, '', graph);
   fn.opsets.set('', form.opset);
-  const gemm = form.op === 'Gemm';
-  fn.attributes = ['scale', ...(gemm ? Object.keys(GEMM) : [])];
+  const { op, domain } = splitKey(form.op);
+  if (domain !== '') fn.opsets.set(domain, 1);
+  const own = OWN[form.op] ?? {};
+  fn.attributes = ['scale', ...Object.keys(own)];
   const build = new GraphBuilder(graph, { before: null, pass: 'to-functions' });
   const asX = (value: Value): Value => (form.half ? build.one('CastLike', [value, x]) : value);
   const scale = build.one('Constant', [], { value_float: reference('scale', FLOAT) }, 's');
@@ -42,21 +45,25 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   const folded = build.one('Mul', [product, scale], {}, 'folded');
   const tokens = build.one('MatMul', [x, asX(first!)], {}, 'xR');
   const delta = build.one('MatMul', [tokens, asX(folded)], {}, 'delta');
-  const base = gemm
-    ? build.one('Gemm', b ? [x, w, b] : [x, w], GEMM, 'base')
-    : build.one('MatMul', [x, w], {}, 'base');
+  // beta is the factor of a bias that the base takes itself
+  const takesBias = 'beta' in own;
+  const base = build.node(op, b && takesBias ? [x, w, b] : [x, w], own, { domain, outputs: ['base'] })[0]!;
   const sum = build.one('Add', [base, delta], {}, 'y');
-  graph.addOutput(b && !gemm ? build.one('Add', [sum, b], {}, 'y_bias') : sum);
+  graph.addOutput(b && !takesBias ? build.one('Add', [sum, b], {}, 'y_bias') : sum);
   return fn;
 }
 
 const reference = (name: string, type: number): HeldAttr => ({ kind: 'ref', name, type });
 
-const GEMM = {
-  alpha: reference('alpha', FLOAT),
-  beta: reference('beta', FLOAT),
-  transA: reference('transA', INT),
-  transB: reference('transB', INT),
+const alpha = reference('alpha', FLOAT);
+const beta = reference('beta', FLOAT);
+const transA = reference('transA', INT);
+const transB = reference('transB', INT);
+
+/** Attributes of the base ops that have any. */
+const OWN: Readonly<Record<string, Readonly<Record<string, HeldAttr>>>> = {
+  Gemm: { alpha, beta, transA, transB },
+  'com.microsoft::FusedMatMul': { alpha, transA, transB },
 };
 
 function factorHints(count: number): readonly string[] {

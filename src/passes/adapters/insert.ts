@@ -79,6 +79,12 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
   graph.erase(base);
 }
 
+/** `domain::op`, or `op` of the standard domain, in its two parts. */
+export function splitKey(key: string): { readonly op: string; readonly domain: string } {
+  const at = key.lastIndexOf('::');
+  return at < 0 ? { op: key, domain: '' } : { op: key.slice(at + 2), domain: key.slice(0, at) };
+}
+
 /** Documentation, metadata and unknown fields of a node pass to the one that stands for it. */
 export function copyIdentity(from: Node, to: Node): void {
   to.docString = from.docString;
@@ -104,10 +110,15 @@ export function scaleOf(node: Node): number {
   return attr.value;
 }
 
-/** The layer under an adapted node: its op and its own attributes. */
-export function baseOf(node: Node): { readonly op: string; readonly attrs: [string, HeldAttr][] } {
+/** The layer under an adapted node: its op, also with the domain as a key, and its own attributes. */
+export function baseOf(node: Node): {
+  readonly key: string;
+  readonly op: string;
+  readonly domain: string;
+  readonly attrs: [string, HeldAttr][];
+} {
   const attr = node.attrs.get('base');
   const own = new Set(['delta', 'scale', 'base']);
-  const op = attr?.kind === 'string' ? new TextDecoder().decode(attr.value) : 'MatMul';
-  return { op, attrs: [...node.attrs].filter(([name]) => !own.has(name)) };
+  const key = attr?.kind === 'string' ? new TextDecoder().decode(attr.value) : 'MatMul';
+  return { key, ...splitKey(key), attrs: [...node.attrs].filter(([name]) => !own.has(name)) };
 }

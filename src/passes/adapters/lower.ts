@@ -119,9 +119,10 @@ function lowerNode(
   const factors = node.inputs.slice(2, 2 + count).map((value) => value!);
   const bias = node.inputs[2 + count];
   const output = node.outputs[0]!;
-  const { op, attrs } = baseOf(node);
+  const { op, domain, attrs } = baseOf(node);
   const base = new Node({
     op,
+    domain,
     name: node.name,
     inputs: bias ? [x, w, bias] : [x, w],
     outputs: [graph.names.freshValue(`${output.name}/base`)],

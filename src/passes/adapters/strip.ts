@@ -32,11 +32,12 @@ export function stripAdapters(model: Model, doing = 'strip'): number {
 /** Puts the base node back in place of an adapted one, reading `weight`. */
 export function restoreBase(node: Node, weight: Value): void {
   const graph = node.graph!;
-  const { op, attrs } = baseOf(node);
+  const { op, domain, attrs } = baseOf(node);
   const bias = node.inputs[2 + factorCount(node)];
   const output = node.outputs[0]!;
   const base = new Node({
     op,
+    domain,
     name: node.name,
     inputs: [node.inputs[0]!, weight, ...(bias ? [bias] : [])],
     outputs: [graph.names.freshValue(`${output.name}/restored`)],

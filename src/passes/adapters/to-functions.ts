@@ -12,7 +12,7 @@ import { requireIrVersion } from './weight.js';
 
 /**
  * Writes adapted layers as calls of model-local functions in domain `lotrc`, one function per distinct (einsum, bias,
- * base op): `LoTRLinear(x, W, R, M, L, b)`, `LoTRLinear_nobias`, with `_gemm` for Gemm bases and `_half` for layers that
+ * base op): `LoTRLinear(x, W, R, M, L, b)`, `LoTRLinear_nobias`, with `_gemm` for Gemm bases (`_fusedmatmul` likewise) and `_half` for layers that
  * are not float32, and `Adapter_<method>` likewise for other einsums. The scale reaches the body by attribute reference.
  * A runtime inlines the function; a custom-op library of the same domain and name overrides it. Returns the number of
  * calls. Functions need IR version 8, the attribute references in their bodies operator set 12, CastLike 15 (LOTR3209).
@@ -46,17 +46,17 @@ function callFunction(model: Model, graph: Graph, node: Node, method: string): v
   const half = dtypeOf(node.inputs[1]!) !== 'f32';
   const needed = half ? 15 : 12;
   if (opset < needed) fail(functionsNeedOpset({ opset, needed }));
-  const { op, attrs } = baseOf(node);
+  const { key, op, attrs } = baseOf(node);
   const count = factorCount(node);
   const bias = node.inputs.length > 2 + count;
   const stem = deltaOf(node) === LOTR.delta ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`;
   const hint = [
     stem,
-    ...(op === 'Gemm' ? ['gemm'] : []),
+    ...(op === 'MatMul' ? [] : [op.toLowerCase()]),
     ...(half ? ['half'] : []),
     ...(bias ? [] : ['nobias']),
   ].join('_');
-  const name = functionFor(model, hint, { op, count, bias, half, opset });
+  const name = functionFor(model, hint, { op: key, count, bias, half, opset });
   const output = node.outputs[0]!;
   const call = new Node({
     op: name,

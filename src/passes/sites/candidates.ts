@@ -13,6 +13,7 @@ import type { Diagnostic } from '../../ir/diagnostics.js';
 import { type DType, isFloat } from '../../ir/dtype.js';
 import { type Model, type Node, nodePath, type Value } from '../../ir/model.js';
 import { shapeText } from '../../ir/shape.js';
+import { alphaOf, isSet } from '../adapters/base-attrs.js';
 import { functionOf, Origins, type Stored } from './constant.js';
 import { otherLinear } from './other-ops.js';
 
@@ -31,7 +32,7 @@ export interface Candidate {
 }
 
 /**
- * Every node that multiplies by a stored or constant weight: MatMul and Gemm, and the quantized and fused operators
+ * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, and the quantized and fused operators
  * that stand for them; main graph first, then subgraphs and function bodies, each in node order. Products of two
  * activations (attention scores) are not linear layers and are left out. Reads no weight data.
  */
@@ -48,9 +49,17 @@ export function findCandidates(model: Model): readonly Candidate[] {
   return found;
 }
 
+/** Products of x with a matrix, of which alpha, transA and transB say more where the operator has them. */
+const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'Gemm', 'com.microsoft::FusedMatMul']);
+
+/** The input by which a linear operator multiplies; null for any other operator. */
+export function weightInput(node: Node): number | null {
+  return PRODUCTS.has(node.opKey) ? 1 : (otherLinear(node)?.weight ?? null);
+}
+
 function candidateOf(node: Node, origins: Origins): Candidate | null {
   if (origins.isCall(node)) return null;
-  if (node.domain === '' && (node.op === 'MatMul' || node.op === 'Gemm')) return product(node, origins);
+  if (PRODUCTS.has(node.opKey)) return product(node, origins);
   const other = otherLinear(node);
   const operand = other && node.inputs[other.weight];
   if (!operand || !origins.isConstant(operand)) return null;
@@ -75,14 +84,13 @@ function candidateOf(node: Node, origins: Origins): Candidate | null {
 function product(node: Node, origins: Origins): Candidate | null {
   const [left, right] = node.inputs;
   if (!left || !right) return null;
-  const gemm = node.op === 'Gemm';
   if (!origins.isConstant(right)) {
     if (!origins.isConstant(left)) return null;
-    return leftConstant(node, left, gemm && flag(node, 'transA'), origins);
+    return leftConstant(node, left, isSet(node, 'transA'), origins);
   }
   if (origins.isConstant(left)) return null; // a constant: folding will remove it
   const stored = origins.stored(right);
-  const layout: Layout = gemm && flag(node, 'transB') ? 'oi' : 'io';
+  const layout: Layout = isSet(node, 'transB') ? 'oi' : 'io';
   const shape = stored?.data.shape ?? staticShapeOf(right) ?? dequantizedShape(right, origins);
   const asRead = shape?.length === 2 && stored?.transposed ? [...shape].reverse() : shape;
   const [rows = null, columns = null] = asRead?.length === 2 ? asRead : [];
@@ -120,11 +128,9 @@ function problemOf(
   if (data.shape.length !== 2 || data.shape.includes(0)) {
     return (layer) => notAMatrix({ ...at(node, 1, layer), shape: shapeText(data.shape) });
   }
-  if (node.op === 'Gemm' && flag(node, 'transA')) return (layer) => transposedInput(at(node, 0, layer));
-  const alpha = node.attrs.get('alpha');
-  if (node.op === 'Gemm' && alpha?.kind === 'float' && alpha.value === 0) {
-    return (layer) => zeroAlpha(at(node, 1, layer));
-  }
+  if (isSet(node, 'transA') || isSet(node, 'transBatchA'))
+    return (layer) => transposedInput(at(node, 0, layer));
+  if (alphaOf(node) === 0) return (layer) => zeroAlpha(at(node, 1, layer));
   return null;
 }
 
@@ -150,11 +156,6 @@ function leftConstant(node: Node, left: Value, transA: boolean, origins: Origins
 
 function at(node: Node, input: number, layer: string) {
   return { layer, path: nodePath(node), op: node.op, input };
-}
-
-function flag(node: Node, name: string): boolean {
-  const attr = node.attrs.get(name);
-  return attr?.kind === 'int' && Number(attr.value) !== 0;
 }
 
 function staticShapeOf(value: Value): readonly number[] | null {

@@ -26,7 +26,6 @@ const TABLE: ReadonlyMap<string, OtherOp> = new Map([
   ['com.microsoft::DynamicQuantizeMatMul', { weight: 1, keeps: INTEGER }],
   ['com.microsoft::QGemm', { weight: 3, keeps: INTEGER }],
   ['com.microsoft::GemmFloat8', { weight: 1, keeps: PACKED }],
-  ['com.microsoft::FusedMatMul', { weight: 1, keeps: FUSED }],
   ['com.microsoft::FusedMatMulActivation', { weight: 1, keeps: FUSED }],
   ['com.microsoft::TransposeMatMul', { weight: 1, keeps: FUSED }],
   ['com.microsoft::FusedGemm', { weight: 1, keeps: FUSED }],

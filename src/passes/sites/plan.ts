@@ -116,7 +116,7 @@ function siteRow(model: Model, spec: AdapterSpec, site: AdapterSite, digests: Ma
     return {
       node: node.name,
       output: node.outputs[0]!.name,
-      op: node.op,
+      op: node.opKey,
       weight: weight.name,
       digest: digestOf(weight, digests),
       layout,

@@ -1,0 +1,90 @@
+import { expect } from 'vitest';
+import { effectiveScale, factorShape } from '../../../src/ir/adapter.js';
+import type { Model } from '../../../src/ir/model.js';
+import { readModelBytes } from '../../../src/ir/onnx/reader.js';
+import { encodeModel } from '../../../src/ir/onnx/writer.js';
+import { elementCount } from '../../../src/ir/shape.js';
+import { f32Tensor, type TensorData } from '../../../src/ir/tensor.js';
+import { toF64 } from '../../../src/ir/values.js';
+import { factorNames, factorTensors } from '../../../src/passes/adapters/plan.js';
+import { apply, rewrite, strip } from '../../../src/rewrite.js';
+import { matrix, times } from '../../support/layers.js';
+import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
+
+const RANK = 2;
+
+/** s F1 F2 ... of every layer by its id, (in, out) in float64. */
+export type Deltas = ReadonlyMap<string, Float64Array>;
+
+/**
+ * Adapts every layer of the model that `make` builds: at the start it gives the bits of the base in ONNX Runtime; with
+ * factors that are nowhere zero it agrees with the base whose weights `correct` changed by the deltas; the stripped
+ * model gives the bits of the base again; and the adapter goes onto a fresh base. Returns the ids of the layers.
+ */
+export async function checkAdapted(
+  make: () => Model,
+  feeds: Readonly<Record<string, Tensor>>,
+  correct: (base: Model, deltas: Deltas) => void,
+  tolerance = 2e-6,
+): Promise<readonly string[]> {
+  const run = (model: Model) => runOrt(encodeModel(model), feeds, { level: 'disabled' });
+  const base = await run(make());
+  const model = make();
+  const { plan, adapter } = rewrite(model, { rank: RANK, targets: ['.*'], share: 'site' });
+  const start = await run(readModelBytes(encodeModel(model)));
+  for (const [name, { data }] of Object.entries(base))
+    expect(relativeError(start[name]!.data, data)).toBeLessThan(1e-6);
+
+  const factors = new Map<string, TensorData>();
+  const deltas = new Map<string, Float64Array>();
+  for (const row of plan.plans) {
+    for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
+      const shape = factorShape(row.spec, factor, inn, out, rank);
+      factors.set(name, f32Tensor(shape, noise(elementCount(shape), 61 + factors.size)));
+    }
+    for (const site of row.sites) {
+      const product = factorNames(row, site)
+        .map((name) => matrix(factors.get(name)!))
+        .reduce(times);
+      const scale = effectiveScale(row.spec, RANK);
+      deltas.set(
+        site.id,
+        product.data.map((v) => scale * v),
+      );
+    }
+  }
+  const other = make();
+  apply(other, { ...adapter, tensors: factors });
+  const corrected = make();
+  correct(corrected, deltas);
+  const [found, wanted] = [await run(other), await run(corrected)];
+  for (const [name, { data }] of Object.entries(wanted)) {
+    expect(relativeError(found[name]!.data, data), name).toBeLessThan(tolerance);
+  }
+  const changed = Object.entries(wanted).map(([name, { data }]) => relativeError(base[name]!.data, data));
+  expect(Math.max(...changed)).toBeGreaterThan(0.02);
+
+  strip(other);
+  const stripped = await run(other);
+  for (const [name, { data }] of Object.entries(start)) expect(stripped[name]!.data).toEqual(data);
+  return plan.plans.flatMap(({ sites }) => sites.map(({ id }) => id));
+}
+
+/** Adds a delta to columns of a stored float32 matrix, or to its transpose. */
+export function addTo(
+  base: Model,
+  name: string,
+  delta: Float64Array,
+  place: { column?: number; turned?: boolean } = {},
+): void {
+  const held = base.graph.own(name)!;
+  const data = held.constant!;
+  const [rows, columns] = data.shape as [number, number];
+  const values = toF64(data).slice();
+  const width = place.turned ? rows : delta.length / rows;
+  for (let k = 0; k < delta.length; k++) {
+    const [i, o] = [Math.floor(k / width), k % width];
+    values[place.turned ? o * columns + i : i * columns + (place.column ?? 0) + o]! += delta[k]!;
+  }
+  held.setConstant(f32Tensor(data.shape, values));
+}
