@@ -21,7 +21,7 @@ export function requiredInputs(model: Model): readonly Value[] {
 
 /**
  * Seeded inputs for the required inputs of a model. Extents: given ones, else 2 for a symbolic first dimension or one
- * called batch, 0 for past lengths, 8 for others. Elements: floats are uniform in (-1, 1); integers that index a table
+ * called batch, 0 for past lengths, 8 for others, sums of those for `A + B`. Elements: floats are uniform in (-1, 1); integers that index a table
  * lie below its rows; masks are ones; other integers are ones and booleans true. Element k of input X depends on seed, X and k
  * alone. `skip` names inputs whose values come from elsewhere. Throws LOTR8008 for inputs that cannot be made and LOTR8010
  * for unknown dimension names.
@@ -63,6 +63,9 @@ function extentOf(dim: Dim, axis: number, dims: ReadonlyMap<string, number>): nu
   if (typeof dim === 'number') return dim;
   const given = dim === null ? undefined : dims.get(dim);
   if (given !== undefined) return given;
+  // exporters name the length of the mask by what it is: past_seq_len + seq_len
+  if (dim?.includes('+'))
+    return dim.split('+').reduce((sum, part) => sum + extentOf(part.trim(), axis, dims), 0);
   if (dim !== null && /past/i.test(dim)) return 0;
   return (dim === null ? axis === 0 : axis === 0 || /batch/i.test(dim)) ? 2 : 8;
 }

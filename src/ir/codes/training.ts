@@ -82,7 +82,10 @@ export const illegalOp = defineCode<{ op: string; ep: string; at: Place; why: st
   make: ({ op, ep, at, why }) => ({
     message: `${op} does not run on the ${ep} provider: ${why}`,
     at,
-    hint: `choose another --ep, or accept the copies with --allow-fallback ${op}`,
+    hint:
+      ep === 'cpu' || ep === 'wasm'
+        ? 'ONNX Runtime has nothing else to run it on: choose another --ep, or convert the model to types and operators that it has'
+        : `choose another --ep, or accept the copies with --allow-fallback ${op}`,
   }),
 });
 
