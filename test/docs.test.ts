@@ -3,7 +3,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import '../src/ir/codes/index.js';
+import { allCodes } from '../src/ir/diagnostics.js';
 import { OP_VERSIONS } from '../src/ir/ops/generated/attr-defaults.js';
+import { allOpDefs } from '../src/ir/ops/index.js';
 import { oracles } from './support/oracle.js';
 import { emitOracle } from './support/training.js';
 
@@ -35,4 +38,30 @@ test('options that docs/onnx-train.md names exist, and so do the operators', () 
   for (const [, option] of page.matchAll(/`--([a-z-]+)/g))
     expect(declared, option).toMatch(new RegExp(`'--${option}[ ']`));
   for (const op of ['ScatterND', 'ScatterElements', 'Loop']) expect(OP_VERSIONS).toHaveProperty(op);
+});
+
+const models = readFileSync(join(ROOT, 'docs/models.md'), 'utf8');
+
+test('docs/models.md lists the ops that have a gradient', () => {
+  const [, list] = /<!-- gradients -->([\s\S]*)<!-- end -->/.exec(models)!;
+  const [standard, contrib] = list!
+    .replace(/\s+/g, ' ')
+    .split('; of com.microsoft: ')
+    .map((part) => part.trim().replace(/\.$/, '').split(', '));
+  const known = new Set(allOpDefs().flatMap(({ name, vjp }) => (vjp ? [name] : [])));
+  expect([...standard!, ...contrib!.map((name) => `com.microsoft::${name}`)].sort()).toEqual(
+    [...known].sort(),
+  );
+});
+
+test('codes, options and commands that docs/models.md names exist', () => {
+  const known = new Set<string>(allCodes().map(({ code }) => code));
+  for (const [code] of models.matchAll(/LOTR\d{4}/g)) expect(known, code).toContain(code);
+  const declared = ['adapters', 'models', 'train', 'tune']
+    .map((name) => readFileSync(join(ROOT, `cli/declare/${name}.ts`), 'utf8'))
+    .join('\n');
+  for (const [, option] of models.matchAll(/(?<=[ `])--([a-z][a-z-]*)/g))
+    expect(declared, option).toMatch(new RegExp(`'--${option}[ ']`));
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
+  for (const [, script] of models.matchAll(/npm run (\w+)/g)) expect(scripts).toHaveProperty(script!);
 });
