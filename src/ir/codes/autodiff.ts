@@ -17,3 +17,35 @@ export const noGradient = defineCode<{ path: readonly string[]; op: string; beca
     hint: 'adapt only layers behind this node, nearer the output (--layers, --target), or export the model without this op',
   }),
 });
+
+export const pastCache = defineCode<{ path: readonly string[]; op: string; count: number }>({
+  code: 'LOTR4202',
+  severity: 'error',
+  title: 'the model continues a cache of past keys and values',
+  explain:
+    'Attention reads keys and values of earlier runs from inputs of the model, as decoding token by token does. They ' +
+    'were computed with the same layers, so a gradient that takes them for constants leaves out what the adapters did ' +
+    'to them. Train on the model exported without such inputs (use_cache=False, the prefill form). Adapters in a model ' +
+    'with a cache run, merge and export like any others.',
+  make: ({ path, op, count }) => ({
+    message: `cannot train through ${count} attention node${count === 1 ? '' : 's'} that continue${count === 1 ? 's' : ''} a cache of past keys and values`,
+    at: { kind: 'node', path, op },
+    hint: 'export the model without past keys and values to train it',
+  }),
+});
+
+export const controlFlow = defineCode<{ path: readonly string[]; op: string }>({
+  code: 'LOTR4203',
+  severity: 'error',
+  title: 'the gradient would pass through control flow',
+  explain:
+    'Adapters inside the graphs of If, Loop and Scan, or before such a node, work when the model is run, merged or ' +
+    'exported. Training graphs do not differentiate through them: which branch ran, and the values of every round of ' +
+    'a loop, would have to be kept. Adapt only layers behind the node, or export the model with the branch chosen and ' +
+    'the loop unrolled.',
+  make: ({ path, op }) => ({
+    message: `cannot train through ${op}: what is trained acts before it or inside it`,
+    at: { kind: 'node', path, op },
+    hint: 'adapt only layers behind this node (--target, --exclude), or export without control flow',
+  }),
+});

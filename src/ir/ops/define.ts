@@ -28,6 +28,8 @@ export type DimExpr =
 export interface Refusal {
   readonly because: string;
   readonly at?: Node | Value;
+  /** the node continues a cache of past keys and values, which is a matter of the whole model */
+  readonly cache?: true;
 }
 
 /** Makes nodes at one place of a graph. */

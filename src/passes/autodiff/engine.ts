@@ -1,5 +1,5 @@
 import { opsetOf } from '../../ir/builder.js';
-import { noGradient } from '../../ir/codes/autodiff.js';
+import { controlFlow, noGradient, pastCache } from '../../ir/codes/autodiff.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Graph, modelOf, type Node, nodePath, type Value } from '../../ir/model.js';
@@ -24,8 +24,8 @@ export interface DifferentiateOptions {
  * gradient of frozen weights. Contributions of several readers are added, broadcast edges are summed here and nowhere
  * else. A wanted value that the seeds do not depend on has no entry in the result.
  *
- * Throws LotrcError with LOTR4201 for every op on the path that has no gradient rule or whose rule refuses: a missing
- * rule never becomes a zero.
+ * Throws LotrcError with LOTR4201 for every op on the path that has no gradient rule or whose rule refuses, LOTR4202 for
+ * attention over a cache, LOTR4203 for control flow: a missing rule never becomes a zero.
  */
 export function differentiate(graph: Graph, options: DifferentiateOptions): Map<Value, Value> {
   const order = topologicalOrder(graph);
@@ -34,21 +34,24 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
   const parts = new Map<Value, Value[]>();
   for (const [value, seed] of options.seeds) parts.set(value, [seed]);
   const problems: Diagnostic[] = [];
+  const caches: Node[] = [];
   for (const node of order.toReversed()) {
     if (!node.outputs.some((output) => parts.has(output))) continue;
     const wanted = new Set<number>();
     for (const [index, input] of node.inputs.entries()) if (input && depends.has(input)) wanted.add(index);
-    if (readsInside(node, depends)) {
-      problems.push(refusal(node, { because: 'a graph inside it reads what is trained' }));
+    const inside = readsInside(node, depends);
+    if (wanted.size === 0 && !inside) continue;
+    if (node.subgraphs().length > 0) {
+      problems.push(controlFlow({ path: nodePath(node), op: node.opKey }));
       continue;
     }
-    if (wanted.size === 0) continue;
     const grads = node.outputs.map((output) => total(b, parts, output));
     b.current = { node, wanted };
     const result = apply(b, node, grads);
     b.current = null;
     if ('because' in result) {
-      problems.push(refusal(node, result));
+      if (result.cache) caches.push(node);
+      else problems.push(noGradient({ path: nodePath(node), op: node.opKey, because: result.because }));
       continue;
     }
     for (const index of wanted) {
@@ -60,6 +63,8 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
       else parts.set(input, [gradient]);
     }
   }
+  const first = caches.at(-1); // the walk is from the end
+  if (first) problems.push(pastCache({ path: nodePath(first), op: first.opKey, count: caches.length }));
   if (problems.length > 0) throw new LotrcError(problems);
   const gradients = new Map<Value, Value>();
   for (const value of options.wrt) {
@@ -137,8 +142,4 @@ function unknownOp(node: Node): string {
   const fn = model && calledBy(model, node);
   if (!fn) return 'lotrc does not know this op';
   return `it is a function of the model, and ${obstacle(model, fn) ?? 'it has not been inlined'}`;
-}
-
-function refusal(node: Node, { because }: Refusal): Diagnostic {
-  return noGradient({ path: nodePath(node), op: node.opKey, because });
 }

@@ -3,9 +3,9 @@ import { type Attr, attrFloat, attrInt, attrInts } from '../../../src/ir/attr.js
 import { Graph, Model, type Value } from '../../../src/ir/model.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { unpackLayers } from '../../../src/passes/unpack/unpack.js';
+import { addTo, checkAdapted } from '../../support/adapted.js';
 import { floats } from '../../support/layers.js';
 import { f32, type Tensor } from '../../support/ort.js';
-import { addTo, checkAdapted } from './adapted.js';
 
 const [BATCH, LENGTH, WIDTH, HEADS] = [2, 3, 5, 2];
 

@@ -5,9 +5,9 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
 import { unpackLayers } from '../../../src/passes/unpack/unpack.js';
 import { rewrite } from '../../../src/rewrite.js';
+import { addTo, checkAdapted } from '../../support/adapted.js';
 import { floats } from '../../support/layers.js';
 import { f32 } from '../../support/ort.js';
-import { addTo, checkAdapted } from './adapted.js';
 
 const DOMAIN = 'local';
 

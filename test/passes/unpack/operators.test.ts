@@ -4,9 +4,9 @@ import { Graph, Model } from '../../../src/ir/model.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { asProduct } from '../../../src/passes/unpack/einsum.js';
 import { unpackLayers } from '../../../src/passes/unpack/unpack.js';
+import { addTo, checkAdapted } from '../../support/adapted.js';
 import { floats } from '../../support/layers.js';
 import { f32 } from '../../support/ort.js';
-import { addTo, checkAdapted } from './adapted.js';
 
 function model(
   op: string,

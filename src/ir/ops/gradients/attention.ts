@@ -16,11 +16,12 @@ export function byDecomposition(problem: FormProblem): Vjp {
       b.opset < DECOMPOSED_SINCE
         ? `it is decomposed in operator sets from ${DECOMPOSED_SINCE} on`
         : 'the pass decompose must run before';
-    return { because: problem(node) ?? left };
+    const because = problem(node) ?? left;
+    return because === PAST ? { because, cache: true } : { because };
   };
 }
 
-const PAST = 'it continues a cache of past keys and values; training needs a model exported without one';
+const PAST = 'it continues a cache of past keys and values';
 
 /** Shapes as far as inference knows them: ranks of q, k, v and their last extents, which must be numbers. */
 function unknownShape(node: Node, indices: readonly number[]): string | null {

@@ -1,15 +1,16 @@
 import { expect } from 'vitest';
-import { effectiveScale, factorShape } from '../../../src/ir/adapter.js';
-import type { Model } from '../../../src/ir/model.js';
-import { readModelBytes } from '../../../src/ir/onnx/reader.js';
-import { encodeModel } from '../../../src/ir/onnx/writer.js';
-import { elementCount } from '../../../src/ir/shape.js';
-import { f32Tensor, type TensorData } from '../../../src/ir/tensor.js';
-import { toF64 } from '../../../src/ir/values.js';
-import { factorNames, factorTensors } from '../../../src/passes/adapters/plan.js';
-import { apply, rewrite, strip } from '../../../src/rewrite.js';
-import { matrix, times } from '../../support/layers.js';
-import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
+import { effectiveScale, factorShape } from '../../src/ir/adapter.js';
+import type { Model } from '../../src/ir/model.js';
+import { readModelBytes } from '../../src/ir/onnx/reader.js';
+import { encodeModel } from '../../src/ir/onnx/writer.js';
+import { elementCount } from '../../src/ir/shape.js';
+import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
+import { toF64 } from '../../src/ir/values.js';
+import { factorNames, factorTensors } from '../../src/passes/adapters/plan.js';
+import { constantData } from '../../src/passes/sites/constant.js';
+import { apply, rewrite, strip } from '../../src/rewrite.js';
+import { matrix, times } from './layers.js';
+import { noise, relativeError, runOrt, type Tensor } from './ort.js';
 
 const RANK = 2;
 
@@ -77,8 +78,8 @@ export function addTo(
   delta: Float64Array,
   place: { column?: number; turned?: boolean } = {},
 ): void {
-  const held = base.graph.own(name)!;
-  const data = held.constant!;
+  const held = [...base.everyGraph()].map((graph) => graph.own(name)).find((value) => value)!;
+  const data = constantData(held)!;
   const [rows, columns] = data.shape as [number, number];
   const values = toF64(data).slice();
   const width = place.turned ? rows : delta.length / rows;
@@ -86,5 +87,7 @@ export function addTo(
     const [i, o] = [Math.floor(k / width), k % width];
     values[place.turned ? o * columns + i : i * columns + (place.column ?? 0) + o]! += delta[k]!;
   }
-  held.setConstant(f32Tensor(data.shape, values));
+  const corrected = f32Tensor(data.shape, values);
+  if (held.constant) held.setConstant(corrected);
+  else held.producer!.setAttr('value', { kind: 'tensor', value: corrected });
 }
