@@ -11,25 +11,15 @@ export interface Compared {
   readonly outputs: readonly OutputDifference[];
 }
 
-/** Tried for all symbolic extents when ONNX Runtime refuses the ones that `makeInputs` chooses: some must agree. */
-const EXTENTS = [1, 4];
-
 /** Compares two models on made inputs. Throws what `compareModels` throws for the first choice of extents. */
 export async function compareOnSome(base: string, adapted: string, host: OrtProcess): Promise<Compared> {
   const [a, b] = [base, adapted].map((path) => ({ path, model: readModel(path) })) as [
     { path: string; model: Model },
     { path: string; model: Model },
   ];
-  const symbols = symbolsOf(a.model);
-  const choices: InputOptions[] = [
-    { seed: 1 },
-    ...(symbols.length === 0 ? [] : EXTENTS).map((extent) => ({
-      seed: 1,
-      dims: new Map(symbols.map((name) => [name, extent])),
-    })),
-  ];
   let first: LotrcError | null = null;
-  for (const inputs of choices) {
+  for (const dims of choices(a.model)) {
+    const inputs = { seed: 1, dims };
     try {
       return { inputs, outputs: await compareModels(a, b, { ...inputs, host }) };
     } catch (error) {
@@ -42,9 +32,20 @@ export async function compareOnSome(base: string, adapted: string, host: OrtProc
   throw first;
 }
 
-function symbolsOf(model: Model): readonly string[] {
-  const names = requiredInputs(model).flatMap(({ type }) =>
-    type?.kind === 'tensor' ? (type.shape ?? []) : [],
-  );
-  return [...new Set(names.filter((dim) => typeof dim === 'string'))];
+/**
+ * Extents to try, for models of which some must agree or be 1: those that `makeInputs` chooses, a batch of one, and one
+ * number for all. Past lengths stay 0, and sums follow from their parts.
+ */
+function choices(model: Model): readonly ReadonlyMap<string, number>[] {
+  const shapes = requiredInputs(model).map(({ type }) => (type?.kind === 'tensor' ? (type.shape ?? []) : []));
+  const named = (dims: readonly (number | string | null | undefined)[]): string[] =>
+    [...new Set(dims)].filter((dim) => typeof dim === 'string').filter((dim) => !/past|\+/i.test(dim));
+  const to = (names: readonly string[], extent: number) =>
+    new Map(names.map((name) => [name, extent] as const));
+  const [rows, all] = [named(shapes.map(([dim]) => dim)), named(shapes.flat())];
+  return [
+    new Map(),
+    ...(rows.length > 0 ? [to(rows, 1)] : []),
+    ...(all.length > 0 ? [to(all, 1), to(all, 4)] : []),
+  ];
 }

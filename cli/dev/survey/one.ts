@@ -50,7 +50,9 @@ async function survey(file: string, folder: string, host: OrtProcess): Promise<v
     const model = readModel(file);
     unpackLayers(model);
     const { sites, refused } = findLinears(model);
-    return refused.length === 0 ? String(sites.length) : `${sites.length}, ${refused.length} refused`;
+    const codes = [...new Set(refused.map(({ diagnostic }) => diagnostic.code))].sort();
+    const others = refused.length === 0 ? '' : `, ${refused.length} refused (${codes.join(', ')})`;
+    return `${sites.length}${others}`;
   });
   const adapted = join(folder, 'adapted.onnx');
   const written = await column('rewrites', () => {

@@ -12,7 +12,7 @@ export const duplicateValue = defineCode<{ name: string; at: Place; other: strin
   make: ({ name, at, other }) => ({
     message: `value "${name}" is defined twice; the other definition is ${other}`,
     at,
-    hint: 'rename one of the two in the exporter',
+    hint: 'remove or rename one of the two; of two constants that differ ONNX Runtime takes the last, meant or not',
   }),
 });
 

@@ -7,7 +7,9 @@ import { makeInputs } from '../../../src/backends/ort/inputs.js';
 import type { HostTensor } from '../../../src/backends/ort/messages.js';
 import { OrtProcess } from '../../../src/backends/ort/process.js';
 import type { LotrcError } from '../../../src/ir/diagnostics.js';
+import { Graph, Model } from '../../../src/ir/model.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
+import { tensorType } from '../../../src/ir/shape.js';
 import { MemoryTensor } from '../../../src/ir/tensor.js';
 import { parseModel } from '../../../src/ir/text/index.js';
 import { toF32, toIntegers } from '../../../src/ir/values.js';
@@ -57,6 +59,19 @@ describe('makeInputs', () => {
     expect(scores.every((value) => Math.abs(value) < 1 && value !== 0)).toBe(true);
     expect(new Set(scores).size).toBe(6);
     expect(made.get('cache')!.shape).toEqual([0, 2]);
+  });
+
+  test('an extent that is named as a sum is the sum of its parts', () => {
+    const graph = new Graph('g');
+    graph.addInput('mask', tensorType('i64', ['batch', 'past_length + length']));
+    graph.addInput('ids', tensorType('i64', ['batch', 'length']));
+    const shapes = (dims?: Map<string, number>) =>
+      [...makeInputs(new Model(graph), dims ? { dims } : {}).values()].map(({ shape }) => shape);
+    expect(shapes()).toEqual([
+      [2, 8],
+      [2, 8],
+    ]);
+    expect(shapes(new Map([['length', 5]]))[0]).toEqual([2, 5]);
   });
 
   test('the same seed gives the same inputs, another gives others', () => {
