@@ -345,3 +345,18 @@ export const zeroAlpha = defineCode<AtNode>({
     hint: '--exclude it',
   }),
 });
+
+export const notLinear = defineCode<AtNode & { does: string }>({
+  code: 'LOTR3110',
+  severity: 'error',
+  title: 'the target names a layer that is not linear',
+  explain:
+    'An adapter corrects the matrix by which a layer multiplies its input. The target matches no such layer, only a ' +
+    'module whose weight is used otherwise: looked up by row (embeddings), slid over the input (convolutions), or ' +
+    'applied element by element (normalisation). PEFT has adapters for some of these; lotrc refuses them.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": it ${at.does}`,
+    at: nodeAt(at),
+    hint: 'name linear layers; lotrc inspect lists them',
+  }),
+});

@@ -5,6 +5,7 @@ import { readPlan } from '../adapters/plan.js';
 import { type Candidate, findCandidates } from './candidates.js';
 import { nameCandidates } from './module-path.js';
 import { type Instead, whatInstead } from './no-linears.js';
+import { type NotLinear, otherModules } from './not-linear.js';
 import { type Tie, tieWeights } from './weight-identity.js';
 
 /** A linear layer that cannot carry an adapter, with the reason. */
@@ -30,6 +31,8 @@ export interface Linears {
   readonly wrapper: string;
   /** what the model has where it has no such layer; looked at only to say so */
   readonly instead: () => Instead;
+  /** modules with weights that are no linear layers; likewise */
+  readonly others: () => readonly NotLinear[];
 }
 
 /**
@@ -90,7 +93,15 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
     });
   }
   const instead = (): Instead => whatInstead(model);
-  return { sites, refused, tiedByContent, candidates, wrapper: names.wrapper, instead };
+  return {
+    sites,
+    refused,
+    tiedByContent,
+    candidates,
+    wrapper: names.wrapper,
+    instead,
+    others: () => otherModules(model),
+  };
 }
 
 function useOf({ node, stored, layout }: Candidate): SiteUse {

@@ -1,5 +1,5 @@
 import type { Site } from '../../ir/adapter.js';
-import { allExcluded, conflict, noLinears, noMatch, partlyRefused } from '../../ir/codes/sites.js';
+import { allExcluded, conflict, noLinears, noMatch, notLinear, partlyRefused } from '../../ir/codes/sites.js';
 import { type Diagnostic, fail, LotrcError, type Note } from '../../ir/diagnostics.js';
 import type { Linears, RefusedSite } from './find.js';
 import { outputHeads } from './heads.js';
@@ -110,13 +110,16 @@ function readExclude(
   return pattern;
 }
 
-function failUnmatched(target: Pattern, misses: readonly RefusedSite[], { sites }: Linears): never {
+function failUnmatched(target: Pattern, misses: readonly RefusedSite[], linears: Linears): never {
+  const { sites, wrapper } = linears;
   if (misses.length > 0) throw new LotrcError(misses.slice(0, 10).map(({ diagnostic }) => diagnostic));
   if (target.kind === 'all-linear') {
     const near = sites.map(({ id }) => id).slice(0, 3);
     const why = 'every linear layer is an output head, which must be named to be adapted';
     return fail(noMatch({ option: '--target', pattern: target.text, near, why }));
   }
+  const other = linears.others().find((site) => namesOf(site, wrapper).some((name) => target.matches(name)));
+  if (other) fail(notLinear({ ...other, layer: other.modulePath ?? other.id }));
   return fail(noMatch({ option: '--target', pattern: target.text, near: nearestPaths(target.text, sites) }));
 }
 

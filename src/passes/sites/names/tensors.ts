@@ -38,6 +38,11 @@ export function fromWeight({ stored, operand, node }: Candidate): string | null 
   return strip(WEIGHT, stored.weight.name);
 }
 
+/** The module's part of a weight's name. */
+export function pathOfWeight(name: string): string | null {
+  return strip(WEIGHT, name);
+}
+
 /** The name of the weight, whoever else reads it. */
 export function fromSharedWeight({ stored }: Candidate): string | null {
   return stored ? strip(WEIGHT, stored.weight.name) : null;

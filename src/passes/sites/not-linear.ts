@@ -1,0 +1,67 @@
+import { type Model, type Node, nodePath } from '../../ir/model.js';
+import { Origins } from './constant.js';
+import { fromNodeName } from './names/node-name.js';
+import { fromNameScopes, fromNamespace, fromOnnxscriptScopes } from './names/scopes.js';
+import { pathOfWeight } from './names/tensors.js';
+
+/** A module that has a weight and is no linear layer: what a target may have meant. */
+export interface NotLinear {
+  readonly id: string;
+  readonly modulePath: string | null;
+  readonly path: readonly string[];
+  readonly op: string;
+  /** completes "it ..." */
+  readonly does: string;
+}
+
+interface Row {
+  readonly weight: number;
+  readonly does: string;
+  /** the rank that the weight must have */
+  readonly rank?: number;
+}
+
+const CONVOLVES = { weight: 1, does: 'is a convolution' } as const;
+const NORMALISES = { weight: 1, does: 'normalises, with a vector for a weight' } as const;
+const RECURS = { weight: 1, does: 'is recurrent: its weights are multiplied inside the operator' } as const;
+
+/** Which input is the weight, and what the operator does with it. */
+const TABLE: ReadonlyMap<string, Row> = new Map<string, Row>([
+  // a lookup in a vector is arithmetic of shapes
+  ['Gather', { weight: 0, rank: 2, does: 'is an embedding table: rows are looked up, not multiplied' }],
+  ['Conv', CONVOLVES],
+  ['ConvTranspose', CONVOLVES],
+  ['LayerNormalization', NORMALISES],
+  ['RMSNormalization', NORMALISES],
+  ['SimplifiedLayerNormalization', NORMALISES],
+  ['BatchNormalization', NORMALISES],
+  ['InstanceNormalization', NORMALISES],
+  ['LSTM', RECURS],
+  ['GRU', RECURS],
+  ['RNN', RECURS],
+]);
+
+/** Modules with stored weights that are no linear layers, in node order. Names come from metadata, weight or node. */
+export function otherModules(model: Model): readonly NotLinear[] {
+  const origins = new Origins(model);
+  const found: NotLinear[] = [];
+  for (const node of model.everyNode()) {
+    const row = TABLE.get(node.opKey);
+    const weight = row && node.inputs[row.weight];
+    const stored = weight ? origins.stored(weight) : null;
+    if (!row || !stored || stored.data.shape.length !== (row.rank ?? stored.data.shape.length)) continue;
+    const modulePath = nameOf(node, stored.weight.name);
+    found.push({ id: node.label, modulePath, path: nodePath(node), op: node.opKey, does: row.does });
+  }
+  return found;
+}
+
+function nameOf(node: Node, weight: string): string | null {
+  return (
+    fromNameScopes(node) ??
+    fromOnnxscriptScopes(node) ??
+    fromNamespace(node) ??
+    pathOfWeight(weight) ??
+    fromNodeName(node.name)
+  );
+}
