@@ -10,6 +10,7 @@ export * as kernels from './kernels.js';
 export * as load from './load.js';
 export * as logs from './logs.js';
 export * as passes from './passes.js';
+export * as refusedSites from './refused-sites.js';
 export * as shapes from './shapes.js';
 export * as sites from './sites.js';
 export * as text from './text.js';

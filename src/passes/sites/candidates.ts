@@ -8,7 +8,7 @@ import {
   otherOp,
   transposedInput,
   zeroAlpha,
-} from '../../ir/codes/sites.js';
+} from '../../ir/codes/refused-sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { type DType, isFloat } from '../../ir/dtype.js';
 import { type Model, type Node, nodePath, type Value } from '../../ir/model.js';

@@ -1,5 +1,6 @@
 import type { Site } from '../../ir/adapter.js';
-import { allExcluded, conflict, noLinears, noMatch, notLinear, partlyRefused } from '../../ir/codes/sites.js';
+import { notLinear } from '../../ir/codes/refused-sites.js';
+import { allExcluded, conflict, noLinears, noMatch, partlyRefused } from '../../ir/codes/sites.js';
 import { type Diagnostic, fail, LotrcError, type Note } from '../../ir/diagnostics.js';
 import type { Linears, RefusedSite } from './find.js';
 import { outputHeads } from './heads.js';

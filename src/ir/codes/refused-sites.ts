@@ -1,0 +1,141 @@
+import { defineCode } from '../diagnostics.js';
+
+/** Diagnostics 31xx: layers that cannot carry an adapter. */
+
+export interface AtNode {
+  readonly layer: string;
+  readonly path: readonly string[];
+  readonly op: string;
+  readonly input?: number;
+}
+
+export const nodeAt = ({ path, op, input }: AtNode) =>
+  ({ kind: 'node', path, op, ...(input === undefined ? {} : { input }) }) as const;
+
+export const constantLeft = defineCode<AtNode>({
+  code: 'LOTR3101',
+  severity: 'error',
+  title: 'the stored matrix is the left operand',
+  explain:
+    'The layer computes W x, not x W. An adapter would need the transposed input. Write the product as ' +
+    'Transpose(MatMul(Transpose(x), Transpose(W))) in the exporter.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": its stored matrix is the left operand`,
+    at: nodeAt(at),
+    hint: 'export the layer as x W (transpose both sides), or --exclude it',
+  }),
+});
+
+export const notAMatrix = defineCode<AtNode & { shape: string }>({
+  code: 'LOTR3103',
+  severity: 'error',
+  title: 'the weight is not a matrix, or is empty',
+  explain:
+    'An adapter corrects one matrix of (in, out). Stacked weights (rank 3, such as experts multiplied at once), ' +
+    'vectors and matrices without elements are left as they are.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": its weight has shape ${at.shape}`,
+    at: nodeAt(at),
+    hint: 'export the layers one by one, or --exclude it',
+  }),
+});
+
+export const computedWeight = defineCode<AtNode & { from: string }>({
+  code: 'LOTR3104',
+  severity: 'error',
+  title: 'the weight is computed, not stored',
+  explain:
+    'Between the stored data and the layer stand nodes other than Identity, Transpose, Cast and DequantizeLinear with ' +
+    'constant scales: a product of two tensors, a Reshape, an If. There is no single stored matrix to put an adapter ' +
+    'beside. Fold constants first (onnxruntime and onnxsim do).',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": its weight is computed, not stored`,
+    at: nodeAt(at),
+    notes: [{ message: `the weight comes from ${at.from}` }],
+    hint: 'use the floating-point model, or fold its constants first',
+  }),
+});
+
+export const notFloat = defineCode<AtNode & { dtype: string }>({
+  code: 'LOTR3105',
+  severity: 'error',
+  title: 'the weight does not hold floating-point numbers',
+  explain:
+    'Adapters are added in float64, float32, float16 or bfloat16. Integer weights are exact or quantized: a correction ' +
+    'beside them has no meaning, and cannot be merged.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": its weight is ${at.dtype}`,
+    at: nodeAt(at),
+    hint: 'use the floating-point model',
+  }),
+});
+
+export const transposedInput = defineCode<AtNode>({
+  code: 'LOTR3106',
+  severity: 'error',
+  title: 'the product transposes its input (transA = 1)',
+  explain:
+    'The layer computes x^T W. An adapter would need x^T as a value of its own. Put a Transpose before the product ' +
+    'and set transA to 0.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": its ${at.op} has transA = 1`,
+    at: nodeAt(at),
+    hint: 'put a Transpose before it and set transA = 0',
+  }),
+});
+
+export const otherOp = defineCode<AtNode & { keeps: string }>({
+  code: 'LOTR3107',
+  severity: 'error',
+  title: 'the layer is a quantized or fused operator',
+  explain:
+    'The operator multiplies by a weight that is packed in few bits, or does more than the product (attention over a ' +
+    'packed q, k, v weight, a fused activation). There is no value between the product and what follows to which a ' +
+    'correction could be added.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": ${at.op} ${at.keeps}`,
+    at: nodeAt(at),
+    hint: 'use the model before quantization and fusion',
+  }),
+});
+
+export const inFunction = defineCode<AtNode & { fn: string; calls: number; argument: boolean }>({
+  code: 'LOTR3108',
+  severity: 'error',
+  title: 'the layer stands in a model-local function',
+  explain:
+    'A function body runs for every call, so one node stands for several layers, and it cannot read tensors of the ' +
+    'main graph. Inline the functions first (onnx.inliner, or any onnxruntime optimisation).',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": it stands in function ${at.fn}, which is called ${at.calls} time${at.calls === 1 ? '' : 's'}${at.argument ? ', and its weight is an argument' : ''}`,
+    at: nodeAt(at),
+    hint: 'inline the functions of the model first',
+  }),
+});
+
+export const zeroAlpha = defineCode<AtNode>({
+  code: 'LOTR3109',
+  severity: 'error',
+  title: 'the layer multiplies its product by zero',
+  explain: 'alpha is 0, so the weight has no effect on the output and a correction of it none either.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": its ${at.op} has alpha = 0`,
+    at: nodeAt(at),
+    hint: '--exclude it',
+  }),
+});
+
+export const notLinear = defineCode<AtNode & { does: string }>({
+  code: 'LOTR3110',
+  severity: 'error',
+  title: 'the target names a layer that is not linear',
+  explain:
+    'An adapter corrects the matrix by which a layer multiplies its input. The target matches no such layer, only a ' +
+    'module whose weight is used otherwise: looked up by row (embeddings), slid over the input (convolutions), or ' +
+    'applied element by element (normalisation). PEFT has adapters for some of these; lotrc refuses them.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": it ${at.does}`,
+    at: nodeAt(at),
+    hint: 'name linear layers; lotrc inspect lists them',
+  }),
+});
