@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TextFile, typescriptHost } from '../../src/backends/host/typescript.js';
+import { cudaHost, scalarPlan } from '../../src/backends/host/cuda.js';
+import type { TextFile } from '../../src/backends/host/text-file.js';
+import { typescriptHost } from '../../src/backends/host/typescript.js';
 import { choose, type FormKey } from '../../src/backends/kernel/choose.js';
 import { contract } from '../../src/backends/kernel/contract.js';
 import { explainPlan } from '../../src/backends/kernel/explain.js';
@@ -8,7 +10,6 @@ import { plansJson } from '../../src/backends/kernel/explain-json.js';
 import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/profiles.js';
 import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
 import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/types.js';
-import { onlyExplained } from '../../src/ir/codes/kernels.js';
 import { cannotWrite } from '../../src/ir/codes/load.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { isSystemError, writeAtomically } from '../../src/ir/files/atomic.js';
@@ -34,8 +35,8 @@ export interface EmitGpuOptions {
 }
 
 /**
- * Prints the plan of the kernels for each number of tokens (--explain), or writes the WGSL kernels, the module that runs
- * them and the plan into a folder. Reads no weights.
+ * Prints the plan of the kernels for each number of tokens (--explain), or writes the kernels, the module or C library that
+ * runs them and the plan into a folder. Reads no weights.
  */
 export function emitGpuCommand(
   target: 'wgsl' | 'cuda',
@@ -45,7 +46,6 @@ export function emitGpuCommand(
 ): void {
   const { output } = options;
   if (!options.explain) {
-    if (target === 'cuda') fail(onlyExplained({ target }));
     if (output === undefined) throw usageError('-o FOLDER is missing (or --explain)');
     if (options.json) throw usageError('--json is for --explain');
     if (options.tokens.length > 1) throw usageError('kernels are written for one number of tokens');
@@ -72,8 +72,9 @@ export function emitGpuCommand(
     }),
   );
   if (!options.explain) {
-    const [plan] = plans;
-    writeHost([...typescriptHost(plan!), { path: 'plan.txt', text: explainPlan(plan!) }], output!, path, run);
+    const plan = target === 'wgsl' ? plans[0]! : scalarPlan(plans[0]!);
+    const files = target === 'wgsl' ? typescriptHost(plan) : cudaHost(plan, architecturesOf(options, device));
+    writeHost([...files, { path: 'plan.txt', text: explainPlan(plan) }], output!, path, run);
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
@@ -96,11 +97,21 @@ function writeHost(files: readonly TextFile[], folder: string, model: string, ru
     [model],
   );
   writeAtomically(outputs);
-  run.io.out(`wrote ${count(files.length - 2, 'kernel')}, index.ts and plan.txt to ${folder}\n`);
+  const [kernels, others] = [true, false].map((inside) =>
+    files.flatMap(({ path }) => (path.startsWith('kernels/') === inside ? [path] : [])),
+  ) as [string[], string[]];
+  const last = others.pop();
+  run.io.out(`wrote ${count(kernels.length, 'kernel')}, ${others.join(', ')} and ${last} to ${folder}\n`);
+}
+
+/** What the library is built for: the architectures that --arch lists, or that of the device. */
+function architecturesOf({ arch }: EmitGpuOptions, device: DeviceProfile): readonly string[] {
+  return arch === undefined ? [device.target] : arch.split(',');
 }
 
 function deviceOf(target: 'wgsl' | 'cuda', { device, arch }: EmitGpuOptions): DeviceProfile {
   const api = target === 'wgsl' ? 'webgpu' : 'cuda';
-  if (arch !== undefined) return profileOfArch(arch);
+  // the plan is for the first, the kernels run on all
+  if (arch !== undefined) return arch.split(',').map(profileOfArch)[0]!;
   return device === undefined ? profilesOf(api)[0]! : profile(device, api);
 }

@@ -12,7 +12,7 @@ export function declareGpuCommands(program: Command, run: Run): void {
       .description(
         target === 'wgsl'
           ? 'fused WebGPU kernels for the adapted layers and a TypeScript module that runs them'
-          : 'plan fused CUDA kernels for the adapted layers (this version: --explain only)',
+          : 'fused CUDA kernels for the adapted layers and a C library that runs them',
       )
       .argument('<model>', 'a model that `lotrc rewrite` made')
       .option('-o, --output <dir>', 'folder for the kernels')
@@ -46,12 +46,14 @@ export function declareGpuCommands(program: Command, run: Run): void {
       )
       .option('--schedules <file>', 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)')
       .option('--json', 'print JSON (version 1)');
-    if (target === 'cuda') command.option('--arch <arch>', 'sm_80, sm_90a or sm_120 instead of --device');
+    if (target === 'cuda')
+      command.option('--arch <arch>', 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80');
     command
       .addHelpText(
         'after',
         `
-Examples:${target === 'wgsl' ? '\n  lotrc emit wgsl model.lotr.onnx -o gpu --tokens 1024' : ''}
+Examples:
+  lotrc emit ${target} model.lotr.onnx -o gpu --tokens 1024${target === 'cuda' ? ' --arch sm_90a,sm_80' : ''}
   lotrc emit ${target} model.lotr.onnx --explain --tokens 1024
   lotrc emit ${target} model.lotr.onnx --explain --for serve --tokens 1,32
 

@@ -1,19 +1,13 @@
 import { hostRefused } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
-import { ADAMW_WIDTH, adamwKernel } from '../kernel/families/adamw.js';
+import { ADAMW_WIDTH } from '../kernel/families/adamw.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { verifyKernel } from '../kernel/ir/verify.js';
 import { printWgsl } from '../kernel/print/wgsl.js';
 import type { KernelPlan } from '../kernel/types.js';
 import { runtimeText } from './runtime.js';
 import { gridFor, kernelRow, kernelsOf, placesOf, regionRow } from './tables.js';
-
-/** A text file of an emitted folder. */
-export interface TextFile {
-  /** relative to the folder, with slashes */
-  readonly path: string;
-  readonly text: string;
-}
+import { type TextFile, type Trained, trainedOf } from './text-file.js';
 
 /**
  * The files of a plan for WebGPU: kernels/NAME.wgsl of every launch, and index.ts, a typed module without dependencies
@@ -50,24 +44,6 @@ function refuse({ device, dtype, adapters }: KernelPlan): void {
   if (adapters > 1) {
     fail(hostRefused({ why: `it has ${adapters} adapters in a batch`, hint: 'leave --adapters out' }));
   }
-}
-
-interface Trained {
-  readonly factor: string;
-  readonly gradient: string;
-  readonly kernel: Kernel;
-  readonly elements: number;
-}
-
-/** Factor buffers with a gradient, and the kernel of their step. */
-function trainedOf({ buffers, purpose }: KernelPlan): readonly Trained[] {
-  if (purpose === 'serve') return [];
-  return buffers.flatMap(({ name, gradientOf, shape }): Trained[] => {
-    if (gradientOf === undefined) return [];
-    const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
-    const kernel = adamwKernel(`step_${gradientOf}`, elements);
-    return [{ factor: gradientOf, gradient: name, kernel, elements }];
-  });
 }
 
 function moduleText(

@@ -2,20 +2,6 @@ import { defineCode } from '../diagnostics.js';
 
 /** Diagnostics 6xxx (kernels). */
 
-export const onlyExplained = defineCode<{ target: string }>({
-  code: 'LOTR6001',
-  severity: 'error',
-  title: 'kernels for this target are planned and not written yet',
-  explain:
-    'With --explain the command prints the plan: which products are computed in which order and launches, why, and what ' +
-    'they are predicted to cost on a device. `lotrc emit wgsl` writes its kernels and a module that runs them; for CUDA ' +
-    'this version has the plan only.',
-  make: ({ target }) => ({
-    message: `\`lotrc emit ${target}\` writes no files in this version: only --explain is available`,
-    hint: `lotrc emit ${target} MODEL --explain`,
-  }),
-});
-
 export const nothingToPlan = defineCode<{ why: string }>({
   code: 'LOTR6002',
   severity: 'error',
@@ -116,9 +102,10 @@ export const badSchedules = defineCode<{ file: string; why: string }>({
 export const hostRefused = defineCode<{ why: string; hint: string }>({
   code: 'LOTR6008',
   severity: 'error',
-  title: 'no module is written for such a plan yet',
+  title: 'no module or library is written for such a plan yet',
   explain:
-    'The module that runs the kernels holds one adapter and computes in float32. Plans with other operand types and with ' +
-    'several adapters in one batch are explained and not written.',
-  make: ({ why, hint }) => ({ message: `no module can be written for this plan: ${why}`, hint }),
+    'What runs the kernels, a module for WebGPU or a C library for CUDA, holds one adapter and computes in float32. Plans ' +
+    "with other operand types, with several adapters in one batch or with calls of the vendor's library are explained and " +
+    'not written.',
+  make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });

@@ -25,14 +25,21 @@ export function printCuda(kernels: readonly Kernel[]): string {
   return `${[...includes, ...(includes.length > 0 ? [''] : []), ...kernels.flatMap(cudaKernel)].join('\n')}`;
 }
 
+/** The declaration of a float32 kernel, for another source file that launches it. */
+export function cudaPrototype(kernel: Kernel): string {
+  return `extern "C" __global__ void ${kernel.name}(${parameters(legalise(kernel)).join(', ')});`;
+}
+
+function parameters({ buffers, uniforms }: Kernel): string[] {
+  return [...buffers.map(pointer), ...uniforms.map((uniform) => `${TYPES[uniform.type]} ${uniform.name}`)];
+}
+
 function cudaKernel(kernel: Kernel): string[] {
-  const { name, about, workgroup, body, arrays } = legalise(kernel);
+  const legal = legalise(kernel);
+  const { name, about, workgroup, body, arrays } = legal;
   const [x, y, z] = workgroup;
   const elems = new Map(kernel.buffers.map((param) => [param.name, param.elem]));
-  const params = [
-    ...kernel.buffers.map(pointer),
-    ...kernel.uniforms.map((uniform) => `${TYPES[uniform.type]} ${uniform.name}`),
-  ];
+  const params = parameters(legal);
   return [
     ...about.map((line) => `// ${line}`),
     `extern "C" __global__ void __launch_bounds__(${x * y * z})`,

@@ -1,0 +1,29 @@
+import { adamwKernel } from '../kernel/families/adamw.js';
+import type { Kernel } from '../kernel/ir/kir.js';
+import type { KernelPlan } from '../kernel/types.js';
+
+/** A text file of an emitted folder. */
+export interface TextFile {
+  /** relative to the folder, with slashes */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** A factor buffer with a gradient, and the kernel of its step. */
+export interface Trained {
+  readonly factor: string;
+  readonly gradient: string;
+  readonly kernel: Kernel;
+  readonly elements: number;
+}
+
+/** What a step of a plan updates; nothing in a plan for serving. */
+export function trainedOf({ buffers, purpose }: KernelPlan): readonly Trained[] {
+  if (purpose === 'serve') return [];
+  return buffers.flatMap(({ name, gradientOf, shape }): Trained[] => {
+    if (gradientOf === undefined) return [];
+    const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
+    const kernel = adamwKernel(`step_${gradientOf}`, elements);
+    return [{ factor: gradientOf, gradient: name, kernel, elements }];
+  });
+}

@@ -1,0 +1,186 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { cudaHost } from '../../../src/backends/host/cuda.js';
+import { placesOf } from '../../../src/backends/host/tables.js';
+import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import type { KernelPlan } from '../../../src/backends/kernel/types.js';
+import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
+import { hasCompiler } from '../../support/cuda.js';
+import {
+  type CudaCall,
+  compileLibrary,
+  removeLibrary,
+  runLibrary,
+  writeLibrary,
+} from '../../support/cuda-host.js';
+import { adamw, contraction, DECAY, IN, partOf, RATE, reference } from '../../support/host-layers.js';
+import { values } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+
+const device = profile('h100', 'cuda');
+const folders: string[] = [];
+afterAll(() => folders.forEach(removeLibrary));
+
+function written(plan: KernelPlan) {
+  const files = cudaHost(plan, ['sm_80', 'sm_90a']);
+  const folder = writeLibrary(files);
+  folders.push(folder);
+  return { files, folder };
+}
+
+const elements = (plan: KernelPlan, name: string, tokens: number): number =>
+  plan.buffers
+    .find((buffer) => buffer.name === name)!
+    .shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? tokens : extent), 1);
+
+const TRAINING: readonly (readonly [string, AdapterSpec, FormKey, number, number])[] = [
+  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41],
+  ['lotr, merged weights', LOTR, 'merged', 64, 9],
+  ['lora', LORA, 'split', 13, 70],
+];
+
+describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', () => {
+  test.each(TRAINING)(
+    '%s: forward, backward and a step agree with float64',
+    { timeout: 120_000 },
+    (_, spec, form, planned, tokens) => {
+      const found = contraction(spec);
+      const plan = choose(found, { device, tokens: planned, purpose: 'train', form, dtype: 'f32' });
+      const { files, folder } = written(plan);
+      const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
+      const tensors = Object.fromEntries(
+        Object.entries(places).map(([name, [place]], index) => [
+          name,
+          values(place!.rows * place!.cols, 5 + index),
+        ]),
+      );
+      const inputs = Object.fromEntries(
+        plan.buffers
+          .filter(({ name }) => /^(x|dy)_/.test(name))
+          .map(({ name, shape }, index) => [name, values(tokens * Number(shape[1]), 50 + index)]),
+      );
+      const regions = found.regions.map((__, index) => index);
+      const names = plan.buffers.filter(({ name }) => /^(y|dx)_/.test(name)).map(({ name }) => name);
+      const gradients = plan.buffers.flatMap(({ name, gradientOf }) =>
+        gradientOf ? [{ name, gradientOf }] : [],
+      );
+      const read = (name: string, as = name): CudaCall => ['read', name, elements(plan, name, tokens), as];
+      const pass: CudaCall[] = [
+        ...regions.map((region): CudaCall => ['forward', region]),
+        ...regions.map((region): CudaCall => ['backward', region]),
+        ['gradients'],
+      ];
+      const all = [...names, ...gradients.map(({ name }) => name)];
+      const answer = runLibrary(folder, files, tokens, [
+        ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
+        ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),
+        ...pass,
+        ...all.map((name) => read(name)),
+        ['step', RATE, DECAY],
+        ...gradients.map(({ gradientOf }) => read(gradientOf)),
+        // the stepped factors are what the next pass reads, and gradients start from zero again
+        ...pass,
+        ...all.map((name) => read(name, `${name} again`)),
+      ]);
+      expect(answer.messages).toEqual([]);
+      const stepped = { ...tensors };
+      const check = (suffix: string, expected: ReturnType<typeof reference>) => {
+        for (const name of names) {
+          const error = worstError(answer.reads[name + suffix]!, expected[name]!.flat());
+          expect(error, name + suffix).toBeLessThan(2e-6);
+        }
+        for (const name of new Set(found.regions.flatMap(({ layers }) => layers.flatMap((l) => l.factors)))) {
+          const [place] = places[name]!;
+          const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
+          const own = partOf([...answer.reads[gradient.name + suffix]!], place!);
+          const wanted = expected[name]!.flat();
+          expect(worstError(own, wanted), `gradient of ${name}${suffix}`).toBeLessThan(2e-6);
+          if (suffix !== '') continue;
+          const after = partOf([...answer.reads[place!.buffer]!], place!);
+          expect(worstError(after, adamw(tensors[name]!, wanted)), `step of ${name}`).toBeLessThan(2e-6);
+          stepped[name] = Float32Array.from(after);
+        }
+      };
+      check('', reference(found, tensors, inputs));
+      check(' again', reference(found, stepped, inputs));
+    },
+  );
+
+  test('wrong calls are refused with a reason and change nothing', { timeout: 120_000 }, () => {
+    const plan = choose(contraction(LOTR), {
+      device,
+      tokens: 7,
+      purpose: 'train',
+      form: 'split',
+      dtype: 'f32',
+    });
+    const { files, folder } = written(plan);
+    const { messages } = runLibrary(folder, files, 7, [
+      ['write', 'x_0', [1, 2, 3]],
+      ['write', 'x_9', [1]],
+      ['set', 'nobody', [1]],
+      ['set', 'q.bias', [1]],
+      ['forward', 9],
+      ['backward', 9],
+      ['step', -1, 0],
+      ['read', 'y_0', 3, 'y'],
+    ]);
+    expect(messages).toEqual([
+      `1: x_0 has ${7 * IN} numbers, not 3`,
+      '1: there is no buffer x_9',
+      '1: there is no tensor nobody here',
+      '1: q.bias is 1 x 11, not 1 numbers',
+      '1: there is no region 9, only 2',
+      '1: there is no region 9, only 2',
+      '1: not the numbers of an AdamW step',
+      '1: y_0 has 77 numbers, not 3',
+    ]);
+  });
+});
+
+describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
+  test('compiles the library for every architecture without a warning', { timeout: 300_000 }, () => {
+    const plan = choose(contraction(LOTR), {
+      device,
+      tokens: 7,
+      purpose: 'train',
+      form: 'split',
+      dtype: 'f32',
+    });
+    const { files, folder } = written(plan);
+    // one kernel of each kind: the others differ in names
+    const kinds = new Set<string>();
+    const some = files.filter(({ path }) => {
+      const kind = path.replace(/_?\d+\.cu$/, '');
+      return !kinds.has(kind) && kinds.add(kind);
+    });
+    compileLibrary(folder, some, ['sm_80', 'sm_90a', 'sm_120']);
+  });
+});
+
+test('a library for serving has forward only', () => {
+  const plan = choose(contraction(LOTR), { device, tokens: 7, purpose: 'serve', dtype: 'f32' });
+  const files = cudaHost(plan, ['sm_80']);
+  const header = files.find(({ path }) => path === 'adapters.h')!.text;
+  expect([...header.matchAll(/\blotrc_(\w+)\(/g)].map(([, name]) => name)).toEqual([
+    'create',
+    'destroy',
+    'message',
+    'set',
+    'buffer',
+    'write',
+    'read',
+    'forward',
+  ]);
+  expect(files.some(({ path }) => path.includes('step_'))).toBe(false);
+});
+
+test('LOTR6008: operands of other types, several adapters and calls of a library are refused', () => {
+  const found = contraction(LOTR);
+  const half = choose(found, { device, tokens: 7, purpose: 'train', dtype: 'bf16' });
+  expect(() => cudaHost(half, ['sm_80'])).toThrowError(/LOTR6008.*its operands are bf16/);
+  const many = choose(found, { device, tokens: 7, purpose: 'serve', adapters: 3, dtype: 'f32' });
+  expect(() => cudaHost(many, ['sm_80'])).toThrowError(/3 adapters in a batch/);
+  const bordered = choose(found, { device, tokens: 7, purpose: 'train', form: 'bordered', dtype: 'f32' });
+  expect(() => cudaHost(bordered, ['sm_80'])).toThrowError(/vendor's library/);
+});

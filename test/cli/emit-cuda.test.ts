@@ -1,0 +1,42 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { lotrc } from '../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-emit-cuda-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('emit cuda writes the plan, the library and its kernels, for the architectures asked for', async () => {
+  const text = join(folder, 'model.onnxtxt');
+  writeFileSync(
+    text,
+    `<ir_version: 9, opset_import: ["" : 17]>
+g (float[batch, 3] x) => (float[batch, 2] y)
+< float[3,2] "proj.weight" = {-0.125, -1.875, -0.875, 0.5, -0.625, -1.75} >
+{ ["/proj/MatMul"] y = MatMul (x, "proj.weight") }
+`,
+  );
+  const model = join(folder, 'adapted.onnx');
+  await lotrc('rewrite', text, '--rank', '1', '--target', 'proj', '-o', model);
+  const output = join(folder, 'gpu');
+  const words = ['emit', 'cuda', model, '-o', output, '--tokens', '5', '--arch', 'sm_90a,sm_80'];
+  const done = await lotrc(...words);
+  expect(done).toMatchObject({ code: 0, err: '' });
+  const kernels = readdirSync(join(output, 'kernels'));
+  expect(done.out).toBe(
+    `wrote ${kernels.length} kernels, adapters.h, adapters.cu, CMakeLists.txt and plan.txt to ${output}\n`,
+  );
+  const read = (file: string) => readFileSync(join(output, file), 'utf8');
+  const build = read('CMakeLists.txt');
+  expect(build).toContain('set(CMAKE_CUDA_ARCHITECTURES 90a 80)');
+  for (const name of kernels) expect(build).toContain(`  kernels/${name}\n`);
+  // what is written uses no matrix units, and the plan says so
+  expect(read('plan.txt')).not.toContain('warps');
+  const library = read('adapters.cu');
+  await lotrc(...words);
+  expect(read('adapters.cu')).toBe(library);
+  const unknown = await lotrc('emit', 'cuda', model, '-o', output, '--arch', 'sm_80,sm_13');
+  expect(unknown.code).toBe(1);
+  expect(unknown.err).toContain('sm_13');
+});

@@ -1,0 +1,126 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { TextFile } from '../../src/backends/host/text-file.js';
+
+/** One call of the C interface. `set`, `write`: a name and its numbers; `read`: a name, how many, and a name for them. */
+export type CudaCall =
+  | readonly [kind: 'set' | 'write', name: string, data: ArrayLike<number>]
+  | readonly [kind: 'read', name: string, count: number, as: string]
+  | readonly [kind: 'forward' | 'backward', region: number]
+  | readonly [kind: 'gradients' | 'clear_gradients']
+  | readonly [kind: 'step', rate: number, decay: number];
+
+export interface CudaAnswer {
+  /** `status: message` of calls that failed */
+  readonly messages: readonly string[];
+  readonly reads: Readonly<Record<string, Float32Array>>;
+}
+
+/** Writes the files of a library below a fresh folder. */
+export function writeLibrary(files: readonly TextFile[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lotrc-cuda-host-'));
+  for (const { path, text } of files) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  }
+  return folder;
+}
+
+/** Compiles every source of a library for some architectures, with all warnings as errors. Throws with what nvcc says. */
+export function compileLibrary(folder: string, files: readonly TextFile[], archs: readonly string[]): void {
+  const targets = archs.map((arch) => `-gencode=arch=${arch.replace('sm', 'compute')},code=${arch}`);
+  for (const { path } of files.filter((file) => file.path.endsWith('.cu'))) {
+    const output = join(folder, `${path.replaceAll('/', '_')}.o`);
+    const flags = ['-c', ...targets, '-Xcompiler', '-Wall,-Wextra,-Werror', '-Werror', 'all-warnings'];
+    const { status, stderr } = spawnSync('nvcc', [...flags, '-o', output, join(folder, path)], {
+      encoding: 'utf8',
+    });
+    if (status !== 0) throw new Error(stderr);
+  }
+}
+
+/**
+ * Runs a library on the CPU, its kernels as fibers, under the checks for undefined behaviour. Fails when
+ * memory is left over at the end.
+ */
+export function runLibrary(
+  folder: string,
+  files: readonly TextFile[],
+  tokens: number,
+  calls: readonly CudaCall[],
+): CudaAnswer {
+  const numbers: Float32Array[] = [];
+  const reads: { readonly as: string; readonly count: number }[] = [];
+  const body = calls.map((call): string => {
+    switch (call[0]) {
+      case 'set':
+      case 'write': {
+        numbers.push(Float32Array.from(call[2]));
+        return `{ auto v = load(${call[2].length}); check(lotrc_${call[0]}(a, ${JSON.stringify(call[1])}, v.data(), v.size())); }`;
+      }
+      case 'read':
+        reads.push({ as: call[3], count: call[2] });
+        return `{ std::vector<float> v(${call[2]}); check(lotrc_read(a, ${JSON.stringify(call[1])}, v.data(), v.size())); store(v); }`;
+      case 'forward':
+      case 'backward':
+        return `check(lotrc_${call[0]}(a, ${call[1]}));`;
+      case 'step':
+        return `{ const lotrc_adamw n = {float(${call[1]}), 0.9f, 0.999f, 1e-8f, float(${call[2]})}; check(lotrc_step(a, &n)); }`;
+      default:
+        return `check(lotrc_${call[0]}(a));`;
+    }
+  });
+  const sources = files.filter(({ path }) => path.endsWith('.cu')).map(({ path }) => `#include "${path}"`);
+  const text = [
+    ...sources,
+    'static std::FILE *in, *out;',
+    'static lotrc_adapters *a;',
+    'static std::vector<float> load(size_t n) {',
+    '  std::vector<float> v(n);',
+    '  if (std::fread(v.data(), 4, n, in) != n) std::abort();',
+    '  return v;',
+    '}',
+    'static void store(const std::vector<float> &v) { std::fwrite(v.data(), 4, v.size(), out); }',
+    'static void check(lotrc_status status) {',
+    '  if (status != LOTRC_OK) std::printf("%d: %s\\n", status, lotrc_message(a));',
+    '}',
+    'int main(int, char **argv) {',
+    '  in = std::fopen(argv[1], "rb");',
+    '  out = std::fopen(argv[2], "wb");',
+    '  for (long few = 0; few < 3; few++) {',
+    '    shim_allocations_left = few;',
+    `    if (lotrc_create(&a, ${tokens}, nullptr) != LOTRC_NO_MEMORY || a || shim_held != 0) return 4;`,
+    '  }',
+    '  shim_allocations_left = -1;',
+    `  check(lotrc_create(&a, ${tokens}, nullptr));`,
+    ...body.map((line) => `  ${line}`),
+    '  lotrc_destroy(a);',
+    '  std::fclose(out);',
+    '  return shim_held == 0 ? 0 : 5;',
+    '}',
+    '',
+  ].join('\n');
+  const [main, program, input, output] = ['main.cpp', 'main', 'in', 'out'].map((name) =>
+    join(folder, name),
+  ) as [string, string, string, string];
+  writeFileSync(main, text);
+  writeFileSync(input, Buffer.concat(numbers.map(({ buffer }) => Buffer.from(buffer))));
+  const shim = join(import.meta.dirname, 'cuda-cpu');
+  const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all', '-I', shim];
+  execFileSync('g++', [...flags, '-o', program, main], { stdio: 'pipe' });
+  const said = execFileSync(program, [input, output], { encoding: 'utf8' });
+  const bytes = Uint8Array.from(readFileSync(output));
+  let at = 0;
+  const found = reads.map(({ as, count }): [string, Float32Array] => {
+    const part = new Float32Array(bytes.buffer, at, count);
+    at += part.byteLength;
+    return [as, part];
+  });
+  return { messages: said.split('\n').filter((line) => line !== ''), reads: Object.fromEntries(found) };
+}
+
+export function removeLibrary(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+}

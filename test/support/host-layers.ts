@@ -1,0 +1,106 @@
+import { contract } from '../../src/backends/kernel/contract.js';
+import type { AdaptedLayer, Contraction } from '../../src/backends/kernel/layers.js';
+import type { AdapterSpec } from '../../src/ir/adapter.js';
+import { parseModel } from '../../src/ir/text/index.js';
+import { rewrite } from '../../src/rewrite.js';
+import { values } from './kernel-cases.js';
+
+/** Three layers with adapters, and what they compute in float64: what emitted hosts are held to. */
+export const [IN, OUT, RANK] = [17, 11, 3];
+
+/** q and k read one x and q has a bias; o reads another, its weight is stored transposed. */
+export function contraction(method: AdapterSpec): Contraction {
+  const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
+  const model = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
+g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, float[tokens, ${OUT}] w, float[tokens, ${OUT}] v)
+<
+  float[${IN},${OUT}] "q.weight" = {${stored(IN * OUT, 1)}}, float[${OUT}] "q.bias" = {${stored(OUT, 2)}},
+  float[${IN},${OUT}] "k.weight" = {${stored(IN * OUT, 3)}}, float[${OUT},${IN}] "o.weight" = {${stored(IN * OUT, 4)}}
+>
+{
+  ["/q/MatMul"] qm = MatMul (x, "q.weight")
+  y = Add (qm, "q.bias")
+  ["/k/MatMul"] w = MatMul (x, "k.weight")
+  ["/o/Gemm"] v = Gemm <transB = 1> (z, "o.weight")
+}`);
+  rewrite(model, { spec: method, rank: RANK, targets: ['q', 'k', 'o'] });
+  return contract(model);
+}
+
+type Matrix = readonly (readonly number[])[];
+const matrix = (data: ArrayLike<number>, cols: number): Matrix =>
+  Array.from({ length: data.length / cols }, (_, i) =>
+    Array.from({ length: cols }, (__, j) => data[i * cols + j]!),
+  );
+const turn = (a: Matrix): Matrix => a[0]!.map((_, j) => a.map((row) => row[j]!));
+const times = (a: Matrix, b: Matrix, scale = 1): Matrix =>
+  a.map((row) => b[0]!.map((_, j) => scale * row.reduce((sum, value, k) => sum + value * b[k]![j]!, 0)));
+const plus = (a: Matrix, b: Matrix): Matrix => a.map((row, i) => row.map((value, j) => value + b[i]![j]!));
+
+/** Layers in float64 from the stored weights and factors: outputs, and gradients of inputs and of every factor. */
+export function reference(
+  { groups, regions }: Contraction,
+  tensors: Readonly<Record<string, ArrayLike<number>>>,
+  inputs: Readonly<Record<string, ArrayLike<number>>>,
+) {
+  const found: Record<string, Matrix> = {};
+  const add = (name: string, value: Matrix) => {
+    found[name] = found[name] ? plus(found[name], value) : value;
+  };
+  let number = 0;
+  for (const { layers, input, group } of regions) {
+    const { scale } = groups.find(({ id }) => id === group)!;
+    for (const layer of layers) {
+      const x = matrix(inputs[`x_${input}`]!, IN);
+      const w = weightOf(layer, tensors[layer.weight]!);
+      const factors = layer.factors.map((name, k) =>
+        matrix(tensors[name]!, k === layer.factors.length - 1 ? OUT : RANK),
+      );
+      const bias = layer.bias ? [...Array.from(tensors[layer.bias]!)] : Array<number>(OUT).fill(0);
+      const delta = factors.reduce((a, b) => times(a, b));
+      const effective = plus(w, times(delta, unit(OUT), scale));
+      add(
+        `y_${number}`,
+        plus(
+          times(x, effective),
+          x.map(() => bias),
+        ),
+      );
+      const dy = matrix(inputs[`dy_${number}`] ?? [], OUT);
+      number++;
+      if (dy.length === 0) continue;
+      add(`dx_${input}`, times(dy, turn(effective)));
+      for (const [k, name] of layer.factors.entries()) {
+        const before = factors.slice(0, k).reduce((a, b) => times(a, b), x);
+        const after = factors
+          .slice(k + 1)
+          .reduce((a, b) => times(a, b), unit(k === factors.length - 1 ? OUT : RANK));
+        add(name, times(times(turn(before), dy), turn(after), scale));
+      }
+    }
+  }
+  return found;
+}
+
+const unit = (n: number): Matrix =>
+  Array.from({ length: n }, (_, i) => Array.from({ length: n }, (__, j) => Number(i === j)));
+
+function weightOf({ weightStored }: AdaptedLayer, data: ArrayLike<number>): Matrix {
+  return weightStored === 'io' ? matrix(data, OUT) : turn(matrix(data, IN));
+}
+
+/** What one AdamW step makes of numbers with zero moments. */
+export const RATE = 0.03;
+export const DECAY = 0.1;
+export const adamw = (from: ArrayLike<number>, gradient: readonly number[]): number[] =>
+  gradient.map((g, i) => from[i]! - RATE * (g / (Math.abs(g) + 1e-8) + DECAY * from[i]!));
+
+/** The part of a buffer where a tensor stands. */
+export function partOf(
+  data: readonly number[],
+  { offset, rows, cols, rowStride }: { offset: number; rows: number; cols: number; rowStride: number },
+) {
+  return Array.from({ length: rows }, (_, i) =>
+    data.slice(offset + i * rowStride, offset + i * rowStride + cols),
+  ).flat();
+}
