@@ -48,25 +48,30 @@ export const noLinears = defineCode<{
   },
 });
 
-export const noMatch = defineCode<{ option: string; pattern: string; near: readonly string[]; why?: string }>(
-  {
-    code: 'LOTR3002',
-    severity: 'error',
-    title: 'a pattern matches no layer',
-    explain:
-      'A plain name (letters, digits, dots, "_", "-") matches a module path that equals it or ends in a dot and it; ' +
-      '"glob:..." matches the whole path; any other text is a regular expression searched in the path. "all-linear" ' +
-      'means every layer but the output heads. A pattern that matches nothing is an error, since otherwise a spelling ' +
-      'mistake would give a model with fewer adapters than asked for. `lotrc inspect` lists all module paths.',
-    make: ({ option, pattern, near, why }) => ({
-      message: `${option} ${JSON.stringify(pattern)} matches no layer${why ? `: ${why}` : ''}`,
-      hint:
-        near.length > 0
-          ? `the closest are ${near.map((name) => JSON.stringify(name)).join(', ')}; \`lotrc inspect\` lists all`
-          : '`lotrc inspect` lists all layers',
-    }),
-  },
-);
+export const noMatch = defineCode<{
+  option: string;
+  pattern: string;
+  near: readonly string[];
+  why?: string;
+  notes?: readonly Note[];
+}>({
+  code: 'LOTR3002',
+  severity: 'error',
+  title: 'a pattern matches no layer',
+  explain:
+    'A plain name (letters, digits, dots, "_", "-") matches a module path that equals it or ends in a dot and it; ' +
+    '"glob:..." matches the whole path; any other text is a regular expression searched in the path. "all-linear" ' +
+    'means every layer but the output heads. A pattern that matches nothing is an error, since otherwise a spelling ' +
+    'mistake would give a model with fewer adapters than asked for. `lotrc inspect` lists all module paths.',
+  make: ({ option, pattern, near, why, notes }) => ({
+    message: `${option} ${JSON.stringify(pattern)} matches no layer${why ? `: ${why}` : ''}`,
+    notes: notes?.slice(0, 5),
+    hint:
+      near.length > 0
+        ? `the closest are ${near.map((name) => JSON.stringify(name)).join(', ')}; \`lotrc inspect\` lists all`
+        : '`lotrc inspect` lists all layers',
+  }),
+});
 
 export const allExcluded = defineCode<{ matched: number; by: readonly string[] }>({
   code: 'LOTR3003',

@@ -112,12 +112,16 @@ function readExclude(
 }
 
 function failUnmatched(target: Pattern, misses: readonly RefusedSite[], linears: Linears): never {
-  const { sites, wrapper } = linears;
+  const { sites, refused, wrapper } = linears;
   if (misses.length > 0) throw new LotrcError(misses.slice(0, 10).map(({ diagnostic }) => diagnostic));
   if (target.kind === 'all-linear') {
     const near = sites.map(({ id }) => id).slice(0, 3);
-    const why = 'every linear layer is an output head, which must be named to be adapted';
-    return fail(noMatch({ option: '--target', pattern: target.text, near, why }));
+    const count = refused.length;
+    const why =
+      count === 0
+        ? 'every linear layer is an output head, which must be named to be adapted'
+        : `${count} linear layer${count === 1 ? '' : 's'} cannot carry an adapter, and the others are output heads, which must be named`;
+    return fail(noMatch({ option: '--target', pattern: target.text, near, why, notes: refused.map(noteOf) }));
   }
   const other = linears.others().find((site) => namesOf(site, wrapper).some((name) => target.matches(name)));
   if (other) fail(notLinear({ ...other, layer: other.modulePath ?? other.id }));

@@ -202,6 +202,20 @@ describe('what is refused', () => {
     expect(refusal(() => pick({ rank: 17 })).message).toMatch(/and of 17 more$/);
   });
 
+  test('a model whose layers are refused but for the output head', () => {
+    const net = new Net(4);
+    const held = net.init('w', f32Tensor([4, 4], new Float32Array(16).fill(1)));
+    const made = net.op('MatMul', [net.x, net.op('Abs', [held])]);
+    const head = net.init('head.weight', f32Tensor([4, 4], new Float32Array(16).fill(2)));
+    net.output(net.op('MatMul', [net.op('Relu', [made]), head]));
+    const { code, message, notes } = refusal(() => pick({}, net));
+    expect(code).toBe('LOTR3002');
+    expect(message).toMatch(
+      /: 1 linear layer cannot carry an adapter, and the others are output heads, which must be named$/,
+    );
+    expect(notes![0]!.message).toContain('LOTR3104');
+  });
+
   test('a model without linear layers, and one whose layers all are refused', () => {
     const none = new Net(4);
     none.output(none.op('Relu', [none.x]));
