@@ -33,9 +33,13 @@ export function replay(b: GraphBuilder, nodes: readonly Node[], copies: Map<Valu
   for (const node of nodes) {
     const inputs = node.inputs.map((input) => (input ? (copies.get(input) ?? input) : null));
     const attrs = Object.fromEntries(node.attrs) as Parameters<GraphBuilder['node']>[2];
-    const made = b.node(node.op, inputs, attrs, { domain: node.domain })[0]!;
-    made.setType(node.outputs[0]!.type);
-    copies.set(node.outputs[0]!, made);
+    // all outputs, also those that nobody reads again: their number says what the parts of a Split are
+    const outputs = node.outputs.map(({ name }) => (name === '' ? '' : `remat/${node.op}`));
+    const made = b.node(node.op, inputs, attrs, { domain: node.domain, outputs });
+    for (const [index, output] of node.outputs.entries()) {
+      made[index]!.setType(output.type);
+      copies.set(output, made[index]!);
+    }
   }
 }
 

@@ -93,6 +93,20 @@ describe('rematerialise', () => {
       ).toBe(true);
     }
   });
+  test('a node of several outputs is made again with all of them', () => {
+    // the second part is of another width: what a Split gives depends on how many outputs it has
+    const body = `h = MatMul (x, r) w = MatMul (h, q) sizes = Constant <value_ints = [70, 60]> ()
+      u = Tanh (w) a, rest = Split <axis=-1> (u, sizes) e = Exp (a) y = Mul (e, a)`;
+    const [plain, made] = [build(body), build(body)];
+    const dropped = rematerialise(made.model.graph, made.forward, made.seeds).map(({ name }) => name);
+    expect(dropped).toContain('a');
+    expect(check(made.model)).toBe(true);
+    const copy = [...made.model.graph.nodes].find(
+      ({ origin, op }) => origin.pass === 'rematerialise' && op === 'Split',
+    );
+    expect(copy!.outputs).toHaveLength(2);
+    expect(results(made.model)).toEqual(results(plain.model));
+  });
   test.each([
     [
       'a product over many terms is not done twice',
