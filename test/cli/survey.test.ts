@@ -143,26 +143,29 @@ describe('tables', () => {
     { file: 'a.onnx', row: { loads: { kind: 'yes', text: 'yes' }, trains: { kind: 'fault', text: 'a|b' } } },
     {
       file: 'b.onnx',
-      row: { loads: { kind: 'refused', code: 'LOTR1101', text: 'the\nreason', hint: 'the hint' } },
+      row: { loads: { kind: 'refused', code: 'LOTR1101', text: 'the\nreason of "b"', hint: 'the hint' } },
     },
     { file: 'c.onnx', row: { loads: { kind: 'refused', code: 'LOTR1101', text: 'another' } } },
+    { file: 'd.onnx', row: { loads: { kind: 'refused', code: 'LOTR1101', text: 'the\nreason of "d"' } } },
   ] as const;
 
   test('rows', () => {
     expect(table(files).split('\n').slice(2)).toEqual([
       '| a.onnx | yes | - | - | - | - | FAULT: a\\|b |',
-      '| b.onnx | LOTR1101: the reason | - | - | - | - | - |',
+      '| b.onnx | LOTR1101: the reason of "b" | - | - | - | - | - |',
       '| c.onnx | LOTR1101: another | - | - | - | - | - |',
+      '| d.onnx | LOTR1101: the reason of "d" | - | - | - | - | - |',
     ]);
   });
 
   test('summary and refusals', () => {
     expect(faults(files)).toBe(1);
-    expect(summary(files)).toContain('3 files, 1 with a fault.');
-    expect(summary(files)).toContain('| loads | 3 | 1 | 2 | 0 |');
+    expect(summary(files)).toContain('4 files, 1 with a fault.');
+    expect(summary(files)).toContain('| loads | 4 | 1 | 3 | 0 |');
     expect(summary(files)).toContain('| trains | 1 | 0 | 0 | 1 |');
     expect(refusals(files).split('\n').slice(2)).toEqual([
-      '| loads | LOTR1101 | 2 | b.onnx | the reason | the hint |',
+      '| loads | LOTR1101 | 2 | b.onnx | the reason of "b" | the hint |',
+      '| loads | LOTR1101 | 1 | c.onnx | another |  |',
     ]);
   });
 });

@@ -34,7 +34,7 @@ export function summary(files: readonly Surveyed[]): string {
   return `${files.length} files, ${faults(files)} with a fault.\n\n${markdown(['column', 'asked', 'yes', 'refused', 'fault'], rows)}`;
 }
 
-/** Refusals by column and code, the most frequent first, with one example each. */
+/** Refusals by column, code and reason (names and numbers apart), the most frequent first, with one example each. */
 export function refusals(files: readonly Surveyed[]): string {
   const found = new Map<string, { column: Column; code: string; count: number; file: string; cell: Cell }>();
   for (const { file, row } of files) {
@@ -42,7 +42,7 @@ export function refusals(files: readonly Surveyed[]): string {
       const cell = row[column];
       if (cell?.kind !== 'refused') continue;
       const code = cell.code ?? '';
-      const key = `${column} ${code}`;
+      const key = `${column} ${code} ${cell.text.replace(/"[^"]*"|\([^)]*\)|\d+/g, '')}`;
       const entry = found.get(key);
       if (entry) entry.count++;
       else found.set(key, { column, code, count: 1, file, cell });
