@@ -105,11 +105,13 @@ export const inFunction = defineCode<AtNode & { fn: string; calls: number; argum
   title: 'the layer stands in a model-local function',
   explain:
     'A function body runs for every call, so one node stands for several layers, and it cannot read tensors of the ' +
-    'main graph. Inline the functions first (onnx.inliner, or any onnxruntime optimisation).',
+    'main graph. Calls with linear layers are inlined before layers are looked for; this one was not, because its body ' +
+    'is written for other versions of its operators than the model imports, or because its weight is computed. Convert ' +
+    'the model to one operator set, or inline the functions with onnx.inliner.',
   make: (at) => ({
     message: `cannot adapt "${at.layer}": it stands in function ${at.fn}, which is called ${at.calls} time${at.calls === 1 ? '' : 's'}${at.argument ? ', and its weight is an argument' : ''}`,
     at: nodeAt(at),
-    hint: 'inline the functions of the model first',
+    hint: 'convert the model and its functions to one operator set, or inline the functions first',
   }),
 });
 
