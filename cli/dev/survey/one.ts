@@ -57,7 +57,7 @@ async function survey(file: string, folder: string, host: OrtProcess): Promise<v
   const adapted = join(folder, 'adapted.onnx');
   const written = await column('rewrites', () => {
     const { sites, how } = adapt(file, adapted);
-    return `${sites} sites${how === '' ? '' : ` (${how})`}`;
+    return `${sites} site${sites === 1 ? '' : 's'}${how === '' ? '' : ` (${how})`}`;
   });
   if (!written) return;
   let compared: Compared | null = null;
