@@ -1,6 +1,7 @@
 import { effectiveScale, type PlanRow, type SiteRow, type SiteUseRow } from '../../ir/adapter.js';
 import { nothingToPlan } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
+import { isFloat } from '../../ir/dtype.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { alphaOf, isSet } from '../../passes/adapters/base-attrs.js';
 import { factorCount } from '../../passes/adapters/insert.js';
@@ -102,6 +103,7 @@ function layerOf(
   if (beta?.kind === 'float' && beta.value !== 1) return 'it scales its bias (Gemm with beta)';
   const stored = storedWeight(node.inputs[1]!);
   if (!stored) return 'its weight is computed in the model';
+  if (!isFloat(stored.data.dtype)) return `its weight is quantised (${stored.data.dtype})`;
   const dtype = dtypeOf(node.inputs[1]!);
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') return `it computes in ${dtype}`;
   const group = groupOf(row, site);

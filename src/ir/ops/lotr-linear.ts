@@ -1,4 +1,5 @@
 import { operandsOf } from '../adapter.js';
+import { isFloat } from '../dtype.js';
 import type { Node } from '../model.js';
 import { type Dim, type Shape, staticShape } from '../shape.js';
 import { attrsOf } from './attrs.js';
@@ -25,8 +26,9 @@ type Attrs = AttrsOf<'lotrc::LoTRLinear'>;
 
 /**
  * lotrc LoTRLinear: base(x, W, b) + scale * x D, where D (in, out) is the einsum `delta` over the factors.
- * Inputs: x, W, one factor per operand of `delta`, and last an optional bias. `base` is MatMul (W is (in, out)) or
- * Gemm (alpha x W' + beta b with transB); the adapter is added after alpha.
+ * Inputs: x, W, one factor per operand of `delta`, and last what else the base reads: an optional bias, or what comes with a
+ * packed weight. `base` is MatMul (W is (in, out)), Gemm (alpha x W' + beta b with transB; the adapter is added after alpha)
+ * or an op of another domain as `domain::op`.
  */
 export const lotrLinear = defineOp({
   name: 'lotrc::LoTRLinear',
@@ -38,8 +40,10 @@ export const lotrLinear = defineOp({
     const [x, w] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const count = factorCount(node, a);
     if (a.base === 'Gemm') rankIn(node, x?.shape, 2, 2, 'x');
-    rankIn(node, w?.shape, 2, 2, 'W');
-    const weight = turned(w?.shape, a.transB);
+    // a packed weight says nothing of the layer's extents: the factors do
+    const packed = w !== null && !isFloat(w.dtype);
+    if (!packed) rankIn(node, w?.shape, 2, 2, 'W');
+    const weight = packed ? null : turned(w?.shape, a.transB);
     const extents = new Map<string, Dim>([
       ['i', weight?.[0] ?? x?.shape?.at(-1) ?? null],
       ['o', weight?.[1] ?? null],
@@ -54,15 +58,16 @@ export const lotrLinear = defineOp({
       }
     }
     const shape = matmulShape(node, x?.shape, [extents.get('i') ?? null, extents.get('o') ?? null]);
-    const bias = node.inputs.length > 2 + count ? tensorAt(ctx, 2 + count)?.shape : null;
+    const bias = !packed && node.inputs.length > 2 + count ? tensorAt(ctx, 2 + count)?.shape : null;
     if (bias && shape && !broadcastShapes([shape, bias]))
       refuse(node, 'the bias does not broadcast to the result', 2 + count);
-    return one(x?.dtype ?? w?.dtype, shape);
+    return one(x?.dtype ?? (packed ? undefined : w?.dtype), shape);
   }),
   cost: (node) => {
     const a = attrsOf(node);
     const x = shapeAt(node, 0);
-    const weight = turned(shapeAt(node, 1), a.transB);
+    const stored = shapeAt(node, 1);
+    const weight = stored?.length === 2 ? turned(stored, a.transB) : null;
     const result = matmulShape(node, x, weight);
     const rows: Shape | null = x ? x.slice(0, -1) : null;
     const factors = Array.from({ length: factorCount(node, a) }, (_, f) => shapeAt(node, 2 + f));
@@ -74,6 +79,9 @@ export const lotrLinear = defineOp({
   evaluate: (node, inputs): NdArray[] => {
     const a = attrsOf(node);
     const [x, w] = [need(inputs, 0), need(inputs, 1)];
+    const type = node.inputs[1]?.type;
+    if (type?.kind === 'tensor' && !isFloat(type.dtype))
+      throw new Error('a packed weight has no reference here');
     const count = factorCount(node, a);
     const delta = einsum(
       operandsOf(a),
@@ -95,7 +103,8 @@ function factorCount(node: Node, a: Attrs): number {
     refuse(node, (error as Error).message);
   }
   const given = node.inputs.length - 2;
-  if (given !== count && given !== count + 1)
+  const rest = given - count;
+  if (rest < 0 || (rest > 1 && !a.base.includes('::')))
     refuse(node, `delta "${a.delta}" takes ${count} factors and a bias, not ${given} inputs`);
   return count;
 }

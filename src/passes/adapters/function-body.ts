@@ -13,15 +13,16 @@ export interface FunctionForm {
   readonly op: string;
   /** number of factors */
   readonly count: number;
-  readonly bias: boolean;
+  /** number of inputs of the base behind its weight: a bias, the scales of a packed weight */
+  readonly rest: number;
   /** x is not float32: the weight-space products, which are, are cast to its type */
   readonly half: boolean;
   readonly opset: number;
 }
 
 /**
- * The function `lotrc::name(x, W, F1, ..., Fn, b?)` of attribute `scale` and, for bases that have any, their own attributes:
- * y = base(x, W, b) + (x F1)(scale F2 F3 ...). Attributes reach the body by reference; one that the call leaves out is
+ * The function `lotrc::name(x, W, F1, ..., Fn, rest...)` of attribute `scale` and, for bases that have any, their own attributes:
+ * y = base(x, W, rest...) + (x F1)(scale F2 F3 ...). Attributes reach the body by reference; one that the call leaves out is
  * left out in the body too and has its default there.
  */
 export function defineFunction(name: string, form: FunctionForm): GraphFunction {
@@ -30,7 +31,7 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   const x = input('x');
   const w = input('W');
   const factors = factorHints(form.count).map(input);
-  const b = form.bias ? input('b') : null;
+  const others = Array.from({ length: form.rest }, (_, k) => input(form.rest === 1 ? 'b' : `b${k + 1}`));
   const fn = new GraphFunction('lotrc', name, '', graph);
   fn.opsets.set('', form.opset);
   const { op, domain } = splitKey(form.op);
@@ -45,11 +46,12 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   const folded = build.one('Mul', [product, scale], {}, 'folded');
   const tokens = build.one('MatMul', [x, asX(first!)], {}, 'xR');
   const delta = build.one('MatMul', [tokens, asX(folded)], {}, 'delta');
-  // beta is the factor of a bias that the base takes itself
-  const takesBias = 'beta' in own;
-  const base = build.node(op, b && takesBias ? [x, w, b] : [x, w], own, { domain, outputs: ['base'] })[0]!;
+  // a product of two operands has its bias added behind it
+  const added = form.op === 'MatMul' ? others : [];
+  const taken = form.op === 'MatMul' ? [] : others;
+  const base = build.node(op, [x, w, ...taken], own, { domain, outputs: ['base'] })[0]!;
   const sum = build.one('Add', [base, delta], {}, 'y');
-  graph.addOutput(b && !takesBias ? build.one('Add', [sum, b], {}, 'y_bias') : sum);
+  graph.addOutput(added.reduce((y, bias) => build.one('Add', [y, bias], {}, 'y_bias'), sum));
   return fn;
 }
 
@@ -60,10 +62,16 @@ const beta = reference('beta', FLOAT);
 const transA = reference('transA', INT);
 const transB = reference('transB', INT);
 
+function ints(...names: readonly string[]): Readonly<Record<string, HeldAttr>> {
+  return Object.fromEntries(names.map((name) => [name, reference(name, INT)]));
+}
+
 /** Attributes of the base ops that have any. */
 const OWN: Readonly<Record<string, Readonly<Record<string, HeldAttr>>>> = {
   Gemm: { alpha, beta, transA, transB },
   'com.microsoft::FusedMatMul': { alpha, transA, transB },
+  'com.microsoft::MatMulNBits': ints('K', 'N', 'bits', 'block_size', 'accuracy_level'),
+  'com.microsoft::MatMulBnb4': ints('K', 'N', 'block_size', 'quant_type', 'training_mode', 'transB'),
 };
 
 function factorHints(count: number): readonly string[] {

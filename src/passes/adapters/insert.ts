@@ -14,7 +14,8 @@ import { addStored, storedWeight } from './weight.js';
 export const ADAPTED = 'lotrc::LoTRLinear';
 
 /**
- * Replaces every base node of the plan by one `lotrc::LoTRLinear(x, W, factors..., b?)` that keeps its name, outputs,
+ * Replaces every base node of the plan by one `lotrc::LoTRLinear(x, W, factors..., rest...)`, with what else the base reads (a
+ * bias, the scales of a packed weight) at the end, that keeps its name, outputs,
  * documentation, metadata and unknown fields. Factors become initializers of the main graph under the plan's names.
  * `factors` gives their data by name. Throws LOTR3301 when the model does not have a layer of the plan, LOTR3204 below
  * operator set 7, LOTR3304 when a factor's name is taken.
@@ -56,7 +57,7 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
   if (opset < 7) fail(oldOpset({ opset, site: site.id }));
   const group = groupOf(row, site);
   const factors = factorNames(row, site).map((name) => model.graph.own(name)!);
-  const [x, w, bias] = base.inputs;
+  const [x, w, ...rest] = base.inputs;
   const attrs = new Map<string, HeldAttr>([
     ['delta', attrString(row.spec.delta)],
     ['scale', attrFloat(effectiveScale(row.spec, group.rank))],
@@ -68,7 +69,7 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
     op: 'LoTRLinear',
     domain: 'lotrc',
     name: base.name,
-    inputs: [x ?? null, w ?? null, ...factors, ...(bias ? [bias] : [])],
+    inputs: [x ?? null, w ?? null, ...factors, ...rest],
     outputs: [graph.names.freshValue(`${output.name}/adapted`)],
     attrs,
     origin: { from: [base.name], pass: 'insert-adapters' },

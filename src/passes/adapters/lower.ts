@@ -3,7 +3,7 @@ import { attrInt } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { notAChain } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
-import { type DType, dtypeFromOnnx, dtypeToOnnx } from '../../ir/dtype.js';
+import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor } from '../../ir/tensor.js';
@@ -117,14 +117,13 @@ function lowerNode(
   const count = factorCount(node);
   const [x, w] = [node.inputs[0]!, node.inputs[1]!];
   const factors = node.inputs.slice(2, 2 + count).map((value) => value!);
-  const bias = node.inputs[2 + count];
   const output = node.outputs[0]!;
   const { op, domain, attrs } = baseOf(node);
   const base = new Node({
     op,
     domain,
     name: node.name,
-    inputs: bias ? [x, w, bias] : [x, w],
+    inputs: [x, w, ...node.inputs.slice(2 + count)],
     outputs: [graph.names.freshValue(`${output.name}/base`)],
     attrs,
     origin: { from: node.origin.from },
@@ -143,7 +142,7 @@ function lowerNode(
     x,
     factors,
     scale: scaleOf(node),
-    compute: dtypeOf(w),
+    compute: layerType(node),
     label,
     once,
   };
@@ -205,6 +204,13 @@ const TYPE_ATTRS: ReadonlyMap<string, string> = new Map([
   ['Cast', 'to'],
   ['DequantizeLinear', 'output_dtype'],
 ]);
+
+/** Element type that an adapted layer computes in: that of its weight, or of the scales that a packed weight comes with. */
+export function layerType(node: Node): DType {
+  const dtype = dtypeOf(node.inputs[1]!);
+  const scales = node.inputs[2 + factorCount(node)];
+  return isFloat(dtype) || !scales ? dtype : dtypeOf(scales);
+}
 
 /** Element type of a weight as the layer reads it. */
 export function dtypeOf(weight: Value): DType {

@@ -20,7 +20,8 @@ export interface FoundLayer {
   readonly identity: Node;
   readonly x: Value;
   readonly w: Value;
-  readonly bias: Value | null;
+  /** what else the base reads */
+  readonly rest: readonly (Value | null)[];
   readonly attrs: readonly (readonly [string, HeldAttr])[];
   /** lotrc's own constants that the layer read */
   readonly scales: readonly Value[];
@@ -56,7 +57,7 @@ export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | 
   if (values.length !== 1 || values[0] !== wanted.scale) {
     return `it is scaled by ${values.join(' and ') || 'nothing'}, the plan by ${wanted.scale}`;
   }
-  return { identity: base, x, w, bias: base.inputs[2] ?? null, attrs: [...base.attrs], scales };
+  return { identity: base, x, w, rest: base.inputs.slice(2), attrs: [...base.attrs], scales };
 }
 
 /** The factors that a weight-sized value is the product of, in order; scales met on the way are collected. */
@@ -87,7 +88,7 @@ function scalar(model: Model, value: Value): number | null {
   return one && !isOverridable(model, value) ? toF64(data)[0]! : null;
 }
 
-/** Reads a call of one of lotrc's functions: inputs are x, W, the factors and perhaps a bias. */
+/** Reads a call of one of lotrc's functions: inputs are x, W, the factors and what else the base reads. */
 export function matchCall(model: Model, call: Node, wanted: Wanted): FoundLayer | string {
   const fn = model.functions.get(functionKey(call.domain, call.op, call.overload));
   if (!fn) return `the model has no function ${call.opKey}`;
@@ -100,14 +101,14 @@ export function matchCall(model: Model, call: Node, wanted: Wanted): FoundLayer 
   const scale = call.attrs.get('scale');
   const value = scale?.kind === 'float' ? scale.value : null;
   if (value !== wanted.scale) return `it is scaled by ${value ?? 'nothing'}, the plan by ${wanted.scale}`;
-  const bias = rest[count] ?? null;
+  const others = rest.slice(count);
   const half = [...fn.graph.nodes].some(({ op }) => op === 'CastLike');
-  const form = { op: wanted.op, count, bias: bias !== null, half, opset: fn.opsets.get('') ?? 0 };
+  const form = { op: wanted.op, count, rest: others.length, half, opset: fn.opsets.get('') ?? 0 };
   if (bodyText(fn) !== bodyText(defineFunction(call.op, form))) {
     return `the function ${call.opKey} was changed`;
   }
   const attrs = [...call.attrs].filter(([name]) => name !== 'scale');
-  return { identity: call, x, w, bias, attrs, scales: [] };
+  return { identity: call, x, w, rest: others, attrs, scales: [] };
 }
 
 function names(values: readonly (Value | null)[]): string {

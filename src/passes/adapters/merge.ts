@@ -5,6 +5,7 @@ import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { alphaOf, isSet } from './base-attrs.js';
+import { baseOf } from './insert.js';
 import { MergedTensor } from './merged-tensor.js';
 import { factorNames, factorTensors, groupOf, outputsByName, readPlan, requirePlan } from './plan.js';
 import { eraseDead, raiseAdapters } from './raise.js';
@@ -109,6 +110,9 @@ function mergeSite(
     const refuse = (why: string): never => fail(mergeRefused({ site: site.id, weight: weight.name, why }));
     const stored = storedWeight(weight) ?? refuse('it is computed');
     if (isOverridable(model, stored.holder)) refuse('it is also a graph input, so a caller may replace it');
+    if (baseOf(node).domain !== '' && !isFloat(stored.data.dtype)) {
+      refuse(`${baseOf(node).op} keeps it packed, and the sum with the adapter is not on its grid`);
+    }
     if (stored.via.some(({ op }) => op === 'DequantizeLinear')) {
       refuse(`it is quantised (${stored.data.dtype}), and the sum with the adapter is not on its grid`);
     }

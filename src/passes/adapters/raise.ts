@@ -60,7 +60,7 @@ function raiseUse(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, y:
     op: 'LoTRLinear',
     domain: 'lotrc',
     name: layer.identity.name,
-    inputs: [layer.x, layer.w, ...factors, ...(layer.bias ? [layer.bias] : [])],
+    inputs: [layer.x, layer.w, ...factors, ...layer.rest],
     outputs: [graph.names.freshValue(`${use.output}/raised`)],
     attrs,
     origin: { from: [layer.identity.name], pass: 'raise-adapters' },

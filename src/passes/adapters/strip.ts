@@ -33,13 +33,13 @@ export function stripAdapters(model: Model, doing = 'strip'): number {
 export function restoreBase(node: Node, weight: Value): void {
   const graph = node.graph!;
   const { op, domain, attrs } = baseOf(node);
-  const bias = node.inputs[2 + factorCount(node)];
+  const rest = node.inputs.slice(2 + factorCount(node));
   const output = node.outputs[0]!;
   const base = new Node({
     op,
     domain,
     name: node.name,
-    inputs: [node.inputs[0]!, weight, ...(bias ? [bias] : [])],
+    inputs: [node.inputs[0]!, weight, ...rest],
     outputs: [graph.names.freshValue(`${output.name}/restored`)],
     attrs,
     origin: { from: node.origin.from },

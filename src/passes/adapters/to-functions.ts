@@ -6,7 +6,7 @@ import { functionKey, type Graph, type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { bodyText, defineFunction, type FunctionForm } from './function-body.js';
 import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount } from './insert.js';
-import { dtypeOf, requireChain } from './lower.js';
+import { layerType, requireChain } from './lower.js';
 import { outputsByName, patchPlan, requirePlan } from './plan.js';
 import { requireIrVersion } from './weight.js';
 
@@ -43,20 +43,20 @@ export function toFunctions(model: Model): number {
 function callFunction(model: Model, graph: Graph, node: Node, method: string): void {
   requireChain(node);
   const opset = opsetOf(graph);
-  const half = dtypeOf(node.inputs[1]!) !== 'f32';
+  const half = layerType(node) !== 'f32';
   const needed = half ? 15 : 12;
   if (opset < needed) fail(functionsNeedOpset({ opset, needed }));
   const { key, op, attrs } = baseOf(node);
   const count = factorCount(node);
-  const bias = node.inputs.length > 2 + count;
+  const rest = node.inputs.length - 2 - count;
   const stem = deltaOf(node) === LOTR.delta ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`;
   const hint = [
     stem,
     ...(op === 'MatMul' ? [] : [op.toLowerCase()]),
     ...(half ? ['half'] : []),
-    ...(bias ? [] : ['nobias']),
+    ...(rest > 0 ? [] : ['nobias']),
   ].join('_');
-  const name = functionFor(model, hint, { op: key, count, bias, half, opset });
+  const name = functionFor(model, hint, { op: key, count, rest, half, opset });
   const output = node.outputs[0]!;
   const call = new Node({
     op: name,

@@ -11,11 +11,11 @@ import {
 } from '../../ir/codes/refused-sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { type DType, isFloat } from '../../ir/dtype.js';
-import { type Model, type Node, nodePath, type Value } from '../../ir/model.js';
+import { type GraphFunction, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
 import { shapeText } from '../../ir/shape.js';
 import { alphaOf, isSet } from '../adapters/base-attrs.js';
 import { functionOf, Origins, type Stored } from './constant.js';
-import { otherLinear } from './other-ops.js';
+import { type OtherOp, otherLinear } from './other-ops.js';
 
 /** A node that multiplies by a weight. `problem` says, given the layer's name, why no adapter can go there. */
 export interface Candidate {
@@ -76,9 +76,25 @@ function candidateOf(node: Node, origins: Origins): Candidate | null {
     stored,
     in: other.extents ? extent(0) : (rows ?? null),
     out: other.extents ? extent(1) : (columns ?? null),
-    layout: 'io',
-    problem: (layer) => otherOp({ ...at(node, other.weight, layer), keeps: other.keeps }),
+    // (N, K) in blocks where attributes give the extents
+    layout: other.extents ? 'oi' : 'io',
+    problem: otherProblem(node, other, stored, origins),
   };
+}
+
+/** What stands against an adapter at one of the other operators. */
+function otherProblem(
+  node: Node,
+  { weight, keeps }: OtherOp,
+  stored: Stored | null,
+  origins: Origins,
+): Candidate['problem'] {
+  if (keeps !== null) return (layer) => otherOp({ ...at(node, weight, layer), keeps });
+  const fn = functionOf(node.graph);
+  if (fn) return insideFunction(node, fn, stored, origins);
+  if (!stored)
+    return (layer) => computedWeight({ ...at(node, weight, layer), from: describe(node.inputs[weight]!) });
+  return null;
 }
 
 function product(node: Node, origins: Origins): Candidate | null {
@@ -115,9 +131,7 @@ function problemOf(
 ): Candidate['problem'] {
   const fn = functionOf(node.graph);
   if (fn) {
-    const calls = origins.callsOf(fn).length;
-    const argument = !stored;
-    return (layer) => inFunction({ ...at(node, 1, layer), fn: `${fn.domain}::${fn.name}`, calls, argument });
+    return insideFunction(node, fn, stored, origins);
   }
   if (!stored) return (layer) => computedWeight({ ...at(node, 1, layer), from: describe(operand) });
   const { data, dtype, dequantize } = stored;
@@ -132,6 +146,17 @@ function problemOf(
     return (layer) => transposedInput(at(node, 0, layer));
   if (alphaOf(node) === 0) return (layer) => zeroAlpha(at(node, 1, layer));
   return null;
+}
+
+function insideFunction(
+  node: Node,
+  fn: GraphFunction,
+  stored: Stored | null,
+  origins: Origins,
+): NonNullable<Candidate['problem']> {
+  const calls = origins.callsOf(fn).length;
+  return (layer) =>
+    inFunction({ ...at(node, 1, layer), fn: `${fn.domain}::${fn.name}`, calls, argument: !stored });
 }
 
 function leftConstant(node: Node, left: Value, transA: boolean, origins: Origins): Candidate | null {

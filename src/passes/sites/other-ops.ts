@@ -1,10 +1,10 @@
 import type { Node } from '../../ir/model.js';
 
-/** An operator that multiplies by a weight and cannot take an adapter: which input holds the weight, and why not. */
+/** An operator that multiplies by a weight in its own way: which input holds the weight. */
 export interface OtherOp {
   readonly weight: number;
-  /** completes "MatMulNBits ..." */
-  readonly keeps: string;
+  /** why it cannot take an adapter, completes "QGemm ..."; null: the adapter stands beside it, reads x and adds to y */
+  readonly keeps: string | null;
   /** attributes that give in and out where the weight's own shape does not */
   readonly extents?: readonly [string, string];
 }
@@ -18,12 +18,12 @@ const ATTENTION = 'projects query, key and value inside the operator';
 const TABLE: ReadonlyMap<string, OtherOp> = new Map([
   ['MatMulInteger', { weight: 1, keeps: INTEGER }],
   ['QLinearMatMul', { weight: 3, keeps: INTEGER }],
-  ['com.microsoft::MatMulNBits', { weight: 1, keeps: PACKED, extents: ['K', 'N'] }],
-  ['com.microsoft::MatMulBnb4', { weight: 1, keeps: PACKED, extents: ['K', 'N'] }],
+  ['com.microsoft::MatMulNBits', { weight: 1, keeps: null, extents: ['K', 'N'] }],
+  ['com.microsoft::MatMulBnb4', { weight: 1, keeps: null, extents: ['K', 'N'] }],
   ['com.microsoft::MatMulFpQ4', { weight: 1, keeps: PACKED }],
   ['com.microsoft::MatMulInteger16', { weight: 1, keeps: INTEGER }],
   ['com.microsoft::MatMulIntegerToFloat', { weight: 1, keeps: INTEGER }],
-  ['com.microsoft::DynamicQuantizeMatMul', { weight: 1, keeps: INTEGER }],
+  ['com.microsoft::DynamicQuantizeMatMul', { weight: 1, keeps: null }],
   ['com.microsoft::QGemm', { weight: 3, keeps: INTEGER }],
   ['com.microsoft::GemmFloat8', { weight: 1, keeps: PACKED }],
   ['com.microsoft::FusedMatMulActivation', { weight: 1, keeps: FUSED }],

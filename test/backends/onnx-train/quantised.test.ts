@@ -13,15 +13,13 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { rewrite } from '../../../src/rewrite.js';
 import type { Signature } from '../../../src/train/signature.js';
+import { fourBits, type Layer, product, unpacked, WIDTH } from '../../support/four-bits.js';
 import { f32, noise, relativeError } from '../../support/ort.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-quantised-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-const [WIDTH, CLASSES, BATCH] = [64, 5, 3] as const;
-
-/** One layer of a model: its weight in some form, and the product. */
-type Layer = (graph: Graph, name: string, x: Value, out: number) => Value;
+const [CLASSES, BATCH] = [5, 3] as const;
 
 /** 8 bits and a scale per column. */
 const dequantised: Layer = (graph, name, x, out) => {
@@ -35,46 +33,6 @@ const dequantised: Layer = (graph, name, x, out) => {
   const attrs = [['axis', attrInt(1)] as const];
   const w = graph.append({ op: 'DequantizeLinear', inputs, outputs: [`${name}.w`], attrs }).outputs[0]!;
   return product(graph, name, x, w);
-};
-
-const product = (graph: Graph, name: string, x: Value, w: Value): Value =>
-  graph.append({ op: 'MatMul', name: `/${name}/MatMul`, inputs: [x, w], outputs: [`${name}.y`] }).outputs[0]!;
-
-const BLOCK = 32;
-const BLOCKS = WIDTH / BLOCK;
-/** Row n of the weight, elements k and k + 1 (k even): low half first. */
-const packedByte = (name: string, n: number, k: number): number =>
-  (n * 71 + (k >> 1) * 29 + 13 * name.charCodeAt(1)) % 256;
-const scaleOf = (n: number, block: number): number => Math.fround(0.01 + 0.003 * Math.sin(n + 2 * block));
-const zeroOf = (n: number, block: number): number => (n + 3 * block) % 16;
-
-/** 4 bits, blocks with scales and zero points, in ONNX Runtime's operator. */
-const fourBits: Layer = (graph, name, x, out) => {
-  const each = (count: number, f: (n: number, i: number) => number) =>
-    Array.from({ length: out * count }, (_, at) => f(Math.floor(at / count), at % count));
-  const codes = Uint8Array.from(each(WIDTH / 2, (n, i) => packedByte(name, n, 2 * i)));
-  const zeros = Uint8Array.from(each(BLOCKS / 2, (n, i) => zeroOf(n, 2 * i) | (zeroOf(n, 2 * i + 1) << 4)));
-  const inputs = [
-    x,
-    graph.addInitializer(`${name}.q`, new MemoryTensor('u8', [out, BLOCKS, BLOCK / 2], codes)),
-    graph.addInitializer(`${name}.scale`, f32Tensor([out * BLOCKS], each(BLOCKS, scaleOf))),
-    graph.addInitializer(`${name}.zero`, new MemoryTensor('u8', [(out * BLOCKS) / 2], zeros)),
-  ];
-  const attrs = Object.entries({ K: WIDTH, N: out, bits: 4, block_size: BLOCK, accuracy_level: 1 }).map(
-    ([key, value]) => [key, attrInt(value)] as const,
-  );
-  const domain = 'com.microsoft';
-  return graph.append({ op: 'MatMulNBits', domain, name, inputs, outputs: [`${name}.y`], attrs }).outputs[0]!;
-};
-
-/** The same weight in float32. */
-const unpacked: Layer = (graph, name, x, out) => {
-  const weight = Array.from({ length: WIDTH * out }, (_, at) => {
-    const [k, n] = [Math.floor(at / out), at % out];
-    const code = (packedByte(name, n, k) >> (k % 2 === 0 ? 0 : 4)) & 15;
-    return (code - zeroOf(n, Math.floor(k / BLOCK))) * scaleOf(n, Math.floor(k / BLOCK));
-  });
-  return product(graph, name, x, graph.addInitializer(`${name}.w`, f32Tensor([WIDTH, out], weight)));
 };
 
 /** Three layers, adapters on the first: its gradient comes through the other two. */
@@ -130,6 +88,13 @@ test('gradients are those of the dequantised weights, whatever ONNX Runtime make
   expect(worst(made, await run(made, { config: made.signature.session }), exact)).toBeLessThan(2e-6);
   // what the entry of the signature is for: without it activations are rounded to 8 bits
   expect(worst(made, await run(made, {}), exact)).toBeGreaterThan(1e-4);
+});
+
+test('gradients of adapters beside MatMulNBits are those of adapters beside its weights in float32', async () => {
+  const [packed, plain] = [emitted(fourBits, fourBits), emitted(unpacked, unpacked)];
+  const exact = await run(plain, { optimization: 'disabled' });
+  const results = await run(packed, { config: packed.signature.session });
+  expect(worst(packed, results, exact)).toBeLessThan(2e-6);
 });
 
 test('gradients through MatMulNBits are those of its weights in float32', async () => {
