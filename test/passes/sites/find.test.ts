@@ -132,14 +132,23 @@ describe('refused, with the reason', () => {
     expect(codes(net)).toEqual(['LOTR3106', 'LOTR3109']);
   });
 
-  test('quantized and fused operators, with extents from attributes', () => {
+  test('operators that multiply integers or do more than the product', () => {
     const net = new Net(32);
-    const packed = net.init('p', new MemoryTensor('u8', [7, 1, 16], new Uint8Array(112)));
-    const attrs = { K: attrInt(32), N: attrInt(7) };
-    net.node('MatMulNBits', [net.x, packed], '/q/MatMul', attrs, 'com.microsoft');
+    const codesOf8 = net.init('p', new MemoryTensor('u8', [32, 7], new Uint8Array(224)));
+    net.node('MatMulInteger', [net.x, codesOf8], '/q/MatMul', {});
     net.node('FusedMatMul', [net.x, net.x], '', {}, 'com.microsoft');
     expect(codes(net)).toEqual(['LOTR3107']);
     expect(findLinears(net.model).refused[0]!.candidate).toMatchObject({ in: 32, out: 7 });
+  });
+
+  test('a packed weight that is computed', () => {
+    const net = new Net(32);
+    const packed = net.init('p', new MemoryTensor('u8', [7, 1, 16], new Uint8Array(112)));
+    const turned = net.node('Reshape', [packed, net.init('s', i64Tensor([3], [7, 1, 16]))], '', {})
+      .outputs[0]!;
+    const attrs = { K: attrInt(32), N: attrInt(7) };
+    net.node('MatMulNBits', [net.x, turned], '/q/MatMul', attrs, 'com.microsoft');
+    expect(codes(net)).toEqual(['LOTR3104']);
   });
 
   test('in a function: its weight an argument that every call feeds with a constant', () => {
