@@ -69,9 +69,10 @@ export function emitTraining(request: EmitRequest): Emitted {
   const fresh = (keepOutputs: boolean) => prepare(open(), factors, options, keepOutputs);
   const whole = fresh(true);
   const params = collectParams(whole.model, plan.plans, factors, options);
+  const notes: Diagnostic[] = [];
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
     step: stepGraph(fresh(false), params, options),
-    grad: gradGraph(fresh(false), params, options),
+    grad: gradGraph(fresh(false), params, options, (remark) => notes.push(remark)),
     apply: applyGraph(params, options, opset),
     eval: evalGraph(fresh(false), params, options),
     infer: inferGraph(whole, params),
@@ -79,7 +80,6 @@ export function emitTraining(request: EmitRequest): Emitted {
       ? {}
       : { stepLoop: stepLoopGraph(stepGraph(fresh(false), params, options), options.loop) }),
   };
-  const notes: Diagnostic[] = [];
   // kernels depend on element types, also those of loss and gradients
   for (const { model } of Object.values(graphs)) inferShapes(model);
   for (const ep of options.ep) {

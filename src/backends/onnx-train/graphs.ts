@@ -1,5 +1,5 @@
 import { noInfluence } from '../../ir/codes/training.js';
-import { fail } from '../../ir/diagnostics.js';
+import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
 import { type Shape, tensorType, type ValueType } from '../../ir/shape.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
@@ -38,9 +38,14 @@ export function stepGraph(prepared: Prepared, params: readonly Param[], options:
 }
 
 /** (batch, labels, params) -> (loss, grads, count) */
-export function gradGraph(prepared: Prepared, params: readonly Param[], options: TrainOptions): TrainGraph {
+export function gradGraph(
+  prepared: Prepared,
+  params: readonly Param[],
+  options: TrainOptions,
+  report?: (diagnostic: Diagnostic) => void,
+): TrainGraph {
   const half = computesInHalf(prepared.model);
-  const built = lossAndGradients(prepared, params, options, half);
+  const built = lossAndGradients(prepared, params, options, half, report);
   const { b, ports, grads, loss, count, scale } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
   const { graph } = prepared.model;
@@ -127,6 +132,7 @@ function lossAndGradients(
   params: readonly Param[],
   options: TrainOptions,
   scaled: boolean,
+  report?: (diagnostic: Diagnostic) => void,
 ): Built {
   const { model, logits } = prepared;
   const { graph } = model;
@@ -142,7 +148,12 @@ function lossAndGradients(
   publish(graph, parts.loss, 'loss');
   const seeds = new Map([[parts.at, parts.gradient(scale)]]);
   const forward = new Set(graph.nodes);
-  const found = differentiate(graph, { seeds, wrt: values, pass: 'onnx-train' });
+  const found = differentiate(graph, {
+    seeds,
+    wrt: values,
+    pass: 'onnx-train',
+    ...(report ? { report } : {}),
+  });
   const idle = values.filter((value) => !found.has(value)).map(({ name }) => name);
   if (idle.length > 0) fail(noInfluence({ names: idle, logits: logits.name }));
   if (options.recompute !== 'none') {

@@ -49,3 +49,19 @@ export const controlFlow = defineCode<{ path: readonly string[]; op: string }>({
     hint: 'adapt only layers behind this node (--target, --exclude), or export without control flow',
   }),
 });
+
+export const straightThrough = defineCode<{ path: readonly string[]; op: string; count: number }>({
+  code: 'LOTR4204',
+  severity: 'remark',
+  title: 'gradients pass through rounding as if nothing were rounded',
+  explain:
+    'The model rounds activations to integers between what is trained and the loss. Rounding has no useful derivative: it is ' +
+    '0 almost everywhere. Gradients pass through it as if it were the identity, the straight-through estimator of ' +
+    'quantisation-aware training; where a value was cut off at the end of the range the gradient is 0. The training graphs ' +
+    'compute with the rounded values, so loss and results are those of the model as it is.',
+  make: ({ path, op, count }) => ({
+    message: `gradients pass straight through the rounding of ${count} ${op} node${count === 1 ? '' : 's'}`,
+    at: { kind: 'node', path, op },
+    hint: 'training the model as it was before its activations were quantised gives exact gradients',
+  }),
+});

@@ -154,6 +154,13 @@ export interface OpDef<Op extends string = string> {
   readonly traits?: readonly ('pure' | 'elementwise' | 'commutative' | 'linear')[];
   /** the output does not depend differentiably on any input (Shape, comparisons, rounding): gradients end here */
   readonly stopsGradient?: boolean;
+  /**
+   * Outputs that stand for an input but for rounding (quantisation): gradients pass through these as if nothing were rounded
+   * (the straight-through estimator), although they are integers, and through no other output of the op.
+   */
+  readonly straightThrough?: readonly number[];
+  /** The gradient rule also holds for integers that stand for rounded numbers; their gradient is floating point. */
+  readonly throughIntegers?: boolean;
   infer(node: Node<Op>, ctx: InferContext): Inferred | Diagnostic;
   /** Gradient per input (null: none) from the gradients of the outputs (null: not on the path), or why there is none. */
   vjp?(b: GradBuilder, node: Node<Op>, grads: readonly (Value | null)[]): readonly (Value | null)[] | Refusal;

@@ -86,12 +86,15 @@ import { mish } from './mish.js';
 import { mod } from './mod.js';
 import { msAttention } from './ms-attention.js';
 import { msBiasGelu } from './ms-bias-gelu.js';
+import { msDynamicQuantizeMatMul } from './ms-dynamic-quantize-mat-mul.js';
 import { msEmbedLayerNormalization } from './ms-embed-layer-normalization.js';
 import { msFastGelu } from './ms-fast-gelu.js';
 import { msFusedGemm } from './ms-fused-gemm.js';
 import { msFusedMatMul } from './ms-fused-mat-mul.js';
 import { msGelu } from './ms-gelu.js';
 import { msGroupQueryAttention } from './ms-group-query-attention.js';
+import { msMatMulBnb4 } from './ms-mat-mul-bnb4.js';
+import { msMatMulIntegerToFloat } from './ms-mat-mul-integer-to-float.js';
 import { msMatMulNBits } from './ms-mat-mul-nbits.js';
 import { msMultiHeadAttention } from './ms-multi-head-attention.js';
 import { msQuickGelu } from './ms-quick-gelu.js';
@@ -255,6 +258,9 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   msEmbedLayerNormalization,
   msFastGelu,
   msFusedGemm,
+  msDynamicQuantizeMatMul,
+  msMatMulBnb4,
+  msMatMulIntegerToFloat,
   msFusedMatMul,
   msGelu,
   msGroupQueryAttention,

@@ -2,13 +2,13 @@ import type { Node } from '../model.js';
 import type { Dim, Shape } from '../shape.js';
 import { defineOp, type OpDef } from './define.js';
 import { axesFor, axesIn } from './families/axes.js';
-import { withGradient } from './gradients/attach.js';
+import { throughIntegers, withGradient } from './gradients/attach.js';
 import { reshapeVjp } from './gradients/shape.js';
 import { reshape } from './nd.js';
 import { axisIn, need, ofRank, one, refuse, rule, tensorAt } from './rules.js';
 
 /** Unsqueeze: with new dimensions of extent 1 at the places `axes` of the result. Axes are an input from version 13 on. */
-export const unsqueeze = withGradient([make(1, 12), make(13)], reshapeVjp);
+export const unsqueeze = throughIntegers(withGradient([make(1, 12), make(13)], reshapeVjp));
 
 function make(since: number, until?: number): OpDef<'Unsqueeze'> {
   const asInput = since >= 13;

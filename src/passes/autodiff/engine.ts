@@ -1,10 +1,11 @@
 import { opsetOf } from '../../ir/builder.js';
-import { controlFlow, noGradient, pastCache } from '../../ir/codes/autodiff.js';
+import { controlFlow, noGradient, pastCache, straightThrough } from '../../ir/codes/autodiff.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Graph, modelOf, type Node, nodePath, type Value } from '../../ir/model.js';
 import type { OpDef, Refusal } from '../../ir/ops/define.js';
 import { opDef } from '../../ir/ops/index.js';
+import { tensorType } from '../../ir/shape.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { calledBy, obstacle } from '../inline/inline.js';
 import { Gradients, RefusalError } from './grad-builder.js';
@@ -16,6 +17,8 @@ export interface DifferentiateOptions {
   readonly wrt: readonly Value[];
   /** name of the pass recorded in new nodes */
   readonly pass?: string;
+  /** told what the user should know of the gradients: LOTR4204 where they pass through rounding */
+  readonly report?: (diagnostic: Diagnostic) => void;
 }
 
 /**
@@ -35,6 +38,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
   for (const [value, seed] of options.seeds) parts.set(value, [seed]);
   const problems: Diagnostic[] = [];
   const caches: Node[] = [];
+  const rounded: Node[] = [];
   for (const node of order.toReversed()) {
     if (!node.outputs.some((output) => parts.has(output))) continue;
     const wanted = new Set<number>();
@@ -46,6 +50,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
       continue;
     }
     const grads = node.outputs.map((output) => total(b, parts, output));
+    if (defOf(node)?.straightThrough) rounded.push(node);
     b.current = { node, wanted };
     const result = apply(b, node, grads);
     b.current = null;
@@ -58,6 +63,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
       const gradient = result[index];
       const input = node.inputs[index]!;
       if (!gradient) continue;
+      typeLike(gradient, input, grads);
       const held = parts.get(input);
       if (held) held.push(gradient);
       else parts.set(input, [gradient]);
@@ -66,6 +72,10 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
   const first = caches.at(-1); // the walk is from the end
   if (first) problems.push(pastCache({ path: nodePath(first), op: first.opKey, count: caches.length }));
   if (problems.length > 0) throw new LotrcError(problems);
+  const rounds = rounded.at(-1);
+  if (rounds) {
+    options.report?.(straightThrough({ path: nodePath(rounds), op: rounds.opKey, count: rounded.length }));
+  }
   const gradients = new Map<Value, Value>();
   for (const value of options.wrt) {
     const gradient = total(b, parts, value);
@@ -79,25 +89,40 @@ function total(b: Gradients, parts: Map<Value, Value[]>, value: Value): Value | 
   const list = parts.get(value);
   if (!list) return null;
   const sum = list.reduce((a, next) => b.add(a, next));
+  typeLike(sum, value, list);
   parts.set(value, [sum]);
   return sum;
 }
 
-/** Values that depend on one of `from` through floating-point data. */
+/** A gradient has the type of its value; that of an integer the element type of the gradients that it was made from. */
+function typeLike(gradient: Value, value: Value, from: readonly (Value | null)[]): void {
+  const { type } = value;
+  if (gradient.type || type?.kind !== 'tensor') return;
+  const known = from.find((other) => other?.type?.kind === 'tensor')?.type;
+  const dtype = isFloat(type.dtype) ? type.dtype : known?.kind === 'tensor' ? known.dtype : null;
+  if (dtype) gradient.setType(tensorType(dtype, type.shape), true);
+}
+
+/** Values that depend on one of `from` through floating-point data, rounded or not. */
 function reachable(order: readonly Node[], from: readonly Value[]): ReadonlySet<Value> {
   const found = new Set<Value>(from);
   for (const node of order) {
-    const reads = node.inputs.some((input) => input && found.has(input)) || readsInside(node, found);
-    if (!reads) continue;
-    const stops = defOf(node)?.stopsGradient === true;
-    for (const output of node.outputs) {
-      // what is not floating point (indices, masks, shapes) carries no gradient
-      const { type } = output;
-      const discrete = type?.kind === 'tensor' && !isFloat(type.dtype);
-      if (!stops && !discrete) found.add(output);
+    const read = node.inputs.filter((input) => input && found.has(input));
+    if (read.length === 0 && !readsInside(node, found)) continue;
+    const def = defOf(node);
+    if (def?.stopsGradient) continue;
+    // integers that stand for rounded numbers lead on to others; indices, masks and shapes carry no gradient
+    const integers = !def || read.some((input) => isDiscrete(input!));
+    for (const [index, output] of node.outputs.entries()) {
+      const carries = def?.straightThrough?.includes(index) ?? (integers || !isDiscrete(output));
+      if (carries) found.add(output);
     }
   }
   return found;
+}
+
+function isDiscrete({ type }: Value): boolean {
+  return type?.kind === 'tensor' && !isFloat(type.dtype);
 }
 
 /** Whether a subgraph of the node reads one of the values from outside. */
@@ -124,6 +149,12 @@ function apply(
   const def = defOf(node);
   if (!def) return { because: unknownOp(node) };
   if (!def.vjp) return { because: 'it has no gradient rule' };
+  const integer = node.inputs.find((input, index) => input && b.wants(index) && isDiscrete(input));
+  if (integer && !def.throughIntegers) {
+    return {
+      because: `its input "${integer.name}" is quantised, and its rule is for floating-point numbers`,
+    };
+  }
   try {
     const result = def.vjp(b, node, grads);
     if ('because' in result || !def.traits?.includes('elementwise')) return result;

@@ -580,6 +580,18 @@ const CASES: readonly (readonly [string, Case])[] = [
       ];
     }),
   ),
+  // extents that fill no whole block and no whole byte
+  ...[0, 1].map((type): [string, Case] => {
+    const [N, K, size] = [5, 7, 16];
+    const codes = Uint8Array.from({ length: Math.ceil((N * K) / 2) }, (_, i) => (i * 73 + 19) % 256);
+    const scale = f64([3], [0.5, 1.25, 0.75]);
+    const attrs = { K: attrInt(K), N: attrInt(N), block_size: attrInt(size), quant_type: attrInt(type) };
+    const packed = new MemoryTensor('u8', [codes.length], codes);
+    return [
+      `MatMulBnb4, table ${type}`,
+      { ...ms, op: 'MatMulBnb4', inputs: [x(2, 3, K), packed, scale], attrs },
+    ];
+  }),
   ['Einsum of one operand', { op: 'Einsum', inputs: [x(2, 3)], attrs: { equation: attrString('ij->ji') } }],
 ];
 

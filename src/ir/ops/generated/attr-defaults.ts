@@ -1071,6 +1071,9 @@ export const OP_VERSIONS: Readonly<Record<string, readonly OpVersion[]>> = {
     'com.microsoft::MatMulBnb4': [
       { since: 1, in: [3, 3], out: [1, 1], attrs: { K: { kind: 'int', required: true }, N: { kind: 'int', required: true }, block_size: { kind: 'int', required: true }, quant_type: { kind: 'int', required: true }, training_mode: { kind: 'int', default: 0 }, transB: { kind: 'int', default: 1 } } },
     ],
+    'com.microsoft::MatMulIntegerToFloat': [
+      { since: 1, in: [4, 7], out: [1, 1], attrs: {} },
+    ],
     'com.microsoft::MatMulNBits': [
       { since: 1, in: [3, 6], out: [1, 1], attrs: { K: { kind: 'int', required: true }, N: { kind: 'int', required: true }, bits: { kind: 'int', default: 4 }, block_size: { kind: 'int', required: true }, accuracy_level: { kind: 'int', default: 0 } } },
     ],

@@ -1064,6 +1064,11 @@ export function msMatMulBnb4(b: Builder, A: Value, B: Value, absmax: Value, attr
   return buildOp(b, 'com.microsoft::MatMulBnb4', [A, B, absmax], attrs, 1)[0]!;
 }
 
+/** `MatMulIntegerToFloat(A, B, a_scale, b_scale, a_zero_point?, b_zero_point?, bias?) -> Y`; version 1 */
+export function msMatMulIntegerToFloat(b: Builder, A: Value, B: Value, a_scale: Value, b_scale: Value, a_zero_point: Value | null = null, b_zero_point: Value | null = null, bias: Value | null = null, attrs: Partial<AttrsOf<'com.microsoft::MatMulIntegerToFloat'>> = {}): Value {
+  return buildOp(b, 'com.microsoft::MatMulIntegerToFloat', [A, B, a_scale, b_scale, a_zero_point, b_zero_point, bias], attrs, 1)[0]!;
+}
+
 /** `MatMulNBits(A, B, scales, zero_points?, g_idx?, bias?) -> Y`; version 1 */
 export function msMatMulNBits(b: Builder, A: Value, B: Value, scales: Value, zero_points: Value | null, g_idx: Value | null, bias: Value | null, attrs: Pick<AttrsOf<'com.microsoft::MatMulNBits'>, 'K' | 'N' | 'block_size'> & Partial<AttrsOf<'com.microsoft::MatMulNBits'>>): Value {
   return buildOp(b, 'com.microsoft::MatMulNBits', [A, B, scales, zero_points, g_idx, bias], attrs, 1)[0]!;

@@ -434,6 +434,8 @@ export interface OpMap {
   'com.microsoft::GroupQueryAttention': { attrs: { readonly do_rotary: number; readonly kv_num_heads: number; readonly local_window_size: number; readonly num_heads: number; readonly qk_output: number; readonly rotary_interleaved: number; readonly scale?: number; readonly smooth_softmax: number; readonly softcap: number } };
   /** `MatMulBnb4(A, B, absmax) -> Y`; version 1 */
   'com.microsoft::MatMulBnb4': { attrs: { readonly K: number; readonly N: number; readonly block_size: number; readonly quant_type: number; readonly training_mode: number; readonly transB: number } };
+  /** `MatMulIntegerToFloat(A, B, a_scale, b_scale, a_zero_point?, b_zero_point?, bias?) -> Y`; version 1 */
+  'com.microsoft::MatMulIntegerToFloat': { attrs: Record<never, never> };
   /** `MatMulNBits(A, B, scales, zero_points?, g_idx?, bias?) -> Y`; version 1 */
   'com.microsoft::MatMulNBits': { attrs: { readonly K: number; readonly N: number; readonly accuracy_level: number; readonly bits: number; readonly block_size: number } };
   /** `MultiHeadAttention(query, key?, value?, bias?, key_padding_mask?, attention_bias?, past_key?, past_value?, past_sequence_length?, cache_indirection?) -> output, present_key?, present_value?, qk?`; version 1 */

@@ -2,6 +2,7 @@ import { attrInt } from '../../attr.js';
 import type { Node, Value } from '../../model.js';
 import { f32Tensor } from '../../tensor.js';
 import type { GradBuilder } from '../define.js';
+import { runTimeShape } from './late.js';
 import { gemm } from './matmul.js';
 import { slice } from './shape.js';
 import { attributes, input, type Vjp } from './vjp.js';
@@ -51,26 +52,17 @@ function zeroPoint(b: GradBuilder, node: Node, N: number, blocks: number, bits: 
   return b.reshape(used, column);
 }
 
-/** The bytes [N, n] as numbers [N, 8 n / bits], low half first. In float32: integer arithmetic on bytes is not everywhere. */
-function fields(b: GradBuilder, bytes: Value, bits: number): Value {
+/** The bytes [N, n] as numbers [N, 8 n / bits], low half first unless said otherwise. In float32: integer arithmetic on bytes is not everywhere. */
+export function fields(b: GradBuilder, bytes: Value, bits: number, highFirst = false): Value {
   const value = f32(b, bytes);
   if (bits === 8) return value;
   const number = (v: number): Value => b.constant(f32Tensor([], [v]), 'grad/sixteen');
   const high = b.one('Floor', [b.mul(value, number(1 / 16))]);
   const low = b.sub(value, b.mul(high, number(16)));
-  const apart = [low, high].map((half) => b.reshape(half, b.ints([0, -1, 1])));
+  const apart = (highFirst ? [high, low] : [low, high]).map((half) => b.reshape(half, b.ints([0, -1, 1])));
   return b.reshape(b.one('Concat', apart, { axis: attrInt(2) }), b.ints([0, -1]));
 }
 
 function f32(b: GradBuilder, value: Value): Value {
   return b.one('Cast', [value], { to: attrInt(1) });
-}
-
-/**
- * A shape that only a run knows, though it is always the same: a runtime that folds constants would otherwise unpack every
- * weight when the session opens, and hold it at eight times its size.
- */
-function runTimeShape(b: GradBuilder, like: Value, shape: readonly number[]): Value {
-  const first = b.one('Slice', [b.one('Shape', [like]), b.ints([0]), b.ints([1])]);
-  return b.one('Add', [b.ints(shape), b.one('Mul', [first, b.ints([0])])]);
 }
