@@ -94,6 +94,9 @@ export const lotrLinear = defineOp({
   },
 });
 
+/** base ops that read nothing but a bias besides x and W */
+const PLAIN: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);
+
 /** Number of factors by `delta`; refuses a node with too few or too many inputs. */
 function factorCount(node: Node, a: Attrs): number {
   let count: number;
@@ -104,7 +107,7 @@ function factorCount(node: Node, a: Attrs): number {
   }
   const given = node.inputs.length - 2;
   const rest = given - count;
-  if (rest < 0 || (rest > 1 && !a.base.includes('::')))
+  if (rest < 0 || (rest > 1 && PLAIN.has(a.base)))
     refuse(node, `delta "${a.delta}" takes ${count} factors and a bias, not ${given} inputs`);
   return count;
 }

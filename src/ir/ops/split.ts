@@ -3,7 +3,7 @@ import type { Dim } from '../shape.js';
 import { attrsOf } from './attrs.js';
 import { defineOp, type Inferred, type NdArray, type OpDef } from './define.js';
 import { divExact, type Ints } from './dims.js';
-import { withGradient } from './gradients/attach.js';
+import { throughIntegers, withGradient } from './gradients/attach.js';
 import { splitVjp } from './gradients/shape.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { attrs, axisIn, need, refuse, rule, tensorAt, typeOf, unknownDims } from './rules.js';
@@ -12,7 +12,7 @@ import { attrs, axisIn, need, refuse, rule, tensorAt, typeOf, unknownDims } from
  * Split: consecutive parts along `axis`. Their extents are an attribute before version 13 and an input from then on;
  * without them the parts are equal, and from version 18 (`num_outputs`) the last may be smaller.
  */
-export const split = withGradient([make(1, 12), make(13)], splitVjp);
+export const split = throughIntegers(withGradient([make(1, 12), make(13)], splitVjp));
 
 function make(since: number, until?: number): OpDef<'Split'> {
   const asInput = since >= 13;

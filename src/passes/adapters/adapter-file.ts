@@ -57,8 +57,7 @@ export function checkBase(model: Model, plan: SavedPlan): void {
   for (const row of plan.plans) {
     for (const site of row.sites) {
       for (const use of site.uses) {
-        const node = baseNode(outputs, site, use);
-        if (!node.inputs[0])
+        if (!baseNode(outputs, site, use).x)
           fail(otherBase({ site: site.id, output: use.output, why: 'the layer reads nothing' }));
       }
     }

@@ -2,6 +2,7 @@ import type { HeldAttr } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { Graph, GraphFunction, type Value } from '../../ir/model.js';
 import { splitKey } from './insert.js';
+import { buildIntegerLayer, INTEGER_PRODUCT } from './integer-layer.js';
 
 /** AttributeProto types of what is forwarded */
 const FLOAT = 1;
@@ -49,7 +50,10 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   // a product of two operands has its bias added behind it
   const added = form.op === 'MatMul' ? others : [];
   const taken = form.op === 'MatMul' ? [] : others;
-  const base = build.node(op, [x, w, ...taken], own, { domain, outputs: ['base'] })[0]!;
+  const base =
+    form.op === INTEGER_PRODUCT
+      ? buildIntegerLayer(graph, null, w, taken, own, 'base').y
+      : build.node(op, [x, w, ...taken], own, { domain, outputs: ['base'] })[0]!;
   const sum = build.one('Add', [base, delta], {}, 'y');
   graph.addOutput(added.reduce((y, bias) => build.one('Add', [y, bias], {}, 'y_bias'), sum));
   return fn;

@@ -15,9 +15,9 @@ import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
 import { weightDigest } from '../sites/reading.js';
 import { alphaOf, isSet } from './base-attrs.js';
+import { eraseDead } from './erase.js';
 import { baseNode } from './insert.js';
 import { type Outputs, outputsByName, requirePlan, writePlan } from './plan.js';
-import { eraseDead } from './raise.js';
 import { addStored, dropStored, storedWeight } from './weight.js';
 
 /**
@@ -35,7 +35,9 @@ export function initialFactors(
   const rows: PlanRow[] = [];
   for (const row of plan.plans) {
     for (const diagnostic of checkInit(row.spec)) report(diagnostic);
-    const weights: WeightAccess = { weight: (site) => matrixOf(baseNode(outputs, site, site.uses[0]!)) };
+    const weights: WeightAccess = {
+      weight: (site) => matrixOf(baseNode(outputs, site, site.uses[0]!).identity),
+    };
     const factors = initFactors(row, weights);
     for (const [name, data] of factors) all.set(name, data);
     rows.push(needsResidual(row.spec) ? takeLeadingPart(model, row, outputs, factors) : row);
@@ -63,7 +65,7 @@ function takeLeadingPart(
   const sites = row.sites.map((site): SiteRow => {
     const replaced = new Map<string, { value: Value; digest: string }>();
     const uses = site.uses.map((use): SiteUseRow => {
-      const node = baseNode(outputs, site, use);
+      const node = baseNode(outputs, site, use).identity;
       const key = `${use.weight}|${alphaOf(node)}|${isSet(node, 'transB')}`;
       let fresh = replaced.get(key);
       if (!fresh) {

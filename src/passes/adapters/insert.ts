@@ -7,6 +7,8 @@ import { type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { weightDigest } from '../sites/reading.js';
+import { type BaseLayer, baseLayer } from './base-layer.js';
+import { eraseDead } from './erase.js';
 import { factorNames, factorTensors, groupOf, type Outputs, outputsByName, requirePlan } from './plan.js';
 import { addStored, storedWeight } from './weight.js';
 
@@ -37,47 +39,47 @@ export function insertAdapters(model: Model, factors: ReadonlyMap<string, Tensor
   if (!model.opsets.has('lotrc')) model.setOpset('lotrc', 1);
 }
 
-/** The node that the plan means. Throws LOTR3301 when it is not there or reads another weight. */
-export function baseNode(outputs: Outputs, site: SiteRow, use: SiteUseRow): Node {
+/** The layer that the plan means. Throws LOTR3301 when it is not there or reads another weight. */
+export function baseNode(outputs: Outputs, site: SiteRow, use: SiteUseRow): BaseLayer {
   const refuse = (why: string): never => fail(otherBase({ site: site.id, output: use.output, why }));
   const node = outputs.get(use.output)?.producer;
   if (!node) return refuse(`no node delivers "${use.output}"`);
-  if (node.opKey !== use.op) return refuse(`"${use.output}" comes from ${node.opKey}, not ${use.op}`);
-  const weight = node.inputs[1];
-  const stored = weight ? storedWeight(weight) : null;
+  const base = baseLayer(node, use.op);
+  if (!base) return refuse(`"${use.output}" comes from ${node.opKey}, not ${use.op}`);
+  const stored = base.w ? storedWeight(base.w) : null;
   if (!stored) return refuse('its weight is not stored in the model');
   if (weightDigest(stored.data) !== use.digest)
     return refuse('its weight is not the one the adapter was made for');
-  return node;
+  return base;
 }
 
-function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, base: Node): void {
-  const graph = base.graph!;
+function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, base: BaseLayer): void {
+  const { identity, result } = base;
+  const graph = result.graph!;
   const opset = opsetOf(graph);
   if (opset < 7) fail(oldOpset({ opset, site: site.id }));
   const group = groupOf(row, site);
   const factors = factorNames(row, site).map((name) => model.graph.own(name)!);
-  const [x, w, ...rest] = base.inputs;
   const attrs = new Map<string, HeldAttr>([
     ['delta', attrString(row.spec.delta)],
     ['scale', attrFloat(effectiveScale(row.spec, group.rank))],
     ['base', attrString(use.op)],
     ...base.attrs,
   ]);
-  const output = base.outputs[0]!;
+  const output = result.outputs[0]!;
   const node = new Node({
     op: 'LoTRLinear',
     domain: 'lotrc',
-    name: base.name,
-    inputs: [x ?? null, w ?? null, ...factors, ...rest],
+    name: identity.name,
+    inputs: [base.x, base.w, ...factors, ...base.rest],
     outputs: [graph.names.freshValue(`${output.name}/adapted`)],
     attrs,
-    origin: { from: [base.name], pass: 'insert-adapters' },
+    origin: { from: [identity.name], pass: 'insert-adapters' },
   });
-  copyIdentity(base, node);
-  graph.insertBefore(base, node);
+  copyIdentity(identity, node);
+  graph.insertBefore(result, node);
   supersede(output, node.outputs[0]!, `${output.name}/replaced`);
-  graph.erase(base);
+  eraseDead(result);
 }
 
 /** `domain::op`, or `op` of the standard domain, in its two parts. */

@@ -7,7 +7,8 @@ import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor } from '../../ir/tensor.js';
-import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount, scaleOf } from './insert.js';
+import { placeBaseLayer } from './base-layer.js';
+import { ADAPTED, deltaOf, factorCount, scaleOf } from './insert.js';
 import { outputsByName, patchPlan, readPlan } from './plan.js';
 import { addStored } from './weight.js';
 
@@ -118,18 +119,7 @@ function lowerNode(
   const [x, w] = [node.inputs[0]!, node.inputs[1]!];
   const factors = node.inputs.slice(2, 2 + count).map((value) => value!);
   const output = node.outputs[0]!;
-  const { op, domain, attrs } = baseOf(node);
-  const base = new Node({
-    op,
-    domain,
-    name: node.name,
-    inputs: [x, w, ...node.inputs.slice(2 + count)],
-    outputs: [graph.names.freshValue(`${output.name}/base`)],
-    attrs,
-    origin: { from: node.origin.from },
-  });
-  copyIdentity(node, base);
-  graph.insertBefore(node, base);
+  const base = placeBaseLayer(node, w, `${output.name}/base`);
   const place = { pass: 'lower', from: node.origin.from };
   const b = new GraphBuilder(graph, { ...place, before: node });
   // in a function body the weight-space nodes stand there too
@@ -147,7 +137,7 @@ function lowerNode(
     once,
   };
   const delta = form === 'fold' ? folded(layer) : byToken(layer);
-  const sum = b.one('Add', [base.outputs[0]!, delta], {}, `${label.prefix}/y`);
+  const sum = b.one('Add', [base, delta], {}, `${label.prefix}/y`);
   supersede(output, sum, `${label.prefix}/adapted`);
   graph.erase(node);
 }

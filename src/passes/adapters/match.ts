@@ -3,6 +3,7 @@ import { dtypeFromOnnx, isFloat } from '../../ir/dtype.js';
 import { functionKey, type Model, type Node, type Value } from '../../ir/model.js';
 import { toF64 } from '../../ir/values.js';
 import { constantData } from '../sites/constant.js';
+import { baseLayer } from './base-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
 import { isOverridable } from './weight.js';
 
@@ -33,11 +34,11 @@ export interface FoundLayer {
  */
 export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | string {
   if (sum.opKey !== 'Add') return `its output comes from ${sum.opKey}, not from an Add`;
-  const base = sum.inputs[0]?.producer;
-  if (base?.opKey !== wanted.op) return `the first operand of its sum is not the base ${wanted.op}`;
-  const [y, delta] = [base.outputs[0]!, sum.inputs[1]];
+  const base = baseLayer(sum.inputs[0]?.producer, wanted.op);
+  if (!base) return `the first operand of its sum is not the base ${wanted.op}`;
+  const [y, delta] = [sum.inputs[0]!, sum.inputs[1]];
   if (y.uses.size > 1 || y.isOutput) return `"${y.name}", the base without the adapter, is read elsewhere`;
-  const [x, w] = base.inputs;
+  const { identity, x, w, rest, attrs } = base;
   if (!x || !w || !delta) return 'its base node or its sum lacks an input';
   const found: Value[] = [];
   const scales: Value[] = [];
@@ -57,7 +58,7 @@ export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | 
   if (values.length !== 1 || values[0] !== wanted.scale) {
     return `it is scaled by ${values.join(' and ') || 'nothing'}, the plan by ${wanted.scale}`;
   }
-  return { identity: base, x, w, rest: base.inputs.slice(2), attrs: [...base.attrs], scales };
+  return { identity, x, w, rest, attrs, scales };
 }
 
 /** The factors that a weight-sized value is the product of, in order; scales met on the way are collected. */

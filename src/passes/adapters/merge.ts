@@ -5,10 +5,11 @@ import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { alphaOf, isSet } from './base-attrs.js';
+import { eraseDead } from './erase.js';
 import { baseOf } from './insert.js';
 import { MergedTensor } from './merged-tensor.js';
 import { factorNames, factorTensors, groupOf, outputsByName, readPlan, requirePlan } from './plan.js';
-import { eraseDead, raiseAdapters } from './raise.js';
+import { raiseAdapters } from './raise.js';
 import { removeFactors, restoreBase } from './strip.js';
 import { addStored, dropStored, isOverridable, isStep, type StoredWeight, storedWeight } from './weight.js';
 

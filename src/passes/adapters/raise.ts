@@ -4,6 +4,7 @@ import { structureChanged } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { functionKey, type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
+import { eraseDead } from './erase.js';
 import { ADAPTED, copyIdentity } from './insert.js';
 import { matchCall, matchSum } from './match.js';
 import { factorNames, groupOf, outputsByName, requirePlan } from './plan.js';
@@ -71,16 +72,4 @@ function raiseUse(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, y:
   eraseDead(top);
   for (const constant of layer.scales) dropStored(model, constant);
   return true;
-}
-
-/** Erases a node whose outputs nobody reads, and then the nodes that only it read. */
-export function eraseDead(node: Node): void {
-  const stack = [node];
-  for (let current = stack.pop(); current; current = stack.pop()) {
-    if (!current.graph) continue;
-    if (current.outputs.some((output) => output.uses.size > 0 || output.isOutput)) continue;
-    const sources = current.inputs.map((input) => input?.producer);
-    current.graph.erase(current);
-    for (const source of sources) if (source) stack.push(source);
-  }
 }

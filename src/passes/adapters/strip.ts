@@ -1,9 +1,10 @@
 import { PLAN_KEY } from '../../ir/adapter.js';
 import { baseGone } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
-import { type Model, Node, type Value } from '../../ir/model.js';
+import type { Model, Node, Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
-import { ADAPTED, baseOf, copyIdentity, factorCount } from './insert.js';
+import { placeBaseLayer } from './base-layer.js';
+import { ADAPTED } from './insert.js';
 import { factorTensors, readPlan, requirePlan } from './plan.js';
 import { raiseAdapters } from './raise.js';
 
@@ -29,24 +30,12 @@ export function stripAdapters(model: Model, doing = 'strip'): number {
   return restored;
 }
 
-/** Puts the base node back in place of an adapted one, reading `weight`. */
+/** Puts the base layer back in place of an adapted one, reading `weight`. */
 export function restoreBase(node: Node, weight: Value): void {
   const graph = node.graph!;
-  const { op, domain, attrs } = baseOf(node);
-  const rest = node.inputs.slice(2 + factorCount(node));
   const output = node.outputs[0]!;
-  const base = new Node({
-    op,
-    domain,
-    name: node.name,
-    inputs: [node.inputs[0]!, weight, ...rest],
-    outputs: [graph.names.freshValue(`${output.name}/restored`)],
-    attrs,
-    origin: { from: node.origin.from },
-  });
-  copyIdentity(node, base);
-  graph.insertBefore(node, base);
-  supersede(output, base.outputs[0]!, `${output.name}/adapted`);
+  const base = placeBaseLayer(node, weight, `${output.name}/restored`);
+  supersede(output, base, `${output.name}/adapted`);
   graph.erase(node);
 }
 

@@ -4,6 +4,7 @@ import { functionsNeedOpset } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { functionKey, type Graph, type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
+import { NAMES } from './base-layer.js';
 import { bodyText, defineFunction, type FunctionForm } from './function-body.js';
 import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount } from './insert.js';
 import { layerType, requireChain } from './lower.js';
@@ -64,7 +65,7 @@ function callFunction(model: Model, graph: Graph, node: Node, method: string): v
     name: node.name,
     inputs: node.inputs,
     outputs: [graph.names.freshValue(`${output.name}/call`)],
-    attrs: [['scale', node.attrs.get('scale')!], ...attrs],
+    attrs: [['scale', node.attrs.get('scale')!], ...attrs.filter(([name]) => name !== NAMES)],
     origin: node.origin,
   });
   copyIdentity(node, call);

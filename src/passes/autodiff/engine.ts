@@ -1,7 +1,7 @@
 import { opsetOf } from '../../ir/builder.js';
 import { controlFlow, noGradient, pastCache, straightThrough } from '../../ir/codes/autodiff.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
-import { isFloat } from '../../ir/dtype.js';
+import { type DType, isFloat } from '../../ir/dtype.js';
 import { type Graph, modelOf, type Node, nodePath, type Value } from '../../ir/model.js';
 import type { OpDef, Refusal } from '../../ir/ops/define.js';
 import { opDef } from '../../ir/ops/index.js';
@@ -51,7 +51,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
     }
     const grads = node.outputs.map((output) => total(b, parts, output));
     if (defOf(node)?.straightThrough) rounded.push(node);
-    b.current = { node, wanted };
+    b.current = { node, wanted, dtype: floatOf(grads) };
     const result = apply(b, node, grads);
     b.current = null;
     if ('because' in result) {
@@ -98,9 +98,14 @@ function total(b: Gradients, parts: Map<Value, Value[]>, value: Value): Value | 
 function typeLike(gradient: Value, value: Value, from: readonly (Value | null)[]): void {
   const { type } = value;
   if (gradient.type || type?.kind !== 'tensor') return;
-  const known = from.find((other) => other?.type?.kind === 'tensor')?.type;
-  const dtype = isFloat(type.dtype) ? type.dtype : known?.kind === 'tensor' ? known.dtype : null;
+  const dtype = isFloat(type.dtype) ? type.dtype : floatOf(from);
   if (dtype) gradient.setType(tensorType(dtype, type.shape), true);
+}
+
+/** The element type of the first gradient of a known one. */
+function floatOf(gradients: readonly (Value | null)[]): DType | null {
+  const known = gradients.find((gradient) => gradient?.type?.kind === 'tensor')?.type;
+  return known?.kind === 'tensor' && isFloat(known.dtype) ? known.dtype : null;
 }
 
 /** Values that depend on one of `from` through floating-point data, rounded or not. */

@@ -1,6 +1,6 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
-import { dtypeToOnnx, isFloat } from '../../ir/dtype.js';
+import { type DType, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import type { GradBuilder, Refusal } from '../../ir/ops/define.js';
 import { entry } from '../../ir/ops/gradients/shape.js';
@@ -17,8 +17,12 @@ export class RefusalError extends Error {
 
 /** The builder that gradient rules see. Equal constants and shapes are made once. */
 export class Gradients extends GraphBuilder implements GradBuilder {
-  /** the node whose rule runs now, and which of its inputs are wanted */
-  current: { readonly node: Node; readonly wanted: ReadonlySet<number> } | null = null;
+  /** the node whose rule runs now, which of its inputs are wanted, and the element type of the gradients that arrive */
+  current: {
+    readonly node: Node;
+    readonly wanted: ReadonlySet<number>;
+    readonly dtype: DType | null;
+  } | null = null;
   readonly #constants = new Map<string, Value>();
   readonly #shapes = new Map<Value, Value>();
 
@@ -47,11 +51,10 @@ export class Gradients extends GraphBuilder implements GradBuilder {
   }
 
   scalar(value: number, like: Value): Value {
-    const type = like.type;
-    if (type?.kind !== 'tensor' || !isFloat(type.dtype)) {
-      return this.refuse(`the element type of "${like.name}" is unknown or not floating point`);
-    }
-    const { dtype } = type;
+    const own = like.type?.kind === 'tensor' ? like.type.dtype : null;
+    // integers that stand for rounded numbers have floating-point gradients
+    const dtype = own && !isFloat(own) ? this.current?.dtype : own;
+    if (!dtype) return this.refuse(`the element type of "${like.name}" is unknown or not floating point`);
     return this.#once(`${dtype}:${value}`, () => this.constant(scalarTensor(dtype, value), 'grad/constant'));
   }
 

@@ -31,6 +31,11 @@ export interface Candidate {
   readonly problem: ((layer: string) => Diagnostic) | null;
 }
 
+/** The node that delivers the result of a linear layer whose product `node` computes. */
+export function resultOf(node: Node): Node {
+  return otherLinear(node)?.result?.(node) ?? node;
+}
+
 /**
  * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, and the quantized and fused operators
  * that stand for them; main graph first, then subgraphs and function bodies, each in node order. Products of two
@@ -85,11 +90,12 @@ function candidateOf(node: Node, origins: Origins): Candidate | null {
 /** What stands against an adapter at one of the other operators. */
 function otherProblem(
   node: Node,
-  { weight, keeps }: OtherOp,
+  { weight, keeps, unless }: OtherOp,
   stored: Stored | null,
   origins: Origins,
 ): Candidate['problem'] {
-  if (keeps !== null) return (layer) => otherOp({ ...at(node, weight, layer), keeps });
+  const because = keeps ?? unless?.(node) ?? null;
+  if (because !== null) return (layer) => otherOp({ ...at(node, weight, layer), keeps: because });
   const fn = functionOf(node.graph);
   if (fn) return insideFunction(node, fn, stored, origins);
   if (!stored)

@@ -1,6 +1,6 @@
 import type { NameSource } from '../../ir/adapter.js';
 import type { Model, Node } from '../../ir/model.js';
-import type { Candidate } from './candidates.js';
+import { type Candidate, resultOf } from './candidates.js';
 import { fromNodeName } from './names/node-name.js';
 import { fromNameScopes, fromNamespace, fromOnnxscriptScopes } from './names/scopes.js';
 import { fromBias, fromFoldedFrom, fromSharedWeight, fromWeight } from './names/tensors.js';
@@ -36,7 +36,7 @@ const FINER: ReadonlySet<NameSource> = new Set(['folded_from', 'weight', 'bias']
 
 /** Module paths of all candidates. */
 export function nameCandidates(model: Model, candidates: readonly Candidate[]): Namings {
-  const byNode = new Map(candidates.map((candidate) => [candidate.node, candidate]));
+  const byNode = new Map(candidates.map((candidate) => [resultOf(candidate.node), candidate]));
   const raw = new Map(candidates.map((candidate) => [candidate, nameOf(candidate, byNode)]));
   const paths = [...raw.values()].flatMap(({ path }) => (path === null ? [] : [path]));
   const wrapper = wrapperOf(paths, parameterNames(model));

@@ -1,10 +1,15 @@
 import type { Node } from '../../ir/model.js';
+import { INTEGER_PRODUCT, integerLayer } from '../adapters/integer-layer.js';
 
 /** An operator that multiplies by a weight in its own way: which input holds the weight. */
 export interface OtherOp {
   readonly weight: number;
   /** why it cannot take an adapter, completes "QGemm ..."; null: the adapter stands beside it, reads x and adds to y */
   readonly keeps: string | null;
+  /** why a node cannot take one although others of its kind can; null when it can */
+  readonly unless?: (node: Node) => string | null;
+  /** the node that delivers the layer's result, when it is another */
+  readonly result?: (node: Node) => Node;
   /** attributes that give in and out where the weight's own shape does not */
   readonly extents?: readonly [string, string];
 }
@@ -15,8 +20,16 @@ const FUSED = 'does more than the product in one step';
 const ATTENTION = 'projects query, key and value inside the operator';
 
 /** Linear operators besides MatMul and Gemm, of ONNX and of ONNX Runtime's com.microsoft domain. */
-const TABLE: ReadonlyMap<string, OtherOp> = new Map([
-  ['MatMulInteger', { weight: 1, keeps: INTEGER }],
+const TABLE: ReadonlyMap<string, OtherOp> = new Map<string, OtherOp>([
+  [
+    INTEGER_PRODUCT,
+    {
+      weight: 1,
+      keeps: null,
+      unless: (node) => (integerLayer(node) ? null : INTEGER),
+      result: (node) => integerLayer(node)?.tail[1] ?? node,
+    },
+  ],
   ['QLinearMatMul', { weight: 3, keeps: INTEGER }],
   ['com.microsoft::MatMulNBits', { weight: 1, keeps: null, extents: ['K', 'N'] }],
   ['com.microsoft::MatMulBnb4', { weight: 1, keeps: null, extents: ['K', 'N'] }],

@@ -17,6 +17,7 @@ import { badNumber, conflict, noMatch, rankTooLarge } from '../../ir/codes/sites
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { readPlan } from '../adapters/plan.js';
+import { resultOf } from './candidates.js';
 import { constantData, swapsMatrix } from './constant.js';
 import { findLinears, type Linears } from './find.js';
 import { groupBy } from './group-by.js';
@@ -115,7 +116,7 @@ function siteRow(model: Model, spec: AdapterSpec, site: AdapterSite, digests: Ma
     const swaps = via.filter((step) => step.op === 'Transpose' && swapsMatrix(step)).length;
     return {
       node: node.name,
-      output: node.outputs[0]!.name,
+      output: resultOf(node).outputs[0]!.name,
       op: node.opKey,
       weight: weight.name,
       digest: digestOf(weight, digests),

@@ -13,6 +13,7 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { rewrite } from '../../../src/rewrite.js';
 import type { Signature } from '../../../src/train/signature.js';
+import { eightBits, unrounded } from '../../support/eight-bits.js';
 import { fourBits, type Layer, product, unpacked, WIDTH } from '../../support/four-bits.js';
 import { f32, noise, relativeError } from '../../support/ort.js';
 
@@ -104,4 +105,13 @@ test('gradients through MatMulNBits are those of its weights in float32', async 
     const results = await run(packed, { optimization, config: packed.signature.session });
     expect(worst(packed, results, exact)).toBeLessThan(2e-6);
   }
+});
+
+test('gradients through rounded activations are those of the runtime with and without its optimiser, and near the exact ones', async () => {
+  const [rounded, plain] = [emitted(eightBits, eightBits), emitted(unrounded, unrounded)];
+  const exact = await run(plain, { optimization: 'disabled' });
+  const slow = await run(rounded, { optimization: 'disabled' });
+  expect(worst(rounded, await run(rounded, { config: rounded.signature.session }), slow)).toBeLessThan(2e-6);
+  // what 8 bits for every activation cost; a gradient that rounding cuts off would be 1
+  expect(worst(rounded, slow, exact)).toBeLessThan(0.03);
 });

@@ -1,6 +1,6 @@
 import type { Node, Value } from '../../../ir/model.js';
 import type { TensorData } from '../../../ir/tensor.js';
-import type { Candidate } from '../candidates.js';
+import { type Candidate, resultOf } from '../candidates.js';
 import { constantData } from '../constant.js';
 import { parsePythonList } from './scopes.js';
 
@@ -54,7 +54,7 @@ export function fromSharedWeight({ stored }: Candidate): string | null {
  */
 export function fromBias(candidate: Candidate, candidates: ReadonlyMap<Node, Candidate>): string | null {
   const { node, out, stored } = candidate;
-  const product = node.outputs[0];
+  const product = resultOf(node).outputs[0];
   const found: Value[] = [];
   if (node.op === 'Gemm' && node.inputs[2]) found.push(node.inputs[2]);
   for (const { node: add } of product?.uses ?? []) {
