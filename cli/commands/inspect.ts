@@ -1,5 +1,6 @@
 import { inspect, inspectJson } from '../../src/inspect.js';
 import { formatInspect } from '../../src/inspect-format.js';
+import { reportNotFinite } from '../../src/ir/finite.js';
 import { verify } from '../../src/ir/verify.js';
 import { unpackLayers } from '../../src/passes/unpack/unpack.js';
 import { loadModel } from '../load.js';
@@ -7,13 +8,19 @@ import type { Run } from '../program.js';
 
 export interface InspectOptions {
   readonly json?: true;
+  readonly checkWeights?: true;
 }
 
 /** Errors of the verifier are no reason not to look at a model, so only its warnings are shown. */
-export function inspectCommand(path: string, { json }: InspectOptions, { io, reporter }: Run): void {
+export function inspectCommand(
+  path: string,
+  { json, checkWeights }: InspectOptions,
+  { io, reporter }: Run,
+): void {
   const model = loadModel(path);
   const found = verify(model);
   reporter.report(found.filter(({ severity }) => severity === 'warning'));
+  if (checkWeights) reporter.report(reportNotFinite(model));
   // layers that a rewrite would take out of functions and fused operators are shown as they then are
   if (!found.some(({ severity }) => severity === 'error')) unpackLayers(model);
   const report = inspect(model);

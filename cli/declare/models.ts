@@ -13,11 +13,13 @@ export function declareModelCommands(program: Command, run: Run): void {
     .description('list every linear layer: module path, operator, shape, type, and what can be adapted')
     .argument('<model>', 'an ONNX model, .onnx or .onnxtxt')
     .option('--json', 'print JSON (version 1)')
+    .option('--check-weights', 'read all weights and report those with NaN or infinite elements')
     .addHelpText(
       'after',
       `
 Examples:
   lotrc inspect model.onnx
+  lotrc inspect model.onnx --check-weights
   lotrc inspect model.lotr.onnx --json`,
     )
     .action(async (model: string, options: InspectOptions) => {

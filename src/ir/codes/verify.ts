@@ -165,3 +165,33 @@ export const noDomain = defineCode<{ domain: string; at: Place }>({
     hint: 'add the domain to opset_import when exporting',
   }),
 });
+
+export const notFinite = defineCode<{
+  name: string;
+  dtype: string;
+  shape: readonly number[];
+  nan: number;
+  infinite: number;
+  first: number;
+}>({
+  code: 'LOTR2013',
+  severity: 'warning',
+  title: 'a stored tensor holds NaN or infinite elements',
+  explain:
+    'A weight that is not a number makes everything behind it not a number, in training and in inference. Exports of a run ' +
+    'that diverged have such weights, and damaged files. Infinite elements may be meant: attention masks are often written ' +
+    'with minus infinity. `lotrc inspect --check-weights` reads all weights to look for them.',
+  make: ({ name, dtype, shape, nan, infinite, first }) => ({
+    message:
+      `${dtype}[${shape.join(',')}] holds ` +
+      [nan > 0 ? `${nan} NaN` : '', infinite > 0 ? `${infinite} infinite` : '']
+        .filter(Boolean)
+        .join(' and ') +
+      ` element${nan + infinite === 1 ? '' : 's'}, the first at index ${first}`,
+    at: { kind: 'tensor', name },
+    hint:
+      nan > 0
+        ? 'export the model again from a checkpoint whose weights are finite'
+        : 'no fault if this is a mask',
+  }),
+});
