@@ -133,8 +133,9 @@ export const notLinear = defineCode<AtNode & { does: string }>({
   title: 'the target names a layer that is not linear',
   explain:
     'An adapter corrects the matrix by which a layer multiplies its input. The target matches no such layer, only a ' +
-    'module whose weight is used otherwise: looked up by row (embeddings), slid over the input (convolutions), or ' +
-    'applied element by element (normalisation). PEFT has adapters for some of these; lotrc refuses them.',
+    'module whose weight is used otherwise: looked up by row (embeddings), slid over the input by groups of channels ' +
+    'or backwards (depthwise and transposed convolutions), or applied element by element (normalisation). PEFT has ' +
+    'adapters for some of these; lotrc refuses them.',
   make: (at) => ({
     message: `cannot adapt "${at.layer}": it ${at.does}`,
     at: nodeAt(at),

@@ -27,7 +27,8 @@ type Attrs = AttrsOf<'lotrc::LoTRLinear'>;
 /**
  * lotrc LoTRLinear: base(x, W, b) + scale * x D, where D (in, out) is the einsum `delta` over the factors.
  * Inputs: x, W, one factor per operand of `delta`, and last what else the base reads: an optional bias, or what comes with a
- * packed weight. `base` is MatMul (W is (in, out)), Gemm (alpha x W' + beta b with transB; the adapter is added after alpha)
+ * packed weight. `base` is MatMul (W is (in, out)), Gemm (alpha x W' + beta b with transB; the adapter is added after alpha),
+ * Conv (W is (out, channels, window...), D (channels * window, out) multiplies the patches of x)
  * or an op of another domain as `domain::op`.
  */
 export const lotrLinear = defineOp({
@@ -42,10 +43,11 @@ export const lotrLinear = defineOp({
     if (a.base === 'Gemm') rankIn(node, x?.shape, 2, 2, 'x');
     // a packed weight says nothing of the layer's extents: the factors do
     const packed = w !== null && !isFloat(w.dtype);
-    if (!packed) rankIn(node, w?.shape, 2, 2, 'W');
-    const weight = packed ? null : turned(w?.shape, a.transB);
+    const slides = a.base === 'Conv';
+    if (!packed && !slides) rankIn(node, w?.shape, 2, 2, 'W');
+    const weight = packed || slides ? null : turned(w?.shape, a.transB);
     const extents = new Map<string, Dim>([
-      ['i', weight?.[0] ?? x?.shape?.at(-1) ?? null],
+      ['i', weight?.[0] ?? (slides ? null : x?.shape?.at(-1)) ?? null],
       ['o', weight?.[1] ?? null],
     ]);
     for (const [f, letters] of operandsOf(a).entries()) {
@@ -57,6 +59,8 @@ export const lotrLinear = defineOp({
         extents.set(letter, extents.get(letter) ?? dim);
       }
     }
+    // where the windows lie is the convolution's own affair, whose place this op holds for a while only
+    if (slides) return one(x?.dtype ?? w?.dtype, null);
     const shape = matmulShape(node, x?.shape, [extents.get('i') ?? null, extents.get('o') ?? null]);
     const bias = !packed && node.inputs.length > 2 + count ? tensorAt(ctx, 2 + count)?.shape : null;
     if (bias && shape && !broadcastShapes([shape, bias]))

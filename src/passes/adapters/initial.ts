@@ -49,8 +49,8 @@ export function initialFactors(
 /** A layer's weight as stored, with the layout of the storage. */
 function matrixOf(node: Node): StoredMatrix | null {
   const stored = storedWeight(node.inputs[1]!);
-  // the integers of a quantised weight are not the matrix that the layer multiplies by
-  if (!stored || !isFloat(stored.data.dtype)) return null;
+  // the integers of a quantised weight, and filters, are not the matrix that the layer multiplies by
+  if (!stored || !isFloat(stored.data.dtype) || stored.data.shape.length !== 2) return null;
   const flipped = isSet(node, 'transB') !== stored.transposed;
   return { data: stored.data, layout: flipped ? 'oi' : 'io', alpha: alphaOf(node) };
 }

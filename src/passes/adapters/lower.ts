@@ -1,16 +1,17 @@
 import { type Lowering, operandsOf } from '../../ir/adapter.js';
-import { attrInt } from '../../ir/attr.js';
+import { attrInt, type HeldAttr } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { notAChain } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
-import { f32Tensor } from '../../ir/tensor.js';
+import { f32Tensor, i64Tensor } from '../../ir/tensor.js';
 import { placeBaseLayer } from './base-layer.js';
-import { ADAPTED, deltaOf, factorCount, scaleOf } from './insert.js';
+import { CONVOLUTION, filterShape, filtersOf } from './conv-layer.js';
+import { ADAPTED, baseOf, deltaOf, factorCount, scaleOf } from './insert.js';
 import { outputsByName, patchPlan, readPlan } from './plan.js';
-import { addStored } from './weight.js';
+import { addStored, storedWeight } from './weight.js';
 
 /**
  * Writes every `lotrc::LoTRLinear` in plain ONNX; returns how many. The base node comes back with its name and
@@ -103,6 +104,11 @@ interface Layer {
   readonly compute: DType;
   readonly label: Label;
   readonly once: Once;
+  /** how the layer slides over x, when it is a convolution */
+  readonly conv: {
+    readonly filters: readonly number[];
+    readonly attrs: Readonly<Record<string, HeldAttr>>;
+  } | null;
 }
 
 function lowerNode(
@@ -135,6 +141,7 @@ function lowerNode(
     compute: layerType(node),
     label,
     once,
+    conv: convolutionOf(node, w),
   };
   const delta = form === 'fold' ? folded(layer) : byToken(layer);
   const sum = b.one('Add', [base, delta], {}, `${label.prefix}/y`);
@@ -144,7 +151,7 @@ function lowerNode(
 
 /** (x F1) (s F2 F3 ...) */
 function folded(layer: Layer): Value {
-  const { b, weights, x, factors, label, once } = layer;
+  const { weights, x, factors, label, once } = layer;
   const [first, ...rest] = factors;
   let letters = label.factors[1]!;
   const product = rest.reduce((acc, factor, index) => {
@@ -153,20 +160,40 @@ function folded(layer: Layer): Value {
     return once(['product', acc, factor], () => weights.one('MatMul', [acc, factor], {}, name));
   });
   const wide = cast(layer, scaled(layer, product, letters), `s${letters}`);
-  const tokens = b.one('MatMul', [x, cast(layer, first!)], {}, `${label.prefix}/x${label.factors[0]}`);
-  return b.one('MatMul', [tokens, wide], {}, `${label.prefix}/delta`);
+  const tokens = times(layer, x, cast(layer, first!), `${label.prefix}/x${label.factors[0]}`);
+  return times(layer, tokens, wide, `${label.prefix}/delta`);
+}
+
+/** x F: of a convolution, the patches of x times the first factor, and single places times the others. */
+function times(layer: Layer, x: Value, factor: Value, name: string): Value {
+  const { b, weights, conv, once, model } = layer;
+  if (!conv) return b.one('MatMul', [x, factor], {}, name);
+  const patches = x === layer.x;
+  const extents = filterShape(patches ? conv.filters.slice(1) : null, conv.filters.length);
+  const shape = once(['shape', extents.join()], () =>
+    addStored(model, model.graph.names.freshValue('lotr/filters'), i64Tensor([extents.length], extents)),
+  );
+  const filters = once(['filters', factor, shape], () => filtersOf(weights, factor, shape));
+  return b.one('Conv', [x, filters], patches ? conv.attrs : {}, name);
+}
+
+/** Shape of the filters, and attributes, of a layer that is a convolution. */
+function convolutionOf(node: Node, filters: Value): Layer['conv'] {
+  const { key, attrs } = baseOf(node);
+  if (key !== CONVOLUTION) return null;
+  return { filters: storedWeight(filters)!.data.shape, attrs: Object.fromEntries(attrs) };
 }
 
 /** ((x F1) (s F2)) F3 ... */
 function byToken(layer: Layer): Value {
-  const { b, x, factors, label } = layer;
+  const { x, factors, label } = layer;
   let letters = 'x';
   return factors.reduce((tokens, factor, index) => {
     const own = label.factors[index]!;
     letters += own;
     const ready = index === 1 ? cast(layer, scaled(layer, factor, own), `s${own}`) : cast(layer, factor);
     const name = `${label.prefix}/${index === factors.length - 1 ? 'delta' : letters}`;
-    return b.one('MatMul', [tokens, ready], {}, name);
+    return times(layer, tokens, ready, name);
   }, x);
 }
 

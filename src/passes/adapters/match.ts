@@ -4,6 +4,7 @@ import { functionKey, type Model, type Node, type Value } from '../../ir/model.j
 import { toF64 } from '../../ir/values.js';
 import { constantData } from '../sites/constant.js';
 import { baseLayer } from './base-layer.js';
+import { CONVOLUTION, factorOf, slidesLike } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
 import { isOverridable } from './weight.js';
 
@@ -25,7 +26,7 @@ export interface FoundLayer {
   readonly rest: readonly (Value | null)[];
   readonly attrs: readonly (readonly [string, HeldAttr])[];
   /** lotrc's own constants that the layer read */
-  readonly scales: readonly Value[];
+  readonly constants: readonly Value[];
 }
 
 /**
@@ -42,12 +43,16 @@ export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | 
   if (!x || !w || !delta) return 'its base node or its sum lacks an input';
   const found: Value[] = [];
   const scales: Value[] = [];
+  const constants: Value[] = [];
   let tokens: Value = delta;
   while (tokens !== x) {
     const node: Node | null = tokens.producer;
     const [left, right] = node?.inputs ?? [];
-    if (node?.opKey !== 'MatMul' || !left || !right) return `"${tokens.name}" is not a product with x`;
-    const part = chainOf(model, right, wanted, scales);
+    const times: Multiplier | null =
+      node && right ? multiplier(node, right, wanted.op, left === x ? attrs : []) : null;
+    if (!left || !times) return `"${tokens.name}" is not a product with x`;
+    if (times.shape) constants.push(times.shape);
+    const part = chainOf(model, times.factor, wanted, scales);
     if (typeof part === 'string') return part;
     found.unshift(...part);
     tokens = left;
@@ -58,7 +63,19 @@ export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | 
   if (values.length !== 1 || values[0] !== wanted.scale) {
     return `it is scaled by ${values.join(' and ') || 'nothing'}, the plan by ${wanted.scale}`;
   }
-  return { identity, x, w, rest, attrs, scales };
+  return { identity, x, w, rest, attrs, constants: [...scales, ...constants] };
+}
+
+interface Multiplier {
+  readonly factor: Value;
+  /** the constant that makes filters of it */
+  readonly shape?: Value;
+}
+
+/** The matrix by which a node multiplies: its right operand, or what the filters of a convolution were made of. */
+function multiplier(node: Node, right: Value, op: string, attrs: FoundLayer['attrs']): Multiplier | null {
+  if (op !== CONVOLUTION) return node.opKey === 'MatMul' ? { factor: right } : null;
+  return node.opKey === CONVOLUTION && slidesLike(node, attrs) ? factorOf(right) : null;
 }
 
 /** The factors that a weight-sized value is the product of, in order; scales met on the way are collected. */
@@ -109,7 +126,7 @@ export function matchCall(model: Model, call: Node, wanted: Wanted): FoundLayer 
     return `the function ${call.opKey} was changed`;
   }
   const attrs = [...call.attrs].filter(([name]) => name !== 'scale');
-  return { identity: call, x, w, rest: others, attrs, scales: [] };
+  return { identity: call, x, w, rest: others, attrs, constants: [] };
 }
 
 function names(values: readonly (Value | null)[]): string {

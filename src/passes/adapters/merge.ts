@@ -5,6 +5,7 @@ import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { alphaOf, isSet } from './base-attrs.js';
+import { CONVOLUTION } from './conv-layer.js';
 import { eraseDead } from './erase.js';
 import { baseOf } from './insert.js';
 import { MergedTensor } from './merged-tensor.js';
@@ -122,7 +123,7 @@ function mergeSite(
       node,
       stored,
       scale: effectiveScale(row.spec, rank) / alphaOf(node),
-      turned: isSet(node, 'transB') !== stored.transposed,
+      turned: (isSet(node, 'transB') || baseOf(node).key === CONVOLUTION) !== stored.transposed,
     };
     byHolder.set(stored.holder, [...(byHolder.get(stored.holder) ?? []), reader]);
   }

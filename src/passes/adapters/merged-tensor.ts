@@ -31,12 +31,16 @@ export class MergedTensor extends BaseTensor {
   readonly #turned: boolean;
   readonly #refuse: () => never;
 
+  readonly #columns: number;
+
   constructor(weight: TensorData, product: ScaledProduct, turned: boolean, refuse: () => never) {
     super(weight.dtype, weight.shape, weight.byteLength);
     this.#weight = weight;
     this.#product = product;
     this.#turned = turned;
     this.#refuse = refuse;
+    // filters are rows too, of all that lies behind the first axis
+    this.#columns = elementCount(weight.shape.slice(1));
   }
 
   bytes(): Uint8Array {
@@ -53,7 +57,7 @@ export class MergedTensor extends BaseTensor {
 
   override copyTo(sink: ByteSink): void {
     const rows = this.shape[0]!;
-    const step = Math.max(1, Math.floor(BLOCK / this.shape[1]!));
+    const step = Math.max(1, Math.floor(BLOCK / this.#columns));
     for (let row = 0; row < rows; row += step) sink.write(this.#rows(row, Math.min(row + step, rows)));
   }
 
@@ -65,7 +69,7 @@ export class MergedTensor extends BaseTensor {
   }
 
   #rows(from: number, to: number): Uint8Array {
-    const columns = this.shape[1]!;
+    const columns = this.#columns;
     const width = this.byteLength / elementCount(this.shape);
     const { dtype } = this;
     const part = this.#weight.slice(from * columns * width, (to - from) * columns * width);

@@ -70,6 +70,6 @@ function raiseUse(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, y:
   graph.insertBefore(top, node);
   supersede(y, node.outputs[0]!, `${use.output}/lowered`);
   eraseDead(top);
-  for (const constant of layer.scales) dropStored(model, constant);
+  for (const constant of layer.constants) dropStored(model, constant);
   return true;
 }

@@ -5,9 +5,10 @@ import { fail } from '../../ir/diagnostics.js';
 import { functionKey, type Graph, type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { NAMES } from './base-layer.js';
+import { CONVOLUTION } from './conv-layer.js';
 import { bodyText, defineFunction, type FunctionForm } from './function-body.js';
 import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount } from './insert.js';
-import { layerType, requireChain } from './lower.js';
+import { layerType, lowerAdapters, requireChain } from './lower.js';
 import { outputsByName, patchPlan, requirePlan } from './plan.js';
 import { requireIrVersion } from './weight.js';
 
@@ -30,13 +31,15 @@ export function toFunctions(model: Model): number {
   let calls = 0;
   for (const graph of model.everyGraph()) {
     for (const node of graph.nodes) {
-      if (node.opKey !== ADAPTED) continue;
+      if (node.opKey !== ADAPTED || baseOf(node).key === CONVOLUTION) continue;
       callFunction(model, graph, node, methods.get(node) ?? 'unknown');
       calls++;
     }
   }
-  requireIrVersion(model, 8);
-  model.setOpset('lotrc', 1);
+  if (calls > 0) requireIrVersion(model, 8);
+  // a convolution has no function: where its windows lie is in attributes that lists of them would have to be
+  lowerAdapters(model, 'fold');
+  if (calls > 0) model.setOpset('lotrc', 1);
   patchPlan(model, { lowering: 'function' });
   return calls;
 }

@@ -14,6 +14,7 @@ import { type DType, isFloat } from '../../ir/dtype.js';
 import { type GraphFunction, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
 import { shapeText } from '../../ir/shape.js';
 import { alphaOf, isSet } from '../adapters/base-attrs.js';
+import { CONVOLUTION } from '../adapters/conv-layer.js';
 import { functionOf, Origins, type Stored } from './constant.js';
 import { type OtherOp, otherLinear } from './other-ops.js';
 
@@ -37,8 +38,8 @@ export function resultOf(node: Node): Node {
 }
 
 /**
- * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, and the quantized and fused operators
- * that stand for them; main graph first, then subgraphs and function bodies, each in node order. Products of two
+ * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, the quantized and fused operators
+ * that stand for them, and convolutions; main graph first, then subgraphs and function bodies, each in node order. Products of two
  * activations (attention scores) are not linear layers and are left out. Reads no weight data.
  */
 export function findCandidates(model: Model): readonly Candidate[] {
@@ -65,6 +66,7 @@ export function weightInput(node: Node): number | null {
 function candidateOf(node: Node, origins: Origins): Candidate | null {
   if (origins.isCall(node)) return null;
   if (PRODUCTS.has(node.opKey)) return product(node, origins);
+  if (isConvolution(node)) return convolution(node, origins);
   const other = otherLinear(node);
   const operand = other && node.inputs[other.weight];
   if (!operand || !origins.isConstant(operand)) return null;
@@ -85,6 +87,25 @@ function candidateOf(node: Node, origins: Origins): Candidate | null {
     layout: other.extents ? 'oi' : 'io',
     problem: otherProblem(node, other, stored, origins),
   };
+}
+
+/** Whether a node slides stored filters over its input: adapted when named, and no part of `all-linear`. */
+export function isConvolution(node: Node): boolean {
+  return node.opKey === CONVOLUTION;
+}
+
+/** A convolution of all channels by stored filters; any other is no layer of ours. */
+function convolution(node: Node, origins: Origins): Candidate | null {
+  const operand = node.inputs[1];
+  const group = node.attrs.get('group');
+  if (!operand || (group?.kind === 'int' && Number(group.value) !== 1)) return null;
+  const stored = origins.stored(operand);
+  const shape = stored?.data.shape ?? [];
+  if (!stored || stored.via.some(({ op }) => op === 'Transpose') || shape.length < 3) return null;
+  if (shape.includes(0) || !isFloat(stored.dtype as DType) || functionOf(node.graph)) return null;
+  const [out = 0, ...patch] = shape;
+  const inn = patch.reduce((a, b) => a * b, 1);
+  return { node, operand, input: 1, stored, in: inn, out, layout: 'oi', problem: null };
 }
 
 /** What stands against an adapter at one of the other operators. */

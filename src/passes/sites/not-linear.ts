@@ -21,7 +21,6 @@ interface Row {
   readonly rank?: number;
 }
 
-const CONVOLVES = { weight: 1, does: 'is a convolution' } as const;
 const NORMALISES = { weight: 1, does: 'normalises, with a vector for a weight' } as const;
 const RECURS = { weight: 1, does: 'is recurrent: its weights are multiplied inside the operator' } as const;
 
@@ -29,8 +28,8 @@ const RECURS = { weight: 1, does: 'is recurrent: its weights are multiplied insi
 const TABLE: ReadonlyMap<string, Row> = new Map<string, Row>([
   // a lookup in a vector is arithmetic of shapes
   ['Gather', { weight: 0, rank: 2, does: 'is an embedding table: rows are looked up, not multiplied' }],
-  ['Conv', CONVOLVES],
-  ['ConvTranspose', CONVOLVES],
+  ['Conv', { weight: 1, does: 'is a convolution by groups of channels' }],
+  ['ConvTranspose', { weight: 1, does: 'is a transposed convolution' }],
   ['LayerNormalization', NORMALISES],
   ['RMSNormalization', NORMALISES],
   ['SimplifiedLayerNormalization', NORMALISES],

@@ -2,6 +2,7 @@ import type { Site } from '../../ir/adapter.js';
 import { notLinear } from '../../ir/codes/refused-sites.js';
 import { allExcluded, conflict, noLinears, noMatch, partlyRefused } from '../../ir/codes/sites.js';
 import { type Diagnostic, fail, LotrcError, type Note } from '../../ir/diagnostics.js';
+import { isConvolution } from './candidates.js';
 import type { Linears, RefusedSite } from './find.js';
 import { outputHeads } from './heads.js';
 import {
@@ -17,7 +18,7 @@ import {
 
 /** Which layers to adapt. Patterns: see patterns.ts. */
 export interface Selection {
-  /** default: `all-linear`, every layer but the output heads */
+  /** default: `all-linear`, every layer but the output heads and convolutions */
   readonly targets?: readonly string[] | undefined;
   readonly exclude?: readonly string[] | undefined;
   /** `0-5,8`: numbers of the first numbered segment of the path */
@@ -47,7 +48,7 @@ export function chooseSites(linears: Linears, selection: Selection): Selected {
     namesOf(site, wrapper).some((name) => pattern.matches(name));
 
   const targets = readTargets(selection.targets ?? [ALL_LINEAR]);
-  const heads = targets.some(({ kind }) => kind === 'all-linear') ? headSites(linears) : new Set<Site>();
+  const heads = targets.some(({ kind }) => kind === 'all-linear') ? leftOut(linears) : new Set<Site>();
   const byTarget = new Map<Site, string>();
   const blocked = new Set<RefusedSite>();
   for (const target of targets) {
@@ -117,10 +118,16 @@ function failUnmatched(target: Pattern, misses: readonly RefusedSite[], linears:
   if (target.kind === 'all-linear') {
     const near = sites.map(({ id }) => id).slice(0, 3);
     const count = refused.length;
+    const slides = sites.filter(({ uses }) => uses.some(({ node }) => isConvolution(node))).length;
+    const others = `${slides} convolution${slides === 1 ? '' : 's'}`;
     const why =
-      count === 0
-        ? 'every linear layer is an output head, which must be named to be adapted'
-        : `${count} linear layer${count === 1 ? '' : 's'} cannot carry an adapter, and the others are output heads, which must be named`;
+      slides === sites.length
+        ? `the model has no linear layers but ${others}, which must be named to be adapted`
+        : slides > 0
+          ? `the linear layers that can be adapted are output heads, which must be named, and so must the ${others}`
+          : count === 0
+            ? 'every linear layer is an output head, which must be named to be adapted'
+            : `${count} linear layer${count === 1 ? '' : 's'} cannot carry an adapter, and the others are output heads, which must be named`;
     return fail(noMatch({ option: '--target', pattern: target.text, near, why, notes: refused.map(noteOf) }));
   }
   const other = linears.others().find((site) => namesOf(site, wrapper).some((name) => target.matches(name)));
@@ -128,10 +135,10 @@ function failUnmatched(target: Pattern, misses: readonly RefusedSite[], linears:
   return fail(noMatch({ option: '--target', pattern: target.text, near: nearestPaths(target.text, sites) }));
 }
 
-/** Sites of which some node is an output head. */
-function headSites({ sites, candidates }: Linears): ReadonlySet<Site> {
+/** Sites that `all-linear` leaves out: those of which some node is an output head, and convolutions. */
+function leftOut({ sites, candidates }: Linears): ReadonlySet<Site> {
   const heads = outputHeads(candidates.map(({ node }) => node));
-  return new Set(sites.filter(({ uses }) => uses.some(({ node }) => heads.has(node))));
+  return new Set(sites.filter(({ uses }) => uses.some(({ node }) => heads.has(node) || isConvolution(node))));
 }
 
 /** Throws LOTR3002 when no layer of the model has a number of the range. */

@@ -98,18 +98,18 @@ test.each(forms)('%s', async (_name, form) => {
 
 describe('a target that names something else than a linear layer', () => {
   const text = `<ir_version: 8, opset_import: ["": 17]>
-    g (int64[2] ids, float[1,2,3,3] image, float[2,4] x) => (float[2,4] a, float[1,5,3,3] b, float[2,4] c, float[2,3] y)
-    <float[7,4] "words.weight" = {${new Array(28).fill(1)}}, float[5,2,1,1] "patch.weight" = {${new Array(10).fill(1)}},
+    g (int64[2] ids, float[1,2,3,3] image, float[2,4] x) => (float[2,4] a, float[1,1,3,3] b, float[2,4] c, float[2,3] y)
+    <float[7,4] "words.weight" = {${new Array(28).fill(1)}}, float[2,1,1,1] "patch.weight" = {1, 1},
      float[4] "norm.weight" = {1, 1, 1, 1}, float[4,3] "fc.weight" = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}> {
       a = Gather ("words.weight", ids)
-      b = Conv (image, "patch.weight")
+      b = ConvTranspose (image, "patch.weight")
       c = LayerNormalization (x, "norm.weight")
       y = MatMul (x, "fc.weight")
     }`;
 
   test.each([
     ['words', 'is an embedding table: rows are looked up, not multiplied'],
-    ['patch', 'is a convolution'],
+    ['patch', 'is a transposed convolution'],
     ['norm', 'normalises, with a vector for a weight'],
   ])('%s (LOTR3110)', (target, does) => {
     const select = () => selectSites(parseModel(text), { rank: 1, targets: [target] });
