@@ -5,6 +5,7 @@ import type { Model } from './ir/model.js';
 import type { TensorData } from './ir/tensor.js';
 import { type Adapter, checkBase, extractAdapter, planOfAdapter } from './passes/adapters/adapter-file.js';
 import { carryFactors } from './passes/adapters/carry-factors.js';
+import { narrowed, narrowFactors } from './passes/adapters/factor-dtype.js';
 import { insertAdapters } from './passes/adapters/insert.js';
 import { lowerAdapters } from './passes/adapters/lower.js';
 import { factorData, mergeAdapters } from './passes/adapters/merge.js';
@@ -12,6 +13,7 @@ import {
   carryFactorsPass,
   insertAdaptersPass,
   lowerPass,
+  narrowFactorsPass,
   shareFactorsPass,
   toFunctionsPass,
 } from './passes/adapters/passes.js';
@@ -77,6 +79,7 @@ export function rewritePipeline(options: RewriteOptions): Pipeline {
     ...(options.share === undefined ? {} : { share: options.share }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(tie === undefined ? {} : { tie }),
+    ...(options.factorDType === undefined ? {} : { 'factor-dtype': options.factorDType }),
   });
   return pipelineOf([
     unpackPass(),
@@ -84,6 +87,7 @@ export function rewritePipeline(options: RewriteOptions): Pipeline {
     select,
     insertAdaptersPass(),
     ...(lowering === 'function' ? [toFunctionsPass()] : [lowerPass({ form: lowering }), shareFactorsPass()]),
+    ...(options.factorDType === 'model' ? [narrowFactorsPass({})] : []),
     ...(carry === 'embedded' ? [] : [carryFactorsPass({ form: carry })]),
   ]);
 }
@@ -193,6 +197,7 @@ export function apply(model: Model, adapter: Adapter, file = '<adapter>'): Saved
     lowerAdapters(model, lowering);
     shareFactors(model);
   }
+  narrowFactors(model);
   if (row && row.carry !== 'embedded') carryFactors(model, row.carry);
   return plan;
 }
@@ -207,7 +212,9 @@ function insert(model: Model, plan: SavedPlan, adapter: Adapter): void {
 function exchangeFactors(model: Model, plan: SavedPlan, adapter: Adapter): SavedPlan {
   for (const { name } of plan.plans.flatMap(factorTensors)) {
     const value = model.graph.own(name);
-    const data = adapter.tensors.get(name)!;
+    const given = adapter.tensors.get(name)!;
+    const half = value?.constant?.dtype;
+    const data = half === 'f16' || half === 'bf16' ? narrowed(given, half) : given;
     if (value?.isInput) model.graph.embedInput(value, data);
     else if (value?.constant) value.setConstant(data);
   }

@@ -28,6 +28,7 @@ export interface RewriteOptions extends WatchOptions {
   readonly tie: Tie;
   readonly replace?: true;
   readonly factors?: Carry;
+  readonly factorDtype?: 'f32' | 'model';
   readonly keepFunctions?: true;
   readonly lowering?: Lowering;
   readonly weights: WeightsMode;
@@ -49,6 +50,7 @@ export function rewriteCommand(path: string, options: RewriteOptions, run: Run):
     scalePatterns: pairs('--scale-pattern', options.scalePattern),
     share: parseShare(options.share),
     carry: options.factors,
+    factorDType: options.factorDtype,
     lowering: options.keepFunctions ? ('function' as const) : options.lowering,
     seed: options.seed,
     tie: options.tie,

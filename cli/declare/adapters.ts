@@ -168,6 +168,11 @@ function form(command: Command): Command {
       'factors are initializers (embedded, the default), required inputs (inputs), or inputs with an empty default (optional)',
       word('--factors', ['embedded', 'inputs', 'optional']),
     )
+    .option(
+      '--factor-dtype <type>',
+      'type that the factors are stored in: f32 (default), or model, the half precision that the layers compute in',
+      word('--factor-dtype', ['f32', 'model']),
+    )
     .option('--keep-functions', 'write each adapted layer as a call of a model-local function')
     .option(
       '--lowering <form>',

@@ -37,6 +37,8 @@ export type Init =
 export type ShareRule = 'shape' | 'target' | 'type' | 'site' | `block=${number}`;
 export type Carry = 'embedded' | 'inputs' | 'optional';
 export type Lowering = 'fold' | 'token';
+/** Types other than float32 that factors are stored in. */
+export type FactorDType = 'f16' | 'bf16';
 
 /** From where a site's module path came; see adapters.md 3.3 in the order of preference. */
 export type NameSource =
@@ -157,6 +159,8 @@ export interface PlanRow {
   readonly seed: number;
   /** the weights named here are what was left after the initial factors took their leading part (init `svd`) */
   readonly residual?: true;
+  /** the model stores the factors in this type; absent: float32 */
+  readonly factorDType?: FactorDType;
   readonly groups: readonly GroupRow[];
   readonly sites: readonly SiteRow[];
 }

@@ -23,6 +23,7 @@ interface SelectPassOptions {
   readonly carry: Carry;
   readonly lowering: Lowering | 'function';
   readonly seed: number;
+  readonly 'factor-dtype': 'f32' | 'model';
   readonly tie: Tie;
 }
 
@@ -82,6 +83,11 @@ export const selectSitesPass = definePass<SelectPassOptions>({
     carry: oneOf('how factors are carried', ['embedded', 'inputs', 'optional'], 'embedded'),
     lowering: oneOf('form of adapted layers', ['fold', 'token', 'function'], 'fold'),
     seed: int('seed of the initial factors', 0),
+    'factor-dtype': oneOf(
+      'type that the factors are stored in: float32, or that of the model',
+      ['f32', 'model'],
+      'f32',
+    ),
     tie: oneOf('which equal weights are one layer', ['content', 'initializer'], 'content'),
   },
   run(model, options, ctx) {
@@ -91,6 +97,7 @@ export const selectSitesPass = definePass<SelectPassOptions>({
         ...options,
         spec: options.scale === undefined ? options.method : { ...options.method, scale: options.scale },
         targets: options.target,
+        factorDType: options['factor-dtype'],
         rankPatterns: options['rank-pattern'].map((text) => parsePatternValue(text, '--rank-pattern')),
         scalePatterns: options['scale-pattern'].map((text) => parsePatternValue(text, '--scale-pattern')),
       },

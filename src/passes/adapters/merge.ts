@@ -7,6 +7,7 @@ import type { TensorData } from '../../ir/tensor.js';
 import { alphaOf, isSet } from './base-attrs.js';
 import { CONVOLUTION } from './conv-layer.js';
 import { eraseDead } from './erase.js';
+import { widened } from './factor-dtype.js';
 import { baseOf } from './insert.js';
 import { MergedTensor } from './merged-tensor.js';
 import { factorNames, factorTensors, groupOf, outputsByName, readPlan, requirePlan } from './plan.js';
@@ -56,7 +57,7 @@ export function factorData(
       const value = model.graph.own(name);
       const embedded = value && !isOverridable(model, value) ? value.constant : null;
       const data = given.get(name) ?? embedded;
-      if (data) found.set(name, data);
+      if (data) found.set(name, widened(data));
       else missing.push(name);
     }
   }

@@ -2,6 +2,7 @@ import type { Carry, Lowering } from '../../ir/adapter.js';
 import { oneOf } from '../options.js';
 import { definePass } from '../pipeline.js';
 import { carryFactors } from './carry-factors.js';
+import { narrowFactors } from './factor-dtype.js';
 import { initialFactors } from './initial.js';
 import { insertAdapters } from './insert.js';
 import { lowerAdapters } from './lower.js';
@@ -78,6 +79,17 @@ export const carryFactorsPass = definePass<{ readonly form: Carry }>({
   run(model, { form }) {
     carryFactors(model, form);
     return form === 'embedded' ? 'unchanged' : 'changed';
+  },
+});
+
+export const narrowFactorsPass = definePass<object>({
+  name: 'narrow-factors',
+  summary: 'store the factors in half precision where the plan says so',
+  options: {},
+  run(model, _options, ctx) {
+    const narrowed = narrowFactors(model);
+    ctx.stat('factors', narrowed);
+    return narrowed > 0 ? 'changed' : 'unchanged';
   },
 });
 

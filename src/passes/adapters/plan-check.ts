@@ -104,6 +104,7 @@ const row = object({
   lowering: oneOf('fold', 'token', 'function'),
   seed: whole,
   residual: optional(flag),
+  factorDType: optional(oneOf('f16', 'bf16')),
   groups: list(object({ id: text, in: extent, out: extent, rank: extent, factors: texts })),
   sites: list(
     object({

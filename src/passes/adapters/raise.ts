@@ -5,6 +5,7 @@ import { fail } from '../../ir/diagnostics.js';
 import { functionKey, type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { eraseDead } from './erase.js';
+import { widenFactors } from './factor-dtype.js';
 import { ADAPTED, copyIdentity } from './insert.js';
 import { matchCall, matchSum } from './match.js';
 import { factorNames, groupOf, outputsByName, requirePlan } from './plan.js';
@@ -18,6 +19,7 @@ import { dropStored } from './weight.js';
  */
 export function raiseAdapters(model: Model, doing: string): number {
   const plan = requirePlan(model, doing);
+  widenFactors(model);
   const outputs = outputsByName(model);
   let raised = 0;
   for (const row of plan.plans) {

@@ -16,6 +16,7 @@ import { alreadyAdapted } from '../../ir/codes/adapters.js';
 import { badNumber, conflict, noMatch, rankTooLarge } from '../../ir/codes/sites.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
+import { halfOf } from '../adapters/factor-dtype.js';
 import { readPlan } from '../adapters/plan.js';
 import { resultOf } from './candidates.js';
 import { constantData, swapsMatrix } from './constant.js';
@@ -41,6 +42,8 @@ export interface SelectOptions extends Selection {
   readonly carry?: Carry | undefined;
   readonly lowering?: Lowering | 'function' | undefined;
   readonly seed?: number | undefined;
+  /** `model`: factors are stored in the type that their layers compute in; default: float32 */
+  readonly factorDType?: 'f32' | 'model' | undefined;
   readonly tie?: Tie | undefined;
 }
 
@@ -81,6 +84,16 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
   const rows: PlanRow[] = [];
   const scales = new Map(chosen.map(({ site }) => [site.id, scaleOf(site)]));
   const placed: AdapterSite[] = [];
+  const half = options.factorDType === 'model' ? halfOf(sites.map(({ dtype }) => dtype)) : null;
+  if (half && (options.carry ?? 'embedded') !== 'embedded') {
+    fail(
+      conflict({
+        options: '--factor-dtype model with --factors',
+        why: 'factors that the caller feeds are float32',
+        hint: 'leave one of the two options out',
+      }),
+    );
+  }
   for (const ofScale of groupBy(sites, ({ id }) => String(scales.get(id))).values()) {
     const scale = scales.get(ofScale[0]!.id)!;
     const members =
@@ -92,6 +105,7 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
       carry: options.carry ?? 'embedded',
       lowering: options.lowering ?? 'fold',
       seed: options.seed ?? 0,
+      ...(half ? { factorDType: half } : {}),
       groups: groupRows(model, spec, members),
       sites: members.map((site) => siteRow(model, spec, site, digests)),
     });

@@ -159,7 +159,10 @@ describe.each(Object.entries(SHAPES))('a convolution %s', (_name, shape) => {
           if (role === 'scalar') return [name, { type: 'float32', dims: [], data: Float32Array.of(1) }];
           const param = params.get(name);
           if (!param)
-            return [name, { type: 'float32', dims: [...shape.image], data: f32(shape.image, 4).data as Float32Array }];
+            return [
+              name,
+              { type: 'float32', dims: [...shape.image], data: f32(shape.image, 4).data as Float32Array },
+            ];
           return [name, { type: 'float32', dims: param.dims, data: moved.get(name) ?? param.data }];
         }),
       ) as Parameters<typeof session.run>[0];

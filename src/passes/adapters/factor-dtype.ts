@@ -1,0 +1,94 @@
+import type { FactorDType, PlanRow } from '../../ir/adapter.js';
+import { attrInt } from '../../ir/attr.js';
+import { GraphBuilder } from '../../ir/builder.js';
+import { conflict } from '../../ir/codes/sites.js';
+import { fail } from '../../ir/diagnostics.js';
+import { dtypeToOnnx } from '../../ir/dtype.js';
+import type { Model, Value } from '../../ir/model.js';
+import { tensorType } from '../../ir/shape.js';
+import { f32Tensor, MemoryTensor, type TensorData } from '../../ir/tensor.js';
+import { encodeFloats, toF64 } from '../../ir/values.js';
+import { factorTensors, readPlan } from './plan.js';
+
+/**
+ * The half-precision type that all layers of a plan compute in; null when it is float32 or float64. `dtypes`: types of the
+ * weights, integers for quantised ones. Throws LOTR3007 when the layers differ.
+ */
+export function halfOf(dtypes: readonly string[]): FactorDType | null {
+  const found = [...new Set(dtypes)];
+  const half = found.find((dtype): dtype is FactorDType => dtype === 'f16' || dtype === 'bf16');
+  if (half && found.length > 1) {
+    fail(
+      conflict({
+        options: '--factor-dtype model',
+        why: `the chosen layers are of several types: ${found.join(', ')}`,
+        hint: 'choose layers of one type with --target, or leave the factors in float32',
+      }),
+    );
+  }
+  return half ?? null;
+}
+
+/**
+ * Stores the factors of plans that say so in half precision, rounded once to nearest, each behind a Cast to float32:
+ * products of factors are computed in float32 all the same. Returns how many. For factors that are initializers.
+ */
+export function narrowFactors(model: Model): number {
+  let count = 0;
+  for (const [value, dtype] of narrowOf(model)) {
+    const data = value.constant;
+    if (data?.dtype !== 'f32') continue;
+    const first = model.graph.nodes.first;
+    const b = new GraphBuilder(model.graph, { before: first, pass: 'narrow-factors' });
+    const readers = [...value.uses];
+    const wide = b.one('Cast', [value], { to: attrInt(dtypeToOnnx('f32')) }, `${value.name}/f32`);
+    for (const { node, index } of readers) node.setInput(index, wide);
+    replaceData(value, narrowed(data, dtype));
+    count++;
+  }
+  return count;
+}
+
+/** The inverse: float32 factors without Casts, as the other passes know them. The values stay those that were rounded. */
+export function widenFactors(model: Model): void {
+  for (const [value] of narrowOf(model)) {
+    const data = value.constant;
+    if (!data || data.dtype === 'f32') continue;
+    for (const { node } of [...value.uses]) {
+      const to = node.attrs.get('to');
+      const widens = node.opKey === 'Cast' && to?.kind === 'int' && Number(to.value) === dtypeToOnnx('f32');
+      const cast = widens ? node.outputs[0]! : null;
+      // another reader means that the layer was changed: who looks for it finds out
+      if (!cast || cast.isOutput) continue;
+      cast.replaceAllUsesWith(value);
+      node.graph!.erase(node);
+    }
+    replaceData(value, widened(data));
+  }
+}
+
+/** A factor in float32: every half-precision number is one of float32. */
+export function widened(data: TensorData): TensorData {
+  return data.dtype === 'f16' || data.dtype === 'bf16' ? f32Tensor(data.shape, toF64(data)) : data;
+}
+
+/** A factor in half precision, rounded to nearest, ties to even. */
+export function narrowed(data: TensorData, dtype: FactorDType): TensorData {
+  return new MemoryTensor(dtype, data.shape, encodeFloats(dtype, toF64(data)));
+}
+
+function* narrowOf(model: Model): Iterable<readonly [Value, FactorDType]> {
+  const rows: readonly PlanRow[] = readPlan(model)?.plans ?? [];
+  for (const row of rows) {
+    if (!row.factorDType) continue;
+    for (const { name } of factorTensors(row)) {
+      const value = model.graph.own(name);
+      if (value) yield [value, row.factorDType];
+    }
+  }
+}
+
+function replaceData(value: Value, data: TensorData): void {
+  value.setConstant(data);
+  if (value.type || value.isInput) value.setType(tensorType(data.dtype, data.shape));
+}
