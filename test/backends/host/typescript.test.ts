@@ -6,9 +6,11 @@ import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
+import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { compileHost, runHost } from '../../support/host.js';
-import { adamw, contraction, DECAY, IN, partOf, RATE, reference } from '../../support/host-layers.js';
+import { contraction, IN, reference } from '../../support/host-layers.js';
+import { trainingJob } from '../../support/host-training.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 
@@ -34,80 +36,25 @@ test.skipIf(!driver).each(TRAINING)(
   '%s: forward, backward and a step agree with float64',
   { timeout: 300_000 },
   (_, spec, form, planned, tokens) => {
-    const found = contraction(spec);
-    const plan = choose(found, { device, tokens: planned, purpose: 'train', form });
+    const { plan, job, check } = trainingJob(spec, form, planned, tokens);
     const folder = compileHost(typescriptHost(plan));
     folders.push(folder);
-    const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
-    const tensors = Object.fromEntries(
-      Object.entries(places).map(([name, [place]], index) => [
-        name,
-        values(place!.rows * place!.cols, 5 + index),
-      ]),
-    );
-    const inputs = Object.fromEntries(
-      plan.buffers
-        .filter(({ name }) => /^(x|dy)_/.test(name))
-        .map(({ name, shape }, index) => [name, values(tokens * Number(shape[1]), 50 + index)]),
-    );
-    const numbers = (life: 'weight' | 'step') =>
-      Object.fromEntries(
-        Object.keys(placesOf(plan.buffers, life)).map((name) => [name, [...tensors[name]!]]),
-      );
-    const layers = found.regions.flatMap((region) => region.layers);
-    const regions = found.regions.map((__, index) => index);
-    const reads = plan.buffers.filter(({ name }) => /^(y|dx)_/.test(name)).map(({ name }) => name);
-    const gradients = plan.buffers.flatMap(({ name, gradientOf }) =>
-      gradientOf ? [{ name, gradientOf }] : [],
-    );
-    const pass = [
-      ...regions.map((region) => ['forward', region] as const),
-      ...regions.map((region) => ['backward', region] as const),
-    ];
-    const answer = runHost(folder, driver!, {
-      tokens,
-      weights: numbers('weight'),
-      factors: numbers('step'),
-      calls: [
-        ...Object.entries(inputs).map(([name, data]) => ['write', name, [...data]] as const),
-        ...pass,
-        ['gradients'],
-        ...reads.map((name) => ['read', name] as const),
-        ...gradients.map(({ name }) => ['read', name] as const),
-        ['step', { learningRate: RATE, weightDecay: DECAY }],
-        ...gradients.map(({ gradientOf }) => ['read', gradientOf] as const),
-        // the stepped factors are what the next pass reads, and gradients start from zero again
-        ...pass,
-        ['gradients'],
-        ...[...reads, ...gradients.map(({ name }) => name)].map(
-          (name) => ['read', name, `${name} again`] as const,
-        ),
-      ],
-    });
-    expect(answer.messages).toEqual([]);
-    const stepped = { ...tensors };
-    const check = (suffix: string, expected: ReturnType<typeof reference>) => {
-      for (const name of reads) {
-        expect(worstError(answer.reads[name + suffix]!, expected[name]!.flat()), name + suffix).toBeLessThan(
-          2e-6,
-        );
-      }
-      for (const name of new Set(layers.flatMap(({ factors }) => factors))) {
-        const [place] = places[name]!;
-        const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
-        const own = partOf(answer.reads[gradient.name + suffix]!, place!);
-        expect(worstError(own, expected[name]!.flat()), `gradient of ${name}${suffix}`).toBeLessThan(2e-6);
-        if (suffix !== '') continue;
-        const after = partOf(answer.reads[place!.buffer]!, place!);
-        expect(
-          worstError(after, adamw(tensors[name]!, expected[name]!.flat())),
-          `step of ${name}`,
-        ).toBeLessThan(2e-6);
-        stepped[name] = Float32Array.from(after);
-      }
-    };
-    check('', reference(found, tensors, inputs));
-    check(' again', reference(found, stepped, inputs));
+    check(runHost(folder, driver!, job));
+  },
+);
+
+const browser = chromium();
+
+test.skipIf(!browser)(
+  'in Chromium, bundled: forward, backward and a step agree with float64',
+  { timeout: 120_000 },
+  async () => {
+    const { plan, job, check } = trainingJob(LOTR, 'split', 300, 41);
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    const answer = await runInBrowser(browser!, folder, job);
+    expect(answer.agent).toContain('Chrome/');
+    check(answer);
   },
 );
 

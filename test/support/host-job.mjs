@@ -1,0 +1,24 @@
+// Sets what a job says and makes its calls, in Node and in a browser alike: see host.ts.
+
+/** The answer to a job by an emitted module on a device. */
+export async function runJob(module, device, { tokens, weights, factors, calls }) {
+  const messages = [];
+  device.addEventListener('uncapturederror', ({ error }) => messages.push(error.message));
+  const arrays = (record) =>
+    Object.fromEntries(Object.entries(record).map(([name, data]) => [name, Float32Array.from(data)]));
+  const host = await module.createAdapters(device, { tokens });
+  host.setWeights(arrays(weights));
+  host.setAdapter(arrays(factors));
+  const reads = {};
+  for (const [what, argument, data] of calls) {
+    try {
+      if (what === 'read') reads[data ?? argument] = [...(await host.read(argument))];
+      else if (what === 'write') host.write(argument, Float32Array.from(data));
+      else if (what === 'setAdapter') host.setAdapter(arrays(argument));
+      else host[what](argument);
+    } catch (error) {
+      messages.push(error.message);
+    }
+  }
+  return { names: Object.keys(host), messages, reads, host };
+}
