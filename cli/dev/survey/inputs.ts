@@ -12,7 +12,12 @@ export interface Compared {
 }
 
 /** Compares two models on made inputs. Throws what `compareModels` throws for the first choice of extents. */
-export async function compareOnSome(base: string, adapted: string, host: OrtProcess): Promise<Compared> {
+export async function compareOnSome(
+  base: string,
+  adapted: string,
+  host: OrtProcess,
+  optimization: 'all' | 'disabled' = 'all',
+): Promise<Compared> {
   const [a, b] = [base, adapted].map((path) => ({ path, model: readModel(path) })) as [
     { path: string; model: Model },
     { path: string; model: Model },
@@ -21,7 +26,7 @@ export async function compareOnSome(base: string, adapted: string, host: OrtProc
   for (const dims of choices(a.model)) {
     const inputs = { seed: 1, dims };
     try {
-      return { inputs, outputs: await compareModels(a, b, { ...inputs, host }) };
+      return { inputs, outputs: await compareModels(a, b, { ...inputs, host, optimization }) };
     } catch (error) {
       if (!(error instanceof LotrcError)) throw error;
       first ??= error;
