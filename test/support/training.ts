@@ -24,6 +24,18 @@ export interface Emission {
 export function emitOracle(oracle: Oracle, scratch: string, options: Partial<TrainOptions> = {}): Emission {
   const folder = mkdtempSync(join(scratch, 'run-'));
   const path = join(folder, 'model.lotr.onnx');
+  writeOracle(oracle, path);
+  const { logits } = oracle.description;
+  emitTraining({
+    open: () => readModel(path),
+    folder,
+    options: { ...TRAIN_DEFAULTS, maxNorm: null, logits, ...options },
+  });
+  return { folder, signature: JSON.parse(readFileSync(join(folder, 'signature.json'), 'utf8')) as Signature };
+}
+
+/** Writes the model of an oracle with the oracle's factors. */
+export function writeOracle(oracle: Oracle, path: string): void {
   const model = readModel(oracle.path);
   const row = planOf(oracle, model);
   writePlan(model, { version: 1, plans: [row] });
@@ -38,13 +50,6 @@ export function emitOracle(oracle: Oracle, scratch: string, options: Partial<Tra
   insertAdapters(model, factors);
   lowerAdapters(model, 'fold');
   writeModel(model, path);
-  const { logits } = oracle.description;
-  emitTraining({
-    open: () => readModel(path),
-    folder,
-    options: { ...TRAIN_DEFAULTS, maxNorm: null, logits, ...options },
-  });
-  return { folder, signature: JSON.parse(readFileSync(join(folder, 'signature.json'), 'utf8')) as Signature };
 }
 
 /** Labels of an oracle as the label input takes them. */
@@ -66,9 +71,11 @@ export class Host {
   constructor(
     readonly signature: Signature,
     readonly oracle: Oracle,
+    /** parameters that are not the oracle's */
+    others: ReadonlyMap<string, TensorData> = new Map(),
   ) {
     for (const row of signature.params) {
-      this.held.set(row.name, f32Of(row.shape, toF32(oracle.tensors.get(row.name)!)));
+      this.held.set(row.name, f32Of(row.shape, toF32(others.get(row.name) ?? oracle.tensors.get(row.name)!)));
       for (const slot of signature.optimizer.slots) {
         const zeros = new Float32Array(row.shape.reduce((a, b) => a * b, 1));
         this.held.set(`${row.name} ${slot}`, f32Of(row.shape, zeros));
