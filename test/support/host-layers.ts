@@ -9,7 +9,7 @@ import { values } from './kernel-cases.js';
 export const [IN, OUT, RANK] = [17, 11, 3];
 
 /** q and k read one x and q has a bias; o reads another, its weight is stored transposed. */
-export function contraction(method: AdapterSpec): Contraction {
+export function contraction(method: AdapterSpec, targets = ['q', 'k', 'o']): Contraction {
   const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
   const model = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
 g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, float[tokens, ${OUT}] w, float[tokens, ${OUT}] v)
@@ -23,7 +23,7 @@ g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, 
   ["/k/MatMul"] w = MatMul (x, "k.weight")
   ["/o/Gemm"] v = Gemm <transB = 1> (z, "o.weight")
 }`);
-  rewrite(model, { spec: method, rank: RANK, targets: ['q', 'k', 'o'] });
+  rewrite(model, { spec: method, rank: RANK, targets });
   return contract(model);
 }
 

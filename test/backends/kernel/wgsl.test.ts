@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
+import { hasCompiler, runOnCpu } from '../../support/cuda.js';
 import {
   dawnEnvironment,
   execution,
@@ -29,6 +30,22 @@ describe.skipIf(!driver)('WGSL run by Dawn', () => {
       close: out !== null && worstError(floats(out), cases[index]!.expected) < 2e-6,
     }));
     expect(errors).toEqual(cases.map(({ name }) => ({ name, messages: [], close: true })));
+  });
+});
+
+describe.skipIf(!driver || !hasCompiler('g++'))('WGSL and CUDA', () => {
+  test('agree with each other to rounding for every kernel', { timeout: 120_000 }, () => {
+    const wgsl = runDawn(
+      'vulkan',
+      driver!,
+      cases.map((one) => execution(kernelOf(one.launch), one)),
+    );
+    const cuda = runOnCpu(cases.map((one) => ({ ...one, kernel: kernelOf(one.launch) })));
+    const errors = cases.map(({ name }, index) => [
+      name,
+      worstError(floats(wgsl[index]!.out!), [...cuda[index]!]),
+    ]);
+    expect(errors.filter(([, error]) => !(Number(error) <= 1e-6))).toEqual([]);
   });
 });
 

@@ -1,0 +1,70 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { cudaHost } from '../../../src/backends/host/cuda.js';
+import type { TextFile } from '../../../src/backends/host/text-file.js';
+import { typescriptHost } from '../../../src/backends/host/typescript.js';
+import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
+import { explainPlan } from '../../../src/backends/kernel/explain.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
+import { contraction } from '../../support/host-layers.js';
+
+const FOLDER = join(import.meta.dirname, '../../data/hosts');
+
+/** name, method, form, purpose, tokens, layers */
+const CASES: readonly (readonly [string, AdapterSpec, FormKey, 'train' | 'serve', number, string[]])[] = [
+  ['train-in-parts', LOTR, 'split', 'train', 300, ['o']],
+  ['train-few-tokens', LOTR, 'split', 'train', 13, ['q']],
+  ['train-merged', LOTR, 'merged', 'train', 64, ['o']],
+  ['train-lora', LORA, 'split', 'train', 64, ['o']],
+  ['serve-widened', LOTR, 'widen', 'serve', 7, ['q', 'k']],
+  ['serve-split', LOTR, 'split', 'serve', 300, ['q', 'k', 'o']],
+];
+
+/** What both back ends emit for a case: the plans, the kernels of each in one file, and the hosts. */
+function printed([, spec, form, purpose, tokens, layers]: (typeof CASES)[number]): readonly TextFile[] {
+  const made = (['webgpu', 'cuda'] as const).map((api) => {
+    const device = api === 'webgpu' ? profile('webgpu-laptop', api) : profile('h100', api);
+    const plan = choose(contraction(spec, layers), { device, tokens, purpose, form, dtype: 'f32' });
+    const files = api === 'webgpu' ? typescriptHost(plan) : cudaHost(plan, ['sm_80']);
+    const kernels = files.filter(({ path }) => path.startsWith('kernels/'));
+    const extension = api === 'webgpu' ? 'wgsl' : 'cu';
+    const all = kernels.map(({ path, text }) => `// ${path}\n${text}`).join('\n');
+    return [
+      { path: `plan.${extension}.txt`, text: explainPlan(plan) },
+      { path: `kernels.${extension}`, text: all },
+      ...files.filter((file) => !kernels.includes(file)).map((file) => withoutKernels(file, kernels)),
+    ];
+  });
+  return made.flat();
+}
+
+/** A host without the text of the kernels that it holds, which stands beside it. */
+function withoutKernels({ path, text }: TextFile, kernels: readonly TextFile[]): TextFile {
+  const rest = kernels.reduce((all, kernel) => all.replace(kernel.text.trimEnd(), `<${kernel.path}>`), text);
+  // not to be compiled with the tests
+  return { path: path.replace(/\.ts$/, '.ts.txt'), text: rest };
+}
+
+describe.each(CASES.map((one) => [one[0], one] as const))('%s', (name, one) => {
+  test('is emitted in the same words by both back ends', () => {
+    const folder = join(FOLDER, name);
+    const files = printed(one);
+    if (process.env.BLESS === '1') {
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder, { recursive: true });
+      for (const { path, text } of files) writeFileSync(join(folder, path), text);
+    }
+    const held = existsSync(folder) ? readdirSync(folder).sort() : [];
+    expect(held, 'run `npm run bless`').toEqual(files.map(({ path }) => path).sort());
+    for (const { path, text } of files) {
+      const message = `${path}: if it should change, run \`npm run bless\` and read the diff`;
+      expect(text, message).toBe(readFileSync(join(folder, path), 'utf8'));
+    }
+  });
+});
+
+test('no case is left over', () => {
+  expect(readdirSync(FOLDER).sort()).toEqual(CASES.map(([name]) => name).sort());
+});

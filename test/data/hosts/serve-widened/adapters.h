@@ -1,0 +1,68 @@
+/*
+ * Adapted layers on CUDA, for serving. Written by lotrc from a plan for h100: see plan.txt.
+ * All buffers are float32 and row-major; their names and shapes (M: tokens):
+ *   x_0 [M, 17]
+ *   R_0 [17, 3]
+ *   W_0 [17, 11]
+ *   Lp_0 [6, 11]
+ *   y_0 [M, 11]
+ *   b_0 [11]
+ *   W_1 [17, 11]
+ *   y_1 [M, 11]
+ *   M_0 [6, 3]
+ *   L_0 [3, 11]
+ */
+#ifndef LOTRC_ADAPTERS_H
+#define LOTRC_ADAPTERS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum lotrc_status {
+  LOTRC_OK = 0,
+  LOTRC_BAD_ARGUMENT = 1, /* a null pointer, an unknown name, a wrong size */
+  LOTRC_BAD_ORDER = 2,    /* a call that another has to come before */
+  LOTRC_NO_MEMORY = 3,    /* the device or the host has no room */
+  LOTRC_CUDA = 4          /* the CUDA runtime refused; the message has its name for it */
+} lotrc_status;
+
+#define LOTRC_MAX_TOKENS 1048560u
+
+typedef struct lotrc_adapters lotrc_adapters;
+
+/*
+ * Makes all buffers on the current device. `tokens`: rows of every x, 1 to LOTRC_MAX_TOKENS. `stream`: a cudaStream_t, or
+ * null for the default one; every call below is queued on it. Weights and factors are zero until they are set.
+ */
+lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream);
+void lotrc_destroy(lotrc_adapters *adapters);
+
+/* What the last call that failed has to say; null: about lotrc_create. Valid until the next call. */
+const char *lotrc_message(const lotrc_adapters *adapters);
+
+/*
+ * Uploads a weight or a factor (float32 on the host, row-major, `count` numbers), under its name in the model and laid out as
+ * the model stores it. Waits for the copy.
+ */
+lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
+
+/* Device address and number of elements of a buffer (x_0, y_0, ...): for kernels of the caller. Either pointer may be null. */
+lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, float **device, size_t *count);
+
+/* Copies a whole buffer from or to the host and waits for it. */
+lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
+lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);
+
+/*
+ * y of every layer of a region, from the region's x. Regions:
+ *   0: {q,k}: x_0 -> y_0, y_1 (q, k)
+ */
+lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,1098 @@
+// kernels/fold_Lp_0.cu
+// L' = s M L, 1 site.
+// 3 x 11, inner 3; tiles 64x64x16, 4x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(256)
+fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0) {
+  __shared__ float tile_a[1024];
+  __shared__ float tile_b[1024];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float acc_4 = 0.0f;
+  float acc_5 = 0.0f;
+  float acc_6 = 0.0f;
+  float acc_7 = 0.0f;
+  float acc_8 = 0.0f;
+  float acc_9 = 0.0f;
+  float acc_10 = 0.0f;
+  float acc_11 = 0.0f;
+  float acc_12 = 0.0f;
+  float acc_13 = 0.0f;
+  float acc_14 = 0.0f;
+  float acc_15 = 0.0f;
+  float col_a_0 = 0.0f;
+  float col_a_1 = 0.0f;
+  float col_a_2 = 0.0f;
+  float col_a_3 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 64u;
+  const unsigned col0 = blockIdx.x * 64u;
+  const unsigned tile_row = lane / 16u * 4u;
+  const unsigned tile_col = lane % 16u * 4u;
+  // inner dimension of M_0 and L_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
+      const unsigned row_a0 = row0 + e_a0 / 16u;
+      const unsigned col_a0 = k0_0 + e_a0 % 16u;
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 3u ? M_0[row_a0 * 3u + col_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
+      const unsigned row_b0 = k0_0 + e_b0 / 64u;
+      const unsigned col_b0 = col0 + e_b0 % 64u;
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L_0[row_b0 * 11u + col_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 64u + tile_row];
+      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+      acc_4 = fmaf(col_a_1, row_b_0, acc_4);
+      acc_5 = fmaf(col_a_1, row_b_1, acc_5);
+      acc_6 = fmaf(col_a_1, row_b_2, acc_6);
+      acc_7 = fmaf(col_a_1, row_b_3, acc_7);
+      acc_8 = fmaf(col_a_2, row_b_0, acc_8);
+      acc_9 = fmaf(col_a_2, row_b_1, acc_9);
+      acc_10 = fmaf(col_a_2, row_b_2, acc_10);
+      acc_11 = fmaf(col_a_2, row_b_3, acc_11);
+      acc_12 = fmaf(col_a_3, row_b_0, acc_12);
+      acc_13 = fmaf(col_a_3, row_b_1, acc_13);
+      acc_14 = fmaf(col_a_3, row_b_2, acc_14);
+      acc_15 = fmaf(col_a_3, row_b_3, acc_15);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < 3u && out_col < 11u) {
+    const float result = 0.33333334f * acc_0;
+    Lp_0[out_row * 11u + out_col] = result;
+  }
+  if (out_row < 3u && out_col + 1u < 11u) {
+    const float result = 0.33333334f * acc_1;
+    Lp_0[out_row * 11u + out_col + 1u] = result;
+  }
+  if (out_row < 3u && out_col + 2u < 11u) {
+    const float result = 0.33333334f * acc_2;
+    Lp_0[out_row * 11u + out_col + 2u] = result;
+  }
+  if (out_row < 3u && out_col + 3u < 11u) {
+    const float result = 0.33333334f * acc_3;
+    Lp_0[out_row * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 1u < 3u && out_col < 11u) {
+    const float result = 0.33333334f * acc_4;
+    Lp_0[(out_row + 1u) * 11u + out_col] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 1u < 11u) {
+    const float result = 0.33333334f * acc_5;
+    Lp_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 2u < 11u) {
+    const float result = 0.33333334f * acc_6;
+    Lp_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 3u < 11u) {
+    const float result = 0.33333334f * acc_7;
+    Lp_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 2u < 3u && out_col < 11u) {
+    const float result = 0.33333334f * acc_8;
+    Lp_0[(out_row + 2u) * 11u + out_col] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 1u < 11u) {
+    const float result = 0.33333334f * acc_9;
+    Lp_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 2u < 11u) {
+    const float result = 0.33333334f * acc_10;
+    Lp_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 3u < 11u) {
+    const float result = 0.33333334f * acc_11;
+    Lp_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 3u < 3u && out_col < 11u) {
+    const float result = 0.33333334f * acc_12;
+    Lp_0[(out_row + 3u) * 11u + out_col] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 1u < 11u) {
+    const float result = 0.33333334f * acc_13;
+    Lp_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 2u < 11u) {
+    const float result = 0.33333334f * acc_14;
+    Lp_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 3u < 11u) {
+    const float result = 0.33333334f * acc_15;
+    Lp_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+  }
+}
+
+// kernels/down_0.cu
+// P = x R.
+// M x 3, inner 17; tiles 64x32x16, 4x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(128)
+down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __restrict__ P_0, unsigned M) {
+  __shared__ float tile_a[1024];
+  __shared__ float tile_b[512];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float acc_4 = 0.0f;
+  float acc_5 = 0.0f;
+  float acc_6 = 0.0f;
+  float acc_7 = 0.0f;
+  float acc_8 = 0.0f;
+  float acc_9 = 0.0f;
+  float acc_10 = 0.0f;
+  float acc_11 = 0.0f;
+  float acc_12 = 0.0f;
+  float acc_13 = 0.0f;
+  float acc_14 = 0.0f;
+  float acc_15 = 0.0f;
+  float col_a_0 = 0.0f;
+  float col_a_1 = 0.0f;
+  float col_a_2 = 0.0f;
+  float col_a_3 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 64u;
+  const unsigned col0 = blockIdx.x * 32u;
+  const unsigned tile_row = lane / 8u * 4u;
+  const unsigned tile_col = lane % 8u * 4u;
+  // inner dimension of x_0 and R_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
+      const unsigned row_a0 = row0 + e_a0 / 16u;
+      const unsigned col_a0 = k0_0 + e_a0 % 16u;
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
+      const unsigned row_b0 = k0_0 + e_b0 / 32u;
+      const unsigned col_b0 = col0 + e_b0 % 32u;
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? R_0[row_b0 * 3u + col_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 64u + tile_row];
+      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 32u + tile_col];
+      row_b_1 = tile_b[k_0 * 32u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 32u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 32u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+      acc_4 = fmaf(col_a_1, row_b_0, acc_4);
+      acc_5 = fmaf(col_a_1, row_b_1, acc_5);
+      acc_6 = fmaf(col_a_1, row_b_2, acc_6);
+      acc_7 = fmaf(col_a_1, row_b_3, acc_7);
+      acc_8 = fmaf(col_a_2, row_b_0, acc_8);
+      acc_9 = fmaf(col_a_2, row_b_1, acc_9);
+      acc_10 = fmaf(col_a_2, row_b_2, acc_10);
+      acc_11 = fmaf(col_a_2, row_b_3, acc_11);
+      acc_12 = fmaf(col_a_3, row_b_0, acc_12);
+      acc_13 = fmaf(col_a_3, row_b_1, acc_13);
+      acc_14 = fmaf(col_a_3, row_b_2, acc_14);
+      acc_15 = fmaf(col_a_3, row_b_3, acc_15);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < M && out_col < 3u) {
+    const float result = acc_0;
+    P_0[out_row * 3u + out_col] = result;
+  }
+  if (out_row < M && out_col + 1u < 3u) {
+    const float result = acc_1;
+    P_0[out_row * 3u + out_col + 1u] = result;
+  }
+  if (out_row < M && out_col + 2u < 3u) {
+    const float result = acc_2;
+    P_0[out_row * 3u + out_col + 2u] = result;
+  }
+  if (out_row < M && out_col + 3u < 3u) {
+    const float result = acc_3;
+    P_0[out_row * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 1u < M && out_col < 3u) {
+    const float result = acc_4;
+    P_0[(out_row + 1u) * 3u + out_col] = result;
+  }
+  if (out_row + 1u < M && out_col + 1u < 3u) {
+    const float result = acc_5;
+    P_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 1u < M && out_col + 2u < 3u) {
+    const float result = acc_6;
+    P_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 1u < M && out_col + 3u < 3u) {
+    const float result = acc_7;
+    P_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 2u < M && out_col < 3u) {
+    const float result = acc_8;
+    P_0[(out_row + 2u) * 3u + out_col] = result;
+  }
+  if (out_row + 2u < M && out_col + 1u < 3u) {
+    const float result = acc_9;
+    P_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 2u < M && out_col + 2u < 3u) {
+    const float result = acc_10;
+    P_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 2u < M && out_col + 3u < 3u) {
+    const float result = acc_11;
+    P_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 3u < M && out_col < 3u) {
+    const float result = acc_12;
+    P_0[(out_row + 3u) * 3u + out_col] = result;
+  }
+  if (out_row + 3u < M && out_col + 1u < 3u) {
+    const float result = acc_13;
+    P_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 3u < M && out_col + 2u < 3u) {
+    const float result = acc_14;
+    P_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 3u < M && out_col + 3u < 3u) {
+    const float result = acc_15;
+    P_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+  }
+}
+
+// kernels/layer_0.cu
+// y = x W + P L' + b.
+// M x 11, inner 17 + 3; tiles 16x64x16, 1x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(256)
+layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ P_0, const float* __restrict__ Lp_0, const float* __restrict__ b_0, float* __restrict__ y_0, unsigned M) {
+  __shared__ float tile_a[256];
+  __shared__ float tile_b[1024];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float col_a_0 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 16u;
+  const unsigned col0 = blockIdx.x * 64u;
+  const unsigned tile_row = lane / 16u;
+  const unsigned tile_col = lane % 16u * 4u;
+  // inner dimension of x_0 and W_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
+      const unsigned row_a0 = row0 + e_a0 / 16u;
+      const unsigned col_a0 = k0_0 + e_a0 % 16u;
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
+      const unsigned row_b0 = k0_0 + e_b0 / 64u;
+      const unsigned col_b0 = col0 + e_b0 % 64u;
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W_0[row_b0 * 11u + col_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 16u + tile_row];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+    }
+    __syncthreads();
+  }
+  // inner dimension of P_0 and Lp_0, 16 at a time
+  for (unsigned k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
+    for (unsigned e_a1 = lane; e_a1 < 256u; e_a1 += 256u) {
+      const unsigned row_a1 = row0 + e_a1 / 16u;
+      const unsigned col_a1 = k0_1 + e_a1 % 16u;
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P_0[row_a1 * 3u + col_a1] : 0.0f);
+    }
+    for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
+      const unsigned row_b1 = k0_1 + e_b1 / 64u;
+      const unsigned col_b1 = col0 + e_b1 % 64u;
+      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? Lp_0[row_b1 * 11u + col_b1] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
+      col_a_0 = tile_a[k_1 * 16u + tile_row];
+      row_b_0 = tile_b[k_1 * 64u + tile_col];
+      row_b_1 = tile_b[k_1 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < M && out_col < 11u) {
+    const float result = acc_0 + b_0[out_col];
+    y_0[out_row * 11u + out_col] = result;
+  }
+  if (out_row < M && out_col + 1u < 11u) {
+    const float result = acc_1 + b_0[out_col + 1u];
+    y_0[out_row * 11u + out_col + 1u] = result;
+  }
+  if (out_row < M && out_col + 2u < 11u) {
+    const float result = acc_2 + b_0[out_col + 2u];
+    y_0[out_row * 11u + out_col + 2u] = result;
+  }
+  if (out_row < M && out_col + 3u < 11u) {
+    const float result = acc_3 + b_0[out_col + 3u];
+    y_0[out_row * 11u + out_col + 3u] = result;
+  }
+}
+
+// kernels/drank_0.cu
+// dP = dy L'^T.
+// M x 3, inner 11; tiles 64x32x16, 4x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(128)
+drank_0(const float* __restrict__ dy_0, const float* __restrict__ Lp_0, float* __restrict__ dP_0, unsigned M) {
+  __shared__ float tile_a[1024];
+  __shared__ float tile_b[512];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float acc_4 = 0.0f;
+  float acc_5 = 0.0f;
+  float acc_6 = 0.0f;
+  float acc_7 = 0.0f;
+  float acc_8 = 0.0f;
+  float acc_9 = 0.0f;
+  float acc_10 = 0.0f;
+  float acc_11 = 0.0f;
+  float acc_12 = 0.0f;
+  float acc_13 = 0.0f;
+  float acc_14 = 0.0f;
+  float acc_15 = 0.0f;
+  float col_a_0 = 0.0f;
+  float col_a_1 = 0.0f;
+  float col_a_2 = 0.0f;
+  float col_a_3 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 64u;
+  const unsigned col0 = blockIdx.x * 32u;
+  const unsigned tile_row = lane / 8u * 4u;
+  const unsigned tile_col = lane % 8u * 4u;
+  // inner dimension of dy_0 and Lp_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
+      const unsigned row_a0 = row0 + e_a0 / 16u;
+      const unsigned col_a0 = k0_0 + e_a0 % 16u;
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy_0[row_a0 * 11u + col_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
+      const unsigned row_b0 = k0_0 + e_b0 % 16u;
+      const unsigned col_b0 = col0 + e_b0 / 16u;
+      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? Lp_0[col_b0 * 11u + row_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 64u + tile_row];
+      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 32u + tile_col];
+      row_b_1 = tile_b[k_0 * 32u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 32u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 32u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+      acc_4 = fmaf(col_a_1, row_b_0, acc_4);
+      acc_5 = fmaf(col_a_1, row_b_1, acc_5);
+      acc_6 = fmaf(col_a_1, row_b_2, acc_6);
+      acc_7 = fmaf(col_a_1, row_b_3, acc_7);
+      acc_8 = fmaf(col_a_2, row_b_0, acc_8);
+      acc_9 = fmaf(col_a_2, row_b_1, acc_9);
+      acc_10 = fmaf(col_a_2, row_b_2, acc_10);
+      acc_11 = fmaf(col_a_2, row_b_3, acc_11);
+      acc_12 = fmaf(col_a_3, row_b_0, acc_12);
+      acc_13 = fmaf(col_a_3, row_b_1, acc_13);
+      acc_14 = fmaf(col_a_3, row_b_2, acc_14);
+      acc_15 = fmaf(col_a_3, row_b_3, acc_15);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < M && out_col < 3u) {
+    const float result = acc_0;
+    dP_0[out_row * 3u + out_col] = result;
+  }
+  if (out_row < M && out_col + 1u < 3u) {
+    const float result = acc_1;
+    dP_0[out_row * 3u + out_col + 1u] = result;
+  }
+  if (out_row < M && out_col + 2u < 3u) {
+    const float result = acc_2;
+    dP_0[out_row * 3u + out_col + 2u] = result;
+  }
+  if (out_row < M && out_col + 3u < 3u) {
+    const float result = acc_3;
+    dP_0[out_row * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 1u < M && out_col < 3u) {
+    const float result = acc_4;
+    dP_0[(out_row + 1u) * 3u + out_col] = result;
+  }
+  if (out_row + 1u < M && out_col + 1u < 3u) {
+    const float result = acc_5;
+    dP_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 1u < M && out_col + 2u < 3u) {
+    const float result = acc_6;
+    dP_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 1u < M && out_col + 3u < 3u) {
+    const float result = acc_7;
+    dP_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 2u < M && out_col < 3u) {
+    const float result = acc_8;
+    dP_0[(out_row + 2u) * 3u + out_col] = result;
+  }
+  if (out_row + 2u < M && out_col + 1u < 3u) {
+    const float result = acc_9;
+    dP_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 2u < M && out_col + 2u < 3u) {
+    const float result = acc_10;
+    dP_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 2u < M && out_col + 3u < 3u) {
+    const float result = acc_11;
+    dP_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 3u < M && out_col < 3u) {
+    const float result = acc_12;
+    dP_0[(out_row + 3u) * 3u + out_col] = result;
+  }
+  if (out_row + 3u < M && out_col + 1u < 3u) {
+    const float result = acc_13;
+    dP_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 3u < M && out_col + 2u < 3u) {
+    const float result = acc_14;
+    dP_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 3u < M && out_col + 3u < 3u) {
+    const float result = acc_15;
+    dP_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+  }
+}
+
+// kernels/sum_0.cu
+// Z = P^T dy.
+// 3 x 11, inner M; tiles 16x64x16, 1x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(256)
+sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __restrict__ Z_0, unsigned M) {
+  __shared__ float tile_a[256];
+  __shared__ float tile_b[1024];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float col_a_0 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 16u;
+  const unsigned col0 = blockIdx.x * 64u;
+  const unsigned tile_row = lane / 16u;
+  const unsigned tile_col = lane % 16u * 4u;
+  // inner dimension of P_0 and dy_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < M; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
+      const unsigned row_a0 = row0 + e_a0 % 16u;
+      const unsigned col_a0 = k0_0 + e_a0 / 16u;
+      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 3u && col_a0 < M ? P_0[col_a0 * 3u + row_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
+      const unsigned row_b0 = k0_0 + e_b0 / 64u;
+      const unsigned col_b0 = col0 + e_b0 % 64u;
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 11u ? dy_0[row_b0 * 11u + col_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 16u + tile_row];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < 3u && out_col < 11u) {
+    const float result = acc_0;
+    Z_0[out_row * 11u + out_col] = Z_0[out_row * 11u + out_col] + result;
+  }
+  if (out_row < 3u && out_col + 1u < 11u) {
+    const float result = acc_1;
+    Z_0[out_row * 11u + out_col + 1u] = Z_0[out_row * 11u + out_col + 1u] + result;
+  }
+  if (out_row < 3u && out_col + 2u < 11u) {
+    const float result = acc_2;
+    Z_0[out_row * 11u + out_col + 2u] = Z_0[out_row * 11u + out_col + 2u] + result;
+  }
+  if (out_row < 3u && out_col + 3u < 11u) {
+    const float result = acc_3;
+    Z_0[out_row * 11u + out_col + 3u] = Z_0[out_row * 11u + out_col + 3u] + result;
+  }
+}
+
+// kernels/dfirst_0.cu
+// dR = x^T dP.
+// 17 x 3, inner M; tiles 16x64x16, 1x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(256)
+dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* __restrict__ dR_0, unsigned M) {
+  __shared__ float tile_a[256];
+  __shared__ float tile_b[1024];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float col_a_0 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 16u;
+  const unsigned col0 = blockIdx.x * 64u;
+  const unsigned tile_row = lane / 16u;
+  const unsigned tile_col = lane % 16u * 4u;
+  // inner dimension of x_0 and dP_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < M; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
+      const unsigned row_a0 = row0 + e_a0 % 16u;
+      const unsigned col_a0 = k0_0 + e_a0 / 16u;
+      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 17u && col_a0 < M ? x_0[col_a0 * 17u + row_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
+      const unsigned row_b0 = k0_0 + e_b0 / 64u;
+      const unsigned col_b0 = col0 + e_b0 % 64u;
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 3u ? dP_0[row_b0 * 3u + col_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 16u + tile_row];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < 17u && out_col < 3u) {
+    const float result = acc_0;
+    dR_0[out_row * 3u + out_col] = dR_0[out_row * 3u + out_col] + result;
+  }
+  if (out_row < 17u && out_col + 1u < 3u) {
+    const float result = acc_1;
+    dR_0[out_row * 3u + out_col + 1u] = dR_0[out_row * 3u + out_col + 1u] + result;
+  }
+  if (out_row < 17u && out_col + 2u < 3u) {
+    const float result = acc_2;
+    dR_0[out_row * 3u + out_col + 2u] = dR_0[out_row * 3u + out_col + 2u] + result;
+  }
+  if (out_row < 17u && out_col + 3u < 3u) {
+    const float result = acc_3;
+    dR_0[out_row * 3u + out_col + 3u] = dR_0[out_row * 3u + out_col + 3u] + result;
+  }
+}
+
+// kernels/dx_0.cu
+// dx = dy W^T + dP R^T.
+// M x 17, inner 11 + 3; tiles 16x64x16, 1x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(256)
+dx_0(const float* __restrict__ dy_0, const float* __restrict__ W_0, const float* __restrict__ dP_0, const float* __restrict__ R_0, float* __restrict__ dx_0, unsigned M) {
+  __shared__ float tile_a[256];
+  __shared__ float tile_b[1024];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float col_a_0 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 16u;
+  const unsigned col0 = blockIdx.x * 64u;
+  const unsigned tile_row = lane / 16u;
+  const unsigned tile_col = lane % 16u * 4u;
+  // inner dimension of dy_0 and W_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
+      const unsigned row_a0 = row0 + e_a0 / 16u;
+      const unsigned col_a0 = k0_0 + e_a0 % 16u;
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy_0[row_a0 * 11u + col_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
+      const unsigned row_b0 = k0_0 + e_b0 % 16u;
+      const unsigned col_b0 = col0 + e_b0 / 16u;
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 17u ? W_0[col_b0 * 11u + row_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 16u + tile_row];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+    }
+    __syncthreads();
+  }
+  // inner dimension of dP_0 and R_0, 16 at a time
+  for (unsigned k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
+    for (unsigned e_a1 = lane; e_a1 < 256u; e_a1 += 256u) {
+      const unsigned row_a1 = row0 + e_a1 / 16u;
+      const unsigned col_a1 = k0_1 + e_a1 % 16u;
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? dP_0[row_a1 * 3u + col_a1] : 0.0f);
+    }
+    for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
+      const unsigned row_b1 = k0_1 + e_b1 % 16u;
+      const unsigned col_b1 = col0 + e_b1 / 16u;
+      tile_b[e_b1 % 16u * 64u + e_b1 / 16u] = (row_b1 < 3u && col_b1 < 17u ? R_0[col_b1 * 3u + row_b1] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
+      col_a_0 = tile_a[k_1 * 16u + tile_row];
+      row_b_0 = tile_b[k_1 * 64u + tile_col];
+      row_b_1 = tile_b[k_1 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < M && out_col < 17u) {
+    const float result = acc_0;
+    dx_0[out_row * 17u + out_col] = result;
+  }
+  if (out_row < M && out_col + 1u < 17u) {
+    const float result = acc_1;
+    dx_0[out_row * 17u + out_col + 1u] = result;
+  }
+  if (out_row < M && out_col + 2u < 17u) {
+    const float result = acc_2;
+    dx_0[out_row * 17u + out_col + 2u] = result;
+  }
+  if (out_row < M && out_col + 3u < 17u) {
+    const float result = acc_3;
+    dx_0[out_row * 17u + out_col + 3u] = result;
+  }
+}
+
+// kernels/gradient_dM_0.cu
+// dM = s Z L^T, 1 site.
+// 3 x 3, inner 11; tiles 64x64x16, 4x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(256)
+gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, float* __restrict__ dM_0) {
+  __shared__ float tile_a[1024];
+  __shared__ float tile_b[1024];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float acc_4 = 0.0f;
+  float acc_5 = 0.0f;
+  float acc_6 = 0.0f;
+  float acc_7 = 0.0f;
+  float acc_8 = 0.0f;
+  float acc_9 = 0.0f;
+  float acc_10 = 0.0f;
+  float acc_11 = 0.0f;
+  float acc_12 = 0.0f;
+  float acc_13 = 0.0f;
+  float acc_14 = 0.0f;
+  float acc_15 = 0.0f;
+  float col_a_0 = 0.0f;
+  float col_a_1 = 0.0f;
+  float col_a_2 = 0.0f;
+  float col_a_3 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 64u;
+  const unsigned col0 = blockIdx.x * 64u;
+  const unsigned tile_row = lane / 16u * 4u;
+  const unsigned tile_col = lane % 16u * 4u;
+  // inner dimension of Z_0 and L_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
+      const unsigned row_a0 = row0 + e_a0 / 16u;
+      const unsigned col_a0 = k0_0 + e_a0 % 16u;
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 11u ? Z_0[row_a0 * 11u + col_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
+      const unsigned row_b0 = k0_0 + e_b0 % 16u;
+      const unsigned col_b0 = col0 + e_b0 / 16u;
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? L_0[col_b0 * 11u + row_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 64u + tile_row];
+      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+      acc_4 = fmaf(col_a_1, row_b_0, acc_4);
+      acc_5 = fmaf(col_a_1, row_b_1, acc_5);
+      acc_6 = fmaf(col_a_1, row_b_2, acc_6);
+      acc_7 = fmaf(col_a_1, row_b_3, acc_7);
+      acc_8 = fmaf(col_a_2, row_b_0, acc_8);
+      acc_9 = fmaf(col_a_2, row_b_1, acc_9);
+      acc_10 = fmaf(col_a_2, row_b_2, acc_10);
+      acc_11 = fmaf(col_a_2, row_b_3, acc_11);
+      acc_12 = fmaf(col_a_3, row_b_0, acc_12);
+      acc_13 = fmaf(col_a_3, row_b_1, acc_13);
+      acc_14 = fmaf(col_a_3, row_b_2, acc_14);
+      acc_15 = fmaf(col_a_3, row_b_3, acc_15);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < 3u && out_col < 3u) {
+    const float result = 0.33333334f * acc_0;
+    dM_0[out_row * 3u + out_col] = result;
+  }
+  if (out_row < 3u && out_col + 1u < 3u) {
+    const float result = 0.33333334f * acc_1;
+    dM_0[out_row * 3u + out_col + 1u] = result;
+  }
+  if (out_row < 3u && out_col + 2u < 3u) {
+    const float result = 0.33333334f * acc_2;
+    dM_0[out_row * 3u + out_col + 2u] = result;
+  }
+  if (out_row < 3u && out_col + 3u < 3u) {
+    const float result = 0.33333334f * acc_3;
+    dM_0[out_row * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 1u < 3u && out_col < 3u) {
+    const float result = 0.33333334f * acc_4;
+    dM_0[(out_row + 1u) * 3u + out_col] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 1u < 3u) {
+    const float result = 0.33333334f * acc_5;
+    dM_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 2u < 3u) {
+    const float result = 0.33333334f * acc_6;
+    dM_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 3u < 3u) {
+    const float result = 0.33333334f * acc_7;
+    dM_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 2u < 3u && out_col < 3u) {
+    const float result = 0.33333334f * acc_8;
+    dM_0[(out_row + 2u) * 3u + out_col] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 1u < 3u) {
+    const float result = 0.33333334f * acc_9;
+    dM_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 2u < 3u) {
+    const float result = 0.33333334f * acc_10;
+    dM_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 3u < 3u) {
+    const float result = 0.33333334f * acc_11;
+    dM_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+  }
+  if (out_row + 3u < 3u && out_col < 3u) {
+    const float result = 0.33333334f * acc_12;
+    dM_0[(out_row + 3u) * 3u + out_col] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 1u < 3u) {
+    const float result = 0.33333334f * acc_13;
+    dM_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 2u < 3u) {
+    const float result = 0.33333334f * acc_14;
+    dM_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 3u < 3u) {
+    const float result = 0.33333334f * acc_15;
+    dM_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+  }
+}
+
+// kernels/gradient_dL_0.cu
+// dL = s sum of M^T Z, 1 site.
+// 3 x 11, inner 3; tiles 64x64x16, 4x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(256)
+gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, float* __restrict__ dL_0) {
+  __shared__ float tile_a[1024];
+  __shared__ float tile_b[1024];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float acc_4 = 0.0f;
+  float acc_5 = 0.0f;
+  float acc_6 = 0.0f;
+  float acc_7 = 0.0f;
+  float acc_8 = 0.0f;
+  float acc_9 = 0.0f;
+  float acc_10 = 0.0f;
+  float acc_11 = 0.0f;
+  float acc_12 = 0.0f;
+  float acc_13 = 0.0f;
+  float acc_14 = 0.0f;
+  float acc_15 = 0.0f;
+  float col_a_0 = 0.0f;
+  float col_a_1 = 0.0f;
+  float col_a_2 = 0.0f;
+  float col_a_3 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 64u;
+  const unsigned col0 = blockIdx.x * 64u;
+  const unsigned tile_row = lane / 16u * 4u;
+  const unsigned tile_col = lane % 16u * 4u;
+  // inner dimension of M_0 and Z_0, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
+      const unsigned row_a0 = row0 + e_a0 % 64u;
+      const unsigned col_a0 = k0_0 + e_a0 / 64u;
+      tile_a[e_a0 / 64u * 64u + e_a0 % 64u] = (row_a0 < 3u && col_a0 < 3u ? M_0[col_a0 * 3u + row_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
+      const unsigned row_b0 = k0_0 + e_b0 / 64u;
+      const unsigned col_b0 = col0 + e_b0 % 64u;
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? Z_0[row_b0 * 11u + col_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 64u + tile_row];
+      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+      acc_4 = fmaf(col_a_1, row_b_0, acc_4);
+      acc_5 = fmaf(col_a_1, row_b_1, acc_5);
+      acc_6 = fmaf(col_a_1, row_b_2, acc_6);
+      acc_7 = fmaf(col_a_1, row_b_3, acc_7);
+      acc_8 = fmaf(col_a_2, row_b_0, acc_8);
+      acc_9 = fmaf(col_a_2, row_b_1, acc_9);
+      acc_10 = fmaf(col_a_2, row_b_2, acc_10);
+      acc_11 = fmaf(col_a_2, row_b_3, acc_11);
+      acc_12 = fmaf(col_a_3, row_b_0, acc_12);
+      acc_13 = fmaf(col_a_3, row_b_1, acc_13);
+      acc_14 = fmaf(col_a_3, row_b_2, acc_14);
+      acc_15 = fmaf(col_a_3, row_b_3, acc_15);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < 3u && out_col < 11u) {
+    const float result = 0.33333334f * acc_0;
+    dL_0[out_row * 11u + out_col] = result;
+  }
+  if (out_row < 3u && out_col + 1u < 11u) {
+    const float result = 0.33333334f * acc_1;
+    dL_0[out_row * 11u + out_col + 1u] = result;
+  }
+  if (out_row < 3u && out_col + 2u < 11u) {
+    const float result = 0.33333334f * acc_2;
+    dL_0[out_row * 11u + out_col + 2u] = result;
+  }
+  if (out_row < 3u && out_col + 3u < 11u) {
+    const float result = 0.33333334f * acc_3;
+    dL_0[out_row * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 1u < 3u && out_col < 11u) {
+    const float result = 0.33333334f * acc_4;
+    dL_0[(out_row + 1u) * 11u + out_col] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 1u < 11u) {
+    const float result = 0.33333334f * acc_5;
+    dL_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 2u < 11u) {
+    const float result = 0.33333334f * acc_6;
+    dL_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 1u < 3u && out_col + 3u < 11u) {
+    const float result = 0.33333334f * acc_7;
+    dL_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 2u < 3u && out_col < 11u) {
+    const float result = 0.33333334f * acc_8;
+    dL_0[(out_row + 2u) * 11u + out_col] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 1u < 11u) {
+    const float result = 0.33333334f * acc_9;
+    dL_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 2u < 11u) {
+    const float result = 0.33333334f * acc_10;
+    dL_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 2u < 3u && out_col + 3u < 11u) {
+    const float result = 0.33333334f * acc_11;
+    dL_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 3u < 3u && out_col < 11u) {
+    const float result = 0.33333334f * acc_12;
+    dL_0[(out_row + 3u) * 11u + out_col] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 1u < 11u) {
+    const float result = 0.33333334f * acc_13;
+    dL_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 2u < 11u) {
+    const float result = 0.33333334f * acc_14;
+    dL_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 3u < 3u && out_col + 3u < 11u) {
+    const float result = 0.33333334f * acc_15;
+    dL_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+  }
+}
+
+// kernels/step_R_0.cu
+// One AdamW step on 51 numbers.
+extern "C" __global__ void __launch_bounds__(64)
+step_R_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2) {
+  const unsigned element = blockIdx.x * 64u + threadIdx.x;
+  if (element < 51u) {
+    const float g = gradient[element];
+    const float m = beta1 * moment1[element] + (1.0f - beta1) * g;
+    const float v = beta2 * moment2[element] + (1.0f - beta2) * g * g;
+    moment1[element] = m;
+    moment2[element] = v;
+    parameter[element] = parameter[element] * (1.0f - learning_rate * weight_decay) - learning_rate * (m / correction1 / (sqrtf(v / correction2) + epsilon));
+  }
+}
+
+// kernels/step_M_0.cu
+// One AdamW step on 9 numbers.
+extern "C" __global__ void __launch_bounds__(64)
+step_M_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2) {
+  const unsigned element = blockIdx.x * 64u + threadIdx.x;
+  if (element < 9u) {
+    const float g = gradient[element];
+    const float m = beta1 * moment1[element] + (1.0f - beta1) * g;
+    const float v = beta2 * moment2[element] + (1.0f - beta2) * g * g;
+    moment1[element] = m;
+    moment2[element] = v;
+    parameter[element] = parameter[element] * (1.0f - learning_rate * weight_decay) - learning_rate * (m / correction1 / (sqrtf(v / correction2) + epsilon));
+  }
+}
+
+// kernels/step_L_0.cu
+// One AdamW step on 33 numbers.
+extern "C" __global__ void __launch_bounds__(64)
+step_L_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2) {
+  const unsigned element = blockIdx.x * 64u + threadIdx.x;
+  if (element < 33u) {
+    const float g = gradient[element];
+    const float m = beta1 * moment1[element] + (1.0f - beta1) * g;
+    const float v = beta2 * moment2[element] + (1.0f - beta2) * g * g;
+    moment1[element] = m;
+    moment2[element] = v;
+    parameter[element] = parameter[element] * (1.0f - learning_rate * weight_decay) - learning_rate * (m / correction1 / (sqrtf(v / correction2) + epsilon));
+  }
+}
