@@ -25,7 +25,7 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   expect(done).toMatchObject({ code: 0, err: '' });
   const kernels = readdirSync(join(output, 'kernels'));
   expect(done.out).toBe(
-    `wrote ${kernels.length} kernels, adapters.h, adapters.cu, CMakeLists.txt and plan.txt to ${output}\n`,
+    `wrote ${kernels.length} kernels, adapters.h, adapters.cu, CMakeLists.txt, adapters_torch.py and plan.txt to ${output}\n`,
   );
   const read = (file: string) => readFileSync(join(output, file), 'utf8');
   const build = read('CMakeLists.txt');

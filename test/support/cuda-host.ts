@@ -9,7 +9,7 @@ export type CudaCall =
   | readonly [kind: 'set' | 'write', name: string, data: ArrayLike<number>]
   | readonly [kind: 'read', name: string, count: number, as: string]
   | readonly [kind: 'forward' | 'backward', region: number]
-  | readonly [kind: 'gradients' | 'clear_gradients']
+  | readonly [kind: 'gradients' | 'clear_gradients' | 'begin_inputs' | 'changed']
   | readonly [kind: 'step', rate: number, decay: number];
 
 export interface CudaAnswer {

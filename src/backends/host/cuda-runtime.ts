@@ -14,6 +14,12 @@ const BACKWARD = `
  */
 lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
 
+/*
+ * Sets dx of every input to zero and lets regions run backward in any order: one that adds to the dx of another then gives
+ * its own part alone.
+ */
+lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
+
 /* Finishes the gradients of the factors from what lotrc_backward has summed; may be called again. */
 lotrc_status lotrc_gradients(lotrc_adapters *adapters);
 
@@ -68,6 +74,9 @@ lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float
 
 /* Device address and number of elements of a buffer (x_0, y_0, ...): for kernels of the caller. Either pointer may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, float **device, size_t *count);
+
+/* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
+lotrc_status lotrc_changed(lotrc_adapters *adapters);
 
 /* Copies a whole buffer from or to the host and waits for it. */
 lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
@@ -242,6 +251,12 @@ lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t
   return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "reading a buffer");
 }
 
+lotrc_status lotrc_changed(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  a->stale = true;
+  return LOTRC_OK;
+}
+
 static cudaError_t refresh(lotrc_adapters *a) {
   if (a->stale) LOTRC_TRY(prologue(a));
   a->stale = false;
@@ -273,6 +288,17 @@ lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
   if (dx >= 0 && !ADDS_TO_DX[region]) a->begun[dx] = true;
   const cudaError_t error = refresh(a);
   return cuda(a, error == cudaSuccess ? backward(a, region) : error, "backward");
+}
+
+lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  for (const int dx : DX) {
+    if (dx < 0) continue;
+    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, elements_of(a, dx) * sizeof(float), a->stream);
+    if (error != cudaSuccess) return cuda(a, error, "clearing dx");
+    a->begun[dx] = true;
+  }
+  return LOTRC_OK;
 }
 
 lotrc_status lotrc_gradients(lotrc_adapters *a) {

@@ -9,6 +9,7 @@ import type { KernelPlan, Launch } from '../kernel/types.js';
 import { FUNCTIONS, headerText, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
 import { type GridExtent, gridFor, kernelsOf, type Place, placesOf, regionRow } from './tables.js';
 import { type TextFile, type Trained, trainedOf } from './text-file.js';
+import { torchText } from './torch.js';
 
 /** Blocks along the second and third axis of a CUDA grid. */
 const MOST_BLOCKS = 65535;
@@ -17,7 +18,8 @@ const SHARED_BYTES = 48 << 10;
 
 /**
  * The files of a plan for CUDA: kernels/NAME.cu of every launch, adapters.h and adapters.cu, a C library that runs them
- * (create, set, forward and, in a plan for training, backward, gradients and step), and CMakeLists.txt. `architectures`
+ * (create, set, forward and, in a plan for training, backward, gradients and step), CMakeLists.txt and, for training,
+ * adapters_torch.py, a PyTorch module over the library. `architectures`
  * as nvcc spells them: sm_80. Kernels use CUDA cores: schedules for matrix units are replaced by their nearest scalar ones.
  * Throws LOTR6008 for a plan that the library cannot serve, LOTR6101 to LOTR6104 for a kernel that cannot be.
  */
@@ -35,6 +37,7 @@ export function cudaHost(plan: KernelPlan, architectures: readonly string[]): re
     { path: 'adapters.h', text: header(scalar) },
     { path: 'adapters.cu', text: source(scalar, kernels, trained) },
     { path: 'CMakeLists.txt', text: cmakeText(all, architectures) },
+    ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(scalar) }] : []),
     ...all.map((kernel) => ({ path: `kernels/${kernel.name}.cu`, text: printCuda([kernel]) })),
   ];
 }
@@ -281,13 +284,13 @@ function quoted(text: string): string {
 
 function cmakeText(kernels: readonly Kernel[], architectures: readonly string[]): string {
   return [
-    '# A static library of the kernels and adapters.h. CMake 3.24, CUDA 11.8 or newer.',
+    '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer.',
     'cmake_minimum_required(VERSION 3.24)',
     'project(lotrc_adapters LANGUAGES CXX CUDA)',
     'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES OR CMAKE_CUDA_ARCHITECTURES_DEFAULT)',
     `  set(CMAKE_CUDA_ARCHITECTURES ${architectures.map((arch) => arch.replace('sm_', '')).join(' ')})`,
     'endif()',
-    'add_library(lotrc_adapters STATIC',
+    'add_library(lotrc_adapters',
     '  adapters.cu',
     ...kernels.map(({ name }) => `  kernels/${name}.cu`),
     ')',

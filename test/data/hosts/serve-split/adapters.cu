@@ -230,6 +230,12 @@ lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t
   return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "reading a buffer");
 }
 
+lotrc_status lotrc_changed(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  a->stale = true;
+  return LOTRC_OK;
+}
+
 static cudaError_t refresh(lotrc_adapters *a) {
   if (a->stale) LOTRC_TRY(prologue(a));
   a->stale = false;

@@ -52,6 +52,9 @@ lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float
 /* Device address and number of elements of a buffer (x_0, y_0, ...): for kernels of the caller. Either pointer may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, float **device, size_t *count);
 
+/* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
+lotrc_status lotrc_changed(lotrc_adapters *adapters);
+
 /* Copies a whole buffer from or to the host and waits for it. */
 lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
 lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);

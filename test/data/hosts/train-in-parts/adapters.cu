@@ -282,6 +282,12 @@ lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t
   return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "reading a buffer");
 }
 
+lotrc_status lotrc_changed(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  a->stale = true;
+  return LOTRC_OK;
+}
+
 static cudaError_t refresh(lotrc_adapters *a) {
   if (a->stale) LOTRC_TRY(prologue(a));
   a->stale = false;
@@ -311,6 +317,17 @@ lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
   if (dx >= 0 && !ADDS_TO_DX[region]) a->begun[dx] = true;
   const cudaError_t error = refresh(a);
   return cuda(a, error == cudaSuccess ? backward(a, region) : error, "backward");
+}
+
+lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  for (const int dx : DX) {
+    if (dx < 0) continue;
+    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, elements_of(a, dx) * sizeof(float), a->stream);
+    if (error != cudaSuccess) return cuda(a, error, "clearing dx");
+    a->begun[dx] = true;
+  }
+  return LOTRC_OK;
 }
 
 lotrc_status lotrc_gradients(lotrc_adapters *a) {

@@ -63,6 +63,9 @@ lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float
 /* Device address and number of elements of a buffer (x_0, y_0, ...): for kernels of the caller. Either pointer may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, float **device, size_t *count);
 
+/* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
+lotrc_status lotrc_changed(lotrc_adapters *adapters);
+
 /* Copies a whole buffer from or to the host and waits for it. */
 lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
 lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);
@@ -78,6 +81,12 @@ lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
  * pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first (LOTRC_BAD_ORDER).
  */
 lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
+
+/*
+ * Sets dx of every input to zero and lets regions run backward in any order: one that adds to the dx of another then gives
+ * its own part alone.
+ */
+lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
 
 /* Finishes the gradients of the factors from what lotrc_backward has summed; may be called again. */
 lotrc_status lotrc_gradients(lotrc_adapters *adapters);
