@@ -85,7 +85,8 @@ function candidateOf(node: Node, origins: Origins): Candidate | null {
     out: other.extents ? extent(1) : (columns ?? null),
     // (N, K) in blocks where attributes give the extents
     layout: other.extents ? 'oi' : 'io',
-    problem: otherProblem(node, other, stored, origins),
+    problem:
+      otherProblem(node, other, stored, origins) ?? tooWide(node, other, stored, [extent(0), extent(1)]),
   };
 }
 
@@ -105,6 +106,8 @@ function convolution(node: Node, origins: Origins): Candidate | null {
   if (shape.includes(0) || !isFloat(stored.dtype as DType) || functionOf(node.graph)) return null;
   const [out = 0, ...patch] = shape;
   const inn = patch.reduce((a, b) => a * b, 1);
+  // extents of a damaged file, of which the verifier has more to say
+  if (!Number.isSafeInteger(inn * out)) return null;
   return { node, operand, input: 1, stored, in: inn, out, layout: 'oi', problem: null };
 }
 
@@ -122,6 +125,23 @@ function otherProblem(
   if (!stored)
     return (layer) => computedWeight({ ...at(node, weight, layer), from: describe(node.inputs[weight]!) });
   return null;
+}
+
+/** A weight that holds less than the extents in the node's attributes say, at a bit each: they are wrong, or the file is. */
+function tooWide(
+  node: Node,
+  { weight, extents }: OtherOp,
+  stored: Stored | null,
+  [inn, out]: readonly (number | null)[],
+): Candidate['problem'] {
+  if (!extents || !stored) return null;
+  const fits = inn && out && inn > 0 && out > 0 && inn * out <= 8 * stored.data.byteLength;
+  if (fits) return null;
+  return (layer) =>
+    otherOp({
+      ...at(node, weight, layer),
+      keeps: `says ${extents.join(' and ')} that its weight is too small for`,
+    });
 }
 
 function product(node: Node, origins: Origins): Candidate | null {

@@ -16,6 +16,7 @@ import { toF64 } from '../../../src/ir/values.js';
 import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
 import { raiseAdapters } from '../../../src/passes/adapters/raise.js';
 import { stripAdapters } from '../../../src/passes/adapters/strip.js';
+import { findLinears } from '../../../src/passes/sites/find.js';
 import { selectSites } from '../../../src/passes/sites/plan.js';
 import { type RewriteOptions, rewrite } from '../../../src/rewrite.js';
 import { f32, noise, relativeError, runOrt } from '../../support/ort.js';
@@ -196,4 +197,12 @@ test('all-linear leaves convolutions out and says so', () => {
 test('a convolution by groups of channels is refused (LOTR3001)', () => {
   const model = make({ image: [1, 4, 5, 5], filters: [6, 2, 3, 3], attrs: [['group', attrInt(2)]] });
   expect(() => selectSites(model, { rank: 1, targets: ['stem'] })).toThrow('LOTR3001');
+});
+
+test('filters of more elements than can be counted are no layer', () => {
+  const model = make(SHAPES['over single places']!);
+  const weight = model.graph.own('stem.weight')!;
+  const absurd = Array<number>(40).fill(2 ** 31);
+  weight.setConstant({ ...weight.constant!, dtype: 'f32', shape: absurd } as never);
+  expect(findLinears(model).sites).toEqual([]);
 });

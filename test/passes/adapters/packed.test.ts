@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { attrInt } from '../../../src/ir/attr.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../../src/ir/model.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
@@ -99,4 +100,15 @@ test('a packed weight cannot take the adapter in (LOTR3206)', () => {
     expect(error.message).toContain('LOTR3206');
     expect(error.message).toContain('MatMulNBits keeps it packed');
   }
+});
+
+test('extents that a packed weight is too small for are refused before anything of their size is made (LOTR3107)', () => {
+  const model = make(fourBits);
+  const node = [...model.graph.nodes].find(({ op }) => op === 'MatMulNBits')!;
+  node.setAttr('N', attrInt(4294967295));
+  const { sites, refused } = findLinears(model);
+  expect(sites.length).toBe(2);
+  expect(refused.map(({ diagnostic }) => diagnostic.message)).toEqual([
+    'cannot adapt "l0": MatMulNBits says K and N that its weight is too small for',
+  ]);
 });

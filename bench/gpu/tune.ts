@@ -1,0 +1,182 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { launchesOf } from '../../src/backends/host/tables.js';
+import { choose } from '../../src/backends/kernel/choose.js';
+import { contract } from '../../src/backends/kernel/contract.js';
+import { lengthOf } from '../../src/backends/kernel/cost.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
+import { verifyKernel } from '../../src/backends/kernel/ir/verify.js';
+import { printWgsl } from '../../src/backends/kernel/print/wgsl.js';
+import { profile } from '../../src/backends/kernel/profiles.js';
+import { illegal, type Problem, scheduleText } from '../../src/backends/kernel/schedule.js';
+import { schedulesJson } from '../../src/backends/kernel/schedule-file.js';
+import type { KernelPlan, Launch, Schedule, ScheduleRow } from '../../src/backends/kernel/types.js';
+import type { Model } from '../../src/ir/model.js';
+import { readModel } from '../../src/ir/onnx/reader.js';
+import { answerOf } from './browser.js';
+
+/** Tiles to try: what other projects found good on some device, from small to large. */
+const TILES = [
+  [8, 8, 8, 2, 2, 1],
+  [16, 16, 8, 2, 2, 1],
+  [16, 64, 16, 2, 4, 4],
+  [32, 32, 8, 4, 4, 4],
+  [32, 32, 16, 4, 4, 4],
+  [32, 64, 16, 4, 4, 4],
+  [64, 32, 16, 4, 4, 4],
+  [64, 64, 8, 4, 4, 4],
+  [64, 64, 16, 4, 4, 4],
+  [64, 64, 16, 8, 4, 4],
+  [64, 16, 16, 4, 1, 1],
+  [128, 16, 8, 8, 1, 1],
+] as const;
+
+/** One kind of launch of a plan, and the schedules that are legal for it; the first is the one that it has. */
+export interface TuningJob {
+  readonly launch: Launch;
+  readonly problem: Problem;
+  readonly schedules: readonly Schedule[];
+}
+
+/** The products of a plan that differ in family or lengths, each with its candidates. */
+export function tuningJobs(plan: KernelPlan, most: number = TILES.length): readonly TuningJob[] {
+  const jobs = new Map<string, TuningJob>();
+  for (const launch of launchesOf(plan)) {
+    const { work, family, schedule } = launch;
+    if (work.kind !== 'product' || work.chain) continue;
+    const bound = { M: plan.tokens };
+    const problem: Problem = {
+      family,
+      dtype: plan.dtype,
+      rows: lengthOf(work.rows, bound),
+      cols: lengthOf(work.cols, bound),
+      inner: work.segments.reduce((sum, { inner }) => sum + lengthOf(inner, bound), 0),
+      ...(work.widen ? { widen: work.widen.rank } : {}),
+    };
+    const key = JSON.stringify(problem);
+    if (jobs.has(key)) continue;
+    const tiles = TILES.map(
+      ([BM, BN, BK, TM, TN, vec]): Schedule => ({ ...schedule, BM, BN, BK, TM, TN, vec }),
+    );
+    const legal = tiles.filter(
+      (candidate) =>
+        illegal(candidate, plan.device, problem).length === 0 &&
+        scheduleText(candidate) !== scheduleText(schedule) &&
+        verifyKernel(kernelOf({ ...launch, schedule: candidate }), plan.device).length === 0,
+    );
+    jobs.set(key, { launch, problem, schedules: [schedule, ...legal.slice(0, most - 1)] });
+  }
+  return [...jobs.values()];
+}
+
+/** What the page is asked to time. */
+export function pageJob(plan: KernelPlan, jobs: readonly TuningJob[], rounds: number, repeats: number) {
+  const elements = new Map(
+    plan.buffers.map(({ name, shape }) => [
+      name,
+      shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? plan.tokens : extent), 1),
+    ]),
+  );
+  return {
+    rounds,
+    repeats,
+    jobs: jobs.map(({ launch, problem, schedules }) => {
+      const kernels = schedules.map((schedule) => ({ ...launch, schedule }));
+      const first = kernelOf(launch);
+      return {
+        label: `${launch.does}: ${problem.rows} x ${problem.inner} x ${problem.cols}, ${schedules.length} schedules`,
+        buffers: first.buffers.map(({ name }) => ({ name, elements: elements.get(name)! })),
+        uniforms: first.uniforms.map(() => plan.tokens),
+        out: first.buffers.find(({ access }) => access !== 'read')!.name,
+        candidates: kernels.map((candidate) => {
+          const kernel = kernelOf(candidate);
+          return {
+            code: printWgsl(kernel),
+            bindings: kernel.buffers.map(({ name }) => name),
+            grid: gridOf(candidate, { M: plan.tokens }),
+          };
+        }),
+      };
+    }),
+  };
+}
+
+/** Rows of the fastest schedules: one per job, for problems up to the next powers of two, the smallest first. */
+export function tunedRows(
+  target: string,
+  jobs: readonly TuningJob[],
+  times: readonly (readonly (number | null)[])[],
+): readonly ScheduleRow[] {
+  const upTo = (length: number) => 2 ** Math.ceil(Math.log2(length));
+  const size = ({ problem: { rows, cols, inner } }: TuningJob) => upTo(rows) * upTo(cols) * upTo(inner);
+  const rows = jobs.map((job, index) => {
+    const { family, dtype, rows, cols, inner } = job.problem;
+    const best = times[index]!.reduce<number>(
+      (least, time, at) => (time !== null && !(times[index]![least]! <= time) ? at : least),
+      0,
+    );
+    const bucket = `rows<=${upTo(rows)} cols<=${upTo(cols)} inner<=${upTo(inner)}`;
+    const row: ScheduleRow = {
+      target,
+      dtype,
+      family,
+      bucket,
+      schedule: job.schedules[best]!,
+      source: 'tuned',
+    };
+    return { row, size: size(job) };
+  });
+  return rows.sort((a, b) => a.size - b.size).map(({ row }) => row);
+}
+
+/** The plan whose launches are tuned. */
+export function planOf(model: Model, tokens: number, purpose: 'train' | 'serve'): KernelPlan {
+  const device = profile('webgpu-laptop', 'webgpu');
+  return choose(contract(model), { device, tokens, purpose, dtype: 'f32' });
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      tokens: { type: 'string', default: '1024' },
+      for: { type: 'string', default: 'train' },
+      output: { type: 'string', short: 'o', default: 'schedules.json' },
+      chromium: { type: 'string' },
+      rounds: { type: 'string', default: '5' },
+      repeats: { type: 'string', default: '20' },
+    },
+  });
+  const [path] = positionals;
+  const purpose = values.for === 'serve' ? 'serve' : 'train';
+  if (!path)
+    throw new Error(
+      'usage: npm run tune:webgpu -- MODEL [--tokens N] [--for train|serve] [-o FILE] [--chromium PATH]',
+    );
+  const plan = planOf(readModel(path), Number(values.tokens), purpose);
+  const jobs = tuningJobs(plan);
+  const job = pageJob(plan, jobs, Number(values.rounds), Number(values.repeats));
+  const script = readFileSync(join(import.meta.dirname, '../../../bench/gpu/tune-page.mjs'), 'utf8');
+  const how = values.chromium
+    ? { browser: values.chromium }
+    : { open: (address: string) => console.log(`open ${address} in the browser to be tuned`) };
+  const { times, device } = (await answerOf({ script, job }, how)) as {
+    readonly times: readonly (readonly (number | null)[])[];
+    readonly device: string;
+  };
+  console.log(`device: ${device}`);
+  for (const [index, { label }] of job.jobs.entries()) {
+    console.log(label);
+    for (const [at, schedule] of jobs[index]!.schedules.entries()) {
+      const time = times[index]![at];
+      const shown =
+        typeof time === 'number' ? `${(time * 1e6).toFixed(1)} us` : 'other numbers than the first: left out';
+      console.log(`  ${scheduleText(schedule).padEnd(40)} ${shown}${at === 0 ? '  (as planned)' : ''}`);
+    }
+  }
+  writeFileSync(values.output, schedulesJson(tunedRows(plan.device.target, jobs, times)));
+  console.log(`wrote ${values.output}: give it to lotrc emit wgsl with --schedules`);
+}
+
+if (process.argv[1] === import.meta.filename) await main();

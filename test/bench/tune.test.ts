@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { answerOf } from '../../bench/gpu/browser.js';
+import { pageJob, tunedRows, tuningJobs } from '../../bench/gpu/tune.js';
+import { launchesOf } from '../../src/backends/host/tables.js';
+import { choose } from '../../src/backends/kernel/choose.js';
+import { profile } from '../../src/backends/kernel/profiles.js';
+import { parseSchedules, schedulesJson } from '../../src/backends/kernel/schedule-file.js';
+import { LOTR } from '../../src/ir/adapter.js';
+import { chromium } from '../support/browser.js';
+import { contraction } from '../support/host-layers.js';
+
+const device = profile('webgpu-laptop', 'webgpu');
+const found = contraction(LOTR, ['o']);
+const setting = { device, tokens: 41, purpose: 'train', form: 'split', dtype: 'f32' } as const;
+const plan = choose(found, setting);
+
+test('the fastest schedule that gives the right numbers becomes a row, and the planner takes it', () => {
+  const jobs = tuningJobs(plan, 3);
+  // the second is the fastest, the third gave other numbers
+  const rows = tunedRows(
+    device.target,
+    jobs,
+    jobs.map(({ schedules }) => schedules.map((_, k) => [3e-3, 1e-3, null][k]!)),
+  );
+  expect(rows.map(({ schedule }) => schedule).sort()).toEqual(
+    jobs.map(({ schedules }) => schedules[1]!).sort(),
+  );
+  const read = parseSchedules(schedulesJson(rows), 'schedules.json');
+  expect(read).toEqual(rows);
+  const tuned = launchesOf(choose(found, { ...setting, schedules: read }));
+  const before = launchesOf(plan);
+  const products = tuned.filter(({ work }) => work.kind === 'product');
+  expect(products.length).toBeGreaterThan(3);
+  for (const launch of products) {
+    const old = before.find(({ name }) => name === launch.name)!;
+    expect(launch.schedule, launch.name).not.toEqual(old.schedule);
+  }
+});
+
+const browser = chromium();
+
+test.skipIf(!browser)('the page times every candidate in a browser', { timeout: 120_000 }, async () => {
+  const jobs = tuningJobs(plan, 2).slice(0, 3);
+  const script = readFileSync(join(import.meta.dirname, '../../bench/gpu/tune-page.mjs'), 'utf8');
+  const answer = await answerOf({ script, job: pageJob(plan, jobs, 1, 2) }, { browser: browser! });
+  const { times } = answer as { readonly times: readonly (readonly (number | null)[])[] };
+  expect(times.map((list) => list.length)).toEqual(jobs.map(({ schedules }) => schedules.length));
+  // null would say that a candidate computes something else
+  for (const time of times.flat()) expect(time).toBeGreaterThan(0);
+});
