@@ -2,8 +2,10 @@
 #pragma once
 #include <ucontext.h>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <vector>
 
@@ -14,6 +16,7 @@ static Index threadIdx, blockIdx;
 #define __shared__ static
 #define __restrict__
 #define __launch_bounds__(n)
+#define __align__(n) __attribute__((aligned(n)))
 
 static unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 static unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
@@ -21,15 +24,26 @@ static unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 namespace shim {
 static ucontext_t scheduler;
 static std::vector<ucontext_t> fibers;
-static std::vector<char> ended;
+enum State { running, at_block, at_warp, ended };
+static std::vector<State> states;
 static std::vector<std::vector<char>> stacks;
 static std::function<void()> kernel;
 static unsigned current;
 
 static void body() {
   kernel();
-  ended[current] = 1;
+  states[current] = ended;
   swapcontext(&fibers[current], &scheduler);
+}
+
+static bool all_in(unsigned from, unsigned to, State state) {
+  for (unsigned t = from; t < to; t++)
+    if (states[t] != state) return false;
+  return true;
+}
+static bool release(unsigned from, unsigned to) {
+  for (unsigned t = from; t < to; t++) states[t] = running;
+  return true;
 }
 
 static void launch(Index grid, unsigned threads, std::function<void()> work) {
@@ -37,7 +51,7 @@ static void launch(Index grid, unsigned threads, std::function<void()> work) {
   for (unsigned z = 0; z < grid.z; z++) for (unsigned y = 0; y < grid.y; y++) for (unsigned x = 0; x < grid.x; x++) {
     blockIdx = {x, y, z};
     fibers.assign(threads, {});
-    ended.assign(threads, 0);
+    states.assign(threads, running);
     stacks.resize(threads);
     for (unsigned t = 0; t < threads; t++) {
       stacks[t].resize(1 << 16);
@@ -46,23 +60,29 @@ static void launch(Index grid, unsigned threads, std::function<void()> work) {
       fibers[t].uc_stack.ss_size = stacks[t].size();
       makecontext(&fibers[t], body, 0);
     }
-    for (unsigned left = threads; left > 0;) {
-      unsigned now = 0;
+    for (bool over = false; !over;) {
       // last thread first: what depends on an order shows
       for (unsigned t = threads; t-- > 0;) {
+        if (states[t] != running) continue;
         current = t;
         threadIdx = {t, 0, 0};
         swapcontext(&scheduler, &fibers[t]);
-        now += ended[t];
       }
-      if (now != 0 && now != threads) { std::fprintf(stderr, "a barrier that some threads miss\n"); std::exit(3); }
-      left = threads - now;
+      over = all_in(0, threads, ended);
+      bool moved = over;
+      for (unsigned w = 0; w < threads; w += 32)
+        if (w + 32 <= threads && all_in(w, w + 32, at_warp)) moved = release(w, w + 32);
+      if (all_in(0, threads, at_block)) moved = release(0, threads);
+      if (!moved) { std::fprintf(stderr, "a barrier that some threads miss\n"); std::exit(3); }
     }
   }
 }
+
+static void wait(State where) {
+  const unsigned self = current;
+  states[self] = where;
+  swapcontext(&fibers[self], &scheduler);
+}
 }  // namespace shim
 
-static void __syncthreads() {
-  const unsigned self = shim::current;
-  swapcontext(&shim::fibers[self], &shim::scheduler);
-}
+static void __syncthreads() { shim::wait(shim::at_block); }

@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gridOf } from '../../src/backends/kernel/families/kernels.js';
-import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
+import type { Kernel, Storage } from '../../src/backends/kernel/ir/kir.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda.js';
+import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
 import type { KernelCase } from './kernel-cases.js';
 
 /** Whether a compiler can be called. In CI it must. */
@@ -32,11 +33,23 @@ export interface Compiled {
   readonly sharedBytes: number;
 }
 
+/** What nvcc makes of kernels for a virtual architecture (compute_80). */
+export function ptxOf(kernels: readonly Kernel[], arch: string): string {
+  return inFolder((folder) => {
+    const source = join(folder, 'kernels.cu');
+    writeFileSync(source, printCuda(kernels));
+    writeFileSync(join(folder, MATRIX_UNITS), MATRIX_UNITS_TEXT);
+    execFileSync('nvcc', ['-ptx', `-arch=${arch}`, '-o', join(folder, 'k.ptx'), source], { stdio: 'pipe' });
+    return readFileSync(join(folder, 'k.ptx'), 'utf8');
+  });
+}
+
 /** Compiles kernels for an architecture with nvcc and reads what ptxas says of each. */
 export function compileCuda(kernels: readonly Kernel[], arch: string): readonly Compiled[] {
   return inFolder((folder) => {
     const source = join(folder, 'kernels.cu');
     writeFileSync(source, printCuda(kernels));
+    writeFileSync(join(folder, MATRIX_UNITS), MATRIX_UNITS_TEXT);
     const args = [
       '-cubin',
       `-arch=${arch}`,
@@ -65,6 +78,45 @@ export function compileCuda(kernels: readonly Kernel[], arch: string): readonly 
   });
 }
 
+const SHIM = join(import.meta.dirname, 'cuda-cpu');
+const TYPES: Readonly<Record<Storage, string>> = {
+  f32: 'float',
+  u32: 'unsigned',
+  f16: '__half',
+  bf16: '__nv_bfloat16',
+};
+
+/** Buffers come and go as numbers of 32 bits, whatever their elements are. */
+const CONVERSIONS = `
+static std::FILE *in, *out;
+static void narrow(float from, float& to) { to = from; }
+static void narrow(float from, __half& to) { to = __float2half_rn(from); }
+static void narrow(float from, __nv_bfloat16& to) { to = __float2bfloat16_rn(from); }
+static float widen(float from) { return from; }
+static float widen(__half from) { return __half2float(from); }
+static float widen(__nv_bfloat16 from) { return __bfloat162float(from); }
+template <class T> T* load(unsigned n) {
+  T* p = static_cast<T*>(std::aligned_alloc(256, (n * sizeof(T) + 255) / 256 * 256));
+  for (unsigned i = 0; i < n; i++) {
+    float number;
+    if (std::fread(&number, 4, 1, in) != 1) std::abort();
+    narrow(number, p[i]);
+  }
+  return p;
+}
+template <> unsigned* load<unsigned>(unsigned n) {
+  unsigned* p = new unsigned[n];
+  if (std::fread(p, 4, n, in) != n) std::abort();
+  return p;
+}
+template <class T> void save(T* p, unsigned n) {
+  for (unsigned i = 0; i < n; i++) {
+    const float number = widen(p[i]);
+    std::fwrite(&number, 4, 1, out);
+  }
+}
+`;
+
 /**
  * Runs CUDA kernels on the CPU: threads are fibers, shared memory is static, undefined behaviour ends the run. Gives the
  * written buffer of each case.
@@ -75,31 +127,23 @@ export function runOnCpu(
   return inFolder((folder) => {
     const main = cases.flatMap(({ kernel, launch, bound, buffers }, index) => [
       ...kernel.buffers.map(
-        ({ name, elem }, at) =>
-          `  auto* b${index}_${at} = load<${elem === 'u32' ? 'unsigned' : 'float'}>(${buffers[name]!.length});`,
+        ({ name, elem }, at) => `  auto* b${index}_${at} = load<${TYPES[elem]}>(${buffers[name]!.length});`,
       ),
       `  shim::launch({${gridOf(launch, bound).join(', ')}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${[
         ...kernel.buffers.map((_, at) => `b${index}_${at}`),
         ...kernel.uniforms.map(({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`),
       ].join(', ')}); });`,
       ...kernel.buffers.flatMap(({ name }, at) =>
-        name === cases[index]!.out
-          ? [`  std::fwrite(b${index}_${at}, 4, ${buffers[name]!.length}, out);`]
-          : [],
+        name === cases[index]!.out ? [`  save(b${index}_${at}, ${buffers[name]!.length});`] : [],
       ),
     ]);
     const source = [
-      `#include "${join(import.meta.dirname, 'cuda-shim.h')}"`,
+      `#include "${join(import.meta.dirname, 'cuda-cpu', 'instructions.h')}"`,
       printCuda(cases.map(({ kernel }) => kernel)),
-      'static std::FILE* in;',
-      'template <class T> T* load(unsigned n) {',
-      '  T* p = new T[n];',
-      '  if (std::fread(p, 4, n, in) != n) std::abort();',
-      '  return p;',
-      '}',
+      CONVERSIONS,
       'int main(int, char** argv) {',
       '  in = std::fopen(argv[1], "rb");',
-      '  std::FILE* out = std::fopen(argv[2], "wb");',
+      '  out = std::fopen(argv[2], "wb");',
       ...main,
       '  std::fclose(out);',
       '}',
@@ -112,12 +156,13 @@ export function runOnCpu(
       string,
     ];
     writeFileSync(file, source);
+    writeFileSync(join(folder, MATRIX_UNITS), MATRIX_UNITS_TEXT);
     const data = cases.flatMap(({ kernel, buffers }) => kernel.buffers.map(({ name }) => buffers[name]!));
     const bytes = data.map(({ buffer, byteOffset, byteLength }) =>
       Buffer.from(buffer, byteOffset, byteLength),
     );
     writeFileSync(input, Buffer.concat(bytes));
-    const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all'];
+    const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all', '-I', SHIM];
     execFileSync('g++', [...flags, '-o', program, file], { stdio: 'pipe' });
     execFileSync(program, [input, output], { stdio: 'pipe' });
     const result = Uint8Array.from(readFileSync(output));

@@ -1,13 +1,17 @@
+import { tf32 } from '../../src/backends/kernel/ir/interpret-units.js';
+import type { UnitType } from '../../src/backends/kernel/ir/units.js';
 import { dense, flipped, plain } from '../../src/backends/kernel/launches.js';
 import type {
   Epilogue,
   Extent,
+  KernelDtype,
   Launch,
   Operand,
   Product,
   Schedule,
   Segment,
 } from '../../src/backends/kernel/types.js';
+import { fromBf16, fromF16, toBf16, toF16 } from '../../src/ir/half.js';
 import { type Bound, type Memory, runLaunch } from './run-plan.js';
 
 /** A launch with contents for its buffers; `expected` is what a float64 run by definition leaves in the written buffer. */
@@ -31,7 +35,7 @@ export function values(count: number, seed: number): Float32Array {
   });
 }
 
-type Made = Partial<Pick<Product, 'chain' | 'widen'>> & {
+export type Made = Partial<Pick<Product, 'chain' | 'widen'>> & {
   readonly rows: Extent;
   readonly cols: number;
   readonly segments: readonly Segment[];
@@ -39,10 +43,12 @@ type Made = Partial<Pick<Product, 'chain' | 'widen'>> & {
   readonly epilogue?: Partial<Epilogue>;
   readonly schedule?: Partial<Schedule>;
   readonly outCols?: number;
+  /** operands are rounded to this before they are multiplied */
+  readonly unit?: UnitType;
 };
 
-function make(name: string, made: Made): KernelCase {
-  const { rows, cols, segments, M, epilogue, schedule, outCols, ...rest } = made;
+export function make(name: string, made: Made): KernelCase {
+  const { rows, cols, segments, M, epilogue, schedule, outCols, unit, ...rest } = made;
   const tiles = { ...SMALL, ...schedule };
   const width = outCols ?? cols;
   const parts = tiles.splitK;
@@ -77,8 +83,16 @@ function make(name: string, made: Made): KernelCase {
     { M, rowBlock: 8, rowBlocks: Math.ceil(M / 8) },
     'y',
     3 + parts * count * (width + 2),
+    unit,
   );
 }
+
+const ROUND: Readonly<Record<KernelDtype | 'tf32', (value: number) => number>> = {
+  f32: (value) => value,
+  f16: (value) => fromF16(toF16(value)),
+  bf16: (value) => fromBf16(toBf16(value)),
+  tf32,
+};
 
 /** Fills every buffer that the launch mentions; the output is poisoned unless it is added to. */
 function filled(
@@ -87,6 +101,7 @@ function filled(
   bound: Readonly<Record<string, number>>,
   out: string,
   outSize: number,
+  unit?: UnitType,
 ): KernelCase {
   const work = launch.work as Product;
   const n = (extent: Extent) => (typeof extent === 'number' ? extent : bound[extent]!);
@@ -102,7 +117,7 @@ function filled(
     buffers[matrix.buffer] ??= values(
       one + (perRowBlock ? perRowBlock.stride * perRowBlock.count : 0),
       index + 3,
-    );
+    ).map(ROUND[matrix.dtype]);
     if (perRowBlock) {
       buffers[perRowBlock.table] = Uint32Array.from(
         { length: bound.rowBlocks! },
@@ -116,12 +131,30 @@ function filled(
   const memory: Memory = new Map(
     Object.entries(buffers).map(([key, data]) => [key, Float64Array.from(data)]),
   );
+  const multiplied = new Set(work.segments.flatMap(({ a, b }) => [a.matrix.buffer, b.matrix.buffer]));
+  if (unit) for (const name of multiplied) memory.set(name, memory.get(name)!.map(ROUND[unit]));
   runLaunch(launch, memory, bound as unknown as Bound);
   return { name, launch, bound, buffers, out, expected: memory.get(out)! };
 }
 
 const mat = (name: string, rows: Extent, cols: number, transposed = false): Operand =>
   transposed ? flipped(dense(name, 'f32', cols, rows)) : plain(dense(name, 'f32', rows, cols));
+
+/** The operands of a segment in a type; either may be stored as its transpose, or in f32 after all. */
+export function typedSegment(
+  [a, b]: readonly [a: string, b: string],
+  [rows, inner, cols]: readonly [rows: Extent, inner: Extent, cols: Extent],
+  dtype: KernelDtype,
+  how: { readonly a?: boolean; readonly b?: boolean; readonly wideA?: boolean } = {},
+): Segment {
+  const operand = (name: string, type: KernelDtype, height: Extent, width: Extent, transposed = false) =>
+    transposed ? flipped(dense(name, type, width, height)) : plain(dense(name, type, height, width));
+  return {
+    a: operand(a, how.wideA ? 'f32' : dtype, rows, inner, how.a),
+    b: operand(b, dtype, inner, cols, how.b),
+    inner,
+  };
+}
 const segment = (
   a: string,
   b: string,

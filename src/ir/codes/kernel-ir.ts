@@ -7,8 +7,8 @@ export const refused = defineCode<{ launch: string; why: string }>({
   severity: 'error',
   title: 'a launch of a plan has no kernel in this version',
   explain:
-    'Kernels are written for products and reductions with scalar schedules. Calls of the library of a vendor and ' +
-    'schedules for matrix units are planned and priced, but no kernel is written for them.',
+    'Kernels are written for products and reductions. Calls of the library of a vendor are planned and priced, but are no ' +
+    'kernels; products that are chained or widened have none for matrix units (schedules with warps).',
   make: ({ launch, why }) => ({
     message: `there is no kernel for the launch ${launch}: ${why}`,
     hint: 'choose a schedule without warps',
@@ -33,8 +33,8 @@ export const cannotSpell = defineCode<{ kernel: string; target: string; what: st
   severity: 'error',
   title: 'a kernel uses what the target language does not have',
   explain:
-    'WGSL has no bfloat16. Plan with float32, or with float16 where the device has it; weights are converted when they ' +
-    'are uploaded.',
+    'WGSL has no bfloat16, and no matrix units of a warp. Plan with float32, or with float16 where the device has it, and ' +
+    'with schedules without warps.',
   make: ({ kernel, target, what }) => ({
     message: `the kernel ${kernel} uses ${what}, which ${target} does not have`,
     hint: 'plan the kernels with float32 or float16 operands',

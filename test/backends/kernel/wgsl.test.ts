@@ -75,5 +75,5 @@ test('launches without a kernel are LOTR6101', () => {
   expect(() => kernelOf({ ...launch, family: 'blas' })).toThrow(refusal);
   const chain = cases.find(({ name }) => name === 'token_chain')!.launch;
   expect(() => kernelOf({ ...chain, schedule: { ...chain.schedule, BN: 4 } })).toThrow(refusal);
-  expect(() => kernelOf({ ...launch, schedule: { ...launch.schedule, warps: 8 } })).toThrow(refusal);
+  expect(() => kernelOf({ ...chain, schedule: { ...chain.schedule, warps: 8 } })).toThrow(refusal);
 });

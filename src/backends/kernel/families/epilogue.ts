@@ -22,13 +22,15 @@ import type { Product } from '../types.js';
 import { activate } from './maths.js';
 import type { Parameters } from './parameters.js';
 
-/** Where an invocation's results lie: first row and column, TM x TN of them in a register array, row by row. */
+/** Statements for one result: its place in the register array, and its row and column from the first ones on. */
+export type Result = (index: U32, row: U32, col: U32) => readonly Stmt[];
+
+/** Where an invocation's results lie: a register array, the first row and column, and a walk over all of them. */
 export interface Results {
   readonly array: string;
   readonly row: U32;
   readonly col: U32;
-  readonly TM: number;
-  readonly TN: number;
+  readonly each: (result: Result) => readonly Stmt[];
   /** size of the result */
   readonly rows: U32;
   readonly cols: U32;
@@ -36,7 +38,7 @@ export interface Results {
 
 /** Scale, bias, residual, activation, addition to what is there, and the guarded store, for each result. */
 export function storeResults(params: Parameters, work: Product, results: Results): Stmt[] {
-  const { array, row, col, TM, TN, rows, cols } = results;
+  const { array, row, col, each, rows, cols } = results;
   const { out, parts, epilogue } = work;
   const adds = epilogue.accumulate && parts === 1;
   if (adds) params.reads(out.buffer, out.dtype);
@@ -52,25 +54,36 @@ export function storeResults(params: Parameters, work: Product, results: Results
     comment(parts > 1 ? 'this part of the sum' : 'results'),
     define('out_row', row),
     define('out_col', col),
-    repeat('out_i', TM, (i) => [
-      repeat('out_j', TN, (j) => {
-        const at = [add(ref('u32', 'out_row'), i), add(ref('u32', 'out_col'), j)] as const;
-        const scaled = mul(f32(epilogue.scale), peek(array, add(mul(i, u32(TN)), j)));
-        const sum = epilogue.scale === 1 ? peek(array, add(mul(i, u32(TN)), j)) : scaled;
-        return [
-          {
-            s: 'if',
-            cond: and(lt(at[0], rows), lt(at[1], cols)),
-            body: [
-              ...finished(params, work, sum, at, rows, cols),
-              store(view, at, finalValue(adds, view, at)),
-            ],
-          },
-        ];
-      }),
-    ]),
+    ...each((index, i, j) => {
+      const at = [add(ref('u32', 'out_row'), i), add(ref('u32', 'out_col'), j)] as const;
+      const sum = peek(array, index);
+      return [
+        {
+          s: 'if',
+          cond: and(lt(at[0], rows), lt(at[1], cols)),
+          body: [
+            ...finished(
+              params,
+              work,
+              epilogue.scale === 1 ? sum : mul(f32(epilogue.scale), sum),
+              at,
+              rows,
+              cols,
+            ),
+            store(view, at, finalValue(adds, view, at)),
+          ],
+        },
+      ];
+    }),
   ];
 }
+
+/** TM x TN neighbouring results, row by row. */
+export const tileOfResults =
+  (TM: number, TN: number): Results['each'] =>
+  (result) => [
+    repeat('out_i', TM, (i) => [repeat('out_j', TN, (j) => result(add(mul(i, u32(TN)), j), i, j))]),
+  ];
 
 const finalValue = (adds: boolean, view: View, at: readonly U32[]) =>
   adds ? add(load(view, at), ref('f32', 'result')) : ref('f32', 'result');

@@ -5,23 +5,17 @@ import type { Kernel } from '../ir/kir.js';
 import type { Launch, Schedule } from '../types.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
+import { unitProductKernel } from './unit-product.js';
 
 /**
- * The kernel of a launch. Throws LOTR6101 for a launch that has none: a call of the vendor's library, or a schedule for
- * matrix units (pass it through `scalarSchedule` first).
+ * The kernel of a launch: for matrix units where its schedule has warps. Throws LOTR6101 for a launch that has none: a
+ * call of the vendor's library, or a product that matrix units do not take (pass it through `scalarSchedule` first).
  */
 export function kernelOf(launch: Launch): Kernel {
   if (launch.family === 'blas')
     return fail(refused({ launch: launch.name, why: "it is a call of the vendor's library" }));
-  if (launch.schedule.warps > 0) {
-    return fail(
-      refused({
-        launch: launch.name,
-        why: 'its schedule is for matrix units, of which this version makes no use',
-      }),
-    );
-  }
-  return launch.work.kind === 'reduce' ? reduceKernel(launch) : productKernel(launch);
+  if (launch.work.kind === 'reduce') return reduceKernel(launch);
+  return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
 }
 
 /** Workgroups of a launch along x, y and z, for bound lengths. */

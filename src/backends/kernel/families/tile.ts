@@ -1,6 +1,6 @@
 import { add, define, div, id, mod, mul, ref, type Stmt, type U32, u32 } from '../ir/kir.js';
 import type { Product, Schedule } from '../types.js';
-import { storeResults } from './epilogue.js';
+import { storeResults, tileOfResults } from './epilogue.js';
 import { Parameters } from './parameters.js';
 
 /** What the parts of a product's kernel share: its tile, the place of an invocation in it, arrays and parameters. */
@@ -52,6 +52,13 @@ export class Tile {
   stores(array: string, cols: U32): Stmt[] {
     const { TM, TN } = this.schedule;
     const [row, col] = [add(this.row0, this.tileRow), add(this.col0, this.tileCol)];
-    return storeResults(this.params, this.work, { array, row, col, TM, TN, rows: this.rows, cols });
+    return storeResults(this.params, this.work, {
+      array,
+      row,
+      col,
+      each: tileOfResults(TM, TN),
+      rows: this.rows,
+      cols,
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { unitCode } from './interpret-units.js';
 import { type Arithmetic, type Expr, flatIndex, type Kernel, type Stmt, wholeArithmetic } from './kir.js';
 import {
   Arrays,
@@ -52,6 +53,8 @@ export function interpret(
         vars: new Float64Array(compiler.slots),
         shared,
         registers: new Arrays(kernel.arrays, 'register'),
+        fragments: new Map(),
+        copies: [[]],
       };
       return steps(thread);
     });
@@ -141,7 +144,7 @@ class Compiler {
         };
       }
       case 'store': {
-        const [at, value] = [this.#address(stmt.view, stmt.at), this.value(stmt.value)];
+        const [at, value] = [this.address(stmt.view, stmt.at), this.value(stmt.value)];
         const mask = stmt.mask ? this.value(stmt.mask) : null;
         return {
           run: (thread) => {
@@ -168,6 +171,8 @@ class Compiler {
         };
       case 'comment':
         return { run: () => {} };
+      default:
+        return { run: unitCode(stmt, this) };
     }
   }
 
@@ -196,7 +201,7 @@ class Compiler {
   }
 
   /** Checks every coordinate against its extent, then gives the element's index. */
-  #address(view: Parameters<typeof flatIndex>[0], at: Parameters<typeof flatIndex>[1]): Value {
+  address(view: Parameters<typeof flatIndex>[0], at: Parameters<typeof flatIndex>[1]): Value {
     const flat = this.value(flatIndex(view, at));
     const coordinates = at.map((coordinate) => this.value(coordinate));
     const extents = view.extents.map((extent) => this.value(extent));
@@ -263,7 +268,7 @@ class Compiler {
         return (t) => (cond(t) ? whenTrue(t) : whenFalse(t));
       }
       case 'load': {
-        const at = this.#address(expr.view, expr.at);
+        const at = this.address(expr.view, expr.at);
         const mask = expr.mask ? this.value(expr.mask) : null;
         return (t) => (mask && !mask(t) ? 0 : this.memory.read(expr.view.buffer, at(t), t));
       }

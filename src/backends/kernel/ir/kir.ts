@@ -4,6 +4,8 @@
  * tiles in workgroup memory, matrices in buffers behind views.
  */
 
+import type { FragmentDecl, UnitStmt } from './units.js';
+
 /** Type of a value in registers. */
 export type KType = 'f32' | 'u32' | 'bool';
 /** Type of an element in a buffer. */
@@ -68,7 +70,8 @@ export type Stmt =
     }
   | { readonly s: 'if'; readonly cond: Bool; readonly body: readonly Stmt[] }
   | { readonly s: 'barrier' }
-  | { readonly s: 'comment'; readonly text: string };
+  | { readonly s: 'comment'; readonly text: string }
+  | UnitStmt;
 
 export interface BufferParam {
   readonly name: string;
@@ -81,11 +84,17 @@ export interface UniformParam {
   readonly type: 'u32' | 'f32';
 }
 
-/** An array of f32. `register` arrays belong to an invocation, are zero at first and are indexed by constants only. */
+/**
+ * An array of f32, or in workgroup memory of a narrower type: what is poked is rounded to it. `register` arrays belong to
+ * an invocation, are zero at first and are indexed by constants only.
+ */
 export interface ArrayDecl {
   readonly name: string;
   readonly space: 'workgroup' | 'register';
   readonly size: number;
+  readonly elem?: Exclude<Storage, 'u32'>;
+  /** a ring of so many tiles of equal size: one is filled while another is read */
+  readonly stages?: number;
 }
 
 export interface Kernel {
@@ -97,6 +106,8 @@ export interface Kernel {
   readonly buffers: readonly BufferParam[];
   readonly uniforms: readonly UniformParam[];
   readonly arrays: readonly ArrayDecl[];
+  /** what the warps of a kernel for matrix units hold */
+  readonly fragments?: readonly FragmentDecl[];
   readonly body: readonly Stmt[];
 }
 

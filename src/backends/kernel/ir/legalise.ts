@@ -22,13 +22,18 @@ type Known = ReadonlyMap<string, number>;
  * (`acc_5`), a masked load becomes a choice between the
  * element and 0, a masked store a guarded one. Throws a plain Error where a register array is indexed by something that
  * is not known then (verify.ts finds this first).
+ *
+ * A kernel for matrix units keeps its loops and register arrays: a warp holds hundreds of results, and only CUDA prints it,
+ * whose compiler writes out the loops that are so marked.
  */
 export function legalise(kernel: Kernel): Kernel {
+  const whole = kernel.fragments !== undefined;
   const registers = new Map(
     kernel.arrays.filter(({ space }) => space === 'register').map(({ name, size }) => [name, size]),
   );
-  const rewriter = new Rewriter(registers);
+  const rewriter = new Rewriter(whole ? new Map() : registers, whole);
   const body = rewriter.block(kernel.body, new Map());
+  if (whole) return { ...kernel, body };
   const zeros = [...registers].flatMap(([name, size]) =>
     Array.from({ length: size }, (_, index): Stmt => ({ s: 'var', name: `${name}_${index}`, init: f32(0) })),
   );
@@ -40,7 +45,10 @@ export function legalise(kernel: Kernel): Kernel {
 }
 
 class Rewriter {
-  constructor(readonly registers: ReadonlyMap<string, number>) {}
+  constructor(
+    readonly registers: ReadonlyMap<string, number>,
+    readonly keepLoops: boolean,
+  ) {}
 
   block(stmts: readonly Stmt[], known: Known): Stmt[] {
     return stmts.flatMap((stmt) => this.stmt(stmt, known));
@@ -77,7 +85,8 @@ class Rewriter {
           U32,
           U32,
         ];
-        if (!stmt.unroll) return [{ ...stmt, from, to, step, body: this.block(stmt.body, known) }];
+        if (!stmt.unroll || this.keepLoops)
+          return [{ ...stmt, from, to, step, body: this.block(stmt.body, known) }];
         const written: Stmt[] = [];
         for (let at = constant(from); at < constant(to); at += constant(step)) {
           written.push(...this.block(stmt.body, new Map([...known, [stmt.name, at]])));

@@ -22,6 +22,10 @@ export interface Thread {
   readonly vars: Float64Array;
   readonly shared: Arrays;
   readonly registers: Arrays;
+  /** fragments of matrix units by name and number: what this thread's results need of them */
+  readonly fragments: Map<string, Float64Array>;
+  /** copies under way, by group, the oldest first */
+  readonly copies: (() => void)[][];
 }
 
 /** What a kernel does wrong when it runs. */
@@ -106,6 +110,7 @@ const ROUND: Readonly<Record<Storage, (value: number) => number>> = {
 
 interface Cells {
   readonly values: Float32Array;
+  readonly round: (value: number) => number;
   /** invocation and interval of the last write and read */
   readonly written: Int32Array;
   readonly writtenIn: Int32Array;
@@ -123,10 +128,11 @@ export class Arrays {
     readonly space: ArrayDecl['space'],
   ) {
     const first = space === 'register' ? 0 : NOBODY;
-    for (const { name, size } of decls.filter((decl) => decl.space === space)) {
+    for (const { name, size, elem = 'f32' } of decls.filter((decl) => decl.space === space)) {
       const marks = (value: number) => new Int32Array(size).fill(value);
       this.#cells.set(name, {
         values: new Float32Array(size),
+        round: ROUND[elem],
         written: marks(first),
         writtenIn: marks(NOBODY),
         readBy: marks(NOBODY),
@@ -166,8 +172,8 @@ export class Arrays {
   }
 
   write(name: string, index: number, value: number, { global }: Thread): void {
-    const { values, written, writtenIn, readBy, readIn } = this.#at(name, index);
-    values[index] = value;
+    const { values, round, written, writtenIn, readBy, readIn } = this.#at(name, index);
+    values[index] = round(value);
     if (this.space === 'register') return;
     const now = this.#interval;
     if (

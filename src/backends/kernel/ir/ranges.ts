@@ -1,4 +1,5 @@
 import type { Bool, Expr, KType, U32 } from './kir.js';
+import { WARP } from './units.js';
 
 /** Least and greatest value of a whole number. */
 export interface Range {
@@ -16,6 +17,8 @@ export interface Fact {
   readonly uniform: boolean;
   /** counter of a loop that is written out: a constant when it is used as an index */
   readonly constant: boolean;
+  /** counter of a loop: every value is a multiple of this */
+  readonly multipleOf?: number;
 }
 
 export type Facts = ReadonlyMap<string, Fact>;
@@ -72,6 +75,48 @@ export function isUniform(expr: Expr, facts: Facts): boolean {
     case 'cmp':
     case 'and':
       return isUniform(expr.a, facts) && isUniform(expr.b, facts);
+    default:
+      return false;
+  }
+}
+
+/** Whether the threads of a warp have the same value: a thread's number counts only through its warp's. */
+export function isWarpUniform(expr: Expr, facts: Facts): boolean {
+  if (isUniform(expr, facts)) return true;
+  if (expr.e === 'ref') {
+    const init = facts.get(expr.name)?.init;
+    return init !== undefined && isWarpUniform(init, facts);
+  }
+  if (expr.e !== 'bin') return false;
+  if (expr.op === '/' && expr.b.e === 'lit' && expr.b.value % WARP === 0 && isThread(expr.a, facts))
+    return true;
+  return isWarpUniform(expr.a, facts) && isWarpUniform(expr.b, facts);
+}
+
+/** The number of a thread along the first axis, by whatever name. */
+function isThread(expr: Expr, facts: Facts): boolean {
+  if (expr.e === 'ref') {
+    const init = facts.get(expr.name)?.init;
+    return init !== undefined && isThread(init, facts);
+  }
+  return expr.e === 'id' && expr.of === 'local' && expr.axis === 0;
+}
+
+/** Whether a whole number is provably a multiple of another. Sums and differences modulo 2^32 stay so for powers of two. */
+export function isMultiple(expr: Expr, of: number, facts: Facts): boolean {
+  switch (expr.e) {
+    case 'lit':
+      return expr.value % of === 0;
+    case 'ref': {
+      const fact = facts.get(expr.name);
+      return fact?.multipleOf !== undefined
+        ? fact.multipleOf % of === 0
+        : fact?.init !== undefined && isMultiple(fact.init, of, facts);
+    }
+    case 'bin':
+      if (expr.op === '*') return isMultiple(expr.a, of, facts) || isMultiple(expr.b, of, facts);
+      if (expr.op === '/') return false;
+      return isMultiple(expr.a, of, facts) && isMultiple(expr.b, of, facts);
     default:
       return false;
   }

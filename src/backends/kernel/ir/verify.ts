@@ -1,8 +1,20 @@
 import { beyondDevice, brokenRule } from '../../../ir/codes/kernel-ir.js';
 import type { Diagnostic } from '../../../ir/diagnostics.js';
 import type { DeviceProfile } from '../types.js';
-import { type Expr, type Kernel, operands, ref, type Stmt, type U32, u32, type View } from './kir.js';
+import {
+  type ArrayDecl,
+  type Expr,
+  type Kernel,
+  operands,
+  ref,
+  type Stmt,
+  type U32,
+  u32,
+  type View,
+} from './kir.js';
 import { conjuncts, type Fact, isBelow, isConstant, isUniform, rangeOf } from './ranges.js';
+import type { UnitStmt } from './units.js';
+import { type UnitScope, verifyUnit } from './verify-units.js';
 
 /**
  * Rules, each named in the diagnostic of a kernel that breaks it:
@@ -13,7 +25,8 @@ import { conjuncts, type Fact, isBelow, isConstant, isUniform, rangeOf } from '.
  *  - access: what is only read is not stored to, what is only written is not loaded;
  *  - barrier: barriers stand where all invocations of a workgroup come by, in loops and branches that all take alike;
  *  - order: workgroup memory is written, then a barrier, then read, then a barrier before it is written again;
- *  - constant index: register arrays are indexed by numbers once loops are written out.
+ *  - constant index: register arrays are indexed by numbers once loops are written out;
+ *  - matrix unit, copy: see verify-units.ts.
  * LOTR6102, for a device: workgroup memory, invocations, bound buffers.
  */
 export function verifyKernel(kernel: Kernel, device?: DeviceProfile): readonly Diagnostic[] {
@@ -25,7 +38,7 @@ function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
   const [x, y, z] = kernel.workgroup;
   const bytes = kernel.arrays
     .filter(({ space }) => space === 'workgroup')
-    .reduce((sum, { size }) => sum + size * 4, 0);
+    .reduce((sum, { size, elem = 'f32' }) => sum + size * ELEMENT_BYTES[elem], 0);
   const needs = [
     ['bytes of workgroup memory', bytes, device.workgroupBytes],
     ['invocations', x * y * z, device.invocations],
@@ -38,8 +51,10 @@ function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
     );
 }
 
-/** Memory of a workgroup array between barriers. */
-type State = 'unwritten' | 'written' | 'ready' | 'read';
+const ELEMENT_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
+
+/** Memory of a workgroup array between barriers. A ring of tiles that has been filled once stays ready. */
+type State = 'unwritten' | 'copying' | 'written' | 'ready' | 'read';
 
 class Verifier {
   readonly #found: Diagnostic[] = [];
@@ -136,7 +151,28 @@ class Verifier {
         return;
       case 'comment':
         return;
+      default:
+        this.#unit(stmt);
     }
+  }
+
+  /** Statements of matrix units and copies: what they touch, then their own rules. */
+  #unit(stmt: UnitStmt): void {
+    const scope: UnitScope = {
+      kernel: this.kernel,
+      facts: this.#facts,
+      uniformFlow: this.#uniformFlow,
+      broken: (rule, where) => this.#broken(rule, where),
+      expr: (expr) => this.#expr(expr),
+      below: (index, extent) => this.#below(index, extent, []),
+      access: (view, at, mask) => this.#access(view, at, mask, 'read'),
+      reads: (array) => this.#touched(array, false),
+      copies: (array) => this.#touched(array, true, 'copying'),
+      arrive: () => {
+        for (const [name, state] of this.#states) if (state === 'copying') this.#states.set(name, 'written');
+      },
+    };
+    verifyUnit(stmt, scope);
   }
 
   #within(conditions: readonly Expr[], uniform: boolean, body: () => void): void {
@@ -166,6 +202,7 @@ class Verifier {
       range: { low: range(from).low, high: range(to).high - 1 },
       uniform,
       constant: unroll,
+      ...(from.e === 'lit' && step.e === 'lit' ? { multipleOf: common(from.value, step.value) } : {}),
     });
     this.#within([{ type: 'bool', e: 'cmp', op: '<', a: ref('u32', name), b: to }], uniform, () => {
       // the second time, the body meets what its end left behind
@@ -233,17 +270,29 @@ class Verifier {
       if (!isConstant(index, this.#facts)) this.#broken('constant index', `${name} is indexed by a variable`);
       return;
     }
+    this.#touched(array, writes);
+  }
+
+  /** The rule of order for workgroup memory; `as`: what writing leaves behind. */
+  #touched({ name, stages = 1 }: ArrayDecl, writes: boolean, as: State = 'written'): void {
     const state = this.#states.get(name)!;
+    const ring = stages > 1;
     if (writes) {
-      if (state === 'read') this.#broken('order', `${name} is written while others may still read it`);
-      this.#states.set(name, 'written');
+      if (state === 'read' && !ring)
+        this.#broken('order', `${name} is written while others may still read it`);
+      // later tiles of a ring go where nobody reads: the interpreter sees to that
+      if (!ring || state === 'unwritten') this.#states.set(name, as);
     } else {
       if (state === 'unwritten') this.#broken('order', `${name} is read before anything is written there`);
       if (state === 'written') this.#broken('order', `${name} is read without a barrier after it is written`);
+      if (state === 'copying') this.#broken('order', `${name} is read while copies to it are under way`);
       this.#states.set(name, 'read');
     }
   }
 }
+
+/** Greatest common divisor. */
+const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
 
 function hasBarrier(stmt: Stmt): boolean {
   if (stmt.s === 'barrier') return true;

@@ -1,4 +1,5 @@
 import { type Expr, flatIndex, type KType, type Stmt, type U32 } from '../ir/kir.js';
+import type { UnitStmt } from '../ir/units.js';
 
 /** What WGSL and CUDA spell differently. */
 export interface Spelling {
@@ -14,6 +15,12 @@ export interface Spelling {
   read(buffer: string, index: string): string;
   write(buffer: string, index: string, value: string): string;
   declare(kind: 'let' | 'var', type: KType, name: string, init: string): string;
+  /** writes an element of an array */
+  poke(array: string, index: string, value: string): string;
+  /** a statement of matrix units; refused where the language has none */
+  unit(stmt: UnitStmt, text: (expr: Expr) => string): string;
+  /** line before a loop that the compiler has to write out */
+  readonly unroll: string;
   readonly counter: string;
   readonly barrier: string;
 }
@@ -53,7 +60,7 @@ export class CFamily {
       case 'assign':
         return [`${indent}${stmt.name} = ${this.text(stmt.value)};`];
       case 'poke':
-        return [`${indent}${stmt.array}[${this.text(stmt.index)}] = ${this.text(stmt.value)};`];
+        return [`${indent}${spelling.poke(stmt.array, this.text(stmt.index), this.text(stmt.value))}`];
       case 'store': {
         const at = this.text(flatIndex(stmt.view, stmt.at));
         return [`${indent}${spelling.write(stmt.view.buffer, at, this.text(stmt.value))}`];
@@ -63,8 +70,11 @@ export class CFamily {
       case 'for': {
         const { name } = stmt;
         const head = `${spelling.counter} ${name} = ${this.text(stmt.from)}; ${name} < ${this.#part(stmt.to, 5)}; ${name} += ${this.text(stmt.step)}`;
-        return [`${indent}for (${head}) {`, ...this.block(stmt.body, depth + 1), `${indent}}`];
+        const loop = [`${indent}for (${head}) {`, ...this.block(stmt.body, depth + 1), `${indent}}`];
+        return stmt.unroll ? [`${indent}${spelling.unroll}`, ...loop] : loop;
       }
+      default:
+        return [`${indent}${spelling.unit(stmt, (expr) => this.text(expr))}`];
     }
   }
 

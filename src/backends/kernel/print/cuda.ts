@@ -1,7 +1,8 @@
 import { f32Text } from '../../../ir/text/numbers.js';
-import type { BufferParam, Kernel } from '../ir/kir.js';
+import type { ArrayDecl, BufferParam, Kernel } from '../ir/kir.js';
 import { legalise } from '../ir/legalise.js';
 import { CFamily, type Spelling } from './c-family.js';
+import { MATRIX_UNITS, unitText } from './matrix-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 const TYPES = { f32: 'float', u32: 'unsigned', bool: 'bool' } as const;
@@ -22,6 +23,7 @@ export function printCuda(kernels: readonly Kernel[]): string {
   const elems = new Set(kernels.flatMap(({ buffers }) => buffers.map(({ elem }) => elem)));
   const headers = (['f16', 'bf16'] as const).filter((elem) => elems.has(elem));
   const includes = headers.map((elem) => `#include <${HEADERS[elem]}>`);
+  if (kernels.some(({ fragments }) => fragments)) includes.push(`#include "${MATRIX_UNITS}"`);
   return `${[...includes, ...(includes.length > 0 ? [''] : []), ...kernels.flatMap(cudaKernel)].join('\n')}`;
 }
 
@@ -44,18 +46,29 @@ function cudaKernel(kernel: Kernel): string[] {
     ...about.map((line) => `// ${line}`),
     `extern "C" __global__ void __launch_bounds__(${x * y * z})`,
     `${name}(${params.join(', ')}) {`,
-    ...arrays.map((array) => `  __shared__ float ${array.name}[${array.size}];`),
-    ...new CFamily(spelling(elems)).block(body, 1),
+    ...arrays.map((array) => arrayText(array, legal.fragments !== undefined)),
+    ...(legal.fragments ?? []).map(
+      ({ name, part, count }) => `  unsigned ${name}[${count}][${part === 'a' ? 4 : 2}];`,
+    ),
+    ...new CFamily(spelling(legal, elems)).block(body, 1),
     '}',
     '',
   ];
+}
+
+/** `copied`: 16 bytes at once, so the array begins at a multiple of that. */
+function arrayText({ name, space, size, elem = 'f32' }: ArrayDecl, copied: boolean): string {
+  if (space === 'register') return `  float ${name}[${size}] = {};`;
+  const aligned = copied ? '__align__(16) ' : '';
+  return `  __shared__ ${aligned}${ELEMENTS[elem]} ${name}[${size}];`;
 }
 
 function pointer({ name, elem, access }: BufferParam): string {
   return `${access === 'read' ? 'const ' : ''}${ELEMENTS[elem]}* __restrict__ ${name}`;
 }
 
-function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
+function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
+  const arrays = new Map(kernel.arrays.map(({ name, elem = 'f32' }) => [name, elem]));
   const conversion = (buffer: string) => {
     const elem = elems.get(buffer);
     return elem === 'f16' || elem === 'bf16' ? CONVERSIONS[elem] : null;
@@ -82,6 +95,13 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
       return `${buffer}[${index}] = ${round ? `${round}(${value})` : value};`;
     },
     declare: (kind, type, name, init) => `${kind === 'let' ? 'const ' : ''}${TYPES[type]} ${name} = ${init};`,
+    poke: (array, index, value) => {
+      const elem = arrays.get(array);
+      const round = elem === 'f16' || elem === 'bf16' ? CONVERSIONS[elem][1] : null;
+      return `${array}[${index}] = ${round ? `${round}(${value})` : value};`;
+    },
+    unit: (stmt, text) => unitText(stmt, kernel, text),
+    unroll: '#pragma unroll',
     counter: 'unsigned',
     barrier: '__syncthreads();',
   };

@@ -33,6 +33,8 @@ export function printWgsl(kernel: Kernel): string {
     if (elem === 'bf16')
       fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: `bfloat16 (${name})` }));
   }
+  if (kernel.fragments)
+    fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: 'matrix units of a warp' }));
   const printer = new CFamily(spelling(elems));
   const { body, arrays, workgroup } = legalise(kernel);
   const lines = [
@@ -89,6 +91,11 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
     write: (buffer, index, value) =>
       `${wgslName(buffer)}[${index}] = ${widened(buffer) ? `f16(${value})` : value};`,
     declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
+    poke: (array, index, value) => `${array}[${index}] = ${value};`,
+    unit: ({ s }) => {
+      throw new Error(`WGSL has no ${s}`);
+    },
+    unroll: '',
     counter: 'var',
     barrier: 'workgroupBarrier();',
   };

@@ -1,0 +1,73 @@
+import type { Bool, U32, View } from './kir.js';
+
+/**
+ * What the threads of a warp do together on a matrix unit, and copies that run beside the arithmetic. Only CUDA has both;
+ * the meaning is that of `mma.sync` and `cp.async` (PTX ISA 8, section 9.7). A fragment is the part of a small matrix that
+ * the 32 threads of a warp hold between them; which thread holds which element is the affair of the target.
+ */
+
+/** Type in which a matrix unit multiplies; sums are f32. tf32: float32 of which 10 bits of the fraction count. */
+export type UnitType = 'bf16' | 'f16' | 'tf32';
+
+/** Rows and columns of one result of a matrix unit. */
+export const UNIT = { rows: 16, cols: 8 } as const;
+/** Length of the inner dimension of one step. */
+export const UNIT_INNER: Readonly<Record<UnitType, number>> = { bf16: 16, f16: 16, tf32: 8 };
+/** Threads of a warp. */
+export const WARP = 32;
+/** Results that one thread holds of a UNIT: rows g and g + 8, columns 2 t and 2 t + 1 for thread 4 g + t. */
+export const UNIT_RESULTS = 4;
+
+/** Fragments of one operand in registers. `a` is UNIT.rows x inner, `b` is inner x UNIT.cols. */
+export interface FragmentDecl {
+  readonly name: string;
+  readonly part: 'a' | 'b';
+  readonly type: UnitType;
+  readonly count: number;
+}
+
+/**
+ * - `fragment`: loads fragment `index` from a tile in workgroup memory of which the first element is at `at`: element (i, j)
+ *   of the operand is at + i * stride + j, or at + j * stride + i when `transposed`;
+ * - `mma`: adds the product of two fragments to UNIT_RESULTS elements of a register array, from `at` on;
+ * - `copy`: begins to copy `count` neighbouring elements of a buffer, 16 bytes in all, to workgroup memory; zeros when the
+ *   mask is false;
+ * - `commit`: ends a group of copies; `wait`: until all but the last `pending` groups have arrived.
+ */
+export type UnitStmt =
+  | {
+      readonly s: 'fragment';
+      readonly fragment: string;
+      readonly index: U32;
+      readonly tile: string;
+      readonly at: U32;
+      readonly stride: number;
+      readonly transposed: boolean;
+    }
+  | {
+      readonly s: 'mma';
+      readonly acc: string;
+      readonly at: U32;
+      readonly a: string;
+      readonly aIndex: U32;
+      readonly b: string;
+      readonly bIndex: U32;
+    }
+  | {
+      readonly s: 'copy';
+      readonly array: string;
+      readonly index: U32;
+      readonly view: View;
+      readonly at: readonly U32[];
+      readonly count: number;
+      readonly mask?: Bool;
+    }
+  | { readonly s: 'commit' }
+  | { readonly s: 'wait'; readonly pending: number };
+
+/** Farthest element from the first that loading a fragment touches. */
+export function fragmentReach({ part, type }: FragmentDecl, stride: number, transposed: boolean): number {
+  const inner = UNIT_INNER[type];
+  const [rows, cols] = part === 'a' ? [UNIT.rows, inner] : [inner, UNIT.cols];
+  return transposed ? (cols - 1) * stride + rows - 1 : (rows - 1) * stride + cols - 1;
+}

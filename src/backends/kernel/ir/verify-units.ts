@@ -1,0 +1,124 @@
+import { type ArrayDecl, add, type Expr, type Kernel, type U32, u32, type View } from './kir.js';
+import { conjuncts, type Facts, isConstant, isMultiple, isWarpUniform } from './ranges.js';
+import { type FragmentDecl, fragmentReach, UNIT_RESULTS, type UnitStmt } from './units.js';
+
+/** What a statement sees of the verifier around it. */
+export interface UnitScope {
+  readonly kernel: Kernel;
+  readonly facts: Facts;
+  readonly uniformFlow: boolean;
+  broken(rule: string, where: string): void;
+  /** checks an expression that is only evaluated */
+  expr(expr: Expr): void;
+  below(index: U32, extent: U32): boolean;
+  access(view: View, at: readonly U32[], mask: readonly Expr[]): void;
+  reads(array: ArrayDecl): void;
+  copies(array: ArrayDecl): void;
+  /** copies may have arrived */
+  arrive(): void;
+}
+
+/**
+ * Rules of matrix units and copies:
+ *  - matrix unit: all threads of a workgroup come by; fragments are declared, of the right part, type and number; the place
+ *    of a tile is the same for a warp and its elements lie in the array; results are numbered by constants;
+ *  - copy: 16 bytes of one type, whose ends lie on multiples of 16 bytes provably, wholly inside or wholly outside.
+ */
+export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
+  if (stmt.s !== 'copy' && !scope.uniformFlow)
+    scope.broken('matrix unit', `a ${stmt.s} that some invocations may not reach`);
+  switch (stmt.s) {
+    case 'fragment':
+      fragment(stmt, scope);
+      return;
+    case 'mma':
+      multiply(stmt, scope);
+      return;
+    case 'copy':
+      copy(stmt, scope);
+      return;
+    case 'commit':
+      return;
+    case 'wait':
+      scope.arrive();
+      return;
+  }
+}
+
+function fragment(stmt: Extract<UnitStmt, { s: 'fragment' }>, scope: UnitScope): void {
+  for (const part of [stmt.index, stmt.at]) scope.expr(part);
+  const decl = numbered(stmt.fragment, stmt.index, scope);
+  const tile = workgroupArray(stmt.tile, scope);
+  if (!decl || !tile) return;
+  const elem = decl.type === 'tf32' ? 'f32' : decl.type;
+  if ((tile.elem ?? 'f32') !== elem)
+    scope.broken('matrix unit', `${tile.name} is ${tile.elem ?? 'f32'}, ${decl.name} wants ${elem}`);
+  if (!isWarpUniform(stmt.at, scope.facts))
+    scope.broken('matrix unit', `the threads of a warp load ${decl.name} from different places`);
+  // rows of 16 bytes are what the unit loads
+  const rows = elem === 'f32' ? 1 : 8;
+  if (stmt.stride % rows !== 0 || !isMultiple(stmt.at, rows, scope.facts))
+    scope.broken('matrix unit', `rows of ${tile.name} do not begin at multiples of 16 bytes`);
+  const last = add(stmt.at, u32(fragmentReach(decl, stmt.stride, stmt.transposed)));
+  if (!scope.below(last, u32(tile.size)))
+    scope.broken('in range', `${decl.name} reaches beyond ${tile.name}, of ${tile.size}`);
+  scope.reads(tile);
+}
+
+function multiply(stmt: Extract<UnitStmt, { s: 'mma' }>, scope: UnitScope): void {
+  scope.expr(stmt.at);
+  const [a, b] = [numbered(stmt.a, stmt.aIndex, scope), numbered(stmt.b, stmt.bIndex, scope)];
+  if (a && b && (a.part !== 'a' || b.part !== 'b' || a.type !== b.type))
+    scope.broken('matrix unit', `${a.name} and ${b.name} are not the two operands of a product`);
+  const acc = scope.kernel.arrays.find(({ name, space }) => name === stmt.acc && space === 'register');
+  if (!acc) {
+    scope.broken('defined', `there is no register array ${stmt.acc}`);
+    return;
+  }
+  if (!isConstant(stmt.at, scope.facts))
+    scope.broken('constant index', `${acc.name} is indexed by a variable`);
+  if (!scope.below(add(stmt.at, u32(UNIT_RESULTS - 1)), u32(acc.size)))
+    scope.broken('in range', `an index of ${acc.name}, of ${acc.size}`);
+}
+
+function copy(stmt: Extract<UnitStmt, { s: 'copy' }>, scope: UnitScope): void {
+  const { view, at, count } = stmt;
+  for (const part of [stmt.index, ...at, ...(stmt.mask ? [stmt.mask] : [])]) scope.expr(part);
+  scope.access(view, at, conjuncts(stmt.mask));
+  const array = workgroupArray(stmt.array, scope);
+  if (!array) return;
+  const elem = array.elem ?? 'f32';
+  if (scope.kernel.buffers.find(({ name }) => name === view.buffer)?.elem !== elem)
+    scope.broken('copy', `${view.buffer} and ${array.name} differ in type`);
+  if (count * (elem === 'f32' ? 4 : 2) !== 16) scope.broken('copy', `${count} elements are not 16 bytes`);
+  const aligned = [
+    view.offset,
+    ...view.strides.slice(0, -1),
+    view.extents.at(-1)!,
+    at.at(-1)!,
+    stmt.index,
+  ].every((part) => isMultiple(part, count, scope.facts));
+  const last = view.strides.at(-1)!;
+  if (!aligned || last.e !== 'lit' || last.value !== 1)
+    scope.broken('copy', `16 bytes of ${view.buffer} may not lie together at a multiple of 16 bytes`);
+  if (!scope.below(add(stmt.index, u32(count - 1)), u32(array.size)))
+    scope.broken('in range', `a copy reaches beyond ${array.name}, of ${array.size}`);
+  scope.copies(array);
+}
+
+function numbered(name: string, index: U32, scope: UnitScope): FragmentDecl | null {
+  const decl = scope.kernel.fragments?.find((candidate) => candidate.name === name);
+  if (!decl) {
+    scope.broken('defined', `there is no fragment ${name}`);
+    return null;
+  }
+  if (!isConstant(index, scope.facts)) scope.broken('constant index', `${name} is numbered by a variable`);
+  if (!scope.below(index, u32(decl.count))) scope.broken('in range', `a number of ${name}, of ${decl.count}`);
+  return decl;
+}
+
+function workgroupArray(name: string, scope: UnitScope): ArrayDecl | null {
+  const array = scope.kernel.arrays.find((decl) => decl.name === name && decl.space === 'workgroup');
+  if (!array) scope.broken('defined', `there is no workgroup array ${name}`);
+  return array ?? null;
+}

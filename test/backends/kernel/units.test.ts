@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest';
+import { choose } from '../../../src/backends/kernel/choose.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { unitSchedule, unitTypeOf } from '../../../src/backends/kernel/families/unit-schedule.js';
+import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { tf32 } from '../../../src/backends/kernel/ir/interpret-units.js';
+import type { Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
+import type { UnitType } from '../../../src/backends/kernel/ir/units.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import { contractionOf } from '../../support/contraction.js';
+import { compileCuda, hasCompiler, ptxOf, runOnCpu } from '../../support/cuda.js';
+import type { KernelCase } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+import { unitCases } from '../../support/unit-cases.js';
+
+const TYPES: readonly UnitType[] = ['bf16', 'f16', 'tf32'];
+const cases = TYPES.flatMap((type) => unitCases(type)).map((one) => ({
+  ...one,
+  kernel: kernelOf(one.launch),
+}));
+
+/** Sums of at most 150 products in f32. */
+const ROUNDING = 2e-6;
+
+function run(kernel: Kernel, one: KernelCase, order: Parameters<typeof interpret>[1]['order'] = 'forward') {
+  const buffers = Object.fromEntries(Object.entries(one.buffers).map(([name, data]) => [name, data.slice()]));
+  interpret(kernel, { buffers, uniforms: one.bound, grid: gridOf(one.launch, one.bound), order });
+  return buffers[one.out]!;
+}
+
+describe.each(cases.map((one) => [one.name, one] as const))('%s', (_, one) => {
+  test('keeps the rules', () => {
+    expect(verifyKernel(one.kernel, profile('a100', 'cuda'))).toEqual([]);
+  });
+
+  test.each(['forward', 'reversed', { seed: 5 }] as const)('agrees with float64, order %j', (order) => {
+    expect(worstError(run(one.kernel, one, order), one.expected)).toBeLessThan(ROUNDING);
+  });
+});
+
+describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
+  test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
+    const close = runOnCpu(cases).map((actual, index) => [
+      cases[index]!.name,
+      worstError(actual, cases[index]!.expected) < ROUNDING,
+    ]);
+    expect(close).toEqual(cases.map(({ name }) => [name, true]));
+  });
+});
+
+/** The kernels of all products of a training plan, with tiles of a real size. */
+function planned(dtype: 'bf16' | 'f16' | 'f32', width: number): readonly Kernel[] {
+  const sketch = { factors: 3, in: width, out: width, rank: 16, inputs: [['q', 'k', 'v'], ['o']] } as const;
+  const device = profile('a100', 'cuda');
+  const contraction = { ...contractionOf(sketch), dtype };
+  const plan = choose(contraction, { device, tokens: 4096, purpose: 'train', form: 'split' });
+  return plan.regions
+    .flatMap(({ forward, backward }) => [...forward, ...backward])
+    .flatMap((launch) => {
+      if (launch.work.kind === 'reduce') return [];
+      const schedule = unitSchedule(launch.schedule, unitTypeOf(launch.work), 48 << 10);
+      expect(schedule).not.toBeNull();
+      return [kernelOf({ ...launch, schedule: schedule! })];
+    });
+}
+
+describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
+  test.each([
+    ['sm_80', 'bf16', 1024],
+    ['sm_80', 'f32', 1024],
+    ['sm_90a', 'f16', 1024],
+    ['sm_120', 'bf16', 1021],
+  ] as const)(
+    'compiles every kernel of a plan for %s, %s, width %i within its budget',
+    { timeout: 120_000 },
+    (arch, dtype, width) => {
+      const kernels = planned(dtype, width);
+      for (const kernel of kernels) expect(verifyKernel(kernel, profile('a100', 'cuda'))).toEqual([]);
+      const compiled = compileCuda(kernels, arch);
+      expect(compiled.length).toBe(kernels.length);
+      for (const { registers, spills, sharedBytes } of compiled) {
+        expect(spills).toBe(0);
+        // 128 results of a thread, the fragments that they need next, and addresses
+        expect(registers).toBeLessThanOrEqual(200);
+        expect(sharedBytes).toBeLessThanOrEqual(48 << 10);
+      }
+    },
+  );
+
+  test('the products run on matrix units, fed by ldmatrix and cp.async', { timeout: 120_000 }, () => {
+    const layer = planned('bf16', 1024).find(({ name }) => name === 'layer_0')!;
+    const ptx = ptxOf([layer], 'compute_80');
+    // 64 x 64 results of a warp, two steps of 16 in a tile
+    expect(ptx.match(/mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.bf16/g)).toHaveLength(4 * 8 * 2);
+    expect(ptx.match(/ldmatrix\.sync\.aligned\.m8n8\.x4/g)).toHaveLength(4 * 2);
+    expect(ptx).toMatch(/cp\.async\.cg\.shared\.global/);
+    expect(ptx).not.toMatch(/\.local/);
+  });
+});
+
+test('copies of 16 bytes are made where rows allow it, and only there', () => {
+  const copying = cases.filter(({ kernel }) => every(kernel.body).some(({ s }) => s === 'copy'));
+  const names = copying.map(({ name }) => name);
+  for (const type of TYPES) {
+    expect(names).toContain(`copied_in_vectors_${type}`);
+    expect(names).not.toContain(`odd_lengths_${type}`);
+  }
+});
+
+const every = (body: readonly Stmt[]): readonly Stmt[] =>
+  body.flatMap((stmt) => [stmt, ...('body' in stmt ? every(stmt.body) : [])]);
+
+/** A kernel with statements changed; null drops one. */
+function changed(kernel: Kernel, change: (stmt: Stmt) => Stmt | null): Kernel {
+  const block = (body: readonly Stmt[]): Stmt[] =>
+    body.flatMap((stmt) => {
+      const after = change('body' in stmt ? { ...stmt, body: block(stmt.body) } : stmt);
+      return after ? [after] : [];
+    });
+  return { ...kernel, body: block(kernel.body) };
+}
+
+describe('a kernel that is wrong is found out', () => {
+  const one = cases.find(({ name }) => name === 'copied_in_vectors_bf16')!;
+  const rules = (kernel: Kernel) => verifyKernel(kernel).map(({ message }) => message);
+
+  test('without the barrier', () => {
+    const broken = changed(one.kernel, (stmt) => (stmt.s === 'barrier' ? null : stmt));
+    expect(rules(broken).join()).toMatch(/tile_a is read without a barrier/);
+    expect(() => run(broken, one)).toThrowError(/race|unwritten/);
+  });
+
+  test('without the wait', () => {
+    const broken = changed(one.kernel, (stmt) => (stmt.s === 'wait' ? null : stmt));
+    expect(rules(broken).join()).toMatch(/tile_a is read while copies to it are under way/);
+    expect(worstError(run(broken, one), one.expected)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('waiting for too few copies', () => {
+    const broken = changed(one.kernel, (stmt) => (stmt.s === 'wait' ? { ...stmt, pending: 2 } : stmt));
+    expect(() => run(broken, one)).toThrowError(/race/);
+  });
+
+  test('bringing the next tile to where one is being read', () => {
+    const broken = changed(one.kernel, (stmt) =>
+      stmt.s === 'copy'
+        ? { ...stmt, index: { type: 'u32', e: 'bin', op: '%', a: stmt.index, b: FIRST } }
+        : stmt,
+    );
+    expect(() => run(broken, one)).toThrowError(/race/);
+  });
+
+  test('rows that do not begin at multiples of 16 bytes', () => {
+    const view = (stmt: Stmt): Stmt =>
+      stmt.s === 'copy'
+        ? { ...stmt, view: { ...stmt.view, offset: { type: 'u32', e: 'lit', value: 3 } } }
+        : stmt;
+    expect(rules(changed(one.kernel, view)).join()).toMatch(/rule "copy"/);
+  });
+
+  test('threads of a warp that load from different places', () => {
+    const lane = {
+      type: 'u32',
+      e: 'bin',
+      op: '*',
+      a: { type: 'u32', e: 'ref', name: 'lane' },
+      b: EIGHT,
+    } as const;
+    const broken = changed(one.kernel, (stmt) => (stmt.s === 'fragment' ? { ...stmt, at: lane } : stmt));
+    expect(rules(broken).join()).toMatch(/threads of a warp load part_a from different places/);
+  });
+});
+
+const EIGHT = { type: 'u32', e: 'lit', value: 8 } as const;
+const FIRST = { type: 'u32', e: 'lit', value: 640 } as const;
+
+test('LOTR6103: WGSL has no such kernels', () => {
+  expect(() => printWgsl(cases[2 * 8]!.kernel)).toThrowError(/LOTR6103.*matrix units/);
+});
+
+test('tf32 rounds 13 bits away, ties away from zero', () => {
+  expect(tf32(1 + 2 ** -11)).toBe(1 + 2 ** -10);
+  expect(tf32(-1 - 2 ** -11)).toBe(-1 - 2 ** -10);
+  expect(tf32(1 + 2 ** -12)).toBe(1);
+  expect(tf32(Number.NEGATIVE_INFINITY)).toBe(Number.NEGATIVE_INFINITY);
+});

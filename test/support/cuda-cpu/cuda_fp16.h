@@ -1,0 +1,5 @@
+// float16 on a CPU: the compiler's own.
+#pragma once
+typedef _Float16 __half;
+static inline float __half2float(__half value) { return static_cast<float>(value); }
+static inline __half __float2half_rn(float number) { return static_cast<__half>(number); }
