@@ -4,7 +4,8 @@
     python bench/gpu/run.py model.lotr.onnx --tokens 8192
 
 Emits the library with `lotrc emit cuda`, builds it with CMake, holds forward and backward of every region to float64 in
-PyTorch, and times them beside the base product alone, the addmm form of the adapter and torch.compile of it. Needs a CUDA
+PyTorch, and times them beside the base product alone, the addmm form of the adapter and torch.compile of it, all in one
+type (--dtype f32, f16 or bf16; --tf32). Needs a CUDA
 machine with PyTorch, CMake and nvcc. `--folder DIR --library FILE --device cpu` checks a library that is already built,
 without a GPU, and times nothing.
 """
@@ -28,13 +29,22 @@ def emitted(folder):
     return module
 
 
-def build(model, folder, tokens, lotrc):
+# largest error that rounding of the operands explains
+BOUNDS = {"f32": 1e-5, "tf32": 2e-3, "f16": 2e-3, "bf16": 1e-2}
+
+
+def type_of(module, row):
+    """Type of x and y of a region."""
+    return getattr(torch, module.TYPES.get(row["x"], "float32"))
+
+
+def build(model, folder, args):
     """Emits and builds a library; returns its path."""
     arch = "sm_%d%d" % torch.cuda.get_device_capability()
     arch = {"sm_90": "sm_90a"}.get(arch, arch)
     run = lambda *command: subprocess.run(command, check=True)
-    run(*lotrc, "emit", "cuda", str(model), "-o", str(folder), "--arch", arch, "--tokens", str(tokens),
-        "--dtype", "f32", "--form", "split", "--for", "train")
+    run(*args.lotrc.split(), "emit", "cuda", str(model), "-o", str(folder), "--arch", arch, "--tokens", str(args.tokens),
+        "--dtype", args.dtype, *(["--tf32"] if args.tf32 else []), "--form", "split", "--for", "train")
     run("cmake", "-S", str(folder), "-B", str(folder / "build"), "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_BUILD_TYPE=Release")
     run("cmake", "--build", str(folder / "build"), "-j")
     return folder / "build" / "liblotrc_adapters.so"
@@ -68,11 +78,12 @@ def check(module, host, tokens, device, seed=1):
     runs, worst = [], 0.0
     for number, row in enumerate(module.REGIONS):
         columns = module.BUFFERS[row["x"]][1]
-        data = noise(tokens, columns)
+        kind = type_of(module, row)
+        data = noise(tokens, columns).to(kind)
         x, x64 = data.clone().requires_grad_(), data.double().requires_grad_()
         ys = host(number, x)
         wanted = [layer_of(row, layer, weights, exact, x64) for layer in row["layers"]]
-        dys = [noise(*y.shape) for y in ys]
+        dys = [noise(*y.shape).to(kind) for y in ys]
         worst = max([worst, *(error(y, w.detach()) for y, w in zip(ys, wanted))])
         runs.append((x, x64, ys, wanted, dys))
     # every forward pass has run before the first backward pass, as in a model
@@ -101,8 +112,9 @@ def median(call, repeats=30):
 
 
 def times(module, host, tokens):
-    """Prints forward, and forward with backward, of every kind of region, beside its peers in float32."""
-    weights = {name: torch.randn(*shape, device="cuda") for name, shape in module.WEIGHTS.items()}
+    """Prints forward, and forward with backward, of every kind of region, beside its peers in the same type."""
+    kind = type_of(module, module.REGIONS[0])
+    weights = {name: torch.randn(*shape, device="cuda", dtype=kind) for name, shape in module.WEIGHTS.items()}
     factors = {name: host.factor(name).detach().clone().requires_grad_() for name in module.FACTORS}
     seen = set()
     print("region | layers | in x out | base ms | lotrc | addmm | compiled | forward + backward: lotrc | addmm | compiled")
@@ -111,7 +123,7 @@ def times(module, host, tokens):
         if shape in seen:
             continue
         seen.add(shape)
-        x = torch.randn(tokens, shape[0], device="cuda", requires_grad=True)
+        x = torch.randn(tokens, shape[0], device="cuda", dtype=kind, requires_grad=True)
         bases = [weights[layer["weight"]] for layer in row["layers"]]
         bases = [w.T if layer["stored"] == "oi" else w for w, layer in zip(bases, row["layers"])]
         plain = lambda: [x @ w for w in bases]
@@ -131,6 +143,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", type=pathlib.Path, help="a model with adapters")
     parser.add_argument("--tokens", type=int, default=1024)
+    parser.add_argument("--dtype", default="f32", choices=["f32", "f16", "bf16"])
+    parser.add_argument("--tf32", action="store_true", help="float32 products on matrix units")
     parser.add_argument("--lotrc", default="npx lotrc", help="how lotrc is started")
     parser.add_argument("--folder", type=pathlib.Path, help="an emitted folder, with --library")
     parser.add_argument("--library", type=pathlib.Path, help="the shared library of that folder")
@@ -143,16 +157,16 @@ def main():
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="lotrc-gpu-"))
     try:
         folder = args.folder or scratch / "gpu"
-        library = args.library.resolve() if args.library else build(args.model, folder, args.tokens, args.lotrc.split())
+        library = args.library.resolve() if args.library else build(args.model, folder, args)
         module = emitted(folder)
         host = module.Adapters(library, args.tokens, args.device)
-        # float32 sums of in + tokens products
-        worst, bound = check(module, host, args.tokens, args.device), 1e-5
+        worst = check(module, host, args.tokens, args.device)
+        bound = BOUNDS["tf32" if args.tf32 else args.dtype]
         print(f"largest relative error against float64: {worst:.1e}")
         if not worst < bound:
             sys.exit(f"more than {bound:.0e}: the kernels are wrong on this machine")
         if args.device == "cuda":
-            torch.backends.cuda.matmul.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = args.tf32
             times(module, host, args.tokens)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

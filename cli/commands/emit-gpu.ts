@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { cudaHost, scalarPlan } from '../../src/backends/host/cuda.js';
+import { cudaHost } from '../../src/backends/host/cuda.js';
+import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
 import type { TextFile } from '../../src/backends/host/text-file.js';
 import { typescriptHost } from '../../src/backends/host/typescript.js';
 import { choose, type FormKey } from '../../src/backends/kernel/choose.js';
@@ -32,6 +33,7 @@ export interface EmitGpuOptions {
   readonly form?: FormKey;
   readonly schedules?: string;
   readonly json?: true;
+  readonly tf32?: true;
 }
 
 /**
@@ -72,8 +74,10 @@ export function emitGpuCommand(
     }),
   );
   if (!options.explain) {
-    const plan = target === 'wgsl' ? plans[0]! : scalarPlan(plans[0]!);
-    const files = target === 'wgsl' ? typescriptHost(plan) : cudaHost(plan, architecturesOf(options, device));
+    const tf32 = options.tf32 ?? false;
+    const plan = target === 'wgsl' ? plans[0]! : loweredPlan(plans[0]!, tf32);
+    const files =
+      target === 'wgsl' ? typescriptHost(plan) : cudaHost(plan, architecturesOf(options, device), { tf32 });
     writeHost([...files, { path: 'plan.txt', text: explainPlan(plan) }], output!, path, run);
     return;
   }
@@ -97,9 +101,8 @@ function writeHost(files: readonly TextFile[], folder: string, model: string, ru
     [model],
   );
   writeAtomically(outputs);
-  const [kernels, others] = [true, false].map((inside) =>
-    files.flatMap(({ path }) => (path.startsWith('kernels/') === inside ? [path] : [])),
-  ) as [string[], string[]];
+  const kernels = files.filter(({ path }) => /^kernels\/.*\.(wgsl|cu)$/.test(path));
+  const others = files.flatMap(({ path }) => (path.startsWith('kernels/') ? [] : [path]));
   const last = others.pop();
   run.io.out(`wrote ${count(kernels.length, 'kernel')}, ${others.join(', ')} and ${last} to ${folder}\n`);
 }

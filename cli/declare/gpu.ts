@@ -47,7 +47,9 @@ export function declareGpuCommands(program: Command, run: Run): void {
       .option('--schedules <file>', 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)')
       .option('--json', 'print JSON (version 1)');
     if (target === 'cuda')
-      command.option('--arch <arch>', 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80');
+      command
+        .option('--arch <arch>', 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80')
+        .option('--tf32', 'float32 products over tokens on matrix units, operands rounded to 10 bits');
     command
       .addHelpText(
         'after',

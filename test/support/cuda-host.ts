@@ -74,6 +74,7 @@ export function runLibrary(
   });
   const sources = files.filter(({ path }) => path.endsWith('.cu')).map(({ path }) => `#include "${path}"`);
   const text = [
+    '#include <cuda_runtime.h>',
     ...sources,
     'static std::FILE *in, *out;',
     'static lotrc_adapters *a;',

@@ -1,104 +1,10 @@
-/** The parts of an emitted CUDA library that are the same for every plan: its C interface, and functions over its tables. */
-
-const ADAMW = `
-/* Hyperparameters of a step (decoupled decay, arXiv 1711.05101). Usual: beta1 0.9, beta2 0.999, epsilon 1e-8. */
-typedef struct lotrc_adamw {
-  float learning_rate, beta1, beta2, epsilon, weight_decay;
-} lotrc_adamw;
-`;
-
-const BACKWARD = `
-/*
- * From the dy of every layer of a region: dx, and what the region adds to the gradients of the factors. Needs the forward
- * pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first (LOTRC_BAD_ORDER).
- */
-lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
-
-/*
- * Sets dx of every input to zero and lets regions run backward in any order: one that adds to the dx of another then gives
- * its own part alone.
- */
-lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
-
-/* Finishes the gradients of the factors from what lotrc_backward has summed; may be called again. */
-lotrc_status lotrc_gradients(lotrc_adapters *adapters);
-
-/* One AdamW step on all factors, with their gradients finished first and cleared afterwards. */
-lotrc_status lotrc_step(lotrc_adapters *adapters, const lotrc_adamw *numbers);
-
-/* Drops the gradients that were summed since the last step. */
-lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);
-`;
-
-/** adapters.h. `summary`: comment lines about the plan; `regions`: one comment line each. */
-export function headerText(
-  training: boolean,
-  summary: readonly string[],
-  regions: readonly string[],
-): string {
-  return `${['/*', ...summary.map((line) => ` * ${line}`), ' */'].join('\n')}
-#ifndef LOTRC_ADAPTERS_H
-#define LOTRC_ADAPTERS_H
-#include <stddef.h>
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-typedef enum lotrc_status {
-  LOTRC_OK = 0,
-  LOTRC_BAD_ARGUMENT = 1, /* a null pointer, an unknown name, a wrong size */
-  LOTRC_BAD_ORDER = 2,    /* a call that another has to come before */
-  LOTRC_NO_MEMORY = 3,    /* the device or the host has no room */
-  LOTRC_CUDA = 4          /* the CUDA runtime refused; the message has its name for it */
-} lotrc_status;
-
-typedef struct lotrc_adapters lotrc_adapters;
-${training ? ADAMW : ''}
-/*
- * Makes all buffers on the current device. \`tokens\`: rows of every x, 1 to LOTRC_MAX_TOKENS. \`stream\`: a cudaStream_t, or
- * null for the default one; every call below is queued on it. Weights and factors are zero until they are set.
- */
-lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream);
-void lotrc_destroy(lotrc_adapters *adapters);
-
-/* What the last call that failed has to say; null: about lotrc_create. Valid until the next call. */
-const char *lotrc_message(const lotrc_adapters *adapters);
-
-/*
- * Uploads a weight or a factor (float32 on the host, row-major, \`count\` numbers), under its name in the model and laid out as
- * the model stores it. Waits for the copy.
- */
-lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
-
-/* Device address and number of elements of a buffer (x_0, y_0, ...): for kernels of the caller. Either pointer may be null. */
-lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, float **device, size_t *count);
-
-/* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
-lotrc_status lotrc_changed(lotrc_adapters *adapters);
-
-/* Copies a whole buffer from or to the host and waits for it. */
-lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
-lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);
-
-/*
- * y of every layer of a region, from the region's x. Regions:
-${regions.map((line) => ` * ${line}`).join('\n')}
- */
-lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
-${training ? BACKWARD : ''}
-#ifdef __cplusplus
-}
-#endif
-#endif
-`;
-}
+/** The parts of an emitted CUDA library that are the same for every plan: functions over its tables. */
 
 /** Types and helpers that open adapters.cu, before the tables. */
 export const OPENING = `
 struct BufferRow {
   const char *name;
+  lotrc_type type;
   size_t elements;  // for each token where \`tokens\`, else in all
   bool tokens;
 };
@@ -116,7 +22,7 @@ export const STATE = `
 struct lotrc_adapters {
   uint32_t tokens = 0;
   cudaStream_t stream = nullptr;
-  float *buffer[BUFFER_COUNT] = {};
+  void *buffer[BUFFER_COUNT] = {};
   float *moment[2 * TRAINED_COUNT + 1] = {};
   uint64_t steps = 0;
   bool stale = true;                // what is made of the factors alone has to be made again
@@ -139,6 +45,35 @@ static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing
 
 static size_t elements_of(const lotrc_adapters *a, int buffer) {
   return BUFFERS[buffer].elements * (BUFFERS[buffer].tokens ? a->tokens : 1);
+}
+
+static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 ? 4 : 2; }
+
+static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
+
+static uint16_t rounded(lotrc_type type, float number) {
+  uint16_t bits;
+  const __half half = __float2half_rn(number);
+  const __nv_bfloat16 brain = __float2bfloat16_rn(number);
+  std::memcpy(&bits, type == LOTRC_FLOAT16 ? static_cast<const void *>(&half) : &brain, 2);
+  return bits;
+}
+
+static float widened(lotrc_type type, uint16_t bits) {
+  __half half;
+  __nv_bfloat16 brain;
+  std::memcpy(static_cast<void *>(&half), &bits, 2);
+  std::memcpy(static_cast<void *>(&brain), &bits, 2);
+  return type == LOTRC_FLOAT16 ? __half2float(half) : __bfloat162float(brain);
+}
+
+// numbers of the host as a buffer holds them; \`room\` keeps them when they are rounded
+static const void *as_stored(int buffer, const float *data, size_t count, std::vector<uint16_t> &room) {
+  const lotrc_type type = BUFFERS[buffer].type;
+  if (type == LOTRC_FLOAT32) return data;
+  room.resize(count);
+  for (size_t i = 0; i < count; i++) room[i] = rounded(type, data[i]);
+  return room.data();
 }
 
 static int buffer_of(const char *name) {
@@ -188,7 +123,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 void lotrc_destroy(lotrc_adapters *a) {
   if (!a) return;
   cudaStreamSynchronize(a->stream);
-  for (float *memory : a->buffer) cudaFree(memory);
+  for (void *memory : a->buffer) cudaFree(memory);
   for (float *memory : a->moment) cudaFree(memory);
   delete a;
 }
@@ -209,20 +144,24 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
   a->stale = true;
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
-    const cudaError_t error = cudaMemcpy2DAsync(
-        a->buffer[place.buffer] + place.offset, place.stride * sizeof(float), data, place.cols * sizeof(float),
-        place.cols * sizeof(float), place.rows, cudaMemcpyHostToDevice, a->stream);
+    std::vector<uint16_t> room;
+    const void *from = as_stored(place.buffer, data, count, room);
+    const size_t bytes = element_bytes(place.buffer), row = place.cols * bytes;
+    char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
+    cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.rows, cudaMemcpyHostToDevice, a->stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
     if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
   }
-  return cuda(a, cudaStreamSynchronize(a->stream), "uploading a tensor");
+  return LOTRC_OK;
 }
 
-lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, float **device, size_t *count) {
+lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
   if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const int buffer = buffer_of(name);
   if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
   if (device) *device = a->buffer[buffer];
   if (count) *count = elements_of(a, buffer);
+  if (type) *type = BUFFERS[buffer].type;
   return LOTRC_OK;
 }
 
@@ -239,7 +178,9 @@ lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data,
   int buffer;
   const lotrc_status status = checked(a, name, data, count, &buffer);
   if (status != LOTRC_OK) return status;
-  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer], data, count * sizeof(float), cudaMemcpyHostToDevice, a->stream);
+  std::vector<uint16_t> room;
+  const void *from = as_stored(buffer, data, count, room);
+  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer], from, bytes_of(a, buffer), cudaMemcpyHostToDevice, a->stream);
   return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "writing a buffer");
 }
 
@@ -247,8 +188,14 @@ lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t
   int buffer;
   const lotrc_status status = checked(a, name, data, count, &buffer);
   if (status != LOTRC_OK) return status;
-  const cudaError_t error = cudaMemcpyAsync(data, a->buffer[buffer], count * sizeof(float), cudaMemcpyDeviceToHost, a->stream);
-  return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "reading a buffer");
+  const lotrc_type type = BUFFERS[buffer].type;
+  std::vector<uint16_t> room(type == LOTRC_FLOAT32 ? 0 : count);
+  void *to = type == LOTRC_FLOAT32 ? static_cast<void *>(data) : room.data();
+  cudaError_t error = cudaMemcpyAsync(to, a->buffer[buffer], bytes_of(a, buffer), cudaMemcpyDeviceToHost, a->stream);
+  if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
+  if (error == cudaSuccess)
+    for (size_t i = 0; i < room.size(); i++) data[i] = widened(type, room[i]);
+  return cuda(a, error, "reading a buffer");
 }
 
 lotrc_status lotrc_changed(lotrc_adapters *a) {
@@ -294,7 +241,7 @@ lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   for (const int dx : DX) {
     if (dx < 0) continue;
-    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, elements_of(a, dx) * sizeof(float), a->stream);
+    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, bytes_of(a, dx), a->stream);
     if (error != cudaSuccess) return cuda(a, error, "clearing dx");
     a->begun[dx] = true;
   }

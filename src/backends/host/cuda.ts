@@ -1,50 +1,59 @@
 import { hostRefused } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { ADAMW_WIDTH } from '../kernel/families/adamw.js';
-import { scalarSchedule } from '../kernel/families/kernels.js';
+import { NARROW_WIDTH } from '../kernel/families/narrow.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { verifyKernel } from '../kernel/ir/verify.js';
 import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
+import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
 import type { KernelPlan, Launch } from '../kernel/types.js';
-import { FUNCTIONS, headerText, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
-import { type GridExtent, gridFor, kernelsOf, type Place, placesOf, regionRow } from './tables.js';
+import { headerText } from './cuda-header.js';
+import { loweredPlan, type Narrowed, narrowedOf } from './cuda-lower.js';
+import { FUNCTIONS, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
+import { bufferText, cmakeText, type Numbers, placeText } from './cuda-text.js';
+import { type GridExtent, gridFor, kernelsOf, placesOf, regionRow } from './tables.js';
 import { type TextFile, type Trained, trainedOf } from './text-file.js';
 import { torchText } from './torch.js';
 
 /** Blocks along the second and third axis of a CUDA grid. */
 const MOST_BLOCKS = 65535;
-/** Static shared memory of a block on every device. */
-const SHARED_BYTES = 48 << 10;
 
 /**
  * The files of a plan for CUDA: kernels/NAME.cu of every launch, adapters.h and adapters.cu, a C library that runs them
  * (create, set, forward and, in a plan for training, backward, gradients and step), CMakeLists.txt and, for training,
  * adapters_torch.py, a PyTorch module over the library. `architectures`
- * as nvcc spells them: sm_80. Kernels use CUDA cores: schedules for matrix units are replaced by their nearest scalar ones.
- * Throws LOTR6008 for a plan that the library cannot serve, LOTR6101 to LOTR6104 for a kernel that cannot be.
+ * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 only with `tf32`, which
+ * rounds their operands to 10 bits of fraction. Throws LOTR6008 for a plan that the library cannot serve, LOTR6101 to LOTR6104 for a kernel that cannot be.
  */
-export function cudaHost(plan: KernelPlan, architectures: readonly string[]): readonly TextFile[] {
+export function cudaHost(
+  plan: KernelPlan,
+  architectures: readonly string[],
+  { tf32 = false }: { readonly tf32?: boolean } = {},
+): readonly TextFile[] {
   refuse(plan);
-  const scalar = scalarPlan(plan);
-  const kernels = kernelsOf(scalar);
-  const trained = trainedOf(scalar);
-  const all = [...[...kernels.values()].map(({ kernel }) => kernel), ...trained.map(({ kernel }) => kernel)];
+  const lowered = loweredPlan(plan, tf32);
+  const kernels = kernelsOf(lowered);
+  const [trained, narrowed] = [trainedOf(lowered), narrowedOf(lowered)];
+  const others = [...narrowed, ...trained].map(({ kernel }) => kernel);
+  const all = [...[...kernels.values()].map(({ kernel }) => kernel), ...others];
   for (const kernel of all) {
     const [problem] = verifyKernel(kernel, plan.device);
     if (problem) fail(problem);
   }
   return [
-    { path: 'adapters.h', text: header(scalar) },
-    { path: 'adapters.cu', text: source(scalar, kernels, trained) },
+    { path: 'adapters.h', text: header(lowered) },
+    { path: 'adapters.cu', text: source(lowered, kernels, trained, narrowed) },
     { path: 'CMakeLists.txt', text: cmakeText(all, architectures) },
-    ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(scalar) }] : []),
+    ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered) }] : []),
+    ...(all.some(({ fragments }) => fragments)
+      ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
+      : []),
     ...all.map((kernel) => ({ path: `kernels/${kernel.name}.cu`, text: printCuda([kernel]) })),
   ];
 }
 
-function refuse({ device, dtype, adapters, regions }: KernelPlan): void {
+function refuse({ device, adapters, regions }: KernelPlan): void {
   if (device.api !== 'cuda') throw new Error('the CUDA host is for CUDA');
-  if (dtype !== 'f32') fail(hostRefused({ why: `its operands are ${dtype}`, hint: 'add --dtype f32' }));
   if (adapters > 1) {
     fail(hostRefused({ why: `it has ${adapters} adapters in a batch`, hint: 'leave --adapters out' }));
   }
@@ -54,28 +63,12 @@ function refuse({ device, dtype, adapters, regions }: KernelPlan): void {
   if (library) fail(hostRefused({ why: "it calls the vendor's library", hint: 'add --form split' }));
 }
 
-/** The plan with tiles for CUDA cores: what is written of it. */
-export function scalarPlan(plan: KernelPlan): KernelPlan {
-  const scalar = (launches: readonly Launch[]) =>
-    launches.map((launch) => ({ ...launch, schedule: scalarSchedule(launch.schedule, SHARED_BYTES) }));
-  return {
-    ...plan,
-    prologue: scalar(plan.prologue),
-    regions: plan.regions.map((region) => ({
-      ...region,
-      forward: scalar(region.forward),
-      backward: scalar(region.backward),
-    })),
-    epilogue: scalar(plan.epilogue),
-  };
-}
-
 function header(plan: KernelPlan): string {
   const training = plan.purpose === 'train';
   const summary = [
     `Adapted layers on CUDA, ${training ? 'for training' : 'for serving'}. Written by lotrc from a plan for ${plan.device.name}: see plan.txt.`,
-    'All buffers are float32 and row-major; their names and shapes (M: tokens):',
-    ...plan.buffers.map(({ name, shape }) => `  ${name} [${shape.join(', ')}]`),
+    'All buffers are row-major; their names, shapes (M: tokens) and types:',
+    ...plan.buffers.map(({ name, shape, dtype }) => `  ${name} [${shape.join(', ')}] ${dtype}`),
   ];
   const regions = plan.regions.map((region, index) => {
     const { label, x, y, layers } = regionRow(region, plan);
@@ -90,18 +83,20 @@ function header(plan: KernelPlan): string {
 /** Names of a model may end a comment. */
 const plain = (text: string): string => text.replaceAll('*/', '* /');
 
-/** Rows that the second axis of every grid reaches. */
+/** Rows that the second axis of every grid reaches, and whose elements 32 bits count. */
 function mostTokens(plan: KernelPlan): number {
   const per = [...kernelsOf(plan).values()].flatMap(({ launch }) =>
     gridFor(launch, plan.tokens).flatMap((extent) => (typeof extent === 'number' ? [] : [extent.per])),
   );
-  return Math.min(2 ** 31 - 1, MOST_BLOCKS * Math.min(...per));
+  const widths = plan.buffers.flatMap(({ shape }) => (shape[0] === 'M' ? [Number(shape[1] ?? 1)] : []));
+  return Math.min(MOST_BLOCKS * Math.min(...per), Math.floor((2 ** 32 - 1) / Math.max(...widths)));
 }
 
 function source(
   plan: KernelPlan,
   kernels: ReturnType<typeof kernelsOf>,
   trained: readonly Trained[],
+  narrowed: readonly Narrowed[],
 ): string {
   const training = plan.purpose === 'train';
   const number = new Map(plan.buffers.map(({ name }, index) => [name, index]));
@@ -115,6 +110,8 @@ function source(
     '// The library over the kernels of this folder; see adapters.h.',
     '#include "adapters.h"',
     '',
+    '#include <cuda_bf16.h>',
+    '#include <cuda_fp16.h>',
     '#include <cuda_runtime.h>',
     '',
     '#include <cmath>',
@@ -122,22 +119,17 @@ function source(
     '#include <new>',
     '#include <string>',
     '#include <utility>',
+    '#include <vector>',
     '',
     ...[...kernels.values()].map(({ kernel }) => cudaPrototype(kernel)),
-    ...trained.map(({ kernel }) => cudaPrototype(kernel)),
+    ...[...narrowed, ...trained].map(({ kernel }) => cudaPrototype(kernel)),
     OPENING,
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
     `static constexpr int TRAINED_COUNT = ${trained.length};`,
     `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
     '',
     'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
-    ...plan.buffers.map(({ name, shape }) => {
-      const fixed = shape.reduce<number>(
-        (size, extent) => size * (typeof extent === 'string' ? 1 : extent),
-        1,
-      );
-      return `    {${quoted(name)}, ${fixed}, ${shape.some((extent) => typeof extent === 'string')}},`;
-    }),
+    ...plan.buffers.map(bufferText),
     '};',
     '',
     'static const Place PLACES[] = {',
@@ -158,9 +150,8 @@ function source(
     STATE,
     'static cudaError_t allocate(lotrc_adapters *a) {',
     '  for (int i = 0; i < BUFFER_COUNT; i++) {',
-    '    const size_t bytes = elements_of(a, i) * sizeof(float);',
-    '    LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->buffer[i]), bytes));',
-    '    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes, a->stream));',
+    '    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));',
+    '    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes_of(a, i), a->stream));',
     '  }',
     ...trained.flatMap(({ elements }, index) =>
       [2 * index, 2 * index + 1].flatMap((slot) => [
@@ -172,7 +163,7 @@ function source(
     '}',
     '',
     '// what is made of the factors alone',
-    ...functionText('prologue', calls(plan.prologue)),
+    ...functionText('prologue', [...narrowText(narrowed, number), ...calls(plan.prologue)]),
     ...regionsText(
       'forward',
       plan.regions.map(({ forward }) => calls(forward, '      ')),
@@ -189,8 +180,7 @@ function source(
           ...functionText(
             'clear',
             cleared.map(
-              (i) =>
-                `  LOTRC_TRY(cudaMemsetAsync(a->buffer[${i}], 0, elements_of(a, ${i}) * sizeof(float), a->stream));`,
+              (i) => `  LOTRC_TRY(cudaMemsetAsync(a->buffer[${i}], 0, bytes_of(a, ${i}), a->stream));`,
             ),
           ),
           ...updateText(trained, number),
@@ -225,7 +215,7 @@ function regionsText(name: string, regions: readonly (readonly string[])[]): str
 /** `launch(a, NAME, grid, threads, buffers..., uniforms...)`. */
 function callText(
   { kernel, launch }: { kernel: Kernel; launch: Launch },
-  number: ReadonlyMap<string, number>,
+  number: Numbers,
   tokens: number,
 ): string {
   const grid = gridFor(launch, tokens).map(extentText).join(', ');
@@ -245,7 +235,16 @@ function threadsOf({ name, workgroup: [x, y, z] }: Kernel): number {
   return x;
 }
 
-function updateText(trained: readonly Trained[], number: ReadonlyMap<string, number>): string[] {
+function narrowText(narrowed: readonly Narrowed[], number: Numbers): string[] {
+  return narrowed.map(({ kernel, from, to, elements }) => {
+    const own: Readonly<Record<string, string>> = { wide: from, narrow: to };
+    const operands = kernel.buffers.map(({ name }) => `a->buffer[${number.get(own[name]!)!}]`);
+    const grid = `dim3(${Math.ceil(elements / NARROW_WIDTH)}, 1, 1)`;
+    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands].join(', ')}));`;
+  });
+}
+
+function updateText(trained: readonly Trained[], number: Numbers): string[] {
   const values: Readonly<Record<string, string>> = {
     correction1: 'correction1',
     correction2: 'correction2',
@@ -265,38 +264,4 @@ function updateText(trained: readonly Trained[], number: ReadonlyMap<string, num
   const head =
     'static cudaError_t update(lotrc_adapters *a, const lotrc_adamw &n, float correction1, float correction2) {';
   return ['// one step of every factor', head, ...lines, '  return cudaSuccess;', '}', ''];
-}
-
-function placeText(tensor: string, place: Place, number: ReadonlyMap<string, number>): string {
-  const { buffer, offset, rows, cols, rowStride } = place;
-  return `    {${[quoted(tensor), number.get(buffer)!, offset, rows, cols, rowStride].join(', ')}},`;
-}
-
-/** A C string of any text; what is not plain ASCII as octal escapes, which end after three digits. */
-function quoted(text: string): string {
-  const bytes = [...new TextEncoder().encode(text)].map((byte) => {
-    const char = String.fromCharCode(byte);
-    if (char === '"' || char === '\\') return `\\${char}`;
-    return byte >= 32 && byte < 127 && char !== '?' ? char : `\\${byte.toString(8).padStart(3, '0')}`;
-  });
-  return `"${bytes.join('')}"`;
-}
-
-function cmakeText(kernels: readonly Kernel[], architectures: readonly string[]): string {
-  return [
-    '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer.',
-    'cmake_minimum_required(VERSION 3.24)',
-    'project(lotrc_adapters LANGUAGES CXX CUDA)',
-    'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES OR CMAKE_CUDA_ARCHITECTURES_DEFAULT)',
-    `  set(CMAKE_CUDA_ARCHITECTURES ${architectures.map((arch) => arch.replace('sm_', '')).join(' ')})`,
-    'endif()',
-    'add_library(lotrc_adapters',
-    '  adapters.cu',
-    ...kernels.map(({ name }) => `  kernels/${name}.cu`),
-    ')',
-    'target_include_directories(lotrc_adapters PUBLIC .)',
-    'target_compile_features(lotrc_adapters PUBLIC cxx_std_17 cuda_std_17)',
-    'set_target_properties(lotrc_adapters PROPERTIES POSITION_INDEPENDENT_CODE ON)',
-    '',
-  ].join('\n');
 }

@@ -3,7 +3,7 @@ import { cudaHost } from '../../../src/backends/host/cuda.js';
 import { placesOf } from '../../../src/backends/host/tables.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { KernelPlan } from '../../../src/backends/kernel/types.js';
+import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/types.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { hasCompiler } from '../../support/cuda.js';
 import {
@@ -21,8 +21,8 @@ const device = profile('h100', 'cuda');
 const folders: string[] = [];
 afterAll(() => folders.forEach(removeLibrary));
 
-function written(plan: KernelPlan) {
-  const files = cudaHost(plan, ['sm_80', 'sm_90a']);
+function written(plan: KernelPlan, options: { readonly tf32?: boolean } = {}) {
+  const files = cudaHost(plan, ['sm_80', 'sm_90a'], options);
   const folder = writeLibrary(files);
   folders.push(folder);
   return { files, folder };
@@ -33,20 +33,33 @@ const elements = (plan: KernelPlan, name: string, tokens: number): number =>
     .find((buffer) => buffer.name === name)!
     .shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? tokens : extent), 1);
 
-const TRAINING: readonly (readonly [string, AdapterSpec, FormKey, number, number])[] = [
-  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41],
-  ['lotr, merged weights', LOTR, 'merged', 64, 9],
-  ['lora', LORA, 'split', 13, 70],
+type Training = readonly [string, AdapterSpec, FormKey, number, number, How];
+interface How {
+  readonly dtype: KernelDtype;
+  readonly tf32?: boolean;
+  /** largest error: what the type rounds away */
+  readonly bound: number;
+}
+const EXACT: How = { dtype: 'f32', bound: 2e-6 };
+const TRAINING: readonly Training[] = [
+  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41, EXACT],
+  ['lotr, merged weights', LOTR, 'merged', 64, 9, EXACT],
+  ['lora', LORA, 'split', 13, 70, EXACT],
+  ['lotr in bfloat16', LOTR, 'split', 300, 41, { dtype: 'bf16', bound: 1e-2 }],
+  ['lora in float16', LORA, 'split', 13, 70, { dtype: 'f16', bound: 2e-3 }],
+  ['lotr in tf32', LOTR, 'split', 300, 41, { dtype: 'f32', tf32: true, bound: 2e-3 }],
 ];
 
 describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', () => {
   test.each(TRAINING)(
     '%s: forward, backward and a step agree with float64',
     { timeout: 120_000 },
-    (_, spec, form, planned, tokens) => {
+    (_, spec, form, planned, tokens, { dtype, tf32 = false, bound }) => {
       const found = contraction(spec);
-      const plan = choose(found, { device, tokens: planned, purpose: 'train', form, dtype: 'f32' });
-      const { files, folder } = written(plan);
+      const plan = choose(found, { device, tokens: planned, purpose: 'train', form, dtype });
+      const { files, folder } = written(plan, { tf32 });
+      const units = files.some(({ path }) => path === 'kernels/matrix_units.cuh');
+      expect(units).toBe(dtype !== 'f32' || tf32);
       const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
       const tensors = Object.fromEntries(
         Object.entries(places).map(([name, [place]], index) => [
@@ -90,17 +103,21 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       const check = (suffix: string, expected: ReturnType<typeof reference>) => {
         for (const name of names) {
           const error = worstError(answer.reads[name + suffix]!, expected[name]!.flat());
-          expect(error, name + suffix).toBeLessThan(2e-6);
+          expect(error, name + suffix).toBeLessThan(bound);
+          // what is rounded shows
+          if (bound !== EXACT.bound) expect(error, name + suffix).toBeGreaterThan(EXACT.bound);
         }
         for (const name of new Set(found.regions.flatMap(({ layers }) => layers.flatMap((l) => l.factors)))) {
           const [place] = places[name]!;
           const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
           const own = partOf([...answer.reads[gradient.name + suffix]!], place!);
           const wanted = expected[name]!.flat();
-          expect(worstError(own, wanted), `gradient of ${name}${suffix}`).toBeLessThan(2e-6);
+          expect(worstError(own, wanted), `gradient of ${name}${suffix}`).toBeLessThan(bound);
           if (suffix !== '') continue;
           const after = partOf([...answer.reads[place!.buffer]!], place!);
-          expect(worstError(after, adamw(tensors[name]!, wanted)), `step of ${name}`).toBeLessThan(2e-6);
+          // a step is of its gradient's sign: where that is all rounding, it is held to the gradient that was found
+          const moved = adamw(tensors[name]!, bound === EXACT.bound ? wanted : own);
+          expect(worstError(after, moved), `step of ${name}`).toBeLessThan(EXACT.bound);
           stepped[name] = Float32Array.from(after);
         }
       };
@@ -142,23 +159,29 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
 });
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
-  test('compiles the library for every architecture without a warning', { timeout: 300_000 }, () => {
-    const plan = choose(contraction(LOTR), {
-      device,
-      tokens: 7,
-      purpose: 'train',
-      form: 'split',
-      dtype: 'f32',
-    });
-    const { files, folder } = written(plan);
-    // one kernel of each kind: the others differ in names
-    const kinds = new Set<string>();
-    const some = files.filter(({ path }) => {
-      const kind = path.replace(/_?\d+\.cu$/, '');
-      return !kinds.has(kind) && kinds.add(kind);
-    });
-    compileLibrary(folder, some, ['sm_80', 'sm_90a', 'sm_120']);
-  });
+  test.each(['f32', 'bf16'] as const)(
+    'compiles the library in %s for every architecture without a warning',
+    {
+      timeout: 300_000,
+    },
+    (dtype) => {
+      const plan = choose(contraction(LOTR), {
+        device,
+        tokens: 7,
+        purpose: 'train',
+        form: 'split',
+        dtype,
+      });
+      const { files, folder } = written(plan);
+      // one kernel of each kind: the others differ in names
+      const kinds = new Set<string>();
+      const some = files.filter(({ path }) => {
+        const kind = path.replace(/_?\d+\.cu$/, '');
+        return !kinds.has(kind) && kinds.add(kind);
+      });
+      compileLibrary(folder, some, ['sm_80', 'sm_90a', 'sm_120']);
+    },
+  );
 });
 
 test('a library for serving has forward only', () => {
@@ -179,12 +202,10 @@ test('a library for serving has forward only', () => {
   expect(files.some(({ path }) => path.includes('step_') || path.endsWith('.py'))).toBe(false);
 });
 
-test('LOTR6008: operands of other types, several adapters and calls of a library are refused', () => {
+test('LOTR6008: several adapters and calls of a library are refused', () => {
   const found = contraction(LOTR);
-  const half = choose(found, { device, tokens: 7, purpose: 'train', dtype: 'bf16' });
-  expect(() => cudaHost(half, ['sm_80'])).toThrowError(/LOTR6008.*its operands are bf16/);
   const many = choose(found, { device, tokens: 7, purpose: 'serve', adapters: 3, dtype: 'f32' });
-  expect(() => cudaHost(many, ['sm_80'])).toThrowError(/3 adapters in a batch/);
+  expect(() => cudaHost(many, ['sm_80'])).toThrowError(/LOTR6008.*3 adapters in a batch/);
   const bordered = choose(found, { device, tokens: 7, purpose: 'train', form: 'bordered', dtype: 'f32' });
   expect(() => cudaHost(bordered, ['sm_80'])).toThrowError(/vendor's library/);
 });

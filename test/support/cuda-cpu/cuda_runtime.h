@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstring>
 #include "../cuda-shim.h"
+#include "instructions.h"
 
 struct dim3 {
   unsigned x, y, z;

@@ -27,7 +27,7 @@ export function printCuda(kernels: readonly Kernel[]): string {
   return `${[...includes, ...(includes.length > 0 ? [''] : []), ...kernels.flatMap(cudaKernel)].join('\n')}`;
 }
 
-/** The declaration of a float32 kernel, for another source file that launches it. */
+/** The declaration of a kernel, for another source file that launches it. */
 export function cudaPrototype(kernel: Kernel): string {
   return `extern "C" __global__ void ${kernel.name}(${parameters(legalise(kernel)).join(', ')});`;
 }

@@ -1,22 +1,22 @@
 /*
  * Adapted layers on CUDA, for training. Written by lotrc from a plan for h100: see plan.txt.
- * All buffers are float32 and row-major; their names and shapes (M: tokens):
- *   P_0 [M, 3]
- *   x_0 [M, 17]
- *   R_0 [17, 3]
- *   W_0 [17, 11]
- *   Lp_0 [3, 11]
- *   y_0 [M, 11]
- *   b_0 [11]
- *   dP_0 [M, 3]
- *   dy_0 [M, 11]
- *   Z_0 [3, 11]
- *   dR_0 [17, 3]
- *   dx_0 [M, 17]
- *   M_0 [3, 3]
- *   L_0 [3, 11]
- *   dM_0 [3, 3]
- *   dL_0 [3, 11]
+ * All buffers are row-major; their names, shapes (M: tokens) and types:
+ *   P_0 [M, 3] f32
+ *   x_0 [M, 17] f32
+ *   R_0 [17, 3] f32
+ *   W_0 [17, 11] f32
+ *   Lp_0 [3, 11] f32
+ *   y_0 [M, 11] f32
+ *   b_0 [11] f32
+ *   dP_0 [M, 3] f32
+ *   dy_0 [M, 11] f32
+ *   Z_0 [3, 11] f32
+ *   dR_0 [17, 3] f32
+ *   dx_0 [M, 17] f32
+ *   M_0 [3, 3] f32
+ *   L_0 [3, 11] f32
+ *   dM_0 [3, 3] f32
+ *   dL_0 [3, 11] f32
  */
 #ifndef LOTRC_ADAPTERS_H
 #define LOTRC_ADAPTERS_H
@@ -34,6 +34,8 @@ typedef enum lotrc_status {
   LOTRC_NO_MEMORY = 3,    /* the device or the host has no room */
   LOTRC_CUDA = 4          /* the CUDA runtime refused; the message has its name for it */
 } lotrc_status;
+
+typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2 } lotrc_type;
 
 #define LOTRC_MAX_TOKENS 1048560u
 
@@ -60,13 +62,13 @@ const char *lotrc_message(const lotrc_adapters *adapters);
  */
 lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
 
-/* Device address and number of elements of a buffer (x_0, y_0, ...): for kernels of the caller. Either pointer may be null. */
-lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, float **device, size_t *count);
+/* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
+lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
 
 /* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
 lotrc_status lotrc_changed(lotrc_adapters *adapters);
 
-/* Copies a whole buffer from or to the host and waits for it. */
+/* Copies a whole buffer from or to the host, where it is float32, and waits for it. */
 lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
 lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);
 

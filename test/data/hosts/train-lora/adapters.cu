@@ -1,6 +1,8 @@
 // The library over the kernels of this folder; see adapters.h.
 #include "adapters.h"
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cmath>
@@ -8,6 +10,7 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
 
 extern "C" __global__ void down_0(const float* __restrict__ x_0, const float* __restrict__ A_0_0, float* __restrict__ P_0, unsigned M);
 extern "C" __global__ void layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ P_0, const float* __restrict__ B_0, float* __restrict__ y_0, unsigned M);
@@ -20,6 +23,7 @@ extern "C" __global__ void step_A_0_0(const float* __restrict__ gradient, float*
 
 struct BufferRow {
   const char *name;
+  lotrc_type type;
   size_t elements;  // for each token where `tokens`, else in all
   bool tokens;
 };
@@ -36,17 +40,17 @@ static constexpr int TRAINED_COUNT = 2;
 static constexpr uint32_t REGION_COUNT = 1;
 
 static const BufferRow BUFFERS[BUFFER_COUNT] = {
-    {"P_0", 3, true},
-    {"x_0", 17, true},
-    {"A_0_0", 51, false},
-    {"W_0", 187, false},
-    {"B_0", 33, false},
-    {"y_0", 11, true},
-    {"dP_0", 3, true},
-    {"dy_0", 11, true},
-    {"dB_0", 33, false},
-    {"dA_0_0", 51, false},
-    {"dx_0", 17, true},
+    {"P_0", LOTRC_FLOAT32, 3, true},
+    {"x_0", LOTRC_FLOAT32, 17, true},
+    {"A_0_0", LOTRC_FLOAT32, 51, false},
+    {"W_0", LOTRC_FLOAT32, 187, false},
+    {"B_0", LOTRC_FLOAT32, 33, false},
+    {"y_0", LOTRC_FLOAT32, 11, true},
+    {"dP_0", LOTRC_FLOAT32, 3, true},
+    {"dy_0", LOTRC_FLOAT32, 11, true},
+    {"dB_0", LOTRC_FLOAT32, 33, false},
+    {"dA_0_0", LOTRC_FLOAT32, 51, false},
+    {"dx_0", LOTRC_FLOAT32, 17, true},
 };
 
 static const Place PLACES[] = {
@@ -62,7 +66,7 @@ static const bool ADDS_TO_DX[] = {false};
 struct lotrc_adapters {
   uint32_t tokens = 0;
   cudaStream_t stream = nullptr;
-  float *buffer[BUFFER_COUNT] = {};
+  void *buffer[BUFFER_COUNT] = {};
   float *moment[2 * TRAINED_COUNT + 1] = {};
   uint64_t steps = 0;
   bool stale = true;                // what is made of the factors alone has to be made again
@@ -87,6 +91,35 @@ static size_t elements_of(const lotrc_adapters *a, int buffer) {
   return BUFFERS[buffer].elements * (BUFFERS[buffer].tokens ? a->tokens : 1);
 }
 
+static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 ? 4 : 2; }
+
+static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
+
+static uint16_t rounded(lotrc_type type, float number) {
+  uint16_t bits;
+  const __half half = __float2half_rn(number);
+  const __nv_bfloat16 brain = __float2bfloat16_rn(number);
+  std::memcpy(&bits, type == LOTRC_FLOAT16 ? static_cast<const void *>(&half) : &brain, 2);
+  return bits;
+}
+
+static float widened(lotrc_type type, uint16_t bits) {
+  __half half;
+  __nv_bfloat16 brain;
+  std::memcpy(static_cast<void *>(&half), &bits, 2);
+  std::memcpy(static_cast<void *>(&brain), &bits, 2);
+  return type == LOTRC_FLOAT16 ? __half2float(half) : __bfloat162float(brain);
+}
+
+// numbers of the host as a buffer holds them; `room` keeps them when they are rounded
+static const void *as_stored(int buffer, const float *data, size_t count, std::vector<uint16_t> &room) {
+  const lotrc_type type = BUFFERS[buffer].type;
+  if (type == LOTRC_FLOAT32) return data;
+  room.resize(count);
+  for (size_t i = 0; i < count; i++) room[i] = rounded(type, data[i]);
+  return room.data();
+}
+
 static int buffer_of(const char *name) {
   for (int i = 0; i < BUFFER_COUNT; i++)
     if (std::strcmp(BUFFERS[i].name, name) == 0) return i;
@@ -109,9 +142,8 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
 
 static cudaError_t allocate(lotrc_adapters *a) {
   for (int i = 0; i < BUFFER_COUNT; i++) {
-    const size_t bytes = elements_of(a, i) * sizeof(float);
-    LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->buffer[i]), bytes));
-    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes, a->stream));
+    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));
+    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes_of(a, i), a->stream));
   }
   LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[0]), 33 * sizeof(float)));
   LOTRC_TRY(cudaMemsetAsync(a->moment[0], 0, 33 * sizeof(float), a->stream));
@@ -160,8 +192,8 @@ static cudaError_t epilogue([[maybe_unused]] lotrc_adapters *a) {
 
 // sums over regions: zero before the first of a step
 static cudaError_t clear([[maybe_unused]] lotrc_adapters *a) {
-  LOTRC_TRY(cudaMemsetAsync(a->buffer[8], 0, elements_of(a, 8) * sizeof(float), a->stream));
-  LOTRC_TRY(cudaMemsetAsync(a->buffer[9], 0, elements_of(a, 9) * sizeof(float), a->stream));
+  LOTRC_TRY(cudaMemsetAsync(a->buffer[8], 0, bytes_of(a, 8), a->stream));
+  LOTRC_TRY(cudaMemsetAsync(a->buffer[9], 0, bytes_of(a, 9), a->stream));
   return cudaSuccess;
 }
 
@@ -197,7 +229,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 void lotrc_destroy(lotrc_adapters *a) {
   if (!a) return;
   cudaStreamSynchronize(a->stream);
-  for (float *memory : a->buffer) cudaFree(memory);
+  for (void *memory : a->buffer) cudaFree(memory);
   for (float *memory : a->moment) cudaFree(memory);
   delete a;
 }
@@ -218,20 +250,24 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
   a->stale = true;
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
-    const cudaError_t error = cudaMemcpy2DAsync(
-        a->buffer[place.buffer] + place.offset, place.stride * sizeof(float), data, place.cols * sizeof(float),
-        place.cols * sizeof(float), place.rows, cudaMemcpyHostToDevice, a->stream);
+    std::vector<uint16_t> room;
+    const void *from = as_stored(place.buffer, data, count, room);
+    const size_t bytes = element_bytes(place.buffer), row = place.cols * bytes;
+    char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
+    cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.rows, cudaMemcpyHostToDevice, a->stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
     if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
   }
-  return cuda(a, cudaStreamSynchronize(a->stream), "uploading a tensor");
+  return LOTRC_OK;
 }
 
-lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, float **device, size_t *count) {
+lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
   if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const int buffer = buffer_of(name);
   if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
   if (device) *device = a->buffer[buffer];
   if (count) *count = elements_of(a, buffer);
+  if (type) *type = BUFFERS[buffer].type;
   return LOTRC_OK;
 }
 
@@ -248,7 +284,9 @@ lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data,
   int buffer;
   const lotrc_status status = checked(a, name, data, count, &buffer);
   if (status != LOTRC_OK) return status;
-  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer], data, count * sizeof(float), cudaMemcpyHostToDevice, a->stream);
+  std::vector<uint16_t> room;
+  const void *from = as_stored(buffer, data, count, room);
+  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer], from, bytes_of(a, buffer), cudaMemcpyHostToDevice, a->stream);
   return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "writing a buffer");
 }
 
@@ -256,8 +294,14 @@ lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t
   int buffer;
   const lotrc_status status = checked(a, name, data, count, &buffer);
   if (status != LOTRC_OK) return status;
-  const cudaError_t error = cudaMemcpyAsync(data, a->buffer[buffer], count * sizeof(float), cudaMemcpyDeviceToHost, a->stream);
-  return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "reading a buffer");
+  const lotrc_type type = BUFFERS[buffer].type;
+  std::vector<uint16_t> room(type == LOTRC_FLOAT32 ? 0 : count);
+  void *to = type == LOTRC_FLOAT32 ? static_cast<void *>(data) : room.data();
+  cudaError_t error = cudaMemcpyAsync(to, a->buffer[buffer], bytes_of(a, buffer), cudaMemcpyDeviceToHost, a->stream);
+  if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
+  if (error == cudaSuccess)
+    for (size_t i = 0; i < room.size(); i++) data[i] = widened(type, room[i]);
+  return cuda(a, error, "reading a buffer");
 }
 
 lotrc_status lotrc_changed(lotrc_adapters *a) {
@@ -301,7 +345,7 @@ lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   for (const int dx : DX) {
     if (dx < 0) continue;
-    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, elements_of(a, dx) * sizeof(float), a->stream);
+    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, bytes_of(a, dx), a->stream);
     if (error != cudaSuccess) return cuda(a, error, "clearing dx");
     a->begun[dx] = true;
   }

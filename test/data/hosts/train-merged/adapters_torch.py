@@ -6,7 +6,7 @@ Build the library as a shared one and load it:
     host = Adapters("build/liblotrc_adapters.so", tokens=1024)
     host.set_weights({name: tensor, ...})       # every name of WEIGHTS
     host.set_factors({name: tensor, ...})       # every name of FACTORS
-    q, k = host(0, x)                           # the layers of REGIONS[0], x of float32 [..., in]
+    q, k = host(0, x)                           # the layers of REGIONS[0], x is [..., in], of the type of its buffer
 
 host.parameters() are the factors; autograd gives their gradients and that of x. Frozen weights get none.
 """
@@ -33,6 +33,9 @@ BUFFERS = {
     "dM_0": [3, 3],
     "dL_0": [3, 11],
 }
+# type of the buffers that are not float32
+TYPES = {
+}
 # where every factor stands: [buffer, offset, rows, columns, elements from row to row]
 FACTORS = {
     "lotr/17x11/R": [["R_0", 0, 17, 3, 3]],
@@ -58,8 +61,13 @@ REGIONS = [
 class _Memory:
     """Device memory as PyTorch takes it without a copy."""
 
-    def __init__(self, address, count):
-        self.__cuda_array_interface__ = {"shape": (count,), "typestr": "<f4", "data": (address, False), "version": 3}
+    def __init__(self, address, count, kind):
+        self.__cuda_array_interface__ = {"shape": (count,), "typestr": kind, "data": (address, False), "version": 3}
+
+
+def _type(name):
+    """Type of the elements of a buffer."""
+    return getattr(torch, TYPES.get(name, "float32"))
 
 
 class Adapters(torch.nn.Module):
@@ -89,13 +97,18 @@ class Adapters(torch.nn.Module):
             raise RuntimeError(f"lotrc status {status}: {(message or b'').decode()}")
 
     def _view(self, name):
-        address, count = ctypes.POINTER(ctypes.c_float)(), ctypes.c_size_t()
-        self._check(self._library.lotrc_buffer(self._handle, name.encode(), ctypes.byref(address), ctypes.byref(count)))
-        place = ctypes.cast(address, ctypes.c_void_p).value
+        address, count = ctypes.c_void_p(), ctypes.c_size_t()
+        self._check(
+            self._library.lotrc_buffer(self._handle, name.encode(), ctypes.byref(address), ctypes.byref(count), None)
+        )
+        # numpy has no bfloat16: whole numbers of the same size, looked at as what they are
+        kind, integer = ("<i2", ctypes.c_int16) if name in TYPES else ("<i4", ctypes.c_int32)
         if self._device.type == "cuda":
-            flat = torch.as_tensor(_Memory(place, count.value), device=self._device)
+            flat = torch.as_tensor(_Memory(address.value, count.value, kind), device=self._device)
         else:
-            flat = torch.frombuffer((ctypes.c_float * count.value).from_address(place), dtype=torch.float32)
+            memory = (integer * count.value).from_address(address.value)
+            flat = torch.frombuffer(memory, dtype=torch.int16 if name in TYPES else torch.int32)
+        flat = flat.view(_type(name))
         return flat.view([self._tokens if extent == "M" else extent for extent in BUFFERS[name]])
 
     def _part(self, buffer, offset, rows, columns, stride):
@@ -128,9 +141,10 @@ class Adapters(torch.nn.Module):
 
     def forward(self, region, x):
         """y of every layer of a region, as a tuple; x is [..., in] with as many rows as the library has tokens."""
-        shape = self._views[REGIONS[region]["x"]].shape
-        if x.dtype != torch.float32 or x.device.type != self._device.type:
-            raise TypeError(f"x must be float32 on {self._device.type}, not {x.dtype} on {x.device}")
+        held = self._views[REGIONS[region]["x"]]
+        shape = held.shape
+        if x.dtype != held.dtype or x.device.type != self._device.type:
+            raise TypeError(f"x must be {held.dtype} on {self._device.type}, not {x.dtype} on {x.device}")
         if x.shape[-1] != shape[1] or x.numel() != shape[0] * shape[1]:
             raise ValueError(f"x must have {shape[0]} rows of {shape[1]}, not the shape {tuple(x.shape)}")
         factors = [self.factor(name) for name in REGIONS[region]["factors"]]

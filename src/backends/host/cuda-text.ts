@@ -1,0 +1,51 @@
+import type { Kernel } from '../kernel/ir/kir.js';
+import type { BufferPlan } from '../kernel/types.js';
+import type { Place } from './tables.js';
+
+/** Rows of the tables of an emitted CUDA library, and its CMakeLists.txt. */
+
+/** Numbers of buffers by name. */
+export type Numbers = ReadonlyMap<string, number>;
+
+const TYPES = { f32: 'LOTRC_FLOAT32', f16: 'LOTRC_FLOAT16', bf16: 'LOTRC_BFLOAT16' } as const;
+
+export function bufferText({ name, shape, dtype }: BufferPlan): string {
+  if (dtype === 'u32') throw new Error(`${name} holds no numbers of the model`);
+  const fixed = shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? 1 : extent), 1);
+  const tokens = shape.some((extent) => typeof extent === 'string');
+  return `    {${[quoted(name), TYPES[dtype], fixed, tokens].join(', ')}},`;
+}
+
+export function placeText(tensor: string, place: Place, number: Numbers): string {
+  const { buffer, offset, rows, cols, rowStride } = place;
+  return `    {${[quoted(tensor), number.get(buffer)!, offset, rows, cols, rowStride].join(', ')}},`;
+}
+
+/** A C string of any text; what is not plain ASCII as octal escapes, which end after three digits. */
+export function quoted(text: string): string {
+  const bytes = [...new TextEncoder().encode(text)].map((byte) => {
+    const char = String.fromCharCode(byte);
+    if (char === '"' || char === '\\') return `\\${char}`;
+    return byte >= 32 && byte < 127 && char !== '?' ? char : `\\${byte.toString(8).padStart(3, '0')}`;
+  });
+  return `"${bytes.join('')}"`;
+}
+
+export function cmakeText(kernels: readonly Kernel[], architectures: readonly string[]): string {
+  return [
+    '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer.',
+    'cmake_minimum_required(VERSION 3.24)',
+    'project(lotrc_adapters LANGUAGES CXX CUDA)',
+    'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES OR CMAKE_CUDA_ARCHITECTURES_DEFAULT)',
+    `  set(CMAKE_CUDA_ARCHITECTURES ${architectures.map((arch) => arch.replace('sm_', '')).join(' ')})`,
+    'endif()',
+    'add_library(lotrc_adapters',
+    '  adapters.cu',
+    ...kernels.map(({ name }) => `  kernels/${name}.cu`),
+    ')',
+    'target_include_directories(lotrc_adapters PUBLIC .)',
+    'target_compile_features(lotrc_adapters PUBLIC cxx_std_17 cuda_std_17)',
+    'set_target_properties(lotrc_adapters PROPERTIES POSITION_INDEPENDENT_CODE ON)',
+    '',
+  ].join('\n');
+}
