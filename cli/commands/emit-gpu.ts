@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cudaHost } from '../../src/backends/host/cuda.js';
 import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
 import type { TextFile } from '../../src/backends/host/text-file.js';
@@ -87,7 +87,7 @@ export function emitGpuCommand(
 /** Writes the files of a folder, all or none. */
 function writeHost(files: readonly TextFile[], folder: string, model: string, run: Run): void {
   try {
-    mkdirSync(join(folder, 'kernels'), { recursive: true });
+    for (const { path } of files) mkdirSync(join(folder, dirname(path)), { recursive: true });
   } catch (error) {
     if (isSystemError(error)) fail(cannotWrite({ file: folder, why: error.message }));
     throw error;
@@ -102,7 +102,8 @@ function writeHost(files: readonly TextFile[], folder: string, model: string, ru
   );
   writeAtomically(outputs);
   const kernels = files.filter(({ path }) => /^kernels\/.*\.(wgsl|cu)$/.test(path));
-  const others = files.flatMap(({ path }) => (path.startsWith('kernels/') ? [] : [path]));
+  const others = files.flatMap(({ path }) => (path.includes('/') ? [] : [path]));
+  if (files.some(({ path }) => path.startsWith('ort/'))) others.push('ort/');
   const last = others.pop();
   run.io.out(`wrote ${count(kernels.length, 'kernel')}, ${others.join(', ')} and ${last} to ${folder}\n`);
 }

@@ -25,17 +25,25 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   expect(done).toMatchObject({ code: 0, err: '' });
   const kernels = readdirSync(join(output, 'kernels'));
   expect(done.out).toBe(
-    `wrote ${kernels.length} kernels, adapters.h, adapters.cu, CMakeLists.txt, adapters_torch.py and plan.txt to ${output}\n`,
+    `wrote ${kernels.length} kernels, adapters.h, adapters.cu, CMakeLists.txt, adapters_torch.py, plan.txt and ort/ to ${output}\n`,
   );
   const read = (file: string) => readFileSync(join(output, file), 'utf8');
   const build = read('CMakeLists.txt');
   expect(build).toContain('set(CMAKE_CUDA_ARCHITECTURES 90a 80)');
   for (const name of kernels) expect(build).toContain(`  kernels/${name}\n`);
-  // what is written uses no matrix units, and the plan says so
+  for (const name of readdirSync(join(output, 'ort')).filter((file) => file.endsWith('.cu')))
+    expect(build).toContain(`  ort/${name}\n`);
+  // float32 is not rounded unasked, and the plan says what runs on matrix units
   expect(read('plan.txt')).not.toContain('warps');
   const library = read('adapters.cu');
   await lotrc(...words);
   expect(read('adapters.cu')).toBe(library);
+  const fast = join(folder, 'fast');
+  expect(await lotrc('emit', 'cuda', model, '-o', fast, '--tokens', '5', '--tf32')).toMatchObject({
+    code: 0,
+  });
+  expect(readFileSync(join(fast, 'plan.txt'), 'utf8')).toContain('warps');
+  expect(readdirSync(join(fast, 'kernels'))).toContain('matrix_units.cuh');
   const unknown = await lotrc('emit', 'cuda', model, '-o', output, '--arch', 'sm_80,sm_13');
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('sm_13');

@@ -1,6 +1,7 @@
 import type { Kernel } from '../kernel/ir/kir.js';
 import type { BufferPlan } from '../kernel/types.js';
 import type { Place } from './tables.js';
+import type { TextFile } from './text-file.js';
 
 /** Rows of the tables of an emitted CUDA library, and its CMakeLists.txt. */
 
@@ -31,7 +32,16 @@ export function quoted(text: string): string {
   return `"${bytes.join('')}"`;
 }
 
-export function cmakeText(kernels: readonly Kernel[], architectures: readonly string[]): string {
+/** `operators`: the files of the library for ONNX Runtime, none where there is none. */
+export function cmakeText(
+  kernels: readonly Kernel[],
+  operators: readonly TextFile[],
+  architectures: readonly string[],
+): string {
+  const target = (name: string) => [
+    `target_compile_features(${name} PUBLIC cxx_std_17 cuda_std_17)`,
+    `set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)`,
+  ];
   return [
     '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer.',
     'cmake_minimum_required(VERSION 3.24)',
@@ -44,8 +54,17 @@ export function cmakeText(kernels: readonly Kernel[], architectures: readonly st
     ...kernels.map(({ name }) => `  kernels/${name}.cu`),
     ')',
     'target_include_directories(lotrc_adapters PUBLIC .)',
-    'target_compile_features(lotrc_adapters PUBLIC cxx_std_17 cuda_std_17)',
-    'set_target_properties(lotrc_adapters PROPERTIES POSITION_INDEPENDENT_CODE ON)',
+    ...target('lotrc_adapters'),
+    ...(operators.length === 0
+      ? []
+      : [
+          '',
+          '# operators for ONNX Runtime: session options register this library',
+          'add_library(lotrc_ort SHARED',
+          ...operators.flatMap(({ path }) => (path.endsWith('.cu') ? [`  ${path}`] : [])),
+          ')',
+          ...target('lotrc_ort'),
+        ]),
     '',
   ].join('\n');
 }

@@ -11,6 +11,7 @@ import { headerText } from './cuda-header.js';
 import { loweredPlan, type Narrowed, narrowedOf } from './cuda-lower.js';
 import { FUNCTIONS, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
 import { bufferText, cmakeText, type Numbers, placeText } from './cuda-text.js';
+import { ortOperators } from './ort-op.js';
 import { type GridExtent, gridFor, kernelsOf, placesOf, regionRow } from './tables.js';
 import { type TextFile, type Trained, trainedOf } from './text-file.js';
 import { torchText } from './torch.js';
@@ -40,15 +41,17 @@ export function cudaHost(
     const [problem] = verifyKernel(kernel, plan.device);
     if (problem) fail(problem);
   }
+  const operators = ortOperators(lowered, tf32);
   return [
     { path: 'adapters.h', text: header(lowered) },
     { path: 'adapters.cu', text: source(lowered, kernels, trained, narrowed) },
-    { path: 'CMakeLists.txt', text: cmakeText(all, architectures) },
+    { path: 'CMakeLists.txt', text: cmakeText(all, operators, architectures) },
     ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered) }] : []),
     ...(all.some(({ fragments }) => fragments)
       ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
       : []),
     ...all.map((kernel) => ({ path: `kernels/${kernel.name}.cu`, text: printCuda([kernel]) })),
+    ...operators,
   ];
 }
 

@@ -7,34 +7,42 @@ import { typescriptHost } from '../../../src/backends/host/typescript.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/explain.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
+import type { KernelDtype } from '../../../src/backends/kernel/types.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { contraction } from '../../support/host-layers.js';
 
 const FOLDER = join(import.meta.dirname, '../../data/hosts');
 
-/** name, method, form, purpose, tokens, layers */
-const CASES: readonly (readonly [string, AdapterSpec, FormKey, 'train' | 'serve', number, string[]])[] = [
+/** name, method, form, purpose, tokens, layers, type of the operands on CUDA where it is not float32 */
+type Case = readonly [string, AdapterSpec, FormKey, 'train' | 'serve', number, string[], KernelDtype?];
+const CASES: readonly Case[] = [
   ['train-in-parts', LOTR, 'split', 'train', 300, ['o']],
   ['train-few-tokens', LOTR, 'split', 'train', 13, ['q']],
   ['train-merged', LOTR, 'merged', 'train', 64, ['o']],
   ['train-lora', LORA, 'split', 'train', 64, ['o']],
   ['serve-widened', LOTR, 'widen', 'serve', 7, ['q', 'k']],
+  ['train-matrix-units', LOTR, 'split', 'train', 300, ['o'], 'bf16'],
   ['serve-split', LOTR, 'split', 'serve', 300, ['q', 'k', 'o']],
 ];
 
 /** What both back ends emit for a case: the plans, the kernels of each in one file, and the hosts. */
-function printed([, spec, form, purpose, tokens, layers]: (typeof CASES)[number]): readonly TextFile[] {
+function printed([name, spec, form, purpose, tokens, layers, narrow = 'f32']: Case): readonly TextFile[] {
   const made = (['webgpu', 'cuda'] as const).map((api) => {
     const device = api === 'webgpu' ? profile('webgpu-laptop', api) : profile('h100', api);
-    const plan = choose(contraction(spec, layers), { device, tokens, purpose, form, dtype: 'f32' });
+    const dtype = api === 'webgpu' ? 'f32' : narrow;
+    const plan = choose(contraction(spec, layers), { device, tokens, purpose, form, dtype });
     const files = api === 'webgpu' ? typescriptHost(plan) : cudaHost(plan, ['sm_80']);
     const kernels = files.filter(({ path }) => path.startsWith('kernels/'));
+    // the operators for ONNX Runtime differ in their tables only: one case is enough
+    const operators = name === 'serve-split' ? files.filter(({ path }) => path.startsWith('ort/')) : [];
+    const hosts = files.filter(({ path }) => !path.includes('/'));
     const extension = api === 'webgpu' ? 'wgsl' : 'cu';
     const all = kernels.map(({ path, text }) => `// ${path}\n${text}`).join('\n');
     return [
       { path: `plan.${extension}.txt`, text: explainPlan(plan) },
       { path: `kernels.${extension}`, text: all },
-      ...files.filter((file) => !kernels.includes(file)).map((file) => withoutKernels(file, kernels)),
+      ...hosts.map((file) => withoutKernels(file, kernels)),
+      ...operators.map(({ path, text }) => ({ path: path.replace('/', '-'), text })),
     ];
   });
   return made.flat();

@@ -38,6 +38,8 @@ static cudaError_t cudaFree(void *memory) {
   std::free(memory);
   return cudaSuccess;
 }
+static cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t) { return cudaMalloc(memory, bytes); }
+static cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFree(memory); }
 static cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
   std::memset(to, value, bytes);
   return cudaSuccess;

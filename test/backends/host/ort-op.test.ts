@@ -1,0 +1,134 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cudaHost } from '../../../src/backends/host/cuda.js';
+import { choose } from '../../../src/backends/kernel/choose.js';
+import { contract } from '../../../src/backends/kernel/contract.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
+import { encodeModel } from '../../../src/ir/onnx/writer.js';
+import { parseModel } from '../../../src/ir/text/index.js';
+import { rewrite } from '../../../src/rewrite.js';
+import { hasCompiler } from '../../support/cuda.js';
+import { compileLibrary, writeLibrary } from '../../support/cuda-host.js';
+import { values } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+import { buildOperators, type Feed, runWith } from '../../support/ort-op.js';
+
+const device = profile('h100', 'cuda');
+const scratch = mkdtempSync(join(tmpdir(), 'lotrc-ort-op-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+type Sizes = readonly [inn: number, out: number];
+
+/** MatMul with leading dimensions, Gemm with and without bias and with a weight stored transposed. */
+function model(spec: AdapterSpec, rank: number, [inn, out]: Sizes = [17, 11]) {
+  const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
+  const made = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
+g (float[b, t, ${inn}] x, float[n, ${inn}] z) => (float[b, t, ${out}] q, float[n, ${out}] o, float[n, ${out}] v)
+<
+  float[${inn},${out}] "q.weight" = {${stored(inn * out, 1)}}, float[${out},${inn}] "o.weight" = {${stored(inn * out, 2)}},
+  float[${inn},${out}] "v.weight" = {${stored(inn * out, 3)}}, float[${out}] "o.bias" = {${stored(out, 4)}}
+>
+{
+  ["/q/MatMul"] q = MatMul (x, "q.weight")
+  ["/o/Gemm"] o = Gemm <transB = 1> (z, "o.weight", "o.bias")
+  ["/v/Gemm"] v = Gemm (z, "v.weight")
+}`);
+  rewrite(made, { spec, rank, targets: ['q', 'o', 'v'], lowering: 'function', carry: 'inputs' });
+  return made;
+}
+
+function feedsFor(made: ReturnType<typeof model>, rank: number): Record<string, Feed> {
+  const sizes: Readonly<Record<string, number>> = { b: 2, t: 3, n: 5 };
+  return Object.fromEntries(
+    made.graph.inputs.map(({ name, type }, index) => {
+      const shape = type?.kind === 'tensor' ? type.shape! : [];
+      const extents = shape.map((dim) => (typeof dim === 'number' ? dim : (sizes[String(dim)] ?? rank)));
+      const count = extents.reduce((a, b) => a * b, 1);
+      return [name, { extents, data: values(count, 20 + index) }];
+    }),
+  );
+}
+
+function operators(made: ReturnType<typeof model>, tf32 = false) {
+  const plan = choose(contract(made), { device, tokens: 6, purpose: 'serve', dtype: 'f32' });
+  return cudaHost(plan, ['sm_80'], { tf32 });
+}
+
+interface Case {
+  readonly spec: AdapterSpec;
+  readonly rank: number;
+  readonly sizes: Sizes;
+  readonly tf32?: boolean;
+  readonly bound: number;
+}
+const CASES: readonly (readonly [name: string, one: Case])[] = [
+  ['lotr', { spec: LOTR, rank: 3, sizes: [17, 11], bound: 2e-6 }],
+  ['lotr, a rank wider than a tile', { spec: LOTR, rank: 37, sizes: [48, 41], bound: 2e-6 }],
+  ['lora', { spec: LORA, rank: 4, sizes: [17, 11], bound: 2e-6 }],
+  ['lotr in tf32', { spec: LOTR, rank: 3, sizes: [17, 11], tf32: true, bound: 2e-3 }],
+];
+
+describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')('operators in ONNX Runtime', () => {
+  test.each(CASES)(
+    '%s: the kernels give what the bodies of the functions give',
+    { timeout: 120_000 },
+    (_, { spec, rank, sizes, tf32 = false, bound }) => {
+      const made = model(spec, rank, sizes);
+      const feeds = feedsFor(made, rank);
+      const bytes = encodeModel(made);
+      const folder = buildOperators(operators(made, tf32), mkdtempSync(join(scratch, 'lib-')));
+      const file = join(folder, 'model.onnx');
+      writeFileSync(file, bytes);
+      const [bodies, kernels] = [false, true].map((registered) =>
+        runWith(folder, registered, file, feeds, ['q', 'o', 'v']),
+      );
+      expect(typeof bodies, String(bodies)).toBe('object');
+      expect(typeof kernels, String(kernels)).toBe('object');
+      const error = worstError(kernels as Float32Array, bodies as Float32Array);
+      expect(error).toBeLessThan(bound);
+      // kernels add up in another order than the runtime does: equal bits would mean that they did not run
+      expect(error).toBeGreaterThan(0);
+    },
+  );
+
+  describe('a library that does not fit the model', () => {
+    let folder: string;
+    beforeAll(() => {
+      folder = buildOperators(operators(model(LOTR, 3, [16, 8])), mkdtempSync(join(scratch, 'other-')));
+    }, 120_000);
+
+    test('says which layer it has no kernel for', () => {
+      const made = model(LOTR, 3);
+      const file = join(folder, 'model.onnx');
+      writeFileSync(file, encodeModel(made));
+      expect(runWith(folder, true, file, feedsFor(made, 3), ['q'])).toMatch(
+        /lotrc::LoTRLinear\w*: there is no kernel for a weight of 17 x 11, a first factor of 17 x 3 and the scale 0\.333.*written for another model/,
+      );
+    });
+
+    test('leaves models alone that do not call its operators', () => {
+      const made = model(LORA, 3);
+      const file = join(folder, 'lora.onnx');
+      writeFileSync(file, encodeModel(made));
+      expect(runWith(folder, true, file, feedsFor(made, 3), ['q'])).toEqual(
+        runWith(folder, false, file, feedsFor(made, 3), ['q']),
+      );
+    });
+  });
+});
+
+describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
+  test('compiles the operators without a warning', { timeout: 300_000 }, () => {
+    const files = operators(model(LOTR, 3));
+    const folder = writeLibrary(files);
+    compileLibrary(
+      folder,
+      files.filter(({ path }) => path.startsWith('ort/')),
+      ['sm_80'],
+    );
+    rmSync(folder, { recursive: true });
+  });
+});

@@ -1,0 +1,240 @@
+// Operators for ONNX Runtime over the kernels of this folder. Written by lotrc.
+#include "ort_abi.h"
+
+#include <cuda_runtime.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+// LOTRC_ORT_CPU: for a build whose kernels run on the CPU
+#ifdef LOTRC_ORT_CPU
+static const char PROVIDER[] = "CPUExecutionProvider";
+#else
+static const char PROVIDER[] = "CUDAExecutionProvider";
+#endif
+
+#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
+#define ORT_TRY(call) do { OrtStatus *status = (call); if (status) return status; } while (false)
+
+struct Kind;
+#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const float *x, const float *w, \
+                       const float *const *factors, const float *bias, float *room, float *y
+
+// a kind of layer that there are kernels for: W is (in, out), or (out, in) where transposed
+struct Kind {
+  const char *stem;
+  int64_t in, out, rank;
+  bool transposed;
+  float scale;
+  cudaError_t (*run)(RUN_PARAMETERS);
+};
+
+struct Operator {
+  OrtCustomOp table;  // first: ONNX Runtime hands it back
+  const char *name, *stem;
+  size_t factors;
+  bool gemm, bias;
+};
+
+static OrtCustomOp table();
+
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads, Arguments... arguments) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = dim3(threads, 1, 1);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+
+extern "C" __global__ void ort_down_0(const float* __restrict__ x, const float* __restrict__ first, const float* __restrict__ core, float* __restrict__ t, unsigned M);
+extern "C" __global__ void ort_layer_0(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ t, const float* __restrict__ last, float* __restrict__ y, unsigned M);
+extern "C" __global__ void ort_layer_bias_0(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ t, const float* __restrict__ last, const float* __restrict__ bias, float* __restrict__ y, unsigned M);
+extern "C" __global__ void ort_down_1(const float* __restrict__ x, const float* __restrict__ first, const float* __restrict__ core, float* __restrict__ t, unsigned M);
+extern "C" __global__ void ort_layer_1(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ t, const float* __restrict__ last, float* __restrict__ y, unsigned M);
+extern "C" __global__ void ort_layer_bias_1(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ t, const float* __restrict__ last, const float* __restrict__ bias, float* __restrict__ y, unsigned M);
+
+static cudaError_t run_0(RUN_PARAMETERS) {
+  LOTRC_TRY(launch(stream, ort_down_0, dim3(1, (M + 63) / 64, 1), 128, x, factors[0], factors[1], room, M));
+  if (bias) return launch(stream, ort_layer_bias_0, dim3(1, (M + 63) / 64, 1), 256, x, w, room, factors[2], bias, y, M);
+  return launch(stream, ort_layer_0, dim3(1, (M + 63) / 64, 1), 256, x, w, room, factors[2], y, M);
+}
+
+static cudaError_t run_1(RUN_PARAMETERS) {
+  LOTRC_TRY(launch(stream, ort_down_1, dim3(1, (M + 63) / 64, 1), 128, x, factors[0], factors[1], room, M));
+  if (bias) return launch(stream, ort_layer_bias_1, dim3(1, (M + 63) / 64, 1), 256, x, w, room, factors[2], bias, y, M);
+  return launch(stream, ort_layer_1, dim3(1, (M + 63) / 64, 1), 256, x, w, room, factors[2], y, M);
+}
+
+static const Kind KINDS[] = {
+    {"LoTRLinear", 17, 11, 3, false, 0.3333333333333333, run_0},
+    {"LoTRLinear", 17, 11, 3, true, 0.3333333333333333, run_1},
+};
+
+static Operator OPERATORS[] = {
+    {table(), "LoTRLinear", "LoTRLinear", 3, false, true},
+    {table(), "LoTRLinear_nobias", "LoTRLinear", 3, false, false},
+    {table(), "LoTRLinear_gemm", "LoTRLinear", 3, true, true},
+    {table(), "LoTRLinear_gemm_nobias", "LoTRLinear", 3, true, false},
+};
+
+struct Tensor {
+  const float *data;
+  std::vector<int64_t> extents;
+};
+
+struct Layer {
+  Ort ort;
+  const Operator *op;
+  float scale;
+  bool transposed;
+};
+
+static OrtStatus *create(const OrtCustomOp *table, const OrtApi *api, const OrtKernelInfo *info, void **kernel) {
+  const Ort ort{api};
+  const Operator *op = reinterpret_cast<const Operator *>(table);
+  float scale, alpha = 1, beta = 1;
+  int64_t trans_a = 0, trans_b = 0;
+  ORT_TRY(ort.attribute(info, "scale", &scale));
+  if (op->gemm) {
+    // what a call leaves out has the default of Gemm
+    for (OrtStatus *absent : {ort.attribute(info, "alpha", &alpha), ort.attribute(info, "beta", &beta),
+                              ort.attribute(info, "transA", &trans_a), ort.attribute(info, "transB", &trans_b)})
+      if (absent) ort.release(absent);
+    if (alpha != 1 || (op->bias && beta != 1) || trans_a != 0)
+      return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + op->name + " has no kernel for alpha or beta other than 1, or transA");
+  }
+  *kernel = new Layer{ort, op, scale, trans_b != 0};
+  return nullptr;
+}
+
+static void destroy(void *kernel) { delete static_cast<Layer *>(kernel); }
+
+static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t index, Tensor *found) {
+  const OrtValue *value;
+  OrtTensorTypeAndShapeInfo *info;
+  ORT_TRY(ort.input(context, index, &value));
+  ORT_TRY(ort.shape_of(value, &info));
+  size_t rank;
+  OrtStatus *status = ort.rank(info, &rank);
+  if (!status) {
+    found->extents.resize(rank);
+    status = ort.extents(info, found->extents.data(), rank);
+  }
+  ort.release(info);
+  if (status) return status;
+  void *data;
+  ORT_TRY(ort.data(const_cast<OrtValue *>(value), &data));
+  found->data = static_cast<const float *>(data);
+  return nullptr;
+}
+
+static std::string text(const std::vector<int64_t> &extents) {
+  std::string all;
+  for (const int64_t extent : extents) all += (all.empty() ? "" : " x ") + std::to_string(extent);
+  return all;
+}
+
+static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
+  const Layer &layer = *static_cast<Layer *>(kernel);
+  const Ort &ort = layer.ort;
+  const size_t factors = layer.op->factors;
+  std::vector<Tensor> in(2 + factors + (layer.op->bias ? 1 : 0));
+  for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
+  const std::vector<int64_t> &x = in[0].extents, &w = in[1].extents, &first = in[2].extents;
+
+  const Kind *kind = nullptr;
+  for (const Kind &one : KINDS) {
+    const std::vector<int64_t> stored = one.transposed ? std::vector<int64_t>{one.out, one.in} : std::vector<int64_t>{one.in, one.out};
+    if (std::strcmp(one.stem, layer.op->stem) == 0 && one.transposed == layer.transposed && one.scale == layer.scale && w == stored &&
+        first == std::vector<int64_t>{one.in, one.rank})
+      kind = &one;
+  }
+  if (!kind)
+    return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + layer.op->name + ": there is no kernel for a weight of " + text(w) +
+                                        ", a first factor of " + text(first) + " and the scale " + std::to_string(layer.scale) +
+                                        "; this library was written for another model");
+  std::vector<int64_t> core = {kind->rank, kind->rank}, last = {kind->rank, kind->out}, row = {kind->out};
+  const bool fits = !x.empty() && x.back() == kind->in && (factors == 2 || in[3].extents == core) &&
+                    in[1 + factors].extents == last && (!layer.op->bias || in.back().extents == row);
+  if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, std::string("lotrc::") + layer.op->name + ": the shapes of its inputs do not fit each other");
+
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < x.size(); i++) rows *= x[i];
+  // the kernels count elements with 32 bits
+  if (rows * (kind->in > kind->out ? kind->in : kind->out) > 0xffffffffLL)
+    return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, std::string("lotrc::") + layer.op->name + ": " + std::to_string(rows) + " rows are too many at once");
+  std::vector<int64_t> y = x;
+  y.back() = kind->out;
+  OrtValue *result;
+  void *data;
+  ORT_TRY(ort.output(context, 0, y.data(), y.size(), &result));
+  ORT_TRY(ort.data(result, &data));
+  if (rows == 0) return nullptr;
+
+  void *stream = nullptr;
+#ifndef LOTRC_ORT_CPU
+  ORT_TRY(ort.stream(context, &stream));
+#endif
+  cudaStream_t queue = static_cast<cudaStream_t>(stream);
+  const float *matrices[3] = {};
+  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].data;
+  void *room;
+  cudaError_t error = cudaMallocAsync(&room, 2 * rows * kind->rank * sizeof(float), queue);
+  if (error == cudaSuccess) {
+    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].data, in[1].data, matrices,
+                      layer.op->bias ? in.back().data : nullptr, static_cast<float *>(room), static_cast<float *>(data));
+    const cudaError_t freed = cudaFreeAsync(room, queue);
+    if (error == cudaSuccess) error = freed;
+  }
+  if (error == cudaSuccess) return nullptr;
+  return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + layer.op->name + ": " + cudaGetErrorString(error));
+}
+
+static OrtCustomOp table() {
+  OrtCustomOp t = {};
+  t.version = LOTRC_ORT_VERSION;
+  t.GetName = [](const OrtCustomOp *op) { return reinterpret_cast<const Operator *>(op)->name; };
+  t.GetExecutionProviderType = [](const OrtCustomOp *) { return PROVIDER; };
+  t.GetInputType = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_FLOAT; };
+  t.GetInputTypeCount = [](const OrtCustomOp *table) {
+    const Operator *op = reinterpret_cast<const Operator *>(table);
+    return 2 + op->factors + (op->bias ? 1 : 0);
+  };
+  t.GetOutputType = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_FLOAT; };
+  t.GetOutputTypeCount = [](const OrtCustomOp *) -> size_t { return 1; };
+  t.KernelDestroy = destroy;
+  t.GetInputCharacteristic = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_REQUIRED; };
+  t.GetOutputCharacteristic = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_REQUIRED; };
+  t.GetInputMemoryType = [](const OrtCustomOp *, size_t) -> int { return 0; };
+  t.GetVariadicInputMinArity = [](const OrtCustomOp *) { return 1; };
+  t.GetVariadicInputHomogeneity = [](const OrtCustomOp *) { return 1; };
+  t.GetVariadicOutputMinArity = [](const OrtCustomOp *) { return 1; };
+  t.GetVariadicOutputHomogeneity = [](const OrtCustomOp *) { return 1; };
+  t.CreateKernelV2 = create;
+  t.KernelComputeV2 = compute;
+  t.GetStartVersion = [](const OrtCustomOp *) { return 1; };
+  t.GetEndVersion = [](const OrtCustomOp *) { return 0x7fffffff; };
+  return t;
+}
+
+#ifdef _WIN32
+#define LOTRC_EXPORT extern "C" __declspec(dllexport)
+#else
+#define LOTRC_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+// what session options call when the library is registered with them
+LOTRC_EXPORT OrtStatus *RegisterCustomOps(OrtSessionOptions *options, const OrtApiBase *base) {
+  const Ort ort{base->GetApi(LOTRC_ORT_VERSION)};
+  // a table lives as long as the library, and so do sessions' domains
+  static OrtCustomOpDomain *domain = nullptr;
+  if (!domain) {
+    OrtCustomOpDomain *made;
+    ORT_TRY(ort.create_domain("lotrc", &made));
+    for (const Operator &op : OPERATORS) ORT_TRY(ort.add_op(made, &op.table));
+    domain = made;
+  }
+  return ort.add_domain(options, domain);
+}

@@ -1,0 +1,185 @@
+// y = x W + T L + b.
+// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each, vec1.
+extern "C" __global__ void __launch_bounds__(256)
+ort_layer_bias_1(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ t, const float* __restrict__ last, const float* __restrict__ bias, float* __restrict__ y, unsigned M) {
+  __shared__ float tile_a[1024];
+  __shared__ float tile_b[1024];
+  float acc_0 = 0.0f;
+  float acc_1 = 0.0f;
+  float acc_2 = 0.0f;
+  float acc_3 = 0.0f;
+  float acc_4 = 0.0f;
+  float acc_5 = 0.0f;
+  float acc_6 = 0.0f;
+  float acc_7 = 0.0f;
+  float acc_8 = 0.0f;
+  float acc_9 = 0.0f;
+  float acc_10 = 0.0f;
+  float acc_11 = 0.0f;
+  float acc_12 = 0.0f;
+  float acc_13 = 0.0f;
+  float acc_14 = 0.0f;
+  float acc_15 = 0.0f;
+  float col_a_0 = 0.0f;
+  float col_a_1 = 0.0f;
+  float col_a_2 = 0.0f;
+  float col_a_3 = 0.0f;
+  float row_b_0 = 0.0f;
+  float row_b_1 = 0.0f;
+  float row_b_2 = 0.0f;
+  float row_b_3 = 0.0f;
+  const unsigned lane = threadIdx.x;
+  const unsigned row0 = blockIdx.y * 64u;
+  const unsigned col0 = blockIdx.x * 64u;
+  const unsigned tile_row = lane / 16u * 4u;
+  const unsigned tile_col = lane % 16u * 4u;
+  // inner dimension of x and w, 16 at a time
+  for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
+    for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
+      const unsigned row_a0 = row0 + e_a0 / 16u;
+      const unsigned col_a0 = k0_0 + e_a0 % 16u;
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
+    }
+    for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
+      const unsigned row_b0 = k0_0 + e_b0 % 16u;
+      const unsigned col_b0 = col0 + e_b0 / 16u;
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? w[col_b0 * 17u + row_b0] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
+      col_a_0 = tile_a[k_0 * 64u + tile_row];
+      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+      acc_4 = fmaf(col_a_1, row_b_0, acc_4);
+      acc_5 = fmaf(col_a_1, row_b_1, acc_5);
+      acc_6 = fmaf(col_a_1, row_b_2, acc_6);
+      acc_7 = fmaf(col_a_1, row_b_3, acc_7);
+      acc_8 = fmaf(col_a_2, row_b_0, acc_8);
+      acc_9 = fmaf(col_a_2, row_b_1, acc_9);
+      acc_10 = fmaf(col_a_2, row_b_2, acc_10);
+      acc_11 = fmaf(col_a_2, row_b_3, acc_11);
+      acc_12 = fmaf(col_a_3, row_b_0, acc_12);
+      acc_13 = fmaf(col_a_3, row_b_1, acc_13);
+      acc_14 = fmaf(col_a_3, row_b_2, acc_14);
+      acc_15 = fmaf(col_a_3, row_b_3, acc_15);
+    }
+    __syncthreads();
+  }
+  // inner dimension of t and last, 16 at a time
+  for (unsigned k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
+    for (unsigned e_a1 = lane; e_a1 < 1024u; e_a1 += 256u) {
+      const unsigned row_a1 = row0 + e_a1 / 16u;
+      const unsigned col_a1 = k0_1 + e_a1 % 16u;
+      tile_a[e_a1 % 16u * 64u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? t[row_a1 * 3u + col_a1] : 0.0f);
+    }
+    for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
+      const unsigned row_b1 = k0_1 + e_b1 / 64u;
+      const unsigned col_b1 = col0 + e_b1 % 64u;
+      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? last[row_b1 * 11u + col_b1] : 0.0f);
+    }
+    __syncthreads();
+    for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
+      col_a_0 = tile_a[k_1 * 64u + tile_row];
+      col_a_1 = tile_a[k_1 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_1 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_1 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_1 * 64u + tile_col];
+      row_b_1 = tile_b[k_1 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 64u + tile_col + 3u];
+      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
+      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
+      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
+      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
+      acc_4 = fmaf(col_a_1, row_b_0, acc_4);
+      acc_5 = fmaf(col_a_1, row_b_1, acc_5);
+      acc_6 = fmaf(col_a_1, row_b_2, acc_6);
+      acc_7 = fmaf(col_a_1, row_b_3, acc_7);
+      acc_8 = fmaf(col_a_2, row_b_0, acc_8);
+      acc_9 = fmaf(col_a_2, row_b_1, acc_9);
+      acc_10 = fmaf(col_a_2, row_b_2, acc_10);
+      acc_11 = fmaf(col_a_2, row_b_3, acc_11);
+      acc_12 = fmaf(col_a_3, row_b_0, acc_12);
+      acc_13 = fmaf(col_a_3, row_b_1, acc_13);
+      acc_14 = fmaf(col_a_3, row_b_2, acc_14);
+      acc_15 = fmaf(col_a_3, row_b_3, acc_15);
+    }
+    __syncthreads();
+  }
+  // results
+  const unsigned out_row = row0 + tile_row;
+  const unsigned out_col = col0 + tile_col;
+  if (out_row < M && out_col < 11u) {
+    const float result = acc_0 + bias[out_col];
+    y[out_row * 11u + out_col] = result;
+  }
+  if (out_row < M && out_col + 1u < 11u) {
+    const float result = acc_1 + bias[out_col + 1u];
+    y[out_row * 11u + out_col + 1u] = result;
+  }
+  if (out_row < M && out_col + 2u < 11u) {
+    const float result = acc_2 + bias[out_col + 2u];
+    y[out_row * 11u + out_col + 2u] = result;
+  }
+  if (out_row < M && out_col + 3u < 11u) {
+    const float result = acc_3 + bias[out_col + 3u];
+    y[out_row * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 1u < M && out_col < 11u) {
+    const float result = acc_4 + bias[out_col];
+    y[(out_row + 1u) * 11u + out_col] = result;
+  }
+  if (out_row + 1u < M && out_col + 1u < 11u) {
+    const float result = acc_5 + bias[out_col + 1u];
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 1u < M && out_col + 2u < 11u) {
+    const float result = acc_6 + bias[out_col + 2u];
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 1u < M && out_col + 3u < 11u) {
+    const float result = acc_7 + bias[out_col + 3u];
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 2u < M && out_col < 11u) {
+    const float result = acc_8 + bias[out_col];
+    y[(out_row + 2u) * 11u + out_col] = result;
+  }
+  if (out_row + 2u < M && out_col + 1u < 11u) {
+    const float result = acc_9 + bias[out_col + 1u];
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 2u < M && out_col + 2u < 11u) {
+    const float result = acc_10 + bias[out_col + 2u];
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 2u < M && out_col + 3u < 11u) {
+    const float result = acc_11 + bias[out_col + 3u];
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
+  }
+  if (out_row + 3u < M && out_col < 11u) {
+    const float result = acc_12 + bias[out_col];
+    y[(out_row + 3u) * 11u + out_col] = result;
+  }
+  if (out_row + 3u < M && out_col + 1u < 11u) {
+    const float result = acc_13 + bias[out_col + 1u];
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
+  }
+  if (out_row + 3u < M && out_col + 2u < 11u) {
+    const float result = acc_14 + bias[out_col + 2u];
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
+  }
+  if (out_row + 3u < M && out_col + 3u < 11u) {
+    const float result = acc_15 + bias[out_col + 3u];
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
+  }
+}

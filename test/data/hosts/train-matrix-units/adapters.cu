@@ -1,0 +1,407 @@
+// The library over the kernels of this folder; see adapters.h.
+#include "adapters.h"
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+extern "C" __global__ void fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfloat16* __restrict__ Lp_0);
+extern "C" __global__ void down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ P_0, unsigned M);
+extern "C" __global__ void layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M);
+extern "C" __global__ void drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ dP_0, unsigned M);
+extern "C" __global__ void sum_0(const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ dy_0, float* __restrict__ partials, unsigned M);
+extern "C" __global__ void dfirst_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ dP_0, float* __restrict__ partials, unsigned M);
+extern "C" __global__ void reduce_0(const float* __restrict__ partials, float* __restrict__ Z_0, float* __restrict__ dR_0);
+extern "C" __global__ void dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ dP_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ dx_0, unsigned M);
+extern "C" __global__ void gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, float* __restrict__ dM_0);
+extern "C" __global__ void gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, float* __restrict__ dL_0);
+extern "C" __global__ void narrow_R_0(const float* __restrict__ wide, __nv_bfloat16* __restrict__ narrow);
+extern "C" __global__ void step_R_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
+extern "C" __global__ void step_M_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
+extern "C" __global__ void step_L_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
+
+struct BufferRow {
+  const char *name;
+  lotrc_type type;
+  size_t elements;  // for each token where `tokens`, else in all
+  bool tokens;
+};
+
+// where a tensor of the model stands: rows x cols from element `offset` on, `stride` elements from row to row
+struct Place {
+  const char *tensor;
+  int buffer;
+  size_t offset, rows, cols, stride;
+};
+
+static constexpr int BUFFER_COUNT = 17;
+static constexpr int TRAINED_COUNT = 3;
+static constexpr uint32_t REGION_COUNT = 1;
+
+static const BufferRow BUFFERS[BUFFER_COUNT] = {
+    {"P_0", LOTRC_BFLOAT16, 3, true},
+    {"x_0", LOTRC_BFLOAT16, 17, true},
+    {"R_0", LOTRC_FLOAT32, 51, false},
+    {"R_0_bf16", LOTRC_BFLOAT16, 51, false},
+    {"W_0", LOTRC_BFLOAT16, 187, false},
+    {"Lp_0", LOTRC_BFLOAT16, 33, false},
+    {"y_0", LOTRC_BFLOAT16, 11, true},
+    {"dP_0", LOTRC_BFLOAT16, 3, true},
+    {"dy_0", LOTRC_BFLOAT16, 11, true},
+    {"partials", LOTRC_FLOAT32, 1344, false},
+    {"Z_0", LOTRC_FLOAT32, 33, false},
+    {"dR_0", LOTRC_FLOAT32, 51, false},
+    {"dx_0", LOTRC_BFLOAT16, 17, true},
+    {"M_0", LOTRC_FLOAT32, 9, false},
+    {"L_0", LOTRC_FLOAT32, 33, false},
+    {"dM_0", LOTRC_FLOAT32, 9, false},
+    {"dL_0", LOTRC_FLOAT32, 33, false},
+};
+
+static const Place PLACES[] = {
+    {"o.weight", 4, 0, 11, 17, 17},
+    {"lotr/17x11/R", 2, 0, 17, 3, 3},
+    {"lotr/o/M", 13, 0, 3, 3, 3},
+    {"lotr/17x11/L", 14, 0, 3, 11, 11},
+};
+
+// the gradient of its input that a region writes (-1: none), and whether it adds to it
+static const int DX[] = {12};
+static const bool ADDS_TO_DX[] = {false};
+
+struct lotrc_adapters {
+  uint32_t tokens = 0;
+  cudaStream_t stream = nullptr;
+  void *buffer[BUFFER_COUNT] = {};
+  float *moment[2 * TRAINED_COUNT + 1] = {};
+  uint64_t steps = 0;
+  bool stale = true;                // what is made of the factors alone has to be made again
+  bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
+  std::string message;
+};
+
+static std::string create_message;
+
+static lotrc_status fail(lotrc_adapters *a, lotrc_status status, std::string why) {
+  (a ? a->message : create_message) = std::move(why);
+  return status;
+}
+
+static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing) {
+  if (error == cudaSuccess) return LOTRC_OK;
+  const lotrc_status status = error == cudaErrorMemoryAllocation ? LOTRC_NO_MEMORY : LOTRC_CUDA;
+  return fail(a, status, std::string(doing) + ": " + cudaGetErrorString(error));
+}
+
+static size_t elements_of(const lotrc_adapters *a, int buffer) {
+  return BUFFERS[buffer].elements * (BUFFERS[buffer].tokens ? a->tokens : 1);
+}
+
+static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 ? 4 : 2; }
+
+static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
+
+static uint16_t rounded(lotrc_type type, float number) {
+  uint16_t bits;
+  const __half half = __float2half_rn(number);
+  const __nv_bfloat16 brain = __float2bfloat16_rn(number);
+  std::memcpy(&bits, type == LOTRC_FLOAT16 ? static_cast<const void *>(&half) : &brain, 2);
+  return bits;
+}
+
+static float widened(lotrc_type type, uint16_t bits) {
+  __half half;
+  __nv_bfloat16 brain;
+  std::memcpy(static_cast<void *>(&half), &bits, 2);
+  std::memcpy(static_cast<void *>(&brain), &bits, 2);
+  return type == LOTRC_FLOAT16 ? __half2float(half) : __bfloat162float(brain);
+}
+
+// numbers of the host as a buffer holds them; `room` keeps them when they are rounded
+static const void *as_stored(int buffer, const float *data, size_t count, std::vector<uint16_t> &room) {
+  const lotrc_type type = BUFFERS[buffer].type;
+  if (type == LOTRC_FLOAT32) return data;
+  room.resize(count);
+  for (size_t i = 0; i < count; i++) room[i] = rounded(type, data[i]);
+  return room.data();
+}
+
+static int buffer_of(const char *name) {
+  for (int i = 0; i < BUFFER_COUNT; i++)
+    if (std::strcmp(BUFFERS[i].name, name) == 0) return i;
+  return -1;
+}
+
+static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
+
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                          Arguments... arguments) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = dim3(threads, 1, 1);
+  config.stream = a->stream;
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+
+#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
+
+static cudaError_t allocate(lotrc_adapters *a) {
+  for (int i = 0; i < BUFFER_COUNT; i++) {
+    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));
+    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes_of(a, i), a->stream));
+  }
+  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[0]), 51 * sizeof(float)));
+  LOTRC_TRY(cudaMemsetAsync(a->moment[0], 0, 51 * sizeof(float), a->stream));
+  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[1]), 51 * sizeof(float)));
+  LOTRC_TRY(cudaMemsetAsync(a->moment[1], 0, 51 * sizeof(float), a->stream));
+  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[2]), 9 * sizeof(float)));
+  LOTRC_TRY(cudaMemsetAsync(a->moment[2], 0, 9 * sizeof(float), a->stream));
+  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[3]), 9 * sizeof(float)));
+  LOTRC_TRY(cudaMemsetAsync(a->moment[3], 0, 9 * sizeof(float), a->stream));
+  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[4]), 33 * sizeof(float)));
+  LOTRC_TRY(cudaMemsetAsync(a->moment[4], 0, 33 * sizeof(float), a->stream));
+  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[5]), 33 * sizeof(float)));
+  LOTRC_TRY(cudaMemsetAsync(a->moment[5], 0, 33 * sizeof(float), a->stream));
+  return cudaSuccess;
+}
+
+// what is made of the factors alone
+static cudaError_t prologue([[maybe_unused]] lotrc_adapters *a) {
+  LOTRC_TRY(launch(a, narrow_R_0, dim3(1, 1, 1), 64, a->buffer[2], a->buffer[3]));
+  LOTRC_TRY(launch(a, fold_Lp_0, dim3(1, 1, 1), 256, a->buffer[13], a->buffer[14], a->buffer[5]));
+  return cudaSuccess;
+}
+
+static cudaError_t forward(lotrc_adapters *a, uint32_t region) {
+  switch (region) {
+    case 0:
+      LOTRC_TRY(launch(a, down_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[1], a->buffer[3], a->buffer[0], a->tokens));
+      LOTRC_TRY(launch(a, layer_0, dim3(1, tiles(a, 128), 1), 128, a->buffer[1], a->buffer[4], a->buffer[0], a->buffer[5], a->buffer[6], a->tokens));
+      return cudaSuccess;
+    default:
+      return cudaErrorInvalidValue;
+  }
+}
+
+static cudaError_t backward(lotrc_adapters *a, uint32_t region) {
+  switch (region) {
+    case 0:
+      LOTRC_TRY(launch(a, drank_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[8], a->buffer[5], a->buffer[7], a->tokens));
+      LOTRC_TRY(launch(a, sum_0, dim3(1, 1, 16), 128, a->buffer[0], a->buffer[8], a->buffer[9], a->tokens));
+      LOTRC_TRY(launch(a, dfirst_0, dim3(1, 1, 16), 128, a->buffer[1], a->buffer[7], a->buffer[9], a->tokens));
+      LOTRC_TRY(launch(a, reduce_0, dim3(2, 1, 1), 64, a->buffer[9], a->buffer[10], a->buffer[11]));
+      LOTRC_TRY(launch(a, dx_0, dim3(1, tiles(a, 128), 1), 128, a->buffer[8], a->buffer[4], a->buffer[7], a->buffer[3], a->buffer[12], a->tokens));
+      return cudaSuccess;
+    default:
+      return cudaErrorInvalidValue;
+  }
+}
+
+// finishes the gradients of the factors
+static cudaError_t epilogue([[maybe_unused]] lotrc_adapters *a) {
+  LOTRC_TRY(launch(a, gradient_dM_0, dim3(1, 1, 1), 256, a->buffer[10], a->buffer[14], a->buffer[15]));
+  LOTRC_TRY(launch(a, gradient_dL_0, dim3(1, 1, 1), 256, a->buffer[13], a->buffer[10], a->buffer[16]));
+  return cudaSuccess;
+}
+
+// sums over regions: zero before the first of a step
+static cudaError_t clear([[maybe_unused]] lotrc_adapters *a) {
+  LOTRC_TRY(cudaMemsetAsync(a->buffer[10], 0, bytes_of(a, 10), a->stream));
+  LOTRC_TRY(cudaMemsetAsync(a->buffer[11], 0, bytes_of(a, 11), a->stream));
+  LOTRC_TRY(cudaMemsetAsync(a->buffer[15], 0, bytes_of(a, 15), a->stream));
+  LOTRC_TRY(cudaMemsetAsync(a->buffer[16], 0, bytes_of(a, 16), a->stream));
+  return cudaSuccess;
+}
+
+// one step of every factor
+static cudaError_t update(lotrc_adapters *a, const lotrc_adamw &n, float correction1, float correction2) {
+  LOTRC_TRY(launch(a, step_R_0, dim3(1, 1, 1), 64, a->buffer[11], a->buffer[2], a->moment[0], a->moment[1], n.learning_rate, n.beta1, n.beta2, n.epsilon, n.weight_decay, correction1, correction2));
+  LOTRC_TRY(launch(a, step_M_0, dim3(1, 1, 1), 64, a->buffer[15], a->buffer[13], a->moment[2], a->moment[3], n.learning_rate, n.beta1, n.beta2, n.epsilon, n.weight_decay, correction1, correction2));
+  LOTRC_TRY(launch(a, step_L_0, dim3(1, 1, 1), 64, a->buffer[16], a->buffer[14], a->moment[4], a->moment[5], n.learning_rate, n.beta1, n.beta2, n.epsilon, n.weight_decay, correction1, correction2));
+  return cudaSuccess;
+}
+
+
+extern "C" {
+
+lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream) {
+  if (!adapters) return fail(nullptr, LOTRC_BAD_ARGUMENT, "adapters is null");
+  *adapters = nullptr;
+  if (tokens < 1 || tokens > LOTRC_MAX_TOKENS)
+    return fail(nullptr, LOTRC_BAD_ARGUMENT, "tokens is " + std::to_string(tokens) + ", not 1 to " + std::to_string(LOTRC_MAX_TOKENS));
+  lotrc_adapters *a = new (std::nothrow) lotrc_adapters;
+  if (!a) return fail(nullptr, LOTRC_NO_MEMORY, "the host has no memory left");
+  a->tokens = tokens;
+  a->stream = static_cast<cudaStream_t>(stream);
+  const cudaError_t error = allocate(a);
+  if (error != cudaSuccess) {
+    const lotrc_status status = cuda(nullptr, error, "allocating buffers");
+    lotrc_destroy(a);
+    return status;
+  }
+  *adapters = a;
+  return LOTRC_OK;
+}
+
+void lotrc_destroy(lotrc_adapters *a) {
+  if (!a) return;
+  cudaStreamSynchronize(a->stream);
+  for (void *memory : a->buffer) cudaFree(memory);
+  for (float *memory : a->moment) cudaFree(memory);
+  delete a;
+}
+
+const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
+
+lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+  if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  bool known = false;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+    known = true;
+    if (count != place.rows * place.cols)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is " + std::to_string(place.rows) + " x " +
+                                             std::to_string(place.cols) + ", not " + std::to_string(count) + " numbers");
+  }
+  if (!known) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no tensor ") + tensor + " here");
+  a->stale = true;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+    std::vector<uint16_t> room;
+    const void *from = as_stored(place.buffer, data, count, room);
+    const size_t bytes = element_bytes(place.buffer), row = place.cols * bytes;
+    char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
+    cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.rows, cudaMemcpyHostToDevice, a->stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
+    if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
+  }
+  return LOTRC_OK;
+}
+
+lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
+  if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const int buffer = buffer_of(name);
+  if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
+  if (device) *device = a->buffer[buffer];
+  if (count) *count = elements_of(a, buffer);
+  if (type) *type = BUFFERS[buffer].type;
+  return LOTRC_OK;
+}
+
+static lotrc_status checked(lotrc_adapters *a, const char *name, const void *data, size_t count, int *buffer) {
+  if (!a || !name || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  *buffer = buffer_of(name);
+  if (*buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
+  const size_t wanted = elements_of(a, *buffer);
+  if (count == wanted) return LOTRC_OK;
+  return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " has " + std::to_string(wanted) + " numbers, not " + std::to_string(count));
+}
+
+lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data, size_t count) {
+  int buffer;
+  const lotrc_status status = checked(a, name, data, count, &buffer);
+  if (status != LOTRC_OK) return status;
+  std::vector<uint16_t> room;
+  const void *from = as_stored(buffer, data, count, room);
+  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer], from, bytes_of(a, buffer), cudaMemcpyHostToDevice, a->stream);
+  return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "writing a buffer");
+}
+
+lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t count) {
+  int buffer;
+  const lotrc_status status = checked(a, name, data, count, &buffer);
+  if (status != LOTRC_OK) return status;
+  const lotrc_type type = BUFFERS[buffer].type;
+  std::vector<uint16_t> room(type == LOTRC_FLOAT32 ? 0 : count);
+  void *to = type == LOTRC_FLOAT32 ? static_cast<void *>(data) : room.data();
+  cudaError_t error = cudaMemcpyAsync(to, a->buffer[buffer], bytes_of(a, buffer), cudaMemcpyDeviceToHost, a->stream);
+  if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
+  if (error == cudaSuccess)
+    for (size_t i = 0; i < room.size(); i++) data[i] = widened(type, room[i]);
+  return cuda(a, error, "reading a buffer");
+}
+
+lotrc_status lotrc_changed(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  a->stale = true;
+  return LOTRC_OK;
+}
+
+static cudaError_t refresh(lotrc_adapters *a) {
+  if (a->stale) LOTRC_TRY(prologue(a));
+  a->stale = false;
+  return cudaSuccess;
+}
+
+static lotrc_status region_of(lotrc_adapters *a, uint32_t region) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  if (region < REGION_COUNT) return LOTRC_OK;
+  return fail(a, LOTRC_BAD_ARGUMENT, "there is no region " + std::to_string(region) + ", only " + std::to_string(REGION_COUNT));
+}
+
+lotrc_status lotrc_forward(lotrc_adapters *a, uint32_t region) {
+  const lotrc_status status = region_of(a, region);
+  if (status != LOTRC_OK) return status;
+  const cudaError_t error = refresh(a);
+  return cuda(a, error == cudaSuccess ? forward(a, region) : error, "forward");
+}
+
+
+lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
+  const lotrc_status status = region_of(a, region);
+  if (status != LOTRC_OK) return status;
+  const int dx = DX[region];
+  if (dx >= 0 && ADDS_TO_DX[region] && !a->begun[dx])
+    return fail(a, LOTRC_BAD_ORDER, "a region before " + std::to_string(region) + " reads the same x: its backward pass goes first");
+  if (dx >= 0 && !ADDS_TO_DX[region]) a->begun[dx] = true;
+  const cudaError_t error = refresh(a);
+  return cuda(a, error == cudaSuccess ? backward(a, region) : error, "backward");
+}
+
+lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  for (const int dx : DX) {
+    if (dx < 0) continue;
+    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, bytes_of(a, dx), a->stream);
+    if (error != cudaSuccess) return cuda(a, error, "clearing dx");
+    a->begun[dx] = true;
+  }
+  return LOTRC_OK;
+}
+
+lotrc_status lotrc_gradients(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  return cuda(a, epilogue(a), "gradients");
+}
+
+lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  for (bool &begun : a->begun) begun = false;
+  return cuda(a, clear(a), "clearing gradients");
+}
+
+lotrc_status lotrc_step(lotrc_adapters *a, const lotrc_adamw *n) {
+  if (!a || !n) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const bool valid = n->learning_rate >= 0 && n->epsilon > 0 && n->weight_decay >= 0 && n->beta1 >= 0 && n->beta1 < 1 &&
+                     n->beta2 >= 0 && n->beta2 < 1;
+  if (!valid || !std::isfinite(n->learning_rate + n->epsilon + n->weight_decay))
+    return fail(a, LOTRC_BAD_ARGUMENT, "not the numbers of an AdamW step");
+  cudaError_t error = epilogue(a);
+  if (error == cudaSuccess) {
+    const double t = static_cast<double>(++a->steps);
+    error = update(a, *n, static_cast<float>(1 - std::pow(n->beta1, t)), static_cast<float>(1 - std::pow(n->beta2, t)));
+    a->stale = true;
+  }
+  const lotrc_status status = cuda(a, error, "step");
+  return status == LOTRC_OK ? lotrc_clear_gradients(a) : status;
+}
+
+}  // extern "C"

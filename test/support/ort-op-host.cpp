@@ -1,0 +1,68 @@
+// Runs a model in ONNX Runtime with a library of operators registered: RUNTIME LIBRARY|- MODEL IN OUT.
+// IN: for each input its name's length, name, rank, extents, numbers (all 32 bits but the name). OUT: the first output.
+#include <dlfcn.h>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+#include "ort_abi.h"
+
+static Ort ort;
+static void must(OrtStatus *status) {
+  if (!status) return;
+  std::printf("%s\n", ort.at<const char *(const OrtStatus *)>(2)(status));
+  std::exit(7);
+}
+static int32_t number(std::FILE *in) {
+  int32_t value;
+  if (std::fread(&value, 4, 1, in) != 1) std::exit(8);
+  return value;
+}
+
+int main(int, char **argv) {
+  void *runtime = dlopen(argv[1], RTLD_NOW);
+  if (!runtime) { std::printf("%s\n", dlerror()); return 9; }
+  auto base = reinterpret_cast<const OrtApiBase *(*)()>(dlsym(runtime, "OrtGetApiBase"))();
+  ort = {base->GetApi(LOTRC_ORT_VERSION)};
+  void *env, *options, *session, *memory, *library;
+  must(ort.at<OrtStatus *(int, const char *, void **)>(3)(3, "test", &env));
+  must(ort.at<OrtStatus *(void **)>(10)(&options));
+  if (argv[2][0] != '-') must(ort.at<OrtStatus *(void *, const char *, void **)>(29)(options, argv[2], &library));
+  must(ort.at<OrtStatus *(void *, const char *, void *, void **)>(7)(env, argv[3], options, &session));
+  must(ort.at<OrtStatus *(int, int, void **)>(69)(0, 0, &memory));
+
+  std::FILE *in = std::fopen(argv[4], "rb");
+  const int count = number(in);
+  std::vector<std::string> names(count), outs;
+  std::vector<std::vector<float>> data(count);
+  std::vector<const char *> texts(count);
+  std::vector<OrtValue *> values(count);
+  for (int i = 0; i < count; i++) {
+    names[i].resize(number(in));
+    if (std::fread(&names[i][0], 1, names[i].size(), in) != names[i].size()) return 8;
+    texts[i] = names[i].c_str();
+    std::vector<int64_t> extents(number(in));
+    size_t size = 1;
+    for (int64_t &extent : extents) size *= extent = number(in);
+    data[i].resize(size);
+    if (std::fread(data[i].data(), 4, size, in) != size) return 8;
+    must(ort.at<OrtStatus *(void *, void *, size_t, const int64_t *, size_t, int, OrtValue **)>(49)(
+        memory, data[i].data(), 4 * size, extents.data(), extents.size(), 1, &values[i]));
+  }
+  std::FILE *out = std::fopen(argv[5], "wb");
+  for (int i = 6; argv[i]; i++) {
+    OrtValue *result = nullptr;
+    const char *name = argv[i];
+    must(ort.at<OrtStatus *(void *, void *, const char *const *, const OrtValue *const *, size_t, const char *const *, size_t, OrtValue **)>(9)(
+        session, nullptr, texts.data(), values.data(), count, &name, 1, &result));
+    OrtTensorTypeAndShapeInfo *info;
+    size_t size;
+    must(ort.shape_of(result, &info));
+    must(ort.at<OrtStatus *(OrtTensorTypeAndShapeInfo *, size_t *)>(64)(info, &size));
+    void *numbers;
+    must(ort.data(result, &numbers));
+    std::fwrite(numbers, 4, size, out);
+  }
+  std::fclose(out);
+  std::_Exit(0);
+}
