@@ -1,12 +1,18 @@
-// Runs WGSL kernels with Dawn in a process of its own: node dawn-child.mjs JOBS RESULTS. Both are JSON; buffers are base64.
+// Runs WGSL kernels in a process of its own: node dawn-child.mjs JOBS RESULTS with Dawn, deno run -A dawn-child.mjs JOBS RESULTS
+// with what Deno brings (wgpu, naga). Both files are JSON; buffers are base64.
+import { Buffer } from 'node:buffer';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { create, globals } from 'webgpu';
+import process from 'node:process';
 
-Object.assign(globalThis, globals);
 const { backend, jobs } = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 // what is not held here is collected while it works, which ends the process
 const held = (globalThis.held = {});
-held.gpu = create([`backend=${backend}`, 'enable-dawn-features=allow_unsafe_apis']);
+if (globalThis.Deno) held.gpu = navigator.gpu;
+else {
+  const { create, globals } = await import('webgpu');
+  Object.assign(globalThis, globals);
+  held.gpu = create([`backend=${backend}`, 'enable-dawn-features=allow_unsafe_apis']);
+}
 held.adapter = await held.gpu.requestAdapter();
 if (!held.adapter) throw new Error(`no adapter for ${backend}`);
 const wanted = ['shader-f16', 'subgroups'].filter((feature) => held.adapter.features.has(feature));

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { gridOf } from '../../src/backends/kernel/families/kernels.js';
 import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
 import { printWgsl } from '../../src/backends/kernel/print/wgsl.js';
+import { fromF16, toF16 } from '../../src/ir/half.js';
 import type { KernelCase } from './kernel-cases.js';
 import { webgpuEnvironment } from './webgpu.js';
 
-interface Job {
+export interface Job {
   readonly code: string;
   readonly layout: readonly string[];
   readonly grid?: readonly [number, number, number];
@@ -16,7 +17,7 @@ interface Job {
   readonly out?: number;
 }
 
-interface Answer {
+export interface Answer {
   /** complaints of the compiler and the pipeline */
   readonly messages: readonly string[];
   readonly out: string | null;
@@ -49,7 +50,9 @@ export const validation = (kernel: Kernel): Job => ({ code: printWgsl(kernel), l
 
 /** A kernel to run on the contents of a case. */
 export function execution(kernel: Kernel, { launch, bound, buffers, out }: KernelCase): Job {
-  const contents = kernel.buffers.map(({ name }) => base64(buffers[name]!));
+  const contents = kernel.buffers.map(({ name, elem }) =>
+    base64(elem === 'f16' ? halves(buffers[name]!) : buffers[name]!),
+  );
   if (kernel.uniforms.length > 0) {
     contents.push(base64(Uint32Array.from(kernel.uniforms, ({ name }) => bound[name]!)));
   }
@@ -79,6 +82,19 @@ export function runDawn(
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** Numbers as float16, of an even count: buffers are written in words. */
+function halves(data: ArrayLike<number>): Uint16Array {
+  const bits = new Uint16Array(data.length + (data.length % 2));
+  for (let i = 0; i < data.length; i++) bits[i] = toF16(data[i]!);
+  return bits;
+}
+
+/** The first `count` numbers of an answer in float16. */
+export function fromHalves(text: string, count: number): Float64Array {
+  const bytes = Uint8Array.from(Buffer.from(text, 'base64'));
+  return Float64Array.from(new Uint16Array(bytes.buffer).subarray(0, count), fromF16);
 }
 
 /** The floats of an answer. */

@@ -1,7 +1,7 @@
-// Runs an emitted module with Dawn in a process of its own: node host-child.mjs MODULE JOB RESULT.
+// Runs an emitted module in a process of its own: node host-child.mjs MODULE JOB RESULT with Dawn, deno run -A ... with wgpu.
 import { readFileSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
 import { pathToFileURL } from 'node:url';
-import { create } from 'webgpu';
 import { runJob } from './host-job.mjs';
 
 const [, , path, input, output] = process.argv;
@@ -9,7 +9,7 @@ const job = JSON.parse(readFileSync(input, 'utf8'));
 const module = await import(pathToFileURL(path).href);
 // what is not held here is collected while it works, which ends the process
 const held = (globalThis.held = {});
-held.gpu = create(['backend=vulkan']);
+held.gpu = globalThis.Deno ? navigator.gpu : (await import('webgpu')).create(['backend=vulkan']);
 held.adapter = await held.gpu.requestAdapter();
 if (!held.adapter) throw new Error('no adapter');
 held.device = await held.adapter.requestDevice(module.requirements(job.tokens));

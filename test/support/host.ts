@@ -59,12 +59,18 @@ export function compileHost(files: readonly TextFile[]): string {
   return folder;
 }
 
-/** Runs a compiled module with Dawn. */
-export function runHost(folder: string, environment: Record<string, string>, job: HostJob): HostAnswer {
+/** Runs a compiled module with Dawn, or with another program that has WebGPU. */
+export function runHost(
+  folder: string,
+  environment: Record<string, string>,
+  job: HostJob,
+  program: readonly [string, ...string[]] = [process.execPath],
+): HostAnswer {
   const [input, output] = [join(folder, 'job.json'), join(folder, 'result.json')];
   writeFileSync(input, JSON.stringify(job));
   const child = join(import.meta.dirname, 'host-child.mjs');
-  execFileSync(process.execPath, [child, join(folder, 'out/index.js'), input, output], {
+  const [file, ...flags] = program;
+  execFileSync(file, [...flags, child, join(folder, 'out/index.js'), input, output], {
     env: { ...process.env, ...environment },
     stdio: 'pipe',
   });

@@ -251,3 +251,18 @@ export function kernelCases(): readonly KernelCase[] {
     adapters(21, 3, 11),
   ];
 }
+
+/** A case with every f32 buffer in float16: its contents rounded, and what float64 makes of these. */
+export function inHalf(one: KernelCase): KernelCase {
+  const buffers = Object.fromEntries(
+    Object.entries(one.buffers).map(([name, data]) => [
+      name,
+      data instanceof Uint32Array ? data : data.map(ROUND.f16),
+    ]),
+  );
+  const memory: Memory = new Map(
+    Object.entries(buffers).map(([key, data]) => [key, Float64Array.from(data)]),
+  );
+  runLaunch(one.launch, memory, one.bound as unknown as Bound);
+  return { ...one, buffers, expected: memory.get(one.out)! };
+}

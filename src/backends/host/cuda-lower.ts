@@ -1,7 +1,5 @@
 import { scalarSchedule } from '../kernel/families/kernels.js';
-import { narrowKernel } from '../kernel/families/narrow.js';
 import { unitSchedule, unitTypeOf } from '../kernel/families/unit-schedule.js';
-import type { Kernel } from '../kernel/ir/kir.js';
 import type { KernelPlan, Launch, Schedule } from '../kernel/types.js';
 
 /** Static shared memory of a block on every device. */
@@ -32,22 +30,4 @@ export function scheduleOf({ work, schedule }: Launch, tf32: boolean): Schedule 
   if (work.kind === 'reduce' || work.chain || work.widen) return scalar;
   const type = unitTypeOf(work);
   return type === 'tf32' && !tf32 ? scalar : (unitSchedule(schedule, type, SHARED_BYTES) ?? scalar);
-}
-
-/** A buffer that holds the numbers of another in a narrower type, and the kernel that makes it. */
-export interface Narrowed {
-  readonly from: string;
-  readonly to: string;
-  readonly kernel: Kernel;
-  readonly elements: number;
-}
-
-/** Copies that a plan keeps of its factors in the type of token space. */
-export function narrowedOf({ buffers }: KernelPlan): readonly Narrowed[] {
-  return buffers.flatMap(({ name, copyOf, dtype, shape }): Narrowed[] => {
-    if (copyOf === undefined || dtype === 'u32') return [];
-    const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
-    const kernel = narrowKernel(`narrow_${copyOf}`, elements, dtype);
-    return [{ from: copyOf, to: name, kernel, elements }];
-  });
 }

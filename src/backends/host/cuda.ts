@@ -8,12 +8,12 @@ import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
 import type { KernelPlan, Launch } from '../kernel/types.js';
 import { headerText } from './cuda-header.js';
-import { loweredPlan, type Narrowed, narrowedOf } from './cuda-lower.js';
+import { loweredPlan } from './cuda-lower.js';
 import { FUNCTIONS, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
 import { bufferText, cmakeText, type Numbers, placeText } from './cuda-text.js';
 import { ortOperators } from './ort-op.js';
 import { type GridExtent, gridFor, kernelsOf, placesOf, regionRow } from './tables.js';
-import { type TextFile, type Trained, trainedOf } from './text-file.js';
+import { type Narrowed, narrowedOf, type TextFile, type Trained, trainedOf } from './text-file.js';
 import { torchText } from './torch.js';
 
 /** Blocks along the second and third axis of a CUDA grid. */

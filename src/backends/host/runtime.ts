@@ -1,5 +1,7 @@
+import { HALVES, WORDS } from './runtime-half.js';
+
 /** The part of an emitted module that is the same for every plan: functions over its tables. */
-const OPENING = `
+const opening = (half: boolean) => `
 // flags of the WebGPU standard: not every library of types declares their namespaces, and Node has no such globals
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80 } as const;
 const COMPUTE = 0x4;
@@ -7,9 +9,9 @@ const READ = 0x1;
 
 /** What a device must be asked for to run on so many tokens: pass it to requestDevice. */
 export function requirements(tokens: number = TOKENS): GPUDeviceDescriptor & { requiredLimits: Record<string, number> } {
-  const largest = Math.max(...BUFFER_NAMES.map((name) => 4 * sizeOf(name, tokens)));
+  const largest = Math.max(...BUFFER_NAMES.map((name) => bytesOf(name, tokens)));
   return {
-    requiredFeatures: [],
+    requiredFeatures: [${half ? "'shader-f16'" : ''}],
     requiredLimits: { ...LIMITS, maxStorageBufferBindingSize: largest, maxBufferSize: largest },
   };
 }
@@ -19,7 +21,7 @@ export function sizeOf(name: BufferName, tokens: number): number {
   const shape: readonly (number | 'M')[] = BUFFERS[name];
   return shape.reduce<number>((size, extent) => size * (extent === 'M' ? tokens : extent), 1);
 }
-
+${half ? HALVES : WORDS}
 /**
  * Makes all buffers and pipelines. \`tokens\` are the rows of every x: the tiles were chosen for TOKENS, the results are
  * right for any number. Weights and factors are zero until they are set. Throws when a kernel does not compile or the
@@ -32,13 +34,12 @@ export async function createAdapters(device: GPUDevice, options: { readonly toke
     const has = device.limits[name as keyof GPUSupportedLimits];
     if (typeof has === 'number' && has < needed) throw new RangeError(\`the device allows \${name} \${has}, the kernels need \${needed}\`);
   }
-  const storage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
-  const allocate = (label: string, elements: number, usage: number = storage) =>
-    device.createBuffer({ label, size: 4 * elements, usage });
+${half ? "  if (!device.features.has('shader-f16')) throw new RangeError('the device has no 16-bit floats: ask for the feature shader-f16');\n" : ''}  const storage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+  const allocate = (label: string, size: number, usage: number = storage) => device.createBuffer({ label, size, usage });
   const buffers = Object.fromEntries(
-    BUFFER_NAMES.map((name) => [name, allocate(name, sizeOf(name, tokens))]),
+    BUFFER_NAMES.map((name) => [name, allocate(name, bytesOf(name, tokens))]),
   ) as Readonly<Record<BufferName, GPUBuffer>>;
-  const uniforms = allocate('uniforms', 4, USAGE.UNIFORM | USAGE.COPY_DST);
+  const uniforms = allocate('uniforms', 16, USAGE.UNIFORM | USAGE.COPY_DST);
   device.queue.writeBuffer(uniforms, 0, new Uint32Array([tokens, 0, 0, 0]));
 
   // one layout for all kernels that bind alike
@@ -117,7 +118,7 @@ export async function createAdapters(device: GPUDevice, options: { readonly toke
     for (const [name, data] of Object.entries(tensors)) {
       for (const { buffer, offset, rows, cols, rowStride } of data ? (places[name] ?? []) : []) {
         if (!data) continue;
-        const stretches = rowStride === cols ? 1 : rows;
+${half ? FILL_HALF : ''}        const stretches = rowStride === cols ? 1 : rows;
         const length = data.length / stretches;
         for (let row = 0; row < stretches; row++) {
           device.queue.writeBuffer(buffers[buffer], 4 * (offset + row * rowStride), data, row * length, length);
@@ -146,9 +147,9 @@ const TRAINING = `
   }
   const trained: Trained[] = [];
   for (const { factor, gradient, kernel } of TRAINED) {
-    const size = sizeOf(factor, tokens);
+    const size = 4 * sizeOf(factor, tokens);
     const moments = [allocate(\`\${factor}_moment1\`, size), allocate(\`\${factor}_moment2\`, size)];
-    const uniform = allocate(\`\${factor}_step\`, 8, USAGE.UNIFORM | USAGE.COPY_DST);
+    const uniform = allocate(\`\${factor}_step\`, 32, USAGE.UNIFORM | USAGE.COPY_DST);
     const own: Readonly<Record<string, GPUBuffer | undefined>> = {
       parameter: buffers[factor], gradient: buffers[gradient], moment1: moments[0], moment2: moments[1],
     };
@@ -164,7 +165,14 @@ const TRAINING = `
   const begun = new Set<BufferName>();
 `;
 
-const COMMON = `
+const FILL_HALF = `        if (isHalf(buffer)) {
+          // a weight is all of its buffer
+          device.queue.writeBuffer(buffers[buffer], 0, toHalves(data));
+          continue;
+        }
+`;
+
+const common = (half: boolean) => `
   return {
     tokens,
     /** all buffers, to be bound or copied by the caller's own passes */
@@ -184,7 +192,7 @@ const COMMON = `
     write(name: BufferName, data: Float32Array<ArrayBuffer>): void {
       const size = sizeOf(name, tokens);
       if (data.length !== size) throw new RangeError(\`\${name} is \${BUFFERS[name].join(' x ')} with M = \${tokens}: \${size} numbers, not \${data.length}\`);
-      device.queue.writeBuffer(buffers[name], 0, data);
+      device.queue.writeBuffer(buffers[name], 0, ${half ? 'isHalf(name) ? toHalves(data) : data' : 'data'});
     },
 
     /** A copy of a buffer, once all work that was submitted is done. */
@@ -195,9 +203,9 @@ const COMMON = `
       encoder.copyBufferToBuffer(buffers[name], 0, staging, 0, size);
       device.queue.submit([encoder.finish()]);
       await staging.mapAsync(READ);
-      const data = new Float32Array(staging.getMappedRange().slice(0));
+      const bytes = staging.getMappedRange().slice(0);
       staging.destroy();
-      return data;
+      return ${half ? 'isHalf(name) ? fromHalves(new Uint16Array(bytes), sizeOf(name, tokens)) : ' : ''}new Float32Array(bytes);
     },
 
     /** y of every layer of a region, from the region's x. The region's \`x\` and \`y\` name the buffers. */
@@ -269,6 +277,8 @@ ${training ? '      for (const { uniform, moments } of trained) for (const buffe
 export type Adapters = Awaited<ReturnType<typeof createAdapters>>;
 `;
 
-/** The functions of a module; those of the backward pass only where the plan has one. */
-export const runtimeText = (training: boolean): string =>
-  [OPENING, training ? TRAINING : '', COMMON, training ? BACKWARD : '', closing(training)].join('');
+/** The functions of a module; those of the backward pass only where the plan has one, of float16 only where it is used. */
+export const runtimeText = (training: boolean, half: boolean): string =>
+  [opening(half), training ? TRAINING : '', common(half), training ? BACKWARD : '', closing(training)].join(
+    '',
+  );

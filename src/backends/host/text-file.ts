@@ -1,4 +1,5 @@
 import { adamwKernel } from '../kernel/families/adamw.js';
+import { narrowKernel } from '../kernel/families/narrow.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import type { KernelPlan } from '../kernel/types.js';
 
@@ -25,5 +26,23 @@ export function trainedOf({ buffers, purpose }: KernelPlan): readonly Trained[] 
     const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
     const kernel = adamwKernel(`step_${gradientOf}`, elements);
     return [{ factor: gradientOf, gradient: name, kernel, elements }];
+  });
+}
+
+/** A buffer that holds the numbers of another in a narrower type, and the kernel that makes it. */
+export interface Narrowed {
+  readonly from: string;
+  readonly to: string;
+  readonly kernel: Kernel;
+  readonly elements: number;
+}
+
+/** Copies that a plan keeps of its factors in the type of token space. */
+export function narrowedOf({ buffers }: KernelPlan): readonly Narrowed[] {
+  return buffers.flatMap(({ name, copyOf, dtype, shape }): Narrowed[] => {
+    if (copyOf === undefined || dtype === 'u32') return [];
+    const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
+    const kernel = narrowKernel(`narrow_${copyOf}`, elements, dtype);
+    return [{ from: copyOf, to: name, kernel, elements }];
   });
 }

@@ -1,34 +1,36 @@
 import { hostRefused } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { ADAMW_WIDTH } from '../kernel/families/adamw.js';
+import { NARROW_WIDTH } from '../kernel/families/narrow.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { verifyKernel } from '../kernel/ir/verify.js';
 import { printWgsl } from '../kernel/print/wgsl.js';
 import type { KernelPlan } from '../kernel/types.js';
 import { runtimeText } from './runtime.js';
 import { gridFor, kernelRow, kernelsOf, placesOf, regionRow } from './tables.js';
-import { type TextFile, type Trained, trainedOf } from './text-file.js';
+import { type Narrowed, narrowedOf, type TextFile, type Trained, trainedOf } from './text-file.js';
 
 /**
  * The files of a plan for WebGPU: kernels/NAME.wgsl of every launch, and index.ts, a typed module without dependencies
  * that holds the same kernels and runs them: createAdapters with forward and, in a plan for training, backward,
- * gradients and step. Throws LOTR6008 for a plan that the module cannot serve, LOTR6102 or LOTR6104 for a kernel that
+ * gradients and step. In float16 storage sums are still float32. Throws LOTR6008 for a plan that the module cannot serve, LOTR6102 or LOTR6104 for a kernel that
  * does not fit the device or breaks a rule.
  */
 export function typescriptHost(plan: KernelPlan): readonly TextFile[] {
   refuse(plan);
   const kernels = kernelsOf(plan);
-  const trained = trainedOf(plan);
+  const [trained, narrowed] = [trainedOf(plan), narrowedOf(plan)];
   for (const kernel of [
     ...[...kernels.values()].map((entry) => entry.kernel),
-    ...trained.map((t) => t.kernel),
+    ...[...narrowed, ...trained].map((entry) => entry.kernel),
   ]) {
     const [problem] = verifyKernel(kernel, plan.device);
     if (problem) fail(problem);
   }
   return [
-    { path: 'index.ts', text: moduleText(plan, kernels, trained) },
+    { path: 'index.ts', text: moduleText(plan, kernels, trained, narrowed) },
     ...[...kernels].map(([name, { kernel }]) => file(name, kernel)),
+    ...narrowed.map(({ kernel }) => file(kernel.name, kernel)),
     ...trained.map(({ factor, kernel }) => file(`step_${factor}`, kernel)),
   ];
 }
@@ -38,9 +40,8 @@ const file = (name: string, kernel: Kernel): TextFile => ({
   text: printWgsl(kernel),
 });
 
-function refuse({ device, dtype, adapters }: KernelPlan): void {
+function refuse({ device, adapters }: KernelPlan): void {
   if (device.api !== 'webgpu') throw new Error('the TypeScript host is for WebGPU');
-  if (dtype !== 'f32') fail(hostRefused({ why: `its operands are ${dtype}`, hint: 'add --dtype f32' }));
   if (adapters > 1) {
     fail(hostRefused({ why: `it has ${adapters} adapters in a batch`, hint: 'leave --adapters out' }));
   }
@@ -50,32 +51,50 @@ function moduleText(
   plan: KernelPlan,
   kernels: ReturnType<typeof kernelsOf>,
   trained: readonly Trained[],
+  narrowed: readonly Narrowed[],
 ): string {
+  const halves = plan.buffers.filter(({ dtype }) => dtype === 'f16');
   const training = plan.purpose === 'train';
   const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
-  const rows = [...kernels].map(
-    ([name, { kernel, launch }]) =>
-      [name, kernelRow(kernel, gridFor(launch, plan.tokens)), launch.does] as const,
-  );
+  const rows = [
+    ...narrowed.map(({ kernel, from, to, elements }) => {
+      const row = kernelRow(kernel, [Math.ceil(elements / NARROW_WIDTH), 1, 1]);
+      const bindings = row.bindings.map((binding, index) => ({
+        ...binding,
+        buffer: index === 0 ? from : to,
+      }));
+      return [kernel.name, { ...row, bindings }, `${to} = ${from} in float16`] as const;
+    }),
+    ...[...kernels].map(
+      ([name, { kernel, launch }]) =>
+        [name, kernelRow(kernel, gridFor(launch, plan.tokens)), launch.does] as const,
+    ),
+  ];
   const steps = trained.map(({ factor, gradient, kernel, elements }) => ({
     factor,
     gradient,
     kernel: kernelRow(kernel, [Math.ceil(elements / ADAMW_WIDTH), 1, 1]),
   }));
-  const all = [...[...kernels.values()].map(({ kernel }) => kernel), ...trained.map(({ kernel }) => kernel)];
+  const all = [...kernels.values(), ...narrowed, ...trained].map(({ kernel }) => kernel);
   return [
     `/** Adapted layers on WebGPU, ${training ? 'for training' : 'for serving'}. Written by lotrc from a plan for ${plan.device.name}: see plan.txt. */`,
     '',
     '/** rows of every x that the tiles were chosen for */',
     `export const TOKENS = ${plan.tokens};`,
     '',
-    '/** Shapes of all buffers (f32, row-major); M: tokens. */',
+    `/** Shapes of all buffers (${halves.length > 0 ? 'f32 but those of HALF' : 'f32'}, row-major); M: tokens. */`,
     table(
       'BUFFERS',
       plan.buffers.map(({ name, shape }) => [name, shape]),
     ),
     'export type BufferName = keyof typeof BUFFERS;',
     'const BUFFER_NAMES = Object.keys(BUFFERS) as BufferName[];',
+    ...(halves.length > 0
+      ? [
+          '/** buffers that hold float16; numbers go in and out as float32 */',
+          list('HALF', names(halves), 'readonly BufferName[]', false),
+        ]
+      : []),
     '',
     '/** Where tensors of the model stand in the buffers. */',
     'interface Place { readonly buffer: BufferName; readonly offset: number; readonly rows: number; readonly cols: number; readonly rowStride: number }',
@@ -101,7 +120,12 @@ function moduleText(
     `export type RegionIndex = ${plan.regions.map((_, index) => index).join(' | ')};`,
     '',
     '/** launches that make of the factors what the regions read */',
-    list('PROLOGUE', names(plan.prologue), 'readonly string[]', false),
+    list(
+      'PROLOGUE',
+      names([...narrowed.map(({ kernel }) => kernel), ...plan.prologue]),
+      'readonly string[]',
+      false,
+    ),
     ...(training
       ? [
           '/** launches that finish the gradients of the factors */',
@@ -127,7 +151,7 @@ function moduleText(
     ),
     '};',
     ...(training ? stepTables(steps, trained) : []),
-    runtimeText(training),
+    runtimeText(training, halves.length > 0),
   ].join('\n');
 }
 

@@ -104,8 +104,7 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
   severity: 'error',
   title: 'no module or library is written for such a plan yet',
   explain:
-    'What runs the kernels, a module for WebGPU or a C library for CUDA, holds one adapter; the module computes in ' +
-    "float32. Other plans, and those with several adapters in one batch or with calls of the vendor's library, are " +
-    'explained and not written.',
+    'What runs the kernels, a module for WebGPU or a C library for CUDA, holds one adapter. Plans with several adapters in ' +
+    "one batch, or with calls of the vendor's library, are explained and not written.",
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });

@@ -1,0 +1,42 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { HALVES } from '../../../src/backends/host/runtime-half.js';
+import { fromF16, toF16 } from '../../../src/ir/half.js';
+import { compileHost } from '../../support/host.js';
+
+/** The conversions of an emitted module, by themselves. */
+const text = `const HALF: readonly string[] = []; type BufferName = string; declare function sizeOf(name: string, tokens: number): number;
+${HALVES}
+export { bytesOf, toHalves, fromHalves };`;
+const folder = compileHost([{ path: 'index.ts', text }]);
+afterAll(() => rmSync(folder, { recursive: true }));
+const { toHalves, fromHalves } = (await import(pathToFileURL(join(folder, 'out/index.js')).href)) as {
+  toHalves(data: Float32Array): Uint16Array;
+  fromHalves(halves: Uint16Array, count: number): Float32Array;
+};
+
+test('every float16 becomes its number, and comes back', () => {
+  const all = Uint16Array.from({ length: 1 << 16 }, (_, bits) => bits);
+  const numbers = fromHalves(all, all.length);
+  expect([...numbers]).toEqual([...all].map(fromF16));
+  const back = toHalves(numbers);
+  const wrong = [...all].filter((bits, at) => !Number.isNaN(numbers[at]!) && back[at] !== bits);
+  expect(wrong).toEqual([]);
+});
+
+test('numbers between are rounded to nearest, ties to even; what is too large is infinite', () => {
+  const halves = Array.from({ length: 0x7c00 }, (_, bits) => fromF16(bits));
+  const between = halves.slice(1).flatMap((high, at) => {
+    const middle = (high + halves[at]!) / 2;
+    const step = middle * 2 ** -23;
+    return [middle, middle - step, middle + step, -middle];
+  });
+  const data = Float32Array.from([...between, 65519.99, 65520, 1e38, Number.NaN, 1e-9, -0]);
+  expect([...toHalves(data)].slice(0, data.length)).toEqual([...data].map(toF16));
+});
+
+test('an odd count is padded', () => {
+  expect(toHalves(Float32Array.of(1, 2, 3))).toEqual(Uint16Array.of(0x3c00, 0x4000, 0x4200, 0));
+});
