@@ -7,6 +7,8 @@ import type { TextFile } from '../../src/backends/host/text-file.js';
 /** One call of the C interface. `set`, `write`: a name and its numbers; `read`: a name, how many, and a name for them. */
 export type CudaCall =
   | readonly [kind: 'set' | 'write', name: string, data: ArrayLike<number>]
+  | readonly [kind: 'set_adapter', name: string, data: ArrayLike<number>, adapter: number]
+  | readonly [kind: 'set_rows', of: readonly number[]]
   | readonly [kind: 'read', name: string, count: number, as: string]
   | readonly [kind: 'forward' | 'backward', region: number]
   | readonly [kind: 'gradients' | 'clear_gradients' | 'begin_inputs' | 'changed']
@@ -60,6 +62,11 @@ export function runLibrary(
         numbers.push(Float32Array.from(call[2]));
         return `{ auto v = load(${call[2].length}); check(lotrc_${call[0]}(a, ${JSON.stringify(call[1])}, v.data(), v.size())); }`;
       }
+      case 'set_adapter':
+        numbers.push(Float32Array.from(call[2]));
+        return `{ auto v = load(${call[2].length}); check(lotrc_set_adapter(a, ${call[3]}, ${JSON.stringify(call[1])}, v.data(), v.size())); }`;
+      case 'set_rows':
+        return `{ const uint32_t of[] = {${call[1].join(', ')}}; check(lotrc_set_rows(a, of, ${call[1].length})); }`;
       case 'read':
         reads.push({ as: call[3], count: call[2] });
         return `{ std::vector<float> v(${call[2]}); check(lotrc_read(a, ${JSON.stringify(call[1])}, v.data(), v.size())); store(v); }`;

@@ -104,3 +104,18 @@ export function partOf(
     data.slice(offset + i * rowStride, offset + i * rowStride + cols),
   ).flat();
 }
+
+/**
+ * Rows of a (tokens, cols) result of several adapters, of which each block of `rowBlock` rows belongs to one: `of` gives the
+ * result of one adapter for all rows.
+ */
+export function rowsOf(
+  table: readonly number[],
+  rowBlock: number,
+  of: (adapter: number) => readonly (readonly number[])[],
+): readonly number[] {
+  const all = [...new Set(table)].map((adapter) => [adapter, of(adapter)] as const);
+  const byAdapter = new Map(all);
+  const [, first] = all[0]!;
+  return first.flatMap((_, row) => [...byAdapter.get(table[Math.floor(row / rowBlock)]!)![row]!]);
+}

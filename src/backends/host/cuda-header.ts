@@ -30,9 +30,21 @@ lotrc_status lotrc_step(lotrc_adapters *adapters, const lotrc_adamw *numbers);
 lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);
 `;
 
-/** adapters.h. `summary`: comment lines about the plan; `regions`: one comment line each. */
+const MANY = `/* The same for a factor of one adapter, 0 to LOTRC_ADAPTERS - 1; lotrc_set sets those of adapter 0. */
+lotrc_status lotrc_set_adapter(lotrc_adapters *adapters, uint32_t adapter, const char *tensor, const float *data, size_t count);
+
+/*
+ * Says whose the rows of x are: the adapter of each block of LOTRC_ROW_BLOCK rows, the last of which may be shorter; \`blocks\` is their
+ * number. Rows of one adapter that do not fill a block are followed by rows of padding. At first all are adapter 0's.
+ */
+lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_blocks, size_t blocks);
+
+`;
+
+/** adapters.h. `numbers`: definitions; `summary`: comment lines about the plan; `regions`: one comment line each. */
 export function headerText(
-  training: boolean,
+  { training, many }: { readonly training: boolean; readonly many: boolean },
+  numbers: readonly string[],
   summary: readonly string[],
   regions: readonly string[],
 ): string {
@@ -54,7 +66,9 @@ typedef enum lotrc_status {
   LOTRC_CUDA = 4          /* the CUDA runtime refused; the message has its name for it */
 } lotrc_status;
 
-typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2 } lotrc_type;
+typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
+
+${numbers.join('\n')}
 
 typedef struct lotrc_adapters lotrc_adapters;
 ${training ? ADAMW : ''}
@@ -74,7 +88,7 @@ const char *lotrc_message(const lotrc_adapters *adapters);
  */
 lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
 
-/* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
+${many ? MANY : ''}/* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
 
 /* To be called after factors were written through lotrc_buffer: what is made of them is made again. */

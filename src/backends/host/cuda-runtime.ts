@@ -5,13 +5,14 @@ export const OPENING = `
 struct BufferRow {
   const char *name;
   lotrc_type type;
-  size_t elements;  // for each token where \`tokens\`, else in all
-  bool tokens;
+  size_t elements;  // for each \`per\` tokens, or in all where that is 0
+  uint32_t per;
 };
 
 // where a tensor of the model stands: rows x cols from element \`offset\` on, \`stride\` elements from row to row
 struct Place {
   const char *tensor;
+  bool factor;  // of an adapter
   int buffer;
   size_t offset, rows, cols, stride;
 };
@@ -44,10 +45,11 @@ static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing
 }
 
 static size_t elements_of(const lotrc_adapters *a, int buffer) {
-  return BUFFERS[buffer].elements * (BUFFERS[buffer].tokens ? a->tokens : 1);
+  const uint32_t per = BUFFERS[buffer].per;
+  return BUFFERS[buffer].elements * (per == 0 ? 1 : (a->tokens + per - 1) / per);
 }
 
-static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 ? 4 : 2; }
+static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 || BUFFERS[buffer].type == LOTRC_UINT32 ? 4 : 2; }
 
 static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
 
@@ -97,8 +99,29 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 `;
 
-/** The C interface, after the launches. */
-export const FUNCTIONS = `
+const MANY = `
+lotrc_status lotrc_set_adapter(lotrc_adapters *a, uint32_t adapter, const char *tensor, const float *data, size_t count) {
+  if (adapter >= LOTRC_ADAPTERS) return fail(a, LOTRC_BAD_ARGUMENT, "there is no adapter " + std::to_string(adapter));
+  for (const Place &place : PLACES)
+    if (tensor && !place.factor && std::strcmp(place.tensor, tensor) == 0)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is no factor of an adapter");
+  return set(a, adapter, tensor, data, count);
+}
+
+lotrc_status lotrc_set_rows(lotrc_adapters *a, const uint32_t *of_blocks, size_t blocks) {
+  if (!a || !of_blocks) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const size_t wanted = tiles(a, LOTRC_ROW_BLOCK);
+  if (blocks != wanted)
+    return fail(a, LOTRC_BAD_ARGUMENT, std::to_string(a->tokens) + " rows are " + std::to_string(wanted) + " blocks, not " + std::to_string(blocks));
+  for (size_t i = 0; i < blocks; i++)
+    if (of_blocks[i] >= LOTRC_ADAPTERS) return fail(a, LOTRC_BAD_ARGUMENT, "there is no adapter " + std::to_string(of_blocks[i]));
+  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer_of("rowAdapter")], of_blocks, 4 * blocks, cudaMemcpyHostToDevice, a->stream);
+  return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "writing the rows of adapters");
+}
+`;
+
+/** The C interface, after the launches. `many`: several adapters in a batch. */
+export const functionsText = (many: boolean): string => `
 extern "C" {
 
 lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream) {
@@ -130,7 +153,7 @@ void lotrc_destroy(lotrc_adapters *a) {
 
 const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
 
-lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+static lotrc_status set(lotrc_adapters *a, ${many ? 'uint32_t adapter, ' : ''}const char *tensor, const float *data, size_t count) {
   if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   bool known = false;
   for (const Place &place : PLACES) {
@@ -148,13 +171,17 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
     const void *from = as_stored(place.buffer, data, count, room);
     const size_t bytes = element_bytes(place.buffer), row = place.cols * bytes;
     char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
-    cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.rows, cudaMemcpyHostToDevice, a->stream);
+${many ? '    to += adapter * (bytes_of(a, place.buffer) / LOTRC_ADAPTERS);\n' : ''}    cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.rows, cudaMemcpyHostToDevice, a->stream);
     if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
     if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
   }
   return LOTRC_OK;
 }
 
+lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+  return set(a, ${many ? '0, ' : ''}tensor, data, count);
+}
+${many ? MANY : ''}
 lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
   if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const int buffer = buffer_of(name);
@@ -169,7 +196,7 @@ static lotrc_status checked(lotrc_adapters *a, const char *name, const void *dat
   if (!a || !name || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   *buffer = buffer_of(name);
   if (*buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
-  const size_t wanted = elements_of(a, *buffer);
+${many ? '  if (BUFFERS[*buffer].type == LOTRC_UINT32) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is filled by lotrc_set_rows");\n' : ''}  const size_t wanted = elements_of(a, *buffer);
   if (count == wanted) return LOTRC_OK;
   return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " has " + std::to_string(wanted) + " numbers, not " + std::to_string(count));
 }

@@ -8,18 +8,24 @@ import type { TextFile } from './text-file.js';
 /** Numbers of buffers by name. */
 export type Numbers = ReadonlyMap<string, number>;
 
-const TYPES = { f32: 'LOTRC_FLOAT32', f16: 'LOTRC_FLOAT16', bf16: 'LOTRC_BFLOAT16' } as const;
+const TYPES = {
+  f32: 'LOTRC_FLOAT32',
+  f16: 'LOTRC_FLOAT16',
+  bf16: 'LOTRC_BFLOAT16',
+  u32: 'LOTRC_UINT32',
+} as const;
 
-export function bufferText({ name, shape, dtype }: BufferPlan): string {
-  if (dtype === 'u32') throw new Error(`${name} holds no numbers of the model`);
+/** `rowBlock`: rows of which one element of a table of row blocks tells. */
+export function bufferText({ name, shape, dtype }: BufferPlan, rowBlock: number): string {
   const fixed = shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? 1 : extent), 1);
-  const tokens = shape.some((extent) => typeof extent === 'string');
-  return `    {${[quoted(name), TYPES[dtype], fixed, tokens].join(', ')}},`;
+  const per = shape.includes('M') ? 1 : shape.includes('rowBlocks') ? rowBlock : 0;
+  return `    {${[quoted(name), TYPES[dtype], fixed, per].join(', ')}},`;
 }
 
-export function placeText(tensor: string, place: Place, number: Numbers): string {
+/** `factor`: the tensor belongs to an adapter. */
+export function placeText(tensor: string, place: Place, factor: boolean, number: Numbers): string {
   const { buffer, offset, rows, cols, rowStride } = place;
-  return `    {${[quoted(tensor), number.get(buffer)!, offset, rows, cols, rowStride].join(', ')}},`;
+  return `    {${[quoted(tensor), factor, number.get(buffer)!, offset, rows, cols, rowStride].join(', ')}},`;
 }
 
 /** A C string of any text; what is not plain ASCII as octal escapes, which end after three digits. */

@@ -9,10 +9,10 @@ import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js
 import type { KernelPlan, Launch } from '../kernel/types.js';
 import { headerText } from './cuda-header.js';
 import { loweredPlan } from './cuda-lower.js';
-import { FUNCTIONS, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
+import { functionsText, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
 import { bufferText, cmakeText, type Numbers, placeText } from './cuda-text.js';
 import { ortOperators } from './ort-op.js';
-import { type GridExtent, gridFor, kernelsOf, placesOf, regionRow } from './tables.js';
+import { type GridExtent, gridFor, kernelsOf, placesOf, regionRow, rowBlockOf } from './tables.js';
 import { type Narrowed, narrowedOf, type TextFile, type Trained, trainedOf } from './text-file.js';
 import { torchText } from './torch.js';
 
@@ -55,11 +55,8 @@ export function cudaHost(
   ];
 }
 
-function refuse({ device, adapters, regions }: KernelPlan): void {
+function refuse({ device, regions }: KernelPlan): void {
   if (device.api !== 'cuda') throw new Error('the CUDA host is for CUDA');
-  if (adapters > 1) {
-    fail(hostRefused({ why: `it has ${adapters} adapters in a batch`, hint: 'leave --adapters out' }));
-  }
   const library = regions.some(({ forward, backward }) =>
     [...forward, ...backward].some(({ family }) => family === 'blas'),
   );
@@ -77,10 +74,14 @@ function header(plan: KernelPlan): string {
     const { label, x, y, layers } = regionRow(region, plan);
     return `  ${index}: ${label}: ${x} -> ${y.join(', ')} (${layers.join(', ')})`;
   });
-  return headerText(training, summary.map(plain), regions.map(plain)).replace(
-    'typedef struct lotrc_adapters lotrc_adapters;',
-    `#define LOTRC_MAX_TOKENS ${mostTokens(plan)}u\n\ntypedef struct lotrc_adapters lotrc_adapters;`,
-  );
+  const numbers = [
+    `#define LOTRC_MAX_TOKENS ${mostTokens(plan)}u`,
+    ...(plan.adapters > 1
+      ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
+      : []),
+  ];
+  const has = { training, many: plan.adapters > 1 };
+  return headerText(has, numbers, summary.map(plain), regions.map(plain));
 }
 
 /** Names of a model may end a comment. */
@@ -132,13 +133,13 @@ function source(
     `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
     '',
     'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
-    ...plan.buffers.map(bufferText),
+    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan))),
     '};',
     '',
     'static const Place PLACES[] = {',
-    ...[placesOf(plan.buffers, 'weight'), placesOf(plan.buffers, 'step')].flatMap((places) =>
-      Object.entries(places).flatMap(([tensor, list]) =>
-        list.map((place) => placeText(tensor, place, number)),
+    ...(['weight', 'step'] as const).flatMap((life) =>
+      Object.entries(placesOf(plan.buffers, life, plan.adapters)).flatMap(([tensor, list]) =>
+        list.map((place) => placeText(tensor, place, life === 'step', number)),
       ),
     ),
     '};',
@@ -189,7 +190,7 @@ function source(
           ...updateText(trained, number),
         ]
       : []),
-    FUNCTIONS,
+    functionsText(plan.adapters > 1),
     ...(training ? [TRAINING_FUNCTIONS] : []),
     '}  // extern "C"',
     '',
@@ -215,6 +216,13 @@ function regionsText(name: string, regions: readonly (readonly string[])[]): str
   ];
 }
 
+/** Lengths that kernels take, as the library knows them. */
+const LENGTHS: Readonly<Record<string, string>> = {
+  M: 'a->tokens',
+  rowBlocks: 'tiles(a, LOTRC_ROW_BLOCK)',
+  rowBlock: 'LOTRC_ROW_BLOCK',
+};
+
 /** `launch(a, NAME, grid, threads, buffers..., uniforms...)`. */
 function callText(
   { kernel, launch }: { kernel: Kernel; launch: Launch },
@@ -224,8 +232,9 @@ function callText(
   const grid = gridFor(launch, tokens).map(extentText).join(', ');
   const operands = kernel.buffers.map(({ name }) => `a->buffer[${number.get(name)!}]`);
   const uniforms = kernel.uniforms.map(({ name }) => {
-    if (name !== 'M') throw new Error(`the launch ${launch.name} wants a number ${name}`);
-    return 'a->tokens';
+    const text = LENGTHS[name];
+    if (text === undefined) throw new Error(`the launch ${launch.name} wants a number ${name}`);
+    return text;
   });
   return `launch(a, ${[kernel.name, `dim3(${grid})`, threadsOf(kernel), ...operands, ...uniforms].join(', ')})`;
 }

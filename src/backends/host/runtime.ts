@@ -1,7 +1,17 @@
 import { HALVES, WORDS } from './runtime-half.js';
+import { SET_ROWS } from './runtime-many.js';
+
+/** What a plan has, of which the text depends. */
+export interface Has {
+  readonly training: boolean;
+  /** buffers of float16 */
+  readonly half: boolean;
+  /** several adapters in a batch */
+  readonly many: boolean;
+}
 
 /** The part of an emitted module that is the same for every plan: functions over its tables. */
-const opening = (half: boolean) => `
+const opening = ({ half, many }: Has) => `
 // flags of the WebGPU standard: not every library of types declares their namespaces, and Node has no such globals
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80 } as const;
 const COMPUTE = 0x4;
@@ -18,8 +28,8 @@ export function requirements(tokens: number = TOKENS): GPUDeviceDescriptor & { r
 
 /** Elements of a buffer for so many tokens. */
 export function sizeOf(name: BufferName, tokens: number): number {
-  const shape: readonly (number | 'M')[] = BUFFERS[name];
-  return shape.reduce<number>((size, extent) => size * (extent === 'M' ? tokens : extent), 1);
+  const shape: readonly (number | ${many ? "'M' | 'rowBlocks'" : "'M'"})[] = BUFFERS[name];
+  return shape.reduce<number>((size, extent) => size * (extent === 'M' ? tokens : ${many ? "extent === 'rowBlocks' ? Math.ceil(tokens / ROW_BLOCK) : " : ''}extent), 1);
 }
 ${half ? HALVES : WORDS}
 /**
@@ -40,7 +50,7 @@ ${half ? "  if (!device.features.has('shader-f16')) throw new RangeError('the de
     BUFFER_NAMES.map((name) => [name, allocate(name, bytesOf(name, tokens))]),
   ) as Readonly<Record<BufferName, GPUBuffer>>;
   const uniforms = allocate('uniforms', 16, USAGE.UNIFORM | USAGE.COPY_DST);
-  device.queue.writeBuffer(uniforms, 0, new Uint32Array([tokens, 0, 0, 0]));
+  device.queue.writeBuffer(uniforms, 0, new Uint32Array([tokens, ${many ? 'Math.ceil(tokens / ROW_BLOCK), ROW_BLOCK' : '0, 0'}, 0]));
 
   // one layout for all kernels that bind alike
   const layouts = new Map<string, GPUBindGroupLayout>();
@@ -106,7 +116,7 @@ ${half ? "  if (!device.features.has('shader-f16')) throw new RangeError('the de
     if (!region) throw new RangeError(\`there is no region \${index}, only \${REGIONS.length}\`);
     return region;
   };
-  const fill = (tensors: Readonly<Record<string, Float32Array<ArrayBuffer> | undefined>>, places: Readonly<Record<string, readonly Place[]>>) => {
+  const fill = (tensors: Readonly<Record<string, Float32Array<ArrayBuffer> | undefined>>, places: Readonly<Record<string, readonly Place[]>>${many ? ', adapter = 0' : ''}) => {
     // all are checked before the first is written
     for (const [name, data] of Object.entries(tensors)) {
       const list = places[name];
@@ -120,8 +130,8 @@ ${half ? "  if (!device.features.has('shader-f16')) throw new RangeError('the de
         if (!data) continue;
 ${half ? FILL_HALF : ''}        const stretches = rowStride === cols ? 1 : rows;
         const length = data.length / stretches;
-        for (let row = 0; row < stretches; row++) {
-          device.queue.writeBuffer(buffers[buffer], 4 * (offset + row * rowStride), data, row * length, length);
+${many ? '        const own = adapter * (sizeOf(buffer, tokens) / ADAPTERS);\n' : ''}        for (let row = 0; row < stretches; row++) {
+          device.queue.writeBuffer(buffers[buffer], 4 * (${many ? 'own + ' : ''}offset + row * rowStride), data, row * length, length);
         }
       }
     }
@@ -165,6 +175,13 @@ const TRAINING = `
   const begun = new Set<BufferName>();
 `;
 
+const SET_ADAPTER = `    /** Uploads factors of the adapter, by the names of the model's tensors; others stay. Throws RangeError for another size. */
+    setAdapter(tensors: Partial<Readonly<Record<FactorName, Float32Array<ArrayBuffer>>>>): void {
+      fill(tensors, FACTORS);
+    },
+
+`;
+
 const FILL_HALF = `        if (isHalf(buffer)) {
           // a weight is all of its buffer
           device.queue.writeBuffer(buffers[buffer], 0, toHalves(data));
@@ -172,7 +189,7 @@ const FILL_HALF = `        if (isHalf(buffer)) {
         }
 `;
 
-const common = (half: boolean) => `
+const common = ({ half, many }: Has) => `
   return {
     tokens,
     /** all buffers, to be bound or copied by the caller's own passes */
@@ -183,14 +200,9 @@ const common = (half: boolean) => `
       fill(tensors, WEIGHTS);
     },
 
-    /** Uploads factors of the adapter, by the names of the model's tensors; others stay. Throws RangeError for another size. */
-    setAdapter(tensors: Partial<Readonly<Record<FactorName, Float32Array<ArrayBuffer>>>>): void {
-      fill(tensors, FACTORS);
-    },
-
-    /** Fills a buffer. Throws RangeError for another size. */
+${many ? SET_ROWS : SET_ADAPTER}    /** Fills a buffer. Throws RangeError for another size. */
     write(name: BufferName, data: Float32Array<ArrayBuffer>): void {
-      const size = sizeOf(name, tokens);
+${many ? "      if (name === 'rowAdapter') throw new RangeError('rowAdapter is filled by setRows');\n" : ''}      const size = sizeOf(name, tokens);
       if (data.length !== size) throw new RangeError(\`\${name} is \${BUFFERS[name].join(' x ')} with M = \${tokens}: \${size} numbers, not \${data.length}\`);
       device.queue.writeBuffer(buffers[name], 0, ${half ? 'isHalf(name) ? toHalves(data) : data' : 'data'});
     },
@@ -277,8 +289,12 @@ ${training ? '      for (const { uniform, moments } of trained) for (const buffe
 export type Adapters = Awaited<ReturnType<typeof createAdapters>>;
 `;
 
-/** The functions of a module; those of the backward pass only where the plan has one, of float16 only where it is used. */
-export const runtimeText = (training: boolean, half: boolean): string =>
-  [opening(half), training ? TRAINING : '', common(half), training ? BACKWARD : '', closing(training)].join(
-    '',
-  );
+/** The functions of a module; those of the backward pass, of float16 and of several adapters only where the plan has them. */
+export const runtimeText = (has: Has): string =>
+  [
+    opening(has),
+    has.training ? TRAINING : '',
+    common(has),
+    has.training ? BACKWARD : '',
+    closing(has.training),
+  ].join('');

@@ -1,5 +1,7 @@
+import { ROW_TABLE } from '../kernel/buffers.js';
 import { gridOf, kernelOf } from '../kernel/families/kernels.js';
 import type { Kernel } from '../kernel/ir/kir.js';
+import { buffersOf } from '../kernel/launches.js';
 import { printWgsl } from '../kernel/print/wgsl.js';
 import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../kernel/types.js';
 
@@ -53,15 +55,21 @@ export const launchesOf = ({ prologue, regions, epilogue }: KernelPlan): readonl
 export const kernelsOf = (plan: KernelPlan): ReadonlyMap<string, { kernel: Kernel; launch: Launch }> =>
   new Map(launchesOf(plan).map((launch) => [launch.name, { kernel: kernelOf(launch), launch }]));
 
-/** Places of all tensors that fill buffers of one life, by tensor. */
+/**
+ * Places of all tensors that fill buffers of one life, by tensor. With several adapters in a batch a buffer of factors has a
+ * part for each, all alike: these are the places in the first.
+ */
 export function placesOf(
   buffers: readonly BufferPlan[],
   life: 'weight' | 'step',
+  adapters = 1,
 ): Record<string, readonly Place[]> {
   const places: Record<string, Place[]> = {};
   for (const { name, shape, from, beside, life: own } of buffers) {
     if (own !== life || !from) continue;
-    const [rows, cols] = shape.length === 1 ? [1, Number(shape[0])] : [Number(shape[0]), Number(shape[1])];
+    const parts = life === 'step' ? adapters : 1;
+    const [rows, cols] =
+      shape.length === 1 ? [1, Number(shape[0])] : [Number(shape[0]) / parts, Number(shape[1])];
     const [height, width] = beside ? [rows, cols / from.length] : [rows / from.length, cols];
     for (const [index, tensor] of from.entries()) {
       const offset = beside ? index * width : index * height * width;
@@ -70,6 +78,17 @@ export function placesOf(
     }
   }
   return places;
+}
+
+/**
+ * Rows of one adapter come in blocks of so many: a workgroup must not meet two adapters. Tiles are powers of two, so the largest
+ * is a multiple of all.
+ */
+export function rowBlockOf(plan: KernelPlan): number {
+  const heights = launchesOf(plan).flatMap((launch) =>
+    buffersOf(launch).includes(ROW_TABLE) ? [launch.schedule.BM] : [],
+  );
+  return Math.max(1, ...heights);
 }
 
 /** A region as the module holds it: its buffers and the names of its launches. */

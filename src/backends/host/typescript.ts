@@ -7,7 +7,7 @@ import { verifyKernel } from '../kernel/ir/verify.js';
 import { printWgsl } from '../kernel/print/wgsl.js';
 import type { KernelPlan } from '../kernel/types.js';
 import { runtimeText } from './runtime.js';
-import { gridFor, kernelRow, kernelsOf, placesOf, regionRow } from './tables.js';
+import { gridFor, kernelRow, kernelsOf, placesOf, regionRow, rowBlockOf } from './tables.js';
 import { type Narrowed, narrowedOf, type TextFile, type Trained, trainedOf } from './text-file.js';
 
 /**
@@ -40,10 +40,11 @@ const file = (name: string, kernel: Kernel): TextFile => ({
   text: printWgsl(kernel),
 });
 
-function refuse({ device, adapters }: KernelPlan): void {
+function refuse({ device, adapters, dtype }: KernelPlan): void {
   if (device.api !== 'webgpu') throw new Error('the TypeScript host is for WebGPU');
-  if (adapters > 1) {
-    fail(hostRefused({ why: `it has ${adapters} adapters in a batch`, hint: 'leave --adapters out' }));
+  // parts of a buffer of 16-bit numbers need not begin where WebGPU can write
+  if (adapters > 1 && dtype !== 'f32') {
+    fail(hostRefused({ why: `it has ${adapters} adapters in a batch in ${dtype}`, hint: 'add --dtype f32' }));
   }
 }
 
@@ -86,6 +87,7 @@ function moduleText(
     table(
       'BUFFERS',
       plan.buffers.map(({ name, shape }) => [name, shape]),
+      `Record<string, readonly (number | 'M'${plan.adapters > 1 ? " | 'rowBlocks'" : ''})[]>`,
     ),
     'export type BufferName = keyof typeof BUFFERS;',
     'const BUFFER_NAMES = Object.keys(BUFFERS) as BufferName[];',
@@ -96,11 +98,23 @@ function moduleText(
         ]
       : []),
     '',
+    ...(plan.adapters > 1
+      ? [
+          '/** adapters in one batch, and how many rows of x that belong to one lie together at least */',
+          `export const ADAPTERS = ${plan.adapters};`,
+          `export const ROW_BLOCK = ${rowBlockOf(plan)};`,
+          '',
+        ]
+      : []),
     '/** Where tensors of the model stand in the buffers. */',
     'interface Place { readonly buffer: BufferName; readonly offset: number; readonly rows: number; readonly cols: number; readonly rowStride: number }',
     table('WEIGHTS', Object.entries(placesOf(plan.buffers, 'weight')), 'Record<string, readonly Place[]>'),
     'export type WeightName = keyof typeof WEIGHTS;',
-    table('FACTORS', Object.entries(placesOf(plan.buffers, 'step')), 'Record<string, readonly Place[]>'),
+    table(
+      'FACTORS',
+      Object.entries(placesOf(plan.buffers, 'step', plan.adapters)),
+      'Record<string, readonly Place[]>',
+    ),
     'export type FactorName = keyof typeof FACTORS;',
     '',
     '/** Layers that read the same x: the buffers they read and write, and their launches in order. */',
@@ -151,7 +165,7 @@ function moduleText(
     ),
     '};',
     ...(training ? stepTables(steps, trained) : []),
-    runtimeText(training, halves.length > 0),
+    runtimeText({ training, half: halves.length > 0, many: plan.adapters > 1 }),
   ].join('\n');
 }
 
@@ -181,11 +195,7 @@ function kernelText({ code, ...rest }: ReturnType<typeof kernelRow>): string {
 }
 
 /** An exported constant object, one entry a line. */
-function table(
-  name: string,
-  entries: readonly (readonly [string, unknown])[],
-  type = "Record<string, readonly (number | 'M')[]>",
-): string {
+function table(name: string, entries: readonly (readonly [string, unknown])[], type: string): string {
   const lines = entries.map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)},`);
   return [`export const ${name} = {`, ...lines, `} as const satisfies ${type};`].join('\n');
 }

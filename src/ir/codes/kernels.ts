@@ -104,7 +104,7 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
   severity: 'error',
   title: 'no module or library is written for such a plan yet',
   explain:
-    'What runs the kernels, a module for WebGPU or a C library for CUDA, holds one adapter. Plans with several adapters in ' +
-    "one batch, or with calls of the vendor's library, are explained and not written.",
+    "Plans with calls of the vendor's library are explained and not written; a module for WebGPU holds several adapters in " +
+    'one batch in float32 only.',
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });

@@ -109,10 +109,15 @@ export class Parameters {
         ...all.filter(({ access }) => access === 'read'),
         ...all.filter(({ access }) => access !== 'read'),
       ],
-      uniforms: [...this.#uniforms.values()],
+      // one uniform buffer serves all kernels of a plan: what they have of it begins it
+      uniforms: [...this.#uniforms.values()].sort((a, b) => rankOf(a) - rankOf(b)),
     };
   }
 }
+
+/** Order of the lengths that kernels share; others keep theirs. */
+const SHARED = ['M', 'rowBlocks', 'rowBlock'];
+const rankOf = ({ name }: UniformParam) => (SHARED.indexOf(name) + SHARED.length + 1) % (SHARED.length + 1);
 
 /** A view and whether its coordinates are swapped. */
 export interface Read {

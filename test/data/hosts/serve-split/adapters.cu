@@ -22,13 +22,14 @@ extern "C" __global__ void layer_2(const float* __restrict__ x_1, const float* _
 struct BufferRow {
   const char *name;
   lotrc_type type;
-  size_t elements;  // for each token where `tokens`, else in all
-  bool tokens;
+  size_t elements;  // for each `per` tokens, or in all where that is 0
+  uint32_t per;
 };
 
 // where a tensor of the model stands: rows x cols from element `offset` on, `stride` elements from row to row
 struct Place {
   const char *tensor;
+  bool factor;  // of an adapter
   int buffer;
   size_t offset, rows, cols, stride;
 };
@@ -38,33 +39,33 @@ static constexpr int TRAINED_COUNT = 0;
 static constexpr uint32_t REGION_COUNT = 2;
 
 static const BufferRow BUFFERS[BUFFER_COUNT] = {
-    {"P_0", LOTRC_FLOAT32, 3, true},
-    {"x_0", LOTRC_FLOAT32, 17, true},
-    {"R_0", LOTRC_FLOAT32, 51, false},
-    {"W_0", LOTRC_FLOAT32, 187, false},
-    {"Lp_0", LOTRC_FLOAT32, 99, false},
-    {"y_0", LOTRC_FLOAT32, 11, true},
-    {"b_0", LOTRC_FLOAT32, 11, false},
-    {"W_1", LOTRC_FLOAT32, 187, false},
-    {"y_1", LOTRC_FLOAT32, 11, true},
-    {"P_1", LOTRC_FLOAT32, 3, true},
-    {"x_1", LOTRC_FLOAT32, 17, true},
-    {"W_2", LOTRC_FLOAT32, 187, false},
-    {"y_2", LOTRC_FLOAT32, 11, true},
-    {"M_0", LOTRC_FLOAT32, 27, false},
-    {"L_0", LOTRC_FLOAT32, 33, false},
+    {"P_0", LOTRC_FLOAT32, 3, 1},
+    {"x_0", LOTRC_FLOAT32, 17, 1},
+    {"R_0", LOTRC_FLOAT32, 51, 0},
+    {"W_0", LOTRC_FLOAT32, 187, 0},
+    {"Lp_0", LOTRC_FLOAT32, 99, 0},
+    {"y_0", LOTRC_FLOAT32, 11, 1},
+    {"b_0", LOTRC_FLOAT32, 11, 0},
+    {"W_1", LOTRC_FLOAT32, 187, 0},
+    {"y_1", LOTRC_FLOAT32, 11, 1},
+    {"P_1", LOTRC_FLOAT32, 3, 1},
+    {"x_1", LOTRC_FLOAT32, 17, 1},
+    {"W_2", LOTRC_FLOAT32, 187, 0},
+    {"y_2", LOTRC_FLOAT32, 11, 1},
+    {"M_0", LOTRC_FLOAT32, 27, 0},
+    {"L_0", LOTRC_FLOAT32, 33, 0},
 };
 
 static const Place PLACES[] = {
-    {"q.weight", 3, 0, 17, 11, 11},
-    {"q.bias", 6, 0, 1, 11, 11},
-    {"k.weight", 7, 0, 17, 11, 11},
-    {"o.weight", 11, 0, 11, 17, 17},
-    {"lotr/17x11/R", 2, 0, 17, 3, 3},
-    {"lotr/q/M", 13, 0, 3, 3, 3},
-    {"lotr/k/M", 13, 9, 3, 3, 3},
-    {"lotr/o/M", 13, 18, 3, 3, 3},
-    {"lotr/17x11/L", 14, 0, 3, 11, 11},
+    {"q.weight", false, 3, 0, 17, 11, 11},
+    {"q.bias", false, 6, 0, 1, 11, 11},
+    {"k.weight", false, 7, 0, 17, 11, 11},
+    {"o.weight", false, 11, 0, 11, 17, 17},
+    {"lotr/17x11/R", true, 2, 0, 17, 3, 3},
+    {"lotr/q/M", true, 13, 0, 3, 3, 3},
+    {"lotr/k/M", true, 13, 9, 3, 3, 3},
+    {"lotr/o/M", true, 13, 18, 3, 3, 3},
+    {"lotr/17x11/L", true, 14, 0, 3, 11, 11},
 };
 
 struct lotrc_adapters {
@@ -92,10 +93,11 @@ static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing
 }
 
 static size_t elements_of(const lotrc_adapters *a, int buffer) {
-  return BUFFERS[buffer].elements * (BUFFERS[buffer].tokens ? a->tokens : 1);
+  const uint32_t per = BUFFERS[buffer].per;
+  return BUFFERS[buffer].elements * (per == 0 ? 1 : (a->tokens + per - 1) / per);
 }
 
-static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 ? 4 : 2; }
+static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 || BUFFERS[buffer].type == LOTRC_UINT32 ? 4 : 2; }
 
 static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
 
@@ -206,7 +208,7 @@ void lotrc_destroy(lotrc_adapters *a) {
 
 const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
 
-lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
   if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   bool known = false;
   for (const Place &place : PLACES) {
@@ -229,6 +231,10 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
     if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
   }
   return LOTRC_OK;
+}
+
+lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+  return set(a, tensor, data, count);
 }
 
 lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {

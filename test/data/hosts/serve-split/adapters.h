@@ -34,7 +34,7 @@ typedef enum lotrc_status {
   LOTRC_CUDA = 4          /* the CUDA runtime refused; the message has its name for it */
 } lotrc_status;
 
-typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2 } lotrc_type;
+typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
 
 #define LOTRC_MAX_TOKENS 4194240u
 

@@ -19,13 +19,14 @@ extern "C" __global__ void layer_1(const float* __restrict__ x_0, const float* _
 struct BufferRow {
   const char *name;
   lotrc_type type;
-  size_t elements;  // for each token where `tokens`, else in all
-  bool tokens;
+  size_t elements;  // for each `per` tokens, or in all where that is 0
+  uint32_t per;
 };
 
 // where a tensor of the model stands: rows x cols from element `offset` on, `stride` elements from row to row
 struct Place {
   const char *tensor;
+  bool factor;  // of an adapter
   int buffer;
   size_t offset, rows, cols, stride;
 };
@@ -35,26 +36,26 @@ static constexpr int TRAINED_COUNT = 0;
 static constexpr uint32_t REGION_COUNT = 1;
 
 static const BufferRow BUFFERS[BUFFER_COUNT] = {
-    {"x_0", LOTRC_FLOAT32, 17, true},
-    {"R_0", LOTRC_FLOAT32, 51, false},
-    {"W_0", LOTRC_FLOAT32, 187, false},
-    {"Lp_0", LOTRC_FLOAT32, 66, false},
-    {"y_0", LOTRC_FLOAT32, 11, true},
-    {"b_0", LOTRC_FLOAT32, 11, false},
-    {"W_1", LOTRC_FLOAT32, 187, false},
-    {"y_1", LOTRC_FLOAT32, 11, true},
-    {"M_0", LOTRC_FLOAT32, 18, false},
-    {"L_0", LOTRC_FLOAT32, 33, false},
+    {"x_0", LOTRC_FLOAT32, 17, 1},
+    {"R_0", LOTRC_FLOAT32, 51, 0},
+    {"W_0", LOTRC_FLOAT32, 187, 0},
+    {"Lp_0", LOTRC_FLOAT32, 66, 0},
+    {"y_0", LOTRC_FLOAT32, 11, 1},
+    {"b_0", LOTRC_FLOAT32, 11, 0},
+    {"W_1", LOTRC_FLOAT32, 187, 0},
+    {"y_1", LOTRC_FLOAT32, 11, 1},
+    {"M_0", LOTRC_FLOAT32, 18, 0},
+    {"L_0", LOTRC_FLOAT32, 33, 0},
 };
 
 static const Place PLACES[] = {
-    {"q.weight", 2, 0, 17, 11, 11},
-    {"q.bias", 5, 0, 1, 11, 11},
-    {"k.weight", 6, 0, 17, 11, 11},
-    {"lotr/17x11/R", 1, 0, 17, 3, 3},
-    {"lotr/q/M", 8, 0, 3, 3, 3},
-    {"lotr/k/M", 8, 9, 3, 3, 3},
-    {"lotr/17x11/L", 9, 0, 3, 11, 11},
+    {"q.weight", false, 2, 0, 17, 11, 11},
+    {"q.bias", false, 5, 0, 1, 11, 11},
+    {"k.weight", false, 6, 0, 17, 11, 11},
+    {"lotr/17x11/R", true, 1, 0, 17, 3, 3},
+    {"lotr/q/M", true, 8, 0, 3, 3, 3},
+    {"lotr/k/M", true, 8, 9, 3, 3, 3},
+    {"lotr/17x11/L", true, 9, 0, 3, 11, 11},
 };
 
 struct lotrc_adapters {
@@ -82,10 +83,11 @@ static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing
 }
 
 static size_t elements_of(const lotrc_adapters *a, int buffer) {
-  return BUFFERS[buffer].elements * (BUFFERS[buffer].tokens ? a->tokens : 1);
+  const uint32_t per = BUFFERS[buffer].per;
+  return BUFFERS[buffer].elements * (per == 0 ? 1 : (a->tokens + per - 1) / per);
 }
 
-static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 ? 4 : 2; }
+static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 || BUFFERS[buffer].type == LOTRC_UINT32 ? 4 : 2; }
 
 static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
 
@@ -191,7 +193,7 @@ void lotrc_destroy(lotrc_adapters *a) {
 
 const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
 
-lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
   if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   bool known = false;
   for (const Place &place : PLACES) {
@@ -214,6 +216,10 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
     if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
   }
   return LOTRC_OK;
+}
+
+lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+  return set(a, tensor, data, count);
 }
 
 lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {

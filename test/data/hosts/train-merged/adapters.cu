@@ -29,13 +29,14 @@ extern "C" __global__ void step_L_0(const float* __restrict__ gradient, float* _
 struct BufferRow {
   const char *name;
   lotrc_type type;
-  size_t elements;  // for each token where `tokens`, else in all
-  bool tokens;
+  size_t elements;  // for each `per` tokens, or in all where that is 0
+  uint32_t per;
 };
 
 // where a tensor of the model stands: rows x cols from element `offset` on, `stride` elements from row to row
 struct Place {
   const char *tensor;
+  bool factor;  // of an adapter
   int buffer;
   size_t offset, rows, cols, stride;
 };
@@ -45,29 +46,29 @@ static constexpr int TRAINED_COUNT = 3;
 static constexpr uint32_t REGION_COUNT = 1;
 
 static const BufferRow BUFFERS[BUFFER_COUNT] = {
-    {"P_0", LOTRC_FLOAT32, 3, true},
-    {"x_0", LOTRC_FLOAT32, 17, true},
-    {"R_0", LOTRC_FLOAT32, 51, false},
-    {"W_0", LOTRC_FLOAT32, 187, false},
-    {"Lp_0", LOTRC_FLOAT32, 33, false},
-    {"y_0", LOTRC_FLOAT32, 11, true},
-    {"dP_0", LOTRC_FLOAT32, 3, true},
-    {"dy_0", LOTRC_FLOAT32, 11, true},
-    {"Z_0", LOTRC_FLOAT32, 33, false},
-    {"dR_0", LOTRC_FLOAT32, 51, false},
-    {"dx_0", LOTRC_FLOAT32, 17, true},
-    {"Wm_0", LOTRC_FLOAT32, 187, false},
-    {"M_0", LOTRC_FLOAT32, 9, false},
-    {"L_0", LOTRC_FLOAT32, 33, false},
-    {"dM_0", LOTRC_FLOAT32, 9, false},
-    {"dL_0", LOTRC_FLOAT32, 33, false},
+    {"P_0", LOTRC_FLOAT32, 3, 1},
+    {"x_0", LOTRC_FLOAT32, 17, 1},
+    {"R_0", LOTRC_FLOAT32, 51, 0},
+    {"W_0", LOTRC_FLOAT32, 187, 0},
+    {"Lp_0", LOTRC_FLOAT32, 33, 0},
+    {"y_0", LOTRC_FLOAT32, 11, 1},
+    {"dP_0", LOTRC_FLOAT32, 3, 1},
+    {"dy_0", LOTRC_FLOAT32, 11, 1},
+    {"Z_0", LOTRC_FLOAT32, 33, 0},
+    {"dR_0", LOTRC_FLOAT32, 51, 0},
+    {"dx_0", LOTRC_FLOAT32, 17, 1},
+    {"Wm_0", LOTRC_FLOAT32, 187, 0},
+    {"M_0", LOTRC_FLOAT32, 9, 0},
+    {"L_0", LOTRC_FLOAT32, 33, 0},
+    {"dM_0", LOTRC_FLOAT32, 9, 0},
+    {"dL_0", LOTRC_FLOAT32, 33, 0},
 };
 
 static const Place PLACES[] = {
-    {"o.weight", 3, 0, 11, 17, 17},
-    {"lotr/17x11/R", 2, 0, 17, 3, 3},
-    {"lotr/o/M", 12, 0, 3, 3, 3},
-    {"lotr/17x11/L", 13, 0, 3, 11, 11},
+    {"o.weight", false, 3, 0, 11, 17, 17},
+    {"lotr/17x11/R", true, 2, 0, 17, 3, 3},
+    {"lotr/o/M", true, 12, 0, 3, 3, 3},
+    {"lotr/17x11/L", true, 13, 0, 3, 11, 11},
 };
 
 // the gradient of its input that a region writes (-1: none), and whether it adds to it
@@ -99,10 +100,11 @@ static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing
 }
 
 static size_t elements_of(const lotrc_adapters *a, int buffer) {
-  return BUFFERS[buffer].elements * (BUFFERS[buffer].tokens ? a->tokens : 1);
+  const uint32_t per = BUFFERS[buffer].per;
+  return BUFFERS[buffer].elements * (per == 0 ? 1 : (a->tokens + per - 1) / per);
 }
 
-static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 ? 4 : 2; }
+static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 || BUFFERS[buffer].type == LOTRC_UINT32 ? 4 : 2; }
 
 static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
 
@@ -258,7 +260,7 @@ void lotrc_destroy(lotrc_adapters *a) {
 
 const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
 
-lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
   if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   bool known = false;
   for (const Place &place : PLACES) {
@@ -281,6 +283,10 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
     if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
   }
   return LOTRC_OK;
+}
+
+lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+  return set(a, tensor, data, count);
 }
 
 lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
