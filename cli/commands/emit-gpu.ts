@@ -34,6 +34,7 @@ export interface EmitGpuOptions {
   readonly schedules?: string;
   readonly json?: true;
   readonly tf32?: true;
+  readonly merge?: true;
 }
 
 /**
@@ -55,6 +56,9 @@ export function emitGpuCommand(
   if (options.adapters > 1 && options.for === 'train') {
     throw usageError('--adapters is for serving: add --for serve');
   }
+  if (options.merge && (options.for === 'train' || options.adapters > 1)) {
+    throw usageError('--merge is for serving one adapter: add --for serve');
+  }
   if (options.arch !== undefined && options.device !== undefined) {
     throw usageError('--arch and --device exclude each other');
   }
@@ -71,6 +75,7 @@ export function emitGpuCommand(
       schedules,
       ...(options.dtype ? { dtype: options.dtype } : {}),
       ...(options.form ? { form: options.form } : {}),
+      ...(options.merge ? { merging: true } : {}),
     }),
   );
   if (!options.explain) {

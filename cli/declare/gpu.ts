@@ -44,6 +44,7 @@ export function declareGpuCommands(program: Command, run: Run): void {
         'split, widen, token, merged or bordered (default: the cheapest)',
         word('--form', ['split', 'widen', 'token', 'merged', 'bordered']),
       )
+      .option('--merge', 'also kernels that fold the adapter into the weights and out (--for serve)')
       .option('--schedules <file>', 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)')
       .option('--json', 'print JSON (version 1)');
     if (target === 'cuda')

@@ -31,6 +31,12 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   for (const name of kernels) {
     expect(host).toContain(readFileSync(join(output, 'kernels', name), 'utf8').trim());
   }
+  const serving = join(folder, 'serve');
+  await lotrc('emit', 'wgsl', model, '-o', serving, '--tokens', '5', '--for', 'serve', '--merge');
+  expect(readdirSync(join(serving, 'kernels'))).toEqual(
+    expect.arrayContaining(['merge_W_0.wgsl', 'unmerge_W_0.wgsl', 'merged_0.wgsl']),
+  );
+  expect(readFileSync(join(serving, 'plan.txt'), 'utf8')).toContain('into the weights');
   // the same again gives the same
   await lotrc('emit', 'wgsl', model, '-o', output, '--tokens', '5');
   expect(readFileSync(join(output, 'index.ts'), 'utf8')).toBe(host);
@@ -40,6 +46,7 @@ test.each([
   [['--tokens', '5'], '-o FOLDER is missing'],
   [['-o', 'x', '--tokens', '1,5'], 'one number of tokens'],
   [['-o', 'x', '--json'], '--json is for --explain'],
+  [['-o', 'x', '--merge'], '--merge is for serving one adapter'],
 ])('emit wgsl %j is refused', async (options, why) => {
   const refused = await lotrc('emit', 'wgsl', model, ...options);
   expect(refused.code).toBe(2);

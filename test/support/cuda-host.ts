@@ -11,7 +11,7 @@ export type CudaCall =
   | readonly [kind: 'set_rows', of: readonly number[]]
   | readonly [kind: 'read', name: string, count: number, as: string]
   | readonly [kind: 'forward' | 'backward', region: number]
-  | readonly [kind: 'gradients' | 'clear_gradients' | 'begin_inputs' | 'changed']
+  | readonly [kind: 'gradients' | 'clear_gradients' | 'begin_inputs' | 'changed' | 'merge' | 'unmerge']
   | readonly [kind: 'step', rate: number, decay: number];
 
 export interface CudaAnswer {

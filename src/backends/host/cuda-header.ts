@@ -41,9 +41,27 @@ lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_blocks,
 
 `;
 
+const MERGING = `
+/*
+ * Folds the adapter into the weights where they stand, W += s R M L: lotrc_forward is then the layers alone. lotrc_unmerge takes it
+ * out again, up to rounding; until then nothing can be set (LOTRC_BAD_ORDER).
+ */
+lotrc_status lotrc_merge(lotrc_adapters *adapters);
+lotrc_status lotrc_unmerge(lotrc_adapters *adapters);
+`;
+
+/** What a plan has, of which the library's text depends. */
+export interface CudaHas {
+  readonly training: boolean;
+  /** several adapters in a batch */
+  readonly many: boolean;
+  /** the adapter into the weights and out */
+  readonly merging: boolean;
+}
+
 /** adapters.h. `numbers`: definitions; `summary`: comment lines about the plan; `regions`: one comment line each. */
 export function headerText(
-  { training, many }: { readonly training: boolean; readonly many: boolean },
+  { training, many, merging }: CudaHas,
   numbers: readonly string[],
   summary: readonly string[],
   regions: readonly string[],
@@ -103,7 +121,7 @@ lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data,
 ${regions.map((line) => ` * ${line}`).join('\n')}
  */
 lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
-${training ? BACKWARD : ''}
+${training ? BACKWARD : ''}${merging ? MERGING : ''}
 #ifdef __cplusplus
 }
 #endif

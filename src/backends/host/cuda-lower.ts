@@ -21,6 +21,15 @@ export function loweredPlan(plan: KernelPlan, tf32: boolean): KernelPlan {
       backward: lower(region.backward, tf32),
     })),
     epilogue: lower(plan.epilogue, false),
+    ...(plan.merging
+      ? {
+          merging: {
+            merge: lower(plan.merging.merge, false),
+            unmerge: lower(plan.merging.unmerge, false),
+            forward: plan.merging.forward.map((launches) => lower(launches, tf32)),
+          },
+        }
+      : {}),
   };
 }
 

@@ -1,3 +1,5 @@
+import type { CudaHas } from './cuda-header.js';
+
 /** The parts of an emitted CUDA library that are the same for every plan: functions over its tables. */
 
 /** Types and helpers that open adapters.cu, before the tables. */
@@ -26,6 +28,7 @@ struct lotrc_adapters {
   void *buffer[BUFFER_COUNT] = {};
   float *moment[2 * TRAINED_COUNT + 1] = {};
   uint64_t steps = 0;
+  bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what is made of the factors alone has to be made again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
   std::string message;
@@ -120,8 +123,26 @@ lotrc_status lotrc_set_rows(lotrc_adapters *a, const uint32_t *of_blocks, size_t
 }
 `;
 
-/** The C interface, after the launches. `many`: several adapters in a batch. */
-export const functionsText = (many: boolean): string => `
+const MERGING = `
+lotrc_status lotrc_merge(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights already");
+  cudaError_t error = refresh(a);
+  if (error == cudaSuccess) error = merge(a);
+  a->merged = true;
+  return cuda(a, error, "merging");
+}
+
+lotrc_status lotrc_unmerge(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  if (!a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is not in the weights");
+  a->merged = false;
+  return cuda(a, unmerge(a), "unmerging");
+}
+`;
+
+/** The C interface, after the launches. */
+export const functionsText = ({ many, merging }: CudaHas): string => `
 extern "C" {
 
 lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream) {
@@ -155,7 +176,7 @@ const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : cr
 
 static lotrc_status set(lotrc_adapters *a, ${many ? 'uint32_t adapter, ' : ''}const char *tensor, const float *data, size_t count) {
   if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
-  bool known = false;
+${merging ? '  if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights: unmerge first");\n' : ''}  bool known = false;
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
     known = true;
@@ -246,10 +267,10 @@ static lotrc_status region_of(lotrc_adapters *a, uint32_t region) {
 lotrc_status lotrc_forward(lotrc_adapters *a, uint32_t region) {
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
-  const cudaError_t error = refresh(a);
+${merging ? '  if (a->merged) return cuda(a, forward_merged(a, region), "forward");\n' : ''}  const cudaError_t error = refresh(a);
   return cuda(a, error == cudaSuccess ? forward(a, region) : error, "forward");
 }
-`;
+${merging ? MERGING : ''}`;
 
 /** The functions of the backward pass and the step. */
 export const TRAINING_FUNCTIONS = `

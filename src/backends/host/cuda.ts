@@ -7,7 +7,7 @@ import { verifyKernel } from '../kernel/ir/verify.js';
 import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
 import type { KernelPlan, Launch } from '../kernel/types.js';
-import { headerText } from './cuda-header.js';
+import { type CudaHas, headerText } from './cuda-header.js';
 import { loweredPlan } from './cuda-lower.js';
 import { functionsText, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
 import { bufferText, cmakeText, type Numbers, placeText } from './cuda-text.js';
@@ -80,9 +80,14 @@ function header(plan: KernelPlan): string {
       ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
       : []),
   ];
-  const has = { training, many: plan.adapters > 1 };
-  return headerText(has, numbers, summary.map(plain), regions.map(plain));
+  return headerText(hasOf(plan), numbers, summary.map(plain), regions.map(plain));
 }
+
+const hasOf = ({ purpose, adapters, merging }: KernelPlan): CudaHas => ({
+  training: purpose === 'train',
+  many: adapters > 1,
+  merging: merging !== undefined,
+});
 
 /** Names of a model may end a comment. */
 const plain = (text: string): string => text.replaceAll('*/', '* /');
@@ -172,6 +177,17 @@ function source(
       'forward',
       plan.regions.map(({ forward }) => calls(forward, '      ')),
     ),
+    ...(plan.merging
+      ? [
+          '// the adapter into the weights, and out, and the layers without it',
+          ...functionText('merge', calls(plan.merging.merge)),
+          ...functionText('unmerge', calls(plan.merging.unmerge)),
+          ...regionsText(
+            'forward_merged',
+            plan.merging.forward.map((launches) => calls(launches, '      ')),
+          ),
+        ]
+      : []),
     ...(training
       ? [
           ...regionsText(
@@ -190,7 +206,7 @@ function source(
           ...updateText(trained, number),
         ]
       : []),
-    functionsText(plan.adapters > 1),
+    functionsText(hasOf(plan)),
     ...(training ? [TRAINING_FUNCTIONS] : []),
     '}  // extern "C"',
     '',

@@ -1,5 +1,6 @@
 import { HALVES, WORDS } from './runtime-half.js';
 import { SET_ROWS } from './runtime-many.js';
+import { KEEP, MERGED, MERGING } from './runtime-merging.js';
 
 /** What a plan has, of which the text depends. */
 export interface Has {
@@ -8,10 +9,12 @@ export interface Has {
   readonly half: boolean;
   /** several adapters in a batch */
   readonly many: boolean;
+  /** the adapter into the weights and out */
+  readonly merging: boolean;
 }
 
 /** The part of an emitted module that is the same for every plan: functions over its tables. */
-const opening = ({ half, many }: Has) => `
+const opening = ({ half, many, merging }: Has) => `
 // flags of the WebGPU standard: not every library of types declares their namespaces, and Node has no such globals
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80 } as const;
 const COMPUTE = 0x4;
@@ -117,7 +120,7 @@ ${half ? "  if (!device.features.has('shader-f16')) throw new RangeError('the de
     return region;
   };
   const fill = (tensors: Readonly<Record<string, Float32Array<ArrayBuffer> | undefined>>, places: Readonly<Record<string, readonly Place[]>>${many ? ', adapter = 0' : ''}) => {
-    // all are checked before the first is written
+${merging ? KEEP : ''}    // all are checked before the first is written
     for (const [name, data] of Object.entries(tensors)) {
       const list = places[name];
       if (!list) throw new RangeError(\`there is no tensor \${name} here\`);
@@ -139,7 +142,7 @@ ${many ? '        const own = adapter * (sizeOf(buffer, tokens) / ADAPTERS);\n' 
   };
   /** whether what is made of the factors alone (L', merged weights) has to be made again */
   let stale = true;
-  const refresh = () => {
+${merging ? MERGED : ''}  const refresh = () => {
     const due = stale ? named(PROLOGUE) : [];
     stale = false;
     return due;
@@ -189,7 +192,7 @@ const FILL_HALF = `        if (isHalf(buffer)) {
         }
 `;
 
-const common = ({ half, many }: Has) => `
+const common = ({ half, many, merging }: Has) => `
   return {
     tokens,
     /** all buffers, to be bound or copied by the caller's own passes */
@@ -222,9 +225,9 @@ ${many ? "      if (name === 'rowAdapter') throw new RangeError('rowAdapter is f
 
     /** y of every layer of a region, from the region's x. The region's \`x\` and \`y\` name the buffers. */
     forward(region: RegionIndex): void {
-      submit(refresh(), named(regionOf(region).forward));
+      ${merging ? 'const { forward, merged: folded } = regionOf(region);\n      if (merged) submit(named(folded));\n      else submit(refresh(), named(forward));' : 'submit(refresh(), named(regionOf(region).forward));'}
     },
-`;
+${merging ? MERGING : ''}`;
 
 const BACKWARD = `
     /**

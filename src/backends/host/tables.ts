@@ -45,10 +45,11 @@ export function kernelRow(kernel: Kernel, grid: readonly GridExtent[]) {
 }
 
 /** All launches of a plan, in the order in which a step runs them. */
-export const launchesOf = ({ prologue, regions, epilogue }: KernelPlan): readonly Launch[] => [
+export const launchesOf = ({ prologue, regions, epilogue, merging }: KernelPlan): readonly Launch[] => [
   ...prologue,
   ...regions.flatMap(({ forward, backward }) => [...forward, ...backward]),
   ...epilogue,
+  ...(merging ? [...merging.merge, ...merging.unmerge, ...merging.forward.flat()] : []),
 ];
 
 /** The kernels of a plan by the names of their launches. */
@@ -109,6 +110,7 @@ export function regionRow(region: RegionPlan, plan: KernelPlan) {
     x: `x_${region.region.input}`,
     y,
     forward: names(region.forward),
+    ...(plan.merging ? { merged: names(plan.merging.forward[plan.regions.indexOf(region)]!) } : {}),
     ...(plan.purpose === 'train'
       ? {
           dy: y.map((name) => `d${name}`).filter((name) => known.has(name)),

@@ -125,6 +125,7 @@ function moduleText(
           '  readonly dy: readonly BufferName[]; readonly dx: BufferName | null; readonly addsToDx: boolean; readonly backward: readonly string[];',
         ]
       : []),
+    ...(plan.merging ? ['  readonly merged: readonly string[];'] : []),
     '}',
     list(
       'REGIONS',
@@ -140,6 +141,13 @@ function moduleText(
       'readonly string[]',
       false,
     ),
+    ...(plan.merging
+      ? [
+          '/** launches that fold the adapter into the weights, and out */',
+          list('MERGE', names(plan.merging.merge), 'readonly string[]', false),
+          list('UNMERGE', names(plan.merging.unmerge), 'readonly string[]', false),
+        ]
+      : []),
     ...(training
       ? [
           '/** launches that finish the gradients of the factors */',
@@ -165,7 +173,12 @@ function moduleText(
     ),
     '};',
     ...(training ? stepTables(steps, trained) : []),
-    runtimeText({ training, half: halves.length > 0, many: plan.adapters > 1 }),
+    runtimeText({
+      training,
+      half: halves.length > 0,
+      many: plan.adapters > 1,
+      merging: plan.merging !== undefined,
+    }),
   ].join('\n');
 }
 

@@ -8,6 +8,7 @@ import { siText, timeText } from './figures.js';
 import { byToken, type Candidate, merged, type Setting, split, widened } from './forms.js';
 import { basePrediction, type Target } from './launches.js';
 import type { Contraction, LayerRegion } from './layers.js';
+import { mergingOf } from './merging.js';
 import type {
   DeviceProfile,
   KernelDtype,
@@ -33,6 +34,8 @@ export interface PlanOptions {
   readonly adapters?: number;
   /** take this form wherever it is open instead of the cheapest */
   readonly form?: FormKey;
+  /** also launches that fold the adapter into the weights and out again; for serving one adapter */
+  readonly merging?: boolean;
   /** schedules before the built-in ones */
   readonly schedules?: readonly ScheduleRow[];
 }
@@ -57,13 +60,18 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
   const target: Target = { device, tokens, dtype, db: [...(options.schedules ?? []), ...HEURISTICS] };
   const buffers = new Buffers(contraction, target, adapters, purpose);
   const groups = new Map(contraction.groups.map((group) => [group.id, group]));
+  if (options.merging && (purpose === 'train' || adapters > 1))
+    throw new Error('merging on the device is for serving one adapter');
   const weights = new Map<string, Launch>();
   const written = new Set<number>();
+  const settingOf = (region: LayerRegion, addsToDx: boolean): Setting => {
+    const group = groups.get(region.group)!;
+    return { target, buffers, group, purpose, views: ownBuffers(buffers), addsToDx };
+  };
   const regions = contraction.regions.map((region): RegionPlan => {
     const addsToDx = written.has(region.input);
     written.add(region.input);
-    const group = groups.get(region.group)!;
-    const setting: Setting = { target, buffers, group, purpose, views: ownBuffers(buffers), addsToDx };
+    const setting = settingOf(region, addsToDx);
     const { candidate, because, rejected } = best(region, setting, adapters, options.form);
     for (const launch of candidate.weights) weights.set(launch.name, launch);
     const sizes = region.layers.map(({ out }) => [tokens, region.in, out] as const);
@@ -77,13 +85,23 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
     const launches = { forward: candidate.forward, backward: candidate.backward };
     return { region, form, scheme, because, ...launches, base, rejected };
   });
-  const folding = contraction.groups.filter(({ id }) =>
-    regions.some(({ region, form, scheme }) => region.group === id && form !== 'token' && scheme !== 'S0'),
+  const merging = options.merging
+    ? mergingOf(contraction.regions, (region) => settingOf(region, false))
+    : null;
+  const folding = contraction.groups.filter(
+    ({ id }) =>
+      merging !== null ||
+      regions.some(({ region, form, scheme }) => region.group === id && form !== 'token' && scheme !== 'S0'),
   );
   const prologue = [...folding.flatMap((group) => prologueOf(group, buffers, target)), ...weights.values()];
   const epilogue =
     purpose === 'train' ? contraction.groups.flatMap((group) => epilogueOf(group, buffers, target)) : [];
-  const all = [...prologue, ...regions.flatMap((r) => [...r.forward, ...r.backward]), ...epilogue];
+  const all = [
+    ...prologue,
+    ...regions.flatMap((r) => [...r.forward, ...r.backward]),
+    ...epilogue,
+    ...(merging ? [...merging.merge, ...merging.unmerge, ...merging.forward.flat()] : []),
+  ];
   return {
     device,
     dtype,
@@ -95,6 +113,7 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
     prologue,
     regions,
     epilogue,
+    ...(merging ? { merging } : {}),
     skipped: contraction.skipped,
   };
 }

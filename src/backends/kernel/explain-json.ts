@@ -10,7 +10,7 @@ export function plansJson(plans: readonly KernelPlan[]): string {
 }
 
 function planJson(plan: KernelPlan) {
-  const { device, dtype, tokens, purpose, adapters, groups, prologue, epilogue, skipped } = plan;
+  const { device, dtype, tokens, purpose, adapters, groups, prologue, epilogue, merging, skipped } = plan;
   const { launches, base, ...sum } = totals(plan);
   return {
     device: device.name,
@@ -48,6 +48,15 @@ function planJson(plan: KernelPlan) {
     ),
     prologue: prologue.map(launchJson),
     epilogue: epilogue.map(launchJson),
+    ...(merging
+      ? {
+          merging: {
+            merge: merging.merge.map(launchJson),
+            unmerge: merging.unmerge.map(launchJson),
+            forward: merging.forward.flat().map(launchJson),
+          },
+        }
+      : {}),
     skipped,
     total: { ...figures(sum), launches, base: { ...base, seconds: nine(base.seconds) } },
   };

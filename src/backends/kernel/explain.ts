@@ -141,16 +141,18 @@ function against(name: string, own: Predicted, base: Predicted, launches: number
   );
 }
 
-function weightSpace({ prologue, epilogue, purpose }: KernelPlan): readonly string[] {
-  if (prologue.length + epilogue.length === 0) return [];
+function weightSpace({ prologue, epilogue, purpose, merging }: KernelPlan): readonly string[] {
+  if (prologue.length + epilogue.length === 0 && !merging) return [];
   const when = purpose === 'train' ? 'once per step' : 'when the adapter changes';
-  return [
-    `weight space, ${when}`,
-    ...table([...phase('before the tokens', prologue), ...phase('after the tokens', epilogue)]).map(
-      (line) => `  ${line}`,
-    ),
-    '',
-  ];
+  const asked = merging
+    ? [
+        ...phase('into the weights', merging.merge),
+        ...phase('out of the weights', merging.unmerge),
+        ...phase('forward with it in the weights', merging.forward.flat()),
+      ]
+    : [];
+  const rows = [...phase('before the tokens', prologue), ...phase('after the tokens', epilogue), ...asked];
+  return [`weight space, ${when}`, ...table(rows).map((line) => `  ${line}`), ''];
 }
 
 /** Totals over all adapted layers. */

@@ -255,7 +255,7 @@ const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.
 export const segment = (a: Operand, b: Operand, inner: Segment['inner']): Segment => ({ a, b, inner });
 
 /** A layer's own first factor, where it stands in what x is multiplied by. */
-function downOf(region: LayerRegion, layer: AdaptedLayer, buffers: Buffers): Operand {
+export function downOf(region: LayerRegion, layer: AdaptedLayer, buffers: Buffers): Operand {
   const all = buffers.down(region);
   return { ...all, matrix: columnsOf(all.matrix, region, layer) };
 }

@@ -1,4 +1,5 @@
 import type { Group, LayerRegion, Skipped } from './layers.js';
+import type { Merging } from './merging.js';
 
 /**
  * What contraction planning and the kernel families share, as plain data. A plan is a list of launches; a launch says
@@ -279,5 +280,7 @@ export interface KernelPlan {
   readonly regions: readonly RegionPlan[];
   /** weight space, after the tokens: gradients of the factors that are not there yet */
   readonly epilogue: readonly Launch[];
+  /** asked for: the adapter into the weights and out again, on the device */
+  readonly merging?: Merging;
   readonly skipped: readonly Skipped[];
 }

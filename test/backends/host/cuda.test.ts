@@ -192,6 +192,70 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
     },
   );
 
+  test.each([
+    ['lotr', LOTR, 'f32', 2e-6],
+    ['lora in bfloat16', LORA, 'bf16', 1e-2],
+  ] as const)(
+    'merge and unmerge, %s: the same results, with and without the adapter in the weights',
+    {
+      timeout: 120_000,
+    },
+    (_, spec, dtype, bound) => {
+      const found = contraction(spec);
+      const plan = choose(found, { device, tokens: 9, purpose: 'serve', merging: true, dtype });
+      const { files, folder } = written(plan);
+      const all = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
+      const tensors = Object.fromEntries(
+        Object.entries(all).map(([name, [place]], index) => [
+          name,
+          values(place!.rows * place!.cols, 3 + index),
+        ]),
+      );
+      const inputs = Object.fromEntries(
+        ['x_0', 'x_1'].map((name, index) => [name, values(9 * IN, 31 + index)]),
+      );
+      const of = (prefix: string) =>
+        plan.buffers.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name);
+      const forward = found.regions.map((__, region): CudaCall => ['forward', region]);
+      const reads = (names: readonly string[], when: string) =>
+        names.map((name): CudaCall => ['read', name, elements(plan, name, 9), `${name} ${when}`]);
+      const answer = runLibrary(folder, files, 9, [
+        ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
+        ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),
+        ...reads(of('W_'), 'before'),
+        ['merge'],
+        ...forward,
+        ...reads([...of('W_'), ...of('y_')], 'merged'),
+        ['merge'],
+        ['set', 'q.bias', tensors['q.bias']!],
+        ['unmerge'],
+        ...forward,
+        ...reads([...of('W_'), ...of('y_')], 'after'),
+        ['unmerge'],
+      ]);
+      expect(answer.messages).toEqual([
+        '2: the adapter is in the weights already',
+        '2: the adapter is in the weights: unmerge first',
+        '2: the adapter is not in the weights',
+      ]);
+      const expected = reference(found, tensors, inputs);
+      for (const name of of('y_')) {
+        for (const when of ['merged', 'after'])
+          expect(
+            worstError(answer.reads[`${name} ${when}`]!, expected[name]!.flat()),
+            `${name} ${when}`,
+          ).toBeLessThan(bound);
+      }
+      for (const name of of('W_')) {
+        const [before, merged, after] = ['before', 'merged', 'after'].map(
+          (when) => answer.reads[`${name} ${when}`]!,
+        );
+        expect(worstError(merged!, before!), `${name} changes`).toBeGreaterThan(0.1);
+        expect(worstError(after!, before!), `${name} comes back`).toBeLessThan(bound);
+      }
+    },
+  );
+
   test('wrong calls are refused with a reason and change nothing', { timeout: 120_000 }, () => {
     const plan = choose(contraction(LOTR), {
       device,

@@ -208,6 +208,70 @@ test.skipIf(!driver).each([
   },
 );
 
+test.skipIf(!driver).each([
+  ['lotr', LOTR],
+  ['lora', LORA],
+] as const)(
+  'merge and unmerge, %s: the same results, with and without the adapter in the weights',
+  {
+    timeout: 300_000,
+  },
+  (_, spec) => {
+    const found = contraction(spec);
+    const plan = choose(found, { device, tokens: 9, purpose: 'serve', merging: true });
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
+    const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);
+    const inputs = Object.fromEntries(
+      ['x_0', 'x_1'].map((name, index) => [name, [...values(9 * IN, 31 + index)]]),
+    );
+    const of = (prefix: string) =>
+      plan.buffers.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name);
+    const forward = found.regions.map((__, region) => ['forward', region] as const);
+    const reads = (names: readonly string[], when: string) =>
+      names.map((name) => ['read', name, `${name} ${when}`] as const);
+    const answer = runHost(folder, driver!, {
+      tokens: 9,
+      weights,
+      factors,
+      calls: [
+        ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
+        ...reads(of('W_'), 'before'),
+        ['merge'],
+        ...forward,
+        ...reads([...of('W_'), ...of('y_')], 'merged'),
+        ['merge'],
+        ['setAdapter', factors],
+        ['unmerge'],
+        ...forward,
+        ...reads([...of('W_'), ...of('y_')], 'after'),
+        ['unmerge'],
+      ],
+    });
+    expect(answer.messages).toEqual([
+      'the adapter is in the weights already',
+      'the adapter is in the weights: unmerge first',
+      'the adapter is not in the weights',
+    ]);
+    const expected = reference(found, { ...weights, ...factors }, inputs);
+    for (const name of of('y_')) {
+      for (const when of ['merged', 'after'])
+        expect(
+          worstError(answer.reads[`${name} ${when}`]!, expected[name]!.flat()),
+          `${name} ${when}`,
+        ).toBeLessThan(2e-6);
+    }
+    for (const name of of('W_')) {
+      const [before, merged, after] = ['before', 'merged', 'after'].map(
+        (when) => answer.reads[`${name} ${when}`]!,
+      );
+      expect(worstError(merged!, before!), `${name} changes`).toBeGreaterThan(0.1);
+      expect(worstError(after!, before!), `${name} comes back`).toBeLessThan(1e-6);
+    }
+  },
+);
+
 const tensorsOf = (places: ReturnType<typeof placesOf>, seed: number) =>
   Object.fromEntries(
     Object.entries(places).map(([name, [place]], index) => [

@@ -53,6 +53,11 @@ const CASES: readonly (readonly [
     { device: h100, dtype: 'bf16', tokens: 1024, purpose: 'train', form: 'bordered' },
   ],
   [
+    'into-the-weights-and-out',
+    { in: 768, out: 768, rank: 8, inputs: [['q', 'k']] },
+    { device: laptop, tokens: 32, purpose: 'serve', merging: true },
+  ],
+  [
     'activation-in-the-epilogue',
     { in: 768, out: 3072, rank: 8, inputs: [['fc1']], activation: 'gelu' },
     { device: laptop, tokens: 128, purpose: 'serve' },
@@ -63,7 +68,7 @@ test.each(CASES)('the text for %s', (name, sketch, options) => {
   const text = explainPlan(choose(contractionOf({ factors: 3, ...sketch }), options));
   const path = join(FOLDER, `${name}.txt`);
   if (process.env.BLESS === '1') writeFileSync(path, text);
-  expect(existsSync(path), 'run with BLESS=1 to write it').toBe(true);
+  expect(existsSync(path), 'run `npm run bless`').toBe(true);
   expect(text).toBe(readFileSync(path, 'utf8'));
   expect(text).toMatch(/^[\n\x20-\x7e]*\n$/);
 });

@@ -81,6 +81,7 @@ struct lotrc_adapters {
   void *buffer[BUFFER_COUNT] = {};
   float *moment[2 * TRAINED_COUNT + 1] = {};
   uint64_t steps = 0;
+  bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what is made of the factors alone has to be made again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
   std::string message;
