@@ -16,6 +16,7 @@ static Index threadIdx, blockIdx;
 #define __shared__ static
 #define __restrict__
 #define __launch_bounds__(n)
+#define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 
 static unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
@@ -24,9 +25,10 @@ static unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 namespace shim {
 static ucontext_t scheduler;
 static std::vector<ucontext_t> fibers;
-enum State { running, at_block, at_warp, ended };
+enum State { running, at_block, at_warp, at_condition, ended };
 static std::vector<State> states;
 static std::vector<std::vector<char>> stacks;
+static std::vector<std::function<bool()>> conditions;
 static std::function<void()> kernel;
 static unsigned current;
 
@@ -52,6 +54,7 @@ static void launch(Index grid, unsigned threads, std::function<void()> work) {
     blockIdx = {x, y, z};
     fibers.assign(threads, {});
     states.assign(threads, running);
+    conditions.assign(threads, {});
     stacks.resize(threads);
     for (unsigned t = 0; t < threads; t++) {
       stacks[t].resize(1 << 16);
@@ -60,19 +63,24 @@ static void launch(Index grid, unsigned threads, std::function<void()> work) {
       fibers[t].uc_stack.ss_size = stacks[t].size();
       makecontext(&fibers[t], body, 0);
     }
+    unsigned chance = 1;
     for (bool over = false; !over;) {
-      // last thread first: what depends on an order shows
-      for (unsigned t = threads; t-- > 0;) {
+      // last thread first, or by chance the other way round: what depends on an order shows
+      for (unsigned n = 0; n < threads; n++) {
+        const unsigned t = chance >> 31 ? n : threads - 1 - n;
         if (states[t] != running) continue;
         current = t;
         threadIdx = {t, 0, 0};
         swapcontext(&scheduler, &fibers[t]);
       }
+      chance = chance * 1664525u + 1013904223u;
       over = all_in(0, threads, ended);
       bool moved = over;
       for (unsigned w = 0; w < threads; w += 32)
         if (w + 32 <= threads && all_in(w, w + 32, at_warp)) moved = release(w, w + 32);
       if (all_in(0, threads, at_block)) moved = release(0, threads);
+      for (unsigned t = 0; t < threads; t++)
+        if (states[t] == at_condition && conditions[t]()) moved = release(t, t + 1);
       if (!moved) { std::fprintf(stderr, "a barrier that some threads miss\n"); std::exit(3); }
     }
   }
@@ -82,6 +90,11 @@ static void wait(State where) {
   const unsigned self = current;
   states[self] = where;
   swapcontext(&fibers[self], &scheduler);
+}
+// until something is so that another thread brings about
+static void until(std::function<bool()> condition) {
+  conditions[current] = condition;
+  wait(at_condition);
 }
 }  // namespace shim
 

@@ -3,9 +3,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gridOf } from '../../src/backends/kernel/families/kernels.js';
-import type { Kernel, Storage } from '../../src/backends/kernel/ir/kir.js';
+import type { Kernel, Storage, U32 } from '../../src/backends/kernel/ir/kir.js';
+import { BOX, type MapParam } from '../../src/backends/kernel/ir/warpgroups.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
+import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/warpgroup-units.js';
 import type { KernelCase } from './kernel-cases.js';
 
 /** Whether a compiler can be called. In CI it must. */
@@ -15,6 +17,16 @@ export function hasCompiler(name: 'g++' | 'nvcc'): boolean {
   console.warn(`CUDA tests are skipped: there is no ${name}`);
   return false;
 }
+
+/** Writes the files that kernels include. */
+function writeIncluded(folder: string, kernels: readonly Kernel[], change: Change = (text) => text): void {
+  writeFileSync(join(folder, MATRIX_UNITS), change(MATRIX_UNITS_TEXT));
+  const rings = kernels.flatMap(({ ring }) => (ring ? [ring] : []));
+  writeFileSync(join(folder, WARPGROUP_UNITS), change(warpgroupUnitsText(rings)));
+}
+
+/** What is done to the files that kernels include before they are compiled. */
+type Change = (text: string) => string;
 
 function inFolder<T>(work: (folder: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), 'lotrc-cuda-'));
@@ -38,7 +50,7 @@ export function ptxOf(kernels: readonly Kernel[], arch: string): string {
   return inFolder((folder) => {
     const source = join(folder, 'kernels.cu');
     writeFileSync(source, printCuda(kernels));
-    writeFileSync(join(folder, MATRIX_UNITS), MATRIX_UNITS_TEXT);
+    writeIncluded(folder, kernels);
     execFileSync('nvcc', ['-ptx', `-arch=${arch}`, '-o', join(folder, 'k.ptx'), source], { stdio: 'pipe' });
     return readFileSync(join(folder, 'k.ptx'), 'utf8');
   });
@@ -49,7 +61,7 @@ export function compileCuda(kernels: readonly Kernel[], arch: string): readonly 
   return inFolder((folder) => {
     const source = join(folder, 'kernels.cu');
     writeFileSync(source, printCuda(kernels));
-    writeFileSync(join(folder, MATRIX_UNITS), MATRIX_UNITS_TEXT);
+    writeIncluded(folder, kernels);
     const args = [
       '-cubin',
       `-arch=${arch}`,
@@ -117,20 +129,48 @@ template <class T> void save(T* p, unsigned n) {
 }
 `;
 
+/** The tensor map of a case, made as a host makes it. */
+function mapText(
+  name: string,
+  { view, rows }: MapParam,
+  { buffers }: Kernel,
+  index: number,
+  bound: Readonly<Record<string, number>>,
+): string {
+  const number = (extent: U32): number => {
+    if (extent.e === 'lit') return extent.value;
+    if (extent.e === 'uniform') return bound[extent.name]!;
+    throw new Error(`${name} has a length that is no number`);
+  };
+  const at = buffers.findIndex((buffer) => buffer.name === view.buffer);
+  const type = buffers[at]!.elem === 'f16' ? 'FLOAT16' : 'BFLOAT16';
+  const [height, width] = view.extents.map(number);
+  return `  CUtensorMap ${name};
+  {
+    const cuuint64_t dims[] = {${width}, ${height}}, pitches[] = {${2 * number(view.strides[0]!)}};
+    const cuuint32_t box[] = {${BOX}, ${rows}}, steps[] = {1, 1};
+    if (cuTensorMapEncodeTiled(&${name}, CU_TENSOR_MAP_DATA_TYPE_${type}, 2, b${index}_${at} + ${number(view.offset)}, dims, pitches, box, steps,
+        CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) != CUDA_SUCCESS) std::abort();
+  }`;
+}
+
 /**
  * Runs CUDA kernels on the CPU: threads are fibers, shared memory is static, undefined behaviour ends the run. Gives the
  * written buffer of each case.
  */
 export function runOnCpu(
   cases: readonly (KernelCase & { readonly kernel: Kernel })[],
+  change?: Change,
 ): readonly Float32Array[] {
   return inFolder((folder) => {
     const main = cases.flatMap(({ kernel, launch, bound, buffers }, index) => [
       ...kernel.buffers.map(
         ({ name, elem }, at) => `  auto* b${index}_${at} = load<${TYPES[elem]}>(${buffers[name]!.length});`,
       ),
+      ...(kernel.maps ?? []).map((map, at) => mapText(`m${index}_${at}`, map, kernel, index, bound)),
       `  shim::launch({${gridOf(launch, bound).join(', ')}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${[
-        ...kernel.buffers.map((_, at) => `b${index}_${at}`),
+        ...(kernel.maps ?? []).map((_, at) => `m${index}_${at}`),
+        ...kernel.buffers.flatMap(({ mapped }, at) => (mapped ? [] : [`b${index}_${at}`])),
         ...kernel.uniforms.map(({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`),
       ].join(', ')}); });`,
       ...kernel.buffers.flatMap(({ name }, at) =>
@@ -138,7 +178,8 @@ export function runOnCpu(
       ),
     ]);
     const source = [
-      `#include "${join(import.meta.dirname, 'cuda-cpu', 'instructions.h')}"`,
+      `#include "${join(SHIM, 'instructions.h')}"`,
+      `#include "${join(SHIM, 'warpgroups.h')}"`,
       printCuda(cases.map(({ kernel }) => kernel)),
       CONVERSIONS,
       'int main(int, char** argv) {',
@@ -156,7 +197,11 @@ export function runOnCpu(
       string,
     ];
     writeFileSync(file, source);
-    writeFileSync(join(folder, MATRIX_UNITS), MATRIX_UNITS_TEXT);
+    writeIncluded(
+      folder,
+      cases.map(({ kernel }) => kernel),
+      change,
+    );
     const data = cases.flatMap(({ kernel, buffers }) => kernel.buffers.map(({ name }) => buffers[name]!));
     const bytes = data.map(({ buffer, byteOffset, byteLength }) =>
       Buffer.from(buffer, byteOffset, byteLength),

@@ -6,15 +6,18 @@ import type { Launch, Schedule } from '../types.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
 import { unitProductKernel } from './unit-product.js';
+import { warpgroupProductKernel } from './warpgroup-product.js';
+import { ofWarpgroups } from './warpgroup-schedule.js';
 
 /**
- * The kernel of a launch: for matrix units where its schedule has warps. Throws LOTR6101 for a launch that has none: a
+ * The kernel of a launch: for matrix units where its schedule has warps, of warpgroups where it is one of those. Throws LOTR6101 for a launch that has none: a
  * call of the vendor's library, or a product that matrix units do not take (pass it through `scalarSchedule` first).
  */
 export function kernelOf(launch: Launch): Kernel {
   if (launch.family === 'blas')
     return fail(refused({ launch: launch.name, why: "it is a call of the vendor's library" }));
   if (launch.work.kind === 'reduce') return reduceKernel(launch);
+  if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
   return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
 }
 

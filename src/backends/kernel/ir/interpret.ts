@@ -1,4 +1,5 @@
 import { unitCode } from './interpret-units.js';
+import { groupCode } from './interpret-warpgroups.js';
 import { type Arithmetic, type Expr, flatIndex, type Kernel, type Stmt, wholeArithmetic } from './kir.js';
 import {
   Arrays,
@@ -161,8 +162,20 @@ class Compiler {
           },
         };
       }
+      case 'roles': {
+        const [first, rest] = [stepwise(this.block(stmt.first)), stepwise(this.block(stmt.rest))];
+        return {
+          steps: (thread) => (thread.local[0] < stmt.threads ? first(thread) : rest(thread)),
+        };
+      }
       case 'for':
         return this.#loop(stmt);
+      case 'ring':
+      case 'feed':
+      case 'drain':
+      case 'drained':
+      case 'registers':
+        return { run: groupCode(stmt, this) };
       case 'barrier':
         return {
           steps: function* () {

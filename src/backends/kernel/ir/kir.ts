@@ -5,6 +5,7 @@
  */
 
 import type { FragmentDecl, UnitStmt } from './units.js';
+import type { GroupStmt, MapParam, RingDecl } from './warpgroups.js';
 
 /** Type of a value in registers. */
 export type KType = 'f32' | 'u32' | 'bool';
@@ -69,14 +70,24 @@ export type Stmt =
       readonly body: readonly Stmt[];
     }
   | { readonly s: 'if'; readonly cond: Bool; readonly body: readonly Stmt[] }
+  /** the first threads of a workgroup, whole warpgroups of them, do one thing while the rest do another */
+  | {
+      readonly s: 'roles';
+      readonly threads: number;
+      readonly first: readonly Stmt[];
+      readonly rest: readonly Stmt[];
+    }
   | { readonly s: 'barrier' }
   | { readonly s: 'comment'; readonly text: string }
-  | UnitStmt;
+  | UnitStmt
+  | GroupStmt;
 
 export interface BufferParam {
   readonly name: string;
   readonly elem: Storage;
   readonly access: 'read' | 'write' | 'read_write';
+  /** reached through maps only: the kernel takes these, and no pointer */
+  readonly mapped?: true;
 }
 
 export interface UniformParam {
@@ -108,6 +119,9 @@ export interface Kernel {
   readonly arrays: readonly ArrayDecl[];
   /** what the warps of a kernel for matrix units hold */
   readonly fragments?: readonly FragmentDecl[];
+  /** what a kernel for warpgroups has: its ring, and the matrices that the copy engine brings */
+  readonly ring?: RingDecl;
+  readonly maps?: readonly MapParam[];
   readonly body: readonly Stmt[];
 }
 

@@ -27,7 +27,7 @@ type Known = ReadonlyMap<string, number>;
  * whose compiler writes out the loops that are so marked.
  */
 export function legalise(kernel: Kernel): Kernel {
-  const whole = kernel.fragments !== undefined;
+  const whole = kernel.fragments !== undefined || kernel.ring !== undefined;
   const registers = new Map(
     kernel.arrays.filter(({ space }) => space === 'register').map(({ name, size }) => [name, size]),
   );
@@ -79,6 +79,8 @@ class Rewriter {
       }
       case 'if':
         return [{ ...stmt, cond: this.expr(stmt.cond, known), body: this.block(stmt.body, known) }];
+      case 'roles':
+        return [{ ...stmt, first: this.block(stmt.first, known), rest: this.block(stmt.rest, known) }];
       case 'for': {
         const [from, to, step] = [stmt.from, stmt.to, stmt.step].map((bound) => this.expr(bound, known)) as [
           U32,

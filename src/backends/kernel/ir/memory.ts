@@ -76,14 +76,19 @@ export class Buffers {
     return buffer;
   }
 
-  read(name: string, index: number, { global }: Thread): number {
+  read(name: string, index: number, thread: Thread): number {
+    this.counts.loads++;
+    return this.look(name, index, thread);
+  }
+
+  /** An element that another thread loads for this one. */
+  look(name: string, index: number, { global }: Thread): number {
     const { data, param, writer, reader } = this.#at(name, index);
     if (param.access === 'write') this.fault('access', `${name} is only written`);
     const by = writer[index]!;
     if (by !== NOBODY && by !== global)
       this.fault('race', `${name}[${index}] is written by ${by}, read by ${global}`);
     reader[index] = global;
-    this.counts.loads++;
     return data[index]!;
   }
 

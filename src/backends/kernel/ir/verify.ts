@@ -15,6 +15,8 @@ import {
 import { conjuncts, type Fact, isBelow, isConstant, isUniform, rangeOf } from './ranges.js';
 import type { UnitStmt } from './units.js';
 import { type UnitScope, verifyUnit } from './verify-units.js';
+import { type Role, verifyGroup, verifyRoles } from './verify-warpgroups.js';
+import { type GroupStmt, ringBytes } from './warpgroups.js';
 
 /**
  * Rules, each named in the diagnostic of a kernel that breaks it:
@@ -26,7 +28,7 @@ import { type UnitScope, verifyUnit } from './verify-units.js';
  *  - barrier: barriers stand where all invocations of a workgroup come by, in loops and branches that all take alike;
  *  - order: workgroup memory is written, then a barrier, then read, then a barrier before it is written again;
  *  - constant index: register arrays are indexed by numbers once loops are written out;
- *  - matrix unit, copy: see verify-units.ts.
+ *  - matrix unit, copy: see verify-units.ts; warpgroup: see verify-warpgroups.ts.
  * LOTR6102, for a device: workgroup memory, invocations, bound buffers.
  */
 export function verifyKernel(kernel: Kernel, device?: DeviceProfile): readonly Diagnostic[] {
@@ -39,8 +41,9 @@ function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
   const bytes = kernel.arrays
     .filter(({ space }) => space === 'workgroup')
     .reduce((sum, { size, elem = 'f32' }) => sum + size * ELEMENT_BYTES[elem], 0);
+  const ring = kernel.ring ? ringBytes(kernel.ring) : 0;
   const needs = [
-    ['bytes of workgroup memory', bytes, device.workgroupBytes],
+    ['bytes of workgroup memory', bytes + ring, device.workgroupBytes],
     ['invocations', x * y * z, device.invocations],
     ['storage buffers', kernel.buffers.length, device.storageBuffers],
   ] as const;
@@ -63,6 +66,8 @@ class Verifier {
   readonly #states = new Map<string, State>();
   readonly #conditions: Expr[] = [];
   #uniformFlow = true;
+  #role: Role = 'all';
+  #direct = false;
 
   constructor(readonly kernel: Kernel) {
     for (const { name, space } of kernel.arrays)
@@ -151,9 +156,46 @@ class Verifier {
         return;
       case 'comment':
         return;
+      case 'roles':
+        this.#roles(stmt);
+        return;
+      case 'ring':
+      case 'feed':
+      case 'drain':
+      case 'drained':
+      case 'registers':
+        this.#group(stmt);
+        return;
       default:
         this.#unit(stmt);
     }
+  }
+
+  #roles(stmt: Extract<Stmt, { s: 'roles' }>): void {
+    verifyRoles(stmt, {
+      uniformFlow: this.#uniformFlow,
+      role: this.#role,
+      broken: (rule, where) => this.#broken(rule, where),
+    });
+    for (const role of ['first', 'rest'] as const) {
+      this.#within([], false, () => {
+        [this.#role, this.#direct] = [role, true];
+        this.#block(stmt[role]);
+        [this.#role, this.#direct] = ['all', false];
+      });
+    }
+  }
+
+  #group(stmt: GroupStmt): void {
+    verifyGroup(stmt, {
+      kernel: this.kernel,
+      facts: this.#facts,
+      uniformFlow: this.#uniformFlow,
+      role: this.#role,
+      direct: this.#direct,
+      broken: (rule, where) => this.#broken(rule, where),
+      expr: (expr) => this.#expr(expr),
+    });
   }
 
   /** Statements of matrix units and copies: what they touch, then their own rules. */
@@ -176,12 +218,14 @@ class Verifier {
   }
 
   #within(conditions: readonly Expr[], uniform: boolean, body: () => void): void {
-    const [count, flow] = [this.#conditions.length, this.#uniformFlow];
+    const [count, flow, direct] = [this.#conditions.length, this.#uniformFlow, this.#direct];
     this.#conditions.push(...conditions);
     this.#uniformFlow = flow && uniform;
+    this.#direct = false;
     body();
     this.#conditions.length = count;
     this.#uniformFlow = flow;
+    this.#direct = direct;
   }
 
   /** Statements that may be skipped by all: what they leave is only counted on if it was so before. */
@@ -241,6 +285,7 @@ class Verifier {
       this.#broken('defined', `there is no buffer ${view.buffer}`);
       return;
     }
+    if (buffer.mapped) this.#broken('access', `${view.buffer} is reached through maps only`);
     if (buffer.access !== kind && buffer.access !== 'read_write') {
       this.#broken('access', `${view.buffer} is bound for ${buffer.access} only`);
     }
@@ -296,5 +341,6 @@ const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b)
 
 function hasBarrier(stmt: Stmt): boolean {
   if (stmt.s === 'barrier') return true;
+  if (stmt.s === 'roles') return [...stmt.first, ...stmt.rest].some(hasBarrier);
   return (stmt.s === 'if' || stmt.s === 'for') && stmt.body.some(hasBarrier);
 }

@@ -1,5 +1,6 @@
 import { type Expr, flatIndex, type KType, type Stmt, type U32 } from '../ir/kir.js';
 import type { UnitStmt } from '../ir/units.js';
+import type { GroupStmt } from '../ir/warpgroups.js';
 
 /** What WGSL and CUDA spell differently. */
 export interface Spelling {
@@ -19,6 +20,8 @@ export interface Spelling {
   poke(array: string, index: string, value: string): string;
   /** a statement of matrix units; refused where the language has none */
   unit(stmt: UnitStmt, text: (expr: Expr) => string): string;
+  /** a statement of warpgroups; likewise */
+  group(stmt: GroupStmt, text: (expr: Expr) => string): string;
   /** line before a loop that the compiler has to write out */
   readonly unroll: string;
   readonly counter: string;
@@ -67,12 +70,29 @@ export class CFamily {
       }
       case 'if':
         return [`${indent}if (${this.text(stmt.cond)}) {`, ...this.block(stmt.body, depth + 1), `${indent}}`];
+      case 'roles': {
+        const first = `${spelling.id('local', 0)} < ${spelling.literal('u32', stmt.threads)}`;
+        const inner = (body: readonly Stmt[]) => this.block(body, depth + 1);
+        return [
+          `${indent}if (${first}) {`,
+          ...inner(stmt.first),
+          `${indent}} else {`,
+          ...inner(stmt.rest),
+          `${indent}}`,
+        ];
+      }
       case 'for': {
         const { name } = stmt;
         const head = `${spelling.counter} ${name} = ${this.text(stmt.from)}; ${name} < ${this.#part(stmt.to, 5)}; ${name} += ${this.text(stmt.step)}`;
         const loop = [`${indent}for (${head}) {`, ...this.block(stmt.body, depth + 1), `${indent}}`];
         return stmt.unroll ? [`${indent}${spelling.unroll}`, ...loop] : loop;
       }
+      case 'ring':
+      case 'feed':
+      case 'drain':
+      case 'drained':
+      case 'registers':
+        return [`${indent}${spelling.group(stmt, (expr) => this.text(expr))}`];
       default:
         return [`${indent}${spelling.unit(stmt, (expr) => this.text(expr))}`];
     }

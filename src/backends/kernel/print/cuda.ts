@@ -3,6 +3,7 @@ import type { ArrayDecl, BufferParam, Kernel } from '../ir/kir.js';
 import { legalise } from '../ir/legalise.js';
 import { CFamily, type Spelling } from './c-family.js';
 import { MATRIX_UNITS, unitText } from './matrix-units.js';
+import { groupText, WARPGROUP_UNITS } from './warpgroup-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 const TYPES = { f32: 'float', u32: 'unsigned', bool: 'bool' } as const;
@@ -16,14 +17,15 @@ const CONVERSIONS = {
 const CALLS: Readonly<Record<string, string>> = { exp: 'expf', sqrt: 'sqrtf', abs: 'fabsf' };
 
 /**
- * Kernels as one CUDA C++ source file: an `extern "C"` kernel each, of which the parameters are the buffers in order and
- * then the uniforms. Shared memory is static.
+ * Kernels as one CUDA C++ source file: an `extern "C"` kernel each, of which the parameters are the maps and the buffers in
+ * order and then the uniforms. Shared memory is static, but for the ring of warpgroups: `ringBytes` at launch.
  */
 export function printCuda(kernels: readonly Kernel[]): string {
   const elems = new Set(kernels.flatMap(({ buffers }) => buffers.map(({ elem }) => elem)));
   const headers = (['f16', 'bf16'] as const).filter((elem) => elems.has(elem));
   const includes = headers.map((elem) => `#include <${HEADERS[elem]}>`);
   if (kernels.some(({ fragments }) => fragments)) includes.push(`#include "${MATRIX_UNITS}"`);
+  if (kernels.some(({ ring }) => ring)) includes.push(`#include "${WARPGROUP_UNITS}"`);
   return `${[...includes, ...(includes.length > 0 ? [''] : []), ...kernels.flatMap(cudaKernel)].join('\n')}`;
 }
 
@@ -32,8 +34,13 @@ export function cudaPrototype(kernel: Kernel): string {
   return `extern "C" __global__ void ${kernel.name}(${parameters(legalise(kernel)).join(', ')});`;
 }
 
-function parameters({ buffers, uniforms }: Kernel): string[] {
-  return [...buffers.map(pointer), ...uniforms.map((uniform) => `${TYPES[uniform.type]} ${uniform.name}`)];
+function parameters({ buffers, uniforms, maps = [] }: Kernel): string[] {
+  const pointers = buffers.filter(({ mapped }) => !mapped);
+  return [
+    ...maps.map(({ name }) => `const __grid_constant__ CUtensorMap ${name}`),
+    ...pointers.map(pointer),
+    ...uniforms.map((uniform) => `${TYPES[uniform.type]} ${uniform.name}`),
+  ];
 }
 
 function cudaKernel(kernel: Kernel): string[] {
@@ -46,11 +53,14 @@ function cudaKernel(kernel: Kernel): string[] {
     ...about.map((line) => `// ${line}`),
     `extern "C" __global__ void __launch_bounds__(${x * y * z})`,
     `${name}(${params.join(', ')}) {`,
+    ...(legal.ring ? ['#ifdef LOTRC_WARPGROUPS'] : []),
     ...arrays.map((array) => arrayText(array, legal.fragments !== undefined)),
     ...(legal.fragments ?? []).map(
       ({ name, part, count }) => `  unsigned ${name}[${count}][${part === 'a' ? 4 : 2}];`,
     ),
     ...new CFamily(spelling(legal, elems)).block(body, 1),
+    // the host launches it on devices that have warpgroups
+    ...(legal.ring ? ['#else', '  __trap();', '#endif'] : []),
     '}',
     '',
   ];
@@ -101,6 +111,7 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
       return `${array}[${index}] = ${round ? `${round}(${value})` : value};`;
     },
     unit: (stmt, text) => unitText(stmt, kernel, text),
+    group: (stmt, text) => groupText(stmt, kernel, text),
     unroll: '#pragma unroll',
     counter: 'unsigned',
     barrier: '__syncthreads();',

@@ -33,7 +33,7 @@ export function printWgsl(kernel: Kernel): string {
     if (elem === 'bf16')
       fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: `bfloat16 (${name})` }));
   }
-  if (kernel.fragments)
+  if (kernel.fragments || kernel.ring)
     fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: 'matrix units of a warp' }));
   const printer = new CFamily(spelling(elems));
   const { body, arrays, workgroup } = legalise(kernel);
@@ -92,11 +92,15 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
       `${wgslName(buffer)}[${index}] = ${widened(buffer) ? `f16(${value})` : value};`,
     declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
     poke: (array, index, value) => `${array}[${index}] = ${value};`,
-    unit: ({ s }) => {
-      throw new Error(`WGSL has no ${s}`);
-    },
+    unit: absent,
+    group: absent,
     unroll: '',
     counter: 'var',
     barrier: 'workgroupBarrier();',
   };
+}
+
+/** Refused before (`printWgsl`). */
+function absent({ s }: { readonly s: string }): never {
+  throw new Error(`WGSL has no ${s}`);
 }

@@ -1,0 +1,136 @@
+import type { Expr, Kernel, Stmt, U32 } from './kir.js';
+import { type Facts, isMultiple } from './ranges.js';
+import { UNIT } from './units.js';
+import {
+  BOX,
+  type Boxed,
+  boxRows,
+  GROUP,
+  GROUP_ROWS,
+  type GroupStmt,
+  type MapParam,
+  type Tiles,
+} from './warpgroups.js';
+
+/** Where a statement stands: among the threads that bring, those that multiply, or where all come by. */
+export type Role = 'all' | 'first' | 'rest';
+
+/** What a statement sees of the verifier around it. */
+export interface GroupScope {
+  readonly kernel: Kernel;
+  readonly facts: Facts;
+  readonly uniformFlow: boolean;
+  readonly role: Role;
+  /** statements stand directly in their role: all its threads come by */
+  readonly direct: boolean;
+  broken(rule: string, where: string): void;
+  /** checks an expression that is only evaluated */
+  expr(expr: Expr): void;
+}
+
+const RULE = 'warpgroup';
+/** Most rows of a box, and most results of a warpgroup along a row. */
+const MOST = 256;
+const ALIGNED = 8;
+
+/**
+ * Rules of warpgroups:
+ *  - one ring, made ready where all threads come by, of a shape that the hardware multiplies, with a warpgroup for every
+ *    GROUP_ROWS rows and one more;
+ *  - the first warpgroup feeds, the others drain, both the same tiles in the same order: else one waits for ever; sums are
+ *    read after `drained`;
+ *  - maps are of the ring's type, their rows and first elements lie on multiples of 16 bytes, and their boxes are as the
+ *    operand needs them; a buffer that is `mapped` has no other access.
+ */
+export function verifyGroup(stmt: GroupStmt, scope: GroupScope): void {
+  const { kernel, role } = scope;
+  if (!kernel.ring) {
+    scope.broken('defined', `a ${stmt.s} and no ring`);
+    return;
+  }
+  switch (stmt.s) {
+    case 'ring':
+      if (role !== 'all' || !scope.uniformFlow)
+        scope.broken(RULE, 'a ring that some threads do not make ready');
+      shapeOf(kernel, scope);
+      return;
+    case 'feed':
+    case 'drain': {
+      const wanted = stmt.s === 'feed' ? 'first' : 'rest';
+      if (role !== wanted || !scope.direct)
+        scope.broken(RULE, `a ${stmt.s} where not all of its threads come by`);
+      tilesOf(stmt.tiles, scope);
+      if (stmt.s === 'drain') sumsOf(stmt.acc, scope);
+      return;
+    }
+    case 'drained':
+      if (role !== 'rest' || !scope.direct)
+        scope.broken(RULE, 'an end of sums where not all of their threads come by');
+      return;
+    case 'registers':
+      if (role === 'all' || !scope.direct || stmt.count % 8 !== 0 || stmt.count < 24 || stmt.count > 240)
+        scope.broken(RULE, `${stmt.count} registers`);
+      return;
+  }
+}
+
+/** Rules of a kernel as a whole: what is fed is drained. */
+export function verifyRoles(
+  { threads, first, rest }: Extract<Stmt, { s: 'roles' }>,
+  scope: Pick<GroupScope, 'broken' | 'uniformFlow' | 'role'>,
+): void {
+  if (scope.role !== 'all' || !scope.uniformFlow) scope.broken(RULE, 'roles inside of something else');
+  if (threads % GROUP !== 0) scope.broken(RULE, `${threads} threads are no warpgroups`);
+  const tiles = (body: readonly Stmt[]) =>
+    body.flatMap((stmt) => (stmt.s === 'feed' || stmt.s === 'drain' ? [JSON.stringify(stmt.tiles)] : []));
+  if (tiles(first).join() !== tiles(rest).join())
+    scope.broken(RULE, 'what is brought is not what is multiplied: one waits for the other for ever');
+  const ends = rest.findIndex(({ s }) => s === 'drained');
+  const last = rest.findLastIndex(({ s }) => s === 'drain');
+  if (last >= 0 && ends < last) scope.broken(RULE, 'sums are read while products are under way');
+}
+
+function shapeOf({ ring, workgroup }: Kernel, scope: GroupScope): void {
+  const { rows, cols, stages } = ring!;
+  const whole =
+    rows > 0 && rows % GROUP_ROWS === 0 && rows <= MOST && cols > 0 && cols % BOX === 0 && cols <= MOST;
+  if (!whole || stages < 2) scope.broken(RULE, `a ring of ${stages} tiles for ${rows} x ${cols}`);
+  const threads = GROUP * (1 + rows / GROUP_ROWS);
+  if (workgroup[0] !== threads)
+    scope.broken(RULE, `${workgroup[0]} threads for ${rows} rows, which take ${threads}`);
+}
+
+function tilesOf({ a, b, row, col, inner }: Tiles, scope: GroupScope): void {
+  for (const part of [row, col, inner]) scope.expr(part);
+  const { rows, cols } = scope.kernel.ring!;
+  // in memory the inner dimension runs along the rows of a, and of b where that is transposed
+  mapOf(a, boxRows(!a.transposed, rows), scope);
+  mapOf(b, boxRows(b.transposed, cols), scope);
+}
+
+function mapOf({ map: name }: Boxed, rows: number, scope: GroupScope): void {
+  const map = scope.kernel.maps?.find((candidate) => candidate.name === name);
+  if (!map) {
+    scope.broken('defined', `there is no map ${name}`);
+    return;
+  }
+  for (const part of [map.view.offset, ...map.view.extents, ...map.view.strides]) scope.expr(part);
+  if (map.rows !== rows) scope.broken(RULE, `boxes of ${map.name} have ${map.rows} rows, not ${rows}`);
+  aligned(map, scope);
+  const buffer = scope.kernel.buffers.find((candidate) => candidate.name === map.view.buffer);
+  if (buffer?.elem !== scope.kernel.ring!.type || buffer.access === 'write')
+    scope.broken(RULE, `${map.view.buffer} is not read as ${scope.kernel.ring!.type}`);
+}
+
+function aligned({ name, view }: MapParam, scope: GroupScope): void {
+  const parts: readonly U32[] = [view.offset, view.strides[0]!];
+  const last = view.strides[1];
+  if (!parts.every((part) => isMultiple(part, ALIGNED, scope.facts)) || last?.e !== 'lit' || last.value !== 1)
+    scope.broken(RULE, `rows of ${name} do not begin at multiples of 16 bytes`);
+}
+
+function sumsOf(acc: string, { kernel, broken }: GroupScope): void {
+  const array = kernel.arrays.find(({ name, space }) => name === acc && space === 'register');
+  const size = (kernel.ring!.cols * UNIT.rows) / 32;
+  if (array?.size !== size) broken(RULE, `${acc} does not hold the ${size} results of a thread`);
+}

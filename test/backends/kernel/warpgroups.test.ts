@@ -1,0 +1,236 @@
+import { describe, expect, test } from 'vitest';
+import { choose } from '../../../src/backends/kernel/choose.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { ofWarpgroups, whyNoWarpgroups } from '../../../src/backends/kernel/families/warpgroup-schedule.js';
+import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import type { Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import type { GroupType } from '../../../src/backends/kernel/ir/warpgroups.js';
+import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import type { Product } from '../../../src/backends/kernel/types.js';
+import { contractionOf } from '../../support/contraction.js';
+import { compileCuda, hasCompiler, ptxOf, runOnCpu } from '../../support/cuda.js';
+import { worstError } from '../../support/kernel-run.js';
+import { warpgroupCases } from '../../support/warpgroup-cases.js';
+
+const TYPES: readonly GroupType[] = ['bf16', 'f16'];
+const cases = TYPES.flatMap((type) => warpgroupCases(type)).map((one) => ({
+  ...one,
+  kernel: kernelOf(one.launch),
+}));
+const h100 = profile('h100', 'cuda');
+
+/** Sums of at most 350 products in f32. */
+const ROUNDING = 2e-6;
+
+describe.each(cases.map((one) => [one.name, one] as const))('%s', (_, one) => {
+  test('keeps the rules', () => {
+    expect(one.kernel.ring).toBeDefined();
+    expect(verifyKernel(one.kernel, h100)).toEqual([]);
+  });
+
+  test('agrees with float64', () => {
+    const buffers = Object.fromEntries(
+      Object.entries(one.buffers).map(([name, data]) => [name, data.slice()]),
+    );
+    interpret(one.kernel, { buffers, uniforms: one.bound, grid: gridOf(one.launch, one.bound) });
+    expect(worstError(buffers[one.out]!, one.expected)).toBeLessThan(ROUNDING);
+  });
+});
+
+describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
+  test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
+    const close = runOnCpu(cases).map((actual, index) => [
+      cases[index]!.name,
+      worstError(actual, cases[index]!.expected) < ROUNDING,
+    ]);
+    expect(close).toEqual(cases.map(({ name }) => [name, true]));
+  });
+
+  test.each([
+    ['a tile is overwritten while it is multiplied', 'await_products<1>();', 'await_products<2>();'],
+    ['a tile is read before it has come', 'await(&full[stage], round);', ''],
+    ['a tile is brought to where one still stands', 'await(&empty[stage], round ^ 1);', ''],
+    ['sums are read while products are under way', 'await_products<0>();', ''],
+    [
+      'columns of the next box are looked for elsewhere',
+      'uint64_t(next >> 4) << 16',
+      'uint64_t(512 >> 4) << 16',
+    ],
+    ['the wrong steps of a row are read', 'tile_at(at_b + step * 2, 0)', 'tile_at(at_b + step * 4, 0)'],
+    ['rows are taken for columns', 'add<TRANSPOSED_A, !TRANSPOSED_B>', 'add<TRANSPOSED_A, TRANSPOSED_B>'],
+  ])('found out: %s', { timeout: 60_000 }, (_, from, to) => {
+    const one = cases.find(({ name }) => name === 'all_ways_to_store_bf16')!;
+    let changed = false;
+    const change = (text: string) => {
+      changed ||= text.includes(from);
+      return text.replace(from, to);
+    };
+    const error = (): number => {
+      try {
+        return worstError(runOnCpu([one], change)[0]!, one.expected);
+      } catch {
+        return Number.POSITIVE_INFINITY; // it waits for ever, or does what an instruction forbids
+      }
+    };
+    expect(error()).toBeGreaterThan(1e-3);
+    expect(changed).toBe(true);
+  });
+});
+
+/** The kernels for warpgroups of a training plan, with tiles of a real size. */
+function planned(dtype: GroupType, width: number): readonly Kernel[] {
+  const sketch = { factors: 3, in: width, out: width, rank: 16, inputs: [['q', 'k', 'v'], ['o']] } as const;
+  const plan = choose(
+    { ...contractionOf(sketch), dtype },
+    { device: h100, tokens: 4096, purpose: 'train', form: 'split' },
+  );
+  return plan.regions
+    .flatMap(({ forward, backward }) => [...forward, ...backward])
+    .flatMap((launch) => (ofWarpgroups(launch.schedule) ? [kernelOf(launch)] : []));
+}
+
+describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
+  test.each(TYPES)(
+    'compiles all products over tokens of a plan within the budget, %s',
+    { timeout: 120_000 },
+    (type) => {
+      // all of them in one type is enough
+      const all = planned(type, 1024);
+      // y of every layer, and dx of both inputs
+      expect(all.length).toBe(4 + 2);
+      const kernels = type === 'bf16' ? all : all.slice(0, 1);
+      for (const kernel of kernels) expect(verifyKernel(kernel, h100)).toEqual([]);
+      const compiled = compileCuda(kernels, 'sm_90a');
+      expect(compiled.length).toBe(kernels.length);
+      for (const { registers, spills, sharedBytes } of compiled) {
+        expect(spills).toBe(0);
+        // what a block of three warpgroups has: they exchange the rest among them
+        expect(registers).toBeLessThanOrEqual(168);
+        // the ring is none of it
+        expect(sharedBytes).toBe(0);
+      }
+    },
+  );
+
+  test('other devices get a kernel that is not run', { timeout: 60_000 }, () => {
+    expect(compileCuda(planned('bf16', 1024).slice(0, 1), 'sm_80')).toHaveLength(1);
+  });
+
+  test('products run on warpgroups, fed by the copy engine', { timeout: 60_000 }, () => {
+    const ptx = ptxOf(planned('bf16', 1024).slice(0, 1), 'compute_90a');
+    // two segments, four steps of 16 in a tile
+    expect(ptx.match(/wgmma\.mma_async\.sync\.aligned\.m64n256k16\.f32\.bf16\.bf16/g)).toHaveLength(2 * 4);
+    expect(ptx).toMatch(/cp\.async\.bulk\.tensor\.2d\.shared::cluster\.global\.mbarrier::complete_tx::bytes/);
+    expect(ptx).toMatch(/setmaxnreg\.dec\.sync\.aligned\.u32\s+40/);
+    expect(ptx).toMatch(/setmaxnreg\.inc\.sync\.aligned\.u32\s+232/);
+    expect(ptx).not.toMatch(/\.local/);
+  });
+});
+
+/** A kernel with statements changed; null drops one. */
+function changed(kernel: Kernel, change: (stmt: Stmt) => Stmt | null): Kernel {
+  const block = (body: readonly Stmt[]): Stmt[] =>
+    body.flatMap((stmt) => {
+      const inner = stmt.s === 'roles' ? { ...stmt, first: block(stmt.first), rest: block(stmt.rest) } : stmt;
+      const after = change(inner);
+      return after ? [after] : [];
+    });
+  return { ...kernel, body: block(kernel.body) };
+}
+
+describe('a kernel that is wrong is found out', () => {
+  const { kernel } = cases.find(({ name }) => name === 'forward_bf16')!;
+  const rules = (broken: Kernel) =>
+    verifyKernel(broken, h100)
+      .map(({ message }) => message)
+      .join();
+
+  test('tiles that are brought and never multiplied', () => {
+    const broken = changed(kernel, (stmt) =>
+      stmt.s === 'drain' && stmt.tiles.a.map === 'map_0_x' ? null : stmt,
+    );
+    expect(rules(broken)).toMatch(/what is brought is not what is multiplied/);
+  });
+
+  test('sums that are read too early', () => {
+    expect(rules(changed(kernel, (stmt) => (stmt.s === 'drained' ? null : stmt)))).toMatch(
+      /sums are read while/,
+    );
+  });
+
+  test('products where not all threads come by', () => {
+    const broken = changed(kernel, (stmt) =>
+      stmt.s === 'drain' ? { s: 'if', cond: { type: 'bool', e: 'lit', value: 1 }, body: [stmt] } : stmt,
+    );
+    expect(rules(broken)).toMatch(/a drain where not all of its threads come by/);
+  });
+
+  test('a ring that some threads do not make ready', () => {
+    const roles = kernel.body.findIndex(({ s }) => s === 'roles');
+    const moved = changed(kernel, (stmt) =>
+      stmt.s === 'roles' ? { ...stmt, first: [{ s: 'ring' }, ...stmt.first] } : stmt,
+    );
+    expect(roles).toBeGreaterThan(0);
+    expect(rules(moved)).toMatch(/some threads do not make ready/);
+  });
+
+  test('rows that do not begin at multiples of 16 bytes', () => {
+    const [map, ...maps] = kernel.maps!;
+    const broken = {
+      ...map!,
+      view: { ...map!.view, strides: [{ type: 'u32', e: 'lit', value: 9 }, map!.view.strides[1]!] },
+    } as const;
+    expect(rules({ ...kernel, maps: [broken, ...maps] })).toMatch(/do not begin at multiples of 16 bytes/);
+  });
+
+  test('boxes of another height than the operand needs', () => {
+    const [map, ...maps] = kernel.maps!;
+    expect(rules({ ...kernel, maps: [{ ...map!, rows: 32 }, ...maps] })).toMatch(/have 32 rows, not 128/);
+  });
+
+  test('sums in too few registers, too few threads, a ring that is too large', () => {
+    expect(rules({ ...kernel, arrays: [{ ...kernel.arrays[0]!, size: 16 }] })).toMatch(
+      /does not hold the 32 results/,
+    );
+    expect(rules({ ...kernel, workgroup: [256, 1, 1] })).toMatch(/256 threads for 128 rows, which take 384/);
+    expect(rules({ ...kernel, ring: { ...kernel.ring!, stages: 12 } })).toMatch(
+      /296128 bytes of workgroup memory/,
+    );
+  });
+
+  test('a pointer to what only maps reach', () => {
+    const buffers = kernel.buffers.map((buffer) =>
+      buffer.name === 'bias' ? { ...buffer, mapped: true as const } : buffer,
+    );
+    expect(rules({ ...kernel, buffers })).toMatch(/bias is reached through maps only/);
+  });
+});
+
+test('what warpgroups do not take is told', () => {
+  const { work, schedule } = cases[0]!.launch;
+  const product = work as Product;
+  const [segment] = product.segments;
+  const matrix = { ...segment!.a.matrix, rowStride: 17 };
+  const why = (changes: Partial<Product>, tiles = schedule) =>
+    whyNoWarpgroups({ ...product, ...changes }, tiles);
+  expect(why({})).toBeNull();
+  expect(why({ segments: [{ ...segment!, a: { ...segment!.a, matrix } }] })).toBe(
+    'rows of x do not begin at multiples of 16 bytes',
+  );
+  expect(
+    why({
+      segments: [{ ...segment!, a: { ...segment!.a, matrix: { ...segment!.a.matrix, dtype: 'f32' } } }],
+    }),
+  ).toBe('its operands are f32');
+  expect(why({ parts: 2 })).toBe('its sums are taken in parts');
+  expect(why({}, { ...schedule, warps: 4 })).toBe('its schedule is none of warpgroups');
+  expect(() => kernelOf({ ...cases[0]!.launch, work: { ...product, parts: 2 } })).toThrowError(
+    /LOTR6101.*in parts/,
+  );
+});
+
+test('LOTR6103: WGSL has no warpgroups', () => {
+  expect(() => printWgsl(cases.find(({ name }) => name === 'forward_f16')!.kernel)).toThrowError(/LOTR6103/);
+});
