@@ -10,7 +10,7 @@ import { explainPlan } from '../../src/backends/kernel/explain.js';
 import { plansJson } from '../../src/backends/kernel/explain-json.js';
 import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/profiles.js';
 import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
-import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/types.js';
+import type { DeviceProfile, KernelDtype, KernelPlan } from '../../src/backends/kernel/types.js';
 import { cannotWrite } from '../../src/ir/codes/load.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { isSystemError, writeAtomically } from '../../src/ir/files/atomic.js';
@@ -80,10 +80,12 @@ export function emitGpuCommand(
   );
   if (!options.explain) {
     const tf32 = options.tf32 ?? false;
-    const plan = target === 'wgsl' ? plans[0]! : loweredPlan(plans[0]!, tf32);
-    const files =
-      target === 'wgsl' ? typescriptHost(plan) : cudaHost(plan, architecturesOf(options, device), { tf32 });
-    writeHost([...files, { path: 'plan.txt', text: explainPlan(plan) }], output!, path, run);
+    const [plan] = plans as [KernelPlan];
+    const architectures = architecturesOf(options, device);
+    const warpgroups = architectures.includes('sm_90a');
+    const written = target === 'wgsl' ? plan : loweredPlan(plan, tf32, { warpgroups });
+    const files = target === 'wgsl' ? typescriptHost(plan) : cudaHost(plan, architectures, { tf32 });
+    writeHost([...files, { path: 'plan.txt', text: explainPlan(written) }], output!, path, run);
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));

@@ -35,7 +35,15 @@ export function compileLibrary(folder: string, files: readonly TextFile[], archs
   const targets = archs.map((arch) => `-gencode=arch=${arch.replace('sm', 'compute')},code=${arch}`);
   for (const { path } of files.filter((file) => file.path.endsWith('.cu'))) {
     const output = join(folder, `${path.replaceAll('/', '_')}.o`);
-    const flags = ['-c', ...targets, '-Xcompiler', '-Wall,-Wextra,-Werror', '-Werror', 'all-warnings'];
+    const flags = [
+      '-c',
+      '-DLOTRC_SM90A',
+      ...targets,
+      '-Xcompiler',
+      '-Wall,-Wextra,-Werror',
+      '-Werror',
+      'all-warnings',
+    ];
     const { status, stderr } = spawnSync('nvcc', [...flags, '-o', output, join(folder, path)], {
       encoding: 'utf8',
     });
@@ -44,14 +52,15 @@ export function compileLibrary(folder: string, files: readonly TextFile[], archs
 }
 
 /**
- * Runs a library on the CPU, its kernels as fibers, under the checks for undefined behaviour. Fails when
- * memory is left over at the end.
+ * Runs a library on the CPU, its kernels as fibers, under the checks for undefined behaviour; `warpgroups`: as on a device that
+ * has them. Fails when memory is left over at the end, or kernels for warpgroups were to run and did not.
  */
 export function runLibrary(
   folder: string,
   files: readonly TextFile[],
   tokens: number,
   calls: readonly CudaCall[],
+  { warpgroups = false }: { readonly warpgroups?: boolean } = {},
 ): CudaAnswer {
   const numbers: Float32Array[] = [];
   const reads: { readonly as: string; readonly count: number }[] = [];
@@ -79,7 +88,10 @@ export function runLibrary(
         return `check(lotrc_${call[0]}(a));`;
     }
   });
-  const sources = files.filter(({ path }) => path.endsWith('.cu')).map(({ path }) => `#include "${path}"`);
+  const built = files.filter(
+    ({ path }) => path.endsWith('.cu') && (warpgroups || !path.endsWith('_warpgroups.cu')),
+  );
+  const sources = built.map(({ path }) => `#include "${path}"`);
   const text = [
     '#include <cuda_runtime.h>',
     ...sources,
@@ -106,6 +118,7 @@ export function runLibrary(
     ...body.map((line) => `  ${line}`),
     '  lotrc_destroy(a);',
     '  std::fclose(out);',
+    `  if ((shim_rings > 0) != ${warpgroups}) return 6;`,
     '  return shim_held == 0 ? 0 : 5;',
     '}',
     '',
@@ -117,6 +130,7 @@ export function runLibrary(
   writeFileSync(input, Buffer.concat(numbers.map(({ buffer }) => Buffer.from(buffer))));
   const shim = join(import.meta.dirname, 'cuda-cpu');
   const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all', '-I', shim];
+  if (warpgroups) flags.push('-DLOTRC_SM90A');
   execFileSync('g++', [...flags, '-o', program, main], { stdio: 'pipe' });
   const said = execFileSync(program, [input, output], { encoding: 'utf8' });
   const bytes = Uint8Array.from(readFileSync(output));

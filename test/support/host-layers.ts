@@ -7,9 +7,19 @@ import { values } from './kernel-cases.js';
 
 /** Three layers with adapters, and what they compute in float64: what emitted hosts are held to. */
 export const [IN, OUT, RANK] = [17, 11, 3];
+export interface Size {
+  readonly in: number;
+  readonly out: number;
+  readonly rank: number;
+}
+const ODD: Size = { in: IN, out: OUT, rank: RANK };
 
 /** q and k read one x and q has a bias; o reads another, its weight is stored transposed. */
-export function contraction(method: AdapterSpec, targets = ['q', 'k', 'o']): Contraction {
+export function contraction(
+  method: AdapterSpec,
+  targets = ['q', 'k', 'o'],
+  { in: IN, out: OUT, rank: RANK }: Size = ODD,
+): Contraction {
   const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
   const model = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
 g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, float[tokens, ${OUT}] w, float[tokens, ${OUT}] v)
@@ -42,7 +52,9 @@ export function reference(
   { groups, regions }: Contraction,
   tensors: Readonly<Record<string, ArrayLike<number>>>,
   inputs: Readonly<Record<string, ArrayLike<number>>>,
+  size: Size = ODD,
 ) {
+  const { in: IN, out: OUT, rank: RANK } = size;
   const found: Record<string, Matrix> = {};
   const add = (name: string, value: Matrix) => {
     found[name] = found[name] ? plus(found[name], value) : value;
@@ -52,7 +64,7 @@ export function reference(
     const { scale } = groups.find(({ id }) => id === group)!;
     for (const layer of layers) {
       const x = matrix(inputs[`x_${input}`]!, IN);
-      const w = weightOf(layer, tensors[layer.weight]!);
+      const w = weightOf(layer, tensors[layer.weight]!, size);
       const factors = layer.factors.map((name, k) =>
         matrix(tensors[name]!, k === layer.factors.length - 1 ? OUT : RANK),
       );
@@ -85,7 +97,11 @@ export function reference(
 const unit = (n: number): Matrix =>
   Array.from({ length: n }, (_, i) => Array.from({ length: n }, (__, j) => Number(i === j)));
 
-function weightOf({ weightStored }: AdaptedLayer, data: ArrayLike<number>): Matrix {
+function weightOf(
+  { weightStored }: AdaptedLayer,
+  data: ArrayLike<number>,
+  { in: IN, out: OUT }: Size,
+): Matrix {
   return weightStored === 'io' ? matrix(data, OUT) : turn(matrix(data, IN));
 }
 

@@ -57,6 +57,8 @@ export interface CudaHas {
   readonly many: boolean;
   /** the adapter into the weights and out */
   readonly merging: boolean;
+  /** kernels for devices with warpgroups beside the others */
+  readonly warpgroups: boolean;
 }
 
 /** adapters.h. `numbers`: definitions; `summary`: comment lines about the plan; `regions`: one comment line each. */

@@ -1,5 +1,6 @@
 import { scalarSchedule } from '../kernel/families/kernels.js';
 import { unitSchedule, unitTypeOf } from '../kernel/families/unit-schedule.js';
+import { whyNoWarpgroups } from '../kernel/families/warpgroup-schedule.js';
 import type { KernelPlan, Launch, Schedule } from '../kernel/types.js';
 
 /** Static shared memory of a block on every device. */
@@ -8,10 +9,20 @@ const SHARED_BYTES = 48 << 10;
 /**
  * The plan with the schedules that are written of it: matrix units (mma.sync) for products of narrow operands and, with
  * `tf32`, for the float32 products over tokens; CUDA cores for the rest. Products of factors alone in float32 stay exact.
+ * With `warpgroups` a product whose planned schedule is one of those keeps it, for devices that have them.
  */
-export function loweredPlan(plan: KernelPlan, tf32: boolean): KernelPlan {
+export function loweredPlan(
+  plan: KernelPlan,
+  tf32: boolean,
+  { warpgroups = false }: { readonly warpgroups?: boolean } = {},
+): KernelPlan {
   const lower = (launches: readonly Launch[], rounds: boolean) =>
-    launches.map((launch) => ({ ...launch, schedule: scheduleOf(launch, rounds) }));
+    launches.map((launch): Launch => {
+      const lowered = { ...launch, schedule: scheduleOf(launch, rounds) };
+      const { work, schedule } = launch;
+      const keeps = warpgroups && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null;
+      return keeps ? { ...lowered, warpgroups: schedule } : lowered;
+    });
   return {
     ...plan,
     prologue: lower(plan.prologue, false),

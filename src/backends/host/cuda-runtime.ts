@@ -20,14 +20,14 @@ struct Place {
 };
 `;
 
-/** Everything between the tables and the launches. */
-export const STATE = `
+/** Everything between the tables and the launches; `more`: further members of the state. */
+export const stateText = (more = ''): string => `
 struct lotrc_adapters {
   uint32_t tokens = 0;
   cudaStream_t stream = nullptr;
   void *buffer[BUFFER_COUNT] = {};
   float *moment[2 * TRAINED_COUNT + 1] = {};
-  uint64_t steps = 0;
+${more}  uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what is made of the factors alone has to be made again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
@@ -89,14 +89,22 @@ static int buffer_of(const char *name) {
 
 static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
 
+// \`bytes\`: of shared memory beside what the kernel declares
 template <class... Parameters, class... Arguments>
-static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
-                          Arguments... arguments) {
+static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
+                               unsigned threads, Arguments... arguments) {
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = dim3(threads, 1, 1);
+  config.dynamicSmemBytes = bytes;
   config.stream = a->stream;
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                          Arguments... arguments) {
+  return launch_with(0, a, kernel, grid, threads, arguments...);
 }
 
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
@@ -142,7 +150,7 @@ lotrc_status lotrc_unmerge(lotrc_adapters *a) {
 `;
 
 /** The C interface, after the launches. */
-export const functionsText = ({ many, merging }: CudaHas): string => `
+export const functionsText = ({ many, merging, warpgroups }: CudaHas): string => `
 extern "C" {
 
 lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream) {
@@ -154,8 +162,8 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
   if (!a) return fail(nullptr, LOTRC_NO_MEMORY, "the host has no memory left");
   a->tokens = tokens;
   a->stream = static_cast<cudaStream_t>(stream);
-  const cudaError_t error = allocate(a);
-  if (error != cudaSuccess) {
+  cudaError_t error = allocate(a);
+${warpgroups ? '#ifdef LOTRC_SM90A\n  if (error == cudaSuccess) error = prepare(a);\n#endif\n' : ''}  if (error != cudaSuccess) {
     const lotrc_status status = cuda(nullptr, error, "allocating buffers");
     lotrc_destroy(a);
     return status;

@@ -38,9 +38,10 @@ export function quoted(text: string): string {
   return `"${bytes.join('')}"`;
 }
 
-/** `operators`: the files of the library for ONNX Runtime, none where there is none. */
+/** `grouped`: kernels for sm_90a alone; `operators`: the files of the library for ONNX Runtime, none where there is none. */
 export function cmakeText(
   kernels: readonly Kernel[],
+  grouped: readonly Kernel[],
   operators: readonly TextFile[],
   architectures: readonly string[],
 ): string {
@@ -61,6 +62,17 @@ export function cmakeText(
     ')',
     'target_include_directories(lotrc_adapters PUBLIC .)',
     ...target('lotrc_adapters'),
+    ...(grouped.length === 0
+      ? []
+      : [
+          '# kernels for warpgroups and the copy engine, which devices of that architecture run',
+          'if("90a" IN_LIST CMAKE_CUDA_ARCHITECTURES)',
+          '  target_sources(lotrc_adapters PRIVATE',
+          ...grouped.map(({ name }) => `    kernels/${name}.cu`),
+          '  )',
+          '  target_compile_definitions(lotrc_adapters PRIVATE LOTRC_SM90A)',
+          'endif()',
+        ]),
     ...(operators.length === 0
       ? []
       : [

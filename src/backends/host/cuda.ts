@@ -4,13 +4,16 @@ import { ADAMW_WIDTH } from '../kernel/families/adamw.js';
 import { NARROW_WIDTH } from '../kernel/families/narrow.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { verifyKernel } from '../kernel/ir/verify.js';
+import { ringBytes } from '../kernel/ir/warpgroups.js';
 import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
+import { WARPGROUP_UNITS, warpgroupUnitsText } from '../kernel/print/warpgroup-units.js';
 import type { KernelPlan, Launch } from '../kernel/types.js';
 import { type CudaHas, headerText } from './cuda-header.js';
 import { loweredPlan } from './cuda-lower.js';
-import { functionsText, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
+import { functionsText, OPENING, stateText, TRAINING_FUNCTIONS } from './cuda-runtime.js';
 import { bufferText, cmakeText, type Numbers, placeText } from './cuda-text.js';
+import { MapTable, preparationText, SM90A, type Twin, twinsOf, WARPGROUP_STATE } from './cuda-warpgroups.js';
 import { ortOperators } from './ort-op.js';
 import { type GridExtent, gridFor, kernelsOf, placesOf, regionRow, rowBlockOf } from './tables.js';
 import { type Narrowed, narrowedOf, type TextFile, type Trained, trainedOf } from './text-file.js';
@@ -24,7 +27,8 @@ const MOST_BLOCKS = 65535;
  * (create, set, forward and, in a plan for training, backward, gradients and step), CMakeLists.txt and, for training,
  * adapters_torch.py, a PyTorch module over the library. `architectures`
  * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 only with `tf32`, which
- * rounds their operands to 10 bits of fraction. Throws LOTR6008 for a plan that the library cannot serve, LOTR6101 to LOTR6104 for a kernel that cannot be.
+ * rounds their operands to 10 bits of fraction. With sm_90a among the architectures, products of 16-bit operands that
+ * warpgroups take have a second kernel, NAME_warpgroups.cu, which devices of that kind run. Throws LOTR6008 for a plan that the library cannot serve, LOTR6101 to LOTR6104 for a kernel that cannot be.
  */
 export function cudaHost(
   plan: KernelPlan,
@@ -32,25 +36,38 @@ export function cudaHost(
   { tf32 = false }: { readonly tf32?: boolean } = {},
 ): readonly TextFile[] {
   refuse(plan);
-  const lowered = loweredPlan(plan, tf32);
+  const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
   const kernels = kernelsOf(lowered);
   const [trained, narrowed] = [trainedOf(lowered), narrowedOf(lowered)];
   const others = [...narrowed, ...trained].map(({ kernel }) => kernel);
   const all = [...[...kernels.values()].map(({ kernel }) => kernel), ...others];
-  for (const kernel of all) {
+  const twins = twinsOf(lowered);
+  const grouped = [...twins.values()].map(({ kernel }) => kernel);
+  for (const kernel of [...all, ...grouped]) {
     const [problem] = verifyKernel(kernel, plan.device);
     if (problem) fail(problem);
   }
   const operators = ortOperators(lowered, tf32);
   return [
     { path: 'adapters.h', text: header(lowered) },
-    { path: 'adapters.cu', text: source(lowered, kernels, trained, narrowed) },
-    { path: 'CMakeLists.txt', text: cmakeText(all, operators, architectures) },
+    { path: 'adapters.cu', text: source(lowered, kernels, twins, trained, narrowed) },
+    { path: 'CMakeLists.txt', text: cmakeText(all, grouped, operators, architectures) },
     ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered) }] : []),
     ...(all.some(({ fragments }) => fragments)
       ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
       : []),
-    ...all.map((kernel) => ({ path: `kernels/${kernel.name}.cu`, text: printCuda([kernel]) })),
+    ...(grouped.length > 0
+      ? [
+          {
+            path: `kernels/${WARPGROUP_UNITS}`,
+            text: warpgroupUnitsText(grouped.flatMap(({ ring }) => (ring ? [ring] : []))),
+          },
+        ]
+      : []),
+    ...[...all, ...grouped].map((kernel) => ({
+      path: `kernels/${kernel.name}.cu`,
+      text: printCuda([kernel]),
+    })),
     ...operators,
   ];
 }
@@ -80,13 +97,14 @@ function header(plan: KernelPlan): string {
       ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
       : []),
   ];
-  return headerText(hasOf(plan), numbers, summary.map(plain), regions.map(plain));
+  return headerText(hasOf(plan, false), numbers, summary.map(plain), regions.map(plain));
 }
 
-const hasOf = ({ purpose, adapters, merging }: KernelPlan): CudaHas => ({
+const hasOf = ({ purpose, adapters, merging }: KernelPlan, warpgroups: boolean): CudaHas => ({
   training: purpose === 'train',
   many: adapters > 1,
   merging: merging !== undefined,
+  warpgroups,
 });
 
 /** Names of a model may end a comment. */
@@ -104,16 +122,30 @@ function mostTokens(plan: KernelPlan): number {
 function source(
   plan: KernelPlan,
   kernels: ReturnType<typeof kernelsOf>,
+  twins: ReadonlyMap<string, Twin>,
   trained: readonly Trained[],
   narrowed: readonly Narrowed[],
 ): string {
   const training = plan.purpose === 'train';
   const number = new Map(plan.buffers.map(({ name }, index) => [name, index]));
   const rows = plan.regions.map((region) => regionRow(region, plan));
+  const maps = new MapTable(number);
+  const grouped = [...twins.values()].map(({ kernel }) => kernel);
+  for (const map of grouped.flatMap(({ maps: own = [] }) => own)) maps.of(map);
   const calls = (launches: readonly Launch[], indent = '  ') =>
-    launches.map(
-      (launch) => `${indent}LOTRC_TRY(${callText(kernels.get(launch.name)!, number, plan.tokens)});`,
-    );
+    launches.flatMap((launch) => {
+      const call = `LOTRC_TRY(${callText(kernels.get(launch.name)!, number, plan.tokens)});`;
+      const twin = twins.get(launch.name);
+      if (!twin) return [`${indent}${call}`];
+      const grouped = callText(twin, number, plan.tokens, maps);
+      return [
+        `#ifdef ${SM90A}`,
+        `${indent}if (a->warpgroups) LOTRC_TRY(${grouped});`,
+        `${indent}else`,
+        '#endif',
+        `${indent}${call}`,
+      ];
+    });
   const cleared = plan.buffers.flatMap(({ name, cleared: yes }) => (yes ? [number.get(name)!] : []));
   return [
     '// The library over the kernels of this folder; see adapters.h.',
@@ -122,6 +154,7 @@ function source(
     '#include <cuda_bf16.h>',
     '#include <cuda_fp16.h>',
     '#include <cuda_runtime.h>',
+    ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, '#include <cuda.h>', '#endif'] : []),
     '',
     '#include <cmath>',
     '#include <cstring>',
@@ -132,10 +165,12 @@ function source(
     '',
     ...[...kernels.values()].map(({ kernel }) => cudaPrototype(kernel)),
     ...[...narrowed, ...trained].map(({ kernel }) => cudaPrototype(kernel)),
+    ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
     OPENING,
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
     `static constexpr int TRAINED_COUNT = ${trained.length};`,
     `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
+    ...(grouped.length > 0 ? [`static constexpr int MAP_COUNT = ${maps.rows.length};`] : []),
     '',
     'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
     ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan))),
@@ -156,7 +191,8 @@ function source(
           `static const bool ADDS_TO_DX[] = {${rows.map(({ addsToDx }) => addsToDx === true).join(', ')}};`,
         ]
       : []),
-    STATE,
+    stateText(grouped.length > 0 ? WARPGROUP_STATE : ''),
+    ...(grouped.length > 0 ? [preparationText(maps, grouped)] : []),
     'static cudaError_t allocate(lotrc_adapters *a) {',
     '  for (int i = 0; i < BUFFER_COUNT; i++) {',
     '    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));',
@@ -206,7 +242,7 @@ function source(
           ...updateText(trained, number),
         ]
       : []),
-    functionsText(hasOf(plan)),
+    functionsText(hasOf(plan, grouped.length > 0)),
     ...(training ? [TRAINING_FUNCTIONS] : []),
     '}  // extern "C"',
     '',
@@ -239,20 +275,26 @@ const LENGTHS: Readonly<Record<string, string>> = {
   rowBlock: 'LOTRC_ROW_BLOCK',
 };
 
-/** `launch(a, NAME, grid, threads, buffers..., uniforms...)`. */
+/** `launch(a, NAME, grid, threads, buffers..., uniforms...)`, for warpgroups with the maps first. */
 function callText(
   { kernel, launch }: { kernel: Kernel; launch: Launch },
   number: Numbers,
   tokens: number,
+  table?: MapTable,
 ): string {
   const grid = gridFor(launch, tokens).map(extentText).join(', ');
-  const operands = kernel.buffers.map(({ name }) => `a->buffer[${number.get(name)!}]`);
+  const maps = (kernel.maps ?? []).map((map) => `a->map[${table!.of(map)}]`);
+  const operands = kernel.buffers.flatMap(({ name, mapped }) =>
+    mapped ? [] : [`a->buffer[${number.get(name)!}]`],
+  );
   const uniforms = kernel.uniforms.map(({ name }) => {
     const text = LENGTHS[name];
     if (text === undefined) throw new Error(`the launch ${launch.name} wants a number ${name}`);
     return text;
   });
-  return `launch(a, ${[kernel.name, `dim3(${grid})`, threadsOf(kernel), ...operands, ...uniforms].join(', ')})`;
+  const start = kernel.ring ? `launch_with(${ringBytes(kernel.ring)}, a` : 'launch(a';
+  const rest = [kernel.name, `dim3(${grid})`, threadsOf(kernel), ...maps, ...operands, ...uniforms];
+  return `${start}, ${rest.join(', ')})`;
 }
 
 const extentText = (extent: GridExtent): string =>

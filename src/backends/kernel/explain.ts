@@ -59,7 +59,18 @@ export function kindsOf(regions: readonly RegionPlan[]): readonly (readonly Regi
   return [...kinds.values()];
 }
 
-const launchKey = ({ family, does, schedule, predicted }: Launch) => [family, does, schedule, predicted];
+const launchKey = ({ family, does, schedule, warpgroups, predicted }: Launch) => [
+  family,
+  does,
+  schedule,
+  warpgroups,
+  predicted,
+];
+
+const tilesText = ({ schedule, warpgroups }: Launch): string =>
+  warpgroups
+    ? `${scheduleText(warpgroups)}; without warpgroups ${scheduleText(schedule)}`
+    : scheduleText(schedule);
 
 function regionLines(plan: KernelPlan, alike: readonly RegionPlan[]): readonly string[] {
   const [first, ...others] = alike as readonly [RegionPlan, ...RegionPlan[]];
@@ -94,13 +105,7 @@ function phase(name: string, launches: readonly Launch[]): readonly Row[] {
   for (const { launch, times } of runs(launches)) {
     const { flops, bytes, seconds } = launch.predicted;
     const what = `  ${launch.family.padEnd(14)} ${launch.does}${times > 1 ? `   (${times} times)` : ''}`;
-    rows.push([
-      what,
-      siText(flops, 'FLOP'),
-      siText(bytes, 'B'),
-      timeText(seconds),
-      scheduleText(launch.schedule),
-    ]);
+    rows.push([what, siText(flops, 'FLOP'), siText(bytes, 'B'), timeText(seconds), tilesText(launch)]);
   }
   return rows;
 }

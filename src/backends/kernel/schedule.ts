@@ -1,6 +1,7 @@
 import { noSchedule } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { BYTES } from './cost.js';
+import { ofWarpgroups } from './families/warpgroup-schedule.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from './types.js';
 
 /** Lengths of a problem, by which a shape class is found. */
@@ -81,6 +82,7 @@ export function illegal(schedule: Schedule, device: DeviceProfile, problem: Prob
     reasons.push(`tiles are not divided by vectors of ${vec}`);
   }
   if (schedule.splitK > 1 && problem.family !== 'skinnyT') reasons.push('only sums over tokens are split');
+  if (ofWarpgroups(schedule) && !device.features.includes('wgmma')) reasons.push('warpgroups are for sm_90a');
   const threads = invocations(schedule);
   if (threads > device.invocations) reasons.push(`${threads} invocations, ${device.invocations} allowed`);
   const bytes = workgroupBytes(schedule, problem);

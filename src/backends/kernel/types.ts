@@ -233,6 +233,8 @@ export interface Launch {
   readonly name: string;
   readonly family: Family;
   readonly schedule: Schedule;
+  /** tiles of the same product where the device has warpgroups (sm_90a); `schedule` elsewhere */
+  readonly warpgroups?: Schedule;
   readonly work: Product | Reduce;
   readonly predicted: Predicted;
   /** one line of mathematics for people: "P = x R" */

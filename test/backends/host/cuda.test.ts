@@ -14,7 +14,17 @@ import {
   runLibrary,
   writeLibrary,
 } from '../../support/cuda-host.js';
-import { adamw, contraction, DECAY, IN, partOf, RATE, reference, rowsOf } from '../../support/host-layers.js';
+import {
+  adamw,
+  contraction,
+  DECAY,
+  IN,
+  partOf,
+  RATE,
+  reference,
+  rowsOf,
+  type Size,
+} from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 
@@ -40,14 +50,26 @@ interface How {
   readonly tf32?: boolean;
   /** largest error: what the type rounds away */
   readonly bound: number;
+  /** run as on a device with warpgroups, in a size that they take */
+  readonly warpgroups?: Size;
 }
 const EXACT: How = { dtype: 'f32', bound: 2e-6 };
+const EVEN: Size = { in: 72, out: 88, rank: 8 };
 const TRAINING: readonly Training[] = [
   ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41, EXACT],
   ['lotr, merged weights', LOTR, 'merged', 64, 9, EXACT],
   ['lora', LORA, 'split', 13, 70, EXACT],
   ['lotr in bfloat16', LOTR, 'split', 300, 41, { dtype: 'bf16', bound: 1e-2 }],
   ['lora in float16', LORA, 'split', 13, 70, { dtype: 'f16', bound: 2e-3 }],
+  [
+    'lotr in bfloat16 on warpgroups',
+    LOTR,
+    'split',
+    300,
+    141,
+    { dtype: 'bf16', bound: 1e-2, warpgroups: EVEN },
+  ],
+  ['lora in float16 on warpgroups', LORA, 'split', 300, 65, { dtype: 'f16', bound: 2e-3, warpgroups: EVEN }],
   ['lotr in tf32', LOTR, 'split', 300, 41, { dtype: 'f32', tf32: true, bound: 2e-3 }],
 ];
 
@@ -55,8 +77,8 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
   test.each(TRAINING)(
     '%s: forward, backward and a step agree with float64',
     { timeout: 120_000 },
-    (_, spec, form, planned, tokens, { dtype, tf32 = false, bound }) => {
-      const found = contraction(spec);
+    (_, spec, form, planned, tokens, { dtype, tf32 = false, bound, warpgroups: size }) => {
+      const found = contraction(spec, undefined, size);
       const plan = choose(found, { device, tokens: planned, purpose: 'train', form, dtype });
       const { files, folder } = written(plan, { tf32 });
       const units = files.some(({ path }) => path === 'kernels/matrix_units.cuh');
@@ -85,7 +107,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
         ['gradients'],
       ];
       const all = [...names, ...gradients.map(({ name }) => name)];
-      const answer = runLibrary(folder, files, tokens, [
+      const calls: CudaCall[] = [
         ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
         ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),
         ...pass,
@@ -98,7 +120,8 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
         ['begin_inputs'],
         ...pass,
         ...all.map((name) => read(name, `${name} again`)),
-      ]);
+      ];
+      const answer = runLibrary(folder, files, tokens, calls, { warpgroups: size !== undefined });
       expect(answer.messages).toEqual([]);
       const stepped = { ...tensors };
       const check = (suffix: string, expected: ReturnType<typeof reference>) => {
@@ -122,8 +145,8 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
           stepped[name] = Float32Array.from(after);
         }
       };
-      check('', reference(found, tensors, inputs));
-      check(' again', reference(found, stepped, inputs));
+      check('', reference(found, tensors, inputs, size));
+      check(' again', reference(found, stepped, inputs, size));
     },
   );
 

@@ -2,8 +2,14 @@
 #pragma once
 #include <cstddef>
 #include <cstring>
+#include <utility>
+#include <vector>
 #include "../cuda-shim.h"
+#include "cuda.h"
 #include "instructions.h"
+#include "warpgroups.h"
+
+#define CUDART_VERSION 13000
 
 struct dim3 {
   unsigned x, y, z;
@@ -54,11 +60,46 @@ static cudaError_t cudaMemcpy2DAsync(void *to, size_t pitch, const void *from, s
     std::memcpy(static_cast<char *>(to) + row * pitch, static_cast<const char *>(from) + row * source_pitch, width);
   return cudaSuccess;
 }
+// a device of compute capability 9.0 whose driver makes tensor maps
+static int shim_capability = 9;
+enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75 };
+enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
+enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0, cudaDriverEntryPointSymbolNotFound = 1 };
+static const unsigned long long cudaEnableDefault = 0;
+static cudaError_t cudaGetDevice(int *device) {
+  *device = 0;
+  return cudaSuccess;
+}
+static cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
+  *value = shim_capability;
+  return cudaSuccess;
+}
+static cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **found, unsigned version, unsigned long long,
+                                                    cudaDriverEntryPointQueryResult *answer) {
+  const bool known = std::strcmp(name, "cuTensorMapEncodeTiled") == 0 && version >= 12000;
+  *found = known ? reinterpret_cast<void *>(&cuTensorMapEncodeTiled) : nullptr;
+  *answer = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+  return cudaSuccess;
+}
+// kernels whose shared memory may be larger than 48 KiB, and how large
+static std::vector<std::pair<const void *, int>> shim_allowed;
+static long shim_rings = 0;  // launches that took some
+template <class... Parameters>
+static cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute, int bytes) {
+  if (bytes > 227 << 10) return cudaErrorInvalidValue;
+  shim_allowed.emplace_back(reinterpret_cast<const void *>(kernel), bytes);
+  return cudaSuccess;
+}
 static cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
 template <class... Parameters, class... Arguments>
 static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments... arguments) {
   const dim3 grid = config->gridDim;
   if (grid.y > 65535 || grid.z > 65535) return cudaErrorInvalidValue;
+  size_t most = 48 << 10;
+  for (const auto &[allowed, bytes] : shim_allowed)
+    if (allowed == reinterpret_cast<const void *>(kernel)) most = static_cast<size_t>(bytes);
+  if (config->dynamicSmemBytes > most) return cudaErrorInvalidValue;
+  if (config->dynamicSmemBytes > 0) shim_rings++;
   shim::launch({grid.x, grid.y, grid.z}, config->blockDim.x, [=] { kernel(arguments...); });
   return cudaSuccess;
 }
