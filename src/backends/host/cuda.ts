@@ -192,7 +192,7 @@ function source(
         ]
       : []),
     stateText(grouped.length > 0 ? WARPGROUP_STATE : ''),
-    ...(grouped.length > 0 ? [preparationText(maps, grouped)] : []),
+    ...(grouped.length > 0 ? [preparationText(maps, grouped).trim(), ''] : []),
     'static cudaError_t allocate(lotrc_adapters *a) {',
     '  for (int i = 0; i < BUFFER_COUNT; i++) {',
     '    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));',

@@ -9,12 +9,12 @@ import { explainPlan } from '../../../src/backends/kernel/explain.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { KernelDtype } from '../../../src/backends/kernel/types.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
-import { contraction } from '../../support/host-layers.js';
+import { contraction, type Size } from '../../support/host-layers.js';
 
 const FOLDER = join(import.meta.dirname, '../../data/hosts');
 
-/** name, method, form, purpose, tokens, layers, type of the operands on CUDA where it is not float32 */
-type Case = readonly [string, AdapterSpec, FormKey, 'train' | 'serve', number, string[], KernelDtype?];
+/** name, method, form, purpose, tokens, layers, type of the operands on CUDA where it is not float32, size for warpgroups */
+type Case = readonly [string, AdapterSpec, FormKey, 'train' | 'serve', number, string[], KernelDtype?, Size?];
 const CASES: readonly Case[] = [
   ['train-in-parts', LOTR, 'split', 'train', 300, ['o']],
   ['train-few-tokens', LOTR, 'split', 'train', 13, ['q']],
@@ -22,16 +22,26 @@ const CASES: readonly Case[] = [
   ['train-lora', LORA, 'split', 'train', 64, ['o']],
   ['serve-widened', LOTR, 'widen', 'serve', 7, ['q', 'k']],
   ['train-matrix-units', LOTR, 'split', 'train', 300, ['o'], 'bf16'],
+  ['serve-warpgroups', LOTR, 'split', 'serve', 300, ['o'], 'bf16', { in: 24, out: 16, rank: 8 }],
   ['serve-split', LOTR, 'split', 'serve', 300, ['q', 'k', 'o']],
 ];
 
 /** What both back ends emit for a case: the plans, the kernels of each in one file, and the hosts. */
-function printed([name, spec, form, purpose, tokens, layers, narrow = 'f32']: Case): readonly TextFile[] {
+function printed([
+  name,
+  spec,
+  form,
+  purpose,
+  tokens,
+  layers,
+  narrow = 'f32',
+  size,
+]: Case): readonly TextFile[] {
   const made = (['webgpu', 'cuda'] as const).map((api) => {
     const device = api === 'webgpu' ? profile('webgpu-laptop', api) : profile('h100', api);
     const dtype = api === 'webgpu' ? 'f32' : narrow;
-    const plan = choose(contraction(spec, layers), { device, tokens, purpose, form, dtype });
-    const files = api === 'webgpu' ? typescriptHost(plan) : cudaHost(plan, ['sm_80']);
+    const plan = choose(contraction(spec, layers, size), { device, tokens, purpose, form, dtype });
+    const files = api === 'webgpu' ? typescriptHost(plan) : cudaHost(plan, [size ? 'sm_90a' : 'sm_80']);
     const kernels = files.filter(({ path }) => path.startsWith('kernels/'));
     // the operators for ONNX Runtime differ in their tables only: one case is enough
     const operators = name === 'serve-split' ? files.filter(({ path }) => path.startsWith('ort/')) : [];
