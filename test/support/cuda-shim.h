@@ -19,6 +19,8 @@ static Index threadIdx, blockIdx;
 #define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 
+struct alignas(8) float2 { float x, y; };
+static inline float2 make_float2(float x, float y) { return {x, y}; }
 static unsigned min(unsigned a, unsigned b) { return a < b ? a : b; }
 static unsigned max(unsigned a, unsigned b) { return a > b ? a : b; }
 

@@ -43,12 +43,14 @@ export type Made = Partial<Pick<Product, 'chain' | 'widen'>> & {
   readonly epilogue?: Partial<Epilogue>;
   readonly schedule?: Partial<Schedule>;
   readonly outCols?: number;
+  /** first element of the result in its buffer */
+  readonly outOffset?: number;
   /** operands are rounded to this before they are multiplied */
   readonly unit?: UnitType;
 };
 
 export function make(name: string, made: Made): KernelCase {
-  const { rows, cols, segments, M, epilogue, schedule, outCols, unit, ...rest } = made;
+  const { rows, cols, segments, M, epilogue, schedule, outCols, outOffset = 3, unit, ...rest } = made;
   const tiles = { ...SMALL, ...schedule };
   const width = outCols ?? cols;
   const parts = tiles.splitK;
@@ -56,8 +58,8 @@ export function make(name: string, made: Made): KernelCase {
   // a hole before the first element, and between rows where the result is not cut into parts
   const out =
     parts > 1
-      ? dense('y', 'f32', rows, width, 3)
-      : { ...dense('y', 'f32', rows, width, 3), rowStride: width + 2 };
+      ? dense('y', 'f32', rows, width, outOffset)
+      : { ...dense('y', 'f32', rows, width, outOffset), rowStride: width + 2 };
   const work: Product = {
     kind: 'product',
     rows,
@@ -82,7 +84,7 @@ export function make(name: string, made: Made): KernelCase {
     launch,
     { M, rowBlock: 8, rowBlocks: Math.ceil(M / 8) },
     'y',
-    3 + parts * count * (width + 2),
+    outOffset + parts * count * (width + 2),
     unit,
   );
 }

@@ -18,6 +18,7 @@ export function unitCases(unit: UnitType): readonly KernelCase[] {
     of('copied_in_vectors', {
       rows: 'M',
       cols: 40,
+      outOffset: 2,
       segments: [part(['x', 'w'], ['M', 48, 40], type), part(['p', 'l'], ['M', 8, 40], type)],
       M: 45,
       schedule: FOUR,
@@ -37,6 +38,7 @@ export function unitCases(unit: UnitType): readonly KernelCase[] {
     of('weights_stored_out_in', {
       rows: 'M',
       cols: 24,
+      outOffset: 2,
       segments: [part(['x', 'w'], ['M', 40, 24], type, { b: true }), part(['p', 'l'], ['M', 16, 24], type)],
       M: 33,
       schedule: FOUR,
@@ -56,6 +58,7 @@ export function unitCases(unit: UnitType): readonly KernelCase[] {
     of('sum_over_tokens_in_parts', {
       rows: 16,
       cols: 40,
+      outOffset: 2,
       segments: [part(['p', 'dy'], [16, 'M', 40], type, { a: true })],
       M: 150,
       schedule: { ...ONE, BM: 16, TM: 16, BN: 40, TN: 40, splitK: 3 },

@@ -25,6 +25,7 @@ export function warpgroupCases(type: GroupType): readonly KernelCase[] {
     of('forward', {
       rows: M,
       cols: 88,
+      outOffset: 4,
       segments: [part(['x', 'w'], [M, 200, 88], type), within(part(['p', 'l'], [M, 8, 88], type), 16, 40)],
       M: 150,
       schedule: ring(2, 64, 3),
@@ -40,6 +41,7 @@ export function warpgroupCases(type: GroupType): readonly KernelCase[] {
     of('dx_of_siblings', {
       rows: M,
       cols: 64,
+      outOffset: 4,
       segments: [
         part(['dq', 'wq'], [M, 136, 64], type, { b: true }),
         part(['dk', 'wk'], [M, 24, 64], type, { b: true }),
@@ -52,6 +54,7 @@ export function warpgroupCases(type: GroupType): readonly KernelCase[] {
     of('all_ways_to_store', {
       rows: 72,
       cols: 264,
+      outOffset: 4,
       segments: [
         part(['a', 'b'], [72, 80, 264], type, { a: true, b: true }),
         part(['c', 'd'], [72, 40, 264], type, { a: true }),

@@ -100,6 +100,14 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
   });
 });
 
+test('results are stored in pairs where rows begin at even places, and only there', () => {
+  const paired = (kernel: Kernel) => every(kernel.body).some((stmt) => stmt.s === 'store' && stmt.next);
+  const even = ['copied_in_vectors', 'weights_stored_out_in', 'sum_over_tokens_in_parts'];
+  for (const { name, kernel } of cases) {
+    expect(paired(kernel), name).toBe(even.includes(name.replace(/_(bf16|f16|tf32)$/, '')));
+  }
+});
+
 test('copies of 16 bytes are made where rows allow it, and only there', () => {
   const copying = cases.filter(({ kernel }) => every(kernel.body).some(({ s }) => s === 'copy'));
   const names = copying.map(({ name }) => name);
@@ -158,6 +166,17 @@ describe('a kernel that is wrong is found out', () => {
         ? { ...stmt, view: { ...stmt.view, offset: { type: 'u32', e: 'lit', value: 3 } } }
         : stmt;
     expect(rules(changed(one.kernel, view)).join()).toMatch(/rule "copy"/);
+  });
+
+  test('a pair that begins at an odd place', () => {
+    const { kernel } = cases.find(({ name }) => name === 'weights_stored_out_in_bf16')!;
+    const odd = changed(kernel, (stmt) =>
+      stmt.s === 'store'
+        ? { ...stmt, view: { ...stmt.view, offset: { type: 'u32', e: 'lit', value: 3 } } }
+        : stmt,
+    );
+    expect(rules(kernel)).toEqual([]);
+    expect(rules(odd).join()).toMatch(/two elements of y may not lie together/);
   });
 
   test('threads of a warp that load from different places', () => {

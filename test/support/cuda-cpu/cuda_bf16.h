@@ -17,3 +17,5 @@ static inline __nv_bfloat16 __float2bfloat16_rn(float number) {
   if ((wide & 0x7fffffffu) > 0x7f800000u) return {uint16_t((wide >> 16) | 0x40u)};
   return {uint16_t((wide + 0x7fffu + ((wide >> 16) & 1u)) >> 16)};
 }
+struct __attribute__((aligned(4))) __nv_bfloat162 { __nv_bfloat16 x, y; };
+static inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) { return {__float2bfloat16_rn(x), __float2bfloat16_rn(y)}; }

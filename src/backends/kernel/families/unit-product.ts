@@ -27,6 +27,7 @@ import { scheduleText } from '../schedule.js';
 import type { Launch, Product, Segment } from '../types.js';
 import { storeResults } from './epilogue.js';
 import { Parameters } from './parameters.js';
+import { unitResults } from './unit-results.js';
 import { unitTypeOf } from './unit-schedule.js';
 import { bring, inVectors, type TileShape, tileElements, tileShape } from './unit-tiles.js';
 
@@ -293,17 +294,18 @@ class UnitProduct {
       col: add(add(this.#col0, this.#warpCol), mul(mod(own, u32(4)), u32(2))),
       rows: this.#rows,
       cols: this.#cols,
-      each: (result) => [
+      paired: true,
+      each: (result, width) => [
         repeat('out_i', TM / UNIT.rows, (i) => [
-          repeat('out_j', across, (j) => [
-            repeat('out_e', UNIT_RESULTS, (e) =>
+          repeat('out_j', across, (j) =>
+            unitResults(width, (e, down, along) =>
               result(
                 add(mul(add(mul(i, u32(across)), j), u32(UNIT_RESULTS)), e),
-                add(mul(i, u32(UNIT.rows)), mul(div(e, u32(2)), u32(UNIT.rows / 2))),
-                add(mul(j, u32(UNIT.cols)), mod(e, u32(2))),
+                add(mul(i, u32(UNIT.rows)), down),
+                add(mul(j, u32(UNIT.cols)), along),
               ),
             ),
-          ]),
+          ),
         ]),
       ],
     });

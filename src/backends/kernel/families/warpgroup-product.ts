@@ -23,6 +23,7 @@ import { scheduleText } from '../schedule.js';
 import type { Launch, Operand, Product } from '../types.js';
 import { storeResults } from './epilogue.js';
 import { Parameters } from './parameters.js';
+import { unitResults } from './unit-results.js';
 import { groupTypeOf, whyNoWarpgroups } from './warpgroup-schedule.js';
 
 /** Registers of a thread by the number of warpgroups that multiply: of the one that brings, and of these. */
@@ -132,16 +133,13 @@ function resultsOf(params: Parameters, work: Product, BN: number): Stmt[] {
     col: add(ref('u32', 'col0'), mul(mod(own, u32(4)), u32(2))),
     rows: params.length(work.rows),
     cols: params.length(work.cols),
-    each: (result) => [
-      repeat('out_j', BN / GROUP_UNIT, (j) => [
-        repeat('out_e', UNIT_RESULTS, (e) =>
-          result(
-            add(mul(j, u32(UNIT_RESULTS)), e),
-            mul(div(e, u32(2)), u32(UNIT.rows / 2)),
-            add(mul(j, u32(GROUP_UNIT)), mod(e, u32(2))),
-          ),
+    paired: true,
+    each: (result, width) => [
+      repeat('out_j', BN / GROUP_UNIT, (j) =>
+        unitResults(width, (e, down, along) =>
+          result(add(mul(j, u32(UNIT_RESULTS)), e), down, add(mul(j, u32(GROUP_UNIT)), along)),
         ),
-      ]),
+      ),
     ],
   });
 }

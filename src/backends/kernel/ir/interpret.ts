@@ -147,9 +147,12 @@ class Compiler {
       case 'store': {
         const [at, value] = [this.address(stmt.view, stmt.at), this.value(stmt.value)];
         const mask = stmt.mask ? this.value(stmt.mask) : null;
+        const next = stmt.next ? this.value(stmt.next) : null;
         return {
           run: (thread) => {
-            if (!mask || mask(thread)) this.memory.write(stmt.view.buffer, at(thread), value(thread), thread);
+            if (mask && !mask(thread)) return;
+            this.memory.write(stmt.view.buffer, at(thread), value(thread), thread);
+            if (next) this.memory.write(stmt.view.buffer, at(thread) + 1, next(thread), thread);
           },
         };
       }

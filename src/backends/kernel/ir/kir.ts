@@ -58,6 +58,8 @@ export type Stmt =
       readonly at: readonly U32[];
       readonly value: F32;
       readonly mask?: Bool;
+      /** of the neighbour along the last axis, written with it; both lie in one aligned pair */
+      readonly next?: F32;
     }
   | {
       readonly s: 'for';
@@ -218,6 +220,19 @@ export const store = (view: View, at: readonly U32[], value: F32, mask?: Bool): 
   value,
   ...(mask ? { mask } : {}),
 });
+/** Two neighbours along the last axis at once, the first at an even place in the buffer. */
+export const storePair = (view: View, at: readonly U32[], value: F32, next: F32): Stmt => ({
+  s: 'store',
+  view,
+  at,
+  value,
+  next,
+});
+/** The neighbour along the last axis. */
+export const neighbour = (at: readonly U32[]): readonly U32[] => [
+  ...at.slice(0, -1),
+  add(at.at(-1)!, u32(1)),
+];
 export const comment = (text: string): Stmt => ({ s: 'comment', text });
 export const barrier: Stmt = { s: 'barrier' };
 

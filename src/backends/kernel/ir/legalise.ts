@@ -74,6 +74,7 @@ class Rewriter {
           at,
           view: this.#view(stmt.view, known),
           value: this.expr(stmt.value, known),
+          ...(stmt.next ? { next: this.expr(stmt.next, known) } : {}),
         };
         return mask ? [{ s: 'if', cond: this.expr(mask, known), body: [stored] }] : [stored];
       }

@@ -1,4 +1,4 @@
-import type { Bool, Expr, KType, U32 } from './kir.js';
+import type { Bool, Expr, KType, U32, View } from './kir.js';
 import { WARP } from './units.js';
 
 /** Least and greatest value of a whole number. */
@@ -120,6 +120,13 @@ export function isMultiple(expr: Expr, of: number, facts: Facts): boolean {
     default:
       return false;
   }
+}
+
+/** Whether an element and its neighbour along the last axis lie side by side, the first at an even place. */
+export function isPair({ offset, strides }: View, at: readonly U32[], facts: Facts): boolean {
+  const last = strides.at(-1)!;
+  const even = [offset, ...strides.slice(0, -1), at.at(-1)!].every((part) => isMultiple(part, 2, facts));
+  return even && last.e === 'lit' && last.value === 1;
 }
 
 /** Whether an index into a register array is a number once loops are written out. */

@@ -5,6 +5,7 @@ import {
   type ArrayDecl,
   type Expr,
   type Kernel,
+  neighbour,
   operands,
   ref,
   type Stmt,
@@ -12,7 +13,7 @@ import {
   u32,
   type View,
 } from './kir.js';
-import { conjuncts, type Fact, isBelow, isConstant, isUniform, rangeOf } from './ranges.js';
+import { conjuncts, type Fact, isBelow, isConstant, isPair, isUniform, rangeOf } from './ranges.js';
 import type { UnitStmt } from './units.js';
 import { type UnitScope, verifyUnit } from './verify-units.js';
 import { type Role, verifyGroup, verifyRoles } from './verify-warpgroups.js';
@@ -27,6 +28,7 @@ import { type GroupStmt, ringBytes } from './warpgroups.js';
  *  - access: what is only read is not stored to, what is only written is not loaded;
  *  - barrier: barriers stand where all invocations of a workgroup come by, in loops and branches that all take alike;
  *  - order: workgroup memory is written, then a barrier, then read, then a barrier before it is written again;
+ *  - pair: two elements that are written at once lie side by side from an even place on;
  *  - constant index: register arrays are indexed by numbers once loops are written out;
  *  - matrix unit, copy: see verify-units.ts; warpgroup: see verify-warpgroups.ts.
  * LOTR6102, for a device: workgroup memory, invocations, bound buffers.
@@ -139,6 +141,7 @@ class Verifier {
         this.#expr(stmt.value);
         if (stmt.mask) this.#expr(stmt.mask);
         this.#access(stmt.view, stmt.at, conjuncts(stmt.mask), 'write');
+        if (stmt.next) this.#pair(stmt, stmt.next);
         return;
       case 'if':
         this.#expr(stmt.cond);
@@ -295,6 +298,13 @@ class Verifier {
         this.#broken('in range', `axis ${axis} of ${view.buffer} is neither bounded nor masked`);
       }
     }
+  }
+
+  #pair({ view, at }: Extract<Stmt, { s: 'store' }>, next: Expr): void {
+    this.#expr(next);
+    this.#access(view, neighbour(at), [], 'write');
+    if (!isPair(view, at, this.#facts))
+      this.#broken('pair', `two elements of ${view.buffer} may not lie together`);
   }
 
   #below(coordinate: U32, extent: U32, mask: readonly Expr[]): boolean {

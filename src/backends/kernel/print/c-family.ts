@@ -14,7 +14,8 @@ export interface Spelling {
   /** a value of two, evaluated without harm whatever the condition is */
   select(cond: string, whenTrue: string, whenFalse: string): string;
   read(buffer: string, index: string): string;
-  write(buffer: string, index: string, value: string): string;
+  /** writes an element, or a pair from an even place on */
+  write(buffer: string, index: string, value: string, next?: string): string;
   declare(kind: 'let' | 'var', type: KType, name: string, init: string): string;
   /** writes an element of an array */
   poke(array: string, index: string, value: string): string;
@@ -66,7 +67,8 @@ export class CFamily {
         return [`${indent}${spelling.poke(stmt.array, this.text(stmt.index), this.text(stmt.value))}`];
       case 'store': {
         const at = this.text(flatIndex(stmt.view, stmt.at));
-        return [`${indent}${spelling.write(stmt.view.buffer, at, this.text(stmt.value))}`];
+        const values = [this.text(stmt.value), ...(stmt.next ? [this.text(stmt.next)] : [])];
+        return [`${indent}${spelling.write(stmt.view.buffer, at, ...(values as [string, string?]))}`];
       }
       case 'if':
         return [`${indent}if (${this.text(stmt.cond)}) {`, ...this.block(stmt.body, depth + 1), `${indent}}`];

@@ -14,6 +14,12 @@ const CONVERSIONS = {
   f16: ['__half2float', '__float2half_rn'],
   bf16: ['__bfloat162float', '__float2bfloat16_rn'],
 } as const;
+/** Two elements in one word, and what makes them of two floats. */
+const PAIRS: Readonly<Record<string, readonly [type: string, make: string]>> = {
+  f32: ['float2', 'make_float2'],
+  f16: ['__half2', '__floats2half2_rn'],
+  bf16: ['__nv_bfloat162', '__floats2bfloat162_rn'],
+};
 const CALLS: Readonly<Record<string, string>> = { exp: 'expf', sqrt: 'sqrtf', abs: 'fabsf' };
 
 /**
@@ -100,7 +106,11 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
       const widen = conversion(buffer)?.[0];
       return widen ? `${widen}(${buffer}[${index}])` : `${buffer}[${index}]`;
     },
-    write: (buffer, index, value) => {
+    write: (buffer, index, value, next) => {
+      if (next !== undefined) {
+        const [type, make] = PAIRS[elems.get(buffer)!]!;
+        return `*reinterpret_cast<${type}*>(&${buffer}[${index}]) = ${make}(${value}, ${next});`;
+      }
       const round = conversion(buffer)?.[1];
       return `${buffer}[${index}] = ${round ? `${round}(${value})` : value};`;
     },

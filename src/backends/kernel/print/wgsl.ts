@@ -88,8 +88,10 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
       const element = `${wgslName(buffer)}[${index}]`;
       return widened(buffer) ? `f32(${element})` : element;
     },
-    write: (buffer, index, value) =>
-      `${wgslName(buffer)}[${index}] = ${widened(buffer) ? `f16(${value})` : value};`,
+    write: (buffer, index, value, next) => {
+      if (next !== undefined) absent({ s: 'pair' });
+      return `${wgslName(buffer)}[${index}] = ${widened(buffer) ? `f16(${value})` : value};`;
+    },
     declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
     poke: (array, index, value) => `${array}[${index}] = ${value};`,
     unit: absent,

@@ -513,10 +513,11 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
     #pragma unroll
     for (unsigned out_j = 0u; out_j < 2u; out_j += 1u) {
       #pragma unroll
-      for (unsigned out_e = 0u; out_e < 4u; out_e += 1u) {
-        if (out_row + out_i * 16u + out_e / 2u * 8u < M && out_col + out_j * 8u + out_e % 2u < 8u) {
-          const float result = acc[(out_i * 2u + out_j) * 4u + out_e];
-          P_0[(out_row + out_i * 16u + out_e / 2u * 8u) * 8u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
+      for (unsigned out_e = 0u; out_e < 2u; out_e += 1u) {
+        if (out_row + out_i * 16u + out_e * 8u < M && out_col + out_j * 8u < 8u && out_col + out_j * 8u + 1u < 8u) {
+          const float result = acc[(out_i * 2u + out_j) * 4u + out_e * 2u];
+          const float next = acc[(out_i * 2u + out_j) * 4u + out_e * 2u + 1u];
+          *reinterpret_cast<__nv_bfloat162*>(&P_0[(out_row + out_i * 16u + out_e * 8u) * 8u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
         }
       }
     }
@@ -663,10 +664,11 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
     #pragma unroll
     for (unsigned out_j = 0u; out_j < 8u; out_j += 1u) {
       #pragma unroll
-      for (unsigned out_e = 0u; out_e < 4u; out_e += 1u) {
-        if (out_row + out_i * 16u + out_e / 2u * 8u < M && out_col + out_j * 8u + out_e % 2u < 16u) {
-          const float result = acc[(out_i * 8u + out_j) * 4u + out_e];
-          y_0[(out_row + out_i * 16u + out_e / 2u * 8u) * 16u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
+      for (unsigned out_e = 0u; out_e < 2u; out_e += 1u) {
+        if (out_row + out_i * 16u + out_e * 8u < M && out_col + out_j * 8u < 16u && out_col + out_j * 8u + 1u < 16u) {
+          const float result = acc[(out_i * 8u + out_j) * 4u + out_e * 2u];
+          const float next = acc[(out_i * 8u + out_j) * 4u + out_e * 2u + 1u];
+          *reinterpret_cast<__nv_bfloat162*>(&y_0[(out_row + out_i * 16u + out_e * 8u) * 16u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
         }
       }
     }
@@ -716,10 +718,11 @@ layer_0_warpgroups(const __grid_constant__ CUtensorMap map_0_x_0, const __grid_c
     #pragma unroll
     for (unsigned out_j = 0u; out_j < 32u; out_j += 1u) {
       #pragma unroll
-      for (unsigned out_e = 0u; out_e < 4u; out_e += 1u) {
-        if (out_row + out_e / 2u * 8u < M && out_col + out_j * 8u + out_e % 2u < 16u) {
-          const float result = acc[out_j * 4u + out_e];
-          y_0[(out_row + out_e / 2u * 8u) * 16u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
+      for (unsigned out_e = 0u; out_e < 2u; out_e += 1u) {
+        if (out_row + out_e * 8u < M && out_col + out_j * 8u < 16u && out_col + out_j * 8u + 1u < 16u) {
+          const float result = acc[out_j * 4u + out_e * 2u];
+          const float next = acc[out_j * 4u + out_e * 2u + 1u];
+          *reinterpret_cast<__nv_bfloat162*>(&y_0[(out_row + out_e * 8u) * 16u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
         }
       }
     }
