@@ -3,14 +3,13 @@ import { dirname, join } from 'node:path';
 import { cudaHost } from '../../src/backends/host/cuda.js';
 import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
 import type { TextFile } from '../../src/backends/host/text-file.js';
-import { typescriptHost } from '../../src/backends/host/typescript.js';
 import { choose, type FormKey } from '../../src/backends/kernel/choose.js';
 import { contract } from '../../src/backends/kernel/contract.js';
 import { explainPlan } from '../../src/backends/kernel/explain.js';
 import { plansJson } from '../../src/backends/kernel/explain-json.js';
 import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/profiles.js';
 import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
-import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/types.js';
+import type { DeviceProfile, KernelDtype, KernelPlan } from '../../src/backends/kernel/types.js';
 import { cannotWrite } from '../../src/ir/codes/load.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { isSystemError, writeAtomically } from '../../src/ir/files/atomic.js';
@@ -41,12 +40,12 @@ export interface EmitGpuOptions {
  * Prints the plan of the kernels for each number of tokens (--explain), or writes the kernels, the module or C library that
  * runs them and the plan into a folder. Reads no weights.
  */
-export function emitGpuCommand(
+export async function emitGpuCommand(
   target: 'wgsl' | 'cuda',
   path: string,
   options: EmitGpuOptions,
   run: Run,
-): void {
+): Promise<void> {
   const { output } = options;
   if (!options.explain) {
     if (output === undefined) throw usageError('-o FOLDER is missing (or --explain)');
@@ -82,11 +81,19 @@ export function emitGpuCommand(
     const tf32 = options.tf32 ?? false;
     const plan = target === 'wgsl' ? plans[0]! : loweredPlan(plans[0]!, tf32);
     const files =
-      target === 'wgsl' ? typescriptHost(plan) : cudaHost(plan, architecturesOf(options, device), { tf32 });
+      target === 'wgsl'
+        ? await moduleFiles(plan)
+        : cudaHost(plan, architecturesOf(options, device), { tf32 });
     writeHost([...files, { path: 'plan.txt', text: explainPlan(plan) }], output!, path, run);
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
+}
+
+/** Only a module for WebGPU needs ts-morph, which takes a second to load. */
+async function moduleFiles(plan: KernelPlan): Promise<readonly TextFile[]> {
+  const { typescriptHost } = await import('../../src/backends/host/typescript.js');
+  return typescriptHost(plan);
 }
 
 /** Writes the files of a folder, all or none. */
