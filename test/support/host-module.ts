@@ -17,6 +17,7 @@ export interface EmittedKernel {
 export interface EmittedModule {
   readonly TOKENS: number;
   readonly BUFFERS: Readonly<Record<string, { readonly type: string; readonly shape: readonly unknown[] }>>;
+  readonly FACTORS: Readonly<Record<string, unknown>>;
   readonly KERNELS: Readonly<Record<string, EmittedKernel>>;
   readonly STEPS?: readonly { readonly factor: string; readonly kernel: EmittedKernel }[];
   requirements(tokens?: number): {

@@ -150,3 +150,13 @@ test('numbers that are no hyperparameters change nothing', async () => {
   step({ learningRate: 1 });
   expect(made.submitted).toBeGreaterThan(before);
 });
+
+test('the table of rows holds no float32, whatever a caller without types asks', async () => {
+  const text = typescriptHost(hostPlans()['serve, three adapters, lotr']!)[0]!.text;
+  const { device } = recordingDevice();
+  const host = await (await loadModule(text)).createAdapters(device, { tokens: 150 });
+  const write = host.write as (name: string, data: unknown) => void;
+  const read = host.read as (name: string) => Promise<unknown>;
+  expect(() => write('rowAdapter', new Float32Array(3))).toThrowError('rowAdapter is filled by setRows');
+  await expect(read('rowAdapter')).rejects.toThrowError('rowAdapter is filled by setRows');
+});

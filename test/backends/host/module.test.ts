@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Project, SyntaxKind } from 'ts-morph';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { placesOf } from '../../../src/backends/host/tables.js';
 import { typescriptHost } from '../../../src/backends/host/typescript.js';
-import { diagnosticsOf } from '../../support/host-module.js';
+import { diagnosticsOf, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 
 /** index.ts of every kind of plan, in a folder of its own. */
@@ -14,7 +15,7 @@ const folderOf = (kind: string) => kind.replace(/\W+/g, '-');
 
 beforeAll(() => {
   for (const [kind, plan] of Object.entries(hostPlans())) modules[kind] = typescriptHost(plan)[0]!.text;
-}, 60_000);
+}, 300_000);
 
 /** The use that is shown above createAdapters, as a program of its own. */
 function exampleOf(text: string): string {
@@ -145,7 +146,7 @@ describe('an emitted module', () => {
     const shown = [`${folderOf('train, lotr, sums in parts')}/docs.ts`, documented()] as const;
     found = diagnosticsOf(Object.fromEntries([...files, shown]));
     expect(Object.keys(found)).toHaveLength(files.length + 1);
-  }, 120_000);
+  }, 300_000);
 
   test('of every kind of plan, its own example and the programs of a user are strict TypeScript', () => {
     const right = Object.entries(found).filter(([path]) => !path.includes('/wrong-'));
@@ -219,6 +220,22 @@ describe('an emitted module', () => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+
+  test('holds any name that a model may have', async () => {
+    const plan = hostPlans()['serve, one region']!;
+    const odd = (name: string) => `${name}'"*/\`\${x}\\u0041\n// __proto__`;
+    const buffers = plan.buffers.map((buffer) => ({
+      ...buffer,
+      ...(buffer.from ? { from: buffer.from.map(odd) } : {}),
+      ...(buffer.value === undefined ? {} : { value: odd(buffer.value) }),
+    }));
+    const text = typescriptHost({ ...plan, buffers })[0]!.text;
+    const names = Object.keys((await loadModule(text)).FACTORS);
+    expect(names.length).toBeGreaterThan(1);
+    expect(names).toEqual(Object.keys(placesOf(plan.buffers, 'step')).map(odd));
+    const file = new Project({ useInMemoryFileSystem: true }).createSourceFile('index.ts', text);
+    expect(file.getFunctionOrThrow('createAdapters').isExported()).toBe(true);
   });
 
   test('is the same each time', () => {
