@@ -1,7 +1,7 @@
 import type { KernelRow, ModuleFacts } from './facts.js';
 import { keyText, literal, template, type Value } from './literal.js';
 import type { Statement } from './source.js';
-import { alias, constant, field, shape } from './structures.js';
+import { alias, comment, constant, field, shape } from './structures.js';
 
 /** The kernels of a module, with what is needed to bind and launch each: the last and longest part. */
 export const kernels = ({ kernels: rows, steps, training }: ModuleFacts): Statement[] => [
@@ -67,8 +67,7 @@ export const kernels = ({ kernels: rows, steps, training }: ModuleFacts): Statem
     : []),
 ];
 
-const entry = (row: KernelRow): string =>
-  `/** ${row.does.replaceAll('*/', '* /')} */\n${keyText(row.name)}: ${rowText(row)},`;
+const entry = (row: KernelRow): string => `${comment(row.does, 2)}\n${keyText(row.name)}: ${rowText(row)},`;
 
 function rowText({ workgroup, grid, bindings, uniformBytes, code }: KernelRow): string {
   const value = (name: string, held: Value) => `${name}: ${literal(held)},`;

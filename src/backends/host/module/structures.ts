@@ -24,6 +24,12 @@ export function doc(text: string, indent = 0): string {
     .join('\n')}`;
 }
 
+/** The same as text, for an entry of a table. */
+export function comment(text: string, indent: number): string {
+  const about = doc(text, indent);
+  return about.startsWith('\n') ? `/**${about.replaceAll('\n', '\n * ')}\n */` : `/** ${about} */`;
+}
+
 function wrapped(line: string, room: number): string {
   const lines: string[] = [];
   for (const word of line.split(' ')) {

@@ -3,7 +3,7 @@ import type { Place } from '../tables.js';
 import type { ModuleFacts } from './facts.js';
 import { keyText, literal, type Value } from './literal.js';
 import type { Statement } from './source.js';
-import { alias, constant, doc, field, list, shape, table } from './structures.js';
+import { alias, comment, constant, field, list, shape, table } from './structures.js';
 
 /** What a module says of its plan as data: buffers, tensors of the model, regions and the order of launches. */
 export const tables = (facts: ModuleFacts): Statement[] => [
@@ -32,7 +32,7 @@ function buffers({ buffers: plans, adapters: count, half }: ModuleFacts): Statem
   const rows = plans.map((plan) => {
     const about = aboutBuffer(plan);
     const row = `${keyText(plan.name)}: ${literal({ type: plan.dtype, shape: plan.shape }, 2, plan.name.length + 2)},`;
-    return about === null ? row : `/** ${doc(about, 2).trim().replaceAll('\n', '\n * ')} */\n${row}`;
+    return about === null ? row : `${comment(about, 2)}\n${row}`;
   });
   return [
     alias(
