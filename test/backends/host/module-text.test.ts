@@ -34,7 +34,20 @@ test('values come back as they were, on lines of at most 110 characters where a 
 });
 
 test('strings and templates hold any text', () => {
-  for (const text of ['', "it's", '"', '\\', `\`\${x}\``, '\\`', 'a\nb', '\\n', '</script>', '$', '${', '*/']) {
+  for (const text of [
+    '',
+    "it's",
+    '"',
+    '\\',
+    `\`\${x}\``,
+    '\\`',
+    'a\nb',
+    '\\n',
+    '</script>',
+    '$',
+    '${',
+    '*/',
+  ]) {
     expect(evaluated(quoted(text))).toBe(text);
     expect(evaluated(template(text))).toBe(text);
   }
