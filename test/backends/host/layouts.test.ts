@@ -7,6 +7,9 @@ import { hostPlans } from '../../support/host-plans.js';
 /** Lengths that kernels share, in the order in which the module writes them. */
 const UNIFORMS = ['M', 'rowBlocks', 'rowBlock'];
 
+/** Extensions of WGSL, and the features of WebGPU that have them. */
+const FEATURES: Readonly<Record<string, string>> = { f16: 'shader-f16', subgroups: 'subgroups' };
+
 const TYPES: Readonly<Record<string, string>> = { read: 'read-only-storage', read_write: 'storage' };
 
 /** What a reader of WGSL that is not ours finds in a kernel. */
@@ -92,8 +95,10 @@ function disagreements(module: EmittedModule): string[] {
   for (const [name, needed] of Object.entries(limits)) {
     if (requiredLimits[name] !== needed) wrong.push(name);
   }
-  const half = readings.some(({ elements }) => elements.includes('f16'));
-  if (requiredFeatures.includes('shader-f16') !== half) wrong.push('shader-f16');
+  const enabled = kernelsOf(module).flatMap(([, { code }]) =>
+    [...code.matchAll(/^enable (\w+);$/gm)].map(([, extension]) => FEATURES[extension!]!),
+  );
+  if ([...new Set(enabled)].sort().join() !== [...requiredFeatures].sort().join()) wrong.push('features');
   return wrong;
 }
 
@@ -147,6 +152,6 @@ test('a table that differs from a shader in anything is found', async () => {
     'maxComputeInvocationsPerWorkgroup',
     'maxComputeWorkgroupSizeX',
     'maxComputeWorkgroupStorageSize',
-    'shader-f16',
+    'features',
   ]);
 });

@@ -139,11 +139,13 @@ function kernelRow(kernel: Kernel, does: string, grid: readonly GridExtent[]): K
   };
 }
 
-/** The features of WebGPU without which a kernel does not compile. */
-function featuresOf(kernels: readonly Kernel[]): readonly string[] {
-  const half = kernels.some(({ buffers }) => buffers.some(({ elem }) => elem === 'f16'));
-  return half ? ['shader-f16'] : [];
-}
+/** Features of WebGPU, and the kernels that do not compile without them. */
+const FEATURES: readonly (readonly [feature: string, needs: (kernel: Kernel) => boolean])[] = [
+  ['shader-f16', ({ buffers }) => buffers.some(({ elem }) => elem === 'f16')],
+];
+
+const featuresOf = (kernels: readonly Kernel[]): readonly string[] =>
+  FEATURES.flatMap(([feature, needs]) => (kernels.some(needs) ? [feature] : []));
 
 /** What the largest kernel needs of each limit; a limit that none needs more of than there always is stays out. */
 function limitsOf(kernels: readonly Kernel[]): Readonly<Record<string, number>> {
