@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { cudaHost } from '../../src/backends/host/cuda.js';
 import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
 import type { TextFile } from '../../src/backends/host/text-file.js';
-import { typescriptHost } from '../../src/backends/host/typescript.js';
 import { choose, type FormKey } from '../../src/backends/kernel/choose.js';
 import { contract } from '../../src/backends/kernel/contract.js';
 import { explainPlan } from '../../src/backends/kernel/explain.js';
@@ -41,12 +40,12 @@ export interface EmitGpuOptions {
  * Prints the plan of the kernels for each number of tokens (--explain), or writes the kernels, the module or C library that
  * runs them and the plan into a folder. Reads no weights.
  */
-export function emitGpuCommand(
+export async function emitGpuCommand(
   target: 'wgsl' | 'cuda',
   path: string,
   options: EmitGpuOptions,
   run: Run,
-): void {
+): Promise<void> {
   const { output } = options;
   if (!options.explain) {
     if (output === undefined) throw usageError('-o FOLDER is missing (or --explain)');
@@ -84,11 +83,17 @@ export function emitGpuCommand(
     const architectures = architecturesOf(options, device);
     const warpgroups = architectures.includes('sm_90a');
     const written = target === 'wgsl' ? plan : loweredPlan(plan, tf32, { warpgroups });
-    const files = target === 'wgsl' ? typescriptHost(plan) : cudaHost(plan, architectures, { tf32 });
+    const files = target === 'wgsl' ? await moduleFiles(plan) : cudaHost(plan, architectures, { tf32 });
     writeHost([...files, { path: 'plan.txt', text: explainPlan(written) }], output!, path, run);
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
+}
+
+/** Only a module for WebGPU needs ts-morph, which takes a second to load. */
+async function moduleFiles(plan: KernelPlan): Promise<readonly TextFile[]> {
+  const { typescriptHost } = await import('../../src/backends/host/typescript.js');
+  return typescriptHost(plan);
 }
 
 /** Writes the files of a folder, all or none. */

@@ -64,7 +64,7 @@ Times are predicted from the rates of the profile, not measured.`,
       )
       .action(async (model: string, options: EmitGpuOptions) => {
         const { emitGpuCommand } = await import('../commands/emit-gpu.js');
-        emitGpuCommand(target, model, options, run);
+        await emitGpuCommand(target, model, options, run);
       });
   }
 }

@@ -2,7 +2,6 @@ import { ROW_TABLE } from '../kernel/buffers.js';
 import { gridOf, kernelOf } from '../kernel/families/kernels.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { buffersOf } from '../kernel/launches.js';
-import { printWgsl } from '../kernel/print/wgsl.js';
 import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../kernel/types.js';
 
 /** Where a tensor stands in a buffer: rows x cols from element `offset` on, `rowStride` elements from row to row. */
@@ -29,19 +28,6 @@ export function gridFor(launch: Launch, tokens: number): readonly GridExtent[] {
     along(work.rows, schedule.BM, grid[1]),
     grid[2],
   ];
-}
-
-/** A kernel as the module holds it. */
-export function kernelRow(kernel: Kernel, grid: readonly GridExtent[]) {
-  return {
-    grid,
-    uniform: kernel.uniforms.length > 0,
-    bindings: kernel.buffers.map(({ name, access }) => ({
-      buffer: name,
-      type: access === 'read' ? 'read-only-storage' : 'storage',
-    })),
-    code: printWgsl(kernel),
-  };
 }
 
 /** All launches of a plan, in the order in which a step runs them. */

@@ -1,18 +1,12 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
-import { HALVES } from '../../../src/backends/host/runtime-half.js';
+import { expect, test } from 'vitest';
+import { typescriptHost } from '../../../src/backends/host/typescript.js';
 import { fromF16, toF16 } from '../../../src/ir/half.js';
-import { compileHost } from '../../support/host.js';
+import { loadModule } from '../../support/host-module.js';
+import { hostPlans } from '../../support/host-plans.js';
 
-/** The conversions of an emitted module, by themselves. */
-const text = `const HALF: readonly string[] = []; type BufferName = string; declare function sizeOf(name: string, tokens: number): number;
-${HALVES}
-export { bytesOf, toHalves, fromHalves };`;
-const folder = compileHost([{ path: 'index.ts', text }]);
-afterAll(() => rmSync(folder, { recursive: true }));
-const { toHalves, fromHalves } = (await import(pathToFileURL(join(folder, 'out/index.js')).href)) as {
+/** The conversions of an emitted module. */
+const [index] = typescriptHost(hostPlans()['serve, float16']!);
+const { toHalves, fromHalves } = (await loadModule(index!.text)) as unknown as {
   toHalves(data: Float32Array): Uint16Array;
   fromHalves(halves: Uint16Array, count: number): Float32Array;
 };

@@ -1,0 +1,147 @@
+import type { ModuleFacts } from './facts.js';
+import type { Statement } from './source.js';
+import { alias, field, method, shape } from './structures.js';
+
+/** What a caller of a module meets: types of the data that goes in, and all methods. */
+export const api = (facts: ModuleFacts): Statement[] => [
+  alias(
+    {
+      name: 'TensorData',
+      parameter: 'Name extends string',
+      doc: 'Tensors by their names in the model, each as the model stores it: row-major float32. Those left out stay as they are.',
+    },
+    'Partial<Readonly<Record<Name, Float32Array<ArrayBuffer>>>>',
+  ),
+  ...(facts.training ? [hyperparameters] : []),
+  shape({ name: 'AdaptersOptions', doc: 'What createAdapters is told.' }, [
+    field('tokens?', 'number', 'rows of every x; TOKENS unless given'),
+  ]),
+  shape(
+    {
+      name: 'Adapters',
+      doc: 'The adapted layers on one device: what createAdapters makes. Calls are queued in order; only read waits for the device.',
+    },
+    [
+      field('tokens', 'number', 'Rows of every x and y: the M of BUFFERS.'),
+      field(
+        'buffers',
+        'Readonly<Record<BufferName, GPUBuffer>>',
+        "All buffers, for the caller's own passes: to be bound as storage and to be copied from and to.",
+      ),
+    ],
+    [...uploads(facts), ...passes(facts), ...(facts.training ? trainingMethods : []), destroy],
+  ),
+];
+
+const hyperparameters = shape(
+  {
+    name: 'AdamW',
+    doc: 'Hyperparameters of a step of AdamW with decoupled decay (arXiv 1711.05101).',
+  },
+  [
+    field('learningRate', 'number'),
+    field('beta1?', 'number', '0.9 unless given'),
+    field('beta2?', 'number', '0.999 unless given'),
+    field('epsilon?', 'number', '1e-8 unless given'),
+    field('weightDecay?', 'number', '0 unless given'),
+  ],
+);
+
+function uploads({ adapters, merging }: ModuleFacts) {
+  const many = adapters > 1;
+  const order = merging ? ' Throws while the adapter is in the weights.' : '';
+  return [
+    method(
+      'setWeights',
+      { tensors: 'TensorData<WeightName>' },
+      'void',
+      `Uploads base weights and biases. Throws RangeError for another name or size.${order}`,
+    ),
+    ...(many
+      ? [
+          method(
+            'setAdapter',
+            { tensors: 'TensorData<FactorName>', 'adapter?': 'number' },
+            'void',
+            'Uploads factors of one adapter, 0 to ADAPTERS - 1; 0 unless given. Throws RangeError for another name, size or adapter.',
+          ),
+          method(
+            'setRows',
+            { adapters: 'readonly number[]' },
+            'void',
+            'Says whose the rows of x are: the adapter of each block of ROW_BLOCK rows, the last of which may be shorter. Rows of one adapter that do not fill a block are followed by rows of padding. Throws RangeError for another count or adapter.',
+          ),
+        ]
+      : [
+          method(
+            'setAdapter',
+            { tensors: 'TensorData<FactorName>' },
+            'void',
+            `Uploads factors of the adapter, at any time. Throws RangeError for another name or size.${order}`,
+          ),
+        ]),
+    method(
+      'write',
+      { name: 'NumbersName', data: 'Float32Array<ArrayBuffer>' },
+      'void',
+      'Fills a buffer with numbers, row-major, as many as sizeOf says. Throws RangeError for another count.',
+    ),
+    method(
+      'read',
+      { name: 'NumbersName' },
+      'Promise<Float32Array<ArrayBuffer>>',
+      'A copy of a buffer, row-major, once all that was queued before is done.',
+    ),
+  ];
+}
+
+function passes({ merging }: ModuleFacts) {
+  return [
+    method(
+      'forward',
+      { region: 'RegionIndex' },
+      'void',
+      "y (M, out) of every layer of a region, from the region's x (M, in): REGIONS names the buffers. Throws RangeError for a region that is not there.",
+    ),
+    ...(merging
+      ? [
+          method(
+            'merge',
+            {},
+            'void',
+            'Folds the adapter into the weights where they stand, W += s R M L: forward is then the layers alone, without any overhead. Throws when it is there already.',
+          ),
+          method(
+            'unmerge',
+            {},
+            'void',
+            'Takes the adapter out again, W -= s R M L: the weights are what they were but for rounding. Throws when it is not there.',
+          ),
+        ]
+      : []),
+  ];
+}
+
+const trainingMethods = [
+  method(
+    'backward',
+    { region: 'RegionIndex' },
+    'void',
+    'From the dy (M, out) of every layer of a region: dx (M, in), and what the region adds to the gradients of the factors. Needs the forward pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first (throws otherwise).',
+  ),
+  method(
+    'gradients',
+    {},
+    'void',
+    'Finishes the gradients of the factors from what backward has summed, for read; step does so itself. May be called again.',
+  ),
+  method(
+    'step',
+    { hyper: 'AdamW' },
+    'void',
+    'One AdamW step on all factors, with their gradients finished first and zero afterwards. Throws RangeError for numbers that are no hyperparameters.',
+  ),
+  method('clearGradients', {}, 'void', 'Drops the gradients that were summed since the last step.'),
+];
+
+const destroy = method('destroy', {}, 'void', 'Frees all buffers. Other calls throw afterwards.');

@@ -1,0 +1,164 @@
+import { ADAMW_WIDTH } from '../../kernel/families/adamw.js';
+import { NARROW_WIDTH } from '../../kernel/families/narrow.js';
+import type { Kernel } from '../../kernel/ir/kir.js';
+import { printWgsl } from '../../kernel/print/wgsl.js';
+import type { BufferPlan, KernelPlan, Launch } from '../../kernel/types.js';
+import {
+  type GridExtent,
+  gridFor,
+  kernelsOf,
+  type Place,
+  placesOf,
+  regionRow,
+  rowBlockOf,
+} from '../tables.js';
+import { narrowedOf, trainedOf } from '../text-file.js';
+
+/** A kernel as the module holds it: all that is needed to bind and to launch it. */
+export interface KernelRow {
+  readonly name: string;
+  /** for people: what it computes */
+  readonly does: string;
+  readonly workgroup: readonly [number, number, number];
+  readonly grid: readonly GridExtent[];
+  /** in binding order */
+  readonly bindings: readonly { readonly buffer: string; readonly type: 'read-only-storage' | 'storage' }[];
+  /** bytes of the struct of uniforms at the binding behind the buffers; 0: there is none */
+  readonly uniformBytes: number;
+  readonly code: string;
+}
+
+/** A row for the kernel of an optimizer step; its buffers are the `parameter`, its `gradient` and the two moments. */
+export interface StepRow {
+  readonly factor: string;
+  readonly gradient: string;
+  readonly kernel: KernelRow;
+}
+
+/** All that the text of a module depends on. */
+export interface ModuleFacts {
+  readonly device: string;
+  readonly tokens: number;
+  readonly training: boolean;
+  /** buffers of float16 */
+  readonly half: boolean;
+  readonly adapters: number;
+  /** rows of x of one adapter that lie together at least */
+  readonly rowBlock: number;
+  readonly buffers: readonly BufferPlan[];
+  readonly weights: Readonly<Record<string, readonly Place[]>>;
+  readonly factors: Readonly<Record<string, readonly Place[]>>;
+  readonly regions: readonly ReturnType<typeof regionRow>[];
+  readonly prologue: readonly string[];
+  readonly epilogue: readonly string[];
+  readonly cleared: readonly string[];
+  /** the adapter into the weights and out */
+  readonly merging: { readonly merge: readonly string[]; readonly unmerge: readonly string[] } | null;
+  readonly kernels: readonly KernelRow[];
+  readonly steps: readonly StepRow[];
+  /** uniforms of the kernels of a step, in the order of their struct */
+  readonly stepUniforms: readonly string[];
+  readonly features: readonly string[];
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** The kernels of a module: those that make narrow copies of factors, those of the launches, those of the step. */
+export interface ModuleKernels {
+  readonly narrowed: ReturnType<typeof narrowedOf>;
+  readonly launched: ReturnType<typeof kernelsOf>;
+  readonly trained: ReturnType<typeof trainedOf>;
+}
+
+export function kernelsOfModule(plan: KernelPlan): ModuleKernels & { readonly all: readonly Kernel[] } {
+  const [narrowed, launched, trained] = [narrowedOf(plan), kernelsOf(plan), trainedOf(plan)];
+  return {
+    narrowed,
+    launched,
+    trained,
+    all: [...launched.values(), ...narrowed, ...trained].map(({ kernel }) => kernel),
+  };
+}
+
+export function factsOf(plan: KernelPlan): ModuleFacts {
+  const { narrowed, launched, trained, all } = kernelsOfModule(plan);
+  const names = (list: readonly Pick<Launch, 'name'>[]) => list.map(({ name }) => name);
+  return {
+    device: plan.device.name,
+    tokens: plan.tokens,
+    training: plan.purpose === 'train',
+    half: plan.buffers.some(({ dtype }) => dtype === 'f16'),
+    adapters: plan.adapters,
+    rowBlock: rowBlockOf(plan),
+    buffers: plan.buffers,
+    weights: placesOf(plan.buffers, 'weight'),
+    factors: placesOf(plan.buffers, 'step', plan.adapters),
+    regions: plan.regions.map((region) => regionRow(region, plan)),
+    prologue: names([...narrowed.map(({ kernel }) => kernel), ...plan.prologue]),
+    epilogue: names(plan.epilogue),
+    cleared: names(plan.buffers.filter(({ cleared }) => cleared)),
+    merging: plan.merging ? { merge: names(plan.merging.merge), unmerge: names(plan.merging.unmerge) } : null,
+    kernels: [
+      ...narrowed.map(({ kernel, from, to, elements }): KernelRow => {
+        const grid = [Math.ceil(elements / NARROW_WIDTH), 1, 1];
+        const row = kernelRow(kernel, `${to} = ${from} in float16`, grid);
+        const bindings = row.bindings.map((binding, index) => ({
+          ...binding,
+          buffer: index === 0 ? from : to,
+        }));
+        return { ...row, bindings };
+      }),
+      ...[...launched.values()].map(({ kernel, launch }) => ({
+        ...kernelRow(kernel, launch.does, gridFor(launch, plan.tokens)),
+        name: launch.name,
+      })),
+    ],
+    steps: trained.map(({ factor, gradient, kernel, elements }) => ({
+      factor,
+      gradient,
+      kernel: kernelRow(kernel, `one AdamW step on ${factor}`, [Math.ceil(elements / ADAMW_WIDTH), 1, 1]),
+    })),
+    stepUniforms: trained[0]?.kernel.uniforms.map(({ name }) => name) ?? [],
+    features: featuresOf(all),
+    limits: limitsOf(all),
+  };
+}
+
+function kernelRow(kernel: Kernel, does: string, grid: readonly GridExtent[]): KernelRow {
+  return {
+    name: kernel.name,
+    does,
+    workgroup: kernel.workgroup,
+    grid,
+    bindings: kernel.buffers.map(({ name, access }) => ({
+      buffer: name,
+      type: access === 'read' ? 'read-only-storage' : 'storage',
+    })),
+    // all are numbers of four bytes
+    uniformBytes: 4 * kernel.uniforms.length,
+    code: printWgsl(kernel),
+  };
+}
+
+/** Features of WebGPU, and the kernels that do not compile without them. */
+const FEATURES: readonly (readonly [feature: string, needs: (kernel: Kernel) => boolean])[] = [
+  ['shader-f16', ({ buffers }) => buffers.some(({ elem }) => elem === 'f16')],
+];
+
+const featuresOf = (kernels: readonly Kernel[]): readonly string[] =>
+  FEATURES.flatMap(([feature, needs]) => (kernels.some(needs) ? [feature] : []));
+
+/** What the largest kernel needs of each limit; a limit that none needs more of than there always is stays out. */
+function limitsOf(kernels: readonly Kernel[]): Readonly<Record<string, number>> {
+  const most = (of: (kernel: Kernel) => number) => Math.max(...kernels.map(of));
+  const needed = {
+    maxStorageBuffersPerShaderStage: most(({ buffers }) => buffers.length),
+    maxComputeInvocationsPerWorkgroup: most(({ workgroup: [x, y, z] }) => x * y * z),
+    maxComputeWorkgroupSizeX: most(({ workgroup: [x] }) => x),
+    maxComputeWorkgroupSizeY: most(({ workgroup: [, y] }) => y),
+    maxComputeWorkgroupSizeZ: most(({ workgroup: [, , z] }) => z),
+    maxComputeWorkgroupStorageSize: most(({ arrays }) =>
+      arrays.reduce((sum, { space, size }) => sum + (space === 'workgroup' ? 4 * size : 0), 0),
+    ),
+  };
+  return Object.fromEntries(Object.entries(needed).filter(([, most]) => most > 1));
+}

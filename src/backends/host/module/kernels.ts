@@ -1,0 +1,85 @@
+import type { KernelRow, ModuleFacts } from './facts.js';
+import { keyText, literal, template, type Value } from './literal.js';
+import type { Statement } from './source.js';
+import { alias, comment, constant, field, shape } from './structures.js';
+
+/** The kernels of a module, with what is needed to bind and launch each: the last and longest part. */
+export const kernels = ({ kernels: rows, steps, training }: ModuleFacts): Statement[] => [
+  alias(
+    { name: 'GridExtent', doc: 'Workgroups along one axis: so many, or one for every `per` tokens.' },
+    'number | { readonly per: number }',
+  ),
+  shape(
+    {
+      name: 'Kernel',
+      parameter: 'Name extends string = BufferName',
+      doc: 'A kernel with the entry point main. All it binds is in group 0.',
+    },
+    [
+      field('workgroup', 'readonly [x: number, y: number, z: number]', 'invocations of a workgroup'),
+      field('grid', 'readonly [x: GridExtent, y: GridExtent, z: GridExtent]', 'workgroups of a launch'),
+      field(
+        'bindings',
+        "readonly { readonly buffer: Name; readonly type: 'read-only-storage' | 'storage' }[]",
+        'buffers at the bindings from 0 on',
+      ),
+      field(
+        'uniformBytes',
+        'number',
+        'bytes of the struct of uniforms at the binding behind the buffers; 0: there is none',
+      ),
+      field('code', 'string', 'WGSL'),
+    ],
+  ),
+  constant(
+    { name: 'KERNELS', doc: 'All kernels, by the names of their launches.' },
+    `{\n${rows.map((row) => entry(row)).join('\n')}\n} satisfies Record<string, Kernel>`,
+  ),
+  alias({ name: 'KernelName', doc: 'Name of a launch.' }, 'keyof typeof KERNELS'),
+  constant(
+    { name: 'KERNEL_NAMES', doc: 'Names of all launches, in the order of KERNELS.', exported: false },
+    'Object.keys(KERNELS) as KernelName[]',
+  ),
+  ...(training
+    ? [
+        alias(
+          {
+            name: 'StepBuffer',
+            doc: 'What the kernel of a step binds: a factor, its gradient and the two moments.',
+          },
+          "'parameter' | 'gradient' | 'moment1' | 'moment2'",
+        ),
+        shape({ name: 'Step', doc: 'The optimizer step of the factors in one buffer.' }, [
+          field('factor', 'BufferName'),
+          field('gradient', 'BufferName'),
+          field('kernel', 'Kernel<StepBuffer>'),
+        ]),
+        constant(
+          { name: 'STEPS', doc: 'One step for each buffer of factors.', type: 'readonly Step[]' },
+          `[\n${steps
+            .map(
+              ({ factor, gradient, kernel }) =>
+                `{\nfactor: ${literal(factor)},\ngradient: ${literal(gradient)},\nkernel: ${rowText(kernel)},\n},`,
+            )
+            .join('\n')}\n]`,
+        ),
+      ]
+    : []),
+];
+
+const entry = (row: KernelRow): string => `${comment(row.does, 2)}\n${keyText(row.name)}: ${rowText(row)},`;
+
+function rowText({ workgroup, grid, bindings, uniformBytes, code }: KernelRow): string {
+  const value = (name: string, held: Value) => `${name}: ${literal(held)},`;
+  return [
+    '{',
+    value('workgroup', workgroup),
+    value('grid', grid as Value),
+    'bindings: [',
+    ...bindings.map((binding) => `${literal({ ...binding })},`),
+    '],',
+    value('uniformBytes', uniformBytes),
+    `code: ${template(code)},`,
+    '}',
+  ].join('\n');
+}

@@ -1,0 +1,26 @@
+import type { KernelPlan } from '../../kernel/types.js';
+import { api } from './api.js';
+import { create } from './create.js';
+import { device } from './device.js';
+import { factsOf } from './facts.js';
+import { halves, words } from './half.js';
+import { kernels } from './kernels.js';
+import { pipelines } from './pipelines.js';
+import { moduleText } from './source.js';
+import { tables } from './tables.js';
+
+/** index.ts of a plan: what a caller needs first, the kernels last. */
+export function adaptersModule(plan: KernelPlan): string {
+  const facts = factsOf(plan);
+  const purpose = facts.training ? 'for training' : 'for serving';
+  return moduleText([
+    `/** Adapted layers on WebGPU, ${purpose}. Written by lotrc from a plan for ${facts.device}: see plan.txt. */`,
+    ...tables(facts),
+    ...api(facts),
+    ...device(facts),
+    ...(facts.half ? halves : words),
+    ...create(facts),
+    ...pipelines,
+    ...kernels(facts),
+  ]);
+}

@@ -1,0 +1,162 @@
+import { beforeAll, expect, test } from 'vitest';
+import { typescriptHost } from '../../../src/backends/host/typescript.js';
+import { type EmittedModule, loadModule } from '../../support/host-module.js';
+import { hostPlans } from '../../support/host-plans.js';
+import { recordingDevice } from '../../support/recording-device.js';
+
+let train: EmittedModule;
+let half: EmittedModule;
+beforeAll(async () => {
+  const plans = hostPlans();
+  train = await loadModule(typescriptHost(plans['train, lotr, sums in parts']!)[0]!.text);
+  half = await loadModule(typescriptHost(plans['serve, float16']!)[0]!.text);
+});
+
+test('pipelines have the layouts of the tables, one for all that bind alike, and bind the buffers of the tables', async () => {
+  const { device, made } = recordingDevice();
+  await train.createAdapters(device, { tokens: 41 });
+  const kernels = [
+    ...Object.entries(train.KERNELS),
+    ...train.STEPS!.map(({ factor, kernel }) => [`step_${factor}`, kernel] as const),
+  ];
+  expect(made.pipelines.map(({ label }) => label)).toEqual(kernels.map(([name]) => name));
+  for (const [at, [name, { bindings, uniformBytes, code }]] of kernels.entries()) {
+    const { layout, compute } = made.pipelines[at]!;
+    expect(compute.module.code, name).toBe(code);
+    expect(layout.bindGroupLayouts, name).toHaveLength(1);
+    const buffers = [
+      ...bindings.map(({ type }) => ({ type })),
+      ...(uniformBytes > 0 ? [{ type: 'uniform', minBindingSize: uniformBytes }] : []),
+    ];
+    expect(layout.bindGroupLayouts[0]!.entries, name).toEqual(
+      buffers.map((buffer, binding) => ({ binding, visibility: 4, buffer })),
+    );
+    const factor = /^step_(.*)/.exec(name)?.[1];
+    const own: Readonly<Record<string, string>> =
+      factor === undefined
+        ? {}
+        : {
+            parameter: factor,
+            gradient: `d${factor}`,
+            moment1: `${factor}_moment1`,
+            moment2: `${factor}_moment2`,
+          };
+    const group = made.groups.find(({ label }) => label === name)!;
+    expect(group.layout, name).toBe(layout.bindGroupLayouts[0]);
+    expect(
+      group.entries.map(({ resource }) => resource.buffer.label),
+      name,
+    ).toEqual([
+      ...bindings.map(({ buffer }) => own[buffer] ?? buffer),
+      ...(uniformBytes > 0 ? [factor === undefined ? 'uniforms' : 'step'] : []),
+    ]);
+  }
+  expect(made.groups).toHaveLength(kernels.length);
+  const distinct = new Set(made.layouts.map((layout) => JSON.stringify(layout)));
+  expect(made.layouts).toHaveLength(distinct.size);
+  expect(distinct.size).toBeLessThan(kernels.length);
+});
+
+test('what a device lacks is named, all of it, with what to do', async () => {
+  const { requiredLimits } = half.requirements(300);
+  const { maxBufferSize } = requiredLimits;
+  const { device, made } = recordingDevice({
+    limits: { ...requiredLimits, maxBufferSize: 1000, maxComputeWorkgroupsPerDimension: 1 },
+  });
+  expect(half.missing(device, 300)).toEqual([
+    'the feature shader-f16',
+    `maxBufferSize of ${maxBufferSize} (it has 1000)`,
+    `maxComputeWorkgroupsPerDimension of ${requiredLimits.maxComputeWorkgroupsPerDimension} (it has 1)`,
+  ]);
+  await expect(half.createAdapters(device)).rejects.toThrowError(
+    `the device lacks the feature shader-f16, maxBufferSize of ${maxBufferSize} (it has 1000), ` +
+      `maxComputeWorkgroupsPerDimension of ${requiredLimits.maxComputeWorkgroupsPerDimension} (it has 1): ` +
+      'ask for it with adapter.requestDevice(requirements(300)); missing(adapter, 300) says whether the adapter has it',
+  );
+  expect(made.pipelines).toEqual([]);
+  const enough = recordingDevice({ limits: requiredLimits, features: ['shader-f16'] });
+  expect(half.missing(enough.device, 300)).toEqual([]);
+  expect(half.missing(enough.device, 301)).not.toEqual([]);
+  await half.createAdapters(enough.device);
+});
+
+test.each([0, -1, 1.5, Number.NaN, '7'])('%s is no number of tokens', async (tokens) => {
+  const { device } = recordingDevice();
+  await expect(train.createAdapters(device, { tokens: tokens as number })).rejects.toThrowError(
+    `tokens must be a whole number from 1 on, not ${tokens}`,
+  );
+});
+
+test('nothing is allocated when a kernel does not compile', async () => {
+  const { device, made } = recordingDevice({ refuses: 'down_0' });
+  await expect(train.createAdapters(device)).rejects.toThrowError('down_0 does not compile');
+  expect(made.buffers).toEqual([]);
+});
+
+test('a device without room for the buffers is an error, and all are freed', async () => {
+  const { device, made } = recordingDevice({ full: 'no memory' });
+  await expect(train.createAdapters(device, { tokens: 5 })).rejects.toThrowError(
+    'the device has no room for the buffers of 5 tokens: no memory',
+  );
+  expect(made.buffers.length).toBeGreaterThan(Object.keys(train.BUFFERS).length);
+  expect(made.buffers.filter(({ destroyed }) => !destroyed)).toEqual([]);
+  expect(made.groups).toEqual([]);
+});
+
+test('destroy frees every buffer, and calls say so afterwards', async () => {
+  const { device, made } = recordingDevice();
+  const host = await train.createAdapters(device, { tokens: 5 });
+  expect(made.buffers.some(({ destroyed }) => destroyed)).toBe(false);
+  const call = (name: string, ...values: unknown[]) =>
+    (host[name] as (...values: unknown[]) => unknown)(...values);
+  const calls: readonly (readonly [string, ...unknown[]])[] = [
+    ['setWeights', {}],
+    ['setAdapter', {}],
+    ['write', 'x_0', new Float32Array(5 * 17)],
+    ['forward', 0],
+    ['backward', 0],
+    ['gradients'],
+    ['step', { learningRate: 1 }],
+    ['clearGradients'],
+  ];
+  for (const [name, ...values] of calls) expect(() => call(name, ...values), name).not.toThrow();
+  call('destroy');
+  expect(made.buffers.filter(({ destroyed }) => !destroyed)).toEqual([]);
+  for (const [name, ...values] of calls)
+    expect(() => call(name, ...values), name).toThrowError('are destroyed');
+  await expect(call('read', 'x_0')).rejects.toThrowError('are destroyed');
+  expect(new Set(Object.keys(host))).toEqual(
+    new Set(['tokens', 'buffers', 'read', 'destroy', ...calls.map(([name]) => name)]),
+  );
+  expect(() => call('destroy')).not.toThrow();
+});
+
+test('numbers that are no hyperparameters change nothing', async () => {
+  const { device, made } = recordingDevice();
+  const host = await train.createAdapters(device, { tokens: 5 });
+  const step = host.step as (hyper: unknown) => void;
+  const before = made.submitted;
+  for (const hyper of [
+    { learningRate: -1 },
+    { learningRate: Number.NaN },
+    { learningRate: Number.POSITIVE_INFINITY },
+    { learningRate: 1, beta1: 1 },
+    { learningRate: 1, beta2: -0.1 },
+    { learningRate: 1, epsilon: 0 },
+    { learningRate: 1, weightDecay: -1 },
+  ])
+    expect(() => step(hyper), JSON.stringify(hyper)).toThrowError('not the numbers of an AdamW step');
+  expect(made.submitted).toBe(before);
+  step({ learningRate: 1 });
+  expect(made.submitted).toBeGreaterThan(before);
+});
+
+test('the table of rows holds no float32, whatever a caller without types asks', async () => {
+  const text = typescriptHost(hostPlans()['serve, three adapters, lotr']!)[0]!.text;
+  const { device } = recordingDevice();
+  const host = await (await loadModule(text)).createAdapters(device, { tokens: 150 });
+  const write = host.write as (name: string, data: unknown) => void;
+  const read = host.read as (name: string) => Promise<unknown>;
+  expect(() => write('rowAdapter', new Float32Array(3))).toThrowError('rowAdapter is filled by setRows');
+  await expect(read('rowAdapter')).rejects.toThrowError('rowAdapter is filled by setRows');
+});

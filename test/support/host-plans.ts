@@ -1,0 +1,53 @@
+import { choose } from '../../src/backends/kernel/choose.js';
+import { profile } from '../../src/backends/kernel/profiles.js';
+import type { KernelPlan } from '../../src/backends/kernel/types.js';
+import { LORA, LOTR } from '../../src/ir/adapter.js';
+import { contraction } from './host-layers.js';
+
+const device = profile('webgpu-laptop', 'webgpu');
+
+/** A plan of every kind for which there is a WebGPU module, over the layers of host-layers.ts. */
+export const hostPlans = (): Readonly<Record<string, KernelPlan>> => ({
+  'train, lotr, sums in parts': choose(contraction(LOTR), {
+    device,
+    tokens: 300,
+    purpose: 'train',
+    form: 'split',
+  }),
+  'train, lotr, merged weights': choose(contraction(LOTR), {
+    device,
+    tokens: 64,
+    purpose: 'train',
+    form: 'merged',
+  }),
+  'train, lora': choose(contraction(LORA), { device, tokens: 13, purpose: 'train', form: 'split' }),
+  'train, float16': choose(contraction(LOTR), {
+    device,
+    tokens: 300,
+    purpose: 'train',
+    form: 'split',
+    dtype: 'f16',
+  }),
+  'serve, one widened launch': choose(contraction(LOTR), {
+    device,
+    tokens: 7,
+    purpose: 'serve',
+    form: 'widen',
+  }),
+  'serve, one region': choose(contraction(LORA, ['o']), { device, tokens: 300, purpose: 'serve' }),
+  'serve, float16': choose(contraction(LOTR), { device, tokens: 300, purpose: 'serve', dtype: 'f16' }),
+  'serve, three adapters, lotr': choose(contraction(LOTR), {
+    device,
+    tokens: 150,
+    purpose: 'serve',
+    adapters: 3,
+  }),
+  'serve, two adapters, lora': choose(contraction(LORA), {
+    device,
+    tokens: 150,
+    purpose: 'serve',
+    adapters: 2,
+  }),
+  'serve, merging, lotr': choose(contraction(LOTR), { device, tokens: 9, purpose: 'serve', merging: true }),
+  'serve, merging, lora': choose(contraction(LORA), { device, tokens: 9, purpose: 'serve', merging: true }),
+});

@@ -1,0 +1,83 @@
+/** A GPUDevice that computes nothing: it writes down what it is asked for. */
+
+interface Buffer {
+  readonly label: string;
+  readonly size: number;
+  destroyed: boolean;
+  destroy(): void;
+}
+interface Layout {
+  readonly entries: readonly unknown[];
+}
+interface Pipeline {
+  readonly label: string;
+  readonly layout: { readonly bindGroupLayouts: readonly Layout[] };
+  readonly compute: { readonly module: { readonly code: string } };
+}
+interface Group {
+  readonly label: string;
+  readonly layout: Layout;
+  readonly entries: readonly { readonly resource: { readonly buffer: Buffer } }[];
+}
+
+/** What a device was asked for, in order. */
+export interface Made {
+  readonly buffers: Buffer[];
+  readonly layouts: Layout[];
+  readonly pipelines: Pipeline[];
+  readonly groups: Group[];
+  /** command buffers */
+  submitted: number;
+}
+
+export interface DeviceTraits {
+  readonly limits?: Readonly<Record<string, number>>;
+  readonly features?: readonly string[];
+  /** label of a pipeline that does not compile */
+  readonly refuses?: string;
+  /** what the device says when it has no memory left */
+  readonly full?: string;
+}
+
+export function recordingDevice({ limits = {}, features = [], refuses, full }: DeviceTraits = {}) {
+  const made: Made = { buffers: [], layouts: [], pipelines: [], groups: [], submitted: 0 };
+  const kept = <T>(list: T[], value: T): T => {
+    list.push(value);
+    return value;
+  };
+  const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
+  const encoder = { beginComputePass: () => pass, clearBuffer() {}, finish: () => ({}) };
+  const device = {
+    limits,
+    features: new Set(features),
+    queue: {
+      writeBuffer() {},
+      submit() {
+        made.submitted++;
+      },
+    },
+    createBuffer({ label, size }: { label: string; size: number }): Buffer {
+      const buffer: Buffer = {
+        label,
+        size,
+        destroyed: false,
+        destroy() {
+          buffer.destroyed = true;
+        },
+      };
+      return kept(made.buffers, buffer);
+    },
+    createBindGroupLayout: (layout: Layout) => kept(made.layouts, layout),
+    createPipelineLayout: (layout: Pipeline['layout']) => layout,
+    createShaderModule: (module: { readonly code: string }) => module,
+    async createComputePipelineAsync(pipeline: Pipeline): Promise<Pipeline> {
+      if (pipeline.label === refuses) throw new Error(`${refuses} does not compile`);
+      return kept(made.pipelines, pipeline);
+    },
+    createBindGroup: (group: Group) => kept(made.groups, group),
+    createCommandEncoder: () => encoder,
+    pushErrorScope() {},
+    popErrorScope: async () => (full === undefined ? null : { message: full }),
+  };
+  return { device, made };
+}
