@@ -7,9 +7,22 @@ import { values } from './kernel-cases.js';
 
 /** Three layers with adapters, and what they compute in float64: what emitted hosts are held to. */
 export const [IN, OUT, RANK] = [17, 11, 3];
+const ODD = { in: IN, out: OUT, rank: RANK, apart: false } as const;
+
+export interface Layers {
+  readonly in: number;
+  readonly out: number;
+  readonly rank: number;
+  /** every layer has factors of its own, so that layers that read one x are regions apart */
+  readonly apart: boolean;
+}
 
 /** q and k read one x and q has a bias; o reads another, its weight is stored transposed. */
-export function contraction(method: AdapterSpec, targets = ['q', 'k', 'o']): Contraction {
+export function contraction(
+  method: AdapterSpec,
+  targets = ['q', 'k', 'o'],
+  { in: IN, out: OUT, rank: RANK, apart }: Layers = ODD,
+): Contraction {
   const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
   const model = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
 g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, float[tokens, ${OUT}] w, float[tokens, ${OUT}] v)
@@ -23,7 +36,7 @@ g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, 
   ["/k/MatMul"] w = MatMul (x, "k.weight")
   ["/o/Gemm"] v = Gemm <transB = 1> (z, "o.weight")
 }`);
-  rewrite(model, { spec: method, rank: RANK, targets });
+  rewrite(model, { spec: method, rank: RANK, targets, ...(apart ? { share: 'site' } : {}) });
   return contract(model);
 }
 
@@ -51,6 +64,7 @@ export function reference(
   for (const { layers, input, group } of regions) {
     const { scale } = groups.find(({ id }) => id === group)!;
     for (const layer of layers) {
+      const { in: IN, out: OUT, rank: RANK } = layer;
       const x = matrix(inputs[`x_${input}`]!, IN);
       const w = weightOf(layer, tensors[layer.weight]!);
       const factors = layer.factors.map((name, k) =>
@@ -85,8 +99,8 @@ export function reference(
 const unit = (n: number): Matrix =>
   Array.from({ length: n }, (_, i) => Array.from({ length: n }, (__, j) => Number(i === j)));
 
-function weightOf({ weightStored }: AdaptedLayer, data: ArrayLike<number>): Matrix {
-  return weightStored === 'io' ? matrix(data, OUT) : turn(matrix(data, IN));
+function weightOf({ weightStored, in: inn, out }: AdaptedLayer, data: ArrayLike<number>): Matrix {
+  return weightStored === 'io' ? matrix(data, out) : turn(matrix(data, inn));
 }
 
 /** What one AdamW step makes of numbers with zero moments. */

@@ -1,4 +1,3 @@
-import { hostRefused } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { ADAMW_WIDTH } from '../kernel/families/adamw.js';
 import { NARROW_WIDTH } from '../kernel/families/narrow.js';
@@ -7,9 +6,10 @@ import { verifyKernel } from '../kernel/ir/verify.js';
 import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
 import type { KernelPlan, Launch } from '../kernel/types.js';
+import { BLAS_FUNCTIONS, blasTables, borderCopies, libraryCalls, productText } from './cuda-blas.js';
 import { type CudaHas, headerText } from './cuda-header.js';
 import { loweredPlan } from './cuda-lower.js';
-import { functionsText, OPENING, STATE, TRAINING_FUNCTIONS } from './cuda-runtime.js';
+import { functionsText, openingText, stateText, TRAINING_FUNCTIONS } from './cuda-runtime.js';
 import { bufferText, cmakeText, type Numbers, placeText } from './cuda-text.js';
 import { ortOperators } from './ort-op.js';
 import { type GridExtent, gridFor, kernelsOf, placesOf, regionRow, rowBlockOf } from './tables.js';
@@ -24,14 +24,15 @@ const MOST_BLOCKS = 65535;
  * (create, set, forward and, in a plan for training, backward, gradients and step), CMakeLists.txt and, for training,
  * adapters_torch.py, a PyTorch module over the library. `architectures`
  * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 only with `tf32`, which
- * rounds their operands to 10 bits of fraction. Throws LOTR6008 for a plan that the library cannot serve, LOTR6101 to LOTR6104 for a kernel that cannot be.
+ * rounds their operands to 10 bits of fraction; a plan with bordered weights calls cuBLASLt for them. Throws LOTR6101 to LOTR6104
+ * for a kernel that cannot be.
  */
 export function cudaHost(
   plan: KernelPlan,
   architectures: readonly string[],
   { tf32 = false }: { readonly tf32?: boolean } = {},
 ): readonly TextFile[] {
-  refuse(plan);
+  if (plan.device.api !== 'cuda') throw new Error('the CUDA host is for CUDA');
   const lowered = loweredPlan(plan, tf32);
   const kernels = kernelsOf(lowered);
   const [trained, narrowed] = [trainedOf(lowered), narrowedOf(lowered)];
@@ -44,8 +45,8 @@ export function cudaHost(
   const operators = ortOperators(lowered, tf32);
   return [
     { path: 'adapters.h', text: header(lowered) },
-    { path: 'adapters.cu', text: source(lowered, kernels, trained, narrowed) },
-    { path: 'CMakeLists.txt', text: cmakeText(all, operators, architectures) },
+    { path: 'adapters.cu', text: source(lowered, kernels, trained, narrowed, tf32) },
+    { path: 'CMakeLists.txt', text: cmakeText(all, operators, architectures, hasOf(lowered).library) },
     ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered) }] : []),
     ...(all.some(({ fragments }) => fragments)
       ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
@@ -55,20 +56,15 @@ export function cudaHost(
   ];
 }
 
-function refuse({ device, regions }: KernelPlan): void {
-  if (device.api !== 'cuda') throw new Error('the CUDA host is for CUDA');
-  const library = regions.some(({ forward, backward }) =>
-    [...forward, ...backward].some(({ family }) => family === 'blas'),
-  );
-  if (library) fail(hostRefused({ why: "it calls the vendor's library", hint: 'add --form split' }));
-}
-
 function header(plan: KernelPlan): string {
   const training = plan.purpose === 'train';
   const summary = [
     `Adapted layers on CUDA, ${training ? 'for training' : 'for serving'}. Written by lotrc from a plan for ${plan.device.name}: see plan.txt.`,
     'All buffers are row-major; their names, shapes (M: tokens) and types:',
-    ...plan.buffers.map(({ name, shape, dtype }) => `  ${name} [${shape.join(', ')}] ${dtype}`),
+    ...plan.buffers.map(
+      ({ name, shape, dtype, border }) =>
+        `  ${name} [${shape.join(', ')}] ${dtype}${border ? `: the last ${border} of a row are not the caller's` : ''}`,
+    ),
   ];
   const regions = plan.regions.map((region, index) => {
     const { label, x, y, layers } = regionRow(region, plan);
@@ -83,10 +79,11 @@ function header(plan: KernelPlan): string {
   return headerText(hasOf(plan), numbers, summary.map(plain), regions.map(plain));
 }
 
-const hasOf = ({ purpose, adapters, merging }: KernelPlan): CudaHas => ({
-  training: purpose === 'train',
-  many: adapters > 1,
-  merging: merging !== undefined,
+const hasOf = (plan: KernelPlan): CudaHas => ({
+  training: plan.purpose === 'train',
+  many: plan.adapters > 1,
+  merging: plan.merging !== undefined,
+  library: libraryCalls(plan).length > 0,
 });
 
 /** Names of a model may end a comment. */
@@ -106,19 +103,24 @@ function source(
   kernels: ReturnType<typeof kernelsOf>,
   trained: readonly Trained[],
   narrowed: readonly Narrowed[],
+  tf32: boolean,
 ): string {
   const training = plan.purpose === 'train';
+  const has = hasOf(plan);
   const number = new Map(plan.buffers.map(({ name }, index) => [name, index]));
   const rows = plan.regions.map((region) => regionRow(region, plan));
+  const products = libraryCalls(plan);
   const calls = (launches: readonly Launch[], indent = '  ') =>
-    launches.map(
-      (launch) => `${indent}LOTRC_TRY(${callText(kernels.get(launch.name)!, number, plan.tokens)});`,
-    );
+    launches.map((launch) => {
+      const own = kernels.get(launch.name);
+      return `${indent}LOTRC_TRY(${own ? callText(own, number, plan.tokens) : productText(launch, products)});`;
+    });
   const cleared = plan.buffers.flatMap(({ name, cleared: yes }) => (yes ? [number.get(name)!] : []));
   return [
     '// The library over the kernels of this folder; see adapters.h.',
     '#include "adapters.h"',
     '',
+    ...(has.library ? ['#include <cublasLt.h>'] : []),
     '#include <cuda_bf16.h>',
     '#include <cuda_fp16.h>',
     '#include <cuda_runtime.h>',
@@ -132,19 +134,19 @@ function source(
     '',
     ...[...kernels.values()].map(({ kernel }) => cudaPrototype(kernel)),
     ...[...narrowed, ...trained].map(({ kernel }) => cudaPrototype(kernel)),
-    OPENING,
+    openingText(has),
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
     `static constexpr int TRAINED_COUNT = ${trained.length};`,
     `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
     '',
     'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
-    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan))),
+    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan), has.library)),
     '};',
     '',
     'static const Place PLACES[] = {',
     ...(['weight', 'step'] as const).flatMap((life) =>
       Object.entries(placesOf(plan.buffers, life, plan.adapters)).flatMap(([tensor, list]) =>
-        list.map((place) => placeText(tensor, place, life === 'step', number)),
+        list.map((place) => placeText(tensor, place, life === 'step', number, has.library)),
       ),
     ),
     '};',
@@ -156,7 +158,9 @@ function source(
           `static const bool ADDS_TO_DX[] = {${rows.map(({ addsToDx }) => addsToDx === true).join(', ')}};`,
         ]
       : []),
-    STATE,
+    ...(has.library ? blasTables(plan, tf32, number) : []),
+    stateText(has),
+    ...(has.library ? [BLAS_FUNCTIONS] : []),
     'static cudaError_t allocate(lotrc_adapters *a) {',
     '  for (int i = 0; i < BUFFER_COUNT; i++) {',
     '    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));',
@@ -168,11 +172,15 @@ function source(
         `  LOTRC_TRY(cudaMemsetAsync(a->moment[${slot}], 0, ${elements} * sizeof(float), a->stream));`,
       ]),
     ),
-    '  return cudaSuccess;',
+    has.library ? '  return open_library(a);' : '  return cudaSuccess;',
     '}',
     '',
     '// what is made of the factors alone',
-    ...functionText('prologue', [...narrowText(narrowed, number), ...calls(plan.prologue)]),
+    ...functionText('prologue', [
+      ...narrowText(narrowed, number),
+      ...borderCopies(plan.buffers, number),
+      ...calls(plan.prologue),
+    ]),
     ...regionsText(
       'forward',
       plan.regions.map(({ forward }) => calls(forward, '      ')),
@@ -206,7 +214,7 @@ function source(
           ...updateText(trained, number),
         ]
       : []),
-    functionsText(hasOf(plan)),
+    functionsText(has),
     ...(training ? [TRAINING_FUNCTIONS] : []),
     '}  // extern "C"',
     '',

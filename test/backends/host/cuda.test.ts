@@ -331,9 +331,3 @@ test('a library for serving has forward only', () => {
   ]);
   expect(files.some(({ path }) => path.includes('step_') || path.endsWith('.py'))).toBe(false);
 });
-
-test('LOTR6008: calls of a library are refused', () => {
-  const found = contraction(LOTR);
-  const bordered = choose(found, { device, tokens: 7, purpose: 'train', form: 'bordered', dtype: 'f32' });
-  expect(() => cudaHost(bordered, ['sm_80'])).toThrowError(/LOTR6008.*vendor's library/);
-});
