@@ -12,6 +12,7 @@ export const BLAS_FAILED = `  if (a && a->library.status != CUBLAS_STATUS_SUCCES
   }
 `;
 
+/** Functions over the state: after it, before the buffers are made. */
 export const BLAS_FUNCTIONS = `
 // keeps what cuBLASLt has to say for the message of the call
 static cudaError_t refused(lotrc_adapters *a, const char *of, const char *function, cublasStatus_t status) {

@@ -1,5 +1,4 @@
 import type { BufferPlan, KernelPlan, Launch, MatrixRef } from '../kernel/types.js';
-import { BLAS_FUNCTIONS } from './cuda-blas-runtime.js';
 import { type Numbers, quoted } from './cuda-text.js';
 import { launchesOf } from './tables.js';
 
@@ -72,9 +71,6 @@ export function borderCopies(buffers: readonly BufferPlan[], number: Numbers): r
   );
 }
 
-/** Functions over the state: after it, before the buffers are made. */
-export { BLAS_FUNCTIONS };
-
 const BLAS_TYPES = `
 // A product that cuBLASLt does: out (tokens x cols) = rows (tokens x inner) weight (inner x cols) and, where there is one, + bias.
 struct ProductRow {
@@ -102,5 +98,4 @@ struct Library {
   size_t workspace_bytes = 0;                          // what the product that wants most wants
   cublasStatus_t status = CUBLAS_STATUS_SUCCESS;       // of a call that failed, until it is told
   std::string call;
-};
-`;
+};`;

@@ -73,7 +73,8 @@ static_assert(sizeof(Algorithm) == sizeof(cublasLtMatmulAlgo_t), "an algorithm i
 inline bool aligned(const void *data, uint64_t bytes) { return reinterpret_cast<uintptr_t>(data) % bytes == 0; }
 }  // namespace lt
 
-// Of what is allowed it takes what shows most: sums of two halves of the inner dimension, kept in the type of the output or in float32.
+// Of what is allowed it takes what shows most: sums of two halves of the inner dimension, kept in float32, or of all its elements, kept
+// in the type of the output.
 inline cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t what, cublasLtMatrixLayout_t a,
                                                      cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
                                                      cublasLtMatmulPreference_t wishes, int wanted,
@@ -136,12 +137,14 @@ inline cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc
     }
     return sum;
   };
-  const size_t half = algorithm.workspace > 0 ? p.k / 2 : 0;
+  const bool narrow = algorithm.scheme == CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE;
+  const size_t half = algorithm.workspace > 0 ? (narrow ? p.k : p.k / 2) : 0;
   float *const first = static_cast<float *>(workspace);
   for (size_t i = 0; half > 0 && i < p.m; i++)
     for (size_t j = 0; j < p.n; j++) {
-      const float sum = part(i, j, 0, half);
-      first[i * p.n + j] = algorithm.scheme == CUBLASLT_REDUCTION_SCHEME_OUTPUT_TYPE ? lt::rounded(sum, d->type) : sum;
+      float sum = narrow ? 0 : part(i, j, 0, half);
+      for (size_t l = 0; narrow && l < half; l++) sum = lt::rounded(sum + part(i, j, l, l + 1), d->type);
+      first[i * p.n + j] = sum;
     }
   for (size_t i = 0; i < p.m; i++)
     for (size_t j = 0; j < p.n; j++) {
