@@ -35,15 +35,31 @@ g (float[batch, 3] x) => (float[batch, 2] y)
     expect(build).toContain(`  ort/${name}\n`);
   // float32 is not rounded unasked, and the plan says what runs on matrix units
   expect(read('plan.txt')).not.toContain('warps');
-  const library = read('adapters.cu');
+  const source = read('adapters.cu');
   await lotrc(...words);
-  expect(read('adapters.cu')).toBe(library);
+  expect(read('adapters.cu')).toBe(source);
   const fast = join(folder, 'fast');
   expect(await lotrc('emit', 'cuda', model, '-o', fast, '--tokens', '5', '--tf32')).toMatchObject({
     code: 0,
   });
   expect(readFileSync(join(fast, 'plan.txt'), 'utf8')).toContain('warps');
   expect(readdirSync(join(fast, 'kernels'))).toContain('matrix_units.cuh');
+  const library = join(folder, 'library');
+  const bordered = ['--form', 'bordered', '--tokens', '5', '--dtype', 'bf16', '--arch', 'sm_90a'];
+  expect(await lotrc('emit', 'cuda', model, '-o', library, ...bordered)).toMatchObject({ code: 0 });
+  expect(readFileSync(join(library, 'CMakeLists.txt'), 'utf8')).toContain('CUDA::cublasLt');
+  const explained = await lotrc('emit', 'cuda', model, '--explain', ...bordered);
+  const calls = (plan: string) =>
+    plan.split('\n').filter((line) => /bordered|^ +blas|border of W/.test(line));
+  expect(calls(explained.out).map((line) => line.trim().split(/ +/)[0])).toEqual([
+    'bordered',
+    'blas',
+    'blas',
+    'rankBatched',
+  ]);
+  // the rest differs in tiles
+  const without = (plan: string) => calls(plan).map((line) => line.replace(/\d+x\d+x.*/, ''));
+  expect(without(readFileSync(join(library, 'plan.txt'), 'utf8'))).toEqual(without(explained.out));
   const unknown = await lotrc('emit', 'cuda', model, '-o', output, '--arch', 'sm_80,sm_13');
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('sm_13');

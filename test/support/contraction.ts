@@ -53,7 +53,7 @@ export function contractionOf(sketch: Sketch): Contraction {
       bias: site === 'k' ? null : `b.${site}`,
       activation,
       biasedOutput: `y.${id}`,
-      fusedOutput: `y.${id}`,
+      fusedOutput: activation ? `${activation}.${id}` : `y.${id}`,
     };
   };
   return {

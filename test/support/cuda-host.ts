@@ -12,7 +12,10 @@ export type CudaCall =
   | readonly [kind: 'read', name: string, count: number, as: string]
   | readonly [kind: 'forward' | 'backward', region: number]
   | readonly [kind: 'gradients' | 'clear_gradients' | 'begin_inputs' | 'changed' | 'merge' | 'unmerge']
-  | readonly [kind: 'step', rate: number, decay: number];
+  | readonly [kind: 'step', rate: number, decay: number]
+  /** the next call of cuBLASLt is refused; those after it are not */
+  | readonly [kind: 'refuse', status: string]
+  | readonly [kind: 'row', name: string];
 
 export interface CudaAnswer {
   /** `status: message` of calls that failed */
@@ -30,19 +33,22 @@ export function writeLibrary(files: readonly TextFile[]): string {
   return folder;
 }
 
-/** Compiles every source of a library for some architectures, with all warnings as errors. Throws with what nvcc says. */
+/**
+ * Compiles every source of a library for some architectures, with all warnings as errors, calls of cuBLASLt against the
+ * stand-in. Throws with what nvcc says.
+ */
 export function compileLibrary(folder: string, files: readonly TextFile[], archs: readonly string[]): void {
   const targets = archs.map((arch) => `-gencode=arch=${arch.replace('sm', 'compute')},code=${arch}`);
   for (const { path } of files.filter((file) => file.path.endsWith('.cu'))) {
     const output = join(folder, `${path.replaceAll('/', '_')}.o`);
+    const warnings = ['-Xcompiler', '-Wall,-Wextra,-Werror', '-Werror', 'all-warnings'];
     const flags = [
       '-c',
       '-DLOTRC_SM90A',
       ...targets,
-      '-Xcompiler',
-      '-Wall,-Wextra,-Werror',
-      '-Werror',
-      'all-warnings',
+      ...warnings,
+      '-I',
+      join(import.meta.dirname, 'cuda-cpu', 'blas'),
     ];
     const { status, stderr } = spawnSync('nvcc', [...flags, '-o', output, join(folder, path)], {
       encoding: 'utf8',
@@ -79,6 +85,10 @@ export function runLibrary(
       case 'read':
         reads.push({ as: call[3], count: call[2] });
         return `{ std::vector<float> v(${call[2]}); check(lotrc_read(a, ${JSON.stringify(call[1])}, v.data(), v.size())); store(v); }`;
+      case 'refuse':
+        return `cublas_calls_left = 0; cublas_failure = ${call[1]};`;
+      case 'row':
+        return `{ size_t width = 0, stride = 0; check(lotrc_row(a, ${JSON.stringify(call[1])}, &width, &stride)); std::printf("%zu of %zu\\n", width, stride); }`;
       case 'forward':
       case 'backward':
         return `check(lotrc_${call[0]}(a, ${call[1]}));`;
@@ -92,6 +102,24 @@ export function runLibrary(
     ({ path }) => path.endsWith('.cu') && (warpgroups || !path.endsWith('_warpgroups.cu')),
   );
   const sources = built.map(({ path }) => `#include "${path}"`);
+  const library = files.some((file) => file.text.includes('<cublasLt.h>'));
+  // every allocation and every call of cuBLASLt fails once: what was made until then is given back
+  const failing = [
+    ['shim_allocations_left', 'LOTRC_NO_MEMORY', ''],
+    ['cublas_calls_left', 'LOTRC_CUBLAS', ': CUBLAS_STATUS_EXECUTION_FAILED'],
+  ].flatMap(([left, status, says]) => [
+    '  cublas_failure = CUBLAS_STATUS_EXECUTION_FAILED;',
+    '  for (long few = 0;; few++) {',
+    `    ${left} = few;`,
+    `    const lotrc_status status = lotrc_create(&a, ${tokens}, nullptr);`,
+    '    if (status == LOTRC_OK) break;',
+    `    if (status != ${status} || a || shim_held != 0 || cublas_held != 0) return 6;`,
+    `    if (!std::strstr(lotrc_message(nullptr), "${says}")) return 7;`,
+    '  }',
+    '  lotrc_destroy(a);',
+    `  ${left} = -1;`,
+  ]);
+  const held = library ? 'shim_held + cublas_held' : 'shim_held';
   const text = [
     '#include <cuda_runtime.h>',
     ...sources,
@@ -105,6 +133,7 @@ export function runLibrary(
     'static void store(const std::vector<float> &v) { std::fwrite(v.data(), 4, v.size(), out); }',
     'static void check(lotrc_status status) {',
     '  if (status != LOTRC_OK) std::printf("%d: %s\\n", status, lotrc_message(a));',
+    ...(library ? ['  cublas_calls_left = -1;'] : []),
     '}',
     'int main(int, char **argv) {',
     '  in = std::fopen(argv[1], "rb");',
@@ -114,12 +143,13 @@ export function runLibrary(
     `    if (lotrc_create(&a, ${tokens}, nullptr) != LOTRC_NO_MEMORY || a || shim_held != 0) return 4;`,
     '  }',
     '  shim_allocations_left = -1;',
+    ...(library ? failing : []),
     `  check(lotrc_create(&a, ${tokens}, nullptr));`,
     ...body.map((line) => `  ${line}`),
     '  lotrc_destroy(a);',
     '  std::fclose(out);',
     `  if ((shim_rings > 0) != ${warpgroups}) return 6;`,
-    '  return shim_held == 0 ? 0 : 5;',
+    `  return ${held} == 0 ? 0 : 5;`,
     '}',
     '',
   ].join('\n');
@@ -129,7 +159,16 @@ export function runLibrary(
   writeFileSync(main, text);
   writeFileSync(input, Buffer.concat(numbers.map(({ buffer }) => Buffer.from(buffer))));
   const shim = join(import.meta.dirname, 'cuda-cpu');
-  const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all', '-I', shim];
+  const flags = [
+    '-std=c++17',
+    '-O1',
+    '-fsanitize=undefined',
+    '-fno-sanitize-recover=all',
+    '-I',
+    shim,
+    '-I',
+    join(shim, 'blas'),
+  ];
   if (warpgroups) flags.push('-DLOTRC_SM90A');
   execFileSync('g++', [...flags, '-o', program, main], { stdio: 'pipe' });
   const said = execFileSync(program, [input, output], { encoding: 'utf8' });

@@ -7,18 +7,21 @@ import { values } from './kernel-cases.js';
 
 /** Three layers with adapters, and what they compute in float64: what emitted hosts are held to. */
 export const [IN, OUT, RANK] = [17, 11, 3];
-export interface Size {
+const ODD: Layers = { in: IN, out: OUT, rank: RANK, apart: false };
+
+export interface Layers {
   readonly in: number;
   readonly out: number;
   readonly rank: number;
+  /** every layer has factors of its own, so that layers that read one x are regions apart */
+  readonly apart?: boolean;
 }
-const ODD: Size = { in: IN, out: OUT, rank: RANK };
 
 /** q and k read one x and q has a bias; o reads another, its weight is stored transposed. */
 export function contraction(
   method: AdapterSpec,
   targets = ['q', 'k', 'o'],
-  { in: IN, out: OUT, rank: RANK }: Size = ODD,
+  { in: IN, out: OUT, rank: RANK, apart }: Layers = ODD,
 ): Contraction {
   const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
   const model = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
@@ -33,7 +36,7 @@ g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, 
   ["/k/MatMul"] w = MatMul (x, "k.weight")
   ["/o/Gemm"] v = Gemm <transB = 1> (z, "o.weight")
 }`);
-  rewrite(model, { spec: method, rank: RANK, targets });
+  rewrite(model, { spec: method, rank: RANK, targets, ...(apart ? { share: 'site' } : {}) });
   return contract(model);
 }
 
@@ -52,9 +55,7 @@ export function reference(
   { groups, regions }: Contraction,
   tensors: Readonly<Record<string, ArrayLike<number>>>,
   inputs: Readonly<Record<string, ArrayLike<number>>>,
-  size: Size = ODD,
 ) {
-  const { in: IN, out: OUT, rank: RANK } = size;
   const found: Record<string, Matrix> = {};
   const add = (name: string, value: Matrix) => {
     found[name] = found[name] ? plus(found[name], value) : value;
@@ -63,8 +64,9 @@ export function reference(
   for (const { layers, input, group } of regions) {
     const { scale } = groups.find(({ id }) => id === group)!;
     for (const layer of layers) {
+      const { in: IN, out: OUT, rank: RANK } = layer;
       const x = matrix(inputs[`x_${input}`]!, IN);
-      const w = weightOf(layer, tensors[layer.weight]!, size);
+      const w = weightOf(layer, tensors[layer.weight]!);
       const factors = layer.factors.map((name, k) =>
         matrix(tensors[name]!, k === layer.factors.length - 1 ? OUT : RANK),
       );
@@ -97,12 +99,8 @@ export function reference(
 const unit = (n: number): Matrix =>
   Array.from({ length: n }, (_, i) => Array.from({ length: n }, (__, j) => Number(i === j)));
 
-function weightOf(
-  { weightStored }: AdaptedLayer,
-  data: ArrayLike<number>,
-  { in: IN, out: OUT }: Size,
-): Matrix {
-  return weightStored === 'io' ? matrix(data, OUT) : turn(matrix(data, IN));
+function weightOf({ weightStored, in: inn, out }: AdaptedLayer, data: ArrayLike<number>): Matrix {
+  return weightStored === 'io' ? matrix(data, out) : turn(matrix(data, inn));
 }
 
 /** What one AdamW step makes of numbers with zero moments. */

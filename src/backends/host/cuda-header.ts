@@ -41,6 +41,14 @@ lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_blocks,
 
 `;
 
+const ROW = `
+/*
+ * How a row of x, y, dx or dy stands in its buffer: so many numbers are the caller's, and the next row is \`stride\` elements on. The
+ * elements between belong to the library, which keeps P or dP there: kernels of the caller leave them alone. Pointers may be null.
+ */
+lotrc_status lotrc_row(lotrc_adapters *adapters, const char *name, size_t *width, size_t *stride);
+`;
+
 const MERGING = `
 /*
  * Folds the adapter into the weights where they stand, W += s R M L: lotrc_forward is then the layers alone. lotrc_unmerge takes it
@@ -59,11 +67,13 @@ export interface CudaHas {
   readonly merging: boolean;
   /** kernels for devices with warpgroups beside the others */
   readonly warpgroups: boolean;
+  /** calls of cuBLASLt, on buffers whose rows have borders */
+  readonly library: boolean;
 }
 
 /** adapters.h. `numbers`: definitions; `summary`: comment lines about the plan; `regions`: one comment line each. */
 export function headerText(
-  { training, many, merging }: CudaHas,
+  { training, many, merging, library }: CudaHas,
   numbers: readonly string[],
   summary: readonly string[],
   regions: readonly string[],
@@ -83,8 +93,8 @@ typedef enum lotrc_status {
   LOTRC_BAD_ARGUMENT = 1, /* a null pointer, an unknown name, a wrong size */
   LOTRC_BAD_ORDER = 2,    /* a call that another has to come before */
   LOTRC_NO_MEMORY = 3,    /* the device or the host has no room */
-  LOTRC_CUDA = 4          /* the CUDA runtime refused; the message has its name for it */
-} lotrc_status;
+  LOTRC_CUDA = 4${library ? ',' : ' '}         /* the CUDA runtime refused; the message has its name for it */
+${library ? '  LOTRC_CUBLAS = 5        /* cuBLASLt refused; the message has its name for it */\n' : ''}} lotrc_status;
 
 typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
 
@@ -110,11 +120,11 @@ lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float
 
 ${many ? MANY : ''}/* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
-
+${library ? ROW : ''}
 /* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
 lotrc_status lotrc_changed(lotrc_adapters *adapters);
 
-/* Copies a whole buffer from or to the host, where it is float32, and waits for it. */
+/* Copies a whole buffer from or to the host, where it is float32${library ? ' and dense, without the borders of rows' : ''}, and waits for it. */
 lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
 lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);
 

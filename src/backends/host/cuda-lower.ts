@@ -45,7 +45,8 @@ export function loweredPlan(
 }
 
 /** The schedule that is written of a planned one; `tf32`: float32 products may be rounded. */
-export function scheduleOf({ work, schedule }: Launch, tf32: boolean): Schedule {
+export function scheduleOf({ work, schedule, family }: Launch, tf32: boolean): Schedule {
+  if (family === 'blas') return schedule;
   const scalar = scalarSchedule(schedule, SHARED_BYTES);
   if (work.kind === 'reduce' || work.chain || work.widen) return scalar;
   const type = unitTypeOf(work);

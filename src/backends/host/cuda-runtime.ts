@@ -1,15 +1,16 @@
+import { BLAS_FAILED, BLAS_MEMBER, BLAS_ROW } from './cuda-blas-runtime.js';
 import type { CudaHas } from './cuda-header.js';
 
 /** The parts of an emitted CUDA library that are the same for every plan: functions over its tables. */
 
 /** Types and helpers that open adapters.cu, before the tables. */
-export const OPENING = `
+export const openingText = ({ library }: CudaHas): string => `
 struct BufferRow {
   const char *name;
   lotrc_type type;
   size_t elements;  // for each \`per\` tokens, or in all where that is 0
   uint32_t per;
-};
+${library ? "  size_t border;    // how many of them, at the end of every row, are not the caller's\n" : ''}};
 
 // where a tensor of the model stands: rows x cols from element \`offset\` on, \`stride\` elements from row to row
 struct Place {
@@ -17,11 +18,11 @@ struct Place {
   bool factor;  // of an adapter
   int buffer;
   size_t offset, rows, cols, stride;
-};
+${library ? '  bool turned;  // the buffer holds it transposed: cols x rows\n' : ''}};
 `;
 
 /** Everything between the tables and the launches; `more`: further members of the state. */
-export const stateText = (more = ''): string => `
+export const stateText = ({ library }: CudaHas, more = ''): string => `
 struct lotrc_adapters {
   uint32_t tokens = 0;
   cudaStream_t stream = nullptr;
@@ -31,7 +32,7 @@ ${more}  uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what is made of the factors alone has to be made again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
-  std::string message;
+${library ? BLAS_MEMBER : ''}  std::string message;
 };
 
 static std::string create_message;
@@ -43,7 +44,7 @@ static lotrc_status fail(lotrc_adapters *a, lotrc_status status, std::string why
 
 static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing) {
   if (error == cudaSuccess) return LOTRC_OK;
-  const lotrc_status status = error == cudaErrorMemoryAllocation ? LOTRC_NO_MEMORY : LOTRC_CUDA;
+${library ? BLAS_FAILED : ''}  const lotrc_status status = error == cudaErrorMemoryAllocation ? LOTRC_NO_MEMORY : LOTRC_CUDA;
   return fail(a, status, std::string(doing) + ": " + cudaGetErrorString(error));
 }
 
@@ -149,8 +150,15 @@ lotrc_status lotrc_unmerge(lotrc_adapters *a) {
 }
 `;
 
+const TURNED = `    if (place.turned) {
+      const cudaError_t error = upload_turned(a, place, data);
+      if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
+      continue;
+    }
+`;
+
 /** The C interface, after the launches. */
-export const functionsText = ({ many, merging, warpgroups }: CudaHas): string => `
+export const functionsText = ({ many, merging, library, warpgroups }: CudaHas): string => `
 extern "C" {
 
 lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream) {
@@ -164,8 +172,8 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
   a->stream = static_cast<cudaStream_t>(stream);
   cudaError_t error = allocate(a);
 ${warpgroups ? '#ifdef LOTRC_SM90A\n  if (error == cudaSuccess) error = prepare(a);\n#endif\n' : ''}  if (error != cudaSuccess) {
-    const lotrc_status status = cuda(nullptr, error, "allocating buffers");
-    lotrc_destroy(a);
+    const lotrc_status status = cuda(${library ? 'a' : 'nullptr'}, error, "allocating buffers");
+${library ? '    create_message = a->message;\n' : ''}    lotrc_destroy(a);
     return status;
   }
   *adapters = a;
@@ -175,7 +183,7 @@ ${warpgroups ? '#ifdef LOTRC_SM90A\n  if (error == cudaSuccess) error = prepare(
 void lotrc_destroy(lotrc_adapters *a) {
   if (!a) return;
   cudaStreamSynchronize(a->stream);
-  for (void *memory : a->buffer) cudaFree(memory);
+${library ? '  close_library(a);\n' : ''}  for (void *memory : a->buffer) cudaFree(memory);
   for (float *memory : a->moment) cudaFree(memory);
   delete a;
 }
@@ -196,7 +204,7 @@ ${merging ? '  if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in
   a->stale = true;
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
-    std::vector<uint16_t> room;
+${library ? TURNED : ''}    std::vector<uint16_t> room;
     const void *from = as_stored(place.buffer, data, count, room);
     const size_t bytes = element_bytes(place.buffer), row = place.cols * bytes;
     char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
@@ -220,12 +228,12 @@ lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, si
   if (type) *type = BUFFERS[buffer].type;
   return LOTRC_OK;
 }
-
+${library ? BLAS_ROW : ''}
 static lotrc_status checked(lotrc_adapters *a, const char *name, const void *data, size_t count, int *buffer) {
   if (!a || !name || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   *buffer = buffer_of(name);
   if (*buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
-${many ? '  if (BUFFERS[*buffer].type == LOTRC_UINT32) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is filled by lotrc_set_rows");\n' : ''}  const size_t wanted = elements_of(a, *buffer);
+${many ? '  if (BUFFERS[*buffer].type == LOTRC_UINT32) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is filled by lotrc_set_rows");\n' : ''}  const size_t wanted = ${library ? 'numbers_of' : 'elements_of'}(a, *buffer);
   if (count == wanted) return LOTRC_OK;
   return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " has " + std::to_string(wanted) + " numbers, not " + std::to_string(count));
 }
@@ -236,7 +244,7 @@ lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data,
   if (status != LOTRC_OK) return status;
   std::vector<uint16_t> room;
   const void *from = as_stored(buffer, data, count, room);
-  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer], from, bytes_of(a, buffer), cudaMemcpyHostToDevice, a->stream);
+  const cudaError_t error = ${library ? 'write_numbers(a, buffer, from)' : 'cudaMemcpyAsync(a->buffer[buffer], from, bytes_of(a, buffer), cudaMemcpyHostToDevice, a->stream)'};
   return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "writing a buffer");
 }
 
@@ -247,7 +255,7 @@ lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t
   const lotrc_type type = BUFFERS[buffer].type;
   std::vector<uint16_t> room(type == LOTRC_FLOAT32 ? 0 : count);
   void *to = type == LOTRC_FLOAT32 ? static_cast<void *>(data) : room.data();
-  cudaError_t error = cudaMemcpyAsync(to, a->buffer[buffer], bytes_of(a, buffer), cudaMemcpyDeviceToHost, a->stream);
+  cudaError_t error = ${library ? 'read_numbers(a, buffer, to)' : 'cudaMemcpyAsync(to, a->buffer[buffer], bytes_of(a, buffer), cudaMemcpyDeviceToHost, a->stream)'};
   if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
   if (error == cudaSuccess)
     for (size_t i = 0; i < room.size(); i++) data[i] = widened(type, room[i]);

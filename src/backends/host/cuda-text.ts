@@ -15,17 +15,29 @@ const TYPES = {
   u32: 'LOTRC_UINT32',
 } as const;
 
-/** `rowBlock`: rows of which one element of a table of row blocks tells. */
-export function bufferText({ name, shape, dtype }: BufferPlan, rowBlock: number): string {
+/** `rowBlock`: rows of which one element of a table of row blocks tells; `library`: rows may have borders. */
+export function bufferText(
+  { name, shape, dtype, border = 0 }: BufferPlan,
+  rowBlock: number,
+  library: boolean,
+): string {
   const fixed = shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? 1 : extent), 1);
   const per = shape.includes('M') ? 1 : shape.includes('rowBlocks') ? rowBlock : 0;
-  return `    {${[quoted(name), TYPES[dtype], fixed, per].join(', ')}},`;
+  const row = [quoted(name), TYPES[dtype], fixed, per, ...(library ? [border] : [])];
+  return `    {${row.join(', ')}},`;
 }
 
-/** `factor`: the tensor belongs to an adapter. */
-export function placeText(tensor: string, place: Place, factor: boolean, number: Numbers): string {
-  const { buffer, offset, rows, cols, rowStride } = place;
-  return `    {${[quoted(tensor), factor, number.get(buffer)!, offset, rows, cols, rowStride].join(', ')}},`;
+/** `factor`: the tensor belongs to an adapter; `library`: it may stand transposed. */
+export function placeText(
+  tensor: string,
+  place: Place,
+  factor: boolean,
+  number: Numbers,
+  library: boolean,
+): string {
+  const { buffer, offset, rows, cols, rowStride, turned = false } = place;
+  const row = [quoted(tensor), factor, number.get(buffer)!, offset, rows, cols, rowStride];
+  return `    {${[...row, ...(library ? [turned] : [])].join(', ')}},`;
 }
 
 /** A C string of any text; what is not plain ASCII as octal escapes, which end after three digits. */
@@ -38,12 +50,16 @@ export function quoted(text: string): string {
   return `"${bytes.join('')}"`;
 }
 
-/** `grouped`: kernels for sm_90a alone; `operators`: the files of the library for ONNX Runtime, none where there is none. */
+/**
+ * `grouped`: kernels for sm_90a alone; `operators`: the files of the library for ONNX Runtime, none where there is none;
+ * `library`: cuBLASLt is called.
+ */
 export function cmakeText(
   kernels: readonly Kernel[],
   grouped: readonly Kernel[],
   operators: readonly TextFile[],
   architectures: readonly string[],
+  library: boolean,
 ): string {
   const target = (name: string) => [
     `target_compile_features(${name} PUBLIC cxx_std_17 cuda_std_17)`,
@@ -61,6 +77,9 @@ export function cmakeText(
     ...kernels.map(({ name }) => `  kernels/${name}.cu`),
     ')',
     'target_include_directories(lotrc_adapters PUBLIC .)',
+    ...(library
+      ? ['find_package(CUDAToolkit REQUIRED)', 'target_link_libraries(lotrc_adapters PRIVATE CUDA::cublasLt)']
+      : []),
     ...target('lotrc_adapters'),
     ...(grouped.length === 0
       ? []

@@ -1,4 +1,3 @@
-import { hostRefused } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { ADAMW_WIDTH } from '../kernel/families/adamw.js';
 import { NARROW_WIDTH } from '../kernel/families/narrow.js';
@@ -9,9 +8,11 @@ import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../kernel/print/warpgroup-units.js';
 import type { KernelPlan, Launch } from '../kernel/types.js';
+import { blasTables, borderCopies, libraryCalls, productText } from './cuda-blas.js';
+import { BLAS_FUNCTIONS } from './cuda-blas-runtime.js';
 import { type CudaHas, headerText } from './cuda-header.js';
 import { loweredPlan } from './cuda-lower.js';
-import { functionsText, OPENING, stateText, TRAINING_FUNCTIONS } from './cuda-runtime.js';
+import { functionsText, openingText, stateText, TRAINING_FUNCTIONS } from './cuda-runtime.js';
 import { bufferText, cmakeText, type Numbers, placeText } from './cuda-text.js';
 import { MapTable, preparationText, SM90A, type Twin, twinsOf, WARPGROUP_STATE } from './cuda-warpgroups.js';
 import { ortOperators } from './ort-op.js';
@@ -27,15 +28,16 @@ const MOST_BLOCKS = 65535;
  * (create, set, forward and, in a plan for training, backward, gradients and step), CMakeLists.txt and, for training,
  * adapters_torch.py, a PyTorch module over the library. `architectures`
  * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 only with `tf32`, which
- * rounds their operands to 10 bits of fraction. With sm_90a among the architectures, products of 16-bit operands that
- * warpgroups take have a second kernel, NAME_warpgroups.cu, which devices of that kind run. Throws LOTR6008 for a plan that the library cannot serve, LOTR6101 to LOTR6104 for a kernel that cannot be.
+ * rounds their operands to 10 bits of fraction; a plan with bordered weights calls cuBLASLt for them. With sm_90a among the
+ * architectures, products of 16-bit operands that warpgroups take have a second kernel, NAME_warpgroups.cu, which devices of
+ * that kind run. Throws LOTR6101 to LOTR6104 for a kernel that cannot be.
  */
 export function cudaHost(
   plan: KernelPlan,
   architectures: readonly string[],
   { tf32 = false }: { readonly tf32?: boolean } = {},
 ): readonly TextFile[] {
-  refuse(plan);
+  if (plan.device.api !== 'cuda') throw new Error('the CUDA host is for CUDA');
   const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
   const kernels = kernelsOf(lowered);
   const [trained, narrowed] = [trainedOf(lowered), narrowedOf(lowered)];
@@ -50,8 +52,11 @@ export function cudaHost(
   const operators = ortOperators(lowered, tf32);
   return [
     { path: 'adapters.h', text: header(lowered) },
-    { path: 'adapters.cu', text: source(lowered, kernels, twins, trained, narrowed) },
-    { path: 'CMakeLists.txt', text: cmakeText(all, grouped, operators, architectures) },
+    { path: 'adapters.cu', text: source(lowered, kernels, twins, trained, narrowed, tf32) },
+    {
+      path: 'CMakeLists.txt',
+      text: cmakeText(all, grouped, operators, architectures, hasOf(lowered, false).library),
+    },
     ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered) }] : []),
     ...(all.some(({ fragments }) => fragments)
       ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
@@ -72,20 +77,15 @@ export function cudaHost(
   ];
 }
 
-function refuse({ device, regions }: KernelPlan): void {
-  if (device.api !== 'cuda') throw new Error('the CUDA host is for CUDA');
-  const library = regions.some(({ forward, backward }) =>
-    [...forward, ...backward].some(({ family }) => family === 'blas'),
-  );
-  if (library) fail(hostRefused({ why: "it calls the vendor's library", hint: 'add --form split' }));
-}
-
 function header(plan: KernelPlan): string {
   const training = plan.purpose === 'train';
   const summary = [
     `Adapted layers on CUDA, ${training ? 'for training' : 'for serving'}. Written by lotrc from a plan for ${plan.device.name}: see plan.txt.`,
     'All buffers are row-major; their names, shapes (M: tokens) and types:',
-    ...plan.buffers.map(({ name, shape, dtype }) => `  ${name} [${shape.join(', ')}] ${dtype}`),
+    ...plan.buffers.map(
+      ({ name, shape, dtype, border }) =>
+        `  ${name} [${shape.join(', ')}] ${dtype}${border ? `: the last ${border} of a row are not the caller's` : ''}`,
+    ),
   ];
   const regions = plan.regions.map((region, index) => {
     const { label, x, y, layers } = regionRow(region, plan);
@@ -100,10 +100,11 @@ function header(plan: KernelPlan): string {
   return headerText(hasOf(plan, false), numbers, summary.map(plain), regions.map(plain));
 }
 
-const hasOf = ({ purpose, adapters, merging }: KernelPlan, warpgroups: boolean): CudaHas => ({
-  training: purpose === 'train',
-  many: adapters > 1,
-  merging: merging !== undefined,
+const hasOf = (plan: KernelPlan, warpgroups: boolean): CudaHas => ({
+  training: plan.purpose === 'train',
+  many: plan.adapters > 1,
+  merging: plan.merging !== undefined,
+  library: libraryCalls(plan).length > 0,
   warpgroups,
 });
 
@@ -125,16 +126,20 @@ function source(
   twins: ReadonlyMap<string, Twin>,
   trained: readonly Trained[],
   narrowed: readonly Narrowed[],
+  tf32: boolean,
 ): string {
   const training = plan.purpose === 'train';
+  const has = hasOf(plan, twins.size > 0);
   const number = new Map(plan.buffers.map(({ name }, index) => [name, index]));
   const rows = plan.regions.map((region) => regionRow(region, plan));
+  const products = libraryCalls(plan);
   const maps = new MapTable(number);
   const grouped = [...twins.values()].map(({ kernel }) => kernel);
   for (const map of grouped.flatMap(({ maps: own = [] }) => own)) maps.of(map);
   const calls = (launches: readonly Launch[], indent = '  ') =>
     launches.flatMap((launch) => {
-      const call = `LOTRC_TRY(${callText(kernels.get(launch.name)!, number, plan.tokens)});`;
+      const own = kernels.get(launch.name);
+      const call = `LOTRC_TRY(${own ? callText(own, number, plan.tokens) : productText(launch, products)});`;
       const twin = twins.get(launch.name);
       if (!twin) return [`${indent}${call}`];
       const grouped = callText(twin, number, plan.tokens, maps);
@@ -151,6 +156,7 @@ function source(
     '// The library over the kernels of this folder; see adapters.h.',
     '#include "adapters.h"',
     '',
+    ...(has.library ? ['#include <cublasLt.h>'] : []),
     '#include <cuda_bf16.h>',
     '#include <cuda_fp16.h>',
     '#include <cuda_runtime.h>',
@@ -166,20 +172,20 @@ function source(
     ...[...kernels.values()].map(({ kernel }) => cudaPrototype(kernel)),
     ...[...narrowed, ...trained].map(({ kernel }) => cudaPrototype(kernel)),
     ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
-    OPENING,
+    openingText(has),
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
     `static constexpr int TRAINED_COUNT = ${trained.length};`,
     `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
     ...(grouped.length > 0 ? [`static constexpr int MAP_COUNT = ${maps.rows.length};`] : []),
     '',
     'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
-    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan))),
+    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan), has.library)),
     '};',
     '',
     'static const Place PLACES[] = {',
     ...(['weight', 'step'] as const).flatMap((life) =>
       Object.entries(placesOf(plan.buffers, life, plan.adapters)).flatMap(([tensor, list]) =>
-        list.map((place) => placeText(tensor, place, life === 'step', number)),
+        list.map((place) => placeText(tensor, place, life === 'step', number, has.library)),
       ),
     ),
     '};',
@@ -191,8 +197,10 @@ function source(
           `static const bool ADDS_TO_DX[] = {${rows.map(({ addsToDx }) => addsToDx === true).join(', ')}};`,
         ]
       : []),
-    stateText(grouped.length > 0 ? WARPGROUP_STATE : ''),
-    ...(grouped.length > 0 ? [preparationText(maps, grouped).trim(), ''] : []),
+    ...(has.library ? blasTables(plan, tf32, number) : []),
+    stateText(has, has.warpgroups ? WARPGROUP_STATE : ''),
+    ...(has.library ? [BLAS_FUNCTIONS] : []),
+    ...(has.warpgroups ? [preparationText(maps, grouped).trim(), ''] : []),
     'static cudaError_t allocate(lotrc_adapters *a) {',
     '  for (int i = 0; i < BUFFER_COUNT; i++) {',
     '    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));',
@@ -204,11 +212,15 @@ function source(
         `  LOTRC_TRY(cudaMemsetAsync(a->moment[${slot}], 0, ${elements} * sizeof(float), a->stream));`,
       ]),
     ),
-    '  return cudaSuccess;',
+    has.library ? '  return open_library(a);' : '  return cudaSuccess;',
     '}',
     '',
     '// what is made of the factors alone',
-    ...functionText('prologue', [...narrowText(narrowed, number), ...calls(plan.prologue)]),
+    ...functionText('prologue', [
+      ...narrowText(narrowed, number),
+      ...borderCopies(plan.buffers, number),
+      ...calls(plan.prologue),
+    ]),
     ...regionsText(
       'forward',
       plan.regions.map(({ forward }) => calls(forward, '      ')),
@@ -242,7 +254,7 @@ function source(
           ...updateText(trained, number),
         ]
       : []),
-    functionsText(hasOf(plan, grouped.length > 0)),
+    functionsText(has),
     ...(training ? [TRAINING_FUNCTIONS] : []),
     '}  // extern "C"',
     '',

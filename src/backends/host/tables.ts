@@ -11,6 +11,8 @@ export interface Place {
   readonly rows: number;
   readonly cols: number;
   readonly rowStride: number;
+  /** the buffer holds it transposed: `cols` rows of `rows` elements */
+  readonly turned?: true;
 }
 
 /** Workgroups along one axis: so many, or one for every `per` tokens. */
@@ -38,9 +40,13 @@ export const launchesOf = ({ prologue, regions, epilogue, merging }: KernelPlan)
   ...(merging ? [...merging.merge, ...merging.unmerge, ...merging.forward.flat()] : []),
 ];
 
-/** The kernels of a plan by the names of their launches. */
+/** The kernels of a plan by the names of their launches; calls of the vendor's library have none. */
 export const kernelsOf = (plan: KernelPlan): ReadonlyMap<string, { kernel: Kernel; launch: Launch }> =>
-  new Map(launchesOf(plan).map((launch) => [launch.name, { kernel: kernelOf(launch), launch }]));
+  new Map(
+    launchesOf(plan).flatMap((launch) =>
+      launch.family === 'blas' ? [] : [[launch.name, { kernel: kernelOf(launch), launch }]],
+    ),
+  );
 
 /**
  * Places of all tensors that fill buffers of one life, by tensor. With several adapters in a batch a buffer of factors has a
@@ -52,6 +58,17 @@ export function placesOf(
   adapters = 1,
 ): Record<string, readonly Place[]> {
   const places: Record<string, Place[]> = {};
+  for (const { name, shape, blocks = [] } of life === 'weight' ? buffers : []) {
+    const rowStride = Number(shape[1]);
+    for (const block of blocks) {
+      if (!('tensor' in block)) continue;
+      const { tensor, row, col, transposed } = block;
+      const [rows, cols] = transposed ? [block.cols, block.rows] : [block.rows, block.cols];
+      const place = { buffer: name, offset: row * rowStride + col, rows, cols, rowStride };
+      places[tensor] ??= [];
+      places[tensor].push(transposed ? { ...place, turned: true } : place);
+    }
+  }
   for (const { name, shape, from, beside, life: own } of buffers) {
     if (own !== life || !from) continue;
     const parts = life === 'step' ? adapters : 1;
@@ -86,14 +103,17 @@ export function regionRow(region: RegionPlan, plan: KernelPlan) {
   const outs = (launches: readonly Launch[]) => [
     ...new Set(launches.flatMap(({ work }) => (work.kind === 'product' ? [work.out.buffer] : []))),
   ];
-  const y = outs(writes(region.forward, /^y_/));
+  const y = outs(writes(region.forward, /^yb?_/));
+  // every form begins with a product of x
+  const begin = region.forward[0]!.work;
+  const x = begin.kind === 'product' ? begin.segments[0]!.a.matrix.buffer : '';
   const toDx = writes(region.backward, /^dx_/);
   const known = new Set(plan.buffers.map(({ name }) => name));
   const [first] = toDx;
   return {
     label: region.region.label,
     layers: region.region.layers.map(({ id }) => id),
-    x: `x_${region.region.input}`,
+    x,
     y,
     forward: names(region.forward),
     ...(plan.merging ? { merged: names(plan.merging.forward[plan.regions.indexOf(region)]!) } : {}),

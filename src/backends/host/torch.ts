@@ -21,7 +21,15 @@ export function torchText(plan: KernelPlan): string {
     }));
     return { x, y, dy, dx, scale, layers, factors: own };
   });
-  const shapes = Object.fromEntries(plan.buffers.map(({ name, shape }) => [name, shape]));
+  const shapes = Object.fromEntries(
+    plan.buffers.map(({ name, shape, border }) => [
+      name,
+      border === undefined ? shape : [shape[0], Number(shape[1]) - border],
+    ]),
+  );
+  const borders = plan.buffers.flatMap(({ name, border }) =>
+    border === undefined ? [] : [[name, border] as const],
+  );
   const narrow = Object.fromEntries(
     plan.buffers.flatMap(({ name, dtype }) =>
       dtype === 'f16' || dtype === 'bf16' ? [[name, TYPES[dtype]] as const] : [],
@@ -48,6 +56,12 @@ export function torchText(plan: KernelPlan): string {
     ...table('BUFFERS', shapes),
     '# type of the buffers that are not float32',
     ...table('TYPES', narrow),
+    ...(borders.length === 0
+      ? []
+      : [
+          "# elements between the rows of a buffer: the library's own",
+          ...table('BORDERS', Object.fromEntries(borders)),
+        ]),
     '# where every factor stands: [buffer, offset, rows, columns, elements from row to row]',
     ...table(
       'FACTORS',
@@ -64,7 +78,7 @@ export function torchText(plan: KernelPlan): string {
     ...table('GRADIENTS', gradients),
     '# layers that read one x together; a weight stored "oi" is (out, in)',
     ...table('REGIONS', regions),
-    BODY,
+    bodyText(borders.length > 0),
   ].join('\n');
 }
 
@@ -97,7 +111,7 @@ import ctypes
 import torch
 `;
 
-const BODY = `
+const bodyText = (borders: boolean): string => `
 
 class _Memory:
     """Device memory as PyTorch takes it without a copy."""
@@ -150,8 +164,17 @@ class Adapters(torch.nn.Module):
             memory = (integer * count.value).from_address(address.value)
             flat = torch.frombuffer(memory, dtype=torch.int16 if name in TYPES else torch.int32)
         flat = flat.view(_type(name))
-        return flat.view([self._tokens if extent == "M" else extent for extent in BUFFERS[name]])
-
+${
+  borders
+    ? `        shape = [self._tokens if extent == "M" else extent for extent in BUFFERS[name]]
+        if name not in BORDERS:
+            return flat.view(shape)
+        # x and dy stand with gaps between their rows: a dense tensor is copied in row by row, the bytes of one more pass over it
+        return flat.view([shape[0], shape[1] + BORDERS[name]])[:, : shape[1]]
+`
+    : `        return flat.view([self._tokens if extent == "M" else extent for extent in BUFFERS[name]])
+`
+}
     def _part(self, buffer, offset, rows, columns, stride):
         return self._views[buffer].reshape(-1).as_strided((rows, columns), (stride, 1), offset)
 

@@ -1,7 +1,9 @@
+import { borderOf } from './buffers.js';
 import {
   backwardOf,
   type Candidate,
   downLaunch,
+  downName,
   layerLaunch,
   type Setting,
   segment,
@@ -15,11 +17,12 @@ import { borders } from './views.js';
 /**
  * Bordered weight (S0): [[W, R], [L', 0]] in place of W, x stored with room for P and dy with room for dP, so that
  * y = [x|P] [W; L'] and dx = [dy|dP] [W|R]^T are single calls of the vendor's library. Needs whoever makes x and dy to
- * store them so.
+ * store them so. The calls take the whole border, zeros and all: lengths that are multiples of 8 are what libraries are
+ * fast at. Activations stay outside, in serving too.
  */
 export function bordered(region: LayerRegion, given: Setting): Candidate {
   const { buffers, target, group } = given;
-  const views = borders(buffers);
+  const views = borders(buffers, region);
   const setting: Setting = { ...given, views };
   const three = group.factors.length === 3;
   const weights = !three
@@ -38,10 +41,11 @@ export function bordered(region: LayerRegion, given: Setting): Candidate {
           out: matrix,
         });
       });
+  const room = borderOf(region);
   const wider = (matrix: MatrixRef, cols: number): MatrixRef => ({ ...matrix, cols });
   const forward = region.layers.map((layer) => {
-    const all = buffers.bordered(layer);
-    const inner = region.in + region.rank;
+    const all = buffers.bordered(region, layer);
+    const inner = region.in + room;
     const a = plain(wider(views.x(region), inner));
     const b = plain({ ...all, rows: inner, cols: layer.out });
     return layerLaunch(layer, setting, [segment(a, b, inner)], `[x|P] [W; ${upName(group)}]`, {
@@ -50,14 +54,14 @@ export function bordered(region: LayerRegion, given: Setting): Candidate {
   });
   const dx = (id: number): readonly Launch[] =>
     region.layers.map((layer, index) => {
-      const width = layer.out + (index === 0 ? region.rank : 0);
-      const b = flipped({ ...buffers.bordered(layer), rows: region.in, cols: width });
+      const width = layer.out + (index === 0 ? room : 0);
+      const b = flipped({ ...buffers.bordered(region, layer), rows: region.in, cols: width });
       return productLaunch(target, {
         name: region.layers.length > 1 ? `dx_${id}_${index + 1}` : `dx_${id}`,
         family: 'blas',
         does:
           index === 0
-            ? `dx ${given.addsToDx ? '+=' : '='} [dy|dP] [W|${group.factors[0]!.name}]^T`
+            ? `dx ${given.addsToDx ? '+=' : '='} [dy|dP] [W|${downName(region, group)}]^T`
             : 'dx += dy W^T',
         rows: 'M',
         cols: region.in,

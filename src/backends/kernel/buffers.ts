@@ -1,6 +1,15 @@
 import { buffersOf, dense, plain, type Target } from './launches.js';
 import type { AdaptedLayer, Contraction, Group, LayerRegion } from './layers.js';
-import type { BufferPlan, Epilogue, Extent, KernelDtype, Launch, MatrixRef, Operand } from './types.js';
+import type {
+  Block,
+  BufferPlan,
+  Epilogue,
+  Extent,
+  KernelDtype,
+  Launch,
+  MatrixRef,
+  Operand,
+} from './types.js';
 
 /** Which adapter each row block belongs to, when there are several in a batch. */
 export const ROW_TABLE = 'rowAdapter';
@@ -92,11 +101,14 @@ export class Buffers {
 
   /** y, dy (M, out) of a layer. */
   ofLayer(kind: 'y' | 'dy', layer: AdaptedLayer): MatrixRef {
-    return this.#tokens(`${kind}_${this.#layers.get(layer)!}`, layer.out, this.#outputOf(layer));
+    const { fusedOutput, biasedOutput } = layer;
+    const value = this.purpose === 'serve' ? fusedOutput : biasedOutput;
+    return this.#tokens(`${kind}_${this.#layers.get(layer)!}`, layer.out, value);
   }
 
-  #outputOf(layer: AdaptedLayer): string {
-    return this.purpose === 'serve' ? layer.fusedOutput : layer.biasedOutput;
+  /** y (M, out) of a layer before its activation. */
+  beforeActivation(layer: AdaptedLayer): MatrixRef {
+    return this.#tokens(`yb_${this.#layers.get(layer)!}`, layer.out, layer.biasedOutput);
   }
 
   /** W as (in, out), however it is stored. */
@@ -118,36 +130,48 @@ export class Buffers {
   }
 
   /**
-   * [[W, R], [L', 0]] of a layer, (in + r^) x (out + r^) with r^ = r rounded up to 8: W and its adapter as one matrix whose
-   * parts a library multiplies. R and, with two factors, B stand in it as copies that the step refreshes.
+   * [[W, R], [L', 0]] of a layer, (in + r^) x (out + r^): W and its adapter as one matrix whose parts a library multiplies.
+   * R, of every layer where each has its own, and with two factors B stand in it as copies that are made again when a factor
+   * changes. Only what is multiplied by all of dP needs an R of others: the first layer.
    */
-  bordered(layer: AdaptedLayer): MatrixRef {
+  bordered(region: LayerRegion, layer: AdaptedLayer): MatrixRef {
     const { in: inn, out, rank, factors } = layer;
-    const [rows, cols] = [inn + padded(rank), out + padded(rank)];
+    const room = borderOf(region);
+    const [rows, cols] = [inn + room, out + room];
     const name = `Wb_${this.#weights.get(layer.weight)!}`;
-    const block = (tensor: string, row: number, col: number, transposed = false) => ({
-      tensor,
-      row,
-      col,
-      transposed,
-    });
-    const blocks = [
-      block(layer.weight, 0, 0, layer.weightStored === 'oi'),
-      block(factors[0]!, 0, out),
-      ...(factors.length === 2 ? [block(factors[1]!, inn, 0)] : []),
+    const down = this.down(region).matrix;
+    const downs = region.downs.length;
+    const all = downs === 1 || layer === region.layers[0];
+    const at = inn + region.downs.indexOf(factors[0]!) * rank;
+    const blocks: Block[] = [
+      {
+        row: 0,
+        col: 0,
+        rows: inn,
+        cols: out,
+        tensor: layer.weight,
+        transposed: layer.weightStored === 'oi',
+      },
+      ...(all ? [{ row: 0, col: out, rows: inn, cols: downs * rank, copyOf: down }] : []),
+      ...(factors.length === 2
+        ? [{ row: at, col: 0, rows: rank, cols: out, copyOf: this.factor(layer, 1, 'tokens').matrix }]
+        : []),
     ];
     this.#add({ name, dtype: this.target.dtype, shape: [rows, cols], life: 'step', blocks });
     return dense(name, this.target.dtype, rows, cols);
   }
 
-  /** x or dy with room for P or dP at the end of every row: (M, width + r^). */
+  /** x of a region with room for P at the end of every row: (M, in + r^). */
   roomyInput(region: LayerRegion): MatrixRef {
-    return this.#tokens(`xb_${this.number(region)}`, region.in + padded(region.rank), region.x);
+    const border = borderOf(region);
+    return this.#tokens(`xb_${this.number(region)}`, region.in + border, region.x, border);
   }
 
-  roomyGradient(layer: AdaptedLayer): MatrixRef {
-    const cols = layer.out + padded(layer.rank);
-    return this.#tokens(`dyb_${this.#layers.get(layer)!}`, cols, this.#outputOf(layer));
+  /** dy of a layer with room for dP: (M, out + r^). */
+  roomyGradient(region: LayerRegion, layer: AdaptedLayer): MatrixRef {
+    const border = borderOf(region);
+    const name = `dyb_${this.#layers.get(layer)!}`;
+    return this.#tokens(name, layer.out + border, layer.biasedOutput, border);
   }
 
   /** Number of a layer in buffer names. */
@@ -248,17 +272,22 @@ export class Buffers {
 
   /** The buffers that launches name, and what these are copies or gradients of, in the order in which they were asked for. */
   usedBy(launches: readonly Launch[]): readonly BufferPlan[] {
-    const used = new Set(launches.flatMap(buffersOf));
-    for (const { name, copyOf, gradientOf } of this.#plans.values()) {
-      const other = copyOf ?? gradientOf;
-      if (other !== undefined && used.has(name)) used.add(other);
-    }
+    const used = new Set<string>();
+    const use = (name: string) => {
+      if (used.has(name)) return;
+      used.add(name);
+      const { copyOf, gradientOf, blocks = [] } = this.#plans.get(name)!;
+      for (const other of [copyOf, gradientOf]) if (other !== undefined) use(other);
+      for (const block of blocks) if ('copyOf' in block) use(block.copyOf.buffer);
+    };
+    launches.flatMap(buffersOf).forEach(use);
     return [...this.#plans.values()].filter(({ name }) => used.has(name));
   }
 
-  #tokens(name: string, cols: number, value?: string): MatrixRef {
+  #tokens(name: string, cols: number, value?: string, border?: number): MatrixRef {
     const { dtype } = this.target;
-    this.#add({ name, dtype, shape: ['M', cols], life: 'tokens', ...(value === undefined ? {} : { value }) });
+    const more = { ...(value === undefined ? {} : { value }), ...(border === undefined ? {} : { border }) };
+    this.#add({ name, dtype, shape: ['M', cols], life: 'tokens', ...more });
     return dense(name, dtype, 'M', cols);
   }
 
@@ -296,5 +325,5 @@ export class Buffers {
   }
 }
 
-/** Ranks are padded to 8 in borders: libraries want rows of 16 bytes. */
-const padded = (rank: number) => 8 * Math.ceil(rank / 8);
+/** Columns of the border of a region, r^: those of all its first factors, rounded up to 8, as libraries want rows of 16 bytes. */
+export const borderOf = ({ downs, rank }: LayerRegion): number => 8 * Math.ceil((downs.length * rank) / 8);

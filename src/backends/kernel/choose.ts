@@ -72,7 +72,13 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
     const addsToDx = written.has(region.input);
     written.add(region.input);
     const setting = settingOf(region, addsToDx);
-    const { candidate, because, rejected } = best(region, setting, adapters, options.form);
+    const { candidate, because, rejected } = best(
+      region,
+      setting,
+      adapters,
+      options.form,
+      options.merging === true,
+    );
     for (const launch of candidate.weights) weights.set(launch.name, launch);
     const sizes = region.layers.map(({ out }) => [tokens, region.in, out] as const);
     const forward = basePrediction(target, sizes);
@@ -138,7 +144,13 @@ interface Option {
   readonly key: FormKey | null;
   readonly name: string;
   readonly make: (region: LayerRegion, setting: Setting) => Candidate;
-  refuse(region: LayerRegion, setting: Setting, adapters: number, wanted: FormKey | undefined): string | null;
+  refuse(
+    region: LayerRegion,
+    setting: Setting,
+    adapters: number,
+    wanted: FormKey | undefined,
+    merging: boolean,
+  ): string | null;
 }
 
 const OPTIONS: readonly Option[] = [
@@ -192,10 +204,10 @@ const OPTIONS: readonly Option[] = [
     key: 'bordered',
     name: 'bordered weight (S0)',
     make: bordered,
-    refuse: ({ downs }, { target }, adapters, wanted) => {
+    refuse: (_, { target }, adapters, wanted, merging) => {
       if (target.device.api !== 'cuda') return 'it needs a vendor library that multiplies strided matrices';
       if (adapters > 1) return 'the border of a weight holds one adapter';
-      if (downs.length > 1) return 'the border of x has room for one P';
+      if (merging) return 'the kernels of --merge fold into a weight that stands by itself';
       return wanted === 'bordered'
         ? null
         : 'whoever makes x and dy has to leave room for P and dP in every row: only on request (--form bordered)';
@@ -217,11 +229,17 @@ const OPTIONS: readonly Option[] = [
 const byteText = (elements: number, { dtype }: Target) => siText(elements * BYTES[dtype], 'B');
 
 /** The cheapest open form, or the wanted one. Of equals, the one that stands first in OPTIONS. */
-function best(region: LayerRegion, setting: Setting, adapters: number, wanted: FormKey | undefined) {
+function best(
+  region: LayerRegion,
+  setting: Setting,
+  adapters: number,
+  wanted: FormKey | undefined,
+  merging: boolean,
+) {
   const rejected: Rejected[] = [];
   const priced: Priced[] = [];
   for (const { key, name, make, refuse } of OPTIONS) {
-    const because = refuse(region, setting, adapters, wanted);
+    const because = refuse(region, setting, adapters, wanted, merging);
     if (because !== null) {
       if (key !== null && key === wanted) fail(formRefused({ form: name, region: region.label, because }));
       rejected.push({ form: name, because });

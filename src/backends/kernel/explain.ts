@@ -178,10 +178,13 @@ export function totals(plan: KernelPlan) {
 function summary(plan: KernelPlan): readonly string[] {
   const { flops, bytes, seconds, launches, base } = totals(plan);
   const what = plan.purpose === 'train' ? 'a step' : 'a forward pass';
+  const active = plan.regions.filter(({ region }) => region.layers.some((l) => l.activation));
   const note =
-    plan.purpose === 'train' && plan.regions.some(({ region }) => region.layers.some((l) => l.activation))
+    plan.purpose === 'train' && active.length > 0
       ? ['activations stay outside of the kernels while training: their gradient needs the value before them']
-      : [];
+      : active.some(({ scheme }) => scheme === 'S0')
+        ? ["activations stay outside: y is what the vendor's library gives"]
+        : [];
   return [
     ...note,
     `${what} of the adapted layers: ${timeText(seconds)} in ${count(launches)} (${siText(flops, 'FLOP')}, ${siText(bytes, 'B')})`,

@@ -146,6 +146,7 @@ export function downLaunch(region: LayerRegion, { buffers, target, group, views 
   });
 }
 
+/** y of a layer; `library`: by a call of the vendor's library, which leaves its activation to others. */
 export function layerLaunch(
   layer: AdaptedLayer,
   { buffers, target, purpose }: Setting,
@@ -154,8 +155,8 @@ export function layerLaunch(
   how: { readonly widen?: Product['widen']; readonly library?: true } = {},
 ): Launch {
   const { widen, library } = how;
-  const out = buffers.ofLayer('y', layer);
-  const activation = purpose === 'serve' ? layer.activation : null;
+  const out = library ? buffers.beforeActivation(layer) : buffers.ofLayer('y', layer);
+  const activation = purpose === 'serve' && !library ? layer.activation : null;
   const sum = `${formula}${layer.bias === null ? '' : ' + b'}`;
   return productLaunch(target, {
     name: `layer_${buffers.layerNumber(layer)}`,
@@ -261,7 +262,7 @@ export function downOf(region: LayerRegion, layer: AdaptedLayer, buffers: Buffer
 }
 
 /** R, or [A A' ...] where every layer has its own. */
-const downName = (region: LayerRegion, { factors }: Group): string =>
+export const downName = (region: LayerRegion, { factors }: Group): string =>
   region.downs.length === 1 ? factors[0]!.name : `[${factors[0]!.name} of ${region.downs.length}]`;
 
 /** What P is multiplied by: L' = s M L, or B. */

@@ -120,13 +120,10 @@ export interface BufferPlan {
   readonly value?: string;
   /** the tensors of `from` stand side by side (along axis 1) instead */
   readonly beside?: true;
-  /** tensors that fill parts of the buffer instead: each with its first row and column there; the rest is zero */
-  readonly blocks?: readonly {
-    readonly tensor: string;
-    readonly row: number;
-    readonly col: number;
-    readonly transposed: boolean;
-  }[];
+  /** what fills parts of the buffer instead; the rest is zero */
+  readonly blocks?: readonly Block[];
+  /** so many columns at the end of every row are the launches' own (P or dP), and zero where they write nothing */
+  readonly border?: number;
   /** holds the gradient of that factor buffer, laid out as it is: what an optimizer step reads */
   readonly gradientOf?: string;
   /** zero at the start of every optimizer step: launches add to it */
@@ -134,6 +131,14 @@ export interface BufferPlan {
   /** holds the values of that buffer in another type; whoever writes the other writes this one too */
   readonly copyOf?: string;
 }
+
+/** A part of a buffer of so many rows and columns: a tensor of the model, or a copy of a matrix that steps change. */
+export type Block = {
+  readonly row: number;
+  readonly col: number;
+  readonly rows: number;
+  readonly cols: number;
+} & ({ readonly tensor: string; readonly transposed: boolean } | { readonly copyOf: MatrixRef });
 
 /** A row-major matrix in a buffer, as it is stored. */
 export interface MatrixRef {

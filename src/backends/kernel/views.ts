@@ -35,27 +35,25 @@ export function ownBuffers(buffers: Buffers): Views {
 }
 
 /** P at the end of the rows of x, dP at the end of the rows of the first dy, R and L' at the borders of W. */
-export function borders(buffers: Buffers): Views {
+export function borders(buffers: Buffers, region: LayerRegion): Views {
+  const [first] = region.layers;
+  const rank = region.downs.length * region.rank;
   const part = (matrix: MatrixRef, rows: MatrixRef['rows'], cols: number, at: number): MatrixRef => ({
     ...matrix,
     rows,
     cols,
     offset: matrix.offset + at,
   });
-  const wideX = (region: LayerRegion) => buffers.roomyInput(region);
-  const wideDy = (layer: AdaptedLayer) => buffers.roomyGradient(layer);
   return {
-    x: (region) => part(wideX(region), 'M', region.in, 0),
-    P: (region) => part(wideX(region), 'M', region.rank, region.in),
-    dP: (region) => part(wideDy(region.layers[0]!), 'M', region.rank, region.layers[0]!.out),
-    dy: (layer) => part(wideDy(layer), 'M', layer.out, 0),
-    down: (region) => {
-      const [first] = region.layers;
-      return plain(part(buffers.bordered(first!), region.in, region.rank, first!.out));
-    },
+    x: () => part(buffers.roomyInput(region), 'M', region.in, 0),
+    P: () => part(buffers.roomyInput(region), 'M', rank, region.in),
+    dP: () => part(buffers.roomyGradient(region, first!), 'M', rank, first!.out),
+    dy: (layer) => part(buffers.roomyGradient(region, layer), 'M', layer.out, 0),
+    down: () => plain(part(buffers.bordered(region, first!), region.in, rank, first!.out)),
     up: (layer) => {
-      const all = buffers.bordered(layer);
-      return plain(part(all, layer.rank, layer.out, layer.in * Number(all.rowStride)));
+      const all = buffers.bordered(region, layer);
+      const row = layer.in + region.downs.indexOf(layer.factors[0]!) * layer.rank;
+      return plain(part(all, layer.rank, layer.out, row * Number(all.rowStride)));
     },
   };
 }

@@ -78,7 +78,8 @@ export const formRefused = defineCode<{ form: string; region: string; because: s
   title: 'the form that was asked for is not open for a layer',
   explain:
     'Forms of one contraction differ in what they need: a widened launch few rows and a small rank, the token form several ' +
-    'adapters, a merged weight an adapter that is trained and not exchanged. Leave --form out to take the cheapest one.',
+    'adapters, a merged weight an adapter that is trained and not exchanged, a bordered weight CUDA and one adapter that is not ' +
+    'to be merged on the device. Leave --form out to take the cheapest one.',
   make: ({ form, region, because }) => ({
     message: `${form} is not open for ${region}: ${because}`,
     hint: 'leave --form out',
@@ -104,7 +105,6 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
   severity: 'error',
   title: 'no module or library is written for such a plan yet',
   explain:
-    "Plans with calls of the vendor's library are explained and not written; a module for WebGPU holds several adapters in " +
-    'one batch in float32 only.',
+    'A module for WebGPU holds several adapters in one batch in float32 only. A CUDA library does so in every type.',
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });

@@ -3,7 +3,7 @@ import { choose, type FormKey, total } from '../../../src/backends/kernel/choose
 import { buffersOf } from '../../../src/backends/kernel/launches.js';
 import type { AdaptedLayer } from '../../../src/backends/kernel/layers.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { KernelPlan } from '../../../src/backends/kernel/types.js';
+import type { KernelPlan, MatrixRef } from '../../../src/backends/kernel/types.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 import { type Memory, poisoned, runLaunch } from '../../support/run-plan.js';
 
@@ -73,6 +73,14 @@ function loss(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): number {
   return sum;
 }
 
+function densePart(data: Float64Array, { offset, rows, cols, rowStride }: MatrixRef): Float64Array {
+  const width = Number(cols);
+  return Float64Array.from(
+    { length: Number(rows) * width },
+    (_, i) => data[offset + Math.floor(i / width) * Number(rowStride) + (i % width)]!,
+  );
+}
+
 /** Fills the buffers that a host fills. */
 function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory {
   const memory = poisoned(plan);
@@ -86,15 +94,23 @@ function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory 
       for (let j = 0; j < cols; j++) memory.get(name)![(row + i) * stride + col + j] = data[i * cols + j]!;
     }
   };
-  for (const { name, blocks } of plan.buffers) {
+  for (const { name, border, shape } of plan.buffers) {
     const wide = /^(x|dy)b_(\d+)$/.exec(name);
-    if (wide) {
-      const index = Number(wide[2]);
-      const source = wide[1] === 'x' ? plan.regions[index]!.region.x : `dy.${layers[index]!.id}`;
-      place(name, tensors.get(source)!);
-    }
-    // what a tensor is stored as is undone here: tensors are (in, out)
-    for (const { tensor, row, col } of blocks ?? []) place(name, tensors.get(tensor)!, row, col);
+    if (!wide || border === undefined) continue;
+    const index = Number(wide[2]);
+    const { region } =
+      wide[1] === 'x'
+        ? plan.regions[index]!
+        : plan.regions.find((one) => one.region.layers.includes(layers[index]!))!;
+    place(name, tensors.get(wide[1] === 'x' ? region.x : `dy.${layers[index]!.id}`)!);
+    // launches write P and dP, nobody what is left of the border
+    const left = border - region.downs.length * region.rank;
+    place(
+      name,
+      { rows: plan.tokens, cols: left, data: new Float64Array(plan.tokens * left) },
+      0,
+      Number(shape[1]) - left,
+    );
   }
   for (const buffer of plan.buffers) {
     const { name, from, shape } = buffer;
@@ -112,6 +128,19 @@ function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory 
   }
   for (const { name, copyOf } of plan.buffers) {
     if (copyOf !== undefined) memory.get(name)!.set(memory.get(copyOf)!);
+  }
+  for (const { name, blocks } of plan.buffers) {
+    if (blocks) memory.get(name)!.fill(0);
+    for (const block of blocks ?? []) {
+      const { row, col, rows, cols } = block;
+      // what a tensor is stored as is undone here: tensors are (in, out)
+      const filling =
+        'tensor' in block
+          ? tensors.get(block.tensor)!
+          : { rows, cols, data: densePart(memory.get(block.copyOf.buffer)!, block.copyOf) };
+      expect([filling.rows, filling.cols]).toEqual([rows, cols]);
+      place(name, filling, row, col);
+    }
   }
   return memory;
 }
@@ -132,6 +161,7 @@ const METHODS = {
 const FORMS: readonly (readonly [FormKey, keyof typeof METHODS, 'io' | 'oi', number])[] = [
   ['bordered', 'lotr', 'io', 13],
   ['bordered', 'shared A', 'oi', 300],
+  ['bordered', 'lora', 'io', 13],
   ['split', 'lotr', 'io', 13],
   ['split', 'lotr', 'oi', 300],
   ['split', 'shared A', 'oi', 13],
@@ -169,7 +199,7 @@ describe.each(FORMS)('training, %s, %s, W stored %s, %i tokens', (form, method, 
   test('forward is the definition', () => {
     for (const [index, layer] of layers.entries()) {
       const expected = direct(layer, contraction.groups[0]!.scale, tensors);
-      const got = memory.get(`y_${index}`)!;
+      const got = memory.get(`${form === 'bordered' ? 'yb' : 'y'}_${index}`)!;
       for (const [i, y] of got.entries())
         expect(Math.abs(y - expected[i]!), `y of ${layer.id}`).toBeLessThan(1e-12);
     }
@@ -403,10 +433,35 @@ describe('the choice', () => {
     expect(plan.buffers.find(({ name }) => name === 'Wb_0')).toMatchObject({
       shape: [17 + 8, 11 + 8],
       blocks: [
-        { tensor: 'W.q', row: 0, col: 0, transposed: true },
-        { tensor: 'R', row: 0, col: 11, transposed: false },
+        { tensor: 'W.q', row: 0, col: 0, rows: 17, cols: 11, transposed: true },
+        { copyOf: { buffer: 'R_0', offset: 0 }, row: 0, col: 11, rows: 17, cols: 5 },
       ],
     });
+    expect(plan.buffers.map(({ name }) => name)).toContain('R_0');
+  });
+
+  test('a bordered weight is chosen on request only, and then refused where it cannot be: LOTR6006', () => {
+    const contraction = contractionOf({ ...SKETCH, activation: 'relu' });
+    for (const purpose of ['train', 'serve'] as const)
+      for (const tokens of [1, 64, 8192])
+        for (const dtype of ['f32', 'bf16'] as const) {
+          const plan = choose(contraction, { device: h100, tokens, purpose, dtype });
+          expect(plan.regions.map(({ scheme }) => scheme)).not.toContain('S0');
+        }
+    const wanted = { tokens: 9, purpose: 'serve', form: 'bordered' } as const;
+    const made = (options: object) => () => choose(contraction, { device: h100, ...wanted, ...options });
+    expect(made({ device: laptop })).toThrow(/LOTR6006.*a vendor library/);
+    expect(made({ adapters: 2 })).toThrow(/LOTR6006.*holds one adapter/);
+    expect(made({ merging: true })).toThrow(/LOTR6006.*--merge fold into a weight that stands by itself/);
+    // the library knows no activation: y is the value before it
+    const plan = made({})();
+    expect(plan.regions[0]!.forward.at(-1)).toMatchObject({
+      does: "y = [x|P] [W; L'] + b",
+      family: 'blas',
+    });
+    const y = plan.buffers.filter(({ name }) => name.startsWith('yb_')).map(({ value }) => value);
+    const layers = plan.regions.flatMap(({ region }) => region.layers);
+    expect(y).toEqual(layers.map(({ biasedOutput }) => biasedOutput));
   });
 
   test('LOTR6005: bf16 is refused where there is none; LOTR6006: a form that is not open', () => {

@@ -1,0 +1,245 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import { cudaHost } from '../../../src/backends/host/cuda.js';
+import { placesOf } from '../../../src/backends/host/tables.js';
+import { choose } from '../../../src/backends/kernel/choose.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/types.js';
+import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
+import { hasCompiler } from '../../support/cuda.js';
+import {
+  type CudaCall,
+  compileLibrary,
+  removeLibrary,
+  runLibrary,
+  writeLibrary,
+} from '../../support/cuda-host.js';
+import {
+  adamw,
+  contraction,
+  DECAY,
+  IN,
+  type Layers,
+  OUT,
+  partOf,
+  RANK,
+  RATE,
+  reference,
+} from '../../support/host-layers.js';
+import { values } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
+
+const device = profile('h100', 'cuda');
+const folders: string[] = [];
+afterAll(() => folders.forEach(removeLibrary));
+
+function written(plan: KernelPlan, options: { readonly tf32?: boolean } = {}) {
+  const files = cudaHost(plan, ['sm_80', 'sm_90a'], options);
+  const folder = writeLibrary(files);
+  folders.push(folder);
+  return { files, folder };
+}
+
+const ODD: Layers = { in: IN, out: OUT, rank: RANK, apart: false };
+/** rows begin at multiples of 16 bytes, so that kernels copy them in vectors; the border has zeros at its end */
+const EVEN: Layers = { in: 32, out: 24, rank: 12, apart: false };
+
+interface How {
+  readonly dtype: KernelDtype;
+  readonly tf32?: boolean;
+  /** largest error: what the type rounds away */
+  readonly bound: number;
+}
+const EXACT: How = { dtype: 'f32', bound: 2e-6 };
+const BF16: How = { dtype: 'bf16', bound: 1e-2 };
+const F16: How = { dtype: 'f16', bound: 2e-3 };
+const TF32: How = { dtype: 'f32', tf32: true, bound: 2e-3 };
+
+type Training = readonly [string, AdapterSpec, Layers, number, number, How];
+const TRAINING: readonly Training[] = [
+  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, ODD, 300, 41, EXACT],
+  ['lotr, regions that add to one dx', LOTR, { ...ODD, apart: true }, 64, 9, EXACT],
+  ['lotr, one token', LOTR, EVEN, 1, 1, EXACT],
+  ['lora, first factors side by side in one border', LORA, ODD, 13, 70, EXACT],
+  ['lotr in bfloat16', LOTR, ODD, 300, 41, BF16],
+  ['lora in bfloat16, rows of 16 bytes', LORA, EVEN, 40, 33, BF16],
+  ['lora in float16', LORA, ODD, 13, 70, F16],
+  ['lotr in tf32', LOTR, ODD, 300, 41, TF32],
+];
+
+/** Buffers of x and dy, with the names that `reference` has for them. */
+function inputsOf(plan: KernelPlan) {
+  const x = plan.regions.map(({ region }, index) => [`xb_${index}`, `x_${region.input}`] as const);
+  const layers = plan.regions.flatMap(({ region }) => region.layers);
+  const dy = plan.purpose === 'train' ? layers.map((_, i) => [`dyb_${i}`, `dy_${i}`] as const) : [];
+  return [...x, ...dy];
+}
+
+/** Numbers of a buffer that are the caller's. */
+function elements(plan: KernelPlan, name: string, tokens: number): number {
+  const { shape, border = 0 } = plan.buffers.find((buffer) => buffer.name === name)!;
+  const [rows, cols = 1] = shape;
+  return (rows === 'M' ? tokens : Number(rows)) * (Number(cols) - border);
+}
+
+/** Weights, factors and inputs of a plan, and the calls that set them. */
+function filled(plan: KernelPlan, tokens: number) {
+  const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
+  const tensors: Record<string, Float32Array> = {};
+  for (const [index, [name, [place]]] of Object.entries(places).entries())
+    tensors[name] = values(place!.rows * place!.cols, 5 + index);
+  const inputs: Record<string, Float32Array> = {};
+  for (const [index, [buffer, name]] of inputsOf(plan).entries())
+    inputs[name] ??= values(elements(plan, buffer, tokens), 50 + index);
+  const calls = [
+    ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
+    ...inputsOf(plan).map(([buffer, name]): CudaCall => ['write', buffer, inputs[name]!]),
+  ];
+  return { places, tensors, inputs, calls };
+}
+
+describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU', () => {
+  test.each(TRAINING)(
+    '%s: forward, backward and a step agree with float64',
+    { timeout: 120_000 },
+    (_, spec, sizes, planned, tokens, { dtype, tf32 = false, bound }) => {
+      const found = contraction(spec, ['q', 'k', 'o'], sizes);
+      expect(found.regions.map(({ input }) => input)).toEqual(sizes.apart ? [0, 0, 1] : [0, 1]);
+      const plan = choose(found, { device, tokens: planned, purpose: 'train', form: 'bordered', dtype });
+      const { files, folder } = written(plan, { tf32 });
+      const { places, tensors, inputs, calls } = filled(plan, tokens);
+      const regions = found.regions.map((__, index) => index);
+      const names = plan.buffers.filter(({ name }) => /^(yb|dx)_/.test(name)).map(({ name }) => name);
+      const gradients = plan.buffers.flatMap(({ name, gradientOf }) =>
+        gradientOf ? [{ name, gradientOf }] : [],
+      );
+      const read = (name: string, as = name): CudaCall => ['read', name, elements(plan, name, tokens), as];
+      const pass: CudaCall[] = [
+        ...regions.map((region): CudaCall => ['forward', region]),
+        ...regions.map((region): CudaCall => ['backward', region]),
+        ['gradients'],
+      ];
+      const all = [...names, ...gradients.map(({ name }) => name)];
+      const answer = runLibrary(folder, files, tokens, [
+        ...calls,
+        ...pass,
+        ...all.map((name) => read(name)),
+        ...inputsOf(plan).map(([buffer]) => read(buffer)),
+        ['step', RATE, DECAY],
+        ...gradients.map(({ gradientOf }) => read(gradientOf)),
+        // the borders of weights are made again of the stepped factors
+        ...pass,
+        ...all.map((name) => read(name, `${name} again`)),
+      ]);
+      expect(answer.messages).toEqual([]);
+      // P and dP stand beside x and dy
+      if (bound === EXACT.bound)
+        for (const [buffer, name] of inputsOf(plan)) expect(answer.reads[buffer]).toEqual(inputs[name]);
+      const stepped = { ...tensors };
+      const check = (suffix: string, expected: ReturnType<typeof reference>) => {
+        for (const name of names) {
+          const wanted = expected[name.replace('yb', 'y')]!.flat();
+          const error = worstError(answer.reads[name + suffix]!, wanted);
+          expect(error, name + suffix).toBeLessThan(bound);
+          // what is rounded shows
+          if (bound !== EXACT.bound) expect(error, name + suffix).toBeGreaterThan(EXACT.bound);
+        }
+        for (const name of new Set(found.regions.flatMap(({ layers }) => layers.flatMap((l) => l.factors)))) {
+          const [place] = places[name]!;
+          const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
+          const own = partOf([...answer.reads[gradient.name + suffix]!], place!);
+          const wanted = expected[name]!.flat();
+          expect(worstError(own, wanted), `gradient of ${name}${suffix}`).toBeLessThan(bound);
+          if (suffix !== '') continue;
+          const after = partOf([...answer.reads[place!.buffer]!], place!);
+          const moved = adamw(tensors[name]!, bound === EXACT.bound ? wanted : own);
+          expect(worstError(after, moved), `step of ${name}`).toBeLessThan(EXACT.bound);
+          stepped[name] = Float32Array.from(after);
+        }
+      };
+      check('', reference(found, tensors, inputs));
+      check(' again', reference(found, stepped, inputs));
+    },
+  );
+
+  test('serving: another adapter, and refusals of cuBLASLt and of wrong calls with a reason', {
+    timeout: 120_000,
+  }, () => {
+    const found = contraction(LOTR);
+    const plan = choose(found, { device, tokens: 7, purpose: 'serve', form: 'bordered', dtype: 'f32' });
+    const { files, folder } = written(plan);
+    const { tensors, inputs, calls } = filled(plan, 7);
+    const R = found.regions[0]!.layers[0]!.factors[0]!;
+    const other = values(IN * RANK, 77);
+    const outputs = ['yb_0', 'yb_1', 'yb_2'];
+    const pass = (when: string): CudaCall[] => [
+      ['forward', 0],
+      ['forward', 1],
+      ...outputs.map((name): CudaCall => ['read', name, 7 * OUT, `${name} ${when}`]),
+    ];
+    const answer = runLibrary(folder, files, 7, [
+      ...calls,
+      ...pass('before'),
+      ['set', R, other],
+      ...pass('after'),
+      ['refuse', 'CUBLAS_STATUS_INTERNAL_ERROR'],
+      ['forward', 1],
+      ['refuse', 'CUBLAS_STATUS_ALLOC_FAILED'],
+      ['forward', 0],
+      ['write', 'xb_0', values(7 * (IN + 8), 1)],
+      ['row', 'xb_0'],
+      ['row', 'yb_0'],
+      ['row', R],
+      ['row', 'Wb_0'],
+      ...pass('at last'),
+    ]);
+    expect(answer.messages).toEqual([
+      '5: forward: cublasLtMatmul of layer_2: CUBLAS_STATUS_INTERNAL_ERROR',
+      '3: forward: cublasLtMatmul of layer_0: CUBLAS_STATUS_ALLOC_FAILED',
+      `1: xb_0 has ${7 * IN} numbers, not ${7 * (IN + 8)}`,
+      `${IN} of ${IN + 8}`,
+      `${OUT} of ${OUT}`,
+      `1: there is no buffer ${R}`,
+      '0 of 0',
+      '1: Wb_0 has no row for each token',
+      '0 of 0',
+    ]);
+    const before = reference(found, tensors, inputs);
+    const after = reference(found, { ...tensors, [R]: other }, inputs);
+    for (const name of outputs) {
+      for (const [when, expected] of [
+        ['before', before],
+        ['after', after],
+        ['at last', after],
+      ] as const) {
+        const wanted = expected[name.replace('yb', 'y')]!.flat();
+        expect(worstError(answer.reads[`${name} ${when}`]!, wanted), `${name} ${when}`).toBeLessThan(2e-6);
+      }
+    }
+  });
+});
+
+describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
+  test('compiles calls of cuBLASLt for every architecture without a warning', { timeout: 300_000 }, () => {
+    const options = { device, tokens: 7, purpose: 'train', form: 'bordered', dtype: 'bf16' } as const;
+    const { files, folder } = written(choose(contraction(LOTR), options));
+    // its kernels are those of other forms
+    compileLibrary(
+      folder,
+      files.filter(({ path }) => path === 'adapters.cu'),
+      ['sm_80', 'sm_90a', 'sm_120'],
+    );
+  });
+});
+
+test('cuBLASLt is linked only where it is called', () => {
+  const made = (form: 'bordered' | 'split', tf32: boolean) => {
+    const options = { device, tokens: 7, purpose: 'train', form, dtype: 'f32' } as const;
+    const files = cudaHost(choose(contraction(LOTR), options), ['sm_80'], { tf32 });
+    const all = files.filter(({ path }) => !path.startsWith('ort/'));
+    return (wanted: RegExp) => all.filter(({ text }) => wanted.test(text)).map(({ path }) => path);
+  };
+  expect(made('bordered', false)(/cublas/i)).toEqual(['adapters.h', 'adapters.cu', 'CMakeLists.txt']);
+  expect(made('split', false)(/cublas|border|turned/i)).toEqual([]);
+  expect(made('bordered', false)(/FAST_TF32/)).toEqual([]);
+  expect(made('bordered', true)(/CUBLAS_COMPUTE_32F_FAST_TF32/)).toEqual(['adapters.cu']);
+});

@@ -1,0 +1,116 @@
+/*
+ * Adapted layers on CUDA, for training. Written by lotrc from a plan for h100: see plan.txt.
+ * All buffers are row-major; their names, shapes (M: tokens) and types:
+ *   R_0 [17, 3] f32
+ *   b_0 [11] f32
+ *   partials [1344] f32
+ *   Z_0 [6, 11] f32
+ *   dR_0 [17, 3] f32
+ *   dx_0 [M, 17] f32
+ *   Wb_0 [25, 19] f32
+ *   M_0 [6, 3] f32
+ *   L_0 [3, 11] f32
+ *   xb_0 [M, 25] f32: the last 8 of a row are not the caller's
+ *   yb_0 [M, 11] f32
+ *   dyb_0 [M, 19] f32: the last 8 of a row are not the caller's
+ *   dx_1 [M, 17] f32
+ *   Wb_1 [25, 19] f32
+ *   xb_1 [M, 25] f32: the last 8 of a row are not the caller's
+ *   yb_1 [M, 11] f32
+ *   dyb_1 [M, 19] f32: the last 8 of a row are not the caller's
+ *   dM_0 [6, 3] f32
+ *   dL_0 [3, 11] f32
+ */
+#ifndef LOTRC_ADAPTERS_H
+#define LOTRC_ADAPTERS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum lotrc_status {
+  LOTRC_OK = 0,
+  LOTRC_BAD_ARGUMENT = 1, /* a null pointer, an unknown name, a wrong size */
+  LOTRC_BAD_ORDER = 2,    /* a call that another has to come before */
+  LOTRC_NO_MEMORY = 3,    /* the device or the host has no room */
+  LOTRC_CUDA = 4,         /* the CUDA runtime refused; the message has its name for it */
+  LOTRC_CUBLAS = 5        /* cuBLASLt refused; the message has its name for it */
+} lotrc_status;
+
+typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
+
+#define LOTRC_MAX_TOKENS 4194240u
+
+typedef struct lotrc_adapters lotrc_adapters;
+
+/* Hyperparameters of a step (decoupled decay, arXiv 1711.05101). Usual: beta1 0.9, beta2 0.999, epsilon 1e-8. */
+typedef struct lotrc_adamw {
+  float learning_rate, beta1, beta2, epsilon, weight_decay;
+} lotrc_adamw;
+
+/*
+ * Makes all buffers on the current device. `tokens`: rows of every x, 1 to LOTRC_MAX_TOKENS. `stream`: a cudaStream_t, or
+ * null for the default one; every call below is queued on it. Weights and factors are zero until they are set.
+ */
+lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream);
+void lotrc_destroy(lotrc_adapters *adapters);
+
+/* What the last call that failed has to say; null: about lotrc_create. Valid until the next call. */
+const char *lotrc_message(const lotrc_adapters *adapters);
+
+/*
+ * Uploads a weight or a factor (float32 on the host, row-major, `count` numbers), under its name in the model and laid out as
+ * the model stores it. Waits for the copy.
+ */
+lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
+
+/* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
+lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
+
+/*
+ * How a row of x, y, dx or dy stands in its buffer: so many numbers are the caller's, and the next row is `stride` elements on. The
+ * elements between belong to the library, which keeps P or dP there: kernels of the caller leave them alone. Pointers may be null.
+ */
+lotrc_status lotrc_row(lotrc_adapters *adapters, const char *name, size_t *width, size_t *stride);
+
+/* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
+lotrc_status lotrc_changed(lotrc_adapters *adapters);
+
+/* Copies a whole buffer from or to the host, where it is float32 and dense, without the borders of rows, and waits for it. */
+lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
+lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);
+
+/*
+ * y of every layer of a region, from the region's x. Regions:
+ *   0: q: xb_0 -> yb_0 (q)
+ *   1: o: xb_1 -> yb_1 (o)
+ */
+lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
+
+/*
+ * From the dy of every layer of a region: dx, and what the region adds to the gradients of the factors. Needs the forward
+ * pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first (LOTRC_BAD_ORDER).
+ */
+lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
+
+/*
+ * Sets dx of every input to zero and lets regions run backward in any order: one that adds to the dx of another then gives
+ * its own part alone.
+ */
+lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
+
+/* Finishes the gradients of the factors from what lotrc_backward has summed; may be called again. */
+lotrc_status lotrc_gradients(lotrc_adapters *adapters);
+
+/* One AdamW step on all factors, with their gradients finished first and cleared afterwards. */
+lotrc_status lotrc_step(lotrc_adapters *adapters, const lotrc_adamw *numbers);
+
+/* Drops the gradients that were summed since the last step. */
+lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
