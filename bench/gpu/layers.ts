@@ -32,7 +32,12 @@ export function layersModel({ in: inn, out, layers, rank, method, bias }: Layers
   const x = net.graph.addInput('x', tensorType('f32', ['tokens', inn]));
   const names = Array.from({ length: layers }, (_, n) => `linear_${n}`);
   for (const name of names) {
-    const product = net.op('MatMul', `/block/${name}/MatMul`, x, zeros(net, `block.${name}.weight`, inn, out));
+    const product = net.op(
+      'MatMul',
+      `/block/${name}/MatMul`,
+      x,
+      zeros(net, `block.${name}.weight`, inn, out),
+    );
     const y = bias
       ? net.op('Add', `/block/${name}/Add`, product, zeros(net, `block.${name}.bias`, out))
       : product;
