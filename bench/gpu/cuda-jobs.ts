@@ -8,9 +8,9 @@ import { lengthOf } from '../../src/backends/kernel/cost.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
 import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
 import { WARP } from '../../src/backends/kernel/ir/units.js';
+import type { Contraction } from '../../src/backends/kernel/layers.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
-import type { Contraction } from '../../src/backends/kernel/layers.js';
 import { profileOfArch } from '../../src/backends/kernel/profiles.js';
 import { type Problem, scheduleText } from '../../src/backends/kernel/schedule.js';
 import type {
@@ -64,7 +64,13 @@ function coreTiles(schedule: Schedule, { rows, cols }: Problem): readonly Schedu
     ),
   ).filter(({ BM, BN, TM, TN }) => {
     const threads = (BM / TM) * (BN / TN);
-    return threads >= 64 && threads <= 256 && BM <= reach(rows, 8) && BN <= reach(cols, 8) && fills(BM, BN, rows, cols);
+    return (
+      threads >= 64 &&
+      threads <= 256 &&
+      BM <= reach(rows, 8) &&
+      BN <= reach(cols, 8) &&
+      fills(BM, BN, rows, cols)
+    );
   });
 }
 
@@ -97,14 +103,12 @@ export function cudaJobs({ plan, tf32 }: Tuned, most: number): readonly TuningJo
     })),
     epilogue: plan.epilogue.map(lower),
   };
-  const tiles = (launch: Launch, problem: Problem) => {
-    const { schedule } = launch;
-    const stands = (candidate: Schedule) =>
-      scheduleText(scheduleOf({ ...launch, schedule: candidate }, tf32)) === scheduleText(candidate) &&
-      sharedBytes(kernelOf({ ...launch, schedule: candidate })) <= SHARED_BYTES;
-    return (schedule.warps > 0 ? unitTiles : coreTiles)(schedule, problem).filter(stands);
-  };
-  return jobsOf(lowered, tiles, most);
+  const of = ({ schedule }: Launch, problem: Problem) =>
+    (schedule.warps > 0 ? unitTiles : coreTiles)(schedule, problem);
+  const fits = (candidate: Launch) =>
+    scheduleText(scheduleOf(candidate, tf32)) === scheduleText(candidate.schedule) &&
+    sharedBytes(kernelOf(candidate)) <= SHARED_BYTES;
+  return jobsOf(lowered, { of, fits }, most);
 }
 
 const sharedBytes = ({ arrays }: Kernel): number =>

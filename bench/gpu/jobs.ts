@@ -12,15 +12,17 @@ export interface TuningJob {
   readonly schedules: readonly Schedule[];
 }
 
+/** Candidates of a launch: tiles to try, and which of them its kernel can be written for. */
+export interface Tiles {
+  readonly of: (launch: Launch, problem: Problem) => readonly Schedule[];
+  readonly fits?: (candidate: Launch) => boolean;
+}
+
 /**
  * The products of a plan that differ in family or lengths, each with the schedules of `tiles` that the device can run, `most`
- * at most: where there are more, every so manieth of them.
+ * at most: where there are more, some from all over the list.
  */
-export function jobsOf(
-  plan: KernelPlan,
-  tiles: (launch: Launch, problem: Problem) => readonly Schedule[],
-  most: number,
-): readonly TuningJob[] {
+export function jobsOf(plan: KernelPlan, tiles: Tiles, most: number): readonly TuningJob[] {
   const jobs = new Map<string, TuningJob>();
   for (const launch of launchesOf(plan)) {
     const { work, schedule } = launch;
@@ -28,17 +30,33 @@ export function jobsOf(
     const problem = problemOf(launch, work, plan.tokens);
     const key = JSON.stringify(problem);
     if (jobs.has(key)) continue;
-    const legal = tiles(launch, problem).filter(
-      (candidate) =>
-        illegal(candidate, plan.device, problem).length === 0 &&
-        scheduleText(candidate) !== scheduleText(schedule) &&
-        verifyKernel(kernelOf({ ...launch, schedule: candidate }), plan.device).length === 0,
-    );
-    const others = Math.min(most - 1, legal.length);
-    const kept = Array.from({ length: others }, (_, at) => legal[Math.floor((at * legal.length) / others)]!);
-    jobs.set(key, { launch, problem, schedules: [schedule, ...kept] });
+    const open = tiles
+      .of(launch, problem)
+      .filter(
+        (candidate) =>
+          illegal(candidate, plan.device, problem).length === 0 &&
+          scheduleText(candidate) !== scheduleText(schedule),
+      );
+    const kept = new Set<Schedule>();
+    // kernels are made and verified of those that are taken only
+    for (const candidate of spread(open, most - 1)) {
+      if (kept.size === most - 1) break;
+      const own = { ...launch, schedule: candidate };
+      if (tiles.fits && !tiles.fits(own)) continue;
+      if (verifyKernel(kernelOf(own), plan.device).length === 0) kept.add(candidate);
+    }
+    jobs.set(key, { launch, problem, schedules: [schedule, ...open.filter((one) => kept.has(one))] });
   }
   return [...jobs.values()];
+}
+
+/** All of a list, so that the first `count` come from all over it. */
+function spread<T>(list: readonly T[], count: number): readonly T[] {
+  const step = Math.max(1, list.length / Math.max(1, count));
+  const first = new Set(
+    Array.from({ length: Math.ceil(list.length / step) }, (_, at) => Math.floor(at * step)),
+  );
+  return [...list.filter((_, at) => first.has(at)), ...list.filter((_, at) => !first.has(at))];
 }
 
 /** The problem by which the planner looks up a row for this launch. */

@@ -32,9 +32,9 @@ const TILES = [
 
 /** The products of a plan for WebGPU, each with its candidates. */
 export function tuningJobs(plan: KernelPlan, most: number = TILES.length): readonly TuningJob[] {
-  const tiles = ({ schedule }: Launch) =>
+  const of = ({ schedule }: Launch) =>
     TILES.map(([BM, BN, BK, TM, TN, vec]): Schedule => ({ ...schedule, BM, BN, BK, TM, TN, vec }));
-  return jobsOf(plan, tiles, most);
+  return jobsOf(plan, { of }, most);
 }
 
 /** What the page is asked to time. */
