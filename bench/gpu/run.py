@@ -82,30 +82,30 @@ def machine_of(device):
 
 def measure(case, library, module, number, found, weights, factors, args):
     """Milliseconds of one region: forward, and forward with backward where the library trains."""
+    import timing
     import torch
     from checks import type_of
     from peers import base_backward, base_forward
-    from timing import medians
 
     row = module.REGIONS[number]
     kind = type_of(module, row)
-    x = torch.randn(case.tokens, module.BUFFERS[row["x"]][1], device="cuda", dtype=kind, requires_grad=True)
-    dys = [torch.randn(case.tokens, module.BUFFERS[name][1], device="cuda", dtype=kind) for name in row["y"]]
+    noise = lambda name: torch.randn(case.tokens, module.BUFFERS[name][1], device=args.device, dtype=kind)
+    x, dys = noise(row["x"]).requires_grad_(), [noise(name) for name in row["y"]]
     graphs = args.graphs == "on" or (args.graphs == "auto" and case.tokens <= FEW)
     forward = {"base": lambda: base_forward(row, weights, x), "lotrc": lambda: library.forward(number),
                "module": lambda: library(number, x)}
     forward |= {name: lambda peer=peer: peer(row, weights, factors, x) for name, peer in found.items()}
     with torch.no_grad():
-        times, why = medians(forward, args.repeats, graphs, args.flush)
+        times, why = timing.medians(forward, args.repeats, graphs, args.flush)
     if case.purpose == "serve":
         return times, {}, why
     both = lambda layers: lambda: torch.autograd.backward(layers(), dys)
     with torch.no_grad():
-        alone, more = medians({"base": lambda: (base_forward(row, weights, x), base_backward(row, weights, x, dys)),
-                               "lotrc": lambda: library.step(number)}, args.repeats, False, args.flush)
+        without = lambda: (base_forward(row, weights, x), base_backward(row, weights, x, dys))
+        alone, more = timing.medians({"base": without, "lotrc": lambda: library.step(number)}, args.repeats, False, args.flush)
     steps = {"module": both(lambda: library.fresh(number, x))}
     steps |= {name: both(lambda peer=peer: peer(row, weights, factors, x)) for name, peer in found.items()}
-    others, rest = medians(steps, args.repeats, False, args.flush)
+    others, rest = timing.medians(steps, args.repeats, False, args.flush)
     return times, alone | others, why | more | rest
 
 
@@ -151,7 +151,7 @@ def run_case(case, folder, args):
         seen.add(shape)
         rank = module.FACTORS[region["factors"][0]][0][3]
         times, steps, why = {}, {}, {}
-        if good and args.device == "cuda":
+        if good and args.timed:
             times, steps, why = measure(case, library, module, number, found, weights, factors, args)
         own = dataclasses.replace(case, rank=rank)
         rows.append(row_of(own, number, len(region["y"]), shape, errors, skipped | why, times, steps) | {"good": good})
@@ -194,6 +194,7 @@ def parse():
         parser.error("--emit-only needs --work FOLDER")
     if set(args.peers) - {"torch", "addmm", "compiled", "triton"}:
         parser.error("--peers are torch, addmm, compiled and triton")
+    args.timed = args.device == "cuda"
     return args
 
 

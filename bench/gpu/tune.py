@@ -200,8 +200,19 @@ def jobs_of(args, work):
     return json.loads((work / "jobs.json").read_text())
 
 
+def device_of(args):
+    """The device, if it runs what is compiled for --arch."""
+    from driver import Driver
+
+    driver = Driver(args.driver)
+    if driver.capability[0] != {"sm_80": 8, "sm_90a": 9, "sm_120": 12}[args.arch]:
+        capability = ".".join(map(str, driver.capability))
+        raise Missing(f"{driver.name} has compute capability {capability}: --arch {args.arch} is not for it")
+    return driver
+
+
 def tune(args, work):
-    driver = None if args.compile_only else Driver_(args)
+    driver = None if args.compile_only else device_of(args)
     jobs = jobs_of(args, work)
     total = sum(len(job["candidates"]) for job in jobs["jobs"])
     print(f"{total} candidates for {len(jobs['jobs'])} products, for {jobs['target']}", file=sys.stderr)
@@ -225,16 +236,6 @@ def tune(args, work):
         print(f"\nwrote {args.output}: give it to lotrc emit cuda with --schedules")
 
 
-def Driver_(args):
-    from driver import Driver
-
-    driver = Driver(args.driver)
-    major = {"sm_80": (8, 9), "sm_90a": (9, 9), "sm_120": (12, 12)}[args.arch]
-    if not major[0] <= driver.capability[0] <= major[1] or (args.arch == "sm_80" and driver.capability[0] != 8):
-        raise Missing(f"{driver.name} has compute capability {'.'.join(map(str, driver.capability))}: --arch {args.arch} is not for it")
-    return driver
-
-
 def main():
     args = parse()
     work = args.work or pathlib.Path(tempfile.mkdtemp(prefix="lotrc-tune-"))
@@ -243,6 +244,9 @@ def main():
         tune(args, work)
     except Missing as error:
         sys.exit(str(error))
+    except RuntimeError as error:
+        # after a kernel has gone astray the driver does nothing more for this process
+        sys.exit(f"the CUDA driver gave up: {error}")
     finally:
         if args.work is None:
             shutil.rmtree(work, ignore_errors=True)
