@@ -1,5 +1,6 @@
 """Emitted CUDA libraries: written by lotrc, built with CMake and nvcc or, to be checked, with g++ for the CPU, and loaded."""
 import ctypes
+import hashlib
 import importlib.util
 import os
 import pathlib
@@ -69,7 +70,7 @@ def node_script(name):
         raise Missing("lotrc is written for Node 20 and there is no node on the PATH: "
                       "emit on another machine (--emit-only --work FOLDER), copy FOLDER and give it with --work")
     if not script.exists():
-        raise Missing(f"{script.relative_to(ROOT)} is not there: run `npm ci` (or `npm run build`) in {ROOT.name}/ first")
+        raise Missing(f"{script.relative_to(ROOT)} is not there: run `npm ci` (or `npm run build`) in the repository first")
     return ["node", str(script)]
 
 
@@ -83,6 +84,12 @@ def lotrc(given):
 def emit(case, work, arch, options):
     """The folder of a case below `work`, with its sources; written by lotrc unless it is there."""
     folder = work / case.name
+    if options.schedules:
+        # another table is another library
+        try:
+            folder = work / f"{case.name}-{hashlib.sha256(options.schedules.read_bytes()).hexdigest()[:8]}"
+        except OSError as error:
+            raise Missing(f"the schedules cannot be read: {error}") from None
     if (folder / "tables" / "adapters_torch.py").exists():
         return folder
     model = pathlib.Path(case.model) if case.model else work / f"{case.source}.lotr.onnx"
@@ -113,10 +120,14 @@ def build(folder, device):
     return build_cuda(folder) if device == "cuda" else build_cpu(folder)
 
 
-def build_cuda(folder):
-    for tool in ("cmake", "nvcc"):
+def check_tools(device):
+    """Says what is missing before hours of work need it."""
+    for tool in ("cmake", "nvcc") if device == "cuda" else ("g++",):
         if shutil.which(tool) is None:
-            raise Missing(f"there is no {tool} on the PATH (the CUDA toolkit 11.8 or newer, CMake 3.24 or newer)")
+            raise Missing(f"there is no {tool} on the PATH (CUDA toolkit 11.8, CMake 3.24 or newer; g++ for --device cpu)")
+
+
+def build_cuda(folder):
     target = folder / "build"
     run("cmake", "-S", folder, "-B", target, "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_BUILD_TYPE=Release", what="cmake")
     run("cmake", "--build", target, "--target", "lotrc_adapters", "-j", os.cpu_count() or 1, what="the build")

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-from library import Case, Missing, Served, Trained, build, emit, tables
+from library import Case, Missing, Served, Trained, build, check_tools, emit, tables
 
 # in and out, layers, rank, rows, purpose
 GRID = (
@@ -210,6 +210,8 @@ def check_machine(args):
         built = torch.version.cuda
         raise Missing("PyTorch sees no CUDA device" + ("" if built else ": it is a build without CUDA")
                       + " (--device cpu checks without one and times nothing)")
+    if args.library is None:
+        check_tools(args.device)
     if args.device == "cpu":
         import os
 
@@ -231,7 +233,8 @@ def run_all(args, work):
                 print(f"emitted {folder}")
                 continue
             rows += run_case(case, folder, args)
-        except Missing as error:
+        except (Missing, RuntimeError) as error:
+            # what PyTorch and the library raise too: no memory, a device that is lost
             failed += 1
             print(f"{case.name}: {error}", file=sys.stderr)
         if args.device == "cuda" and not args.emit_only:

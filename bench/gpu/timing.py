@@ -20,7 +20,7 @@ def captured(call, stream):
 def medians(calls, repeats, graphs=False, flush=False):
     """Milliseconds of each call by name, on the current stream, and why some have none."""
     stream = torch.cuda.current_stream()
-    cache = torch.cuda.get_device_properties(stream.device).L2_cache_size
+    cache = getattr(torch.cuda.get_device_properties(stream.device), "L2_cache_size", 64 << 20)
     wiped = torch.empty(2 * max(cache, 1 << 20), dtype=torch.int8, device="cuda") if flush else None
     ready, why = {}, {}
     for name, call in calls.items():
