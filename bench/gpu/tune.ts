@@ -1,20 +1,18 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { launchesOf } from '../../src/backends/host/tables.js';
 import { choose } from '../../src/backends/kernel/choose.js';
 import { contract } from '../../src/backends/kernel/contract.js';
-import { lengthOf } from '../../src/backends/kernel/cost.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
-import { verifyKernel } from '../../src/backends/kernel/ir/verify.js';
 import { printWgsl } from '../../src/backends/kernel/print/wgsl.js';
 import { profile } from '../../src/backends/kernel/profiles.js';
-import { illegal, type Problem, scheduleText } from '../../src/backends/kernel/schedule.js';
+import { scheduleText } from '../../src/backends/kernel/schedule.js';
 import { schedulesJson } from '../../src/backends/kernel/schedule-file.js';
-import type { KernelPlan, Launch, Schedule, ScheduleRow } from '../../src/backends/kernel/types.js';
+import type { KernelPlan, Launch, Schedule } from '../../src/backends/kernel/types.js';
 import type { Model } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { answerOf } from './browser.js';
+import { jobsOf, type TuningJob, tunedRows } from './jobs.js';
 
 /** Tiles to try: what other projects found good on some device, from small to large. */
 const TILES = [
@@ -32,42 +30,11 @@ const TILES = [
   [128, 16, 8, 8, 1, 1],
 ] as const;
 
-/** One kind of launch of a plan, and the schedules that are legal for it; the first is the one that it has. */
-export interface TuningJob {
-  readonly launch: Launch;
-  readonly problem: Problem;
-  readonly schedules: readonly Schedule[];
-}
-
-/** The products of a plan that differ in family or lengths, each with its candidates. */
+/** The products of a plan for WebGPU, each with its candidates. */
 export function tuningJobs(plan: KernelPlan, most: number = TILES.length): readonly TuningJob[] {
-  const jobs = new Map<string, TuningJob>();
-  for (const launch of launchesOf(plan)) {
-    const { work, family, schedule } = launch;
-    if (work.kind !== 'product' || work.chain) continue;
-    const bound = { M: plan.tokens };
-    const problem: Problem = {
-      family,
-      dtype: plan.dtype,
-      rows: lengthOf(work.rows, bound),
-      cols: lengthOf(work.cols, bound),
-      inner: work.segments.reduce((sum, { inner }) => sum + lengthOf(inner, bound), 0),
-      ...(work.widen ? { widen: work.widen.rank } : {}),
-    };
-    const key = JSON.stringify(problem);
-    if (jobs.has(key)) continue;
-    const tiles = TILES.map(
-      ([BM, BN, BK, TM, TN, vec]): Schedule => ({ ...schedule, BM, BN, BK, TM, TN, vec }),
-    );
-    const legal = tiles.filter(
-      (candidate) =>
-        illegal(candidate, plan.device, problem).length === 0 &&
-        scheduleText(candidate) !== scheduleText(schedule) &&
-        verifyKernel(kernelOf({ ...launch, schedule: candidate }), plan.device).length === 0,
-    );
-    jobs.set(key, { launch, problem, schedules: [schedule, ...legal.slice(0, most - 1)] });
-  }
-  return [...jobs.values()];
+  const of = ({ schedule }: Launch) =>
+    TILES.map(([BM, BN, BK, TM, TN, vec]): Schedule => ({ ...schedule, BM, BN, BK, TM, TN, vec }));
+  return jobsOf(plan, { of }, most);
 }
 
 /** What the page is asked to time. */
@@ -100,34 +67,6 @@ export function pageJob(plan: KernelPlan, jobs: readonly TuningJob[], rounds: nu
       };
     }),
   };
-}
-
-/** Rows of the fastest schedules: one per job, for problems up to the next powers of two, the smallest first. */
-export function tunedRows(
-  target: string,
-  jobs: readonly TuningJob[],
-  times: readonly (readonly (number | null)[])[],
-): readonly ScheduleRow[] {
-  const upTo = (length: number) => 2 ** Math.ceil(Math.log2(length));
-  const size = ({ problem: { rows, cols, inner } }: TuningJob) => upTo(rows) * upTo(cols) * upTo(inner);
-  const rows = jobs.map((job, index) => {
-    const { family, dtype, rows, cols, inner } = job.problem;
-    const best = times[index]!.reduce<number>(
-      (least, time, at) => (time !== null && !(times[index]![least]! <= time) ? at : least),
-      0,
-    );
-    const bucket = `rows<=${upTo(rows)} cols<=${upTo(cols)} inner<=${upTo(inner)}`;
-    const row: ScheduleRow = {
-      target,
-      dtype,
-      family,
-      bucket,
-      schedule: job.schedules[best]!,
-      source: 'tuned',
-    };
-    return { row, size: size(job) };
-  });
-  return rows.sort((a, b) => a.size - b.size).map(({ row }) => row);
 }
 
 /** The plan whose launches are tuned. */

@@ -30,6 +30,8 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   const read = (file: string) => readFileSync(join(output, file), 'utf8');
   const build = read('CMakeLists.txt');
   expect(build).toContain('set(CMAKE_CUDA_ARCHITECTURES 90a 80)');
+  // afterwards it would be the compiler's default
+  expect(build.indexOf('set(CMAKE_CUDA_ARCHITECTURES')).toBeLessThan(build.indexOf('project(lotrc'));
   for (const name of kernels) expect(build).toContain(`  kernels/${name}\n`);
   for (const name of readdirSync(join(output, 'ort')).filter((file) => file.endsWith('.cu')))
     expect(build).toContain(`  ort/${name}\n`);

@@ -39,7 +39,8 @@ export function planCases(): readonly KernelCase[] {
   ];
 }
 
-function casesOf(plan: KernelPlan): KernelCase[] {
+/** Every launch of a plan as a case. */
+export function casesOf(plan: KernelPlan): KernelCase[] {
   const launches = [
     ...plan.prologue,
     ...plan.regions.flatMap(({ forward, backward }) => [...forward, ...backward]),

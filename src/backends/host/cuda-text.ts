@@ -68,10 +68,11 @@ export function cmakeText(
   return [
     '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer.',
     'cmake_minimum_required(VERSION 3.24)',
-    'project(lotrc_adapters LANGUAGES CXX CUDA)',
-    'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES OR CMAKE_CUDA_ARCHITECTURES_DEFAULT)',
+    '# before project(), which would set what the compiler takes by default',
+    'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)',
     `  set(CMAKE_CUDA_ARCHITECTURES ${architectures.map((arch) => arch.replace('sm_', '')).join(' ')})`,
     'endif()',
+    'project(lotrc_adapters LANGUAGES CXX CUDA)',
     'add_library(lotrc_adapters',
     '  adapters.cu',
     ...kernels.map(({ name }) => `  kernels/${name}.cu`),

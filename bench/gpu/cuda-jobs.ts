@@ -1,0 +1,247 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { scheduleOf } from '../../src/backends/host/cuda-lower.js';
+import { choose } from '../../src/backends/kernel/choose.js';
+import { contract } from '../../src/backends/kernel/contract.js';
+import { lengthOf } from '../../src/backends/kernel/cost.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
+import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
+import { WARP } from '../../src/backends/kernel/ir/units.js';
+import type { Contraction } from '../../src/backends/kernel/layers.js';
+import { printCuda } from '../../src/backends/kernel/print/cuda.js';
+import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
+import { profileOfArch } from '../../src/backends/kernel/profiles.js';
+import { type Problem, scheduleText } from '../../src/backends/kernel/schedule.js';
+import type {
+  Extent,
+  KernelDtype,
+  KernelPlan,
+  Launch,
+  Operand,
+  Product,
+  Schedule,
+} from '../../src/backends/kernel/types.js';
+import { readModel } from '../../src/ir/onnx/reader.js';
+import { jobsOf, type TuningJob } from './jobs.js';
+
+/** Static shared memory of a block on every device. */
+const SHARED_BYTES = 48 << 10;
+const BYTES = { f32: 4, f16: 2, bf16: 2, u32: 4 } as const;
+
+/** What is tuned: a plan of products that run on matrix units in tf32 or not. */
+export interface Tuned {
+  readonly plan: KernelPlan;
+  readonly tf32: boolean;
+}
+
+/** Results of a warp, and how warps lie in a block, for matrix units. */
+const WARP_TILES = [16, 32, 64].flatMap((TM) => [8, 16, 32, 64].map((TN) => [TM, TN] as const));
+const WARPS = [1, 2, 4, 8].flatMap((down) => [1, 2, 4, 8].map((across) => [down, across] as const));
+/** Results of a thread, and the tile of a block, for CUDA cores. */
+const THREAD_TILES = [1, 2, 4, 8].flatMap((TM) => [1, 2, 4, 8].map((TN) => [TM, TN] as const));
+const BLOCKS = [8, 16, 32, 64, 128].flatMap((BM) => [8, 16, 32, 64, 128].map((BN) => [BM, BN] as const));
+
+/** Tiles for matrix units: 1 to 8 warps, 2 to 5 tiles in the ring. */
+function unitTiles(schedule: Schedule, { rows, cols }: Problem): readonly Schedule[] {
+  return WARP_TILES.flatMap(([TM, TN]) =>
+    WARPS.filter(([down, across]) => down * across <= 8).flatMap(([down, across]) =>
+      [16, 32, 64, 128].flatMap((BK) =>
+        [2, 3, 4, 5].map((stages) => ({
+          ...schedule,
+          ...{ BM: TM * down, BN: TN * across, BK, TM, TN, stages, warps: down * across },
+        })),
+      ),
+    ),
+  ).filter(({ BM, BN }) => BM <= reach(rows, 16) && BN <= reach(cols, 8) && fills(BM, BN, rows, cols));
+}
+
+/** Tiles for CUDA cores: 64 to 256 threads. */
+function coreTiles(schedule: Schedule, { rows, cols }: Problem): readonly Schedule[] {
+  return BLOCKS.flatMap(([BM, BN]) =>
+    THREAD_TILES.filter(([TM, TN]) => TM <= BM && TN <= BN).flatMap(([TM, TN]) =>
+      [8, 16, 32].map((BK) => ({ ...schedule, BM, BN, BK, TM, TN, vec: 1 as const, stages: 1, warps: 0 })),
+    ),
+  ).filter(({ BM, BN, TM, TN }) => {
+    const threads = (BM / TM) * (BN / TN);
+    return (
+      threads >= 64 &&
+      threads <= 256 &&
+      BM <= reach(rows, 8) &&
+      BN <= reach(cols, 8) &&
+      fills(BM, BN, rows, cols)
+    );
+  });
+}
+
+/** A tile beyond the next power of two has nothing to do there. */
+const reach = (length: number, least: number): number => Math.max(least, 2 ** Math.ceil(Math.log2(length)));
+
+/** Small tiles read a large problem too often: half of a million results and more want 64 x 64 in a block. */
+const fills = (BM: number, BN: number, rows: number, cols: number): boolean =>
+  rows * cols < 1 << 19 || BM * BN >= Math.min(64 * 64, reach(rows, 16) * 64, 64 * reach(cols, 8));
+
+/**
+ * The products of a plan for CUDA with their candidates: schedules that are written as they stand, in static shared memory.
+ * Split sums keep their parts.
+ */
+export function cudaJobs({ plan, tf32 }: Tuned, most: number): readonly TuningJob[] {
+  const rounds = new Set(
+    tf32 ? plan.regions.flatMap(({ forward, backward }) => [...forward, ...backward]) : [],
+  );
+  const lower = (launch: Launch): Launch => ({
+    ...launch,
+    schedule: scheduleOf(launch, rounds.has(launch)),
+  });
+  const lowered = {
+    ...plan,
+    prologue: plan.prologue.map(lower),
+    regions: plan.regions.map((region) => ({
+      ...region,
+      forward: region.forward.map(lower),
+      backward: region.backward.map(lower),
+    })),
+    epilogue: plan.epilogue.map(lower),
+  };
+  const of = ({ schedule }: Launch, problem: Problem) =>
+    (schedule.warps > 0 ? unitTiles : coreTiles)(schedule, problem);
+  const fits = (candidate: Launch) =>
+    scheduleText(scheduleOf(candidate, tf32)) === scheduleText(candidate.schedule) &&
+    sharedBytes(kernelOf(candidate)) <= SHARED_BYTES;
+  return jobsOf(lowered, { of, fits }, most);
+}
+
+const sharedBytes = ({ arrays }: Kernel): number =>
+  arrays.reduce(
+    (sum, { space, size, elem = 'f32' }) => sum + (space === 'workgroup' ? size * BYTES[elem] : 0),
+    0,
+  );
+
+/** A job as the script for the GPU machine reads it: numbers instead of the names of lengths. */
+export function jobJson({ launch, problem, schedules }: TuningJob, plan: KernelPlan, index: number) {
+  const work = launch.work as Product;
+  const n = (extent: Extent) => lengthOf(extent, { M: plan.tokens });
+  const operand = ({ matrix, transposed }: Operand) => ({
+    buffer: matrix.buffer,
+    offset: matrix.offset,
+    strides: transposed ? [1, n(matrix.rowStride)] : [n(matrix.rowStride), 1],
+  });
+  const { scale, bias, residual, activation, accumulate } = work.epilogue;
+  const kernel = kernelOf(launch);
+  return {
+    label: `${launch.does}: ${problem.rows} x ${problem.inner} x ${problem.cols}`,
+    problem,
+    tokens: plan.tokens,
+    rounded: kernel.fragments?.[0]?.type ?? 'f32',
+    buffers: kernel.buffers.map(({ name, elem, access }) => ({
+      name,
+      elem,
+      read: access === 'read',
+      elements: plan.buffers
+        .find((buffer) => buffer.name === name)!
+        .shape.reduce<number>((size, extent) => size * n(extent), 1),
+    })),
+    uniforms: kernel.uniforms.map(({ name }) => n(name)),
+    work: {
+      rows: n(work.rows),
+      cols: n(work.cols),
+      parts: work.parts,
+      segments: work.segments.map(({ a, b, inner }) => ({ a: operand(a), b: operand(b), inner: n(inner) })),
+      widen: work.widen && {
+        rank: work.widen.rank,
+        scale: work.widen.scale,
+        down: operand(work.widen.down),
+        up: operand(work.widen.up),
+      },
+      scale,
+      bias: bias && { buffer: bias.buffer, offset: bias.offset },
+      residual: residual && operand({ matrix: residual, transposed: false }),
+      activation,
+      accumulate,
+      out: operand({ matrix: work.out, transposed: false }),
+    },
+    candidates: schedules.map((schedule, at) => {
+      const candidate = { ...launch, schedule };
+      const own = kernelOf(candidate);
+      return {
+        schedule,
+        text: scheduleText(schedule),
+        kernel: own.name,
+        file: `kernels/${index}-${at}.cu`,
+        grid: gridOf(candidate, { M: plan.tokens }),
+        threads: own.workgroup[0],
+        sharedBytes: sharedBytes(own),
+      };
+    }),
+  };
+}
+
+/** Writes the kernels of all candidates and jobs.json below a folder; says how many. */
+export function writeJobs(tuned: readonly Tuned[], most: number, folder: string) {
+  mkdirSync(join(folder, 'kernels'), { recursive: true });
+  writeFileSync(join(folder, 'kernels', MATRIX_UNITS), MATRIX_UNITS_TEXT);
+  const seen = new Set<string>();
+  const all = tuned.flatMap(({ plan, tf32 }) => cudaJobs({ plan, tf32 }, most).map((job) => ({ job, plan })));
+  const jobs = all
+    .filter(({ job: { problem } }) => !seen.has(JSON.stringify(problem)) && seen.add(JSON.stringify(problem)))
+    .map(({ job, plan }, index) => {
+      const json = jobJson(job, plan, index);
+      for (const { file, schedule } of json.candidates) {
+        writeFileSync(join(folder, file), printCuda([kernelOf({ ...job.launch, schedule })]));
+      }
+      return json;
+    });
+  const { target } = tuned[0]!.plan.device;
+  writeFileSync(
+    join(folder, 'jobs.json'),
+    `${JSON.stringify({ version: 1, target, warp: WARP, jobs }, null, 1)}\n`,
+  );
+  return { jobs: jobs.length, candidates: jobs.reduce((sum, { candidates }) => sum + candidates.length, 0) };
+}
+
+/** Plans of a model, whose launches are tuned. */
+export function tunedPlans(
+  contraction: Contraction,
+  given: {
+    readonly arch: string;
+    readonly dtype: KernelDtype;
+    readonly tokens: readonly number[];
+    readonly purpose: 'train' | 'serve';
+    readonly tf32: boolean;
+  },
+): readonly Tuned[] {
+  const { dtype, purpose, tf32 } = given;
+  const device = profileOfArch(given.arch);
+  return given.tokens.map((tokens) => ({
+    plan: choose(contraction, { device, tokens, purpose, dtype, form: 'split' }),
+    tf32,
+  }));
+}
+
+function main(): void {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      arch: { type: 'string', default: 'sm_90a' },
+      dtype: { type: 'string', default: 'bf16' },
+      tf32: { type: 'boolean', default: false },
+      tokens: { type: 'string', default: '1024' },
+      for: { type: 'string', default: 'train' },
+      most: { type: 'string', default: '40' },
+      output: { type: 'string', short: 'o', default: 'candidates' },
+    },
+  });
+  const [path] = positionals;
+  if (!path) throw new Error('usage: cuda-jobs.js MODEL [--arch A] [--dtype T] [--tokens N,...] -o FOLDER');
+  const tuned = tunedPlans(contract(readModel(path)), {
+    arch: values.arch,
+    dtype: (['f32', 'f16', 'bf16'] as const).find((name) => name === values.dtype) ?? 'bf16',
+    tokens: values.tokens.split(',').map(Number),
+    purpose: values.for === 'serve' ? 'serve' : 'train',
+    tf32: values.tf32,
+  });
+  const { jobs, candidates } = writeJobs(tuned, Number(values.most), values.output);
+  console.log(`${candidates} candidates for ${jobs} products`);
+}
+
+if (process.argv[1] === import.meta.filename) main();

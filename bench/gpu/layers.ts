@@ -1,0 +1,74 @@
+import { parseArgs } from 'node:util';
+import { LORA, LOTR } from '../../src/ir/adapter.js';
+import type { Model, Value } from '../../src/ir/model.js';
+import { writeModel } from '../../src/ir/onnx/writer.js';
+import { tensorType } from '../../src/ir/shape.js';
+import { ComputedTensor } from '../../src/ir/tensor.js';
+import { rewrite } from '../../src/rewrite.js';
+import { Builder } from '../models.js';
+
+export interface LayersSize {
+  readonly in: number;
+  readonly out: number;
+  /** layers that read one x */
+  readonly layers: number;
+  readonly rank: number;
+  readonly method: 'lotr' | 'lora';
+  readonly bias: boolean;
+}
+
+/** What is timed sets weights of its own: those of the file are only there. */
+function zeros(net: Builder, name: string, ...shape: readonly number[]): Value {
+  const bytes = 4 * shape.reduce((product, extent) => product * extent, 1);
+  return net.graph.addInitializer(
+    name,
+    new ComputedTensor('f32', shape, 'zeros', () => new Uint8Array(bytes)),
+  );
+}
+
+/** A model of nothing but adapted layers that read one x: what query, key and value are in a transformer. */
+export function layersModel({ in: inn, out, layers, rank, method, bias }: LayersSize): Model {
+  const net = new Builder();
+  const x = net.graph.addInput('x', tensorType('f32', ['tokens', inn]));
+  const names = Array.from({ length: layers }, (_, n) => `linear_${n}`);
+  for (const name of names) {
+    const product = net.op(
+      'MatMul',
+      `/block/${name}/MatMul`,
+      x,
+      zeros(net, `block.${name}.weight`, inn, out),
+    );
+    const y = bias
+      ? net.op('Add', `/block/${name}/Add`, product, zeros(net, `block.${name}.bias`, out))
+      : product;
+    net.graph.addOutput(y);
+    y.setType(tensorType('f32', ['tokens', out]));
+  }
+  rewrite(net.model, { spec: method === 'lora' ? LORA : LOTR, rank, targets: names });
+  return net.model;
+}
+
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      in: { type: 'string', default: '4096' },
+      out: { type: 'string', default: '4096' },
+      layers: { type: 'string', default: '3' },
+      rank: { type: 'string', default: '16' },
+      method: { type: 'string', default: 'lotr' },
+      bias: { type: 'boolean', default: false },
+      output: { type: 'string', short: 'o', default: 'layers.lotr.onnx' },
+    },
+  });
+  const size: LayersSize = {
+    in: Number(values.in),
+    out: Number(values.out),
+    layers: Number(values.layers),
+    rank: Number(values.rank),
+    method: values.method === 'lora' ? 'lora' : 'lotr',
+    bias: values.bias,
+  };
+  writeModel(layersModel(size), values.output);
+}
+
+if (process.argv[1] === import.meta.filename) main();

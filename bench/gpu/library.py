@@ -1,0 +1,215 @@
+"""Emitted CUDA libraries: written by lotrc, built with CMake and nvcc or, to be checked, with g++ for the CPU, and loaded."""
+import ctypes
+import hashlib
+import importlib.util
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHIM = ROOT / "test" / "support" / "cuda-cpu"
+
+
+class Missing(Exception):
+    """Something that this machine lacks, in words for people."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One library: what it is emitted from, and how. `model` is a file, or None for generated layers that read one x."""
+
+    model: object
+    inputs: int
+    outputs: int
+    layers: int
+    rank: int
+    tokens: int
+    dtype: str = "bf16"
+    tf32: bool = False
+    purpose: str = "train"
+    form: str = "split"
+    method: str = "lotr"
+    bias: bool = False
+
+    @property
+    def kind(self):
+        return "tf32" if self.tf32 else self.dtype
+
+    @property
+    def source(self):
+        """Name of the model."""
+        if self.model:
+            return re.sub(r"\W+", "-", pathlib.Path(self.model).stem)
+        return f"{self.inputs}x{self.outputs}-layers{self.layers}-r{self.rank}-{self.method}{'-bias' if self.bias else ''}"
+
+    @property
+    def name(self):
+        return f"{self.source}-m{self.tokens}-{self.kind}-{self.purpose}-{self.form}"
+
+
+def run(*command, what):
+    """Runs a command without showing what it says; an error shows its last lines."""
+    command = [str(part) for part in command]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Missing(f"{what} needs {command[0]}, which is not on the PATH") from None
+    if done.returncode != 0:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+        raise Missing(f"{what} failed: {' '.join(command[:6])} ... says\n{tail}")
+    return done.stdout
+
+
+def node_script(name):
+    """The command of a script of this folder, which `npm run build` makes."""
+    script = ROOT / "dist" / "bench" / "gpu" / f"{name}.js"
+    if shutil.which("node") is None:
+        raise Missing("lotrc is written for Node 20 and there is no node on the PATH: "
+                      "emit on another machine (--emit-only --work FOLDER), copy FOLDER and give it with --work")
+    if not script.exists():
+        raise Missing(f"{script.relative_to(ROOT)} is not there: run `npm ci` (or `npm run build`) in the repository first")
+    return ["node", str(script)]
+
+
+def lotrc(given):
+    """How lotrc is started."""
+    built = ROOT / "dist" / "cli" / "main.js"
+    node_script("layers") if given is None else None
+    return given.split() if given else ["node", str(built)]
+
+
+def emit(case, work, arch, options):
+    """The folder of a case below `work`, with its sources; written by lotrc unless it is there."""
+    folder = work / case.name
+    if options.schedules:
+        # another table is another library
+        try:
+            folder = work / f"{case.name}-{hashlib.sha256(options.schedules.read_bytes()).hexdigest()[:8]}"
+        except OSError as error:
+            raise Missing(f"the schedules cannot be read: {error}") from None
+    if (folder / "tables" / "adapters_torch.py").exists():
+        return folder
+    model = pathlib.Path(case.model) if case.model else work / f"{case.source}.lotr.onnx"
+    if not model.exists():
+        if case.model:
+            raise Missing(f"there is no model {model}")
+        flags = ["--bias"] if case.bias else []
+        run(*node_script("layers"), "--in", case.inputs, "--out", case.outputs, "--layers", case.layers, "--rank", case.rank,
+            "--method", case.method, *flags, "-o", model, what="generating layers")
+    common = ["--arch", arch, "--tokens", case.tokens, "--dtype", case.dtype, *(["--tf32"] if case.tf32 else []),
+              *(["--schedules", options.schedules] if options.schedules else [])]
+    command = [*lotrc(options.lotrc), "emit", "cuda", model]
+    run(*command, "-o", folder, "--for", case.purpose, "--form", case.form, *common, what="lotrc emit cuda")
+    # the Python module is written for training: its tables say what a library for serving has as well
+    if case.purpose == "train":
+        (folder / "tables").mkdir()
+        shutil.copy(folder / "adapters_torch.py", folder / "tables")
+    else:
+        run(*command, "-o", folder / "training", "--for", "train", "--form", "split", *common, what="lotrc emit cuda")
+        (folder / "tables").mkdir()
+        shutil.copy(folder / "training" / "adapters_torch.py", folder / "tables")
+        shutil.rmtree(folder / "training")
+    return folder
+
+
+def build(folder, device):
+    """The shared library of an emitted folder."""
+    return build_cuda(folder) if device == "cuda" else build_cpu(folder)
+
+
+def check_tools(device):
+    """Says what is missing before hours of work need it."""
+    for tool in ("cmake", "nvcc") if device == "cuda" else ("g++",):
+        if shutil.which(tool) is None:
+            raise Missing(f"there is no {tool} on the PATH (CUDA toolkit 11.8, CMake 3.24 or newer; g++ for --device cpu)")
+
+
+def build_cuda(folder):
+    target = folder / "build"
+    run("cmake", "-S", folder, "-B", target, "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_BUILD_TYPE=Release", what="cmake")
+    run("cmake", "--build", target, "--target", "lotrc_adapters", "-j", os.cpu_count() or 1, what="the build")
+    return target / "liblotrc_adapters.so"
+
+
+def build_cpu(folder):
+    """The same sources for the CPU: threads are fibers, matrix units are emulated."""
+    target = folder / "build"
+    target.mkdir(exist_ok=True)
+    sources = [folder / "adapters.cu", *sorted((folder / "kernels").glob("*.cu"))]
+    text = "#include <cuda_runtime.h>\n" + "".join(f'#include "{source.resolve()}"\n' for source in sources)
+    (target / "all.cpp").write_text(text)
+    library = target / "liblotrc_adapters.so"
+    run("g++", "-std=c++17", "-O2", "-shared", "-fPIC", "-I", folder.resolve(), "-I", SHIM, "-o", library, target / "all.cpp",
+        what="the build for the CPU")
+    return library
+
+
+def tables(folder):
+    """The module adapters_torch.py of an emitted folder: a fresh one on each call."""
+    path = folder / "tables" / "adapters_torch.py"
+    path = path if path.exists() else folder / "adapters_torch.py"
+    spec = importlib.util.spec_from_file_location("adapters_torch", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Trained:
+    """A library for training. `module` has its tables."""
+
+    def __init__(self, library, module, tokens, device):
+        self.module, self.host = module, module.Adapters(library, tokens, device)
+        self.set_weights, self.set_factors = self.host.set_weights, self.host.set_factors
+
+    def __call__(self, number, x):
+        """Through PyTorch: x is copied into the library's buffer, y out of it."""
+        return self.host(number, x)
+
+    def fresh(self, number, x):
+        """The same after factors have changed, as after each step of an optimizer."""
+        self.host._loaded.clear()
+        return self.host(number, x)
+
+    def grad(self, name):
+        return self.host.factor(name).grad
+
+    def _do(self, function, *numbers):
+        self.host._check(getattr(self.host._library, f"lotrc_{function}")(self.host._handle, *map(ctypes.c_uint32, numbers)))
+
+    def forward(self, number):
+        """The library alone: x stands in its buffer."""
+        self._do("forward", number)
+
+    def step(self, number):
+        """Forward and backward of the library alone, with what is made of factors that have changed."""
+        self._do("changed")
+        self._do("clear_gradients")
+        self._do("forward", number)
+        self._do("begin_inputs")
+        self._do("backward", number)
+        self._do("gradients")
+
+
+class Served(Trained):
+    """A library for serving: forward only, over the same tables."""
+
+    def __init__(self, library, module, tokens, device):
+        module.BUFFERS = {name: shape for name, shape in module.BUFFERS.items() if re.match("[xy]_", name)}
+        super().__init__(library, module, tokens, device)
+        self.set_factors = self._set_factors
+
+    def _set_factors(self, tensors):
+        for name in self.module.FACTORS:
+            data = tensors[name].detach().cpu().float().contiguous()
+            pointer = ctypes.cast(data.data_ptr(), ctypes.POINTER(ctypes.c_float))
+            count = ctypes.c_size_t(data.numel())
+            self.host._check(self.host._library.lotrc_set(self.host._handle, name.encode(), pointer, count))
+
+    def __call__(self, number, x):
+        row, views = self.module.REGIONS[number], self.host._views
+        views[row["x"]].copy_(x.detach())
+        self.forward(number)
+        return tuple(views[name].clone() for name in row["y"])

@@ -1,0 +1,83 @@
+"""What emitted layers are timed beside, all in one type: forms of the adapter in PyTorch and in Triton."""
+import torch
+
+
+def _base(layer, tensors, x):
+    w = tensors[layer["weight"]].to(x)
+    w = w.T if layer["stored"] == "oi" else w
+    bias = tensors[layer["bias"]].to(x).reshape(-1) if layer["bias"] else None
+    return w, bias
+
+
+def textbook(row, weights, factors, x):
+    """y = x W + b + s (x R M) L, as it is written."""
+    ys = []
+    for layer in row["layers"]:
+        w, bias = _base(layer, weights, x)
+        delta = x
+        for name in layer["factors"]:
+            delta = delta @ factors[name].to(x)
+        y = x @ w + row["scale"] * delta
+        ys.append(y if bias is None else y + bias)
+    return ys
+
+
+def addmm(row, weights, factors, x):
+    """x R once for the layers that share R; scale and sum in one addmm on the base product."""
+    shared, ys = {}, []
+    for layer in row["layers"]:
+        w, bias = _base(layer, weights, x)
+        first, *rest = layer["factors"]
+        if first not in shared:
+            shared[first] = x @ factors[first].to(x)
+        delta = shared[first]
+        for name in rest[:-1]:
+            delta = delta @ factors[name].to(x)
+        y = x @ w if bias is None else torch.addmm(bias, x, w)
+        ys.append(torch.addmm(y, delta, factors[rest[-1]].to(x), alpha=row["scale"]))
+    return ys
+
+
+def triton_layers(row, weights, factors, x):
+    import triton_peer
+
+    rows = [(*_base(layer, weights, x), [factors[name] for name in layer["factors"]]) for layer in row["layers"]]
+    return triton_peer.layers(x, row["scale"], rows)
+
+
+def peers(names):
+    """Functions (row, weights, factors, x) -> ys by name, and why others are left out."""
+    found, why = {}, {}
+    for name in names:
+        if name == "torch":
+            found[name] = textbook
+        elif name == "addmm":
+            found[name] = addmm
+        elif name == "compiled":
+            # one compilation for each shape of region
+            compiled = {}
+            found[name] = lambda row, *rest, compiled=compiled: compiled.setdefault(
+                id(row), torch.compile(lambda *given: textbook(row, *given), dynamic=False))(*rest)
+        else:
+            try:
+                import triton_peer  # noqa: F401
+
+                found[name] = triton_layers
+            except Exception as error:  # a broken installation may raise anything
+                why[name] = f"no Triton: {type(error).__name__}: {error}"
+    return found, why
+
+
+def base_forward(row, weights, x):
+    """The layers without adapters."""
+    return [x @ w if bias is None else torch.addmm(bias, x, w)
+            for w, bias in (_base(layer, weights, x) for layer in row["layers"])]
+
+
+def base_backward(row, weights, x, dys):
+    """The gradient of x without adapters."""
+    total = None
+    for layer, dy in zip(row["layers"], dys):
+        w, _ = _base(layer, weights, x)
+        total = dy @ w.T if total is None else total.addmm_(dy, w.T)
+    return total

@@ -1,0 +1,118 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { cudaJobs, jobJson, type Tuned, tunedPlans, writeJobs } from '../../bench/gpu/cuda-jobs.js';
+import { type JobsFile, rowsText } from '../../bench/gpu/cuda-rows.js';
+import { tunedRows } from '../../bench/gpu/jobs.js';
+import { layersModel } from '../../bench/gpu/layers.js';
+import { contract } from '../../src/backends/kernel/contract.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
+import { interpret } from '../../src/backends/kernel/ir/interpret.js';
+import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
+import type { Product } from '../../src/backends/kernel/types.js';
+import { writeModel } from '../../src/ir/onnx/writer.js';
+import { lotrc } from '../support/cli.js';
+import { worstError } from '../support/kernel-run.js';
+import { casesOf } from '../support/plan-cases.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-tune-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const model = layersModel({ in: 40, out: 24, layers: 3, rank: 5, method: 'lotr', bias: true });
+const contraction = contract(model);
+const setting = { arch: 'sm_80', tokens: [300], purpose: 'train', tf32: false } as const;
+
+test('generated layers read one x and are one region', () => {
+  expect(contraction.regions.map(({ layers }) => layers.length)).toEqual([3]);
+  expect(contraction.skipped).toEqual([]);
+});
+
+/** Everything but bfloat16 is stored in these cases as it is read: operands of 16 bits are rounded by the interpreter. */
+const KINDS = [
+  ['f32', false, 2e-6],
+  ['f32', true, 2e-3],
+  ['bf16', false, 1e-2],
+] as const;
+
+test.each(KINDS)(
+  'every candidate in %s (tf32: %s) agrees with float64 and is legal',
+  { timeout: 120_000 },
+  (dtype, tf32, bound) => {
+    const [tuned] = tunedPlans(contraction, { ...setting, tokens: [13], dtype, tf32 });
+    const { plan } = tuned!;
+    const jobs = cudaJobs(tuned!, 5);
+    const units = jobs.filter(({ schedules }) => schedules.some(({ warps }) => warps > 0));
+    expect(units.length > 0).toBe(dtype !== 'f32' || tf32);
+    const [region] = plan.regions;
+    for (const { launch, schedules } of jobs) {
+      expect(schedules.length).toBeGreaterThan(2);
+      for (const schedule of schedules) {
+        const own = { ...launch, schedule };
+        const regions = [{ ...region!, forward: [own], backward: [] }];
+        const [one] = casesOf({ ...plan, prologue: [], epilogue: [], regions });
+        const buffers = Object.fromEntries(
+          Object.entries(one!.buffers).map(([name, data]) => [name, data.slice()]),
+        );
+        interpret(kernelOf(own), { buffers, uniforms: one!.bound, grid: gridOf(own, one!.bound) });
+        expect(worstError(buffers[one!.out]!, one!.expected), JSON.stringify(own)).toBeLessThan(bound);
+      }
+    }
+  },
+);
+
+test('a job says in numbers what its product reads and writes', () => {
+  const [{ plan, tf32 }] = tunedPlans(contraction, { ...setting, dtype: 'bf16' }) as [Tuned];
+  const jobs = cudaJobs({ plan, tf32 }, 2);
+  const at = jobs.findIndex(({ launch }) => (launch.work as Product).segments.length === 2);
+  const { work, buffers, uniforms, candidates } = jobJson(jobs[at]!, plan, at);
+  expect(work.segments.map(({ inner }) => inner)).toEqual([40, 5]);
+  expect(work.segments[1]!.b.strides).toEqual([24, 1]);
+  expect(work.bias).toEqual({ buffer: 'b_0', offset: 0 });
+  expect(buffers.find(({ name }) => name === 'x_0')).toEqual({
+    name: 'x_0',
+    elem: 'bf16',
+    read: true,
+    elements: 300 * 40,
+  });
+  expect(uniforms).toEqual([300]);
+  expect(candidates[0]!.grid).toEqual([1, Math.ceil(300 / candidates[0]!.schedule.BM), 1]);
+});
+
+test('lotrc emit cuda --schedules takes the rows of a tuned result and writes these tiles', async () => {
+  const file = join(folder, 'layers.onnx');
+  writeModel(model, file);
+  writeJobs(tunedPlans(contraction, { ...setting, dtype: 'bf16' }), 3, join(folder, 'jobs'));
+  const jobs = JSON.parse(readFileSync(join(folder, 'jobs/jobs.json'), 'utf8')) as JobsFile;
+  // the second is the fastest, the third gave other numbers
+  const times = jobs.jobs.map(({ candidates }) => candidates.map((_, k) => [3e-3, 1e-3, null][k]!));
+  const schedules = join(folder, 'schedules.json');
+  writeFileSync(schedules, rowsText(jobs, times));
+  expect(parseSchedules(readFileSync(schedules, 'utf8'), schedules)).toHaveLength(jobs.jobs.length);
+  const emit = (out: string, ...more: readonly string[]) =>
+    lotrc('emit', 'cuda', file, '-o', join(folder, out), '--tokens', '300', '--arch', 'sm_80', ...more);
+  const options = ['--dtype', 'bf16', '--form', 'split'];
+  expect(await emit('tuned', ...options, '--schedules', schedules)).toMatchObject({ code: 0, err: '' });
+  for (const { candidates } of jobs.jobs) {
+    const { kernel, file: text } = candidates[1] as unknown as {
+      readonly kernel: string;
+      readonly file: string;
+    };
+    const timed = readFileSync(join(folder, 'jobs', text), 'utf8');
+    expect(readFileSync(join(folder, 'tuned/kernels', `${kernel}.cu`), 'utf8'), kernel).toBe(timed);
+  }
+});
+
+test('a schedule without a time is never chosen, and a product without any has no row', () => {
+  const [tuned] = tunedPlans(contraction, { ...setting, dtype: 'f32' });
+  const [one, two] = cudaJobs(tuned!, 3);
+  const rows = tunedRows(
+    'sm_80',
+    [one!, two!],
+    [
+      [null, 2e-3, 1e-3],
+      [null, null, null],
+    ],
+  );
+  expect(rows.map(({ schedule }) => schedule)).toEqual([one!.schedules[2]]);
+});
