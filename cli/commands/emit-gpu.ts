@@ -1,5 +1,3 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { cudaHost } from '../../src/backends/host/cuda.js';
 import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
 import type { TextFile } from '../../src/backends/host/text-file.js';
@@ -9,14 +7,10 @@ import { contract } from '../../src/backends/kernel/contract.js';
 import { explainPlan } from '../../src/backends/kernel/explain.js';
 import { plansJson } from '../../src/backends/kernel/explain-json.js';
 import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/profiles.js';
-import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
+import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/schedule-file.js';
 import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/types.js';
-import { cannotWrite } from '../../src/ir/codes/load.js';
-import { fail } from '../../src/ir/diagnostics.js';
-import { isSystemError, writeAtomically } from '../../src/ir/files/atomic.js';
-import type { ByteSink } from '../../src/ir/tensor.js';
+import { writeFolder } from '../folder.js';
 import { loadModel, readText } from '../load.js';
-import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count } from '../text.js';
 import { usageError } from '../usage.js';
@@ -49,15 +43,18 @@ export function emitGpuCommand(
 ): void {
   const { output } = options;
   if (!options.explain) {
-    if (output === undefined) throw usageError('-o FOLDER is missing (or --explain)');
+    if (!output) throw usageError('-o FOLDER is missing (or --explain)');
     if (options.json) throw usageError('--json is for --explain');
     if (options.tokens.length > 1) throw usageError('kernels are written for one number of tokens');
   }
   if (options.adapters > 1 && options.for === 'train') {
     throw usageError('--adapters is for serving: add --for serve');
   }
-  if (options.merge && (options.for === 'train' || options.adapters > 1)) {
+  if (options.merge && options.for === 'train') {
     throw usageError('--merge is for serving one adapter: add --for serve');
+  }
+  if (options.merge && options.adapters > 1) {
+    throw usageError('--merge folds one adapter into the weights: leave --adapters out');
   }
   if (options.arch !== undefined && options.device !== undefined) {
     throw usageError('--arch and --device exclude each other');
@@ -65,8 +62,10 @@ export function emitGpuCommand(
   const device = deviceOf(target, options);
   const { schedules: file } = options;
   const schedules = file === undefined ? [] : parseSchedules(readText(file), file);
+  if (file !== undefined) refuseIllegal(schedules, device, file);
   const contraction = contract(loadModel(path));
-  const plans = options.tokens.map((tokens) =>
+  const tf32 = options.tf32 ?? false;
+  const planned = options.tokens.map((tokens) =>
     choose(contraction, {
       device,
       tokens,
@@ -78,34 +77,25 @@ export function emitGpuCommand(
       ...(options.merge ? { merging: true } : {}),
     }),
   );
+  if (tf32 && planned[0]!.dtype !== 'f32') {
+    throw usageError(`--tf32 is for float32: the operands are ${planned[0]!.dtype}`);
+  }
+  // what is explained is what is written
+  const plans = target === 'wgsl' ? planned : planned.map((plan) => loweredPlan(plan, tf32));
   if (!options.explain) {
-    const tf32 = options.tf32 ?? false;
-    const plan = target === 'wgsl' ? plans[0]! : loweredPlan(plans[0]!, tf32);
+    const plan = plans[0]!;
     const files =
       target === 'wgsl' ? typescriptHost(plan) : cudaHost(plan, architecturesOf(options, device), { tf32 });
-    writeHost([...files, { path: 'plan.txt', text: explainPlan(plan) }], output!, path, run);
+    const inputs = file === undefined ? [path] : [path, file];
+    writeHost([...files, { path: 'plan.txt', text: explainPlan(plan) }], output!, inputs, run);
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
 }
 
-/** Writes the files of a folder, all or none. */
-function writeHost(files: readonly TextFile[], folder: string, model: string, run: Run): void {
-  try {
-    for (const { path } of files) mkdirSync(join(folder, dirname(path)), { recursive: true });
-  } catch (error) {
-    if (isSystemError(error)) fail(cannotWrite({ file: folder, why: error.message }));
-    throw error;
-  }
-  const outputs = files.map(({ path, text }) => ({
-    path: join(folder, path),
-    write: (sink: ByteSink) => sink.write(Buffer.from(text)),
-  }));
-  refuseInputs(
-    outputs.map(({ path }) => path),
-    [model],
-  );
-  writeAtomically(outputs);
+/** Writes the files of a host and says so. */
+function writeHost(files: readonly TextFile[], folder: string, inputs: readonly string[], run: Run): void {
+  writeFolder(files, folder, inputs);
   const kernels = files.filter(({ path }) => /^kernels\/.*\.(wgsl|cu)$/.test(path));
   const others = files.flatMap(({ path }) => (path.includes('/') ? [] : [path]));
   if (files.some(({ path }) => path.startsWith('ort/'))) others.push('ort/');
@@ -115,7 +105,7 @@ function writeHost(files: readonly TextFile[], folder: string, model: string, ru
 
 /** What the library is built for: the architectures that --arch lists, or that of the device. */
 function architecturesOf({ arch }: EmitGpuOptions, device: DeviceProfile): readonly string[] {
-  return arch === undefined ? [device.target] : arch.split(',');
+  return arch === undefined ? [device.target] : [...new Set(arch.split(','))];
 }
 
 function deviceOf(target: 'wgsl' | 'cuda', { device, arch }: EmitGpuOptions): DeviceProfile {

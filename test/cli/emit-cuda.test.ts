@@ -44,6 +44,13 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   });
   expect(readFileSync(join(fast, 'plan.txt'), 'utf8')).toContain('warps');
   expect(readdirSync(join(fast, 'kernels'))).toContain('matrix_units.cuh');
+  const explained = await lotrc('emit', 'cuda', model, '--explain', '--tokens', '5', '--tf32');
+  expect(explained.out).toBe(readFileSync(join(fast, 'plan.txt'), 'utf8'));
+  await lotrc('emit', 'cuda', model, '-o', fast, '--arch', 'sm_80,sm_80');
+  expect(readFileSync(join(fast, 'CMakeLists.txt'), 'utf8')).toContain('set(CMAKE_CUDA_ARCHITECTURES 80)');
+  const narrow = await lotrc('emit', 'cuda', model, '-o', output, '--tf32', '--dtype', 'bf16');
+  expect(narrow).toMatchObject({ code: 2, out: '' });
+  expect(narrow.err).toContain('--tf32 is for float32: the operands are bf16');
   const unknown = await lotrc('emit', 'cuda', model, '-o', output, '--arch', 'sm_80,sm_13');
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('sm_13');

@@ -1,5 +1,8 @@
+import { hostRefused } from '../../ir/codes/kernels.js';
+import { fail } from '../../ir/diagnostics.js';
 import { ROW_TABLE } from '../kernel/buffers.js';
 import { gridOf, kernelOf } from '../kernel/families/kernels.js';
+import { siText } from '../kernel/figures.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { buffersOf } from '../kernel/launches.js';
 import { printWgsl } from '../kernel/print/wgsl.js';
@@ -52,9 +55,25 @@ export const launchesOf = ({ prologue, regions, epilogue, merging }: KernelPlan)
   ...(merging ? [...merging.merge, ...merging.unmerge, ...merging.forward.flat()] : []),
 ];
 
-/** The kernels of a plan by the names of their launches. */
-export const kernelsOf = (plan: KernelPlan): ReadonlyMap<string, { kernel: Kernel; launch: Launch }> =>
-  new Map(launchesOf(plan).map((launch) => [launch.name, { kernel: kernelOf(launch), launch }]));
+/** The kernels of a plan by the names of their launches. Throws LOTR6008 where their indices would not reach all elements. */
+export function kernelsOf(plan: KernelPlan): ReadonlyMap<string, { kernel: Kernel; launch: Launch }> {
+  refuseBeyondIndices(plan);
+  return new Map(launchesOf(plan).map((launch) => [launch.name, { kernel: kernelOf(launch), launch }]));
+}
+
+/** Kernels count elements in 32 bits. */
+function refuseBeyondIndices({ buffers, tokens }: KernelPlan): void {
+  for (const { name, shape } of buffers) {
+    const elements = shape.reduce<number>(
+      (size, extent) => size * (typeof extent === 'number' ? extent : tokens),
+      1,
+    );
+    if (elements >= 2 ** 32) {
+      const why = `${name} has ${siText(elements, '')} elements, and kernels count to 4294967295`;
+      fail(hostRefused({ why, hint: 'choose fewer --tokens or --adapters' }));
+    }
+  }
+}
 
 /**
  * Places of all tensors that fill buffers of one life, by tensor. With several adapters in a batch a buffer of factors has a

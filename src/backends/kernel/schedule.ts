@@ -1,6 +1,7 @@
 import { noSchedule } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { BYTES } from './cost.js';
+import { UNIT, UNIT_INNER } from './ir/units.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from './types.js';
 
 /** Lengths of a problem, by which a shape class is found. */
@@ -34,6 +35,9 @@ export const LIBRARY: Schedule = {
   warps: 0,
   splitK: 1,
 };
+
+/** The longest step of a matrix unit along the inner dimension. */
+const WHOLE_STEPS = Math.max(...Object.values(UNIT_INNER));
 
 /**
  * The schedule for a problem on a device: tuned rows before heuristic ones, in table order within each; the first whose
@@ -82,6 +86,16 @@ export function illegal(schedule: Schedule, device: DeviceProfile, problem: Prob
   }
   if (schedule.splitK > 1 && problem.family !== 'skinnyT') reasons.push('only sums over tokens are split');
   const threads = invocations(schedule);
+  if (problem.family === 'reducePartials') {
+    if (threads !== BM) reasons.push(`${threads} invocations for ${BM} sums: each has one`);
+  } else if (device.api === 'webgpu') {
+    if (schedule.warps > 0) reasons.push('WebGPU has no matrix units of a warp');
+    if (schedule.stages > 1) reasons.push('WebGPU has no pipeline of copies');
+  } else if (schedule.warps > 0 && (TM % UNIT.rows !== 0 || TN % UNIT.cols !== 0 || BK % WHOLE_STEPS !== 0)) {
+    reasons.push(
+      `warps compute multiples of ${UNIT.rows} x ${UNIT.cols}, ${WHOLE_STEPS} of the inner dimension at a time`,
+    );
+  }
   if (threads > device.invocations) reasons.push(`${threads} invocations, ${device.invocations} allowed`);
   const bytes = workgroupBytes(schedule, problem);
   if (bytes > device.workgroupBytes) {
@@ -100,12 +114,14 @@ export function invocations({ BM, BN, TM, TN, warps }: Schedule): number {
 
 /** Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32. */
 export function workgroupBytes(
-  { BM, BN, BK, stages }: Schedule,
+  { BM, BN, BK, stages, warps }: Schedule,
   { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
 ): number {
   if (family === 'reducePartials') return 0;
-  const extra = widen === undefined ? 0 : stages * BK * widen * BYTES[dtype] + BM * widen * 4;
-  return stages * (BM * BK + BK * BN) * BYTES[dtype] + extra;
+  // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
+  const size = warps > 0 ? BYTES[dtype] : 4;
+  const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
+  return stages * (BM * BK + BK * BN) * size + extra;
 }
 
 /** `64x64x16, 4x4 each, vec4`, `128x256x64, 4 stages, 12 warps`. */

@@ -105,6 +105,6 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
   title: 'no module or library is written for such a plan yet',
   explain:
     "Plans with calls of the vendor's library are explained and not written; a module for WebGPU holds several adapters in " +
-    'one batch in float32 only.',
+    'one batch in float32 only. Kernels count the elements of a buffer in 32 bits.',
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });
