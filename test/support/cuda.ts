@@ -2,10 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gridOf } from '../../src/backends/kernel/families/kernels.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
 import type { Kernel, Storage } from '../../src/backends/kernel/ir/kir.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
+import type { Launch } from '../../src/backends/kernel/types.js';
 import type { KernelCase } from './kernel-cases.js';
 
 /** Whether a compiler can be called. In CI it must. */
@@ -117,6 +118,31 @@ template <class T> void save(T* p, unsigned n) {
 }
 `;
 
+/** Launches that run one after another on the same buffers. */
+export interface Sequence {
+  readonly launches: readonly Launch[];
+  readonly bound: Readonly<Record<string, number>>;
+  readonly buffers: Readonly<Record<string, Float32Array | Uint32Array>>;
+  /** buffers to read in the end */
+  readonly outs: readonly string[];
+}
+
+/** Runs the CUDA kernels of launches on the CPU, see `runPrograms`. Gives the buffers asked for, of each sequence. */
+export function runSequences(
+  sequences: readonly Sequence[],
+): readonly Readonly<Record<string, Float32Array>>[] {
+  return runPrograms(
+    sequences.map(({ launches, ...rest }, index) => ({
+      ...rest,
+      // names are unique in a plan only
+      calls: launches.map((launch) => {
+        const kernel = kernelOf(launch);
+        return { launch, kernel: { ...kernel, name: `s${index}_${kernel.name}` } };
+      }),
+    })),
+  );
+}
+
 /**
  * Runs CUDA kernels on the CPU: threads are fibers, shared memory is static, undefined behaviour ends the run. Gives the
  * written buffer of each case.
@@ -124,22 +150,51 @@ template <class T> void save(T* p, unsigned n) {
 export function runOnCpu(
   cases: readonly (KernelCase & { readonly kernel: Kernel })[],
 ): readonly Float32Array[] {
+  const results = runPrograms(
+    cases.map(({ kernel, launch, bound, buffers, out }) => ({
+      bound,
+      buffers,
+      outs: [out],
+      calls: [{ kernel, launch }],
+    })),
+  );
+  return results.map((result, index) => result[cases[index]!.out]!);
+}
+
+interface Program extends Omit<Sequence, 'launches'> {
+  readonly calls: readonly { readonly kernel: Kernel; readonly launch: Launch }[];
+}
+
+function runPrograms(programs: readonly Program[]): readonly Readonly<Record<string, Float32Array>>[] {
   return inFolder((folder) => {
-    const main = cases.flatMap(({ kernel, launch, bound, buffers }, index) => [
-      ...kernel.buffers.map(
-        ({ name, elem }, at) => `  auto* b${index}_${at} = load<${TYPES[elem]}>(${buffers[name]!.length});`,
-      ),
-      `  shim::launch({${gridOf(launch, bound).join(', ')}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${[
-        ...kernel.buffers.map((_, at) => `b${index}_${at}`),
-        ...kernel.uniforms.map(({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`),
-      ].join(', ')}); });`,
-      ...kernel.buffers.flatMap(({ name }, at) =>
-        name === cases[index]!.out ? [`  save(b${index}_${at}, ${buffers[name]!.length});`] : [],
-      ),
-    ]);
+    const inputs: (Float32Array | Uint32Array)[] = [];
+    const outputs: { readonly program: number; readonly name: string; readonly count: number }[] = [];
+    const main = programs.flatMap(({ calls, bound, buffers, outs }, index) => {
+      const elems = new Map(
+        calls.flatMap(({ kernel }) => kernel.buffers).map(({ name, elem }) => [name, elem]),
+      );
+      const pointers = new Map([...elems.keys()].map((name, at) => [name, `b${index}_${at}`]));
+      const loads = [...elems].map(([name, elem]) => {
+        inputs.push(buffers[name]!);
+        return `  auto* ${pointers.get(name)} = load<${TYPES[elem]}>(${buffers[name]!.length});`;
+      });
+      const launched = calls.map(({ kernel, launch }) => {
+        const uniforms = kernel.uniforms.map(
+          ({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`,
+        );
+        const given = [...kernel.buffers.map(({ name }) => pointers.get(name)), ...uniforms].join(', ');
+        const grid = gridOf(launch, bound).join(', ');
+        return `  shim::launch({${grid}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${given}); });`;
+      });
+      const saves = outs.map((name) => {
+        outputs.push({ program: index, name, count: buffers[name]!.length });
+        return `  save(${pointers.get(name)}, ${buffers[name]!.length});`;
+      });
+      return [...loads, ...launched, ...saves];
+    });
     const source = [
       `#include "${join(import.meta.dirname, 'cuda-cpu', 'instructions.h')}"`,
-      printCuda(cases.map(({ kernel }) => kernel)),
+      printCuda(programs.flatMap(({ calls }) => calls.map(({ kernel }) => kernel))),
       CONVERSIONS,
       'int main(int, char** argv) {',
       '  in = std::fopen(argv[1], "rb");',
@@ -157,20 +212,20 @@ export function runOnCpu(
     ];
     writeFileSync(file, source);
     writeFileSync(join(folder, MATRIX_UNITS), MATRIX_UNITS_TEXT);
-    const data = cases.flatMap(({ kernel, buffers }) => kernel.buffers.map(({ name }) => buffers[name]!));
-    const bytes = data.map(({ buffer, byteOffset, byteLength }) =>
+    const bytes = inputs.map(({ buffer, byteOffset, byteLength }) =>
       Buffer.from(buffer, byteOffset, byteLength),
     );
     writeFileSync(input, Buffer.concat(bytes));
     const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all', '-I', SHIM];
     execFileSync('g++', [...flags, '-o', program, file], { stdio: 'pipe' });
     execFileSync(program, [input, output], { stdio: 'pipe' });
-    const result = Uint8Array.from(readFileSync(output));
+    const written = Uint8Array.from(readFileSync(output));
+    const results = programs.map((): Record<string, Float32Array> => ({}));
     let at = 0;
-    return cases.map(({ buffers, out }) => {
-      const part = new Float32Array(result.buffer, at, buffers[out]!.length);
-      at += part.byteLength;
-      return part;
-    });
+    for (const { program: index, name, count } of outputs) {
+      results[index]![name] = new Float32Array(written.buffer, at, count);
+      at += 4 * count;
+    }
+    return results;
   });
 }

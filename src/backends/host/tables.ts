@@ -100,16 +100,16 @@ export function placesOf(
   return places;
 }
 
-/**
- * Rows of one adapter come in blocks of so many: a workgroup must not meet two adapters. Tiles are powers of two, so the largest
- * is a multiple of all.
- */
+/** Rows of one adapter come in blocks of so many: a multiple of every tile, since a workgroup must not meet two adapters. */
 export function rowBlockOf(plan: KernelPlan): number {
   const heights = launchesOf(plan).flatMap((launch) =>
     buffersOf(launch).includes(ROW_TABLE) ? [launch.schedule.BM] : [],
   );
-  return Math.max(1, ...heights);
+  return heights.reduce((all, height) => (all * height) / common(all, height), 1);
 }
+
+/** Greatest common divisor. */
+const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
 
 /** A region as the module holds it: its buffers and the names of its launches. */
 export function regionRow(region: RegionPlan, plan: KernelPlan) {

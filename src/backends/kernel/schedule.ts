@@ -112,6 +112,13 @@ export function invocations({ BM, BN, TM, TN, warps }: Schedule): number {
   return warps > 0 ? warps * 32 : (BM / TM) * (BN / TN);
 }
 
+/** Longest side of the tile of a workgroup without matrix units, where a schedule was meant for them. */
+export const SCALAR_TILE = 64;
+
+/** Sums of one row that a chained product holds in one tile: it runs without matrix units. */
+export const chainedColumns = ({ BN, warps }: Schedule): number =>
+  warps > 0 ? Math.min(BN, SCALAR_TILE) : BN;
+
 /** Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32. */
 export function workgroupBytes(
   { BM, BN, BK, stages, warps }: Schedule,
