@@ -131,11 +131,11 @@ export function workgroupBytes(
   return stages * (BM * BK + BK * BN) * size + extra;
 }
 
-/** `64x64x16, 4x4 each, vec4`, `128x256x64, 4 stages, 12 warps`. */
-export function scheduleText({ BM, BN, BK, TM, TN, vec, stages, warps, splitK }: Schedule): string {
+/** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`. */
+export function scheduleText({ BM, BN, BK, TM, TN, stages, warps, splitK }: Schedule): string {
   if (BM === 1) return 'the library chooses';
   if (BK === 1) return `${BM} elements`;
   const shape = `${BM}x${BN}x${BK}`;
-  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each, vec${vec}`;
+  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each`;
   return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}`;
 }

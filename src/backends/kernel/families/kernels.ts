@@ -1,6 +1,7 @@
 import { refused } from '../../../ir/codes/kernel-ir.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { lengthOf } from '../cost.js';
+import { siText } from '../figures.js';
 import type { Kernel } from '../ir/kir.js';
 import { SCALAR_TILE } from '../schedule.js';
 import type { Launch, Schedule } from '../types.js';
@@ -15,6 +16,13 @@ import { unitProductKernel } from './unit-product.js';
 export function kernelOf(launch: Launch): Kernel {
   if (launch.family === 'blas')
     return fail(refused({ launch: launch.name, why: "it is a call of the vendor's library" }));
+  const kernel = bare(launch);
+  const { flops, bytes } = launch.predicted;
+  const line = `Predicted by the plan: ${siText(flops, 'FLOP')}, ${siText(bytes, 'B')} to and from memory.`;
+  return flops > 0 ? { ...kernel, about: [...kernel.about, line] } : kernel;
+}
+
+function bare(launch: Launch): Kernel {
   if (launch.work.kind === 'reduce') return reduceKernel(launch);
   return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
 }
