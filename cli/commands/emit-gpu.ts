@@ -1,5 +1,3 @@
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { cudaHost } from '../../src/backends/host/cuda.js';
 import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
 import type { TextFile } from '../../src/backends/host/text-file.js';
@@ -8,14 +6,10 @@ import { contract } from '../../src/backends/kernel/contract.js';
 import { explainPlan } from '../../src/backends/kernel/explain.js';
 import { plansJson } from '../../src/backends/kernel/explain-json.js';
 import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/profiles.js';
-import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
+import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/schedule-file.js';
 import type { DeviceProfile, KernelDtype, KernelPlan } from '../../src/backends/kernel/types.js';
-import { cannotWrite } from '../../src/ir/codes/load.js';
-import { fail } from '../../src/ir/diagnostics.js';
-import { isSystemError, writeAtomically } from '../../src/ir/files/atomic.js';
-import type { ByteSink } from '../../src/ir/tensor.js';
+import { writeFolder } from '../folder.js';
 import { loadModel, readText } from '../load.js';
-import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count } from '../text.js';
 import { usageError } from '../usage.js';
@@ -48,15 +42,18 @@ export async function emitGpuCommand(
 ): Promise<void> {
   const { output } = options;
   if (!options.explain) {
-    if (output === undefined) throw usageError('-o FOLDER is missing (or --explain)');
+    if (!output) throw usageError('-o FOLDER is missing (or --explain)');
     if (options.json) throw usageError('--json is for --explain');
     if (options.tokens.length > 1) throw usageError('kernels are written for one number of tokens');
   }
   if (options.adapters > 1 && options.for === 'train') {
     throw usageError('--adapters is for serving: add --for serve');
   }
-  if (options.merge && (options.for === 'train' || options.adapters > 1)) {
+  if (options.merge && options.for === 'train') {
     throw usageError('--merge is for serving one adapter: add --for serve');
+  }
+  if (options.merge && options.adapters > 1) {
+    throw usageError('--merge folds one adapter into the weights: leave --adapters out');
   }
   if (options.arch !== undefined && options.device !== undefined) {
     throw usageError('--arch and --device exclude each other');
@@ -64,8 +61,10 @@ export async function emitGpuCommand(
   const device = deviceOf(target, options);
   const { schedules: file } = options;
   const schedules = file === undefined ? [] : parseSchedules(readText(file), file);
+  if (file !== undefined) refuseIllegal(schedules, device, file);
   const contraction = contract(loadModel(path));
-  const plans = options.tokens.map((tokens) =>
+  const tf32 = options.tf32 ?? false;
+  const planned = options.tokens.map((tokens) =>
     choose(contraction, {
       device,
       tokens,
@@ -77,14 +76,19 @@ export async function emitGpuCommand(
       ...(options.merge ? { merging: true } : {}),
     }),
   );
+  if (tf32 && planned[0]!.dtype !== 'f32') {
+    throw usageError(`--tf32 is for float32: the operands are ${planned[0]!.dtype}`);
+  }
+  // what is explained is what is written
+  const architectures = architecturesOf(options, device);
+  const warpgroups = architectures.includes('sm_90a');
+  const lowered = (plan: KernelPlan) => loweredPlan(plan, tf32, { warpgroups });
+  const plans = target === 'wgsl' ? planned : planned.map(lowered);
   if (!options.explain) {
-    const tf32 = options.tf32 ?? false;
     const [plan] = plans as [KernelPlan];
-    const architectures = architecturesOf(options, device);
-    const warpgroups = architectures.includes('sm_90a');
-    const written = target === 'wgsl' ? plan : loweredPlan(plan, tf32, { warpgroups });
     const files = target === 'wgsl' ? await moduleFiles(plan) : cudaHost(plan, architectures, { tf32 });
-    writeHost([...files, { path: 'plan.txt', text: explainPlan(written) }], output!, path, run);
+    const inputs = file === undefined ? [path] : [path, file];
+    writeHost([...files, { path: 'plan.txt', text: explainPlan(plan) }], output!, inputs, run);
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
@@ -96,23 +100,9 @@ async function moduleFiles(plan: KernelPlan): Promise<readonly TextFile[]> {
   return typescriptHost(plan);
 }
 
-/** Writes the files of a folder, all or none. */
-function writeHost(files: readonly TextFile[], folder: string, model: string, run: Run): void {
-  try {
-    for (const { path } of files) mkdirSync(join(folder, dirname(path)), { recursive: true });
-  } catch (error) {
-    if (isSystemError(error)) fail(cannotWrite({ file: folder, why: error.message }));
-    throw error;
-  }
-  const outputs = files.map(({ path, text }) => ({
-    path: join(folder, path),
-    write: (sink: ByteSink) => sink.write(Buffer.from(text)),
-  }));
-  refuseInputs(
-    outputs.map(({ path }) => path),
-    [model],
-  );
-  writeAtomically(outputs);
+/** Writes the files of a host and says so. */
+function writeHost(files: readonly TextFile[], folder: string, inputs: readonly string[], run: Run): void {
+  writeFolder(files, folder, inputs);
   const kernels = files.filter(({ path }) => /^kernels\/.*\.(wgsl|cu)$/.test(path));
   const others = files.flatMap(({ path }) => (path.includes('/') ? [] : [path]));
   if (files.some(({ path }) => path.startsWith('ort/'))) others.push('ort/');
@@ -122,7 +112,7 @@ function writeHost(files: readonly TextFile[], folder: string, model: string, ru
 
 /** What the library is built for: the architectures that --arch lists, or that of the device. */
 function architecturesOf({ arch }: EmitGpuOptions, device: DeviceProfile): readonly string[] {
-  return arch === undefined ? [device.target] : arch.split(',');
+  return arch === undefined ? [device.target] : [...new Set(arch.split(','))];
 }
 
 function deviceOf(target: 'wgsl' | 'cuda', { device, arch }: EmitGpuOptions): DeviceProfile {

@@ -1,7 +1,16 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
+import { writeFolder } from '../../cli/folder.js';
 import { lotrc } from '../support/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-emit-wgsl-'));
@@ -47,8 +56,101 @@ test.each([
   [['-o', 'x', '--tokens', '1,5'], 'one number of tokens'],
   [['-o', 'x', '--json'], '--json is for --explain'],
   [['-o', 'x', '--merge'], '--merge is for serving one adapter'],
+  [['-o', 'x', '--for', 'serve', '--merge', '--adapters', '3'], 'leave --adapters out'],
+  [['-o', ''], '-o FOLDER is missing'],
 ])('emit wgsl %j is refused', async (options, why) => {
   const refused = await lotrc('emit', 'wgsl', model, ...options);
   expect(refused.code).toBe(2);
   expect(refused.err).toContain(why);
+});
+
+test.each([
+  [['--tokens', '4294967296'], /LOTR6008: this plan cannot be written: P_0 has 4\.29 G elements/],
+  [['--for', 'serve', '--adapters', '9000000000'], /LOTR6008.*elements/],
+])('emit wgsl %j writes nothing', async (options, why) => {
+  const output = join(folder, 'beyond');
+  const refused = await lotrc('emit', 'wgsl', model, '-o', output, ...options);
+  expect(refused).toMatchObject({ code: 1, out: '' });
+  expect(refused.err).toMatch(why);
+  expect(existsSync(output)).toBe(false);
+});
+
+describe('a folder that cannot be written', () => {
+  const refused = async (output: string) => {
+    const done = await lotrc('emit', 'wgsl', model, '-o', output, '--tokens', '5');
+    expect(done).toMatchObject({ code: 1, out: '' });
+    expect(done.err).toMatch(/^error LOTR1201: .*\n {2}--> .*\n {2}hint: /);
+    return done.err;
+  };
+
+  test('is named, and nothing is left there', async () => {
+    const output = join(folder, 'taken');
+    mkdirSync(join(output, 'kernels', 'fold_Lp_0.wgsl'), { recursive: true });
+    expect(await refused(output)).toContain('it is a folder');
+    expect(readdirSync(output)).toEqual(['kernels']);
+    expect(readdirSync(join(output, 'kernels'))).toEqual(['fold_Lp_0.wgsl']);
+  });
+
+  test('because a file has its name, above or below', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    await refused(file);
+    await refused(join(file, 'below'));
+    expect(readFileSync(file, 'utf8')).toBe('');
+    const output = join(folder, 'half');
+    mkdirSync(output);
+    writeFileSync(join(output, 'kernels'), '');
+    await refused(output);
+    expect(readdirSync(output)).toEqual(['kernels']);
+  });
+
+  test.skipIf(!existsSync('/proc/self'))('because the system has none there', async () => {
+    await refused('/proc/lotrc/gpu');
+  });
+
+  test('takes the folders away that it made', async () => {
+    const output = join(folder, 'fresh');
+    const input = join(folder, 'fresh/plan.txt');
+    expect(() =>
+      writeFolder(
+        [
+          { path: 'kernels/a', text: '' },
+          { path: '../file/b', text: '' },
+        ],
+        output,
+        [input],
+      ),
+    ).toThrow(/LOTR1201/);
+    expect(existsSync(output)).toBe(false);
+  });
+});
+
+test('rows of --schedules that the device cannot run are refused', async () => {
+  const file = join(folder, 'rows.json');
+  const row = (target: string, change: object) => ({
+    target,
+    dtype: 'f32',
+    family: 'gemm',
+    bucket: 'any',
+    source: 'tuned',
+    schedule: { BM: 32, BN: 32, BK: 8, TM: 4, TN: 4, vec: 1, stages: 1, warps: 0, splitK: 1, ...change },
+  });
+  const explained = (...rows: object[]) => {
+    writeFileSync(file, JSON.stringify({ version: 1, rows }));
+    return lotrc('emit', 'wgsl', model, '--explain', '--tokens', '300', '--schedules', file);
+  };
+  expect((await explained(row('webgpu-laptop', { BK: 24 }))).out).toContain('32x32x24');
+  for (const [change, why] of [
+    [{ BM: 30 }, 'row 2: webgpu-laptop cannot run it: 30 x 32 is not divided by 4 x 4'],
+    [{ BM: 256, BN: 256 }, 'invocations, 256 allowed'],
+    [{ warps: 4 }, 'WebGPU has no matrix units of a warp'],
+    [{ stages: 2 }, 'WebGPU has no pipeline of copies'],
+    [{ splitK: 2 }, 'only sums over tokens are split'],
+  ] as const) {
+    const refused = await explained(row('sm_80', { BM: 30 }), row('webgpu-laptop', change));
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toMatch(/^error LOTR6007: /);
+    expect(refused.err).toContain(why);
+  }
+  expect((await explained(row('laptop', {}))).err).toContain('"target" is not webgpu-laptop, ');
 });

@@ -2,12 +2,13 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gridOf } from '../../src/backends/kernel/families/kernels.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
 import type { Kernel, Storage, U32 } from '../../src/backends/kernel/ir/kir.js';
 import { BOX, type MapParam } from '../../src/backends/kernel/ir/warpgroups.js';
 import { printCuda } from '../../src/backends/kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/warpgroup-units.js';
+import type { Launch } from '../../src/backends/kernel/types.js';
 import type { KernelCase } from './kernel-cases.js';
 
 /** Whether a compiler can be called. In CI it must. */
@@ -133,8 +134,8 @@ template <class T> void save(T* p, unsigned n) {
 function mapText(
   name: string,
   { view, rows }: MapParam,
-  { buffers }: Kernel,
-  index: number,
+  pointer: string,
+  elem: Storage,
   bound: Readonly<Record<string, number>>,
 ): string {
   const number = (extent: U32): number => {
@@ -142,16 +143,40 @@ function mapText(
     if (extent.e === 'uniform') return bound[extent.name]!;
     throw new Error(`${name} has a length that is no number`);
   };
-  const at = buffers.findIndex((buffer) => buffer.name === view.buffer);
-  const type = buffers[at]!.elem === 'f16' ? 'FLOAT16' : 'BFLOAT16';
+  const type = elem === 'f16' ? 'FLOAT16' : 'BFLOAT16';
   const [height, width] = view.extents.map(number);
   return `  CUtensorMap ${name};
   {
     const cuuint64_t dims[] = {${width}, ${height}}, pitches[] = {${2 * number(view.strides[0]!)}};
     const cuuint32_t box[] = {${BOX}, ${rows}}, steps[] = {1, 1};
-    if (cuTensorMapEncodeTiled(&${name}, CU_TENSOR_MAP_DATA_TYPE_${type}, 2, b${index}_${at} + ${number(view.offset)}, dims, pitches, box, steps,
+    if (cuTensorMapEncodeTiled(&${name}, CU_TENSOR_MAP_DATA_TYPE_${type}, 2, ${pointer} + ${number(view.offset)}, dims, pitches, box, steps,
         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE) != CUDA_SUCCESS) std::abort();
   }`;
+}
+
+/** Launches that run one after another on the same buffers. */
+export interface Sequence {
+  readonly launches: readonly Launch[];
+  readonly bound: Readonly<Record<string, number>>;
+  readonly buffers: Readonly<Record<string, Float32Array | Uint32Array>>;
+  /** buffers to read in the end */
+  readonly outs: readonly string[];
+}
+
+/** Runs the CUDA kernels of launches on the CPU, see `runPrograms`. Gives the buffers asked for, of each sequence. */
+export function runSequences(
+  sequences: readonly Sequence[],
+): readonly Readonly<Record<string, Float32Array>>[] {
+  return runPrograms(
+    sequences.map(({ launches, ...rest }, index) => ({
+      ...rest,
+      // names are unique in a plan only
+      calls: launches.map((launch) => {
+        const kernel = kernelOf(launch);
+        return { launch, kernel: { ...kernel, name: `s${index}_${kernel.name}` } };
+      }),
+    })),
+  );
 }
 
 /**
@@ -162,25 +187,64 @@ export function runOnCpu(
   cases: readonly (KernelCase & { readonly kernel: Kernel })[],
   change?: Change,
 ): readonly Float32Array[] {
+  const results = runPrograms(
+    cases.map(({ kernel, launch, bound, buffers, out }) => ({
+      bound,
+      buffers,
+      outs: [out],
+      calls: [{ kernel, launch }],
+    })),
+    change,
+  );
+  return results.map((result, index) => result[cases[index]!.out]!);
+}
+
+interface Program extends Omit<Sequence, 'launches'> {
+  readonly calls: readonly { readonly kernel: Kernel; readonly launch: Launch }[];
+}
+
+function runPrograms(
+  programs: readonly Program[],
+  change?: Change,
+): readonly Readonly<Record<string, Float32Array>>[] {
   return inFolder((folder) => {
-    const main = cases.flatMap(({ kernel, launch, bound, buffers }, index) => [
-      ...kernel.buffers.map(
-        ({ name, elem }, at) => `  auto* b${index}_${at} = load<${TYPES[elem]}>(${buffers[name]!.length});`,
-      ),
-      ...(kernel.maps ?? []).map((map, at) => mapText(`m${index}_${at}`, map, kernel, index, bound)),
-      `  shim::launch({${gridOf(launch, bound).join(', ')}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${[
-        ...(kernel.maps ?? []).map((_, at) => `m${index}_${at}`),
-        ...kernel.buffers.flatMap(({ mapped }, at) => (mapped ? [] : [`b${index}_${at}`])),
-        ...kernel.uniforms.map(({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`),
-      ].join(', ')}); });`,
-      ...kernel.buffers.flatMap(({ name }, at) =>
-        name === cases[index]!.out ? [`  save(b${index}_${at}, ${buffers[name]!.length});`] : [],
-      ),
-    ]);
+    const inputs: (Float32Array | Uint32Array)[] = [];
+    const outputs: { readonly program: number; readonly name: string; readonly count: number }[] = [];
+    const main = programs.flatMap(({ calls, bound, buffers, outs }, index) => {
+      const elems = new Map(
+        calls.flatMap(({ kernel }) => kernel.buffers).map(({ name, elem }) => [name, elem]),
+      );
+      const pointers = new Map([...elems.keys()].map((name, at) => [name, `b${index}_${at}`]));
+      const loads = [...elems].map(([name, elem]) => {
+        inputs.push(buffers[name]!);
+        return `  auto* ${pointers.get(name)} = load<${TYPES[elem]}>(${buffers[name]!.length});`;
+      });
+      const launched = calls.flatMap(({ kernel, launch }, call) => {
+        const maps = (kernel.maps ?? []).map((map, at) => ({ name: `m${index}_${call}_${at}`, map }));
+        const uniforms = kernel.uniforms.map(
+          ({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`,
+        );
+        const plain = kernel.buffers.filter(({ mapped }) => !mapped).map(({ name }) => pointers.get(name)!);
+        const given = [...maps.map(({ name }) => name), ...plain, ...uniforms].join(', ');
+        const grid = gridOf(launch, bound).join(', ');
+        return [
+          ...maps.map(({ name, map }) => {
+            const { buffer } = map.view;
+            return mapText(name, map, pointers.get(buffer)!, elems.get(buffer)!, bound);
+          }),
+          `  shim::launch({${grid}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${given}); });`,
+        ];
+      });
+      const saves = outs.map((name) => {
+        outputs.push({ program: index, name, count: buffers[name]!.length });
+        return `  save(${pointers.get(name)}, ${buffers[name]!.length});`;
+      });
+      return [...loads, ...launched, ...saves];
+    });
     const source = [
       `#include "${join(SHIM, 'instructions.h')}"`,
       `#include "${join(SHIM, 'warpgroups.h')}"`,
-      printCuda(cases.map(({ kernel }) => kernel)),
+      printCuda(programs.flatMap(({ calls }) => calls.map(({ kernel }) => kernel))),
       CONVERSIONS,
       'int main(int, char** argv) {',
       '  in = std::fopen(argv[1], "rb");',
@@ -199,23 +263,23 @@ export function runOnCpu(
     writeFileSync(file, source);
     writeIncluded(
       folder,
-      cases.map(({ kernel }) => kernel),
+      programs.flatMap(({ calls }) => calls.map(({ kernel }) => kernel)),
       change,
     );
-    const data = cases.flatMap(({ kernel, buffers }) => kernel.buffers.map(({ name }) => buffers[name]!));
-    const bytes = data.map(({ buffer, byteOffset, byteLength }) =>
+    const bytes = inputs.map(({ buffer, byteOffset, byteLength }) =>
       Buffer.from(buffer, byteOffset, byteLength),
     );
     writeFileSync(input, Buffer.concat(bytes));
     const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all', '-I', SHIM];
     execFileSync('g++', [...flags, '-o', program, file], { stdio: 'pipe' });
     execFileSync(program, [input, output], { stdio: 'pipe' });
-    const result = Uint8Array.from(readFileSync(output));
+    const written = Uint8Array.from(readFileSync(output));
+    const results = programs.map((): Record<string, Float32Array> => ({}));
     let at = 0;
-    return cases.map(({ buffers, out }) => {
-      const part = new Float32Array(result.buffer, at, buffers[out]!.length);
-      at += part.byteLength;
-      return part;
-    });
+    for (const { program: index, name, count } of outputs) {
+      results[index]![name] = new Float32Array(written.buffer, at, count);
+      at += 4 * count;
+    }
+    return results;
   });
 }

@@ -1,5 +1,8 @@
+import { hostRefused } from '../../ir/codes/kernels.js';
+import { fail } from '../../ir/diagnostics.js';
 import { ROW_TABLE } from '../kernel/buffers.js';
 import { gridOf, kernelOf } from '../kernel/families/kernels.js';
+import { siText } from '../kernel/figures.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { buffersOf } from '../kernel/launches.js';
 import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../kernel/types.js';
@@ -40,13 +43,32 @@ export const launchesOf = ({ prologue, regions, epilogue, merging }: KernelPlan)
   ...(merging ? [...merging.merge, ...merging.unmerge, ...merging.forward.flat()] : []),
 ];
 
-/** The kernels of a plan by the names of their launches; calls of the vendor's library have none. */
-export const kernelsOf = (plan: KernelPlan): ReadonlyMap<string, { kernel: Kernel; launch: Launch }> =>
-  new Map(
+/**
+ * The kernels of a plan by the names of their launches; calls of the vendor's library have none. Throws LOTR6008 where their
+ * indices would not reach all elements.
+ */
+export function kernelsOf(plan: KernelPlan): ReadonlyMap<string, { kernel: Kernel; launch: Launch }> {
+  refuseBeyondIndices(plan);
+  return new Map(
     launchesOf(plan).flatMap((launch) =>
       launch.family === 'blas' ? [] : [[launch.name, { kernel: kernelOf(launch), launch }]],
     ),
   );
+}
+
+/** Kernels count elements in 32 bits. */
+function refuseBeyondIndices({ buffers, tokens }: KernelPlan): void {
+  for (const { name, shape } of buffers) {
+    const elements = shape.reduce<number>(
+      (size, extent) => size * (typeof extent === 'number' ? extent : tokens),
+      1,
+    );
+    if (elements >= 2 ** 32) {
+      const why = `${name} has ${siText(elements, '')} elements, and kernels count to 4294967295`;
+      fail(hostRefused({ why, hint: 'choose fewer --tokens or --adapters' }));
+    }
+  }
+}
 
 /**
  * Places of all tensors that fill buffers of one life, by tensor. With several adapters in a batch a buffer of factors has a
@@ -84,16 +106,16 @@ export function placesOf(
   return places;
 }
 
-/**
- * Rows of one adapter come in blocks of so many: a workgroup must not meet two adapters. Tiles are powers of two, so the largest
- * is a multiple of all.
- */
+/** Rows of one adapter come in blocks of so many: a multiple of every tile, since a workgroup must not meet two adapters. */
 export function rowBlockOf(plan: KernelPlan): number {
   const heights = launchesOf(plan).flatMap((launch) =>
     buffersOf(launch).includes(ROW_TABLE) ? [launch.schedule.BM] : [],
   );
-  return Math.max(1, ...heights);
+  return heights.reduce((all, height) => (all * height) / common(all, height), 1);
 }
+
+/** Greatest common divisor. */
+const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
 
 /** A region as the module holds it: its buffers and the names of its launches. */
 export function regionRow(region: RegionPlan, plan: KernelPlan) {

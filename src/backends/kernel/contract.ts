@@ -103,8 +103,8 @@ function layerOf(
   if (beta?.kind === 'float' && beta.value !== 1) return 'it scales its bias (Gemm with beta)';
   const stored = storedWeight(node.inputs[1]!);
   if (!stored) return 'its weight is computed in the model';
-  if (stored.data.shape.length !== 2) return 'it is a convolution';
   if (!isFloat(stored.data.dtype)) return `its weight is quantised (${stored.data.dtype})`;
+  if (stored.data.shape.length !== 2) return 'it is a convolution';
   const dtype = dtypeOf(node.inputs[1]!);
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') return `it computes in ${dtype}`;
   const group = groupOf(row, site);

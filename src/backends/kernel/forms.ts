@@ -1,6 +1,7 @@
 import type { Buffers } from './buffers.js';
 import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
 import type { AdaptedLayer, Group, LayerRegion } from './layers.js';
+import { chainedColumns } from './schedule.js';
 import type { Activation, Form, Launch, Operand, Product, Scheme, Segment } from './types.js';
 import { columnsOf, type Views } from './views.js';
 
@@ -67,22 +68,50 @@ export function widened(region: LayerRegion, setting: Setting): Candidate {
   return { form: 'L-fold', scheme: 'S2', weights: [], forward, backward: [] };
 }
 
-/** T = (x R) M in one launch for all layers of the region, then one product per layer; adapters differ by row block. */
+/** T = (x R) M for all layers of the region, in one launch unless the rank is large, then one product per layer; adapters differ by row block. */
 export function byToken(region: LayerRegion, setting: Setting): Candidate {
   const { buffers, target, group } = setting;
   const [first, middle, last] = group.factors.map(({ name }) => name);
   const scale = group.scale;
-  const down = productLaunch(target, {
-    name: `tokens_${buffers.number(region)}`,
+  const down = {
     family: 'skinny',
-    does: `T = s (x ${first}) ${middle}`,
     rows: 'M',
     cols: region.rank,
     segments: [segment(plain(buffers.ofInput('x', region)), buffers.down(region), region.in)],
-    chain: buffers.coresBeside(region),
-    epilogue: { scale },
+  } as const;
+  const cores = buffers.coresBeside(region);
+  const tokens = {
+    name: `tokens_${buffers.number(region)}`,
     out: buffers.cores(region),
+    epilogue: { scale },
+  };
+  const chained = productLaunch(target, {
+    ...down,
+    ...tokens,
+    does: `T = s (x ${first}) ${middle}`,
+    chain: cores,
   });
+  const sums = buffers.ofRegion('P', region);
+  // a row of P has to stand in one tile to be multiplied there
+  const steps =
+    region.rank <= chainedColumns(chained.schedule)
+      ? [chained]
+      : [
+          productLaunch(target, {
+            ...down,
+            name: `down_${buffers.number(region)}`,
+            does: `P = x ${first}`,
+            out: sums,
+          }),
+          productLaunch(target, {
+            ...tokens,
+            family: 'gemm',
+            does: `T = s P ${middle}`,
+            rows: 'M',
+            cols: region.layers.length * region.rank,
+            segments: [segment(plain(sums), cores, region.rank)],
+          }),
+        ];
   const layers = region.layers.map((layer, index) => {
     const all = buffers.cores(region);
     const own = { ...all, cols: region.rank, offset: index * region.rank };
@@ -92,7 +121,7 @@ export function byToken(region: LayerRegion, setting: Setting): Candidate {
     ];
     return layerLaunch(layer, setting, segments, `x W + T ${last}`);
   });
-  return { form: 'token', scheme: 'S1', weights: [], forward: [down, ...layers], backward: [] };
+  return { form: 'token', scheme: 'S1', weights: [], forward: [...steps, ...layers], backward: [] };
 }
 
 /** W' = W + R L' per step, then the layer as if it had no adapter. */

@@ -1,7 +1,8 @@
 import { badSchedules } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
-import { inBucket } from './schedule.js';
-import type { Family, KernelDtype, Schedule, ScheduleRow } from './types.js';
+import { PROFILES } from './data/profiles.js';
+import { illegal, inBucket } from './schedule.js';
+import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from './types.js';
 
 const FAMILIES: readonly Family[] = [
   'gemm',
@@ -12,6 +13,7 @@ const FAMILIES: readonly Family[] = [
   'gemv',
   'reducePartials',
 ];
+const TARGETS: readonly string[] = [...new Set(PROFILES.map(({ target }) => target))];
 const DTYPES: readonly KernelDtype[] = ['f32', 'f16', 'bf16'];
 
 /** Rows as the JSON that a tuner writes and {@link parseSchedules} reads: one row per line. */
@@ -36,12 +38,23 @@ export function parseSchedules(text: string, file: string): readonly ScheduleRow
   return data.rows.map((row: unknown, index) => rowOf(row, (why) => refuse(`row ${index + 1}: ${why}`)));
 }
 
+/** Throws LOTR6007 for the first row that is meant for a device and that the device cannot run, whatever the shape is. */
+export function refuseIllegal(rows: readonly ScheduleRow[], device: DeviceProfile, file: string): void {
+  for (const [index, { target, dtype, family, schedule }] of rows.entries()) {
+    if (target !== device.target) continue;
+    const [reason] = illegal(schedule, device, { family, dtype, rows: 1, cols: 1, inner: 1 });
+    if (reason !== undefined)
+      fail(badSchedules({ file, why: `row ${index + 1}: ${device.name} cannot run it: ${reason}` }));
+  }
+}
+
 function rowOf(row: unknown, refuse: (why: string) => never): ScheduleRow {
   if (!isRecord(row)) return refuse('it is no object');
   const { target, bucket, schedule, source } = row;
   const family = FAMILIES.find((name) => name === row.family) ?? refuse('"family" is unknown');
   const dtype = DTYPES.find((name) => name === row.dtype) ?? refuse('"dtype" is not f32, f16 or bf16');
   if (typeof target !== 'string') return refuse('"target" is no text');
+  if (!TARGETS.includes(target)) return refuse(`"target" is not ${TARGETS.join(', ')}`);
   if (typeof bucket !== 'string' || !isBucket(bucket)) return refuse('"bucket" is no shape class');
   if (source !== 'tuned' && source !== 'heuristic') return refuse('"source" is not tuned or heuristic');
   if (!isRecord(schedule)) return refuse('it has no schedule');

@@ -2,6 +2,7 @@ import { noSchedule } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { BYTES } from './cost.js';
 import { ofWarpgroups } from './families/warpgroup-schedule.js';
+import { UNIT, UNIT_INNER } from './ir/units.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from './types.js';
 
 /** Lengths of a problem, by which a shape class is found. */
@@ -35,6 +36,9 @@ export const LIBRARY: Schedule = {
   warps: 0,
   splitK: 1,
 };
+
+/** The longest step of a matrix unit along the inner dimension. */
+const WHOLE_STEPS = Math.max(...Object.values(UNIT_INNER));
 
 /**
  * The schedule for a problem on a device: tuned rows before heuristic ones, in table order within each; the first whose
@@ -84,6 +88,16 @@ export function illegal(schedule: Schedule, device: DeviceProfile, problem: Prob
   if (schedule.splitK > 1 && problem.family !== 'skinnyT') reasons.push('only sums over tokens are split');
   if (ofWarpgroups(schedule) && !device.features.includes('wgmma')) reasons.push('warpgroups are for sm_90a');
   const threads = invocations(schedule);
+  if (problem.family === 'reducePartials') {
+    if (threads !== BM) reasons.push(`${threads} invocations for ${BM} sums: each has one`);
+  } else if (device.api === 'webgpu') {
+    if (schedule.warps > 0) reasons.push('WebGPU has no matrix units of a warp');
+    if (schedule.stages > 1) reasons.push('WebGPU has no pipeline of copies');
+  } else if (schedule.warps > 0 && (TM % UNIT.rows !== 0 || TN % UNIT.cols !== 0 || BK % WHOLE_STEPS !== 0)) {
+    reasons.push(
+      `warps compute multiples of ${UNIT.rows} x ${UNIT.cols}, ${WHOLE_STEPS} of the inner dimension at a time`,
+    );
+  }
   if (threads > device.invocations) reasons.push(`${threads} invocations, ${device.invocations} allowed`);
   const bytes = workgroupBytes(schedule, problem);
   if (bytes > device.workgroupBytes) {
@@ -100,21 +114,30 @@ export function invocations({ BM, BN, TM, TN, warps }: Schedule): number {
   return warps > 0 ? warps * 32 : (BM / TM) * (BN / TN);
 }
 
+/** Longest side of the tile of a workgroup without matrix units, where a schedule was meant for them. */
+export const SCALAR_TILE = 64;
+
+/** Sums of one row that a chained product holds in one tile: it runs without matrix units. */
+export const chainedColumns = ({ BN, warps }: Schedule): number =>
+  warps > 0 ? Math.min(BN, SCALAR_TILE) : BN;
+
 /** Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32. */
 export function workgroupBytes(
-  { BM, BN, BK, stages }: Schedule,
+  { BM, BN, BK, stages, warps }: Schedule,
   { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
 ): number {
   if (family === 'reducePartials') return 0;
-  const extra = widen === undefined ? 0 : stages * BK * widen * BYTES[dtype] + BM * widen * 4;
-  return stages * (BM * BK + BK * BN) * BYTES[dtype] + extra;
+  // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
+  const size = warps > 0 ? BYTES[dtype] : 4;
+  const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
+  return stages * (BM * BK + BK * BN) * size + extra;
 }
 
-/** `64x64x16, 4x4 each, vec4`, `128x256x64, 4 stages, 12 warps`. */
-export function scheduleText({ BM, BN, BK, TM, TN, vec, stages, warps, splitK }: Schedule): string {
+/** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`. */
+export function scheduleText({ BM, BN, BK, TM, TN, stages, warps, splitK }: Schedule): string {
   if (BM === 1) return 'the library chooses';
   if (BK === 1) return `${BM} elements`;
   const shape = `${BM}x${BN}x${BK}`;
-  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each, vec${vec}`;
+  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each`;
   return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}`;
 }

@@ -105,6 +105,7 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
   severity: 'error',
   title: 'no module or library is written for such a plan yet',
   explain:
-    'A module for WebGPU holds several adapters in one batch in float32 only. A CUDA library does so in every type.',
+    'A module for WebGPU holds several adapters in one batch in float32 only; a CUDA library does so in every type. ' +
+    'Kernels count the elements of a buffer in 32 bits.',
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });

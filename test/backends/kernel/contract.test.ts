@@ -5,11 +5,14 @@ import { explainPlan } from '../../../src/backends/kernel/explain.js';
 import type { AdaptedLayer, Contraction } from '../../../src/backends/kernel/layers.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import { LORA } from '../../../src/ir/adapter.js';
-import type { Model } from '../../../src/ir/model.js';
+import { Graph, Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
+import { tensorType } from '../../../src/ir/shape.js';
 import { parseModel } from '../../../src/ir/text/index.js';
 import { constantData } from '../../../src/passes/sites/constant.js';
 import { rewrite } from '../../../src/rewrite.js';
+import { eightBits } from '../../support/eight-bits.js';
+import { fourBits, WIDTH } from '../../support/four-bits.js';
 import { layerModel } from '../../support/layers.js';
 import { oracles } from '../../support/oracle.js';
 
@@ -79,6 +82,22 @@ describe('storage', () => {
     const model = layerModel({ op: 'Gemm', alpha: 2 });
     rewrite(model, { rank: 2, targets: ['linear0_7x5'] });
     expect(() => contract(model)).toThrow(/kernels for none of the adapted layers: it scales its product/);
+  });
+
+  test.each([
+    ['MatMulNBits', fourBits, /its weight is quantised \(u8\)/],
+    ['MatMulInteger', eightBits, /its weight is quantised \(i8\)/],
+  ])('LOTR6002: a weight in whole numbers (%s)', (_, layer, why) => {
+    const graph = new Graph('layers');
+    const y = layer(graph, 'q', graph.addInput('x', tensorType('f32', ['batch', WIDTH])), 32);
+    y.setType(tensorType('f32', ['batch', 32]));
+    graph.addOutput(y);
+    const model = new Model(graph);
+    model.irVersion = 10;
+    model.setOpset('', 21);
+    model.setOpset('com.microsoft', 1);
+    rewrite(model, { rank: 2, targets: ['q'] });
+    expect(() => contract(model)).toThrow(why);
   });
 
   test('LOTR3201: a model without adapters', () => {

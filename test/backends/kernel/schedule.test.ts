@@ -44,7 +44,7 @@ describe('pickSchedule', () => {
     const picked = pickSchedule([row('tuned', big), row('heuristic', second)], laptop, problem);
     expect(picked.schedule).toBe(second);
     expect(picked.passedOver).toEqual([
-      '128x128x32, 4x4 each, vec4: 1024 invocations, 256 allowed, 32768 bytes of workgroup memory, 16384 allowed',
+      '128x128x32, 4x4 each: 1024 invocations, 256 allowed, 32768 bytes of workgroup memory, 16384 allowed',
     ]);
   });
 
@@ -61,6 +61,24 @@ test('a widened launch needs tiles of 8 r columns and room for P', () => {
   ]);
   expect(illegal(schedule, laptop, { ...widened, widen: 8 })).toEqual([]);
   expect(workgroupBytes(schedule, { ...widened, widen: 8 })).toBe(4 * (16 * 16 + 16 * 64 + 16 * 8 + 16 * 8));
+});
+
+test('a reduction has an invocation for each sum; warps compute whole units', () => {
+  const sums = { BM: 512, BN: 1, BK: 1, TM: 4, TN: 1, vec: 1, stages: 1, warps: 0, splitK: 1 } as const;
+  expect(illegal(sums, laptop, { ...problem, family: 'reducePartials' })).toEqual([
+    '128 invocations for 512 sums: each has one',
+  ]);
+  const h100 = profile('h100', 'cuda');
+  const warps = { BM: 64, BN: 64, BK: 32, TM: 32, TN: 32, vec: 4, stages: 2, warps: 4, splitK: 1 } as const;
+  expect(illegal(warps, h100, problem)).toEqual([]);
+  for (const change of [{ TM: 8 }, { TN: 4 }, { BK: 24 }])
+    expect(illegal({ ...warps, ...change }, h100, problem).join()).toMatch(/multiples of 16 x 8/);
+});
+
+test('tiles are of float32 but on matrix units', () => {
+  const tiles = { BM: 32, BN: 32, BK: 16, TM: 16, TN: 16, vec: 4, stages: 1, warps: 0, splitK: 1 } as const;
+  expect(workgroupBytes(tiles, { family: 'gemm', dtype: 'f16' })).toBe(4 * 2 * 32 * 16);
+  expect(workgroupBytes({ ...tiles, warps: 4 }, { family: 'gemm', dtype: 'f16' })).toBe(2 * 2 * 32 * 16);
 });
 
 test('shape classes are conditions that all hold', () => {

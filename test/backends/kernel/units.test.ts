@@ -4,8 +4,8 @@ import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.
 import { unitSchedule, unitTypeOf } from '../../../src/backends/kernel/families/unit-schedule.js';
 import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
 import { tf32 } from '../../../src/backends/kernel/ir/interpret-units.js';
-import type { Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
-import type { UnitType } from '../../../src/backends/kernel/ir/units.js';
+import type { ArrayDecl, Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
+import type { UnitStmt, UnitType } from '../../../src/backends/kernel/ir/units.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
@@ -189,6 +189,74 @@ describe('a kernel that is wrong is found out', () => {
     } as const;
     const broken = changed(one.kernel, (stmt) => (stmt.s === 'fragment' ? { ...stmt, at: lane } : stmt));
     expect(rules(broken).join()).toMatch(/threads of a warp load part_a from different places/);
+  });
+
+  /** A statement of one sort with something changed, and what the verifier says of it. */
+  type Changes = { readonly [S in UnitStmt['s']]: Partial<Extract<UnitStmt, { s: S }>> };
+  const unlike = <S extends UnitStmt['s']>(sort: S, change: Changes[S]) =>
+    changed(one.kernel, (stmt) => (stmt.s === sort ? ({ ...stmt, ...change } as Stmt) : stmt));
+  const whole = (value: number) => ({ type: 'u32', e: 'lit', value }) as const;
+  const lane = { type: 'u32', e: 'ref', name: 'lane' } as const;
+  const wide = (kernel: Kernel, change: (array: ArrayDecl) => ArrayDecl): Kernel => ({
+    ...kernel,
+    arrays: kernel.arrays.map(change),
+  });
+
+  test.each<[string, Kernel, RegExp]>([
+    [
+      'a tile of another type',
+      wide(one.kernel, (a) => ({ ...a, elem: 'f32' })),
+      /tile_a is f32, part_a wants bf16/,
+    ],
+    [
+      'rows of a tile that do not begin at 16 bytes',
+      unlike('fragment', { stride: 41 }),
+      /rows of tile_a do not begin/,
+    ],
+    ['a fragment beyond its tile', unlike('fragment', { stride: 4000 }), /reaches beyond tile_a/],
+    ['a fragment that is not declared', unlike('fragment', { fragment: 'part_c' }), /no fragment part_c/],
+    ['a tile that is not declared', unlike('fragment', { tile: 'tile_c' }), /no workgroup array tile_c/],
+    [
+      'a fragment numbered by a variable',
+      unlike('fragment', { index: lane }),
+      /part_a is numbered by a variable/,
+    ],
+    [
+      'a number of a fragment that is not there',
+      unlike('mma', { aIndex: whole(99) }),
+      /a number of part_a, of/,
+    ],
+    ['operands exchanged', unlike('mma', { a: 'part_b', b: 'part_a' }), /not the two operands of a product/],
+    ['sums that are not declared', unlike('mma', { acc: 'tile_a' }), /no register array tile_a/],
+    ['sums numbered by a variable', unlike('mma', { at: lane }), /acc is indexed by a variable/],
+    ['sums that are not there', unlike('mma', { at: whole(9999) }), /an index of acc, of/],
+    [
+      'a copy between types',
+      wide(one.kernel, (a) => (a.name === 'tile_a' ? { ...a, elem: 'f16' } : a)),
+      /differ in type/,
+    ],
+    ['a copy that is not 16 bytes', unlike('copy', { count: 4 }), /4 elements are not 16 bytes/],
+    ['a copy beyond its tile', unlike('copy', { index: whole(1 << 20) }), /a copy reaches beyond tile_a/],
+    [
+      'a copy outside of its matrix',
+      changed(one.kernel, (stmt) => {
+        if (stmt.s !== 'copy') return stmt;
+        const { mask: _, ...unmasked } = stmt;
+        return unmasked;
+      }),
+      /neither bounded nor masked/,
+    ],
+    [
+      'a product that some threads do not reach',
+      changed(one.kernel, (stmt) =>
+        stmt.s === 'mma'
+          ? { s: 'if', cond: { type: 'bool', e: 'cmp', op: '<', a: lane, b: whole(8) }, body: [stmt] }
+          : stmt,
+      ),
+      /a mma that some invocations may not reach/,
+    ],
+  ])('%s', (_, kernel, message) => {
+    expect(rules(kernel).join('\n')).toMatch(message);
   });
 });
 

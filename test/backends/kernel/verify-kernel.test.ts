@@ -4,6 +4,7 @@ import { adamwKernel } from '../../../src/backends/kernel/families/adamw.js';
 import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
 import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
 import {
+  add,
   barrier,
   define,
   f32,
@@ -81,9 +82,67 @@ describe('a kernel that is wrong is refused, and fails when it runs', () => {
     expect(rules([{ s: 'assign', name: 'v', value: f32(1) }])).toEqual(['defined']);
     expect(rules([define('v', ref('f32', 'w'))])).toEqual(['defined']);
     expect(rules([define('out', f32(1))])).toEqual(['defined']);
+    expect(rules([define('v', uniform('u32', 'm'))])).toEqual(['defined']);
+    expect(rules([define('v', peek('tiles', u32(0)))])).toEqual(['defined']);
+    expect(rules([store({ ...out, buffer: 'in' }, [lane], f32(1))])).toEqual(['defined']);
+    expect(rules([define('v', f32(1)), define('v', f32(2))])).toEqual(['defined']);
+    expect(rules([define('v', f32(1)), { s: 'assign', name: 'v', value: f32(2) }])).toEqual(['defined']);
+    expect(rules([loop('n', u32(0), u32(2), u32(1), () => [])])).toEqual(['defined']);
+    expect(verifyKernel({ ...kernel([]), uniforms: [{ name: '2n', type: 'u32' }] })[0]!.message).toContain(
+      '"2n" is no name',
+    );
+    const late = ref('f32', 'late');
+    expect(rules([wrap([define('late', f32(1))]), store(out, [lane], late)])).toEqual(['defined']);
     // a loop that may not run at all leaves its tile unwritten
     const maybe = loop('i', u32(0), uniform('u32', 'n'), u32(1), () => [poke('tile', lane, f32(1)), barrier]);
     expect(rules([maybe, define('v', peek('tile', lane))])).toEqual(['order']);
+  });
+
+  test('indices of arrays stay below their sizes', () => {
+    const beyond = add(lane, u32(1));
+    expect(rules([poke('tile', beyond, f32(1))])).toEqual(['in range']);
+    expect(fault([poke('tile', beyond, f32(1))])).toThrow(/bounds/);
+    expect(rules([poke('acc', u32(2), f32(1))])).toEqual(['in range']);
+    expect(fault([poke('acc', u32(2), f32(1))])).toThrow(/bounds/);
+    expect(rules([store({ ...out, extents: [u32(3)] }, [lane], f32(1), lt(lane, u32(3)))])).toEqual([]);
+    expect(rules([store({ ...out, extents: [u32(3)] }, [lane], f32(1), lt(lane, u32(4)))])).toEqual([
+      'in range',
+    ]);
+  });
+
+  test('a barrier in a loop of which invocations take different numbers of turns', () => {
+    const turns = loop('i', u32(0), lane, u32(1), () => [barrier]);
+    expect(rules([turns])).toEqual(['barrier']);
+    expect(fault([turns])).toThrow(/barrier/);
+    const alike = loop('i', u32(0), uniform('u32', 'n'), u32(1), () => [barrier]);
+    expect(rules([alike])).toEqual([]);
+    expect(fault([alike])).not.toThrow();
+  });
+
+  test('a name that hides another, of which a condition says something', () => {
+    const hidden: Stmt = {
+      s: 'if',
+      cond: lt(ref('u32', 'i'), u32(4)),
+      body: [
+        define('i', u32(5)),
+        store({ ...out, extents: [uniform('u32', 'n')] }, [ref('u32', 'i')], f32(1)),
+      ],
+    };
+    expect(rules([define('i', lane), hidden])).toEqual(['defined', 'in range']);
+    const counter = loop('i', u32(0), u32(2), u32(1), () => []);
+    expect(rules([define('i', lane), counter])).toEqual(['defined']);
+  });
+
+  test('a condition on a variable that has changed since', () => {
+    const at = ref('u32', 'at');
+    const grown: Stmt = {
+      s: 'if',
+      cond: lt(at, u32(4)),
+      body: [{ s: 'assign', name: 'at', value: add(at, u32(3)) }, store(out, [at], f32(1))],
+    };
+    const body: readonly Stmt[] = [{ s: 'var', name: 'at', init: lane }, grown];
+    expect(rules(body)).toEqual(['in range']);
+    expect(fault(body)).toThrow(/bounds/);
   });
 
   test('a write by two invocations is a race', () => {

@@ -1,5 +1,5 @@
 // bias residual relu.
-// M x 11, inner 5 + 2; tiles 8x8x4, 2x2 each, vec1.
+// M x 11, inner 5 + 2; tiles 8x8x4, 2x2 each.
 extern "C" __global__ void __launch_bounds__(16)
 bias_residual_relu(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ p, const float* __restrict__ l, const float* __restrict__ b, const float* __restrict__ before, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[32];

@@ -1,5 +1,5 @@
 // many adapters.
-// M x 11, inner 7 + 3; tiles 8x8x4, 2x2 each, vec1.
+// M x 11, inner 7 + 3; tiles 8x8x4, 2x2 each.
 extern "C" __global__ void __launch_bounds__(16)
 many_adapters(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ p, const float* __restrict__ l, const unsigned* __restrict__ adapter_of, float* __restrict__ y, unsigned M, unsigned rowBlocks, unsigned rowBlock) {
   __shared__ float tile_a[32];

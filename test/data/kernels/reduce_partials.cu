@@ -1,5 +1,6 @@
 // adds the parts of each sum, in order.
 // 4 sums, 256 elements per workgroup.
+// Predicted by the plan: 400 FLOP, 2 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 reduce_partials(const float* __restrict__ partials, float* __restrict__ Z_0, float* __restrict__ dR_0) {
   // Z_0 += the 8 parts

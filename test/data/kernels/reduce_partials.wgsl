@@ -1,5 +1,6 @@
 // adds the parts of each sum, in order.
 // 4 sums, 256 elements per workgroup.
+// Predicted by the plan: 400 FLOP, 2 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> partials: array<f32>;
 @group(0) @binding(1) var<storage, read_write> Z_0: array<f32>;

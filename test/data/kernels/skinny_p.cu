@@ -1,5 +1,5 @@
 // skinny p.
-// M x 5, inner 29; tiles 16x8x4, 4x2 each, vec1.
+// M x 5, inner 29; tiles 16x8x4, 4x2 each.
 extern "C" __global__ void __launch_bounds__(16)
 skinny_p(const float* __restrict__ x, const float* __restrict__ r, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[64];

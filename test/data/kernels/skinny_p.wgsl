@@ -1,5 +1,5 @@
 // skinny p.
-// M x 5, inner 29; tiles 16x8x4, 4x2 each, vec1.
+// M x 5, inner 29; tiles 16x8x4, 4x2 each.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> r: array<f32>;

@@ -1,5 +1,5 @@
 // sum over tokens.
-// 5 x 11, inner M; tiles 8x8x4, 2x2 each, vec1, in 3 parts.
+// 5 x 11, inner M; tiles 8x8x4, 2x2 each, in 3 parts.
 extern "C" __global__ void __launch_bounds__(16)
 sum_over_tokens(const float* __restrict__ p, const float* __restrict__ dy, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[32];

@@ -1,5 +1,5 @@
 // sum over tokens.
-// 5 x 11, inner M; tiles 8x8x4, 2x2 each, vec1, in 3 parts.
+// 5 x 11, inner M; tiles 8x8x4, 2x2 each, in 3 parts.
 
 @group(0) @binding(0) var<storage, read> p: array<f32>;
 @group(0) @binding(1) var<storage, read> dy: array<f32>;

@@ -1,5 +1,5 @@
 // token chain.
-// M x 5, inner 19; tiles 8x8x4, 2x2 each, vec1.
+// M x 5, inner 19; tiles 8x8x4, 2x2 each.
 extern "C" __global__ void __launch_bounds__(16)
 token_chain(const float* __restrict__ x, const float* __restrict__ r, const float* __restrict__ m, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[32];

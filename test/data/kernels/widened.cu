@@ -1,5 +1,5 @@
 // widened.
-// M x 17, inner 13; tiles 8x8x4, 2x2 each, vec1.
+// M x 17, inner 13; tiles 8x8x4, 2x2 each.
 extern "C" __global__ void __launch_bounds__(16)
 widened(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ r, const float* __restrict__ l, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[32];

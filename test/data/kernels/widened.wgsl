@@ -1,5 +1,5 @@
 // widened.
-// M x 17, inner 13; tiles 8x8x4, 2x2 each, vec1.
+// M x 17, inner 13; tiles 8x8x4, 2x2 each.
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read> w: array<f32>;

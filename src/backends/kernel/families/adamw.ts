@@ -13,9 +13,8 @@ import {
   store,
   sub,
   u32,
-  type View,
 } from '../ir/kir.js';
-import { Parameters } from './parameters.js';
+import { Parameters, vectorOf } from './parameters.js';
 
 /** Invocations of a workgroup; each updates one number. */
 export const ADAMW_WIDTH = 64;
@@ -27,12 +26,7 @@ export const ADAMW_WIDTH = 64;
  */
 export function adamwKernel(name: string, elements: number): Kernel {
   const params = new Parameters();
-  const vector = (buffer: string): View => ({
-    buffer,
-    offset: u32(0),
-    extents: [u32(elements)],
-    strides: [u32(1)],
-  });
+  const vector = (buffer: string) => vectorOf(buffer, elements);
   params.reads('gradient', 'f32');
   for (const own of ['parameter', 'moment1', 'moment2']) {
     params.reads(own, 'f32');

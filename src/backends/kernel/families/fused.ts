@@ -72,7 +72,7 @@ export function widened(tile: Tile): Stmt[] {
     }),
     barrier,
     loop('k_p', u32(0), u32(rank), u32(1), (k) => [
-      ...rowOf(tile, 'p', readUp, k, tile.cols),
+      ...rowOf(tile, 'p', readUp, k, tile.cols, tile.col0),
       repeat('i_p', TM, (i) => [
         repeat('j_p', TN, (j) => {
           const at = add(mul(i, u32(TN)), j);
@@ -85,28 +85,46 @@ export function widened(tile: Tile): Stmt[] {
 }
 
 /** TN elements of one row of a matrix, into `row_b`. */
-function rowOf(tile: Tile, name: string, read: Read, k: U32, cols: U32): Stmt[] {
+function rowOf(tile: Tile, name: string, read: Read, k: U32, cols: U32, col0: U32): Stmt[] {
   return [
     repeat(`jb_${name}`, tile.schedule.TN, (j) => {
-      const col = add(add(tile.col0, tile.tileCol), j);
+      const col = add(add(col0, tile.tileCol), j);
       return [poke('row_b', j, load(read.view, coordinates(read, k, col), lt(col, cols)))];
     }),
   ];
 }
 
-/** T = (sum) chain: the whole row of the sum stands in one tile and is multiplied once more before it is stored. */
+/**
+ * T = (sum) chain: the whole row of the sum stands in one tile and is multiplied once more before it is stored, by one
+ * tile of columns after another.
+ */
 export function chained(tile: Tile, name: string, chain: Operand): Stmt[] {
   const { BM, BN, TM, TN } = tile.schedule;
-  if (typeof tile.work.cols !== 'number' || tile.work.cols > BN) {
-    const why = `its row of ${tile.work.cols} sums does not fit a tile of ${BN} columns`;
+  const { cols, out } = tile.work;
+  if (typeof cols !== 'number' || cols > BN) {
+    const why = `its row of ${cols} sums does not fit a tile of ${BN} columns`;
     return fail(refused({ launch: name, why }));
   }
-  const outCols = tile.params.length(tile.work.out.cols);
+  const outCols = tile.params.length(out.cols);
   const read = tile.params.operand(chain, tile.cols, outCols, tile.row0);
   tile.arrays.push(
     { name: 'tile_sum', space: 'workgroup', size: BM * BN },
     { name: 'acc2', space: 'register', size: TM * TN },
   );
+  const columns = (col0: U32): Stmt[] => [
+    loop('k_s', u32(0), tile.cols, u32(1), (k) => [
+      ...rowOf(tile, 's', read, k, outCols, col0),
+      repeat('i_t', TM, (i) => [
+        repeat('j_t', TN, (j) => {
+          const at = add(mul(i, u32(TN)), j);
+          const sum = peek('tile_sum', add(mul(add(tile.tileRow, i), u32(BN)), k));
+          return [poke('acc2', at, fma(sum, peek('row_b', j), peek('acc2', at)))];
+        }),
+      ]),
+    ]),
+    ...tile.stores('acc2', outCols, col0),
+  ];
+  const again = repeat('e_t', TM * TN, (at) => [poke('acc2', at, f32(0))]);
   return [
     comment('the sum, once more multiplied while it is in workgroup memory'),
     repeat('i_s', TM, (i) => [
@@ -119,16 +137,8 @@ export function chained(tile: Tile, name: string, chain: Operand): Stmt[] {
       ]),
     ]),
     barrier,
-    loop('k_s', u32(0), tile.cols, u32(1), (k) => [
-      ...rowOf(tile, 's', read, k, outCols),
-      repeat('i_t', TM, (i) => [
-        repeat('j_t', TN, (j) => {
-          const at = add(mul(i, u32(TN)), j);
-          const sum = peek('tile_sum', add(mul(add(tile.tileRow, i), u32(BN)), k));
-          return [poke('acc2', at, fma(sum, peek('row_b', j), peek('acc2', at)))];
-        }),
-      ]),
-    ]),
-    ...tile.stores('acc2', outCols),
+    ...(typeof out.cols === 'number' && out.cols <= BN
+      ? columns(tile.col0)
+      : [loop('col_t', u32(0), outCols, u32(BN), (col0) => [again, ...columns(col0)])]),
   ];
 }

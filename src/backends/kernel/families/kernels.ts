@@ -1,7 +1,9 @@
 import { refused } from '../../../ir/codes/kernel-ir.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { lengthOf } from '../cost.js';
+import { siText } from '../figures.js';
 import type { Kernel } from '../ir/kir.js';
+import { SCALAR_TILE } from '../schedule.js';
 import type { Launch, Schedule } from '../types.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
@@ -16,6 +18,13 @@ import { ofWarpgroups } from './warpgroup-schedule.js';
 export function kernelOf(launch: Launch): Kernel {
   if (launch.family === 'blas')
     return fail(refused({ launch: launch.name, why: "it is a call of the vendor's library" }));
+  const kernel = bare(launch);
+  const { flops, bytes } = launch.predicted;
+  const line = `Predicted by the plan: ${siText(flops, 'FLOP')}, ${siText(bytes, 'B')} to and from memory.`;
+  return flops > 0 ? { ...kernel, about: [...kernel.about, line] } : kernel;
+}
+
+function bare(launch: Launch): Kernel {
   if (launch.work.kind === 'reduce') return reduceKernel(launch);
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
   return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
@@ -40,8 +49,8 @@ export function gridOf(
  */
 export function scalarSchedule(schedule: Schedule, bytes: number): Schedule {
   if (schedule.warps === 0) return schedule;
-  const [BM, BN] = [Math.min(schedule.BM, 64), Math.min(schedule.BN, 64)];
-  const [TM, TN] = [BM >= 64 ? 4 : 1, BN >= 16 ? 4 : 1];
+  const [BM, BN] = [Math.min(schedule.BM, SCALAR_TILE), Math.min(schedule.BN, SCALAR_TILE)];
+  const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];
   let BK = Math.min(schedule.BK, 32);
   while (BK > 1 && BK * (BM + BN) * 4 > bytes) BK /= 2;
   return { ...schedule, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0 };

@@ -1,6 +1,6 @@
-import { add, define, id, type Kernel, load, lt, mul, ref, store, u32, type View } from '../ir/kir.js';
+import { add, define, id, type Kernel, load, lt, mul, ref, store, u32 } from '../ir/kir.js';
 import type { KernelDtype } from '../types.js';
-import { Parameters } from './parameters.js';
+import { Parameters, vectorOf } from './parameters.js';
 
 /** Invocations of a workgroup; each rounds one number. */
 export const NARROW_WIDTH = 64;
@@ -8,12 +8,7 @@ export const NARROW_WIDTH = 64;
 /** Rounds the `elements` numbers of the buffer `wide`, in f32, to the type of the buffer `narrow`. */
 export function narrowKernel(name: string, elements: number, dtype: KernelDtype): Kernel {
   const params = new Parameters();
-  const vector = (buffer: string): View => ({
-    buffer,
-    offset: u32(0),
-    extents: [u32(elements)],
-    strides: [u32(1)],
-  });
+  const vector = (buffer: string) => vectorOf(buffer, elements);
   params.reads('wide', 'f32');
   params.writes('narrow', dtype);
   const at = [ref('u32', 'element')];

@@ -119,6 +119,14 @@ export class Parameters {
 const SHARED = ['M', 'rowBlocks', 'rowBlock'];
 const rankOf = ({ name }: UniformParam) => (SHARED.indexOf(name) + SHARED.length + 1) % (SHARED.length + 1);
 
+/** A buffer as one row of so many elements. */
+export const vectorOf = (buffer: string, elements: number): View => ({
+  buffer,
+  offset: u32(0),
+  extents: [u32(elements)],
+  strides: [u32(1)],
+});
+
 /** A view and whether its coordinates are swapped. */
 export interface Read {
   readonly view: View;

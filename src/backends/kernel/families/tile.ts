@@ -48,10 +48,10 @@ export class Tile {
     ];
   }
 
-  /** The epilogue of the sums in a register array, for a result of so many columns. */
-  stores(array: string, cols: U32): Stmt[] {
+  /** The epilogue of the sums in a register array, for a result of so many columns; the tile's first is `col0`. */
+  stores(array: string, cols: U32, col0: U32 = this.col0): Stmt[] {
     const { TM, TN } = this.schedule;
-    const [row, col] = [add(this.row0, this.tileRow), add(this.col0, this.tileCol)];
+    const [row, col] = [add(this.row0, this.tileRow), add(col0, this.tileCol)];
     return storeResults(this.params, this.work, {
       array,
       row,

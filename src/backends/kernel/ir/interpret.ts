@@ -1,3 +1,4 @@
+import { Banks } from './banks.js';
 import { unitCode } from './interpret-units.js';
 import { groupCode } from './interpret-warpgroups.js';
 import { type Arithmetic, type Expr, flatIndex, type Kernel, type Stmt, wholeArithmetic } from './kir.js';
@@ -23,25 +24,28 @@ export interface Launched {
   readonly grid: readonly [number, number, number];
   /** order of workgroups, and of invocations between two barriers */
   readonly order?: Order;
+  /** count bank conflicts too, which takes time */
+  readonly banks?: boolean;
 }
 
 /**
  * Runs a kernel on buffers in place, f32 arithmetic rounded at every step. All invocations of a workgroup go in lockstep
  * from barrier to barrier, in any order between two. Throws a `KernelFault` for an access outside of a view, buffer or
  * array, a race, a read of an element that nothing wrote, and a barrier that some invocations miss.
- * Returns what was counted: loads and stores of buffer elements, and floating-point operations.
+ * Returns what was counted: loads and stores of buffer elements, floating-point operations, and bank conflicts.
  */
 export function interpret(
   kernel: Kernel,
-  { buffers, uniforms = {}, grid, order = 'forward' }: Launched,
+  { buffers, uniforms = {}, grid, order = 'forward', banks: counted = false }: Launched,
 ): Counts {
-  const counts: Counts = { loads: 0, stores: 0, flops: 0 };
+  const counts: Counts = { loads: 0, stores: 0, flops: 0, bankConflicts: 0 };
   const memory = new Buffers(kernel.buffers, buffers, counts);
-  const compiler = new Compiler(kernel, memory, uniforms, counts);
-  const code = compiler.block(kernel.body);
-  const steps = stepwise(code);
   const [width, height, depth] = kernel.workgroup;
   const threads = width * height * depth;
+  const banks = counted ? new Banks(kernel.arrays, threads) : null;
+  const compiler = new Compiler(kernel, memory, uniforms, counts, banks);
+  const code = compiler.block(kernel.body);
+  const steps = stepwise(code);
   const groups = grid[0] * grid[1] * grid[2];
   for (const g of permutation(groups, order, 1)) {
     const group = split(g, grid[0], grid[1]);
@@ -64,6 +68,7 @@ export function interpret(
       shared.nextInterval();
       for (const index of permutation(threads, order, interval + 2 + g))
         if (running[index]!.next().done) ended++;
+      counts.bankConflicts += banks?.take() ?? 0;
     }
     if (ended !== threads)
       memory.fault('barrier', `${threads - ended} invocations wait at a barrier that the others miss`);
@@ -92,6 +97,7 @@ class Compiler {
     readonly memory: Buffers,
     readonly uniforms: Readonly<Record<string, number>>,
     readonly counts: Counts,
+    readonly banks: Banks | null,
   ) {}
 
   get slots(): number {
@@ -140,7 +146,9 @@ class Compiler {
         return {
           run: (thread) => {
             const sum = value(thread);
-            arraysOf(thread, stmt.array).write(stmt.array, index(thread), sum, thread);
+            const at = index(thread);
+            this.banks?.touch(stmt.array, at, thread);
+            arraysOf(thread, stmt.array).write(stmt.array, at, sum, thread);
           },
         };
       }
@@ -290,7 +298,11 @@ class Compiler {
       }
       case 'peek': {
         const index = this.value(expr.index);
-        return (t) => arraysOf(t, expr.array).read(expr.array, index(t), t);
+        return (t) => {
+          const at = index(t);
+          this.banks?.touch(expr.array, at, t);
+          return arraysOf(t, expr.array).read(expr.array, at, t);
+        };
       }
     }
   }

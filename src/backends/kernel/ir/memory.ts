@@ -12,6 +12,8 @@ export interface Counts {
   stores: number;
   /** floating-point operations; a fused multiply-add is two */
   flops: number;
+  /** further times that warps had to ask workgroup memory, single elements only; counted where it is asked for */
+  bankConflicts: number;
 }
 
 export interface Thread {

@@ -21,7 +21,7 @@ import { type GroupStmt, ringBytes } from './warpgroups.js';
 
 /**
  * Rules, each named in the diagnostic of a kernel that breaks it:
- *  - defined: a name is defined before it is used, once in its scope, and not that of a parameter; a buffer, array or uniform is declared; only a
+ *  - defined: a name is defined before it is used, once in its scope, hides no other, and is not that of a parameter; a buffer, array or uniform is declared; only a
  *    `var` is assigned;
  *  - in range: every coordinate of an access is below its extent by interval arithmetic, or by a condition of the mask,
  *    of an enclosing `if` or of an enclosing loop; every index of an array is below its size likewise;
@@ -104,6 +104,7 @@ class Verifier {
           this.#broken('defined', `${stmt.name} is a parameter and a variable`);
         }
         if (own.has(stmt.name)) this.#broken('defined', `${stmt.name} is defined twice`);
+        else if (this.#facts.has(stmt.name)) this.#broken('defined', `${stmt.name} hides another`);
         own.add(stmt.name);
       }
       this.#stmt(stmt);
@@ -243,7 +244,9 @@ class Verifier {
     for (const bound of [from, to, step]) this.#expr(bound);
     const uniform = [from, to, step].every((bound) => isUniform(bound, this.#facts));
     const range = (bound: U32) => rangeOf(bound, this.#facts, this.kernel.workgroup);
-    const outer = this.#facts.get(name);
+    if (this.#facts.has(name) || this.#declared().some((declared) => declared.name === name)) {
+      this.#broken('defined', `the counter ${name} hides another`);
+    }
     this.#facts.set(name, {
       type: 'u32',
       range: { low: range(from).low, high: range(to).high - 1 },
@@ -256,8 +259,7 @@ class Verifier {
       this.#branch(body);
       if (body.some(hasBarrier)) this.#branch(body);
     });
-    if (outer) this.#facts.set(name, outer);
-    else this.#facts.delete(name);
+    this.#facts.delete(name);
   }
 
   #expr(expr: Expr): void {
@@ -308,8 +310,16 @@ class Verifier {
   }
 
   #below(coordinate: U32, extent: U32, mask: readonly Expr[]): boolean {
-    const conditions = [...this.#conditions, ...mask];
+    if (this.#varies(extent)) return false;
+    // what held of a variable may no longer hold
+    const conditions = [...this.#conditions, ...mask].filter((condition) => !this.#varies(condition));
     return isBelow(coordinate, extent, conditions, this.#facts, this.kernel.workgroup);
+  }
+
+  #varies(expr: Expr): boolean {
+    return expr.e === 'ref'
+      ? this.#variables.has(expr.name)
+      : operands(expr).some((part) => this.#varies(part));
   }
 
   #element(name: string, index: U32, writes: boolean): void {

@@ -1,6 +1,7 @@
 // kernels/fold_Lp_0.cu
 // L' = s M L, 3 sites.
-// 9 x 11, inner 3; tiles 64x64x16, 4x4 each, vec1.
+// 9 x 11, inner 3; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 594 FLOP, 636 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0) {
   __shared__ float tile_a[1024];
@@ -146,7 +147,8 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
 
 // kernels/down_0.cu
 // P = x R.
-// M x 3, inner 17; tiles 64x32x16, 4x4 each, vec1.
+// M x 3, inner 17; tiles 64x32x16, 4x4 each.
+// Predicted by the plan: 30.6 kFLOP, 24.2 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __restrict__ P_0, unsigned M) {
   __shared__ float tile_a[1024];
@@ -292,7 +294,8 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __re
 
 // kernels/layer_0.cu
 // y = x W + P L' + b.
-// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each, vec1.
+// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ P_0, const float* __restrict__ Lp_0, const float* __restrict__ b_0, float* __restrict__ y_0, unsigned M) {
   __shared__ float tile_a[1024];
@@ -479,7 +482,8 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
 
 // kernels/layer_1.cu
 // y = x W + P L'.
-// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each, vec1.
+// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const float* __restrict__ P_0, const float* __restrict__ Lp_0, float* __restrict__ y_1, unsigned M) {
   __shared__ float tile_a[1024];
@@ -666,7 +670,8 @@ layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const floa
 
 // kernels/down_1.cu
 // P = x R.
-// M x 3, inner 17; tiles 64x32x16, 4x4 each, vec1.
+// M x 3, inner 17; tiles 64x32x16, 4x4 each.
+// Predicted by the plan: 30.6 kFLOP, 24.2 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 down_1(const float* __restrict__ x_1, const float* __restrict__ R_0, float* __restrict__ P_1, unsigned M) {
   __shared__ float tile_a[1024];
@@ -812,7 +817,8 @@ down_1(const float* __restrict__ x_1, const float* __restrict__ R_0, float* __re
 
 // kernels/layer_2.cu
 // y = x W + P L'.
-// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each, vec1.
+// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 layer_2(const float* __restrict__ x_1, const float* __restrict__ W_2, const float* __restrict__ P_1, const float* __restrict__ Lp_0, float* __restrict__ y_2, unsigned M) {
   __shared__ float tile_a[1024];

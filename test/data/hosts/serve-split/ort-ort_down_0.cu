@@ -1,5 +1,6 @@
 // T = s (x R) M.
-// M x 3, inner 17; tiles 64x32x16, 4x4 each, vec1.
+// M x 3, inner 17; tiles 64x32x16, 4x4 each.
+// Predicted by the plan: 36.0 kFLOP, 24.2 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 ort_down_0(const float* __restrict__ x, const float* __restrict__ first, const float* __restrict__ core, float* __restrict__ t, unsigned M) {
   __shared__ float tile_a[1024];

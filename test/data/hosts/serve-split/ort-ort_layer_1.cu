@@ -1,5 +1,6 @@
 // y = x W + T L.
-// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each, vec1.
+// M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 ort_layer_1(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ t, const float* __restrict__ last, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[1024];

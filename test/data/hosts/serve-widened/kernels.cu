@@ -1,6 +1,7 @@
 // kernels/fold_Lp_0.cu
 // L' = s M L, 2 sites.
-// 6 x 11, inner 3; tiles 64x64x16, 4x4 each, vec1.
+// 6 x 11, inner 3; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 396 FLOP, 468 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0) {
   __shared__ float tile_a[1024];
@@ -146,7 +147,8 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
 
 // kernels/layer_0.cu
 // y = x W + (x R) L' + b.
-// M x 11, inner 17; tiles 16x64x16, 1x4 each, vec1.
+// M x 11, inner 17; tiles 16x64x16, 1x4 each.
+// Predicted by the plan: 3.79 kFLOP, 1.91 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ R_0, const float* __restrict__ Lp_0, const float* __restrict__ b_0, float* __restrict__ y_0, unsigned M) {
   __shared__ float tile_a[256];
@@ -240,7 +242,8 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
 
 // kernels/layer_1.cu
 // y = x W + (x R) L'.
-// M x 11, inner 17; tiles 16x64x16, 1x4 each, vec1.
+// M x 11, inner 17; tiles 16x64x16, 1x4 each.
+// Predicted by the plan: 3.79 kFLOP, 1.87 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const float* __restrict__ R_0, const float* __restrict__ Lp_0, float* __restrict__ y_1, unsigned M) {
   __shared__ float tile_a[256];

@@ -1,6 +1,7 @@
 // kernels/down_0.cu
 // P = s x A.
-// M x 3, inner 17; tiles 64x32x16, 4x4 each, vec1.
+// M x 3, inner 17; tiles 64x32x16, 4x4 each.
+// Predicted by the plan: 6.53 kFLOP, 5.32 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 down_0(const float* __restrict__ x_0, const float* __restrict__ A_0_0, float* __restrict__ P_0, unsigned M) {
   __shared__ float tile_a[1024];
@@ -146,7 +147,8 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ A_0_0, float* __
 
 // kernels/layer_0.cu
 // y = x W + P B.
-// M x 11, inner 17 + 3; tiles 16x64x16, 1x4 each, vec1.
+// M x 11, inner 17 + 3; tiles 16x64x16, 1x4 each.
+// Predicted by the plan: 28.2 kFLOP, 8.82 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ P_0, const float* __restrict__ B_0, float* __restrict__ y_0, unsigned M) {
   __shared__ float tile_a[256];
@@ -240,7 +242,8 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
 
 // kernels/drank_0.cu
 // dP = s dy B^T.
-// M x 3, inner 11; tiles 64x32x16, 4x4 each, vec1.
+// M x 3, inner 11; tiles 64x32x16, 4x4 each.
+// Predicted by the plan: 4.22 kFLOP, 3.72 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 drank_0(const float* __restrict__ dy_0, const float* __restrict__ B_0, float* __restrict__ dP_0, unsigned M) {
   __shared__ float tile_a[1024];
@@ -386,7 +389,8 @@ drank_0(const float* __restrict__ dy_0, const float* __restrict__ B_0, float* __
 
 // kernels/sum_0.cu
 // dB = P^T dy.
-// 3 x 11, inner M; tiles 16x64x16, 1x4 each, vec1.
+// 3 x 11, inner M; tiles 16x64x16, 1x4 each.
+// Predicted by the plan: 4.22 kFLOP, 3.85 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __restrict__ dB_0, unsigned M) {
   __shared__ float tile_a[256];
@@ -454,7 +458,8 @@ sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __re
 
 // kernels/dfirst_0.cu
 // dA = x^T dP.
-// 17 x 3, inner M; tiles 16x64x16, 1x4 each, vec1.
+// 17 x 3, inner M; tiles 16x64x16, 1x4 each.
+// Predicted by the plan: 6.53 kFLOP, 5.53 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* __restrict__ dA_0_0, unsigned M) {
   __shared__ float tile_a[256];
@@ -522,7 +527,8 @@ dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* _
 
 // kernels/dx_0.cu
 // dx = dy W^T + dP A^T.
-// M x 17, inner 11 + 3; tiles 16x64x16, 1x4 each, vec1.
+// M x 17, inner 11 + 3; tiles 16x64x16, 1x4 each.
+// Predicted by the plan: 30.5 kFLOP, 8.89 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 dx_0(const float* __restrict__ dy_0, const float* __restrict__ W_0, const float* __restrict__ dP_0, const float* __restrict__ A_0_0, float* __restrict__ dx_0, unsigned M) {
   __shared__ float tile_a[256];

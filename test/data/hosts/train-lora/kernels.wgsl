@@ -1,6 +1,7 @@
 // kernels/down_0.wgsl
 // P = s x A.
-// M x 3, inner 17; tiles 64x8x16, 4x2 each, vec1.
+// M x 3, inner 17; tiles 64x8x16, 4x2 each.
+// Predicted by the plan: 6.53 kFLOP, 5.32 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> x_0: array<f32>;
 @group(0) @binding(1) var<storage, read> A_0_0: array<f32>;
@@ -105,7 +106,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 
 // kernels/layer_0.wgsl
 // y = x W + P B.
-// M x 11, inner 17 + 3; tiles 16x128x16, 4x8 each, vec4.
+// M x 11, inner 17 + 3; tiles 16x128x16, 4x8 each.
+// Predicted by the plan: 28.2 kFLOP, 8.82 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> x_0: array<f32>;
 @group(0) @binding(1) var<storage, read> W_0: array<f32>;
@@ -429,7 +431,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 
 // kernels/drank_0.wgsl
 // dP = s dy B^T.
-// M x 3, inner 11; tiles 64x8x16, 4x2 each, vec1.
+// M x 3, inner 11; tiles 64x8x16, 4x2 each.
+// Predicted by the plan: 4.22 kFLOP, 3.72 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> dy_0: array<f32>;
 @group(0) @binding(1) var<storage, read> B_0: array<f32>;
@@ -534,7 +537,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 
 // kernels/sum_0.wgsl
 // dB = P^T dy.
-// 3 x 11, inner M; tiles 8x128x16, 4x4 each, vec4.
+// 3 x 11, inner M; tiles 8x128x16, 4x4 each.
+// Predicted by the plan: 4.22 kFLOP, 3.85 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> P_0: array<f32>;
 @group(0) @binding(1) var<storage, read> dy_0: array<f32>;
@@ -691,7 +695,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 
 // kernels/dfirst_0.wgsl
 // dA = x^T dP.
-// 17 x 3, inner M; tiles 128x8x16, 4x4 each, vec4.
+// 17 x 3, inner M; tiles 128x8x16, 4x4 each.
+// Predicted by the plan: 6.53 kFLOP, 5.53 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> x_0: array<f32>;
 @group(0) @binding(1) var<storage, read> dP_0: array<f32>;
@@ -848,7 +853,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 
 // kernels/dx_0.wgsl
 // dx = dy W^T + dP A^T.
-// M x 17, inner 11 + 3; tiles 16x128x16, 4x8 each, vec4.
+// M x 17, inner 11 + 3; tiles 16x128x16, 4x8 each.
+// Predicted by the plan: 30.5 kFLOP, 8.89 kB to and from memory.
 
 @group(0) @binding(0) var<storage, read> dy_0: array<f32>;
 @group(0) @binding(1) var<storage, read> W_0: array<f32>;

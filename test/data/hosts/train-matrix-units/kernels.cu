@@ -105,7 +105,8 @@ LOTRC_DEVICE void load_b_tf32(unsigned *to, const float *tile, unsigned stride) 
 #include <cuda_bf16.h>
 
 // L' = s M L, 1 site.
-// 3 x 11, inner 3; tiles 64x64x16, 4x4 each, vec1.
+// 3 x 11, inner 3; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 198 FLOP, 234 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfloat16* __restrict__ Lp_0) {
   __shared__ float tile_a[1024];
@@ -255,6 +256,7 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfl
 
 // P = x R.
 // M x 3, inner 17; tiles 64x16x64, 4 stages, 4 warps, matrix units in bf16.
+// Predicted by the plan: 30.6 kFLOP, 12.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ P_0, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[18432];
@@ -347,6 +349,7 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
 
 // y = x W + P L'.
 // M x 11, inner 17 + 3; tiles 128x128x32, 2 stages, 4 warps, matrix units in bf16.
+// Predicted by the plan: 132 kFLOP, 19.0 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[10240];
@@ -497,6 +500,7 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
 
 // dP = dy L'^T.
 // M x 3, inner 11; tiles 64x16x64, 4 stages, 4 warps, matrix units in bf16.
+// Predicted by the plan: 19.8 kFLOP, 8.47 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ dP_0, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[18432];
@@ -589,6 +593,7 @@ drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict_
 
 // Z = P^T dy.
 // 3 x 11, inner M; tiles 16x128x64, 2 stages, 4 warps, in 16 parts, matrix units in bf16.
+// Predicted by the plan: 19.8 kFLOP, 10.5 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 sum_0(const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ dy_0, float* __restrict__ partials, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[3072];
@@ -683,6 +688,7 @@ sum_0(const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ d
 
 // dR = x^T dP.
 // 17 x 3, inner M; tiles 128x16x64, 2 stages, 4 warps, in 16 parts, matrix units in bf16.
+// Predicted by the plan: 30.6 kFLOP, 15.3 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 dfirst_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ dP_0, float* __restrict__ partials, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[17408];
@@ -774,6 +780,7 @@ dfirst_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict_
 // kernels/reduce_0.cu
 // adds the parts of each sum, in order.
 // 2 sums, 64 elements per workgroup.
+// Predicted by the plan: 1.34 kFLOP, 6.05 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(64)
 reduce_0(const float* __restrict__ partials, float* __restrict__ Z_0, float* __restrict__ dR_0) {
   // Z_0 += the 16 parts
@@ -806,6 +813,7 @@ reduce_0(const float* __restrict__ partials, float* __restrict__ Z_0, float* __r
 
 // dx = dy W^T + dP R^T.
 // M x 17, inner 11 + 3; tiles 128x128x32, 2 stages, 4 warps, matrix units in bf16.
+// Predicted by the plan: 143 kFLOP, 19.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ dP_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ dx_0, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[10240];
@@ -952,7 +960,8 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
 
 // kernels/gradient_dM_0.cu
 // dM = s Z L^T, 1 site.
-// 3 x 3, inner 11; tiles 64x64x16, 4x4 each, vec1.
+// 3 x 3, inner 11; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 198 FLOP, 300 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, float* __restrict__ dM_0) {
   __shared__ float tile_a[1024];
@@ -1098,7 +1107,8 @@ gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, floa
 
 // kernels/gradient_dL_0.cu
 // dL = s sum of M^T Z, 1 site.
-// 3 x 11, inner 3; tiles 64x64x16, 4x4 each, vec1.
+// 3 x 11, inner 3; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 198 FLOP, 300 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, float* __restrict__ dL_0) {
   __shared__ float tile_a[1024];

@@ -1,0 +1,102 @@
+import { describe, expect, test } from 'vitest';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { profile } from '../../../src/backends/kernel/profiles.js';
+import type { ScheduleRow } from '../../../src/backends/kernel/types.js';
+import { hasCompiler, runSequences } from '../../support/cuda.js';
+import { type Drawn, draw } from '../../support/draw.js';
+import { type WholePlan, wholePlan, worstOf } from '../../support/whole-plan.js';
+
+/** Rounding of operands and of what a launch hands to the next, over the largest number of a result. */
+const ALLOWED = { f32: 2e-6, tf32: 3e-3, f16: 3e-3, bf16: 2e-2 } as const;
+const allowedFor = ({ options: { dtype, tf32 } }: Drawn) => ALLOWED[tf32 ? 'tf32' : dtype!];
+
+function interpreted({ launches, buffers, bound }: WholePlan) {
+  const memory = Object.fromEntries(Object.entries(buffers).map(([name, data]) => [name, data.slice()]));
+  for (const [index, launch] of launches.entries()) {
+    interpret(kernelOf(launch), {
+      buffers: memory,
+      uniforms: bound,
+      grid: gridOf(launch, bound),
+      order: { seed: index },
+    });
+  }
+  return memory;
+}
+
+/** More of them: `LOTRC_DRAWS=10 npx vitest run test/backends/kernel/whole-plans.test.ts` draws ten times as many. */
+const MORE = Number(process.env.LOTRC_DRAWS ?? 1);
+
+describe.each([
+  ['webgpu', 12 * MORE],
+  ['cuda', 8 * MORE],
+] as const)('a step of layers drawn at random, planned for %s', (api, count) => {
+  const drawn = Array.from({ length: count }, (_, seed) => draw(seed, api));
+
+  test.each(drawn.map((one) => [one.name, one] as const))('%s', (_, one) => {
+    const whole = wholePlan(one.sketch, one.options);
+    for (const launch of whole.launches) {
+      expect(verifyKernel(kernelOf(launch), one.options.device)).toEqual([]);
+    }
+    const { name, error } = worstOf(whole, interpreted(whole));
+    expect(error, name).toBeLessThan(allowedFor(one));
+    expect(error, name).toBeGreaterThan(0);
+  });
+});
+
+describe('several adapters in a batch, token form', () => {
+  const device = profile('webgpu-laptop', 'webgpu');
+  const h100 = profile('h100', 'cuda');
+  test.each([
+    ['the cores of three layers are wider than a tile', 8, 70, device, 'f32', 1],
+    ['a rank beyond the widest tile takes two launches', 67, 35, device, 'f32', 2],
+    ['matrix units take the product by the cores', 67, 130, h100, 'bf16', 2],
+  ] as const)('%s', (_, rank, tokens, on, dtype, launches) => {
+    const sketch = { factors: 3, in: 11, out: 7, rank, inputs: [['q', 'k', 'v']] } as const;
+    const whole = wholePlan(sketch, { device: on, dtype, tokens, purpose: 'serve', adapters: 3 });
+    expect(whole.launches.length).toBe(launches + 3);
+    expect(whole.bound.rowBlocks).toBeGreaterThan(1);
+    for (const launch of whole.launches) expect(verifyKernel(kernelOf(launch), on)).toEqual([]);
+    const { name, error } = worstOf(whole, interpreted(whole));
+    expect(error, name).toBeLessThan(ALLOWED[dtype]);
+  });
+
+  test('tiles of different heights: a block of rows is a multiple of each', () => {
+    const row = (family: 'skinny' | 'gemm', BM: number): ScheduleRow => ({
+      target: device.target,
+      dtype: 'f32',
+      family,
+      bucket: 'any',
+      source: 'tuned',
+      schedule: { BM, BN: 8, BK: 4, TM: 1, TN: 2, vec: 1, stages: 1, warps: 0, splitK: 1 },
+    });
+    const schedules = [row('skinny', 6), row('gemm', 8)];
+    const sketch = { factors: 3, in: 5, out: 7, rank: 3, inputs: [['q']] } as const;
+    const options = { device, tokens: 61, purpose: 'serve', adapters: 3, schedules } as const;
+    const whole = wholePlan(sketch, options);
+    expect(whole.bound).toMatchObject({ rowBlock: 24, rowBlocks: 3 });
+    const { name, error } = worstOf(whole, interpreted(whole));
+    expect(error, name).toBeLessThan(ALLOWED.f32);
+  });
+});
+
+describe.skipIf(!hasCompiler('g++'))('the same as CUDA source on the CPU', () => {
+  test('agrees with float64', { timeout: 120_000 }, () => {
+    const drawn = Array.from({ length: 2 * MORE }, (_, seed) => draw(100 + seed, 'cuda'));
+    const plans = drawn.map(({ sketch, options }) => wholePlan(sketch, options));
+    const results = runSequences(
+      plans.map(({ launches, bound, buffers, expected }) => ({
+        launches,
+        bound,
+        buffers,
+        outs: [...new Set(expected.flatMap(({ places }) => places.map(({ buffer }) => buffer)))],
+      })),
+    );
+    const found = plans.map((plan, index) => {
+      const { name, error } = worstOf(plan, results[index]!);
+      return error < allowedFor(drawn[index]!) ? 'agrees' : `${name} of ${drawn[index]!.name}: ${error}`;
+    });
+    expect(found).toEqual(drawn.map(() => 'agrees'));
+  });
+});
