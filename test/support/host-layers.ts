@@ -9,7 +9,7 @@ import { values } from './kernel-cases.js';
 export const [IN, OUT, RANK] = [17, 11, 3];
 
 /** q and k read one x and q has a bias; o reads another, its weight is stored transposed. */
-export function contraction(method: AdapterSpec, targets = ['q', 'k', 'o']): Contraction {
+export function contraction(method: AdapterSpec, targets = ['q', 'k', 'o'], rank = RANK): Contraction {
   const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
   const model = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
 g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, float[tokens, ${OUT}] w, float[tokens, ${OUT}] v)
@@ -23,7 +23,7 @@ g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, 
   ["/k/MatMul"] w = MatMul (x, "k.weight")
   ["/o/Gemm"] v = Gemm <transB = 1> (z, "o.weight")
 }`);
-  rewrite(model, { spec: method, rank: RANK, targets });
+  rewrite(model, { spec: method, rank, targets });
   return contract(model);
 }
 
@@ -54,7 +54,7 @@ export function reference(
       const x = matrix(inputs[`x_${input}`]!, IN);
       const w = weightOf(layer, tensors[layer.weight]!);
       const factors = layer.factors.map((name, k) =>
-        matrix(tensors[name]!, k === layer.factors.length - 1 ? OUT : RANK),
+        matrix(tensors[name]!, k === layer.factors.length - 1 ? OUT : layer.rank),
       );
       const bias = layer.bias ? [...Array.from(tensors[layer.bias]!)] : Array<number>(OUT).fill(0);
       const delta = factors.reduce((a, b) => times(a, b));
@@ -74,7 +74,7 @@ export function reference(
         const before = factors.slice(0, k).reduce((a, b) => times(a, b), x);
         const after = factors
           .slice(k + 1)
-          .reduce((a, b) => times(a, b), unit(k === factors.length - 1 ? OUT : RANK));
+          .reduce((a, b) => times(a, b), unit(k === factors.length - 1 ? OUT : layer.rank));
         add(name, times(times(turn(before), dy), turn(after), scale));
       }
     }

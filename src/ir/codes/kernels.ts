@@ -104,7 +104,7 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
   severity: 'error',
   title: 'no module or library is written for such a plan yet',
   explain:
-    "Plans with calls of the vendor's library are explained and not written; a module for WebGPU holds several adapters in " +
-    'one batch in float32 only.',
+    "Plans with calls of the vendor's library (--form bordered) are explained and not written: what such a call does is the " +
+    "caller's. Leave --form out for kernels of lotrc's own.",
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });

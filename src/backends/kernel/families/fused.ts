@@ -85,16 +85,19 @@ export function widened(tile: Tile): Stmt[] {
 }
 
 /** TN elements of one row of a matrix, into `row_b`. */
-function rowOf(tile: Tile, name: string, read: Read, k: U32, cols: U32): Stmt[] {
+function rowOf(tile: Tile, name: string, read: Read, k: U32, cols: U32, shift: U32 = u32(0)): Stmt[] {
   return [
     repeat(`jb_${name}`, tile.schedule.TN, (j) => {
-      const col = add(add(tile.col0, tile.tileCol), j);
+      const col = add(add(add(tile.col0, shift), tile.tileCol), j);
       return [poke('row_b', j, load(read.view, coordinates(read, k, col), lt(col, cols)))];
     }),
   ];
 }
 
-/** T = (sum) chain: the whole row of the sum stands in one tile and is multiplied once more before it is stored. */
+/**
+ * T = (sum) chain: the whole row of the sum stands in one tile and is multiplied once more before it is stored. A result of more
+ * columns than the tile has is made BN columns at a time.
+ */
 export function chained(tile: Tile, name: string, chain: Operand): Stmt[] {
   const { BM, BN, TM, TN } = tile.schedule;
   if (typeof tile.work.cols !== 'number' || tile.work.cols > BN) {
@@ -107,6 +110,20 @@ export function chained(tile: Tile, name: string, chain: Operand): Stmt[] {
     { name: 'tile_sum', space: 'workgroup', size: BM * BN },
     { name: 'acc2', space: 'register', size: TM * TN },
   );
+  /** BN columns of the result, from column `shift` on */
+  const multiplied = (shift: U32): Stmt[] => [
+    loop('k_s', u32(0), tile.cols, u32(1), (k) => [
+      ...rowOf(tile, 's', read, k, outCols, shift),
+      repeat('i_t', TM, (i) => [
+        repeat('j_t', TN, (j) => {
+          const at = add(mul(i, u32(TN)), j);
+          const sum = peek('tile_sum', add(mul(add(tile.tileRow, i), u32(BN)), k));
+          return [poke('acc2', at, fma(sum, peek('row_b', j), peek('acc2', at)))];
+        }),
+      ]),
+    ]),
+    ...tile.stores('acc2', outCols, shift),
+  ];
   return [
     comment('the sum, once more multiplied while it is in workgroup memory'),
     repeat('i_s', TM, (i) => [
@@ -119,16 +136,13 @@ export function chained(tile: Tile, name: string, chain: Operand): Stmt[] {
       ]),
     ]),
     barrier,
-    loop('k_s', u32(0), tile.cols, u32(1), (k) => [
-      ...rowOf(tile, 's', read, k, outCols),
-      repeat('i_t', TM, (i) => [
-        repeat('j_t', TN, (j) => {
-          const at = add(mul(i, u32(TN)), j);
-          const sum = peek('tile_sum', add(mul(add(tile.tileRow, i), u32(BN)), k));
-          return [poke('acc2', at, fma(sum, peek('row_b', j), peek('acc2', at)))];
-        }),
-      ]),
-    ]),
-    ...tile.stores('acc2', outCols),
+    ...(Number(tile.work.out.cols) <= BN
+      ? multiplied(u32(0))
+      : [
+          loop('c0_s', u32(0), outCols, u32(BN), (shift) => [
+            repeat('z_s', TM * TN, (e) => [poke('acc2', e, f32(0))]),
+            ...multiplied(shift),
+          ]),
+        ]),
   ];
 }

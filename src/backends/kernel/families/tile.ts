@@ -48,10 +48,10 @@ export class Tile {
     ];
   }
 
-  /** The epilogue of the sums in a register array, for a result of so many columns. */
-  stores(array: string, cols: U32): Stmt[] {
+  /** The epilogue of the sums in a register array, for a result of so many columns; `shift`: how far right they stand. */
+  stores(array: string, cols: U32, shift: U32 = u32(0)): Stmt[] {
     const { TM, TN } = this.schedule;
-    const [row, col] = [add(this.row0, this.tileRow), add(this.col0, this.tileCol)];
+    const [row, col] = [add(this.row0, this.tileRow), add(add(this.col0, shift), this.tileCol)];
     return storeResults(this.params, this.work, {
       array,
       row,
