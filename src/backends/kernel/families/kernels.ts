@@ -3,18 +3,21 @@ import { fail } from '../../../ir/diagnostics.js';
 import { lengthOf } from '../cost.js';
 import type { Kernel } from '../ir/kir.js';
 import type { Launch, Schedule } from '../types.js';
+import { laneProductKernel } from './lane-product.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
 import { unitProductKernel } from './unit-product.js';
 
 /**
- * The kernel of a launch: for matrix units where its schedule has warps. Throws LOTR6101 for a launch that has none: a
- * call of the vendor's library, or a product that matrix units do not take (pass it through `scalarSchedule` first).
+ * The kernel of a launch: for matrix units where its schedule has warps, with its inner dimension spread over subgroups where
+ * it says so. Throws LOTR6101 for a launch that has none: a call of the vendor's library, or a product that matrix units do not
+ * take (pass it through `scalarSchedule` first) or, being a sum in parts, subgroups do not.
  */
 export function kernelOf(launch: Launch): Kernel {
   if (launch.family === 'blas')
     return fail(refused({ launch: launch.name, why: "it is a call of the vendor's library" }));
   if (launch.work.kind === 'reduce') return reduceKernel(launch);
+  if (launch.schedule.subgroups) return laneProductKernel(launch);
   return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
 }
 

@@ -1,3 +1,4 @@
+import { type Division, divided, type Stop, untilBarrier, WARPS } from './interpret-subgroups.js';
 import { unitCode } from './interpret-units.js';
 import { type Arithmetic, type Expr, flatIndex, type Kernel, type Stmt, wholeArithmetic } from './kir.js';
 import {
@@ -9,11 +10,12 @@ import {
   permutation,
   type Thread,
 } from './memory.js';
+import { collective } from './subgroups.js';
 
 type Value = (thread: Thread) => number;
 type Run = (thread: Thread) => void;
-type Stepwise = (thread: Thread) => Generator<void, void>;
-/** A statement: one that a barrier can interrupt, or one that runs through. */
+type Stepwise = (thread: Thread) => Generator<Stop, void>;
+/** A statement: one that a barrier or a sum over a subgroup can interrupt, or one that runs through. */
 type Code = { readonly run: Run } | { readonly steps: Stepwise };
 
 export interface Launched {
@@ -22,17 +24,19 @@ export interface Launched {
   readonly grid: readonly [number, number, number];
   /** order of workgroups, and of invocations between two barriers */
   readonly order?: Order;
+  /** how workgroups fall into subgroups; warps of 32 when absent */
+  readonly subgroups?: Division;
 }
 
 /**
  * Runs a kernel on buffers in place, f32 arithmetic rounded at every step. All invocations of a workgroup go in lockstep
  * from barrier to barrier, in any order between two. Throws a `KernelFault` for an access outside of a view, buffer or
- * array, a race, a read of an element that nothing wrote, and a barrier that some invocations miss.
+ * array, a race, a read of an element that nothing wrote, and a barrier or a sum over a subgroup that some invocations miss.
  * Returns what was counted: loads and stores of buffer elements, and floating-point operations.
  */
 export function interpret(
   kernel: Kernel,
-  { buffers, uniforms = {}, grid, order = 'forward' }: Launched,
+  { buffers, uniforms = {}, grid, order = 'forward', subgroups = WARPS }: Launched,
 ): Counts {
   const counts: Counts = { loads: 0, stores: 0, flops: 0 };
   const memory = new Buffers(kernel.buffers, buffers, counts);
@@ -45,6 +49,7 @@ export function interpret(
   for (const g of permutation(groups, order, 1)) {
     const group = split(g, grid[0], grid[1]);
     const shared = new Arrays(kernel.arrays, 'workgroup');
+    const members = divided(threads, subgroups, g);
     const running = Array.from({ length: threads }, (_, index) => {
       const thread: Thread = {
         global: g * threads + index,
@@ -55,14 +60,15 @@ export function interpret(
         registers: new Arrays(kernel.arrays, 'register'),
         fragments: new Map(),
         copies: [[]],
+        ...members[index]!,
       };
       return steps(thread);
     });
     let ended = 0;
     for (let interval = 0; ended === 0; interval++) {
       shared.nextInterval();
-      for (const index of permutation(threads, order, interval + 2 + g))
-        if (running[index]!.next().done) ended++;
+      const turns = permutation(threads, order, interval + 2 + g);
+      ended = untilBarrier(running, (index) => members[index]!.subgroup, turns);
     }
     if (ended !== threads)
       memory.fault('barrier', `${threads - ended} invocations wait at a barrier that the others miss`);
@@ -124,6 +130,28 @@ class Compiler {
   }
 
   stmt(stmt: Stmt): Code {
+    const sum = collective(stmt);
+    if (sum?.e === 'subgroupAdd') return this.#together(stmt, sum);
+    return this.#single(stmt);
+  }
+
+  /** Brings what is added and waits for the others; then the statement finds the sum there. */
+  #together(stmt: Stmt, sum: Extract<Expr, { e: 'subgroupAdd' }>): Code {
+    const { counts } = this;
+    const of = this.value(sum.of);
+    const taken = this.#single(stmt);
+    if (!('run' in taken)) throw new Error('a sum over a subgroup is a simple statement');
+    return {
+      steps: function* (thread) {
+        thread.subgroup.waiting.set(thread.peer, { value: of(thread), at: stmt });
+        counts.flops += 1;
+        yield 'subgroup';
+        taken.run(thread);
+      },
+    };
+  }
+
+  #single(stmt: Stmt): Code {
     switch (stmt.s) {
       case 'let':
       case 'var': {
@@ -276,6 +304,10 @@ class Compiler {
         const index = this.value(expr.index);
         return (t) => arraysOf(t, expr.array).read(expr.array, index(t), t);
       }
+      case 'subgroup':
+        return expr.of === 'peer' ? ({ peer }) => peer : ({ subgroup }) => subgroup.size;
+      case 'subgroupAdd':
+        return ({ subgroup }) => subgroup.sum;
     }
   }
 

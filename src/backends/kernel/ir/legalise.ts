@@ -144,6 +144,8 @@ class Rewriter {
       case 'call':
       case 'cast':
         return { ...expr, of: this.expr(expr.of, known) };
+      case 'subgroupAdd':
+        return { ...expr, of: this.expr(expr.of, known) };
       case 'select': {
         const [whenTrue, whenFalse] = [this.expr(expr.whenTrue, known), this.expr(expr.whenFalse, known)];
         return { ...expr, cond: this.expr(expr.cond, known), whenTrue, whenFalse };
