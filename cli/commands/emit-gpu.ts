@@ -35,6 +35,7 @@ export interface EmitGpuOptions {
   readonly json?: true;
   readonly tf32?: true;
   readonly merge?: true;
+  readonly subgroups?: true;
 }
 
 /**
@@ -76,6 +77,7 @@ export function emitGpuCommand(
       ...(options.dtype ? { dtype: options.dtype } : {}),
       ...(options.form ? { form: options.form } : {}),
       ...(options.merge ? { merging: true } : {}),
+      ...(options.subgroups ? { subgroups: true } : {}),
     }),
   );
   if (!options.explain) {

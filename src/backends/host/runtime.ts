@@ -11,10 +11,12 @@ export interface Has {
   readonly many: boolean;
   /** the adapter into the weights and out */
   readonly merging: boolean;
+  /** kernels that sum over subgroups */
+  readonly subgroups: boolean;
 }
 
 /** The part of an emitted module that is the same for every plan: functions over its tables. */
-const opening = ({ half, many, merging }: Has) => `
+const opening = ({ half, many, merging, subgroups }: Has) => `
 // flags of the WebGPU standard: not every library of types declares their namespaces, and Node has no such globals
 const USAGE = { MAP_READ: 0x1, COPY_SRC: 0x4, COPY_DST: 0x8, UNIFORM: 0x40, STORAGE: 0x80 } as const;
 const COMPUTE = 0x4;
@@ -24,7 +26,7 @@ const READ = 0x1;
 export function requirements(tokens: number = TOKENS): GPUDeviceDescriptor & { requiredLimits: Record<string, number> } {
   const largest = Math.max(...BUFFER_NAMES.map((name) => bytesOf(name, tokens)));
   return {
-    requiredFeatures: [${half ? "'shader-f16'" : ''}],
+    requiredFeatures: [${[...(half ? ["'shader-f16'"] : []), ...(subgroups ? ["'subgroups'"] : [])].join(', ')}],
     requiredLimits: { ...LIMITS, maxStorageBufferBindingSize: largest, maxBufferSize: largest },
   };
 }
@@ -47,7 +49,7 @@ export async function createAdapters(device: GPUDevice, options: { readonly toke
     const has = device.limits[name as keyof GPUSupportedLimits];
     if (typeof has === 'number' && has < needed) throw new RangeError(\`the device allows \${name} \${has}, the kernels need \${needed}\`);
   }
-${half ? "  if (!device.features.has('shader-f16')) throw new RangeError('the device has no 16-bit floats: ask for the feature shader-f16');\n" : ''}  const storage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
+${half ? "  if (!device.features.has('shader-f16')) throw new RangeError('the device has no 16-bit floats: ask for the feature shader-f16');\n" : ''}${subgroups ? "  if (!device.features.has('subgroups')) throw new RangeError('the device has no subgroups: ask for the feature subgroups');\n" : ''}  const storage = USAGE.STORAGE | USAGE.COPY_SRC | USAGE.COPY_DST;
   const allocate = (label: string, size: number, usage: number = storage) => device.createBuffer({ label, size, usage });
   const buffers = Object.fromEntries(
     BUFFER_NAMES.map((name) => [name, allocate(name, bytesOf(name, tokens))]),

@@ -2,6 +2,7 @@ import { fail } from '../../ir/diagnostics.js';
 import { ADAMW_WIDTH } from '../kernel/families/adamw.js';
 import { NARROW_WIDTH } from '../kernel/families/narrow.js';
 import type { Kernel } from '../kernel/ir/kir.js';
+import { usesSubgroups } from '../kernel/ir/subgroups.js';
 import { verifyKernel } from '../kernel/ir/verify.js';
 import { printWgsl } from '../kernel/print/wgsl.js';
 import type { KernelPlan } from '../kernel/types.js';
@@ -173,6 +174,7 @@ function moduleText(
       half: halves.length > 0,
       many: plan.adapters > 1,
       merging: plan.merging !== undefined,
+      subgroups: all.some(usesSubgroups),
     }),
   ].join('\n');
 }

@@ -124,10 +124,13 @@ export function workgroupBytes(
   return stages * (BM * BK + BK * BN) * BYTES[dtype] + extra;
 }
 
-/** `64x64x16, 4x4 each, vec4`, `128x256x64, 4 stages, 12 warps`, `4x8, 4x8 at a time, inner over 64 invocations, subgroups`. */
+/** `64x64x16, 4x4 each, vec4`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */
 export function scheduleText(schedule: Schedule): string {
   const { BM, BN, BK, TM, TN, vec, stages, warps, splitK, subgroups } = schedule;
-  if (subgroups) return `${BM}x${BN}, ${TM}x${TN} at a time, inner over ${BK} invocations, subgroups`;
+  if (subgroups) {
+    const columns = TN < BN ? `, ${TN} columns at a time` : '';
+    return `${BM}x${BN}${columns}, inner over ${BK} invocations, subgroups`;
+  }
   if (BM === 1) return 'the library chooses';
   if (BK === 1) return `${BM} elements`;
   const shape = `${BM}x${BN}x${BK}`;

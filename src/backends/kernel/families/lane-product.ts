@@ -1,6 +1,7 @@
 import { refused } from '../../../ir/codes/kernel-ir.js';
 import { fail } from '../../../ir/diagnostics.js';
 import {
+  type ArrayDecl,
   add,
   and,
   barrier,
@@ -12,6 +13,7 @@ import {
   fma,
   id,
   type Kernel,
+  literal,
   load,
   loop,
   lt,
@@ -58,12 +60,14 @@ interface Stretch {
 
 class LaneProduct {
   readonly #params = new Parameters();
-  readonly #arrays: { name: string; space: 'workgroup' | 'register'; size: number }[];
+  readonly #kepts: ArrayDecl[] = [];
   readonly #rows: U32;
   readonly #cols: U32;
-  /** results at a time, and invocations */
-  readonly #results: number;
   readonly #lanes: number;
+  /** accumulators are zero at first, and hold the last sums later */
+  #fresh = true;
+  /** columns at a time */
+  #widest = 0;
   readonly #lane = ref('u32', 'lane');
   readonly #row0 = ref('u32', 'row0');
   readonly #col0 = ref('u32', 'col0');
@@ -72,18 +76,9 @@ class LaneProduct {
     readonly launch: Launch,
     readonly work: Product,
   ) {
-    const { BM, BK, TN } = launch.schedule;
-    this.#results = BM * TN;
-    this.#lanes = BK;
+    this.#lanes = launch.schedule.BK;
     this.#rows = this.#params.length(work.rows);
     this.#cols = this.#params.length(work.cols);
-    this.#arrays = [
-      { name: 'sums', space: 'workgroup', size: this.#results * BK },
-      { name: 'acc', space: 'register', size: this.#results },
-      { name: 'col_a', space: 'register', size: BM },
-      { name: 'row_b', space: 'register', size: TN },
-      { name: 'total', space: 'register', size: Math.ceil(this.#results / BK) },
-    ];
   }
 
   kernel(): Kernel {
@@ -97,7 +92,7 @@ class LaneProduct {
       ],
       workgroup: [this.#lanes, 1, 1],
       ...this.#params.list(),
-      arrays: this.#arrays,
+      arrays: this.#arrays(),
       body: [
         define('lane', id('local', 0)),
         define('row0', mul(id('group', 1), u32(launch.schedule.BM))),
@@ -111,16 +106,29 @@ class LaneProduct {
     };
   }
 
+  /** For as many columns as are ever made at a time. */
+  #arrays(): ArrayDecl[] {
+    const { BM, BK } = this.launch.schedule;
+    const across = this.#widest;
+    return [
+      { name: 'sums', space: 'workgroup', size: BM * across * BK },
+      { name: 'acc', space: 'register', size: BM * across },
+      { name: 'col_a', space: 'register', size: BM },
+      { name: 'row_b', space: 'register', size: across },
+      { name: 'total', space: 'register', size: Math.ceil((BM * across) / BK) },
+      ...this.#kepts,
+    ];
+  }
+
   /** The product; P times the second factor is one more stretch of its inner dimension where launches are merged. */
   #plain(): Stmt[] {
     const { widen } = this.work;
     const base = this.work.segments.map((_, index) => this.#segment(index));
-    const { BN } = this.launch.schedule;
-    if (!widen) return this.#stored(base, this.#cols, BN);
-    const first = this.work.segments[0]!;
+    const width = Math.min(this.launch.schedule.BN, literal(this.#cols) ?? Number.POSITIVE_INFINITY);
+    if (!widen) return this.#stored(base, this.#cols, width);
     return [
-      ...this.#kept({ ...this.#segment(0), name: 'p', b: widen.down }, widen.rank, widen.scale, first.a),
-      ...this.#stored([...base, this.#fromKept(widen.rank, widen.up)], this.#cols, BN),
+      ...this.#kept([{ ...this.#segment(0, widen.down), name: 'p' }], widen.rank, widen.scale),
+      ...this.#stored([...base, this.#fromKept(widen.rank, widen.up)], this.#cols, width),
     ];
   }
 
@@ -129,15 +137,17 @@ class LaneProduct {
     const { cols, out, segments } = this.work;
     if (typeof cols !== 'number' || typeof out.cols !== 'number')
       throw new Error(`${this.launch.name}: the width of a chained sum is a number`);
-    const [first] = segments;
+    const sum = segments.map((_, index) => this.#segment(index));
     return [
-      ...this.#kept(this.#segment(0), cols, 1, first!.a),
+      ...this.#kept(sum, cols, 1),
       ...this.#stored([this.#fromKept(cols, chain)], u32(out.cols), out.cols),
     ];
   }
 
-  #segment(index: number): Stretch {
-    const { a, b, inner } = this.work.segments[index]!;
+  /** A segment, or its first operand times another. */
+  #segment(index: number, other?: Operand): Stretch {
+    const { a, inner, ...own } = this.work.segments[index]!;
+    const b = other ?? own.b;
     const length = this.#params.length(inner);
     const read = this.#params.operand(a, this.#rows, length, this.#row0);
     return {
@@ -171,34 +181,34 @@ class LaneProduct {
   }
 
   /** Leaves scale a b, BM x width, in workgroup memory. */
-  #kept(stretch: Stretch, width: number, scale: number, { matrix }: Operand): Stmt[] {
-    const { BM, TN } = this.launch.schedule;
+  #kept(stretches: readonly Stretch[], width: number, scale: number): Stmt[] {
+    const { BM } = this.launch.schedule;
     const pitch = this.#pitch(width);
-    this.#arrays.push({ name: 'kept', space: 'workgroup', size: BM * pitch });
+    this.#kepts.push({ name: 'kept', space: 'workgroup', size: BM * pitch });
     return [
-      comment(`P, of ${matrix.buffer}, for all rows of this workgroup`),
-      ...this.#columns('p', u32(width), width, (from) => [
-        ...this.#sums([stretch], u32(width), from, 'p'),
-        ...this.#own((q, i, j) => [
+      comment('P, for all rows of this workgroup'),
+      ...this.#columns('p', width, (from, across) => [
+        ...this.#sums(stretches, u32(width), from, across, 'p'),
+        ...this.#own(across, (q, i, j) => [
           poke('kept', add(mul(i, u32(pitch)), add(from, j)), times(scale, peek('total', q))),
         ]),
       ]),
-      ...(width <= TN ? [barrier] : []),
+      barrier,
     ];
   }
 
   /** The results, and what is done to them before they are stored. */
   #stored(stretches: readonly Stretch[], cols: U32, width: number): Stmt[] {
     const { work } = this;
-    return this.#columns('y', u32(width), width, (from) => {
+    return this.#columns('y', width, (from, across) => {
       const first = add(this.#col0, from);
       return [
-        ...this.#sums(stretches, cols, first, 'y'),
+        ...this.#sums(stretches, cols, first, across, 'y'),
         ...storeResults(this.#params, work, {
           array: 'total',
           row: this.#row0,
           col: first,
-          each: (result) => this.#own(result),
+          each: (result) => this.#own(across, result),
           rows: this.#rows,
           cols,
         }),
@@ -206,21 +216,26 @@ class LaneProduct {
     });
   }
 
-  /** `body` for every TN of `width` columns; what it leaves in workgroup memory may be read after a barrier of its own. */
-  #columns(name: string, end: U32, width: number, body: (from: U32) => readonly Stmt[]): Stmt[] {
+  /** `body` for all of `width` columns, TN at a time. */
+  #columns(name: string, width: number, body: (from: U32, across: number) => readonly Stmt[]): Stmt[] {
     const { TN } = this.launch.schedule;
-    if (width <= TN) return [...body(u32(0))];
-    return [loop(`c0_${name}`, u32(0), end, u32(TN), (from) => [...body(from), barrier])];
+    if (width <= TN) return [...body(u32(0), width)];
+    this.#fresh = false;
+    // the next columns need the memory in which these were summed
+    return [loop(`c0_${name}`, u32(0), u32(width), u32(TN), (from) => [...body(from, TN), barrier])];
   }
 
-  /** total = BM x TN sums from column `col` on, result e in invocation e. */
-  #sums(stretches: readonly Stretch[], cols: U32, col: U32, name: string): Stmt[] {
-    const { BM, TN } = this.launch.schedule;
-    const [results, lanes] = [this.#results, this.#lanes];
+  /** total = BM x `across` sums from column `col` on, result e in invocation e. */
+  #sums(stretches: readonly Stretch[], cols: U32, col: U32, across: number, name: string): Stmt[] {
+    const { BM } = this.launch.schedule;
+    const [results, lanes] = [BM * across, this.#lanes];
+    const fresh = this.#fresh;
+    this.#fresh = false;
+    this.#widest = Math.max(this.#widest, across);
     const each = (of: string, body: (e: U32) => readonly Stmt[]) => repeat(`${of}_${name}`, results, body);
     const at = (e: U32, l: U32) => add(mul(e, u32(lanes)), l);
     return [
-      each('zero', (e) => [poke('acc', e, f32(0))]),
+      ...(fresh ? [] : [each('zero', (e) => [poke('acc', e, f32(0))])]),
       ...stretches.flatMap(({ about, name: own, inner, a, b }) => {
         const read = this.#params.operand(b, inner, cols, this.#row0);
         const k = ref('u32', `k_${own}`);
@@ -229,15 +244,15 @@ class LaneProduct {
           loop(`k0_${own}`, u32(0), inner, u32(lanes), (k0) => [
             define(`k_${own}`, add(k0, this.#lane)),
             repeat(`ia_${own}`, BM, (i) => [poke('col_a', i, a(i, k))]),
-            repeat(`jb_${own}`, TN, (j) => {
+            repeat(`jb_${own}`, across, (j) => {
               const to = add(col, j);
               return [
                 poke('row_b', j, load(read.view, coordinates(read, k, to), and(lt(k, inner), lt(to, cols)))),
               ];
             }),
             repeat(`i_${own}`, BM, (i) => [
-              repeat(`j_${own}`, TN, (j) => {
-                const e = add(mul(i, u32(TN)), j);
+              repeat(`j_${own}`, across, (j) => {
+                const e = add(mul(i, u32(across)), j);
                 return [poke('acc', e, fma(peek('col_a', i), peek('row_b', j), peek('acc', e)))];
               }),
             ]),
@@ -260,9 +275,8 @@ class LaneProduct {
   }
 
   /** Statements for the results that are this invocation's own: their number among these, row and column. */
-  #own(result: (q: U32, i: U32, j: U32) => readonly Stmt[]): Stmt[] {
-    const { TN } = this.launch.schedule;
-    const results = this.#results;
+  #own(across: number, result: (q: U32, i: U32, j: U32) => readonly Stmt[]): Stmt[] {
+    const results = this.launch.schedule.BM * across;
     return [
       repeat('own_q', Math.ceil(results / this.#lanes), (q) => {
         const e = add(this.#lane, mul(q, u32(this.#lanes)));
@@ -273,7 +287,7 @@ class LaneProduct {
             cond: lt(e, u32(results)),
             body: [
               define('own', results < this.#lanes ? min(e, u32(results - 1)) : e),
-              ...result(q, div(own, u32(TN)), mod(own, u32(TN))),
+              ...result(q, div(own, u32(across)), mod(own, u32(across))),
             ],
           },
         ];

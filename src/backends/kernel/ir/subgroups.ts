@@ -21,11 +21,11 @@ type Collective = Extract<Expr, SubgroupExpr>;
 
 /** What the value of a statement is, if it takes a subgroup. */
 export function collective(stmt: Stmt): Collective | null {
-  const value = valueOf(stmt);
+  const value = assigned(stmt);
   return value?.e === 'subgroupAdd' || value?.e === 'subgroup' ? value : null;
 }
 
-function valueOf(stmt: Stmt): Expr | null {
+function assigned(stmt: Stmt): Expr | null {
   if (stmt.s === 'let' || stmt.s === 'var') return stmt.init;
   return stmt.s === 'assign' || stmt.s === 'poke' ? stmt.value : null;
 }

@@ -127,7 +127,7 @@ export class CFamily {
       case 'peek':
         return [`${expr.array}[${this.text(expr.index)}]`, ATOM];
       case 'subgroup':
-        return [spelling.subgroup(expr.of), ATOM];
+        return [spelling.subgroup(expr.of), PRECEDENCE['%']!];
       case 'subgroupAdd':
         return [spelling.subgroupAdd(this.text(expr.of)), ATOM];
     }

@@ -118,7 +118,7 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
       const round = elem === 'f16' || elem === 'bf16' ? CONVERSIONS[elem][1] : null;
       return `${array}[${index}] = ${round ? `${round}(${value})` : value};`;
     },
-    subgroup: (of) => (of === 'peer' ? `(threadIdx.x % ${WARP}u)` : `${WARP}u`),
+    subgroup: (of) => (of === 'peer' ? `threadIdx.x % ${WARP}u` : `${WARP}u`),
     subgroupAdd: (of) => `warp_sum(${of})`,
     unit: (stmt, text) => unitText(stmt, kernel, text),
     unroll: '#pragma unroll',
