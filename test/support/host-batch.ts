@@ -20,10 +20,20 @@ export function batchJob(
   spec: AdapterSpec,
   rank: number,
   dtype: 'f32' | 'f16' = 'f32',
+  subgroups = false,
 ): { readonly plan: KernelPlan; readonly job: HostJob; check(answer: HostAnswer): void } {
   const found = contraction(spec, undefined, rank);
   const device = profile('webgpu-laptop', 'webgpu');
-  const plan = choose(found, { device, tokens: 150, purpose: 'serve', adapters: 3, dtype });
+  // subgroups are for few rows
+  const planned = subgroups ? 60 : 150;
+  const plan = choose(found, {
+    device,
+    tokens: planned,
+    purpose: 'serve',
+    adapters: 3,
+    dtype,
+    subgroups,
+  });
   const rowBlock = rowBlockOf(plan);
   const tokens = 2 * rowBlock + 5;
   const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);

@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
-import { placesOf } from '../../../src/backends/host/tables.js';
+import { launchesOf, placesOf } from '../../../src/backends/host/tables.js';
 import { typescriptHost } from '../../../src/backends/host/typescript.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
+import type { KernelPlan } from '../../../src/backends/kernel/types.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
@@ -43,6 +44,74 @@ test.skipIf(!driver).each(TRAINING)(
     check(runHost(folder, driver!, job));
   },
 );
+
+/** Launches of a plan that sum over subgroups. */
+const overSubgroups = (plan: KernelPlan) => launchesOf(plan).filter(({ schedule }) => schedule.subgroups);
+
+test.skipIf(!driver)(
+  'with subgroups, for other numbers of tokens than planned: forward, backward and a step agree with float64',
+  { timeout: 300_000 },
+  () => {
+    const { plan, job, check } = trainingJob(LOTR, 'split', 4, 41, 'f32', true);
+    expect(new Set(overSubgroups(plan).map(({ family }) => family))).toEqual(new Set(['skinny', 'gemm']));
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    check(runHost(folder, driver!, job));
+  },
+);
+
+test.skipIf(!driver)(
+  'with subgroups, several adapters in a batch: every block of rows has its own',
+  { timeout: 300_000 },
+  () => {
+    const { plan, job, check } = batchJob(LOTR, 5, 'f32', true);
+    expect(overSubgroups(plan).some(({ work }) => work.kind === 'product' && work.chain)).toBe(true);
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    check(runHost(folder, driver!, job));
+  },
+);
+
+test.skipIf(!driver)(
+  'with subgroups, one token in one launch per layer agrees with float64',
+  { timeout: 300_000 },
+  () => {
+    const [found, tokens] = [contraction(LOTR), 1];
+    const plan = choose(found, { device, tokens, purpose: 'serve', form: 'widen', subgroups: true });
+    expect(overSubgroups(plan).map(({ family }) => family)).toEqual(['gemv', 'gemv', 'gemv']);
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
+    const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);
+    const inputs = { x_0: [...values(tokens * IN, 31)], x_1: [...values(tokens * IN, 32)] };
+    const outputs = ['y_0', 'y_1', 'y_2'];
+    const answer = runHost(folder, driver!, {
+      tokens,
+      weights,
+      factors,
+      calls: [
+        ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
+        ['forward', 0],
+        ['forward', 1],
+        ...outputs.map((name) => ['read', name] as const),
+      ],
+    });
+    expect(answer.messages).toEqual([]);
+    const expected = reference(found, { ...weights, ...factors }, inputs);
+    for (const name of outputs)
+      expect(worstError(answer.reads[name]!, expected[name]!.flat()), name).toBeLessThan(2e-6);
+  },
+);
+
+test('a module asks for subgroups where its plan has them, and for them only there', () => {
+  const module = (subgroups: boolean) => {
+    const plan = choose(contraction(LOTR), { device, tokens: 4, purpose: 'train', subgroups });
+    return typescriptHost(plan).find(({ path }) => path === 'index.ts')!.text;
+  };
+  expect(module(true)).toContain("requiredFeatures: ['subgroups'],");
+  expect(module(true)).toContain("if (!device.features.has('subgroups')) throw new RangeError");
+  expect(module(false)).not.toMatch(/subgroup/i);
+});
 
 const deno = denoProgram();
 
