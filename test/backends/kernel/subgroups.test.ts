@@ -33,6 +33,7 @@ import {
 } from '../../support/dawn.js';
 import type { KernelCase } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { subgroupPlanCases } from '../../support/plan-cases.js';
 import { subgroupCases } from '../../support/subgroup-cases.js';
 
 const cases = subgroupCases().map((one) => ({ ...one, kernel: kernelOf(one.launch) }));
@@ -136,6 +137,40 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     const kernels = cases.map(({ kernel }) => kernel);
     expect(compileCuda(kernels, 'sm_90a').map(({ spills }) => spills)).toEqual(kernels.map(() => 0));
     expect(ptxOf(kernels.slice(0, 1), 'compute_80')).toMatch(/shfl\.sync\.bfly\.b32/);
+  });
+});
+
+describe('launches of plans for few rows', () => {
+  const planned = subgroupPlanCases().map((one) => ({ ...one, kernel: kernelOf(one.launch) }));
+  const device = profile('webgpu-laptop', 'webgpu');
+
+  test('are of every family that has such schedules, keep the rules and fit the device', () => {
+    expect(new Set(planned.map(({ launch }) => launch.family))).toEqual(new Set(['skinny', 'gemm', 'gemv']));
+    expect(planned.flatMap(({ kernel }) => verifyKernel(kernel, device))).toEqual([]);
+  });
+
+  test.each([{ size: 4 }, any(16)])(
+    'agree with float64 in subgroups %j',
+    { timeout: 120_000 },
+    (subgroups) => {
+      const far = planned.flatMap((one) => {
+        const error = worstError(
+          run(one.kernel, one, { order: { seed: 3 }, subgroups }).result,
+          one.expected,
+        );
+        return error < 2e-6 ? [] : [[one.name, error]];
+      });
+      expect(far).toEqual([]);
+    },
+  );
+
+  test.skipIf(!validator)('are valid WGSL', { timeout: 60_000 }, () => {
+    const answers = runDawn(
+      'null',
+      validator!,
+      planned.map(({ kernel }) => validation(kernel)),
+    );
+    expect(answers.flatMap(({ messages }) => messages)).toEqual([]);
   });
 });
 
