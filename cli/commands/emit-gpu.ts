@@ -28,6 +28,7 @@ export interface EmitGpuOptions {
   readonly json?: true;
   readonly tf32?: true;
   readonly merge?: true;
+  readonly subgroups?: true;
 }
 
 /**
@@ -74,6 +75,7 @@ export async function emitGpuCommand(
       ...(options.dtype ? { dtype: options.dtype } : {}),
       ...(options.form ? { form: options.form } : {}),
       ...(options.merge ? { merging: true } : {}),
+      ...(options.subgroups ? { subgroups: true } : {}),
     }),
   );
   if (tf32 && planned[0]!.dtype !== 'f32') {

@@ -47,6 +47,8 @@ export function declareGpuCommands(program: Command, run: Run): void {
       .option('--merge', 'also kernels that fold the adapter into the weights and out (--for serve)')
       .option('--schedules <file>', 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)')
       .option('--json', 'print JSON (version 1)');
+    if (target === 'wgsl')
+      command.option('--subgroups', 'sums over subgroups where rows are few: browsers differ in having them');
     if (target === 'cuda')
       command
         .option('--arch <arch>', 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80')

@@ -51,6 +51,19 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   expect(readFileSync(join(output, 'index.ts'), 'utf8')).toBe(host);
 });
 
+test('emit wgsl --subgroups writes kernels that sum over subgroups, and says so', async () => {
+  const output = join(folder, 'subgroups');
+  const write = (...more: string[]) => lotrc('emit', 'wgsl', model, '-o', output, '--tokens', '2', ...more);
+  expect(await write('--subgroups')).toMatchObject({ code: 0, err: '' });
+  const text = (path: string) => readFileSync(join(output, path), 'utf8');
+  expect(text('kernels/down_0.wgsl')).toMatch(/^enable subgroups;$/m);
+  expect(text('index.ts')).toContain("requiredFeatures: ['subgroups']");
+  expect(text('plan.txt')).toContain('inner over 64 invocations, subgroups');
+  expect(await write()).toMatchObject({ code: 0 });
+  for (const path of ['kernels/down_0.wgsl', 'index.ts', 'plan.txt'])
+    expect(text(path)).not.toContain('subgroup');
+});
+
 test.each([
   [['--tokens', '5'], '-o FOLDER is missing'],
   [['-o', 'x', '--tokens', '1,5'], 'one number of tokens'],

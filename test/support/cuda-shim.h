@@ -13,6 +13,8 @@ struct Index { unsigned x, y, z; };
 static Index threadIdx, blockIdx;
 
 #define __global__
+#define __device__
+#define __forceinline__ inline
 #define __shared__ static
 #define __restrict__
 #define __launch_bounds__(n)
@@ -99,5 +101,21 @@ static void until(std::function<bool()> condition) {
   wait(at_condition);
 }
 }  // namespace shim
+
+namespace shim {
+// what each lane of a warp brings, and another for the next exchange: a slow lane may still read the last one
+static float brought[64][2][32];
+static unsigned brought_turn[2048];
+}  // namespace shim
+
+// lanes that are not all here end the run: the mask must be full
+static float __shfl_xor_sync(unsigned mask, float value, unsigned step) {
+  if (mask != 0xffffffffu) std::exit(7);
+  const unsigned self = shim::current;
+  float *own = shim::brought[self / 32][shim::brought_turn[self]++ % 2];
+  own[self % 32] = value;
+  shim::wait(shim::at_warp);
+  return own[self % 32 ^ step];
+}
 
 static void __syncthreads() { shim::wait(shim::at_block); }

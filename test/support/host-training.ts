@@ -29,11 +29,12 @@ export function trainingJob(
   planned: number,
   tokens: number,
   dtype: 'f32' | 'f16' = 'f32',
+  subgroups = false,
 ): TrainingJob {
   const bound = dtype === 'f32' ? EXACT : 2e-3;
   const found = contraction(spec);
   const device = profile('webgpu-laptop', 'webgpu');
-  const plan = choose(found, { device, tokens: planned, purpose: 'train', form, dtype });
+  const plan = choose(found, { device, tokens: planned, purpose: 'train', form, dtype, subgroups });
   const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
   const tensors = Object.fromEntries(
     Object.entries(places).map(([name, [place]], index) => [

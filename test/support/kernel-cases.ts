@@ -222,6 +222,14 @@ export function kernelCases(): readonly KernelCase[] {
       chain: mat('m', 5, 7),
       M: 11,
     }),
+    make('token_chain_of_many_columns', {
+      rows: 'M',
+      cols: 5,
+      outCols: 19,
+      segments: [segment('x', 'r', 'M', 7, 5)],
+      chain: mat('m', 5, 19),
+      M: 9,
+    }),
     make('sum_over_tokens', {
       rows: 5,
       cols: 11,

@@ -39,6 +39,32 @@ export function planCases(): readonly KernelCase[] {
   ];
 }
 
+/** Plans for few rows, of which the launches sum over subgroups: one row and several, ranks from 1 to 128. */
+const FEW: readonly (readonly [
+  form: FormKey,
+  tokens: number,
+  purpose: 'train' | 'serve',
+  sketch: Pick<Sketch, 'factors' | 'rank' | 'stored' | 'activation'>,
+])[] = [
+  ['split', 1, 'train', { factors: 3, rank: 1, stored: 'io' }],
+  ['split', 3, 'train', { factors: 3, rank: 7, stored: 'oi' }],
+  ['split', 13, 'train', { factors: 2, rank: 128, stored: 'io' }],
+  ['merged', 4, 'train', { factors: 3, rank: 31, stored: 'oi' }],
+  ['widen', 1, 'serve', { factors: 3, rank: 3, stored: 'oi', activation: 'relu' }],
+  ['widen', 4, 'serve', { factors: 3, rank: 16, stored: 'io' }],
+];
+
+/** The launches of these plans that sum over subgroups. */
+export function subgroupPlanCases(): readonly KernelCase[] {
+  const device = profile('webgpu-laptop', 'webgpu');
+  return FEW.flatMap(([form, tokens, purpose, sketch]) => {
+    const contraction = contractionOf({ ...LAYERS, ...sketch });
+    return casesOf(choose(contraction, { device, tokens, purpose, form, subgroups: true })).filter(
+      ({ launch }) => launch.schedule.subgroups,
+    );
+  });
+}
+
 /** Every launch of a plan as a case. */
 export function casesOf(plan: KernelPlan): KernelCase[] {
   const launches = [

@@ -1,4 +1,3 @@
-import { hostRefused } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { verifyKernel } from '../kernel/ir/verify.js';
@@ -11,8 +10,8 @@ import type { TextFile } from './text-file.js';
 /**
  * The files of a plan for WebGPU: kernels/NAME.wgsl of every launch, and index.ts, a typed module without dependencies
  * that holds the same kernels and runs them: createAdapters with forward and, in a plan for training, backward,
- * gradients and step. In float16 storage sums are still float32. Throws LOTR6008 for a plan that the module cannot serve, LOTR6102 or LOTR6104 for a kernel that
- * does not fit the device or breaks a rule.
+ * gradients and step. In float16 storage sums are still float32. Throws LOTR6102 or LOTR6104 for a kernel that does not fit the device
+ * or breaks a rule.
  */
 export function typescriptHost(plan: KernelPlan): readonly TextFile[] {
   refuse(plan);
@@ -34,10 +33,6 @@ const file = (name: string, kernel: Kernel): TextFile => ({
   text: printWgsl(kernel),
 });
 
-function refuse({ device, adapters, dtype }: KernelPlan): void {
+function refuse({ device }: KernelPlan): void {
   if (device.api !== 'webgpu') throw new Error('the TypeScript host is for WebGPU');
-  // parts of a buffer of 16-bit numbers need not begin where WebGPU can write
-  if (adapters > 1 && dtype !== 'f32') {
-    fail(hostRefused({ why: `it has ${adapters} adapters in a batch in ${dtype}`, hint: 'add --dtype f32' }));
-  }
 }

@@ -57,12 +57,8 @@ export class Buffers {
     if (this.#sharesDown(region)) return this.factor(region.layers[0]!, 0, 'tokens');
     const cols = region.downs.length * region.rank;
     const shape = [this.adapters * region.in, cols];
-    const master = this.#besideName(region);
-    const { dtype } = this.target;
-    this.#add({ name: master, dtype: 'f32', shape, life: 'step', from: region.downs, beside: true });
-    const name = dtype === 'f32' ? master : `${master}_${dtype}`;
-    if (name !== master) this.#add({ name, dtype, shape, life: 'step', copyOf: master });
-    return this.#ofAdapter(dense(name, dtype, region.in, cols));
+    const name = this.#besides(this.#besideName(region), shape, region.downs);
+    return this.#ofAdapter(dense(name, this.target.dtype, region.in, cols));
   }
 
   /** Gradient of what x is multiplied by, laid out as that is. */
@@ -201,11 +197,22 @@ export class Buffers {
   /** [M_1 M_2 ...] of a region side by side (r, layers * r), for the token form. */
   coresBeside(region: LayerRegion): Operand {
     const cols = region.layers.length * region.rank;
-    const name = `Ms_${this.number(region)}`;
-    const { dtype } = this.target;
+    const shape = [this.adapters * region.rank, cols];
     const from = region.layers.map(({ factors }) => factors[1]!);
-    this.#add({ name, dtype, shape: [this.adapters * region.rank, cols], life: 'step', from, beside: true });
-    return this.#ofAdapter(dense(name, dtype, region.rank, cols));
+    const name = this.#besides(`Ms_${this.number(region)}`, shape, from);
+    return this.#ofAdapter(dense(name, this.target.dtype, region.rank, cols));
+  }
+
+  /**
+   * Factors side by side, in f32, and the copy of these in the type of token space: adapters and factors begin where a float32
+   * may, a 16-bit number in the middle of a word could not be written alone. Gives the name of what products read.
+   */
+  #besides(master: string, shape: readonly Extent[], from: readonly string[]): string {
+    this.#add({ name: master, dtype: 'f32', shape, life: 'step', from, beside: true });
+    const { dtype } = this.target;
+    if (dtype === 'f32') return master;
+    this.#add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
+    return `${master}_${dtype}`;
   }
 
   /** All tensors of factor `k` of a group, one below the other. */

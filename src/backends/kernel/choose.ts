@@ -36,6 +36,8 @@ export interface PlanOptions {
   readonly form?: FormKey;
   /** also launches that fold the adapter into the weights and out again; for serving one adapter */
   readonly merging?: boolean;
+  /** also schedules that spread a sum over subgroups; kernels without them run everywhere */
+  readonly subgroups?: boolean;
   /** schedules before the built-in ones */
   readonly schedules?: readonly ScheduleRow[];
 }
@@ -57,7 +59,7 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
   const adapters = options.adapters ?? 1;
   if (device.flops[dtype] === null) fail(otherType({ device: device.name, dtype, known: typesOf(device) }));
   if (adapters > 1 && purpose === 'train') throw new Error('several adapters in one batch are for serving');
-  const target: Target = { device, tokens, dtype, db: [...(options.schedules ?? []), ...HEURISTICS] };
+  const target: Target = { device, tokens, dtype, db: openRows(options) };
   const buffers = new Buffers(contraction, target, adapters, purpose);
   const groups = new Map(contraction.groups.map((group) => [group.id, group]));
   if (options.merging && (purpose === 'train' || adapters > 1))
@@ -123,6 +125,10 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
     skipped: contraction.skipped,
   };
 }
+
+/** Rows of the table that a plan may take. */
+const openRows = ({ schedules = [], subgroups = false }: PlanOptions): readonly ScheduleRow[] =>
+  [...schedules, ...HEURISTICS].filter(({ schedule }) => subgroups || !schedule.subgroups);
 
 const typesOf = (device: DeviceProfile): readonly KernelDtype[] =>
   (['f32', 'f16', 'bf16'] as const).filter((dtype) => device.flops[dtype] !== null);

@@ -71,6 +71,8 @@ function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => nev
   };
   const vec = length('vec');
   if (vec !== 1 && vec !== 2 && vec !== 4) return refuse('"vec" is not 1, 2 or 4');
+  const { subgroups = false } = given;
+  if (subgroups !== true && subgroups !== false) return refuse('"subgroups" is not true or false');
   return {
     BM: length('BM'),
     BN: length('BN'),
@@ -81,6 +83,7 @@ function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => nev
     stages: length('stages'),
     warps: length('warps', 0),
     splitK: length('splitK'),
+    ...(subgroups ? { subgroups } : {}),
   };
 }
 

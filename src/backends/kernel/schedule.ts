@@ -81,6 +81,14 @@ export function inBucket(bucket: string, problem: Pick<Problem, 'rows' | 'cols' 
 export function illegal(schedule: Schedule, device: DeviceProfile, problem: Problem): readonly string[] {
   const { BM, BN, TM, TN, vec, BK } = schedule;
   const reasons: string[] = [];
+  if (schedule.subgroups) {
+    if (!device.features.includes('subgroups')) reasons.push('the device has no subgroups');
+    if (BM !== TM) reasons.push(`the invocations share all ${BM} rows, so TM is ${BM}`);
+    if (BK % 32 !== 0) reasons.push(`${BK} invocations are no whole warps of 32`);
+    if (schedule.warps > 0) reasons.push('matrix units do not sum over subgroups');
+    if (!SPREAD.includes(problem.family))
+      reasons.push(`sums of the family ${problem.family} are not spread over subgroups`);
+  }
   if (BM % TM !== 0 || BN % TN !== 0) reasons.push(`${BM} x ${BN} is not divided by ${TM} x ${TN}`);
   if (problem.family !== 'reducePartials' && (BK % vec !== 0 || BN % vec !== 0)) {
     reasons.push(`tiles are not divided by vectors of ${vec}`);
@@ -109,8 +117,12 @@ export function illegal(schedule: Schedule, device: DeviceProfile, problem: Prob
   return reasons;
 }
 
+/** Families with kernels that spread the inner dimension over subgroups: each result is one sum, not one of parts. */
+const SPREAD: readonly Family[] = ['gemm', 'gemv', 'skinny', 'rankBatched'];
+
 /** Invocations (threads) of a workgroup. */
-export function invocations({ BM, BN, TM, TN, warps }: Schedule): number {
+export function invocations({ BM, BN, BK, TM, TN, warps, subgroups }: Schedule): number {
+  if (subgroups) return BK;
   return warps > 0 ? warps * 32 : (BM / TM) * (BN / TN);
 }
 
@@ -121,20 +133,29 @@ export const SCALAR_TILE = 64;
 export const chainedColumns = ({ BN, warps }: Schedule): number =>
   warps > 0 ? Math.min(BN, SCALAR_TILE) : BN;
 
-/** Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32. */
+/**
+ * Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32; with subgroups what
+ * every invocation has of every result, and P.
+ */
 export function workgroupBytes(
-  { BM, BN, BK, stages, warps }: Schedule,
+  { BM, BN, BK, TN, stages, warps, subgroups }: Schedule,
   { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
 ): number {
   if (family === 'reducePartials') return 0;
+  if (subgroups) return 4 * BM * (BK * TN + (widen === undefined ? 0 : widen + TN - 1));
   // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
   const size = warps > 0 ? BYTES[dtype] : 4;
   const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
   return stages * (BM * BK + BK * BN) * size + extra;
 }
 
-/** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`. */
-export function scheduleText({ BM, BN, BK, TM, TN, stages, warps, splitK }: Schedule): string {
+/** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */
+export function scheduleText(schedule: Schedule): string {
+  const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups } = schedule;
+  if (subgroups) {
+    const columns = TN < BN ? `, ${TN} columns at a time` : '';
+    return `${BM}x${BN}${columns}, inner over ${BK} invocations, subgroups`;
+  }
   if (BM === 1) return 'the library chooses';
   if (BK === 1) return `${BM} elements`;
   const shape = `${BM}x${BN}x${BK}`;

@@ -68,6 +68,9 @@ export interface Region {
  * warp where `warps` is not 0; vector width of loads; stages of the copy pipeline (1: none); warps of a CUDA block (0 in
  * WGSL, where a workgroup has BM/TM * BN/TN invocations); parts into which the inner dimension is split (partial sums,
  * added by a second launch).
+ *
+ * `subgroups`: the inner dimension is spread over the BK invocations of a workgroup, which make BM x BN outputs, BM x TN (TM is
+ * BM) at a time, and sum over subgroups what each of them has.
  */
 export interface Schedule {
   readonly BM: number;
@@ -79,6 +82,7 @@ export interface Schedule {
   readonly stages: number;
   readonly warps: number;
   readonly splitK: number;
+  readonly subgroups?: true;
 }
 
 /**

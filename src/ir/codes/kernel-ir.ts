@@ -20,8 +20,9 @@ export const beyondDevice = defineCode<{ kernel: string; device: string; why: st
   severity: 'error',
   title: 'a kernel needs more than the device has',
   explain:
-    'A device limits the workgroup memory, the invocations of a workgroup and the buffers that a kernel may bind. The ' +
-    'schedule of this kernel goes beyond one of these; a schedule with smaller tiles or fewer segments is needed.',
+    'A device limits the workgroup memory, the invocations of a workgroup and the buffers that a kernel may bind, and may ' +
+    'have no subgroups. The schedule of this kernel goes beyond one of these; a schedule with smaller tiles, fewer segments ' +
+    'or without subgroups is needed.',
   make: ({ kernel, device, why }) => ({
     message: `the kernel ${kernel} does not fit ${device}: ${why}`,
     hint: 'choose a schedule with smaller tiles',
@@ -33,8 +34,8 @@ export const cannotSpell = defineCode<{ kernel: string; target: string; what: st
   severity: 'error',
   title: 'a kernel uses what the target language does not have',
   explain:
-    'WGSL has no bfloat16, and no matrix units of a warp. Plan with float32, or with float16 where the device has it, and ' +
-    'with schedules without warps.',
+    'WGSL has no bfloat16, and no matrix units of a warp; CUDA sums over whole warps only. Plan with float32, or with float16 ' +
+    'where the device has it, with schedules without warps, and over subgroups with a multiple of 32 invocations.',
   make: ({ kernel, target, what }) => ({
     message: `the kernel ${kernel} uses ${what}, which ${target} does not have`,
     hint: 'plan the kernels with float32 or float16 operands',
@@ -47,7 +48,7 @@ export const brokenRule = defineCode<{ kernel: string; rule: string; where: stri
   title: 'a kernel breaks a rule of the kernel IR',
   explain:
     'Before a kernel is printed it is checked: accesses are in range or masked, barriers are reached by all invocations, ' +
-    'workgroup memory is written before it is read. A kernel that fails is never written. This is a fault of the ' +
+    'workgroup memory is written before it is read, all of a subgroup come by where they sum together. A kernel that fails is never written. This is a fault of the ' +
     'generator; please report the plan that led to it.',
   make: ({ kernel, rule, where }) => ({
     message: `the kernel ${kernel} breaks the rule "${rule}": ${where}`,

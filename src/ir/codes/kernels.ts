@@ -105,7 +105,6 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
   severity: 'error',
   title: 'no module or library is written for such a plan yet',
   explain:
-    'A module for WebGPU holds several adapters in one batch in float32 only; a CUDA library does so in every type. ' +
-    'Kernels count the elements of a buffer in 32 bits.',
+    'Kernels count the elements of a buffer in 32 bits: a buffer of the plan has more. Fewer tokens or adapters need smaller buffers.',
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });

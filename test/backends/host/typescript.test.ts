@@ -1,15 +1,17 @@
 import { rmSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
-import { placesOf, rowBlockOf } from '../../../src/backends/host/tables.js';
+import { launchesOf, placesOf } from '../../../src/backends/host/tables.js';
 import { typescriptHost } from '../../../src/backends/host/typescript.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
+import type { KernelPlan } from '../../../src/backends/kernel/types.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
 import { compileHost, runHost } from '../../support/host.js';
-import { contraction, IN, reference, rowsOf } from '../../support/host-layers.js';
+import { batchJob } from '../../support/host-batch.js';
+import { contraction, IN, reference } from '../../support/host-layers.js';
 import { trainingJob } from '../../support/host-training.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
@@ -42,6 +44,74 @@ test.skipIf(!driver).each(TRAINING)(
     check(runHost(folder, driver!, job));
   },
 );
+
+/** Launches of a plan that sum over subgroups. */
+const overSubgroups = (plan: KernelPlan) => launchesOf(plan).filter(({ schedule }) => schedule.subgroups);
+
+test.skipIf(!driver)(
+  'with subgroups, for other numbers of tokens than planned: forward, backward and a step agree with float64',
+  { timeout: 300_000 },
+  () => {
+    const { plan, job, check } = trainingJob(LOTR, 'split', 4, 41, 'f32', true);
+    expect(new Set(overSubgroups(plan).map(({ family }) => family))).toEqual(new Set(['skinny', 'gemm']));
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    check(runHost(folder, driver!, job));
+  },
+);
+
+test.skipIf(!driver)(
+  'with subgroups, several adapters in a batch: every block of rows has its own',
+  { timeout: 300_000 },
+  () => {
+    const { plan, job, check } = batchJob(LOTR, 5, 'f32', true);
+    expect(overSubgroups(plan).some(({ work }) => work.kind === 'product' && work.chain)).toBe(true);
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    check(runHost(folder, driver!, job));
+  },
+);
+
+test.skipIf(!driver)(
+  'with subgroups, one token in one launch per layer agrees with float64',
+  { timeout: 300_000 },
+  () => {
+    const [found, tokens] = [contraction(LOTR), 1];
+    const plan = choose(found, { device, tokens, purpose: 'serve', form: 'widen', subgroups: true });
+    expect(overSubgroups(plan).map(({ family }) => family)).toEqual(['gemv', 'gemv', 'gemv']);
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
+    const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);
+    const inputs = { x_0: [...values(tokens * IN, 31)], x_1: [...values(tokens * IN, 32)] };
+    const outputs = ['y_0', 'y_1', 'y_2'];
+    const answer = runHost(folder, driver!, {
+      tokens,
+      weights,
+      factors,
+      calls: [
+        ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
+        ['forward', 0],
+        ['forward', 1],
+        ...outputs.map((name) => ['read', name] as const),
+      ],
+    });
+    expect(answer.messages).toEqual([]);
+    const expected = reference(found, { ...weights, ...factors }, inputs);
+    for (const name of outputs)
+      expect(worstError(answer.reads[name]!, expected[name]!.flat()), name).toBeLessThan(2e-6);
+  },
+);
+
+test('a module asks for subgroups where its plan has them, and for them only there', () => {
+  const module = (subgroups: boolean) => {
+    const plan = choose(contraction(LOTR), { device, tokens: 4, purpose: 'train', subgroups });
+    return typescriptHost(plan).find(({ path }) => path === 'index.ts')!.text;
+  };
+  expect(module(true)).toContain("requiredFeatures: ['subgroups'],");
+  expect(module(true)).toContain("if (!device.features.has('subgroups')) throw new RangeError");
+  expect(module(false)).not.toMatch(/subgroup/i);
+});
 
 const deno = denoProgram();
 
@@ -154,57 +224,33 @@ export async function use(device: GPUDevice): Promise<void> {
 });
 
 test.skipIf(!driver).each([
-  ['lotr', LOTR],
-  ['lora', LORA],
+  ['lotr', 3, LOTR],
+  // the columns of T need more than one tile
+  ['lotr', 5, LOTR],
+  ['lora', 3, LORA],
 ] as const)(
-  'several adapters in a batch, %s: every block of rows has its own',
+  'several adapters in a batch, %s of rank %i: every block of rows has its own',
   { timeout: 300_000 },
-  (_, spec) => {
-    const found = contraction(spec);
-    const plan = choose(found, { device, tokens: 150, purpose: 'serve', adapters: 3 });
-    const rowBlock = rowBlockOf(plan);
-    const tokens = 2 * rowBlock + 5;
-    const table = [2, 0, 2];
+  (_, rank, spec) => {
+    const { plan, job, check } = batchJob(spec, rank);
     const folder = compileHost(typescriptHost(plan));
     folders.push(folder);
-    const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
-    const places = placesOf(plan.buffers, 'step', 3);
-    const adapters = [0, 1, 2].map((adapter) => tensorsOf(places, 20 + 30 * adapter));
-    const inputs = Object.fromEntries(
-      ['x_0', 'x_1'].map((name, index) => [name, [...values(tokens * IN, 31 + index)]]),
-    );
-    const outputs = plan.buffers.filter(({ name }) => name.startsWith('y_')).map(({ name }) => name);
-    const answer = runHost(folder, driver!, {
-      tokens,
-      weights,
-      factors: adapters[0]!,
-      calls: [
-        ['setAdapter', adapters[1], 1],
-        ['setAdapter', adapters[2], 2],
-        ['setRows', table],
-        ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
-        ...found.regions.map((__, region) => ['forward', region] as const),
-        ...outputs.map((name) => ['read', name] as const),
-        ['setRows', [0]],
-        ['setRows', [0, 3, 1]],
-        ['setAdapter', adapters[1], 3],
-        ['write', 'rowAdapter', [0, 0, 0]],
-      ],
-    });
-    expect(answer.messages).toEqual([
-      `${tokens} rows are 3 blocks of ${rowBlock}, not 1`,
-      'there is no adapter 3, only 3',
-      'there is no adapter 3, only 3',
-      'rowAdapter is filled by setRows',
-    ]);
-    for (const name of outputs) {
-      const expected = rowsOf(
-        table,
-        rowBlock,
-        (adapter) => reference(found, { ...weights, ...adapters[adapter]! }, inputs)[name]!,
-      );
-      expect(worstError(answer.reads[name]!, expected), name).toBeLessThan(2e-6);
-    }
+    check(runHost(folder, driver!, job));
+  },
+);
+
+test.skipIf(!deno).each([
+  ['lotr', 3, LOTR],
+  ['lotr', 5, LOTR],
+  ['lora', 1, LORA],
+] as const)(
+  'in Deno, f16, several adapters in a batch, %s of rank %i: every block of rows has its own',
+  { timeout: 300_000 },
+  (_, rank, spec) => {
+    const { plan, job, check } = batchJob(spec, rank, 'f16');
+    const folder = compileHost(typescriptHost(plan));
+    folders.push(folder);
+    check(runHost(folder, denoEnvironment(folder), job, denoCommand(deno!)));
   },
 );
 
@@ -279,9 +325,3 @@ const tensorsOf = (places: ReturnType<typeof placesOf>, seed: number) =>
       [...values(place!.rows * place!.cols, seed + index)],
     ]),
   );
-
-test('LOTR6008: several adapters in float16 are refused', () => {
-  const found = contraction(LOTR);
-  const many = choose(found, { device, tokens: 7, purpose: 'serve', adapters: 3, dtype: 'f16' });
-  expect(() => typescriptHost(many)).toThrowError(/LOTR6008.*3 adapters in a batch in f16/);
-});

@@ -58,6 +58,16 @@ const CASES: readonly (readonly [
     { device: laptop, tokens: 32, purpose: 'serve', merging: true },
   ],
   [
+    'few-tokens-over-subgroups',
+    { in: 768, out: 768, rank: 8, inputs: [['q', 'k']] },
+    { device: laptop, tokens: 4, purpose: 'train', subgroups: true },
+  ],
+  [
+    'one-token-over-subgroups',
+    { in: 768, out: 768, rank: 8, inputs: [['q', 'k']] },
+    { device: laptop, tokens: 1, purpose: 'serve', subgroups: true },
+  ],
+  [
     'activation-in-the-epilogue',
     { in: 768, out: 3072, rank: 8, inputs: [['fc1']], activation: 'gelu' },
     { device: laptop, tokens: 128, purpose: 'serve' },

@@ -8,6 +8,7 @@ import { printCuda } from '../../../src/backends/kernel/print/cuda.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { planCases } from '../../support/plan-cases.js';
+import { subgroupCases } from '../../support/subgroup-cases.js';
 
 const FOLDER = join(import.meta.dirname, '../../data/kernels');
 const SHOWN = [
@@ -17,10 +18,12 @@ const SHOWN = [
   'sum_over_tokens',
   'widened',
   'many_adapters',
+  'lanes_few_rows',
+  'lanes_merged_launch',
 ];
 
 const kernels: readonly Kernel[] = [
-  ...kernelCases()
+  ...[...kernelCases(), ...subgroupCases()]
     .filter(({ name }) => SHOWN.includes(name))
     .map(({ launch }) => kernelOf(launch)),
   {

@@ -17,7 +17,8 @@ const problem = { family: 'gemm', dtype: 'f32', rows: 1000, cols: 768, inner: 77
 
 describe('pickSchedule', () => {
   const [first, second] = HEURISTICS.filter(
-    (row) => row.target === laptop.target && row.dtype === 'f32' && row.family === 'gemm',
+    (row) =>
+      row.target === laptop.target && row.dtype === 'f32' && row.family === 'gemm' && !row.schedule.subgroups,
   ).map(({ schedule }) => schedule) as [ScheduleRow['schedule'], ScheduleRow['schedule']];
   const row = (source: ScheduleRow['source'], schedule: ScheduleRow['schedule'], bucket = 'any') => ({
     target: laptop.target,
@@ -81,6 +82,33 @@ test('tiles are of float32 but on matrix units', () => {
   expect(workgroupBytes({ ...tiles, warps: 4 }, { family: 'gemm', dtype: 'f16' })).toBe(2 * 2 * 32 * 16);
 });
 
+test('a schedule over subgroups needs a device that has them, and a family of whole sums', () => {
+  const schedule = {
+    BM: 4,
+    BN: 8,
+    BK: 64,
+    TM: 4,
+    TN: 8,
+    vec: 1,
+    stages: 1,
+    warps: 0,
+    splitK: 1,
+    subgroups: true,
+  } as const;
+  const few = { ...problem, family: 'skinny', rows: 4, cols: 8 } as const;
+  expect(illegal(schedule, laptop, few)).toEqual([]);
+  expect(invocations(schedule)).toBe(64);
+  expect(workgroupBytes(schedule, few)).toBe(4 * 4 * 8 * 64);
+  expect(illegal(schedule, { ...laptop, features: [] }, few)).toEqual(['the device has no subgroups']);
+  expect(illegal({ ...schedule, TM: 2, BK: 48 }, laptop, { ...few, family: 'skinnyT' })).toEqual([
+    'the invocations share all 4 rows, so TM is 4',
+    '48 invocations are no whole warps of 32',
+    'sums of the family skinnyT are not spread over subgroups',
+  ]);
+  // P of a merged launch is kept, with room for the columns that are made at a time
+  expect(workgroupBytes({ ...schedule, BN: 64 }, { ...few, widen: 5 })).toBe(4 * 4 * (8 * 64 + 5 + 7));
+});
+
 test('shape classes are conditions that all hold', () => {
   expect(inBucket('any', problem)).toBe(true);
   expect(inBucket('rows<=1000 inner<=775', problem)).toBe(false);
@@ -134,6 +162,10 @@ describe('files of schedules', () => {
     [
       JSON.stringify({ version: 1, rows: [{ ...row, schedule: { ...row!.schedule, vec: 3 } }] }),
       /"vec" is not/,
+    ],
+    [
+      JSON.stringify({ version: 1, rows: [{ ...row, schedule: { ...row!.schedule, subgroups: 32 } }] }),
+      /"subgroups" is not/,
     ],
   ])('LOTR6007: %s', (text, why) => {
     expect(() => parseSchedules(text, 'f.json')).toThrow(why);

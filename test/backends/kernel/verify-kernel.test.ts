@@ -96,6 +96,8 @@ describe('a kernel that is wrong is refused, and fails when it runs', () => {
     // a loop that may not run at all leaves its tile unwritten
     const maybe = loop('i', u32(0), uniform('u32', 'n'), u32(1), () => [poke('tile', lane, f32(1)), barrier]);
     expect(rules([maybe, define('v', peek('tile', lane))])).toEqual(['order']);
+    const surely = loop('i', u32(0), u32(2), u32(1), () => [poke('tile', lane, f32(1)), barrier]);
+    expect(rules([surely, define('v', peek('tile', lane))])).toEqual([]);
   });
 
   test('indices of arrays stay below their sizes', () => {

@@ -1,6 +1,7 @@
 import { ADAMW_WIDTH } from '../../kernel/families/adamw.js';
 import { NARROW_WIDTH } from '../../kernel/families/narrow.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
+import { usesSubgroups } from '../../kernel/ir/subgroups.js';
 import { printWgsl } from '../../kernel/print/wgsl.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../kernel/types.js';
 import {
@@ -142,6 +143,7 @@ function kernelRow(kernel: Kernel, does: string, grid: readonly GridExtent[]): K
 /** Features of WebGPU, and the kernels that do not compile without them. */
 const FEATURES: readonly (readonly [feature: string, needs: (kernel: Kernel) => boolean])[] = [
   ['shader-f16', ({ buffers }) => buffers.some(({ elem }) => elem === 'f16')],
+  ['subgroups', usesSubgroups],
 ];
 
 const featuresOf = (kernels: readonly Kernel[]): readonly string[] =>

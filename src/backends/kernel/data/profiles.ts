@@ -16,7 +16,7 @@ export const PROFILES: readonly DeviceProfile[] = [
     workgroupBytes: 16384,
     invocations: 256,
     storageBuffers: 8,
-    features: [],
+    features: ['subgroups'],
     source: 'assumed for an integrated GPU; per-dispatch cost as reported in arXiv 2604.02344 (24-71 us)',
   },
   {
@@ -30,7 +30,7 @@ export const PROFILES: readonly DeviceProfile[] = [
     workgroupBytes: 16384,
     invocations: 256,
     storageBuffers: 8,
-    features: [],
+    features: ['subgroups'],
     source:
       'reported: 0.9 TFLOP/s in WGSL, 32-71 us per dispatch on Metal (arXiv 2604.02344); bandwidth nominal',
   },
@@ -45,7 +45,7 @@ export const PROFILES: readonly DeviceProfile[] = [
     workgroupBytes: 16384,
     invocations: 256,
     storageBuffers: 8,
-    features: [],
+    features: ['subgroups'],
     source: 'assumed: about half of the nominal rate of an integrated Xe GPU',
   },
   {
@@ -59,7 +59,7 @@ export const PROFILES: readonly DeviceProfile[] = [
     workgroupBytes: 227 << 10,
     invocations: 1024,
     storageBuffers: 64,
-    features: ['mma', 'wgmma', 'tma', 'cp.async'],
+    features: ['mma', 'wgmma', 'tma', 'cp.async', 'subgroups'],
     source: 'measured: bf16 GEMM 8192^3 and device copy; f32 nominal without TF32; launch as in a CUDA graph',
   },
   {
@@ -73,7 +73,7 @@ export const PROFILES: readonly DeviceProfile[] = [
     workgroupBytes: 227 << 10,
     invocations: 1024,
     storageBuffers: 64,
-    features: ['mma', 'wgmma', 'tma', 'cp.async'],
+    features: ['mma', 'wgmma', 'tma', 'cp.async', 'subgroups'],
     source:
       'measured: bf16 GEMM (770-798 TFLOP/s, the middle) and device copy; f32 nominal; CUDA graph launch',
   },
@@ -88,7 +88,7 @@ export const PROFILES: readonly DeviceProfile[] = [
     workgroupBytes: 163 << 10,
     invocations: 1024,
     storageBuffers: 64,
-    features: ['mma', 'cp.async'],
+    features: ['mma', 'cp.async', 'subgroups'],
     source: 'nominal rates less 15 % (f32, f16, bf16) and 10 % (memory); not measured',
   },
   {
@@ -102,7 +102,7 @@ export const PROFILES: readonly DeviceProfile[] = [
     workgroupBytes: 99 << 10,
     invocations: 1024,
     storageBuffers: 64,
-    features: ['mma', 'cp.async'],
+    features: ['mma', 'cp.async', 'subgroups'],
     source: 'nominal rates less 10 %; not measured',
   },
 ];

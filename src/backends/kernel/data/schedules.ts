@@ -22,6 +22,27 @@ function table(target: string, dtypes: readonly KernelDtype[], entries: readonly
   );
 }
 
+/** The same tiles, with the inner dimension spread over subgroups: rows that a plan may only take when it is asked to. */
+const overSubgroups = (rows: readonly ScheduleRow[]): ScheduleRow[] =>
+  rows.map((row) => ({ ...row, schedule: { ...row.schedule, subgroups: true } }));
+
+/**
+ * Few rows: 64 invocations share the inner dimension. A merged launch takes the narrowest tile that is wide enough for its rank;
+ * reading W along its rows, 8 neighbours fill 32 bytes.
+ */
+const WEBGPU_SUBGROUPS: readonly Entry[] = [
+  ['gemv', 'rows<=1', [1, 32, 64, 1, 8, 1, 1, 0, 1]],
+  ['gemv', 'rows<=1', [1, 64, 64, 1, 8, 1, 1, 0, 1]],
+  ['gemv', 'rows<=1', [1, 128, 64, 1, 8, 1, 1, 0, 1]],
+  ['gemv', 'rows<=4', [4, 32, 64, 4, 8, 1, 1, 0, 1]],
+  ['gemv', 'rows<=4', [4, 64, 64, 4, 8, 1, 1, 0, 1]],
+  ['gemv', 'rows<=4', [4, 128, 64, 4, 8, 1, 1, 0, 1]],
+  ['gemm', 'rows<=1', [1, 8, 64, 1, 8, 1, 1, 0, 1]],
+  ['gemm', 'rows<=4', [4, 8, 64, 4, 8, 1, 1, 0, 1]],
+  ['skinny', 'rows<=1', [1, 8, 64, 1, 8, 1, 1, 0, 1]],
+  ['skinny', 'rows<=64', [4, 8, 64, 4, 8, 1, 1, 0, 1]],
+];
+
 /** Families whose tiles are the same on all WebGPU targets. */
 const WEBGPU_COMMON: readonly Entry[] = [
   ['gemv', 'any', [4, 128, 16, 4, 2, 1, 1, 0, 1]],
@@ -74,6 +95,9 @@ const CUDA_F32: readonly Entry[] = [
  * are tried in order; the first whose shape class fits and that the device can run is taken.
  */
 export const HEURISTICS: readonly ScheduleRow[] = [
+  ...['webgpu-laptop', 'webgpu-apple', 'webgpu-intel'].flatMap((target) =>
+    overSubgroups(table(target, ['f32', 'f16'], WEBGPU_SUBGROUPS)),
+  ),
   // 8x8 invocations of 4x4: what a browser runs everywhere; 16x16 of 4x4 once the grid is large
   ...table(
     'webgpu-laptop',

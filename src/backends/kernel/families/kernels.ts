@@ -5,6 +5,7 @@ import { siText } from '../figures.js';
 import type { Kernel } from '../ir/kir.js';
 import { SCALAR_TILE } from '../schedule.js';
 import type { Launch, Schedule } from '../types.js';
+import { laneProductKernel } from './lane-product.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
 import { unitProductKernel } from './unit-product.js';
@@ -12,8 +13,9 @@ import { warpgroupProductKernel } from './warpgroup-product.js';
 import { ofWarpgroups } from './warpgroup-schedule.js';
 
 /**
- * The kernel of a launch: for matrix units where its schedule has warps, of warpgroups where it is one of those. Throws LOTR6101 for a launch that has none: a
- * call of the vendor's library, or a product that matrix units do not take (pass it through `scalarSchedule` first).
+ * The kernel of a launch: for matrix units where its schedule has warps, of warpgroups where it is one of those, with its inner dimension spread over subgroups where
+ * it says so. Throws LOTR6101 for a launch that has none: a call of the vendor's library, or a product that matrix units do not
+ * take (pass it through `scalarSchedule` first) or, being a sum in parts, subgroups do not.
  */
 export function kernelOf(launch: Launch): Kernel {
   if (launch.family === 'blas')
@@ -26,6 +28,7 @@ export function kernelOf(launch: Launch): Kernel {
 
 function bare(launch: Launch): Kernel {
   if (launch.work.kind === 'reduce') return reduceKernel(launch);
+  if (launch.schedule.subgroups) return laneProductKernel(launch);
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
   return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
 }

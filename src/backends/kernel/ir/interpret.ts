@@ -1,4 +1,5 @@
 import { Banks } from './banks.js';
+import { type Division, divided, type Stop, untilBarrier, WARPS } from './interpret-subgroups.js';
 import { unitCode } from './interpret-units.js';
 import { groupCode } from './interpret-warpgroups.js';
 import { type Arithmetic, type Expr, flatIndex, type Kernel, type Stmt, wholeArithmetic } from './kir.js';
@@ -11,11 +12,12 @@ import {
   permutation,
   type Thread,
 } from './memory.js';
+import { collective } from './subgroups.js';
 
 type Value = (thread: Thread) => number;
 type Run = (thread: Thread) => void;
-type Stepwise = (thread: Thread) => Generator<void, void>;
-/** A statement: one that a barrier can interrupt, or one that runs through. */
+type Stepwise = (thread: Thread) => Generator<Stop, void>;
+/** A statement: one that a barrier or a sum over a subgroup can interrupt, or one that runs through. */
 type Code = { readonly run: Run } | { readonly steps: Stepwise };
 
 export interface Launched {
@@ -26,17 +28,19 @@ export interface Launched {
   readonly order?: Order;
   /** count bank conflicts too, which takes time */
   readonly banks?: boolean;
+  /** how workgroups fall into subgroups; warps of 32 when absent */
+  readonly subgroups?: Division;
 }
 
 /**
  * Runs a kernel on buffers in place, f32 arithmetic rounded at every step. All invocations of a workgroup go in lockstep
  * from barrier to barrier, in any order between two. Throws a `KernelFault` for an access outside of a view, buffer or
- * array, a race, a read of an element that nothing wrote, and a barrier that some invocations miss.
+ * array, a race, a read of an element that nothing wrote, and a barrier or a sum over a subgroup that some invocations miss.
  * Returns what was counted: loads and stores of buffer elements, floating-point operations, and bank conflicts.
  */
 export function interpret(
   kernel: Kernel,
-  { buffers, uniforms = {}, grid, order = 'forward', banks: counted = false }: Launched,
+  { buffers, uniforms = {}, grid, order = 'forward', subgroups = WARPS, banks: counted = false }: Launched,
 ): Counts {
   const counts: Counts = { loads: 0, stores: 0, flops: 0, bankConflicts: 0 };
   const memory = new Buffers(kernel.buffers, buffers, counts);
@@ -50,6 +54,7 @@ export function interpret(
   for (const g of permutation(groups, order, 1)) {
     const group = split(g, grid[0], grid[1]);
     const shared = new Arrays(kernel.arrays, 'workgroup');
+    const members = divided(threads, subgroups, g);
     const running = Array.from({ length: threads }, (_, index) => {
       const thread: Thread = {
         global: g * threads + index,
@@ -60,14 +65,15 @@ export function interpret(
         registers: new Arrays(kernel.arrays, 'register'),
         fragments: new Map(),
         copies: [[]],
+        ...members[index]!,
       };
       return steps(thread);
     });
     let ended = 0;
     for (let interval = 0; ended === 0; interval++) {
       shared.nextInterval();
-      for (const index of permutation(threads, order, interval + 2 + g))
-        if (running[index]!.next().done) ended++;
+      const turns = permutation(threads, order, interval + 2 + g);
+      ended = untilBarrier(running, (index) => members[index]!.subgroup, turns);
       counts.bankConflicts += banks?.take() ?? 0;
     }
     if (ended !== threads)
@@ -131,6 +137,28 @@ class Compiler {
   }
 
   stmt(stmt: Stmt): Code {
+    const sum = collective(stmt);
+    if (sum?.e === 'subgroupAdd') return this.#together(stmt, sum);
+    return this.#single(stmt);
+  }
+
+  /** Brings what is added and waits for the others; then the statement finds the sum there. */
+  #together(stmt: Stmt, sum: Extract<Expr, { e: 'subgroupAdd' }>): Code {
+    const { counts } = this;
+    const of = this.value(sum.of);
+    const taken = this.#single(stmt);
+    if (!('run' in taken)) throw new Error('a sum over a subgroup is a simple statement');
+    return {
+      steps: function* (thread) {
+        thread.subgroup.waiting.set(thread.peer, { value: of(thread), at: stmt });
+        counts.flops += 1;
+        yield 'subgroup';
+        taken.run(thread);
+      },
+    };
+  }
+
+  #single(stmt: Stmt): Code {
     switch (stmt.s) {
       case 'let':
       case 'var': {
@@ -304,6 +332,10 @@ class Compiler {
           return arraysOf(t, expr.array).read(expr.array, at, t);
         };
       }
+      case 'subgroup':
+        return expr.of === 'peer' ? ({ peer }) => peer : ({ subgroup }) => subgroup.size;
+      case 'subgroupAdd':
+        return ({ subgroup }) => subgroup.sum;
     }
   }
 

@@ -4,6 +4,7 @@
  * tiles in workgroup memory, matrices in buffers behind views.
  */
 
+import type { SubgroupExpr } from './subgroups.js';
 import type { FragmentDecl, UnitStmt } from './units.js';
 import type { GroupStmt, MapParam, RingDecl } from './warpgroups.js';
 
@@ -45,6 +46,7 @@ export type Expr<T extends KType = KType> = { readonly type: T } & (
   | { readonly e: 'select'; readonly cond: Bool; readonly whenTrue: Expr; readonly whenFalse: Expr }
   | { readonly e: 'load'; readonly view: View; readonly at: readonly U32[]; readonly mask?: Bool }
   | { readonly e: 'peek'; readonly array: string; readonly index: U32 }
+  | SubgroupExpr
 );
 
 /** A statement. `poke` writes an element of an array, `store` one of a buffer. */
@@ -268,6 +270,7 @@ export function operands(expr: Expr): readonly Expr[] {
       return [expr.a, expr.b, expr.c];
     case 'call':
     case 'cast':
+    case 'subgroupAdd':
       return [expr.of];
     case 'select':
       return [expr.cond, expr.whenTrue, expr.whenFalse];

@@ -133,8 +133,12 @@ class Rewriter {
           this.expr(expr.a, known) as Expr<'u32' | 'f32'>,
           this.expr(expr.b, known) as Expr<'u32' | 'f32'>,
         );
-      case 'cmp':
-        return { ...expr, a: this.expr(expr.a, known), b: this.expr(expr.b, known) };
+      case 'cmp': {
+        const [a, b] = [this.expr(expr.a, known), this.expr(expr.b, known)];
+        const [x, y] = [literal(a), literal(b)];
+        if (x === null || y === null) return { ...expr, a, b };
+        return { type: 'bool', e: 'lit', value: Number(expr.op === '<' ? x < y : x === y) };
+      }
       case 'and':
         return and(this.expr(expr.a, known), this.expr(expr.b, known));
       case 'fma':
@@ -146,6 +150,8 @@ class Rewriter {
         };
       case 'call':
       case 'cast':
+        return { ...expr, of: this.expr(expr.of, known) };
+      case 'subgroupAdd':
         return { ...expr, of: this.expr(expr.of, known) };
       case 'select': {
         const [whenTrue, whenFalse] = [this.expr(expr.whenTrue, known), this.expr(expr.whenFalse, known)];

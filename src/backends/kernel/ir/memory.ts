@@ -26,14 +26,26 @@ export interface Thread {
   readonly registers: Arrays;
   /** fragments of matrix units by name and number: what this thread's results need of them */
   readonly fragments: Map<string, Float64Array>;
+  readonly subgroup: Subgroup;
+  /** number in the subgroup */
+  readonly peer: number;
   /** copies under way, by group, the oldest first */
   readonly copies: (() => void)[][];
+}
+
+/** Invocations that sum together. */
+export interface Subgroup {
+  readonly size: number;
+  /** those that have come by, and what they bring: the value, and the statement that asks for the sum */
+  readonly waiting: Map<number, { readonly value: number; readonly at: object }>;
+  /** the last sum */
+  sum: number;
 }
 
 /** What a kernel does wrong when it runs. */
 export class KernelFault extends Error {
   constructor(
-    readonly kind: 'bounds' | 'race' | 'unwritten' | 'barrier' | 'access',
+    readonly kind: 'bounds' | 'race' | 'unwritten' | 'barrier' | 'access' | 'subgroup',
     text: string,
   ) {
     super(`${kind}: ${text}`);

@@ -14,6 +14,7 @@ import {
   type View,
 } from './kir.js';
 import { conjuncts, type Fact, isBelow, isConstant, isPair, isUniform, rangeOf } from './ranges.js';
+import { collective, usesSubgroups } from './subgroups.js';
 import type { UnitStmt } from './units.js';
 import { type UnitScope, verifyUnit } from './verify-units.js';
 import { type Role, verifyGroup, verifyRoles } from './verify-warpgroups.js';
@@ -30,8 +31,10 @@ import { type GroupStmt, ringBytes } from './warpgroups.js';
  *  - order: workgroup memory is written, then a barrier, then read, then a barrier before it is written again;
  *  - pair: two elements that are written at once lie side by side from an even place on;
  *  - constant index: register arrays are indexed by numbers once loops are written out;
+ *  - subgroup: what a subgroup does together is the whole value of a variable or an element, of f32 where it is a sum, and stands
+ *    where all invocations of a workgroup come by;
  *  - matrix unit, copy: see verify-units.ts; warpgroup: see verify-warpgroups.ts.
- * LOTR6102, for a device: workgroup memory, invocations, bound buffers.
+ * LOTR6102, for a device: workgroup memory, invocations, bound buffers, subgroups.
  */
 export function verifyKernel(kernel: Kernel, device?: DeviceProfile): readonly Diagnostic[] {
   const found = new Verifier(kernel).run();
@@ -49,11 +52,15 @@ function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
     ['invocations', x * y * z, device.invocations],
     ['storage buffers', kernel.buffers.length, device.storageBuffers],
   ] as const;
-  return needs
-    .filter(([, needed, has]) => needed > has)
-    .map(([what, needed, has]) =>
-      beyondDevice({ kernel: kernel.name, device: device.name, why: `${needed} ${what}, ${has} allowed` }),
-    );
+  const beyondThat = (why: string) => beyondDevice({ kernel: kernel.name, device: device.name, why });
+  return [
+    ...needs
+      .filter(([, needed, has]) => needed > has)
+      .map(([what, needed, has]) => beyondThat(`${needed} ${what}, ${has} allowed`)),
+    ...(usesSubgroups(kernel) && !device.features.includes('subgroups')
+      ? [beyondThat('it sums over subgroups, which the device does not have')]
+      : []),
+  ];
 }
 
 const ELEMENT_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
@@ -70,6 +77,8 @@ class Verifier {
   #uniformFlow = true;
   #role: Role = 'all';
   #direct = false;
+  /** what the statement at hand has of its subgroup */
+  #own: Expr | null = null;
 
   constructor(readonly kernel: Kernel) {
     for (const { name, space } of kernel.arrays)
@@ -114,6 +123,7 @@ class Verifier {
   }
 
   #stmt(stmt: Stmt): void {
+    this.#own = collective(stmt);
     switch (stmt.s) {
       case 'let':
       case 'var': {
@@ -254,9 +264,12 @@ class Verifier {
       constant: unroll,
       ...(from.e === 'lit' && step.e === 'lit' ? { multipleOf: common(from.value, step.value) } : {}),
     });
+    // a loop that certainly runs leaves behind what its body does
+    const runs = from.e === 'lit' && to.e === 'lit' && from.value < to.value;
     this.#within([{ type: 'bool', e: 'cmp', op: '<', a: ref('u32', name), b: to }], uniform, () => {
       // the second time, the body meets what its end left behind
-      this.#branch(body);
+      if (runs) this.#block(body);
+      else this.#branch(body);
       if (body.some(hasBarrier)) this.#branch(body);
     });
     this.#facts.delete(name);
@@ -279,9 +292,20 @@ class Verifier {
       case 'peek':
         this.#element(expr.array, expr.index, false);
         return;
+      case 'subgroup':
+      case 'subgroupAdd':
+        this.#together(expr);
+        return;
       default:
         return;
     }
+  }
+
+  #together(expr: Extract<Expr, { e: 'subgroup' | 'subgroupAdd' }>): void {
+    if (!this.#uniformFlow) this.#broken('subgroup', `a ${expr.e} that some invocations may not reach`);
+    if (expr !== this.#own) this.#broken('subgroup', `a ${expr.e} is part of an expression`);
+    if (expr.e === 'subgroupAdd' && expr.of.type !== 'f32')
+      this.#broken('subgroup', `a sum over a subgroup of ${expr.of.type}`);
   }
 
   #access(view: View, at: readonly U32[], mask: readonly Expr[], kind: 'read' | 'write'): void {

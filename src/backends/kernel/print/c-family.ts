@@ -19,6 +19,9 @@ export interface Spelling {
   declare(kind: 'let' | 'var', type: KType, name: string, init: string): string;
   /** writes an element of an array */
   poke(array: string, index: string, value: string): string;
+  /** number of an invocation in its subgroup, or how many there are */
+  subgroup(of: 'peer' | 'peers'): string;
+  subgroupAdd(of: string): string;
   /** a statement of matrix units; refused where the language has none */
   unit(stmt: UnitStmt, text: (expr: Expr) => string): string;
   /** a statement of warpgroups; likewise */
@@ -145,6 +148,10 @@ export class CFamily {
         return [spelling.read(expr.view.buffer, this.text(flatIndex(expr.view, expr.at) as U32)), ATOM];
       case 'peek':
         return [`${expr.array}[${this.text(expr.index)}]`, ATOM];
+      case 'subgroup':
+        return [spelling.subgroup(expr.of), PRECEDENCE['%']!];
+      case 'subgroupAdd':
+        return [spelling.subgroupAdd(this.text(expr.of)), ATOM];
     }
   }
 

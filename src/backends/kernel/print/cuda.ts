@@ -1,6 +1,10 @@
+import { cannotSpell } from '../../../ir/codes/kernel-ir.js';
+import { fail } from '../../../ir/diagnostics.js';
 import { f32Text } from '../../../ir/text/numbers.js';
 import type { ArrayDecl, BufferParam, Kernel } from '../ir/kir.js';
 import { legalise } from '../ir/legalise.js';
+import { usesSubgroups } from '../ir/subgroups.js';
+import { WARP } from '../ir/units.js';
 import { CFamily, type Spelling } from './c-family.js';
 import { MATRIX_UNITS, unitText } from './matrix-units.js';
 import { groupText, WARPGROUP_UNITS } from './warpgroup-units.js';
@@ -22,9 +26,19 @@ const PAIRS: Readonly<Record<string, readonly [type: string, make: string]>> = {
 };
 const CALLS: Readonly<Record<string, string>> = { exp: 'expf', sqrt: 'sqrtf', abs: 'fabsf' };
 
+const WARP_SUM = [
+  '// The sum over a warp, the same in all of its threads.',
+  'static __device__ __forceinline__ float warp_sum(float value) {',
+  `  for (unsigned step = ${WARP / 2}u; step > 0u; step /= 2u) value += __shfl_xor_sync(0xffffffffu, value, step);`,
+  '  return value;',
+  '}',
+  '',
+];
+
 /**
  * Kernels as one CUDA C++ source file: an `extern "C"` kernel each, of which the parameters are the maps and the buffers in
- * order and then the uniforms. Shared memory is static, but for the ring of warpgroups: `ringBytes` at launch.
+ * order and then the uniforms. Shared memory is static, but for the ring of warpgroups: `ringBytes` at launch. A subgroup is a warp; throws
+ * LOTR6103 for a kernel with subgroups of which the last warp would not be full.
  */
 export function printCuda(kernels: readonly Kernel[]): string {
   const elems = new Set(kernels.flatMap(({ buffers }) => buffers.map(({ elem }) => elem)));
@@ -32,7 +46,9 @@ export function printCuda(kernels: readonly Kernel[]): string {
   const includes = headers.map((elem) => `#include <${HEADERS[elem]}>`);
   if (kernels.some(({ fragments }) => fragments)) includes.push(`#include "${MATRIX_UNITS}"`);
   if (kernels.some(({ ring }) => ring)) includes.push(`#include "${WARPGROUP_UNITS}"`);
-  return `${[...includes, ...(includes.length > 0 ? [''] : []), ...kernels.flatMap(cudaKernel)].join('\n')}`;
+  const lines = [...includes, ...(includes.length > 0 ? [''] : [])];
+  if (kernels.some(usesSubgroups)) lines.push(...WARP_SUM);
+  return `${[...lines, ...kernels.flatMap(cudaKernel)].join('\n')}`;
 }
 
 /** The declaration of a kernel, for another source file that launches it. */
@@ -53,6 +69,8 @@ function cudaKernel(kernel: Kernel): string[] {
   const legal = legalise(kernel);
   const { name, about, workgroup, body, arrays } = legal;
   const [x, y, z] = workgroup;
+  if (usesSubgroups(kernel) && (x * y * z) % WARP !== 0)
+    fail(cannotSpell({ kernel: name, target: 'CUDA', what: `a subgroup of fewer than ${WARP} threads` }));
   const elems = new Map(kernel.buffers.map((param) => [param.name, param.elem]));
   const params = parameters(legal);
   return [
@@ -120,6 +138,8 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
       const round = elem === 'f16' || elem === 'bf16' ? CONVERSIONS[elem][1] : null;
       return `${array}[${index}] = ${round ? `${round}(${value})` : value};`;
     },
+    subgroup: (of) => (of === 'peer' ? `threadIdx.x % ${WARP}u` : `${WARP}u`),
+    subgroupAdd: (of) => `warp_sum(${of})`,
     unit: (stmt, text) => unitText(stmt, kernel, text),
     group: (stmt, text) => groupText(stmt, kernel, text),
     unroll: '#pragma unroll',

@@ -3,6 +3,7 @@ import { fail } from '../../../ir/diagnostics.js';
 import { f32Text } from '../../../ir/text/numbers.js';
 import type { BufferParam, Kernel, UniformParam } from '../ir/kir.js';
 import { legalise } from '../ir/legalise.js';
+import { usesSubgroups } from '../ir/subgroups.js';
 import { CFamily, type Spelling } from './c-family.js';
 
 const AXES = ['x', 'y', 'z'] as const;
@@ -40,6 +41,7 @@ export function printWgsl(kernel: Kernel): string {
   const lines = [
     ...kernel.about.map((line) => `// ${line}`),
     ...([...elems.values()].includes('f16') ? ['enable f16;'] : []),
+    ...(usesSubgroups(kernel) ? ['enable subgroups;'] : []),
     '',
     ...kernel.buffers.map(binding),
     ...uniformStruct(kernel.uniforms, kernel.buffers.length),
@@ -94,6 +96,9 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
     },
     declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
     poke: (array, index, value) => `${array}[${index}] = ${value};`,
+    // counted, not asked for: a subgroup need not be full, and its numbers then need not begin at 0
+    subgroup: (of) => (of === 'peer' ? 'subgroupExclusiveAdd(1u)' : 'subgroupAdd(1u)'),
+    subgroupAdd: (of) => `subgroupAdd(${of})`,
     unit: absent,
     group: absent,
     unroll: '',
