@@ -1,34 +1,15 @@
 import { HEURISTICS } from '../kernel/data/schedules.js';
-import { kernelOf } from '../kernel/families/kernels.js';
-import type { Kernel } from '../kernel/ir/kir.js';
-import { dense, flipped, plain, productLaunch, type Target, type Wanted } from '../kernel/launches.js';
+import { dense, flipped, plain, type Target, type Wanted } from '../kernel/launches.js';
 import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
-import type { KernelPlan, Launch, Operand } from '../kernel/types.js';
-import { scheduleOf } from './cuda-lower.js';
+import type { KernelPlan, Operand } from '../kernel/types.js';
 import { quoted } from './cuda-text.js';
 import { ORT_ABI, ORT_ABI_TEXT } from './ort-abi.js';
-import { ORT_HEAD, ORT_TAIL } from './ort-runtime.js';
-import { type GridExtent, gridFor } from './tables.js';
+import { gradientSteps, gradientText } from './ort-grad.js';
+import { GRADIENT_TAIL, NO_GRADIENTS } from './ort-grad-runtime.js';
+import { type Kind, kindsOf, launchText, productStep, type Step } from './ort-kinds.js';
+import { ORT_HEAD, ORT_REGISTER, ORT_TAIL } from './ort-runtime.js';
 import type { TextFile } from './text-file.js';
-
-/** A kind of adapted layer: what kernels are made for. */
-interface Kind {
-  /** name of the operator without endings */
-  readonly stem: string;
-  readonly in: number;
-  readonly out: number;
-  readonly rank: number;
-  readonly factors: 2 | 3;
-  readonly transposed: boolean;
-  readonly scale: number;
-}
-
-/** One launch of a kind, and its kernel. */
-interface Step {
-  readonly launch: Launch;
-  readonly kernel: Kernel;
-}
 
 /** Names of operands in launches and what stands for them in the C++ text. */
 const OPERANDS: Readonly<Record<string, string>> = {
@@ -45,15 +26,21 @@ const OPERANDS: Readonly<Record<string, string>> = {
 /**
  * Source of a library for ONNX Runtime with the operators that `rewrite --keep-functions` calls (lotrc::LoTRLinear,
  * lotrc::Adapter_lora, each also as _gemm and _nobias), for the layers of a plan in float32: T = s x R M in one launch (two where the
- * rank is beyond a tile), then y = [x|T] [W; L] + b. A session that has registered it runs these instead of the functions'
+ * rank is beyond a tile), then y = [x|T] [W; L] + b. A plan for training has their gradients too, which
+ * `emit onnx-train --keep-functions` calls. A session that has registered it runs these instead of the functions'
  * bodies; others run the bodies. Empty when the plan is not in float32.
  */
 export function ortOperators(plan: KernelPlan, tf32: boolean): readonly TextFile[] {
   if (plan.dtype !== 'f32') return [];
   const kinds = kindsOf(plan);
+  const training = plan.purpose === 'train';
   const target: Target = { device: plan.device, db: HEURISTICS, dtype: 'f32', tokens: plan.tokens };
   const steps = kinds.map((kind, index) => stepsOf(kind, index, target, tf32));
-  const kernels = steps.flatMap(({ down, layer, biased }) => [...down, layer, biased]);
+  const gradients = training ? kinds.map((kind, index) => gradientSteps(kind, index, target, tf32)) : [];
+  const kernels = [
+    ...steps.flatMap(({ down, layer, biased }) => [...down, layer, biased]),
+    ...gradients.flatMap(({ all }) => all),
+  ];
   const stems = [...new Map(kinds.map(({ stem, factors }) => [stem, factors]))];
   const text = [
     '// Operators for ONNX Runtime over the kernels of this folder. Written by lotrc.',
@@ -61,9 +48,11 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly TextFile
     ...kernels.map(({ kernel }) => cudaPrototype(kernel)),
     '',
     ...kinds.flatMap((_, index) => runText(index, steps[index]!, plan.tokens)),
+    ...gradients.flatMap((gradient, index) => gradientText(index, gradient, plan.tokens)),
     'static const Kind KINDS[] = {',
     ...kinds.map(({ stem, in: inn, out, rank, transposed, scale }, index) => {
-      const numbers = [inn, out, rank, transposed, `${scale}`, `run_${index}`];
+      const back = training ? [gradients[index]!.room, `gradient_${index}`] : [0, 'nullptr'];
+      const numbers = [inn, out, rank, transposed, `${scale}`, `run_${index}`, ...back];
       return `    {${[quoted(stem), ...numbers].join(', ')}},`;
     }),
     '};',
@@ -77,6 +66,8 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly TextFile
     ),
     '};',
     ORT_TAIL,
+    ...(training ? [GRADIENT_TAIL(stems)] : [NO_GRADIENTS]),
+    ORT_REGISTER,
   ].join('\n');
   return [
     { path: `ort/${ORT_ABI}`, text: ORT_ABI_TEXT },
@@ -88,32 +79,9 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly TextFile
   ];
 }
 
-function kindsOf({ regions, groups }: KernelPlan): readonly Kind[] {
-  const kinds = new Map<string, Kind>();
-  for (const layer of regions.flatMap(({ region }) => region.layers)) {
-    const { scale, method } = groups.find(({ id }) => id === layer.group)!;
-    const factors = layer.factors.length === 3 ? 3 : 2;
-    const kind: Kind = {
-      stem: factors === 3 ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`,
-      in: layer.in,
-      out: layer.out,
-      rank: layer.rank,
-      factors,
-      transposed: layer.weightStored === 'oi',
-      scale,
-    };
-    kinds.set(JSON.stringify(kind), kind);
-  }
-  return [...kinds.values()];
-}
-
 function stepsOf(kind: Kind, index: number, target: Target, tf32: boolean) {
   const { in: inn, out, rank, factors, transposed, scale } = kind;
-  const step = (wanted: Wanted): Step => {
-    const made = productLaunch(target, wanted);
-    const launch = { ...made, schedule: scheduleOf(made, tf32) };
-    return { launch, kernel: kernelOf(launch) };
-  };
+  const step = (wanted: Wanted): Step => productStep(target, wanted, tf32);
   const matrix = (name: string, rows: number | 'M', cols: number): Operand =>
     plain(dense(name, 'f32', rows, cols));
   const [x, first] = [matrix('x', 'M', inn), matrix('first', inn, rank)];
@@ -162,13 +130,8 @@ function stepsOf(kind: Kind, index: number, target: Target, tf32: boolean) {
 }
 
 function runText(index: number, steps: ReturnType<typeof stepsOf>, tokens: number): string[] {
-  const call = ({ launch, kernel }: Step) => {
-    const grid = gridFor(launch, tokens).map(extentText).join(', ');
-    const operands = kernel.buffers.map(({ name }) =>
-      name === 'last' ? `factors[${steps.factors - 1}]` : OPERANDS[name]!,
-    );
-    return `launch(stream, ${[kernel.name, `dim3(${grid})`, kernel.workgroup[0], ...operands, 'M'].join(', ')})`;
-  };
+  const operands = { ...OPERANDS, last: `factors[${steps.factors - 1}]` };
+  const call = (step: Step) => launchText(step, operands, tokens);
   return [
     `static cudaError_t run_${index}(RUN_PARAMETERS) {`,
     ...steps.down.map((step) => `  LOTRC_TRY(${call(step)});`),
@@ -178,6 +141,3 @@ function runText(index: number, steps: ReturnType<typeof stepsOf>, tokens: numbe
     '',
   ];
 }
-
-const extentText = (extent: GridExtent): string =>
-  typeof extent === 'number' ? `${extent}` : `(M + ${extent.per - 1}) / ${extent.per}`;
