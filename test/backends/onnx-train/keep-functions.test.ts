@@ -15,6 +15,7 @@ import { verify } from '../../../src/ir/verify.js';
 import { raiseAdapters } from '../../../src/passes/adapters/raise.js';
 import { rewrite } from '../../../src/rewrite.js';
 import type { Signature } from '../../../src/train/signature.js';
+import { lotrc } from '../../support/cli.js';
 import { oracles } from '../../support/oracle.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 import { emitOracle, f32Of, Host } from '../../support/training.js';
@@ -245,4 +246,26 @@ g (float[b, 2, 5] x) => (float[b, 3, 2] y)
     expect(error.message).toContain('LOTR5008');
     expect(error.message).toContain('--keep-functions');
   }
+});
+
+test('lotrc emit onnx-train --keep-functions', async () => {
+  const folder = mkdtempSync(join(scratch, 'run-'));
+  const path = join(folder, 'model.onnx');
+  writeModel(parseModel(MODEL(17), 'test'), path);
+  const run = async (...words: readonly string[]) => {
+    const { code, err } = await lotrc(...words);
+    expect(code, err).toBe(0);
+  };
+  // written in functions, too: the training graphs have their own
+  await run('rewrite', path, '--rank', '2', '--method', 'lora', '--target', 'o', '--keep-functions');
+  const rewritten = join(folder, 'model.lotr.onnx');
+  await run('emit', 'onnx-train', rewritten, '-o', join(folder, 'kept'), '--keep-functions');
+  await run('emit', 'onnx-train', rewritten, '-o', join(folder, 'plain'));
+  const called = (name: string, graph: string) => callsOf(readModel(join(folder, name, graph)));
+  for (const graph of ['grad.onnx', 'step.onnx'])
+    expect(called('kept', graph)).toEqual(['Adapter_loraGrad_dA_dB', 'Adapter_lora_gemm']);
+  for (const graph of ['eval.onnx', 'infer.onnx'])
+    expect(called('kept', graph)).toEqual(['Adapter_lora_gemm']);
+  for (const graph of ['grad.onnx', 'step.onnx', 'eval.onnx', 'infer.onnx'])
+    expect(called('plain', graph)).toEqual([]);
 });
