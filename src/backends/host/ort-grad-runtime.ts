@@ -4,9 +4,13 @@ import { quoted } from './cuda-text.js';
 export const NO_GRADIENTS =
   'static OrtStatus *add_gradients(const Ort &, OrtCustomOpDomain *) { return nullptr; }';
 
-/** The operators for gradients, one for each choice of outputs; `stems`: names of the layers' operators, with their numbers of factors. */
-export const GRADIENT_TAIL = (
+/**
+ * The operators for gradients, one for each choice of outputs; `stems`: names of the layers' operators, with their numbers of
+ * factors; `half`: ending of layers that are not in float32.
+ */
+export const gradientTail = (
   stems: readonly (readonly [stem: string, factors: number])[],
+  half: string,
 ): string => `// the gradients of a layer from x, W, the factors and dy; bits of wanted: dx, one for each factor, db
 struct Gradient {
   OrtCustomOp table;  // first: ONNX Runtime hands it back
@@ -16,6 +20,7 @@ struct Gradient {
   unsigned wanted;
 
   bool wants(size_t output) const { return (wanted >> output & 1) != 0; }
+  int type(size_t output) const { return output >= 1 && output <= factors ? LOTRC_ORT_FLOAT : ELEMENT; }
 };
 
 struct GradientKernel {
@@ -60,7 +65,7 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   cudaStream_t queue;
   ORT_TRY(stream_of(ort, context, &queue));
 
-  float *out[5] = {};
+  void *out[5] = {};
   size_t delivered = 0;
   for (size_t i = 0; i < op.factors + 2; i++) {
     if (!op.wants(i)) continue;
@@ -69,22 +74,27 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
     void *data;
     ORT_TRY(ort.output(context, delivered++, extents.data(), extents.size(), &result));
     ORT_TRY(ort.data(result, &data));
-    out[i] = static_cast<float *>(data);
+    out[i] = data;
     // a sum over no rows
-    size_t elements = 1;
-    for (const int64_t extent : extents) elements *= extent;
-    if (rows == 0 && elements > 0 && cudaMemsetAsync(data, 0, elements * sizeof(float), queue) != cudaSuccess)
+    size_t bytes = op.type(i) == LOTRC_ORT_FLOAT ? sizeof(float) : sizeof(Element);
+    for (const int64_t extent : extents) bytes *= extent;
+    if (rows == 0 && bytes > 0 && cudaMemsetAsync(data, 0, bytes, queue) != cudaSuccess)
       return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op.name + ": memory could not be cleared");
   }
   if (rows == 0) return nullptr;
 
   const float *matrices[3] = {};
-  for (size_t i = 0; i < op.factors; i++) matrices[i] = in[2 + i].data;
+  float *sums[3] = {};
+  for (size_t i = 0; i < op.factors; i++) {
+    matrices[i] = in[2 + i].as<float>();
+    sums[i] = static_cast<float *>(out[1 + i]);
+  }
   void *room;
-  cudaError_t error = cudaMallocAsync(&room, (kind->room + 2 * rows * kind->rank) * sizeof(float), queue);
+  cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
   if (error == cudaSuccess) {
-    error = kind->gradient(queue, *kind, static_cast<unsigned>(rows), in[0].data, in[1].data, matrices, in.back().data,
-                           static_cast<float *>(room), out[0], out + 1, out[1 + op.factors]);
+    error = kind->gradient(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
+                           in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums,
+                           static_cast<Element *>(out[1 + op.factors]));
     const cudaError_t freed = cudaFreeAsync(room, queue);
     if (error == cudaSuccess) error = freed;
   }
@@ -95,6 +105,15 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
 static OrtCustomOp gradient_table() {
   OrtCustomOp t = table();
   t.GetName = [](const OrtCustomOp *op) { return reinterpret_cast<const Gradient *>(op)->name.c_str(); };
+  t.GetInputType = [](const OrtCustomOp *op, size_t index) -> int {
+    return index >= 2 && index < 2 + reinterpret_cast<const Gradient *>(op)->factors ? LOTRC_ORT_FLOAT : ELEMENT;
+  };
+  t.GetOutputType = [](const OrtCustomOp *op, size_t index) -> int {
+    const Gradient &gradient = *reinterpret_cast<const Gradient *>(op);
+    size_t output = 0;
+    for (size_t left = index + 1; left > 0; output++) left -= gradient.wants(output);
+    return gradient.type(output - 1);
+  };
   t.GetInputTypeCount = [](const OrtCustomOp *op) { return 3 + reinterpret_cast<const Gradient *>(op)->factors; };
   t.GetOutputTypeCount = [](const OrtCustomOp *op) {
     size_t count = 0;
@@ -114,7 +133,7 @@ static std::vector<Gradient> all_gradients() {
   for (const auto &[stem, factors] : STEMS) {
     const char *letters = factors == 3 ? "RML" : "AB";
     for (unsigned wanted = 1; wanted < 1u << (factors + 2); wanted++) {
-      Gradient one = {gradient_table(), std::string(stem) + "Grad", stem, factors, wanted};
+      Gradient one = {gradient_table(), std::string(stem) + "Grad${half}", stem, factors, wanted};
       if (one.wants(0)) one.name += "_dx";
       for (size_t i = 0; i < factors; i++)
         if (one.wants(1 + i)) one.name += std::string("_d") + letters[i];

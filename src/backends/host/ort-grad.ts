@@ -1,10 +1,22 @@
-import { dense, flipped, plain, type Target, TokenSums, type Wanted } from '../kernel/launches.js';
+import { dense, flipped, plain, TokenSums, type Wanted } from '../kernel/launches.js';
 import type { Launch, MatrixRef, Operand } from '../kernel/types.js';
-import { type Kind, launchText, productStep, type Step, stepOf } from './ort-kinds.js';
+import { narrowedFactors } from './ort-half.js';
+import {
+  type Kind,
+  launchText,
+  productStep,
+  Scratch,
+  type Setting,
+  type Step,
+  stepOf,
+  tileOf,
+} from './ort-kinds.js';
 
 /** The launches of the gradients of a kind of layer, by what they are for. */
 export interface GradientSteps {
   readonly factors: 2 | 3;
+  /** R as P = x R and dP R^T take it, in 16 bits */
+  readonly narrowed: readonly Step[];
   /** P = x R */
   readonly p: Step;
   /** dP = s dy (M L)^T */
@@ -22,8 +34,7 @@ export interface GradientSteps {
   readonly last: Step | null;
   readonly dx: Step;
   readonly all: readonly Step[];
-  /** elements of scratch besides P and dP */
-  readonly room: number;
+  readonly scratch: Scratch;
   /** what stands for operands in the C++ text */
   readonly operands: Readonly<Record<string, string>>;
 }
@@ -32,57 +43,43 @@ export interface GradientSteps {
 interface Sum {
   readonly parts: Step;
   readonly whole: Step | null;
+  readonly reduction: Launch | null;
 }
-
-/** Places of the scratch memory begin at multiples of so many elements: 16 bytes are copied at once. */
-const ALIGNED = 4;
 
 /**
  * Gradients of y = x W + s x R M L (+ b) from x, W, the factors and dy: P = x R and dP = s (dy L^T) M^T in one launch each (two
- * where the rank is beyond a tile: L' = s M L, then dP = dy L'^T), Z = P^T dy and dR = x^T dP in parts that one launch
- * adds in order, dM, dL, and dx = [dy|dP] [W^T; R^T]. Sums are taken in the same order each time.
+ * where the rank is beyond a tile: L' = s M L, then dP = dy L'^T; so in 16 bits, where R and L' are rounded first), Z = P^T dy and
+ * dR = x^T dP in parts that one launch adds in order, dM, dL, and dx = [dy|dP] [W^T; R^T]. Sums are taken in the same order each time.
  */
-export function gradientSteps(kind: Kind, index: number, target: Target, tf32: boolean): GradientSteps {
+export function gradientSteps(kind: Kind, index: number, setting: Setting): GradientSteps {
   const { in: inn, out, rank, factors, transposed, scale } = kind;
+  const { target, tf32 } = setting;
+  const { dtype } = target;
   const scratch = new Scratch();
-  const matrix = (name: string, rows: number | 'M', cols: number): MatrixRef =>
-    dense(name, 'f32', rows, cols);
   const name = (part: string) => `ort_grad_${part}_${index}`;
-  const [x, dy, p, dP] = [
-    matrix('x', 'M', inn),
-    matrix('dy', 'M', out),
-    matrix('p', 'M', rank),
-    matrix('dp', 'M', rank),
-  ];
-  const [first, core, last] = [
-    matrix('first', inn, rank),
-    matrix('core', rank, rank),
-    matrix('last', rank, out),
-  ];
+  const wide = (of: string, rows: number, cols: number): MatrixRef => dense(of, 'f32', rows, cols);
+  const own = (of: string, rows: number | 'M', cols: number): MatrixRef => dense(of, dtype, rows, cols);
+  const [x, dy, p, dP] = [own('x', 'M', inn), own('dy', 'M', out), own('p', 'M', rank), own('dp', 'M', rank)];
+  const [core, last] = [wide('core', rank, rank), wide('last', rank, out)];
+  const first = own('first', inn, rank);
+  const up = own('up', rank, out);
   const three = factors === 3;
-  const z = matrix(three ? 'z' : 'd_last', rank, out);
+  const z = wide(three ? 'z' : 'd_last', rank, out);
+  const narrowed = dtype === 'f32' ? null : narrowedFactors(kind, setting, scratch, name);
   if (three) scratch.take('z', rank * out);
-  const down = (
-    part: string,
-    does: string,
-    segment: Wanted['segments'][number],
-    rest: Partial<Wanted>,
-  ): Step =>
-    productStep(
-      target,
-      {
-        name: name(part),
-        family: 'skinny',
-        does,
-        rows: 'M',
-        cols: rank,
-        segments: [segment],
-        out: dP,
-        ...rest,
-      },
-      tf32,
-    );
-  const back = (by: Operand): Wanted['segments'][number] => ({ a: plain(dy), b: by, inner: out });
+  // with two factors the scale stands at P and dP
+  const scaled = { epilogue: { scale } };
+  const down = (part: string, does: string, segment: Wanted['segments'][number], to: MatrixRef): Wanted => ({
+    name: name(part),
+    family: 'skinny',
+    does,
+    rows: 'M',
+    cols: rank,
+    segments: [segment],
+    out: to,
+  });
+  const back = (does: string, by: Operand): Wanted =>
+    down('dp', does, { a: plain(dy), b: by, inner: out }, dP);
   const rankSpace = (
     part: string,
     does: string,
@@ -92,7 +89,7 @@ export function gradientSteps(kind: Kind, index: number, target: Target, tf32: b
     to: MatrixRef,
   ): Step =>
     productStep(
-      target,
+      { ...setting, tf32: false },
       {
         name: name(part),
         family: 'rankBatched',
@@ -100,135 +97,112 @@ export function gradientSteps(kind: Kind, index: number, target: Target, tf32: b
         rows: to.rows,
         cols: to.cols,
         segments: [{ a, b, inner }],
-        epilogue: { scale },
         out: to,
+        ...scaled,
       },
-      false,
     );
   const dPSteps = (): readonly Step[] => {
-    if (!three) return [down('dp', 'dP = s dy B^T', back(flipped(last)), { epilogue: { scale } })];
-    // a tile as wide as the rank multiplies once more before it is stored
-    const fits = rank <= down('dp', '', back(flipped(last)), {}).launch.schedule.BN;
-    if (fits) {
-      const how = { chain: flipped(core), epilogue: { scale } };
-      return [down('dp', 'dP = s (dy L^T) M^T', back(flipped(last)), how)];
+    const folded = () => productStep(setting, back("dP = dy L'^T", flipped(up)));
+    if (!three) {
+      const by = back('dP = s dy B^T', flipped(narrowed ? up : last));
+      return [...(narrowed ? [narrowed.up] : []), productStep(setting, { ...by, ...scaled })];
     }
-    const up = matrix('up', rank, out);
+    if (narrowed) return [narrowed.up, folded()];
+    const chained = back('dP = s (dy L^T) M^T', flipped(last));
+    if (rank <= tileOf(setting, chained))
+      return [productStep(setting, { ...chained, chain: flipped(core), ...scaled })];
     scratch.take('up', rank * out);
-    return [
-      rankSpace('up', "L' = s M L", plain(core), plain(last), rank, up),
-      down('dp', "dP = dy L'^T", back(flipped(up)), {}),
-    ];
+    return [rankSpace('up', "L' = s M L", plain(core), plain(last), rank, up), folded()];
   };
-  const sum = (
-    part: string,
-    wanted: Pick<Wanted, 'does' | 'rows' | 'cols' | 'segments' | 'out' | 'epilogue'>,
-  ): Sum => {
+  const sum = (part: string, does: string, a: Operand, b: Operand, to: MatrixRef): Sum => {
     const sums = new TokenSums(target, `parts_${part}`, false);
-    sums.add({ name: name(`sum_${part}`), family: 'skinnyT', ...wanted } as Wanted);
-    const [parts, whole] = sums.finish(name(`reduce_${part}`));
+    sums.add({
+      name: name(`sum_${part}`),
+      family: 'skinnyT',
+      does,
+      rows: to.rows,
+      cols: to.cols,
+      segments: [{ a, b, inner: 'M' }],
+      out: to,
+    });
+    const [parts, reduction = null] = sums.finish(name(`reduce_${part}`));
     scratch.take(`parts_${part}`, sums.elements);
-    return { parts: stepOf(parts!, tf32), whole: whole ? stepOf(whole, tf32) : null };
+    const whole = reduction && stepOf(reduction, tf32, target.tokens);
+    return { parts: stepOf(parts!, tf32, target.tokens), whole, reduction };
   };
+  const down0: Wanted = down(
+    'p',
+    three ? 'P = x R' : 'P = s x A',
+    { a: plain(x), b: plain(first), inner: inn },
+    p,
+  );
   const made = {
     factors,
-    p: down(
-      'p',
-      three ? 'P = x R' : 'P = s x A',
-      { a: plain(x), b: plain(first), inner: inn },
-      {
-        out: p,
-        epilogue: { scale: three ? 1 : scale },
-      },
-    ),
+    narrowed: narrowed ? [narrowed.first] : [],
+    p: productStep(setting, three ? down0 : { ...down0, ...scaled }),
     dP: dPSteps(),
-    z: sum('last', {
-      does: three ? 'Z = P^T dy' : 'dB = P^T dy',
-      rows: rank,
-      cols: out,
-      segments: [{ a: flipped(p), b: plain(dy), inner: 'M' }],
-      out: z,
-    }),
-    first: sum('first', {
-      does: three ? 'dR = x^T dP' : 'dA = x^T dP',
-      rows: inn,
-      cols: rank,
-      segments: [{ a: flipped(x), b: plain(dP), inner: 'M' }],
-      out: matrix('d_first', inn, rank),
-    }),
-    bias: sum('bias', {
-      does: 'db = the sum of dy',
-      rows: 1,
-      cols: out,
-      // one number, read as a column of M ones
-      segments: [{ a: flipped({ ...matrix('one', 'M', 1), rowStride: 0 }), b: plain(dy), inner: 'M' }],
-      out: matrix('d_bias', 1, out),
-    }),
+    z: sum('last', `${three ? 'Z' : 'dB'} = P^T dy`, flipped(p), plain(dy), z),
+    first: sum('first', `${three ? 'dR' : 'dA'} = x^T dP`, flipped(x), plain(dP), wide('d_first', inn, rank)),
+    // one number, read as a column of M ones
+    bias: sum(
+      'bias',
+      'db = the sum of dy',
+      flipped({ ...own('one', 'M', 1), rowStride: 0 }),
+      plain(dy),
+      own('d_bias', 1, out),
+    ),
     core: three
-      ? rankSpace('core', 'dM = s Z L^T', plain(z), flipped(last), out, matrix('d_core', rank, rank))
+      ? rankSpace('core', 'dM = s Z L^T', plain(z), flipped(last), out, wide('d_core', rank, rank))
       : null,
     last: three
-      ? rankSpace('last', 'dL = s M^T Z', flipped(core), plain(z), rank, matrix('d_last', rank, out))
+      ? rankSpace('last', 'dL = s M^T Z', flipped(core), plain(z), rank, wide('d_last', rank, out))
       : null,
-    dx: productStep(
-      target,
-      {
-        name: name('dx'),
-        family: 'gemm',
-        does: `dx = dy W^T + dP ${three ? 'R' : 'A'}^T`,
-        rows: 'M',
-        cols: inn,
-        segments: [
-          {
-            a: plain(dy),
-            b: transposed ? plain(matrix('w', out, inn)) : flipped(matrix('w', inn, out)),
-            inner: out,
-          },
-          { a: plain(dP), b: flipped(first), inner: rank },
-        ],
-        out: matrix('dx', 'M', inn),
-      },
-      tf32,
-    ),
+    dx: productStep(setting, {
+      name: name('dx'),
+      family: 'gemm',
+      does: `dx = dy W^T + dP ${three ? 'R' : 'A'}^T`,
+      rows: 'M',
+      cols: inn,
+      segments: [
+        {
+          a: plain(dy),
+          b: transposed ? plain(own('w', out, inn)) : flipped(own('w', inn, out)),
+          inner: out,
+        },
+        { a: plain(dP), b: flipped(first), inner: rank },
+      ],
+      out: own('dx', 'M', inn),
+    }),
   };
-  const both =
-    made.z.whole && made.first.whole
-      ? joined(made.z.whole.launch, made.first.whole.launch, name('reduce'))
-      : null;
-  scratch.take('one', 1);
-  const steps = [made.p, ...made.dP, made.core, made.last, made.dx, both];
+  const both = joined(made.z.reduction, made.first.reduction, name('reduce'), target.tokens);
+  scratch.take('one', 1, dtype);
+  const steps = [...made.narrowed, made.p, ...made.dP, made.core, made.last, made.dx, both];
   const sums = [made.z, made.first, made.bias].flatMap(({ parts, whole }) => [parts, whole]);
   return {
     ...made,
     both,
     all: [...steps, ...sums].filter((step) => step !== null),
-    room: scratch.size,
+    scratch,
     operands: {
       ...OPERANDS,
       last: `factors[${factors - 1}]`,
       d_last: `dfactors[${factors - 1}]`,
+      ...narrowed?.operands,
       ...scratch.places,
-      p: `room + ${scratch.size}`,
-      dp: `room + ${scratch.size} + size_t(M) * kind.rank`,
+      p: 'tokens',
+      dp: 'tokens + size_t(M) * kind.rank',
     },
   };
 }
 
-/** Two reductions in one launch. */
-function joined(a: Launch, b: Launch, name: string): Step {
-  if (a.work.kind !== 'reduce' || b.work.kind !== 'reduce') throw new Error(`${name} joins no reductions`);
-  return stepOf({ ...a, name, work: { kind: 'reduce', jobs: [...a.work.jobs, ...b.work.jobs] } }, false);
-}
-
-/** Parts of the scratch memory whose size does not depend on the tokens. */
-class Scratch {
-  size = 0;
-  readonly places: Record<string, string> = {};
-
-  take(name: string, elements: number): void {
-    this.places[name] = `room + ${this.size}`;
-    this.size += Math.ceil(elements / ALIGNED) * ALIGNED;
-  }
+/** Two reductions in one launch, where there are two. */
+function joined(a: Launch | null, b: Launch | null, name: string, tokens: number): Step | null {
+  if (a?.work.kind !== 'reduce' || b?.work.kind !== 'reduce') return null;
+  return stepOf(
+    { ...a, name, work: { kind: 'reduce', jobs: [...a.work.jobs, ...b.work.jobs] } },
+    false,
+    tokens,
+  );
 }
 
 const OPERANDS: Readonly<Record<string, string>> = {
@@ -244,9 +218,8 @@ const OPERANDS: Readonly<Record<string, string>> = {
 };
 
 /** The C++ function that runs what the gradients which are wanted need. */
-export function gradientText(index: number, steps: GradientSteps, tokens: number): string[] {
-  const run = (step: Step | null) =>
-    step ? [`LOTRC_TRY(${launchText(step, steps.operands, tokens)});`] : [];
+export function gradientText(index: number, steps: GradientSteps): string[] {
+  const run = (step: Step | null) => (step ? [`LOTRC_TRY(${launchText(step, steps.operands)});`] : []);
   const when = (condition: string, lines: readonly string[]) =>
     lines.length === 0 ? [] : [`  if (${condition}) {`, ...lines.map((line) => `    ${line}`), '  }'];
   const { both } = steps;
@@ -255,7 +228,9 @@ export function gradientText(index: number, steps: GradientSteps, tokens: number
   const apart = both ? [] : [steps.z.whole, steps.first.whole];
   return [
     `static cudaError_t gradient_${index}(GRADIENT_PARAMETERS) {`,
+    steps.scratch.tokensText(),
     `  const bool rest = ${rest};`,
+    ...when('rest || dx', steps.narrowed.flatMap(run)),
     ...when('dx || dfactors[0]', steps.dP.flatMap(run)),
     ...when('rest', [steps.p, steps.z.parts].flatMap(run)),
     ...when('dfactors[0]', run(steps.first.parts)),

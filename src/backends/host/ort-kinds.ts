@@ -1,7 +1,9 @@
+import { BYTES } from '../kernel/cost.js';
 import { kernelOf } from '../kernel/families/kernels.js';
+import { NARROW_WIDTH, narrowKernel } from '../kernel/families/narrow.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import { productLaunch, type Target, type Wanted } from '../kernel/launches.js';
-import type { KernelPlan, Launch } from '../kernel/types.js';
+import type { KernelDtype, KernelPlan, Launch } from '../kernel/types.js';
 import { scheduleOf } from './cuda-lower.js';
 import { type GridExtent, gridFor } from './tables.js';
 
@@ -37,32 +39,80 @@ export function kindsOf({ regions, groups }: KernelPlan): readonly Kind[] {
   return [...kinds.values()];
 }
 
-/** One launch of a kind, and its kernel. */
+/** One launch of a kind: its kernel and the extents of its grid. */
 export interface Step {
-  readonly launch: Launch;
   readonly kernel: Kernel;
+  readonly grid: readonly GridExtent[];
+  /** what stands for its buffers in the C++ text, where that is its own */
+  readonly operands?: Readonly<Record<string, string>>;
 }
 
-/** A launch with the schedule that is written of it; `tf32`: products may be rounded. */
-export function stepOf(launch: Launch, tf32: boolean): Step {
+/** For what steps are written. */
+export interface Setting {
+  readonly target: Target;
+  /** float32 products over tokens may be rounded */
+  readonly tf32: boolean;
+}
+
+/** A launch with the schedule that is written of it. */
+export function stepOf(launch: Launch, tf32: boolean, tokens: number): Step {
   const written = { ...launch, schedule: scheduleOf(launch, tf32) };
-  return { launch: written, kernel: kernelOf(written) };
+  return { kernel: kernelOf(written), grid: gridFor(written, tokens) };
 }
 
-export const productStep = (target: Target, wanted: Wanted, tf32: boolean): Step =>
-  stepOf(productLaunch(target, wanted), tf32);
+export const productStep = ({ target, tf32 }: Setting, wanted: Wanted): Step =>
+  stepOf(productLaunch(target, wanted), tf32, target.tokens);
 
-/** The C++ call that launches it; `operands`: what stands for its buffers, by their names. */
+/** Columns of the tile that a product has: one as wide as the rank can be multiplied once more before it is stored. */
+export const tileOf = ({ target, tf32 }: Setting, wanted: Wanted): number =>
+  scheduleOf(productLaunch(target, wanted), tf32).BN;
+
+/** Rounds a factor to the type of the layer. */
+export function narrowStep(
+  name: string,
+  elements: number,
+  dtype: KernelDtype,
+  from: string,
+  to: string,
+): Step {
+  const kernel = narrowKernel(name, elements, dtype);
+  return {
+    kernel,
+    grid: [Math.ceil(elements / NARROW_WIDTH), 1, 1],
+    operands: { wide: from, narrow: to },
+  };
+}
+
+/** The C++ call that launches it; `operands`: what stands for buffers, by their names. */
 export function launchText(
-  { launch, kernel }: Step,
+  { kernel, grid, operands: own }: Step,
   operands: Readonly<Record<string, string>>,
-  tokens: number,
 ): string {
-  const grid = gridFor(launch, tokens).map(extentText).join(', ');
-  const given = kernel.buffers.map(({ name }) => operands[name]!);
+  const extents = grid.map(extentText).join(', ');
+  const given = kernel.buffers.map(({ name }) => (own ?? operands)[name]!);
   const rows = kernel.uniforms.map(({ name }) => name);
-  return `launch(${['stream', kernel.name, `dim3(${grid})`, kernel.workgroup[0], ...given, ...rows].join(', ')})`;
+  return `launch(${['stream', kernel.name, `dim3(${extents})`, kernel.workgroup[0], ...given, ...rows].join(', ')})`;
 }
 
 const extentText = (extent: GridExtent): string =>
   typeof extent === 'number' ? `${extent}` : `(M + ${extent.per - 1}) / ${extent.per}`;
+
+/** Scratch memory whose size does not depend on the tokens, as float32; what follows it begins at a multiple of 16 bytes too. */
+export class Scratch {
+  size = 0;
+  readonly places: Record<string, string> = {};
+
+  /** Room for a matrix; returns what stands for it in the C++ text. */
+  take(name: string, elements: number, dtype: KernelDtype = 'f32'): string {
+    const at = `room + ${this.size}`;
+    this.places[name] = dtype === 'f32' ? at : `reinterpret_cast<Element *>(${at})`;
+    // 16 bytes are copied at once
+    this.size += Math.ceil((elements * BYTES[dtype]) / 16) * 4;
+    return this.places[name];
+  }
+
+  /** Where the matrices lie that have a row for each token, in the type of the layer. */
+  tokensText(): string {
+    return `  Element *const tokens = reinterpret_cast<Element *>(room + ${this.size});`;
+  }
+}

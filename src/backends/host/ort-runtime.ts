@@ -1,9 +1,28 @@
-/** The parts of the emitted operators for ONNX Runtime that are the same for every plan. */
+import type { KernelDtype } from '../kernel/types.js';
+
+/** The parts of the emitted operators for ONNX Runtime that are the same for every plan of a type. */
+
+/** The type of x, W, b and y in the C++ text, ONNX Runtime's number of it, and the bits of 1. */
+const ELEMENTS = {
+  f32: { header: '', type: 'float', number: 'LOTRC_ORT_FLOAT', one: 'static const float ONE = 1;' },
+  f16: {
+    header: '#include <cuda_fp16.h>\n',
+    type: '__half',
+    number: 'LOTRC_ORT_FLOAT16',
+    one: 'static const uint16_t ONE = 0x3c00;',
+  },
+  bf16: {
+    header: '#include <cuda_bf16.h>\n',
+    type: '__nv_bfloat16',
+    number: 'LOTRC_ORT_BFLOAT16',
+    one: 'static const uint16_t ONE = 0x3f80;',
+  },
+} as const;
 
 /** Before the kernels' prototypes. */
-export const ORT_HEAD = `#include "ort_abi.h"
+export const ortHead = (dtype: KernelDtype): string => `#include "ort_abi.h"
 
-#include <cuda_runtime.h>
+${ELEMENTS[dtype].header}#include <cuda_runtime.h>
 
 #include <cstring>
 #include <string>
@@ -19,12 +38,16 @@ static const char PROVIDER[] = "CUDAExecutionProvider";
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 #define ORT_TRY(call) do { OrtStatus *status = (call); if (status) return status; } while (false)
 
+// x, W, b and y; factors are float32
+typedef ${ELEMENTS[dtype].type} Element;
+static const int ELEMENT = ${ELEMENTS[dtype].number};
+
 struct Kind;
-#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const float *x, const float *w, \\
-                       const float *const *factors, const float *bias, float *room, float *y
-#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const float *x, const float *w, \\
-                            const float *const *factors, const float *dy, float *room, float *dx, float *const *dfactors, \\
-                            float *dbias
+#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
+                       const float *const *factors, const Element *bias, float *room, Element *y
+#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
+                            const float *const *factors, const Element *dy, float *room, Element *dx, float *const *dfactors, \\
+                            Element *dbias
 
 // a kind of layer that there are kernels for: W is (in, out), or (out, in) where transposed
 struct Kind {
@@ -32,8 +55,10 @@ struct Kind {
   int64_t in, out, rank;
   bool transposed;
   float scale;
+  // float32 of scratch, besides two matrices of the rows by the rank, and what runs
+  size_t room;
   cudaError_t (*run)(RUN_PARAMETERS);
-  size_t room;  // elements of scratch for the gradients, besides two matrices of the rows by the rank
+  size_t gradient_room;
   cudaError_t (*gradient)(GRADIENT_PARAMETERS);
 };
 
@@ -47,7 +72,7 @@ struct Operator {
 static OrtCustomOp table();
 
 // a number that kernels read as a column of ones
-[[maybe_unused]] static const float ONE = 1;
+[[maybe_unused]] ${ELEMENTS[dtype].one}
 
 template <class... Parameters, class... Arguments>
 static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads, Arguments... arguments) {
@@ -62,8 +87,11 @@ static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), di
 /** After the tables. */
 export const ORT_TAIL = `
 struct Tensor {
-  const float *data;
+  const void *data;
   std::vector<int64_t> extents;
+
+  template <class T>
+  const T *as() const { return static_cast<const T *>(data); }
 };
 
 struct Layer {
@@ -108,7 +136,7 @@ static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t
   if (status) return status;
   void *data;
   ORT_TRY(ort.data(const_cast<OrtValue *>(value), &data));
-  found->data = static_cast<const float *>(data);
+  found->data = data;
   return nullptr;
 }
 
@@ -180,12 +208,12 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   cudaStream_t queue;
   ORT_TRY(stream_of(ort, context, &queue));
   const float *matrices[3] = {};
-  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].data;
+  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].as<float>();
   void *room;
-  cudaError_t error = cudaMallocAsync(&room, 2 * rows * kind->rank * sizeof(float), queue);
+  cudaError_t error = cudaMallocAsync(&room, kind->room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
   if (error == cudaSuccess) {
-    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].data, in[1].data, matrices,
-                      layer.op->bias ? in.back().data : nullptr, static_cast<float *>(room), static_cast<float *>(data));
+    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
+                      layer.op->bias ? in.back().as<Element>() : nullptr, static_cast<float *>(room), static_cast<Element *>(data));
     const cudaError_t freed = cudaFreeAsync(room, queue);
     if (error == cudaSuccess) error = freed;
   }
@@ -198,12 +226,15 @@ static OrtCustomOp table() {
   t.version = LOTRC_ORT_VERSION;
   t.GetName = [](const OrtCustomOp *op) { return reinterpret_cast<const Operator *>(op)->name; };
   t.GetExecutionProviderType = [](const OrtCustomOp *) { return PROVIDER; };
-  t.GetInputType = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_FLOAT; };
+  t.GetInputType = [](const OrtCustomOp *table, size_t index) -> int {
+    const bool factor = index >= 2 && index < 2 + reinterpret_cast<const Operator *>(table)->factors;
+    return factor ? LOTRC_ORT_FLOAT : ELEMENT;
+  };
   t.GetInputTypeCount = [](const OrtCustomOp *table) {
     const Operator *op = reinterpret_cast<const Operator *>(table);
     return 2 + op->factors + (op->bias ? 1 : 0);
   };
-  t.GetOutputType = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_FLOAT; };
+  t.GetOutputType = [](const OrtCustomOp *, size_t) -> int { return ELEMENT; };
   t.GetOutputTypeCount = [](const OrtCustomOp *) -> size_t { return 1; };
   t.KernelDestroy = destroy;
   t.GetInputCharacteristic = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_REQUIRED; };

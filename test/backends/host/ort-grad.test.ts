@@ -2,132 +2,28 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { cudaHost } from '../../../src/backends/host/cuda.js';
-import { choose } from '../../../src/backends/kernel/choose.js';
-import { contract } from '../../../src/backends/kernel/contract.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
-import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
-import { attrFloat, attrInt, attrString } from '../../../src/ir/attr.js';
-import { Graph, Model, Node } from '../../../src/ir/model.js';
+import { LORA, LOTR } from '../../../src/ir/adapter.js';
+import { attrFloat } from '../../../src/ir/attr.js';
+import type { Node } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { encodeModel, writeModel } from '../../../src/ir/onnx/writer.js';
-import type { NdArray } from '../../../src/ir/ops/define.js';
-import { opDef } from '../../../src/ir/ops/index.js';
-import { tensorType } from '../../../src/ir/shape.js';
-import { parseModel } from '../../../src/ir/text/index.js';
 import { toF32 } from '../../../src/ir/values.js';
-import { defineGradient, gradientHints } from '../../../src/passes/adapters/gradient-function.js';
-import { rewrite } from '../../../src/rewrite.js';
 import { hasCompiler } from '../../support/cuda.js';
 import { compileLibrary, writeLibrary } from '../../support/cuda-host.js';
-import { values } from '../../support/kernel-cases.js';
 import { oracles } from '../../support/oracle.js';
 import { relativeError, type Tensor } from '../../support/ort.js';
-import { buildOperators, type Feed, runWith } from '../../support/ort-op.js';
+import { gradientCalls, type LayerCase, layerModel, operators } from '../../support/ort-calls.js';
+import { buildOperators, runWith } from '../../support/ort-op.js';
 import { emitOracle, Host } from '../../support/training.js';
 
-const device = profile('h100', 'cuda');
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-ort-grad-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** The operators of a library for the layers of a rewritten model. */
-function operators(model: Model, tokens: number, tf32 = false) {
-  const plan = choose(contract(model), { device, tokens, purpose: 'train', dtype: 'f32' });
-  return cudaHost(plan, ['sm_80'], { tf32 });
-}
-
-interface Case {
-  readonly spec: AdapterSpec;
-  readonly rank: number;
-  readonly inn: number;
-  readonly out: number;
-  /** W is (out, in) */
-  readonly stored?: true;
-  /** axes of x before the last */
-  readonly rows: readonly number[];
+interface Case extends LayerCase {
   /** what the library is planned for */
   readonly tokens: number;
   readonly tf32?: boolean;
   readonly bound: number;
-  /** the choices of outputs that are called; all unless given */
-  readonly masks?: readonly number[];
-}
-
-/** A rewritten model whose one layer is that of the case, with weights of any value: what a library is written from. */
-function layerModel({ spec, rank, inn, out, stored }: Case): Model {
-  const numbers = [...values(inn * out, 1)].join(', ');
-  const node = stored ? 'Gemm <transB = 1> (x, "q.weight")' : 'MatMul (x, "q.weight")';
-  const made = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
-g (float[n, ${inn}] x) => (float[n, ${out}] y)
-<float[${stored ? `${out},${inn}` : `${inn},${out}`}] "q.weight" = {${numbers}}> { ["/q/${stored ? 'Gemm' : 'MatMul'}"] y = ${node} }`);
-  rewrite(made, { spec, rank, targets: ['q'], lowering: 'function' });
-  return made;
-}
-
-/** A model that calls the function of every choice of outputs, its inputs, and what the operator's reference gives in float64. */
-function calls(one: Case) {
-  const { spec, rank, inn, out, stored, rows, masks } = one;
-  const count = spec.factors.length;
-  const scale = Math.fround(1 / rank);
-  const graph = new Graph('calls');
-  const model = new Model(graph);
-  model.setIrVersion(9);
-  model.setOpset('', 17);
-  model.setOpset('lotrc', 1);
-  const shapes = [
-    [...rows, inn],
-    stored ? [out, inn] : [inn, out],
-    ...Array.from({ length: count }, (_, f) => [f === 0 ? inn : rank, f === count - 1 ? out : rank]),
-    [...rows, out],
-  ];
-  const feeds: Record<string, Feed> = {};
-  const inputs = shapes.map((shape, k) => {
-    feeds[`i${k}`] = {
-      extents: shape,
-      data: values(
-        shape.reduce((a, b) => a * b, 1),
-        10 + k,
-      ),
-    };
-    return graph.addInput(`i${k}`, tensorType('f32', shape));
-  });
-  const attrs = Object.entries({
-    scale: attrFloat(scale),
-    alpha: attrFloat(1),
-    beta: attrFloat(1),
-    transB: attrInt(stored ? 0 : 1),
-  });
-  const reference = new Node({
-    op: 'LoTRLinearGrad',
-    domain: 'lotrc',
-    inputs,
-    outputs: Array.from({ length: count + 2 }, (_, k) => `r${k}`),
-    attrs: [['delta', attrString(spec.delta)], ...attrs],
-  });
-  const given = inputs.map(
-    ({ name }, k): NdArray => ({
-      shape: shapes[k]!,
-      data: Float64Array.from(feeds[name]!.data as Float32Array),
-    }),
-  );
-  const right = opDef('lotrc', 'LoTRLinearGrad', 1)!.evaluate!(reference, given);
-  const expected: { readonly name: string; readonly data: Float64Array }[] = [];
-  const all = Array.from({ length: (1 << (count + 2)) - 1 }, (_, mask) => mask + 1);
-  for (const mask of masks ?? all) {
-    const wanted = right.map((_, k) => (mask & (1 << k)) !== 0);
-    const stem = count === 3 ? 'LoTRLinear' : `Adapter_${spec.method}`;
-    const op = [`${stem}Grad`, ...gradientHints({ count, wanted })].join('_');
-    model.addFunction(defineGradient(op, { count, wanted, half: false, opset: 17 }));
-    const names = wanted.flatMap((want, k) => (want ? [`o${mask}_${k}`] : []));
-    const call = graph.append({ op, domain: 'lotrc', inputs, outputs: names, attrs });
-    for (const output of call.outputs) {
-      graph.addOutput(output);
-      const k = Number(output.name.split('_')[1]);
-      output.setType(tensorType('f32', right[k]!.shape));
-      expected.push({ name: output.name, data: right[k]!.data });
-    }
-  }
-  return { model, feeds, expected };
 }
 
 const BASE: Case = { spec: LOTR, rank: 3, inn: 17, out: 11, rows: [2, 3], tokens: 6, bound: 2e-6 };
@@ -167,7 +63,7 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
   'gradient operators in ONNX Runtime',
   () => {
     test.each(CASES)('%s: the kernels agree with float64', { timeout: 240_000 }, (_, one) => {
-      const { model, feeds, expected } = calls(one);
+      const { model, feeds, expected } = gradientCalls(one);
       const files = operators(layerModel(one), one.tokens, one.tf32);
       const folder = buildOperators(files, mkdtempSync(join(scratch, 'lib-')));
       const file = join(folder, 'calls.onnx');
@@ -195,7 +91,7 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
 
     test('no rows: sums are zero', { timeout: 120_000 }, () => {
       const one = { ...BASE, rows: [0, 3], masks: [0b11111] };
-      const { model, feeds, expected } = calls(one);
+      const { model, feeds, expected } = gradientCalls(one);
       const folder = buildOperators(operators(layerModel(BASE), 6), mkdtempSync(join(scratch, 'lib-')));
       const file = join(folder, 'calls.onnx');
       writeFileSync(file, encodeModel(model));
@@ -216,7 +112,7 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
         folder = buildOperators(operators(layerModel(BASE), 6), mkdtempSync(join(scratch, 'lib-')));
       }, 120_000);
       const run = (one: Case, change: (call: Node) => void = () => {}) => {
-        const { model, feeds, expected } = calls({ ...one, masks: [0b11111] });
+        const { model, feeds, expected } = gradientCalls({ ...one, masks: [0b11111] });
         change([...model.graph.nodes][0]!);
         const file = join(folder, 'calls.onnx');
         writeFileSync(file, encodeModel(model));
