@@ -48,7 +48,9 @@ test('docs/models.md lists the ops that have a gradient', () => {
     .replace(/\s+/g, ' ')
     .split('; of com.microsoft: ')
     .map((part) => part.trim().replace(/\.$/, '').split(', '));
-  const known = new Set(allOpDefs().flatMap(({ name, vjp }) => (vjp ? [name] : [])));
+  // an adapted layer is no operator of a user's model
+  const defs = allOpDefs().filter(({ domain }) => domain !== 'lotrc');
+  const known = new Set(defs.flatMap(({ name, vjp }) => (vjp ? [name] : [])));
   expect([...standard!, ...contrib!.map((name) => `com.microsoft::${name}`)].sort()).toEqual(
     [...known].sort(),
   );

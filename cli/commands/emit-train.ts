@@ -31,6 +31,7 @@ export interface EmitTrainOptions {
   readonly names: 'lotrc' | 'ort';
   readonly loop?: number;
   readonly recompute: Recompute;
+  readonly keepFunctions?: true;
   readonly ep: Ep;
   readonly allowFallback?: readonly string[];
   readonly adapter?: string;
@@ -60,6 +61,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     names: given.names,
     loop: given.loop ?? null,
     recompute: given.recompute,
+    keepFunctions: given.keepFunctions ?? false,
     ep: [given.ep],
     allowFallback: (given.allowFallback ?? []).flatMap((ops) => ops.split(',')),
   };

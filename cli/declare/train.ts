@@ -66,6 +66,10 @@ export function declareEmitCommands(program: Command, run: Run): void {
       word('--recompute', ['none', 'cheap', 'block']),
       'cheap',
     )
+    .option(
+      '--keep-functions',
+      'adapted layers and their gradients stay calls of functions that the graphs define, which a library of operators may override',
+    )
     .option('--allow-fallback <op,...>', 'let these ops run on the CPU, repeatable', each)
     .option('--adapter <file>', 'factors that the model takes as inputs')
     .option('--link', 'hard-link the base weights or fail')

@@ -171,6 +171,8 @@ EXTRA = [
           "output mean? inv_std_var? input_skip_bias_sum?", {"epsilon": f(1e-5)}),
     extra("lotrc", "LoTRLinear", "x W operands*", "y",
           {"alpha": f(1.0), "base": s("MatMul"), "beta": f(1.0), "delta": s(required=True), "scale": f(1.0), "transB": i(0)}),
+    extra("lotrc", "LoTRLinearGrad", "x W operands+", "gradients+",
+          {"alpha": f(1.0), "beta": f(1.0), "delta": s(required=True), "scale": f(1.0), "transB": i(0)}),
 ]
 
 

@@ -204,7 +204,7 @@ function literal(value: number | string | readonly (number | string)[]): string 
 
 /** `Gemm` -> gemm, `LSTM` -> lstm, `RMSNormalization` -> rmsNormalization; ops of ONNX Runtime get the prefix `ms`. */
 function functionName(op: SchemaOp): string {
-  if (op.domain === 'lotrc') return 'lotrLinear';
+  if (op.domain === 'lotrc') return op.name.replace(/^LoTR/, 'lotr');
   if (op.domain !== '') return `ms${op.name}`;
   const lowered = op.name.replace(/^[A-Z]+(?=[A-Z][a-z])|^[A-Z]+$|^[A-Z]/, (head) => head.toLowerCase());
   return lowered === 'if' ? 'if_' : lowered;

@@ -1,5 +1,6 @@
 // Runs a model in ONNX Runtime with a library of operators registered: RUNTIME LIBRARY|- MODEL IN OUT.
-// IN: for each input its name's length, name, rank, extents, numbers (all 32 bits but the name). OUT: the first output.
+// IN: for each input its name's length, name, element type, bytes of an element, rank, extents (all 32 bits but the name),
+// data. OUT: the data of the outputs, whose names follow, one after another.
 #include <dlfcn.h>
 #include <cstdio>
 #include <cstdlib>
@@ -33,35 +34,39 @@ int main(int, char **argv) {
 
   std::FILE *in = std::fopen(argv[4], "rb");
   const int count = number(in);
-  std::vector<std::string> names(count), outs;
-  std::vector<std::vector<float>> data(count);
+  std::vector<std::string> names(count);
+  std::vector<std::vector<char>> data(count);
   std::vector<const char *> texts(count);
   std::vector<OrtValue *> values(count);
   for (int i = 0; i < count; i++) {
     names[i].resize(number(in));
     if (std::fread(&names[i][0], 1, names[i].size(), in) != names[i].size()) return 8;
     texts[i] = names[i].c_str();
+    const int type = number(in);
+    size_t bytes = number(in);
     std::vector<int64_t> extents(number(in));
-    size_t size = 1;
-    for (int64_t &extent : extents) size *= extent = number(in);
-    data[i].resize(size);
-    if (std::fread(data[i].data(), 4, size, in) != size) return 8;
+    for (int64_t &extent : extents) bytes *= extent = number(in);
+    data[i].resize(bytes);
+    if (std::fread(data[i].data(), 1, bytes, in) != bytes) return 8;
     must(ort.at<OrtStatus *(void *, void *, size_t, const int64_t *, size_t, int, OrtValue **)>(49)(
-        memory, data[i].data(), 4 * size, extents.data(), extents.size(), 1, &values[i]));
+        memory, data[i].data(), bytes, extents.data(), extents.size(), type, &values[i]));
   }
+  std::vector<const char *> wanted;
+  for (int i = 6; argv[i]; i++) wanted.push_back(argv[i]);
+  std::vector<OrtValue *> results(wanted.size());
+  must(ort.at<OrtStatus *(void *, void *, const char *const *, const OrtValue *const *, size_t, const char *const *, size_t, OrtValue **)>(9)(
+      session, nullptr, texts.data(), values.data(), count, wanted.data(), wanted.size(), results.data()));
   std::FILE *out = std::fopen(argv[5], "wb");
-  for (int i = 6; argv[i]; i++) {
-    OrtValue *result = nullptr;
-    const char *name = argv[i];
-    must(ort.at<OrtStatus *(void *, void *, const char *const *, const OrtValue *const *, size_t, const char *const *, size_t, OrtValue **)>(9)(
-        session, nullptr, texts.data(), values.data(), count, &name, 1, &result));
+  for (OrtValue *result : results) {
     OrtTensorTypeAndShapeInfo *info;
+    int type;
     size_t size;
     must(ort.shape_of(result, &info));
+    must(ort.at<OrtStatus *(OrtTensorTypeAndShapeInfo *, int *)>(60)(info, &type));
     must(ort.at<OrtStatus *(OrtTensorTypeAndShapeInfo *, size_t *)>(64)(info, &size));
     void *numbers;
     must(ort.data(result, &numbers));
-    std::fwrite(numbers, 4, size, out);
+    std::fwrite(numbers, type == 1 ? 4 : 2, size, out);
   }
   std::fclose(out);
   std::_Exit(0);

@@ -4,10 +4,17 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { TextFile } from '../../src/backends/host/text-file.js';
 
-/** An input of a model: extents and float32 numbers. */
+/** An input of a model: float32, int32, int64, or the bits of float16. */
 export interface Feed {
   readonly extents: readonly number[];
-  readonly data: Float32Array;
+  readonly data: Float32Array | Int32Array | BigInt64Array | Uint16Array;
+}
+
+/** ONNX's numbers of element types. */
+function typeOf({ data }: Feed): number {
+  if (data instanceof Float32Array) return 1;
+  if (data instanceof Uint16Array) return 10;
+  return data instanceof Int32Array ? 6 : 7;
 }
 
 const SHIM = join(import.meta.dirname, 'cuda-cpu');
@@ -41,7 +48,7 @@ export function buildOperators(files: readonly TextFile[], folder: string): stri
   return folder;
 }
 
-/** Runs a model in ONNX Runtime, with the operators of a folder or without; the outputs' numbers, or what went wrong. */
+/** Runs a model in ONNX Runtime, with the operators of a folder or without; the outputs' numbers one after another, or what went wrong. */
 export function runWith(
   folder: string,
   registered: boolean,
@@ -49,11 +56,11 @@ export function runWith(
   feeds: Readonly<Record<string, Feed>>,
   outputs: readonly string[],
 ): Float32Array | string {
-  const words = Object.entries(feeds).flatMap(([name, { extents, data }]) => [
+  const words = Object.entries(feeds).flatMap(([name, feed]) => [
     Int32Array.of(Buffer.byteLength(name)),
     Buffer.from(name),
-    Int32Array.of(extents.length, ...extents),
-    data,
+    Int32Array.of(typeOf(feed), feed.data.BYTES_PER_ELEMENT, feed.extents.length, ...feed.extents),
+    feed.data,
   ]);
   const [input, output] = [join(folder, 'in'), join(folder, 'out')];
   const bytes = [Int32Array.of(Object.keys(feeds).length), ...words];
@@ -63,6 +70,6 @@ export function runWith(
   );
   const library = registered ? join(folder, 'operators.so') : '-';
   const args = [runtimeLibrary(), library, model, input, output, ...outputs];
-  const { status, stdout } = spawnSync(join(folder, 'host'), args, { encoding: 'utf8' });
-  return status === 0 ? new Float32Array(Uint8Array.from(readFileSync(output)).buffer) : stdout;
+  const { status, stdout, stderr } = spawnSync(join(folder, 'host'), args, { encoding: 'utf8' });
+  return status === 0 ? new Float32Array(Uint8Array.from(readFileSync(output)).buffer) : stdout + stderr;
 }

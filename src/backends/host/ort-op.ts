@@ -1,82 +1,78 @@
 import { HEURISTICS } from '../kernel/data/schedules.js';
-import { kernelOf } from '../kernel/families/kernels.js';
-import type { Kernel } from '../kernel/ir/kir.js';
-import { dense, flipped, plain, productLaunch, type Target, type Wanted } from '../kernel/launches.js';
+import { dense, flipped, plain, type Target, type Wanted } from '../kernel/launches.js';
 import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
-import type { KernelPlan, Launch, Operand } from '../kernel/types.js';
-import { scheduleOf } from './cuda-lower.js';
+import type { KernelPlan, Operand } from '../kernel/types.js';
 import { quoted } from './cuda-text.js';
 import { ORT_ABI, ORT_ABI_TEXT } from './ort-abi.js';
-import { ORT_HEAD, ORT_TAIL } from './ort-runtime.js';
-import { type GridExtent, gridFor } from './tables.js';
+import { gradientSteps, gradientText } from './ort-grad.js';
+import { gradientTail, NO_GRADIENTS } from './ort-grad-runtime.js';
+import { narrowedFactors } from './ort-half.js';
+import {
+  type Kind,
+  kindsOf,
+  launchText,
+  productStep,
+  Scratch,
+  type Setting,
+  type Step,
+  tileOf,
+} from './ort-kinds.js';
+import { ORT_REGISTER, ORT_TAIL, ortHead } from './ort-runtime.js';
 import type { TextFile } from './text-file.js';
-
-/** A kind of adapted layer: what kernels are made for. */
-interface Kind {
-  /** name of the operator without endings */
-  readonly stem: string;
-  readonly in: number;
-  readonly out: number;
-  readonly rank: number;
-  readonly factors: 2 | 3;
-  readonly transposed: boolean;
-  readonly scale: number;
-}
-
-/** One launch of a kind, and its kernel. */
-interface Step {
-  readonly launch: Launch;
-  readonly kernel: Kernel;
-}
-
-/** Names of operands in launches and what stands for them in the C++ text. */
-const OPERANDS: Readonly<Record<string, string>> = {
-  x: 'x',
-  w: 'w',
-  first: 'factors[0]',
-  core: 'factors[1]',
-  t: 'room',
-  p: 'room + size_t(M) * kind.rank',
-  bias: 'bias',
-  y: 'y',
-};
 
 /**
  * Source of a library for ONNX Runtime with the operators that `rewrite --keep-functions` calls (lotrc::LoTRLinear,
- * lotrc::Adapter_lora, each also as _gemm and _nobias), for the layers of a plan in float32: T = s x R M in one launch (two where the
- * rank is beyond a tile), then y = [x|T] [W; L] + b. A session that has registered it runs these instead of the functions'
- * bodies; others run the bodies. Empty when the plan is not in float32.
+ * lotrc::Adapter_lora, each also as _gemm and _nobias, and with _half where the plan is in float16 or bfloat16), for the layers of
+ * a plan. In float32: T = s x R M in one launch (two where the rank is beyond a tile), then y = [x|T] [W; L] + b. In 16 bits, as
+ * the functions' bodies have it: L' = s M L in float32, R and L' rounded, P = x R, y = [x|P] [W; L'] + b. A plan for training has
+ * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
+ * these instead of the functions' bodies; others run the bodies.
  */
 export function ortOperators(plan: KernelPlan, tf32: boolean): readonly TextFile[] {
-  if (plan.dtype !== 'f32') return [];
   const kinds = kindsOf(plan);
-  const target: Target = { device: plan.device, db: HEURISTICS, dtype: 'f32', tokens: plan.tokens };
-  const steps = kinds.map((kind, index) => stepsOf(kind, index, target, tf32));
-  const kernels = steps.flatMap(({ down, layer, biased }) => [...down, layer, biased]);
+  const { dtype } = plan;
+  const training = plan.purpose === 'train';
+  const target: Target = { device: plan.device, db: HEURISTICS, dtype, tokens: plan.tokens };
+  const setting: Setting = { target, tf32 };
+  const steps = kinds.map((kind, index) =>
+    dtype === 'f32' ? stepsOf(kind, index, setting) : halfSteps(kind, index, setting),
+  );
+  const gradients = training ? kinds.map((kind, index) => gradientSteps(kind, index, setting)) : [];
+  const kernels = [
+    ...steps.flatMap(({ before, layer, biased }) => [...before, layer, biased]),
+    ...gradients.flatMap(({ all }) => all),
+  ];
   const stems = [...new Map(kinds.map(({ stem, factors }) => [stem, factors]))];
+  const half = dtype === 'f32' ? '' : '_half';
   const text = [
     '// Operators for ONNX Runtime over the kernels of this folder. Written by lotrc.',
-    ORT_HEAD,
+    ortHead(dtype),
     ...kernels.map(({ kernel }) => cudaPrototype(kernel)),
     '',
-    ...kinds.flatMap((_, index) => runText(index, steps[index]!, plan.tokens)),
+    ...steps.flatMap(runText),
+    ...gradients.flatMap((gradient, index) => gradientText(index, gradient)),
     'static const Kind KINDS[] = {',
     ...kinds.map(({ stem, in: inn, out, rank, transposed, scale }, index) => {
-      const numbers = [inn, out, rank, transposed, `${scale}`, `run_${index}`];
-      return `    {${[quoted(stem), ...numbers].join(', ')}},`;
+      const back = training ? [gradients[index]!.scratch.size, `gradient_${index}`] : [0, 'nullptr'];
+      const run = [steps[index]!.scratch.size, `run_${index}`];
+      return `    {${[quoted(stem), inn, out, rank, transposed, `${scale}`, ...run, ...back].join(', ')}},`;
     }),
     '};',
     '',
     'static Operator OPERATORS[] = {',
     ...stems.flatMap(([stem, factors]) =>
-      ['', '_nobias', '_gemm', '_gemm_nobias'].map((ending) => {
-        const flags = [factors, ending.startsWith('_gemm'), !ending.endsWith('nobias')];
-        return `    {table(), ${[quoted(stem + ending), quoted(stem), ...flags].join(', ')}},`;
-      }),
+      ['', '_gemm'].flatMap((gemm) =>
+        ['', '_nobias'].map((nobias) => {
+          const flags = [factors, gemm !== '', nobias === ''];
+          return `    {table(), ${[quoted(stem + gemm + half + nobias), quoted(stem), ...flags].join(', ')}},`;
+        }),
+      ),
     ),
     '};',
     ORT_TAIL,
+    ...(training ? [gradientTail(stems, half)] : [NO_GRADIENTS]),
+    ORT_REGISTER,
   ].join('\n');
   return [
     { path: `ort/${ORT_ABI}`, text: ORT_ABI_TEXT },
@@ -88,53 +84,36 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly TextFile
   ];
 }
 
-function kindsOf({ regions, groups }: KernelPlan): readonly Kind[] {
-  const kinds = new Map<string, Kind>();
-  for (const layer of regions.flatMap(({ region }) => region.layers)) {
-    const { scale, method } = groups.find(({ id }) => id === layer.group)!;
-    const factors = layer.factors.length === 3 ? 3 : 2;
-    const kind: Kind = {
-      stem: factors === 3 ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`,
-      in: layer.in,
-      out: layer.out,
-      rank: layer.rank,
-      factors,
-      transposed: layer.weightStored === 'oi',
-      scale,
-    };
-    kinds.set(JSON.stringify(kind), kind);
-  }
-  return [...kinds.values()];
+/** The launches of a kind of layer: those before the layer, the layer without and with its bias. */
+interface Forward {
+  readonly before: readonly Step[];
+  readonly layer: Step;
+  readonly biased: Step;
+  readonly scratch: Scratch;
+  /** what stands for operands in the C++ text */
+  readonly operands: Readonly<Record<string, string>>;
 }
 
-function stepsOf(kind: Kind, index: number, target: Target, tf32: boolean) {
-  const { in: inn, out, rank, factors, transposed, scale } = kind;
-  const step = (wanted: Wanted): Step => {
-    const made = productLaunch(target, wanted);
-    const launch = { ...made, schedule: scheduleOf(made, tf32) };
-    return { launch, kernel: kernelOf(launch) };
-  };
+function stepsOf(kind: Kind, index: number, setting: Setting): Forward {
+  const { in: inn, rank, factors, scale } = kind;
   const matrix = (name: string, rows: number | 'M', cols: number): Operand =>
     plain(dense(name, 'f32', rows, cols));
   const [x, first] = [matrix('x', 'M', inn), matrix('first', inn, rank)];
   const core = matrix('core', rank, rank);
-  const t = dense('t', 'f32', 'M', rank);
   const p = dense('p', 'f32', 'M', rank);
-  const down = (name: string, does: string, rest: Partial<Wanted>): Step =>
-    step({
-      name: `ort_${name}_${index}`,
-      family: 'skinny',
-      does,
-      rows: 'M',
-      cols: rank,
-      segments: [{ a: x, b: first, inner: inn }],
-      out: t,
-      ...rest,
-    });
+  const down = (name: string, does: string, rest: Partial<Wanted>): Wanted => ({
+    name: `ort_${name}_${index}`,
+    family: 'skinny',
+    does,
+    rows: 'M',
+    cols: rank,
+    segments: [{ a: x, b: first, inner: inn }],
+    out: dense('t', 'f32', 'M', rank),
+    ...rest,
+  });
   const scaled = { epilogue: { scale } };
-  // a tile as wide as the rank multiplies once more before it is stored
-  const fits = rank <= down('down', '', {}).launch.schedule.BN;
-  const steps =
+  const fits = rank <= tileOf(setting, down('down', '', {}));
+  const before =
     factors === 2
       ? [down('down', 'T = s x A', scaled)]
       : fits
@@ -143,41 +122,93 @@ function stepsOf(kind: Kind, index: number, target: Target, tf32: boolean) {
             down('down', 'P = x R', { out: p }),
             down('core', 'T = s P M', { segments: [{ a: plain(p), b: core, inner: rank }], ...scaled }),
           ];
-  const w = transposed ? flipped(dense('w', 'f32', out, inn)) : matrix('w', inn, out);
+  return {
+    before: before.map((wanted) => productStep(setting, wanted)),
+    ...layerSteps(kind, index, setting, 't', 'last', 'x W + T L'),
+    scratch: new Scratch(),
+    operands: {
+      ...OPERANDS,
+      last: `factors[${factors - 1}]`,
+      t: 'tokens',
+      p: 'tokens + size_t(M) * kind.rank',
+    },
+  };
+}
+
+function halfSteps(kind: Kind, index: number, setting: Setting): Forward {
+  const { in: inn, rank, factors, scale } = kind;
+  const { dtype } = setting.target;
+  const scratch = new Scratch();
+  const narrowed = narrowedFactors(kind, setting, scratch, (part) => `ort_${part}_${index}`);
+  const p: Wanted = {
+    name: `ort_down_${index}`,
+    family: 'skinny',
+    does: factors === 3 ? 'P = x R' : 'P = s x A',
+    rows: 'M',
+    cols: rank,
+    segments: [
+      { a: plain(dense('x', dtype, 'M', inn)), b: plain(dense('first', dtype, inn, rank)), inner: inn },
+    ],
+    epilogue: { scale: factors === 3 ? 1 : scale },
+    out: dense('p', dtype, 'M', rank),
+  };
+  return {
+    before: [narrowed.first, narrowed.up, productStep(setting, p)],
+    ...layerSteps(kind, index, setting, 'p', 'up', factors === 3 ? "x W + P L'" : 'x W + P B'),
+    scratch,
+    operands: { ...OPERANDS, ...narrowed.operands, ...scratch.places, p: 'tokens' },
+  };
+}
+
+/** The layer from what its adapter has made of x, `tokens` (M, r), and what that is multiplied by, `up` (r, out). */
+function layerSteps(
+  { in: inn, out, rank, transposed }: Kind,
+  index: number,
+  setting: Setting,
+  tokens: string,
+  up: string,
+  formula: string,
+): { readonly layer: Step; readonly biased: Step } {
+  const { dtype } = setting.target;
+  const matrix = (name: string, rows: number | 'M', cols: number): Operand =>
+    plain(dense(name, dtype, rows, cols));
+  const w = transposed ? flipped(dense('w', dtype, out, inn)) : matrix('w', inn, out);
   const layer = (name: string, biased: boolean): Step =>
-    step({
+    productStep(setting, {
       name: `ort_${name}_${index}`,
       family: 'gemm',
-      does: `y = x W + T L${biased ? ' + b' : ''}`,
+      does: `y = ${formula}${biased ? ' + b' : ''}`,
       rows: 'M',
       cols: out,
       segments: [
-        { a: x, b: w, inner: inn },
-        { a: plain(t), b: matrix('last', rank, out), inner: rank },
+        { a: matrix('x', 'M', inn), b: w, inner: inn },
+        { a: matrix(tokens, 'M', rank), b: matrix(up, rank, out), inner: rank },
       ],
-      out: dense('y', 'f32', 'M', out),
-      ...(biased ? { epilogue: { bias: { buffer: 'bias', dtype: 'f32', offset: 0 } } } : {}),
+      out: dense('y', dtype, 'M', out),
+      ...(biased ? { epilogue: { bias: { buffer: 'bias', dtype, offset: 0 } } } : {}),
     });
-  return { down: steps, layer: layer('layer', false), biased: layer('layer_bias', true), factors };
+  return { layer: layer('layer', false), biased: layer('layer_bias', true) };
 }
 
-function runText(index: number, steps: ReturnType<typeof stepsOf>, tokens: number): string[] {
-  const call = ({ launch, kernel }: Step) => {
-    const grid = gridFor(launch, tokens).map(extentText).join(', ');
-    const operands = kernel.buffers.map(({ name }) =>
-      name === 'last' ? `factors[${steps.factors - 1}]` : OPERANDS[name]!,
-    );
-    return `launch(stream, ${[kernel.name, `dim3(${grid})`, kernel.workgroup[0], ...operands, 'M'].join(', ')})`;
-  };
+/** Names of operands in launches and what stands for them in the C++ text. */
+const OPERANDS: Readonly<Record<string, string>> = {
+  x: 'x',
+  w: 'w',
+  first: 'factors[0]',
+  core: 'factors[1]',
+  bias: 'bias',
+  y: 'y',
+};
+
+function runText({ before, layer, biased, scratch, operands }: Forward, index: number): string[] {
+  const call = (step: Step) => launchText(step, operands);
   return [
     `static cudaError_t run_${index}(RUN_PARAMETERS) {`,
-    ...steps.down.map((step) => `  LOTRC_TRY(${call(step)});`),
-    `  if (bias) return ${call(steps.biased)};`,
-    `  return ${call(steps.layer)};`,
+    scratch.tokensText(),
+    ...before.map((step) => `  LOTRC_TRY(${call(step)});`),
+    `  if (bias) return ${call(biased)};`,
+    `  return ${call(layer)};`,
     '}',
     '',
   ];
 }
-
-const extentText = (extent: GridExtent): string =>
-  typeof extent === 'number' ? `${extent}` : `(M + ${extent.per - 1}) / ${extent.per}`;

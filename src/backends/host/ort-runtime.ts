@@ -1,9 +1,28 @@
-/** The parts of the emitted operators for ONNX Runtime that are the same for every plan. */
+import type { KernelDtype } from '../kernel/types.js';
+
+/** The parts of the emitted operators for ONNX Runtime that are the same for every plan of a type. */
+
+/** The type of x, W, b and y in the C++ text, ONNX Runtime's number of it, and the bits of 1. */
+const ELEMENTS = {
+  f32: { header: '', type: 'float', number: 'LOTRC_ORT_FLOAT', one: 'static const float ONE = 1;' },
+  f16: {
+    header: '#include <cuda_fp16.h>\n',
+    type: '__half',
+    number: 'LOTRC_ORT_FLOAT16',
+    one: 'static const uint16_t ONE = 0x3c00;',
+  },
+  bf16: {
+    header: '#include <cuda_bf16.h>\n',
+    type: '__nv_bfloat16',
+    number: 'LOTRC_ORT_BFLOAT16',
+    one: 'static const uint16_t ONE = 0x3f80;',
+  },
+} as const;
 
 /** Before the kernels' prototypes. */
-export const ORT_HEAD = `#include "ort_abi.h"
+export const ortHead = (dtype: KernelDtype): string => `#include "ort_abi.h"
 
-#include <cuda_runtime.h>
+${ELEMENTS[dtype].header}#include <cuda_runtime.h>
 
 #include <cstring>
 #include <string>
@@ -19,9 +38,16 @@ static const char PROVIDER[] = "CUDAExecutionProvider";
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 #define ORT_TRY(call) do { OrtStatus *status = (call); if (status) return status; } while (false)
 
+// x, W, b and y; factors are float32
+typedef ${ELEMENTS[dtype].type} Element;
+static const int ELEMENT = ${ELEMENTS[dtype].number};
+
 struct Kind;
-#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const float *x, const float *w, \\
-                       const float *const *factors, const float *bias, float *room, float *y
+#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
+                       const float *const *factors, const Element *bias, float *room, Element *y
+#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
+                            const float *const *factors, const Element *dy, float *room, Element *dx, float *const *dfactors, \\
+                            Element *dbias
 
 // a kind of layer that there are kernels for: W is (in, out), or (out, in) where transposed
 struct Kind {
@@ -29,7 +55,11 @@ struct Kind {
   int64_t in, out, rank;
   bool transposed;
   float scale;
+  // float32 of scratch, besides two matrices of the rows by the rank, and what runs
+  size_t room;
   cudaError_t (*run)(RUN_PARAMETERS);
+  size_t gradient_room;
+  cudaError_t (*gradient)(GRADIENT_PARAMETERS);
 };
 
 struct Operator {
@@ -40,6 +70,9 @@ struct Operator {
 };
 
 static OrtCustomOp table();
+
+// a number that kernels read as a column of ones
+[[maybe_unused]] ${ELEMENTS[dtype].one}
 
 template <class... Parameters, class... Arguments>
 static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads, Arguments... arguments) {
@@ -54,8 +87,11 @@ static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), di
 /** After the tables. */
 export const ORT_TAIL = `
 struct Tensor {
-  const float *data;
+  const void *data;
   std::vector<int64_t> extents;
+
+  template <class T>
+  const T *as() const { return static_cast<const T *>(data); }
 };
 
 struct Layer {
@@ -100,7 +136,7 @@ static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t
   if (status) return status;
   void *data;
   ORT_TRY(ort.data(const_cast<OrtValue *>(value), &data));
-  found->data = static_cast<const float *>(data);
+  found->data = data;
   return nullptr;
 }
 
@@ -108,6 +144,40 @@ static std::string text(const std::vector<int64_t> &extents) {
   std::string all;
   for (const int64_t extent : extents) all += (all.empty() ? "" : " x ") + std::to_string(extent);
   return all;
+}
+
+static const Kind *find(const char *stem, bool transposed, float scale, const std::vector<int64_t> &w, const std::vector<int64_t> &first) {
+  for (const Kind &one : KINDS) {
+    const std::vector<int64_t> stored = one.transposed ? std::vector<int64_t>{one.out, one.in} : std::vector<int64_t>{one.in, one.out};
+    if (std::strcmp(one.stem, stem) == 0 && one.transposed == transposed && one.scale == scale && w == stored &&
+        first == std::vector<int64_t>{one.in, one.rank})
+      return &one;
+  }
+  return nullptr;
+}
+
+static OrtStatus *unknown(const Ort &ort, const std::string &op, const std::vector<int64_t> &w, const std::vector<int64_t> &first, float scale) {
+  return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op + ": there is no kernel for a weight of " + text(w) + ", a first factor of " + text(first) +
+                                      " and the scale " + std::to_string(scale) + "; this library was written for another model");
+}
+
+// the kernels count elements with 32 bits
+static OrtStatus *count(const Ort &ort, const std::string &op, const Kind &kind, const std::vector<int64_t> &x, int64_t *rows) {
+  *rows = 1;
+  for (size_t i = 0; i + 1 < x.size(); i++) *rows *= x[i];
+  if (*rows * (kind.in > kind.out ? kind.in : kind.out) <= 0xffffffffLL) return nullptr;
+  return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op + ": " + std::to_string(*rows) + " rows are too many at once");
+}
+
+static OrtStatus *stream_of(const Ort &ort, [[maybe_unused]] const OrtKernelContext *context, cudaStream_t *queue) {
+  void *stream = nullptr;
+#ifndef LOTRC_ORT_CPU
+  ORT_TRY(ort.stream(context, &stream));
+#else
+  (void)ort;
+#endif
+  *queue = static_cast<cudaStream_t>(stream);
+  return nullptr;
 }
 
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
@@ -118,27 +188,15 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
   const std::vector<int64_t> &x = in[0].extents, &w = in[1].extents, &first = in[2].extents;
 
-  const Kind *kind = nullptr;
-  for (const Kind &one : KINDS) {
-    const std::vector<int64_t> stored = one.transposed ? std::vector<int64_t>{one.out, one.in} : std::vector<int64_t>{one.in, one.out};
-    if (std::strcmp(one.stem, layer.op->stem) == 0 && one.transposed == layer.transposed && one.scale == layer.scale && w == stored &&
-        first == std::vector<int64_t>{one.in, one.rank})
-      kind = &one;
-  }
-  if (!kind)
-    return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + layer.op->name + ": there is no kernel for a weight of " + text(w) +
-                                        ", a first factor of " + text(first) + " and the scale " + std::to_string(layer.scale) +
-                                        "; this library was written for another model");
+  const Kind *kind = find(layer.op->stem, layer.transposed, layer.scale, w, first);
+  if (!kind) return unknown(ort, layer.op->name, w, first, layer.scale);
   std::vector<int64_t> core = {kind->rank, kind->rank}, last = {kind->rank, kind->out}, row = {kind->out};
   const bool fits = !x.empty() && x.back() == kind->in && (factors == 2 || in[3].extents == core) &&
                     in[1 + factors].extents == last && (!layer.op->bias || in.back().extents == row);
   if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, std::string("lotrc::") + layer.op->name + ": the shapes of its inputs do not fit each other");
 
-  int64_t rows = 1;
-  for (size_t i = 0; i + 1 < x.size(); i++) rows *= x[i];
-  // the kernels count elements with 32 bits
-  if (rows * (kind->in > kind->out ? kind->in : kind->out) > 0xffffffffLL)
-    return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, std::string("lotrc::") + layer.op->name + ": " + std::to_string(rows) + " rows are too many at once");
+  int64_t rows;
+  ORT_TRY(count(ort, layer.op->name, *kind, x, &rows));
   std::vector<int64_t> y = x;
   y.back() = kind->out;
   OrtValue *result;
@@ -147,18 +205,15 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   ORT_TRY(ort.data(result, &data));
   if (rows == 0) return nullptr;
 
-  void *stream = nullptr;
-#ifndef LOTRC_ORT_CPU
-  ORT_TRY(ort.stream(context, &stream));
-#endif
-  cudaStream_t queue = static_cast<cudaStream_t>(stream);
+  cudaStream_t queue;
+  ORT_TRY(stream_of(ort, context, &queue));
   const float *matrices[3] = {};
-  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].data;
+  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].as<float>();
   void *room;
-  cudaError_t error = cudaMallocAsync(&room, 2 * rows * kind->rank * sizeof(float), queue);
+  cudaError_t error = cudaMallocAsync(&room, kind->room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
   if (error == cudaSuccess) {
-    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].data, in[1].data, matrices,
-                      layer.op->bias ? in.back().data : nullptr, static_cast<float *>(room), static_cast<float *>(data));
+    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
+                      layer.op->bias ? in.back().as<Element>() : nullptr, static_cast<float *>(room), static_cast<Element *>(data));
     const cudaError_t freed = cudaFreeAsync(room, queue);
     if (error == cudaSuccess) error = freed;
   }
@@ -171,12 +226,15 @@ static OrtCustomOp table() {
   t.version = LOTRC_ORT_VERSION;
   t.GetName = [](const OrtCustomOp *op) { return reinterpret_cast<const Operator *>(op)->name; };
   t.GetExecutionProviderType = [](const OrtCustomOp *) { return PROVIDER; };
-  t.GetInputType = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_FLOAT; };
+  t.GetInputType = [](const OrtCustomOp *table, size_t index) -> int {
+    const bool factor = index >= 2 && index < 2 + reinterpret_cast<const Operator *>(table)->factors;
+    return factor ? LOTRC_ORT_FLOAT : ELEMENT;
+  };
   t.GetInputTypeCount = [](const OrtCustomOp *table) {
     const Operator *op = reinterpret_cast<const Operator *>(table);
     return 2 + op->factors + (op->bias ? 1 : 0);
   };
-  t.GetOutputType = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_FLOAT; };
+  t.GetOutputType = [](const OrtCustomOp *, size_t) -> int { return ELEMENT; };
   t.GetOutputTypeCount = [](const OrtCustomOp *) -> size_t { return 1; };
   t.KernelDestroy = destroy;
   t.GetInputCharacteristic = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_REQUIRED; };
@@ -192,7 +250,10 @@ static OrtCustomOp table() {
   t.GetEndVersion = [](const OrtCustomOp *) { return 0x7fffffff; };
   return t;
 }
+`;
 
+/** What a session calls, at the end. */
+export const ORT_REGISTER = `
 #ifdef _WIN32
 #define LOTRC_EXPORT extern "C" __declspec(dllexport)
 #else
@@ -208,6 +269,7 @@ LOTRC_EXPORT OrtStatus *RegisterCustomOps(OrtSessionOptions *options, const OrtA
     OrtCustomOpDomain *made;
     ORT_TRY(ort.create_domain("lotrc", &made));
     for (const Operator &op : OPERATORS) ORT_TRY(ort.add_op(made, &op.table));
+    ORT_TRY(add_gradients(ort, made));
     domain = made;
   }
   return ort.add_domain(options, domain);

@@ -122,13 +122,16 @@ export class TokenSums {
   constructor(
     readonly target: Target,
     readonly scratch: string,
+    /** sums are added to what is there; else they take its place */
+    readonly accumulate = true,
   ) {}
 
-  /** out += a sum over tokens: at once, or in parts that `finish` adds up in order. */
+  /** out += (or =) a sum over tokens: at once, or in parts that `finish` adds up in order. */
   add(wanted: Wanted): void {
+    const { accumulate } = this;
     const whole = productLaunch(this.target, {
       ...wanted,
-      epilogue: { ...wanted.epilogue, accumulate: true },
+      epilogue: { ...wanted.epilogue, accumulate },
     });
     const work = whole.work as Product;
     if (work.parts === 1) {
@@ -147,7 +150,7 @@ export class TokenSums {
       parts: work.parts,
       elements,
       out: { buffer: wanted.out.buffer, dtype: wanted.out.dtype, offset: wanted.out.offset },
-      accumulate: true,
+      accumulate,
     });
     this.elements += work.parts * elements;
   }

@@ -2,6 +2,8 @@ import { noInfluence } from '../../ir/codes/training.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
 import { type Shape, tensorType, type ValueType } from '../../ir/shape.js';
+import { ADAPTED } from '../../passes/adapters/insert.js';
+import { toFunctions } from '../../passes/adapters/to-functions.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
@@ -324,8 +326,9 @@ function computesInHalf(model: Model): boolean {
   return false;
 }
 
-/** Cleans up what the artifact does not need, and says who made it. */
+/** Cleans up what the artifact does not need, and writes the adapted layers that were kept. */
 function finish(model: Model, file: string, ports: Ports): TrainGraph {
   removeDead(model);
+  if ([...model.everyNode()].some((node) => node.opKey === ADAPTED)) toFunctions(model);
   return { model, signature: { file, inputs: ports.inputs, outputs: ports.outputs } };
 }

@@ -36,6 +36,8 @@ export interface TrainOptions {
   /** activations that the backward pass computes again instead of keeping: none, those that cost little time, or
    * all but the inputs of blocks */
   readonly recompute: Recompute;
+  /** adapted layers and their gradients are calls of functions of the model, which a library of operators may override */
+  readonly keepFunctions: boolean;
   readonly ep: readonly Ep[];
   /** ops that may run on the CPU although the chosen provider has no kernel */
   readonly allowFallback: readonly string[];
@@ -56,6 +58,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   names: 'lotrc',
   loop: null,
   recompute: 'cheap',
+  keepFunctions: false,
   ep: ['cpu'],
   allowFallback: [],
 };

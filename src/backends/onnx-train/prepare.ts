@@ -2,9 +2,11 @@ import type { PlanRow } from '../../ir/adapter.js';
 import { logitsRank, noLogits, uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
-import type { Graph, Model, Value } from '../../ir/model.js';
+import type { Graph, Model, Node, Value } from '../../ir/model.js';
+import { adaptedGradientProblem } from '../../ir/ops/gradients/lotr-linear.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
+import { ADAPTED } from '../../passes/adapters/insert.js';
 import { lowerAdapters } from '../../passes/adapters/lower.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
 import { raiseAdapters } from '../../passes/adapters/raise.js';
@@ -19,7 +21,7 @@ import { narrowRows } from '../../passes/narrow/narrow-rows.js';
 import { hasKernel } from './legality.js';
 import { ofPairs, type TrainOptions } from './options.js';
 
-/** A forward graph ready for a loss: adapters in the folded form, embedded, types inferred. */
+/** A forward graph ready for a loss: adapters in the folded form or kept as they are, embedded, types inferred. */
 export interface Prepared {
   readonly model: Model;
   readonly plans: readonly PlanRow[];
@@ -43,7 +45,8 @@ export function prepare(
   const trained = options.alsoTrain.length > 0 ? undefined : [...factors.keys()];
   raiseAdapters(model, 'emit training graphs');
   embed(model.graph, factors);
-  lowerAdapters(model, 'fold');
+  lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);
+  if (options.keepFunctions) requireFunctions(model);
   shareFactors(model);
   if (!keepOutputs) inlineTrained(model, trained);
   liftConstants(model);
@@ -58,6 +61,20 @@ export function prepare(
     narrowRows(model);
   }
   return { model, plans: plan.plans, logits, mask };
+}
+
+/** Whether a layer is written in plain ONNX although functions are kept: its gradient has none. */
+const hasNoFunction = (layer: Node): boolean => adaptedGradientProblem(layer) !== null;
+
+function requireFunctions(model: Model): void {
+  if ([...model.everyNode()].some((node) => node.opKey === ADAPTED)) return;
+  fail(
+    uselessOption({
+      option: '--keep-functions',
+      why: 'no adapted layer is a MatMul or a Gemm, which alone have functions for their gradients',
+      hint: 'leave it out',
+    }),
+  );
 }
 
 /** Calls of model-local functions that a gradient must pass become their bodies; below the lowest adapter they stay. */

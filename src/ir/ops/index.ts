@@ -74,6 +74,7 @@ import { log } from './log.js';
 import { logSoftmax } from './log-softmax.js';
 import { loop } from './loop.js';
 import { lotrLinear } from './lotr-linear.js';
+import { lotrLinearGrad } from './lotr-linear-grad.js';
 import { lpNormalization } from './lp-normalization.js';
 import { lstm } from './lstm.js';
 import { matMul } from './mat-mul.js';
@@ -243,6 +244,7 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   log,
   loop,
   lotrLinear,
+  lotrLinearGrad,
   lpNormalization,
   lstm,
   matMulInteger,

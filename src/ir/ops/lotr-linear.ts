@@ -3,9 +3,10 @@ import { isFloat } from '../dtype.js';
 import type { Node } from '../model.js';
 import { type Dim, type Shape, staticShape } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { type AttrsOf, type DimExpr, defineOp, type NdArray } from './define.js';
+import { type AttrsOf, type DimExpr, defineOp, type NdArray, type Slices } from './define.js';
 import { broadcastShapes } from './dims.js';
 import { elements, matmulShape, turned } from './families/matrix.js';
+import { lotrLinearVjp } from './gradients/lotr-linear.js';
 import { map, matmul, swapLast, zip } from './nd.js';
 import {
   attrs,
@@ -67,6 +68,8 @@ export const lotrLinear = defineOp({
       refuse(node, 'the bias does not broadcast to the result', 2 + count);
     return one(x?.dtype ?? (packed ? undefined : w?.dtype), shape);
   }),
+  vjp: (b, node, grads) => lotrLinearVjp(b, node, grads),
+  slices: (node, axis) => rowSlices(node, axis),
   cost: (node) => {
     const a = attrsOf(node);
     const x = shapeAt(node, 0);
@@ -97,6 +100,16 @@ export const lotrLinear = defineOp({
     return [bias ? zip([y, bias], (v, b) => v! + a.beta * b!) : y];
   },
 });
+
+/** The axes of x before the last go along, where nothing else that the layer reads has more than one axis. */
+function rowSlices(node: Node<'lotrc::LoTRLinear'>, axis: number): Slices | null {
+  const type = node.outputs[0]?.type;
+  const shape = type?.kind === 'tensor' ? type.shape : null;
+  const first = 2 + factorCount(node, attrsOf(node));
+  const rows = node.inputs.every((_, index) => index < first || shapeAt(node, index)?.length === 1);
+  if (!shape || axis >= shape.length - 1 || shape[axis] === 1 || !rows) return null;
+  return { axes: node.inputs.map((_, index) => (index === 0 ? axis : null)) };
+}
 
 /** base ops that read nothing but a bias besides x and W */
 const PLAIN: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);

@@ -5,8 +5,8 @@ import { splitKey } from './insert.js';
 import { buildIntegerLayer, INTEGER_PRODUCT } from './integer-layer.js';
 
 /** AttributeProto types of what is forwarded */
-const FLOAT = 1;
-const INT = 2;
+export const FLOAT = 1;
+export const INT = 2;
 
 /** What the body of one of lotrc's functions depends on. */
 export interface FunctionForm {
@@ -59,7 +59,7 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   return fn;
 }
 
-const reference = (name: string, type: number): HeldAttr => ({ kind: 'ref', name, type });
+export const reference = (name: string, type: number): HeldAttr => ({ kind: 'ref', name, type });
 
 const alpha = reference('alpha', FLOAT);
 const beta = reference('beta', FLOAT);
@@ -78,7 +78,8 @@ const OWN: Readonly<Record<string, Readonly<Record<string, HeldAttr>>>> = {
   'com.microsoft::MatMulBnb4': ints('K', 'N', 'block_size', 'quant_type', 'training_mode', 'transB'),
 };
 
-function factorHints(count: number): readonly string[] {
+/** The names of the factors in a function: R, M, L of three. */
+export function factorHints(count: number): readonly string[] {
   if (count === 2) return ['A', 'B'];
   return count === 3 ? ['R', 'M', 'L'] : Array.from({ length: count }, (_, k) => `F${k + 1}`);
 }

@@ -14,7 +14,7 @@ import { outputsByName, patchPlan, readPlan } from './plan.js';
 import { addStored, storedWeight } from './weight.js';
 
 /**
- * Writes every `lotrc::LoTRLinear` in plain ONNX; returns how many. The base node comes back with its name and
+ * Writes every `lotrc::LoTRLinear`, or those that are chosen, in plain ONNX; returns how many. The base node comes back with its name and
  * metadata; its product gets the name `<y>/base` and the sum with the adapter's part takes the public name y.
  *
  * - `fold` (training, many tokens): L' = s (F2 F3 ...) in weight space; y = base + (x F1) L'.
@@ -25,8 +25,12 @@ import { addStored, storedWeight } from './weight.js';
  * and a tied layer makes them once. With a zero factor the added part is exactly 0.
  * Throws LOTR3205 for einsums that are no chain of matrices.
  */
-export function lowerAdapters(model: Model, form: Lowering): number {
-  const layers = adaptedLayers(model);
+export function lowerAdapters(
+  model: Model,
+  form: Lowering,
+  chosen: (layer: Node) => boolean = () => true,
+): number {
+  const layers = adaptedLayers(model).filter(({ node }) => chosen(node));
   const labels = labelsOf(model);
   const held = new Map<string, Value>();
   const ids = new Map<Value, number>();

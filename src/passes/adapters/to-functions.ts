@@ -2,37 +2,40 @@ import { LOTR } from '../../ir/adapter.js';
 import { opsetOf } from '../../ir/builder.js';
 import { functionsNeedOpset } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
-import { functionKey, type Graph, type Model, Node } from '../../ir/model.js';
+import { functionKey, type Graph, type GraphFunction, type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { NAMES } from './base-layer.js';
 import { CONVOLUTION } from './conv-layer.js';
-import { bodyText, defineFunction, type FunctionForm } from './function-body.js';
+import { bodyText, defineFunction } from './function-body.js';
+import { defineGradient, GRADIENTS, gradientHints } from './gradient-function.js';
 import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount } from './insert.js';
-import { layerType, lowerAdapters, requireChain } from './lower.js';
-import { outputsByName, patchPlan, requirePlan } from './plan.js';
+import { dtypeOf, layerType, lowerAdapters, requireChain } from './lower.js';
+import { factorTensors, patchPlan, requirePlan } from './plan.js';
 import { requireIrVersion } from './weight.js';
 
 /**
  * Writes adapted layers as calls of model-local functions in domain `lotrc`, one function per distinct (einsum, bias,
  * base op): `LoTRLinear(x, W, R, M, L, b)`, `LoTRLinear_nobias`, with `_gemm` for Gemm bases (`_fusedmatmul` likewise) and `_half` for layers that
- * are not float32, and `Adapter_<method>` likewise for other einsums. The scale reaches the body by attribute reference.
+ * are not float32, and `Adapter_<method>` likewise for other einsums. The scale reaches the body by attribute reference. Their
+ * gradients (`lotrc::LoTRLinearGrad` of training graphs) become calls of functions of the same name with `Grad` and the
+ * outputs that are wanted: `LoTRLinearGrad_dx_dR_dM_dL`, `Adapter_loraGrad_half_dA_dB`, one for all base ops.
  * A runtime inlines the function; a custom-op library of the same domain and name overrides it. Returns the number of
  * calls. Functions need IR version 8, the attribute references in their bodies operator set 12, CastLike 15 (LOTR3209).
  */
 export function toFunctions(model: Model): number {
-  const methods = new Map<Node, string>();
-  const outputs = outputsByName(model);
-  for (const row of requirePlan(model, 'write functions').plans) {
-    for (const use of row.sites.flatMap((site) => site.uses)) {
-      const node = outputs.get(use.output)?.producer;
-      if (node) methods.set(node, row.spec.method);
-    }
-  }
+  // a method is known by the first factor: layers may have been made anew, and gradients are no layers
+  const methods = new Map(
+    requirePlan(model, 'write functions').plans.flatMap((row) =>
+      factorTensors(row).map(({ name }) => [name, row.spec.method]),
+    ),
+  );
+  const methodOf = (node: Node): string => methods.get(node.inputs[2]?.name ?? '') ?? 'unknown';
   let calls = 0;
   for (const graph of model.everyGraph()) {
     for (const node of graph.nodes) {
-      if (node.opKey !== ADAPTED || baseOf(node).key === CONVOLUTION) continue;
-      callFunction(model, graph, node, methods.get(node) ?? 'unknown');
+      const write = node.opKey === ADAPTED ? callFunction : node.opKey === GRADIENTS ? callGradient : null;
+      if (!write || (write === callFunction && baseOf(node).key === CONVOLUTION)) continue;
+      write(model, graph, node, methodOf(node));
       calls++;
     }
   }
@@ -46,21 +49,20 @@ export function toFunctions(model: Model): number {
 
 function callFunction(model: Model, graph: Graph, node: Node, method: string): void {
   requireChain(node);
-  const opset = opsetOf(graph);
   const half = layerType(node) !== 'f32';
-  const needed = half ? 15 : 12;
-  if (opset < needed) fail(functionsNeedOpset({ opset, needed }));
+  const opset = opsetFor(graph, half);
   const { key, op, attrs } = baseOf(node);
   const count = factorCount(node);
   const rest = node.inputs.length - 2 - count;
-  const stem = deltaOf(node) === LOTR.delta ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`;
   const hint = [
-    stem,
+    stemOf(node, method),
     ...(op === 'MatMul' ? [] : [op.toLowerCase()]),
     ...(half ? ['half'] : []),
     ...(rest > 0 ? [] : ['nobias']),
   ].join('_');
-  const name = functionFor(model, hint, { op: key, count, rest, half, opset });
+  const name = functionFor(model, hint, (name) =>
+    defineFunction(name, { op: key, count, rest, half, opset }),
+  );
   const output = node.outputs[0]!;
   const call = new Node({
     op: name,
@@ -77,11 +79,50 @@ function callFunction(model: Model, graph: Graph, node: Node, method: string): v
   graph.erase(node);
 }
 
+/** The same of the gradients of a layer; only those that somebody reads are outputs. */
+function callGradient(model: Model, graph: Graph, node: Node, method: string): void {
+  const half = dtypeOf(node.inputs[1]!) !== 'f32';
+  const opset = opsetFor(graph, half);
+  const count = node.inputs.length - 3;
+  const wanted = node.outputs.map(({ name }) => name !== '');
+  const hint = [
+    `${stemOf(node, method)}Grad`,
+    ...(half ? ['half'] : []),
+    ...gradientHints({ count, wanted }),
+  ].join('_');
+  const name = functionFor(model, hint, (name) => defineGradient(name, { count, wanted, half, opset }));
+  const delivered = node.outputs.filter((_, k) => wanted[k]);
+  const call = new Node({
+    op: name,
+    domain: 'lotrc',
+    name: node.name,
+    inputs: node.inputs,
+    outputs: delivered.map((output) => graph.names.freshValue(`${output.name}/call`)),
+    attrs: [...node.attrs].filter(([name]) => name !== 'delta'),
+    origin: node.origin,
+  });
+  graph.insertBefore(node, call);
+  for (const [k, output] of delivered.entries())
+    supersede(output, call.outputs[k]!, `${output.name}/gradient`);
+  graph.erase(node);
+}
+
+const stemOf = (node: Node, method: string): string =>
+  deltaOf(node) === LOTR.delta ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`;
+
+/** The operator set of the bodies that a graph calls. Throws LOTR3209 where it lacks what they are written with. */
+function opsetFor(graph: Graph, half: boolean): number {
+  const opset = opsetOf(graph);
+  const needed = half ? 15 : 12;
+  if (opset < needed) fail(functionsNeedOpset({ opset, needed }));
+  return opset;
+}
+
 /** The name of the function of that form, which is defined if need be. A name that means something else is not taken. */
-function functionFor(model: Model, hint: string, form: FunctionForm): string {
+function functionFor(model: Model, hint: string, define: (name: string) => GraphFunction): string {
   for (let count = 1; ; count++) {
     const name = count === 1 ? hint : `${hint}_${count}`;
-    const fn = defineFunction(name, form);
+    const fn = define(name);
     const present = model.functions.get(functionKey('lotrc', name));
     if (!present) model.addFunction(fn);
     if (!present || bodyText(present) === bodyText(fn)) return name;

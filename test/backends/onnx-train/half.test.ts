@@ -13,6 +13,7 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../../src/ir/values.js';
 import { inferShapes } from '../../../src/passes/infer-shapes.js';
+import { inlineCalls } from '../../../src/passes/inline/inline.js';
 import { rewrite } from '../../../src/rewrite.js';
 import type { GraphSignature, Signature } from '../../../src/train/signature.js';
 import { evaluateGraph } from '../../support/evaluate.js';
@@ -37,7 +38,7 @@ const X = half([ROWS, IN], noise(ROWS * IN, 9));
 const LABELS = [0, 6, -100, 2, 3];
 
 /** logits = tanh(x W1) W2 in float16; `casts`: with float32 inputs and outputs around it, as converters often leave it. */
-function emitted(casts: boolean): { folder: string; signature: Signature } {
+function emitted(casts: boolean, keepFunctions: boolean): { folder: string; signature: Signature } {
   const graph = new Graph('half');
   const io = casts ? 'f32' : 'f16';
   const given = graph.addInput('x', tensorType(io, ['batch', IN]));
@@ -65,7 +66,8 @@ function emitted(casts: boolean): { folder: string; signature: Signature } {
   const folder = mkdtempSync(join(scratch, 'run-'));
   const path = join(folder, 'model.lotr.onnx');
   writeModel(model, path);
-  const { signature } = emitTraining({ open: () => readModel(path), folder, options: TRAIN_DEFAULTS });
+  const options = { ...TRAIN_DEFAULTS, keepFunctions };
+  const { signature } = emitTraining({ open: () => readModel(path), folder, options });
   return { folder, signature };
 }
 
@@ -138,10 +140,11 @@ function feedsOf(
 const SCALARS = { lr: 1e-2, bc1: 0.1, bc2: 1e-3 };
 
 describe.each([
-  ['float16 throughout', false],
-  ['float16 between casts', true],
-] as const)('%s', (_, casts) => {
-  const { folder, signature } = emitted(casts);
+  ['float16 throughout', false, false],
+  ['float16 between casts', true, false],
+  ['float16 throughout, in functions', false, true],
+] as const)('%s', (_, casts, keep) => {
+  const { folder, signature } = emitted(casts, keep);
   const { grad, step, apply } = signature.graphs;
   const run = (graph: GraphSignature, loss_scale: number, grads: Record<string, Tensor> = {}) =>
     runOrt(join(folder, graph.file), feedsOf(signature, graph, casts, { ...SCALARS, loss_scale }, grads));
@@ -158,6 +161,7 @@ describe.each([
   /** Node by node, each result rounded to its declared type, as on a device that computes in float16. */
   const emulate = (graph: GraphSignature, loss_scale: number, grads: Record<string, Tensor> = {}) => {
     const model = readModel(join(folder, graph.file));
+    inlineCalls(model);
     inferShapes(model);
     const feeds = feedsOf(signature, graph, casts, { ...SCALARS, loss_scale }, grads);
     const given = Object.entries(feeds).map(([name, { dtype, shape, data }]): [string, NdArray] => {

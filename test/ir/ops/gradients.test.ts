@@ -593,6 +593,32 @@ const CASES: readonly (readonly [string, Case])[] = [
     ];
   }),
   ['Einsum of one operand', { op: 'Einsum', inputs: [x(2, 3)], attrs: { equation: attrString('ij->ji') } }],
+  ...(
+    [
+      ['LoTR', 'ir,rs,so->io', [x(2, 3, 7), x(7, 5), x(7, 2), x(2, 2), x(2, 5)], {}],
+      ['LoTR, a row, bias', 'ir,rs,so->io', [x(7), x(7, 5), x(7, 2), x(2, 2), x(2, 5), x(5)], {}],
+      [
+        'LoRA over Gemm, W stored as (out, in)',
+        'ir,ro->io',
+        [x(3, 7), x(5, 7), x(7, 2), x(2, 5), x(5)],
+        { base: attrString('Gemm'), transB: attrInt(1), alpha: attrFloat(0.5), beta: attrFloat(1.5) },
+      ],
+      [
+        'four factors, a bias of one row and two axes',
+        'ir,rs,st,to->io',
+        [x(3, 7), x(7, 5), x(7, 2), x(2, 3), x(3, 2), x(2, 5), x(1, 5)],
+        { base: attrString('Gemm'), beta: attrFloat(1.5) },
+      ],
+    ] as const
+  ).map(([name, delta, inputs, attrs]): [string, Case] => [
+    `LoTRLinear, ${name}`,
+    {
+      op: 'LoTRLinear',
+      domain: 'lotrc',
+      inputs,
+      attrs: { delta: attrString(delta), scale: attrFloat(0.75), ...attrs },
+    },
+  ]),
 ];
 
 describe('gradient rules against central differences', () => {

@@ -106,6 +106,25 @@ describe('computes one row alone behind', () => {
   });
 });
 
+test('an adapted layer', () => {
+  const adapted = (bias: string) =>
+    parseModel(`<ir_version: 8, opset_import: ["": 17, "lotrc": 1]>
+      g (float[2,3,5] x, float[5,4] w, float[5,2] a, float[2,4] b, float[4] c, float[3,4] t) => (y) <int64 last = {-1}>
+      { h = lotrc.LoTRLinear <delta = "ir,ro->io", scale = 0.5> (x, w, a, b, ${bias}) y = Gather <axis=1> (h, last) }`);
+  const [before, after] = [adapted('c'), adapted('c')];
+  expect(narrowRows(after)).toBe(1);
+  const shapes = { x: [2, 3, 5], w: [5, 4], a: [5, 2], b: [2, 4], c: [4] };
+  const [left, right] = [before, after].map((made) => {
+    inferShapes(made);
+    const feeds = Object.entries(shapes).map(([name, shape], k) => [name, filled(shape, k)] as const);
+    return evaluateGraph(made.graph, new Map(feeds)).get(made.graph.outputs[0]!)!.data;
+  });
+  expect(Math.max(...left!.map(Math.abs))).toBeGreaterThan(0.01);
+  expect(right).toEqual(left);
+  // a bias with rows of its own does not go along
+  expect(narrowRows(adapted('t'))).toBe(0);
+});
+
 describe('leaves alone', () => {
   test.each([
     ['columns of a product', 'y = Gather <axis=2> (h, zero)'],

@@ -1095,4 +1095,7 @@ export const OP_VERSIONS: Readonly<Record<string, readonly OpVersion[]>> = {
     'lotrc::LoTRLinear': [
       { since: 1, in: [2, Infinity], out: [1, 1], attrs: { alpha: { kind: 'float', default: 1 }, base: { kind: 'string', default: 'MatMul' }, beta: { kind: 'float', default: 1 }, delta: { kind: 'string', required: true }, scale: { kind: 'float', default: 1 }, transB: { kind: 'int', default: 0 } } },
     ],
+    'lotrc::LoTRLinearGrad': [
+      { since: 1, in: [3, Infinity], out: [1, Infinity], attrs: { alpha: { kind: 'float', default: 1 }, beta: { kind: 'float', default: 1 }, delta: { kind: 'string', required: true }, scale: { kind: 'float', default: 1 }, transB: { kind: 'int', default: 0 } } },
+    ],
   };

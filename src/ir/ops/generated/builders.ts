@@ -1103,3 +1103,8 @@ export function msSkipSimplifiedLayerNormalization(b: Builder, input: Value, ski
 export function lotrLinear(b: Builder, x: Value, W: Value, operands: readonly (Value | null)[], attrs: Pick<AttrsOf<'lotrc::LoTRLinear'>, 'delta'> & Partial<AttrsOf<'lotrc::LoTRLinear'>>): Value {
   return buildOp(b, 'lotrc::LoTRLinear', [x, W, ...operands], attrs, 1)[0]!;
 }
+
+/** `LoTRLinearGrad(x, W, operands...) -> gradients...`; version 1 */
+export function lotrLinearGrad(b: Builder, x: Value, W: Value, operands: readonly (Value | null)[], attrs: Pick<AttrsOf<'lotrc::LoTRLinearGrad'>, 'delta'> & Partial<AttrsOf<'lotrc::LoTRLinearGrad'>>, outputs: number = 1): [Value, ...Value[]] {
+  return buildOp(b, 'lotrc::LoTRLinearGrad', [x, W, ...operands], attrs, outputs) as [Value, ...Value[]];
+}

@@ -450,4 +450,6 @@ export interface OpMap {
   'com.microsoft::SkipSimplifiedLayerNormalization': { attrs: { readonly epsilon: number } };
   /** `LoTRLinear(x, W, operands...) -> y`; version 1 */
   'lotrc::LoTRLinear': { attrs: { readonly alpha: number; readonly base: string; readonly beta: number; readonly delta: string; readonly scale: number; readonly transB: number } };
+  /** `LoTRLinearGrad(x, W, operands...) -> gradients...`; version 1 */
+  'lotrc::LoTRLinearGrad': { attrs: { readonly alpha: number; readonly beta: number; readonly delta: string; readonly scale: number; readonly transB: number } };
 }

@@ -102,7 +102,7 @@ export function gemm(
 }
 
 /** [..., n] to [rows, n]; n is extent `axis` of the 2-D `w`. */
-function flatten(b: GradBuilder, x: Value, w: Value, axis: 0 | 1): Value {
+export function flatten(b: GradBuilder, x: Value, w: Value, axis: 0 | 1): Value {
   const extent = b.dims(w)[axis];
   if (typeof extent === 'number' && extent > 0) return b.reshape(x, b.ints([-1, extent]));
   return b.reshape(x, b.one('Concat', [b.ints([-1]), extentAt(b, w, axis)], { axis: attrInt(0) }));

@@ -20,6 +20,9 @@ static const char PROVIDER[] = "CUDAExecutionProvider";
 struct Kind;
 #define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const float *x, const float *w, \
                        const float *const *factors, const float *bias, float *room, float *y
+#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const float *x, const float *w, \
+                            const float *const *factors, const float *dy, float *room, float *dx, float *const *dfactors, \
+                            float *dbias
 
 // a kind of layer that there are kernels for: W is (in, out), or (out, in) where transposed
 struct Kind {
@@ -28,6 +31,8 @@ struct Kind {
   bool transposed;
   float scale;
   cudaError_t (*run)(RUN_PARAMETERS);
+  size_t room;  // elements of scratch for the gradients, besides two matrices of the rows by the rank
+  cudaError_t (*gradient)(GRADIENT_PARAMETERS);
 };
 
 struct Operator {
@@ -38,6 +43,9 @@ struct Operator {
 };
 
 static OrtCustomOp table();
+
+// a number that kernels read as a column of ones
+[[maybe_unused]] static const float ONE = 1;
 
 template <class... Parameters, class... Arguments>
 static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads, Arguments... arguments) {
@@ -68,8 +76,8 @@ static cudaError_t run_1(RUN_PARAMETERS) {
 }
 
 static const Kind KINDS[] = {
-    {"LoTRLinear", 17, 11, 3, false, 0.3333333333333333, run_0},
-    {"LoTRLinear", 17, 11, 3, true, 0.3333333333333333, run_1},
+    {"LoTRLinear", 17, 11, 3, false, 0.3333333333333333, run_0, 0, nullptr},
+    {"LoTRLinear", 17, 11, 3, true, 0.3333333333333333, run_1, 0, nullptr},
 };
 
 static Operator OPERATORS[] = {
@@ -136,6 +144,40 @@ static std::string text(const std::vector<int64_t> &extents) {
   return all;
 }
 
+static const Kind *find(const char *stem, bool transposed, float scale, const std::vector<int64_t> &w, const std::vector<int64_t> &first) {
+  for (const Kind &one : KINDS) {
+    const std::vector<int64_t> stored = one.transposed ? std::vector<int64_t>{one.out, one.in} : std::vector<int64_t>{one.in, one.out};
+    if (std::strcmp(one.stem, stem) == 0 && one.transposed == transposed && one.scale == scale && w == stored &&
+        first == std::vector<int64_t>{one.in, one.rank})
+      return &one;
+  }
+  return nullptr;
+}
+
+static OrtStatus *unknown(const Ort &ort, const std::string &op, const std::vector<int64_t> &w, const std::vector<int64_t> &first, float scale) {
+  return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op + ": there is no kernel for a weight of " + text(w) + ", a first factor of " + text(first) +
+                                      " and the scale " + std::to_string(scale) + "; this library was written for another model");
+}
+
+// the kernels count elements with 32 bits
+static OrtStatus *count(const Ort &ort, const std::string &op, const Kind &kind, const std::vector<int64_t> &x, int64_t *rows) {
+  *rows = 1;
+  for (size_t i = 0; i + 1 < x.size(); i++) *rows *= x[i];
+  if (*rows * (kind.in > kind.out ? kind.in : kind.out) <= 0xffffffffLL) return nullptr;
+  return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op + ": " + std::to_string(*rows) + " rows are too many at once");
+}
+
+static OrtStatus *stream_of(const Ort &ort, [[maybe_unused]] const OrtKernelContext *context, cudaStream_t *queue) {
+  void *stream = nullptr;
+#ifndef LOTRC_ORT_CPU
+  ORT_TRY(ort.stream(context, &stream));
+#else
+  (void)ort;
+#endif
+  *queue = static_cast<cudaStream_t>(stream);
+  return nullptr;
+}
+
 static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const Layer &layer = *static_cast<Layer *>(kernel);
   const Ort &ort = layer.ort;
@@ -144,27 +186,15 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
   const std::vector<int64_t> &x = in[0].extents, &w = in[1].extents, &first = in[2].extents;
 
-  const Kind *kind = nullptr;
-  for (const Kind &one : KINDS) {
-    const std::vector<int64_t> stored = one.transposed ? std::vector<int64_t>{one.out, one.in} : std::vector<int64_t>{one.in, one.out};
-    if (std::strcmp(one.stem, layer.op->stem) == 0 && one.transposed == layer.transposed && one.scale == layer.scale && w == stored &&
-        first == std::vector<int64_t>{one.in, one.rank})
-      kind = &one;
-  }
-  if (!kind)
-    return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + layer.op->name + ": there is no kernel for a weight of " + text(w) +
-                                        ", a first factor of " + text(first) + " and the scale " + std::to_string(layer.scale) +
-                                        "; this library was written for another model");
+  const Kind *kind = find(layer.op->stem, layer.transposed, layer.scale, w, first);
+  if (!kind) return unknown(ort, layer.op->name, w, first, layer.scale);
   std::vector<int64_t> core = {kind->rank, kind->rank}, last = {kind->rank, kind->out}, row = {kind->out};
   const bool fits = !x.empty() && x.back() == kind->in && (factors == 2 || in[3].extents == core) &&
                     in[1 + factors].extents == last && (!layer.op->bias || in.back().extents == row);
   if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, std::string("lotrc::") + layer.op->name + ": the shapes of its inputs do not fit each other");
 
-  int64_t rows = 1;
-  for (size_t i = 0; i + 1 < x.size(); i++) rows *= x[i];
-  // the kernels count elements with 32 bits
-  if (rows * (kind->in > kind->out ? kind->in : kind->out) > 0xffffffffLL)
-    return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, std::string("lotrc::") + layer.op->name + ": " + std::to_string(rows) + " rows are too many at once");
+  int64_t rows;
+  ORT_TRY(count(ort, layer.op->name, *kind, x, &rows));
   std::vector<int64_t> y = x;
   y.back() = kind->out;
   OrtValue *result;
@@ -173,11 +203,8 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   ORT_TRY(ort.data(result, &data));
   if (rows == 0) return nullptr;
 
-  void *stream = nullptr;
-#ifndef LOTRC_ORT_CPU
-  ORT_TRY(ort.stream(context, &stream));
-#endif
-  cudaStream_t queue = static_cast<cudaStream_t>(stream);
+  cudaStream_t queue;
+  ORT_TRY(stream_of(ort, context, &queue));
   const float *matrices[3] = {};
   for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].data;
   void *room;
@@ -219,6 +246,8 @@ static OrtCustomOp table() {
   return t;
 }
 
+static OrtStatus *add_gradients(const Ort &, OrtCustomOpDomain *) { return nullptr; }
+
 #ifdef _WIN32
 #define LOTRC_EXPORT extern "C" __declspec(dllexport)
 #else
@@ -234,6 +263,7 @@ LOTRC_EXPORT OrtStatus *RegisterCustomOps(OrtSessionOptions *options, const OrtA
     OrtCustomOpDomain *made;
     ORT_TRY(ort.create_domain("lotrc", &made));
     for (const Operator &op : OPERATORS) ORT_TRY(ort.add_op(made, &op.table));
+    ORT_TRY(add_gradients(ort, made));
     domain = made;
   }
   return ort.add_domain(options, domain);

@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { LORA, LOTR } from '../../../src/ir/adapter.js';
+import { encodeModel } from '../../../src/ir/onnx/writer.js';
+import { hasCompiler } from '../../support/cuda.js';
+import { compileLibrary, writeLibrary } from '../../support/cuda-host.js';
+import { relativeError } from '../../support/ort.js';
+import {
+  type Calls,
+  gradientCalls,
+  type LayerCase,
+  layerCalls,
+  layerModel,
+  operators,
+} from '../../support/ort-calls.js';
+import { buildOperators, runWith } from '../../support/ort-op.js';
+
+const scratch = mkdtempSync(join(tmpdir(), 'lotrc-ort-half-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** What is kept in 16 bits is rounded several times on the way. */
+const BOUNDS = { f16: 2e-3, bf16: 1e-2 } as const;
+
+type Case = LayerCase & { readonly dtype: 'f16' | 'bf16'; readonly tokens: number };
+const BASE: Case = {
+  spec: LOTR,
+  rank: 3,
+  inn: 17,
+  out: 11,
+  rows: [2, 3],
+  tokens: 6,
+  dtype: 'f16',
+  masks: [0b11111, 0b00011, 0b00100],
+};
+const CASES: readonly (readonly [string, Case])[] = [
+  ['lotr in float16', BASE],
+  ['lotr in float16, W stored as (out, in)', { ...BASE, stored: true, rows: [5] }],
+  [
+    'lotr in float16, many tokens, rows on multiples of 16 bytes',
+    { ...BASE, rank: 8, inn: 40, out: 48, rows: [601], tokens: 600 },
+  ],
+  ['lotr in float16, a rank wider than a tile', { ...BASE, rank: 37, inn: 48, out: 41, rows: [7] }],
+  ['lora in float16', { ...BASE, spec: LORA, rank: 4, masks: [0b1111, 0b0100, 0b0001] }],
+  ['lotr in bfloat16', { ...BASE, dtype: 'bf16' }],
+];
+
+/** Outputs of the library and of the bodies, and how far they are from float64. */
+function run(folder: string, registered: boolean, { model, feeds, expected }: Calls) {
+  const file = join(folder, 'calls.onnx');
+  writeFileSync(file, encodeModel(model));
+  const names = expected.map(({ name }) => name);
+  const got = runWith(folder, registered, file, feeds, names);
+  if (typeof got === 'string') throw new Error(got);
+  let at = 0;
+  const errors = expected.map(({ name, data }) => {
+    const own = got.subarray(at, at + data.length);
+    at += data.length;
+    expect(
+      data.every((v) => v !== 0),
+      name,
+    ).toBe(true);
+    return [name, relativeError(own, data)] as const;
+  });
+  expect(at).toBe(got.length);
+  return { got, errors };
+}
+
+describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
+  '16-bit operators in ONNX Runtime',
+  () => {
+    test.each(CASES)('%s: layers and gradients agree with float64', { timeout: 300_000 }, (_, one) => {
+      const library = operators(layerModel(one), one.tokens, false, one.dtype);
+      const folder = buildOperators(library, mkdtempSync(join(scratch, 'lib-')));
+      for (const calls of [layerCalls(one, false), layerCalls(one, true), gradientCalls(one)]) {
+        const kernels = run(folder, true, calls);
+        for (const [name, error] of kernels.errors) expect(error, name).toBeLessThan(BOUNDS[one.dtype]);
+        // the runtime's CPU kernels have no bfloat16: that it runs at all says that the library's did
+        if (one.dtype === 'f16') expect(kernels.got).not.toEqual(run(folder, false, calls).got);
+      }
+    });
+  },
+);
+
+describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
+  test.each(['f16', 'bf16'] as const)(
+    'compiles the operators in %s without a warning',
+    { timeout: 300_000 },
+    (dtype) => {
+      const files = operators(layerModel(BASE), 640, false, dtype);
+      const folder = writeLibrary(files);
+      compileLibrary(
+        folder,
+        files.filter(({ path }) => path.startsWith('ort/')),
+        ['sm_80'],
+      );
+      rmSync(folder, { recursive: true });
+    },
+  );
+});
