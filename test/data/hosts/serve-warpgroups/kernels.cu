@@ -287,7 +287,8 @@ struct Ring {
 #include <cuda_bf16.h>
 
 // L' = s M L, 1 site.
-// 8 x 16, inner 8; tiles 64x64x16, 4x4 each, vec1.
+// 8 x 16, inner 8; tiles 64x64x16, 4x4 each.
+// Predicted by the plan: 2.05 kFLOP, 1.02 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfloat16* __restrict__ Lp_0) {
   __shared__ float tile_a[1024];
@@ -437,6 +438,7 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfl
 
 // P = x R.
 // M x 8, inner 24; tiles 64x16x64, 4 stages, 4 warps, matrix units in bf16.
+// Predicted by the plan: 115 kFLOP, 19.6 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ P_0, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[18432];
@@ -530,6 +532,7 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
 
 // y = x W + P L'.
 // M x 16, inner 24 + 8; tiles 128x128x32, 2 stages, 4 warps, matrix units in bf16.
+// Predicted by the plan: 307 kFLOP, 29.8 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[10240];
@@ -693,6 +696,7 @@ narrow_R_0(const float* __restrict__ wide, __nv_bfloat16* __restrict__ narrow) {
 
 // y = x W + P L'.
 // M x 16, inner 24 + 8; tiles 128x256x64, 4 stages, 12 warps, warpgroups in bf16.
+// Predicted by the plan: 307 kFLOP, 29.8 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(384)
 layer_0_warpgroups(const __grid_constant__ CUtensorMap map_0_x_0, const __grid_constant__ CUtensorMap map_1_W_0, const __grid_constant__ CUtensorMap map_2_P_0, const __grid_constant__ CUtensorMap map_3_Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M) {
 #ifdef LOTRC_WARPGROUPS

@@ -199,14 +199,22 @@ static int buffer_of(const char *name) {
 
 static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
 
+// `bytes`: of shared memory beside what the kernel declares
 template <class... Parameters, class... Arguments>
-static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
-                          Arguments... arguments) {
+static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
+                               unsigned threads, Arguments... arguments) {
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = dim3(threads, 1, 1);
+  config.dynamicSmemBytes = bytes;
   config.stream = a->stream;
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                          Arguments... arguments) {
+  return launch_with(0, a, kernel, grid, threads, arguments...);
 }
 
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
@@ -431,7 +439,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
   if (!a) return fail(nullptr, LOTRC_NO_MEMORY, "the host has no memory left");
   a->tokens = tokens;
   a->stream = static_cast<cudaStream_t>(stream);
-  const cudaError_t error = allocate(a);
+  cudaError_t error = allocate(a);
   if (error != cudaSuccess) {
     const lotrc_status status = cuda(a, error, "allocating buffers");
     create_message = a->message;

@@ -8,11 +8,13 @@ Build the library as a shared one and load it:
     host.set_factors({name: tensor, ...})       # every name of FACTORS
     q, k = host(0, x)                           # the layers of REGIONS[0], x is [..., in], of the type of its buffer
 
-host.parameters() are the factors; autograd gives their gradients and that of x. Frozen weights get none.
+host.parameters() are the factors; autograd gives their gradients and that of x. Frozen weights get none. Factors that
+an optimizer changes are seen; what is written through parameter.data is seen after host.reload().
 """
 import ctypes
 
 import torch
+from torch.autograd.function import once_differentiable
 
 # shape of every buffer; "M": the number of tokens
 BUFFERS = {
@@ -84,18 +86,25 @@ def _type(name):
     return getattr(torch, TYPES.get(name, "float32"))
 
 
+def _extents(shape):
+    """A shape without axes of length 1: a bias may have some."""
+    return [extent for extent in shape if extent != 1]
+
+
 class Adapters(torch.nn.Module):
     """Runs the regions of the plan on `tokens` rows of x. `device`: "cuda", or "cpu" for a library built without CUDA."""
 
     def __init__(self, library, tokens, device="cuda"):
         super().__init__()
         self._device = torch.device(device)
+        if not 0 < tokens < 2**32:
+            raise ValueError(f"tokens is {tokens}, not a number from 1 on")
         self._tokens = tokens
         self._library = ctypes.CDLL(str(library))
         self._library.lotrc_message.restype = ctypes.c_char_p
         self._handle = ctypes.c_void_p()
-        stream = torch.cuda.current_stream(self._device).cuda_stream if self._device.type == "cuda" else None
-        self._check(self._library.lotrc_create(ctypes.byref(self._handle), ctypes.c_uint32(tokens), ctypes.c_void_p(stream)))
+        self._stream = self._current_stream()
+        self._check(self._library.lotrc_create(ctypes.byref(self._handle), ctypes.c_uint32(tokens), ctypes.c_void_p(self._stream)))
         self._views = {name: self._view(name) for name in BUFFERS}
         # how often the forward pass of each region has run: its backward pass reads what the last one left
         self._passes = [0] * len(REGIONS)
@@ -104,6 +113,9 @@ class Adapters(torch.nn.Module):
             for ((_, _, rows, columns, _), *_) in FACTORS.values()
         )
         self._loaded = {}
+
+    def _current_stream(self):
+        return torch.cuda.current_stream(self._device).cuda_stream if self._device.type == "cuda" else None
 
     def _check(self, status):
         if status != 0:
@@ -138,7 +150,7 @@ class Adapters(torch.nn.Module):
             if name not in tensors:
                 raise KeyError(f"no tensor {name}")
             data = tensors[name].detach().to("cpu", torch.float32).contiguous()
-            if data.numel() != shape[0] * shape[1]:
+            if _extents(data.shape) != _extents(shape):
                 raise ValueError(f"{name} is {shape[0]} x {shape[1]}, not {tuple(data.shape)}")
             pointer = ctypes.cast(data.data_ptr(), ctypes.POINTER(ctypes.c_float))
             self._check(self._library.lotrc_set(self._handle, name.encode(), pointer, ctypes.c_size_t(data.numel())))
@@ -159,21 +171,32 @@ class Adapters(torch.nn.Module):
 
     def forward(self, region, x):
         """y of every layer of a region, as a tuple; x is [..., in] with as many rows as the library has tokens."""
+        if not isinstance(region, int) or not 0 <= region < len(REGIONS):
+            raise IndexError(f"there is no region {region!r}, only 0 to {len(REGIONS) - 1}")
         held = self._views[REGIONS[region]["x"]]
         shape = held.shape
-        if x.dtype != held.dtype or x.device.type != self._device.type:
-            raise TypeError(f"x must be {held.dtype} on {self._device.type}, not {x.dtype} on {x.device}")
-        if x.shape[-1] != shape[1] or x.numel() != shape[0] * shape[1]:
+        if not isinstance(x, torch.Tensor) or x.layout != torch.strided:
+            raise TypeError("x must be a dense tensor")
+        if x.dtype != held.dtype or x.device != held.device:
+            raise TypeError(f"x must be {held.dtype} on {held.device}, not {x.dtype} on {x.device}")
+        if x.dim() == 0 or x.shape[-1] != shape[1] or x.numel() != shape[0] * shape[1]:
             raise ValueError(f"x must have {shape[0]} rows of {shape[1]}, not the shape {tuple(x.shape)}")
+        if self._current_stream() != self._stream:
+            raise RuntimeError("the library runs on the stream on which it was made, and that is not the current one")
         factors = [self.factor(name) for name in REGIONS[region]["factors"]]
         return _Region.apply(self, region, x, *factors)
+
+    def reload(self):
+        """Takes all factors anew before the next pass: after changes that autograd does not see."""
+        self._loaded = {}
 
     def _load(self, names, factors):
         """Copies factors that have changed into the buffers."""
         changed = False
         for name, factor in zip(names, factors):
-            held = (factor.data_ptr(), factor._version)
-            if self._loaded.get(name) == held:
+            # the tensor is kept too: while it lives, no other takes its place in memory
+            held = (factor.data_ptr(), factor._version, factor.detach())
+            if name in self._loaded and self._loaded[name][:2] == held[:2]:
                 continue
             for place in FACTORS[name]:
                 self._part(*place).copy_(factor.detach())
@@ -202,6 +225,7 @@ class _Region(torch.autograd.Function):
         return tuple(views[name].clone().reshape(*x.shape[:-1], -1) for name in row["y"])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, *gradients):
         host, region = ctx.host, ctx.region
         row, views, library = REGIONS[region], host._views, host._library
