@@ -1,4 +1,4 @@
-import { beyondDevice, brokenRule } from '../../../ir/codes/kernel-ir.js';
+import { brokenRule } from '../../../ir/codes/kernel-ir.js';
 import type { Diagnostic } from '../../../ir/diagnostics.js';
 import type { DeviceProfile } from '../types.js';
 import {
@@ -14,11 +14,13 @@ import {
   type View,
 } from './kir.js';
 import { conjuncts, type Fact, isBelow, isConstant, isPair, isUniform, rangeOf } from './ranges.js';
-import { collective, usesSubgroups } from './subgroups.js';
+import { collective } from './subgroups.js';
 import type { UnitStmt } from './units.js';
+import { beyond } from './verify-device.js';
+import { WorkgroupOrder } from './verify-order.js';
 import { type UnitScope, verifyUnit } from './verify-units.js';
 import { type Role, verifyGroup, verifyRoles } from './verify-warpgroups.js';
-import { type GroupStmt, ringBytes } from './warpgroups.js';
+import type { GroupStmt } from './warpgroups.js';
 
 /**
  * Rules, each named in the diagnostic of a kernel that breaks it:
@@ -41,38 +43,11 @@ export function verifyKernel(kernel: Kernel, device?: DeviceProfile): readonly D
   return device ? [...found, ...beyond(kernel, device)] : found;
 }
 
-function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
-  const [x, y, z] = kernel.workgroup;
-  const bytes = kernel.arrays
-    .filter(({ space }) => space === 'workgroup')
-    .reduce((sum, { size, elem = 'f32' }) => sum + size * ELEMENT_BYTES[elem], 0);
-  const ring = kernel.ring ? ringBytes(kernel.ring) : 0;
-  const needs = [
-    ['bytes of workgroup memory', bytes + ring, device.workgroupBytes],
-    ['invocations', x * y * z, device.invocations],
-    ['storage buffers', kernel.buffers.length, device.storageBuffers],
-  ] as const;
-  const beyondThat = (why: string) => beyondDevice({ kernel: kernel.name, device: device.name, why });
-  return [
-    ...needs
-      .filter(([, needed, has]) => needed > has)
-      .map(([what, needed, has]) => beyondThat(`${needed} ${what}, ${has} allowed`)),
-    ...(usesSubgroups(kernel) && !device.features.includes('subgroups')
-      ? [beyondThat('it sums over subgroups, which the device does not have')]
-      : []),
-  ];
-}
-
-const ELEMENT_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
-
-/** Memory of a workgroup array between barriers. A ring of tiles that has been filled once stays ready. */
-type State = 'unwritten' | 'copying' | 'written' | 'ready' | 'read';
-
 class Verifier {
   readonly #found: Diagnostic[] = [];
   readonly #facts = new Map<string, Fact>();
   readonly #variables = new Set<string>();
-  readonly #states = new Map<string, State>();
+  readonly #order: WorkgroupOrder;
   readonly #conditions: Expr[] = [];
   #uniformFlow = true;
   #role: Role = 'all';
@@ -81,8 +56,7 @@ class Verifier {
   #own: Expr | null = null;
 
   constructor(readonly kernel: Kernel) {
-    for (const { name, space } of kernel.arrays)
-      if (space === 'workgroup') this.#states.set(name, 'unwritten');
+    this.#order = new WorkgroupOrder(kernel.arrays, (where) => this.#broken('order', where));
   }
 
   run(): readonly Diagnostic[] {
@@ -163,10 +137,7 @@ class Verifier {
         return;
       case 'barrier':
         if (!this.#uniformFlow) this.#broken('barrier', 'a barrier that some invocations may not reach');
-        for (const [name, state] of this.#states) {
-          if (state === 'written') this.#states.set(name, 'ready');
-          if (state === 'read') this.#states.set(name, 'ready');
-        }
+        this.#order.barrier();
         return;
       case 'comment':
         return;
@@ -222,11 +193,9 @@ class Verifier {
       expr: (expr) => this.#expr(expr),
       below: (index, extent) => this.#below(index, extent, []),
       access: (view, at, mask) => this.#access(view, at, mask, 'read'),
-      reads: (array) => this.#touched(array, false),
-      copies: (array) => this.#touched(array, true, 'copying'),
-      arrive: () => {
-        for (const [name, state] of this.#states) if (state === 'copying') this.#states.set(name, 'written');
-      },
+      reads: (array) => this.#order.reads(array),
+      copies: (array) => this.#order.writes(array, 'copying'),
+      arrive: () => this.#order.arrive(),
     };
     verifyUnit(stmt, scope);
   }
@@ -244,10 +213,9 @@ class Verifier {
 
   /** Statements that may be skipped by all: what they leave is only counted on if it was so before. */
   #branch(stmts: readonly Stmt[]): void {
-    const before = new Map(this.#states);
+    const forget = this.#order.unwritten();
     this.#block(stmts);
-    if (!stmts.some(hasBarrier)) return;
-    for (const [name, state] of before) if (state === 'unwritten') this.#states.set(name, 'unwritten');
+    if (stmts.some(hasBarrier)) forget();
   }
 
   #loop({ name, from, to, step, unroll, body }: Extract<Stmt, { s: 'for' }>): void {
@@ -359,24 +327,8 @@ class Verifier {
       if (!isConstant(index, this.#facts)) this.#broken('constant index', `${name} is indexed by a variable`);
       return;
     }
-    this.#touched(array, writes);
-  }
-
-  /** The rule of order for workgroup memory; `as`: what writing leaves behind. */
-  #touched({ name, stages = 1 }: ArrayDecl, writes: boolean, as: State = 'written'): void {
-    const state = this.#states.get(name)!;
-    const ring = stages > 1;
-    if (writes) {
-      if (state === 'read' && !ring)
-        this.#broken('order', `${name} is written while others may still read it`);
-      // later tiles of a ring go where nobody reads: the interpreter sees to that
-      if (!ring || state === 'unwritten') this.#states.set(name, as);
-    } else {
-      if (state === 'unwritten') this.#broken('order', `${name} is read before anything is written there`);
-      if (state === 'written') this.#broken('order', `${name} is read without a barrier after it is written`);
-      if (state === 'copying') this.#broken('order', `${name} is read while copies to it are under way`);
-      this.#states.set(name, 'read');
-    }
+    if (writes) this.#order.writes(array);
+    else this.#order.reads(array);
   }
 }
 

@@ -1,0 +1,31 @@
+import { beyondDevice } from '../../../ir/codes/kernel-ir.js';
+import type { Diagnostic } from '../../../ir/diagnostics.js';
+import type { DeviceProfile } from '../types.js';
+import type { Kernel } from './kir.js';
+import { usesSubgroups } from './subgroups.js';
+import { ringBytes } from './warpgroups.js';
+
+/** What a kernel needs and a device does not have (LOTR6102): workgroup memory, invocations, bound buffers, subgroups. */
+export function beyond(kernel: Kernel, device: DeviceProfile): Diagnostic[] {
+  const [x, y, z] = kernel.workgroup;
+  const bytes = kernel.arrays
+    .filter(({ space }) => space === 'workgroup')
+    .reduce((sum, { size, elem = 'f32' }) => sum + size * ELEMENT_BYTES[elem], 0);
+  const ring = kernel.ring ? ringBytes(kernel.ring) : 0;
+  const needs = [
+    ['bytes of workgroup memory', bytes + ring, device.workgroupBytes],
+    ['invocations', x * y * z, device.invocations],
+    ['storage buffers', kernel.buffers.length, device.storageBuffers],
+  ] as const;
+  const beyondThat = (why: string) => beyondDevice({ kernel: kernel.name, device: device.name, why });
+  return [
+    ...needs
+      .filter(([, needed, has]) => needed > has)
+      .map(([what, needed, has]) => beyondThat(`${needed} ${what}, ${has} allowed`)),
+    ...(usesSubgroups(kernel) && !device.features.includes('subgroups')
+      ? [beyondThat('it sums over subgroups, which the device does not have')]
+      : []),
+  ];
+}
+
+const ELEMENT_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
