@@ -2,7 +2,6 @@ import { brokenRule } from '../../../ir/codes/kernel-ir.js';
 import type { Diagnostic } from '../../../ir/diagnostics.js';
 import type { DeviceProfile } from '../types.js';
 import {
-  type ArrayDecl,
   type Expr,
   type Kernel,
   neighbour,
