@@ -1,8 +1,8 @@
-import { kernelOf } from '../kernel/families/kernels.js';
 import type { Kernel, U32 } from '../kernel/ir/kir.js';
 import { BOX, type MapParam, ringBytes } from '../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../kernel/types.js';
 import type { Numbers } from './cuda-text.js';
+import { type BoundKernel, SharedKernels } from './shared-kernels.js';
 import { launchesOf } from './tables.js';
 
 /**
@@ -14,20 +14,15 @@ import { launchesOf } from './tables.js';
 /** Defined where kernels are compiled for sm_90a. */
 export const SM90A = 'LOTRC_SM90A';
 
-/** A launch for warpgroups and its kernel. */
-export interface Twin {
-  readonly launch: Launch;
-  readonly kernel: Kernel;
-}
-
 /** The kernels for warpgroups of a lowered plan, by the names of the launches that they stand in for. */
-export function twinsOf(plan: KernelPlan): ReadonlyMap<string, Twin> {
+export function twinsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
+  const shared = new SharedKernels();
   return new Map(
-    launchesOf(plan).flatMap((launch): [string, Twin][] => {
+    launchesOf(plan).flatMap((launch): [string, BoundKernel][] => {
       const { warpgroups, ...rest } = launch;
       if (!warpgroups) return [];
       const own: Launch = { ...rest, name: `${launch.name}_warpgroups`, schedule: warpgroups };
-      return [[launch.name, { launch: own, kernel: kernelOf(own) }]];
+      return [[launch.name, shared.of(own)]];
     }),
   );
 }
@@ -38,11 +33,11 @@ export class MapTable {
 
   constructor(readonly number: Numbers) {}
 
-  /** Number of the map of a kernel; equal maps are one. */
-  of({ view, rows }: MapParam): number {
+  /** Number of a map of a kernel, for the buffers that it is launched with; equal maps are one. */
+  of({ view, rows }: MapParam, { buffers }: BoundKernel): number {
     const [height, width] = view.extents.map(lengthText);
     const row = [
-      this.number.get(view.buffer)!,
+      this.number.get(buffers.get(view.buffer)!)!,
       lengthText(view.offset),
       height,
       width,

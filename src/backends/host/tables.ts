@@ -1,11 +1,11 @@
 import { hostRefused } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { ROW_TABLE } from '../kernel/buffers.js';
-import { gridOf, kernelOf } from '../kernel/families/kernels.js';
+import { gridOf } from '../kernel/families/kernels.js';
 import { siText } from '../kernel/figures.js';
-import type { Kernel } from '../kernel/ir/kir.js';
 import { buffersOf } from '../kernel/launches.js';
 import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../kernel/types.js';
+import { type BoundKernel, SharedKernels } from './shared-kernels.js';
 
 /** Where a tensor stands in a buffer: rows x cols from element `offset` on, `rowStride` elements from row to row. */
 export interface Place {
@@ -47,11 +47,12 @@ export const launchesOf = ({ prologue, regions, epilogue, merging }: KernelPlan)
  * The kernels of a plan by the names of their launches; calls of the vendor's library have none. Throws LOTR6008 where their
  * indices would not reach all elements.
  */
-export function kernelsOf(plan: KernelPlan): ReadonlyMap<string, { kernel: Kernel; launch: Launch }> {
+export function kernelsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
   refuseBeyondIndices(plan);
+  const shared = new SharedKernels();
   return new Map(
     launchesOf(plan).flatMap((launch) =>
-      launch.family === 'blas' ? [] : [[launch.name, { kernel: kernelOf(launch), launch }]],
+      launch.family === 'blas' ? [] : [[launch.name, shared.of(launch)]],
     ),
   );
 }

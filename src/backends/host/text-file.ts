@@ -21,10 +21,13 @@ export interface Trained {
 /** What a step of a plan updates; nothing in a plan for serving. */
 export function trainedOf({ buffers, purpose }: KernelPlan): readonly Trained[] {
   if (purpose === 'serve') return [];
+  const known = new Map<number, Kernel>();
   return buffers.flatMap(({ name, gradientOf, shape }): Trained[] => {
     if (gradientOf === undefined) return [];
     const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
-    const kernel = adamwKernel(`step_${gradientOf}`, elements);
+    // factors of one size have one kernel, by the name of the first
+    const kernel = known.get(elements) ?? adamwKernel(`step_${gradientOf}`, elements);
+    known.set(elements, kernel);
     return [{ factor: gradientOf, gradient: name, kernel, elements }];
   });
 }
@@ -39,10 +42,13 @@ export interface Narrowed {
 
 /** Copies that a plan keeps of its factors in the type of token space. */
 export function narrowedOf({ buffers }: KernelPlan): readonly Narrowed[] {
+  const known = new Map<string, Kernel>();
   return buffers.flatMap(({ name, copyOf, dtype, shape }): Narrowed[] => {
     if (copyOf === undefined || dtype === 'u32') return [];
     const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
-    const kernel = narrowKernel(`narrow_${copyOf}`, elements, dtype);
+    const key = `${elements} ${dtype}`;
+    const kernel = known.get(key) ?? narrowKernel(`narrow_${copyOf}`, elements, dtype);
+    known.set(key, kernel);
     return [{ from: copyOf, to: name, kernel, elements }];
   });
 }

@@ -1,5 +1,4 @@
 import { fail } from '../../ir/diagnostics.js';
-import type { Kernel } from '../kernel/ir/kir.js';
 import { verifyKernel } from '../kernel/ir/verify.js';
 import { printWgsl } from '../kernel/print/wgsl.js';
 import type { KernelPlan } from '../kernel/types.js';
@@ -8,30 +7,23 @@ import { adaptersModule } from './module/module.js';
 import type { TextFile } from './text-file.js';
 
 /**
- * The files of a plan for WebGPU: kernels/NAME.wgsl of every launch, and index.ts, a typed module without dependencies
+ * The files of a plan for WebGPU: kernels/NAME.wgsl, one for launches that differ in their buffers alone, and index.ts, a typed module without dependencies
  * that holds the same kernels and runs them: createAdapters with forward and, in a plan for training, backward,
  * gradients and step. In float16 storage sums are still float32. Throws LOTR6102 or LOTR6104 for a kernel that does not fit the device
  * or breaks a rule.
  */
 export function typescriptHost(plan: KernelPlan): readonly TextFile[] {
   refuse(plan);
-  const { launched, narrowed, trained, all } = kernelsOfModule(plan);
+  const { all } = kernelsOfModule(plan);
   for (const kernel of all) {
     const [problem] = verifyKernel(kernel, plan.device);
     if (problem) fail(problem);
   }
   return [
     { path: 'index.ts', text: adaptersModule(plan) },
-    ...[...launched].map(([name, { kernel }]) => file(name, kernel)),
-    ...narrowed.map(({ kernel }) => file(kernel.name, kernel)),
-    ...trained.map(({ factor, kernel }) => file(`step_${factor}`, kernel)),
+    ...all.map((kernel) => ({ path: `kernels/${kernel.name}.wgsl`, text: printWgsl(kernel) })),
   ];
 }
-
-const file = (name: string, kernel: Kernel): TextFile => ({
-  path: `kernels/${name}.wgsl`,
-  text: printWgsl(kernel),
-});
 
 function refuse({ device }: KernelPlan): void {
   if (device.api !== 'webgpu') throw new Error('the TypeScript host is for WebGPU');

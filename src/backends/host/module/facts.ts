@@ -4,6 +4,7 @@ import type { Kernel } from '../../kernel/ir/kir.js';
 import { usesSubgroups } from '../../kernel/ir/subgroups.js';
 import { printWgsl } from '../../kernel/print/wgsl.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../kernel/types.js';
+import { distinct } from '../shared-kernels.js';
 import {
   type GridExtent,
   gridFor,
@@ -26,7 +27,8 @@ export interface KernelRow {
   readonly bindings: readonly { readonly buffer: string; readonly type: 'read-only-storage' | 'storage' }[];
   /** bytes of the struct of uniforms at the binding behind the buffers; 0: there is none */
   readonly uniformBytes: number;
-  readonly code: string;
+  /** name of the source: launches that differ in their buffers alone have one */
+  readonly source: string;
 }
 
 /** A row for the kernel of an optimizer step; its buffers are the `parameter`, its `gradient` and the two moments. */
@@ -55,6 +57,8 @@ export interface ModuleFacts {
   readonly cleared: readonly string[];
   /** the adapter into the weights and out */
   readonly merging: { readonly merge: readonly string[]; readonly unmerge: readonly string[] } | null;
+  /** WGSL of the kernels, each once */
+  readonly sources: readonly { readonly name: string; readonly code: string }[];
   readonly kernels: readonly KernelRow[];
   readonly steps: readonly StepRow[];
   /** uniforms of the kernels of a step, in the order of their struct */
@@ -76,7 +80,7 @@ export function kernelsOfModule(plan: KernelPlan): ModuleKernels & { readonly al
     narrowed,
     launched,
     trained,
-    all: [...launched.values(), ...narrowed, ...trained].map(({ kernel }) => kernel),
+    all: distinct([...narrowed, ...launched.values(), ...trained]),
   };
 }
 
@@ -94,29 +98,35 @@ export function factsOf(plan: KernelPlan): ModuleFacts {
     weights: placesOf(plan.buffers, 'weight'),
     factors: placesOf(plan.buffers, 'step', plan.adapters),
     regions: plan.regions.map((region) => regionRow(region, plan)),
-    prologue: names([...narrowed.map(({ kernel }) => kernel), ...plan.prologue]),
+    prologue: [...narrowed.map(({ from }) => narrowName(from)), ...names(plan.prologue)],
     epilogue: names(plan.epilogue),
     cleared: names(plan.buffers.filter(({ cleared }) => cleared)),
     merging: plan.merging ? { merge: names(plan.merging.merge), unmerge: names(plan.merging.unmerge) } : null,
+    sources: all.map((kernel) => ({ name: kernel.name, code: printWgsl(kernel) })),
     kernels: [
       ...narrowed.map(({ kernel, from, to, elements }): KernelRow => {
         const grid = [Math.ceil(elements / NARROW_WIDTH), 1, 1];
-        const row = kernelRow(kernel, `${to} = ${from} in float16`, grid);
-        const bindings = row.bindings.map((binding, index) => ({
-          ...binding,
-          buffer: index === 0 ? from : to,
-        }));
-        return { ...row, bindings };
+        const does = `${to} = ${from} in float16`;
+        return kernelRow({ name: narrowName(from), does, kernel, grid }, (_, index) =>
+          index === 0 ? from : to,
+        );
       }),
-      ...[...launched.values()].map(({ kernel, launch }) => ({
-        ...kernelRow(kernel, launch.does, gridFor(launch, plan.tokens)),
-        name: launch.name,
-      })),
+      ...[...launched.values()].map(({ kernel, launch: { name, does }, launch, buffers }) =>
+        kernelRow(
+          { name, does, kernel, grid: gridFor(launch, plan.tokens) },
+          (buffer) => buffers.get(buffer)!,
+        ),
+      ),
     ],
     steps: trained.map(({ factor, gradient, kernel, elements }) => ({
       factor,
       gradient,
-      kernel: kernelRow(kernel, `one AdamW step on ${factor}`, [Math.ceil(elements / ADAMW_WIDTH), 1, 1]),
+      kernel: kernelRow({
+        name: `step_${factor}`,
+        does: `one AdamW step on ${factor}`,
+        kernel,
+        grid: [Math.ceil(elements / ADAMW_WIDTH), 1, 1],
+      }),
     })),
     stepUniforms: trained[0]?.kernel.uniforms.map(({ name }) => name) ?? [],
     features: featuresOf(all),
@@ -124,19 +134,25 @@ export function factsOf(plan: KernelPlan): ModuleFacts {
   };
 }
 
-function kernelRow(kernel: Kernel, does: string, grid: readonly GridExtent[]): KernelRow {
+const narrowName = (factor: string): string => `narrow_${factor}`;
+
+/** `buffer`: which buffer stands at a binding, by the kernel's name for it. */
+function kernelRow(
+  { name, does, kernel, grid }: Pick<KernelRow, 'name' | 'does' | 'grid'> & { readonly kernel: Kernel },
+  buffer: (name: string, index: number) => string = (own) => own,
+): KernelRow {
   return {
-    name: kernel.name,
+    name,
     does,
+    source: kernel.name,
     workgroup: kernel.workgroup,
     grid,
-    bindings: kernel.buffers.map(({ name, access }) => ({
-      buffer: name,
+    bindings: kernel.buffers.map(({ name: own, access }, index) => ({
+      buffer: buffer(own, index),
       type: access === 'read' ? 'read-only-storage' : 'storage',
     })),
     // all are numbers of four bytes
     uniformBytes: 4 * kernel.uniforms.length,
-    code: printWgsl(kernel),
   };
 }
 

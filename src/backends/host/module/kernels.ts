@@ -4,7 +4,7 @@ import type { Statement } from './source.js';
 import { alias, comment, constant, field, shape } from './structures.js';
 
 /** The kernels of a module, with what is needed to bind and launch each: the last and longest part. */
-export const kernels = ({ kernels: rows, steps, training }: ModuleFacts): Statement[] => [
+export const kernels = ({ sources, kernels: rows, steps, training }: ModuleFacts): Statement[] => [
   alias(
     { name: 'GridExtent', doc: 'Workgroups along one axis: so many, or one for every `per` tokens.' },
     'number | { readonly per: number }',
@@ -30,6 +30,14 @@ export const kernels = ({ kernels: rows, steps, training }: ModuleFacts): Statem
       ),
       field('code', 'string', 'WGSL'),
     ],
+  ),
+  constant(
+    {
+      name: 'SOURCES',
+      doc: 'WGSL of the kernels. Launches that differ in their buffers alone have one, by the name of the first.',
+      exported: false,
+    },
+    `{\n${sources.map(({ name, code }) => `${keyText(name)}: ${template(code)},`).join('\n')}\n}`,
   ),
   constant(
     { name: 'KERNELS', doc: 'All kernels, by the names of their launches.' },
@@ -69,7 +77,7 @@ export const kernels = ({ kernels: rows, steps, training }: ModuleFacts): Statem
 
 const entry = (row: KernelRow): string => `${comment(row.does, 2)}\n${keyText(row.name)}: ${rowText(row)},`;
 
-function rowText({ workgroup, grid, bindings, uniformBytes, code }: KernelRow): string {
+function rowText({ workgroup, grid, bindings, uniformBytes, source }: KernelRow): string {
   const value = (name: string, held: Value) => `${name}: ${literal(held)},`;
   return [
     '{',
@@ -79,7 +87,7 @@ function rowText({ workgroup, grid, bindings, uniformBytes, code }: KernelRow): 
     ...bindings.map((binding) => `${literal({ ...binding })},`),
     '],',
     value('uniformBytes', uniformBytes),
-    `code: ${template(code)},`,
+    `code: SOURCES.${source},`,
     '}',
   ].join('\n');
 }

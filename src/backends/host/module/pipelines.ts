@@ -53,18 +53,23 @@ return ({ bindings, uniformBytes }) => {
     '(label: string, kernel: Kernel<string>) => Promise<Bind>',
   ),
   fn(
-    { name: 'compilerOn', doc: 'Gives what compiles the kernels of a device.' },
+    { name: 'compilerOn', doc: 'Gives what compiles the kernels of a device, each source once.' },
     { device: 'GPUDevice', tokens: 'number' },
     'Compile',
     `
 const layoutOf = layoutsOn(device);
+const known = new Map<string, Promise<GPUComputePipeline>>();
 return async (label, kernel) => {
   const layout = layoutOf(kernel);
-  const pipeline = await device.createComputePipelineAsync({
-    label,
-    layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-    compute: { module: device.createShaderModule({ label, code: kernel.code }), entryPoint: 'main' },
-  });
+  const made =
+    known.get(kernel.code) ??
+    device.createComputePipelineAsync({
+      label,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module: device.createShaderModule({ label, code: kernel.code }), entryPoint: 'main' },
+    });
+  known.set(kernel.code, made);
+  const pipeline = await made;
   const grid = gridOf(kernel, tokens);
   return (buffers) => {
     const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));

@@ -12,12 +12,11 @@
 #include <utility>
 #include <vector>
 
-extern "C" __global__ void fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0);
-extern "C" __global__ void down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __restrict__ P_0, unsigned M);
-extern "C" __global__ void layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ P_0, const float* __restrict__ Lp_0, const float* __restrict__ b_0, float* __restrict__ y_0, unsigned M);
-extern "C" __global__ void layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const float* __restrict__ P_0, const float* __restrict__ Lp_0, float* __restrict__ y_1, unsigned M);
-extern "C" __global__ void down_1(const float* __restrict__ x_1, const float* __restrict__ R_0, float* __restrict__ P_1, unsigned M);
-extern "C" __global__ void layer_2(const float* __restrict__ x_1, const float* __restrict__ W_2, const float* __restrict__ P_1, const float* __restrict__ Lp_0, float* __restrict__ y_2, unsigned M);
+extern "C" __global__ void fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, float* __restrict__ Lp);
+extern "C" __global__ void down_0(const float* __restrict__ x, const float* __restrict__ R, float* __restrict__ P, unsigned M);
+extern "C" __global__ void layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ Lp, const float* __restrict__ b, float* __restrict__ y, unsigned M);
+extern "C" __global__ void layer_1(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ Lp, float* __restrict__ y, unsigned M);
+extern "C" __global__ void layer_2(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ Lp, float* __restrict__ y, unsigned M);
 
 struct BufferRow {
   const char *name;
@@ -177,7 +176,7 @@ static cudaError_t forward(lotrc_adapters *a, uint32_t region) {
       LOTRC_TRY(launch(a, layer_1, dim3(1, tiles(a, 64), 1), 256, a->buffer[1], a->buffer[7], a->buffer[0], a->buffer[4], a->buffer[8], a->tokens));
       return cudaSuccess;
     case 1:
-      LOTRC_TRY(launch(a, down_1, dim3(1, tiles(a, 64), 1), 128, a->buffer[10], a->buffer[2], a->buffer[9], a->tokens));
+      LOTRC_TRY(launch(a, down_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[10], a->buffer[2], a->buffer[9], a->tokens));
       LOTRC_TRY(launch(a, layer_2, dim3(1, tiles(a, 64), 1), 256, a->buffer[10], a->buffer[11], a->buffer[9], a->buffer[4], a->buffer[12], a->tokens));
       return cudaSuccess;
     default:

@@ -3,7 +3,7 @@
 // 9 x 11, inner 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 594 FLOP, 636 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0) {
+fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, float* __restrict__ Lp) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -35,17 +35,17 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 9u && col_a0 < 3u ? M_0[row_a0 * 3u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 9u && col_a0 < 3u ? M[row_a0 * 3u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -81,67 +81,67 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
   const unsigned out_col = col0 + tile_col;
   if (out_row < 9u && out_col < 11u) {
     const float result = 0.33333334f * acc_0;
-    Lp_0[out_row * 11u + out_col] = result;
+    Lp[out_row * 11u + out_col] = result;
   }
   if (out_row < 9u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_1;
-    Lp_0[out_row * 11u + out_col + 1u] = result;
+    Lp[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 9u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_2;
-    Lp_0[out_row * 11u + out_col + 2u] = result;
+    Lp[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 9u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_3;
-    Lp_0[out_row * 11u + out_col + 3u] = result;
+    Lp[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 9u && out_col < 11u) {
     const float result = 0.33333334f * acc_4;
-    Lp_0[(out_row + 1u) * 11u + out_col] = result;
+    Lp[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 9u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_5;
-    Lp_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 9u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_6;
-    Lp_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 9u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_7;
-    Lp_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 9u && out_col < 11u) {
     const float result = 0.33333334f * acc_8;
-    Lp_0[(out_row + 2u) * 11u + out_col] = result;
+    Lp[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 9u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_9;
-    Lp_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 9u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_10;
-    Lp_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 9u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_11;
-    Lp_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 9u && out_col < 11u) {
     const float result = 0.33333334f * acc_12;
-    Lp_0[(out_row + 3u) * 11u + out_col] = result;
+    Lp[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 9u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_13;
-    Lp_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 9u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_14;
-    Lp_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 9u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_15;
-    Lp_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -150,7 +150,7 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
 // M x 3, inner 17; tiles 64x32x16, 4x4 each.
 // Predicted by the plan: 30.6 kFLOP, 24.2 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __restrict__ P_0, unsigned M) {
+down_0(const float* __restrict__ x, const float* __restrict__ R, float* __restrict__ P, unsigned M) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[512];
   float acc_0 = 0.0f;
@@ -182,17 +182,17 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __re
   const unsigned col0 = blockIdx.x * 32u;
   const unsigned tile_row = lane / 8u * 4u;
   const unsigned tile_col = lane % 8u * 4u;
-  // inner dimension of x_0 and R_0, 16 at a time
+  // inner dimension of x and R, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
       const unsigned row_b0 = k0_0 + e_b0 / 32u;
       const unsigned col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? R_0[row_b0 * 3u + col_b0] : 0.0f);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? R[row_b0 * 3u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -228,67 +228,67 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __re
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 3u) {
     const float result = acc_0;
-    P_0[out_row * 3u + out_col] = result;
+    P[out_row * 3u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 3u) {
     const float result = acc_1;
-    P_0[out_row * 3u + out_col + 1u] = result;
+    P[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 3u) {
     const float result = acc_2;
-    P_0[out_row * 3u + out_col + 2u] = result;
+    P[out_row * 3u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 3u) {
     const float result = acc_3;
-    P_0[out_row * 3u + out_col + 3u] = result;
+    P[out_row * 3u + out_col + 3u] = result;
   }
   if (out_row + 1u < M && out_col < 3u) {
     const float result = acc_4;
-    P_0[(out_row + 1u) * 3u + out_col] = result;
+    P[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < M && out_col + 1u < 3u) {
     const float result = acc_5;
-    P_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    P[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < M && out_col + 2u < 3u) {
     const float result = acc_6;
-    P_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+    P[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 1u < M && out_col + 3u < 3u) {
     const float result = acc_7;
-    P_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+    P[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 2u < M && out_col < 3u) {
     const float result = acc_8;
-    P_0[(out_row + 2u) * 3u + out_col] = result;
+    P[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < M && out_col + 1u < 3u) {
     const float result = acc_9;
-    P_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    P[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < M && out_col + 2u < 3u) {
     const float result = acc_10;
-    P_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+    P[(out_row + 2u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 2u < M && out_col + 3u < 3u) {
     const float result = acc_11;
-    P_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+    P[(out_row + 2u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 3u < M && out_col < 3u) {
     const float result = acc_12;
-    P_0[(out_row + 3u) * 3u + out_col] = result;
+    P[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < M && out_col + 1u < 3u) {
     const float result = acc_13;
-    P_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    P[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < M && out_col + 2u < 3u) {
     const float result = acc_14;
-    P_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+    P[(out_row + 3u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 3u < M && out_col + 3u < 3u) {
     const float result = acc_15;
-    P_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+    P[(out_row + 3u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -297,7 +297,7 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __re
 // M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ P_0, const float* __restrict__ Lp_0, const float* __restrict__ b_0, float* __restrict__ y_0, unsigned M) {
+layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ Lp, const float* __restrict__ b, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -329,17 +329,17 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_0 and W_0, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -370,17 +370,17 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
     }
     __syncthreads();
   }
-  // inner dimension of P_0 and Lp_0, 16 at a time
+  // inner dimension of P and Lp, 16 at a time
   for (unsigned k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (unsigned e_a1 = lane; e_a1 < 1024u; e_a1 += 256u) {
       const unsigned row_a1 = row0 + e_a1 / 16u;
       const unsigned col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 64u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P_0[row_a1 * 3u + col_a1] : 0.0f);
+      tile_a[e_a1 % 16u * 64u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P[row_a1 * 3u + col_a1] : 0.0f);
     }
     for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
       const unsigned row_b1 = k0_1 + e_b1 / 64u;
       const unsigned col_b1 = col0 + e_b1 % 64u;
-      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? Lp_0[row_b1 * 11u + col_b1] : 0.0f);
+      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? Lp[row_b1 * 11u + col_b1] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -415,68 +415,68 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
   const unsigned out_row = row0 + tile_row;
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 11u) {
-    const float result = acc_0 + b_0[out_col];
-    y_0[out_row * 11u + out_col] = result;
+    const float result = acc_0 + b[out_col];
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 11u) {
-    const float result = acc_1 + b_0[out_col + 1u];
-    y_0[out_row * 11u + out_col + 1u] = result;
+    const float result = acc_1 + b[out_col + 1u];
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 11u) {
-    const float result = acc_2 + b_0[out_col + 2u];
-    y_0[out_row * 11u + out_col + 2u] = result;
+    const float result = acc_2 + b[out_col + 2u];
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 11u) {
-    const float result = acc_3 + b_0[out_col + 3u];
-    y_0[out_row * 11u + out_col + 3u] = result;
+    const float result = acc_3 + b[out_col + 3u];
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < M && out_col < 11u) {
-    const float result = acc_4 + b_0[out_col];
-    y_0[(out_row + 1u) * 11u + out_col] = result;
+    const float result = acc_4 + b[out_col];
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < M && out_col + 1u < 11u) {
-    const float result = acc_5 + b_0[out_col + 1u];
-    y_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    const float result = acc_5 + b[out_col + 1u];
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < M && out_col + 2u < 11u) {
-    const float result = acc_6 + b_0[out_col + 2u];
-    y_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    const float result = acc_6 + b[out_col + 2u];
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < M && out_col + 3u < 11u) {
-    const float result = acc_7 + b_0[out_col + 3u];
-    y_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    const float result = acc_7 + b[out_col + 3u];
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < M && out_col < 11u) {
-    const float result = acc_8 + b_0[out_col];
-    y_0[(out_row + 2u) * 11u + out_col] = result;
+    const float result = acc_8 + b[out_col];
+    y[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < M && out_col + 1u < 11u) {
-    const float result = acc_9 + b_0[out_col + 1u];
-    y_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    const float result = acc_9 + b[out_col + 1u];
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < M && out_col + 2u < 11u) {
-    const float result = acc_10 + b_0[out_col + 2u];
-    y_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    const float result = acc_10 + b[out_col + 2u];
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < M && out_col + 3u < 11u) {
-    const float result = acc_11 + b_0[out_col + 3u];
-    y_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    const float result = acc_11 + b[out_col + 3u];
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < M && out_col < 11u) {
-    const float result = acc_12 + b_0[out_col];
-    y_0[(out_row + 3u) * 11u + out_col] = result;
+    const float result = acc_12 + b[out_col];
+    y[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < M && out_col + 1u < 11u) {
-    const float result = acc_13 + b_0[out_col + 1u];
-    y_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    const float result = acc_13 + b[out_col + 1u];
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < M && out_col + 2u < 11u) {
-    const float result = acc_14 + b_0[out_col + 2u];
-    y_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    const float result = acc_14 + b[out_col + 2u];
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < M && out_col + 3u < 11u) {
-    const float result = acc_15 + b_0[out_col + 3u];
-    y_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    const float result = acc_15 + b[out_col + 3u];
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -485,7 +485,7 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
 // M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const float* __restrict__ P_0, const float* __restrict__ Lp_0, float* __restrict__ y_1, unsigned M) {
+layer_1(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ Lp, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -517,17 +517,17 @@ layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_0 and W_1, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W_1[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -558,17 +558,17 @@ layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const floa
     }
     __syncthreads();
   }
-  // inner dimension of P_0 and Lp_0, 16 at a time
+  // inner dimension of P and Lp, 16 at a time
   for (unsigned k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (unsigned e_a1 = lane; e_a1 < 1024u; e_a1 += 256u) {
       const unsigned row_a1 = row0 + e_a1 / 16u;
       const unsigned col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 64u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P_0[row_a1 * 3u + col_a1] : 0.0f);
+      tile_a[e_a1 % 16u * 64u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P[row_a1 * 3u + col_a1] : 0.0f);
     }
     for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
       const unsigned row_b1 = k0_1 + e_b1 / 64u;
       const unsigned col_b1 = col0 + e_b1 % 64u;
-      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? Lp_0[33u + row_b1 * 11u + col_b1] : 0.0f);
+      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? Lp[33u + row_b1 * 11u + col_b1] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -604,214 +604,67 @@ layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const floa
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 11u) {
     const float result = acc_0;
-    y_1[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 11u) {
     const float result = acc_1;
-    y_1[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 11u) {
     const float result = acc_2;
-    y_1[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 11u) {
     const float result = acc_3;
-    y_1[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < M && out_col < 11u) {
     const float result = acc_4;
-    y_1[(out_row + 1u) * 11u + out_col] = result;
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < M && out_col + 1u < 11u) {
     const float result = acc_5;
-    y_1[(out_row + 1u) * 11u + out_col + 1u] = result;
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < M && out_col + 2u < 11u) {
     const float result = acc_6;
-    y_1[(out_row + 1u) * 11u + out_col + 2u] = result;
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < M && out_col + 3u < 11u) {
     const float result = acc_7;
-    y_1[(out_row + 1u) * 11u + out_col + 3u] = result;
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < M && out_col < 11u) {
     const float result = acc_8;
-    y_1[(out_row + 2u) * 11u + out_col] = result;
+    y[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < M && out_col + 1u < 11u) {
     const float result = acc_9;
-    y_1[(out_row + 2u) * 11u + out_col + 1u] = result;
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < M && out_col + 2u < 11u) {
     const float result = acc_10;
-    y_1[(out_row + 2u) * 11u + out_col + 2u] = result;
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < M && out_col + 3u < 11u) {
     const float result = acc_11;
-    y_1[(out_row + 2u) * 11u + out_col + 3u] = result;
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < M && out_col < 11u) {
     const float result = acc_12;
-    y_1[(out_row + 3u) * 11u + out_col] = result;
+    y[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < M && out_col + 1u < 11u) {
     const float result = acc_13;
-    y_1[(out_row + 3u) * 11u + out_col + 1u] = result;
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < M && out_col + 2u < 11u) {
     const float result = acc_14;
-    y_1[(out_row + 3u) * 11u + out_col + 2u] = result;
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < M && out_col + 3u < 11u) {
     const float result = acc_15;
-    y_1[(out_row + 3u) * 11u + out_col + 3u] = result;
-  }
-}
-
-// kernels/down_1.cu
-// P = x R.
-// M x 3, inner 17; tiles 64x32x16, 4x4 each.
-// Predicted by the plan: 30.6 kFLOP, 24.2 kB to and from memory.
-extern "C" __global__ void __launch_bounds__(128)
-down_1(const float* __restrict__ x_1, const float* __restrict__ R_0, float* __restrict__ P_1, unsigned M) {
-  __shared__ float tile_a[1024];
-  __shared__ float tile_b[512];
-  float acc_0 = 0.0f;
-  float acc_1 = 0.0f;
-  float acc_2 = 0.0f;
-  float acc_3 = 0.0f;
-  float acc_4 = 0.0f;
-  float acc_5 = 0.0f;
-  float acc_6 = 0.0f;
-  float acc_7 = 0.0f;
-  float acc_8 = 0.0f;
-  float acc_9 = 0.0f;
-  float acc_10 = 0.0f;
-  float acc_11 = 0.0f;
-  float acc_12 = 0.0f;
-  float acc_13 = 0.0f;
-  float acc_14 = 0.0f;
-  float acc_15 = 0.0f;
-  float col_a_0 = 0.0f;
-  float col_a_1 = 0.0f;
-  float col_a_2 = 0.0f;
-  float col_a_3 = 0.0f;
-  float row_b_0 = 0.0f;
-  float row_b_1 = 0.0f;
-  float row_b_2 = 0.0f;
-  float row_b_3 = 0.0f;
-  const unsigned lane = threadIdx.x;
-  const unsigned row0 = blockIdx.y * 64u;
-  const unsigned col0 = blockIdx.x * 32u;
-  const unsigned tile_row = lane / 8u * 4u;
-  const unsigned tile_col = lane % 8u * 4u;
-  // inner dimension of x_1 and R_0, 16 at a time
-  for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
-    for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
-      const unsigned row_a0 = row0 + e_a0 / 16u;
-      const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_1[row_a0 * 17u + col_a0] : 0.0f);
-    }
-    for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
-      const unsigned row_b0 = k0_0 + e_b0 / 32u;
-      const unsigned col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? R_0[row_b0 * 3u + col_b0] : 0.0f);
-    }
-    __syncthreads();
-    for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 64u + tile_row];
-      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 32u + tile_col];
-      row_b_1 = tile_b[k_0 * 32u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 32u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 32u + tile_col + 3u];
-      acc_0 = fmaf(col_a_0, row_b_0, acc_0);
-      acc_1 = fmaf(col_a_0, row_b_1, acc_1);
-      acc_2 = fmaf(col_a_0, row_b_2, acc_2);
-      acc_3 = fmaf(col_a_0, row_b_3, acc_3);
-      acc_4 = fmaf(col_a_1, row_b_0, acc_4);
-      acc_5 = fmaf(col_a_1, row_b_1, acc_5);
-      acc_6 = fmaf(col_a_1, row_b_2, acc_6);
-      acc_7 = fmaf(col_a_1, row_b_3, acc_7);
-      acc_8 = fmaf(col_a_2, row_b_0, acc_8);
-      acc_9 = fmaf(col_a_2, row_b_1, acc_9);
-      acc_10 = fmaf(col_a_2, row_b_2, acc_10);
-      acc_11 = fmaf(col_a_2, row_b_3, acc_11);
-      acc_12 = fmaf(col_a_3, row_b_0, acc_12);
-      acc_13 = fmaf(col_a_3, row_b_1, acc_13);
-      acc_14 = fmaf(col_a_3, row_b_2, acc_14);
-      acc_15 = fmaf(col_a_3, row_b_3, acc_15);
-    }
-    __syncthreads();
-  }
-  // results
-  const unsigned out_row = row0 + tile_row;
-  const unsigned out_col = col0 + tile_col;
-  if (out_row < M && out_col < 3u) {
-    const float result = acc_0;
-    P_1[out_row * 3u + out_col] = result;
-  }
-  if (out_row < M && out_col + 1u < 3u) {
-    const float result = acc_1;
-    P_1[out_row * 3u + out_col + 1u] = result;
-  }
-  if (out_row < M && out_col + 2u < 3u) {
-    const float result = acc_2;
-    P_1[out_row * 3u + out_col + 2u] = result;
-  }
-  if (out_row < M && out_col + 3u < 3u) {
-    const float result = acc_3;
-    P_1[out_row * 3u + out_col + 3u] = result;
-  }
-  if (out_row + 1u < M && out_col < 3u) {
-    const float result = acc_4;
-    P_1[(out_row + 1u) * 3u + out_col] = result;
-  }
-  if (out_row + 1u < M && out_col + 1u < 3u) {
-    const float result = acc_5;
-    P_1[(out_row + 1u) * 3u + out_col + 1u] = result;
-  }
-  if (out_row + 1u < M && out_col + 2u < 3u) {
-    const float result = acc_6;
-    P_1[(out_row + 1u) * 3u + out_col + 2u] = result;
-  }
-  if (out_row + 1u < M && out_col + 3u < 3u) {
-    const float result = acc_7;
-    P_1[(out_row + 1u) * 3u + out_col + 3u] = result;
-  }
-  if (out_row + 2u < M && out_col < 3u) {
-    const float result = acc_8;
-    P_1[(out_row + 2u) * 3u + out_col] = result;
-  }
-  if (out_row + 2u < M && out_col + 1u < 3u) {
-    const float result = acc_9;
-    P_1[(out_row + 2u) * 3u + out_col + 1u] = result;
-  }
-  if (out_row + 2u < M && out_col + 2u < 3u) {
-    const float result = acc_10;
-    P_1[(out_row + 2u) * 3u + out_col + 2u] = result;
-  }
-  if (out_row + 2u < M && out_col + 3u < 3u) {
-    const float result = acc_11;
-    P_1[(out_row + 2u) * 3u + out_col + 3u] = result;
-  }
-  if (out_row + 3u < M && out_col < 3u) {
-    const float result = acc_12;
-    P_1[(out_row + 3u) * 3u + out_col] = result;
-  }
-  if (out_row + 3u < M && out_col + 1u < 3u) {
-    const float result = acc_13;
-    P_1[(out_row + 3u) * 3u + out_col + 1u] = result;
-  }
-  if (out_row + 3u < M && out_col + 2u < 3u) {
-    const float result = acc_14;
-    P_1[(out_row + 3u) * 3u + out_col + 2u] = result;
-  }
-  if (out_row + 3u < M && out_col + 3u < 3u) {
-    const float result = acc_15;
-    P_1[(out_row + 3u) * 3u + out_col + 3u] = result;
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -820,7 +673,7 @@ down_1(const float* __restrict__ x_1, const float* __restrict__ R_0, float* __re
 // M x 11, inner 17 + 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-layer_2(const float* __restrict__ x_1, const float* __restrict__ W_2, const float* __restrict__ P_1, const float* __restrict__ Lp_0, float* __restrict__ y_2, unsigned M) {
+layer_2(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ Lp, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -852,17 +705,17 @@ layer_2(const float* __restrict__ x_1, const float* __restrict__ W_2, const floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_1 and W_2, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_1[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? W_2[col_b0 * 17u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? W[col_b0 * 17u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -893,17 +746,17 @@ layer_2(const float* __restrict__ x_1, const float* __restrict__ W_2, const floa
     }
     __syncthreads();
   }
-  // inner dimension of P_1 and Lp_0, 16 at a time
+  // inner dimension of P and Lp, 16 at a time
   for (unsigned k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (unsigned e_a1 = lane; e_a1 < 1024u; e_a1 += 256u) {
       const unsigned row_a1 = row0 + e_a1 / 16u;
       const unsigned col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 64u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P_1[row_a1 * 3u + col_a1] : 0.0f);
+      tile_a[e_a1 % 16u * 64u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P[row_a1 * 3u + col_a1] : 0.0f);
     }
     for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
       const unsigned row_b1 = k0_1 + e_b1 / 64u;
       const unsigned col_b1 = col0 + e_b1 % 64u;
-      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? Lp_0[66u + row_b1 * 11u + col_b1] : 0.0f);
+      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? Lp[66u + row_b1 * 11u + col_b1] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -939,66 +792,66 @@ layer_2(const float* __restrict__ x_1, const float* __restrict__ W_2, const floa
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 11u) {
     const float result = acc_0;
-    y_2[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 11u) {
     const float result = acc_1;
-    y_2[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 11u) {
     const float result = acc_2;
-    y_2[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 11u) {
     const float result = acc_3;
-    y_2[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < M && out_col < 11u) {
     const float result = acc_4;
-    y_2[(out_row + 1u) * 11u + out_col] = result;
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < M && out_col + 1u < 11u) {
     const float result = acc_5;
-    y_2[(out_row + 1u) * 11u + out_col + 1u] = result;
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < M && out_col + 2u < 11u) {
     const float result = acc_6;
-    y_2[(out_row + 1u) * 11u + out_col + 2u] = result;
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < M && out_col + 3u < 11u) {
     const float result = acc_7;
-    y_2[(out_row + 1u) * 11u + out_col + 3u] = result;
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < M && out_col < 11u) {
     const float result = acc_8;
-    y_2[(out_row + 2u) * 11u + out_col] = result;
+    y[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < M && out_col + 1u < 11u) {
     const float result = acc_9;
-    y_2[(out_row + 2u) * 11u + out_col + 1u] = result;
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < M && out_col + 2u < 11u) {
     const float result = acc_10;
-    y_2[(out_row + 2u) * 11u + out_col + 2u] = result;
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < M && out_col + 3u < 11u) {
     const float result = acc_11;
-    y_2[(out_row + 2u) * 11u + out_col + 3u] = result;
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < M && out_col < 11u) {
     const float result = acc_12;
-    y_2[(out_row + 3u) * 11u + out_col] = result;
+    y[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < M && out_col + 1u < 11u) {
     const float result = acc_13;
-    y_2[(out_row + 3u) * 11u + out_col + 1u] = result;
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < M && out_col + 2u < 11u) {
     const float result = acc_14;
-    y_2[(out_row + 3u) * 11u + out_col + 2u] = result;
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < M && out_col + 3u < 11u) {
     const float result = acc_15;
-    y_2[(out_row + 3u) * 11u + out_col + 3u] = result;
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }

@@ -3,9 +3,9 @@
 // 9 x 11, inner 3; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 594 FLOP, 636 B to and from memory.
 
-@group(0) @binding(0) var<storage, read> M_0: array<f32>;
-@group(0) @binding(1) var<storage, read> L_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> Lp_0: array<f32>;
+@group(0) @binding(0) var<storage, read> M: array<f32>;
+@group(0) @binding(1) var<storage, read> L: array<f32>;
+@group(0) @binding(2) var<storage, read_write> Lp: array<f32>;
 
 var<workgroup> tile_a: array<f32, 512>;
 var<workgroup> tile_b: array<f32, 512>;
@@ -41,17 +41,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (var k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M_0[row_a0 * 3u + col_a0], row_a0 < 9u && col_a0 < 3u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M[row_a0 * 3u + col_a0], row_a0 < 9u && col_a0 < 3u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L_0[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -87,67 +87,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 9u && out_col < 11u) {
     let result = 0.33333334 * acc_0;
-    Lp_0[out_row * 11u + out_col] = result;
+    Lp[out_row * 11u + out_col] = result;
   }
   if (out_row < 9u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_1;
-    Lp_0[out_row * 11u + out_col + 1u] = result;
+    Lp[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 9u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_2;
-    Lp_0[out_row * 11u + out_col + 2u] = result;
+    Lp[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 9u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_3;
-    Lp_0[out_row * 11u + out_col + 3u] = result;
+    Lp[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 9u && out_col < 11u) {
     let result = 0.33333334 * acc_4;
-    Lp_0[(out_row + 1u) * 11u + out_col] = result;
+    Lp[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 9u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_5;
-    Lp_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 9u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_6;
-    Lp_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 9u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_7;
-    Lp_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 9u && out_col < 11u) {
     let result = 0.33333334 * acc_8;
-    Lp_0[(out_row + 2u) * 11u + out_col] = result;
+    Lp[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 9u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_9;
-    Lp_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 9u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_10;
-    Lp_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 9u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_11;
-    Lp_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 9u && out_col < 11u) {
     let result = 0.33333334 * acc_12;
-    Lp_0[(out_row + 3u) * 11u + out_col] = result;
+    Lp[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 9u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_13;
-    Lp_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 9u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_14;
-    Lp_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 9u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_15;
-    Lp_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -156,9 +156,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 3, inner 17; tiles 64x8x16, 4x2 each.
 // Predicted by the plan: 30.6 kFLOP, 24.2 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> R_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> P_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> R: array<f32>;
+@group(0) @binding(2) var<storage, read_write> P: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -189,17 +189,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 8u;
   let tile_row = lane / 4u * 4u;
   let tile_col = lane % 4u * 2u;
-  // inner dimension of x_0 and R_0, 16 at a time
+  // inner dimension of x and R, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, R_0[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, R[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -225,35 +225,35 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 3u) {
     let result = acc_0;
-    P_0[out_row * 3u + out_col] = result;
+    P[out_row * 3u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 3u) {
     let result = acc_1;
-    P_0[out_row * 3u + out_col + 1u] = result;
+    P[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 3u) {
     let result = acc_2;
-    P_0[(out_row + 1u) * 3u + out_col] = result;
+    P[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_3;
-    P_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    P[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 3u) {
     let result = acc_4;
-    P_0[(out_row + 2u) * 3u + out_col] = result;
+    P[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_5;
-    P_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    P[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 3u) {
     let result = acc_6;
-    P_0[(out_row + 3u) * 3u + out_col] = result;
+    P[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_7;
-    P_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    P[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
 }
 
@@ -262,12 +262,12 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 11, inner 17 + 3; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_0: array<f32>;
-@group(0) @binding(2) var<storage, read> P_0: array<f32>;
-@group(0) @binding(3) var<storage, read> Lp_0: array<f32>;
-@group(0) @binding(4) var<storage, read> b_0: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> P: array<f32>;
+@group(0) @binding(3) var<storage, read> Lp: array<f32>;
+@group(0) @binding(4) var<storage, read> b: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -308,17 +308,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of x_0 and W_0, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, W_0[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -349,17 +349,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // inner dimension of P_0 and Lp_0, 16 at a time
+  // inner dimension of P and Lp, 16 at a time
   for (var k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (var e_a1 = lane; e_a1 < 512u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P_0[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 512u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 32u;
       let col_b1 = col0 + e_b1 % 32u;
-      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp_0[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
+      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -394,68 +394,68 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_row = row0 + tile_row;
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 11u) {
-    let result = acc_0 + b_0[out_col];
-    y_0[out_row * 11u + out_col] = result;
+    let result = acc_0 + b[out_col];
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_1 + b_0[out_col + 1u];
-    y_0[out_row * 11u + out_col + 1u] = result;
+    let result = acc_1 + b[out_col + 1u];
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_2 + b_0[out_col + 2u];
-    y_0[out_row * 11u + out_col + 2u] = result;
+    let result = acc_2 + b[out_col + 2u];
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_3 + b_0[out_col + 3u];
-    y_0[out_row * 11u + out_col + 3u] = result;
+    let result = acc_3 + b[out_col + 3u];
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 11u) {
-    let result = acc_4 + b_0[out_col];
-    y_0[(out_row + 1u) * 11u + out_col] = result;
+    let result = acc_4 + b[out_col];
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_5 + b_0[out_col + 1u];
-    y_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    let result = acc_5 + b[out_col + 1u];
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_6 + b_0[out_col + 2u];
-    y_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    let result = acc_6 + b[out_col + 2u];
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_7 + b_0[out_col + 3u];
-    y_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    let result = acc_7 + b[out_col + 3u];
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 11u) {
-    let result = acc_8 + b_0[out_col];
-    y_0[(out_row + 2u) * 11u + out_col] = result;
+    let result = acc_8 + b[out_col];
+    y[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_9 + b_0[out_col + 1u];
-    y_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    let result = acc_9 + b[out_col + 1u];
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_10 + b_0[out_col + 2u];
-    y_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    let result = acc_10 + b[out_col + 2u];
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_11 + b_0[out_col + 3u];
-    y_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    let result = acc_11 + b[out_col + 3u];
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 11u) {
-    let result = acc_12 + b_0[out_col];
-    y_0[(out_row + 3u) * 11u + out_col] = result;
+    let result = acc_12 + b[out_col];
+    y[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_13 + b_0[out_col + 1u];
-    y_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    let result = acc_13 + b[out_col + 1u];
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_14 + b_0[out_col + 2u];
-    y_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    let result = acc_14 + b[out_col + 2u];
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_15 + b_0[out_col + 3u];
-    y_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    let result = acc_15 + b[out_col + 3u];
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -464,11 +464,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 11, inner 17 + 3; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_1: array<f32>;
-@group(0) @binding(2) var<storage, read> P_0: array<f32>;
-@group(0) @binding(3) var<storage, read> Lp_0: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y_1: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> P: array<f32>;
+@group(0) @binding(3) var<storage, read> Lp: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -509,17 +509,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of x_0 and W_1, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, W_1[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -550,17 +550,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // inner dimension of P_0 and Lp_0, 16 at a time
+  // inner dimension of P and Lp, 16 at a time
   for (var k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (var e_a1 = lane; e_a1 < 512u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P_0[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 512u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 32u;
       let col_b1 = col0 + e_b1 % 32u;
-      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp_0[33u + row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
+      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp[33u + row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -596,173 +596,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 11u) {
     let result = acc_0;
-    y_1[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 11u) {
     let result = acc_1;
-    y_1[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 11u) {
     let result = acc_2;
-    y_1[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 11u) {
     let result = acc_3;
-    y_1[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 11u) {
     let result = acc_4;
-    y_1[(out_row + 1u) * 11u + out_col] = result;
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_5;
-    y_1[(out_row + 1u) * 11u + out_col + 1u] = result;
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_6;
-    y_1[(out_row + 1u) * 11u + out_col + 2u] = result;
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_7;
-    y_1[(out_row + 1u) * 11u + out_col + 3u] = result;
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 11u) {
     let result = acc_8;
-    y_1[(out_row + 2u) * 11u + out_col] = result;
+    y[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_9;
-    y_1[(out_row + 2u) * 11u + out_col + 1u] = result;
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_10;
-    y_1[(out_row + 2u) * 11u + out_col + 2u] = result;
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_11;
-    y_1[(out_row + 2u) * 11u + out_col + 3u] = result;
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 11u) {
     let result = acc_12;
-    y_1[(out_row + 3u) * 11u + out_col] = result;
+    y[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_13;
-    y_1[(out_row + 3u) * 11u + out_col + 1u] = result;
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_14;
-    y_1[(out_row + 3u) * 11u + out_col + 2u] = result;
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_15;
-    y_1[(out_row + 3u) * 11u + out_col + 3u] = result;
-  }
-}
-
-// kernels/down_1.wgsl
-// P = x R.
-// M x 3, inner 17; tiles 64x8x16, 4x2 each.
-// Predicted by the plan: 30.6 kFLOP, 24.2 kB to and from memory.
-
-@group(0) @binding(0) var<storage, read> x_1: array<f32>;
-@group(0) @binding(1) var<storage, read> R_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> P_1: array<f32>;
-
-struct Uniforms {
-  M: u32,
-}
-@group(0) @binding(3) var<uniform> uniforms: Uniforms;
-
-var<workgroup> tile_a: array<f32, 1024>;
-var<workgroup> tile_b: array<f32, 128>;
-
-@compute @workgroup_size(64, 1, 1)
-fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
-  var acc_0 = 0.0;
-  var acc_1 = 0.0;
-  var acc_2 = 0.0;
-  var acc_3 = 0.0;
-  var acc_4 = 0.0;
-  var acc_5 = 0.0;
-  var acc_6 = 0.0;
-  var acc_7 = 0.0;
-  var col_a_0 = 0.0;
-  var col_a_1 = 0.0;
-  var col_a_2 = 0.0;
-  var col_a_3 = 0.0;
-  var row_b_0 = 0.0;
-  var row_b_1 = 0.0;
-  let lane = local.x;
-  let row0 = group.y * 64u;
-  let col0 = group.x * 8u;
-  let tile_row = lane / 4u * 4u;
-  let tile_col = lane % 4u * 2u;
-  // inner dimension of x_1 and R_0, 16 at a time
-  for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
-    for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
-      let row_a0 = row0 + e_a0 / 16u;
-      let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x_1[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
-    }
-    for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
-      let row_b0 = k0_0 + e_b0 / 8u;
-      let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, R_0[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
-    }
-    workgroupBarrier();
-    for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 64u + tile_row];
-      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 8u + tile_col];
-      row_b_1 = tile_b[k_0 * 8u + tile_col + 1u];
-      acc_0 = fma(col_a_0, row_b_0, acc_0);
-      acc_1 = fma(col_a_0, row_b_1, acc_1);
-      acc_2 = fma(col_a_1, row_b_0, acc_2);
-      acc_3 = fma(col_a_1, row_b_1, acc_3);
-      acc_4 = fma(col_a_2, row_b_0, acc_4);
-      acc_5 = fma(col_a_2, row_b_1, acc_5);
-      acc_6 = fma(col_a_3, row_b_0, acc_6);
-      acc_7 = fma(col_a_3, row_b_1, acc_7);
-    }
-    workgroupBarrier();
-  }
-  // results
-  let out_row = row0 + tile_row;
-  let out_col = col0 + tile_col;
-  if (out_row < uniforms.M && out_col < 3u) {
-    let result = acc_0;
-    P_1[out_row * 3u + out_col] = result;
-  }
-  if (out_row < uniforms.M && out_col + 1u < 3u) {
-    let result = acc_1;
-    P_1[out_row * 3u + out_col + 1u] = result;
-  }
-  if (out_row + 1u < uniforms.M && out_col < 3u) {
-    let result = acc_2;
-    P_1[(out_row + 1u) * 3u + out_col] = result;
-  }
-  if (out_row + 1u < uniforms.M && out_col + 1u < 3u) {
-    let result = acc_3;
-    P_1[(out_row + 1u) * 3u + out_col + 1u] = result;
-  }
-  if (out_row + 2u < uniforms.M && out_col < 3u) {
-    let result = acc_4;
-    P_1[(out_row + 2u) * 3u + out_col] = result;
-  }
-  if (out_row + 2u < uniforms.M && out_col + 1u < 3u) {
-    let result = acc_5;
-    P_1[(out_row + 2u) * 3u + out_col + 1u] = result;
-  }
-  if (out_row + 3u < uniforms.M && out_col < 3u) {
-    let result = acc_6;
-    P_1[(out_row + 3u) * 3u + out_col] = result;
-  }
-  if (out_row + 3u < uniforms.M && out_col + 1u < 3u) {
-    let result = acc_7;
-    P_1[(out_row + 3u) * 3u + out_col + 1u] = result;
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -771,11 +665,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 11, inner 17 + 3; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 132 kFLOP, 38.1 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_1: array<f32>;
-@group(0) @binding(1) var<storage, read> W_2: array<f32>;
-@group(0) @binding(2) var<storage, read> P_1: array<f32>;
-@group(0) @binding(3) var<storage, read> Lp_0: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y_2: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> P: array<f32>;
+@group(0) @binding(3) var<storage, read> Lp: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -816,17 +710,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of x_1 and W_2, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x_1[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = select(0.0, W_2[col_b0 * 17u + row_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = select(0.0, W[col_b0 * 17u + row_b0], row_b0 < 17u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -857,17 +751,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // inner dimension of P_1 and Lp_0, 16 at a time
+  // inner dimension of P and Lp, 16 at a time
   for (var k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (var e_a1 = lane; e_a1 < 512u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P_1[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 512u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 32u;
       let col_b1 = col0 + e_b1 % 32u;
-      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp_0[66u + row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
+      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp[66u + row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -903,66 +797,66 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 11u) {
     let result = acc_0;
-    y_2[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 11u) {
     let result = acc_1;
-    y_2[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 11u) {
     let result = acc_2;
-    y_2[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 11u) {
     let result = acc_3;
-    y_2[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 11u) {
     let result = acc_4;
-    y_2[(out_row + 1u) * 11u + out_col] = result;
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_5;
-    y_2[(out_row + 1u) * 11u + out_col + 1u] = result;
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_6;
-    y_2[(out_row + 1u) * 11u + out_col + 2u] = result;
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_7;
-    y_2[(out_row + 1u) * 11u + out_col + 3u] = result;
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 11u) {
     let result = acc_8;
-    y_2[(out_row + 2u) * 11u + out_col] = result;
+    y[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_9;
-    y_2[(out_row + 2u) * 11u + out_col + 1u] = result;
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_10;
-    y_2[(out_row + 2u) * 11u + out_col + 2u] = result;
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_11;
-    y_2[(out_row + 2u) * 11u + out_col + 3u] = result;
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 11u) {
     let result = acc_12;
-    y_2[(out_row + 3u) * 11u + out_col] = result;
+    y[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_13;
-    y_2[(out_row + 3u) * 11u + out_col + 1u] = result;
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_14;
-    y_2[(out_row + 3u) * 11u + out_col + 2u] = result;
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_15;
-    y_2[(out_row + 3u) * 11u + out_col + 3u] = result;
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }

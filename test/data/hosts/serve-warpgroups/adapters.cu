@@ -15,12 +15,12 @@
 #include <utility>
 #include <vector>
 
-extern "C" __global__ void fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfloat16* __restrict__ Lp_0);
-extern "C" __global__ void down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ P_0, unsigned M);
-extern "C" __global__ void layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M);
+extern "C" __global__ void fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, __nv_bfloat16* __restrict__ Lp);
+extern "C" __global__ void down_0(const __nv_bfloat16* __restrict__ x, const __nv_bfloat16* __restrict__ R_bf16, __nv_bfloat16* __restrict__ P, unsigned M);
+extern "C" __global__ void layer_0(const __nv_bfloat16* __restrict__ x, const __nv_bfloat16* __restrict__ W, const __nv_bfloat16* __restrict__ P, const __nv_bfloat16* __restrict__ Lp, __nv_bfloat16* __restrict__ y, unsigned M);
 extern "C" __global__ void narrow_R_0(const float* __restrict__ wide, __nv_bfloat16* __restrict__ narrow);
 #ifdef LOTRC_SM90A
-extern "C" __global__ void layer_0_warpgroups(const __grid_constant__ CUtensorMap map_0_x_0, const __grid_constant__ CUtensorMap map_1_W_0, const __grid_constant__ CUtensorMap map_2_P_0, const __grid_constant__ CUtensorMap map_3_Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M);
+extern "C" __global__ void layer_0_warpgroups(const __grid_constant__ CUtensorMap map_0_x, const __grid_constant__ CUtensorMap map_1_W, const __grid_constant__ CUtensorMap map_2_P, const __grid_constant__ CUtensorMap map_3_Lp, __nv_bfloat16* __restrict__ y, unsigned M);
 #endif
 
 struct BufferRow {

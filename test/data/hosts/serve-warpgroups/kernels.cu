@@ -290,7 +290,7 @@ struct Ring {
 // 8 x 16, inner 8; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 2.05 kFLOP, 1.02 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfloat16* __restrict__ Lp_0) {
+fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, __nv_bfloat16* __restrict__ Lp) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -322,17 +322,17 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfl
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 8u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 8u && col_a0 < 8u ? M_0[row_a0 * 8u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 8u && col_a0 < 8u ? M[row_a0 * 8u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 8u && col_b0 < 16u ? L_0[row_b0 * 16u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 8u && col_b0 < 16u ? L[row_b0 * 16u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -368,67 +368,67 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfl
   const unsigned out_col = col0 + tile_col;
   if (out_row < 8u && out_col < 16u) {
     const float result = 0.125f * acc_0;
-    Lp_0[out_row * 16u + out_col] = __float2bfloat16_rn(result);
+    Lp[out_row * 16u + out_col] = __float2bfloat16_rn(result);
   }
   if (out_row < 8u && out_col + 1u < 16u) {
     const float result = 0.125f * acc_1;
-    Lp_0[out_row * 16u + out_col + 1u] = __float2bfloat16_rn(result);
+    Lp[out_row * 16u + out_col + 1u] = __float2bfloat16_rn(result);
   }
   if (out_row < 8u && out_col + 2u < 16u) {
     const float result = 0.125f * acc_2;
-    Lp_0[out_row * 16u + out_col + 2u] = __float2bfloat16_rn(result);
+    Lp[out_row * 16u + out_col + 2u] = __float2bfloat16_rn(result);
   }
   if (out_row < 8u && out_col + 3u < 16u) {
     const float result = 0.125f * acc_3;
-    Lp_0[out_row * 16u + out_col + 3u] = __float2bfloat16_rn(result);
+    Lp[out_row * 16u + out_col + 3u] = __float2bfloat16_rn(result);
   }
   if (out_row + 1u < 8u && out_col < 16u) {
     const float result = 0.125f * acc_4;
-    Lp_0[(out_row + 1u) * 16u + out_col] = __float2bfloat16_rn(result);
+    Lp[(out_row + 1u) * 16u + out_col] = __float2bfloat16_rn(result);
   }
   if (out_row + 1u < 8u && out_col + 1u < 16u) {
     const float result = 0.125f * acc_5;
-    Lp_0[(out_row + 1u) * 16u + out_col + 1u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 1u) * 16u + out_col + 1u] = __float2bfloat16_rn(result);
   }
   if (out_row + 1u < 8u && out_col + 2u < 16u) {
     const float result = 0.125f * acc_6;
-    Lp_0[(out_row + 1u) * 16u + out_col + 2u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 1u) * 16u + out_col + 2u] = __float2bfloat16_rn(result);
   }
   if (out_row + 1u < 8u && out_col + 3u < 16u) {
     const float result = 0.125f * acc_7;
-    Lp_0[(out_row + 1u) * 16u + out_col + 3u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 1u) * 16u + out_col + 3u] = __float2bfloat16_rn(result);
   }
   if (out_row + 2u < 8u && out_col < 16u) {
     const float result = 0.125f * acc_8;
-    Lp_0[(out_row + 2u) * 16u + out_col] = __float2bfloat16_rn(result);
+    Lp[(out_row + 2u) * 16u + out_col] = __float2bfloat16_rn(result);
   }
   if (out_row + 2u < 8u && out_col + 1u < 16u) {
     const float result = 0.125f * acc_9;
-    Lp_0[(out_row + 2u) * 16u + out_col + 1u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 2u) * 16u + out_col + 1u] = __float2bfloat16_rn(result);
   }
   if (out_row + 2u < 8u && out_col + 2u < 16u) {
     const float result = 0.125f * acc_10;
-    Lp_0[(out_row + 2u) * 16u + out_col + 2u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 2u) * 16u + out_col + 2u] = __float2bfloat16_rn(result);
   }
   if (out_row + 2u < 8u && out_col + 3u < 16u) {
     const float result = 0.125f * acc_11;
-    Lp_0[(out_row + 2u) * 16u + out_col + 3u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 2u) * 16u + out_col + 3u] = __float2bfloat16_rn(result);
   }
   if (out_row + 3u < 8u && out_col < 16u) {
     const float result = 0.125f * acc_12;
-    Lp_0[(out_row + 3u) * 16u + out_col] = __float2bfloat16_rn(result);
+    Lp[(out_row + 3u) * 16u + out_col] = __float2bfloat16_rn(result);
   }
   if (out_row + 3u < 8u && out_col + 1u < 16u) {
     const float result = 0.125f * acc_13;
-    Lp_0[(out_row + 3u) * 16u + out_col + 1u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 3u) * 16u + out_col + 1u] = __float2bfloat16_rn(result);
   }
   if (out_row + 3u < 8u && out_col + 2u < 16u) {
     const float result = 0.125f * acc_14;
-    Lp_0[(out_row + 3u) * 16u + out_col + 2u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 3u) * 16u + out_col + 2u] = __float2bfloat16_rn(result);
   }
   if (out_row + 3u < 8u && out_col + 3u < 16u) {
     const float result = 0.125f * acc_15;
-    Lp_0[(out_row + 3u) * 16u + out_col + 3u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 3u) * 16u + out_col + 3u] = __float2bfloat16_rn(result);
   }
 }
 
@@ -440,7 +440,7 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfl
 // M x 8, inner 24; tiles 64x16x64, 4 stages, 4 warps, matrix units in bf16.
 // Predicted by the plan: 115 kFLOP, 19.6 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ P_0, unsigned M) {
+down_0(const __nv_bfloat16* __restrict__ x, const __nv_bfloat16* __restrict__ R_bf16, __nv_bfloat16* __restrict__ P, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[18432];
   __shared__ __align__(16) __nv_bfloat16 tile_b[6144];
   float acc[8] = {};
@@ -451,7 +451,7 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
   const unsigned col0 = blockIdx.x * 16u;
   const unsigned warp_row = lane / 32u * 16u;
   const unsigned warp_col = 0u;
-  // x_0 R_0_bf16: 64 of the inner dimension in a tile, 4 tiles in the ring
+  // x R_bf16: 64 of the inner dimension in a tile, 4 tiles in the ring
   const unsigned tiles_0 = 1u;
   for (unsigned t0_0 = 0u; t0_0 < 3u; t0_0 += 1u) {
     if (t0_0 < tiles_0) {
@@ -459,12 +459,12 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
       for (unsigned e_a_first_0 = lane; e_a_first_0 < 512u; e_a_first_0 += 128u) {
         const unsigned row_a_first_0 = row0 + e_a_first_0 / 8u;
         const unsigned col_a_first_0 = t0_0 * 64u + e_a_first_0 % 8u * 8u;
-        copy_16(&tile_a[stage_first_0 * 4608u + e_a_first_0 / 8u * 72u + e_a_first_0 % 8u * 8u], x_0, row_a_first_0 * 24u + col_a_first_0, row_a_first_0 < M && col_a_first_0 < 24u);
+        copy_16(&tile_a[stage_first_0 * 4608u + e_a_first_0 / 8u * 72u + e_a_first_0 % 8u * 8u], x, row_a_first_0 * 24u + col_a_first_0, row_a_first_0 < M && col_a_first_0 < 24u);
       }
       for (unsigned e_b_first_0 = lane; e_b_first_0 < 128u; e_b_first_0 += 128u) {
         const unsigned row_b_first_0 = t0_0 * 64u + e_b_first_0 / 2u;
         const unsigned col_b_first_0 = col0 + e_b_first_0 % 2u * 8u;
-        copy_16(&tile_b[stage_first_0 * 1536u + e_b_first_0 / 2u * 24u + e_b_first_0 % 2u * 8u], R_0_bf16, row_b_first_0 * 8u + col_b_first_0, row_b_first_0 < 24u && col_b_first_0 < 8u);
+        copy_16(&tile_b[stage_first_0 * 1536u + e_b_first_0 / 2u * 24u + e_b_first_0 % 2u * 8u], R_bf16, row_b_first_0 * 8u + col_b_first_0, row_b_first_0 < 24u && col_b_first_0 < 8u);
       }
     }
     commit_copies();
@@ -478,12 +478,12 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
       for (unsigned e_a_next_0 = lane; e_a_next_0 < 512u; e_a_next_0 += 128u) {
         const unsigned row_a_next_0 = row0 + e_a_next_0 / 8u;
         const unsigned col_a_next_0 = next_0 * 64u + e_a_next_0 % 8u * 8u;
-        copy_16(&tile_a[stage_next_0 * 4608u + e_a_next_0 / 8u * 72u + e_a_next_0 % 8u * 8u], x_0, row_a_next_0 * 24u + col_a_next_0, row_a_next_0 < M && col_a_next_0 < 24u);
+        copy_16(&tile_a[stage_next_0 * 4608u + e_a_next_0 / 8u * 72u + e_a_next_0 % 8u * 8u], x, row_a_next_0 * 24u + col_a_next_0, row_a_next_0 < M && col_a_next_0 < 24u);
       }
       for (unsigned e_b_next_0 = lane; e_b_next_0 < 128u; e_b_next_0 += 128u) {
         const unsigned row_b_next_0 = next_0 * 64u + e_b_next_0 / 2u;
         const unsigned col_b_next_0 = col0 + e_b_next_0 % 2u * 8u;
-        copy_16(&tile_b[stage_next_0 * 1536u + e_b_next_0 / 2u * 24u + e_b_next_0 % 2u * 8u], R_0_bf16, row_b_next_0 * 8u + col_b_next_0, row_b_next_0 < 24u && col_b_next_0 < 8u);
+        copy_16(&tile_b[stage_next_0 * 1536u + e_b_next_0 / 2u * 24u + e_b_next_0 % 2u * 8u], R_bf16, row_b_next_0 * 8u + col_b_next_0, row_b_next_0 < 24u && col_b_next_0 < 8u);
       }
     }
     commit_copies();
@@ -519,7 +519,7 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
         if (out_row + out_i * 16u + out_e * 8u < M && out_col + out_j * 8u < 8u && out_col + out_j * 8u + 1u < 8u) {
           const float result = acc[(out_i * 2u + out_j) * 4u + out_e * 2u];
           const float next = acc[(out_i * 2u + out_j) * 4u + out_e * 2u + 1u];
-          *reinterpret_cast<__nv_bfloat162*>(&P_0[(out_row + out_i * 16u + out_e * 8u) * 8u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
+          *reinterpret_cast<__nv_bfloat162*>(&P[(out_row + out_i * 16u + out_e * 8u) * 8u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
         }
       }
     }
@@ -534,7 +534,7 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
 // M x 16, inner 24 + 8; tiles 128x128x32, 2 stages, 4 warps, matrix units in bf16.
 // Predicted by the plan: 307 kFLOP, 29.8 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M) {
+layer_0(const __nv_bfloat16* __restrict__ x, const __nv_bfloat16* __restrict__ W, const __nv_bfloat16* __restrict__ P, const __nv_bfloat16* __restrict__ Lp, __nv_bfloat16* __restrict__ y, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[10240];
   __shared__ __align__(16) __nv_bfloat16 tile_b[10240];
   float acc[128] = {};
@@ -545,7 +545,7 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
   const unsigned col0 = blockIdx.x * 128u;
   const unsigned warp_row = lane / 32u / 2u * 64u;
   const unsigned warp_col = lane / 32u % 2u * 64u;
-  // x_0 W_0: 32 of the inner dimension in a tile, 2 tiles in the ring
+  // x W: 32 of the inner dimension in a tile, 2 tiles in the ring
   const unsigned tiles_0 = 1u;
   for (unsigned t0_0 = 0u; t0_0 < 1u; t0_0 += 1u) {
     if (t0_0 < tiles_0) {
@@ -553,12 +553,12 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned e_a_first_0 = lane; e_a_first_0 < 512u; e_a_first_0 += 128u) {
         const unsigned row_a_first_0 = row0 + e_a_first_0 / 4u;
         const unsigned col_a_first_0 = t0_0 * 32u + e_a_first_0 % 4u * 8u;
-        copy_16(&tile_a[stage_first_0 * 5120u + e_a_first_0 / 4u * 40u + e_a_first_0 % 4u * 8u], x_0, row_a_first_0 * 24u + col_a_first_0, row_a_first_0 < M && col_a_first_0 < 24u);
+        copy_16(&tile_a[stage_first_0 * 5120u + e_a_first_0 / 4u * 40u + e_a_first_0 % 4u * 8u], x, row_a_first_0 * 24u + col_a_first_0, row_a_first_0 < M && col_a_first_0 < 24u);
       }
       for (unsigned e_b_first_0 = lane; e_b_first_0 < 512u; e_b_first_0 += 128u) {
         const unsigned row_b_first_0 = t0_0 * 32u + e_b_first_0 % 4u * 8u;
         const unsigned col_b_first_0 = col0 + e_b_first_0 / 4u;
-        copy_16(&tile_b[stage_first_0 * 5120u + e_b_first_0 / 4u * 40u + e_b_first_0 % 4u * 8u], W_0, col_b_first_0 * 24u + row_b_first_0, row_b_first_0 < 24u && col_b_first_0 < 16u);
+        copy_16(&tile_b[stage_first_0 * 5120u + e_b_first_0 / 4u * 40u + e_b_first_0 % 4u * 8u], W, col_b_first_0 * 24u + row_b_first_0, row_b_first_0 < 24u && col_b_first_0 < 16u);
       }
     }
     commit_copies();
@@ -572,12 +572,12 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned e_a_next_0 = lane; e_a_next_0 < 512u; e_a_next_0 += 128u) {
         const unsigned row_a_next_0 = row0 + e_a_next_0 / 4u;
         const unsigned col_a_next_0 = next_0 * 32u + e_a_next_0 % 4u * 8u;
-        copy_16(&tile_a[stage_next_0 * 5120u + e_a_next_0 / 4u * 40u + e_a_next_0 % 4u * 8u], x_0, row_a_next_0 * 24u + col_a_next_0, row_a_next_0 < M && col_a_next_0 < 24u);
+        copy_16(&tile_a[stage_next_0 * 5120u + e_a_next_0 / 4u * 40u + e_a_next_0 % 4u * 8u], x, row_a_next_0 * 24u + col_a_next_0, row_a_next_0 < M && col_a_next_0 < 24u);
       }
       for (unsigned e_b_next_0 = lane; e_b_next_0 < 512u; e_b_next_0 += 128u) {
         const unsigned row_b_next_0 = next_0 * 32u + e_b_next_0 % 4u * 8u;
         const unsigned col_b_next_0 = col0 + e_b_next_0 / 4u;
-        copy_16(&tile_b[stage_next_0 * 5120u + e_b_next_0 / 4u * 40u + e_b_next_0 % 4u * 8u], W_0, col_b_next_0 * 24u + row_b_next_0, row_b_next_0 < 24u && col_b_next_0 < 16u);
+        copy_16(&tile_b[stage_next_0 * 5120u + e_b_next_0 / 4u * 40u + e_b_next_0 % 4u * 8u], W, col_b_next_0 * 24u + row_b_next_0, row_b_next_0 < 24u && col_b_next_0 < 16u);
       }
     }
     commit_copies();
@@ -603,7 +603,7 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
   }
   wait_copies<0>();
   __syncthreads();
-  // P_0 Lp_0: 32 of the inner dimension in a tile, 2 tiles in the ring
+  // P Lp: 32 of the inner dimension in a tile, 2 tiles in the ring
   const unsigned tiles_1 = 1u;
   for (unsigned t0_1 = 0u; t0_1 < 1u; t0_1 += 1u) {
     if (t0_1 < tiles_1) {
@@ -611,12 +611,12 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned e_a_first_1 = lane; e_a_first_1 < 512u; e_a_first_1 += 128u) {
         const unsigned row_a_first_1 = row0 + e_a_first_1 / 4u;
         const unsigned col_a_first_1 = t0_1 * 32u + e_a_first_1 % 4u * 8u;
-        copy_16(&tile_a[stage_first_1 * 5120u + e_a_first_1 / 4u * 40u + e_a_first_1 % 4u * 8u], P_0, row_a_first_1 * 8u + col_a_first_1, row_a_first_1 < M && col_a_first_1 < 8u);
+        copy_16(&tile_a[stage_first_1 * 5120u + e_a_first_1 / 4u * 40u + e_a_first_1 % 4u * 8u], P, row_a_first_1 * 8u + col_a_first_1, row_a_first_1 < M && col_a_first_1 < 8u);
       }
       for (unsigned e_b_first_1 = lane; e_b_first_1 < 512u; e_b_first_1 += 128u) {
         const unsigned row_b_first_1 = t0_1 * 32u + e_b_first_1 / 16u;
         const unsigned col_b_first_1 = col0 + e_b_first_1 % 16u * 8u;
-        copy_16(&tile_b[stage_first_1 * 5120u + e_b_first_1 / 16u * 136u + e_b_first_1 % 16u * 8u], Lp_0, row_b_first_1 * 16u + col_b_first_1, row_b_first_1 < 8u && col_b_first_1 < 16u);
+        copy_16(&tile_b[stage_first_1 * 5120u + e_b_first_1 / 16u * 136u + e_b_first_1 % 16u * 8u], Lp, row_b_first_1 * 16u + col_b_first_1, row_b_first_1 < 8u && col_b_first_1 < 16u);
       }
     }
     commit_copies();
@@ -630,12 +630,12 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned e_a_next_1 = lane; e_a_next_1 < 512u; e_a_next_1 += 128u) {
         const unsigned row_a_next_1 = row0 + e_a_next_1 / 4u;
         const unsigned col_a_next_1 = next_1 * 32u + e_a_next_1 % 4u * 8u;
-        copy_16(&tile_a[stage_next_1 * 5120u + e_a_next_1 / 4u * 40u + e_a_next_1 % 4u * 8u], P_0, row_a_next_1 * 8u + col_a_next_1, row_a_next_1 < M && col_a_next_1 < 8u);
+        copy_16(&tile_a[stage_next_1 * 5120u + e_a_next_1 / 4u * 40u + e_a_next_1 % 4u * 8u], P, row_a_next_1 * 8u + col_a_next_1, row_a_next_1 < M && col_a_next_1 < 8u);
       }
       for (unsigned e_b_next_1 = lane; e_b_next_1 < 512u; e_b_next_1 += 128u) {
         const unsigned row_b_next_1 = next_1 * 32u + e_b_next_1 / 16u;
         const unsigned col_b_next_1 = col0 + e_b_next_1 % 16u * 8u;
-        copy_16(&tile_b[stage_next_1 * 5120u + e_b_next_1 / 16u * 136u + e_b_next_1 % 16u * 8u], Lp_0, row_b_next_1 * 16u + col_b_next_1, row_b_next_1 < 8u && col_b_next_1 < 16u);
+        copy_16(&tile_b[stage_next_1 * 5120u + e_b_next_1 / 16u * 136u + e_b_next_1 % 16u * 8u], Lp, row_b_next_1 * 16u + col_b_next_1, row_b_next_1 < 8u && col_b_next_1 < 16u);
       }
     }
     commit_copies();
@@ -671,7 +671,7 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
         if (out_row + out_i * 16u + out_e * 8u < M && out_col + out_j * 8u < 16u && out_col + out_j * 8u + 1u < 16u) {
           const float result = acc[(out_i * 8u + out_j) * 4u + out_e * 2u];
           const float next = acc[(out_i * 8u + out_j) * 4u + out_e * 2u + 1u];
-          *reinterpret_cast<__nv_bfloat162*>(&y_0[(out_row + out_i * 16u + out_e * 8u) * 16u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
+          *reinterpret_cast<__nv_bfloat162*>(&y[(out_row + out_i * 16u + out_e * 8u) * 16u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
         }
       }
     }
@@ -698,7 +698,7 @@ narrow_R_0(const float* __restrict__ wide, __nv_bfloat16* __restrict__ narrow) {
 // M x 16, inner 24 + 8; tiles 128x256x64, 4 stages, 12 warps, warpgroups in bf16.
 // Predicted by the plan: 307 kFLOP, 29.8 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(384)
-layer_0_warpgroups(const __grid_constant__ CUtensorMap map_0_x_0, const __grid_constant__ CUtensorMap map_1_W_0, const __grid_constant__ CUtensorMap map_2_P_0, const __grid_constant__ CUtensorMap map_3_Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M) {
+layer_0_warpgroups(const __grid_constant__ CUtensorMap map_0_x, const __grid_constant__ CUtensorMap map_1_W, const __grid_constant__ CUtensorMap map_2_P, const __grid_constant__ CUtensorMap map_3_Lp, __nv_bfloat16* __restrict__ y, unsigned M) {
 #ifdef LOTRC_WARPGROUPS
   float acc[128] = {};
   const unsigned lane = threadIdx.x;
@@ -708,8 +708,8 @@ layer_0_warpgroups(const __grid_constant__ CUtensorMap map_0_x_0, const __grid_c
   if (threadIdx.x < 128u) {
     // one thread has tiles brought
     fewer_registers<40>();
-    ring.feed<false, true>(map_0_x_0, map_1_W_0, row0, col0, 24u);
-    ring.feed<false, false>(map_2_P_0, map_3_Lp_0, row0, col0, 8u);
+    ring.feed<false, true>(map_0_x, map_1_W, row0, col0, 24u);
+    ring.feed<false, false>(map_2_P, map_3_Lp, row0, col0, 8u);
   } else {
     // 64 rows of results for each warpgroup
     more_registers<232>();
@@ -726,7 +726,7 @@ layer_0_warpgroups(const __grid_constant__ CUtensorMap map_0_x_0, const __grid_c
         if (out_row + out_e * 8u < M && out_col + out_j * 8u < 16u && out_col + out_j * 8u + 1u < 16u) {
           const float result = acc[out_j * 4u + out_e * 2u];
           const float next = acc[out_j * 4u + out_e * 2u + 1u];
-          *reinterpret_cast<__nv_bfloat162*>(&y_0[(out_row + out_e * 8u) * 16u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
+          *reinterpret_cast<__nv_bfloat162*>(&y[(out_row + out_e * 8u) * 16u + out_col + out_j * 8u]) = __floats2bfloat162_rn(result, next);
         }
       }
     }

@@ -3,9 +3,9 @@
 // 8 x 16, inner 8; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 2.05 kFLOP, 1.28 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> M_0: array<f32>;
-@group(0) @binding(1) var<storage, read> L_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> Lp_0: array<f32>;
+@group(0) @binding(0) var<storage, read> M: array<f32>;
+@group(0) @binding(1) var<storage, read> L: array<f32>;
+@group(0) @binding(2) var<storage, read_write> Lp: array<f32>;
 
 var<workgroup> tile_a: array<f32, 512>;
 var<workgroup> tile_b: array<f32, 512>;
@@ -41,17 +41,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (var k0_0 = 0u; k0_0 < 8u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M_0[row_a0 * 8u + col_a0], row_a0 < 8u && col_a0 < 8u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M[row_a0 * 8u + col_a0], row_a0 < 8u && col_a0 < 8u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L_0[row_b0 * 16u + col_b0], row_b0 < 8u && col_b0 < 16u);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L[row_b0 * 16u + col_b0], row_b0 < 8u && col_b0 < 16u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -87,67 +87,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 8u && out_col < 16u) {
     let result = 0.125 * acc_0;
-    Lp_0[out_row * 16u + out_col] = result;
+    Lp[out_row * 16u + out_col] = result;
   }
   if (out_row < 8u && out_col + 1u < 16u) {
     let result = 0.125 * acc_1;
-    Lp_0[out_row * 16u + out_col + 1u] = result;
+    Lp[out_row * 16u + out_col + 1u] = result;
   }
   if (out_row < 8u && out_col + 2u < 16u) {
     let result = 0.125 * acc_2;
-    Lp_0[out_row * 16u + out_col + 2u] = result;
+    Lp[out_row * 16u + out_col + 2u] = result;
   }
   if (out_row < 8u && out_col + 3u < 16u) {
     let result = 0.125 * acc_3;
-    Lp_0[out_row * 16u + out_col + 3u] = result;
+    Lp[out_row * 16u + out_col + 3u] = result;
   }
   if (out_row + 1u < 8u && out_col < 16u) {
     let result = 0.125 * acc_4;
-    Lp_0[(out_row + 1u) * 16u + out_col] = result;
+    Lp[(out_row + 1u) * 16u + out_col] = result;
   }
   if (out_row + 1u < 8u && out_col + 1u < 16u) {
     let result = 0.125 * acc_5;
-    Lp_0[(out_row + 1u) * 16u + out_col + 1u] = result;
+    Lp[(out_row + 1u) * 16u + out_col + 1u] = result;
   }
   if (out_row + 1u < 8u && out_col + 2u < 16u) {
     let result = 0.125 * acc_6;
-    Lp_0[(out_row + 1u) * 16u + out_col + 2u] = result;
+    Lp[(out_row + 1u) * 16u + out_col + 2u] = result;
   }
   if (out_row + 1u < 8u && out_col + 3u < 16u) {
     let result = 0.125 * acc_7;
-    Lp_0[(out_row + 1u) * 16u + out_col + 3u] = result;
+    Lp[(out_row + 1u) * 16u + out_col + 3u] = result;
   }
   if (out_row + 2u < 8u && out_col < 16u) {
     let result = 0.125 * acc_8;
-    Lp_0[(out_row + 2u) * 16u + out_col] = result;
+    Lp[(out_row + 2u) * 16u + out_col] = result;
   }
   if (out_row + 2u < 8u && out_col + 1u < 16u) {
     let result = 0.125 * acc_9;
-    Lp_0[(out_row + 2u) * 16u + out_col + 1u] = result;
+    Lp[(out_row + 2u) * 16u + out_col + 1u] = result;
   }
   if (out_row + 2u < 8u && out_col + 2u < 16u) {
     let result = 0.125 * acc_10;
-    Lp_0[(out_row + 2u) * 16u + out_col + 2u] = result;
+    Lp[(out_row + 2u) * 16u + out_col + 2u] = result;
   }
   if (out_row + 2u < 8u && out_col + 3u < 16u) {
     let result = 0.125 * acc_11;
-    Lp_0[(out_row + 2u) * 16u + out_col + 3u] = result;
+    Lp[(out_row + 2u) * 16u + out_col + 3u] = result;
   }
   if (out_row + 3u < 8u && out_col < 16u) {
     let result = 0.125 * acc_12;
-    Lp_0[(out_row + 3u) * 16u + out_col] = result;
+    Lp[(out_row + 3u) * 16u + out_col] = result;
   }
   if (out_row + 3u < 8u && out_col + 1u < 16u) {
     let result = 0.125 * acc_13;
-    Lp_0[(out_row + 3u) * 16u + out_col + 1u] = result;
+    Lp[(out_row + 3u) * 16u + out_col + 1u] = result;
   }
   if (out_row + 3u < 8u && out_col + 2u < 16u) {
     let result = 0.125 * acc_14;
-    Lp_0[(out_row + 3u) * 16u + out_col + 2u] = result;
+    Lp[(out_row + 3u) * 16u + out_col + 2u] = result;
   }
   if (out_row + 3u < 8u && out_col + 3u < 16u) {
     let result = 0.125 * acc_15;
-    Lp_0[(out_row + 3u) * 16u + out_col + 3u] = result;
+    Lp[(out_row + 3u) * 16u + out_col + 3u] = result;
   }
 }
 
@@ -156,9 +156,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 8, inner 24; tiles 64x8x16, 4x2 each.
 // Predicted by the plan: 115 kFLOP, 39.2 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> R_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> P_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> R: array<f32>;
+@group(0) @binding(2) var<storage, read_write> P: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -189,17 +189,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 8u;
   let tile_row = lane / 4u * 4u;
   let tile_col = lane % 4u * 2u;
-  // inner dimension of x_0 and R_0, 16 at a time
+  // inner dimension of x and R, 16 at a time
   for (var k0_0 = 0u; k0_0 < 24u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 24u + col_a0], row_a0 < uniforms.M && col_a0 < 24u);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x[row_a0 * 24u + col_a0], row_a0 < uniforms.M && col_a0 < 24u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, R_0[row_b0 * 8u + col_b0], row_b0 < 24u && col_b0 < 8u);
+      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, R[row_b0 * 8u + col_b0], row_b0 < 24u && col_b0 < 8u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -225,35 +225,35 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 8u) {
     let result = acc_0;
-    P_0[out_row * 8u + out_col] = result;
+    P[out_row * 8u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 8u) {
     let result = acc_1;
-    P_0[out_row * 8u + out_col + 1u] = result;
+    P[out_row * 8u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 8u) {
     let result = acc_2;
-    P_0[(out_row + 1u) * 8u + out_col] = result;
+    P[(out_row + 1u) * 8u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 8u) {
     let result = acc_3;
-    P_0[(out_row + 1u) * 8u + out_col + 1u] = result;
+    P[(out_row + 1u) * 8u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 8u) {
     let result = acc_4;
-    P_0[(out_row + 2u) * 8u + out_col] = result;
+    P[(out_row + 2u) * 8u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 8u) {
     let result = acc_5;
-    P_0[(out_row + 2u) * 8u + out_col + 1u] = result;
+    P[(out_row + 2u) * 8u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 8u) {
     let result = acc_6;
-    P_0[(out_row + 3u) * 8u + out_col] = result;
+    P[(out_row + 3u) * 8u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 8u) {
     let result = acc_7;
-    P_0[(out_row + 3u) * 8u + out_col + 1u] = result;
+    P[(out_row + 3u) * 8u + out_col + 1u] = result;
   }
 }
 
@@ -262,11 +262,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 16, inner 24 + 8; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 307 kFLOP, 59.6 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_0: array<f32>;
-@group(0) @binding(2) var<storage, read> P_0: array<f32>;
-@group(0) @binding(3) var<storage, read> Lp_0: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> P: array<f32>;
+@group(0) @binding(3) var<storage, read> Lp: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -307,17 +307,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of x_0 and W_0, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 24u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 24u + col_a0], row_a0 < uniforms.M && col_a0 < 24u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x[row_a0 * 24u + col_a0], row_a0 < uniforms.M && col_a0 < 24u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = select(0.0, W_0[col_b0 * 24u + row_b0], row_b0 < 24u && col_b0 < 16u);
+      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = select(0.0, W[col_b0 * 24u + row_b0], row_b0 < 24u && col_b0 < 16u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -348,17 +348,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // inner dimension of P_0 and Lp_0, 16 at a time
+  // inner dimension of P and Lp, 16 at a time
   for (var k0_1 = 0u; k0_1 < 8u; k0_1 += 16u) {
     for (var e_a1 = lane; e_a1 < 512u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P_0[row_a1 * 8u + col_a1], row_a1 < uniforms.M && col_a1 < 8u);
+      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P[row_a1 * 8u + col_a1], row_a1 < uniforms.M && col_a1 < 8u);
     }
     for (var e_b1 = lane; e_b1 < 512u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 32u;
       let col_b1 = col0 + e_b1 % 32u;
-      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp_0[row_b1 * 16u + col_b1], row_b1 < 8u && col_b1 < 16u);
+      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp[row_b1 * 16u + col_b1], row_b1 < 8u && col_b1 < 16u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -394,66 +394,66 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 16u) {
     let result = acc_0;
-    y_0[out_row * 16u + out_col] = result;
+    y[out_row * 16u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 16u) {
     let result = acc_1;
-    y_0[out_row * 16u + out_col + 1u] = result;
+    y[out_row * 16u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 16u) {
     let result = acc_2;
-    y_0[out_row * 16u + out_col + 2u] = result;
+    y[out_row * 16u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 16u) {
     let result = acc_3;
-    y_0[out_row * 16u + out_col + 3u] = result;
+    y[out_row * 16u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 16u) {
     let result = acc_4;
-    y_0[(out_row + 1u) * 16u + out_col] = result;
+    y[(out_row + 1u) * 16u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 16u) {
     let result = acc_5;
-    y_0[(out_row + 1u) * 16u + out_col + 1u] = result;
+    y[(out_row + 1u) * 16u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 16u) {
     let result = acc_6;
-    y_0[(out_row + 1u) * 16u + out_col + 2u] = result;
+    y[(out_row + 1u) * 16u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 16u) {
     let result = acc_7;
-    y_0[(out_row + 1u) * 16u + out_col + 3u] = result;
+    y[(out_row + 1u) * 16u + out_col + 3u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 16u) {
     let result = acc_8;
-    y_0[(out_row + 2u) * 16u + out_col] = result;
+    y[(out_row + 2u) * 16u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 16u) {
     let result = acc_9;
-    y_0[(out_row + 2u) * 16u + out_col + 1u] = result;
+    y[(out_row + 2u) * 16u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 2u < 16u) {
     let result = acc_10;
-    y_0[(out_row + 2u) * 16u + out_col + 2u] = result;
+    y[(out_row + 2u) * 16u + out_col + 2u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 3u < 16u) {
     let result = acc_11;
-    y_0[(out_row + 2u) * 16u + out_col + 3u] = result;
+    y[(out_row + 2u) * 16u + out_col + 3u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 16u) {
     let result = acc_12;
-    y_0[(out_row + 3u) * 16u + out_col] = result;
+    y[(out_row + 3u) * 16u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 16u) {
     let result = acc_13;
-    y_0[(out_row + 3u) * 16u + out_col + 1u] = result;
+    y[(out_row + 3u) * 16u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 2u < 16u) {
     let result = acc_14;
-    y_0[(out_row + 3u) * 16u + out_col + 2u] = result;
+    y[(out_row + 3u) * 16u + out_col + 2u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 3u < 16u) {
     let result = acc_15;
-    y_0[(out_row + 3u) * 16u + out_col + 3u] = result;
+    y[(out_row + 3u) * 16u + out_col + 3u] = result;
   }
 }

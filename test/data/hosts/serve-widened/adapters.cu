@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-extern "C" __global__ void fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0);
-extern "C" __global__ void layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ R_0, const float* __restrict__ Lp_0, const float* __restrict__ b_0, float* __restrict__ y_0, unsigned M);
-extern "C" __global__ void layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const float* __restrict__ R_0, const float* __restrict__ Lp_0, float* __restrict__ y_1, unsigned M);
+extern "C" __global__ void fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, float* __restrict__ Lp);
+extern "C" __global__ void layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ R, const float* __restrict__ Lp, const float* __restrict__ b, float* __restrict__ y, unsigned M);
+extern "C" __global__ void layer_1(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ R, const float* __restrict__ Lp, float* __restrict__ y, unsigned M);
 
 struct BufferRow {
   const char *name;

@@ -3,7 +3,7 @@
 // 6 x 11, inner 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 396 FLOP, 468 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0) {
+fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, float* __restrict__ Lp) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -35,17 +35,17 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 6u && col_a0 < 3u ? M_0[row_a0 * 3u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 6u && col_a0 < 3u ? M[row_a0 * 3u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -81,67 +81,67 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
   const unsigned out_col = col0 + tile_col;
   if (out_row < 6u && out_col < 11u) {
     const float result = 0.33333334f * acc_0;
-    Lp_0[out_row * 11u + out_col] = result;
+    Lp[out_row * 11u + out_col] = result;
   }
   if (out_row < 6u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_1;
-    Lp_0[out_row * 11u + out_col + 1u] = result;
+    Lp[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 6u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_2;
-    Lp_0[out_row * 11u + out_col + 2u] = result;
+    Lp[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 6u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_3;
-    Lp_0[out_row * 11u + out_col + 3u] = result;
+    Lp[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 6u && out_col < 11u) {
     const float result = 0.33333334f * acc_4;
-    Lp_0[(out_row + 1u) * 11u + out_col] = result;
+    Lp[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 6u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_5;
-    Lp_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 6u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_6;
-    Lp_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 6u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_7;
-    Lp_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 6u && out_col < 11u) {
     const float result = 0.33333334f * acc_8;
-    Lp_0[(out_row + 2u) * 11u + out_col] = result;
+    Lp[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 6u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_9;
-    Lp_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 6u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_10;
-    Lp_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 6u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_11;
-    Lp_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 6u && out_col < 11u) {
     const float result = 0.33333334f * acc_12;
-    Lp_0[(out_row + 3u) * 11u + out_col] = result;
+    Lp[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 6u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_13;
-    Lp_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 6u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_14;
-    Lp_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 6u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_15;
-    Lp_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -150,7 +150,7 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
 // M x 11, inner 17; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 3.79 kFLOP, 1.91 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ R_0, const float* __restrict__ Lp_0, const float* __restrict__ b_0, float* __restrict__ y_0, unsigned M) {
+layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ R, const float* __restrict__ Lp, const float* __restrict__ b, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   __shared__ float tile_d[48];
@@ -170,22 +170,22 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_0 and W_0, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W[row_b0 * 11u + col_b0] : 0.0f);
     }
     for (unsigned e_d0 = lane; e_d0 < 48u; e_d0 += 256u) {
       const unsigned row_d0 = k0_0 + e_d0 / 3u;
       const unsigned col_d0 = e_d0 % 3u;
-      tile_d[e_d0 / 3u * 3u + e_d0 % 3u] = (row_d0 < 17u && col_d0 < 3u ? R_0[row_d0 * 3u + col_d0] : 0.0f);
+      tile_d[e_d0 / 3u * 3u + e_d0 % 3u] = (row_d0 < 17u && col_d0 < 3u ? R[row_d0 * 3u + col_d0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -210,10 +210,10 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
   }
   __syncthreads();
   for (unsigned k_p = 0u; k_p < 3u; k_p += 1u) {
-    row_b_0 = (col0 + tile_col < 11u ? Lp_0[k_p * 11u + col0 + tile_col] : 0.0f);
-    row_b_1 = (col0 + tile_col + 1u < 11u ? Lp_0[k_p * 11u + col0 + tile_col + 1u] : 0.0f);
-    row_b_2 = (col0 + tile_col + 2u < 11u ? Lp_0[k_p * 11u + col0 + tile_col + 2u] : 0.0f);
-    row_b_3 = (col0 + tile_col + 3u < 11u ? Lp_0[k_p * 11u + col0 + tile_col + 3u] : 0.0f);
+    row_b_0 = (col0 + tile_col < 11u ? Lp[k_p * 11u + col0 + tile_col] : 0.0f);
+    row_b_1 = (col0 + tile_col + 1u < 11u ? Lp[k_p * 11u + col0 + tile_col + 1u] : 0.0f);
+    row_b_2 = (col0 + tile_col + 2u < 11u ? Lp[k_p * 11u + col0 + tile_col + 2u] : 0.0f);
+    row_b_3 = (col0 + tile_col + 3u < 11u ? Lp[k_p * 11u + col0 + tile_col + 3u] : 0.0f);
     acc_0 = fmaf(tile_p[tile_row * 3u + k_p], row_b_0, acc_0);
     acc_1 = fmaf(tile_p[tile_row * 3u + k_p], row_b_1, acc_1);
     acc_2 = fmaf(tile_p[tile_row * 3u + k_p], row_b_2, acc_2);
@@ -223,20 +223,20 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
   const unsigned out_row = row0 + tile_row;
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 11u) {
-    const float result = acc_0 + b_0[out_col];
-    y_0[out_row * 11u + out_col] = result;
+    const float result = acc_0 + b[out_col];
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 11u) {
-    const float result = acc_1 + b_0[out_col + 1u];
-    y_0[out_row * 11u + out_col + 1u] = result;
+    const float result = acc_1 + b[out_col + 1u];
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 11u) {
-    const float result = acc_2 + b_0[out_col + 2u];
-    y_0[out_row * 11u + out_col + 2u] = result;
+    const float result = acc_2 + b[out_col + 2u];
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 11u) {
-    const float result = acc_3 + b_0[out_col + 3u];
-    y_0[out_row * 11u + out_col + 3u] = result;
+    const float result = acc_3 + b[out_col + 3u];
+    y[out_row * 11u + out_col + 3u] = result;
   }
 }
 
@@ -245,7 +245,7 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
 // M x 11, inner 17; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 3.79 kFLOP, 1.87 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const float* __restrict__ R_0, const float* __restrict__ Lp_0, float* __restrict__ y_1, unsigned M) {
+layer_1(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ R, const float* __restrict__ Lp, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   __shared__ float tile_d[48];
@@ -265,22 +265,22 @@ layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_0 and W_1, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W_1[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 17u && col_b0 < 11u ? W[row_b0 * 11u + col_b0] : 0.0f);
     }
     for (unsigned e_d0 = lane; e_d0 < 48u; e_d0 += 256u) {
       const unsigned row_d0 = k0_0 + e_d0 / 3u;
       const unsigned col_d0 = e_d0 % 3u;
-      tile_d[e_d0 / 3u * 3u + e_d0 % 3u] = (row_d0 < 17u && col_d0 < 3u ? R_0[row_d0 * 3u + col_d0] : 0.0f);
+      tile_d[e_d0 / 3u * 3u + e_d0 % 3u] = (row_d0 < 17u && col_d0 < 3u ? R[row_d0 * 3u + col_d0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -305,10 +305,10 @@ layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const floa
   }
   __syncthreads();
   for (unsigned k_p = 0u; k_p < 3u; k_p += 1u) {
-    row_b_0 = (col0 + tile_col < 11u ? Lp_0[33u + k_p * 11u + col0 + tile_col] : 0.0f);
-    row_b_1 = (col0 + tile_col + 1u < 11u ? Lp_0[33u + k_p * 11u + col0 + tile_col + 1u] : 0.0f);
-    row_b_2 = (col0 + tile_col + 2u < 11u ? Lp_0[33u + k_p * 11u + col0 + tile_col + 2u] : 0.0f);
-    row_b_3 = (col0 + tile_col + 3u < 11u ? Lp_0[33u + k_p * 11u + col0 + tile_col + 3u] : 0.0f);
+    row_b_0 = (col0 + tile_col < 11u ? Lp[33u + k_p * 11u + col0 + tile_col] : 0.0f);
+    row_b_1 = (col0 + tile_col + 1u < 11u ? Lp[33u + k_p * 11u + col0 + tile_col + 1u] : 0.0f);
+    row_b_2 = (col0 + tile_col + 2u < 11u ? Lp[33u + k_p * 11u + col0 + tile_col + 2u] : 0.0f);
+    row_b_3 = (col0 + tile_col + 3u < 11u ? Lp[33u + k_p * 11u + col0 + tile_col + 3u] : 0.0f);
     acc_0 = fmaf(tile_p[tile_row * 3u + k_p], row_b_0, acc_0);
     acc_1 = fmaf(tile_p[tile_row * 3u + k_p], row_b_1, acc_1);
     acc_2 = fmaf(tile_p[tile_row * 3u + k_p], row_b_2, acc_2);
@@ -319,18 +319,18 @@ layer_1(const float* __restrict__ x_0, const float* __restrict__ W_1, const floa
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 11u) {
     const float result = acc_0;
-    y_1[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 11u) {
     const float result = acc_1;
-    y_1[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 11u) {
     const float result = acc_2;
-    y_1[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 11u) {
     const float result = acc_3;
-    y_1[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
 }

@@ -3,9 +3,9 @@
 // 6 x 11, inner 3; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 396 FLOP, 468 B to and from memory.
 
-@group(0) @binding(0) var<storage, read> M_0: array<f32>;
-@group(0) @binding(1) var<storage, read> L_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> Lp_0: array<f32>;
+@group(0) @binding(0) var<storage, read> M: array<f32>;
+@group(0) @binding(1) var<storage, read> L: array<f32>;
+@group(0) @binding(2) var<storage, read_write> Lp: array<f32>;
 
 var<workgroup> tile_a: array<f32, 512>;
 var<workgroup> tile_b: array<f32, 512>;
@@ -41,17 +41,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (var k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M_0[row_a0 * 3u + col_a0], row_a0 < 6u && col_a0 < 3u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M[row_a0 * 3u + col_a0], row_a0 < 6u && col_a0 < 3u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L_0[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -87,67 +87,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 6u && out_col < 11u) {
     let result = 0.33333334 * acc_0;
-    Lp_0[out_row * 11u + out_col] = result;
+    Lp[out_row * 11u + out_col] = result;
   }
   if (out_row < 6u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_1;
-    Lp_0[out_row * 11u + out_col + 1u] = result;
+    Lp[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 6u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_2;
-    Lp_0[out_row * 11u + out_col + 2u] = result;
+    Lp[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 6u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_3;
-    Lp_0[out_row * 11u + out_col + 3u] = result;
+    Lp[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 6u && out_col < 11u) {
     let result = 0.33333334 * acc_4;
-    Lp_0[(out_row + 1u) * 11u + out_col] = result;
+    Lp[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 6u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_5;
-    Lp_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 6u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_6;
-    Lp_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 6u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_7;
-    Lp_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 6u && out_col < 11u) {
     let result = 0.33333334 * acc_8;
-    Lp_0[(out_row + 2u) * 11u + out_col] = result;
+    Lp[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 6u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_9;
-    Lp_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 6u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_10;
-    Lp_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 6u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_11;
-    Lp_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 6u && out_col < 11u) {
     let result = 0.33333334 * acc_12;
-    Lp_0[(out_row + 3u) * 11u + out_col] = result;
+    Lp[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 6u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_13;
-    Lp_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 6u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_14;
-    Lp_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 6u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_15;
-    Lp_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -156,12 +156,12 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 11, inner 17; tiles 8x128x16, 2x8 each.
 // Predicted by the plan: 3.79 kFLOP, 1.91 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_0: array<f32>;
-@group(0) @binding(2) var<storage, read> R_0: array<f32>;
-@group(0) @binding(3) var<storage, read> Lp_0: array<f32>;
-@group(0) @binding(4) var<storage, read> b_0: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> R: array<f32>;
+@group(0) @binding(3) var<storage, read> Lp: array<f32>;
+@group(0) @binding(4) var<storage, read> b: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -207,22 +207,22 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 128u;
   let tile_row = lane / 16u * 2u;
   let tile_col = lane % 16u * 8u;
-  // inner dimension of x_0 and W_0, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 128u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 8u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 8u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W_0[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
     }
     for (var e_d0 = lane; e_d0 < 48u; e_d0 += 64u) {
       let row_d0 = k0_0 + e_d0 / 3u;
       let col_d0 = e_d0 % 3u;
-      tile_d[e_d0 / 3u * 3u + e_d0 % 3u] = select(0.0, R_0[row_d0 * 3u + col_d0], row_d0 < 17u && col_d0 < 3u);
+      tile_d[e_d0 / 3u * 3u + e_d0 % 3u] = select(0.0, R[row_d0 * 3u + col_d0], row_d0 < 17u && col_d0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -264,14 +264,14 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   }
   workgroupBarrier();
   for (var k_p = 0u; k_p < 3u; k_p += 1u) {
-    row_b_0 = select(0.0, Lp_0[k_p * 11u + col0 + tile_col], col0 + tile_col < 11u);
-    row_b_1 = select(0.0, Lp_0[k_p * 11u + col0 + tile_col + 1u], col0 + tile_col + 1u < 11u);
-    row_b_2 = select(0.0, Lp_0[k_p * 11u + col0 + tile_col + 2u], col0 + tile_col + 2u < 11u);
-    row_b_3 = select(0.0, Lp_0[k_p * 11u + col0 + tile_col + 3u], col0 + tile_col + 3u < 11u);
-    row_b_4 = select(0.0, Lp_0[k_p * 11u + col0 + tile_col + 4u], col0 + tile_col + 4u < 11u);
-    row_b_5 = select(0.0, Lp_0[k_p * 11u + col0 + tile_col + 5u], col0 + tile_col + 5u < 11u);
-    row_b_6 = select(0.0, Lp_0[k_p * 11u + col0 + tile_col + 6u], col0 + tile_col + 6u < 11u);
-    row_b_7 = select(0.0, Lp_0[k_p * 11u + col0 + tile_col + 7u], col0 + tile_col + 7u < 11u);
+    row_b_0 = select(0.0, Lp[k_p * 11u + col0 + tile_col], col0 + tile_col < 11u);
+    row_b_1 = select(0.0, Lp[k_p * 11u + col0 + tile_col + 1u], col0 + tile_col + 1u < 11u);
+    row_b_2 = select(0.0, Lp[k_p * 11u + col0 + tile_col + 2u], col0 + tile_col + 2u < 11u);
+    row_b_3 = select(0.0, Lp[k_p * 11u + col0 + tile_col + 3u], col0 + tile_col + 3u < 11u);
+    row_b_4 = select(0.0, Lp[k_p * 11u + col0 + tile_col + 4u], col0 + tile_col + 4u < 11u);
+    row_b_5 = select(0.0, Lp[k_p * 11u + col0 + tile_col + 5u], col0 + tile_col + 5u < 11u);
+    row_b_6 = select(0.0, Lp[k_p * 11u + col0 + tile_col + 6u], col0 + tile_col + 6u < 11u);
+    row_b_7 = select(0.0, Lp[k_p * 11u + col0 + tile_col + 7u], col0 + tile_col + 7u < 11u);
     acc_0 = fma(tile_p[tile_row * 3u + k_p], row_b_0, acc_0);
     acc_1 = fma(tile_p[tile_row * 3u + k_p], row_b_1, acc_1);
     acc_2 = fma(tile_p[tile_row * 3u + k_p], row_b_2, acc_2);
@@ -293,68 +293,68 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_row = row0 + tile_row;
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 11u) {
-    let result = acc_0 + b_0[out_col];
-    y_0[out_row * 11u + out_col] = result;
+    let result = acc_0 + b[out_col];
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_1 + b_0[out_col + 1u];
-    y_0[out_row * 11u + out_col + 1u] = result;
+    let result = acc_1 + b[out_col + 1u];
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_2 + b_0[out_col + 2u];
-    y_0[out_row * 11u + out_col + 2u] = result;
+    let result = acc_2 + b[out_col + 2u];
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_3 + b_0[out_col + 3u];
-    y_0[out_row * 11u + out_col + 3u] = result;
+    let result = acc_3 + b[out_col + 3u];
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row < uniforms.M && out_col + 4u < 11u) {
-    let result = acc_4 + b_0[out_col + 4u];
-    y_0[out_row * 11u + out_col + 4u] = result;
+    let result = acc_4 + b[out_col + 4u];
+    y[out_row * 11u + out_col + 4u] = result;
   }
   if (out_row < uniforms.M && out_col + 5u < 11u) {
-    let result = acc_5 + b_0[out_col + 5u];
-    y_0[out_row * 11u + out_col + 5u] = result;
+    let result = acc_5 + b[out_col + 5u];
+    y[out_row * 11u + out_col + 5u] = result;
   }
   if (out_row < uniforms.M && out_col + 6u < 11u) {
-    let result = acc_6 + b_0[out_col + 6u];
-    y_0[out_row * 11u + out_col + 6u] = result;
+    let result = acc_6 + b[out_col + 6u];
+    y[out_row * 11u + out_col + 6u] = result;
   }
   if (out_row < uniforms.M && out_col + 7u < 11u) {
-    let result = acc_7 + b_0[out_col + 7u];
-    y_0[out_row * 11u + out_col + 7u] = result;
+    let result = acc_7 + b[out_col + 7u];
+    y[out_row * 11u + out_col + 7u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 11u) {
-    let result = acc_8 + b_0[out_col];
-    y_0[(out_row + 1u) * 11u + out_col] = result;
+    let result = acc_8 + b[out_col];
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_9 + b_0[out_col + 1u];
-    y_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    let result = acc_9 + b[out_col + 1u];
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_10 + b_0[out_col + 2u];
-    y_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    let result = acc_10 + b[out_col + 2u];
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_11 + b_0[out_col + 3u];
-    y_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    let result = acc_11 + b[out_col + 3u];
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 4u < 11u) {
-    let result = acc_12 + b_0[out_col + 4u];
-    y_0[(out_row + 1u) * 11u + out_col + 4u] = result;
+    let result = acc_12 + b[out_col + 4u];
+    y[(out_row + 1u) * 11u + out_col + 4u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 5u < 11u) {
-    let result = acc_13 + b_0[out_col + 5u];
-    y_0[(out_row + 1u) * 11u + out_col + 5u] = result;
+    let result = acc_13 + b[out_col + 5u];
+    y[(out_row + 1u) * 11u + out_col + 5u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 6u < 11u) {
-    let result = acc_14 + b_0[out_col + 6u];
-    y_0[(out_row + 1u) * 11u + out_col + 6u] = result;
+    let result = acc_14 + b[out_col + 6u];
+    y[(out_row + 1u) * 11u + out_col + 6u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 7u < 11u) {
-    let result = acc_15 + b_0[out_col + 7u];
-    y_0[(out_row + 1u) * 11u + out_col + 7u] = result;
+    let result = acc_15 + b[out_col + 7u];
+    y[(out_row + 1u) * 11u + out_col + 7u] = result;
   }
 }
 
@@ -363,11 +363,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 11, inner 17; tiles 8x128x16, 2x8 each.
 // Predicted by the plan: 3.79 kFLOP, 1.87 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_1: array<f32>;
-@group(0) @binding(2) var<storage, read> R_0: array<f32>;
-@group(0) @binding(3) var<storage, read> Lp_0: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y_1: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> R: array<f32>;
+@group(0) @binding(3) var<storage, read> Lp: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -413,22 +413,22 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 128u;
   let tile_row = lane / 16u * 2u;
   let tile_col = lane % 16u * 8u;
-  // inner dimension of x_0 and W_1, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 128u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 8u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 8u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W_1[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
     }
     for (var e_d0 = lane; e_d0 < 48u; e_d0 += 64u) {
       let row_d0 = k0_0 + e_d0 / 3u;
       let col_d0 = e_d0 % 3u;
-      tile_d[e_d0 / 3u * 3u + e_d0 % 3u] = select(0.0, R_0[row_d0 * 3u + col_d0], row_d0 < 17u && col_d0 < 3u);
+      tile_d[e_d0 / 3u * 3u + e_d0 % 3u] = select(0.0, R[row_d0 * 3u + col_d0], row_d0 < 17u && col_d0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -470,14 +470,14 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   }
   workgroupBarrier();
   for (var k_p = 0u; k_p < 3u; k_p += 1u) {
-    row_b_0 = select(0.0, Lp_0[33u + k_p * 11u + col0 + tile_col], col0 + tile_col < 11u);
-    row_b_1 = select(0.0, Lp_0[33u + k_p * 11u + col0 + tile_col + 1u], col0 + tile_col + 1u < 11u);
-    row_b_2 = select(0.0, Lp_0[33u + k_p * 11u + col0 + tile_col + 2u], col0 + tile_col + 2u < 11u);
-    row_b_3 = select(0.0, Lp_0[33u + k_p * 11u + col0 + tile_col + 3u], col0 + tile_col + 3u < 11u);
-    row_b_4 = select(0.0, Lp_0[33u + k_p * 11u + col0 + tile_col + 4u], col0 + tile_col + 4u < 11u);
-    row_b_5 = select(0.0, Lp_0[33u + k_p * 11u + col0 + tile_col + 5u], col0 + tile_col + 5u < 11u);
-    row_b_6 = select(0.0, Lp_0[33u + k_p * 11u + col0 + tile_col + 6u], col0 + tile_col + 6u < 11u);
-    row_b_7 = select(0.0, Lp_0[33u + k_p * 11u + col0 + tile_col + 7u], col0 + tile_col + 7u < 11u);
+    row_b_0 = select(0.0, Lp[33u + k_p * 11u + col0 + tile_col], col0 + tile_col < 11u);
+    row_b_1 = select(0.0, Lp[33u + k_p * 11u + col0 + tile_col + 1u], col0 + tile_col + 1u < 11u);
+    row_b_2 = select(0.0, Lp[33u + k_p * 11u + col0 + tile_col + 2u], col0 + tile_col + 2u < 11u);
+    row_b_3 = select(0.0, Lp[33u + k_p * 11u + col0 + tile_col + 3u], col0 + tile_col + 3u < 11u);
+    row_b_4 = select(0.0, Lp[33u + k_p * 11u + col0 + tile_col + 4u], col0 + tile_col + 4u < 11u);
+    row_b_5 = select(0.0, Lp[33u + k_p * 11u + col0 + tile_col + 5u], col0 + tile_col + 5u < 11u);
+    row_b_6 = select(0.0, Lp[33u + k_p * 11u + col0 + tile_col + 6u], col0 + tile_col + 6u < 11u);
+    row_b_7 = select(0.0, Lp[33u + k_p * 11u + col0 + tile_col + 7u], col0 + tile_col + 7u < 11u);
     acc_0 = fma(tile_p[tile_row * 3u + k_p], row_b_0, acc_0);
     acc_1 = fma(tile_p[tile_row * 3u + k_p], row_b_1, acc_1);
     acc_2 = fma(tile_p[tile_row * 3u + k_p], row_b_2, acc_2);
@@ -500,66 +500,66 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 11u) {
     let result = acc_0;
-    y_1[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 11u) {
     let result = acc_1;
-    y_1[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 11u) {
     let result = acc_2;
-    y_1[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 11u) {
     let result = acc_3;
-    y_1[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row < uniforms.M && out_col + 4u < 11u) {
     let result = acc_4;
-    y_1[out_row * 11u + out_col + 4u] = result;
+    y[out_row * 11u + out_col + 4u] = result;
   }
   if (out_row < uniforms.M && out_col + 5u < 11u) {
     let result = acc_5;
-    y_1[out_row * 11u + out_col + 5u] = result;
+    y[out_row * 11u + out_col + 5u] = result;
   }
   if (out_row < uniforms.M && out_col + 6u < 11u) {
     let result = acc_6;
-    y_1[out_row * 11u + out_col + 6u] = result;
+    y[out_row * 11u + out_col + 6u] = result;
   }
   if (out_row < uniforms.M && out_col + 7u < 11u) {
     let result = acc_7;
-    y_1[out_row * 11u + out_col + 7u] = result;
+    y[out_row * 11u + out_col + 7u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 11u) {
     let result = acc_8;
-    y_1[(out_row + 1u) * 11u + out_col] = result;
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_9;
-    y_1[(out_row + 1u) * 11u + out_col + 1u] = result;
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_10;
-    y_1[(out_row + 1u) * 11u + out_col + 2u] = result;
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_11;
-    y_1[(out_row + 1u) * 11u + out_col + 3u] = result;
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 4u < 11u) {
     let result = acc_12;
-    y_1[(out_row + 1u) * 11u + out_col + 4u] = result;
+    y[(out_row + 1u) * 11u + out_col + 4u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 5u < 11u) {
     let result = acc_13;
-    y_1[(out_row + 1u) * 11u + out_col + 5u] = result;
+    y[(out_row + 1u) * 11u + out_col + 5u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 6u < 11u) {
     let result = acc_14;
-    y_1[(out_row + 1u) * 11u + out_col + 6u] = result;
+    y[(out_row + 1u) * 11u + out_col + 6u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 7u < 11u) {
     let result = acc_15;
-    y_1[(out_row + 1u) * 11u + out_col + 7u] = result;
+    y[(out_row + 1u) * 11u + out_col + 7u] = result;
   }
 }

@@ -13,20 +13,16 @@
 #include <utility>
 #include <vector>
 
-extern "C" __global__ void fold_Wb_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Wb_0);
-extern "C" __global__ void fold_Wb_1(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Wb_1);
-extern "C" __global__ void down_0(const float* __restrict__ Wb_0, float* __restrict__ xb_0, unsigned M);
-extern "C" __global__ void drank_0(const float* __restrict__ Wb_0, float* __restrict__ dyb_0, unsigned M);
-extern "C" __global__ void sum_0(const float* __restrict__ xb_0, const float* __restrict__ dyb_0, float* __restrict__ partials, unsigned M);
-extern "C" __global__ void dfirst_0(const float* __restrict__ xb_0, const float* __restrict__ dyb_0, float* __restrict__ partials, unsigned M);
-extern "C" __global__ void reduce_0(const float* __restrict__ partials, float* __restrict__ Z_0, float* __restrict__ dR_0);
-extern "C" __global__ void down_1(const float* __restrict__ Wb_1, float* __restrict__ xb_1, unsigned M);
-extern "C" __global__ void drank_1(const float* __restrict__ Wb_1, float* __restrict__ dyb_1, unsigned M);
-extern "C" __global__ void sum_1(const float* __restrict__ xb_1, const float* __restrict__ dyb_1, float* __restrict__ partials, unsigned M);
-extern "C" __global__ void dfirst_1(const float* __restrict__ xb_1, const float* __restrict__ dyb_1, float* __restrict__ partials, unsigned M);
-extern "C" __global__ void reduce_1(const float* __restrict__ partials, float* __restrict__ Z_0, float* __restrict__ dR_0);
-extern "C" __global__ void gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, float* __restrict__ dM_0);
-extern "C" __global__ void gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, float* __restrict__ dL_0);
+extern "C" __global__ void fold_Wb_0(const float* __restrict__ M, const float* __restrict__ L, float* __restrict__ Wb);
+extern "C" __global__ void fold_Wb_1(const float* __restrict__ M, const float* __restrict__ L, float* __restrict__ Wb);
+extern "C" __global__ void down_0(const float* __restrict__ Wb, float* __restrict__ xb, unsigned M);
+extern "C" __global__ void drank_0(const float* __restrict__ Wb, float* __restrict__ dyb, unsigned M);
+extern "C" __global__ void sum_0(const float* __restrict__ xb, const float* __restrict__ dyb, float* __restrict__ partials, unsigned M);
+extern "C" __global__ void dfirst_0(const float* __restrict__ xb, const float* __restrict__ dyb, float* __restrict__ partials, unsigned M);
+extern "C" __global__ void reduce_0(const float* __restrict__ partials, float* __restrict__ Z, float* __restrict__ dR);
+extern "C" __global__ void reduce_1(const float* __restrict__ partials, float* __restrict__ Z, float* __restrict__ dR);
+extern "C" __global__ void gradient_dM_0(const float* __restrict__ Z, const float* __restrict__ L, float* __restrict__ dM);
+extern "C" __global__ void gradient_dL_0(const float* __restrict__ M, const float* __restrict__ Z, float* __restrict__ dL);
 extern "C" __global__ void step_R_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
 extern "C" __global__ void step_M_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
 extern "C" __global__ void step_L_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
@@ -374,7 +370,7 @@ static cudaError_t forward(lotrc_adapters *a, uint32_t region) {
       LOTRC_TRY(product(a, 0));
       return cudaSuccess;
     case 1:
-      LOTRC_TRY(launch(a, down_1, dim3(1, tiles(a, 64), 1), 128, a->buffer[13], a->buffer[14], a->tokens));
+      LOTRC_TRY(launch(a, down_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[13], a->buffer[14], a->tokens));
       LOTRC_TRY(product(a, 2));
       return cudaSuccess;
     default:
@@ -392,9 +388,9 @@ static cudaError_t backward(lotrc_adapters *a, uint32_t region) {
       LOTRC_TRY(product(a, 1));
       return cudaSuccess;
     case 1:
-      LOTRC_TRY(launch(a, drank_1, dim3(1, tiles(a, 64), 1), 128, a->buffer[13], a->buffer[16], a->tokens));
-      LOTRC_TRY(launch(a, sum_1, dim3(1, 1, 16), 256, a->buffer[14], a->buffer[16], a->buffer[2], a->tokens));
-      LOTRC_TRY(launch(a, dfirst_1, dim3(1, 2, 16), 256, a->buffer[14], a->buffer[16], a->buffer[2], a->tokens));
+      LOTRC_TRY(launch(a, drank_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[13], a->buffer[16], a->tokens));
+      LOTRC_TRY(launch(a, sum_0, dim3(1, 1, 16), 256, a->buffer[14], a->buffer[16], a->buffer[2], a->tokens));
+      LOTRC_TRY(launch(a, dfirst_0, dim3(1, 2, 16), 256, a->buffer[14], a->buffer[16], a->buffer[2], a->tokens));
       LOTRC_TRY(launch(a, reduce_1, dim3(2, 1, 1), 64, a->buffer[2], a->buffer[3], a->buffer[4]));
       LOTRC_TRY(product(a, 3));
       return cudaSuccess;

@@ -3,9 +3,9 @@
 // 3 x 11, inner 3; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 300 B to and from memory.
 
-@group(0) @binding(0) var<storage, read> M_0: array<f32>;
-@group(0) @binding(1) var<storage, read> L_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> Lp_0: array<f32>;
+@group(0) @binding(0) var<storage, read> M: array<f32>;
+@group(0) @binding(1) var<storage, read> L: array<f32>;
+@group(0) @binding(2) var<storage, read_write> Lp: array<f32>;
 
 var<workgroup> tile_a: array<f32, 512>;
 var<workgroup> tile_b: array<f32, 512>;
@@ -41,17 +41,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (var k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M_0[row_a0 * 3u + col_a0], row_a0 < 3u && col_a0 < 3u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M[row_a0 * 3u + col_a0], row_a0 < 3u && col_a0 < 3u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L_0[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -87,67 +87,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     let result = 0.33333334 * acc_0;
-    Lp_0[out_row * 11u + out_col] = result;
+    Lp[out_row * 11u + out_col] = result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_1;
-    Lp_0[out_row * 11u + out_col + 1u] = result;
+    Lp[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_2;
-    Lp_0[out_row * 11u + out_col + 2u] = result;
+    Lp[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_3;
-    Lp_0[out_row * 11u + out_col + 3u] = result;
+    Lp[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 3u && out_col < 11u) {
     let result = 0.33333334 * acc_4;
-    Lp_0[(out_row + 1u) * 11u + out_col] = result;
+    Lp[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_5;
-    Lp_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_6;
-    Lp_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_7;
-    Lp_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 3u && out_col < 11u) {
     let result = 0.33333334 * acc_8;
-    Lp_0[(out_row + 2u) * 11u + out_col] = result;
+    Lp[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_9;
-    Lp_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_10;
-    Lp_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_11;
-    Lp_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 3u && out_col < 11u) {
     let result = 0.33333334 * acc_12;
-    Lp_0[(out_row + 3u) * 11u + out_col] = result;
+    Lp[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_13;
-    Lp_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_14;
-    Lp_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_15;
-    Lp_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -156,9 +156,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 3, inner 17; tiles 64x8x16, 4x2 each.
 // Predicted by the plan: 1.33 kFLOP, 1.24 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> R_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> P_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> R: array<f32>;
+@group(0) @binding(2) var<storage, read_write> P: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -189,17 +189,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 8u;
   let tile_row = lane / 4u * 4u;
   let tile_col = lane % 4u * 2u;
-  // inner dimension of x_0 and R_0, 16 at a time
+  // inner dimension of x and R, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, R_0[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, R[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -225,35 +225,35 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 3u) {
     let result = acc_0;
-    P_0[out_row * 3u + out_col] = result;
+    P[out_row * 3u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 3u) {
     let result = acc_1;
-    P_0[out_row * 3u + out_col + 1u] = result;
+    P[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 3u) {
     let result = acc_2;
-    P_0[(out_row + 1u) * 3u + out_col] = result;
+    P[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_3;
-    P_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    P[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 3u) {
     let result = acc_4;
-    P_0[(out_row + 2u) * 3u + out_col] = result;
+    P[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_5;
-    P_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    P[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 3u) {
     let result = acc_6;
-    P_0[(out_row + 3u) * 3u + out_col] = result;
+    P[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_7;
-    P_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    P[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
 }
 
@@ -262,12 +262,12 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 11, inner 17 + 3; tiles 16x128x16, 4x8 each.
 // Predicted by the plan: 5.72 kFLOP, 2.54 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_0: array<f32>;
-@group(0) @binding(2) var<storage, read> P_0: array<f32>;
-@group(0) @binding(3) var<storage, read> Lp_0: array<f32>;
-@group(0) @binding(4) var<storage, read> b_0: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> P: array<f32>;
+@group(0) @binding(3) var<storage, read> Lp: array<f32>;
+@group(0) @binding(4) var<storage, read> b: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -328,17 +328,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 128u;
   let tile_row = lane / 16u * 4u;
   let tile_col = lane % 16u * 8u;
-  // inner dimension of x_0 and W_0, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 256u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W_0[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -389,17 +389,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // inner dimension of P_0 and Lp_0, 16 at a time
+  // inner dimension of P and Lp, 16 at a time
   for (var k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (var e_a1 = lane; e_a1 < 256u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, P_0[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 2048u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 128u;
       let col_b1 = col0 + e_b1 % 128u;
-      tile_b[e_b1 / 128u * 128u + e_b1 % 128u] = select(0.0, Lp_0[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
+      tile_b[e_b1 / 128u * 128u + e_b1 % 128u] = select(0.0, Lp[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -454,132 +454,132 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_row = row0 + tile_row;
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 11u) {
-    let result = acc_0 + b_0[out_col];
-    y_0[out_row * 11u + out_col] = result;
+    let result = acc_0 + b[out_col];
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_1 + b_0[out_col + 1u];
-    y_0[out_row * 11u + out_col + 1u] = result;
+    let result = acc_1 + b[out_col + 1u];
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_2 + b_0[out_col + 2u];
-    y_0[out_row * 11u + out_col + 2u] = result;
+    let result = acc_2 + b[out_col + 2u];
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_3 + b_0[out_col + 3u];
-    y_0[out_row * 11u + out_col + 3u] = result;
+    let result = acc_3 + b[out_col + 3u];
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row < uniforms.M && out_col + 4u < 11u) {
-    let result = acc_4 + b_0[out_col + 4u];
-    y_0[out_row * 11u + out_col + 4u] = result;
+    let result = acc_4 + b[out_col + 4u];
+    y[out_row * 11u + out_col + 4u] = result;
   }
   if (out_row < uniforms.M && out_col + 5u < 11u) {
-    let result = acc_5 + b_0[out_col + 5u];
-    y_0[out_row * 11u + out_col + 5u] = result;
+    let result = acc_5 + b[out_col + 5u];
+    y[out_row * 11u + out_col + 5u] = result;
   }
   if (out_row < uniforms.M && out_col + 6u < 11u) {
-    let result = acc_6 + b_0[out_col + 6u];
-    y_0[out_row * 11u + out_col + 6u] = result;
+    let result = acc_6 + b[out_col + 6u];
+    y[out_row * 11u + out_col + 6u] = result;
   }
   if (out_row < uniforms.M && out_col + 7u < 11u) {
-    let result = acc_7 + b_0[out_col + 7u];
-    y_0[out_row * 11u + out_col + 7u] = result;
+    let result = acc_7 + b[out_col + 7u];
+    y[out_row * 11u + out_col + 7u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 11u) {
-    let result = acc_8 + b_0[out_col];
-    y_0[(out_row + 1u) * 11u + out_col] = result;
+    let result = acc_8 + b[out_col];
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_9 + b_0[out_col + 1u];
-    y_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    let result = acc_9 + b[out_col + 1u];
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_10 + b_0[out_col + 2u];
-    y_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    let result = acc_10 + b[out_col + 2u];
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_11 + b_0[out_col + 3u];
-    y_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    let result = acc_11 + b[out_col + 3u];
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 4u < 11u) {
-    let result = acc_12 + b_0[out_col + 4u];
-    y_0[(out_row + 1u) * 11u + out_col + 4u] = result;
+    let result = acc_12 + b[out_col + 4u];
+    y[(out_row + 1u) * 11u + out_col + 4u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 5u < 11u) {
-    let result = acc_13 + b_0[out_col + 5u];
-    y_0[(out_row + 1u) * 11u + out_col + 5u] = result;
+    let result = acc_13 + b[out_col + 5u];
+    y[(out_row + 1u) * 11u + out_col + 5u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 6u < 11u) {
-    let result = acc_14 + b_0[out_col + 6u];
-    y_0[(out_row + 1u) * 11u + out_col + 6u] = result;
+    let result = acc_14 + b[out_col + 6u];
+    y[(out_row + 1u) * 11u + out_col + 6u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 7u < 11u) {
-    let result = acc_15 + b_0[out_col + 7u];
-    y_0[(out_row + 1u) * 11u + out_col + 7u] = result;
+    let result = acc_15 + b[out_col + 7u];
+    y[(out_row + 1u) * 11u + out_col + 7u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 11u) {
-    let result = acc_16 + b_0[out_col];
-    y_0[(out_row + 2u) * 11u + out_col] = result;
+    let result = acc_16 + b[out_col];
+    y[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_17 + b_0[out_col + 1u];
-    y_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    let result = acc_17 + b[out_col + 1u];
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_18 + b_0[out_col + 2u];
-    y_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    let result = acc_18 + b[out_col + 2u];
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_19 + b_0[out_col + 3u];
-    y_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    let result = acc_19 + b[out_col + 3u];
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 4u < 11u) {
-    let result = acc_20 + b_0[out_col + 4u];
-    y_0[(out_row + 2u) * 11u + out_col + 4u] = result;
+    let result = acc_20 + b[out_col + 4u];
+    y[(out_row + 2u) * 11u + out_col + 4u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 5u < 11u) {
-    let result = acc_21 + b_0[out_col + 5u];
-    y_0[(out_row + 2u) * 11u + out_col + 5u] = result;
+    let result = acc_21 + b[out_col + 5u];
+    y[(out_row + 2u) * 11u + out_col + 5u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 6u < 11u) {
-    let result = acc_22 + b_0[out_col + 6u];
-    y_0[(out_row + 2u) * 11u + out_col + 6u] = result;
+    let result = acc_22 + b[out_col + 6u];
+    y[(out_row + 2u) * 11u + out_col + 6u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 7u < 11u) {
-    let result = acc_23 + b_0[out_col + 7u];
-    y_0[(out_row + 2u) * 11u + out_col + 7u] = result;
+    let result = acc_23 + b[out_col + 7u];
+    y[(out_row + 2u) * 11u + out_col + 7u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 11u) {
-    let result = acc_24 + b_0[out_col];
-    y_0[(out_row + 3u) * 11u + out_col] = result;
+    let result = acc_24 + b[out_col];
+    y[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 11u) {
-    let result = acc_25 + b_0[out_col + 1u];
-    y_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    let result = acc_25 + b[out_col + 1u];
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 2u < 11u) {
-    let result = acc_26 + b_0[out_col + 2u];
-    y_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    let result = acc_26 + b[out_col + 2u];
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 3u < 11u) {
-    let result = acc_27 + b_0[out_col + 3u];
-    y_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    let result = acc_27 + b[out_col + 3u];
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 4u < 11u) {
-    let result = acc_28 + b_0[out_col + 4u];
-    y_0[(out_row + 3u) * 11u + out_col + 4u] = result;
+    let result = acc_28 + b[out_col + 4u];
+    y[(out_row + 3u) * 11u + out_col + 4u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 5u < 11u) {
-    let result = acc_29 + b_0[out_col + 5u];
-    y_0[(out_row + 3u) * 11u + out_col + 5u] = result;
+    let result = acc_29 + b[out_col + 5u];
+    y[(out_row + 3u) * 11u + out_col + 5u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 6u < 11u) {
-    let result = acc_30 + b_0[out_col + 6u];
-    y_0[(out_row + 3u) * 11u + out_col + 6u] = result;
+    let result = acc_30 + b[out_col + 6u];
+    y[(out_row + 3u) * 11u + out_col + 6u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 7u < 11u) {
-    let result = acc_31 + b_0[out_col + 7u];
-    y_0[(out_row + 3u) * 11u + out_col + 7u] = result;
+    let result = acc_31 + b[out_col + 7u];
+    y[(out_row + 3u) * 11u + out_col + 7u] = result;
   }
 }
 
@@ -588,9 +588,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 3, inner 11; tiles 64x8x16, 4x2 each.
 // Predicted by the plan: 858 FLOP, 860 B to and from memory.
 
-@group(0) @binding(0) var<storage, read> dy_0: array<f32>;
-@group(0) @binding(1) var<storage, read> Lp_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dP_0: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> Lp: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dP: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -621,17 +621,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 8u;
   let tile_row = lane / 4u * 4u;
   let tile_col = lane % 4u * 2u;
-  // inner dimension of dy_0 and Lp_0, 16 at a time
+  // inner dimension of dy and Lp, 16 at a time
   for (var k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, dy_0[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 8u + e_b0 / 16u] = select(0.0, Lp_0[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
+      tile_b[e_b0 % 16u * 8u + e_b0 / 16u] = select(0.0, Lp[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -657,35 +657,35 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 3u) {
     let result = acc_0;
-    dP_0[out_row * 3u + out_col] = result;
+    dP[out_row * 3u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 3u) {
     let result = acc_1;
-    dP_0[out_row * 3u + out_col + 1u] = result;
+    dP[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 3u) {
     let result = acc_2;
-    dP_0[(out_row + 1u) * 3u + out_col] = result;
+    dP[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_3;
-    dP_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 3u) {
     let result = acc_4;
-    dP_0[(out_row + 2u) * 3u + out_col] = result;
+    dP[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_5;
-    dP_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 3u) {
     let result = acc_6;
-    dP_0[(out_row + 3u) * 3u + out_col] = result;
+    dP[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 3u) {
     let result = acc_7;
-    dP_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
 }
 
@@ -694,9 +694,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // 3 x 11, inner M; tiles 8x128x16, 4x4 each.
 // Predicted by the plan: 858 FLOP, 992 B to and from memory.
 
-@group(0) @binding(0) var<storage, read> P_0: array<f32>;
-@group(0) @binding(1) var<storage, read> dy_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> Z_0: array<f32>;
+@group(0) @binding(0) var<storage, read> P: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> Z: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -737,17 +737,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 128u;
   let tile_row = lane / 32u * 4u;
   let tile_col = lane % 32u * 4u;
-  // inner dimension of P_0 and dy_0, 16 at a time
+  // inner dimension of P and dy, 16 at a time
   for (var k0_0 = 0u; k0_0 < uniforms.M; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 128u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 8u;
       let col_a0 = k0_0 + e_a0 / 8u;
-      tile_a[e_a0 / 8u * 8u + e_a0 % 8u] = select(0.0, P_0[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < uniforms.M);
+      tile_a[e_a0 / 8u * 8u + e_a0 % 8u] = select(0.0, P[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < uniforms.M);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, dy_0[row_b0 * 11u + col_b0], row_b0 < uniforms.M && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, dy[row_b0 * 11u + col_b0], row_b0 < uniforms.M && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -783,67 +783,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     let result = acc_0;
-    Z_0[out_row * 11u + out_col] = Z_0[out_row * 11u + out_col] + result;
+    Z[out_row * 11u + out_col] = Z[out_row * 11u + out_col] + result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     let result = acc_1;
-    Z_0[out_row * 11u + out_col + 1u] = Z_0[out_row * 11u + out_col + 1u] + result;
+    Z[out_row * 11u + out_col + 1u] = Z[out_row * 11u + out_col + 1u] + result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     let result = acc_2;
-    Z_0[out_row * 11u + out_col + 2u] = Z_0[out_row * 11u + out_col + 2u] + result;
+    Z[out_row * 11u + out_col + 2u] = Z[out_row * 11u + out_col + 2u] + result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     let result = acc_3;
-    Z_0[out_row * 11u + out_col + 3u] = Z_0[out_row * 11u + out_col + 3u] + result;
+    Z[out_row * 11u + out_col + 3u] = Z[out_row * 11u + out_col + 3u] + result;
   }
   if (out_row + 1u < 3u && out_col < 11u) {
     let result = acc_4;
-    Z_0[(out_row + 1u) * 11u + out_col] = Z_0[(out_row + 1u) * 11u + out_col] + result;
+    Z[(out_row + 1u) * 11u + out_col] = Z[(out_row + 1u) * 11u + out_col] + result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 11u) {
     let result = acc_5;
-    Z_0[(out_row + 1u) * 11u + out_col + 1u] = Z_0[(out_row + 1u) * 11u + out_col + 1u] + result;
+    Z[(out_row + 1u) * 11u + out_col + 1u] = Z[(out_row + 1u) * 11u + out_col + 1u] + result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 11u) {
     let result = acc_6;
-    Z_0[(out_row + 1u) * 11u + out_col + 2u] = Z_0[(out_row + 1u) * 11u + out_col + 2u] + result;
+    Z[(out_row + 1u) * 11u + out_col + 2u] = Z[(out_row + 1u) * 11u + out_col + 2u] + result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 11u) {
     let result = acc_7;
-    Z_0[(out_row + 1u) * 11u + out_col + 3u] = Z_0[(out_row + 1u) * 11u + out_col + 3u] + result;
+    Z[(out_row + 1u) * 11u + out_col + 3u] = Z[(out_row + 1u) * 11u + out_col + 3u] + result;
   }
   if (out_row + 2u < 3u && out_col < 11u) {
     let result = acc_8;
-    Z_0[(out_row + 2u) * 11u + out_col] = Z_0[(out_row + 2u) * 11u + out_col] + result;
+    Z[(out_row + 2u) * 11u + out_col] = Z[(out_row + 2u) * 11u + out_col] + result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 11u) {
     let result = acc_9;
-    Z_0[(out_row + 2u) * 11u + out_col + 1u] = Z_0[(out_row + 2u) * 11u + out_col + 1u] + result;
+    Z[(out_row + 2u) * 11u + out_col + 1u] = Z[(out_row + 2u) * 11u + out_col + 1u] + result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 11u) {
     let result = acc_10;
-    Z_0[(out_row + 2u) * 11u + out_col + 2u] = Z_0[(out_row + 2u) * 11u + out_col + 2u] + result;
+    Z[(out_row + 2u) * 11u + out_col + 2u] = Z[(out_row + 2u) * 11u + out_col + 2u] + result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 11u) {
     let result = acc_11;
-    Z_0[(out_row + 2u) * 11u + out_col + 3u] = Z_0[(out_row + 2u) * 11u + out_col + 3u] + result;
+    Z[(out_row + 2u) * 11u + out_col + 3u] = Z[(out_row + 2u) * 11u + out_col + 3u] + result;
   }
   if (out_row + 3u < 3u && out_col < 11u) {
     let result = acc_12;
-    Z_0[(out_row + 3u) * 11u + out_col] = Z_0[(out_row + 3u) * 11u + out_col] + result;
+    Z[(out_row + 3u) * 11u + out_col] = Z[(out_row + 3u) * 11u + out_col] + result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 11u) {
     let result = acc_13;
-    Z_0[(out_row + 3u) * 11u + out_col + 1u] = Z_0[(out_row + 3u) * 11u + out_col + 1u] + result;
+    Z[(out_row + 3u) * 11u + out_col + 1u] = Z[(out_row + 3u) * 11u + out_col + 1u] + result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 11u) {
     let result = acc_14;
-    Z_0[(out_row + 3u) * 11u + out_col + 2u] = Z_0[(out_row + 3u) * 11u + out_col + 2u] + result;
+    Z[(out_row + 3u) * 11u + out_col + 2u] = Z[(out_row + 3u) * 11u + out_col + 2u] + result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 11u) {
     let result = acc_15;
-    Z_0[(out_row + 3u) * 11u + out_col + 3u] = Z_0[(out_row + 3u) * 11u + out_col + 3u] + result;
+    Z[(out_row + 3u) * 11u + out_col + 3u] = Z[(out_row + 3u) * 11u + out_col + 3u] + result;
   }
 }
 
@@ -852,9 +852,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // 17 x 3, inner M; tiles 128x8x16, 4x4 each.
 // Predicted by the plan: 1.33 kFLOP, 1.45 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> dP_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dR_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> dP: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dR: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -895,17 +895,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 8u;
   let tile_row = lane / 2u * 4u;
   let tile_col = lane % 2u * 4u;
-  // inner dimension of x_0 and dP_0, 16 at a time
+  // inner dimension of x and dP, 16 at a time
   for (var k0_0 = 0u; k0_0 < uniforms.M; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 2048u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 128u;
       let col_a0 = k0_0 + e_a0 / 128u;
-      tile_a[e_a0 / 128u * 128u + e_a0 % 128u] = select(0.0, x_0[col_a0 * 17u + row_a0], row_a0 < 17u && col_a0 < uniforms.M);
+      tile_a[e_a0 / 128u * 128u + e_a0 % 128u] = select(0.0, x[col_a0 * 17u + row_a0], row_a0 < 17u && col_a0 < uniforms.M);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, dP_0[row_b0 * 3u + col_b0], row_b0 < uniforms.M && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, dP[row_b0 * 3u + col_b0], row_b0 < uniforms.M && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -941,67 +941,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 17u && out_col < 3u) {
     let result = acc_0;
-    dR_0[out_row * 3u + out_col] = dR_0[out_row * 3u + out_col] + result;
+    dR[out_row * 3u + out_col] = dR[out_row * 3u + out_col] + result;
   }
   if (out_row < 17u && out_col + 1u < 3u) {
     let result = acc_1;
-    dR_0[out_row * 3u + out_col + 1u] = dR_0[out_row * 3u + out_col + 1u] + result;
+    dR[out_row * 3u + out_col + 1u] = dR[out_row * 3u + out_col + 1u] + result;
   }
   if (out_row < 17u && out_col + 2u < 3u) {
     let result = acc_2;
-    dR_0[out_row * 3u + out_col + 2u] = dR_0[out_row * 3u + out_col + 2u] + result;
+    dR[out_row * 3u + out_col + 2u] = dR[out_row * 3u + out_col + 2u] + result;
   }
   if (out_row < 17u && out_col + 3u < 3u) {
     let result = acc_3;
-    dR_0[out_row * 3u + out_col + 3u] = dR_0[out_row * 3u + out_col + 3u] + result;
+    dR[out_row * 3u + out_col + 3u] = dR[out_row * 3u + out_col + 3u] + result;
   }
   if (out_row + 1u < 17u && out_col < 3u) {
     let result = acc_4;
-    dR_0[(out_row + 1u) * 3u + out_col] = dR_0[(out_row + 1u) * 3u + out_col] + result;
+    dR[(out_row + 1u) * 3u + out_col] = dR[(out_row + 1u) * 3u + out_col] + result;
   }
   if (out_row + 1u < 17u && out_col + 1u < 3u) {
     let result = acc_5;
-    dR_0[(out_row + 1u) * 3u + out_col + 1u] = dR_0[(out_row + 1u) * 3u + out_col + 1u] + result;
+    dR[(out_row + 1u) * 3u + out_col + 1u] = dR[(out_row + 1u) * 3u + out_col + 1u] + result;
   }
   if (out_row + 1u < 17u && out_col + 2u < 3u) {
     let result = acc_6;
-    dR_0[(out_row + 1u) * 3u + out_col + 2u] = dR_0[(out_row + 1u) * 3u + out_col + 2u] + result;
+    dR[(out_row + 1u) * 3u + out_col + 2u] = dR[(out_row + 1u) * 3u + out_col + 2u] + result;
   }
   if (out_row + 1u < 17u && out_col + 3u < 3u) {
     let result = acc_7;
-    dR_0[(out_row + 1u) * 3u + out_col + 3u] = dR_0[(out_row + 1u) * 3u + out_col + 3u] + result;
+    dR[(out_row + 1u) * 3u + out_col + 3u] = dR[(out_row + 1u) * 3u + out_col + 3u] + result;
   }
   if (out_row + 2u < 17u && out_col < 3u) {
     let result = acc_8;
-    dR_0[(out_row + 2u) * 3u + out_col] = dR_0[(out_row + 2u) * 3u + out_col] + result;
+    dR[(out_row + 2u) * 3u + out_col] = dR[(out_row + 2u) * 3u + out_col] + result;
   }
   if (out_row + 2u < 17u && out_col + 1u < 3u) {
     let result = acc_9;
-    dR_0[(out_row + 2u) * 3u + out_col + 1u] = dR_0[(out_row + 2u) * 3u + out_col + 1u] + result;
+    dR[(out_row + 2u) * 3u + out_col + 1u] = dR[(out_row + 2u) * 3u + out_col + 1u] + result;
   }
   if (out_row + 2u < 17u && out_col + 2u < 3u) {
     let result = acc_10;
-    dR_0[(out_row + 2u) * 3u + out_col + 2u] = dR_0[(out_row + 2u) * 3u + out_col + 2u] + result;
+    dR[(out_row + 2u) * 3u + out_col + 2u] = dR[(out_row + 2u) * 3u + out_col + 2u] + result;
   }
   if (out_row + 2u < 17u && out_col + 3u < 3u) {
     let result = acc_11;
-    dR_0[(out_row + 2u) * 3u + out_col + 3u] = dR_0[(out_row + 2u) * 3u + out_col + 3u] + result;
+    dR[(out_row + 2u) * 3u + out_col + 3u] = dR[(out_row + 2u) * 3u + out_col + 3u] + result;
   }
   if (out_row + 3u < 17u && out_col < 3u) {
     let result = acc_12;
-    dR_0[(out_row + 3u) * 3u + out_col] = dR_0[(out_row + 3u) * 3u + out_col] + result;
+    dR[(out_row + 3u) * 3u + out_col] = dR[(out_row + 3u) * 3u + out_col] + result;
   }
   if (out_row + 3u < 17u && out_col + 1u < 3u) {
     let result = acc_13;
-    dR_0[(out_row + 3u) * 3u + out_col + 1u] = dR_0[(out_row + 3u) * 3u + out_col + 1u] + result;
+    dR[(out_row + 3u) * 3u + out_col + 1u] = dR[(out_row + 3u) * 3u + out_col + 1u] + result;
   }
   if (out_row + 3u < 17u && out_col + 2u < 3u) {
     let result = acc_14;
-    dR_0[(out_row + 3u) * 3u + out_col + 2u] = dR_0[(out_row + 3u) * 3u + out_col + 2u] + result;
+    dR[(out_row + 3u) * 3u + out_col + 2u] = dR[(out_row + 3u) * 3u + out_col + 2u] + result;
   }
   if (out_row + 3u < 17u && out_col + 3u < 3u) {
     let result = acc_15;
-    dR_0[(out_row + 3u) * 3u + out_col + 3u] = dR_0[(out_row + 3u) * 3u + out_col + 3u] + result;
+    dR[(out_row + 3u) * 3u + out_col + 3u] = dR[(out_row + 3u) * 3u + out_col + 3u] + result;
   }
 }
 
@@ -1010,11 +1010,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 17, inner 11 + 3; tiles 16x128x16, 4x8 each.
 // Predicted by the plan: 6.19 kFLOP, 2.56 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> dy_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_0: array<f32>;
-@group(0) @binding(2) var<storage, read> dP_0: array<f32>;
-@group(0) @binding(3) var<storage, read> R_0: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx_0: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> dP: array<f32>;
+@group(0) @binding(3) var<storage, read> R: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -1075,17 +1075,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 128u;
   let tile_row = lane / 16u * 4u;
   let tile_col = lane % 16u * 8u;
-  // inner dimension of dy_0 and W_0, 16 at a time
+  // inner dimension of dy and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 256u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, dy_0[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 128u + e_b0 / 16u] = select(0.0, W_0[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 17u);
+      tile_b[e_b0 % 16u * 128u + e_b0 / 16u] = select(0.0, W[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 17u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -1136,17 +1136,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // inner dimension of dP_0 and R_0, 16 at a time
+  // inner dimension of dP and R, 16 at a time
   for (var k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (var e_a1 = lane; e_a1 < 256u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, dP_0[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, dP[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 2048u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 % 16u;
       let col_b1 = col0 + e_b1 / 16u;
-      tile_b[e_b1 % 16u * 128u + e_b1 / 16u] = select(0.0, R_0[col_b1 * 3u + row_b1], row_b1 < 3u && col_b1 < 17u);
+      tile_b[e_b1 % 16u * 128u + e_b1 / 16u] = select(0.0, R[col_b1 * 3u + row_b1], row_b1 < 3u && col_b1 < 17u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -1202,131 +1202,131 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 17u) {
     let result = acc_0;
-    dx_0[out_row * 17u + out_col] = result;
+    dx[out_row * 17u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 17u) {
     let result = acc_1;
-    dx_0[out_row * 17u + out_col + 1u] = result;
+    dx[out_row * 17u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 17u) {
     let result = acc_2;
-    dx_0[out_row * 17u + out_col + 2u] = result;
+    dx[out_row * 17u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 17u) {
     let result = acc_3;
-    dx_0[out_row * 17u + out_col + 3u] = result;
+    dx[out_row * 17u + out_col + 3u] = result;
   }
   if (out_row < uniforms.M && out_col + 4u < 17u) {
     let result = acc_4;
-    dx_0[out_row * 17u + out_col + 4u] = result;
+    dx[out_row * 17u + out_col + 4u] = result;
   }
   if (out_row < uniforms.M && out_col + 5u < 17u) {
     let result = acc_5;
-    dx_0[out_row * 17u + out_col + 5u] = result;
+    dx[out_row * 17u + out_col + 5u] = result;
   }
   if (out_row < uniforms.M && out_col + 6u < 17u) {
     let result = acc_6;
-    dx_0[out_row * 17u + out_col + 6u] = result;
+    dx[out_row * 17u + out_col + 6u] = result;
   }
   if (out_row < uniforms.M && out_col + 7u < 17u) {
     let result = acc_7;
-    dx_0[out_row * 17u + out_col + 7u] = result;
+    dx[out_row * 17u + out_col + 7u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 17u) {
     let result = acc_8;
-    dx_0[(out_row + 1u) * 17u + out_col] = result;
+    dx[(out_row + 1u) * 17u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 17u) {
     let result = acc_9;
-    dx_0[(out_row + 1u) * 17u + out_col + 1u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 17u) {
     let result = acc_10;
-    dx_0[(out_row + 1u) * 17u + out_col + 2u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 17u) {
     let result = acc_11;
-    dx_0[(out_row + 1u) * 17u + out_col + 3u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 4u < 17u) {
     let result = acc_12;
-    dx_0[(out_row + 1u) * 17u + out_col + 4u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 4u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 5u < 17u) {
     let result = acc_13;
-    dx_0[(out_row + 1u) * 17u + out_col + 5u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 5u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 6u < 17u) {
     let result = acc_14;
-    dx_0[(out_row + 1u) * 17u + out_col + 6u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 6u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 7u < 17u) {
     let result = acc_15;
-    dx_0[(out_row + 1u) * 17u + out_col + 7u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 7u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 17u) {
     let result = acc_16;
-    dx_0[(out_row + 2u) * 17u + out_col] = result;
+    dx[(out_row + 2u) * 17u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 17u) {
     let result = acc_17;
-    dx_0[(out_row + 2u) * 17u + out_col + 1u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 2u < 17u) {
     let result = acc_18;
-    dx_0[(out_row + 2u) * 17u + out_col + 2u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 3u < 17u) {
     let result = acc_19;
-    dx_0[(out_row + 2u) * 17u + out_col + 3u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 3u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 4u < 17u) {
     let result = acc_20;
-    dx_0[(out_row + 2u) * 17u + out_col + 4u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 4u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 5u < 17u) {
     let result = acc_21;
-    dx_0[(out_row + 2u) * 17u + out_col + 5u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 5u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 6u < 17u) {
     let result = acc_22;
-    dx_0[(out_row + 2u) * 17u + out_col + 6u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 6u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 7u < 17u) {
     let result = acc_23;
-    dx_0[(out_row + 2u) * 17u + out_col + 7u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 7u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 17u) {
     let result = acc_24;
-    dx_0[(out_row + 3u) * 17u + out_col] = result;
+    dx[(out_row + 3u) * 17u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 17u) {
     let result = acc_25;
-    dx_0[(out_row + 3u) * 17u + out_col + 1u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 2u < 17u) {
     let result = acc_26;
-    dx_0[(out_row + 3u) * 17u + out_col + 2u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 3u < 17u) {
     let result = acc_27;
-    dx_0[(out_row + 3u) * 17u + out_col + 3u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 3u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 4u < 17u) {
     let result = acc_28;
-    dx_0[(out_row + 3u) * 17u + out_col + 4u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 4u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 5u < 17u) {
     let result = acc_29;
-    dx_0[(out_row + 3u) * 17u + out_col + 5u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 5u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 6u < 17u) {
     let result = acc_30;
-    dx_0[(out_row + 3u) * 17u + out_col + 6u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 6u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 7u < 17u) {
     let result = acc_31;
-    dx_0[(out_row + 3u) * 17u + out_col + 7u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 7u] = result;
   }
 }
 
@@ -1335,9 +1335,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // 3 x 3, inner 11; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 300 B to and from memory.
 
-@group(0) @binding(0) var<storage, read> Z_0: array<f32>;
-@group(0) @binding(1) var<storage, read> L_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dM_0: array<f32>;
+@group(0) @binding(0) var<storage, read> Z: array<f32>;
+@group(0) @binding(1) var<storage, read> L: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dM: array<f32>;
 
 var<workgroup> tile_a: array<f32, 512>;
 var<workgroup> tile_b: array<f32, 512>;
@@ -1373,17 +1373,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of Z_0 and L_0, 16 at a time
+  // inner dimension of Z and L, 16 at a time
   for (var k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, Z_0[row_a0 * 11u + col_a0], row_a0 < 3u && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, Z[row_a0 * 11u + col_a0], row_a0 < 3u && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = select(0.0, L_0[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
+      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = select(0.0, L[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -1419,67 +1419,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 3u) {
     let result = 0.33333334 * acc_0;
-    dM_0[out_row * 3u + out_col] = result;
+    dM[out_row * 3u + out_col] = result;
   }
   if (out_row < 3u && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_1;
-    dM_0[out_row * 3u + out_col + 1u] = result;
+    dM[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row < 3u && out_col + 2u < 3u) {
     let result = 0.33333334 * acc_2;
-    dM_0[out_row * 3u + out_col + 2u] = result;
+    dM[out_row * 3u + out_col + 2u] = result;
   }
   if (out_row < 3u && out_col + 3u < 3u) {
     let result = 0.33333334 * acc_3;
-    dM_0[out_row * 3u + out_col + 3u] = result;
+    dM[out_row * 3u + out_col + 3u] = result;
   }
   if (out_row + 1u < 3u && out_col < 3u) {
     let result = 0.33333334 * acc_4;
-    dM_0[(out_row + 1u) * 3u + out_col] = result;
+    dM[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_5;
-    dM_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 3u) {
     let result = 0.33333334 * acc_6;
-    dM_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 3u) {
     let result = 0.33333334 * acc_7;
-    dM_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 2u < 3u && out_col < 3u) {
     let result = 0.33333334 * acc_8;
-    dM_0[(out_row + 2u) * 3u + out_col] = result;
+    dM[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_9;
-    dM_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 3u) {
     let result = 0.33333334 * acc_10;
-    dM_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 3u) {
     let result = 0.33333334 * acc_11;
-    dM_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 3u < 3u && out_col < 3u) {
     let result = 0.33333334 * acc_12;
-    dM_0[(out_row + 3u) * 3u + out_col] = result;
+    dM[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_13;
-    dM_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 3u) {
     let result = 0.33333334 * acc_14;
-    dM_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 3u) {
     let result = 0.33333334 * acc_15;
-    dM_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -1488,9 +1488,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // 3 x 11, inner 3; tiles 32x32x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 300 B to and from memory.
 
-@group(0) @binding(0) var<storage, read> M_0: array<f32>;
-@group(0) @binding(1) var<storage, read> Z_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dL_0: array<f32>;
+@group(0) @binding(0) var<storage, read> M: array<f32>;
+@group(0) @binding(1) var<storage, read> Z: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dL: array<f32>;
 
 var<workgroup> tile_a: array<f32, 512>;
 var<workgroup> tile_b: array<f32, 512>;
@@ -1526,17 +1526,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 32u;
   let tile_row = lane / 8u * 4u;
   let tile_col = lane % 8u * 4u;
-  // inner dimension of M_0 and Z_0, 16 at a time
+  // inner dimension of M and Z, 16 at a time
   for (var k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 32u;
       let col_a0 = k0_0 + e_a0 / 32u;
-      tile_a[e_a0 / 32u * 32u + e_a0 % 32u] = select(0.0, M_0[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < 3u);
+      tile_a[e_a0 / 32u * 32u + e_a0 % 32u] = select(0.0, M[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < 3u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, Z_0[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, Z[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -1572,67 +1572,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     let result = 0.33333334 * acc_0;
-    dL_0[out_row * 11u + out_col] = result;
+    dL[out_row * 11u + out_col] = result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_1;
-    dL_0[out_row * 11u + out_col + 1u] = result;
+    dL[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_2;
-    dL_0[out_row * 11u + out_col + 2u] = result;
+    dL[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_3;
-    dL_0[out_row * 11u + out_col + 3u] = result;
+    dL[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 3u && out_col < 11u) {
     let result = 0.33333334 * acc_4;
-    dL_0[(out_row + 1u) * 11u + out_col] = result;
+    dL[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_5;
-    dL_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_6;
-    dL_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_7;
-    dL_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 3u && out_col < 11u) {
     let result = 0.33333334 * acc_8;
-    dL_0[(out_row + 2u) * 11u + out_col] = result;
+    dL[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_9;
-    dL_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_10;
-    dL_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_11;
-    dL_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 3u && out_col < 11u) {
     let result = 0.33333334 * acc_12;
-    dL_0[(out_row + 3u) * 11u + out_col] = result;
+    dL[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 11u) {
     let result = 0.33333334 * acc_13;
-    dL_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 11u) {
     let result = 0.33333334 * acc_14;
-    dL_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 11u) {
     let result = 0.33333334 * acc_15;
-    dL_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 

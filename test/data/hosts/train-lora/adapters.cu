@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-extern "C" __global__ void down_0(const float* __restrict__ x_0, const float* __restrict__ A_0_0, float* __restrict__ P_0, unsigned M);
-extern "C" __global__ void layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ P_0, const float* __restrict__ B_0, float* __restrict__ y_0, unsigned M);
-extern "C" __global__ void drank_0(const float* __restrict__ dy_0, const float* __restrict__ B_0, float* __restrict__ dP_0, unsigned M);
-extern "C" __global__ void sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __restrict__ dB_0, unsigned M);
-extern "C" __global__ void dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* __restrict__ dA_0_0, unsigned M);
-extern "C" __global__ void dx_0(const float* __restrict__ dy_0, const float* __restrict__ W_0, const float* __restrict__ dP_0, const float* __restrict__ A_0_0, float* __restrict__ dx_0, unsigned M);
+extern "C" __global__ void down_0(const float* __restrict__ x, const float* __restrict__ A, float* __restrict__ P, unsigned M);
+extern "C" __global__ void layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ B, float* __restrict__ y, unsigned M);
+extern "C" __global__ void drank_0(const float* __restrict__ dy, const float* __restrict__ B, float* __restrict__ dP, unsigned M);
+extern "C" __global__ void sum_0(const float* __restrict__ P, const float* __restrict__ dy, float* __restrict__ dB, unsigned M);
+extern "C" __global__ void dfirst_0(const float* __restrict__ x, const float* __restrict__ dP, float* __restrict__ dA, unsigned M);
+extern "C" __global__ void dx_0(const float* __restrict__ dy, const float* __restrict__ W, const float* __restrict__ dP, const float* __restrict__ A, float* __restrict__ dx, unsigned M);
 extern "C" __global__ void step_B_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
 extern "C" __global__ void step_A_0_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
 

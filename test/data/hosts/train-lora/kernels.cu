@@ -3,7 +3,7 @@
 // M x 3, inner 17; tiles 64x32x16, 4x4 each.
 // Predicted by the plan: 6.53 kFLOP, 5.32 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-down_0(const float* __restrict__ x_0, const float* __restrict__ A_0_0, float* __restrict__ P_0, unsigned M) {
+down_0(const float* __restrict__ x, const float* __restrict__ A, float* __restrict__ P, unsigned M) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[512];
   float acc_0 = 0.0f;
@@ -35,17 +35,17 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ A_0_0, float* __
   const unsigned col0 = blockIdx.x * 32u;
   const unsigned tile_row = lane / 8u * 4u;
   const unsigned tile_col = lane % 8u * 4u;
-  // inner dimension of x_0 and A_0_0, 16 at a time
+  // inner dimension of x and A, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
       const unsigned row_b0 = k0_0 + e_b0 / 32u;
       const unsigned col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? A_0_0[row_b0 * 3u + col_b0] : 0.0f);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? A[row_b0 * 3u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -81,67 +81,67 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ A_0_0, float* __
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 3u) {
     const float result = 0.33333334f * acc_0;
-    P_0[out_row * 3u + out_col] = result;
+    P[out_row * 3u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_1;
-    P_0[out_row * 3u + out_col + 1u] = result;
+    P[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_2;
-    P_0[out_row * 3u + out_col + 2u] = result;
+    P[out_row * 3u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_3;
-    P_0[out_row * 3u + out_col + 3u] = result;
+    P[out_row * 3u + out_col + 3u] = result;
   }
   if (out_row + 1u < M && out_col < 3u) {
     const float result = 0.33333334f * acc_4;
-    P_0[(out_row + 1u) * 3u + out_col] = result;
+    P[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < M && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_5;
-    P_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    P[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < M && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_6;
-    P_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+    P[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 1u < M && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_7;
-    P_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+    P[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 2u < M && out_col < 3u) {
     const float result = 0.33333334f * acc_8;
-    P_0[(out_row + 2u) * 3u + out_col] = result;
+    P[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < M && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_9;
-    P_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    P[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < M && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_10;
-    P_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+    P[(out_row + 2u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 2u < M && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_11;
-    P_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+    P[(out_row + 2u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 3u < M && out_col < 3u) {
     const float result = 0.33333334f * acc_12;
-    P_0[(out_row + 3u) * 3u + out_col] = result;
+    P[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < M && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_13;
-    P_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    P[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < M && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_14;
-    P_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+    P[(out_row + 3u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 3u < M && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_15;
-    P_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+    P[(out_row + 3u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -150,7 +150,7 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ A_0_0, float* __
 // M x 11, inner 17 + 3; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 28.2 kFLOP, 8.82 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const float* __restrict__ P_0, const float* __restrict__ B_0, float* __restrict__ y_0, unsigned M) {
+layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ B, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -167,17 +167,17 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_0 and W_0, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? W_0[col_b0 * 17u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? W[col_b0 * 17u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -193,17 +193,17 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
     }
     __syncthreads();
   }
-  // inner dimension of P_0 and B_0, 16 at a time
+  // inner dimension of P and B, 16 at a time
   for (unsigned k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (unsigned e_a1 = lane; e_a1 < 256u; e_a1 += 256u) {
       const unsigned row_a1 = row0 + e_a1 / 16u;
       const unsigned col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P_0[row_a1 * 3u + col_a1] : 0.0f);
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P[row_a1 * 3u + col_a1] : 0.0f);
     }
     for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
       const unsigned row_b1 = k0_1 + e_b1 / 64u;
       const unsigned col_b1 = col0 + e_b1 % 64u;
-      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? B_0[row_b1 * 11u + col_b1] : 0.0f);
+      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? B[row_b1 * 11u + col_b1] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -224,19 +224,19 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 11u) {
     const float result = acc_0;
-    y_0[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 11u) {
     const float result = acc_1;
-    y_0[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 11u) {
     const float result = acc_2;
-    y_0[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 11u) {
     const float result = acc_3;
-    y_0[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
 }
 
@@ -245,7 +245,7 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ W_0, const floa
 // M x 3, inner 11; tiles 64x32x16, 4x4 each.
 // Predicted by the plan: 4.22 kFLOP, 3.72 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-drank_0(const float* __restrict__ dy_0, const float* __restrict__ B_0, float* __restrict__ dP_0, unsigned M) {
+drank_0(const float* __restrict__ dy, const float* __restrict__ B, float* __restrict__ dP, unsigned M) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[512];
   float acc_0 = 0.0f;
@@ -277,17 +277,17 @@ drank_0(const float* __restrict__ dy_0, const float* __restrict__ B_0, float* __
   const unsigned col0 = blockIdx.x * 32u;
   const unsigned tile_row = lane / 8u * 4u;
   const unsigned tile_col = lane % 8u * 4u;
-  // inner dimension of dy_0 and B_0, 16 at a time
+  // inner dimension of dy and B, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy_0[row_a0 * 11u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy[row_a0 * 11u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? B_0[col_b0 * 11u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? B[col_b0 * 11u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -323,67 +323,67 @@ drank_0(const float* __restrict__ dy_0, const float* __restrict__ B_0, float* __
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 3u) {
     const float result = 0.33333334f * acc_0;
-    dP_0[out_row * 3u + out_col] = result;
+    dP[out_row * 3u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_1;
-    dP_0[out_row * 3u + out_col + 1u] = result;
+    dP[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_2;
-    dP_0[out_row * 3u + out_col + 2u] = result;
+    dP[out_row * 3u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_3;
-    dP_0[out_row * 3u + out_col + 3u] = result;
+    dP[out_row * 3u + out_col + 3u] = result;
   }
   if (out_row + 1u < M && out_col < 3u) {
     const float result = 0.33333334f * acc_4;
-    dP_0[(out_row + 1u) * 3u + out_col] = result;
+    dP[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < M && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_5;
-    dP_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < M && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_6;
-    dP_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 1u < M && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_7;
-    dP_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 2u < M && out_col < 3u) {
     const float result = 0.33333334f * acc_8;
-    dP_0[(out_row + 2u) * 3u + out_col] = result;
+    dP[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < M && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_9;
-    dP_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < M && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_10;
-    dP_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+    dP[(out_row + 2u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 2u < M && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_11;
-    dP_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+    dP[(out_row + 2u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 3u < M && out_col < 3u) {
     const float result = 0.33333334f * acc_12;
-    dP_0[(out_row + 3u) * 3u + out_col] = result;
+    dP[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < M && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_13;
-    dP_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < M && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_14;
-    dP_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+    dP[(out_row + 3u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 3u < M && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_15;
-    dP_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+    dP[(out_row + 3u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -392,7 +392,7 @@ drank_0(const float* __restrict__ dy_0, const float* __restrict__ B_0, float* __
 // 3 x 11, inner M; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 4.22 kFLOP, 3.85 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __restrict__ dB_0, unsigned M) {
+sum_0(const float* __restrict__ P, const float* __restrict__ dy, float* __restrict__ dB, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -409,17 +409,17 @@ sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __re
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of P_0 and dy_0, 16 at a time
+  // inner dimension of P and dy, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < M; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 16u;
       const unsigned col_a0 = k0_0 + e_a0 / 16u;
-      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 3u && col_a0 < M ? P_0[col_a0 * 3u + row_a0] : 0.0f);
+      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 3u && col_a0 < M ? P[col_a0 * 3u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 11u ? dy_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 11u ? dy[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -440,19 +440,19 @@ sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __re
   const unsigned out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     const float result = acc_0;
-    dB_0[out_row * 11u + out_col] = dB_0[out_row * 11u + out_col] + result;
+    dB[out_row * 11u + out_col] = dB[out_row * 11u + out_col] + result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     const float result = acc_1;
-    dB_0[out_row * 11u + out_col + 1u] = dB_0[out_row * 11u + out_col + 1u] + result;
+    dB[out_row * 11u + out_col + 1u] = dB[out_row * 11u + out_col + 1u] + result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     const float result = acc_2;
-    dB_0[out_row * 11u + out_col + 2u] = dB_0[out_row * 11u + out_col + 2u] + result;
+    dB[out_row * 11u + out_col + 2u] = dB[out_row * 11u + out_col + 2u] + result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     const float result = acc_3;
-    dB_0[out_row * 11u + out_col + 3u] = dB_0[out_row * 11u + out_col + 3u] + result;
+    dB[out_row * 11u + out_col + 3u] = dB[out_row * 11u + out_col + 3u] + result;
   }
 }
 
@@ -461,7 +461,7 @@ sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __re
 // 17 x 3, inner M; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 6.53 kFLOP, 5.53 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* __restrict__ dA_0_0, unsigned M) {
+dfirst_0(const float* __restrict__ x, const float* __restrict__ dP, float* __restrict__ dA, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -478,17 +478,17 @@ dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* _
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_0 and dP_0, 16 at a time
+  // inner dimension of x and dP, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < M; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 16u;
       const unsigned col_a0 = k0_0 + e_a0 / 16u;
-      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 17u && col_a0 < M ? x_0[col_a0 * 17u + row_a0] : 0.0f);
+      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 17u && col_a0 < M ? x[col_a0 * 17u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 3u ? dP_0[row_b0 * 3u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 3u ? dP[row_b0 * 3u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -509,19 +509,19 @@ dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* _
   const unsigned out_col = col0 + tile_col;
   if (out_row < 17u && out_col < 3u) {
     const float result = acc_0;
-    dA_0_0[out_row * 3u + out_col] = dA_0_0[out_row * 3u + out_col] + result;
+    dA[out_row * 3u + out_col] = dA[out_row * 3u + out_col] + result;
   }
   if (out_row < 17u && out_col + 1u < 3u) {
     const float result = acc_1;
-    dA_0_0[out_row * 3u + out_col + 1u] = dA_0_0[out_row * 3u + out_col + 1u] + result;
+    dA[out_row * 3u + out_col + 1u] = dA[out_row * 3u + out_col + 1u] + result;
   }
   if (out_row < 17u && out_col + 2u < 3u) {
     const float result = acc_2;
-    dA_0_0[out_row * 3u + out_col + 2u] = dA_0_0[out_row * 3u + out_col + 2u] + result;
+    dA[out_row * 3u + out_col + 2u] = dA[out_row * 3u + out_col + 2u] + result;
   }
   if (out_row < 17u && out_col + 3u < 3u) {
     const float result = acc_3;
-    dA_0_0[out_row * 3u + out_col + 3u] = dA_0_0[out_row * 3u + out_col + 3u] + result;
+    dA[out_row * 3u + out_col + 3u] = dA[out_row * 3u + out_col + 3u] + result;
   }
 }
 
@@ -530,7 +530,7 @@ dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* _
 // M x 17, inner 11 + 3; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 30.5 kFLOP, 8.89 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-dx_0(const float* __restrict__ dy_0, const float* __restrict__ W_0, const float* __restrict__ dP_0, const float* __restrict__ A_0_0, float* __restrict__ dx_0, unsigned M) {
+dx_0(const float* __restrict__ dy, const float* __restrict__ W, const float* __restrict__ dP, const float* __restrict__ A, float* __restrict__ dx, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -547,17 +547,17 @@ dx_0(const float* __restrict__ dy_0, const float* __restrict__ W_0, const float*
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of dy_0 and W_0, 16 at a time
+  // inner dimension of dy and W, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy_0[row_a0 * 11u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy[row_a0 * 11u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 11u && col_b0 < 17u ? W_0[row_b0 * 17u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 11u && col_b0 < 17u ? W[row_b0 * 17u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -573,17 +573,17 @@ dx_0(const float* __restrict__ dy_0, const float* __restrict__ W_0, const float*
     }
     __syncthreads();
   }
-  // inner dimension of dP_0 and A_0_0, 16 at a time
+  // inner dimension of dP and A, 16 at a time
   for (unsigned k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (unsigned e_a1 = lane; e_a1 < 256u; e_a1 += 256u) {
       const unsigned row_a1 = row0 + e_a1 / 16u;
       const unsigned col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? dP_0[row_a1 * 3u + col_a1] : 0.0f);
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? dP[row_a1 * 3u + col_a1] : 0.0f);
     }
     for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
       const unsigned row_b1 = k0_1 + e_b1 % 16u;
       const unsigned col_b1 = col0 + e_b1 / 16u;
-      tile_b[e_b1 % 16u * 64u + e_b1 / 16u] = (row_b1 < 3u && col_b1 < 17u ? A_0_0[col_b1 * 3u + row_b1] : 0.0f);
+      tile_b[e_b1 % 16u * 64u + e_b1 / 16u] = (row_b1 < 3u && col_b1 < 17u ? A[col_b1 * 3u + row_b1] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -604,19 +604,19 @@ dx_0(const float* __restrict__ dy_0, const float* __restrict__ W_0, const float*
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 17u) {
     const float result = acc_0;
-    dx_0[out_row * 17u + out_col] = result;
+    dx[out_row * 17u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 17u) {
     const float result = acc_1;
-    dx_0[out_row * 17u + out_col + 1u] = result;
+    dx[out_row * 17u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 17u) {
     const float result = acc_2;
-    dx_0[out_row * 17u + out_col + 2u] = result;
+    dx[out_row * 17u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 17u) {
     const float result = acc_3;
-    dx_0[out_row * 17u + out_col + 3u] = result;
+    dx[out_row * 17u + out_col + 3u] = result;
   }
 }
 

@@ -3,9 +3,9 @@
 // M x 3, inner 17; tiles 64x8x16, 4x2 each.
 // Predicted by the plan: 6.53 kFLOP, 5.32 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> A_0_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> P_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> A: array<f32>;
+@group(0) @binding(2) var<storage, read_write> P: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -36,17 +36,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 8u;
   let tile_row = lane / 4u * 4u;
   let tile_col = lane % 4u * 2u;
-  // inner dimension of x_0 and A_0_0, 16 at a time
+  // inner dimension of x and A, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, A_0_0[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, A[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -72,35 +72,35 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 3u) {
     let result = 0.33333334 * acc_0;
-    P_0[out_row * 3u + out_col] = result;
+    P[out_row * 3u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_1;
-    P_0[out_row * 3u + out_col + 1u] = result;
+    P[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 3u) {
     let result = 0.33333334 * acc_2;
-    P_0[(out_row + 1u) * 3u + out_col] = result;
+    P[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_3;
-    P_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    P[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 3u) {
     let result = 0.33333334 * acc_4;
-    P_0[(out_row + 2u) * 3u + out_col] = result;
+    P[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_5;
-    P_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    P[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 3u) {
     let result = 0.33333334 * acc_6;
-    P_0[(out_row + 3u) * 3u + out_col] = result;
+    P[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_7;
-    P_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    P[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
 }
 
@@ -109,11 +109,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 11, inner 17 + 3; tiles 16x128x16, 4x8 each.
 // Predicted by the plan: 28.2 kFLOP, 8.82 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_0: array<f32>;
-@group(0) @binding(2) var<storage, read> P_0: array<f32>;
-@group(0) @binding(3) var<storage, read> B_0: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> P: array<f32>;
+@group(0) @binding(3) var<storage, read> B: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -174,17 +174,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 128u;
   let tile_row = lane / 16u * 4u;
   let tile_col = lane % 16u * 8u;
-  // inner dimension of x_0 and W_0, 16 at a time
+  // inner dimension of x and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 256u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, x_0[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 128u + e_b0 / 16u] = select(0.0, W_0[col_b0 * 17u + row_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 % 16u * 128u + e_b0 / 16u] = select(0.0, W[col_b0 * 17u + row_b0], row_b0 < 17u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -235,17 +235,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // inner dimension of P_0 and B_0, 16 at a time
+  // inner dimension of P and B, 16 at a time
   for (var k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (var e_a1 = lane; e_a1 < 256u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, P_0[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 2048u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 128u;
       let col_b1 = col0 + e_b1 % 128u;
-      tile_b[e_b1 / 128u * 128u + e_b1 % 128u] = select(0.0, B_0[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
+      tile_b[e_b1 / 128u * 128u + e_b1 % 128u] = select(0.0, B[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -301,131 +301,131 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 11u) {
     let result = acc_0;
-    y_0[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 11u) {
     let result = acc_1;
-    y_0[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 11u) {
     let result = acc_2;
-    y_0[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 11u) {
     let result = acc_3;
-    y_0[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row < uniforms.M && out_col + 4u < 11u) {
     let result = acc_4;
-    y_0[out_row * 11u + out_col + 4u] = result;
+    y[out_row * 11u + out_col + 4u] = result;
   }
   if (out_row < uniforms.M && out_col + 5u < 11u) {
     let result = acc_5;
-    y_0[out_row * 11u + out_col + 5u] = result;
+    y[out_row * 11u + out_col + 5u] = result;
   }
   if (out_row < uniforms.M && out_col + 6u < 11u) {
     let result = acc_6;
-    y_0[out_row * 11u + out_col + 6u] = result;
+    y[out_row * 11u + out_col + 6u] = result;
   }
   if (out_row < uniforms.M && out_col + 7u < 11u) {
     let result = acc_7;
-    y_0[out_row * 11u + out_col + 7u] = result;
+    y[out_row * 11u + out_col + 7u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 11u) {
     let result = acc_8;
-    y_0[(out_row + 1u) * 11u + out_col] = result;
+    y[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_9;
-    y_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    y[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_10;
-    y_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    y[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_11;
-    y_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    y[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 4u < 11u) {
     let result = acc_12;
-    y_0[(out_row + 1u) * 11u + out_col + 4u] = result;
+    y[(out_row + 1u) * 11u + out_col + 4u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 5u < 11u) {
     let result = acc_13;
-    y_0[(out_row + 1u) * 11u + out_col + 5u] = result;
+    y[(out_row + 1u) * 11u + out_col + 5u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 6u < 11u) {
     let result = acc_14;
-    y_0[(out_row + 1u) * 11u + out_col + 6u] = result;
+    y[(out_row + 1u) * 11u + out_col + 6u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 7u < 11u) {
     let result = acc_15;
-    y_0[(out_row + 1u) * 11u + out_col + 7u] = result;
+    y[(out_row + 1u) * 11u + out_col + 7u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 11u) {
     let result = acc_16;
-    y_0[(out_row + 2u) * 11u + out_col] = result;
+    y[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_17;
-    y_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    y[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_18;
-    y_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    y[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_19;
-    y_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    y[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 4u < 11u) {
     let result = acc_20;
-    y_0[(out_row + 2u) * 11u + out_col + 4u] = result;
+    y[(out_row + 2u) * 11u + out_col + 4u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 5u < 11u) {
     let result = acc_21;
-    y_0[(out_row + 2u) * 11u + out_col + 5u] = result;
+    y[(out_row + 2u) * 11u + out_col + 5u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 6u < 11u) {
     let result = acc_22;
-    y_0[(out_row + 2u) * 11u + out_col + 6u] = result;
+    y[(out_row + 2u) * 11u + out_col + 6u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 7u < 11u) {
     let result = acc_23;
-    y_0[(out_row + 2u) * 11u + out_col + 7u] = result;
+    y[(out_row + 2u) * 11u + out_col + 7u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 11u) {
     let result = acc_24;
-    y_0[(out_row + 3u) * 11u + out_col] = result;
+    y[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 11u) {
     let result = acc_25;
-    y_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    y[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 2u < 11u) {
     let result = acc_26;
-    y_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    y[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 3u < 11u) {
     let result = acc_27;
-    y_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    y[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 4u < 11u) {
     let result = acc_28;
-    y_0[(out_row + 3u) * 11u + out_col + 4u] = result;
+    y[(out_row + 3u) * 11u + out_col + 4u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 5u < 11u) {
     let result = acc_29;
-    y_0[(out_row + 3u) * 11u + out_col + 5u] = result;
+    y[(out_row + 3u) * 11u + out_col + 5u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 6u < 11u) {
     let result = acc_30;
-    y_0[(out_row + 3u) * 11u + out_col + 6u] = result;
+    y[(out_row + 3u) * 11u + out_col + 6u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 7u < 11u) {
     let result = acc_31;
-    y_0[(out_row + 3u) * 11u + out_col + 7u] = result;
+    y[(out_row + 3u) * 11u + out_col + 7u] = result;
   }
 }
 
@@ -434,9 +434,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 3, inner 11; tiles 64x8x16, 4x2 each.
 // Predicted by the plan: 4.22 kFLOP, 3.72 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> dy_0: array<f32>;
-@group(0) @binding(1) var<storage, read> B_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dP_0: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> B: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dP: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -467,17 +467,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 8u;
   let tile_row = lane / 4u * 4u;
   let tile_col = lane % 4u * 2u;
-  // inner dimension of dy_0 and B_0, 16 at a time
+  // inner dimension of dy and B, 16 at a time
   for (var k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, dy_0[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 8u + e_b0 / 16u] = select(0.0, B_0[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
+      tile_b[e_b0 % 16u * 8u + e_b0 / 16u] = select(0.0, B[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -503,35 +503,35 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 3u) {
     let result = 0.33333334 * acc_0;
-    dP_0[out_row * 3u + out_col] = result;
+    dP[out_row * 3u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_1;
-    dP_0[out_row * 3u + out_col + 1u] = result;
+    dP[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 3u) {
     let result = 0.33333334 * acc_2;
-    dP_0[(out_row + 1u) * 3u + out_col] = result;
+    dP[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_3;
-    dP_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 3u) {
     let result = 0.33333334 * acc_4;
-    dP_0[(out_row + 2u) * 3u + out_col] = result;
+    dP[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_5;
-    dP_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 3u) {
     let result = 0.33333334 * acc_6;
-    dP_0[(out_row + 3u) * 3u + out_col] = result;
+    dP[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 3u) {
     let result = 0.33333334 * acc_7;
-    dP_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
 }
 
@@ -540,9 +540,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // 3 x 11, inner M; tiles 8x128x16, 4x4 each.
 // Predicted by the plan: 4.22 kFLOP, 3.85 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> P_0: array<f32>;
-@group(0) @binding(1) var<storage, read> dy_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dB_0: array<f32>;
+@group(0) @binding(0) var<storage, read> P: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dB: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -583,17 +583,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 128u;
   let tile_row = lane / 32u * 4u;
   let tile_col = lane % 32u * 4u;
-  // inner dimension of P_0 and dy_0, 16 at a time
+  // inner dimension of P and dy, 16 at a time
   for (var k0_0 = 0u; k0_0 < uniforms.M; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 128u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 8u;
       let col_a0 = k0_0 + e_a0 / 8u;
-      tile_a[e_a0 / 8u * 8u + e_a0 % 8u] = select(0.0, P_0[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < uniforms.M);
+      tile_a[e_a0 / 8u * 8u + e_a0 % 8u] = select(0.0, P[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < uniforms.M);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, dy_0[row_b0 * 11u + col_b0], row_b0 < uniforms.M && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, dy[row_b0 * 11u + col_b0], row_b0 < uniforms.M && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -629,67 +629,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     let result = acc_0;
-    dB_0[out_row * 11u + out_col] = dB_0[out_row * 11u + out_col] + result;
+    dB[out_row * 11u + out_col] = dB[out_row * 11u + out_col] + result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     let result = acc_1;
-    dB_0[out_row * 11u + out_col + 1u] = dB_0[out_row * 11u + out_col + 1u] + result;
+    dB[out_row * 11u + out_col + 1u] = dB[out_row * 11u + out_col + 1u] + result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     let result = acc_2;
-    dB_0[out_row * 11u + out_col + 2u] = dB_0[out_row * 11u + out_col + 2u] + result;
+    dB[out_row * 11u + out_col + 2u] = dB[out_row * 11u + out_col + 2u] + result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     let result = acc_3;
-    dB_0[out_row * 11u + out_col + 3u] = dB_0[out_row * 11u + out_col + 3u] + result;
+    dB[out_row * 11u + out_col + 3u] = dB[out_row * 11u + out_col + 3u] + result;
   }
   if (out_row + 1u < 3u && out_col < 11u) {
     let result = acc_4;
-    dB_0[(out_row + 1u) * 11u + out_col] = dB_0[(out_row + 1u) * 11u + out_col] + result;
+    dB[(out_row + 1u) * 11u + out_col] = dB[(out_row + 1u) * 11u + out_col] + result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 11u) {
     let result = acc_5;
-    dB_0[(out_row + 1u) * 11u + out_col + 1u] = dB_0[(out_row + 1u) * 11u + out_col + 1u] + result;
+    dB[(out_row + 1u) * 11u + out_col + 1u] = dB[(out_row + 1u) * 11u + out_col + 1u] + result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 11u) {
     let result = acc_6;
-    dB_0[(out_row + 1u) * 11u + out_col + 2u] = dB_0[(out_row + 1u) * 11u + out_col + 2u] + result;
+    dB[(out_row + 1u) * 11u + out_col + 2u] = dB[(out_row + 1u) * 11u + out_col + 2u] + result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 11u) {
     let result = acc_7;
-    dB_0[(out_row + 1u) * 11u + out_col + 3u] = dB_0[(out_row + 1u) * 11u + out_col + 3u] + result;
+    dB[(out_row + 1u) * 11u + out_col + 3u] = dB[(out_row + 1u) * 11u + out_col + 3u] + result;
   }
   if (out_row + 2u < 3u && out_col < 11u) {
     let result = acc_8;
-    dB_0[(out_row + 2u) * 11u + out_col] = dB_0[(out_row + 2u) * 11u + out_col] + result;
+    dB[(out_row + 2u) * 11u + out_col] = dB[(out_row + 2u) * 11u + out_col] + result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 11u) {
     let result = acc_9;
-    dB_0[(out_row + 2u) * 11u + out_col + 1u] = dB_0[(out_row + 2u) * 11u + out_col + 1u] + result;
+    dB[(out_row + 2u) * 11u + out_col + 1u] = dB[(out_row + 2u) * 11u + out_col + 1u] + result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 11u) {
     let result = acc_10;
-    dB_0[(out_row + 2u) * 11u + out_col + 2u] = dB_0[(out_row + 2u) * 11u + out_col + 2u] + result;
+    dB[(out_row + 2u) * 11u + out_col + 2u] = dB[(out_row + 2u) * 11u + out_col + 2u] + result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 11u) {
     let result = acc_11;
-    dB_0[(out_row + 2u) * 11u + out_col + 3u] = dB_0[(out_row + 2u) * 11u + out_col + 3u] + result;
+    dB[(out_row + 2u) * 11u + out_col + 3u] = dB[(out_row + 2u) * 11u + out_col + 3u] + result;
   }
   if (out_row + 3u < 3u && out_col < 11u) {
     let result = acc_12;
-    dB_0[(out_row + 3u) * 11u + out_col] = dB_0[(out_row + 3u) * 11u + out_col] + result;
+    dB[(out_row + 3u) * 11u + out_col] = dB[(out_row + 3u) * 11u + out_col] + result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 11u) {
     let result = acc_13;
-    dB_0[(out_row + 3u) * 11u + out_col + 1u] = dB_0[(out_row + 3u) * 11u + out_col + 1u] + result;
+    dB[(out_row + 3u) * 11u + out_col + 1u] = dB[(out_row + 3u) * 11u + out_col + 1u] + result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 11u) {
     let result = acc_14;
-    dB_0[(out_row + 3u) * 11u + out_col + 2u] = dB_0[(out_row + 3u) * 11u + out_col + 2u] + result;
+    dB[(out_row + 3u) * 11u + out_col + 2u] = dB[(out_row + 3u) * 11u + out_col + 2u] + result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 11u) {
     let result = acc_15;
-    dB_0[(out_row + 3u) * 11u + out_col + 3u] = dB_0[(out_row + 3u) * 11u + out_col + 3u] + result;
+    dB[(out_row + 3u) * 11u + out_col + 3u] = dB[(out_row + 3u) * 11u + out_col + 3u] + result;
   }
 }
 
@@ -698,9 +698,9 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // 17 x 3, inner M; tiles 128x8x16, 4x4 each.
 // Predicted by the plan: 6.53 kFLOP, 5.53 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> x_0: array<f32>;
-@group(0) @binding(1) var<storage, read> dP_0: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dA_0_0: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> dP: array<f32>;
+@group(0) @binding(2) var<storage, read_write> dA: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -741,17 +741,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 8u;
   let tile_row = lane / 2u * 4u;
   let tile_col = lane % 2u * 4u;
-  // inner dimension of x_0 and dP_0, 16 at a time
+  // inner dimension of x and dP, 16 at a time
   for (var k0_0 = 0u; k0_0 < uniforms.M; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 2048u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 128u;
       let col_a0 = k0_0 + e_a0 / 128u;
-      tile_a[e_a0 / 128u * 128u + e_a0 % 128u] = select(0.0, x_0[col_a0 * 17u + row_a0], row_a0 < 17u && col_a0 < uniforms.M);
+      tile_a[e_a0 / 128u * 128u + e_a0 % 128u] = select(0.0, x[col_a0 * 17u + row_a0], row_a0 < 17u && col_a0 < uniforms.M);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, dP_0[row_b0 * 3u + col_b0], row_b0 < uniforms.M && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, dP[row_b0 * 3u + col_b0], row_b0 < uniforms.M && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -787,67 +787,67 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < 17u && out_col < 3u) {
     let result = acc_0;
-    dA_0_0[out_row * 3u + out_col] = dA_0_0[out_row * 3u + out_col] + result;
+    dA[out_row * 3u + out_col] = dA[out_row * 3u + out_col] + result;
   }
   if (out_row < 17u && out_col + 1u < 3u) {
     let result = acc_1;
-    dA_0_0[out_row * 3u + out_col + 1u] = dA_0_0[out_row * 3u + out_col + 1u] + result;
+    dA[out_row * 3u + out_col + 1u] = dA[out_row * 3u + out_col + 1u] + result;
   }
   if (out_row < 17u && out_col + 2u < 3u) {
     let result = acc_2;
-    dA_0_0[out_row * 3u + out_col + 2u] = dA_0_0[out_row * 3u + out_col + 2u] + result;
+    dA[out_row * 3u + out_col + 2u] = dA[out_row * 3u + out_col + 2u] + result;
   }
   if (out_row < 17u && out_col + 3u < 3u) {
     let result = acc_3;
-    dA_0_0[out_row * 3u + out_col + 3u] = dA_0_0[out_row * 3u + out_col + 3u] + result;
+    dA[out_row * 3u + out_col + 3u] = dA[out_row * 3u + out_col + 3u] + result;
   }
   if (out_row + 1u < 17u && out_col < 3u) {
     let result = acc_4;
-    dA_0_0[(out_row + 1u) * 3u + out_col] = dA_0_0[(out_row + 1u) * 3u + out_col] + result;
+    dA[(out_row + 1u) * 3u + out_col] = dA[(out_row + 1u) * 3u + out_col] + result;
   }
   if (out_row + 1u < 17u && out_col + 1u < 3u) {
     let result = acc_5;
-    dA_0_0[(out_row + 1u) * 3u + out_col + 1u] = dA_0_0[(out_row + 1u) * 3u + out_col + 1u] + result;
+    dA[(out_row + 1u) * 3u + out_col + 1u] = dA[(out_row + 1u) * 3u + out_col + 1u] + result;
   }
   if (out_row + 1u < 17u && out_col + 2u < 3u) {
     let result = acc_6;
-    dA_0_0[(out_row + 1u) * 3u + out_col + 2u] = dA_0_0[(out_row + 1u) * 3u + out_col + 2u] + result;
+    dA[(out_row + 1u) * 3u + out_col + 2u] = dA[(out_row + 1u) * 3u + out_col + 2u] + result;
   }
   if (out_row + 1u < 17u && out_col + 3u < 3u) {
     let result = acc_7;
-    dA_0_0[(out_row + 1u) * 3u + out_col + 3u] = dA_0_0[(out_row + 1u) * 3u + out_col + 3u] + result;
+    dA[(out_row + 1u) * 3u + out_col + 3u] = dA[(out_row + 1u) * 3u + out_col + 3u] + result;
   }
   if (out_row + 2u < 17u && out_col < 3u) {
     let result = acc_8;
-    dA_0_0[(out_row + 2u) * 3u + out_col] = dA_0_0[(out_row + 2u) * 3u + out_col] + result;
+    dA[(out_row + 2u) * 3u + out_col] = dA[(out_row + 2u) * 3u + out_col] + result;
   }
   if (out_row + 2u < 17u && out_col + 1u < 3u) {
     let result = acc_9;
-    dA_0_0[(out_row + 2u) * 3u + out_col + 1u] = dA_0_0[(out_row + 2u) * 3u + out_col + 1u] + result;
+    dA[(out_row + 2u) * 3u + out_col + 1u] = dA[(out_row + 2u) * 3u + out_col + 1u] + result;
   }
   if (out_row + 2u < 17u && out_col + 2u < 3u) {
     let result = acc_10;
-    dA_0_0[(out_row + 2u) * 3u + out_col + 2u] = dA_0_0[(out_row + 2u) * 3u + out_col + 2u] + result;
+    dA[(out_row + 2u) * 3u + out_col + 2u] = dA[(out_row + 2u) * 3u + out_col + 2u] + result;
   }
   if (out_row + 2u < 17u && out_col + 3u < 3u) {
     let result = acc_11;
-    dA_0_0[(out_row + 2u) * 3u + out_col + 3u] = dA_0_0[(out_row + 2u) * 3u + out_col + 3u] + result;
+    dA[(out_row + 2u) * 3u + out_col + 3u] = dA[(out_row + 2u) * 3u + out_col + 3u] + result;
   }
   if (out_row + 3u < 17u && out_col < 3u) {
     let result = acc_12;
-    dA_0_0[(out_row + 3u) * 3u + out_col] = dA_0_0[(out_row + 3u) * 3u + out_col] + result;
+    dA[(out_row + 3u) * 3u + out_col] = dA[(out_row + 3u) * 3u + out_col] + result;
   }
   if (out_row + 3u < 17u && out_col + 1u < 3u) {
     let result = acc_13;
-    dA_0_0[(out_row + 3u) * 3u + out_col + 1u] = dA_0_0[(out_row + 3u) * 3u + out_col + 1u] + result;
+    dA[(out_row + 3u) * 3u + out_col + 1u] = dA[(out_row + 3u) * 3u + out_col + 1u] + result;
   }
   if (out_row + 3u < 17u && out_col + 2u < 3u) {
     let result = acc_14;
-    dA_0_0[(out_row + 3u) * 3u + out_col + 2u] = dA_0_0[(out_row + 3u) * 3u + out_col + 2u] + result;
+    dA[(out_row + 3u) * 3u + out_col + 2u] = dA[(out_row + 3u) * 3u + out_col + 2u] + result;
   }
   if (out_row + 3u < 17u && out_col + 3u < 3u) {
     let result = acc_15;
-    dA_0_0[(out_row + 3u) * 3u + out_col + 3u] = dA_0_0[(out_row + 3u) * 3u + out_col + 3u] + result;
+    dA[(out_row + 3u) * 3u + out_col + 3u] = dA[(out_row + 3u) * 3u + out_col + 3u] + result;
   }
 }
 
@@ -856,11 +856,11 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
 // M x 17, inner 11 + 3; tiles 16x128x16, 4x8 each.
 // Predicted by the plan: 30.5 kFLOP, 8.89 kB to and from memory.
 
-@group(0) @binding(0) var<storage, read> dy_0: array<f32>;
-@group(0) @binding(1) var<storage, read> W_0: array<f32>;
-@group(0) @binding(2) var<storage, read> dP_0: array<f32>;
-@group(0) @binding(3) var<storage, read> A_0_0: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx_0: array<f32>;
+@group(0) @binding(0) var<storage, read> dy: array<f32>;
+@group(0) @binding(1) var<storage, read> W: array<f32>;
+@group(0) @binding(2) var<storage, read> dP: array<f32>;
+@group(0) @binding(3) var<storage, read> A: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
 
 struct Uniforms {
   M: u32,
@@ -921,17 +921,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let col0 = group.x * 128u;
   let tile_row = lane / 16u * 4u;
   let tile_col = lane % 16u * 8u;
-  // inner dimension of dy_0 and W_0, 16 at a time
+  // inner dimension of dy and W, 16 at a time
   for (var k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (var e_a0 = lane; e_a0 < 256u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, dy_0[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W_0[row_b0 * 17u + col_b0], row_b0 < 11u && col_b0 < 17u);
+      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W[row_b0 * 17u + col_b0], row_b0 < 11u && col_b0 < 17u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -982,17 +982,17 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // inner dimension of dP_0 and A_0_0, 16 at a time
+  // inner dimension of dP and A, 16 at a time
   for (var k0_1 = 0u; k0_1 < 3u; k0_1 += 16u) {
     for (var e_a1 = lane; e_a1 < 256u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, dP_0[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, dP[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 2048u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 % 16u;
       let col_b1 = col0 + e_b1 / 16u;
-      tile_b[e_b1 % 16u * 128u + e_b1 / 16u] = select(0.0, A_0_0[col_b1 * 3u + row_b1], row_b1 < 3u && col_b1 < 17u);
+      tile_b[e_b1 % 16u * 128u + e_b1 / 16u] = select(0.0, A[col_b1 * 3u + row_b1], row_b1 < 3u && col_b1 < 17u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
@@ -1048,131 +1048,131 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let out_col = col0 + tile_col;
   if (out_row < uniforms.M && out_col < 17u) {
     let result = acc_0;
-    dx_0[out_row * 17u + out_col] = result;
+    dx[out_row * 17u + out_col] = result;
   }
   if (out_row < uniforms.M && out_col + 1u < 17u) {
     let result = acc_1;
-    dx_0[out_row * 17u + out_col + 1u] = result;
+    dx[out_row * 17u + out_col + 1u] = result;
   }
   if (out_row < uniforms.M && out_col + 2u < 17u) {
     let result = acc_2;
-    dx_0[out_row * 17u + out_col + 2u] = result;
+    dx[out_row * 17u + out_col + 2u] = result;
   }
   if (out_row < uniforms.M && out_col + 3u < 17u) {
     let result = acc_3;
-    dx_0[out_row * 17u + out_col + 3u] = result;
+    dx[out_row * 17u + out_col + 3u] = result;
   }
   if (out_row < uniforms.M && out_col + 4u < 17u) {
     let result = acc_4;
-    dx_0[out_row * 17u + out_col + 4u] = result;
+    dx[out_row * 17u + out_col + 4u] = result;
   }
   if (out_row < uniforms.M && out_col + 5u < 17u) {
     let result = acc_5;
-    dx_0[out_row * 17u + out_col + 5u] = result;
+    dx[out_row * 17u + out_col + 5u] = result;
   }
   if (out_row < uniforms.M && out_col + 6u < 17u) {
     let result = acc_6;
-    dx_0[out_row * 17u + out_col + 6u] = result;
+    dx[out_row * 17u + out_col + 6u] = result;
   }
   if (out_row < uniforms.M && out_col + 7u < 17u) {
     let result = acc_7;
-    dx_0[out_row * 17u + out_col + 7u] = result;
+    dx[out_row * 17u + out_col + 7u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col < 17u) {
     let result = acc_8;
-    dx_0[(out_row + 1u) * 17u + out_col] = result;
+    dx[(out_row + 1u) * 17u + out_col] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 1u < 17u) {
     let result = acc_9;
-    dx_0[(out_row + 1u) * 17u + out_col + 1u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 2u < 17u) {
     let result = acc_10;
-    dx_0[(out_row + 1u) * 17u + out_col + 2u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 3u < 17u) {
     let result = acc_11;
-    dx_0[(out_row + 1u) * 17u + out_col + 3u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 3u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 4u < 17u) {
     let result = acc_12;
-    dx_0[(out_row + 1u) * 17u + out_col + 4u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 4u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 5u < 17u) {
     let result = acc_13;
-    dx_0[(out_row + 1u) * 17u + out_col + 5u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 5u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 6u < 17u) {
     let result = acc_14;
-    dx_0[(out_row + 1u) * 17u + out_col + 6u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 6u] = result;
   }
   if (out_row + 1u < uniforms.M && out_col + 7u < 17u) {
     let result = acc_15;
-    dx_0[(out_row + 1u) * 17u + out_col + 7u] = result;
+    dx[(out_row + 1u) * 17u + out_col + 7u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col < 17u) {
     let result = acc_16;
-    dx_0[(out_row + 2u) * 17u + out_col] = result;
+    dx[(out_row + 2u) * 17u + out_col] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 1u < 17u) {
     let result = acc_17;
-    dx_0[(out_row + 2u) * 17u + out_col + 1u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 2u < 17u) {
     let result = acc_18;
-    dx_0[(out_row + 2u) * 17u + out_col + 2u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 3u < 17u) {
     let result = acc_19;
-    dx_0[(out_row + 2u) * 17u + out_col + 3u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 3u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 4u < 17u) {
     let result = acc_20;
-    dx_0[(out_row + 2u) * 17u + out_col + 4u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 4u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 5u < 17u) {
     let result = acc_21;
-    dx_0[(out_row + 2u) * 17u + out_col + 5u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 5u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 6u < 17u) {
     let result = acc_22;
-    dx_0[(out_row + 2u) * 17u + out_col + 6u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 6u] = result;
   }
   if (out_row + 2u < uniforms.M && out_col + 7u < 17u) {
     let result = acc_23;
-    dx_0[(out_row + 2u) * 17u + out_col + 7u] = result;
+    dx[(out_row + 2u) * 17u + out_col + 7u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col < 17u) {
     let result = acc_24;
-    dx_0[(out_row + 3u) * 17u + out_col] = result;
+    dx[(out_row + 3u) * 17u + out_col] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 1u < 17u) {
     let result = acc_25;
-    dx_0[(out_row + 3u) * 17u + out_col + 1u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 2u < 17u) {
     let result = acc_26;
-    dx_0[(out_row + 3u) * 17u + out_col + 2u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 3u < 17u) {
     let result = acc_27;
-    dx_0[(out_row + 3u) * 17u + out_col + 3u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 3u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 4u < 17u) {
     let result = acc_28;
-    dx_0[(out_row + 3u) * 17u + out_col + 4u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 4u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 5u < 17u) {
     let result = acc_29;
-    dx_0[(out_row + 3u) * 17u + out_col + 5u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 5u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 6u < 17u) {
     let result = acc_30;
-    dx_0[(out_row + 3u) * 17u + out_col + 6u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 6u] = result;
   }
   if (out_row + 3u < uniforms.M && out_col + 7u < 17u) {
     let result = acc_31;
-    dx_0[(out_row + 3u) * 17u + out_col + 7u] = result;
+    dx[(out_row + 3u) * 17u + out_col + 7u] = result;
   }
 }
 

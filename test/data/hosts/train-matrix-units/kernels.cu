@@ -108,7 +108,7 @@ LOTRC_DEVICE void load_b_tf32(unsigned *to, const float *tile, unsigned stride) 
 // 3 x 11, inner 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 234 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfloat16* __restrict__ Lp_0) {
+fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, __nv_bfloat16* __restrict__ Lp) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -140,17 +140,17 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfl
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 3u ? M_0[row_a0 * 3u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 3u ? M[row_a0 * 3u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -186,67 +186,67 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfl
   const unsigned out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_0;
-    Lp_0[out_row * 11u + out_col] = __float2bfloat16_rn(result);
+    Lp[out_row * 11u + out_col] = __float2bfloat16_rn(result);
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_1;
-    Lp_0[out_row * 11u + out_col + 1u] = __float2bfloat16_rn(result);
+    Lp[out_row * 11u + out_col + 1u] = __float2bfloat16_rn(result);
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_2;
-    Lp_0[out_row * 11u + out_col + 2u] = __float2bfloat16_rn(result);
+    Lp[out_row * 11u + out_col + 2u] = __float2bfloat16_rn(result);
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_3;
-    Lp_0[out_row * 11u + out_col + 3u] = __float2bfloat16_rn(result);
+    Lp[out_row * 11u + out_col + 3u] = __float2bfloat16_rn(result);
   }
   if (out_row + 1u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_4;
-    Lp_0[(out_row + 1u) * 11u + out_col] = __float2bfloat16_rn(result);
+    Lp[(out_row + 1u) * 11u + out_col] = __float2bfloat16_rn(result);
   }
   if (out_row + 1u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_5;
-    Lp_0[(out_row + 1u) * 11u + out_col + 1u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 1u) * 11u + out_col + 1u] = __float2bfloat16_rn(result);
   }
   if (out_row + 1u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_6;
-    Lp_0[(out_row + 1u) * 11u + out_col + 2u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 1u) * 11u + out_col + 2u] = __float2bfloat16_rn(result);
   }
   if (out_row + 1u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_7;
-    Lp_0[(out_row + 1u) * 11u + out_col + 3u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 1u) * 11u + out_col + 3u] = __float2bfloat16_rn(result);
   }
   if (out_row + 2u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_8;
-    Lp_0[(out_row + 2u) * 11u + out_col] = __float2bfloat16_rn(result);
+    Lp[(out_row + 2u) * 11u + out_col] = __float2bfloat16_rn(result);
   }
   if (out_row + 2u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_9;
-    Lp_0[(out_row + 2u) * 11u + out_col + 1u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 2u) * 11u + out_col + 1u] = __float2bfloat16_rn(result);
   }
   if (out_row + 2u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_10;
-    Lp_0[(out_row + 2u) * 11u + out_col + 2u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 2u) * 11u + out_col + 2u] = __float2bfloat16_rn(result);
   }
   if (out_row + 2u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_11;
-    Lp_0[(out_row + 2u) * 11u + out_col + 3u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 2u) * 11u + out_col + 3u] = __float2bfloat16_rn(result);
   }
   if (out_row + 3u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_12;
-    Lp_0[(out_row + 3u) * 11u + out_col] = __float2bfloat16_rn(result);
+    Lp[(out_row + 3u) * 11u + out_col] = __float2bfloat16_rn(result);
   }
   if (out_row + 3u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_13;
-    Lp_0[(out_row + 3u) * 11u + out_col + 1u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 3u) * 11u + out_col + 1u] = __float2bfloat16_rn(result);
   }
   if (out_row + 3u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_14;
-    Lp_0[(out_row + 3u) * 11u + out_col + 2u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 3u) * 11u + out_col + 2u] = __float2bfloat16_rn(result);
   }
   if (out_row + 3u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_15;
-    Lp_0[(out_row + 3u) * 11u + out_col + 3u] = __float2bfloat16_rn(result);
+    Lp[(out_row + 3u) * 11u + out_col + 3u] = __float2bfloat16_rn(result);
   }
 }
 
@@ -258,7 +258,7 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, __nv_bfl
 // M x 3, inner 17; tiles 64x16x64, 4 stages, 4 warps, matrix units in bf16.
 // Predicted by the plan: 30.6 kFLOP, 12.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ P_0, unsigned M) {
+down_0(const __nv_bfloat16* __restrict__ x, const __nv_bfloat16* __restrict__ R_bf16, __nv_bfloat16* __restrict__ P, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[18432];
   __shared__ __align__(16) __nv_bfloat16 tile_b[6144];
   float acc[8] = {};
@@ -269,7 +269,7 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
   const unsigned col0 = blockIdx.x * 16u;
   const unsigned warp_row = lane / 32u * 16u;
   const unsigned warp_col = 0u;
-  // x_0 R_0_bf16: 64 of the inner dimension in a tile, 4 tiles in the ring
+  // x R_bf16: 64 of the inner dimension in a tile, 4 tiles in the ring
   const unsigned tiles_0 = 1u;
   for (unsigned t0_0 = 0u; t0_0 < 3u; t0_0 += 1u) {
     if (t0_0 < tiles_0) {
@@ -277,12 +277,12 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
       for (unsigned e_a_first_0 = lane; e_a_first_0 < 4096u; e_a_first_0 += 128u) {
         const unsigned row_a_first_0 = row0 + e_a_first_0 / 64u;
         const unsigned col_a_first_0 = t0_0 * 64u + e_a_first_0 % 64u;
-        tile_a[stage_first_0 * 4608u + e_a_first_0 / 64u * 72u + e_a_first_0 % 64u] = __float2bfloat16_rn((row_a_first_0 < M && col_a_first_0 < 17u ? __bfloat162float(x_0[row_a_first_0 * 17u + col_a_first_0]) : 0.0f));
+        tile_a[stage_first_0 * 4608u + e_a_first_0 / 64u * 72u + e_a_first_0 % 64u] = __float2bfloat16_rn((row_a_first_0 < M && col_a_first_0 < 17u ? __bfloat162float(x[row_a_first_0 * 17u + col_a_first_0]) : 0.0f));
       }
       for (unsigned e_b_first_0 = lane; e_b_first_0 < 1024u; e_b_first_0 += 128u) {
         const unsigned row_b_first_0 = t0_0 * 64u + e_b_first_0 / 16u;
         const unsigned col_b_first_0 = col0 + e_b_first_0 % 16u;
-        tile_b[stage_first_0 * 1536u + e_b_first_0 / 16u * 24u + e_b_first_0 % 16u] = __float2bfloat16_rn((row_b_first_0 < 17u && col_b_first_0 < 3u ? __bfloat162float(R_0_bf16[row_b_first_0 * 3u + col_b_first_0]) : 0.0f));
+        tile_b[stage_first_0 * 1536u + e_b_first_0 / 16u * 24u + e_b_first_0 % 16u] = __float2bfloat16_rn((row_b_first_0 < 17u && col_b_first_0 < 3u ? __bfloat162float(R_bf16[row_b_first_0 * 3u + col_b_first_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -296,12 +296,12 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
       for (unsigned e_a_next_0 = lane; e_a_next_0 < 4096u; e_a_next_0 += 128u) {
         const unsigned row_a_next_0 = row0 + e_a_next_0 / 64u;
         const unsigned col_a_next_0 = next_0 * 64u + e_a_next_0 % 64u;
-        tile_a[stage_next_0 * 4608u + e_a_next_0 / 64u * 72u + e_a_next_0 % 64u] = __float2bfloat16_rn((row_a_next_0 < M && col_a_next_0 < 17u ? __bfloat162float(x_0[row_a_next_0 * 17u + col_a_next_0]) : 0.0f));
+        tile_a[stage_next_0 * 4608u + e_a_next_0 / 64u * 72u + e_a_next_0 % 64u] = __float2bfloat16_rn((row_a_next_0 < M && col_a_next_0 < 17u ? __bfloat162float(x[row_a_next_0 * 17u + col_a_next_0]) : 0.0f));
       }
       for (unsigned e_b_next_0 = lane; e_b_next_0 < 1024u; e_b_next_0 += 128u) {
         const unsigned row_b_next_0 = next_0 * 64u + e_b_next_0 / 16u;
         const unsigned col_b_next_0 = col0 + e_b_next_0 % 16u;
-        tile_b[stage_next_0 * 1536u + e_b_next_0 / 16u * 24u + e_b_next_0 % 16u] = __float2bfloat16_rn((row_b_next_0 < 17u && col_b_next_0 < 3u ? __bfloat162float(R_0_bf16[row_b_next_0 * 3u + col_b_next_0]) : 0.0f));
+        tile_b[stage_next_0 * 1536u + e_b_next_0 / 16u * 24u + e_b_next_0 % 16u] = __float2bfloat16_rn((row_b_next_0 < 17u && col_b_next_0 < 3u ? __bfloat162float(R_bf16[row_b_next_0 * 3u + col_b_next_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -336,7 +336,7 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
       for (unsigned out_e = 0u; out_e < 4u; out_e += 1u) {
         if (out_row + out_i * 16u + out_e / 2u * 8u < M && out_col + out_j * 8u + out_e % 2u < 3u) {
           const float result = acc[(out_i * 2u + out_j) * 4u + out_e];
-          P_0[(out_row + out_i * 16u + out_e / 2u * 8u) * 3u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
+          P[(out_row + out_i * 16u + out_e / 2u * 8u) * 3u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
         }
       }
     }
@@ -351,7 +351,7 @@ down_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ 
 // M x 11, inner 17 + 3; tiles 128x128x32, 2 stages, 4 warps, matrix units in bf16.
 // Predicted by the plan: 132 kFLOP, 19.0 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ y_0, unsigned M) {
+layer_0(const __nv_bfloat16* __restrict__ x, const __nv_bfloat16* __restrict__ W, const __nv_bfloat16* __restrict__ P, const __nv_bfloat16* __restrict__ Lp, __nv_bfloat16* __restrict__ y, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[10240];
   __shared__ __align__(16) __nv_bfloat16 tile_b[10240];
   float acc[128] = {};
@@ -362,7 +362,7 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
   const unsigned col0 = blockIdx.x * 128u;
   const unsigned warp_row = lane / 32u / 2u * 64u;
   const unsigned warp_col = lane / 32u % 2u * 64u;
-  // x_0 W_0: 32 of the inner dimension in a tile, 2 tiles in the ring
+  // x W: 32 of the inner dimension in a tile, 2 tiles in the ring
   const unsigned tiles_0 = 1u;
   for (unsigned t0_0 = 0u; t0_0 < 1u; t0_0 += 1u) {
     if (t0_0 < tiles_0) {
@@ -370,12 +370,12 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned e_a_first_0 = lane; e_a_first_0 < 4096u; e_a_first_0 += 128u) {
         const unsigned row_a_first_0 = row0 + e_a_first_0 / 32u;
         const unsigned col_a_first_0 = t0_0 * 32u + e_a_first_0 % 32u;
-        tile_a[stage_first_0 * 5120u + e_a_first_0 / 32u * 40u + e_a_first_0 % 32u] = __float2bfloat16_rn((row_a_first_0 < M && col_a_first_0 < 17u ? __bfloat162float(x_0[row_a_first_0 * 17u + col_a_first_0]) : 0.0f));
+        tile_a[stage_first_0 * 5120u + e_a_first_0 / 32u * 40u + e_a_first_0 % 32u] = __float2bfloat16_rn((row_a_first_0 < M && col_a_first_0 < 17u ? __bfloat162float(x[row_a_first_0 * 17u + col_a_first_0]) : 0.0f));
       }
       for (unsigned e_b_first_0 = lane; e_b_first_0 < 4096u; e_b_first_0 += 128u) {
         const unsigned row_b_first_0 = t0_0 * 32u + e_b_first_0 % 32u;
         const unsigned col_b_first_0 = col0 + e_b_first_0 / 32u;
-        tile_b[stage_first_0 * 5120u + e_b_first_0 / 32u * 40u + e_b_first_0 % 32u] = __float2bfloat16_rn((row_b_first_0 < 17u && col_b_first_0 < 11u ? __bfloat162float(W_0[col_b_first_0 * 17u + row_b_first_0]) : 0.0f));
+        tile_b[stage_first_0 * 5120u + e_b_first_0 / 32u * 40u + e_b_first_0 % 32u] = __float2bfloat16_rn((row_b_first_0 < 17u && col_b_first_0 < 11u ? __bfloat162float(W[col_b_first_0 * 17u + row_b_first_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -389,12 +389,12 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned e_a_next_0 = lane; e_a_next_0 < 4096u; e_a_next_0 += 128u) {
         const unsigned row_a_next_0 = row0 + e_a_next_0 / 32u;
         const unsigned col_a_next_0 = next_0 * 32u + e_a_next_0 % 32u;
-        tile_a[stage_next_0 * 5120u + e_a_next_0 / 32u * 40u + e_a_next_0 % 32u] = __float2bfloat16_rn((row_a_next_0 < M && col_a_next_0 < 17u ? __bfloat162float(x_0[row_a_next_0 * 17u + col_a_next_0]) : 0.0f));
+        tile_a[stage_next_0 * 5120u + e_a_next_0 / 32u * 40u + e_a_next_0 % 32u] = __float2bfloat16_rn((row_a_next_0 < M && col_a_next_0 < 17u ? __bfloat162float(x[row_a_next_0 * 17u + col_a_next_0]) : 0.0f));
       }
       for (unsigned e_b_next_0 = lane; e_b_next_0 < 4096u; e_b_next_0 += 128u) {
         const unsigned row_b_next_0 = next_0 * 32u + e_b_next_0 % 32u;
         const unsigned col_b_next_0 = col0 + e_b_next_0 / 32u;
-        tile_b[stage_next_0 * 5120u + e_b_next_0 / 32u * 40u + e_b_next_0 % 32u] = __float2bfloat16_rn((row_b_next_0 < 17u && col_b_next_0 < 11u ? __bfloat162float(W_0[col_b_next_0 * 17u + row_b_next_0]) : 0.0f));
+        tile_b[stage_next_0 * 5120u + e_b_next_0 / 32u * 40u + e_b_next_0 % 32u] = __float2bfloat16_rn((row_b_next_0 < 17u && col_b_next_0 < 11u ? __bfloat162float(W[col_b_next_0 * 17u + row_b_next_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -420,7 +420,7 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
   }
   wait_copies<0>();
   __syncthreads();
-  // P_0 Lp_0: 32 of the inner dimension in a tile, 2 tiles in the ring
+  // P Lp: 32 of the inner dimension in a tile, 2 tiles in the ring
   const unsigned tiles_1 = 1u;
   for (unsigned t0_1 = 0u; t0_1 < 1u; t0_1 += 1u) {
     if (t0_1 < tiles_1) {
@@ -428,12 +428,12 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned e_a_first_1 = lane; e_a_first_1 < 4096u; e_a_first_1 += 128u) {
         const unsigned row_a_first_1 = row0 + e_a_first_1 / 32u;
         const unsigned col_a_first_1 = t0_1 * 32u + e_a_first_1 % 32u;
-        tile_a[stage_first_1 * 5120u + e_a_first_1 / 32u * 40u + e_a_first_1 % 32u] = __float2bfloat16_rn((row_a_first_1 < M && col_a_first_1 < 3u ? __bfloat162float(P_0[row_a_first_1 * 3u + col_a_first_1]) : 0.0f));
+        tile_a[stage_first_1 * 5120u + e_a_first_1 / 32u * 40u + e_a_first_1 % 32u] = __float2bfloat16_rn((row_a_first_1 < M && col_a_first_1 < 3u ? __bfloat162float(P[row_a_first_1 * 3u + col_a_first_1]) : 0.0f));
       }
       for (unsigned e_b_first_1 = lane; e_b_first_1 < 4096u; e_b_first_1 += 128u) {
         const unsigned row_b_first_1 = t0_1 * 32u + e_b_first_1 / 128u;
         const unsigned col_b_first_1 = col0 + e_b_first_1 % 128u;
-        tile_b[stage_first_1 * 5120u + e_b_first_1 / 128u * 136u + e_b_first_1 % 128u] = __float2bfloat16_rn((row_b_first_1 < 3u && col_b_first_1 < 11u ? __bfloat162float(Lp_0[row_b_first_1 * 11u + col_b_first_1]) : 0.0f));
+        tile_b[stage_first_1 * 5120u + e_b_first_1 / 128u * 136u + e_b_first_1 % 128u] = __float2bfloat16_rn((row_b_first_1 < 3u && col_b_first_1 < 11u ? __bfloat162float(Lp[row_b_first_1 * 11u + col_b_first_1]) : 0.0f));
       }
     }
     commit_copies();
@@ -447,12 +447,12 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned e_a_next_1 = lane; e_a_next_1 < 4096u; e_a_next_1 += 128u) {
         const unsigned row_a_next_1 = row0 + e_a_next_1 / 32u;
         const unsigned col_a_next_1 = next_1 * 32u + e_a_next_1 % 32u;
-        tile_a[stage_next_1 * 5120u + e_a_next_1 / 32u * 40u + e_a_next_1 % 32u] = __float2bfloat16_rn((row_a_next_1 < M && col_a_next_1 < 3u ? __bfloat162float(P_0[row_a_next_1 * 3u + col_a_next_1]) : 0.0f));
+        tile_a[stage_next_1 * 5120u + e_a_next_1 / 32u * 40u + e_a_next_1 % 32u] = __float2bfloat16_rn((row_a_next_1 < M && col_a_next_1 < 3u ? __bfloat162float(P[row_a_next_1 * 3u + col_a_next_1]) : 0.0f));
       }
       for (unsigned e_b_next_1 = lane; e_b_next_1 < 4096u; e_b_next_1 += 128u) {
         const unsigned row_b_next_1 = next_1 * 32u + e_b_next_1 / 128u;
         const unsigned col_b_next_1 = col0 + e_b_next_1 % 128u;
-        tile_b[stage_next_1 * 5120u + e_b_next_1 / 128u * 136u + e_b_next_1 % 128u] = __float2bfloat16_rn((row_b_next_1 < 3u && col_b_next_1 < 11u ? __bfloat162float(Lp_0[row_b_next_1 * 11u + col_b_next_1]) : 0.0f));
+        tile_b[stage_next_1 * 5120u + e_b_next_1 / 128u * 136u + e_b_next_1 % 128u] = __float2bfloat16_rn((row_b_next_1 < 3u && col_b_next_1 < 11u ? __bfloat162float(Lp[row_b_next_1 * 11u + col_b_next_1]) : 0.0f));
       }
     }
     commit_copies();
@@ -487,7 +487,7 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
       for (unsigned out_e = 0u; out_e < 4u; out_e += 1u) {
         if (out_row + out_i * 16u + out_e / 2u * 8u < M && out_col + out_j * 8u + out_e % 2u < 11u) {
           const float result = acc[(out_i * 8u + out_j) * 4u + out_e];
-          y_0[(out_row + out_i * 16u + out_e / 2u * 8u) * 11u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
+          y[(out_row + out_i * 16u + out_e / 2u * 8u) * 11u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
         }
       }
     }
@@ -502,7 +502,7 @@ layer_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__
 // M x 3, inner 11; tiles 64x16x64, 4 stages, 4 warps, matrix units in bf16.
 // Predicted by the plan: 19.8 kFLOP, 8.47 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ Lp_0, __nv_bfloat16* __restrict__ dP_0, unsigned M) {
+drank_0(const __nv_bfloat16* __restrict__ dy, const __nv_bfloat16* __restrict__ Lp, __nv_bfloat16* __restrict__ dP, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[18432];
   __shared__ __align__(16) __nv_bfloat16 tile_b[4608];
   float acc[8] = {};
@@ -513,7 +513,7 @@ drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict_
   const unsigned col0 = blockIdx.x * 16u;
   const unsigned warp_row = lane / 32u * 16u;
   const unsigned warp_col = 0u;
-  // dy_0 Lp_0: 64 of the inner dimension in a tile, 4 tiles in the ring
+  // dy Lp: 64 of the inner dimension in a tile, 4 tiles in the ring
   const unsigned tiles_0 = 1u;
   for (unsigned t0_0 = 0u; t0_0 < 3u; t0_0 += 1u) {
     if (t0_0 < tiles_0) {
@@ -521,12 +521,12 @@ drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict_
       for (unsigned e_a_first_0 = lane; e_a_first_0 < 4096u; e_a_first_0 += 128u) {
         const unsigned row_a_first_0 = row0 + e_a_first_0 / 64u;
         const unsigned col_a_first_0 = t0_0 * 64u + e_a_first_0 % 64u;
-        tile_a[stage_first_0 * 4608u + e_a_first_0 / 64u * 72u + e_a_first_0 % 64u] = __float2bfloat16_rn((row_a_first_0 < M && col_a_first_0 < 11u ? __bfloat162float(dy_0[row_a_first_0 * 11u + col_a_first_0]) : 0.0f));
+        tile_a[stage_first_0 * 4608u + e_a_first_0 / 64u * 72u + e_a_first_0 % 64u] = __float2bfloat16_rn((row_a_first_0 < M && col_a_first_0 < 11u ? __bfloat162float(dy[row_a_first_0 * 11u + col_a_first_0]) : 0.0f));
       }
       for (unsigned e_b_first_0 = lane; e_b_first_0 < 1024u; e_b_first_0 += 128u) {
         const unsigned row_b_first_0 = t0_0 * 64u + e_b_first_0 % 64u;
         const unsigned col_b_first_0 = col0 + e_b_first_0 / 64u;
-        tile_b[stage_first_0 * 1152u + e_b_first_0 / 64u * 72u + e_b_first_0 % 64u] = __float2bfloat16_rn((row_b_first_0 < 11u && col_b_first_0 < 3u ? __bfloat162float(Lp_0[col_b_first_0 * 11u + row_b_first_0]) : 0.0f));
+        tile_b[stage_first_0 * 1152u + e_b_first_0 / 64u * 72u + e_b_first_0 % 64u] = __float2bfloat16_rn((row_b_first_0 < 11u && col_b_first_0 < 3u ? __bfloat162float(Lp[col_b_first_0 * 11u + row_b_first_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -540,12 +540,12 @@ drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict_
       for (unsigned e_a_next_0 = lane; e_a_next_0 < 4096u; e_a_next_0 += 128u) {
         const unsigned row_a_next_0 = row0 + e_a_next_0 / 64u;
         const unsigned col_a_next_0 = next_0 * 64u + e_a_next_0 % 64u;
-        tile_a[stage_next_0 * 4608u + e_a_next_0 / 64u * 72u + e_a_next_0 % 64u] = __float2bfloat16_rn((row_a_next_0 < M && col_a_next_0 < 11u ? __bfloat162float(dy_0[row_a_next_0 * 11u + col_a_next_0]) : 0.0f));
+        tile_a[stage_next_0 * 4608u + e_a_next_0 / 64u * 72u + e_a_next_0 % 64u] = __float2bfloat16_rn((row_a_next_0 < M && col_a_next_0 < 11u ? __bfloat162float(dy[row_a_next_0 * 11u + col_a_next_0]) : 0.0f));
       }
       for (unsigned e_b_next_0 = lane; e_b_next_0 < 1024u; e_b_next_0 += 128u) {
         const unsigned row_b_next_0 = next_0 * 64u + e_b_next_0 % 64u;
         const unsigned col_b_next_0 = col0 + e_b_next_0 / 64u;
-        tile_b[stage_next_0 * 1152u + e_b_next_0 / 64u * 72u + e_b_next_0 % 64u] = __float2bfloat16_rn((row_b_next_0 < 11u && col_b_next_0 < 3u ? __bfloat162float(Lp_0[col_b_next_0 * 11u + row_b_next_0]) : 0.0f));
+        tile_b[stage_next_0 * 1152u + e_b_next_0 / 64u * 72u + e_b_next_0 % 64u] = __float2bfloat16_rn((row_b_next_0 < 11u && col_b_next_0 < 3u ? __bfloat162float(Lp[col_b_next_0 * 11u + row_b_next_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -580,7 +580,7 @@ drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict_
       for (unsigned out_e = 0u; out_e < 4u; out_e += 1u) {
         if (out_row + out_i * 16u + out_e / 2u * 8u < M && out_col + out_j * 8u + out_e % 2u < 3u) {
           const float result = acc[(out_i * 2u + out_j) * 4u + out_e];
-          dP_0[(out_row + out_i * 16u + out_e / 2u * 8u) * 3u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
+          dP[(out_row + out_i * 16u + out_e / 2u * 8u) * 3u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
         }
       }
     }
@@ -595,7 +595,7 @@ drank_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict_
 // 3 x 11, inner M; tiles 16x128x64, 2 stages, 4 warps, in 16 parts, matrix units in bf16.
 // Predicted by the plan: 19.8 kFLOP, 10.5 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-sum_0(const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ dy_0, float* __restrict__ partials, unsigned M) {
+sum_0(const __nv_bfloat16* __restrict__ P, const __nv_bfloat16* __restrict__ dy, float* __restrict__ partials, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[3072];
   __shared__ __align__(16) __nv_bfloat16 tile_b[17408];
   float acc[16] = {};
@@ -606,7 +606,7 @@ sum_0(const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ d
   const unsigned col0 = blockIdx.x * 128u;
   const unsigned warp_row = lane / 32u / 4u * 16u;
   const unsigned warp_col = lane / 32u % 4u * 32u;
-  // P_0 dy_0: 64 of the inner dimension in a tile, 2 tiles in the ring
+  // P dy: 64 of the inner dimension in a tile, 2 tiles in the ring
   const unsigned part_from = min(blockIdx.z * ((M + 15u) / 16u), M);
   const unsigned part_to = min(part_from + (M + 15u) / 16u, M);
   const unsigned tiles_0 = (part_to - part_from + 63u) / 64u;
@@ -616,12 +616,12 @@ sum_0(const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ d
       for (unsigned e_a_first_0 = lane; e_a_first_0 < 1024u; e_a_first_0 += 128u) {
         const unsigned row_a_first_0 = row0 + e_a_first_0 % 16u;
         const unsigned col_a_first_0 = part_from + t0_0 * 64u + e_a_first_0 / 16u;
-        tile_a[stage_first_0 * 1536u + e_a_first_0 / 16u * 24u + e_a_first_0 % 16u] = __float2bfloat16_rn((row_a_first_0 < 3u && col_a_first_0 < part_to ? __bfloat162float(P_0[col_a_first_0 * 3u + row_a_first_0]) : 0.0f));
+        tile_a[stage_first_0 * 1536u + e_a_first_0 / 16u * 24u + e_a_first_0 % 16u] = __float2bfloat16_rn((row_a_first_0 < 3u && col_a_first_0 < part_to ? __bfloat162float(P[col_a_first_0 * 3u + row_a_first_0]) : 0.0f));
       }
       for (unsigned e_b_first_0 = lane; e_b_first_0 < 8192u; e_b_first_0 += 128u) {
         const unsigned row_b_first_0 = part_from + t0_0 * 64u + e_b_first_0 / 128u;
         const unsigned col_b_first_0 = col0 + e_b_first_0 % 128u;
-        tile_b[stage_first_0 * 8704u + e_b_first_0 / 128u * 136u + e_b_first_0 % 128u] = __float2bfloat16_rn((row_b_first_0 < part_to && col_b_first_0 < 11u ? __bfloat162float(dy_0[row_b_first_0 * 11u + col_b_first_0]) : 0.0f));
+        tile_b[stage_first_0 * 8704u + e_b_first_0 / 128u * 136u + e_b_first_0 % 128u] = __float2bfloat16_rn((row_b_first_0 < part_to && col_b_first_0 < 11u ? __bfloat162float(dy[row_b_first_0 * 11u + col_b_first_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -635,12 +635,12 @@ sum_0(const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ d
       for (unsigned e_a_next_0 = lane; e_a_next_0 < 1024u; e_a_next_0 += 128u) {
         const unsigned row_a_next_0 = row0 + e_a_next_0 % 16u;
         const unsigned col_a_next_0 = part_from + next_0 * 64u + e_a_next_0 / 16u;
-        tile_a[stage_next_0 * 1536u + e_a_next_0 / 16u * 24u + e_a_next_0 % 16u] = __float2bfloat16_rn((row_a_next_0 < 3u && col_a_next_0 < part_to ? __bfloat162float(P_0[col_a_next_0 * 3u + row_a_next_0]) : 0.0f));
+        tile_a[stage_next_0 * 1536u + e_a_next_0 / 16u * 24u + e_a_next_0 % 16u] = __float2bfloat16_rn((row_a_next_0 < 3u && col_a_next_0 < part_to ? __bfloat162float(P[col_a_next_0 * 3u + row_a_next_0]) : 0.0f));
       }
       for (unsigned e_b_next_0 = lane; e_b_next_0 < 8192u; e_b_next_0 += 128u) {
         const unsigned row_b_next_0 = part_from + next_0 * 64u + e_b_next_0 / 128u;
         const unsigned col_b_next_0 = col0 + e_b_next_0 % 128u;
-        tile_b[stage_next_0 * 8704u + e_b_next_0 / 128u * 136u + e_b_next_0 % 128u] = __float2bfloat16_rn((row_b_next_0 < part_to && col_b_next_0 < 11u ? __bfloat162float(dy_0[row_b_next_0 * 11u + col_b_next_0]) : 0.0f));
+        tile_b[stage_next_0 * 8704u + e_b_next_0 / 128u * 136u + e_b_next_0 % 128u] = __float2bfloat16_rn((row_b_next_0 < part_to && col_b_next_0 < 11u ? __bfloat162float(dy[row_b_next_0 * 11u + col_b_next_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -690,7 +690,7 @@ sum_0(const __nv_bfloat16* __restrict__ P_0, const __nv_bfloat16* __restrict__ d
 // 17 x 3, inner M; tiles 128x16x64, 2 stages, 4 warps, in 16 parts, matrix units in bf16.
 // Predicted by the plan: 30.6 kFLOP, 15.3 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-dfirst_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict__ dP_0, float* __restrict__ partials, unsigned M) {
+dfirst_0(const __nv_bfloat16* __restrict__ x, const __nv_bfloat16* __restrict__ dP, float* __restrict__ partials, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[17408];
   __shared__ __align__(16) __nv_bfloat16 tile_b[3072];
   float acc[16] = {};
@@ -701,7 +701,7 @@ dfirst_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict_
   const unsigned col0 = blockIdx.x * 16u;
   const unsigned warp_row = lane / 32u * 32u;
   const unsigned warp_col = 0u;
-  // x_0 dP_0: 64 of the inner dimension in a tile, 2 tiles in the ring
+  // x dP: 64 of the inner dimension in a tile, 2 tiles in the ring
   const unsigned part_from = min(blockIdx.z * ((M + 15u) / 16u), M);
   const unsigned part_to = min(part_from + (M + 15u) / 16u, M);
   const unsigned tiles_0 = (part_to - part_from + 63u) / 64u;
@@ -711,12 +711,12 @@ dfirst_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict_
       for (unsigned e_a_first_0 = lane; e_a_first_0 < 8192u; e_a_first_0 += 128u) {
         const unsigned row_a_first_0 = row0 + e_a_first_0 % 128u;
         const unsigned col_a_first_0 = part_from + t0_0 * 64u + e_a_first_0 / 128u;
-        tile_a[stage_first_0 * 8704u + e_a_first_0 / 128u * 136u + e_a_first_0 % 128u] = __float2bfloat16_rn((row_a_first_0 < 17u && col_a_first_0 < part_to ? __bfloat162float(x_0[col_a_first_0 * 17u + row_a_first_0]) : 0.0f));
+        tile_a[stage_first_0 * 8704u + e_a_first_0 / 128u * 136u + e_a_first_0 % 128u] = __float2bfloat16_rn((row_a_first_0 < 17u && col_a_first_0 < part_to ? __bfloat162float(x[col_a_first_0 * 17u + row_a_first_0]) : 0.0f));
       }
       for (unsigned e_b_first_0 = lane; e_b_first_0 < 1024u; e_b_first_0 += 128u) {
         const unsigned row_b_first_0 = part_from + t0_0 * 64u + e_b_first_0 / 16u;
         const unsigned col_b_first_0 = col0 + e_b_first_0 % 16u;
-        tile_b[stage_first_0 * 1536u + e_b_first_0 / 16u * 24u + e_b_first_0 % 16u] = __float2bfloat16_rn((row_b_first_0 < part_to && col_b_first_0 < 3u ? __bfloat162float(dP_0[row_b_first_0 * 3u + col_b_first_0]) : 0.0f));
+        tile_b[stage_first_0 * 1536u + e_b_first_0 / 16u * 24u + e_b_first_0 % 16u] = __float2bfloat16_rn((row_b_first_0 < part_to && col_b_first_0 < 3u ? __bfloat162float(dP[row_b_first_0 * 3u + col_b_first_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -730,12 +730,12 @@ dfirst_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict_
       for (unsigned e_a_next_0 = lane; e_a_next_0 < 8192u; e_a_next_0 += 128u) {
         const unsigned row_a_next_0 = row0 + e_a_next_0 % 128u;
         const unsigned col_a_next_0 = part_from + next_0 * 64u + e_a_next_0 / 128u;
-        tile_a[stage_next_0 * 8704u + e_a_next_0 / 128u * 136u + e_a_next_0 % 128u] = __float2bfloat16_rn((row_a_next_0 < 17u && col_a_next_0 < part_to ? __bfloat162float(x_0[col_a_next_0 * 17u + row_a_next_0]) : 0.0f));
+        tile_a[stage_next_0 * 8704u + e_a_next_0 / 128u * 136u + e_a_next_0 % 128u] = __float2bfloat16_rn((row_a_next_0 < 17u && col_a_next_0 < part_to ? __bfloat162float(x[col_a_next_0 * 17u + row_a_next_0]) : 0.0f));
       }
       for (unsigned e_b_next_0 = lane; e_b_next_0 < 1024u; e_b_next_0 += 128u) {
         const unsigned row_b_next_0 = part_from + next_0 * 64u + e_b_next_0 / 16u;
         const unsigned col_b_next_0 = col0 + e_b_next_0 % 16u;
-        tile_b[stage_next_0 * 1536u + e_b_next_0 / 16u * 24u + e_b_next_0 % 16u] = __float2bfloat16_rn((row_b_next_0 < part_to && col_b_next_0 < 3u ? __bfloat162float(dP_0[row_b_next_0 * 3u + col_b_next_0]) : 0.0f));
+        tile_b[stage_next_0 * 1536u + e_b_next_0 / 16u * 24u + e_b_next_0 % 16u] = __float2bfloat16_rn((row_b_next_0 < part_to && col_b_next_0 < 3u ? __bfloat162float(dP[row_b_next_0 * 3u + col_b_next_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -782,27 +782,27 @@ dfirst_0(const __nv_bfloat16* __restrict__ x_0, const __nv_bfloat16* __restrict_
 // 2 sums, 64 elements per workgroup.
 // Predicted by the plan: 1.34 kFLOP, 6.05 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(64)
-reduce_0(const float* __restrict__ partials, float* __restrict__ Z_0, float* __restrict__ dR_0) {
-  // Z_0 += the 16 parts
+reduce_0(const float* __restrict__ partials, float* __restrict__ Z, float* __restrict__ dR) {
+  // Z += the 16 parts
   if (blockIdx.x < 1u) {
     const unsigned element_0 = blockIdx.x * 64u + threadIdx.x;
     if (element_0 < 33u) {
-      float sum_0 = Z_0[element_0];
+      float sum_0 = Z[element_0];
       for (unsigned part_0 = 0u; part_0 < 16u; part_0 += 1u) {
         sum_0 = sum_0 + partials[part_0 * 33u + element_0];
       }
-      Z_0[element_0] = sum_0;
+      Z[element_0] = sum_0;
     }
   }
-  // dR_0 += the 16 parts
+  // dR += the 16 parts
   if (0u < blockIdx.x && blockIdx.x < 2u) {
     const unsigned element_1 = (blockIdx.x - 1u) * 64u + threadIdx.x;
     if (element_1 < 51u) {
-      float sum_1 = dR_0[element_1];
+      float sum_1 = dR[element_1];
       for (unsigned part_1 = 0u; part_1 < 16u; part_1 += 1u) {
         sum_1 = sum_1 + partials[528u + part_1 * 51u + element_1];
       }
-      dR_0[element_1] = sum_1;
+      dR[element_1] = sum_1;
     }
   }
 }
@@ -815,7 +815,7 @@ reduce_0(const float* __restrict__ partials, float* __restrict__ Z_0, float* __r
 // M x 17, inner 11 + 3; tiles 128x128x32, 2 stages, 4 warps, matrix units in bf16.
 // Predicted by the plan: 143 kFLOP, 19.1 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W_0, const __nv_bfloat16* __restrict__ dP_0, const __nv_bfloat16* __restrict__ R_0_bf16, __nv_bfloat16* __restrict__ dx_0, unsigned M) {
+dx_0(const __nv_bfloat16* __restrict__ dy, const __nv_bfloat16* __restrict__ W, const __nv_bfloat16* __restrict__ dP, const __nv_bfloat16* __restrict__ R_bf16, __nv_bfloat16* __restrict__ dx, unsigned M) {
   __shared__ __align__(16) __nv_bfloat16 tile_a[10240];
   __shared__ __align__(16) __nv_bfloat16 tile_b[10240];
   float acc[128] = {};
@@ -826,7 +826,7 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
   const unsigned col0 = blockIdx.x * 128u;
   const unsigned warp_row = lane / 32u / 2u * 64u;
   const unsigned warp_col = lane / 32u % 2u * 64u;
-  // dy_0 W_0: 32 of the inner dimension in a tile, 2 tiles in the ring
+  // dy W: 32 of the inner dimension in a tile, 2 tiles in the ring
   const unsigned tiles_0 = 1u;
   for (unsigned t0_0 = 0u; t0_0 < 1u; t0_0 += 1u) {
     if (t0_0 < tiles_0) {
@@ -834,12 +834,12 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
       for (unsigned e_a_first_0 = lane; e_a_first_0 < 4096u; e_a_first_0 += 128u) {
         const unsigned row_a_first_0 = row0 + e_a_first_0 / 32u;
         const unsigned col_a_first_0 = t0_0 * 32u + e_a_first_0 % 32u;
-        tile_a[stage_first_0 * 5120u + e_a_first_0 / 32u * 40u + e_a_first_0 % 32u] = __float2bfloat16_rn((row_a_first_0 < M && col_a_first_0 < 11u ? __bfloat162float(dy_0[row_a_first_0 * 11u + col_a_first_0]) : 0.0f));
+        tile_a[stage_first_0 * 5120u + e_a_first_0 / 32u * 40u + e_a_first_0 % 32u] = __float2bfloat16_rn((row_a_first_0 < M && col_a_first_0 < 11u ? __bfloat162float(dy[row_a_first_0 * 11u + col_a_first_0]) : 0.0f));
       }
       for (unsigned e_b_first_0 = lane; e_b_first_0 < 4096u; e_b_first_0 += 128u) {
         const unsigned row_b_first_0 = t0_0 * 32u + e_b_first_0 / 128u;
         const unsigned col_b_first_0 = col0 + e_b_first_0 % 128u;
-        tile_b[stage_first_0 * 5120u + e_b_first_0 / 128u * 136u + e_b_first_0 % 128u] = __float2bfloat16_rn((row_b_first_0 < 11u && col_b_first_0 < 17u ? __bfloat162float(W_0[row_b_first_0 * 17u + col_b_first_0]) : 0.0f));
+        tile_b[stage_first_0 * 5120u + e_b_first_0 / 128u * 136u + e_b_first_0 % 128u] = __float2bfloat16_rn((row_b_first_0 < 11u && col_b_first_0 < 17u ? __bfloat162float(W[row_b_first_0 * 17u + col_b_first_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -853,12 +853,12 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
       for (unsigned e_a_next_0 = lane; e_a_next_0 < 4096u; e_a_next_0 += 128u) {
         const unsigned row_a_next_0 = row0 + e_a_next_0 / 32u;
         const unsigned col_a_next_0 = next_0 * 32u + e_a_next_0 % 32u;
-        tile_a[stage_next_0 * 5120u + e_a_next_0 / 32u * 40u + e_a_next_0 % 32u] = __float2bfloat16_rn((row_a_next_0 < M && col_a_next_0 < 11u ? __bfloat162float(dy_0[row_a_next_0 * 11u + col_a_next_0]) : 0.0f));
+        tile_a[stage_next_0 * 5120u + e_a_next_0 / 32u * 40u + e_a_next_0 % 32u] = __float2bfloat16_rn((row_a_next_0 < M && col_a_next_0 < 11u ? __bfloat162float(dy[row_a_next_0 * 11u + col_a_next_0]) : 0.0f));
       }
       for (unsigned e_b_next_0 = lane; e_b_next_0 < 4096u; e_b_next_0 += 128u) {
         const unsigned row_b_next_0 = next_0 * 32u + e_b_next_0 / 128u;
         const unsigned col_b_next_0 = col0 + e_b_next_0 % 128u;
-        tile_b[stage_next_0 * 5120u + e_b_next_0 / 128u * 136u + e_b_next_0 % 128u] = __float2bfloat16_rn((row_b_next_0 < 11u && col_b_next_0 < 17u ? __bfloat162float(W_0[row_b_next_0 * 17u + col_b_next_0]) : 0.0f));
+        tile_b[stage_next_0 * 5120u + e_b_next_0 / 128u * 136u + e_b_next_0 % 128u] = __float2bfloat16_rn((row_b_next_0 < 11u && col_b_next_0 < 17u ? __bfloat162float(W[row_b_next_0 * 17u + col_b_next_0]) : 0.0f));
       }
     }
     commit_copies();
@@ -884,7 +884,7 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
   }
   wait_copies<0>();
   __syncthreads();
-  // dP_0 R_0_bf16: 32 of the inner dimension in a tile, 2 tiles in the ring
+  // dP R_bf16: 32 of the inner dimension in a tile, 2 tiles in the ring
   const unsigned tiles_1 = 1u;
   for (unsigned t0_1 = 0u; t0_1 < 1u; t0_1 += 1u) {
     if (t0_1 < tiles_1) {
@@ -892,12 +892,12 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
       for (unsigned e_a_first_1 = lane; e_a_first_1 < 4096u; e_a_first_1 += 128u) {
         const unsigned row_a_first_1 = row0 + e_a_first_1 / 32u;
         const unsigned col_a_first_1 = t0_1 * 32u + e_a_first_1 % 32u;
-        tile_a[stage_first_1 * 5120u + e_a_first_1 / 32u * 40u + e_a_first_1 % 32u] = __float2bfloat16_rn((row_a_first_1 < M && col_a_first_1 < 3u ? __bfloat162float(dP_0[row_a_first_1 * 3u + col_a_first_1]) : 0.0f));
+        tile_a[stage_first_1 * 5120u + e_a_first_1 / 32u * 40u + e_a_first_1 % 32u] = __float2bfloat16_rn((row_a_first_1 < M && col_a_first_1 < 3u ? __bfloat162float(dP[row_a_first_1 * 3u + col_a_first_1]) : 0.0f));
       }
       for (unsigned e_b_first_1 = lane; e_b_first_1 < 4096u; e_b_first_1 += 128u) {
         const unsigned row_b_first_1 = t0_1 * 32u + e_b_first_1 % 32u;
         const unsigned col_b_first_1 = col0 + e_b_first_1 / 32u;
-        tile_b[stage_first_1 * 5120u + e_b_first_1 / 32u * 40u + e_b_first_1 % 32u] = __float2bfloat16_rn((row_b_first_1 < 3u && col_b_first_1 < 17u ? __bfloat162float(R_0_bf16[col_b_first_1 * 3u + row_b_first_1]) : 0.0f));
+        tile_b[stage_first_1 * 5120u + e_b_first_1 / 32u * 40u + e_b_first_1 % 32u] = __float2bfloat16_rn((row_b_first_1 < 3u && col_b_first_1 < 17u ? __bfloat162float(R_bf16[col_b_first_1 * 3u + row_b_first_1]) : 0.0f));
       }
     }
     commit_copies();
@@ -911,12 +911,12 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
       for (unsigned e_a_next_1 = lane; e_a_next_1 < 4096u; e_a_next_1 += 128u) {
         const unsigned row_a_next_1 = row0 + e_a_next_1 / 32u;
         const unsigned col_a_next_1 = next_1 * 32u + e_a_next_1 % 32u;
-        tile_a[stage_next_1 * 5120u + e_a_next_1 / 32u * 40u + e_a_next_1 % 32u] = __float2bfloat16_rn((row_a_next_1 < M && col_a_next_1 < 3u ? __bfloat162float(dP_0[row_a_next_1 * 3u + col_a_next_1]) : 0.0f));
+        tile_a[stage_next_1 * 5120u + e_a_next_1 / 32u * 40u + e_a_next_1 % 32u] = __float2bfloat16_rn((row_a_next_1 < M && col_a_next_1 < 3u ? __bfloat162float(dP[row_a_next_1 * 3u + col_a_next_1]) : 0.0f));
       }
       for (unsigned e_b_next_1 = lane; e_b_next_1 < 4096u; e_b_next_1 += 128u) {
         const unsigned row_b_next_1 = next_1 * 32u + e_b_next_1 % 32u;
         const unsigned col_b_next_1 = col0 + e_b_next_1 / 32u;
-        tile_b[stage_next_1 * 5120u + e_b_next_1 / 32u * 40u + e_b_next_1 % 32u] = __float2bfloat16_rn((row_b_next_1 < 3u && col_b_next_1 < 17u ? __bfloat162float(R_0_bf16[col_b_next_1 * 3u + row_b_next_1]) : 0.0f));
+        tile_b[stage_next_1 * 5120u + e_b_next_1 / 32u * 40u + e_b_next_1 % 32u] = __float2bfloat16_rn((row_b_next_1 < 3u && col_b_next_1 < 17u ? __bfloat162float(R_bf16[col_b_next_1 * 3u + row_b_next_1]) : 0.0f));
       }
     }
     commit_copies();
@@ -951,7 +951,7 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
       for (unsigned out_e = 0u; out_e < 4u; out_e += 1u) {
         if (out_row + out_i * 16u + out_e / 2u * 8u < M && out_col + out_j * 8u + out_e % 2u < 17u) {
           const float result = acc[(out_i * 8u + out_j) * 4u + out_e];
-          dx_0[(out_row + out_i * 16u + out_e / 2u * 8u) * 17u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
+          dx[(out_row + out_i * 16u + out_e / 2u * 8u) * 17u + out_col + out_j * 8u + out_e % 2u] = __float2bfloat16_rn(result);
         }
       }
     }
@@ -963,7 +963,7 @@ dx_0(const __nv_bfloat16* __restrict__ dy_0, const __nv_bfloat16* __restrict__ W
 // 3 x 3, inner 11; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 300 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, float* __restrict__ dM_0) {
+gradient_dM_0(const float* __restrict__ Z, const float* __restrict__ L, float* __restrict__ dM) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -995,17 +995,17 @@ gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of Z_0 and L_0, 16 at a time
+  // inner dimension of Z and L, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 11u ? Z_0[row_a0 * 11u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 11u ? Z[row_a0 * 11u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? L_0[col_b0 * 11u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? L[col_b0 * 11u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -1041,67 +1041,67 @@ gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, floa
   const unsigned out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 3u) {
     const float result = 0.33333334f * acc_0;
-    dM_0[out_row * 3u + out_col] = result;
+    dM[out_row * 3u + out_col] = result;
   }
   if (out_row < 3u && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_1;
-    dM_0[out_row * 3u + out_col + 1u] = result;
+    dM[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row < 3u && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_2;
-    dM_0[out_row * 3u + out_col + 2u] = result;
+    dM[out_row * 3u + out_col + 2u] = result;
   }
   if (out_row < 3u && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_3;
-    dM_0[out_row * 3u + out_col + 3u] = result;
+    dM[out_row * 3u + out_col + 3u] = result;
   }
   if (out_row + 1u < 3u && out_col < 3u) {
     const float result = 0.33333334f * acc_4;
-    dM_0[(out_row + 1u) * 3u + out_col] = result;
+    dM[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_5;
-    dM_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_6;
-    dM_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_7;
-    dM_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 2u < 3u && out_col < 3u) {
     const float result = 0.33333334f * acc_8;
-    dM_0[(out_row + 2u) * 3u + out_col] = result;
+    dM[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_9;
-    dM_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_10;
-    dM_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_11;
-    dM_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 3u < 3u && out_col < 3u) {
     const float result = 0.33333334f * acc_12;
-    dM_0[(out_row + 3u) * 3u + out_col] = result;
+    dM[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_13;
-    dM_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_14;
-    dM_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_15;
-    dM_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -1110,7 +1110,7 @@ gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, floa
 // 3 x 11, inner 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 300 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, float* __restrict__ dL_0) {
+gradient_dL_0(const float* __restrict__ M, const float* __restrict__ Z, float* __restrict__ dL) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -1142,17 +1142,17 @@ gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of M_0 and Z_0, 16 at a time
+  // inner dimension of M and Z, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 64u;
       const unsigned col_a0 = k0_0 + e_a0 / 64u;
-      tile_a[e_a0 / 64u * 64u + e_a0 % 64u] = (row_a0 < 3u && col_a0 < 3u ? M_0[col_a0 * 3u + row_a0] : 0.0f);
+      tile_a[e_a0 / 64u * 64u + e_a0 % 64u] = (row_a0 < 3u && col_a0 < 3u ? M[col_a0 * 3u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? Z_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? Z[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -1188,67 +1188,67 @@ gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, floa
   const unsigned out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_0;
-    dL_0[out_row * 11u + out_col] = result;
+    dL[out_row * 11u + out_col] = result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_1;
-    dL_0[out_row * 11u + out_col + 1u] = result;
+    dL[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_2;
-    dL_0[out_row * 11u + out_col + 2u] = result;
+    dL[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_3;
-    dL_0[out_row * 11u + out_col + 3u] = result;
+    dL[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_4;
-    dL_0[(out_row + 1u) * 11u + out_col] = result;
+    dL[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_5;
-    dL_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_6;
-    dL_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_7;
-    dL_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_8;
-    dL_0[(out_row + 2u) * 11u + out_col] = result;
+    dL[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_9;
-    dL_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_10;
-    dL_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_11;
-    dL_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_12;
-    dL_0[(out_row + 3u) * 11u + out_col] = result;
+    dL[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_13;
-    dL_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_14;
-    dL_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_15;
-    dL_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 

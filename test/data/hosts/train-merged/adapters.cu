@@ -12,16 +12,16 @@
 #include <utility>
 #include <vector>
 
-extern "C" __global__ void fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0);
-extern "C" __global__ void merge_Wm_0(const float* __restrict__ Lp_0, const float* __restrict__ R_0, const float* __restrict__ W_0, float* __restrict__ Wm_0);
-extern "C" __global__ void layer_0(const float* __restrict__ x_0, const float* __restrict__ Wm_0, float* __restrict__ y_0, unsigned M);
-extern "C" __global__ void down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __restrict__ P_0, unsigned M);
-extern "C" __global__ void drank_0(const float* __restrict__ dy_0, const float* __restrict__ Lp_0, float* __restrict__ dP_0, unsigned M);
-extern "C" __global__ void sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __restrict__ Z_0, unsigned M);
-extern "C" __global__ void dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* __restrict__ dR_0, unsigned M);
-extern "C" __global__ void dx_0(const float* __restrict__ dy_0, const float* __restrict__ Wm_0, float* __restrict__ dx_0, unsigned M);
-extern "C" __global__ void gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, float* __restrict__ dM_0);
-extern "C" __global__ void gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, float* __restrict__ dL_0);
+extern "C" __global__ void fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, float* __restrict__ Lp);
+extern "C" __global__ void merge_Wm_0(const float* __restrict__ Lp, const float* __restrict__ R, const float* __restrict__ W, float* __restrict__ Wm);
+extern "C" __global__ void layer_0(const float* __restrict__ x, const float* __restrict__ Wm, float* __restrict__ y, unsigned M);
+extern "C" __global__ void down_0(const float* __restrict__ x, const float* __restrict__ R, float* __restrict__ P, unsigned M);
+extern "C" __global__ void drank_0(const float* __restrict__ dy, const float* __restrict__ Lp, float* __restrict__ dP, unsigned M);
+extern "C" __global__ void sum_0(const float* __restrict__ P, const float* __restrict__ dy, float* __restrict__ Z, unsigned M);
+extern "C" __global__ void dfirst_0(const float* __restrict__ x, const float* __restrict__ dP, float* __restrict__ dR, unsigned M);
+extern "C" __global__ void dx_0(const float* __restrict__ dy, const float* __restrict__ Wm, float* __restrict__ dx, unsigned M);
+extern "C" __global__ void gradient_dM_0(const float* __restrict__ Z, const float* __restrict__ L, float* __restrict__ dM);
+extern "C" __global__ void gradient_dL_0(const float* __restrict__ M, const float* __restrict__ Z, float* __restrict__ dL);
 extern "C" __global__ void step_R_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
 extern "C" __global__ void step_M_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);
 extern "C" __global__ void step_L_0(const float* __restrict__ gradient, float* __restrict__ parameter, float* __restrict__ moment1, float* __restrict__ moment2, float learning_rate, float beta1, float beta2, float epsilon, float weight_decay, float correction1, float correction2);

@@ -3,7 +3,7 @@
 // 3 x 11, inner 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 300 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* __restrict__ Lp_0) {
+fold_Lp_0(const float* __restrict__ M, const float* __restrict__ L, float* __restrict__ Lp) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -35,17 +35,17 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of M_0 and L_0, 16 at a time
+  // inner dimension of M and L, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 3u ? M_0[row_a0 * 3u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 3u ? M[row_a0 * 3u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? L[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -81,67 +81,67 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
   const unsigned out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_0;
-    Lp_0[out_row * 11u + out_col] = result;
+    Lp[out_row * 11u + out_col] = result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_1;
-    Lp_0[out_row * 11u + out_col + 1u] = result;
+    Lp[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_2;
-    Lp_0[out_row * 11u + out_col + 2u] = result;
+    Lp[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_3;
-    Lp_0[out_row * 11u + out_col + 3u] = result;
+    Lp[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_4;
-    Lp_0[(out_row + 1u) * 11u + out_col] = result;
+    Lp[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_5;
-    Lp_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_6;
-    Lp_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_7;
-    Lp_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_8;
-    Lp_0[(out_row + 2u) * 11u + out_col] = result;
+    Lp[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_9;
-    Lp_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_10;
-    Lp_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_11;
-    Lp_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_12;
-    Lp_0[(out_row + 3u) * 11u + out_col] = result;
+    Lp[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_13;
-    Lp_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_14;
-    Lp_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_15;
-    Lp_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    Lp[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
@@ -150,7 +150,7 @@ fold_Lp_0(const float* __restrict__ M_0, const float* __restrict__ L_0, float* _
 // 11 x 17, inner 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 1.12 kFLOP, 1.83 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-merge_Wm_0(const float* __restrict__ Lp_0, const float* __restrict__ R_0, const float* __restrict__ W_0, float* __restrict__ Wm_0) {
+merge_Wm_0(const float* __restrict__ Lp, const float* __restrict__ R, const float* __restrict__ W, float* __restrict__ Wm) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -182,17 +182,17 @@ merge_Wm_0(const float* __restrict__ Lp_0, const float* __restrict__ R_0, const 
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of Lp_0 and R_0, 16 at a time
+  // inner dimension of Lp and R, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 64u;
       const unsigned col_a0 = k0_0 + e_a0 / 64u;
-      tile_a[e_a0 / 64u * 64u + e_a0 % 64u] = (row_a0 < 11u && col_a0 < 3u ? Lp_0[col_a0 * 11u + row_a0] : 0.0f);
+      tile_a[e_a0 / 64u * 64u + e_a0 % 64u] = (row_a0 < 11u && col_a0 < 3u ? Lp[col_a0 * 11u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 3u && col_b0 < 17u ? R_0[col_b0 * 3u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 3u && col_b0 < 17u ? R[col_b0 * 3u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -227,68 +227,68 @@ merge_Wm_0(const float* __restrict__ Lp_0, const float* __restrict__ R_0, const 
   const unsigned out_row = row0 + tile_row;
   const unsigned out_col = col0 + tile_col;
   if (out_row < 11u && out_col < 17u) {
-    const float result = acc_0 + W_0[out_row * 17u + out_col];
-    Wm_0[out_row * 17u + out_col] = result;
+    const float result = acc_0 + W[out_row * 17u + out_col];
+    Wm[out_row * 17u + out_col] = result;
   }
   if (out_row < 11u && out_col + 1u < 17u) {
-    const float result = acc_1 + W_0[out_row * 17u + out_col + 1u];
-    Wm_0[out_row * 17u + out_col + 1u] = result;
+    const float result = acc_1 + W[out_row * 17u + out_col + 1u];
+    Wm[out_row * 17u + out_col + 1u] = result;
   }
   if (out_row < 11u && out_col + 2u < 17u) {
-    const float result = acc_2 + W_0[out_row * 17u + out_col + 2u];
-    Wm_0[out_row * 17u + out_col + 2u] = result;
+    const float result = acc_2 + W[out_row * 17u + out_col + 2u];
+    Wm[out_row * 17u + out_col + 2u] = result;
   }
   if (out_row < 11u && out_col + 3u < 17u) {
-    const float result = acc_3 + W_0[out_row * 17u + out_col + 3u];
-    Wm_0[out_row * 17u + out_col + 3u] = result;
+    const float result = acc_3 + W[out_row * 17u + out_col + 3u];
+    Wm[out_row * 17u + out_col + 3u] = result;
   }
   if (out_row + 1u < 11u && out_col < 17u) {
-    const float result = acc_4 + W_0[(out_row + 1u) * 17u + out_col];
-    Wm_0[(out_row + 1u) * 17u + out_col] = result;
+    const float result = acc_4 + W[(out_row + 1u) * 17u + out_col];
+    Wm[(out_row + 1u) * 17u + out_col] = result;
   }
   if (out_row + 1u < 11u && out_col + 1u < 17u) {
-    const float result = acc_5 + W_0[(out_row + 1u) * 17u + out_col + 1u];
-    Wm_0[(out_row + 1u) * 17u + out_col + 1u] = result;
+    const float result = acc_5 + W[(out_row + 1u) * 17u + out_col + 1u];
+    Wm[(out_row + 1u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 1u < 11u && out_col + 2u < 17u) {
-    const float result = acc_6 + W_0[(out_row + 1u) * 17u + out_col + 2u];
-    Wm_0[(out_row + 1u) * 17u + out_col + 2u] = result;
+    const float result = acc_6 + W[(out_row + 1u) * 17u + out_col + 2u];
+    Wm[(out_row + 1u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 1u < 11u && out_col + 3u < 17u) {
-    const float result = acc_7 + W_0[(out_row + 1u) * 17u + out_col + 3u];
-    Wm_0[(out_row + 1u) * 17u + out_col + 3u] = result;
+    const float result = acc_7 + W[(out_row + 1u) * 17u + out_col + 3u];
+    Wm[(out_row + 1u) * 17u + out_col + 3u] = result;
   }
   if (out_row + 2u < 11u && out_col < 17u) {
-    const float result = acc_8 + W_0[(out_row + 2u) * 17u + out_col];
-    Wm_0[(out_row + 2u) * 17u + out_col] = result;
+    const float result = acc_8 + W[(out_row + 2u) * 17u + out_col];
+    Wm[(out_row + 2u) * 17u + out_col] = result;
   }
   if (out_row + 2u < 11u && out_col + 1u < 17u) {
-    const float result = acc_9 + W_0[(out_row + 2u) * 17u + out_col + 1u];
-    Wm_0[(out_row + 2u) * 17u + out_col + 1u] = result;
+    const float result = acc_9 + W[(out_row + 2u) * 17u + out_col + 1u];
+    Wm[(out_row + 2u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 2u < 11u && out_col + 2u < 17u) {
-    const float result = acc_10 + W_0[(out_row + 2u) * 17u + out_col + 2u];
-    Wm_0[(out_row + 2u) * 17u + out_col + 2u] = result;
+    const float result = acc_10 + W[(out_row + 2u) * 17u + out_col + 2u];
+    Wm[(out_row + 2u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 2u < 11u && out_col + 3u < 17u) {
-    const float result = acc_11 + W_0[(out_row + 2u) * 17u + out_col + 3u];
-    Wm_0[(out_row + 2u) * 17u + out_col + 3u] = result;
+    const float result = acc_11 + W[(out_row + 2u) * 17u + out_col + 3u];
+    Wm[(out_row + 2u) * 17u + out_col + 3u] = result;
   }
   if (out_row + 3u < 11u && out_col < 17u) {
-    const float result = acc_12 + W_0[(out_row + 3u) * 17u + out_col];
-    Wm_0[(out_row + 3u) * 17u + out_col] = result;
+    const float result = acc_12 + W[(out_row + 3u) * 17u + out_col];
+    Wm[(out_row + 3u) * 17u + out_col] = result;
   }
   if (out_row + 3u < 11u && out_col + 1u < 17u) {
-    const float result = acc_13 + W_0[(out_row + 3u) * 17u + out_col + 1u];
-    Wm_0[(out_row + 3u) * 17u + out_col + 1u] = result;
+    const float result = acc_13 + W[(out_row + 3u) * 17u + out_col + 1u];
+    Wm[(out_row + 3u) * 17u + out_col + 1u] = result;
   }
   if (out_row + 3u < 11u && out_col + 2u < 17u) {
-    const float result = acc_14 + W_0[(out_row + 3u) * 17u + out_col + 2u];
-    Wm_0[(out_row + 3u) * 17u + out_col + 2u] = result;
+    const float result = acc_14 + W[(out_row + 3u) * 17u + out_col + 2u];
+    Wm[(out_row + 3u) * 17u + out_col + 2u] = result;
   }
   if (out_row + 3u < 11u && out_col + 3u < 17u) {
-    const float result = acc_15 + W_0[(out_row + 3u) * 17u + out_col + 3u];
-    Wm_0[(out_row + 3u) * 17u + out_col + 3u] = result;
+    const float result = acc_15 + W[(out_row + 3u) * 17u + out_col + 3u];
+    Wm[(out_row + 3u) * 17u + out_col + 3u] = result;
   }
 }
 
@@ -297,7 +297,7 @@ merge_Wm_0(const float* __restrict__ Lp_0, const float* __restrict__ R_0, const 
 // M x 11, inner 17; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 23.9 kFLOP, 7.92 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-layer_0(const float* __restrict__ x_0, const float* __restrict__ Wm_0, float* __restrict__ y_0, unsigned M) {
+layer_0(const float* __restrict__ x, const float* __restrict__ Wm, float* __restrict__ y, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -314,17 +314,17 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ Wm_0, float* __
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_0 and Wm_0, 16 at a time
+  // inner dimension of x and Wm, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? Wm_0[col_b0 * 17u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? Wm[col_b0 * 17u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -345,19 +345,19 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ Wm_0, float* __
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 11u) {
     const float result = acc_0;
-    y_0[out_row * 11u + out_col] = result;
+    y[out_row * 11u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 11u) {
     const float result = acc_1;
-    y_0[out_row * 11u + out_col + 1u] = result;
+    y[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 11u) {
     const float result = acc_2;
-    y_0[out_row * 11u + out_col + 2u] = result;
+    y[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 11u) {
     const float result = acc_3;
-    y_0[out_row * 11u + out_col + 3u] = result;
+    y[out_row * 11u + out_col + 3u] = result;
   }
 }
 
@@ -366,7 +366,7 @@ layer_0(const float* __restrict__ x_0, const float* __restrict__ Wm_0, float* __
 // M x 3, inner 17; tiles 64x32x16, 4x4 each.
 // Predicted by the plan: 6.53 kFLOP, 5.32 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __restrict__ P_0, unsigned M) {
+down_0(const float* __restrict__ x, const float* __restrict__ R, float* __restrict__ P, unsigned M) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[512];
   float acc_0 = 0.0f;
@@ -398,17 +398,17 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __re
   const unsigned col0 = blockIdx.x * 32u;
   const unsigned tile_row = lane / 8u * 4u;
   const unsigned tile_col = lane % 8u * 4u;
-  // inner dimension of x_0 and R_0, 16 at a time
+  // inner dimension of x and R, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 17u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x_0[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
       const unsigned row_b0 = k0_0 + e_b0 / 32u;
       const unsigned col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? R_0[row_b0 * 3u + col_b0] : 0.0f);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? R[row_b0 * 3u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -444,67 +444,67 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __re
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 3u) {
     const float result = acc_0;
-    P_0[out_row * 3u + out_col] = result;
+    P[out_row * 3u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 3u) {
     const float result = acc_1;
-    P_0[out_row * 3u + out_col + 1u] = result;
+    P[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 3u) {
     const float result = acc_2;
-    P_0[out_row * 3u + out_col + 2u] = result;
+    P[out_row * 3u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 3u) {
     const float result = acc_3;
-    P_0[out_row * 3u + out_col + 3u] = result;
+    P[out_row * 3u + out_col + 3u] = result;
   }
   if (out_row + 1u < M && out_col < 3u) {
     const float result = acc_4;
-    P_0[(out_row + 1u) * 3u + out_col] = result;
+    P[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < M && out_col + 1u < 3u) {
     const float result = acc_5;
-    P_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    P[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < M && out_col + 2u < 3u) {
     const float result = acc_6;
-    P_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+    P[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 1u < M && out_col + 3u < 3u) {
     const float result = acc_7;
-    P_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+    P[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 2u < M && out_col < 3u) {
     const float result = acc_8;
-    P_0[(out_row + 2u) * 3u + out_col] = result;
+    P[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < M && out_col + 1u < 3u) {
     const float result = acc_9;
-    P_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    P[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < M && out_col + 2u < 3u) {
     const float result = acc_10;
-    P_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+    P[(out_row + 2u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 2u < M && out_col + 3u < 3u) {
     const float result = acc_11;
-    P_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+    P[(out_row + 2u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 3u < M && out_col < 3u) {
     const float result = acc_12;
-    P_0[(out_row + 3u) * 3u + out_col] = result;
+    P[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < M && out_col + 1u < 3u) {
     const float result = acc_13;
-    P_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    P[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < M && out_col + 2u < 3u) {
     const float result = acc_14;
-    P_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+    P[(out_row + 3u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 3u < M && out_col + 3u < 3u) {
     const float result = acc_15;
-    P_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+    P[(out_row + 3u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -513,7 +513,7 @@ down_0(const float* __restrict__ x_0, const float* __restrict__ R_0, float* __re
 // M x 3, inner 11; tiles 64x32x16, 4x4 each.
 // Predicted by the plan: 4.22 kFLOP, 3.72 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
-drank_0(const float* __restrict__ dy_0, const float* __restrict__ Lp_0, float* __restrict__ dP_0, unsigned M) {
+drank_0(const float* __restrict__ dy, const float* __restrict__ Lp, float* __restrict__ dP, unsigned M) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[512];
   float acc_0 = 0.0f;
@@ -545,17 +545,17 @@ drank_0(const float* __restrict__ dy_0, const float* __restrict__ Lp_0, float* _
   const unsigned col0 = blockIdx.x * 32u;
   const unsigned tile_row = lane / 8u * 4u;
   const unsigned tile_col = lane % 8u * 4u;
-  // inner dimension of dy_0 and Lp_0, 16 at a time
+  // inner dimension of dy and Lp, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy_0[row_a0 * 11u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy[row_a0 * 11u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? Lp_0[col_b0 * 11u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? Lp[col_b0 * 11u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -591,67 +591,67 @@ drank_0(const float* __restrict__ dy_0, const float* __restrict__ Lp_0, float* _
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 3u) {
     const float result = acc_0;
-    dP_0[out_row * 3u + out_col] = result;
+    dP[out_row * 3u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 3u) {
     const float result = acc_1;
-    dP_0[out_row * 3u + out_col + 1u] = result;
+    dP[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 3u) {
     const float result = acc_2;
-    dP_0[out_row * 3u + out_col + 2u] = result;
+    dP[out_row * 3u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 3u) {
     const float result = acc_3;
-    dP_0[out_row * 3u + out_col + 3u] = result;
+    dP[out_row * 3u + out_col + 3u] = result;
   }
   if (out_row + 1u < M && out_col < 3u) {
     const float result = acc_4;
-    dP_0[(out_row + 1u) * 3u + out_col] = result;
+    dP[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < M && out_col + 1u < 3u) {
     const float result = acc_5;
-    dP_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < M && out_col + 2u < 3u) {
     const float result = acc_6;
-    dP_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 1u < M && out_col + 3u < 3u) {
     const float result = acc_7;
-    dP_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+    dP[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 2u < M && out_col < 3u) {
     const float result = acc_8;
-    dP_0[(out_row + 2u) * 3u + out_col] = result;
+    dP[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < M && out_col + 1u < 3u) {
     const float result = acc_9;
-    dP_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < M && out_col + 2u < 3u) {
     const float result = acc_10;
-    dP_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+    dP[(out_row + 2u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 2u < M && out_col + 3u < 3u) {
     const float result = acc_11;
-    dP_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+    dP[(out_row + 2u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 3u < M && out_col < 3u) {
     const float result = acc_12;
-    dP_0[(out_row + 3u) * 3u + out_col] = result;
+    dP[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < M && out_col + 1u < 3u) {
     const float result = acc_13;
-    dP_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    dP[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < M && out_col + 2u < 3u) {
     const float result = acc_14;
-    dP_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+    dP[(out_row + 3u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 3u < M && out_col + 3u < 3u) {
     const float result = acc_15;
-    dP_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+    dP[(out_row + 3u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -660,7 +660,7 @@ drank_0(const float* __restrict__ dy_0, const float* __restrict__ Lp_0, float* _
 // 3 x 11, inner M; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 4.22 kFLOP, 3.85 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __restrict__ Z_0, unsigned M) {
+sum_0(const float* __restrict__ P, const float* __restrict__ dy, float* __restrict__ Z, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -677,17 +677,17 @@ sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __re
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of P_0 and dy_0, 16 at a time
+  // inner dimension of P and dy, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < M; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 16u;
       const unsigned col_a0 = k0_0 + e_a0 / 16u;
-      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 3u && col_a0 < M ? P_0[col_a0 * 3u + row_a0] : 0.0f);
+      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 3u && col_a0 < M ? P[col_a0 * 3u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 11u ? dy_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 11u ? dy[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -708,19 +708,19 @@ sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __re
   const unsigned out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     const float result = acc_0;
-    Z_0[out_row * 11u + out_col] = Z_0[out_row * 11u + out_col] + result;
+    Z[out_row * 11u + out_col] = Z[out_row * 11u + out_col] + result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     const float result = acc_1;
-    Z_0[out_row * 11u + out_col + 1u] = Z_0[out_row * 11u + out_col + 1u] + result;
+    Z[out_row * 11u + out_col + 1u] = Z[out_row * 11u + out_col + 1u] + result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     const float result = acc_2;
-    Z_0[out_row * 11u + out_col + 2u] = Z_0[out_row * 11u + out_col + 2u] + result;
+    Z[out_row * 11u + out_col + 2u] = Z[out_row * 11u + out_col + 2u] + result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     const float result = acc_3;
-    Z_0[out_row * 11u + out_col + 3u] = Z_0[out_row * 11u + out_col + 3u] + result;
+    Z[out_row * 11u + out_col + 3u] = Z[out_row * 11u + out_col + 3u] + result;
   }
 }
 
@@ -729,7 +729,7 @@ sum_0(const float* __restrict__ P_0, const float* __restrict__ dy_0, float* __re
 // 17 x 3, inner M; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 6.53 kFLOP, 5.53 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* __restrict__ dR_0, unsigned M) {
+dfirst_0(const float* __restrict__ x, const float* __restrict__ dP, float* __restrict__ dR, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -746,17 +746,17 @@ dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* _
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of x_0 and dP_0, 16 at a time
+  // inner dimension of x and dP, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < M; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 16u;
       const unsigned col_a0 = k0_0 + e_a0 / 16u;
-      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 17u && col_a0 < M ? x_0[col_a0 * 17u + row_a0] : 0.0f);
+      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 17u && col_a0 < M ? x[col_a0 * 17u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 3u ? dP_0[row_b0 * 3u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < M && col_b0 < 3u ? dP[row_b0 * 3u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -777,19 +777,19 @@ dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* _
   const unsigned out_col = col0 + tile_col;
   if (out_row < 17u && out_col < 3u) {
     const float result = acc_0;
-    dR_0[out_row * 3u + out_col] = dR_0[out_row * 3u + out_col] + result;
+    dR[out_row * 3u + out_col] = dR[out_row * 3u + out_col] + result;
   }
   if (out_row < 17u && out_col + 1u < 3u) {
     const float result = acc_1;
-    dR_0[out_row * 3u + out_col + 1u] = dR_0[out_row * 3u + out_col + 1u] + result;
+    dR[out_row * 3u + out_col + 1u] = dR[out_row * 3u + out_col + 1u] + result;
   }
   if (out_row < 17u && out_col + 2u < 3u) {
     const float result = acc_2;
-    dR_0[out_row * 3u + out_col + 2u] = dR_0[out_row * 3u + out_col + 2u] + result;
+    dR[out_row * 3u + out_col + 2u] = dR[out_row * 3u + out_col + 2u] + result;
   }
   if (out_row < 17u && out_col + 3u < 3u) {
     const float result = acc_3;
-    dR_0[out_row * 3u + out_col + 3u] = dR_0[out_row * 3u + out_col + 3u] + result;
+    dR[out_row * 3u + out_col + 3u] = dR[out_row * 3u + out_col + 3u] + result;
   }
 }
 
@@ -798,7 +798,7 @@ dfirst_0(const float* __restrict__ x_0, const float* __restrict__ dP_0, float* _
 // M x 17, inner 11; tiles 16x64x16, 1x4 each.
 // Predicted by the plan: 23.9 kFLOP, 7.92 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-dx_0(const float* __restrict__ dy_0, const float* __restrict__ Wm_0, float* __restrict__ dx_0, unsigned M) {
+dx_0(const float* __restrict__ dy, const float* __restrict__ Wm, float* __restrict__ dx, unsigned M) {
   __shared__ float tile_a[256];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -815,17 +815,17 @@ dx_0(const float* __restrict__ dy_0, const float* __restrict__ Wm_0, float* __re
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of dy_0 and Wm_0, 16 at a time
+  // inner dimension of dy and Wm, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy_0[row_a0 * 11u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy[row_a0 * 11u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 11u && col_b0 < 17u ? Wm_0[row_b0 * 17u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 11u && col_b0 < 17u ? Wm[row_b0 * 17u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -846,19 +846,19 @@ dx_0(const float* __restrict__ dy_0, const float* __restrict__ Wm_0, float* __re
   const unsigned out_col = col0 + tile_col;
   if (out_row < M && out_col < 17u) {
     const float result = acc_0;
-    dx_0[out_row * 17u + out_col] = result;
+    dx[out_row * 17u + out_col] = result;
   }
   if (out_row < M && out_col + 1u < 17u) {
     const float result = acc_1;
-    dx_0[out_row * 17u + out_col + 1u] = result;
+    dx[out_row * 17u + out_col + 1u] = result;
   }
   if (out_row < M && out_col + 2u < 17u) {
     const float result = acc_2;
-    dx_0[out_row * 17u + out_col + 2u] = result;
+    dx[out_row * 17u + out_col + 2u] = result;
   }
   if (out_row < M && out_col + 3u < 17u) {
     const float result = acc_3;
-    dx_0[out_row * 17u + out_col + 3u] = result;
+    dx[out_row * 17u + out_col + 3u] = result;
   }
 }
 
@@ -867,7 +867,7 @@ dx_0(const float* __restrict__ dy_0, const float* __restrict__ Wm_0, float* __re
 // 3 x 3, inner 11; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 300 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, float* __restrict__ dM_0) {
+gradient_dM_0(const float* __restrict__ Z, const float* __restrict__ L, float* __restrict__ dM) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -899,17 +899,17 @@ gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of Z_0 and L_0, 16 at a time
+  // inner dimension of Z and L, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 11u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 11u ? Z_0[row_a0 * 11u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < 3u && col_a0 < 11u ? Z[row_a0 * 11u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? L_0[col_b0 * 11u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? L[col_b0 * 11u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -945,67 +945,67 @@ gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, floa
   const unsigned out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 3u) {
     const float result = 0.33333334f * acc_0;
-    dM_0[out_row * 3u + out_col] = result;
+    dM[out_row * 3u + out_col] = result;
   }
   if (out_row < 3u && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_1;
-    dM_0[out_row * 3u + out_col + 1u] = result;
+    dM[out_row * 3u + out_col + 1u] = result;
   }
   if (out_row < 3u && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_2;
-    dM_0[out_row * 3u + out_col + 2u] = result;
+    dM[out_row * 3u + out_col + 2u] = result;
   }
   if (out_row < 3u && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_3;
-    dM_0[out_row * 3u + out_col + 3u] = result;
+    dM[out_row * 3u + out_col + 3u] = result;
   }
   if (out_row + 1u < 3u && out_col < 3u) {
     const float result = 0.33333334f * acc_4;
-    dM_0[(out_row + 1u) * 3u + out_col] = result;
+    dM[(out_row + 1u) * 3u + out_col] = result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_5;
-    dM_0[(out_row + 1u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_6;
-    dM_0[(out_row + 1u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_7;
-    dM_0[(out_row + 1u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 1u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 2u < 3u && out_col < 3u) {
     const float result = 0.33333334f * acc_8;
-    dM_0[(out_row + 2u) * 3u + out_col] = result;
+    dM[(out_row + 2u) * 3u + out_col] = result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_9;
-    dM_0[(out_row + 2u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_10;
-    dM_0[(out_row + 2u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_11;
-    dM_0[(out_row + 2u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 2u) * 3u + out_col + 3u] = result;
   }
   if (out_row + 3u < 3u && out_col < 3u) {
     const float result = 0.33333334f * acc_12;
-    dM_0[(out_row + 3u) * 3u + out_col] = result;
+    dM[(out_row + 3u) * 3u + out_col] = result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 3u) {
     const float result = 0.33333334f * acc_13;
-    dM_0[(out_row + 3u) * 3u + out_col + 1u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 1u] = result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 3u) {
     const float result = 0.33333334f * acc_14;
-    dM_0[(out_row + 3u) * 3u + out_col + 2u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 2u] = result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 3u) {
     const float result = 0.33333334f * acc_15;
-    dM_0[(out_row + 3u) * 3u + out_col + 3u] = result;
+    dM[(out_row + 3u) * 3u + out_col + 3u] = result;
   }
 }
 
@@ -1014,7 +1014,7 @@ gradient_dM_0(const float* __restrict__ Z_0, const float* __restrict__ L_0, floa
 // 3 x 11, inner 3; tiles 64x64x16, 4x4 each.
 // Predicted by the plan: 198 FLOP, 300 B to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
-gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, float* __restrict__ dL_0) {
+gradient_dL_0(const float* __restrict__ M, const float* __restrict__ Z, float* __restrict__ dL) {
   __shared__ float tile_a[1024];
   __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
@@ -1046,17 +1046,17 @@ gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, floa
   const unsigned col0 = blockIdx.x * 64u;
   const unsigned tile_row = lane / 16u * 4u;
   const unsigned tile_col = lane % 16u * 4u;
-  // inner dimension of M_0 and Z_0, 16 at a time
+  // inner dimension of M and Z, 16 at a time
   for (unsigned k0_0 = 0u; k0_0 < 3u; k0_0 += 16u) {
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 64u;
       const unsigned col_a0 = k0_0 + e_a0 / 64u;
-      tile_a[e_a0 / 64u * 64u + e_a0 % 64u] = (row_a0 < 3u && col_a0 < 3u ? M_0[col_a0 * 3u + row_a0] : 0.0f);
+      tile_a[e_a0 / 64u * 64u + e_a0 % 64u] = (row_a0 < 3u && col_a0 < 3u ? M[col_a0 * 3u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? Z_0[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 3u && col_b0 < 11u ? Z[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
@@ -1092,67 +1092,67 @@ gradient_dL_0(const float* __restrict__ M_0, const float* __restrict__ Z_0, floa
   const unsigned out_col = col0 + tile_col;
   if (out_row < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_0;
-    dL_0[out_row * 11u + out_col] = result;
+    dL[out_row * 11u + out_col] = result;
   }
   if (out_row < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_1;
-    dL_0[out_row * 11u + out_col + 1u] = result;
+    dL[out_row * 11u + out_col + 1u] = result;
   }
   if (out_row < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_2;
-    dL_0[out_row * 11u + out_col + 2u] = result;
+    dL[out_row * 11u + out_col + 2u] = result;
   }
   if (out_row < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_3;
-    dL_0[out_row * 11u + out_col + 3u] = result;
+    dL[out_row * 11u + out_col + 3u] = result;
   }
   if (out_row + 1u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_4;
-    dL_0[(out_row + 1u) * 11u + out_col] = result;
+    dL[(out_row + 1u) * 11u + out_col] = result;
   }
   if (out_row + 1u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_5;
-    dL_0[(out_row + 1u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 1u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_6;
-    dL_0[(out_row + 1u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 1u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_7;
-    dL_0[(out_row + 1u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 1u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 2u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_8;
-    dL_0[(out_row + 2u) * 11u + out_col] = result;
+    dL[(out_row + 2u) * 11u + out_col] = result;
   }
   if (out_row + 2u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_9;
-    dL_0[(out_row + 2u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 2u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_10;
-    dL_0[(out_row + 2u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 2u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_11;
-    dL_0[(out_row + 2u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 2u) * 11u + out_col + 3u] = result;
   }
   if (out_row + 3u < 3u && out_col < 11u) {
     const float result = 0.33333334f * acc_12;
-    dL_0[(out_row + 3u) * 11u + out_col] = result;
+    dL[(out_row + 3u) * 11u + out_col] = result;
   }
   if (out_row + 3u < 3u && out_col + 1u < 11u) {
     const float result = 0.33333334f * acc_13;
-    dL_0[(out_row + 3u) * 11u + out_col + 1u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 1u] = result;
   }
   if (out_row + 3u < 3u && out_col + 2u < 11u) {
     const float result = 0.33333334f * acc_14;
-    dL_0[(out_row + 3u) * 11u + out_col + 2u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 2u] = result;
   }
   if (out_row + 3u < 3u && out_col + 3u < 11u) {
     const float result = 0.33333334f * acc_15;
-    dL_0[(out_row + 3u) * 11u + out_col + 3u] = result;
+    dL[(out_row + 3u) * 11u + out_col + 3u] = result;
   }
 }
 
