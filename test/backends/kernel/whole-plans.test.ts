@@ -29,8 +29,8 @@ function interpreted({ launches, buffers, bound }: WholePlan) {
 const MORE = Number(process.env.LOTRC_DRAWS ?? 1);
 
 describe.each([
-  ['webgpu', 12 * MORE],
-  ['cuda', 8 * MORE],
+  ['webgpu', 8 * MORE],
+  ['cuda', 6 * MORE],
 ] as const)('a step of layers drawn at random, planned for %s', (api, count) => {
   const drawn = Array.from({ length: count }, (_, seed) => draw(seed, api));
 
