@@ -54,7 +54,8 @@ static cudaError_t prepare(lotrc_adapters *a, const ProductRow &row, Product &p)
   return cudaSuccess;
 }
 
-// Chooses an algorithm for every product once, for the tokens of this library. Only those that add up in float32 and in a fixed order.
+// Chooses an algorithm for every product once, for the tokens of this library. Parts of a sum stay in float32 and are added in a step of
+// their own.
 static cudaError_t open_library(lotrc_adapters *a) {
   Library &library = a->library;
   const uint64_t most = uint64_t(32) << 20;
