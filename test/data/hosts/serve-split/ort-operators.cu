@@ -17,12 +17,16 @@ static const char PROVIDER[] = "CUDAExecutionProvider";
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 #define ORT_TRY(call) do { OrtStatus *status = (call); if (status) return status; } while (false)
 
+// x, W, b and y; factors are float32
+typedef float Element;
+static const int ELEMENT = LOTRC_ORT_FLOAT;
+
 struct Kind;
-#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const float *x, const float *w, \
-                       const float *const *factors, const float *bias, float *room, float *y
-#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const float *x, const float *w, \
-                            const float *const *factors, const float *dy, float *room, float *dx, float *const *dfactors, \
-                            float *dbias
+#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \
+                       const float *const *factors, const Element *bias, float *room, Element *y
+#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \
+                            const float *const *factors, const Element *dy, float *room, Element *dx, float *const *dfactors, \
+                            Element *dbias
 
 // a kind of layer that there are kernels for: W is (in, out), or (out, in) where transposed
 struct Kind {
@@ -30,8 +34,10 @@ struct Kind {
   int64_t in, out, rank;
   bool transposed;
   float scale;
+  // float32 of scratch, besides two matrices of the rows by the rank, and what runs
+  size_t room;
   cudaError_t (*run)(RUN_PARAMETERS);
-  size_t room;  // elements of scratch for the gradients, besides two matrices of the rows by the rank
+  size_t gradient_room;
   cudaError_t (*gradient)(GRADIENT_PARAMETERS);
 };
 
@@ -64,20 +70,22 @@ extern "C" __global__ void ort_layer_1(const float* __restrict__ x, const float*
 extern "C" __global__ void ort_layer_bias_1(const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ t, const float* __restrict__ last, const float* __restrict__ bias, float* __restrict__ y, unsigned M);
 
 static cudaError_t run_0(RUN_PARAMETERS) {
-  LOTRC_TRY(launch(stream, ort_down_0, dim3(1, (M + 63) / 64, 1), 128, x, factors[0], factors[1], room, M));
-  if (bias) return launch(stream, ort_layer_bias_0, dim3(1, (M + 63) / 64, 1), 256, x, w, room, factors[2], bias, y, M);
-  return launch(stream, ort_layer_0, dim3(1, (M + 63) / 64, 1), 256, x, w, room, factors[2], y, M);
+  Element *const tokens = reinterpret_cast<Element *>(room + 0);
+  LOTRC_TRY(launch(stream, ort_down_0, dim3(1, (M + 63) / 64, 1), 128, x, factors[0], factors[1], tokens, M));
+  if (bias) return launch(stream, ort_layer_bias_0, dim3(1, (M + 63) / 64, 1), 256, x, w, tokens, factors[2], bias, y, M);
+  return launch(stream, ort_layer_0, dim3(1, (M + 63) / 64, 1), 256, x, w, tokens, factors[2], y, M);
 }
 
 static cudaError_t run_1(RUN_PARAMETERS) {
-  LOTRC_TRY(launch(stream, ort_down_1, dim3(1, (M + 63) / 64, 1), 128, x, factors[0], factors[1], room, M));
-  if (bias) return launch(stream, ort_layer_bias_1, dim3(1, (M + 63) / 64, 1), 256, x, w, room, factors[2], bias, y, M);
-  return launch(stream, ort_layer_1, dim3(1, (M + 63) / 64, 1), 256, x, w, room, factors[2], y, M);
+  Element *const tokens = reinterpret_cast<Element *>(room + 0);
+  LOTRC_TRY(launch(stream, ort_down_1, dim3(1, (M + 63) / 64, 1), 128, x, factors[0], factors[1], tokens, M));
+  if (bias) return launch(stream, ort_layer_bias_1, dim3(1, (M + 63) / 64, 1), 256, x, w, tokens, factors[2], bias, y, M);
+  return launch(stream, ort_layer_1, dim3(1, (M + 63) / 64, 1), 256, x, w, tokens, factors[2], y, M);
 }
 
 static const Kind KINDS[] = {
-    {"LoTRLinear", 17, 11, 3, false, 0.3333333333333333, run_0, 0, nullptr},
-    {"LoTRLinear", 17, 11, 3, true, 0.3333333333333333, run_1, 0, nullptr},
+    {"LoTRLinear", 17, 11, 3, false, 0.3333333333333333, 0, run_0, 0, nullptr},
+    {"LoTRLinear", 17, 11, 3, true, 0.3333333333333333, 0, run_1, 0, nullptr},
 };
 
 static Operator OPERATORS[] = {
@@ -88,8 +96,11 @@ static Operator OPERATORS[] = {
 };
 
 struct Tensor {
-  const float *data;
+  const void *data;
   std::vector<int64_t> extents;
+
+  template <class T>
+  const T *as() const { return static_cast<const T *>(data); }
 };
 
 struct Layer {
@@ -134,7 +145,7 @@ static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t
   if (status) return status;
   void *data;
   ORT_TRY(ort.data(const_cast<OrtValue *>(value), &data));
-  found->data = static_cast<const float *>(data);
+  found->data = data;
   return nullptr;
 }
 
@@ -206,12 +217,12 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   cudaStream_t queue;
   ORT_TRY(stream_of(ort, context, &queue));
   const float *matrices[3] = {};
-  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].data;
+  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].as<float>();
   void *room;
-  cudaError_t error = cudaMallocAsync(&room, 2 * rows * kind->rank * sizeof(float), queue);
+  cudaError_t error = cudaMallocAsync(&room, kind->room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
   if (error == cudaSuccess) {
-    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].data, in[1].data, matrices,
-                      layer.op->bias ? in.back().data : nullptr, static_cast<float *>(room), static_cast<float *>(data));
+    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
+                      layer.op->bias ? in.back().as<Element>() : nullptr, static_cast<float *>(room), static_cast<Element *>(data));
     const cudaError_t freed = cudaFreeAsync(room, queue);
     if (error == cudaSuccess) error = freed;
   }
@@ -224,12 +235,15 @@ static OrtCustomOp table() {
   t.version = LOTRC_ORT_VERSION;
   t.GetName = [](const OrtCustomOp *op) { return reinterpret_cast<const Operator *>(op)->name; };
   t.GetExecutionProviderType = [](const OrtCustomOp *) { return PROVIDER; };
-  t.GetInputType = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_FLOAT; };
+  t.GetInputType = [](const OrtCustomOp *table, size_t index) -> int {
+    const bool factor = index >= 2 && index < 2 + reinterpret_cast<const Operator *>(table)->factors;
+    return factor ? LOTRC_ORT_FLOAT : ELEMENT;
+  };
   t.GetInputTypeCount = [](const OrtCustomOp *table) {
     const Operator *op = reinterpret_cast<const Operator *>(table);
     return 2 + op->factors + (op->bias ? 1 : 0);
   };
-  t.GetOutputType = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_FLOAT; };
+  t.GetOutputType = [](const OrtCustomOp *, size_t) -> int { return ELEMENT; };
   t.GetOutputTypeCount = [](const OrtCustomOp *) -> size_t { return 1; };
   t.KernelDestroy = destroy;
   t.GetInputCharacteristic = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_REQUIRED; };

@@ -23,7 +23,7 @@ typedef struct OrtApiBase {
 } OrtApiBase;
 
 enum { LOTRC_ORT_FAIL = 1, LOTRC_ORT_INVALID_ARGUMENT = 2 };
-enum { LOTRC_ORT_FLOAT = 1 };                          /* element types */
+enum { LOTRC_ORT_FLOAT = 1, LOTRC_ORT_FLOAT16 = 10, LOTRC_ORT_BFLOAT16 = 16 }; /* element types */
 enum { LOTRC_ORT_REQUIRED = 0, LOTRC_ORT_OPTIONAL = 1 }; /* kinds of operands */
 
 typedef struct OrtCustomOp OrtCustomOp;
