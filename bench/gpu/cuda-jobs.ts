@@ -2,10 +2,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { scheduleOf } from '../../src/backends/host/cuda-lower.js';
+import { SharedKernels } from '../../src/backends/host/shared-kernels.js';
 import { choose } from '../../src/backends/kernel/choose.js';
 import { contract } from '../../src/backends/kernel/contract.js';
 import { lengthOf } from '../../src/backends/kernel/cost.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
+import { ofWarpgroups } from '../../src/backends/kernel/families/warpgroup-schedule.js';
 import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
 import { WARP } from '../../src/backends/kernel/ir/units.js';
 import type { Contraction } from '../../src/backends/kernel/layers.js';
@@ -83,25 +85,26 @@ const fills = (BM: number, BN: number, rows: number, cols: number): boolean =>
 
 /**
  * The products of a plan for CUDA with their candidates: schedules that are written as they stand, in static shared memory.
- * Split sums keep their parts.
+ * Split sums keep their parts; products that are planned for warpgroups have none.
  */
 export function cudaJobs({ plan, tf32 }: Tuned, most: number): readonly TuningJob[] {
   const rounds = new Set(
     tf32 ? plan.regions.flatMap(({ forward, backward }) => [...forward, ...backward]) : [],
   );
-  const lower = (launch: Launch): Launch => ({
-    ...launch,
-    schedule: scheduleOf(launch, rounds.has(launch)),
-  });
+  const lower = (launches: readonly Launch[]): Launch[] =>
+    launches
+      // a row for the kernel of any device would stand before that for warpgroups
+      .filter(({ schedule }) => !ofWarpgroups(schedule))
+      .map((launch) => ({ ...launch, schedule: scheduleOf(launch, rounds.has(launch)) }));
   const lowered = {
     ...plan,
-    prologue: plan.prologue.map(lower),
+    prologue: lower(plan.prologue),
     regions: plan.regions.map((region) => ({
       ...region,
-      forward: region.forward.map(lower),
-      backward: region.backward.map(lower),
+      forward: lower(region.forward),
+      backward: lower(region.backward),
     })),
-    epilogue: plan.epilogue.map(lower),
+    epilogue: lower(plan.epilogue),
   };
   const of = ({ schedule }: Launch, problem: Problem) =>
     (schedule.warps > 0 ? unitTiles : coreTiles)(schedule, problem);
@@ -187,7 +190,9 @@ export function writeJobs(tuned: readonly Tuned[], most: number, folder: string)
     .map(({ job, plan }, index) => {
       const json = jobJson(job, plan, index);
       for (const { file, schedule } of json.candidates) {
-        writeFileSync(join(folder, file), printCuda([kernelOf({ ...job.launch, schedule })]));
+        // as it is emitted: buffers are named by what they are
+        const { kernel } = new SharedKernels().of({ ...job.launch, schedule });
+        writeFileSync(join(folder, file), printCuda([kernel]));
       }
       return json;
     });

@@ -57,11 +57,11 @@ test('emit wgsl --subgroups writes kernels that sum over subgroups, and says so'
   expect(await write('--subgroups')).toMatchObject({ code: 0, err: '' });
   const text = (path: string) => readFileSync(join(output, path), 'utf8');
   expect(text('kernels/down_0.wgsl')).toMatch(/^enable subgroups;$/m);
-  expect(text('index.ts')).toContain("requiredFeatures: ['subgroups']");
+  expect(text('index.ts')).toMatch(/FEATURES: readonly GPUFeatureName\[\] = \[\s*'subgroups',?\s*\]/);
   expect(text('plan.txt')).toContain('inner over 64 invocations, subgroups');
   expect(await write()).toMatchObject({ code: 0 });
   for (const path of ['kernels/down_0.wgsl', 'index.ts', 'plan.txt'])
-    expect(text(path)).not.toContain('subgroup');
+    expect(text(path)).not.toMatch(/enable subgroups|subgroupAdd|'subgroups'|, subgroups/);
 });
 
 test.each([

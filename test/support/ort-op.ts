@@ -30,6 +30,18 @@ function runtimeLibrary(): string {
   return join(folder, found);
 }
 
+/** The emitted operators with a source that holds them all: one run of the compiler instead of many. */
+export function asOneSource(files: readonly TextFile[]): {
+  readonly all: TextFile;
+  readonly files: readonly TextFile[];
+} {
+  const own = files.filter(({ path }) => path.startsWith('ort/'));
+  const sources = own.filter(({ path }) => path.endsWith('.cu'));
+  const text = sources.map(({ path }) => `#include "${path.slice('ort/'.length)}"\n`).join('');
+  const all = { path: 'ort/all.cu', text };
+  return { all, files: [...own, all] };
+}
+
 /** Builds the emitted operators as a library whose kernels run on the CPU, and a program that runs models with it. */
 export function buildOperators(files: readonly TextFile[], folder: string): string {
   mkdirSync(join(folder, 'ort'), { recursive: true });

@@ -130,7 +130,7 @@ export function gradientSteps(kind: Kind, index: number, setting: Setting): Grad
     const whole = reduction && stepOf(reduction, tf32, target.tokens);
     return { parts: stepOf(parts!, tf32, target.tokens), whole, reduction };
   };
-  const down0: Wanted = down(
+  const downward = down(
     'p',
     three ? 'P = x R' : 'P = s x A',
     { a: plain(x), b: plain(first), inner: inn },
@@ -139,7 +139,7 @@ export function gradientSteps(kind: Kind, index: number, setting: Setting): Grad
   const made = {
     factors,
     narrowed: narrowed ? [narrowed.first] : [],
-    p: productStep(setting, three ? down0 : { ...down0, ...scaled }),
+    p: productStep(setting, three ? downward : { ...downward, ...scaled }),
     dP: dPSteps(),
     z: sum('last', `${three ? 'Z' : 'dB'} = P^T dy`, flipped(p), plain(dy), z),
     first: sum('first', `${three ? 'dR' : 'dA'} = x^T dP`, flipped(x), plain(dP), wide('d_first', inn, rank)),

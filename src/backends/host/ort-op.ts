@@ -1,4 +1,6 @@
+import { fail } from '../../ir/diagnostics.js';
 import { HEURISTICS } from '../kernel/data/schedules.js';
+import { verifyKernel } from '../kernel/ir/verify.js';
 import { dense, flipped, plain, type Target, type Wanted } from '../kernel/launches.js';
 import { cudaPrototype, printCuda } from '../kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../kernel/print/matrix-units.js';
@@ -43,6 +45,10 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly TextFile
     ...steps.flatMap(({ before, layer, biased }) => [...before, layer, biased]),
     ...gradients.flatMap(({ all }) => all),
   ];
+  for (const { kernel } of kernels) {
+    const [problem] = verifyKernel(kernel, plan.device);
+    if (problem) fail(problem);
+  }
   const stems = [...new Map(kinds.map(({ stem, factors }) => [stem, factors]))];
   const half = dtype === 'f32' ? '' : '_half';
   const text = [

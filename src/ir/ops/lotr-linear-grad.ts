@@ -1,5 +1,4 @@
 import { operandsOf } from '../adapter.js';
-import type { Node } from '../model.js';
 import { attrsOf } from './attrs.js';
 import { type DimExpr, defineOp, type NdArray } from './define.js';
 import { elements } from './families/matrix.js';
@@ -75,8 +74,3 @@ export const lotrLinearGrad = defineOp({
     ];
   },
 });
-
-/** Whether that gradient is delivered. */
-export function delivers(node: Node, output: number): boolean {
-  return (node.outputs[output]?.name ?? '') !== '';
-}

@@ -27,8 +27,8 @@ function readingOf(code: string) {
     workgroup: (size!.value as string[]).map(Number),
     groups: [...new Set([...storage, ...found.uniforms].map(({ group }) => group))],
     places: [...storage, ...found.uniforms].map(({ binding }) => binding),
-    // a name that WGSL keeps for itself has an underscore behind it
-    names: storage.map(({ name }) => name.replace(/_$/, '')),
+    // a name that WGSL keeps for itself has an underscore behind it, a second buffer of its kind a number
+    names: storage.map(({ name }) => name.replace(/_$|_\d+$/, '')),
     access: storage.map(({ access }) => TYPES[access]),
     elements: storage.map(({ type }) => (type as { format?: { name: string } }).format!.name),
     // the reader does not list what belongs to a workgroup
@@ -68,7 +68,9 @@ function disagreements(module: EmittedModule): string[] {
       // a copy in another type is made by one kernel for all
       [
         'names',
-        name.startsWith('narrow_') ? reading.names : bindings.map(({ buffer }) => buffer),
+        name.startsWith('narrow_')
+          ? reading.names
+          : bindings.map(({ buffer }) => buffer.replace(/_\d+(?=_|$)/g, '')),
         reading.names,
       ],
       ['access', bindings.map(({ type }) => type), reading.access],

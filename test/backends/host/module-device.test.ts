@@ -19,10 +19,13 @@ test('pipelines have the layouts of the tables, one for all that bind alike, and
     ...Object.entries(train.KERNELS),
     ...train.STEPS!.map(({ factor, kernel }) => [`step_${factor}`, kernel] as const),
   ];
-  expect(made.pipelines.map(({ label }) => label)).toEqual(kernels.map(([name]) => name));
-  for (const [at, [name, { bindings, uniformBytes, code }]] of kernels.entries()) {
-    const { layout, compute } = made.pipelines[at]!;
-    expect(compute.module.code, name).toBe(code);
+  // one pipeline for launches that differ in their buffers alone, labelled as the first
+  const sources = kernels.map(([, { code }]) => code);
+  const first = kernels.filter(([, { code }], at) => sources.indexOf(code) === at);
+  expect(first.length).toBeLessThan(kernels.length);
+  expect(made.pipelines.map(({ label }) => label)).toEqual(first.map(([name]) => name));
+  for (const [name, { bindings, uniformBytes, code }] of kernels) {
+    const { layout } = made.pipelines.find((pipeline) => pipeline.compute.module.code === code)!;
     expect(layout.bindGroupLayouts, name).toHaveLength(1);
     const buffers = [
       ...bindings.map(({ type }) => ({ type })),

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { LORA, LOTR } from '../../../src/ir/adapter.js';
 import { attrFloat } from '../../../src/ir/attr.js';
 import type { Node } from '../../../src/ir/model.js';
@@ -13,7 +13,7 @@ import { compileLibrary, writeLibrary } from '../../support/cuda-host.js';
 import { oracles } from '../../support/oracle.js';
 import { relativeError, type Tensor } from '../../support/ort.js';
 import { gradientCalls, type LayerCase, layerModel, operators } from '../../support/ort-calls.js';
-import { buildOperators, runWith } from '../../support/ort-op.js';
+import { asOneSource, buildOperators, runWith } from '../../support/ort-op.js';
 import { emitOracle, Host } from '../../support/training.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-ort-grad-'));
@@ -59,13 +59,22 @@ const CASES: readonly (readonly [string, Case])[] = [
   ],
 ];
 
+const libraries = new Map<Case, string>();
+/** The folder of the library for the layer of a case. */
+function built(one: Case = BASE): string {
+  const folder =
+    libraries.get(one) ??
+    buildOperators(operators(layerModel(one), one.tokens, one.tf32), mkdtempSync(join(scratch, 'lib-')));
+  libraries.set(one, folder);
+  return folder;
+}
+
 describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
   'gradient operators in ONNX Runtime',
   () => {
     test.each(CASES)('%s: the kernels agree with float64', { timeout: 240_000 }, (_, one) => {
       const { model, feeds, expected } = gradientCalls(one);
-      const files = operators(layerModel(one), one.tokens, one.tf32);
-      const folder = buildOperators(files, mkdtempSync(join(scratch, 'lib-')));
+      const folder = built(one);
       const file = join(folder, 'calls.onnx');
       writeFileSync(file, encodeModel(model));
       const names = expected.map(({ name }) => name);
@@ -92,7 +101,7 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
     test('no rows: sums are zero', { timeout: 120_000 }, () => {
       const one = { ...BASE, rows: [0, 3], masks: [0b11111] };
       const { model, feeds, expected } = gradientCalls(one);
-      const folder = buildOperators(operators(layerModel(BASE), 6), mkdtempSync(join(scratch, 'lib-')));
+      const folder = built();
       const file = join(folder, 'calls.onnx');
       writeFileSync(file, encodeModel(model));
       const result = runWith(
@@ -107,12 +116,9 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
     });
 
     describe('what there is no kernel for', () => {
-      let folder: string;
-      beforeAll(() => {
-        folder = buildOperators(operators(layerModel(BASE), 6), mkdtempSync(join(scratch, 'lib-')));
-      }, 120_000);
       const run = (one: Case, change: (call: Node) => void = () => {}) => {
         const { model, feeds, expected } = gradientCalls({ ...one, masks: [0b11111] });
+        const folder = built();
         change([...model.graph.nodes][0]!);
         const file = join(folder, 'calls.onnx');
         writeFileSync(file, encodeModel(model));
@@ -154,10 +160,10 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
       (_, oracle) => {
         const { folder, signature } = emitOracle(oracle, scratch, { keepFunctions: true, recompute: 'none' });
         const library = operators(readModel(join(folder, 'model.lotr.onnx')), 16);
-        const built = buildOperators(library, mkdtempSync(join(scratch, 'lib-')));
+        const place = buildOperators(library, mkdtempSync(join(scratch, 'lib-')));
         const graph = signature.graphs.grad!;
         // weights inside: those in another file are read where they lie, at any byte, which a device's memory never is
-        const file = join(built, 'grad.onnx');
+        const file = join(place, 'grad.onnx');
         writeModel(readModel(join(folder, graph.file)), file, { weights: 'copy' });
         const host = new Host(signature, oracle);
         const feeds = Object.fromEntries(
@@ -169,7 +175,7 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
         const ports = graph.outputs.filter(({ role }) => role === 'grad');
         const names = ports.map(({ name }) => name);
         const [kernels, bodies] = [true, false].map((registered) =>
-          runWith(built, registered, file, feeds, names),
+          runWith(place, registered, file, feeds, names),
         );
         expect(typeof kernels, String(kernels)).toBe('object');
         expect(typeof bodies, String(bodies)).toBe('object');
@@ -191,11 +197,10 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
   test('compiles the gradient operators without a warning', { timeout: 300_000 }, () => {
-    const files = operators(layerModel(BASE), 640, true);
+    const { all, files } = asOneSource(operators(layerModel(BASE), 640, true));
+    expect(all.text).toContain('ort_grad_dx_0.cu');
     const folder = writeLibrary(files);
-    const own = files.filter(({ path }) => path.startsWith('ort/'));
-    expect(own.some(({ path }) => path.endsWith('ort_grad_dx_0.cu'))).toBe(true);
-    compileLibrary(folder, own, ['sm_80']);
+    compileLibrary(folder, [all], ['sm_80']);
     rmSync(folder, { recursive: true });
   });
 });

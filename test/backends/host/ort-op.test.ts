@@ -14,7 +14,7 @@ import { hasCompiler } from '../../support/cuda.js';
 import { compileLibrary, writeLibrary } from '../../support/cuda-host.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
-import { buildOperators, type Feed, runWith } from '../../support/ort-op.js';
+import { asOneSource, buildOperators, type Feed, runWith } from '../../support/ort-op.js';
 
 const device = profile('h100', 'cuda');
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-ort-op-'));
@@ -122,13 +122,9 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')('operators 
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
   test('compiles the operators without a warning', { timeout: 300_000 }, () => {
-    const files = operators(model(LOTR, 3));
+    const { all, files } = asOneSource(operators(model(LOTR, 3)));
     const folder = writeLibrary(files);
-    compileLibrary(
-      folder,
-      files.filter(({ path }) => path.startsWith('ort/')),
-      ['sm_80'],
-    );
+    compileLibrary(folder, [all], ['sm_80']);
     rmSync(folder, { recursive: true });
   });
 });

@@ -51,8 +51,12 @@ const all = oracles().filter(({ name }) => ['bert.ts', 'gpt2.ts', 'llama.dynamo'
 const RATES = [1e-2, 3e-3, 2e-2];
 
 describe.each(all.map((oracle) => [oracle.name, oracle] as const))('%s', (_name, oracle) => {
-  test.each(['disabled', 'all'] as const)('K steps in one run, optimisation %s', async (optimization) => {
-    const { folder } = emitOracle(oracle, scratch, { loop: K, maxNorm: 1 });
+  test.each([
+    ['disabled', ''],
+    ['all', ''],
+    ['disabled', ', in functions'],
+  ] as const)('K steps in one run, optimisation %s%s', async (optimization, functions) => {
+    const { folder } = emitOracle(oracle, scratch, { loop: K, maxNorm: 1, keepFunctions: functions !== '' });
     expect(verify(readModel(join(folder, 'step-loop.onnx')))).toEqual([]);
     const batches = Array.from({ length: K }, (_, k) => microbatch(oracle, k));
     const [one, looped] = [0, 1].map(() => TrainingRun.open(folder, { threads: 1, optimization })) as [
