@@ -84,6 +84,7 @@ function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => nev
     warps: length('warps', 0),
     splitK: length('splitK'),
     ...(subgroups ? { subgroups } : {}),
+    ...(given.pad === undefined ? {} : { pad: length('pad', 0) }),
   };
 }
 

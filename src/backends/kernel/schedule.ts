@@ -138,7 +138,7 @@ export const chainedColumns = ({ BN, warps }: Schedule): number =>
  * every invocation has of every result, and P.
  */
 export function workgroupBytes(
-  { BM, BN, BK, TN, stages, warps, subgroups }: Schedule,
+  { BM, BN, BK, TN, stages, warps, subgroups, pad = 0 }: Schedule,
   { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
 ): number {
   if (family === 'reducePartials') return 0;
@@ -146,7 +146,7 @@ export function workgroupBytes(
   // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
   const size = warps > 0 ? BYTES[dtype] : 4;
   const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
-  return stages * (BM * BK + BK * BN) * size + extra;
+  return stages * BK * (BM + BN + 2 * pad) * size + extra;
 }
 
 /** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */

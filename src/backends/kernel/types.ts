@@ -83,6 +83,8 @@ export interface Schedule {
   readonly warps: number;
   readonly splitK: number;
   readonly subgroups?: true;
+  /** without matrix units: rows of tiles are so many elements longer, so that they begin in different banks */
+  readonly pad?: number;
 }
 
 /**

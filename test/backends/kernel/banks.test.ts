@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
 import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
 import {
   add,
@@ -17,6 +18,9 @@ import {
   u32,
   type View,
 } from '../../../src/backends/kernel/ir/kir.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { make, typedSegment } from '../../support/kernel-cases.js';
+import { worstError } from '../../support/kernel-run.js';
 
 const lane = id('local', 0);
 const out: View = { buffer: 'out', offset: u32(0), extents: [u32(64)], strides: [u32(1)] };
@@ -75,4 +79,29 @@ test('a tile that is written along one axis and stands along the other', () => {
   // 16 rows in one bank, two columns: 15 times more for each warp
   expect(conflicts(turned(64), turned(64))).toBe(2 * 2 * 15);
   expect(conflicts(turned(65), turned(65))).toBeLessThan(2 * 2 * 2);
+});
+
+test.each([
+  ['as it is read', {}],
+  ['the other way round', { b: true }],
+])('rows of one element more spread a tile over the banks, weights stored %s', (_, stored) => {
+  const found = [0, 1].map((pad) => {
+    const one = make('padded', {
+      rows: 'M',
+      cols: 35,
+      segments: [typedSegment(['x', 'w'], ['M', 37, 35], 'f32', stored)],
+      M: 33,
+      schedule: { BM: 32, BN: 32, BK: 16, TM: 4, TN: 4, pad },
+    });
+    const kernel = kernelOf(one.launch);
+    expect(verifyKernel(kernel)).toEqual([]);
+    const buffers = Object.fromEntries(
+      Object.entries(one.buffers).map(([name, data]) => [name, data.slice()]),
+    );
+    const grid = gridOf(one.launch, one.bound);
+    const counts = interpret(kernel, { buffers, uniforms: one.bound, grid, banks: true });
+    expect(worstError(buffers.y!, one.expected)).toBeLessThan(2e-6);
+    return counts.bankConflicts;
+  });
+  expect(found[1]!).toBeLessThan(found[0]! / 2);
 });

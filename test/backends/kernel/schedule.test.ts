@@ -45,7 +45,7 @@ describe('pickSchedule', () => {
     const picked = pickSchedule([row('tuned', big), row('heuristic', second)], laptop, problem);
     expect(picked.schedule).toBe(second);
     expect(picked.passedOver).toEqual([
-      '128x128x32, 4x4 each: 1024 invocations, 256 allowed, 32768 bytes of workgroup memory, 16384 allowed',
+      '128x128x32, 4x4 each: 1024 invocations, 256 allowed, 33024 bytes of workgroup memory, 16384 allowed',
     ]);
   });
 

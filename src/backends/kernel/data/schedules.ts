@@ -43,6 +43,12 @@ const WEBGPU_SUBGROUPS: readonly Entry[] = [
   ['skinny', 'rows<=64', [4, 8, 64, 4, 8, 1, 1, 0, 1]],
 ];
 
+/** The same tiles with rows of one element more: a tile that is written across its rows is not all in one bank. */
+const padded = (rows: readonly ScheduleRow[]): ScheduleRow[] =>
+  rows.map((row) =>
+    row.family === 'reducePartials' ? row : { ...row, schedule: { ...row.schedule, pad: 1 } },
+  );
+
 /** Families whose tiles are the same on all WebGPU targets. */
 const WEBGPU_COMMON: readonly Entry[] = [
   ['gemv', 'any', [4, 128, 16, 4, 2, 1, 1, 0, 1]],
@@ -99,37 +105,43 @@ export const HEURISTICS: readonly ScheduleRow[] = [
     overSubgroups(table(target, ['f32', 'f16'], WEBGPU_SUBGROUPS)),
   ),
   // 8x8 invocations of 4x4: what a browser runs everywhere; 16x16 of 4x4 once the grid is large
-  ...table(
-    'webgpu-laptop',
-    ['f32', 'f16'],
-    [
-      ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],
-      ['gemm', 'rows<=64', [16, 128, 16, 4, 8, 4, 1, 0, 1]],
-      ['gemm', 'rows<=512', [32, 32, 16, 4, 4, 4, 1, 0, 1]],
-      ['gemm', 'any', [64, 64, 16, 4, 4, 4, 1, 0, 1]],
-      ...WEBGPU_COMMON,
-    ],
+  ...padded(
+    table(
+      'webgpu-laptop',
+      ['f32', 'f16'],
+      [
+        ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],
+        ['gemm', 'rows<=64', [16, 128, 16, 4, 8, 4, 1, 0, 1]],
+        ['gemm', 'rows<=512', [32, 32, 16, 4, 4, 4, 1, 0, 1]],
+        ['gemm', 'any', [64, 64, 16, 4, 4, 4, 1, 0, 1]],
+        ...WEBGPU_COMMON,
+      ],
+    ),
   ),
   // 4x8 per invocation beats 4x4 by 7-13 % on Apple; 8x8 spills
-  ...table(
-    'webgpu-apple',
-    ['f32', 'f16'],
-    [
-      ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],
-      ['gemm', 'rows<=64', [16, 128, 8, 4, 8, 4, 1, 0, 1]],
-      ['gemm', 'any', [32, 64, 8, 4, 8, 4, 1, 0, 1]],
-      ...WEBGPU_COMMON,
-    ],
+  ...padded(
+    table(
+      'webgpu-apple',
+      ['f32', 'f16'],
+      [
+        ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],
+        ['gemm', 'rows<=64', [16, 128, 8, 4, 8, 4, 1, 0, 1]],
+        ['gemm', 'any', [32, 64, 8, 4, 8, 4, 1, 0, 1]],
+        ...WEBGPU_COMMON,
+      ],
+    ),
   ),
-  ...table(
-    'webgpu-intel',
-    ['f32', 'f16'],
-    [
-      ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],
-      ['gemm', 'rows<=64', [16, 128, 16, 4, 8, 4, 1, 0, 1]],
-      ['gemm', 'any', [32, 32, 16, 4, 4, 4, 1, 0, 1]],
-      ...WEBGPU_COMMON,
-    ],
+  ...padded(
+    table(
+      'webgpu-intel',
+      ['f32', 'f16'],
+      [
+        ['gemm', 'rows<=8', [8, 128, 16, 2, 8, 4, 1, 0, 1]],
+        ['gemm', 'rows<=64', [16, 128, 16, 4, 8, 4, 1, 0, 1]],
+        ['gemm', 'any', [32, 32, 16, 4, 4, 4, 1, 0, 1]],
+        ...WEBGPU_COMMON,
+      ],
+    ),
   ),
   // mma.sync, 64x64 warp tiles, cp.async
   ...['sm_80', 'sm_120'].flatMap((target) =>

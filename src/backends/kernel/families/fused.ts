@@ -37,7 +37,7 @@ export function multiplyDown(tile: Tile, n: string, rank: number): Stmt {
       // beyond the last element an invocation computes one that is not kept
       const e = min(add(tile.lane, mul(q, u32(tile.threads))), u32(BM * rank - 1));
       const [a, d] = [
-        peek('tile_a', add(mul(k, u32(BM)), div(e, u32(rank)))),
+        peek('tile_a', add(mul(k, u32(tile.pitchA)), div(e, u32(rank)))),
         peek('tile_d', add(mul(k, u32(rank)), mod(e, u32(rank)))),
       ];
       return [poke('down', q, fma(a, d, peek('down', q)))];

@@ -42,6 +42,16 @@ export function productKernel(launch: Launch): Kernel {
   return new ProductKernel(launch, work).kernel();
 }
 
+/** A tile as it is copied: height x width of an operand from (i0, j0) on, and where its elements stand. */
+interface Staged {
+  readonly height: number;
+  readonly width: number;
+  readonly i0: U32;
+  readonly j0: U32;
+  readonly slow: 'i' | 'j';
+  readonly pitch: number;
+}
+
 class ProductKernel {
   readonly #tile: Tile;
 
@@ -96,7 +106,7 @@ class ProductKernel {
           `a${n}`,
           'tile_a',
           readA,
-          { height: BM, width: BK, i0: this.#tile.row0, j0: k0, slow: 'j' },
+          { height: BM, width: BK, i0: this.#tile.row0, j0: k0, slow: 'j', pitch: this.#tile.pitchA },
           this.#tile.rows,
           end,
         ),
@@ -104,7 +114,7 @@ class ProductKernel {
           `b${n}`,
           'tile_b',
           readB,
-          { height: BK, width: BN, i0: k0, j0: this.#tile.col0, slow: 'i' },
+          { height: BK, width: BN, i0: k0, j0: this.#tile.col0, slow: 'i', pitch: this.#tile.pitchB },
           end,
           this.#tile.cols,
         ),
@@ -114,7 +124,7 @@ class ProductKernel {
                 `d${n}`,
                 'tile_d',
                 down,
-                { height: BK, width: widen.rank, i0: k0, j0: u32(0), slow: 'i' },
+                { height: BK, width: widen.rank, i0: k0, j0: u32(0), slow: 'i', pitch: widen.rank },
                 end,
                 u32(widen.rank),
               ),
@@ -138,14 +148,14 @@ class ProductKernel {
   }
 
   /**
-   * Copies a height x width tile into workgroup memory, zero where the matrix ends; axis `slow` varies slowly there.
+   * Copies a height x width tile into workgroup memory, zero where the matrix ends; axis `slow` varies slowly there, `pitch` elements each.
    * Neighbouring invocations read neighbouring elements of the stored matrix.
    */
   #stage(
     name: string,
     tile: string,
     read: Read,
-    { height, width, i0, j0, slow }: { height: number; width: number; i0: U32; j0: U32; slow: 'i' | 'j' },
+    { height, width, i0, j0, slow, pitch }: Staged,
     rows: U32,
     cols: U32,
   ): Stmt {
@@ -154,7 +164,7 @@ class ProductKernel {
         ? [mod(e, u32(height)), div(e, u32(height))]
         : [div(e, u32(width)), mod(e, u32(width))];
       const [row, col] = [ref('u32', `row_${name}`), ref('u32', `col_${name}`)];
-      const index = slow === 'j' ? add(mul(j, u32(height)), i) : add(mul(i, u32(width)), j);
+      const index = slow === 'j' ? add(mul(j, u32(pitch)), i) : add(mul(i, u32(pitch)), j);
       const inside = and(lt(row, rows), lt(col, cols));
       return [
         define(`row_${name}`, add(i0, i)),
@@ -166,13 +176,14 @@ class ProductKernel {
 
   /** acc += tile_a tile_b for this invocation's TM x TN. */
   #multiply(n: string): Stmt {
-    const { BM, BN, BK, TM, TN } = this.#tile.schedule;
+    const { pitchA, pitchB } = this.#tile;
+    const { BK, TM, TN } = this.#tile.schedule;
     return loop(`k_${n}`, u32(0), u32(BK), u32(1), (k) => [
       repeat(`ia_${n}`, TM, (i) => [
-        poke('col_a', i, peek('tile_a', add(mul(k, u32(BM)), add(this.#tile.tileRow, i)))),
+        poke('col_a', i, peek('tile_a', add(mul(k, u32(pitchA)), add(this.#tile.tileRow, i)))),
       ]),
       repeat(`jb_${n}`, TN, (j) => [
-        poke('row_b', j, peek('tile_b', add(mul(k, u32(BN)), add(this.#tile.tileCol, j)))),
+        poke('row_b', j, peek('tile_b', add(mul(k, u32(pitchB)), add(this.#tile.tileCol, j)))),
       ]),
       repeat(`i_${n}`, TM, (i) => [
         repeat(`j_${n}`, TN, (j) => {

@@ -7,6 +7,9 @@ import { Parameters } from './parameters.js';
 export class Tile {
   readonly params = new Parameters();
   readonly threads: number;
+  /** elements from row to row of tile_a, which stands transposed, and of tile_b */
+  readonly pitchA: number;
+  readonly pitchB: number;
   readonly arrays: { name: string; space: 'workgroup' | 'register'; size: number }[] = [];
   readonly rows: U32;
   readonly cols: U32;
@@ -21,13 +24,14 @@ export class Tile {
     readonly work: Product,
     readonly schedule: Schedule,
   ) {
-    const { BM, BN, BK, TM, TN } = schedule;
+    const { BM, BN, BK, TM, TN, pad = 0 } = schedule;
+    [this.pitchA, this.pitchB] = [BM + pad, BN + pad];
     this.threads = (BM / TM) * (BN / TN);
     this.rows = this.params.length(work.rows);
     this.cols = this.params.length(work.cols);
     this.arrays.push(
-      { name: 'tile_a', space: 'workgroup', size: BK * BM },
-      { name: 'tile_b', space: 'workgroup', size: BK * BN },
+      { name: 'tile_a', space: 'workgroup', size: BK * this.pitchA },
+      { name: 'tile_b', space: 'workgroup', size: BK * this.pitchB },
       { name: 'acc', space: 'register', size: TM * TN },
       { name: 'col_a', space: 'register', size: TM },
       { name: 'row_b', space: 'register', size: TN },

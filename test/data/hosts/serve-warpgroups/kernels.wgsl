@@ -7,8 +7,8 @@
 @group(0) @binding(1) var<storage, read> L: array<f32>;
 @group(0) @binding(2) var<storage, read_write> Lp: array<f32>;
 
-var<workgroup> tile_a: array<f32, 512>;
-var<workgroup> tile_b: array<f32, 512>;
+var<workgroup> tile_a: array<f32, 528>;
+var<workgroup> tile_b: array<f32, 528>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -46,23 +46,23 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M[row_a0 * 8u + col_a0], row_a0 < 8u && col_a0 < 8u);
+      tile_a[e_a0 % 16u * 33u + e_a0 / 16u] = select(0.0, M[row_a0 * 8u + col_a0], row_a0 < 8u && col_a0 < 8u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L[row_b0 * 16u + col_b0], row_b0 < 8u && col_b0 < 16u);
+      tile_b[e_b0 / 32u * 33u + e_b0 % 32u] = select(0.0, L[row_b0 * 16u + col_b0], row_b0 < 8u && col_b0 < 16u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 32u + tile_row];
-      col_a_1 = tile_a[k_0 * 32u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 32u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 32u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 32u + tile_col];
-      row_b_1 = tile_b[k_0 * 32u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 32u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 32u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 33u + tile_row];
+      col_a_1 = tile_a[k_0 * 33u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 33u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 33u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 33u + tile_col];
+      row_b_1 = tile_b[k_0 * 33u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 33u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 33u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -165,8 +165,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 1024>;
-var<workgroup> tile_b: array<f32, 128>;
+var<workgroup> tile_a: array<f32, 1040>;
+var<workgroup> tile_b: array<f32, 144>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -194,21 +194,21 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x[row_a0 * 24u + col_a0], row_a0 < uniforms.M && col_a0 < 24u);
+      tile_a[e_a0 % 16u * 65u + e_a0 / 16u] = select(0.0, x[row_a0 * 24u + col_a0], row_a0 < uniforms.M && col_a0 < 24u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, R[row_b0 * 8u + col_b0], row_b0 < 24u && col_b0 < 8u);
+      tile_b[e_b0 / 8u * 9u + e_b0 % 8u] = select(0.0, R[row_b0 * 8u + col_b0], row_b0 < 24u && col_b0 < 8u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 64u + tile_row];
-      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 8u + tile_col];
-      row_b_1 = tile_b[k_0 * 8u + tile_col + 1u];
+      col_a_0 = tile_a[k_0 * 65u + tile_row];
+      col_a_1 = tile_a[k_0 * 65u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 65u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 65u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 9u + tile_col];
+      row_b_1 = tile_b[k_0 * 9u + tile_col + 1u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_1, row_b_0, acc_2);
@@ -273,8 +273,8 @@ struct Uniforms {
 }
 @group(0) @binding(5) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 512>;
-var<workgroup> tile_b: array<f32, 512>;
+var<workgroup> tile_a: array<f32, 528>;
+var<workgroup> tile_b: array<f32, 528>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -312,23 +312,23 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, x[row_a0 * 24u + col_a0], row_a0 < uniforms.M && col_a0 < 24u);
+      tile_a[e_a0 % 16u * 33u + e_a0 / 16u] = select(0.0, x[row_a0 * 24u + col_a0], row_a0 < uniforms.M && col_a0 < 24u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = select(0.0, W[col_b0 * 24u + row_b0], row_b0 < 24u && col_b0 < 16u);
+      tile_b[e_b0 % 16u * 33u + e_b0 / 16u] = select(0.0, W[col_b0 * 24u + row_b0], row_b0 < 24u && col_b0 < 16u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 32u + tile_row];
-      col_a_1 = tile_a[k_0 * 32u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 32u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 32u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 32u + tile_col];
-      row_b_1 = tile_b[k_0 * 32u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 32u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 32u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 33u + tile_row];
+      col_a_1 = tile_a[k_0 * 33u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 33u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 33u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 33u + tile_col];
+      row_b_1 = tile_b[k_0 * 33u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 33u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 33u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -353,23 +353,23 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a1 = lane; e_a1 < 512u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 32u + e_a1 / 16u] = select(0.0, P[row_a1 * 8u + col_a1], row_a1 < uniforms.M && col_a1 < 8u);
+      tile_a[e_a1 % 16u * 33u + e_a1 / 16u] = select(0.0, P[row_a1 * 8u + col_a1], row_a1 < uniforms.M && col_a1 < 8u);
     }
     for (var e_b1 = lane; e_b1 < 512u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 32u;
       let col_b1 = col0 + e_b1 % 32u;
-      tile_b[e_b1 / 32u * 32u + e_b1 % 32u] = select(0.0, Lp[row_b1 * 16u + col_b1], row_b1 < 8u && col_b1 < 16u);
+      tile_b[e_b1 / 32u * 33u + e_b1 % 32u] = select(0.0, Lp[row_b1 * 16u + col_b1], row_b1 < 8u && col_b1 < 16u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
-      col_a_0 = tile_a[k_1 * 32u + tile_row];
-      col_a_1 = tile_a[k_1 * 32u + tile_row + 1u];
-      col_a_2 = tile_a[k_1 * 32u + tile_row + 2u];
-      col_a_3 = tile_a[k_1 * 32u + tile_row + 3u];
-      row_b_0 = tile_b[k_1 * 32u + tile_col];
-      row_b_1 = tile_b[k_1 * 32u + tile_col + 1u];
-      row_b_2 = tile_b[k_1 * 32u + tile_col + 2u];
-      row_b_3 = tile_b[k_1 * 32u + tile_col + 3u];
+      col_a_0 = tile_a[k_1 * 33u + tile_row];
+      col_a_1 = tile_a[k_1 * 33u + tile_row + 1u];
+      col_a_2 = tile_a[k_1 * 33u + tile_row + 2u];
+      col_a_3 = tile_a[k_1 * 33u + tile_row + 3u];
+      row_b_0 = tile_b[k_1 * 33u + tile_col];
+      row_b_1 = tile_b[k_1 * 33u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 33u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 33u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);

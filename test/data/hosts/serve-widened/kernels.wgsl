@@ -7,8 +7,8 @@
 @group(0) @binding(1) var<storage, read> L: array<f32>;
 @group(0) @binding(2) var<storage, read_write> Lp: array<f32>;
 
-var<workgroup> tile_a: array<f32, 512>;
-var<workgroup> tile_b: array<f32, 512>;
+var<workgroup> tile_a: array<f32, 528>;
+var<workgroup> tile_b: array<f32, 528>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -46,23 +46,23 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 512u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 32u + e_a0 / 16u] = select(0.0, M[row_a0 * 3u + col_a0], row_a0 < 6u && col_a0 < 3u);
+      tile_a[e_a0 % 16u * 33u + e_a0 / 16u] = select(0.0, M[row_a0 * 3u + col_a0], row_a0 < 6u && col_a0 < 3u);
     }
     for (var e_b0 = lane; e_b0 < 512u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 32u;
       let col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = select(0.0, L[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
+      tile_b[e_b0 / 32u * 33u + e_b0 % 32u] = select(0.0, L[row_b0 * 11u + col_b0], row_b0 < 3u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 32u + tile_row];
-      col_a_1 = tile_a[k_0 * 32u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 32u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 32u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 32u + tile_col];
-      row_b_1 = tile_b[k_0 * 32u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 32u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 32u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 33u + tile_row];
+      col_a_1 = tile_a[k_0 * 33u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 33u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 33u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 33u + tile_col];
+      row_b_1 = tile_b[k_0 * 33u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 33u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 33u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -168,8 +168,8 @@ struct Uniforms {
 }
 @group(0) @binding(6) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 128>;
-var<workgroup> tile_b: array<f32, 2048>;
+var<workgroup> tile_a: array<f32, 144>;
+var<workgroup> tile_b: array<f32, 2064>;
 var<workgroup> tile_d: array<f32, 48>;
 var<workgroup> tile_p: array<f32, 24>;
 
@@ -212,12 +212,12 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 128u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 8u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 9u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 129u + e_b0 % 128u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
     }
     for (var e_d0 = lane; e_d0 < 48u; e_d0 += 64u) {
       let row_d0 = k0_0 + e_d0 / 3u;
@@ -226,16 +226,16 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 8u + tile_row];
-      col_a_1 = tile_a[k_0 * 8u + tile_row + 1u];
-      row_b_0 = tile_b[k_0 * 128u + tile_col];
-      row_b_1 = tile_b[k_0 * 128u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 128u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 128u + tile_col + 3u];
-      row_b_4 = tile_b[k_0 * 128u + tile_col + 4u];
-      row_b_5 = tile_b[k_0 * 128u + tile_col + 5u];
-      row_b_6 = tile_b[k_0 * 128u + tile_col + 6u];
-      row_b_7 = tile_b[k_0 * 128u + tile_col + 7u];
+      col_a_0 = tile_a[k_0 * 9u + tile_row];
+      col_a_1 = tile_a[k_0 * 9u + tile_row + 1u];
+      row_b_0 = tile_b[k_0 * 129u + tile_col];
+      row_b_1 = tile_b[k_0 * 129u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 129u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 129u + tile_col + 3u];
+      row_b_4 = tile_b[k_0 * 129u + tile_col + 4u];
+      row_b_5 = tile_b[k_0 * 129u + tile_col + 5u];
+      row_b_6 = tile_b[k_0 * 129u + tile_col + 6u];
+      row_b_7 = tile_b[k_0 * 129u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -254,7 +254,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
       acc_15 = fma(col_a_1, row_b_7, acc_15);
     }
     for (var kd_0 = 0u; kd_0 < 16u; kd_0 += 1u) {
-      down_0 = fma(tile_a[kd_0 * 8u + min(lane, 23u) / 3u], tile_d[kd_0 * 3u + min(lane, 23u) % 3u], down_0);
+      down_0 = fma(tile_a[kd_0 * 9u + min(lane, 23u) / 3u], tile_d[kd_0 * 3u + min(lane, 23u) % 3u], down_0);
     }
     workgroupBarrier();
   }
@@ -374,8 +374,8 @@ struct Uniforms {
 }
 @group(0) @binding(5) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 128>;
-var<workgroup> tile_b: array<f32, 2048>;
+var<workgroup> tile_a: array<f32, 144>;
+var<workgroup> tile_b: array<f32, 2064>;
 var<workgroup> tile_d: array<f32, 48>;
 var<workgroup> tile_p: array<f32, 24>;
 
@@ -418,12 +418,12 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 128u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 8u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 9u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 129u + e_b0 % 128u] = select(0.0, W[row_b0 * 11u + col_b0], row_b0 < 17u && col_b0 < 11u);
     }
     for (var e_d0 = lane; e_d0 < 48u; e_d0 += 64u) {
       let row_d0 = k0_0 + e_d0 / 3u;
@@ -432,16 +432,16 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 8u + tile_row];
-      col_a_1 = tile_a[k_0 * 8u + tile_row + 1u];
-      row_b_0 = tile_b[k_0 * 128u + tile_col];
-      row_b_1 = tile_b[k_0 * 128u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 128u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 128u + tile_col + 3u];
-      row_b_4 = tile_b[k_0 * 128u + tile_col + 4u];
-      row_b_5 = tile_b[k_0 * 128u + tile_col + 5u];
-      row_b_6 = tile_b[k_0 * 128u + tile_col + 6u];
-      row_b_7 = tile_b[k_0 * 128u + tile_col + 7u];
+      col_a_0 = tile_a[k_0 * 9u + tile_row];
+      col_a_1 = tile_a[k_0 * 9u + tile_row + 1u];
+      row_b_0 = tile_b[k_0 * 129u + tile_col];
+      row_b_1 = tile_b[k_0 * 129u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 129u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 129u + tile_col + 3u];
+      row_b_4 = tile_b[k_0 * 129u + tile_col + 4u];
+      row_b_5 = tile_b[k_0 * 129u + tile_col + 5u];
+      row_b_6 = tile_b[k_0 * 129u + tile_col + 6u];
+      row_b_7 = tile_b[k_0 * 129u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -460,7 +460,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
       acc_15 = fma(col_a_1, row_b_7, acc_15);
     }
     for (var kd_0 = 0u; kd_0 < 16u; kd_0 += 1u) {
-      down_0 = fma(tile_a[kd_0 * 8u + min(lane, 23u) / 3u], tile_d[kd_0 * 3u + min(lane, 23u) % 3u], down_0);
+      down_0 = fma(tile_a[kd_0 * 9u + min(lane, 23u) / 3u], tile_d[kd_0 * 3u + min(lane, 23u) % 3u], down_0);
     }
     workgroupBarrier();
   }

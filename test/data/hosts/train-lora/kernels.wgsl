@@ -12,8 +12,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 1024>;
-var<workgroup> tile_b: array<f32, 128>;
+var<workgroup> tile_a: array<f32, 1040>;
+var<workgroup> tile_b: array<f32, 144>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -41,21 +41,21 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 65u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, A[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 9u + e_b0 % 8u] = select(0.0, A[row_b0 * 3u + col_b0], row_b0 < 17u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 64u + tile_row];
-      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 8u + tile_col];
-      row_b_1 = tile_b[k_0 * 8u + tile_col + 1u];
+      col_a_0 = tile_a[k_0 * 65u + tile_row];
+      col_a_1 = tile_a[k_0 * 65u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 65u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 65u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 9u + tile_col];
+      row_b_1 = tile_b[k_0 * 9u + tile_col + 1u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_1, row_b_0, acc_2);
@@ -120,8 +120,8 @@ struct Uniforms {
 }
 @group(0) @binding(5) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 256>;
-var<workgroup> tile_b: array<f32, 2048>;
+var<workgroup> tile_a: array<f32, 272>;
+var<workgroup> tile_b: array<f32, 2064>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -179,27 +179,27 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 256u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
+      tile_a[e_a0 % 16u * 17u + e_a0 / 16u] = select(0.0, x[row_a0 * 17u + col_a0], row_a0 < uniforms.M && col_a0 < 17u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 128u + e_b0 / 16u] = select(0.0, W[col_b0 * 17u + row_b0], row_b0 < 17u && col_b0 < 11u);
+      tile_b[e_b0 % 16u * 129u + e_b0 / 16u] = select(0.0, W[col_b0 * 17u + row_b0], row_b0 < 17u && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 16u + tile_row];
-      col_a_1 = tile_a[k_0 * 16u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 16u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 16u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 128u + tile_col];
-      row_b_1 = tile_b[k_0 * 128u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 128u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 128u + tile_col + 3u];
-      row_b_4 = tile_b[k_0 * 128u + tile_col + 4u];
-      row_b_5 = tile_b[k_0 * 128u + tile_col + 5u];
-      row_b_6 = tile_b[k_0 * 128u + tile_col + 6u];
-      row_b_7 = tile_b[k_0 * 128u + tile_col + 7u];
+      col_a_0 = tile_a[k_0 * 17u + tile_row];
+      col_a_1 = tile_a[k_0 * 17u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 17u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 17u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 129u + tile_col];
+      row_b_1 = tile_b[k_0 * 129u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 129u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 129u + tile_col + 3u];
+      row_b_4 = tile_b[k_0 * 129u + tile_col + 4u];
+      row_b_5 = tile_b[k_0 * 129u + tile_col + 5u];
+      row_b_6 = tile_b[k_0 * 129u + tile_col + 6u];
+      row_b_7 = tile_b[k_0 * 129u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -240,27 +240,27 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a1 = lane; e_a1 < 256u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 17u + e_a1 / 16u] = select(0.0, P[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 2048u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 / 128u;
       let col_b1 = col0 + e_b1 % 128u;
-      tile_b[e_b1 / 128u * 128u + e_b1 % 128u] = select(0.0, B[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
+      tile_b[e_b1 / 128u * 129u + e_b1 % 128u] = select(0.0, B[row_b1 * 11u + col_b1], row_b1 < 3u && col_b1 < 11u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
-      col_a_0 = tile_a[k_1 * 16u + tile_row];
-      col_a_1 = tile_a[k_1 * 16u + tile_row + 1u];
-      col_a_2 = tile_a[k_1 * 16u + tile_row + 2u];
-      col_a_3 = tile_a[k_1 * 16u + tile_row + 3u];
-      row_b_0 = tile_b[k_1 * 128u + tile_col];
-      row_b_1 = tile_b[k_1 * 128u + tile_col + 1u];
-      row_b_2 = tile_b[k_1 * 128u + tile_col + 2u];
-      row_b_3 = tile_b[k_1 * 128u + tile_col + 3u];
-      row_b_4 = tile_b[k_1 * 128u + tile_col + 4u];
-      row_b_5 = tile_b[k_1 * 128u + tile_col + 5u];
-      row_b_6 = tile_b[k_1 * 128u + tile_col + 6u];
-      row_b_7 = tile_b[k_1 * 128u + tile_col + 7u];
+      col_a_0 = tile_a[k_1 * 17u + tile_row];
+      col_a_1 = tile_a[k_1 * 17u + tile_row + 1u];
+      col_a_2 = tile_a[k_1 * 17u + tile_row + 2u];
+      col_a_3 = tile_a[k_1 * 17u + tile_row + 3u];
+      row_b_0 = tile_b[k_1 * 129u + tile_col];
+      row_b_1 = tile_b[k_1 * 129u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 129u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 129u + tile_col + 3u];
+      row_b_4 = tile_b[k_1 * 129u + tile_col + 4u];
+      row_b_5 = tile_b[k_1 * 129u + tile_col + 5u];
+      row_b_6 = tile_b[k_1 * 129u + tile_col + 6u];
+      row_b_7 = tile_b[k_1 * 129u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -443,8 +443,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 1024>;
-var<workgroup> tile_b: array<f32, 128>;
+var<workgroup> tile_a: array<f32, 1040>;
+var<workgroup> tile_b: array<f32, 144>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -472,21 +472,21 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 1024u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 65u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 % 16u;
       let col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 8u + e_b0 / 16u] = select(0.0, B[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
+      tile_b[e_b0 % 16u * 9u + e_b0 / 16u] = select(0.0, B[col_b0 * 11u + row_b0], row_b0 < 11u && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 64u + tile_row];
-      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 8u + tile_col];
-      row_b_1 = tile_b[k_0 * 8u + tile_col + 1u];
+      col_a_0 = tile_a[k_0 * 65u + tile_row];
+      col_a_1 = tile_a[k_0 * 65u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 65u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 65u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 9u + tile_col];
+      row_b_1 = tile_b[k_0 * 9u + tile_col + 1u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_1, row_b_0, acc_2);
@@ -549,8 +549,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 128>;
-var<workgroup> tile_b: array<f32, 2048>;
+var<workgroup> tile_a: array<f32, 144>;
+var<workgroup> tile_b: array<f32, 2064>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -588,23 +588,23 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 128u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 8u;
       let col_a0 = k0_0 + e_a0 / 8u;
-      tile_a[e_a0 / 8u * 8u + e_a0 % 8u] = select(0.0, P[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < uniforms.M);
+      tile_a[e_a0 / 8u * 9u + e_a0 % 8u] = select(0.0, P[col_a0 * 3u + row_a0], row_a0 < 3u && col_a0 < uniforms.M);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, dy[row_b0 * 11u + col_b0], row_b0 < uniforms.M && col_b0 < 11u);
+      tile_b[e_b0 / 128u * 129u + e_b0 % 128u] = select(0.0, dy[row_b0 * 11u + col_b0], row_b0 < uniforms.M && col_b0 < 11u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 8u + tile_row];
-      col_a_1 = tile_a[k_0 * 8u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 8u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 8u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 128u + tile_col];
-      row_b_1 = tile_b[k_0 * 128u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 128u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 128u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 9u + tile_row];
+      col_a_1 = tile_a[k_0 * 9u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 9u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 9u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 129u + tile_col];
+      row_b_1 = tile_b[k_0 * 129u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 129u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 129u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -707,8 +707,8 @@ struct Uniforms {
 }
 @group(0) @binding(3) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 2048>;
-var<workgroup> tile_b: array<f32, 128>;
+var<workgroup> tile_a: array<f32, 2064>;
+var<workgroup> tile_b: array<f32, 144>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -746,23 +746,23 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 2048u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 % 128u;
       let col_a0 = k0_0 + e_a0 / 128u;
-      tile_a[e_a0 / 128u * 128u + e_a0 % 128u] = select(0.0, x[col_a0 * 17u + row_a0], row_a0 < 17u && col_a0 < uniforms.M);
+      tile_a[e_a0 / 128u * 129u + e_a0 % 128u] = select(0.0, x[col_a0 * 17u + row_a0], row_a0 < 17u && col_a0 < uniforms.M);
     }
     for (var e_b0 = lane; e_b0 < 128u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 8u;
       let col_b0 = col0 + e_b0 % 8u;
-      tile_b[e_b0 / 8u * 8u + e_b0 % 8u] = select(0.0, dP[row_b0 * 3u + col_b0], row_b0 < uniforms.M && col_b0 < 3u);
+      tile_b[e_b0 / 8u * 9u + e_b0 % 8u] = select(0.0, dP[row_b0 * 3u + col_b0], row_b0 < uniforms.M && col_b0 < 3u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 128u + tile_row];
-      col_a_1 = tile_a[k_0 * 128u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 128u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 128u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 8u + tile_col];
-      row_b_1 = tile_b[k_0 * 8u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 8u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 8u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 129u + tile_row];
+      col_a_1 = tile_a[k_0 * 129u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 129u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 129u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 9u + tile_col];
+      row_b_1 = tile_b[k_0 * 9u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 9u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 9u + tile_col + 3u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -867,8 +867,8 @@ struct Uniforms {
 }
 @group(0) @binding(5) var<uniform> uniforms: Uniforms;
 
-var<workgroup> tile_a: array<f32, 256>;
-var<workgroup> tile_b: array<f32, 2048>;
+var<workgroup> tile_a: array<f32, 272>;
+var<workgroup> tile_b: array<f32, 2064>;
 
 @compute @workgroup_size(64, 1, 1)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {
@@ -926,27 +926,27 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a0 = lane; e_a0 < 256u; e_a0 += 64u) {
       let row_a0 = row0 + e_a0 / 16u;
       let col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
+      tile_a[e_a0 % 16u * 17u + e_a0 / 16u] = select(0.0, dy[row_a0 * 11u + col_a0], row_a0 < uniforms.M && col_a0 < 11u);
     }
     for (var e_b0 = lane; e_b0 < 2048u; e_b0 += 64u) {
       let row_b0 = k0_0 + e_b0 / 128u;
       let col_b0 = col0 + e_b0 % 128u;
-      tile_b[e_b0 / 128u * 128u + e_b0 % 128u] = select(0.0, W[row_b0 * 17u + col_b0], row_b0 < 11u && col_b0 < 17u);
+      tile_b[e_b0 / 128u * 129u + e_b0 % 128u] = select(0.0, W[row_b0 * 17u + col_b0], row_b0 < 11u && col_b0 < 17u);
     }
     workgroupBarrier();
     for (var k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 16u + tile_row];
-      col_a_1 = tile_a[k_0 * 16u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 16u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 16u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 128u + tile_col];
-      row_b_1 = tile_b[k_0 * 128u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 128u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 128u + tile_col + 3u];
-      row_b_4 = tile_b[k_0 * 128u + tile_col + 4u];
-      row_b_5 = tile_b[k_0 * 128u + tile_col + 5u];
-      row_b_6 = tile_b[k_0 * 128u + tile_col + 6u];
-      row_b_7 = tile_b[k_0 * 128u + tile_col + 7u];
+      col_a_0 = tile_a[k_0 * 17u + tile_row];
+      col_a_1 = tile_a[k_0 * 17u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 17u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 17u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 129u + tile_col];
+      row_b_1 = tile_b[k_0 * 129u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 129u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 129u + tile_col + 3u];
+      row_b_4 = tile_b[k_0 * 129u + tile_col + 4u];
+      row_b_5 = tile_b[k_0 * 129u + tile_col + 5u];
+      row_b_6 = tile_b[k_0 * 129u + tile_col + 6u];
+      row_b_7 = tile_b[k_0 * 129u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
@@ -987,27 +987,27 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     for (var e_a1 = lane; e_a1 < 256u; e_a1 += 64u) {
       let row_a1 = row0 + e_a1 / 16u;
       let col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = select(0.0, dP[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
+      tile_a[e_a1 % 16u * 17u + e_a1 / 16u] = select(0.0, dP[row_a1 * 3u + col_a1], row_a1 < uniforms.M && col_a1 < 3u);
     }
     for (var e_b1 = lane; e_b1 < 2048u; e_b1 += 64u) {
       let row_b1 = k0_1 + e_b1 % 16u;
       let col_b1 = col0 + e_b1 / 16u;
-      tile_b[e_b1 % 16u * 128u + e_b1 / 16u] = select(0.0, A[col_b1 * 3u + row_b1], row_b1 < 3u && col_b1 < 17u);
+      tile_b[e_b1 % 16u * 129u + e_b1 / 16u] = select(0.0, A[col_b1 * 3u + row_b1], row_b1 < 3u && col_b1 < 17u);
     }
     workgroupBarrier();
     for (var k_1 = 0u; k_1 < 16u; k_1 += 1u) {
-      col_a_0 = tile_a[k_1 * 16u + tile_row];
-      col_a_1 = tile_a[k_1 * 16u + tile_row + 1u];
-      col_a_2 = tile_a[k_1 * 16u + tile_row + 2u];
-      col_a_3 = tile_a[k_1 * 16u + tile_row + 3u];
-      row_b_0 = tile_b[k_1 * 128u + tile_col];
-      row_b_1 = tile_b[k_1 * 128u + tile_col + 1u];
-      row_b_2 = tile_b[k_1 * 128u + tile_col + 2u];
-      row_b_3 = tile_b[k_1 * 128u + tile_col + 3u];
-      row_b_4 = tile_b[k_1 * 128u + tile_col + 4u];
-      row_b_5 = tile_b[k_1 * 128u + tile_col + 5u];
-      row_b_6 = tile_b[k_1 * 128u + tile_col + 6u];
-      row_b_7 = tile_b[k_1 * 128u + tile_col + 7u];
+      col_a_0 = tile_a[k_1 * 17u + tile_row];
+      col_a_1 = tile_a[k_1 * 17u + tile_row + 1u];
+      col_a_2 = tile_a[k_1 * 17u + tile_row + 2u];
+      col_a_3 = tile_a[k_1 * 17u + tile_row + 3u];
+      row_b_0 = tile_b[k_1 * 129u + tile_col];
+      row_b_1 = tile_b[k_1 * 129u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 129u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 129u + tile_col + 3u];
+      row_b_4 = tile_b[k_1 * 129u + tile_col + 4u];
+      row_b_5 = tile_b[k_1 * 129u + tile_col + 5u];
+      row_b_6 = tile_b[k_1 * 129u + tile_col + 6u];
+      row_b_7 = tile_b[k_1 * 129u + tile_col + 7u];
       acc_0 = fma(col_a_0, row_b_0, acc_0);
       acc_1 = fma(col_a_0, row_b_1, acc_1);
       acc_2 = fma(col_a_0, row_b_2, acc_2);
