@@ -5,5 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     pool: 'forks',
+    // much of the time compilers and runtimes work in processes of their own
+    maxWorkers: 2,
   },
 });

@@ -326,9 +326,10 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
         dtype,
       });
       const { files, folder } = written(plan);
-      // one kernel of each kind: the others differ in names
+      // one kernel of each kind: the others differ in names; operators of ONNX Runtime have tests of their own
       const kinds = new Set<string>();
-      const some = files.filter(({ path }) => {
+      const own = files.filter(({ path }) => !path.startsWith('ort/'));
+      const some = own.filter(({ path }) => {
         const kind = path.replace(/_?\d+\.cu$/, '');
         return !kinds.has(kind) && kinds.add(kind);
       });

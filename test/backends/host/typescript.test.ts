@@ -108,9 +108,12 @@ test('a module asks for subgroups where its plan has them, and for them only the
     const plan = choose(contraction(LOTR), { device, tokens: 4, purpose: 'train', subgroups });
     return typescriptHost(plan).find(({ path }) => path === 'index.ts')!.text;
   };
-  expect(module(true)).toContain("requiredFeatures: ['subgroups'],");
-  expect(module(true)).toContain("if (!device.features.has('subgroups')) throw new RangeError");
-  expect(module(false)).not.toMatch(/subgroup/i);
+  const features = (text: string) =>
+    /FEATURES: readonly GPUFeatureName\[\] = \[([^\]]*)\];/.exec(text)?.[1]?.trim();
+  expect(features(module(true))).toMatch(/^'subgroups',?$/);
+  expect(module(true)).toMatch(/enable subgroups;/);
+  expect(features(module(false))).toBe('');
+  expect(module(false)).not.toMatch(/enable subgroups|subgroupAdd/);
 });
 
 const deno = denoProgram();
