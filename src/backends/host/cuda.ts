@@ -45,7 +45,7 @@ export function cudaHost(
   }
   const operators = ortOperators(lowered, tf32);
   return [
-    { path: 'adapters.h', text: header(lowered) },
+    { path: 'adapters.h', text: header(lowered, kernels) },
     { path: 'adapters.cu', text: sourceText(lowered, kernels, twins, trained, narrowed, tf32) },
     {
       path: 'CMakeLists.txt',
@@ -71,7 +71,7 @@ export function cudaHost(
   ];
 }
 
-function header(plan: KernelPlan): string {
+function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): string {
   const training = plan.purpose === 'train';
   const summary = [
     `Adapted layers on CUDA, ${training ? 'for training' : 'for serving'}. Written by lotrc from a plan for ${plan.device.name}: see plan.txt.`,
@@ -86,7 +86,7 @@ function header(plan: KernelPlan): string {
     return `  ${index}: ${label}: ${x} -> ${y.join(', ')} (${layers.join(', ')})`;
   });
   const numbers = [
-    `#define LOTRC_MAX_TOKENS ${mostTokens(plan)}u`,
+    `#define LOTRC_MAX_TOKENS ${mostTokens(plan, kernels)}u`,
     ...(plan.adapters > 1
       ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
       : []),
@@ -98,8 +98,8 @@ function header(plan: KernelPlan): string {
 const plain = (text: string): string => text.replaceAll('*/', '* /');
 
 /** Rows that the second axis of every grid reaches, and whose elements 32 bits count. */
-function mostTokens(plan: KernelPlan): number {
-  const per = [...kernelsOf(plan).values()].flatMap(({ launch }) =>
+function mostTokens(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): number {
+  const per = [...kernels.values()].flatMap(({ launch }) =>
     gridFor(launch, plan.tokens).flatMap((extent) => (typeof extent === 'number' ? [] : [extent.per])),
   );
   const widths = plan.buffers.flatMap(({ shape }) => (shape[0] === 'M' ? [Number(shape[1] ?? 1)] : []));
