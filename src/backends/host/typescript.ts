@@ -1,8 +1,7 @@
 import { fail } from '../../ir/diagnostics.js';
 import { verifyKernel } from '../kernel/ir/verify.js';
-import { printWgsl } from '../kernel/print/wgsl.js';
 import type { KernelPlan } from '../kernel/types.js';
-import { kernelsOfModule } from './module/facts.js';
+import { factsOf, kernelsOfModule } from './module/facts.js';
 import { adaptersModule } from './module/module.js';
 import type { TextFile } from './text-file.js';
 
@@ -14,14 +13,15 @@ import type { TextFile } from './text-file.js';
  */
 export function typescriptHost(plan: KernelPlan): readonly TextFile[] {
   refuse(plan);
-  const { all } = kernelsOfModule(plan);
-  for (const kernel of all) {
+  const kernels = kernelsOfModule(plan);
+  for (const kernel of kernels.all) {
     const [problem] = verifyKernel(kernel, plan.device);
     if (problem) fail(problem);
   }
+  const facts = factsOf(plan, kernels);
   return [
-    { path: 'index.ts', text: adaptersModule(plan) },
-    ...all.map((kernel) => ({ path: `kernels/${kernel.name}.wgsl`, text: printWgsl(kernel) })),
+    { path: 'index.ts', text: adaptersModule(facts) },
+    ...facts.sources.map(({ name, code }) => ({ path: `kernels/${name}.wgsl`, text: code })),
   ];
 }
 

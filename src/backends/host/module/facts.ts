@@ -84,8 +84,10 @@ export function kernelsOfModule(plan: KernelPlan): ModuleKernels & { readonly al
   };
 }
 
-export function factsOf(plan: KernelPlan): ModuleFacts {
-  const { narrowed, launched, trained, all } = kernelsOfModule(plan);
+export function factsOf(
+  plan: KernelPlan,
+  { narrowed, launched, trained, all }: ReturnType<typeof kernelsOfModule>,
+): ModuleFacts {
   const names = (list: readonly Pick<Launch, 'name'>[]) => list.map(({ name }) => name);
   return {
     device: plan.device.name,

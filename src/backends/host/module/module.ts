@@ -1,8 +1,7 @@
-import type { KernelPlan } from '../../kernel/types.js';
 import { api } from './api.js';
 import { create } from './create.js';
 import { device } from './device.js';
-import { factsOf } from './facts.js';
+import type { ModuleFacts } from './facts.js';
 import { halves, words } from './half.js';
 import { kernels } from './kernels.js';
 import { pipelines } from './pipelines.js';
@@ -10,8 +9,7 @@ import { moduleText } from './source.js';
 import { tables } from './tables.js';
 
 /** index.ts of a plan: what a caller needs first, the kernels last. */
-export function adaptersModule(plan: KernelPlan): string {
-  const facts = factsOf(plan);
+export function adaptersModule(facts: ModuleFacts): string {
   const purpose = facts.training ? 'for training' : 'for serving';
   return moduleText([
     `/** Adapted layers on WebGPU, ${purpose}. Written by lotrc from a plan for ${facts.device}: see plan.txt. */`,
