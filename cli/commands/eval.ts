@@ -7,7 +7,7 @@ import { openData } from '../../src/train/data/open.js';
 import { evaluateDataset } from '../../src/train/evaluate.js';
 import { TrainingRun } from '../../src/train/run.js';
 import { readSettings } from '../../src/train/settings.js';
-import { cutOf, requireSingles, threadsOf } from '../../src/train/train.js';
+import { cutOf, droppedRows, requireSingles, threadsOf } from '../../src/train/train.js';
 import type { Run } from '../program.js';
 import { count } from '../text.js';
 import { type ReadingOptions, readingOf, readingOptions } from '../train-options.js';
@@ -41,6 +41,7 @@ export async function evalCommand(
     const { dataset, notes } = await openData(o.data, run.signature, readingOf(o), settings?.labels ?? null);
     host.reporter.report(notes);
     const cut = cutOf(run, dataset, o.batchSize, o.input ?? new Map());
+    host.reporter.report(droppedRows(dataset, cut, o.data));
     const result = await evaluateDataset(run, dataset, cut);
     if (options.json) {
       host.io.out(`${JSON.stringify({ version: 1, adapter, examples: dataset.size, ...result }, null, 2)}\n`);

@@ -41,7 +41,7 @@ export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut)
   let [loss, count, right] = [0, 0, 0];
   for (let start = 0; start < data.size; start += size) {
     const indices = Array.from({ length: Math.min(size, data.size - start) }, (_, i) => start + i);
-    if (cut.dropShort && indices.length < size && start > 0) break;
+    if (cut.dropShort && indices.length < size) break;
     const batch = data.batch(indices, cut.rows ?? undefined);
     const result = await run.evaluate(feedsOf(graph, cut.inputs, batch));
     if (result.count > 0) loss += mean ? result.loss * result.count : result.loss;

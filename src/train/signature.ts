@@ -17,6 +17,8 @@ export interface Signature {
   readonly loss: {
     readonly kind: LossKind;
     readonly ignoreIndex: number | null;
+    /** losses on numbers: a label of this value does not count (absent in directories of older versions) */
+    readonly ignoreValue?: number;
     readonly labelSmoothing: number;
     readonly reduction: 'mean' | 'sum';
     /** logits are shifted against labels inside the graph: labels are the input ids themselves */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { PLAN_KEY } from '../ir/adapter.js';
-import { badTrainingFolder, interrupted, notTrainedHere, rowsDropped } from '../ir/codes/train.js';
+import { badData, badTrainingFolder, interrupted, notTrainedHere, rowsDropped } from '../ir/codes/train.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { isSystemError } from '../ir/files/atomic.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
@@ -94,9 +94,9 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     sweep(output);
     const { data, evalData, cut } = opened;
     const { perEpoch, total } = lengthOf(plan, data.size, cut);
-    if (cut.dropShort && data.size % cut.rows! !== 0) {
-      events.note(rowsDropped({ count: data.size % cut.rows!, batch: cut.rows! }));
-    }
+    for (const note of droppedRows(data, cut, request.data)) events.note(note);
+    if (evalData)
+      for (const note of droppedRows(evalData, cut, request.evalData ?? request.data)) events.note(note);
     const info = aboutRun(request, run);
     const { parameters } = info;
     const evalExamples = evalData?.size ?? 0;
@@ -162,8 +162,20 @@ export function cutOf(
     graphs.eval ??
     fail(badTrainingFolder({ file: run.folder, why: 'it has no graph to run' }));
   const { rows } = fixedExtents(graph);
-  const dropShort = rows !== null && (loss.kind !== 'cross-entropy' || loss.ignoreIndex === null);
+  const dropShort = rows !== null && loss.ignoreIndex === null && loss.ignoreValue === undefined;
   return { inputs: mapInputs(graph, data, inputs), batchSize, rows, dropShort };
+}
+
+/** What is left out where short batches cannot be used. Throws LOTR8204 when that is everything. */
+export function droppedRows(
+  { size }: Dataset,
+  { dropShort, rows }: Cut,
+  file: string,
+): readonly Diagnostic[] {
+  if (!dropShort || size % rows! === 0) return [];
+  const why = `it has ${size} examples, and the model takes batches of exactly ${rows}`;
+  if (size < rows!) fail(badData({ file, why, hint: 'export the model with a dynamic batch dimension' }));
+  return [rowsDropped({ count: size % rows!, batch: rows! })];
 }
 
 async function openAll(request: TrainRequest, run: TrainingRun, held: Settings | null, events: TrainEvents) {

@@ -322,13 +322,26 @@ describe('says what is wrong:', () => {
     expect(err).toMatch(/warning LOTR8215: interrupted after step \d+ of 2500/);
     expect(code).toBe(130);
   });
-  test('LOTR8216 rows that a model of fixed batch size cannot take', async () => {
+  test('LOTR8216 rows that a fixed batch cannot take, in a directory without a label for them', async () => {
     const fixed = await textClassifier(join(root, 'fixed'), { batch: 4, loss: 'mse', classes: 1 });
+    const signature = join(fixed.train, 'signature.json');
+    writeFileSync(signature, readFileSync(signature, 'utf8').replace(/ *"ignoreValue": .*\n/, ''));
     const rows = DATA.slice(0, 10).map(({ text }, i) => ({ text, label: i / 10 }));
-    const words = ['--data', jsonl('d.jsonl', rows), '--tokenizer', net.tokenizer, '--max-steps', '3'];
-    const { code, err } = await lotrc('train', fixed.train, '-o', fresh(), ...words);
-    expect(err).toContain('warning LOTR8216: the model takes batches of exactly 4: 2 examples are left out');
-    expect(code).toBe(0);
+    const words = (count: number) => {
+      const data = jsonl('d.jsonl', rows.slice(0, count));
+      return ['--data', data, '--tokenizer', net.tokenizer];
+    };
+    for (const command of [
+      ['train', fixed.train, '-o', fresh(), '--max-steps', '3', ...words(10)],
+      ['eval', fixed.train, ...words(10)],
+    ]) {
+      const { code, err } = await lotrc(...command);
+      expect(err).toContain(
+        'warning LOTR8216: the model takes batches of exactly 4: 2 examples are left out',
+      );
+      expect(code).toBe(0);
+    }
+    await failing('LOTR8204', lotrc('eval', fixed.train, ...words(3)), /has 3 examples.*exactly 4/);
   });
   test('LOTR8217 more classes than the model has', () =>
     failing(

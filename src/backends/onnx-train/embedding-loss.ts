@@ -1,7 +1,7 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import type { Value } from '../../ir/model.js';
 import type { TrainBuilder } from './builder.js';
-import { asF32, crossEntropy, type Loss } from './loss.js';
+import { asF32, counted, crossEntropy, type Loss } from './loss.js';
 
 /**
  * Losses on pairs of embeddings from one encoder. The batch holds 2B rows: the first half are the left sides of the
@@ -22,16 +22,17 @@ const FEWEST = 1e-9;
 
 /**
  * Mean squared difference of cosine similarities and targets, as sentence-transformers' CosineSimilarityLoss:
- * mean over pairs of (cos(u_i, v_i) - y_i)^2; `target` f32 [B], in [-1, 1]. A row of zeros has similarity 0.
+ * mean over pairs of (cos(u_i, v_i) - y_i)^2; `target` f32 [B], in [-1, 1]; pairs whose target is above 3e38 do not count.
+ * A row of zeros has similarity 0.
  */
 export function cosineRegression(b: TrainBuilder, pairs: Pairs, target: Value): Loss {
   const { at, u, v, backward } = halves(b, pairs);
   const similarity = b.reduce('ReduceSum', b.one('Mul', [u, v]), -1, false);
-  const difference = b.one('Sub', [similarity, target]);
-  const count = b.elementCount(similarity);
-  const loss = b.one('Div', [b.sumAll(b.one('Mul', [difference, difference])), count]);
+  const { ignored, count, divisor } = counted(b, target);
+  const difference = b.one('Where', [ignored, b.f32(0), b.one('Sub', [similarity, target])]);
+  const loss = b.one('Div', [b.sumAll(b.one('Mul', [difference, difference])), divisor]);
   const gradient = (scale: Value | null): Value => {
-    const factor = b.one('Div', [scale ? b.one('Mul', [scale, b.f32(2)]) : b.f32(2), count]);
+    const factor = b.one('Div', [scale ? b.one('Mul', [scale, b.f32(2)]) : b.f32(2), divisor]);
     const slope = b.unsqueeze(b.one('Mul', [difference, factor]), -1);
     return backward(b.one('Mul', [slope, v]), b.one('Mul', [slope, u]));
   };

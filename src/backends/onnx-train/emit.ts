@@ -26,6 +26,7 @@ import {
 } from './graphs.js';
 import { checkLegality, coarseNodes } from './legality.js';
 import { stepLoopGraph } from './loop.js';
+import { IGNORE_VALUE } from './loss.js';
 import { constantsOf, slotsOf } from './optimizer.js';
 import { checkOptions, ofPairs, type TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
@@ -137,6 +138,7 @@ export function emitTraining(request: EmitRequest): Emitted {
     loss: {
       kind: options.loss,
       ignoreIndex: options.loss === 'cross-entropy' ? options.ignoreIndex : null,
+      ...(['mse', 'bce', 'cosine'].includes(options.loss) ? { ignoreValue: IGNORE_VALUE } : {}),
       labelSmoothing: options.loss === 'cross-entropy' ? options.labelSmoothing : 0,
       reduction: 'mean',
       shift: options.shift,

@@ -94,33 +94,53 @@ export function crossEntropy(
   return { loss, count, at, gradient };
 }
 
-/** Mean squared error over all elements; `target` f32 of the same shape. */
+/** Mean squared error over the targets that count (see `counted`); `target` f32 of the shape of the predictions. */
 export function meanSquaredError(b: TrainBuilder, prediction: Value, target: Value): Loss {
   const at = asF32(b, prediction);
-  const difference = b.one('Sub', [at, target]);
-  const count = b.elementCount(at);
-  const loss = b.one('Div', [b.sumAll(b.one('Mul', [difference, difference])), count]);
+  const { ignored, count, divisor } = counted(b, target);
+  const difference = b.one('Where', [ignored, b.f32(0), b.one('Sub', [at, target])]);
+  const loss = b.one('Div', [b.sumAll(b.one('Mul', [difference, difference])), divisor]);
   const gradient = (scale: Value | null): Value =>
-    b.one('Mul', [difference, b.one('Div', [twice(b, scale), count])]);
+    b.one('Mul', [difference, b.one('Div', [twice(b, scale), divisor])]);
   return { loss, count, at, gradient };
 }
 
 /**
- * Mean binary cross-entropy on logits (torch.nn.functional.binary_cross_entropy_with_logits); `target` f32 of the same
- * shape with values in [0, 1]. Uses max(z, 0) - z y + log(1 + exp(-|z|)), which overflows for no z.
+ * Mean binary cross-entropy on logits (torch.nn.functional.binary_cross_entropy_with_logits) over the targets that count
+ * (see `counted`); `target` f32 of the same shape with values in [0, 1]. Uses max(z, 0) - z y + log(1 + exp(-|z|)), which
+ * overflows for no z.
  */
 export function binaryCrossEntropy(b: TrainBuilder, logits: Value, target: Value): Loss {
   const at = asF32(b, logits);
+  const { ignored, count, divisor } = counted(b, target);
   const tail = b.one('Log', [b.one('Add', [b.one('Exp', [b.one('Neg', [b.one('Abs', [at])])]), b.f32(1)])]);
   const perItem = b.one('Add', [
     b.one('Sub', [b.one('Max', [at, b.f32(0)]), b.one('Mul', [at, target])]),
     tail,
   ]);
-  const count = b.elementCount(at);
-  const loss = b.one('Div', [b.sumAll(perItem), count]);
-  const gradient = (scale: Value | null): Value =>
-    b.one('Mul', [b.one('Sub', [b.one('Sigmoid', [at]), target]), b.one('Div', [scale ?? b.f32(1), count])]);
+  const loss = b.one('Div', [b.sumAll(b.one('Where', [ignored, b.f32(0), perItem])), divisor]);
+  const gradient = (scale: Value | null): Value => {
+    const slope = b.one('Where', [ignored, b.f32(0), b.one('Sub', [b.one('Sigmoid', [at]), target])]);
+    return b.one('Mul', [slope, b.one('Div', [scale ?? b.f32(1), divisor])]);
+  };
   return { loss, count, at, gradient };
+}
+
+/** What a host writes into labels that do not count in losses on numbers: the largest float32. */
+export const IGNORE_VALUE = 3.4028234663852886e38;
+/** Targets above this do not count. */
+const LARGEST_TARGET = 3e38;
+
+/**
+ * Which targets are left out (bool, the shape of `target`), how many count (f32, rank 0), and what sums are divided by.
+ * Targets above 3e38 do not count, as labels equal to `ignoreIndex` do not in cross-entropy. NaN counts, and makes the
+ * loss NaN.
+ */
+export function counted(b: TrainBuilder, target: Value) {
+  const ignored = b.one('Greater', [target, b.f32(LARGEST_TARGET)], {}, 'loss/ignored');
+  const weight = b.one('Cast', [b.one('Not', [ignored])], { to: attrInt(1) });
+  const count = b.sumAll(weight, 'loss/count');
+  return { ignored, count, divisor: b.one('Max', [count, b.f32(1)]) };
 }
 
 /**

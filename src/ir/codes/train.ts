@@ -175,11 +175,12 @@ export const rowsDropped = defineCode<{ count: number; batch: number }>({
   severity: 'warning',
   title: 'the last examples of each pass are left out',
   explain:
-    'The model takes batches of one fixed size, and the number of examples is no multiple of it. Shuffling leaves out ' +
-    'other examples in each epoch.',
+    'The model takes batches of one fixed size, the number of examples is not a multiple of it, and the training graphs ' +
+    'have no label for rows that do not count (the loss takes no labels, or an older version wrote the directory). ' +
+    'Shuffling leaves out other examples in each epoch.',
   make: ({ count, batch }) => ({
     message: `the model takes batches of exactly ${batch}: ${count} examples are left out in each pass`,
-    hint: 'export the model with a dynamic batch dimension',
+    hint: 'write the directory again with `lotrc emit onnx-train`, or export the model with a dynamic batch dimension',
   }),
 });
 

@@ -24,8 +24,8 @@ export interface TextTask {
   readonly labels: LabelMap | null;
   /** the loss wants numbers, not classes */
   readonly values: boolean;
-  /** label of rows that do not count */
-  readonly ignoreIndex: number;
+  /** label of rows that do not count: they fill up a batch */
+  readonly ignored: number;
 }
 
 export interface TextData {
@@ -94,7 +94,7 @@ class Texts implements Dataset {
   }
 
   batch(indices: ArrayLike<number>, filled = indices.length): Batch {
-    const { tokenizer, padding, values, ignoreIndex } = this.#task;
+    const { tokenizer, padding, values, ignored } = this.#task;
     const chosen = Array.from(indices, (index) => this.#rows[index]!);
     const longest = chosen.reduce((most, { ids }) => Math.max(most, ids.length), 1);
     const rounded = Math.ceil(longest / padding.multiple) * padding.multiple;
@@ -116,7 +116,7 @@ class Texts implements Dataset {
     // an empty row would divide by zero in attention: it sees its first token, and its label does not count
     for (let row = chosen.length; row < filled; row++) mask[row * length] = 1;
     const width = this.#targets[0]!.length;
-    const flat = new (values ? Float32Array : Int32Array)(filled * width).fill(values ? 0 : ignoreIndex);
+    const flat = new (values ? Float32Array : Int32Array)(filled * width).fill(ignored);
     for (const [row, index] of Array.from(indices).entries()) flat.set(this.#targets[index]!, row * width);
     const labels: Column = { shape: values ? [filled, width] : [filled], data: flat };
     const columns = new Map<string, Column>([

@@ -45,22 +45,26 @@ export async function openData(
   const graph = signature.graphs.eval ?? signature.graphs.step!;
   const label = graph.inputs.find(({ role }) => role === 'label')!;
   const values = signature.loss.kind !== 'cross-entropy';
-  const ignoreIndex = signature.loss.ignoreIndex ?? -100;
+  const ignored = (values ? signature.loss.ignoreValue : signature.loss.ignoreIndex) ?? -100;
   const extension = extname(file).toLowerCase();
   if (extension === '.safetensors') {
-    return { dataset: tensorDataset(file, label.name, values, ignoreIndex), labels: null, notes: [] };
+    return { dataset: tensorDataset(file, label.name, values, ignored), labels: null, notes: [] };
   }
   const tokenizer = await tokenizerOf(file, options);
   const { length } = fixedExtents(graph);
   const records = recordsOf(file, extension, options);
   if (!records) {
     if (label.shape.length < 2 || values) fail(badData({ file, why: NOT_TEXT, hint: TAKES_RECORDS }));
-    const windows = { length: length ?? options.maxLength, shift: signature.loss.shift, ignoreIndex };
+    const windows = {
+      length: length ?? options.maxLength,
+      shift: signature.loss.shift,
+      ignoreIndex: ignored,
+    };
     const dataset = windowDataset(tokenizeFile(file, tokenizer), windows, tokenizer, file);
     return { dataset, labels: null, notes: [] };
   }
   const padding = { max: options.maxLength, multiple: options.padTo, fixed: length };
-  const task = { file, tokenizer, padding, labels, values, ignoreIndex };
+  const task = { file, tokenizer, padding, labels, values, ignored };
   const made = textDataset(records.rows, task, records.bad);
   const room = classesOf(graph);
   if (!values && room !== null && made.classes > room) {

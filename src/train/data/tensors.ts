@@ -14,7 +14,7 @@ interface Held extends Column {
  * Ready tensors from a safetensors file: one tensor per input of the model and one with the labels (named as the label
  * input, or `labels`), each with one row per example. Throws LOTR8204 and those of `readSafetensors`.
  */
-export function tensorDataset(file: string, label: string, values: boolean, ignoreIndex: number): Dataset {
+export function tensorDataset(file: string, label: string, values: boolean, ignored: number): Dataset {
   const { tensors } = readSafetensors(file);
   const refuse = (why: string): never => fail(badData({ file, why }));
   const held = new Map<string, Held>();
@@ -36,7 +36,7 @@ export function tensorDataset(file: string, label: string, values: boolean, igno
   const inputs = [...held].filter(([, tensor]) => tensor !== labels);
   const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => ({
     columns: new Map(inputs.map(([name, tensor]) => [name, rowsOf(tensor, indices, filled, null)])),
-    labels: rowsOf(labels, indices, filled, values ? null : ignoreIndex),
+    labels: rowsOf(labels, indices, filled, ignored),
     examples: indices.length,
     tokens: null,
   });
