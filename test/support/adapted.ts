@@ -3,12 +3,16 @@ import { effectiveScale, factorShape } from '../../src/ir/adapter.js';
 import type { Model } from '../../src/ir/model.js';
 import { readModelBytes } from '../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
+import type { NdArray } from '../../src/ir/ops/define.js';
 import { elementCount } from '../../src/ir/shape.js';
 import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
 import { toF64 } from '../../src/ir/values.js';
 import { factorNames, factorTensors } from '../../src/passes/adapters/plan.js';
+import { differentiate } from '../../src/passes/autodiff/engine.js';
+import { inferShapes } from '../../src/passes/infer-shapes.js';
 import { constantData } from '../../src/passes/sites/constant.js';
 import { apply, rewrite, strip } from '../../src/rewrite.js';
+import { evaluateGraph } from './evaluate.js';
 import { matrix, times } from './layers.js';
 import { noise, relativeError, runOrt, type Tensor } from './ort.js';
 
@@ -90,4 +94,61 @@ export function addTo(
   const corrected = f32Tensor(data.shape, values);
   if (held.constant) held.setConstant(corrected);
   else held.producer!.setAttr('value', { kind: 'tensor', value: corrected });
+}
+
+const STEP = 1e-5;
+
+/**
+ * Adapts every layer of the model that `make` builds, with factors that are nowhere zero, and compares the gradients of
+ * all factors with central differences in float64; the loss is a sum of noise times the first output. Returns the largest
+ * error relative to the size of its gradient.
+ */
+export function factorGradientError(
+  make: () => Model,
+  feeds: Readonly<Record<string, Tensor>>,
+  lower: (model: Model) => void = () => {},
+): number {
+  const model = make();
+  const { plan } = rewrite(model, { rank: RANK, targets: ['.*'], share: 'site' });
+  const { graph } = model;
+  lower(model);
+  const given = new Map<string, NdArray>();
+  for (const [name, { shape, data }] of Object.entries(feeds))
+    given.set(name, { shape, data: Float64Array.from(data as ArrayLike<number>, Number) });
+  const names = new Set(plan.plans.flatMap((row) => factorTensors(row).map(({ name }) => name)));
+  for (const name of names) {
+    const { shape } = graph.own(name)!.constant!;
+    given.set(name, { shape, data: Float64Array.from(noise(elementCount(shape), 61 + given.size)) });
+  }
+  inferShapes(model);
+  const output = graph.outputs[0]!;
+  const { shape } = evaluateGraph(graph, given).get(output)!;
+  const seed = noise(elementCount(shape), 77);
+  const loss = (fed: ReadonlyMap<string, NdArray>): number =>
+    evaluateGraph(graph, fed)
+      .get(output)!
+      .data.reduce((sum, v, i) => sum + v * seed[i]!, 0);
+  const numeric = new Map<string, number[]>();
+  for (const name of names) {
+    const { shape: own, data } = given.get(name)!;
+    const moved = (at: number, by: number) =>
+      loss(new Map([...given, [name, { shape: own, data: data.map((v, i) => (i === at ? v + by : v)) }]]));
+    numeric.set(
+      name,
+      Array.from(data, (_, at) => (moved(at, STEP) - moved(at, -STEP)) / (2 * STEP)),
+    );
+  }
+  const wrt = [...names].map((name) => graph.own(name)!);
+  const seeds = new Map([[output, graph.addInitializer('seed', f32Tensor(shape, seed))]]);
+  const gradients = differentiate(graph, { seeds, wrt });
+  const all = evaluateGraph(graph, given);
+  let worst = 0;
+  for (const value of wrt) {
+    const found = all.get(gradients.get(value)!)!.data;
+    const wanted = numeric.get(value.name)!;
+    const size = Math.max(...wanted.map(Math.abs));
+    expect(size, value.name).toBeGreaterThan(1e-3);
+    for (const [i, v] of wanted.entries()) worst = Math.max(worst, Math.abs(found[i]! - v) / size);
+  }
+  return worst;
 }

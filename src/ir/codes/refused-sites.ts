@@ -142,3 +142,35 @@ export const notLinear = defineCode<AtNode & { does: string }>({
     hint: 'name linear layers; lotrc inspect lists them',
   }),
 });
+
+export const partOfWeight = defineCode<AtNode>({
+  code: 'LOTR3111',
+  severity: 'error',
+  title: 'the product is part of the weight of another layer',
+  explain:
+    'The model keeps a weight in parts, such as W + s B A of a LoRA adapter that was not merged, and multiplies ' +
+    'stored matrices to put it together. The matrix of such a product takes no adapter of its own. Merge the parts ' +
+    'into one stored weight before the export.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": its product is added to the weight of another layer`,
+    at: nodeAt(at),
+    hint: 'merge the parts of the weight before the export',
+  }),
+});
+
+export const tiedToRefused = defineCode<AtNode & { other: string; because: string }>({
+  code: 'LOTR3112',
+  severity: 'error',
+  title: 'another use of the same weight cannot be adapted',
+  explain:
+    'Several nodes multiply by this weight, and one of them cannot carry an adapter. An adapter for the others alone ' +
+    'would train another model than the one that shares the weight, and could not be merged into it. The note says why ' +
+    'the other use is refused; when it can be adapted, so can this layer. Weights that are equal in content but stored ' +
+    'twice are told apart by `--tie initializer`.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": another use of its weight, "${at.other}", cannot carry an adapter`,
+    at: nodeAt(at),
+    notes: [{ message: at.because }],
+    hint: 'remove the reason in the note, or --exclude the layer',
+  }),
+});

@@ -6,6 +6,7 @@ import {
   notAMatrix,
   notFloat,
   otherOp,
+  partOfWeight,
   transposedInput,
   zeroAlpha,
 } from '../../ir/codes/refused-sites.js';
@@ -29,6 +30,10 @@ export interface Candidate {
   readonly in: number | null;
   readonly out: number | null;
   readonly layout: Layout;
+  /** the layer's input depends on stored data alone: learned queries, position tables */
+  readonly constantInput?: boolean;
+  /** no layer by itself, only a use of a weight that a layer may read too */
+  readonly onlyIfTied?: boolean;
   readonly problem: ((layer: string) => Diagnostic) | null;
 }
 
@@ -40,7 +45,8 @@ export function resultOf(node: Node): Node {
 /**
  * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, the quantized and fused operators
  * that stand for them, and convolutions; main graph first, then subgraphs and function bodies, each in node order. Products of two
- * activations (attention scores) are not linear layers and are left out. Reads no weight data.
+ * activations (attention scores) are not linear layers and are left out; what a layer makes of a constant input (a projected
+ * position table) is an activation too. Reads no weight data.
  */
 export function findCandidates(model: Model): readonly Candidate[] {
   const origins = new Origins(model);
@@ -50,6 +56,20 @@ export function findCandidates(model: Model): readonly Candidate[] {
     for (const node of graph.nodes) {
       const candidate = candidateOf(node, origins);
       if (candidate) found.push(candidate);
+    }
+  }
+  const layers = found.filter(({ constantInput, onlyIfTied }) => constantInput && !onlyIfTied);
+  if (layers.length === 0) return found;
+  const projected = dependents(layers, origins);
+  return found.filter(({ stored, operand }) => stored !== null || !projected.has(operand));
+}
+
+/** Constant values that are computed from the results of layers. */
+function dependents(layers: readonly Candidate[], origins: Origins): ReadonlySet<Value> {
+  const found = new Set<Value>(layers.flatMap(({ node }) => node.outputs));
+  for (const value of found) {
+    for (const { node } of value.uses) {
+      for (const output of node.outputs) if (origins.isConstant(output)) found.add(output);
     }
   }
   return found;
@@ -151,8 +171,13 @@ function product(node: Node, origins: Origins): Candidate | null {
     if (!origins.isConstant(left)) return null;
     return leftConstant(node, left, isSet(node, 'transA'), origins);
   }
-  if (origins.isConstant(left)) return null; // a constant: folding will remove it
   const stored = origins.stored(right);
+  const constantInput = origins.isConstant(left);
+  // constants that meet no stored matrix are arithmetic of shapes and positions
+  if (constantInput && stored?.data.shape.length !== 2) {
+    const other = leftConstant(node, left, isSet(node, 'transA'), origins);
+    return other?.stored ? { ...other, onlyIfTied: true } : null;
+  }
   const layout: Layout = isSet(node, 'transB') ? 'oi' : 'io';
   const shape = stored?.data.shape ?? staticShapeOf(right) ?? dequantizedShape(right, origins);
   const asRead = shape?.length === 2 && stored?.transposed ? [...shape].reverse() : shape;
@@ -165,7 +190,13 @@ function product(node: Node, origins: Origins): Candidate | null {
     in: layout === 'io' ? rows : columns,
     out: layout === 'io' ? columns : rows,
     layout,
+    constantInput,
   };
+  // an outer product of vectors projects nothing
+  if (constantInput && (base.in ?? 0) < 2) return null;
+  if (constantInput && addsToWeight(node, origins)) {
+    return { ...base, onlyIfTied: true, problem: (layer) => partOfWeight(at(node, 1, layer)) };
+  }
   return { ...base, problem: problemOf(node, right, stored, origins) };
 }
 
@@ -205,6 +236,30 @@ function insideFunction(
   return (layer) =>
     inFunction({ ...at(node, 1, layer), fn: `${fn.domain}::${fn.name}`, calls, argument: !stored });
 }
+
+/**
+ * Whether a product of constants is added to a stored matrix to make the weight of a layer: W + s B A, which the model
+ * keeps in parts.
+ */
+function addsToWeight(node: Node, origins: Origins): boolean {
+  let value = node.outputs[0]!;
+  let added = false;
+  for (let steps = 0; steps < 16; steps++) {
+    const [use] = value.uses;
+    if (!use || value.uses.size > 1) return false;
+    const { node: next, index } = use;
+    if (PRODUCTS.has(next.opKey)) return added && index === 1;
+    if (next.opKey === 'Add') {
+      const other = next.inputs[1 - index];
+      if ((other && (origins.stored(other)?.data.shape.length ?? 0)) !== 2) return false;
+      added = true;
+    } else if (!STEPS_OF_SUM.has(next.opKey)) return false;
+    value = next.outputs[0]!;
+  }
+  return false;
+}
+
+const STEPS_OF_SUM: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Transpose', 'Mul', 'Div']);
 
 function leftConstant(node: Node, left: Value, transA: boolean, origins: Origins): Candidate | null {
   const stored = origins.stored(left);

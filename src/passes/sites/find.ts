@@ -1,6 +1,8 @@
 import type { NameSource, Site, SiteUse } from '../../ir/adapter.js';
+import { tiedToRefused } from '../../ir/codes/refused-sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
-import type { Model, Value } from '../../ir/model.js';
+import { isFloat } from '../../ir/dtype.js';
+import { type Model, nodePath, type Value } from '../../ir/model.js';
 import { readPlan } from '../adapters/plan.js';
 import { type Candidate, findCandidates } from './candidates.js';
 import { nameCandidates } from './module-path.js';
@@ -55,12 +57,27 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
   };
 
   const sites: Site[] = [];
+  const refusals: { readonly candidate: Candidate; readonly problem: NonNullable<Candidate['problem']> }[] =
+    [];
   const tiedByContent = new Set<Site>();
-  const good = candidates.filter(({ problem }) => problem === null);
-  for (const { members, byContent } of tieWeights(good, options.tie)) {
-    const namings = members.map((member) => names.of.get(member)!);
+  const blocked = blockedTensors(candidates);
+  for (const { members, byContent } of tieWeights(candidates.filter(isMatrix), options.tie)) {
+    const blocker =
+      members.find(({ problem }) => problem) ??
+      members.flatMap(({ stored }) => blocked.get(stored!.weight) ?? [])[0];
+    const good = members.filter(({ problem }) => !problem);
+    const reported = members.filter(
+      ({ problem, onlyIfTied }) => problem && !(onlyIfTied && good.length === 0),
+    );
+    refusals.push(...reported.map((candidate) => ({ candidate, problem: candidate.problem! })));
+    if (good.length === 0) continue;
+    if (blocker) {
+      refusals.push(...good.map((candidate) => ({ candidate, problem: becauseOf(blocker, candidate) })));
+      continue;
+    }
+    const namings = good.map((member) => names.of.get(member)!);
     const naming = namings.find(({ path }) => path !== null) ?? namings[0]!;
-    const first = members[0]!;
+    const first = good[0]!;
     const aliases = new Set(
       namings.flatMap(({ path }) => (path === null || path === naming.path ? [] : [path])),
     );
@@ -72,26 +89,29 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
       in: first.in!,
       out: first.out!,
       dtype: first.stored!.dtype,
-      uses: members.map(useOf),
+      uses: good.map(useOf),
     };
     sites.push(site);
     if (byContent) tiedByContent.add(site);
   }
-
-  const refused: RefusedSite[] = [];
   for (const candidate of candidates) {
-    if (!candidate.problem) continue;
+    const { problem, onlyIfTied } = candidate;
+    if (problem && !isMatrix(candidate) && !onlyIfTied) refusals.push({ candidate, problem });
+  }
+  refusals.sort((a, b) => ordinals.get(a.candidate)! - ordinals.get(b.candidate)!);
+
+  const refused = refusals.map(({ candidate, problem }): RefusedSite => {
     const { path, from } = names.of.get(candidate)!;
     const id = identify(candidate, path);
-    refused.push({
+    return {
       id,
       modulePath: path,
       nameFrom: from,
       candidate,
       weight: candidate.stored?.weight ?? candidate.operand,
-      diagnostic: candidate.problem(id),
-    });
-  }
+      diagnostic: problem(id),
+    };
+  });
   const instead = (): Instead => whatInstead(model);
   return {
     sites,
@@ -102,6 +122,38 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
     instead,
     others: () => otherModules(model),
   };
+}
+
+/** Whether a candidate multiplies by one stored matrix, whatever stands against an adapter. */
+function isMatrix({ problem, stored, in: inn, out }: Candidate): boolean {
+  if (!problem) return true;
+  const { shape = [], dtype = 'f32' } = stored?.data ?? {};
+  return shape.length === 2 && !shape.includes(0) && isFloat(dtype) && inn !== null && out !== null;
+}
+
+/** The stored tensors that a refused candidate reads, each with the first of them. */
+function blockedTensors(candidates: readonly Candidate[]): ReadonlyMap<Value, Candidate> {
+  const found = new Map<Value, Candidate>();
+  for (const candidate of candidates) {
+    const { problem, stored } = candidate;
+    if (problem && stored && isMatrix(candidate) && !found.has(stored.weight))
+      found.set(stored.weight, candidate);
+  }
+  return found;
+}
+
+/** Why a layer is refused when another use of its weight is. */
+function becauseOf(blocker: Candidate, { node, input }: Candidate): NonNullable<Candidate['problem']> {
+  const other = blocker.node.label;
+  return (layer) =>
+    tiedToRefused({
+      layer,
+      path: nodePath(node),
+      op: node.op,
+      input,
+      other,
+      because: blocker.problem!(other).message,
+    });
 }
 
 function useOf({ node, stored, layout }: Candidate): SiteUse {
