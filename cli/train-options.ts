@@ -52,6 +52,8 @@ export function resumed(held: Settings, given: ReadonlySet<string>): Readonly<Re
     lossScale: plan.lossScale,
     evalEvery: plan.evalEvery ?? undefined,
     checkpointEvery: plan.checkpointEvery,
+    best: plan.best,
+    patience: plan.patience ?? undefined,
     ...readingOptions(reading),
     batchSize: held.batchSize,
     input: new Map(Object.entries(held.inputs)),

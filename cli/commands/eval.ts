@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { badRun } from '../../src/ir/codes/train.js';
+import { notANumber } from '../../src/ir/codes/train-loop.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { openData } from '../../src/train/data/open.js';
 import { evaluateDataset } from '../../src/train/evaluate.js';
+import { requireLabels } from '../../src/train/labels.js';
 import { TrainingRun } from '../../src/train/run.js';
 import { readSettings } from '../../src/train/settings.js';
 import { cutOf, droppedRows, requireSingles, threadsOf } from '../../src/train/train.js';
@@ -40,9 +42,11 @@ export async function evalCommand(
     if (adapter !== null) take(run, adapter);
     const { dataset, notes } = await openData(o.data, run.signature, readingOf(o), settings?.labels ?? null);
     host.reporter.report(notes);
+    requireLabels(dataset, run.signature, 'evaluation data');
     const cut = cutOf(run, dataset, o.batchSize, o.input ?? new Map());
     host.reporter.report(droppedRows(dataset, cut, o.data));
     const result = await evaluateDataset(run, dataset, cut);
+    if (!Number.isFinite(result.loss)) host.reporter.report([notANumber({ step: null })]);
     if (options.json) {
       host.io.out(`${JSON.stringify({ version: 1, adapter, examples: dataset.size, ...result }, null, 2)}\n`);
       return;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { requireData } from '../../src/ir/codes/train.js';
 import { fail } from '../../src/ir/diagnostics.js';
+import type { Metric } from '../../src/train/best.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { readSettings, type Settings } from '../../src/train/settings.js';
@@ -27,6 +28,8 @@ export interface TrainCommandOptions extends ReadingOptions {
   readonly lossScale?: number;
   readonly evalEvery?: number;
   readonly checkpointEvery: number;
+  readonly best: Metric;
+  readonly patience?: number;
   readonly resume?: true;
   readonly json?: true;
 }
@@ -87,6 +90,9 @@ function requestOf(
     lossScale: o.lossScale ?? initialScale(signature),
     evalEvery: o.evalEvery ?? null,
     checkpointEvery: o.checkpointEvery,
+    best: o.best,
+    patience: o.patience ?? null,
+    warmupSteps: null,
   };
   return {
     folder,

@@ -44,7 +44,21 @@ export function declareTuneCommands(program: Command, run: Run): void {
     )
     .option('--eval-every <steps>', 'default: at the end of each epoch', whole('--eval-every', 1))
     .option('--checkpoint-every <steps>', 'besides those at evaluations', whole('--checkpoint-every', 1), 100)
-    .option('--resume', 'go on with the run in the folder; options that are not given are those of the run')
+    .option(
+      '--best <metric>',
+      'what evaluations are compared by: loss, accuracy or perplexity',
+      word('--best', ['loss', 'accuracy', 'perplexity']),
+      'loss',
+    )
+    .option(
+      '--patience <n>',
+      'end the run after this many evaluations without a better one (default: never)',
+      whole('--patience', 1),
+    )
+    .option(
+      '--resume',
+      'go on with the run in the folder; options that are not given are those of the run; --epochs and --max-steps may change',
+    )
     .option('--json', 'print the result as JSON (version 1)')
     .addHelpText('after', TRAIN_HELP)
     .action(async (dir: string, options: TrainCommandOptions, command: Command) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { badRun } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
+import type { Best } from './best.js';
 import type { LossScale } from './loss-scale.js';
 import type { TrainingRun } from './run.js';
 
@@ -14,7 +15,9 @@ export interface Position {
   readonly updates: number;
   readonly scale: LossScale;
   /** the best evaluation so far */
-  readonly best: { readonly step: number; readonly loss: number } | null;
+  readonly best: Best | null;
+  /** evaluations since the best one */
+  readonly stale: number;
 }
 
 const FILE = 'checkpoint.safetensors';
@@ -23,6 +26,12 @@ const KEY = 'lotrc.run';
 /** Parameters, optimizer state and position in one file, written whole or not at all. */
 export function writeCheckpoint(folder: string, run: TrainingRun, position: Position): void {
   writeSafetensors(join(folder, FILE), run.save(), { [KEY]: JSON.stringify(position) });
+}
+
+/** Where the last checkpoint of a run stands; null when there is none, or it is refused where it is read as a whole. */
+export function readPosition(folder: string): Position | null {
+  const file = join(folder, FILE);
+  return existsSync(file) ? positionOf(readSafetensors(file).metadata[KEY]) : null;
 }
 
 /** Puts a run where its last checkpoint was; null when none was written yet. Throws LOTR8212. */
@@ -47,7 +56,10 @@ function positionOf(text: string | undefined): Position | null {
   try {
     const value = JSON.parse(text ?? '') as Partial<Position>;
     const whole = [value.step, value.updates].every((n) => Number.isSafeInteger(n) && n! >= 0);
-    return whole && typeof value.scale?.value === 'number' ? (value as Position) : null;
+    if (!whole || typeof value.scale?.value !== 'number') return null;
+    // checkpoints of older versions compare by the loss and do not count
+    const best = value.best ? { ...value.best, value: value.best.value ?? value.best.loss } : null;
+    return { ...(value as Position), best, stale: value.stale ?? 0 };
   } catch {
     return null;
   }

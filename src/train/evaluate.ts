@@ -1,4 +1,6 @@
 import type { OrtTensor } from '../backends/ort/session.js';
+import { noLabels } from '../ir/codes/train-loop.js';
+import { fail } from '../ir/diagnostics.js';
 import { fromF16 } from '../ir/half.js';
 import type { Dataset } from './data/dataset.js';
 import { feedsOf, type InputMap } from './feeds.js';
@@ -28,7 +30,7 @@ export interface Cut {
 
 /**
  * Loss over a whole data set, with the number of labels that count as weights, so that the batch size does not matter;
- * and accuracy, or perplexity for token losses.
+ * and accuracy, or perplexity for token losses. Throws LOTR8240 when no label counts.
  */
 export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut): Promise<Evaluation> {
   const { signature } = run;
@@ -48,10 +50,11 @@ export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut)
     count += result.count;
     if (scored) right += hits(numbers(result.logits), batch.labels.data, batch.examples);
   }
-  const total = mean ? loss / Math.max(1, count) : loss;
+  if (count === 0) fail(noLabels({ what: 'evaluation data' }));
+  const total = mean ? loss / count : loss;
   return {
     loss: total,
-    accuracy: scored ? right / Math.max(1, count) : null,
+    accuracy: scored ? right / count : null,
     perplexity: classes && isTokens(label) ? Math.exp(total) : null,
     count,
   };
@@ -66,7 +69,7 @@ function numbers({ type, data }: OrtTensor): ArrayLike<number> {
 
 const isTokens = (label: Port | undefined): boolean => (label?.shape.length ?? 0) > 1;
 
-/** Rows whose largest logit is the label's; the first of equal ones counts. */
+/** Rows whose largest logit is the label's; the first of equal ones counts, and a row with NaN has none. */
 function hits(logits: ArrayLike<number>, labels: ArrayLike<number>, rows: number): number {
   const classes = logits.length / labels.length;
   let count = 0;
@@ -75,7 +78,7 @@ function hits(logits: ArrayLike<number>, labels: ArrayLike<number>, rows: number
     for (let k = 1; k < classes; k++) {
       if (logits[row * classes + k]! > logits[row * classes + best]!) best = k;
     }
-    if (best === labels[row]) count++;
+    if (best === labels[row] && !Number.isNaN(logits[row * classes + best])) count++;
   }
   return count;
 }

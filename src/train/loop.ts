@@ -1,5 +1,7 @@
 import { diverged } from '../ir/codes/train.js';
-import { fail } from '../ir/diagnostics.js';
+import { notANumber } from '../ir/codes/train-loop.js';
+import { type Diagnostic, fail } from '../ir/diagnostics.js';
+import { isBetter, type Metric, metricOf } from './best.js';
 import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
 import { shuffled } from './data/order.js';
@@ -26,6 +28,12 @@ export interface Plan {
   readonly evalEvery: number | null;
   /** steps between checkpoints, besides those at evaluations and at the end */
   readonly checkpointEvery: number;
+  /** what evaluations are compared by */
+  readonly best: Metric;
+  /** evaluations without a better one after which the run ends; null: it never ends early */
+  readonly patience: number | null;
+  /** steps of warm-up of a run whose length was changed when it was resumed; null: as the schedule says */
+  readonly warmupSteps: number | null;
 }
 
 /** Steps of a run: passes over the data, cut short by `maxSteps`. */
@@ -56,6 +64,8 @@ export interface LoopHost {
   readonly logs: readonly TrainingLog[];
   onStep(row: StepRow, total: number): void;
   onEvaluation(step: number, evaluation: Evaluation, best: boolean): void;
+  /** told what the user should know */
+  note(diagnostic: Diagnostic): void;
   /** called with the parameters of the best evaluation so far, before the checkpoint that knows of it is written */
   keepBest(): void;
   /** called before each checkpoint: a run becomes one that can be resumed with its first */
@@ -68,6 +78,8 @@ export interface Outcome {
   readonly position: Position;
   readonly length: Length;
   readonly finished: boolean;
+  /** the run ended before its last step because no evaluation was better than the best one */
+  readonly early: boolean;
 }
 
 /**
@@ -79,13 +91,9 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const { run, plan, folder, logs } = host;
   const length = lengthOf(plan, host.data.size, host.cut);
   const orders = new Orders(host.data.size, plan.seed);
-  const schedule: Schedule = {
-    ...plan.schedule,
-    warmup: warmupSteps(plan.schedule.warmup, length.total),
-    total: length.total,
-  };
+  const schedule = scheduleOf(plan, length.total);
   const start = readCheckpoint(folder, run);
-  let at: Position = start ?? { step: 0, updates: 0, scale: fresh(plan.lossScale), best: null };
+  let at: Position = start ?? { step: 0, updates: 0, scale: fresh(plan.lossScale), best: null, stale: 0 };
   run.lossScale = at.scale.value;
   if (!start) at = await evaluated(host, at);
   const save = () => {
@@ -93,7 +101,8 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     writeCheckpoint(folder, run, at);
     for (const log of logs) log.checkpoint();
   };
-  while (at.step < length.total) {
+  const patience = plan.patience ?? Number.POSITIVE_INFINITY;
+  while (at.step < length.total && at.stale < patience) {
     const started = performance.now();
     const { batches, examples, tokens } = batchesOf(host, orders, at.step, length.perEpoch);
     const lr = learningRate(schedule, at.step);
@@ -116,12 +125,17 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     const due = isDue(at.step, plan.evalEvery ?? length.perEpoch, length.total);
     if (due) at = await evaluated(host, at);
     if (due || isDue(at.step, plan.checkpointEvery, length.total)) save();
-    if (host.interrupted() && at.step < length.total) {
+    if (host.interrupted() && at.step < length.total && at.stale < patience) {
       save();
-      return { position: at, length, finished: false };
+      return { position: at, length, finished: false, early: false };
     }
   }
-  return { position: at, length, finished: true };
+  return { position: at, length, finished: true, early: at.step < length.total };
+}
+
+/** The learning rates of a run of that many steps. */
+export function scheduleOf({ schedule, warmupSteps: held }: Plan, total: number): Schedule {
+  return { ...schedule, warmup: held ?? warmupSteps(schedule.warmup, total), total };
 }
 
 /** The order of rows in an epoch; the last one asked for is kept. */
@@ -151,10 +165,13 @@ async function evaluated(host: LoopHost, at: Position): Promise<Position> {
   const evaluation = await evaluateDataset(host.run, host.evalData, host.cut);
   const { loss, accuracy, perplexity } = evaluation;
   for (const log of host.logs) log.evaluation({ step: at.step, loss, accuracy, perplexity });
-  const best = at.best === null || loss < at.best.loss;
+  const { best: metric } = host.plan;
+  const value = metricOf(evaluation, metric);
+  const best = Number.isFinite(loss) && isBetter(value, at.best, metric);
   if (best) host.keepBest();
   host.onEvaluation(at.step, evaluation, best);
-  return best ? { ...at, best: { step: at.step, loss } } : at;
+  if (!Number.isFinite(loss)) host.note(notANumber({ step: at.step }));
+  return best ? { ...at, best: { step: at.step, loss, value }, stale: 0 } : { ...at, stale: at.stale + 1 };
 }
 
 /** The batches of a step, as feeds: rows in the shuffled order of their epoch. */

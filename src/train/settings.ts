@@ -35,6 +35,21 @@ export interface Settings {
 
 const FILE = 'run.json';
 
+/** What runs of older versions did, which did not have these settings. */
+const LATER: Pick<Plan, 'best' | 'patience' | 'warmupSteps'> = {
+  best: 'loss',
+  patience: null,
+  warmupSteps: null,
+};
+
+/** Settings that may change when a run is resumed: its length, and when it stops early. */
+const MAY_CHANGE: ReadonlySet<string> = new Set([
+  'plan.epochs',
+  'plan.maxSteps',
+  'plan.patience',
+  'plan.warmupSteps',
+]);
+
 /** Settings of the run in a folder; null when there is none. Throws LOTR8212. */
 export function readSettings(folder: string): Settings | null {
   const file = join(folder, FILE);
@@ -42,7 +57,7 @@ export function readSettings(folder: string): Settings | null {
   try {
     const value = JSON.parse(readFileSync(file, 'utf8')) as Settings;
     if (value.version === 1 && typeof value.plan === 'object' && typeof value.data?.file === 'string')
-      return value;
+      return { ...value, plan: { ...LATER, ...value.plan } };
     return fail(badRun({ file, why: 'it does not hold the settings of a run of version 1' }));
   } catch (error) {
     if (!(error instanceof SyntaxError) && !isSystemError(error)) throw error;
@@ -60,11 +75,14 @@ export function requireNoRun(folder: string): void {
   if (existsSync(join(folder, FILE))) fail(runExists({ folder }));
 }
 
-/** Throws LOTR8211 when a run would go on with other settings than it was started with. Paths of files may change, their contents may not. */
+/**
+ * Throws LOTR8211 when a run would go on with other settings than it was started with, its length aside. Paths of files may
+ * change, their contents may not.
+ */
 export function requireSame(folder: string, held: Settings, now: Settings): void {
   const [a, b] = [flat(held), flat(now)];
   const names = [...new Set([...a.keys(), ...b.keys()])].filter(
-    (name) => !/(^|\.)file$|^reading\.tokenizer$/.test(name),
+    (name) => !/(^|\.)file$|^reading\.tokenizer$/.test(name) && !MAY_CHANGE.has(name),
   );
   const what = names
     .filter((name) => a.get(name) !== b.get(name))

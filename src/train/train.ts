@@ -2,20 +2,32 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { PLAN_KEY } from '../ir/adapter.js';
-import { badData, badTrainingFolder, interrupted, notTrainedHere, rowsDropped } from '../ir/codes/train.js';
+import {
+  badData,
+  badTrainingFolder,
+  interrupted,
+  notTrainedHere,
+  rowsDropped,
+  runDiffers,
+} from '../ir/codes/train.js';
+import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { isSystemError } from '../ir/files/atomic.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import { parsePlan } from '../passes/adapters/plan.js';
+import type { Best } from './best.js';
+import { type Position, readPosition } from './checkpoint.js';
 import { type Dataset, subset } from './data/dataset.js';
 import { type DataOptions, openData } from './data/open.js';
 import { shuffled } from './data/order.js';
 import type { Cut, Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
+import { requireLabels } from './labels.js';
 import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
-import { lengthOf, type Plan, trainLoop } from './loop.js';
+import { type Length, lengthOf, type Plan, scheduleOf, trainLoop } from './loop.js';
 import { TrainingRun } from './run.js';
+import { learningRate } from './schedule.js';
 import {
   type DataFile,
   dataFile,
@@ -67,7 +79,9 @@ export interface Started {
 export interface Trained {
   readonly finished: boolean;
   readonly steps: number;
-  readonly best: { readonly step: number; readonly loss: number } | null;
+  /** the run ended before its last step because of `patience` */
+  readonly early: boolean;
+  readonly best: Best | null;
   /** the adapter file; null for a run that was interrupted */
   readonly adapter: string | null;
 }
@@ -80,19 +94,26 @@ const ADAPTER = 'adapter.safetensors';
  * evaluation, or the last ones where nothing was evaluated. Throws LotrcError for anything that cannot be used.
  */
 export async function train(request: TrainRequest, events: TrainEvents): Promise<Trained> {
-  const { folder, output, plan } = request;
+  const { folder, output } = request;
+  requireEvaluation(request);
   const run = TrainingRun.open(folder, { ep: request.ep, ...threadsOf(request.threads) });
   try {
     requireSingles(run);
     if (!request.resume) requireNoRun(output);
     const held = readSettings(output);
     const opened = await openAll(request, run, held, events);
-    const settings = settingsOf(request, opened.labels);
-    if (held) requireSame(output, held, settings);
-    makeFolder(output);
-    let saved = held !== null;
-    sweep(output);
     const { data, evalData, cut } = opened;
+    requireLabels(data, run.signature, 'training data');
+    if (evalData) requireLabels(evalData, run.signature, 'evaluation data');
+    const asked = settingsOf(request, opened.labels);
+    if (held) requireSame(output, held, asked);
+    makeFolder(output);
+    sweep(output);
+    const at = readPosition(output);
+    const { plan, change } = continued(request, held, at, (p) => lengthOf(p, data.size, cut));
+    if (change) events.note(change);
+    const settings = { ...asked, plan };
+    let saved = held !== null && JSON.stringify(held.plan) === JSON.stringify(plan);
     const { perEpoch, total } = lengthOf(plan, data.size, cut);
     for (const note of droppedRows(data, cut, request.data)) events.note(note);
     if (evalData)
@@ -102,8 +123,7 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     const evalExamples = evalData?.size ?? 0;
     events.started({ examples: data.size, evalExamples, perEpoch, total, parameters, unit: data.unit });
     const metadata = readSafetensors(join(folder, 'state.safetensors')).metadata;
-    const resumed = held ? checkpointStep(output) : null;
-    const logs = openLogs(output, info, resumed);
+    const logs = openLogs(output, info, held ? (at?.step ?? null) : null);
     const keep = (name: string) => writeSafetensors(join(output, name), run.parameters(), metadata);
     try {
       const outcome = await trainLoop({
@@ -114,6 +134,7 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
         plan,
         folder: output,
         logs,
+        note: events.note,
         onStep: events.step,
         onEvaluation: events.evaluated,
         keepBest: () => keep(BEST),
@@ -123,23 +144,61 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
         },
         interrupted: events.interrupted,
       });
-      const { position, finished } = outcome;
+      const { position, finished, early } = outcome;
+      const { step: steps, best } = position;
       if (!finished) {
         events.note(interrupted({ step: position.step, total, folder: output }));
-        return { finished, steps: position.step, best: position.best, adapter: null };
+        return { finished, steps, early, best, adapter: null };
+      }
+      if (early) {
+        const { patience, best: metric } = plan;
+        events.note(
+          stoppedEarly({ step: steps, total, patience: patience!, metric, best: best?.step ?? null }),
+        );
       }
       const adapter = join(output, ADAPTER);
-      if (position.best) {
+      if (best) {
         const { tensors, metadata: plans } = readSafetensors(join(output, BEST));
         writeSafetensors(adapter, tensors, plans);
       } else keep(ADAPTER);
-      return { finished, steps: position.step, best: position.best, adapter };
+      return { finished, steps, early, best, adapter };
     } finally {
       for (const log of logs) log.close();
     }
   } finally {
     await run.close();
   }
+}
+
+/** Throws LOTR8242 when evaluations are to be compared and there is nothing to evaluate on. */
+function requireEvaluation({ plan, evalData, evalSplit }: TrainRequest): void {
+  if (evalData !== null || evalSplit > 0) return;
+  if (plan.patience !== null) fail(needsEvaluation({ option: '--patience' }));
+  if (plan.best !== 'loss') fail(needsEvaluation({ option: `--best ${plan.best}` }));
+}
+
+/**
+ * The plan of a run that may have been started with another length: rates follow the new length, and the warm-up keeps the
+ * steps that it had. Throws LOTR8211 when the run is past the new end.
+ */
+function continued(
+  { plan, output }: TrainRequest,
+  held: Settings | null,
+  position: Position | null,
+  lengthOfPlan: (plan: Plan) => Length,
+): { readonly plan: Plan; readonly change: Diagnostic | null } {
+  if (!held || !position) return { plan, change: null };
+  const [before, after] = [held.plan, plan].map((p) => lengthOfPlan(p).total) as [number, number];
+  const { step } = position;
+  if (before === after) return { plan: { ...plan, warmupSteps: held.plan.warmupSteps }, change: null };
+  if (after < step) {
+    fail(runDiffers({ folder: output, what: [`it took ${step} steps, and is now to have ${after}`] }));
+  }
+  const old = scheduleOf(held.plan, before);
+  const next: Plan = { ...plan, warmupSteps: old.warmup };
+  const rate = learningRate(scheduleOf(next, after), step);
+  const ended = learningRate(old, before - 1);
+  return { plan: next, change: lengthChanged({ step, before, after, rate, ended }) };
 }
 
 /** Losses on pairs need batches that are made differently. Throws LOTR8202. */
@@ -242,15 +301,6 @@ function aboutRun({ folder, data, plan, batchSize, ep }: TrainRequest, { signatu
       provider: ep,
     },
   };
-}
-
-function checkpointStep(output: string): number | null {
-  try {
-    const { metadata } = readSafetensors(join(output, 'checkpoint.safetensors'));
-    return (JSON.parse(metadata['lotrc.run'] ?? '{}') as { step?: number }).step ?? null;
-  } catch {
-    return null; // no checkpoint yet: the logs begin anew; a damaged one is refused where it is read
-  }
 }
 
 function makeFolder(path: string): void {

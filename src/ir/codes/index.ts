@@ -15,5 +15,6 @@ export * as shapes from './shapes.js';
 export * as sites from './sites.js';
 export * as text from './text.js';
 export * as train from './train.js';
+export * as trainLoop from './train-loop.js';
 export * as training from './training.js';
 export * as verify from './verify.js';

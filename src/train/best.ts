@@ -1,0 +1,29 @@
+import { metricUnknown } from '../ir/codes/train-loop.js';
+import { fail } from '../ir/diagnostics.js';
+import type { Evaluation } from './evaluate.js';
+
+/** What evaluations are compared by. Accuracy is better when larger, the others when smaller. */
+export const METRICS = ['loss', 'accuracy', 'perplexity'] as const;
+export type Metric = (typeof METRICS)[number];
+
+/** The best evaluation so far. */
+export interface Best {
+  readonly step: number;
+  readonly loss: number;
+  /** value of the metric that evaluations are compared by */
+  readonly value: number;
+}
+
+/** The metric of an evaluation. Throws LOTR8241 when this kind of model and data has no such metric. */
+export function metricOf(evaluation: Evaluation, metric: Metric): number {
+  const value = evaluation[metric];
+  if (value !== null) return value;
+  return fail(metricUnknown({ metric, known: METRICS.filter((name) => evaluation[name] !== null) }));
+}
+
+/** Whether a value is better than the best one. A value that is not finite never is, also when it is the first. */
+export function isBetter(value: number, best: Best | null, metric: Metric): boolean {
+  if (!Number.isFinite(value)) return false;
+  if (best === null) return true;
+  return metric === 'accuracy' ? value > best.value : value < best.value;
+}
