@@ -4,12 +4,16 @@ import type { Column, Dataset } from './data/dataset.js';
 import type { Signature } from './signature.js';
 
 /** How many labels of a batch count in the loss of a training directory. */
-export function countLabels({ ignoreIndex, shift }: Signature['loss'], { shape, data }: Column): number {
+export function countLabels(
+  { ignoreIndex, ignoreValue, shift }: Signature['loss'],
+  { shape, data }: Column,
+): number {
+  const ignored = ignoreIndex ?? ignoreValue;
   const width = shape.at(-1) ?? 1;
   let count = 0;
   for (const [i, label] of data.entries()) {
     // the first label of a row has no position before it
-    if (label !== ignoreIndex && !(shift && i % width === 0)) count++;
+    if (label !== ignored && !(shift && i % width === 0)) count++;
   }
   return count;
 }
