@@ -1,8 +1,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { cannotWrite, wouldOverwriteInput } from '../src/ir/codes/load.js';
+import { wouldOverwriteInput } from '../src/ir/codes/load.js';
 import { type Diagnostic, fail } from '../src/ir/diagnostics.js';
 import { type Output, writeAtomically } from '../src/ir/files/atomic.js';
+import { isFolder } from '../src/ir/files/folders.js';
 import { safetensorsOutput } from '../src/ir/files/safetensors.js';
 import type { Model } from '../src/ir/model.js';
 import { planModel, type WeightsMode } from '../src/ir/onnx/writer.js';
@@ -46,15 +47,14 @@ export function writeArtifacts({ model, adapter, inputs }: Artifacts, run: Run):
     outputs.map(({ path }) => path),
     inputs,
   );
-  writeAtomically(outputs);
+  const written = writeAtomically(outputs);
   run.reporter.report(notes);
-  return outputs.map(({ path }) => ({ path, bytes: statSync(path).size })).reverse();
+  return written.map(({ path, bytes }) => ({ path, bytes })).reverse();
 }
 
-/** Outputs must be new files, or old ones that are no inputs, each another one. Throws LOTR1201, LOTR1202. */
+/** No output may be an input, and no two outputs the same file. Throws LOTR1202. */
 export function refuseInputs(outputs: readonly string[], inputs: readonly string[]): void {
   for (const [index, path] of outputs.entries()) {
-    if (!existsSync(dirname(path))) fail(cannotWrite({ file: path, why: 'its folder does not exist' }));
     for (const input of inputs) if (sameFile(path, input)) fail(wouldOverwriteInput({ file: path, input }));
     if (outputs.slice(0, index).some((other) => sameFile(path, other))) {
       throw usageError(`two outputs would go to ${path}`);
@@ -65,6 +65,16 @@ export function refuseInputs(outputs: readonly string[], inputs: readonly string
 /** `model.onnx` and `.lotr.onnx` give `model.lotr.onnx` in the same folder. */
 export function beside(path: string, ending: string): string {
   return join(dirname(path), `${basename(path).replace(/\.(onnx|onnxtxt)$/, '')}${ending}`);
+}
+
+/**
+ * Where an output goes: the path that -o gives; below it, under the standard name, when it is a folder (one that exists, or a
+ * path that ends in a slash); the standard path without -o.
+ */
+export function outputFile(given: string | undefined, standard: string): string {
+  if (given === undefined) return standard;
+  const folder = /[/\\]$/.test(given) || isFolder(given);
+  return folder ? join(given, basename(standard)) : given;
 }
 
 function sameFile(a: string, b: string): boolean {

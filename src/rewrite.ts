@@ -1,13 +1,13 @@
-import { PLAN_KEY, type SavedPlan } from './ir/adapter.js';
+import { type Carry, type Lowering, PLAN_KEY, type PlanRow, type SavedPlan } from './ir/adapter.js';
 import { alreadyAdapted, factorsMissing } from './ir/codes/adapters.js';
 import { type Diagnostic, fail } from './ir/diagnostics.js';
 import type { Model } from './ir/model.js';
 import type { TensorData } from './ir/tensor.js';
 import { type Adapter, checkBase, extractAdapter, planOfAdapter } from './passes/adapters/adapter-file.js';
 import { carryFactors } from './passes/adapters/carry-factors.js';
-import { narrowed, narrowFactors } from './passes/adapters/factor-dtype.js';
-import { insertAdapters } from './passes/adapters/insert.js';
-import { lowerAdapters } from './passes/adapters/lower.js';
+import { halfOf, narrowed, narrowFactors, refuseFedHalf } from './passes/adapters/factor-dtype.js';
+import { baseNode, insertAdapters } from './passes/adapters/insert.js';
+import { dtypeOf, lowerAdapters } from './passes/adapters/lower.js';
 import { factorData, mergeAdapters } from './passes/adapters/merge.js';
 import {
   carryFactorsPass,
@@ -19,6 +19,7 @@ import {
 } from './passes/adapters/passes.js';
 import {
   factorTensors,
+  outputsByName,
   parsePlan,
   patchPlan,
   readPlan,
@@ -175,31 +176,72 @@ export function strip(model: Model): void {
   stripAdapters(model);
 }
 
+/** How `apply` writes the adapted layers. */
+export interface ApplyOptions {
+  /** how the model carries the factors; default `embedded`, whatever form the adapter was made in */
+  readonly carry?: Carry | undefined;
+  /** default `fold` */
+  readonly lowering?: Lowering | 'function' | undefined;
+  /** type that embedded factors are stored in; default that of the adapter's plan */
+  readonly factorDType?: 'f32' | 'model' | undefined;
+  /** what messages call the adapter */
+  readonly file?: string | undefined;
+}
+
 /**
- * Puts an adapter onto its base model, in place, in the form that its plan asks for. On a model that already carries
- * the same plan the factors are exchanged. Throws LOTR3301 when the base is another one.
+ * Puts an adapter onto its base model, in place. On a model that already carries the same plan the factors are exchanged.
+ * Returns the plan that the model then carries. Throws LOTR3301 when the base is another one, LOTR3007 when factors that
+ * the caller feeds are to be stored in half precision.
  */
-export function apply(model: Model, adapter: Adapter, file = '<adapter>'): SavedPlan {
-  const plan = planOfAdapter(adapter, file);
+export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}): SavedPlan {
+  const { carry = 'embedded', lowering = 'fold', file = '<adapter>' } = options;
+  const given = planOfAdapter(adapter, file);
   const present = readPlan(model);
   if (present) {
-    if (!sameWork(present, plan)) fail(alreadyAdapted({ doing: 'apply' }));
-    // a base whose weights the init replaced cannot be had back: its factors change where they stand
-    if (present.plans.some(({ residual }) => residual)) return exchangeFactors(model, present, adapter);
+    if (!sameWork(present, given)) fail(alreadyAdapted({ doing: 'apply' }));
+    // a base whose weights the init replaced cannot be restored: its factors change where they stand
+    if (present.plans.some(({ residual }) => residual)) {
+      exchangeFactors(model, present, adapter);
+      if (carry !== 'embedded') carryFactors(model, carry);
+      return requirePlan(model, 'apply');
+    }
     stripAdapters(model, 'apply');
   }
   unpackLayers(model);
+  const plan = inForm(model, given, options);
   insert(model, plan, adapter);
-  const [row] = plan.plans;
-  const lowering = row?.lowering ?? 'fold';
   if (lowering === 'function') toFunctions(model);
   else {
     lowerAdapters(model, lowering);
     shareFactors(model);
   }
   narrowFactors(model);
-  if (row && row.carry !== 'embedded') carryFactors(model, row.carry);
-  return plan;
+  if (carry !== 'embedded') carryFactors(model, carry);
+  return requirePlan(model, 'apply');
+}
+
+/** The plan with the form that the options ask for in every row. */
+function inForm(model: Model, { version, plans }: SavedPlan, options: ApplyOptions): SavedPlan {
+  const { carry = 'embedded', lowering = 'fold', factorDType } = options;
+  const rows = plans.map(({ factorDType: planned, ...row }): PlanRow => {
+    const half =
+      factorDType === 'model' ? halfOf(layerDTypes(model, row)) : factorDType === 'f32' ? null : planned;
+    if (factorDType === 'model') refuseFedHalf(half ?? null, carry);
+    const kept = carry === 'embedded' && half ? { factorDType: half } : {};
+    return { ...row, carry, lowering, ...kept };
+  });
+  return { version, plans: rows };
+}
+
+/** Element types that the layers of a plan row compute in. */
+function layerDTypes(model: Model, row: PlanRow): readonly string[] {
+  const outputs = outputsByName(model);
+  return row.sites.flatMap((site) =>
+    site.uses.map((use) => {
+      const { w } = baseNode(outputs, site, use);
+      return dtypeOf(w!);
+    }),
+  );
 }
 
 function insert(model: Model, plan: SavedPlan, adapter: Adapter): void {
@@ -209,7 +251,7 @@ function insert(model: Model, plan: SavedPlan, adapter: Adapter): void {
 }
 
 /** Embeds an adapter's factors in place of those of the same names. */
-function exchangeFactors(model: Model, plan: SavedPlan, adapter: Adapter): SavedPlan {
+function exchangeFactors(model: Model, plan: SavedPlan, adapter: Adapter): void {
   for (const { name } of plan.plans.flatMap(factorTensors)) {
     const value = model.graph.own(name);
     const given = adapter.tensors.get(name)!;
@@ -219,7 +261,6 @@ function exchangeFactors(model: Model, plan: SavedPlan, adapter: Adapter): Saved
     else if (value?.constant) value.setConstant(data);
   }
   patchPlan(model, { carry: 'embedded' });
-  return requirePlan(model, 'apply');
 }
 
 export type { Adapter } from './passes/adapters/adapter-file.js';

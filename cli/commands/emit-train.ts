@@ -75,7 +75,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
   run.reporter.report(emitted.notes);
   if (given.json) {
     run.io.out(
-      `${JSON.stringify({ version: 1, files: emitted.files, base: emitted.base.files }, null, 2)}\n`,
+      `${JSON.stringify({ version: 1, files: emitted.files, base: emitted.signature.base }, null, 2)}\n`,
     );
     return;
   }
@@ -86,8 +86,8 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     run.io.out(`wrote ${file} (${byteLength.toLocaleString('en-US')} bytes)\n`);
   }
   run.io.out(`wrote ${given.output}/state.safetensors and signature.json\n`);
-  for (const { file, how } of emitted.base.done) run.io.out(`${how} the base weights: ${file}\n`);
-  if (emitted.base.done.length === 0) run.io.out('the base weights are in this folder already\n');
+  for (const { file, how } of emitted.placed) run.io.out(`${how} the base weights: ${file}\n`);
+  if (emitted.placed.length === 0) run.io.out('the base weights are in this folder already\n');
 }
 
 function optimizerOf(given: EmitTrainOptions): Optimizer {

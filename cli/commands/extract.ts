@@ -1,6 +1,6 @@
 import { extract } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
-import { beside, writeArtifacts } from '../outputs.js';
+import { beside, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count, filesText } from '../text.js';
 
@@ -11,7 +11,7 @@ export interface ExtractOptions {
 
 export function extractCommand(path: string, options: ExtractOptions, run: Run): void {
   const adapter = extract(loadModel(path));
-  const output = options.output ?? beside(path, '.safetensors');
+  const output = outputFile(options.output, beside(path, '.safetensors'));
   const files = writeArtifacts({ adapter: { adapter, path: output }, inputs: [path] }, run);
   const factors = adapter.tensors.size;
   if (options.json) run.io.out(`${JSON.stringify({ version: 1, factors, files }, null, 2)}\n`);

@@ -1,8 +1,7 @@
-import { statSync } from 'node:fs';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { readLogs } from '../../src/train/logs/find.js';
 import { type Layout, parquetOutput } from '../../src/train/logs/parquet.js';
-import { refuseInputs } from '../outputs.js';
+import { outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count, filesText } from '../text.js';
 
@@ -16,16 +15,17 @@ export interface ToParquetOptions {
 
 /** Event files as one Parquet file; damaged parts are left out with a warning. */
 export function toParquetCommand(paths: readonly string[], options: ToParquetOptions, run: Run): void {
-  const { output, names, tags, layout, json } = options;
+  const { names, tags, layout, json } = options;
+  const output = outputFile(options.output, 'logs.parquet');
   const { logs, files, diagnostics } = readLogs(paths, {
     ...(names ? { names } : {}),
     ...(tags ? { wanted: (tag) => tags.test(tag) } : {}),
   });
   refuseInputs([output], files);
-  writeAtomically([parquetOutput(output, logs, layout)]);
+  const [written] = writeAtomically([parquetOutput(output, logs, layout)]);
   run.reporter.report(diagnostics);
   const rows = logs.reduce((sum, log) => sum + log.rows.length, 0);
-  const bytes = statSync(output).size;
+  const { bytes } = written!;
   if (json) {
     const report = { version: 1, runs: logs.length, files, rows, output, bytes };
     run.io.out(`${JSON.stringify(report, null, 2)}\n`);

@@ -1,8 +1,8 @@
 import { dirname } from 'node:path';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { printModel } from '../../src/ir/text/index.js';
-import { loadModel } from '../load.js';
-import { refuseInputs } from '../outputs.js';
+import { loadModel, TEXT } from '../load.js';
+import { beside, outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 
 export interface PrintCommandOptions {
@@ -10,8 +10,13 @@ export interface PrintCommandOptions {
   readonly locations: boolean;
 }
 
-export function printCommand(path: string, { output, locations }: PrintCommandOptions, { io }: Run): void {
+export function printCommand(
+  path: string,
+  { output: given, locations }: PrintCommandOptions,
+  { io }: Run,
+): void {
   const model = loadModel(path);
+  const output = given === undefined ? undefined : outputFile(given, beside(path, TEXT));
   // locations are relative to the folder of the text, which is where they are looked up when it is read
   const folder = output === undefined ? {} : { folder: dirname(output) };
   const text = printModel(model, { locations, ...folder });

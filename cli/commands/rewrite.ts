@@ -7,7 +7,7 @@ import { rewrite } from '../../src/rewrite.js';
 import { hooksOf, printed, type WatchOptions } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { specOf } from '../method.js';
-import { beside, writeArtifacts } from '../outputs.js';
+import { beside, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { filesText } from '../text.js';
@@ -62,11 +62,11 @@ export function rewriteCommand(path: string, options: RewriteOptions, run: Run):
   const model = loadModel(path);
   const { plan, adapter, diagnostics } = rewrite(model, targets ? { ...rest, targets } : rest);
   run.reporter.report(diagnostics);
-  const output = options.output ?? beside(path, '.lotr.onnx');
+  const output = outputFile(options.output, beside(path, '.lotr.onnx'));
   const files = writeArtifacts(
     {
       model: { model, path: output, weights: options.weights },
-      adapter: { adapter, path: options.adapter ?? beside(output, '.safetensors') },
+      adapter: { adapter, path: outputFile(options.adapter, beside(output, '.safetensors')) },
       inputs: [path],
     },
     run,

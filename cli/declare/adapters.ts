@@ -16,7 +16,10 @@ export function declareAdapterCommands(program: Command, run: Run): void {
       .command('merge')
       .description('fold the adapters into the weights: W + (scale/rank) R M L')
       .argument('<model>', 'a model that `lotrc rewrite` wrote')
-      .option('-o, --output <file>', 'the merged model; by default MODEL.merged.onnx beside the model')
+      .option(
+        '-o, --output <file>',
+        'the merged model, or a folder for it; by default MODEL.merged.onnx beside the model',
+      )
       .option('--adapter <file>', 'factors from this .safetensors file, instead of those in the model'),
   )
     .option('--json', 'print the report as JSON')
@@ -36,7 +39,10 @@ Examples:
     .command('extract')
     .description('write the adapters of a rewritten model to an adapter file')
     .argument('<model>', 'a model that `lotrc rewrite` wrote')
-    .option('-o, --output <file>', 'the adapter file; by default MODEL.safetensors beside the model')
+    .option(
+      '-o, --output <file>',
+      'the adapter file, or a folder for it; by default MODEL.safetensors beside the model',
+    )
     .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',
@@ -56,7 +62,10 @@ Example:
         .description('put the adapters of an adapter file beside the layers of a base model')
         .argument('<base>', 'the model that the adapter was made for')
         .argument('<adapter>', 'a .safetensors file that `lotrc rewrite` or `lotrc extract` wrote')
-        .option('-o, --output <file>', 'the adapted model; by default BASE.lotr.onnx beside the base'),
+        .option(
+          '-o, --output <file>',
+          'the adapted model, or a folder for it; by default BASE.lotr.onnx beside the base',
+        ),
     ),
   )
     .option('--json', 'print the report as JSON')
@@ -76,7 +85,10 @@ Example:
       .command('strip')
       .description('take the adapters out: the base model comes back')
       .argument('<model>', 'a model that `lotrc rewrite` wrote')
-      .option('-o, --output <file>', 'the base model; by default MODEL.base.onnx beside the model'),
+      .option(
+        '-o, --output <file>',
+        'the base model, or a folder for it; by default MODEL.base.onnx beside the model',
+      ),
   )
     .option('--json', 'print the report as JSON')
     .addHelpText(
@@ -136,7 +148,10 @@ function declareRewrite(program: Command, run: Run): void {
       'content',
     );
   weights(form(command))
-    .option('-o, --output <file>', 'the rewritten model; by default MODEL.lotr.onnx beside the model')
+    .option(
+      '-o, --output <file>',
+      'the rewritten model, or a folder for it; by default MODEL.lotr.onnx beside the model',
+    )
     .option('--adapter <file>', 'the adapter file; by default the output with the ending .safetensors')
     .option(
       '--print-ir-after <which>',

@@ -72,8 +72,11 @@ export function declareEmitCommands(program: Command, run: Run): void {
     )
     .option('--allow-fallback <op,...>', 'let these ops run on the CPU, repeatable', each)
     .option('--adapter <file>', 'factors that the model takes as inputs')
-    .option('--link', 'hard-link the base weights or fail')
-    .option('--copy-base', 'copy the base weights')
+    .option(
+      '--link',
+      'hard-link the base weights: the directory then changes with the original, and onnx.load refuses it (default: clone them where the file system can, else copy)',
+    )
+    .option('--copy-base', 'copy the base weights even where the file system could clone them')
     .option('--json', 'print JSON (version 1)')
     .addHelpText(
       'after',

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { badTrainingFolder } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { isSystemError } from '../ir/files/atomic.js';
+import { hasDigest } from '../ir/files/file-digest.js';
 import type { GraphName, GraphSignature, Port, Role, Signature } from './signature.js';
 
 const ROLES: ReadonlySet<string> = new Set<Role>([
@@ -24,8 +25,8 @@ const ROLES: ReadonlySet<string> = new Set<Role>([
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Reads and checks `signature.json` of a training directory, and that the base files lie there with the lengths they
- * had. Throws LOTR8201.
+ * Reads and checks `signature.json` of a training directory, and that the base files lie there with the lengths and
+ * digests they had (`fileDigest`). Throws LOTR8201.
  */
 export function readSignature(folder: string): Signature {
   const file = join(folder, 'signature.json');
@@ -40,13 +41,17 @@ export function readSignature(folder: string): Signature {
   const why = problem(parsed);
   if (why !== null) return refuse(why);
   const signature = parsed as Signature;
-  for (const { location, byteLength } of signature.base) {
+  for (const { location, byteLength, digest } of signature.base) {
     const path = join(folder, location);
     if (!existsSync(path)) fail(badTrainingFolder({ file: path, why: 'the base weights are missing' }));
     const { size } = statSync(path);
     if (size !== byteLength) {
       const lengths = `it has ${size} bytes, and ${byteLength} when the graphs were written`;
       fail(badTrainingFolder({ file: path, why: `the base weights were changed: ${lengths}` }));
+    }
+    if (!hasDigest(path, digest)) {
+      const why = 'the base weights were changed: their digest is not the one in signature.json';
+      fail(badTrainingFolder({ file: path, why }));
     }
   }
   return signature;
@@ -81,7 +86,8 @@ function problem(value: unknown): string | null {
     return 'the optimizer adamw lacks beta1 or beta2';
   if (!isObject(loss) || !isText(loss.kind)) return '"loss" lacks its kind';
   if (!isObject(session) || !Object.values(session).every(isText)) return '"session" is no object of texts';
-  const files = Array.isArray(base) && base.every((row) => isObject(row) && isText(row.location));
+  const files =
+    Array.isArray(base) && base.every((row) => isObject(row) && isText(row.location) && isText(row.digest));
   return files ? null : '"base" is no list of files';
 }
 

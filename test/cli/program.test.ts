@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   linkSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -180,20 +182,57 @@ describe('outputs', () => {
   });
 
   test('appear both or not at all', async () => {
-    const { code, err } = await lotrc(
-      'rewrite',
-      base,
-      '--rank',
-      '2',
-      '--target',
-      'proj',
-      '-o',
-      at('out.onnx'),
-      '--adapter',
-      at('no/such/a.safetensors'),
+    mkdirSync(at('out.safetensors'));
+    const before = readdirSync(folder).sort();
+    const taken = await lotrc('rewrite', base, '--rank', '2', '--target', 'proj', '-o', at('out.onnx'));
+    expect(taken).toMatchObject({ code: 1, err: expect.stringContaining('LOTR1201') });
+    expect(taken.err).toContain('it is a folder');
+    const file = ['-o', at('new/out.onnx'), '--adapter', at('base.onnx/a.safetensors')];
+    const below = await lotrc('rewrite', base, '--rank', '2', '--target', 'proj', ...file);
+    expect(below).toMatchObject({ code: 1, err: expect.stringContaining('LOTR1201') });
+    expect(readdirSync(folder).sort()).toEqual(before);
+  });
+
+  test('go into a folder under their standard names, and make folders that are missing', async () => {
+    mkdirSync(at('there'));
+    const files = async (...command: string[]) => {
+      const { code, err } = await lotrc(...command);
+      expect(code, err).toBe(0);
+    };
+    const adapted = at('there/base.lotr.onnx');
+    await files('rewrite', base, '--rank', '2', '--target', 'proj', '-o', at('there'));
+    await files('apply', base, at('there/base.lotr.safetensors'), '-o', at('made/of/two/'));
+    await files('merge', adapted, '-o', at('there'));
+    await files('strip', adapted, '-o', at('there'));
+    await files('extract', adapted, '-o', at('other/'));
+    await files('print', adapted, '-o', at('there'));
+    await files('run', adapted, '--passes', 'dce', '-o', at('run/'));
+    expect(readdirSync(at('there')).sort()).toEqual([
+      'base.lotr.base.onnx',
+      'base.lotr.merged.onnx',
+      'base.lotr.onnx',
+      'base.lotr.onnxtxt',
+      'base.lotr.safetensors',
+    ]);
+    expect(readFileSync(at('made/of/two/base.lotr.onnx'))).toEqual(readFileSync(adapted));
+    expect(readdirSync(at('other'))).toEqual(['base.lotr.safetensors']);
+    expect(readdirSync(at('run'))).toEqual(['base.lotr.onnx']);
+  });
+
+  test('with --weights link refer to the base alone, and say where that works', async () => {
+    const model = join(import.meta.dirname, '../data/cases/train/gpt2c.onnx');
+    copyFileSync(model, at('gpt.onnx'));
+    await lotrc('rewrite', at('gpt.onnx'), '--rank', '9', '-o', at('sub/a.onnx'));
+    const { code } = await lotrc('apply', at('gpt.onnx'), at('sub/a.safetensors'), '--weights', 'link');
+    expect(code).toBe(0);
+    const written = readFileSync(at('gpt.lotr.onnx'));
+    expect(written.includes('gpt.onnx')).toBe(true);
+    expect(written.includes('a.safetensors')).toBe(false);
+    const refused = await lotrc(
+      ...['apply', at('gpt.onnx'), at('sub/a.safetensors'), '--weights', 'link', '-o', at('sub/b.onnx')],
     );
-    expect({ code, files: readdirSync(folder) }).toEqual({ code: 1, files: ['base.onnx'] });
-    expect(err).toContain('LOTR1201');
+    expect(refused.err).toContain('LOTR1203');
+    expect(refused.err).toContain(`-o ${at('b.onnx')}`);
   });
 
   test('may not be one file, nor text where weights are needed', async () => {

@@ -1,53 +1,61 @@
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, linkSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { cannotLinkBase } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
-import { isSystemError } from '../../ir/files/atomic.js';
+import type { Output } from '../../ir/files/atomic.js';
+import { fileDigest } from '../../ir/files/file-digest.js';
+import { realFolder } from '../../ir/files/folders.js';
 import type { Model } from '../../ir/model.js';
-import { FileSource } from '../../ir/onnx/source.js';
+import type { TensorData } from '../../ir/tensor.js';
 import type { BaseFile } from '../../train/signature.js';
 
-/** How the base's files got into the training directory. */
+/** How the base's files get into the training directory. */
 export interface PlacedBase {
   /** path of each file of the base -> the same file in or below the training directory */
   readonly standIns: ReadonlyMap<string, string>;
   readonly files: readonly BaseFile[];
-  /** what was done, for the user: `linked`, `copied`, or nothing where the file was there */
-  readonly done: readonly { readonly file: string; readonly how: 'linked' | 'copied' }[];
+  /** the files that are not there yet: clones, copies or hard links */
+  readonly outputs: readonly Output[];
 }
 
-export type BaseMode = 'auto' | 'link' | 'copy';
+/** `auto`: a clone where the file system can, else a copy; `copy`: never a clone; `link`: a hard link. */
+export type BaseMode = 'auto' | 'copy' | 'link';
 
 /**
- * Puts the files that hold the model's weights into the training directory: ONNX Runtime follows references to weights
- * only within the graph's own folder (training.md 3). Files already there stay; others are hard-linked or, where the
- * file system cannot link, copied. Throws LOTR5007 when neither works.
+ * Plans how the files that hold the model's weights get into the training directory: ONNX Runtime follows references to
+ * weights only within the graph's own folder (training.md 3). Files already there stay; others are cloned, copied or
+ * linked. Never linked unless asked: a hard link changes with its original, and loaders refuse it (`onnx.load`, and ONNX
+ * Runtime for graphs with a Loop). Throws LOTR5007 when a link is wanted and the folder is on another file system.
  */
 export function placeBase(model: Model, folder: string, mode: BaseMode): PlacedBase {
-  const home = realpathSync(folder);
+  const home = realFolder(folder);
   const standIns = new Map<string, string>();
   const files: BaseFile[] = [];
-  const done: { file: string; how: 'linked' | 'copied' }[] = [];
+  const outputs: Output[] = [];
+  const taken = new Set<string>();
   for (const path of weightFiles(model)) {
     const real = realpathSync(path);
     const inner = relative(home, real);
     const inside = inner !== '' && inner !== '..' && !inner.startsWith(`..${sep}`);
-    const target = inside ? real : place(real, home, mode, done);
+    const { target, output } = inside ? { target: real, output: null } : place(real, home, mode, taken);
+    taken.add(target);
+    if (output) outputs.push(output);
     standIns.set(path, target);
-    files.push(describe(target, relative(home, target).split(sep).join('/')));
+    files.push({ location: relative(home, target).split(sep).join('/'), ...fileDigest(real) });
   }
-  return { standIns, files, done };
+  return { standIns, files, outputs };
 }
 
-/** Files that weights of 1 KiB and more lie in. */
+/** Files that weights of 1 KiB and more lie in: initializers, and tensors of Constant nodes. */
 function weightFiles(model: Model): readonly string[] {
   const found = new Set<string>();
+  const add = ({ origin, byteLength }: TensorData): void => {
+    if (origin.kind === 'file' && byteLength >= 1024 && !origin.path.startsWith('<')) found.add(origin.path);
+  };
   for (const graph of model.everyGraph()) {
-    for (const value of graph.initializers.values()) {
-      const { origin, byteLength } = value.constant!;
-      if (origin.kind === 'file' && byteLength >= 1024 && !origin.path.startsWith('<'))
-        found.add(origin.path);
+    for (const value of graph.initializers.values()) add(value.constant!);
+    for (const node of graph.nodes) {
+      for (const attr of node.attrs.values()) if (attr.kind === 'tensor') add(attr.value);
     }
   }
   return [...found].sort();
@@ -57,34 +65,31 @@ function place(
   real: string,
   home: string,
   mode: BaseMode,
-  done: { file: string; how: 'linked' | 'copied' }[],
-): string {
-  let target = join(home, basename(real));
-  for (let count = 1; existsSync(target) && !sameFile(target, real); count++) {
-    if (mode !== 'link' && sameBytes(target, real)) return target;
-    target = join(home, `base${count}-${basename(real)}`);
+  taken: ReadonlySet<string>,
+): { readonly target: string; readonly output: Output | null } {
+  const { size, dev } = statSync(real);
+  if (mode === 'link' && statSync(existing(home)).dev !== dev)
+    fail(cannotLinkBase({ file: real, why: 'the directory is on another file system' }));
+  const write = () => undefined;
+  for (let count = 0; ; count++) {
+    const target = join(home, `${count === 0 ? '' : `base${count}-`}${basename(real)}`);
+    if (taken.has(target)) continue;
+    const output: Output =
+      mode === 'link'
+        ? { path: target, linkOf: real, write }
+        : { path: target, copyOf: { path: real, size, clone: mode === 'auto' }, write };
+    if (!existsSync(target)) return { target, output };
+    const linked = sameFile(target, real);
+    // a hard link of an earlier run gives way to a copy, and stays where one is wanted
+    if (linked) return { target, output: mode === 'link' ? null : output };
+    if (mode !== 'link' && sameBytes(target, real))
+      return { target, output: statSync(target).nlink > 1 ? output : null };
   }
-  if (existsSync(target)) return target;
-  try {
-    if (mode !== 'copy') {
-      try {
-        linkSync(real, target);
-        done.push({ file: target, how: 'linked' });
-        return target;
-      } catch (error) {
-        if (mode === 'link' || !isSystemError(error)) throw error;
-      }
-    }
-    const temporary = join(dirname(target), `.${basename(target)}.tmp`);
-    copyFileSync(real, temporary);
-    linkSync(temporary, target);
-    rmSync(temporary);
-    done.push({ file: target, how: 'copied' });
-    return target;
-  } catch (error) {
-    if (isSystemError(error)) return fail(cannotLinkBase({ file: real, why: error.message }));
-    throw error;
-  }
+}
+
+/** The innermost folder of a path that is there. */
+function existing(path: string): string {
+  return existsSync(path) ? path : existing(dirname(path));
 }
 
 function sameFile(a: string, b: string): boolean {
@@ -92,19 +97,7 @@ function sameFile(a: string, b: string): boolean {
   return left.dev === right.dev && left.ino === right.ino;
 }
 
-/** An earlier copy of the same base: equal length and sampled contents. */
+/** An earlier copy of the same base: equal length and digest. */
 function sameBytes(a: string, b: string): boolean {
-  return statSync(a).size === statSync(b).size && describe(a, '').digest === describe(b, '').digest;
-}
-
-/** Length and a digest over 64 stretches of 4 KiB from the first byte to the last: cheap for files of any size. */
-function describe(path: string, location: string): BaseFile {
-  const source = new FileSource(path);
-  const hash = createHash('sha256').update(String(source.size));
-  const length = Math.min(4096, source.size);
-  for (let i = 0; i < 64; i++) {
-    hash.update(source.read(Math.floor(((source.size - length) * i) / 63), length));
-  }
-  source.close();
-  return { location, digest: `sampled-sha256:${hash.digest('hex').slice(0, 32)}`, byteLength: source.size };
+  return statSync(a).size === statSync(b).size && fileDigest(a).digest === fileDigest(b).digest;
 }

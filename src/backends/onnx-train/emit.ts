@@ -1,10 +1,9 @@
-import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { PLAN_KEY } from '../../ir/adapter.js';
 import { opsetOf } from '../../ir/builder.js';
-import { oldOpset } from '../../ir/codes/training.js';
+import { cannotLinkBase, oldOpset } from '../../ir/codes/training.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
-import { type Output, writeAtomically } from '../../ir/files/atomic.js';
+import { type Output, type WrittenOutput, writeAtomically } from '../../ir/files/atomic.js';
 import { safetensorsOutput } from '../../ir/files/safetensors.js';
 import type { Model } from '../../ir/model.js';
 import { planModel } from '../../ir/onnx/writer.js';
@@ -14,7 +13,7 @@ import { factorData } from '../../passes/adapters/merge.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import type { GraphName, GraphSignature, Signature, SiteSignature } from '../../train/signature.js';
-import { type BaseMode, type PlacedBase, placeBase } from './base-files.js';
+import { type BaseMode, placeBase } from './base-files.js';
 import {
   applyGraph,
   evalGraph,
@@ -47,7 +46,8 @@ export interface EmitRequest {
 
 export interface Emitted {
   readonly signature: Signature;
-  readonly base: PlacedBase;
+  /** files of the base that were put into the directory */
+  readonly placed: readonly { readonly file: string; readonly how: WrittenOutput['how'] }[];
   readonly files: readonly { readonly path: string; readonly byteLength: number }[];
   readonly params: readonly Param[];
   readonly notes: readonly Diagnostic[];
@@ -63,6 +63,10 @@ export function emitTraining(request: EmitRequest): Emitted {
   const { open, folder, options, given = new Map() } = request;
   checkOptions(options);
   const first = open();
+  if (request.base === 'link' && options.loop !== null) {
+    const why = 'ONNX Runtime does not load step-loop.onnx when its weights are in a hard-linked file';
+    fail(cannotLinkBase({ file: first.path ?? '<model>', why }));
+  }
   const factors = factorData(first, given);
   const plan = requirePlan(first, 'emit training graphs');
   const opset = opsetOf(first.graph);
@@ -90,10 +94,8 @@ export function emitTraining(request: EmitRequest): Emitted {
       if (model === graphs.step!.model) notes.push(...remarks);
     }
   }
-  const created = !existsSync(folder);
-  if (created) mkdirSync(folder, { recursive: true });
   const base = placeBase(first, folder, request.base ?? 'auto');
-  const outputs: Output[] = [];
+  const outputs: Output[] = [...base.outputs];
   const files: { path: string; byteLength: number }[] = [];
   const signatures: Partial<Record<GraphName, GraphSignature>> = {};
   for (const [name, { model, signature }] of Object.entries(graphs) as [GraphName, TrainGraph][]) {
@@ -153,8 +155,9 @@ export function emitTraining(request: EmitRequest): Emitted {
   outputs.push(safetensorsOutput(join(folder, 'state.safetensors'), state, metadata));
   const text = Buffer.from(`${JSON.stringify(signature, null, 2)}\n`);
   outputs.push({ path: join(folder, 'signature.json'), write: (sink) => sink.write(text) });
-  writeAtomically(outputs);
-  return { signature, base, files, params, notes };
+  const written = writeAtomically(outputs);
+  const placed = written.slice(0, base.outputs.length).map(({ path, how }) => ({ file: path, how }));
+  return { signature, placed, files, params, notes };
 }
 
 /** What the runtime must be told for the ops of these models, by entry. */

@@ -1,5 +1,10 @@
 import { defineCode, type Place } from '../diagnostics.js';
 
+/** The file name of `file` in the folder of `base`. */
+function beside(base: string, file: string): string {
+  return `${base.slice(0, base.search(/[^/\\]*$/))}${file.slice(file.search(/[^/\\]*$/))}`;
+}
+
 /** Diagnostics 10xx-13xx (reading and writing ONNX). */
 
 export const malformed = defineCode<{ file: string; offset: number; why: string }>({
@@ -136,12 +141,13 @@ export const cannotWrite = defineCode<{ file: string; why: string }>({
   severity: 'error',
   title: 'an output file cannot be written',
   explain:
-    'The operating system refused to create, write or rename the output. Nothing was left behind: outputs are ' +
-    'written under a temporary name and appear only when complete.',
+    'The operating system refused to create, write or rename the output, or a folder, a symbolic link, a device or a pipe ' +
+    'stands at its path. Nothing was left behind: outputs are written under temporary names and appear only when all are ' +
+    'complete.',
   make: ({ file, why }) => ({
     message: `cannot write the file: ${why}`,
     at: { kind: 'file', file },
-    hint: 'check that the folder exists, may be written, and has room',
+    hint: 'choose another path with -o, or check that the folder may be written and has room',
   }),
 });
 
@@ -167,9 +173,9 @@ export const linkOutside = defineCode<{ file: string; base: string }>({
     'With --weights link the output refers to the weights in the base file. ONNX Runtime follows such references ' +
     "only within the output's own folder, so the base must lie there or below it.",
   make: ({ file, base }) => ({
-    message: `cannot refer to the weights in ${base} from another folder`,
+    message: `cannot refer to the weights in ${base}: they do not lie in or below the folder of the output`,
     at: { kind: 'file', file },
-    hint: "write the output into the base's folder, or use --weights copy",
+    hint: `write the output beside the base, with -o ${beside(base, file)}, or leave --weights link out`,
   }),
 });
 

@@ -94,12 +94,12 @@ export const cannotLinkBase = defineCode<{ file: string; why: string }>({
   severity: 'error',
   title: 'the base weights cannot be put into the training directory',
   explain:
-    'ONNX Runtime follows references to weights only within the folder of the graph. The base file is hard-linked into ' +
-    'the training directory or, where the file system cannot link, copied.',
+    'ONNX Runtime follows references to weights only within the folder of the graph, so the base file is cloned or copied ' +
+    'into the training directory. With --link it becomes a hard link, which needs one file system for both.',
   make: ({ file, why }) => ({
-    message: `cannot link or copy the base file: ${why}`,
+    message: `cannot link the base file: ${why}`,
     at: { kind: 'file', file },
-    hint: "use the model's own folder as -o, or one on the same file system",
+    hint: "leave --link out, or choose a directory on the model's file system with -o",
   }),
 });
 

@@ -4,7 +4,10 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  fchmodSync,
   fsyncSync,
+  linkSync,
+  lstatSync,
   openSync,
   renameSync,
   rmSync,
@@ -15,6 +18,10 @@ import { basename, dirname, join } from 'node:path';
 import { cannotWrite, fileChanged } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import type { ByteSink } from '../tensor.js';
+import { isFolder, makeFolders, removeFolders } from './folders.js';
+import { isSystemError } from './system-error.js';
+
+export { isSystemError } from './system-error.js';
 
 const BUFFER = 1 << 20;
 
@@ -45,63 +52,180 @@ function writeAll(fd: number, chunk: Uint8Array): void {
   for (let done = 0; done < chunk.byteLength; ) done += writeSync(fd, chunk, done, chunk.byteLength - done);
 }
 
+/** A file that an output is a copy of, or begins as one. */
+export interface CopyOf {
+  readonly path: string;
+  /** length in bytes when the output was planned */
+  readonly size: number;
+  /** false: copy even where the file system could share the blocks */
+  readonly clone?: boolean;
+}
+
 /** One output: where it goes and what writes it. */
 export interface Output {
   readonly path: string;
   /** a file that the output begins as a copy of; `write` then gives what follows it */
-  readonly copyOf?: { readonly path: string; readonly size: number } | null;
+  readonly copyOf?: CopyOf | null;
+  /** a file that the output is a hard link of; `write` is not called */
+  readonly linkOf?: string;
   write(sink: ByteSink): void;
 }
 
+/** An output that was written. */
+export interface WrittenOutput {
+  readonly path: string;
+  readonly bytes: number;
+  /** how the file came about: `cloned` shares its blocks with `copyOf` until one of the two is changed */
+  readonly how: 'written' | 'cloned' | 'copied' | 'linked';
+}
+
+/** An output that is complete under its temporary name. */
+interface Staged extends WrittenOutput {
+  readonly temporary: string;
+}
+
 /**
- * Writes files so that each appears whole or not at all, and none appears before all are written: every file goes to a
- * temporary name in its own folder, is flushed to the disk, and only then are all renamed, in order. Whatever fails,
- * the temporary files are removed and the diagnostic names the path.
+ * Writes files so that each appears whole or not at all, and none appears before all are written. Folders that are missing
+ * are made. Every file goes to a temporary name in its own folder, which is random and must be new, and is flushed to the
+ * disk; then all are renamed, in order. A file that is replaced keeps its permissions. Whatever fails, the temporary files
+ * and new folders are removed, files already renamed are taken back, and the diagnostic names the path.
+ * Throws LOTR1201 when the system refuses, or when a folder, a link, a device or a pipe stands at the path.
  */
-export function writeAtomically(outputs: readonly Output[]): void {
-  const staged: { readonly temporary: string; readonly path: string }[] = [];
+export function writeAtomically(outputs: readonly Output[]): readonly WrittenOutput[] {
+  const staged: Staged[] = [];
+  const temporaries: string[] = [];
+  const folders: string[] = [];
   let current = '';
   try {
+    for (const { path } of outputs) {
+      current = path;
+      modeOf(path);
+    }
     for (const output of outputs) {
       current = output.path;
-      const temporary = join(
-        dirname(output.path),
-        `.${basename(output.path)}.${randomBytes(6).toString('hex')}.tmp`,
-      );
-      const { copyOf } = output;
-      if (copyOf) {
-        staged.push({ temporary, path: output.path });
-        copyWhole(copyOf, temporary);
-      }
-      const fd = openSync(temporary, copyOf ? 'a' : 'wx');
-      if (!copyOf) staged.push({ temporary, path: output.path });
-      try {
-        const sink = new FileSink(fd);
-        output.write(sink);
-        sink.flush();
-        fsyncSync(fd);
-      } finally {
-        closeSync(fd);
-      }
+      folders.push(...makeFolders(dirname(output.path)));
+      const temporary = temporaryName(output.path);
+      temporaries.push(temporary);
+      staged.push(stage(output, temporary));
     }
-    for (const { temporary, path } of staged) {
+    putInPlace(staged, (path) => {
       current = path;
-      renameSync(temporary, path);
-    }
+    });
     for (const folder of new Set(staged.map(({ path }) => dirname(path)))) syncFolder(folder);
+    return staged.map(({ path, bytes, how }) => ({ path, bytes, how }));
   } catch (error) {
-    for (const { temporary } of staged) rmSync(temporary, { force: true });
-    if (isSystemError(error)) fail(cannotWrite({ file: current, why: error.message }));
+    for (const temporary of temporaries) rmSync(temporary, { force: true });
+    removeFolders(folders);
+    if (isSystemError(error)) fail(cannotWrite({ file: current, why: reason(error, temporaries, current) }));
     throw error;
   }
 }
 
-/** Throws LOTR1006 when the file is no longer as long as it was. */
-function copyWhole({ path, size }: { readonly path: string; readonly size: number }, to: string): void {
-  // the system copies without a way through this process, and shares blocks where the file system can
-  copyFileSync(path, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+/** The system's reason; random names are of no use to the reader. */
+function reason(error: Error, temporaries: readonly string[], path: string): string {
+  return temporaries.reduce((text, temporary) => text.replaceAll(temporary, path), error.message);
+}
+
+function temporaryName(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+}
+
+/** Permissions of the file that stands at the path, null when there is none. Throws LOTR1201 for anything but a file. */
+function modeOf(path: string): number | null {
+  // where a folder of the path is a file, making the folders says so
+  const stat = isFolder(dirname(path)) ? lstatSync(path, { throwIfNoEntry: false }) : null;
+  if (!stat) return null;
+  const other = stat.isDirectory()
+    ? 'it is a folder'
+    : stat.isSymbolicLink()
+      ? 'it is a symbolic link'
+      : 'it is not a regular file';
+  if (!stat.isFile()) fail(cannotWrite({ file: path, why: other }));
+  return stat.mode & 0o7777;
+}
+
+/** Opens a new file, or with `append` the one just made. No link is followed; the flag is absent on Windows. */
+function openNew(path: string, append: boolean): number {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
+  return openSync(path, O_WRONLY | O_NOFOLLOW | (append ? O_APPEND : O_CREAT | O_EXCL), 0o666);
+}
+
+/** Writes one output under its temporary name. */
+function stage(output: Output, temporary: string): Staged {
+  const { path, copyOf, linkOf } = output;
+  if (linkOf !== undefined) {
+    linkSync(linkOf, temporary);
+    return { temporary, path, bytes: statSync(temporary).size, how: 'linked' };
+  }
+  const how = copyOf ? copyWhole(copyOf, temporary) : 'written';
+  const fd = openNew(temporary, how !== 'written');
+  try {
+    const sink = new FileSink(fd);
+    output.write(sink);
+    sink.flush();
+    const mode = modeOf(path);
+    if (mode !== null) fchmodSync(fd, mode);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  return { temporary, path, bytes: statSync(temporary).size, how };
+}
+
+/** Renames all to their places; when one fails, those before it are taken back and what they replaced returns. */
+function putInPlace(staged: readonly Staged[], starts: (path: string) => void): void {
+  const undo: (() => void)[] = [];
+  const kept: string[] = [];
+  try {
+    for (const [index, { temporary, path }] of staged.entries()) {
+      starts(path);
+      const replaced = modeOf(path) !== null;
+      // nothing can fail after the last one
+      const backup = replaced && index < staged.length - 1 ? keep(path) : null;
+      if (backup !== null) kept.push(backup);
+      renameSync(temporary, path);
+      if (!replaced) undo.push(() => rmSync(path, { force: true }));
+      else if (backup !== null) undo.push(() => renameSync(backup, path));
+    }
+  } catch (error) {
+    for (const step of undo.reverse()) step();
+    throw error;
+  } finally {
+    for (const backup of kept) rmSync(backup, { force: true });
+  }
+}
+
+/** A second name for a file that is about to be replaced; null where the file system has no hard links. */
+function keep(path: string): string | null {
+  const backup = temporaryName(path);
+  try {
+    linkSync(path, backup);
+    return backup;
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}
+
+/** Clones a file where the file system can, else copies it. Throws LOTR1006 when the file is no longer as long as it was. */
+function copyWhole({ path, size, clone = true }: CopyOf, to: string): 'cloned' | 'copied' {
+  const how = clone && cloned(path, to) ? 'cloned' : 'copied';
+  // the system copies without a way through this process
+  if (how === 'copied') copyFileSync(path, to, constants.COPYFILE_EXCL);
   if (statSync(to).size !== size) fail(fileChanged({ file: path }));
   chmodSync(to, 0o666 & ~process.umask()); // the original may be read-only
+  return how;
+}
+
+function cloned(path: string, to: string): boolean {
+  try {
+    copyFileSync(path, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    rmSync(to, { force: true });
+    return false;
+  }
 }
 
 /** Makes the renames durable. Some file systems refuse to open folders; the files themselves are safe there already. */
@@ -116,9 +240,4 @@ function syncFolder(folder: string): void {
   } catch (error) {
     if (!isSystemError(error)) throw error;
   }
-}
-
-/** True for errors of the operating system (ENOENT, EACCES, ENOSPC, ...). */
-export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'code' in error && 'syscall' in error;
 }

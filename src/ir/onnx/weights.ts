@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, relative, sep } from 'node:path';
 import { linkOutside } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
+import { realFolder } from '../files/folders.js';
 import type { ByteSink, TensorData } from '../tensor.js';
 import type { Place } from './graph-write.js';
 import type { WholeFile } from './whole-file.js';
@@ -10,7 +11,8 @@ import type { WholeFile } from './whole-file.js';
  * What becomes of weights that lie in the base's files.
  * - `keep` (default): external data is referred to where it lies when the output stands in the same folder, else copied
  *   into a data file beside the output; inline data stays inline.
- * - `link`: every weight of 1 KiB and more is referred to where it lies in the base, inline ones included.
+ * - `link`: every weight of 1 KiB and more is referred to where it lies in the base, inline ones included. Tensors of other
+ *   files (the factors of an adapter file) are inline.
  * - `copy`: the output stands alone: external data is copied into its own data file, inline data stays inline.
  * - `inline`: everything goes into the one output file.
  */
@@ -79,7 +81,7 @@ export function placement(
   spill: boolean,
   standIns: ReadonlyMap<string, string> = new Map(),
 ): Place {
-  const folder = realpathSync(dirname(path));
+  const folder = realFolder(dirname(path));
   const within = (target: string): string | null => relativeTo(folder, standIns.get(target) ?? target);
   return (_name, data) => {
     const { carried, origin } = data;
@@ -100,7 +102,8 @@ export function placement(
       if (inside === new Map(carried.external).get('location')) return null;
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
     }
-    if (mode === 'link' && large) {
+    // what was not read from a model is no weight of the base
+    if (mode === 'link' && large && carried) {
       const inside = within(origin.path);
       if (inside === null) return fail(linkOutside({ file: path, base: origin.path }));
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { cannotWrite, tooLargeToInline, wouldOverwriteInput } from '../codes/load.js';
+import { tooLargeToInline, wouldOverwriteInput } from '../codes/load.js';
 import { type Diagnostic, fail } from '../diagnostics.js';
 import { type Output, writeAtomically } from '../files/atomic.js';
 import type { Model } from '../model.js';
@@ -42,7 +42,6 @@ export function planModel(
   options: WriteOptions = {},
 ): { readonly outputs: readonly Output[]; readonly report: WriteReport } {
   const mode = options.weights ?? 'keep';
-  if (!existsSync(dirname(path))) fail(cannotWrite({ file: path, why: 'its folder does not exist' }));
   const dataPath = `${path}.data`;
   for (const output of [path, dataPath]) refuseInput(model, output);
   const unedited = !model.edited && !options.canonical && model.carried && mode === 'keep';
@@ -138,8 +137,8 @@ function inputFiles(model: Model): Set<string> {
 /** True when an unedited model refers to data that the output's folder does not hold. */
 function hasForeignData(model: Model, path: string): boolean {
   const home = model.path === null ? null : statSync(dirname(model.path));
-  const there = statSync(dirname(path));
-  if (home && home.dev === there.dev && home.ino === there.ino) return false;
+  const there = existsSync(dirname(path)) ? statSync(dirname(path)) : null;
+  if (home && there && home.dev === there.dev && home.ino === there.ino) return false;
   for (const graph of model.everyGraph()) {
     for (const value of graph.initializers.values()) if (value.constant!.carried?.external) return true;
   }

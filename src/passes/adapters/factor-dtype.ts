@@ -1,4 +1,4 @@
-import type { FactorDType, PlanRow } from '../../ir/adapter.js';
+import type { Carry, FactorDType, PlanRow } from '../../ir/adapter.js';
 import { attrInt } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { conflict } from '../../ir/codes/sites.js';
@@ -27,6 +27,18 @@ export function halfOf(dtypes: readonly string[]): FactorDType | null {
     );
   }
   return half ?? null;
+}
+
+/** Factors that the caller feeds are float32. Throws LOTR3007 when they are to be stored in half precision. */
+export function refuseFedHalf(half: FactorDType | null, carry: Carry): void {
+  if (!half || carry === 'embedded') return;
+  fail(
+    conflict({
+      options: '--factor-dtype model with --factors',
+      why: 'factors that the caller feeds are float32',
+      hint: 'leave one of the two options out',
+    }),
+  );
 }
 
 /**

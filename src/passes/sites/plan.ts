@@ -16,7 +16,7 @@ import { alreadyAdapted } from '../../ir/codes/adapters.js';
 import { badNumber, conflict, noMatch, rankTooLarge } from '../../ir/codes/sites.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
-import { halfOf } from '../adapters/factor-dtype.js';
+import { halfOf, refuseFedHalf } from '../adapters/factor-dtype.js';
 import { readPlan } from '../adapters/plan.js';
 import { resultOf } from './candidates.js';
 import { constantData, swapsMatrix } from './constant.js';
@@ -85,15 +85,7 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
   const scales = new Map(chosen.map(({ site }) => [site.id, scaleOf(site)]));
   const placed: AdapterSite[] = [];
   const half = options.factorDType === 'model' ? halfOf(sites.map(({ dtype }) => dtype)) : null;
-  if (half && (options.carry ?? 'embedded') !== 'embedded') {
-    fail(
-      conflict({
-        options: '--factor-dtype model with --factors',
-        why: 'factors that the caller feeds are float32',
-        hint: 'leave one of the two options out',
-      }),
-    );
-  }
+  refuseFedHalf(half, options.carry ?? 'embedded');
   for (const ofScale of groupBy(sites, ({ id }) => String(scales.get(id))).values()) {
     const scale = scales.get(ofScale[0]!.id)!;
     const members =

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
@@ -11,6 +20,7 @@ import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
 import { rewrite } from '../../../src/rewrite.js';
+import { readSignature } from '../../../src/train/read-signature.js';
 import { noise } from '../../support/ort.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-refusals-'));
@@ -109,13 +119,13 @@ test('a base that cannot be linked where only links are allowed (LOTR5007)', () 
   try {
     expect(() => emitTraining({ ...request, base: 'link' })).toThrow('LOTR5007');
     expect(readdirSync(into)).toEqual([]);
-    expect(emitTraining({ ...request, base: 'auto' }).base.done).toMatchObject([{ how: 'copied' }]);
+    expect(emitTraining({ ...request, base: 'auto' }).placed).toMatchObject([{ how: 'copied' }]);
   } finally {
     rmSync(into, { recursive: true });
   }
 });
 
-test('the base is hard-linked, not written again', () => {
+test('the base is copied beside the graphs, which do not hold it, and hard-linked only where asked', () => {
   const graph = new Graph('one');
   const x = graph.addInput('x', tensorType('f32', ['batch', 37]));
   const w = graph.addInitializer('w', f32Tensor([37, 41], noise(37 * 41, 3)));
@@ -129,10 +139,27 @@ test('the base is hard-linked, not written again', () => {
   const path = join(folder, 'model.lotr.onnx');
   writeModel(model, path);
   const into = join(folder, 'train');
+  const inode = () => statSync(join(into, 'model.lotr.onnx')).ino;
   expect(codeOf(path, {}, into)).toBe('none');
-  expect(statSync(join(into, 'model.lotr.onnx')).ino).toBe(statSync(path).ino);
+  const copy = inode();
+  expect(copy).not.toBe(statSync(path).ino);
+  const request = { open: () => readModel(path), folder: into, options: TRAIN_DEFAULTS };
+  expect(emitTraining(request).placed).toEqual([]);
+  expect(inode()).toBe(copy);
+  const linked = { ...request, folder: join(folder, 'linked'), base: 'link' } as const;
+  expect(emitTraining(linked).placed).toMatchObject([{ how: 'linked' }]);
+  // a later run without --link replaces the link
+  expect(emitTraining({ ...linked, base: 'auto' }).placed).toHaveLength(1);
+  expect(statSync(join(folder, 'linked/model.lotr.onnx')).nlink).toBe(1);
+  expect(() => emitTraining({ ...linked, options: { ...TRAIN_DEFAULTS, loop: 2 } })).toThrow(
+    /LOTR5007.*step-loop/s,
+  );
   for (const file of ['step', 'grad', 'apply', 'eval', 'infer']) {
     expect(statSync(join(into, `${file}.onnx`)).size, file).toBeLessThan(37 * 41 * 4 * 2);
   }
-  writeFileSync(join(folder, 'note'), 'x');
+  expect(readSignature(into).base).toMatchObject([{ location: 'model.lotr.onnx' }]);
+  const bytes = readFileSync(join(into, 'model.lotr.onnx'));
+  bytes[bytes.length - 100]! ^= 1;
+  writeFileSync(join(into, 'model.lotr.onnx'), bytes);
+  expect(() => readSignature(into)).toThrow(/LOTR8201.*digest/s);
 });

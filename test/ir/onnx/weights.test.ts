@@ -157,6 +157,9 @@ test('a base that changes between reading and writing is noticed, and nothing ap
   expect(readdirSync(folder)).toEqual(['base.onnx']);
 });
 
-test('a folder that does not exist is named', () => {
-  expect(codeOf(() => writeModel(linear(), join(folder, 'no', 'out.onnx')))).toBe('LOTR1201');
+test('a folder that does not exist is made, a file in its place is named', () => {
+  const below = (name: string) =>
+    codeOf(() => writeModel(linear(), join(folder, name, 'out.onnx'), { weights: 'copy' }));
+  expect(below('new/one')).toBe('none');
+  expect(below('new/one/out.onnx')).toBe('LOTR1201');
 });

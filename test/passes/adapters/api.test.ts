@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseInit } from '../../../src/init/index.js';
-import { LORA, LOTR, PLAN_KEY, type SavedPlan } from '../../../src/ir/adapter.js';
+import { LORA, LOTR, PLAN_KEY } from '../../../src/ir/adapter.js';
 import { readSafetensors, writeSafetensors } from '../../../src/ir/files/safetensors.js';
 import type { Model } from '../../../src/ir/model.js';
 import { readModelBytes } from '../../../src/ir/onnx/reader.js';
@@ -75,7 +75,7 @@ describe.each(['fold', 'token', 'function'] as const)('%s', (lowering) => {
       const out = extract(reread(model), carry === 'embedded' ? undefined : adapter);
       writeSafetensors(path, out.tensors, out.metadata);
       const base = layerModel();
-      apply(base, readSafetensors(path));
+      apply(base, readSafetensors(path), { lowering, carry });
       expect(text(base)).toBe(text(model));
     });
 
@@ -83,12 +83,23 @@ describe.each(['fold', 'token', 'function'] as const)('%s', (lowering) => {
       const model = layerModel();
       const file = trained(rewrite(model, options).adapter);
       const wanted = layerModel();
-      apply(wanted, { ...file, metadata: withForm(file, 'embedded') });
+      apply(wanted, file);
       const merged = reread(model);
       merge(merged, file);
       expect(relativeError((await run(merged)).data, (await run(wanted)).data)).toBeLessThan(1e-6);
       expect(merged.metadata.has('lotrc.merged')).toBe(true);
       expect(merged.metadata.has(PLAN_KEY)).toBe(false);
+    });
+
+    test('applied without a word on the form, an adapter counts in plain ONNX', async () => {
+      const file = trained(rewrite(layerModel(), options).adapter);
+      const plain = trained(rewrite(layerModel(), OPTIONS).adapter);
+      const [found, wanted] = [layerModel(), layerModel()];
+      const { plans } = apply(found, file);
+      expect(plans.map((row) => [row.carry, row.lowering])).toEqual([['embedded', 'fold']]);
+      apply(wanted, plain);
+      expect(text(found)).toBe(text(wanted));
+      expect(maxDifference(await run(found), await run(layerModel()))).toBeGreaterThan(0.1);
     });
 
     test('stripped and rewritten again with --replace at another rank', () => {
@@ -103,12 +114,6 @@ function rewritten(options: RewriteOptions, irVersion = 8): Model {
   const model = layerModel({ irVersion });
   rewrite(model, options);
   return model;
-}
-
-function withForm(file: Adapter, carry: 'embedded'): Record<string, string> {
-  const plan = JSON.parse(file.metadata[PLAN_KEY]!) as SavedPlan;
-  const plans = plan.plans.map((row) => ({ ...row, carry }));
-  return { ...file.metadata, [PLAN_KEY]: JSON.stringify({ ...plan, plans }) };
 }
 
 test('stripping a rewritten model gives the base', () => {
