@@ -20,15 +20,31 @@ export function wholes(option: string, least = 0): (text: string) => readonly nu
   return (text) => text.split(',').map(one);
 }
 
-/** Any finite number. */
-export function real(option: string): (text: string) => number {
+/** Bounds of a number; `above` and `below` are not in the range themselves. */
+export interface Range {
+  readonly least?: number;
+  readonly above?: number;
+  readonly most?: number;
+  readonly below?: number;
+}
+
+/** A number in a range; the graphs compute with it in float32, so it must be finite there. */
+export function real(option: string, range: Range = {}): (text: string) => number {
+  const { least = -Infinity, above = -Infinity, most = Infinity, below = Infinity } = range;
   return (text) => {
     const value = Number(text);
-    if (text.trim() === '' || !Number.isFinite(value)) {
-      throw usageError(`${option} takes a number, not ${JSON.stringify(text)}`);
+    const finite = text.trim() !== '' && Number.isFinite(Math.fround(value));
+    if (!finite || value < least || value <= above || value > most || value >= below) {
+      throw usageError(`${option} takes a number${rangeText(range)}, not ${JSON.stringify(text)}`);
     }
     return value;
   };
+}
+
+function rangeText({ least, above, most, below }: Range): string {
+  const low = least !== undefined ? ` of at least ${least}` : above !== undefined ? ` above ${above}` : '';
+  const high = most !== undefined ? ` at most ${most}` : below !== undefined ? ` below ${below}` : '';
+  return `${low}${low !== '' && high !== '' ? ' and' : ''}${high}`;
 }
 
 /** One of a few words. */
@@ -47,31 +63,32 @@ export function each(text: string, before: readonly string[] | undefined): reado
   return [...(before ?? []), text];
 }
 
-/** `NAME=N`, gathered. */
+/** `NAME=N` with N of at least 1, gathered. */
 export function extents(option: string) {
-  return (text: string, before: ReadonlyMap<string, number> | undefined): ReadonlyMap<string, number> => {
-    const at = text.lastIndexOf('=');
-    if (at < 1) throw usageError(`${option} takes NAME=N, not ${JSON.stringify(text)}`);
-    return new Map(before).set(text.slice(0, at), whole(option)(text.slice(at + 1)));
-  };
+  return named(option, 'NAME=N', whole(option, 1));
 }
 
-/** `NAME=X` with any number, gathered. */
+/** `NAME=X` with a number above 0, gathered. */
 export function factors(option: string) {
-  return (text: string, before: ReadonlyMap<string, number> | undefined): ReadonlyMap<string, number> => {
-    const at = text.lastIndexOf('=');
-    if (at < 1) throw usageError(`${option} takes NAME=X, not ${JSON.stringify(text)}`);
-    return new Map(before).set(text.slice(0, at), real(option)(text.slice(at + 1)));
-  };
+  return named(option, 'NAME=X', real(option, { above: 0 }));
 }
 
 /** `NAME=VALUE`, gathered. */
 export function pairs(option: string) {
-  return (text: string, before: ReadonlyMap<string, string> | undefined): ReadonlyMap<string, string> => {
-    const at = text.indexOf('=');
-    if (at < 1 || at === text.length - 1) {
-      throw usageError(`${option} takes NAME=VALUE, not ${JSON.stringify(text)}`);
-    }
-    return new Map(before).set(text.slice(0, at), text.slice(at + 1));
+  return named(option, 'NAME=VALUE', (text) => {
+    if (text === '') throw usageError(`${option} takes NAME=VALUE with a value`);
+    return text;
+  });
+}
+
+/** Gathers values under names; a name that comes twice is refused. */
+function named<T>(option: string, form: string, read: (text: string) => T) {
+  return (text: string, before: ReadonlyMap<string, T> | undefined): ReadonlyMap<string, T> => {
+    // names of tensors may contain =, numbers and columns do not
+    const at = form === 'NAME=VALUE' ? text.indexOf('=') : text.lastIndexOf('=');
+    if (at < 1) throw usageError(`${option} takes ${form}, not ${JSON.stringify(text)}`);
+    const name = text.slice(0, at);
+    if (before?.has(name)) throw usageError(`${option} gives ${JSON.stringify(name)} twice`);
+    return new Map(before).set(name, read(text.slice(at + 1)));
   };
 }

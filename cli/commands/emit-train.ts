@@ -41,7 +41,18 @@ export interface EmitTrainOptions {
 }
 
 /** Writes a training directory from a rewritten model and says what is in it. */
-export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): void {
+export function emitTrainCommand(
+  path: string,
+  given: EmitTrainOptions,
+  onCommandLine: ReadonlySet<string>,
+  run: Run,
+): void {
+  const other =
+    given.optimizer === 'sgd' ? (['beta1', 'beta2', 'epsilon'] as const) : (['momentum'] as const);
+  for (const name of other) {
+    if (onCommandLine.has(name))
+      throw usageError(`--${name} does not belong to --optimizer ${given.optimizer}`);
+  }
   if (given.link && given.copyBase) throw usageError('--link and --copy-base exclude each other');
   const options: TrainOptions = {
     ...TRAIN_DEFAULTS,

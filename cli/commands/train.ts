@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { requireData } from '../../src/ir/codes/train.js';
-import { fail } from '../../src/ir/diagnostics.js';
+import { optionIgnored } from '../../src/ir/codes/train-data.js';
+import { type Diagnostic, fail } from '../../src/ir/diagnostics.js';
 import type { Metric } from '../../src/train/best.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
 import { readSignature } from '../../src/train/read-signature.js';
@@ -10,6 +11,7 @@ import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { count, num } from '../text.js';
 import { initialScale, type ReadingOptions, readingOf, resumed } from '../train-options.js';
+import { usageError } from '../usage.js';
 
 export interface TrainCommandOptions extends ReadingOptions {
   readonly data?: string;
@@ -47,6 +49,7 @@ export async function trainCommand(
   const output = options.output ?? join(folder, 'run');
   const held = options.resume ? readSettings(output) : null;
   const request = requestOf(folder, output, options, given, held);
+  run.reporter.report(ignored(request, given));
   const progress = new Progress(run.io);
   const stop = catchInterrupt();
   try {
@@ -79,6 +82,7 @@ function requestOf(
 ): TrainRequest {
   const o = held ? { ...options, ...resumed(held, given) } : options;
   const data = o.data ?? fail(requireData({}));
+  checkTogether(o);
   const signature = readSignature(folder);
   const schedule = { kind: o.schedule, peak: o.lr, floor: o.minLr, power: o.power, warmup: o.warmup };
   const plan = {
@@ -108,6 +112,49 @@ function requestOf(
     inputs: o.input ?? new Map(),
     resume: options.resume ?? false,
   };
+}
+
+/** Throws usage errors for values that do not go together. */
+function checkTogether({
+  evalData,
+  evalSplit,
+  schedule,
+  lr,
+  minLr,
+  warmup,
+  lossScale,
+}: TrainCommandOptions): void {
+  if (evalData !== undefined && evalSplit > 0) {
+    throw usageError(
+      '--eval-split holds back a part of the data, and --eval-data names a file: give one of them',
+    );
+  }
+  if (schedule !== 'constant' && minLr > lr) {
+    throw usageError(`--min-lr ${minLr} is above --lr ${lr}: the schedule goes down`);
+  }
+  if (warmup > 1 && !Number.isInteger(warmup)) {
+    throw usageError(`--warmup takes a whole number of steps, or a share of the run below 1, not ${warmup}`);
+  }
+  if (lossScale !== undefined && !Number.isInteger(Math.log2(lossScale))) {
+    throw usageError(`--loss-scale takes a power of two, not ${lossScale}`);
+  }
+}
+
+/** Options that were given and that nothing reads, with the reason. */
+function ignored(request: TrainRequest, given: ReadonlySet<string>): readonly Diagnostic[] {
+  const { kind } = request.plan.schedule;
+  const evaluates = request.evalData !== null || request.evalSplit > 0;
+  const idle = [
+    { name: 'power', option: '--power', used: kind === 'polynomial', why: `the schedule is ${kind}` },
+    { name: 'minLr', option: '--min-lr', used: kind !== 'constant', why: 'the schedule is constant' },
+    {
+      name: 'evalEvery',
+      option: '--eval-every',
+      used: evaluates,
+      why: 'there is nothing to evaluate on (--eval-data or --eval-split)',
+    },
+  ].filter(({ name, used }) => given.has(name) && !used);
+  return idle.map(({ option, why }) => optionIgnored({ option, why }));
 }
 
 function introduction({ examples, evalExamples, perEpoch, total, parameters, unit }: Started): string {

@@ -62,7 +62,7 @@ Examples:
     .option(
       '--tolerance <x>',
       'largest allowed difference relative to the largest magnitude of an output',
-      real('--tolerance'),
+      real('--tolerance', { least: 0 }),
       1e-4,
     )
     .option(

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { EmitTrainOptions } from '../commands/emit-train.js';
 import type { Run } from '../program.js';
 import { each, factors, real, whole, word } from '../values.js';
+import { givenOf } from './given.js';
 
 /** emit: artifacts other than the rewritten model itself. */
 export function declareEmitCommands(program: Command, run: Run): void {
@@ -24,18 +25,23 @@ export function declareEmitCommands(program: Command, run: Run): void {
     .option(
       '--label-smoothing <e>',
       'share of the target spread over all classes',
-      real('--label-smoothing'),
+      real('--label-smoothing', { least: 0, below: 1 }),
       0,
     )
-    .option('--temperature <x>', 'contrastive: similarities are divided by it', real('--temperature'), 0.05)
+    .option(
+      '--temperature <x>',
+      'contrastive: similarities are divided by it',
+      real('--temperature', { above: 0 }),
+      0.05,
+    )
     .option('--mask <name>', 'cosine, contrastive: input that says which positions count (attention_mask)')
     .option('--optimizer <kind>', 'adamw or sgd', word('--optimizer', ['adamw', 'sgd']), 'adamw')
-    .option('--weight-decay <x>', 'decoupled (adamw) or L2 (sgd)', real('--weight-decay'), 0)
-    .option('--beta1 <x>', 'adamw', real('--beta1'), 0.9)
-    .option('--beta2 <x>', 'adamw', real('--beta2'), 0.999)
-    .option('--epsilon <x>', 'adamw', real('--epsilon'), 1e-8)
-    .option('--momentum <x>', 'sgd', real('--momentum'), 0.9)
-    .option('--max-norm <x>', 'clip the global gradient norm; 0: never', real('--max-norm'), 1)
+    .option('--weight-decay <x>', 'decoupled (adamw) or L2 (sgd)', real('--weight-decay', { least: 0 }), 0)
+    .option('--beta1 <x>', 'adamw', real('--beta1', { least: 0, below: 1 }), 0.9)
+    .option('--beta2 <x>', 'adamw', real('--beta2', { least: 0, below: 1 }), 0.999)
+    .option('--epsilon <x>', 'adamw', real('--epsilon', { above: 0 }), 1e-8)
+    .option('--momentum <x>', 'sgd', real('--momentum', { least: 0, below: 1 }), 0.9)
+    .option('--max-norm <x>', 'clip the global gradient norm; 0: never', real('--max-norm', { least: 0 }), 1)
     .option('--train <factor>', 'train only this factor, repeatable (M: core-only)', each)
     .option(
       '--lr-multiplier <factor=x>',
@@ -91,8 +97,8 @@ For cosine and contrastive a batch holds 2B rows, and row i belongs to row B + i
 their right sides. Outputs [rows, seq, width] are averaged over the positions that the mask counts. Labels of cosine are
 B similarities in [-1, 1]; contrastive takes none.`,
     )
-    .action(async (model: string, options: EmitTrainOptions) => {
+    .action(async (model: string, options: EmitTrainOptions, command: Command) => {
       const { emitTrainCommand } = await import('../commands/emit-train.js');
-      emitTrainCommand(model, options, run);
+      emitTrainCommand(model, options, givenOf(command), run);
     });
 }

@@ -3,6 +3,7 @@ import type { EvalOptions } from '../commands/eval.js';
 import type { TrainCommandOptions } from '../commands/train.js';
 import type { Run } from '../program.js';
 import { pairs, real, whole, word } from '../values.js';
+import { givenOf } from './given.js';
 
 /** train and eval: what runs a training directory. */
 export function declareTuneCommands(program: Command, run: Run): void {
@@ -16,31 +17,36 @@ export function declareTuneCommands(program: Command, run: Run): void {
     .option(
       '--eval-split <share>',
       'hold back this share of the data for evaluation',
-      real('--eval-split'),
+      real('--eval-split', { least: 0, below: 1 }),
       0,
     )
     .option(
       '-o, --output <folder>',
       'folder of the run: settings, checkpoint, logs, adapter (default: DIR/run)',
     )
-    .option('--epochs <n>', 'passes over the data', real('--epochs'), 3)
+    .option('--epochs <n>', 'passes over the data', real('--epochs', { above: 0 }), 3)
     .option('--max-steps <n>', 'end after this many steps', whole('--max-steps', 1))
     .option('--accumulate <n>', 'batches per step', whole('--accumulate', 1), 1)
-    .option('--lr <x>', 'largest learning rate', real('--lr'), 2e-3)
+    .option('--lr <x>', 'largest learning rate', real('--lr', { above: 0 }), 2e-3)
     .option(
       '--schedule <kind>',
       'constant, linear, cosine or polynomial, after the warm-up',
       word('--schedule', ['constant', 'linear', 'cosine', 'polynomial']),
       'linear',
     )
-    .option('--warmup <n>', 'steps of linear rise; below 1: share of the run', real('--warmup'), 0)
-    .option('--min-lr <x>', 'where the schedule ends', real('--min-lr'), 0)
-    .option('--power <x>', 'exponent of the polynomial schedule', real('--power'), 1)
+    .option(
+      '--warmup <n>',
+      'steps of linear rise; below 1: share of the run',
+      real('--warmup', { least: 0 }),
+      0,
+    )
+    .option('--min-lr <x>', 'where the schedule ends', real('--min-lr', { least: 0 }), 0)
+    .option('--power <x>', 'exponent of the polynomial schedule', real('--power', { above: 0 }), 1)
     .option('--seed <n>', 'order of the examples', whole('--seed'), 0)
     .option(
       '--loss-scale <x>',
       'at the start (default: 65536 for half-precision models, else 1)',
-      real('--loss-scale'),
+      real('--loss-scale', { above: 0 }),
     )
     .option('--eval-every <steps>', 'default: at the end of each epoch', whole('--eval-every', 1))
     .option('--checkpoint-every <steps>', 'besides those at evaluations', whole('--checkpoint-every', 1), 100)
@@ -63,10 +69,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
     .addHelpText('after', TRAIN_HELP)
     .action(async (dir: string, options: TrainCommandOptions, command: Command) => {
       const { trainCommand } = await import('../commands/train.js');
-      const given = new Set(
-        Object.keys(options).filter((name) => command.getOptionValueSource(name) === 'cli'),
-      );
-      await trainCommand(dir, options, given, run);
+      await trainCommand(dir, options, givenOf(command), run);
     });
   const evaluate = program
     .command('eval')
@@ -83,10 +86,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
     .addHelpText('after', EVAL_HELP)
     .action(async (dir: string, options: EvalOptions, command: Command) => {
       const { evalCommand } = await import('../commands/eval.js');
-      const given = new Set(
-        Object.keys(options).filter((name) => command.getOptionValueSource(name) === 'cli'),
-      );
-      await evalCommand(dir, options, given, run);
+      await evalCommand(dir, options, givenOf(command), run);
     });
 }
 

@@ -7,7 +7,8 @@ export const int = (doc: string, given?: number): OptionSpec<number> => ({
   ...(given === undefined ? {} : { default: given }),
   print: String,
   parse: (text) => {
-    if (!/^-?\d+$/.test(text)) throw new Error(`takes a whole number, not "${text}"`);
+    if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text)))
+      throw new Error(`takes a whole number, not "${text}"`);
     return Number(text);
   },
 });

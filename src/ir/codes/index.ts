@@ -15,6 +15,7 @@ export * as shapes from './shapes.js';
 export * as sites from './sites.js';
 export * as text from './text.js';
 export * as train from './train.js';
+export * as trainData from './train-data.js';
 export * as trainLoop from './train-loop.js';
 export * as training from './training.js';
 export * as verify from './verify.js';

@@ -64,9 +64,9 @@ export function parsePatternValue(text: string, option: string): readonly [strin
   return [text.slice(0, cut), value];
 }
 
-/** Reads `0-5,8`. Throws LOTR3004 when it is not a list of numbers and ranges. */
-export function parseLayers(text: string): (layer: number) => boolean {
-  const ranges = text.split(',').map((part) => {
+/** Reads `0-5,8` as ranges, both ends included. Throws LOTR3004 when it is not a list of numbers and ranges. */
+export function parseLayers(text: string): readonly (readonly [low: number, high: number])[] {
+  return text.split(',').map((part) => {
     const [, low, high] = /^\s*(\d+)(?:\s*-\s*(\d+))?\s*$/.exec(part) ?? [];
     if (low === undefined) {
       fail(badPattern({ option: '--layers', pattern: text, why: `"${part}" is no number or range` }));
@@ -77,7 +77,6 @@ export function parseLayers(text: string): (layer: number) => boolean {
     }
     return range;
   });
-  return (layer) => ranges.some(([low, high]) => low <= layer && layer <= high);
 }
 
 /** The layer number of a module path: its first numbered segment (`layer.3`, `layers_3`, `h3`), or null. */

@@ -153,8 +153,9 @@ function checkRank(option: string, value: number): void {
 }
 
 function checkScale(option: string, value: number): void {
-  if (!Number.isFinite(value) || value === 0)
-    fail(badNumber({ option, value, wanted: 'a finite number other than 0' }));
+  const inFloat32 = Math.fround(value);
+  if (!Number.isFinite(inFloat32) || inFloat32 === 0)
+    fail(badNumber({ option, value, wanted: 'a finite number other than 0 (in float32)' }));
 }
 
 /** The value of the first pattern that matches a site, else the general one. Throws LOTR3002 for patterns without a match. */

@@ -141,21 +141,27 @@ function leftOut({ sites, candidates }: Linears): ReadonlySet<Site> {
   return new Set(sites.filter(({ uses }) => uses.some(({ node }) => heads.has(node) || isConvolution(node))));
 }
 
-/** Throws LOTR3002 when no layer of the model has a number of the range. */
+/** Throws LOTR3002 when a number or an end of a range is not that of any layer of the model. */
 function layerTest(text: string | undefined, sites: readonly Site[]): (site: Named) => boolean {
   if (text === undefined) return () => true;
-  const inRange = parseLayers(text);
+  const ranges = parseLayers(text);
   const numbersOf = ({ id, modulePath, aliases }: Named) =>
     [modulePath ?? id, ...(aliases ?? [])].flatMap((path) => layerNumber(path) ?? []);
-  const test = (site: Named) => numbersOf(site).some(inRange);
-  if (!sites.some(test)) {
-    const numbers = [...new Set(sites.flatMap(numbersOf))].sort((a, b) => a - b);
-    const why =
-      numbers.length === 0
-        ? 'no module path has a numbered segment'
-        : `the layers are numbered ${numbers[0]} to ${numbers.at(-1)}`;
-    fail(noMatch({ option: '--layers', pattern: text, near: [], why }));
+  const numbers = sites.flatMap(numbersOf);
+  const unmatched = (pattern: string, why: string) =>
+    fail(noMatch({ option: '--layers', pattern, near: [], why }));
+  if (numbers.length === 0) unmatched(text, 'no module path has a numbered segment');
+  const first = numbers.reduce((a, b) => Math.min(a, b));
+  const last = numbers.reduce((a, b) => Math.max(a, b));
+  for (const [low, high] of ranges) {
+    const outside = low < first ? [low, Math.min(high, first - 1)] : [Math.max(low, last + 1), high];
+    if (outside[0]! > outside[1]!) continue;
+    const pattern = outside[0] === outside[1] ? `${outside[0]}` : outside.join('-');
+    unmatched(pattern, `the layers are numbered ${first} to ${last}`);
   }
+  const inRange = (layer: number) => ranges.some(([low, high]) => low <= layer && layer <= high);
+  const test = (site: Named) => numbersOf(site).some(inRange);
+  if (!sites.some(test)) unmatched(text, `the layers are numbered ${first} to ${last}, with gaps`);
   return test;
 }
 
