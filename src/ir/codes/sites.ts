@@ -146,7 +146,7 @@ export const tiedWeights = defineCode<{ site: string; names: readonly string[]; 
     'element for element, because exporters split tied weights into copies. If the layers only happen to be equal now ' +
     '(fresh copies, test data), --tie initializer limits tying to weights that are stored once.',
   make: ({ site, names, byContent }) => ({
-    message: `${names.length} layers ${byContent ? 'have equal weights' : 'read one weight'} and share one core as "${site}": ${names.slice(0, 4).join(', ')}${names.length > 4 ? ', ...' : ''}`,
+    message: `${names.length} layers ${byContent ? 'have equal weights' : 'read one weight'} and share one core as "${site}": ${listed(names)}`,
     ...(byContent ? { hint: '--tie initializer gives each its own' } : {}),
   }),
 });
@@ -226,3 +226,39 @@ export const unpackedLayers = defineCode<{ calls: number; nodes: ReadonlyMap<str
     return { message: [...inlined, ...split].join(', ') };
   },
 });
+
+export const headsLeftOut = defineCode<{ heads: readonly string[] }>({
+  code: 'LOTR3026',
+  severity: 'remark',
+  title: 'output heads get no adapter',
+  explain:
+    'all-linear, the default target, adapts every linear layer but the output heads: layers whose product reaches an ' +
+    'output of the model with no other linear layer after it (classifiers, language-model heads). A layer whose ' +
+    'module path and shape differ from those of other layers only in the block number is not a head.',
+  make: ({ heads }) => ({
+    message: `${heads.length === 1 ? 'this layer is an output head and gets' : `these ${heads.length} layers are output heads and get`} no adapter: ${listed(heads)}`,
+    hint: "name it with --target to adapt it, or use --target '.*' for every layer",
+  }),
+});
+
+export const smallLayers = defineCode<{
+  rank: number;
+  layers: readonly { layer: string; in: number; out: number }[];
+}>({
+  code: 'LOTR3027',
+  severity: 'remark',
+  title: 'layers smaller than the rank get no adapter',
+  explain:
+    'A correction of a matrix of n rows and m columns has at most rank min(n, m). all-linear leaves out the layers ' +
+    'that are smaller than --rank; a layer that --target names is refused instead (LOTR3006). To adapt such a layer, ' +
+    'give it a rank of its own with --rank-pattern.',
+  make: ({ rank, layers }) => ({
+    message: `${layers.length} layer${layers.length === 1 ? ' is' : 's are'} smaller than rank ${rank} and get${layers.length === 1 ? 's' : ''} no adapter: ${listed(layers.map(({ layer, in: inn, out }) => `${layer} (${inn} x ${out})`))}`,
+    hint: "--rank-pattern 'PATTERN=RANK' gives them a rank of their own",
+  }),
+});
+
+/** At most four names. */
+function listed(names: readonly string[]): string {
+  return names.slice(0, 4).join(', ') + (names.length > 4 ? ', ...' : '');
+}

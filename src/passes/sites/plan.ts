@@ -13,7 +13,7 @@ import {
   type SiteUseRow,
 } from '../../ir/adapter.js';
 import { alreadyAdapted } from '../../ir/codes/adapters.js';
-import { badNumber, conflict, noMatch, rankTooLarge } from '../../ir/codes/sites.js';
+import { badNumber, conflict, noMatch, rankTooLarge, smallLayers } from '../../ir/codes/sites.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { halfOf, refuseFedHalf } from '../adapters/factor-dtype.js';
@@ -23,7 +23,7 @@ import { constantData, swapsMatrix } from './constant.js';
 import { findLinears, type Linears } from './find.js';
 import { groupBy } from './group-by.js';
 import { groupSites } from './groups.js';
-import { namesOf, nearestPaths, parsePattern } from './patterns.js';
+import { ALL_LINEAR, namesOf, nearestPaths, parsePattern } from './patterns.js';
 import { weightDigest } from './reading.js';
 import { remarksOn } from './remarks.js';
 import { type Chosen, chooseSites, type Selection } from './select.js';
@@ -66,16 +66,12 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
   checkRank('--rank', options.rank);
   checkScale('--scale', spec.scale);
   const linears = known ?? findLinears(model, { tie: options.tie });
-  const { chosen, diagnostics } = chooseSites(linears, options);
-  const rankOf = byPattern('--rank-pattern', options.rankPatterns, chosen, linears, options.rank, checkRank);
-  const scaleOf = byPattern(
-    '--scale-pattern',
-    options.scalePatterns,
-    chosen,
-    linears,
-    spec.scale,
-    checkScale,
-  );
+  const { chosen: matched, diagnostics } = chooseSites(linears, options);
+  const ownRank = byPattern('--rank-pattern', options.rankPatterns, matched, linears, checkRank);
+  const ownScale = byPattern('--scale-pattern', options.scalePatterns, matched, linears, checkScale);
+  const rankOf = (site: Site) => ownRank(site) ?? options.rank;
+  const scaleOf = (site: Site) => ownScale(site) ?? spec.scale;
+  const { chosen, small } = withoutSmall(matched, options.rank, ownRank);
   const share = options.share ?? 'shape';
   const sites = groupSites(chosen, share, options.rank, rankOf);
   checkRanks(sites);
@@ -102,7 +98,7 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
       sites: members.map((site) => siteRow(model, spec, site, digests)),
     });
   }
-  const remarks = [...diagnostics, ...remarksOn(rows, placed, chosen, linears)];
+  const remarks = [...diagnostics, ...small, ...remarksOn(rows, placed, chosen, linears)];
   return { plan: { version: 1, plans: rows }, sites: placed, diagnostics: remarks };
 }
 
@@ -158,15 +154,14 @@ function checkScale(option: string, value: number): void {
     fail(badNumber({ option, value, wanted: 'a finite number other than 0 (in float32)' }));
 }
 
-/** The value of the first pattern that matches a site, else the general one. Throws LOTR3002 for patterns without a match. */
+/** The value of the first pattern that matches a site. Throws LOTR3002 for patterns without a match. */
 function byPattern(
   option: string,
   pairs: SelectOptions['rankPatterns'],
   chosen: readonly Chosen[],
   { wrapper }: Linears,
-  general: number,
   check: (option: string, value: number) => void,
-): (site: Site) => number {
+): (site: Site) => number | undefined {
   const seen = new Map<string, number>();
   const patterns = (pairs ?? []).map(([text, value]) => {
     check(`${option} ${text}`, value);
@@ -188,7 +183,25 @@ function byPattern(
     }
     return { matches, value };
   });
-  return (site) => patterns.find(({ matches }) => matches(site))?.value ?? general;
+  return (site) => patterns.find(({ matches }) => matches(site))?.value;
+}
+
+/**
+ * The chosen sites without those that `all-linear` chose and that are smaller than the general rank; a remark names
+ * them. A layer that a target or a rank pattern names stays, and so does everything where nothing else would be left:
+ * then the rank is the mistake.
+ */
+function withoutSmall(
+  chosen: readonly Chosen[],
+  rank: number,
+  ownRank: (site: Site) => number | undefined,
+): { chosen: readonly Chosen[]; small: readonly Diagnostic[] } {
+  const isSmall = ({ site, target }: Chosen) =>
+    target === ALL_LINEAR && ownRank(site) === undefined && rank > Math.min(site.in, site.out);
+  const kept = chosen.filter((each) => !isSmall(each));
+  if (kept.length === chosen.length || kept.length === 0) return { chosen, small: [] };
+  const layers = chosen.filter(isSmall).map(({ site }) => ({ layer: site.id, in: site.in, out: site.out }));
+  return { chosen: kept, small: [smallLayers({ rank, layers })] };
 }
 
 function checkRanks(sites: readonly AdapterSite[]): void {

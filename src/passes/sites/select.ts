@@ -1,10 +1,17 @@
 import type { Site } from '../../ir/adapter.js';
 import { notLinear } from '../../ir/codes/refused-sites.js';
-import { allExcluded, conflict, noLinears, noMatch, partlyRefused } from '../../ir/codes/sites.js';
+import {
+  allExcluded,
+  conflict,
+  headsLeftOut,
+  noLinears,
+  noMatch,
+  partlyRefused,
+} from '../../ir/codes/sites.js';
 import { type Diagnostic, fail, LotrcError, type Note } from '../../ir/diagnostics.js';
 import { isConvolution } from './candidates.js';
 import type { Linears, RefusedSite } from './find.js';
-import { outputHeads } from './heads.js';
+import { headSites } from './heads.js';
 import {
   ALL_LINEAR,
   layerNumber,
@@ -48,12 +55,13 @@ export function chooseSites(linears: Linears, selection: Selection): Selected {
     namesOf(site, wrapper).some((name) => pattern.matches(name));
 
   const targets = readTargets(selection.targets ?? [ALL_LINEAR]);
-  const heads = targets.some(({ kind }) => kind === 'all-linear') ? leftOut(linears) : new Set<Site>();
+  const all = targets.some(({ kind }) => kind === 'all-linear');
+  const heads: ReadonlySet<Site> = all ? headsOf(linears) : new Set();
   const byTarget = new Map<Site, string>();
   const blocked = new Set<RefusedSite>();
   for (const target of targets) {
     const hits = sites.filter((site) =>
-      target.kind === 'all-linear' ? !heads.has(site) : matches(target, site),
+      target.kind === 'all-linear' ? !heads.has(site) && !isFilter(site) : matches(target, site),
     );
     const misses = refused.filter((site) => matches(target, site));
     if (hits.length === 0) failUnmatched(target, misses, linears);
@@ -67,12 +75,38 @@ export function chooseSites(linears: Linears, selection: Selection): Selected {
   if (excludes.length > 0) away.push('--exclude');
   const inLayers = layerTest(selection.layers, sites);
   if (selection.layers !== undefined) away.push('--layers');
+  for (const site of byTarget.keys()) {
+    if (linears.tiedByContent.has(site))
+      refuseSplit(site, (each) => !isExcluded(each) && inLayers(each), away);
+  }
   const chosen = sites
     .filter((site) => byTarget.has(site) && !isExcluded(site) && inLayers(site))
     .map((site) => ({ site, target: byTarget.get(site)! }));
   if (chosen.length === 0) fail(allExcluded({ matched: byTarget.size, by: away }));
+  const diagnostics: Diagnostic[] = [];
+  const named = [...heads].filter((site) => !isExcluded(site) && inLayers(site));
+  if (named.length > 0) diagnostics.push(headsLeftOut({ heads: named.map(({ id }) => id) }));
   const left = [...blocked].filter((site) => !isExcluded(site) && inLayers(site));
-  return { chosen, diagnostics: left.length === 0 ? [] : [partlyRefused({ refused: left.map(noteOf) })] };
+  if (left.length > 0) diagnostics.push(partlyRefused({ refused: left.map(noteOf) }));
+  return { chosen, diagnostics };
+}
+
+/**
+ * Throws LOTR3007 when --layers or --exclude takes some of the layers of a site and leaves others: their weights are
+ * stored apart and equal, and whether they are one parameter or copies only the user knows.
+ */
+function refuseSplit(site: Site, takes: (each: Named) => boolean, by: readonly string[]): void {
+  const names = [site.modulePath ?? site.id, ...site.aliases];
+  const taken = names.filter((name) => takes({ id: name, modulePath: name }));
+  const left = names.filter((name) => !taken.includes(name));
+  if (taken.length === 0 || left.length === 0) return;
+  fail(
+    conflict({
+      options: by.join(' and '),
+      why: `layer "${taken[0]}" is taken and layer "${left[0]}" is not, but their weights are equal and so they count as one layer`,
+      hint: '--tie initializer if the weights are copies that may differ after training; otherwise take both or neither',
+    }),
+  );
 }
 
 function readTargets(texts: readonly string[]): readonly Pattern[] {
@@ -118,7 +152,7 @@ function failUnmatched(target: Pattern, misses: readonly RefusedSite[], linears:
   if (target.kind === 'all-linear') {
     const near = sites.map(({ id }) => id).slice(0, 3);
     const count = refused.length;
-    const slides = sites.filter(({ uses }) => uses.some(({ node }) => isConvolution(node))).length;
+    const slides = sites.filter(isFilter).length;
     const others = `${slides} convolution${slides === 1 ? '' : 's'}`;
     const why =
       slides === sites.length
@@ -135,10 +169,16 @@ function failUnmatched(target: Pattern, misses: readonly RefusedSite[], linears:
   return fail(noMatch({ option: '--target', pattern: target.text, near: nearestPaths(target.text, sites) }));
 }
 
-/** Sites that `all-linear` leaves out: those of which some node is an output head, and convolutions. */
-function leftOut({ sites, candidates }: Linears): ReadonlySet<Site> {
-  const heads = outputHeads(candidates.map(({ node }) => node));
-  return new Set(sites.filter(({ uses }) => uses.some(({ node }) => heads.has(node) || isConvolution(node))));
+function headsOf({ sites, candidates }: Linears): ReadonlySet<Site> {
+  return headSites(
+    sites,
+    candidates.map(({ node }) => node),
+  );
+}
+
+/** Whether some node of a site is a convolution, which `all-linear` leaves out. */
+function isFilter({ uses }: Site): boolean {
+  return uses.some(({ node }) => isConvolution(node));
 }
 
 /** Throws LOTR3002 when a number or an end of a range is not that of any layer of the model. */

@@ -53,6 +53,44 @@ describe('each source, and the order of trust', () => {
     expect(named(net)).toEqual([['net.d', 'folded_from']]);
   });
 
+  test('a weight that several parameters were joined to belongs to the module around them', () => {
+    const joined = "['enc.k_proj.weight', 'enc.q_proj.weight', 'cat']";
+    const mark = (net: Net) => {
+      const key = 'pkg.onnxscript.optimizer.folded_from';
+      net.graph.initializers.get('val_92')!.metadata = new Map([[key, joined]]);
+      return named(net);
+    };
+    expect(mark(single('val_92', 'node_MatMul_91'))).toEqual([['enc', 'folded_from']]);
+    const scope = { 'pkg.torch.onnx.name_scopes': "['', 'enc', 'linear']" };
+    expect(mark(single('val_92', 'n', withMetadata(scope)))).toEqual([['enc', 'name_scopes']]);
+  });
+
+  test('modules that are not called are put into the scopes, as the layers with parameters show', () => {
+    const net = new Net(4);
+    const add = (name: string, scope: string) =>
+      net.output(net.op('MatMul', [net.x, net.init(name, weight(name.length, 4, 4))], `${scope}/MatMul`));
+    add('m.model.decoder.layers.0.fc1.weight', '/m/decoder/layers.0/fc1');
+    add('onnx::MatMul_1', '/m/decoder/project_in');
+    add('onnx::MatMul_12', '/m/lm_head');
+    expect(named(net)).toEqual([
+      ['model.decoder.layers.0.fc1', 'weight'],
+      ['model.decoder.project_in', 'node'],
+      ['lm_head', 'node'],
+    ]);
+  });
+
+  test('layers that disagree about the missing module complete nothing', () => {
+    const net = new Net(4);
+    for (const [name, scope] of [
+      ['a.net.fc.weight', '/net/fc'],
+      ['b.net.up.weight', '/net/up'],
+      ['onnx::MatMul_1', '/net/down'],
+    ] as const) {
+      net.output(net.op('MatMul', [net.x, net.init(name, weight(name.length, 4, 4))], `${scope}/MatMul`));
+    }
+    expect(named(net).at(-1)).toEqual(['net.down', 'node']);
+  });
+
   test.each([
     ['enc.q.weight', 'enc.q'],
     ['model.layers.0.attn.q_proj.MatMul.weight', 'model.layers.0.attn.q_proj'],
@@ -61,6 +99,10 @@ describe('each source, and the order of trust', () => {
   ])('the weight %s', (name, path) => expect(named(single(name, 'n'))).toEqual([[path, 'weight']]));
 
   test('names that say nothing', () => {
+    for (const node of ['/node_MatMul_174/MatMul', 'node_Linear_3/MatMul_2']) {
+      expect(named(single('val_92', node))).toEqual([[null, 'ordinal']]);
+    }
+    expect(named(single('node_MatMul_174.weight', 'n'))).toEqual([[null, 'ordinal']]);
     for (const name of ['onnx::MatMul_91', 'val_92', 'weight', '219', 'a b.weight']) {
       expect(named(single(name, 'MatMul_16'))).toEqual([[null, 'ordinal']]);
     }
@@ -94,6 +136,17 @@ describe('the bias', () => {
       ['h.q', 'bias'],
       ['h', 'bias'],
     ]);
+  });
+  test('of the module around the layer, whose scope says which one', () => {
+    const net = new Net(3);
+    const bias = net.init('cls.predictions.bias', f32Tensor([4], [1, 2, 3, 4]));
+    const product = net.op(
+      'MatMul',
+      [net.x, net.init('onnx::1', weight(1, 3, 4))],
+      '/cls/predictions/decoder/MatMul',
+    );
+    net.output(net.op('Add', [product, bias]));
+    expect(named(net)).toEqual([['cls.predictions.decoder', 'node']]);
   });
   test('one bias for different weights says nothing: exporters store equal vectors once', () => {
     expect(named(biased(['h.q.bias', ''], false, true))).toEqual([

@@ -136,6 +136,71 @@ describe('selection', () => {
     expect(pick({}, net).sites.map(({ id }) => id)).toEqual(['fc']);
   });
 
+  /** Blocks whose last product is the output of the model, as in an encoder that was exported without a head. */
+  function blocks(path: (index: number) => string, count = 3): Net {
+    const net = new Net(4);
+    let x = net.x;
+    for (let index = 0; index < count; index++) x = net.linear(x, path(index), weight(index + 1, 4, 4));
+    net.output(x);
+    return net;
+  }
+
+  test('the last of several blocks is no head, and a classifier at the end of a Sequential is one', () => {
+    const encoder = pick(
+      {},
+      blocks((index) => `encoder.layer.${index}.output`),
+    );
+    expect(encoder.sites.map(({ id }) => id)).toContain('encoder.layer.2.output');
+    expect(encoder.diagnostics).toEqual([]);
+    const underscored = pick(
+      {},
+      blocks((index) => `enc.h_${index}.out`),
+    );
+    expect(underscored.sites).toHaveLength(3);
+    const sequential = pick(
+      {},
+      blocks((index) => `net.${index}`),
+    );
+    expect(sequential.sites.map(({ id }) => id)).toEqual(['net.0', 'net.1']);
+    expect(sequential.diagnostics[0]).toMatchObject({ code: 'LOTR3026', message: /net\.2$/ });
+  });
+
+  test('layers smaller than the rank are left out by default and named', () => {
+    const net = transformer();
+    net.output(
+      net.linear(
+        net.op('MatMul', [net.x, net.init('gate.weight', weight(71, 16, 2))]),
+        'up',
+        weight(72, 2, 16),
+      ),
+    );
+    const { sites, diagnostics } = pick({ rank: 5 }, net);
+    expect(sites.map(({ id }) => id)).not.toContain('gate');
+    expect(diagnostics.find(({ code }) => code === 'LOTR3027')!.message).toBe(
+      '1 layer is smaller than rank 5 and gets no adapter: gate (16 x 2)',
+    );
+    const own = pick({ rank: 5, rankPatterns: [['gate', 2]] }, net);
+    expect(own.sites.find(({ id }) => id === 'gate')!.rank).toBe(2);
+    expect(refusal(() => pick({ rank: 5, targets: ['gate', 'query'] }, net)).code).toBe('LOTR3006');
+  });
+
+  test('--layers and --exclude do not part layers of equal weights that are stored apart', () => {
+    const net = new Net(4);
+    const same = weight(1, 4, 4);
+    let x = net.linear(net.x, 'h.0.up', weight(5, 4, 4));
+    for (const index of [1, 2]) {
+      x = net.op('MatMul', [x, net.init(`h.${index}.up.weight`, same)], `/h.${index}/up/MatMul`);
+    }
+    net.output(net.linear(x, 'head', weight(9, 4, 4)));
+    for (const selection of [{ layers: '2' }, { layers: '0-1' }, { exclude: ['h.1.up'] }]) {
+      const { code, hint } = refusal(() => pick(selection, net));
+      expect([code, hint]).toEqual(['LOTR3007', expect.stringContaining('--tie initializer')]);
+    }
+    expect(pick({ layers: '1-2' }, net).sites).toHaveLength(1);
+    const apart = pick({ layers: '2', tie: 'initializer' }, net);
+    expect(apart.sites.map(({ id }) => id)).toEqual(['h.2.up']);
+  });
+
   test('the wrapper segment may be written or left out', () => {
     const net = new Net(4);
     for (const name of ['m.bert.q', 'm.bert.k']) {
@@ -261,7 +326,7 @@ describe('what is refused', () => {
     expect(warning).toMatchObject({ code: 'LOTR3022', severity: 'warning' });
     expect(warning!.notes![0]!.message).toContain('pool.query');
     expect(pick({ targets: ['query'], exclude: ['pool' + '\\.'] }, net).diagnostics).toEqual([]);
-    expect(pick({}, net).diagnostics).toEqual([]);
+    expect(pick({}, net).diagnostics.map(({ code }) => code)).toEqual(['LOTR3026']);
   });
 
   test('a model that carries adapters', () => {

@@ -11,17 +11,27 @@ const WEIGHT = /^(.+)\.(?:weight(?:_\w+)?|w|w_0|qweight)$/;
 /** `a.b.bias`, `a.in_proj_bias`, `a.b`, and Paddle's `linear_3.b_0`. */
 const BIAS = /^(.+)\.(?:bias|b|b_0|\w+_bias)$/;
 
-/** `pkg.onnxscript.optimizer.folded_from` on the value that the folded Transpose left: names one `...weight`. */
+/**
+ * `pkg.onnxscript.optimizer.folded_from` on the value that constant folding left: the parameters that it was made of.
+ * A weight that several parameters were joined to (`torch.cat` of q, k and v) belongs to the module around them.
+ */
 export function fromFoldedFrom({ stored, operand }: Candidate): string | null {
   const key = 'pkg.onnxscript.optimizer.folded_from';
   const carried = stored?.data.carried?.metadata.find(([name]) => name === key)?.[1];
   for (const text of [stored?.weight.metadata.get(key), carried, operand.metadata.get(key)]) {
-    for (const name of parsePythonList(text)) {
-      const path = strip(WEIGHT, name);
-      if (path) return path;
-    }
+    const paths = parsePythonList(text).flatMap((name) => strip(WEIGHT, name) ?? []);
+    if (paths.length > 0) return commonPath(paths);
   }
   return null;
+}
+
+/** The segments that all paths begin with, or null. */
+function commonPath([first = '', ...others]: readonly string[]): string | null {
+  const parts = first.split('.');
+  const rest = others.map((path) => path.split('.'));
+  const differs = parts.findIndex((part, index) => rest.some((other) => other[index] !== part));
+  const shared = differs < 0 ? parts : parts.slice(0, differs);
+  return shared.length > 0 ? shared.join('.') : null;
 }
 
 /**
