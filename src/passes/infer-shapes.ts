@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
 import { type Graph, GraphFunction, Model, modelOf, type Node, type Value } from '../ir/model.js';
+import type { Ints } from '../ir/ops/dims.js';
 import type { ValueType } from '../ir/shape.js';
 import { Engine } from './infer/engine.js';
 import { type CallTypes, Frame } from './infer/frame.js';
@@ -43,11 +44,25 @@ export function inferGraph(graph: Graph): Diagnostic[] {
   return apply(analyseGraph(graph, modelOf(graph)));
 }
 
+/**
+ * What is known of the contents of the integer tensors of a graph and of those nested in it: from constants, from static
+ * extents, and from what the graph computes of them. Entries that are not known are names or null.
+ */
+export function knownIntegers(graph: Graph): (value: Value) => Ints | null {
+  const { frame } = run(graph, modelOf(graph));
+  return (value) => frame.intsOf(value);
+}
+
 function analyseGraph(graph: Graph, model: Model | null): Inference {
+  const { engine, frame } = run(graph, model);
+  return { types: frame.types, calls: frame.calls, diagnostics: engine.diagnostics };
+}
+
+function run(graph: Graph, model: Model | null): { readonly engine: Engine; readonly frame: Frame } {
   const engine = new Engine(model);
   const frame = new Frame(opsetsOf(graph), null, model !== null && model.irVersion < 4);
   engine.run(graph, frame);
-  return { types: frame.types, calls: frame.calls, diagnostics: engine.diagnostics };
+  return { engine, frame };
 }
 
 function apply({ types, diagnostics }: Inference): Diagnostic[] {

@@ -17,12 +17,17 @@ export interface Wanted {
   readonly declared?: readonly (number | string | null)[];
 }
 
+/** An input that is fed in each run and not differentiated: nothing about its contents is known before. */
+export interface Fed {
+  readonly fed: TensorData;
+}
+
 export interface Case {
   readonly op: string;
   readonly domain?: string;
   readonly opset?: number;
-  /** differentiated inputs, fixed tensors, or null for an input that is left out */
-  readonly inputs: readonly (Wanted | TensorData | null)[];
+  /** differentiated inputs, fixed tensors, fed ones, or null for an input that is left out */
+  readonly inputs: readonly (Wanted | TensorData | Fed | null)[];
   readonly attrs?: Readonly<Record<string, Attr>>;
   readonly outputs?: number;
   /** which outputs the loss reads; default: all */
@@ -44,8 +49,13 @@ export function gradcheck(given: Case): number {
   model.setOpset('', given.opset ?? 21);
   if (given.domain) model.setOpset(given.domain, 1);
   const wrt: { value: Value; data: Float64Array; shape: readonly number[] }[] = [];
+  const fed = new Map<string, NdArray>();
   const values = given.inputs.map((input, k) => {
     if (!input) return null;
+    if ('fed' in input) {
+      fed.set(`f${k}`, ndOf(input.fed)!);
+      return graph.addInput(`f${k}`, tensorType(input.fed.dtype, input.fed.shape));
+    }
     if ('dtype' in input) return graph.addInitializer(`c${k}`, input);
     const value = graph.addInput(`x${k}`, tensorType('f64', input.declared ?? input.shape));
     const data = Float64Array.from(input.data ?? noise(elementCount(input.shape), k + 11));
@@ -68,12 +78,9 @@ export function gradcheck(given: Case): number {
   }
   const outputs = given.lower ? graph.outputs : node.outputs;
   const forward = (override?: { value: Value; data: Float64Array }) => {
-    const feeds = new Map<string, NdArray>(
-      wrt.map(({ value, data, shape }) => [
-        value.name,
-        { shape, data: override?.value === value ? override.data : data },
-      ]),
-    );
+    const feeds = new Map(fed);
+    for (const { value, data, shape } of wrt)
+      feeds.set(value.name, { shape, data: override?.value === value ? override.data : data });
     return evaluateGraph(graph, feeds);
   };
   const read = given.read ?? outputs.map((_, i) => i);
@@ -108,6 +115,7 @@ export function gradcheck(given: Case): number {
     seeds.set(output, graph.addInitializer(`seed/${output.name}`, seed));
   }
   const gradients = differentiate(graph, { seeds, wrt: wrt.map(({ value }) => value) });
+  inferShapes(model); // references of integer division ask for types
   const all = forward();
   let worst = 0;
   for (const [k, { value, shape }] of wrt.entries()) {

@@ -85,6 +85,11 @@ export interface GradBuilder extends Builder {
   rank(value: Value): number;
   /** static shape entries where known; throws a refusal when the rank is unknown */
   dims(value: Value): readonly (number | string | null)[];
+  /**
+   * The contents of an integer tensor of the forward graph as far as they follow from constants and static extents, also
+   * through what the graph computes of them: numbers, and names or null for what only a run knows. Null: nothing is known.
+   */
+  contents(value: Value): readonly (number | string | null)[] | null;
   /** int64 vector: a constant when the shape is static, else a Shape node */
   shapeOf(value: Value): Value;
   /** gives `x` the shape of `like`; both have the same number of elements */

@@ -4,7 +4,7 @@ import { attrsOf } from './attrs.js';
 import { defineOp, type InferContext, type NdArray, type OpDef } from './define.js';
 import { addDim, type Ints } from './dims.js';
 import { withGradient } from './gradients/attach.js';
-import { padVjp } from './gradients/shape.js';
+import { padVjp } from './gradients/pad.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { attrs, axisIn, need, numbersAt, one, refuse, rule, tensorAt, unknownDims } from './rules.js';
 

@@ -4,7 +4,7 @@ import { attrsOf } from './attrs.js';
 import { defineOp, type Inferred, type NdArray } from './define.js';
 import type { Ints } from './dims.js';
 import { throughIntegers, withGradient } from './gradients/attach.js';
-import { sliceVjp } from './gradients/shape.js';
+import { sliceVjp } from './gradients/slice.js';
 import { gatherInts } from './ints.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { attrs, axisIn, need, ofRank, one, refuse, rule, tensorAt, unknownDims } from './rules.js';

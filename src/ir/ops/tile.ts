@@ -2,7 +2,7 @@ import { staticShape } from '../shape.js';
 import { defineOp } from './define.js';
 import { mulDim } from './dims.js';
 import { withGradient } from './gradients/attach.js';
-import { tileVjp } from './gradients/shape.js';
+import { tileVjp } from './gradients/tile.js';
 import { gatherInts } from './ints.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { need, one, refuse, rule, tensorAt, unknownDims } from './rules.js';

@@ -3,10 +3,12 @@ import { GraphBuilder } from '../../ir/builder.js';
 import { type DType, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import type { GradBuilder, Refusal } from '../../ir/ops/define.js';
-import { entry } from '../../ir/ops/gradients/shape.js';
+import type { Ints } from '../../ir/ops/dims.js';
+import { entry, vectorOf } from '../../ir/ops/gradients/shape.js';
 import { scalarTensor } from '../../ir/scalar.js';
 import type { Dim } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
+import { knownIntegers } from '../infer-shapes.js';
 
 /** Thrown by a rule's helper and caught by the engine, which turns it into a diagnostic with the node's path. */
 export class RefusalError extends Error {
@@ -25,6 +27,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
   } | null = null;
   readonly #constants = new Map<string, Value>();
   readonly #shapes = new Map<Value, Value>();
+  #known: ((value: Value) => Ints | null) | null = null;
 
   constructor(graph: Graph, pass: string) {
     super(graph, { before: null, pass, prefix: 'grad' });
@@ -89,6 +92,14 @@ export class Gradients extends GraphBuilder implements GradBuilder {
       return this.refuse(`the rank of "${value.name}" is unknown`);
     }
     return type.shape;
+  }
+
+  contents(value: Value): Ints | null {
+    const constant = vectorOf(value);
+    if (constant) return constant;
+    // asked for the values of the forward graph: what was appended since makes no difference to them
+    this.#known ??= knownIntegers(this.graph);
+    return this.#known(value);
   }
 
   shapeOf(value: Value): Value {

@@ -14,6 +14,8 @@ const f64 = (shape: readonly number[], data: readonly number[]) =>
 const bool = (shape: readonly number[], data: readonly number[]) =>
   new MemoryTensor('bool', shape, Uint8Array.from(data));
 const ints = (...data: number[]) => i64Tensor([data.length], data);
+/** A bound beyond any extent, as exporters write it. */
+const FAR = 2 ** 31 - 1;
 const ms = { domain: 'com.microsoft' } as const;
 /** A table of cosines or sines: fixed. */
 const angle = (...shape: number[]) =>
@@ -137,9 +139,89 @@ const CASES: readonly (readonly [string, Case])[] = [
     },
   ],
   ['Slice beyond the start', { op: 'Slice', inputs: [x(4, 3), ints(-100), ints(2), ints(0)] }],
+  ...(
+    [
+      ['every second', 7, [0, FAR, 2]],
+      ['every second of an even extent, from the second', 6, [1, FAR, 2]],
+      ['every third, from the middle', 11, [4, 10, 3]],
+      ['a step wider than what is left', 7, [5, 7, 4]],
+      ['backwards', 5, [-1, -FAR, -1]],
+      ['backwards, a part', 7, [4, 1, -1]],
+      ['backwards, every second', 7, [FAR, -FAR, -2]],
+      ['backwards, every third to the first', 8, [6, -FAR, -3]],
+    ] as const
+  ).flatMap(([name, extent, [start, end, step]]): [string, Case][] => [
+    [`Slice, ${name}`, { op: 'Slice', inputs: [x(3, extent), ints(start), ints(end), ints(1), ints(step)] }],
+    [
+      `Slice, ${name}, extents known at run time only`,
+      {
+        op: 'Slice',
+        inputs: [
+          { shape: [2, extent, 3], declared: ['a', 'b', 3] },
+          ints(start),
+          ints(end),
+          ints(-2),
+          ints(step),
+        ],
+      },
+    ],
+    [
+      `Slice, ${name}, bounds known at run time only`,
+      {
+        op: 'Slice',
+        inputs: [
+          { shape: [2, extent, 3], declared: ['a', 'b', 3] },
+          { fed: ints(start) },
+          { fed: ints(end) },
+          ints(1),
+          ints(step),
+        ],
+      },
+    ],
+  ]),
+  [
+    'Slice with steps along three axes',
+    {
+      op: 'Slice',
+      inputs: [x(5, 6, 7), ints(-1, 1, 0), ints(-FAR, 5, FAR), ints(0, 2, 1), ints(-2, 3, 2)],
+    },
+  ],
+  [
+    'Slice with steps, opset 10',
+    { op: 'Slice', opset: 10, inputs: [x(5, 7), ints(1, -1), ints(5, 0), ints(0, 1), ints(2, -3)] },
+  ],
+  [
+    'Slice of two axes, bounds known at run time only',
+    { op: 'Slice', inputs: [x(5, 7), { fed: ints(1, -3) }, { fed: ints(4, FAR) }, ints(1, 0)] },
+  ],
+  ['Slice of nothing, backwards', { op: 'Slice', inputs: [x(5, 3), ints(1), ints(3), ints(0), ints(-2)] }],
   ['Tile', { op: 'Tile', inputs: [x(2, 3), ints(2, 1)] }],
   ['Tile both axes', { op: 'Tile', inputs: [x(2, 3), ints(3, 2)] }],
+  ['Tile, repeats known at run time only', { op: 'Tile', inputs: [x(2, 3, 2), { fed: ints(3, 1, 2) }] }],
+  [
+    'Tile of extents known at run time only',
+    { op: 'Tile', inputs: [{ shape: [2, 3], declared: ['a', 'b'] }, { fed: ints(2, 3) }] },
+  ],
   ['Pad', { op: 'Pad', inputs: [x(2, 3), ints(1, 0, 0, 2)] }],
+  ['Pad that cuts off', { op: 'Pad', inputs: [x(5, 6), ints(-1, 2, -2, -3)] }],
+  ['Pad, pads known at run time only', { op: 'Pad', inputs: [x(5, 6), { fed: ints(-1, 2, 0, -3) }] }],
+  ['Pad of chosen axes', { op: 'Pad', inputs: [x(2, 3, 4), ints(1, 2, 0, 3), null, ints(-1, 0)] }],
+  ['Pad with a trained constant', { op: 'Pad', inputs: [x(2, 3), ints(1, -1, 0, 2), x()] }],
+  ['Pad of opset 10', { op: 'Pad', opset: 10, inputs: [x(4, 5)], attrs: { pads: attrInts([2, -1, -1, 3]) } }],
+  ...(['reflect', 'edge', 'wrap'] as const).flatMap((mode): [string, Case][] => [
+    [
+      `Pad, ${mode}`,
+      { op: 'Pad', inputs: [x(2, 3, 5), ints(0, 2, 1, 0, 1, 3)], attrs: { mode: attrString(mode) } },
+    ],
+    [
+      `Pad, ${mode}, all known at run time only`,
+      {
+        op: 'Pad',
+        inputs: [{ shape: [3, 4, 2], declared: ['a', 'b', 2] }, { fed: ints(1, 2, 0, 0, 3, 1) }],
+        attrs: { mode: attrString(mode) },
+      },
+    ],
+  ]),
   ...(['ReduceSum', 'ReduceMean', 'ReduceSumSquare'] as const).flatMap((op): [string, Case][] => [
     [`${op} over one axis`, { op, inputs: [x(2, 3, 4), ints(-2)], attrs: { keepdims: attrInt(0) } }],
     [`${op}, axes kept`, { op, inputs: [x(2, 3, 4), ints(0, 2)] }],
@@ -647,7 +729,10 @@ describe('what has no gradient is refused, never zero', () => {
       { ...ms, op: 'FusedMatMul', inputs: [x(3, 5), x(3)], attrs: { transA: attrInt(1) } },
     ],
     ['an exponent', { op: 'Pow', inputs: [positive(3), x(3)] }],
-    ['a Slice with steps', { op: 'Slice', inputs: [x(6), ints(0), ints(6), ints(0), ints(2)] }],
+    [
+      'a Slice with steps that only a run knows',
+      { op: 'Slice', inputs: [x(6), ints(0), ints(6), ints(0), { fed: ints(2) }] },
+    ],
     [
       'filters of a Conv with channels in groups',
       { op: 'Conv', inputs: [x(1, 4, 5), x(4, 2, 3)], attrs: { group: attrInt(2) } },

@@ -1,0 +1,38 @@
+import { attrInt } from '../../attr.js';
+import type { Value } from '../../model.js';
+import type { GradBuilder } from '../define.js';
+import { type Count, shapeOf } from './counts.js';
+import { range, unsqueeze } from './shape.js';
+
+/** Gradients of ops that are a linear map of each line along an axis, by the matrix of that map. */
+
+/** The identity matrix (n, n) in the element type of `like`. The op itself, done to it along one axis, gives its matrix. */
+export function identityMatrix(b: GradBuilder, n: Count, like: Value): Value {
+  if (b.opset < 11) return b.refuse('the matrix of its map is made by Range, which needs opset 11');
+  const places =
+    typeof n === 'number'
+      ? b.ints(range(n))
+      : b.one('Range', [b.index(0), b.reshape(n, b.ints([])), b.index(1)]);
+  const same = b.one('Equal', [unsqueeze(b, places, 1), places]);
+  return b.one('Cast', [same], { to: attrInt(b.onnxType(like)) });
+}
+
+/**
+ * The gradient of y = M x along an axis: M^T dy, with M (out, in). `extents` are those of the result: `in` along the axis,
+ * and those of dy along the others.
+ */
+export function contract(
+  b: GradBuilder,
+  dy: Value,
+  matrix: Value,
+  axis: number,
+  extents: readonly Count[],
+): Value {
+  const behind = extents.length - 1 - axis;
+  if (behind === 0) return b.one('MatMul', [dy, matrix]);
+  const turned = b.transpose(matrix, [1, 0]);
+  if (behind === 1) return b.one('MatMul', [turned, dy]);
+  // the axes behind are one: places of a shape that are 0 keep the extent
+  const lines = b.reshape(dy, b.ints([...range(axis + 1).map(() => 0), -1]));
+  return b.reshape(b.one('MatMul', [turned, lines]), shapeOf(b, extents));
+}
