@@ -130,6 +130,7 @@ import { reduceSum } from './reduce-sum.js';
 import { reduceSumSquare } from './reduce-sum-square.js';
 import { relu } from './relu.js';
 import { reshape } from './reshape.js';
+import { resize } from './resize.js';
 import { rmsNormalization } from './rms-normalization.js';
 import { rnn } from './rnn.js';
 import { rotaryEmbedding } from './rotary-embedding.js';
@@ -300,6 +301,7 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   reduceSum,
   relu,
   reshape,
+  resize,
   rmsNormalization,
   rnn,
   rotaryEmbedding,

@@ -31,6 +31,7 @@ const bytes = (dtype: 'u8' | 'i8', shape: readonly number[]): Arg =>
     Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i * 37) % 120),
   );
 const single = (value: number): Arg => tensor('f32', [], [value]);
+const scales = (...data: number[]): Arg => ({ dtype: 'f32', shape: [data.length], data, constant: true });
 const MS = { domain: 'com.microsoft' };
 
 type Row = readonly [op: string, args: readonly Arg[], options?: OpCase & { readonly tolerance?: number }];
@@ -294,6 +295,59 @@ const ROWS: readonly Row[] = [
   ],
   ['AveragePool', [[1, 2, 5, 6]], { attrs: { kernel_shape: [2, 3], strides: [2, 2], pads: [0, 1, 1, 1] } }],
   ['AveragePool', [[1, 2, 6]], { attrs: { kernel_shape: [3], strides: [2], ceil_mode: 1 } }],
+  ...[17, 22].flatMap((opset): Row[] =>
+    [0, 1].map((count_include_pad) => [
+      'AveragePool',
+      [[1, 2, 8, 6]],
+      {
+        opset,
+        attrs: { kernel_shape: [4, 3], strides: [3, 2], pads: [1, 1, 0, 1], ceil_mode: 1, count_include_pad },
+      },
+    ]),
+  ),
+  [
+    'AveragePool',
+    [[1, 2, 4, 5, 3]],
+    { opset: 22, attrs: { kernel_shape: [2, 3, 1], dilations: [2, 1, 1], strides: [1, 2, 2], ceil_mode: 1 } },
+  ],
+  [
+    'MaxPool',
+    [[2, 3, 7, 5]],
+    { outputs: 2, attrs: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 0, 1], ceil_mode: 1 } },
+  ],
+  [
+    'MaxPool',
+    [tensor('f32', [1, 2, 3, 4], new Array(24).fill(1))],
+    { outputs: 2, attrs: { kernel_shape: [2, 2], dilations: [1, 2], pads: [1, 1, 0, 0] } },
+  ],
+  ...(
+    [
+      ['nearest', 'half_pixel', 'round_prefer_floor'],
+      ['nearest', 'half_pixel', 'ceil'],
+      ['nearest', 'asymmetric', 'floor'],
+      ['nearest', 'align_corners', 'round_prefer_ceil'],
+      ['nearest', 'pytorch_half_pixel', 'round_prefer_ceil'],
+      ['linear', 'half_pixel', 'floor'],
+      ['linear', 'half_pixel_symmetric', 'floor'],
+      ['linear', 'align_corners', 'floor'],
+      ['linear', 'asymmetric', 'floor'],
+      ['cubic', 'half_pixel', 'floor'],
+      ['cubic', 'pytorch_half_pixel', 'floor'],
+    ] as const
+  ).flatMap(([mode, at, nearest_mode]): Row[] => {
+    const attrs = { mode, coordinate_transformation_mode: at, nearest_mode };
+    return [
+      ['Resize', [[1, 2, 3, 4], null, scales(1, 1, 2, 0.75)], { attrs }],
+      ['Resize', [[1, 2, 5, 3], null, null, ints(1, 2, 4, 7)], { attrs }],
+    ];
+  }),
+  [
+    'Resize',
+    [[1, 1, 4, 3], null, scales(1, 1, 1.75, 2)],
+    { attrs: { mode: 'cubic', exclude_outside: 1, cubic_coeff_a: -0.5 } },
+  ],
+  ['Resize', [[2, 3, 4, 3], scales(1, 1, 2, 3)], { opset: 10 }],
+  ['Resize', [[2, 3, 4, 3], null, null, ints(5, 2)], { attrs: { axes: [3, -2], mode: 'linear' } }],
   ['MaxPool', [[1, 2, 5, 6]], { attrs: { kernel_shape: [2, 3], pads: [1, 0, 0, 2] } }],
   ['GlobalAveragePool', [[2, 3, 4, 5]]],
   ['GlobalMaxPool', [[2, 3, 4, 5]]],

@@ -9,13 +9,20 @@ type PoolAttrs = WindowAttrs & {
   readonly count_include_pad?: number;
 };
 
-/**
- * Pooling of (batch, channels, spatial...) over windows. `f` gets the elements of the window that lie in the input and
- * the number of places it has (padding included when count_include_pad says so).
- */
+/** What one window covers. */
+export interface Covered {
+  /** the elements that lie in the input, in row-major order */
+  readonly values: readonly number[];
+  /** where each of them lies in the flattened input */
+  readonly offsets: readonly number[];
+  /** how many places the window has within the padded input; without padding where count_include_pad is 0 */
+  readonly places: number;
+}
+
+/** Pooling of (batch, channels, spatial...) over windows. `f` makes one element of each output from a window. */
 export function pool<const Op extends OpName>(
   name: Op,
-  f: (values: readonly number[], places: number) => number,
+  f: (window: Covered) => readonly number[],
 ): OpDef<Op> {
   return {
     name,
@@ -41,21 +48,26 @@ export function pool<const Op extends OpName>(
       const before = padsBefore(spatial, frame, a);
       const strides = stridesOf(x.shape);
       const shape = [...x.shape.slice(0, 2), ...(windowExtents(spatial, frame, a) as number[])];
-      return [
-        fromIndex(shape, (index) => {
-          const values: number[] = [];
-          fromIndex(a.kernel_shape, (k) => {
-            const at = spatial.map(
-              (_, s) => index[s + 2]! * frame.strides[s]! + k[s]! * frame.dilations[s]! - before[s]!,
-            );
-            if (at.every((p, s) => p >= 0 && p < spatial[s]!)) {
-              values.push(x.data[offset(strides, [index[0]!, index[1]!, ...at])]!);
-            }
-            return 0;
-          });
-          return f(values, a.count_include_pad ? a.kernel_shape.reduce((p, q) => p * q, 1) : values.length);
-        }),
-      ];
+      // with ceil_mode a window may reach beyond the padding, where it has no places
+      const explicit = a.auto_pad === undefined || a.auto_pad === 'NOTSET';
+      const ends = spatial.map((n, s) => (explicit ? n + (a.pads?.[s + spatial.length] ?? 0) : Infinity));
+      const covered = (index: readonly number[]): Covered => {
+        const [values, offsets]: [number[], number[]] = [[], []];
+        let padded = 0;
+        fromIndex(a.kernel_shape, (k) => {
+          const at = spatial.map(
+            (_, s) => index[s + 2]! * frame.strides[s]! + k[s]! * frame.dilations[s]! - before[s]!,
+          );
+          if (at.every((p, s) => p < ends[s]!)) padded++;
+          if (!at.every((p, s) => p >= 0 && p < spatial[s]!)) return 0;
+          const from = offset(strides, [index[0]!, index[1]!, ...at]);
+          values.push(x.data[from]!);
+          offsets.push(from);
+          return 0;
+        });
+        return { values, offsets, places: a.count_include_pad ? padded : values.length };
+      };
+      return node.outputs.map((_, k) => fromIndex(shape, (index) => f(covered(index))[k]!));
     },
   };
 }

@@ -34,7 +34,13 @@ export function windowExtents(spatial: Shape, w: Window, a: WindowAttrs): Dim[] 
     const pads = a.pads && a.auto_pad !== 'VALID' ? a.pads : [];
     const added = (pads[k] ?? 0) + (pads[k + spatial.length] ?? 0) - (w.dilations[k] ?? 1) * (kernel - 1) - 1;
     const free = addDim(extent, added);
-    if (typeof free !== 'number') return a.ceil_mode && stride > 1 ? null : addDim(floorDiv(free, stride), 1);
+    if (typeof free !== 'number') {
+      if (!a.ceil_mode) return addDim(floorDiv(free, stride), 1);
+      // where the window is as wide as its step and the padding behind, none starts in that padding
+      const reach = (w.dilations[k] ?? 1) * (kernel - 1) + 1;
+      const fits = reach >= stride + (pads[k + spatial.length] ?? 0);
+      return fits ? addDim(floorDiv(addDim(free, stride - 1), stride), 1) : null;
+    }
     if (free < 0) return 0;
     if (!a.ceil_mode) return Math.floor(free / stride) + 1;
     const count = Math.ceil(free / stride) + 1;

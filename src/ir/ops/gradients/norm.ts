@@ -3,7 +3,7 @@ import type { Node, Value } from '../../model.js';
 import { tensorType } from '../../shape.js';
 import type { GradBuilder } from '../define.js';
 import { addSlices } from './gather.js';
-import { attributes, axisOf, type Grads, input, type Vjp } from './vjp.js';
+import { attributes, axisOf, extraOutput, type Grads, input, type Vjp } from './vjp.js';
 
 /**
  * Layer normalisation over axes [axis, rank): y = (x - mean) k w + c with k the inverse deviation.
@@ -14,15 +14,15 @@ export const layerNormVjp: Vjp = (b, node, [dy]) => {
   const [x, w] = [input(node, 0), input(node, 1)];
   const { axis = -1 } = attributes(node, 'LayerNormalization'); // no default before it was in the schema
   const axes = axesFrom(axisOf(axis, b.rank(x)), b.rank(x));
-  const mean = output(b, node, 1);
-  const k = output(b, node, 2);
+  const mean = extraOutput(b, node, 1);
+  const k = extraOutput(b, node, 2);
   return centred(b, { x, w, c: node.inputs[2] ?? null, mean, k, axes }, dy!, [0, 1, 2]);
 };
 
 /** SkipLayerNormalization (com.microsoft): layer normalisation of s = x + skip (+ bias), which is output 3. */
 export const skipLayerNormVjp: Vjp = (b, node, grads) => {
   const [dy, , , dsum] = grads;
-  const s = output(b, node, 3, input(node, 0));
+  const s = extraOutput(b, node, 3, input(node, 0));
   const { epsilon } = attributes(node, 'com.microsoft::SkipLayerNormalization');
   const affine = { w: input(node, 2), c: node.inputs[3] ?? null, at: [2, 3] as const };
   const parts = dy ? ofSum(b, s, affine, epsilon, dy) : [];
@@ -37,7 +37,7 @@ export const skipLayerNormVjp: Vjp = (b, node, grads) => {
 export const embedLayerNormVjp: Vjp = (b, node, grads) => {
   const [dy, , dsum] = grads;
   const ids = input(node, 0);
-  const s = output(b, node, 2, node.outputs[0]!);
+  const s = extraOutput(b, node, 2, node.outputs[0]!);
   const { epsilon } = attributes(node, 'com.microsoft::EmbedLayerNormalization');
   const affine = { w: input(node, 5), c: input(node, 6), at: [5, 6] as const };
   const parts = dy ? ofSum(b, s, affine, epsilon, dy) : [];
@@ -93,7 +93,7 @@ export const rmsNormVjp: Vjp = (b, node, [dy]) => {
 /** SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of s = x + skip (+ bias), which is output 3. */
 export const skipRmsNormVjp: Vjp = (b, node, grads) => {
   const [dy, , , dsum] = grads;
-  const s = output(b, node, 3, input(node, 0));
+  const s = extraOutput(b, node, 3, input(node, 0));
   const { epsilon } = attributes(node, 'com.microsoft::SkipSimplifiedLayerNormalization');
   const axes = [b.rank(input(node, 0)) - 1];
   const scaled = () => ({ x: s, w: input(node, 2), k: inverseRms(b, s, axes, epsilon), axes });
@@ -181,18 +181,6 @@ function skipGrads(b: GradBuilder, node: Node, ds: Value | null, weights: Grads,
 
 function both(b: GradBuilder, a: Value | null, c: Value | null): Value | null {
   return a && c ? b.add(a, c) : (a ?? c);
-}
-
-/** Output `index` of a node, made when the node does not deliver it yet; skipped ones stay empty. It has the type of `like`. */
-function output(b: GradBuilder, node: Node, index: number, like: Value | null = null): Value {
-  while (node.outputs.length < index) node.addOutput('');
-  const held = node.outputs[index];
-  if (held && held.name !== '') return held;
-  const name = b.graph.names.freshValue(`${node.outputs[0]!.name}/stat${index}`);
-  const made = held ?? node.addOutput(name);
-  if (held) held.rename(name);
-  if (like) made.setType(like.type, true);
-  return made;
 }
 
 function axesFrom(first: number, rank: number): number[] {

@@ -13,6 +13,18 @@ export function input(node: Node, index: number): Value {
   return value;
 }
 
+/** Output `index` of a node, made when the node does not deliver it yet; skipped ones stay empty. It has the type of `like`. */
+export function extraOutput(b: GradBuilder, node: Node, index: number, like: Value | null = null): Value {
+  while (node.outputs.length < index) node.addOutput('');
+  const held = node.outputs[index];
+  if (held && held.name !== '') return held;
+  const name = b.graph.names.freshValue(`${node.outputs[0]!.name}/stat${index}`);
+  const made = held ?? node.addOutput(name);
+  if (held) held.rename(name);
+  if (like) made.setType(like.type, true);
+  return made;
+}
+
 /** Typed attributes of a node known to be of that op. */
 export function attributes<Op extends OpName>(node: Node, _op: Op): AttrsOf<Op> {
   return attrsOf(node as unknown as Node<Op>);

@@ -1,0 +1,157 @@
+import { attrInt, attrInts, attrString } from '../../attr.js';
+import type { Node, Value } from '../../model.js';
+import { tensorType } from '../../shape.js';
+import { MemoryTensor } from '../../tensor.js';
+import { encodeFloats } from '../../values.js';
+import type { AttrsOf, GradBuilder } from '../define.js';
+import { type Count, extentOf, shapeOf, vector } from './counts.js';
+import { type Frame, frameOf } from './frame.js';
+import { extentAt, range, slice, unsqueeze } from './shape.js';
+import { attributes, extraOutput, input, type Vjp } from './vjp.js';
+
+/**
+ * MaxPool: each element of dy is added where the greatest element of its window lies, the first one of equal ones, as the
+ * node's output Indices says. Before operator set 16 nothing adds at repeated places: windows are then taken in turns that
+ * do not overlap.
+ */
+export const maxPoolVjp: Vjp = (b, node, [dy]) => {
+  if (b.opset < 11) return { because: 'scattering by index needs operator set 11', at: node };
+  if (b.wants(0) && attributes(node, 'MaxPool').storage_order !== 0)
+    return { because: 'its indices count columns first (storage_order)', at: node };
+  const x = input(node, 0);
+  const indices = extraOutput(b, node, 1);
+  const { type } = node.outputs[0]!;
+  if (!indices.type && type?.kind === 'tensor') indices.setType(tensorType('i64', type.shape), true);
+  const flat = b.opset >= 16 ? scatter(b, x, indices, dy!, 'add') : inTurns(b, node, x, indices, dy!);
+  return [b.reshapeLike(flat, x)];
+};
+
+/** Elements of `updates` at the places of flattened zeros, as many as x has. */
+function scatter(b: GradBuilder, x: Value, indices: Value, updates: Value, reduction: 'add' | 'none'): Value {
+  const size = b.reshape(b.one('Size', [x]), b.ints([1]));
+  const zeros = b.one('Expand', [b.scalar(0, x), size]);
+  const [at, flat] = [b.reshape(indices, b.ints([-1])), b.reshape(updates, b.ints([-1]))];
+  const attrs = { axis: attrInt(0), ...(reduction === 'add' ? { reduction: attrString(reduction) } : {}) };
+  return b.one('ScatterElements', [zeros, at, flat], attrs);
+}
+
+/** The sum over sets of windows that do not overlap: every n-th one along each axis. */
+function inTurns(b: GradBuilder, node: Node, x: Value, indices: Value, dy: Value): Value {
+  const a = attributes(node, 'MaxPool');
+  const { kernel, strides, dilations } = frameOf(b, x, a.kernel_shape, { ...a, auto_pad: 'NOTSET' });
+  const every = kernel.map((extent, s) => Math.ceil(((extent - 1) * dilations[s]! + 1) / strides[s]!));
+  const turns = every.reduce<number[][]>(
+    (all, count) => all.flatMap((turn) => range(count).map((first) => [...turn, first])),
+    [[]],
+  );
+  const axes = b.ints(kernel.map((_, s) => s + 2));
+  const parts = turns.map((turn) => {
+    const ends = b.ints(turn.map(() => END));
+    const part = (value: Value): Value =>
+      turns.length === 1 ? value : b.one('Slice', [value, b.ints(turn), ends, axes, b.ints(every)]);
+    return scatter(b, x, part(indices), part(dy), 'none');
+  });
+  return parts.reduce((sum, part) => b.add(sum, part));
+}
+
+/** Beyond any extent. */
+const END = 2 ** 53 - 1;
+
+/**
+ * AveragePool: each element of dy is divided by the places of its window and added to all of them, which is the transposed
+ * convolution with ones, channel by channel.
+ */
+export const averagePoolVjp: Vjp = (b, node, [dy]) => {
+  const x = input(node, 0);
+  const a = attributes(node, 'AveragePool');
+  const frame = frameOf(b, x, a.kernel_shape, a);
+  const share = shares(b, node, dy!, frame, a);
+  const { kernel, strides, dilations, before } = frame;
+  const places = kernel.map((_, s) => extentOf(b, node.outputs[0]!, s + 2));
+  const alone = b.reshape(share, shapeOf(b, [-1, 1, ...places]));
+  const wide = b.one('ConvTranspose', [alone, ones(b, x, kernel)], {
+    kernel_shape: attrInts(kernel),
+    strides: attrInts(strides),
+    dilations: attrInts(dilations),
+    pads: attrInts([...before, ...kernel.map(() => 0)]),
+    output_padding: attrInts(strides.map((stride) => stride - 1)),
+  });
+  const cut = kernel.reduce((all, extent, s) => {
+    const [from, to] = [b.dims(x)[s + 2], b.dims(node.outputs[0]!)[s + 2]];
+    const reach = (extent - 1) * dilations[s]! + strides[s]! - before[s]!;
+    const fits =
+      typeof from === 'number' && typeof to === 'number' && (to - 1) * strides[s]! + reach === from;
+    return fits ? all : slice(b, all, b.ints([0]), extentAt(b, x, s + 2), s + 2);
+  }, wide);
+  return [b.reshapeLike(cut, x)];
+};
+
+/** dy divided by the number of places of each window, which is a product over the axes. */
+function shares(b: GradBuilder, node: Node, dy: Value, frame: Frame, a: AttrsOf<'AveragePool'>): Value {
+  const [x, y] = [input(node, 0), node.outputs[0]!];
+  const { kernel, before, after } = frame;
+  const explicit = a.auto_pad !== 'SAME_UPPER' && a.auto_pad !== 'SAME_LOWER';
+  const partly = kernel.map((_, s) => {
+    const padded = before[s] !== 0 || after[s] !== 0 || !explicit;
+    return (padded && !a.count_include_pad) || (explicit && a.ceil_mode === 1 && frame.strides[s]! > 1);
+  });
+  const whole = kernel.reduce((count, extent, s) => (partly[s] ? count : count * extent), 1);
+  let share = whole === 1 ? dy : b.mul(dy, b.scalar(1 / whole, x));
+  for (const [s, varies] of partly.entries()) {
+    if (!varies) continue;
+    const end = a.count_include_pad ? after[s]! : 0;
+    const first = a.count_include_pad ? -before[s]! : 0;
+    const counts = { frame, s, first, end };
+    const line = places(b, x, extentOf(b, x, s + 2), extentOf(b, y, s + 2), counts);
+    share = b.div(
+      share,
+      kernel.slice(s + 1).reduce((value) => unsqueeze(b, value, 1), line),
+    );
+  }
+  return share;
+}
+
+interface Reach {
+  readonly frame: Frame;
+  readonly s: number;
+  /** the first place that counts, and how far behind the last element places count */
+  readonly first: number;
+  readonly end: number;
+}
+
+/** How many places each window has along axis s: (windows, 1 if more axes follow), in the type of x. */
+function places(
+  b: GradBuilder,
+  x: Value,
+  extent: Count,
+  windows: Count,
+  { frame, s, first, end }: Reach,
+): Value {
+  const [stride, dilation, before] = [frame.strides[s]!, frame.dilations[s]!, frame.before[s]!];
+  const taps = range(frame.kernel[s]!).map((k) => k * dilation - before);
+  if (typeof extent === 'number' && typeof windows === 'number') {
+    const counts = range(windows).map(
+      (i) => taps.filter((tap) => i * stride + tap >= first && i * stride + tap < extent + end).length,
+    );
+    return floats(b, x, [windows], counts);
+  }
+  if (b.opset < 11) return b.refuse('extents that vary need Range, of operator set 11');
+  const starts = b.one('Range', [b.index(0), b.reshape(vector(b, windows), b.ints([])), b.index(1)]);
+  const at = b.one('Add', [unsqueeze(b, b.one('Mul', [starts, b.ints([stride])]), 1), b.ints(taps)]);
+  const inside = b.one('And', [
+    b.one('Less', [at, b.one('Add', [vector(b, extent), b.ints([end])])]),
+    b.one('Less', [b.ints([first - 1]), at]),
+  ]);
+  return b.reduceSum(b.one('Cast', [inside], { to: attrInt(b.onnxType(x)) }), [1], false);
+}
+
+/** The filter (1, 1, kernel...) of ones. */
+function ones(b: GradBuilder, x: Value, kernel: readonly number[]): Value {
+  const count = kernel.reduce((product, extent) => product * extent, 1);
+  return floats(b, x, [1, 1, ...kernel], new Array<number>(count).fill(1));
+}
+
+function floats(b: GradBuilder, { type }: Value, shape: readonly number[], values: readonly number[]): Value {
+  const dtype = type?.kind === 'tensor' ? type.dtype : b.refuse('the element type of its input is unknown');
+  return b.constant(new MemoryTensor(dtype, shape, encodeFloats(dtype, values)), 'grad/floats');
+}
