@@ -1,0 +1,111 @@
+import { bpeOf } from './bpe.js';
+import type { Part } from './part.js';
+import { unigramOf } from './unigram.js';
+
+/** What turns one piece of text into token ids. */
+export interface Model {
+  /** the number of tokens in its vocabulary */
+  readonly size: number;
+  idOf(token: string): number | undefined;
+  /** Appends the ids of a piece. */
+  encode(piece: string, into: number[]): void;
+}
+
+/** The model that a tokenizer.json holds. Throws LOTR8209 for one that is not known. */
+export function modelOf(part: Part): Model {
+  switch (kindOf(part)) {
+    case 'WordLevel':
+      return wordLevel(part);
+    case 'WordPiece':
+      return wordPiece(part);
+    case 'BPE':
+      return bpeOf(part);
+    case 'Unigram':
+      return unigramOf(part);
+    default:
+      return part.refuse(`the model "${part.type}" is not supported`);
+  }
+}
+
+/** Files of older versions do not name the type: the fields tell. */
+function kindOf(part: Part): string {
+  if (part.has('type')) return part.type;
+  if (part.has('merges')) return 'BPE';
+  if (Array.isArray(part.get('vocab'))) return 'Unigram';
+  return part.has('max_input_chars_per_word') || part.has('continuing_subword_prefix')
+    ? 'WordPiece'
+    : 'WordLevel';
+}
+
+/** The field "vocab": {token: id}. Every id is a whole number of at least 0. */
+export function vocabularyOf(part: Part): ReadonlyMap<string, number> {
+  const value = part.get('vocab');
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return part.refuse('"vocab" is not an object of tokens and ids');
+  }
+  const ids = new Map<string, number>();
+  for (const [token, id] of Object.entries(value as Readonly<Record<string, unknown>>)) {
+    if (!isId(id)) part.refuse(`the id of the token ${JSON.stringify(token)} is not a whole number`);
+    ids.set(token, id as number);
+  }
+  return ids;
+}
+
+/** Whether a value can be a token id: a whole number that fits 32 bits. */
+export const isId = (id: unknown): id is number =>
+  Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 31;
+
+/** One word, one token. */
+function wordLevel(part: Part): Model {
+  const vocabulary = vocabularyOf(part);
+  const unknown = unknownOf(part, vocabulary, part.text('unk_token', '<unk>'));
+  return {
+    size: vocabulary.size,
+    idOf: (token) => vocabulary.get(token),
+    encode: (piece, into) => into.push(vocabulary.get(piece) ?? unknown(piece)),
+  };
+}
+
+/** Greedy: at every place the longest token that fits; a word with a stretch that no token fits is unknown as a whole. */
+function wordPiece(part: Part): Model {
+  const vocabulary = vocabularyOf(part);
+  const unknown = unknownOf(part, vocabulary, part.text('unk_token', '[UNK]'));
+  const prefix = part.text('continuing_subword_prefix', '##');
+  const longest = part.count('max_input_chars_per_word', 100);
+  return {
+    size: vocabulary.size,
+    idOf: (token) => vocabulary.get(token),
+    encode(piece, into) {
+      const chars = [...piece];
+      const before = into.length;
+      for (let start = 0, end: number; start < chars.length; start = end) {
+        let id: number | undefined;
+        for (end = chars.length <= longest ? chars.length : start; end > start; end--) {
+          const text = chars.slice(start, end).join('');
+          id = vocabulary.get(start > 0 ? prefix + text : text);
+          if (id !== undefined) break;
+        }
+        if (id === undefined) {
+          into.length = before;
+          into.push(unknown(piece));
+          return;
+        }
+        into.push(id);
+      }
+    },
+  };
+}
+
+/** The id of the unknown token; a text that needs one is refused when the vocabulary has none. */
+function unknownOf(
+  part: Part,
+  vocabulary: ReadonlyMap<string, number>,
+  token: string,
+): (piece: string) => number {
+  const id = vocabulary.get(token);
+  return (piece) =>
+    id ??
+    part.refuse(
+      `the text has ${JSON.stringify(piece)}, and the vocabulary has neither it nor the unknown token ${JSON.stringify(token)}`,
+    );
+}

@@ -1,0 +1,158 @@
+import { toRegExp } from 'oniguruma-to-es';
+import type { Part } from './part.js';
+
+/** A stretch of text on its way to the model. */
+export interface Piece {
+  readonly text: string;
+  /** it begins where the text that was given begins */
+  readonly first: boolean;
+}
+
+/** A stretch of a text that a pattern matches, or that lies between two matches. */
+interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly match: boolean;
+}
+
+/** How a text is divided by a pattern: what becomes of the stretches that match. */
+export type Behavior = 'Removed' | 'Isolated' | 'MergedWithPrevious' | 'MergedWithNext' | 'Contiguous';
+
+const BEHAVIORS: ReadonlySet<string> = new Set<Behavior>([
+  'Removed',
+  'Isolated',
+  'MergedWithPrevious',
+  'MergedWithNext',
+  'Contiguous',
+]);
+
+export function behaviorOf(part: Part, otherwise?: Behavior): Behavior {
+  const name = part.text('behavior', otherwise);
+  return BEHAVIORS.has(name) ? (name as Behavior) : part.refuse(`the behavior "${name}" is not known`);
+}
+
+/**
+ * The pattern of a part as a regular expression with the flag `g`: {"String": ...} is literal text, {"Regex": ...} has
+ * the syntax of Oniguruma, which Python's tokenizers use.
+ */
+export function patternOf(part: Part): RegExp {
+  const pattern = part.part('pattern') ?? part.refuse('it has no "pattern"');
+  if (pattern.has('String')) return literal([pattern.text('String')]);
+  const source = pattern.text('Regex');
+  try {
+    // a letter that never matches keeps (?i:...) from being made a flag of the whole expression, which changes \p{L}
+    return toRegExp(`(?:${withWords(source)})|(?!)a`, { global: true, avoidSubclass: true });
+  } catch (error) {
+    return part.refuse(`the regular expression ${JSON.stringify(source)} cannot be used: ${why(error)}`);
+  }
+}
+
+/** What \w stands for in a class; outside of one, Oniguruma has some numbers of Latin-1 too. */
+const IN_CLASS = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}';
+const WORDS = `${IN_CLASS}\u00b2\u00b3\u00b9\u00bc-\u00be`;
+
+/** A pattern with \w, \W, \b and \B written out. */
+function withWords(source: string): string {
+  const [inside, outside] = [`[${WORDS}]`, `[^${WORDS}]`];
+  let depth = 0;
+  return source.replace(/\\[\s\S]|[[\]]/gu, (found) => {
+    if (found === '[') depth++;
+    if (found === ']' && depth > 0) depth--;
+    switch (found) {
+      case '\\w':
+        return depth > 0 ? IN_CLASS : inside;
+      case '\\W':
+        return depth > 0 ? `[^${IN_CLASS}]` : outside;
+      case '\\b':
+        return depth > 0 ? found : `(?:(?<=${inside})(?!${inside})|(?<!${inside})(?=${inside}))`;
+      case '\\B':
+        return depth > 0 ? found : `(?:(?<=${inside})(?=${inside})|(?<!${inside})(?!${inside}))`;
+      default:
+        return found;
+    }
+  });
+}
+
+const why = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** Any of some texts, the longest where several begin at one place. */
+export function literal(texts: readonly string[]): RegExp {
+  const longest = [...texts].sort((a, b) => b.length - a.length);
+  return new RegExp(longest.map((text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')).join('|'), 'gu');
+}
+
+/** Divides a piece by a pattern; `invert` exchanges what matches and what does not. Empty stretches are left out. */
+export function split(piece: Piece, pattern: RegExp, behavior: Behavior, invert = false): Piece[] {
+  const spans = spansOf(piece.text, pattern);
+  const seen = invert ? spans.map((span) => ({ ...span, match: !span.match })) : spans;
+  return cut(
+    piece,
+    merged(seen, behavior).map(({ start, end }) => [start, end]),
+  );
+}
+
+/** The stretches of a piece between the offsets, without empty ones. */
+export function cut(piece: Piece, ranges: readonly (readonly [number, number])[]): Piece[] {
+  return ranges
+    .filter(([start, end]) => end > start)
+    .map(([start, end]) => ({ text: piece.text.slice(start, end), first: piece.first && start === 0 }));
+}
+
+function spansOf(text: string, pattern: RegExp): readonly Span[] {
+  const spans: Span[] = [];
+  let last = 0;
+  for (const found of text.matchAll(pattern)) {
+    const start = found.index;
+    const end = start + found[0].length;
+    if (start > last) spans.push({ start: last, end: start, match: false });
+    spans.push({ start, end, match: true });
+    last = end;
+  }
+  if (last < text.length) spans.push({ start: last, end: text.length, match: false });
+  return spans;
+}
+
+function merged(spans: readonly Span[], behavior: Behavior): readonly Span[] {
+  switch (behavior) {
+    case 'Isolated':
+      return spans;
+    case 'Removed':
+      return spans.filter(({ match }) => !match);
+    case 'Contiguous':
+      return joined(spans, (last, next) => last.match === next.match);
+    case 'MergedWithPrevious':
+      return joined(spans, (last, next) => next.match && !last.match);
+    case 'MergedWithNext':
+      return joined(spans, (last, next) => last.match && !next.match);
+  }
+}
+
+/** Neighbours as one where `join` says so; it sees the spans as they were found. */
+function joined(spans: readonly Span[], join: (last: Span, next: Span) => boolean): readonly Span[] {
+  const made: Span[] = [];
+  for (const [i, span] of spans.entries()) {
+    const last = made.at(-1);
+    if (last && join(spans[i - 1]!, span)) made[made.length - 1] = { ...last, end: span.end };
+    else made.push(span);
+  }
+  return made;
+}
+
+/** Byte b as the printable character that byte-level vocabularies write for it. */
+const BYTE_CHARS: readonly string[] = (() => {
+  let next = 256;
+  const printable = (b: number) => (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+  return Array.from({ length: 256 }, (_, b) => String.fromCharCode(printable(b) ? b : next++));
+})();
+
+const UTF8 = new TextEncoder();
+
+/** The UTF-8 bytes of a text, each as one printable character. */
+export function byteChars(text: string): string {
+  let made = '';
+  for (const byte of UTF8.encode(text)) made += BYTE_CHARS[byte]!;
+  return made;
+}
+
+/** The UTF-8 bytes of a text. */
+export const bytesOf = (text: string): Uint8Array => UTF8.encode(text);
