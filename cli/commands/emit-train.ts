@@ -1,6 +1,11 @@
 import { emitTraining } from '../../src/backends/onnx-train/emit.js';
 import { ADAMW, type Optimizer, SGD } from '../../src/backends/onnx-train/optimizer.js';
-import { type Recompute, TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
+import {
+  type DropoutMode,
+  type Recompute,
+  TRAIN_DEFAULTS,
+  type TrainOptions,
+} from '../../src/backends/onnx-train/options.js';
 import type { Ep, LossKind } from '../../src/train/signature.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
@@ -31,6 +36,7 @@ export interface EmitTrainOptions {
   readonly names: 'lotrc' | 'ort';
   readonly loop?: number;
   readonly recompute: Recompute;
+  readonly dropout: DropoutMode;
   readonly keepFunctions?: true;
   readonly ep: Ep;
   readonly allowFallback?: readonly string[];
@@ -72,6 +78,7 @@ export function emitTrainCommand(
     names: given.names,
     loop: given.loop ?? null,
     recompute: given.recompute,
+    dropout: given.dropout,
     keepFunctions: given.keepFunctions ?? false,
     ep: [given.ep],
     allowFallback: (given.allowFallback ?? []).flatMap((ops) => ops.split(',')),

@@ -73,6 +73,12 @@ export function declareEmitCommands(program: Command, run: Run): void {
       'cheap',
     )
     .option(
+      '--dropout <mode>',
+      'Dropout in training mode: seeded (masks from the input `draw`, the same for the same number), or off',
+      word('--dropout', ['seeded', 'off']),
+      'seeded',
+    )
+    .option(
       '--keep-functions',
       'adapted layers and their gradients stay calls of functions that the graphs define, which a library of operators may override',
     )

@@ -42,7 +42,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
     )
     .option('--min-lr <x>', 'where the schedule ends', real('--min-lr', { least: 0 }), 0)
     .option('--power <x>', 'exponent of the polynomial schedule', real('--power', { above: 0 }), 1)
-    .option('--seed <n>', 'order of the examples', whole('--seed'), 0)
+    .option('--seed <n>', 'order of the examples, and masks of Dropout in training mode', whole('--seed'), 0)
     .option(
       '--loss-scale <x>',
       'at the start (default: 65536 for half-precision models, else 1)',

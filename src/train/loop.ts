@@ -1,3 +1,4 @@
+import { RandomStream } from '../init/rng.js';
 import { diverged } from '../ir/codes/train.js';
 import { notANumber } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
@@ -92,6 +93,9 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const length = lengthOf(plan, host.data.size, host.cut);
   const orders = new Orders(host.data.size, plan.seed);
   const schedule = scheduleOf(plan, length.total);
+  const firstDraw = Math.floor(
+    new RandomStream(plan.seed, 'train.dropout').uniform(0) * (run.signature.draws ?? 1),
+  );
   const start = readCheckpoint(folder, run);
   let at: Position = start ?? { step: 0, updates: 0, scale: fresh(plan.lossScale), best: null, stale: 0 };
   run.lossScale = at.scale.value;
@@ -106,6 +110,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     const started = performance.now();
     const { batches, examples, tokens } = batchesOf(host, orders, at.step, length.perEpoch);
     const lr = learningRate(schedule, at.step);
+    run.draw = firstDraw + at.step * plan.accumulate;
     const used = at.scale.value;
     const result =
       batches.length === 1 && plan.accumulate === 1

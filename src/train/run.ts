@@ -26,6 +26,8 @@ export class TrainingRun {
   /** completed optimizer steps */
   t = 0;
   lossScale = 1;
+  /** number of the next draw of masks of Dropout, for graphs that draw some; each run of such a graph takes one */
+  draw = 0;
   readonly #state = new Map<string, OrtTensor>();
   readonly #sessions = new Map<string, OrtSession>();
 
@@ -155,6 +157,7 @@ export class TrainingRun {
       loss_scale: () => this.lossScale,
       bc1: (k) => 1 - beta1 ** (this.t + 1 + k),
       bc2: (k) => 1 - beta2 ** (this.t + 1 + k),
+      draw: (k) => (this.draw + k) % (this.signature.draws ?? 1),
     };
     const scalar = ({ shape, scalar }: Port): OrtTensor => {
       const count = shape.length === 0 ? 1 : rates.length;
@@ -174,6 +177,7 @@ export class TrainingRun {
       if (!value) throw new Error(`input "${port.name}" of ${graph.file} has no value`);
       feeds[port.name] = value;
     }
+    if (graph.inputs.some(({ scalar }) => scalar === 'draw')) this.draw += rates.length;
     return session.run(feeds);
   }
 }

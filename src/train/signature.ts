@@ -28,6 +28,8 @@ export interface Signature {
     /** embedding losses: rows i and B + i of a batch of 2B rows belong together */
     readonly pairs?: 'halves';
   };
+  /** how many different numbers the scalar `draw` takes; absent where no graph draws masks of Dropout */
+  readonly draws?: number;
   /** settings of the runtime without which the graphs would not do what they are for */
   readonly session: Readonly<Record<string, string>>;
   readonly base: readonly BaseFile[];
@@ -60,8 +62,11 @@ export type Role =
   | 'finite'
   | 'count';
 
-/** Learning rate, loss scale, and the bias corrections 1 - beta1^t and 1 - beta2^t of AdamW. */
-export type ScalarKind = 'lr' | 'loss_scale' | 'bc1' | 'bc2';
+/**
+ * Learning rate, loss scale, the bias corrections 1 - beta1^t and 1 - beta2^t of AdamW, and the number of a draw: a whole
+ * number from 0 up to, not including, `draws`, another for each run of a graph, from which masks of Dropout are made.
+ */
+export type ScalarKind = 'lr' | 'loss_scale' | 'bc1' | 'bc2' | 'draw';
 
 export interface Port {
   readonly name: string;

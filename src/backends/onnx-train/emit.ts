@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { PLAN_KEY } from '../../ir/adapter.js';
 import { opsetOf } from '../../ir/builder.js';
 import { cannotLinkBase, oldOpset } from '../../ir/codes/training.js';
+import { drawsRandomly, seededDropout } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { type Output, type WrittenOutput, writeAtomically } from '../../ir/files/atomic.js';
 import { safetensorsOutput } from '../../ir/files/safetensors.js';
@@ -11,6 +12,8 @@ import { opDef } from '../../ir/ops/index.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { factorData } from '../../passes/adapters/merge.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
+import { DRAWS } from '../../passes/dropout/field.js';
+import { findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import type { GraphName, GraphSignature, Signature, SiteSignature } from '../../train/signature.js';
 import { type BaseMode, placeBase } from './base-files.js';
@@ -29,7 +32,7 @@ import { IGNORE_VALUE } from './loss.js';
 import { constantsOf, slotsOf } from './optimizer.js';
 import { checkOptions, ofPairs, type TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
-import { prepare } from './prepare.js';
+import { type Keep, prepare } from './prepare.js';
 
 /** the first operator set with Where, which losses and gradients are written with */
 const OLDEST_OPSET = 9;
@@ -71,19 +74,19 @@ export function emitTraining(request: EmitRequest): Emitted {
   const plan = requirePlan(first, 'emit training graphs');
   const opset = opsetOf(first.graph);
   if (opset < OLDEST_OPSET) fail(oldOpset({ opset, needed: OLDEST_OPSET }));
-  const fresh = (keepOutputs: boolean) => prepare(open(), factors, options, keepOutputs);
-  const whole = fresh(true);
+  const fresh = (keep: Keep) => prepare(open(), factors, options, keep);
+  const whole = fresh({ outputs: true });
   const params = collectParams(whole.model, plan.plans, factors, options);
-  const notes: Diagnostic[] = [];
+  const notes: Diagnostic[] = [...drawNotes(first, options)];
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
-    step: stepGraph(fresh(false), params, options),
-    grad: gradGraph(fresh(false), params, options, (remark) => notes.push(remark)),
+    step: stepGraph(fresh({ dropout: true }), params, options),
+    grad: gradGraph(fresh({ dropout: true }), params, options, (remark) => notes.push(remark)),
     apply: applyGraph(params, options, opset),
-    eval: evalGraph(fresh(false), params, options),
+    eval: evalGraph(fresh({}), params, options),
     infer: inferGraph(whole, params),
     ...(options.loop === null
       ? {}
-      : { stepLoop: stepLoopGraph(stepGraph(fresh(false), params, options), options.loop) }),
+      : { stepLoop: stepLoopGraph(stepGraph(fresh({ dropout: true }), params, options), options.loop) }),
   };
   // kernels depend on element types, also those of loss and gradients
   for (const { model } of Object.values(graphs)) inferShapes(model);
@@ -147,6 +150,7 @@ export function emitTraining(request: EmitRequest): Emitted {
       ...(options.loss === 'contrastive' ? { temperature: options.temperature } : {}),
       ...(ofPairs(options.loss) ? { pairs: 'halves' as const } : {}),
     },
+    ...(graphs.step!.signature.inputs.some(({ scalar }) => scalar === 'draw') ? { draws: DRAWS } : {}),
     session: sessionOf(Object.values(graphs).map(({ model: emitted }) => emitted)),
     base: base.files,
   };
@@ -158,6 +162,17 @@ export function emitTraining(request: EmitRequest): Emitted {
   const written = writeAtomically(outputs);
   const placed = written.slice(0, base.outputs.length).map(({ path, how }) => ({ file: path, how }));
   return { signature, placed, files, params, notes };
+}
+
+/** What to say about random numbers in the model: LOTR5020, LOTR5022. */
+function drawNotes(model: Model, options: TrainOptions): Diagnostic[] {
+  const { dropouts, repeated, others } = findDraws(model);
+  const count = dropouts.length + repeated.length;
+  const ops = [...new Set(others.map(({ op }) => op))].sort();
+  return [
+    ...(count > 0 ? [seededDropout({ count, off: options.dropout === 'off' })] : []),
+    ...(others.length > 0 ? [drawsRandomly({ count: others.length, ops })] : []),
+  ];
 }
 
 /** What the runtime must be told for the ops of these models, by entry. */

@@ -6,6 +6,8 @@ import { ADAPTED } from '../../passes/adapters/insert.js';
 import { toFunctions } from '../../passes/adapters/to-functions.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';
+import { findDraws } from '../../passes/dropout/find.js';
+import { seedDropout } from '../../passes/dropout/seeded.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { recomputeBlocks } from '../../passes/remat/blocks.js';
 import { rematerialise } from '../../passes/remat/rematerialise.js';
@@ -137,6 +139,7 @@ function lossAndGradients(
   report?: (diagnostic: Diagnostic) => void,
 ): Built {
   const { model, logits } = prepared;
+  const { name: logitsName } = logits;
   const { graph } = model;
   const ports: Ports = { inputs: [], outputs: [] };
   const b = new TrainBuilder(graph, 'loss');
@@ -145,8 +148,12 @@ function lossAndGradients(
   const labels = addLabels(prepared, ports, options);
   paramPorts(params, ports);
   const scale = scaled ? addScalar(graph, ports, 'loss_scale') : null;
-  const parts = lossOf(b, prepared, labels, options);
-  graph.removeOutput(logits);
+  const { dropouts } = findDraws(model);
+  if (dropouts.length > 0) seedDropout(graph, dropouts, addScalar(graph, ports, 'draw'));
+  // a Dropout that computes the logits was replaced
+  const held = graph.outputs.find(({ name }) => name === logitsName)!;
+  const parts = lossOf(b, { ...prepared, logits: held }, labels, options);
+  graph.removeOutput(held);
   publish(graph, parts.loss, 'loss');
   const seeds = new Map([[parts.at, parts.gradient(scale)]]);
   const forward = new Set(graph.nodes);

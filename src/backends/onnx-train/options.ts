@@ -3,6 +3,8 @@ import { fail } from '../../ir/diagnostics.js';
 import type { Ep, LossKind } from '../../train/signature.js';
 import { ADAMW, type Optimizer } from './optimizer.js';
 
+/** What becomes of Dropout in training mode: masks that depend on the input `draw`, or inference mode. */
+export type DropoutMode = 'seeded' | 'off';
 export type Recompute = 'none' | 'cheap' | 'block';
 
 /** What the training graphs are to compute. */
@@ -36,6 +38,7 @@ export interface TrainOptions {
   /** activations that the backward pass computes again instead of keeping: none, those that cost little time, or
    * all but the inputs of blocks */
   readonly recompute: Recompute;
+  readonly dropout: DropoutMode;
   /** adapted layers and their gradients are calls of functions of the model, which a library of operators may override */
   readonly keepFunctions: boolean;
   readonly ep: readonly Ep[];
@@ -58,6 +61,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   names: 'lotrc',
   loop: null,
   recompute: 'cheap',
+  dropout: 'seeded',
   keepFunctions: false,
   ep: ['cpu'],
   allowFallback: [],

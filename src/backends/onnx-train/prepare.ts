@@ -1,8 +1,9 @@
 import type { PlanRow } from '../../ir/adapter.js';
 import { logitsRank, noLogits, uselessOption } from '../../ir/codes/training.js';
+import { dropoutInLoop } from '../../ir/codes/training-loss.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
-import type { Graph, Model, Node, Value } from '../../ir/model.js';
+import { type Graph, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
 import { adaptedGradientProblem } from '../../ir/ops/gradients/lotr-linear.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
@@ -15,8 +16,9 @@ import { canonicalise } from '../../passes/canonicalise/canonicalise.js';
 import { removeDead } from '../../passes/dce.js';
 import { decompose } from '../../passes/decompose/decompose.js';
 import { dependents } from '../../passes/dependents.js';
+import { bypassDropout, drawingFunctions, dropoutOff, findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
-import { inlineCalls } from '../../passes/inline/inline.js';
+import { calledBy, inlineCalls } from '../../passes/inline/inline.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
 import { hasKernel } from './legality.js';
 import { ofPairs, type TrainOptions } from './options.js';
@@ -30,16 +32,25 @@ export interface Prepared {
   readonly mask: Value | null;
 }
 
+/** What stays of the model besides what a loss needs. */
+export interface Keep {
+  /** all outputs of the model */
+  readonly outputs?: boolean;
+  /** Dropout in training mode, unless the options say that it is off */
+  readonly dropout?: boolean;
+}
+
 /**
  * Brings a rewritten model into the form that training graphs are built from: folded adapters, weights of Constant nodes
  * as initializers (only those can be referred to), and, unless outputs are kept, only what the logits need: one row behind a
- * Gather of one token.
+ * Gather of one token. Dropout in training mode stays where gradients are wanted, and is left out elsewhere. Throws
+ * LOTR5021 for Dropout in a loop.
  */
 export function prepare(
   model: Model,
   factors: ReadonlyMap<string, TensorData>,
   options: TrainOptions,
-  keepOutputs: boolean,
+  { outputs: keepOutputs = false, dropout = false }: Keep = {},
 ): Prepared {
   const plan = requirePlan(model, 'emit training graphs');
   const trained = options.alsoTrain.length > 0 ? undefined : [...factors.keys()];
@@ -48,7 +59,17 @@ export function prepare(
   lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);
   if (options.keepFunctions) requireFunctions(model);
   shareFactors(model);
+  if (!dropout || options.dropout === 'off') dropoutOff(model);
   if (!keepOutputs) inlineTrained(model, trained);
+  const [repeated] = findDraws(model).repeated;
+  if (repeated)
+    fail(
+      dropoutInLoop({
+        at: { kind: 'node', path: nodePath(repeated), op: repeated.opKey },
+        count: findDraws(model).repeated.length,
+      }),
+    );
+  bypassDropout(model);
   liftConstants(model);
   inferShapes(model);
   const logits = chooseLogits(model.graph, options);
@@ -77,13 +98,20 @@ function requireFunctions(model: Model): void {
   );
 }
 
-/** Calls of model-local functions that a gradient must pass become their bodies; below the lowest adapter they stay. */
+/**
+ * Calls of model-local functions that a gradient must pass become their bodies, and calls in which Dropout draws masks;
+ * below the lowest adapter the others stay.
+ */
 function inlineTrained(model: Model, trained: readonly string[] | undefined): void {
   if (model.functions.size === 0) return;
   const order = topologicalOrder(model.graph);
   const passed = new Set(trained ? dependents(model.graph, order, trained) : order);
   const outside = new Set(order.filter((node) => !passed.has(node)));
-  inlineCalls(model, (call) => !outside.has(call));
+  const drawing = drawingFunctions(model);
+  inlineCalls(model, (call) => {
+    const called = calledBy(model, call);
+    return !outside.has(call) || (called !== null && drawing.has(called));
+  });
 }
 
 /** Factors that the model takes as inputs become initializers again: every form of carrying starts from there. */

@@ -18,4 +18,5 @@ export * as train from './train.js';
 export * as trainData from './train-data.js';
 export * as trainLoop from './train-loop.js';
 export * as training from './training.js';
+export * as trainingLoss from './training-loss.js';
 export * as verify from './verify.js';

@@ -50,7 +50,7 @@ export const PROVIDERS: Readonly<Record<Ep, Provider>> = {
     registered: false,
     reasons: {
       Loop: 'it has no Loop there; run step.onnx and let two sets of state buffers take turns',
-      Dropout: 'it has no random numbers there; feed masks as inputs',
+      Dropout: 'it has no kernel there',
       IsNaN: 'it has no kernel there; Not(Equal(x, x)) says the same',
     },
     // the second is given the mean instead of the inverse root mean square
