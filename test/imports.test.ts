@@ -27,7 +27,7 @@ const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy:
   'ts-morph': { where: /^(cli\/dev\/|src\/backends\/host\/module\/)/, lazy: false },
   'onnxruntime-node': { where: /^src\/backends\/ort\//, lazy: true },
   commander: { where: /^cli\//, lazy: false },
-  '@huggingface/tokenizers': { where: /^src\/train\/data\//, lazy: true },
+  'oniguruma-to-es': { where: /^src\/train\/data\/tokenizer\//, lazy: false },
   'csv-parse': { where: /^src\/train\/data\//, lazy: false },
   'hyparquet-writer': { where: /^src\/train\/logs\//, lazy: false },
   'ml-matrix': { where: /^src\/init\//, lazy: false },

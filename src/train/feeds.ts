@@ -3,6 +3,7 @@ import { badData, inputUnknown } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { toF16 } from '../ir/half.js';
 import type { Batch, Column, Dataset } from './data/dataset.js';
+import { checkIds } from './ids.js';
 import type { Batch as Feeds } from './run.js';
 import type { GraphSignature, Port } from './signature.js';
 
@@ -50,13 +51,20 @@ export function fixedExtents(graph: GraphSignature): {
   return { rows: fixed(0), length: fixed(1) };
 }
 
-/** One batch as what a graph reads. Throws LOTR8204 when labels have another shape than the graph's. */
+/**
+ * One batch as what a graph reads. Throws LOTR8204 when labels have another shape than the graph's, LOTR8250 for ids that
+ * the model has no row for.
+ */
 export function feedsOf(graph: GraphSignature, inputs: InputMap, batch: Batch): Feeds {
   const feeds: Record<string, OrtTensor> = {};
   let labels: OrtTensor | null = null;
   for (const port of graph.inputs) {
-    if (port.role === 'batch') feeds[port.name] = tensorOf(port, batch.columns.get(inputs.get(port.name)!)!);
-    else if (port.role === 'label') labels = tensorOf(port, fitted(port, batch.labels));
+    if (port.role === 'batch') {
+      const column = batch.columns.get(inputs.get(port.name)!)!;
+      checkIds(port, column);
+      feeds[port.name] = tensorOf(port, column);
+    }
+    if (port.role === 'label') labels = tensorOf(port, fitted(port, batch.labels));
   }
   return { inputs: feeds, labels: labels! };
 }

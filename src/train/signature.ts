@@ -74,6 +74,8 @@ export interface Port {
   /** element type: f32, i64, i32, bool, ... */
   readonly dtype: string;
   readonly shape: readonly (number | string)[];
+  /** on a batch input of ids: rows of the table that they choose from; ids are 0 to rows - 1 */
+  readonly rows?: number;
   /** the parameter that this port carries, or is the gradient or moment of */
   readonly param?: string;
   /** which moment */

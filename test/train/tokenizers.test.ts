@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Pipeline } from '../../src/train/data/tokenizer/pipeline.js';
 import { readTokenizer } from '../../src/train/data/tokenizer.js';
-import { done } from '../support/classifier.js';
+import { checkIds } from '../../src/train/ids.js';
+import type { Port } from '../../src/train/signature.js';
+import { CHARACTERS, done, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
 
 const folder = join(import.meta.dirname, '../data/tokenizers');
@@ -163,5 +165,34 @@ describe('pairs of texts', () => {
       await lossOf(folder, 'pg2.jsonl', 'gpt2tok.json'),
     ];
     expect(Math.abs(one - two)).toBeGreaterThan(1e-3);
+  });
+});
+
+describe('ids that the model has no row for (LOTR8250)', () => {
+  const root = mkdtempSync(join(tmpdir(), 'lotrc-ids-'));
+  afterAll(() => rmSync(root, { recursive: true, force: true }));
+  test('a tokenizer of another model is refused; the same text without its new letters is not', async () => {
+    const { train } = await textClassifier(root);
+    const tokenizer = join(root, 'larger.json');
+    writeFileSync(tokenizer, JSON.stringify({ type: 'character', chars: `${CHARACTERS}éö` }));
+    const data = join(root, 'data.jsonl');
+    const run = (text: string) => {
+      writeFileSync(data, `${JSON.stringify({ text, label: 1 })}\n`);
+      return lotrc('eval', train, '--data', data, '--tokenizer', tokenizer);
+    };
+    expect((await run('cafe')).code).toBe(0);
+    const { code, err } = await run('café');
+    expect(code).toBe(1);
+    expect(err).toMatch(/LOTR8250.*"input_ids" has 27 at place 3 of a row, and its table has 27 rows/s);
+  });
+  test.each([
+    [-100, 'ids'],
+    [9, 'position_ids'],
+    [0.5, 'ids'],
+  ])('%d', (id, name) => {
+    const port: Port = { name, role: 'batch', dtype: 'i64', shape: ['batch', 2], rows: 9 };
+    const check = (value: number) => checkIds(port, { shape: [1, 2], data: Float32Array.of(8, value) });
+    expect(() => check(0)).not.toThrow();
+    expect(() => check(id)).toThrow(/table has 9 rows/);
   });
 });

@@ -19,6 +19,7 @@ import { guard, scalarsOf, slotsOf, type Updated, update } from './optimizer.js'
 import type { TrainOptions } from './options.js';
 import { exposeParams, type Param } from './params.js';
 import type { Prepared } from './prepare.js';
+import { tableRows } from './table-rows.js';
 
 /** A finished graph and what its ports mean. */
 export interface TrainGraph {
@@ -298,8 +299,11 @@ function labelType(loss: LossKind, shape: Shape | null): ValueType {
 
 function batchPorts({ model }: Prepared, ports: Ports, params: readonly Param[]): void {
   const names = new Set(params.map(({ row }) => row.name));
-  for (const input of model.graph.inputs)
-    if (!names.has(input.name) && !input.constant) ports.inputs.push(portOf(input, 'batch'));
+  for (const input of model.graph.inputs) {
+    if (names.has(input.name) || input.constant) continue;
+    const rows = tableRows(input);
+    ports.inputs.push({ ...portOf(input, 'batch'), ...(rows === null ? {} : { rows }) });
+  }
 }
 
 function paramPorts(params: readonly Param[], ports: Ports): void {

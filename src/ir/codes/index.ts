@@ -17,6 +17,7 @@ export * as text from './text.js';
 export * as train from './train.js';
 export * as trainData from './train-data.js';
 export * as trainLoop from './train-loop.js';
+export * as trainText from './train-text.js';
 export * as training from './training.js';
 export * as trainingLoss from './training-loss.js';
 export * as verify from './verify.js';

@@ -48,7 +48,7 @@ export function normalizerOf(part: Part | null): Normalizer {
   }
 }
 
-/** Character by character: a sigma at the end of a word is treated as any other. */
+/** Character by character: a sigma at the end of a word has no form of its own. */
 function lowercase(text: string): string {
   let made = '';
   for (const char of text) made += char.toLowerCase();
