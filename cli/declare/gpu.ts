@@ -3,6 +3,18 @@ import type { EmitGpuOptions } from '../commands/emit-gpu.js';
 import type { Run } from '../program.js';
 import { whole, wholes, word } from '../values.js';
 
+/** Values that each target takes: WGSL has no bfloat16, and no vendor library for the bordered weight. */
+const DTYPES = { wgsl: ['f32', 'f16'], cuda: ['f32', 'f16', 'bf16'] };
+const FORMS = {
+  wgsl: ['split', 'widen', 'token', 'merged'],
+  cuda: ['split', 'widen', 'token', 'merged', 'bordered'],
+};
+
+/** `split, widen or token` */
+function either(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
+}
+
 /** emit wgsl, emit cuda: kernels for the adapted layers. Declared after the command `emit`. */
 export function declareGpuCommands(program: Command, run: Run): void {
   const emit = program.commands.find((command) => command.name() === 'emit')!;
@@ -29,8 +41,8 @@ export function declareGpuCommands(program: Command, run: Run): void {
       )
       .option(
         '--dtype <type>',
-        'f32, f16 or bf16 (default: that of the layers)',
-        word('--dtype', ['f32', 'f16', 'bf16']),
+        `${either(DTYPES[target])} (default: that of the layers)`,
+        word('--dtype', DTYPES[target]),
       )
       .option(
         '--for <purpose>',
@@ -41,8 +53,8 @@ export function declareGpuCommands(program: Command, run: Run): void {
       .option('--adapters <n>', 'adapters in one batch (--for serve)', whole('--adapters', 1), 1)
       .option(
         '--form <form>',
-        'split, widen, token, merged or bordered (default: the cheapest)',
-        word('--form', ['split', 'widen', 'token', 'merged', 'bordered']),
+        `${either(FORMS[target])} (default: the cheapest)`,
+        word('--form', FORMS[target]),
       )
       .option('--merge', 'also kernels that fold the adapter into the weights and out (--for serve)')
       .option('--schedules <file>', 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)')

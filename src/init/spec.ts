@@ -89,7 +89,9 @@ export function checkInit(spec: AdapterSpec): readonly Diagnostic[] {
   const unit = spec.factors.some(
     ({ init }) => typeof init === 'object' && 'normal' in init && init.normal >= 1,
   );
-  if (unit && spec.scale >= LARGE_SCALE) found.push(normalScale({ method: spec.method, scale: spec.scale }));
+  if (unit && Math.abs(spec.scale) >= LARGE_SCALE) {
+    found.push(normalScale({ method: spec.method, scale: spec.scale }));
+  }
   return found;
 }
 
@@ -102,8 +104,8 @@ function applyPreset(
 ): void {
   const preset = PRESETS.get(item);
   if (!preset) {
-    const near = closest(item, PRESETS.keys()).join(', ');
-    fail(badInit({ text, why: `"${item}" is no preset`, hint: `did you mean one of ${near}?` }));
+    const why = `there is no preset "${item}"`;
+    fail(badInit({ text, why, hint: suggest(item, 'presets', [...PRESETS.keys()]) }));
   }
   if (position > 0) {
     const hint = 'write the preset first, then the factors that differ from it';
@@ -142,10 +144,14 @@ function parseForm(text: string, form: string): Asked {
 }
 
 function unknownForm(text: string, form: string): never {
-  const near = closest(form, FORMS).join(', ');
-  return fail(
-    badInit({ text, why: `"${form}" is no form of a factor`, hint: `did you mean one of ${near}?` }),
-  );
+  const why = `there is no initial form "${form}"`;
+  return fail(badInit({ text, why, hint: suggest(form, 'forms', FORMS) }));
+}
+
+/** `did you mean svd?`, or the whole list when no name is near. */
+function suggest(word: string, what: string, known: readonly string[]): string {
+  const near = closest(word, known);
+  return near.length > 0 ? `did you mean ${near.join(' or ')}?` : `the ${what} are ${known.join(', ')}`;
 }
 
 /** Which part of the decomposition a factor with form `svd` gets: by what it reads and gives. */

@@ -122,16 +122,20 @@ export function formatDiagnostic(d: Diagnostic): string {
   return lines.join('\n');
 }
 
-/** The up to `count` candidates nearest to `word` by edit distance, for "did you mean" hints. */
+/**
+ * The up to `count` candidates nearest to `word`, for "did you mean" hints: those that contain it or are contained, and
+ * those within an edit distance of 0.4 times its length, plus one. Beyond that a suggestion would mislead.
+ */
 export function closest(word: string, candidates: Iterable<string>, count = 3): string[] {
   const scored: { name: string; score: number }[] = [];
   const needle = word.toLowerCase();
+  const limit = Math.floor(needle.length * 0.4) + 1;
   for (const name of new Set(candidates)) {
     const hay = name.toLowerCase();
     const [short, long] = needle.length < hay.length ? [needle, hay] : [hay, needle];
     // a fragment of one or two letters lies in nearly every word and says nothing
     const score = short.length > 2 && long.includes(short) ? 0 : editDistance(needle, hay);
-    scored.push({ name, score });
+    if (score <= limit) scored.push({ name, score });
   }
   return scored
     .sort((a, b) => a.score - b.score || (a.name < b.name ? -1 : 1))

@@ -19,6 +19,16 @@ export type DType =
   | 'u4'
   | 'bool'
   | 'string'
+  | 'c64'
+  | 'c128'
+  | 'f8e4m3fn'
+  | 'f8e4m3fnuz'
+  | 'f8e5m2'
+  | 'f8e5m2fnuz'
+  | 'f4e2m1'
+  | 'f8e8m0'
+  | 'u2'
+  | 'i2'
   | `opaque:${number}`;
 
 /** name, ONNX enum number, ONNX text name, bits per element (0: variable or unknown) */
@@ -36,19 +46,19 @@ const TABLE: readonly (readonly [DType, number, string, number])[] = [
   ['f64', 11, 'double', 64],
   ['u32', 12, 'uint32', 32],
   ['u64', 13, 'uint64', 64],
-  ['opaque:14', 14, 'complex64', 64],
-  ['opaque:15', 15, 'complex128', 128],
+  ['c64', 14, 'complex64', 64],
+  ['c128', 15, 'complex128', 128],
   ['bf16', 16, 'bfloat16', 16],
-  ['opaque:17', 17, 'float8e4m3fn', 8],
-  ['opaque:18', 18, 'float8e4m3fnuz', 8],
-  ['opaque:19', 19, 'float8e5m2', 8],
-  ['opaque:20', 20, 'float8e5m2fnuz', 8],
+  ['f8e4m3fn', 17, 'float8e4m3fn', 8],
+  ['f8e4m3fnuz', 18, 'float8e4m3fnuz', 8],
+  ['f8e5m2', 19, 'float8e5m2', 8],
+  ['f8e5m2fnuz', 20, 'float8e5m2fnuz', 8],
   ['u4', 21, 'uint4', 4],
   ['i4', 22, 'int4', 4],
-  ['opaque:23', 23, 'float4e2m1', 4],
-  ['opaque:24', 24, 'float8e8m0', 8],
-  ['opaque:25', 25, 'uint2', 2],
-  ['opaque:26', 26, 'int2', 2],
+  ['f4e2m1', 23, 'float4e2m1', 4],
+  ['f8e8m0', 24, 'float8e8m0', 8],
+  ['u2', 25, 'uint2', 2],
+  ['i2', 26, 'int2', 2],
 ];
 
 const BY_NUMBER = new Map(TABLE.map((row) => [row[1], row]));

@@ -70,6 +70,7 @@ describe('parseInit', () => {
 describe('checkInit', () => {
   test('warns about N(0, 1) factors with a scale of 8 and more', () => {
     expect(codes({ ...LOTR, scale: 8 })).toEqual(['LOTR3405']);
+    expect(codes({ ...LOTR, scale: -16 })).toEqual(['LOTR3405']);
     expect(codes({ ...LOTR, scale: 7.9 })).toEqual([]);
     expect(codes(parseInit('fan-in', { ...LOTR, scale: 8 }))).toEqual([]);
     expect(codes(parseInit('normal', { ...LORA, scale: 16 }))).toEqual(['LOTR3405']);

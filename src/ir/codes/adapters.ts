@@ -34,8 +34,8 @@ export const structureChanged = defineCode<{ site: string; output: string; why: 
   title: 'an adapted layer no longer has the form that lotrc wrote',
   explain:
     'The plan says which value a layer delivers and which factors it reads, but the nodes there do not have the form ' +
-    'of an adapted layer. An optimiser or another tool changed the graph after `lotrc rewrite`. Merge, extract and ' +
-    'retarget before optimising.',
+    'of an adapted layer. An optimiser or another tool changed the graph after `lotrc rewrite`. Merge or extract ' +
+    'before optimising.',
   make: ({ site, output, why }) => ({
     message: `the adapted layer "${site}" was changed after it was written: ${why}`,
     at: { kind: 'value', name: output },
@@ -56,15 +56,15 @@ export const oldOpset = defineCode<{ opset: number; site: string }>({
   }),
 });
 
-export const notAChain = defineCode<{ method: string; delta: string }>({
+export const notAChain = defineCode<{ node: string; delta: string }>({
   code: 'LOTR3205',
   severity: 'error',
   title: 'the adapter is not a chain of matrices',
   explain:
     'Lowering writes an adapter whose einsum multiplies matrices one after another (ir,rs,so->io). Other einsums have ' +
     'no lowering yet.',
-  make: ({ method, delta }) => ({
-    message: `method "${method}" with delta "${delta}" has no lowering to plain ONNX`,
+  make: ({ node, delta }) => ({
+    message: `the adapter at node "${node}" cannot be written in plain ONNX: its delta "${delta}" is not a chain of matrices`,
     hint: 'use a method whose factors form a chain of matrices, such as lotr or lora',
   }),
 });

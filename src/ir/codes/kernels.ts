@@ -103,8 +103,9 @@ export const badSchedules = defineCode<{ file: string; why: string }>({
 export const hostRefused = defineCode<{ why: string; hint: string }>({
   code: 'LOTR6008',
   severity: 'error',
-  title: 'no module or library is written for such a plan yet',
+  title: 'a buffer of the plan is too large for the kernels',
   explain:
-    'Kernels count the elements of a buffer in 32 bits: a buffer of the plan has more. Fewer tokens or adapters need smaller buffers.',
+    'Kernels address the elements of a buffer by 32-bit numbers, and a buffer of this plan has more elements. Fewer ' +
+    'tokens or adapters need smaller buffers.',
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });

@@ -59,14 +59,15 @@ export const computedWeight = defineCode<AtNode & { from: string }>({
 export const notFloat = defineCode<AtNode & { dtype: string }>({
   code: 'LOTR3105',
   severity: 'error',
-  title: 'the weight does not hold floating-point numbers',
+  title: 'adapters do not work with the element type of the weight',
   explain:
-    'Adapters are added in float64, float32, float16 or bfloat16. Integer weights are exact or quantized: a correction ' +
-    'beside them has no meaning, and cannot be merged.',
+    'lotrc adapts layers whose weights are float64, float32, float16 or bfloat16, and quantized weights behind a ' +
+    'DequantizeLinear. This layer multiplies by a weight of another type (integers, 8-bit or 4-bit floats) directly, so ' +
+    'the model does not say which real numbers it stands for.',
   make: (at) => ({
-    message: `cannot adapt "${at.layer}": its weight is ${at.dtype}`,
+    message: `cannot adapt "${at.layer}": its weight is stored as ${at.dtype}`,
     at: nodeAt(at),
-    hint: 'use the floating-point model',
+    hint: 'use the model in float32, float16 or bfloat16; quantized weights need a DequantizeLinear in front of the layer',
   }),
 });
 

@@ -97,14 +97,14 @@ export const badPattern = defineCode<{ option: string; pattern: string; why: str
   }),
 });
 
-export const badNumber = defineCode<{ option: string; value: number; wanted: string }>({
+export const badNumber = defineCode<{ option: string; value: number; wanted: string; hint: string }>({
   code: 'LOTR3005',
   severity: 'error',
-  title: 'a rank or scale is not a number that makes sense',
+  title: 'a rank or scale is out of range',
   explain: 'The rank is a whole number of at least 1. The scale is a finite number other than 0.',
-  make: ({ option, value, wanted }) => ({
+  make: ({ option, value, wanted, hint }) => ({
     message: `${option} is ${value}, and must be ${wanted}`,
-    hint: 'LoTR is useful from rank 8 on; 32 to 88 are the ranks of its authors',
+    hint,
   }),
 });
 
@@ -194,20 +194,6 @@ export const overridable = defineCode<AtNode & { weight: string }>({
     message: `the weight "${at.weight}" of layer "${at.layer}" is also a graph input`,
     at: nodeAt(at),
     hint: 'remove it from the graph inputs if nobody feeds it',
-  }),
-});
-
-export const strongInit = defineCode<{ scale: number }>({
-  code: 'LOTR3024',
-  severity: 'warning',
-  title: 'the scale is large for factors drawn from N(0,1)',
-  explain:
-    'With the default initialisation the factors R and L are drawn from N(0,1), and x R is larger than x by the square ' +
-    'root of the width. Published runs fail to train at scale 8 and above; 0.1 to 0.5 work. With --init fan-in the ' +
-    'scale is of the order of the rank, as in LoRA.',
-  make: ({ scale }) => ({
-    message: `scale ${scale} with factors from N(0,1) is likely to diverge in training`,
-    hint: 'use --init fan-in, or a scale between 0.1 and 0.5',
   }),
 });
 

@@ -27,10 +27,10 @@ const DTYPES: ReadonlyMap<string, DType> = new Map<string, DType>([
   ['U16', 'u16'],
   ['U8', 'u8'],
   ['BOOL', 'bool'],
-  ['C64', 'opaque:14'],
-  ['F8_E4M3', 'opaque:17'],
-  ['F8_E5M2', 'opaque:19'],
-  ['F8_E8M0', 'opaque:24'],
+  ['C64', 'c64'],
+  ['F8_E4M3', 'f8e4m3fn'],
+  ['F8_E5M2', 'f8e5m2'],
+  ['F8_E8M0', 'f8e8m0'],
 ]);
 const NAMES: ReadonlyMap<DType, string> = new Map([...DTYPES].map(([name, dtype]) => [dtype, name]));
 

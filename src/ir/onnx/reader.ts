@@ -1,6 +1,7 @@
 import type { ByteSource, Carried, RawField } from '../carried.js';
-import { duplicateDefinition } from '../codes/load.js';
-import { fail } from '../diagnostics.js';
+import { duplicateDefinition, malformed } from '../codes/load.js';
+import { fail, LotrcError } from '../diagnostics.js';
+import { fileKind } from '../files/file-kind.js';
 import { GraphFunction, Model } from '../model.js';
 import { fillGraph, fillNodes } from './build.js';
 import { carryEntry } from './entries.js';
@@ -28,6 +29,16 @@ export function readModelBytes(bytes: Uint8Array, label = '<memory>'): Model {
 }
 
 function read(source: ByteSource, path: string | null): Model {
+  try {
+    return parse(source, path);
+  } catch (error) {
+    if (!(error instanceof LotrcError) || error.diagnostics[0]?.code !== malformed.code) throw error;
+    const kind = fileKind(source.read(0, Math.min(32, source.size)));
+    throw kind ? new LotrcError([malformed({ file: source.path, offset: 0, ...kind })]) : error;
+  }
+}
+
+function parse(source: ByteSource, path: string | null): Model {
   const scan = new Scanner(source, 0);
   const end = source.size;
   const reader = new GraphReader(scan, new ExternalFiles(path));

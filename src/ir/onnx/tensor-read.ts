@@ -239,8 +239,8 @@ export function readEntry(scan: Scanner, outerEnd: number): readonly [string, st
 
 /** The typed field that holds elements of a type when raw_data does not (onnx.proto, TensorProto). */
 function fieldOf(dtype: DType): number {
-  if (dtype === 'f32' || dtype === 'opaque:14') return 4;
-  if (dtype === 'f64' || dtype === 'opaque:15') return 10;
+  if (dtype === 'f32' || dtype === 'c64') return 4;
+  if (dtype === 'f64' || dtype === 'c128') return 10;
   if (dtype === 'i64') return 7;
   return dtype === 'u64' || dtype === 'u32' ? 11 : 5;
 }

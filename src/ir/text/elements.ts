@@ -125,11 +125,11 @@ const CODECS: ReadonlyMap<DType, Codec> = new Map<DType, Codec>([
   ['i8', integer(8, true)],
   ['u8', u8],
   ['bool', bool],
-  ['opaque:17', u8],
-  ['opaque:18', u8],
-  ['opaque:19', u8],
-  ['opaque:20', u8],
-  ['opaque:24', u8],
+  ['f8e4m3fn', u8],
+  ['f8e4m3fnuz', u8],
+  ['f8e5m2', u8],
+  ['f8e5m2fnuz', u8],
+  ['f8e8m0', u8],
 ]);
 
 /** Literals of packed elements, or null when they cannot say the bytes exactly (see {@link Codec}). */

@@ -254,6 +254,6 @@ export function requireChain(node: Node): void {
     (letters, k) => letters.length === 2 && letters[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
   );
   if (!chained || operands.length < 2 || operands.at(-1)![1] !== 'o') {
-    fail(notAChain({ method: node.name, delta }));
+    fail(notAChain({ node: node.name, delta }));
   }
 }

@@ -145,13 +145,27 @@ function digestOf(weight: Value, digests: Map<Value, string>): string {
 
 function checkRank(option: string, value: number): void {
   if (!Number.isInteger(value) || value < 1)
-    fail(badNumber({ option, value, wanted: 'a whole number of at least 1' }));
+    fail(
+      badNumber({
+        option,
+        value,
+        wanted: 'a whole number of at least 1',
+        hint: 'LoTR is useful from rank 8 on; its authors use ranks of 32 to 88',
+      }),
+    );
 }
 
 function checkScale(option: string, value: number): void {
   const inFloat32 = Math.fround(value);
   if (!Number.isFinite(inFloat32) || inFloat32 === 0)
-    fail(badNumber({ option, value, wanted: 'a finite number other than 0 (in float32)' }));
+    fail(
+      badNumber({
+        option,
+        value,
+        wanted: 'a finite number other than 0 (in float32)',
+        hint: 'leave it out for the scale of the method; with --init fan-in a scale near the rank trains well',
+      }),
+    );
 }
 
 /** The value of the first pattern that matches a site. Throws LOTR3002 for patterns without a match. */

@@ -1,12 +1,12 @@
 import type { AdapterSite, PlanRow } from '../../ir/adapter.js';
-import { lonelyGroup, overridable, strongInit, tiedWeights } from '../../ir/codes/sites.js';
+import { lonelyGroup, overridable, tiedWeights } from '../../ir/codes/sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { nodePath } from '../../ir/model.js';
 import { countFactors, groupExtents } from './counts.js';
 import type { Linears } from './find.js';
 import type { Chosen } from './select.js';
 
-/** What the user should know about a plan that is valid: tied layers, replaceable weights, lonely groups, strong scales. */
+/** What the user should know about a plan that is valid: tied layers, replaceable weights, lonely groups. */
 export function remarksOn(
   rows: readonly PlanRow[],
   sites: readonly AdapterSite[],
@@ -36,10 +36,6 @@ export function remarksOn(
       const site = sites.find((each) => each.group === group)!.id;
       remarks.push(lonelyGroup({ group, site, method: row.spec.method, own, lora }));
     }
-    const normal = row.spec.factors.some(
-      ({ init }) => typeof init === 'object' && 'normal' in init && init.normal === 1,
-    );
-    if (normal && Math.abs(row.spec.scale) >= 8) remarks.push(strongInit({ scale: row.spec.scale }));
   }
   return remarks;
 }

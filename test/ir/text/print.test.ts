@@ -172,7 +172,7 @@ test('element types: 4-bit, 8-bit floats, halves, booleans, strings, complex', (
   const graph = new Graph('g');
   const bytes = (...list: number[]) => Uint8Array.from(list);
   graph.addInitializer('i4', new MemoryTensor('i4', [3], bytes(0x7f, 0x08)));
-  graph.addInitializer('f8', new MemoryTensor('opaque:17', [2], bytes(0x38, 0xff)));
+  graph.addInitializer('f8', new MemoryTensor('f8e4m3fn', [2], bytes(0x38, 0xff)));
   graph.addInitializer(
     'f16',
     new MemoryTensor('f16', [4], bytes(0x66, 0x2e, 0x00, 0xfc, 0x01, 0x00, 0x01, 0x7c)),
@@ -180,7 +180,7 @@ test('element types: 4-bit, 8-bit floats, halves, booleans, strings, complex', (
   graph.addInitializer('bf16', new MemoryTensor('bf16', [2], bytes(0xc8, 0x42, 0x80, 0x00)));
   graph.addInitializer('odd', new MemoryTensor('bool', [2], bytes(1, 2)));
   graph.addInitializer('s', new StringTensor([2], [Buffer.from('a"b'), bytes(0xe9)]));
-  graph.addInitializer('c', new MemoryTensor('opaque:14', [], bytes(0, 0, 128, 63, 0, 0, 0, 64)));
+  graph.addInitializer('c', new MemoryTensor('c64', [], bytes(0, 0, 128, 63, 0, 0, 0, 64)));
   expect(printed(graph).split('\n').slice(1, 8).join('\n')).toMatchInlineSnapshot(`
     "  int4[3] i4 = {-1, 7, -8},
       float8e4m3fn[2] f8 = {56, 255},

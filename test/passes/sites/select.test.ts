@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
+import { LORA, LOTR } from '../../../src/ir/adapter.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph } from '../../../src/ir/model.js';
 import { tensorType } from '../../../src/ir/shape.js';
@@ -483,13 +483,6 @@ describe('remarks', () => {
     net.graph.makeOverridable(w, weight(1, 4, 4));
     net.output(net.linear(net.op('MatMul', [net.x, w], '/q/MatMul'), 'head', weight(2, 4, 4)));
     expect(codes({ targets: ['q', 'head'] }, net)).toEqual(['LOTR3023']);
-  });
-  test('a strong scale with factors from N(0,1)', () => {
-    const scaled = (scale: number, base: AdapterSpec) =>
-      codes({ targets: ['query'], spec: { ...base, scale } });
-    expect(scaled(8, LOTR)).toEqual(['LOTR3024']);
-    expect(scaled(7.9, LOTR)).toEqual([]);
-    expect(scaled(16, LORA)).toEqual([]);
   });
   test('half-precision weights select as others do', () => {
     const net = new Net(4);

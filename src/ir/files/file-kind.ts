@@ -1,0 +1,71 @@
+/** What a file is by its first bytes, and what its owner can do: for files that were given where an ONNX model belongs. */
+export interface FileKind {
+  /** with its article: `a zip archive` */
+  readonly what: string;
+  readonly hint: string;
+}
+
+const ascii = (text: string) => [...text].map((char) => char.charCodeAt(0));
+
+const EXPORT = 'export the model with torch.onnx.export (or tf2onnx, optimum) and give the .onnx file';
+
+/** Offset of the signature, the signature, what it says. */
+const SIGNATURES: readonly (readonly [number, readonly number[], FileKind])[] = [
+  [
+    0,
+    ascii('PK\x03\x04'),
+    {
+      what: 'a zip archive (a PyTorch checkpoint, an .npz file, or a zipped model)',
+      hint: `unpack it, or ${EXPORT}`,
+    },
+  ],
+  [0, [0x1f, 0x8b], { what: 'a gzip archive', hint: 'unpack it first: gzip -d, or tar -xzf' }],
+  [0, [0x80, 0x02], { what: 'a Python pickle (a PyTorch checkpoint)', hint: EXPORT }],
+  [0, ascii('GGUF'), { what: 'a GGUF file of llama.cpp', hint: EXPORT }],
+  [0, ascii('\x89HDF'), { what: 'an HDF5 file (a Keras model)', hint: EXPORT }],
+  [4, ascii('TFL3'), { what: 'a TensorFlow Lite model', hint: EXPORT }],
+  [
+    4,
+    ascii('ORTM'),
+    { what: "a model in ONNX Runtime's own format (.ort)", hint: 'give the .onnx file it was made from' },
+  ],
+  [
+    0,
+    ascii('version https://git-lfs'),
+    { what: 'a Git LFS pointer, not the file itself', hint: 'run `git lfs pull` in the repository' },
+  ],
+  [0, ascii('<?xml'), { what: 'an XML file (an OpenVINO model, or an error page)', hint: EXPORT }],
+  [
+    0,
+    ascii('<!DOCTYPE'),
+    { what: 'an HTML page', hint: 'the download gave a page instead of the file; download it again' },
+  ],
+  [
+    0,
+    ascii('<!doctype'),
+    { what: 'an HTML page', hint: 'the download gave a page instead of the file; download it again' },
+  ],
+  [
+    0,
+    ascii('<html'),
+    { what: 'an HTML page', hint: 'the download gave a page instead of the file; download it again' },
+  ],
+];
+
+const SAFETENSORS: FileKind = {
+  what: 'a safetensors file',
+  hint: 'give the .onnx model here; an adapter goes after the model (`lotrc apply MODEL ADAPTER`) or to --adapter',
+};
+
+/** The kind of a file that is known not to be ONNX, from its first 32 bytes or more; null when they say nothing. */
+export function fileKind(start: Uint8Array): FileKind | null {
+  for (const [offset, signature, kind] of SIGNATURES) {
+    if (signature.every((byte, index) => start[offset + index] === byte)) return kind;
+  }
+  // safetensors: the length of the JSON header in eight bytes, then the header
+  const brace = start[8] === 0x7b && start[5] === 0 && start[6] === 0 && start[7] === 0;
+  if (brace && (start[9] === 0x22 || start[9] === 0x7d || start[9] === 0x20)) return SAFETENSORS;
+  const [first] = new TextDecoder('latin1').decode(start).trimStart();
+  if (first === '{' || first === '[') return { what: 'a JSON file', hint: 'give the .onnx model here' };
+  return null;
+}
