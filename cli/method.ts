@@ -1,7 +1,7 @@
 import { needsResidual, parseInit } from '../src/init/spec.js';
 import { type AdapterSpec, METHODS } from '../src/ir/adapter.js';
 import { conflict } from '../src/ir/codes/sites.js';
-import { closest, fail } from '../src/ir/diagnostics.js';
+import { fail } from '../src/ir/diagnostics.js';
 import { usageError } from './usage.js';
 
 export interface MethodOptions {
@@ -15,8 +15,7 @@ export interface MethodOptions {
 export function specOf({ method, scale, init, base }: MethodOptions): AdapterSpec {
   const known = METHODS.get(method);
   if (!known) {
-    const near = closest(method, METHODS.keys()).join(', ');
-    throw usageError(`--method takes ${near}, not ${JSON.stringify(method)}`);
+    throw usageError(`--method takes ${[...METHODS.keys()].join(' or ')}, not ${JSON.stringify(method)}`);
   }
   const scaled = scale === undefined ? known : { ...known, scale };
   if (init === undefined) return refuseBase(scaled, base);

@@ -1,5 +1,5 @@
 import { type AdapterSpec, type Carry, LOTR, type Lowering, METHODS, type ShareRule } from '../ir/adapter.js';
-import { closest, LotrcError } from '../ir/diagnostics.js';
+import { LotrcError } from '../ir/diagnostics.js';
 import { writePlan } from './adapters/plan.js';
 import { int, list, number, oneOf, string } from './options.js';
 import type { OptionSpec } from './pass.js';
@@ -42,9 +42,7 @@ const method: OptionSpec<AdapterSpec> = {
     }
     const spec = METHODS.get(text);
     if (!spec)
-      throw new Error(
-        `takes a method; "${text}" is none, the closest is ${closest(text, METHODS.keys(), 1)}`,
-      );
+      throw new Error(`takes ${[...METHODS.keys()].join(' or ')} or a description in JSON, not "${text}"`);
     return spec;
   },
 };
