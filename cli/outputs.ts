@@ -7,8 +7,9 @@ import { isFolder } from '../src/ir/files/folders.js';
 import { safetensorsOutput } from '../src/ir/files/safetensors.js';
 import type { Model } from '../src/ir/model.js';
 import { planModel, type WeightsMode } from '../src/ir/onnx/writer.js';
+import { requireTyped } from '../src/passes/type-check.js';
 import type { Adapter } from '../src/rewrite.js';
-import { TEXT } from './load.js';
+import { loadModel, TEXT } from './load.js';
 import type { Run } from './program.js';
 import { usageError } from './usage.js';
 
@@ -39,6 +40,7 @@ export function writeArtifacts({ model, adapter, inputs }: Artifacts, run: Run):
   if (model) {
     if (model.path.endsWith(TEXT))
       throw usageError(`${model.path}: a model in text form has no weights; use .onnx`);
+    requireTyped(model.model, () => (model.model.path === null ? null : loadModel(model.model.path)));
     const planned = planModel(model.model, model.path, { weights: model.weights });
     outputs.push(...planned.outputs);
     notes.push(...planned.report.notes);

@@ -36,6 +36,7 @@ import {
   pipelineOf,
   runPipeline,
 } from './passes/pipeline.js';
+import { requireData } from './passes/require-data.js';
 import { resolveNames } from './passes/resolve-names.js';
 import { selectSitesPass } from './passes/select-sites.js';
 import type { SelectOptions } from './passes/sites/plan.js';
@@ -62,7 +63,7 @@ export interface RewriteResult {
   readonly pipeline: string;
 }
 
-/** The passes of `lotrc rewrite` for these options. */
+/** The passes of `lotrc rewrite` for these options; those that make the plan when it is made without the weights. */
 export function rewritePipeline(options: RewriteOptions): Pipeline {
   const { spec, lowering = 'fold', carry = 'embedded', tie } = options;
   const pairs = (list: SelectOptions['rankPatterns']) =>
@@ -81,11 +82,12 @@ export function rewritePipeline(options: RewriteOptions): Pipeline {
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(tie === undefined ? {} : { tie }),
     ...(options.factorDType === undefined ? {} : { 'factor-dtype': options.factorDType }),
+    ...(options.withoutData ? { 'without-data': true } : {}),
   });
+  const choose = [unpackPass(), resolveNames(tie === undefined ? {} : { tie }), select];
+  if (options.withoutData) return pipelineOf(choose);
   return pipelineOf([
-    unpackPass(),
-    resolveNames(tie === undefined ? {} : { tie }),
-    select,
+    ...choose,
     insertAdaptersPass(),
     ...(lowering === 'function' ? [toFunctionsPass()] : [lowerPass({ form: lowering }), shareFactorsPass()]),
     ...(options.factorDType === 'model' ? [narrowFactorsPass({})] : []),
@@ -96,13 +98,15 @@ export function rewritePipeline(options: RewriteOptions): Pipeline {
 /**
  * Gives the chosen layers of a model adapters, in place. The model then carries its plan in its metadata and, unless
  * factors are inputs, their initial values; it computes what the base computes as long as a factor is zero.
- * Throws LotrcError when nothing can be chosen, an option does not fit, or the model already carries adapters.
+ * Throws LotrcError when nothing can be chosen, an option does not fit, the model already carries adapters, or a data file
+ * is missing (LOTR1102). With `withoutData` it stops at the plan: the model is then no adapted one, and the adapter is empty.
  */
 export function rewrite(model: Model, options: RewriteOptions): RewriteResult {
   if (readPlan(model)) {
     if (!options.replace) fail(alreadyAdapted({ doing: 'rewrite' }));
     stripAdapters(model, 'replace');
   }
+  if (!options.withoutData) requireData(model);
   const pipeline = rewritePipeline(options);
   const timings: PassTiming[] = [];
   let factors: ReadonlyMap<string, TensorData> = new Map();
@@ -121,7 +125,7 @@ export function rewrite(model: Model, options: RewriteOptions): RewriteResult {
   });
   return {
     plan: requirePlan(model, 'rewrite'),
-    adapter: extractAdapter(model, factors),
+    adapter: options.withoutData ? { tensors: new Map(), metadata: {} } : extractAdapter(model, factors),
     diagnostics,
     timings,
     pipeline: pipeline.toString(),
@@ -138,6 +142,7 @@ function withoutAdapters(model: Model): Model {
  * that count instead of its own; when its plan has another rank, scale or choice of layers it replaces the model's.
  */
 export function merge(model: Model, adapter?: Adapter, file = '<adapter>'): void {
+  requireData(model);
   const text = adapter?.metadata[PLAN_KEY];
   if (!adapter || text === undefined) {
     if (adapter) refuseStrangers(requirePlan(model, 'merge'), adapter);
@@ -195,6 +200,7 @@ export interface ApplyOptions {
  */
 export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}): SavedPlan {
   const { carry = 'embedded', lowering = 'fold', file = '<adapter>' } = options;
+  requireData(model);
   const given = planOfAdapter(adapter, file);
   const present = readPlan(model);
   if (present) {

@@ -11,6 +11,7 @@ import { beside, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { filesText } from '../text.js';
+import { usageError } from '../usage.js';
 
 export interface RewriteOptions extends WatchOptions {
   readonly rank: number;
@@ -34,10 +35,13 @@ export interface RewriteOptions extends WatchOptions {
   readonly weights: WeightsMode;
   readonly output?: string;
   readonly adapter?: string;
+  readonly withoutData?: true;
   readonly json?: true;
 }
 
 export function rewriteCommand(path: string, options: RewriteOptions, run: Run): void {
+  if (options.withoutData && (options.output ?? options.adapter) !== undefined)
+    throw usageError('--without-data only prints the plan: leave -o and --adapter out');
   const pairs = (option: string, list: readonly string[] = []) =>
     list.map((text) => parsePatternValue(text, option));
   const { targets, ...rest } = {
@@ -55,6 +59,7 @@ export function rewriteCommand(path: string, options: RewriteOptions, run: Run):
     seed: options.seed,
     tie: options.tie,
     replace: options.replace ?? false,
+    withoutData: options.withoutData ?? false,
     hooks: hooksOf(options, run),
     print: printed,
     reload: () => loadModel(path),
@@ -62,6 +67,11 @@ export function rewriteCommand(path: string, options: RewriteOptions, run: Run):
   const model = loadModel(path);
   const { plan, adapter, diagnostics } = rewrite(model, targets ? { ...rest, targets } : rest);
   run.reporter.report(diagnostics);
+  if (options.withoutData) {
+    if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files: [] }, null, 2)}\n`);
+    else run.io.out(`${planText(plan)}planned without the weights: nothing was written\n`);
+    return;
+  }
   const output = outputFile(options.output, beside(path, '.lotr.onnx'));
   const files = writeArtifacts(
     {

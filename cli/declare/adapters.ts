@@ -154,6 +154,10 @@ function declareRewrite(program: Command, run: Run): void {
     )
     .option('--adapter <file>', 'the adapter file; by default the output with the ending .safetensors')
     .option(
+      '--without-data',
+      'only print the plan, also when the data files of the model are missing; writes nothing',
+    )
+    .option(
       '--print-ir-after <which>',
       'print the model to stderr after passes: changed, all, or names separated by commas',
     )

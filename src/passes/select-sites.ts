@@ -1,7 +1,7 @@
 import { type AdapterSpec, type Carry, LOTR, type Lowering, METHODS, type ShareRule } from '../ir/adapter.js';
 import { LotrcError } from '../ir/diagnostics.js';
 import { writePlan } from './adapters/plan.js';
-import { int, list, number, oneOf, string } from './options.js';
+import { bool, int, list, number, oneOf, string } from './options.js';
 import type { OptionSpec } from './pass.js';
 import { definePass } from './pipeline.js';
 import { takeLinears } from './resolve-names.js';
@@ -25,6 +25,7 @@ interface SelectPassOptions {
   readonly seed: number;
   readonly 'factor-dtype': 'f32' | 'model';
   readonly tie: Tie;
+  readonly 'without-data': boolean;
 }
 
 /** A method by name, or any adapter description as JSON. */
@@ -87,6 +88,10 @@ export const selectSitesPass = definePass<SelectPassOptions>({
       'f32',
     ),
     tie: oneOf('which equal weights are one layer', ['content', 'initializer'], 'content'),
+    'without-data': bool(
+      'plan a model whose weights are missing; adapters cannot be inserted by that plan',
+      false,
+    ),
   },
   run(model, options, ctx) {
     const { plan, sites, diagnostics } = selectSites(
@@ -96,6 +101,7 @@ export const selectSitesPass = definePass<SelectPassOptions>({
         spec: options.scale === undefined ? options.method : { ...options.method, scale: options.scale },
         targets: options.target,
         factorDType: options['factor-dtype'],
+        withoutData: options['without-data'],
         rankPatterns: options['rank-pattern'].map((text) => parsePatternValue(text, '--rank-pattern')),
         scalePatterns: options['scale-pattern'].map((text) => parsePatternValue(text, '--scale-pattern')),
       },

@@ -235,6 +235,44 @@ describe('outputs', () => {
     expect(refused.err).toContain(`-o ${at('b.onnx')}`);
   });
 
+  test('are not made of a model whose data file is missing; the plan can be printed without it', async () => {
+    copyFileSync(join(import.meta.dirname, '../data/cases/train/gpt2c.onnx'), at('weights.onnx'));
+    await lotrc('rewrite', at('weights.onnx'), '--rank', '2', '--weights', 'link', '-o', at('adapted.onnx'));
+    await lotrc('strip', at('adapted.onnx'), '-o', at('model.onnx'));
+    const planned = await lotrc('rewrite', at('model.onnx'), '--rank', '3', '-o', at('whole.onnx'));
+    expect(planned.code).toBe(0);
+    rmSync(at('weights.onnx'));
+    const before = readdirSync(folder).sort();
+    for (const command of [
+      ['rewrite', at('model.onnx'), '--rank', '3', '-o', at('new.onnx')],
+      ['apply', at('model.onnx'), at('adapted.safetensors'), '-o', at('new.onnx')],
+      ['merge', at('adapted.onnx')],
+      ['emit', 'onnx-train', at('adapted.onnx'), '-o', at('train')],
+      ['run', at('model.onnx'), '--passes', 'select-sites{without-data=true},insert-adapters'],
+    ]) {
+      const { code, err } = await lotrc(...command);
+      expect({ code, err }).toEqual({
+        code: 1,
+        err: expect.stringMatching(/LOTR1102|LOTR3301.*without the weights/s),
+      });
+    }
+    const { code, out } = await lotrc('rewrite', at('model.onnx'), '--rank', '3', '--without-data');
+    expect(code).toBe(0);
+    const table = planned.out.slice(0, planned.out.indexOf('wrote'));
+    expect(out).toBe(`${table}planned without the weights: nothing was written\n`);
+    const both = await lotrc(
+      'rewrite',
+      at('model.onnx'),
+      '--rank',
+      '3',
+      '--without-data',
+      '-o',
+      at('a.onnx'),
+    );
+    expect(both).toMatchObject({ code: 2, err: expect.stringContaining('leave -o and --adapter out') });
+    expect(readdirSync(folder).sort()).toEqual(before);
+  });
+
   test('may not be one file, nor text where weights are needed', async () => {
     const same = await lotrc(
       'rewrite',

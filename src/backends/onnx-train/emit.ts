@@ -15,6 +15,8 @@ import { requirePlan } from '../../passes/adapters/plan.js';
 import { DRAWS } from '../../passes/dropout/field.js';
 import { findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
+import { requireData } from '../../passes/require-data.js';
+import { requireElementTypes } from '../../passes/type-check.js';
 import type { GraphName, GraphSignature, Signature, SiteSignature } from '../../train/signature.js';
 import { type BaseMode, placeBase } from './base-files.js';
 import {
@@ -70,6 +72,7 @@ export function emitTraining(request: EmitRequest): Emitted {
     const why = 'ONNX Runtime does not load step-loop.onnx when its weights are in a hard-linked file';
     fail(cannotLinkBase({ file: first.path ?? '<model>', why }));
   }
+  requireData(first);
   const factors = factorData(first, given);
   const plan = requirePlan(first, 'emit training graphs');
   const opset = opsetOf(first.graph);
@@ -89,7 +92,10 @@ export function emitTraining(request: EmitRequest): Emitted {
       : { stepLoop: stepLoopGraph(stepGraph(fresh({ dropout: true }), params, options), options.loop) }),
   };
   // kernels depend on element types, also those of loss and gradients
-  for (const { model } of Object.values(graphs)) inferShapes(model);
+  for (const { model } of Object.values(graphs)) {
+    inferShapes(model);
+    requireElementTypes(model, open);
+  }
   for (const ep of options.ep) {
     for (const { model } of Object.values(graphs)) {
       const remarks = checkLegality(model, ep, options.allowFallback);

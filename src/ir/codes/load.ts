@@ -133,7 +133,8 @@ export const externalMissing = defineCode<{ name: string; location: string; why:
   title: 'an external data file is missing or too short',
   explain:
     'A tensor keeps its data in another file, and that file is not there or ends before the data does. ONNX models ' +
-    'with external data consist of several files that must stay together.',
+    'with external data consist of several files that must stay together. `lotrc inspect` and `lotrc rewrite --without-data` ' +
+    'work without the weights; the latter only prints the plan.',
   make: ({ name, location, why }) => ({
     message: `the data of tensor "${name}" is to be in ${JSON.stringify(location)}: ${why}`,
     at: { kind: 'tensor', name },

@@ -68,3 +68,18 @@ export const incompleteNode = defineCode<At & { why: string }>({
     hint: 'check the operator set version that the model imports, or correct the node in the exporter',
   }),
 });
+
+export const badlyTyped = defineCode<At & { why: string }>({
+  code: 'LOTR4105',
+  severity: 'error',
+  title: 'the model that was about to be written has contradicting types',
+  explain:
+    'Before a model is renamed into its place, lotrc infers the types and shapes of all its values and compares them with ' +
+    'what the operators take. Here a node of the result would read inputs that no runtime accepts together, and the model ' +
+    'that was read did not have this fault. Nothing was written. This is a defect of lotrc, or of passes in an unusual order.',
+  make: (p) => ({
+    message: `no model was written, it would not load: ${p.why}`,
+    at: place(p),
+    hint: 'leave the layer out with --exclude, and please report the model and the command',
+  }),
+});

@@ -1,15 +1,18 @@
-import { type Carry, operandsOf, type PlanRow } from '../../ir/adapter.js';
+import { type Carry, operandsOf, type PlanRow, type SiteRow } from '../../ir/adapter.js';
+import { byteLengthOf } from '../../ir/dtype.js';
 import type { Model } from '../../ir/model.js';
-import { tensorType } from '../../ir/shape.js';
+import { elementCount, tensorType } from '../../ir/shape.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
+import { CONVOLUTION } from './conv-layer.js';
 import { factorNames, factorTensors, patchPlan, requirePlan } from './plan.js';
 import { isOverridable, requireIrVersion } from './weight.js';
 
 /**
  * How a rewritten model carries its factors (adapters.md 7); by default as its plan says. `embedded`: initializers.
  * `inputs`: required graph inputs with a symbolic rank, the form that JavaScript hosts can swap. `optional`:
- * initializers that are also inputs, with rank-0 defaults that add exactly nothing, for the LoraAdapter interface of
- * C, C++, C#, Java and Python. Returns the data of the factors that were embedded, by name: with `inputs` and `optional`
+ * initializers that are also inputs, with defaults that add exactly nothing, for the LoraAdapter interface of C, C++, C#,
+ * Java and Python. The defaults have rank 0, and are zeros of rank 1 where a convolution of the group reads them: ONNX
+ * Runtime's Conv over no channels leaves what lay in its output buffer, which may be NaN. Returns the data of the factors that were embedded, by name: with `inputs` and `optional`
  * the adapter file is the only place that has it.
  */
 export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, TensorData> {
@@ -21,6 +24,7 @@ export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, Te
     if (carry === 'optional') requireIrVersion(model, 4);
     const operands = operandsOf(row.spec);
     const symbols = rankSymbols(row);
+    const convolved = convolvedFactors(row);
     for (const { name, factor } of factorTensors(row)) {
       const value = model.graph.own(name);
       if (!value?.constant || isOverridable(model, value)) continue;
@@ -32,18 +36,26 @@ export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, Te
           letter === 'i' || letter === 'o' ? held.shape[axis]! : rank(letter),
         );
       const symbolic = extents((letter) => symbols.get(name)!.get(letter)!);
-      const empty = new MemoryTensor(
-        held.dtype,
-        extents(() => 0),
-        new Uint8Array(0),
-      );
+      const rank = convolved.has(name) ? 1 : 0;
+      const shape = extents(() => rank);
+      const zeros = new Uint8Array(byteLengthOf(held.dtype, elementCount(shape))!);
+      const nothing = new MemoryTensor(held.dtype, shape, zeros);
       if (value.isInput) model.graph.concealInput(value);
       const type = tensorType(held.dtype, symbolic);
-      model.graph.exposeInitializer(value, type, carry === 'inputs' ? null : empty);
+      model.graph.exposeInitializer(value, type, carry === 'inputs' ? null : nothing);
     }
   }
   if (form) patchPlan(model, { carry: form });
   return data;
+}
+
+/** Factors of the groups that a convolution belongs to: what two of them multiply must have one rank. */
+function convolvedFactors(row: PlanRow): ReadonlySet<string> {
+  const slides = ({ uses }: SiteRow) => uses.some(({ op }) => op === CONVOLUTION);
+  const groups = new Set(row.sites.filter(slides).map(({ group }) => group));
+  return new Set(
+    row.sites.filter(({ group }) => groups.has(group)).flatMap((site) => factorNames(row, site)),
+  );
 }
 
 /**

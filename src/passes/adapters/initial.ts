@@ -10,7 +10,7 @@ import {
 import type { PlanRow, SiteRow, SiteUseRow } from '../../ir/adapter.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
-import type { Model, Node, Value } from '../../ir/model.js';
+import { type Model, Node, type Value } from '../../ir/model.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
 import { weightDigest } from '../sites/reading.js';
@@ -76,7 +76,7 @@ function takeLeadingPart(
       }
       const old = storedWeight(node.inputs[1]!)!;
       const { producer } = node.inputs[1]!;
-      node.setInput(1, fresh.value);
+      node.setInput(1, asCast(node, old.via, fresh.value));
       if (producer) eraseDead(producer);
       dropStored(model, old.holder);
       return { ...use, weight: fresh.value.name, digest: fresh.digest, transposed: false };
@@ -84,6 +84,25 @@ function takeLeadingPart(
     return { ...site, uses };
   });
   return { ...row, sites, residual: true };
+}
+
+/** The new weight in the type that the layer reads: behind Casts like those between the old one and the layer. */
+function asCast(node: Node, via: readonly Node[], weight: Value): Value {
+  const graph = node.graph!;
+  return via
+    .filter(({ op }) => op === 'Cast')
+    .reduce((value, step) => {
+      const cast = new Node({
+        op: step.op,
+        name: graph.names.freshNode(`${step.label}/residual`),
+        inputs: [value],
+        outputs: [graph.names.freshValue(`${weight.name}/cast`)],
+        attrs: step.attrs,
+        origin: { from: [step.name], pass: 'insert-adapters' },
+      });
+      graph.insertBefore(node, cast);
+      return cast.outputs[0]!;
+    }, weight);
 }
 
 /** The matrix as the layer reads it, behind any Transpose. */

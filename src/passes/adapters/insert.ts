@@ -48,6 +48,7 @@ export function baseNode(outputs: Outputs, site: SiteRow, use: SiteUseRow): Base
   if (!base) return refuse(`"${use.output}" comes from ${node.opKey}, not ${use.op}`);
   const stored = base.w ? storedWeight(base.w) : null;
   if (!stored) return refuse('its weight is not stored in the model');
+  if (use.digest.startsWith('no-data:')) return refuse('it was planned without the weights');
   if (weightDigest(stored.data) !== use.digest)
     return refuse('its weight is not the one the adapter was made for');
   return base;

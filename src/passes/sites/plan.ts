@@ -24,7 +24,7 @@ import { findLinears, type Linears } from './find.js';
 import { groupBy } from './group-by.js';
 import { groupSites } from './groups.js';
 import { ALL_LINEAR, namesOf, nearestPaths, parsePattern } from './patterns.js';
-import { weightDigest } from './reading.js';
+import { digestIfThere, weightDigest } from './reading.js';
 import { remarksOn } from './remarks.js';
 import { type Chosen, chooseSites, type Selection } from './select.js';
 import type { Tie } from './weight-identity.js';
@@ -45,6 +45,8 @@ export interface SelectOptions extends Selection {
   /** `model`: factors are stored in the type that their layers compute in; default: float32 */
   readonly factorDType?: 'f32' | 'model' | undefined;
   readonly tie?: Tie | undefined;
+  /** plan a model whose weights are not there; such a plan is for reading, adapters cannot be inserted by it */
+  readonly withoutData?: boolean | undefined;
 }
 
 export interface SelectedSites {
@@ -58,7 +60,8 @@ export interface SelectedSites {
 /**
  * Chooses layers, groups them and names their factors. Changes nothing in the model (names of factors are reserved).
  * Throws LotrcError: LOTR3302 when the model carries adapters already, LOTR30xx for options that match nothing,
- * contradict each other or do not fit, LOTR31xx when a target names only layers that cannot be adapted.
+ * contradict each other or do not fit, LOTR31xx when a target names only layers that cannot be adapted, LOTR1102 when
+ * weights are missing.
  */
 export function selectSites(model: Model, options: SelectOptions, known?: Linears): SelectedSites {
   if (readPlan(model)) fail(alreadyAdapted({ doing: 'select layers' }));
@@ -76,7 +79,7 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
   const sites = groupSites(chosen, share, options.rank, rankOf);
   checkRanks(sites);
 
-  const digests = new Map<Value, string>();
+  const digestOf = digester(options.withoutData ?? false);
   const rows: PlanRow[] = [];
   const scales = new Map(chosen.map(({ site }) => [site.id, scaleOf(site)]));
   const placed: AdapterSite[] = [];
@@ -95,7 +98,7 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
       seed: options.seed ?? 0,
       ...(half ? { factorDType: half } : {}),
       groups: groupRows(model, spec, members),
-      sites: members.map((site) => siteRow(model, spec, site, digests)),
+      sites: members.map((site) => siteRow(model, spec, site, digestOf)),
     });
   }
   const remarks = [...diagnostics, ...small, ...remarksOn(rows, placed, chosen, linears)];
@@ -112,7 +115,12 @@ function groupRows(model: Model, spec: AdapterSpec, sites: readonly AdapterSite[
   }));
 }
 
-function siteRow(model: Model, spec: AdapterSpec, site: AdapterSite, digests: Map<Value, string>): SiteRow {
+function siteRow(
+  model: Model,
+  spec: AdapterSpec,
+  site: AdapterSite,
+  digestOf: (weight: Value) => string,
+): SiteRow {
   const { id, modulePath, nameFrom, aliases, group } = site;
   const uses = site.uses.map(({ node, weight, layout, via }): SiteUseRow => {
     const swaps = via.filter((step) => step.op === 'Transpose' && swapsMatrix(step)).length;
@@ -121,7 +129,7 @@ function siteRow(model: Model, spec: AdapterSpec, site: AdapterSite, digests: Ma
       output: resultOf(node).outputs[0]!.name,
       op: node.opKey,
       weight: weight.name,
-      digest: digestOf(weight, digests),
+      digest: digestOf(weight),
       layout,
       transposed: swaps % 2 === 1,
     };
@@ -137,10 +145,15 @@ function factorNames(model: Model, spec: AdapterSpec, share: 'group' | 'site', o
   );
 }
 
-function digestOf(weight: Value, digests: Map<Value, string>): string {
-  const digest = digests.get(weight) ?? weightDigest(constantData(weight)!);
-  digests.set(weight, digest);
-  return digest;
+/** Digests of weights, each read once. */
+function digester(withoutData: boolean): (weight: Value) => string {
+  const digests = new Map<Value, string>();
+  return (weight) => {
+    const data = constantData(weight)!;
+    const digest = digests.get(weight) ?? (withoutData ? digestIfThere(data) : weightDigest(data));
+    digests.set(weight, digest);
+    return digest;
+  };
 }
 
 function checkRank(option: string, value: number): void {

@@ -26,8 +26,13 @@ export function peekInto(tensor: TensorData): Peek | null {
   }
 }
 
-/** The digest that a plan records for a weight; `no-data:` and type and shape when the weight is not there to read. */
+/** The digest that a plan records for a weight. Throws LOTR1102 and others of its reader when the data is not there. */
 export function weightDigest(tensor: TensorData): string {
+  return sampledDigest(tensor);
+}
+
+/** As {@link weightDigest}; for a weight that is not there to read, `no-data:` with its type and shape. */
+export function digestIfThere(tensor: TensorData): string {
   try {
     return sampledDigest(tensor);
   } catch (error) {
