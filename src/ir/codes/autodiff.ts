@@ -37,16 +37,15 @@ export const pastCache = defineCode<{ path: readonly string[]; op: string; count
 export const controlFlow = defineCode<{ path: readonly string[]; op: string }>({
   code: 'LOTR4203',
   severity: 'error',
-  title: 'the gradient would pass through control flow',
+  title: 'the gradient would pass through a loop',
   explain:
-    'Adapters inside the graphs of If, Loop and Scan, or before such a node, work when the model is run, merged or ' +
-    'exported. Training graphs do not differentiate through them: which branch ran, and the values of every round of ' +
-    'a loop, would have to be kept. Adapt only layers behind the node, or export the model with the branch chosen and ' +
-    'the loop unrolled.',
+    'Adapters inside the body of a Loop or Scan, or before such a node, work when the model is run, merged or exported. ' +
+    'Training graphs do not differentiate through loops: the values of every round would have to be kept. They do ' +
+    'differentiate through If. Adapt only layers behind the node, or export the model with the loop unrolled.',
   make: ({ path, op }) => ({
     message: `cannot train through ${op}: what is trained acts before it or inside it`,
     at: { kind: 'node', path, op },
-    hint: 'adapt only layers behind this node (--target, --exclude), or export without control flow',
+    hint: 'adapt only layers behind this node (--target, --exclude), or export with the loop unrolled',
   }),
 });
 

@@ -8,6 +8,7 @@ import { opDef } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { calledBy, obstacle } from '../inline/inline.js';
+import { readInBranches, throughIf } from './branches.js';
 import { Gradients, RefusalError } from './grad-builder.js';
 
 export interface DifferentiateOptions {
@@ -28,7 +29,7 @@ export interface DifferentiateOptions {
  * else. A wanted value that the seeds do not depend on has no entry in the result.
  *
  * Throws LotrcError with LOTR4201 for every op on the path that has no gradient rule or whose rule refuses, LOTR4202 for
- * attention over a cache, LOTR4203 for control flow: a missing rule never becomes a zero.
+ * attention over a cache, LOTR4203 for Loop and Scan: a missing rule never becomes a zero.
  */
 export function differentiate(graph: Graph, options: DifferentiateOptions): Map<Value, Value> {
   const order = topologicalOrder(graph);
@@ -45,11 +46,17 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
     for (const [index, input] of node.inputs.entries()) if (input && depends.has(input)) wanted.add(index);
     const inside = readsInside(node, depends);
     if (wanted.size === 0 && !inside) continue;
-    if (node.subgraphs().length > 0) {
+    if (node.subgraphs().length > 0 && !node.is('If')) {
       problems.push(controlFlow({ path: nodePath(node), op: node.opKey }));
       continue;
     }
     const grads = node.outputs.map((output) => total(b, parts, output));
+    if (inside) {
+      const read = readInBranches(node, depends);
+      const result = branches(b, node, grads, read, problems, options);
+      for (const [k, gradient] of result.entries()) contribute(parts, read[k]!, gradient, grads);
+      continue;
+    }
     if (defOf(node)?.straightThrough) rounded.push(node);
     b.current = { node, wanted, dtype: floatOf(grads) };
     const result = apply(b, node, grads);
@@ -62,11 +69,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
     for (const index of wanted) {
       const gradient = result[index];
       const input = node.inputs[index]!;
-      if (!gradient) continue;
-      typeLike(gradient, input, grads);
-      const held = parts.get(input);
-      if (held) held.push(gradient);
-      else parts.set(input, [gradient]);
+      if (gradient) contribute(parts, input, gradient, grads);
     }
   }
   const first = caches.at(-1); // the walk is from the end
@@ -82,6 +85,46 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
     if (gradient) gradients.set(value, gradient);
   }
   return gradients;
+}
+
+/** Adds to what the readers of a value contribute. `from` are the gradients that the contribution was made from. */
+function contribute(
+  parts: Map<Value, Value[]>,
+  value: Value,
+  gradient: Value,
+  from: readonly (Value | null)[],
+): void {
+  typeLike(gradient, value, from);
+  const held = parts.get(value);
+  if (held) held.push(gradient);
+  else parts.set(value, [gradient]);
+}
+
+/** Gradients of the values that the branches of an If read; none, and the reasons among the problems, where there are none. */
+function branches(
+  b: Gradients,
+  node: Node,
+  grads: readonly (Value | null)[],
+  read: readonly Value[],
+  problems: Diagnostic[],
+  { pass, report }: DifferentiateOptions,
+): readonly Value[] {
+  try {
+    return throughIf(b, node, grads, read, (graph, { seeds, wrt }) =>
+      differentiate(graph, {
+        seeds,
+        wrt,
+        ...(pass === undefined ? {} : { pass }),
+        ...(report ? { report } : {}),
+      }),
+    );
+  } catch (error) {
+    if (error instanceof LotrcError) problems.push(...error.diagnostics);
+    else if (error instanceof RefusalError)
+      problems.push(noGradient({ path: nodePath(node), op: node.opKey, because: error.refusal.because }));
+    else throw error;
+    return [];
+  }
 }
 
 /** The sum of what the readers of a value contributed; summed once. */

@@ -29,7 +29,11 @@ export class Gradients extends GraphBuilder implements GradBuilder {
   readonly #shapes = new Map<Value, Value>();
   #known: ((value: Value) => Ints | null) | null = null;
 
-  constructor(graph: Graph, pass: string) {
+  constructor(
+    graph: Graph,
+    /** name of the pass recorded in new nodes */
+    readonly pass: string,
+  ) {
     super(graph, { before: null, pass, prefix: 'grad' });
   }
 
@@ -98,7 +102,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
     const constant = vectorOf(value);
     if (constant) return constant;
     // asked for the values of the forward graph: what was appended since makes no difference to them
-    this.#known ??= knownIntegers(this.graph);
+    this.#known ??= knownIntegers(outermost(this.graph));
     return this.#known(value);
   }
 
@@ -221,4 +225,11 @@ export class Gradients extends GraphBuilder implements GradBuilder {
     this.#constants.set(key, held);
     return held;
   }
+}
+
+/** The graph around a graph and all around it: what a branch reads from outside is known there. */
+function outermost(graph: Graph): Graph {
+  let at = graph;
+  while (at.outer) at = at.outer;
+  return at;
 }

@@ -53,7 +53,8 @@ function copyAttr(attr: HeldAttr, into: Substitution): HeldAttr | null {
   return attr;
 }
 
-function copyGraph(graph: Graph, into: Substitution): Graph {
+/** A copy of a subgraph, which reads the same values from outside but where `into` says otherwise; owned by nothing yet. */
+export function copyGraph(graph: Graph, into: Substitution): Graph {
   const copy = new Graph(graph.name);
   copy.docString = graph.docString;
   copy.metadata = graph.metadata;

@@ -57,6 +57,13 @@ const CASES: readonly (readonly [string, Case])[] = [
     `Pow to ${e}`,
     { op: 'Pow', inputs: [positive(3, 5), f64([], [e])] },
   ]),
+  ['Pow, a trained exponent', { op: 'Pow', inputs: [positive(3, 5), x(5)] }],
+  ['Pow, an exponent alone', { op: 'Pow', inputs: [f64([3, 1], [2, 0, 0.5]), positive(3, 5)] }],
+  [
+    'Pow, an exponent for each element, one of them 0 over 0',
+    { op: 'Pow', inputs: [{ shape: [4], data: [0, 1.5, -0.7, 2] }, f64([4], [0, -1.5, 3, 0.5])] },
+  ],
+  ['Pow, integer exponents', { op: 'Pow', inputs: [positive(2, 3), ints(2, 0, -1)] }],
   ['Pow to 3 at zero', { op: 'Pow', inputs: [{ shape: [3], data: [0, -1, 2] }, f64([1], [3])] }],
   ['Max of three', { op: 'Max', inputs: [x(3, 5), x(5), x(3, 1)] }],
   ['Min', { op: 'Min', inputs: [x(3, 5), x(3, 5)] }],
@@ -429,6 +436,22 @@ const CASES: readonly (readonly [string, Case])[] = [
     { op: 'GatherElements', inputs: [x(3, 4), i64Tensor([2, 4], [0, 2, 1, 0, 0, 2, -1, 1])] },
   ],
   ['GatherND', { op: 'GatherND', inputs: [x(3, 4, 2), i64Tensor([3, 2], [0, 1, 2, 3, 0, 1])] }],
+  [
+    'GatherND after a common dimension',
+    {
+      op: 'GatherND',
+      inputs: [x(2, 4, 3), i64Tensor([2, 3, 1], [0, 2, 0, 3, -1, 1])],
+      attrs: { batch_dims: attrInt(1) },
+    },
+  ],
+  [
+    'GatherND after two common dimensions known at run time only',
+    {
+      op: 'GatherND',
+      inputs: [{ shape: [2, 3, 4], declared: ['a', 'b', 4] }, i64Tensor([2, 3, 1], [0, 2, 0, 3, -1, 1])],
+      attrs: { batch_dims: attrInt(2) },
+    },
+  ],
   ['Einsum', { op: 'Einsum', inputs: [x(2, 3, 4), x(4, 5)], attrs: { equation: attrString('bij,jk->bik') } }],
   ...(['Mish', 'Softplus', 'Softsign', 'HardSwish', 'Atan', 'Asinh', 'Sinh', 'Cosh', 'Tan'] as const).map(
     (op): [string, Case] => [op, { op, opset: 22, inputs: [x(3, 7)] }],
@@ -936,7 +959,6 @@ describe('what has no gradient is refused, never zero', () => {
       'a FusedMatMul of a transposed matrix and a vector',
       { ...ms, op: 'FusedMatMul', inputs: [x(3, 5), x(3)], attrs: { transA: attrInt(1) } },
     ],
-    ['an exponent', { op: 'Pow', inputs: [positive(3), x(3)] }],
     [
       'a Slice with steps that only a run knows',
       { op: 'Slice', inputs: [x(6), ints(0), ints(6), ints(0), { fed: ints(2) }] },

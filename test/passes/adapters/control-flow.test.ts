@@ -149,7 +149,6 @@ describe.each(places)('weights stored %s', (where) => {
 });
 
 test.each([
-  ['If', () => ifModel('outside')],
   ['Loop', () => loopModel('outside')],
   ['Scan', () => scanModel('inside')],
 ] as const)('no gradient goes through %s (LOTR4203)', (op, make) => {

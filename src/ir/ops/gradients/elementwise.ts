@@ -54,20 +54,42 @@ export function swishRule(b: GradBuilder, dy: Value, x: Value, y: Value, alpha: 
   return b.mul(dy, b.add(s, alpha === 1 ? slope : b.mul(slope, b.scalar(alpha, x))));
 }
 
-/** y = x^e with a constant e: dx = dy e x^(e-1), never 0^negative for e = 0 or 1; the exponent itself is refused. */
+/**
+ * y = x^e: dx = dy e x^(e-1), never 0^negative for e = 0 or 1; de = dy y log x, 0 for x = 0 as PyTorch has it, and not a
+ * number for x below 0.
+ */
 export const powVjp: Vjp = (b, node, [dy]) => {
   const x = input(node, 0);
   const exponent = input(node, 1);
-  if (b.wants(1)) return { because: 'the gradient of an exponent is not supported', at: node };
-  const e = constantScalar(exponent);
-  if (e === null) return { because: 'its exponent is not a constant number', at: node };
-  if (e === 0) return [b.mul(dy!, b.scalar(0, x)), null];
-  if (e === 1) return [dy!, null];
-  if (e === 2) return [b.mul(dy!, b.mul(x, b.scalar(2, x))), null];
-  if (e === 3) return [b.mul(dy!, b.mul(b.mul(x, x), b.scalar(3, x))), null];
-  const power = b.one('Pow', [x, b.scalar(e - 1, x)]);
-  return [b.mul(dy!, b.mul(power, b.scalar(e, x))), null];
+  const dx = b.wants(0) ? ofBase(b, dy!, x, exponent) : null;
+  return [dx, b.wants(1) ? ofExponent(b, dy!, x, exponent, node.outputs[0]!) : null];
 };
+
+function ofBase(b: GradBuilder, dy: Value, x: Value, exponent: Value): Value {
+  const e = constantScalar(exponent);
+  if (e === 0) return b.mul(dy, b.scalar(0, x));
+  if (e === 1) return dy;
+  if (e === 2) return b.mul(dy, b.mul(x, b.scalar(2, x)));
+  if (e === 3) return b.mul(dy, b.mul(b.mul(x, x), b.scalar(3, x)));
+  if (e !== null) return b.mul(dy, b.mul(b.one('Pow', [x, b.scalar(e - 1, x)]), b.scalar(e, x)));
+  const own = inTypeOf(b, exponent, x);
+  const slope = b.mul(own, b.one('Pow', [x, b.sub(own, b.scalar(1, x))]));
+  const isZero = b.one('Equal', [own, b.scalar(0, x)]);
+  return b.mul(dy, b.one('Where', [isZero, b.scalar(0, x), slope]));
+}
+
+function ofExponent(b: GradBuilder, dy: Value, x: Value, exponent: Value, y: Value): Value {
+  const isZero = b.one('Equal', [x, b.scalar(0, x)]);
+  const log = b.one('Log', [b.one('Where', [isZero, b.scalar(1, x), x])]);
+  const slope = b.one('Where', [isZero, b.scalar(0, x), b.mul(y, log)]);
+  return inTypeOf(b, b.mul(dy, slope), exponent, x);
+}
+
+/** A value in the element type of `like`; `from` tells its own where it is not a value of the forward graph. */
+function inTypeOf(b: GradBuilder, value: Value, like: Value, from = value): Value {
+  const to = b.onnxType(like);
+  return b.onnxType(from) === to ? value : b.one('Cast', [value], { to: attrInt(to) });
+}
 
 /** The only number of a constant float or integer tensor of one element, or null. */
 export function constantScalar(value: Value): number | null {

@@ -3,7 +3,7 @@ import type { Value } from '../../model.js';
 import { toIntegers } from '../../values.js';
 import type { GradBuilder } from '../define.js';
 import { constantOf } from './elementwise.js';
-import { extentAt, pad, zerosLike } from './shape.js';
+import { extentAt, pad, range, zerosLike } from './shape.js';
 import { attributes, axisOf, input, type Vjp } from './vjp.js';
 
 /**
@@ -49,12 +49,20 @@ export const gatherElementsVjp: Vjp = (b, node, [dy]) => {
   return [scatterAdd(b, x, input(node, 1), dy!, axis), null];
 };
 
-/** GatherND: ScatterND with addition. */
+/** GatherND: ScatterND with addition; common dimensions become the head of each index tuple. */
 export const gatherNdVjp: Vjp = (b, node, [dy]) => {
-  if (attributes(node, 'GatherND').batch_dims !== 0) return { because: 'batch_dims other than 0', at: node };
   if (b.opset < 16) return { because: 'adding into repeated places needs opset 16', at: node };
   const [x, indices] = [input(node, 0), input(node, 1)];
-  return [b.one('ScatterND', [zerosLike(b, x), indices, dy!], { reduction: attrString('add') }), null];
+  const { batch_dims: common = 0 } = attributes(node, 'GatherND');
+  const rank = b.rank(indices);
+  const heads = range(common).map((axis) => {
+    const places = b.one('Range', [b.index(0), b.reshape(extentAt(b, x, axis), b.ints([])), b.index(1)]);
+    const laid = b.reshape(places, b.ints([-1, ...ones(rank - 1 - axis)]));
+    const shape = range(rank - 1).map((k) => extentAt(b, indices, k));
+    return b.one('Expand', [laid, b.one('Concat', [...shape, b.ints([1])], { axis: attrInt(0) })]);
+  });
+  const tuples = common === 0 ? indices : b.one('Concat', [...heads, indices], { axis: attrInt(rank - 1) });
+  return [b.one('ScatterND', [zerosLike(b, x), tuples, dy!], { reduction: attrString('add') }), null];
 };
 
 function scatterAdd(b: GradBuilder, x: Value, indices: Value, updates: Value, axis: number): Value {
