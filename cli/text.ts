@@ -1,3 +1,4 @@
+import type { WeightRow } from '../src/ir/adapter.js';
 import type { Written } from './outputs.js';
 
 /** 1234567 as 1,234,567. */
@@ -23,4 +24,11 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 export function filesText(files: readonly Written[]): string {
   return files.map(({ path, bytes }) => `wrote ${path} (${num(bytes)} bytes)\n`).join('');
+}
+
+/** The weights that were trained in full and stand in place of those of the base; nothing where there are none. */
+export function weightsText(weights: readonly WeightRow[]): string {
+  return weights
+    .map(({ places }) => `trained in full: ${places.map(({ tensor }) => tensor).join(' = ')}\n`)
+    .join('');
 }

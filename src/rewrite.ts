@@ -1,5 +1,6 @@
 import { type Carry, type Lowering, PLAN_KEY, type PlanRow, type SavedPlan } from './ir/adapter.js';
-import { alreadyAdapted, factorsMissing } from './ir/codes/adapters.js';
+import { alreadyAdapted, factorsMissing, otherPlan } from './ir/codes/adapters.js';
+import { conflict } from './ir/codes/sites.js';
 import { type Diagnostic, fail } from './ir/diagnostics.js';
 import type { Model } from './ir/model.js';
 import type { TensorData } from './ir/tensor.js';
@@ -24,11 +25,15 @@ import {
   patchPlan,
   readPlan,
   requirePlan,
+  samePlan,
+  withWeights,
   writePlan,
 } from './passes/adapters/plan.js';
+import { raiseAdapters } from './passes/adapters/raise.js';
 import { shareFactors } from './passes/adapters/share-factors.js';
 import { stripAdapters } from './passes/adapters/strip.js';
 import { toFunctions } from './passes/adapters/to-functions.js';
+import { placeWeights, requireBaseWeights, weightsOfFile } from './passes/adapters/trained-weights.js';
 import {
   type PassTiming,
   type Pipeline,
@@ -140,25 +145,36 @@ function withoutAdapters(model: Model): Model {
 /**
  * Folds the adapters of a rewritten model into its weights, in place. `adapter` gives factors that the model lacks, or
  * that count instead of its own; when its plan has another rank, scale or choice of layers it replaces the model's.
+ * Weights that it holds in full take the place of those of the base before that. Returns the plan that was merged.
  */
-export function merge(model: Model, adapter?: Adapter, file = '<adapter>'): void {
+export function merge(model: Model, adapter?: Adapter, file = '<adapter>'): SavedPlan {
   requireData(model);
-  const text = adapter?.metadata[PLAN_KEY];
-  if (!adapter || text === undefined) {
-    if (adapter) refuseStrangers(requirePlan(model, 'merge'), adapter);
-    mergeAdapters(model, adapter?.tensors);
-  } else if (sameWork(requirePlan(model, 'merge'), parsePlan(text))) {
-    mergeAdapters(model, adapter.tensors);
-  } else {
+  const present = requirePlan(model, 'merge');
+  if (!adapter) {
+    mergeAdapters(model);
+    return present;
+  }
+  const text = adapter.metadata[PLAN_KEY];
+  const own = text === undefined ? null : parsePlan(text);
+  if (own && !sameWork(present, own)) {
     const plan = planOfAdapter(adapter, file);
     stripAdapters(model, 'merge');
-    insert(model, plan, adapter);
+    insert(model, plan, adapter, file);
+    const placed = requirePlan(model, 'merge');
     mergeAdapters(model);
+    return placed;
   }
+  if (!own) refuseStrangers(present, adapter);
+  const rows = weightsOfFile(model, own, adapter.tensors, file);
+  // a file without a plan may hold some of the tensors only
+  if (own) requireBaseWeights(present, rows, 'merge');
+  const plan = placeWeights(model, present, rows, adapter.tensors);
+  mergeAdapters(model, adapter.tensors);
+  return plan;
 }
 
 /** Whether two plans adapt the same layers in the same way, however they are written in the graph. */
-function sameWork(a: SavedPlan, b: SavedPlan): boolean {
+export function sameWork(a: SavedPlan, b: SavedPlan): boolean {
   const essence = ({ plans }: SavedPlan) =>
     JSON.stringify(plans.map(({ carry: _carry, lowering: _lowering, ...row }) => row));
   return essence(a) === essence(b);
@@ -171,9 +187,12 @@ function refuseStrangers(plan: SavedPlan, adapter: Adapter): void {
     fail(factorsMissing({ names, from: 'the adapter file' }));
 }
 
-/** The adapter of a rewritten model; `adapter` gives factors that the model takes as inputs. */
-export function extract(model: Model, adapter?: Adapter): Adapter {
-  return extractAdapter(model, adapter?.tensors);
+/** The adapter of a rewritten model, with the weights that were trained in full; `adapter` gives factors that it takes as inputs. */
+export function extract(model: Model, adapter?: Adapter, file = '<adapter>'): Adapter {
+  if (!adapter) return extractAdapter(model);
+  const text = adapter.metadata[PLAN_KEY];
+  const plan = text === undefined ? null : parsePlan(text);
+  return extractAdapter(model, adapter.tensors, weightsOfFile(model, plan, adapter.tensors, file));
 }
 
 /** Takes the adapters out of a rewritten model, in place: the base comes back bit for bit. */
@@ -195,27 +214,25 @@ export interface ApplyOptions {
 
 /**
  * Puts an adapter onto its base model, in place. On a model that already carries the same plan the factors are exchanged.
- * Returns the plan that the model then carries. Throws LOTR3301 when the base is another one, LOTR3007 when factors that
- * the caller feeds are to be stored in half precision.
+ * Weights that the adapter holds in full take the place of those of the base, and the plan of the model names them.
+ * Returns the plan that the model then carries. Throws LOTR3301 and LOTR3311 when the base is another one, LOTR3210 when
+ * the model holds a trained weight that the adapter leaves as in the base, LOTR3007 when factors that the caller feeds are
+ * to be stored in half precision.
  */
 export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}): SavedPlan {
   const { carry = 'embedded', lowering = 'fold', file = '<adapter>' } = options;
   requireData(model);
   const given = planOfAdapter(adapter, file);
   const present = readPlan(model);
-  if (present) {
-    if (!sameWork(present, given)) fail(alreadyAdapted({ doing: 'apply' }));
-    // a base whose weights the init replaced cannot be restored: its factors change where they stand
-    if (present.plans.some(({ residual }) => residual)) {
-      exchangeFactors(model, present, adapter);
-      if (carry !== 'embedded') carryFactors(model, carry);
-      return requirePlan(model, 'apply');
-    }
-    stripAdapters(model, 'apply');
+  if (present && !sameWork(present, given)) fail(alreadyAdapted({ doing: 'apply' }));
+  // a base whose weights were replaced cannot be restored: factors and weights change where they stand
+  if (present && (present.plans.some(({ residual }) => residual) || present.weights)) {
+    exchange(model, present, given, adapter, options);
+  } else {
+    if (present) stripAdapters(model, 'apply');
+    unpackLayers(model);
+    insert(model, inForm(model, given, options), adapter, file);
   }
-  unpackLayers(model);
-  const plan = inForm(model, given, options);
-  insert(model, plan, adapter);
   if (lowering === 'function') toFunctions(model);
   else {
     lowerAdapters(model, lowering);
@@ -227,16 +244,16 @@ export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}
 }
 
 /** The plan with the form that the options ask for in every row. */
-function inForm(model: Model, { version, plans }: SavedPlan, options: ApplyOptions): SavedPlan {
+function inForm(model: Model, plan: SavedPlan, options: ApplyOptions): SavedPlan {
   const { carry = 'embedded', lowering = 'fold', factorDType } = options;
-  const rows = plans.map(({ factorDType: planned, ...row }): PlanRow => {
+  const rows = plan.plans.map(({ factorDType: planned, ...row }): PlanRow => {
     const half =
       factorDType === 'model' ? halfOf(layerDTypes(model, row)) : factorDType === 'f32' ? null : planned;
     if (factorDType === 'model') refuseFedHalf(half ?? null, carry);
     const kept = carry === 'embedded' && half ? { factorDType: half } : {};
     return { ...row, carry, lowering, ...kept };
   });
-  return { version, plans: rows };
+  return { ...plan, plans: rows };
 }
 
 /** Element types that the layers of a plan row compute in. */
@@ -250,23 +267,78 @@ function layerDTypes(model: Model, row: PlanRow): readonly string[] {
   );
 }
 
-function insert(model: Model, plan: SavedPlan, adapter: Adapter): void {
+function insert(model: Model, plan: SavedPlan, adapter: Adapter, file: string): void {
   checkBase(model, plan);
-  writePlan(model, plan);
+  const bare = withWeights(plan, []);
+  writePlan(model, bare);
   insertAdapters(model, adapter.tensors);
+  placeWeights(model, bare, weightsOfFile(model, plan, adapter.tensors, file), adapter.tensors);
 }
 
-/** Embeds an adapter's factors in place of those of the same names. */
-function exchangeFactors(model: Model, plan: SavedPlan, adapter: Adapter): void {
-  for (const { name } of plan.plans.flatMap(factorTensors)) {
+/**
+ * Gives an adapted model the factors and trained weights of an adapter file where the model stores them; what it takes as
+ * inputs stays an input. Throws as `apply` does.
+ */
+export function placeAdapter(model: Model, adapter: Adapter, file = '<adapter>'): void {
+  const present = requirePlan(model, 'use an adapter file');
+  const text = adapter.metadata[PLAN_KEY];
+  const own = text === undefined ? null : parsePlan(text);
+  if (own && !samePlan(present, own)) fail(otherPlan({ file, what: 'the model' }));
+  const rows = weightsOfFile(model, own, adapter.tensors, file);
+  if (own) requireBaseWeights(present, rows, 'use that adapter');
+  placeWeights(
+    model,
+    present,
+    rows.filter(({ places }) => !places.some(({ tensor }) => model.graph.own(tensor)?.isInput)),
+    adapter.tensors,
+  );
+  const stored = present.plans.flatMap(factorTensors).filter(({ name }) => !model.graph.own(name)?.isInput);
+  replaceFactors(
+    model,
+    stored.map(({ name }) => name),
+    adapter,
+  );
+}
+
+/** Embeds an adapter's factors, and weights that it holds in full, in place of those of the same names. */
+function exchange(
+  model: Model,
+  present: SavedPlan,
+  wanted: SavedPlan,
+  adapter: Adapter,
+  { carry = 'embedded', factorDType, file = '<adapter>' }: ApplyOptions,
+): void {
+  if (factorDType === 'model' && present.plans.some((row) => !row.factorDType)) {
+    const why = 'the model carries this adapter with factors in float32 already';
+    fail(conflict({ options: '--factor-dtype model', why, hint: 'apply the adapter to the base model' }));
+  }
+  const rows = weightsOfFile(model, wanted, adapter.tensors, file);
+  requireBaseWeights(present, rows, 'apply');
+  const plan = placeWeights(model, present, rows, adapter.tensors);
+  raiseAdapters(model, 'apply');
+  replaceFactors(
+    model,
+    present.plans.flatMap(factorTensors).map(({ name }) => name),
+    adapter,
+  );
+  const wide = factorDType === 'f32' || carry !== 'embedded';
+  const plans = plan.plans.map(({ factorDType: half, ...row }): PlanRow => {
+    const kept = half && !wide ? { factorDType: half } : {};
+    return { ...row, carry: 'embedded', ...kept };
+  });
+  writePlan(model, { ...plan, plans });
+}
+
+function replaceFactors(model: Model, names: readonly string[], adapter: Adapter): void {
+  for (const name of names) {
     const value = model.graph.own(name);
-    const given = adapter.tensors.get(name)!;
+    const given =
+      adapter.tensors.get(name) ?? fail(factorsMissing({ names: [name], from: 'the adapter file' }));
     const half = value?.constant?.dtype;
     const data = half === 'f16' || half === 'bf16' ? narrowed(given, half) : given;
     if (value?.isInput) model.graph.embedInput(value, data);
     else if (value?.constant) value.setConstant(data);
   }
-  patchPlan(model, { carry: 'embedded' });
 }
 
 export type { Adapter } from './passes/adapters/adapter-file.js';

@@ -6,7 +6,7 @@ import { loadModel } from '../load.js';
 import { beside, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
-import { filesText } from '../text.js';
+import { filesText, weightsText } from '../text.js';
 
 export interface ApplyOptions {
   readonly output?: string;
@@ -29,6 +29,7 @@ export function applyCommand(base: string, adapterPath: string, options: ApplyOp
   const output = outputFile(options.output, beside(base, '.lotr.onnx'));
   const inputs = [base, adapterPath];
   const files = writeArtifacts({ model: { model, path: output, weights: options.weights }, inputs }, run);
-  if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files }, null, 2)}\n`);
-  else run.io.out(`${planText(plan)}${filesText(files)}`);
+  const weights = (plan.weights ?? []).map(({ name }) => name);
+  if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), weights, files }, null, 2)}\n`);
+  else run.io.out(`${planText(plan)}${weightsText(plan.weights ?? [])}${filesText(files)}`);
 }

@@ -6,11 +6,12 @@ import {
   TRAIN_DEFAULTS,
   type TrainOptions,
 } from '../../src/backends/onnx-train/options.js';
+import type { Tie } from '../../src/passes/sites/weight-identity.js';
 import type { Ep, LossKind } from '../../src/train/signature.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
-import { count } from '../text.js';
+import { count, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
 
 export interface EmitTrainOptions {
@@ -33,6 +34,7 @@ export interface EmitTrainOptions {
   readonly train?: readonly string[];
   readonly lrMultiplier?: ReadonlyMap<string, number>;
   readonly alsoTrain?: readonly string[];
+  readonly tie: Tie;
   readonly names: 'lotrc' | 'ort';
   readonly loop?: number;
   readonly recompute: Recompute;
@@ -75,6 +77,7 @@ export function emitTrainCommand(
     train: given.train ?? null,
     lrMultipliers: Object.fromEntries(given.lrMultiplier ?? []),
     alsoTrain: given.alsoTrain ?? [],
+    tie: given.tie,
     names: given.names,
     loop: given.loop ?? null,
     recompute: given.recompute,
@@ -88,7 +91,9 @@ export function emitTrainCommand(
     folder: given.output,
     options,
     base: given.link ? 'link' : given.copyBase ? 'copy' : 'auto',
-    ...(given.adapter === undefined ? {} : { given: readAdapter(given.adapter).tensors }),
+    ...(given.adapter === undefined
+      ? {}
+      : { adapter: readAdapter(given.adapter), adapterFile: given.adapter }),
   });
   run.reporter.report(emitted.notes);
   if (given.json) {
@@ -100,6 +105,7 @@ export function emitTrainCommand(
   const trained = emitted.params.filter(({ row }) => row.trainable);
   const size = trained.reduce((sum, { row }) => sum + row.shape.reduce((a, b) => a * b, 1), 0);
   run.io.out(`${count(trained.length, 'parameter')} to train, ${size.toLocaleString('en-US')} values\n`);
+  run.io.out(weightsText(emitted.weights));
   for (const { path: file, byteLength } of emitted.files) {
     run.io.out(`wrote ${file} (${byteLength.toLocaleString('en-US')} bytes)\n`);
   }

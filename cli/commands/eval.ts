@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { badRun } from '../../src/ir/codes/train.js';
 import { notANumber } from '../../src/ir/codes/train-loop.js';
 import { fail } from '../../src/ir/diagnostics.js';
-import { readSafetensors } from '../../src/ir/files/safetensors.js';
+import { takeAdapter } from '../../src/train/adapter.js';
 import { openData } from '../../src/train/data/open.js';
 import { evaluateDataset } from '../../src/train/evaluate.js';
 import { requireLabels } from '../../src/train/labels.js';
@@ -39,7 +39,7 @@ export async function evalCommand(
     requireSingles(run);
     const trained = join(of, 'adapter.safetensors');
     const adapter = options.adapter ?? (existsSync(trained) ? trained : null);
-    if (adapter !== null) take(run, adapter);
+    if (adapter !== null) takeAdapter(run, adapter);
     const { dataset, notes } = await openData(o.data, run.signature, readingOf(o), settings?.labels ?? null);
     host.reporter.report(notes);
     requireLabels(dataset, run.signature, 'evaluation data');
@@ -56,13 +56,4 @@ export async function evalCommand(
   } finally {
     await run.close();
   }
-}
-
-/** Puts the parameters of an adapter file in place. Throws LOTR8212 when it is not of this directory. */
-function take(run: TrainingRun, file: string): void {
-  const { tensors } = readSafetensors(file);
-  const wanted = [...run.parameters()];
-  const odd = wanted.find(([name, { shape }]) => `${tensors.get(name)?.shape}` !== `${shape}`);
-  if (odd) fail(badRun({ file, why: `it has no tensor "${odd[0]}" of shape [${odd[1].shape.join(',')}]` }));
-  run.load(new Map(wanted.map(([name]) => [name, tensors.get(name)!])));
 }

@@ -1,8 +1,9 @@
+import { requirePlan } from '../../src/passes/adapters/plan.js';
 import { extract } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
 import { beside, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
-import { count, filesText } from '../text.js';
+import { count, filesText, weightsText } from '../text.js';
 
 export interface ExtractOptions {
   readonly output?: string;
@@ -10,10 +11,14 @@ export interface ExtractOptions {
 }
 
 export function extractCommand(path: string, options: ExtractOptions, run: Run): void {
-  const adapter = extract(loadModel(path));
+  const model = loadModel(path);
+  const adapter = extract(model);
   const output = outputFile(options.output, beside(path, '.safetensors'));
   const files = writeArtifacts({ adapter: { adapter, path: output }, inputs: [path] }, run);
-  const factors = adapter.tensors.size;
-  if (options.json) run.io.out(`${JSON.stringify({ version: 1, factors, files }, null, 2)}\n`);
-  else run.io.out(`extracted ${count(factors, 'factor')}\n${filesText(files)}`);
+  const { weights = [] } = requirePlan(model, 'extract');
+  const factors = adapter.tensors.size - weights.length;
+  if (options.json) {
+    const names = weights.map(({ name }) => name);
+    run.io.out(`${JSON.stringify({ version: 1, factors, weights: names, files }, null, 2)}\n`);
+  } else run.io.out(`extracted ${count(factors, 'factor')}\n${weightsText(weights)}${filesText(files)}`);
 }

@@ -6,6 +6,8 @@ import type { Optimization } from '../../src/backends/ort/messages.js';
 import { tooDifferent } from '../../src/ir/codes/cli.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
+import { placeAdapter } from '../../src/rewrite.js';
+import { readAdapter } from '../adapter-file.js';
 import { loadModel, TEXT } from '../load.js';
 import type { Run } from '../program.js';
 import { table } from '../text.js';
@@ -40,11 +42,18 @@ export async function verifyCommand(a: string, b: string, options: VerifyOptions
   }
 }
 
-/** ONNX Runtime takes no text: a model in text form is written out first. */
-function side(path: string, adapter: string | undefined, scratch: string): Side {
+/**
+ * One side, with the tensors of its adapter file as inputs of those names. Where the model stores what the file holds,
+ * factors or weights that were trained in full, they take the place of the stored ones. ONNX Runtime takes no text: a model
+ * in text form, and one that was changed so, is written out first.
+ */
+function side(path: string, file: string | undefined, scratch: string): Side {
   const model = loadModel(path);
-  const own = adapter === undefined ? undefined : readSafetensors(adapter).tensors;
-  if (!path.endsWith(TEXT)) return { path, model, own };
+  const adapter = file === undefined ? undefined : readAdapter(file);
+  const stored = [...(adapter?.tensors.keys() ?? [])].some((name) => !model.graph.own(name)?.isInput);
+  if (adapter && stored) placeAdapter(model, adapter, file);
+  const own = adapter?.tensors;
+  if (!stored && !path.endsWith(TEXT)) return { path, model, own };
   writeModel(model, scratch, { weights: 'copy' });
   return { path: scratch, label: path, model, own };
 }

@@ -50,6 +50,12 @@ export function declareEmitCommands(program: Command, run: Run): void {
     )
     .option('--also-train <regex>', 'weights to train in full, repeatable (a classifier head)', each)
     .option(
+      '--tie <content|initializer>',
+      'weights trained in full are one parameter if they are equal, or only if they are stored once',
+      word('--tie', ['content', 'initializer']),
+      'content',
+    )
+    .option(
       '--loop <k>',
       'also write step-loop.onnx: k steps over k microbatches in one run',
       whole('--loop', 1),
@@ -83,7 +89,7 @@ export function declareEmitCommands(program: Command, run: Run): void {
       'adapted layers and their gradients stay calls of functions that the graphs define, which a library of operators may override',
     )
     .option('--allow-fallback <op,...>', 'let these ops run on the CPU, repeatable', each)
-    .option('--adapter <file>', 'factors that the model takes as inputs')
+    .option('--adapter <file>', 'start from the factors and trained weights of this adapter file')
     .option(
       '--link',
       'hard-link the base weights: the directory then changes with the original, and onnx.load refuses it (default: clone them where the file system can, else copy)',

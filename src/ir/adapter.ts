@@ -147,8 +147,29 @@ export const PLAN_KEY = 'lotrc.adapters';
 
 /** `metadata_props["lotrc.adapters"]`: what lets a rewritten file be inspected, merged, extracted and re-ranked. */
 export interface SavedPlan {
-  readonly version: 1;
+  /** 2 where `weights` has rows: what reads version 1 alone would leave the trained weights out */
+  readonly version: 1 | 2;
   readonly plans: readonly PlanRow[];
+  /** weights of the base that were trained in full (`--also-train`) and belong to the adapter */
+  readonly weights?: readonly WeightRow[];
+}
+
+/** A weight of the base that was trained in full: one parameter, wherever the base stores it. */
+export interface WeightRow {
+  /** name of its tensor in adapter files, which is the name of the first place */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** where the base stores it; more than one for a tied weight that an exporter wrote several times */
+  readonly places: readonly WeightPlace[];
+}
+
+export interface WeightPlace {
+  /** name of the initializer, or of the output of the Constant node */
+  readonly tensor: string;
+  /** of the data that the base has there */
+  readonly digest: string;
+  /** the base stores the transpose of the matrix there; never in the first place */
+  readonly transposed: boolean;
 }
 
 export interface PlanRow {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { PLAN_KEY } from '../../ir/adapter.js';
+import { PLAN_KEY, type WeightRow } from '../../ir/adapter.js';
 import { opsetOf } from '../../ir/builder.js';
+import { otherPlan } from '../../ir/codes/adapters.js';
 import { cannotLinkBase, oldOpset } from '../../ir/codes/training.js';
 import { drawsRandomly, seededDropout } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
@@ -10,8 +11,11 @@ import type { Model } from '../../ir/model.js';
 import { planModel } from '../../ir/onnx/writer.js';
 import { opDef } from '../../ir/ops/index.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
+import type { Adapter } from '../../passes/adapters/adapter-file.js';
 import { factorData } from '../../passes/adapters/merge.js';
-import { requirePlan } from '../../passes/adapters/plan.js';
+import { parsePlan, requirePlan, samePlan, withWeights } from '../../passes/adapters/plan.js';
+import { TrainedTensor } from '../../passes/adapters/trained-tensor.js';
+import { placeWeights, requireBaseWeights, weightsOfFile } from '../../passes/adapters/trained-weights.js';
 import { DRAWS } from '../../passes/dropout/field.js';
 import { findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
@@ -34,7 +38,7 @@ import { IGNORE_VALUE } from './loss.js';
 import { constantsOf, slotsOf } from './optimizer.js';
 import { checkOptions, ofPairs, type TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
-import { type Keep, prepare } from './prepare.js';
+import { chooseWeights, type Keep, prepare } from './prepare.js';
 
 /** the first operator set with Where, which losses and gradients are written with */
 const OLDEST_OPSET = 9;
@@ -42,8 +46,13 @@ const OLDEST_OPSET = 9;
 export interface EmitRequest {
   /** reads the rewritten model afresh: every graph of the directory is built from its own copy */
   readonly open: () => Model;
-  /** factors that the model takes as inputs, from its adapter file */
-  readonly given?: ReadonlyMap<string, TensorData>;
+  /**
+   * what training starts from instead of the factors and weights in the model; needed where the model takes its factors
+   * as inputs
+   */
+  readonly adapter?: Adapter;
+  /** what messages call the adapter */
+  readonly adapterFile?: string;
   readonly folder: string;
   readonly options: TrainOptions;
   readonly base?: BaseMode;
@@ -55,6 +64,8 @@ export interface Emitted {
   readonly placed: readonly { readonly file: string; readonly how: WrittenOutput['how'] }[];
   readonly files: readonly { readonly path: string; readonly byteLength: number }[];
   readonly params: readonly Param[];
+  /** weights of the base that are parameters */
+  readonly weights: readonly WeightRow[];
   readonly notes: readonly Diagnostic[];
 }
 
@@ -65,22 +76,33 @@ export interface Emitted {
  * a gradient, LOTR50xx for what does not fit.
  */
 export function emitTraining(request: EmitRequest): Emitted {
-  const { open, folder, options, given = new Map() } = request;
+  const { folder, options, adapter, adapterFile = '<adapter>' } = request;
   checkOptions(options);
+  const notes: Diagnostic[] = [];
+  const open = (): Model => startFrom(request.open(), adapter, adapterFile);
   const first = open();
   if (request.base === 'link' && options.loop !== null) {
     const why = 'ONNX Runtime does not load step-loop.onnx when its weights are in a hard-linked file';
     fail(cannotLinkBase({ file: first.path ?? '<model>', why }));
   }
   requireData(first);
+  // frozen factors are constants of the graphs, which must not refer to the adapter file
+  const given = new Map(
+    [...(adapter?.tensors ?? [])].map(([name, data]) => [name, new TrainedTensor(data)] as const),
+  );
   const factors = factorData(first, given);
-  const plan = requirePlan(first, 'emit training graphs');
+  const held = requirePlan(first, 'emit training graphs');
   const opset = opsetOf(first.graph);
   if (opset < OLDEST_OPSET) fail(oldOpset({ opset, needed: OLDEST_OPSET }));
-  const fresh = (keep: Keep) => prepare(open(), factors, options, keep);
+  const weights = chooseWeights(open(), factors, held.weights ?? [], options, (note) => notes.push(note));
+  const plan = withWeights(
+    held,
+    weights.map(({ row }) => row),
+  );
+  const params = collectParams(plan.plans, factors, weights, options);
+  const fresh = (keep: Keep) => prepare(open(), factors, weights, options, keep);
   const whole = fresh({ outputs: true });
-  const params = collectParams(whole.model, plan.plans, factors, options);
-  const notes: Diagnostic[] = [...drawNotes(first, options)];
+  notes.push(...drawNotes(first, options));
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
     step: stepGraph(fresh({ dropout: true }), params, options),
     grad: gradGraph(fresh({ dropout: true }), params, options, (remark) => notes.push(remark)),
@@ -167,7 +189,23 @@ export function emitTraining(request: EmitRequest): Emitted {
   outputs.push({ path: join(folder, 'signature.json'), write: (sink) => sink.write(text) });
   const written = writeAtomically(outputs);
   const placed = written.slice(0, base.outputs.length).map(({ path, how }) => ({ file: path, how }));
-  return { signature, placed, files, params, notes };
+  return { signature, placed, files, params, weights: plan.weights ?? [], notes };
+}
+
+/**
+ * The model with an adapter's weights in place of its own. Throws LOTR3313 when the adapter was made for other layers or
+ * another scale than the model's plan says.
+ */
+function startFrom(model: Model, adapter: Adapter | undefined, file: string): Model {
+  if (!adapter) return model;
+  const present = requirePlan(model, 'emit training graphs');
+  const text = adapter.metadata[PLAN_KEY];
+  const own = text === undefined ? null : parsePlan(text);
+  if (own && !samePlan(present, own)) fail(otherPlan({ file, what: 'the model' }));
+  const rows = weightsOfFile(model, own, adapter.tensors, file);
+  if (own) requireBaseWeights(present, rows, 'emit training graphs from that adapter');
+  placeWeights(model, present, rows, adapter.tensors);
+  return model;
 }
 
 /** What to say about random numbers in the model: LOTR5020, LOTR5022. */

@@ -1,5 +1,6 @@
 import { uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
+import type { Tie } from '../../passes/sites/weight-identity.js';
 import type { Ep, LossKind } from '../../train/signature.js';
 import { ADAMW, type Optimizer } from './optimizer.js';
 
@@ -31,6 +32,8 @@ export interface TrainOptions {
   readonly lrMultipliers: Readonly<Record<string, number>>;
   /** regular expressions: weights that are trained in full */
   readonly alsoTrain: readonly string[];
+  /** weights trained in full are one parameter if their contents are equal, or only if they are stored once */
+  readonly tie: Tie;
   /** `ort`: gradients and learning rate are called as in ONNX Runtime's retired training API */
   readonly names: 'lotrc' | 'ort';
   /** number of steps that step-loop.onnx does in one run; null: no such graph */
@@ -58,6 +61,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   train: null,
   lrMultipliers: {},
   alsoTrain: [],
+  tie: 'content',
   names: 'lotrc',
   loop: null,
   recompute: 'cheap',

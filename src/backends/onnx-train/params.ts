@@ -1,13 +1,23 @@
 import { formText } from '../../init/index.js';
-import type { PlanRow } from '../../ir/adapter.js';
-import { alsoTrain, noInfluence, nothingToTrain, uselessOption } from '../../ir/codes/training.js';
-import { closest, fail } from '../../ir/diagnostics.js';
+import type { PlanRow, WeightRow } from '../../ir/adapter.js';
+import { attrInts } from '../../ir/attr.js';
+import { GraphBuilder } from '../../ir/builder.js';
+import {
+  noInfluence,
+  nothingToTrain,
+  trainedAsOne,
+  uselessOption,
+  alsoTrain as uselessPattern,
+} from '../../ir/codes/training.js';
+import { closest, type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { factorTensors } from '../../passes/adapters/plan.js';
-import { storedWeight } from '../../passes/adapters/weight.js';
+import { dropStored, storedWeight } from '../../passes/adapters/weight.js';
 import { findLinears } from '../../passes/sites/find.js';
+import { weightDigest } from '../../passes/sites/reading.js';
+import { copiesOf } from '../../passes/sites/weight-identity.js';
 import type { ParamRow } from '../../train/signature.js';
 import type { TrainOptions } from './options.js';
 
@@ -17,11 +27,18 @@ export interface Param {
   readonly data: TensorData;
 }
 
-/** Factors of the plan and weights named by --also-train, in a fixed order: factors first. */
+/** A weight of the base that is a parameter: trained in full now, or by the adapter that training starts from. */
+export interface FullWeight {
+  readonly row: WeightRow;
+  readonly data: TensorData;
+  readonly trainable: boolean;
+}
+
+/** Factors of the plan and weights that are parameters themselves, in a fixed order: factors first. */
 export function collectParams(
-  model: Model,
   plans: readonly PlanRow[],
   data: ReadonlyMap<string, TensorData>,
+  weights: readonly FullWeight[],
   options: TrainOptions,
 ): readonly Param[] {
   const params: Param[] = [];
@@ -45,30 +62,54 @@ export function collectParams(
       params.push({ row, data: held });
     }
   }
-  for (const { name, value } of fullWeights(model, options.alsoTrain, new Set(data.keys()))) {
+  for (const { row: weight, data: held, trainable } of weights) {
     const row: ParamRow = {
-      name,
-      factor: name,
+      name: weight.name,
+      factor: weight.name,
       group: null,
       site: null,
-      shape: value.constant!.shape,
+      shape: weight.shape,
       dtype: 'f32',
       init: 'base',
-      lrMultiplier: options.lrMultipliers[name] ?? 1,
-      trainable: true,
+      lrMultiplier: multiplierOf(weight, options),
+      trainable,
     };
-    params.push({ row, data: value.constant! });
+    params.push({ row, data: held });
   }
-  checkNames(params, options);
+  checkNames(params, weights, options);
   if (!params.some(({ row }) => row.trainable)) {
     fail(nothingToTrain({ train: options.train ?? [], factors: [...names] }));
   }
   return params;
 }
 
+/** The multiplier under any of the names that the base stores a weight by. Throws LOTR5008 when they differ. */
+function multiplierOf({ places }: WeightRow, { lrMultipliers }: TrainOptions): number {
+  const given = places.flatMap(({ tensor }) => (Object.hasOwn(lrMultipliers, tensor) ? [tensor] : []));
+  const [first, ...rest] = given;
+  const other = rest.find((name) => lrMultipliers[name] !== lrMultipliers[first!]);
+  if (other !== undefined) {
+    fail(
+      uselessOption({
+        option: '--lr-multiplier',
+        why: `"${first}" and "${other}" are one parameter and have different multipliers`,
+        hint: 'give one of them',
+      }),
+    );
+  }
+  return first === undefined ? 1 : lrMultipliers[first]!;
+}
+
 /** Throws LOTR5008 for names of factors that do not exist, and for multipliers that are no learning rate. */
-function checkNames(params: readonly Param[], { train, lrMultipliers }: TrainOptions): void {
-  const known = new Set(params.map(({ row }) => row.factor));
+function checkNames(
+  params: readonly Param[],
+  weights: readonly FullWeight[],
+  { train, lrMultipliers }: TrainOptions,
+): void {
+  const known = new Set([
+    ...params.map(({ row }) => row.factor),
+    ...weights.flatMap(({ row }) => row.places.map(({ tensor }) => tensor)),
+  ]);
   const hint = `there are ${[...known].join(', ')}`;
   const check = (option: string, names: readonly string[]): void => {
     const unknown = names.find((name) => !known.has(name));
@@ -90,42 +131,112 @@ function checkNames(params: readonly Param[], { train, lrMultipliers }: TrainOpt
   }
 }
 
-/** Initializers that the patterns name, directly or as weight or bias of a layer by its module path. */
-function fullWeights(
+interface Stored {
+  readonly name: string;
+  readonly data: TensorData;
+}
+
+/**
+ * The weights that are parameters: those that the adapter has trained before, and initializers that --also-train names,
+ * directly or as the weight of a layer by its module path. Weights of equal content, also transposed, are one parameter,
+ * unless they are to be told apart by initializer. `own`: names of what the base stores, so that nothing of lotrc's own is
+ * offered or trained. Throws LOTR5005 for patterns that name nothing.
+ */
+export function fullWeights(
   model: Model,
+  own: ReadonlySet<string>,
+  trained: readonly WeightRow[],
+  options: TrainOptions,
+  report: (diagnostic: Diagnostic) => void,
+): readonly FullWeight[] {
+  const { alsoTrain, train, tie } = options;
+  const stored = new Map<string, Stored>();
+  for (const [name, { constant }] of model.graph.initializers) {
+    if (own.has(name) && constant!.dtype === 'f32') stored.set(name, { name, data: constant! });
+  }
+  const chosen = matched(model, stored, alsoTrain);
+  const taken = new Set<string>();
+  const weights: FullWeight[] = [];
+  for (const row of trained) {
+    const names = row.places.map(({ tensor }) => tensor);
+    for (const name of names) taken.add(name);
+    const asked = names.some((name) => chosen.has(name) || train?.includes(name));
+    weights.push({ row, data: stored.get(row.name)!.data, trainable: train === null || asked });
+  }
+  for (const [name, { data }] of chosen) {
+    if (taken.has(name)) continue;
+    taken.add(name);
+    const rest = [...stored.values()].filter((other) => !taken.has(other.name));
+    const copies = tie === 'content' ? copiesOf(data, rest) : [];
+    const places = [
+      { tensor: name, digest: weightDigest(data), transposed: false },
+      ...copies.map(({ of, transposed }) => ({
+        tensor: of.name,
+        digest: weightDigest(of.data),
+        transposed,
+      })),
+    ];
+    for (const { of } of copies) taken.add(of.name);
+    if (copies.length > 0) report(trainedAsOne({ names: places.map(({ tensor }) => tensor) }));
+    weights.push({ row: { name, shape: data.shape, places }, data, trainable: true });
+  }
+  return weights;
+}
+
+/** Stored weights that the patterns name, in the order of the model. */
+function matched(
+  model: Model,
+  stored: ReadonlyMap<string, Stored>,
   patterns: readonly string[],
-  factors: ReadonlySet<string>,
-): { name: string; value: Value }[] {
-  if (patterns.length === 0) return [];
-  const aliases = new Map<Value, string>();
+): ReadonlyMap<string, Stored> {
+  if (patterns.length === 0) return new Map();
+  const aliases = new Map<string, string>();
   for (const site of findLinears(model).sites) {
     for (const { node } of site.uses) {
-      const stored = storedWeight(node.inputs[1]!);
-      if (stored?.holder.constant && site.modulePath) aliases.set(stored.holder, `${site.modulePath}.weight`);
+      const holder = storedWeight(node.inputs[1]!)?.holder;
+      if (holder && stored.has(holder.name) && site.modulePath)
+        aliases.set(holder.name, `${site.modulePath}.weight`);
     }
   }
-  const chosen = new Map<string, Value>();
+  const hits = new Set<string>();
   for (const pattern of patterns) {
     const regex = compile(pattern);
-    let hits = 0;
-    for (const [name, value] of model.graph.initializers) {
-      if (factors.has(name) || value.constant!.dtype !== 'f32') continue;
-      if (!regex.test(name) && !regex.test(aliases.get(value) ?? '')) continue;
-      chosen.set(name, value);
-      hits++;
-    }
-    if (hits > 0) continue;
-    const near = closest(pattern, [...model.graph.initializers.keys(), ...aliases.values()]);
-    fail(alsoTrain({ pattern, why: 'it matches no float32 weight', near }));
+    const found = [...stored.keys()].filter(
+      (name) => regex.test(name) || regex.test(aliases.get(name) ?? ''),
+    );
+    for (const name of found) hits.add(name);
+    if (found.length > 0) continue;
+    const near = closest(pattern, [...stored.keys(), ...aliases.values()]);
+    fail(uselessPattern({ pattern, why: 'it matches no float32 weight', near }));
   }
-  return [...chosen].map(([name, value]) => ({ name, value }));
+  return new Map([...stored].filter(([name]) => hits.has(name)));
+}
+
+/**
+ * Lets every place of a tied weight read the first one, transposed where it stores the transpose: one parameter, whose
+ * gradient is the sum over all uses.
+ */
+export function uniteWeights(model: Model, weights: readonly FullWeight[]): void {
+  const { graph } = model;
+  for (const { row } of weights) {
+    const own = graph.own(row.name);
+    for (const { tensor, transposed } of row.places.slice(1)) {
+      const copy = graph.own(tensor);
+      if (!own || !copy?.constant || copy.isOutput) continue;
+      if (transposed) {
+        const b = new GraphBuilder(graph, { before: graph.nodes.first, pass: 'onnx-train' });
+        copy.replaceAllUsesWith(b.one('Transpose', [own], { perm: attrInts([1, 0]) }, `${tensor}/tied`));
+      } else copy.replaceAllUsesWith(own);
+      dropStored(model, copy);
+    }
+  }
 }
 
 function compile(pattern: string): RegExp {
   try {
     return new RegExp(pattern);
   } catch (error) {
-    return fail(alsoTrain({ pattern, why: (error as Error).message, near: [] }));
+    return fail(uselessPattern({ pattern, why: (error as Error).message, near: [] }));
   }
 }
 

@@ -1,7 +1,7 @@
-import type { PlanRow } from '../../ir/adapter.js';
+import type { PlanRow, WeightRow } from '../../ir/adapter.js';
 import { logitsRank, noLogits, uselessOption } from '../../ir/codes/training.js';
 import { dropoutInLoop } from '../../ir/codes/training-loss.js';
-import { fail } from '../../ir/diagnostics.js';
+import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Graph, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
 import { adaptedGradientProblem } from '../../ir/ops/gradients/lotr-linear.js';
@@ -22,6 +22,7 @@ import { calledBy, inlineCalls } from '../../passes/inline/inline.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
 import { hasKernel } from './legality.js';
 import { ofPairs, type TrainOptions } from './options.js';
+import { type FullWeight, fullWeights, uniteWeights } from './params.js';
 
 /** A forward graph ready for a loss: adapters in the folded form or kept as they are, embedded, types inferred. */
 export interface Prepared {
@@ -41,6 +42,26 @@ export interface Keep {
 }
 
 /**
+ * The weights that training starts from as parameters of their own; see `fullWeights`. `trained`: rows of the adapter's
+ * plan. Takes the model apart.
+ */
+export function chooseWeights(
+  model: Model,
+  factors: ReadonlyMap<string, TensorData>,
+  trained: readonly WeightRow[],
+  options: TrainOptions,
+  report: (diagnostic: Diagnostic) => void,
+): readonly FullWeight[] {
+  raiseAdapters(model, 'emit training graphs');
+  embed(model.graph, factors);
+  liftConstants(model, options);
+  // before adapters are lowered, which adds constants of lotrc
+  const own = new Set([...model.graph.initializers.keys()].filter((name) => !factors.has(name)));
+  lowerAdapters(model, 'fold');
+  return fullWeights(model, own, trained, options, report);
+}
+
+/**
  * Brings a rewritten model into the form that training graphs are built from: folded adapters, weights of Constant nodes
  * as initializers (only those can be referred to), and, unless outputs are kept, only what the logits need: one row behind a
  * Gather of one token. Dropout in training mode stays where gradients are wanted, and is left out elsewhere. Throws
@@ -49,11 +70,12 @@ export interface Keep {
 export function prepare(
   model: Model,
   factors: ReadonlyMap<string, TensorData>,
+  weights: readonly FullWeight[],
   options: TrainOptions,
   { outputs: keepOutputs = false, dropout = false }: Keep = {},
 ): Prepared {
   const plan = requirePlan(model, 'emit training graphs');
-  const trained = options.alsoTrain.length > 0 ? undefined : [...factors.keys()];
+  const trained = weights.some(({ trainable }) => trainable) ? undefined : [...factors.keys()];
   raiseAdapters(model, 'emit training graphs');
   embed(model.graph, factors);
   lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);
@@ -70,7 +92,8 @@ export function prepare(
       }),
     );
   bypassDropout(model);
-  liftConstants(model);
+  liftConstants(model, options);
+  uniteWeights(model, weights);
   inferShapes(model);
   const logits = chooseLogits(model.graph, options);
   const mask = chooseMask(model.graph, logits, options);
@@ -114,19 +137,26 @@ function inlineTrained(model: Model, trained: readonly string[] | undefined): vo
   });
 }
 
-/** Factors that the model takes as inputs become initializers again: every form of carrying starts from there. */
+/**
+ * Factors that the model takes as inputs become initializers again: every form of carrying starts from there. Factors of
+ * an adapter file count instead of those that the model holds.
+ */
 function embed(graph: Graph, factors: ReadonlyMap<string, TensorData>): void {
   for (const [name, data] of factors) {
     const value = graph.own(name);
     if (value?.isInput) graph.embedInput(value, data);
+    else if (value?.constant) value.setConstant(data);
   }
 }
 
-/** Weights from 1 KiB on that stand in Constant nodes become initializers. */
-function liftConstants(model: Model): void {
+/** Weights from 1 KiB on that stand in Constant nodes become initializers; smaller ones where weights are trained. */
+function liftConstants(model: Model, { alsoTrain }: TrainOptions): void {
   for (const node of model.graph.nodes) {
     const attr = node.opKey === 'Constant' ? node.attrs.get('value') : undefined;
-    if (attr?.kind !== 'tensor' || attr.value.byteLength < 1024) continue;
+    if (attr?.kind !== 'tensor') continue;
+    const { byteLength, dtype, shape } = attr.value;
+    const trains = alsoTrain.length > 0 && dtype === 'f32' && shape.length > 0;
+    if (byteLength < 1024 && !trains) continue;
     const output = node.outputs[0]!;
     if (output.isOutput) continue;
     const { name } = output;

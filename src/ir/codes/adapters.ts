@@ -123,15 +123,22 @@ export const functionsNeedOpset = defineCode<{ opset: number; needed: number }>(
   }),
 });
 
-export const baseGone = defineCode<{ doing: string }>({
+/** `why`: init svd, or the weights that were trained in full. */
+export const baseGone = defineCode<{ doing: string; why: 'residual' | readonly string[] }>({
   code: 'LOTR3210',
   severity: 'error',
   title: 'the base weights are no longer in the model',
   explain:
     'With --init svd the factors start as the leading part of the weights and the model keeps what is left of each ' +
-    'weight. Taking the adapters out would leave those remainders, not the base. Merging is exact up to rounding.',
-  make: ({ doing }) => ({
-    message: `cannot ${doing}: the weights of this model are what --init svd left of the base`,
+    'weight. Taking the adapters out would leave those remainders, not the base. Merging is exact up to rounding. ' +
+    'Likewise, a model to which `lotrc apply` gave weights that were trained in full (--also-train) holds those weights ' +
+    'in place of the ones of the base.',
+  make: ({ doing, why }) => ({
+    message:
+      why === 'residual'
+        ? `cannot ${doing}: the weights of this model are what --init svd left of the base`
+        : `cannot ${doing}: ${why.slice(0, 3).join(', ')}${why.length > 3 ? ', ...' : ''} of this model ` +
+          `${why.length === 1 ? 'was' : 'were'} trained in full, and the base had other values there`,
     hint: 'merge the adapters instead, or go back to the base model file',
   }),
 });
@@ -160,6 +167,54 @@ export const alreadyAdapted = defineCode<{ doing: string }>({
   make: ({ doing }) => ({
     message: `cannot ${doing}: the model already carries adapters`,
     hint: 'use the base model, or --replace to drop the present adapters, or `lotrc merge` first',
+  }),
+});
+
+export const weightDiffers = defineCode<{ name: string; why: string }>({
+  code: 'LOTR3311',
+  severity: 'error',
+  title: 'a weight that was trained in full does not fit the model',
+  explain:
+    'An adapter file may hold weights of the base that were trained in full (--also-train), each with the name under ' +
+    'which the base stores it, its shape, and a digest of the value that it replaces. This model stores no such weight, ' +
+    'or another one under that name.',
+  make: ({ name, why }) => ({
+    message: `the trained weight "${name}" does not fit this model: ${why}`,
+    at: { kind: 'tensor', name },
+    hint: 'use the model that the adapter was trained on; `lotrc inspect` lists its layers',
+  }),
+});
+
+export const strangeTensors = defineCode<{ names: readonly string[]; file: string }>({
+  code: 'LOTR3312',
+  severity: 'error',
+  title: 'an adapter file holds tensors that have no place in the model',
+  explain:
+    'Tensors of an adapter file are factors of the plan, weights that were trained in full (float32, under the name and ' +
+    'with the shape of a stored weight of the model), or optimizer state of these. Others cannot be used, and leaving ' +
+    'them out would lose what was trained.',
+  make: ({ names, file }) => ({
+    message:
+      `${names.length} ${names.length === 1 ? 'tensor' : 'tensors'} of the adapter file ` +
+      `${names.length === 1 ? 'is' : 'are'} neither a factor nor a weight of this model: ` +
+      `${names.slice(0, 4).join(', ')}${names.length > 4 ? ', ...' : ''}`,
+    at: { kind: 'file', file },
+    hint: 'use the model that the adapter was trained on',
+  }),
+});
+
+export const otherPlan = defineCode<{ file: string; what: string }>({
+  code: 'LOTR3313',
+  severity: 'error',
+  title: 'the adapter was made by another plan',
+  explain:
+    'The plan in an adapter file says which layers are adapted, with which factors and at which scale. Where it differs ' +
+    'from the plan of the model or of the training directory, factors of equal names and shapes would still do something ' +
+    'else there.',
+  make: ({ file, what }) => ({
+    message: `the adapter file was made for other layers, other weights or another scale than ${what}`,
+    at: { kind: 'file', file },
+    hint: 'put the adapter onto its base with `lotrc apply` and emit the training graphs from that model',
   }),
 });
 

@@ -216,3 +216,19 @@ export const requireData = defineCode<Record<never, never>>({
   explain: '`lotrc train` wants a data file with --data; only a run that goes on (--resume) knows its own.',
   make: () => ({ message: 'there is no data to train on', hint: 'give --data FILE' }),
 });
+
+export const fixedHere = defineCode<{ file: string; names: readonly string[] }>({
+  code: 'LOTR8231',
+  severity: 'error',
+  title: 'the adapter holds trained weights that the training directory keeps as in the base',
+  explain:
+    'The adapter was trained with --also-train and holds weights in full. The graphs of this directory were written ' +
+    'without that option: they read these weights from the base, and the result would be that of half an adapter.',
+  make: ({ file, names }) => ({
+    message:
+      `the adapter holds ${names.length} trained ${names.length === 1 ? 'weight' : 'weights'} that the graphs here take ` +
+      `from the base: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}`,
+    at: { kind: 'file', file },
+    hint: 'evaluate it in the directory that it was trained in, or emit one with `--adapter FILE`',
+  }),
+});

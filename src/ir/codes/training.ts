@@ -72,6 +72,20 @@ export const alsoTrain = defineCode<{ pattern: string; why: string; near: readon
   }),
 });
 
+export const trainedAsOne = defineCode<{ names: readonly string[] }>({
+  code: 'LOTR5041',
+  severity: 'remark',
+  title: 'weights of equal content are trained as one parameter',
+  explain:
+    'Exporters write a tied weight, such as an embedding that is the output head too, as two tensors, one of them ' +
+    'transposed. lotrc takes weights of equal content for one, as it does for adapters: one parameter, whose gradient is ' +
+    'the sum over all uses. With --tie initializer only a weight that is stored once is one.',
+  make: ({ names }) => ({
+    message: `${names.join(', ')} have equal content and are trained as one parameter`,
+    hint: 'if they are different weights that start alike, say --tie initializer',
+  }),
+});
+
 export const illegalOp = defineCode<{ op: string; ep: string; at: Place; why: string }>({
   code: 'LOTR5006',
   severity: 'error',

@@ -1,26 +1,41 @@
-import { factorShape as extentsOf, PLAN_KEY, type SavedPlan } from '../../ir/adapter.js';
+import { factorShape as extentsOf, PLAN_KEY, type SavedPlan, type WeightRow } from '../../ir/adapter.js';
 import { factorShape, factorsMissing, notAnAdapter, otherBase } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { baseNode } from './insert.js';
 import { factorData } from './merge.js';
-import { factorTensors, outputsByName, parsePlan, requirePlan } from './plan.js';
+import { factorTensors, outputsByName, parsePlan, requirePlan, withWeights } from './plan.js';
+import { trainedWeights } from './trained-weights.js';
 
 /** An adapter apart from its model: what a `.safetensors` file holds. */
 export interface Adapter {
-  /** factors by tensor name, group factors first */
+  /** factors by tensor name, group factors first, then weights that were trained in full */
   readonly tensors: ReadonlyMap<string, TensorData>;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The adapter of a rewritten model. `given` holds factors that the model takes as inputs. Throws LOTR3201, LOTR3207. */
-export function extractAdapter(model: Model, given: ReadonlyMap<string, TensorData> = new Map()): Adapter {
-  const plan = requirePlan(model, 'extract');
+/**
+ * The adapter of a rewritten model: its factors and the weights that were trained in full. `given` holds factors that the
+ * model takes as inputs, and the weights of `rows`. Throws LOTR3201, LOTR3207.
+ */
+export function extractAdapter(
+  model: Model,
+  given: ReadonlyMap<string, TensorData> = new Map(),
+  rows: readonly WeightRow[] = [],
+): Adapter {
+  const held = requirePlan(model, 'extract');
+  const fresh = new Map(rows.map((row) => [row.name, row]));
+  const kept = (held.weights ?? []).filter(({ name }) => !fresh.has(name));
+  const plan = withWeights(held, [...kept, ...rows]);
   const data = factorData(model, given);
   const names = plan.plans.flatMap((row) => factorTensors(row).map(({ name }) => name));
   return {
-    tensors: new Map(names.map((name) => [name, data.get(name)!])),
+    tensors: new Map([
+      ...names.map((name) => [name, data.get(name)!] as const),
+      ...trainedWeights(model, withWeights(held, kept)),
+      ...rows.map(({ name }) => [name, given.get(name)!] as const),
+    ]),
     metadata: { format: 'pt', [PLAN_KEY]: JSON.stringify(plan) },
   };
 }

@@ -1,4 +1,4 @@
-import { operandsOf } from '../../ir/adapter.js';
+import { operandsOf, type WeightRow } from '../../ir/adapter.js';
 
 /** Says what is wrong with a value, or nothing. */
 type Check = (value: unknown) => string | null;
@@ -118,6 +118,22 @@ const row = object({
     }),
   ),
 });
+
+const weight = object({
+  name: text,
+  shape: list(whole),
+  places: list(object({ tensor: text, digest: text, transposed: flag })),
+});
+
+/** What is wrong with a row of a plan's trained weights, or null. */
+export function faultOfWeight(value: unknown): string | null {
+  const why = weight(value);
+  if (why !== null) return `a trained weight ${why}`;
+  const { name, places } = value as WeightRow;
+  if (places[0]?.tensor !== name || places[0].transposed)
+    return `trained weight "${name}" has no place of its own`;
+  return null;
+}
 
 /**
  * What is wrong with a row of a saved plan, which came out of JSON that anyone may have written, or null: later passes

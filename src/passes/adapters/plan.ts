@@ -1,8 +1,15 @@
-import { type GroupRow, PLAN_KEY, type PlanRow, type SavedPlan, type SiteRow } from '../../ir/adapter.js';
+import {
+  type GroupRow,
+  PLAN_KEY,
+  type PlanRow,
+  type SavedPlan,
+  type SiteRow,
+  type WeightRow,
+} from '../../ir/adapter.js';
 import { badPlan, noPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
-import { faultOfRow } from './plan-check.js';
+import { faultOfRow, faultOfWeight } from './plan-check.js';
 
 /** The plan that a model carries, or null. Throws LOTR3202 when the entry is there but is not a plan. */
 export function readPlan(model: Model): SavedPlan | null {
@@ -26,7 +33,8 @@ export function parsePlan(text: string): SavedPlan {
   }
   if (typeof data !== 'object' || data === null) return refuse('it is not an object');
   const plan = data as Partial<SavedPlan>;
-  if (plan.version !== 1) return refuse(`it has version ${JSON.stringify(plan.version)}, this lotrc reads 1`);
+  if (plan.version !== 1 && plan.version !== 2)
+    return refuse(`it has version ${JSON.stringify(plan.version)}, this lotrc reads 1 and 2`);
   if (!Array.isArray(plan.plans)) return refuse('it lists no plans');
   for (const row of plan.plans as unknown[]) {
     const fault = faultOfRow(row);
@@ -35,7 +43,49 @@ export function parsePlan(text: string): SavedPlan {
     const known = new Set(groups.map(({ id }) => id));
     for (const site of sites) if (!known.has(site.group)) refuse(`site "${site.id}" is in no group`);
   }
+  const weights: unknown = plan.weights ?? [];
+  if (!Array.isArray(weights)) return refuse('its trained weights are not a list');
+  for (const row of weights as unknown[]) {
+    const fault = faultOfWeight(row);
+    if (fault !== null) refuse(fault);
+  }
   return data as SavedPlan;
+}
+
+/** The plan with these weights trained in full; its version says whether there are any. */
+export function withWeights({ plans }: SavedPlan, weights: readonly WeightRow[]): SavedPlan {
+  return weights.length > 0 ? { version: 2, plans, weights } : { version: 1, plans };
+}
+
+/**
+ * Whether two plans adapt the same layers with factors of the same names and shapes and the same scale, so that one's
+ * factors do in the other's layers what they do in their own.
+ */
+export function samePlan(a: SavedPlan, b: SavedPlan): boolean {
+  const essence = ({ plans }: SavedPlan) =>
+    JSON.stringify(
+      plans.map(({ spec: { delta, scale, scaling, factors }, groups, sites }) => [
+        delta,
+        scale,
+        scaling,
+        factors.map(({ name, share }) => [name, share]),
+        groups.map((row) => [row.id, row.in, row.out, row.rank, row.factors]),
+        sites.map(({ id, group, factors: own, uses }) => [
+          id,
+          group,
+          own,
+          uses.map(({ output, op, weight, digest, layout, transposed }) => [
+            output,
+            op,
+            weight,
+            digest,
+            layout,
+            transposed,
+          ]),
+        ]),
+      ]),
+    );
+  return essence(a) === essence(b);
 }
 
 export function writePlan(model: Model, plan: SavedPlan): void {

@@ -11,11 +11,12 @@ import { raiseAdapters } from './raise.js';
 /**
  * Takes the adapters out again: the base layers come back with their own weights, bit for bit. Returns how many.
  * Throws LOTR3201 without a plan, LOTR3203 when a layer was changed, LOTR3210 when the model was made with an init that
- * replaced the weights.
+ * replaced the weights, or holds weights that were trained in full.
  */
 export function stripAdapters(model: Model, doing = 'strip'): number {
-  const row = requirePlan(model, doing).plans.find(({ residual }) => residual);
-  if (row) fail(baseGone({ doing }));
+  const { plans, weights = [] } = requirePlan(model, doing);
+  if (plans.some(({ residual }) => residual)) fail(baseGone({ doing, why: 'residual' }));
+  if (weights.length > 0) fail(baseGone({ doing, why: weights.map(({ name }) => name) }));
   raiseAdapters(model, doing);
   let restored = 0;
   for (const node of [...model.everyNode()]) {

@@ -1,4 +1,5 @@
 import type { Node, Value } from '../../ir/model.js';
+import { elementCount } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import type { Candidate } from './candidates.js';
 import { groupBy } from './group-by.js';
@@ -126,6 +127,50 @@ function splitByContent(bucket: readonly (readonly Candidate[])[]): (readonly Ca
     result.push(...classes.map((rows) => rows.map(({ set }) => set)));
   }
   return result;
+}
+
+/** Stored data that is the same as another tensor, or its transpose. */
+export interface Copy<T> {
+  readonly of: T;
+  readonly transposed: boolean;
+}
+
+/**
+ * Which of `others` hold the elements of `data`: in the same shape or, for matrices, transposed. As for layers, a tensor
+ * whose samples are all one number is equal to no other.
+ */
+export function copiesOf<T extends { readonly data: TensorData }>(
+  data: TensorData,
+  others: readonly T[],
+): readonly Copy<T>[] {
+  const samplesOf = (matrix: Matrix): readonly string[] | null => {
+    const peek = peekInto(matrix.data);
+    if (!peek) return null;
+    const samples: string[] = [];
+    sample(matrix, peek, 0, STAGES[0] + STAGES[1], samples);
+    return samples;
+  };
+  const [rows, columns] =
+    data.shape.length === 2 ? (data.shape as [number, number]) : [1, elementCount(data.shape)];
+  const own: Matrix = { data, in: rows, out: columns, rowsAreIn: true };
+  const fits = others.flatMap((of): { of: T; matrix: Matrix; transposed: boolean }[] => {
+    if (of.data.dtype !== data.dtype || of.data.byteLength !== data.byteLength) return [];
+    const same = `${of.data.shape}` === `${data.shape}`;
+    const flipped = data.shape.length === 2 && `${of.data.shape}` === `${data.shape.toReversed()}`;
+    return [
+      ...(same ? [{ of, matrix: { ...own, data: of.data }, transposed: false }] : []),
+      ...(flipped ? [{ of, matrix: { ...own, data: of.data, rowsAreIn: false }, transposed: true }] : []),
+    ];
+  });
+  if (fits.length === 0 || data.byteLength === 0) return [];
+  const samples = samplesOf(own);
+  if (!samples || new Set(samples).size === 1) return [];
+  const found = new Map<T, Copy<T>>();
+  for (const { of, matrix, transposed } of fits) {
+    if (found.has(of) || samplesOf(matrix)?.join() !== samples.join()) continue;
+    if (equalMatrices(own, matrix)) found.set(of, { of, transposed });
+  }
+  return [...found.values()];
 }
 
 /** Appends elements number `from` to `from + count` of a fixed sequence of positions, as hex. */

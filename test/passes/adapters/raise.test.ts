@@ -163,6 +163,18 @@ test('a product bracketed in another way is the same layer', () => {
 test('a model without a plan, and with one that cannot be read', () => {
   const base = layerModel();
   expect(refusal(() => raiseAdapters(base, 'merge'))).toMatch(/^LOTR3201 cannot merge/);
-  base.setMetadata('lotrc.adapters', '{"version":2}');
-  expect(refusal(() => raiseAdapters(base, 'merge'))).toMatch(/^LOTR3202 .*version 2/);
+  base.setMetadata('lotrc.adapters', '{"version":3}');
+  expect(refusal(() => raiseAdapters(base, 'merge'))).toMatch(/^LOTR3202 .*version 3/);
+  const plan = (weights: unknown) => JSON.stringify({ version: 2, plans: [], weights });
+  const place = { tensor: 'w', digest: '', transposed: false };
+  for (const [weights, why] of [
+    [3, /not a list/],
+    [[{ name: 'w', shape: [2], places: [{ ...place, digest: 1 }] }], /digest that is not text/],
+    [[{ name: 'w', shape: ['n'], places: [place] }], /not a whole number/],
+    [[{ name: 'v', shape: [2], places: [place] }], /no place of its own/],
+    [[{ name: 'w', shape: [2, 2], places: [{ ...place, transposed: true }] }], /no place of its own/],
+  ] as const) {
+    base.setMetadata('lotrc.adapters', plan(weights));
+    expect(refusal(() => raiseAdapters(base, 'merge'))).toMatch(why);
+  }
 });
