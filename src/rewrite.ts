@@ -22,7 +22,6 @@ import {
   factorTensors,
   outputsByName,
   parsePlan,
-  patchPlan,
   readPlan,
   requirePlan,
   samePlan,
