@@ -10,8 +10,13 @@ import type { GraphSignature, Port } from './signature.js';
 /** Which column of the data each batch input reads. */
 export type InputMap = ReadonlyMap<string, string>;
 
-/** Words in the names of inputs that say what is meant, tried in order. */
+/** Words in the names of inputs that say what is meant, tried in order; '' is nothing that text gives. */
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
+  [/head_?mask|global|masked|padding_mask|perm|visual|pixel/i, ''],
+  [/embed|hidden|output|feature|value/i, ''],
+  [/decoder.*mask/i, 'decoder_attention_mask'],
+  [/decoder.*position/i, 'decoder_position_ids'],
+  [/decoder/i, 'decoder_input_ids'],
   [/mask/i, 'attention_mask'],
   [/token_?type|segment/i, 'token_type_ids'],
   [/position/i, 'position_ids'],
