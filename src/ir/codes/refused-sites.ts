@@ -32,7 +32,7 @@ export const notAMatrix = defineCode<AtNode & { shape: string }>({
   title: 'the weight is not a matrix, or is empty',
   explain:
     'An adapter corrects one matrix of (in, out). Stacked weights (rank 3, such as experts multiplied at once), ' +
-    'vectors and matrices without elements are left as they are.',
+    'vectors and matrices without elements are left as they are. Axes of extent 1 in front of a matrix are no obstacle.',
   make: (at) => ({
     message: `cannot adapt "${at.layer}": its weight has shape ${at.shape}`,
     at: nodeAt(at),
@@ -46,8 +46,9 @@ export const computedWeight = defineCode<AtNode & { from: string }>({
   title: 'the weight is computed, not stored',
   explain:
     'Between the stored data and the layer stand nodes other than Identity, Transpose, Cast and DequantizeLinear with ' +
-    'constant scales: a product of two tensors, a Reshape, an If. There is no single stored matrix to put an adapter ' +
-    'beside. Fold constants first (onnxruntime and onnxsim do).',
+    'constant scales, or Slice, Split and Reshape with known bounds: a product of two tensors, an If. There is no single ' +
+    'stored matrix to which an adapter could be added. Fold constants first (onnxruntime and onnxsim do). A part of a ' +
+    'weight that another layer reads whole is refused too: two adapters would change one weight.',
   make: (at) => ({
     message: `cannot adapt "${at.layer}": its weight is computed, not stored`,
     at: nodeAt(at),

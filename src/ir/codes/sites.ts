@@ -200,15 +200,17 @@ export const overridable = defineCode<AtNode & { weight: string }>({
 export const unpackedLayers = defineCode<{ calls: number; nodes: ReadonlyMap<string, number> }>({
   code: 'LOTR3025',
   severity: 'remark',
-  title: 'layers were taken out of functions or fused operators',
+  title: 'layers were taken out of functions, or out of operators and weights of another form',
   explain:
     'A node in a function body stands for one layer per call, and a fused operator has no value between the product ' +
-    'and what follows. To give such layers adapters, the calls are inlined and the operators split into the product ' +
-    'and the rest. The model computes the same; stripping the adapters gives the model with these layers taken out.',
+    'and what follows. An Einsum may multiply by a matrix that is stored in several axes, and a product by part of a ' +
+    'stored tensor (Slice, Split) or by one in another shape. To give such layers adapters, the calls are inlined, the ' +
+    'operators split into the product and the rest, and the matrices stored as they are multiplied. The model computes ' +
+    'the same; stripping the adapters gives the model in this form.',
   make: ({ calls, nodes }) => {
     const inlined =
       calls > 0 ? [`${calls} call${calls === 1 ? '' : 's'} of model-local functions inlined`] : [];
-    const split = [...nodes].map(([op, count]) => `${count} ${op} split`);
+    const split = [...nodes].map(([op, count]) => `${count} ${op} written as a product with a stored matrix`);
     return { message: [...inlined, ...split].join(', ') };
   },
 });

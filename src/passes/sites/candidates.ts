@@ -16,7 +16,7 @@ import { type GraphFunction, type Model, type Node, nodePath, type Value } from 
 import { shapeText } from '../../ir/shape.js';
 import { alphaOf, isSet } from '../adapters/base-attrs.js';
 import { CONVOLUTION } from '../adapters/conv-layer.js';
-import { functionOf, Origins, type Stored } from './constant.js';
+import { functionOf, holderOf, Origins, type Stored } from './constant.js';
 import { type OtherOp, otherLinear } from './other-ops.js';
 
 /** A node that multiplies by a weight. `problem` says, given the layer's name, why no adapter can go there. */
@@ -30,6 +30,8 @@ export interface Candidate {
   readonly in: number | null;
   readonly out: number | null;
   readonly layout: Layout;
+  /** the tensor of which a weight that is not stored as it is read is a part */
+  readonly partOf?: Value | null;
   /** the layer's input depends on stored data alone: learned queries, position tables */
   readonly constantInput?: boolean;
   /** no layer by itself, only a use of a weight that a layer may read too */
@@ -167,7 +169,7 @@ function tooWide(
 function product(node: Node, origins: Origins): Candidate | null {
   const [left, right] = node.inputs;
   if (!left || !right) return null;
-  if (!origins.isConstant(right)) {
+  if (!origins.isConstant(right) && !holderOf(right)) {
     if (!origins.isConstant(left)) return null;
     return leftConstant(node, left, isSet(node, 'transA'), origins);
   }
@@ -190,6 +192,7 @@ function product(node: Node, origins: Origins): Candidate | null {
     in: layout === 'io' ? rows : columns,
     out: layout === 'io' ? columns : rows,
     layout,
+    partOf: stored ? null : holderOf(right),
     constantInput,
   };
   // an outer product of vectors projects nothing

@@ -156,3 +156,34 @@ export function functionOf(graph: Graph | null): GraphFunction | null {
   }
   return null;
 }
+
+/** The number of axes of a value, where it is known. */
+export function rankOf(value: Value): number | null {
+  const shape = value.type?.kind === 'tensor' ? value.type.shape : null;
+  return shape?.length ?? null;
+}
+
+/** Ops that show the elements of a tensor, all or part of them, without computing with them. */
+export const SHOWS: ReadonlySet<string> = new Set([
+  'Identity',
+  'Cast',
+  'Transpose',
+  'Slice',
+  'Split',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+]);
+
+/** The stored tensor of which a value is a part, or the elements in another shape; null when it is computed. */
+export function holderOf(value: Value): Value | null {
+  let at = value;
+  for (let steps = 0; steps < 64; steps++) {
+    if (constantData(at)) return at;
+    const source: Value | null | undefined = at.producer?.inputs[0];
+    if (!at.producer || !source || !SHOWS.has(at.producer.opKey)) return null;
+    at = source;
+  }
+  return null;
+}

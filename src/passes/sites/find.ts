@@ -131,13 +131,13 @@ function isMatrix({ problem, stored, in: inn, out }: Candidate): boolean {
   return shape.length === 2 && !shape.includes(0) && isFloat(dtype) && inn !== null && out !== null;
 }
 
-/** The stored tensors that a refused candidate reads, each with the first of them. */
+/** The stored tensors that refused candidates read, whole or in part, each with the first of them. */
 function blockedTensors(candidates: readonly Candidate[]): ReadonlyMap<Value, Candidate> {
   const found = new Map<Value, Candidate>();
   for (const candidate of candidates) {
-    const { problem, stored } = candidate;
-    if (problem && stored && isMatrix(candidate) && !found.has(stored.weight))
-      found.set(stored.weight, candidate);
+    const { problem, stored, partOf } = candidate;
+    const weight = stored && isMatrix(candidate) ? stored.weight : partOf;
+    if (problem && weight && !found.has(weight)) found.set(weight, candidate);
   }
   return found;
 }

@@ -2,19 +2,20 @@ import { LotrcError } from '../../ir/diagnostics.js';
 import { sampledDigest } from '../../ir/digest.js';
 import { byteLengthOf } from '../../ir/dtype.js';
 import { elementCount } from '../../ir/shape.js';
+import { StridedTensor } from '../../ir/strided-tensor.js';
 import type { TensorData } from '../../ir/tensor.js';
 
 /** Reads a few bytes at a place of a tensor. */
 export type Peek = (offset: number, length: number) => Uint8Array;
 
 /**
- * How to look at parts of a tensor: positioned reads where the data lies in a file, else the bytes once. Null when the
+ * How to look at parts of a tensor: positioned reads where the data lies in a file or in another tensor, else the bytes once. Null when the
  * data is not there (stripped, or its external file is missing): planning then goes on without it.
  */
 export function peekInto(tensor: TensorData): Peek | null {
   if (byteLengthOf(tensor.dtype, elementCount(tensor.shape)) !== tensor.byteLength) return null;
   try {
-    if (tensor.origin.kind === 'file') {
+    if (tensor.origin.kind === 'file' || tensor instanceof StridedTensor) {
       tensor.slice(0, Math.min(1, tensor.byteLength));
       return (offset, length) => tensor.slice(offset, length);
     }

@@ -3,10 +3,10 @@ import type { GraphBuilder } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
 import { attributes } from '../../ir/ops/gradients/vjp.js';
 import { sameDim } from '../../ir/shape.js';
-import { i64Tensor } from '../../ir/tensor.js';
+import { StridedTensor } from '../../ir/strided-tensor.js';
+import { i64Tensor, type TensorData } from '../../ir/tensor.js';
 import { isOverridable } from '../adapters/weight.js';
 import type { Origins } from '../sites/constant.js';
-import { Columns } from './columns.js';
 
 /** Three matrices by the packed one they came from and their widths: nodes of one weight stay tied. */
 export type Parts = Map<Value, Map<string, readonly Value[]>>;
@@ -86,7 +86,7 @@ function readsMask(x: Value, mask: Value): boolean {
 function partsOf(
   b: GraphBuilder,
   holder: Value,
-  data: ConstructorParameters<typeof Columns>[0],
+  data: TensorData,
   widths: readonly number[],
   parts: Parts,
 ): readonly Value[] {
@@ -98,7 +98,9 @@ function partsOf(
   let from = 0;
   const made = widths.map((width, k) => {
     from += width;
-    return b.constant(new Columns(data, from - width, from), `${stem}.${PARTS[k]}.weight`);
+    const [rows, columns] = data.shape as [number, number];
+    const layout = { shape: [rows, width], strides: [columns, 1], offset: from - width };
+    return b.constant(new StridedTensor(data, layout), `${stem}.${PARTS[k]}.weight`);
   });
   known.set(widths.join(), made);
   return made;

@@ -2,23 +2,59 @@ import { GraphBuilder } from '../../ir/builder.js';
 import { unpackedLayers } from '../../ir/codes/sites.js';
 import { canTakeName, type Model, type Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
+import { eraseDead } from '../adapters/erase.js';
 import { copyIdentity } from '../adapters/insert.js';
 import { dropStored } from '../adapters/weight.js';
 import { inferShapes } from '../infer-shapes.js';
 import { definePass } from '../pipeline.js';
-import { functionOf, Origins } from '../sites/constant.js';
+import { functionOf, holderOf, Origins } from '../sites/constant.js';
 import { type Parts, unpackAttention } from './attention.js';
 import { inlineLayerCalls } from './calls.js';
 import { unpackEinsum } from './einsum.js';
 import { unpackFusedGemm } from './fused-gemm.js';
+import { readsPart, unpackProduct } from './products.js';
+import { Views } from './views.js';
 
-/** Makes what stands for a node's outputs, before it; null: the node is of a form that stays. */
-type Unpack = (b: GraphBuilder, node: Node, origins: Origins, parts: Parts) => readonly Value[] | null;
+/** What unpacking knows of the model. */
+interface Unpacking {
+  readonly origins: Origins;
+  readonly parts: Parts;
+  readonly views: Views;
+}
 
-const TABLE: ReadonlyMap<string, Unpack> = new Map<string, Unpack>([
-  ['Einsum', unpackEinsum],
-  ['com.microsoft::Attention', unpackAttention],
-  ['com.microsoft::FusedGemm', unpackFusedGemm],
+interface Row {
+  /** whether a node may hide a layer; types need not be known */
+  readonly wants: (node: Node, origins: Origins) => boolean;
+  /** makes what stands for the node's outputs, before it; null: the node is of a form that stays */
+  readonly unpack: (b: GraphBuilder, node: Node, given: Unpacking) => readonly Value[] | null;
+}
+
+const readsStored: Row['wants'] = (node, origins) =>
+  node.inputs.some((input) => input && origins.stored(input));
+const PRODUCT: Row = { wants: readsPart, unpack: (b, node, { views }) => unpackProduct(b, node, views) };
+
+const TABLE: ReadonlyMap<string, Row> = new Map<string, Row>([
+  ['MatMul', PRODUCT],
+  ['Gemm', PRODUCT],
+  ['com.microsoft::FusedMatMul', PRODUCT],
+  [
+    'Einsum',
+    {
+      wants: (node) => node.inputs.some((input) => input && holderOf(input)),
+      unpack: (b, node, { views }) => unpackEinsum(b, node, views),
+    },
+  ],
+  [
+    'com.microsoft::Attention',
+    {
+      wants: readsStored,
+      unpack: (b, node, { origins, parts }) => unpackAttention(b, node, origins, parts),
+    },
+  ],
+  [
+    'com.microsoft::FusedGemm',
+    { wants: readsStored, unpack: (b, node, { origins }) => unpackFusedGemm(b, node, origins) },
+  ],
 ]);
 
 /** What was changed: calls inlined, and nodes taken apart by operator. */
@@ -42,23 +78,23 @@ export function unpackLayers(model: Model): Unpacked {
       TABLE.has(node.opKey) &&
       !functionOf(node.graph) &&
       !origins.isCall(node) &&
-      node.inputs.some((input) => input && origins.stored(input)),
+      TABLE.get(node.opKey)!.wants(node, origins),
   );
   if (found.length === 0) return { calls, nodes };
   inferShapes(model); // forms of masks are told by their shapes
-  const parts: Parts = new Map();
+  const given: Unpacking = { origins, parts: new Map(), views: new Views(model) };
   for (const node of found) {
-    if (!unpack(model, node, origins, parts)) continue;
+    if (!unpack(model, node, given)) continue;
     nodes.set(node.opKey, (nodes.get(node.opKey) ?? 0) + 1);
   }
   if (nodes.size > 0) inferShapes(model);
   return { calls, nodes };
 }
 
-function unpack(model: Model, node: Node, origins: Origins, parts: Parts): boolean {
+function unpack(model: Model, node: Node, given: Unpacking): boolean {
   const graph = node.graph!;
   const b = new GraphBuilder(graph, { before: node, pass: 'unpack', from: [node.name] });
-  const made = TABLE.get(node.opKey)!(b, node, origins, parts);
+  const made = TABLE.get(node.opKey)!.unpack(b, node, given);
   if (!made) return false;
   copyIdentity(node, made[0]!.producer!);
   for (const [index, output] of node.outputs.entries()) {
@@ -70,10 +106,22 @@ function unpack(model: Model, node: Node, origins: Origins, parts: Parts): boole
       `${output.name}/packed`,
     );
   }
-  const weights = node.inputs.filter((input) => input?.constant);
+  const weights = [...constantsBehind(node, given.origins)];
+  const makers = node.inputs.map((input) => input?.producer);
   graph.erase(node);
-  for (const weight of weights) if (weight) dropStored(model, weight);
+  for (const maker of makers) if (maker) eraseDead(maker);
+  for (const weight of weights) dropStored(model, weight);
   return true;
+}
+
+/** Stored tensors from which the constant inputs of a node are made. */
+function constantsBehind(node: Node, origins: Origins): ReadonlySet<Value> {
+  const seen = new Set<Value>(node.inputs.filter((input) => input !== null));
+  for (const value of seen) {
+    if (value.constant || !origins.isConstant(value)) continue;
+    for (const input of value.producer?.inputs ?? []) if (input) seen.add(input);
+  }
+  return new Set([...seen].filter((value) => value.constant));
 }
 
 export const unpackPass = definePass<object>({

@@ -1,0 +1,51 @@
+import { attrInts } from '../../ir/attr.js';
+import type { GraphBuilder } from '../../ir/builder.js';
+import type { Node, Value } from '../../ir/model.js';
+import { i64Tensor } from '../../ir/tensor.js';
+import { holderOf, type Origins, rankOf } from '../sites/constant.js';
+import { readWhole, reshaped, type View, type Views } from './views.js';
+
+/** Unsqueeze takes its axes as an input from this operator set on. */
+const AXES_AS_INPUT = 13;
+
+/** Whether a product multiplies by stored numbers that are no stored matrix as they stand. */
+export function readsPart(node: Node, origins: Origins): boolean {
+  const weight = node.inputs[1];
+  return Boolean(weight && holderOf(weight)) && origins.stored(weight!)?.data.shape.length !== 2;
+}
+
+/**
+ * The same product by a stored matrix, in place of one by part of a stored tensor (Slice, Split), by one in another
+ * shape (Reshape, Transpose), or by a matrix with axes of extent 1 in front. Null when the weight is computed otherwise,
+ * or holds several matrices.
+ */
+export function unpackProduct(b: GraphBuilder, node: Node, views: Views): readonly Value[] | null {
+  const [x, weight, ...rest] = node.inputs;
+  const view = weight ? views.of(weight) : null;
+  if (!x || !view || readWhole(view)) return null;
+  const shape = view.shown ?? view.layout.shape;
+  const lead = shape.length - 2;
+  if (lead < 0 || shape.slice(0, lead).some((extent) => extent !== 1)) return null;
+  const rank = rankOf(x);
+  if (lead > 0 && (rank === null || rank < 2)) return null;
+  const flat = lead === 0 ? view : withoutLead(view, shape.slice(lead));
+  if (!flat) return null;
+  const [output] = node.outputs;
+  const [y] = b.node(node.op, [x, views.matrix(b, flat), ...rest], Object.fromEntries(node.attrs), {
+    domain: node.domain,
+    name: node.name,
+    outputs: [`${output!.name}/product`],
+  });
+  const front = Math.max(0, shape.length - (rank ?? shape.length));
+  if (front === 0) return [y!];
+  const axes = Array.from({ length: front }, (_, k) => k);
+  const name = `${output!.name}/front`;
+  return b.opset < AXES_AS_INPUT
+    ? [b.one('Unsqueeze', [y!], { axes: attrInts(axes) }, name)]
+    : [b.one('Unsqueeze', [y!, b.constant(i64Tensor([front], axes), 'unpack/axes')], {}, name)];
+}
+
+function withoutLead(view: View, shape: readonly number[]): View | null {
+  if (view.shown) return { ...view, shown: shape };
+  return reshaped(view, shape);
+}
