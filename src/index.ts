@@ -4,6 +4,7 @@ export { type EmitRequest, type Emitted, emitTraining } from './backends/onnx-tr
 export { TRAIN_DEFAULTS, type TrainOptions } from './backends/onnx-train/options.js';
 export {
   type CompareOptions,
+  type Comparison,
   compareModels,
   type OutputDifference,
   type Side,

@@ -88,7 +88,7 @@ function startsAtBase(model: Model): boolean {
 async function expectEqual(basePath: string, base: Model, path: string, model: Model): Promise<void> {
   const adapter = path.replace(/\.onnx$/, '.safetensors');
   const asInputs = readPlan(model)!.plans.some(({ carry }) => carry === 'inputs');
-  const differences = await compareModels(
+  const { outputs: differences } = await compareModels(
     { path: basePath, model: base },
     { path, model, own: asInputs ? readSafetensors(adapter).tensors : undefined },
     { host, optimization: 'disabled', seed: 7 },

@@ -1,11 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compareModels, type OutputDifference, type Side } from '../../src/backends/ort/compare.js';
+import type { Side } from '../../src/backends/ort/compare.js';
+import { compareOnSome, type SomeComparison } from '../../src/backends/ort/extents.js';
+import { freeInputs } from '../../src/backends/ort/free-inputs.js';
 import type { Optimization } from '../../src/backends/ort/messages.js';
-import { tooDifferent } from '../../src/ir/codes/cli.js';
+import { toleranceFor } from '../../src/backends/ort/tolerance.js';
+import { notCompared, otherExtents, tooDifferent } from '../../src/ir/codes/cli.js';
+import { dtypeText } from '../../src/ir/dtype.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
+import type { TensorData } from '../../src/ir/tensor.js';
 import { placeAdapter } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel, TEXT } from '../load.js';
@@ -18,7 +23,7 @@ export interface VerifyOptions {
   readonly adapterA?: string;
   readonly adapterB?: string;
   readonly seed: number;
-  readonly tolerance: number;
+  readonly tolerance?: number;
   readonly optimization: Optimization;
   readonly json?: true;
 }
@@ -26,17 +31,19 @@ export interface VerifyOptions {
 export async function verifyCommand(a: string, b: string, options: VerifyOptions, run: Run): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'lotrc-verify-'));
   try {
+    const inputs = options.inputs === undefined ? undefined : readSafetensors(options.inputs).tensors;
+    const given = inputs ?? new Map<string, TensorData>();
     const sides = [
-      side(a, options.adapterA, join(scratch, 'a.onnx')),
-      side(b, options.adapterB, join(scratch, 'b.onnx')),
-    ];
-    const outputs = await compareModels(sides[0]!, sides[1]!, {
+      side(a, options.adapterA, given, join(scratch, 'a.onnx')),
+      side(b, options.adapterB, given, join(scratch, 'b.onnx')),
+    ] as const;
+    const compared = await compareOnSome(sides[0], sides[1], {
       dims: options.dim,
       seed: options.seed,
       optimization: options.optimization,
-      ...(options.inputs === undefined ? {} : { inputs: readSafetensors(options.inputs).tensors }),
+      inputs,
     });
-    show(outputs, options, run);
+    show(compared, sides, options, run);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
@@ -44,39 +51,65 @@ export async function verifyCommand(a: string, b: string, options: VerifyOptions
 
 /**
  * One side, with the tensors of its adapter file as inputs of those names. Where the model stores what the file holds,
- * factors or weights that were trained in full, they take the place of the stored ones. ONNX Runtime takes no text: a model
- * in text form, and one that was changed so, is written out first.
+ * factors or weights that were trained in full, they take the place of the stored ones. ONNX Runtime takes no text, and its
+ * JavaScript interface feeds no inputs that have a default: a model in text form, and one that was changed so, is written
+ * out first.
  */
-function side(path: string, file: string | undefined, scratch: string): Side {
+function side(
+  path: string,
+  file: string | undefined,
+  given: ReadonlyMap<string, TensorData>,
+  scratch: string,
+): Side {
   const model = loadModel(path);
   const adapter = file === undefined ? undefined : readAdapter(file);
-  const stored = [...(adapter?.tensors.keys() ?? [])].some((name) => !model.graph.own(name)?.isInput);
+  const tensors = [...(adapter?.tensors ?? [])];
+  const freed = freeInputs(model, [...given.keys(), ...tensors.map(([name]) => name)]);
+  const isInput = (name: string) => model.graph.own(name)?.isInput ?? false;
+  const stored = !tensors.every(([name]) => isInput(name));
   if (adapter && stored) placeAdapter(model, adapter, file);
-  const own = adapter?.tensors;
-  if (!stored && !path.endsWith(TEXT)) return { path, model, own };
+  const own = new Map(tensors.filter(([name]) => isInput(name)));
+  if (!stored && !freed && !path.endsWith(TEXT)) return { path, model, own };
   writeModel(model, scratch, { weights: 'copy' });
   return { path: scratch, label: path, model, own };
 }
 
-function show(outputs: readonly OutputDifference[], { tolerance, json }: VerifyOptions, run: Run): void {
+function show(
+  { outputs, notCompared: others, dims }: SomeComparison,
+  sides: readonly Side[],
+  { tolerance: given, json }: VerifyOptions,
+  run: Run,
+): void {
+  const general = toleranceFor(sides.map(({ model }) => model));
+  const tolerance = given ?? general.value;
   const over = outputs.filter(({ relative }) => !(relative <= tolerance));
   if (json) {
-    const report = { version: 1, tolerance, equal: over.length === 0, outputs };
+    const report = {
+      version: 1,
+      tolerance,
+      equal: over.length === 0,
+      outputs,
+      notCompared: others,
+      dims: Object.fromEntries(dims),
+    };
     run.io.out(
       `${JSON.stringify(report, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? 'infinite' : value), 2)}\n`,
     );
   } else {
-    const rows = outputs.map(({ name, dtype, shape, absolute, relative }) => [
+    const lines = outputs.map(({ name, dtype, shape, absolute, relative }) => [
       name,
       `${dtype}[${shape.join(',')}]`,
       text(absolute),
       text(relative),
     ]);
-    run.io.out(table([['output', 'type', 'largest difference', 'relative'], ...rows]));
+    run.io.out(table([['output', 'type', 'largest difference', 'relative'], ...lines]));
+    if (given === undefined && general.dtype !== 'f32')
+      run.io.out(`tolerance ${tolerance}: a model computes in ${dtypeText(general.dtype)}\n`);
   }
-  for (const { name, relative } of over) {
+  if (dims.size > 0) run.reporter.report(otherExtents({ dims }));
+  if (others.length > 0) run.reporter.report(notCompared({ names: others }));
+  for (const { name, relative } of over)
     run.reporter.report(tooDifferent({ name, difference: text(relative), tolerance }));
-  }
 }
 
 function text(value: number): string {

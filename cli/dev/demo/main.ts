@@ -60,7 +60,9 @@ await show.run(['merge', rewritten, '--adapter', adapter, '-o', file('merged.onn
 const { data: windows } = corpus.validation().inputs.input_ids!;
 const some = Array.from(windows.subarray(0, 4 * CONTEXT), Number);
 const ids = new Map([['input_ids', i64Tensor([4, CONTEXT], some)]]);
-const [difference] = await compareModels(
+const {
+  outputs: [difference],
+} = await compareModels(
   { path: file('adapted.onnx'), model: readModel(file('adapted.onnx')) },
   { path: file('merged.onnx'), model: readModel(file('merged.onnx')) },
   { inputs: ids },

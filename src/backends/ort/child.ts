@@ -37,7 +37,7 @@ let loaded: Promise<typeof Ort> | null = null;
 let held: { readonly key: string; readonly session: Ort.InferenceSession } | null = null;
 
 async function answer(request: HostRequest): Promise<Feeds> {
-  const { feeds } = request;
+  const { feeds, outputs: wanted } = request;
   loaded ??= import('onnxruntime-node');
   const ort = await attempt('start', () => loaded!);
   const session = await attempt('load', () => sessionOf(ort, request));
@@ -46,7 +46,8 @@ async function answer(request: HostRequest): Promise<Feeds> {
     const inputs: Record<string, Ort.Tensor> = {};
     for (const [name, tensor] of Object.entries(feeds)) inputs[name] = toOrt(ort, tensor);
     const outputs: Record<string, HostTensor> = {};
-    for (const [name, tensor] of Object.entries(await session.run(inputs))) outputs[name] = fromOrt(tensor);
+    const results = await (wanted ? session.run(inputs, wanted) : session.run(inputs));
+    for (const [name, tensor] of Object.entries(results)) outputs[name] = fromOrt(tensor);
     return outputs;
   });
 }

@@ -38,25 +38,49 @@ export interface OutputDifference {
   readonly relative: number;
 }
 
+/** What a comparison gives. */
+export interface Comparison {
+  readonly outputs: readonly OutputDifference[];
+  /** outputs that are no tensors (sequences, maps): ONNX Runtime's JavaScript interface cannot give them */
+  readonly notCompared: readonly string[];
+}
+
 /**
- * Runs two models in ONNX Runtime, in another process, on the same inputs. Throws LOTR8003 to LOTR8008 and LOTR8010
- * when they cannot be run or compared.
+ * Runs two models in ONNX Runtime, in another process, on the same inputs, and compares their tensor outputs. Inputs with a
+ * default keep it: give a model made by `freeInputs` to feed them. Throws LOTR8003 to LOTR8008 and LOTR8010 when the models
+ * cannot be run or compared.
  */
-export async function compareModels(
-  a: Side,
-  b: Side,
-  options: CompareOptions = {},
-): Promise<readonly OutputDifference[]> {
+export async function compareModels(a: Side, b: Side, options: CompareOptions = {}): Promise<Comparison> {
   const shared = sharedInputs(a, b, options);
+  const notCompared = [a, b].flatMap(({ model }) =>
+    model.graph.outputs.filter(({ type }) => type && type.kind !== 'tensor').map(({ name }) => name),
+  );
+  const outputs = (side: Side) => tensorOutputs(side, new Set(notCompared));
   const host = options.host ?? new OrtProcess();
   const { optimization = 'all' } = options;
   try {
-    const left = await host.run(a.path, feedsFor(a, shared), { optimization, label: a.label });
-    const right = await host.run(b.path, feedsFor(b, shared), { optimization, label: b.label });
-    return compareOutputs(left, right);
+    const run = (side: Side) =>
+      host.run(side.path, feedsFor(side, shared), {
+        optimization,
+        label: side.label,
+        outputs: outputs(side),
+      });
+    const left = await run(a);
+    const right = await run(b);
+    return { outputs: compareOutputs(left, right), notCompared: [...new Set(notCompared)] };
   } finally {
     if (!options.host) host.close();
   }
+}
+
+/** Names of the outputs to compare; undefined for all. Throws LOTR8007 when none is left. */
+function tensorOutputs({ model }: Side, left: ReadonlySet<string>): readonly string[] | undefined {
+  if (left.size === 0) return undefined;
+  const names = model.graph.outputs.map(({ name }) => name);
+  const kept = names.filter((name) => !left.has(name));
+  if (kept.length === 0)
+    fail(outputsDiffer({ name: names[0]!, why: 'is not a tensor, and there is no other output to compare' }));
+  return kept;
 }
 
 /** Values of the inputs that both sides take. */
@@ -85,6 +109,13 @@ function sharedInputs(a: Side, b: Side, options: CompareOptions): ReadonlyMap<st
   for (const name of given.keys()) {
     if (!names[0]!.has(name) && !names[1]!.has(name))
       fail(cannotFeed({ name, why: 'neither model has such an input' }));
+  }
+  for (const side of [a, b]) {
+    const inputs = new Set(requiredInputs(side.model).map(({ name }) => name));
+    for (const name of side.own?.keys() ?? []) {
+      const why = `${side.label ?? side.path} does not take it as an input`;
+      if (!inputs.has(name)) fail(cannotFeed({ name, why }));
+    }
   }
   const taken = new Set([...given.keys(), ...(a.own?.keys() ?? []), ...(b.own?.keys() ?? [])]);
   const made = makeInputs(a.model, options, taken);

@@ -17,6 +17,8 @@ export interface HostRequest {
   readonly id: number;
   readonly path: string;
   readonly feeds: Feeds | null;
+  /** outputs to compute; null: all, which must be tensors */
+  readonly outputs: readonly string[] | null;
   readonly optimization: Optimization;
   readonly provider: Provider;
   /** nodes that a WebGPU session leaves to the CPU */

@@ -8,6 +8,8 @@ import type { Feeds, HostReply, HostRequest, Optimization, Provider } from './me
 export interface HostOptions {
   /** ONNX Runtime's graph optimisation; default 'all' */
   readonly optimization?: Optimization | undefined;
+  /** outputs to compute, by name; default all, which must be tensors */
+  readonly outputs?: readonly string[] | undefined;
   /** what messages call the model; default its path */
   readonly label?: string | undefined;
   /** execution provider; default 'cpu' */
@@ -65,7 +67,17 @@ export class OrtProcess {
   #ask(path: string, feeds: Feeds | null, options: HostOptions): Promise<Feeds> {
     const { optimization = 'all', label = path, provider = 'cpu', onCpu = [], config = {} } = options;
     const id = this.#next++;
-    const request: HostRequest = { id, path: resolve(path), feeds, optimization, provider, onCpu, config };
+    const outputs = options.outputs ?? null;
+    const request: HostRequest = {
+      id,
+      path: resolve(path),
+      feeds,
+      outputs,
+      optimization,
+      provider,
+      onCpu,
+      config,
+    };
     // one at a time, so that a crash can be laid to one model
     const turn = this.#last.then(
       () =>

@@ -118,8 +118,9 @@ export const tooDifferent = defineCode<{ name: string; difference: string; toler
   severity: 'error',
   title: 'the outputs of the two models differ',
   explain:
-    'The largest difference of an output, divided by its largest magnitude, is over --tolerance. Two forms of one ' +
-    'computation differ by rounding, about 1e-6 in float32 and 1e-3 in float16; a larger difference has another cause.',
+    'The largest difference of an output, divided by its largest magnitude, is over the tolerance: --tolerance, or 1e-4, ' +
+    '0.01 where a model computes in float16, 0.08 in bfloat16. Two forms of one computation differ by rounding; a larger ' +
+    'difference has another cause.',
   make: ({ name, difference, tolerance }) => ({
     message: `output "${name}" differs by ${difference} relative to its largest magnitude; the tolerance is ${tolerance}`,
     at: { kind: 'value', name },
@@ -139,6 +140,33 @@ export const unknownDim = defineCode<{ dim: string; known: readonly string[] }>(
       known.length > 0
         ? `the inputs have ${known.map((name) => JSON.stringify(name)).join(', ')}`
         : 'all extents are fixed',
+  }),
+});
+
+export const otherExtents = defineCode<{ dims: ReadonlyMap<string, number> }>({
+  code: 'LOTR8011',
+  severity: 'remark',
+  title: 'the models were compared on other extents than the usual ones',
+  explain:
+    '`lotrc verify` chooses 2 for a batch and 8 for other symbolic dimensions. A model that loads and does not run on ' +
+    'these is tried with a batch of one, and with one number for all dimensions. --dim sets them.',
+  make: ({ dims }) => ({
+    message: `the models do not run with the usual extents and were compared with ${[...dims].map(([name, extent]) => `${name}=${extent}`).join(', ')}`,
+    hint: 'set extents with --dim NAME=N',
+  }),
+});
+
+export const notCompared = defineCode<{ names: readonly string[] }>({
+  code: 'LOTR8012',
+  severity: 'warning',
+  title: 'outputs that are not tensors were not compared',
+  explain:
+    'Sequences, maps and optional values cannot be read through the JavaScript interface of ONNX Runtime. `lotrc verify` ' +
+    'compares the other outputs. A ZipMap of a classifier is such an output: export it with zipmap off to compare ' +
+    'its probabilities.',
+  make: ({ names }) => ({
+    message: `not compared, because they are not tensors: ${names.map((name) => `"${name}"`).join(', ')}`,
+    hint: 'compare these outputs in Python, or export the model with tensors in their place',
   }),
 });
 

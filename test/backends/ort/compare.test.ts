@@ -131,7 +131,9 @@ describe('OrtProcess', () => {
       'double',
       'g (float[n] x) => (float[n] y) < float two = {2.5} > { y = Mul (x, two) }',
     );
-    const [row] = await compareModels(twice, double, { host, dims: new Map([['n', 7]]) });
+    const {
+      outputs: [row],
+    } = await compareModels(twice, double, { host, dims: new Map([['n', 7]]) });
     expect(row!.shape).toEqual([7]);
     expect(row!.relative).toBeCloseTo(0.2, 5);
   });
