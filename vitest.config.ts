@@ -1,11 +1,27 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+
+/** Tests whose work is done by other programs: compilers, drivers of graphics cards, browsers, whole runs of lotrc. */
+const FULL = [
+  'test/backends/host/{blas-stand-in,cuda,cuda-blas,oracle,ort-grad,ort-half,ort-op,typescript}.test.ts',
+  'test/backends/kernel/{cuda,deno,subgroups,units,warpgroups,wgsl,whole-plans}.test.ts',
+  'test/backends/onnx-train/webgpu.test.ts',
+  'test/bench/*.test.ts',
+  'test/train/kill.test.ts',
+];
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
     pool: 'forks',
-    // much of the time compilers and runtimes work in processes of their own
-    maxWorkers: 2,
+    maxWorkers: availableParallelism(),
+    projects: [
+      {
+        extends: true,
+        // these files share what they import
+        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: FULL, isolate: false },
+      },
+      { extends: true, test: { name: 'full', include: FULL, globalSetup: 'test/support/prune.ts' } },
+    ],
   },
 });

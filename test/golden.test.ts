@@ -11,9 +11,9 @@ import { encodeModel, writeModel } from '../src/ir/onnx/writer.js';
 import { parseModel, printModel } from '../src/ir/text/index.js';
 import { verify } from '../src/ir/verify.js';
 import { readPlan } from '../src/passes/adapters/plan.js';
+import { BLESS } from './support/expected.js';
 import { type Case, cases, type Outcome, runCase, settle } from './support/golden.js';
 
-const bless = process.env.BLESS === '1';
 const host = new OrtProcess();
 afterAll(() => host.close());
 
@@ -23,7 +23,7 @@ describe.each(cases().map((item) => [item.name, item] as const))('golden/%s', (n
   test('gives the expected files', async () => {
     const outcome = await runCase(item);
     try {
-      const wrong = settle(item, outcome.views, bless);
+      const wrong = settle(item, outcome.views, BLESS);
       if (wrong.length > 0) {
         throw new Error(
           `golden/${name} changed. If it should, run \`npm run bless\` and read the diff.\n\n${wrong.join('\n\n')}`,

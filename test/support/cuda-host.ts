@@ -1,8 +1,7 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { TextFile } from '../../src/backends/host/text-file.js';
+import { compiled, cppFlags, runProgram, SHIM } from './compilers.js';
+import { allOrFirst, EVERYTHING } from './everything.js';
 
 /** One call of the C interface. `set`, `write`: a name and its numbers; `read`: a name, how many, and a name for them. */
 export type CudaCall =
@@ -23,50 +22,34 @@ export interface CudaAnswer {
   readonly reads: Readonly<Record<string, Float32Array>>;
 }
 
-/** Writes the files of a library below a fresh folder. */
-export function writeLibrary(files: readonly TextFile[]): string {
-  const folder = mkdtempSync(join(tmpdir(), 'lotrc-cuda-host-'));
-  for (const { path, text } of files) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text);
-  }
-  return folder;
-}
-
 /**
- * Compiles every source of a library for some architectures, with all warnings as errors, calls of cuBLASLt against the
- * stand-in. Throws with what nvcc says.
+ * Compiles sources of a library with all warnings as errors, calls of cuBLASLt against the stand-in: in CI each by itself and
+ * for all architectures, otherwise all as one source for the first. Throws with what nvcc says.
  */
-export function compileLibrary(folder: string, files: readonly TextFile[], archs: readonly string[]): void {
-  const targets = archs.map((arch) => `-gencode=arch=${arch.replace('sm', 'compute')},code=${arch}`);
-  for (const { path } of files.filter((file) => file.path.endsWith('.cu'))) {
-    const output = join(folder, `${path.replaceAll('/', '_')}.o`);
-    const warnings = ['-Xcompiler', '-Wall,-Wextra,-Werror', '-Werror', 'all-warnings'];
-    const flags = [
-      '-c',
-      '-DLOTRC_SM90A',
-      ...targets,
-      ...warnings,
-      '-I',
-      join(import.meta.dirname, 'cuda-cpu', 'blas'),
-    ];
-    const { status, stderr } = spawnSync('nvcc', [...flags, '-o', output, join(folder, path)], {
-      encoding: 'utf8',
-    });
-    if (status !== 0) throw new Error(stderr);
-  }
+export function compileLibrary(
+  files: readonly TextFile[],
+  sources: readonly string[],
+  archs: readonly [string, ...string[]],
+): void {
+  const targets = allOrFirst(archs).map(
+    (arch) => `-gencode=arch=${arch.replace('sm', 'compute')},code=${arch}`,
+  );
+  const warnings = ['-Xcompiler', '-Wall,-Wextra,-Werror', '-Werror', 'all-warnings'];
+  const flags = ['-c', '-DLOTRC_SM90A', ...targets, ...warnings, '-I', join(SHIM, 'blas')];
+  const all = { path: 'all.cu', text: sources.map((path) => `#include "${path}"\n`).join('') };
+  for (const source of EVERYTHING ? sources : [all.path])
+    compiled('nvcc', [...files, all], [...flags, source]);
 }
 
 /**
- * Runs a library on the CPU, its kernels as fibers, under the checks for undefined behaviour; `warpgroups`: as on a device that
- * has them. Fails when memory is left over at the end, or kernels for warpgroups were to run and did not.
+ * Runs a library on the CPU, its kernels as fibers, under the checks for undefined behaviour where `checked`; `warpgroups`: as on a
+ * device that has them. Fails when memory is left over at the end, or kernels for warpgroups were to run and did not.
  */
 export function runLibrary(
-  folder: string,
   files: readonly TextFile[],
   tokens: number,
   calls: readonly CudaCall[],
-  { warpgroups = false }: { readonly warpgroups?: boolean } = {},
+  { warpgroups = false, checked = false }: { readonly warpgroups?: boolean; readonly checked?: boolean } = {},
 ): CudaAnswer {
   const numbers: Float32Array[] = [];
   const reads: { readonly as: string; readonly count: number }[] = [];
@@ -153,35 +136,15 @@ export function runLibrary(
     '}',
     '',
   ].join('\n');
-  const [main, program, input, output] = ['main.cpp', 'main', 'in', 'out'].map((name) =>
-    join(folder, name),
-  ) as [string, string, string, string];
-  writeFileSync(main, text);
-  writeFileSync(input, Buffer.concat(numbers.map(({ buffer }) => Buffer.from(buffer))));
-  const shim = join(import.meta.dirname, 'cuda-cpu');
-  const flags = [
-    '-std=c++17',
-    '-O1',
-    '-fsanitize=undefined',
-    '-fno-sanitize-recover=all',
-    '-I',
-    shim,
-    '-I',
-    join(shim, 'blas'),
-  ];
-  if (warpgroups) flags.push('-DLOTRC_SM90A');
-  execFileSync('g++', [...flags, '-o', program, main], { stdio: 'pipe' });
-  const said = execFileSync(program, [input, output], { encoding: 'utf8' });
-  const bytes = Uint8Array.from(readFileSync(output));
+  const flags = [...cppFlags(checked), ...(warpgroups ? ['-DLOTRC_SM90A'] : []), 'main.cpp'];
+  const { path } = compiled('g++', [...files, { path: 'main.cpp', text }], flags);
+  const input = Buffer.concat(numbers.map(({ buffer }) => Buffer.from(buffer)));
+  const { written, said } = runProgram(path, input);
   let at = 0;
   const found = reads.map(({ as, count }): [string, Float32Array] => {
-    const part = new Float32Array(bytes.buffer, at, count);
+    const part = new Float32Array(written.buffer, at, count);
     at += part.byteLength;
     return [as, part];
   });
   return { messages: said.split('\n').filter((line) => line !== ''), reads: Object.fromEntries(found) };
-}
-
-export function removeLibrary(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
 }

@@ -1,7 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import type { TextFile } from '../../src/backends/host/text-file.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
 import type { Kernel, Storage, U32 } from '../../src/backends/kernel/ir/kir.js';
 import { BOX, type MapParam } from '../../src/backends/kernel/ir/warpgroups.js';
@@ -9,36 +7,28 @@ import { printCuda } from '../../src/backends/kernel/print/cuda.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/warpgroup-units.js';
 import type { Launch } from '../../src/backends/kernel/types.js';
+import { compiled, cppFlags, runProgram } from './compilers.js';
 import type { KernelCase } from './kernel-cases.js';
 
-/** Whether a compiler can be called. In CI it must. */
-export function hasCompiler(name: 'g++' | 'nvcc'): boolean {
-  if (spawnSync(name, ['--version']).status === 0) return true;
-  if (process.env.CI === 'true') throw new Error(`CI needs ${name}`);
-  console.warn(`CUDA tests are skipped: there is no ${name}`);
-  return false;
-}
-
-/** Writes the files that kernels include. */
-function writeIncluded(folder: string, kernels: readonly Kernel[], change: Change = (text) => text): void {
-  writeFileSync(join(folder, MATRIX_UNITS), change(MATRIX_UNITS_TEXT));
+/** The files that kernels include. */
+function included(kernels: readonly Kernel[], change: Change = (text) => text): readonly TextFile[] {
   const rings = kernels.flatMap(({ ring }) => (ring ? [ring] : []));
-  writeFileSync(join(folder, WARPGROUP_UNITS), change(warpgroupUnitsText(rings)));
+  return [
+    { path: MATRIX_UNITS, text: change(MATRIX_UNITS_TEXT) },
+    { path: WARPGROUP_UNITS, text: change(warpgroupUnitsText(rings)) },
+  ];
 }
 
 /** What is done to the files that kernels include before they are compiled. */
 type Change = (text: string) => string;
 
-function inFolder<T>(work: (folder: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), 'lotrc-cuda-'));
-  try {
-    return work(folder);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
+/** Kernels in one source file, and what they include. */
+const sources = (kernels: readonly Kernel[]): readonly TextFile[] => [
+  { path: 'kernels.cu', text: printCuda(kernels) },
+  ...included(kernels),
+];
 
-export interface Compiled {
+export interface CompiledKernel {
   readonly kernel: string;
   readonly registers: number;
   /** bytes spilled to memory */
@@ -48,50 +38,30 @@ export interface Compiled {
 
 /** What nvcc makes of kernels for a virtual architecture (compute_80). */
 export function ptxOf(kernels: readonly Kernel[], arch: string): string {
-  return inFolder((folder) => {
-    const source = join(folder, 'kernels.cu');
-    writeFileSync(source, printCuda(kernels));
-    writeIncluded(folder, kernels);
-    execFileSync('nvcc', ['-ptx', `-arch=${arch}`, '-o', join(folder, 'k.ptx'), source], { stdio: 'pipe' });
-    return readFileSync(join(folder, 'k.ptx'), 'utf8');
-  });
+  return readFileSync(
+    compiled('nvcc', sources(kernels), ['-ptx', `-arch=${arch}`, 'kernels.cu']).path,
+    'utf8',
+  );
 }
 
 /** Compiles kernels for an architecture with nvcc and reads what ptxas says of each. */
-export function compileCuda(kernels: readonly Kernel[], arch: string): readonly Compiled[] {
-  return inFolder((folder) => {
-    const source = join(folder, 'kernels.cu');
-    writeFileSync(source, printCuda(kernels));
-    writeIncluded(folder, kernels);
-    const args = [
-      '-cubin',
-      `-arch=${arch}`,
-      '-Xptxas',
-      '-v',
-      '-Werror',
-      'all-warnings',
-      '-o',
-      join(folder, 'k.cubin'),
-      source,
-    ];
-    const { status, stderr } = spawnSync('nvcc', args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(stderr);
-    return stderr
-      .split(/Compiling entry function '/)
-      .slice(1)
-      .map((text) => {
-        const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
-        return {
-          kernel: text.slice(0, text.indexOf("'")),
-          registers: number(/Used (\d+) registers/),
-          spills: number(/(\d+) bytes spill stores/),
-          sharedBytes: number(/(\d+) bytes smem/),
-        };
-      });
-  });
+export function compileCuda(kernels: readonly Kernel[], arch: string): readonly CompiledKernel[] {
+  const warnings = ['-Xptxas', '-v', '-Werror', 'all-warnings'];
+  const { said } = compiled('nvcc', sources(kernels), ['-cubin', `-arch=${arch}`, ...warnings, 'kernels.cu']);
+  return said
+    .split(/Compiling entry function '/)
+    .slice(1)
+    .map((text) => {
+      const number = (pattern: RegExp) => Number(pattern.exec(text)?.[1] ?? 0);
+      return {
+        kernel: text.slice(0, text.indexOf("'")),
+        registers: number(/Used (\d+) registers/),
+        spills: number(/(\d+) bytes spill stores/),
+        sharedBytes: number(/(\d+) bytes smem/),
+      };
+    });
 }
 
-const SHIM = join(import.meta.dirname, 'cuda-cpu');
 const TYPES: Readonly<Record<Storage, string>> = {
   f32: 'float',
   u32: 'unsigned',
@@ -166,6 +136,7 @@ export interface Sequence {
 /** Runs the CUDA kernels of launches on the CPU, see `runPrograms`. Gives the buffers asked for, of each sequence. */
 export function runSequences(
   sequences: readonly Sequence[],
+  checked = false,
 ): readonly Readonly<Record<string, Float32Array>>[] {
   return runPrograms(
     sequences.map(({ launches, ...rest }, index) => ({
@@ -176,16 +147,17 @@ export function runSequences(
         return { launch, kernel: { ...kernel, name: `s${index}_${kernel.name}` } };
       }),
     })),
+    checked,
   );
 }
 
 /**
- * Runs CUDA kernels on the CPU: threads are fibers, shared memory is static, undefined behaviour ends the run. Gives the
- * written buffer of each case.
+ * Runs CUDA kernels on the CPU: threads are fibers, shared memory is static; where `checked`, undefined behaviour ends the
+ * run. Gives the written buffer of each case.
  */
 export function runOnCpu(
   cases: readonly (KernelCase & { readonly kernel: Kernel })[],
-  change?: Change,
+  { change, checked = false }: { readonly change?: Change; readonly checked?: boolean } = {},
 ): readonly Float32Array[] {
   const results = runPrograms(
     cases.map(({ kernel, launch, bound, buffers, out }) => ({
@@ -194,6 +166,7 @@ export function runOnCpu(
       outs: [out],
       calls: [{ kernel, launch }],
     })),
+    checked,
     change,
   );
   return results.map((result, index) => result[cases[index]!.out]!);
@@ -205,81 +178,65 @@ interface Program extends Omit<Sequence, 'launches'> {
 
 function runPrograms(
   programs: readonly Program[],
+  checked: boolean,
   change?: Change,
 ): readonly Readonly<Record<string, Float32Array>>[] {
-  return inFolder((folder) => {
-    const inputs: (Float32Array | Uint32Array)[] = [];
-    const outputs: { readonly program: number; readonly name: string; readonly count: number }[] = [];
-    const main = programs.flatMap(({ calls, bound, buffers, outs }, index) => {
-      const elems = new Map(
-        calls.flatMap(({ kernel }) => kernel.buffers).map(({ name, elem }) => [name, elem]),
-      );
-      const pointers = new Map([...elems.keys()].map((name, at) => [name, `b${index}_${at}`]));
-      const loads = [...elems].map(([name, elem]) => {
-        inputs.push(buffers[name]!);
-        return `  auto* ${pointers.get(name)} = load<${TYPES[elem]}>(${buffers[name]!.length});`;
-      });
-      const launched = calls.flatMap(({ kernel, launch }, call) => {
-        const maps = (kernel.maps ?? []).map((map, at) => ({ name: `m${index}_${call}_${at}`, map }));
-        const uniforms = kernel.uniforms.map(
-          ({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`,
-        );
-        const plain = kernel.buffers.filter(({ mapped }) => !mapped).map(({ name }) => pointers.get(name)!);
-        const given = [...maps.map(({ name }) => name), ...plain, ...uniforms].join(', ');
-        const grid = gridOf(launch, bound).join(', ');
-        return [
-          ...maps.map(({ name, map }) => {
-            const { buffer } = map.view;
-            return mapText(name, map, pointers.get(buffer)!, elems.get(buffer)!, bound);
-          }),
-          `  shim::launch({${grid}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${given}); });`,
-        ];
-      });
-      const saves = outs.map((name) => {
-        outputs.push({ program: index, name, count: buffers[name]!.length });
-        return `  save(${pointers.get(name)}, ${buffers[name]!.length});`;
-      });
-      return [...loads, ...launched, ...saves];
+  const inputs: (Float32Array | Uint32Array)[] = [];
+  const outputs: { readonly program: number; readonly name: string; readonly count: number }[] = [];
+  const main = programs.flatMap(({ calls, bound, buffers, outs }, index) => {
+    const elems = new Map(
+      calls.flatMap(({ kernel }) => kernel.buffers).map(({ name, elem }) => [name, elem]),
+    );
+    const pointers = new Map([...elems.keys()].map((name, at) => [name, `b${index}_${at}`]));
+    const loads = [...elems].map(([name, elem]) => {
+      inputs.push(buffers[name]!);
+      return `  auto* ${pointers.get(name)} = load<${TYPES[elem]}>(${buffers[name]!.length});`;
     });
-    const source = [
-      `#include "${join(SHIM, 'instructions.h')}"`,
-      `#include "${join(SHIM, 'warpgroups.h')}"`,
-      printCuda(programs.flatMap(({ calls }) => calls.map(({ kernel }) => kernel))),
-      CONVERSIONS,
-      'int main(int, char** argv) {',
-      '  in = std::fopen(argv[1], "rb");',
-      '  out = std::fopen(argv[2], "wb");',
-      ...main,
-      '  std::fclose(out);',
-      '}',
-      '',
-    ].join('\n');
-    const [file, program, input, output] = ['k.cpp', 'k', 'in', 'out'].map((name) => join(folder, name)) as [
-      string,
-      string,
-      string,
-      string,
-    ];
-    writeFileSync(file, source);
-    writeIncluded(
-      folder,
-      programs.flatMap(({ calls }) => calls.map(({ kernel }) => kernel)),
-      change,
-    );
-    const bytes = inputs.map(({ buffer, byteOffset, byteLength }) =>
-      Buffer.from(buffer, byteOffset, byteLength),
-    );
-    writeFileSync(input, Buffer.concat(bytes));
-    const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all', '-I', SHIM];
-    execFileSync('g++', [...flags, '-o', program, file], { stdio: 'pipe' });
-    execFileSync(program, [input, output], { stdio: 'pipe' });
-    const written = Uint8Array.from(readFileSync(output));
-    const results = programs.map((): Record<string, Float32Array> => ({}));
-    let at = 0;
-    for (const { program: index, name, count } of outputs) {
-      results[index]![name] = new Float32Array(written.buffer, at, count);
-      at += 4 * count;
-    }
-    return results;
+    const launched = calls.flatMap(({ kernel, launch }, call) => {
+      const maps = (kernel.maps ?? []).map((map, at) => ({ name: `m${index}_${call}_${at}`, map }));
+      const uniforms = kernel.uniforms.map(({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`);
+      const plain = kernel.buffers.filter(({ mapped }) => !mapped).map(({ name }) => pointers.get(name)!);
+      const given = [...maps.map(({ name }) => name), ...plain, ...uniforms].join(', ');
+      const grid = gridOf(launch, bound).join(', ');
+      return [
+        ...maps.map(({ name, map }) => {
+          const { buffer } = map.view;
+          return mapText(name, map, pointers.get(buffer)!, elems.get(buffer)!, bound);
+        }),
+        `  shim::launch({${grid}}, ${kernel.workgroup[0]}, [&] { ${kernel.name}(${given}); });`,
+      ];
+    });
+    const saves = outs.map((name) => {
+      outputs.push({ program: index, name, count: buffers[name]!.length });
+      return `  save(${pointers.get(name)}, ${buffers[name]!.length});`;
+    });
+    return [...loads, ...launched, ...saves];
   });
+  const kernels = programs.flatMap(({ calls }) => calls.map(({ kernel }) => kernel));
+  const text = [
+    '#include "instructions.h"',
+    '#include "warpgroups.h"',
+    printCuda(kernels),
+    CONVERSIONS,
+    'int main(int, char** argv) {',
+    '  in = std::fopen(argv[1], "rb");',
+    '  out = std::fopen(argv[2], "wb");',
+    ...main,
+    '  std::fclose(out);',
+    '}',
+    '',
+  ].join('\n');
+  const files = [{ path: 'k.cpp', text }, ...included(kernels, change)];
+  const { path } = compiled('g++', files, [...cppFlags(checked), 'k.cpp']);
+  const bytes = Buffer.concat(
+    inputs.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
+  );
+  const { written } = runProgram(path, bytes);
+  const results = programs.map((): Record<string, Float32Array> => ({}));
+  let at = 0;
+  for (const { program: index, name, count } of outputs) {
+    results[index]![name] = new Float32Array(written.buffer, at, count);
+    at += 4 * count;
+  }
+  return results;
 }

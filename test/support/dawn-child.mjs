@@ -1,5 +1,6 @@
 // Runs WGSL kernels in a process of its own: node dawn-child.mjs JOBS RESULTS with Dawn, deno run -A dawn-child.mjs JOBS RESULTS
 // with what Deno brings (wgpu, naga). Both files are JSON; buffers are base64.
+import './patient.mjs';
 import { Buffer } from 'node:buffer';
 import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';

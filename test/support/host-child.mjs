@@ -1,4 +1,5 @@
 // Runs an emitted module in a process of its own: node host-child.mjs MODULE JOB RESULT with Dawn, deno run -A ... with wgpu.
+import './patient.mjs';
 import { readFileSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';

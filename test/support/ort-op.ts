@@ -1,8 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TextFile } from '../../src/backends/host/text-file.js';
+import { compiled, cppFlags } from './compilers.js';
 
 /** An input of a model: float32, int32, int64, or the bits of float16. */
 export interface Feed {
@@ -17,8 +19,6 @@ function typeOf({ data }: Feed): number {
   return data instanceof Int32Array ? 6 : 7;
 }
 
-const SHIM = join(import.meta.dirname, 'cuda-cpu');
-
 /** The library of ONNX Runtime that the Node package brings, wherever it lies in the package. */
 function runtimeLibrary(): string {
   const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
@@ -30,39 +30,52 @@ function runtimeLibrary(): string {
   return join(folder, found);
 }
 
-/** The emitted operators with a source that holds them all: one run of the compiler instead of many. */
-export function asOneSource(files: readonly TextFile[]): {
-  readonly all: TextFile;
+/** The emitted operators without the other files of a library, and the paths of their sources. */
+export function operatorFiles(files: readonly TextFile[]): {
   readonly files: readonly TextFile[];
+  readonly sources: readonly string[];
 } {
   const own = files.filter(({ path }) => path.startsWith('ort/'));
-  const sources = own.filter(({ path }) => path.endsWith('.cu'));
-  const text = sources.map(({ path }) => `#include "${path.slice('ort/'.length)}"\n`).join('');
-  const all = { path: 'ort/all.cu', text };
-  return { all, files: [...own, all] };
+  return { files: own, sources: own.map(({ path }) => path).filter((path) => path.endsWith('.cu')) };
 }
 
-/** Builds the emitted operators as a library whose kernels run on the CPU, and a program that runs models with it. */
-export function buildOperators(files: readonly TextFile[], folder: string): string {
-  mkdirSync(join(folder, 'ort'), { recursive: true });
-  const own = files.filter(({ path }) => path.startsWith('ort/'));
-  for (const { path, text } of own) writeFileSync(join(folder, path), text);
-  const sources = own.flatMap(({ path }) => (path.endsWith('.cu') ? [`#include "${path}"`] : []));
-  const main = join(folder, 'all.cpp');
-  writeFileSync(main, ['#include <cuda_runtime.h>', ...sources, ''].join('\n'));
-  const [library, program] = [join(folder, 'operators.so'), join(folder, 'host')];
-  const flags = ['-std=c++17', '-O1', '-Wall', '-Wextra', '-I', folder, '-I', SHIM];
-  const undefinedBehaviour = ['-fsanitize=undefined', '-fno-sanitize-recover=all', '-static-libubsan'];
-  const shared = ['-shared', '-fPIC', '-DLOTRC_ORT_CPU', '-Wno-unused-function', ...undefinedBehaviour];
-  execFileSync('g++', [...flags, ...shared, '-o', library, main], { stdio: 'pipe' });
-  const host = join(import.meta.dirname, 'ort-op-host.cpp');
-  execFileSync('g++', [...flags, '-I', join(folder, 'ort'), '-o', program, host, '-ldl'], { stdio: 'pipe' });
-  return folder;
+/** Operators whose kernels run on the CPU, and a program that runs models with them. */
+export interface BuiltOperators {
+  readonly library: string;
+  readonly host: string;
 }
 
-/** Runs a model in ONNX Runtime, with the operators of a folder or without; the outputs' numbers one after another, or what went wrong. */
+const WARNINGS = ['-Wall', '-Wextra', '-I', '.'];
+
+/** Builds the emitted operators as a library for the CPU, under the checks for undefined behaviour where `checked`. */
+export function buildOperators(all: readonly TextFile[], checked = false): BuiltOperators {
+  const { files, sources } = operatorFiles(all);
+  const text = ['#include <cuda_runtime.h>', ...sources.map((path) => `#include "${path}"`), ''].join('\n');
+  const shared = ['-shared', '-fPIC', '-static-libubsan', '-DLOTRC_ORT_CPU', '-Wno-unused-function'];
+  const library = compiled(
+    'g++',
+    [...files, { path: 'all.cpp', text }],
+    [...cppFlags(checked), ...WARNINGS, ...shared, 'all.cpp'],
+  );
+  const abi = files.find(({ path }) => path === 'ort/ort_abi.h')!;
+  const program = {
+    path: 'host.cpp',
+    text: readFileSync(join(import.meta.dirname, 'ort-op-host.cpp'), 'utf8'),
+  };
+  const host = compiled(
+    'g++',
+    [abi, program],
+    ['-std=c++17', '-O0', ...WARNINGS, '-I', 'ort', 'host.cpp', '-ldl'],
+  );
+  return { library: library.path, host: host.path };
+}
+
+/**
+ * Runs a model in ONNX Runtime, with operators registered or without; the outputs' numbers one after another, or what went
+ * wrong.
+ */
 export function runWith(
-  folder: string,
+  { library, host }: BuiltOperators,
   registered: boolean,
   model: string,
   feeds: Readonly<Record<string, Feed>>,
@@ -74,14 +87,18 @@ export function runWith(
     Int32Array.of(typeOf(feed), feed.data.BYTES_PER_ELEMENT, feed.extents.length, ...feed.extents),
     feed.data,
   ]);
-  const [input, output] = [join(folder, 'in'), join(folder, 'out')];
-  const bytes = [Int32Array.of(Object.keys(feeds).length), ...words];
-  writeFileSync(
-    input,
-    Buffer.concat(bytes.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))),
-  );
-  const library = registered ? join(folder, 'operators.so') : '-';
-  const args = [runtimeLibrary(), library, model, input, output, ...outputs];
-  const { status, stdout, stderr } = spawnSync(join(folder, 'host'), args, { encoding: 'utf8' });
-  return status === 0 ? new Float32Array(Uint8Array.from(readFileSync(output)).buffer) : stdout + stderr;
+  const folder = mkdtempSync(join(tmpdir(), 'lotrc-ort-'));
+  try {
+    const [input, output] = [join(folder, 'in'), join(folder, 'out')];
+    const bytes = [Int32Array.of(Object.keys(feeds).length), ...words];
+    writeFileSync(
+      input,
+      Buffer.concat(bytes.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))),
+    );
+    const args = [runtimeLibrary(), registered ? library : '-', model, input, output, ...outputs];
+    const { status, stdout, stderr } = spawnSync(host, args, { encoding: 'utf8' });
+    return status === 0 ? new Float32Array(Uint8Array.from(readFileSync(output)).buffer) : stdout + stderr;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

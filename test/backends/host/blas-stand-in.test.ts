@@ -1,12 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
-import { hasCompiler } from '../../support/cuda.js';
-
-const folder = mkdtempSync(join(tmpdir(), 'lotrc-blas-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+import { describe, expect, test } from 'vitest';
+import { compiled, cppFlags, hasCompiler } from '../../support/compilers.js';
 
 /** A call of cuBLASLt with all its parts, each of which a case may change, and what the library says to it. */
 const PROGRAM = `
@@ -100,14 +94,9 @@ describe.skipIf(!hasCompiler('g++'))('the stand-in for cuBLASLt', () => {
   test('computes and refuses what the documentation says', { timeout: 60_000 }, () => {
     const calls = CASES.map(([name, change]) => `  t = Call(); ${change} run(${JSON.stringify(name)}, t);`);
     const end = '  std::printf("held: %ld\\n", cublas_held);\n}\n';
-    const [source, program] = [join(folder, 'main.cpp'), join(folder, 'main')];
-    writeFileSync(source, `${PROGRAM}${calls.join('\n')}\n${end}`);
-    const shim = join(import.meta.dirname, '../../support/cuda-cpu');
-    const flags = ['-std=c++17', '-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all'];
-    execFileSync('g++', [...flags, '-I', shim, '-I', join(shim, 'blas'), '-o', program, source], {
-      stdio: 'pipe',
-    });
-    const said = execFileSync(program, { encoding: 'utf8' }).trim().split('\n');
+    const text = `${PROGRAM}${calls.join('\n')}\n${end}`;
+    const { path } = compiled('g++', [{ path: 'main.cpp', text }], [...cppFlags(true), 'main.cpp']);
+    const said = execFileSync(path, { encoding: 'utf8' }).trim().split('\n');
     expect(said).toEqual([...CASES.map(([name, , wanted]) => `${name}: ${wanted}`), 'held: 0']);
   });
 });

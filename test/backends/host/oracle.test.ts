@@ -17,10 +17,12 @@ import { encodeModel, writeModel } from '../../../src/ir/onnx/writer.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
 import { toF32 } from '../../../src/ir/values.js';
 import { constantData } from '../../../src/passes/sites/constant.js';
-import { hasCompiler } from '../../support/cuda.js';
-import { type CudaCall, removeLibrary, runLibrary, writeLibrary } from '../../support/cuda-host.js';
+import { hasCompiler } from '../../support/compilers.js';
+import { type CudaCall, runLibrary } from '../../support/cuda-host.js';
 import { dawnEnvironment } from '../../support/dawn.js';
-import { compileHost, runHost } from '../../support/host.js';
+import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
+import { EVERYTHING } from '../../support/everything.js';
+import { compileHost, type HostJob, runHost } from '../../support/host.js';
 import { partOf } from '../../support/host-layers.js';
 import { feedsOf, type Oracle, oracles } from '../../support/oracle.js';
 import { relativeError, runOrt } from '../../support/ort.js';
@@ -189,44 +191,47 @@ describe.skipIf(!hasCompiler('g++'))(
               1,
             );
         const files = cudaHost(plan, ['sm_80']);
-        const folder = writeLibrary(files);
-        try {
-          const { messages, reads } = runLibrary(folder, files, tokens, [
-            ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
-            ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),
-            ...regionsOf(plan).map((region): CudaCall => ['forward', region]),
-            ...regionsOf(plan).map((region): CudaCall => ['backward', region]),
-            ['gradients'],
-            ...readable(plan).map((name): CudaCall => ['read', name, size(name), name]),
-          ]);
-          expect(messages).toEqual([]);
-          check(oracle, work, reads);
-        } finally {
-          removeLibrary(folder);
-        }
+        const { messages, reads } = runLibrary(files, tokens, [
+          ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
+          ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),
+          ...regionsOf(plan).map((region): CudaCall => ['forward', region]),
+          ...regionsOf(plan).map((region): CudaCall => ['backward', region]),
+          ['gradients'],
+          ...readable(plan).map((name): CudaCall => ['read', name, size(name), name]),
+        ]);
+        expect(messages).toEqual([]);
+        check(oracle, work, reads);
       },
     );
   },
 );
 
 const driver = dawnEnvironment();
+const deno = denoProgram();
 const ON_WEBGPU = ['gpt2.ts'];
 
-describe.skipIf(!driver)('emitted WGSL kernels in the place of the layers', () => {
-  const chosen = oracles().filter(({ name }) => ON_WEBGPU.includes(name));
-  test.each(chosen.map((oracle) => [oracle.name, oracle] as const))(
-    '%s: outputs of every layer and PyTorch gradients of every factor',
-    { timeout: 300_000 },
-    async (_name, oracle) => {
-      const work = await prepared(oracle, 'webgpu');
-      const { plan, tokens, tensors, inputs } = work;
-      const folder = compileHost(typescriptHost(plan));
-      const numbers = (life: 'weight' | 'step') =>
-        Object.fromEntries(
-          Object.keys(placesOf(plan.buffers, life)).map((name) => [name, [...tensors[name]!]]),
-        );
-      try {
-        const { messages, reads } = runHost(folder, driver!, {
+/** Programs that have WebGPU. SwiftShader takes its time for the kernels of a model. */
+const PROGRAMS = [
+  ['Dawn', EVERYTHING && driver, () => [process.execPath] as const, () => driver!],
+  ['Deno', deno, () => denoCommand(deno!), denoEnvironment],
+] as const;
+
+describe.each(PROGRAMS)(
+  'emitted WGSL kernels in the place of the layers, in %s',
+  (_, found, command, environment) => {
+    const chosen = oracles().filter(({ name }) => ON_WEBGPU.includes(name));
+    test.skipIf(!found).each(chosen.map((oracle) => [oracle.name, oracle] as const))(
+      '%s: outputs of every layer and PyTorch gradients of every factor',
+      { timeout: 300_000 },
+      async (_name, oracle) => {
+        const work = await prepared(oracle, 'webgpu');
+        const { plan, tokens, tensors, inputs } = work;
+        const folder = compileHost(typescriptHost(plan));
+        const numbers = (life: 'weight' | 'step') =>
+          Object.fromEntries(
+            Object.keys(placesOf(plan.buffers, life)).map((name) => [name, [...tensors[name]!]]),
+          );
+        const job: HostJob = {
           tokens,
           weights: numbers('weight'),
           factors: numbers('step'),
@@ -237,12 +242,15 @@ describe.skipIf(!driver)('emitted WGSL kernels in the place of the layers', () =
             ['gradients'],
             ...readable(plan).map((name) => ['read', name] as const),
           ],
-        });
-        expect(messages).toEqual([]);
-        check(oracle, work, reads);
-      } finally {
-        rmSync(folder, { recursive: true });
-      }
-    },
-  );
-});
+        };
+        try {
+          const { messages, reads } = runHost(folder, environment(folder), job, command());
+          expect(messages).toEqual([]);
+          check(oracle, work, reads);
+        } finally {
+          rmSync(folder, { recursive: true });
+        }
+      },
+    );
+  },
+);

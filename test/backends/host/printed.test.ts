@@ -1,6 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, test } from 'vitest';
 import { cudaHost } from '../../../src/backends/host/cuda.js';
 import type { TextFile } from '../../../src/backends/host/text-file.js';
 import { typescriptHost } from '../../../src/backends/host/typescript.js';
@@ -9,6 +8,7 @@ import { explainPlan } from '../../../src/backends/kernel/explain.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { KernelDtype } from '../../../src/backends/kernel/types.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
+import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { contraction, type Layers } from '../../support/host-layers.js';
 
 const FOLDER = join(import.meta.dirname, '../../data/hosts');
@@ -82,20 +82,17 @@ describe.each(CASES.map((one) => [one[0], one] as const))('%s', (name, one) => {
   test('is emitted in the same words as before', () => {
     const folder = join(FOLDER, name);
     const files = printed(one);
-    if (process.env.BLESS === '1') {
-      rmSync(folder, { recursive: true, force: true });
-      mkdirSync(folder, { recursive: true });
-      for (const { path, text } of files) writeFileSync(join(folder, path), text);
-    }
-    const held = existsSync(folder) ? readdirSync(folder).sort() : [];
-    expect(held, 'run `npm run bless`').toEqual(files.map(({ path }) => path).sort());
-    for (const { path, text } of files) {
-      const message = `${path}: if it should change, run \`npm run bless\` and read the diff`;
-      expect(text, message).toBe(readFileSync(join(folder, path), 'utf8'));
-    }
+    for (const { path, text } of files) expectFile(join(folder, path), text);
+    expectNothingElse(
+      folder,
+      files.map(({ path }) => path),
+    );
   });
 });
 
 test('no case is left over', () => {
-  expect(readdirSync(FOLDER).sort()).toEqual(CASES.map(([name]) => name).sort());
+  expectNothingElse(
+    FOLDER,
+    CASES.map(([name]) => name),
+  );
 });

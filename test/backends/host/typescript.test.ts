@@ -9,6 +9,7 @@ import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
+import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import { compileHost, runHost } from '../../support/host.js';
 import { batchJob } from '../../support/host-batch.js';
 import { contraction, IN, reference } from '../../support/host-layers.js';
@@ -34,7 +35,7 @@ const TRAINING: readonly (readonly [
   ['lora', LORA, 'split', 13, 70],
 ];
 
-test.skipIf(!driver).each(TRAINING)(
+test.skipIf(!driver).each(allOrFirst(TRAINING))(
   '%s: forward, backward and a step agree with float64',
   { timeout: 300_000 },
   (_, spec, form, planned, tokens) => {
@@ -48,7 +49,7 @@ test.skipIf(!driver).each(TRAINING)(
 /** Launches of a plan that sum over subgroups. */
 const overSubgroups = (plan: KernelPlan) => launchesOf(plan).filter(({ schedule }) => schedule.subgroups);
 
-test.skipIf(!driver)(
+test.skipIf(!driver || !EVERYTHING)(
   'with subgroups, for other numbers of tokens than planned: forward, backward and a step agree with float64',
   { timeout: 300_000 },
   () => {
@@ -131,18 +132,19 @@ test.skipIf(!deno).each(['f32', 'f16'] as const)(
 
 const browser = chromium();
 
-test.skipIf(!browser)(
-  'in Chromium, bundled: forward, backward and a step agree with float64',
-  { timeout: 120_000 },
-  async () => {
-    const { plan, job, check } = trainingJob(LOTR, 'split', 300, 41);
-    const folder = compileHost(typescriptHost(plan));
-    folders.push(folder);
-    const answer = await runInBrowser(browser!, folder, job);
-    expect(answer.agent).toContain('Chrome/');
-    check(answer);
-  },
-);
+test.skipIf(!browser).each(
+  allOrFirst([
+    ['several adapters in a batch', () => batchJob(LOTR, 3)],
+    ['forward, backward and a step', () => trainingJob(LOTR, 'split', 300, 41)],
+  ] as const),
+)('in Chromium, bundled: %s agree with float64', { timeout: 120_000 }, async (_, made) => {
+  const { plan, job, check } = made();
+  const folder = compileHost(typescriptHost(plan));
+  folders.push(folder);
+  const answer = await runInBrowser(browser!, folder, job);
+  expect(answer.agent).toContain('Chrome/');
+  check(answer);
+});
 
 test.skipIf(!driver)(
   'a module for serving has forward only, and takes other adapters',
@@ -226,12 +228,14 @@ export async function use(device: GPUDevice): Promise<void> {
   );
 });
 
-test.skipIf(!driver).each([
-  ['lotr', 3, LOTR],
-  // the columns of T need more than one tile
-  ['lotr', 5, LOTR],
-  ['lora', 3, LORA],
-] as const)(
+test.skipIf(!driver).each(
+  allOrFirst([
+    // the columns of T need more than one tile
+    ['lotr', 5, LOTR],
+    ['lotr', 3, LOTR],
+    ['lora', 3, LORA],
+  ] as const),
+)(
   'several adapters in a batch, %s of rank %i: every block of rows has its own',
   { timeout: 300_000 },
   (_, rank, spec) => {
@@ -257,10 +261,12 @@ test.skipIf(!deno).each([
   },
 );
 
-test.skipIf(!driver).each([
-  ['lotr', LOTR],
-  ['lora', LORA],
-] as const)(
+test.skipIf(!driver).each(
+  allOrFirst([
+    ['lotr', LOTR],
+    ['lora', LORA],
+  ] as const),
+)(
   'merge and unmerge, %s: the same results, with and without the adapter in the weights',
   {
     timeout: 300_000,

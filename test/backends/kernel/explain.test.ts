@@ -1,4 +1,3 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { choose, type PlanOptions } from '../../../src/backends/kernel/choose.js';
@@ -7,6 +6,7 @@ import { plansJson } from '../../../src/backends/kernel/explain-json.js';
 import { siText, timeText } from '../../../src/backends/kernel/figures.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
+import { expectFile, expectNothingElse } from '../../support/expected.js';
 
 const laptop = profile('webgpu-laptop', 'webgpu');
 const h100 = profile('h100', 'cuda');
@@ -76,11 +76,15 @@ const CASES: readonly (readonly [
 
 test.each(CASES)('the text for %s', (name, sketch, options) => {
   const text = explainPlan(choose(contractionOf({ factors: 3, ...sketch }), options));
-  const path = join(FOLDER, `${name}.txt`);
-  if (process.env.BLESS === '1') writeFileSync(path, text);
-  expect(existsSync(path), 'run `npm run bless`').toBe(true);
-  expect(text).toBe(readFileSync(path, 'utf8'));
+  expectFile(join(FOLDER, `${name}.txt`), text);
   expect(text).toMatch(/^[\n\x20-\x7e]*\n$/);
+});
+
+test('no expected file is left over', () => {
+  expectNothingElse(
+    FOLDER,
+    CASES.map(([name]) => `${name}.txt`),
+  );
 });
 
 test('the JSON has the same figures', () => {

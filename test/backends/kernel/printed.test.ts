@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { adamwKernel } from '../../../src/backends/kernel/families/adamw.js';
@@ -6,6 +6,7 @@ import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import { printCuda } from '../../../src/backends/kernel/print/cuda.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
+import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { planCases } from '../../support/plan-cases.js';
 import { subgroupCases } from '../../support/subgroup-cases.js';
@@ -38,15 +39,15 @@ describe.each(kernels.map((kernel) => [kernel.name, kernel] as const))('%s', (na
     ['wgsl', printWgsl(kernel)],
     ['cu', printCuda([kernel])],
   ])('is printed as %s in the same words', (extension, text) => {
-    const path = join(FOLDER, `${name}.${extension}`);
-    if (process.env.BLESS === '1') {
-      mkdirSync(FOLDER, { recursive: true });
-      writeFileSync(path, text);
-    }
-    expect(text, 'if it should change, run `npm run bless` and read the diff').toBe(
-      readFileSync(path, 'utf8'),
-    );
+    expectFile(join(FOLDER, `${name}.${extension}`), text);
   });
+});
+
+test('no expected file is left over', () => {
+  expectNothingElse(
+    FOLDER,
+    kernels.flatMap(({ name }) => [`${name}.wgsl`, `${name}.cu`]),
+  );
 });
 
 test.each([

@@ -22,7 +22,8 @@ import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { printCuda } from '../../../src/backends/kernel/print/cuda.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { Product } from '../../../src/backends/kernel/types.js';
-import { compileCuda, hasCompiler, ptxOf, runOnCpu } from '../../support/cuda.js';
+import { hasCompiler } from '../../support/compilers.js';
+import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
 import {
   dawnEnvironment,
   execution,

@@ -9,8 +9,10 @@ import type { UnitStmt, UnitType } from '../../../src/backends/kernel/ir/units.j
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
+import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
-import { compileCuda, hasCompiler, ptxOf, runOnCpu } from '../../support/cuda.js';
+import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
+import { allOrFirst } from '../../support/everything.js';
 import type { KernelCase } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { unitCases } from '../../support/unit-cases.js';
@@ -67,12 +69,14 @@ function planned(dtype: 'bf16' | 'f16' | 'f32', width: number): readonly Kernel[
 }
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
-  test.each([
-    ['sm_80', 'bf16', 1024],
-    ['sm_80', 'f32', 1024],
-    ['sm_90a', 'f16', 1024],
-    ['sm_120', 'bf16', 1021],
-  ] as const)(
+  test.each(
+    allOrFirst([
+      ['sm_80', 'bf16', 1024],
+      ['sm_80', 'f32', 1024],
+      ['sm_90a', 'f16', 1024],
+      ['sm_120', 'bf16', 1021],
+    ] as const),
+  )(
     'compiles every kernel of a plan for %s, %s, width %i within its budget',
     { timeout: 120_000 },
     (arch, dtype, width) => {

@@ -9,8 +9,10 @@ import type { GroupType } from '../../../src/backends/kernel/ir/warpgroups.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { Product } from '../../../src/backends/kernel/types.js';
+import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
-import { compileCuda, hasCompiler, ptxOf, runOnCpu } from '../../support/cuda.js';
+import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
+import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import { worstError } from '../../support/kernel-run.js';
 import { warpgroupCases } from '../../support/warpgroup-cases.js';
 
@@ -48,7 +50,7 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
     expect(close).toEqual(cases.map(({ name }) => [name, true]));
   });
 
-  test.each([
+  const MISTAKES = [
     ['a tile is overwritten while it is multiplied', 'await_products<1>();', 'await_products<2>();'],
     ['a tile is read before it has come', 'await(&full[stage], round);', ''],
     ['a tile is brought to where one still stands', 'await(&empty[stage], round ^ 1);', ''],
@@ -60,7 +62,8 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
     ],
     ['the wrong steps of a row are read', 'tile_at(at_b + step * 2, 0)', 'tile_at(at_b + step * 4, 0)'],
     ['rows are taken for columns', 'add<TRANSPOSED_A, !TRANSPOSED_B>', 'add<TRANSPOSED_A, TRANSPOSED_B>'],
-  ])('found out: %s', { timeout: 60_000 }, (_, from, to) => {
+  ] as const;
+  test.each(allOrFirst(MISTAKES))('found out: %s', { timeout: 60_000 }, (_, from, to) => {
     const one = cases.find(({ name }) => name === 'all_ways_to_store_bf16')!;
     let changed = false;
     const change = (text: string) => {
@@ -69,7 +72,7 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
     };
     const error = (): number => {
       try {
-        return worstError(runOnCpu([one], change)[0]!, one.expected);
+        return worstError(runOnCpu([one], { change })[0]!, one.expected);
       } catch {
         return Number.POSITIVE_INFINITY; // it waits for ever, or does what an instruction forbids
       }
@@ -92,7 +95,7 @@ function planned(dtype: GroupType, width: number): readonly Kernel[] {
 }
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
-  test.each(TYPES)(
+  test.each(allOrFirst(TYPES))(
     'compiles all products over tokens of a plan within the budget, %s',
     { timeout: 120_000 },
     (type) => {
@@ -114,7 +117,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     },
   );
 
-  test('other devices get a kernel that is not run', { timeout: 60_000 }, () => {
+  test.skipIf(!EVERYTHING)('other devices get a kernel that is not run', { timeout: 60_000 }, () => {
     expect(compileCuda(planned('bf16', 1024).slice(0, 1), 'sm_80')).toHaveLength(1);
   });
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
-import { hasCompiler, runOnCpu } from '../../support/cuda.js';
+import { hasCompiler } from '../../support/compilers.js';
+import { runOnCpu } from '../../support/cuda.js';
 import {
   dawnEnvironment,
   execution,
@@ -17,14 +18,20 @@ const cases = kernelCases();
 const driver = dawnEnvironment();
 const validator = validationEnvironment();
 
+let answers: ReturnType<typeof runDawn> | undefined;
+/** What Dawn answers to every case, run once. */
+function byDawn(): ReturnType<typeof runDawn> {
+  answers ??= runDawn(
+    'vulkan',
+    driver!,
+    cases.map((one) => execution(kernelOf(one.launch), one)),
+  );
+  return answers;
+}
+
 describe.skipIf(!driver)('WGSL run by Dawn', () => {
   test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
-    const answers = runDawn(
-      'vulkan',
-      driver!,
-      cases.map((one) => execution(kernelOf(one.launch), one)),
-    );
-    const errors = answers.map(({ messages, out }, index) => ({
+    const errors = byDawn().map(({ messages, out }, index) => ({
       name: cases[index]!.name,
       messages,
       close: out !== null && worstError(floats(out), cases[index]!.expected) < 2e-6,
@@ -35,15 +42,14 @@ describe.skipIf(!driver)('WGSL run by Dawn', () => {
 
 describe.skipIf(!driver || !hasCompiler('g++'))('WGSL and CUDA', () => {
   test('agree with each other to rounding for every kernel', { timeout: 120_000 }, () => {
-    const wgsl = runDawn(
-      'vulkan',
-      driver!,
-      cases.map((one) => execution(kernelOf(one.launch), one)),
+    // the program of cuda.test.ts
+    const cuda = runOnCpu(
+      cases.map((one) => ({ ...one, kernel: kernelOf(one.launch) })),
+      { checked: true },
     );
-    const cuda = runOnCpu(cases.map((one) => ({ ...one, kernel: kernelOf(one.launch) })));
-    const errors = cases.map(({ name }, index) => [
-      name,
-      worstError(floats(wgsl[index]!.out!), [...cuda[index]!]),
+    const errors = byDawn().map(({ out }, index) => [
+      cases[index]!.name,
+      worstError(floats(out!), [...cuda[index]!]),
     ]);
     expect(errors.filter(([, error]) => !(Number(error) <= 1e-6))).toEqual([]);
   });

@@ -4,7 +4,8 @@ import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { ScheduleRow } from '../../../src/backends/kernel/types.js';
-import { hasCompiler, runSequences } from '../../support/cuda.js';
+import { hasCompiler } from '../../support/compilers.js';
+import { runSequences } from '../../support/cuda.js';
 import { type Drawn, draw } from '../../support/draw.js';
 import { type WholePlan, wholePlan, worstOf } from '../../support/whole-plan.js';
 

@@ -1,0 +1,143 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { TextFile } from '../../src/backends/host/text-file.js';
+import { EVERYTHING } from './everything.js';
+
+export type Compiler = 'g++' | 'nvcc';
+
+const versions = new Map<Compiler, string | null>();
+function versionOf(name: Compiler): string | null {
+  if (!versions.has(name)) {
+    const { status, stdout } = spawnSync(name, ['--version'], { encoding: 'utf8' });
+    versions.set(name, status === 0 ? stdout : null);
+  }
+  return versions.get(name)!;
+}
+
+/** Whether a compiler can be called. In CI it must. */
+export function hasCompiler(name: Compiler): boolean {
+  if (versionOf(name) !== null) return true;
+  if (process.env.CI === 'true') throw new Error(`CI needs ${name}`);
+  console.warn(`CUDA tests are skipped: there is no ${name}`);
+  return false;
+}
+
+/** The headers that stand for CUDA's on the CPU. */
+export const SHIM = join(import.meta.dirname, 'cuda-cpu');
+
+/**
+ * How g++ compiles what runs on the CPU. Programs run once and for a moment, so the time goes into compiling them: without
+ * optimisation it is a third. The checks for undefined behaviour double it; they are on where `checked`, and everywhere in CI.
+ */
+export const cppFlags = (checked: boolean): readonly string[] => [
+  '-std=c++17',
+  ...(checked || EVERYTHING ? ['-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all'] : ['-O0']),
+  '-I',
+  SHIM,
+  '-I',
+  join(SHIM, 'blas'),
+];
+
+/** Compiled files are kept here, by their content; a clean checkout has none. */
+const CACHE = join(import.meta.dirname, '../../node_modules/.cache/lotrc-compiled');
+const KEPT_DAYS = 14;
+
+export interface Compiled {
+  /** the file that the compiler wrote */
+  readonly path: string;
+  /** its standard error */
+  readonly said: string;
+}
+
+/**
+ * Compiles files of a folder of their own; `args` are relative to it, `-o` is added. A result that was made before of the same
+ * files, headers, arguments and compiler is used again. Throws with what the compiler says.
+ */
+export function compiled(name: Compiler, files: readonly TextFile[], args: readonly string[]): Compiled {
+  const hash = createHash('sha256').update(JSON.stringify([versionOf(name), args, files, headers()]));
+  const folder = join(CACHE, hash.digest('hex').slice(0, 40));
+  const [path, log] = [join(folder, 'out'), join(folder, 'said')];
+  if (existsSync(log)) {
+    const now = new Date();
+    utimesSync(folder, now, now);
+    return { path, said: readFileSync(log, 'utf8') };
+  }
+  mkdirSync(CACHE, { recursive: true });
+  const scratch = mkdtempSync(join(tmpdir(), 'lotrc-compile-'));
+  try {
+    for (const file of files) {
+      mkdirSync(dirname(join(scratch, file.path)), { recursive: true });
+      writeFileSync(join(scratch, file.path), file.text);
+    }
+    const made = `${folder}.${randomUUID()}`;
+    mkdirSync(made);
+    const { status, stderr } = spawnSync(name, [...args, '-o', join(made, 'out')], {
+      cwd: scratch,
+      encoding: 'utf8',
+    });
+    if (status !== 0) {
+      rmSync(made, { recursive: true });
+      throw new Error(stderr);
+    }
+    writeFileSync(join(made, 'said'), stderr);
+    try {
+      renameSync(made, folder);
+    } catch {
+      rmSync(made, { recursive: true }); // another process made the same meanwhile
+    }
+    return { path, said: stderr };
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+/** Runs a program that reads the file of its first argument and writes that of its second. */
+export function runProgram(
+  program: string,
+  input: Buffer,
+): { readonly written: Uint8Array<ArrayBuffer>; readonly said: string } {
+  const scratch = mkdtempSync(join(tmpdir(), 'lotrc-run-'));
+  try {
+    const [given, taken] = [join(scratch, 'in'), join(scratch, 'out')];
+    writeFileSync(given, input);
+    const said = execFileSync(program, [given, taken], { encoding: 'utf8', stdio: 'pipe' });
+    return { written: Uint8Array.from(readFileSync(taken)), said };
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+let shim: string | undefined;
+/** The headers on which every result may depend. */
+function headers(): string {
+  shim ??= (readdirSync(join(import.meta.dirname), { recursive: true, encoding: 'utf8' }) as string[])
+    .filter((path) => path.endsWith('.h'))
+    .sort()
+    .map((path) => `${path}\n${readFileSync(join(import.meta.dirname, path), 'utf8')}`)
+    .join('\n');
+  return shim;
+}
+
+/** Removes results that nothing has used for some days. */
+export function pruneCompiled(): void {
+  if (!existsSync(CACHE)) return;
+  const oldest = Date.now() - KEPT_DAYS * 24 * 3600 * 1000;
+  for (const name of readdirSync(CACHE)) {
+    const folder = join(CACHE, name);
+    if (statSync(folder).mtimeMs < oldest) rmSync(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * Whether cases that repeat others in another type, size or architecture run too: in CI, and with LOTRC_EVERYTHING=1. They
+ * are the same tests; what is left out otherwise is reported as skipped.
+ */
+export const EVERYTHING = process.env.CI === 'true' || process.env.LOTRC_EVERYTHING === '1';
+
+/** What a repeated check is made for: all in CI, the first otherwise. */
+export const allOrFirst = <const T extends readonly unknown[]>(all: T): readonly T[number][] =>
+  EVERYTHING ? all : all.slice(0, 1);
