@@ -16,13 +16,14 @@ export function f64(shape: readonly number[], seed: number, data?: readonly numb
 
 /**
  * As `gradcheck` for a whole model, run by ONNX Runtime in float64: for ops with subgraphs and those without a reference.
- * The loss is a sum of noise times the outputs; gradients of the inputs `wrt` are held against central differences. Returns
- * the largest error relative to the size of the gradient.
+ * The loss is a sum of noise times the outputs; gradients of the inputs `wrt` are held against central differences. A pass
+ * `lower` runs before either. Returns the largest error relative to the size of the gradient.
  */
 export async function ortGradcheck(
   text: string,
   feeds: Readonly<Record<string, Tensor>>,
   wrt: readonly string[],
+  lower: (model: Model) => void = () => {},
 ): Promise<number> {
   const ort = await import('onnxruntime-node');
   const open = (model: Model) =>
@@ -34,7 +35,9 @@ export async function ortGradcheck(
         new ort.Tensor(dtype as 'float64', data as Float64Array, shape),
       ]),
     );
-  const forward = await open(parseModel(text));
+  const plain = parseModel(text);
+  lower(plain);
+  const forward = await open(plain);
   const outputs = await forward.run(given(feeds));
   const seeds = Object.fromEntries(
     Object.entries(outputs).map(([name, { dims }], k) => [`seed/${name}`, f64(dims, k + 41)]),
@@ -47,7 +50,9 @@ export async function ortGradcheck(
     }
     return sum;
   };
-  const backward = await open(withGradients(parseModel(text), wrt));
+  const lowered = parseModel(text);
+  lower(lowered);
+  const backward = await open(withGradients(lowered, wrt));
   const gradients = await backward.run(given({ ...feeds, ...seeds }));
   let worst = 0;
   for (const name of wrt) {

@@ -39,9 +39,10 @@ export const controlFlow = defineCode<{ path: readonly string[]; op: string }>({
   severity: 'error',
   title: 'the gradient would pass through a loop',
   explain:
-    'Adapters inside the body of a Loop or Scan, or before such a node, work when the model is run, merged or exported. ' +
-    'Training graphs do not differentiate through loops: the values of every round would have to be kept. They do ' +
-    'differentiate through If. Adapt only layers behind the node, or export the model with the loop unrolled.',
+    'Adapters inside the body of a Loop, or before one, work when the model is run, merged or exported. Training graphs do ' +
+    'not differentiate through a Loop, whose number of rounds may depend on its own results, nor through Scan of operator ' +
+    'set 8. They do differentiate through If and through Scan. Adapt only layers behind the node, or export the model with ' +
+    'the loop unrolled.',
   make: ({ path, op }) => ({
     message: `cannot train through ${op}: what is trained acts before it or inside it`,
     at: { kind: 'node', path, op },

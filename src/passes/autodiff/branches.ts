@@ -36,7 +36,7 @@ export function throughIf(
   grads: readonly (Value | null)[],
   wrt: readonly Value[],
   differentiate: Differentiate,
-): readonly Value[] {
+): readonly (readonly [value: Value, gradient: Value])[] {
   const { names } = b.graph;
   const branches = (['then_branch', 'else_branch'] as const).map((name) => {
     const attr = node.attrs.get(name);
@@ -54,7 +54,7 @@ export function throughIf(
   });
   b.graph.attach(made);
   for (const [, graph] of branches) differentiateBranch(graph, grads, wrt, b.pass, differentiate);
-  return made.outputs;
+  return wrt.map((value, k) => [value, made.outputs[k]!] as const);
 }
 
 /** Appends the gradients to a copy of a branch, and makes them its outputs. */

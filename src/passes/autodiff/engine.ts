@@ -8,8 +8,9 @@ import { opDef } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { calledBy, obstacle } from '../inline/inline.js';
-import { readInBranches, throughIf } from './branches.js';
+import { type Differentiate, readInBranches, throughIf } from './branches.js';
 import { Gradients, RefusalError } from './grad-builder.js';
+import { type Contribution, throughScan } from './scan.js';
 
 export interface DifferentiateOptions {
   /** gradients of graph values to start from, each with its value's shape: d loss / d value */
@@ -29,7 +30,7 @@ export interface DifferentiateOptions {
  * else. A wanted value that the seeds do not depend on has no entry in the result.
  *
  * Throws LotrcError with LOTR4201 for every op on the path that has no gradient rule or whose rule refuses, LOTR4202 for
- * attention over a cache, LOTR4203 for Loop and Scan: a missing rule never becomes a zero.
+ * attention over a cache, LOTR4203 for Loop: a missing rule never becomes a zero.
  */
 export function differentiate(graph: Graph, options: DifferentiateOptions): Map<Value, Value> {
   const order = topologicalOrder(graph);
@@ -46,15 +47,10 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
     for (const [index, input] of node.inputs.entries()) if (input && depends.has(input)) wanted.add(index);
     const inside = readsInside(node, depends);
     if (wanted.size === 0 && !inside) continue;
-    if (node.subgraphs().length > 0 && !node.is('If')) {
-      problems.push(controlFlow({ path: nodePath(node), op: node.opKey }));
-      continue;
-    }
     const grads = node.outputs.map((output) => total(b, parts, output));
-    if (inside) {
-      const read = readInBranches(node, depends);
-      const result = branches(b, node, grads, read, problems, options);
-      for (const [k, gradient] of result.entries()) contribute(parts, read[k]!, gradient, grads);
+    if (node.subgraphs().length > 0) {
+      for (const [value, gradient] of within(b, node, grads, depends, problems, options))
+        contribute(parts, value, gradient, grads);
       continue;
     }
     if (defOf(node)?.straightThrough) rounded.push(node);
@@ -100,31 +96,34 @@ function contribute(
   else parts.set(value, [gradient]);
 }
 
-/** Gradients of the values that the branches of an If read; none, and the reasons among the problems, where there are none. */
-function branches(
+/** Gradients of what an If or a Scan reads; none, and the reasons among the problems, where there are none. */
+function within(
   b: Gradients,
   node: Node,
   grads: readonly (Value | null)[],
-  read: readonly Value[],
+  depends: ReadonlySet<Value>,
   problems: Diagnostic[],
   { pass, report }: DifferentiateOptions,
-): readonly Value[] {
+): readonly Contribution[] {
+  const inner: Differentiate = (graph, { seeds, wrt }) =>
+    differentiate(graph, {
+      seeds,
+      wrt,
+      ...(pass === undefined ? {} : { pass }),
+      ...(report ? { report } : {}),
+    });
   try {
-    return throughIf(b, node, grads, read, (graph, { seeds, wrt }) =>
-      differentiate(graph, {
-        seeds,
-        wrt,
-        ...(pass === undefined ? {} : { pass }),
-        ...(report ? { report } : {}),
-      }),
-    );
+    if (node.is('If')) return throughIf(b, node, grads, readInBranches(node, depends), inner);
+    // Scan of operator set 8 has a batch of its own
+    if (node.is('Scan') && b.opset >= 9) return throughScan(b, node, grads, depends, inner);
+    problems.push(controlFlow({ path: nodePath(node), op: node.opKey }));
   } catch (error) {
     if (error instanceof LotrcError) problems.push(...error.diagnostics);
     else if (error instanceof RefusalError)
       problems.push(noGradient({ path: nodePath(node), op: node.opKey, because: error.refusal.because }));
     else throw error;
-    return [];
   }
+  return [];
 }
 
 /** The sum of what the readers of a value contributed; summed once. */

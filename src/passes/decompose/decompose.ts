@@ -8,6 +8,7 @@ import {
   msAttentionProblem,
   multiHeadAttentionProblem,
 } from '../../ir/ops/gradients/attention.js';
+import { recurrentProblem } from '../../ir/ops/gradients/recurrent.js';
 import { supersede } from '../../ir/supersede.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { removeDeadIn } from '../dce.js';
@@ -19,6 +20,7 @@ import { lowerGroupQueryAttention } from './group-query-attention.js';
 import { Lowering, type Shared } from './lowering.js';
 import { lowerMsAttention } from './ms-attention.js';
 import { lowerMultiHeadAttention } from './multi-head-attention.js';
+import { lowerRecurrent } from './recurrent.js';
 
 /** How one operator is lowered: which forms are not, and what stands for the outputs of the others. */
 interface Entry {
@@ -33,12 +35,15 @@ const TABLE: Readonly<Record<string, Entry>> = {
     problem: groupQueryAttentionProblem,
     lower: lowerGroupQueryAttention,
   },
+  LSTM: { problem: recurrentProblem, lower: lowerRecurrent },
+  GRU: { problem: recurrentProblem, lower: lowerRecurrent },
+  RNN: { problem: recurrentProblem, lower: lowerRecurrent },
   'com.microsoft::MultiHeadAttention': { problem: multiHeadAttentionProblem, lower: lowerMultiHeadAttention },
 };
 
 /**
- * Lowers attention operators of the main graph, which have no gradient rule, to products, softmax and masks that have
- * one; results are equal up to rounding. Forms that are not covered stay. With `trained`, names of values, only what
+ * Lowers attention and recurrent operators of the main graph, which have no gradient rule, to ops that have one (products,
+ * softmax and masks; Scan); results are equal up to rounding. Forms that are not covered stay. With `trained`, names of values, only what
  * depends on one of them is lowered: below the lowest adapter the operators keep their kernels. Returns how many were
  * lowered.
  */
@@ -77,7 +82,7 @@ function lower(model: Model, node: Node, shared: Shared): boolean {
 
 export const decomposePass = definePass<object>({
   name: 'decompose',
-  summary: 'lower attention operators to products and softmax',
+  summary: 'lower attention operators to products and softmax, recurrent ones to Scan',
   options: {},
   run(model, _, ctx) {
     const count = decompose(model);
