@@ -60,6 +60,7 @@ export { ComputedTensor, f32Tensor, i64Tensor, MemoryTensor, type TensorData } f
 export { type PrintOptions, parseModel, printModel } from './ir/text/index.js';
 export { encodeFloats, toF32, toF64, toIntegers } from './ir/values.js';
 export { assertValid, verify } from './ir/verify.js';
+export { mergeUnmergedLora } from './passes/adapters/merge-unmerged.js';
 export type { BoundPass, PassContext, PassDef, PassFactory } from './passes/pass.js';
 export {
   definePass,

@@ -1,7 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import '../src/ir/codes/index.js';
 import { allCodes } from '../src/ir/diagnostics.js';
@@ -66,4 +75,21 @@ test('codes, options and commands that docs/models.md names exist', () => {
     expect(declared, option).toMatch(new RegExp(`'--${option}[ ']`));
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
   for (const [, script] of models.matchAll(/npm run (\w+)/g)) expect(scripts).toHaveProperty(script!);
+});
+
+test('documents that sources and documents refer to are in the repository', () => {
+  const elsewhere = new Set(['docs/Syntax.md', 'docs/OperatorKernels.md']); // of ONNX and ONNX Runtime
+  const files = ['src', 'cli', 'bench', 'test', 'docs', '.'].flatMap((top) =>
+    readdirSync(join(ROOT, top), { recursive: top !== '.', encoding: 'utf8' })
+      .filter((name) => /\.(?:ts|mjs|py|h|cpp|md)$/.test(name) && !/^(?:node_modules|data)\b/.test(name))
+      .map((name) => join(ROOT, top, name)),
+  );
+  const missing = files.flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/(?<![\w/.-])[\w./-]+\.md\b/g)]
+      .map(([name]) => name!)
+      .filter((name) => !elsewhere.has(name))
+      .filter((name) => ![ROOT, join(ROOT, 'docs'), dirname(file)].some((at) => existsSync(join(at, name))))
+      .map((name) => `${relative(ROOT, file)}: ${name}`),
+  );
+  expect(missing).toEqual([]);
 });

@@ -1,4 +1,6 @@
 import type { WeightsMode } from '../../src/ir/onnx/writer.js';
+import { mergeUnmergedLora } from '../../src/passes/adapters/merge-unmerged.js';
+import { readPlan } from '../../src/passes/adapters/plan.js';
 import { merge } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
@@ -16,12 +18,12 @@ export interface MergeOptions {
 export function mergeCommand(path: string, options: MergeOptions, run: Run): void {
   const model = loadModel(path);
   const { adapter } = options;
-  const { plans, weights = [] } = merge(
-    model,
-    adapter === undefined ? undefined : readAdapter(adapter),
-    adapter,
-  );
-  const layers = plans.reduce((sum, row) => sum + row.sites.length, 0);
+  const unmerged = adapter === undefined && !readPlan(model) ? mergeUnmergedLora(model) : 0;
+  const { plans, weights = [] } =
+    unmerged > 0
+      ? { plans: [] }
+      : merge(model, adapter === undefined ? undefined : readAdapter(adapter), adapter);
+  const layers = unmerged || plans.reduce((sum, row) => sum + row.sites.length, 0);
   const output = outputFile(options.output, beside(path, '.merged.onnx'));
   const inputs = [path, ...(adapter === undefined ? [] : [adapter])];
   const files = writeArtifacts({ model: { model, path: output, weights: options.weights }, inputs }, run);

@@ -40,7 +40,7 @@ export type Lowering = 'fold' | 'token';
 /** Types other than float32 that factors are stored in. */
 export type FactorDType = 'f16' | 'bf16';
 
-/** From where a site's module path came; see adapters.md 3.3 in the order of preference. */
+/** Where a site's module path was found, in the order of preference. */
 export type NameSource =
   | 'name_scopes'
   | 'onnxscript_scopes'

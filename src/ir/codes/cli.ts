@@ -23,7 +23,7 @@ export const unknownCode = defineCode<{ word: string; near: readonly string[] }>
     '`lotrc explain` takes the code of a diagnostic, such as LOTR3006 (or 3006). `lotrc explain` alone lists them all.',
   make: ({ word, near }) => ({
     message: `no diagnostic has the code ${JSON.stringify(word)}`,
-    hint: `${near.length > 0 ? `the closest are ${near.join(', ')}; ` : ''}\`lotrc explain\` lists all`,
+    hint: `${near.length > 0 ? `the closest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}; ` : ''}\`lotrc explain\` lists all`,
   }),
 });
 

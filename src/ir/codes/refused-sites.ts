@@ -176,3 +176,18 @@ export const tiedToRefused = defineCode<AtNode & { other: string; because: strin
     hint: 'remove the reason in the note, or --exclude the layer',
   }),
 });
+
+export const unmergedLora = defineCode<AtNode & { base: string }>({
+  code: 'LOTR3113',
+  severity: 'error',
+  title: 'the matrix belongs to a LoRA adapter that was exported unmerged',
+  explain:
+    'The model computes x W + s (x A) B: a LoRA adapter, as PEFT trains it, that was still separate when the model was ' +
+    'exported. A and B are not layers of the base model, so they take no adapter. `lotrc merge MODEL` adds s A B to the ' +
+    'weights, as `merge_and_unload()` does in PEFT; rewrite the merged model.',
+  make: (at) => ({
+    message: `cannot adapt "${at.layer}": it is part of a LoRA adapter of "${at.base}" that was exported unmerged`,
+    at: nodeAt(at),
+    hint: '`lotrc merge MODEL` folds it into the weight',
+  }),
+});

@@ -68,7 +68,7 @@ export const noMatch = defineCode<{
     notes: notes?.slice(0, 5),
     hint:
       near.length > 0
-        ? `the closest are ${near.map((name) => JSON.stringify(name)).join(', ')}; \`lotrc inspect\` lists all`
+        ? `the closest ${near.length === 1 ? 'is' : 'are'} ${near.map((name) => JSON.stringify(name)).join(', ')}; \`lotrc inspect\` lists all`
         : '`lotrc inspect` lists all layers',
   }),
 });
@@ -243,6 +243,20 @@ export const smallLayers = defineCode<{
   make: ({ rank, layers }) => ({
     message: `${layers.length} layer${layers.length === 1 ? ' is' : 's are'} smaller than rank ${rank} and get${layers.length === 1 ? 's' : ''} no adapter: ${listed(layers.map(({ layer, in: inn, out }) => `${layer} (${inn} x ${out})`))}`,
     hint: "--rank-pattern 'PATTERN=RANK' gives them a rank of their own",
+  }),
+});
+
+export const unmergedAdapters = defineCode<{ adapters: number }>({
+  code: 'LOTR3028',
+  severity: 'warning',
+  title: 'the model contains LoRA adapters that were exported unmerged',
+  explain:
+    'Some layers compute x W + s (x A) B: LoRA adapters, as PEFT trains them, that were still separate when the model ' +
+    'was exported. They keep working and stay frozen. The model is smaller and faster, and `lotrc merge` can fold new ' +
+    'adapters into the right weights, when the old ones are merged first: `lotrc merge MODEL`.',
+  make: ({ adapters }) => ({
+    message: `the model contains ${adapters} LoRA adapter${adapters === 1 ? '' : 's'} that ${adapters === 1 ? 'was' : 'were'} exported unmerged; ${adapters === 1 ? 'it stays' : 'they stay'} as ${adapters === 1 ? 'it is' : 'they are'}`,
+    hint: '`lotrc merge MODEL` folds them into the weights; rewrite the result instead',
   }),
 });
 

@@ -8,7 +8,7 @@ import { factorNames, factorTensors, patchPlan, requirePlan } from './plan.js';
 import { isOverridable, requireIrVersion } from './weight.js';
 
 /**
- * How a rewritten model carries its factors (adapters.md 7); by default as its plan says. `embedded`: initializers.
+ * How a rewritten model carries its factors; by default as its plan says. `embedded`: initializers.
  * `inputs`: required graph inputs with a symbolic rank, the form that JavaScript hosts can swap. `optional`:
  * initializers that are also inputs, with defaults that add exactly nothing, for the LoraAdapter interface of C, C++, C#,
  * Java and Python. The defaults have rank 0, and are zeros of rank 1 where a convolution of the group reads them: ONNX

@@ -196,7 +196,7 @@ function copyStep(step: Node, value: Value): Value {
 }
 
 /** Whether anything but these nodes' weight inputs reads a stored tensor, directly or through Identity, Transpose, Cast. */
-function hasOtherReaders(holder: Value, own: ReadonlySet<Node>): boolean {
+export function hasOtherReaders(holder: Value, own: ReadonlySet<Node>): boolean {
   const stack = [holder];
   for (let value = stack.pop(); value; value = stack.pop()) {
     if (value.isOutput) return true;

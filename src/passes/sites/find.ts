@@ -1,5 +1,5 @@
 import type { NameSource, Site, SiteUse } from '../../ir/adapter.js';
-import { tiedToRefused } from '../../ir/codes/refused-sites.js';
+import { tiedToRefused, unmergedLora } from '../../ir/codes/refused-sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, nodePath, type Value } from '../../ir/model.js';
@@ -8,6 +8,7 @@ import { type Candidate, findCandidates } from './candidates.js';
 import { nameCandidates } from './module-path.js';
 import { type Instead, whatInstead } from './no-linears.js';
 import { type NotLinear, otherModules } from './not-linear.js';
+import { findUnmergedLora } from './unmerged-lora.js';
 import { type Tie, tieWeights } from './weight-identity.js';
 
 /** A linear layer that cannot carry an adapter, with the reason. */
@@ -44,7 +45,9 @@ export interface Linears {
  */
 export function findLinears(model: Model, options: { readonly tie?: Tie | undefined } = {}): Linears {
   const factors = factorNames(model);
-  const candidates = findCandidates(model).filter((candidate) => !readsFactor(candidate, factors));
+  const candidates = withoutLora(
+    findCandidates(model).filter((candidate) => !readsFactor(candidate, factors)),
+  );
   const names = nameCandidates(model, candidates);
   const ordinals = new Map(candidates.map((candidate, index) => [candidate, index]));
   const ids = new Set<string>();
@@ -79,7 +82,9 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
     const naming = namings.find(({ path }) => path !== null) ?? namings[0]!;
     const first = good[0]!;
     const aliases = new Set(
-      namings.flatMap(({ path }) => (path === null || path === naming.path ? [] : [path])),
+      namings
+        .flatMap(({ path }) => [path, path?.replace(PEFT_BASE, '')])
+        .filter((path) => path != null && path !== naming.path) as string[],
     );
     const site: Site = {
       id: identify(first, naming.path),
@@ -123,6 +128,30 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
     others: () => otherModules(model),
   };
 }
+
+/** The matrices of LoRA adapters that were exported unmerged are no layers of the base. */
+function withoutLora(candidates: readonly Candidate[]): readonly Candidate[] {
+  const base = new Map(
+    findUnmergedLora(candidates).flatMap(
+      (lora) =>
+        [
+          [lora.a, lora.base],
+          [lora.b, lora.base],
+        ] as const,
+    ),
+  );
+  if (base.size === 0) return candidates;
+  return candidates.map((candidate) => {
+    const of = base.get(candidate);
+    if (!of) return candidate;
+    const { node, input } = candidate;
+    const at = { path: nodePath(node), op: node.op, input, base: of.node.label };
+    return { ...candidate, problem: (layer: string) => unmergedLora({ ...at, layer }) };
+  });
+}
+
+/** PEFT keeps the layer that it adapted inside its own: `q_proj` becomes `q_proj.base_layer`. */
+const PEFT_BASE = /\.base_layer$/;
 
 /** Whether a candidate multiplies by one stored matrix, whatever stands against an adapter. */
 function isMatrix({ problem, stored, in: inn, out }: Candidate): boolean {

@@ -19,7 +19,7 @@ export interface Namings {
 
 type Source = (candidate: Candidate, all: ReadonlyMap<Node, Candidate>) => string | null;
 
-/** In order of trust; see the design of site names (adapters, 3.3). */
+/** In order of trust: what an exporter says of a module first, then parameters, then names of nodes. */
 const SOURCES: readonly (readonly [NameSource, Source])[] = [
   ['name_scopes', ({ node }) => fromNameScopes(node)],
   ['onnxscript_scopes', ({ node }) => fromOnnxscriptScopes(node)],
