@@ -14,6 +14,9 @@ export interface Sketch {
   readonly inputs: readonly (readonly string[])[];
   readonly stored?: 'io' | 'oi';
   readonly activation?: AdaptedLayer['activation'];
+  /** names of factors that are not trained */
+  readonly frozen?: readonly string[];
+  readonly lrMultipliers?: Readonly<Record<string, number>>;
 }
 
 export function contractionOf(sketch: Sketch): Contraction {
@@ -33,6 +36,8 @@ export function contractionOf(sketch: Sketch): Contraction {
       name,
       shared: shared(name),
       tensors: shared(name) ? [name] : sites.map((site) => `${name}.${site}`),
+      trainable: !sketch.frozen?.includes(name),
+      lrMultiplier: sketch.lrMultipliers?.[name] ?? 1,
     })),
     sites,
   };

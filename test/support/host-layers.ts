@@ -1,6 +1,6 @@
 import { contract } from '../../src/backends/kernel/contract.js';
 import type { AdaptedLayer, Contraction } from '../../src/backends/kernel/layers.js';
-import type { AdapterSpec } from '../../src/ir/adapter.js';
+import { type AdapterSpec, LORA } from '../../src/ir/adapter.js';
 import { parseModel } from '../../src/ir/text/index.js';
 import { rewrite } from '../../src/rewrite.js';
 import { values } from './kernel-cases.js';
@@ -106,8 +106,23 @@ function weightOf({ weightStored, in: inn, out }: AdaptedLayer, data: ArrayLike<
 /** What one AdamW step makes of numbers with zero moments. */
 export const RATE = 0.03;
 export const DECAY = 0.1;
-export const adamw = (from: ArrayLike<number>, gradient: readonly number[]): number[] =>
-  gradient.map((g, i) => from[i]! - RATE * (g / (Math.abs(g) + 1e-8) + DECAY * from[i]!));
+export const adamw = (from: ArrayLike<number>, gradient: readonly number[], multiplier = 1): number[] =>
+  gradient.map((g, i) => from[i]! - multiplier * RATE * (g / (Math.abs(g) + 1e-8) + DECAY * from[i]!));
+
+/** What a spec says of the training of a factor: null for one that is frozen, else its multiplier. */
+export function rateOf({ groups }: Contraction, tensor: string): number | null {
+  const factor = groups.flatMap(({ factors }) => factors).find(({ tensors }) => tensors.includes(tensor))!;
+  return factor.trainable ? factor.lrMultiplier : null;
+}
+
+/** LoRA-FA (arXiv 2308.03303): A is frozen; here B learns at another rate. */
+export const LORA_FA: AdapterSpec = {
+  ...LORA,
+  method: 'lora-fa',
+  factors: LORA.factors.map((factor) =>
+    factor.name === 'A' ? { ...factor, mode: 'frozen' } : { ...factor, lrMultiplier: 4 },
+  ),
+};
 
 /** The part of a buffer where a tensor stands. */
 export function partOf(

@@ -2,6 +2,8 @@ import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
 import { launchesOf, placesOf, rowBlockOf } from '../../src/backends/host/tables.js';
 import { trainedOf } from '../../src/backends/host/text-file.js';
 import { choose, type PlanOptions } from '../../src/backends/kernel/choose.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
+import { interpret } from '../../src/backends/kernel/ir/interpret.js';
 import type { AdaptedLayer } from '../../src/backends/kernel/layers.js';
 import type { BufferPlan, KernelDtype, KernelPlan, Launch } from '../../src/backends/kernel/types.js';
 import { fromBf16, fromF16, toBf16, toF16 } from '../../src/ir/half.js';
@@ -212,6 +214,7 @@ function expectedOf(
     const dy = read(`d${layer.y}`, layer.out);
     add(`dx_${input}`, times(dy, turned(weights[0]!)));
     for (const [k, name] of layer.factors.entries()) {
+      if (!plan.groups[0]!.factors[k]!.trainable) continue;
       const before = factors[0]!.slice(0, k).reduce(times, x);
       const after = factors[0]!.slice(k + 1).reduceRight((all, factor) => times(all, turned(factor)), dy);
       add(name, scaled(times(turned(before), after), scale));
@@ -245,4 +248,18 @@ export function worstOf(
     if (!(error / largest <= worst.error)) worst = { name, error: error / largest };
   }
   return worst;
+}
+
+/** The buffers of a plan after all its launches, run in the interpreter. */
+export function interpreted({ launches, buffers, bound }: WholePlan) {
+  const memory = Object.fromEntries(Object.entries(buffers).map(([name, data]) => [name, data.slice()]));
+  for (const [index, launch] of launches.entries()) {
+    interpret(kernelOf(launch), {
+      buffers: memory,
+      uniforms: bound,
+      grid: gridOf(launch, bound),
+      order: { seed: index },
+    });
+  }
+  return memory;
 }

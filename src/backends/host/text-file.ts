@@ -18,16 +18,17 @@ export interface Trained {
   readonly elements: number;
 }
 
-/** What a step of a plan updates; nothing in a plan for serving. */
+/** What a step of a plan updates: factors that are not frozen, and nothing in a plan for serving. */
 export function trainedOf({ buffers, purpose }: KernelPlan): readonly Trained[] {
   if (purpose === 'serve') return [];
-  const known = new Map<number, Kernel>();
-  return buffers.flatMap(({ name, gradientOf, shape }): Trained[] => {
+  const known = new Map<string, Kernel>();
+  return buffers.flatMap(({ name, gradientOf, lrMultiplier = 1, shape }): Trained[] => {
     if (gradientOf === undefined) return [];
     const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
-    // factors of one size have one kernel, by the name of the first
-    const kernel = known.get(elements) ?? adamwKernel(`step_${gradientOf}`, elements);
-    known.set(elements, kernel);
+    // factors of one size and rate have one kernel, by the name of the first
+    const key = `${elements} ${lrMultiplier}`;
+    const kernel = known.get(key) ?? adamwKernel(`step_${gradientOf}`, elements, lrMultiplier);
+    known.set(key, kernel);
     return [{ factor: gradientOf, gradient: name, kernel, elements }];
   });
 }

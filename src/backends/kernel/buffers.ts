@@ -66,7 +66,7 @@ export class Buffers {
     if (this.#sharesDown(region)) return this.gradient(region.layers[0]!, 0);
     this.down(region); // its buffer is what the gradient is of
     const cols = region.downs.length * region.rank;
-    return this.#gradientOf(dense(this.#besideName(region), 'f32', region.in, cols));
+    return this.#gradientOf(dense(this.#besideName(region), 'f32', region.in, cols), region.group, 0);
   }
 
   #sharesDown({ group }: LayerRegion): boolean {
@@ -260,12 +260,22 @@ export class Buffers {
   }
 
   gradientStack(groupId: string, k: number): MatrixRef {
-    return this.#gradientOf(this.stack(groupId, k, 'weights'));
+    return this.#gradientOf(this.stack(groupId, k, 'weights'), groupId, k);
   }
 
-  #gradientOf({ buffer, rows, cols }: MatrixRef): MatrixRef {
+  #gradientOf({ buffer, rows, cols }: MatrixRef, groupId: string, k: number): MatrixRef {
     const name = `d${buffer}`;
-    this.#add({ name, dtype: 'f32', shape: [rows, cols], life: 'step', gradientOf: buffer, cleared: true });
+    const { lrMultiplier } = this.#groups.get(groupId)!.group.factors[k]!;
+    const rate = lrMultiplier === 1 ? {} : { lrMultiplier };
+    this.#add({
+      name,
+      dtype: 'f32',
+      shape: [rows, cols],
+      life: 'step',
+      gradientOf: buffer,
+      ...rate,
+      cleared: true,
+    });
     return dense(name, 'f32', rows, cols);
   }
 

@@ -1,4 +1,4 @@
-import { formRefused, otherType } from '../../ir/codes/kernels.js';
+import { formRefused, nothingTrained, otherType } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
 import { bordered } from './bordered.js';
 import { Buffers } from './buffers.js';
@@ -50,8 +50,8 @@ export const WIDEN = { tokens: 64, rank: 16 } as const;
 
 /**
  * Plans the launches of all adapted layers on a device. For each region the legal form with the least predicted time per
- * step wins; the others are listed with the reason. Throws LOTR6005 when the device does not compute in the type
- * and LOTR6004 when the table has no schedule.
+ * step wins; the others are listed with the reason. Throws LOTR6005 when the device does not compute in the type,
+ * LOTR6004 when the table has no schedule, and LOTR6031 when a plan for training has nothing to train.
  */
 export function choose(contraction: Contraction, options: PlanOptions): KernelPlan {
   const { device, tokens, purpose } = options;
@@ -59,6 +59,11 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
   const adapters = options.adapters ?? 1;
   if (device.flops[dtype] === null) fail(otherType({ device: device.name, dtype, known: typesOf(device) }));
   if (adapters > 1 && purpose === 'train') throw new Error('several adapters in one batch are for serving');
+  if (
+    purpose === 'train' &&
+    !contraction.groups.some(({ factors }) => factors.some(({ trainable }) => trainable))
+  )
+    fail(nothingTrained({ methods: [...new Set(contraction.groups.map(({ method }) => method))] }));
   const target: Target = { device, tokens, dtype, db: openRows(options) };
   const buffers = new Buffers(contraction, target, adapters, purpose);
   const groups = new Map(contraction.groups.map((group) => [group.id, group]));

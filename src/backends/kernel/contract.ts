@@ -73,10 +73,12 @@ function groupRow(row: PlanRow, id: string, sites: readonly string[]): Group {
     out: group.out,
     rank: group.rank,
     scale: effectiveScale(row.spec, group.rank),
-    factors: row.spec.factors.map(({ name, share }, k) => ({
+    factors: row.spec.factors.map(({ name, share, mode, lrMultiplier }, k) => ({
       name,
       shared: share === 'group',
       tensors: [...new Set(members.map((site) => factorNames(row, site)[k]!))],
+      trainable: mode === 'trainable',
+      lrMultiplier,
     })),
     sites: members.map((site) => site.id),
   };

@@ -1,8 +1,8 @@
 import { total } from './choose.js';
 import { totals } from './explain.js';
 import type { Group, LayerRegion } from './layers.js';
-import { lowerTerms } from './rewrites.js';
-import type { Form, KernelPlan, Launch, Predicted } from './types.js';
+import { type Lowered, lowerTerms } from './rewrites.js';
+import type { Form, KernelPlan, Launch, Predicted, Term } from './types.js';
 
 /** What `lotrc emit wgsl|cuda --explain --json` prints. The form is stable: other tools read it. */
 export function plansJson(plans: readonly KernelPlan[]): string {
@@ -19,13 +19,14 @@ function planJson(plan: KernelPlan) {
     tokens,
     purpose,
     adapters,
-    groups: groups.map(({ id, method, in: inn, out, rank, scale, sites }) => ({
+    groups: groups.map(({ id, method, in: inn, out, rank, scale, factors, sites }) => ({
       id,
       method,
       in: inn,
       out,
       rank,
       scale,
+      factors: factors.map(({ name, trainable, lrMultiplier }) => ({ name, trainable, lrMultiplier })),
       sites,
     })),
     regions: plan.regions.map(
@@ -64,7 +65,7 @@ function planJson(plan: KernelPlan) {
 
 /** The lowering as einsum terms over the model's own tensors and values. */
 function termsOf(region: LayerRegion, form: Form, groups: readonly Group[]) {
-  const { scale } = groups.find(({ id }) => id === region.group)!;
+  const { scale, factors: rows } = groups.find(({ id }) => id === region.group)!;
   const operands = region.layers.map(({ id, weight, factors }) => ({
     id,
     x: region.x,
@@ -72,7 +73,27 @@ function termsOf(region: LayerRegion, form: Form, groups: readonly Group[]) {
     factors,
     scale,
   }));
-  return lowerTerms(form, operands);
+  const frozen = region.layers.flatMap(({ factors }) => factors.filter((_, k) => !rows[k]!.trainable));
+  return withoutGradients(lowerTerms(form, operands), new Set(frozen.map((name) => `d.${name}`)));
+}
+
+/** The terms without these results, and without what only they are made of. */
+function withoutGradients(terms: Lowered, dropped: ReadonlySet<string>): Lowered {
+  const all = (lists: Lowered) => Object.values(lists).flat() as Term[];
+  const read = new Set(all(terms).flatMap(({ args }) => args));
+  const left = (lists: Lowered, keep: (term: Term) => boolean): Lowered => ({
+    prologue: lists.prologue.filter(keep),
+    forward: lists.forward.filter(keep),
+    backward: lists.backward.filter(keep),
+    epilogue: lists.epilogue.filter(keep),
+  });
+  let kept = left(terms, ({ out }) => !dropped.has(out));
+  for (let before = Number.POSITIVE_INFINITY; all(kept).length < before; ) {
+    before = all(kept).length;
+    const still = new Set(all(kept).flatMap(({ args }) => args));
+    kept = left(kept, ({ out }) => !read.has(out) || still.has(out));
+  }
+  return kept;
 }
 
 /** Predicted time over that of the layers without adapters, less 1. */

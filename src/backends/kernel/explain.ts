@@ -11,7 +11,7 @@ import type { KernelPlan, Launch, Predicted, RegionPlan } from './types.js';
 export function explainPlan(plan: KernelPlan): string {
   const lines = [headline(plan), ''];
   for (const group of plan.groups) {
-    lines.push(groupLine(group));
+    lines.push(groupLine(group, plan.purpose));
     for (const alike of kindsOf(plan.regions.filter(({ region }) => region.group === group.id))) {
       lines.push(...regionLines(plan, alike).map((line) => (line === '' ? '' : `  ${line}`)));
     }
@@ -34,12 +34,20 @@ function headline({ device, dtype, tokens, purpose, adapters }: KernelPlan): str
   ].join('\n');
 }
 
-function groupLine({ id, method, rank, scale, sites, factors, in: inn, out }: Group): string {
+function groupLine(
+  { id, method, rank, scale, sites, factors, in: inn, out }: Group,
+  purpose: KernelPlan['purpose'],
+): string {
   const shared = factors.filter((factor) => factor.shared).map(({ name }) => name);
   const own = factors.filter((factor) => !factor.shared).map(({ name }) => name);
   const sharing = [
     ...(shared.length > 0 ? [`${shared.join(', ')} shared`] : []),
     ...(own.length > 0 ? [`${own.join(', ')} per layer`] : []),
+    ...factors.flatMap(({ name, trainable, lrMultiplier }) => {
+      if (purpose === 'serve') return [];
+      if (!trainable) return [`${name} frozen`];
+      return lrMultiplier === 1 ? [] : [`${name} at ${lrMultiplier} times the learning rate`];
+    }),
   ].join(', ');
   const count = sites.length === 1 ? '1 layer' : `${sites.length} layers`;
   const formula = `y = x W + s x ${factors.map(({ name }) => name).join(' ')}`;

@@ -156,7 +156,7 @@ export function merged(region: LayerRegion, setting: Setting): Candidate {
     form: 'merged',
     scheme: 'plain',
     weights,
-    forward: training ? [...forward, downLaunch(region, setting)] : forward,
+    forward: training && sumsWanted(group) ? [...forward, downLaunch(region, setting)] : forward,
     backward: backwardOf(region, setting, (id) => dxLaunches(region, setting, id, false)),
   };
 }
@@ -200,7 +200,10 @@ export function layerLaunch(
   });
 }
 
-/** dP, Z, dR, and the launches for dx, which differ. */
+/** Whether any gradient follows from P^T dy: that of a factor behind the first one. */
+const sumsWanted = ({ factors }: Group): boolean => factors.slice(1).some(({ trainable }) => trainable);
+
+/** dP, Z, dR, and the launches for dx, which differ. Frozen factors have no gradients. */
 export function backwardOf(
   region: LayerRegion,
   setting: Setting,
@@ -235,7 +238,7 @@ export function backwardOf(
           }),
         );
   const sums = new TokenSums(target, buffers.scratch(0));
-  for (const layer of layers) {
+  for (const layer of sumsWanted(group) ? layers : []) {
     sums.add({
       name: `sum_${buffers.layerNumber(layer)}`,
       family: 'skinnyT',
@@ -246,15 +249,17 @@ export function backwardOf(
       out: buffers.sums(layer),
     });
   }
-  sums.add({
-    name: `dfirst_${id}`,
-    family: 'skinnyT',
-    does: `d${downName(region, group)} = x^T dP`,
-    rows: region.in,
-    cols: dP.cols,
-    segments: [segment(flipped(views.x(region)), plain(dP), 'M')],
-    out: buffers.downGradient(region),
-  });
+  if (group.factors[0]!.trainable) {
+    sums.add({
+      name: `dfirst_${id}`,
+      family: 'skinnyT',
+      does: `d${downName(region, group)} = x^T dP`,
+      rows: region.in,
+      cols: dP.cols,
+      segments: [segment(flipped(views.x(region)), plain(dP), 'M')],
+      out: buffers.downGradient(region),
+    });
+  }
   buffers.scratch(sums.elements);
   return [...rank, ...sums.finish(`reduce_${id}`), ...dx(id)];
 }

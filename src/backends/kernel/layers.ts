@@ -46,6 +46,17 @@ export interface LayerRegion {
   readonly layers: readonly AdaptedLayer[];
 }
 
+/** One factor of a group's layers. */
+export interface GroupFactor {
+  readonly name: string;
+  readonly shared: boolean;
+  readonly tensors: readonly string[];
+  /** false: the factor stays as it is, and nothing is done for its gradient */
+  readonly trainable: boolean;
+  /** multiplies the learning rate of a step */
+  readonly lrMultiplier: number;
+}
+
 export interface Group {
   readonly id: string;
   readonly method: string;
@@ -55,11 +66,7 @@ export interface Group {
   /** s: what the product of the factors is multiplied by */
   readonly scale: number;
   /** `tensors`: one for a shared factor, else one per site in the order of `sites` */
-  readonly factors: readonly {
-    readonly name: string;
-    readonly shared: boolean;
-    readonly tensors: readonly string[];
-  }[];
+  readonly factors: readonly GroupFactor[];
   readonly sites: readonly string[];
 }
 

@@ -132,6 +132,8 @@ export interface BufferPlan {
   readonly border?: number;
   /** holds the gradient of that factor buffer, laid out as it is: what an optimizer step reads */
   readonly gradientOf?: string;
+  /** on a gradient: multiplies the learning rate of a step; absent: 1 */
+  readonly lrMultiplier?: number;
   /** zero at the start of every optimizer step: launches add to it */
   readonly cleared?: true;
   /** holds the values of that buffer in another type; whoever writes the other writes this one too */

@@ -25,34 +25,45 @@ export function prologueOf(group: Group, buffers: Buffers, target: Target): read
   ];
 }
 
-/** dM = s Z L^T for all sites in one launch, and dL = s (stack of M)^T (stack of Z): the inner dimension is sites * r. */
+/**
+ * dM = s Z L^T for all sites in one launch, and dL = s (stack of M)^T (stack of Z): the inner dimension is sites * r. Frozen
+ * factors have no gradients.
+ */
 export function epilogueOf(group: Group, buffers: Buffers, target: Target): readonly Launch[] {
   if (group.factors.length !== 3) return [];
   const [m, l] = [buffers.stack(group.id, 1, 'weights'), buffers.stack(group.id, 2, 'weights')];
-  const z = buffers.sumsStack(group.id);
-  const [dm, dl] = [buffers.gradientStack(group.id, 1), buffers.gradientStack(group.id, 2)];
-  const [, mName, lName] = group.factors.map(({ name }) => name);
+  const [, middle, last] = group.factors;
   const common = { family: 'rankBatched', epilogue: { scale: group.scale } } as const;
-  return [
-    productLaunch(target, {
-      ...common,
-      name: `gradient_${dm.buffer}`,
-      does: `d${mName} = s Z ${lName}^T, ${sites(group)}`,
-      rows: dm.rows,
-      cols: dm.cols,
-      segments: [{ a: plain(z), b: flipped(l), inner: group.out }],
-      out: dm,
-    }),
-    productLaunch(target, {
-      ...common,
-      name: `gradient_${dl.buffer}`,
-      does: `d${lName} = s sum of ${mName}^T Z, ${sites(group)}`,
-      rows: dl.rows,
-      cols: dl.cols,
-      segments: [{ a: flipped(m), b: plain(z), inner: m.rows }],
-      out: dl,
-    }),
-  ];
+  const launches: Launch[] = [];
+  if (middle!.trainable) {
+    const [z, dm] = [buffers.sumsStack(group.id), buffers.gradientStack(group.id, 1)];
+    launches.push(
+      productLaunch(target, {
+        ...common,
+        name: `gradient_${dm.buffer}`,
+        does: `d${middle!.name} = s Z ${last!.name}^T, ${sites(group)}`,
+        rows: dm.rows,
+        cols: dm.cols,
+        segments: [{ a: plain(z), b: flipped(l), inner: group.out }],
+        out: dm,
+      }),
+    );
+  }
+  if (last!.trainable) {
+    const [z, dl] = [buffers.sumsStack(group.id), buffers.gradientStack(group.id, 2)];
+    launches.push(
+      productLaunch(target, {
+        ...common,
+        name: `gradient_${dl.buffer}`,
+        does: `d${last!.name} = s sum of ${middle!.name}^T Z, ${sites(group)}`,
+        rows: dl.rows,
+        cols: dl.cols,
+        segments: [{ a: flipped(m), b: plain(z), inner: m.rows }],
+        out: dl,
+      }),
+    );
+  }
+  return launches;
 }
 
 const sites = (group: Group) => `${group.sites.length} ${group.sites.length === 1 ? 'site' : 'sites'}`;

@@ -76,7 +76,10 @@ export function collectParams(
     };
     params.push({ row, data: held });
   }
-  checkNames(params, weights, options);
+  const frozen = plans.flatMap(({ spec }) =>
+    spec.factors.flatMap(({ name, mode }) => (mode === 'frozen' ? [name] : [])),
+  );
+  checkNames(params, weights, frozen, options);
   if (!params.some(({ row }) => row.trainable)) {
     fail(nothingToTrain({ train: options.train ?? [], factors: [...names] }));
   }
@@ -100,10 +103,11 @@ function multiplierOf({ places }: WeightRow, { lrMultipliers }: TrainOptions): n
   return first === undefined ? 1 : lrMultipliers[first]!;
 }
 
-/** Throws LOTR5008 for names of factors that do not exist, and for multipliers that are no learning rate. */
+/** Throws LOTR5008 for names of factors that do not exist or are frozen, and for multipliers that are no learning rate. */
 function checkNames(
   params: readonly Param[],
   weights: readonly FullWeight[],
+  frozen: readonly string[],
   { train, lrMultipliers }: TrainOptions,
 ): void {
   const known = new Set([
@@ -118,6 +122,16 @@ function checkNames(
   // names that leave nothing to train have a message of their own
   if (train?.some((name) => known.has(name))) check('--train', train);
   check('--lr-multiplier', Object.keys(lrMultipliers));
+  const still = train?.find((name) => frozen.includes(name));
+  if (still !== undefined) {
+    const why = `the description of the adapter freezes ${still}`;
+    fail(uselessOption({ option: '--train', why, hint: 'rewrite the model with a method that trains it' }));
+  }
+  for (const name of Object.keys(lrMultipliers)) {
+    const rows = params.filter(({ row }) => row.factor === name);
+    if (rows.length === 0 || rows.some(({ row }) => row.trainable)) continue;
+    fail(uselessOption({ option: '--lr-multiplier', why: `${name} is not trained`, hint: 'leave it out' }));
+  }
   for (const [name, multiplier] of Object.entries(lrMultipliers)) {
     if (multiplier > 0 && multiplier < Infinity) continue;
     const why = `${name} would learn at ${multiplier} times the rate`;

@@ -109,3 +109,16 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
     'tokens or adapters need smaller buffers.',
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });
+
+export const nothingTrained = defineCode<{ methods: readonly string[] }>({
+  code: 'LOTR6031',
+  severity: 'error',
+  title: 'no factor of the adapters is trained',
+  explain:
+    'The description of the adapter says for each factor whether it is trained or frozen. Kernels for training are made ' +
+    'for what is trained; here every factor is frozen.',
+  make: ({ methods }) => ({
+    message: `the description of ${methods.join(', ')} freezes every factor`,
+    hint: 'add --for serve for kernels that run the adapter as it is, or rewrite the model with a method that trains a factor',
+  }),
+});

@@ -69,29 +69,41 @@ test.each(Object.keys(REFERENCE) as Activation[])('%s agrees with its definition
   expect(Math.max(...errors)).toBeLessThan(2e-6);
 });
 
-test('three AdamW steps agree with the published update in float64', () => {
-  const n = ADAMW_WIDTH + 13;
-  const [rate, beta1, beta2, epsilon, decay] = [0.03, 0.9, 0.95, 1e-6, 0.1] as const;
-  const parameter = values(n, 1);
-  const [moment1, moment2] = [new Float32Array(n), new Float32Array(n)];
-  const [p, m, v] = [Float64Array.from(parameter), new Float64Array(n), new Float64Array(n)];
-  const kernel = adamwKernel('step', n);
-  for (let t = 1; t <= 3; t++) {
-    const gradient = values(n, 10 + t);
-    const [correction1, correction2] = [1 - beta1 ** t, 1 - beta2 ** t];
-    interpret(kernel, {
-      buffers: { parameter, gradient, moment1, moment2 },
-      uniforms: { learning_rate: rate, beta1, beta2, epsilon, weight_decay: decay, correction1, correction2 },
-      grid: [Math.ceil(n / ADAMW_WIDTH), 1, 1],
-      order: { seed: t },
-    });
-    for (let i = 0; i < n; i++) {
-      const g = gradient[i]!;
-      m[i] = beta1 * m[i]! + (1 - beta1) * g;
-      v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
-      p[i]! -= rate * (m[i]! / correction1 / (Math.sqrt(v[i]! / correction2) + epsilon) + decay * p[i]!);
+test.each([1, 4])(
+  'three AdamW steps at %d times the rate agree with the published update in float64',
+  (times) => {
+    const n = ADAMW_WIDTH + 13;
+    const [rate, beta1, beta2, epsilon, decay] = [0.03, 0.9, 0.95, 1e-6, 0.1] as const;
+    const parameter = values(n, 1);
+    const [moment1, moment2] = [new Float32Array(n), new Float32Array(n)];
+    const [p, m, v] = [Float64Array.from(parameter), new Float64Array(n), new Float64Array(n)];
+    const kernel = adamwKernel('step', n, times);
+    for (let t = 1; t <= 3; t++) {
+      const gradient = values(n, 10 + t);
+      const [correction1, correction2] = [1 - beta1 ** t, 1 - beta2 ** t];
+      interpret(kernel, {
+        buffers: { parameter, gradient, moment1, moment2 },
+        uniforms: {
+          learning_rate: rate,
+          beta1,
+          beta2,
+          epsilon,
+          weight_decay: decay,
+          correction1,
+          correction2,
+        },
+        grid: [Math.ceil(n / ADAMW_WIDTH), 1, 1],
+        order: { seed: t },
+      });
+      for (let i = 0; i < n; i++) {
+        const g = gradient[i]!;
+        m[i] = beta1 * m[i]! + (1 - beta1) * g;
+        v[i] = beta2 * v[i]! + (1 - beta2) * g * g;
+        p[i]! -=
+          times * rate * (m[i]! / correction1 / (Math.sqrt(v[i]! / correction2) + epsilon) + decay * p[i]!);
+      }
     }
-  }
-  expect(worstError(parameter, p)).toBeLessThan(2e-6);
-  expect(worstError(moment2, v)).toBeLessThan(2e-6);
-});
+    expect(worstError(parameter, p)).toBeLessThan(2e-6);
+    expect(worstError(moment2, v)).toBeLessThan(2e-6);
+  },
+);

@@ -1,30 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { ScheduleRow } from '../../../src/backends/kernel/types.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { runSequences } from '../../support/cuda.js';
 import { type Drawn, draw } from '../../support/draw.js';
-import { type WholePlan, wholePlan, worstOf } from '../../support/whole-plan.js';
+import { interpreted, wholePlan, worstOf } from '../../support/whole-plan.js';
 
 /** Rounding of operands and of what a launch hands to the next, over the largest number of a result. */
 const ALLOWED = { f32: 2e-6, tf32: 3e-3, f16: 3e-3, bf16: 2e-2 } as const;
 const allowedFor = ({ options: { dtype, tf32 } }: Drawn) => ALLOWED[tf32 ? 'tf32' : dtype!];
-
-function interpreted({ launches, buffers, bound }: WholePlan) {
-  const memory = Object.fromEntries(Object.entries(buffers).map(([name, data]) => [name, data.slice()]));
-  for (const [index, launch] of launches.entries()) {
-    interpret(kernelOf(launch), {
-      buffers: memory,
-      uniforms: bound,
-      grid: gridOf(launch, bound),
-      order: { seed: index },
-    });
-  }
-  return memory;
-}
 
 /** More of them: `LOTRC_DRAWS=10 npx vitest run test/backends/kernel/whole-plans.test.ts` draws ten times as many. */
 const MORE = Number(process.env.LOTRC_DRAWS ?? 1);

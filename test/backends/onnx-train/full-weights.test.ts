@@ -211,6 +211,7 @@ describe.each(['lotrc', 'ort'] as const)('a classifier head trained in full, nam
 
 test.each<[string, Partial<TrainOptions>]>([
   ['a multiplier for a factor that does not exist', { lrMultipliers: { Q: 2 } }],
+  ['a multiplier for a factor that is not trained', { train: ['M'], lrMultipliers: { R: 2 } }],
   ['a multiplier of zero', { lrMultipliers: { M: 0 } }],
   ['one factor of two that does not exist', { train: ['M', 'Q'] }],
 ])('%s is refused (LOTR5008)', (_, options) => {

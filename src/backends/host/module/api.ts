@@ -139,7 +139,7 @@ const trainingMethods = [
     'step',
     { hyper: 'AdamW' },
     'void',
-    'One AdamW step on all factors, with their gradients finished first and zero afterwards. Throws RangeError for numbers that are no hyperparameters.',
+    'One AdamW step on all factors that are trained, with their gradients finished first and zero afterwards. Throws RangeError for numbers that are no hyperparameters.',
   ),
   method('clearGradients', {}, 'void', 'Drops the gradients that were summed since the last step.'),
 ];

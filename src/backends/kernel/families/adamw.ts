@@ -22,9 +22,10 @@ export const ADAMW_WIDTH = 64;
 /**
  * One AdamW step (decoupled weight decay, arXiv 1711.05101) on a factor of `elements` numbers in f32, in place:
  * buffers parameter, gradient, moment1, moment2; uniforms learning_rate, beta1, beta2, epsilon, weight_decay,
- * correction1 = 1 - beta1^t and correction2 = 1 - beta2^t for step t from 1 on.
+ * correction1 = 1 - beta1^t and correction2 = 1 - beta2^t for step t from 1 on. `lrMultiplier` multiplies the learning rate,
+ * for the decay too.
  */
-export function adamwKernel(name: string, elements: number): Kernel {
+export function adamwKernel(name: string, elements: number, lrMultiplier = 1): Kernel {
   const params = new Parameters();
   const vector = (buffer: string) => vectorOf(buffer, elements);
   params.reads('gradient', 'f32');
@@ -32,7 +33,8 @@ export function adamwKernel(name: string, elements: number): Kernel {
     params.reads(own, 'f32');
     params.writes(own, 'f32');
   }
-  const rate = params.scalar('learning_rate');
+  const given = params.scalar('learning_rate');
+  const rate = lrMultiplier === 1 ? given : mul(given, f32(lrMultiplier));
   const [beta1, beta2] = [params.scalar('beta1'), params.scalar('beta2')];
   const [epsilon, decay] = [params.scalar('epsilon'), params.scalar('weight_decay')];
   const [correction1, correction2] = [params.scalar('correction1'), params.scalar('correction2')];
@@ -42,7 +44,11 @@ export function adamwKernel(name: string, elements: number): Kernel {
   const direction = div(div(m, correction1), add(call('sqrt', div(v, correction2)), epsilon));
   return {
     name,
-    about: [`One AdamW step on ${elements} numbers.`],
+    about: [
+      lrMultiplier === 1
+        ? `One AdamW step on ${elements} numbers.`
+        : `One AdamW step on ${elements} numbers, at ${lrMultiplier} times the learning rate.`,
+    ],
     workgroup: [ADAMW_WIDTH, 1, 1],
     ...params.list(),
     arrays: [],
