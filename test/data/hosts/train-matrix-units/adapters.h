@@ -94,7 +94,7 @@ lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
 /* Finishes the gradients of the factors from what lotrc_backward has summed; may be called again. */
 lotrc_status lotrc_gradients(lotrc_adapters *adapters);
 
-/* One AdamW step on all factors, with their gradients finished first and cleared afterwards. */
+/* One AdamW step on all factors that are trained, with their gradients finished first and cleared afterwards. */
 lotrc_status lotrc_step(lotrc_adapters *adapters, const lotrc_adamw *numbers);
 
 /* Drops the gradients that were summed since the last step. */

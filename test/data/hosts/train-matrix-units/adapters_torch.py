@@ -8,7 +8,8 @@ Build the library as a shared one and load it:
     host.set_factors({name: tensor, ...})       # every name of FACTORS
     q, k = host(0, x)                           # the layers of REGIONS[0], x is [..., in], of the type of its buffer
 
-host.parameters() are the factors; autograd gives their gradients and that of x. Frozen weights get none. Factors that
+host.parameters() are the factors; autograd gives their gradients and that of x. Frozen weights and the factors of FROZEN
+get none. torch.optim.AdamW(host.parameter_groups(lr)) heeds the multipliers of LR_MULTIPLIERS. Factors that
 an optimizer changes are seen; what is written through parameter.data is seen after host.reload().
 """
 import ctypes
@@ -64,6 +65,12 @@ GRADIENTS = {
     "M_0": "dM_0",
     "L_0": "dL_0",
 }
+# factors that are not trained
+FROZEN = [
+]
+# what multiplies the learning rate of a factor; others: 1
+LR_MULTIPLIERS = {
+}
 # layers that read one x together; a weight stored "oi" is (out, in)
 REGIONS = [
     {"x": "x_0", "y": ["y_0"], "dy": ["dy_0"], "dx": "dx_0", "scale": 0.3333333333333333, "layers": [{"name": "o", "weight": "o.weight", "stored": "oi", "bias": None, "factors": ["lotr/17x11/R", "lotr/o/M", "lotr/17x11/L"]}], "factors": ["lotr/17x11/R", "lotr/o/M", "lotr/17x11/L"]},
@@ -105,8 +112,8 @@ class Adapters(torch.nn.Module):
         # how often the forward pass of each region has run: its backward pass reads what the last one left
         self._passes = [0] * len(REGIONS)
         self.factors = torch.nn.ParameterList(
-            torch.nn.Parameter(torch.zeros(rows, columns, device=self._device))
-            for ((_, _, rows, columns, _), *_) in FACTORS.values()
+            torch.nn.Parameter(torch.zeros(rows, columns, device=self._device), requires_grad=name not in FROZEN)
+            for name, ((_, _, rows, columns, _), *_) in FACTORS.items()
         )
         self._loaded = {}
 
@@ -160,6 +167,14 @@ class Adapters(torch.nn.Module):
     def factor(self, name):
         """The parameter of that name."""
         return self.factors[list(FACTORS).index(name)]
+
+    def parameter_groups(self, lr):
+        """What an optimizer takes: the trained factors by learning rate, lr times the multiplier of each."""
+        groups = {}
+        for name, parameter in zip(FACTORS, self.factors):
+            if name not in FROZEN:
+                groups.setdefault(LR_MULTIPLIERS.get(name, 1), []).append(parameter)
+        return [{"params": parameters, "lr": lr * multiplier} for multiplier, parameters in groups.items()]
 
     def forward(self, region, x):
         """y of every layer of a region, as a tuple; x is [..., in] with as many rows as the library has tokens."""
@@ -242,6 +257,9 @@ class _Region(torch.autograd.Function):
         host._check(library.lotrc_gradients(host._handle))
         found = []
         for name in row["factors"]:
+            if name in FROZEN:
+                found.append(None)
+                continue
             parts = [host._part(GRADIENTS[buffer], *rest).clone() for buffer, *rest in FACTORS[name]]
             found.append(sum(parts[1:], parts[0]))
         dx = views[row["dx"]].clone().reshape(ctx.shape) if row["dx"] and ctx.needs_input_grad[2] else None
