@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
 import { ADAMW } from '../../../src/backends/onnx-train/optimizer.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../../../src/backends/onnx-train/options.js';
+import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { attrFloat, attrInt } from '../../../src/ir/attr.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { readSafetensors } from '../../../src/ir/files/safetensors.js';
@@ -13,6 +14,7 @@ import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
+import { printModel } from '../../../src/ir/text/index.js';
 import { toF32 } from '../../../src/ir/values.js';
 import { rewrite } from '../../../src/rewrite.js';
 import type { GraphSignature, Signature } from '../../../src/train/signature.js';
@@ -28,7 +30,10 @@ const X = noise(ROWS * IN, 9);
 const LABELS = [4, 0, -100, 2];
 
 /** logits = beta b + tanh(x W1) W2^T: an adapted layer and a classifier head with a bias. */
-function emitted(options: Partial<TrainOptions>): { folder: string; signature: Signature } {
+function emitted(
+  options: Partial<TrainOptions>,
+  spec: AdapterSpec = LOTR,
+): { folder: string; signature: Signature } {
   const graph = new Graph('net');
   const x = graph.addInput('x', tensorType('f32', ['batch', IN]));
   const w1 = graph.addInitializer('hidden.weight', f32Tensor([IN, HIDDEN], W1));
@@ -52,7 +57,7 @@ function emitted(options: Partial<TrainOptions>): { folder: string; signature: S
   const model = new Model(graph);
   model.irVersion = 8;
   model.setOpset('', 17);
-  rewrite(model, { rank: RANK, targets: ['hidden'] });
+  rewrite(model, { rank: RANK, targets: ['hidden'], spec });
   const folder = mkdtempSync(join(scratch, 'run-'));
   const path = join(folder, 'model.lotr.onnx');
   writeModel(model, path);
@@ -217,4 +222,39 @@ test.each<[string, Partial<TrainOptions>]>([
 ])('%s is refused (LOTR5008)', (_, options) => {
   expect(() => emitted(options)).toThrow(LotrcError);
   expect(() => emitted(options)).toThrow(/LOTR5008/);
+});
+
+test('what a description freezes, and its multipliers, are what --train and --lr-multiplier say', () => {
+  const [a, b] = LORA.factors as [(typeof LORA.factors)[0], (typeof LORA.factors)[0]];
+  const described = {
+    ...LORA,
+    factors: [
+      { ...a, mode: 'frozen' as const },
+      { ...b, lrMultiplier: 4 },
+    ],
+  };
+  const spec = emitted({ loop: 3 }, described);
+  const option = emitted({ loop: 3, train: ['B'], lrMultipliers: { B: 4 } }, LORA);
+  expect(
+    spec.signature.params.map(({ factor, trainable, lrMultiplier }) => [factor, trainable, lrMultiplier]),
+  ).toEqual([
+    ['A', false, 1],
+    ['B', true, 4],
+  ]);
+  expect(spec.signature.graphs).toEqual(option.signature.graphs);
+  const graphs = Object.values(spec.signature.graphs);
+  expect(graphs.map(({ file }) => file)).toContain('step-loop.onnx');
+  for (const { file, inputs } of graphs) {
+    const carried = inputs.flatMap(({ role, param }) => (role === 'param' ? [param] : []));
+    expect(
+      carried.some((name) => name!.endsWith('/A')),
+      file,
+    ).toBe(file === 'infer.onnx');
+    const text = ({ folder }: { folder: string }) => {
+      const model = readModel(join(folder, file));
+      return printModel(model, { locations: false }).replace(/"lotrc\.adapters": "(?:[^"\\]|\\.)*"/, '');
+    };
+    expect(text(spec), file).toBe(text(option));
+  }
+  expect(() => emitted({ train: ['A', 'B'] }, described)).toThrow(/LOTR5008.*freezes A/s);
 });
