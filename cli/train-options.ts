@@ -1,4 +1,7 @@
-import type { DataOptions } from '../src/train/data/open.js';
+import { optionIgnored } from '../src/ir/codes/train-data.js';
+import type { Diagnostic } from '../src/ir/diagnostics.js';
+import type { DataOptions, LossOn, OpenedData } from '../src/train/data/open.js';
+import type { Task } from '../src/train/data/tasks.js';
 import type { Settings } from '../src/train/settings.js';
 import type { Signature } from '../src/train/signature.js';
 
@@ -8,6 +11,20 @@ export interface ReadingOptions {
   readonly textField: string;
   readonly pairField?: string;
   readonly labelField: string;
+  readonly promptField: string;
+  readonly completionField: string;
+  readonly messagesField: string;
+  readonly tokensField: string;
+  readonly tagsField: string;
+  readonly task?: Task;
+  readonly quote?: string;
+  readonly labels?: readonly string[];
+  readonly bucket?: boolean;
+  readonly bos?: string;
+  readonly eos?: string;
+  readonly pack?: boolean;
+  readonly lossOn: LossOn;
+  readonly subwords: 'first' | 'all';
   readonly badLines: 'skip' | 'stop';
   readonly maxLength: number;
   readonly padTo: number;
@@ -20,10 +37,28 @@ export interface ReadingOptions {
 export function readingOf(o: ReadingOptions): DataOptions {
   return {
     tokenizer: o.tokenizer ?? null,
-    fields: { text: o.textField, pair: o.pairField ?? null, label: o.labelField },
+    fields: {
+      text: o.textField,
+      pair: o.pairField ?? null,
+      label: o.labelField,
+      prompt: o.promptField,
+      completion: o.completionField,
+      messages: o.messagesField,
+      tokens: o.tokensField,
+      tags: o.tagsField,
+    },
     badLines: o.badLines,
     maxLength: o.maxLength,
     padTo: o.padTo,
+    task: o.task ?? null,
+    quote: o.quote ?? null,
+    labels: o.labels ?? null,
+    bucket: o.bucket ?? false,
+    bos: o.bos ?? null,
+    eos: o.eos ?? null,
+    pack: o.pack ?? false,
+    lossOn: o.lossOn,
+    subwords: o.subwords,
   };
 }
 
@@ -70,8 +105,30 @@ export function readingOptions(reading: DataOptions): Readonly<Record<string, un
     textField: reading.fields.text,
     pairField: reading.fields.pair ?? undefined,
     labelField: reading.fields.label,
+    promptField: reading.fields.prompt,
+    completionField: reading.fields.completion,
+    messagesField: reading.fields.messages,
+    tokensField: reading.fields.tokens,
+    tagsField: reading.fields.tags,
     badLines: reading.badLines,
     maxLength: reading.maxLength,
     padTo: reading.padTo,
+    task: reading.task ?? undefined,
+    quote: reading.quote ?? undefined,
+    labels: reading.labels ?? undefined,
+    bucket: reading.bucket,
+    bos: reading.bos ?? undefined,
+    eos: reading.eos ?? undefined,
+    pack: reading.pack,
+    lossOn: reading.lossOn,
+    subwords: reading.subwords,
   };
+}
+
+/** Warnings for options that the command line gives and that this data and model have no use for. */
+export function unusedNotes(unused: OpenedData['unused'], given: ReadonlySet<string>): readonly Diagnostic[] {
+  return [...unused].flatMap(([name, why]) => {
+    const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    return given.has(name) ? [optionIgnored({ option, why })] : [];
+  });
 }

@@ -4,6 +4,7 @@ import { badRun } from '../../src/ir/codes/train.js';
 import { notANumber } from '../../src/ir/codes/train-loop.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { takeAdapter } from '../../src/train/adapter.js';
+import { classesText } from '../../src/train/data/labels.js';
 import { openData } from '../../src/train/data/open.js';
 import { evaluateDataset } from '../../src/train/evaluate.js';
 import { requireLabels } from '../../src/train/labels.js';
@@ -12,7 +13,7 @@ import { readSettings } from '../../src/train/settings.js';
 import { cutOf, droppedRows, requireSingles, threadsOf } from '../../src/train/train.js';
 import type { Run } from '../program.js';
 import { count } from '../text.js';
-import { type ReadingOptions, readingOf, readingOptions } from '../train-options.js';
+import { type ReadingOptions, readingOf, readingOptions, unusedNotes } from '../train-options.js';
 import { evaluationText } from './train.js';
 
 export interface EvalOptions extends ReadingOptions {
@@ -32,7 +33,9 @@ export async function evalCommand(
   const of = options.run ?? join(folder, 'run');
   const settings = readSettings(of);
   if (options.run !== undefined && !settings) fail(badRun({ file: of, why: 'it holds no run' }));
-  const held = Object.entries(settings ? readingOptions(settings.reading) : {});
+  const held = Object.entries(
+    settings ? { ...readingOptions(settings.reading), input: new Map(Object.entries(settings.inputs)) } : {},
+  );
   const o: EvalOptions = { ...options, ...Object.fromEntries(held.filter(([name]) => !given.has(name))) };
   const run = TrainingRun.open(folder, { ep: o.ep, ...threadsOf(o.threads) });
   try {
@@ -40,10 +43,13 @@ export async function evalCommand(
     const trained = join(of, 'adapter.safetensors');
     const adapter = options.adapter ?? (existsSync(trained) ? trained : null);
     if (adapter !== null) takeAdapter(run, adapter);
-    const { dataset, notes } = await openData(o.data, run.signature, readingOf(o), settings?.labels ?? null);
-    host.reporter.report(notes);
+    const inputs = o.input ?? new Map<string, string>();
+    const known = given.has('labels') ? null : (settings?.labels ?? null);
+    const opened = await openData(o.data, run.signature, readingOf(o), known, inputs);
+    const { dataset, notes, unused, labels } = opened;
+    host.reporter.report([...notes, ...unusedNotes(unused, given)]);
     requireLabels(dataset, run.signature, 'evaluation data');
-    const cut = cutOf(run, dataset, o.batchSize, o.input ?? new Map());
+    const cut = cutOf(run, dataset, o.batchSize, inputs, o.bucket ?? false);
     host.reporter.report(droppedRows(dataset, cut, o.data));
     const result = await evaluateDataset(run, dataset, cut);
     if (!Number.isFinite(result.loss)) host.reporter.report([notANumber({ step: null })]);
@@ -52,6 +58,8 @@ export async function evalCommand(
       return;
     }
     host.io.out(`${adapter ?? 'initial parameters'}\n`);
+    const classes = classesText(labels);
+    if (classes !== null) host.io.out(`classes: ${classes}\n`);
     host.io.out(`${count(dataset.size, dataset.unit)}: ${evaluationText(result)}\n`);
   } finally {
     await run.close();

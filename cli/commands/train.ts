@@ -3,6 +3,7 @@ import { requireData } from '../../src/ir/codes/train.js';
 import { optionIgnored } from '../../src/ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../src/ir/diagnostics.js';
 import type { Metric } from '../../src/train/best.js';
+import { classesText } from '../../src/train/data/labels.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { readSettings, type Settings } from '../../src/train/settings.js';
@@ -10,7 +11,7 @@ import { type Started, type TrainRequest, train } from '../../src/train/train.js
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { count, num } from '../text.js';
-import { initialScale, type ReadingOptions, readingOf, resumed } from '../train-options.js';
+import { initialScale, type ReadingOptions, readingOf, resumed, unusedNotes } from '../train-options.js';
 import { usageError } from '../usage.js';
 
 export interface TrainCommandOptions extends ReadingOptions {
@@ -54,6 +55,11 @@ export async function trainCommand(
   const stop = catchInterrupt();
   try {
     const result = await train(request, {
+      opened: ({ notes, unused, labels }) => {
+        run.reporter.report([...notes, ...unusedNotes(unused, given)]);
+        const classes = classesText(labels);
+        if (classes !== null) run.io.err(`classes: ${classes}\n`);
+      },
       started: (info) => run.io.err(introduction(info)),
       step: (row, total) => progress.step(row, total),
       evaluated: (step, evaluation, best) => progress.line(evaluationLine(step, evaluation, best)),

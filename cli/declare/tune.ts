@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { EvalOptions } from '../commands/eval.js';
 import type { TrainCommandOptions } from '../commands/train.js';
 import type { Run } from '../program.js';
+import { usageError } from '../usage.js';
 import { pairs, real, whole, word } from '../values.js';
 import { givenOf } from './given.js';
 
@@ -97,6 +98,45 @@ function readingOptions(command: Command): Command {
     .option('--text-field <name>', 'field or column with the text', 'text')
     .option('--pair-field <name>', 'field or column with a second text')
     .option('--label-field <name>', 'field or column with the label', 'label')
+    .option('--prompt-field <name>', 'field or column with a prompt', 'prompt')
+    .option('--completion-field <name>', 'field or column with what follows the prompt', 'completion')
+    .option('--messages-field <name>', 'field with the messages of a conversation', 'messages')
+    .option('--tokens-field <name>', 'field with a list of words', 'tokens')
+    .option('--tags-field <name>', 'field with a list of tags, one for each word', 'tags')
+    .option(
+      '--labels <a,b,c>',
+      'names of the classes in their order (default: id2label of the config.json beside the tokenizer, else sorted)',
+      names,
+    )
+    .option(
+      '--task <kind>',
+      'label: a text with a label; text: running text; prompt: a prompt and its completion; chat: messages; tags: words with a tag each (default: as the data and the model say)',
+      word('--task', ['label', 'text', 'prompt', 'chat', 'tags']),
+    )
+    .option(
+      '--quote <char>',
+      "the character that quotes fields of .csv (default '\"') and .tsv (default none), or none",
+      quote,
+    )
+    .option('--bos <token>', 'token that starts each text, or none (default: as the tokenizer does)')
+    .option(
+      '--eos <token>',
+      'token that ends each text, or none (default: eos_token of tokenizer_config.json)',
+    )
+    .option(
+      '--loss-on <part>',
+      'what is predicted: answers (completions, messages of the assistant), the last answer, or all',
+      word('--loss-on', ['answers', 'last', 'all']),
+      'answers',
+    )
+    .option(
+      '--subwords <which>',
+      'a tag counts at the first token of its word, or at all',
+      word('--subwords', ['first', 'all']),
+      'first',
+    )
+    .option('--pack', 'lay several texts in a row end to end, up to --max-length')
+    .option('--bucket', 'make batches of texts of equal length, which need no padding')
     .option('--bad-lines <what>', 'skip or stop', word('--bad-lines', ['skip', 'stop']), 'stop')
     .option('--max-length <n>', 'longest row in tokens; longer ones are cut', whole('--max-length', 2), 128)
     .option('--pad-to <n>', 'rows are padded to a multiple of this', whole('--pad-to', 1), 8)
@@ -106,10 +146,24 @@ function readingOptions(command: Command): Command {
     .option('--threads <n>', 'threads of ONNX Runtime; 0: one per core', whole('--threads'), 0);
 }
 
+/** Distinct names, separated by commas. */
+function names(text: string): readonly string[] {
+  const list = text.split(',').map((name) => name.trim());
+  if (list.includes(''))
+    throw usageError(`--labels takes names separated by commas, not ${JSON.stringify(text)}`);
+  return list;
+}
+
+function quote(text: string): string {
+  if (text === 'none' || /^[^\w\s,]$/.test(text)) return text;
+  throw usageError(`--quote takes one character such as '"', or none, not ${JSON.stringify(text)}`);
+}
+
 const TRAIN_HELP = `
 Examples:
   lotrc train train/ --data reviews.jsonl --tokenizer tokenizer.json --eval-split 0.1 --epochs 3 --lr 2e-3
   lotrc train train/ --data book.txt --tokenizer vocab.json --eval-data book.val.txt --max-length 128
+  lotrc train train/ --data chats.jsonl --tokenizer tokenizer.json --max-length 1024 --pack
   lotrc train train/ --resume
 
 Ctrl-C finishes the step, writes a checkpoint and ends; --resume goes on and gives the same bits as a run that was never

@@ -25,7 +25,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Columns for the inputs of a model: as the user says, by equal name, or by meaning. Throws LOTR8208. */
-export function mapInputs(graph: GraphSignature, data: Dataset, given: InputMap): InputMap {
+export function mapInputs(graph: GraphSignature, data: Pick<Dataset, 'columns'>, given: InputMap): InputMap {
   const ports = graph.inputs.filter(({ role }) => role === 'batch');
   const map = new Map<string, string>();
   for (const { name } of ports) {
@@ -57,39 +57,61 @@ export function fixedExtents(graph: GraphSignature): {
 }
 
 /**
- * One batch as what a graph reads. Throws LOTR8204 when labels have another shape than the graph's, LOTR8250 for ids that
- * the model has no row for.
+ * One batch as what a graph reads. Throws LOTR8204 when labels have another shape than the graph's, or extents that have one
+ * name differ, LOTR8250 for ids that the model has no row for.
  */
-export function feedsOf(graph: GraphSignature, inputs: InputMap, batch: Batch): Feeds {
+export function feedsOf(graph: GraphSignature, inputs: InputMap, batch: Batch, file = 'the data'): Feeds {
   const feeds: Record<string, OrtTensor> = {};
+  const extents = new Map<string, number>();
   let labels: OrtTensor | null = null;
   for (const port of graph.inputs) {
-    if (port.role === 'batch') {
-      const column = batch.columns.get(inputs.get(port.name)!)!;
-      checkIds(port, column);
-      feeds[port.name] = tensorOf(port, column);
-    }
-    if (port.role === 'label') labels = tensorOf(port, fitted(port, batch.labels));
+    if (port.role !== 'batch' && port.role !== 'label') continue;
+    const column = port.role === 'batch' ? batch.columns.get(inputs.get(port.name)!)! : batch.labels;
+    const fit = port.role === 'batch' ? column : fitted(port, column, file);
+    if (port.role === 'batch') checkIds(port, fit);
+    requireExtents(port, fit, extents, file);
+    if (port.role === 'batch') feeds[port.name] = tensorOf(port, fit);
+    else labels = tensorOf(port, fit);
   }
   return { inputs: feeds, labels: labels! };
 }
 
+/** Throws LOTR8204 when an extent with a name differs from an earlier one of that name: broadcasting would hide it. */
+function requireExtents(
+  { name, shape }: Port,
+  column: Column,
+  extents: Map<string, number>,
+  file: string,
+): void {
+  for (const [axis, dim] of shape.entries()) {
+    const extent = column.shape[axis];
+    if (typeof dim !== 'string' || extent === undefined) continue;
+    const before = extents.get(dim);
+    if (before !== undefined && before !== extent) {
+      const why = `"${name}" is [${column.shape.join(',')}], and "${dim}" is ${before} in other inputs`;
+      fail(badData({ file, why }));
+    }
+    extents.set(dim, extent);
+  }
+}
+
 /** Labels with or without a last extent of 1, as the graph wants them. */
-function fitted(port: Port, column: Column): Column {
+function fitted(port: Port, column: Column, file: string): Column {
   const { shape } = column;
   const wanted = port.shape.length;
-  const fixed = (dims: readonly number[]): boolean =>
+  const fits = (dims: readonly number[]): boolean =>
     dims.length === wanted &&
     port.shape.every((dim, axis) => typeof dim === 'string' || axis === 0 || dim === dims[axis]);
-  const forms = [shape, [...shape, 1], ...(shape.at(-1) === 1 ? [shape.slice(0, -1)] : [])];
-  const fits = forms.find(fixed);
-  if (fits) return { ...column, shape: fits };
+  // an extent that varies is not filled up: labels of single rows would be taken for every position
+  const longer = port.shape.at(-1) === 1 ? [[...shape, 1]] : [];
+  const found = [shape, ...longer, ...(shape.at(-1) === 1 ? [shape.slice(0, -1)] : [])].find(fits);
+  if (found) return { ...column, shape: found };
   const why = `labels are [${shape.join(',')}] and the graph wants [${port.shape.join(',')}]`;
   const hint =
     wanted > 1
-      ? 'a model that predicts every token takes plain text, or labels for every token from safetensors'
+      ? 'a model that predicts every token takes text without labels, or labels for every token from safetensors'
       : 'a model that predicts one class takes JSON Lines or CSV with a label field';
-  return fail(badData({ file: 'the data', why, hint }));
+  return fail(badData({ file, why, hint }));
 }
 
 function tensorOf({ name, dtype }: Port, { shape: dims, data }: Column): OrtTensor {

@@ -2,11 +2,11 @@ import { RandomStream } from '../init/rng.js';
 import { diverged } from '../ir/codes/train.js';
 import { notANumber } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
+import { batchesInOrder, type Cut, epochBatches } from './batches.js';
 import { isBetter, type Metric, metricOf } from './best.js';
 import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
-import { shuffled } from './data/order.js';
-import { type Cut, type Evaluation, evaluateDataset } from './evaluate.js';
+import { type Evaluation, evaluateDataset } from './evaluate.js';
 import { feedsOf } from './feeds.js';
 import type { StepRow, TrainingLog } from './log.js';
 import { MAX_SKIPPED, nextScale } from './loss-scale.js';
@@ -43,13 +43,9 @@ export interface Length {
   readonly total: number;
 }
 
-export function lengthOf(
-  plan: Pick<Plan, 'epochs' | 'maxSteps' | 'accumulate'>,
-  size: number,
-  cut: Cut,
-): Length {
-  const batch = (cut.rows ?? cut.batchSize) * plan.accumulate;
-  const perEpoch = Math.max(1, cut.dropShort ? Math.floor(size / batch) : Math.ceil(size / batch));
+/** `batches`: how many a pass over the data has. */
+export function lengthOf(plan: Pick<Plan, 'epochs' | 'maxSteps' | 'accumulate'>, batches: number): Length {
+  const perEpoch = Math.max(1, Math.ceil(batches / plan.accumulate));
   const whole = Math.ceil(plan.epochs * perEpoch);
   return { perEpoch, total: plan.maxSteps === null ? whole : Math.min(whole, plan.maxSteps) };
 }
@@ -90,8 +86,8 @@ export interface Outcome {
  */
 export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const { run, plan, folder, logs } = host;
-  const length = lengthOf(plan, host.data.size, host.cut);
-  const orders = new Orders(host.data.size, plan.seed);
+  const length = lengthOf(plan, batchesInOrder(host.data, host.cut).length);
+  const epochs = new Epochs(host);
   const schedule = scheduleOf(plan, length.total);
   const firstDraw = Math.floor(
     new RandomStream(plan.seed, 'train.dropout').uniform(0) * (run.signature.draws ?? 1),
@@ -108,7 +104,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const patience = plan.patience ?? Number.POSITIVE_INFINITY;
   while (at.step < length.total && at.stale < patience) {
     const started = performance.now();
-    const { batches, examples, tokens } = batchesOf(host, orders, at.step, length.perEpoch);
+    const { batches, examples, tokens } = feedsOfStep(host, epochs, at.step, length.perEpoch);
     const lr = learningRate(schedule, at.step);
     run.draw = firstDraw + at.step * plan.accumulate;
     const used = at.scale.value;
@@ -143,22 +139,21 @@ export function scheduleOf({ schedule, warmupSteps: held }: Plan, total: number)
   return { ...schedule, warmup: held ?? warmupSteps(schedule.warmup, total), total };
 }
 
-/** The order of rows in an epoch; the last one asked for is kept. */
-class Orders {
+/** The batches of an epoch; those of the last one asked for are kept. */
+class Epochs {
   #epoch = -1;
-  #order: Int32Array = new Int32Array(0);
-  readonly #size: number;
-  readonly #seed: number;
+  #batches: readonly Int32Array[] = [];
+  readonly #host: Pick<LoopHost, 'data' | 'cut' | 'plan'>;
 
-  constructor(size: number, seed: number) {
-    this.#size = size;
-    this.#seed = seed;
+  constructor(host: Pick<LoopHost, 'data' | 'cut' | 'plan'>) {
+    this.#host = host;
   }
 
-  of(epoch: number): Int32Array {
-    if (epoch !== this.#epoch) this.#order = shuffled(this.#size, this.#seed, epoch);
+  of(epoch: number): readonly Int32Array[] {
+    const { data, cut, plan } = this.#host;
+    if (epoch !== this.#epoch) this.#batches = epochBatches(data, cut, plan.seed, epoch);
     this.#epoch = epoch;
-    return this.#order;
+    return this.#batches;
   }
 }
 
@@ -179,18 +174,14 @@ async function evaluated(host: LoopHost, at: Position): Promise<Position> {
   return best ? { ...at, best: { step: at.step, loss, value }, stale: 0 } : { ...at, stale: at.stale + 1 };
 }
 
-/** The batches of a step, as feeds: rows in the shuffled order of their epoch. */
-function batchesOf({ run, data, cut, plan }: LoopHost, orders: Orders, step: number, perEpoch: number) {
-  const size = cut.rows ?? cut.batchSize;
-  const order = orders.of(Math.floor(step / perEpoch));
-  const first = (step % perEpoch) * size * plan.accumulate;
+/** The batches of a step, as feeds. */
+function feedsOfStep({ run, data, cut, plan }: LoopHost, epochs: Epochs, step: number, perEpoch: number) {
+  const first = (step % perEpoch) * plan.accumulate;
   const graph = run.signature.graphs.step!;
   const batches = [];
   let [examples, tokens] = [0, 0];
-  for (let k = 0; k < plan.accumulate; k++) {
-    const indices = order.subarray(first + k * size, first + (k + 1) * size);
-    if (indices.length === 0) break;
-    const batch = data.batch(indices, cut.rows ?? undefined);
+  for (const rows of epochs.of(Math.floor(step / perEpoch)).slice(first, first + plan.accumulate)) {
+    const batch = data.batch(rows, cut.rows ?? undefined);
     batches.push(feedsOf(graph, cut.inputs, batch));
     examples += batch.examples;
     tokens += batch.tokens ?? 0;

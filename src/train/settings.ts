@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { badData, badRun, runDiffers, runExists } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { isSystemError, writeAtomically } from '../ir/files/atomic.js';
+import { FIELDS } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { Plan } from './loop.js';
@@ -31,6 +32,8 @@ export interface Settings {
   readonly threads: number;
   readonly inputs: Readonly<Record<string, string>>;
   readonly labels: LabelMap | null;
+  /** files beside the tokenizer that say how texts become tokens; absent in runs of older versions */
+  readonly tokenizerFiles?: readonly DataFile[];
 }
 
 const FILE = 'run.json';
@@ -41,6 +44,13 @@ const LATER: Pick<Plan, 'best' | 'patience' | 'warmupSteps'> = {
   patience: null,
   warmupSteps: null,
 };
+
+const readingOf = (held: DataOptions): DataOptions => ({
+  ...{ task: null, quote: null, labels: null, bucket: false },
+  ...{ bos: null, eos: null, pack: false, lossOn: 'answers', subwords: 'first' },
+  ...held,
+  fields: { ...FIELDS, ...held.fields },
+});
 
 /** Settings that may change when a run is resumed: its length, and when it stops early. */
 const MAY_CHANGE: ReadonlySet<string> = new Set([
@@ -57,7 +67,7 @@ export function readSettings(folder: string): Settings | null {
   try {
     const value = JSON.parse(readFileSync(file, 'utf8')) as Settings;
     if (value.version === 1 && typeof value.plan === 'object' && typeof value.data?.file === 'string')
-      return { ...value, plan: { ...LATER, ...value.plan } };
+      return { ...value, plan: { ...LATER, ...value.plan }, reading: readingOf(value.reading) };
     return fail(badRun({ file, why: 'it does not hold the settings of a run of version 1' }));
   } catch (error) {
     if (!(error instanceof SyntaxError) && !isSystemError(error)) throw error;

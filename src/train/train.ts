@@ -15,12 +15,13 @@ import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { isSystemError } from '../ir/files/atomic.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import { parsePlan } from '../passes/adapters/plan.js';
+import { batchesInOrder, type Cut } from './batches.js';
 import type { Best } from './best.js';
 import { type Position, readPosition } from './checkpoint.js';
 import { type Dataset, subset } from './data/dataset.js';
-import { type DataOptions, openData } from './data/open.js';
+import { type DataOptions, type OpenedData, openData } from './data/open.js';
 import { shuffled } from './data/order.js';
-import type { Cut, Evaluation } from './evaluate.js';
+import type { Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
 import { requireLabels } from './labels.js';
 import type { StepRow } from './log.js';
@@ -60,6 +61,8 @@ export interface TrainRequest {
 
 /** What is told while training goes on. */
 export interface TrainEvents {
+  /** the training data was read */
+  opened(data: OpenedData): void;
   started(info: Started): void;
   step(row: StepRow, total: number): void;
   evaluated(step: number, evaluation: Evaluation, best: boolean): void;
@@ -105,16 +108,17 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     const { data, evalData, cut } = opened;
     requireLabels(data, run.signature, 'training data');
     if (evalData) requireLabels(evalData, run.signature, 'evaluation data');
-    const asked = settingsOf(request, opened.labels);
+    const asked = settingsOf(request, opened.labels, opened.files);
     if (held) requireSame(output, held, asked);
     makeFolder(output);
     sweep(output);
     const at = readPosition(output);
-    const { plan, change } = continued(request, held, at, (p) => lengthOf(p, data.size, cut));
+    const count = batchesInOrder(data, cut).length;
+    const { plan, change } = continued(request, held, at, (p) => lengthOf(p, count));
     if (change) events.note(change);
     const settings = { ...asked, plan };
     let saved = held !== null && JSON.stringify(held.plan) === JSON.stringify(plan);
-    const { perEpoch, total } = lengthOf(plan, data.size, cut);
+    const { perEpoch, total } = lengthOf(plan, count);
     for (const note of droppedRows(data, cut, request.data)) events.note(note);
     if (evalData)
       for (const note of droppedRows(evalData, cut, request.evalData ?? request.data)) events.note(note);
@@ -214,6 +218,7 @@ export function cutOf(
   data: Dataset,
   batchSize: number,
   inputs: ReadonlyMap<string, string>,
+  bucket: boolean,
 ): Cut {
   const { graphs, loss } = run.signature;
   const graph =
@@ -222,28 +227,40 @@ export function cutOf(
     fail(badTrainingFolder({ file: run.folder, why: 'it has no graph to run' }));
   const { rows } = fixedExtents(graph);
   const dropShort = rows !== null && loss.ignoreIndex === null && loss.ignoreValue === undefined;
-  return { inputs: mapInputs(graph, data, inputs), batchSize, rows, dropShort };
+  return { inputs: mapInputs(graph, data, inputs), batchSize, rows, dropShort, bucket };
 }
 
 /** What is left out where short batches cannot be used. Throws LOTR8204 when that is everything. */
-export function droppedRows(
-  { size }: Dataset,
-  { dropShort, rows }: Cut,
-  file: string,
-): readonly Diagnostic[] {
-  if (!dropShort || size % rows! === 0) return [];
-  const why = `it has ${size} examples, and the model takes batches of exactly ${rows}`;
-  if (size < rows!) fail(badData({ file, why, hint: 'export the model with a dynamic batch dimension' }));
-  return [rowsDropped({ count: size % rows!, batch: rows! })];
+export function droppedRows(data: Dataset, cut: Cut, file: string): readonly Diagnostic[] {
+  const { rows, dropShort } = cut;
+  const batches = batchesInOrder(data, cut);
+  const count = batches.reduce((left, batch) => left - batch.length, data.size);
+  if (!dropShort || count === 0) return [];
+  const why = `it has ${data.size} examples, and the model takes batches of exactly ${rows}`;
+  if (batches.length === 0)
+    fail(badData({ file, why, hint: 'export the model with a dynamic batch dimension' }));
+  return [rowsDropped({ count, batch: rows! })];
 }
 
 async function openAll(request: TrainRequest, run: TrainingRun, held: Settings | null, events: TrainEvents) {
-  const first = await openData(request.data, run.signature, request.reading, held?.labels ?? null);
-  for (const note of first.notes) events.note(note);
+  const first = await openData(
+    request.data,
+    run.signature,
+    request.reading,
+    held?.labels ?? null,
+    request.inputs,
+  );
+  events.opened(first);
   let data = first.dataset;
   let evalData: Dataset | null = null;
   if (request.evalData !== null) {
-    const second = await openData(request.evalData, run.signature, request.reading, first.labels);
+    const second = await openData(
+      request.evalData,
+      run.signature,
+      request.reading,
+      first.labels,
+      request.inputs,
+    );
     for (const note of second.notes) events.note(note);
     evalData = second.dataset;
   } else if (request.evalSplit > 0) {
@@ -252,11 +269,11 @@ async function openAll(request: TrainRequest, run: TrainingRun, held: Settings |
     evalData = subset(data, order.slice(0, count).sort());
     data = subset(data, order.slice(count).sort());
   }
-  const cut = cutOf(run, data, request.batchSize, request.inputs);
-  return { data, evalData, cut, labels: first.labels };
+  const cut = cutOf(run, data, request.batchSize, request.inputs, request.reading.bucket);
+  return { data, evalData, cut, labels: first.labels, files: first.files };
 }
 
-function settingsOf(request: TrainRequest, labels: Settings['labels']): Settings {
+function settingsOf(request: TrainRequest, labels: Settings['labels'], files: readonly string[]): Settings {
   const { folder, data, evalData, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;
   const signature = readFileSync(join(folder, 'signature.json'));
   const evalFile: DataFile | null = evalData === null ? null : dataFile(evalData);
@@ -274,6 +291,7 @@ function settingsOf(request: TrainRequest, labels: Settings['labels']): Settings
     threads,
     inputs: Object.fromEntries(inputs),
     labels,
+    ...(files.length === 0 ? {} : { tokenizerFiles: files.map(dataFile) }),
   };
 }
 

@@ -98,7 +98,11 @@ describe('windows of running text', () => {
 
 describe('labels', () => {
   test('names in sorted order, whole numbers as they are, numbers to predict', () => {
-    expect(labelMapOf(['no', 'yes', 'no'], false)).toEqual({ kind: 'names', names: ['no', 'yes'] });
+    expect(labelMapOf(['no', 'yes', 'no'], false)).toEqual({
+      kind: 'names',
+      names: ['no', 'yes'],
+      order: 'data',
+    });
     expect(labelMapOf(['2', 0, 1], false)).toEqual({ kind: 'integers' });
     expect(encodeLabel({ kind: 'names', names: ['no', 'yes'] }, 'yes')).toEqual([1]);
     expect(encodeLabel({ kind: 'integers' }, '2')).toEqual([2]);

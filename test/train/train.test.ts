@@ -29,7 +29,7 @@ const train = (data: string, output: string, ...more: readonly string[]) =>
 
 beforeAll(async () => {
   net = await textClassifier(join(root, 'net'));
-});
+}, 60_000);
 
 describe('lotrc train', () => {
   test('JSON Lines: learns to tell texts apart; the adapter goes onto the base; eval finds what training found', async () => {
@@ -58,7 +58,7 @@ describe('lotrc train', () => {
     expect(evaluated.accuracy).toBeGreaterThanOrEqual(0.85);
     await done('apply', net.model, result.adapter, '-o', join(root, 'adapted.onnx'));
     const settings = JSON.parse(readFileSync(join(output, 'run.json'), 'utf8')) as { labels: object };
-    expect(settings.labels).toEqual({ kind: 'names', names: ['bird', 'fish', 'newt'] });
+    expect(settings.labels).toEqual({ kind: 'names', names: ['bird', 'fish', 'newt'], order: 'data' });
   });
   test('CSV, TSV and ready tensors with the same examples give the same bits as JSON Lines', async () => {
     const length = Math.max(...DATA.map(({ text }) => text.length));

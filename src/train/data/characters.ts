@@ -1,4 +1,4 @@
-import type { Encoded, Tokenizer } from './tokenizer.js';
+import type { Encoded, Framed, Tokenizer } from './tokenizer.js';
 
 /** Typographic characters and what a plain keyboard has for them. */
 const PLAIN: readonly (readonly [RegExp, string])[] = [
@@ -30,6 +30,10 @@ export function characterVocabulary(value: object): Tokenizer | string {
   return {
     padId: ids.get(' ') ?? 0,
     plain,
+    frame(ids, max): Framed {
+      const kept = ids.slice(0, max);
+      return { ids: Int32Array.from(kept), types: null, start: 0, from: 0, kept: kept.length };
+    },
     encode(text, pair, max): Encoded {
       const whole = plain(pair === null ? text : `${text}\n${pair}`);
       return { ids: Int32Array.from(whole.slice(0, max)), types: null, full: whole.length };

@@ -1,29 +1,22 @@
 import { badData, truncated } from '../../ir/codes/train.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import type { LossKind } from '../signature.js';
 import type { BadLines } from './bad-lines.js';
 import type { Batch, Column, Dataset } from './dataset.js';
-import { encodeLabel, type LabelMap, labelMapOf } from './labels.js';
-import type { TextRecord } from './records.js';
+import type { Fields } from './fields.js';
+import { encodeLabel, type LabelMap, valueProblem } from './labels.js';
+import { has, type Rows, requireColumns, textOf } from './records.js';
+import { type Padding, TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
 import type { Encoded, Tokenizer } from './tokenizer.js';
-
-/** How rows of tokens are laid out. */
-export interface Padding {
-  /** longest row */
-  readonly max: number;
-  /** rows are as long as the longest of the batch, rounded up to a multiple of this (but not above `max`) */
-  readonly multiple: number;
-  /** the model takes rows of exactly this length */
-  readonly fixed: number | null;
-}
 
 export interface TextTask {
   readonly file: string;
+  readonly fields: Fields;
   readonly tokenizer: Tokenizer;
   readonly padding: Padding;
-  /** known labels; null: they are taken from these records */
-  readonly labels: LabelMap | null;
-  /** the loss wants numbers, not classes */
-  readonly values: boolean;
+  /** the number of each label: known, or made from those of the records */
+  readonly labels: LabelMap | ((found: readonly unknown[]) => LabelMap);
+  readonly loss: LossKind;
   /** label of rows that do not count: they fill up a batch */
   readonly ignored: number;
 }
@@ -37,27 +30,40 @@ export interface TextData {
 }
 
 /** Labelled texts, tokenized. Throws LOTR8204 when no usable record is left, LOTR8205 for bad lines that are to stop. */
-export function textDataset(records: Iterable<TextRecord>, task: TextTask, bad: BadLines): TextData {
-  const { tokenizer, padding, file } = task;
+export function textDataset(records: Rows, task: TextTask, bad: BadLines): TextData {
+  const { tokenizer, padding, file, fields } = task;
   const max = padding.fixed ?? padding.max;
+  const { text: textField, pair: pairField, label: labelField } = fields;
+  requireColumns(records, [textField, labelField, ...(pairField === null ? [] : [pairField])]);
   const rows: (Encoded & { readonly line: number; readonly label: unknown })[] = [];
-  for (const { line, text, pair, label } of records) {
-    const { ids, types, full } = tokenizer.encode(text, pair, max);
-    if (ids.length === 0) bad.add(line, 'its text has no token');
-    else rows.push({ ids, types, full, line, label });
+  for (const record of records.rows) {
+    const { line, value } = record;
+    const text = textOf(record, textField, bad);
+    if (text === null) continue;
+    const pair = pairField === null ? null : textOf(record, pairField, bad);
+    if (pairField !== null && pair === null) continue;
+    if (!has(record, labelField)) {
+      bad.add(line, `it has no "${labelField}"`);
+      continue;
+    }
+    const encoded = tokenizer.encode(text, pair, max);
+    if (encoded.ids.length === 0) bad.add(line, 'its text has no token');
+    else rows.push({ ...encoded, line, label: value[labelField] });
   }
   const labels =
-    task.labels ??
-    labelMapOf(
-      rows.map(({ label }) => label),
-      task.values,
-    );
+    typeof task.labels === 'function' ? task.labels(rows.map(({ label }) => label)) : task.labels;
   const kept: Encoded[] = [];
   const targets: (readonly number[])[] = [];
   for (const row of rows) {
     const target = encodeLabel(labels, row.label);
     const width = targets[0]?.length;
-    if ('why' in target) bad.add(row.line, target.why);
+    if ('why' in target) {
+      bad.add(row.line, target.why);
+      continue;
+    }
+    const why =
+      labels.kind === 'values' ? target.map((value) => valueProblem(task.loss, value)).find(Boolean) : null;
+    if (why) bad.add(row.line, why);
     else if (width !== undefined && target.length !== width) {
       bad.add(row.line, `its label has ${target.length} values, others have ${width}`);
     } else {
@@ -66,13 +72,22 @@ export function textDataset(records: Iterable<TextRecord>, task: TextTask, bad: 
     }
   }
   if (kept.length === 0) fail(badData({ file, why: 'it has no record that can be used' }));
-  const cut = kept.filter(({ ids, full }) => full > ids.length);
-  const longest = cut.reduce((most, { full }) => Math.max(most, full), 0);
-  const notes = [...bad.report()];
-  if (cut.length > 0) notes.push(truncated({ file, count: cut.length, total: kept.length, max, longest }));
+  const notes = [...bad.report(), ...cutNotes(file, kept, max)];
   const classes =
     labels.kind === 'values' ? 0 : labels.kind === 'names' ? labels.names.length : 1 + largest(targets);
-  return { dataset: new Texts(kept, targets, task), labels, classes, notes };
+  return { dataset: new Texts(kept, targets, task, labels), labels, classes, notes };
+}
+
+/** Says how many examples were cut. `full`: tokens of each before it was cut. */
+export function cutNotes(
+  file: string,
+  rows: readonly { readonly ids: Int32Array; readonly full: number }[],
+  max: number,
+): readonly Diagnostic[] {
+  const cut = rows.filter(({ ids, full }) => full > ids.length);
+  if (cut.length === 0) return [];
+  const longest = cut.reduce((most, { full }) => Math.max(most, full), 0);
+  return [truncated({ file, count: cut.length, total: rows.length, max, longest })];
 }
 
 const largest = (targets: readonly (readonly number[])[]): number =>
@@ -80,51 +95,36 @@ const largest = (targets: readonly (readonly number[])[]): number =>
 
 class Texts implements Dataset {
   readonly unit = 'example';
-  readonly columns: readonly string[] = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'];
+  readonly columns = TOKEN_COLUMNS;
   readonly size: number;
+  readonly lengths: readonly number[];
   readonly #rows: readonly Encoded[];
   readonly #targets: readonly (readonly number[])[];
   readonly #task: TextTask;
+  readonly #values: boolean;
 
-  constructor(rows: readonly Encoded[], targets: readonly (readonly number[])[], task: TextTask) {
+  constructor(
+    rows: readonly Encoded[],
+    targets: readonly (readonly number[])[],
+    task: TextTask,
+    labels: LabelMap,
+  ) {
     this.size = rows.length;
+    this.lengths = rows.map(({ ids }) => ids.length);
     this.#rows = rows;
     this.#targets = targets;
     this.#task = task;
+    this.#values = labels.kind === 'values';
   }
 
   batch(indices: ArrayLike<number>, filled = indices.length): Batch {
-    const { tokenizer, padding, values, ignored } = this.#task;
+    const { tokenizer, padding, ignored } = this.#task;
     const chosen = Array.from(indices, (index) => this.#rows[index]!);
-    const longest = chosen.reduce((most, { ids }) => Math.max(most, ids.length), 1);
-    const rounded = Math.ceil(longest / padding.multiple) * padding.multiple;
-    const length = padding.fixed ?? Math.max(longest, Math.min(rounded, padding.max));
-    const shape = [filled, length];
-    const ids = new Int32Array(filled * length).fill(tokenizer.padId);
-    const mask = new Int32Array(filled * length);
-    const types = new Int32Array(filled * length);
-    const positions = new Int32Array(filled * length);
-    let tokens = 0;
-    for (const [row, encoded] of chosen.entries()) {
-      const at = row * length;
-      ids.set(encoded.ids, at);
-      mask.fill(1, at, at + encoded.ids.length);
-      if (encoded.types) types.set(encoded.types, at);
-      tokens += encoded.ids.length;
-    }
-    for (let i = 0; i < positions.length; i++) positions[i] = i % length;
-    // an empty row would divide by zero in attention: it sees its first token, and its label does not count
-    for (let row = chosen.length; row < filled; row++) mask[row * length] = 1;
+    const { columns, tokens } = tokenColumns(chosen, padding, tokenizer.padId, filled);
     const width = this.#targets[0]!.length;
-    const flat = new (values ? Float32Array : Int32Array)(filled * width).fill(ignored);
+    const flat = new (this.#values ? Float32Array : Int32Array)(filled * width).fill(ignored);
     for (const [row, index] of Array.from(indices).entries()) flat.set(this.#targets[index]!, row * width);
-    const labels: Column = { shape: values ? [filled, width] : [filled], data: flat };
-    const columns = new Map<string, Column>([
-      ['input_ids', { shape, data: ids }],
-      ['attention_mask', { shape, data: mask }],
-      ['token_type_ids', { shape, data: types }],
-      ['position_ids', { shape, data: positions }],
-    ]);
+    const labels: Column = { shape: this.#values ? [filled, width] : [filled], data: flat };
     return { columns, labels, examples: chosen.length, tokens };
   }
 }

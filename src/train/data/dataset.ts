@@ -20,6 +20,10 @@ export interface Dataset {
   /** what a row is called */
   readonly unit: 'example' | 'window';
   readonly columns: readonly string[];
+  /** tokens of each row; absent where all rows are equally long */
+  readonly lengths?: ArrayLike<number>;
+  /** labels are classes of single tokens, so that their share of right ones says more than the perplexity */
+  readonly tagged?: boolean;
   /**
    * The rows of these numbers as one batch. `rows`: fill up to that many with rows whose labels do not count, for
    * models with a fixed batch size.
@@ -29,10 +33,13 @@ export interface Dataset {
 
 /** Some rows of another data set. */
 export function subset(of: Dataset, rows: ArrayLike<number>): Dataset {
+  const { unit, columns, lengths, tagged } = of;
   return {
     size: rows.length,
-    unit: of.unit,
-    columns: of.columns,
+    unit,
+    columns,
+    ...(lengths ? { lengths: Array.from(rows, (row) => lengths[row]!) } : {}),
+    ...(tagged === undefined ? {} : { tagged }),
     batch: (indices, filled) =>
       of.batch(
         Int32Array.from(indices, (index) => rows[index]!),

@@ -1,9 +1,16 @@
+import type { LossKind } from '../signature.js';
+
 /**
- * How labels become numbers: names of classes in sorted order, integers that are class numbers as they stand, or
- * numbers to be predicted. Saved with the run, so that evaluation uses the same.
+ * How labels become numbers: names of classes in an order, integers that are class numbers as they stand, or numbers to be
+ * predicted. Saved with the run, so that evaluation uses the same.
  */
 export type LabelMap =
-  | { readonly kind: 'names'; readonly names: readonly string[] }
+  | {
+      readonly kind: 'names';
+      readonly names: readonly string[];
+      /** where the order is from: given, the config.json of the model, or sorted as in the data (also where absent) */
+      readonly order?: 'given' | 'config' | 'data';
+    }
   | { readonly kind: 'integers' }
   | { readonly kind: 'values' };
 
@@ -26,7 +33,7 @@ export function labelMapOf(labels: Iterable<unknown>, values: boolean): LabelMap
     names.add(name);
     if (integers && !isInteger(name)) integers = false;
   }
-  return integers ? { kind: 'integers' } : { kind: 'names', names: [...names].sort() };
+  return integers ? { kind: 'integers' } : { kind: 'names', names: [...names].sort(), order: 'data' };
 }
 
 /** The label as numbers: one class number, or one or more values. */
@@ -44,19 +51,45 @@ export function encodeLabel(map: LabelMap, label: unknown): readonly number[] | 
   const name = nameOf(label);
   if (name === null)
     return { why: `the label ${JSON.stringify(label)} is no text, whole number, true or false` };
+  const number = isInteger(name) && Number(name) >= 0 ? Number(name) : null;
   if (map.kind === 'names') {
     const index = map.names.indexOf(name);
-    return index >= 0 ? [index] : { why: `the label ${JSON.stringify(name)} does not occur in training` };
+    if (index >= 0) return [index];
+    if (map.order === undefined || map.order === 'data')
+      return { why: `the label ${JSON.stringify(name)} does not occur in training` };
+    // names that were given name numbers
+    return number !== null && number < map.names.length
+      ? [number]
+      : { why: `the label ${JSON.stringify(name)} is not one of ${map.names.slice(0, 12).join(', ')}` };
   }
-  const value = Number(name);
-  return isInteger(name) && value >= 0
-    ? [value]
-    : { why: `the label ${JSON.stringify(label)} is no class number` };
+  return number !== null ? [number] : { why: `the label ${JSON.stringify(label)} is no class number` };
+}
+
+/** What is wrong with a number as a label of that loss; null when nothing is. */
+export function valueProblem(loss: LossKind, value: number): string | null {
+  if (!Number.isFinite(Math.fround(value))) return `the label ${value} is not a finite number`;
+  if (loss === 'bce' && !(value >= 0 && value <= 1)) return `the label ${value} is not between 0 and 1`;
+  if (loss === 'cosine' && !(value >= -1 && value <= 1)) return `the label ${value} is not between -1 and 1`;
+  return null;
+}
+
+/** The classes in their order, such as `0 no, 1 yes`; null where labels are numbers. */
+export function classesText(map: LabelMap | null): string | null {
+  if (map?.kind !== 'names') return null;
+  const shown = map.names.slice(0, 20).map((name, i) => `${i} ${name}`);
+  const more = map.names.length > shown.length ? `, ... (${map.names.length})` : '';
+  const order = {
+    given: 'as given',
+    config: 'as in config.json',
+    data: 'sorted as they occur in the training data',
+  }[map.order ?? 'data'];
+  return `${shown.join(', ')}${more} (${order})`;
 }
 
 const isInteger = (text: string): boolean => /^-?\d{1,9}$/.test(text);
 
-function nameOf(label: unknown): string | null {
+/** The text of a label that names a class: text, true, false or a whole number. */
+export function nameOf(label: unknown): string | null {
   if (typeof label === 'string') return label.trim();
   if (typeof label === 'boolean') return String(label);
   return typeof label === 'number' && Number.isInteger(label) ? String(label) : null;

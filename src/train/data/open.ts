@@ -1,14 +1,21 @@
 import { extname } from 'node:path';
 import { badData, tooManyClasses } from '../../ir/codes/train.js';
+import { paddingSeen, quotesKept } from '../../ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
-import { fixedExtents } from '../feeds.js';
+import { feedsOf, fixedExtents, mapInputs } from '../feeds.js';
 import type { GraphSignature, Signature } from '../signature.js';
 import { BadLines } from './bad-lines.js';
 import { textDataset } from './classification.js';
 import type { Dataset } from './dataset.js';
+import type { Fields } from './fields.js';
+import { orderedLabels } from './label-order.js';
 import type { LabelMap } from './labels.js';
 import { tokenizeFile, windowDataset } from './language.js';
-import { csvRecords, type Fields, jsonLines } from './records.js';
+import { languageDataset } from './language-rows.js';
+import { unusedOptions } from './reads.js';
+import { jsonLines, type Row, type Rows, tableRows } from './records.js';
+import { tagDataset } from './tags.js';
+import { predicts, type Task, taskOf } from './tasks.js';
 import { tensorDataset } from './tensors.js';
 import { readTokenizer, type Tokenizer } from './tokenizer.js';
 
@@ -22,72 +29,171 @@ export interface DataOptions {
   readonly maxLength: number;
   /** rows are padded to a multiple of this */
   readonly padTo: number;
+  /** what the records are; null: as the first record and the model say */
+  readonly task: Task | null;
+  /** the character that quotes fields of a table, or `none`; null: `"` in CSV, none in TSV */
+  readonly quote: string | null;
+  /** names of the classes in their order; null: as in config.json or the data */
+  readonly labels: readonly string[] | null;
+  /** batches hold rows of one length, so that nothing is padded */
+  readonly bucket: boolean;
+  /** language models: first and last token of an example, `none`, or null: as the tokenizer's files say */
+  readonly bos: string | null;
+  readonly eos: string | null;
+  /** language models: several examples in a row */
+  readonly pack: boolean;
+  readonly lossOn: LossOn;
+  /** tags: the tag of a word is that of its first token, or of all its tokens */
+  readonly subwords: 'first' | 'all';
 }
+
+/** What is predicted of prompts and conversations: all answers, the last one, or everything. */
+export type LossOn = 'answers' | 'last' | 'all';
 
 export interface OpenedData {
   readonly dataset: Dataset;
   /** what labels mean; null where they are tokens or ready numbers */
   readonly labels: LabelMap | null;
   readonly notes: readonly Diagnostic[];
+  /** files beside the tokenizer that were read */
+  readonly files: readonly string[];
+  /** options that were not used for this data, by name, and why */
+  readonly unused: ReadonlyMap<string, string>;
 }
 
 /**
- * Opens a data file by its extension: JSON Lines (.jsonl, .ndjson) and CSV (.csv, .tsv) with a text and a label,
- * .safetensors with ready tensors, anything else as plain text for language models. `labels`: the map that training made.
- * Throws LOTR8204 and those of the readers.
+ * Opens a data file by its extension: JSON Lines (.jsonl, .ndjson) and tables (.csv, .tsv) with records, .safetensors with
+ * ready tensors, anything else as plain text for language models. `labels`: the map that training made. `inputs`: what
+ * inputs of the model read. Throws LOTR8204, LOTR8220 and those of the readers.
  */
 export async function openData(
   file: string,
   signature: Signature,
   options: DataOptions,
   labels: LabelMap | null,
+  inputs: ReadonlyMap<string, string> = new Map(),
 ): Promise<OpenedData> {
   const graph = signature.graphs.eval ?? signature.graphs.step!;
   const label = graph.inputs.find(({ role }) => role === 'label')!;
-  const values = signature.loss.kind !== 'cross-entropy';
-  const ignored = (values ? signature.loss.ignoreValue : signature.loss.ignoreIndex) ?? -100;
+  const { loss } = signature;
+  const predicted = predicts(signature);
+  const values = predicted === 'values';
+  const ignored = (values ? loss.ignoreValue : loss.ignoreIndex) ?? -100;
+  const { rows, length } = fixedExtents(graph);
+  const classes = classesOf(graph);
   const extension = extname(file).toLowerCase();
+  const unused = (kind: Parameters<typeof unusedOptions>[0]['kind']) =>
+    unusedOptions({
+      kind,
+      table: extension === '.csv' || extension === '.tsv',
+      values,
+      bucket: options.bucket,
+      rows,
+      length,
+    });
   if (extension === '.safetensors') {
-    return { dataset: tensorDataset(file, label.name, values, ignored), labels: null, notes: [] };
+    const dataset = tensorDataset(file, { label: label.name, loss: loss.kind, classes, ignored });
+    // shapes are compared before anything runs: those of two rows tell
+    const some = [0, 1].slice(0, Math.min(dataset.size, rows ?? 2));
+    feedsOf(graph, mapInputs(graph, dataset, inputs), dataset.batch(some, rows ?? undefined), file);
+    return { dataset, labels: null, notes: [], files: [], unused: unused('tensors') };
   }
   const tokenizer = await tokenizerOf(file, options);
-  const { length } = fixedExtents(graph);
-  const records = recordsOf(file, extension, options);
+  const bad = new BadLines(file, options.badLines);
+  const records = recordsOf(file, extension, options, bad);
   if (!records) {
-    if (label.shape.length < 2 || values) fail(badData({ file, why: NOT_TEXT, hint: TAKES_RECORDS }));
-    const windows = {
-      length: length ?? options.maxLength,
-      shift: signature.loss.shift,
-      ignoreIndex: ignored,
-    };
+    if (predicted !== 'positions') fail(badData({ file, why: NOT_TEXT, hint: TAKES_RECORDS }));
+    const windows = { length: length ?? options.maxLength, shift: loss.shift, ignoreIndex: ignored };
     const dataset = windowDataset(tokenizeFile(file, tokenizer), windows, tokenizer, file);
-    return { dataset, labels: null, notes: [] };
+    return { dataset, labels: null, notes: [], files: [], unused: unused('plain') };
   }
-  const padding = { max: options.maxLength, multiple: options.padTo, fixed: length };
-  const task = { file, tokenizer, padding, labels, values, ignored };
-  const made = textDataset(records.rows, task, records.bad);
-  const room = classesOf(graph);
-  if (!values && room !== null && made.classes > room) {
-    fail(tooManyClasses({ file, found: made.classes, classes: room }));
+  const first = records.peek ?? fail(badData({ file, why: 'it has no record that can be used' }));
+  const { fields } = options;
+  const kind = taskOf(file, first, fields, options.task, predicted);
+  const multiple = options.bucket ? 1 : options.padTo;
+  const padding = { max: options.maxLength, multiple, fixed: length };
+  const rest = { files: [], unused: unused(kind) };
+  if (kind !== 'label' && kind !== 'tags') {
+    const { bos, eos, pack, lossOn, tokenizer: tokenizerFile } = options;
+    const common = { kind, file, fields, tokenizer, tokenizerFile: tokenizerFile!, padding, ignored };
+    const made = languageDataset(records, { ...common, shift: loss.shift, bos, eos, pack, lossOn }, bad);
+    return { ...rest, labels: null, ...made, notes: [...made.notes, ...records.notes()] };
   }
-  return { dataset: made.dataset, labels: made.labels, notes: made.notes };
+  if (kind === 'tags' && loss.shift) fail(badData({ file, why: SHIFTED, hint: WITHOUT_SHIFT }));
+  const notes: Diagnostic[] = [];
+  const order = { file, given: options.labels, tokenizer: options.tokenizer, classes };
+  const mapOf = (found: readonly unknown[]): LabelMap =>
+    values ? { kind: 'values' } : orderedLabels(found, order, (note) => notes.push(note));
+  const task = { file, fields, tokenizer, padding, labels: labels ?? mapOf, loss: loss.kind, ignored };
+  const made =
+    kind === 'tags'
+      ? tagDataset(records, { ...task, subwords: options.subwords }, bad)
+      : textDataset(records, task, bad);
+  if (!values && classes !== null && made.classes > classes) {
+    fail(tooManyClasses({ file, found: made.classes, classes }));
+  }
+  notes.push(...made.notes, ...records.notes());
+  const { dataset } = made;
+  if (seesPadding(graph, dataset, inputs) && (!options.bucket || length !== null)) {
+    notes.push(paddingSeen({ file, fixed: length }));
+  }
+  return { ...rest, dataset, labels: made.labels, notes };
 }
 
 const NOT_TEXT = 'it is plain text, and the model does not predict tokens';
 const TAKES_RECORDS = 'give JSON Lines (.jsonl), CSV (.csv, .tsv) with a text and a label, or .safetensors';
 
-function recordsOf(file: string, extension: string, { fields, badLines }: DataOptions) {
-  const bad = new BadLines(file, badLines);
-  if (extension === '.jsonl' || extension === '.ndjson') return { rows: jsonLines(file, fields, bad), bad };
-  if (extension === '.csv') return { rows: csvRecords(file, ',', fields, bad), bad };
-  if (extension === '.tsv') return { rows: csvRecords(file, '\t', fields, bad), bad };
-  return null;
+const SHIFTED = 'a tag belongs to its own position, and the graphs compare position t with label t + 1';
+const WITHOUT_SHIFT = 'write the training directory without --shift';
+
+interface Opened extends Rows {
+  /** the first record; null when there is none */
+  readonly peek: Row | null;
+  /** what is to be said when all records were read */
+  notes(): readonly Diagnostic[];
+}
+
+function recordsOf(
+  file: string,
+  extension: string,
+  { quote, fields }: DataOptions,
+  bad: BadLines,
+): Opened | null {
+  if (extension === '.jsonl' || extension === '.ndjson') {
+    const lines = jsonLines(file, bad);
+    const { value: first = null } = lines.next() as { readonly value?: Row };
+    const rows = (function* () {
+      if (first) yield first;
+      yield* lines;
+    })();
+    return { file, columns: null, rows, peek: first, notes: () => [] };
+  }
+  if (extension !== '.csv' && extension !== '.tsv') return null;
+  const [delimiter, usual] = extension === '.csv' ? [',', '"'] : ['\t', null];
+  const rows = tableRows(file, delimiter, quote === 'none' ? null : (quote ?? usual), bad);
+  const all = [...rows.rows];
+  const quoted = all.filter(({ value }) => /^".*"$/s.test(String(value[fields.text] ?? ''))).length;
+  const kept = quote === null && usual === null && 2 * quoted > all.length;
+  const notes = () => (kept ? [quotesKept({ file, count: quoted })] : []);
+  return { ...rows, peek: all[0] ?? null, notes };
 }
 
 function tokenizerOf(file: string, { tokenizer }: DataOptions): Promise<Tokenizer> {
   if (tokenizer !== null) return readTokenizer(tokenizer);
   const why = 'text needs a tokenizer';
   return fail(badData({ file, why, hint: 'give --tokenizer tokenizer.json, or a character vocabulary' }));
+}
+
+/** Whether rows of a batch are padded and no input of the model says where. */
+function seesPadding(
+  graph: GraphSignature,
+  { columns, lengths }: Dataset,
+  inputs: ReadonlyMap<string, string>,
+): boolean {
+  const { length } = fixedExtents(graph);
+  const all = Array.from(lengths ?? []);
+  const padded = all.some((n) => n !== (length ?? all[0]));
+  return padded && ![...mapInputs(graph, { columns }, inputs).values()].includes('attention_mask');
 }
 
 /** Number of classes that the logits have, where it is fixed. */

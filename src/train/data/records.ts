@@ -4,25 +4,22 @@ import { fail } from '../../ir/diagnostics.js';
 import type { BadLines } from './bad-lines.js';
 import { readAll, readLines, utf8 } from './lines.js';
 
-/** Which fields of a record are used. */
-export interface Fields {
-  readonly text: string;
-  /** a second text, for tasks on pairs */
-  readonly pair: string | null;
-  readonly label: string;
+/** One record as it stands in the file: an object of JSON, or texts by column name. */
+export interface Row {
+  readonly line: number;
+  readonly value: Readonly<Record<string, unknown>>;
 }
 
-/** One labelled text as it stands in the file. */
-export interface TextRecord {
-  readonly line: number;
-  readonly text: string;
-  readonly pair: string | null;
-  /** text, number, boolean, or list of numbers */
-  readonly label: unknown;
+/** The records of a file. */
+export interface Rows {
+  readonly file: string;
+  /** names of columns; null where every record has its own fields */
+  readonly columns: readonly string[] | null;
+  readonly rows: Iterable<Row>;
 }
 
 /** Records of a JSON Lines file: one object per line; empty lines do not count. Throws LOTR8204, LOTR8205. */
-export function* jsonLines(file: string, fields: Fields, bad: BadLines): Generator<TextRecord> {
+export function* jsonLines(file: string, bad: BadLines): Generator<Row> {
   for (const { line, bytes } of readLines(file)) {
     const text = utf8(bytes);
     if (text === null) {
@@ -41,34 +38,30 @@ export function* jsonLines(file: string, fields: Fields, bad: BadLines): Generat
       bad.add(line, 'it is not a JSON object');
       continue;
     }
-    const record = recordOf(value as Readonly<Record<string, unknown>>, line, fields, bad);
-    if (record) yield record;
+    yield { line, value: value as Readonly<Record<string, unknown>> };
   }
 }
 
 /**
- * Records of a CSV file (RFC 4180, with a line of column names; line numbers are those where a record ends).
- * Throws LOTR8204, LOTR8205.
+ * Records of a table with a line of column names (RFC 4180 where `quote` is `"`; null: no character quotes, as in
+ * published TSV files). Line numbers are those where a record ends. Throws LOTR8204, LOTR8205.
  */
-export function csvRecords(
-  file: string,
-  delimiter: string,
-  fields: Fields,
-  bad: BadLines,
-): readonly TextRecord[] {
+export function tableRows(file: string, delimiter: string, quote: string | null, bad: BadLines): Rows {
   const bytes = readAll(file);
   if (utf8(bytes) === null) fail(badData({ file, why: 'it is not UTF-8' }));
-  let rows: readonly CsvRow[];
+  let lines: readonly CsvRow[];
   try {
-    rows = parse(bytes, {
+    lines = parse(bytes, {
       bom: true,
       delimiter,
+      quote: quote ?? false,
+      escape: quote ?? false,
       info: true,
       skip_empty_lines: true,
       skip_records_with_error: true,
       on_skip: (error: CsvError | undefined) => {
         const line = typeof error?.lines === 'number' ? error.lines : 1;
-        bad.add(line, error?.message ?? 'it is no record');
+        bad.add(line, error?.message ?? 'it cannot be read');
         return undefined;
       },
     }) as unknown as readonly CsvRow[];
@@ -76,21 +69,14 @@ export function csvRecords(
     if (error instanceof Error && 'code' in error) return fail(badData({ file, why: error.message }));
     throw error;
   }
-  const [head, ...body] = rows;
+  const [head, ...body] = lines;
   if (!head) return fail(badData({ file, why: 'it is empty' }));
-  const names = head.record;
-  for (const wanted of [fields.text, fields.label, ...(fields.pair === null ? [] : [fields.pair])]) {
-    if (names.includes(wanted)) continue;
-    const hint = `its columns are ${names.join(', ')}; --text-field, --pair-field and --label-field choose`;
-    fail(badData({ file, why: `it has no column "${wanted}"`, hint }));
-  }
-  const records: TextRecord[] = [];
-  for (const { info, record } of body) {
-    const value = Object.fromEntries(names.map((name, i) => [name, record[i]]));
-    const made = recordOf(value, info.lines, fields, bad);
-    if (made) records.push(made);
-  }
-  return records;
+  const columns = head.record;
+  const rows = body.map(({ info, record }) => ({
+    line: info.lines,
+    value: Object.fromEntries(columns.map((name, i) => [name, record[i]])),
+  }));
+  return { file, columns, rows };
 }
 
 interface CsvRow {
@@ -98,32 +84,31 @@ interface CsvRow {
   readonly record: readonly string[];
 }
 
-function recordOf(
-  value: Readonly<Record<string, unknown>>,
-  line: number,
-  fields: Fields,
-  bad: BadLines,
-): TextRecord | null {
-  const text = textOf(value, fields.text);
-  const pair = fields.pair === null ? null : textOf(value, fields.pair);
-  if (typeof text !== 'string') {
-    bad.add(line, text.why);
-    return null;
+/** Throws LOTR8204 when a table lacks one of these columns, or has it twice. */
+export function requireColumns({ file, columns }: Rows, wanted: readonly string[]): void {
+  if (columns === null) return;
+  for (const name of wanted) {
+    const count = columns.filter((column) => column === name).length;
+    if (count === 1) continue;
+    const hint =
+      count > 1
+        ? 'give the columns names of their own'
+        : `its columns are ${columns.join(', ')}; \`lotrc train --help\` lists the options that name fields`;
+    const why = count > 1 ? `it has ${count} columns "${name}"` : `it has no column "${name}"`;
+    fail(badData({ file, why, hint }));
   }
-  if (pair !== null && typeof pair !== 'string') {
-    bad.add(line, pair.why);
-    return null;
-  }
-  const label = Object.hasOwn(value, fields.label) ? value[fields.label] : undefined;
-  if (label === undefined || label === null || label === '') {
-    bad.add(line, `it has no "${fields.label}"`);
-    return null;
-  }
-  return { line, text, pair, label };
 }
 
-function textOf(value: Readonly<Record<string, unknown>>, field: string): string | { readonly why: string } {
-  if (!Object.hasOwn(value, field)) return { why: `it has no "${field}"` };
-  const text = value[field];
-  return typeof text === 'string' ? text : { why: `"${field}" is not a text` };
+/** A text under a name; null, and a bad line, when the record does not have it. */
+export function textOf({ line, value }: Row, field: string, bad: BadLines): string | null {
+  const text = Object.hasOwn(value, field) ? value[field] : undefined;
+  if (typeof text === 'string') return text;
+  bad.add(line, text === undefined ? `it has no "${field}"` : `"${field}" is not a text`);
+  return null;
+}
+
+/** Whether a record has a value under a name; null and the empty text are none. */
+export function has({ value }: Row, field: string): boolean {
+  const found = Object.hasOwn(value, field) ? value[field] : undefined;
+  return found !== undefined && found !== null && found !== '';
 }

@@ -21,6 +21,19 @@ export interface Tokenizer {
   encode(text: string, pair: string | null, max: number): Encoded;
   /** A stretch of running text without special tokens. */
   plain(text: string): readonly number[];
+  /** Tokens that are known already, with the special tokens of a single text around them, at most `max` in all. */
+  frame(ids: readonly number[], max: number): Framed;
+}
+
+/** Tokens between special tokens. */
+export interface Framed {
+  readonly ids: Int32Array;
+  readonly types: readonly number[] | null;
+  /** where the tokens begin in the row */
+  readonly start: number;
+  /** the first token that stayed, and how many stayed */
+  readonly from: number;
+  readonly kept: number;
 }
 
 /** Reads a tokenizer.json or a character vocabulary. Throws LOTR8209. */

@@ -1,4 +1,4 @@
-import type { Encoded, Tokenizer } from '../tokenizer.js';
+import type { Encoded, Framed, Tokenizer } from '../tokenizer.js';
 import { AddedTokens } from './added-tokens.js';
 import { type Model, modelOf } from './models.js';
 import { normalizerOf } from './normalizers.js';
@@ -72,16 +72,29 @@ export class Pipeline implements Tokenizer {
 
   encode(text: string, pair: string | null, max: number): Encoded {
     const items = pair === null ? this.#layout.single : this.#layout.pair;
-    const special = addedBy(items);
-    if (special > max) {
-      this.#file.refuse(`it adds ${special} special tokens, and the longest row has ${max}`);
-    }
+    const special = this.#special(items, max);
     const room = max - special;
     const a = this.#read(text, max);
     const b = this.#read(pair ?? '', max);
     const [left, right] = lengths(a.reached, b.reached, pair !== null, room);
     const row = layOut(items, this.#cut(a.ids, left), this.#cut(b.ids, right));
     return { ...row, full: a.ids.length + b.ids.length + special };
+  }
+
+  frame(ids: readonly number[], max: number): Framed {
+    const items = this.#layout.single;
+    const room = max - this.#special(items, max);
+    const kept = this.#cut(ids, Math.min(ids.length, room));
+    const before = items.findIndex((item) => 'text' in item);
+    const from = this.#side === 'Right' ? 0 : ids.length - kept.length;
+    return { ...layOut(items, kept, []), start: addedBy(items.slice(0, before)), from, kept: kept.length };
+  }
+
+  /** How many special tokens a layout adds. Throws LOTR8209 when nothing else fits in a row. */
+  #special(items: Layout['single'], max: number): number {
+    const count = addedBy(items);
+    if (count > max) this.#file.refuse(`it adds ${count} special tokens, and the longest row has ${max}`);
+    return count;
   }
 
   #cut(ids: readonly number[], length: number): readonly number[] {

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { labelOrder, orderUnused } from '../../ir/codes/train-data.js';
+import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import { encodeLabel, type LabelMap, labelMapOf } from './labels.js';
+
+export interface OrderRequest {
+  /** the data file */
+  readonly file: string;
+  /** names of the classes as the user gives them */
+  readonly given: readonly string[] | null;
+  /** a config.json beside it may name the classes */
+  readonly tokenizer: string | null;
+  /** classes of the model, where they are fixed */
+  readonly classes: number | null;
+}
+
+/**
+ * Which number a label of the training data has: the order that was given, that of id2label in the config.json beside the
+ * tokenizer when it names all labels of the data, else as `labelMapOf` says. Throws LOTR8226 for an order that does not fit.
+ */
+export function orderedLabels(
+  found: readonly unknown[],
+  { file, given, tokenizer, classes }: OrderRequest,
+  note: (diagnostic: Diagnostic) => void,
+): LabelMap {
+  if (given !== null) {
+    const twice = given.find((name, i) => given.indexOf(name) !== i);
+    if (twice !== undefined) fail(labelOrder({ file, why: `--labels has "${twice}" twice`, names: given }));
+    if (classes !== null && given.length !== classes) {
+      const why = `--labels names ${given.length} classes, and the model has ${classes}`;
+      fail(labelOrder({ file, why, names: given }));
+    }
+    return { kind: 'names', names: given, order: 'given' };
+  }
+  const own = labelMapOf(found, false);
+  const config = tokenizer === null ? null : join(dirname(tokenizer), 'config.json');
+  const names = config === null ? null : id2label(config);
+  if (config === null || names === null) return own;
+  const map: LabelMap = { kind: 'names', names, order: 'config' };
+  const odd = found.find((label) => 'why' in encodeLabel(map, label));
+  const why =
+    classes !== null && names.length !== classes
+      ? `it names ${names.length} classes, and the model has ${classes}`
+      : odd !== undefined
+        ? `it does not name ${JSON.stringify(odd)}, which is a label of ${file}`
+        : null;
+  if (why === null) return map;
+  // class numbers need no names
+  if (own.kind === 'names') note(orderUnused({ file: config, why, names }));
+  return own;
+}
+
+/** The classes that a config.json names; null where there is none, or they have only the names LABEL_0, LABEL_1, ... */
+function id2label(file: string): readonly string[] | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return null; // nobody named this file: it is read where it happens to be there
+  }
+  const table = (value as { readonly id2label?: unknown } | null)?.id2label;
+  if (typeof table !== 'object' || table === null) return null;
+  const entries = Object.entries(table);
+  const names = entries.map((_, i) => (table as Readonly<Record<string, unknown>>)[i]);
+  if (names.length === 0 || !names.every((name): name is string => typeof name === 'string')) return null;
+  if (names.every((name, i) => name === `LABEL_${i}`) || new Set(names).size < names.length) return null;
+  return names;
+}

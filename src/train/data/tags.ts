@@ -1,0 +1,88 @@
+import { badData } from '../../ir/codes/train.js';
+import { wordsWithoutTokens } from '../../ir/codes/train-data.js';
+import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import type { BadLines } from './bad-lines.js';
+import { cutNotes, type TextData } from './classification.js';
+import type { Fields } from './fields.js';
+import { encodeLabel, type LabelMap } from './labels.js';
+import { type Rows, requireColumns } from './records.js';
+import { type Sequence, sequenceDataset } from './sequences.js';
+import type { Padding } from './token-columns.js';
+import type { Tokenizer } from './tokenizer.js';
+
+export interface TagTask {
+  readonly file: string;
+  readonly fields: Fields;
+  readonly tokenizer: Tokenizer;
+  readonly padding: Padding;
+  readonly labels: LabelMap | ((found: readonly unknown[]) => LabelMap);
+  readonly ignored: number;
+  /** the tag of a word is that of its first token, the others do not count; or of all its tokens */
+  readonly subwords: 'first' | 'all';
+}
+
+interface Tagged {
+  readonly line: number;
+  readonly words: readonly string[];
+  readonly tags: readonly unknown[];
+}
+
+/**
+ * Words with a tag each (named entities, parts of speech). Words are tokenized one by one; special tokens have no tag, nor
+ * do words whose tag is null or the ignored number. Throws LOTR8204, LOTR8205.
+ */
+export function tagDataset(records: Rows, task: TagTask, bad: BadLines): TextData {
+  const { file, fields, tokenizer, padding, ignored, subwords } = task;
+  requireColumns(records, [fields.tokens, fields.tags]);
+  const examples: Tagged[] = [];
+  for (const { line, value } of records.rows) {
+    const [words, tags] = [value[fields.tokens], value[fields.tags]];
+    const texts = Array.isArray(words) && words.every((word) => typeof word === 'string');
+    if (!texts) bad.add(line, `"${fields.tokens}" is not a list of words`);
+    else if (!Array.isArray(tags)) bad.add(line, `"${fields.tags}" is not a list of tags`);
+    else if (tags.length !== words.length) {
+      bad.add(line, `it has ${words.length} words and ${tags.length} tags`);
+    } else examples.push({ line, words: words as readonly string[], tags });
+  }
+  const counted = (tag: unknown): boolean => tag !== null && tag !== ignored;
+  const labels =
+    typeof task.labels === 'function'
+      ? task.labels(examples.flatMap(({ tags }) => tags.filter(counted)))
+      : task.labels;
+  const max = padding.fixed ?? padding.max;
+  const rows: Sequence[] = [];
+  let [without, classes] = [0, 0];
+  for (const { line, words, tags } of examples) {
+    const encoded = tags.map((tag) => (counted(tag) ? encodeLabel(labels, tag) : [ignored]));
+    const odd = encoded.find((tag) => 'why' in tag);
+    if (odd && 'why' in odd) {
+      bad.add(line, odd.why);
+      continue;
+    }
+    const ids: number[] = [];
+    const own: number[] = [];
+    for (const [i, word] of words.entries()) {
+      const tokens = tokenizer.plain(word);
+      const [tag] = encoded[i] as readonly number[];
+      if (tokens.length === 0 && tag !== ignored) without++;
+      ids.push(...tokens);
+      own.push(...tokens.map((_, k) => (k === 0 || subwords === 'all' ? tag! : ignored)));
+      if (tag !== ignored) classes = Math.max(classes, tag! + 1);
+    }
+    const { start, from, kept, ids: framed, types } = tokenizer.frame(ids, max);
+    const row = new Int32Array(framed.length).fill(ignored);
+    row.set(own.slice(from, from + kept), start);
+    if (kept === 0) bad.add(line, 'its words have no token');
+    else rows.push({ ids: framed, types, labels: row, full: framed.length - kept + ids.length });
+  }
+  if (rows.length === 0) fail(badData({ file, why: 'it has no record that can be used' }));
+  const notes: Diagnostic[] = [...bad.report(), ...cutNotes(file, rows, max)];
+  if (without > 0) notes.push(wordsWithoutTokens({ file, count: without }));
+  const form = { padding, padId: tokenizer.padId, ignored, before: false, tagged: true };
+  return {
+    dataset: sequenceDataset(rows, form),
+    labels,
+    classes: labels.kind === 'names' ? labels.names.length : classes,
+    notes,
+  };
+}

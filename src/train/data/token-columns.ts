@@ -1,0 +1,56 @@
+import type { Column } from './dataset.js';
+
+/** How rows of tokens are laid out. */
+export interface Padding {
+  /** longest row */
+  readonly max: number;
+  /** rows are as long as the longest of the batch, rounded up to a multiple of this (but not above `max`) */
+  readonly multiple: number;
+  /** the model takes rows of exactly this length */
+  readonly fixed: number | null;
+}
+
+/** One row of tokens. */
+export interface TokenRow {
+  readonly ids: Int32Array;
+  /** which of a pair a token belongs to; null: all belong to the first */
+  readonly types: readonly number[] | null;
+  /** position of each token; null: they count from 0 */
+  readonly positions?: Int32Array | null;
+}
+
+export const TOKEN_COLUMNS: readonly string[] = [
+  'input_ids',
+  'attention_mask',
+  'token_type_ids',
+  'position_ids',
+];
+
+/**
+ * Rows of tokens as columns [filled, length], filled up with `padId`. Rows beyond those given only fill up the batch: they
+ * see their first token, since an empty row would divide by zero in attention.
+ */
+export function tokenColumns(rows: readonly TokenRow[], padding: Padding, padId: number, filled: number) {
+  const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+  const rounded = Math.ceil(longest / padding.multiple) * padding.multiple;
+  const length = padding.fixed ?? Math.max(longest, Math.min(rounded, padding.max));
+  const shape = [filled, length];
+  const ids = new Int32Array(filled * length).fill(padId);
+  const mask = new Int32Array(filled * length);
+  const types = new Int32Array(filled * length);
+  const positions = Int32Array.from(ids, (_, i) => i % length);
+  let tokens = 0;
+  for (const [row, { ids: own, types: ownTypes, positions: ownPositions }] of rows.entries()) {
+    const at = row * length;
+    ids.set(own, at);
+    mask.fill(1, at, at + own.length);
+    if (ownTypes) types.set(ownTypes, at);
+    if (ownPositions) positions.set(ownPositions, at);
+    tokens += own.length;
+  }
+  for (let row = rows.length; row < filled; row++) mask[row * length] = 1;
+  const columns = new Map<string, Column>(
+    [ids, mask, types, positions].map((data, i) => [TOKEN_COLUMNS[i]!, { shape, data }]),
+  );
+  return { columns, length, tokens };
+}
