@@ -212,7 +212,10 @@ describe('chat templates', () => {
     ]);
   });
   test('a template that writes earlier answers differently is refused, but for the last one', () => {
-    const last = plain.replace('{{ m.content }}', "{{ m.content if loop.last or m.role == 'user' else '...' }}");
+    const last = plain.replace(
+      '{{ m.content }}',
+      "{{ m.content if loop.last or m.role == 'user' else '...' }}",
+    );
     expect(spansOf(last, 'answers')).toMatch(/writes message 2 differently/);
     expect(spansOf(last, 'last')).toEqual(['a cod']);
   });
