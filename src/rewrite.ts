@@ -44,6 +44,7 @@ import { requireData } from './passes/require-data.js';
 import { resolveNames } from './passes/resolve-names.js';
 import { selectSitesPass } from './passes/select-sites.js';
 import type { SelectOptions } from './passes/sites/plan.js';
+import { stacksNamed, stacksOf } from './passes/unpack/stacks.js';
 import { unpackLayers, unpackPass } from './passes/unpack/unpack.js';
 
 /** What to adapt and how; see `SelectOptions` for the choice of layers. */
@@ -67,8 +68,11 @@ export interface RewriteResult {
   readonly pipeline: string;
 }
 
-/** The passes of `lotrc rewrite` for these options; those that make the plan when it is made without the weights. */
-export function rewritePipeline(options: RewriteOptions): Pipeline {
+/**
+ * The passes of `lotrc rewrite` for these options; those that make the plan when it is made without the weights. `stacks`:
+ * module paths of the stacked weights that are adapted, which depend on the model.
+ */
+export function rewritePipeline(options: RewriteOptions, stacks: readonly string[] = []): Pipeline {
   const { spec, lowering = 'fold', carry = 'embedded', tie } = options;
   const pairs = (list: SelectOptions['rankPatterns']) =>
     (list ?? []).map(([text, value]) => `${text}=${value}`);
@@ -88,7 +92,7 @@ export function rewritePipeline(options: RewriteOptions): Pipeline {
     ...(options.factorDType === undefined ? {} : { 'factor-dtype': options.factorDType }),
     ...(options.withoutData ? { 'without-data': true } : {}),
   });
-  const choose = [unpackPass(), resolveNames(tie === undefined ? {} : { tie }), select];
+  const choose = [unpackPass({ stacks }), resolveNames(tie === undefined ? {} : { tie }), select];
   if (options.withoutData) return pipelineOf(choose);
   return pipelineOf([
     ...choose,
@@ -111,7 +115,7 @@ export function rewrite(model: Model, options: RewriteOptions): RewriteResult {
     stripAdapters(model, 'replace');
   }
   if (!options.withoutData) requireData(model);
-  const pipeline = rewritePipeline(options);
+  const pipeline = rewritePipeline(options, stacksNamed(model, options.targets ?? []));
   const timings: PassTiming[] = [];
   let factors: ReadonlyMap<string, TensorData> = new Map();
   const watch: PipelineHooks = {
@@ -229,7 +233,7 @@ export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}
     exchange(model, present, given, adapter, options);
   } else {
     if (present) stripAdapters(model, 'apply');
-    unpackLayers(model);
+    unpackLayers(model, stacksOf(given));
     insert(model, inForm(model, given, options), adapter, file);
   }
   if (lowering === 'function') toFunctions(model);

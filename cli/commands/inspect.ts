@@ -22,7 +22,7 @@ export function inspectCommand(
   reporter.report(found.filter(({ severity }) => severity === 'warning'));
   if (checkWeights) reporter.report(reportNotFinite(model));
   // layers that a rewrite would take out of functions and fused operators are shown as they then are
-  if (!found.some(({ severity }) => severity === 'error')) unpackLayers(model);
+  if (!found.some(({ severity }) => severity === 'error')) unpackLayers(model, () => true);
   const report = inspect(model);
   io.out(json ? inspectJson(report) : formatInspect(report));
 }

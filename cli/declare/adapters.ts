@@ -113,7 +113,7 @@ function declareRewrite(program: Command, run: Run): void {
     .option(
       '--target <pattern>',
       'layers to adapt, repeatable: a dotted suffix of the module path (query, self.query), glob:PATTERN, ' +
-        'a regular expression, or all-linear (default: every layer but output heads and convolutions)',
+        'a regular expression, or all-linear (default: every layer but output heads, convolutions and stacked experts)',
       each,
     )
     .option('--exclude <pattern>', 'layers to leave out, repeatable, as --target', each)

@@ -51,7 +51,7 @@ async function survey(file: string, folder: string, host: OrtProcess): Promise<v
   await column('round trip', () => roundTrip(file, folder));
   await column('sites', () => {
     const model = readModel(file);
-    unpackLayers(model);
+    unpackLayers(model, () => true);
     const { sites, refused } = findLinears(model);
     const codes = [...new Set(refused.map(({ diagnostic }) => diagnostic.code))].sort();
     const others = refused.length === 0 ? '' : `, ${refused.length} refused (${codes.join(', ')})`;

@@ -99,6 +99,7 @@ function layerOf(
   if (count === 3 && (shares[1] !== 'site' || shares[2] !== 'group')) {
     return 'kernels need a middle factor per site and a shared last factor';
   }
+  if (!node.inputs[0]) return 'its adapter is added to one matrix of a stack of experts';
   if (isSet(node, 'transA')) return 'it reads its input transposed';
   if (alphaOf(node) !== 1) return 'it scales its product (Gemm with alpha)';
   const beta = node.attrs.get('beta');

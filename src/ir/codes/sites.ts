@@ -197,7 +197,11 @@ export const overridable = defineCode<AtNode & { weight: string }>({
   }),
 });
 
-export const unpackedLayers = defineCode<{ calls: number; nodes: ReadonlyMap<string, number> }>({
+export const unpackedLayers = defineCode<{
+  calls: number;
+  nodes: ReadonlyMap<string, number>;
+  stacks: number;
+}>({
   code: 'LOTR3025',
   severity: 'remark',
   title: 'layers were taken out of functions, or out of operators and weights of another form',
@@ -207,11 +211,12 @@ export const unpackedLayers = defineCode<{ calls: number; nodes: ReadonlyMap<str
     'stored tensor (Slice, Split) or by one in another shape. To give such layers adapters, the calls are inlined, the ' +
     'operators split into the product and the rest, and the matrices stored as they are multiplied. The model computes ' +
     'the same; stripping the adapters gives the model in this form.',
-  make: ({ calls, nodes }) => {
+  make: ({ calls, nodes, stacks }) => {
     const inlined =
       calls > 0 ? [`${calls} call${calls === 1 ? '' : 's'} of model-local functions inlined`] : [];
     const split = [...nodes].map(([op, count]) => `${count} ${op} written as a product with a stored matrix`);
-    return { message: [...inlined, ...split].join(', ') };
+    const apart = stacks > 0 ? [`${stacks} stacked weight${stacks === 1 ? '' : 's'} taken apart`] : [];
+    return { message: [...inlined, ...split, ...apart].join(', ') };
   },
 });
 
@@ -264,3 +269,22 @@ export const unmergedAdapters = defineCode<{ adapters: number }>({
 function listed(names: readonly string[]): string {
   return names.slice(0, 4).join(', ') + (names.length > 4 ? ', ...' : '');
 }
+
+export const stacksLeftOut = defineCode<{ stacks: readonly { path: string; count: number }[] }>({
+  code: 'LOTR3029',
+  severity: 'remark',
+  title: 'stacked weights of experts are not adapted unless they are named',
+  explain:
+    'A mixture of experts keeps the matrices of its experts in one tensor. When such a tensor is named with --target, each ' +
+    'expert gets an adapter of its own (a core of its own with LoTR, beside factors that all share), added to its matrix as ' +
+    "PEFT's target_parameters does it. That takes memory for matrices as large as the weights in each run, so `all-linear` " +
+    'leaves them out.',
+  make: ({ stacks }) => {
+    const named = stacks.slice(0, 3).map(({ path, count }) => `${path} (${count} experts)`);
+    const more = stacks.length > 3 ? ` and ${stacks.length - 3} more` : '';
+    return {
+      message: `stacked weights are not adapted: ${named.join(', ')}${more}`,
+      hint: 'name them with --target to give each expert an adapter',
+    };
+  },
+});

@@ -25,12 +25,15 @@ import {
 
 type Attrs = AttrsOf<'lotrc::LoTRLinear'>;
 
+/** base of a matrix to which the adapter is added itself */
+const MATRIX = 'Identity';
+
 /**
  * lotrc LoTRLinear: base(x, W, b) + scale * x D, where D (in, out) is the einsum `delta` over the factors.
  * Inputs: x, W, one factor per operand of `delta`, and last what else the base reads: an optional bias, or what comes with a
  * packed weight. `base` is MatMul (W is (in, out)), Gemm (alpha x W' + beta b with transB; the adapter is added after alpha),
  * Conv (W is (out, channels, window...), D (channels * window, out) multiplies the patches of x)
- * or an op of another domain as `domain::op`.
+ * Identity (no x: the result is W + scale * D itself) or an op of another domain as `domain::op`.
  */
 export const lotrLinear = defineOp({
   name: 'lotrc::LoTRLinear',
@@ -62,6 +65,7 @@ export const lotrLinear = defineOp({
     }
     // where the windows lie is the convolution's own affair, whose place this op holds for a while only
     if (slides) return one(x?.dtype ?? w?.dtype, null);
+    if (a.base === MATRIX) return one(w?.dtype, w?.shape ?? null);
     const shape = matmulShape(node, x?.shape, [extents.get('i') ?? null, extents.get('o') ?? null]);
     const bias = !packed && node.inputs.length > 2 + count ? tensorAt(ctx, 2 + count)?.shape : null;
     if (bias && shape && !broadcastShapes([shape, bias]))
@@ -85,7 +89,7 @@ export const lotrLinear = defineOp({
   },
   evaluate: (node, inputs): NdArray[] => {
     const a = attrsOf(node);
-    const [x, w] = [need(inputs, 0), need(inputs, 1)];
+    const w = need(inputs, 1);
     const type = node.inputs[1]?.type;
     if (type?.kind === 'tensor' && !isFloat(type.dtype))
       throw new Error('a packed weight has no reference here');
@@ -94,6 +98,8 @@ export const lotrLinear = defineOp({
       operandsOf(a),
       inputs.slice(2, 2 + count).map((f) => f!),
     );
+    if (a.base === MATRIX) return [zip([w, delta], (v, d) => v! + a.scale * d!)];
+    const x = need(inputs, 0);
     const base = map(matmul(x, a.transB ? swapLast(w) : w), (v) => a.alpha * v);
     const y = zip([base, matmul(x, delta)], (v, d) => v! + a.scale * d!);
     const bias = inputs[2 + count];
@@ -107,7 +113,7 @@ function rowSlices(node: Node<'lotrc::LoTRLinear'>, axis: number): Slices | null
   const shape = type?.kind === 'tensor' ? type.shape : null;
   const first = 2 + factorCount(node, attrsOf(node));
   const rows = node.inputs.every((_, index) => index < first || shapeAt(node, index)?.length === 1);
-  if (!shape || axis >= shape.length - 1 || shape[axis] === 1 || !rows) return null;
+  if (!node.inputs[0] || !shape || axis >= shape.length - 1 || shape[axis] === 1 || !rows) return null;
   return { axes: node.inputs.map((_, index) => (index === 0 ? axis : null)) };
 }
 

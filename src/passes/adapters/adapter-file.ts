@@ -3,6 +3,7 @@ import { factorShape, factorsMissing, notAnAdapter, otherBase } from '../../ir/c
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { MATRIX } from '../sites/stacked.js';
 import { baseNode } from './insert.js';
 import { factorData } from './merge.js';
 import { factorTensors, outputsByName, parsePlan, requirePlan, withWeights } from './plan.js';
@@ -72,7 +73,7 @@ export function checkBase(model: Model, plan: SavedPlan): void {
   for (const row of plan.plans) {
     for (const site of row.sites) {
       for (const use of site.uses) {
-        if (!baseNode(outputs, site, use).x)
+        if (!baseNode(outputs, site, use).x && use.op !== MATRIX)
           fail(otherBase({ site: site.id, output: use.output, why: 'the layer reads nothing' }));
       }
     }

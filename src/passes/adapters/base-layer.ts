@@ -1,5 +1,6 @@
 import type { HeldAttr } from '../../ir/attr.js';
 import { Node, type Value } from '../../ir/model.js';
+import { MATRIX } from '../sites/stacked.js';
 import { baseOf, copyIdentity, factorCount } from './insert.js';
 import { buildIntegerLayer, INTEGER_PRODUCT, integerLayerOf, namesOf } from './integer-layer.js';
 
@@ -9,6 +10,7 @@ export interface BaseLayer {
   readonly identity: Node;
   /** delivers y */
   readonly result: Node;
+  /** null of a matrix in a stack of several, to which an adapter is added itself */
   readonly x: Value | null;
   readonly w: Value | null;
   /** what else the layer reads */
@@ -35,6 +37,8 @@ export function baseLayer(result: Node | null | undefined, op: string): BaseLaye
     };
   }
   if (result.opKey !== op) return null;
+  if (op === MATRIX)
+    return { identity: result, result, x: null, w: result.inputs[0] ?? null, rest: [], attrs: [] };
   const [x = null, w = null, ...rest] = result.inputs;
   return { identity: result, result, x, w, rest, attrs: [...result.attrs] };
 }
@@ -60,7 +64,7 @@ export function placeBaseLayer(node: Node, weight: Value, hint: string): Value {
     op,
     domain,
     name: node.name,
-    inputs: [node.inputs[0]!, weight, ...rest],
+    inputs: key === MATRIX ? [weight] : [node.inputs[0]!, weight, ...rest],
     outputs: [graph.names.freshValue(hint)],
     attrs,
     origin: { from: node.origin.from },

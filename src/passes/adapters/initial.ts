@@ -14,6 +14,7 @@ import { type Model, Node, type Value } from '../../ir/model.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
 import { weightDigest } from '../sites/reading.js';
+import { MATRIX } from '../sites/stacked.js';
 import { alphaOf, isSet } from './base-attrs.js';
 import { eraseDead } from './erase.js';
 import { baseNode } from './insert.js';
@@ -46,9 +47,12 @@ export function initialFactors(
   return all;
 }
 
+/** Which input of a base layer is its weight. */
+const weightIndex = (node: Node): number => (node.opKey === MATRIX ? 0 : 1);
+
 /** A layer's weight as stored, with the layout of the storage. */
 function matrixOf(node: Node): StoredMatrix | null {
-  const stored = storedWeight(node.inputs[1]!);
+  const stored = storedWeight(node.inputs[weightIndex(node)]!);
   // the integers of a quantised weight, and filters, are not the matrix that the layer multiplies by
   if (!stored || !isFloat(stored.data.dtype) || stored.data.shape.length !== 2) return null;
   const flipped = isSet(node, 'transB') !== stored.transposed;
@@ -74,9 +78,9 @@ function takeLeadingPart(
         fresh = { value: addStored(model, name, data), digest: weightDigest(data) };
         replaced.set(key, fresh);
       }
-      const old = storedWeight(node.inputs[1]!)!;
-      const { producer } = node.inputs[1]!;
-      node.setInput(1, asCast(node, old.via, fresh.value));
+      const old = storedWeight(node.inputs[weightIndex(node)]!)!;
+      const { producer } = node.inputs[weightIndex(node)]!;
+      node.setInput(weightIndex(node), asCast(node, old.via, fresh.value));
       if (producer) eraseDead(producer);
       dropStored(model, old.holder);
       return { ...use, weight: fresh.value.name, digest: fresh.digest, transposed: false };
@@ -107,7 +111,7 @@ function asCast(node: Node, via: readonly Node[], weight: Value): Value {
 
 /** The matrix as the layer reads it, behind any Transpose. */
 function asRead(node: Node): StoredMatrix {
-  const stored = storedWeight(node.inputs[1]!)!;
+  const stored = storedWeight(node.inputs[weightIndex(node)]!)!;
   const { data, transposed } = stored;
   const layout = isSet(node, 'transB') ? 'oi' : 'io';
   if (!transposed) return { data, layout, alpha: alphaOf(node) };

@@ -101,7 +101,8 @@ interface Layer {
   /** makes weight-space nodes in the main graph */
   readonly weights: GraphBuilder;
   readonly model: Model;
-  readonly x: Value;
+  /** null of a matrix in a stack: its adapter is added to the matrix */
+  readonly x: Value | null;
   readonly factors: readonly Value[];
   readonly scale: number;
   /** element type of the layer */
@@ -126,7 +127,7 @@ function lowerNode(
   requireChain(node);
   const graph = node.graph!;
   const count = factorCount(node);
-  const [x, w] = [node.inputs[0]!, node.inputs[1]!];
+  const [x, w] = [node.inputs[0] ?? null, node.inputs[1]!];
   const factors = node.inputs.slice(2, 2 + count).map((value) => value!);
   const output = node.outputs[0]!;
   const base = placeBaseLayer(node, w, `${output.name}/base`);
@@ -147,23 +148,34 @@ function lowerNode(
     once,
     conv: convolutionOf(node, w),
   };
-  const delta = form === 'fold' ? folded(layer) : byToken(layer);
+  const delta = x === null ? inWeightSpace(layer) : form === 'fold' ? folded(layer, x) : byToken(layer, x);
   const sum = b.one('Add', [base, delta], {}, `${label.prefix}/y`);
   supersede(output, sum, `${label.prefix}/adapted`);
   graph.erase(node);
 }
 
-/** (x F1) (s F2 F3 ...) */
-function folded(layer: Layer): Value {
-  const { weights, x, factors, label, once } = layer;
-  const [first, ...rest] = factors;
-  let letters = label.factors[1]!;
-  const product = rest.reduce((acc, factor, index) => {
-    letters += label.factors[index + 1]!;
+/** s F1 F2 ..., as wide as the matrix that it is added to */
+function inWeightSpace(layer: Layer): Value {
+  return scaledProduct(layer, layer.factors, 0);
+}
+
+/** s times the product of factors, of which the first has that number, in the layer's type. */
+function scaledProduct(layer: Layer, factors: readonly Value[], from: number): Value {
+  const { weights, label, once } = layer;
+  let letters = label.factors[from]!;
+  const product = factors.reduce((acc, factor, index) => {
+    letters += label.factors[from + index]!;
     const name = `${label.prefix}/${letters}`;
     return once(['product', acc, factor], () => weights.one('MatMul', [acc, factor], {}, name));
   });
-  const wide = cast(layer, scaled(layer, product, letters), `s${letters}`);
+  return cast(layer, scaled(layer, product, letters), `s${letters}`);
+}
+
+/** (x F1) (s F2 F3 ...) */
+function folded(layer: Layer, x: Value): Value {
+  const { factors, label } = layer;
+  const [first, ...rest] = factors;
+  const wide = scaledProduct(layer, rest, 1);
   const tokens = times(layer, x, cast(layer, first!), `${label.prefix}/x${label.factors[0]}`);
   return times(layer, tokens, wide, `${label.prefix}/delta`);
 }
@@ -189,8 +201,8 @@ function convolutionOf(node: Node, filters: Value): Layer['conv'] {
 }
 
 /** ((x F1) (s F2)) F3 ... */
-function byToken(layer: Layer): Value {
-  const { x, factors, label } = layer;
+function byToken(layer: Layer, x: Value): Value {
+  const { factors, label } = layer;
   let letters = 'x';
   return factors.reduce((tokens, factor, index) => {
     const own = label.factors[index]!;

@@ -3,6 +3,7 @@ import { dtypeFromOnnx, isFloat } from '../../ir/dtype.js';
 import { functionKey, type Model, type Node, type Value } from '../../ir/model.js';
 import { toF64 } from '../../ir/values.js';
 import { constantData } from '../sites/constant.js';
+import { MATRIX } from '../sites/stacked.js';
 import { baseLayer } from './base-layer.js';
 import { CONVOLUTION, factorOf, slidesLike } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
@@ -20,7 +21,8 @@ export interface Wanted {
 export interface FoundLayer {
   /** the node whose name, documentation and metadata the layer keeps */
   readonly identity: Node;
-  readonly x: Value;
+  /** null of a matrix in a stack */
+  readonly x: Value | null;
   readonly w: Value;
   /** what else the base reads */
   readonly rest: readonly (Value | null)[];
@@ -40,12 +42,17 @@ export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | 
   const [y, delta] = [sum.inputs[0]!, sum.inputs[1]];
   if (y.uses.size > 1 || y.isOutput) return `"${y.name}", the base without the adapter, is read elsewhere`;
   const { identity, x, w, rest, attrs } = base;
-  if (!x || !w || !delta) return 'its base node or its sum lacks an input';
+  if ((!x && wanted.op !== MATRIX) || !w || !delta) return 'its base node or its sum lacks an input';
   const found: Value[] = [];
   const scales: Value[] = [];
   const constants: Value[] = [];
+  if (x === null) {
+    const part = chainOf(model, delta, wanted, scales);
+    if (typeof part === 'string') return part;
+    found.push(...part);
+  }
   let tokens: Value = delta;
-  while (tokens !== x) {
+  while (x !== null && tokens !== x) {
     const node: Node | null = tokens.producer;
     const [left, right] = node?.inputs ?? [];
     const times: Multiplier | null =

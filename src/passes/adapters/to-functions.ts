@@ -4,6 +4,7 @@ import { functionsNeedOpset } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { functionKey, type Graph, type GraphFunction, type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
+import { MATRIX } from '../sites/stacked.js';
 import { NAMES } from './base-layer.js';
 import { CONVOLUTION } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
@@ -34,13 +35,14 @@ export function toFunctions(model: Model): number {
   for (const graph of model.everyGraph()) {
     for (const node of graph.nodes) {
       const write = node.opKey === ADAPTED ? callFunction : node.opKey === GRADIENTS ? callGradient : null;
-      if (!write || (write === callFunction && baseOf(node).key === CONVOLUTION)) continue;
+      if (!write || (write === callFunction && NO_FUNCTION.has(baseOf(node).key))) continue;
       write(model, graph, node, methodOf(node));
       calls++;
     }
   }
   if (calls > 0) requireIrVersion(model, 8);
-  // a convolution has no function: where its windows lie is in attributes that lists of them would have to be
+  // a convolution has no function: where its windows lie is in attributes that lists of them would have to be; nor has a
+  // matrix of a stack, which has no x
   lowerAdapters(model, 'fold');
   if (calls > 0) model.setOpset('lotrc', 1);
   patchPlan(model, { lowering: 'function' });
@@ -106,6 +108,8 @@ function callGradient(model: Model, graph: Graph, node: Node, method: string): v
     supersede(output, call.outputs[k]!, `${output.name}/gradient`);
   graph.erase(node);
 }
+
+const NO_FUNCTION: ReadonlySet<string> = new Set([CONVOLUTION, MATRIX]);
 
 const stemOf = (node: Node, method: string): string =>
   deltaOf(node) === LOTR.delta ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`;

@@ -18,6 +18,7 @@ import { alphaOf, isSet } from '../adapters/base-attrs.js';
 import { CONVOLUTION } from '../adapters/conv-layer.js';
 import { functionOf, holderOf, Origins, type Stored } from './constant.js';
 import { type OtherOp, otherLinear } from './other-ops.js';
+import { MATRIX, stackMember } from './stacked.js';
 
 /** A node that multiplies by a weight. `problem` says, given the layer's name, why no adapter can go there. */
 export interface Candidate {
@@ -89,6 +90,7 @@ function candidateOf(node: Node, origins: Origins): Candidate | null {
   if (origins.isCall(node)) return null;
   if (PRODUCTS.has(node.opKey)) return product(node, origins);
   if (isConvolution(node)) return convolution(node, origins);
+  if (node.opKey === MATRIX) return stacked(node, origins);
   const other = otherLinear(node);
   const operand = other && node.inputs[other.weight];
   if (!operand || !origins.isConstant(operand)) return null;
@@ -115,6 +117,22 @@ function candidateOf(node: Node, origins: Origins): Candidate | null {
 /** Whether a node slides stored filters over its input: adapted when named, and no part of `all-linear`. */
 export function isConvolution(node: Node): boolean {
   return node.opKey === CONVOLUTION;
+}
+
+/** A matrix of a stack that was taken apart. */
+function stacked(node: Node, origins: Origins): Candidate | null {
+  const operand = node.inputs[0];
+  const stored = operand && stackMember(node) ? origins.stored(operand) : null;
+  const shape = stored?.data.shape ?? [];
+  if (!operand || !stored || stored.dequantize || shape.length !== 2 || shape.includes(0)) return null;
+  if (!isFloat(stored.dtype as DType) || !isFloat(stored.data.dtype) || functionOf(node.graph)) return null;
+  const [inn, out] = stored.transposed ? [shape[1]!, shape[0]!] : [shape[0]!, shape[1]!];
+  return { node, operand, input: 0, stored, in: inn, out, layout: 'io', problem: null };
+}
+
+/** Whether a node delivers one matrix of a stack: adapted when named, and no part of `all-linear`. */
+export function isStacked(node: Node): boolean {
+  return node.opKey === MATRIX;
 }
 
 /** A convolution of all channels by stored filters; any other is no layer of ours. */

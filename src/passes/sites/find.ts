@@ -4,7 +4,7 @@ import type { Diagnostic } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, nodePath, type Value } from '../../ir/model.js';
 import { readPlan } from '../adapters/plan.js';
-import { type Candidate, findCandidates } from './candidates.js';
+import { type Candidate, findCandidates, isStacked } from './candidates.js';
 import { nameCandidates } from './module-path.js';
 import { type Instead, whatInstead } from './no-linears.js';
 import { type NotLinear, otherModules } from './not-linear.js';
@@ -86,6 +86,10 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
         .flatMap(({ path }) => [path, path?.replace(PEFT_BASE, '')])
         .filter((path) => path != null && path !== naming.path) as string[],
     );
+    for (const { node } of good) {
+      // every matrix of a stack answers to the name of the stack
+      if (isStacked(node) && naming.path) aliases.add(naming.path.replace(/\.\d+$/, ''));
+    }
     const site: Site = {
       id: identify(first, naming.path),
       modulePath: naming.path,

@@ -9,7 +9,7 @@ import {
   partlyRefused,
 } from '../../ir/codes/sites.js';
 import { type Diagnostic, fail, LotrcError, type Note } from '../../ir/diagnostics.js';
-import { isConvolution } from './candidates.js';
+import { isConvolution, isStacked } from './candidates.js';
 import type { Linears, RefusedSite } from './find.js';
 import { headSites } from './heads.js';
 import {
@@ -25,7 +25,7 @@ import {
 
 /** Which layers to adapt. Patterns: see patterns.ts. */
 export interface Selection {
-  /** default: `all-linear`, every layer but the output heads and convolutions */
+  /** default: `all-linear`, every layer but the output heads, convolutions and stacked experts */
   readonly targets?: readonly string[] | undefined;
   readonly exclude?: readonly string[] | undefined;
   /** `0-5,8`: numbers of the first numbered segment of the path */
@@ -61,7 +61,9 @@ export function chooseSites(linears: Linears, selection: Selection): Selected {
   const blocked = new Set<RefusedSite>();
   for (const target of targets) {
     const hits = sites.filter((site) =>
-      target.kind === 'all-linear' ? !heads.has(site) && !isFilter(site) : matches(target, site),
+      target.kind === 'all-linear'
+        ? !heads.has(site) && !isFilter(site) && !isExpert(site)
+        : matches(target, site),
     );
     const misses = refused.filter((site) => matches(target, site));
     if (hits.length === 0) failUnmatched(target, misses, linears);
@@ -179,6 +181,11 @@ function headsOf({ sites, candidates }: Linears): ReadonlySet<Site> {
 /** Whether some node of a site is a convolution, which `all-linear` leaves out. */
 function isFilter({ uses }: Site): boolean {
   return uses.some(({ node }) => isConvolution(node));
+}
+
+/** Whether a site is a matrix of a stack, which `all-linear` leaves out. */
+function isExpert({ uses }: Site): boolean {
+  return uses.every(({ node }) => isStacked(node));
 }
 
 /** Throws LOTR3002 when a number or an end of a range is not that of any layer of the model. */

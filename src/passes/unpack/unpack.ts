@@ -1,11 +1,12 @@
 import { GraphBuilder } from '../../ir/builder.js';
-import { unpackedLayers } from '../../ir/codes/sites.js';
+import { stacksLeftOut, unpackedLayers } from '../../ir/codes/sites.js';
 import { canTakeName, type Model, type Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { eraseDead } from '../adapters/erase.js';
 import { copyIdentity } from '../adapters/insert.js';
 import { dropStored } from '../adapters/weight.js';
 import { inferShapes } from '../infer-shapes.js';
+import { list } from '../options.js';
 import { definePass } from '../pipeline.js';
 import { functionOf, holderOf, Origins } from '../sites/constant.js';
 import { type Parts, unpackAttention } from './attention.js';
@@ -13,6 +14,7 @@ import { inlineLayerCalls } from './calls.js';
 import { unpackEinsum } from './einsum.js';
 import { unpackFusedGemm } from './fused-gemm.js';
 import { readsPart, unpackProduct } from './products.js';
+import { findStacks, unpackStacks } from './stacks.js';
 import { Views } from './views.js';
 
 /** What unpacking knows of the model. */
@@ -61,15 +63,18 @@ const TABLE: ReadonlyMap<string, Row> = new Map<string, Row>([
 export interface Unpacked {
   readonly calls: number;
   readonly nodes: ReadonlyMap<string, number>;
+  /** weights of several experts taken apart */
+  readonly stacks: number;
 }
 
 /**
  * Brings linear layers that a form hides into the open, in place: calls of functions with layers in them are inlined,
  * and operators that hold a layer together with what follows it are written as several. Names of outputs stay, and names
  * that are new depend on the model alone, so that an adapter finds the same layers in the same base again. What has no
- * layer with a stored weight, or a form that is not covered, is left as it is.
+ * layer with a stored weight, or a form that is not covered, is left as it is. `stacks` says which stacked weights are
+ * taken apart.
  */
-export function unpackLayers(model: Model): Unpacked {
+export function unpackLayers(model: Model, stacks: (path: string) => boolean = () => false): Unpacked {
   const calls = inlineLayerCalls(model);
   const nodes = new Map<string, number>();
   const origins = new Origins(model);
@@ -80,7 +85,8 @@ export function unpackLayers(model: Model): Unpacked {
       !origins.isCall(node) &&
       TABLE.get(node.opKey)!.wants(node, origins),
   );
-  if (found.length === 0) return { calls, nodes };
+  const apart = unpackStacks(model, stacks);
+  if (found.length === 0) return { calls, nodes, stacks: apart };
   inferShapes(model); // forms of masks are told by their shapes
   const given: Unpacking = { origins, parts: new Map(), views: new Views(model) };
   for (const node of found) {
@@ -88,7 +94,7 @@ export function unpackLayers(model: Model): Unpacked {
     nodes.set(node.opKey, (nodes.get(node.opKey) ?? 0) + 1);
   }
   if (nodes.size > 0) inferShapes(model);
-  return { calls, nodes };
+  return { calls, nodes, stacks: apart };
 }
 
 function unpack(model: Model, node: Node, given: Unpacking): boolean {
@@ -124,16 +130,19 @@ function constantsBehind(node: Node, origins: Origins): ReadonlySet<Value> {
   return new Set([...seen].filter((value) => value.constant));
 }
 
-export const unpackPass = definePass<object>({
+export const unpackPass = definePass<{ readonly stacks: readonly string[] }>({
   name: 'unpack',
   summary: 'inline functions with linear layers, and split fused layers into product and rest',
-  options: {},
-  run(model, _options, ctx) {
-    const { calls, nodes } = unpackLayers(model);
+  options: { stacks: list('module paths of stacked weights whose matrices become layers of their own', []) },
+  run(model, options, ctx) {
+    const { calls, nodes, stacks } = unpackLayers(model, (path) => options.stacks.includes(path));
+    const left = findStacks(model);
+    if (left.length > 0)
+      ctx.report(stacksLeftOut({ stacks: left.map(({ path, count }) => ({ path, count })) }));
     ctx.stat('calls', calls);
     for (const [op, count] of nodes) ctx.stat(op, count);
-    if (calls === 0 && nodes.size === 0) return 'unchanged';
-    ctx.report(unpackedLayers({ calls, nodes }));
+    if (calls === 0 && nodes.size === 0 && stacks === 0) return 'unchanged';
+    ctx.report(unpackedLayers({ calls, nodes, stacks }));
     return 'changed';
   },
 });
