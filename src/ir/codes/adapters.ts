@@ -80,7 +80,7 @@ export const mergeRefused = defineCode<{ site: string; weight: string; why: stri
   make: ({ site, weight, why }) => ({
     message: `cannot merge the adapter of "${site}" into "${weight}": ${why}`,
     at: { kind: 'tensor', name: weight },
-    hint: 'keep the adapter beside the layer, or mend what the message names',
+    hint: 'keep the adapter unmerged, or fix what the message names',
   }),
 });
 
@@ -90,7 +90,7 @@ export const factorsMissing = defineCode<{ names: readonly string[]; from: strin
   title: 'factors are needed and not given',
   explain:
     'With --factors inputs or optional the values of the factors are not in the model: they are in the adapter file ' +
-    'that was written beside it, or in one trained since.',
+    'that `lotrc rewrite` wrote with the model, or in one that was trained since.',
   make: ({ names, from }) => ({
     message: `${from} lacks ${names.length} of the factors: ${names.slice(0, 4).join(', ')}${names.length > 4 ? ', ...' : ''}`,
     hint: 'give the adapter file with --adapter FILE.safetensors',
@@ -102,9 +102,9 @@ export const factorShape = defineCode<{ name: string; found: string; wanted: str
   severity: 'error',
   title: 'a factor of an adapter file does not fit the plan',
   explain:
-    'The tensor has another shape or element type than the plan in the same file, or in the model, asks for.',
+    'The tensor has another shape or element type than the plan (in the same file, or in the model) requires.',
   make: ({ name, found, wanted }) => ({
-    message: `factor "${name}" is ${found}, the plan asks for ${wanted}`,
+    message: `factor "${name}" is ${found}; the plan requires ${wanted}`,
     at: { kind: 'tensor', name },
     hint: 'use an adapter file made for this model and plan',
   }),
@@ -115,11 +115,11 @@ export const functionsNeedOpset = defineCode<{ opset: number; needed: number }>(
   severity: 'error',
   title: 'the operator set is too old for --keep-functions',
   explain:
-    'A model-local function hands its scale on by an attribute reference in a Constant node, which ONNX allows from ' +
+    'A model-local function receives its scale by an attribute reference in a Constant node, which ONNX allows from ' +
     'operator set 12 on; layers in half precision also need CastLike of operator set 15.',
   make: ({ opset, needed }) => ({
     message: `functions need operator set ${needed} here; the model has ${opset}`,
-    hint: 'leave --keep-functions out: the adapters are then written in plain ONNX',
+    hint: 'leave out --keep-functions: the adapters are then written in plain ONNX operators',
   }),
 });
 
@@ -130,7 +130,7 @@ export const baseGone = defineCode<{ doing: string; why: 'residual' | readonly s
   title: 'the base weights are no longer in the model',
   explain:
     'With --init svd the factors start as the leading part of the weights and the model keeps what is left of each ' +
-    'weight. Taking the adapters out would leave those remainders, not the base. Merging is exact up to rounding. ' +
+    'weight. Removing the adapters would leave those remainders, not the base. Merging is exact up to rounding. ' +
     'Likewise, a model to which `lotrc apply` gave weights that were trained in full (--also-train) holds those weights ' +
     'in place of the ones of the base.',
   make: ({ doing, why }) => ({
@@ -149,7 +149,7 @@ export const otherBase = defineCode<{ site: string; output: string; why: string 
   title: 'the adapter was made for another base model',
   explain:
     'An adapter file names, for each layer, the node output and a digest of the frozen weight that it was made for. ' +
-    'This model has no such layer, or its weight is different. On other weights the adapter would compute nonsense.',
+    'This model has no such layer, or its weight is different. With other weights the results would be meaningless.',
   make: ({ site, output, why }) => ({
     message: `the adapter does not fit this model at layer "${site}": ${why}`,
     at: { kind: 'value', name: output },
@@ -162,8 +162,8 @@ export const alreadyAdapted = defineCode<{ doing: string }>({
   severity: 'error',
   title: 'the model already carries adapters',
   explain:
-    'Adding adapters to a model that lotrc has rewritten would put adapters beside adapters. Start from the base model, ' +
-    'or say --replace to take the present adapters out first; `lotrc merge` folds them into the weights for good.',
+    'This model already has adapters, and lotrc adds only one set. Start from the base model, ' +
+    'or use --replace to remove the present adapters first; `lotrc merge` folds them into the weights for good.',
   make: ({ doing }) => ({
     message: `cannot ${doing}: the model already carries adapters`,
     hint: 'use the base model, or --replace to drop the present adapters, or `lotrc merge` first',
@@ -224,18 +224,18 @@ export const nameTaken = defineCode<{ name: string }>({
   title: 'a factor has the name of something else in the model',
   explain:
     'An adapter file names its tensors, and a model-wide search by these names is how adapters are found again. The ' +
-    'model that the adapter is put on already has a value of that name that is no factor.',
+    'model already has another value of that name.',
   make: ({ name }) => ({
     message: `the model already has a value called "${name}"`,
     at: { kind: 'value', name },
-    hint: 'rename that value, or rewrite the model anew instead of applying the file',
+    hint: 'rename that value, or run `lotrc rewrite` on the model instead of applying the file',
   }),
 });
 
 export const notAnAdapter = defineCode<{ file: string }>({
   code: 'LOTR3303',
   severity: 'error',
-  title: 'the safetensors file holds no adapter of lotrc',
+  title: 'the safetensors file does not hold an adapter of lotrc',
   explain:
     'An adapter file carries its plan under __metadata__["lotrc.adapters"]: which layers, which ranks, which base ' +
     'weights. This file has tensors but no plan, so lotrc cannot know where they belong.',

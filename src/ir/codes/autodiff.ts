@@ -9,12 +9,12 @@ export const noGradient = defineCode<{ path: readonly string[]; op: string; beca
   explain:
     'Training needs the gradient of every op between the lowest adapter and the loss. This one has no gradient rule, ' +
     'or its rule does not cover the form in which the model uses it. lotrc never puts zero in place of a gradient ' +
-    'that it does not know. Adapt only layers whose results do not pass through the node: those behind it, nearer the ' +
+    'that it does not know. Adapt only layers whose results do not pass through the node: those between it and the ' +
     'output (--target, --layers). Or export the model so that the op is expressed by ordinary ones.',
   make: ({ path, op, because }) => ({
     message: `cannot differentiate ${op}: ${because}`,
     at: { kind: 'node', path, op },
-    hint: 'adapt only layers behind this node, nearer the output (--layers, --target), or export the model without this op',
+    hint: 'adapt only layers between this node and the output (--layers, --target), or export the model without this op',
   }),
 });
 
@@ -41,19 +41,19 @@ export const controlFlow = defineCode<{ path: readonly string[]; op: string }>({
   explain:
     'Adapters inside the body of a Loop, or before one, work when the model is run, merged or exported. Training graphs do ' +
     'not differentiate through a Loop, whose number of rounds may depend on its own results, nor through Scan of operator ' +
-    'set 8. They do differentiate through If and through Scan. Adapt only layers behind the node, or export the model with ' +
+    'set 8. They do differentiate through If and through Scan. Adapt only layers after the node, or export the model with ' +
     'the loop unrolled.',
   make: ({ path, op }) => ({
-    message: `cannot train through ${op}: what is trained acts before it or inside it`,
+    message: `cannot train through ${op}: adapted layers come before it or are inside it`,
     at: { kind: 'node', path, op },
-    hint: 'adapt only layers behind this node (--target, --exclude), or export with the loop unrolled',
+    hint: 'adapt only layers after this node (--target, --exclude), or export with the loop unrolled',
   }),
 });
 
 export const straightThrough = defineCode<{ path: readonly string[]; op: string; count: number }>({
   code: 'LOTR4204',
   severity: 'remark',
-  title: 'gradients pass through rounding as if nothing were rounded',
+  title: 'gradients pass straight through rounding',
   explain:
     'The model rounds activations to integers between what is trained and the loss. Rounding has no useful derivative: it is ' +
     '0 almost everywhere. Gradients pass through it as if it were the identity, the straight-through estimator of ' +

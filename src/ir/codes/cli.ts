@@ -5,7 +5,7 @@ import { defineCode } from '../diagnostics.js';
 export const usage = defineCode<{ problem: string; hint?: string | undefined }>({
   code: 'LOTR8001',
   severity: 'error',
-  title: 'the command line cannot be understood',
+  title: 'the command line is not valid',
   explain:
     'A command or option is unknown, an argument is missing, or a value is not of the kind that the option takes. ' +
     'The exit code is 2. `lotrc --help` lists the commands, `lotrc COMMAND --help` the options of one, with examples.',
@@ -18,11 +18,11 @@ export const usage = defineCode<{ problem: string; hint?: string | undefined }>(
 export const unknownCode = defineCode<{ word: string; near: readonly string[] }>({
   code: 'LOTR8002',
   severity: 'error',
-  title: 'no diagnostic has this code',
+  title: 'there is no diagnostic with this code',
   explain:
     '`lotrc explain` takes the code of a diagnostic, such as LOTR3006 (or 3006). `lotrc explain` alone lists them all.',
   make: ({ word, near }) => ({
-    message: `no diagnostic has the code ${JSON.stringify(word)}`,
+    message: `there is no diagnostic ${JSON.stringify(word)}`,
     hint: `${near.length > 0 ? `the closest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}; ` : ''}\`lotrc explain\` lists all`,
   }),
 });
@@ -45,8 +45,7 @@ export const hostRefused = defineCode<{ file: string; doing: 'load' | 'run'; why
   severity: 'error',
   title: 'ONNX Runtime refuses the model',
   explain:
-    'ONNX Runtime could not load the model, or could not run it on the chosen inputs; its own words are in the ' +
-    'message. A model that loads and does not run often needs other inputs: extents that fit each other, or values ' +
+    'ONNX Runtime could not load the model, or could not run it on the chosen inputs; the message quotes its reason. A model that loads and does not run often needs other inputs: extents that fit each other, or values ' +
     'in a range that only its user knows. Give them with --dim and --inputs.',
   make: ({ file, doing, why }) => ({
     message: `ONNX Runtime cannot ${doing} the model: ${why}`,
@@ -90,7 +89,7 @@ export const inputsDiffer = defineCode<{ name: string; why: string }>({
 export const outputsDiffer = defineCode<{ name: string; why: string }>({
   code: 'LOTR8007',
   severity: 'error',
-  title: 'the two models do not deliver the same outputs',
+  title: 'the two models do not have the same outputs',
   explain: 'An output of one model is missing in the other, or has another element type or shape there.',
   make: ({ name, why }) => ({
     message: `output "${name}" ${why}`,
@@ -104,7 +103,7 @@ export const cannotFeed = defineCode<{ name: string; why: string }>({
   severity: 'error',
   title: 'an input cannot be made or does not fit',
   explain:
-    '`lotrc verify` makes random tensors of the types that the model declares. Inputs that are no tensors, hold ' +
+    '`lotrc verify` makes random tensors of the types that the model declares. Inputs that are not tensors, hold ' +
     'strings, or have no declared rank must be given in a safetensors file, named as the inputs are.',
   make: ({ name, why }) => ({
     message: `no value for input "${name}": ${why}`,
@@ -173,10 +172,10 @@ export const notCompared = defineCode<{ names: readonly string[] }>({
 export const internal = defineCode<{ what: string; file: string | null }>({
   code: 'LOTR9002',
   severity: 'error',
-  title: 'lotrc itself failed outside of any pass',
+  title: 'lotrc failed with an internal error',
   explain:
-    'A check inside lotrc failed: this is a defect of lotrc, not of the model or the command. The exit code is 70. The ' +
-    'report names the version, the command and the place in the code; it holds nothing of the model.',
+    'A check inside lotrc failed: this is a bug in lotrc, not a fault of the model or the command. The exit code is 70. The ' +
+    'report names the version, the command and the place in the code; it contains nothing from the model.',
   make: ({ what, file }) => ({
     message: `internal error: ${what}`,
     ...(file === null ? {} : { at: { kind: 'file', file } as const }),

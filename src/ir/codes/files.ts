@@ -42,7 +42,7 @@ export const cannotStore = defineCode<{ file: string; name: string; why: string 
   make: ({ file, name, why }) => ({
     message: `cannot store "${name}" in ${file}: ${why}`,
     at: { kind: 'tensor', name },
-    hint: 'store the tensor under another name or in another element type',
+    hint: 'give the tensor another name or another element type',
   }),
 });
 
@@ -78,13 +78,13 @@ export const notLora = defineCode<{ method: string; why: string }>({
   severity: 'error',
   title: 'the adapter cannot be written as LoRA',
   explain:
-    'A PEFT LoRA adapter holds two matrices for each layer, named by the module path of the PyTorch model, beside the ' +
-    'unchanged base. Any chain of factors has that form: A is the first factor and B the product of the rest. It is ' +
+    'A PEFT LoRA adapter holds two matrices for each layer, named by the module path of the PyTorch model; the base ' +
+    'stays unchanged. Any chain of factors has that form: A is the first factor and B the product of the rest. It is ' +
     'refused for other einsums, for layers whose module path is unknown, and for adapters of `--init svd`, whose base ' +
     'weights are not those of the original model.',
   make: ({ method, why }) => ({
     message: `cannot export the ${method} adapter as LoRA: ${why}`,
-    hint: 'give module paths with --module-map where they are missing; otherwise `lotrc merge` keeps the result',
+    hint: 'give module paths with --module-map where they are missing; otherwise fold the adapter into the weights with `lotrc merge`',
   }),
 });
 

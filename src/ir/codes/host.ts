@@ -27,7 +27,7 @@ export const stepFails = defineCode<{ file: string; shapes: string; why: string 
   severity: 'error',
   title: 'ONNX Runtime cannot run a training graph on this batch',
   explain:
-    'A graph ran into something that the data brought: token ids beyond the embedding table, sequences longer than the ' +
+    'ONNX Runtime failed on the data of this batch: token ids beyond the embedding table, sequences longer than the ' +
     "model's positions, a batch of another size than the model has, or more memory than there is.",
   make: ({ file, shapes, why }) => ({
     message: `ONNX Runtime cannot run the graph on ${shapes}: ${why.replace(/\s+/g, ' ')}`,

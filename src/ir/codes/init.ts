@@ -18,11 +18,11 @@ export const startDiffers = defineCode<{ method: string; init: string }>({
   severity: 'error',
   title: 'the adapted model would differ from the base before any training',
   explain:
-    'Adapters begin at the base model: some factor of each product must be zero, or the base weight must give up what ' +
-    'the adapter adds, which `--init svd` does. The initialisation that was asked for does neither, so the first ' +
-    'outputs would be the base plus noise.',
+    'Before training, an adapted model computes what the base computes: one factor of each adapter must be zero, or ' +
+    'the adapter must be subtracted from the base weight, which `--init svd` does. This initialisation does neither, so the first ' +
+    'outputs would be those of the base plus noise.',
   make: ({ method, init }) => ({
-    message: `with ${init} no factor of ${method} is zero at the start`,
+    message: `with ${init}, ${method} has no factor that is zero before training`,
     hint: 'let one factor be zeros (M for lotr, B for lora), or use --init svd, which changes the base weights to match',
   }),
 });
@@ -74,7 +74,7 @@ export const nothingLearns = defineCode<{ factors: readonly string[] }>({
   title: 'several factors are zero, so no gradient reaches any of them',
   explain:
     'The gradient of one factor contains the product of the others. With two or more factors at zero all gradients are ' +
-    'zero and training cannot begin. Such an adapter is of use only as a template whose values come from elsewhere.',
+    'zero and training cannot begin. Such an adapter is useful only as a template to be filled with other values.',
   make: ({ factors }) => ({
     message: `factors ${factors.join(', ')} are all zero at the start: training cannot begin`,
     hint: 'let exactly one factor be zeros',
@@ -87,7 +87,7 @@ export const initForm = defineCode<{ factor: string; form: string; why: string }
   title: 'a factor cannot have this initial form',
   explain:
     'Singular vectors of the input side fit only a factor that reads the input, those of the output side only one that ' +
-    'gives the output, and the core only a factor that belongs to one layer and stands between the two.',
+    'gives the output, and the core only a factor between the two that belongs to one layer.',
   make: ({ factor, form, why }) => ({
     message: `factor ${factor} cannot start as ${form}: ${why}`,
     hint: 'docs/init.md lists the forms that each factor may have',
@@ -97,12 +97,12 @@ export const initForm = defineCode<{ factor: string; form: string; why: string }
 export const residualRefused = defineCode<{ site: string; why: string }>({
   code: 'LOTR3408',
   severity: 'error',
-  title: 'the base weight cannot give up what the adapter adds',
+  title: 'the adapter cannot be subtracted from the base weight',
   explain:
     'With --init svd the adapter takes over the leading part of the weight, and W - s R M L is stored in its place. ' +
     'That result must be finite in the element type of W.',
   make: ({ site, why }) => ({
     message: `cannot store the rest of the weight of "${site}": ${why}`,
-    hint: 'use --init svd-factors, which leaves the base weights alone',
+    hint: 'use --init svd-factors, which does not change the base weights',
   }),
 });

@@ -7,8 +7,8 @@ export const refused = defineCode<{ launch: string; why: string }>({
   severity: 'error',
   title: 'a launch of a plan has no kernel in this version',
   explain:
-    'Kernels are written for products and reductions. Calls of the library of a vendor are planned and priced, but are no ' +
-    'kernels; products that are chained or widened have none for matrix units (schedules with warps).',
+    'Kernels are written for products and reductions. Calls of a vendor library are planned but are not ' +
+    'kernels, and chained or widened products have no kernels for matrix units (schedules with warps).',
   make: ({ launch, why }) => ({
     message: `there is no kernel for the launch ${launch}: ${why}`,
     hint: 'choose a schedule without warps',
@@ -48,8 +48,8 @@ export const brokenRule = defineCode<{ kernel: string; rule: string; where: stri
   title: 'a kernel breaks a rule of the kernel IR',
   explain:
     'Before a kernel is printed it is checked: accesses are in range or masked, barriers are reached by all invocations, ' +
-    'workgroup memory is written before it is read, all of a subgroup come by where they sum together. A kernel that fails is never written. This is a fault of the ' +
-    'generator; please report the plan that led to it.',
+    'workgroup memory is written before it is read, and all invocations of a subgroup reach each subgroup sum. A kernel that fails is never written. This is a bug in ' +
+    'lotrc; please report the plan that led to it.',
   make: ({ kernel, rule, where }) => ({
     message: `the kernel ${kernel} breaks the rule "${rule}": ${where}`,
     hint: 'report the plan (`--explain`) that led to this kernel',

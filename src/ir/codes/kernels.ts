@@ -5,13 +5,13 @@ import { defineCode } from '../diagnostics.js';
 export const nothingToPlan = defineCode<{ why: string }>({
   code: 'LOTR6002',
   severity: 'error',
-  title: 'there are kernels for none of the adapted layers',
+  title: 'lotrc has no kernels for the adapted layers',
   explain:
     'Kernels are made for layers y = x W + b with a stored weight in float32, float16 or bfloat16 and an adapter that is ' +
     'a product of two factors, or of three of which the middle one belongs to the layer and the last one is shared. ' +
-    'The file runs in any runtime as it is.',
+    'The rewritten model itself runs in any ONNX runtime.',
   make: ({ why }) => ({
-    message: `there are kernels for none of the adapted layers: ${why}`,
+    message: `lotrc has no kernels for any of the adapted layers: ${why}`,
     hint: 'run the rewritten model in ONNX Runtime, or merge the adapter with `lotrc merge`',
   }),
 });
@@ -29,7 +29,7 @@ export const unknownDevice = defineCode<{
     'Plans are made for a device of which the rates of arithmetic and memory and the cost of a launch are known. ' +
     'Choose the listed profile that is nearest to the device.',
   make: ({ name, api, known, near }) => ({
-    message: `no ${api} profile is called "${name}"`,
+    message: `there is no ${api} profile named "${name}"`,
     hint: `${near.length > 0 ? `did you mean ${near[0]}? ` : ''}the profiles are ${known.join(', ')}`,
   }),
 });
@@ -75,14 +75,14 @@ export const otherType = defineCode<{ device: string; dtype: string; known: read
 export const formRefused = defineCode<{ form: string; region: string; because: string }>({
   code: 'LOTR6006',
   severity: 'error',
-  title: 'the form that was asked for is not open for a layer',
+  title: 'a layer cannot use the kernel form given by --form',
   explain:
     'Forms of one contraction differ in what they need: a widened launch few rows and a small rank, the token form several ' +
     'adapters, a merged weight an adapter that is trained and not exchanged, a bordered weight CUDA and one adapter that is not ' +
-    'to be merged on the device. Leave --form out to take the cheapest one.',
+    'to be merged on the device. Leave out --form to use the cheapest one.',
   make: ({ form, region, because }) => ({
-    message: `${form} is not open for ${region}: ${because}`,
-    hint: 'leave --form out',
+    message: `${form} cannot be used for ${region}: ${because}`,
+    hint: 'leave out --form to use the cheapest form',
   }),
 });
 

@@ -136,9 +136,9 @@ export const externalMissing = defineCode<{ name: string; location: string; why:
     'with external data consist of several files that must stay together. `lotrc inspect` and `lotrc rewrite --without-data` ' +
     'work without the weights; the latter only prints the plan.',
   make: ({ name, location, why }) => ({
-    message: `the data of tensor "${name}" is to be in ${JSON.stringify(location)}: ${why}`,
+    message: `the data of tensor "${name}" should be in ${JSON.stringify(location)}: ${why}`,
     at: { kind: 'tensor', name },
-    hint: 'copy the data files beside the model, under the names that it uses',
+    hint: 'copy the data files into the folder of the model, under the names that it uses',
   }),
 });
 
@@ -147,8 +147,8 @@ export const cannotWrite = defineCode<{ file: string; why: string }>({
   severity: 'error',
   title: 'an output file cannot be written',
   explain:
-    'The operating system refused to create, write or rename the output, or a folder, a symbolic link, a device or a pipe ' +
-    'stands at its path. Nothing was left behind: outputs are written under temporary names and appear only when all are ' +
+    'The operating system refused to create, write or rename the output, or the path is a folder, a symbolic link, a device or ' +
+    'a pipe. Nothing was left behind: outputs are written under temporary names and appear only when all are ' +
     'complete.',
   make: ({ file, why }) => ({
     message: `cannot write the file: ${why}`,
@@ -181,7 +181,7 @@ export const linkOutside = defineCode<{ file: string; base: string }>({
   make: ({ file, base }) => ({
     message: `cannot refer to the weights in ${base}: they do not lie in or below the folder of the output`,
     at: { kind: 'file', file },
-    hint: `write the output beside the base, with -o ${beside(base, file)}, or leave --weights link out`,
+    hint: `write the output into the folder of the base, with -o ${beside(base, file)}, or leave --weights link out`,
   }),
 });
 
@@ -190,8 +190,8 @@ export const tooLargeToInline = defineCode<{ file: string; bytes: number }>({
   severity: 'error',
   title: 'the model does not fit into one protobuf file',
   explain:
-    'A protobuf message, and so a single-file ONNX model, ends at 2 GiB. Larger models keep their weights in a data ' +
-    'file beside them.',
+    'A protobuf message, and so a single-file ONNX model, ends at 2 GiB. Larger models keep their weights in a ' +
+    'separate data file.',
   make: ({ file, bytes }) => ({
     message: `the file would have ${bytes} bytes; protobuf allows 2147483647`,
     at: { kind: 'file', file },

@@ -11,7 +11,7 @@ export const eventsDamaged = defineCode<{
   title: 'a TensorBoard event file is damaged or ends within a record',
   explain:
     'Every record of an event file carries checksums, and here some do not fit, or the last record is not whole. The ' +
-    'program that wrote the file may have been killed, may still be at work, or the file may have been damaged in a ' +
+    'program that wrote the file may have been killed or may still be running, or the file may have been damaged in a ' +
     'copy. Records that are whole are used, the others are left out; after a damaged record length nothing can be found.',
   make: ({ file, damages }) => ({
     message: `${damages[0]!.why}${damages.length > 1 ? `, and ${damages.length - 1} more record${damages.length > 2 ? 's' : ''} cannot be used` : ''}`,
@@ -27,7 +27,7 @@ export const noEvents = defineCode<{ path: string; why: string }>({
   title: 'there is nothing to convert',
   explain:
     'lotrc logs to-parquet takes TensorBoard event files, or folders, which it searches for files with "tfevents" in ' +
-    'their name. Nothing was found there, or no file holds a scalar value (a loss, a learning rate) that was asked for.',
+    'their name. Nothing was found there, or no file holds a scalar value (a loss, a learning rate) that matches --tags.',
   make: ({ path, why }) => ({
     message: why,
     at: { kind: 'file', file: path },
@@ -38,7 +38,7 @@ export const noEvents = defineCode<{ path: string; why: string }>({
 export const badNames = defineCode<{ file: string; names: number; folders: number }>({
   code: 'LOTR5203',
   severity: 'error',
-  title: 'the folders above an event file are fewer than the names for them',
+  title: 'an event file has fewer folders above it than --names has names',
   explain:
     'With --names model,method,task the names of the folders between the given folder and each event file become ' +
     'columns, one folder for each name, from the outside in. Every file must lie at least as deep as there are names.',

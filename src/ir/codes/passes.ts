@@ -16,7 +16,7 @@ export const unknownPass = defineCode<{ name: string; near: readonly string[] }>
 export const passError = defineCode<{ pass: string; why: string }>({
   code: 'LOTR4002',
   severity: 'error',
-  title: 'a pipeline is not written right',
+  title: 'a pipeline is not valid',
   explain:
     'A pipeline is `pass,pass{option=value,...},...`. Values with commas, braces, quotes or spaces are written as JSON ' +
     'strings, lists as JSON arrays of strings.',
@@ -29,9 +29,9 @@ export const passError = defineCode<{ pass: string; why: string }>({
 export const internalError = defineCode<{ pass: string; why: string; reproducer: string | null }>({
   code: 'LOTR9001',
   severity: 'error',
-  title: 'lotrc itself failed',
+  title: 'a pass failed with an internal error',
   explain:
-    'A pass ended with an error that is not about your model: this is a fault of lotrc. When a reproducer was written ' +
+    'A pass ended with an internal error: this is a bug in lotrc, not a fault of your model. When a reproducer was written ' +
     'it holds the textual IR before the pass and the command to repeat the failure; weights are not in it.',
   make: ({ pass, why, reproducer }) => ({
     message: `pass "${pass}" failed: ${why}`,

@@ -16,7 +16,7 @@ export const shapeContradiction = defineCode<At & { why: string }>({
   severity: 'warning',
   title: 'the inputs of a node cannot have these shapes or types',
   explain:
-    'The operator asks for ranks, extents or element types that fit together, and what is known about the inputs of ' +
+    'The operator requires ranks, extents or element types that fit together, and what is known about the inputs of ' +
     'this node contradicts it. The model will most likely fail when it runs. lotrc leaves the outputs unknown and goes ' +
     'on; layers that depend on them may be refused.',
   make: (p) => ({
@@ -31,8 +31,8 @@ export const declaredContradiction = defineCode<{ name: string; declared: string
   severity: 'warning',
   title: 'a declared type contradicts the type that follows from the graph',
   explain:
-    'The file states a type for this value (as output or in value_info), and the types of the inputs give another ' +
-    'one. Often a tool changed the inputs of the model and left old statements behind. lotrc uses the type that follows ' +
+    'The file states a type for this value (as output or in value_info), but the types of the inputs lead to another ' +
+    'one. Often a tool changed the inputs of the model and kept the old value_info. lotrc uses the type that follows ' +
     'from the graph.',
   make: ({ name, declared, inferred }) => ({
     message: `"${name}" is declared as ${declared} and is ${inferred}`,
@@ -49,7 +49,7 @@ export const attributeKind = defineCode<At & { attr: string; found: string; want
     'The ONNX schema of the operator gives the attribute a type (int, float, ints, ...), and the file holds a value ' +
     'of another type there. No runtime will accept the node as it is.',
   make: (p) => ({
-    message: `attribute "${p.attr}" of "${p.path.at(-1) ?? ''}" is of type ${p.found}, the operator wants ${p.wanted}`,
+    message: `attribute "${p.attr}" of "${p.path.at(-1) ?? ''}" is of type ${p.found}, the operator requires ${p.wanted}`,
     at: place(p),
     hint: 'correct the attribute in the exporter',
   }),
@@ -76,7 +76,7 @@ export const badlyTyped = defineCode<At & { why: string }>({
   explain:
     'Before a model is renamed into its place, lotrc infers the types and shapes of all its values and compares them with ' +
     'what the operators take. Here a node of the result would read inputs that no runtime accepts together, and the model ' +
-    'that was read did not have this fault. Nothing was written. This is a defect of lotrc, or of passes in an unusual order.',
+    'that was read did not have this fault. Nothing was written. This is a bug in lotrc, or passes ran in an unusual order.',
   make: (p) => ({
     message: `no model was written, it would not load: ${p.why}`,
     at: place(p),

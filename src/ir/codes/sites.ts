@@ -14,7 +14,7 @@ export const noLinears = defineCode<{
   severity: 'error',
   title: 'the model has no linear layer that can carry an adapter',
   explain:
-    'An adapter goes beside a product by a matrix that the model stores: a MatMul whose right operand, or a Gemm whose B, is ' +
+    'An adapter is added to a product by a matrix that the model stores: a MatMul whose right operand, or a Gemm whose B, is ' +
     'an initializer, a constant, or the DequantizeLinear of one. This model has none: it has no products, or both ' +
     'operands are computed (attention scores), or the weights are inputs of the graph, or they are packed in a way that ' +
     'takes no adapter. The notes name the layers that were looked at.',
@@ -30,19 +30,19 @@ export const noLinears = defineCode<{
     if (products === 0) {
       return {
         message: 'the model has no matrix products (MatMul, Gemm)',
-        hint: 'nothing here takes an adapter; if the layers were fused or quantized, use the model as exported before that',
+        hint: 'if the layers were fused or quantized, use the model as it was exported before that',
       };
     }
     const some = `${products} matrix product${products === 1 ? '' : 's'}`;
     if (matrixInputs.length > 0) {
       const named = `${matrixInputs.slice(0, 3).join(', ')}${matrixInputs.length > 3 ? ', ...' : ''}`;
       return {
-        message: `the model has ${some} and none by a stored matrix; matrices are inputs of the graph (${named})`,
+        message: `the model has ${some}, but none multiplies by a stored matrix; matrices are inputs of the graph (${named})`,
         hint: 'if these are weights, store them: export with the parameters inside the model, or make initializers of them',
       };
     }
     return {
-      message: `the model has ${some} and none by a stored matrix`,
+      message: `the model has ${some}, but none multiplies by a stored matrix`,
       hint: 'a product of two computed values has no weight to adapt; weights must be initializers or constants',
     };
   },
@@ -62,7 +62,7 @@ export const noMatch = defineCode<{
     'A plain name (letters, digits, dots, "_", "-") matches a module path that equals it or ends in a dot and it; ' +
     '"glob:..." matches the whole path; any other text is a regular expression searched in the path. "all-linear" ' +
     'means every layer but the output heads. A pattern that matches nothing is an error, since otherwise a spelling ' +
-    'mistake would give a model with fewer adapters than asked for. `lotrc inspect` lists all module paths.',
+    'mistake would give a model with fewer adapters than you wanted. `lotrc inspect` lists all module paths.',
   make: ({ option, pattern, near, why, notes }) => ({
     message: `${option} ${JSON.stringify(pattern)} matches no layer${why ? `: ${why}` : ''}`,
     notes: notes?.slice(0, 5),
@@ -77,9 +77,9 @@ export const allExcluded = defineCode<{ matched: number; by: readonly string[] }
   code: 'LOTR3003',
   severity: 'error',
   title: 'no layer is left after --exclude and --layers',
-  explain: 'The targets match layers, and --exclude or --layers takes away every one of them.',
+  explain: 'The targets match layers, but --exclude or --layers removes every one of them.',
   make: ({ matched, by }) => ({
-    message: `the targets match ${matched} layer${matched === 1 ? '' : 's'} and ${by.join(' and ')} take away all of them`,
+    message: `the targets match ${matched} layer${matched === 1 ? '' : 's'} and ${by.join(' and ')} remove${by.length === 1 ? 's' : ''} all of them`,
     hint: 'narrow --exclude or widen --layers',
   }),
 });
@@ -133,17 +133,17 @@ export const conflict = defineCode<{ options: string; why: string; hint: string 
   code: 'LOTR3007',
   severity: 'error',
   title: 'options contradict each other',
-  explain: 'Two options, or an option and the chosen layers, ask for things that cannot both be had.',
+  explain: 'Two options, or an option and the chosen layers, cannot be satisfied together.',
   make: ({ options, why, hint }) => ({ message: `${options}: ${why}`, hint }),
 });
 
 export const tiedWeights = defineCode<{ site: string; names: readonly string[]; byContent: boolean }>({
   code: 'LOTR3020',
   severity: 'remark',
-  title: 'several layers hold one weight and are one site',
+  title: 'several layers share one weight and get one adapter',
   explain:
-    'Layers that read the same weight are one site with one core; so are layers whose stored weights are equal, ' +
-    'element for element, because exporters split tied weights into copies. If the layers only happen to be equal now ' +
+    'Layers that read the same weight get one adapter with one core. So do layers whose stored weights are equal ' +
+    'element for element, because exporters write tied weights as copies. If the layers only happen to be equal now ' +
     '(fresh copies, test data), --tie initializer limits tying to weights that are stored once.',
   make: ({ site, names, byContent }) => ({
     message: `${names.length} layers ${byContent ? 'have equal weights' : 'read one weight'} and share one core as "${site}": ${listed(names)}`,
@@ -163,9 +163,9 @@ export const lonelyGroup = defineCode<{
   title: 'a group has only one layer, so sharing saves nothing',
   explain:
     'LoTR shares its outer factors over all layers of a group. With one layer in the group there is nothing to share, ' +
-    'and the core comes on top: LoRA has fewer parameters at the same rank.',
+    'and the core adds parameters: LoRA needs fewer at the same rank.',
   make: ({ group, site, method, own, lora }) => ({
-    message: `group "${group}" holds only "${site}": ${method} needs ${own} parameters there, LoRA ${lora}`,
+    message: `group "${group}" holds only "${site}": ${method} needs ${own} parameters there, LoRA needs ${lora}`,
     hint: 'add layers of that shape, use another --share, or --exclude the layer',
   }),
 });
@@ -179,7 +179,7 @@ export const partlyRefused = defineCode<{ refused: readonly Note[] }>({
   make: ({ refused }) => ({
     message: `${refused.length} layer${refused.length === 1 ? '' : 's'} that the targets match cannot be adapted and stay as they are`,
     notes: refused.slice(0, 10),
-    hint: '--exclude them to say that this is meant',
+    hint: '--exclude them to silence this warning',
   }),
 });
 
@@ -193,7 +193,7 @@ export const overridable = defineCode<AtNode & { weight: string }>({
   make: (at) => ({
     message: `the weight "${at.weight}" of layer "${at.layer}" is also a graph input`,
     at: nodeAt(at),
-    hint: 'remove it from the graph inputs if nobody feeds it',
+    hint: 'remove it from the graph inputs if no caller feeds it',
   }),
 });
 
@@ -204,7 +204,7 @@ export const unpackedLayers = defineCode<{
 }>({
   code: 'LOTR3025',
   severity: 'remark',
-  title: 'layers were taken out of functions, or out of operators and weights of another form',
+  title: 'functions were inlined, or operators rewritten, to reach their layers',
   explain:
     'A node in a function body stands for one layer per call, and a fused operator has no value between the product ' +
     'and what follows. An Einsum may multiply by a matrix that is stored in several axes, and a product by part of a ' +

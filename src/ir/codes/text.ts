@@ -18,12 +18,12 @@ export const textSyntax = defineCode<
   title: 'the text is not ONNX textual syntax',
   explain:
     'At the given line and column the grammar (ONNX docs/Syntax.md, with the additions listed in ' +
-    'src/ir/text/README.md) wants something else. Names that are not plain identifiers stand in double quotes; ' +
+    'src/ir/text/README.md) expects something else. Names that are not plain identifiers must be in double quotes; ' +
     'lists are separated by commas; a node reads `[label] outputs = domain.Op <attributes> (inputs)`.',
   make: (p) => ({
     message: `expected ${p.expected}, found ${p.found}`,
     at: at(p),
-    hint: p.hint ?? 'names that are not plain identifiers stand in double quotes',
+    hint: p.hint ?? 'names that are not plain identifiers must be in double quotes',
   }),
 });
 
@@ -74,7 +74,7 @@ export const textNoData = defineCode<{ name: string; why: string }>({
   make: ({ name, why }) => ({
     message: `the data of tensor ${JSON.stringify(name)} cannot be read: ${why}`,
     at: { kind: 'tensor', name },
-    hint: 'put the model that was printed beside the text, or start from the model itself',
+    hint: 'put the model that was printed into the folder of the text, or start from the model itself',
   }),
 });
 

@@ -8,7 +8,7 @@ export const badTrainingFolder = defineCode<{ file: string; why: string }>({
   title: 'this is not a training directory that can be used',
   explain:
     'A training directory is what `lotrc emit onnx-train` writes: graphs, state.safetensors and signature.json, with the ' +
-    'base weights beside them. A file is missing, is of another version, or does not fit the others.',
+    'base weights. A file is missing, is of another version, or does not fit the others.',
   make: ({ file, why }) => ({
     message: why,
     at: { kind: 'file', file },
@@ -40,7 +40,7 @@ export const badLine = defineCode<{ file: string; line: number; why: string }>({
   make: ({ file, line, why }) => ({
     message: why,
     at: { kind: 'text', file, line, column: 1 },
-    hint: 'mend the line, or leave such lines out with --bad-lines skip',
+    hint: 'correct the line, or skip such lines with --bad-lines skip',
   }),
 });
 
@@ -65,12 +65,12 @@ export const truncated = defineCode<{
 }>({
   code: 'LOTR8207',
   severity: 'warning',
-  title: 'examples were cut to the largest length',
+  title: 'examples were truncated to --max-length tokens',
   explain:
-    'Examples with more tokens than --max-length lose their end (special tokens stay). What is cut off is not seen in ' +
-    'training.',
+    'Examples with more tokens than --max-length lose their end (special tokens stay); training does not see what is ' +
+    'cut off.',
   make: ({ file, count, total, max, longest }) => ({
-    message: `${count} of ${total} examples were cut to ${max} tokens; the longest has ${longest}`,
+    message: `${count} of ${total} examples were truncated to ${max} tokens; the longest has ${longest}`,
     at: { kind: 'file', file },
     hint: 'raise --max-length as far as the model goes',
   }),
@@ -84,7 +84,7 @@ export const inputUnknown = defineCode<{ input: string; columns: readonly string
     'Text gives token ids, an attention mask, token types and positions, which are matched to inputs by their names. ' +
     'Other inputs need data from safetensors, or a name given with --input.',
   make: ({ input, columns }) => ({
-    message: `the model wants ${JSON.stringify(input)} and the data has ${columns.join(', ')}`,
+    message: `the model needs the input ${JSON.stringify(input)}; the data has ${columns.join(', ')}`,
     hint: `give --input ${input}=COLUMN, or a safetensors file with a tensor ${JSON.stringify(input)}`,
   }),
 });
@@ -108,11 +108,11 @@ export const runExists = defineCode<{ folder: string }>({
   severity: 'error',
   title: 'the folder already holds a run',
   explain:
-    'A new run is never written over an old one. --resume goes on with it; --output chooses another folder.',
+    'A new run is never written over an old one. --resume continues it; --output chooses another folder.',
   make: ({ folder }) => ({
     message: 'the folder already holds a run',
     at: { kind: 'file', file: folder },
-    hint: 'go on with --resume, or choose another folder with --output',
+    hint: 'resume it with --resume, or choose another folder with --output',
   }),
 });
 
@@ -124,9 +124,9 @@ export const runDiffers = defineCode<{ folder: string; what: readonly string[] }
     'A resumed run gives bit for bit what it would have given without the interruption. That needs the same data, ' +
     'training directory and settings. Options that are not given again are taken from the run.',
   make: ({ folder, what }) => ({
-    message: `this run was started differently: ${what.join('; ')}`,
+    message: `this run was started with other settings: ${what.join('; ')}`,
     at: { kind: 'file', file: folder },
-    hint: 'leave the options out to keep those of the run, or start a new run with --output',
+    hint: 'leave out these options to keep those of the run, or start a new run with --output',
   }),
 });
 
@@ -147,9 +147,9 @@ export const badRun = defineCode<{ file: string; why: string }>({
 export const diverged = defineCode<{ step: number; skipped: number; scale: number }>({
   code: 'LOTR8213',
   severity: 'error',
-  title: 'gradients stay infinite or not a number',
+  title: 'gradients stay infinite or NaN',
   explain:
-    'A step whose gradients are not finite changes nothing, and the loss scale is halved. So many in a row mean that the ' +
+    'A step whose gradients are not finite changes nothing, and the loss scale is halved. This many in a row mean that the ' +
     'run has diverged, or that the model cannot compute these examples. The last checkpoint is kept.',
   make: ({ step, skipped, scale }) => ({
     message: `${skipped} steps in a row up to step ${step} had no finite gradient; the loss scale is ${scale}`,
@@ -160,13 +160,13 @@ export const diverged = defineCode<{ step: number; skipped: number; scale: numbe
 export const interrupted = defineCode<{ step: number; total: number; folder: string }>({
   code: 'LOTR8215',
   severity: 'warning',
-  title: 'training was interrupted and can go on',
+  title: 'training was interrupted and can be resumed',
   explain:
     'On Ctrl-C the step in progress is finished and a checkpoint is written. --resume goes on from there.',
   make: ({ step, total, folder }) => ({
     message: `interrupted after step ${step} of ${total}; the checkpoint is written`,
     at: { kind: 'file', file: folder },
-    hint: 'go on with --resume',
+    hint: 'resume it with --resume',
   }),
 });
 
@@ -199,7 +199,7 @@ export const tooManyClasses = defineCode<{ file: string; found: number; classes:
 export const notTrainedHere = defineCode<{ loss: string }>({
   code: 'LOTR8202',
   severity: 'error',
-  title: 'lotrc train does not make batches for this loss',
+  title: 'lotrc train does not form batches for this loss',
   explain:
     'Losses on pairs of embeddings want batches whose first half are the left sides of the pairs and whose second half are ' +
     'the right sides. `lotrc train` and `lotrc eval` make batches of single examples; the graphs serve a loop of your own.',
@@ -213,7 +213,7 @@ export const requireData = defineCode<Record<never, never>>({
   code: 'LOTR8203',
   severity: 'error',
   title: 'there is no data to train on',
-  explain: '`lotrc train` wants a data file with --data; only a run that goes on (--resume) knows its own.',
+  explain: '`lotrc train` needs a data file (--data). Only a resumed run (--resume) remembers its own.',
   make: () => ({ message: 'there is no data to train on', hint: 'give --data FILE' }),
 });
 
@@ -223,7 +223,7 @@ export const fixedHere = defineCode<{ file: string; names: readonly string[] }>(
   title: 'the adapter holds trained weights that the training directory keeps as in the base',
   explain:
     'The adapter was trained with --also-train and holds weights in full. The graphs of this directory were written ' +
-    'without that option: they read these weights from the base, and the result would be that of half an adapter.',
+    'without that option: they read these weights from the base, so part of what was trained would be lost.',
   make: ({ file, names }) => ({
     message:
       `the adapter holds ${names.length} trained ${names.length === 1 ? 'weight' : 'weights'} that the graphs here take ` +

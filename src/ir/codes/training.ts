@@ -5,7 +5,7 @@ import { defineCode, type Place } from '../diagnostics.js';
 export const noLogits = defineCode<{ found: readonly string[]; wanted: string | null }>({
   code: 'LOTR5001',
   severity: 'error',
-  title: 'it is not clear which output the loss is taken of',
+  title: 'it is not clear which output to compute the loss from',
   explain:
     'A loss needs one floating-point output of the model: logits for cross-entropy, predictions for mean squared error. ' +
     'When the model has exactly one such output it is taken; otherwise name it.',
@@ -40,8 +40,8 @@ export const noInfluence = defineCode<{ names: readonly string[]; logits: string
   severity: 'error',
   title: 'a parameter has no influence on the loss',
   explain:
-    'The loss does not depend on these parameters, so their gradient would be nothing and training them is a mistake: the ' +
-    'layers lie on a path that leads to another output. Choose the output that depends on them, or leave the layers out.',
+    'The loss does not depend on these parameters, so their gradient would be zero: the ' +
+    'layers lie on a path to another output. Choose the output that depends on them, or leave the layers out.',
   make: ({ names, logits }) => ({
     message: `"${logits}" does not depend on ${names.length} parameters: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}`,
     hint: 'choose another output with --logits, or leave these layers out when rewriting',
@@ -82,7 +82,7 @@ export const trainedAsOne = defineCode<{ names: readonly string[] }>({
     'the sum over all uses. With --tie initializer only a weight that is stored once is one.',
   make: ({ names }) => ({
     message: `${names.join(', ')} have equal content and are trained as one parameter`,
-    hint: 'if they are different weights that start alike, say --tie initializer',
+    hint: 'if they are different weights with equal initial values, use --tie initializer',
   }),
 });
 
@@ -91,14 +91,14 @@ export const illegalOp = defineCode<{ op: string; ep: string; at: Place; why: st
   severity: 'error',
   title: 'an op has no kernel on the chosen execution provider',
   explain:
-    'ONNX Runtime would place the node on the CPU and copy its data back and forth in every step. lotrc says so when the ' +
-    'graph is made. The tables are read from ONNX Runtime 1.30.',
+    'ONNX Runtime would place the node on the CPU and copy its data back and forth in every step. lotrc reports this when it writes ' +
+    'the graph. The tables are read from ONNX Runtime 1.30.',
   make: ({ op, ep, at, why }) => ({
     message: `${op} does not run on the ${ep} provider: ${why}`,
     at,
     hint:
       ep === 'cpu' || ep === 'wasm'
-        ? 'ONNX Runtime has nothing else to run it on: choose another --ep, or convert the model to types and operators that it has'
+        ? 'choose another --ep, or convert the model to types and operators that this provider has'
         : `choose another --ep, or accept the copies with --allow-fallback ${op}`,
   }),
 });
@@ -113,18 +113,18 @@ export const cannotLinkBase = defineCode<{ file: string; why: string }>({
   make: ({ file, why }) => ({
     message: `cannot link the base file: ${why}`,
     at: { kind: 'file', file },
-    hint: "leave --link out, or choose a directory on the model's file system with -o",
+    hint: "leave out --link, or choose a directory on the model's file system with -o",
   }),
 });
 
 export const uselessOption = defineCode<{ option: string; why: string; hint: string }>({
   code: 'LOTR5008',
   severity: 'error',
-  title: 'an option of the training graphs would do nothing, or nothing sensible',
+  title: 'an option has no effect on these training graphs',
   explain:
     'Shifting, label smoothing and the label to ignore belong to cross-entropy, the temperature to the contrastive loss, ' +
-    'and the mask to the losses on embeddings; factors are called by their names in the plan. lotrc refuses what it could ' +
-    'only ignore.',
+    'and the mask to the losses on embeddings; factors are called by their names in the plan. lotrc refuses options that it ' +
+    'would have to ignore.',
   make: ({ option, why, hint }) => ({ message: `${option}: ${why}`, hint }),
 });
 

@@ -8,7 +8,7 @@ export const duplicateValue = defineCode<{ name: string; at: Place; other: strin
   title: 'two values have one name',
   explain:
     'ONNX is in single-assignment form: in a graph and everything nested in it, a name is defined once. With two ' +
-    'definitions nobody can tell which one a node reads.',
+    'definitions it is not defined which one a node reads.',
   make: ({ name, at, other }) => ({
     message: `value "${name}" is defined twice; the other definition is ${other}`,
     at,
@@ -21,8 +21,8 @@ export const undefinedValue = defineCode<{ name: string; at: Place; near: readon
   severity: 'error',
   title: 'a name is used that nothing defines',
   explain:
-    'A node input or a graph output names a value that is no graph input, initializer or node output of the graph or ' +
-    'of a graph around it. The model was cut or edited by hand.',
+    'A node input or a graph output names a value that neither this graph nor an enclosing graph defines: it is not a ' +
+    'graph input, an initializer or a node output. The model was cut or edited by hand.',
   make: ({ name, at, near }) => ({
     message: `"${name}" is used here and defined nowhere`,
     at,
@@ -34,12 +34,12 @@ export const undefinedValue = defineCode<{ name: string; at: Place; near: readon
 export const cycle = defineCode<{ at: Place; through: readonly string[] }>({
   code: 'LOTR2003',
   severity: 'error',
-  title: 'nodes read each other in a circle',
+  title: 'the graph has a cycle',
   explain:
-    'A graph must be acyclic: every node can run once all that it reads has been computed. Nodes may stand in any order ' +
-    'in the file, but not wait for each other.',
+    'A graph must be acyclic: every node can run once all that it reads has been computed. Nodes may be in any order ' +
+    'in the file, but must not depend on each other in a cycle.',
   make: ({ at, through }) => ({
-    message: `these nodes wait for each other: ${through.join(' -> ')}`,
+    message: `these nodes depend on each other: ${through.join(' -> ')}`,
     at,
     hint: 'loops are written with the Loop or Scan operator',
   }),
@@ -51,11 +51,11 @@ export const outOfScope = defineCode<{ name: string; at: Place }>({
   title: 'a node reads a value of a graph that does not enclose it',
   explain:
     'A node sees the values of its own graph and of the graphs around it. A value made inside another branch or ' +
-    'function is out of its reach.',
+    'function cannot be read from outside.',
   make: ({ name, at }) => ({
     message: `"${name}" belongs to a graph that does not enclose this node`,
     at,
-    hint: 'hand the value out as an output of its graph',
+    hint: 'make the value an output of its graph',
   }),
 });
 
@@ -90,12 +90,12 @@ export const noOpset = defineCode<{ at: Place }>({
 export const badFunction = defineCode<{ name: string; why: string }>({
   code: 'LOTR2007',
   severity: 'error',
-  title: 'a model-local function is not right',
+  title: 'a model-local function is not valid',
   explain:
     'Functions must not call themselves, directly or in a circle, and attribute references stand only in bodies.',
   make: ({ name, why }) => ({
     message: `${name}: ${why}`,
-    hint: 'mend the function in the exporter',
+    hint: 'correct the function in the exporter',
   }),
 });
 
@@ -114,7 +114,7 @@ export const namelessOp = defineCode<{ at: Place }>({
 export const irVersion = defineCode<{ version: number }>({
   code: 'LOTR2009',
   severity: 'warning',
-  title: 'the IR version is not one that lotrc knows',
+  title: 'lotrc does not know this IR version',
   explain:
     'lotrc reads IR versions 1 to 13. Fields of newer versions are carried byte for byte, but a rule that changed with ' +
     'the version is not known here.',
@@ -178,8 +178,8 @@ export const notFinite = defineCode<{
   severity: 'warning',
   title: 'a stored tensor holds NaN or infinite elements',
   explain:
-    'A weight that is not a number makes everything behind it not a number, in training and in inference. Exports of a run ' +
-    'that diverged have such weights, and damaged files. Infinite elements may be meant: attention masks are often written ' +
+    'A NaN in a weight makes everything that depends on it NaN, in training and in inference. Exports of a ' +
+    'diverged run and damaged files have such weights. Infinite elements may be intended: attention masks are often written ' +
     'with minus infinity. `lotrc inspect --check-weights` reads all weights to look for them.',
   make: ({ name, dtype, shape, nan, infinite, first }) => ({
     message:
@@ -192,6 +192,6 @@ export const notFinite = defineCode<{
     hint:
       nan > 0
         ? 'export the model again from a checkpoint whose weights are finite'
-        : 'no fault if this is a mask',
+        : 'this is normal if the tensor is an attention mask',
   }),
 });

@@ -363,5 +363,5 @@ describe('work of a product', () => {
 });
 
 test('LOTR6003: unknown devices are refused with the ones that are known', () => {
-  expect(() => profile('h10', 'cuda')).toThrow(/no cuda profile is called "h10"/);
+  expect(() => profile('h10', 'cuda')).toThrow(/there is no cuda profile named "h10"/);
 });

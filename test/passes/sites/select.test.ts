@@ -294,13 +294,13 @@ describe('what is refused', () => {
     const scores = new Net(4);
     scores.output(scores.op('MatMul', [scores.x, scores.op('Relu', [scores.x])]));
     expect(refusal(() => pick({}, scores)).message).toBe(
-      'the model has 1 matrix product and none by a stored matrix',
+      'the model has 1 matrix product, but none multiplies by a stored matrix',
     );
     const outside = new Net(4);
     const given = outside.graph.addInput('primals_1', tensorType('f32', [4, 4]));
     outside.output(outside.op('MatMul', [outside.x, given]));
     expect(refusal(() => pick({}, outside)).message).toBe(
-      'the model has 1 matrix product and none by a stored matrix; matrices are inputs of the graph (primals_1)',
+      'the model has 1 matrix product, but none multiplies by a stored matrix; matrices are inputs of the graph (primals_1)',
     );
     const packed = new MemoryTensor('i8', [4, 4], new Uint8Array(16));
     const net = new Net(4);
@@ -466,7 +466,7 @@ describe('remarks', () => {
     expect(codes({ targets: ['classifier'], spec: LORA })).toEqual([]);
     expect(codes({ targets: ['query'], share: 'site' })).toEqual(['LOTR3021', 'LOTR3021', 'LOTR3021']);
     expect(pick({ targets: ['classifier'] }).diagnostics[0]!.message).toContain(
-      'lotr needs 46 parameters there, LoRA 42',
+      'lotr needs 46 parameters there, LoRA needs 42',
     );
   });
   test('tied layers', () => {
