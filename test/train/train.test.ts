@@ -258,7 +258,9 @@ describe('says what is wrong:', () => {
   });
   test('LOTR8207 texts that are cut', async () => {
     const { err } = await train(jsonl('a.jsonl', DATA), fresh(), '--max-length', '6');
-    expect(err).toMatch(/warning LOTR8207: \d+ of 50 examples were truncated to 6 tokens; the longest has 15/);
+    expect(err).toMatch(
+      /warning LOTR8207: \d+ of 50 examples were truncated to 6 tokens; the longest has 15/,
+    );
   });
   test('LOTR8208 an input that the data does not have', async () => {
     const tensors = join(root, 'no-mask.safetensors');
