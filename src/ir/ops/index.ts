@@ -35,6 +35,7 @@ import { cumSum } from './cum-sum.js';
 import type { OpDef } from './define.js';
 import { depthToSpace } from './depth-to-space.js';
 import { dequantizeLinear } from './dequantize-linear.js';
+import { det } from './det.js';
 import { div } from './div.js';
 import { dropout } from './dropout.js';
 import { dynamicQuantizeLinear } from './dynamic-quantize-linear.js';
@@ -205,6 +206,7 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   cosh,
   cumSum,
   depthToSpace,
+  det,
   dequantizeLinear,
   div,
   dropout,

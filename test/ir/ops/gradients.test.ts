@@ -452,6 +452,16 @@ const CASES: readonly (readonly [string, Case])[] = [
       attrs: { batch_dims: attrInt(2) },
     },
   ],
+  ['Det', { op: 'Det', inputs: [x(2, 4, 4)] }],
+  ['Det of one by one, of a matrix', { op: 'Det', inputs: [x(2, 3, 1, 1)] }],
+  [
+    'Det of a singular matrix',
+    { op: 'Det', inputs: [{ shape: [3, 3], data: [1, 2, 3, 2, 4, 6, 0.5, -1, 2] }] },
+  ],
+  [
+    'Det, how many known at run time only',
+    { op: 'Det', inputs: [{ shape: [2, 3, 3], declared: ['n', 3, 3] }] },
+  ],
   ['Einsum', { op: 'Einsum', inputs: [x(2, 3, 4), x(4, 5)], attrs: { equation: attrString('bij,jk->bik') } }],
   ...(['Mish', 'Softplus', 'Softsign', 'HardSwish', 'Atan', 'Asinh', 'Sinh', 'Cosh', 'Tan'] as const).map(
     (op): [string, Case] => [op, { op, opset: 22, inputs: [x(3, 7)] }],

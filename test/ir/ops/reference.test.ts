@@ -348,6 +348,8 @@ const ROWS: readonly Row[] = [
   ],
   ['Resize', [[2, 3, 4, 3], scales(1, 1, 2, 3)], { opset: 10 }],
   ['Resize', [[2, 3, 4, 3], null, null, ints(5, 2)], { attrs: { axes: [3, -2], mode: 'linear' } }],
+  ['Det', [[2, 3, 4, 4]]],
+  ['Det', [tensor('f32', [2, 2], [0, 2, 3, 0])]],
   ['MaxPool', [[1, 2, 5, 6]], { attrs: { kernel_shape: [2, 3], pads: [1, 0, 0, 2] } }],
   ['GlobalAveragePool', [[2, 3, 4, 5]]],
   ['GlobalMaxPool', [[2, 3, 4, 5]]],

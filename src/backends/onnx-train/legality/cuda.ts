@@ -94,6 +94,8 @@ ReduceSum 1-12 float i32 i64 | 13 float bf16 i32 i64
 ReduceSumSquare 1-17 float | 18 float
 Relu 6-12 float | 13-13 float bf16 | 14 float bf16
 Reshape 1-22 any | 23 any
+Resize 10-18 float i32 u8 | 19 float i32 u8
+ReverseSequence 10 any
 RotaryEmbedding 23 bf16 f16 f32
 Round 11 float
 Scan 8-24 any | 25 any
