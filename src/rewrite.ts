@@ -9,6 +9,7 @@ import { carryFactors } from './passes/adapters/carry-factors.js';
 import { halfOf, narrowed, narrowFactors, refuseFedHalf } from './passes/adapters/factor-dtype.js';
 import { baseNode, insertAdapters } from './passes/adapters/insert.js';
 import { dtypeOf, lowerAdapters } from './passes/adapters/lower.js';
+import { type MatchedLayer, matchByPath } from './passes/adapters/match-path.js';
 import { factorData, mergeAdapters } from './passes/adapters/merge.js';
 import {
   carryFactorsPass,
@@ -211,6 +212,13 @@ export interface ApplyOptions {
   readonly lowering?: Lowering | 'function' | undefined;
   /** type that embedded factors are stored in; default that of the adapter's plan */
   readonly factorDType?: 'f32' | 'model' | undefined;
+  /**
+   * `weights` (default): layers are those of the base, with the very weights; `path`: layers of these module paths and
+   * extents, in another file of the same network
+   */
+  readonly match?: 'weights' | 'path' | undefined;
+  /** told which layers were found when they are matched by path */
+  readonly matched?: ((layers: readonly MatchedLayer[]) => void) | undefined;
   /** what messages call the adapter */
   readonly file?: string | undefined;
 }
@@ -218,22 +226,29 @@ export interface ApplyOptions {
 /**
  * Puts an adapter onto its base model, in place. On a model that already carries the same plan the factors are exchanged.
  * Weights that the adapter holds in full take the place of those of the base, and the plan of the model names them.
- * Returns the plan that the model then carries. Throws LOTR3301 and LOTR3311 when the base is another one, LOTR3210 when
+ * Returns the plan that the model then carries. Throws LOTR3301 and LOTR3311 when the base is another one, LOTR3305
+ * when a layer that is matched by path is missing, LOTR3210 when
  * the model holds a trained weight that the adapter leaves as in the base, LOTR3007 when factors that the caller feeds are
  * to be stored in half precision.
  */
 export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}): SavedPlan {
   const { carry = 'embedded', lowering = 'fold', file = '<adapter>' } = options;
   requireData(model);
-  const given = planOfAdapter(adapter, file);
+  const own = planOfAdapter(adapter, file);
   const present = readPlan(model);
-  if (present && !sameWork(present, given)) fail(alreadyAdapted({ doing: 'apply' }));
+  if (present && !sameWork(present, own)) fail(alreadyAdapted({ doing: 'apply' }));
   // a base whose weights were replaced cannot be restored: factors and weights change where they stand
   if (present && (present.plans.some(({ residual }) => residual) || present.weights)) {
-    exchange(model, present, given, adapter, options);
+    exchange(model, present, own, adapter, options);
   } else {
     if (present) stripAdapters(model, 'apply');
-    unpackLayers(model, stacksOf(given));
+    unpackLayers(model, stacksOf(own));
+    let given = own;
+    if (options.match === 'path') {
+      const { plan, matched } = matchByPath(model, own);
+      given = plan;
+      options.matched?.(matched);
+    }
     insert(model, inForm(model, given, options), adapter, file);
   }
   if (lowering === 'function') toFunctions(model);

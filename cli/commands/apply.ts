@@ -1,12 +1,14 @@
 import type { Carry, Lowering } from '../../src/ir/adapter.js';
+import { type DType, dtypeText } from '../../src/ir/dtype.js';
 import type { WeightsMode } from '../../src/ir/onnx/writer.js';
+import type { MatchedLayer } from '../../src/passes/adapters/match-path.js';
 import { apply } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
 import { beside, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
-import { filesText, weightsText } from '../text.js';
+import { count, filesText, table, weightsText } from '../text.js';
 
 export interface ApplyOptions {
   readonly output?: string;
@@ -14,22 +16,45 @@ export interface ApplyOptions {
   readonly factorDtype?: 'f32' | 'model';
   readonly keepFunctions?: true;
   readonly lowering?: Lowering;
+  readonly match: 'weights' | 'path';
   readonly weights: WeightsMode;
   readonly json?: true;
 }
 
 export function applyCommand(base: string, adapterPath: string, options: ApplyOptions, run: Run): void {
   const model = loadModel(base);
+  let matched: readonly MatchedLayer[] = [];
   const plan = apply(model, readAdapter(adapterPath), {
     carry: options.factors,
     lowering: options.keepFunctions ? 'function' : options.lowering,
     factorDType: options.factorDtype,
+    match: options.match,
+    matched: (layers) => {
+      matched = layers;
+    },
     file: adapterPath,
   });
   const output = outputFile(options.output, beside(base, '.lotr.onnx'));
   const inputs = [base, adapterPath];
   const files = writeArtifacts({ model: { model, path: output, weights: options.weights }, inputs }, run);
   const weights = (plan.weights ?? []).map(({ name }) => name);
-  if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), weights, files }, null, 2)}\n`);
-  else run.io.out(`${planText(plan)}${weightsText(plan.weights ?? [])}${filesText(files)}`);
+  const found = options.match === 'path' ? { matched } : {};
+  if (options.json)
+    run.io.out(`${JSON.stringify({ ...planReport(plan), ...found, weights, files }, null, 2)}\n`);
+  else
+    run.io.out(`${matchText(matched)}${planText(plan)}${weightsText(plan.weights ?? [])}${filesText(files)}`);
+}
+
+/** Which layer of the adapter was put on which of the file. */
+function matchText(matched: readonly MatchedLayer[]): string {
+  if (matched.length === 0) return '';
+  const rows = matched.flatMap(({ path, in: inn, out, from, to }) =>
+    to.map(({ op, weight, dtype }, use) => [
+      use === 0 ? path : '',
+      `${inn}x${out}`,
+      from[0]?.op ?? '',
+      `${op} ${weight} (${dtypeText(dtype as DType)})`,
+    ]),
+  );
+  return `${count(matched.length, 'layer')} matched by module path\n${table([['layer', 'in x out', 'adapter made for', 'put on'], ...rows])}\n`;
 }

@@ -68,12 +68,19 @@ Example:
         ),
     ),
   )
+    .option(
+      '--match <how>',
+      'weights: the base must hold the very weights that the adapter was made for; path: layers of the same module paths and shapes, in a float16, quantised or re-exported file of the same network',
+      word('--match', ['weights', 'path']),
+      'weights',
+    )
     .option('--json', 'print the report as JSON')
     .addHelpText(
       'after',
       `
-Example:
-  lotrc apply model.onnx trained.safetensors -o adapted.onnx`,
+Examples:
+  lotrc apply model.onnx trained.safetensors -o adapted.onnx
+  lotrc apply model.fp16.onnx trained.safetensors --match path`,
     )
     .action(async (base: string, adapter: string, options: ApplyOptions) => {
       const { applyCommand } = await import('../commands/apply.js');

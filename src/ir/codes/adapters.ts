@@ -153,7 +153,21 @@ export const otherBase = defineCode<{ site: string; output: string; why: string 
   make: ({ site, output, why }) => ({
     message: `the adapter does not fit this model at layer "${site}": ${why}`,
     at: { kind: 'value', name: output },
-    hint: 'apply it to the model it was made from; `lotrc inspect` lists its layers',
+    hint: 'apply it to the model it was made from; for another file of the same network add --match path',
+  }),
+});
+
+export const noSuchLayer = defineCode<{ site: string; why: string }>({
+  code: 'LOTR3305',
+  severity: 'error',
+  title: 'a layer of the adapter has no counterpart in this model',
+  explain:
+    '`lotrc apply --match path` finds every layer of the adapter by its module path and checks its extents; the weights ' +
+    'may differ, as those of a half-precision, quantised or re-exported file of the same network do. Every layer must ' +
+    'be found: an adapter that is put on some of its layers only computes something else.',
+  make: ({ site, why }) => ({
+    message: `no layer for "${site}": ${why}`,
+    hint: 'compare the module paths of both files with `lotrc inspect`; apply to a file of the same network',
   }),
 });
 

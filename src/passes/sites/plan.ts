@@ -122,7 +122,13 @@ function siteRow(
   digestOf: (weight: Value) => string,
 ): SiteRow {
   const { id, modulePath, nameFrom, aliases, group } = site;
-  const uses = site.uses.map(({ node, weight, layout, via }): SiteUseRow => {
+  const uses = useRows(site, digestOf);
+  return { id, modulePath, nameFrom, aliases, group, factors: factorNames(model, spec, 'site', id), uses };
+}
+
+/** What a plan says of the nodes that read a layer's weight. */
+export function useRows({ uses }: Site, digestOf: (weight: Value) => string): readonly SiteUseRow[] {
+  return uses.map(({ node, weight, layout, via }): SiteUseRow => {
     const swaps = via.filter((step) => step.op === 'Transpose' && swapsMatrix(step)).length;
     return {
       node: node.name,
@@ -134,7 +140,6 @@ function siteRow(
       transposed: swaps % 2 === 1,
     };
   });
-  return { id, modulePath, nameFrom, aliases, group, factors: factorNames(model, spec, 'site', id), uses };
 }
 
 /** `lotr/<group or site>/<factor>`, made unique. */
@@ -146,7 +151,7 @@ function factorNames(model: Model, spec: AdapterSpec, share: 'group' | 'site', o
 }
 
 /** Digests of weights, each read once. */
-function digester(withoutData: boolean): (weight: Value) => string {
+export function digester(withoutData: boolean): (weight: Value) => string {
   const digests = new Map<Value, string>();
   return (weight) => {
     const data = constantData(weight)!;
