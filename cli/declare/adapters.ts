@@ -191,7 +191,7 @@ function form(command: Command): Command {
   return command
     .option(
       '--factors <form>',
-      'factors are initializers (embedded, the default), required inputs (inputs), or inputs with an empty default (optional)',
+      'factors are initializers (embedded, the default), required inputs (inputs), or inputs with a default that adds nothing (optional: ONNX Runtime then prints one harmless warning per factor when it loads the model)',
       word('--factors', ['embedded', 'inputs', 'optional']),
     )
     .option(
