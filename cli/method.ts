@@ -1,5 +1,5 @@
 import { needsResidual, parseInit } from '../src/init/spec.js';
-import { type AdapterSpec, METHODS } from '../src/ir/adapter.js';
+import { type AdapterSpec, type Lowering, METHODS } from '../src/ir/adapter.js';
 import { conflict } from '../src/ir/codes/sites.js';
 import { fail } from '../src/ir/diagnostics.js';
 import { usageError } from './usage.js';
@@ -20,6 +20,18 @@ export function specOf({ method, scale, init, base }: MethodOptions): AdapterSpe
   const scaled = scale === undefined ? known : { ...known, scale };
   if (init === undefined) return refuseBase(scaled, base);
   return refuseBase(parseInit(init, scaled), base);
+}
+
+/** How layers are written. Throws a usage error for --keep-functions with --lowering. */
+export function loweringOf(o: {
+  readonly keepFunctions?: true;
+  readonly lowering?: Lowering;
+}): Lowering | 'function' | undefined {
+  if (o.keepFunctions && o.lowering !== undefined)
+    throw usageError(
+      '--keep-functions keeps layers as calls, and --lowering writes them out: give one of them',
+    );
+  return o.keepFunctions ? 'function' : o.lowering;
 }
 
 /** Only an init of singular vectors throughout has a product to take out of the weights, and needs that done. */

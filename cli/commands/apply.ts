@@ -5,6 +5,7 @@ import type { MatchedLayer } from '../../src/passes/adapters/match-path.js';
 import { apply } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
+import { loweringOf } from '../method.js';
 import { beside, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
@@ -22,11 +23,12 @@ export interface ApplyOptions {
 }
 
 export function applyCommand(base: string, adapterPath: string, options: ApplyOptions, run: Run): void {
+  const lowering = loweringOf(options);
   const model = loadModel(base);
   let matched: readonly MatchedLayer[] = [];
   const plan = apply(model, readAdapter(adapterPath), {
     carry: options.factors,
-    lowering: options.keepFunctions ? 'function' : options.lowering,
+    lowering,
     factorDType: options.factorDtype,
     match: options.match,
     matched: (layers) => {

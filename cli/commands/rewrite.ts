@@ -6,7 +6,7 @@ import type { Tie } from '../../src/passes/sites/weight-identity.js';
 import { rewrite } from '../../src/rewrite.js';
 import { hooksOf, printed, type WatchOptions } from '../hooks.js';
 import { loadModel } from '../load.js';
-import { specOf } from '../method.js';
+import { loweringOf, specOf } from '../method.js';
 import { beside, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
@@ -55,7 +55,7 @@ export function rewriteCommand(path: string, options: RewriteOptions, run: Run):
     share: parseShare(options.share),
     carry: options.factors,
     factorDType: options.factorDtype,
-    lowering: options.keepFunctions ? ('function' as const) : options.lowering,
+    lowering: loweringOf(options),
     seed: options.seed,
     tie: options.tie,
     replace: options.replace ?? false,

@@ -63,6 +63,8 @@ describe('ranges', () => {
     ['emit onnx-train m -o d --optimizer sgd --beta1 0.5', 'does not belong to --optimizer sgd'],
     ['emit onnx-train m -o d --momentum 0.5', 'does not belong to --optimizer adamw'],
     ['verify a b --dim batch=0', 'at least 1'],
+    ['rewrite m --rank 2 --keep-functions --lowering token', 'give one of them'],
+    ['apply m a --keep-functions --lowering fold', 'give one of them'],
   ])('%s', async (line, text) => {
     const { code, err } = await lotrc(...line.split(' '));
     expect(err).toContain('error LOTR8001:');

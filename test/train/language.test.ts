@@ -218,6 +218,8 @@ describe('chat templates', () => {
     );
     expect(spansOf(last, 'answers')).toMatch(/writes message 2 differently/);
     expect(spansOf(last, 'last')).toEqual(['a cod']);
+    const other = plain.replace('}[assistant]{', '}[bot]{');
+    expect(spansOf(other, 'last')).toMatch(/does not write message 4 after its generation prompt/);
   });
   test('what templates raise, and that they do not see the date', () => {
     expect(spansOf("{{ raise_exception('roles must alternate') }}", 'all')).toMatch(/roles must alternate/);
@@ -225,6 +227,7 @@ describe('chat templates', () => {
       'no date',
     ]);
     expect(spansOf('{% for i in range(2, 9, 3) %}{{ i }}{% endfor %}', 'all')).toEqual(['258']);
+    expect(spansOf('a\r\nb', 'all')).toEqual(['a\nb']);
   });
   test('LOTR8228 a template that cannot be read', () => {
     expect(() => new ChatTemplate('{% for %}', {}, 'x')).toThrow(/LOTR8228/);

@@ -295,3 +295,22 @@ test('eval reads inputs as the run did', async () => {
   expect(err).toBe('');
   expect(code).toBe(0);
 });
+
+test('a run of an older version, whose settings lack those that came later, is resumed', async () => {
+  const output = fresh();
+  const words = ['--data', jsonl('a.jsonl', DATA), '--tokenizer', net.tokenizer, '--max-steps', '2'];
+  expect((await lotrc('train', net.train, ...words, '-o', output)).code).toBe(0);
+  const path = join(output, 'run.json');
+  const settings = JSON.parse(readFileSync(path, 'utf8')) as {
+    reading: Record<string, unknown> & { fields: Record<string, unknown> };
+    labels: Record<string, unknown>;
+  };
+  const { tokenizer, badLines, maxLength, padTo, fields } = settings.reading;
+  const { text, pair, label } = fields;
+  const old = { tokenizer, fields: { text, pair, label }, badLines, maxLength, padTo };
+  const { order: _order, ...labels } = settings.labels;
+  writeFileSync(path, JSON.stringify({ ...settings, reading: old, labels }));
+  const { code, err } = await lotrc('train', net.train, '-o', output, '--resume', '--max-steps', '3');
+  expect(err).not.toContain('error');
+  expect(code).toBe(0);
+});

@@ -97,6 +97,7 @@ export function checkOptions(options: TrainOptions): void {
   only('--label-smoothing', labelSmoothing !== 0, ['cross-entropy']);
   only('--ignore-index', ignoreIndex !== TRAIN_DEFAULTS.ignoreIndex, ['cross-entropy']);
   only('--temperature', temperature !== TRAIN_DEFAULTS.temperature, ['contrastive']);
+  only('--labels', options.labels !== TRAIN_DEFAULTS.labels, ['cross-entropy', 'mse', 'bce', 'cosine']);
   only('--mask', options.mask !== undefined, ['cosine', 'contrastive']);
   range(
     '--label-smoothing',

@@ -44,8 +44,9 @@ export class ChatTemplate {
 
   /** Throws LOTR8228 for a template that cannot be read. */
   constructor(source: string, tokens: Readonly<Record<string, string>>, file: string) {
-    const marked = withMarks(source);
-    this.marks = marked !== source;
+    const text = source.replace(/\r\n?/g, '\n'); // as Jinja itself does
+    const marked = withMarks(text);
+    this.marks = marked !== text;
     this.#tokens = tokens;
     try {
       this.#template = new Template(marked);

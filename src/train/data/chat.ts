@@ -37,7 +37,11 @@ export function renderChat(
     for (const turn of chosen) {
       const before: Rendered = template.render(messages.slice(0, turn), true, more);
       const after: Rendered = template.render(messages.slice(0, turn + 1), false, more);
-      if (!after.text.startsWith(before.text) || !text.startsWith(after.text)) {
+      if (!after.text.startsWith(before.text)) {
+        const why = `the template does not write message ${turn + 1} after its generation prompt`;
+        return { why: `${why}: --loss-on all, or a template with {% generation %}, can use it` };
+      }
+      if (!text.startsWith(after.text)) {
         const why = `the template writes message ${turn + 1} differently when others follow it`;
         return { why: `${why}: --loss-on last or all, or a template with {% generation %}, can use it` };
       }

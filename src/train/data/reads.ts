@@ -15,6 +15,7 @@ const READERS: Readonly<Record<string, readonly Kind[]>> = {
   quote: TASKS,
   task: TASKS,
   labels: ['label', 'tags'],
+  bucket: TASKS,
   promptField: ['prompt'],
   completionField: ['prompt'],
   bos: ['text', 'prompt'],
