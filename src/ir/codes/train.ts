@@ -89,17 +89,17 @@ export const inputUnknown = defineCode<{ input: string; columns: readonly string
   }),
 });
 
-export const badTokenizer = defineCode<{ file: string; why: string }>({
+export const badTokenizer = defineCode<{ file: string; why: string; hint?: string }>({
   code: 'LOTR8209',
   severity: 'error',
   title: 'the tokenizer file cannot be used',
   explain:
     '--tokenizer takes a tokenizer.json as Hugging Face tools write it, or a character vocabulary: a JSON file ' +
     '{"type":"character","chars":"..."} in which the place of a character is its id.',
-  make: ({ file, why }) => ({
+  make: ({ file, why, hint }) => ({
     message: why,
     at: { kind: 'file', file },
-    hint: 'take the tokenizer.json that was published with the model',
+    hint: hint ?? 'take the tokenizer.json that was published with the model',
   }),
 });
 

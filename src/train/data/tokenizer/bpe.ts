@@ -16,7 +16,7 @@ const CACHED = 1 << 14;
 /** Byte pair encoding: the characters of a piece, joined pair by pair in the order of the list of merges. */
 export function bpeOf(part: Part): Model {
   if (part.has('dropout') && part.get('dropout') !== 0) {
-    part.refuse('"dropout" makes its tokens random, which is not supported: set it to null');
+    part.unsupported('"dropout", which makes tokens random,');
   }
   const vocabulary = vocabularyOf(part);
   const prefix = part.textOrNull('continuing_subword_prefix') ?? '';

@@ -32,7 +32,6 @@ export function charsmapOf(part: Part): Normalizer {
     }
     return found;
   };
-  const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
   return (text) => {
     let made = '';
     const chars = (run: string) => {
@@ -43,7 +42,7 @@ export function charsmapOf(part: Part): Normalizer {
         chars(run);
         continue;
       }
-      for (const { segment } of graphemes.segment(run)) {
+      for (const segment of graphemesOf(run)) {
         const whole = bytesOf(segment).length < 6 ? mapped(segment) : null;
         if (whole === null) chars(segment);
         else made += whole;
@@ -78,3 +77,19 @@ function find(units: Uint32Array, key: Uint8Array): number | null {
 
 /** How far the children of a node lie from it. */
 const offset = (unit: number): number => (unit >>> 10) << ((unit & 0x200) >>> 6);
+
+const SEGMENTER = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** The graphemes of a text, found in windows of it: the segmenter is slow on long ones. */
+function* graphemesOf(text: string): Generator<string> {
+  let width = 256;
+  for (let at = 0; at < text.length; ) {
+    const window = text.slice(at, at + width);
+    const found = Array.from(SEGMENTER.segment(window), ({ segment }) => segment);
+    // the last one may go on behind the window
+    const last = at + window.length < text.length ? found.pop()! : '';
+    if (found.length === 0) width *= 2;
+    else yield* found;
+    at += window.length - last.length;
+  }
+}

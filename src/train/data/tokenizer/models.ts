@@ -23,7 +23,7 @@ export function modelOf(part: Part): Model {
     case 'Unigram':
       return unigramOf(part);
     default:
-      return part.refuse(`the model "${part.type}" is not supported`);
+      return part.unsupported(`the model "${part.type}"`);
   }
 }
 

@@ -44,7 +44,7 @@ export function normalizerOf(part: Part | null): Normalizer {
     case 'ByteLevel':
       return byteChars;
     default:
-      return part.refuse(`the normalizer "${part.type}" is not supported`);
+      return part.unsupported(`the normalizer "${part.type}"`);
   }
 }
 

@@ -24,8 +24,17 @@ export class Part {
   }
 
   /** Throws LOTR8209 that names this part. */
-  refuse(why: string): never {
-    return fail(badTokenizer({ file: this.file, why: this.path === '' ? why : `${this.path}: ${why}` }));
+  refuse(why: string, hint?: string): never {
+    const named = this.path === '' ? why : `${this.path}: ${why}`;
+    return fail(badTokenizer({ file: this.file, why: named, ...(hint === undefined ? {} : { hint }) }));
+  }
+
+  /** Refuses what other programs can do with this part and lotrc cannot. */
+  unsupported(what: string): never {
+    return this.refuse(
+      `${what} is not supported`,
+      'make the token ids with another program, and give them as a .safetensors file',
+    );
   }
 
   /** Its type; refuses a part without one. */

@@ -43,7 +43,7 @@ export function patternOf(part: Part): RegExp {
     // a letter that never matches keeps (?i:...) from being made a flag of the whole expression, which changes \p{L}
     return toRegExp(`(?:${withWords(source)})|(?!)a`, { global: true, avoidSubclass: true });
   } catch (error) {
-    return part.refuse(`the regular expression ${JSON.stringify(source)} cannot be used: ${why(error)}`);
+    return part.unsupported(`the regular expression ${JSON.stringify(source)} (${why(error)})`);
   }
 }
 

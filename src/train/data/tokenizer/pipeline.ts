@@ -93,8 +93,9 @@ export class Pipeline implements Tokenizer {
   /** How many special tokens a layout adds. Throws LOTR8209 when nothing else fits in a row. */
   #special(items: Layout['single'], max: number): number {
     const count = addedBy(items);
-    if (count > max) this.#file.refuse(`it adds ${count} special tokens, and the longest row has ${max}`);
-    return count;
+    if (count <= max) return count;
+    const why = `it adds ${count} special tokens, and the longest row has ${max}`;
+    return this.#file.refuse(why, 'give a larger --max-length');
   }
 
   #cut(ids: readonly number[], length: number): readonly number[] {
@@ -131,7 +132,7 @@ function sideOf(root: Part): Side {
   const truncation = root.part('truncation');
   if (truncation === null) return 'Right';
   const strategy = truncation.text('strategy', 'LongestFirst');
-  if (strategy !== 'LongestFirst') truncation.refuse(`the strategy "${strategy}" is not supported`);
+  if (strategy !== 'LongestFirst') truncation.unsupported(`the strategy "${strategy}"`);
   const side = truncation.text('direction', 'Right');
   return side === 'Left' || side === 'Right' ? side : truncation.refuse(`"${side}" is not a direction`);
 }

@@ -39,12 +39,11 @@ export function layoutOf(part: Part | null): Layout {
     case 'Sequence': {
       const layouts = part.parts('processors').map(layoutOf);
       const adding = layouts.filter((layout) => layout !== PLAIN);
-      if (adding.length > 1)
-        part.refuse('more than one of its processors adds tokens, which is not supported');
+      if (adding.length > 1) part.unsupported('more than one processor that adds tokens');
       return adding[0] ?? PLAIN;
     }
     default:
-      return part.refuse(`the post-processor "${part.type}" is not supported`);
+      return part.unsupported(`the post-processor "${part.type}"`);
   }
 }
 

@@ -51,7 +51,7 @@ export function preTokenizerOf(part: Part | null): PreTokenizer {
     case 'FixedLength':
       return fixedLength(Math.max(1, part.count('length', 5)));
     default:
-      return part.refuse(`the pre-tokenizer "${part.type}" is not supported`);
+      return part.unsupported(`the pre-tokenizer "${part.type}"`);
   }
 }
 
