@@ -13,6 +13,9 @@ export interface ReadingOptions {
   readonly labelField: string;
   readonly promptField: string;
   readonly completionField: string;
+  readonly sourceField: string;
+  readonly targetField: string;
+  readonly decoderStart?: string;
   readonly messagesField: string;
   readonly tokensField: string;
   readonly tagsField: string;
@@ -43,6 +46,8 @@ export function readingOf(o: ReadingOptions): DataOptions {
       label: o.labelField,
       prompt: o.promptField,
       completion: o.completionField,
+      source: o.sourceField,
+      target: o.targetField,
       messages: o.messagesField,
       tokens: o.tokensField,
       tags: o.tagsField,
@@ -58,6 +63,7 @@ export function readingOf(o: ReadingOptions): DataOptions {
     eos: o.eos ?? null,
     pack: o.pack ?? false,
     lossOn: o.lossOn,
+    decoderStart: o.decoderStart ?? null,
     subwords: o.subwords,
   };
 }
@@ -107,6 +113,9 @@ export function readingOptions(reading: DataOptions): Readonly<Record<string, un
     labelField: reading.fields.label,
     promptField: reading.fields.prompt,
     completionField: reading.fields.completion,
+    sourceField: reading.fields.source,
+    targetField: reading.fields.target,
+    decoderStart: reading.decoderStart ?? undefined,
     messagesField: reading.fields.messages,
     tokensField: reading.fields.tokens,
     tagsField: reading.fields.tags,

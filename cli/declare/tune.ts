@@ -100,6 +100,12 @@ function readingOptions(command: Command): Command {
     .option('--label-field <name>', 'field or column with the label', 'label')
     .option('--prompt-field <name>', 'field or column with a prompt', 'prompt')
     .option('--completion-field <name>', 'field or column with what follows the prompt', 'completion')
+    .option('--source-field <name>', 'field or column with what an encoder reads', 'source')
+    .option('--target-field <name>', 'field or column with what its decoder is to write', 'target')
+    .option(
+      '--decoder-start <token>',
+      'token that decoders start with (default: decoder_start_token_id of the config.json beside the tokenizer)',
+    )
     .option('--messages-field <name>', 'field with the messages of a conversation', 'messages')
     .option('--tokens-field <name>', 'field with a list of words', 'tokens')
     .option('--tags-field <name>', 'field with a list of tags, one for each word', 'tags')
@@ -110,8 +116,8 @@ function readingOptions(command: Command): Command {
     )
     .option(
       '--task <kind>',
-      'label: a text with a label; text: running text; prompt: a prompt and its completion; chat: messages; tags: words with a tag each (default: as the data and the model say)',
-      word('--task', ['label', 'text', 'prompt', 'chat', 'tags']),
+      'label: a text with a label; text: running text; prompt: a prompt and its completion; chat: messages; tags: words with a tag each; seq2seq: a source and a target (default: as the data and the model say)',
+      word('--task', ['label', 'text', 'prompt', 'chat', 'tags', 'seq2seq']),
     )
     .option(
       '--quote <char>',

@@ -71,6 +71,7 @@ const open = (data: string, more: Partial<DataOptions> = {}, folder = folders.sh
       pack: false,
       lossOn: 'answers',
       subwords: 'first',
+      decoderStart: null,
       ...more,
     },
     null,

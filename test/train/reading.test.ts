@@ -52,6 +52,7 @@ const reading = (more: Partial<DataOptions> = {}): DataOptions => ({
   pack: false,
   lossOn: 'answers',
   subwords: 'first',
+  decoderStart: null,
   ...more,
 });
 

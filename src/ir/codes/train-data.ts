@@ -18,7 +18,7 @@ export const optionIgnored = defineCode<{ option: string; why: string }>({
 export const otherRecords = defineCode<{
   file: string;
   why: string;
-  predicted: 'values' | 'row' | 'positions';
+  predicted: 'values' | 'row' | 'positions' | 'target';
   forms: readonly string[];
   labelled?: boolean;
 }>({
@@ -28,14 +28,15 @@ export const otherRecords = defineCode<{
   explain:
     'A model with logits [batch, classes] predicts one class for a text: its records have a text and a label. A model with ' +
     'logits [batch, seq, classes] predicts a class at every position: it is trained on running text, prompts with ' +
-    'completions, messages, or words with tags. One label for a text says nothing about the positions.',
+    'completions, messages, or words with tags; an encoder-decoder on sources and targets. One label for a text says nothing about the positions.',
   make: ({ file, why, predicted, forms, labelled }) => ({
     message: `${why}, and the model predicts ${
-      predicted === 'positions'
-        ? 'a class at every position of a text'
-        : predicted === 'row'
-          ? 'one class for a text'
-          : 'numbers for a text'
+      {
+        positions: 'a class at every position of a text',
+        target: 'what a decoder is to write',
+        row: 'one class for a text',
+        values: 'numbers for a text',
+      }[predicted]
     }`,
     at: { kind: 'file', file },
     hint:

@@ -16,3 +16,35 @@ export const idOutOfRange = defineCode<{ input: string; id: number; rows: number
       : 'use the tokenizer that was published with the model',
   }),
 });
+
+export const noDecoderStart = defineCode<{ file: string; files: readonly string[] }>({
+  code: 'LOTR8251',
+  severity: 'error',
+  title: 'nothing says which token decoders start with',
+  explain:
+    'The inputs of a decoder are the labels one place later, after a token that every target starts with: <pad> in T5, </s> ' +
+    'in BART and Marian. config.json or generation_config.json beside the tokenizer names its id, decoder_start_token_id; ' +
+    '--decoder-start names the token.',
+  make: ({ file, files }) => ({
+    message:
+      files.length === 0
+        ? 'there is no config.json beside the tokenizer, and no --decoder-start'
+        : 'config.json has no decoder_start_token_id, and there is no --decoder-start',
+    at: { kind: 'file', file },
+    hint: 'put the config.json of the model beside the tokenizer, or give --decoder-start TOKEN',
+  }),
+});
+
+export const shiftedTwice = defineCode<Record<never, never>>({
+  code: 'LOTR8252',
+  severity: 'error',
+  title: 'labels of an encoder-decoder are shifted twice',
+  explain:
+    'The inputs of a decoder are already one place later than its labels, so position t predicts label t. Graphs that were ' +
+    'emitted with --shift score position t against label t + 1, which is right for decoders alone.',
+  make: () => ({
+    message:
+      'the training directory was emitted with --shift, and the model has a decoder whose inputs are shifted',
+    hint: 'emit the directory without --shift',
+  }),
+});

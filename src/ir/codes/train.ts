@@ -76,16 +76,17 @@ export const truncated = defineCode<{
   }),
 });
 
-export const inputUnknown = defineCode<{ input: string; columns: readonly string[] }>({
+export const inputUnknown = defineCode<{ input: string; columns: readonly string[]; hint?: string }>({
   code: 'LOTR8208',
   severity: 'error',
   title: 'the data has nothing for an input of the model',
   explain:
     'Text gives token ids, an attention mask, token types and positions, which are matched to inputs by their names. ' +
     'Other inputs need data from safetensors, or a name given with --input.',
-  make: ({ input, columns }) => ({
+  make: ({ input, columns, hint }) => ({
     message: `the model needs the input ${JSON.stringify(input)}; the data has ${columns.join(', ')}`,
-    hint: `give --input ${input}=COLUMN, or a safetensors file with a tensor ${JSON.stringify(input)}`,
+    hint:
+      hint ?? `give --input ${input}=COLUMN, or a safetensors file with a tensor ${JSON.stringify(input)}`,
   }),
 });
 

@@ -9,6 +9,9 @@ export interface Fields {
   readonly messages: string;
   readonly tokens: string;
   readonly tags: string;
+  /** what an encoder reads, and what its decoder is to write */
+  readonly source: string;
+  readonly target: string;
 }
 
 export const FIELDS: Fields = {
@@ -20,4 +23,6 @@ export const FIELDS: Fields = {
   messages: 'messages',
   tokens: 'tokens',
   tags: 'tags',
+  source: 'source',
+  target: 'target',
 };

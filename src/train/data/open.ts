@@ -14,6 +14,7 @@ import { tokenizeFile, windowDataset } from './language.js';
 import { languageDataset } from './language-rows.js';
 import { unusedOptions } from './reads.js';
 import { jsonLines, type Row, type Rows, tableRows } from './records.js';
+import { seq2seqDataset } from './seq2seq.js';
 import { tagDataset } from './tags.js';
 import { predicts, type Task, taskOf } from './tasks.js';
 import { tensorDataset } from './tensors.js';
@@ -45,6 +46,8 @@ export interface DataOptions {
   readonly lossOn: LossOn;
   /** tags: the tag of a word is that of its first token, or of all its tokens */
   readonly subwords: 'first' | 'all';
+  /** encoder-decoder models: the token that decoders start with; null: as config.json beside the tokenizer says */
+  readonly decoderStart: string | null;
 }
 
 /** What is predicted of prompts and conversations: all answers, the last one, or everything. */
@@ -102,6 +105,7 @@ export async function openData(
   const bad = new BadLines(file, options.badLines);
   const records = recordsOf(file, extension, options, bad);
   if (!records) {
+    if (predicted === 'target') fail(badData({ file, why: NO_TARGET, hint: SOURCE_AND_TARGET }));
     if (predicted !== 'positions') fail(badData({ file, why: NOT_TEXT, hint: TAKES_RECORDS }));
     const windows = { length: length ?? options.maxLength, shift: loss.shift, ignoreIndex: ignored };
     const dataset = windowDataset(tokenizeFile(file, tokenizer), windows, tokenizer, file);
@@ -113,6 +117,12 @@ export async function openData(
   const multiple = options.bucket ? 1 : options.padTo;
   const padding = { max: options.maxLength, multiple, fixed: length };
   const rest = { files: [], unused: unused(kind) };
+  if (kind === 'seq2seq') {
+    const { tokenizer: tokenizerFile, decoderStart: start } = options;
+    const task = { file, fields, tokenizer, tokenizerFile: tokenizerFile!, padding, ignored, start };
+    const made = seq2seqDataset(records, graph, { ...task, shift: loss.shift }, bad);
+    return { ...rest, labels: null, ...made, notes: [...made.notes, ...records.notes()] };
+  }
   if (kind !== 'label' && kind !== 'tags') {
     const { bos, eos, pack, lossOn, tokenizer: tokenizerFile } = options;
     const common = { kind, file, fields, tokenizer, tokenizerFile: tokenizerFile!, padding, ignored };
@@ -142,6 +152,9 @@ export async function openData(
 
 const NOT_TEXT = 'it is plain text, and the model does not predict tokens';
 const TAKES_RECORDS = 'give JSON Lines (.jsonl), CSV (.csv, .tsv) with a text and a label, or .safetensors';
+
+const NO_TARGET = 'it is plain text, and the model has a decoder that writes another text';
+const SOURCE_AND_TARGET = 'give records with a source and a target';
 
 const SHIFTED = 'a tag belongs to its own position, and the graphs compare position t with label t + 1';
 const WITHOUT_SHIFT = 'write the training directory without --shift';

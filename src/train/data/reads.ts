@@ -26,6 +26,9 @@ const READERS: Readonly<Record<string, readonly Kind[]>> = {
   tokensField: ['tags'],
   tagsField: ['tags'],
   subwords: ['tags'],
+  sourceField: ['seq2seq'],
+  targetField: ['seq2seq'],
+  decoderStart: ['seq2seq'],
 };
 
 const KINDS: Readonly<Record<Kind, string>> = {
@@ -36,6 +39,7 @@ const KINDS: Readonly<Record<Kind, string>> = {
   prompt: 'the data is prompts with completions',
   chat: 'the data is messages',
   tags: 'the data is words with tags',
+  seq2seq: 'the data is sources and targets',
 };
 
 export interface Reading {

@@ -45,6 +45,16 @@ export function readTokenizerConfig(tokenizer: string): TokenizerConfig {
   return { tokens, templates, files };
 }
 
+/** What config.json and generation_config.json beside a tokenizer say about the model, where they are. Throws LOTR8209. */
+export function readModelConfig(tokenizer: string): {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly files: readonly string[];
+} {
+  const files: string[] = [];
+  const read = (name: string) => readJson(join(dirname(tokenizer), name), files) ?? {};
+  return { config: { ...read('generation_config.json'), ...read('config.json') }, files };
+}
+
 /** The id of a special token. Throws LOTR8209 when the tokenizer does not have it as one token. */
 export function idOf(token: string, tokenizer: Tokenizer, file: string): number {
   const ids = tokenizer.plain(token);

@@ -1,24 +1,29 @@
 import { otherRecords } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Signature } from '../signature.js';
+import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
 import { has, type Row } from './records.js';
 
 /**
  * What the records of a file are: `label`, a text (or two) with a label; `text`, running text; `prompt`, a prompt and the
- * text that follows it; `chat`, messages; `tags`, words with a tag each.
+ * text that follows it; `chat`, messages; `tags`, words with a tag each; `seq2seq`, a source and a target.
  */
-export const TASKS = ['label', 'text', 'prompt', 'chat', 'tags'] as const;
+export const TASKS = ['label', 'text', 'prompt', 'chat', 'tags', 'seq2seq'] as const;
 export type Task = (typeof TASKS)[number];
 
-/** What the loss of a training directory compares: numbers, one class per row, or one class per position. */
-export type Predicts = 'values' | 'row' | 'positions';
+/**
+ * What the loss of a training directory compares: numbers, one class per row, or one class per position, of a decoder's
+ * text (`target`) or of the text that is read.
+ */
+export type Predicts = 'values' | 'row' | 'positions' | 'target';
 
 export function predicts({ graphs, loss }: Signature): Predicts {
   if (loss.kind !== 'cross-entropy') return 'values';
   const graph = graphs.eval ?? graphs.step!;
   const label = graph.inputs.find(({ role }) => role === 'label');
-  return (label?.shape.length ?? 1) > 1 ? 'positions' : 'row';
+  if ((label?.shape.length ?? 1) < 2) return 'row';
+  return decoderOf(graph) ? 'target' : 'positions';
 }
 
 /** What each task needs, for messages. */
@@ -28,6 +33,7 @@ const FORMS: Readonly<Record<Task, (fields: Fields) => string>> = {
   chat: ({ messages }) => `"${messages}"`,
   tags: ({ tokens, tags }) => `"${tokens}" and "${tags}"`,
   prompt: ({ prompt, completion }) => `"${prompt}" and "${completion}"`,
+  seq2seq: ({ source, target }) => `"${source}" and "${target}"`,
 };
 
 /**
@@ -41,17 +47,14 @@ export function taskOf(
   given: Task | null,
   predicted: Predicts,
 ): Task {
-  const per = predicted === 'positions';
+  const forms = TASKS.filter((task) => serves(task, predicted)).map((task) => FORMS[task](fields));
   if (given !== null) {
-    if ((given === 'label') === per) {
-      const why = per ? 'one label for a text' : 'a class for every token';
-      fail(
-        otherRecords({ file, why: `--task ${given} gives ${why}`, predicted, forms: formsOf(fields, per) }),
-      );
-    }
-    return given;
+    if (serves(given, predicted)) return given;
+    const why = `--task ${given} gives ${GIVES[given] ?? 'a class for every token'}`;
+    return fail(otherRecords({ file, why, predicted, forms }));
   }
-  if (!per) return 'label';
+  if (predicted === 'target') return 'seq2seq';
+  if (predicted !== 'positions') return 'label';
   const found: readonly (readonly [Task, boolean])[] = [
     ['chat', has(first, fields.messages)],
     ['tags', has(first, fields.tokens) && has(first, fields.tags)],
@@ -64,8 +67,17 @@ export function taskOf(
   const why = labelled
     ? `its records have one "${fields.label}" for a text`
     : `its first record has the fields ${Object.keys(first.value).join(', ')}`;
-  return fail(otherRecords({ file, why, predicted, forms: formsOf(fields, per), labelled }));
+  return fail(otherRecords({ file, why, predicted, forms, labelled }));
 }
 
-const formsOf = (fields: Fields, per: boolean): readonly string[] =>
-  TASKS.filter((task) => (task !== 'label') === per).map((task) => FORMS[task](fields));
+/** What a task gives, where it is not a class for every token. */
+const GIVES: Readonly<Partial<Record<Task, string>>> = {
+  label: 'one label for a text',
+  seq2seq: 'what a decoder is to write',
+};
+
+function serves(task: Task, predicted: Predicts): boolean {
+  if (predicted === 'target') return task === 'seq2seq';
+  if (predicted === 'positions') return task !== 'label' && task !== 'seq2seq';
+  return task === 'label';
+}

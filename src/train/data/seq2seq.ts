@@ -1,0 +1,165 @@
+import { badData, inputUnknown } from '../../ir/codes/train.js';
+import { noDecoderStart, shiftedTwice } from '../../ir/codes/train-text.js';
+import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import type { GraphSignature, Port } from '../signature.js';
+import type { BadLines } from './bad-lines.js';
+import { cutNotes } from './classification.js';
+import type { Batch, Column, Dataset } from './dataset.js';
+import { decoderOf } from './decoder.js';
+import type { Fields } from './fields.js';
+import { has, type Row, type Rows, requireColumns, textOf } from './records.js';
+import { idOf, readModelConfig } from './special-tokens.js';
+import { type Padding, TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
+import type { Encoded, Tokenizer } from './tokenizer.js';
+
+export interface Seq2seqTask {
+  readonly file: string;
+  readonly fields: Fields;
+  readonly tokenizer: Tokenizer;
+  /** the tokenizer's file: config.json beside it says what decoders start with */
+  readonly tokenizerFile: string;
+  readonly padding: Padding;
+  readonly ignored: number;
+  /** the graph scores position t against label t + 1 */
+  readonly shift: boolean;
+  /** the token that decoders start with; null: as config.json says */
+  readonly start: string | null;
+}
+
+export interface Seq2seqData {
+  readonly dataset: Dataset;
+  readonly notes: readonly Diagnostic[];
+  /** files beside the tokenizer that were read */
+  readonly files: readonly string[];
+}
+
+/** What an encoder reads and a decoder is to write. */
+interface Example {
+  readonly source: Encoded;
+  readonly target: Encoded;
+}
+
+/** Throws LOTR8208 with what is expected when the first record has no source and target. */
+function requireFields(first: Row, { name }: Port, { source, target }: Fields): void {
+  if (has(first, source) && has(first, target)) return;
+  const columns = Object.keys(first.value);
+  const hint = `an encoder-decoder is trained on records with "${source}" and "${target}"; --source-field and --target-field name others`;
+  fail(inputUnknown({ input: name, columns, hint }));
+}
+
+/**
+ * Sources and targets for encoder-decoder models: labels are the ids of the target, inputs of the decoder the same ids one
+ * place later, after the token that decoders start with. Throws LOTR8204, LOTR8205, LOTR8208, LOTR8251, LOTR8252.
+ */
+export function seq2seqDataset(
+  records: Rows & { readonly peek: Row | null },
+  graph: GraphSignature,
+  task: Seq2seqTask,
+  bad: BadLines,
+): Seq2seqData {
+  const { file, fields, tokenizer, padding, ignored } = task;
+  const decoder = decoderOf(graph)!;
+  if (records.peek) requireFields(records.peek, decoder, fields);
+  if (task.shift) fail(shiftedTwice({}));
+  const { start, files } = startOf(task);
+  const encoder = graph.inputs.find(
+    ({ role, name }) => role === 'batch' && /ids$/i.test(name) && !/decoder/i.test(name),
+  );
+  const lengths: Lengths = {
+    source: paddingOf(padding, encoder),
+    target: paddingOf(padding, decoder),
+    equal: encoder !== undefined && encoder.shape[1] === decoder.shape[1],
+  };
+  requireColumns(records, [fields.source, fields.target]);
+  const rows: Example[] = [];
+  for (const record of records.rows) {
+    const text = textOf(record, fields.source, bad);
+    const answer = text === null ? null : textOf(record, fields.target, bad);
+    if (text === null || answer === null) continue;
+    const source = tokenizer.encode(text, null, lengths.source.fixed ?? padding.max);
+    const target = tokenizer.encode(answer, null, lengths.target.fixed ?? padding.max);
+    const empty = [source, target].findIndex(({ ids }) => ids.length === 0);
+    if (empty < 0) rows.push({ source, target });
+    else bad.add(record.line, `its "${empty === 0 ? fields.source : fields.target}" has no token`);
+  }
+  if (rows.length === 0) fail(badData({ file, why: 'it has no record that can be used' }));
+  const cut = rows.map(({ source, target }) => (target.full > target.ids.length ? target : source));
+  const notes = [...bad.report(), ...cutNotes(file, cut, padding.max)];
+  return { dataset: new Pairs(rows, lengths, tokenizer.padId, start, ignored), notes, files };
+}
+
+interface Lengths {
+  readonly source: Padding;
+  readonly target: Padding;
+  /** the model takes both in one length */
+  readonly equal: boolean;
+}
+
+function paddingOf(padding: Padding, port: Port | undefined): Padding {
+  const extent = port?.shape[1];
+  return { ...padding, fixed: typeof extent === 'number' ? extent : null };
+}
+
+/** The id that decoders start with. Throws LOTR8251 when nothing says. */
+function startOf({ start, tokenizer, tokenizerFile }: Seq2seqTask) {
+  if (start !== null) return { start: idOf(start, tokenizer, tokenizerFile), files: [] };
+  const { config, files } = readModelConfig(tokenizerFile);
+  const id = config.decoder_start_token_id;
+  if (typeof id === 'number' && Number.isInteger(id) && id >= 0) return { start: id, files };
+  return fail(noDecoderStart({ file: tokenizerFile, files }));
+}
+
+class Pairs implements Dataset {
+  readonly unit = 'example';
+  readonly columns = [...TOKEN_COLUMNS, ...TOKEN_COLUMNS.map(ofDecoder)];
+  readonly size: number;
+  readonly lengths: readonly number[];
+
+  constructor(
+    readonly rows: readonly Example[],
+    readonly padding: Lengths,
+    readonly padId: number,
+    readonly start: number,
+    readonly ignored: number,
+  ) {
+    this.size = rows.length;
+    this.lengths = rows.map(({ source }) => source.ids.length);
+  }
+
+  batch(indices: ArrayLike<number>, filled = indices.length): Batch {
+    const { padding, padId, start, ignored } = this;
+    const chosen = Array.from(indices, (index) => this.rows[index]!);
+    const sources = chosen.map(({ source }) => source);
+    const shifted = chosen.map(({ target: { ids } }) => ({
+      ids: Int32Array.of(start, ...ids.subarray(0, -1)),
+      types: null,
+    }));
+    let source = tokenColumns(sources, padding.source, padId, filled);
+    let target = tokenColumns(shifted, padding.target, padId, filled);
+    if (padding.equal) {
+      const fixed = Math.max(source.length, target.length);
+      source = tokenColumns(sources, { ...padding.source, fixed }, padId, filled);
+      target = tokenColumns(shifted, { ...padding.target, fixed }, padId, filled);
+    }
+    const data = new Int32Array(filled * target.length).fill(ignored);
+    for (const [
+      row,
+      {
+        target: { ids },
+      },
+    ] of chosen.entries())
+      data.set(ids, row * target.length);
+    const columns = new Map<string, Column>(source.columns);
+    for (const [name, column] of target.columns) columns.set(ofDecoder(name), column);
+    return {
+      columns,
+      labels: { shape: [filled, target.length], data },
+      examples: chosen.length,
+      tokens: source.tokens + target.tokens,
+    };
+  }
+}
+
+function ofDecoder(column: string): string {
+  return `decoder_${column}`;
+}
