@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { PLAN_KEY } from '../ir/adapter.js';
 import { otherPlan } from '../ir/codes/adapters.js';
 import { badRun, fixedHere } from '../ir/codes/train.js';
@@ -24,10 +23,7 @@ export function takeAdapter(run: TrainingRun, file: string): void {
     if (`${tensors.get(name)?.shape}` !== `${shape}`)
       fail(badRun({ file, why: `it has no tensor "${name}" of shape [${shape.join(',')}]` }));
   }
-  const [mine, theirs] = [
-    readSafetensors(join(run.folder, 'state.safetensors')).metadata[PLAN_KEY],
-    metadata[PLAN_KEY],
-  ];
+  const [mine, theirs] = [run.metadata[PLAN_KEY], metadata[PLAN_KEY]];
   if (mine !== undefined && theirs !== undefined && !samePlan(parsePlan(mine), parsePlan(theirs)))
     fail(otherPlan({ file, what: 'the training directory' }));
   if (fixed.length > 0) fail(fixedHere({ file, names: fixed }));

@@ -25,7 +25,7 @@ const KEY = 'lotrc.run';
 
 /** Parameters, optimizer state and position in one file, written whole or not at all. */
 export function writeCheckpoint(folder: string, run: TrainingRun, position: Position): void {
-  writeSafetensors(join(folder, FILE), run.save(), { [KEY]: JSON.stringify(position) });
+  writeSafetensors(join(folder, FILE), run.save(), { ...run.metadata, [KEY]: JSON.stringify(position) });
 }
 
 /** Where the last checkpoint of a run stands; null when there is none, or it is refused where it is read as a whole. */

@@ -35,17 +35,17 @@ export class TrainingRun {
     readonly folder: string,
     readonly signature: Signature,
     readonly options: SessionOptions,
+    /** of `state.safetensors`: the plan of the adapter, which every file with parameters carries */
+    readonly metadata: Readonly<Record<string, string>>,
   ) {}
 
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
   static open(folder: string, options: SessionOptions = {}): TrainingRun {
     const signature = readSignature(folder);
-    const run = new TrainingRun(folder, signature, {
-      config: signature.session,
-      lowMemory: wantsLowMemory(signature),
-      ...options,
-    });
-    run.load(readSafetensors(join(folder, 'state.safetensors')).tensors);
+    const { tensors, metadata } = readSafetensors(join(folder, 'state.safetensors'));
+    const config = { config: signature.session, lowMemory: wantsLowMemory(signature), ...options };
+    const run = new TrainingRun(folder, signature, config, metadata);
+    run.load(tensors);
     return run;
   }
 

@@ -126,9 +126,8 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     const { parameters } = info;
     const evalExamples = evalData?.size ?? 0;
     events.started({ examples: data.size, evalExamples, perEpoch, total, parameters, unit: data.unit });
-    const metadata = readSafetensors(join(folder, 'state.safetensors')).metadata;
     const logs = openLogs(output, info, held ? (at?.step ?? null) : null);
-    const keep = (name: string) => writeSafetensors(join(output, name), run.parameters(), metadata);
+    const keep = (name: string) => writeSafetensors(join(output, name), run.parameters(), run.metadata);
     try {
       const outcome = await trainLoop({
         run,
@@ -295,8 +294,9 @@ function settingsOf(request: TrainRequest, labels: Settings['labels'], files: re
   };
 }
 
-function aboutRun({ folder, data, plan, batchSize, ep }: TrainRequest, { signature }: TrainingRun): RunInfo {
-  const text = readSafetensors(join(folder, 'state.safetensors')).metadata[PLAN_KEY];
+function aboutRun({ folder, data, plan, batchSize, ep }: TrainRequest, run: TrainingRun): RunInfo {
+  const { signature, metadata } = run;
+  const text = metadata[PLAN_KEY];
   const rows = text === undefined ? [] : parsePlan(text).plans;
   const [row] = rows;
   const trained = signature.params.filter(({ trainable }) => trainable);

@@ -204,23 +204,32 @@ function matched(
   patterns: readonly string[],
 ): ReadonlyMap<string, Stored> {
   if (patterns.length === 0) return new Map();
-  const aliases = new Map<string, string>();
+  const aliases = new Map<string, string[]>();
+  const alias = (name: string, other: string): void => {
+    aliases.set(name, [...(aliases.get(name) ?? []), other]);
+  };
   for (const site of findLinears(model).sites) {
     for (const { node } of site.uses) {
       const holder = storedWeight(node.inputs[1]!)?.holder;
-      if (holder && stored.has(holder.name) && site.modulePath)
-        aliases.set(holder.name, `${site.modulePath}.weight`);
+      if (holder && stored.has(holder.name) && site.modulePath) {
+        for (const path of [site.modulePath, ...site.aliases]) alias(holder.name, `${path}.weight`);
+      }
     }
+  }
+  // an exporter writes a parameter that equals another one as an Identity node of it
+  for (const { opKey, inputs, outputs } of model.graph.nodes) {
+    if (opKey === 'Identity' && inputs[0] && stored.has(inputs[0].name))
+      alias(inputs[0].name, outputs[0]!.name);
   }
   const hits = new Set<string>();
   for (const pattern of patterns) {
     const regex = compile(pattern);
-    const found = [...stored.keys()].filter(
-      (name) => regex.test(name) || regex.test(aliases.get(name) ?? ''),
+    const found = [...stored.keys()].filter((name) =>
+      [name, ...(aliases.get(name) ?? [])].some((known) => regex.test(known)),
     );
     for (const name of found) hits.add(name);
     if (found.length > 0) continue;
-    const near = closest(pattern, [...stored.keys(), ...aliases.values()]);
+    const near = closest(pattern, [...stored.keys(), ...[...aliases.values()].flat()]);
     fail(uselessPattern({ pattern, why: 'it matches no float32 weight', near }));
   }
   return new Map([...stored].filter(([name]) => hits.has(name)));

@@ -12,6 +12,8 @@ import { lowerAdapters } from '../../passes/adapters/lower.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
 import { raiseAdapters } from '../../passes/adapters/raise.js';
 import { shareFactors } from '../../passes/adapters/share-factors.js';
+import { placesOf } from '../../passes/adapters/trained-weights.js';
+import { unfold } from '../../passes/adapters/unfold.js';
 import { canonicalise } from '../../passes/canonicalise/canonicalise.js';
 import { removeDead } from '../../passes/dce.js';
 import { decompose } from '../../passes/decompose/decompose.js';
@@ -54,7 +56,8 @@ export function chooseWeights(
 ): readonly FullWeight[] {
   raiseAdapters(model, 'emit training graphs');
   embed(model.graph, factors);
-  liftConstants(model, options);
+  liftConstants(model, options, placesOf(trained));
+  if (options.alsoTrain.length > 0) unfold(model, () => true);
   // before adapters are lowered, which adds constants of lotrc
   const own = new Set([...model.graph.initializers.keys()].filter((name) => !factors.has(name)));
   lowerAdapters(model, 'fold');
@@ -78,6 +81,8 @@ export function prepare(
   const trained = weights.some(({ trainable }) => trainable) ? undefined : [...factors.keys()];
   raiseAdapters(model, 'emit training graphs');
   embed(model.graph, factors);
+  const places = placesOf(weights.map(({ row }) => row));
+  unfold(model, (name, source) => places.has(name) || places.has(source));
   lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);
   if (options.keepFunctions) requireFunctions(model);
   shareFactors(model);
@@ -92,7 +97,7 @@ export function prepare(
       }),
     );
   bypassDropout(model);
-  liftConstants(model, options);
+  liftConstants(model, options, places);
   uniteWeights(model, weights);
   inferShapes(model);
   const logits = chooseLogits(model.graph, options);
@@ -150,12 +155,13 @@ function embed(graph: Graph, factors: ReadonlyMap<string, TensorData>): void {
 }
 
 /** Weights from 1 KiB on that stand in Constant nodes become initializers; smaller ones where weights are trained. */
-function liftConstants(model: Model, { alsoTrain }: TrainOptions): void {
+function liftConstants(model: Model, { alsoTrain }: TrainOptions, places: ReadonlySet<string>): void {
   for (const node of model.graph.nodes) {
     const attr = node.opKey === 'Constant' ? node.attrs.get('value') : undefined;
     if (attr?.kind !== 'tensor') continue;
     const { byteLength, dtype, shape } = attr.value;
-    const trains = alsoTrain.length > 0 && dtype === 'f32' && shape.length > 0;
+    const asked = alsoTrain.length > 0 && dtype === 'f32' && shape.length > 0;
+    const trains = asked || places.has(node.outputs[0]!.name);
     if (byteLength < 1024 && !trains) continue;
     const output = node.outputs[0]!;
     if (output.isOutput) continue;

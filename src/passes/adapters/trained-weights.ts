@@ -7,6 +7,7 @@ import { constantData } from '../sites/constant.js';
 import { weightDigest } from '../sites/reading.js';
 import { factorTensors, readPlan, withWeights, writePlan } from './plan.js';
 import { TrainedTensor, TransposedTensor } from './trained-tensor.js';
+import { unfold } from './unfold.js';
 
 /** Names under which optimizers keep their state of a parameter: `<param>/m`. */
 const SLOTS = ['m', 'v', 'u'];
@@ -58,6 +59,8 @@ export function placeWeights(
   tensors: ReadonlyMap<string, TensorData>,
 ): SavedPlan {
   const held = new Map((plan.weights ?? []).map((row) => [row.name, row]));
+  const places = placesOf(rows);
+  unfold(model, (name, source) => places.has(name) || places.has(source));
   for (const row of rows) {
     const data = tensors.get(row.name)!;
     const refuse = (why: string): never => fail(weightDiffers({ name: row.name, why }));
@@ -82,6 +85,10 @@ export function placeWeights(
   writePlan(model, updated);
   return updated;
 }
+
+/** Names by which the base stores these weights. */
+export const placesOf = (rows: readonly WeightRow[]): ReadonlySet<string> =>
+  new Set(rows.flatMap(({ places }) => places.map(({ tensor }) => tensor)));
 
 /** Throws LOTR3210 when the model holds a trained weight that an adapter means to be as in the base. */
 export function requireBaseWeights(plan: SavedPlan, rows: readonly WeightRow[], doing: string): void {

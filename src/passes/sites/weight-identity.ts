@@ -135,6 +135,22 @@ export interface Copy<T> {
   readonly transposed: boolean;
 }
 
+/** Whether all elements are one number, as far as 64 samples say. False where the data is not there. */
+export function isUniform(data: TensorData): boolean {
+  const elements = elementCount(data.shape);
+  const samples = samplesOf({ data, in: 1, out: elements, rowsAreIn: true });
+  return samples !== null && new Set(samples).size === 1;
+}
+
+/** All samples of a matrix; null where its data is not there. */
+function samplesOf(matrix: Matrix): readonly string[] | null {
+  const peek = matrix.data.byteLength > 0 ? peekInto(matrix.data) : null;
+  if (!peek) return null;
+  const samples: string[] = [];
+  sample(matrix, peek, 0, STAGES[0] + STAGES[1], samples);
+  return samples;
+}
+
 /**
  * Which of `others` hold the elements of `data`: in the same shape or, for matrices, transposed. As for layers, a tensor
  * whose samples are all one number is equal to no other.
@@ -143,13 +159,6 @@ export function copiesOf<T extends { readonly data: TensorData }>(
   data: TensorData,
   others: readonly T[],
 ): readonly Copy<T>[] {
-  const samplesOf = (matrix: Matrix): readonly string[] | null => {
-    const peek = peekInto(matrix.data);
-    if (!peek) return null;
-    const samples: string[] = [];
-    sample(matrix, peek, 0, STAGES[0] + STAGES[1], samples);
-    return samples;
-  };
   const [rows, columns] =
     data.shape.length === 2 ? (data.shape as [number, number]) : [1, elementCount(data.shape)];
   const own: Matrix = { data, in: rows, out: columns, rowsAreIn: true };
