@@ -137,4 +137,4 @@ Examples:
   lotrc explain LOTR3006                       what a diagnostic means
 
 Models may be .onnx files or .onnxtxt, the text form that \`lotrc print\` gives.
-Exit codes: 0 done, 1 diagnostics, 2 wrong command line, 70 defect of lotrc.`;
+Exit codes: 0 success, 1 error diagnostics, 2 usage error, 70 internal error.`;

@@ -18,7 +18,7 @@ export function declareAdapterCommands(program: Command, run: Run): void {
       .argument('<model>', 'a model that `lotrc rewrite` wrote')
       .option(
         '-o, --output <file>',
-        'the merged model, or a folder for it; by default MODEL.merged.onnx beside the model',
+        'the merged model, or a folder for it; by default MODEL.merged.onnx in the folder of the model',
       )
       .option('--adapter <file>', 'factors from this .safetensors file, instead of those in the model'),
   )
@@ -41,7 +41,7 @@ Examples:
     .argument('<model>', 'a model that `lotrc rewrite` wrote')
     .option(
       '-o, --output <file>',
-      'the adapter file, or a folder for it; by default MODEL.safetensors beside the model',
+      'the adapter file, or a folder for it; by default MODEL.safetensors in the folder of the model',
     )
     .option('--json', 'print the report as JSON')
     .addHelpText(
@@ -59,12 +59,12 @@ Example:
     form(
       program
         .command('apply')
-        .description('put the adapters of an adapter file beside the layers of a base model')
+        .description('add the adapters of an adapter file to a base model')
         .argument('<base>', 'the model that the adapter was made for')
         .argument('<adapter>', 'a .safetensors file that `lotrc rewrite` or `lotrc extract` wrote')
         .option(
           '-o, --output <file>',
-          'the adapted model, or a folder for it; by default BASE.lotr.onnx beside the base',
+          'the adapted model, or a folder for it; by default BASE.lotr.onnx in the folder of the base',
         ),
     ),
   )
@@ -90,11 +90,11 @@ Examples:
   weights(
     program
       .command('strip')
-      .description('take the adapters out: the base model comes back')
+      .description('remove the adapters: the output is the base model')
       .argument('<model>', 'a model that `lotrc rewrite` wrote')
       .option(
         '-o, --output <file>',
-        'the base model, or a folder for it; by default MODEL.base.onnx beside the model',
+        'the base model, or a folder for it; by default MODEL.base.onnx in the folder of the model',
       ),
   )
     .option('--json', 'print the report as JSON')
@@ -113,7 +113,7 @@ Example:
 function declareRewrite(program: Command, run: Run): void {
   const command = program
     .command('rewrite')
-    .description('give the chosen linear layers adapters; writes the model and an adapter file')
+    .description('add adapters to the chosen linear layers; writes the model and an adapter file')
     .argument('<model>', 'an ONNX model, .onnx or .onnxtxt')
     .requiredOption('--rank <n>', 'rank of the adapters', whole('--rank'))
     .option('--method <name>', 'adapter method: lotr or lora', 'lotr')
@@ -128,7 +128,7 @@ function declareRewrite(program: Command, run: Run): void {
     .option('--rank-pattern <pattern=n>', 'rank of the layers that match, repeatable', each)
     .option(
       '--scale <x>',
-      'scale of the adapters: the product of the factors counts scale/rank (default 1)',
+      'scale of the adapters: the product of the factors is multiplied by scale/rank (default 1)',
       real('--scale'),
     )
     .option('--scale-pattern <pattern=x>', 'scale of the layers that match, repeatable', each)
@@ -143,21 +143,21 @@ function declareRewrite(program: Command, run: Run): void {
     )
     .option(
       '--base <keep|residual>',
-      'weights stay, or give up the initial product (what --init svd needs and does)',
+      'keep the weights, or subtract the initial adapter from them (--init svd does this)',
       word('--base', ['keep', 'residual']),
     )
     .option('--seed <n>', 'seed of the initial factors', whole('--seed'), 0)
-    .option('--replace', 'take adapters that the model already carries out first')
+    .option('--replace', 'remove the adapters that the model already has first')
     .option(
       '--tie <content|initializer>',
-      'layers are one if their weights are equal, or only if they are stored once',
+      'treat layers as one if their weights are equal (content), or only if they read one stored weight (initializer)',
       word('--tie', ['content', 'initializer']),
       'content',
     );
   weights(form(command))
     .option(
       '-o, --output <file>',
-      'the rewritten model, or a folder for it; by default MODEL.lotr.onnx beside the model',
+      'the rewritten model, or a folder for it; by default MODEL.lotr.onnx in the folder of the model',
     )
     .option('--adapter <file>', 'the adapter file; by default the output with the ending .safetensors')
     .option(
@@ -202,7 +202,7 @@ function form(command: Command): Command {
     .option('--keep-functions', 'write each adapted layer as a call of a model-local function')
     .option(
       '--lowering <form>',
-      'plain ONNX for many tokens a run (fold, the default) or few (token)',
+      'plain ONNX for many tokens per run (fold, the default) or few (token)',
       word('--lowering', ['fold', 'token']),
     );
 }

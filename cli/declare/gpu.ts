@@ -23,10 +23,10 @@ export function declareGpuCommands(program: Command, run: Run): void {
       .command(target)
       .description(
         target === 'wgsl'
-          ? 'fused WebGPU kernels for the adapted layers and a TypeScript module that runs them'
-          : 'fused CUDA kernels for the adapted layers and a C library that runs them',
+          ? 'write fused WebGPU kernels for the adapted layers and a TypeScript module that runs them'
+          : 'write fused CUDA kernels for the adapted layers and a C library that runs them',
       )
-      .argument('<model>', 'a model that `lotrc rewrite` made')
+      .argument('<model>', 'a model that `lotrc rewrite` wrote')
       .option('-o, --output <dir>', 'folder for the kernels')
       .option('--explain', 'print the plan and write nothing')
       .option(
@@ -35,7 +35,7 @@ export function declareGpuCommands(program: Command, run: Run): void {
       )
       .option(
         '--tokens <n>',
-        'rows of every input, batch times sequence; several: 1,1024',
+        'rows of every input (batch times sequence); several: 1,1024',
         wholes('--tokens', 1),
         [1024],
       )
@@ -46,7 +46,7 @@ export function declareGpuCommands(program: Command, run: Run): void {
       )
       .option(
         '--for <purpose>',
-        'train, or serve: forward only, adapters may be exchanged',
+        'train, or serve (forward only, adapters can be exchanged)',
         word('--for', ['train', 'serve']),
         'train',
       )
@@ -56,15 +56,24 @@ export function declareGpuCommands(program: Command, run: Run): void {
         `${either(FORMS[target])} (default: the cheapest)`,
         word('--form', FORMS[target]),
       )
-      .option('--merge', 'also kernels that fold the adapter into the weights and out (--for serve)')
+      .option(
+        '--merge',
+        'also write kernels that merge the adapter into the weights and unmerge it (--for serve)',
+      )
       .option('--schedules <file>', 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)')
       .option('--json', 'print JSON (version 1)');
     if (target === 'wgsl')
-      command.option('--subgroups', 'sums over subgroups where rows are few: browsers differ in having them');
+      command.option(
+        '--subgroups',
+        'use subgroup sums where there are few rows (not every browser has subgroups)',
+      );
     if (target === 'cuda')
       command
         .option('--arch <arch>', 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80')
-        .option('--tf32', 'float32 products over tokens on matrix units, operands rounded to 10 bits');
+        .option(
+          '--tf32',
+          'run float32 products over tokens on matrix units, with operands rounded to 10 bits',
+        );
     command
       .addHelpText(
         'after',

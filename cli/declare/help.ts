@@ -22,7 +22,7 @@ Examples:
 
   program
     .command('explain')
-    .description('say what a diagnostic means and what to do about it; without a code, list all')
+    .description('explain what a diagnostic means and what to do; without a code, list all')
     .argument('[code]', 'such as LOTR3006, or 3006')
     .option('--json', 'print JSON')
     .addHelpText(

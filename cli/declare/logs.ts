@@ -9,7 +9,7 @@ export function declareLogsCommands(program: Command, run: Run): void {
   const logs = program.command('logs').description('work with the logs of training runs');
   logs
     .command('to-parquet')
-    .description('TensorBoard event files, of any program, as one Parquet file')
+    .description('convert TensorBoard event files to one Parquet file')
     .argument('<path...>', 'event files, or folders to search for them')
     .requiredOption('-o, --output <file>', 'the Parquet file')
     .option(

@@ -29,10 +29,10 @@ Examples:
 
   program
     .command('print')
-    .description("print the model as text, in ONNX's textual syntax; every command reads it back")
+    .description("print the model as text, in ONNX's textual syntax; every command can read it")
     .argument('<model>', 'an ONNX model, .onnx or .onnxtxt')
     .option('-o, --output <file>', 'write to this file instead of stdout')
-    .option('--no-locations', 'leave out where large tensors lie; their checksums remain')
+    .option('--no-locations', 'leave out the locations of large tensors; keep their checksums')
     .addHelpText(
       'after',
       `

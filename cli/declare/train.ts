@@ -10,7 +10,7 @@ export function declareEmitCommands(program: Command, run: Run): void {
   emit
     .command('onnx-train')
     .description('write a training directory: step, grad, apply, eval and infer graphs in ordinary ONNX ops')
-    .argument('<model>', 'a model that `lotrc rewrite` made')
+    .argument('<model>', 'a model that `lotrc rewrite` wrote')
     .requiredOption('-o, --output <dir>', 'the training directory')
     .option(
       '--loss <kind>',
@@ -18,10 +18,10 @@ export function declareEmitCommands(program: Command, run: Run): void {
       word('--loss', ['cross-entropy', 'mse', 'bce', 'cosine', 'contrastive']),
       'cross-entropy',
     )
-    .option('--logits <name>', 'the output that the loss is taken of (default: the only float output)')
+    .option('--logits <name>', 'the output used to compute the loss (default: the only float output)')
     .option('--labels <name>', 'name of the label input', 'labels')
     .option('--shift', 'score each position against the next label (causal language models)')
-    .option('--ignore-index <n>', 'labels of this value count for nothing', real('--ignore-index'), -100)
+    .option('--ignore-index <n>', 'labels of this value are ignored', real('--ignore-index'), -100)
     .option(
       '--label-smoothing <e>',
       'share of the target spread over all classes',
@@ -34,7 +34,7 @@ export function declareEmitCommands(program: Command, run: Run): void {
       real('--temperature', { above: 0 }),
       0.05,
     )
-    .option('--mask <name>', 'cosine, contrastive: input that says which positions count (attention_mask)')
+    .option('--mask <name>', 'cosine, contrastive: input that masks positions (attention_mask)')
     .option('--optimizer <kind>', 'adamw or sgd', word('--optimizer', ['adamw', 'sgd']), 'adamw')
     .option('--weight-decay <x>', 'decoupled (adamw) or L2 (sgd)', real('--weight-decay', { least: 0 }), 0)
     .option('--beta1 <x>', 'adamw', real('--beta1', { least: 0, below: 1 }), 0.9)
@@ -106,7 +106,7 @@ Examples:
   lotrc emit onnx-train model.lotr.onnx -o train/ --also-train '^classifier' --ep webgpu
 
 For cosine and contrastive a batch holds 2B rows, and row i belongs to row B + i: left sides of the pairs first, then
-their right sides. Outputs [rows, seq, width] are averaged over the positions that the mask counts. Labels of cosine are
+their right sides. Outputs [rows, seq, width] are averaged over the positions where the mask is 1. Labels of cosine are
 B similarities in [-1, 1]; contrastive takes none.`,
     )
     .action(async (model: string, options: EmitTrainOptions, command: Command) => {

@@ -17,7 +17,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
     .option('--eval-data <file>', 'what to evaluate on')
     .option(
       '--eval-split <share>',
-      'hold back this share of the data for evaluation',
+      'use this share of the data for evaluation',
       real('--eval-split', { least: 0, below: 1 }),
       0,
     )
@@ -35,12 +35,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
       word('--schedule', ['constant', 'linear', 'cosine', 'polynomial']),
       'linear',
     )
-    .option(
-      '--warmup <n>',
-      'steps of linear rise; below 1: share of the run',
-      real('--warmup', { least: 0 }),
-      0,
-    )
+    .option('--warmup <n>', 'warm-up steps; below 1: share of the run', real('--warmup', { least: 0 }), 0)
     .option('--min-lr <x>', 'where the schedule ends', real('--min-lr', { least: 0 }), 0)
     .option('--power <x>', 'exponent of the polynomial schedule', real('--power', { above: 0 }), 1)
     .option('--seed <n>', 'order of the examples, and masks of Dropout in training mode', whole('--seed'), 0)
@@ -53,18 +48,18 @@ export function declareTuneCommands(program: Command, run: Run): void {
     .option('--checkpoint-every <steps>', 'besides those at evaluations', whole('--checkpoint-every', 1), 100)
     .option(
       '--best <metric>',
-      'what evaluations are compared by: loss, accuracy or perplexity',
+      'metric that chooses the best checkpoint: loss, accuracy or perplexity',
       word('--best', ['loss', 'accuracy', 'perplexity']),
       'loss',
     )
     .option(
       '--patience <n>',
-      'end the run after this many evaluations without a better one (default: never)',
+      'stop after this many evaluations without improvement (default: never)',
       whole('--patience', 1),
     )
     .option(
       '--resume',
-      'go on with the run in the folder; options that are not given are those of the run; --epochs and --max-steps may change',
+      'resume the run in the folder; options that are not given keep the values of the run; --epochs and --max-steps may change',
     )
     .option('--json', 'print the result as JSON (version 1)')
     .addHelpText('after', TRAIN_HELP)
@@ -74,7 +69,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
     });
   const evaluate = program
     .command('eval')
-    .description('loss, and accuracy or perplexity, of a training directory on a data file')
+    .description('print the loss, and accuracy or perplexity, of a training directory on a data file')
     .argument('<dir>', 'a directory that `lotrc emit onnx-train` wrote');
   readingOptions(evaluate)
     .requiredOption('--data <file>', 'what to evaluate on')
@@ -141,13 +136,18 @@ function readingOptions(command: Command): Command {
       word('--subwords', ['first', 'all']),
       'first',
     )
-    .option('--pack', 'lay several texts in a row end to end, up to --max-length')
+    .option('--pack', 'pack several texts into one row, up to --max-length')
     .option('--bucket', 'make batches of texts of equal length, which need no padding')
     .option('--bad-lines <what>', 'skip or stop', word('--bad-lines', ['skip', 'stop']), 'stop')
-    .option('--max-length <n>', 'longest row in tokens; longer ones are cut', whole('--max-length', 2), 128)
+    .option(
+      '--max-length <n>',
+      'longest row in tokens; longer ones are truncated',
+      whole('--max-length', 2),
+      128,
+    )
     .option('--pad-to <n>', 'rows are padded to a multiple of this', whole('--pad-to', 1), 8)
     .option('--batch-size <n>', 'examples per batch', whole('--batch-size', 1), 16)
-    .option('--input <name=column>', 'what an input of the model reads, repeatable', pairs('--input'))
+    .option('--input <name=column>', 'column that an input of the model reads, repeatable', pairs('--input'))
     .option('--ep <provider>', 'cpu, cuda or webgpu', word('--ep', ['cpu', 'cuda', 'webgpu']), 'cpu')
     .option('--threads <n>', 'threads of ONNX Runtime; 0: one per core', whole('--threads'), 0);
 }
