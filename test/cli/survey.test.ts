@@ -11,6 +11,7 @@ import { makeInputs } from '../../src/backends/ort/inputs.js';
 import { OrtProcess } from '../../src/backends/ort/process.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import type { Signature } from '../../src/train/signature.js';
+import { allOrFirst } from '../support/everything.js';
 import { oracles } from '../support/oracle.js';
 import { emitOracle } from '../support/training.js';
 
@@ -37,11 +38,13 @@ const NONE = { ...GOOD, sites: '0', rewrites: 'refused LOTR3001' };
 
 describe('the models of this repository', () => {
   test.each([
-    ['models/charlm/charlm.onnx', { ...TRAINED, sites: '25', rewrites: '24 sites' }],
-    ['test/data/oracle/bert.dynamo.onnx', { ...TRAINED, sites: '20', rewrites: '19 sites' }],
-    ['test/data/oracle/bert.ts.onnx', { ...TRAINED, sites: '20', rewrites: '19 sites' }],
-    ['test/data/oracle/gpt2.ts.onnx', { ...TRAINED, sites: '13', rewrites: '12 sites' }],
-    ['test/data/oracle/llama.dynamo.onnx', { ...TRAINED, sites: '22', rewrites: '21 sites' }],
+    ...allOrFirst([
+      ['test/data/oracle/bert.dynamo.onnx', { ...TRAINED, sites: '20', rewrites: '19 sites' }],
+      ['models/charlm/charlm.onnx', { ...TRAINED, sites: '25', rewrites: '24 sites' }],
+      ['test/data/oracle/bert.ts.onnx', { ...TRAINED, sites: '20', rewrites: '19 sites' }],
+      ['test/data/oracle/gpt2.ts.onnx', { ...TRAINED, sites: '13', rewrites: '12 sites' }],
+      ['test/data/oracle/llama.dynamo.onnx', { ...TRAINED, sites: '22', rewrites: '21 sites' }],
+    ] as const),
     ['test/data/text/burn.all_dtypes.onnx', NONE],
     ['test/data/text/burn.nested_if_loop_if_scan.onnx', NONE],
     ['test/data/text/trt.nested_local_function.onnx', { ...NONE, 'round trip': 'stable' }],

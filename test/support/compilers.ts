@@ -40,12 +40,13 @@ export function hasCompiler(name: Compiler): boolean {
 export const SHIM = join(import.meta.dirname, 'cuda-cpu');
 
 /**
- * How g++ compiles what runs on the CPU. Programs run once and for a moment, so the time goes into compiling them: without
- * optimisation it is a third. The checks for undefined behaviour double it; they are on where `checked`, and everywhere in CI.
+ * How g++ compiles what runs on the CPU. Programs run once and for a moment, so the time goes into compiling them, and they
+ * are not optimised unless `checked`. The checks for undefined behaviour double it: they are on where `checked`, and in CI.
  */
 export const cppFlags = (checked: boolean): readonly string[] => [
   '-std=c++17',
-  ...(checked || EVERYTHING ? ['-O1', '-fsanitize=undefined', '-fno-sanitize-recover=all'] : ['-O0']),
+  checked ? '-O1' : '-O0',
+  ...(checked || EVERYTHING ? ['-fsanitize=undefined', '-fno-sanitize-recover=all'] : []),
   '-I',
   SHIM,
   '-I',

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RandomStream } from '../../src/init/rng.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { records, textClassifier } from '../support/classifier.js';
+import { EVERYTHING } from '../support/everything.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
-const ROUNDS = 20;
+const ROUNDS = EVERYTHING ? 20 : 5;
 const RESULTS = ['checkpoint.safetensors', 'best.safetensors', 'adapter.safetensors'];
 const root = mkdtempSync(join(tmpdir(), 'lotrc-kill-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

@@ -177,7 +177,9 @@ const regionsOf = (plan: KernelPlan) => [...new Set(plan.regions.map((_, index) 
 describe.skipIf(!hasCompiler('g++'))(
   'emitted CUDA kernels, run on the CPU, in the place of the layers',
   () => {
-    test.each(oracles().map((oracle) => [oracle.name, oracle] as const))(
+    // every third takes a program of its own; all of them in CI
+    const chosen = oracles().filter((_, n) => EVERYTHING || n % 3 === 0);
+    test.each(chosen.map((oracle) => [oracle.name, oracle] as const))(
       '%s: outputs of every layer and PyTorch gradients of every factor',
       { timeout: 120_000 },
       async (_name, oracle) => {

@@ -16,6 +16,7 @@ import { raiseAdapters } from '../../../src/passes/adapters/raise.js';
 import { rewrite } from '../../../src/rewrite.js';
 import type { Signature } from '../../../src/train/signature.js';
 import { lotrc } from '../../support/cli.js';
+import { inTurn } from '../../support/everything.js';
 import { oracles } from '../../support/oracle.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 import { emitOracle, f32Of, Host } from '../../support/training.js';
@@ -32,14 +33,19 @@ const count = (calls: readonly string[], name: string) => calls.filter((call) =>
 
 const chosen = oracles().filter(({ name }) => ['bert.ts', 'gpt2.ts', 'llama.dynamo', 't5.ts'].includes(name));
 
-describe.each(chosen.map((oracle) => [oracle.name, oracle] as const))('%s', (_name, oracle) => {
+describe.each(chosen.map((oracle, n) => [oracle.name, oracle, n] as const))('%s', (_name, oracle, n) => {
   const uses = oracle.description.groups.flatMap(({ sites }) => sites.flatMap(({ nodes }) => nodes)).length;
 
-  test.each([
-    ['cheap', 'all'],
-    ['none', 'disabled'],
-    ['block', 'all'],
-  ] as const)('gradients are those of PyTorch, recompute %s, optimisation %s', async (recompute, level) => {
+  test.each(
+    inTurn(
+      [
+        ['cheap', 'all'],
+        ['none', 'disabled'],
+        ['block', 'all'],
+      ] as const,
+      n,
+    ),
+  )('gradients are those of PyTorch, recompute %s, optimisation %s', async (recompute, level) => {
     const { folder, signature } = emitOracle(oracle, scratch, { keepFunctions: true, recompute });
     const host = new Host(signature, oracle);
     const graph = signature.graphs.grad!;

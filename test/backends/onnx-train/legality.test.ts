@@ -12,6 +12,7 @@ import { OP_VERSIONS } from '../../../src/ir/ops/generated/attr-defaults.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { inferShapes } from '../../../src/passes/infer-shapes.js';
 import type { Ep } from '../../../src/train/signature.js';
+import { inTurn } from '../../support/everything.js';
 import { oracles } from '../../support/oracle.js';
 import { emitOracle } from '../../support/training.js';
 
@@ -20,7 +21,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const EPS: readonly Ep[] = ['cpu', 'cuda', 'webgpu', 'wasm'];
 
-describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (_name, oracle) => {
+describe.each(oracles().map((oracle, n) => [oracle.name, oracle, n] as const))('%s', (_name, oracle, n) => {
   test('every node of every graph is legal on every provider, as emitted and as read from the files', () => {
     const { folder, signature } = emitOracle(oracle, scratch, { ep: EPS });
     for (const { file } of Object.values(signature.graphs)) {
@@ -28,7 +29,8 @@ describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (
       inferShapes(model);
       for (const ep of EPS) checkLegality(model, ep, []);
     }
-    emitOracle(oracle, scratch, { ep: ['cpu', 'cuda', 'wasm'], loop: 2 });
+    if (inTurn([2, null, null], n).includes(2))
+      emitOracle(oracle, scratch, { ep: ['cpu', 'cuda', 'wasm'], loop: 2 });
     // up to operator set 18 the published list of CUDA kernels leaves nothing open
     const step = readModel(join(folder, signature.graphs.step!.file));
     inferShapes(step);

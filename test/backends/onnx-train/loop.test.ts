@@ -14,6 +14,7 @@ import { verify } from '../../../src/ir/verify.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { type Batch, TrainingRun } from '../../../src/train/run.js';
 import { stackBatches } from '../../../src/train/stack.js';
+import { inTurn } from '../../support/everything.js';
 import { feedsOf, type Oracle, oracles } from '../../support/oracle.js';
 import { noise, relativeError, type Tensor } from '../../support/ort.js';
 import { emitOracle, labelsOf } from '../../support/training.js';
@@ -50,12 +51,17 @@ function microbatch(oracle: Oracle, k: number): Batch {
 const all = oracles().filter(({ name }) => ['bert.ts', 'gpt2.ts', 'llama.dynamo', 't5.ts'].includes(name));
 const RATES = [1e-2, 3e-3, 2e-2];
 
-describe.each(all.map((oracle) => [oracle.name, oracle] as const))('%s', (_name, oracle) => {
-  test.each([
-    ['disabled', ''],
-    ['all', ''],
-    ['disabled', ', in functions'],
-  ] as const)('K steps in one run, optimisation %s%s', async (optimization, functions) => {
+describe.each(all.map((oracle, n) => [oracle.name, oracle, n] as const))('%s', (_name, oracle, n) => {
+  test.each(
+    inTurn(
+      [
+        ['disabled', ''],
+        ['all', ''],
+        ['disabled', ', in functions'],
+      ] as const,
+      n,
+    ),
+  )('K steps in one run, optimisation %s%s', async (optimization, functions) => {
     const { folder } = emitOracle(oracle, scratch, { loop: K, maxNorm: 1, keepFunctions: functions !== '' });
     expect(verify(readModel(join(folder, 'step-loop.onnx')))).toEqual([]);
     const batches = Array.from({ length: K }, (_, k) => microbatch(oracle, k));

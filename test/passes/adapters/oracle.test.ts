@@ -16,6 +16,7 @@ import { factorTensors, writePlan } from '../../../src/passes/adapters/plan.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
 import { stripAdapters } from '../../../src/passes/adapters/strip.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
+import { inTurn } from '../../support/everything.js';
 import { asFeed, feedsOf, type Oracle, oracles, planOf } from '../../support/oracle.js';
 import { maxDifference, relativeError, runOrt } from '../../support/ort.js';
 
@@ -47,44 +48,39 @@ function rewritten(oracle: Oracle, form: Form, zeroCores = false) {
   return model;
 }
 
-describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (name, oracle) => {
+describe.each(oracles().map((oracle, n) => [oracle.name, oracle, n] as const))('%s', (name, oracle, n) => {
+  const forms = inTurn(['fold', 'token', 'function'] as const, n);
   const logits = oracle.description.logits;
   const expected = toF32(oracle.tensors.get('logits')!);
   const feeds = feedsOf(oracle);
   const path = (what: string) => join(scratch, `${name}.${what}.onnx`);
 
-  test.each(['fold', 'token', 'function'] as const)('%s: logits are those of PyTorch', async (form) => {
+  test.each(forms)('%s: logits are those of PyTorch', async (form) => {
     const model = rewritten(oracle, form);
     writeModel(model, path(form));
     const result = await runOrt(path(form), feeds);
     expect(relativeError(result[logits]!.data, expected)).toBeLessThan(1e-5);
   });
 
-  test.each(['fold', 'token', 'function'] as const)(
-    '%s: with cores of zero the model is the base',
-    async (form) => {
-      writeModel(rewritten(oracle, form, true), path(`${form}0`));
-      // the same optimisations on both sides, so that equal graphs give equal bits
-      const run = (file: string) => runOrt(file, feeds, { level: 'basic' });
-      const [base, adapted] = [await run(oracle.path), await run(path(`${form}0`))];
-      expect(maxDifference(adapted[logits]!, base[logits]!)).toBeLessThan(1e-6);
-    },
-  );
+  test.each(forms)('%s: with cores of zero the model is the base', async (form) => {
+    writeModel(rewritten(oracle, form, true), path(`${form}0`));
+    // the same optimisations on both sides, so that equal graphs give equal bits
+    const run = (file: string) => runOrt(file, feeds, { level: 'basic' });
+    const [base, adapted] = [await run(oracle.path), await run(path(`${form}0`))];
+    expect(maxDifference(adapted[logits]!, base[logits]!)).toBeLessThan(1e-6);
+  });
 
-  test.each(['fold', 'token', 'function'] as const)(
-    '%s: merged, logits are those of PyTorch',
-    async (form) => {
-      writeModel(rewritten(oracle, form), path(`${form}-m`));
-      const model = readModel(path(`${form}-m`));
-      mergeAdapters(model);
-      expect([...model.everyNode()].filter((node) => node.domain === 'lotrc')).toEqual([]);
-      writeModel(model, path(`${form}-merged`));
-      const result = await runOrt(path(`${form}-merged`), feeds);
-      expect(relativeError(result[logits]!.data, expected)).toBeLessThan(1e-5);
-    },
-  );
+  test.each(forms)('%s: merged, logits are those of PyTorch', async (form) => {
+    writeModel(rewritten(oracle, form), path(`${form}-m`));
+    const model = readModel(path(`${form}-m`));
+    mergeAdapters(model);
+    expect([...model.everyNode()].filter((node) => node.domain === 'lotrc')).toEqual([]);
+    writeModel(model, path(`${form}-merged`));
+    const result = await runOrt(path(`${form}-merged`), feeds);
+    expect(relativeError(result[logits]!.data, expected)).toBeLessThan(1e-5);
+  });
 
-  test.each(['fold', 'token', 'function'] as const)('%s: factors as inputs', async (form) => {
+  test.each(forms)('%s: factors as inputs', async (form) => {
     const model = rewritten(oracle, form);
     const data = carryFactors(model, 'inputs');
     writeModel(model, path(`${form}-inputs`));
@@ -93,16 +89,19 @@ describe.each(oracles().map((oracle) => [oracle.name, oracle] as const))('%s', (
     expect(relativeError(result[logits]!.data, expected)).toBeLessThan(1e-5);
   });
 
-  test.each(['fold', 'function'] as const)('%s: optional factors default to the base', async (form) => {
-    const model = rewritten(oracle, form);
-    carryFactors(model, 'optional');
-    writeModel(model, path(`${form}-optional`));
-    const run = (file: string) => runOrt(file, feeds, { level: 'basic' });
-    const [base, adapted] = [await run(oracle.path), await run(path(`${form}-optional`))];
-    expect(maxDifference(adapted[logits]!, base[logits]!)).toBeLessThan(1e-6);
-  });
+  test.each(inTurn(['fold', 'function'] as const, n))(
+    '%s: optional factors default to the base',
+    async (form) => {
+      const model = rewritten(oracle, form);
+      carryFactors(model, 'optional');
+      writeModel(model, path(`${form}-optional`));
+      const run = (file: string) => runOrt(file, feeds, { level: 'basic' });
+      const [base, adapted] = [await run(oracle.path), await run(path(`${form}-optional`))];
+      expect(maxDifference(adapted[logits]!, base[logits]!)).toBeLessThan(1e-6);
+    },
+  );
 
-  test.each(['fold', 'token', 'function'] as const)('%s: stripped, it is the base again', (form) => {
+  test.each(forms)('%s: stripped, it is the base again', (form) => {
     writeModel(rewritten(oracle, form), path(`${form}-s`));
     const model = readModel(path(`${form}-s`));
     stripAdapters(model);
