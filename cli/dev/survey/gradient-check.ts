@@ -38,7 +38,7 @@ const STEPS = [0.2, 0.1, 0.05, 0.025, 0.0125, 0.00625];
 
 /**
  * Compares the gradients of grad.onnx, at random factors without zeros, with central differences of eval.onnx's loss
- * along one direction through all factors. The direction is random, its sign per factor such that the factors' shares
+ * (grad.onnx's, where that draws masks of Dropout) along one direction through all factors. The direction is random, its sign per factor such that the factors' shares
  * of the slope add up instead of cancelling: a share that is missing shows all the same. Which estimate counts is decided
  * by the differences alone: of the two neighbours that agree best, the finer. Throws what running them throws.
  */
@@ -63,6 +63,8 @@ export async function checkGradient(of: Directory, host: OrtProcess, seed: numbe
     direction.set(port.param!, share < 0 ? towards.map((x) => -x) : towards);
     slope += Math.abs(share);
   }
+  // eval.onnx leaves Dropout out: where grad.onnx draws masks, its own loss with the same masks is what its gradients are of
+  const measuring = grad!.inputs.some(({ scalar }) => scalar === 'draw') ? grad! : evaluation!;
   const lossAt = async (t: number): Promise<number> => {
     const moved = new Map(
       [...factors].map(([name, values]) => {
@@ -70,8 +72,8 @@ export async function checkGradient(of: Directory, host: OrtProcess, seed: numbe
         return [name, towards ? values.map((x, i) => x + t * towards[i]!) : values];
       }),
     );
-    const results = await run(evaluation!, moved, labels);
-    return numbers(results[evaluation!.outputs.find(({ role }) => role === 'loss')!.name]!)[0]!;
+    const results = await run(measuring, moved, labels);
+    return numbers(results[measuring.outputs.find(({ role }) => role === 'loss')!.name]!)[0]!;
   };
   const slopes: number[] = [];
   for (const step of STEPS) slopes.push(((await lossAt(step)) - (await lossAt(-step))) / (2 * step));
