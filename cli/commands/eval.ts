@@ -4,7 +4,7 @@ import { badRun } from '../../src/ir/codes/train.js';
 import { notANumber } from '../../src/ir/codes/train-loop.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { takeAdapter } from '../../src/train/adapter.js';
-import { classesText } from '../../src/train/data/labels.js';
+import { classesText, namesOf } from '../../src/train/data/labels.js';
 import { openData } from '../../src/train/data/open.js';
 import { evaluateDataset } from '../../src/train/evaluate.js';
 import { requireLabels } from '../../src/train/labels.js';
@@ -54,7 +54,9 @@ export async function evalCommand(
     const result = await evaluateDataset(run, dataset, cut);
     if (!Number.isFinite(result.loss)) host.reporter.report([notANumber({ step: null })]);
     if (options.json) {
-      host.io.out(`${JSON.stringify({ version: 1, adapter, examples: dataset.size, ...result }, null, 2)}\n`);
+      host.io.out(
+        `${JSON.stringify({ version: 1, adapter, examples: dataset.size, classes: namesOf(labels), ...result }, null, 2)}\n`,
+      );
       return;
     }
     host.io.out(`${adapter ?? 'initial parameters'}\n`);

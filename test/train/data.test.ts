@@ -110,10 +110,10 @@ describe('labels', () => {
   });
   test.each([
     [{ kind: 'names', names: ['no'] }, 'maybe', /does not occur/],
-    [{ kind: 'integers' }, 'x', /no class number/],
-    [{ kind: 'integers' }, -1, /no class number/],
-    [{ kind: 'values' }, 'x', /no number/],
-    [{ kind: 'names', names: ['no'] }, { a: 1 }, /no text/],
+    [{ kind: 'integers' }, 'x', /not a class number/],
+    [{ kind: 'integers' }, -1, /not a class number/],
+    [{ kind: 'values' }, 'x', /not a number/],
+    [{ kind: 'names', names: ['no'] }, { a: 1 }, /not a text/],
   ] as const)('%o cannot take %o', (map, label, why) => {
     expect(encodeLabel(map, label)).toEqual({ why: expect.stringMatching(why) as string });
   });

@@ -28,7 +28,6 @@ test('mean squared error of a model with batch 4 over ten rows and over three', 
 });
 
 describe.each([
-  ['cross-entropy', 3, (i: number) => i % 3],
   ['mse', 1, (i: number) => i / 10],
   ['bce', 2, (i: number) => [(i % 4) / 3, i % 2]],
 ] as const)('%s', (loss, classes, label) => {

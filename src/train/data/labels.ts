@@ -46,11 +46,11 @@ export function encodeLabel(map: LabelMap, label: unknown): readonly number[] | 
     const fits = numbers.length > 0 && numbers.every((n) => typeof n === 'number' && Number.isFinite(n));
     return fits
       ? (numbers as readonly number[])
-      : { why: `the label ${JSON.stringify(label)} is no number or list of numbers` };
+      : { why: `the label ${JSON.stringify(label)} is not a number or a list of numbers` };
   }
   const name = nameOf(label);
   if (name === null)
-    return { why: `the label ${JSON.stringify(label)} is no text, whole number, true or false` };
+    return { why: `the label ${JSON.stringify(label)} is not a text, a whole number, true or false` };
   const number = isInteger(name) && Number(name) >= 0 ? Number(name) : null;
   if (map.kind === 'names') {
     const index = map.names.indexOf(name);
@@ -62,7 +62,7 @@ export function encodeLabel(map: LabelMap, label: unknown): readonly number[] | 
       ? [number]
       : { why: `the label ${JSON.stringify(name)} is not one of ${map.names.slice(0, 12).join(', ')}` };
   }
-  return number !== null ? [number] : { why: `the label ${JSON.stringify(label)} is no class number` };
+  return number !== null ? [number] : { why: `the label ${JSON.stringify(label)} is not a class number` };
 }
 
 /** What is wrong with a number as a label of that loss; null when nothing is. */
@@ -85,6 +85,10 @@ export function classesText(map: LabelMap | null): string | null {
   }[map.order ?? 'data'];
   return `${shown.join(', ')}${more} (${order})`;
 }
+
+/** The names of the classes in their order; null where labels are numbers. */
+export const namesOf = (map: LabelMap | null): readonly string[] | null =>
+  map?.kind === 'names' ? map.names : null;
 
 const isInteger = (text: string): boolean => /^-?\d{1,9}$/.test(text);
 
