@@ -28,6 +28,7 @@ const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy:
   'onnxruntime-node': { where: /^src\/backends\/ort\//, lazy: true },
   commander: { where: /^cli\//, lazy: false },
   'oniguruma-to-es': { where: /^src\/train\/data\/tokenizer\//, lazy: false },
+  '@huggingface/jinja': { where: /^src\/train\/data\//, lazy: false },
   'csv-parse': { where: /^src\/train\/data\//, lazy: false },
   'hyparquet-writer': { where: /^src\/train\/logs\//, lazy: false },
   'ml-matrix': { where: /^src\/init\//, lazy: false },

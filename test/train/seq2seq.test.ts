@@ -2,6 +2,9 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readingOf } from '../../cli/train-options.js';
+import { openData } from '../../src/train/data/open.js';
+import { readSignature } from '../../src/train/read-signature.js';
 import { done } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
 
@@ -13,6 +16,26 @@ const expected = JSON.parse(readFileSync(join(CASE, 'expected.json'), 'utf8')) a
 };
 const TOKENIZER = ['--tokenizer', join(CASE, 'tokenizer.json')];
 const DATA = join(CASE, 'data.jsonl');
+
+const READING = {
+  textField: 'text',
+  labelField: 'label',
+  promptField: 'prompt',
+  completionField: 'completion',
+  messagesField: 'messages',
+  tokensField: 'tokens',
+  tagsField: 'tags',
+  sourceField: 'source',
+  targetField: 'target',
+  subwords: 'first',
+  lossOn: 'answers',
+  badLines: 'stop',
+  maxLength: 128,
+  padTo: 8,
+  batchSize: 8,
+  ep: 'cpu',
+  threads: 0,
+} as const;
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-seq2seq-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -57,6 +80,17 @@ describe('sources and targets for an encoder-decoder', () => {
     const { code, err } = await evaluate(...words);
     expect(code).toBe(1);
     expect(err).toMatch(/LOTR8251: there is no config.json beside the tokenizer/);
+  });
+  test('a model without a mask input: the padding is seen (LOTR8223), but not with --bucket', async () => {
+    const signature = readSignature(folder);
+    const unmasked = signature.graphs.eval!.inputs.filter(({ name }) => name !== 'attention_mask');
+    const graphs = { ...signature.graphs, eval: { ...signature.graphs.eval!, inputs: unmasked } };
+    const codes = async (bucket: boolean) => {
+      const options = readingOf({ ...READING, tokenizer: join(CASE, 'tokenizer.json'), bucket });
+      const { notes } = await openData(DATA, { ...signature, graphs }, options, null);
+      return notes.map(({ code }) => code);
+    };
+    expect([await codes(false), await codes(true)]).toEqual([['LOTR8223'], []]);
   });
   test('trains: the loss on the same texts falls', async () => {
     const words = ['--data', DATA, ...TOKENIZER, '--batch-size', '4', '--epochs', '3', '--lr', '0.05'];

@@ -96,7 +96,8 @@ export const badTokenizer = defineCode<{ file: string; why: string; hint?: strin
   title: 'the tokenizer file cannot be used',
   explain:
     '--tokenizer takes a tokenizer.json as Hugging Face tools write it, or a character vocabulary: a JSON file ' +
-    '{"type":"character","chars":"..."} in which the place of a character is its id.',
+    '{"type":"character","chars":"..."} in which the place of a character is its id. A tokenizer.json with a part that lotrc ' +
+    'does not know is refused: without that part the model would get other ids than it was trained with.',
   make: ({ file, why, hint }) => ({
     message: why,
     at: { kind: 'file', file },

@@ -121,7 +121,10 @@ export async function openData(
     const { tokenizer: tokenizerFile, decoderStart: start } = options;
     const task = { file, fields, tokenizer, tokenizerFile: tokenizerFile!, padding, ignored, start };
     const made = seq2seqDataset(records, graph, { ...task, shift: loss.shift }, bad);
-    return { ...rest, labels: null, ...made, notes: [...made.notes, ...records.notes()] };
+    const notes = [...made.notes, ...records.notes()];
+    if (seesPadding(graph, made.dataset, inputs) && !options.bucket)
+      notes.push(paddingSeen({ file, fixed: length }));
+    return { ...rest, labels: null, ...made, notes };
   }
   if (kind !== 'label' && kind !== 'tags') {
     const { bos, eos, pack, lossOn, tokenizer: tokenizerFile } = options;
