@@ -5,6 +5,7 @@ import {
   inFunction,
   notAMatrix,
   notFloat,
+  notLinear,
   otherOp,
   partOfWeight,
   transposedInput,
@@ -17,7 +18,7 @@ import { shapeText } from '../../ir/shape.js';
 import { alphaOf, isSet } from '../adapters/base-attrs.js';
 import { CONVOLUTION } from '../adapters/conv-layer.js';
 import { functionOf, holderOf, Origins, type Stored } from './constant.js';
-import { type OtherOp, otherLinear } from './other-ops.js';
+import { BY_GROUPS, type OtherOp, otherLinear } from './other-ops.js';
 import { MATRIX, stackMember } from './stacked.js';
 
 /** A node that multiplies by a weight. `problem` says, given the layer's name, why no adapter can go there. */
@@ -49,7 +50,7 @@ export function resultOf(node: Node): Node {
  * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, the quantized and fused operators
  * that stand for them, and convolutions; main graph first, then subgraphs and function bodies, each in node order. Products of two
  * activations (attention scores) are not linear layers and are left out; what a layer makes of a constant input (a projected
- * position table) is an activation too. Reads no weight data.
+ * position table) is an activation too, and so are matrices that are put together to a stack. Reads no weight data.
  */
 export function findCandidates(model: Model): readonly Candidate[] {
   const origins = new Origins(model);
@@ -57,11 +58,12 @@ export function findCandidates(model: Model): readonly Candidate[] {
   for (const graph of model.everyGraph()) {
     if (functionOf(graph)?.domain === 'lotrc') continue;
     for (const node of graph.nodes) {
-      const candidate = candidateOf(node, origins);
-      if (candidate) found.push(candidate);
+      found.push(...candidatesOf(node, origins));
     }
   }
-  const layers = found.filter(({ constantInput, onlyIfTied }) => constantInput && !onlyIfTied);
+  const layers = found.filter(
+    ({ node, constantInput, onlyIfTied }) => (constantInput && !onlyIfTied) || isStacked(node),
+  );
   if (layers.length === 0) return found;
   const projected = dependents(layers, origins);
   return found.filter(({ stored, operand }) => stored !== null || !projected.has(operand));
@@ -86,13 +88,24 @@ export function weightInput(node: Node): number | null {
   return PRODUCTS.has(node.opKey) ? 1 : (otherLinear(node)?.weight ?? null);
 }
 
-function candidateOf(node: Node, origins: Origins): Candidate | null {
-  if (origins.isCall(node)) return null;
-  if (PRODUCTS.has(node.opKey)) return product(node, origins);
-  if (isConvolution(node)) return convolution(node, origins);
-  if (node.opKey === MATRIX) return stacked(node, origins);
+function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
+  if (origins.isCall(node)) return [];
   const other = otherLinear(node);
-  const operand = other && node.inputs[other.weight];
+  const found = other
+    ? [other.weight, ...(other.more ?? [])].map((input) => otherCandidate(node, other, input, origins))
+    : PRODUCTS.has(node.opKey)
+      ? [product(node, origins)]
+      : isConvolution(node)
+        ? [convolution(node, origins)]
+        : node.opKey === MATRIX
+          ? [stacked(node, origins)]
+          : [];
+  return found.filter((candidate) => candidate !== null);
+}
+
+/** A weight of an operator that multiplies in its own way. */
+function otherCandidate(node: Node, other: OtherOp, input: number, origins: Origins): Candidate | null {
+  const operand = node.inputs[input];
   if (!operand || !origins.isConstant(operand)) return null;
   const stored = origins.stored(operand);
   const [rows, columns] = stored?.data.shape.length === 2 ? stored.data.shape : [null, null];
@@ -103,14 +116,15 @@ function candidateOf(node: Node, origins: Origins): Candidate | null {
   return {
     node,
     operand,
-    input: other.weight,
+    input,
     stored,
     in: other.extents ? extent(0) : (rows ?? null),
     out: other.extents ? extent(1) : (columns ?? null),
     // (N, K) in blocks where attributes give the extents
     layout: other.extents ? 'oi' : 'io',
     problem:
-      otherProblem(node, other, stored, origins) ?? tooWide(node, other, stored, [extent(0), extent(1)]),
+      otherProblem(node, other, input, stored, origins) ??
+      tooWide(node, other, stored, [extent(0), extent(1)]),
   };
 }
 
@@ -135,11 +149,11 @@ export function isStacked(node: Node): boolean {
   return node.opKey === MATRIX;
 }
 
-/** A convolution of all channels by stored filters; any other is no layer of ours. */
+/** A convolution by stored filters, of all channels or refused. */
 function convolution(node: Node, origins: Origins): Candidate | null {
   const operand = node.inputs[1];
   const group = node.attrs.get('group');
-  if (!operand || (group?.kind === 'int' && Number(group.value) !== 1)) return null;
+  if (!operand) return null;
   const stored = origins.stored(operand);
   const shape = stored?.data.shape ?? [];
   if (!stored || stored.via.some(({ op }) => op === 'Transpose') || shape.length < 3) return null;
@@ -148,16 +162,20 @@ function convolution(node: Node, origins: Origins): Candidate | null {
   const inn = patch.reduce((a, b) => a * b, 1);
   // extents of a damaged file, of which the verifier has more to say
   if (!Number.isSafeInteger(inn * out)) return null;
-  return { node, operand, input: 1, stored, in: inn, out, layout: 'oi', problem: null };
+  const grouped = group?.kind === 'int' && Number(group.value) !== 1;
+  const problem = grouped ? (layer: string) => notLinear({ ...at(node, 1, layer), does: BY_GROUPS }) : null;
+  return { node, operand, input: 1, stored, in: inn, out, layout: 'oi', problem };
 }
 
 /** What stands against an adapter at one of the other operators. */
 function otherProblem(
   node: Node,
-  { weight, keeps, unless }: OtherOp,
+  { does, keeps, unless }: OtherOp,
+  weight: number,
   stored: Stored | null,
   origins: Origins,
 ): Candidate['problem'] {
+  if (does) return (layer) => notLinear({ ...at(node, weight, layer), does });
   const because = keeps ?? unless?.(node) ?? null;
   if (because !== null) return (layer) => otherOp({ ...at(node, weight, layer), keeps: because });
   const fn = functionOf(node.graph);

@@ -22,22 +22,16 @@ interface Row {
 }
 
 const NORMALISES = { weight: 1, does: 'normalises, with a vector for a weight' } as const;
-const RECURS = { weight: 1, does: 'is recurrent: its weights are multiplied inside the operator' } as const;
 
 /** Which input is the weight, and what the operator does with it. */
 const TABLE: ReadonlyMap<string, Row> = new Map<string, Row>([
   // a lookup in a vector is arithmetic of shapes
   ['Gather', { weight: 0, rank: 2, does: 'is an embedding table: rows are looked up, not multiplied' }],
-  ['Conv', { weight: 1, does: 'is a convolution by groups of channels' }],
-  ['ConvTranspose', { weight: 1, does: 'is a transposed convolution' }],
   ['LayerNormalization', NORMALISES],
   ['RMSNormalization', NORMALISES],
   ['SimplifiedLayerNormalization', NORMALISES],
   ['BatchNormalization', NORMALISES],
   ['InstanceNormalization', NORMALISES],
-  ['LSTM', RECURS],
-  ['GRU', RECURS],
-  ['RNN', RECURS],
 ]);
 
 /** Modules with stored weights that are no linear layers, in node order. Names come from metadata, weight or node. */

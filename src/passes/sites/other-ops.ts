@@ -4,8 +4,12 @@ import { INTEGER_PRODUCT, integerLayer } from '../adapters/integer-layer.js';
 /** An operator that multiplies by a weight in its own way: which input holds the weight. */
 export interface OtherOp {
   readonly weight: number;
+  /** inputs that hold other weights */
+  readonly more?: readonly number[];
   /** why it cannot take an adapter, completes "QGemm ..."; null: the adapter stands beside it, reads x and adds to y */
   readonly keeps: string | null;
+  /** what it is when it is no linear layer, completes "it ..." */
+  readonly does?: string;
   /** why a node cannot take one although others of its kind can; null when it can */
   readonly unless?: (node: Node) => string | null;
   /** the node that delivers the layer's result, when it is another */
@@ -17,7 +21,18 @@ export interface OtherOp {
 const PACKED = 'keeps its weight packed in few bits';
 const INTEGER = 'multiplies integers';
 const FUSED = 'does more than the product in one step';
+const EXPERTS = 'multiplies by the stacked matrices of its experts inside the operator';
 const ATTENTION = 'projects query, key and value inside the operator';
+
+/** What a convolution of groups of channels does. */
+export const BY_GROUPS = 'is a convolution by groups of channels';
+
+const RECURRENT: OtherOp = {
+  weight: 1,
+  more: [2],
+  keeps: null,
+  does: 'is recurrent: its weights are multiplied inside the operator',
+};
 
 /** Linear operators besides MatMul and Gemm, of ONNX and of ONNX Runtime's com.microsoft domain. */
 const TABLE: ReadonlyMap<string, OtherOp> = new Map<string, OtherOp>([
@@ -47,6 +62,12 @@ const TABLE: ReadonlyMap<string, OtherOp> = new Map<string, OtherOp>([
   ['com.microsoft::QAttention', { weight: 1, keeps: ATTENTION }],
   ['com.microsoft::PackedAttention', { weight: 1, keeps: ATTENTION }],
   ['com.microsoft::DecoderMaskedSelfAttention', { weight: 1, keeps: ATTENTION }],
+  ['com.microsoft::MoE', { weight: 2, more: [4, 6], keeps: EXPERTS }],
+  ['com.microsoft::QMoE', { weight: 2, more: [5, 8], keeps: EXPERTS }],
+  ['LSTM', RECURRENT],
+  ['GRU', RECURRENT],
+  ['RNN', RECURRENT],
+  ['ConvTranspose', { weight: 1, keeps: null, does: 'is a transposed convolution' }],
 ]);
 
 /** The row for a node, or null when it is no such operator. */

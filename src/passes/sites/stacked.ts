@@ -66,7 +66,7 @@ function einsumReads(node: Node, index: number): StackLayout | null {
   const other = operands[1 - index] ?? '';
   if (operands.length !== 2 || !/^[A-Za-z]{3}$/.test(own)) return null;
   const [stack, first, second] = own as unknown as [string, string, string];
-  if (!result.includes(stack)) return null;
+  if (!result.includes(stack) || !other.includes(stack)) return null;
   const summed = (letter: string) => other.includes(letter) && !result.includes(letter);
   const kept = (letter: string) => !other.includes(letter) && result.includes(letter);
   if (summed(first) && kept(second)) return 'io';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { attrFloat, attrInt } from '../../../src/ir/attr.js';
 import { Graph, GraphFunction } from '../../../src/ir/model.js';
+import { readModel } from '../../../src/ir/onnx/reader.js';
 import { f32Tensor, i64Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats } from '../../../src/ir/values.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
@@ -192,4 +193,39 @@ test('ids are unique where names are not', () => {
     ['fc:2', 'fc'],
     ['linear2_3x4', null],
   ]);
+});
+
+describe('operators that multiply by stored numbers in another way are listed', () => {
+  const listed = (path: string) => {
+    const model = readModel(`test/data/cases/${path}.onnx`);
+    return findLinears(model).refused.map(
+      ({ id, diagnostic, weight }) => `${id} ${diagnostic.code} ${weight.name}`,
+    );
+  };
+
+  test('experts inside an operator', () => {
+    expect(listed('sites/contrib_moe')).toEqual([
+      'model.layers.0.moe LOTR3107 fc1',
+      'model.layers.0.moe:2 LOTR3107 fc2',
+    ]);
+  });
+
+  test('recurrent layers', () => {
+    expect(listed('ops/op_lstm.ts')).toEqual([
+      'f.r LOTR3110 onnx::LSTM_117',
+      'f.r:2 LOTR3110 onnx::LSTM_118',
+    ]);
+  });
+
+  test('filters of groups of channels, and transposed ones', () => {
+    const net = new Net(3);
+    const filters = net.init('dw.weight', f32Tensor([4, 1, 3], Array(12).fill(1)));
+    const image = net.graph.addInput('image', { kind: 'tensor', dtype: 'f32', shape: [1, 4, 8] });
+    const y = net.op('Conv', [image, filters], '', { group: attrInt(4) });
+    net.output(net.op('ConvTranspose', [y, net.init('up.weight', f32Tensor([4, 2, 2], Array(16).fill(1)))]));
+    expect(findLinears(net.model).refused.map(({ id, diagnostic }) => `${id} ${diagnostic.code}`)).toEqual([
+      'dw LOTR3110',
+      'up LOTR3110',
+    ]);
+  });
 });
