@@ -73,6 +73,7 @@ export function formatInspect(report: InspectReport): string {
     );
   }
   if (report.groups) lines.push('', ...groupTable(report));
+  if (report.trained) lines.push('', ...report.trained.map((name) => `trained in full: ${name}`));
   return `${lines.join('\n')}\n`;
 }
 

@@ -10,6 +10,8 @@ export interface InspectReport {
   readonly sites: readonly InspectSite[];
   /** present on a rewritten model */
   readonly groups?: readonly InspectGroup[];
+  /** names of weights that were trained in full and stand in place of those of the base; absent: none */
+  readonly trained?: readonly string[];
 }
 
 /** One linear layer: one weight and all nodes that read it. */
@@ -62,7 +64,8 @@ export function inspect(model: Model): InspectReport {
   }
   if (plan) rows.push(...planSites(model, plan, order));
   const sites = rows.sort((a, b) => a.at - b.at).map(({ site }) => site);
-  return { version: 1, sites, ...(plan ? { groups: groupsOf(plan) } : {}) };
+  const trained = plan?.weights ? { trained: plan.weights.map(({ name }) => name) } : {};
+  return { version: 1, sites, ...(plan ? { groups: groupsOf(plan) } : {}), ...trained };
 }
 
 /** The report as JSON text with a final line feed. */

@@ -164,6 +164,10 @@ describe('a tied embedding, a bias and a norm trained in full beside the adapter
     await done('extract', applied, '-o', at('extracted.safetensors'));
     expect(bytes(readSafetensors(at('extracted.safetensors')))).toEqual(bytes(readSafetensors(adapter)));
     expect(planOf(at('extracted.safetensors')).weights).toEqual(planOf(adapter).weights);
+    const names = planOf(adapter).weights!.map(({ name }) => name);
+    const listed = JSON.parse(await done('inspect', applied, '--json')) as { trained: string[] };
+    expect(listed.trained).toEqual(names);
+    for (const name of names) expect(await done('inspect', applied)).toContain(`trained in full: ${name}\n`);
     await done('merge', applied, '-o', at('merged-applied.onnx'));
     expect(maxDifference(await logitsOf(at('merged-applied.onnx')), expected)).toBeLessThan(1e-5);
     const { code, err } = await lotrc('strip', applied, '-o', at('stripped.onnx'));

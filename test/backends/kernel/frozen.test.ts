@@ -47,13 +47,13 @@ const FEW = CASES.filter(([{ ownA }, frozen]) => (ownA ? frozen[0] === 'A' : `${
 describe.each([
   ['split', webgpu, CASES],
   ['merged', webgpu, FEW],
-  ['split', cuda, FEW],
+  ['split', cuda, FEW.slice(1)],
 ] as const)('frozen factors in the form %s', (form, device, cases) => {
   test.each(cases)(
     '%j with %j frozen: y, dx and the other gradients are those of float64',
     (kind, frozen) => {
       const sketch: Sketch = { ...LAYERS, ...kind, frozen };
-      const options = { device, tokens: 21, purpose: 'train', form } as const;
+      const options = { device, tokens: 5, purpose: 'train', form } as const;
       const whole = wholePlan(sketch, options);
       for (const launch of whole.launches) expect(verifyKernel(kernelOf(launch), device)).toEqual([]);
       const { name, error } = worstOf(whole, interpreted(whole));
