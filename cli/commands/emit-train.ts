@@ -16,7 +16,10 @@ import { usageError } from '../usage.js';
 
 export interface EmitTrainOptions {
   readonly output: string;
-  readonly loss: LossKind;
+  readonly loss?: readonly LossSpec[];
+  readonly classWeights?: readonly ClassWeights[];
+  readonly blank: number;
+  readonly frames?: string;
   readonly logits?: string;
   readonly labels: string;
   readonly shift?: true;
@@ -64,8 +67,9 @@ export function emitTrainCommand(
   if (given.link && given.copyBase) throw usageError('--link and --copy-base exclude each other');
   const options: TrainOptions = {
     ...TRAIN_DEFAULTS,
-    loss: given.loss,
-    logits: given.logits,
+    ...lossesOf(given),
+    blank: given.blank,
+    frames: given.frames,
     labels: given.labels,
     shift: given.shift ?? false,
     ignoreIndex: given.ignoreIndex,
@@ -112,6 +116,53 @@ export function emitTrainCommand(
   run.io.out(`wrote ${given.output}/state.safetensors and signature.json\n`);
   for (const { file, how } of emitted.placed) run.io.out(`${how} the base weights: ${file}\n`);
   if (emitted.placed.length === 0) run.io.out('the base weights are in this folder already\n');
+}
+
+/** `--loss KIND`, or `OUTPUT:KIND:WEIGHT`. */
+export interface LossSpec {
+  readonly kind: LossKind;
+  readonly output?: string | undefined;
+  readonly weight?: number | undefined;
+}
+
+/** `--class-weights W0,W1,...`, or `OUTPUT:W0,W1,...`. */
+export interface ClassWeights {
+  readonly output?: string | undefined;
+  readonly weights: readonly number[];
+}
+
+/** One loss with its output, or several as terms. */
+function lossesOf({
+  loss: losses = [{ kind: 'cross-entropy' }],
+  logits,
+  classWeights = [],
+}: EmitTrainOptions) {
+  const [first] = losses as readonly [LossSpec];
+  if (losses.length > 1 && logits !== undefined) {
+    throw usageError('--logits names the output of one loss; with several, give --loss OUTPUT:KIND:WEIGHT');
+  }
+  if (losses.length === 1) {
+    if (first.weight !== undefined) throw usageError('--loss: a weight needs several losses');
+    if (logits !== undefined && first.output !== undefined) {
+      throw usageError('--logits and --loss OUTPUT:KIND exclude each other');
+    }
+  }
+  const single = losses.length === 1;
+  const named = single ? classWeights[0]?.output : undefined;
+  const terms = losses.map(({ kind, output = logits ?? named, weight = 1 }) => {
+    const found = classWeights.filter((row) => row.output === undefined || row.output === output);
+    if (found.length > 1) throw usageError('--class-weights is given twice for one output');
+    // of one loss that has no class weights, the graphs say so
+    const weights = single || kind === 'cross-entropy' ? found[0]?.weights : undefined;
+    return { kind, output, weight, classWeights: weights };
+  });
+  const unused = classWeights.find(({ weights }) => !terms.some((term) => term.classWeights === weights));
+  if (unused) {
+    throw usageError(
+      `--class-weights: no cross-entropy is computed from the output "${unused.output ?? logits ?? ''}"`,
+    );
+  }
+  return { terms };
 }
 
 function optimizerOf(given: EmitTrainOptions): Optimizer {

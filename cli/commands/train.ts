@@ -175,8 +175,9 @@ export function evaluationLine(step: number, evaluation: Evaluation, best: boole
   return `step ${num(step)}: evaluation ${evaluationText(evaluation)}${best ? ' (best so far)' : ''}`;
 }
 
-export function evaluationText({ loss, accuracy, perplexity }: Evaluation): string {
-  const parts = [`loss ${loss.toFixed(4)}`];
+export function evaluationText({ loss, accuracy, perplexity, terms }: Evaluation): string {
+  const each = terms?.map((term) => `${term.output}: ${evaluationText(term)}`).join('; ');
+  const parts = [`loss ${loss.toFixed(4)}${each === undefined ? '' : ` (${each})`}`];
   if (accuracy !== null) parts.push(`accuracy ${(100 * accuracy).toFixed(2)} %`);
   if (perplexity !== null) parts.push(`perplexity ${perplexity.toFixed(3)}`);
   return parts.join(', ');

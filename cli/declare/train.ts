@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
-import type { EmitTrainOptions } from '../commands/emit-train.js';
+import { LOSS_KINDS, type LossKind } from '../../src/train/losses.js';
+import type { ClassWeights, EmitTrainOptions, LossSpec } from '../commands/emit-train.js';
 import type { Run } from '../program.js';
+import { usageError } from '../usage.js';
 import { each, factors, real, whole, word } from '../values.js';
 import { givenOf } from './given.js';
 
@@ -13,12 +15,21 @@ export function declareEmitCommands(program: Command, run: Run): void {
     .argument('<model>', 'a model that `lotrc rewrite` wrote')
     .requiredOption('-o, --output <dir>', 'the training directory')
     .option(
-      '--loss <kind>',
-      'cross-entropy, mse, bce, cosine or contrastive',
-      word('--loss', ['cross-entropy', 'mse', 'bce', 'cosine', 'contrastive']),
-      'cross-entropy',
+      '--loss <[output:]kind[:weight]>',
+      'cross-entropy, mse, bce, cosine, contrastive, ctc, or output (an output of the model is the loss); repeatable with outputs and weights: their sum (default: cross-entropy)',
+      losses,
     )
     .option('--logits <name>', 'the output used to compute the loss (default: the only float output)')
+    .option(
+      '--class-weights <[output:]w,...>',
+      'cross-entropy: one weight for each class; the loss is the weighted mean',
+      classWeights,
+    )
+    .option('--blank <class>', 'ctc: the class that stands for no label', whole('--blank'), 0)
+    .option(
+      '--frames <name>',
+      'ctc: add an input of this name, the number of frames of each row that count (default: all)',
+    )
     .option('--labels <name>', 'name of the label input', 'labels')
     .option('--shift', 'score each position against the next label (causal language models)')
     .option('--ignore-index <n>', 'labels of this value are ignored', real('--ignore-index'), -100)
@@ -103,6 +114,8 @@ Examples:
   lotrc emit onnx-train model.lotr.onnx -o train/ --loss cross-entropy
   lotrc emit onnx-train model.lotr.onnx -o train/ --shift --train M --lr-multiplier M=16
   lotrc emit onnx-train encoder.lotr.onnx -o train/ --loss contrastive --logits last_hidden_state
+  lotrc emit onnx-train qa.lotr.onnx -o train/ --loss start:cross-entropy:0.5 --loss end:cross-entropy:0.5
+  lotrc emit onnx-train speech.lotr.onnx -o train/ --loss ctc --blank 0
   lotrc emit onnx-train model.lotr.onnx -o train/ --also-train '^classifier' --ep webgpu
 
 For cosine and contrastive a batch holds 2B rows, and row i belongs to row B + i: left sides of the pairs first, then
@@ -113,4 +126,28 @@ B similarities in [-1, 1]; contrastive takes none.`,
       const { emitTrainCommand } = await import('../commands/emit-train.js');
       emitTrainCommand(model, options, givenOf(command), run);
     });
+}
+
+/** `KIND`, `OUTPUT:KIND` or `OUTPUT:KIND:WEIGHT`, gathered. Names of outputs may hold colons. */
+function losses(text: string, before: readonly LossSpec[] | undefined): readonly LossSpec[] {
+  const [, output, name, weight] = /^(?:(.+):)?([a-z-]+)(?::([^:a-z]+|[\d.]+e[+-]?\d+))?$/.exec(text) ?? [];
+  const kind = LOSS_KINDS.find((known): known is LossKind => known === name);
+  if (!kind) {
+    throw usageError(
+      `--loss takes KIND, OUTPUT:KIND or OUTPUT:KIND:WEIGHT with a kind of ${LOSS_KINDS.join(', ')}, not ${JSON.stringify(text)}`,
+    );
+  }
+  const factor = weight === undefined ? undefined : real('--loss', { above: 0 })(weight);
+  return [...(before ?? []), { kind, output, weight: factor }];
+}
+
+/** `W0,W1,...` or `OUTPUT:W0,W1,...`, gathered. */
+function classWeights(text: string, before: readonly ClassWeights[] | undefined): readonly ClassWeights[] {
+  const at = text.lastIndexOf(':');
+  const output = at < 0 ? undefined : text.slice(0, at);
+  const weights = text
+    .slice(at + 1)
+    .split(',')
+    .map((item) => real('--class-weights', { least: 0 })(item));
+  return [...(before ?? []), { output, weights }];
 }

@@ -3,10 +3,11 @@ import { noLabels } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
 import { fromF16 } from '../ir/half.js';
 import { batchesInOrder, type Cut } from './batches.js';
-import type { Dataset } from './data/dataset.js';
+import type { Column, Dataset } from './data/dataset.js';
 import { feedsOf } from './feeds.js';
-import type { TrainingRun } from './run.js';
-import type { Port } from './signature.js';
+import { countLabels, labelColumns, termsOf } from './labels.js';
+import type { TermResult, TrainingRun } from './run.js';
+import type { GraphSignature, LossTerm, Port } from './signature.js';
 
 export interface Evaluation {
   /** over all labels that count */
@@ -17,6 +18,8 @@ export interface Evaluation {
   readonly perplexity: number | null;
   /** labels that count */
   readonly count: number;
+  /** of a sum of losses: each of them */
+  readonly terms?: readonly ({ readonly output: string } & Evaluation)[];
 }
 
 /**
@@ -26,26 +29,68 @@ export interface Evaluation {
 export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut): Promise<Evaluation> {
   const { signature } = run;
   const graph = signature.graphs.eval!;
-  const label = graph.inputs.find(({ role }) => role === 'label');
-  const classes = signature.loss.kind === 'cross-entropy';
-  const scored = classes && (label?.shape.length === 1 || (data.tagged ?? false));
-  const mean = signature.loss.reduction === 'mean';
-  let [loss, count, right] = [0, 0, 0];
+  const terms = termsOf(signature);
+  const tagged = data.tagged ?? false;
+  const sums = terms.map((term, index) => new TermSum(term, labelPort(graph, index), tagged));
   for (const rows of batchesInOrder(data, cut)) {
     const batch = data.batch(rows, cut.rows ?? undefined);
-    const result = await run.evaluate(feedsOf(graph, cut.inputs, batch));
-    if (result.count > 0) loss += mean ? result.loss * result.count : result.loss;
-    count += result.count;
-    if (scored) right += hits(numbers(result.logits), batch.labels.data, signature.loss.ignoreIndex);
+    const results = await run.evaluateTerms(feedsOf(graph, cut.inputs, batch, terms));
+    const labels = labelColumns(graph, terms.length, batch);
+    for (const [index, result] of results.entries()) sums[index]!.add(result, labels[index]!);
   }
-  if (count === 0) fail(noLabels({ what: 'evaluation data' }));
-  const total = mean ? loss / count : loss;
+  if (sums.some(({ count }) => count === 0)) fail(noLabels({ what: 'evaluation data' }));
+  const [first] = sums as [TermSum];
+  const { loss } = signature;
+  if (loss.kind !== 'sum') return first.evaluation();
+  const each = sums.map((sum, index) => ({ output: loss.terms[index]!.output, ...sum.evaluation() }));
   return {
-    loss: total,
-    accuracy: scored ? right / count : null,
-    perplexity: classes && isTokens(label) && !data.tagged ? Math.exp(total) : null,
-    count,
+    loss: each.reduce((total, { loss: value }, index) => total + loss.terms[index]!.weight * value, 0),
+    accuracy: null,
+    perplexity: null,
+    count: first.count,
+    terms: each,
   };
+}
+
+const labelPort = (graph: GraphSignature, index: number): Port | undefined =>
+  graph.inputs.find(({ role, term }) => role === 'label' && (term ?? 0) === index);
+
+/** One loss over all batches. */
+class TermSum {
+  count = 0;
+  #loss = 0;
+  #right = 0;
+  #labels = 0;
+  readonly #term: LossTerm;
+  readonly #scored: boolean;
+  readonly #tokens: boolean;
+
+  constructor(term: LossTerm, label: Port | undefined, tagged: boolean) {
+    const classes = term.kind === 'cross-entropy';
+    this.#term = term;
+    this.#scored = classes && (!isTokens(label) || tagged);
+    this.#tokens = classes && isTokens(label) && !tagged;
+  }
+
+  add({ loss, logits, count }: TermResult, labels: Column | null): void {
+    if (count > 0) this.#loss += this.#term.reduction === 'mean' ? loss * count : loss;
+    this.count += count;
+    if (!this.#scored || !logits || !labels) return;
+    this.#right += hits(numbers(logits), labels.data, this.#term.ignoreIndex);
+    const { classWeights: _, ...unweighted } = this.#term;
+    this.#labels += countLabels(unweighted, labels);
+  }
+
+  evaluation(): Evaluation {
+    const { count } = this;
+    const loss = this.#term.reduction === 'mean' ? this.#loss / count : this.#loss;
+    return {
+      loss,
+      accuracy: this.#scored ? this.#right / this.#labels : null,
+      perplexity: this.#tokens ? Math.exp(loss) : null,
+      count,
+    };
+  }
 }
 
 /** Elements as numbers; float16 comes as its bits. */

@@ -5,7 +5,7 @@ import { toF16 } from '../ir/half.js';
 import type { Batch, Column, Dataset } from './data/dataset.js';
 import { checkIds } from './ids.js';
 import type { Batch as Feeds } from './run.js';
-import type { GraphSignature, Port } from './signature.js';
+import type { GraphSignature, LossTerm, Port } from './signature.js';
 
 /** Which column of the data each batch input reads. */
 export type InputMap = ReadonlyMap<string, string>;
@@ -57,23 +57,60 @@ export function fixedExtents(graph: GraphSignature): {
 }
 
 /**
- * One batch as what a graph reads. Throws LOTR8204 when labels have another shape than the graph's, or extents that have one
- * name differ, LOTR8250 for ids that the model has no row for.
+ * One batch as what a graph reads; `terms` are its losses. Throws LOTR8204 when labels have another shape than the graph's,
+ * extents that have one name differ, or the data has no labels for one of several losses, LOTR8250 for ids that the model
+ * has no row for.
  */
-export function feedsOf(graph: GraphSignature, inputs: InputMap, batch: Batch, file = 'the data'): Feeds {
+export function feedsOf(
+  graph: GraphSignature,
+  inputs: InputMap,
+  batch: Batch,
+  terms: readonly LossTerm[],
+  file = 'the data',
+): Feeds {
   const feeds: Record<string, OrtTensor> = {};
   const extents = new Map<string, number>();
   let labels: OrtTensor | null = null;
   for (const port of graph.inputs) {
     if (port.role !== 'batch' && port.role !== 'label') continue;
-    const column = port.role === 'batch' ? batch.columns.get(inputs.get(port.name)!)! : batch.labels;
+    const further = port.role === 'label' && (port.term ?? 0) > 0;
+    const column =
+      port.role === 'batch'
+        ? batch.columns.get(inputs.get(port.name)!)!
+        : further
+          ? furtherLabels(port, batch, terms[port.term!]!, file)
+          : batch.labels;
     const fit = port.role === 'batch' ? column : fitted(port, column, file);
     if (port.role === 'batch') checkIds(port, fit);
     requireExtents(port, fit, extents, file);
-    if (port.role === 'batch') feeds[port.name] = tensorOf(port, fit);
+    if (port.role === 'batch' || further) feeds[port.name] = tensorOf(port, fit);
     else labels = tensorOf(port, fit);
   }
-  return { inputs: feeds, labels: labels! };
+  return { inputs: feeds, labels: labels ?? NO_LABELS };
+}
+
+/** What stands for labels where the graph takes none. */
+const NO_LABELS: OrtTensor = { type: 'int32', dims: [0], data: new Int32Array(0) };
+
+/** Labels of a loss after the first, a column of the data; rows that only fill up the batch get labels that do not count. */
+function furtherLabels(
+  { name }: Port,
+  { columns, examples }: Batch,
+  { ignoreIndex, ignoreValue }: LossTerm,
+  file: string,
+): Column {
+  const column = columns.get(name);
+  if (!column) {
+    const hint = `give a .safetensors file with a tensor ${JSON.stringify(name)}`;
+    return fail(badData({ file, why: `it has no tensor "${name}"`, hint }));
+  }
+  const { shape, data } = column;
+  const width = data.length / Math.max(1, shape[0]!);
+  const ignored = ignoreIndex ?? ignoreValue;
+  if (examples === shape[0] || ignored === undefined) return column;
+  const own = data.slice();
+  own.fill(ignored, examples * width);
+  return { shape, data: own };
 }
 
 /** Throws LOTR8204 when an extent with a name differs from an earlier one of that name: broadcasting would hide it. */

@@ -1,28 +1,82 @@
+import type { OrtTensor } from '../backends/ort/session.js';
 import { noLabels } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
-import type { Column, Dataset } from './data/dataset.js';
-import type { Signature } from './signature.js';
+import type { Column, Dataset, Batch as Rows } from './data/dataset.js';
+import { LOSSES } from './losses.js';
+import type { Batch } from './run.js';
+import type { GraphSignature, LossTerm, Signature } from './signature.js';
 
-/** How many labels of a batch count in the loss of a training directory. */
+/** The losses of a training directory: one, or the terms of a sum. */
+export function termsOf({ loss }: Signature): readonly LossTerm[] {
+  return loss.kind === 'sum' ? loss.terms : [loss];
+}
+
+/** How many labels of a batch count in a loss, as `count` of grad.onnx says: of CTC rows, with class weights their sum. */
 export function countLabels(
-  { ignoreIndex, ignoreValue, shift }: Signature['loss'],
-  { shape, data }: Column,
+  { kind, ignoreIndex, ignoreValue, shift, classWeights }: LossTerm,
+  { shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<number> },
 ): number {
   const ignored = ignoreIndex ?? ignoreValue;
   const width = shape.at(-1) ?? 1;
   let count = 0;
-  for (const [i, label] of data.entries()) {
-    // the first label of a row has no position before it
-    if (label !== ignored && !(shift && i % width === 0)) count++;
+  let row = -1;
+  for (let i = 0; i < data.length; i++) {
+    const label = data[i]!;
+    if (label === ignored) continue;
+    if (LOSSES[kind].labels === 'sequences') {
+      const own = Math.floor(i / width);
+      if (own !== row) count++;
+      row = own;
+    } else if (!(shift && i % width === 0)) {
+      // the first label of a row has no position before it
+      count += classWeights ? Math.fround(classWeights[label] ?? 0) : 1;
+    }
   }
   return count;
 }
 
-/** Throws LOTR8240 when no label of the data counts. Reads batches up to the first label that does. */
-export function requireLabels(data: Dataset, { loss }: Signature, what: string): void {
+/** Labels that count in all batches, for each term of a sum of losses. */
+export function countTerms(
+  { terms }: Extract<Signature['loss'], { kind: 'sum' }>,
+  graph: GraphSignature,
+  batches: readonly Batch[],
+): readonly number[] {
+  return terms.map((term, index) => {
+    const port = graph.inputs.find((found) => found.role === 'label' && found.term === index);
+    if (!port) return batches.reduce((sum, batch) => sum + rowsOf(graph, batch), 0);
+    const tensors = batches.map(({ inputs, labels }) => inputs[port.name] ?? labels);
+    return tensors.reduce(
+      (sum, { dims, data }) => sum + countLabels(term, { shape: dims, data: numbers(data) }),
+      0,
+    );
+  });
+}
+
+const numbers = (data: OrtTensor['data']): ArrayLike<number> => data as ArrayLike<number>;
+
+function rowsOf(graph: GraphSignature, { inputs }: Batch): number {
+  const port = graph.inputs.find(({ role, shape }) => role === 'batch' && shape.length > 0);
+  return (port && inputs[port.name]?.dims[0]) ?? 1;
+}
+
+/** The labels of each loss in a batch of the data; null for a loss that takes none, or none by that name. */
+export function labelColumns(graph: GraphSignature, terms: number, batch: Rows): readonly (Column | null)[] {
+  return Array.from({ length: terms }, (_, index) => {
+    const port = graph.inputs.find(({ role, term }) => role === 'label' && (term ?? 0) === index);
+    return !port ? null : index === 0 ? batch.labels : (batch.columns.get(port.name) ?? null);
+  });
+}
+
+/** Throws LOTR8240 when no label of the data counts in a loss. Reads batches up to the first label that does. */
+export function requireLabels(data: Dataset, signature: Signature, what: string): void {
+  const terms = termsOf(signature);
+  const graph = signature.graphs.eval ?? signature.graphs.step!;
+  const open = new Set(terms.keys());
   for (let start = 0; start < data.size; start += 64) {
     const rows = Array.from({ length: Math.min(64, data.size - start) }, (_, i) => start + i);
-    if (countLabels(loss, data.batch(rows).labels) > 0) return;
+    for (const [index, labels] of labelColumns(graph, terms.length, data.batch(rows)).entries())
+      if (!labels || countLabels(terms[index]!, labels) > 0) open.delete(index);
+    if (open.size === 0) return;
   }
   fail(noLabels({ what }));
 }

@@ -8,6 +8,7 @@ import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js'
 import type { Dataset } from './data/dataset.js';
 import { type Evaluation, evaluateDataset } from './evaluate.js';
 import { feedsOf } from './feeds.js';
+import { termsOf } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
 import { MAX_SKIPPED, nextScale } from './loss-scale.js';
 import type { TrainingRun } from './run.js';
@@ -182,7 +183,7 @@ function feedsOfStep({ run, data, cut, plan }: LoopHost, epochs: Epochs, step: n
   let [examples, tokens] = [0, 0];
   for (const rows of epochs.of(Math.floor(step / perEpoch)).slice(first, first + plan.accumulate)) {
     const batch = data.batch(rows, cut.rows ?? undefined);
-    batches.push(feedsOf(graph, cut.inputs, batch));
+    batches.push(feedsOf(graph, cut.inputs, batch, termsOf(run.signature)));
     examples += batch.examples;
     tokens += batch.tokens ?? 0;
   }

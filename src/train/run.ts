@@ -4,14 +4,27 @@ import { readSafetensors } from '../ir/files/safetensors.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF32 } from '../ir/values.js';
 import { GradientSum } from './gradient-sum.js';
+import { countTerms } from './labels.js';
 import { wantsLowMemory } from './memory.js';
 import { graphOf, readSignature } from './read-signature.js';
 import type { GraphName, GraphSignature, Port, ScalarKind, Signature } from './signature.js';
 
+/** Divides what is 0 where no label counts. */
+const MIN_DIVISOR = 1e-30;
+
 /** Batch inputs and labels by role; a training host needs no names but these. */
 export interface Batch {
+  /** by name; of several losses, the labels of all but the first are here too */
   readonly inputs: OrtFeeds;
   readonly labels: OrtTensor;
+}
+
+/** One loss over a batch. */
+export interface TermResult {
+  readonly loss: number;
+  /** null for a loss that the model computes */
+  readonly logits: OrtTensor | null;
+  readonly count: number;
 }
 
 export interface StepResult {
@@ -106,8 +119,11 @@ export class TrainingRun {
    */
   async accumulate(batches: readonly Batch[], lr: number): Promise<StepResult> {
     const [grad, apply] = [this.#graph('grad'), this.#graph('apply')];
-    const sums = new GradientSum(this.signature.loss.reduction === 'mean');
-    for (const batch of batches) sums.add(grad, await this.#run(grad, batch, [lr]));
+    const { loss } = this.signature;
+    // of a sum of losses each is divided in the graph, by what counts in all batches
+    const divisors = loss.kind === 'sum' ? countTerms(loss, grad, batches) : [];
+    const sums = new GradientSum(loss.kind !== 'sum' && loss.reduction === 'mean');
+    for (const batch of batches) sums.add(grad, await this.#run(grad, batch, [lr], divisors));
     const results = await this.#run(apply, sums.total(apply), [lr]);
     this.#take(apply, results);
     const output = (role: string) => results[apply.outputs.find((port) => port.role === role)!.name]!;
@@ -118,15 +134,27 @@ export class TrainingRun {
   }
 
   /** Loss, logits and number of counted items through eval.onnx. */
-  async evaluate(batch: Batch): Promise<{ loss: number; logits: OrtTensor; count: number }> {
+  async evaluate(batch: Batch): Promise<TermResult> {
+    return (await this.evaluateTerms(batch))[0]!;
+  }
+
+  /** The same for each of several losses, in their order; one entry for a single loss. */
+  async evaluateTerms(batch: Batch): Promise<readonly TermResult[]> {
     const graph = this.#graph('eval');
     const results = await this.#run(graph, batch, [0]);
-    const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!;
-    return {
-      loss: Number(output('loss').data[0]),
-      logits: output('logits'),
-      count: Number(output('count').data[0]),
-    };
+    const { loss } = this.signature;
+    const terms = loss.kind === 'sum' ? [...loss.terms.keys()] : [undefined];
+    return terms.map((term) => {
+      const output = (role: string) => {
+        const port = graph.outputs.find((found) => found.role === role && found.term === term);
+        return port ? results[port.name]! : null;
+      };
+      return {
+        loss: Number(output('loss')!.data[0]),
+        logits: output('logits'),
+        count: Number(output('count')!.data[0]),
+      };
+    });
   }
 
   async close(): Promise<void> {
@@ -144,7 +172,12 @@ export class TrainingRun {
     }
   }
 
-  async #run(graph: GraphSignature, batch: Batch, rates: readonly number[]): Promise<OrtFeeds> {
+  async #run(
+    graph: GraphSignature,
+    batch: Batch,
+    rates: readonly number[],
+    divisors: readonly number[] = [],
+  ): Promise<OrtFeeds> {
     let session = this.#sessions.get(graph.file);
     if (!session) {
       session = await OrtSession.open(join(this.folder, graph.file), { onCpu: graph.onCpu, ...this.options });
@@ -152,16 +185,19 @@ export class TrainingRun {
     }
     const { beta1 = 0, beta2 = 0 } = this.signature.optimizer.constants;
     // bias corrections in double: a float32 power of a large step loses digits
-    const scalars: Record<ScalarKind, (k: number) => number> = {
+    const scalars: Record<Exclude<ScalarKind, 'divisor'>, (k: number) => number> = {
       lr: (k) => rates[k]!,
       loss_scale: () => this.lossScale,
       bc1: (k) => 1 - beta1 ** (this.t + 1 + k),
       bc2: (k) => 1 - beta2 ** (this.t + 1 + k),
       draw: (k) => (this.draw + k) % (this.signature.draws ?? 1),
     };
-    const scalar = ({ shape, scalar }: Port): OrtTensor => {
+    const scalar = ({ shape, scalar, term }: Port): OrtTensor => {
       const count = shape.length === 0 ? 1 : rates.length;
-      const data = Float32Array.from({ length: count }, (_, k) => scalars[scalar!](k));
+      const kind = scalar!;
+      const data = Float32Array.from({ length: count }, (_, k) =>
+        kind === 'divisor' ? Math.max(divisors[term!]!, MIN_DIVISOR) : scalars[kind](k),
+      );
       return { type: 'float32', dims: shape.length === 0 ? [] : [count], data };
     };
     const feeds: Record<string, OrtTensor> = {};
@@ -170,7 +206,7 @@ export class TrainingRun {
         port.role === 'batch' || port.role === 'grad'
           ? batch.inputs[port.name]
           : port.role === 'label'
-            ? batch.labels
+            ? (batch.inputs[port.name] ?? batch.labels)
             : port.role === 'scalar'
               ? scalar(port)
               : this.#state.get(port.name);

@@ -1,3 +1,5 @@
+import type { LossKind } from './losses.js';
+
 /**
  * `signature.json` of a training directory: every port of every graph with its role, the parameters, the sites, the
  * optimizer and the base files. A host needs nothing but this file; it never parses names. Version 1.
@@ -14,20 +16,7 @@ export interface Signature {
     readonly constants: Readonly<Record<string, number>>;
     readonly slots: readonly string[];
   };
-  readonly loss: {
-    readonly kind: LossKind;
-    readonly ignoreIndex: number | null;
-    /** losses on numbers: a label of this value does not count (absent in directories of older versions) */
-    readonly ignoreValue?: number;
-    readonly labelSmoothing: number;
-    readonly reduction: 'mean' | 'sum';
-    /** logits are shifted against labels inside the graph: labels are the input ids themselves */
-    readonly shift: boolean;
-    /** contrastive loss: what similarities are divided by */
-    readonly temperature?: number;
-    /** embedding losses: rows i and B + i of a batch of 2B rows belong together */
-    readonly pairs?: 'halves';
-  };
+  readonly loss: LossSignature;
   /** how many different numbers the scalar `draw` takes; absent where no graph draws masks of Dropout */
   readonly draws?: number;
   /** settings of the runtime without which the graphs would not do what they are for */
@@ -35,9 +24,37 @@ export interface Signature {
   readonly base: readonly BaseFile[];
 }
 
+/** A loss over one output of the model. */
+export interface LossTerm {
+  readonly kind: LossKind;
+  readonly ignoreIndex: number | null;
+  /** losses on numbers: a label of this value does not count (absent in directories of older versions) */
+  readonly ignoreValue?: number;
+  readonly labelSmoothing: number;
+  readonly reduction: 'mean' | 'sum';
+  /** logits are shifted against labels inside the graph: labels are the input ids themselves */
+  readonly shift: boolean;
+  /** cross-entropy: by what the loss of a label of each class is multiplied; `count` is then the sum of these weights */
+  readonly classWeights?: readonly number[];
+  /** contrastive loss: what similarities are divided by */
+  readonly temperature?: number;
+  /** CTC: the class that stands for no label */
+  readonly blank?: number;
+  /** embedding losses: rows i and B + i of a batch of 2B rows belong together */
+  readonly pairs?: 'halves';
+}
+
+/** The loss of the graphs: one, or the sum of several times their weights. */
+export type LossSignature =
+  | LossTerm
+  | (Omit<LossTerm, 'kind'> & {
+      readonly kind: 'sum';
+      readonly terms: readonly (LossTerm & { readonly output: string; readonly weight: number })[];
+    });
+
 export type Ep = 'cpu' | 'cuda' | 'webgpu' | 'wasm';
 export type GraphName = 'step' | 'grad' | 'apply' | 'eval' | 'infer' | 'stepLoop';
-export type LossKind = 'cross-entropy' | 'mse' | 'bce' | 'cosine' | 'contrastive';
+export type { LossKind } from './losses.js';
 
 export interface GraphSignature {
   readonly file: string;
@@ -64,9 +81,10 @@ export type Role =
 
 /**
  * Learning rate, loss scale, the bias corrections 1 - beta1^t and 1 - beta2^t of AdamW, and the number of a draw: a whole
- * number from 0 up to, not including, `draws`, another for each run of a graph, from which masks of Dropout are made.
+ * number from 0 up to, not including, `draws`, another for each run of a graph, from which masks of Dropout are made. For a sum of
+ * losses, grad.onnx takes for each of them the number of labels that count in all batches of the step: its divisor.
  */
-export type ScalarKind = 'lr' | 'loss_scale' | 'bc1' | 'bc2' | 'draw';
+export type ScalarKind = 'lr' | 'loss_scale' | 'bc1' | 'bc2' | 'draw' | 'divisor';
 
 export interface Port {
   readonly name: string;
@@ -80,6 +98,8 @@ export interface Port {
   readonly param?: string;
   /** which moment */
   readonly slot?: string;
+  /** of several losses: which one the port belongs to, by its number in `loss.terms` */
+  readonly term?: number;
   /** on a scalar input: what the host gives there */
   readonly scalar?: ScalarKind;
   /** on an input: the output that replaces it after a step */

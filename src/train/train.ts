@@ -206,7 +206,8 @@ function continued(
 
 /** Losses on pairs need batches that are made differently. Throws LOTR8202. */
 export function requireSingles({ signature }: TrainingRun): void {
-  if (signature.loss.pairs !== undefined) fail(notTrainedHere({ loss: signature.loss.kind }));
+  if (signature.loss.pairs !== undefined || ['ctc', 'output', 'sum'].includes(signature.loss.kind))
+    fail(notTrainedHere({ loss: signature.loss.kind }));
 }
 
 export const threadsOf = (threads: number) => (threads > 0 ? { threads } : {});

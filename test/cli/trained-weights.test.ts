@@ -215,7 +215,7 @@ describe('a tied embedding, a bias and a norm trained in full beside the adapter
           { type: 'int64', dims: shape, data: data as BigInt64Array },
         ]),
       );
-      const { logits } = await run.evaluate({ inputs, labels });
+      const logits = (await run.evaluate({ inputs, labels })).logits!;
       await run.close();
       expect(
         maxDifference({ dtype: 'float32', shape: logits.dims, data: logits.data as Float32Array }, expected),

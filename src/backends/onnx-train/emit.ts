@@ -21,8 +21,15 @@ import { findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { requireData } from '../../passes/require-data.js';
 import { requireElementTypes } from '../../passes/type-check.js';
-import type { GraphName, GraphSignature, Signature, SiteSignature } from '../../train/signature.js';
+import type {
+  GraphName,
+  GraphSignature,
+  LossSignature,
+  Signature,
+  SiteSignature,
+} from '../../train/signature.js';
 import { type BaseMode, placeBase } from './base-files.js';
+import { checkOptions } from './check-options.js';
 import {
   applyGraph,
   evalGraph,
@@ -34,9 +41,9 @@ import {
 } from './graphs.js';
 import { checkLegality, coarseNodes } from './legality.js';
 import { stepLoopGraph } from './loop.js';
-import { IGNORE_VALUE } from './loss.js';
+import { type Head, termSignature } from './losses.js';
 import { constantsOf, slotsOf } from './optimizer.js';
-import { checkOptions, ofPairs, type TrainOptions } from './options.js';
+import type { TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
 import { chooseWeights, type Keep, prepare } from './prepare.js';
 
@@ -168,16 +175,7 @@ export function emitTraining(request: EmitRequest): Emitted {
       },
       slots: slotsOf(options.optimizer),
     },
-    loss: {
-      kind: options.loss,
-      ignoreIndex: options.loss === 'cross-entropy' ? options.ignoreIndex : null,
-      ...(['mse', 'bce', 'cosine'].includes(options.loss) ? { ignoreValue: IGNORE_VALUE } : {}),
-      labelSmoothing: options.loss === 'cross-entropy' ? options.labelSmoothing : 0,
-      reduction: 'mean',
-      shift: options.shift,
-      ...(options.loss === 'contrastive' ? { temperature: options.temperature } : {}),
-      ...(ofPairs(options.loss) ? { pairs: 'halves' as const } : {}),
-    },
+    loss: lossSignature(whole.heads, options),
     ...(graphs.step!.signature.inputs.some(({ scalar }) => scalar === 'draw') ? { draws: DRAWS } : {}),
     session: sessionOf(Object.values(graphs).map(({ model: emitted }) => emitted)),
     base: base.files,
@@ -206,6 +204,18 @@ function startFrom(model: Model, adapter: Adapter | undefined, file: string): Mo
   if (own) requireBaseWeights(present, rows, 'emit training graphs from that adapter');
   placeWeights(model, present, rows, adapter.tensors);
   return model;
+}
+
+/** One loss as it is; several as a sum with its terms. */
+function lossSignature(heads: readonly Head[], options: TrainOptions): LossSignature {
+  const terms = heads.map((head) => ({
+    ...termSignature(options, head),
+    output: head.value.name,
+    weight: head.term.weight,
+  }));
+  if (terms.length === 1) return termSignature(options, heads[0]!);
+  const none = { ignoreIndex: null, labelSmoothing: 0, reduction: 'mean', shift: false } as const;
+  return { kind: 'sum', ...none, terms };
 }
 
 /** What to say about random numbers in the model: LOTR5020, LOTR5022. */

@@ -1,7 +1,7 @@
 import { noInfluence } from '../../ir/codes/training.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
-import { type Shape, tensorType, type ValueType } from '../../ir/shape.js';
+import { tensorType } from '../../ir/shape.js';
 import { ADAPTED } from '../../passes/adapters/insert.js';
 import { toFunctions } from '../../passes/adapters/to-functions.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
@@ -11,10 +11,11 @@ import { seedDropout } from '../../passes/dropout/seeded.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { recomputeBlocks } from '../../passes/remat/blocks.js';
 import { rematerialise } from '../../passes/remat/rematerialise.js';
-import type { GraphSignature, LossKind, Port, Role, ScalarKind } from '../../train/signature.js';
+import { LOSSES } from '../../train/losses.js';
+import type { GraphSignature, Port, Role, ScalarKind } from '../../train/signature.js';
 import { TrainBuilder } from './builder.js';
-import { contrastive, cosineRegression, type Pairs } from './embedding-loss.js';
-import { binaryCrossEntropy, crossEntropy, type Loss, meanSquaredError, shiftForNextToken } from './loss.js';
+import type { Loss } from './loss.js';
+import { type Head, LOSS_DEFS } from './losses.js';
 import { guard, scalarsOf, slotsOf, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
 import { exposeParams, type Param } from './params.js';
@@ -35,7 +36,7 @@ interface Ports {
 
 /** (batch, labels, params, state, scalars) -> (loss, params', state', grad norm, finite) */
 export function stepGraph(prepared: Prepared, params: readonly Param[], options: TrainOptions): TrainGraph {
-  const built = lossAndGradients(prepared, params, options, true);
+  const built = lossAndGradients(prepared, params, options, true, false);
   const { b, ports, values, grads, loss, scale } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
   addUpdate(b, ports, params, values, grads, options, scale);
@@ -50,8 +51,8 @@ export function gradGraph(
   report?: (diagnostic: Diagnostic) => void,
 ): TrainGraph {
   const half = computesInHalf(prepared.model);
-  const built = lossAndGradients(prepared, params, options, half, report);
-  const { b, ports, grads, loss, count, scale } = built;
+  const built = lossAndGradients(prepared, params, options, half, true, report);
+  const { b, ports, grads, loss, counts, scale } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
   const { graph } = prepared.model;
   for (const [index, { row }] of trainable(params).entries()) {
@@ -60,8 +61,7 @@ export function gradGraph(
     grad.setType(tensorType('f32', row.shape));
     ports.outputs.push({ name: grad.name, role: 'grad', dtype: 'f32', shape: row.shape, param: row.name });
   }
-  publish(graph, count, 'count');
-  ports.outputs.push(scalarPort(count.name, 'count'));
+  for (const [term, count] of counts.entries()) publishOf(prepared, ports, term, count, 'count');
   return finish(prepared.model, 'grad.onnx', ports);
 }
 
@@ -87,25 +87,29 @@ export function applyGraph(params: readonly Param[], options: TrainOptions, opse
   return finish(model, 'apply.onnx', ports);
 }
 
-/** (batch, labels, params) -> (loss, logits, count) */
+/** (batch, labels, params) -> (loss, logits, count), for a sum of losses also each of them */
 export function evalGraph(prepared: Prepared, params: readonly Param[], options: TrainOptions): TrainGraph {
-  const { model, logits } = prepared;
+  const { model, heads } = prepared;
+  const { graph } = model;
   const ports: Ports = { inputs: [], outputs: [] };
-  const b = new TrainBuilder(model.graph, 'loss');
-  batchPorts(prepared, ports, params);
-  exposeParams(model, params, logits.name);
-  const labels = addLabels(prepared, ports, options);
+  const b = new TrainBuilder(graph, 'loss');
+  batchPorts(prepared, ports, params, options);
+  exposeParams(model, params, namesOf(heads));
+  const given = addLabels(prepared, ports, options);
   paramPorts(params, ports);
-  const { loss, count } = lossOf(b, prepared, labels, options);
-  publish(model.graph, loss, 'loss');
-  publish(model.graph, count, 'count');
+  const { loss, losses } = totalLoss(b, heads, given, options, null);
+  retireOwn(graph, heads);
+  publish(graph, loss, 'loss');
   ports.outputs.push(scalarPort(loss.name, 'loss'));
-  model.graph.removeOutput(logits);
-  model.graph.addOutput(logits);
-  ports.outputs.push(portOf(logits, 'logits'));
-  model.graph.removeOutput(count);
-  model.graph.addOutput(count);
-  ports.outputs.push(scalarPort(count.name, 'count'));
+  if (heads.length > 1)
+    for (const [term, { loss: each }] of losses.entries()) publishOf(prepared, ports, term, each, 'loss');
+  for (const [term, { value, term: row }] of heads.entries()) {
+    if (row.kind === 'output') continue;
+    graph.removeOutput(value);
+    graph.addOutput(value);
+    ports.outputs.push({ ...portOf(value, 'logits'), ...termOf(heads, term) });
+  }
+  for (const [term, { count }] of losses.entries()) publishOf(prepared, ports, term, count, 'count');
   return finish(model, 'eval.onnx', ports);
 }
 
@@ -128,7 +132,8 @@ interface Built {
   readonly values: readonly Value[];
   readonly grads: readonly Value[];
   readonly loss: Value;
-  readonly count: Value;
+  /** labels that count, of each loss */
+  readonly counts: readonly Value[];
   readonly scale: Value | null;
 }
 
@@ -137,59 +142,98 @@ function lossAndGradients(
   params: readonly Param[],
   options: TrainOptions,
   scaled: boolean,
+  /** the batch is one of several: for a sum of losses the host says what each is divided by */
+  summed: boolean,
   report?: (diagnostic: Diagnostic) => void,
 ): Built {
-  const { model, logits } = prepared;
-  const { name: logitsName } = logits;
+  const { model } = prepared;
   const { graph } = model;
   const ports: Ports = { inputs: [], outputs: [] };
   const b = new TrainBuilder(graph, 'loss');
-  batchPorts(prepared, ports, params);
-  const values = exposeParams(model, params, logits.name);
-  const labels = addLabels(prepared, ports, options);
+  batchPorts(prepared, ports, params, options);
+  const outputs = namesOf(prepared.heads);
+  const values = exposeParams(model, params, outputs);
+  const given = addLabels(prepared, ports, options);
   paramPorts(params, ports);
   const scale = scaled ? addScalar(graph, ports, 'loss_scale') : null;
   const { dropouts } = findDraws(model);
+  const heads = prepared.heads.map((head) => ({ ...head, name: head.value.name }));
   if (dropouts.length > 0) seedDropout(graph, dropouts, addScalar(graph, ports, 'draw'));
-  // a Dropout that computes the logits was replaced
-  const held = graph.outputs.find(({ name }) => name === logitsName)!;
-  const parts = lossOf(b, { ...prepared, logits: held }, labels, options);
-  graph.removeOutput(held);
-  publish(graph, parts.loss, 'loss');
-  const seeds = new Map([[parts.at, parts.gradient(scale)]]);
+  // a Dropout that computes an output was replaced
+  const held = heads.map((head) => ({
+    ...head,
+    value: graph.outputs.find(({ name }) => name === head.name)!,
+  }));
+  const divisors =
+    summed && held.length > 1
+      ? held.map(({ name }, term) => addScalar(graph, ports, 'divisor', `divisor/${name}`, term))
+      : null;
+  const { loss, losses, seeds } = totalLoss(b, held, given, options, divisors);
+  for (const { value } of held) graph.removeOutput(value);
+  retireOwn(graph, held);
+  publish(graph, loss, 'loss');
+  const starts = seeds(scale);
   const forward = new Set(graph.nodes);
   const found = differentiate(graph, {
-    seeds,
+    seeds: starts,
     wrt: values,
     pass: 'onnx-train',
     ...(report ? { report } : {}),
   });
   const idle = values.filter((value) => !found.has(value)).map(({ name }) => name);
-  if (idle.length > 0) fail(noInfluence({ names: idle, logits: logits.name }));
+  if (idle.length > 0) fail(noInfluence({ names: idle, logits: outputs }));
   if (options.recompute !== 'none') {
     inferShapes(model);
-    if (options.recompute === 'block') recomputeBlocks(graph, forward, seeds.values(), values);
-    rematerialise(graph, forward, seeds.values());
+    if (options.recompute === 'block') recomputeBlocks(graph, forward, starts.values(), values);
+    rematerialise(graph, forward, starts.values());
   }
   const grads = values.map((value) => found.get(value)!);
-  return { b, ports, values, grads, loss: parts.loss, count: parts.count, scale };
+  return { b, ports, values, grads, loss, counts: losses.map(({ count }) => count), scale };
 }
 
-function lossOf(
+/** Labels of each loss, and the inputs that CTC takes besides. */
+interface Labels {
+  readonly labels: readonly (Value | null)[];
+  readonly frames: Value | null;
+}
+
+interface Total {
+  readonly loss: Value;
+  readonly losses: readonly Loss[];
+  /** where gradients start, times a scale when given */
+  seeds(scale: Value | null): Map<Value, Value>;
+}
+
+/**
+ * The loss over one output, or the sum of several times their weights. With `divisors`, the number of labels that count
+ * over all batches of a step, each loss is the share of this batch in the mean over all: shares and gradients add up.
+ */
+function totalLoss(
   b: TrainBuilder,
-  { logits, mask }: Prepared,
-  labels: Value | null,
+  heads: readonly Head[],
+  { labels, frames }: Labels,
   options: TrainOptions,
-): Loss {
-  const pairs: Pairs = { output: logits, mask };
-  if (!labels) return contrastive(b, pairs, options.temperature);
-  if (options.loss === 'cosine') return cosineRegression(b, pairs, labels);
-  if (options.loss === 'mse') return meanSquaredError(b, logits, labels);
-  if (options.loss === 'bce') return binaryCrossEntropy(b, logits, labels);
-  const last = logits.type?.kind === 'tensor' ? logits.type.shape?.at(-1) : null;
-  const classes = typeof last === 'number' ? last : null;
-  const [scored, shifted] = options.shift ? shiftForNextToken(b, logits, labels) : [logits, labels];
-  return crossEntropy(b, scored, shifted, classes, options);
+  divisors: readonly Value[] | null,
+): Total {
+  const losses = heads.map((head, term) =>
+    LOSS_DEFS[head.term.kind].build(b, { head, labels: labels[term]!, frames, options }),
+  );
+  const factors = heads.map(({ term: { weight } }, term): Value | null => {
+    if (!divisors) return weight === 1 ? null : b.f32(weight);
+    const share = b.one('Div', [losses[term]!.count, divisors[term]!]);
+    return b.one('Mul', [share, b.f32(weight)]);
+  });
+  const times = (x: Value | null, factor: Value | null) =>
+    x && factor ? b.one('Mul', [x, factor]) : (x ?? factor);
+  const parts = losses.map(({ loss }, term) => times(loss, factors[term]!)!);
+  const loss = parts.reduce((sum, part) => b.one('Add', [sum, part]));
+  const seeds = (scale: Value | null) => {
+    const found = new Map<Value, Value>();
+    for (const [term, { at, gradient }] of losses.entries())
+      found.set(at, gradient(times(scale, factors[term]!)));
+    return found;
+  };
+  return { loss, losses, seeds };
 }
 
 /** Optimizer nodes for every trainable parameter, with ports for state, scalars and results. */
@@ -270,39 +314,85 @@ function gradName(param: string, { names }: TrainOptions): string {
   return names === 'ort' ? `${param}_grad` : `${param}/grad`;
 }
 
-function addScalar(graph: Graph, ports: Ports, scalar: ScalarKind, name: string = scalar): Value {
+function addScalar(
+  graph: Graph,
+  ports: Ports,
+  scalar: ScalarKind,
+  name: string = scalar,
+  term?: number,
+): Value {
   const free = graph.own(name) ? graph.names.freshValue(name) : name;
-  ports.inputs.push({ name: free, role: 'scalar', dtype: 'f32', shape: [], scalar });
+  const of = term === undefined ? {} : { term };
+  ports.inputs.push({ name: free, role: 'scalar', dtype: 'f32', shape: [], scalar, ...of });
   return graph.addInput(free, tensorType('f32', []));
 }
 
-/**
- * Labels: the shape of the logits without the class axis as i32, one number per pair, or the shape of the predictions as
- * f32. None where the batch itself says which rows belong together.
- */
-function addLabels({ model, logits }: Prepared, ports: Ports, options: TrainOptions): Value | null {
-  if (options.loss === 'contrastive') return null;
+/** The inputs for labels, of the type that each loss wants. A loss that the model computes has them already. */
+function addLabels({ model, heads }: Prepared, ports: Ports, options: TrainOptions): Labels {
   const { graph } = model;
-  const shape = logits.type?.kind === 'tensor' ? logits.type.shape : null;
-  const name = graph.own(options.labels) ? graph.names.freshValue(options.labels) : options.labels;
-  const value = graph.addInput(name, labelType(options.loss, shape));
-  ports.inputs.push(portOf(value, 'label'));
-  return value;
+  const labels = heads.map(({ term: { kind }, value }, term): Value | null => {
+    const shape = value.type?.kind === 'tensor' ? value.type.shape : null;
+    const type = LOSS_DEFS[kind].labels(shape);
+    if (!type) return null;
+    const name = heads.length > 1 ? `${options.labels}/${value.name}` : options.labels;
+    const input = graph.addInput(graph.own(name) ? graph.names.freshValue(name) : name, type);
+    ports.inputs.push({ ...portOf(input, 'label'), ...termOf(heads, term) });
+    return input;
+  });
+  const { frames: wanted } = options;
+  if (wanted === undefined) return { labels, frames: null };
+  const rows = heads[0]!.value.type;
+  const shape = [(rows?.kind === 'tensor' ? rows.shape?.[0] : null) ?? null];
+  const frames = graph.addInput(
+    graph.own(wanted) ? graph.names.freshValue(wanted) : wanted,
+    tensorType('i32', shape),
+  );
+  ports.inputs.push(portOf(frames, 'batch'));
+  return { labels, frames };
 }
 
-function labelType(loss: LossKind, shape: Shape | null): ValueType {
-  if (loss === 'cross-entropy') return tensorType('i32', shape?.slice(0, -1) ?? null);
-  if (loss !== 'cosine') return tensorType('f32', shape);
-  const rows = shape?.[0];
-  return tensorType('f32', [typeof rows === 'number' ? rows / 2 : 'pairs']);
+const namesOf = (heads: readonly Head[]): string => heads.map(({ value }) => value.name).join('" and "');
+
+/** To which of several losses a port belongs. */
+const termOf = (heads: readonly Head[], term: number) => (heads.length > 1 ? { term } : {});
+
+/** A loss that the model computes leaves its name, which is likely `loss`, to the loss of the graph. */
+function retireOwn(graph: Graph, heads: readonly Head[]): void {
+  for (const { value, term } of heads) {
+    if (term.kind !== 'output') continue;
+    if (value.isOutput) graph.removeOutput(value);
+    value.rename(graph.names.freshValue(`${value.name}/own`));
+  }
 }
 
-function batchPorts({ model }: Prepared, ports: Ports, params: readonly Param[]): void {
+/** Makes a number of one loss an output of the graph. */
+function publishOf(
+  { model, heads }: Prepared,
+  ports: Ports,
+  term: number,
+  value: Value,
+  role: 'loss' | 'count',
+): void {
+  publish(model.graph, value, heads.length > 1 ? `${role}/${heads[term]!.value.name}` : role);
+  model.graph.removeOutput(value);
+  model.graph.addOutput(value);
+  ports.outputs.push({ ...scalarPort(value.name, role), ...termOf(heads, term) });
+}
+
+/** The inputs of the model. Where it computes its loss, its labels are among them. */
+function batchPorts(
+  { model, heads }: Prepared,
+  ports: Ports,
+  params: readonly Param[],
+  options?: TrainOptions,
+): void {
   const names = new Set(params.map(({ row }) => row.name));
+  const own = heads.some(({ term }) => LOSSES[term.kind].labels === 'own') ? options?.labels : undefined;
   for (const input of model.graph.inputs) {
     if (names.has(input.name) || input.constant) continue;
     const rows = tableRows(input);
-    ports.inputs.push({ ...portOf(input, 'batch'), ...(rows === null ? {} : { rows }) });
+    const role = input.name === own ? 'label' : 'batch';
+    ports.inputs.push({ ...portOf(input, role), ...(rows === null ? {} : { rows }) });
   }
 }
 

@@ -2,7 +2,7 @@ import { attrInt, attrInts } from '../../ir/attr.js';
 import { isFloat } from '../../ir/dtype.js';
 import type { Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
-import { MemoryTensor } from '../../ir/tensor.js';
+import { f32Tensor, MemoryTensor } from '../../ir/tensor.js';
 import type { TrainBuilder } from './builder.js';
 
 /** A loss as nodes: its mean, how many items were counted, and the gradient to start differentiation from. */
@@ -22,6 +22,8 @@ export interface CrossEntropyOptions {
   readonly ignoreIndex: number;
   /** e: the target is (1 - e) for the label and e / classes for every class */
   readonly labelSmoothing: number;
+  /** w: the loss of a label y counts w_y times, and the mean is over the sum of w_y; null: all are 1 */
+  readonly classWeights?: readonly number[] | null;
 }
 
 /**
@@ -35,7 +37,7 @@ export function crossEntropy(
   logits: Value,
   labels: Value,
   classes: number | null,
-  { ignoreIndex, labelSmoothing }: CrossEntropyOptions,
+  { ignoreIndex, labelSmoothing, classWeights = null }: CrossEntropyOptions,
 ): Loss {
   const at = asF32(b, logits);
   const valid = b.one('Not', [b.one('Equal', [labels, b.i32(ignoreIndex)])], {}, 'loss/valid');
@@ -56,23 +58,53 @@ export function crossEntropy(
   const logSum = b.one('Log', [sum]);
   // -log p of the label; with smoothing, the mean of -log p over all classes joins in
   const labelScore = b.reduce('ReduceSum', b.one('Where', [isLabel, shifted, b.f32(0)]), -1, true);
+  const weights = classWeights
+    ? b.constant(f32Tensor([classWeights.length], Float32Array.from(classWeights)), 'loss/weights')
+    : null;
+  const labelWeight =
+    weights && b.reduce('ReduceSum', b.one('Where', [isLabel, weights, b.f32(0)]), -1, true);
+  const all = classWeights?.reduce((total, w) => total + Math.fround(w), 0) ?? 1;
   let perItem = b.one('Sub', [logSum, labelScore]);
+  if (labelWeight) perItem = b.one('Mul', [perItem, labelWeight]);
   if (labelSmoothing > 0) {
-    const meanScore = b.reduce('ReduceMean', shifted, -1, true);
-    const uniform = b.one('Sub', [logSum, meanScore]);
+    const score = weights
+      ? b.one('Div', [
+          b.reduce('ReduceSum', b.one('Mul', [shifted, weights]), -1, true),
+          b.f32(classWeights!.length),
+        ])
+      : b.reduce('ReduceMean', shifted, -1, true);
+    const share = weights ? b.one('Mul', [logSum, b.f32(all / classWeights!.length)]) : logSum;
+    const uniform = b.one('Sub', [share, score]);
     perItem = b.one('Add', [
       b.one('Mul', [perItem, b.f32(1 - labelSmoothing)]),
       b.one('Mul', [uniform, b.f32(labelSmoothing)]),
     ]);
   }
-  const weight = b.one('Cast', [b.unsqueeze(valid, -1)], { to: attrInt(1) });
+  const counted = b.one('Cast', [b.unsqueeze(valid, -1)], { to: attrInt(1) });
+  const weight = labelWeight ? b.one('Mul', [counted, labelWeight]) : counted;
   const count = b.sumAll(weight, 'loss/count');
-  const divisor = b.one('Max', [count, b.f32(1)]);
+  // weights may be any numbers from 0 on, so that their sum may be below 1
+  const divisor = weights
+    ? b.one('Where', [b.one('Greater', [count, b.f32(0)]), count, b.f32(1)])
+    : b.one('Max', [count, b.f32(1)]);
   // Where selects: a NaN or infinite loss at an ignored position must not leak through 0 * NaN
-  const counted = b.one('Where', [scored, perItem, otherwise]);
-  const loss = b.one('Div', [b.sumAll(counted), divisor]);
+  const scoredItems = b.one('Where', [scored, perItem, otherwise]);
+  const loss = b.one('Div', [b.sumAll(scoredItems), divisor]);
   const gradient = (scale: Value | null): Value => {
     const p = b.one('Div', [exp, sum]);
+    if (weights) {
+      // d/dz of (1 - e) w_y (-log p_y) + e/C sum_c w_c (-log p_c)
+      const own = b.one('Mul', [labelWeight!, b.f32(1 - labelSmoothing)]);
+      const spread = labelSmoothing / classWeights!.length;
+      const target = b.one('Add', [
+        b.one('Where', [isLabel, own, b.f32(0)]),
+        b.one('Mul', [weights, b.f32(spread)]),
+      ]);
+      const total = b.one('Add', [own, b.f32(spread * all)]);
+      const slope = b.one('Sub', [b.one('Mul', [p, total]), target]);
+      const raw = b.one('Mul', [slope, b.one('Div', [scale ?? b.f32(1), divisor])]);
+      return b.one('Where', [scored, raw, otherwise], {}, 'loss/gradient');
+    }
     let target = b.one('Where', [isLabel, b.f32(1 - labelSmoothing), b.f32(0)]);
     if (labelSmoothing > 0 && classes !== null) {
       target = b.one('Where', [
@@ -175,7 +207,7 @@ export function asF32(b: TrainBuilder, value: Value): Value {
 }
 
 /** 0 .. classes-1 as i32: a constant when the extent is known. */
-function classRange(b: TrainBuilder, logits: Value, classes: number | null): Value {
+export function classRange(b: TrainBuilder, logits: Value, classes: number | null): Value {
   if (classes !== null) {
     const data = Int32Array.from({ length: classes }, (_, i) => i);
     return b.constant(new MemoryTensor('i32', [classes], new Uint8Array(data.buffer)), 'loss/classes');

@@ -1,5 +1,3 @@
-import { uselessOption } from '../../ir/codes/training.js';
-import { fail } from '../../ir/diagnostics.js';
 import type { Tie } from '../../passes/sites/weight-identity.js';
 import type { Ep, LossKind } from '../../train/signature.js';
 import { ADAMW, type Optimizer } from './optimizer.js';
@@ -8,11 +6,25 @@ import { ADAMW, type Optimizer } from './optimizer.js';
 export type DropoutMode = 'seeded' | 'off';
 export type Recompute = 'none' | 'cheap' | 'block';
 
+/** One of several losses: the sum of all, each times its weight, is minimized. */
+export interface TermOptions {
+  readonly kind: LossKind;
+  /** the output that the loss is computed from; default: the only float output */
+  readonly output?: string | undefined;
+  readonly weight: number;
+  /** cross-entropy: one weight for each class */
+  readonly classWeights?: readonly number[] | undefined;
+}
+
 /** What the training graphs are to compute. */
 export interface TrainOptions {
   readonly loss: LossKind;
-  /** the output that the loss is taken of; default: the only float output */
+  /** the output that the loss is computed from; default: the only float output */
   readonly logits?: string | undefined;
+  /** cross-entropy: one weight for each class; null: all are 1 */
+  readonly classWeights?: readonly number[] | null;
+  /** several losses, in place of the three options before */
+  readonly terms?: readonly TermOptions[];
   /** embedding losses: the input that says which positions count; default: `attention_mask` where the model has it */
   readonly mask?: string | undefined;
   /** name of the label input */
@@ -23,6 +35,10 @@ export interface TrainOptions {
   readonly labelSmoothing: number;
   /** contrastive loss: similarities are divided by it */
   readonly temperature: number;
+  /** CTC: the class that stands for no label */
+  readonly blank: number;
+  /** CTC: name of an input to add, with the number of frames of each row that count; default: all count */
+  readonly frames?: string | undefined;
   readonly optimizer: Optimizer;
   /** gradients are scaled down to this global norm; null: never */
   readonly maxNorm: number | null;
@@ -56,6 +72,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   ignoreIndex: -100,
   labelSmoothing: 0,
   temperature: 0.05,
+  blank: 0,
   optimizer: ADAMW,
   maxNorm: 1,
   train: null,
@@ -71,44 +88,8 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   allowFallback: [],
 };
 
-/** Losses whose batch holds pairs of rows. */
-export function ofPairs(loss: LossKind): boolean {
-  return loss === 'cosine' || loss === 'contrastive';
-}
-
-/** Throws LOTR5008 for an option that the loss has no use for, or whose value makes no sense. */
-export function checkOptions(options: TrainOptions): void {
-  const { loss, labelSmoothing, ignoreIndex, temperature } = options;
-  const only = (option: string, given: boolean, losses: readonly LossKind[]): void => {
-    if (given && !losses.includes(loss)) {
-      fail(
-        uselessOption({
-          option,
-          why: `${loss} has no use for it`,
-          hint: `leave it out; it belongs to ${losses.join(' and ')}`,
-        }),
-      );
-    }
-  };
-  const range = (option: string, good: boolean, wanted: string): void => {
-    if (!good) fail(uselessOption({ option, why: 'its value makes no sense', hint: wanted }));
-  };
-  only('--shift', options.shift, ['cross-entropy']);
-  only('--label-smoothing', labelSmoothing !== 0, ['cross-entropy']);
-  only('--ignore-index', ignoreIndex !== TRAIN_DEFAULTS.ignoreIndex, ['cross-entropy']);
-  only('--temperature', temperature !== TRAIN_DEFAULTS.temperature, ['contrastive']);
-  only('--labels', options.labels !== TRAIN_DEFAULTS.labels, ['cross-entropy', 'mse', 'bce', 'cosine']);
-  only('--mask', options.mask !== undefined, ['cosine', 'contrastive']);
-  range(
-    '--label-smoothing',
-    labelSmoothing >= 0 && labelSmoothing < 1,
-    'give a share from 0 up to, not including, 1',
-  );
-  range('--ignore-index', ignoreIndex === (ignoreIndex | 0), 'give an integer of 32 bits');
-  range(
-    '--loop',
-    options.loop === null || (Number.isSafeInteger(options.loop) && options.loop > 0),
-    'give a number of steps',
-  );
-  range('--temperature', temperature > 0 && temperature < Infinity, 'give a number above 0');
+/** The losses of the graphs: one over one output, or several. */
+export function termsOf({ terms, loss, logits, classWeights }: TrainOptions): readonly TermOptions[] {
+  if (terms && terms.length > 0) return terms;
+  return [{ kind: loss, output: logits, weight: 1, classWeights: classWeights ?? undefined }];
 }

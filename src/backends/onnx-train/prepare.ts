@@ -22,17 +22,19 @@ import { bypassDropout, drawingFunctions, dropoutOff, findDraws } from '../../pa
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { calledBy, inlineCalls } from '../../passes/inline/inline.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
+import { LOSSES } from '../../train/losses.js';
 import { hasKernel } from './legality.js';
-import { ofPairs, type TrainOptions } from './options.js';
+import { type Head, LOSS_DEFS } from './losses.js';
+import { type TermOptions, type TrainOptions, termsOf } from './options.js';
+import { ownLossOf } from './own-loss.js';
 import { type FullWeight, fullWeights, uniteWeights } from './params.js';
 
 /** A forward graph ready for a loss: adapters in the folded form or kept as they are, embedded, types inferred. */
 export interface Prepared {
   readonly model: Model;
   readonly plans: readonly PlanRow[];
-  readonly logits: Value;
-  /** embedding losses: which positions count */
-  readonly mask: Value | null;
+  /** the outputs that losses are computed from, in the order of the losses */
+  readonly heads: readonly Head[];
 }
 
 /** What stays of the model besides what a loss needs. */
@@ -100,16 +102,16 @@ export function prepare(
   liftConstants(model, options, places);
   uniteWeights(model, weights);
   inferShapes(model);
-  const logits = chooseLogits(model.graph, options);
-  const mask = chooseMask(model.graph, logits, options);
+  const heads = chooseHeads(model.graph, options);
+  const read = new Set(heads.map(({ value }) => value));
   if (!keepOutputs) {
-    for (const output of [...model.graph.outputs]) if (output !== logits) model.graph.removeOutput(output);
+    for (const output of [...model.graph.outputs]) if (!read.has(output)) model.graph.removeOutput(output);
     removeDead(model);
     decompose(model, trained);
     canonicalise(model, (op, opset) => options.ep.every((ep) => hasKernel(ep, op, opset)));
     narrowRows(model);
   }
-  return { model, plans: plan.plans, logits, mask };
+  return { model, plans: plan.plans, heads };
 }
 
 /** Whether a layer is written in plain ONNX although functions are kept: its gradient has none. */
@@ -173,39 +175,37 @@ function liftConstants(model: Model, { alsoTrain }: TrainOptions, places: Readon
   }
 }
 
-function chooseLogits(graph: Graph, options: TrainOptions): Value {
-  const floats = graph.outputs.filter(({ type }) => type?.kind === 'tensor' && isFloat(type.dtype));
-  const named = floats.find(({ name }) => name === options.logits);
-  const found = floats.map(({ name }) => name);
-  if (options.logits !== undefined && !named) fail(noLogits({ found, wanted: options.logits }));
-  if (options.logits === undefined && floats.length !== 1) fail(noLogits({ found, wanted: null }));
-  const logits = named ?? floats[0]!;
-  checkRank(logits, options);
-  return logits;
+function chooseHeads(graph: Graph, options: TrainOptions): readonly Head[] {
+  return termsOf(options).map((term) => {
+    const value = chooseOutput(graph, term);
+    const why = LOSS_DEFS[term.kind].problem(value, options, term);
+    if (why !== null) fail(logitsRank({ name: value.name, why }));
+    const own = term.kind === 'output' ? ownLossOf(value) : null;
+    return { term, value, own, mask: chooseMask(graph, value, term, options) };
+  });
 }
 
-function checkRank({ name, type }: Value, { loss, shift }: TrainOptions): void {
-  const shape = type?.kind === 'tensor' ? type.shape : null;
-  if (loss === 'mse' || loss === 'bce') return;
-  if (!shape) fail(logitsRank({ name, why: 'its rank is unknown' }));
-  if (ofPairs(loss)) {
-    if (shape.length !== 2 && shape.length !== 3)
-      fail(logitsRank({ name, why: `embeddings have 2 or 3 axes, it has ${shape.length}` }));
-    const rows = shape[0];
-    if (typeof rows === 'number' && rows % 2 === 1)
-      fail(logitsRank({ name, why: `pairs need an even number of rows, it has ${rows}` }));
-    return;
+/** The output of that name, or the only one that is a candidate. Throws LOTR5001. */
+function chooseOutput(graph: Graph, { kind, output }: TermOptions): Value {
+  const floats = graph.outputs.filter(({ type }) => type?.kind === 'tensor' && isFloat(type.dtype));
+  const found = floats.map(({ name }) => name);
+  if (output !== undefined) {
+    return floats.find(({ name }) => name === output) ?? fail(noLogits({ found, wanted: output }));
   }
-  if (shape.length < 2)
-    fail(logitsRank({ name, why: `cross-entropy needs at least 2 axes, it has ${shape.length}` }));
-  if (shift && shape.length !== 3)
-    fail(logitsRank({ name, why: 'shifting needs logits [batch, seq, vocabulary]' }));
+  const single = ({ type }: Value) => type?.kind === 'tensor' && type.shape?.every((dim) => dim === 1);
+  const candidates = kind === 'output' ? floats.filter(single) : floats;
+  return candidates.length === 1 ? candidates[0]! : fail(noLogits({ found, wanted: null }));
 }
 
 /** The input that says which positions of [rows, T, D] count, where the loss averages over them. */
-function chooseMask(graph: Graph, { type }: Value, { loss, mask: given }: TrainOptions): Value | null {
+function chooseMask(
+  graph: Graph,
+  { type }: Value,
+  { kind }: TermOptions,
+  { mask: given }: TrainOptions,
+): Value | null {
   const mask = given ?? 'attention_mask';
-  if (!ofPairs(loss) || (type?.kind === 'tensor' && type.shape?.length !== 3)) return null;
+  if (!LOSSES[kind].pairs || (type?.kind === 'tensor' && type.shape?.length !== 3)) return null;
   const found = graph.inputs.find(({ name }) => name === mask) ?? null;
   if (!found && given !== undefined) {
     const inputs = graph.inputs.map((input) => input.name).join(', ');

@@ -105,6 +105,7 @@ import { msSkipLayerNormalization } from './ms-skip-layer-normalization.js';
 import { msSkipSimplifiedLayerNormalization } from './ms-skip-simplified-layer-normalization.js';
 import { mul } from './mul.js';
 import { neg } from './neg.js';
+import { negativeLogLikelihoodLoss } from './negative-log-likelihood-loss.js';
 import { nonZero } from './non-zero.js';
 import { not } from './not.js';
 import { oneHot } from './one-hot.js';
@@ -149,6 +150,7 @@ import { sinh } from './sinh.js';
 import { size } from './size.js';
 import { slice } from './slice.js';
 import { softmax } from './softmax.js';
+import { softmaxCrossEntropyLoss } from './softmax-cross-entropy-loss.js';
 import { softplus } from './softplus.js';
 import { softsign } from './softsign.js';
 import { spaceToDepth } from './space-to-depth.js';
@@ -277,6 +279,7 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   msSkipSimplifiedLayerNormalization,
   mul,
   neg,
+  negativeLogLikelihoodLoss,
   nonZero,
   not,
   oneHot,
@@ -321,6 +324,7 @@ const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
   size,
   slice,
   softmax,
+  softmaxCrossEntropyLoss,
   softplus,
   softsign,
   spaceToDepth,

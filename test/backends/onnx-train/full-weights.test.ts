@@ -176,7 +176,14 @@ describe.each(['lotrc', 'ort'] as const)('a classifier head trained in full, nam
       [...keyOf].map(([name, factor]) => [factor, Float64Array.from(held.get(name)!.data as Float32Array)]),
     );
     const run = async (graph: GraphSignature, t: number, grads: ReadonlyMap<string, Tensor> = new Map()) => {
-      const scalars = { lr: 0.01, loss_scale: 1, bc1: 1 - 0.9 ** t, bc2: 1 - 0.999 ** t, draw: t };
+      const scalars = {
+        lr: 0.01,
+        loss_scale: 1,
+        bc1: 1 - 0.9 ** t,
+        bc2: 1 - 0.999 ** t,
+        draw: t,
+        divisor: 1,
+      };
       const feeds = Object.fromEntries(
         graph.inputs.map((port): [string, Tensor] => [
           port.name,

@@ -17,6 +17,8 @@ const ints = (...data: number[]) => i64Tensor([data.length], data);
 const floats = (...data: number[]) => new MemoryTensor('f32', [data.length], encodeFloats('f32', data));
 /** A bound beyond any extent, as exporters write it. */
 const FAR = 2 ** 31 - 1;
+const classes = (shape: readonly number[], ...data: number[]) => i64Tensor(shape, data);
+const CLASS_WEIGHTS = f64([5], [0.5, 1.25, 0.75, 2, 0.1]);
 const ms = { domain: 'com.microsoft' } as const;
 /** A table of cosines or sines: fixed. */
 const angle = (...shape: number[]) =>
@@ -250,6 +252,44 @@ const CASES: readonly (readonly [string, Case])[] = [
   ['ReduceL2', { op: 'ReduceL2', inputs: [x(3, 5), ints(1)] }],
   ['ReduceMax', { op: 'ReduceMax', inputs: [x(3, 5), ints(1)], attrs: { keepdims: attrInt(0) } }],
   ['ReduceMin over all', { op: 'ReduceMin', inputs: [x(3, 5)], attrs: { keepdims: attrInt(0) } }],
+  ...(['mean', 'sum', 'none'] as const).flatMap((reduction): [string, Case][] =>
+    (
+      [
+        ['', [x(4, 5), classes([4], 0, 4, 2, 2)], {}],
+        [
+          ', weights and places',
+          [x(2, 5, 3), classes([2, 3], 0, 4, 2, 1, -1, 3), CLASS_WEIGHTS],
+          { ignore_index: attrInt(-1) },
+        ],
+        [
+          ', symbolic',
+          [{ shape: [3, 5], declared: ['n', 'c'] }, classes([3], 7, 1, 4)],
+          { ignore_index: attrInt(7) },
+        ],
+      ] as const
+    ).flatMap(([what, inputs, attrs]): [string, Case][] => [
+      [
+        `SoftmaxCrossEntropyLoss, ${reduction}${what}`,
+        {
+          op: 'SoftmaxCrossEntropyLoss',
+          opset: what === '' ? 12 : 17,
+          inputs,
+          outputs: 2,
+          read: what === '' ? [0] : [0, 1],
+          attrs: { ...attrs, reduction: attrString(reduction) },
+        },
+      ],
+      [
+        `NegativeLogLikelihoodLoss, ${reduction}${what}`,
+        {
+          op: 'NegativeLogLikelihoodLoss',
+          opset: what === '' ? 12 : 18,
+          inputs,
+          attrs: { ...attrs, reduction: attrString(reduction) },
+        },
+      ],
+    ]),
+  ),
   ['Softmax', { op: 'Softmax', inputs: [x(3, 5)] }],
   ['Softmax, middle axis', { op: 'Softmax', inputs: [x(2, 3, 5)], attrs: { axis: attrInt(1) } }],
   [

@@ -30,6 +30,7 @@ const bytes = (dtype: 'u8' | 'i8', shape: readonly number[]): Arg =>
     shape,
     Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i * 37) % 120),
   );
+const classes = (shape: readonly number[], ...data: number[]): Arg => tensor('i64', shape, data);
 const single = (value: number): Arg => tensor('f32', [], [value]);
 const scales = (...data: number[]): Arg => ({ dtype: 'f32', shape: [data.length], data, constant: true });
 const MS = { domain: 'com.microsoft' };
@@ -135,6 +136,20 @@ const ROWS: readonly Row[] = [
     [tensor('f32', [2, 3], [1, 0, 0, 5, 4, 4])],
     { attrs: { axis: 1, keepdims: 0, select_last_index: 1 } },
   ],
+  ...(['mean', 'sum', 'none'] as const).flatMap((reduction): Row[] => [
+    ['SoftmaxCrossEntropyLoss', [[4, 5], classes([4], 0, 4, 2, 2)], { attrs: { reduction }, outputs: 2 }],
+    [
+      'SoftmaxCrossEntropyLoss',
+      [[2, 5, 3], classes([2, 3], 0, 4, 2, 1, -1, 3), positive([5])],
+      { attrs: { reduction, ignore_index: -1 }, outputs: 2 },
+    ],
+    ['NegativeLogLikelihoodLoss', [[4, 5], classes([4], 0, 4, 2, 2)], { attrs: { reduction } }],
+    [
+      'NegativeLogLikelihoodLoss',
+      [[2, 5, 3], classes([2, 3], 0, 4, 2, 1, -1, 3), positive([5])],
+      { attrs: { reduction, ignore_index: -1 } },
+    ],
+  ]),
   ['Softmax', [[2, 3, 4]], { attrs: { axis: 1 } }],
   ['Softmax', [[2, 3, 4]], { opset: 11 }],
   ['LogSoftmax', [[2, 3, 4]]],

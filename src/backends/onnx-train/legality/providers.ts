@@ -21,6 +21,9 @@ export interface Provider {
   readonly coarse: ReadonlySet<string>;
 }
 
+const OWN_LOSS =
+  'it is made of operators that have no kernel there; --loss cross-entropy on the logits has one for each';
+
 const onCpu: Provider = {
   kernels: CPU,
   expanded: new Set([
@@ -30,6 +33,8 @@ const onCpu: Provider = {
     'GroupNormalization',
     'HardSwish',
     'Mish',
+    'NegativeLogLikelihoodLoss',
+    'SoftmaxCrossEntropyLoss',
     'Swish',
   ]),
   widensHalf: true,
@@ -42,7 +47,13 @@ const onCpu: Provider = {
 export const PROVIDERS: Readonly<Record<Ep, Provider>> = {
   cpu: onCpu,
   wasm: onCpu,
-  cuda: { ...onCpu, kernels: CUDA, expanded: new Set(['Constant']), widensHalf: false, registered: true },
+  cuda: {
+    ...onCpu,
+    kernels: CUDA,
+    expanded: new Set(['Constant', 'NegativeLogLikelihoodLoss', 'SoftmaxCrossEntropyLoss']),
+    widensHalf: false,
+    registered: true,
+  },
   webgpu: {
     kernels: WEBGPU,
     expanded: new Set(['Constant']),
@@ -51,6 +62,8 @@ export const PROVIDERS: Readonly<Record<Ep, Provider>> = {
     reasons: {
       Loop: 'it has no Loop there; run step.onnx and let two sets of state buffers take turns',
       Dropout: 'it has no kernel there',
+      NegativeLogLikelihoodLoss: OWN_LOSS,
+      SoftmaxCrossEntropyLoss: OWN_LOSS,
       IsNaN: 'it has no kernel there; Not(Equal(x, x)) says the same',
     },
     // the second is given the mean instead of the inverse root mean square

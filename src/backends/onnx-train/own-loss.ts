@@ -1,0 +1,75 @@
+import { attrInt } from '../../ir/attr.js';
+import { dtypeToOnnx } from '../../ir/dtype.js';
+import type { Graph, Node, Value } from '../../ir/model.js';
+import { attributes } from '../../ir/ops/gradients/vjp.js';
+import { tensorType } from '../../ir/shape.js';
+import type { TrainBuilder } from './builder.js';
+import type { Loss } from './loss.js';
+
+/** How a loss that the model computes itself is made, as far as the graph says. */
+export interface OwnLoss {
+  readonly labels: Value;
+  /** one weight for each class, by which labels count */
+  readonly weights: Value | null;
+  readonly ignoreIndex: number | null;
+  readonly reduction: 'mean' | 'sum';
+}
+
+const CHANGES_SHAPE: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Reshape', 'Squeeze', 'Unsqueeze']);
+
+/**
+ * The SoftmaxCrossEntropyLoss or NegativeLogLikelihoodLoss whose result an output is, behind operators that change nothing
+ * but type and shape; null when the loss is made in another way.
+ */
+export function ownLossOf(output: Value): OwnLoss | null {
+  let node: Node | null = output.producer;
+  while (node && CHANGES_SHAPE.has(node.opKey)) node = node.inputs[0]?.producer ?? null;
+  if (node?.opKey !== 'SoftmaxCrossEntropyLoss' && node?.opKey !== 'NegativeLogLikelihoodLoss') return null;
+  const { reduction } = attributes(node, node.opKey);
+  if (reduction === 'none') return null;
+  const ignored = node.attrs.get('ignore_index');
+  return {
+    labels: node.inputs[1]!,
+    weights: node.inputs[2] ?? null,
+    ignoreIndex: ignored?.kind === 'int' ? Number(ignored.value) : null,
+    reduction: reduction === 'sum' ? 'sum' : 'mean',
+  };
+}
+
+/**
+ * An output of the model as the loss. `count` is the number (or summed weight) of the labels that it is a mean over where
+ * `own` says so, and else the number of rows of the batch.
+ */
+export function outputLoss(b: TrainBuilder, output: Value, own: OwnLoss | null): Loss {
+  const type = output.type?.kind === 'tensor' ? output.type : null;
+  const rank = type?.shape?.length ?? 0;
+  const cast = type?.dtype === 'f32' ? output : b.one('Cast', [output], { to: attrInt(1) });
+  const loss = rank === 0 ? b.one('Identity', [cast]) : b.one('Reshape', [cast, b.i64([])]);
+  loss.setType(tensorType('f32', []));
+  const gradient = (scale: Value | null): Value => {
+    const one = scale ?? b.f32(1);
+    const typed =
+      type?.dtype === 'f32' ? one : b.one('Cast', [one], { to: attrInt(dtypeToOnnx(type!.dtype)) });
+    return rank === 0 ? typed : b.one('Reshape', [typed, b.i64(Array.from({ length: rank }, () => 1))]);
+  };
+  return { loss, count: own ? countOf(b, own) : rowsOf(b, output.graph!), at: output, gradient };
+}
+
+function countOf(b: TrainBuilder, { labels, weights, ignoreIndex }: OwnLoss): Value {
+  const typed = b.one('Cast', [labels], { to: attrInt(6) });
+  if (ignoreIndex === null && !weights) return b.elementCount(typed);
+  const ignored = b.one('Equal', [typed, b.i32(ignoreIndex ?? -1)]);
+  const zero = b.f32(0);
+  if (!weights) return b.sumAll(b.one('Where', [ignored, zero, b.f32(1)]));
+  const safe = ignoreIndex === null ? typed : b.one('Where', [ignored, b.i32(0), typed]);
+  const each = b.one('Gather', [b.one('Cast', [weights], { to: attrInt(1) }), safe], { axis: attrInt(0) });
+  return b.sumAll(ignoreIndex === null ? each : b.one('Where', [ignored, zero, each]));
+}
+
+/** Rows of the batch: the first extent of the first input that has one. */
+function rowsOf(b: TrainBuilder, graph: Graph): Value {
+  const input = graph.inputs.find(({ type }) => type?.kind === 'tensor' && (type.shape?.length ?? 0) > 0);
+  if (!input) return b.f32(1);
+  const first = b.one('Gather', [b.one('Shape', [input]), b.index(0)], { axis: attrInt(0) });
+  return b.one('Cast', [first], { to: attrInt(1) });
+}
