@@ -10,7 +10,7 @@ import { evaluateDataset } from '../../src/train/evaluate.js';
 import { requireLabels } from '../../src/train/labels.js';
 import { TrainingRun } from '../../src/train/run.js';
 import { readSettings } from '../../src/train/settings.js';
-import { cutOf, droppedRows, requireSingles, threadsOf } from '../../src/train/train.js';
+import { cutOf, droppedRows, threadsOf } from '../../src/train/train.js';
 import type { Run } from '../program.js';
 import { count } from '../text.js';
 import { type ReadingOptions, readingOf, readingOptions, unusedNotes } from '../train-options.js';
@@ -39,7 +39,6 @@ export async function evalCommand(
   const o: EvalOptions = { ...options, ...Object.fromEntries(held.filter(([name]) => !given.has(name))) };
   const run = TrainingRun.open(folder, { ep: o.ep, ...threadsOf(o.threads) });
   try {
-    requireSingles(run);
     const trained = join(of, 'adapter.safetensors');
     const adapter = options.adapter ?? (existsSync(trained) ? trained : null);
     if (adapter !== null) takeAdapter(run, adapter);

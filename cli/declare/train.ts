@@ -1,10 +1,22 @@
 import type { Command } from 'commander';
-import { LOSS_KINDS, type LossKind } from '../../src/train/losses.js';
+import type { LossKind } from '../../src/train/losses.js';
 import type { ClassWeights, EmitTrainOptions, LossSpec } from '../commands/emit-train.js';
 import type { Run } from '../program.js';
 import { usageError } from '../usage.js';
 import { each, factors, real, whole, word } from '../values.js';
 import { givenOf } from './given.js';
+
+/** Words of --loss: every kind that there is, without loading what knows them. */
+const LOSS_WORDS = {
+  'cross-entropy': true,
+  mse: true,
+  bce: true,
+  cosine: true,
+  contrastive: true,
+  ctc: true,
+  output: true,
+} as const satisfies Readonly<Record<LossKind, true>>;
+const LOSS_KINDS = Object.keys(LOSS_WORDS) as readonly LossKind[];
 
 /** emit: artifacts other than the rewritten model itself. */
 export function declareEmitCommands(program: Command, run: Run): void {

@@ -2,14 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { PLAN_KEY } from '../ir/adapter.js';
-import {
-  badData,
-  badTrainingFolder,
-  interrupted,
-  notTrainedHere,
-  rowsDropped,
-  runDiffers,
-} from '../ir/codes/train.js';
+import { badData, badTrainingFolder, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
 import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { isSystemError } from '../ir/files/atomic.js';
@@ -23,7 +16,7 @@ import { type DataOptions, type OpenedData, openData } from './data/open.js';
 import { shuffled } from './data/order.js';
 import type { Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
-import { requireLabels } from './labels.js';
+import { requireLabels, termsOf } from './labels.js';
 import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
 import { type Length, lengthOf, type Plan, scheduleOf, trainLoop } from './loop.js';
@@ -38,6 +31,7 @@ import {
   type Settings,
   writeSettings,
 } from './settings.js';
+import type { LossTerm } from './signature.js';
 
 /** What to train, on what, and how. */
 export interface TrainRequest {
@@ -101,7 +95,6 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
   requireEvaluation(request);
   const run = TrainingRun.open(folder, { ep: request.ep, ...threadsOf(request.threads) });
   try {
-    requireSingles(run);
     if (!request.resume) requireNoRun(output);
     const held = readSettings(output);
     const opened = await openAll(request, run, held, events);
@@ -204,12 +197,6 @@ function continued(
   return { plan: next, change: lengthChanged({ step, before, after, rate, ended }) };
 }
 
-/** Losses on pairs need batches that are made differently. Throws LOTR8202. */
-export function requireSingles({ signature }: TrainingRun): void {
-  if (signature.loss.pairs !== undefined || ['ctc', 'output', 'sum'].includes(signature.loss.kind))
-    fail(notTrainedHere({ loss: signature.loss.kind }));
-}
-
 export const threadsOf = (threads: number) => (threads > 0 ? { threads } : {});
 
 /** How batches are cut for a model: its fixed extents, and whether rows can be left out. */
@@ -220,13 +207,18 @@ export function cutOf(
   inputs: ReadonlyMap<string, string>,
   bucket: boolean,
 ): Cut {
-  const { graphs, loss } = run.signature;
+  const { graphs } = run.signature;
   const graph =
     graphs.step ??
     graphs.eval ??
     fail(badTrainingFolder({ file: run.folder, why: 'it has no graph to run' }));
-  const { rows } = fixedExtents(graph);
-  const dropShort = rows !== null && loss.ignoreIndex === null && loss.ignoreValue === undefined;
+  const terms = termsOf(run.signature);
+  const { rows: height } = fixedExtents(graph);
+  // a pair takes two rows
+  const rows = height !== null && terms.some(({ pairs }) => pairs) ? height / 2 : height;
+  const ignores = ({ ignoreIndex, ignoreValue }: LossTerm) =>
+    ignoreIndex !== null || ignoreValue !== undefined;
+  const dropShort = rows !== null && !terms.every(ignores);
   return { inputs: mapInputs(graph, data, inputs), batchSize, rows, dropShort, bucket };
 }
 

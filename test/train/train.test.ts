@@ -210,14 +210,6 @@ describe('says what is wrong:', () => {
   };
   test('LOTR8201 no training directory', () =>
     failing('LOTR8201', lotrc('train', root, '--data', 'x.txt'), /signature\.json/, /emit onnx-train/));
-  test('LOTR8202 a loss on pairs', async () => {
-    const pairs = await textClassifier(join(root, 'pairs'), { loss: 'contrastive' });
-    await failing(
-      'LOTR8202',
-      lotrc('train', pairs.train, '--data', jsonl('a.jsonl', DATA), '--tokenizer', net.tokenizer),
-      /contrastive/,
-    );
-  });
   test('LOTR8203 no data', () => failing('LOTR8203', lotrc('train', net.train, '-o', fresh()), /--data/));
   test('LOTR8204 a file that is not there, text for a classifier, no tokenizer, an empty file', async () => {
     await failing('LOTR8204', train(join(root, 'none.jsonl'), fresh()), /ENOENT/);

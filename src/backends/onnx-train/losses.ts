@@ -170,13 +170,15 @@ export const LOSS_DEFS: Readonly<Record<LossKind, LossDef>> = {
 /** One term of the loss as the signature has it. */
 export function termSignature(options: TrainOptions, head: Head): LossTerm {
   const { kind } = head.term;
+  const own = LOSS_DEFS[kind].signature(options, head);
   return {
     kind,
     ignoreIndex: null,
+    ...(own.ignoreValue === undefined ? {} : { ignoreValue: own.ignoreValue }),
     labelSmoothing: 0,
     reduction: 'mean',
     shift: false,
-    ...LOSS_DEFS[kind].signature(options, head),
+    ...own,
     ...(LOSSES[kind].pairs ? { pairs: 'halves' as const } : {}),
   };
 }

@@ -198,19 +198,6 @@ export const tooManyClasses = defineCode<{ file: string; found: number; classes:
   }),
 });
 
-export const notTrainedHere = defineCode<{ loss: string }>({
-  code: 'LOTR8202',
-  severity: 'error',
-  title: 'lotrc train does not form batches for this loss',
-  explain:
-    'Losses on pairs of embeddings want batches whose first half are the left sides of the pairs and whose second half are ' +
-    'the right sides. `lotrc train` and `lotrc eval` make batches of single examples; the graphs serve a loop of your own.',
-  make: ({ loss }) => ({
-    message: `the training directory was written for the loss ${loss}, which takes pairs`,
-    hint: 'feed the graphs from a loop of your own (docs/onnx-train.md), or emit with another --loss',
-  }),
-});
-
 export const requireData = defineCode<Record<never, never>>({
   code: 'LOTR8203',
   severity: 'error',

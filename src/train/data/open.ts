@@ -3,7 +3,9 @@ import { badData, tooManyClasses } from '../../ir/codes/train.js';
 import { paddingSeen, quotesKept } from '../../ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { feedsOf, fixedExtents, mapInputs } from '../feeds.js';
-import type { GraphSignature, Signature } from '../signature.js';
+import { termsOf } from '../labels.js';
+import { LOSSES } from '../losses.js';
+import type { GraphSignature, LossTerm, Signature } from '../signature.js';
 import { BadLines } from './bad-lines.js';
 import { textDataset } from './classification.js';
 import type { Dataset } from './dataset.js';
@@ -12,6 +14,7 @@ import { orderedLabels } from './label-order.js';
 import type { LabelMap } from './labels.js';
 import { tokenizeFile, windowDataset } from './language.js';
 import { languageDataset } from './language-rows.js';
+import { pairDataset } from './pairs.js';
 import { unusedOptions } from './reads.js';
 import { jsonLines, type Row, type Rows, tableRows } from './records.js';
 import { seq2seqDataset } from './seq2seq.js';
@@ -77,11 +80,14 @@ export async function openData(
   inputs: ReadonlyMap<string, string> = new Map(),
 ): Promise<OpenedData> {
   const graph = signature.graphs.eval ?? signature.graphs.step!;
-  const label = graph.inputs.find(({ role }) => role === 'label')!;
+  const label = graph.inputs.find(({ role }) => role === 'label') ?? null;
   const { loss } = signature;
   const predicted = predicts(signature);
   const values = predicted === 'values';
-  const ignored = (values ? loss.ignoreValue : loss.ignoreIndex) ?? -100;
+  const terms = termsOf(signature);
+  const [term] = terms as [LossTerm];
+  const { labels: labelKind, pairs } = LOSSES[term.kind];
+  const ignored = (values ? term.ignoreValue : term.ignoreIndex) ?? -100;
   const { rows, length } = fixedExtents(graph);
   const classes = classesOf(graph);
   const extension = extname(file).toLowerCase();
@@ -95,11 +101,28 @@ export async function openData(
       length,
     });
   if (extension === '.safetensors') {
-    const dataset = tensorDataset(file, { label: label.name, loss: loss.kind, classes, ignored });
+    const dataset = tensorDataset(file, {
+      label: label?.name ?? null,
+      loss: term.kind,
+      values,
+      classes,
+      blank: term.blank,
+      ignored,
+    });
     // shapes are compared before anything runs: those of two rows tell
     const some = [0, 1].slice(0, Math.min(dataset.size, rows ?? 2));
-    feedsOf(graph, mapInputs(graph, dataset, inputs), dataset.batch(some, rows ?? undefined), file);
+    const height = rows === null ? undefined : pairs ? rows / 2 : rows;
+    feedsOf(
+      graph,
+      mapInputs(graph, dataset, inputs),
+      dataset.batch(some.slice(0, height), height),
+      terms,
+      file,
+    );
     return { dataset, labels: null, notes: [], files: [], unused: unused('tensors') };
+  }
+  if (terms.length > 1 || labelKind === 'sequences' || (label === null && !pairs)) {
+    fail(badData({ file, why: ONLY_TENSORS, hint: 'give a .safetensors file' }));
   }
   const tokenizer = await tokenizerOf(file, options);
   const bad = new BadLines(file, options.badLines);
@@ -137,9 +160,10 @@ export async function openData(
   const order = { file, given: options.labels, tokenizer: options.tokenizer, classes };
   const mapOf = (found: readonly unknown[]): LabelMap =>
     values ? { kind: 'values' } : orderedLabels(found, order, (note) => notes.push(note));
-  const task = { file, fields, tokenizer, padding, labels: labels ?? mapOf, loss: loss.kind, ignored };
-  const made =
-    kind === 'tags'
+  const task = { file, fields, tokenizer, padding, labels: labels ?? mapOf, loss: term.kind, ignored };
+  const made = pairs
+    ? pairDataset(records, task, bad, label !== null)
+    : kind === 'tags'
       ? tagDataset(records, { ...task, subwords: options.subwords }, bad)
       : textDataset(records, task, bad);
   if (!values && classes !== null && made.classes > classes) {
@@ -153,6 +177,7 @@ export async function openData(
   return { ...rest, dataset, labels: made.labels, notes };
 }
 
+const ONLY_TENSORS = 'the labels of this loss are read from .safetensors only';
 const NOT_TEXT = 'it is plain text, and the model does not predict tokens';
 const TAKES_RECORDS = 'give JSON Lines (.jsonl), CSV (.csv, .tsv) with a text and a label, or .safetensors';
 

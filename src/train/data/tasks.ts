@@ -1,5 +1,6 @@
 import { otherRecords } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
+import { LOSSES } from '../losses.js';
 import type { Signature } from '../signature.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
@@ -18,10 +19,13 @@ export type Task = (typeof TASKS)[number];
  */
 export type Predicts = 'values' | 'row' | 'positions' | 'target';
 
+/** Of several losses, the first. */
 export function predicts({ graphs, loss }: Signature): Predicts {
-  if (loss.kind !== 'cross-entropy') return 'values';
+  const { labels } = LOSSES[loss.kind === 'sum' ? loss.terms[0]!.kind : loss.kind];
   const graph = graphs.eval ?? graphs.step!;
   const label = graph.inputs.find(({ role }) => role === 'label');
+  const own = labels === 'own' && label !== undefined && label.dtype !== 'f32' && label.dtype !== 'f16';
+  if (labels !== 'classes' && labels !== 'sequences' && !own) return 'values';
   if ((label?.shape.length ?? 1) < 2) return 'row';
   return decoderOf(graph) ? 'target' : 'positions';
 }

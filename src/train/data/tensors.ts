@@ -3,9 +3,10 @@ import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { readSafetensors } from '../../ir/files/safetensors.js';
 import { toF64, toIntegers } from '../../ir/values.js';
-import type { LossKind } from '../signature.js';
+import { LOSSES, type LossKind } from '../losses.js';
 import type { Batch, Column, Dataset } from './dataset.js';
 import { valueProblem } from './labels.js';
+import { sidesOf } from './pairs.js';
 
 interface Held extends Column {
   /** elements of one row */
@@ -13,64 +14,90 @@ interface Held extends Column {
 }
 
 export interface TensorTask {
-  /** name of the label input */
-  readonly label: string;
+  /** name of the label input; null: the loss takes no labels */
+  readonly label: string | null;
   readonly loss: LossKind;
+  /** labels are numbers, not classes */
+  readonly values: boolean;
   /** classes of the model, where they are fixed */
   readonly classes: number | null;
+  /** CTC: the class that is not a label */
+  readonly blank?: number | undefined;
   /** value of labels that do not count */
   readonly ignored: number;
 }
 
 /**
  * Ready tensors from a safetensors file: one tensor per input of the model and one with the labels (named as the label
- * input, or `labels`), each with one row per example. Throws LOTR8204, also for labels that are not classes of the model or
+ * input, or `labels`), each with one row per example; of pairs the inputs have the left sides and then the right ones. Throws LOTR8204, also for labels that are not classes of the model or
  * not in the range of the loss, and those of `readSafetensors`.
  */
 export function tensorDataset(file: string, task: TensorTask): Dataset {
-  const { label, loss, ignored } = task;
+  const { label, loss, ignored, values } = task;
+  const { pairs } = LOSSES[loss];
   const { tensors } = readSafetensors(file);
   const refuse = (why: string): never => fail(badData({ file, why }));
+  const names = label === null ? [] : [label, 'labels'];
+  const chosen = names.find((name) => tensors.has(name)) ?? null;
+  if (label !== null && chosen === null) return refuse(`it has no tensor "${label}"`);
   const held = new Map<string, Held>();
+  let found: Held | null = null;
   let size: number | null = null;
   for (const [name, tensor] of tensors) {
     const [rows] = tensor.shape;
     if (rows === undefined) return refuse(`tensor "${name}" has no dimension for examples`);
-    if (size !== null && rows !== size)
-      return refuse(`tensor "${name}" has ${rows} rows, and others have ${size}`);
-    size = rows;
+    // a pair has two rows and one label
+    const examples = pairs && name !== chosen ? rows / 2 : rows;
+    if (!Number.isInteger(examples)) return refuse(`tensor "${name}" has ${rows} rows, which are no pairs`);
+    if (size !== null && examples !== size)
+      return refuse(
+        pairs
+          ? `tensor "${name}" has ${rows} rows: pairs want two rows and one label each`
+          : `tensor "${name}" has ${rows} rows, and others have ${size}`,
+      );
+    size = examples;
     const data = isFloat(tensor.dtype)
       ? Float32Array.from(toF64(tensor))
       : Int32Array.from(toIntegers(tensor));
-    held.set(name, { shape: tensor.shape, data, width: data.length / Math.max(1, rows) });
+    const made = { shape: tensor.shape, data, width: data.length / Math.max(1, rows) };
+    if (name === chosen) found = made;
+    else held.set(name, made);
   }
   if (!size) return refuse('it has no examples');
-  const found = held.get(label) ?? held.get('labels') ?? refuse(`it has no tensor "${label}"`);
-  const values = loss !== 'cross-entropy';
-  if (!values && found.data instanceof Float32Array) return refuse('its labels are not integers');
-  const why = labelProblem(found, task);
-  if (why !== null) return refuse(why);
-  const labels: Held = values ? { ...found, data: Float32Array.from(found.data) } : found;
-  const inputs = [...held].filter(([, tensor]) => tensor !== found);
-  const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => ({
-    columns: new Map(inputs.map(([name, tensor]) => [name, rowsOf(tensor, indices, filled, null)])),
-    labels: rowsOf(labels, indices, filled, ignored),
-    examples: indices.length,
-    tokens: null,
-  });
-  return { size, unit: 'example', columns: inputs.map(([name]) => name), batch };
+  if (found && !values && found.data instanceof Float32Array) return refuse('its labels are not integers');
+  const why = found && labelProblem(found, task);
+  if (why) return refuse(why);
+  const labels = found && values ? { ...found, data: Float32Array.from(found.data) } : found;
+  const count = size;
+  const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
+    const rows = pairs ? sidesOf(indices, filled, count) : indices;
+    const height = pairs ? 2 * filled : filled;
+    return {
+      columns: new Map([...held].map(([name, tensor]) => [name, rowsOf(tensor, rows, height, null)])),
+      labels: labels ? rowsOf(labels, indices, filled, ignored) : NO_LABELS,
+      examples: indices.length,
+      tokens: null,
+    };
+  };
+  return { size, unit: 'example', columns: [...held.keys()], batch };
 }
 
+const NO_LABELS: Column = { shape: [0], data: new Int32Array(0) };
+
 /** The first label that cannot be used, with its row; null when all can. */
-function labelProblem({ data, width }: Held, { loss, classes, ignored }: TensorTask): string | null {
+function labelProblem(
+  { data, width }: Held,
+  { loss, classes, ignored, values, blank }: TensorTask,
+): string | null {
   for (const [i, value] of data.entries()) {
     if (value === ignored) continue;
-    const why =
-      loss !== 'cross-entropy'
-        ? valueProblem(loss, value)
-        : value < 0 || (classes !== null && value >= classes)
-          ? `the label ${value} is not a class${classes === null ? '' : ` of the model, which has ${classes}`}`
-          : null;
+    if (value === blank)
+      return `row ${Math.floor(i / width)} (counted from 0): the label ${value} is the blank`;
+    const why = values
+      ? valueProblem(loss, value)
+      : value < 0 || (classes !== null && value >= classes)
+        ? `the label ${value} is not a class${classes === null ? '' : ` of the model, which has ${classes}`}`
+        : null;
     if (why !== null) return `row ${Math.floor(i / width)} (counted from 0): ${why}`;
   }
   return null;
