@@ -1,9 +1,10 @@
-import { attrInt, attrString } from '../../attr.js';
+import { attrInt } from '../../attr.js';
 import type { Value } from '../../model.js';
 import { toIntegers } from '../../values.js';
 import type { GradBuilder } from '../define.js';
 import { constantOf } from './elementwise.js';
-import { extentAt, pad, range, zerosLike } from './shape.js';
+import { scatterAdd } from './scatter-add.js';
+import { extentAt, pad, range } from './shape.js';
 import { attributes, axisOf, input, type Vjp } from './vjp.js';
 
 /**
@@ -39,19 +40,18 @@ export function addSlices(
   const slab = rank === 1 ? dy : reshapeKeeping(b, dy, x, axis, -1);
   const line = b.reshape(indices, b.ints([...ones(axis), -1, ...ones(b.rank(x) - 1 - axis)]));
   const wide = b.one('Expand', [line, b.one('Shape', [slab])]);
-  return scatterAdd(b, x, wide, slab, axis);
+  return addAlong(b, x, wide, slab, axis);
 }
 
 /** GatherElements: scatter the gradient back with addition. */
 export const gatherElementsVjp: Vjp = (b, node, [dy]) => {
   const x = input(node, 0);
   const axis = axisOf(attributes(node, 'GatherElements').axis, b.rank(x));
-  return [scatterAdd(b, x, input(node, 1), dy!, axis), null];
+  return [addAlong(b, x, input(node, 1), dy!, axis), null];
 };
 
 /** GatherND: ScatterND with addition; common dimensions become the head of each index tuple. */
 export const gatherNdVjp: Vjp = (b, node, [dy]) => {
-  if (b.opset < 16) return { because: 'adding into repeated places needs opset 16', at: node };
   const [x, indices] = [input(node, 0), input(node, 1)];
   const { batch_dims: common = 0 } = attributes(node, 'GatherND');
   const rank = b.rank(indices);
@@ -62,13 +62,11 @@ export const gatherNdVjp: Vjp = (b, node, [dy]) => {
     return b.one('Expand', [laid, b.one('Concat', [...shape, b.ints([1])], { axis: attrInt(0) })]);
   });
   const tuples = common === 0 ? indices : b.one('Concat', [...heads, indices], { axis: attrInt(rank - 1) });
-  return [b.one('ScatterND', [zerosLike(b, x), tuples, dy!], { reduction: attrString('add') }), null];
+  return [scatterAdd(b, 'ScatterND', b.shapeOf(x), tuples, dy!, x), null];
 };
 
-function scatterAdd(b: GradBuilder, x: Value, indices: Value, updates: Value, axis: number): Value {
-  if (b.opset < 16) return b.refuse('adding into repeated places needs opset 16');
-  const attrs = { axis: attrInt(axis), reduction: attrString('add') };
-  return b.one('ScatterElements', [zerosLike(b, x), indices, updates], attrs);
+function addAlong(b: GradBuilder, x: Value, indices: Value, updates: Value, axis: number): Value {
+  return scatterAdd(b, 'ScatterElements', b.shapeOf(x), indices, updates, x, { axis: attrInt(axis) });
 }
 
 /** The shape of `x` with `extent` (1, or -1 for "the rest") at `axis`. */

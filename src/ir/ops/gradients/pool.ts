@@ -1,4 +1,4 @@
-import { attrInt, attrInts, attrString } from '../../attr.js';
+import { attrInt, attrInts } from '../../attr.js';
 import type { Node, Value } from '../../model.js';
 import { tensorType } from '../../shape.js';
 import { MemoryTensor } from '../../tensor.js';
@@ -6,6 +6,7 @@ import { encodeFloats } from '../../values.js';
 import type { AttrsOf, GradBuilder } from '../define.js';
 import { type Count, extentOf, shapeOf, vector } from './counts.js';
 import { type Frame, frameOf } from './frame.js';
+import { scatterAdd } from './scatter-add.js';
 import { extentAt, range, slice, unsqueeze } from './shape.js';
 import { attributes, extraOutput, input, type Vjp } from './vjp.js';
 
@@ -22,17 +23,17 @@ export const maxPoolVjp: Vjp = (b, node, [dy]) => {
   const indices = extraOutput(b, node, 1);
   const { type } = node.outputs[0]!;
   if (!indices.type && type?.kind === 'tensor') indices.setType(tensorType('i64', type.shape), true);
-  const flat = b.opset >= 16 ? scatter(b, x, indices, dy!, 'add') : inTurns(b, node, x, indices, dy!);
+  const flat = b.opset >= 16 ? scatter(b, x, indices, dy!, true) : inTurns(b, node, x, indices, dy!);
   return [b.reshapeLike(flat, x)];
 };
 
 /** Elements of `updates` at the places of flattened zeros, as many as x has. */
-function scatter(b: GradBuilder, x: Value, indices: Value, updates: Value, reduction: 'add' | 'none'): Value {
+function scatter(b: GradBuilder, x: Value, indices: Value, updates: Value, repeated: boolean): Value {
   const size = b.reshape(b.one('Size', [x]), b.ints([1]));
-  const zeros = b.one('Expand', [b.scalar(0, x), size]);
   const [at, flat] = [b.reshape(indices, b.ints([-1])), b.reshape(updates, b.ints([-1]))];
-  const attrs = { axis: attrInt(0), ...(reduction === 'add' ? { reduction: attrString(reduction) } : {}) };
-  return b.one('ScatterElements', [zeros, at, flat], attrs);
+  const axis = { axis: attrInt(0) };
+  if (repeated) return scatterAdd(b, 'ScatterElements', size, at, flat, x, axis);
+  return b.one('ScatterElements', [b.one('Expand', [b.scalar(0, x), size]), at, flat], axis);
 }
 
 /** The sum over sets of windows that do not overlap: every n-th one along each axis. */
@@ -49,7 +50,7 @@ function inTurns(b: GradBuilder, node: Node, x: Value, indices: Value, dy: Value
     const ends = b.ints(turn.map(() => END));
     const part = (value: Value): Value =>
       turns.length === 1 ? value : b.one('Slice', [value, b.ints(turn), ends, axes, b.ints(every)]);
-    return scatter(b, x, part(indices), part(dy), 'none');
+    return scatter(b, x, part(indices), part(dy), false);
   });
   return parts.reduce((sum, part) => b.add(sum, part));
 }
