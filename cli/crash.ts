@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { internal } from '../src/ir/codes/cli.js';
 import type { Diagnostic } from '../src/ir/diagnostics.js';
+import { writeAtomically } from '../src/ir/files/atomic.js';
 import { version } from './version.js';
 
 /** Writes a report on a defect of lotrc and returns the diagnostic that names it. */
@@ -26,9 +26,9 @@ export function writeReport(text: string, extension: 'txt' | 'onnxtxt'): string 
   const name = createHash('sha256').update(text).digest('hex').slice(0, 12);
   const file = join(tmpdir(), `lotrc-report-${name}.${extension}`);
   try {
-    writeFileSync(file, text);
+    writeAtomically([{ path: file, write: (sink) => sink.write(Buffer.from(text)) }]);
     return file;
   } catch {
-    return null; // no room: the message alone must do
+    return null; // no room, or something else stands there: the message alone must do
   }
 }

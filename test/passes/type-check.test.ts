@@ -87,3 +87,16 @@ describe.each([
     }
   });
 });
+
+test('contents that double in every node are not followed to the end', async () => {
+  const out = join(folder, 'doubled.onnx');
+  const { code, err } = await lotrc(
+    'run',
+    join(CASES, 'attack/concat_doubling.onnx'),
+    '--passes',
+    'dce',
+    '-o',
+    out,
+  );
+  expect(code, err).toBe(0);
+});

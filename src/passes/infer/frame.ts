@@ -8,6 +8,9 @@ import { intsOf } from '../../ir/ops/tensor-values.js';
 import { elementCount, staticShape, type ValueType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 
+/** Contents of more elements than this are not followed: a node may double them, thirty times in a row. */
+const MAX_INTS = 1 << 16;
+
 /** Types of the values of one function body at one call, and of the calls inside it. */
 export interface CallTypes {
   readonly types: ReadonlyMap<Value, ValueType>;
@@ -50,8 +53,12 @@ export class Frame implements CallTypes {
     return ints;
   }
 
-  /** Records contents, unless their number contradicts the type. */
+  /** Records contents, unless their number contradicts the type or they are too many to be a shape. */
   setInts(value: Value, ints: Ints | null): void {
+    if (ints && ints.length > MAX_INTS) {
+      this.#ints.set(value, null);
+      return;
+    }
     const type = this.typeOf(value);
     const extents = type?.kind === 'tensor' ? staticShape(type.shape) : null;
     this.#ints.set(value, ints && extents && elementCount(extents) === ints.length ? ints : null);
