@@ -12,7 +12,9 @@ const FULL = [
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
+    // for what hangs; a busy machine takes its time
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     pool: 'forks',
     maxWorkers: availableParallelism(),
     projects: [

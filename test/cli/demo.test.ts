@@ -9,6 +9,7 @@ import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { toF32 } from '../../src/ir/values.js';
 import { short } from '../../src/train/logs/ticks.js';
 import { lotrc } from '../support/cli.js';
+import { allOrFirst } from '../support/everything.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-demo-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -31,35 +32,43 @@ test('windows lie in the text, inputs and labels one character apart', () => {
   ]);
 });
 
-test.each([
+const RECIPES = [
   { method: 'lotr', rank: 8, rate: 1e-2, torch: 1.757 },
   { method: 'lora', rank: 1, rate: 1e-2, torch: 1.764 },
-] satisfies Recipe[])('$method r=$rank starts at the loss that PyTorch has and learns', async (recipe) => {
-  for (const words of [rewriteWords(recipe, folder), emitWords(recipe, folder)]) {
-    expect(await lotrc(...words)).toMatchObject({ code: 0, err: '' });
-  }
-  const told: number[][] = [];
-  const tuned = await tune(recipe, {
-    folder,
-    corpus,
-    threads: 2,
-    steps: 15,
-    onProgress: (...row) => told.push(row),
-  });
-  expect(told).toEqual([[15, expect.closeTo(2.2, 0), tuned.after]]);
-  // PyTorch: 2.33105 over the same 64 windows
-  expect(Math.abs(tuned.before - 2.33105)).toBeLessThan(2e-5);
-  expect(tuned.after).toBeLessThan(tuned.before - 0.1);
-  const report = readFileSync(join(filesOf(recipe, folder).logs, 'report.html'), 'utf8');
-  expect(report).toContain(`first ${short(tuned.before)}`);
-  const { tensors, metadata } = readSafetensors(filesOf(recipe, folder).trained);
-  expect(metadata).toEqual(readSafetensors(filesOf(recipe, folder).initial).metadata);
-  const values = [...tensors.values()].flatMap((data) => [...toF32(data)]);
-  expect(values).toHaveLength(tuned.parameters);
-  expect(values.filter((value) => value === 0).length).toBeLessThan(10);
-  const row = `${recipe.method === 'lotr' ? 'LoTR' : 'LoRA'} r=${recipe.rank}`.padEnd(11);
-  expect(readme).toContain(`${row}${tuned.parameters.toLocaleString('en-US')} `);
-});
+] satisfies Recipe[];
+
+test.each(allOrFirst(RECIPES))(
+  '$method r=$rank starts at the loss that PyTorch has and learns',
+  async (recipe) => {
+    const rewritten = await lotrc(...rewriteWords(recipe, folder));
+    expect(rewritten).toMatchObject({
+      code: 0,
+      err: expect.stringMatching(/^remark LOTR3026: .*lm_head\n.*\n$/),
+    });
+    expect(await lotrc(...emitWords(recipe, folder))).toMatchObject({ code: 0, err: '' });
+    const told: number[][] = [];
+    const tuned = await tune(recipe, {
+      folder,
+      corpus,
+      threads: 2,
+      steps: 15,
+      onProgress: (...row) => told.push(row),
+    });
+    expect(told).toEqual([[15, expect.closeTo(2.2, 0), tuned.after]]);
+    // PyTorch: 2.33105 over the same 64 windows
+    expect(Math.abs(tuned.before - 2.33105)).toBeLessThan(2e-5);
+    expect(tuned.after).toBeLessThan(tuned.before - 0.1);
+    const report = readFileSync(join(filesOf(recipe, folder).logs, 'report.html'), 'utf8');
+    expect(report).toContain(`first ${short(tuned.before)}`);
+    const { tensors, metadata } = readSafetensors(filesOf(recipe, folder).trained);
+    expect(metadata).toEqual(readSafetensors(filesOf(recipe, folder).initial).metadata);
+    const values = [...tensors.values()].flatMap((data) => [...toF32(data)]);
+    expect(values).toHaveLength(tuned.parameters);
+    expect(values.filter((value) => value === 0).length).toBeLessThan(10);
+    const row = `${recipe.method === 'lotr' ? 'LoTR' : 'LoRA'} r=${recipe.rank}`.padEnd(11);
+    expect(readme).toContain(`${row}${tuned.parameters.toLocaleString('en-US')} `);
+  },
+);
 
 test('a continuation is drawn from the model, the same each time, also beyond its context', async () => {
   const text = await continued(MODEL, 'the United Stat', 12);
