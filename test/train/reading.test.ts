@@ -7,6 +7,7 @@ import { writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
 import { FIELDS } from '../../src/train/data/fields.js';
 import { type DataOptions, type OpenedData, openData } from '../../src/train/data/open.js';
+import { tensorDataset } from '../../src/train/data/tensors.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { done, records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
@@ -170,6 +171,8 @@ describe('labels', () => {
       /label -1 is not a class/,
     );
     expect((await open(tensors(i64Tensor([2], [-100, 0])))).dataset.size).toBe(2);
+    const two = { label: 'labels', loss: 'cross-entropy', values: false, classes: 2, ignored: -100 } as const;
+    expect(() => tensorDataset(join(CASES, 'onebad.safetensors'), two)).toThrow(/row 5 .*label 2/);
   });
   test('of bce lie between 0 and 1, those of mse are finite', async () => {
     const bce = await textClassifier(join(root, 'bce'), { loss: 'bce', classes: 1 });

@@ -29,8 +29,8 @@ export interface TensorTask {
 
 /**
  * Ready tensors from a safetensors file: one tensor per input of the model and one with the labels (named as the label
- * input, or `labels`), each with one row per example; of pairs the inputs have the left sides and then the right ones. Throws LOTR8204, also for labels that are not classes of the model or
- * not in the range of the loss, and those of `readSafetensors`.
+ * input, or `labels`), each with one row per example; of pairs the inputs have the left sides and then the right ones. Throws
+ * LOTR8204, also for labels that are not classes of the model or not in the range of the loss, and those of `readSafetensors`.
  */
 export function tensorDataset(file: string, task: TensorTask): Dataset {
   const { label, loss, ignored, values } = task;
@@ -66,7 +66,7 @@ export function tensorDataset(file: string, task: TensorTask): Dataset {
   if (!size) return refuse('it has no examples');
   if (found && !values && found.data instanceof Float32Array) return refuse('its labels are not integers');
   const why = found && labelProblem(found, task);
-  if (why) return refuse(why);
+  if (why) return fail(badData({ file, why, hint: LABELS }));
   const labels = found && values ? { ...found, data: Float32Array.from(found.data) } : found;
   const count = size;
   const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
@@ -83,6 +83,8 @@ export function tensorDataset(file: string, task: TensorTask): Dataset {
 }
 
 const NO_LABELS: Column = { shape: [0], data: new Int32Array(0) };
+
+const LABELS = 'correct the labels; those that are not to count have the value of --ignore-index (-100)';
 
 /** The first label that cannot be used, with its row; null when all can. */
 function labelProblem(
