@@ -108,8 +108,8 @@ export const inFunction = defineCode<AtNode & { fn: string; calls: number; argum
   explain:
     'A function body runs for every call, so one node stands for several layers, and it cannot read tensors of the ' +
     'main graph. Calls with linear layers are inlined before layers are looked for; this one was not, because its body ' +
-    'is written for other versions of its operators than the model imports, or because its weight is computed. Convert ' +
-    'the model to one operator set, or inline the functions with onnx.inliner.',
+    'is written for other versions of its operators than the model imports, because its weight is computed, or because ' +
+    'the bodies of all calls together are larger than 200,000 nodes. Convert the model to one operator set, or inline the functions with onnx.inliner.',
   make: (at) => ({
     message: `cannot adapt "${at.layer}": it stands in function ${at.fn}, which is called ${at.calls} time${at.calls === 1 ? '' : 's'}${at.argument ? ', and its weight is an argument' : ''}`,
     at: nodeAt(at),

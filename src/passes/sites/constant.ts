@@ -1,6 +1,7 @@
 import { dtypeFromOnnx } from '../../ir/dtype.js';
 import { functionKey, type Graph, GraphFunction, type Model, type Node, type Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { toIntegers } from '../../ir/values.js';
 
 /** A stored matrix as a node reads it: its data and the nodes between. */
 export interface Stored {
@@ -164,7 +165,7 @@ export function rankOf(value: Value): number | null {
 }
 
 /** Ops that show the elements of a tensor, all or part of them, without computing with them. */
-export const SHOWS: ReadonlySet<string> = new Set([
+const SHOWS: ReadonlySet<string> = new Set([
   'Identity',
   'Cast',
   'Transpose',
@@ -176,13 +177,26 @@ export const SHOWS: ReadonlySet<string> = new Set([
   'Unsqueeze',
 ]);
 
+/** Whether a node shows a part of its first input, or the elements in another shape. */
+export function shows(node: Node): boolean {
+  return SHOWS.has(node.opKey) || pickedIndex(node) !== null;
+}
+
+/** The constant index of a Gather that takes one slice of a tensor: `weight[3]`; null for any other node. */
+export function pickedIndex(node: Node): number | null {
+  const index = node.opKey === 'Gather' ? node.inputs[1] : null;
+  const data = index ? constantData(index) : null;
+  const whole = data?.dtype === 'i64' || data?.dtype === 'i32';
+  return whole && data.shape.length === 0 ? (toIntegers(data)[0] ?? null) : null;
+}
+
 /** The stored tensor of which a value is a part, or the elements in another shape; null when it is computed. */
 export function holderOf(value: Value): Value | null {
   let at = value;
   for (let steps = 0; steps < 64; steps++) {
     if (constantData(at)) return at;
     const source: Value | null | undefined = at.producer?.inputs[0];
-    if (!at.producer || !source || !SHOWS.has(at.producer.opKey)) return null;
+    if (!at.producer || !source || !shows(at.producer)) return null;
     at = source;
   }
   return null;

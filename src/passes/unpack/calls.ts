@@ -13,7 +13,7 @@ interface Weights {
 }
 
 /** Nodes that inlining may make: functions that call functions multiply, and a small file can ask for any number. */
-const LIMIT = 2_000_000;
+const LIMIT = 200_000;
 
 /**
  * Inlines the calls of model-local functions in which a linear layer multiplies by a stored matrix, be it in the body or
@@ -25,15 +25,36 @@ export function inlineLayerCalls(model: Model): number {
   if (model.functions.size === 0) return 0;
   const origins = new Origins(model);
   const known = new Map<GraphFunction, Weights>();
+  const sizes = new Map<GraphFunction, number>();
   let nodes = 0;
   return inlineCalls(model, (call) => {
     const fn = calledBy(model, call);
-    if (!fn || call.domain === 'lotrc' || nodes > LIMIT) return false;
+    if (!fn || call.domain === 'lotrc') return false;
+    // with what its own calls become, so that no call is inlined of which the inner ones could not be
+    if (nodes + expandedSize(model, fn, sizes) > LIMIT) return false;
     const { stored, inputs } = weightsOf(model, fn, known);
     const chosen = stored || [...inputs].some((index) => isStored(origins, call.inputs[index] ?? null));
     if (chosen) nodes += fn.graph.nodes.size;
     return chosen;
   });
+}
+
+/** Nodes of a function with the bodies of all that it calls. */
+function expandedSize(model: Model, fn: GraphFunction, known: Map<GraphFunction, number>): number {
+  const held = known.get(fn);
+  if (held !== undefined) return held;
+  known.set(fn, 0); // a function that calls itself, which ONNX forbids, ends here
+  let size = 0;
+  const stack: Graph[] = [fn.graph];
+  for (let graph = stack.pop(); graph; graph = stack.pop()) {
+    for (const node of graph.nodes) {
+      stack.push(...node.subgraphs());
+      const inner = calledBy(model, node);
+      size += 1 + (inner ? expandedSize(model, inner, known) : 0);
+    }
+  }
+  known.set(fn, size);
+  return size;
 }
 
 function isStored(origins: Origins, value: Value | null): boolean {

@@ -9,7 +9,7 @@ import { denseStrides, isDense, type StridedLayout, StridedTensor } from '../../
 import { isOverridable, isStep } from '../adapters/weight.js';
 import { knownIntegers } from '../infer-shapes.js';
 import { weightInput } from '../sites/candidates.js';
-import { constantData, SHOWS } from '../sites/constant.js';
+import { constantData, pickedIndex, shows } from '../sites/constant.js';
 
 /** A stored tensor of floats as a value shows it: all of it or a part, in some order of its elements. */
 export interface View {
@@ -35,7 +35,7 @@ export class Views {
     let at: Value = value;
     while (!constantData(at)) {
       const source: Value | null | undefined = at.producer?.inputs[0];
-      if (!at.producer || !source || !SHOWS.has(at.producer.opKey) || steps.length > 64) return null;
+      if (!at.producer || !source || !shows(at.producer) || steps.length > 64) return null;
       steps.push(at);
       at = source;
     }
@@ -73,6 +73,8 @@ export class Views {
         return this.#slice(view, node);
       case 'Split':
         return split(view, node, output);
+      case 'Gather':
+        return picked(view, node);
       default: {
         const shape = output.type?.kind === 'tensor' ? staticShape(output.type.shape) : null;
         return shape && reshaped(view, shape);
@@ -188,6 +190,23 @@ function regroup({ shape, strides }: StridedLayout, wanted: readonly number[]): 
     }
   }
   return result;
+}
+
+/** One slice of an axis, which is gone. */
+function picked(view: View, node: Node): View | null {
+  const { shape, strides, offset } = view.layout;
+  const named = Number(attributes(node, 'Gather').axis ?? 0);
+  const axis = named < 0 ? named + shape.length : named;
+  const extent = shape[axis];
+  const given = pickedIndex(node);
+  if (extent === undefined || given === null || given < -extent || given >= extent) return null;
+  const at = given < 0 ? given + extent : given;
+  const layout = {
+    shape: shape.toSpliced(axis, 1),
+    strides: strides.toSpliced(axis, 1),
+    offset: offset + at * strides[axis]!,
+  };
+  return { ...view, layout };
 }
 
 function split(view: View, node: Node, output: Value): View | null {

@@ -43,6 +43,15 @@ describe('a layer whose input is stored in the model', () => {
     expect(factorGradientError(make, feeds)).toBeLessThan(1e-6);
   });
 
+  test.each([
+    ['tied_lm_head', ['transformer.h.0.fc 1', 'lm_head 1']],
+    ['gpt2tied.ts', ['lm_head 1']],
+  ])('changes nothing in %s, where a head reads the table of an embedding', (name, wanted) => {
+    const { sites, refused } = findLinears(file(name)());
+    expect(refused).toEqual([]);
+    expect(sites.map(({ id, uses }) => `${id} ${uses.length}`)).toEqual(expect.arrayContaining(wanted));
+  });
+
   test('may be computed from stored tensors, with a bias and a table behind it', () => {
     const net = new Net(3);
     const table = net.op('Tanh', [net.init('table', weight(1, 4, 3))]);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { attrInt } from '../../../src/ir/attr.js';
 import { Graph, GraphFunction, Model, type Value } from '../../../src/ir/model.js';
+import { readModel } from '../../../src/ir/onnx/reader.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
 import { unpackLayers } from '../../../src/passes/unpack/unpack.js';
@@ -126,6 +127,12 @@ describe('calls of model-local functions', () => {
     const x = graph.addInput('x', tensorType('f32', [2, 4]));
     const w = graph.addInitializer('fc.weight', floats('f32', [4, 3], 2));
     graph.addOutput(node(graph, 'old', [x, w], 'y', DOMAIN));
+    expect(unpackLayers(model).calls).toBe(0);
+    expect(findLinears(model).refused.map(({ diagnostic }) => diagnostic.code)).toEqual(['LOTR3108']);
+  });
+
+  test('functions that call the next twice, thirty deep, stay', () => {
+    const model = readModel('test/data/cases/attack/expfun.onnx');
     expect(unpackLayers(model).calls).toBe(0);
     expect(findLinears(model).refused.map(({ diagnostic }) => diagnostic.code)).toEqual(['LOTR3108']);
   });

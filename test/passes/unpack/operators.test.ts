@@ -220,6 +220,15 @@ describe('a weight that is stored in another form', () => {
       4,
       (i: number, o: number) => 9 * i + 8 - 2 * o,
     ],
+    [
+      'one of several, turned',
+      net([3, 4, 5], [2, 6, 5], (op, w) => {
+        const index = op('Constant', [], { value: attrTensor(i64Tensor([], [-1])) });
+        return op('Transpose', [op('Gather', [w, index])]);
+      }),
+      4,
+      (i: number, o: number) => 2 * 20 + 5 * o + i,
+    ],
     ['leading 1', net([1, 5, 4], [2, 3, 5], (_, w) => w), 4, (i: number, o: number) => 4 * i + o],
     [
       'leading 1s before a matrix of rows',
