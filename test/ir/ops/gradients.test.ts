@@ -673,8 +673,8 @@ const CASES: readonly (readonly [string, Case])[] = [
         `${op}, windows side by side`,
         over([2, 3, 4, 6], { kernel_shape: attrInts([2, 3]), strides: attrInts([2, 3]) }),
       ],
-      [`${op}, overlapping, uneven pads`, over([2, 3, 7, 5], two)],
-      [`${op}, extents known at run time only`, over([2, 3, 8, 5], two, ['n', 3, 'h', 'w'])],
+      [`${op}, overlapping, uneven pads`, over([1, 2, 7, 5], two)],
+      [`${op}, extents known at run time only`, over([2, 2, 4, 5], two, ['n', 2, 'h', 'w'])],
       [`${op}, one axis, ceil_mode`, over([2, 2, 6], up)],
       [`${op}, one axis, ceil_mode, run time`, over([2, 2, 6], up, ['n', 'c', 'w'])],
       [
@@ -691,19 +691,19 @@ const CASES: readonly (readonly [string, Case])[] = [
         }),
       ]),
       ...(op === 'AveragePool'
-        ? [[], ['n', 3, 'h', 'w']].flatMap((declared, k): [string, Case][] => {
+        ? [[], ['n', 2, 'h', 'w']].flatMap((declared, k): [string, Case][] => {
             const all = { ...two, count_include_pad: attrInt(1) };
-            const shape = k === 0 ? [2, 3, 7, 5] : (declared as Wanted['declared']);
+            const shape = k === 0 ? [1, 2, 7, 5] : (declared as Wanted['declared']);
             return [
-              [`${op}, padding counts, ${k}`, over([2, 3, 7, 5], all, shape)],
+              [`${op}, padding counts, ${k}`, over([1, 2, 7, 5], all, shape)],
               [
                 `${op}, padding counts, ceil_mode, ${k}`,
-                over([2, 3, 7, 5], { ...all, ceil_mode: attrInt(1) }, shape),
+                over([1, 2, 7, 5], { ...all, ceil_mode: attrInt(1) }, shape),
               ],
             ];
           })
         : ([11, 15] as const).flatMap((opset): [string, Case][] => [
-            [`${op}, overlapping, opset ${opset}`, { ...over([2, 3, 7, 5], two), opset }],
+            [`${op}, overlapping, opset ${opset}`, { ...over([1, 2, 7, 5], two), opset }],
             [
               `${op}, side by side, opset ${opset}`,
               { ...over([1, 2, 6], { kernel_shape: attrInts([2]), strides: attrInts([2]) }), opset },
@@ -798,12 +798,12 @@ const CASES: readonly (readonly [string, Case])[] = [
       inputs: [{ shape: [1, 2, 3, 2], declared: ['n', 2, 'h', 'w'] }, floats(1, 1, 2, 3)],
     },
   ],
-  ['ConvTranspose', { op: 'ConvTranspose', inputs: [x(2, 3, 4, 5), x(3, 4, 3, 2), x(4)] }],
+  ['ConvTranspose', { op: 'ConvTranspose', inputs: [x(2, 2, 3, 2), x(2, 3, 2, 3), x(3)] }],
   [
     'ConvTranspose, strides, dilations, uneven pads, output padding',
     {
       op: 'ConvTranspose',
-      inputs: [x(2, 3, 4, 5), x(3, 4, 3, 2), x(4)],
+      inputs: [x(1, 2, 2, 3), x(2, 3, 3, 2), x(3)],
       attrs: {
         strides: attrInts([3, 2]),
         dilations: attrInts([1, 3]),
@@ -832,7 +832,7 @@ const CASES: readonly (readonly [string, Case])[] = [
     `ConvTranspose, ${auto}`,
     {
       op: 'ConvTranspose',
-      inputs: [x(1, 2, 4, 3), x(2, 3, 3, 4)],
+      inputs: [x(1, 2, 3, 2), x(2, 1, 3, 4)],
       attrs: { auto_pad: attrString(auto), strides: attrInts([2, 3]) },
     },
   ]),
@@ -848,7 +848,7 @@ const CASES: readonly (readonly [string, Case])[] = [
     'ConvTranspose, extents known at run time only',
     {
       op: 'ConvTranspose',
-      inputs: [{ shape: [2, 4, 3, 5], declared: ['n', 4, 'h', 'w'] }, x(4, 2, 2, 3), x(4)],
+      inputs: [{ shape: [2, 4, 2, 3], declared: ['n', 4, 'h', 'w'] }, x(4, 1, 2, 3), x(2)],
       attrs: { group: attrInt(2), strides: attrInts([2, 1]) },
     },
   ],
@@ -874,7 +874,7 @@ const CASES: readonly (readonly [string, Case])[] = [
     'Conv, a filter per channel, extents known at run time only',
     {
       op: 'Conv',
-      inputs: [{ shape: [2, 3, 6, 5], declared: ['n', 3, 'h', 'w'] }, x(6, 1, 3, 2), x(6)],
+      inputs: [{ shape: [2, 3, 4, 3], declared: ['n', 3, 'h', 'w'] }, x(6, 1, 3, 2), x(6)],
       attrs: { group: attrInt(3), strides: attrInts([2, 1]), pads: attrInts([1, 0, 1, 1]) },
     },
   ],

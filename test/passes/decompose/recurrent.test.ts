@@ -18,7 +18,7 @@ interface Row {
   readonly op: 'LSTM' | 'GRU' | 'RNN';
   readonly attrs?: string;
   readonly directions?: 1 | 2;
-  /** inputs that are given besides x, w and r */
+  /** inputs other than x, w and r */
   readonly also?: readonly ('b' | 'lengths' | 'h' | 'c')[];
   readonly opset?: number;
 }

@@ -30,9 +30,9 @@ export function contract(
 ): Value {
   const behind = extents.length - 1 - axis;
   if (behind === 0) return b.one('MatMul', [dy, matrix]);
-  const turned = b.transpose(matrix, [1, 0]);
-  if (behind === 1) return b.one('MatMul', [turned, dy]);
+  const transposed = b.transpose(matrix, [1, 0]);
+  if (behind === 1) return b.one('MatMul', [transposed, dy]);
   // the axes behind are one: places of a shape that are 0 keep the extent
   const lines = b.reshape(dy, b.ints([...range(axis + 1).map(() => 0), -1]));
-  return b.reshape(b.one('MatMul', [turned, lines]), shapeOf(b, extents));
+  return b.reshape(b.one('MatMul', [transposed, lines]), shapeOf(b, extents));
 }
