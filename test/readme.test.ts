@@ -31,6 +31,12 @@ test('the library example runs as it stands and prints what its comment says', (
   expect(readdirSync(folder)).toEqual(
     expect.arrayContaining(['charlm.lotr.onnx', 'charlm.lotr.safetensors']),
   );
+  // of another model: 2 layers of 32x96 (c_attn), 32x32 and 128x32 (c_proj) at rank 8, L and R shared, M of their own
+  const other = join(ROOT, 'test/data/cases/train/gpt2c.onnx');
+  writeFileSync(join(folder, 'other.mjs'), code!.replace('models/charlm/charlm.onnx', other));
+  const run = spawnSync(process.execPath, ['other.mjs'], { cwd: folder, encoding: 'utf8' });
+  const trainable = 8 * (32 + 96 + 32 + 32 + 128 + 32) + 6 * 8 * 8;
+  expect({ stdout: run.stdout, stderr: run.stderr }).toEqual({ stdout: `[ ${trainable} ]\n`, stderr: '' });
 });
 
 test('the outputs that it shows are those of the commands', async () => {
