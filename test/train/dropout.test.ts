@@ -12,7 +12,9 @@ import { tensorType } from '../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor } from '../../src/ir/tensor.js';
 import { toF32 } from '../../src/ir/values.js';
 import { rewrite } from '../../src/rewrite.js';
+import { TrainingRun } from '../../src/train/run.js';
 import type { Signature } from '../../src/train/signature.js';
+import { stackBatches } from '../../src/train/stack.js';
 import { done } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
 import { noise } from '../support/ort.js';
@@ -171,6 +173,25 @@ describe('gradients', () => {
       expect(Math.abs(mean - expected[i]!)).toBeLessThan(4.5 * deviation);
     }
   }, 60_000);
+  test('step-loop.onnx draws a mask for each of its steps: as many runs of step.onnx', async () => {
+    const net = emitted(drop, { loop: 3 });
+    const [one, many] = [TrainingRun.open(net.at), TrainingRun.open(net.at)];
+    const batches = [9, 19, 29].map((seed) => ({
+      inputs: { x: { type: 'float32', dims: [ROWS, 7], data: noise(ROWS * 7, seed) } },
+      labels: { type: 'float32', dims: [ROWS, 5], data: noise(ROWS * 5, seed + 1) },
+    }));
+    const losses = [];
+    for (const batch of batches) losses.push((await one.step(batch, 0.01)).loss);
+    const found = await many.stepLoop(stackBatches(batches), [0.01, 0.01, 0.01]);
+    for (const [i, { loss }] of found.entries()) expect(Math.abs(loss / losses[i]! - 1)).toBeLessThan(1e-6);
+    expect([one.draw, many.draw]).toEqual([3, 3]);
+    for (const [name, tensor] of one.parameters()) {
+      const [a, b] = [toF32(tensor), toF32(many.parameters().get(name)!)];
+      for (const [i, value] of a.entries()) expect(b[i]!).toBeCloseTo(value, 5);
+    }
+    await one.close();
+    await many.close();
+  });
   test('--dropout off: no input for draws', async () => {
     const net = emitted(drop, { dropout: 'off' });
     expect(net.signature.draws).toBeUndefined();
