@@ -73,14 +73,12 @@ describe('a text classifier with Dropout in training mode', () => {
       2039 ** 2,
     ]);
   });
-  test('two runs with one seed have the same bits, also through accumulation; another seed has others', async () => {
+  test('two runs with one seed have the same bits; another seed has others', async () => {
     const first = await train('--seed', '5');
     expect(first.code, first.err).toBe(0);
     const [again, other] = [await train('--seed', '5'), await train('--seed', '6')];
     expect(adapter(again.output)).toBe(adapter(first.output));
     expect(adapter(other.output)).not.toBe(adapter(first.output));
-    const [a, b] = [await train('--accumulate', '2'), await train('--accumulate', '2')];
-    expect(adapter(b.output)).toBe(adapter(a.output));
   }, 60_000);
 });
 
@@ -189,6 +187,8 @@ describe('gradients', () => {
       const [a, b] = [toF32(tensor), toF32(many.parameters().get(name)!)];
       for (const [i, value] of a.entries()) expect(b[i]!).toBeCloseTo(value, 5);
     }
+    await many.accumulate(batches, 0.01);
+    expect(many.draw).toBe(6);
     await one.close();
     await many.close();
   });

@@ -24,7 +24,7 @@ const jsonl = (name: string, rows: readonly object[]) => {
 
 beforeAll(async () => {
   net = await textClassifier(join(root, 'net'));
-});
+}, 60_000);
 
 const train = (output: string, ...more: readonly string[]) =>
   lotrc(
