@@ -7,7 +7,7 @@ import { lotrc } from '../support/cli.js';
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-emit-cuda-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('emit cuda writes the plan, the library and its kernels, for the architectures asked for', async () => {
+test('emit cuda writes the plan, the library and its kernels, for the requested architectures', async () => {
   const text = join(folder, 'model.onnxtxt');
   writeFileSync(
     text,
@@ -59,7 +59,7 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   expect(readFileSync(join(library, 'CMakeLists.txt'), 'utf8')).toContain('CUDA::cublasLt');
   const called = await lotrc('emit', 'cuda', model, '--explain', ...bordered);
   expect(called.out).toBe(readFileSync(join(library, 'plan.txt'), 'utf8'));
-  expect(called.out).toMatch(/bordered weight \(S0\): asked for[\s\S]* blas /);
+  expect(called.out).toMatch(/bordered weight \(S0\): requested[\s\S]* blas /);
   const unknown = await lotrc('emit', 'cuda', model, '-o', output, '--arch', 'sm_80,sm_13');
   expect(unknown.code).toBe(1);
   expect(unknown.err).toContain('sm_13');

@@ -44,8 +44,8 @@ export const launchesOf = ({ prologue, regions, epilogue, merging }: KernelPlan)
 ];
 
 /**
- * The kernels of a plan by the names of their launches; calls of the vendor's library have none. Throws LOTR6008 where their
- * indices would not reach all elements.
+ * The kernels of a plan by the names of their launches; calls of the vendor's library have none. Throws LOTR6008 where
+ * their indices would not reach all elements.
  */
 export function kernelsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
   refuseBeyondIndices(plan);
@@ -72,8 +72,8 @@ function refuseBeyondIndices({ buffers, tokens }: KernelPlan): void {
 }
 
 /**
- * Places of all tensors that fill buffers of one life, by tensor. With several adapters in a batch a buffer of factors has a
- * part for each, all alike: these are the places in the first.
+ * Places of all tensors that fill buffers of one life, by tensor. With several adapters in a batch a buffer of factors
+ * has a part for each, all alike: these are the places in the first.
  */
 export function placesOf(
   buffers: readonly BufferPlan[],
@@ -92,14 +92,14 @@ export function placesOf(
       places[tensor].push(transposed ? { ...place, turned: true } : place);
     }
   }
-  for (const { name, shape, from, beside, life: own } of buffers) {
+  for (const { name, shape, from, sideBySide, life: own } of buffers) {
     if (own !== life || !from) continue;
     const parts = life === 'step' ? adapters : 1;
     const [rows, cols] =
       shape.length === 1 ? [1, Number(shape[0])] : [Number(shape[0]) / parts, Number(shape[1])];
-    const [height, width] = beside ? [rows, cols / from.length] : [rows / from.length, cols];
+    const [height, width] = sideBySide ? [rows, cols / from.length] : [rows / from.length, cols];
     for (const [index, tensor] of from.entries()) {
-      const offset = beside ? index * width : index * height * width;
+      const offset = sideBySide ? index * width : index * height * width;
       places[tensor] ??= [];
       places[tensor].push({ buffer: name, offset, rows: height, cols: width, rowStride: cols });
     }
@@ -107,7 +107,10 @@ export function placesOf(
   return places;
 }
 
-/** Rows of one adapter come in blocks of so many: a multiple of every tile, since a workgroup must not meet two adapters. */
+/**
+ * Rows of one adapter come in blocks of so many: a multiple of every tile, since a workgroup must not meet two
+ * adapters.
+ */
 export function rowBlockOf(plan: KernelPlan): number {
   const heights = launchesOf(plan).flatMap((launch) =>
     buffersOf(launch).includes(ROW_TABLE) ? [launch.schedule.BM] : [],

@@ -13,7 +13,7 @@ export interface Found {
 /** One way in which exporters write an activation. */
 type Reading = (v: Value, readers: readonly Node[]) => Found | null;
 
-/** The activation that alone reads `v`; null when something else does, or `v` is an output. */
+/** The activation that is the only reader of `v`; null when other nodes read `v` too, or `v` is an output. */
 export function activationAfter(v: Value): Found | null {
   if (v.isOutput) return null;
   const readers = [...new Set([...v.uses].map(({ node }) => node))];
@@ -97,7 +97,7 @@ function otherScalar(node: Node, value: Value): number | null {
   return scalarOf(a === value ? b : b === value ? a : null);
 }
 
-/** Factors of a product of products; values in `stop` are not taken apart. */
+/** Factors of a product of products; values in `stop` are kept as factors. */
 function factorsOf(value: Value, stop: ReadonlySet<Value>): readonly Value[] {
   const { producer } = value;
   if (stop.has(value) || producer?.opKey !== 'Mul') return [value];

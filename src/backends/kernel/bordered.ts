@@ -16,9 +16,9 @@ import { borders } from './views.js';
 
 /**
  * Bordered weight (S0): [[W, R], [L', 0]] in place of W, x stored with room for P and dy with room for dP, so that
- * y = [x|P] [W; L'] and dx = [dy|dP] [W|R]^T are single calls of the vendor's library. Needs whoever makes x and dy to
- * store them so. The calls take the whole border, zeros and all: lengths that are multiples of 8 are what libraries are
- * fast at. Activations stay outside, in serving too.
+ * y = [x|P] [W; L'] and dx = [dy|dP] [W|R]^T are single calls of the vendor's library. The caller has to store
+ * x and dy in this way. The calls include the whole border with its zeros, because libraries are fast at lengths that are
+ * multiples of 8. Activations are not fused, not even in serving.
  */
 export function bordered(region: LayerRegion, given: Setting): Candidate {
   const { buffers, target, group } = given;

@@ -17,7 +17,7 @@ export const ROW_TABLE = 'rowAdapter';
 /**
  * Names and shapes of the buffers of a plan. Numbers in names: regions (x_0, P_0), layers (y_3, W_3) and groups (R_1) in
  * the order of the contraction. The factors of a group lie stacked in one buffer per factor, site after site, so that the
- * weight-space products over all sites are single launches. A buffer exists once it has been asked for.
+ * weight-space products over all sites are single launches. A buffer is created when it is first used.
  */
 export class Buffers {
   readonly #plans = new Map<string, BufferPlan>();
@@ -64,7 +64,7 @@ export class Buffers {
   /** Gradient of what x is multiplied by, laid out as that is. */
   downGradient(region: LayerRegion): MatrixRef {
     if (this.#sharesDown(region)) return this.gradient(region.layers[0]!, 0);
-    this.down(region); // its buffer is what the gradient is of
+    this.down(region); // this creates the buffer whose gradient is returned
     const cols = region.downs.length * region.rank;
     return this.#gradientOf(dense(this.#besideName(region), 'f32', region.in, cols), region.group, 0);
   }
@@ -73,7 +73,7 @@ export class Buffers {
     return this.#groups.get(group)!.group.factors[0]!.shared;
   }
 
-  /** Every first factor stands in one such buffer: its number is that of the first one in it. */
+  /** Every first factor is in one such buffer, which has the number of the first factor in it. */
   #besideName(region: LayerRegion): string {
     const { group, index } = this.#groups.get(region.group)!;
     const { name, tensors } = group.factors[0]!;
@@ -127,8 +127,8 @@ export class Buffers {
 
   /**
    * [[W, R], [L', 0]] of a layer, (in + r^) x (out + r^): W and its adapter as one matrix whose parts a library multiplies.
-   * R, of every layer where each has its own, and with two factors B stand in it as copies that are made again when a factor
-   * changes. Only what is multiplied by all of dP needs an R of others: the first layer.
+   * R, of every layer where each has its own, and with two factors B are copies in it that are made again when a factor
+   * changes. Only the first layer is multiplied by all of dP and therefore needs the R of other layers.
    */
   bordered(region: LayerRegion, layer: AdaptedLayer): MatrixRef {
     const { in: inn, out, rank, factors } = layer;
@@ -204,11 +204,12 @@ export class Buffers {
   }
 
   /**
-   * Factors side by side, in f32, and the copy of these in the type of token space: adapters and factors begin where a float32
-   * may, a 16-bit number in the middle of a word could not be written alone. Gives the name of what products read.
+   * Factors side by side, in f32, and their copy in the type of token space. Adapters and factors begin where a float32
+   * may begin, because a 16-bit number in the middle of a word cannot be written alone. Returns the name of the buffer
+   * that products read.
    */
   #besides(master: string, shape: readonly Extent[], from: readonly string[]): string {
-    this.#add({ name: master, dtype: 'f32', shape, life: 'step', from, beside: true });
+    this.#add({ name: master, dtype: 'f32', shape, life: 'step', from, sideBySide: true });
     const { dtype } = this.target;
     if (dtype === 'f32') return master;
     this.#add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
@@ -287,7 +288,7 @@ export class Buffers {
     return 'partials';
   }
 
-  /** The buffers that launches name, and what these are copies or gradients of, in the order in which they were asked for. */
+  /** The buffers that launches name, and the buffers that these are copies or gradients of, in the order of first use. */
   usedBy(launches: readonly Launch[]): readonly BufferPlan[] {
     const used = new Set<string>();
     const use = (name: string) => {
@@ -342,5 +343,8 @@ export class Buffers {
   }
 }
 
-/** Columns of the border of a region, r^: those of all its first factors, rounded up to 8, as libraries want rows of 16 bytes. */
+/**
+ * Columns of the border of a region, r^: those of all its first factors, rounded up to 8, because libraries need rows
+ * of 16 bytes.
+ */
 export const borderOf = ({ downs, rank }: LayerRegion): number => 8 * Math.ceil((downs.length * rank) / 8);

@@ -32,7 +32,7 @@ export interface PlanOptions {
   readonly dtype?: KernelDtype;
   /** adapters in one batch: serving only */
   readonly adapters?: number;
-  /** take this form wherever it is open instead of the cheapest */
+  /** use this form wherever it is possible, instead of the cheapest */
   readonly form?: FormKey;
   /** also launches that fold the adapter into the weights and out again; for serving one adapter */
   readonly merging?: boolean;
@@ -45,7 +45,7 @@ export interface PlanOptions {
 export const FORM_KEYS = ['split', 'widen', 'token', 'merged', 'bordered'] as const;
 export type FormKey = (typeof FORM_KEYS)[number];
 
-/** Ranks and rows up to which a widened launch pays: beyond, P is recomputed at more cost than a launch. */
+/** Ranks and rows up to which a widened launch is worthwhile: beyond them, computing P again costs more than a launch. */
 export const WIDEN = { tokens: 64, rank: 16 } as const;
 
 /**
@@ -138,7 +138,7 @@ const openRows = ({ schedules = [], subgroups = false }: PlanOptions): readonly 
 const typesOf = (device: DeviceProfile): readonly KernelDtype[] =>
   (['f32', 'f16', 'bf16'] as const).filter((dtype) => device.flops[dtype] !== null);
 
-/** Sum of what is predicted for launches that run one after another. */
+/** Sum of the predicted times of launches that run one after another. */
 export function total(launches: readonly Launch[]): Predicted {
   return launches.reduce(
     (sum, { predicted }) => ({
@@ -218,7 +218,7 @@ const OPTIONS: readonly Option[] = [
     refuse: (_, { target }, adapters, wanted, merging) => {
       if (target.device.api !== 'cuda') return 'it needs a vendor library that multiplies strided matrices';
       if (adapters > 1) return 'the border of a weight holds one adapter';
-      if (merging) return 'the kernels of --merge fold into a weight that stands by itself';
+      if (merging) return 'the kernels of --merge fold into a weight that is a buffer of its own';
       return wanted === 'bordered'
         ? null
         : 'whoever makes x and dy has to leave room for P and dP in every row: only on request (--form bordered)';
@@ -239,7 +239,7 @@ const OPTIONS: readonly Option[] = [
 
 const byteText = (elements: number, { dtype }: Target) => siText(elements * BYTES[dtype], 'B');
 
-/** The cheapest open form, or the wanted one. Of equals, the one that stands first in OPTIONS. */
+/** The cheapest possible form, or the wanted one. Of equals, the first one in OPTIONS. */
 function best(
   region: LayerRegion,
   setting: Setting,
@@ -266,7 +266,7 @@ function best(
   const lost = others.map((entry) => ({ form: entry.name, because: compared(entry, chosen) }));
   const because =
     chosen.key === wanted
-      ? 'asked for'
+      ? 'requested'
       : others.length > 0
         ? 'the cheapest of what is open here'
         : 'the only form that is open here';
@@ -285,7 +285,7 @@ function compared(entry: Priced, chosen: Priced): string {
   return `predicted ${timeText(entry.seconds)} against ${timeText(chosen.seconds)}, ${side}`;
 }
 
-/** Name of a scheme for people. */
+/** Name of a scheme in messages. */
 export function formName({ form, scheme }: Pick<RegionPlan, 'form' | 'scheme'>): string {
   if (form === 'merged') return 'merged weight';
   if (form === 'token') return 'token form, concat-K';

@@ -14,10 +14,10 @@ import type { AdaptedLayer, Contraction, Group, LayerRegion, Skipped } from './l
 import type { KernelDtype } from './types.js';
 
 /**
- * What the adapted layers of a rewritten model compute, in the order in which they stand: layers that read the same
+ * What the adapted layers of a rewritten model compute, in graph order: layers that read the same
  * input form a region. Raises the model's adapters to `lotrc::LoTRLinear` on the way, so the
  * caller hands over a model that is not needed any more. Reads no weights. Throws LOTR3201 without a plan, LOTR3203 when
- * a layer does not compute what the plan says, LOTR6002 when kernels exist for none of the layers.
+ * a layer does not compute what the plan says, LOTR6002 when there are no kernels for any of the layers.
  */
 export function contract(model: Model): Contraction {
   raiseAdapters(model, 'plan kernels');
@@ -113,7 +113,7 @@ function layerOf(
   const group = groupOf(row, site);
   const own = node.inputs[2 + count];
   const ownBias = own ? vectorBehind(own, group.out, dtype) : null;
-  if (own && ownBias === null) return 'its bias is no stored vector of its width';
+  if (own && ownBias === null) return 'its bias is not a stored vector of its width';
   const added = own ? null : biasAfter(node.outputs[0]!, group.out, dtype);
   const linear = added?.out ?? node.outputs[0]!;
   const activation = activationAfter(linear);
@@ -149,7 +149,10 @@ function biasAfter(
   return bias === null ? null : { bias, out: use.node.outputs[0]! };
 }
 
-/** Name of the stored vector that a value is, through Identity; null when it is none of that width and type. */
+/**
+ * Name of the stored vector that a value is, through Identity; null when it is not a stored vector of that width and
+ * type.
+ */
 function vectorBehind(value: Value, width: number, dtype: string): string | null {
   const stored = storedWeight(value);
   if (!stored || stored.data.dtype !== dtype) return null;
@@ -160,7 +163,7 @@ function vectorBehind(value: Value, width: number, dtype: string): string | null
 
 /**
  * Groups layers by input and group, in order of first appearance. Layers with a first factor of their own join only if
- * their site is used once: a factor that two regions train must stand in one place.
+ * their site is used once: a factor that two regions train must be in one place.
  */
 export function regionsOf(
   entries: readonly { readonly layer: AdaptedLayer; readonly input: number }[],

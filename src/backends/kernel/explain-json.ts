@@ -4,7 +4,7 @@ import type { Group, LayerRegion } from './layers.js';
 import { type Lowered, lowerTerms } from './rewrites.js';
 import type { Form, KernelPlan, Launch, Predicted, Term } from './types.js';
 
-/** What `lotrc emit wgsl|cuda --explain --json` prints. The form is stable: other tools read it. */
+/** What `lotrc emit wgsl|cuda --explain --json` prints. The format is stable: other tools read it. */
 export function plansJson(plans: readonly KernelPlan[]): string {
   return `${JSON.stringify({ version: 1, plans: plans.map(planJson) }, null, 2)}\n`;
 }
@@ -77,7 +77,7 @@ function termsOf(region: LayerRegion, form: Form, groups: readonly Group[]) {
   return withoutGradients(lowerTerms(form, operands), new Set(frozen.map((name) => `d.${name}`)));
 }
 
-/** The terms without these results, and without what only they are made of. */
+/** The terms without these results, and without terms that only they need. */
 function withoutGradients(terms: Lowered, dropped: ReadonlySet<string>): Lowered {
   const all = (lists: Lowered) => Object.values(lists).flat() as Term[];
   const read = new Set(all(terms).flatMap(({ args }) => args));
@@ -99,7 +99,7 @@ function withoutGradients(terms: Lowered, dropped: ReadonlySet<string>): Lowered
 /** Predicted time over that of the layers without adapters, less 1. */
 const ratio = (own: Predicted, base: Predicted) => nine(own.seconds / base.seconds - 1);
 
-/** Nine digits: sums of floats have more, which say nothing. */
+/** Nine digits: further digits of sums of floats have no meaning. */
 const nine = (value: number) => Number(value.toPrecision(9));
 
 const figures = ({ flops, bytes, seconds }: Predicted) => ({ flops, bytes, seconds: nine(seconds) });

@@ -5,7 +5,7 @@ import { scheduleText } from './schedule.js';
 import type { KernelPlan, Launch, Predicted, RegionPlan } from './types.js';
 
 /**
- * A plan for people: what is multiplied in which order and why, what each launch is predicted to cost, and what the
+ * A plan as text: what is multiplied in which order and why, the predicted cost of each launch, and what the
  * adapters add to the layers. Regions that are planned alike are shown once.
  */
 export function explainPlan(plan: KernelPlan): string {

@@ -1,4 +1,4 @@
-/** Figures for people: three digits and a unit. */
+/** Figures for messages: three digits and a unit. */
 
 /** 61.5 us, 1.23 ms */
 export function timeText(seconds: number): string {

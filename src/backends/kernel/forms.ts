@@ -5,7 +5,7 @@ import { chainedColumns } from './schedule.js';
 import type { Activation, Form, Launch, Operand, Product, Scheme, Segment } from './types.js';
 import { columnsOf, type Views } from './views.js';
 
-/** Where candidates are made. */
+/** What candidates are made from. */
 export interface Setting {
   readonly target: Target;
   readonly buffers: Buffers;
@@ -68,7 +68,10 @@ export function widened(region: LayerRegion, setting: Setting): Candidate {
   return { form: 'L-fold', scheme: 'S2', weights: [], forward, backward: [] };
 }
 
-/** T = (x R) M for all layers of the region, in one launch unless the rank is large, then one product per layer; adapters differ by row block. */
+/**
+ * T = (x R) M for all layers of the region, in one launch unless the rank is large, then one product per layer;
+ * adapters differ by row block.
+ */
 export function byToken(region: LayerRegion, setting: Setting): Candidate {
   const { buffers, target, group } = setting;
   const [first, middle, last] = group.factors.map(({ name }) => name);
@@ -92,7 +95,7 @@ export function byToken(region: LayerRegion, setting: Setting): Candidate {
     chain: cores,
   });
   const sums = buffers.ofRegion('P', region);
-  // a row of P has to stand in one tile to be multiplied there
+  // a row of P has to be in one tile to be multiplied there
   const steps =
     region.rank <= chainedColumns(chained.schedule)
       ? [chained]
@@ -175,7 +178,7 @@ export function downLaunch(region: LayerRegion, { buffers, target, group, views 
   });
 }
 
-/** y of a layer; `library`: by a call of the vendor's library, which leaves its activation to others. */
+/** y of a layer; `library`: by a call of the vendor's library, which does not apply the activation. */
 export function layerLaunch(
   layer: AdaptedLayer,
   { buffers, target, purpose }: Setting,
@@ -200,7 +203,7 @@ export function layerLaunch(
   });
 }
 
-/** Whether any gradient follows from P^T dy: that of a factor behind the first one. */
+/** Whether any gradient follows from P^T dy: that of a factor after the first one. */
 const sumsWanted = ({ factors }: Group): boolean => factors.slice(1).some(({ trainable }) => trainable);
 
 /** dP, Z, dR, and the launches for dx, which differ. Frozen factors have no gradients. */
@@ -264,7 +267,7 @@ export function backwardOf(
   return [...rank, ...sums.finish(`reduce_${id}`), ...dx(id)];
 }
 
-/** dx in one launch, if the bindings allow. `concat`: it takes dP R^T as well, which a merged weight has in itself. */
+/** dx in one launch, if the bindings allow. `concat`: it takes dP R^T as well, which a merged weight already contains. */
 function dxLaunches(region: LayerRegion, setting: Setting, id: number, concat: boolean): readonly Launch[] {
   const { buffers, target, group, views, addsToDx } = setting;
   const { layers } = region;
@@ -289,7 +292,7 @@ const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.
 
 export const segment = (a: Operand, b: Operand, inner: Segment['inner']): Segment => ({ a, b, inner });
 
-/** A layer's own first factor, where it stands in what x is multiplied by. */
+/** A layer's own first factor, within the matrix that x is multiplied by. */
 export function downOf(region: LayerRegion, layer: AdaptedLayer, buffers: Buffers): Operand {
   const all = buffers.down(region);
   return { ...all, matrix: columnsOf(all.matrix, region, layer) };
@@ -303,7 +306,7 @@ export const downName = (region: LayerRegion, { factors }: Group): string =>
 export const upName = ({ factors }: Group): string =>
   factors.length === 3 ? `${factors[2]!.name}'` : factors[1]!.name;
 
-/** With two factors the scale stands at P and dP. */
+/** With two factors the scale is applied to P and dP. */
 export const scaleText = (group: Group): string =>
   group.factors.length === 2 && group.scale !== 1 ? 's ' : '';
 

@@ -15,7 +15,7 @@ import type {
   Segment,
 } from './types.js';
 
-/** For whom launches are made. */
+/** What launches are made for. */
 export interface Target {
   readonly device: DeviceProfile;
   readonly db: readonly ScheduleRow[];
@@ -24,7 +24,7 @@ export interface Target {
   readonly tokens: number;
 }
 
-/** What a product is, less what follows from the device. */
+/** A product without the parts that depend on the device. */
 export type Wanted = Pick<Product, 'rows' | 'cols' | 'segments' | 'out'> &
   Partial<Pick<Product, 'widen' | 'chain'>> & {
     readonly name: string;

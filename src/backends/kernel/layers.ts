@@ -30,7 +30,7 @@ export interface AdaptedLayer {
 
 /**
  * Layers of a group that read the same x. With a shared first factor P = x F_1 is computed once; with first factors of
- * their own, these stand side by side and P = x [F_1 F_1' ...] is still one launch that reads x once.
+ * their own, these are side by side and P = x [F_1 F_1' ...] is still one launch that reads x once.
  */
 export interface LayerRegion {
   /** module paths in short: `layer.0.attention.{q,k,v}` */
@@ -51,7 +51,7 @@ export interface GroupFactor {
   readonly name: string;
   readonly shared: boolean;
   readonly tensors: readonly string[];
-  /** false: the factor stays as it is, and nothing is done for its gradient */
+  /** false: the factor is frozen, and its gradient is not computed */
   readonly trainable: boolean;
   /** multiplies the learning rate of a step */
   readonly lrMultiplier: number;
@@ -63,7 +63,7 @@ export interface Group {
   readonly in: number;
   readonly out: number;
   readonly rank: number;
-  /** s: what the product of the factors is multiplied by */
+  /** s: the factor by which the product of the factors is multiplied */
   readonly scale: number;
   /** `tensors`: one for a shared factor, else one per site in the order of `sites` */
   readonly factors: readonly GroupFactor[];

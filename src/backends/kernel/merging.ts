@@ -3,11 +3,11 @@ import { flipped, plain, productLaunch } from './launches.js';
 import type { AdaptedLayer, LayerRegion } from './layers.js';
 import type { Launch, Operand } from './types.js';
 
-/** Launches that fold an adapter into the weights where they stand, and what runs while it is there. */
+/** Launches that fold an adapter into the weights in place, and the launches that run while it is merged. */
 export interface Merging {
   /** W += s R M L for every weight, after the prologue */
   readonly merge: readonly Launch[];
-  /** W -= s R M L: the weight again, but for rounding */
+  /** W -= s R M L: restores the weight, except for rounding */
   readonly unmerge: readonly Launch[];
   /** y = x W + b for the layers of each region */
   readonly forward: readonly (readonly Launch[])[];

@@ -31,7 +31,7 @@ export function lowerTerms(form: Form, layers: readonly LayerOperands[]): Lowere
     }
     LOWER[form](layer, lists);
   }
-  // what is derived from the sum over layers comes after all of them
+  // terms that need the sum over layers come after all of them
   for (const layer of layers) FINISH[form](layer, lists);
   return {
     prologue: lists.prologue.list,
@@ -87,7 +87,7 @@ function foldL(layer: LayerOperands, terms: Terms): void {
   if (three(layer)) terms.once(folded(layer), 'rt,tn->rn', [layer.factors[1]!, last(layer)], layer.scale);
 }
 
-/** Z = P^T dy and dP = dy L'^T: what the gradients of all factors follow from. */
+/** Z = P^T dy and dP = dy L'^T: the gradients of all factors are computed from these. */
 function backwardOfFold(layer: LayerOperands, terms: Terms): void {
   const { id } = layer;
   terms.add(dP(layer), 'mn,rn->mr', [`dy.${id}`, folded(layer)], three(layer) ? 1 : layer.scale);

@@ -24,7 +24,7 @@ export function schedulesJson(rows: readonly ScheduleRow[]): string {
   return `{ "version": 1,\n  "rows": [\n    ${lines.join(',\n    ')}\n  ] }\n`;
 }
 
-/** Reads rows of a tuner. Throws LOTR6007 with the first thing that is wrong. */
+/** Reads rows of a tuner. Throws LOTR6007 with the first error. */
 export function parseSchedules(text: string, file: string): readonly ScheduleRow[] {
   const refuse = (why: string): never => fail(badSchedules({ file, why }));
   let data: unknown;
@@ -49,13 +49,13 @@ export function refuseIllegal(rows: readonly ScheduleRow[], device: DeviceProfil
 }
 
 function rowOf(row: unknown, refuse: (why: string) => never): ScheduleRow {
-  if (!isRecord(row)) return refuse('it is no object');
+  if (!isRecord(row)) return refuse('it is not an object');
   const { target, bucket, schedule, source } = row;
   const family = FAMILIES.find((name) => name === row.family) ?? refuse('"family" is unknown');
   const dtype = DTYPES.find((name) => name === row.dtype) ?? refuse('"dtype" is not f32, f16 or bf16');
-  if (typeof target !== 'string') return refuse('"target" is no text');
+  if (typeof target !== 'string') return refuse('"target" is not a string');
   if (!TARGETS.includes(target)) return refuse(`"target" is not ${TARGETS.join(', ')}`);
-  if (typeof bucket !== 'string' || !isBucket(bucket)) return refuse('"bucket" is no shape class');
+  if (typeof bucket !== 'string' || !isBucket(bucket)) return refuse('"bucket" is not a shape class');
   if (source !== 'tuned' && source !== 'heuristic') return refuse('"source" is not tuned or heuristic');
   if (!isRecord(schedule)) return refuse('it has no schedule');
   return { target, dtype, family, bucket, schedule: scheduleOf(schedule, refuse), source };
@@ -65,7 +65,7 @@ function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => nev
   const length = (name: keyof Schedule, least = 1): number => {
     const value = given[name];
     if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > 4096) {
-      return refuse(`"${name}" is no whole number from ${least} to 4096`);
+      return refuse(`"${name}" is not a whole number from ${least} to 4096`);
     }
     return value;
   };

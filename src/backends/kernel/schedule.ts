@@ -24,7 +24,7 @@ export interface Picked {
   readonly passedOver: readonly string[];
 }
 
-/** Schedule of a call to the vendor's library, which has its own. */
+/** Schedule of a call to the vendor's library, which chooses its own tiles. */
 export const LIBRARY: Schedule = {
   BM: 1,
   BN: 1,
@@ -72,7 +72,7 @@ export function inBucket(bucket: string, problem: Pick<Problem, 'rows' | 'cols' 
   if (bucket === 'any') return true;
   return bucket.split(' ').every((condition) => {
     const match = /^(rows|cols|inner)<=(\d+)$/.exec(condition);
-    if (!match) throw new Error(`"${bucket}" is no shape class`);
+    if (!match) throw new Error(`"${bucket}" is not a shape class`);
     return problem[match[1] as 'rows' | 'cols' | 'inner'] <= Number(match[2]);
   });
 }
@@ -84,7 +84,7 @@ export function illegal(schedule: Schedule, device: DeviceProfile, problem: Prob
   if (schedule.subgroups) {
     if (!device.features.includes('subgroups')) reasons.push('the device has no subgroups');
     if (BM !== TM) reasons.push(`the invocations share all ${BM} rows, so TM is ${BM}`);
-    if (BK % 32 !== 0) reasons.push(`${BK} invocations are no whole warps of 32`);
+    if (BK % 32 !== 0) reasons.push(`${BK} invocations are not a multiple of a warp of 32`);
     if (schedule.warps > 0) reasons.push('matrix units do not sum over subgroups');
     if (!SPREAD.includes(problem.family))
       reasons.push(`sums of the family ${problem.family} are not spread over subgroups`);
@@ -134,8 +134,8 @@ export const chainedColumns = ({ BN, warps }: Schedule): number =>
   warps > 0 ? Math.min(BN, SCALAR_TILE) : BN;
 
 /**
- * Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32; with subgroups what
- * every invocation has of every result, and P.
+ * Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32; with
+ * subgroups what every invocation has of every result, and P.
  */
 export function workgroupBytes(
   { BM, BN, BK, TN, stages, warps, subgroups, pad = 0 }: Schedule,

@@ -2,7 +2,7 @@ import type { Group, LayerRegion, Skipped } from './layers.js';
 import type { Merging } from './merging.js';
 
 /**
- * What contraction planning and the kernel families share, as plain data. A plan is a list of launches; a launch says
+ * Types that contraction planning and the kernel families share, as plain data. A plan is a list of launches; a launch says
  * which matrices are multiplied, in what order along the inner dimension, and what is done to each result before it
  * is stored. With a schedule and a device profile that is all a family needs to generate its kernel.
  *
@@ -19,7 +19,10 @@ export type Activation = 'relu' | 'gelu' | 'gelu-tanh' | 'silu';
 
 // ── devices ─────────────────────────────────────────────────────────────────
 
-/** A device as the cost model and the legality checks see it. Rates are those a good kernel reaches, not data-sheet peaks. */
+/**
+ * A device as the cost model and the legality checks see it. Rates are those a good kernel reaches, not data-sheet
+ * peaks.
+ */
 export interface DeviceProfile {
   readonly name: string;
   /** key of schedule rows: "webgpu-laptop", "sm_90a" */
@@ -69,8 +72,8 @@ export interface Region {
  * WGSL, where a workgroup has BM/TM * BN/TN invocations); parts into which the inner dimension is split (partial sums,
  * added by a second launch).
  *
- * `subgroups`: the inner dimension is spread over the BK invocations of a workgroup, which make BM x BN outputs, BM x TN (TM is
- * BM) at a time, and sum over subgroups what each of them has.
+ * `subgroups`: the inner dimension is spread over the BK invocations of a workgroup, which make BM x BN outputs, BM x
+ * TN (TM is BM) at a time, and sum over subgroups what each of them has.
  */
 export interface Schedule {
   readonly BM: number;
@@ -83,7 +86,7 @@ export interface Schedule {
   readonly warps: number;
   readonly splitK: number;
   readonly subgroups?: true;
-  /** without matrix units: rows of tiles are so many elements longer, so that they begin in different banks */
+  /** without matrix units: padding of rows of tiles, in elements, so that they begin in different banks */
   readonly pad?: number;
 }
 
@@ -114,7 +117,10 @@ export interface ScheduleRow {
 
 // ── launches ────────────────────────────────────────────────────────────────
 
-/** `weight`: uploaded once; `step`: rewritten every optimizer step; `tokens`: depends on M; `scratch`: within a launch pair. */
+/**
+ * `weight`: uploaded once; `step`: rewritten every optimizer step; `tokens`: depends on M; `scratch`: within a launch
+ * pair.
+ */
 export interface BufferPlan {
   readonly name: string;
   readonly dtype: KernelDtype | 'u32';
@@ -122,13 +128,13 @@ export interface BufferPlan {
   readonly life: 'weight' | 'step' | 'tokens' | 'scratch';
   /** model tensors that fill the buffer, stacked along axis 0; absent for what launches or the caller write */
   readonly from?: readonly string[];
-  /** the model's value that the buffer stands for: x that a region reads, y that a layer gives, or its gradient */
+  /** the value of the model that the buffer holds: x that a region reads, y that a layer gives, or its gradient */
   readonly value?: string;
-  /** the tensors of `from` stand side by side (along axis 1) instead */
-  readonly beside?: true;
+  /** the tensors of `from` are side by side (along axis 1) instead */
+  readonly sideBySide?: true;
   /** what fills parts of the buffer instead; the rest is zero */
   readonly blocks?: readonly Block[];
-  /** so many columns at the end of every row are the launches' own (P or dP), and zero where they write nothing */
+  /** number of columns at the end of every row that launches write (P or dP); they are zero where no launch writes */
   readonly border?: number;
   /** holds the gradient of that factor buffer, laid out as it is: what an optimizer step reads */
   readonly gradientOf?: string;
@@ -136,11 +142,11 @@ export interface BufferPlan {
   readonly lrMultiplier?: number;
   /** zero at the start of every optimizer step: launches add to it */
   readonly cleared?: true;
-  /** holds the values of that buffer in another type; whoever writes the other writes this one too */
+  /** holds the values of that buffer in another type; every launch that writes the other one writes this one too */
   readonly copyOf?: string;
 }
 
-/** A part of a buffer of so many rows and columns: a tensor of the model, or a copy of a matrix that steps change. */
+/** A part of a buffer, `rows` x `cols`: a tensor of the model, or a copy of a matrix that steps change. */
 export type Block = {
   readonly row: number;
   readonly col: number;
@@ -214,7 +220,7 @@ export interface Product {
   readonly epilogue: Epilogue;
   readonly out: MatrixRef;
   /**
-   * More than 1: the inner dimension is cut into so many parts; part p is stored dense at out.offset +
+   * More than 1: the inner dimension is cut into this many parts; part p is stored dense at out.offset +
    * p * rows * cols, the epilogue is the reducing launch's (then only `scale` applies here).
    */
   readonly parts: number;
@@ -250,7 +256,7 @@ export interface Launch {
   readonly warpgroups?: Schedule;
   readonly work: Product | Reduce;
   readonly predicted: Predicted;
-  /** one line of mathematics for people: "P = x R" */
+  /** one line of mathematics for readers: "P = x R" */
   readonly does: string;
 }
 
@@ -293,9 +299,9 @@ export interface KernelPlan {
   /** weight space, before the tokens: once per step (train), or when the adapter changes (serve) */
   readonly prologue: readonly Launch[];
   readonly regions: readonly RegionPlan[];
-  /** weight space, after the tokens: gradients of the factors that are not there yet */
+  /** weight space, after the tokens: gradients of the factors that token space has not computed */
   readonly epilogue: readonly Launch[];
-  /** asked for: the adapter into the weights and out again, on the device */
+  /** on request: merge the adapter into the weights and unmerge it, on the device */
   readonly merging?: Merging;
   readonly skipped: readonly Skipped[];
 }

@@ -3,7 +3,7 @@ import { plain } from './launches.js';
 import type { AdaptedLayer, LayerRegion } from './layers.js';
 import type { MatrixRef, Operand } from './types.js';
 
-/** Where the matrices of a region stand: what differs between buffers of their own and bordered ones. */
+/** Where the matrices of a region are: this differs between buffers of their own and bordered ones. */
 export interface Views {
   x(region: LayerRegion): MatrixRef;
   /** all of P or dP: the columns of every first factor */

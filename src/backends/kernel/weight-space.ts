@@ -4,7 +4,7 @@ import type { Group } from './layers.js';
 import type { Launch } from './types.js';
 
 /**
- * L' = s M L for all sites of a group in one launch: their cores lie one below the other, so the stack of L' is one
+ * L' = s M L for all sites of a group in one launch: their cores are stacked one below the other, so the stack of L' is one
  * product with inner dimension r. Nothing to do with two factors.
  */
 export function prologueOf(group: Group, buffers: Buffers, target: Target): readonly Launch[] {
@@ -26,8 +26,8 @@ export function prologueOf(group: Group, buffers: Buffers, target: Target): read
 }
 
 /**
- * dM = s Z L^T for all sites in one launch, and dL = s (stack of M)^T (stack of Z): the inner dimension is sites * r. Frozen
- * factors have no gradients.
+ * dM = s Z L^T for all sites in one launch, and dL = s (stack of M)^T (stack of Z): the inner dimension is sites * r.
+ * Frozen factors have no gradients.
  */
 export function epilogueOf(group: Group, buffers: Buffers, target: Target): readonly Launch[] {
   if (group.factors.length !== 3) return [];

@@ -116,7 +116,7 @@ function upload(plan: KernelPlan, tensors: ReadonlyMap<string, Matrix>): Memory 
     const { name, from, shape } = buffer;
     if (!from) continue;
     const parts = from.map((tensor) => tensors.get(tensor)!);
-    if (buffer.beside) {
+    if (buffer.sideBySide) {
       for (const [i, part] of parts.entries()) place(name, part, 0, i * part.cols);
       continue;
     }
@@ -213,13 +213,13 @@ describe.each(FORMS)('training, %s, %s, W stored %s, %i tokens', (form, method, 
     for (const { name: gradient, gradientOf } of plan.buffers) {
       if (gradientOf === undefined) continue;
       const all = memory.get(gradient)!;
-      const { from, beside, shape } = plan.buffers.find(({ name }) => name === gradientOf)!;
+      const { from, sideBySide, shape } = plan.buffers.find(({ name }) => name === gradientOf)!;
       if (!from) throw new Error(`${gradientOf} comes from nowhere`);
       const [size, width] = [all.length / from.length, Number(shape[1])];
       for (const [i, tensor] of from.entries()) {
         const each = width / from.length;
         const columns = all.filter((_, at) => Math.floor((at % width) / each) === i);
-        wanted.push([tensor, beside ? columns : all.subarray(i * size, (i + 1) * size)]);
+        wanted.push([tensor, sideBySide ? columns : all.subarray(i * size, (i + 1) * size)]);
       }
     }
     const factorsOf = plan.groups.flatMap((group) => group.factors.flatMap((factor) => factor.tensors));
@@ -278,12 +278,12 @@ describe('serving', () => {
     });
     const memory = poisoned(plan);
     const uploaded = upload(plan, base);
-    for (const { name, from, beside } of plan.buffers) {
+    for (const { name, from, sideBySide } of plan.buffers) {
       if (name === 'rowAdapter') memory.set(name, Float64Array.from(table));
       else if (from && !/^[Wb]_/.test(name)) {
         const data = own.flatMap((tensors) => {
           const parts = from.map((tensor) => tensors.get(tensor)!);
-          if (!beside) return parts.flatMap((part) => [...part.data]);
+          if (!sideBySide) return parts.flatMap((part) => [...part.data]);
           return Array.from({ length: parts[0]!.rows }, (_, i) =>
             parts.flatMap((part) => [...part.data.subarray(i * part.cols, (i + 1) * part.cols)]),
           ).flat();
@@ -452,7 +452,7 @@ describe('the choice', () => {
     const made = (options: object) => () => choose(contraction, { device: h100, ...wanted, ...options });
     expect(made({ device: laptop })).toThrow(/LOTR6006.*a vendor library/);
     expect(made({ adapters: 2 })).toThrow(/LOTR6006.*holds one adapter/);
-    expect(made({ merging: true })).toThrow(/LOTR6006.*--merge fold into a weight that stands by itself/);
+    expect(made({ merging: true })).toThrow(/LOTR6006.*--merge fold into a weight that is a buffer of its own/);
     // the library knows no activation: y is the value before it
     const plan = made({})();
     expect(plan.regions[0]!.forward.at(-1)).toMatchObject({

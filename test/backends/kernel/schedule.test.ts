@@ -102,7 +102,7 @@ test('a schedule over subgroups needs a device that has them, and a family of wh
   expect(illegal(schedule, { ...laptop, features: [] }, few)).toEqual(['the device has no subgroups']);
   expect(illegal({ ...schedule, TM: 2, BK: 48 }, laptop, { ...few, family: 'skinnyT' })).toEqual([
     'the invocations share all 4 rows, so TM is 4',
-    '48 invocations are no whole warps of 32',
+    '48 invocations are not a multiple of a warp of 32',
     'sums of the family skinnyT are not spread over subgroups',
   ]);
   // P of a merged launch is kept, with room for the columns that are made at a time
@@ -112,7 +112,7 @@ test('a schedule over subgroups needs a device that has them, and a family of wh
 test('shape classes are conditions that all hold', () => {
   expect(inBucket('any', problem)).toBe(true);
   expect(inBucket('rows<=1000 inner<=775', problem)).toBe(false);
-  expect(() => inBucket('rows<5', problem)).toThrow(/no shape class/);
+  expect(() => inBucket('rows<5', problem)).toThrow(/not a shape class/);
 });
 
 const FAMILIES: readonly Family[] = ['gemm', 'gemv', 'skinny', 'skinnyT', 'rankBatched', 'reducePartials'];
@@ -152,12 +152,12 @@ describe('files of schedules', () => {
     ['{', /it is not JSON/],
     ['{ "version": 2 }', /no "version": 1/],
     ['{ "version": 1 }', /no list "rows"/],
-    [JSON.stringify({ version: 1, rows: [row, 5] }), /row 2: it is no object/],
+    [JSON.stringify({ version: 1, rows: [row, 5] }), /row 2: it is not an object/],
     [JSON.stringify({ version: 1, rows: [{ ...row, family: 'conv' }] }), /row 1: "family" is unknown/],
-    [JSON.stringify({ version: 1, rows: [{ ...row, bucket: 'rows<8' }] }), /"bucket" is no shape class/],
+    [JSON.stringify({ version: 1, rows: [{ ...row, bucket: 'rows<8' }] }), /"bucket" is not a shape class/],
     [
       JSON.stringify({ version: 1, rows: [{ ...row, schedule: { ...row!.schedule, BM: 0 } }] }),
-      /"BM" is no whole/,
+      /"BM" is not a whole/,
     ],
     [
       JSON.stringify({ version: 1, rows: [{ ...row, schedule: { ...row!.schedule, vec: 3 } }] }),

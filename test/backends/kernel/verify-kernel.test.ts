@@ -89,7 +89,7 @@ describe('a kernel that is wrong is refused, and fails when it runs', () => {
     expect(rules([define('v', f32(1)), { s: 'assign', name: 'v', value: f32(2) }])).toEqual(['defined']);
     expect(rules([loop('n', u32(0), u32(2), u32(1), () => [])])).toEqual(['defined']);
     expect(verifyKernel({ ...kernel([]), uniforms: [{ name: '2n', type: 'u32' }] })[0]!.message).toContain(
-      '"2n" is no name',
+      '"2n" is not a valid name',
     );
     const late = ref('f32', 'late');
     expect(rules([wrap([define('late', f32(1))]), store(out, [lane], late)])).toEqual(['defined']);

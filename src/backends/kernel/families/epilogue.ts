@@ -27,8 +27,8 @@ import type { Parameters } from './parameters.js';
 export type Result = (index: U32, row: U32, col: U32) => readonly Stmt[];
 
 /**
- * Where an invocation's results lie: a register array, the first row and column, and a walk over all of them or, where every
- * second one has its neighbour along the row behind it, over pairs.
+ * Where an invocation's results lie: a register array, the first row and column, and a walk over all of them or, where
+ * every second one is followed by its neighbour along the row, over pairs.
  */
 export interface Results {
   readonly array: string;
@@ -43,8 +43,8 @@ export interface Results {
 }
 
 /**
- * Scale, bias, residual, activation, addition to what is there, and the guarded store, for each result; for two at once where
- * they are neighbours in memory.
+ * Scale, bias, residual, activation, addition to what is there, and the guarded store, for each result; for two at once
+ * where they are neighbours in memory.
  */
 export function storeResults(params: Parameters, work: Product, results: Results): Stmt[] {
   const { array, row, col, each, rows, cols } = results;
@@ -66,7 +66,7 @@ export function storeResults(params: Parameters, work: Product, results: Results
     define('out_col', col),
     ...each((index, i, j) => {
       const at = [add(ref('u32', 'out_row'), i), add(ref('u32', 'out_col'), j)] as const;
-      const beside = [at[0], add(at[1], u32(1))] as const;
+      const right = [at[0], add(at[1], u32(1))] as const;
       const sum = (place: U32) =>
         epilogue.scale === 1 ? peek(array, place) : mul(f32(epilogue.scale), peek(array, place));
       const inside = and(lt(at[0], rows), lt(at[1], cols));
@@ -75,10 +75,10 @@ export function storeResults(params: Parameters, work: Product, results: Results
         const body = [...one, store(view, at, finalValue(adds, view, at, 'result'))];
         return [{ s: 'if', cond: inside, body }];
       }
-      const other = finished(params, work, sum(add(index, u32(1))), beside, rows, cols, 'next');
-      const [value, next] = [finalValue(adds, view, at, 'result'), finalValue(adds, view, beside, 'next')];
+      const other = finished(params, work, sum(add(index, u32(1))), right, rows, cols, 'next');
+      const [value, next] = [finalValue(adds, view, at, 'result'), finalValue(adds, view, right, 'next')];
       const body = [...one, ...other, storePair(view, at, value, next)];
-      return [{ s: 'if', cond: and(inside, lt(beside[1], cols)), body }];
+      return [{ s: 'if', cond: and(inside, lt(right[1], cols)), body }];
     }, width),
   ];
 }

@@ -29,12 +29,12 @@ function downElements(tile: Tile, rank: number): number {
   return Math.ceil((tile.schedule.BM * rank) / tile.threads);
 }
 
-/** P += tile_a tile_d, beside the base product. */
+/** P += tile_a tile_d, together with the base product. */
 export function multiplyDown(tile: Tile, n: string, rank: number): Stmt {
   const { BM, BK } = tile.schedule;
   return loop(`kd_${n}`, u32(0), u32(BK), u32(1), (k) => [
     repeat(`q_${n}`, downElements(tile, rank), (q) => {
-      // beyond the last element an invocation computes one that is not kept
+      // an invocation without an element of its own computes one that is not kept
       const e = min(add(tile.lane, mul(q, u32(tile.threads))), u32(BM * rank - 1));
       const [a, d] = [
         peek('tile_a', add(mul(k, u32(tile.pitchA)), div(e, u32(rank)))),
@@ -59,7 +59,7 @@ export function widened(tile: Tile): Stmt[] {
   );
   const readUp = tile.params.operand(up, u32(rank), tile.cols, tile.row0);
   return [
-    comment('P, computed beside the base product, times the second factor'),
+    comment('P, computed with the base product, times the second factor'),
     repeat('q_p', count, (q) => {
       const e = add(tile.lane, mul(q, u32(tile.threads)));
       return [
@@ -95,7 +95,7 @@ function rowOf(tile: Tile, name: string, read: Read, k: U32, cols: U32, col0: U3
 }
 
 /**
- * T = (sum) chain: the whole row of the sum stands in one tile and is multiplied once more before it is stored, by one
+ * T = (sum) chain: the whole row of the sum is in one tile and is multiplied once more before it is stored, by one
  * tile of columns after another.
  */
 export function chained(tile: Tile, name: string, chain: Operand): Stmt[] {

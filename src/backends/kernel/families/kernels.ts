@@ -13,9 +13,10 @@ import { warpgroupProductKernel } from './warpgroup-product.js';
 import { ofWarpgroups } from './warpgroup-schedule.js';
 
 /**
- * The kernel of a launch: for matrix units where its schedule has warps, of warpgroups where it is one of those, with its inner dimension spread over subgroups where
- * it says so. Throws LOTR6101 for a launch that has none: a call of the vendor's library, or a product that matrix units do not
- * take (pass it through `scalarSchedule` first) or, being a sum in parts, subgroups do not.
+ * The kernel of a launch: for matrix units where its schedule has warps, of warpgroups where it is one of those, with
+ * its inner dimension spread over subgroups where it says so. Throws LOTR6101 for a launch without a kernel: a call of
+ * the vendor's library, a product that matrix units do not support (pass it through `scalarSchedule` first), or a sum
+ * in parts with subgroups.
  */
 export function kernelOf(launch: Launch): Kernel {
   if (launch.family === 'blas')

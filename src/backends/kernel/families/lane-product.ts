@@ -36,14 +36,15 @@ import { storeResults } from './epilogue.js';
 import { coordinates, Parameters } from './parameters.js';
 
 /**
- * The kernel of a product of few rows, or of few columns: a tile of it would have too few results to keep a workgroup busy. Here
- * the invocations of a workgroup share the inner dimension instead. Each takes every BK-th element of it, for all BM x TN
- * results at once and without workgroup memory; what they have is then summed over subgroups. A workgroup makes BN columns,
- * TN at a time. It is right for any size of subgroups, and whichever invocations stand together in one.
+ * The kernel of a product of few rows, or of few columns: a tile of it would have too few results to keep a workgroup
+ * busy. Here the invocations of a workgroup share the inner dimension instead. Each takes every BK-th element of it,
+ * for all BM x TN results at once and without workgroup memory; their partial sums are then added over subgroups. A
+ * workgroup makes BN columns, TN at a time. It is right for any size of subgroups, and whichever invocations are
+ * together in one.
  */
 export function laneProductKernel(launch: Launch): Kernel {
   const work = launch.work;
-  if (work.kind !== 'product') throw new Error(`${launch.name} is no product`);
+  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
   if (work.parts > 1)
     fail(refused({ launch: launch.name, why: 'a sum in parts is not spread over subgroups' }));
   return new LaneProduct(launch, work).kernel();
@@ -175,7 +176,7 @@ class LaneProduct {
     };
   }
 
-  /** Columns are made TN at a time: what is beyond the last one needs room. */
+  /** Columns are made TN at a time: those beyond the last one need room. */
   #pitch(width: number): number {
     return width + this.launch.schedule.TN - 1;
   }

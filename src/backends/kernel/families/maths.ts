@@ -1,7 +1,7 @@
 import { add, call, div, type F32, f32, fma, lt, max, min, mul, select, sub } from '../ir/kir.js';
 import type { Activation } from '../types.js';
 
-/** An activation function of a value that stands in a variable (it is used more than once). */
+/** An activation function of a value in a variable (it is used more than once). */
 export function activate(kind: Activation, x: F32): F32 {
   switch (kind) {
     case 'relu':
@@ -17,7 +17,7 @@ export function activate(kind: Activation, x: F32): F32 {
   }
 }
 
-/** tanh by exp, with the argument held where exp stays finite: drivers' own tanh overflows for large arguments. */
+/** tanh by exp, with the argument clamped to where exp is finite: drivers' own tanh overflows for large arguments. */
 function tanh(x: F32): F32 {
   const held = max(min(x, f32(15)), f32(-15));
   return sub(f32(1), div(f32(2), add(call('exp', mul(f32(2), held)), f32(1))));

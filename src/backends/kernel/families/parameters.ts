@@ -19,8 +19,8 @@ import type { Extent, MatrixRef, Operand } from '../types.js';
 type Elem = BufferParam['elem'];
 
 /**
- * Buffers and uniforms of a kernel, collected while its operands are mentioned: reads first, in order of mention, then
- * what is written.
+ * Buffers and uniforms of a kernel, collected while its operands are used: first the buffers that are read, in order of
+ * use, then those that are written.
  */
 export class Parameters {
   readonly #buffers = new Map<string, { elem: Elem; read: boolean; written: boolean }>();
@@ -109,7 +109,7 @@ export class Parameters {
         ...all.filter(({ access }) => access === 'read'),
         ...all.filter(({ access }) => access !== 'read'),
       ],
-      // one uniform buffer serves all kernels of a plan: what they have of it begins it
+      // all kernels of a plan share one uniform buffer: each has a prefix of it
       uniforms: [...this.#uniforms.values()].sort((a, b) => rankOf(a) - rankOf(b)),
     };
   }
@@ -119,7 +119,7 @@ export class Parameters {
 const SHARED = ['M', 'rowBlocks', 'rowBlock'];
 const rankOf = ({ name }: UniformParam) => (SHARED.indexOf(name) + SHARED.length + 1) % (SHARED.length + 1);
 
-/** A buffer as one row of so many elements. */
+/** A buffer as one row of `elements` elements. */
 export const vectorOf = (buffer: string, elements: number): View => ({
   buffer,
   offset: u32(0),

@@ -36,13 +36,13 @@ import { Tile } from './tile.js';
  */
 export function productKernel(launch: Launch): Kernel {
   const work = launch.work;
-  if (work.kind !== 'product') throw new Error(`${launch.name} is no product`);
+  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
   if (work.parts > 1 && work.segments.length > 1)
     throw new Error(`${launch.name}: a concatenation is not split`);
   return new ProductKernel(launch, work).kernel();
 }
 
-/** A tile as it is copied: height x width of an operand from (i0, j0) on, and where its elements stand. */
+/** A tile as it is copied: height x width of an operand from (i0, j0) on, and where its elements are. */
 interface Staged {
   readonly height: number;
   readonly width: number;
@@ -148,8 +148,8 @@ class ProductKernel {
   }
 
   /**
-   * Copies a height x width tile into workgroup memory, zero where the matrix ends; axis `slow` varies slowly there, `pitch` elements each.
-   * Neighbouring invocations read neighbouring elements of the stored matrix.
+   * Copies a height x width tile into workgroup memory, zero where the matrix ends; axis `slow` varies slowly there,
+   * `pitch` elements each. Neighbouring invocations read neighbouring elements of the stored matrix.
    */
   #stage(
     name: string,

@@ -27,7 +27,7 @@ import { Parameters } from './parameters.js';
  */
 export function reduceKernel(launch: Launch): Kernel {
   const { work, schedule } = launch;
-  if (work.kind !== 'reduce') throw new Error(`${launch.name} is no reduction`);
+  if (work.kind !== 'reduce') throw new Error(`${launch.name} is not a reduction`);
   const params = new Parameters();
   const body: Stmt[] = [];
   let first = 0;

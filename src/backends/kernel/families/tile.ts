@@ -7,7 +7,7 @@ import { Parameters } from './parameters.js';
 export class Tile {
   readonly params = new Parameters();
   readonly threads: number;
-  /** elements from row to row of tile_a, which stands transposed, and of tile_b */
+  /** elements from row to row of tile_a, which is stored transposed, and of tile_b */
   readonly pitchA: number;
   readonly pitchB: number;
   readonly arrays: { name: string; space: 'workgroup' | 'register'; size: number }[] = [];
@@ -52,7 +52,10 @@ export class Tile {
     ];
   }
 
-  /** The epilogue of the sums in a register array, for a result of so many columns; the tile's first is `col0`. */
+  /**
+   * The epilogue of the sums in a register array, for a result of `cols` columns; the first column of the tile is
+   * `col0`.
+   */
   stores(array: string, cols: U32, col0: U32 = this.col0): Stmt[] {
     const { TM, TN } = this.schedule;
     const [row, col] = [add(this.row0, this.tileRow), add(col0, this.tileCol)];

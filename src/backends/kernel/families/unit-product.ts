@@ -33,15 +33,15 @@ import { bring, inVectors, type TileShape, tileElements, tileShape } from './uni
 
 /**
  * The kernel of a product for matrix units (tier T1: `mma.sync`, `ldmatrix`, `cp.async`; sm_80 and up). A block of `warps`
- * warps computes BM x BN results, a warp TM x TN of them. Tiles of both operands stand in a ring of `stages`: while one is
- * multiplied, the next ones are on their way. Segments of the inner dimension follow each other in one ring (concat-K): the
+ * warps computes BM x BN results, a warp TM x TN of them. Tiles of both operands are in a ring of `stages`: while one is
+ * multiplied, the next ones are being loaded. Segments of the inner dimension follow each other in one ring (concat-K): the
  * loader turns from (x, W) to (P, L') at a tile's boundary, which is the same for the whole block. Tiles keep the order of
  * memory; rows are padded so that eight of them lie in different banks. Throws LOTR6101 for a product that is chained or
  * widened.
  */
 export function unitProductKernel(launch: Launch): Kernel {
   const { work } = launch;
-  if (work.kind !== 'product') throw new Error(`${launch.name} is no product`);
+  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
   if (work.chain || work.widen)
     return fail(refused({ launch: launch.name, why: 'matrix units take no chained or widened product' }));
   return new UnitProduct(launch, work).kernel();

@@ -11,14 +11,14 @@ export function unitTypeOf({ segments }: Product): UnitType {
 /**
  * The nearest schedule that a kernel for matrix units can run, with tiles of `type` in at most `bytes` of static shared
  * memory: warps of at most 64 x 64 results, as many as the tile needs, and fewer stages or shorter tiles where the ring
- * would not fit. Null for what has no warps.
+ * would not fit. Null for a schedule without warps.
  */
 export function unitSchedule(schedule: Schedule, type: UnitType, bytes: number): Schedule | null {
   if (schedule.warps === 0) return null;
   const [BM, BN] = [schedule.BM, Math.min(schedule.BN, 128)];
   const [TM, TN] = [Math.min(schedule.TM, 64), Math.min(schedule.TN, 64, BN)];
   const size = 16 / vectorOf(type);
-  // whichever way the tiles are stored
+  // for both ways to store the tiles
   const tile = (outer: number, BK: number) => Math.max(outer * (BK + 8), BK * (outer + 8));
   const ring = (BK: number, stages: number) => stages * size * (tile(BM, BK) + tile(BN, BK));
   let [BK, stages] = [Math.max(schedule.BK, UNIT_INNER[type]), Math.max(schedule.stages, 2)];

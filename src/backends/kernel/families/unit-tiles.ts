@@ -41,7 +41,7 @@ export function tileShape(
   type: UnitType,
 ): TileShape {
   const [height, width] = transposed ? [cols, rows] : [rows, cols];
-  // 8 rows of 16 bytes fill all banks once; threads that take single f32 want 4 or 8 of them apart
+  // 8 rows of 16 bytes fill all banks once; rows that threads read in single f32 need 4 or 8 elements between them
   const innerInMemory = transposed !== rowsOuter;
   const pad = type === 'tf32' && innerInMemory ? 4 : 8;
   return { height, width, pitch: width + pad, transposed };
@@ -69,7 +69,7 @@ export function inVectors(
   );
 }
 
-/** What is brought into workgroup memory: part of an operand from logical (i0, j0) on. */
+/** What is loaded into workgroup memory: part of an operand from logical (i0, j0) on. */
 export interface Bring {
   /** suffix of names */
   readonly name: string;
@@ -80,7 +80,7 @@ export interface Bring {
   readonly read: Read;
   readonly i0: U32;
   readonly j0: U32;
-  /** logical bounds: what lies beyond is 0 */
+  /** logical bounds: elements beyond are 0 */
   readonly rows: U32;
   readonly cols: U32;
   readonly lane: U32;
@@ -89,7 +89,7 @@ export interface Bring {
   readonly vectors: boolean;
 }
 
-/** All threads together bring a tile: in copies of 16 bytes that go on by themselves, or element by element. */
+/** All threads together load a tile: in asynchronous copies of 16 bytes, or element by element. */
 export function bring(bring: Bring): Stmt {
   const { name, array, base, shape, read, lane, threads, type, vectors } = bring;
   const step = vectors ? vectorOf(type) : 1;

@@ -26,7 +26,7 @@ import { Parameters } from './parameters.js';
 import { unitResults } from './unit-results.js';
 import { groupTypeOf, whyNoWarpgroups } from './warpgroup-schedule.js';
 
-/** Registers of a thread by the number of warpgroups that multiply: of the one that brings, and of these. */
+/** Registers of a thread by the number of warpgroups that multiply: of the one that loads, and of these. */
 const REGISTERS: Readonly<Record<number, readonly [bring: number, multiply: number]>> = {
   2: [40, 232],
   3: [32, 160],
@@ -40,7 +40,7 @@ const REGISTERS: Readonly<Record<number, readonly [bring: number, multiply: numb
  */
 export function warpgroupProductKernel(launch: Launch): Kernel {
   const { work, schedule, name, does } = launch;
-  if (work.kind !== 'product') throw new Error(`${name} is no product`);
+  if (work.kind !== 'product') throw new Error(`${name} is not a product`);
   const why = whyNoWarpgroups(work, schedule);
   if (why !== null) return fail(refused({ launch: name, why }));
   const { BM, BN, stages } = schedule;

@@ -1,12 +1,12 @@
 import { BOX, GROUP_ROWS, type GroupType } from '../ir/warpgroups.js';
 import type { Extent, Operand, Product, Schedule } from '../types.js';
 
-/** Elements of 16 bytes: rows and first elements of what the copy engine brings lie on multiples of that. */
+/** Elements of 16 bytes: rows and first elements of what the copy engine loads are at multiples of this. */
 const ALIGNED = 8;
 /** Warps of a warpgroup. */
 const WARPS = 4;
 
-/** Whether a schedule is one of warpgroups: 64 rows and all columns of a tile each, and one more that brings. */
+/** Whether a schedule is one of warpgroups: 64 rows and all columns of a tile each, and one more that loads. */
 export const ofWarpgroups = ({ BM, BN, BK, TM, TN, warps, stages, splitK }: Schedule): boolean =>
   TM === GROUP_ROWS &&
   TN === BN &&

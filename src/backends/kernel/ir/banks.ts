@@ -2,17 +2,20 @@ import type { ArrayDecl } from './kir.js';
 import type { Thread } from './memory.js';
 import { WARP } from './units.js';
 
-/** Workgroup memory answers so many invocations at a time when they ask different banks, which are four bytes wide. */
+/**
+ * Number of banks of workgroup memory: this many invocations are served at once when they access different banks. A
+ * bank is 4 bytes wide.
+ */
 const BANKS = 32;
 const BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
 
 /**
- * Counts bank conflicts: invocations of a warp that ask one bank for different words at once wait for one another. What
- * the invocations do as their n-th access since a barrier counts as done at once: so it is where all take the same branches.
+ * Counts bank conflicts: invocations of a warp that access different words of one bank at once wait for one another. The
+ * n-th accesses of all invocations since a barrier count as simultaneous, which is exact where all take the same branches.
  */
 export class Banks {
   readonly #first = new Map<string, { readonly at: number; readonly bytes: number }>();
-  /** words asked for, by number of the access and warp */
+  /** words accessed, by number of the access and warp */
   readonly #asked = new Map<string, Set<number>>();
   readonly #turns = new Map<number, number>();
 
@@ -41,7 +44,7 @@ export class Banks {
     this.#asked.set(key, words);
   }
 
-  /** The conflicts since the last barrier: further times that a warp had to ask. */
+  /** The conflicts since the last barrier: additional accesses that a warp had to make. */
   take(): number {
     let conflicts = 0;
     for (const words of this.#asked.values()) {

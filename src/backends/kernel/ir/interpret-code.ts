@@ -12,7 +12,7 @@ type Stepwise = (thread: Thread) => Generator<Stop, void>;
 /** A statement: one that a barrier or a sum over a subgroup can interrupt, or one that runs through. */
 type Code = { readonly run: Run } | { readonly steps: Stepwise };
 
-/** A statement as steps between which a barrier may stand. */
+/** A statement as steps; a barrier may lie between two of them. */
 export function stepwise(code: Code): Stepwise {
   if ('steps' in code) return code.steps;
   // a kernel without barriers runs through at once
@@ -70,7 +70,7 @@ export class Compiler {
     return this.#single(stmt);
   }
 
-  /** Brings what is added and waits for the others; then the statement finds the sum there. */
+  /** Stores the value to add and waits for the other invocations; the statement then continues with the sum. */
   #together(stmt: Stmt, sum: Extract<Expr, { e: 'subgroupAdd' }>): Code {
     const { counts } = this;
     const of = this.value(sum.of);

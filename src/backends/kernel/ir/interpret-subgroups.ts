@@ -1,8 +1,8 @@
 import { KernelFault, permutation, type Subgroup } from './memory.js';
 
 /**
- * How a device divides a workgroup: so many invocations in a subgroup, those that are neighbours, or any (`seed`). The last
- * subgroup may have fewer.
+ * How a device divides a workgroup: the number of invocations in a subgroup, and whether they are neighbours or any
+ * (`seed`). The last subgroup may have fewer.
  */
 export interface Division {
   readonly size: number;
@@ -24,12 +24,12 @@ export function divided(threads: number, { size, mapping = 'neighbours' }: Divis
   return members;
 }
 
-/** What a thread says when it stops: it waits for its subgroup, or (nothing) for the workgroup. */
+/** What a thread yields when it stops: it waits for its subgroup, or (nothing) for the workgroup. */
 export type Stop = 'subgroup' | undefined;
 
 /**
- * Runs all invocations of a workgroup to their next barrier, or to their end, each as far as its subgroup lets it: sums are taken
- * when all of a subgroup have come by, in any order. Gives how many have ended.
+ * Runs all invocations of a workgroup to their next barrier, or to their end, each as far as its subgroup lets it: sums
+ * are taken when all of a subgroup have reached them, in any order. Returns the number of invocations that have ended.
  */
 export function untilBarrier(
   running: readonly Generator<Stop, void>[],

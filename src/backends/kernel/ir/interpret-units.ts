@@ -2,7 +2,7 @@ import type { Kernel, U32, View } from './kir.js';
 import type { Buffers, Counts, Thread } from './memory.js';
 import { type FragmentDecl, UNIT, UNIT_INNER, UNIT_RESULTS, type UnitStmt, WARP } from './units.js';
 
-/** What the code of a statement needs of the interpreter. */
+/** What the code of a statement needs from the interpreter. */
 interface Machine {
   readonly kernel: Kernel;
   readonly memory: Buffers;
@@ -12,9 +12,9 @@ interface Machine {
 }
 
 /**
- * Statements of matrix units and asynchronous copies, thread by thread. A thread keeps of a fragment what its own results
- * need; the hardware spreads the elements otherwise, to the same effect, since nothing writes a tile while it is read. What
- * a copy brings is there after the `wait`; until then its target holds NaN.
+ * Statements of matrix units and asynchronous copies, thread by thread. A thread keeps the part of a fragment that its
+ * own results need; the hardware distributes the elements differently, with the same results, since nothing writes a
+ * tile while it is read. The data of a copy is there after the `wait`; until then its target holds NaN.
  */
 export function unitCode(stmt: UnitStmt, machine: Machine): (thread: Thread) => void {
   const { counts, memory } = machine;

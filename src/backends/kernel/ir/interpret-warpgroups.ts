@@ -3,7 +3,7 @@ import type { Buffers, Counts, Thread } from './memory.js';
 import { UNIT, UNIT_INNER, WARP } from './units.js';
 import { BOX, GROUP, GROUP_UNIT, type GroupStmt, type MapParam, type RingDecl } from './warpgroups.js';
 
-/** What the code of a statement needs of the interpreter. */
+/** What the code of a statement needs from the interpreter. */
 interface Machine {
   readonly kernel: Kernel;
   readonly memory: Buffers;
@@ -15,8 +15,8 @@ interface Machine {
 type Place = (row: number, col: number) => number | null;
 
 /**
- * Statements of warpgroups. There is no ring here: `drain` multiplies what the matrices hold, with the sums of every 16 steps
- * rounded to f32, and `feed` counts what the copy engine loads.
+ * Statements of warpgroups. The interpreter has no ring: `drain` multiplies the matrices directly, with the sums of
+ * every 16 steps rounded to f32, and `feed` counts what the copy engine loads.
  */
 export function groupCode(stmt: GroupStmt, machine: Machine): (thread: Thread) => void {
   if (stmt.s !== 'feed' && stmt.s !== 'drain') return () => {};

@@ -25,10 +25,11 @@ export interface Launched {
 }
 
 /**
- * Runs a kernel on buffers in place, f32 arithmetic rounded at every step. All invocations of a workgroup go in lockstep
- * from barrier to barrier, in any order between two. Throws a `KernelFault` for an access outside of a view, buffer or
- * array, a race, a read of an element that nothing wrote, and a barrier or a sum over a subgroup that some invocations miss.
- * Returns what was counted: loads and stores of buffer elements, floating-point operations, and bank conflicts.
+ * Runs a kernel on buffers in place, f32 arithmetic rounded at every step. All invocations of a workgroup run in
+ * lockstep from barrier to barrier, in any order between two. Throws a `KernelFault` for an access outside of a view,
+ * buffer or array, a race, a read of an element that nothing wrote, and a barrier or a sum over a subgroup that some
+ * invocations do not reach. Returns what was counted: loads and stores of buffer elements, floating-point operations,
+ * and bank conflicts.
  */
 export function interpret(
   kernel: Kernel,

@@ -1,7 +1,7 @@
 /**
  * The kernel IR: one kernel as immutable data, printed as WGSL and as CUDA and run by the interpreter. Values are f32,
  * u32 or bool; narrower floats exist only in buffers, where a load widens and a store rounds. Scalars in registers,
- * tiles in workgroup memory, matrices in buffers behind views.
+ * tiles in workgroup memory, matrices in buffers, accessed through views.
  */
 
 import type { SubgroupExpr } from './subgroups.js';
@@ -90,7 +90,7 @@ export interface BufferParam {
   readonly name: string;
   readonly elem: Storage;
   readonly access: 'read' | 'write' | 'read_write';
-  /** reached through maps only: the kernel takes these, and no pointer */
+  /** accessed through maps only: the kernel takes the maps instead of a pointer */
   readonly mapped?: true;
 }
 
@@ -100,7 +100,7 @@ export interface UniformParam {
 }
 
 /**
- * An array of f32, or in workgroup memory of a narrower type: what is poked is rounded to it. `register` arrays belong to
+ * An array of f32, or in workgroup memory of a narrower type: a `poke` rounds to it. `register` arrays belong to
  * an invocation, are zero at first and are indexed by constants only.
  */
 export interface ArrayDecl {
@@ -108,22 +108,22 @@ export interface ArrayDecl {
   readonly space: 'workgroup' | 'register';
   readonly size: number;
   readonly elem?: Exclude<Storage, 'u32'>;
-  /** a ring of so many tiles of equal size: one is filled while another is read */
+  /** number of tiles, of equal size, of a ring: one is filled while another is read */
   readonly stages?: number;
 }
 
 export interface Kernel {
   readonly name: string;
-  /** lines for people: what is computed, the plan, the tiles */
+  /** comment lines for readers: what is computed, the plan, the tiles */
   readonly about: readonly string[];
   readonly workgroup: readonly [number, number, number];
   /** in binding order */
   readonly buffers: readonly BufferParam[];
   readonly uniforms: readonly UniformParam[];
   readonly arrays: readonly ArrayDecl[];
-  /** what the warps of a kernel for matrix units hold */
+  /** the fragments that the warps of a kernel for matrix units hold */
   readonly fragments?: readonly FragmentDecl[];
-  /** what a kernel for warpgroups has: its ring, and the matrices that the copy engine brings */
+  /** for a kernel for warpgroups: its ring, and the matrices that the copy engine loads */
   readonly ring?: RingDecl;
   readonly maps?: readonly MapParam[];
   readonly body: readonly Stmt[];

@@ -14,14 +14,13 @@ import {
   type View,
 } from './kir.js';
 
-/** Literals that stand for the counters of written-out loops. */
+/** Literals that replace the counters of written-out loops. */
 type Known = ReadonlyMap<string, number>;
 
 /**
  * The form that both targets print: loops marked `unroll` are written out, register arrays become named variables
- * (`acc_5`), a masked load becomes a choice between the
- * element and 0, a masked store a guarded one. Throws a plain Error where a register array is indexed by something that
- * is not known then (verify.ts finds this first).
+ * (`acc_5`), a masked load becomes a choice between the element and 0, a masked store a guarded one. Throws a plain
+ * Error where a register array is indexed by something that is not known then (verify.ts finds this first).
  *
  * A kernel for matrix units keeps its loops and register arrays: a warp holds hundreds of results, and only CUDA prints it,
  * whose compiler writes out the loops that are so marked.

@@ -1,7 +1,10 @@
 import { fromBf16, fromF16, toBf16, toF16 } from '../../../ir/half.js';
 import type { ArrayDecl, BufferParam, Storage } from './kir.js';
 
-/** Contents of a buffer; narrower floats stand as f32 that they can hold exactly: a store rounds, the caller rounds inputs. */
+/**
+ * Contents of a buffer; narrower floats are kept as f32 values that the narrow type represents exactly: a store rounds,
+ * the caller rounds inputs.
+ */
 export type Elements = Float32Array | Uint32Array;
 /** Order of workgroups and invocations: as numbered, reversed, or shuffled by a seed. */
 export type Order = 'forward' | 'reversed' | { readonly seed: number };
@@ -12,7 +15,7 @@ export interface Counts {
   stores: number;
   /** floating-point operations; a fused multiply-add is two */
   flops: number;
-  /** further times that warps had to ask workgroup memory, single elements only; counted where it is asked for */
+  /** additional accesses of warps to workgroup memory (bank conflicts), single elements only; counted on request */
   bankConflicts: number;
 }
 
@@ -33,16 +36,16 @@ export interface Thread {
   readonly copies: (() => void)[][];
 }
 
-/** Invocations that sum together. */
+/** Invocations that take part in one sum. */
 export interface Subgroup {
   readonly size: number;
-  /** those that have come by, and what they bring: the value, and the statement that asks for the sum */
+  /** invocations that have reached the sum, each with its value and the statement that needs the sum */
   readonly waiting: Map<number, { readonly value: number; readonly at: object }>;
   /** the last sum */
   sum: number;
 }
 
-/** What a kernel does wrong when it runs. */
+/** An error of a kernel at run time. */
 export class KernelFault extends Error {
   constructor(
     readonly kind: 'bounds' | 'race' | 'unwritten' | 'barrier' | 'access' | 'subgroup',
@@ -55,7 +58,7 @@ export class KernelFault extends Error {
 const NOBODY = -1;
 
 /**
- * Buffers of a launch. Invocations talk to each other only through workgroup memory, so an element that one writes and
+ * Buffers of a launch. Invocations communicate only through workgroup memory, so an element that one writes and
  * another touches is a race, whatever their workgroups are.
  */
 export class Buffers {
@@ -184,7 +187,7 @@ export class Arrays {
     if (writtenIn[index] === this.#interval && written[index] !== global) {
       throw new KernelFault('race', `${name}[${index}]: written by ${written[index]}, read by ${global}`);
     }
-    // a second reader is remembered as nobody in particular: any later writer then races with one of the two
+    // a second reader is recorded without a number: any later writer then races with one of the two
     readBy[index] = readIn[index] === this.#interval && readBy[index] !== global ? -2 : global;
     readIn[index] = this.#interval;
     return values[index]!;
@@ -206,7 +209,7 @@ export class Arrays {
   }
 }
 
-/** The numbers below `count` in the order asked for; `salt` varies shuffles. */
+/** The numbers below `count` in the given order; `salt` varies shuffles. */
 export function permutation(count: number, order: Order, salt: number): readonly number[] {
   const numbers = Array.from({ length: count }, (_, index) => index);
   if (order === 'forward') return numbers;

@@ -1,13 +1,13 @@
 import type { Expr, F32, Kernel, Stmt, U32 } from './kir.js';
 
 /**
- * What the invocations of a subgroup (a warp, in CUDA) do together. A workgroup falls into subgroups; how large they are and which
- * invocations stand together is the affair of the device, and a kernel must be right for every such division.
+ * What the invocations of a subgroup (a warp, in CUDA) do together. A workgroup falls into subgroups; the device
+ * decides how large they are and which invocations are in one, and a kernel must be right for every such division.
  *
  * - `peer`: the number of this invocation in its subgroup, from 0 on without gaps; `peers`: how many there are;
- * - `subgroupAdd`: the sum over the invocations of the subgroup, the same in all of them. Its order is the device's.
+ * - `subgroupAdd`: the sum over the invocations of the subgroup, the same in all of them. The device chooses its order.
  *
- * Each stands as the whole value of a variable or of an array element, where every invocation comes by.
+ * Each is the whole value of a variable or of an array element, in code that every invocation executes.
  */
 export type SubgroupExpr =
   | { readonly e: 'subgroup'; readonly of: 'peer' | 'peers' }
@@ -19,7 +19,7 @@ export const subgroupAdd = (of: F32): F32 => ({ type: 'f32', e: 'subgroupAdd', o
 
 type Collective = Extract<Expr, SubgroupExpr>;
 
-/** What the value of a statement is, if it takes a subgroup. */
+/** The subgroup operation that is the value of a statement, if it is one. */
 export function collective(stmt: Stmt): Collective | null {
   const value = assigned(stmt);
   return value?.e === 'subgroupAdd' || value?.e === 'subgroup' ? value : null;

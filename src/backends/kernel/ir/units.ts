@@ -1,9 +1,9 @@
 import type { Bool, U32, View } from './kir.js';
 
 /**
- * What the threads of a warp do together on a matrix unit, and copies that run beside the arithmetic. Only CUDA has both;
- * the meaning is that of `mma.sync` and `cp.async` (PTX ISA 8, section 9.7). A fragment is the part of a small matrix that
- * the 32 threads of a warp hold between them; which thread holds which element is the affair of the target.
+ * What the threads of a warp do together on a matrix unit, and copies that run in parallel with the arithmetic. Only
+ * CUDA has both; the meaning is that of `mma.sync` and `cp.async` (PTX ISA 8, section 9.7). A fragment is the part of a
+ * small matrix that the 32 threads of a warp hold between them; the target decides which thread holds which element.
  */
 
 /** Type in which a matrix unit multiplies; sums are f32. tf32: float32 of which 10 bits of the fraction count. */
@@ -27,8 +27,8 @@ export interface FragmentDecl {
 }
 
 /**
- * - `fragment`: loads fragment `index` from a tile in workgroup memory of which the first element is at `at`: element (i, j)
- *   of the operand is at + i * stride + j, or at + j * stride + i when `transposed`;
+ * - `fragment`: loads fragment `index` from a tile in workgroup memory of which the first element is at `at`: element
+ *   (i, j) of the operand is at + i * stride + j, or at + j * stride + i when `transposed`;
  * - `mma`: adds the product of two fragments to UNIT_RESULTS elements of a register array, from `at` on;
  * - `copy`: begins to copy `count` neighbouring elements of a buffer, 16 bytes in all, to workgroup memory; zeros when the
  *   mask is false;

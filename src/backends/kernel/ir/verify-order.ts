@@ -3,7 +3,10 @@ import type { ArrayDecl } from './kir.js';
 /** Memory of a workgroup array between barriers. A ring of tiles that has been filled once stays ready. */
 type State = 'unwritten' | 'copying' | 'written' | 'ready' | 'read';
 
-/** The rule of order for workgroup memory: written, then a barrier, then read, then a barrier before it is written again. */
+/**
+ * The rule of order for workgroup memory: written, then a barrier, then read, then a barrier before it is written
+ * again.
+ */
 export class WorkgroupOrder {
   readonly #states = new Map<string, State>();
 
@@ -24,7 +27,7 @@ export class WorkgroupOrder {
     for (const [name, state] of this.#states) if (state === 'copying') this.#states.set(name, 'written');
   }
 
-  /** What is unwritten now; calling the result makes it so again. */
+  /** What is unwritten now; calling the result restores this state. */
   unwritten(): () => void {
     const names = [...this.#states].flatMap(([name, state]) => (state === 'unwritten' ? [name] : []));
     return () => {
@@ -32,12 +35,12 @@ export class WorkgroupOrder {
     };
   }
 
-  /** `as`: what writing leaves behind. */
+  /** `as`: the state after writing. */
   writes({ name, stages = 1 }: ArrayDecl, as: State = 'written'): void {
     const state = this.#states.get(name);
     const ring = stages > 1;
     if (state === 'read' && !ring) this.broken(`${name} is written while others may still read it`);
-    // later tiles of a ring go where nobody reads: the interpreter sees to that
+    // later tiles of a ring go where nothing reads: the interpreter checks that
     if (!ring || state === 'unwritten') this.#states.set(name, as);
   }
 

@@ -2,7 +2,7 @@ import { type ArrayDecl, add, type Expr, type Kernel, type U32, u32, type View }
 import { conjuncts, type Facts, isConstant, isMultiple, isWarpUniform } from './ranges.js';
 import { type FragmentDecl, fragmentReach, UNIT_RESULTS, type UnitStmt } from './units.js';
 
-/** What a statement sees of the verifier around it. */
+/** What the checks of a statement need from the verifier. */
 export interface UnitScope {
   readonly kernel: Kernel;
   readonly facts: Facts;
@@ -20,8 +20,8 @@ export interface UnitScope {
 
 /**
  * Rules of matrix units and copies:
- *  - matrix unit: all threads of a workgroup come by; fragments are declared, of the right part, type and number; the place
- *    of a tile is the same for a warp and its elements lie in the array; results are numbered by constants;
+ *  - matrix unit: all threads of a workgroup execute it; fragments are declared, of the right part, type and number;
+ *    the place of a tile is the same for a warp and its elements lie in the array; results are numbered by constants;
  *  - copy: 16 bytes of one type, whose ends lie on multiples of 16 bytes provably, wholly inside or wholly outside.
  */
 export function verifyUnit(stmt: UnitStmt, scope: UnitScope): void {
@@ -55,7 +55,7 @@ function fragment(stmt: Extract<UnitStmt, { s: 'fragment' }>, scope: UnitScope):
     scope.broken('matrix unit', `${tile.name} is ${tile.elem ?? 'f32'}, ${decl.name} wants ${elem}`);
   if (!isWarpUniform(stmt.at, scope.facts))
     scope.broken('matrix unit', `the threads of a warp load ${decl.name} from different places`);
-  // rows of 16 bytes are what the unit loads
+  // the unit loads rows of 16 bytes
   const rows = elem === 'f32' ? 1 : 8;
   if (stmt.stride % rows !== 0 || !isMultiple(stmt.at, rows, scope.facts))
     scope.broken('matrix unit', `rows of ${tile.name} do not begin at multiples of 16 bytes`);

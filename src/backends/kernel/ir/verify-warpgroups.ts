@@ -12,16 +12,16 @@ import {
   type Tiles,
 } from './warpgroups.js';
 
-/** Where a statement stands: among the threads that bring, those that multiply, or where all come by. */
+/** Which threads execute a statement: those that load, those that multiply, or all. */
 export type Role = 'all' | 'first' | 'rest';
 
-/** What a statement sees of the verifier around it. */
+/** What the checks of a statement need from the verifier. */
 export interface GroupScope {
   readonly kernel: Kernel;
   readonly facts: Facts;
   readonly uniformFlow: boolean;
   readonly role: Role;
-  /** statements stand directly in their role: all its threads come by */
+  /** statements are directly in their role, so that all its threads execute them */
   readonly direct: boolean;
   broken(rule: string, where: string): void;
   /** checks an expression that is only evaluated */
@@ -35,10 +35,10 @@ const ALIGNED = 8;
 
 /**
  * Rules of warpgroups:
- *  - one ring, made ready where all threads come by, of a shape that the hardware multiplies, with a warpgroup for every
+ *  - one ring, made ready where all threads execute it, of a shape that the hardware multiplies, with a warpgroup for every
  *    GROUP_ROWS rows and one more;
- *  - the first warpgroup feeds, the others drain, both the same tiles in the same order: else one waits for ever; sums are
- *    read after `drained`;
+ *  - the first warpgroup feeds, the others drain, both the same tiles in the same order: otherwise one of them waits
+ *    for ever; sums are read after `drained`;
  *  - maps are of the ring's type, their rows and first elements lie on multiples of 16 bytes, and their boxes are as the
  *    operand needs them; a buffer that is `mapped` has no other access.
  */
@@ -58,14 +58,14 @@ export function verifyGroup(stmt: GroupStmt, scope: GroupScope): void {
     case 'drain': {
       const wanted = stmt.s === 'feed' ? 'first' : 'rest';
       if (role !== wanted || !scope.direct)
-        scope.broken(RULE, `a ${stmt.s} where not all of its threads come by`);
+        scope.broken(RULE, `a ${stmt.s} that not all of its threads reach`);
       tilesOf(stmt.tiles, scope);
       if (stmt.s === 'drain') sumsOf(stmt.acc, scope);
       return;
     }
     case 'drained':
       if (role !== 'rest' || !scope.direct)
-        scope.broken(RULE, 'an end of sums where not all of their threads come by');
+        scope.broken(RULE, 'an end of sums that not all of their threads reach');
       return;
     case 'registers':
       if (role === 'all' || !scope.direct || stmt.count % 8 !== 0 || stmt.count < 24 || stmt.count > 240)
@@ -74,13 +74,13 @@ export function verifyGroup(stmt: GroupStmt, scope: GroupScope): void {
   }
 }
 
-/** Rules of a kernel as a whole: what is fed is drained. */
+/** Rules of a kernel as a whole: every tile that is fed is drained. */
 export function verifyRoles(
   { threads, first, rest }: Extract<Stmt, { s: 'roles' }>,
   scope: Pick<GroupScope, 'broken' | 'uniformFlow' | 'role'>,
 ): void {
   if (scope.role !== 'all' || !scope.uniformFlow) scope.broken(RULE, 'roles inside of something else');
-  if (threads % GROUP !== 0) scope.broken(RULE, `${threads} threads are no warpgroups`);
+  if (threads % GROUP !== 0) scope.broken(RULE, `${threads} threads are not a multiple of a warpgroup`);
   const tiles = (body: readonly Stmt[]) =>
     body.flatMap((stmt) => (stmt.s === 'feed' || stmt.s === 'drain' ? [JSON.stringify(stmt.tiles)] : []));
   if (tiles(first).join() !== tiles(rest).join())

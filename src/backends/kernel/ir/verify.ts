@@ -23,17 +23,17 @@ import type { GroupStmt } from './warpgroups.js';
 
 /**
  * Rules, each named in the diagnostic of a kernel that breaks it:
- *  - defined: a name is defined before it is used, once in its scope, hides no other, and is not that of a parameter; a buffer, array or uniform is declared; only a
- *    `var` is assigned;
+ *  - defined: a name is defined before it is used, once in its scope, does not hide another name, and is not the name
+ *    of a parameter; a buffer, array or uniform is declared; only a `var` is assigned;
  *  - in range: every coordinate of an access is below its extent by interval arithmetic, or by a condition of the mask,
  *    of an enclosing `if` or of an enclosing loop; every index of an array is below its size likewise;
- *  - access: what is only read is not stored to, what is only written is not loaded;
- *  - barrier: barriers stand where all invocations of a workgroup come by, in loops and branches that all take alike;
+ *  - access: a read-only buffer is not stored to, a write-only buffer is not loaded from;
+ *  - barrier: all invocations of a workgroup reach a barrier, through loops and branches that all take alike;
  *  - order: workgroup memory is written, then a barrier, then read, then a barrier before it is written again;
  *  - pair: two elements that are written at once lie side by side from an even place on;
  *  - constant index: register arrays are indexed by numbers once loops are written out;
- *  - subgroup: what a subgroup does together is the whole value of a variable or an element, of f32 where it is a sum, and stands
- *    where all invocations of a workgroup come by;
+ *  - subgroup: a subgroup operation is the whole value of a variable or an element, of f32 where it is a sum, and all
+ *    invocations of a workgroup execute it;
  *  - matrix unit, copy: see verify-units.ts; warpgroup: see verify-warpgroups.ts.
  * LOTR6102, for a device: workgroup memory, invocations, bound buffers, subgroups.
  */
@@ -51,7 +51,7 @@ class Verifier {
   #uniformFlow = true;
   #role: Role = 'all';
   #direct = false;
-  /** what the statement at hand has of its subgroup */
+  /** the subgroup operation of the current statement */
   #own: Expr | null = null;
 
   constructor(readonly kernel: Kernel) {
@@ -60,7 +60,7 @@ class Verifier {
 
   run(): readonly Diagnostic[] {
     for (const { name } of this.#declared()) {
-      if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) this.#broken('defined', `"${name}" is no name`);
+      if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(name)) this.#broken('defined', `"${name}" is not a valid name`);
     }
     this.#block(this.kernel.body);
     const seen = new Set<string>();
@@ -76,7 +76,7 @@ class Verifier {
     this.#found.push(brokenRule({ kernel: this.kernel.name, rule, where }));
   }
 
-  /** A scope: what it defines ends with it. */
+  /** A scope: its definitions end with it. */
   #block(stmts: readonly Stmt[]): void {
     const outer = new Map(this.#facts);
     const own = new Set<string>();
@@ -114,7 +114,7 @@ class Verifier {
       case 'assign':
         this.#expr(stmt.value);
         if (!this.#variables.has(stmt.name) || !this.#facts.has(stmt.name)) {
-          this.#broken('defined', `${stmt.name} is no variable`);
+          this.#broken('defined', `${stmt.name} is not a variable`);
         }
         return;
       case 'poke':
@@ -182,7 +182,7 @@ class Verifier {
     });
   }
 
-  /** Statements of matrix units and copies: what they touch, then their own rules. */
+  /** Statements of matrix units and copies: the accesses they make, then their own rules. */
   #unit(stmt: UnitStmt): void {
     const scope: UnitScope = {
       kernel: this.kernel,
@@ -210,7 +210,7 @@ class Verifier {
     this.#direct = direct;
   }
 
-  /** Statements that may be skipped by all: what they leave is only counted on if it was so before. */
+  /** Statements that all invocations may skip: the state after them is used only where it held before them too. */
   #branch(stmts: readonly Stmt[]): void {
     const forget = this.#order.unwritten();
     this.#block(stmts);
@@ -231,10 +231,10 @@ class Verifier {
       constant: unroll,
       ...(from.e === 'lit' && step.e === 'lit' ? { multipleOf: common(from.value, step.value) } : {}),
     });
-    // a loop that certainly runs leaves behind what its body does
+    // after a loop that certainly runs, the state is that after its body
     const runs = from.e === 'lit' && to.e === 'lit' && from.value < to.value;
     this.#within([{ type: 'bool', e: 'cmp', op: '<', a: ref('u32', name), b: to }], uniform, () => {
-      // the second time, the body meets what its end left behind
+      // the second time, the body starts with the state at its end
       if (runs) this.#block(body);
       else this.#branch(body);
       if (body.some(hasBarrier)) this.#branch(body);
@@ -302,7 +302,7 @@ class Verifier {
 
   #below(coordinate: U32, extent: U32, mask: readonly Expr[]): boolean {
     if (this.#varies(extent)) return false;
-    // what held of a variable may no longer hold
+    // conditions on an assigned variable may no longer hold
     const conditions = [...this.#conditions, ...mask].filter((condition) => !this.#varies(condition));
     return isBelow(coordinate, extent, conditions, this.#facts, this.kernel.workgroup);
   }

@@ -1,11 +1,11 @@
 import type { U32, View } from './kir.js';
 
 /**
- * Warpgroups of Hopper (sm_90a): four warps that multiply tiles of workgroup memory together (`wgmma`), a copy engine that
- * brings boxes of matrices there by itself (`cp.async.bulk.tensor`), and barriers that count the bytes that arrived
- * (`mbarrier`; PTX ISA 8, sections 9.7.9 and 9.7.15). Here a ring of tiles between the warpgroup that brings and those that
- * multiply is one thing: statements say what is brought and multiplied, the file that such kernels include says how
- * (print/warpgroup-units.ts), and the interpreter multiplies without a ring.
+ * Warpgroups of Hopper (sm_90a): four warps that multiply tiles of workgroup memory together (`wgmma`), a copy engine
+ * that loads boxes of matrices there asynchronously (`cp.async.bulk.tensor`), and barriers that count the bytes that
+ * arrived (`mbarrier`; PTX ISA 8, sections 9.7.9 and 9.7.15). Here the ring of tiles between the warpgroup that loads
+ * and those that multiply is a primitive: statements say what is loaded and multiplied, the file that such kernels
+ * include says how (print/warpgroup-units.ts), and the interpreter multiplies without a ring.
  */
 
 /** Threads of a warpgroup. */
@@ -16,21 +16,21 @@ export const GROUP_ROWS = 64;
 export const BOX = 64;
 /** Results that one thread holds of 8 columns: the layout of `UNIT_RESULTS` in units.ts, 16 rows for each warp. */
 export const GROUP_UNIT = 8;
-/** Tiles in workgroup memory begin at multiples of so many bytes. */
+/** Alignment of tiles in workgroup memory, in bytes. */
 export const TILE_ALIGNMENT = 1024;
 
 export type GroupType = 'bf16' | 'f16';
 
-/** The ring of a kernel: so many tiles of rows x BOX and BOX x cols, for rows x cols results of a block. */
+/** The ring of a kernel: `stages` tiles of rows x BOX and BOX x cols, for rows x cols results of a block. */
 export interface RingDecl {
   readonly type: GroupType;
-  /** a multiple of GROUP_ROWS; one warpgroup for each, and one that brings */
+  /** a multiple of GROUP_ROWS; one warpgroup for each, and one that loads */
   readonly rows: number;
   readonly cols: number;
   readonly stages: number;
 }
 
-/** A matrix as the copy engine knows it: it brings boxes of `rows` x BOX elements; what lies outside is 0. */
+/** A matrix as the copy engine sees it: it loads boxes of `rows` x BOX elements; what lies outside is 0. */
 export interface MapParam {
   readonly name: string;
   /** rows and columns as stored */
@@ -55,11 +55,11 @@ export interface Tiles {
 }
 
 /**
- * - `ring`: makes the ring ready; all threads of a block come by;
- * - `feed`: the first thread of a block has the copy engine bring tiles, each as soon as there is room;
+ * - `ring`: makes the ring ready; all threads of a block execute it;
+ * - `feed`: the first thread of a block has the copy engine load tiles, each as soon as there is room;
  * - `drain`: warpgroups add the products of the same tiles to a register array, each as soon as it is there;
  * - `drained`: the sums may be read;
- * - `registers`: a warpgroup gives registers up, or takes such as were given up.
+ * - `registers`: a warpgroup releases registers, or takes registers that another one released.
  */
 export type GroupStmt =
   | { readonly s: 'ring' }
@@ -72,5 +72,5 @@ export type GroupStmt =
 export const ringBytes = ({ rows, cols, stages }: RingDecl): number =>
   stages * (rows + cols) * BOX * 2 + stages * 16 + TILE_ALIGNMENT;
 
-/** Rows of the boxes of an operand that is `outer` long beside the inner dimension. */
+/** Rows of the boxes of an operand whose dimension other than the inner one is `outer`. */
 export const boxRows = (innerInRows: boolean, outer: number): number => (innerInRows ? outer : BOX);

@@ -2,7 +2,7 @@ import { type Expr, flatIndex, type KType, type Stmt, type U32 } from '../ir/kir
 import type { UnitStmt } from '../ir/units.js';
 import type { GroupStmt } from '../ir/warpgroups.js';
 
-/** What WGSL and CUDA spell differently. */
+/** What is written differently in WGSL and CUDA. */
 export interface Spelling {
   literal(type: KType, value: number): string;
   type(type: KType): string;
@@ -11,7 +11,7 @@ export interface Spelling {
   fma(a: string, b: string, c: string): string;
   call(fn: string, of: string): string;
   minMax(op: 'min' | 'max', type: KType, a: string, b: string): string;
-  /** a value of two, evaluated without harm whatever the condition is */
+  /** one of two values; both can be evaluated whatever the condition is */
   select(cond: string, whenTrue: string, whenFalse: string): string;
   read(buffer: string, index: string): string;
   /** writes an element, or a pair from an even place on */
@@ -107,7 +107,7 @@ export class CFamily {
     return this.#text(expr)[0];
   }
 
-  /** The expression as an operand: in parentheses when it binds less than asked for. */
+  /** The expression as an operand: in parentheses when it binds less than `precedence`. */
   #part(expr: Expr, precedence: number): string {
     const [text, own] = this.#text(expr);
     return own < precedence ? `(${text})` : text;

@@ -44,7 +44,7 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
  * how the elements of a tile are spread over the threads of a warp. A build for another machine defines
  * LOTRC_OWN_INSTRUCTIONS and brings the wrappers itself.
  */
-export const MATRIX_UNITS_TEXT = `// Matrix units of a warp and copies that run beside the arithmetic: sm_80 and up. Written by lotrc.
+export const MATRIX_UNITS_TEXT = `// Matrix units of a warp and copies that run in parallel with the arithmetic: sm_80 and up. Written by lotrc.
 #pragma once
 
 #ifndef LOTRC_OWN_INSTRUCTIONS
@@ -104,7 +104,7 @@ template <int PENDING>
 LOTRC_DEVICE void wait_copies() { asm volatile("cp.async.wait_group %0;" :: "n"(PENDING) : "memory"); }
 #endif
 
-// 16 bytes from element \`index\` on; what lies outside is not even addressed
+// 16 bytes from element \`index\` on; elements outside are not addressed
 template <class T>
 LOTRC_DEVICE void copy_16(T *to, const T *from, unsigned index, bool inside) {
   copy_16_bytes(to, inside ? from + index : from, inside);

@@ -7,7 +7,7 @@ import { usesSubgroups } from '../ir/subgroups.js';
 import { CFamily, type Spelling } from './c-family.js';
 
 const AXES = ['x', 'y', 'z'] as const;
-/** Words that WGSL keeps for itself or that this printer uses; a buffer of such a name gets an underscore. */
+/** Words that WGSL reserves or that this printer uses; a buffer of such a name gets an underscore. */
 const TAKEN = new Set([
   'main',
   'uniforms',
@@ -57,7 +57,7 @@ export function printWgsl(kernel: Kernel): string {
 }
 
 function binding({ name, elem, access }: BufferParam, index: number): string {
-  // WGSL has no storage that is only written
+  // WGSL has no write-only storage
   const mode = access === 'read' ? 'read' : 'read_write';
   return `@group(0) @binding(${index}) var<storage, ${mode}> ${wgslName(name)}: array<${elem}>;`;
 }
@@ -96,7 +96,7 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
     },
     declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
     poke: (array, index, value) => `${array}[${index}] = ${value};`,
-    // counted, not asked for: a subgroup need not be full, and its numbers then need not begin at 0
+    // counted, not the built-in number: a subgroup may not be full, and its numbers then may not begin at 0
     subgroup: (of) => (of === 'peer' ? 'subgroupExclusiveAdd(1u)' : 'subgroupAdd(1u)'),
     subgroupAdd: (of) => `subgroupAdd(${of})`,
     unit: absent,
@@ -107,7 +107,7 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
   };
 }
 
-/** Refused before (`printWgsl`). */
+/** `printWgsl` refuses it earlier. */
 function absent({ s }: { readonly s: string }): never {
   throw new Error(`WGSL has no ${s}`);
 }
