@@ -55,7 +55,7 @@ widened(const float* __restrict__ x, const float* __restrict__ w, const float* _
     }
     __syncthreads();
   }
-  // P, computed beside the base product, times the second factor
+  // P, computed with the base product, times the second factor
   if (lane < 24u) {
     tile_p[lane] = 0.5f * down_0;
   }

@@ -1,5 +1,5 @@
 // kernels/matrix_units.cuh
-// Matrix units of a warp and copies that run beside the arithmetic: sm_80 and up. Written by lotrc.
+// Matrix units of a warp and copies that run in parallel with the arithmetic: sm_80 and up. Written by lotrc.
 #pragma once
 
 #ifndef LOTRC_OWN_INSTRUCTIONS
@@ -59,7 +59,7 @@ template <int PENDING>
 LOTRC_DEVICE void wait_copies() { asm volatile("cp.async.wait_group %0;" :: "n"(PENDING) : "memory"); }
 #endif
 
-// 16 bytes from element `index` on; what lies outside is not even addressed
+// 16 bytes from element `index` on; elements outside are not addressed
 template <class T>
 LOTRC_DEVICE void copy_16(T *to, const T *from, unsigned index, bool inside) {
   copy_16_bytes(to, inside ? from + index : from, inside);
@@ -128,7 +128,7 @@ LOTRC_GROUP unsigned char *shared_tiles() {
   return lotrc_tiles + (0u - place_of(lotrc_tiles)) % 1024u;
 }
 
-// a barrier: so many arrivals, and the bytes that are expected, end a phase of it
+// a barrier: a phase ends after this number of arrivals and all expected bytes
 LOTRC_GROUP void begin_barrier(uint64_t *barrier, unsigned arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" :: "r"(place_of(barrier)), "r"(arrivals) : "memory");
 }
@@ -196,20 +196,21 @@ struct Multiply<__nv_bfloat16, 256> {
 #endif
 
 #ifdef LOTRC_WARPGROUPS
-// A tile in workgroup memory as wgmma addresses it: rows of 128 bytes, eight to a block of 1024, their 16 bytes exchanged as
-// the copy engine writes them (128-byte swizzle). `next`: bytes from 64 columns to the next where rows run across the inner
-// dimension; not read otherwise.
+// A tile in workgroup memory as wgmma addresses it: rows of 128 bytes, eight to a block of 1024, their 16 bytes
+// exchanged as the copy engine writes them (128-byte swizzle). `next`: bytes from 64 columns to the next where rows
+// run across the inner dimension; not read otherwise.
 LOTRC_GROUP uint64_t tile_at(const void *place, unsigned next) {
   return uint64_t(place_of(place) >> 4) | uint64_t(next >> 4) << 16 | uint64_t(1024 >> 4) << 32 | uint64_t(1) << 62;
 }
 
-// Tiles of ROWS x 64 and 64 x COLS on their way from one warpgroup to the others, for ROWS x COLS results of a block.
+// Tiles of ROWS x 64 and 64 x COLS on their way from one warpgroup to the others, for ROWS x COLS results of a
+// block.
 template <class T, int ROWS, int COLS, int STAGES>
 struct Ring {
   static constexpr unsigned BOX_BYTES = 64 * 128, A_BYTES = ROWS * 128, B_BYTES = COLS * 128;
   unsigned char *tiles;
   uint64_t *full, *empty;
-  // where the next tile stands, how often the ring has come round, and the tile before it: still being multiplied
+  // place of the next tile, number of passes through the ring, and the tile before it, which is still being multiplied
   unsigned stage = 0, round = 0;
   int busy = -1;
 

@@ -204,7 +204,7 @@ layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* _
     }
     __syncthreads();
   }
-  // P, computed beside the base product, times the second factor
+  // P, computed with the base product, times the second factor
   if (lane < 48u) {
     tile_p[lane] = 1.0f * down_0;
   }
@@ -299,7 +299,7 @@ layer_1(const float* __restrict__ x, const float* __restrict__ W, const float* _
     }
     __syncthreads();
   }
-  // P, computed beside the base product, times the second factor
+  // P, computed with the base product, times the second factor
   if (lane < 48u) {
     tile_p[lane] = 1.0f * down_0;
   }

@@ -258,7 +258,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // P, computed beside the base product, times the second factor
+  // P, computed with the base product, times the second factor
   if (lane < 24u) {
     tile_p[lane] = 1.0 * down_0;
   }
@@ -464,7 +464,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     }
     workgroupBarrier();
   }
-  // P, computed beside the base product, times the second factor
+  // P, computed with the base product, times the second factor
   if (lane < 24u) {
     tile_p[lane] = 1.0 * down_0;
   }

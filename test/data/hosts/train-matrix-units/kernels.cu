@@ -1,5 +1,5 @@
 // kernels/matrix_units.cuh
-// Matrix units of a warp and copies that run beside the arithmetic: sm_80 and up. Written by lotrc.
+// Matrix units of a warp and copies that run in parallel with the arithmetic: sm_80 and up. Written by lotrc.
 #pragma once
 
 #ifndef LOTRC_OWN_INSTRUCTIONS
@@ -59,7 +59,7 @@ template <int PENDING>
 LOTRC_DEVICE void wait_copies() { asm volatile("cp.async.wait_group %0;" :: "n"(PENDING) : "memory"); }
 #endif
 
-// 16 bytes from element `index` on; what lies outside is not even addressed
+// 16 bytes from element `index` on; elements outside are not addressed
 template <class T>
 LOTRC_DEVICE void copy_16(T *to, const T *from, unsigned index, bool inside) {
   copy_16_bytes(to, inside ? from + index : from, inside);
