@@ -452,7 +452,9 @@ describe('the choice', () => {
     const made = (options: object) => () => choose(contraction, { device: h100, ...wanted, ...options });
     expect(made({ device: laptop })).toThrow(/LOTR6006.*a vendor library/);
     expect(made({ adapters: 2 })).toThrow(/LOTR6006.*holds one adapter/);
-    expect(made({ merging: true })).toThrow(/LOTR6006.*--merge fold into a weight that is a buffer of its own/);
+    expect(made({ merging: true })).toThrow(
+      /LOTR6006.*--merge fold into a weight that is a buffer of its own/,
+    );
     // the library knows no activation: y is the value before it
     const plan = made({})();
     expect(plan.regions[0]!.forward.at(-1)).toMatchObject({
