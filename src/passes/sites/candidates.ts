@@ -90,6 +90,7 @@ export function weightInput(node: Node): number | null {
 
 function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
   if (origins.isCall(node)) return [];
+  if (node.opKey === 'Einsum') return einsum(node, origins);
   const other = otherLinear(node);
   const found = other
     ? [other.weight, ...(other.more ?? [])].map((input) => otherCandidate(node, other, input, origins))
@@ -101,6 +102,30 @@ function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
           ? [stacked(node, origins)]
           : [];
   return found.filter((candidate) => candidate !== null);
+}
+
+/** An Einsum that sums over axes of a stored tensor and is not a product with one matrix: those were written as MatMul. */
+function einsum(node: Node, origins: Origins): readonly Candidate[] {
+  const held = node.attrs.get('equation');
+  const equation = held?.kind === 'string' ? new TextDecoder().decode(held.value).replaceAll(/\s/g, '') : '';
+  const [left = '', result = ''] = equation.split('->');
+  const letters = left.split(',');
+  if (node.inputs.length !== 2 || letters.length !== 2) return [];
+  return [1, 0].flatMap((input): Candidate[] => {
+    const [operand, other] = [node.inputs[input], node.inputs[1 - input]];
+    const stored = operand ? origins.stored(operand) : null;
+    if (!operand || !other || !stored || origins.isConstant(other) || stored.data.shape.length < 2) return [];
+    if (!isFloat(stored.dtype as DType)) return [];
+    const sums = [...letters[input]!].some(
+      (letter) => /[A-Za-z]/.test(letter) && letters[1 - input]!.includes(letter) && !result.includes(letter),
+    );
+    if (!sums) return [];
+    const keeps = `multiplies by it as ${equation}, which is not a product with one matrix`;
+    const problem = (layer: string) => otherOp({ ...at(node, input, layer), keeps });
+    return [
+      { node, operand, input, stored, in: null, out: null, layout: 'io', partOf: stored.weight, problem },
+    ];
+  });
 }
 
 /** A weight of an operator that multiplies in its own way. */

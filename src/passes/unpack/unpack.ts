@@ -127,6 +127,11 @@ function constantsBehind(node: Node, origins: Origins): ReadonlySet<Value> {
     if (value.constant || !origins.isConstant(value)) continue;
     for (const input of value.producer?.inputs ?? []) if (input) seen.add(input);
   }
+  for (const value of [...seen]) {
+    // bounds of a slice may be computed from shapes
+    const holder = holderOf(value);
+    if (holder) seen.add(holder);
+  }
   return new Set([...seen].filter((value) => value.constant));
 }
 

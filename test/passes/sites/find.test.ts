@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { attrFloat, attrInt } from '../../../src/ir/attr.js';
+import { attrFloat, attrInt, attrString } from '../../../src/ir/attr.js';
 import { Graph, GraphFunction } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { f32Tensor, i64Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
@@ -207,6 +207,27 @@ describe('operators that multiply by stored numbers in another way are listed', 
     expect(listed('sites/contrib_moe')).toEqual([
       'model.layers.0.moe LOTR3107 fc1',
       'model.layers.0.moe:2 LOTR3107 fc2',
+    ]);
+  });
+
+  test('an Einsum over several matrices, and the layer that shares its weight', () => {
+    const net = new Net(3);
+    const kernel = net.init(
+      'seg',
+      f32Tensor(
+        [2, 4, 3],
+        Array.from({ length: 24 }, (_, i) => element(5, i)),
+      ),
+    );
+    const x = net.graph.addInput('q', { kind: 'tensor', dtype: 'f32', shape: [1, 5, 4, 3] });
+    net.op('Einsum', [x, kernel], '/seg/Einsum', { equation: attrString('bind,snd->bnis') });
+    const w = net.init('w', weight(1, 3, 2));
+    net.op('MatMul', [net.x, w], '/fc/MatMul');
+    net.output(net.op('Einsum', [net.x, w], '/dots/Einsum', { equation: attrString('bi,ib->b') }));
+    expect(findLinears(net.model).refused.map(({ id, diagnostic }) => `${id} ${diagnostic.code}`)).toEqual([
+      'seg LOTR3107',
+      'fc LOTR3112',
+      'dots LOTR3107',
     ]);
   });
 

@@ -121,7 +121,7 @@ test.each([
   ['has a mask of rank 4', { mask: ints([2, 1, 3, 3], new Array<number>(18).fill(1)) }],
 ] as readonly (readonly [string, Form])[])('one that %s stays as it is', (_name, form) => {
   const made = model(form);
-  expect(unpackLayers(made)).toEqual({ calls: 0, nodes: new Map() });
+  expect(unpackLayers(made)).toEqual({ calls: 0, nodes: new Map(), stacks: 0 });
   expect([...made.graph.nodes].map(({ op }) => op)).toEqual(['Attention']);
 });
 

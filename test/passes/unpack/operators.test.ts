@@ -279,6 +279,8 @@ describe('a weight that is stored in another form', () => {
     const { sites, refused } = findLinears(made);
     expect(refused).toEqual([]);
     expect(sites).toHaveLength(count);
+    const unread = [...made.graph.initializers.values()].filter(({ uses }) => uses.size === 0);
+    expect(unread.filter(({ constant }) => constant!.shape.length > 1)).toEqual([]);
     expect(sites.map(({ id, in: inn, out }) => `${id} ${inn}x${out}`)).toEqual(expect.arrayContaining(some));
   });
 });
