@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Side } from '../../src/backends/ort/compare.js';
 import { compareOnSome, type SomeComparison } from '../../src/backends/ort/extents.js';
 import { freeInputs } from '../../src/backends/ort/free-inputs.js';
 import type { Optimization } from '../../src/backends/ort/messages.js';
+import { OrtProcess } from '../../src/backends/ort/process.js';
 import { toleranceFor } from '../../src/backends/ort/tolerance.js';
 import { notCompared, otherExtents, tooDifferent } from '../../src/ir/codes/cli.js';
 import { dtypeText } from '../../src/ir/dtype.js';
@@ -15,6 +14,7 @@ import { placeAdapter } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel, TEXT } from '../load.js';
 import type { Run } from '../program.js';
+import { inScratch } from '../scratch.js';
 import { table } from '../text.js';
 
 export interface VerifyOptions {
@@ -24,29 +24,31 @@ export interface VerifyOptions {
   readonly adapterB?: string;
   readonly seed: number;
   readonly tolerance?: number;
+  readonly timeout: number;
   readonly optimization: Optimization;
   readonly json?: true;
 }
 
 export async function verifyCommand(a: string, b: string, options: VerifyOptions, run: Run): Promise<void> {
-  const scratch = mkdtempSync(join(tmpdir(), 'lotrc-verify-'));
-  try {
+  await inScratch('lotrc-verify-', async (scratch) => {
     const inputs = options.inputs === undefined ? undefined : readSafetensors(options.inputs).tensors;
     const given = inputs ?? new Map<string, TensorData>();
     const sides = [
       side(a, options.adapterA, given, join(scratch, 'a.onnx')),
       side(b, options.adapterB, given, join(scratch, 'b.onnx')),
     ] as const;
+    // ONNX Runtime leaves a log of its own in the folder for temporary files
+    const host = new OrtProcess({ TMPDIR: scratch });
     const compared = await compareOnSome(sides[0], sides[1], {
       dims: options.dim,
       seed: options.seed,
       optimization: options.optimization,
+      timeout: options.timeout,
       inputs,
-    });
+      host,
+    }).finally(() => host.close());
     show(compared, sides, options, run);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  });
 }
 
 /**

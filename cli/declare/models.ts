@@ -65,6 +65,12 @@ Examples:
       real('--tolerance', { least: 0 }),
     )
     .option(
+      '--timeout <seconds>',
+      'time that one run of a model may take',
+      real('--timeout', { above: 0, most: 86400 }),
+      300,
+    )
+    .option(
       '--optimization <level>',
       "ONNX Runtime's graph optimisation: disabled, basic, extended or all",
       word('--optimization', ['disabled', 'basic', 'extended', 'all']),

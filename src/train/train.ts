@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { PLAN_KEY } from '../ir/adapter.js';
 import { badData, badTrainingFolder, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
 import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
-import { isSystemError } from '../ir/files/atomic.js';
+import { makeFolders } from '../ir/files/folders.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
+import { sweepStale } from '../ir/files/temporary.js';
 import { parsePlan } from '../passes/adapters/plan.js';
 import { batchesInOrder, type Cut } from './batches.js';
 import type { Best } from './best.js';
@@ -103,7 +104,7 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     if (evalData) requireLabels(evalData, run.signature, 'evaluation data');
     const asked = settingsOf(request, opened.labels, opened.files);
     if (held) requireSame(output, held, asked);
-    makeFolder(output);
+    makeFolders(output);
     sweep(output);
     const at = readPosition(output);
     const count = batchesInOrder(data, cut).length;
@@ -314,20 +315,8 @@ function aboutRun({ folder, data, plan, batchSize, ep }: TrainRequest, run: Trai
   };
 }
 
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    fail(badTrainingFolder({ file: path, why: `the folder of the run cannot be made: ${error.message}` }));
-  }
-}
-
 /** Temporary files of a process that was killed while it wrote. */
 function sweep(output: string): void {
-  for (const name of readdirSync(output)) {
-    if (/^\.(run\.json|.*\.safetensors|log\.parquet|report\.html)\.[0-9a-f]{12}\.tmp$/.test(name)) {
-      rmSync(join(output, name), { force: true });
-    }
-  }
+  const names = ['run.json', 'checkpoint.safetensors', BEST, ADAPTER, 'log.parquet', 'report.html'];
+  sweepStale(names.map((name) => join(output, name)));
 }

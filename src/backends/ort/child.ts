@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import type * as Ort from 'onnxruntime-node';
 import type { DType } from '../../ir/dtype.js';
 import { nested } from './config.js';
@@ -99,6 +100,9 @@ function fromOrt(tensor: Ort.Tensor): HostTensor {
   const { buffer, byteOffset, byteLength } = tensor.data as Float32Array;
   return { dtype, shape: tensor.dims, data: new Uint8Array(buffer, byteOffset, byteLength) };
 }
+
+// the process that started this one gives its id: it may have ended before this line runs
+new Worker(new URL('./watchdog.js', import.meta.url), { workerData: Number(process.argv[2]) }).unref();
 
 process.on('message', (request: HostRequest) => {
   const { id } = request;

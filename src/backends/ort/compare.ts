@@ -23,6 +23,8 @@ export interface CompareOptions extends InputOptions {
   /** values of inputs by name; the others are made */
   readonly inputs?: ReadonlyMap<string, TensorData> | undefined;
   readonly optimization?: Optimization | undefined;
+  /** seconds that one run may take; default no limit */
+  readonly timeout?: number | undefined;
   /** the process to use; by default one is started and ended */
   readonly host?: OrtProcess | undefined;
 }
@@ -47,7 +49,7 @@ export interface Comparison {
 
 /**
  * Runs two models in ONNX Runtime, in another process, on the same inputs, and compares their tensor outputs. Inputs with a
- * default keep it: give a model made by `freeInputs` to feed them. Throws LOTR8003 to LOTR8008 and LOTR8010 when the models
+ * default keep it: give a model made by `freeInputs` to feed them. Throws LOTR8003 to LOTR8008, LOTR8010 and LOTR8013 when the models
  * cannot be run or compared.
  */
 export async function compareModels(a: Side, b: Side, options: CompareOptions = {}): Promise<Comparison> {
@@ -62,6 +64,7 @@ export async function compareModels(a: Side, b: Side, options: CompareOptions = 
     const run = (side: Side) =>
       host.run(side.path, feedsFor(side, shared), {
         optimization,
+        timeout: options.timeout,
         label: side.label,
         outputs: outputs(side),
       });

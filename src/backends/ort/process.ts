@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { hostCrashed, hostMissing, hostRefused } from '../../ir/codes/cli.js';
+import { hostCrashed, hostMissing, hostRefused, hostTimeout } from '../../ir/codes/cli.js';
 import { LotrcError } from '../../ir/diagnostics.js';
 import type { Feeds, HostReply, HostRequest, Optimization, Provider } from './messages.js';
 
@@ -18,6 +18,8 @@ export interface HostOptions {
   readonly onCpu?: readonly string[] | undefined;
   /** entries of ONNX Runtime's session configuration */
   readonly config?: Readonly<Record<string, string>> | undefined;
+  /** seconds that loading and running may take together; default no limit */
+  readonly timeout?: number | undefined;
 }
 
 interface Waiting {
@@ -48,7 +50,8 @@ export class OrtProcess {
 
   /**
    * Runs a model (a path: external data is found beside it), on the CPU with one thread. Throws LOTR8003 when
-   * onnxruntime-node cannot be loaded, LOTR8004 when it refuses the model or the inputs, LOTR8005 when it crashes.
+   * onnxruntime-node cannot be loaded, LOTR8004 when it refuses the model or the inputs, LOTR8005 when it crashes, LOTR8013 when
+   * it takes longer than `timeout`.
    */
   run(path: string, feeds: Feeds, options: HostOptions = {}): Promise<Feeds> {
     return this.#ask(path, feeds, options);
@@ -60,7 +63,7 @@ export class OrtProcess {
   }
 
   close(): void {
-    this.#child?.disconnect();
+    if (this.#child?.connected) this.#child.disconnect();
     this.#child = null;
   }
 
@@ -83,7 +86,14 @@ export class OrtProcess {
       () =>
         new Promise<Feeds>((done, reject) => {
           const child = this.#start();
-          this.#waiting.set(id, { label, child, resolve: done, reject });
+          const limit = options.timeout === undefined ? null : this.#limit(id, options.timeout);
+          const settled =
+            <T>(settle: (value: T) => void) =>
+            (value: T) => {
+              if (limit) clearTimeout(limit);
+              settle(value);
+            };
+          this.#waiting.set(id, { label, child, resolve: settled(done), reject: settled(reject) });
           // a pipe that breaks tells of a death before the end does: the end says how, and only then is there a new process
           child.send(request, (error) => error && child.kill('SIGKILL'));
         }),
@@ -92,10 +102,22 @@ export class OrtProcess {
     return turn;
   }
 
+  /** Ends the process when a request is not answered in time; the next request starts another. */
+  #limit(id: number, seconds: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      const waiting = this.#waiting.get(id);
+      if (!waiting) return;
+      this.#waiting.delete(id);
+      if (this.#child === waiting.child) this.#child = null;
+      waiting.child.kill('SIGKILL');
+      waiting.reject(new LotrcError(hostTimeout({ file: waiting.label, seconds })));
+    }, seconds * 1000);
+  }
+
   #start(): ChildProcess {
     if (this.#child) return this.#child;
     // what ONNX Runtime prints goes nowhere: refusals come back as messages
-    const child = fork(childProgram(), [], {
+    const child = fork(childProgram(), [String(process.pid)], {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
       execArgv: [],

@@ -71,6 +71,20 @@ export const hostCrashed = defineCode<{ file: string; how: string }>({
   }),
 });
 
+export const hostTimeout = defineCode<{ file: string; seconds: number }>({
+  code: 'LOTR8013',
+  severity: 'error',
+  title: 'a run in ONNX Runtime takes too long',
+  explain:
+    'Loading a model and running it once took longer than --timeout (five minutes unless it is given), and lotrc ended the ' +
+    'process that ran it. The model may hold a Loop that never ends, or the inputs may be very large.',
+  make: ({ file, seconds }) => ({
+    message: `ONNX Runtime was ended: the run took longer than ${seconds} seconds`,
+    at: { kind: 'file', file },
+    hint: 'choose smaller extents with --dim NAME=N, or allow more time with --timeout SECONDS',
+  }),
+});
+
 export const inputsDiffer = defineCode<{ name: string; why: string }>({
   code: 'LOTR8006',
   severity: 'error',

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -14,12 +13,14 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { cannotWrite, fileChanged } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import type { ByteSink } from '../tensor.js';
 import { isFolder, makeFolders, removeFolders } from './folders.js';
+import { Janitor } from './janitor.js';
 import { isSystemError } from './system-error.js';
+import { sweepStale, temporaryName } from './temporary.js';
 
 export { isSystemError } from './system-error.js';
 
@@ -29,12 +30,16 @@ const BUFFER = 1 << 20;
 class FileSink implements ByteSink {
   readonly #buffer = Buffer.allocUnsafe(BUFFER);
   #used = 0;
-  constructor(readonly fd: number) {}
+  /** `onWrite` is told of bytes before they are written. */
+  constructor(
+    readonly fd: number,
+    readonly onWrite: (bytes: number) => void,
+  ) {}
 
   write(chunk: Uint8Array): void {
     if (chunk.byteLength >= BUFFER / 4) {
       this.flush();
-      writeAll(this.fd, chunk);
+      this.#through(chunk);
       return;
     }
     if (this.#used + chunk.byteLength > BUFFER) this.flush();
@@ -43,8 +48,13 @@ class FileSink implements ByteSink {
   }
 
   flush(): void {
-    writeAll(this.fd, this.#buffer.subarray(0, this.#used));
+    this.#through(this.#buffer.subarray(0, this.#used));
     this.#used = 0;
+  }
+
+  #through(chunk: Uint8Array): void {
+    this.onWrite(chunk.byteLength);
+    writeAll(this.fd, chunk);
   }
 }
 
@@ -68,6 +78,8 @@ export interface Output {
   readonly copyOf?: CopyOf | null;
   /** a file that the output is a hard link of; `write` is not called */
   readonly linkOf?: string;
+  /** a file whose contents the output repeats: whoever may not read that one cannot read a new output */
+  readonly repeats?: string | undefined;
   write(sink: ByteSink): void;
 }
 
@@ -88,12 +100,14 @@ interface Staged extends WrittenOutput {
  * Writes files so that each appears whole or not at all, and none appears before all are written. Folders that are missing
  * are made. Every file goes to a temporary name in its own folder, which is random and must be new, and is flushed to the
  * disk; then all are renamed, in order. A file that is replaced keeps its permissions. Whatever fails, the temporary files
- * and new folders are removed, files already renamed are taken back, and the diagnostic names the path.
+ * and new folders are removed, files already renamed are taken back, and the diagnostic names the path. When a signal ends
+ * this process, large temporary files are removed by a janitor process, small ones when the same output is written again.
  * Throws LOTR1201 when the system refuses, or when a folder, a link, a device or a pipe stands at the path.
  */
 export function writeAtomically(outputs: readonly Output[]): readonly WrittenOutput[] {
   const staged: Staged[] = [];
-  const temporaries: string[] = [];
+  const temporaries = outputs.map(({ path }) => temporaryName(path));
+  const janitor = new Janitor(temporaries);
   const folders: string[] = [];
   let current = '';
   try {
@@ -101,12 +115,11 @@ export function writeAtomically(outputs: readonly Output[]): readonly WrittenOut
       current = path;
       modeOf(path);
     }
-    for (const output of outputs) {
+    sweepStale(outputs.map(({ path }) => path));
+    for (const [index, output] of outputs.entries()) {
       current = output.path;
       folders.push(...makeFolders(dirname(output.path)));
-      const temporary = temporaryName(output.path);
-      temporaries.push(temporary);
-      staged.push(stage(output, temporary));
+      staged.push(stage(output, temporaries[index]!, janitor));
     }
     putInPlace(staged, (path) => {
       current = path;
@@ -118,16 +131,14 @@ export function writeAtomically(outputs: readonly Output[]): readonly WrittenOut
     removeFolders(folders);
     if (isSystemError(error)) fail(cannotWrite({ file: current, why: reason(error, temporaries, current) }));
     throw error;
+  } finally {
+    janitor.dismiss();
   }
 }
 
 /** The system's reason; random names are of no use to the reader. */
 function reason(error: Error, temporaries: readonly string[], path: string): string {
   return temporaries.reduce((text, temporary) => text.replaceAll(temporary, path), error.message);
-}
-
-function temporaryName(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
 }
 
 /** Permissions of the file that stands at the path, null when there is none. Throws LOTR1201 for anything but a file. */
@@ -145,31 +156,42 @@ function modeOf(path: string): number | null {
 }
 
 /** Opens a new file, or with `append` the one just made. No link is followed; the flag is absent on Windows. */
-function openNew(path: string, append: boolean): number {
+function openNew(path: string, append: boolean, mode: number): number {
   const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW = 0 } = constants;
-  return openSync(path, O_WRONLY | O_NOFOLLOW | (append ? O_APPEND : O_CREAT | O_EXCL), 0o666);
+  return openSync(path, O_WRONLY | O_NOFOLLOW | (append ? O_APPEND : O_CREAT | O_EXCL), mode);
 }
 
 /** Writes one output under its temporary name. */
-function stage(output: Output, temporary: string): Staged {
+function stage(output: Output, temporary: string, janitor: Janitor): Staged {
   const { path, copyOf, linkOf } = output;
   if (linkOf !== undefined) {
     linkSync(linkOf, temporary);
     return { temporary, path, bytes: statSync(temporary).size, how: 'linked' };
   }
-  const how = copyOf ? copyWhole(copyOf, temporary) : 'written';
-  const fd = openNew(temporary, how !== 'written');
+  const source = copyOf?.path ?? output.repeats;
+  const kept = modeOf(path);
+  const mode = kept ?? newMode(source);
+  if (copyOf) janitor.expect(copyOf.size);
+  const how = copyOf ? copyWhole(copyOf, temporary, mode) : 'written';
+  // for its owner only until the permissions are set: nobody else reads what was private
+  const fd = openNew(temporary, how !== 'written', 0o600);
   try {
-    const sink = new FileSink(fd);
+    fchmodSync(fd, mode);
+    const sink = new FileSink(fd, (bytes) => janitor.expect(bytes));
     output.write(sink);
     sink.flush();
-    const mode = modeOf(path);
-    if (mode !== null) fchmodSync(fd, mode);
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
   return { temporary, path, bytes: statSync(temporary).size, how };
+}
+
+/** Permissions of a new output: those that the user's umask gives, and for others no more than the source has. */
+function newMode(source: string | undefined): number {
+  const usual = 0o666 & ~process.umask();
+  const stat = source === undefined ? null : statSync(source, { throwIfNoEntry: false });
+  return stat ? usual & (stat.mode | 0o600) : usual;
 }
 
 /** Renames all to their places; when one fails, those before it are taken back and what they replaced returns. */
@@ -208,12 +230,12 @@ function keep(path: string): string | null {
 }
 
 /** Clones a file where the file system can, else copies it. Throws LOTR1006 when the file is no longer as long as it was. */
-function copyWhole({ path, size, clone = true }: CopyOf, to: string): 'cloned' | 'copied' {
+function copyWhole({ path, size, clone = true }: CopyOf, to: string, mode: number): 'cloned' | 'copied' {
   const how = clone && cloned(path, to) ? 'cloned' : 'copied';
   // the system copies without a way through this process
   if (how === 'copied') copyFileSync(path, to, constants.COPYFILE_EXCL);
   if (statSync(to).size !== size) fail(fileChanged({ file: path }));
-  chmodSync(to, 0o666 & ~process.umask()); // the original may be read-only
+  chmodSync(to, mode | 0o600); // the original may be read-only
   return how;
 }
 

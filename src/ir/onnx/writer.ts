@@ -71,12 +71,14 @@ export function planModel(
     if (message.size() > MAX_MESSAGE) fail(tooLargeToInline({ file: path, bytes: message.size() }));
   }
   const outputs: Output[] = [];
+  const repeats = model.path ?? undefined;
   const data = file;
   if (!data.isEmpty) {
-    outputs.push({ path: dataPath, copyOf: whole, write: (sink) => data.writeTo(sink) });
+    outputs.push({ path: dataPath, copyOf: whole, repeats, write: (sink) => data.writeTo(sink) });
   }
   outputs.push({
     path,
+    repeats,
     write: (sink) => {
       message.writeTo(sink);
       checkSources(model);

@@ -1,8 +1,9 @@
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, ftruncateSync, writeSync } from 'node:fs';
 import { cannotWrite } from '../../ir/codes/load.js';
 import { eventsDamaged } from '../../ir/codes/logs.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { isSystemError } from '../../ir/files/atomic.js';
+import { openOwn } from '../../ir/files/own-file.js';
 import { decodeEvent, encodeScalars, encodeSettings, encodeVersion, type ScalarEvent } from './event.js';
 import type { Settings } from './hparams.js';
 import { framed, readRecords } from './records.js';
@@ -13,10 +14,13 @@ export class EventWriter {
   readonly #path: string;
   #length: number;
 
-  /** Opens the file and cuts it to `keep` bytes; 0 begins anew. Throws LOTR1201. */
+  /**
+   * Opens the file and cuts it to `keep` bytes; with 0 a new file takes its place. Throws LOTR1201, also for what is no
+   * regular file or has a second name.
+   */
   constructor(path: string, keep = 0) {
     this.#path = path;
-    this.#fd = this.#try(() => openSync(path, keep === 0 ? 'w' : 'r+'));
+    this.#fd = this.#try(() => openOwn(path, keep > 0));
     this.#length = keep;
     this.#try(() => ftruncateSync(this.#fd, keep));
     if (keep === 0) this.#append(encodeVersion(now()));

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -14,8 +14,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type Output, writeAtomically } from '../../../src/ir/files/atomic.js';
+import { temporaryName } from '../../../src/ir/files/temporary.js';
 
 let folder = '';
 beforeEach(() => {
@@ -106,4 +108,61 @@ test('a copy begins as the file it is of, a link is that file', () => {
   expect(statSync(at('twin')).ino).toBe(statSync(at('base')).ino);
   const longer = { path: at('other'), copyOf: { path: at('base'), size: 5 }, write };
   expect(() => writeAtomically([longer])).toThrow('LOTR1006');
+});
+
+test('the copy of a private file is private, and so is what repeats one; a replaced file keeps what it has', () => {
+  writeFileSync(at('private'), 'secret');
+  chmodSync(at('private'), 0o600);
+  writeFileSync(at('old'), 'before');
+  chmodSync(at('old'), 0o604);
+  const copy = (name: string): Output => ({
+    path: at(name),
+    copyOf: { path: at('private'), size: 6 },
+    write: () => undefined,
+  });
+  writeAtomically([copy('copy'), copy('old'), { ...text('repeats'), repeats: at('private') }, text('usual')]);
+  const mode = (name: string) => statSync(at(name)).mode & 0o777;
+  expect([mode('copy'), mode('repeats'), mode('old')]).toEqual([0o600, 0o600, 0o604]);
+  expect(mode('usual')).toBe(0o666 & ~process.umask());
+});
+
+test('what replaces a private file is private from its first byte', () => {
+  writeFileSync(at('old'), 'before');
+  chmodSync(at('old'), 0o600);
+  let seen = 0;
+  const look = () => {
+    const temporary = readdirSync(folder).find((name) => name.endsWith('.tmp'))!;
+    seen = statSync(at(temporary)).mode & 0o777;
+  };
+  writeAtomically([{ path: at('old'), write: look }]);
+  expect(seen).toBe(0o600);
+});
+
+test('temporary files of a process that was killed go when the output is written again', () => {
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  const [mine, other] = [temporaryName(at('model.onnx')), temporaryName(at('other.onnx'))];
+  const of = (path: string, id: number) => path.replace(`-${process.pid}-`, `-${id}-`);
+  const foreign = mine.replace(/\.[0-9a-f]{6}-/, '.ffffff-');
+  const [dead, alive, beside] = [of(mine, pid), mine, of(other, pid)];
+  for (const file of [dead, alive, beside, foreign]) writeFileSync(file, 'half');
+  writeAtomically([text('model.onnx')]);
+  expect([dead, alive, beside, foreign].map((file) => existsSync(file))).toEqual([false, true, true, true]);
+});
+
+test('long names have room for the temporary name', () => {
+  const long = `${'n'.repeat(250)}.bin`;
+  writeAtomically([text(long)]);
+  expect(readdirSync(folder)).toEqual([long]);
+});
+
+test('large temporary files go when the process is killed while it writes', async () => {
+  const janitor = join(import.meta.dirname, '../../../dist/src/ir/files/janitor.js');
+  const half = at('half.tmp');
+  writeFileSync(half, 'half');
+  const program =
+    `const { Janitor } = await import(${JSON.stringify(pathToFileURL(janitor).href)});` +
+    `const janitor = new Janitor([${JSON.stringify(half)}]);` +
+    "janitor.expect(2 ** 20); janitor.expect(2 ** 26); process.kill(process.pid, 'SIGKILL');";
+  spawnSync(process.execPath, ['--input-type=module', '-e', program]);
+  while (existsSync(half)) await new Promise((done) => setTimeout(done, 20));
 });

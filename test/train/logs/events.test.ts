@@ -1,4 +1,12 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  linkSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import protobuf from 'protobufjs';
@@ -324,4 +332,17 @@ test('random changes of records, with checksums that fit, never throw anything b
   }
   expect(passedOver).toBeGreaterThan(20);
   expect(passedOver).toBeLessThan(380);
+});
+
+test('what stands in the place of an event file leads to no other file', () => {
+  const other = `${file}.other`;
+  writeFileSync(other, 'kept');
+  symlinkSync(other, file);
+  for (const keep of [0, 1]) expect(() => new EventWriter(file, keep)).toThrow(/LOTR1201.*symbolic link/s);
+  rmSync(file);
+  linkSync(other, file);
+  expect(() => new EventWriter(file, 1)).toThrow(/LOTR1201.*another name leads to the same file/s);
+  new EventWriter(file).close();
+  expect(readFileSync(other, 'utf8')).toBe('kept');
+  expect(readEvents(file).diagnostics).toEqual([]);
 });

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { lotrc } from '../support/cli.js';
+
+const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
+const ENDLESS = join(import.meta.dirname, '../data/cases/attack/infinite_loop.onnx');
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-ends-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+async function until<T>(look: () => T | null): Promise<T> {
+  for (;;) {
+    const found = look();
+    if (found !== null) return found;
+    await pause(50);
+  }
+}
+
+/** Command line of a process, its words separated by spaces; null when there is no such process. */
+function commandOf(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return text === '' ? null : text.replaceAll('\0', ' ');
+  } catch {
+    return null;
+  }
+}
+
+const childrenOf = (pid: number) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+
+/** Processor time that a process has used, in the system's ticks. */
+const ticks = (pid: number) => Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[13]);
+
+// what it looks at is in /proc
+test.runIf(process.platform === 'linux').each(['SIGTERM', 'SIGKILL'] as const)(
+  'after %s the process of ONNX Runtime ends too, and the scratch folder goes',
+  async (signal) => {
+    const scratch = join(folder, signal);
+    mkdirSync(scratch);
+    const parent = spawn(process.execPath, [MAIN, 'verify', ENDLESS, ENDLESS], {
+      stdio: 'ignore',
+      env: { ...process.env, TMPDIR: scratch },
+    });
+    const gone = new Promise((done) => parent.on('exit', done));
+    const child = await until(
+      () => childrenOf(parent.pid!).find((pid) => commandOf(pid)?.includes('ort/child.js')) ?? null,
+    );
+    expect(readdirSync(scratch)).toHaveLength(1);
+    // by then it is in the loop of the model
+    await until(() => (ticks(child) > 60 ? true : null));
+    parent.kill(signal);
+    await gone;
+    await until(() => (commandOf(child) === null && readdirSync(scratch).length === 0 ? true : null));
+  },
+  60_000,
+);
+
+test('a run that does not end is ended after --timeout', async () => {
+  const { code, err } = await lotrc('verify', ENDLESS, ENDLESS, '--timeout', '1');
+  expect(code).toBe(1);
+  expect(err).toContain('error LOTR8013');
+  expect(err).toContain('longer than 1 seconds');
+});
