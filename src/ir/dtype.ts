@@ -65,6 +65,11 @@ const BY_NUMBER = new Map(TABLE.map((row) => [row[1], row]));
 const BY_NAME = new Map(TABLE.map((row) => [row[0], row]));
 const BY_TEXT = new Map(TABLE.map((row) => [row[2], row]));
 
+/** Every element type that has a name of its own. */
+export function allDTypes(): readonly DType[] {
+  return TABLE.map(([name]) => name);
+}
+
 /** The element type of an ONNX enum number; unknown numbers are kept as `opaque:N`. */
 export function dtypeFromOnnx(code: number): DType {
   return BY_NUMBER.get(code)?.[0] ?? `opaque:${code}`;

@@ -1,5 +1,6 @@
 import { internalError, passError, unknownPass } from '../ir/codes/passes.js';
 import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
+import { own } from '../ir/keys.js';
 import type { Model } from '../ir/model.js';
 import { verify } from '../ir/verify.js';
 import { quoteValue, splitOptions } from './options.js';
@@ -28,7 +29,7 @@ export function definePass<O extends object>(def: PassDef<O>): PassFactory<O> {
   const parse = (text: string): BoundPass => {
     const given: Record<string, unknown> = {};
     for (const [name, value] of splitOptions(text)) {
-      const spec = specs[name];
+      const spec = own(specs, name);
       if (!spec) {
         const near = closest(name, Object.keys(specs));
         throw new Error(`has no option "${name}"${near.length > 0 ? `; it has ${near.join(', ')}` : ''}`);

@@ -2,10 +2,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { badRun } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
+import { JsonError, parseJson } from '../ir/files/json.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
+import { SchemaError } from '../ir/files/schema.js';
 import type { Best } from './best.js';
 import type { LossScale } from './loss-scale.js';
 import type { TrainingRun } from './run.js';
+import { positionSchema } from './settings-schema.js';
 
 /** Where a run stands after a step. */
 export interface Position {
@@ -53,14 +56,11 @@ export function readCheckpoint(folder: string, run: TrainingRun): Position | nul
 }
 
 function positionOf(text: string | undefined): Position | null {
+  if (text === undefined) return null;
   try {
-    const value = JSON.parse(text ?? '') as Partial<Position>;
-    const whole = [value.step, value.updates].every((n) => Number.isSafeInteger(n) && n! >= 0);
-    if (!whole || typeof value.scale?.value !== 'number') return null;
-    // checkpoints of older versions compare by the loss and do not count
-    const best = value.best ? { ...value.best, value: value.best.value ?? value.best.loss } : null;
-    return { ...(value as Position), best, stale: value.stale ?? 0 };
-  } catch {
-    return null;
+    return positionSchema(parseJson(text), '');
+  } catch (error) {
+    if (error instanceof JsonError || error instanceof SchemaError) return null;
+    throw error;
   }
 }

@@ -6,6 +6,7 @@ import { batchesInOrder, type Cut } from './batches.js';
 import type { Column, Dataset } from './data/dataset.js';
 import { feedsOf } from './feeds.js';
 import { countLabels, labelColumns, termsOf } from './labels.js';
+import { graphOf } from './read-signature.js';
 import type { TermResult, TrainingRun } from './run.js';
 import type { GraphSignature, LossTerm, Port } from './signature.js';
 
@@ -28,7 +29,7 @@ export interface Evaluation {
  */
 export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut): Promise<Evaluation> {
   const { signature } = run;
-  const graph = signature.graphs.eval!;
+  const graph = graphOf(signature, run.folder, 'eval');
   const terms = termsOf(signature);
   const tagged = data.tagged ?? false;
   const sums = terms.map((term, index) => new TermSum(term, labelPort(graph, index), tagged));

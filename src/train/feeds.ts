@@ -2,6 +2,7 @@ import type { OrtTensor } from '../backends/ort/session.js';
 import { badData, inputUnknown } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { toF16 } from '../ir/half.js';
+import { bare } from '../ir/keys.js';
 import type { Batch, Column, Dataset } from './data/dataset.js';
 import { checkIds } from './ids.js';
 import type { Batch as Feeds } from './run.js';
@@ -68,7 +69,7 @@ export function feedsOf(
   terms: readonly LossTerm[],
   file = 'the data',
 ): Feeds {
-  const feeds: Record<string, OrtTensor> = {};
+  const feeds = bare<OrtTensor>();
   const extents = new Map<string, number>();
   let labels: OrtTensor | null = null;
   for (const port of graph.inputs) {

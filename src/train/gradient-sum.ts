@@ -1,4 +1,5 @@
 import type { OrtFeeds, OrtTensor } from '../backends/ort/session.js';
+import { bare } from '../ir/keys.js';
 import type { Batch } from './run.js';
 import type { GraphSignature, Role } from './signature.js';
 
@@ -36,7 +37,7 @@ export class GradientSum {
 
   /** The gradients as inputs of apply.onnx, rounded once. */
   total({ inputs }: GraphSignature): Batch {
-    const feeds: Record<string, OrtTensor> = {};
+    const feeds = bare<OrtTensor>();
     for (const { name, role, param, shape } of inputs) {
       if (role !== 'grad') continue;
       const dims = shape as readonly number[];

@@ -11,6 +11,7 @@ import { feedsOf } from './feeds.js';
 import { termsOf } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
 import { MAX_SKIPPED, nextScale } from './loss-scale.js';
+import { graphOf } from './read-signature.js';
 import type { TrainingRun } from './run.js';
 import { learningRate, type Schedule, warmupSteps } from './schedule.js';
 
@@ -178,7 +179,7 @@ async function evaluated(host: LoopHost, at: Position): Promise<Position> {
 /** The batches of a step, as feeds. */
 function feedsOfStep({ run, data, cut, plan }: LoopHost, epochs: Epochs, step: number, perEpoch: number) {
   const first = (step % perEpoch) * plan.accumulate;
-  const graph = run.signature.graphs.step!;
+  const graph = graphOf(run.signature, run.folder, 'step');
   const batches = [];
   let [examples, tokens] = [0, 0];
   for (const rows of epochs.of(Math.floor(step / perEpoch)).slice(first, first + plan.accumulate)) {

@@ -1,6 +1,11 @@
 import { join } from 'node:path';
+import { ORT_TYPES } from '../backends/ort/messages.js';
 import { type OrtFeeds, OrtSession, type OrtTensor, type SessionOptions } from '../backends/ort/session.js';
+import { badTrainingFolder } from '../ir/codes/train.js';
+import { fail } from '../ir/diagnostics.js';
+import type { DType } from '../ir/dtype.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
+import { bare } from '../ir/keys.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF32 } from '../ir/values.js';
 import { GradientSum } from './gradient-sum.js';
@@ -55,7 +60,9 @@ export class TrainingRun {
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
   static open(folder: string, options: SessionOptions = {}): TrainingRun {
     const signature = readSignature(folder);
-    const { tensors, metadata } = readSafetensors(join(folder, 'state.safetensors'));
+    const file = join(folder, 'state.safetensors');
+    const { tensors, metadata } = readSafetensors(file);
+    requireState(file, signature, tensors);
     const config = { config: signature.session, lowMemory: wantsLowMemory(signature), ...options };
     const run = new TrainingRun(folder, signature, config, metadata);
     run.load(tensors);
@@ -178,9 +185,11 @@ export class TrainingRun {
     rates: readonly number[],
     divisors: readonly number[] = [],
   ): Promise<OrtFeeds> {
+    const file = join(this.folder, graph.file);
     let session = this.#sessions.get(graph.file);
     if (!session) {
-      session = await OrtSession.open(join(this.folder, graph.file), { onCpu: graph.onCpu, ...this.options });
+      session = await OrtSession.open(file, { onCpu: graph.onCpu, ...this.options });
+      requirePorts(file, graph, session);
       this.#sessions.set(graph.file, session);
     }
     const { beta1 = 0, beta2 = 0 } = this.signature.optimizer.constants;
@@ -200,7 +209,7 @@ export class TrainingRun {
       );
       return { type: 'float32', dims: shape.length === 0 ? [] : [count], data };
     };
-    const feeds: Record<string, OrtTensor> = {};
+    const feeds = bare<OrtTensor>();
     for (const port of graph.inputs) {
       const value =
         port.role === 'batch' || port.role === 'grad'
@@ -210,10 +219,73 @@ export class TrainingRun {
             : port.role === 'scalar'
               ? scalar(port)
               : this.#state.get(port.name);
-      if (!value) throw new Error(`input "${port.name}" of ${graph.file} has no value`);
+      if (!value)
+        return fail(badTrainingFolder({ file, why: `input ${JSON.stringify(port.name)} has no value` }));
       feeds[port.name] = value;
     }
     if (graph.inputs.some(({ scalar }) => scalar === 'draw')) this.draw += rates.length;
-    return session.run(feeds);
+    const results = await session.run(feeds);
+    requireResults(file, graph, results, feeds);
+    return results;
+  }
+}
+
+/** Throws LOTR8201 when a parameter, or its state in the optimizer, is not in the file of the initial state. */
+function requireState(
+  file: string,
+  { params, optimizer, graphs }: Signature,
+  tensors: ReadonlyMap<string, TensorData>,
+): void {
+  const refuse = (why: string): never => fail(badTrainingFolder({ file, why }));
+  for (const { name, shape, trainable } of params) {
+    const slots = trainable ? optimizer.slots.map((slot) => `${name}/${slot}`) : [];
+    for (const wanted of [name, ...slots]) {
+      const found = tensors.get(wanted);
+      if (found?.dtype !== 'f32' || found.shape.join() !== shape.join())
+        refuse(`it has no f32 tensor ${JSON.stringify(wanted)} of shape [${shape.join(',')}]`);
+    }
+  }
+  for (const graph of Object.values(graphs)) {
+    for (const { name, role } of graph.inputs) {
+      if ((role === 'param' || role === 'state') && !tensors.has(name))
+        refuse(`it has no tensor ${JSON.stringify(name)}, which ${graph.file} reads`);
+    }
+  }
+}
+
+/** Throws LOTR8201 when the graph lacks an input or output that the signature lists, or has an input that it does not. */
+function requirePorts(file: string, { inputs, outputs }: GraphSignature, session: OrtSession): void {
+  const refuse = (why: string): never =>
+    fail(badTrainingFolder({ file, why: `the graph is not the one in signature.json: ${why}` }));
+  const [reads, gives] = [new Set(session.inputs), new Set(session.outputs)];
+  const listed = new Set(inputs.map(({ name }) => name));
+  for (const name of listed) if (!reads.has(name)) refuse(`it has no input ${JSON.stringify(name)}`);
+  for (const name of reads) if (!listed.has(name)) refuse(`its input ${JSON.stringify(name)} is not listed`);
+  for (const { name } of outputs) if (!gives.has(name)) refuse(`it has no output ${JSON.stringify(name)}`);
+}
+
+/** Throws LOTR8201 when a result has another type than the signature says, or what replaces an input another shape. */
+function requireResults(
+  file: string,
+  { inputs, outputs }: GraphSignature,
+  results: OrtFeeds,
+  feeds: OrtFeeds,
+): void {
+  for (const { name, dtype } of outputs) {
+    const { type } = results[name]!;
+    if (type === ORT_TYPES.get(dtype as DType)) continue;
+    fail(
+      badTrainingFolder({
+        file,
+        why: `output ${JSON.stringify(name)} is ${type}, and ${dtype} in signature.json`,
+      }),
+    );
+  }
+  for (const { name, next } of inputs) {
+    if (next === undefined) continue;
+    const [before, after] = [feeds[name]!, results[next]!];
+    if (before.type === after.type && before.dims.join() === after.dims.join()) continue;
+    const why = `output ${JSON.stringify(next)} is [${after.dims.join(',')}] and replaces "${name}" [${before.dims.join(',')}]`;
+    fail(badTrainingFolder({ file, why }));
   }
 }

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { badData, badRun, runDiffers, runExists } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { isSystemError, writeAtomically } from '../ir/files/atomic.js';
-import { FIELDS } from './data/fields.js';
+import { readJsonFile } from '../ir/files/schema.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { Plan } from './loop.js';
+import { settingsSchema } from './settings-schema.js';
 
 /** A data file as a run knows it: by its contents. */
 export interface DataFile {
@@ -38,20 +39,6 @@ export interface Settings {
 
 const FILE = 'run.json';
 
-/** What runs of older versions did, which did not have these settings. */
-const LATER: Pick<Plan, 'best' | 'patience' | 'warmupSteps'> = {
-  best: 'loss',
-  patience: null,
-  warmupSteps: null,
-};
-
-const readingOf = (held: DataOptions): DataOptions => ({
-  ...{ task: null, quote: null, labels: null, bucket: false },
-  ...{ bos: null, eos: null, pack: false, lossOn: 'answers', subwords: 'first' },
-  ...held,
-  fields: { ...FIELDS, ...held.fields },
-});
-
 /** Settings that may change when a run is resumed: its length, and when it stops early. */
 const MAY_CHANGE: ReadonlySet<string> = new Set([
   'plan.epochs',
@@ -64,15 +51,7 @@ const MAY_CHANGE: ReadonlySet<string> = new Set([
 export function readSettings(folder: string): Settings | null {
   const file = join(folder, FILE);
   if (!existsSync(file)) return null;
-  try {
-    const value = JSON.parse(readFileSync(file, 'utf8')) as Settings;
-    if (value.version === 1 && typeof value.plan === 'object' && typeof value.data?.file === 'string')
-      return { ...value, plan: { ...LATER, ...value.plan }, reading: readingOf(value.reading) };
-    return fail(badRun({ file, why: 'it does not hold the settings of a run of version 1' }));
-  } catch (error) {
-    if (!(error instanceof SyntaxError) && !isSystemError(error)) throw error;
-    return fail(badRun({ file, why: `it cannot be read: ${(error as Error).message}` }));
-  }
+  return readJsonFile(file, settingsSchema, (why) => fail(badRun({ file, why })));
 }
 
 export function writeSettings(folder: string, settings: Settings): void {

@@ -1,3 +1,4 @@
+import type { SessionEntries } from '../ir/ops/session-entries.js';
 import type { LossKind } from './losses.js';
 
 /**
@@ -20,7 +21,7 @@ export interface Signature {
   /** how many different numbers the scalar `draw` takes; absent where no graph draws masks of Dropout */
   readonly draws?: number;
   /** settings of the runtime without which the graphs would not do what they are for */
-  readonly session: Readonly<Record<string, string>>;
+  readonly session: SessionEntries;
   readonly base: readonly BaseFile[];
 }
 

@@ -1,10 +1,11 @@
 import type { OrtFeeds, OrtTensor } from '../backends/ort/session.js';
+import { bare } from '../ir/keys.js';
 import type { Batch } from './run.js';
 
 /** Microbatches of equal shapes as one batch with a first axis of their number, for step-loop.onnx. */
 export function stackBatches(batches: readonly Batch[]): Batch {
   const names = Object.keys(batches[0]!.inputs);
-  const inputs: OrtFeeds = Object.fromEntries(
+  const inputs: OrtFeeds = bare(
     names.map((name) => [name, stack(batches.map((batch) => batch.inputs[name]!))]),
   );
   return { inputs, labels: stack(batches.map(({ labels }) => labels)) };

@@ -1,5 +1,6 @@
 import { hostRefused } from '../../ir/codes/kernels.js';
 import { fail } from '../../ir/diagnostics.js';
+import { bare } from '../../ir/keys.js';
 import { ROW_TABLE } from '../kernel/buffers.js';
 import { gridOf } from '../kernel/families/kernels.js';
 import { siText } from '../kernel/figures.js';
@@ -80,7 +81,7 @@ export function placesOf(
   life: 'weight' | 'step',
   adapters = 1,
 ): Record<string, readonly Place[]> {
-  const places: Record<string, Place[]> = {};
+  const places = bare<Place[]>();
   for (const { name, shape, blocks = [] } of life === 'weight' ? buffers : []) {
     const rowStride = Number(shape[1]);
     for (const block of blocks) {

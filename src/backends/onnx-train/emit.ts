@@ -10,6 +10,7 @@ import { safetensorsOutput } from '../../ir/files/safetensors.js';
 import type { Model } from '../../ir/model.js';
 import { planModel } from '../../ir/onnx/writer.js';
 import { opDef } from '../../ir/ops/index.js';
+import type { SessionEntries } from '../../ir/ops/session-entries.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import type { Adapter } from '../../passes/adapters/adapter-file.js';
 import { factorData } from '../../passes/adapters/merge.js';
@@ -230,7 +231,7 @@ function drawNotes(model: Model, options: TrainOptions): Diagnostic[] {
 }
 
 /** What the runtime must be told for the ops of these models, by entry. */
-function sessionOf(models: readonly Model[]): Readonly<Record<string, string>> {
+function sessionOf(models: readonly Model[]): SessionEntries {
   const entries = models.flatMap((model) =>
     [...model.everyNode()].flatMap((node) => {
       const def = opDef(node.domain, node.op, opsetOf(node.graph!, node.domain));

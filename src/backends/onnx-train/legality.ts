@@ -2,6 +2,7 @@ import { opsetOf } from '../../ir/builder.js';
 import { illegalOp, unsureKernel } from '../../ir/codes/training.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import { dtypeText, isFloat } from '../../ir/dtype.js';
+import { own } from '../../ir/keys.js';
 import { functionKey, type Model, type Node, nodePath } from '../../ir/model.js';
 import { OP_VERSIONS } from '../../ir/ops/generated/attr-defaults.js';
 import type { Ep } from '../../train/signature.js';
@@ -89,7 +90,7 @@ export function hasKernel(ep: Ep, op: string, opset: number): boolean {
 function versionOf(node: Node): number {
   if (node.domain !== '') return 1;
   const opset = opsetOf(node.graph!);
-  const since = (OP_VERSIONS[node.op] ?? []).map((version) => version.since).filter((at) => at <= opset);
+  const since = (own(OP_VERSIONS, node.op) ?? []).map((version) => version.since).filter((at) => at <= opset);
   return since.at(-1) ?? opset;
 }
 

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type * as Ort from 'onnxruntime-node';
 import type { DType } from '../../ir/dtype.js';
+import { bare } from '../../ir/keys.js';
 import { nested } from './config.js';
 import { type Feeds, type HostReply, type HostRequest, type HostTensor, ORT_TYPES } from './messages.js';
 
@@ -44,9 +45,9 @@ async function answer(request: HostRequest): Promise<Feeds> {
   const session = await attempt('load', () => sessionOf(ort, request));
   if (!feeds) return {};
   return attempt('run', async () => {
-    const inputs: Record<string, Ort.Tensor> = {};
+    const inputs = bare<Ort.Tensor>();
     for (const [name, tensor] of Object.entries(feeds)) inputs[name] = toOrt(ort, tensor);
-    const outputs: Record<string, HostTensor> = {};
+    const outputs = bare<HostTensor>();
     const results = await (wanted ? session.run(inputs, wanted) : session.run(inputs));
     for (const [name, tensor] of Object.entries(results)) outputs[name] = fromOrt(tensor);
     return outputs;

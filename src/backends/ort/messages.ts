@@ -1,4 +1,5 @@
 import type { DType } from '../../ir/dtype.js';
+import type { Config } from './config.js';
 
 /** A tensor between the processes: little-endian packed bytes, or strings. */
 export interface HostTensor {
@@ -24,7 +25,7 @@ export interface HostRequest {
   /** nodes that a WebGPU session leaves to the CPU */
   readonly onCpu: readonly string[];
   /** entries of ONNX Runtime's session configuration */
-  readonly config: Readonly<Record<string, string>>;
+  readonly config: Config;
 }
 
 export type HostReply =

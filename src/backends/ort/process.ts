@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { hostCrashed, hostMissing, hostRefused, hostTimeout } from '../../ir/codes/cli.js';
 import { LotrcError } from '../../ir/diagnostics.js';
+import type { Config } from './config.js';
 import type { Feeds, HostReply, HostRequest, Optimization, Provider } from './messages.js';
 
 export interface HostOptions {
@@ -17,7 +18,7 @@ export interface HostOptions {
   /** names of nodes that the WebGPU provider leaves to the CPU */
   readonly onCpu?: readonly string[] | undefined;
   /** entries of ONNX Runtime's session configuration */
-  readonly config?: Readonly<Record<string, string>> | undefined;
+  readonly config?: Config | undefined;
   /** seconds that loading and running may take together; default no limit */
   readonly timeout?: number | undefined;
 }

@@ -1,7 +1,8 @@
 import type * as Ort from 'onnxruntime-node';
 import { cannotRun, stepFails } from '../../ir/codes/host.js';
 import { fail } from '../../ir/diagnostics.js';
-import { nested } from './config.js';
+import { bare } from '../../ir/keys.js';
+import { type Config, nested } from './config.js';
 import type { Optimization } from './messages.js';
 
 /** A tensor in this process, as ONNX Runtime's JavaScript interface has it. */
@@ -24,7 +25,7 @@ export interface SessionOptions {
   /** writes ONNX Runtime's profile to a file of this prefix when the session is closed */
   readonly profile?: string;
   /** entries of ONNX Runtime's session configuration */
-  readonly config?: Readonly<Record<string, string>>;
+  readonly config?: Config;
   /** names of nodes that the WebGPU provider leaves to the CPU */
   readonly onCpu?: readonly string[] | undefined;
 }
@@ -48,8 +49,8 @@ export class OrtSession {
     const ort = await import('onnxruntime-node');
     ort.env.logLevel = 'fatal';
     const { ep = 'cpu', onCpu = [] } = options;
-    const low = options.lowMemory ? { 'session.disable_prepacking': '1' } : {};
-    const config = { ...low, ...options.config };
+    const low: Config = options.lowMemory ? { 'session.disable_prepacking': '1' } : {};
+    const config: Config = { ...low, ...options.config };
     try {
       const session = await ort.InferenceSession.create(path, {
         // the option must not be empty
@@ -74,7 +75,7 @@ export class OrtSession {
 
   /** Runs the graph. Results are copies: no input is ever aliased. */
   async run(feeds: OrtFeeds): Promise<OrtFeeds> {
-    const inputs: Record<string, Ort.Tensor> = {};
+    const inputs = bare<Ort.Tensor>();
     for (const [name, { type, dims, data }] of Object.entries(feeds)) {
       inputs[name] = new this.#ort.Tensor(type as 'float32', data as Float32Array, dims as number[]);
     }
@@ -85,11 +86,21 @@ export class OrtSession {
       const shapes = batch.map(([name, { dims }]) => `${name}[${dims.join(',')}]`).join(', ');
       return fail(stepFails({ file: this.#file, shapes, why: (error as Error).message }));
     });
-    const out: Record<string, OrtTensor> = {};
+    const out = bare<OrtTensor>();
     for (const [name, tensor] of Object.entries(results)) {
       out[name] = { type: tensor.type, dims: tensor.dims, data: tensor.data as OrtTensor['data'] };
     }
     return out;
+  }
+
+  /** Names of the graph's inputs. */
+  get inputs(): readonly string[] {
+    return this.#session.inputNames;
+  }
+
+  /** Names of the graph's outputs. */
+  get outputs(): readonly string[] {
+    return this.#session.outputNames;
   }
 
   async close(): Promise<void> {

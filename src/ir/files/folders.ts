@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, realpathSync, rmdirSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { cannotWrite } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import { isSystemError } from './system-error.js';
@@ -48,4 +48,20 @@ export function realFolder(path: string): string {
   let at = resolve(path);
   for (; !existsSync(at); at = dirname(at)) rest.unshift(basename(at));
   return join(realpathSync(at), ...rest);
+}
+
+/**
+ * Why a relative path that someone else wrote is not one of a file in a folder or below it, or null. Neither `..` nor a
+ * link may lead out. A file that is missing passes.
+ */
+export function leadsOut(folder: string, location: string): string | null {
+  const parts = location.split(sep === '/' ? '/' : /[/\\]/);
+  const plain = parts.every((part) => part !== '' && part !== '.' && part !== '..');
+  if (!plain || isAbsolute(location) || location.includes('\0'))
+    return `${JSON.stringify(location)} is not the path of a file in this folder`;
+  const path = join(folder, location);
+  if (!existsSync(path)) return null;
+  const inner = relative(realpathSync(folder), realpathSync(path));
+  const outside = inner === '' || inner === '..' || inner.startsWith(`..${sep}`);
+  return outside ? `${JSON.stringify(location)} is a link that leads out of this folder` : null;
 }

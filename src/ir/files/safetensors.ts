@@ -2,6 +2,7 @@ import type { ByteSource } from '../carried.js';
 import { badSafetensors, cannotStore, safetensorsDtype } from '../codes/files.js';
 import { fail } from '../diagnostics.js';
 import { byteLengthOf, type DType } from '../dtype.js';
+import { bare } from '../keys.js';
 import { FileSource } from '../onnx/source.js';
 import { FileTensor } from '../onnx/tensor-read.js';
 import { elementCount } from '../shape.js';
@@ -81,7 +82,7 @@ export function readSafetensorsFrom(source: ByteSource): Safetensors {
     const place = { path: source.path, offset, locate: () => ({ source, offset }) };
     tensors.set(name, new FileTensor(dtype, shape, end - begin, place, null));
   }
-  return { tensors, metadata: Object.fromEntries(metadata) };
+  return { tensors, metadata: bare(metadata) };
 }
 
 function refuse(source: ByteSource, offset: number, why: string): never {

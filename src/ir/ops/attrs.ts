@@ -2,6 +2,7 @@ import { type Attr, type AttrKind, attrText } from '../attr.js';
 import { attributeKind } from '../codes/shapes.js';
 import { fail } from '../diagnostics.js';
 import type { Graph } from '../graph.js';
+import { bare } from '../keys.js';
 import { GraphFunction, Model, type Node, nodePath, type OpName } from '../model.js';
 import type { AttrsOf } from './define.js';
 import { OP_VERSIONS } from './generated/attr-defaults.js';
@@ -60,7 +61,7 @@ export function attrsOf<Op extends OpName>(
 ): AttrsOf<Op> {
   const { opset, attrs = node.attrs } = typeof source === 'number' ? { opset: source } : source;
   const rows = opVersion(node.opKey, opset)?.attrs ?? {};
-  const result: Record<string, unknown> = {};
+  const result = bare<unknown>();
   for (const name of Object.keys(rows)) {
     const value = rows[name]!.default;
     if (value !== undefined) result[name] = value;

@@ -4,6 +4,7 @@ import type { Graph, Node, OpName, Value } from '../model.js';
 import type { ValueType } from '../shape.js';
 import type { TensorData } from '../tensor.js';
 import type { OpMap } from './generated/op-map.js';
+import type { SessionEntries } from './session-entries.js';
 
 /** Typed attributes of an op of the schema table, defaults filled in; a plain map for any other op. */
 export type AttrsOf<Op extends string> = Op extends keyof OpMap
@@ -175,7 +176,7 @@ export interface OpDef<Op extends string = string> {
    * Entries of ONNX Runtime's session configuration without which its optimiser puts a coarser kernel in the op's place:
    * gradients would not be those of the function that is computed.
    */
-  readonly session?: Readonly<Record<string, string>>;
+  readonly session?: SessionEntries;
   /** Arithmetic operations and bytes moved, in terms of the dimensions of the inputs and outputs. */
   cost?(node: Node<Op>): { readonly flops: DimExpr; readonly bytes: DimExpr };
   /** float64 reference after the text of the specification; used by tests and constant folding of small tensors */

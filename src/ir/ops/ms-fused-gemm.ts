@@ -1,3 +1,4 @@
+import { own } from '../keys.js';
 import { attrsOf } from './attrs.js';
 import { defineOp, type NdArray } from './define.js';
 import { matrixCost, turned } from './families/matrix.js';
@@ -40,7 +41,7 @@ export const msFusedGemm = withGradient(
     evaluate: (node, inputs): NdArray[] => {
       const { alpha, beta, transA, transB, activation = '', ...rest } = attrsOf(node);
       const { activation_alpha = 0.01, activation_beta = 0 } = rest;
-      const act = ACTIVATIONS[activation];
+      const act = own(ACTIVATIONS, activation);
       if (!act) throw new Error(`FusedGemm with activation ${activation} has no reference`);
       const [a, b] = [need(inputs, 0), need(inputs, 1)];
       const product = matmul(transA ? swapLast(a) : a, transB ? swapLast(b) : b);

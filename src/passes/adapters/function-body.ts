@@ -1,5 +1,6 @@
 import type { HeldAttr } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
+import { own } from '../../ir/keys.js';
 import { Graph, GraphFunction, type Value } from '../../ir/model.js';
 import { splitKey } from './insert.js';
 import { buildIntegerLayer, INTEGER_PRODUCT } from './integer-layer.js';
@@ -37,8 +38,8 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   fn.opsets.set('', form.opset);
   const { op, domain } = splitKey(form.op);
   if (domain !== '') fn.opsets.set(domain, 1);
-  const own = OWN[form.op] ?? {};
-  fn.attributes = ['scale', ...Object.keys(own)];
+  const fixed = own(OWN, form.op) ?? {};
+  fn.attributes = ['scale', ...Object.keys(fixed)];
   const build = new GraphBuilder(graph, { before: null, pass: 'to-functions' });
   const asX = (value: Value): Value => (form.half ? build.one('CastLike', [value, x]) : value);
   const scale = build.one('Constant', [], { value_float: reference('scale', FLOAT) }, 's');
@@ -52,8 +53,8 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   const taken = form.op === 'MatMul' ? [] : others;
   const base =
     form.op === INTEGER_PRODUCT
-      ? buildIntegerLayer(graph, null, w, taken, own, 'base').y
-      : build.node(op, [x, w, ...taken], own, { domain, outputs: ['base'] })[0]!;
+      ? buildIntegerLayer(graph, null, w, taken, fixed, 'base').y
+      : build.node(op, [x, w, ...taken], fixed, { domain, outputs: ['base'] })[0]!;
   const sum = build.one('Add', [base, delta], {}, 'y');
   graph.addOutput(added.reduce((y, bias) => build.one('Add', [y, bias], {}, 'y_bias'), sum));
   return fn;

@@ -1,5 +1,6 @@
 import { attrString } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
+import { own } from '../../ir/keys.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import { matches, polynomialOf } from './polynomial.js';
 import type { Raised } from './raised.js';
@@ -26,7 +27,7 @@ const MOST_STEPS = 5;
 
 /** The GELU whose error function or hyperbolic tangent this node is; null when it is something else. */
 export function geluAt(node: Node): Raised | null {
-  const form = FORMS[node.opKey];
+  const form = own(FORMS, node.opKey);
   const [u, f] = [node.inputs[0], node.outputs[0]];
   if (!form || !u || !f || !node.graph) return null;
   const x = argumentOf(u, form);

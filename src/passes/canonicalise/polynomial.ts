@@ -1,3 +1,4 @@
+import { own } from '../../ir/keys.js';
 import type { Value } from '../../ir/model.js';
 import { scalarOf } from './constants.js';
 
@@ -26,7 +27,7 @@ export function polynomialOf(value: Value, atoms: Atoms, depth = 0): Polynomial 
   if (value === atoms.f) return new Map([[term(0, 1), 1]]);
   const scalar = scalarOf(value);
   if (scalar !== null) return constant(scalar);
-  const rule = value.producer && RULES[value.producer.opKey];
+  const rule = value.producer && own(RULES, value.producer.opKey);
   if (!rule || depth > MOST_DEPTH) return null;
   const parts = value.producer.inputs.map((input) => input && polynomialOf(input, atoms, depth + 1));
   if (parts.some((part) => part === null)) return null;

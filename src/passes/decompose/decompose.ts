@@ -1,4 +1,5 @@
 import { isFloat } from '../../ir/dtype.js';
+import { own } from '../../ir/keys.js';
 import { canTakeName, type Model, type Node, type Value } from '../../ir/model.js';
 import {
   attentionProblem,
@@ -64,7 +65,7 @@ export function decompose(model: Model, trained?: Iterable<string>): number {
 }
 
 function lower(model: Model, node: Node, shared: Shared): boolean {
-  const entry = TABLE[node.opKey];
+  const entry = own(TABLE, node.opKey);
   const type = node.inputs[0]?.type;
   if (!entry || type?.kind !== 'tensor' || !isFloat(type.dtype)) return false;
   if ((model.opsets.get('') ?? 0) < DECOMPOSED_SINCE || entry.problem(node) !== null) return false;

@@ -1,0 +1,156 @@
+import {
+  fits,
+  flag,
+  later,
+  list,
+  nullable,
+  number,
+  object,
+  oneOf,
+  optional,
+  record,
+  type Schema,
+  text,
+  whole,
+} from '../ir/files/schema.js';
+import type { Best } from './best.js';
+import { METRICS } from './best.js';
+import type { Position } from './checkpoint.js';
+import { FIELDS, type Fields } from './data/fields.js';
+import type { LabelMap } from './data/labels.js';
+import type { DataOptions } from './data/open.js';
+import { TASKS } from './data/tasks.js';
+import type { Plan } from './loop.js';
+import type { LossScale } from './loss-scale.js';
+import type { DataFile, Settings } from './settings.js';
+
+/** `run.json` and the position in a checkpoint, field by field. What older versions did not write has what they did. */
+
+const above0 = fits<number>('a number above 0', (value) => Number.isFinite(value) && (value as number) > 0);
+const share = fits<number>(
+  'a number from 0 to 1',
+  (value) => Number.isFinite(value) && (value as number) >= 0 && (value as number) <= 1,
+);
+const from0 = fits<number>('a number from 0', (value) => Number.isFinite(value) && (value as number) >= 0);
+
+const file = object<DataFile>({ file: text, sha256: text }, 'refused');
+
+const fields = object<Fields>(
+  {
+    text: later(text, FIELDS.text),
+    pair: later(nullable(text), FIELDS.pair),
+    label: later(text, FIELDS.label),
+    prompt: later(text, FIELDS.prompt),
+    completion: later(text, FIELDS.completion),
+    messages: later(text, FIELDS.messages),
+    tokens: later(text, FIELDS.tokens),
+    tags: later(text, FIELDS.tags),
+    source: later(text, FIELDS.source),
+    target: later(text, FIELDS.target),
+  },
+  'refused',
+);
+
+const reading = object<DataOptions>(
+  {
+    tokenizer: nullable(text),
+    fields,
+    badLines: oneOf(['skip', 'stop']),
+    maxLength: whole(1),
+    padTo: whole(1),
+    task: later(nullable(oneOf(TASKS)), null),
+    quote: later(nullable(text), null),
+    labels: later(nullable(list(text)), null),
+    bucket: later(flag, false),
+    bos: later(nullable(text), null),
+    eos: later(nullable(text), null),
+    pack: later(flag, false),
+    lossOn: later(oneOf(['answers', 'last', 'all']), 'answers'),
+    subwords: later(oneOf(['first', 'all']), 'first'),
+    decoderStart: later(nullable(text), null),
+  },
+  'refused',
+);
+
+const plan = object<Plan>(
+  {
+    epochs: above0,
+    maxSteps: nullable(whole(1)),
+    accumulate: whole(1),
+    schedule: object<Plan['schedule']>(
+      {
+        kind: oneOf(['constant', 'linear', 'cosine', 'polynomial']),
+        peak: from0,
+        floor: from0,
+        power: number,
+        warmup: from0,
+      },
+      'refused',
+    ),
+    seed: whole(),
+    lossScale: above0,
+    evalEvery: nullable(whole(1)),
+    checkpointEvery: whole(1),
+    best: later(oneOf(METRICS), 'loss'),
+    patience: later(nullable(whole(1)), null),
+    warmupSteps: later(nullable(whole()), null),
+  },
+  'refused',
+);
+
+type Labels<Kind extends LabelMap['kind']> = Extract<LabelMap, { kind: Kind }>;
+const labelMaps = new Map<string, Schema<LabelMap>>([
+  [
+    'names',
+    object<Labels<'names'>>(
+      { kind: oneOf(['names']), names: list(text), order: optional(oneOf(['given', 'config', 'data'])) },
+      'refused',
+    ),
+  ],
+  ['integers', object<Labels<'integers'>>({ kind: oneOf(['integers']) }, 'refused')],
+  ['values', object<Labels<'values'>>({ kind: oneOf(['values']) }, 'refused')],
+]);
+const labels: Schema<LabelMap> = (value, field) => {
+  const { kind } = object<{ kind: string }>({ kind: oneOf([...labelMaps.keys()]) })(value, field);
+  return labelMaps.get(kind)!(value, field);
+};
+
+/** `run.json`. A setting that this version does not know would be lost, so it is refused. */
+export const settingsSchema: Schema<Settings> = object<Settings>(
+  {
+    version: oneOf([1]),
+    training: text,
+    data: file,
+    evalData: nullable(file),
+    evalSplit: share,
+    reading,
+    tokenizer: nullable(file),
+    batchSize: whole(1),
+    plan,
+    ep: oneOf(['cpu', 'cuda', 'webgpu']),
+    threads: whole(),
+    inputs: record(text),
+    labels: nullable(labels),
+    tokenizerFiles: optional(list(file)),
+  },
+  'refused',
+);
+
+const best: Schema<Best> = (value, field) => {
+  const read = object<Omit<Best, 'value'> & { readonly value?: number | undefined }>({
+    step: whole(),
+    loss: number,
+    value: optional(number),
+  })(value, field);
+  // checkpoints of older versions compare by the loss
+  return { ...read, value: read.value ?? read.loss };
+};
+
+/** Where a run stands, as a checkpoint has it. */
+export const positionSchema: Schema<Position> = object<Position>({
+  step: whole(),
+  updates: whole(),
+  scale: object<LossScale>({ value: above0, steady: whole(), skipped: whole() }),
+  best: nullable(best),
+  stale: later(whole(), 0),
+});

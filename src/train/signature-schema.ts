@@ -1,0 +1,247 @@
+import { allDTypes } from '../ir/dtype.js';
+import {
+  either,
+  fits,
+  flag,
+  later,
+  list,
+  nullable,
+  number,
+  object,
+  oneOf,
+  optional,
+  record,
+  type Schema,
+  text,
+  where,
+  whole,
+} from '../ir/files/schema.js';
+import { entryFault, type SessionEntries } from '../ir/ops/session-entries.js';
+import { LOSS_KINDS } from './losses.js';
+import type {
+  BaseFile,
+  GraphName,
+  GraphSignature,
+  LossSignature,
+  LossTerm,
+  ParamRow,
+  Port,
+  Role,
+  Signature,
+  SiteSignature,
+} from './signature.js';
+
+/** `signature.json` of a training directory, field by field, and what its parts must have in common. */
+
+const ROLES = [
+  'batch',
+  'label',
+  'mask',
+  'param',
+  'state',
+  'scalar',
+  'loss',
+  'grad',
+  'logits',
+  'output',
+  'norm',
+  'finite',
+  'count',
+] as const satisfies readonly Role[];
+
+const extents = list(either('a whole number from 0, or a name', whole(), text));
+
+const port: Schema<Port> = where(
+  object<Port>({
+    name: text,
+    role: oneOf(ROLES),
+    dtype: oneOf(allDTypes()),
+    shape: extents,
+    rows: optional(whole()),
+    param: optional(text),
+    slot: optional(text),
+    term: optional(whole()),
+    scalar: optional(oneOf(['lr', 'loss_scale', 'bc1', 'bc2', 'draw', 'divisor'])),
+    next: optional(text),
+  }),
+  ({ name, role, param, scalar, term }) => {
+    if ((role === 'param' || role === 'grad' || role === 'state') && param === undefined)
+      return `port ${JSON.stringify(name)} names no parameter`;
+    if (role === 'scalar' && scalar === undefined)
+      return `port ${JSON.stringify(name)} does not say which scalar`;
+    return scalar === 'divisor' && term === undefined ? `port ${JSON.stringify(name)} names no loss` : null;
+  },
+);
+
+const graph: Schema<GraphSignature> = where(
+  object<GraphSignature>({
+    file: text,
+    inputs: list(port),
+    outputs: list(port),
+    onCpu: optional(list(text)),
+  }),
+  ({ inputs, outputs }) => {
+    for (const ports of [inputs, outputs]) {
+      const seen = new Set<string>();
+      for (const { name } of ports) {
+        if (seen.has(name)) return `two ports are called ${JSON.stringify(name)}`;
+        seen.add(name);
+      }
+    }
+    const made = new Set(outputs.map(({ name }) => name));
+    const lost = inputs.find(({ next }) => next !== undefined && !made.has(next));
+    return lost
+      ? `input ${JSON.stringify(lost.name)} is followed by "${lost.next}", which is not an output`
+      : null;
+  },
+);
+
+const param = object<ParamRow>({
+  name: text,
+  factor: text,
+  group: nullable(text),
+  site: nullable(text),
+  shape: list(whole()),
+  dtype: oneOf(['f32']),
+  init: text,
+  lrMultiplier: number,
+  trainable: flag,
+});
+
+const site = object<SiteSignature>({
+  id: text,
+  modulePath: nullable(text),
+  nameFrom: text,
+  nodes: list(text),
+  weights: list(text),
+  layout: list(oneOf(['io', 'oi'])),
+  in: whole(),
+  out: whole(),
+  group: text,
+});
+
+const termFields = {
+  ignoreIndex: nullable(whole(Number.MIN_SAFE_INTEGER)),
+  ignoreValue: optional(number),
+  labelSmoothing: number,
+  reduction: oneOf(['mean', 'sum']),
+  shift: flag,
+  classWeights: optional(list(number)),
+  temperature: optional(number),
+  blank: optional(whole()),
+  pairs: optional(oneOf(['halves'])),
+} as const;
+
+const single = object<LossTerm>({ ...termFields, kind: oneOf(LOSS_KINDS) });
+type Sum = Extract<LossSignature, { kind: 'sum' }>;
+const sum = object<Sum>({
+  ...termFields,
+  kind: oneOf(['sum']),
+  terms: where(
+    list(
+      object<Sum['terms'][number]>({ ...termFields, kind: oneOf(LOSS_KINDS), output: text, weight: number }),
+    ),
+    ({ length }) => (length > 0 ? null : 'it is empty'),
+  ),
+});
+const loss: Schema<LossSignature> = (value, field) =>
+  value instanceof Map && value.get('kind') === 'sum' ? sum(value, field) : single(value, field);
+
+const session: Schema<SessionEntries> = where(record(text) as Schema<SessionEntries>, (entries) => {
+  for (const [key, value] of Object.entries(entries)) {
+    const fault = entryFault(key, value);
+    if (fault !== null) return fault;
+  }
+  return null;
+});
+
+const base = object<BaseFile>({ location: text, digest: text, byteLength: whole() });
+
+const optimizer = where(
+  object<Signature['optimizer']>({
+    kind: oneOf(['adamw', 'sgd']),
+    constants: record(number),
+    slots: list(text),
+  }),
+  ({ kind, constants }) =>
+    kind === 'adamw' && !['beta1', 'beta2'].every((name) => Object.hasOwn(constants, name))
+      ? 'the constants of adamw lack beta1 or beta2'
+      : null,
+);
+
+const version: Schema<1> = (value, field) =>
+  fits<1>(`1: this lotrc reads version 1, and the file has ${JSON.stringify(value)}`, (v) => v === 1)(
+    value,
+    field,
+  );
+
+export const signatureSchema: Schema<Signature> = where(
+  object<Signature>({
+    version,
+    opset: whole(1),
+    ep: list(oneOf(['cpu', 'cuda', 'webgpu', 'wasm'])),
+    graphs: object<Signature['graphs']>({
+      step: optional(graph),
+      grad: optional(graph),
+      apply: optional(graph),
+      eval: optional(graph),
+      infer: optional(graph),
+      stepLoop: optional(graph),
+    }),
+    params: list(param),
+    sites: list(site),
+    optimizer,
+    loss,
+    draws: optional(whole(1)),
+    session: later(session, {}),
+    base: list(base),
+  }),
+  partsFault,
+);
+
+/** What the host reads from the results of each graph, once for each loss where `each` says so. */
+const RESULTS: Readonly<
+  Record<GraphName, { readonly once: readonly Role[]; readonly each: readonly Role[] }>
+> = {
+  step: { once: ['loss', 'norm', 'finite'], each: [] },
+  stepLoop: { once: ['loss', 'norm', 'finite'], each: [] },
+  grad: { once: ['loss'], each: [] },
+  apply: { once: ['norm', 'finite'], each: [] },
+  eval: { once: [], each: ['loss', 'count'] },
+  infer: { once: [], each: [] },
+};
+
+/** What is wrong between the parts of a signature, or null. */
+function partsFault({ graphs, params, loss: held }: Signature): string | null {
+  if (!graphs.step && !graphs.eval) return 'field "graphs": there is neither "step" nor "eval"';
+  const rows = new Map(params.map((row) => [row.name, row]));
+  if (rows.size < params.length) return 'field "params": two parameters have one name';
+  const terms = held.kind === 'sum' ? held.terms.length : 1;
+  for (const name of Object.keys(RESULTS) as GraphName[]) {
+    const own = graphs[name];
+    if (!own) continue;
+    const refuse = (why: string) => `field "graphs.${name}": ${why}`;
+    for (const { name: called, role, param: of, shape, term = 0 } of [...own.inputs, ...own.outputs]) {
+      const row = of === undefined ? null : rows.get(of);
+      if (row === undefined)
+        return refuse(`port ${JSON.stringify(called)} names a parameter that is not in "params"`);
+      if (row && role === 'grad' && shape.join() !== row.shape.join())
+        return refuse(
+          `port ${JSON.stringify(called)} is [${shape.join(',')}], and its parameter [${row.shape.join(',')}]`,
+        );
+      if (term >= terms) return refuse(`port ${JSON.stringify(called)} names loss ${term} of ${terms}`);
+    }
+    const { once, each } = RESULTS[name];
+    const counted = name === 'grad' && held.kind !== 'sum' && held.reduction === 'mean';
+    const missing = [...once, ...(counted ? (['count'] as const) : [])].find(
+      (role) => !own.outputs.some((port) => port.role === role),
+    );
+    if (missing) return refuse(`no output has the role "${missing}"`);
+    for (let index = 0; index < terms; index++) {
+      const term = held.kind === 'sum' ? index : undefined;
+      const lost = each.find((role) => !own.outputs.some((port) => port.role === role && port.term === term));
+      if (lost) return refuse(`no output has the role "${lost}" of loss ${index}`);
+    }
+  }
+  return null;
+}
