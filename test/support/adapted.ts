@@ -80,16 +80,16 @@ export function addTo(
   base: Model,
   name: string,
   delta: Float64Array,
-  place: { column?: number; turned?: boolean } = {},
+  place: { column?: number; transposed?: boolean } = {},
 ): void {
   const held = [...base.everyGraph()].map((graph) => graph.own(name)).find((value) => value)!;
   const data = constantData(held)!;
   const [rows, columns] = data.shape as [number, number];
   const values = toF64(data).slice();
-  const width = place.turned ? rows : delta.length / rows;
+  const width = place.transposed ? rows : delta.length / rows;
   for (let k = 0; k < delta.length; k++) {
     const [i, o] = [Math.floor(k / width), k % width];
-    values[place.turned ? o * columns + i : i * columns + (place.column ?? 0) + o]! += delta[k]!;
+    values[place.transposed ? o * columns + i : i * columns + (place.column ?? 0) + o]! += delta[k]!;
   }
   const corrected = f32Tensor(data.shape, values);
   if (held.constant) held.setConstant(corrected);

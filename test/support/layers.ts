@@ -24,7 +24,7 @@ export interface LayerForm {
   /** where the weight stands */
   readonly storage?: 'initializer' | 'constant';
   /** a Transpose between the stored weight and the layer */
-  readonly turned?: boolean;
+  readonly transposed?: boolean;
   /** an Identity likewise */
   readonly identity?: boolean;
   /** the stored type; a Cast to `dtype` follows */
@@ -42,7 +42,7 @@ export function layerModel(form: LayerForm = {}): Model {
   model.setIrVersion(form.irVersion ?? 8);
   const x = graph.addInput('x', tensorType(dtype, [...batch, inn]));
   const asRead: readonly [number, number] = form.transB ? [out, inn] : [inn, out];
-  const shape = form.turned ? [asRead[1], asRead[0]] : [...asRead];
+  const shape = form.transposed ? [asRead[1], asRead[0]] : [...asRead];
   const w = readable(graph, floats(form.stored ?? dtype, shape, 11), form, dtype);
   const bias = form.bias ? stored(graph, 'B', floats(dtype, [out], 12), form.irVersion) : null;
   const attrs: [string, Attr][] = [];
@@ -88,7 +88,7 @@ function readable(graph: Graph, data: TensorData, form: LayerForm, dtype: DType)
     }).outputs[0]!;
   };
   if (form.identity) step('Identity', []);
-  if (form.turned) step('Transpose', [['perm', attrInts([1, 0])]]);
+  if (form.transposed) step('Transpose', [['perm', attrInts([1, 0])]]);
   if (form.stored && form.stored !== dtype) step('Cast', [['to', attrInt(dtypeToOnnx(dtype))]]);
   return value;
 }
@@ -164,7 +164,7 @@ export function expected(
   scale: number,
 ): Float64Array {
   const rows = matrix(weight);
-  const w = (form.transB ?? false) !== (form.turned ?? false) ? turn(rows) : rows;
+  const w = (form.transB ?? false) !== (form.transposed ?? false) ? turn(rows) : rows;
   const input = { rows: x.length / w.rows, columns: w.rows, data: x };
   const base = times(input, w).data;
   const delta = factors.length === 0 ? null : factors.map(matrix).reduce(times, input).data;

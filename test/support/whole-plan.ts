@@ -42,9 +42,9 @@ const matrix = (data: ArrayLike<number>, cols: number): Matrix =>
   Array.from({ length: data.length / cols }, (_, i) =>
     Array.from({ length: cols }, (__, j) => data[i * cols + j]!),
   );
-const turned = (a: Matrix): Matrix => a[0]!.map((_, j) => a.map((row) => row[j]!));
+const transposed = (a: Matrix): Matrix => a[0]!.map((_, j) => a.map((row) => row[j]!));
 const times = (a: Matrix, b: Matrix): Matrix => {
-  const columns = turned(b);
+  const columns = transposed(b);
   return a.map((row) => columns.map((column) => row.reduce((sum, value, k) => sum + value * column[k]!, 0)));
 };
 const plus = (a: Matrix, b: Matrix): Matrix => a.map((row, i) => row.map((value, j) => value + b[i]![j]!));
@@ -194,7 +194,7 @@ function expectedOf(
     const read = (name: string, cols: number) => matrix(tensors.get(name)!.map(round), cols);
     const x = read(layer.x, layer.in);
     const w =
-      layer.weightStored === 'io' ? read(layer.weight, layer.out) : turned(read(layer.weight, layer.in));
+      layer.weightStored === 'io' ? read(layer.weight, layer.out) : transposed(read(layer.weight, layer.in));
     const bias = layer.bias ? read(layer.bias, layer.out)[0]! : Array<number>(layer.out).fill(0);
     const factors = Array.from({ length: plan.adapters }, (_, adapter) =>
       layer.factors.map((name, k) => {
@@ -212,12 +212,12 @@ function expectedOf(
     );
     if (!training) continue;
     const dy = read(`d${layer.y}`, layer.out);
-    add(`dx_${input}`, times(dy, turned(weights[0]!)));
+    add(`dx_${input}`, times(dy, transposed(weights[0]!)));
     for (const [k, name] of layer.factors.entries()) {
       if (!plan.groups[0]!.factors[k]!.trainable) continue;
       const before = factors[0]!.slice(0, k).reduce(times, x);
-      const after = factors[0]!.slice(k + 1).reduceRight((all, factor) => times(all, turned(factor)), dy);
-      add(name, scaled(times(turned(before), after), scale));
+      const after = factors[0]!.slice(k + 1).reduceRight((all, factor) => times(all, transposed(factor)), dy);
+      add(name, scaled(times(transposed(before), after), scale));
     }
   }
   const places = placesOf(plan.buffers, 'step');

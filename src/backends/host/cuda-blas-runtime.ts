@@ -4,7 +4,10 @@
 export const BLAS_MEMBER = `  Library library;
 `;
 
-/** In the function that makes a status of an error of CUDA: an error of cuBLASLt comes as one, and is told instead. */
+/**
+ * For the function that makes a status of a CUDA error: reports an error of cuBLASLt, which arrives as a CUDA error,
+ * under its own name.
+ */
 export const BLAS_FAILED = `  if (a && a->library.status != CUBLAS_STATUS_SUCCESS) {
     const cublasStatus_t refused = std::exchange(a->library.status, CUBLAS_STATUS_SUCCESS);
     return fail(a, refused == CUBLAS_STATUS_ALLOC_FAILED ? LOTRC_NO_MEMORY : LOTRC_CUBLAS,
@@ -14,7 +17,7 @@ export const BLAS_FAILED = `  if (a && a->library.status != CUBLAS_STATUS_SUCCES
 
 /** Functions over the state: after it, before the buffers are made. */
 export const BLAS_FUNCTIONS = `
-// keeps what cuBLASLt has to say for the message of the call
+// keeps the status of cuBLASLt for the message of the call
 static cudaError_t refused(lotrc_adapters *a, const char *of, const char *function, cublasStatus_t status) {
   a->library.status = status;
   a->library.call = std::string(function) + " of " + of;
@@ -30,7 +33,7 @@ static cudaError_t refused(lotrc_adapters *a, const char *of, const char *functi
 // has a number for each row of out^T, which is what cuBLASLt adds.
 static cudaError_t prepare(lotrc_adapters *a, const ProductRow &row, Product &p) {
   Library &library = a->library;
-  const cublasOperation_t turn = row.turned ? CUBLAS_OP_T : CUBLAS_OP_N;
+  const cublasOperation_t turn = row.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
   LOTRC_LT(row.name, cublasLtMatmulDescCreate, &p.what, PRODUCT_SUMS, CUDA_R_32F);
   LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn);
   if (row.bias >= 0) {
@@ -39,7 +42,7 @@ static cudaError_t prepare(lotrc_adapters *a, const ProductRow &row, Product &p)
     LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
     LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
   }
-  const uint64_t height = row.turned ? row.inner : row.cols, width = row.turned ? row.cols : row.inner;
+  const uint64_t height = row.transposed ? row.inner : row.cols, width = row.transposed ? row.cols : row.inner;
   LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.weight, PRODUCT_TYPE, height, width, row.weight_stride);
   LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.rows, PRODUCT_TYPE, row.inner, a->tokens, row.rows_stride);
   LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.out, PRODUCT_TYPE, row.cols, a->tokens, row.out_stride);
@@ -103,22 +106,22 @@ static cudaError_t copy_part(lotrc_adapters *a, int to, size_t at, size_t stride
 }
 
 // uploads a tensor that its buffer holds transposed
-static cudaError_t upload_turned(lotrc_adapters *a, const Place &place, const float *data) {
-  std::vector<float> turned(place.rows * place.cols);
+static cudaError_t upload_transposed(lotrc_adapters *a, const Place &place, const float *data) {
+  std::vector<float> transposed(place.rows * place.cols);
   for (size_t i = 0; i < place.rows; i++)
-    for (size_t j = 0; j < place.cols; j++) turned[j * place.rows + i] = data[i * place.cols + j];
+    for (size_t j = 0; j < place.cols; j++) transposed[j * place.rows + i] = data[i * place.cols + j];
   std::vector<uint16_t> room;
-  const void *from = as_stored(place.buffer, turned.data(), turned.size(), room);
+  const void *from = as_stored(place.buffer, transposed.data(), transposed.size(), room);
   const size_t bytes = element_bytes(place.buffer), row = place.rows * bytes;
   char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
   const cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.cols, cudaMemcpyHostToDevice, a->stream);
   return error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error;
 }
 
-// what of a buffer is the caller's: all but the border of its rows
+// the part of a buffer that is the caller's: all but the border of its rows
 static size_t numbers_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) - a->tokens * BUFFERS[buffer].border; }
 
-// Copies the caller's numbers, dense on the host. The border stays as it is: what launches put there, and zeros.
+// Copies the caller's numbers, dense on the host. The border stays as it is: results of launches, and zeros.
 static cudaError_t write_numbers(const lotrc_adapters *a, int buffer, const void *from) {
   const BufferRow &row = BUFFERS[buffer];
   const size_t bytes = element_bytes(buffer), width = (row.elements - row.border) * bytes;

@@ -31,9 +31,9 @@ export function blasTables(plan: KernelPlan, tf32: boolean, number: Numbers): re
   ];
 }
 
-/** What the library does for each product; the launch must be one that cuBLASLt takes in one call. */
+/** The arguments of the library for each product; the launch must be one that cuBLASLt takes in one call. */
 function productRow({ name, work }: Launch, number: Numbers): readonly (string | number | boolean)[] {
-  if (work.kind !== 'product') throw new Error(`${name} is no product`);
+  if (work.kind !== 'product') throw new Error(`${name} is not a product`);
   const { segments, epilogue, out, cols, parts, chain, widen } = work;
   const [segment, more] = segments;
   const { a, b, inner } = segment!;
@@ -57,7 +57,7 @@ function productRow({ name, work }: Launch, number: Numbers): readonly (string |
   ];
 }
 
-/** Copies of factors into the borders of weights: part of what is made of the factors alone. */
+/** Copies of factors into the borders of weights: part of the work that depends on the factors alone. */
 export function borderCopies(buffers: readonly BufferPlan[], number: Numbers): readonly string[] {
   return buffers.flatMap(({ name, shape, blocks = [] }) =>
     blocks.flatMap((block) => {
@@ -78,8 +78,8 @@ struct ProductRow {
   int rows, weight, out, bias;                         // buffers; -1: no bias
   uint64_t inner, cols;
   int64_t rows_stride, weight_stride, out_stride;      // elements from one row to the next
-  bool turned;                                         // the weight is stored (cols x inner)
-  bool adds;                                           // to what out holds
+  bool transposed;                                     // the weight is stored (cols x inner)
+  bool adds;                                           // adds to the contents of out
 };
 `;
 
@@ -95,7 +95,7 @@ struct Library {
   cublasLtMatmulPreference_t wishes = nullptr;
   Product product[PRODUCT_COUNT];
   void *workspace = nullptr;
-  size_t workspace_bytes = 0;                          // what the product that wants most wants
-  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;       // of a call that failed, until it is told
+  size_t workspace_bytes = 0;                          // most that any product needs
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;       // of a call that failed, until it is reported
   std::string call;
 };`;

@@ -1,4 +1,4 @@
-/** adapters.h, the C interface of an emitted CUDA library: what is the same for every plan. */
+/** adapters.h, the C interface of an emitted CUDA library: the text that is the same for every plan. */
 
 const ADAMW = `
 /* Hyperparameters of a step (decoupled decay, arXiv 1711.05101). Usual: beta1 0.9, beta2 0.999, epsilon 1e-8. */
@@ -9,14 +9,15 @@ typedef struct lotrc_adamw {
 
 const BACKWARD = `
 /*
- * From the dy of every layer of a region: dx, and what the region adds to the gradients of the factors. Needs the forward
- * pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first (LOTRC_BAD_ORDER).
+ * From the dy of every layer of a region: dx, and the share of the region in the gradients of the factors. Needs the
+ * forward pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first
+ * (LOTRC_BAD_ORDER).
  */
 lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
 
 /*
  * Sets dx of every input to zero and lets regions run backward in any order: one that adds to the dx of another then gives
- * its own part alone.
+ * only its own part.
  */
 lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
 
@@ -34,8 +35,9 @@ const MANY = `/* The same for a factor of one adapter, 0 to LOTRC_ADAPTERS - 1; 
 lotrc_status lotrc_set_adapter(lotrc_adapters *adapters, uint32_t adapter, const char *tensor, const float *data, size_t count);
 
 /*
- * Says whose the rows of x are: the adapter of each block of LOTRC_ROW_BLOCK rows, the last of which may be shorter; \`blocks\` is their
- * number. Rows of one adapter that do not fill a block are followed by rows of padding. At first all are adapter 0's.
+ * Sets the adapter of the rows of x: of each block of LOTRC_ROW_BLOCK rows, the last of which may be shorter;
+ * \`blocks\` is their number. Rows of one adapter that do not fill a block are followed by rows of padding. At first
+ * all are adapter 0's.
  */
 lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_blocks, size_t blocks);
 
@@ -43,29 +45,30 @@ lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_blocks,
 
 const ROW = `
 /*
- * How a row of x, y, dx or dy stands in its buffer: so many numbers are the caller's, and the next row is \`stride\` elements on. The
- * elements between belong to the library, which keeps P or dP there: kernels of the caller leave them alone. Pointers may be null.
+ * Layout of the rows of x, y, dx or dy in their buffer: \`width\` numbers are the caller's, and the next row is
+ * \`stride\` elements further. The elements between belong to the library, which keeps P or dP there: kernels of the
+ * caller must not change them. Pointers may be null.
  */
 lotrc_status lotrc_row(lotrc_adapters *adapters, const char *name, size_t *width, size_t *stride);
 `;
 
 const MERGING = `
 /*
- * Folds the adapter into the weights where they stand, W += s R M L: lotrc_forward is then the layers alone. lotrc_unmerge takes it
+ * Folds the adapter into the weights in place, W += s R M L: lotrc_forward is then the layers alone. lotrc_unmerge takes it
  * out again, up to rounding; until then nothing can be set (LOTRC_BAD_ORDER).
  */
 lotrc_status lotrc_merge(lotrc_adapters *adapters);
 lotrc_status lotrc_unmerge(lotrc_adapters *adapters);
 `;
 
-/** What a plan has, of which the library's text depends. */
+/** The properties of a plan on which the text of the library depends. */
 export interface CudaHas {
   readonly training: boolean;
   /** several adapters in a batch */
   readonly many: boolean;
-  /** the adapter into the weights and out */
+  /** merges the adapter into the weights and unmerges it */
   readonly merging: boolean;
-  /** kernels for devices with warpgroups beside the others */
+  /** also kernels for devices with warpgroups */
   readonly warpgroups: boolean;
   /** calls of cuBLASLt, on buffers whose rows have borders */
   readonly library: boolean;
@@ -91,7 +94,7 @@ extern "C" {
 typedef enum lotrc_status {
   LOTRC_OK = 0,
   LOTRC_BAD_ARGUMENT = 1, /* a null pointer, an unknown name, a wrong size */
-  LOTRC_BAD_ORDER = 2,    /* a call that another has to come before */
+  LOTRC_BAD_ORDER = 2,    /* a call that needs another call before it */
   LOTRC_NO_MEMORY = 3,    /* the device or the host has no room */
   LOTRC_CUDA = 4${library ? ',' : ' '}         /* the CUDA runtime refused; the message has its name for it */
 ${library ? '  LOTRC_CUBLAS = 5        /* cuBLASLt refused; the message has its name for it */\n' : ''}} lotrc_status;
@@ -109,7 +112,7 @@ ${training ? ADAMW : ''}
 lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream);
 void lotrc_destroy(lotrc_adapters *adapters);
 
-/* What the last call that failed has to say; null: about lotrc_create. Valid until the next call. */
+/* Message of the last call that failed; null: of lotrc_create. Valid until the next call. */
 const char *lotrc_message(const lotrc_adapters *adapters);
 
 /*
@@ -121,7 +124,7 @@ lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float
 ${many ? MANY : ''}/* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
 ${library ? ROW : ''}
-/* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
+/* To be called after factors were written through lotrc_buffer: what is computed from them is computed again. */
 lotrc_status lotrc_changed(lotrc_adapters *adapters);
 
 /* Copies a whole buffer from or to the host, where it is float32${library ? ' and dense, without the borders of rows' : ''}, and waits for it. */

@@ -7,9 +7,9 @@ import type { KernelPlan, Launch, Schedule } from '../kernel/types.js';
 const SHARED_BYTES = 48 << 10;
 
 /**
- * The plan with the schedules that are written of it: matrix units (mma.sync) for products of narrow operands and, with
+ * The plan with the schedules that are emitted: matrix units (mma.sync) for products of narrow operands and, with
  * `tf32`, for the float32 products over tokens; CUDA cores for the rest. Products of factors alone in float32 stay exact.
- * With `warpgroups` a product whose planned schedule is one of those keeps it, for devices that have them.
+ * With `warpgroups` a product whose planned schedule is one of those keeps it, for devices that have warpgroups.
  */
 export function loweredPlan(
   plan: KernelPlan,
@@ -44,7 +44,7 @@ export function loweredPlan(
   };
 }
 
-/** The schedule that is written of a planned one; `tf32`: float32 products may be rounded. */
+/** The schedule that is emitted for a planned one; `tf32`: float32 products may be rounded. */
 export function scheduleOf({ work, schedule, family }: Launch, tf32: boolean): Schedule {
   if (family === 'blas') return schedule;
   const scalar = scalarSchedule(schedule, SHARED_BYTES);

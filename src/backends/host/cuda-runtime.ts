@@ -12,13 +12,13 @@ struct BufferRow {
   uint32_t per;
 ${library ? "  size_t border;    // how many of them, at the end of every row, are not the caller's\n" : ''}};
 
-// where a tensor of the model stands: rows x cols from element \`offset\` on, \`stride\` elements from row to row
+// place of a tensor of the model: rows x cols from element \`offset\` on, \`stride\` elements from row to row
 struct Place {
   const char *tensor;
   bool factor;  // of an adapter
   int buffer;
   size_t offset, rows, cols, stride;
-${library ? '  bool turned;  // the buffer holds it transposed: cols x rows\n' : ''}};
+${library ? '  bool transposed;  // the buffer holds it transposed: cols x rows\n' : ''}};
 `;
 
 /** Everything between the tables and the launches; `more`: further members of the state. */
@@ -30,7 +30,7 @@ struct lotrc_adapters {
   float *moment[2 * TRAINED_COUNT + 1] = {};
 ${more}  uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
-  bool stale = true;                // what is made of the factors alone has to be made again
+  bool stale = true;                // what depends on the factors alone has to be computed again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
 ${library ? BLAS_MEMBER : ''}  std::string message;
 };
@@ -90,7 +90,7 @@ static int buffer_of(const char *name) {
 
 static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
 
-// \`bytes\`: of shared memory beside what the kernel declares
+// \`bytes\`: of shared memory in addition to what the kernel declares
 template <class... Parameters, class... Arguments>
 static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
                                unsigned threads, Arguments... arguments) {
@@ -116,7 +116,7 @@ lotrc_status lotrc_set_adapter(lotrc_adapters *a, uint32_t adapter, const char *
   if (adapter >= LOTRC_ADAPTERS) return fail(a, LOTRC_BAD_ARGUMENT, "there is no adapter " + std::to_string(adapter));
   for (const Place &place : PLACES)
     if (tensor && !place.factor && std::strcmp(place.tensor, tensor) == 0)
-      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is no factor of an adapter");
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is not a factor of an adapter");
   return set(a, adapter, tensor, data, count);
 }
 
@@ -150,8 +150,8 @@ lotrc_status lotrc_unmerge(lotrc_adapters *a) {
 }
 `;
 
-const TURNED = `    if (place.turned) {
-      const cudaError_t error = upload_turned(a, place, data);
+const TRANSPOSED = `    if (place.transposed) {
+      const cudaError_t error = upload_transposed(a, place, data);
       if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
       continue;
     }
@@ -204,7 +204,7 @@ ${merging ? '  if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in
   a->stale = true;
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
-${library ? TURNED : ''}    std::vector<uint16_t> room;
+${library ? TRANSPOSED : ''}    std::vector<uint16_t> room;
     const void *from = as_stored(place.buffer, data, count, room);
     const size_t bytes = element_bytes(place.buffer), row = place.cols * bytes;
     char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;

@@ -14,7 +14,7 @@ import { type BoundKernel, distinct } from './shared-kernels.js';
 import { type GridExtent, gridFor, type kernelsOf, placesOf, regionRow, rowBlockOf } from './tables.js';
 import type { Narrowed, Trained } from './text-file.js';
 
-/** What the text of a library depends on; `warpgroups`: some kernels are for these. */
+/** What the text of a library depends on; `warpgroups`: some kernels need warpgroups. */
 export const hasOf = (plan: KernelPlan, warpgroups: boolean): CudaHas => ({
   training: plan.purpose === 'train',
   many: plan.adapters > 1,
@@ -118,7 +118,7 @@ export function sourceText(
     has.library ? '  return open_library(a);' : '  return cudaSuccess;',
     '}',
     '',
-    '// what is made of the factors alone',
+    '// what depends on the factors alone',
     ...functionText('prologue', [
       ...narrowText(narrowed, number),
       ...borderCopies(plan.buffers, number),
@@ -130,7 +130,7 @@ export function sourceText(
     ),
     ...(plan.merging
       ? [
-          '// the adapter into the weights, and out, and the layers without it',
+          '// merge and unmerge of the adapter, and the layers without it',
           ...functionText('merge', calls(plan.merging.merge)),
           ...functionText('unmerge', calls(plan.merging.unmerge)),
           ...regionsText(
@@ -165,7 +165,7 @@ export function sourceText(
 }
 
 function functionText(name: string, body: readonly string[]): string[] {
-  // a plan may have nothing to do there
+  // a plan may have no launches there
   const head = `static cudaError_t ${name}([[maybe_unused]] lotrc_adapters *a) {`;
   return [head, ...body, '  return cudaSuccess;', '}', ''];
 }
@@ -183,7 +183,7 @@ function regionsText(name: string, regions: readonly (readonly string[])[]): str
   ];
 }
 
-/** Lengths that kernels take, as the library knows them. */
+/** Lengths that kernels take, as the library names them. */
 const LENGTHS: Readonly<Record<string, string>> = {
   M: 'a->tokens',
   rowBlocks: 'tiles(a, LOTRC_ROW_BLOCK)',

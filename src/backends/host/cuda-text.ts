@@ -15,7 +15,7 @@ const TYPES = {
   u32: 'LOTRC_UINT32',
 } as const;
 
-/** `rowBlock`: rows of which one element of a table of row blocks tells; `library`: rows may have borders. */
+/** `rowBlock`: number of rows for each element of a table of row blocks; `library`: rows may have borders. */
 export function bufferText(
   { name, shape, dtype, border = 0 }: BufferPlan,
   rowBlock: number,
@@ -27,7 +27,7 @@ export function bufferText(
   return `    {${row.join(', ')}},`;
 }
 
-/** `factor`: the tensor belongs to an adapter; `library`: it may stand transposed. */
+/** `factor`: the tensor belongs to an adapter; `library`: it may be stored transposed. */
 export function placeText(
   tensor: string,
   place: Place,
@@ -35,12 +35,12 @@ export function placeText(
   number: Numbers,
   library: boolean,
 ): string {
-  const { buffer, offset, rows, cols, rowStride, turned = false } = place;
+  const { buffer, offset, rows, cols, rowStride, transposed = false } = place;
   const row = [quoted(tensor), factor, number.get(buffer)!, offset, rows, cols, rowStride];
-  return `    {${[...row, ...(library ? [turned] : [])].join(', ')}},`;
+  return `    {${[...row, ...(library ? [transposed] : [])].join(', ')}},`;
 }
 
-/** A C string of any text; what is not plain ASCII as octal escapes, which end after three digits. */
+/** A C string of any text; other characters than plain ASCII as octal escapes, which end after three digits. */
 export function quoted(text: string): string {
   const bytes = [...new TextEncoder().encode(text)].map((byte) => {
     const char = String.fromCharCode(byte);
@@ -51,7 +51,7 @@ export function quoted(text: string): string {
 }
 
 /**
- * `grouped`: kernels for sm_90a alone; `operators`: the files of the library for ONNX Runtime, none where there is none;
+ * `grouped`: kernels for sm_90a alone; `operators`: the files of the library for ONNX Runtime, empty without one;
  * `library`: cuBLASLt is called.
  */
 export function cmakeText(

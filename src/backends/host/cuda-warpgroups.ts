@@ -6,15 +6,15 @@ import { type BoundKernel, SharedKernels } from './shared-kernels.js';
 import { launchesOf } from './tables.js';
 
 /**
- * The part of an emitted CUDA library that is for devices with warpgroups (sm_90a): kernels beside those for any device, tensor
- * maps of the matrices that the copy engine brings, and what chooses at run time. It is compiled where LOTRC_SM90A is
- * defined, which CMakeLists.txt does for 90a.
+ * The part of an emitted CUDA library that is for devices with warpgroups (sm_90a): kernels in addition to those for
+ * any device, tensor maps of the matrices that the copy engine loads, and the choice at run time. It is compiled where
+ * LOTRC_SM90A is defined, which CMakeLists.txt does for 90a.
  */
 
 /** Defined where kernels are compiled for sm_90a. */
 export const SM90A = 'LOTRC_SM90A';
 
-/** The kernels for warpgroups of a lowered plan, by the names of the launches that they stand in for. */
+/** The kernels for warpgroups of a lowered plan, by the names of the launches that they replace. */
 export function twinsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
   const shared = new SharedKernels();
   return new Map(
@@ -54,7 +54,7 @@ export class MapTable {
   }
 }
 
-/** A length of a table: 0 stands for the number of tokens. */
+/** A length of a table: 0 means the number of tokens. */
 function lengthText(extent: U32): string {
   if (extent.e === 'lit') return `${extent.value}`;
   if (extent.e === 'uniform' && extent.name === 'M') return '0';
@@ -65,8 +65,8 @@ function lengthText(extent: U32): string {
 export function preparationText(maps: MapTable, kernels: readonly Kernel[]): string {
   return `
 #ifdef ${SM90A}
-// what the copy engine brings: rows x cols (0: tokens) from element \`offset\` on, \`pitch\` elements from row to row, in boxes of
-// \`box\` rows of ${BOX}
+// what the copy engine loads: rows x cols (0: tokens) from element \`offset\` on, \`pitch\` elements from row to row,
+// in boxes of \`box\` rows of ${BOX}
 struct MapRow {
   int buffer;
   size_t offset, rows, cols, pitch;

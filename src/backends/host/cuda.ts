@@ -25,7 +25,7 @@ const MOST_BLOCKS = 65535;
  * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 only with `tf32`, which
  * rounds their operands to 10 bits of fraction; a plan with bordered weights calls cuBLASLt for them. With sm_90a among the
  * architectures, products of 16-bit operands that warpgroups take have a second kernel, NAME_warpgroups.cu, which devices of
- * that kind run. Throws LOTR6101 to LOTR6104 for a kernel that cannot be.
+ * that kind use. Throws LOTR6101 to LOTR6104 for a kernel that cannot be made.
  */
 export function cudaHost(
   plan: KernelPlan,

@@ -1,9 +1,9 @@
-/** Names of the emitted header and its text: what a custom operator needs of ONNX Runtime's C interface. */
+/** Names of the emitted header and its text: what a custom operator needs from ONNX Runtime's C interface. */
 export const ORT_ABI = 'ort_abi.h';
 
 /**
  * The interface is a table of functions that only ever grows at its end, so a place means the same in every release that
- * has it. The operator asks for version 17 and sets the same version in its own table, which every later release takes.
+ * has it. The operator requests version 17 and sets the same version in its own table, which every later release takes.
  */
 export const ORT_ABI_TEXT = `/* The part of ONNX Runtime's C interface (version 17 and later) that the operators use. Written by lotrc. */
 #ifndef LOTRC_ORT_ABI_H
@@ -22,7 +22,7 @@ typedef struct OrtCustomOpDomain OrtCustomOpDomain;
 typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 typedef struct OrtShapeInferContext OrtShapeInferContext;
 
-/* functions by their places; each is called through the type that it has */
+/* functions by their places; each is called through its own type */
 typedef struct OrtApi { void (*at[1])(void); } OrtApi;
 typedef struct OrtApiBase {
   const OrtApi *(*GetApi)(uint32_t version);

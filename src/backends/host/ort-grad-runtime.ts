@@ -1,6 +1,6 @@
 import { quoted } from './cuda-text.js';
 
-/** In place of the operators for gradients, in a library that has none. */
+/** Replaces the operators for gradients in a library without them. */
 export const NO_GRADIENTS =
   'static OrtStatus *add_gradients(const Ort &, OrtCustomOpDomain *) { return nullptr; }';
 

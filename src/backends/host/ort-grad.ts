@@ -12,10 +12,10 @@ import {
   tileOf,
 } from './ort-kinds.js';
 
-/** The launches of the gradients of a kind of layer, by what they are for. */
+/** The launches of the gradients of a kind of layer, by purpose. */
 export interface GradientSteps {
   readonly factors: 2 | 3;
-  /** R as P = x R and dP R^T take it, in 16 bits */
+  /** R in 16 bits, as P = x R and dP R^T need it */
   readonly narrowed: readonly Step[];
   /** P = x R */
   readonly p: Step;
@@ -35,7 +35,7 @@ export interface GradientSteps {
   readonly dx: Step;
   readonly all: readonly Step[];
   readonly scratch: Scratch;
-  /** what stands for operands in the C++ text */
+  /** operands in the C++ text */
   readonly operands: Readonly<Record<string, string>>;
 }
 
@@ -67,7 +67,7 @@ export function gradientSteps(kind: Kind, index: number, setting: Setting): Grad
   const z = wide(three ? 'z' : 'd_last', rank, out);
   const narrowed = dtype === 'f32' ? null : narrowedFactors(kind, setting, scratch, name);
   if (three) scratch.take('z', rank * out);
-  // with two factors the scale stands at P and dP
+  // with two factors the scale is applied to P and dP
   const scaled = { epilogue: { scale } };
   const down = (part: string, does: string, segment: Wanted['segments'][number], to: MatrixRef): Wanted => ({
     name: name(part),
@@ -217,7 +217,7 @@ const OPERANDS: Readonly<Record<string, string>> = {
   d_bias: 'dbias',
 };
 
-/** The C++ function that runs what the gradients which are wanted need. */
+/** The C++ function that runs the launches that the wanted gradients need. */
 export function gradientText(index: number, steps: GradientSteps): string[] {
   const run = (step: Step | null) => (step ? [`LOTRC_TRY(${launchText(step, steps.operands)});`] : []);
   const when = (condition: string, lines: readonly string[]) =>

@@ -1,13 +1,13 @@
 import { dense, plain } from '../kernel/launches.js';
 import { type Kind, narrowStep, productStep, type Scratch, type Setting, type Step } from './ort-kinds.js';
 
-/** The factors of a layer in 16 bits, as its products take them. */
+/** The factors of a layer in 16 bits, as its products need them. */
 export interface NarrowedFactors {
   /** R rounded */
   readonly first: Step;
   /** L' = s M L rounded; of two factors B, whose scale is applied to x A */
   readonly up: Step;
-  /** what stands for the factors in float32 in the C++ text; places in the scratch memory take the names `first` and `up` */
+  /** the factors in float32 in the C++ text; places in the scratch memory take the names `first` and `up` */
   readonly operands: Readonly<Record<string, string>>;
 }
 

@@ -19,7 +19,7 @@ export interface Kind {
   readonly scale: number;
 }
 
-/** The kinds of layers that a plan has, each once. */
+/** The kinds of layers of a plan, each once. */
 export function kindsOf({ regions, groups }: KernelPlan): readonly Kind[] {
   const kinds = new Map<string, Kind>();
   for (const layer of regions.flatMap(({ region }) => region.layers)) {
@@ -43,18 +43,18 @@ export function kindsOf({ regions, groups }: KernelPlan): readonly Kind[] {
 export interface Step {
   readonly kernel: Kernel;
   readonly grid: readonly GridExtent[];
-  /** what stands for its buffers in the C++ text, where that is its own */
+  /** names of its buffers in the C++ text, where they are its own */
   readonly operands?: Readonly<Record<string, string>>;
 }
 
-/** For what steps are written. */
+/** What steps are emitted for. */
 export interface Setting {
   readonly target: Target;
   /** float32 products over tokens may be rounded */
   readonly tf32: boolean;
 }
 
-/** A launch with the schedule that is written of it. */
+/** A launch with the schedule that is emitted for it. */
 export function stepOf(launch: Launch, tf32: boolean, tokens: number): Step {
   const written = { ...launch, schedule: scheduleOf(launch, tf32) };
   return { kernel: kernelOf(written), grid: gridFor(written, tokens) };
@@ -63,7 +63,10 @@ export function stepOf(launch: Launch, tf32: boolean, tokens: number): Step {
 export const productStep = ({ target, tf32 }: Setting, wanted: Wanted): Step =>
   stepOf(productLaunch(target, wanted), tf32, target.tokens);
 
-/** Columns of the tile that a product has: one as wide as the rank can be multiplied once more before it is stored. */
+/**
+ * Columns of the tile of a product: a tile at least as wide as the rank can be multiplied once more before it is
+ * stored.
+ */
 export const tileOf = ({ target, tf32 }: Setting, wanted: Wanted): number =>
   scheduleOf(productLaunch(target, wanted), tf32).BN;
 
@@ -83,7 +86,7 @@ export function narrowStep(
   };
 }
 
-/** The C++ call that launches it; `operands`: what stands for buffers, by their names. */
+/** The C++ call that launches it; `operands`: C++ expressions of buffers, by their names. */
 export function launchText(
   { kernel, grid, operands: own }: Step,
   operands: Readonly<Record<string, string>>,
@@ -102,7 +105,7 @@ export class Scratch {
   size = 0;
   readonly places: Record<string, string> = {};
 
-  /** Room for a matrix; returns what stands for it in the C++ text. */
+  /** Room for a matrix; returns its expression in the C++ text. */
   take(name: string, elements: number, dtype: KernelDtype = 'f32'): string {
     const at = `room + ${this.size}`;
     this.places[name] = dtype === 'f32' ? at : `reinterpret_cast<Element *>(${at})`;

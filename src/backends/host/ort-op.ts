@@ -96,7 +96,7 @@ interface Forward {
   readonly layer: Step;
   readonly biased: Step;
   readonly scratch: Scratch;
-  /** what stands for operands in the C++ text */
+  /** operands in the C++ text */
   readonly operands: Readonly<Record<string, string>>;
 }
 
@@ -166,7 +166,10 @@ function halfSteps(kind: Kind, index: number, setting: Setting): Forward {
   };
 }
 
-/** The layer from what its adapter has made of x, `tokens` (M, r), and what that is multiplied by, `up` (r, out). */
+/**
+ * The layer from the result of its adapter for x, `tokens` (M, r), and the matrix that it is multiplied by, `up` (r,
+ * out).
+ */
 function layerSteps(
   { in: inn, out, rank, transposed }: Kind,
   index: number,
@@ -196,7 +199,7 @@ function layerSteps(
   return { layer: layer('layer', false), biased: layer('layer_bias', true) };
 }
 
-/** Names of operands in launches and what stands for them in the C++ text. */
+/** Names of operands in launches and their expressions in the C++ text. */
 const OPERANDS: Readonly<Record<string, string>> = {
   x: 'x',
   w: 'w',

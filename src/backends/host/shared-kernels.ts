@@ -2,7 +2,7 @@ import { kernelOf } from '../kernel/families/kernels.js';
 import type { Kernel } from '../kernel/ir/kir.js';
 import type { Launch } from '../kernel/types.js';
 
-/** A launch, its kernel, and which buffers of the plan stand for those that the kernel names. */
+/** A launch, its kernel, and the buffers of the plan that are bound to the names in the kernel. */
 export interface BoundKernel {
   readonly launch: Launch;
   readonly kernel: Kernel;
@@ -11,8 +11,8 @@ export interface BoundKernel {
 }
 
 /**
- * Kernels of launches, each made once: a model has many layers of few shapes, and launches that differ in their buffers alone
- * have one kernel, which names buffers by what they are (x, W, P) and bears the name of the first launch.
+ * Kernels of launches, each made once: a model has many layers of few shapes, and launches that differ only in their
+ * buffers share one kernel, which names buffers by their role (x, W, P) and has the name of the first launch.
  */
 export class SharedKernels {
   readonly #known = new Map<string, Kernel>();

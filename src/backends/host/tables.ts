@@ -8,7 +8,7 @@ import { buffersOf } from '../kernel/launches.js';
 import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../kernel/types.js';
 import { type BoundKernel, SharedKernels } from './shared-kernels.js';
 
-/** Where a tensor stands in a buffer: rows x cols from element `offset` on, `rowStride` elements from row to row. */
+/** Place of a tensor in a buffer: rows x cols from element `offset` on, `rowStride` elements from row to row. */
 export interface Place {
   readonly buffer: string;
   readonly offset: number;
@@ -16,10 +16,10 @@ export interface Place {
   readonly cols: number;
   readonly rowStride: number;
   /** the buffer holds it transposed: `cols` rows of `rows` elements */
-  readonly turned?: true;
+  readonly transposed?: true;
 }
 
-/** Workgroups along one axis: so many, or one for every `per` tokens. */
+/** Workgroups along one axis: a fixed number, or one for every `per` tokens. */
 export type GridExtent = number | { readonly per: number };
 
 /** The grid of a launch for any number of tokens. */
@@ -90,7 +90,7 @@ export function placesOf(
       const [rows, cols] = transposed ? [block.cols, block.rows] : [block.rows, block.cols];
       const place = { buffer: name, offset: row * rowStride + col, rows, cols, rowStride };
       places[tensor] ??= [];
-      places[tensor].push(transposed ? { ...place, turned: true } : place);
+      places[tensor].push(transposed ? { ...place, transposed: true } : place);
     }
   }
   for (const { name, shape, from, sideBySide, life: own } of buffers) {
@@ -109,7 +109,7 @@ export function placesOf(
 }
 
 /**
- * Rows of one adapter come in blocks of so many: a multiple of every tile, since a workgroup must not meet two
+ * Number of rows in a block, all of one adapter: a multiple of every tile, since a workgroup must not have rows of two
  * adapters.
  */
 export function rowBlockOf(plan: KernelPlan): number {
@@ -122,7 +122,7 @@ export function rowBlockOf(plan: KernelPlan): number {
 /** Greatest common divisor. */
 const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
 
-/** A region as the module holds it: its buffers and the names of its launches. */
+/** A region as the module has it: its buffers and the names of its launches. */
 export function regionRow(region: RegionPlan, plan: KernelPlan) {
   const names = (launches: readonly Launch[]) => launches.map(({ name }) => name);
   const writes = (launches: readonly Launch[], buffer: RegExp): readonly Launch[] =>

@@ -33,7 +33,7 @@ export function trainedOf({ buffers, purpose }: KernelPlan): readonly Trained[] 
   });
 }
 
-/** A buffer that holds the numbers of another in a narrower type, and the kernel that makes it. */
+/** A buffer with the numbers of another one in a narrower type, and the kernel that writes it. */
 export interface Narrowed {
   readonly from: string;
   readonly to: string;

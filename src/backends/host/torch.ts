@@ -5,7 +5,7 @@ import { trainedOf } from './text-file.js';
 
 /**
  * adapters_torch.py: the C library of a plan for training as a PyTorch module, over ctypes: tensors of PyTorch that lie in
- * the library's buffers, and an autograd.Function per region. Needs nothing but PyTorch; the library must be a shared one.
+ * the library's buffers, and an autograd.Function per region. Needs only PyTorch; the library must be a shared one.
  */
 export function torchText(plan: KernelPlan): string {
   const factors = placesOf(plan.buffers, 'step');
@@ -63,7 +63,7 @@ export function torchText(plan: KernelPlan): string {
           "# elements between the rows of a buffer: the library's own",
           ...table('BORDERS', Object.fromEntries(borders)),
         ]),
-    '# where every factor stands: [buffer, offset, rows, columns, elements from row to row]',
+    '# place of every factor: [buffer, offset, rows, columns, elements from row to row]',
     ...table(
       'FACTORS',
       Object.fromEntries(
@@ -206,7 +206,7 @@ ${
     ? `        shape = [self._tokens if extent == "M" else extent for extent in BUFFERS[name]]
         if name not in BORDERS:
             return flat.view(shape)
-        # x and dy stand with gaps between their rows: a dense tensor is copied in row by row, the bytes of one more pass over it
+        # x and dy have gaps between their rows: a dense tensor is copied in row by row, which costs one more pass over it
         return flat.view([shape[0], shape[1] + BORDERS[name]])[:, : shape[1]]
 `
     : `        return flat.view([self._tokens if extent == "M" else extent for extent in BUFFERS[name]])
@@ -266,7 +266,7 @@ ${
         return _Region.apply(self, region, x, *factors)
 
     def reload(self):
-        """Takes all factors anew before the next pass: after changes that autograd does not see."""
+        """Uploads all factors again before the next pass: to be called after changes that autograd does not see."""
         self._loaded = {}
 
     def _load(self, names, factors):

@@ -6,10 +6,10 @@ import { adaptersModule } from './module/module.js';
 import type { TextFile } from './text-file.js';
 
 /**
- * The files of a plan for WebGPU: kernels/NAME.wgsl, one for launches that differ in their buffers alone, and index.ts, a typed module without dependencies
- * that holds the same kernels and runs them: createAdapters with forward and, in a plan for training, backward,
- * gradients and step. In float16 storage sums are still float32. Throws LOTR6102 or LOTR6104 for a kernel that does not fit the device
- * or breaks a rule.
+ * The files of a plan for WebGPU: kernels/NAME.wgsl, one for all launches that differ only in their buffers, and
+ * index.ts, a typed module without dependencies that holds the same kernels and runs them: createAdapters with forward
+ * and, in a plan for training, backward, gradients and step. In float16 storage sums are still float32. Throws LOTR6102
+ * or LOTR6104 for a kernel that does not fit the device or breaks a rule.
  */
 export function typescriptHost(plan: KernelPlan): readonly TextFile[] {
   refuse(plan);

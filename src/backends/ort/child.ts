@@ -63,7 +63,7 @@ async function sessionOf(
   if (held?.key === key) return held.session;
   const former = held;
   held = null;
-  // a WebGPU device goes with its last session and takes its compiled shaders along: hand it over
+  // a WebGPU device is freed with its last session, together with its compiled shaders: keep it for the next one
   if (provider !== 'webgpu') await former?.session.release();
   const session = await ort.InferenceSession.create(path, {
     executionProviders: [onCpu.length > 0 ? { name: 'webgpu', forceCpuNodeNames: onCpu } : provider],

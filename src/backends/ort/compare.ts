@@ -12,7 +12,7 @@ import { OrtProcess } from './process.js';
 /** One side of a comparison: the file to run and the model that was read from it. */
 export interface Side {
   readonly path: string;
-  /** what messages call it; default its path */
+  /** its name in messages; default its path */
   readonly label?: string | undefined;
   readonly model: Model;
   /** values of inputs that only this side takes: factors that a model takes as inputs */
@@ -20,7 +20,7 @@ export interface Side {
 }
 
 export interface CompareOptions extends InputOptions {
-  /** values of inputs by name; the others are made */
+  /** values of inputs by name; the others are generated */
   readonly inputs?: ReadonlyMap<string, TensorData> | undefined;
   readonly optimization?: Optimization | undefined;
   /** seconds that one run may take; default no limit */
@@ -40,10 +40,10 @@ export interface OutputDifference {
   readonly relative: number;
 }
 
-/** What a comparison gives. */
+/** The result of a comparison. */
 export interface Comparison {
   readonly outputs: readonly OutputDifference[];
-  /** outputs that are no tensors (sequences, maps): ONNX Runtime's JavaScript interface cannot give them */
+  /** outputs that are not tensors (sequences, maps): ONNX Runtime's JavaScript interface cannot give them */
   readonly notCompared: readonly string[];
 }
 

@@ -10,9 +10,9 @@ export interface SomeComparison extends Comparison {
 }
 
 /**
- * Compares two models on made inputs, with other extents where the models load and do not run on the first: a batch of one,
- * and one number for all. Extents in `options.dims` stay as they are. Throws what `compareModels` throws for the first
- * choice.
+ * Compares two models on generated inputs, with other extents where the models load and do not run on the first: a
+ * batch of one, and one number for all. Extents in `options.dims` stay as they are. Throws what `compareModels` throws
+ * for the first choice.
  */
 export async function compareOnSome(a: Side, b: Side, options: CompareOptions = {}): Promise<SomeComparison> {
   const host = options.host ?? new OrtProcess();

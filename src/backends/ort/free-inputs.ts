@@ -4,7 +4,7 @@ import { isOverridable } from '../../passes/adapters/weight.js';
 
 /**
  * Makes inputs of a model that have a default required ones, in place, so that values can be fed: ONNX Runtime's JavaScript
- * interface ignores what it is given for an input with a default. Names that are no such inputs are passed over. Returns
+ * interface ignores values for an input with a default. Names of other inputs are skipped. Returns
  * whether the model changed; it must then be written before it can run.
  */
 export function freeInputs(model: Model, names: Iterable<string>): boolean {

@@ -47,7 +47,7 @@ function symbols(type: ValueType | null): string[] {
 
 function makeInput(input: Value, dims: ReadonlyMap<string, number>, seed: number): HostTensor {
   const { name, type } = input;
-  if (type?.kind !== 'tensor') return fail(cannotFeed({ name, why: 'it is no tensor' }));
+  if (type?.kind !== 'tensor') return fail(cannotFeed({ name, why: 'it is not a tensor' }));
   if (type.shape === null)
     return fail(cannotFeed({ name, why: 'the model does not say how many dimensions it has' }));
   const shape = type.shape.map((dim, axis) => extentOf(dim, axis, dims));
@@ -63,7 +63,7 @@ function extentOf(dim: Dim, axis: number, dims: ReadonlyMap<string, number>): nu
   if (typeof dim === 'number') return dim;
   const given = dim === null ? undefined : dims.get(dim);
   if (given !== undefined) return given;
-  // exporters name the length of the mask by what it is: past_seq_len + seq_len
+  // exporters name the length of the mask as a sum: past_seq_len + seq_len
   if (dim?.includes('+'))
     return dim.split('+').reduce((sum, part) => sum + extentOf(part.trim(), axis, dims), 0);
   if (dim !== null && /past/i.test(dim)) return 0;

@@ -50,7 +50,7 @@ export class OrtProcess {
   }
 
   /**
-   * Runs a model (a path: external data is found beside it), on the CPU with one thread. Throws LOTR8003 when
+   * Runs a model (a path: external data is found next to it), on the CPU with one thread. Throws LOTR8003 when
    * onnxruntime-node cannot be loaded, LOTR8004 when it refuses the model or the inputs, LOTR8005 when it crashes, LOTR8013 when
    * it takes longer than `timeout`.
    */
@@ -160,10 +160,10 @@ export class OrtProcess {
   }
 }
 
-/** The compiled child: beside this file in the build; tests run from the sources and use the build's. */
+/** The compiled child: next to this file in the build; tests run from the sources and use the build's. */
 function childProgram(): string {
-  const beside = join(import.meta.dirname, 'child.js');
-  if (existsSync(beside)) return beside;
+  const sibling = join(import.meta.dirname, 'child.js');
+  if (existsSync(sibling)) return sibling;
   const root = resolve(import.meta.dirname, '../../..');
   const built = join(root, 'dist', relative(root, import.meta.dirname), 'child.js');
   if (!existsSync(built))

@@ -19,7 +19,7 @@ export interface SessionOptions {
   readonly optimization?: Optimization;
   /**
    * As little memory as ONNX Runtime can do with: weights stay where they are mapped (no packed copies), and no block is
-   * laid out for all tensors of a run, which would stand beside what the first run took. Small models are slower then.
+   * laid out for all tensors of a run, which would add to the memory of the first run. Small models are slower then.
    */
   readonly lowMemory?: boolean;
   /** writes ONNX Runtime's profile to a file of this prefix when the session is closed */

@@ -205,7 +205,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
         `1: ${tokens} rows are 3 blocks, not 1`,
         '1: there is no adapter 3',
         '1: there is no adapter 3',
-        '1: q.weight is no factor of an adapter',
+        '1: q.weight is not a factor of an adapter',
         '1: rowAdapter is filled by lotrc_set_rows',
       ]);
       for (const name of outputs) {

@@ -67,10 +67,10 @@ describe('what follows a layer', () => {
 describe('storage', () => {
   test.each([
     ['MatMul', { op: 'MatMul' }, 'io'],
-    ['MatMul behind a Transpose', { op: 'MatMul', turned: true }, 'oi'],
+    ['MatMul behind a Transpose', { op: 'MatMul', transposed: true }, 'oi'],
     ['Gemm', { op: 'Gemm', bias: true }, 'io'],
     ['Gemm with transB', { op: 'Gemm', transB: true }, 'oi'],
-    ['Gemm with transB behind a Transpose', { op: 'Gemm', transB: true, turned: true }, 'io'],
+    ['Gemm with transB behind a Transpose', { op: 'Gemm', transB: true, transposed: true }, 'io'],
   ] as const)('%s', (_, form, stored) => {
     const model = layerModel(form);
     rewrite(model, { rank: 2, targets: ['linear0_7x5'] });
@@ -81,7 +81,7 @@ describe('storage', () => {
   test('LOTR6002: a scaled product, and then there is nothing to plan', () => {
     const model = layerModel({ op: 'Gemm', alpha: 2 });
     rewrite(model, { rank: 2, targets: ['linear0_7x5'] });
-    expect(() => contract(model)).toThrow(/kernels for none of the adapted layers: it scales its product/);
+    expect(() => contract(model)).toThrow(/no kernels for any of the adapted layers: it scales its product/);
   });
 
   test.each([

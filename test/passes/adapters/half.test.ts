@@ -17,7 +17,7 @@ const forms: readonly (readonly [string, LayerForm])[] = [
   ['f16', { dtype: 'f16' }],
   ['f16 Gemm', { op: 'Gemm', dtype: 'f16', transB: true, alpha: 2 }],
   ['f32 over a weight stored in f16', { stored: 'f16' }],
-  ['f32 over a weight stored in bf16, transposed', { stored: 'bf16', turned: true }],
+  ['f32 over a weight stored in bf16, transposed', { stored: 'bf16', transposed: true }],
   ['f16 over a weight stored in f32', { dtype: 'f16', stored: 'f32' }],
   ['f64', { dtype: 'f64' }],
 ];
@@ -57,7 +57,7 @@ function weightOf(form: LayerForm): TensorData {
 
 describe.each(forms)('%s', (_name, form) => {
   const tolerance = form.dtype === 'f16' ? 2e-3 : 1e-6;
-  const flipped = (form.transB ?? false) !== (form.turned ?? false);
+  const flipped = (form.transB ?? false) !== (form.transposed ?? false);
 
   test.each(KINDS)('%s computes the formula', async (kind) => {
     const { model, factors, scale } = adapt(form, kind);

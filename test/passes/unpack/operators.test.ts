@@ -47,17 +47,17 @@ describe('com.microsoft FusedGemm', () => {
   ];
 
   test.each(cases)('%s: the adapter comes before the activation', async (_name, attrs) => {
-    const turned = 'transB' in attrs;
+    const transposed = 'transB' in attrs;
     const alpha = attrs.alpha?.kind === 'float' ? attrs.alpha.value : 1;
     const sites = await checkAdapted(
-      () => model('FusedGemm', 'com.microsoft', { x: [4, 5], w: turned ? [3, 5] : [5, 3], b: 3 }, attrs),
+      () => model('FusedGemm', 'com.microsoft', { x: [4, 5], w: transposed ? [3, 5] : [5, 3], b: 3 }, attrs),
       { x: f32([4, 5], 8) },
       (base, deltas) =>
         addTo(
           base,
           'fc.weight',
           deltas.get('fc')!.map((v) => v / alpha),
-          { turned },
+          { transposed },
         ),
     );
     expect(sites).toEqual(['fc']);
@@ -78,18 +78,18 @@ describe('Einsum', () => {
     ['io,...i->...o', false, true],
   ];
 
-  test.each(cases)('%s is a linear layer', async (equation, turned, first) => {
+  test.each(cases)('%s is a linear layer', async (equation, transposed, first) => {
     const sites = await checkAdapted(
       () =>
         model(
           'Einsum',
           '',
-          { x: [2, 4, 5], w: turned ? [3, 5] : [5, 3] },
+          { x: [2, 4, 5], w: transposed ? [3, 5] : [5, 3] },
           { equation: attrString(equation) },
           first,
         ),
       { x: f32([2, 4, 5], 8) },
-      (base, deltas) => addTo(base, 'fc.weight', deltas.get('fc')!, { turned }),
+      (base, deltas) => addTo(base, 'fc.weight', deltas.get('fc')!, { transposed }),
     );
     expect(sites).toEqual(['fc']);
   });
@@ -205,7 +205,7 @@ describe('a weight that is stored in another form', () => {
       (i: number, o: number) => 6 * i + o,
     ],
     [
-      'Slice of rows, turned',
+      'Slice of rows, transposed',
       net([9, 5], [2, 4, 5], (op, w) =>
         op('Transpose', [op('Slice', [w, ints([3], op), ints([7], op), ints([0], op)])]),
       ),
@@ -221,7 +221,7 @@ describe('a weight that is stored in another form', () => {
       (i: number, o: number) => 9 * i + 8 - 2 * o,
     ],
     [
-      'one of several, turned',
+      'one of several, transposed',
       net([3, 4, 5], [2, 6, 5], (op, w) => {
         const index = op('Constant', [], { value: attrTensor(i64Tensor([], [-1])) });
         return op('Transpose', [op('Gather', [w, index])]);

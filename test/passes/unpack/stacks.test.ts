@@ -19,7 +19,7 @@ const PICKS = [2, 0, 2, 1];
 
 interface Form {
   /** the matrices are (out, in) */
-  readonly turned?: boolean;
+  readonly transposed?: boolean;
   readonly make: (
     op: (op: string, inputs: Value[], attrs?: Record<string, Attr>) => Value,
     x: Value,
@@ -29,13 +29,16 @@ interface Form {
   readonly x: readonly number[];
 }
 
-function model({ turned, make, x }: Form): Model {
+function model({ transposed, make, x }: Form): Model {
   const graph = new Graph('main');
   const made = new Model(graph);
   made.setOpset('', 17);
   made.setIrVersion(8);
   const input = graph.addInput('x', tensorType('f32', x));
-  const w = graph.addInitializer(PATH, floats('f32', turned ? [EXPERTS, OUT, IN] : [EXPERTS, IN, OUT], 3));
+  const w = graph.addInitializer(
+    PATH,
+    floats('f32', transposed ? [EXPERTS, OUT, IN] : [EXPERTS, IN, OUT], 3),
+  );
   const picks = graph.addInitializer('picks', i64Tensor([PICKS.length], PICKS));
   const op = (name: string, inputs: Value[], attrs: Record<string, Attr> = {}) =>
     graph.append({
@@ -53,7 +56,7 @@ const forms: readonly (readonly [string, Form])[] = [
   [
     'GatherND, W x',
     {
-      turned: true,
+      transposed: true,
       x: [4, IN, 1],
       make: (op, x, w, picks) => {
         const shape = op('Constant', [], { value: { kind: 'tensor', value: i64Tensor([2], [4, 1]) } });
@@ -63,9 +66,9 @@ const forms: readonly (readonly [string, Form])[] = [
   ],
   ['all experts at once', { x: [EXPERTS, 2, IN], make: (op, x, w) => op('MatMul', [x, w]) }],
   [
-    'all at once, turned',
+    'all at once, transposed',
     {
-      turned: true,
+      transposed: true,
       x: [EXPERTS, 2, IN],
       make: (op, x, w) => op('MatMul', [x, op('Transpose', [w], { perm: attrInts([0, 2, 1]) })]),
     },
@@ -73,7 +76,7 @@ const forms: readonly (readonly [string, Form])[] = [
   [
     'Einsum',
     {
-      turned: true,
+      transposed: true,
       x: [2, EXPERTS, IN],
       make: (op, x, w) => op('Einsum', [x, w], { equation: attrString('teh,eoh->teo') }),
     },
@@ -90,7 +93,7 @@ describe('stacked experts: an adapter for each matrix, added to it', () => {
       for (let e = 0; e < EXPERTS; e++) {
         for (const [k, v] of deltas.get(`${PATH}.${e}`)!.entries()) {
           const [i, o] = [Math.floor(k / OUT), k % OUT];
-          values[e * IN * OUT + (form.turned ? o * IN + i : i * OUT + o)]! += v;
+          values[e * IN * OUT + (form.transposed ? o * IN + i : i * OUT + o)]! += v;
         }
       }
       held.setConstant(f32Tensor(held.constant!.shape, values));

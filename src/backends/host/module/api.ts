@@ -2,7 +2,7 @@ import type { ModuleFacts } from './facts.js';
 import type { Statement } from './source.js';
 import { alias, field, method, shape } from './structures.js';
 
-/** What a caller of a module meets: types of the data that goes in, and all methods. */
+/** The interface of a module: types of its inputs, and all methods. */
 export const api = (facts: ModuleFacts): Statement[] => [
   alias(
     {
@@ -13,7 +13,7 @@ export const api = (facts: ModuleFacts): Statement[] => [
     'Partial<Readonly<Record<Name, Float32Array<ArrayBuffer>>>>',
   ),
   ...(facts.training ? [hyperparameters] : []),
-  shape({ name: 'AdaptersOptions', doc: 'What createAdapters is told.' }, [
+  shape({ name: 'AdaptersOptions', doc: 'Options of createAdapters.' }, [
     field('tokens?', 'number', 'rows of every x; TOKENS unless given'),
   ]),
   shape(
@@ -109,13 +109,13 @@ function passes({ merging }: ModuleFacts) {
             'merge',
             {},
             'void',
-            'Folds the adapter into the weights where they stand, W += s R M L: forward is then the layers alone, without any overhead. Throws when it is there already.',
+            'Folds the adapter into the weights in place, W += s R M L: forward is then the layers alone, without any overhead. Throws when it is merged already.',
           ),
           method(
             'unmerge',
             {},
             'void',
-            'Takes the adapter out again, W -= s R M L: the weights are what they were but for rounding. Throws when it is not there.',
+            'Takes the adapter out again, W -= s R M L: the weights are as before, except for rounding. Throws when it is not merged.',
           ),
         ]
       : []),
@@ -127,7 +127,7 @@ const trainingMethods = [
     'backward',
     { region: 'RegionIndex' },
     'void',
-    'From the dy (M, out) of every layer of a region: dx (M, in), and what the region adds to the gradients of the factors. Needs the forward pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first (throws otherwise).',
+    'From the dy (M, out) of every layer of a region: dx (M, in), and the share of the region in the gradients of the factors. Needs the forward pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first (throws otherwise).',
   ),
   method(
     'gradients',
@@ -139,7 +139,7 @@ const trainingMethods = [
     'step',
     { hyper: 'AdamW' },
     'void',
-    'One AdamW step on all factors that are trained, with their gradients finished first and zero afterwards. Throws RangeError for numbers that are no hyperparameters.',
+    'One AdamW step on all factors that are trained, with their gradients finished first and zero afterwards. Throws RangeError for numbers that are not valid hyperparameters.',
   ),
   method('clearGradients', {}, 'void', 'Drops the gradients that were summed since the last step.'),
 ];

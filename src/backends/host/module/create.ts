@@ -4,7 +4,7 @@ import { methods } from './methods.js';
 import type { Statement } from './source.js';
 import { fn } from './structures.js';
 
-/** createAdapters of a module, and the checks of what its methods are given. */
+/** createAdapters of a module, and the checks of the arguments of its methods. */
 export const create = (facts: ModuleFacts): Statement[] => [
   fn(
     {
@@ -99,7 +99,7 @@ const submit = (...lists: readonly (readonly Dispatch[])[]) => {
   device.queue.submit([encoder.finish()]);
 };
 
-/** whether what is made of the factors alone (L', merged weights) has to be made again */
+/** whether what depends on the factors alone (L', merged weights) has to be computed again */
 let stale = true;
 const refresh = () => {
   checkAlive();
@@ -165,7 +165,7 @@ function upload({ half, adapters }: ModuleFacts): string {
   return `${
     half
       ? `if (isHalf(buffer)) {
-  // a weight is all of its buffer
+  // a weight is the whole of its buffer
   device.queue.writeBuffer(buffers[buffer], 0, toHalves(data));
   continue;
 }
@@ -182,7 +182,7 @@ for (let row = 0; row < stretches; row++) {
 function checks({ adapters, training }: ModuleFacts): Statement[] {
   return [
     fn(
-      { name: 'regionOf', doc: 'A region by its index, which callers without types may have wrong.' },
+      { name: 'regionOf', doc: 'A region by its index, which may be wrong in callers without types.' },
       { index: 'number' },
       'Region',
       `

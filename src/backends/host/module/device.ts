@@ -2,7 +2,7 @@ import type { ModuleFacts } from './facts.js';
 import type { Statement } from './source.js';
 import { field, fn, list, shape } from './structures.js';
 
-/** What a module asks of a device, and how it finds out what is missing. */
+/** What a module needs from a device, and how it finds out what is missing. */
 export const device = ({ features, limits, adapters, training }: ModuleFacts): Statement[] => [
   list(
     {
@@ -37,7 +37,7 @@ export const device = ({ features, limits, adapters, training }: ModuleFacts): S
     {
       name: 'requirements',
       exported: true,
-      doc: 'What a device must be asked for to run on so many tokens: pass it to requestDevice. Throws RangeError for a number of tokens that cannot be.',
+      doc: 'What a device needs to run on this number of tokens: pass it to requestDevice. Throws RangeError for an invalid number of tokens.',
     },
     { tokens: 'number = TOKENS' },
     'Requirements',
@@ -61,7 +61,7 @@ ${training ? 'grids.push(...STEPS.flatMap(({ kernel }) => gridOf(kernel, tokens)
     {
       name: 'missing',
       exported: true,
-      doc: 'What an adapter, or a device, lacks to run on so many tokens, in words. Empty: it lacks nothing.',
+      doc: 'What an adapter, or a device, lacks to run on this number of tokens, as text. Empty: it lacks nothing.',
     },
     { from: "Pick<GPUAdapter, 'features' | 'limits'>", tokens: 'number = TOKENS' },
     'string[]',
@@ -75,7 +75,7 @@ const limits = Object.entries(requiredLimits).flatMap(([name, needed]) => {
 return [...features.map((name) => \`the feature \${name}\`), ...limits];`,
   ),
   fn(
-    { name: 'sizeOf', exported: true, doc: 'Elements of a buffer for so many tokens.' },
+    { name: 'sizeOf', exported: true, doc: 'Number of elements of a buffer for this number of tokens.' },
     { name: 'BufferName', tokens: 'number' },
     'number',
     `
@@ -83,7 +83,7 @@ const { shape }: BufferLayout = BUFFERS[name];
 return shape.reduce<number>((size, extent) => size * lengthOf(extent, tokens), 1);`,
   ),
   fn(
-    { name: 'lengthOf', doc: 'Length of an axis for so many tokens.' },
+    { name: 'lengthOf', doc: 'Length of an axis for this number of tokens.' },
     { extent: 'Extent', tokens: 'number' },
     'number',
     adapters > 1
@@ -91,7 +91,7 @@ return shape.reduce<number>((size, extent) => size * lengthOf(extent, tokens), 1
       : "return extent === 'M' ? tokens : extent;",
   ),
   fn(
-    { name: 'gridOf', doc: 'Workgroups of a launch for so many tokens.' },
+    { name: 'gridOf', doc: 'Number of workgroups of a launch for this number of tokens.' },
     { '{ grid }': 'Kernel<string>', tokens: 'number' },
     'readonly [x: number, y: number, z: number]',
     `

@@ -16,18 +16,18 @@ import {
 } from '../tables.js';
 import { narrowedOf, trainedOf } from '../text-file.js';
 
-/** A kernel as the module holds it: all that is needed to bind and to launch it. */
+/** A kernel as the module has it: everything that is needed to bind and to launch it. */
 export interface KernelRow {
   readonly name: string;
-  /** for people: what it computes */
+  /** for readers: what it computes */
   readonly does: string;
   readonly workgroup: readonly [number, number, number];
   readonly grid: readonly GridExtent[];
   /** in binding order */
   readonly bindings: readonly { readonly buffer: string; readonly type: 'read-only-storage' | 'storage' }[];
-  /** bytes of the struct of uniforms at the binding behind the buffers; 0: there is none */
+  /** bytes of the struct of uniforms at the binding after the buffers; 0: there is none */
   readonly uniformBytes: number;
-  /** name of the source: launches that differ in their buffers alone have one */
+  /** name of the source: launches that differ only in their buffers share one */
   readonly source: string;
 }
 
@@ -38,7 +38,7 @@ export interface StepRow {
   readonly kernel: KernelRow;
 }
 
-/** All that the text of a module depends on. */
+/** Everything that the text of a module depends on. */
 export interface ModuleFacts {
   readonly device: string;
   readonly tokens: number;
@@ -55,7 +55,7 @@ export interface ModuleFacts {
   readonly prologue: readonly string[];
   readonly epilogue: readonly string[];
   readonly cleared: readonly string[];
-  /** the adapter into the weights and out */
+  /** merges the adapter into the weights and unmerges it */
   readonly merging: { readonly merge: readonly string[]; readonly unmerge: readonly string[] } | null;
   /** WGSL of the kernels, each once */
   readonly sources: readonly { readonly name: string; readonly code: string }[];
@@ -138,7 +138,7 @@ export function factsOf(
 
 const narrowName = (factor: string): string => `narrow_${factor}`;
 
-/** `buffer`: which buffer stands at a binding, by the kernel's name for it. */
+/** `buffer`: which buffer is at a binding, by the kernel's name for it. */
 function kernelRow(
   { name, does, kernel, grid }: Pick<KernelRow, 'name' | 'does' | 'grid'> & { readonly kernel: Kernel },
   buffer: (name: string, index: number) => string = (own) => own,
@@ -167,7 +167,7 @@ const FEATURES: readonly (readonly [feature: string, needs: (kernel: Kernel) => 
 const featuresOf = (kernels: readonly Kernel[]): readonly string[] =>
   FEATURES.flatMap(([feature, needs]) => (kernels.some(needs) ? [feature] : []));
 
-/** What the largest kernel needs of each limit; a limit that none needs more of than there always is stays out. */
+/** What the largest kernel needs of each limit. A limit is left out where the default of WebGPU is enough. */
 function limitsOf(kernels: readonly Kernel[]): Readonly<Record<string, number>> {
   const most = (of: (kernel: Kernel) => number) => Math.max(...kernels.map(of));
   const needed = {

@@ -1,17 +1,17 @@
 import type { Statement } from './source.js';
 import { fn } from './structures.js';
 
-/** How a module counts bytes when all elements are of four bytes. */
+/** How a module computes sizes in bytes when all elements have four bytes. */
 export const words: Statement[] = [
   fn(
-    { name: 'bytesOf', doc: 'Bytes of a buffer for so many tokens.' },
+    { name: 'bytesOf', doc: 'Bytes of a buffer for this number of tokens.' },
     { name: 'BufferName', tokens: 'number' },
     'number',
     'return 4 * sizeOf(name, tokens);',
   ),
 ];
 
-/** The same with buffers of float16, and conversions: WebGPU has no typed array of them everywhere. */
+/** The same with buffers of float16, and conversions: not every JavaScript engine has a Float16Array. */
 export const halves: Statement[] = [
   fn(
     { name: 'isHalf', doc: 'Whether a buffer holds float16.' },
@@ -22,7 +22,7 @@ export const halves: Statement[] = [
   fn(
     {
       name: 'bytesOf',
-      doc: 'Bytes of a buffer for so many tokens. Buffers are copied in words of four bytes.',
+      doc: 'Bytes of a buffer for this number of tokens. Buffers are copied in words of four bytes.',
     },
     { name: 'BufferName', tokens: 'number' },
     'number',
@@ -32,7 +32,7 @@ export const halves: Statement[] = [
     {
       name: 'toHalves',
       exported: true,
-      doc: 'Numbers rounded to float16 (to nearest, ties to even), with a zero behind them where their count is odd.',
+      doc: 'Numbers rounded to float16 (to nearest, ties to even), with a zero after them where their count is odd.',
     },
     { data: 'Float32Array' },
     'Uint16Array<ArrayBuffer>',

@@ -6,14 +6,14 @@ import { alias, comment, constant, field, shape } from './structures.js';
 /** The kernels of a module, with what is needed to bind and launch each: the last and longest part. */
 export const kernels = ({ sources, kernels: rows, steps, training }: ModuleFacts): Statement[] => [
   alias(
-    { name: 'GridExtent', doc: 'Workgroups along one axis: so many, or one for every `per` tokens.' },
+    { name: 'GridExtent', doc: 'Workgroups along one axis: a fixed number, or one for every `per` tokens.' },
     'number | { readonly per: number }',
   ),
   shape(
     {
       name: 'Kernel',
       parameter: 'Name extends string = BufferName',
-      doc: 'A kernel with the entry point main. All it binds is in group 0.',
+      doc: 'A kernel with the entry point main. All its bindings are in group 0.',
     },
     [
       field('workgroup', 'readonly [x: number, y: number, z: number]', 'invocations of a workgroup'),
@@ -26,7 +26,7 @@ export const kernels = ({ sources, kernels: rows, steps, training }: ModuleFacts
       field(
         'uniformBytes',
         'number',
-        'bytes of the struct of uniforms at the binding behind the buffers; 0: there is none',
+        'bytes of the struct of uniforms at the binding after the buffers; 0: there is none',
       ),
       field('code', 'string', 'WGSL'),
     ],
@@ -34,7 +34,7 @@ export const kernels = ({ sources, kernels: rows, steps, training }: ModuleFacts
   constant(
     {
       name: 'SOURCES',
-      doc: 'WGSL of the kernels. Launches that differ in their buffers alone have one, by the name of the first.',
+      doc: 'WGSL of the kernels. Launches that differ only in their buffers share one, with the name of the first.',
       exported: false,
     },
     `{\n${sources.map(({ name, code }) => `${keyText(name)}: ${template(code)},`).join('\n')}\n}`,

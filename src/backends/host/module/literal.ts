@@ -5,8 +5,8 @@ export const WIDTH = 110;
 export type Value = number | boolean | string | null | readonly Value[] | { readonly [key: string]: Value };
 
 /**
- * A value as TypeScript: on one line where it fits behind `before` characters, otherwise an entry a line. `indent`: of the line
- * that it begins on.
+ * A value as TypeScript: on one line where it fits after `before` characters, otherwise one line per entry. `indent`:
+ * of the line that it begins on.
  */
 export function literal(value: Value, indent = 0, before = 0): string {
   const flat = flatText(value);
@@ -39,11 +39,16 @@ export function quoted(text: string): string {
   return `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
+<<<<<<< HEAD
 /** The key of an entry: in quotes where it is no name. `__proto__` would set the prototype, in quotes too. */
 export const keyText = (key: string): string => {
   if (key === '__proto__') return "['__proto__']";
   return /^[A-Za-z_]\w*$/.test(key) ? key : quoted(key);
 };
+=======
+/** The key of an entry: in quotes where it is not an identifier. */
+export const keyText = (key: string): string => (/^[A-Za-z_]\w*$/.test(key) ? key : quoted(key));
+>>>>>>> 1bc4a72 (host: comments, errors and emitted comments in plain words)
 
 /** Text between backticks, as it is. */
 export const template = (text: string): string =>

@@ -92,7 +92,7 @@ unmerge() {
 },
 `;
 
-/** What each uniform of a step's kernel is, by its name there. */
+/** The value of each uniform of a step's kernel, by its name there. */
 const UNIFORMS: Readonly<Record<string, string>> = {
   learning_rate: 'learningRate',
   beta1: 'beta1',
@@ -136,7 +136,7 @@ ${values.join('\n')}
   device.queue.writeBuffer(numbers, 0, values);
   submit(named(EPILOGUE), updates);
   clear();
-  // what is made of the factors is made again
+  // what depends on the factors is computed again
   stale = true;
 },
 

@@ -8,7 +8,7 @@ import { pipelines } from './pipelines.js';
 import { moduleText } from './source.js';
 import { tables } from './tables.js';
 
-/** index.ts of a plan: what a caller needs first, the kernels last. */
+/** index.ts of a plan: first the interface, last the kernels. */
 export function adaptersModule(facts: ModuleFacts): string {
   const purpose = facts.training ? 'for training' : 'for serving';
   return moduleText([

@@ -1,7 +1,7 @@
 import type { Statement } from './source.js';
 import { alias, constant, field, fn, shape } from './structures.js';
 
-/** How a module makes pipelines of its kernels, with bind-group layouts that it states itself. */
+/** How a module makes pipelines of its kernels, with explicit bind-group layouts. */
 export const pipelines: Statement[] = [
   constant(
     {
@@ -29,7 +29,7 @@ export const pipelines: Statement[] = [
   fn(
     {
       name: 'layoutsOn',
-      doc: 'Gives the layout of what a kernel binds. Kernels that bind alike share one.',
+      doc: 'Returns the bind-group layout of a kernel. Kernels with the same bindings share one.',
     },
     { device: 'GPUDevice' },
     '(kernel: Kernel<string>) => GPUBindGroupLayout',
@@ -53,7 +53,10 @@ return ({ bindings, uniformBytes }) => {
     '(label: string, kernel: Kernel<string>) => Promise<Bind>',
   ),
   fn(
-    { name: 'compilerOn', doc: 'Gives what compiles the kernels of a device, each source once.' },
+    {
+      name: 'compilerOn',
+      doc: 'Returns a function that compiles the kernels of a device, each source once.',
+    },
     { device: 'GPUDevice', tokens: 'number' },
     'Compile',
     `

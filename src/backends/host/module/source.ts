@@ -7,12 +7,12 @@ import {
   type StatementStructures,
 } from 'ts-morph';
 
-/** A statement of an emitted module: a structure of ts-morph, or text where there is none for it. */
+/** A statement of an emitted module: a structure of ts-morph, or text where ts-morph has no structure for it. */
 export type Statement = StatementStructures | string;
 
 /**
  * The text of a module. ts-morph writes the structures and then formats the whole; both settings are fixed here, the file
- * system is in memory and no library is loaded, so the same statements are the same text everywhere.
+ * system is in memory and no library is loaded, so the same statements give the same text everywhere.
  */
 export function moduleText(statements: readonly Statement[]): string {
   const project = new Project({

@@ -13,7 +13,7 @@ import { literal, type Value, WIDTH } from './literal.js';
 
 /** Declarations of an emitted module, each with its comment. */
 
-/** What is said above a declaration; a line of its own stays one. `indent`: of the declaration. */
+/** The comment above a declaration; a line of its own stays one. `indent`: of the declaration. */
 export function doc(text: string, indent = 0): string {
   const safe = text.replaceAll('*/', '* /');
   if (!safe.includes('\n') && indent + '/**  */'.length + safe.length <= WIDTH) return safe;
@@ -52,7 +52,7 @@ interface Declared {
 const parameters = ({ parameter }: Declared) =>
   parameter === undefined ? {} : { typeParameters: [parameter] };
 
-/** `const NAME = TEXT`, with a type where the text alone does not say it. */
+/** `const NAME = TEXT`, with a type where it does not follow from the text. */
 export function constant(
   { name, doc: about, exported = true, type }: Declared & { readonly type?: string },
   initializer: string,
@@ -66,7 +66,7 @@ export function constant(
   };
 }
 
-/** A table: its names and numbers are types too, and it is held to `type`. */
+/** A table: its names and numbers are types too, and it is checked against `type`. */
 export function table(
   declared: Declared & { readonly type: string },
   value: Value,
@@ -76,7 +76,7 @@ export function table(
   return constant(rest, `${literal(value, 0, before)} as const satisfies ${type}`);
 }
 
-/** A list that nobody needs the parts of as types. */
+/** A list whose entries are not needed as types. */
 export function list(
   declared: Declared & { readonly type: string },
   value: Value,
@@ -110,7 +110,7 @@ export const field = (
   ...(about === undefined ? {} : { docs: [doc(about, 2)] }),
 });
 
-/** A method of an interface: parameters as `name: type`, with `?` behind names that may be left out. */
+/** A method of an interface: parameters as `name: type`, with `?` after names that may be left out. */
 export const method = (
   name: string,
   parameters: Readonly<Record<string, string>>,

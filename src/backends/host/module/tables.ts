@@ -5,7 +5,7 @@ import { keyText, literal, type Value } from './literal.js';
 import type { Statement } from './source.js';
 import { alias, comment, constant, field, list, shape, table } from './structures.js';
 
-/** What a module says of its plan as data: buffers, tensors of the model, regions and the order of launches. */
+/** A module's description of its plan as data: buffers, tensors of the model, regions and the order of launches. */
 export const tables = (facts: ModuleFacts): Statement[] => [
   constant(
     { name: 'TOKENS', doc: 'Rows of every x that the tiles were chosen for. Any other number works too.' },
@@ -38,7 +38,7 @@ function buffers({ buffers: plans, adapters: count, half }: ModuleFacts): Statem
     alias(
       {
         name: 'Extent',
-        doc: `Length of an axis: so many, 'M' for the tokens${many ? ", or 'rowBlocks' for the blocks of ROW_BLOCK rows" : ''}.`,
+        doc: `Length of an axis: a number, 'M' for the tokens${many ? ", or 'rowBlocks' for the blocks of ROW_BLOCK rows" : ''}.`,
       },
       `number | 'M'${many ? " | 'rowBlocks'" : ''}`,
     ),
@@ -65,7 +65,7 @@ function buffers({ buffers: plans, adapters: count, half }: ModuleFacts): Statem
   ];
 }
 
-/** What stands in buffers that no tensor fills, by the letters of their names. */
+/** The contents of buffers that no tensor fills, by the letters of their names. */
 const LETTERS: Readonly<Record<string, string>> = {
   P: 'x times the first factors',
   dP: 'gradient of P',
@@ -73,7 +73,7 @@ const LETTERS: Readonly<Record<string, string>> = {
   dT: 'gradient of T',
   Lp: "L' = s M L of every site",
   Z: 'P^T dy of every site, summed over tokens',
-  Wm: 'W with the adapter in it',
+  Wm: 'W with the adapter merged',
   partials: 'parts of sums over tokens',
   rowAdapter: 'adapter of each block of rows',
 };
@@ -97,7 +97,7 @@ const tensors = ({ weights, factors, adapters: count }: ModuleFacts): Statement[
   shape(
     {
       name: 'Place',
-      doc: 'Where a tensor stands in a buffer: rows x cols elements from `offset` on, `rowStride` elements from row to row.',
+      doc: 'Place of a tensor in a buffer: rows x cols elements from `offset` on, `rowStride` elements from row to row.',
     },
     [
       field('buffer', 'BufferName'),
@@ -132,7 +132,7 @@ const KERNEL_LIST = 'readonly KernelName[]';
 function regions({ regions: rows, training, merging }: ModuleFacts): Statement[] {
   return [
     shape({ name: 'Region', doc: 'Layers that read the same x.' }, [
-      field('index', 'number', 'what forward takes'),
+      field('index', 'number', 'argument of forward'),
       field('label', 'string'),
       field('layers', 'readonly string[]', 'nodes of the model'),
       field('x', 'BufferName', 'read: (M, in)'),
