@@ -34,7 +34,7 @@ struct Kind {
   int64_t in, out, rank;
   bool transposed;
   float scale;
-  // float32 of scratch, besides two matrices of the rows by the rank, and what runs
+  // float32 of scratch, besides two matrices of the rows by the rank, and the function that runs
   size_t room;
   cudaError_t (*run)(RUN_PARAMETERS);
   size_t gradient_room;
@@ -117,7 +117,7 @@ static OrtStatus *create(const OrtCustomOp *table, const OrtApi *api, const OrtK
   int64_t trans_a = 0, trans_b = 0;
   ORT_TRY(ort.attribute(info, "scale", &scale));
   if (op->gemm) {
-    // what a call leaves out has the default of Gemm
+    // an omitted attribute has the default of Gemm
     for (OrtStatus *absent : {ort.attribute(info, "alpha", &alpha), ort.attribute(info, "beta", &beta),
                               ort.attribute(info, "transA", &trans_a), ort.attribute(info, "transB", &trans_b)})
       if (absent) ort.release(absent);

@@ -15,7 +15,7 @@ typedef struct OrtCustomOpDomain OrtCustomOpDomain;
 typedef struct OrtTensorTypeAndShapeInfo OrtTensorTypeAndShapeInfo;
 typedef struct OrtShapeInferContext OrtShapeInferContext;
 
-/* functions by their places; each is called through the type that it has */
+/* functions by their places; each is called through its own type */
 typedef struct OrtApi { void (*at[1])(void); } OrtApi;
 typedef struct OrtApiBase {
   const OrtApi *(*GetApi)(uint32_t version);

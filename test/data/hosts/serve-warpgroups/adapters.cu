@@ -30,7 +30,7 @@ struct BufferRow {
   uint32_t per;
 };
 
-// where a tensor of the model stands: rows x cols from element `offset` on, `stride` elements from row to row
+// place of a tensor of the model: rows x cols from element `offset` on, `stride` elements from row to row
 struct Place {
   const char *tensor;
   bool factor;  // of an adapter
@@ -73,7 +73,7 @@ struct lotrc_adapters {
 #endif
   uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
-  bool stale = true;                // what is made of the factors alone has to be made again
+  bool stale = true;                // what depends on the factors alone has to be computed again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
   std::string message;
 };
@@ -133,7 +133,7 @@ static int buffer_of(const char *name) {
 
 static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
 
-// `bytes`: of shared memory beside what the kernel declares
+// `bytes`: of shared memory in addition to what the kernel declares
 template <class... Parameters, class... Arguments>
 static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
                                unsigned threads, Arguments... arguments) {
@@ -154,8 +154,8 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 
 #ifdef LOTRC_SM90A
-// what the copy engine brings: rows x cols (0: tokens) from element `offset` on, `pitch` elements from row to row, in boxes of
-// `box` rows of 64
+// what the copy engine loads: rows x cols (0: tokens) from element `offset` on, `pitch` elements from row to row,
+// in boxes of `box` rows of 64
 struct MapRow {
   int buffer;
   size_t offset, rows, cols, pitch;
@@ -220,7 +220,7 @@ static cudaError_t allocate(lotrc_adapters *a) {
   return cudaSuccess;
 }
 
-// what is made of the factors alone
+// what depends on the factors alone
 static cudaError_t prologue([[maybe_unused]] lotrc_adapters *a) {
   LOTRC_TRY(launch(a, narrow_R_0, dim3(3, 1, 1), 64, a->buffer[2], a->buffer[3]));
   LOTRC_TRY(launch(a, fold_Lp_0, dim3(1, 1, 1), 256, a->buffer[7], a->buffer[8], a->buffer[5]));

@@ -23,7 +23,7 @@ extern "C" {
 typedef enum lotrc_status {
   LOTRC_OK = 0,
   LOTRC_BAD_ARGUMENT = 1, /* a null pointer, an unknown name, a wrong size */
-  LOTRC_BAD_ORDER = 2,    /* a call that another has to come before */
+  LOTRC_BAD_ORDER = 2,    /* a call that needs another call before it */
   LOTRC_NO_MEMORY = 3,    /* the device or the host has no room */
   LOTRC_CUDA = 4          /* the CUDA runtime refused; the message has its name for it */
 } lotrc_status;
@@ -41,7 +41,7 @@ typedef struct lotrc_adapters lotrc_adapters;
 lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream);
 void lotrc_destroy(lotrc_adapters *adapters);
 
-/* What the last call that failed has to say; null: about lotrc_create. Valid until the next call. */
+/* Message of the last call that failed; null: of lotrc_create. Valid until the next call. */
 const char *lotrc_message(const lotrc_adapters *adapters);
 
 /*
@@ -53,7 +53,7 @@ lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float
 /* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
 
-/* To be called after factors were written through lotrc_buffer: what is made of them is made again. */
+/* To be called after factors were written through lotrc_buffer: what is computed from them is computed again. */
 lotrc_status lotrc_changed(lotrc_adapters *adapters);
 
 /* Copies a whole buffer from or to the host, where it is float32, and waits for it. */

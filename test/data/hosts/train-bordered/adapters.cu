@@ -35,13 +35,13 @@ struct BufferRow {
   size_t border;    // how many of them, at the end of every row, are not the caller's
 };
 
-// where a tensor of the model stands: rows x cols from element `offset` on, `stride` elements from row to row
+// place of a tensor of the model: rows x cols from element `offset` on, `stride` elements from row to row
 struct Place {
   const char *tensor;
   bool factor;  // of an adapter
   int buffer;
   size_t offset, rows, cols, stride;
-  bool turned;  // the buffer holds it transposed: cols x rows
+  bool transposed;  // the buffer holds it transposed: cols x rows
 };
 
 static constexpr int BUFFER_COUNT = 19;
@@ -90,8 +90,8 @@ struct ProductRow {
   int rows, weight, out, bias;                         // buffers; -1: no bias
   uint64_t inner, cols;
   int64_t rows_stride, weight_stride, out_stride;      // elements from one row to the next
-  bool turned;                                         // the weight is stored (cols x inner)
-  bool adds;                                           // to what out holds
+  bool transposed;                                     // the weight is stored (cols x inner)
+  bool adds;                                           // adds to the contents of out
 };
 
 static constexpr int PRODUCT_COUNT = 4;
@@ -117,8 +117,8 @@ struct Library {
   cublasLtMatmulPreference_t wishes = nullptr;
   Product product[PRODUCT_COUNT];
   void *workspace = nullptr;
-  size_t workspace_bytes = 0;                          // what the product that wants most wants
-  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;       // of a call that failed, until it is told
+  size_t workspace_bytes = 0;                          // most that any product needs
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;       // of a call that failed, until it is reported
   std::string call;
 };
 
@@ -129,7 +129,7 @@ struct lotrc_adapters {
   float *moment[2 * TRAINED_COUNT + 1] = {};
   uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
-  bool stale = true;                // what is made of the factors alone has to be made again
+  bool stale = true;                // what depends on the factors alone has to be computed again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
   Library library;
   std::string message;
@@ -195,7 +195,7 @@ static int buffer_of(const char *name) {
 
 static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
 
-// `bytes`: of shared memory beside what the kernel declares
+// `bytes`: of shared memory in addition to what the kernel declares
 template <class... Parameters, class... Arguments>
 static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
                                unsigned threads, Arguments... arguments) {
@@ -216,7 +216,7 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 
 
-// keeps what cuBLASLt has to say for the message of the call
+// keeps the status of cuBLASLt for the message of the call
 static cudaError_t refused(lotrc_adapters *a, const char *of, const char *function, cublasStatus_t status) {
   a->library.status = status;
   a->library.call = std::string(function) + " of " + of;
@@ -232,7 +232,7 @@ static cudaError_t refused(lotrc_adapters *a, const char *of, const char *functi
 // has a number for each row of out^T, which is what cuBLASLt adds.
 static cudaError_t prepare(lotrc_adapters *a, const ProductRow &row, Product &p) {
   Library &library = a->library;
-  const cublasOperation_t turn = row.turned ? CUBLAS_OP_T : CUBLAS_OP_N;
+  const cublasOperation_t turn = row.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
   LOTRC_LT(row.name, cublasLtMatmulDescCreate, &p.what, PRODUCT_SUMS, CUDA_R_32F);
   LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn);
   if (row.bias >= 0) {
@@ -241,7 +241,7 @@ static cudaError_t prepare(lotrc_adapters *a, const ProductRow &row, Product &p)
     LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
     LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
   }
-  const uint64_t height = row.turned ? row.inner : row.cols, width = row.turned ? row.cols : row.inner;
+  const uint64_t height = row.transposed ? row.inner : row.cols, width = row.transposed ? row.cols : row.inner;
   LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.weight, PRODUCT_TYPE, height, width, row.weight_stride);
   LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.rows, PRODUCT_TYPE, row.inner, a->tokens, row.rows_stride);
   LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.out, PRODUCT_TYPE, row.cols, a->tokens, row.out_stride);
@@ -305,22 +305,22 @@ static cudaError_t copy_part(lotrc_adapters *a, int to, size_t at, size_t stride
 }
 
 // uploads a tensor that its buffer holds transposed
-static cudaError_t upload_turned(lotrc_adapters *a, const Place &place, const float *data) {
-  std::vector<float> turned(place.rows * place.cols);
+static cudaError_t upload_transposed(lotrc_adapters *a, const Place &place, const float *data) {
+  std::vector<float> transposed(place.rows * place.cols);
   for (size_t i = 0; i < place.rows; i++)
-    for (size_t j = 0; j < place.cols; j++) turned[j * place.rows + i] = data[i * place.cols + j];
+    for (size_t j = 0; j < place.cols; j++) transposed[j * place.rows + i] = data[i * place.cols + j];
   std::vector<uint16_t> room;
-  const void *from = as_stored(place.buffer, turned.data(), turned.size(), room);
+  const void *from = as_stored(place.buffer, transposed.data(), transposed.size(), room);
   const size_t bytes = element_bytes(place.buffer), row = place.rows * bytes;
   char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
   const cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.cols, cudaMemcpyHostToDevice, a->stream);
   return error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error;
 }
 
-// what of a buffer is the caller's: all but the border of its rows
+// the part of a buffer that is the caller's: all but the border of its rows
 static size_t numbers_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) - a->tokens * BUFFERS[buffer].border; }
 
-// Copies the caller's numbers, dense on the host. The border stays as it is: what launches put there, and zeros.
+// Copies the caller's numbers, dense on the host. The border stays as it is: results of launches, and zeros.
 static cudaError_t write_numbers(const lotrc_adapters *a, int buffer, const void *from) {
   const BufferRow &row = BUFFERS[buffer];
   const size_t bytes = element_bytes(buffer), width = (row.elements - row.border) * bytes;
@@ -355,7 +355,7 @@ static cudaError_t allocate(lotrc_adapters *a) {
   return open_library(a);
 }
 
-// what is made of the factors alone
+// what depends on the factors alone
 static cudaError_t prologue([[maybe_unused]] lotrc_adapters *a) {
   LOTRC_TRY(copy_part(a, 6, 11, 19, 0, 0, 3, 17, 3));
   LOTRC_TRY(copy_part(a, 13, 11, 19, 0, 0, 3, 17, 3));
@@ -472,8 +472,8 @@ static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data
   a->stale = true;
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
-    if (place.turned) {
-      const cudaError_t error = upload_turned(a, place, data);
+    if (place.transposed) {
+      const cudaError_t error = upload_transposed(a, place, data);
       if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
       continue;
     }

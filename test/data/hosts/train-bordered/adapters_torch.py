@@ -49,7 +49,7 @@ BORDERS = {
     "xb_1": 8,
     "dyb_1": 8,
 }
-# where every factor stands: [buffer, offset, rows, columns, elements from row to row]
+# place of every factor: [buffer, offset, rows, columns, elements from row to row]
 FACTORS = {
     "lotr/17x11/R": [["R_0", 0, 17, 3, 3]],
     "lotr/q/M": [["M_0", 0, 3, 3, 3]],
@@ -145,7 +145,7 @@ class Adapters(torch.nn.Module):
         shape = [self._tokens if extent == "M" else extent for extent in BUFFERS[name]]
         if name not in BORDERS:
             return flat.view(shape)
-        # x and dy stand with gaps between their rows: a dense tensor is copied in row by row, the bytes of one more pass over it
+        # x and dy have gaps between their rows: a dense tensor is copied in row by row, which costs one more pass over it
         return flat.view([shape[0], shape[1] + BORDERS[name]])[:, : shape[1]]
 
     def _part(self, buffer, offset, rows, columns, stride):
@@ -202,7 +202,7 @@ class Adapters(torch.nn.Module):
         return _Region.apply(self, region, x, *factors)
 
     def reload(self):
-        """Takes all factors anew before the next pass: after changes that autograd does not see."""
+        """Uploads all factors again before the next pass: to be called after changes that autograd does not see."""
         self._loaded = {}
 
     def _load(self, names, factors):

@@ -28,7 +28,7 @@ struct BufferRow {
   uint32_t per;
 };
 
-// where a tensor of the model stands: rows x cols from element `offset` on, `stride` elements from row to row
+// place of a tensor of the model: rows x cols from element `offset` on, `stride` elements from row to row
 struct Place {
   const char *tensor;
   bool factor;  // of an adapter
@@ -71,7 +71,7 @@ struct lotrc_adapters {
   float *moment[2 * TRAINED_COUNT + 1] = {};
   uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
-  bool stale = true;                // what is made of the factors alone has to be made again
+  bool stale = true;                // what depends on the factors alone has to be computed again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
   std::string message;
 };
@@ -131,7 +131,7 @@ static int buffer_of(const char *name) {
 
 static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
 
-// `bytes`: of shared memory beside what the kernel declares
+// `bytes`: of shared memory in addition to what the kernel declares
 template <class... Parameters, class... Arguments>
 static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
                                unsigned threads, Arguments... arguments) {
@@ -167,7 +167,7 @@ static cudaError_t allocate(lotrc_adapters *a) {
   return cudaSuccess;
 }
 
-// what is made of the factors alone
+// what depends on the factors alone
 static cudaError_t prologue([[maybe_unused]] lotrc_adapters *a) {
   return cudaSuccess;
 }

@@ -34,7 +34,7 @@ BUFFERS = {
 # type of the buffers that are not float32
 TYPES = {
 }
-# where every factor stands: [buffer, offset, rows, columns, elements from row to row]
+# place of every factor: [buffer, offset, rows, columns, elements from row to row]
 FACTORS = {
     "lora/o/A": [["A_0_0", 0, 17, 3, 3]],
     "lora/o/B": [["B_0", 0, 3, 11, 11]],
@@ -177,7 +177,7 @@ class Adapters(torch.nn.Module):
         return _Region.apply(self, region, x, *factors)
 
     def reload(self):
-        """Takes all factors anew before the next pass: after changes that autograd does not see."""
+        """Uploads all factors again before the next pass: to be called after changes that autograd does not see."""
         self._loaded = {}
 
     def _load(self, names, factors):

@@ -49,7 +49,7 @@ TYPES = {
     "dy_0": "bfloat16",
     "dx_0": "bfloat16",
 }
-# where every factor stands: [buffer, offset, rows, columns, elements from row to row]
+# place of every factor: [buffer, offset, rows, columns, elements from row to row]
 FACTORS = {
     "lotr/17x11/R": [["R_0", 0, 17, 3, 3]],
     "lotr/o/M": [["M_0", 0, 3, 3, 3]],
@@ -194,7 +194,7 @@ class Adapters(torch.nn.Module):
         return _Region.apply(self, region, x, *factors)
 
     def reload(self):
-        """Takes all factors anew before the next pass: after changes that autograd does not see."""
+        """Uploads all factors again before the next pass: to be called after changes that autograd does not see."""
         self._loaded = {}
 
     def _load(self, names, factors):

@@ -39,7 +39,7 @@ BUFFERS = {
 # type of the buffers that are not float32
 TYPES = {
 }
-# where every factor stands: [buffer, offset, rows, columns, elements from row to row]
+# place of every factor: [buffer, offset, rows, columns, elements from row to row]
 FACTORS = {
     "lotr/17x11/R": [["R_0", 0, 17, 3, 3]],
     "lotr/o/M": [["M_0", 0, 3, 3, 3]],
@@ -184,7 +184,7 @@ class Adapters(torch.nn.Module):
         return _Region.apply(self, region, x, *factors)
 
     def reload(self):
-        """Takes all factors anew before the next pass: after changes that autograd does not see."""
+        """Uploads all factors again before the next pass: to be called after changes that autograd does not see."""
         self._loaded = {}
 
     def _load(self, names, factors):
