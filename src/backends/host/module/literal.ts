@@ -39,16 +39,11 @@ export function quoted(text: string): string {
   return `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
-<<<<<<< HEAD
-/** The key of an entry: in quotes where it is no name. `__proto__` would set the prototype, in quotes too. */
+/** The key of an entry: in quotes where it is not an identifier. `__proto__` would set the prototype, in quotes too. */
 export const keyText = (key: string): string => {
   if (key === '__proto__') return "['__proto__']";
   return /^[A-Za-z_]\w*$/.test(key) ? key : quoted(key);
 };
-=======
-/** The key of an entry: in quotes where it is not an identifier. */
-export const keyText = (key: string): string => (/^[A-Za-z_]\w*$/.test(key) ? key : quoted(key));
->>>>>>> 1bc4a72 (host: comments, errors and emitted comments in plain words)
 
 /** Text between backticks, as it is. */
 export const template = (text: string): string =>
