@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { usage } from '../src/ir/codes/cli.js';
 import { closest, LotrcError } from '../src/ir/diagnostics.js';
+import { visibleLines } from '../src/ir/visible.js';
 import { declareAdapterCommands } from './declare/adapters.js';
 import { declareGpuCommands } from './declare/gpu.js';
 import { declareHelpCommands } from './declare/help.js';
@@ -26,7 +27,9 @@ export interface Run {
  * command line is wrong, 70 a defect of lotrc. Never throws and never ends the process.
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
-  const run: Run = { io, reporter: new Reporter(io, wantedFormat(argv)), exitCode: EXIT.ok };
+  // what a model calls its parts must not act on the terminal, whoever prints it
+  const shown: Io = { out: (text) => io.out(visibleLines(text)), err: io.err };
+  const run: Run = { io: shown, reporter: new Reporter(shown, wantedFormat(argv)), exitCode: EXIT.ok };
   try {
     await buildProgram(run).parseAsync(argv, { from: 'user' });
     if (run.reporter.hasErrors && run.exitCode === EXIT.ok) run.exitCode = EXIT.diagnostics;

@@ -1,3 +1,4 @@
+import { visible } from '../src/ir/visible.js';
 import type { StepRow } from '../src/train/log.js';
 import type { Io } from './io.js';
 import { num } from './text.js';
@@ -39,7 +40,7 @@ export class Progress {
   /** A line of its own. */
   line(text: string): void {
     this.end();
-    this.#io.err(`${text}\n`);
+    this.#io.err(`${visible(text)}\n`);
   }
 
   /** Leaves the line that is written over. */

@@ -1,4 +1,5 @@
 import type { SavedPlan } from '../src/ir/adapter.js';
+import { visible } from '../src/ir/visible.js';
 import { countLora, countTrainable } from '../src/passes/sites/counts.js';
 import { count, num, table } from './text.js';
 
@@ -68,10 +69,10 @@ export function planText(plan: SavedPlan): string {
     num(group.lora),
   ]);
   const layers = report.groups.flatMap((group) =>
-    group.layers.map(({ module }) => `  ${module}  (${group.id})\n`),
+    group.layers.map(({ module }) => `  ${visible(module)}  (${visible(group.id)})\n`),
   );
   return [
-    `${report.method}: ${count(report.layers, 'layer')} in ${count(report.groups.length, 'group')}\n`,
+    `${visible(report.method)}: ${count(report.layers, 'layer')} in ${count(report.groups.length, 'group')}\n`,
     ...layers,
     '\n',
     table([['group', 'in x out', 'rank', 'scale', 'layers', 'trainable', 'LoRA'], ...rows]),

@@ -1,4 +1,5 @@
 import { type Diagnostic, formatDiagnostic } from '../src/ir/diagnostics.js';
+import { visibleLines } from '../src/ir/visible.js';
 import type { Io } from './io.js';
 
 export type DiagnosticsFormat = 'text' | 'json';
@@ -32,7 +33,7 @@ export class Reporter {
   /** Writes what is still held back. Call once. */
   end(): void {
     if (this.format === 'json') {
-      this.io.err(`${JSON.stringify({ version: 1, diagnostics: this.#all }, null, 2)}\n`);
+      this.io.err(visibleLines(`${JSON.stringify({ version: 1, diagnostics: this.#all }, null, 2)}\n`));
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { WeightRow } from '../src/ir/adapter.js';
+import { visible } from '../src/ir/visible.js';
 import type { Written } from './outputs.js';
 
 /** 1234567 as 1,234,567. */
@@ -8,10 +9,13 @@ export const num = (value: number): string => value.toLocaleString('en-US');
 export const count = (value: number, what: string): string =>
   `${num(value)} ${what}${value === 1 ? '' : 's'}`;
 
-/** Columns of equal width; the first row is the head. */
+/** Columns of equal width; the first row is the head. Cells may hold names from files. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
+  const shown = rows.map((row) => row.map(visible));
+  const widths = shown[0]!.map((_, column) =>
+    shown.reduce((most, row) => Math.max(most, row[column]!.length), 0),
+  );
+  return shown
     .map((row) =>
       row
         .map((cell, column) => cell.padEnd(widths[column]!))
@@ -23,12 +27,12 @@ export function table(rows: readonly (readonly string[])[]): string {
 }
 
 export function filesText(files: readonly Written[]): string {
-  return files.map(({ path, bytes }) => `wrote ${path} (${num(bytes)} bytes)\n`).join('');
+  return files.map(({ path, bytes }) => `wrote ${visible(path)} (${num(bytes)} bytes)\n`).join('');
 }
 
 /** The weights that were trained in full and stand in place of those of the base; nothing where there are none. */
 export function weightsText(weights: readonly WeightRow[]): string {
   return weights
-    .map(({ places }) => `trained in full: ${places.map(({ tensor }) => tensor).join(' = ')}\n`)
+    .map(({ places }) => `trained in full: ${places.map(({ tensor }) => visible(tensor)).join(' = ')}\n`)
     .join('');
 }

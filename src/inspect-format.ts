@@ -1,5 +1,6 @@
 import type { InspectReport, InspectSite } from './inspect.js';
 import { LOTR } from './ir/adapter.js';
+import { visible } from './ir/visible.js';
 import { countFactors, type GroupExtents } from './passes/sites/counts.js';
 import { groupBy } from './passes/sites/group-by.js';
 
@@ -73,7 +74,7 @@ export function formatInspect(report: InspectReport): string {
     );
   }
   if (report.groups) lines.push('', ...groupTable(report));
-  if (report.trained) lines.push('', ...report.trained.map((name) => `trained in full: ${name}`));
+  if (report.trained) lines.push('', ...report.trained.map((name) => `trained in full: ${visible(name)}`));
   return `${lines.join('\n')}\n`;
 }
 
@@ -90,10 +91,9 @@ function groupTable({ groups = [] }: InspectReport): string[] {
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  );
-  return [head, ...rows].map((row) =>
+  const shown = [head, ...rows].map((row) => row.map(visible));
+  const widths = head.map((_, column) => shown.reduce((most, row) => Math.max(most, row[column]!.length), 0));
+  return shown.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column]!))
       .join('  ')

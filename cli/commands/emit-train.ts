@@ -6,6 +6,7 @@ import {
   TRAIN_DEFAULTS,
   type TrainOptions,
 } from '../../src/backends/onnx-train/options.js';
+import { visible } from '../../src/ir/visible.js';
 import type { Tie } from '../../src/passes/sites/weight-identity.js';
 import type { Ep, LossKind } from '../../src/train/signature.js';
 import { readAdapter } from '../adapter-file.js';
@@ -111,10 +112,10 @@ export function emitTrainCommand(
   run.io.out(`${count(trained.length, 'parameter')} to train, ${size.toLocaleString('en-US')} values\n`);
   run.io.out(weightsText(emitted.weights));
   for (const { path: file, byteLength } of emitted.files) {
-    run.io.out(`wrote ${file} (${byteLength.toLocaleString('en-US')} bytes)\n`);
+    run.io.out(`wrote ${visible(file)} (${byteLength.toLocaleString('en-US')} bytes)\n`);
   }
   run.io.out(`wrote ${given.output}/state.safetensors and signature.json\n`);
-  for (const { file, how } of emitted.placed) run.io.out(`${how} the base weights: ${file}\n`);
+  for (const { file, how } of emitted.placed) run.io.out(`${how} the base weights: ${visible(file)}\n`);
   if (emitted.placed.length === 0) run.io.out('the base weights are in this folder already\n');
 }
 

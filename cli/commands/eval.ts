@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { badRun } from '../../src/ir/codes/train.js';
 import { notANumber } from '../../src/ir/codes/train-loop.js';
 import { fail } from '../../src/ir/diagnostics.js';
+import { visible } from '../../src/ir/visible.js';
 import { takeAdapter } from '../../src/train/adapter.js';
 import { classesText, namesOf } from '../../src/train/data/labels.js';
 import { openData } from '../../src/train/data/open.js';
@@ -58,10 +59,10 @@ export async function evalCommand(
       );
       return;
     }
-    host.io.out(`${adapter ?? 'initial parameters'}\n`);
+    host.io.out(`${visible(adapter ?? 'initial parameters')}\n`);
     const classes = classesText(labels);
-    if (classes !== null) host.io.out(`classes: ${classes}\n`);
-    host.io.out(`${count(dataset.size, dataset.unit)}: ${evaluationText(result)}\n`);
+    if (classes !== null) host.io.out(`classes: ${visible(classes)}\n`);
+    host.io.out(`${count(dataset.size, dataset.unit)}: ${visible(evaluationText(result))}\n`);
   } finally {
     await run.close();
   }

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { requireData } from '../../src/ir/codes/train.js';
 import { optionIgnored } from '../../src/ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../src/ir/diagnostics.js';
+import { visible } from '../../src/ir/visible.js';
 import type { Metric } from '../../src/train/best.js';
 import { classesText } from '../../src/train/data/labels.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
@@ -58,7 +59,7 @@ export async function trainCommand(
       opened: ({ notes, unused, labels }) => {
         run.reporter.report([...notes, ...unusedNotes(unused, given)]);
         const classes = classesText(labels);
-        if (classes !== null) run.io.err(`classes: ${classes}\n`);
+        if (classes !== null) run.io.err(`classes: ${visible(classes)}\n`);
       },
       started: (info) => run.io.err(introduction(info)),
       step: (row, total) => progress.step(row, total),

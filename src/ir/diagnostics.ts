@@ -1,3 +1,5 @@
+import { visible } from './visible.js';
+
 /**
  * Diagnostics are data: a code, a severity, a message, a place, notes and a hint that says what to do.
  * Each code is declared once, with `defineCode`, in `src/ir/codes/*.ts`; the declaration is also its constructor.
@@ -111,7 +113,10 @@ function placeText(at: Place): string {
   }
 }
 
-/** The text form: `error LOTR3104: message`, then `-->` place, `note:` and `hint:` lines. */
+/**
+ * The text form: `error LOTR3104: message`, then `-->` place, `note:` and `hint:` lines. Names in them come from files:
+ * what a terminal would act on is escaped, and each part stays on its line.
+ */
 export function formatDiagnostic(d: Diagnostic): string {
   const lines = [`${d.severity} ${d.code}: ${d.message}`];
   if (d.at) lines.push(`  --> ${placeText(d.at)}`);
@@ -119,7 +124,7 @@ export function formatDiagnostic(d: Diagnostic): string {
     lines.push(`  note: ${note.message}${note.at ? ` (${placeText(note.at)})` : ''}`);
   }
   if (d.hint) lines.push(`  hint: ${d.hint}`);
-  return lines.join('\n');
+  return lines.map(visible).join('\n');
 }
 
 /**

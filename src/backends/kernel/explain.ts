@@ -1,3 +1,4 @@
+import { visible } from '../../ir/visible.js';
 import { formName, total } from './choose.js';
 import { siText, timeText } from './figures.js';
 import type { Group } from './layers.js';
@@ -9,7 +10,7 @@ import type { KernelPlan, Launch, Predicted, RegionPlan } from './types.js';
  * adapters add to the layers. Regions that are planned alike are shown once.
  */
 export function explainPlan(plan: KernelPlan): string {
-  const lines = [headline(plan), ''];
+  const lines = [...headline(plan).split('\n'), ''];
   for (const group of plan.groups) {
     lines.push(groupLine(group, plan.purpose));
     for (const alike of kindsOf(plan.regions.filter(({ region }) => region.group === group.id))) {
@@ -21,7 +22,8 @@ export function explainPlan(plan: KernelPlan): string {
   for (const { layer, because } of plan.skipped) lines.push(`left as it is: ${layer}: ${because}`);
   if (plan.skipped.length > 0) lines.push('');
   lines.push(...summary(plan));
-  return `${lines.join('\n')}\n`;
+  // names of layers come from files
+  return `${lines.map(visible).join('\n')}\n`;
 }
 
 function headline({ device, dtype, tokens, purpose, adapters }: KernelPlan): string {
