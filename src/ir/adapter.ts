@@ -1,8 +1,8 @@
 import type { Node, Value } from './model.js';
 
 /**
- * An adapter is data: an einsum over factors beside a frozen linear layer. LoTR (arXiv 2402.01376) and LoRA
- * (arXiv 2106.09685) are two values of one description; no pass knows them by name.
+ * An adapter is data: an einsum over factors next to a frozen linear layer. LoTR (arXiv 2402.01376) and LoRA
+ * (arXiv 2106.09685) are two values of one description; no pass depends on their names.
  *
  * `delta` maps factor index spaces to `io`: `i` and `o` are the layer's in and out extents, every other letter is a
  * rank. LoTR is `ir,rs,so->io` with R (group), M (site), L (group); LoRA is `ir,ro->io` with A and B (site).

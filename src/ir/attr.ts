@@ -8,7 +8,7 @@ export type Int = number | bigint;
 
 /**
  * A node attribute. `kind` is the ONNX attribute type, so that 1 (int) and 1 (float) stay apart.
- * `ref` stands in function bodies for an attribute of the calling node. `raw` is carried and not understood
+ * `ref`, in function bodies, refers to an attribute of the calling node. `raw` is kept as bytes and not interpreted
  * (type_proto, sparse tensors, types of the future): `type` is the AttributeProto.type number.
  */
 export type Attr =

@@ -1,6 +1,6 @@
 /**
- * What makes read -> write lossless: every object that was read remembers the bytes it came from and the fields that
- * the IR does not model. An object that was not edited is written by copying its bytes; an edited one is encoded anew
+ * How read -> write is lossless: every object that was read keeps a reference to its bytes and the fields that
+ * the IR does not model. An object that was not edited is written by copying its bytes; an edited one is encoded again
  * and its unmodelled fields are appended byte for byte.
  */
 
@@ -21,7 +21,7 @@ export interface RawField {
   readonly length: number;
 }
 
-/** Where an object's message lies, and what of it is not modelled. */
+/** Where an object's message is, and which of its fields are not modelled. */
 export interface Carried {
   readonly source: ByteSource;
   /** offset of the field's tag; equal to `offset` for the model itself */
@@ -33,7 +33,7 @@ export interface Carried {
   readonly unknown: readonly RawField[];
 }
 
-/** How a tensor stood in its file: its TensorProto and, for external data, the entries that named the place. */
+/** The form of a tensor in its file: its TensorProto and, for external data, the entries that named the place. */
 export interface TensorCarried extends Carried {
   readonly name: string;
   readonly docString: string;

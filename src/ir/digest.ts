@@ -7,7 +7,7 @@ const SAMPLE_BYTES = 64;
 /**
  * A digest that names a weight without reading it whole: SHA-256 over element type, shape, and 64 stretches of 64
  * bytes spread evenly from the first byte to the last (everything, for tensors of up to 4 KiB). It tells one layer or
- * checkpoint from another; it is no protection against someone who changes single elements on purpose.
+ * checkpoint from another; it does not protect against deliberate changes of single elements.
  */
 export function sampledDigest(tensor: TensorData): string {
   const hash = createHash('sha256').update(`${tensor.dtype}[${tensor.shape.join(',')}]`);

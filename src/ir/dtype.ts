@@ -85,7 +85,7 @@ export function dtypeText(dtype: DType): string {
   return BY_NAME.get(dtype)?.[2] ?? dtype.replace(':', '_');
 }
 
-/** Inverse of {@link dtypeText}; null when the word is no type. */
+/** Inverse of {@link dtypeText}; null when the word is not a type. */
 export function dtypeFromText(word: string): DType | null {
   const row = BY_TEXT.get(word);
   if (row) return row[0];

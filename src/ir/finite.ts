@@ -4,7 +4,7 @@ import type { DType } from './dtype.js';
 import type { Model } from './model.js';
 import type { TensorData } from './tensor.js';
 
-/** How many elements of a tensor are no finite numbers, and where the first of them is. */
+/** How many elements of a tensor are not finite numbers, and where the first of them is. */
 export interface NotFinite {
   readonly nan: number;
   readonly infinite: number;

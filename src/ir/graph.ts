@@ -7,13 +7,13 @@ import type { ValueType } from './shape.js';
 import type { TensorData } from './tensor.js';
 import { type CarriedInfo, NO_METADATA, Value } from './value.js';
 
-/** What holds a graph: the model (main graph), a node (subgraph) or a function (body); null while it is built. */
+/** The owner of a graph: the model (main graph), a node (subgraph) or a function (body); null while it is built. */
 export type GraphOwner = Model | Node | GraphFunction | null;
 
 /**
  * A graph: inputs, outputs, initializers and nodes. It owns its values; a subgraph may also read values of the graphs
  * around it. All edits go through methods here and on Node and Value, so that use lists, names and the marks that
- * decide what is written anew stay right.
+ * decide which objects are encoded again stay right.
  */
 export class Graph {
   docString = '';
@@ -68,13 +68,13 @@ export class Graph {
     return this.#names;
   }
 
-  /** Gives back names that are no longer in use: for the end of an edit that took everything it once added out again. */
+  /** Releases names that are no longer in use: for the end of an edit that removed everything it had added. */
   renewNames(): void {
     if (this.outer) this.outer.renewNames();
     else this.#names = null;
   }
 
-  /** The authority if anyone has asked for it yet. */
+  /** The authority, if it has been used already. */
   get #knownNames(): Names | null {
     const outer = this.outer;
     return outer ? outer.#knownNames : this.#names;
@@ -193,7 +193,7 @@ export class Graph {
     return node;
   }
 
-  /** Puts a node that stands in no graph at the end. */
+  /** Puts a node that is in no graph at the end. */
   attach(node: Node): void {
     this.#attach(node);
     this.nodes.append(node);

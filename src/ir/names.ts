@@ -1,7 +1,7 @@
 /**
- * The one authority over names. ONNX wants value names unique over a graph and all its subgraphs, so one authority
+ * The allocator of names. ONNX wants value names unique over a graph and all its subgraphs, so one authority
  * serves the main graph with everything nested in it, and one each function. Names are never given back: a name that
- * an erased node used stays reserved, so no pass can be surprised by a name with a new meaning.
+ * an erased node used stays reserved, so a name never changes its meaning between passes.
  */
 export class Names {
   readonly #values = new Set<string>();

@@ -14,7 +14,7 @@ export interface Link {
  *
  * - a node inserted after the cursor is visited;
  * - a node inserted before the cursor is not visited;
- * - a node moved while the cursor stands on it: the walk goes on from the node's original place
+ * - a node moved while the cursor is on it: the walk goes on from the node's original place
  *   (an erased link still knows its neighbours).
  */
 export class NodeList implements Iterable<Node> {

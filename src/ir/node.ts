@@ -20,7 +20,7 @@ export interface NodeInit<Op extends string> {
   readonly overload?: string;
   readonly name?: string;
   readonly inputs: readonly (Value | null)[];
-  /** names of the outputs; an empty name stands for an output that is not delivered */
+  /** names of the outputs; an empty name represents an output that is not delivered */
   readonly outputs: readonly string[];
   readonly attrs?: Iterable<readonly [string, HeldAttr]>;
   readonly origin?: Origin;

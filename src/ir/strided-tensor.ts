@@ -2,7 +2,7 @@ import { byteLengthOf } from './dtype.js';
 import { elementCount } from './shape.js';
 import { BaseTensor, type ByteSink, type TensorData, type TensorOrigin } from './tensor.js';
 
-/** Where the elements of a view stand among those of another tensor; all in elements, strides may be negative. */
+/** Where the elements of a view are within another tensor; all in elements, strides may be negative. */
 export interface StridedLayout {
   readonly shape: readonly number[];
   readonly strides: readonly number[];
@@ -14,21 +14,21 @@ const BLOCK = 1 << 22;
 /** Runs of fewer bytes are not read one by one. */
 const SHORT_RUN = 256;
 
-/** Strides of a tensor whose elements stand one after another. */
+/** Strides of a tensor whose elements are one after another. */
 export function denseStrides(shape: readonly number[]): number[] {
   const strides = new Array<number>(shape.length).fill(1);
   for (let k = shape.length - 2; k >= 0; k--) strides[k] = strides[k + 1]! * shape[k + 1]!;
   return strides;
 }
 
-/** Whether the elements of a view stand one after another. */
+/** Whether the elements of a view are one after another. */
 export function isDense({ shape, strides }: StridedLayout): boolean {
   const dense = denseStrides(shape);
   return shape.every((extent, k) => extent === 1 || strides[k] === dense[k]);
 }
 
 /**
- * Part of a tensor, or its elements in another order, read when they are asked for: slices, transposes and reshapes of a
+ * Part of a tensor, or its elements in another order, read on demand: slices, transposes and reshapes of a
  * stored weight without a copy. Reads runs of neighbours where they are long; a view of short runs reads the stretch of
  * the tensor that it covers once.
  */

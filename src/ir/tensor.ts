@@ -24,7 +24,7 @@ export interface TensorData {
   readonly shape: readonly number[];
   readonly byteLength: number;
   readonly origin: TensorOrigin;
-  /** how the tensor stood in the file it was read from; null for a new one */
+  /** the form of the tensor in the file it was read from; null for a new one */
   readonly carried: TensorCarried | null;
   bytes(): Uint8Array;
   /** `length` bytes of the packed data from `offset`, without reading the rest where the data lies in a file. */

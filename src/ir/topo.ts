@@ -40,7 +40,7 @@ export function topologicalOrder(graph: Graph): Node[] {
   return order;
 }
 
-/** Whether every node of a graph already stands after all that it and its subgraphs read: then there is no cycle. */
+/** Whether every node of a graph already is after all that it and its subgraphs read: then there is no cycle. */
 export function isInOrder(graph: Graph): boolean {
   const seen = new Set<Node>();
   for (const node of graph.nodes) {

@@ -16,7 +16,7 @@ export interface Use {
  * it; the verifier reports it. Made by graphs and nodes only.
  */
 export class Value {
-  /** the graph that defines the value; null while its producer stands in no graph */
+  /** the graph that defines the value; null while its producer is in no graph */
   graph: Graph | null = null;
   isInput = false;
   /** defined by a sparse initializer, which is carried and not understood */
@@ -30,7 +30,7 @@ export class Value {
   #name: string;
   #type: ValueType | null = null;
   #constant: TensorData | null = null;
-  // most values of a large graph have one reader or none: a set is made for the second one, or when it is asked for
+  // most values of a large graph have one reader or none: a set is made for the second one, or on demand
   #only: Use | null = null;
   #uses: Set<Use> | null = null;
 
@@ -42,7 +42,7 @@ export class Value {
     this.#name = name;
   }
 
-  /** An empty name stands for an output that the node does not deliver. */
+  /** An empty name represents an output that the node does not deliver. */
   get name(): string {
     return this.#name;
   }
@@ -91,7 +91,7 @@ export class Value {
     }
   }
 
-  /** Replaces an initializer's data. Throws when the value is no initializer. */
+  /** Replaces an initializer's data. Throws when the value is not an initializer. */
   setConstant(data: TensorData): void {
     if (!this.#constant) throw new Error(`"${this.#name}" is not an initializer`);
     this.#constant = data;

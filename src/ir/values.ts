@@ -58,7 +58,7 @@ export function toIntegers(tensor: TensorData): number[] {
 
 /** Little-endian bytes of numbers in a float type, each rounded once to nearest even. */
 export function encodeFloats(dtype: DType, values: ArrayLike<number>): Uint8Array {
-  if (!isFloat(dtype)) throw new Error(`${dtype} is no floating-point type`);
+  if (!isFloat(dtype)) throw new Error(`${dtype} is not a floating-point type`);
   // the constructors copy any array-like, many times faster than `from`
   if (dtype === 'f64') return new Uint8Array(new Float64Array(values).buffer);
   if (dtype === 'f32') return new Uint8Array(new Float32Array(values).buffer);

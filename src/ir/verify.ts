@@ -20,7 +20,7 @@ import { isInOrder, sourcesOf, topologicalOrder } from './topo.js';
  * 1. a value name is defined once in a graph (LOTR2001); warnings: the same constant twice (LOTR2010), a name of a graph
  *    around it again (LOTR2011);
  * 2. every node input and graph output is defined (LOTR2002) in the node's graph or one around it (LOTR2004);
- * 3. no node waits for itself (LOTR2003); nodes may stand in any order, as ONNX Runtime allows;
+ * 3. no node depends on itself (LOTR2003); nodes may be in any order, as ONNX Runtime allows;
  * 4. an initializer's data has the length that its type and shape need (LOTR2005);
  * 5. the standard operator set is imported (LOTR2006), and so is every other domain (LOTR2012, warning);
  * 6. functions do not call themselves, and attribute references stand in functions only (LOTR2007);
@@ -171,7 +171,10 @@ function checkDefined(
   found.push(codes.outOfScope({ name: value.name, at: place() }));
 }
 
-/** Nodes that stay behind when all that can run has run form or follow a cycle; one cycle of them is reported. */
+/**
+ * The nodes that remain when all nodes that can run have run are on a cycle or after one; one cycle of them is
+ * reported.
+ */
 function checkCycles(graph: Graph, found: Diagnostic[]): void {
   if (isInOrder(graph)) return;
   const done = new Set<Node>();
@@ -206,7 +209,7 @@ function functionOf(graph: Graph): GraphFunction | null {
   return outermost.owner instanceof GraphFunction ? outermost.owner : null;
 }
 
-/** Calls among functions must not come back to where they began. */
+/** Calls among functions must not form a cycle. */
 function checkFunctions(model: Model, found: Diagnostic[]): void {
   const calls = new Map<string, Set<string>>();
   for (const [key, fn] of model.functions) {

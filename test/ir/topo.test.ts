@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Graph, type Node, type Value } from '../../src/ir/model.js';
 import { isInOrder, sourcesOf, topologicalOrder } from '../../src/ir/topo.js';
 
-/** Nodes in file order, each `name: what it reads`; readers may stand before what they read. */
+/** Nodes in file order, each `name: what it reads`; readers may be before what they read. */
 function graphOf(rows: readonly (readonly [string, readonly string[]])[]): {
   g: Graph;
   by: Map<string, Node>;

@@ -102,7 +102,7 @@ interface Staged extends WrittenOutput {
  * disk; then all are renamed, in order. A file that is replaced keeps its permissions. Whatever fails, the temporary files
  * and new folders are removed, files already renamed are taken back, and the diagnostic names the path. When a signal ends
  * this process, large temporary files are removed by a janitor process, small ones when the same output is written again.
- * Throws LOTR1201 when the system refuses, or when a folder, a link, a device or a pipe stands at the path.
+ * Throws LOTR1201 when the system refuses, or when a folder, a link, a device or a pipe is at the path.
  */
 export function writeAtomically(outputs: readonly Output[]): readonly WrittenOutput[] {
   const staged: Staged[] = [];
@@ -141,7 +141,7 @@ function reason(error: Error, temporaries: readonly string[], path: string): str
   return temporaries.reduce((text, temporary) => text.replaceAll(temporary, path), error.message);
 }
 
-/** Permissions of the file that stands at the path, null when there is none. Throws LOTR1201 for anything but a file. */
+/** Permissions of the file that is at the path, null when there is none. Throws LOTR1201 for anything but a file. */
 function modeOf(path: string): number | null {
   // where a folder of the path is a file, making the folders says so
   const stat = isFolder(dirname(path)) ? lstatSync(path, { throwIfNoEntry: false }) : null;

@@ -1,4 +1,4 @@
-/** What a file is by its first bytes, and what its owner can do: for files that were given where an ONNX model belongs. */
+/** What a file is by its first bytes, and what the user can do: for files that were given in place of an ONNX model. */
 export interface FileKind {
   /** with its article: `a zip archive` */
   readonly what: string;
@@ -57,7 +57,10 @@ const SAFETENSORS: FileKind = {
   hint: 'give the .onnx model here; an adapter goes after the model (`lotrc apply MODEL ADAPTER`) or to --adapter',
 };
 
-/** The kind of a file that is known not to be ONNX, from its first 32 bytes or more; null when they say nothing. */
+/**
+ * The kind of a file that is known not to be ONNX, from its first 32 bytes or more; null when they are of no known
+ * kind.
+ */
 export function fileKind(start: Uint8Array): FileKind | null {
   for (const [offset, signature, kind] of SIGNATURES) {
     if (signature.every((byte, index) => start[offset + index] === byte)) return kind;

@@ -4,7 +4,7 @@ import { cannotWrite } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import { isSystemError } from './system-error.js';
 
-/** Whether a folder stands at the path, directly or behind a link. */
+/** Whether a folder is at the path, directly or through a link. */
 export function isFolder(path: string): boolean {
   return existsSync(path) && statSync(path).isDirectory();
 }

@@ -47,7 +47,7 @@ export class Janitor {
     this.#process = child;
   }
 
-  /** Ends the process; it removes what still stands under the names. */
+  /** Ends the process; it removes the files that still have these names. */
   dismiss(): void {
     this.#process?.stdin?.destroy();
     this.#process = null;

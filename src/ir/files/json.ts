@@ -125,7 +125,7 @@ export function parseJson(text: string): Json {
   return result;
 }
 
-/** Whether an odd number of backslashes stands before `at`. */
+/** Whether an odd number of backslashes is before `at`. */
 function isEscaped(text: string, at: number, start: number): boolean {
   let slashes = 0;
   while (at - 1 - slashes > start && text[at - 1 - slashes] === '\\') slashes += 1;

@@ -46,6 +46,6 @@ export function transposedProductF32(chain: readonly TensorData[]): TensorData {
 }
 
 function extents({ shape }: TensorData): readonly [number, number] {
-  if (shape.length !== 2) throw new Error(`[${shape.join(',')}] is no matrix`);
+  if (shape.length !== 2) throw new Error(`[${shape.join(',')}] is not a matrix`);
   return [shape[0]!, shape[1]!];
 }

@@ -71,7 +71,7 @@ const ADAPTER = 20;
 const PARAMETER_VTABLE = 40;
 const LIST = 52;
 const PARAMETER_SIZE = 20;
-/** Both tables hold four fields of four bytes each, behind the four bytes that point at the vtable. */
+/** Both tables hold four fields of four bytes each, after the four bytes that point at the vtable. */
 const VTABLE = [12, 20, 4, 8, 12, 16];
 
 interface Laid {

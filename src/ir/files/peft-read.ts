@@ -100,7 +100,7 @@ export interface PeftMatch {
 
 /**
  * Matches modules by their dotted paths: equal, or one a dotted suffix of the other (a task head's wrapper adds a
- * prefix, an export may drop one). The longest common suffix wins; a tie is no match.
+ * prefix, an export may drop one). The longest common suffix wins; a tie is not a match.
  */
 export function matchModules(modules: Iterable<string>, paths: readonly string[]): PeftMatch {
   const matched = new Map<string, string>();
@@ -159,7 +159,7 @@ function refuseFeatures(file: string, config: JsonObject): void {
   }
 }
 
-/** The name of a non-default adapter may stand between lora_A and weight in files that were not saved by PEFT itself. */
+/** The name of a non-default adapter may be between lora_A and weight in files that were not saved by PEFT itself. */
 const KEY = /^base_model\.model\.(.+)\.lora_([AB])\.(?:[^.]+\.)?weight$/;
 
 function parseKey(file: string, key: string): { module: string; side: 'a' | 'b' } {
@@ -198,6 +198,6 @@ function patternOf(file: string, key: string): (module: string) => boolean {
     const pattern = new RegExp(`^(?:.*\\.)?(?:${key})$`);
     return (module) => pattern.test(module);
   } catch {
-    return fail(badPeft({ file, why: `the pattern ${JSON.stringify(key)} is no regular expression` }));
+    return fail(badPeft({ file, why: `the pattern ${JSON.stringify(key)} is not a regular expression` }));
   }
 }

@@ -22,7 +22,7 @@ export interface PeftOptions {
   readonly taskType?: string;
 }
 
-/** A PEFT LoRA adapter: what stands in its two files. */
+/** A PEFT LoRA adapter: the contents of its two files. */
 export interface PeftAdapter {
   readonly config: Readonly<Record<string, unknown>>;
   readonly tensors: ReadonlyMap<string, TensorData>;
@@ -45,7 +45,7 @@ export function toPeft(
   const chained = operands.every(
     (letters, k) => letters.length === 2 && letters[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
   );
-  if (!chained || operands.length < 2) refuse(`its einsum ${spec.delta} is no chain of matrices`);
+  if (!chained || operands.length < 2) refuse(`its einsum ${spec.delta} is not a chain of matrices`);
   if (plan.residual) refuse('it was made with --init svd and belongs to changed base weights');
   const tensors = new Map<string, TensorData>();
   const ranks = new Map<string, number>();

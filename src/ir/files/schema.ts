@@ -59,7 +59,7 @@ export function optional<T>(schema: Schema<T>): Schema<T | undefined> {
   return (value, field) => (value === undefined ? undefined : schema(value, field));
 }
 
-/** A field that older versions did not write, with what stands for it. */
+/** A field that older versions did not write, with its default. */
 export function later<T>(schema: Schema<T>, standIn: T): Schema<T> {
   return (value, field) => (value === undefined ? standIn : schema(value, field));
 }

@@ -1,7 +1,7 @@
 import type { RawField } from '../carried.js';
 import type { Model } from '../model.js';
 
-/** An entry of opset_import or metadata_props as it stood in the file. */
+/** An entry of opset_import or metadata_props as it was in the file. */
 interface CarriedEntry {
   readonly kind: 'opset' | 'metadata';
   readonly key: string;

@@ -10,8 +10,8 @@ import { FileTensor } from './tensor-read.js';
 
 /**
  * Finds external data. Locations are relative paths inside the model's folder (ONNX, external data); a path that
- * leaves the folder, also through a symbolic link, is refused when the model is read. Whether the file is there is
- * asked only when the data is: planning works without the weights.
+ * leaves the folder, also through a symbolic link, is refused when the model is read. Whether the file exists is
+ * checked only when the data is read: planning works without the weights.
  */
 export class ExternalFiles {
   readonly #folder: string | null;

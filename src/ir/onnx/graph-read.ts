@@ -11,7 +11,7 @@ import { BYTES, FIXED32, type Scanner, VARINT } from './wire.js';
 /** Graphs nested in attributes deeper than this are refused before the stack is in danger. */
 const MAX_NESTING = 64;
 
-/** A graph as it stands in the file: everything by name. `build.ts` turns names into values. */
+/** A graph as it is in the file: everything by name. `build.ts` turns names into values. */
 export interface GraphDraft {
   readonly graph: Graph;
   readonly nodes: NodeDraft[];

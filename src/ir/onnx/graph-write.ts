@@ -176,7 +176,7 @@ function encodeInfo(value: Value, carried?: Carried): Message {
   return out;
 }
 
-/** The `type` field of a ValueInfoProto as it stands in the file. */
+/** The `type` field of a ValueInfoProto as it is in the file. */
 function typeFields({ source, offset, length }: Carried): RawField[] {
   const scan = new Scanner(source, offset);
   const found: RawField[] = [];

@@ -54,7 +54,7 @@ export class FileTensor extends BaseTensor {
   }
 }
 
-/** Elements stored one by one in a typed field (int32_data, int64_data, ...): decoded when asked for. */
+/** Elements stored one by one in a typed field (int32_data, int64_data, ...): decoded on demand. */
 class TypedTensor extends BaseTensor {
   readonly origin: TensorOrigin;
   override readonly carried: TensorCarried;
@@ -72,7 +72,7 @@ class TypedTensor extends BaseTensor {
   }
 }
 
-/** string_data: read when asked for. */
+/** string_data: read on demand. */
 class FileStrings extends BaseTensor {
   readonly origin: TensorOrigin = { kind: 'computed', by: 'string_data' };
   override readonly carried: TensorCarried;

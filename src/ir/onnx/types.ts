@@ -14,7 +14,7 @@ export function readType(proto: Uint8Array): ValueType {
     if (field === 1 && wire === BYTES && type === null) {
       type = readTensorType(scan, scan.length(proto.byteLength) + scan.pos, proto);
     } else {
-      others ||= field !== 6; // 6 is the denotation: it says nothing about the type
+      others ||= field !== 6; // 6 is the denotation, which is not part of the type
       scan.skip(wire, proto.byteLength);
     }
   }

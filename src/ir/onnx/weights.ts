@@ -8,12 +8,12 @@ import type { Place } from './graph-write.js';
 import type { WholeFile } from './whole-file.js';
 
 /**
- * What becomes of weights that lie in the base's files.
- * - `keep` (default): external data is referred to where it lies when the output stands in the same folder, else copied
- *   into a data file beside the output; inline data stays inline.
+ * Where weights that lie in the base's files go.
+ * - `keep` (default): external data is referred to where it lies when the output is in the same folder, else copied
+ *   into a data file next to the output; inline data stays inline.
  * - `link`: every weight of 1 KiB and more is referred to where it lies in the base, inline ones included. Tensors of other
  *   files (the factors of an adapter file) are inline.
- * - `copy`: the output stands alone: external data is copied into its own data file, inline data stays inline.
+ * - `copy`: the output is self-contained: external data is copied into its own data file, inline data stays inline.
  * - `inline`: everything goes into the one output file.
  */
 export type WeightsMode = 'keep' | 'link' | 'copy' | 'inline';
@@ -23,7 +23,7 @@ const LINK_FROM = 1024;
 /** Offsets in data files are multiples of this, so that a runtime can map them (ONNX, external data). */
 const ALIGNMENT = 4096;
 
-/** The data file that an output gets beside it: which tensors, at which offsets. */
+/** The data file next to an output: which tensors, at which offsets. */
 export class DataFile {
   readonly name: string;
   size = 0;
@@ -102,7 +102,7 @@ export function placement(
       if (inside === new Map(carried.external).get('location')) return null;
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
     }
-    // what was not read from a model is no weight of the base
+    // a tensor that was not read from a model is not a weight of the base
     if (mode === 'link' && large && carried) {
       const inside = within(origin.path);
       if (inside === null) return fail(linkOutside({ file: path, base: origin.path }));

@@ -15,7 +15,7 @@ export type { WeightsMode } from './weights.js';
 
 export interface WriteOptions {
   readonly weights?: WeightsMode;
-  /** encode everything anew instead of copying what was not edited; the result means the same */
+  /** encode everything again instead of copying what was not edited; the result means the same */
   readonly canonical?: boolean;
   /** for files of the base: the same file (a hard link or a copy) in the output's folder, to be referred to instead */
   readonly standIns?: ReadonlyMap<string, string>;
@@ -24,7 +24,7 @@ export interface WriteOptions {
 export interface WriteReport {
   readonly path: string;
   readonly byteLength: number;
-  /** the data file beside the model, when one was written */
+  /** the data file next to the model, when one was written */
   readonly dataFile: { readonly path: string; readonly byteLength: number } | null;
   readonly notes: readonly Diagnostic[];
 }
@@ -33,8 +33,8 @@ export interface WriteReport {
 const MAX_MESSAGE = 0x7fffffff;
 
 /**
- * Plans the writing of a model: what `writeModel` does, as outputs that can be written together with other files.
- * A model that was read and not edited is written as the very bytes it was read from.
+ * Plans the writing of a model: the outputs of `writeModel`, as outputs that can be written together with other files.
+ * A model that was read and not edited is written as the same bytes that it was read from.
  */
 export function planModel(
   model: Model,

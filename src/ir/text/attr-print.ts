@@ -11,7 +11,7 @@ import { attrTypeText } from './types.js';
 export type GraphText = (graph: Graph) => string;
 
 /**
- * One attribute. Types are left out where the value tells them: `1` is an int, `1.0` a float. They stand before
+ * One attribute. Types are left out where the value tells them: `1` is an int, `1.0` a float. They are written before
  * references, empty lists and lists of tensors, which the value alone does not tell apart.
  */
 export function attrText(

@@ -10,7 +10,7 @@ import { setLabel } from './tensor.js';
 
 /**
  * Turns a draft's names into values and edges, the same way as the ONNX reader: every node of a graph is declared
- * before an input is bound, so nodes may stand in any order; a name that nothing defines becomes a missing value of the
+ * before an input is bound, so nodes may be in any order; a name that nothing defines becomes a missing value of the
  * graph that reads it. Throws LOTR1403 when inputs or initializers repeat a name.
  */
 export function fillGraph(draft: GraphDraft, lex: Lexer): void {
@@ -85,7 +85,7 @@ function applyNotes(draft: GraphDraft, lex: Lexer): void {
     const tensor = value?.constant;
     if (!value || (target === 'tensor' && !tensor)) {
       lex.invalid(
-        `the note is about ${JSON.stringify(name)}, which is no ${target} of this graph`,
+        `the note is about ${JSON.stringify(name)}, but this graph has no ${target} of that name`,
         target === 'tensor' ? 'tensors are the initializers of the graph' : 'check the name',
         at,
       );

@@ -3,14 +3,14 @@ import { fromBf16, fromF16, toBf16, toF16 } from '../half.js';
 import { elementCount } from '../shape.js';
 import { bf16Text, f16Text, f32Text, f64Text, parseFloatText } from './numbers.js';
 
-/** A number as it stood in the text. */
+/** A number as it was in the text. */
 export interface Literal {
   readonly kind: 'int' | 'float';
   readonly text: string;
 }
 
 /**
- * How elements of one type read and print. `print` gives null when no literal of the type stands for the bits (a NaN
+ * How elements of one type read and print. `print` gives null when no literal of the type represents the bits (a NaN
  * with a payload, a boolean 7); the tensor is then shown as bytes. `parse` gives null when the literal does not fit.
  */
 interface Codec {

@@ -13,7 +13,7 @@ export class Lexer {
   kind: TokenKind = 'end';
   /** offset of the current token */
   start = 0;
-  /** the token as written; for strings what stands between the quotes */
+  /** the token as written; for strings what is between the quotes */
   text = '';
   readonly #input: string;
   readonly #file: string;
@@ -132,7 +132,7 @@ export class Lexer {
     return text;
   }
 
-  /** Where the lexer stands; for the one place that has to look two tokens ahead. */
+  /** The position of the lexer; for the one place that has to look two tokens ahead. */
   checkpoint(): number {
     return this.start;
   }

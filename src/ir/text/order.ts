@@ -1,8 +1,8 @@
 import type { Graph, Node } from '../model.js';
 
 /**
- * Nodes in canonical order: every node after those whose values it reads (subgraphs included), otherwise as they
- * stand. A graph with a cycle keeps its order. Edges are followed by name, as the parser will, so that the order of
+ * Nodes in canonical order: every node after those whose values it reads (subgraphs included), otherwise in the order
+ * of the file. A graph with a cycle keeps its order. Edges are followed by name, as the parser will, so that the order of
  * a damaged model is stable too.
  */
 export function canonicalOrder(graph: Graph): readonly Node[] {

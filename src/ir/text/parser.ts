@@ -14,7 +14,7 @@ import { atType, parseType } from './types.js';
 
 /**
  * Reads ONNX's textual syntax with our additions (README.md). `file` is the path of the text: shown in messages, and
- * its folder is where tensors that the text names by location are looked for when they are asked for.
+ * its folder is where tensors that the text names by location are looked for on demand.
  * Throws LotrcError: LOTR1401 syntax, LOTR1402 values, LOTR1403 duplicate names, LOTR1404 nesting.
  */
 export function parseModel(text: string, file?: string): Model {

@@ -41,7 +41,7 @@ export function printModel(model: Model, options: PrintOptions = {}): string {
   return `${parts.join('\n')}\n`;
 }
 
-/** A graph as it stands in the text of its model. */
+/** A graph as it is in the text of its model. */
 export function printGraph(graph: Graph, options: PrintOptions = {}): string {
   refuseDeep(graph);
   return `${new Printer(settle(options, modelOf(graph))).graph(graph, '', graphName(graph))}\n`;
@@ -149,7 +149,7 @@ class Printer {
     return `${head}\n${this.graph(fn.graph, '', name, note('function', '', fn.metadata))}`;
   }
 
-  /** A graph whose first line is already indented; `title` stands before its inputs. */
+  /** A graph whose first line is already indented; `title` is before its inputs. */
   graph(graph: Graph, indent: string, title: string, notes: readonly string[] = []): string {
     const nodes = canonicalOrder(graph);
     const inputs = graph.inputs.map(infoText);

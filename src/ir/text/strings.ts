@@ -1,5 +1,5 @@
 /**
- * Names and strings. A plain identifier stands as it is, everything else in double quotes. Inside quotes a backslash
+ * Names and strings. A plain identifier is written as it is, everything else in double quotes. Inside quotes a backslash
  * takes the next character literally, as in ONNX's syntax; ours adds `\n`, `\r`, `\t` and `\xHH` (one byte), so that
  * text stays ASCII and strings that are not UTF-8 survive.
  */
@@ -30,7 +30,7 @@ export function idText(name: string): string {
   return PLAIN.test(name) && !isTypeWord(name) && !isFloatWord(name) ? name : quote(name);
 }
 
-/** A name where neither type nor number may stand (dimensions, operators, attributes, labels). */
+/** A name where neither type nor number may be (dimensions, operators, attributes, labels). */
 export function wordText(name: string): string {
   return PLAIN.test(name) ? name : quote(name);
 }
@@ -61,7 +61,7 @@ export function quoteBytes(bytes: Uint8Array): string {
   return `"${parts.join('')}"`;
 }
 
-/** The bytes of what stood between quotes. Gives the index of a bad escape instead when there is one. */
+/** The bytes of what was between quotes. Returns the index of a bad escape instead when there is one. */
 export function unquoted(body: string): Uint8Array | number {
   if (!body.includes('\\')) return Buffer.from(body, 'utf8');
   const parts: Uint8Array[] = [];

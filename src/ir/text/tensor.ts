@@ -20,7 +20,7 @@ const UNAVAILABLE = 'unavailable';
 
 export type Entries = readonly (readonly [string, string])[];
 
-/** What a TensorProto says besides its data. */
+/** The fields of a TensorProto besides its data. */
 export interface TensorLabel {
   readonly name: string;
   readonly docString: string;
@@ -41,7 +41,7 @@ export function setLabel(tensor: TensorData, label: Partial<TensorLabel>): void 
   labels.set(tensor, { ...labelOf(tensor), ...label });
 }
 
-/** What the right side of a tensor depends on. */
+/** What the printed form of a tensor depends on. */
 export interface TensorTextOptions {
   /** folder that locations are relative to; null: only the file's name */
   readonly folder: string | null;
@@ -90,7 +90,7 @@ function externalEntries(tensor: TensorData, { folder, locations }: TensorTextOp
   return entries;
 }
 
-/** The digest, or a word that stands for it while the data file is missing: a plan can be printed without weights. */
+/** The digest, or a word in its place while the data file is missing: a plan can be printed without weights. */
 function checksum(tensor: TensorData): string {
   try {
     return tensor.digest();
@@ -102,7 +102,7 @@ function checksum(tensor: TensorData): string {
 
 /**
  * A tensor that the text shows by its place and checksum. Its data is looked for in the folder of the text file when it
- * is asked for, and compared with the checksum once.
+ * is requested, and compared with the checksum once.
  */
 export class TextTensor extends BaseTensor {
   readonly origin: TensorOrigin;

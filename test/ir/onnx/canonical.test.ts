@@ -17,7 +17,7 @@ const all = [
   ...(shared ? [...onnxFiles(join(shared, 'oracle')), ...onnxFiles(join(shared, 'models'))] : []),
 ];
 
-/** Everything encoded anew, external references kept. */
+/** Everything encoded again, external references kept. */
 function canonical(path: string): Uint8Array {
   const chunks: Uint8Array[] = [];
   const encoder = new ModelEncoder(() => null, true);

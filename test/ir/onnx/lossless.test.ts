@@ -23,7 +23,7 @@ const msg =
     for (const part of inner) part(w);
     w.ldelim();
   };
-/** A field of no ONNX version, holding a text that names the message it stands in. */
+/** A field of no ONNX version, holding a text that names the message it is in. */
 const future = (where: string): Field => str(3000, `future:${where}`);
 
 const MARKS = [

@@ -44,7 +44,7 @@ describe.each(all.map((path) => [basename(path), path] as const))('%s', (name, p
   const bytes = readFileSync(path);
 
   test('read and written, it is the same bytes', () => {
-    // in the model's own folder nothing moves; the scratch folder stands for it when there is no external data
+    // in the model's own folder nothing moves; the scratch folder replaces it when there is no external data
     const model = readModel(path);
     const external = [...model.everyGraph()].some((graph) =>
       [...graph.initializers.values()].some((value) => value.constant!.carried?.external),
@@ -70,7 +70,7 @@ describe.each(all.map((path) => [basename(path), path] as const))('%s', (name, p
   });
 });
 
-/** `planModel`'s shortcut for files whose external data lies beside them. */
+/** `planModel`'s shortcut for files whose external data lies next to them. */
 function encodeUnedited(path: string): Uint8Array {
   return encodeModel(readModel(path));
 }

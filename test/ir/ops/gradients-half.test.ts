@@ -78,7 +78,7 @@ test.each<[string, Case]>(
   expect(relativeError(got, wanted.data)).toBeLessThan(1e-3);
 });
 
-/** Ops whose gradients add, interpolate or pad, behind a Cast of x [1,2,6,5], and what they read besides. */
+/** Ops whose gradients add, interpolate or pad, after a Cast of x [1,2,6,5], and what they read besides. */
 const MOVED: readonly (readonly [string, string, string])[] = [
   ['MaxPool', 'MaxPool <kernel_shape = [3, 2], strides = [2, 1]> (h)', ''],
   ['AveragePool', 'AveragePool <kernel_shape = [3, 2], pads = [1, 0, 0, 1]> (h)', ''],

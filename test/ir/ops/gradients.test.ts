@@ -738,7 +738,7 @@ const CASES: readonly (readonly [string, Case])[] = [
       cubic_coeff_a: attrFloat(-0.75),
     };
     const opset = at === 'half_pixel_symmetric' ? 19 : at === 'tf_half_pixel_for_nn' ? 11 : 17;
-    // operator sets 11 and 12 have a region of interest in any case, and empty factors beside extents
+    // operator sets 11 and 12 have a region of interest in any case, and empty factors next to extents
     const [roi, none] = opset < 13 ? [floats(), floats()] : [null, null];
     const name = `Resize, ${mode}, ${at}, ${rounding}`;
     return [

@@ -39,7 +39,7 @@ describe.each(files.map((path) => [basename(path), path] as const))('%s', (_name
     try {
       written = encodeModel(parsed);
     } catch (error) {
-      // data that no file beside the text holds
+      // data that no file next to the text holds
       if (error instanceof LotrcError) return expect(error.diagnostics[0]!.code).toMatch(/LOTR1102|LOTR1405/);
       throw error;
     }

@@ -152,7 +152,7 @@ describe('refusals name the line, the column, what was expected and what was fou
     [body('y = Neg ("\\xff")'), 'error LOTR1402: the string is not UTF-8 --> m.onnxtxt:2:10'],
     [
       body('#@ value q doc_string: "d"'),
-      'error LOTR1402: the note is about "q", which is no value of this graph --> m.onnxtxt:2:1',
+      'error LOTR1402: the note is about "q", but this graph has no value of that name --> m.onnxtxt:2:1',
     ],
     ['g (float x, int64 x) => () {}', 'error LOTR1403: the input "x" is defined twice --> m.onnxtxt:1:13'],
     [

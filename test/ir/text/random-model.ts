@@ -45,7 +45,7 @@ const INTS = [0, -1, 5, 9007199254740991, -(2n ** 63n), 2n ** 63n - 1n];
 /** Makes models at random: valid and invalid, with all kinds of names, types, tensors, attributes, cycles and duplicates. */
 export class RandomModels {
   #seed: number;
-  /** edges are made when every graph stands in its place, outermost first */
+  /** edges are made when every graph is in its place, outermost first */
   readonly #later: (() => void)[] = [];
 
   constructor(seed: number) {
