@@ -124,7 +124,7 @@ class Decompositions {
     }
     const { factors } = this.plan.spec;
     const { in: m, out: n, rank } = this.group(site);
-    // W times the vectors of whichever factors stand beside this one; a chain has at most one on each side
+    // W times the vectors of whichever factors are next to this one; a chain has at most one on each side
     let core = this.#matrix(site);
     let rows = m;
     if (factor > 0) {

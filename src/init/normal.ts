@@ -106,7 +106,7 @@ export class NormalTensor extends BaseTensor {
 
   /** Throws when `dtype` is not a floating-point type. */
   constructor(dtype: DType, shape: readonly number[], sd: number, seed: number, name: string, by?: string) {
-    if (!isFloat(dtype)) throw new Error(`${dtype} is no floating-point type`);
+    if (!isFloat(dtype)) throw new Error(`${dtype} is not a floating-point type`);
     const width = dtype === 'f64' ? 8 : dtype === 'f32' ? 4 : 2;
     super(dtype, shape, elementCount(shape) * width);
     this.#width = width;

@@ -29,7 +29,8 @@ export function residualWeight(
   const group = plan.groups.find(({ id }) => id === site.group);
   if (!group) throw new Error(`the plan has no group "${site.group}"`);
   const operands = operandsOf(plan.spec);
-  if (operands.length < 2) throw new Error(`${plan.spec.method} has one factor, which is no decomposition`);
+  if (operands.length < 2)
+    throw new Error(`${plan.spec.method} has one factor, which is not a decomposition`);
   const matrices = plan.spec.factors.map(({ name, share }, index) => {
     const tensor = (share === 'group' ? group : site).factors[name] ?? '';
     const data = factors.get(tensor);

@@ -184,12 +184,12 @@ function misfit(spec: AdapterSpec, index: number): string | null {
   const chained = operands.every(
     (operand, k) => operand.length === 2 && operand[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
   );
-  if (!chained) return 'the factors are no chain of matrices';
+  if (!chained) return 'the factors are not a chain of matrices';
   const isPart = (k: number, part: 'in' | 'out') => {
     const form = spec.factors[k]!.init;
     return typeof form === 'object' && 'svd' in form && form.svd === part;
   };
   const before = index === 0 || (index === 1 && isPart(0, 'in'));
   const after = index === operands.length - 1 || (index === operands.length - 2 && isPart(index + 1, 'out'));
-  return before && after ? null : 'the factors beside it are not the singular vectors that belong to it';
+  return before && after ? null : 'the factors next to it are not the singular vectors that belong to it';
 }

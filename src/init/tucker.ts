@@ -26,12 +26,12 @@ export type TuckerMethod = 'gram' | 'krylov';
 
 /**
  * W_s is approximated by u core(s) v: u is (in, rank) with orthonormal columns, v is (rank, out) with orthonormal rows,
- * and each core is (rank, rank), in-rank first, so that no transpose stands between the three.
+ * and each core is (rank, rank), in-rank first, so that no transpose is between the three.
  */
 export interface Tucker {
   readonly u: Float64Array;
   readonly v: Float64Array;
-  /** u^T W_s v^T, computed when asked for: reads weight s once more */
+  /** u^T W_s v^T, computed on demand: reads weight s once more */
   core(index: number): Float64Array;
   readonly method: TuckerMethod;
   /** HOOI sweeps that were made */

@@ -4,7 +4,7 @@ import type { TensorData } from '../ir/tensor.js';
 /** A layer's weight as it is stored. */
 export interface StoredMatrix {
   readonly data: TensorData;
-  /** `io`: stored as (in, out); `oi`: stored as (out, in). That of the storage, behind any Transpose node */
+  /** `io`: stored as (in, out); `oi`: stored as (out, in). The layout of the stored tensor, before any Transpose node */
   readonly layout: Layout;
   /** Gemm's alpha, 1 elsewhere: the layer computes alpha x W, and the adapter's part is added after that */
   readonly alpha: number;

@@ -131,7 +131,7 @@ describe('random factors', () => {
         .get('lotr/11x7/R')!
         .digest(),
     ).not.toBe(a.digest());
-    // more rank changes the shape of R and so where its numbers stand, but not the stream
+    // more rank changes the shape of R and so where its numbers are, but not the stream
     const wider = toF64(initFactors(planOf(LOTR, { rank: 4 }), refused).get('lotr/11x7/R')!);
     expect([...wider.subarray(0, 9)]).toEqual([...toF64(a).subarray(0, 9)]);
   });
