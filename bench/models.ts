@@ -74,7 +74,7 @@ export const LARGE: DecoderSize = { blocks: 22, width: 2048, inner: 5632, keys: 
 export const SINGLE: DecoderSize = { blocks: 12, width: 768, inner: 2048, keys: 768, vocabulary: 26000 };
 
 /**
- * Writes a decoder of random float32 weights. Attention is left out (the sum of the three projections, widened, stands
+ * Writes a decoder of random float32 weights. Attention is left out (the sum of the three projections, widened, is
  * for it): what is measured depends on the weights and on the layers, not on what the activations do.
  */
 export function writeDecoder(path: string, size: DecoderSize): void {

@@ -42,7 +42,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 async function explainFailure(error: unknown, argv: readonly string[], run: Run): Promise<number> {
   if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return EXIT.ok; // help or version was asked for and shown
+    if (error.exitCode === 0) return EXIT.ok; // help or version was requested and shown
     const [problem, suggestion] = error.message.replace(/^error: /, '').split('\n');
     run.reporter.report(usage({ problem: problem!, hint: hintOf(suggestion) }));
     return EXIT.usage;

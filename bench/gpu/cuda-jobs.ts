@@ -84,7 +84,7 @@ const fills = (BM: number, BN: number, rows: number, cols: number): boolean =>
   rows * cols < 1 << 19 || BM * BN >= Math.min(64 * 64, reach(rows, 16) * 64, 64 * reach(cols, 8));
 
 /**
- * The products of a plan for CUDA with their candidates: schedules that are written as they stand, in static shared memory.
+ * The products of a plan for CUDA with their candidates: schedules that are written as they are, in static shared memory.
  * Split sums keep their parts; products that are planned for warpgroups have none.
  */
 export function cudaJobs({ plan, tf32 }: Tuned, most: number): readonly TuningJob[] {
@@ -93,7 +93,7 @@ export function cudaJobs({ plan, tf32 }: Tuned, most: number): readonly TuningJo
   );
   const lower = (launches: readonly Launch[]): Launch[] =>
     launches
-      // a row for the kernel of any device would stand before that for warpgroups
+      // a row for the kernel of any device would come before that for warpgroups
       .filter(({ schedule }) => !ofWarpgroups(schedule))
       .map((launch) => ({ ...launch, schedule: scheduleOf(launch, rounds.has(launch)) }));
   const lowered = {

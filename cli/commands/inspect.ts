@@ -11,7 +11,7 @@ export interface InspectOptions {
   readonly checkWeights?: true;
 }
 
-/** Errors of the verifier are no reason not to look at a model, so only its warnings are shown. */
+/** A model with errors of the verifier can still be inspected, so only its warnings are shown. */
 export function inspectCommand(
   path: string,
   { json, checkWeights }: InspectOptions,

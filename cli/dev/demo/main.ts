@@ -116,7 +116,7 @@ async function trained(recipe: Recipe): Promise<Tuned> {
 }
 
 function near({ recipe, after }: Tuned): void {
-  // better than PyTorch is no failure
+  // better than PyTorch is not a failure
   const what = `${label(recipe)}: ${after.toFixed(3)} against PyTorch's ${recipe.torch.toFixed(3)}, limit +${NEAR}`;
   show.check(after < recipe.torch + NEAR, what);
 }

@@ -6,7 +6,7 @@ const TEMPERATURE = 0.5;
 
 /**
  * Continues a prompt character by character, drawn from the model's distribution with a seeded generator, so that two
- * models are asked for the same draws.
+ * models get the same random draws.
  */
 export async function continued(model: string, prompt: string, characters: number): Promise<string> {
   const session = await OrtSession.open(model, { threads: 1 });

@@ -42,7 +42,7 @@ export function rewriteWords(recipe: Recipe, folder: string): readonly string[] 
   return [...words, '--init', 'fan-in', '-o', filesOf(recipe, folder).model];
 }
 
-/** No clipping, as in the PyTorch runs. Memory is no concern at this size, so nothing is computed twice. */
+/** No clipping, as in the PyTorch runs. Memory is not a concern at this size, so nothing is computed twice. */
 export function emitWords(recipe: Recipe, folder: string): readonly string[] {
   const { model, train } = filesOf(recipe, folder);
   return [
@@ -74,7 +74,7 @@ export interface TuneOptions {
   readonly onProgress?: (step: number, training: number, validation: number) => void;
 }
 
-/** Trains in the recipe's training directory and leaves the adapter file and the logs beside it. */
+/** Trains in the recipe's training directory and leaves the adapter file and the logs next to it. */
 export async function tune(recipe: Recipe, options: TuneOptions): Promise<Tuned> {
   const { folder, corpus, threads, steps = STEPS, onProgress } = options;
   const files = filesOf(recipe, folder);

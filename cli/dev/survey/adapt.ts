@@ -7,7 +7,7 @@ import { rewrite } from '../../../src/rewrite.js';
 export interface Adapted {
   /** sites that carry an adapter */
   readonly sites: number;
-  /** what was asked for beyond the defaults, as the hints of the refusals say; empty: nothing */
+  /** what was requested beyond the defaults, as the hints of the refusals say; empty: nothing */
   readonly how: string;
 }
 

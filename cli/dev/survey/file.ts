@@ -24,7 +24,7 @@ export async function surveyFile(path: string, limits: Limits = LIMITS): Promise
   return row;
 }
 
-/** The compiled program: beside this file in the build; tests run from the sources and use the build's. */
+/** The compiled program: next to this file in the build; tests run from the sources and use the build's. */
 function program(): string {
   const beside = join(import.meta.dirname, 'one.js');
   if (existsSync(beside)) return beside;

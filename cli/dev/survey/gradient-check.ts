@@ -112,7 +112,7 @@ function feeds(
   return Object.fromEntries(inputs.map((port) => [port.name, value(port)]));
 }
 
-/** Random classes for cross-entropy; for other losses targets near the output, so that the loss is no large number. */
+/** Random classes for cross-entropy; for other losses targets near the output, so that the loss is not a large number. */
 function labelsFor({ loss }: Signature, output: HostTensor, seed: number): HostTensor {
   const stream = new RandomStream(seed, 'labels');
   if (loss.kind === 'cross-entropy') {

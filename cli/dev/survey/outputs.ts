@@ -32,7 +32,7 @@ export function bestOutput(model: Model): Reached | null {
 }
 
 /**
- * Losses to try. Cross-entropy where the output may be logits: a known number of classes behind at least one other axis;
+ * Losses to try. Cross-entropy where the output may be logits: a known number of classes after at least one other axis;
  * where it holds probabilities all the same, the loss hardly moves and the squared error is the next.
  */
 export function lossesFor(output: Value | undefined): readonly LossKind[] {
