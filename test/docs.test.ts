@@ -109,7 +109,7 @@ test('docs/models.md lists the ops that have a gradient', () => {
     .replace(/\s+/g, ' ')
     .split('; of com.microsoft: ')
     .map((part) => part.trim().replace(/\.$/, '').split(', '));
-  // an adapted layer is no operator of a user's model
+  // an adapted layer is not an operator of a user's model
   const defs = allOpDefs().filter(({ domain }) => domain !== 'lotrc');
   const known = new Set(defs.flatMap(({ name, vjp }) => (vjp ? [name] : [])));
   expect([...standard!, ...contrib!.map((name) => `com.microsoft::${name}`)].sort()).toEqual(

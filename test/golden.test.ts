@@ -69,7 +69,7 @@ async function checkProperties(item: Case, { views, models, input, scratch }: Ou
   }
 }
 
-/** The input as a model, or null where the case is about text that is no model. */
+/** The input as a model, or null where the case is about text that is not a model. */
 function parsed(item: Case, path: string): Model | null {
   try {
     return parseModel(item.input, path);

@@ -4,7 +4,7 @@ import { formatInspect, inspectTotals } from '../src/inspect-format.js';
 import { f32Tensor, MemoryTensor } from '../src/ir/tensor.js';
 import { Net, weight } from './passes/sites/build.js';
 
-/** Two 16x16 layers, one 16x24 behind a Transpose, one whose scale is computed, a small one without a name. */
+/** Two 16x16 layers, one 16x24 after a Transpose, one whose scale is computed, a small one without a name. */
 function sample(): Net {
   const net = new Net(16);
   const q = net.linear(net.x, 'h.0.q', weight(1, 16, 16));

@@ -19,7 +19,7 @@ export type Outcome = readonly string[];
 
 /**
  * Does with a file all that the command line does with one: reads it, and with what was read verifies, prints, parses
- * again, inspects, rewrites, writes, extracts, merges and strips. Throws what is no LotrcError: a defect.
+ * again, inspects, rewrites, writes, extracts, merges and strips. Throws what is not a LotrcError: a defect.
  */
 export function exercise({ format, bytes }: Input, workspace: Workspace): Outcome {
   const codes: string[] = [];

@@ -106,7 +106,7 @@ function encodeField({ number, wire, payload, lie, padding }: Field): Uint8Array
   const tag = varintBytes(BigInt(number) * 8n + BigInt(wire), 0);
   if (typeof payload === 'bigint') return [tag, varintBytes(payload, padding)];
   const body = isMessage(payload) ? encode(payload) : payload;
-  // another wire type than 2 stands for a field whose bytes no longer are what its tag says
+  // another wire type than 2 is written for a field whose bytes no longer match its tag
   return wire === 2 ? [tag, varintBytes(BigInt(body.byteLength + lie), padding), body] : [tag, body];
 }
 
@@ -123,7 +123,7 @@ export function varintBytes(value: bigint, padding: number): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** Every message of a tree with the depth it stands at, the outermost first. */
+/** Every message of a tree with the depth it is at, the outermost first. */
 export function* messages(root: Message): Iterable<Message> {
   yield root;
   for (const { payload } of root.fields) if (isMessage(payload)) yield* messages(payload);

@@ -11,7 +11,7 @@ export class Workspace {
   readonly #root: string;
   readonly folder: string;
 
-  /** `parent`: the folder to stand in, which whoever made it removes. */
+  /** `parent`: the folder to be in, which whoever made it removes. */
   constructor(parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()) {
     this.#root = mkdtempSync(join(parent, 'lotrc-fuzz-'));
     this.folder = join(this.#root, 'in');

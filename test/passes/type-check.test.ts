@@ -33,7 +33,7 @@ describe('element types that do not go together', () => {
     ],
   ])('%s', (_name, opset, nodes, message) => {
     expect(() => requireTyped(model(opset, nodes), () => null)).toThrow(message);
-    // what was wrong before is no fault of the rewrite
+    // what was wrong before is not a fault of the rewrite
     expect(() => requireTyped(model(opset, nodes), () => model(opset, nodes))).not.toThrow();
   });
 

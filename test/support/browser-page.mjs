@@ -1,4 +1,4 @@
-// The page of runInBrowser: an emitted module as a user's bundler packs it, given a job and asked for the answer.
+// The page of runInBrowser: an emitted module as a user's bundler packs it, which gets a job and returns the answer.
 import * as emitted from 'emitted-module';
 import { runJob } from './host-job.mjs';
 

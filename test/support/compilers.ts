@@ -36,7 +36,7 @@ export function hasCompiler(name: Compiler): boolean {
   return false;
 }
 
-/** The headers that stand for CUDA's on the CPU. */
+/** The headers that replace CUDA's on the CPU. */
 export const SHIM = join(import.meta.dirname, 'cuda-cpu');
 
 /**

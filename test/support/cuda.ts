@@ -133,7 +133,7 @@ export interface Sequence {
   readonly outs: readonly string[];
 }
 
-/** Runs the CUDA kernels of launches on the CPU, see `runPrograms`. Gives the buffers asked for, of each sequence. */
+/** Runs the CUDA kernels of launches on the CPU, see `runPrograms`. Returns the requested buffers of each sequence. */
 export function runSequences(
   sequences: readonly Sequence[],
   checked = false,

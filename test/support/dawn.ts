@@ -64,7 +64,7 @@ export function execution(kernel: Kernel, { launch, bound, buffers, out }: Kerne
   };
 }
 
-/** Compiles, and runs where asked for, all jobs in one process. */
+/** Compiles, and runs where requested, all jobs in one process. */
 export function runDawn(
   backend: 'null' | 'vulkan',
   environment: Record<string, string>,

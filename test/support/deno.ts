@@ -35,7 +35,7 @@ export const denoEnvironment = (folder: string): Record<string, string> => ({
   NO_COLOR: '1',
 });
 
-/** Compiles, and runs where asked for, all jobs in one process. */
+/** Compiles, and runs where requested, all jobs in one process. */
 export function runDeno(program: string, jobs: readonly Job[]): readonly Answer[] {
   const folder = mkdtempSync(join(tmpdir(), 'lotrc-deno-'));
   try {

@@ -38,7 +38,7 @@ export interface Case {
   readonly notForOrt: string | null;
 }
 
-/** Every case below a folder, sorted. Throws for folders that are no case. */
+/** Every case below a folder, sorted. Throws for folders that are not a case. */
 export function cases(root = GOLDEN): Case[] {
   return readdirSync(root, { withFileTypes: true })
     .filter((area) => area.isDirectory())
@@ -149,7 +149,7 @@ function adapterText(
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
-/** JSON in which everything that fits on a line stands on one. */
+/** JSON in which everything that fits on a line is on one. */
 function json(value: Json, indent: string): string {
   const line = JSON.stringify(value);
   if (indent.length + line.length <= 100 || typeof value !== 'object' || value === null) return line;

@@ -124,7 +124,7 @@ export const LORA_FA: AdapterSpec = {
   ),
 };
 
-/** The part of a buffer where a tensor stands. */
+/** The part of a buffer where a tensor is. */
 export function partOf(
   data: readonly number[],
   { offset, rows, cols, rowStride }: { offset: number; rows: number; cols: number; rowStride: number },

@@ -41,7 +41,7 @@ export async function loadModule(text: string): Promise<EmittedModule> {
   }
 }
 
-/** What TypeScript says, with all checks, of modules and of programs beside them: path -> messages. */
+/** What TypeScript says, with all checks, of modules and of programs next to them: path -> messages. */
 export function diagnosticsOf(files: Readonly<Record<string, string>>): Readonly<Record<string, string[]>> {
   const project = new Project({
     useInMemoryFileSystem: true,

@@ -25,7 +25,7 @@ export interface HostAnswer {
 const TSC = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc');
 
 /**
- * Writes files to a folder and compiles their index.ts as a user would, with all checks; other files beside it are
+ * Writes files to a folder and compiles their index.ts as a user would, with all checks; other files next to it are
  * compiled with it. Throws with the complaints of the compiler.
  */
 export function compileHost(files: readonly TextFile[]): string {

@@ -21,7 +21,7 @@ export interface LayerForm {
   readonly beta?: number;
   readonly transB?: boolean;
   readonly bias?: boolean;
-  /** where the weight stands */
+  /** where the weight is stored */
   readonly storage?: 'initializer' | 'constant';
   /** a Transpose between the stored weight and the layer */
   readonly transposed?: boolean;

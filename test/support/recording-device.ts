@@ -1,4 +1,4 @@
-/** A GPUDevice that computes nothing: it writes down what it is asked for. */
+/** A GPUDevice that computes nothing: it records the calls. */
 
 interface Buffer {
   readonly label: string;
@@ -20,7 +20,7 @@ interface Group {
   readonly entries: readonly { readonly resource: { readonly buffer: Buffer } }[];
 }
 
-/** What a device was asked for, in order. */
+/** The calls of a device, in order. */
 export interface Made {
   readonly buffers: Buffer[];
   readonly layouts: Layout[];

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-/** The folder `shared` beside the repository, or null where it is absent. In CI its absence is a failure. */
+/** The folder `shared` next to the repository, or null where it is absent. In CI its absence is a failure. */
 export function sharedDir(): string | null {
   const folder = resolve(import.meta.dirname, '../../../shared');
   if (existsSync(folder)) return folder;

@@ -7,7 +7,7 @@ const ring = (groups: number, BN: number, stages: number): Schedule => ({
   ...{ BM: 64 * groups, BN, BK: 64, TM: 64, TN: BN, vec: 4, stages, warps: 4 * (groups + 1), splitK: 1 },
 });
 
-/** Columns of a wider matrix, as siblings have them of P: what stands beside them must not be read. */
+/** Columns of a wider matrix, as siblings have them of P: what is next to them must not be read. */
 function within(segment: Segment, offset: number, rowStride: number): Segment {
   const matrix: MatrixRef = { ...segment.a.matrix, offset, rowStride };
   return { ...segment, a: { ...segment.a, matrix } };

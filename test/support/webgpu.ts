@@ -16,13 +16,13 @@ const DRIVERS = [
 
 /**
  * The environment in which a process finds a WebGPU adapter that computes the same on every machine, or null where there
- * is no driver: tests then skip, saying so. In CI its absence is a failure. Only one process start reads it, so it must
+ * is not a driver: tests then skip, saying so. In CI its absence is a failure. Only one process start reads it, so it must
  * be the environment of a child.
  */
 export function webgpuEnvironment(): Record<string, string> | null {
   const driver = process.platform === 'linux' ? DRIVERS.find((path) => existsSync(path)) : undefined;
   if (driver) {
-    // the Vulkan loader lies beside the driver; a system without libvulkan1 has no other
+    // the Vulkan loader lies next to the driver; a system without libvulkan1 has no other
     const libraries = [process.env.LD_LIBRARY_PATH, dirname(driver)].filter(Boolean).join(delimiter);
     return {
       VK_ICD_FILENAMES: driver,

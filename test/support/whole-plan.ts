@@ -18,7 +18,7 @@ export interface WholePlan {
   readonly bound: Readonly<Record<string, number>>;
   /** contents by buffer; what only launches write is poisoned */
   readonly buffers: Readonly<Record<string, Float32Array | Uint32Array>>;
-  /** y, dx and the gradient of each factor: where they stand, and what they should be */
+  /** y, dx and the gradient of each factor: where they are, and what they should be */
   readonly expected: readonly Expected[];
 }
 

@@ -169,7 +169,7 @@ describe('files that signature.json names lie in the folder', () => {
 
 type Tree = { [key: string]: Tree } | Tree[] | string | number | boolean | null;
 
-/** Paths of all fields; the first entry of a list stands for all. */
+/** Paths of all fields; the first entry of a list replaces all of them. */
 function paths(tree: Tree, at: readonly (string | number)[] = []): (readonly (string | number)[])[] {
   if (typeof tree !== 'object' || tree === null) return [at];
   const keys = Array.isArray(tree) ? [0].slice(0, tree.length) : Object.keys(tree);

@@ -13,7 +13,7 @@ import { lotrc } from '../support/cli.js';
 const folder = join(import.meta.dirname, '../data/tokenizers');
 const read = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), 'utf8'));
 
-/** made by test/data/tokenizers/make.py: a text, or a unit and how often it stands */
+/** made by test/data/tokenizers/make.py: a text, or a unit and how often it is */
 interface Texts {
   readonly texts: readonly (string | readonly [string, number])[];
   readonly pairs: readonly (readonly [string, string])[];

@@ -60,7 +60,7 @@ int main() {
   Call t;
 `;
 
-/** name, what is changed, the statuses of the heuristic and the product, and what then stands at C. */
+/** name, what is changed, the statuses of the heuristic and the product, and the contents of C afterwards. */
 const CASES: readonly (readonly [string, string, string])[] = [
   // A is column-major, 2 x 3 of 4 x 3: (1 5 9; 2 6 10); B is (-2 1; -1 2; 0 -2)
   ['plain', '', '0 0 -7 -10 100 -7 -6 100'],

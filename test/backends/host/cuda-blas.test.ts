@@ -118,7 +118,7 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
       ...all.map((name) => read(name, `${name} again`)),
     ]);
     expect(answer.messages).toEqual([]);
-    // P and dP stand beside x and dy
+    // P and dP are next to x and dy
     if (bound === EXACT.bound)
       for (const [buffer, name] of inputsOf(plan)) expect(answer.reads[buffer]).toEqual(inputs[name]);
     const stepped = { ...tensors };

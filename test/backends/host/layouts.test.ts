@@ -27,7 +27,7 @@ function readingOf(code: string) {
     workgroup: (size!.value as string[]).map(Number),
     groups: [...new Set([...storage, ...found.uniforms].map(({ group }) => group))],
     places: [...storage, ...found.uniforms].map(({ binding }) => binding),
-    // a name that WGSL keeps for itself has an underscore behind it, a second buffer of its kind a number
+    // a name that WGSL keeps for itself has an underscore after it, a second buffer of its kind a number
     names: storage.map(({ name }) => name.replace(/_$|_\d+$/, '')),
     access: storage.map(({ access }) => TYPES[access]),
     elements: storage.map(({ type }) => (type as { format?: { name: string } }).format!.name),

@@ -33,7 +33,7 @@ export { y };
 `;
 }
 
-/** Lines that must not compile beside a module, and what TypeScript says of each. */
+/** Lines that must not compile next to a module, and what TypeScript says of each. */
 const WRONG: Readonly<Record<string, readonly (readonly [line: string, says: RegExp])[]>> = {
   'train, lotr, sums in parts': [
     ["host.write('x_9', data);", /"x_9"' is not assignable/],

@@ -71,7 +71,7 @@ function printed([
   return made.flat();
 }
 
-/** A host without the text of the kernels that it holds, which stands beside it. */
+/** A host without the text of the kernels that it holds, which is next to it. */
 function withoutKernels({ path, text }: TextFile, kernels: readonly TextFile[]): TextFile {
   const rest = kernels.reduce((all, kernel) => all.replace(kernel.text.trimEnd(), `<${kernel.path}>`), text);
   // not to be compiled with the tests

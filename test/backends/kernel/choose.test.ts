@@ -155,7 +155,7 @@ const SKETCH: Sketch = {
 const METHODS = {
   lotr: { factors: 3 },
   'shared A': { factors: 2 },
-  // A of q is trained by two regions, so q stands apart; k and v have theirs side by side
+  // A of q is trained by two regions, so q is apart; k and v have theirs side by side
   lora: { factors: 2, ownA: true, inputs: [['q', 'k', 'v'], ['o'], ['q#2', 'g', 'h']] },
 } as const;
 const FORMS: readonly (readonly [FormKey, keyof typeof METHODS, 'io' | 'oi', number])[] = [
@@ -235,7 +235,7 @@ describe.each(FORMS)('training, %s, %s, W stored %s, %i tokens', (form, method, 
           data[i]! += h;
           return loss(plan, new Map(tensors).set(name, { ...point, data }));
         };
-        // linear in every operand but a reused weight's core, which stands once in each product: no truncation error
+        // linear in every operand but a reused weight's core, which occurs once in each product: no truncation error
         const numeric = side(0.5) - side(-0.5);
         expect(Math.abs(gradient[i]! - numeric), `d${name}[${i}]`).toBeLessThan(1e-9);
       }

@@ -5,7 +5,10 @@ import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { KernelDtype } from '../../../src/backends/kernel/types.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 
-/** What plans, as `choose` makes them, add to their layers: beside the tables of the design, which were worked out by hand. */
+/**
+ * What plans, as `choose` makes them, add to their layers: next to the tables of the design, which were worked out by
+ * hand.
+ */
 const h100 = { device: profile('h100', 'cuda'), dtype: 'bf16' } as const;
 const laptop = { device: profile('webgpu-laptop', 'webgpu'), dtype: 'f32' } as const;
 

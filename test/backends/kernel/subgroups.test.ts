@@ -198,7 +198,7 @@ describe('a kernel that is wrong is found out', () => {
   const off = (kernel: Kernel, subgroups: Division) =>
     worstError(run(kernel, one, { subgroups }).result, one.expected);
 
-  /** Sums of which the operand stands there alone. */
+  /** Sums whose operand occurs only there. */
   const unsummed = (stmt: Stmt): Stmt =>
     stmt.s === 'poke' && stmt.value.e === 'subgroupAdd' ? { ...stmt, value: stmt.value.of } : stmt;
   const fixed = (name: string, init: Expr) => (stmt: Stmt) =>

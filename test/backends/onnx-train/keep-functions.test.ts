@@ -85,7 +85,7 @@ describe.each(chosen.map((oracle, n) => [oracle.name, oracle, n] as const))('%s'
   });
 });
 
-/** x of three axes through MatMul with a bias behind it, then Gemm forms; one layer reads what another gives. */
+/** x of three axes through MatMul with a bias after it, then Gemm forms; one layer reads what another gives. */
 const MODEL = (opset: number) => `<ir_version: 8, opset_import: ["" : ${opset}]>
 g (float[b, t, 7] x) => (float[n, 3] y)
 <float[7,5] "q.weight" = {${values(35, 1)}}, float[5] "q.bias" = {${values(5, 2)}}, int64[2] rows = {-1, 5},

@@ -24,7 +24,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const K = 3;
 
-/** The rows of the oracle's batch turned by k: microbatches that differ. */
+/** The rows of the oracle's batch rotated by k: microbatches that differ. */
 function microbatch(oracle: Oracle, k: number): Batch {
   const turned = ({ dtype, shape, data }: Tensor): OrtTensor => {
     const size = data.length / shape[0]!;

@@ -13,7 +13,7 @@ import type { Port } from '../../../src/train/signature.js';
 import { runOrt, type Tensor } from '../../support/ort.js';
 
 /**
- * Exports with one op each, as PyTorch's exporter writes it, behind two layers: gradients of these layers' weights against
+ * Exports with one op each, as PyTorch's exporter writes it, after two layers: gradients of these layers' weights against
  * those of PyTorch in float64 (`test/data/gradients/ops.py`), by their norm and their product with a direction.
  */
 

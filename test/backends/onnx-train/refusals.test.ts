@@ -32,7 +32,7 @@ beforeEach(() => {
   mkdirSync(folder);
 });
 
-/** Two layers from one input, each to an output of its own; `tail` is the op behind the second. */
+/** Two layers from one input, each to an output of its own; `tail` is the op after the second. */
 function base(tail = 'Tanh'): string {
   const graph = new Graph('two');
   const x = graph.addInput('x', tensorType('f32', ['batch', 19]));

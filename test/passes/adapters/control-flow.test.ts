@@ -24,7 +24,7 @@ const append = (
   attrs: Node['attrs'] | [] = [],
 ) => graph.append({ op, name: output, inputs, outputs: [output], attrs: [...attrs] }).outputs[0]!;
 
-/** tanh(x W) in `graph`, the weight where it is asked for. */
+/** tanh(x W) in `graph`, the weight in the requested graph. */
 function layer(main: Graph, graph: Graph, x: Value, name: string, where: Where): Value {
   const data = floats('f32', [3, 3], name.length + name.charCodeAt(0));
   const weight =

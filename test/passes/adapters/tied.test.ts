@@ -188,7 +188,7 @@ describe('layers in subgraphs', () => {
         ['else_branch', { kind: 'graph', value: branch('else', 1) }],
       ],
     }).outputs[0]!;
-    // the main graph's layer stands after the If: shared products must go before both
+    // the main graph's layer is after the If: shared products must go before both
     const last = outside
       ? graph.append({ op: 'MatMul', inputs: [chosen, w], outputs: ['y'] }).outputs[0]!
       : graph.append({ op: 'Relu', inputs: [chosen], outputs: ['y'] }).outputs[0]!;

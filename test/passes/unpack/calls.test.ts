@@ -51,7 +51,7 @@ function nested(): Model {
     const v = graph.addInitializer(`layers.${layer}.down.weight`, floats('f32', [4, 4], 8 + layer));
     x = node(graph, 'block', [x, w, bias, v], `layers.${layer}`, DOMAIN);
   }
-  // the product of two activations is no layer: that call of the same function stays
+  // the product of two activations is not a layer: that call of the same function stays
   const fed = graph.addInput('fed', tensorType('f32', [4, 4]));
   graph.addOutput(node(graph, 'linear', [x, fed, bias], 'y', DOMAIN));
   return model;

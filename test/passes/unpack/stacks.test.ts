@@ -107,7 +107,7 @@ describe('stacked experts: an adapter for each matrix, added to it', () => {
     const { plan } = rewrite(made, { rank: 2, targets: [target] });
     expect(plan.plans[0]!.sites).toHaveLength(target.endsWith('.1') ? 1 : EXPERTS);
     expect(plan.plans[0]!.groups).toMatchObject([{ in: IN, out: OUT }]);
-    // the factors that all share stand once, a core for each expert
+    // the factors that all share occur once, a core for each expert
     merge(made);
     expect([...made.graph.initializers.keys()].filter((name) => name.startsWith(PATH))).toHaveLength(EXPERTS);
   });

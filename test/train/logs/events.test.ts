@@ -18,7 +18,7 @@ import { logOf } from '../../../src/train/logs/rows.js';
 import { scalarOf } from '../../../src/train/logs/tensor-proto.js';
 import { noise } from '../../support/ort.js';
 
-/** Written by torch.utils.tensorboard.SummaryWriter; see the README beside it. */
+/** Written by torch.utils.tensorboard.SummaryWriter; see the README next to it. */
 const TORCH = resolve(import.meta.dirname, '../../data/logs/glue/roberta');
 const LOTR = ['host.0', 'host.1'].map((end, i) =>
   join(TORCH, `lotr/mrpc/1e-3/8/42/events.out.tfevents.170000000${i}.${end}`),

@@ -83,7 +83,7 @@ test('a row per step: settings of the run, then the step, then what was measured
     ...['model', 'method', 'task', 'lr', 'rank', 'seed', 'fast', 'warmup'],
     ...['step', 'split', 'wall_time', 'loss', 'learning_rate', 'accuracy', 'norm'],
   ]);
-  // 0.1 is no float32
+  // 0.1 is not a float32
   expect(types).toMatchObject({
     loss: 'FLOAT',
     accuracy: 'DOUBLE',
