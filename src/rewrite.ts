@@ -55,7 +55,7 @@ export interface RewriteOptions extends SelectOptions {
   readonly hooks?: readonly PipelineHooks[];
   /** prints a model, for reproducers and `--print-ir-after` */
   readonly print?: (model: Model) => string;
-  /** makes the model anew as it was given, so that a reproducer is printed only when one is needed */
+  /** loads the model again as it was given, so that a reproducer is printed only when one is needed */
   readonly reload?: () => Model;
 }
 
@@ -237,7 +237,7 @@ export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}
   const own = planOfAdapter(adapter, file);
   const present = readPlan(model);
   if (present && !sameWork(present, own)) fail(alreadyAdapted({ doing: 'apply' }));
-  // a base whose weights were replaced cannot be restored: factors and weights change where they stand
+  // a base whose weights were replaced cannot be restored: factors and weights change where they are
   if (present && (present.plans.some(({ residual }) => residual) || present.weights)) {
     exchange(model, present, own, adapter, options);
   } else {

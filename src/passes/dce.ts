@@ -6,9 +6,9 @@ import { oneOf } from './options.js';
 import { definePass } from './pipeline.js';
 
 /**
- * Removes nodes whose results nobody reads, and initializers that only they read. Legal because such a node is pure by
- * the registry; operators that lotrc does not know, and those with random results, may have effects and stay unless
- * what they deliver is unused and `all` is asked for a standard operator. Graph inputs and outputs are never touched.
+ * Removes nodes whose results nothing reads, and initializers that only they read. Only pure nodes are removed, as the
+ * registry says; operators that lotrc does not know, and those with random results, may have effects and stay. Graph
+ * inputs and outputs are never touched.
  * With scope `new` only nodes made by a lotrc pass go, so that the user's own graph stays as it was.
  */
 export function removeDead(model: Model, scope: 'all' | 'new' = 'all'): number {

@@ -21,7 +21,7 @@ export interface Inference {
  * names (`past + seq`, `2*heads`), or unknown. Integer tensors are followed by content, so that shapes that the model
  * computes itself (Shape, Gather, Concat, Reshape) keep their names.
  *
- * Assumed: names stand for extents >= 0 with which the model runs; a slice to a symbolic end stays inside a static
+ * Assumed: names represent extents >= 0 with which the model runs; a slice to a symbolic end stays inside a static
  * extent; a difference such as `seq - 1` is not negative. Linear in the number of nodes; function bodies count once
  * per distinct call, bodies of Loop and Scan up to four times.
  */

@@ -66,7 +66,7 @@ export const list = (doc: string, given?: readonly string[]): OptionSpec<readonl
       const data: unknown = JSON.parse(text);
       if (Array.isArray(data) && data.every((item) => typeof item === 'string')) return data as string[];
     } catch {
-      // falls through to the one message for everything that is no list
+      // falls through to the one message for everything that is not a list
     }
     throw new Error(`takes a JSON list of strings, not ${text}`);
   },
@@ -95,7 +95,7 @@ export function splitOptions(text: string): [string, string][] {
   return pairs;
 }
 
-/** A value as it stands in a pipeline: bare when that is unambiguous, else a JSON string; arrays are JSON already. */
+/** A value as it is in a pipeline: bare when that is unambiguous, else a JSON string; arrays are JSON already. */
 export function quoteValue(text: string): string {
   return /^[^\s,{}[\]"=]+$/.test(text) || /^\[.*\]$/.test(text) ? text : JSON.stringify(text);
 }

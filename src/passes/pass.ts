@@ -41,7 +41,7 @@ export interface PassFactory<O extends object = object> {
   readonly passName: string;
   readonly summary: string;
   readonly options: Options<O>;
-  /** Reads `key=value,...` (what stands between the braces). */
+  /** Reads `key=value,...` (what is between the braces). */
   parse(optionText: string): BoundPass;
   (options?: Partial<O>): BoundPass;
 }

@@ -126,15 +126,16 @@ export interface PipelineHooks {
 
 export interface RunOptions {
   /**
-   * verify after each pass; default true. Otherwise before the first and after the last, and when that finds errors and the
-   * model can be made anew with `reload`, the passes run again and are verified one by one, so that the failing one is named
+   * verify after each pass; default true. Otherwise before the first and after the last, and when that finds errors and
+   * the model can be loaded again with `reload`, the passes run again and are verified one by one, so that the failing
+   * one is named
    */
   readonly verifyEach?: boolean;
   readonly hooks?: readonly PipelineHooks[];
   /** prints a model; needed for a reproducer to hold the text before the failing pass */
   readonly print?: (model: Model) => string;
   /**
-   * makes the model anew as it was before the first pass. Printing before every pass costs more than the passes; with
+   * loads the model again as it was before the first pass. Printing before every pass costs more than the passes; with
    * this, a failure runs the passes before the failing one again and prints only then
    */
   readonly reload?: () => Model;
@@ -142,7 +143,7 @@ export interface RunOptions {
 
 /**
  * Runs passes over a model and verifies it. Returns the warnings and remarks. An error that a pass reports, or a
- * model that no longer verifies, throws LotrcError with everything collected; an exception that is no diagnostic
+ * model that no longer verifies, throws LotrcError with everything collected; an exception that is not a diagnostic
  * becomes LOTR9001 with the place of the reproducer.
  */
 export function runPipeline(

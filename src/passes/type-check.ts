@@ -16,7 +16,7 @@ export interface TypeFault {
 /**
  * Checks a model that is about to be written: shape and type inference finds no contradiction, and the inputs of every node
  * have element types that the operator's schema allows together. `original` gives the model that it was made from, which is
- * only read when something is found: what was wrong there already is no fault of the rewrite. Throws LOTR4105.
+ * only read when something is found: what was wrong there already is not a fault of the rewrite. Throws LOTR4105.
  */
 export function requireTyped(model: Model, original: () => Model | null): void {
   const found = faultsOf(model);
@@ -49,7 +49,7 @@ function faultsOf(model: Model): readonly Fault[] {
   const types = typeFaults(model, inference).map(
     ({ node, why }): Fault => ({ path: nodePath(node), op: node.opKey, text: why, shape: false }),
   );
-  // another declaration than what follows from the graph (LOTR4102) is no fault: runtimes take the latter
+  // another declaration than what follows from the graph (LOTR4102) is not a fault: runtimes take the latter
   const shapes = inference.diagnostics
     .filter(({ code }) => code !== 'LOTR4102')
     .map((diagnostic): Fault => ({ ...placeOf(diagnostic), text: diagnostic.message, shape: true }));

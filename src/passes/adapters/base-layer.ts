@@ -4,7 +4,7 @@ import { MATRIX } from '../sites/stacked.js';
 import { baseOf, copyIdentity, factorCount } from './insert.js';
 import { buildIntegerLayer, INTEGER_PRODUCT, integerLayerOf, namesOf } from './integer-layer.js';
 
-/** A layer without its adapter, as it stands in a graph: one node, or the few of an integer layer. */
+/** A layer without its adapter, as it is in a graph: one node, or the few of an integer layer. */
 export interface BaseLayer {
   /** the node whose name, documentation and metadata are the layer's */
   readonly identity: Node;

@@ -1,6 +1,6 @@
 import type { Node } from '../../ir/model.js';
 
-/** Erases a node whose outputs nobody reads, and then the nodes that only it read. */
+/** Erases a node whose outputs nothing reads, and then the nodes whose outputs only it read. */
 export function eraseDead(node: Node): void {
   const stack = [node];
   for (let current = stack.pop(); current; current = stack.pop()) {

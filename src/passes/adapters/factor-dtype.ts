@@ -42,7 +42,7 @@ export function refuseFedHalf(half: FactorDType | null, carry: Carry): void {
 }
 
 /**
- * Stores the factors of plans that say so in half precision, rounded once to nearest, each behind a Cast to float32:
+ * Stores the factors of plans that say so in half precision, rounded once to nearest, each after a Cast to float32:
  * products of factors are computed in float32 all the same. Returns how many. For factors that are initializers.
  */
 export function narrowFactors(model: Model): number {

@@ -15,7 +15,7 @@ export interface FunctionForm {
   readonly op: string;
   /** number of factors */
   readonly count: number;
-  /** number of inputs of the base behind its weight: a bias, the scales of a packed weight */
+  /** number of inputs of the base after its weight: a bias, the scales of a packed weight */
   readonly rest: number;
   /** x is not float32: the weight-space products, which are, are cast to its type */
   readonly half: boolean;
@@ -48,7 +48,7 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   const folded = build.one('Mul', [product, scale], {}, 'folded');
   const tokens = build.one('MatMul', [x, asX(first!)], {}, 'xR');
   const delta = build.one('MatMul', [tokens, asX(folded)], {}, 'delta');
-  // a product of two operands has its bias added behind it
+  // a product of two operands has its bias added after it
   const added = form.op === 'MatMul' ? others : [];
   const taken = form.op === 'MatMul' ? [] : others;
   const base =

@@ -4,7 +4,7 @@ import { Graph, GraphFunction, type Value } from '../../ir/model.js';
 import { i64Tensor } from '../../ir/tensor.js';
 import { FLOAT, factorHints, INT, reference } from './function-body.js';
 
-/** domain and name of the IR op that stands for the gradients of an adapted layer */
+/** domain and name of the IR op that represents the gradients of an adapted layer */
 export const GRADIENTS = 'lotrc::LoTRLinearGrad';
 
 /** What the body of a gradient function depends on. */

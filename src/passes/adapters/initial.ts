@@ -90,7 +90,7 @@ function takeLeadingPart(
   return { ...row, sites, residual: true };
 }
 
-/** The new weight in the type that the layer reads: behind Casts like those between the old one and the layer. */
+/** The new weight in the type that the layer reads: after Casts like those between the old one and the layer. */
 function asCast(node: Node, via: readonly Node[], weight: Value): Value {
   const graph = node.graph!;
   return via
@@ -109,7 +109,7 @@ function asCast(node: Node, via: readonly Node[], weight: Value): Value {
     }, weight);
 }
 
-/** The matrix as the layer reads it, behind any Transpose. */
+/** The matrix as the layer reads it, after any Transpose. */
 function asRead(node: Node): StoredMatrix {
   const stored = storedWeight(node.inputs[weightIndex(node)]!)!;
   const { data, transposed } = stored;

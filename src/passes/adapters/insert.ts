@@ -12,7 +12,7 @@ import { eraseDead } from './erase.js';
 import { factorNames, factorTensors, groupOf, type Outputs, outputsByName, requirePlan } from './plan.js';
 import { addStored, storedWeight } from './weight.js';
 
-/** domain and name of the IR op that stands for an adapted layer */
+/** domain and name of the IR op that represents an adapted layer */
 export const ADAPTED = 'lotrc::LoTRLinear';
 
 /**
@@ -89,7 +89,7 @@ export function splitKey(key: string): { readonly op: string; readonly domain: s
   return at < 0 ? { op: key, domain: '' } : { op: key.slice(at + 2), domain: key.slice(0, at) };
 }
 
-/** Documentation, metadata and unknown fields of a node pass to the one that stands for it. */
+/** Documentation, metadata and unknown fields of a node pass to the node that replaces it. */
 export function copyIdentity(from: Node, to: Node): void {
   to.docString = from.docString;
   to.metadata = from.metadata;

@@ -3,13 +3,13 @@ import { type Graph, Node, type Value } from '../../ir/model.js';
 
 /**
  * A linear layer as dynamic quantisation writes it, with x rounded to 8 bits when the model runs:
- * `xq, xs, xz = DynamicQuantizeLinear(x)`, `y = Cast(MatMulInteger(xq, W, xz, wz)) * (xs * ws)`. An adapter stands beside
+ * `xq, xs, xz = DynamicQuantizeLinear(x)`, `y = Cast(MatMulInteger(xq, W, xz, wz)) * (xs * ws)`. An adapter is parallel to
  * it: it reads x as it was before the rounding and adds to y.
  */
 export interface IntegerLayer {
   /** the MatMulInteger, whose name and documentation are the layer's */
   readonly product: Node;
-  /** the nodes behind it, up to the one that delivers y */
+  /** the nodes after it, up to the one that delivers y */
   readonly tail: readonly [Node, Node];
   readonly x: Value;
   readonly w: Value;

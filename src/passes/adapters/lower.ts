@@ -20,10 +20,10 @@ import { addStored, storedWeight } from './weight.js';
  * - `fold` (training, many tokens): L' = s (F2 F3 ...) in weight space; y = base + (x F1) L'.
  * - `token` (few tokens): y = base + ((x F1) (s F2)) F3.
  *
- * Factors are float32; weight-space products are computed in float32 and cast to the layer's type at the end. They stand
- * in the main graph, before the first layer that needs them, also for layers in subgraphs: a loop does not repeat them,
- * and a tied layer makes them once. With a zero factor the added part is exactly 0.
- * Throws LOTR3205 for einsums that are no chain of matrices.
+ * Factors are float32; weight-space products are computed in float32 and cast to the layer's type at the end. They are
+ * placed in the main graph, before the first layer that needs them, also for layers in subgraphs: a loop does not
+ * repeat them, and a tied layer makes them once. With a zero factor the added part is exactly 0. Throws LOTR3205 for
+ * einsums that are not a chain of matrices.
  */
 export function lowerAdapters(
   model: Model,
@@ -96,7 +96,7 @@ function labelsOf(model: Model): ReadonlyMap<Node, Label> {
 
 /** What both forms need of a layer. */
 interface Layer {
-  /** makes nodes beside the layer */
+  /** makes nodes at the place of the layer */
   readonly b: GraphBuilder;
   /** makes weight-space nodes in the main graph */
   readonly weights: GraphBuilder;
@@ -133,7 +133,7 @@ function lowerNode(
   const base = placeBaseLayer(node, w, `${output.name}/base`);
   const place = { pass: 'lower', from: node.origin.from };
   const b = new GraphBuilder(graph, { ...place, before: node });
-  // in a function body the weight-space nodes stand there too
+  // in a function body the weight-space nodes are there too
   const weights = anchor.graph === graph ? b : new GraphBuilder(anchor.graph!, { ...place, before: anchor });
   const label = known ?? { prefix: output.name, factors: factors.map((_, k) => `F${k + 1}`) };
   const layer: Layer = {

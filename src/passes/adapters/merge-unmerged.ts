@@ -14,7 +14,7 @@ import { MergedTensor } from './merged-tensor.js';
 import { dropStored, isOverridable } from './weight.js';
 
 /**
- * Folds the LoRA adapters that PEFT left beside their layers into the weights, W' = W + scale A B, as
+ * Folds the LoRA adapters that PEFT left next to their layers into the weights, W' = W + scale A B, as
  * `merge_and_unload()` does before an export. The sum is made in float64 when the model is written, a block of rows at
  * a time, and rounded once to the type of W. Returns the number of adapters.
  * Throws LOTR3206 where a weight cannot take the change, also when the result is not finite.

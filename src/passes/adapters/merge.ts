@@ -22,7 +22,7 @@ export const MERGED_KEY = 'lotrc.merged';
  * Folds every adapter into its weight: W' = W + (s / alpha) D, accumulated in float64 and rounded once to the type of W.
  * Returns the number of weights. They are computed when they are written, one at a time; that is also when a result that
  * is not finite is refused. A weight that other nodes read too keeps its value for them, and the merged layers get their
- * own. `given` holds factors that are not in the model (inputs, optional) or stand for those that are.
+ * own. `given` holds factors that are not in the model (inputs, optional) or represent those that are.
  * Throws LOTR3206 when a weight cannot take the change, LOTR3207 when factors are missing, LOTR3208 when they do not fit.
  */
 export function mergeAdapters(model: Model, given: ReadonlyMap<string, TensorData> = new Map()): number {

@@ -39,7 +39,7 @@ export class MergedTensor extends BaseTensor {
     this.#product = product;
     this.#turned = turned;
     this.#refuse = refuse;
-    // filters are rows too, of all that lies behind the first axis
+    // filters are rows too, of all that lies after the first axis
     this.#columns = elementCount(weight.shape.slice(1));
   }
 
@@ -115,7 +115,7 @@ interface Halves {
   readonly right: Dense;
 }
 
-/** The halves of the product last asked for: blocks of one weight are made one after another. */
+/** The halves of the product last requested: blocks of one weight are made one after another. */
 let last: {
   readonly factors: readonly TensorData[];
   readonly turned: boolean;

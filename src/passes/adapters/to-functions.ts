@@ -24,7 +24,7 @@ import { requireIrVersion } from './weight.js';
  * calls. Functions need IR version 8, the attribute references in their bodies operator set 12, CastLike 15 (LOTR3209).
  */
 export function toFunctions(model: Model): number {
-  // a method is known by the first factor: layers may have been made anew, and gradients are no layers
+  // a method is known by the first factor: layers may have been recreated, and gradients are not layers
   const methods = new Map(
     requirePlan(model, 'write functions').plans.flatMap((row) =>
       factorTensors(row).map(({ name }) => [name, row.spec.method]),

@@ -49,7 +49,7 @@ export function weightsOfFile(
 
 /**
  * Puts weights that were trained in full in place of those of the model, and into its plan `plan`, which is written.
- * A row that the plan has already is replaced where it stands; another one must find the weight that it was trained
+ * A row that the plan has already is replaced where it is; another one must find the weight that it was trained
  * from. Throws LOTR3311 when it does not.
  */
 export function placeWeights(

@@ -39,7 +39,7 @@ export function storedWeight(weight: Value): StoredWeight | null {
   return null;
 }
 
-/** Whether a node may stand between a stored weight and the layer that reads it. */
+/** Whether a node may be between a stored weight and the layer that reads it. */
 export function isStep(node: Node): boolean {
   return node.domain === '' && ['Identity', 'Transpose', 'Cast', 'DequantizeLinear'].includes(node.op);
 }

@@ -158,7 +158,7 @@ function reachable(order: readonly Node[], from: readonly Value[]): ReadonlySet<
     if (read.length === 0 && !readsInside(node, found)) continue;
     const def = defOf(node);
     if (def?.stopsGradient) continue;
-    // integers that stand for rounded numbers lead on to others; indices, masks and shapes carry no gradient
+    // integers that represent rounded numbers lead on to others; indices, masks and shapes carry no gradient
     const integers = !def || read.some((input) => isDiscrete(input!));
     for (const [index, output] of node.outputs.entries()) {
       const carries = def?.straightThrough?.includes(index) ?? (integers || !isDiscrete(output));

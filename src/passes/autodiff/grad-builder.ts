@@ -59,7 +59,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
 
   scalar(value: number, like: Value): Value {
     const own = like.type?.kind === 'tensor' ? like.type.dtype : null;
-    // integers that stand for rounded numbers have floating-point gradients
+    // integers that represent rounded numbers have floating-point gradients
     const dtype = own && !isFloat(own) ? this.current?.dtype : own;
     if (!dtype) return this.refuse(`the element type of "${like.name}" is unknown or not floating point`);
     return this.#once(`${dtype}:${value}`, () => this.constant(scalarTensor(dtype, value), 'grad/constant'));
@@ -101,7 +101,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
   contents(value: Value): Ints | null {
     const constant = vectorOf(value);
     if (constant) return constant;
-    // asked for the values of the forward graph: what was appended since makes no difference to them
+    // computed for values of the forward graph: nodes appended since do not change them
     this.#known ??= knownIntegers(outermost(this.graph));
     return this.#known(value);
   }
@@ -121,7 +121,8 @@ export class Gradients extends GraphBuilder implements GradBuilder {
 
   /**
    * A shape put together from extents of graph inputs: asking an activation for its shape in the backward pass would
-   * keep the whole activation alive until then. Null when an extent is no number and no name of an input's dimension.
+   * keep the whole activation alive until then. Null when an extent is neither a number nor the name of an input's
+   * dimension.
    */
   #shapeFromInputs(shape: readonly Dim[]): Value | null {
     const parts: Value[] = [];

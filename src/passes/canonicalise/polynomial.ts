@@ -8,7 +8,7 @@ import { scalarOf } from './constants.js';
  */
 export type Polynomial = ReadonlyMap<string, number>;
 
-/** Values that stand for themselves. */
+/** Values that represent themselves. */
 export interface Atoms {
   readonly x: Value;
   readonly f: Value | null;

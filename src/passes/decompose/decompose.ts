@@ -23,7 +23,7 @@ import { lowerMsAttention } from './ms-attention.js';
 import { lowerMultiHeadAttention } from './multi-head-attention.js';
 import { lowerRecurrent } from './recurrent.js';
 
-/** How one operator is lowered: which forms are not, and what stands for the outputs of the others. */
+/** How one operator is lowered: which forms are not lowered, and what replaces the outputs of the others. */
 interface Entry {
   readonly problem: FormProblem;
   readonly lower: (b: Lowering, node: Node) => readonly Value[];

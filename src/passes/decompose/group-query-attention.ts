@@ -5,7 +5,7 @@ import { attend, joinHeads, repeatHeads, splitHeads } from './heads.js';
 import { dimsOf, type Lowering } from './lowering.js';
 
 /**
- * com.microsoft GroupQueryAttention without a past: query i of a row sees the keys up to i, and none behind the row's
+ * com.microsoft GroupQueryAttention without a past: query i of a row sees the keys up to i, and none after the row's
  * length. Outputs y and the (rotated) keys and the values per head.
  */
 export function lowerGroupQueryAttention(b: Lowering, node: Node): readonly Value[] {

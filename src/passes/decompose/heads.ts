@@ -13,7 +13,7 @@ export function joinHeads(b: Lowering, x: Value, heads: number, d: number): Valu
   return b.reshape(b.transpose(x, 0, 2, 1, 3), [0, 0, heads * d]);
 }
 
-/** (batch, own, seq, d) -> (batch, heads, seq, d): each head stands once for every query head that shares it. */
+/** (batch, own, seq, d) -> (batch, heads, seq, d): each head is repeated for every query head that shares it. */
 export function repeatHeads(b: Lowering, x: Value, own: number, heads: number, d: number): Value {
   if (own === heads) return x;
   const single = b.reshape(b.reshape(x, [0, own, -1]), [0, own, 1, -1]);

@@ -12,7 +12,7 @@ export type Shared = Map<string, Value>;
 /** Extents of Split and axes of Unsqueeze are inputs from this operator set on. */
 const AS_INPUT = 13;
 
-/** Makes the nodes that stand for one node, before it. */
+/** Makes the nodes that replace one node, before it. */
 export class Lowering extends GraphBuilder {
   readonly #shared: Shared;
 
@@ -101,7 +101,7 @@ export class Lowering extends GraphBuilder {
       const rows = this.reshape(this.positions(q, qAxis), [-1, 1]);
       return this.one('Not', [this.one('Greater', [this.positions(k, kAxis), rows])]);
     };
-    // equal names of extents are equal extents; nodes are lowered in graph order, so the first mask stands before all
+    // equal names of extents are equal extents; nodes are lowered in graph order, so the first mask is before all
     return extents.includes(null) ? make() : this.once(`causal:${JSON.stringify(extents)}`, make);
   }
 

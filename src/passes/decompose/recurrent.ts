@@ -182,7 +182,7 @@ const gated: Cell = (c, gates, [h], { r, hidden, activations, split }) => {
   return [mixed(c, h!, z, c.one(g, [c.one('Add', [xn, inner])]))];
 };
 
-/** As {@link gated} with the reset behind the product, as PyTorch has it: n = tanh(x_n + r (h R_n + b)) */
+/** As {@link gated} with the reset after the product, as PyTorch has it: n = tanh(x_n + r (h R_n + b)) */
 const gatedBehind: Cell = (c, gates, [h], { r, apart, hidden, activations, split }) => {
   const [f, g] = activations as [string, string];
   const [xs, xn] = split(c, gates, [2 * hidden, hidden]) as [Value, Value];
@@ -197,7 +197,7 @@ function mixed(c: GraphBuilder, h: Value, z: Value, n: Value): Value {
   return c.one('Add', [n, c.one('Mul', [z, c.one('Sub', [h, n])])]);
 }
 
-/** The two biases (2 * rows) as one for all rounds, and the part of the second that is added behind the product. */
+/** The two biases (2 * rows) as one for all rounds, and the part of the second that is added after the product. */
 function biasOf(
   b: Lowering,
   both: Value,

@@ -43,7 +43,7 @@ export class Frame implements CallTypes {
     else this.types.delete(value);
   }
 
-  /** Known integer contents; constants are read when first asked for. */
+  /** Known integer contents; constants are read when first used. */
   intsOf(value: Value): Ints | null {
     const known = this.#ints.get(value);
     if (known !== undefined) return known;
@@ -64,7 +64,7 @@ export class Frame implements CallTypes {
     this.#ints.set(value, ints && extents && elementCount(extents) === ints.length ? ints : null);
   }
 
-  /** The data of a value that no run can change: an initializer that is no input, or a Constant node. */
+  /** The data of a value that no run can change: an initializer that is not an input, or a Constant node. */
   constantOf(value: Value): TensorData | null {
     const bound = this.#constants.get(value);
     if (bound) return bound;

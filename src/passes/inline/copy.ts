@@ -1,11 +1,11 @@
 import type { HeldAttr } from '../../ir/attr.js';
 import { Graph, Node, type Value } from '../../ir/model.js';
 
-/** What is written into a copy: the values of references, and what stands for the body's values. */
+/** What is written into a copy: the values of references, and the replacements of the body's values. */
 export interface Substitution {
   /** value of an attribute that a body refers to; null when neither call nor function has one */
   attribute(name: string): HeldAttr | null;
-  /** what stands for values of the body; a null is an input that the call leaves out */
+  /** replacements of values of the body; a null is an input that the call leaves out */
   readonly values: Map<Value, Value | null>;
   /** prefix of new names */
   readonly prefix: string;

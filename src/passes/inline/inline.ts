@@ -20,7 +20,7 @@ export function calledBy(model: Model, node: Node): GraphFunction | null {
 }
 
 /**
- * Why a function's body cannot stand in the model's own graph: it is written for a version of an operator set in which an
+ * Why a function's body cannot be in the model's own graph: it is written for a version of an operator set in which an
  * op that it uses means something else than in the version that the model imports. Null when nothing is in the way.
  */
 export function obstacle(model: Model, fn: GraphFunction): string | null {
@@ -70,7 +70,7 @@ export function inlineCalls(model: Model, chosen: (call: Node) => boolean = () =
   return count;
 }
 
-/** Puts the body where the call stands; returns the new nodes. */
+/** Puts the body where the call is; returns the new nodes. */
 function inlineCall(model: Model, call: Node, fn: GraphFunction): readonly Node[] {
   const graph = call.graph!;
   for (const [domain, version] of fn.opsets) {

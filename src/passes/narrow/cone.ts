@@ -14,7 +14,7 @@ export interface Narrowed {
 /**
  * The nodes whose every reader needs but one index along one axis, given that `reader` reads one index of `from` along
  * `axis`: walked back from there, a node joins when all uses of its output are by nodes that joined, along the same axis,
- * and its op treats that axis index by index. In an order in which each stands before those that it reads.
+ * and its op treats that axis index by index. In an order in which each node comes before those that it reads.
  */
 export function coneOf(reader: Node, from: Value, axis: number): readonly Narrowed[] {
   const cone: Narrowed[] = [];

@@ -10,9 +10,9 @@ import { definePass } from '../pipeline.js';
 import { coneOf, isCostly, type Narrowed } from './cone.js';
 
 /**
- * Computes only the rows that are read: behind every Gather of one constant index, the operators that treat this axis
- * index by index are made anew for that index. Exact up to the rounding of a product with fewer rows. Only where a product
- * becomes smaller; at the edge stands a Gather of the same index. In a classifier on the first token this saves nearly
+ * Computes only the rows that are read: after every Gather of one constant index, the operators that treat this axis
+ * index by index are recreated for that index. Exact up to the rounding of a product with fewer rows. Only where a product
+ * becomes smaller; a Gather of the same index is placed at the edge. In a classifier on the first token this saves nearly
  * the whole last layer, forward and backward. Returns how many operators became smaller.
  */
 export function narrowRows(model: Model): number {

@@ -34,7 +34,7 @@ export function awaited(value: Value, { order, backward, gradients }: Backward):
 
 /**
  * A copy of `leaf` that exists only after `gradient` does: a Reshape, which moves nothing, to a shape that is read from
- * the gradient. So the nodes behind it differ from their originals for every common-subexpression pass, and cannot be
+ * the gradient. So the nodes after it differ from their originals for every common-subexpression pass, and cannot be
  * scheduled before the gradient. Null when the shape of the gradient, or of a gradient it was made from, names none of the
  * symbolic extents of the leaf.
  */

@@ -33,7 +33,7 @@ export function replay(b: GraphBuilder, nodes: readonly Node[], copies: Map<Valu
   for (const node of nodes) {
     const inputs = node.inputs.map((input) => (input ? (copies.get(input) ?? input) : null));
     const attrs = Object.fromEntries(node.attrs) as Parameters<GraphBuilder['node']>[2];
-    // all outputs, also those that nobody reads again: their number says what the parts of a Split are
+    // all outputs, also those that nothing reads again: the parts of a Split depend on their number
     const outputs = node.outputs.map(({ name }) => (name === '' ? '' : `remat/${node.op}`));
     const made = b.node(node.op, inputs, attrs, { domain: node.domain, outputs });
     for (const [index, output] of node.outputs.entries()) {

@@ -35,7 +35,7 @@ const transposePair: Rule = {
   roots: ['Transpose'],
   apply: (node) => {
     const inner = producer(input(node));
-    if (inner?.opKey !== 'Transpose') return declines('its input is no Transpose', node);
+    if (inner?.opKey !== 'Transpose') return declines('its input is not a Transpose', node);
     const [p, q] = [permOf(inner), permOf(node)];
     const x = input(inner);
     const back = p && q && p.length === q.length && q.every((axis, i) => p[axis] === i);
@@ -62,7 +62,7 @@ const reshapePair: Rule = {
   roots: ['Reshape'],
   apply: (node) => {
     const inner = producer(input(node));
-    if (inner?.opKey !== 'Reshape') return declines('its input is no Reshape', node);
+    if (inner?.opKey !== 'Reshape') return declines('its input is not a Reshape', node);
     const target = node.inputs[1] ? vectorOf(node.inputs[1]) : null;
     if (!target || target.includes(0)) return declines('its target is computed or copies an extent', node);
     const x = input(inner);
@@ -77,7 +77,9 @@ const involution: Rule = {
   apply: (node) => {
     const inner = producer(input(node));
     const x = inner?.opKey === node.opKey ? input(inner) : null;
-    return x ? { becomes: x } : declines(`its input is no ${node.op}`, node);
+    return x
+      ? { becomes: x }
+      : declines(`its input is not ${/^[AEIOU]/.test(node.op) ? 'an' : 'a'} ${node.op}`, node);
   },
 };
 
@@ -121,7 +123,7 @@ const squeezePair: Rule = {
   roots: ['Squeeze'],
   apply: (node) => {
     const inner = producer(input(node));
-    if (inner?.opKey !== 'Unsqueeze') return declines('its input is no Unsqueeze', node);
+    if (inner?.opKey !== 'Unsqueeze') return declines('its input is not an Unsqueeze', node);
     const [a, b] = [axesOf(node), axesOf(inner)];
     const x = input(inner);
     const same = a && b && a.length === b.length && [...a].sort().join() === [...b].sort().join();

@@ -17,7 +17,7 @@ const LIMIT = 200_000;
 
 /**
  * Inlines the calls of model-local functions in which a linear layer multiplies by a stored matrix, be it in the body or
- * an argument of the call: one node of a body stands for a layer per call, and a body sees no tensors of the main graph.
+ * an argument of the call: one node of a body represents a layer per call, and a body sees no tensors of the main graph.
  * Other calls stay, also of the same function, and so do those whose body is written for other versions of its ops.
  * Functions of lotrc's own domain are left alone, and so is what would grow the model beyond LIMIT nodes. Returns how many calls were replaced.
  */
@@ -95,7 +95,7 @@ function weightsOf(model: Model, fn: GraphFunction, known: Map<GraphFunction, We
   return result;
 }
 
-/** What a matrix is read from, through the nodes that may stand between a stored weight and its layer. */
+/** What a matrix is read from, through the nodes that may be between a stored weight and its layer. */
 function source(value: Value): Value {
   let at = value;
   for (let steps = 0; steps < 64; steps++) {

@@ -9,7 +9,7 @@ import { readWhole, transposed, type Views } from './views.js';
 /**
  * MatMul in place of an Einsum that multiplies by a stored tensor: `bsi,io->bso`, attention kernels such as
  * `abc,cde->abde` and `abcd,cde->abe`, and all others in which the letters of the tensor are those of a matrix, its rows
- * summed and its columns new. Transposes and Reshapes stand around the product where the axes need them.
+ * summed and its columns new. Transposes and Reshapes are around the product where the axes need them.
  */
 export function unpackEinsum(b: GraphBuilder, node: Node, views: Views): readonly Value[] | null {
   const held = node.attrs.get('equation');
@@ -108,7 +108,7 @@ function write(b: GraphBuilder, node: Node, product: Product, views: Views): rea
   return [permuted(b, value, [...rows, ...made], to, `${name}/ordered`)];
 }
 
-/** How many axes `...` stands for: 0 where there is none, null where the rank of x is not known. */
+/** How many axes `...` represents: 0 where there is none, null where the rank of x is not known. */
 function widthOf(product: Product, x: Value): number | null {
   if (!product.x.includes('...')) return 0;
   const rank = rankOf(x);

@@ -8,7 +8,7 @@ import { readWhole, reshaped, type View, type Views } from './views.js';
 /** Unsqueeze takes its axes as an input from this operator set on. */
 const AXES_AS_INPUT = 13;
 
-/** Whether a product multiplies by stored numbers that are no stored matrix as they stand. */
+/** Whether a product multiplies by stored numbers that are not a stored matrix as they are. */
 export function readsPart(node: Node, origins: Origins): boolean {
   const weight = node.inputs[1];
   return Boolean(weight && holderOf(weight)) && origins.stored(weight!)?.data.shape.length !== 2;

@@ -41,9 +41,9 @@ export function findStacks(model: Model): readonly Stack[] {
 }
 
 /**
- * Takes stacks apart, in place: each matrix becomes a stored tensor `<path>.<number>.weight` of its own behind an
+ * Takes stacks apart, in place: each matrix becomes a stored tensor `<path>.<number>.weight` of its own after an
  * Identity, and a Concat puts them together again for those who read the stack. Matrices that are read as (out, in) are
- * turned, so that each layer is (in, out). Returns how many stacks.
+ * transposed, so that each layer is (in, out). Returns how many stacks.
  */
 export function unpackStacks(model: Model, wanted: (path: string) => boolean): number {
   let count = 0;

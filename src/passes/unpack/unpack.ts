@@ -27,7 +27,7 @@ interface Unpacking {
 interface Row {
   /** whether a node may hide a layer; types need not be known */
   readonly wants: (node: Node, origins: Origins) => boolean;
-  /** makes what stands for the node's outputs, before it; null: the node is of a form that stays */
+  /** makes the replacements of the node's outputs, before it; null: the node is of a form that stays */
   readonly unpack: (b: GraphBuilder, node: Node, given: Unpacking) => readonly Value[] | null;
 }
 

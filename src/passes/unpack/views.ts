@@ -112,7 +112,7 @@ export class Views {
 
   /**
    * A stored matrix with the elements of a view, whose first `rows` axes are the rows and the others the columns, made
-   * before the builder's place. One that stands turned in the file is stored so, with a Transpose behind it. Equal views
+   * before the builder's place. One that is transposed in the file is stored so, with a Transpose after it. Equal views
    * of one tensor are one initializer.
    */
   matrix(b: GraphBuilder, view: View, rows = 1): Value {
