@@ -7,7 +7,7 @@ import type { Builder } from './define.js';
 /**
  * What the generated builders call: makes the node after checking it against the schema of the builder's operator
  * set. Throws a plain Error when the op, an attribute or the number of inputs does not exist in that version (a pass
- * asked for something that is not legal in its model). Attributes that equal their default are not written.
+ * requested something that is not legal in its model). Attributes that equal their default are not written.
  */
 export function buildOp(
   b: Builder,

@@ -13,7 +13,7 @@ export type AttrsOf<Op extends string> = Op extends keyof OpMap
     : never
   : ReadonlyMap<string, Attr>;
 
-/** A dense float64 array in row-major order: the currency of reference implementations. Integers and booleans too. */
+/** A dense float64 array in row-major order: the type that reference implementations use. Integers and booleans too. */
 export interface NdArray {
   readonly shape: readonly number[];
   readonly data: Float64Array;
@@ -29,7 +29,7 @@ export type DimExpr =
 export interface Refusal {
   readonly because: string;
   readonly at?: Node | Value;
-  /** the node continues a cache of past keys and values, which is a matter of the whole model */
+  /** the node continues a cache of past keys and values, which depends on the whole model */
   readonly cache?: true;
 }
 
@@ -108,7 +108,7 @@ export interface GradBuilder extends Builder {
   refuse(because: string): never;
 }
 
-/** What a shape rule may ask about a node's inputs. */
+/** What a shape rule may read about a node's inputs. */
 export interface InferContext {
   /** version of the operator set of the node's domain in its model or function */
   readonly opset: number;
@@ -127,7 +127,7 @@ export interface InferContext {
   subgraph(attr: string, inputs: readonly (ValueType | null)[]): readonly (ValueType | null)[] | null;
 }
 
-/** What a shape rule says: a type per output (null: unknown), and known integer contents of outputs. */
+/** The result of a shape rule: a type per output (null: unknown), and known integer contents of outputs. */
 export interface Inferred {
   readonly types: readonly (ValueType | null)[];
   readonly ints?: readonly (readonly (number | string | null)[] | null)[];
@@ -161,11 +161,11 @@ export interface OpDef<Op extends string = string> {
   /** the output does not depend differentiably on any input (Shape, comparisons, rounding): gradients end here */
   readonly stopsGradient?: boolean;
   /**
-   * Outputs that stand for an input but for rounding (quantisation): gradients pass through these as if nothing were rounded
+   * Outputs that represent an input up to rounding (quantisation): gradients pass through these as if nothing were rounded
    * (the straight-through estimator), although they are integers, and through no other output of the op.
    */
   readonly straightThrough?: readonly number[];
-  /** The gradient rule also holds for integers that stand for rounded numbers; their gradient is floating point. */
+  /** The gradient rule also holds for integers that represent rounded numbers; their gradient is floating point. */
   readonly throughIntegers?: boolean;
   infer(node: Node<Op>, ctx: InferContext): Inferred | Diagnostic;
   /** Gradient per input (null: none) from the gradients of the outputs (null: not on the path), or why there is none. */

@@ -5,7 +5,7 @@ import type { Dim, Shape } from '../shape.js';
  * the canonical text `2*a*b + seq - 1` (terms sorted by name, constant last), so equal extents have equal texts.
  * A quotient that is not exact is a name of its own in brackets, rounded down: `((w - 1)//2) + 1`.
  * Names that hold spaces around operators are read as such sums (`past + seq`, as exporters write them); what this
- * grammar does not cover is one opaque name. Names stand for extents, so they are taken to be >= 0.
+ * grammar does not cover is one opaque name. Names represent extents, so they are taken to be >= 0.
  * `null` is unknown and spreads.
  */
 
@@ -203,7 +203,7 @@ export function compareDims(a: Dim, b: Dim): -1 | 0 | 1 | null {
   return high < 0 ? -1 : null;
 }
 
-/** True when a <= b for all extents that the names can stand for. */
+/** True when a <= b for all extents that the names can represent. */
 export function atMost(a: Dim, b: Dim): boolean {
   const difference = subDim(b, a);
   return difference !== null && bounds(difference)[0] >= 0;

@@ -3,7 +3,7 @@ import { type Shape, shapeText } from '../shape.js';
 import { attrsOf } from './attrs.js';
 import { defineOp } from './define.js';
 import { broadcastShapes } from './dims.js';
-import { matrixCost, turned } from './families/matrix.js';
+import { matrixCost, transposedShape } from './families/matrix.js';
 import { withGradient } from './gradients/attach.js';
 import { gemmVjp } from './gradients/matmul.js';
 import { matmul, swapLast, zip } from './nd.js';
@@ -28,7 +28,11 @@ export const gemm = withGradient(
     cost: (node) => {
       const { transA, transB } = attrsOf(node);
       const [a, b, c] = [shapeAt(node, 0), shapeAt(node, 1), shapeAt(node, 2)];
-      return matrixCost(turned(a, transA), c ? [a, b, c] : [a, b], gemmShape(node, a, b, transA, transB));
+      return matrixCost(
+        transposedShape(a, transA),
+        c ? [a, b, c] : [a, b],
+        gemmShape(node, a, b, transA, transB),
+      );
     },
     slices: (node, axis) => gemmSlices(node, axis),
     evaluate: (node, inputs) => {
@@ -42,7 +46,7 @@ export const gemm = withGradient(
   gemmVjp,
 );
 
-/** Shape of the product, unknown extents as null; refuses inputs that are no matrices or do not fit. */
+/** Shape of the product, unknown extents as null; refuses inputs that are not matrices or do not fit. */
 export function gemmShape(
   node: Node,
   a: Shape | null | undefined,
@@ -52,8 +56,8 @@ export function gemmShape(
 ): Shape {
   rankIn(node, a, 2, 2, 'A');
   rankIn(node, b, 2, 2, 'B');
-  const [rows, inner] = turned(a, transA) ?? [null, null];
-  const [depth, columns] = turned(b, transB) ?? [null, null];
+  const [rows, inner] = transposedShape(a, transA) ?? [null, null];
+  const [depth, columns] = transposedShape(b, transB) ?? [null, null];
   mustAgree(node, inner, depth, 'inner extents');
   return [rows ?? null, columns ?? null];
 }

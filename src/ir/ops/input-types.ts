@@ -2,7 +2,7 @@
  * Which inputs of an operator must have one element type, and which have a fixed one: the type parameters of the ONNX
  * schemas (onnx 1.22, all versions) and of ONNX Runtime 1.30's own operators. One row a signature, `OP SINCE GROUPS`: inputs
  * of one group, as `0,1`, have one type; `2=i64` has that type; `0+` means this input and all after it. A row holds from
- * its version of the operator set until the next row of the op; an empty one says that nothing is asked any more.
+ * its version of the operator set until the next row of the op; an empty one says that there are no further constraints.
  */
 const ROWS = `
 Add 1 0,1
@@ -126,7 +126,7 @@ com.microsoft::SkipLayerNormalization 1 0,1,2,3,4
 com.microsoft::SkipSimplifiedLayerNormalization 1 0,1,2,3
 `;
 
-/** What a signature asks of the element types of its inputs. */
+/** The constraints of a signature on the element types of its inputs. */
 export interface InputTypes {
   /** indexes of inputs that have one element type; `rest` is the first of any number */
   readonly groups: readonly { readonly inputs: readonly number[]; readonly rest: number | null }[];
@@ -139,7 +139,10 @@ interface Row extends InputTypes {
 
 let table: ReadonlyMap<string, readonly Row[]> | null = null;
 
-/** What an op (key as in `Node.opKey`) asks of its inputs in a version of its operator set; undefined when nothing is known. */
+/**
+ * What an op (key as in `Node.opKey`) requires of its inputs in a version of its operator set; undefined when nothing
+ * is known.
+ */
 export function inputTypesOf(key: string, opset: number): InputTypes | undefined {
   table ??= read();
   return table.get(key)?.findLast(({ since }) => since <= opset);

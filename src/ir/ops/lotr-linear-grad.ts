@@ -6,10 +6,10 @@ import { map, matmul, reduce, reshape, swapLast, zip } from './nd.js';
 import { attrs, need, product, rankIn, refuse, rule, shapeAt, sum, tensorAt, typeOf } from './rules.js';
 
 /**
- * lotrc LoTRLinearGrad: the gradients of an adapted layer y = alpha x W' + scale x F1 F2 ... + beta b.
- * Inputs: x, W, the factors, dy. Outputs: dx, one per factor, db, each with the type of what it is the gradient of; one that
- * nobody needs has no name. `delta` is a chain of matrices. `transB` is that of the product dy W which gives dx: 1 where W is
- * (in, out). Axes of x before the last are tokens, which the gradients of the factors and db sum over.
+ * lotrc LoTRLinearGrad: the gradients of an adapted layer y = alpha x W' + scale x F1 F2 ... + beta b. Inputs: x, W,
+ * the factors, dy. Outputs: dx, one per factor, db, each with the type of the value whose gradient it is; one that
+ * nothing needs has no name. `delta` is a chain of matrices. `transB` is that of the product dy W which gives dx: 1
+ * where W is (in, out). Axes of x before the last are tokens, which the gradients of the factors and db sum over.
  */
 export const lotrLinearGrad = defineOp({
   name: 'lotrc::LoTRLinearGrad',
@@ -51,7 +51,8 @@ export const lotrLinearGrad = defineOp({
     const chain = (parts: readonly NdArray[]): NdArray | null =>
       parts.reduce<NdArray | null>((a, b) => (a ? matmul(a, b) : b), null);
     const scaled = (a: NdArray, by: number): NdArray => map(a, (v) => by * v);
-    // the gradient of D = F1 F2 ... is x^T dy, that of a factor what stands left of it, turned, times this, times the right
+    // the gradient of D = F1 F2 ... is x^T dy, that of a factor is the transposed product of the factors before it,
+    // times this, times the transposed product of those after
     const whole = scaled(matmul(swapLast(rows(x)), dy), scale);
     const gradients = factors.map((_, f) => {
       const [left, right] = [chain(factors.slice(0, f)), chain(factors.slice(f + 1))];

@@ -5,7 +5,7 @@ import { type Dim, type Shape, staticShape } from '../shape.js';
 import { attrsOf } from './attrs.js';
 import { type AttrsOf, type DimExpr, defineOp, type NdArray, type Slices } from './define.js';
 import { broadcastShapes } from './dims.js';
-import { elements, matmulShape, turned } from './families/matrix.js';
+import { elements, matmulShape, transposedShape } from './families/matrix.js';
 import { lotrLinearVjp } from './gradients/lotr-linear.js';
 import { map, matmul, swapLast, zip } from './nd.js';
 import {
@@ -45,11 +45,11 @@ export const lotrLinear = defineOp({
     const [x, w] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const count = factorCount(node, a);
     if (a.base === 'Gemm') rankIn(node, x?.shape, 2, 2, 'x');
-    // a packed weight says nothing of the layer's extents: the factors do
+    // the extents of the layer do not follow from a packed weight, but from the factors
     const packed = w !== null && !isFloat(w.dtype);
     const slides = a.base === 'Conv';
     if (!packed && !slides) rankIn(node, w?.shape, 2, 2, 'W');
-    const weight = packed || slides ? null : turned(w?.shape, a.transB);
+    const weight = packed || slides ? null : transposedShape(w?.shape, a.transB);
     const extents = new Map<string, Dim>([
       ['i', weight?.[0] ?? (slides ? null : x?.shape?.at(-1)) ?? null],
       ['o', weight?.[1] ?? null],
@@ -63,7 +63,7 @@ export const lotrLinear = defineOp({
         extents.set(letter, extents.get(letter) ?? dim);
       }
     }
-    // where the windows lie is the convolution's own affair, whose place this op holds for a while only
+    // the convolution computes where the windows lie; this op replaces it only temporarily
     if (slides) return one(x?.dtype ?? w?.dtype, null);
     if (a.base === MATRIX) return one(w?.dtype, w?.shape ?? null);
     const shape = matmulShape(node, x?.shape, [extents.get('i') ?? null, extents.get('o') ?? null]);
@@ -78,11 +78,11 @@ export const lotrLinear = defineOp({
     const a = attrsOf(node);
     const x = shapeAt(node, 0);
     const stored = shapeAt(node, 1);
-    const weight = stored?.length === 2 ? turned(stored, a.transB) : null;
+    const weight = stored?.length === 2 ? transposedShape(stored, a.transB) : null;
     const result = matmulShape(node, x, weight);
     const rows: Shape | null = x ? x.slice(0, -1) : null;
     const factors = Array.from({ length: factorCount(node, a) }, (_, f) => shapeAt(node, 2 + f));
-    // x runs through the factors one after another, which no order of LoTR or LoRA undercuts for few rows
+    // x is multiplied by one factor after another: for few rows, no other order of LoTR or LoRA is cheaper
     const steps: DimExpr[] = [weight, ...factors].map((shape) => product(2, elements(rows), elements(shape)));
     const moved = [x, ...node.inputs.slice(1).map((_, k) => shapeAt(node, k + 1)), result];
     return { flops: sum(...steps, product(1, dimExpr(1))), bytes: product(4, sum(...moved.map(elements))) };

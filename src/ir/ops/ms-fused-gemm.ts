@@ -1,7 +1,7 @@
 import { own } from '../keys.js';
 import { attrsOf } from './attrs.js';
 import { defineOp, type NdArray } from './define.js';
-import { matrixCost, turned } from './families/matrix.js';
+import { matrixCost, transposedShape } from './families/matrix.js';
 import { gemmShape } from './gemm.js';
 import { withGradient } from './gradients/attach.js';
 import { fusedGemmVjp } from './gradients/fused-gemm.js';
@@ -36,7 +36,7 @@ export const msFusedGemm = withGradient(
     cost: (node) => {
       const { transA, transB } = attrsOf(node);
       const [a, b] = [shapeAt(node, 0), shapeAt(node, 1)];
-      return matrixCost(turned(a, transA), [a, b], gemmShape(node, a, b, transA, transB));
+      return matrixCost(transposedShape(a, transA), [a, b], gemmShape(node, a, b, transA, transB));
     },
     evaluate: (node, inputs): NdArray[] => {
       const { alpha, beta, transA, transB, activation = '', ...rest } = attrsOf(node);

@@ -1,6 +1,6 @@
 import { attrsOf } from './attrs.js';
 import { defineOp, type NdArray } from './define.js';
-import { matmulShape, matrixCost, turned } from './families/matrix.js';
+import { matmulShape, matrixCost, transposedShape } from './families/matrix.js';
 import { withGradient } from './gradients/attach.js';
 import { fusedMatMulVjp } from './gradients/matmul.js';
 import { map, matmul, swapLast } from './nd.js';
@@ -17,11 +17,14 @@ export const msFusedMatMul = withGradient(
       const [a, b] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
       const { transA, transB, transBatchA, transBatchB } = attrs(node, ctx);
       if (transBatchA || transBatchB) return one(a?.dtype ?? b?.dtype, null);
-      return one(a?.dtype ?? b?.dtype, matmulShape(node, turned(a?.shape, transA), turned(b?.shape, transB)));
+      return one(
+        a?.dtype ?? b?.dtype,
+        matmulShape(node, transposedShape(a?.shape, transA), transposedShape(b?.shape, transB)),
+      );
     }),
     cost: (node) => {
       const { transA, transB } = attrsOf(node);
-      const [a, b] = [turned(shapeAt(node, 0), transA), turned(shapeAt(node, 1), transB)];
+      const [a, b] = [transposedShape(shapeAt(node, 0), transA), transposedShape(shapeAt(node, 1), transB)];
       return matrixCost(a, [a, b], matmulShape(node, a, b));
     },
     evaluate: (node, inputs): NdArray[] => {

@@ -10,7 +10,7 @@ import { attrs, need, rule, tensorAt, typeOf } from './rules.js';
 
 /**
  * com.microsoft GroupQueryAttention: causal attention with fewer key/value heads, over a cache. q is
- * (batch, seq, heads*d), or packed with k and v behind it. seqlens_k holds each row's number of valid keys minus one.
+ * (batch, seq, heads*d), or packed with k and v after it. seqlens_k holds each row's number of valid keys minus one.
  * The presents are as long as total_sequence_length says, or as the past buffer when that is longer.
  */
 export const msGroupQueryAttention = withGradient(

@@ -56,7 +56,7 @@ export function unknownDims(rank: number): Shape {
 /** More dimensions than this are not followed: only a hostile file states them. */
 const MAX_RANK = 64;
 
-/** As {@link unknownDims} for a rank that a file or a symbolic extent states; null when it is no plausible rank. */
+/** As {@link unknownDims} for a rank that a file or a symbolic extent states; null when it is not a plausible rank. */
 export function ofRank(rank: Dim | undefined): Shape | null {
   return typeof rank === 'number' && rank >= 0 && rank <= MAX_RANK ? unknownDims(rank) : null;
 }

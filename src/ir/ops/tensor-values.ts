@@ -55,7 +55,7 @@ export function ndOf(tensor: TensorData): NdArray | null {
   return { shape: tensor.shape, data };
 }
 
-/** More integers than this are no shape, axes or index list, and are not followed. */
+/** A tensor with more integers than this is not a shape, axes or an index list, and is not followed. */
 export const MAX_INTS = 1024;
 
 /** The elements of a small integer or boolean tensor; null for any other. */

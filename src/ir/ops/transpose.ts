@@ -45,9 +45,9 @@ export const transpose = throughIntegers(
 function permOf(node: Node, perm: readonly number[] | undefined, rank: number): readonly number[] {
   const order = Array.from({ length: rank }, (_, k) => k);
   if (!perm || (perm.length === 0 && rank === 0)) return order.reverse();
-  const turned = perm.map((p) => (p < 0 ? p + rank : p));
-  if (turned.length !== rank || order.some((k) => !turned.includes(k))) {
+  const axes = perm.map((p) => (p < 0 ? p + rank : p));
+  if (axes.length !== rank || order.some((k) => !axes.includes(k))) {
     refuse(node, `perm [${perm.join(',')}] does not order ${rank} dimensions`);
   }
-  return turned;
+  return axes;
 }

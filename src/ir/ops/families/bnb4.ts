@@ -1,4 +1,7 @@
-/** The sixteen numbers that 4-bit codes stand for, by `quant_type`: floating point (0) and normal quantiles (1, arXiv 2305.14314). */
+/**
+ * The sixteen numbers that 4-bit codes represent, by `quant_type`: floating point (0) and normal quantiles (1, arXiv
+ * 2305.14314).
+ */
 export const BNB4_TABLES: Readonly<Record<number, readonly number[]>> = {
   0: signed([0, 5.208333333e-3, 2 / 3, 1, 1 / 3, 1 / 2, 1 / 6, 1 / 4]),
   1: [

@@ -42,7 +42,7 @@ export function elements(shape: Shape | null): DimExpr {
 }
 
 /** The last two dimensions swapped when `turn` is set. */
-export function turned(shape: Shape | null | undefined, turn: number): Shape | null {
+export function transposedShape(shape: Shape | null | undefined, turn: number): Shape | null {
   if (!shape || shape.length < 2 || !turn) return shape ?? null;
   return [...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!].map((dim) => dim ?? null);
 }

@@ -36,7 +36,7 @@ export function windowExtents(spatial: Shape, w: Window, a: WindowAttrs): Dim[] 
     const free = addDim(extent, added);
     if (typeof free !== 'number') {
       if (!a.ceil_mode) return addDim(floorDiv(free, stride), 1);
-      // where the window is as wide as its step and the padding behind, none starts in that padding
+      // where the window is as wide as its step and the padding at the end, none starts in that padding
       const reach = (w.dilations[k] ?? 1) * (kernel - 1) + 1;
       const fits = reach >= stride + (pads[k + spatial.length] ?? 0);
       return fits ? addDim(floorDiv(addDim(free, stride - 1), stride), 1) : null;
@@ -44,7 +44,7 @@ export function windowExtents(spatial: Shape, w: Window, a: WindowAttrs): Dim[] 
     if (free < 0) return 0;
     if (!a.ceil_mode) return Math.floor(free / stride) + 1;
     const count = Math.ceil(free / stride) + 1;
-    // a window that would start in the padding behind the input is not taken
+    // a window that would start in the padding after the input is left out
     const before = pads[k] ?? 0;
     return (count - 1) * stride >= (extent as number) + before ? count - 1 : count;
   });

@@ -12,7 +12,10 @@ export function withoutGradient<D extends object>(def: D): D {
   return (Array.isArray(def) ? def.map(add) : add(def)) as D;
 }
 
-/** Says that an op's gradient rule also holds for integers that stand for rounded numbers: it only moves or rescales them. */
+/**
+ * Says that an op's gradient rule also holds for integers that represent rounded numbers: it only moves or rescales
+ * them.
+ */
 export function throughIntegers<D extends object>(def: D): D {
   const add = (one: object) => ({ ...one, throughIntegers: true });
   return (Array.isArray(def) ? def.map(add) : add(def)) as D;

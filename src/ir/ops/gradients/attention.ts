@@ -67,7 +67,7 @@ export const multiHeadAttentionProblem: FormProblem = (node) => {
   if (unknown) return unknown;
   const [q, k, v] = [0, 1, 2].map((index) => shapeAt(node, index)!) as [Shape, Shape, Shape];
   if (q.length !== 3 || k.length !== v.length || k.length > 4) return 'its keys and values are packed';
-  if (k.length === 4 && node.inputs[3]) return 'it has a bias beside keys that are split into heads';
+  if (k.length === 4 && node.inputs[3]) return 'it has a bias and keys that are split into heads';
   if (a.unidirectional && !sameDim(q[1]!, k[k.length - 2]!))
     return 'it is causal with queries and keys of different lengths';
   return maskProblem(node, 4, q[0]!);

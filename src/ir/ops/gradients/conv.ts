@@ -8,7 +8,7 @@ import { attributes, input, type Vjp } from './vjp.js';
 
 /**
  * Conv: the gradient of x is the transposed convolution of dy with the same filters, of which the last `stride - 1`
- * places may lie behind x and are cut off; that of the filters the convolution of x with dy, batch and channels
+ * places may lie after x and are cut off; that of the filters the convolution of x with dy, batch and channels
  * exchanged and strides and dilations too; that of the bias the sum over batch and places.
  */
 export const convVjp: Vjp = (b, node, [dy]) => {
@@ -96,7 +96,7 @@ function ofFilters(
     pads: attrInts([...before, ...after]),
     group: attrInt(group),
   });
-  // with strides some input behind the last window is left: it gives places that are no filter's
+  // with strides some input after the last window is left: it gives positions that belong to no filter
   const cut = kernel.reduce(
     (all, extent, s) => (strides[s] === 1 ? all : slice(b, all, b.ints([0]), b.ints([extent]), s + 2)),
     sums,

@@ -122,7 +122,7 @@ export const whereVjp: Vjp = (b, node, [dy]) => {
 export const castVjp: Vjp = (b, node, [dy]) => {
   const from = input(node, 0).type;
   if (from?.kind !== 'tensor') return { because: 'the type of its input is unknown', at: node };
-  // integers that stand for rounded numbers: their gradient is floating point already
+  // integers that represent rounded numbers: their gradient is floating point already
   if (!isFloat(from.dtype)) return [dy!, null];
   return [b.one('Cast', [dy!], { to: attrInt(dtypeToOnnx(from.dtype)) }), null];
 };

@@ -32,7 +32,7 @@ export function contract(
   if (behind === 0) return b.one('MatMul', [dy, matrix]);
   const transposed = b.transpose(matrix, [1, 0]);
   if (behind === 1) return b.one('MatMul', [transposed, dy]);
-  // the axes behind are one: places of a shape that are 0 keep the extent
+  // the axes after are joined into one: zeros in a shape keep the extent
   const lines = b.reshape(dy, b.ints([...range(axis + 1).map(() => 0), -1]));
   return b.reshape(b.one('MatMul', [transposed, lines]), shapeOf(b, extents));
 }

@@ -4,24 +4,24 @@ import type { Node } from '../../model.js';
 import { flatten, gemm } from './matmul.js';
 import { attributes, input, type Vjp } from './vjp.js';
 
-/** base ops with a W of two axes and nothing but a bias behind it */
+/** base ops with a W of two axes and nothing but a bias after it */
 const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);
 
 /** Why an adapted layer has no gradient of its own, and has to be written in plain ONNX first; null when it has one. */
 export function adaptedGradientProblem(node: Node): string | null {
   const { base, delta } = attributes(node, 'lotrc::LoTRLinear');
-  if (!PRODUCTS.has(base)) return `it stands for ${base}`;
+  if (!PRODUCTS.has(base)) return `its base operator is ${base}`;
   const operands = operandsOf({ delta });
   const chained = operands.every(
     ([first, second, ...more], k) =>
       second && more.length === 0 && first === (k === 0 ? 'i' : operands[k - 1]![1]),
   );
-  return chained && operands.length > 1 ? null : `${delta} is no chain of matrices`;
+  return chained && operands.length > 1 ? null : `${delta} is not a chain of matrices`;
 }
 
 /**
  * y = alpha x W' + scale x F1 F2 ... + beta b. One lotrc::LoTRLinearGrad gives dx, the gradients of the factors and that of a
- * bias of one row; a trained weight and a bias of another shape get theirs beside it.
+ * bias of one row; a trained weight and a bias of another shape get theirs in separate nodes.
  */
 export const lotrLinearVjp: Vjp = (b, node, [dy]) => {
   const because = adaptedGradientProblem(node);

@@ -26,7 +26,7 @@ interface Product {
 }
 
 /** The last two axes of a value of that rank swapped, where it has two and `turn` says so. */
-function turned(b: GradBuilder, x: Value, rank: number, turn: 0 | 1): Value {
+function swapped(b: GradBuilder, x: Value, rank: number, turn: 0 | 1): Value {
   if (!turn || rank < 2) return x;
   const perm = Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
   const y = b.transpose(x, perm);
@@ -49,15 +49,15 @@ function productVjp(b: GradBuilder, node: Node, dy: Value, product: Product): Re
   const [ra, rw] = [b.rank(a), b.rank(w)];
   const { alpha, transA, transB } = product;
   const scaled = (): Value => (alpha === 1 ? dy : b.mul(dy, b.scalar(alpha, a)));
-  // a vector has no two axes to swap, and neither do the products of one: the other operand is turned beforehand
+  // a vector has no two axes to swap, and neither do its products: the other operand is transposed first
   if (ra === 1 || rw === 1) {
     // a gradient would not be that of what runs: the kernel (1.30) reads such a matrix in the wrong order
     if (transA && ra > 1)
       return { because: 'ONNX Runtime multiplies a transposed matrix and a vector wrongly', at: node };
-    const grads = vectorVjp(b, node, scaled(), a, turned(b, w, rw, transB), ra, rw);
+    const grads = vectorVjp(b, node, scaled(), a, swapped(b, w, rw, transB), ra, rw);
     if (!Array.isArray(grads)) return grads;
     const [da, dw] = grads as (Value | null)[];
-    return [da ?? null, dw ? turned(b, dw, rw, transB) : null];
+    return [da ?? null, dw ? swapped(b, dw, rw, transB) : null];
   }
   if (rw === 2 && !transA) {
     const flat = ra === 2 ? dy : flatten(b, dy, w, flip(transB));
@@ -68,18 +68,18 @@ function productVjp(b: GradBuilder, node: Node, dy: Value, product: Product): Re
   }
   const y = node.outputs[0]!;
   const g = scaled();
-  const gT = (): Value => turned(b, g, Math.max(ra, rw), 1);
+  const gT = (): Value => swapped(b, g, Math.max(ra, rw), 1);
   // an operand that is read transposed has the transpose of the product for its gradient
   const da = !b.wants(0)
     ? null
     : transA
-      ? b.one('MatMul', [turned(b, w, rw, transB), gT()])
-      : b.one('MatMul', [g, turned(b, w, rw, flip(transB))]);
+      ? b.one('MatMul', [swapped(b, w, rw, transB), gT()])
+      : b.one('MatMul', [g, swapped(b, w, rw, flip(transB))]);
   const dw = !b.wants(1)
     ? null
     : transB
-      ? b.one('MatMul', [gT(), turned(b, a, ra, transA)])
-      : b.one('MatMul', [turned(b, a, ra, flip(transA)), g]);
+      ? b.one('MatMul', [gT(), swapped(b, a, ra, transA)])
+      : b.one('MatMul', [swapped(b, a, ra, flip(transA)), g]);
   return [da && sumBatch(b, da, y, a), dw && sumBatch(b, dw, y, w)];
 }
 

@@ -69,7 +69,10 @@ interface Affine {
   readonly at: readonly [number, number];
 }
 
-/** [ds, dw, dc] of layer normalisation of s over its last axis, with statistics anew: WebGPU does not deliver them. */
+/**
+ * [ds, dw, dc] of layer normalisation of s over its last axis, with statistics computed again: WebGPU does not deliver
+ * them.
+ */
 function ofSum(b: GradBuilder, s: Value, { w, c, at }: Affine, epsilon: number, dy: Value): Grads {
   const axes = [b.rank(s) - 1];
   const wide = inFloat(b, s).up(s);
@@ -86,7 +89,8 @@ export const rmsNormVjp: Vjp = (b, node, [dy]) => {
   const rank = b.rank(x);
   const { axis, epsilon } = attributes(node, 'RMSNormalization');
   const axes = axesFrom(axisOf(axis, rank), rank);
-  // k anew: WebGPU writes the mean where SimplifiedLayerNormalization has k, and RMSNormalization has no such output
+  // k is computed again: WebGPU writes the mean where SimplifiedLayerNormalization has k, and RMSNormalization has no
+  // such output
   return rms(b, { x, w, k: inverseRms(b, x, axes, epsilon), axes }, dy!, [0, 1]);
 };
 

@@ -36,7 +36,7 @@ export const spaceToDepthVjp: Vjp = (b, node, [dy]) => [
   b.one('DepthToSpace', [dy!], { blocksize: attrInt(attributes(node, 'SpaceToDepth').blocksize) }),
 ];
 
-/** TopK: the gradients of the chosen go back to where they were chosen from. */
+/** TopK: the gradients of the chosen elements go back to the positions they came from. */
 export const topKVjp: Vjp = (b, node, [dy]) => {
   if (b.opset < 11) return { because: 'putting values into places needs opset 11', at: node };
   const x = input(node, 0);

@@ -115,7 +115,7 @@ function shares(b: GradBuilder, node: Node, dy: Value, frame: Frame, a: AttrsOf<
 interface Reach {
   readonly frame: Frame;
   readonly s: number;
-  /** the first place that counts, and how far behind the last element places count */
+  /** the first place that counts, and how many places after the last element count */
   readonly first: number;
   readonly end: number;
 }

@@ -18,7 +18,7 @@ export const quantizeLinearVjp: Vjp = (b, node, [dq]) => {
   const { axis = 1, block_size = 0 } = attributes(node, 'QuantizeLinear');
   const [x, q] = [input(node, 0), node.outputs[0]!];
   const range = q.type?.kind === 'tensor' ? RANGES[q.type.dtype] : undefined;
-  if (!range) return { because: 'it rounds to a type that is no integer of up to 32 bits', at: node };
+  if (!range) return { because: 'it rounds to a type that is not an integer of up to 32 bits', at: node };
   if (b.wants(1)) return { because: 'its scale depends on what is trained', at: node };
   // codes of 16 bits are beyond half precision
   const real = (value: Value) => (b.isHalf(x) ? f32(b, value) : inTypeOf(b, value, x));
@@ -100,7 +100,7 @@ interface Scaled {
 function scaledProduct(b: GradBuilder, node: Node, dy: Value, p: Scaled): ReturnType<Vjp> {
   const other = node.inputs.findIndex((value, k) => value && k !== 0 && k !== p.bias && b.wants(k));
   if (other > 0) return { because: `input ${other} depends on what is trained`, at: node };
-  if (b.rank(p.w) !== 2) return { because: 'its weight is no matrix', at: node };
+  if (b.rank(p.w) !== 2) return { because: 'its weight is not a matrix', at: node };
   const grads: (Value | null)[] = node.inputs.map(() => null);
   const bias = node.inputs[p.bias];
   if (bias && b.wants(p.bias)) grads[p.bias] = b.sumTo(dy, node.outputs[0]!, bias);
@@ -162,7 +162,7 @@ function f32(b: GradBuilder, value: Value): Value {
   return type?.kind === 'tensor' && type.dtype === 'f32' ? value : b.one('Cast', [value], { to: attrInt(1) });
 }
 
-/** `value` in the floating-point type of `like`, or as it is when that is no such type. */
+/** `value` in the floating-point type of `like`, or as it is when that is not such a type. */
 function inTypeOf(b: GradBuilder, value: Value, like: Value): Value {
   const [own, wanted] = [value.type, like.type];
   if (wanted?.kind !== 'tensor' || !isFloat(wanted.dtype)) return f32(b, value);

@@ -41,7 +41,7 @@ export const concatVjp: Vjp = (b, node, [dy]) => {
   });
 };
 
-/** Split: the parts' gradients joined; a part that leads nowhere counts as zeros. */
+/** Split: the parts' gradients joined; a part without a gradient counts as zeros. */
 export const splitVjp: Vjp = (b, node, grads) => {
   const axis = axisOf(attributes(node, 'Split').axis ?? 0, b.rank(input(node, 0)));
   const parts = node.outputs.map((output, i) => grads[i] ?? zerosLike(b, output));
@@ -157,7 +157,7 @@ export function numbers(b: GradBuilder, value: Value): readonly number[] | null 
   return known?.every((entry): entry is number => typeof entry === 'number') ? known : null;
 }
 
-/** Attributes of operator sets in which integer lists were no inputs yet. */
+/** Attributes of operator sets in which integer lists were not inputs yet. */
 export function attributesOf(attrs: Parameters<Vjp>[1]['attrs']): (name: string) => readonly number[] | null {
   return (name) => {
     const attr = attrs.get(name);

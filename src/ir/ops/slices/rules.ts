@@ -46,8 +46,8 @@ export function matmulSlices(node: Node, axis: number): Slices | null {
 /** Gemm: the rows of A; C goes along unless it is one row for all. */
 export function gemmSlices(node: Node, axis: number): Slices | null {
   const [c, y] = [shapeAt(node, 2), resultOf(node)];
-  const turned = node.attrs.get('transA');
-  if (axis !== 0 || !y || (turned?.kind === 'int' && Number(turned.value) !== 0)) return null;
+  const transA = node.attrs.get('transA');
+  if (axis !== 0 || !y || (transA?.kind === 'int' && Number(transA.value) !== 0)) return null;
   if (!node.inputs[2]) return { axes: [0, null] };
   const along = c ? broadcastAxis(c, y, 0) : undefined;
   return along === undefined ? null : { axes: [0, null, along] };
@@ -78,7 +78,7 @@ export function transposeSlices(node: Node, axis: number): Slices | null {
 
 /**
  * Reshape where an axis stays what it is: as many elements before it, the same extent (heads split off the last axis, or
- * joined to it). For one index the target shape is written anew: 1 at the axis, 0 where an extent is that of the input.
+ * joined to it). For one index the target shape is written again: 1 at the axis, 0 where an extent is that of the input.
  */
 export function reshapeSlices(node: Node, axis: number): Slices | null {
   const [from, to] = [shapeAt(node, 0), resultOf(node)];
