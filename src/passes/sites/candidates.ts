@@ -47,10 +47,11 @@ export function resultOf(node: Node): Node {
 }
 
 /**
- * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, the quantized and fused operators
- * that stand for them, and convolutions; main graph first, then subgraphs and function bodies, each in node order. Products of two
- * activations (attention scores) are not linear layers and are left out; what a layer makes of a constant input (a projected
- * position table) is an activation too, and so are matrices that are put together to a stack. Reads no weight data.
+ * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, the quantized and fused
+ * operators that represent them, and convolutions; main graph first, then subgraphs and function bodies, each in node
+ * order. Products of two activations (attention scores) are not linear layers and are left out; what a layer makes of a
+ * constant input (a projected position table) is an activation too, and so are matrices that are put together to a
+ * stack. Reads no weight data.
  */
 export function findCandidates(model: Model): readonly Candidate[] {
   const origins = new Origins(model);
@@ -192,7 +193,7 @@ function convolution(node: Node, origins: Origins): Candidate | null {
   return { node, operand, input: 1, stored, in: inn, out, layout: 'oi', problem };
 }
 
-/** What stands against an adapter at one of the other operators. */
+/** Why one of the other operators cannot take an adapter. */
 function otherProblem(
   node: Node,
   { does, keeps, unless }: OtherOp,
@@ -264,7 +265,7 @@ function product(node: Node, origins: Origins): Candidate | null {
   return { ...base, problem: problemOf(node, right, stored, origins) };
 }
 
-/** The first thing that stands against an adapter, most fundamental first. */
+/** The first reason against an adapter, most fundamental first. */
 function problemOf(
   node: Node,
   operand: Value,
@@ -277,7 +278,7 @@ function problemOf(
   }
   if (!stored) return (layer) => computedWeight({ ...at(node, 1, layer), from: describe(operand) });
   const { data, dtype, dequantize } = stored;
-  // a quantised weight stays as it is: the adapter reads x beside it
+  // a quantised weight stays as it is: the adapter is parallel to it and reads x
   if ((!dequantize && !isFloat(data.dtype)) || !isFloat(dtype as DType)) {
     return (layer) => notFloat({ ...at(node, 1, layer), dtype: data.dtype });
   }
@@ -328,7 +329,7 @@ const STEPS_OF_SUM: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Transpos
 function leftConstant(node: Node, left: Value, transA: boolean, origins: Origins): Candidate | null {
   const stored = origins.stored(left);
   const shape = stored?.data.shape ?? staticShapeOf(left);
-  // a constant of another rank (rotary frequencies, masks) is no layer's weight
+  // a constant of another rank (rotary frequencies, masks) is not a layer's weight
   if (shape?.length !== 2) return null;
   const swapped = transA !== (stored?.transposed ?? false);
   const [out = null, inn = null] = swapped ? [...shape].reverse() : shape;

@@ -44,8 +44,8 @@ export class Origins {
   }
 
   /**
-   * The stored tensor behind a value, through Identity, Transpose, Cast and one DequantizeLinear with constant scales;
-   * null when there is none.
+   * The stored tensor that a value comes from, through Identity, Transpose, Cast and one DequantizeLinear with constant
+   * scales; null when there is none.
    */
   stored(value: Value): Stored | null {
     const via: Node[] = [];

@@ -34,7 +34,7 @@ export interface Linears {
   readonly wrapper: string;
   /** what the model has where it has no such layer; looked at only to say so */
   readonly instead: () => Instead;
-  /** modules with weights that are no linear layers; likewise */
+  /** modules with weights that are not linear layers; likewise */
   readonly others: () => readonly NotLinear[];
 }
 
@@ -133,7 +133,7 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
   };
 }
 
-/** The matrices of LoRA adapters that were exported unmerged are no layers of the base. */
+/** The matrices of LoRA adapters that were exported unmerged are not layers of the base. */
 function withoutLora(candidates: readonly Candidate[]): readonly Candidate[] {
   const base = new Map(
     findUnmergedLora(candidates).flatMap(
@@ -157,7 +157,7 @@ function withoutLora(candidates: readonly Candidate[]): readonly Candidate[] {
 /** PEFT keeps the layer that it adapted inside its own: `q_proj` becomes `q_proj.base_layer`. */
 const PEFT_BASE = /\.base_layer$/;
 
-/** Whether a candidate multiplies by one stored matrix, whatever stands against an adapter. */
+/** Whether a candidate multiplies by one stored matrix, whatever the reasons against an adapter. */
 function isMatrix({ problem, stored, in: inn, out }: Candidate): boolean {
   if (!problem) return true;
   const { shape = [], dtype = 'f32' } = stored?.data ?? {};

@@ -26,7 +26,7 @@ function rowsOf({ modulePath, in: inn, out }: Site): string[] {
 
 /**
  * The nodes among `linears` whose product reaches an output of the model while no other linear layer lies after them:
- * classifiers and language-model heads. A key projection whose product is also a cache output is no head, since the
+ * classifiers and language-model heads. A key projection whose product is also a cache output is not a head, since the
  * attention's own projection comes after it.
  */
 export function outputHeads(linears: readonly Node[]): ReadonlySet<Node> {

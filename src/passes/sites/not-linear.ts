@@ -4,7 +4,7 @@ import { fromNodeName } from './names/node-name.js';
 import { fromNameScopes, fromNamespace, fromOnnxscriptScopes } from './names/scopes.js';
 import { pathOfWeight } from './names/tensors.js';
 
-/** A module that has a weight and is no linear layer: what a target may have meant. */
+/** A module that has a weight and is not a linear layer: what a target may have meant. */
 export interface NotLinear {
   readonly id: string;
   readonly modulePath: string | null;
@@ -34,7 +34,7 @@ const TABLE: ReadonlyMap<string, Row> = new Map<string, Row>([
   ['InstanceNormalization', NORMALISES],
 ]);
 
-/** Modules with stored weights that are no linear layers, in node order. Names come from metadata, weight or node. */
+/** Modules with stored weights that are not linear layers, in node order. Names come from metadata, weight or node. */
 export function otherModules(model: Model): readonly NotLinear[] {
   const origins = new Origins(model);
   const found: NotLinear[] = [];

@@ -6,9 +6,9 @@ export interface OtherOp {
   readonly weight: number;
   /** inputs that hold other weights */
   readonly more?: readonly number[];
-  /** why it cannot take an adapter, completes "QGemm ..."; null: the adapter stands beside it, reads x and adds to y */
+  /** why it cannot take an adapter, completes "QGemm ..."; null: the adapter is parallel to it, reads x and adds to y */
   readonly keeps: string | null;
-  /** what it is when it is no linear layer, completes "it ..." */
+  /** what it is when it is not a linear layer, completes "it ..." */
   readonly does?: string;
   /** why a node cannot take one although others of its kind can; null when it can */
   readonly unless?: (node: Node) => string | null;
@@ -70,7 +70,7 @@ const TABLE: ReadonlyMap<string, OtherOp> = new Map<string, OtherOp>([
   ['ConvTranspose', { weight: 1, keeps: null, does: 'is a transposed convolution' }],
 ]);
 
-/** The row for a node, or null when it is no such operator. */
+/** The row for a node, or null when it is not such an operator. */
 export function otherLinear(node: Node): OtherOp | null {
   return TABLE.get(node.opKey) ?? null;
 }

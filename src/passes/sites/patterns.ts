@@ -69,7 +69,7 @@ export function parseLayers(text: string): readonly (readonly [low: number, high
   return text.split(',').map((part) => {
     const [, low, high] = /^\s*(\d+)(?:\s*-\s*(\d+))?\s*$/.exec(part) ?? [];
     if (low === undefined) {
-      fail(badPattern({ option: '--layers', pattern: text, why: `"${part}" is no number or range` }));
+      fail(badPattern({ option: '--layers', pattern: text, why: `"${part}" is not a number or range` }));
     }
     const range = [Number(low), Number(high ?? low)] as const;
     if (range[0] > range[1]) {

@@ -73,7 +73,7 @@ function einsumReads(node: Node, index: number): StackLayout | null {
   return summed(second) && kept(first) ? 'oi' : null;
 }
 
-/** Whether matrices come out of a node as they went in (false) or turned (true); null when they do not. */
+/** Whether matrices come out of a node as they went in (false) or transposed (true); null when they do not. */
 function passes(node: Node, index: number): boolean | null {
   if (index !== 0) return null;
   switch (node.opKey) {

@@ -6,7 +6,7 @@ import type { Candidate } from './candidates.js';
 import { constantData } from './constant.js';
 
 /**
- * A LoRA adapter that PEFT left beside its layer when the model was exported: `add = x W + scale ((x A) B)`, with other
+ * A LoRA adapter that PEFT left next to its layer when the model was exported: `add = x W + scale ((x A) B)`, with other
  * nodes such as the bias between `x W` and `add`.
  */
 export interface UnmergedLora {
@@ -56,7 +56,7 @@ function multipliesOnly(node: Node): boolean {
   return alphaOf(node) === 1 && !node.inputs[2];
 }
 
-/** The value behind Identity and Cast nodes. */
+/** The value that Identity and Cast nodes read. */
 function through(value: Value): Value {
   let at = value;
   while (at.producer && (at.producer.opKey === 'Cast' || at.producer.opKey === 'Identity')) {

@@ -88,7 +88,7 @@ export function fromBias(candidate: Candidate, candidates: ReadonlyMap<Node, Can
   return null;
 }
 
-/** The data of a vector, which the exporter may have put behind an Identity that keeps its name. */
+/** The data of a vector, which the exporter may have put after an Identity that keeps its name. */
 function storedBehind(value: Value): TensorData | null {
   const source = value.producer?.opKey === 'Identity' ? value.producer.inputs[0] : null;
   return constantData(source ?? value);
