@@ -10,7 +10,7 @@ import type { LossScale } from './loss-scale.js';
 import type { TrainingRun } from './run.js';
 import { positionSchema } from './settings-schema.js';
 
-/** Where a run stands after a step. */
+/** Where a run is after a step. */
 export interface Position {
   /** attempts at a step so far: what was taken from the data */
   readonly step: number;
@@ -31,7 +31,7 @@ export function writeCheckpoint(folder: string, run: TrainingRun, position: Posi
   writeSafetensors(join(folder, FILE), run.save(), { ...run.metadata, [KEY]: JSON.stringify(position) });
 }
 
-/** Where the last checkpoint of a run stands; null when there is none, or it is refused where it is read as a whole. */
+/** Where the last checkpoint of a run is; null when there is none, or it is refused where it is read as a whole. */
 export function readPosition(folder: string): Position | null {
   const file = join(folder, FILE);
   return existsSync(file) ? positionOf(readSafetensors(file).metadata[KEY]) : null;

@@ -90,7 +90,7 @@ export function feedsOf(
   return { inputs: feeds, labels: labels ?? NO_LABELS };
 }
 
-/** What stands for labels where the graph takes none. */
+/** What replaces labels where the graph takes none. */
 const NO_LABELS: OrtTensor = { type: 'int32', dims: [0], data: new Int32Array(0) };
 
 /** Labels of a loss after the first, a column of the data; rows that only fill up the batch get labels that do not count. */

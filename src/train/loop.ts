@@ -141,7 +141,7 @@ export function scheduleOf({ schedule, warmupSteps: held }: Plan, total: number)
   return { ...schedule, warmup: held ?? warmupSteps(schedule.warmup, total), total };
 }
 
-/** The batches of an epoch; those of the last one asked for are kept. */
+/** The batches of an epoch; those of the last one requested are kept. */
 class Epochs {
   #epoch = -1;
   #batches: readonly Int32Array[] = [];

@@ -9,7 +9,7 @@ export interface LossScale {
 
 export const GROW_AFTER = 2000;
 const LARGEST = 2 ** 24;
-/** So many skipped steps in a row are no bad luck: from the largest scale halving leads below 2^-16 by then. */
+/** This many skipped steps in a row are not chance: from the largest scale halving leads below 2^-16 by then. */
 export const MAX_SKIPPED = 40;
 
 /**

@@ -146,7 +146,7 @@ const best: Schema<Best> = (value, field) => {
   return { ...read, value: read.value ?? read.loss };
 };
 
-/** Where a run stands, as a checkpoint has it. */
+/** Where a run is, as a checkpoint has it. */
 export const positionSchema: Schema<Position> = object<Position>({
   step: whole(),
   updates: whole(),

@@ -33,7 +33,7 @@ export interface Settings {
   readonly threads: number;
   readonly inputs: Readonly<Record<string, string>>;
   readonly labels: LabelMap | null;
-  /** files beside the tokenizer that say how texts become tokens; absent in runs of older versions */
+  /** files next to the tokenizer that say how texts become tokens; absent in runs of older versions */
   readonly tokenizerFiles?: readonly DataFile[];
 }
 

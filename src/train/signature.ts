@@ -39,7 +39,7 @@ export interface LossTerm {
   readonly classWeights?: readonly number[];
   /** contrastive loss: what similarities are divided by */
   readonly temperature?: number;
-  /** CTC: the class that stands for no label */
+  /** CTC: the class that means "no label" */
   readonly blank?: number;
   /** embedding losses: rows i and B + i of a batch of 2B rows belong together */
   readonly pairs?: 'halves';

@@ -10,11 +10,11 @@ const PLAIN: readonly (readonly [RegExp, string])[] = [
 /**
  * A character vocabulary: the id of a character is its place in `chars`. Text is made plain first: curly quotes become
  * straight, an em dash two hyphens, runs of spaces one space; characters outside the vocabulary are dropped. Returns a
- * text that says what is wrong when the value is no vocabulary.
+ * text that says what is wrong when the value is not a vocabulary.
  */
 export function characterVocabulary(value: object): Tokenizer | string {
   const { chars } = value as { readonly chars?: unknown };
-  if (typeof chars !== 'string' || chars === '') return '"chars" is no text';
+  if (typeof chars !== 'string' || chars === '') return '"chars" is not a string';
   const ids = new Map([...chars].map((char, id) => [char, id]));
   if (ids.size !== [...chars].length) return '"chars" names a character twice';
   const plain = (text: string): number[] => {

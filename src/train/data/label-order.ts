@@ -9,14 +9,14 @@ export interface OrderRequest {
   readonly file: string;
   /** names of the classes as the user gives them */
   readonly given: readonly string[] | null;
-  /** a config.json beside it may name the classes */
+  /** a config.json next to it may name the classes */
   readonly tokenizer: string | null;
   /** classes of the model, where they are fixed */
   readonly classes: number | null;
 }
 
 /**
- * Which number a label of the training data has: the order that was given, that of id2label in the config.json beside the
+ * Which number a label of the training data has: the order that was given, that of id2label in the config.json next to the
  * tokenizer when it names all labels of the data, else as `labelMapOf` says. Throws LOTR8226 for an order that does not fit.
  */
 export function orderedLabels(
@@ -57,7 +57,7 @@ function id2label(file: string): readonly string[] | null {
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return null; // nobody named this file: it is read where it happens to be there
+    return null; // this file was not named by the user: it is read only if it exists
   }
   const table = (value as { readonly id2label?: unknown } | null)?.id2label;
   if (typeof table !== 'object' || table === null) return null;

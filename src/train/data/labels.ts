@@ -1,7 +1,7 @@
 import type { LossKind } from '../signature.js';
 
 /**
- * How labels become numbers: names of classes in an order, integers that are class numbers as they stand, or numbers to be
+ * How labels become numbers: names of classes in an order, integers that are class numbers as they are, or numbers to be
  * predicted. Saved with the run, so that evaluation uses the same.
  */
 export type LabelMap =

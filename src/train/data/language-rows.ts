@@ -19,7 +19,7 @@ export interface LanguageTask {
   readonly file: string;
   readonly fields: Fields;
   readonly tokenizer: Tokenizer;
-  /** the tokenizer's file: those beside it say which token ends a text */
+  /** the tokenizer's file: those next to it say which token ends a text */
   readonly tokenizerFile: string;
   readonly padding: Padding;
   readonly ignored: number;
@@ -37,7 +37,7 @@ export interface LanguageTask {
 export interface LanguageData {
   readonly dataset: Dataset;
   readonly notes: readonly Diagnostic[];
-  /** files beside the tokenizer that were read */
+  /** files next to the tokenizer that were read */
   readonly files: readonly string[];
 }
 
@@ -159,7 +159,7 @@ class Examples {
 
   #chatTemplate(): ChatTemplate {
     const { tokenizerFile: file } = this.#task;
-    const why = 'messages need a chat template, and there is none beside the tokenizer';
+    const why = 'messages need a chat template, and there is none in the folder of the tokenizer';
     const source = this.#config.templates.get('default') ?? fail(badTemplate({ file, why }));
     this.#template ??= new ChatTemplate(source, this.#config.tokens, file);
     return this.#template;

@@ -10,7 +10,7 @@ export interface Windows {
   readonly length: number;
   /**
    * The graph scores position t against label t + 1, so labels are the input ids themselves; then windows overlap by
-   * one token. Otherwise labels are the ids of the next positions and windows stand end to end. Either way every token
+   * one token. Otherwise labels are the ids of the next positions and windows are end to end. Either way every token
    * but the first is predicted exactly once.
    */
   readonly shift: boolean;

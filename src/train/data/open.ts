@@ -49,7 +49,7 @@ export interface DataOptions {
   readonly lossOn: LossOn;
   /** tags: the tag of a word is that of its first token, or of all its tokens */
   readonly subwords: 'first' | 'all';
-  /** encoder-decoder models: the token that decoders start with; null: as config.json beside the tokenizer says */
+  /** encoder-decoder models: the token that decoders start with; null: as config.json next to the tokenizer says */
   readonly decoderStart: string | null;
 }
 
@@ -61,7 +61,7 @@ export interface OpenedData {
   /** what labels mean; null where they are tokens or ready numbers */
   readonly labels: LabelMap | null;
   readonly notes: readonly Diagnostic[];
-  /** files beside the tokenizer that were read */
+  /** files next to the tokenizer that were read */
   readonly files: readonly string[];
   /** options that were not used for this data, by name, and why */
   readonly unused: ReadonlyMap<string, string>;

@@ -6,8 +6,8 @@ import type { Batch, Dataset } from './dataset.js';
 import { has, type Row, type Rows, requireColumns, textOf } from './records.js';
 
 /**
- * Row numbers of a batch of pairs: the left sides of these pairs, then their right sides, which stand `size` rows further.
- * Pairs beyond those asked for repeat the first one.
+ * Row numbers of a batch of pairs: the left sides of these pairs, then their right sides, which are `size` rows further.
+ * Pairs beyond those requested repeat the first one.
  */
 export function sidesOf(indices: ArrayLike<number>, filled: number, size: number): Int32Array {
   return Int32Array.from({ length: 2 * filled }, (_, row) => {

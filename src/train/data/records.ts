@@ -4,7 +4,7 @@ import { fail } from '../../ir/diagnostics.js';
 import type { BadLines } from './bad-lines.js';
 import { readAll, readLines, utf8 } from './lines.js';
 
-/** One record as it stands in the file: an object of JSON, or texts by column name. */
+/** One record as it is in the file: an object of JSON, or texts by column name. */
 export interface Row {
   readonly line: number;
   readonly value: Readonly<Record<string, unknown>>;

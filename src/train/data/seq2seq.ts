@@ -16,7 +16,7 @@ export interface Seq2seqTask {
   readonly file: string;
   readonly fields: Fields;
   readonly tokenizer: Tokenizer;
-  /** the tokenizer's file: config.json beside it says what decoders start with */
+  /** the tokenizer's file: config.json next to it says what decoders start with */
   readonly tokenizerFile: string;
   readonly padding: Padding;
   readonly ignored: number;
@@ -29,7 +29,7 @@ export interface Seq2seqTask {
 export interface Seq2seqData {
   readonly dataset: Dataset;
   readonly notes: readonly Diagnostic[];
-  /** files beside the tokenizer that were read */
+  /** files next to the tokenizer that were read */
   readonly files: readonly string[];
 }
 

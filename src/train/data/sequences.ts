@@ -13,7 +13,7 @@ export interface SequenceForm {
   readonly padding: Padding;
   readonly padId: number;
   readonly ignored: number;
-  /** labels stand at the position before their token: it is the one that predicts it */
+  /** labels are at the position before their token: it is the one that predicts it */
   readonly before: boolean;
   readonly tagged: boolean;
 }

@@ -4,7 +4,7 @@ import { badTokenizer } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Tokenizer } from './tokenizer.js';
 
-/** What the files beside a tokenizer.json say. */
+/** What the files next to a tokenizer.json say. */
 export interface TokenizerConfig {
   /** special tokens by name: bos_token, eos_token, ... */
   readonly tokens: Readonly<Record<string, string>>;
@@ -15,7 +15,7 @@ export interface TokenizerConfig {
 }
 
 /**
- * Reads tokenizer_config.json, special_tokens_map.json and chat_template.jinja beside a tokenizer.json, where they are.
+ * Reads tokenizer_config.json, special_tokens_map.json and chat_template.jinja next to a tokenizer.json, where they are.
  * Throws LOTR8209 for a file that is there and cannot be read.
  */
 export function readTokenizerConfig(tokenizer: string): TokenizerConfig {
@@ -45,7 +45,7 @@ export function readTokenizerConfig(tokenizer: string): TokenizerConfig {
   return { tokens, templates, files };
 }
 
-/** What config.json and generation_config.json beside a tokenizer say about the model, where they are. Throws LOTR8209. */
+/** What config.json and generation_config.json next to a tokenizer say about the model, where they are. Throws LOTR8209. */
 export function readModelConfig(tokenizer: string): {
   readonly config: Readonly<Record<string, unknown>>;
   readonly files: readonly string[];

@@ -48,7 +48,7 @@ export function tensorDataset(file: string, task: TensorTask): Dataset {
     if (rows === undefined) return refuse(`tensor "${name}" has no dimension for examples`);
     // a pair has two rows and one label
     const examples = pairs && name !== chosen ? rows / 2 : rows;
-    if (!Number.isInteger(examples)) return refuse(`tensor "${name}" has ${rows} rows, which are no pairs`);
+    if (!Number.isInteger(examples)) return refuse(`tensor "${name}" has ${rows} rows, which are not pairs`);
     if (size !== null && examples !== size)
       return refuse(
         pairs
@@ -105,7 +105,7 @@ function labelProblem(
   return null;
 }
 
-/** Rows beyond those asked for repeat the first one, or are filled with a number. */
+/** Rows beyond those requested repeat the first one, or are filled with a number. */
 function rowsOf(tensor: Held, indices: ArrayLike<number>, filled: number, fill: number | null): Column {
   const { width, data, shape } = tensor;
   const out = new (data instanceof Float32Array ? Float32Array : Int32Array)(filled * width);

@@ -8,7 +8,7 @@ import { logOf } from './rows.js';
 
 /**
  * `log.parquet` (a row per step and per evaluation) and `report.html` (curves and settings to look at). Both are made
- * anew from the run's event file at each checkpoint and at the end, and replaced whole. The event file alone holds the
+ * again from the run's event file at each checkpoint and at the end, and replaced whole. The event file alone holds the
  * rows: after a resumption, or in a run of a million steps, nothing else has to be kept.
  */
 export class DerivedLogs implements TrainingLog {

@@ -53,7 +53,7 @@ export function encodeSettings(wallTime: number, settings: Settings): Uint8Array
   return writer.ldelim().ldelim().ldelim().ldelim().finish();
 }
 
-/** An event with its scalars; events of other kinds have none. Throws a plain Error when the bytes are no Event. */
+/** An event with its scalars; events of other kinds have none. Throws a plain Error when the bytes are not Event. */
 export function decodeEvent(bytes: Uint8Array): ScalarEvent {
   const found: Found = { scalars: new Map(), settings: null };
   let [wallTime, step, restart] = [0, 0, false];

@@ -1,6 +1,6 @@
 import protobuf from 'protobufjs/minimal.js';
 
-/** A field of a protobuf message: field number * 8 + wire type, and the reader that stands before its value. */
+/** A field of a protobuf message: field number * 8 + wire type, and the reader, which is positioned before its value. */
 export interface Field {
   readonly tag: number;
   readonly reader: protobuf.Reader;

@@ -86,7 +86,7 @@ function* graphemesOf(text: string): Generator<string> {
   for (let at = 0; at < text.length; ) {
     const window = text.slice(at, at + width);
     const found = Array.from(SEGMENTER.segment(window), ({ segment }) => segment);
-    // the last one may go on behind the window
+    // the last one may go on after the window
     const last = at + window.length < text.length ? found.pop()! : '';
     if (found.length === 0) width *= 2;
     else yield* found;

@@ -47,7 +47,7 @@ export function patternOf(part: Part): RegExp {
   }
 }
 
-/** What \w stands for in a class; outside of one, Oniguruma has some numbers of Latin-1 too. */
+/** What \w means in a class; outside of one, Oniguruma has some numbers of Latin-1 too. */
 const IN_CLASS = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}';
 const WORDS = `${IN_CLASS}\u00b2\u00b3\u00b9\u00bc-\u00be`;
 
