@@ -5,7 +5,7 @@ import { TrainBuilder } from './builder.js';
 import { asF32, classRange, type Loss } from './loss.js';
 
 export interface CtcOptions {
-  /** the class that stands for no label */
+  /** the class that means "no label" */
   readonly blank: number;
   /** labels of this value fill up rows; a row of nothing else does not count */
   readonly ignoreIndex: number;
@@ -26,7 +26,7 @@ export const CTC_OPSET = 11;
  * by the number of its labels; the mean over rows. Logits [batch, time, classes], labels i32 [batch, labels]; `frames`
  * i32 [batch] says how many frames of each row count (null: all). The states of a row with labels l are blank, l1, blank,
  * l2, ..., blank. Two Scans compute the forward and the backward variables; the gradient follows from both. A row whose
- * labels do not fit into its frames has the loss infinity, and a label that is no class, or is the blank, NaN.
+ * labels do not fit into its frames has the loss infinity, and a label that is not a class, or is the blank, NaN.
  */
 export function ctcLoss(
   b: TrainBuilder,

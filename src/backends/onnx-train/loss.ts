@@ -30,7 +30,7 @@ export interface CrossEntropyOptions {
  * Mean cross-entropy over labels that are not `ignoreIndex`, as torch.nn.functional.cross_entropy defines it:
  * logits f32 [..., classes], labels i32 [...]. Written with ops that every execution provider has (no OneHot, no
  * LogSoftmax); index arithmetic is int32. When every label is ignored the loss and its gradient are 0, not NaN. A
- * label that is no class makes loss and gradients NaN, so that a step reports it as not finite and changes nothing.
+ * label that is not a class makes loss and gradients NaN, so that a step reports it as not finite and changes nothing.
  */
 export function crossEntropy(
   b: TrainBuilder,

@@ -24,7 +24,7 @@ export function slotsOf(optimizer: Optimizer): readonly string[] {
   return optimizer.kind === 'adamw' ? ['m', 'v'] : ['u'];
 }
 
-/** Names of the scalars that the host gives with each step, beside `lr`. */
+/** Names of the scalars that the host gives with each step, in addition to `lr`. */
 export function scalarsOf(optimizer: Optimizer): readonly ('bc1' | 'bc2')[] {
   return optimizer.kind === 'adamw' ? ['bc1', 'bc2'] : [];
 }

@@ -35,7 +35,7 @@ export interface TrainOptions {
   readonly labelSmoothing: number;
   /** contrastive loss: similarities are divided by it */
   readonly temperature: number;
-  /** CTC: the class that stands for no label */
+  /** CTC: the class that means "no label" */
   readonly blank: number;
   /** CTC: name of an input to add, with the number of frames of each row that count; default: all count */
   readonly frames?: string | undefined;

@@ -18,7 +18,7 @@ export interface OwnLoss {
 const CHANGES_SHAPE: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Reshape', 'Squeeze', 'Unsqueeze']);
 
 /**
- * The SoftmaxCrossEntropyLoss or NegativeLogLikelihoodLoss whose result an output is, behind operators that change nothing
+ * The SoftmaxCrossEntropyLoss or NegativeLogLikelihoodLoss whose result an output is, after operators that change nothing
  * but type and shape; null when the loss is made in another way.
  */
 export function ownLossOf(output: Value): OwnLoss | null {

@@ -103,7 +103,10 @@ function multiplierOf({ places }: WeightRow, { lrMultipliers }: TrainOptions): n
   return first === undefined ? 1 : lrMultipliers[first]!;
 }
 
-/** Throws LOTR5008 for names of factors that do not exist or are frozen, and for multipliers that are no learning rate. */
+/**
+ * Throws LOTR5008 for names of factors that do not exist or are frozen, and for multipliers that are not learning
+ * rates.
+ */
 function checkNames(
   params: readonly Param[],
   weights: readonly FullWeight[],

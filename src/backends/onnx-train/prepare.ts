@@ -68,7 +68,7 @@ export function chooseWeights(
 
 /**
  * Brings a rewritten model into the form that training graphs are built from: folded adapters, weights of Constant nodes
- * as initializers (only those can be referred to), and, unless outputs are kept, only what the logits need: one row behind a
+ * as initializers (only those can be referred to), and, unless outputs are kept, only what the logits need: one row after a
  * Gather of one token. Dropout in training mode stays where gradients are wanted, and is left out elsewhere. Throws
  * LOTR5021 for Dropout in a loop.
  */
