@@ -14,6 +14,9 @@ export interface InputOptions {
   readonly seed?: number | undefined;
 }
 
+/** Elements of all made inputs together: 2 GiB of float64. */
+const MAX_ELEMENTS = 2 ** 28;
+
 /** The inputs that must be fed: those without a default. */
 export function requiredInputs(model: Model): readonly Value[] {
   return model.graph.inputs.filter((input) => !input.constant);
@@ -37,7 +40,14 @@ export function makeInputs(
     if (!names.includes(dim)) fail(unknownDim({ dim, known: [...new Set(names)].sort() }));
   }
   const wanted = inputs.filter(({ name }) => !skip.has(name));
-  return new Map(wanted.map((input) => [input.name, makeInput(input, dims ?? new Map(), seed)]));
+  let left = MAX_ELEMENTS;
+  return new Map(
+    wanted.map((input) => {
+      const made = makeInput(input, dims ?? new Map(), seed, left);
+      left -= elementCount(made.shape);
+      return [input.name, made];
+    }),
+  );
 }
 
 function symbols(type: ValueType | null): string[] {
@@ -45,13 +55,18 @@ function symbols(type: ValueType | null): string[] {
   return (type.shape ?? []).filter((dim): dim is string => typeof dim === 'string');
 }
 
-function makeInput(input: Value, dims: ReadonlyMap<string, number>, seed: number): HostTensor {
+/** `most`: elements that it may have. */
+function makeInput(input: Value, dims: ReadonlyMap<string, number>, seed: number, most: number): HostTensor {
   const { name, type } = input;
   if (type?.kind !== 'tensor') return fail(cannotFeed({ name, why: 'it is not a tensor' }));
   if (type.shape === null)
     return fail(cannotFeed({ name, why: 'the model does not say how many dimensions it has' }));
   const shape = type.shape.map((dim, axis) => extentOf(dim, axis, dims));
   const size = elementCount(shape);
+  if (!(size <= most)) {
+    const why = `its shape is [${shape.join(',')}], and made inputs have at most ${MAX_ELEMENTS} elements together`;
+    fail(cannotFeed({ name, why }));
+  }
   return {
     dtype: type.dtype,
     shape,

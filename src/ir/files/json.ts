@@ -18,9 +18,12 @@ export class JsonError extends Error {
 const MAX_DEPTH = 64;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const SPACE = /[ \t\n\r]*/y;
-/** The value that the text is. Throws {@link JsonError}. */
+/** Values of one text: each takes memory many times its own length. */
+const MAX_VALUES = 2_000_000;
+/** The value that the text is. Throws {@link JsonError}, also when there are more than two million values. */
 export function parseJson(text: string): Json {
   let at = 0;
+  let count = 0;
 
   const refuse = (why: string): never => {
     throw new JsonError(why, at);
@@ -36,6 +39,7 @@ export function parseJson(text: string): Json {
 
   function value(depth: number): Json {
     if (depth > MAX_DEPTH) refuse(`values are nested deeper than ${MAX_DEPTH} levels`);
+    if (++count > MAX_VALUES) refuse(`there are more than ${MAX_VALUES} values`);
     const next = text[at];
     if (next === '{') return object(depth);
     if (next === '[') return array(depth);

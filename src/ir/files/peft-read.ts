@@ -5,6 +5,7 @@ import { cannotRead } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import { isFloat } from '../dtype.js';
 import type { TensorData } from '../tensor.js';
+import { matching, mayBacktrack, patternSeconds, TooLong } from '../time-limit.js';
 import { isSystemError } from './atomic.js';
 import { type Json, JsonError, type JsonObject, parseJson } from './json.js';
 import { transposedF32 } from './matrices.js';
@@ -196,7 +197,20 @@ function patternOf(file: string, key: string): (module: string) => boolean {
   if (/^[\w.]+$/.test(key)) return (module) => module === key || module.endsWith(`.${key}`);
   try {
     const pattern = new RegExp(`^(?:.*\\.)?(?:${key})$`);
-    return (module) => pattern.test(module);
+    const risky = mayBacktrack(pattern.source);
+    return (module) => {
+      try {
+        return matching(module, risky, () => pattern.test(module));
+      } catch (error) {
+        if (!(error instanceof TooLong)) throw error;
+        return fail(
+          badPeft({
+            file,
+            why: `the pattern ${JSON.stringify(key)} takes longer than ${patternSeconds(module)} seconds on a name`,
+          }),
+        );
+      }
+    };
   } catch {
     return fail(badPeft({ file, why: `the pattern ${JSON.stringify(key)} is not a regular expression` }));
   }

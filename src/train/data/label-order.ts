@@ -25,7 +25,8 @@ export function orderedLabels(
   note: (diagnostic: Diagnostic) => void,
 ): LabelMap {
   if (given !== null) {
-    const twice = given.find((name, i) => given.indexOf(name) !== i);
+    const seen = new Set<string>();
+    const twice = given.find((name) => seen.size === seen.add(name).size);
     if (twice !== undefined) fail(labelOrder({ file, why: `--labels has "${twice}" twice`, names: given }));
     if (classes !== null && given.length !== classes) {
       const why = `--labels names ${given.length} classes, and the model has ${classes}`;

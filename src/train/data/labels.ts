@@ -53,8 +53,8 @@ export function encodeLabel(map: LabelMap, label: unknown): readonly number[] | 
     return { why: `the label ${JSON.stringify(label)} is not a text, a whole number, true or false` };
   const number = isInteger(name) && Number(name) >= 0 ? Number(name) : null;
   if (map.kind === 'names') {
-    const index = map.names.indexOf(name);
-    if (index >= 0) return [index];
+    const index = numbersOf(map.names).get(name);
+    if (index !== undefined) return [index];
     if (map.order === undefined || map.order === 'data')
       return { why: `the label ${JSON.stringify(name)} does not occur in training` };
     // names that were given name numbers
@@ -63,6 +63,19 @@ export function encodeLabel(map: LabelMap, label: unknown): readonly number[] | 
       : { why: `the label ${JSON.stringify(name)} is not one of ${map.names.slice(0, 12).join(', ')}` };
   }
   return number !== null ? [number] : { why: `the label ${JSON.stringify(label)} is not a class number` };
+}
+
+/** The number of each name, found once for each list of names: there may be many of both. */
+const known = new WeakMap<readonly string[], ReadonlyMap<string, number>>();
+
+function numbersOf(names: readonly string[]): ReadonlyMap<string, number> {
+  let numbers = known.get(names);
+  if (!numbers) {
+    // of a name that is there twice the first counts
+    numbers = new Map(names.map((name, number) => [name, number] as const).toReversed());
+    known.set(names, numbers);
+  }
+  return numbers;
 }
 
 /** What is wrong with a number as a label of that loss; null when nothing is. */

@@ -5,26 +5,38 @@ import { isSystemError } from '../../ir/files/atomic.js';
 
 const CHUNK = 1 << 20;
 const NEWLINE = 0x0a;
+/** A line is held whole, and as text: longer ones are refused. */
+const MAX_LINE = 256 << 20;
 
 /** The lines of a file without their ends, with their numbers from 1; nothing but the current chunk is held. Throws LOTR8204. */
 export function* readLines(file: string): Generator<{ readonly line: number; readonly bytes: Uint8Array }> {
   const fd = opened(file, () => openSync(file, 'r'));
   try {
-    let rest = Buffer.alloc(0);
+    // parts of the line that has not ended yet
+    let parts: Buffer[] = [];
+    let held = 0;
+    const whole = (end: Buffer) => trimmed(parts.length === 0 ? end : Buffer.concat([...parts, end]));
     for (let line = 1; ; ) {
       const chunk = Buffer.allocUnsafe(CHUNK);
       const length = opened(file, () => readSync(fd, chunk, 0, CHUNK, null));
       if (length === 0) {
-        if (rest.byteLength > 0) yield { line, bytes: trimmed(rest) };
+        if (held > 0) yield { line, bytes: whole(Buffer.alloc(0)) };
         return;
       }
-      const held = Buffer.concat([rest, chunk.subarray(0, length)]);
+      const read = chunk.subarray(0, length);
       let start = 0;
-      for (let end = held.indexOf(NEWLINE); end >= 0; end = held.indexOf(NEWLINE, start)) {
-        yield { line: line++, bytes: trimmed(held.subarray(start, end)) };
+      for (let end = read.indexOf(NEWLINE); end >= 0; end = read.indexOf(NEWLINE, start)) {
+        yield { line: line++, bytes: whole(read.subarray(start, end)) };
+        parts = [];
+        held = 0;
         start = end + 1;
       }
-      rest = held.subarray(start);
+      if (start < length) parts.push(read.subarray(start));
+      held += length - start;
+      if (held > MAX_LINE) {
+        const why = `line ${line} is longer than ${MAX_LINE} bytes`;
+        fail(badData({ file, why, hint: 'divide the text into lines' }));
+      }
     }
   } finally {
     closeSync(fd);

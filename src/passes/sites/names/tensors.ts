@@ -38,14 +38,35 @@ function commonPath([first = '', ...others]: readonly string[]): string | null {
  * The name of the weight. A weight that other operators read too (an embedding tied to the output layer) is named
  * after the other module, so it does not count here.
  */
-export function fromWeight({ stored, operand, node }: Candidate): string | null {
+export function fromWeight(
+  { stored, operand, node }: Candidate,
+  all: ReadonlyMap<Node, Candidate>,
+): string | null {
   if (!stored) return operand.constant ? strip(WEIGHT, operand.name) : null;
   for (const value of [stored.weight, ...stored.via.flatMap(({ outputs }) => outputs)]) {
-    for (const use of value.uses) {
-      if (use.node !== node && !/^(MatMul|Gemm|Identity|Transpose|Cast)/.test(use.node.op)) return null;
-    }
+    // a weight may have thousands of readers, and each asks: two are enough to know of one that is another
+    if (othersOf(value, all).some((other) => other !== node)) return null;
   }
   return strip(WEIGHT, stored.weight.name);
+}
+
+/** Operators that say nothing about which module a weight belongs to. */
+const PRODUCTS = /^(MatMul|Gemm|Identity|Transpose|Cast)/;
+
+/** For one naming of all candidates: the first two other readers of each weight. */
+const others = new WeakMap<ReadonlyMap<Node, Candidate>, Map<Value, readonly Node[]>>();
+
+/** The first two readers of a value that are neither products nor carriers. */
+function othersOf(value: Value, all: ReadonlyMap<Node, Candidate>): readonly Node[] {
+  const held = others.get(all) ?? new Map<Value, readonly Node[]>();
+  others.set(all, held);
+  let nodes = held.get(value);
+  if (!nodes) {
+    const readers = new Set([...value.uses].map(({ node }) => node));
+    nodes = [...readers].filter(({ op }) => !PRODUCTS.test(op)).slice(0, 2);
+    held.set(value, nodes);
+  }
+  return nodes;
 }
 
 /** The module's part of a weight's name. */

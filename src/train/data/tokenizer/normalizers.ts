@@ -33,7 +33,7 @@ export function normalizerOf(part: Part | null): Normalizer {
     case 'Replace': {
       const pattern = patternOf(part);
       const content = part.text('content');
-      return (text) => text.replace(pattern, () => content);
+      return (text) => pattern.match(text, () => text.replace(pattern.regex, () => content));
     }
     case 'BertNormalizer':
       return bert(part);

@@ -1,4 +1,5 @@
 import { toRegExp } from 'oniguruma-to-es';
+import { matching, mayBacktrack, patternSeconds, TooLong } from '../../../ir/time-limit.js';
 import type { Part } from './part.js';
 
 /** A stretch of text on its way to the model. */
@@ -31,11 +32,41 @@ export function behaviorOf(part: Part, otherwise?: Behavior): Behavior {
   return BEHAVIORS.has(name) ? (name as Behavior) : part.refuse(`the behavior "${name}" is not known`);
 }
 
+/** A pattern and how work with it is done: with an end where the pattern is a stranger's. */
+export interface Pattern {
+  readonly regex: RegExp;
+  /** does work that matches the pattern against a text */
+  match<T>(text: string, work: () => T): T;
+}
+
+/** A pattern of lotrc itself, which needs no limit. */
+export const trusted = (regex: RegExp): Pattern => ({ regex, match: (_text, work) => work() });
+
+/** The pattern of a part. Matching it throws LOTR8209 when it takes too long on a text. */
+export function patternOf(part: Part): Pattern {
+  const regex = regexOf(part);
+  const risky = mayBacktrack(regex.source);
+  return {
+    regex,
+    match(text, work) {
+      try {
+        return matching(text, risky, work);
+      } catch (error) {
+        if (!(error instanceof TooLong)) throw error;
+        return part.refuse(
+          `its pattern takes longer than ${patternSeconds(text)} seconds on a text of ${text.length} characters`,
+          'make the token ids with another program, and give them as a .safetensors file',
+        );
+      }
+    },
+  };
+}
+
 /**
  * The pattern of a part as a regular expression with the flag `g`: {"String": ...} is literal text, {"Regex": ...} has
  * the syntax of Oniguruma, which Python's tokenizers use.
  */
-export function patternOf(part: Part): RegExp {
+function regexOf(part: Part): RegExp {
   const pattern = part.part('pattern') ?? part.refuse('it has no "pattern"');
   if (pattern.has('String')) return literal([pattern.text('String')]);
   const source = pattern.text('Regex');
@@ -82,8 +113,9 @@ export function literal(texts: readonly string[]): RegExp {
 }
 
 /** Divides a piece by a pattern; `invert` exchanges what matches and what does not. Empty stretches are left out. */
-export function split(piece: Piece, pattern: RegExp, behavior: Behavior, invert = false): Piece[] {
-  const spans = spansOf(piece.text, pattern);
+export function split(piece: Piece, pattern: RegExp | Pattern, behavior: Behavior, invert = false): Piece[] {
+  const { regex, match } = pattern instanceof RegExp ? trusted(pattern) : pattern;
+  const spans = match(piece.text, () => spansOf(piece.text, regex));
   const seen = invert ? spans.map((span) => ({ ...span, match: !span.match })) : spans;
   return cut(
     piece,
