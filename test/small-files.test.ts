@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { OrtProcess } from '../src/backends/ort/process.js';
 import { JsonError, parseJson } from '../src/ir/files/json.js';
 import { mayBacktrack } from '../src/ir/time-limit.js';
 import { encodeLabel } from '../src/train/data/labels.js';
@@ -36,6 +37,18 @@ test.each(['expfun', 'concat_doubling', 'expand_huge', 'infinite_loop', 'fan5000
     expect([code, err]).toEqual([0, '']);
   },
 );
+
+test('weights in Constant nodes are copied into the training folder, and its graphs load', async () => {
+  const model = join(ATTACK, 'constant_weights_emit_LOTR1203.onnx');
+  const { code, err } = await lotrc('emit', 'onnx-train', model, '--loss', 'mse', '-o', at('train'));
+  expect([code, err]).toEqual([0, expect.not.stringContaining('error')]);
+  const host = new OrtProcess();
+  try {
+    for (const graph of ['step', 'grad', 'eval', 'infer']) await host.load(at(`train/${graph}.onnx`));
+  } finally {
+    host.close();
+  }
+});
 
 describe('patterns that backtrack', () => {
   test('of a tokenizer.json end with a diagnostic', async () => {

@@ -110,6 +110,7 @@ export function writeAtomically(outputs: readonly Output[]): readonly WrittenOut
   const janitor = new Janitor(temporaries);
   const folders: string[] = [];
   let current = '';
+  let begun = 0;
   try {
     for (const { path } of outputs) {
       current = path;
@@ -119,6 +120,7 @@ export function writeAtomically(outputs: readonly Output[]): readonly WrittenOut
     for (const [index, output] of outputs.entries()) {
       current = output.path;
       folders.push(...makeFolders(dirname(output.path)));
+      begun = index + 1;
       staged.push(stage(output, temporaries[index]!, janitor));
     }
     putInPlace(staged, (path) => {
@@ -127,7 +129,7 @@ export function writeAtomically(outputs: readonly Output[]): readonly WrittenOut
     for (const folder of new Set(staged.map(({ path }) => dirname(path)))) syncFolder(folder);
     return staged.map(({ path, bytes, how }) => ({ path, bytes, how }));
   } catch (error) {
-    for (const temporary of temporaries) rmSync(temporary, { force: true });
+    for (const temporary of temporaries.slice(0, begun)) rmSync(temporary, { force: true });
     removeFolders(folders);
     if (isSystemError(error)) fail(cannotWrite({ file: current, why: reason(error, temporaries, current) }));
     throw error;

@@ -166,3 +166,11 @@ test('large temporary files go when the process is killed while it writes', asyn
   spawnSync(process.execPath, ['--input-type=module', '-e', program]);
   while (existsSync(half)) await new Promise((done) => setTimeout(done, 20));
 });
+
+test('folders that cannot be made are named, and nothing half-made stays', () => {
+  writeFileSync(at('file'), 'kept');
+  expect(() => writeAtomically([text('made/new'), text('file/new')])).toThrow(/LOTR1201.*it is a file/s);
+  expect(readdirSync(folder)).toEqual(['file']);
+  const nowhere = { path: '/proc/none/of/this', write: () => undefined };
+  if (process.platform === 'linux') expect(() => writeAtomically([nowhere])).toThrow('LOTR1201');
+});
