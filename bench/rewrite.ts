@@ -12,7 +12,7 @@ const HEADER = ['what', 'median', 'peak memory', 'ratio', 'target', ''];
 export interface BenchOptions {
   /** an empty folder on the disk to measure; holds up to three times the largest model, and is emptied */
   readonly folder: string;
-  /** 1 for the full sizes; a fraction makes every model that much smaller, and the targets meaningless */
+  /** 1 for the full sizes; a fraction makes every model that much smaller, and the targets do not apply */
   readonly size: number;
   readonly repeat: number;
   readonly python: string;

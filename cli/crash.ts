@@ -29,6 +29,6 @@ export function writeReport(text: string, extension: 'txt' | 'onnxtxt'): string 
     writeAtomically([{ path: file, write: (sink) => sink.write(Buffer.from(text)) }]);
     return file;
   } catch {
-    return null; // no room, or something else is there: the message alone must do
+    return null; // no space, or something else is at the path: only the message is printed
   }
 }

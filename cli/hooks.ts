@@ -10,7 +10,7 @@ export interface WatchOptions {
   readonly time?: true;
 }
 
-/** The model as text for people: without the places of weights, which say nothing about the passes. */
+/** The model as text for readers: without the places of weights, which passes do not change. */
 export const printed = (model: Model): string => printModel(model, { locations: false });
 
 /** What `--print-ir-after` and `--time` watch, and the reproducer that a failing pass leaves. */

@@ -15,7 +15,7 @@ import { usageError } from './usage.js';
 
 export const EXIT = { ok: 0, diagnostics: 1, usage: 2, internal: 70 } as const;
 
-/** What a command has to do with the outside, and its exit code, which it may raise. */
+/** The streams and the environment of a command, and its exit code, which it may raise. */
 export interface Run {
   readonly io: Io;
   readonly reporter: Reporter;
@@ -27,7 +27,7 @@ export interface Run {
  * command line is wrong, 70 a defect of lotrc. Never throws and never ends the process.
  */
 export async function main(argv: readonly string[], io: Io): Promise<number> {
-  // what a model calls its parts must not act on the terminal, whoever prints it
+  // names from a model must not control the terminal, whatever prints them
   const shown: Io = { out: (text) => io.out(visibleLines(text)), err: io.err };
   const run: Run = { io: shown, reporter: new Reporter(shown, wantedFormat(argv)), exitCode: EXIT.ok };
   try {
@@ -105,7 +105,7 @@ function unknownCommand(name: string, program: Command): CommanderError {
   return usageError(`unknown command '${name}'\n(Did you mean ${near}?)`);
 }
 
-/** Commander must not write to the process's streams or end it, and what it has to say becomes a diagnostic. */
+/** Commander must not write to the process's streams or end it, and its messages become diagnostics. */
 function settle(command: Command, run: Run): void {
   command
     .exitOverride()

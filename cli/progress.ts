@@ -8,7 +8,7 @@ const QUIET_SECONDS = 10;
 /** Speed is averaged over about this many steps. */
 const WINDOW = 20;
 
-/** How training goes: on a terminal one line that is written over, else a line every few seconds. */
+/** Progress of training: on a terminal one line that is overwritten, otherwise a line every few seconds. */
 export class Progress {
   readonly #io: Io;
   readonly #terminal: boolean;

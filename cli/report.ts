@@ -56,7 +56,7 @@ export function planReport({ plans }: SavedPlan): PlanReport {
   };
 }
 
-/** The report for people: groups, their layers, and the totals. */
+/** The report as text: groups, their layers, and the totals. */
 export function planText(plan: SavedPlan): string {
   const report = planReport(plan);
   const rows = report.groups.map((group) => [

@@ -30,7 +30,7 @@ export function filesText(files: readonly Written[]): string {
   return files.map(({ path, bytes }) => `wrote ${visible(path)} (${num(bytes)} bytes)\n`).join('');
 }
 
-/** The weights that were trained in full and stand in place of those of the base; nothing where there are none. */
+/** The weights that were trained in full and replace those of the base; empty without such weights. */
 export function weightsText(weights: readonly WeightRow[]): string {
   return weights
     .map(({ places }) => `trained in full: ${places.map(({ tensor }) => visible(tensor)).join(' = ')}\n`)

@@ -134,7 +134,7 @@ export function readingOptions(reading: DataOptions): Readonly<Record<string, un
   };
 }
 
-/** Warnings for options that the command line gives and that this data and model have no use for. */
+/** Warnings for options that the command line gives and that do not apply to this data and model. */
 export function unusedNotes(unused: OpenedData['unused'], given: ReadonlySet<string>): readonly Diagnostic[] {
   return [...unused].flatMap(([name, why]) => {
     const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -32,7 +32,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const page = readFileSync(join(ROOT, 'docs/onnx-train.md'), 'utf8');
 
-describe('the training loop in docs/onnx-train.md runs as it stands', () => {
+describe('the training loop in docs/onnx-train.md runs unchanged', () => {
   const [, code] = /```js\n([\s\S]*?)```/.exec(page)!;
   mkdirSync(join(folder, 'node_modules'));
   symlinkSync(join(ROOT, 'node_modules/onnxruntime-node'), join(folder, 'node_modules/onnxruntime-node'));

@@ -19,7 +19,7 @@ const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-readme-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('the library example runs as it stands and prints what its comment says', () => {
+test('the library example runs unchanged and prints what its comment says', () => {
   const [, code] = /```ts\n([\s\S]*?)```/.exec(README)!;
   const [, said] = /console\.log\(.*\/\/ (.*)$/m.exec(code!)!;
   mkdirSync(join(folder, 'node_modules'));

@@ -17,7 +17,7 @@ export interface LayersSize {
   readonly bias: boolean;
 }
 
-/** What is timed sets weights of its own: those of the file are only there. */
+/** The timed program sets its own weights: those of the file are not used. */
 function zeros(net: Builder, name: string, ...shape: readonly number[]): Value {
   const bytes = 4 * shape.reduce((product, extent) => product * extent, 1);
   return net.graph.addInitializer(

@@ -81,7 +81,7 @@ export async function emitGpuCommand(
   if (tf32 && planned[0]!.dtype !== 'f32') {
     throw usageError(`--tf32 is for float32: the operands are ${planned[0]!.dtype}`);
   }
-  // what is explained is what is written
+  // the plan that is explained is the one that is written
   const architectures = architecturesOf(options, device);
   const warpgroups = architectures.includes('sm_90a');
   const lowered = (plan: KernelPlan) => loweredPlan(plan, tf32, { warpgroups });

@@ -153,7 +153,7 @@ function lossesOf({
   const terms = losses.map(({ kind, output = logits ?? named, weight = 1 }) => {
     const found = classWeights.filter((row) => row.output === undefined || row.output === output);
     if (found.length > 1) throw usageError('--class-weights is given twice for one output');
-    // of one loss that has no class weights, the graphs say so
+    // for one loss without class weights, the graphs report it
     const weights = single || kind === 'cross-entropy' ? found[0]?.weights : undefined;
     return { kind, output, weight, classWeights: weights };
   });

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Run } from '../program.js';
 
-/** `passes` and `explain`: what there is, and what messages mean. */
+/** `passes` and `explain`: the list of passes, and the meaning of messages. */
 export function declareHelpCommands(program: Command, run: Run): void {
   program
     .command('passes')

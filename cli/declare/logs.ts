@@ -4,7 +4,7 @@ import type { Run } from '../program.js';
 import { usageError } from '../usage.js';
 import { word } from '../values.js';
 
-/** logs: what training runs left. */
+/** logs: the logs of training runs. */
 export function declareLogsCommands(program: Command, run: Run): void {
   const logs = program.command('logs').description('work with the logs of training runs');
   logs

@@ -6,7 +6,7 @@ import { usageError } from '../usage.js';
 import { pairs, real, whole, word } from '../values.js';
 import { givenOf } from './given.js';
 
-/** train and eval: what runs a training directory. */
+/** train and eval: the commands that run a training directory. */
 export function declareTuneCommands(program: Command, run: Run): void {
   const train = program
     .command('train')
@@ -99,14 +99,14 @@ function readingOptions(command: Command): Command {
     .option('--target-field <name>', 'field or column with what its decoder is to write', 'target')
     .option(
       '--decoder-start <token>',
-      'token that decoders start with (default: decoder_start_token_id of the config.json beside the tokenizer)',
+      'token that decoders start with (default: decoder_start_token_id of the config.json in the folder of the tokenizer)',
     )
     .option('--messages-field <name>', 'field with the messages of a conversation', 'messages')
     .option('--tokens-field <name>', 'field with a list of words', 'tokens')
     .option('--tags-field <name>', 'field with a list of tags, one for each word', 'tags')
     .option(
       '--labels <a,b,c>',
-      'names of the classes in their order (default: id2label of the config.json beside the tokenizer, else sorted)',
+      'names of the classes in their order (default: id2label of the config.json in the folder of the tokenizer, else sorted)',
       names,
     )
     .option(

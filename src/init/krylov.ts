@@ -13,7 +13,7 @@ export const POWER_STEPS = 2;
  * POWER_STEPS + 1 times, and the best vectors in the span of all blocks are taken (block Krylov iteration, Musco and
  * Musco 2015; at the same number of products it is never worse than keeping the last block only).
  *
- * Use: while `block()` is not null, compute its rows times G and hand them to `absorb`; then ask for `leading`.
+ * Use: while `block()` is not null, compute its rows times G and pass them to `absorb`; then call `leading`.
  */
 export class BlockKrylov {
   readonly #n: number;

@@ -95,7 +95,8 @@ const CHUNK = 1 << 16;
 
 /**
  * A tensor of independent N(0, sd^2) numbers that is made when it is read: element k is sd times the k-th deviate of
- * the stream (seed, name), rounded once to the element type. Nothing is held, and parts are made without the rest.
+ * the stream (seed, name), rounded once to the element type. No data is kept in memory, and parts are computed without
+ * the rest.
  */
 export class NormalTensor extends BaseTensor {
   readonly origin: TensorOrigin;

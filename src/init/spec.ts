@@ -8,7 +8,10 @@ const LARGE_SCALE = 8;
 /** `svd` before it is known which part of the decomposition the factor gets. */
 type Asked = Init | 'svd' | null;
 
-/** What each preset makes of a factor; factors that the method starts at zero stay so, except under `svd` and `zeros`. */
+/**
+ * The initial form that each preset gives a factor; factors that the method starts at zero stay so, except under `svd`
+ * and `zeros`.
+ */
 const PRESETS: ReadonlyMap<string, (init: Init) => Asked> = new Map<string, (init: Init) => Asked>([
   ['default', (init) => init],
   ['normal', (init) => (init === 'zeros' ? init : { normal: 1 })],

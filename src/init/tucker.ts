@@ -14,7 +14,7 @@ export interface WeightStack {
 export interface TuckerOptions {
   /** at most the smaller extent */
   readonly rank: number;
-  /** of the random start block; matters only to the Krylov form */
+  /** of the random start block; used only in the Krylov form */
   readonly seed?: number;
   /** HOOI sweeps after the truncated HOSVD; 0 by default */
   readonly sweeps?: number;

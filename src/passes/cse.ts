@@ -7,8 +7,8 @@ import { oneOf } from './options.js';
 import { definePass } from './pipeline.js';
 
 /**
- * Common subexpressions: of two nodes with the same operator, inputs and attributes the second goes, and its readers
- * read the first. Legal because both are pure by the registry (no random or unknown operator, no subgraphs) and stand in
+ * Common subexpressions: of two nodes with the same operator, inputs and attributes the second is removed, and its readers
+ * read the first. Legal because both are pure by the registry (no random or unknown operator, no subgraphs) and are in
  * the same graph. A public output name is kept: when the second node delivers one, the first takes the name over if it
  * may, else the pair stays. Optional outputs that only the second delivers keep it too.
  */

@@ -56,7 +56,7 @@ function capturedConstants(node: Node): Value[] {
   return found;
 }
 
-/** Nodes of a subgraph let go of what they capture before the node that holds them disappears. */
+/** Nodes of a subgraph drop their uses of outer values before the node that holds them is erased. */
 function clearSubgraphs(node: Node): void {
   for (const graph of node.subgraphs()) {
     for (const output of [...graph.outputs]) graph.removeOutput(output);

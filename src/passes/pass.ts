@@ -1,7 +1,7 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
 import type { Model } from '../ir/model.js';
 
-/** `metadata`: nothing but entries of the model's metadata, which the verifier does not look at. */
+/** `metadata`: only entries of the model's metadata, which the verifier does not check. */
 export type Changed = 'changed' | 'metadata' | 'unchanged';
 
 /** One option of a pass: how its text is read and printed. `parse` throws a plain Error that says what is wrong. */

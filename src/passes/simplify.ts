@@ -66,7 +66,7 @@ function fire(rule: Rule, node: Node): Refusal | null {
   }
   const output = node.outputs[0]!;
   const { becomes } = result;
-  if (output.uses.size === 0 && !output.isOutput) return declines('nobody reads it', node);
+  if (output.uses.size === 0 && !output.isOutput) return declines('nothing reads it', node);
   if (output.isOutput && !mayReplace(output, becomes)) {
     return declines('its output is public and the name cannot move', output);
   }

@@ -103,7 +103,7 @@ describe('lotrc logs to-parquet', () => {
     expect(empty.err).toMatch(/^error LOTR5202: the folder holds no TensorBoard event file\n/);
     const none = await lotrc('logs', 'to-parquet', GLUE, '-o', out, '--tags', 'nothing');
     expect(none.err).toMatch(/^error LOTR5202: no scalar value was found\n/);
-    writeFileSync(join(folder, 'text.tfevents'), 'this is no event file at all');
+    writeFileSync(join(folder, 'text.tfevents'), 'this is not an event file');
     const other = await lotrc('logs', 'to-parquet', folder, '-o', out);
     expect(other.err).toMatch(/LOTR5201[\s\S]*error LOTR5202/);
     expect((await lotrc('logs', 'to-parquet', join(folder, 'none'), '-o', out)).err).toContain('LOTR1002');

@@ -152,7 +152,7 @@ describe('exit codes and streams', () => {
 });
 
 describe('outputs', () => {
-  test('have default names beside the input', async () => {
+  test('have default names next to the input', async () => {
     const { code, out } = await lotrc('rewrite', base, '--rank', '2', '--target', 'proj');
     expect(code).toBe(0);
     expect(out).toContain('trainable parameters: 18');

@@ -54,7 +54,7 @@ describe('the models of this repository', () => {
     expect(plain(await surveyFile(join(ROOT, file)))).toEqual(expected);
   });
 
-  test('a file that is no model', async () => {
+  test('a file that is not a model', async () => {
     const path = join(scratch, 'no.onnx');
     writeFileSync(path, 'no model at all');
     const { loads, ...others } = await surveyFile(path);

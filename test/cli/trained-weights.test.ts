@@ -88,7 +88,7 @@ beforeAll(async () => {
   await done('train', at('run'), '--data', at('data.safetensors'), '--batch-size', '6', '--lr', '2e-2');
 }, 60_000);
 
-describe('a tied embedding, a bias and a norm trained in full beside the adapters', () => {
+describe('a tied embedding, a bias and a norm trained in full together with the adapters', () => {
   let expected: Tensor;
   beforeAll(async () => {
     expected = await inferred(at('run'), adapter);

@@ -67,7 +67,7 @@ describe('inputs that have a default', () => {
   });
 });
 
-test('outputs that are no tensors are named, and the others compared', async () => {
+test('outputs that are not tensors are named, and the others compared', async () => {
   const zipmap = join(CASES, 'sites/zipmap.onnx');
   const { code, out, err } = await lotrc('verify', zipmap, zipmap);
   expect(code).toBe(0);

@@ -12,7 +12,7 @@ test('a fresh name is the hint while free, then numbered, and never given twice'
   expect([names.freshNode(''), names.freshNode('')]).toEqual(['n', 'n_1']);
 });
 
-test('values and nodes have separate names, and an empty name is no name', () => {
+test('values and nodes have separate names, and an empty name is not a name', () => {
   const names = new Names();
   expect([names.freshValue('a'), names.freshNode('a'), names.freshValue('a')]).toEqual(['a', 'a', 'a_1']);
   names.reserveValue('');

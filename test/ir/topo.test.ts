@@ -53,7 +53,7 @@ describe('order', () => {
     expect(order(g)).toBe('a c e b d f');
   });
 
-  test('a graph in order comes back as it stands', () => {
+  test('a graph in order keeps its order', () => {
     const { g } = graphOf([
       ['z', []],
       ['y', ['z']],

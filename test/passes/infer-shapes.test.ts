@@ -175,7 +175,7 @@ describe('what the file declares', () => {
   });
 });
 
-test('nodes out of order, and cycles, are no trouble', () => {
+test('nodes out of order, and cycles, are handled', () => {
   const { m, g } = model();
   const x = input(g, 'x', [2, 'n']);
   const last = g.append({ op: 'Relu', inputs: [null], outputs: ['last'] }) as Node;

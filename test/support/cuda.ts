@@ -111,7 +111,7 @@ function mapText(
   const number = (extent: U32): number => {
     if (extent.e === 'lit') return extent.value;
     if (extent.e === 'uniform') return bound[extent.name]!;
-    throw new Error(`${name} has a length that is no number`);
+    throw new Error(`${name} has a length that is not a number`);
   };
   const type = elem === 'f16' ? 'FLOAT16' : 'BFLOAT16';
   const [height, width] = view.extents.map(number);

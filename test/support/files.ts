@@ -6,7 +6,7 @@ import { parseModel } from '../../src/ir/text/index.js';
  * Makes one binary file for a golden case, whose input is text only. `# FILE: %t/cut.onnx onnx 40` gives
  * ['.../cut.onnx', 'onnx', '40'].
  *
- * - `onnx [length]`: the input as ONNX, cut after so many bytes (negative: so many bytes before the end)
+ * - `onnx [length]`: the input as ONNX, cut after this many bytes (negative: this many bytes before the end)
  * - `onnx-with FROM TO`: the input as ONNX, after replacing a text in it
  * - `onnx-and HEX`: the input as ONNX, followed by these bytes
  * - `nested DEPTH`: a model of If nodes inside each other

@@ -14,7 +14,7 @@ const PLANS: readonly (readonly [
   sketch: Pick<Sketch, 'factors' | 'rank' | 'stored'>,
 ])[] = [
   ['split', 13, { factors: 3, rank: 5, stored: 'oi' }],
-  // sums over so many tokens are cut into parts
+  // sums over this many tokens are cut into parts
   ['split', 300, { factors: 3, rank: 1, stored: 'io' }],
   ['merged', 1, { factors: 3, rank: 5, stored: 'oi' }],
   ['split', 13, { factors: 2, rank: 128, stored: 'io' }],

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 export function sharedDir(): string | null {
   const folder = resolve(import.meta.dirname, '../../../shared');
   if (existsSync(folder)) return folder;
-  if (process.env.CI === 'true') throw new Error('CI needs the folder "shared" beside the repository');
+  if (process.env.CI === 'true') throw new Error('CI needs the folder "shared" next to the repository');
   return null;
 }
 

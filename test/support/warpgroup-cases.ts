@@ -2,7 +2,7 @@ import type { GroupType } from '../../src/backends/kernel/ir/warpgroups.js';
 import type { Extent, MatrixRef, Schedule, Segment } from '../../src/backends/kernel/types.js';
 import { type KernelCase, make, typedSegment as part } from './kernel-cases.js';
 
-/** So many warpgroups that multiply, tiles of so many columns, so many of them in the ring. */
+/** The number of warpgroups that multiply, the columns of a tile, and the number of tiles in the ring. */
 const ring = (groups: number, BN: number, stages: number): Schedule => ({
   ...{ BM: 64 * groups, BN, BK: 64, TM: 64, TN: BN, vec: 4, stages, warps: 4 * (groups + 1), splitK: 1 },
 });

@@ -88,7 +88,7 @@ describe('windows of running text', () => {
     }
     expect(predicted).toEqual([...ids.slice(1)]);
   });
-  test('rows that fill up a batch count for nothing', () => {
+  test('rows that fill up a batch are ignored', () => {
     const data = windowDataset(ids, { length: 7, shift: false, ignoreIndex: -100 }, letters, path);
     const { labels, examples } = data.batch([0], 3);
     expect(examples).toBe(1);

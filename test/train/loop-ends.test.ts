@@ -83,7 +83,7 @@ describe('an evaluation that is not a number', () => {
     const evaluated = await lotrc('eval', net.train, '--run', output, '--data', bad);
     expect(evaluated.err).toMatch(/warning LOTR8243: the evaluation has no finite loss/);
   });
-  test('a row whose logits are NaN is no hit, and does not win by accuracy', async () => {
+  test('a row whose logits are NaN is not correct, and does not win by accuracy', async () => {
     const zeros = tensors('zeros.safetensors', [0, 0, 0], [0, 1, 2]);
     const words = ['--eval-data', zeros, '--epochs', '1', '--best', 'accuracy', '--json'];
     const { out, err } = await train(fresh(), ...words);

@@ -210,7 +210,7 @@ describe('the order of classes', () => {
     writeFileSync(join(folder, 'config.json'), JSON.stringify({ id2label }));
     return join(folder, 'vocab.json');
   };
-  test('--labels, else the config.json beside the tokenizer, else sorted', async () => {
+  test('--labels, else the config.json in the folder of the tokenizer, else sorted', async () => {
     const given = ['newt', 'fish', 'bird'];
     expect(await orderOf({ labels: given })).toEqual({
       labels: { kind: 'names', names: given, order: 'given' },

@@ -121,7 +121,7 @@ test('a graph that ONNX Runtime does not take is said with its reason (LOTR8110)
 });
 
 test.each([7, 99, -1, -101])(
-  'label %i is no class: loss NaN, not finite, and nothing changes',
+  'label %i is not a class: loss NaN, not finite, and nothing changes',
   async (label) => {
     const run = TrainingRun.open(emitted());
     const state = () => [...run.save().values()].map((tensor) => Buffer.from(tensor.bytes()).toString('hex'));

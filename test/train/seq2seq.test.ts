@@ -79,7 +79,7 @@ describe('sources and targets for an encoder-decoder', () => {
     );
     const { code, err } = await evaluate(...words);
     expect(code).toBe(1);
-    expect(err).toMatch(/LOTR8251: there is no config.json beside the tokenizer/);
+    expect(err).toMatch(/LOTR8251: there is no config.json in the folder of the tokenizer/);
   });
   test('a model without a mask input: the padding is seen (LOTR8223), but not with --bucket', async () => {
     const signature = readSignature(folder);

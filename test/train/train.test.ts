@@ -263,7 +263,7 @@ describe('says what is wrong:', () => {
     writeSafetensors(tensors, new Map(columns));
     await failing('LOTR8208', train(tensors, fresh(), '--eval-split', '0'), /"attention_mask"/, /--input/);
   });
-  test('LOTR8209 a file that is no tokenizer', () =>
+  test('LOTR8209 a file that is not a tokenizer', () =>
     failing(
       'LOTR8209',
       lotrc('train', net.train, '--data', jsonl('a.jsonl', DATA), '--tokenizer', file('t.json', '{}')),

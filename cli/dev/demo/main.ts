@@ -11,7 +11,7 @@ import { continued } from './sample.js';
 import { command, Show } from './show.js';
 import { emitWords, filesOf, type Recipe, rewriteWords, type Tuned, tune } from './tune.js';
 
-/** `npm run demo`: a small language model moves from one author to another, and the bill is shown. */
+/** `npm run demo`: a small language model moves from one author to another, and the cost is shown. */
 
 const PYTORCH_BEFORE = 2.331;
 /** how far from PyTorch's loss a run may end: its initial factors are other draws of the same distribution */
@@ -39,7 +39,7 @@ const started = performance.now();
 
 show.heading(
   '1. A character model of 1.2 million weights that has only read speeches of American presidents.\n' +
-    '   Adapters of rank 8 go beside its 24 linear layers; the model is frozen, and computes what it did:',
+    '   Its 24 linear layers get adapters of rank 8; the model is frozen, and computes the same as before:',
 );
 await show.run(rewriteWords(main, folder));
 
@@ -53,7 +53,7 @@ show.check(Math.abs(first.before - PYTORCH_BEFORE) < 0.001, `before: as in PyTor
 near(first);
 show.say(`   the curves: ${join(filesOf(main, folder).logs, 'report.html')}`);
 
-show.heading('4. The adapter put beside the base, and folded into its weights:');
+show.heading('4. The adapter applied to the base, and merged into its weights:');
 const { trained: adapter, model: rewritten } = filesOf(main, folder);
 await show.run(['apply', MODEL, adapter, '-o', file('adapted.onnx')], /^wrote/);
 await show.run(['merge', rewritten, '--adapter', adapter, '-o', file('merged.onnx')]);

@@ -1,7 +1,7 @@
 import { processIo } from '../../io.js';
 import { main } from '../../program.js';
 
-/** How the demo speaks. Its lines go to stdout; a check that fails makes the exit code 1. */
+/** Output of the demo. Its lines go to stdout; a check that fails makes the exit code 1. */
 export class Show {
   /** names of files that are shown shorter */
   constructor(readonly short: ReadonlyMap<string, string>) {}

@@ -28,7 +28,7 @@ const ANSWERED = new Set(['LOTR3002', 'LOTR3006']);
 
 /**
  * Writes a rewritten copy of a model. Where lotrc refuses because the model has nothing but output heads, or layers that
- * are too small, it is asked again as the hint says. Throws the first refusal when none of that helps.
+ * are too small, it is called again as the hint says. Throws the first refusal when none of that helps.
  */
 export function adapt(file: string, to: string, selection: Selection = {}): Adapted {
   let first: LotrcError | null = null;

@@ -20,19 +20,23 @@ export interface Checked {
   /** |slope by the gradients - slope by differences| over the latter */
   readonly relative: number;
   /**
-   * What the differences are worth, relative to the slope: how far the two best neighbouring estimates disagree, and what
+   * Error of the differences, relative to the slope: how far the two best neighbouring estimates disagree, and what
    * one rounding of the loss makes of them.
    */
   readonly spread: number;
   readonly loss: number;
   readonly slope: number;
-  /** the same inputs gave other gradients in a second run: the model draws random numbers, and differences say nothing */
+  /**
+   * the same inputs gave other gradients in a second run: the model draws random numbers, and differences have no
+   * meaning
+   */
   readonly random: boolean;
 }
 
 /**
  * Steps along the direction, in units of the factors' size: each half the one before, so that two of them give an
- * estimate without the error of second order (Richardson). Too large bends, too small drowns in rounding.
+ * estimate without the error of second order (Richardson). A large step has an error of curvature, a small one an error
+ * of rounding.
  */
 const STEPS = [0.2, 0.1, 0.05, 0.025, 0.0125, 0.00625];
 

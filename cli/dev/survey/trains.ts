@@ -22,11 +22,11 @@ export interface TrainsRequest {
 
 /** Largest relative error that a central difference in that arithmetic may show. */
 const TOLERANCE = { f32: 1e-2, half: 0.1 };
-/** Differences that rounding inside the model scatters by more than this show nothing. */
+/** Differences that rounding inside the model scatters by more than this are not used. */
 const SCATTER = 0.1;
 /** the remark on activations that are rounded: their slope is that of the rounding, not of what is rounded */
 const ROUNDED = 'LOTR4204';
-/** how often new factors are drawn when the differences settle nothing: a kink nearby, or a slope near zero */
+/** how often new factors are drawn when the differences decide nothing: a kink nearby, or a slope near zero */
 const DRAWS = 3;
 
 /**
@@ -69,7 +69,7 @@ export async function trains(request: TrainsRequest): Promise<string> {
         return answer(`gradient within ${relative.toExponential(1)}`);
       // the loss does not move at all, and the gradient says so
       if (slope === 0 && Number.isNaN(relative)) unclear.push('the loss does not depend on the factors');
-      // differences that agree with each other and not with the gradient leave no doubt
+      // differences that agree with each other and not with the gradient prove an error
       else if (spread <= tolerance / 3) throw new Error(`the gradient is wrong: ${numbers(checked)}`);
       else unclear.push(numbers(checked));
       if (relative <= spread && spread <= SCATTER)

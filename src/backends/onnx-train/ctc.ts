@@ -13,7 +13,7 @@ export interface CtcOptions {
   readonly classes: number | null;
 }
 
-/** Logarithm of what is impossible: finite, so that differences of two of them are numbers. */
+/** Logarithm of the probability 0: finite, so that differences of two of them are numbers. */
 const NEVER = -1e30;
 /** Losses above this are those of rows whose labels do not fit into their frames. */
 const IMPOSSIBLE = 1e29;

@@ -219,7 +219,7 @@ function lossSignature(heads: readonly Head[], options: TrainOptions): LossSigna
   return { kind: 'sum', ...none, terms };
 }
 
-/** What to say about random numbers in the model: LOTR5020, LOTR5022. */
+/** Remarks on random numbers in the model: LOTR5020, LOTR5022. */
 function drawNotes(model: Model, options: TrainOptions): Diagnostic[] {
   const { dropouts, repeated, others } = findDraws(model);
   const count = dropouts.length + repeated.length;
@@ -230,7 +230,7 @@ function drawNotes(model: Model, options: TrainOptions): Diagnostic[] {
   ];
 }
 
-/** What the runtime must be told for the ops of these models, by entry. */
+/** Session configuration entries that the ops of these models need. */
 function sessionOf(models: readonly Model[]): SessionEntries {
   const entries = models.flatMap((model) =>
     [...model.everyNode()].flatMap((node) => {

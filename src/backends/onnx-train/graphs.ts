@@ -142,7 +142,7 @@ function lossAndGradients(
   params: readonly Param[],
   options: TrainOptions,
   scaled: boolean,
-  /** the batch is one of several: for a sum of losses the host says what each is divided by */
+  /** the batch is one of several: for a sum of losses the host gives the divisor of each */
   summed: boolean,
   report?: (diagnostic: Diagnostic) => void,
 ): Built {

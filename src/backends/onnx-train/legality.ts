@@ -12,9 +12,10 @@ type Verdict = { readonly is: 'legal' | 'unsure' } | { readonly is: 'illegal'; r
 const LEGAL: Verdict = { is: 'legal' };
 
 /**
- * Throws LOTR5006 for every node without a kernel on the provider, given op, version and element type. ONNX Runtime would
- * run it on the CPU and copy its data each step, without a word. Exempt are nodes that compute shapes and indices, which the
- * runtime keeps on the host, and the ops of `allowed`. Returns remarks (LOTR5009) on what its lists leave open.
+ * Throws LOTR5006 for every node without a kernel on the provider, given op, version and element type. ONNX Runtime
+ * would run it on the CPU and copy its data in each step, without a message. Exempt are nodes that compute shapes and
+ * indices, which the runtime keeps on the host, and the ops of `allowed`. Returns remarks (LOTR5009) on what its lists
+ * leave open.
  */
 export function checkLegality(model: Model, ep: Ep, allowed: readonly string[]): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
@@ -52,7 +53,7 @@ export function coarseNodes(model: Model, ep: Ep): readonly string[] {
 
 function judge(node: Node, ep: Ep): Verdict {
   const { kernels, expanded, widensHalf, registered, reasons, unwritten } = PROVIDERS[ep];
-  // ops of other domains come with a library of their own, and with their own kernels
+  // ops of other domains have a library and kernels of their own
   if (node.domain !== '' && node.domain !== 'com.microsoft') return LEGAL;
   const row = kernels.get(node.opKey);
   if (!row) {

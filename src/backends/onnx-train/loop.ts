@@ -9,7 +9,7 @@ import type { TrainGraph } from './graphs.js';
 /**
  * K optimizer steps in one run: the step graph as the body of an ONNX Loop over microbatches. Batch inputs and labels gain
  * a first axis of length K; `lr` and the bias corrections are vectors of length K, of which each finished step takes the
- * next element, so that a step whose gradients overflow uses none up; `loss_scale` is one number. Parameters and state are
+ * next element, so that a step whose gradients overflow consumes none; `loss_scale` is one number. Parameters and state are
  * carried, so that a runtime may keep them on its device. Losses, norms and flags come back as vectors of length K.
  */
 export function stepLoopGraph(step: TrainGraph, count: number): TrainGraph {

@@ -18,7 +18,7 @@ export interface Loss {
 }
 
 export interface CrossEntropyOptions {
-  /** labels with this value count for nothing */
+  /** labels with this value are ignored */
   readonly ignoreIndex: number;
   /** e: the target is (1 - e) for the label and e / classes for every class */
   readonly labelSmoothing: number;

@@ -36,7 +36,7 @@ interface Given {
   readonly options: TrainOptions;
 }
 
-/** What a back end must know of a loss; everything that asks for the kind of a loss asks this table. */
+/** What a back end needs to know about a loss; all code that depends on the kind of a loss uses this table. */
 interface LossDef {
   /** options of the loss besides those that all have */
   readonly reads: readonly LossOption[];

@@ -15,7 +15,7 @@ export interface Sgd {
 }
 export type Optimizer = AdamW | Sgd;
 
-/** PyTorch's defaults, but no weight decay: factors are small and the low rank is regulariser enough. */
+/** PyTorch's defaults, but no weight decay: factors are small, and the low rank already regularises. */
 export const ADAMW: AdamW = { kind: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
 export const SGD: Sgd = { kind: 'sgd', momentum: 0.9, weightDecay: 0 };
 
@@ -61,7 +61,7 @@ const F32_MAX = 3.4028234663852886e38;
 
 /**
  * The global gradient norm and whether it is finite. Written without IsNaN and IsInf, which not every provider has:
- * NaN is below nothing. Clipping as torch.nn.utils.clip_grad_norm_: factor min(1, max / (norm + 1e-6)).
+ * a comparison with NaN is false. Clipping as torch.nn.utils.clip_grad_norm_: factor min(1, max / (norm + 1e-6)).
  */
 export function guard(b: TrainBuilder, grads: readonly Value[], maxNorm: number | null): Guard {
   const squares = grads.map((grad) => b.sumSquares(grad));

@@ -2,7 +2,7 @@ import type { Tie } from '../../passes/sites/weight-identity.js';
 import type { Ep, LossKind } from '../../train/signature.js';
 import { ADAMW, type Optimizer } from './optimizer.js';
 
-/** What becomes of Dropout in training mode: masks that depend on the input `draw`, or inference mode. */
+/** How Dropout in training mode is handled: masks that depend on the input `draw`, or inference mode. */
 export type DropoutMode = 'seeded' | 'off';
 export type Recompute = 'none' | 'cheap' | 'block';
 
@@ -16,7 +16,7 @@ export interface TermOptions {
   readonly classWeights?: readonly number[] | undefined;
 }
 
-/** What the training graphs are to compute. */
+/** What the training graphs compute. */
 export interface TrainOptions {
   readonly loss: LossKind;
   /** the output that the loss is computed from; default: the only float output */

@@ -37,7 +37,7 @@ export interface Prepared {
   readonly heads: readonly Head[];
 }
 
-/** What stays of the model besides what a loss needs. */
+/** The parts of the model that stay in addition to those that a loss needs. */
 export interface Keep {
   /** all outputs of the model */
   readonly outputs?: boolean;

@@ -32,7 +32,7 @@ export const notAMatrix = defineCode<AtNode & { shape: string }>({
   title: 'the weight is not a matrix, or is empty',
   explain:
     'An adapter corrects one matrix of (in, out). Stacked weights (rank 3, such as experts multiplied at once), ' +
-    'vectors and matrices without elements are left as they are. Axes of extent 1 in front of a matrix are no obstacle.',
+    'vectors and matrices without elements are left as they are. Axes of extent 1 in front of a matrix are allowed.',
   make: (at) => ({
     message: `cannot adapt "${at.layer}": its weight has shape ${at.shape}`,
     at: nodeAt(at),
@@ -104,14 +104,14 @@ export const otherOp = defineCode<AtNode & { keeps: string }>({
 export const inFunction = defineCode<AtNode & { fn: string; calls: number; argument: boolean }>({
   code: 'LOTR3108',
   severity: 'error',
-  title: 'the layer stands in a model-local function',
+  title: 'the layer is in a model-local function',
   explain:
     'A function body runs for every call, so one node stands for several layers, and it cannot read tensors of the ' +
     'main graph. Calls with linear layers are inlined before layers are looked for; this one was not, because its body ' +
     'is written for other versions of its operators than the model imports, because its weight is computed, or because ' +
     'the bodies of all calls together are larger than 200,000 nodes. Convert the model to one operator set, or inline the functions with onnx.inliner.',
   make: (at) => ({
-    message: `cannot adapt "${at.layer}": it stands in function ${at.fn}, which is called ${at.calls} time${at.calls === 1 ? '' : 's'}${at.argument ? ', and its weight is an argument' : ''}`,
+    message: `cannot adapt "${at.layer}": it is in function ${at.fn}, which is called ${at.calls} time${at.calls === 1 ? '' : 's'}${at.argument ? ', and its weight is an argument' : ''}`,
     at: nodeAt(at),
     hint: 'convert the model and its functions to one operator set, or inline the functions first',
   }),

@@ -50,7 +50,7 @@ export const labelOrder = defineCode<{ file: string; why: string; names: readonl
   severity: 'error',
   title: 'the names of the classes do not fit the model or the data',
   explain:
-    'Class names are numbered in the order of --labels, of id2label in the config.json beside the tokenizer, or sorted as ' +
+    'Class names are numbered in the order of --labels, of id2label in the config.json in the folder of the tokenizer, or sorted as ' +
     'they occur in the data. A head that was trained before needs its own order. The names must be as many as the model ' +
     'has classes, and differ from each other.',
   make: ({ file, why, names }) => ({
@@ -65,7 +65,7 @@ export const orderUnused = defineCode<{ file: string; why: string; names: readon
   severity: 'warning',
   title: 'the class names of config.json are not those of the data',
   explain:
-    'The config.json beside the tokenizer names the classes of the head (id2label), and the data has other labels or the ' +
+    'The config.json in the folder of the tokenizer names the classes of the head (id2label), and the data has other labels or the ' +
     'model another number of classes. The labels of the data are numbered in sorted order instead: a head that was ' +
     'trained before then predicts other classes. --labels gives the order that is meant.',
   make: ({ file, why, names }) => ({
@@ -117,11 +117,11 @@ export const noEnd = defineCode<{ file: string }>({
   title: 'no token ends the examples',
   explain:
     'Each text, or prompt with its completion, should end with a token that says so, or the model does not learn to stop. ' +
-    'It is the eos_token of tokenizer_config.json or special_tokens_map.json beside the tokenizer.json, or what --eos names.',
+    'It is the eos_token of tokenizer_config.json or special_tokens_map.json in the folder of the tokenizer.json, or what --eos names.',
   make: ({ file }) => ({
     message: 'no token is known that ends an example: the model does not learn to stop',
     at: { kind: 'file', file },
-    hint: 'put tokenizer_config.json beside the tokenizer, or give --eos TOKEN (--eos none says that none is wanted)',
+    hint: 'put tokenizer_config.json in the folder of the tokenizer, or give --eos TOKEN (--eos none says that none is wanted)',
   }),
 });
 
@@ -145,11 +145,11 @@ export const badTemplate = defineCode<{ file: string; why: string }>({
   title: 'there is no chat template that can be used',
   explain:
     'Conversations become text by the chat template of the tokenizer, in Jinja: chat_template.jinja, or chat_template in ' +
-    'tokenizer_config.json, beside the tokenizer.json. Templates do not see the date of today.',
+    'tokenizer_config.json, in the folder of the tokenizer.json. Templates do not see the date of today.',
   make: ({ file, why }) => ({
     message: why,
     at: { kind: 'file', file },
-    hint: 'put the tokenizer_config.json or chat_template.jinja of the model beside the tokenizer.json',
+    hint: 'put the tokenizer_config.json or chat_template.jinja of the model in the folder of the tokenizer.json',
   }),
 });
 

@@ -23,15 +23,15 @@ export const noDecoderStart = defineCode<{ file: string; files: readonly string[
   title: 'nothing says which token decoders start with',
   explain:
     'The inputs of a decoder are the labels one place later, after a token that every target starts with: <pad> in T5, </s> ' +
-    'in BART and Marian. config.json or generation_config.json beside the tokenizer names its id, decoder_start_token_id; ' +
+    'in BART and Marian. config.json or generation_config.json in the folder of the tokenizer names its id, decoder_start_token_id; ' +
     '--decoder-start names the token.',
   make: ({ file, files }) => ({
     message:
       files.length === 0
-        ? 'there is no config.json beside the tokenizer, and no --decoder-start'
+        ? 'there is no config.json in the folder of the tokenizer, and no --decoder-start'
         : 'config.json has no decoder_start_token_id, and there is no --decoder-start',
     at: { kind: 'file', file },
-    hint: 'put the config.json of the model beside the tokenizer, or give --decoder-start TOKEN',
+    hint: 'put the config.json of the model in the folder of the tokenizer, or give --decoder-start TOKEN',
   }),
 });
 

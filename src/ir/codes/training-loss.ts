@@ -21,12 +21,12 @@ export const seededDropout = defineCode<{ count: number; off: boolean }>({
 export const dropoutInLoop = defineCode<{ count: number; at: Place }>({
   code: 'LOTR5021',
   severity: 'error',
-  title: 'Dropout in training mode stands in a loop',
+  title: 'Dropout in training mode is in a loop',
   explain:
     'A Dropout in the body of Loop or Scan, or in a function that cannot be inlined, draws several masks in one run. lotrc ' +
     'computes one mask for each node, and does not use one mask for all iterations without being told.',
   make: ({ count, at }) => ({
-    message: `${count} Dropout nodes in training mode stand in loops or in functions that cannot be inlined`,
+    message: `${count} Dropout nodes in training mode are in loops or in functions that cannot be inlined`,
     at,
     hint: 'train without dropout (--dropout off), or export the model in evaluation mode',
   }),

@@ -41,7 +41,7 @@ export function extractAdapter(
   };
 }
 
-/** The plan of an adapter file. Throws LOTR7002 without one, LOTR3202, LOTR3207 or LOTR3208 when it does not hold together. */
+/** The plan of an adapter file. Throws LOTR7002 without one, LOTR3202, LOTR3207 or LOTR3208 when it is not consistent. */
 export function planOfAdapter(adapter: Adapter, file: string): SavedPlan {
   const text = adapter.metadata[PLAN_KEY];
   const plan = text === undefined ? fail(notAnAdapter({ file })) : parsePlan(text);

@@ -10,10 +10,10 @@ export interface BaseLayer {
   readonly identity: Node;
   /** delivers y */
   readonly result: Node;
-  /** null of a matrix in a stack of several, to which an adapter is added itself */
+  /** null for a matrix in a stack: the adapter is added to the matrix itself */
   readonly x: Value | null;
   readonly w: Value | null;
-  /** what else the layer reads */
+  /** the other inputs of the layer */
   readonly rest: readonly (Value | null)[];
   readonly attrs: readonly (readonly [string, HeldAttr])[];
 }

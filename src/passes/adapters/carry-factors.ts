@@ -8,12 +8,12 @@ import { factorNames, factorTensors, patchPlan, requirePlan } from './plan.js';
 import { isOverridable, requireIrVersion } from './weight.js';
 
 /**
- * How a rewritten model carries its factors; by default as its plan says. `embedded`: initializers.
- * `inputs`: required graph inputs with a symbolic rank, the form that JavaScript hosts can swap. `optional`:
- * initializers that are also inputs, with defaults that add exactly nothing, for the LoraAdapter interface of C, C++, C#,
- * Java and Python. The defaults have rank 0, and are zeros of rank 1 where a convolution of the group reads them: ONNX
- * Runtime's Conv over no channels leaves what lay in its output buffer, which may be NaN. Returns the data of the factors that were embedded, by name: with `inputs` and `optional`
- * the adapter file is the only place that has it.
+ * How a rewritten model carries its factors; by default as its plan says. `embedded`: initializers. `inputs`: required
+ * graph inputs with a symbolic rank, the form that JavaScript hosts can swap. `optional`: initializers that are also
+ * inputs, with defaults that add exactly nothing, for the LoraAdapter interface of C, C++, C#, Java and Python. The
+ * defaults have rank 0, and are zeros of rank 1 where a convolution of the group reads them: ONNX Runtime's Conv over
+ * no channels leaves its output buffer uninitialised, which may be NaN. Returns the data of the factors that were
+ * embedded, by name: with `inputs` and `optional` only the adapter file has it.
  */
 export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, TensorData> {
   const plan = requirePlan(model, 'carry factors');

@@ -70,7 +70,7 @@ export function widenFactors(model: Model): void {
       const to = node.attrs.get('to');
       const widens = node.opKey === 'Cast' && to?.kind === 'int' && Number(to.value) === dtypeToOnnx('f32');
       const cast = widens ? node.outputs[0]! : null;
-      // another reader means that the layer was changed: who looks for it finds out
+      // another reader means that the layer was changed: the passes that look for the layer report it
       if (!cast || cast.isOutput) continue;
       cast.replaceAllUsesWith(value);
       node.graph!.erase(node);

@@ -85,7 +85,7 @@ export function factorHints(count: number): readonly string[] {
   return count === 3 ? ['R', 'M', 'L'] : Array.from({ length: count }, (_, k) => `F${k + 1}`);
 }
 
-/** What a function computes, without names: equal texts, equal functions. */
+/** A text of what a function computes, without names: equal texts mean equal functions. */
 export function bodyText({ graph }: GraphFunction): string {
   const numbers = new Map<Value, number>();
   const number = (value: Value | null): string => {

@@ -36,7 +36,7 @@ export function integerLayer(product: Node): IntegerLayer | null {
   const scales = scale.inputs.find((value) => value !== cast.outputs[0]);
   const both = scales?.producer;
   if (!scales || both?.opKey !== 'Mul' || !both.inputs.includes(step!)) return null;
-  // what says something of its own is not taken apart
+  // a node with its own documentation or metadata is not replaced
   const plain = [cast, scale].every(
     (node) => !node.docString && node.metadata.size === 0 && !node.carried?.unknown.length,
   );

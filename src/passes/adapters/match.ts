@@ -9,7 +9,7 @@ import { CONVOLUTION, factorOf, slidesLike } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
 import { isOverridable } from './weight.js';
 
-/** What the plan says of a layer. */
+/** The entry of the plan for a layer. */
 export interface Wanted {
   readonly op: string;
   readonly factors: readonly Value[];
@@ -33,7 +33,7 @@ export interface FoundLayer {
 
 /**
  * Reads y = base(x, W) + x F1 F2 ... with the factor s somewhere in the product, however the product is bracketed: both
- * lowered forms, and what amounts to them. Returns the reason when the sum computes anything else.
+ * lowered forms, and equivalent ones. Returns the reason when the sum computes anything else.
  */
 export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | string {
   if (sum.opKey !== 'Add') return `its output comes from ${sum.opKey}, not from an Add`;

@@ -33,7 +33,7 @@ function mergeOne(model: Model, { base, a, b, scale, add, delta }: UnmergedLora)
   if (base.stored!.dequantize) refuse('it is quantised, and the sum with the adapter is not on its grid');
   if (hasOtherReaders(weight, new Set([base.node]))) refuse('other nodes read it too');
   const merged = new MergedTensor(
-    constantData(weight)!, // what another adapter of the layer has changed already counts
+    constantData(weight)!, // the weight as other adapters of the layer have changed it
     { factors: [asMatrix(a), asMatrix(b)], scale: scale / alphaOf(base.node) },
     (base.layout === 'oi') !== base.stored!.transposed,
     () => refuse('the result is not finite in its type'),

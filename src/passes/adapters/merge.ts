@@ -130,7 +130,7 @@ function mergeSite(
   }
   let weights = 0;
   for (const [holder, readers] of byHolder) {
-    // readers of one tensor that scale or turn it differently cannot share the merged one
+    // readers of one tensor that scale or transpose it differently cannot share the merged one
     const forms = new Map<string, Reader[]>();
     for (const reader of readers) {
       const key = `${reader.scale}|${reader.turned}`;
@@ -143,7 +143,7 @@ function mergeSite(
   return weights;
 }
 
-/** Merges one stored tensor for nodes that read it in one way: in place when nobody else reads it, else as a new one. */
+/** Merges one stored tensor for nodes that read it in one way: in place when nothing else reads it, else as a new one. */
 function mergeForm(
   model: Model,
   site: SiteRow,

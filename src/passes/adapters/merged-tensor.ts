@@ -21,7 +21,7 @@ export interface ScaledProduct {
 
 /**
  * W + scale D in the type and shape of W, made when it is read: float64 throughout, one rounding at the end, a block of
- * rows at a time, so that a weight of any size merges in flat memory. `turned`: W is stored as (out, in). `refuse` is
+ * rows at a time, so that a weight of any size merges in flat memory. `transposed`: W is stored as (out, in). `refuse` is
  * called when an element that was finite no longer is.
  */
 export class MergedTensor extends BaseTensor {
@@ -122,7 +122,7 @@ let last: {
   readonly halves: Halves;
 } | null = null;
 
-/** F1 and F2 F3 ...: D = left right, so that no matrix of the weight's size is made. Turned: D' = right' left'. */
+/** F1 and F2 F3 ...: D = left right, so that no matrix of the weight's size is made. Transposed: D' = right' left'. */
 function halves(factors: readonly TensorData[], turned: boolean): Halves {
   if (last?.factors === factors && last.turned === turned) return last.halves;
   const [first, ...rest] = factors.map(dense);

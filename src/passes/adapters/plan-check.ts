@@ -1,6 +1,6 @@
 import { operandsOf, type WeightRow } from '../../ir/adapter.js';
 
-/** Says what is wrong with a value, or nothing. */
+/** Returns what is wrong with a value, or null. */
 type Check = (value: unknown) => string | null;
 type Fields = Readonly<Record<string, unknown>>;
 

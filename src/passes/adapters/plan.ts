@@ -58,8 +58,8 @@ export function withWeights({ plans }: SavedPlan, weights: readonly WeightRow[])
 }
 
 /**
- * Whether two plans adapt the same layers with factors of the same names and shapes and the same scale, so that one's
- * factors do in the other's layers what they do in their own.
+ * Whether two plans adapt the same layers with factors of the same names and shapes and the same scale, so that the
+ * factors of one have the same effect in the layers of the other.
  */
 export function samePlan(a: SavedPlan, b: SavedPlan): boolean {
   const essence = ({ plans }: SavedPlan) =>

@@ -40,7 +40,7 @@ export function restoreBase(node: Node, weight: Value): void {
   graph.erase(node);
 }
 
-/** Factors and lotrc's operator set leave with the adapters. */
+/** Factors and lotrc's operator set are removed with the adapters. */
 export function removeFactors(model: Model): void {
   for (const row of readPlan(model)?.plans ?? []) {
     for (const { name } of factorTensors(row)) {

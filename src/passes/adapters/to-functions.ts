@@ -81,7 +81,7 @@ function callFunction(model: Model, graph: Graph, node: Node, method: string): v
   graph.erase(node);
 }
 
-/** The same of the gradients of a layer; only those that somebody reads are outputs. */
+/** The same of the gradients of a layer; only those that some node reads are outputs. */
 function callGradient(model: Model, graph: Graph, node: Node, method: string): void {
   const half = dtypeOf(node.inputs[1]!) !== 'f32';
   const opset = opsetFor(graph, half);

@@ -84,7 +84,7 @@ export function readEvents(file: string): EventFile {
       try {
         events.push(decodeEvent(record.data));
       } catch (error) {
-        damages.push({ at: record.at, why: `a record is no event: ${(error as Error).message}` });
+        damages.push({ at: record.at, why: `a record is not an event: ${(error as Error).message}` });
       }
     }
   }

@@ -83,7 +83,7 @@ test('what a device lacks is named, all of it, with what to do', async () => {
   await half.createAdapters(enough.device);
 });
 
-test.each([0, -1, 1.5, Number.NaN, '7'])('%s is no number of tokens', async (tokens) => {
+test.each([0, -1, 1.5, Number.NaN, '7'])('%s is not a number of tokens', async (tokens) => {
   const { device } = recordingDevice();
   await expect(train.createAdapters(device, { tokens: tokens as number })).rejects.toThrowError(
     `tokens must be a whole number from 1 on, not ${tokens}`,
@@ -134,7 +134,7 @@ test('destroy frees every buffer, and calls say so afterwards', async () => {
   expect(() => call('destroy')).not.toThrow();
 });
 
-test('numbers that are no hyperparameters change nothing', async () => {
+test('numbers that are not hyperparameters change nothing', async () => {
   const { device, made } = recordingDevice();
   const host = await train.createAdapters(device, { tokens: 5 });
   const step = host.step as (hyper: unknown) => void;

@@ -53,7 +53,7 @@ test('strings and templates hold any text', () => {
   }
 });
 
-test('comments end where they should, and are no wider than a line', () => {
+test('comments end where they should, and fit on a line', () => {
   for (let length = 90; length < 240; length++) {
     const text = Array.from({ length }, (_, at) => (at % 9 === 8 ? ' ' : 'c')).join('');
     const lines = comment(text, 2).split('\n');

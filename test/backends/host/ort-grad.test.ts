@@ -31,7 +31,7 @@ const BASE: Case = { spec: LOTR, rank: 3, inn: 17, out: 11, rows: [2, 3], tokens
 const CASES: readonly (readonly [string, Case])[] = [
   ['lotr', BASE],
   ['lotr, W stored as (out, in)', { ...BASE, stored: true, rows: [5] }],
-  // sums over so many tokens are taken in parts
+  // sums over this many tokens are taken in parts
   ['lotr, many tokens', { ...BASE, rank: 8, rows: [3, 211], tokens: 640 }],
   ['lora', { ...BASE, spec: LORA, rank: 4 }],
 ];

@@ -163,11 +163,11 @@ describe('a kernel that is wrong is found out', () => {
     );
   });
 
-  test('products where not all threads come by', () => {
+  test('products that not all threads reach', () => {
     const broken = changed(kernel, (stmt) =>
       stmt.s === 'drain' ? { s: 'if', cond: { type: 'bool', e: 'lit', value: 1 }, body: [stmt] } : stmt,
     );
-    expect(rules(broken)).toMatch(/a drain where not all of its threads come by/);
+    expect(rules(broken)).toMatch(/a drain that not all of its threads reach/);
   });
 
   test('a ring that some threads do not make ready', () => {

@@ -196,7 +196,7 @@ describe('options that the loss has no use for (LOTR5008), and shapes that do no
     ['temperature', 'LOTR5008', { loss: 'cosine', temperature: 0.1 }, 'batch'],
     ['temperature of 0', 'LOTR5008', { loss: 'contrastive', temperature: 0 }, 'batch'],
     ['mask', 'LOTR5008', { mask: 'attention_mask' }, 'batch'],
-    ['mask that is no input', 'LOTR5008', { loss: 'cosine', mask: 'attention' }, 'batch'],
+    ['mask that is not an input', 'LOTR5008', { loss: 'cosine', mask: 'attention' }, 'batch'],
     ['odd rows', 'LOTR5002', { loss: 'cosine' }, 7],
   ])('%s', (_, code, options, rows) => {
     let found = 'none';

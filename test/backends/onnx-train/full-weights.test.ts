@@ -155,7 +155,7 @@ describe.each(['lotrc', 'ort'] as const)('a classifier head trained in full, nam
     expect(rates).toEqual({ R: 1, L: 1, M: 16, 'head.weight': 1, 'head.bias': 0.25 });
   });
 
-  test('ports are called as asked for', () => {
+  test('ports have the requested names', () => {
     const rates = signature.graphs.step!.inputs.filter(({ scalar }) => scalar === 'lr');
     expect(rates.map(({ name }) => name)).toEqual([names === 'ort' ? 'learning_rate' : 'lr']);
     const grads = signature.graphs.grad!.outputs.filter(({ role }) => role === 'grad');

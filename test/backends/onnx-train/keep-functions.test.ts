@@ -226,7 +226,7 @@ test.each(CASES)('%s: functions and plain nodes give the same', async (_, spec, 
   }
 });
 
-test('a layer that is no product is written out; a model of such layers alone is refused', () => {
+test('a layer that is not a product is written out; a model of such layers alone is refused', () => {
   const text = (rest: string) => `<ir_version: 8, opset_import: ["" : 17]>
 g (float[b, 2, 5] x) => (float[b, 3, 2] y)
 <float[3,2,2] "c.weight" = {${values(12, 1)}}, float[4,4] "m.weight" = {${values(16, 2)}}>

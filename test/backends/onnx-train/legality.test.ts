@@ -99,7 +99,7 @@ describe('refusals (LOTR5006) name op, provider and node path', () => {
   });
 });
 
-test('what is no refusal: float16 on the CPU, expanded ops, other domains, shapes and indices', () => {
+test('what is not refused: float16 on the CPU, expanded ops, other domains, shapes and indices', () => {
   expect(checkLegality(modelOf('Erf', 'f16', 17), 'cpu', [])).toEqual([]);
   expect(checkLegality(modelOf('Mish', 'f32', 18), 'cpu', [])).toEqual([]);
   expect(checkLegality(modelOf('Anything', 'f32', 17, ['y'], 'org.example'), 'webgpu', [])).toEqual([]);

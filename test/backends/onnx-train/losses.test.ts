@@ -154,7 +154,7 @@ describe('CTC, what PyTorch leaves undefined:', () => {
     expect(found.gradient.slice(0, 10).every(Number.isNaN)).toBe(true);
     expect(found.gradient.slice(20).every(Number.isFinite)).toBe(true);
   });
-  test.each([5, -1, 0])('label %i is no class or the blank: NaN', async (label) => {
+  test.each([5, -1, 0])('label %i is not a class or the blank: NaN', async (label) => {
     const found = await ctc([1, 2, label, 3], [4, 4]);
     expect(found.loss).toBeNaN();
     expect(found.gradient.slice(20).every(Number.isNaN)).toBe(true);

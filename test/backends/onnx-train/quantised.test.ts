@@ -91,7 +91,7 @@ test('gradients are those of the dequantised weights, whatever ONNX Runtime make
   expect(worst(made, await run(made, {}), exact)).toBeGreaterThan(1e-4);
 });
 
-test('gradients of adapters beside MatMulNBits are those of adapters beside its weights in float32', async () => {
+test('gradients of adapters on MatMulNBits are those of adapters on its weights in float32', async () => {
   const [packed, plain] = [emitted(fourBits, fourBits), emitted(unpacked, unpacked)];
   const exact = await run(plain, { optimization: 'disabled' });
   const results = await run(packed, { config: packed.signature.session });

@@ -89,7 +89,7 @@ test('--train that names no factor (LOTR5004)', () => {
   expect(codeOf(base(), { logits: 'a', train: ['Q'] })).toBe('LOTR5004');
 });
 
-test('--also-train that finds nothing, or is no expression (LOTR5005)', () => {
+test('--also-train that finds nothing, or is not an expression (LOTR5005)', () => {
   expect(codeOf(base(), { logits: 'a', alsoTrain: ['no such weight'] })).toBe('LOTR5005');
   expect(codeOf(base(), { logits: 'a', alsoTrain: ['('] })).toBe('LOTR5005');
 });
@@ -125,7 +125,7 @@ test('a base that cannot be linked where only links are allowed (LOTR5007)', () 
   }
 });
 
-test('the base is copied beside the graphs, which do not hold it, and hard-linked only where asked', () => {
+test('the base is copied next to the graphs, which do not hold it, and hard-linked only where asked', () => {
   const graph = new Graph('one');
   const x = graph.addInput('x', tensorType('f32', ['batch', 37]));
   const w = graph.addInitializer('w', f32Tensor([37, 41], noise(37 * 41, 3)));

@@ -100,7 +100,7 @@ describe('write then read', () => {
     expect([found.tensors.size, found.adapterVersion, found.modelVersion]).toEqual([0, 1, 1]);
   });
 
-  test('strings, 4-bit elements and names that are no text are refused', () => {
+  test('strings, 4-bit elements and names that are not text are refused', () => {
     const refused = (name: string, data: TensorData) => () => onnxAdapterOutput('x', new Map([[name, data]]));
     expect(refused('s', new StringTensor([1], [Uint8Array.of(65)]))).toThrow('LOTR7003');
     expect(refused('n', new MemoryTensor('u4', [2], Uint8Array.of(1)))).toThrow('LOTR7003');

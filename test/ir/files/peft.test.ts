@@ -158,7 +158,7 @@ describe('the configuration', () => {
 });
 
 describe('what cannot be exported', () => {
-  test('einsums that are no chain, adapters of changed bases, missing values, equal paths', () => {
+  test('einsums that are not a chain, adapters of changed bases, missing values, equal paths', () => {
     const plan = planOf(LOTR);
     const values = valuesOf(plan);
     expect(code(() => toPeft({ ...plan, spec: { ...LOTR, delta: 'ir,s,so->io' } }, values))).toBe('LOTR7201');
@@ -225,7 +225,7 @@ describe('reading what others wrote', () => {
     expect(code(() => readPeft(folder))).toBe('LOTR7203');
   });
 
-  test('empty lists and other initialisations are no obstacle', () => {
+  test('empty lists and other initialisations are accepted', () => {
     files(
       {
         ...plain,

@@ -51,7 +51,7 @@ function normal(value: unknown, key: string): unknown {
 }
 
 describe.each(all.map((path) => [basename(path), path] as const))('%s', (_name, path) => {
-  test('encoded anew, it decodes to the same fields', () => {
+  test('encoded again, it decodes to the same fields', () => {
     let again: Uint8Array;
     try {
       again = canonical(path);

@@ -85,7 +85,7 @@ test('link from another folder is refused and leaves nothing', async () => {
   expect(readdirSync(other)).toEqual([]);
 });
 
-test('a linked file is kept linked beside its base, copied elsewhere, and can be made one file again', async () => {
+test('a linked file is kept linked next to its base, copied elsewhere, and can be made one file again', async () => {
   const { expected, model } = await base();
   const linked = join(folder, 'linked.onnx');
   writeModel(model, linked, { weights: 'link' });

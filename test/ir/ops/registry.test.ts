@@ -149,7 +149,7 @@ describe('the reference of LoTRLinear', () => {
     return { y: opDef('lotrc', 'LoTRLinear', 1)!.evaluate!(node, inputs)[0]!, inputs: inputs as NdArray[] };
   };
 
-  test('LoTR beside a Gemm: alpha x W^T + beta b + scale ((x R) M) L', () => {
+  test('LoTR on a Gemm: alpha x W^T + beta b + scale ((x R) M) L', () => {
     const { y, inputs } = run(
       {
         delta: attrString('ir,rs,so->io'),
@@ -169,7 +169,7 @@ describe('the reference of LoTRLinear', () => {
     for (const [i, v] of expected.entries()) expect(y.data[i]).toBeCloseTo(v, 12);
   });
 
-  test('LoRA beside a MatMul of rank 3, without bias', () => {
+  test('LoRA on a MatMul of rank 3, without bias', () => {
     const { y, inputs } = run({ delta: attrString('ir,ro->io'), scale: attrFloat(2) }, [
       [2, 3, 4],
       [4, 7],

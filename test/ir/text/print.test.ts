@@ -41,7 +41,7 @@ test('a linear layer: label, initializers in order, inner types, quoted names', 
   `);
 });
 
-test('nodes print in topological order, otherwise as they stand; names do not change', () => {
+test('nodes print in topological order, otherwise in the order of the file; names do not change', () => {
   const graph = new Graph('g');
   const x = graph.addInput('x', null);
   const last = graph.append({ op: 'Neg', inputs: [], outputs: ['y'] });
@@ -136,7 +136,7 @@ describe('attributes', () => {
   });
 });
 
-test('omitted inputs and outputs, domains, overloads, names that are no identifiers', () => {
+test('omitted inputs and outputs, domains, overloads, names that are not identifiers', () => {
   const graph = new Graph('torch.export');
   const x = graph.addInput('x:0', null);
   graph.append({ op: 'Resize', inputs: [x, null, null, x, null], outputs: ['', 'b'] });

@@ -199,7 +199,7 @@ test('a convolution by groups of channels is refused (LOTR3001)', () => {
   expect(() => selectSites(model, { rank: 1, targets: ['stem'] })).toThrow('LOTR3001');
 });
 
-test('filters of more elements than can be counted are no layer', () => {
+test('filters of more elements than can be counted are not a layer', () => {
   const model = make(SHAPES['over single places']!);
   const weight = model.graph.own('stem.weight')!;
   const absurd = Array<number>(40).fill(2 ** 31);

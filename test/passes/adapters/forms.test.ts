@@ -139,7 +139,7 @@ describe('names', () => {
 });
 
 describe('refusals', () => {
-  test('an einsum that is no chain of matrices', () => {
+  test('an einsum that is not a chain of matrices', () => {
     const spec: AdapterSpec = { ...LORA, delta: 'ir,r,ro->io', factors: [...LORA.factors, LORA.factors[1]!] };
     for (const write of [(m: Model) => lowerAdapters(m, 'fold'), toFunctions]) {
       const model = layerModel();

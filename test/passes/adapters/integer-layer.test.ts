@@ -49,7 +49,7 @@ test('the products of dynamic quantisation are sites', () => {
   ]);
 });
 
-describe.each(FORMS)('adapters beside a rounded product, written as %s', (_name, options) => {
+describe.each(FORMS)('adapters on a rounded product, written as %s', (_name, options) => {
   test('start as the base computes, bit for bit', async () => {
     const model = make([WIDTH, OUT]);
     rewrite(model, { rank: RANK, targets: ['l0', 'l1'], ...options });

@@ -70,7 +70,7 @@ describe.each(Object.entries(CASES))('%s', (_name, build) => {
   });
 });
 
-test('what is no adapter of the layer stays', () => {
+test('products that are not an adapter of the layer stay', () => {
   const net = new Net(6);
   const base = net.op('MatMul', [net.x, net.init('w', weight(1, 6, 5))]);
   // the rank is that of the layer: a branch of its own
@@ -96,7 +96,7 @@ test('LOTR3206: a weight that other nodes read is not changed', () => {
   expect(() => mergeUnmergedLora(net.model)).toThrow(LotrcError);
 });
 
-test('an export of PEFT: A and B are no layers (LOTR3113, LOTR3028); merged, the logits stay', async () => {
+test('an export of PEFT: A and B are not layers (LOTR3113, LOTR3028); merged, the logits stay', async () => {
   const path = 'test/data/cases/sites/peftlora.ts.onnx';
   const { diagnostics, plan } = rewrite(readModel(path), { rank: 4, targets: ['q_proj'] });
   expect(diagnostics.map(({ code }) => code)).toContain('LOTR3028');

@@ -88,7 +88,7 @@ function adapt(model: Model) {
 }
 
 describe.each(forms)('a weight quantised %s', (_name, form) => {
-  test.each(['fold', 'token'] as const)('takes an adapter beside it: %s', async (kind) => {
+  test.each(['fold', 'token'] as const)('takes an adapter: %s', async (kind) => {
     const model = quantised(form);
     const delta = adapt(model);
     lowerAdapters(model, kind);

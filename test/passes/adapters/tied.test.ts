@@ -201,7 +201,7 @@ describe('layers in subgraphs', () => {
     expect([...merged.graph.initializers.keys()]).toEqual(['W']);
   });
 
-  test('the product of the factors stands in the main graph, once, before the If', () => {
+  test('the product of the factors is in the main graph, once, before the If', () => {
     const model = make(true)();
     insertAdapters(model, planned(model));
     lowerAdapters(model, 'fold');

@@ -18,7 +18,7 @@ const found = (model: Model) => {
 };
 
 describe('a layer whose input is stored in the model', () => {
-  test('is another use of a weight that a layer reads, and what it gives is no weight', async () => {
+  test('is another use of a weight that a layer reads, and what it gives is not a weight', async () => {
     const make = file('const_left_tied');
     expect(found(make())).toEqual([
       'attn.query_proj /attn/query_proj/MatMul /attn/query_proj_1/MatMul',

@@ -74,7 +74,7 @@ describe('layouts: the matrix by which x is multiplied', () => {
 describe('refused, with the reason', () => {
   const codes = (net: Net) => findLinears(net.model).refused.map(({ diagnostic }) => diagnostic.code);
 
-  test('a product of two activations is no layer', () => {
+  test('a product of two activations is not a layer', () => {
     const net = new Net(3);
     net.output(net.op('MatMul', [net.transpose(net.x), net.x]));
     expect(findLinears(net.model)).toMatchObject({ sites: [], refused: [] });

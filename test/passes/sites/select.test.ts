@@ -117,7 +117,7 @@ describe('selection', () => {
     expect(count({ targets: ['query'], exclude: ['glob:bert.layer.0.*'], layers: '0-1' })).toBe(1);
   });
 
-  test('a key that is also a cache output is no head', () => {
+  test('a key that is also a cache output is not a head', () => {
     const net = transformer();
     const linears = findLinears(net.model);
     const nodes = linears.candidates.map(({ node }) => node);
@@ -145,7 +145,7 @@ describe('selection', () => {
     return net;
   }
 
-  test('the last of several blocks is no head, and a classifier at the end of a Sequential is one', () => {
+  test('the last of several blocks is not a head, and a classifier at the end of a Sequential is one', () => {
     const encoder = pick(
       {},
       blocks((index) => `encoder.layer.${index}.output`),

@@ -160,7 +160,7 @@ describe('stacked experts that nobody named', () => {
   });
 });
 
-test('tensors of three axes that no product reads as matrices are no stacks', () => {
+test('tensors of three axes that no product reads as matrices are not stacks', () => {
   const made = model({
     x: [4, 1, IN],
     make: (op, x, w) => op('Add', [x, op('ReduceSum', [w], { keepdims: attrInt(0) })]),

@@ -135,7 +135,7 @@ describe('a damaged file', () => {
     expect(readEvents(file).diagnostics[0]!.message).toBe('the checksum of a record length does not fit');
   });
 
-  test('a whole record that is no event is passed over', () => {
+  test('a whole record that is not an event is skipped', () => {
     writeFileSync(
       file,
       Buffer.concat([
@@ -146,7 +146,9 @@ describe('a damaged file', () => {
     );
     const { events, diagnostics } = readEvents(file);
     expect(events.map(({ step }) => step)).toEqual([9]);
-    expect(diagnostics[0]!.message).toMatch(/a record is no event: .*, and 1 more record cannot be used$/);
+    expect(diagnostics[0]!.message).toMatch(
+      /a record is not an event: .*, and 1 more record cannot be used$/,
+    );
     expect(diagnostics[0]!.notes).toHaveLength(1);
   });
 });
@@ -275,7 +277,7 @@ describe('a tensor with one element', () => {
     expect(scalarOf(tensor(dtype, rest, 2))).toBe(null);
   });
 
-  test('is no scalar when it is a text, or when its bytes do not fit its type', () => {
+  test('is not a scalar when it is a text, or when its bytes do not fit its type', () => {
     expect(scalarOf(tensor(7, Buffer.of(0x42, 1, 65)))).toBe(null);
     expect(scalarOf(tensor(1, content(0, 0)))).toBe(null);
   });
@@ -334,7 +336,7 @@ test('random changes of records, with checksums that fit, never throw anything b
   expect(passedOver).toBeLessThan(380);
 });
 
-test('what stands in the place of an event file leads to no other file', () => {
+test('a link in the place of an event file leads to no other file', () => {
   const other = `${file}.other`;
   writeFileSync(other, 'kept');
   symlinkSync(other, file);

@@ -126,7 +126,7 @@ test('a run that goes on from a checkpoint leaves the same rows as one that was 
   expect(starts).toHaveLength(1);
 });
 
-test('a new run in the same folder begins anew', async () => {
+test('a new run in the same folder starts from the beginning', async () => {
   told(1, 6, null);
   told(1, 2, null);
   expect((await parquetRows()).map(({ step: n }) => n)).toEqual([1n, 2n, 2n]);

@@ -59,7 +59,7 @@ describe('the report', () => {
     expect(html.match(/<path class="s0 faint"/g)).toHaveLength(2);
   });
 
-  test('stands alone: no script, nothing from elsewhere, names are text, every element is closed', () => {
+  test('is self-contained: no script, nothing from elsewhere, names are text, every element is closed', () => {
     expect(html).not.toMatch(/<script|https?:|src=|@import|url\((?!#)/i);
     expect(html).toContain('a &lt;b&gt; &amp; &quot;c&quot;');
     expect(html).toContain('prefers-color-scheme: dark');

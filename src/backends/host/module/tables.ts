@@ -142,7 +142,7 @@ function regions({ regions: rows, training, merging }: ModuleFacts): Statement[]
       ...(training
         ? [
             field('dy', 'readonly BufferName[]', 'read by backward, one for each layer: (M, out)'),
-            field('dx', 'BufferName | null', 'written by backward: (M, in); null where nobody needs it'),
+            field('dx', 'BufferName | null', 'written by backward: (M, in); null where nothing needs it'),
             field('addsToDx', 'boolean', 'an earlier region reads the same x: its backward goes first'),
             field('backward', KERNEL_LIST, 'launches in order'),
           ]

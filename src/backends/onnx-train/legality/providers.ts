@@ -13,7 +13,7 @@ export interface Provider {
   readonly widensHalf: boolean;
   /** a kernel without a last version is known for its first version only */
   readonly registered: boolean;
-  /** what else to say about an op that is missing */
+  /** a further note on an op that is missing */
   readonly reasons: Readonly<Record<string, string>>;
   /** outputs that a kernel leaves unwritten, or writes something else to */
   readonly unwritten: Readonly<Record<string, readonly number[]>>;
