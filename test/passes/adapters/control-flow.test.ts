@@ -162,7 +162,7 @@ test.each([['Loop', () => loopModel('outside')]] as const)(
     } catch (error) {
       if (!(error instanceof LotrcError)) throw error;
       expect(error.diagnostics.map(({ code, message }) => [code, message])).toEqual([
-        ['LOTR4203', `cannot train through ${op}: what is trained acts before it or inside it`],
+        ['LOTR4203', `cannot train through ${op}: adapted layers come before it or are inside it`],
       ]);
     }
   },
