@@ -12,8 +12,11 @@ export type TensorOrigin =
   | { readonly kind: 'memory' }
   /** e.g. `init:normal(1,seed=0)` */
   | { readonly kind: 'computed'; readonly by: string }
-  /** raw_data, packed float_data and external_data alike: little-endian bytes at a place in a file */
-  | { readonly kind: 'file'; readonly path: string; readonly offset: number };
+  /**
+   * raw_data, packed float_data and external_data alike: little-endian bytes at a place in a file. `ofModel`: a file of
+   * a model, which another model may refer to; an adapter file may change at any time.
+   */
+  | { readonly kind: 'file'; readonly path: string; readonly offset: number; readonly ofModel: boolean };
 
 /**
  * A tensor's data is a source, never an eager copy: asking for type and shape costs no read.

@@ -33,7 +33,7 @@ export class FileTensor extends BaseTensor {
     carried: TensorCarried | null,
   ) {
     super(dtype, shape, byteLength);
-    this.origin = { kind: 'file', path: place.path, offset: place.offset };
+    this.origin = { kind: 'file', path: place.path, offset: place.offset, ofModel: carried !== null };
     this.#locate = place.locate;
     this.carried = carried;
   }

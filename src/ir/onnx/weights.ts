@@ -103,7 +103,7 @@ export function placement(
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
     }
     // a tensor that was not read from a model is not a weight of the base
-    if (mode === 'link' && large && carried) {
+    if (mode === 'link' && large && origin.ofModel) {
       const inside = within(origin.path);
       if (inside === null) return fail(linkOutside({ file: path, base: origin.path }));
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };

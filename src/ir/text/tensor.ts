@@ -132,7 +132,12 @@ export class TextTensor extends BaseTensor {
     const location = values.get('location');
     this.origin =
       location !== undefined && file !== null
-        ? { kind: 'file', path: join(dirname(file), location), offset: Number(values.get('offset') ?? 0) }
+        ? {
+            kind: 'file',
+            path: join(dirname(file), location),
+            offset: Number(values.get('offset') ?? 0),
+            ofModel: true,
+          }
         : { kind: 'computed', by: 'text' };
   }
 

@@ -471,6 +471,8 @@ describe('the choice', () => {
     expect(() => choose(square(64, 4), { ...options, dtype: 'bf16' })).toThrow(
       /webgpu-laptop does not compute in bf16/,
     );
-    expect(() => choose(square(64, 4), { ...options, form: 'widen' })).toThrow(/not open for q: 100 tokens/);
+    expect(() => choose(square(64, 4), { ...options, form: 'widen' })).toThrow(
+      /cannot be used for q: 100 tokens/,
+    );
   });
 });

@@ -40,6 +40,8 @@ function normal(value: unknown, key: string): unknown {
   }
   if (typeof value !== 'object' || value === null) return value;
   const tensor = value as Record<string, unknown>;
+  // a damaged attribute that does not state its type is written with it
+  if ('name' in tensor && 'i' in tensor && !('type' in tensor)) return { ...tensor, type: 2 };
   const has = (key: string) => Array.isArray(tensor[key]) && (tensor[key] as unknown[]).length > 0;
   if ('dataType' in tensor && ['floatData', 'int32Data', 'int64Data', 'doubleData', 'uint64Data'].some(has)) {
     const { floatData: _f, int32Data: _i, int64Data: _l, doubleData: _d, uint64Data: _u, ...rest } = tensor;

@@ -13,7 +13,7 @@ class Shape extends BaseTensor {
     side: number,
   ) {
     super('f32', [side, side], side * side * 4);
-    this.origin = { kind: 'file', path: 'none', offset: seed * side * side * 4 };
+    this.origin = { kind: 'file', path: 'none', offset: seed * side * side * 4, ofModel: true };
   }
   bytes(): Uint8Array {
     throw new Error('not read');

@@ -79,7 +79,7 @@ class CountedTensor extends BaseTensor {
     readonly side: number,
   ) {
     super('f32', [side, side], side * side * 4);
-    this.origin = { kind: 'file', path: `w${seed}`, offset: 0 };
+    this.origin = { kind: 'file', path: `w${seed}`, offset: 0, ofModel: true };
   }
   bytes(): Uint8Array {
     throw new Error('a whole weight was read');
