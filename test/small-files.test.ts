@@ -5,8 +5,11 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { OrtProcess } from '../src/backends/ort/process.js';
 import { JsonError, parseJson } from '../src/ir/files/json.js';
 import { mayBacktrack } from '../src/ir/time-limit.js';
+import { characterVocabulary } from '../src/train/data/characters.js';
 import { encodeLabel } from '../src/train/data/labels.js';
+import { windowDataset } from '../src/train/data/language.js';
 import { readLines } from '../src/train/data/lines.js';
+import { tokenColumns } from '../src/train/data/token-columns.js';
 import { readTokenizer } from '../src/train/data/tokenizer.js';
 import { lotrc } from './support/cli.js';
 
@@ -85,6 +88,19 @@ test('each of very many labels is found at once', () => {
   const names = Array.from({ length: 100_000 }, (_, i) => `name ${i}`);
   const map = { kind: 'names', names } as const;
   expect(names.every((name, i) => (encodeLabel(map, name) as readonly number[])[0] === i)).toBe(true);
+});
+
+test('batches of very long rows are refused before they take the memory', () => {
+  const row = { ids: Int32Array.of(1), types: null };
+  const padding = { max: 999_999_999, multiple: 1, fixed: 999_999_999 };
+  expect(() => tokenColumns([row], padding, 0, 16)).toThrow(
+    /LOTR8230: a batch of 16 rows of 999999999 tokens/,
+  );
+  const windows = { length: 999_999_999, shift: true, ignoreIndex: -100 };
+  const tokenizer = characterVocabulary({ type: 'character', chars: 'ab' });
+  if (typeof tokenizer === 'string') throw new Error(tokenizer);
+  const data = windowDataset(Int32Array.of(0, 1, 1), windows, tokenizer, 'book.txt');
+  expect(() => data.batch([0])).toThrow('LOTR8230');
 });
 
 test('lines longer than the parts that are read come whole', () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
@@ -110,6 +110,15 @@ test('a base that was moved away is said to be missing (LOTR8201)', () => {
   const train = emitted();
   rmSync(join(train, 'model.lotr.onnx'));
   expect(() => TrainingRun.open(train)).toThrow(/LOTR8201: the base weights are missing/);
+});
+
+test('a base of the same length with one other bit is refused (LOTR8201)', () => {
+  const train = emitted();
+  const base = join(train, 'model.lotr.onnx');
+  const bytes = readFileSync(base);
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(base, bytes);
+  expect(() => TrainingRun.open(train)).toThrow(/LOTR8201: .*digest.*model\.lotr\.onnx/s);
 });
 
 test('a graph that ONNX Runtime does not take is said with its reason (LOTR8110)', async () => {

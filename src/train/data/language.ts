@@ -2,6 +2,7 @@ import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Batch, Column, Dataset } from './dataset.js';
 import { readLines, utf8 } from './lines.js';
+import { requireSize } from './token-columns.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** How running text is cut into windows. */
@@ -63,6 +64,7 @@ export function windowDataset(
   const stride = shift ? length - 1 : length;
   const size = Math.ceil((ids.length - 1) / stride);
   const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
+    requireSize(filled, length);
     const shape = [filled, length];
     const inputs = new Int32Array(filled * length).fill(tokenizer.padId);
     const mask = new Int32Array(filled * length);

@@ -1,4 +1,14 @@
+import { batchTooLarge } from '../../ir/codes/train-data.js';
+import { fail } from '../../ir/diagnostics.js';
 import type { Column } from './dataset.js';
+
+/** Tokens of one batch, padding too: each takes 16 bytes before ONNX Runtime sees it. */
+const MAX_TOKENS = 2 ** 26;
+
+/** Throws LOTR8230 for a batch that is too large to be made. */
+export function requireSize(rows: number, length: number): void {
+  if (rows * length > MAX_TOKENS) fail(batchTooLarge({ rows, length, most: MAX_TOKENS }));
+}
 
 /** How rows of tokens are laid out. */
 export interface Padding {
@@ -34,6 +44,7 @@ export function tokenColumns(rows: readonly TokenRow[], padding: Padding, padId:
   const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 1);
   const rounded = Math.ceil(longest / padding.multiple) * padding.multiple;
   const length = padding.fixed ?? Math.max(longest, Math.min(rounded, padding.max));
+  requireSize(filled, length);
   const shape = [filled, length];
   const ids = new Int32Array(filled * length).fill(padId);
   const mask = new Int32Array(filled * length);
