@@ -119,7 +119,8 @@ export const externalEscapes = defineCode<{ name: string; location: string; why:
   explain:
     'A tensor names a file for its data that is absolute, climbs out with "..", or is reached through a symbolic ' +
     "link that leaves the model's folder. Reading it would let a model file read any file of the machine, so lotrc " +
-    'refuses, as ONNX Runtime does.',
+    'refuses, as ONNX Runtime does. Where the model itself is a link, as in the cache of Hugging Face, data in the folder ' +
+    'that it leads to is accepted.',
   make: ({ name, location, why }) => ({
     message: `the data of tensor "${name}" is at ${JSON.stringify(location)}, ${why}`,
     at: { kind: 'tensor', name },

@@ -231,14 +231,21 @@ function keep(path: string): string | null {
   }
 }
 
-/** Clones a file where the file system can, else copies it. Throws LOTR1006 when the file is no longer as long as it was. */
+/** Clones a file where the file system can, else copies it. Throws LOTR1006 when it is changed meanwhile, or is no longer as long as it was. */
 function copyWhole({ path, size, clone = true }: CopyOf, to: string, mode: number): 'cloned' | 'copied' {
+  const before = changeOf(path);
   const how = clone && cloned(path, to) ? 'cloned' : 'copied';
   // the system copies without a way through this process
   if (how === 'copied') copyFileSync(path, to, constants.COPYFILE_EXCL);
-  if (statSync(to).size !== size) fail(fileChanged({ file: path }));
+  if (statSync(to).size !== size || changeOf(path) !== before) fail(fileChanged({ file: path }));
   chmodSync(to, mode | 0o600); // the original may be read-only
   return how;
+}
+
+/** Which file it is and when it was changed last. */
+function changeOf(path: string): string {
+  const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true });
+  return `${dev}:${ino}:${size}:${mtimeNs}`;
 }
 
 function cloned(path: string, to: string): boolean {

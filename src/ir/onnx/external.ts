@@ -10,15 +10,19 @@ import { FileTensor } from './tensor-read.js';
 
 /**
  * Finds external data. Locations are relative paths inside the model's folder (ONNX, external data); a path that
- * leaves the folder, also through a symbolic link, is refused when the model is read. Whether the file exists is
+ * leaves the folder, also through a symbolic link, is refused when the model is read. Where the model itself is a link (the
+ * cache of Hugging Face: snapshots of links into one folder of blobs), data in the folder of the real file is allowed too, as
+ * ONNX Runtime does. Whether the file exists is
  * checked only when the data is read: planning works without the weights.
  */
 export class ExternalFiles {
+  readonly #model: string | null;
   readonly #folder: string | null;
   readonly #sources = new Map<string, FileSource>();
 
   /** `modelPath` is null for a model in memory: it has no folder, so it cannot have external data. */
   constructor(modelPath: string | null) {
+    this.#model = modelPath;
     this.#folder = modelPath === null ? null : dirname(modelPath);
   }
 
@@ -55,8 +59,10 @@ export class ExternalFiles {
     const inner = normalize(location);
     if (inner === '..' || inner.startsWith(`..${sep}`)) return refuse("outside the model's folder");
     if (existsSync(path)) {
-      const root = realpathSync(this.#folder);
-      if (!realpathSync(path).startsWith(root.endsWith(sep) ? root : root + sep)) {
+      const real = realpathSync(path);
+      const roots = [realpathSync(this.#folder)];
+      if (this.#model !== null && existsSync(this.#model)) roots.push(dirname(realpathSync(this.#model)));
+      if (!roots.some((root) => real.startsWith(root.endsWith(sep) ? root : root + sep))) {
         return refuse("a link that leaves the model's folder");
       }
     }
@@ -70,6 +76,8 @@ export class ExternalFiles {
       // the file may have appeared, or been replaced by a link, since the model was read
       this.#resolve(name, location);
       source = new FileSource(path);
+      // and a link may have been changed between that and the opening: the open file must be the one that is allowed
+      source.checkIs(realpathSync(this.#resolve(name, location)));
       this.#sources.set(path, source);
     }
     if (end > source.size) {

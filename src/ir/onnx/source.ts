@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
 import type { ByteSource } from '../carried.js';
 import { cannotRead, fileChanged, malformed } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
@@ -62,6 +62,12 @@ export class FileSource implements ByteSource {
     if (identity(fstatSync(this.#fd(), { bigint: true })) !== this.#identity) {
       fail(fileChanged({ file: this.path }));
     }
+  }
+
+  /** Throws LOTR1006 when the open file is not the one at the path, which has no links. */
+  checkIs(path: string): void {
+    const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (!found || identity(found) !== this.#identity) fail(fileChanged({ file: this.path }));
   }
 
   close(): void {
@@ -144,7 +150,10 @@ export class MemorySource implements ByteSource {
 const CHUNK = 1 << 20;
 let chunk: Uint8Array | null = null;
 
-/** Streams a range in chunks of at most 1 MiB. A sink may not keep them: they share one buffer. */
+/**
+ * Streams a range in chunks of at most 1 MiB. A sink may not keep them: they share one buffer. Throws LOTR1006 when the file
+ * changed since it was opened.
+ */
 export function copyRange(
   source: ByteSource,
   offset: number,
@@ -153,6 +162,7 @@ export function copyRange(
 ): void {
   if (!(source instanceof FileSource) || length <= CHUNK) {
     sink.write(source.read(offset, length));
+    if (source instanceof FileSource) source.checkUnchanged();
     return;
   }
   if (offset + length > source.size) source.read(offset, length);
@@ -165,4 +175,5 @@ export function copyRange(
     sink.write(part);
   }
   chunk = buffer;
+  source.checkUnchanged();
 }

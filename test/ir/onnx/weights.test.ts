@@ -4,17 +4,21 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
+import { FileSource } from '../../../src/ir/onnx/source.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
@@ -143,6 +147,61 @@ describe('external data', () => {
     const path = await withLocation('tiny.onnx');
     writeFileSync(join(folder, 'tiny.onnx'), 'tiny');
     expect(codeOf(() => readModel(path).graph.initializers.get('w')!.constant!.bytes())).toBe('LOTR1102');
+  });
+
+  /** The cache of Hugging Face: snapshots/REV/NAME are links to blobs/HASH. */
+  async function cache(data = 'blobs') {
+    const { expected, model } = await base();
+    const made = join(folder, 'made.onnx');
+    writeModel(model, made, { weights: 'link' });
+    const [blobs, snapshot, elsewhere] = ['blobs', 'snapshots/rev', 'elsewhere'].map((name) =>
+      join(folder, name),
+    );
+    for (const each of [blobs!, snapshot!, elsewhere!]) mkdirSync(each, { recursive: true });
+    const name = 'base.onnx';
+    renameSync(made, join(blobs!, 'aa'));
+    renameSync(join(folder, name), join(folder, data, 'bb'));
+    symlinkSync('../../blobs/aa', join(snapshot!, 'made.onnx'));
+    symlinkSync(`../../${data}/bb`, join(snapshot!, name));
+    return { path: join(snapshot!, 'made.onnx'), data: join(snapshot!, name), expected };
+  }
+
+  test('links of a snapshot into one folder of blobs are followed, as by ONNX Runtime', async () => {
+    const { path, expected } = await cache();
+    expect(Buffer.from(readModel(path).graph.initializers.get('w')!.constant!.bytes())).toEqual(
+      Buffer.from(f32Tensor([37, 41], noise(37 * 41, 3)).bytes()),
+    );
+    expect((await runOrt(path, { x: f32([3, 37]) })).y).toEqual(expected);
+    // the graph of an output has no link to what its own folder does not hold
+    const out = join(dirname(path), 'out.onnx');
+    const model = readModel(path);
+    model.setMetadata('note', 'edited');
+    writeModel(model, out);
+    expect((await runOrt(out, { x: f32([3, 37]) })).y).toEqual(expected);
+  });
+
+  test('a snapshot whose data lies in another folder than the blob of its model is refused', async () => {
+    const { path } = await cache('elsewhere');
+    expect(codeOf(() => readModel(path))).toBe('LOTR1101');
+  });
+
+  test('a link that leads to another file after the check is noticed', async () => {
+    const { path, data } = await cache();
+    const source = new FileSource(data);
+    expect(() => source.checkIs(realpathSync(data))).not.toThrow();
+    rmSync(data);
+    writeFileSync(data, readFileSync(path));
+    expect(codeOf(() => source.checkIs(realpathSync(data)))).toBe('LOTR1006');
+  });
+
+  test('data that changes after it was opened is noticed by a copy', async () => {
+    const { path, data } = await cache();
+    const model = readModel(path);
+    model.graph.initializers.get('w')!.constant!.bytes();
+    utimesSync(data, 1, 1);
+    const out = join(folder, 'out.onnx');
+    expect(codeOf(() => writeModel(model, out, { weights: 'copy' }))).toBe('LOTR1006');
+    expect(existsSync(out)).toBe(false);
   });
 });
 
