@@ -184,7 +184,7 @@ export function runPipeline(
       };
       for (const hook of hooks) hook.afterPass?.(timing, model);
     } catch (error) {
-      // what a pass reports is about the model or the options; a model that it leaves broken is its fault
+      // a pass reports problems of the model or the options; a model that it leaves invalid is a defect of the pass
       if (error instanceof LotrcError && !ran) throw error;
       const text = print && reload ? textBefore(pipeline.passes.slice(0, index), reload, print) : before;
       const places = hooks.map((hook) => hook.onFailure?.(rest, text, error) ?? null);

@@ -17,7 +17,7 @@ interface ResolveOptions {
   readonly tie: Tie;
 }
 
-/** Finds the linear layers and their module paths, and leaves them to the passes that follow. Changes nothing. */
+/** Finds the linear layers and their module paths, and keeps them for the passes that follow. Changes nothing. */
 export const resolveNames = definePass<ResolveOptions>({
   name: 'resolve-names',
   summary: 'find linear layers, their module paths and which of them hold one weight',
@@ -33,7 +33,7 @@ export const resolveNames = definePass<ResolveOptions>({
   },
 });
 
-/** What resolve-names left in this run, if it still holds; taken out, so that it is used once. */
+/** The result of resolve-names in this run, if it is still valid; it is removed, so that it is used once. */
 export function takeLinears(model: Model, tie: Tie, ctx: PassContext): Linears | undefined {
   const note = ctx.notes.get(NOTE) as Note | undefined;
   ctx.notes.delete(NOTE);

@@ -23,7 +23,7 @@ export interface Simplified {
 /**
  * Applies the algebraic rules until none fires: a worklist of nodes, to which the readers of everything that changed are
  * added. Types are inferred first. Every rule is exact for all values of the types it fires on, and no public name
- * changes: where the law would put an input, initializer or second output under an output's name, the node stays.
+ * changes: where an input, initializer or second output would get an output's name, the node stays.
  */
 export function simplify(model: Model): Simplified {
   inferShapes(model);

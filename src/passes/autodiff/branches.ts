@@ -3,7 +3,7 @@ import { zerosLike } from '../../ir/ops/gradients/shape.js';
 import { copyGraph } from '../inline/copy.js';
 import { Gradients } from './grad-builder.js';
 
-/** What differentiates a graph: the engine, which calls this file for its branches. */
+/** The engine that differentiates a graph; it calls this file for branches. */
 export type Differentiate = (
   graph: Graph,
   options: { readonly seeds: ReadonlyMap<Value, Value>; readonly wrt: readonly Value[] },
@@ -40,7 +40,7 @@ export function throughIf(
   const { names } = b.graph;
   const branches = (['then_branch', 'else_branch'] as const).map((name) => {
     const attr = node.attrs.get(name);
-    if (attr?.kind !== 'graph') throw new Error(`If "${node.label}" has no ${name}`); // the verifier asks for it
+    if (attr?.kind !== 'graph') throw new Error(`If "${node.label}" has no ${name}`); // the verifier requires it
     const into = { attribute: () => null, values: new Map(), prefix: 'grad', names, origin: [node.name] };
     return [name, copyGraph(attr.value, into)] as const;
   });

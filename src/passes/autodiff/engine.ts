@@ -19,7 +19,7 @@ export interface DifferentiateOptions {
   readonly wrt: readonly Value[];
   /** name of the pass recorded in new nodes */
   readonly pass?: string;
-  /** told what the user should know of the gradients: LOTR4204 where they pass through rounding */
+  /** receives remarks on the gradients: LOTR4204 where they pass through rounding */
   readonly report?: (diagnostic: Diagnostic) => void;
 }
 
@@ -83,7 +83,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
   return gradients;
 }
 
-/** Adds to what the readers of a value contribute. `from` are the gradients that the contribution was made from. */
+/** Adds a contribution of a reader of a value. `from` are the gradients that the contribution was made from. */
 function contribute(
   parts: Map<Value, Value[]>,
   value: Value,

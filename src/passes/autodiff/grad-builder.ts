@@ -120,7 +120,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
   }
 
   /**
-   * A shape put together from extents of graph inputs: asking an activation for its shape in the backward pass would
+   * A shape put together from extents of graph inputs: reading the shape of an activation in the backward pass would
    * keep the whole activation alive until then. Null when an extent is neither a number nor the name of an input's
    * dimension.
    */

@@ -32,7 +32,7 @@ export function canonicalise(model: Model, mayUse: MayUse = defined): number {
   inferShapes(model);
   let count = 0;
   const ones = new Map<string, Value>();
-  // functions have imports of their own and branches run seldom: they stay as they are
+  // functions have their own imports and branches rarely run: they stay as they are
   const found = [...model.graph.nodes].flatMap((node) => geluAt(node) ?? normAt(node) ?? []);
   for (const raised of found) if (raise(model, raised, mayUse, ones)) count++;
   if (count > 0) removeDeadIn(model.graph);

@@ -23,7 +23,7 @@ export function onlyReader(value: Value): Node | null {
   }
 }
 
-/** Whether all between the ends and the root is read by nothing else and is not an output. The root itself may be. */
+/** Whether no value between the ends and the root has another reader or is an output. The root itself may be an output. */
 export function readOnlyWithin(root: Node, ends: readonly (Value | undefined)[]): boolean {
   const inside = new Set<Node>([root]);
   for (const node of inside) {

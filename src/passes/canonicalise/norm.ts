@@ -47,7 +47,7 @@ interface Spread {
   readonly epsilon: number;
 }
 
-/** What sqrt(mean(deviation^2) + epsilon) is made of. */
+/** The parts of sqrt(mean(deviation^2) + epsilon). */
 function spreadOf(root: Node): Spread | null {
   const [variance, epsilon] = withScalar(root.inputs[0], 'Add') ?? [];
   const mean = variance && meanOf(variance);

@@ -8,7 +8,7 @@ import { scalarOf } from './constants.js';
  */
 export type Polynomial = ReadonlyMap<string, number>;
 
-/** Values that represent themselves. */
+/** Values that are atoms of the polynomial. */
 export interface Atoms {
   readonly x: Value;
   readonly f: Value | null;

@@ -31,11 +31,11 @@ export interface Attended {
   readonly scale: number;
   /** scores become c tanh(scores / c); 0: they stay */
   readonly softcap: number;
-  /** booleans that broadcast to (batch, heads, queries, keys): what may be seen */
+  /** booleans that broadcast to (batch, heads, queries, keys): true where attention is allowed */
   readonly allowed: Value | null;
   /** added to the scores; broadcasts likewise */
   readonly bias: Value | null;
-  /** whether every query has a key that it may see: nothing is guarded then */
+  /** whether every query has a key that it may attend to: no guard is needed then */
   readonly full: boolean;
 }
 
@@ -73,7 +73,7 @@ function best(b: Lowering, x: Value): Value {
     : b.same('ReduceMax', [x], { axes: { kind: 'ints', value: [-1] }, keepdims: attrInt(1) });
 }
 
-/** A score that no softmax lets through, and that stays finite when scores are added to it. */
+/** A score whose softmax is 0, and that stays finite when scores are added to it. */
 function lowest(dtype: DType): number {
   if (dtype === 'f16') return -6e4;
   return dtype === 'f64' ? -1e300 : -3.3e38;

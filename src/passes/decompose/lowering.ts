@@ -105,14 +105,14 @@ export class Lowering extends GraphBuilder {
     return extents.includes(null) ? make() : this.once(`causal:${JSON.stringify(extents)}`, make);
   }
 
-  /** A node of one output, made once for the same inputs: layers that read one mask share what is derived of it. */
+  /** A node of one output, made once for the same inputs: layers that read one mask share the values derived from it. */
   same(op: string, inputs: readonly Value[], attrs: Readonly<Record<string, Attr>> = {}): Value {
     return this.once(`${op}(${inputs.map(({ name }) => name).join(', ')})`, () =>
       this.one(op, inputs, attrs),
     );
   }
 
-  /** A value that is made where it is first wanted and read again by the nodes after. */
+  /** A value that is made where it is first needed and shared by later nodes. */
   once(key: string, make: () => Value): Value {
     const held = this.#shared.get(key) ?? make();
     this.#shared.set(key, held);

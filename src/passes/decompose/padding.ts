@@ -1,7 +1,7 @@
 import type { Value } from '../../ir/model.js';
 import { dimsOf, type Lowering } from './lowering.js';
 
-/** What com.microsoft operators add to the scores of masked keys unless an attribute says otherwise. */
+/** The number that com.microsoft operators add to the scores of masked keys by default. */
 const FILTER = -10000;
 
 /**

@@ -5,7 +5,7 @@ import { attrsOf } from '../../ir/ops/attrs.js';
 import { tensorType, type ValueType } from '../../ir/shape.js';
 import { dimsOf, type Lowering } from './lowering.js';
 
-/** One round of a cell: from what x gives to the gates, the last state and the weights, the next state; h comes first. */
+/** One round of a cell: from the share of x in the gates, the last state and the weights, the next state; h comes first. */
 type Cell = (c: GraphBuilder, gates: Value, state: readonly Value[], by: Weights) => readonly Value[];
 
 interface Weights {
@@ -41,7 +41,10 @@ function resetsBehind(node: Node): boolean {
   return node.is('GRU') && attrsOf(node).linear_before_reset !== 0;
 }
 
-/** LSTM, GRU or RNN as a Scan over the rounds, one for each direction; what x gives to the gates is one product before it. */
+/**
+ * LSTM, GRU or RNN as a Scan over the rounds, one for each direction; the share of x in the gates is one product before
+ * it.
+ */
 export function lowerRecurrent(b: Lowering, node: Node): readonly Value[] {
   const kind = KINDS[node.op]!;
   const [x, w, r] = node.inputs as [Value, Value, Value];
@@ -236,7 +239,7 @@ function split(b: Lowering, c: GraphBuilder, x: Value, extents: readonly number[
     : c.node('Split', [x], { ...axis, split: attrInts(extents) }, { outputs });
 }
 
-/** Names of activations are not bound to a case. */
+/** Names of activations are not case-sensitive. */
 function operator(name: string): string {
   return `${name[0]!.toUpperCase()}${name.slice(1).toLowerCase()}`;
 }

@@ -40,7 +40,7 @@ export function findDraws(model: Model): Draws {
   return { dropouts, repeated, others };
 }
 
-/** Whether a node is a Dropout that is not known to hand its input on. */
+/** Whether a node is a Dropout that may change its input. */
 export function drawsMask(node: Node): boolean {
   const [, ratio, training] = node.inputs;
   if (node.opKey !== 'Dropout' || !training || opsetOf(node.graph!) < TRAINING_SINCE) return false;

@@ -22,7 +22,7 @@ const KEY_ROUNDS = 3;
  *
  * With rows i over all axes but the last and columns j, hashes a, c of i and b, d of j, and keys of the node and the draw,
  * y = ((a + k0)(b + k1) + (c + k2) + (d + k3))^3 modulo p is uniform; an element is dropped when y / p is below the ratio.
- * What is spent on every element are 18 operations on float32. Types must be inferred; those of the new values are set
+ * Every element costs 18 operations on float32. Types must be inferred; those of the new values are set
  * where others read them.
  */
 export function seedDropout(graph: Graph, dropouts: readonly Node[], draw: Value): void {
@@ -133,5 +133,5 @@ function extentOf(b: Field, x: Value, kind: Kind, rank: number | null): Value {
   return b.one('Div', [b.cast(b.one('Size', [x]), 'i32'), b.one('Max', [last, b.i32(1)])]);
 }
 
-/** What is hashed for different purposes starts differently; `number` is small. */
+/** The start of a hash, different for each purpose; `number` is small. */
 const tag = (b: Field, [s, t]: State, number: number): State => [s, b.add(t, b.f32(number))];

@@ -27,7 +27,7 @@ const MAX_VISITS = 2_000_000;
 /** A constant argument larger than this is not looked into by function bodies. */
 const MAX_BOUND_CONSTANT = 64;
 
-/** Walks graphs and collects types; knows nothing about any operator. */
+/** Walks graphs and collects types, without knowledge of single operators. */
 export class Engine {
   readonly diagnostics: Diagnostic[] = [];
   readonly #reported = new Set<string>();
@@ -178,7 +178,7 @@ function tryInfer(infer: () => Inferred | Diagnostic): Inferred | Diagnostic {
   }
 }
 
-/** Says what the schema of this version requires and the node lacks; null when it is complete. */
+/** Returns what the schema of this version requires and the node lacks; null when it is complete. */
 function incomplete(node: Node, opset: number, attrs: ReadonlyMap<string, Attr>): string | null {
   const version = opVersion(node.opKey, opset);
   if (!version) return null;
@@ -190,7 +190,7 @@ function incomplete(node: Node, opset: number, attrs: ReadonlyMap<string, Attr>)
   return null;
 }
 
-/** What the result of a call depends on, as text; null when that cannot be said shortly. */
+/** A text of everything that the result of a call depends on; null when it would be too long. */
 function callKey(
   node: Node,
   fn: GraphFunction,

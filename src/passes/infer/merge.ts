@@ -8,8 +8,8 @@ export interface Merged {
 }
 
 /**
- * What follows from the graph, completed by what the file declares. Where both speak, the graph wins: statements in
- * files go stale when a tool changes the inputs. A declared extent is taken only where the graph leaves it unknown.
+ * What follows from the graph, completed by what the file declares. Where both are known, the graph wins: declarations in
+ * files become wrong when a tool changes the inputs. A declared extent is taken only where the graph leaves it unknown.
  */
 export function mergeTypes(inferred: ValueType | null, declared: ValueType | null): Merged {
   if (!inferred || !declared) return { type: inferred ?? declared, contradiction: false };

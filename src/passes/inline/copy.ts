@@ -9,7 +9,7 @@ export interface Substitution {
   readonly values: Map<Value, Value | null>;
   /** prefix of new names */
   readonly prefix: string;
-  /** the name authority of the place */
+  /** the allocator of names at the place */
   readonly names: Graph['names'];
   readonly origin: readonly string[];
 }

@@ -21,7 +21,7 @@ export function calledBy(model: Model, node: Node): GraphFunction | null {
 
 /**
  * Why a function's body cannot be in the model's own graph: it is written for a version of an operator set in which an
- * op that it uses means something else than in the version that the model imports. Null when nothing is in the way.
+ * op that it uses means something else than in the version that the model imports. Null when there is no obstacle.
  */
 export function obstacle(model: Model, fn: GraphFunction): string | null {
   const stack = [fn.graph];
@@ -84,7 +84,7 @@ function inlineCall(model: Model, call: Node, fn: GraphFunction): readonly Node[
     attribute: (name: string) => {
       const held = call.attrs.get(name) ?? defaults.get(name);
       if (!held) return null;
-      // the bytes that it was read from name it as the call does
+      // the bytes that it was read from have the name in the call
       const { carried: _, ...attr } = held;
       return attr;
     },

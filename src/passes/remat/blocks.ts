@@ -10,7 +10,7 @@ import { dependents, redirect, replay, sort, usedIn } from './walk.js';
 interface Block {
   /** the activation that goes in, which is kept */
   readonly input: Value;
-  /** what comes out: the input of the next block, kept too; null for the last */
+  /** the output: the input of the next block, kept too; null for the last */
   readonly output: Value | null;
   readonly nodes: readonly Node[];
 }
@@ -107,7 +107,7 @@ function canRepeat(node: Node): boolean {
   return node.outputs.slice(1).every((output) => output.uses.size === 0 || isSmall(output));
 }
 
-/** The gradient that is there first of those that the readers of the values wait for. */
+/** The first gradient that is available of those that the readers of the values wait for. */
 function earliest(values: readonly Value[], pass: Backward): Value | null {
   const place = new Map(pass.order.map((node, index) => [node, index]));
   const found = values.map((value) => awaited(value, pass)).filter((gradient) => gradient !== null);

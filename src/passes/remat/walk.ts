@@ -28,7 +28,7 @@ export function sort(graph: Graph): void {
   for (let i = order.length - 2; i >= 0; i--) graph.moveBefore(order[i + 1]!, order[i]!);
 }
 
-/** Runs nodes again with the copies in place of what they read, and adds what they make to the copies. */
+/** Copies nodes that read the copies in place of the originals, and adds their outputs to the copies. */
 export function replay(b: GraphBuilder, nodes: readonly Node[], copies: Map<Value, Value>): void {
   for (const node of nodes) {
     const inputs = node.inputs.map((input) => (input ? (copies.get(input) ?? input) : null));

@@ -102,7 +102,7 @@ const neutral: Rule = {
   },
 };
 
-/** Dropout without training mode hands its input on; its mask must be unused */
+/** Dropout without training mode returns its input; its mask must be unused */
 const dropout: Rule = {
   name: 'dropout-inference',
   roots: ['Dropout'],

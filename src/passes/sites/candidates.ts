@@ -36,7 +36,7 @@ export interface Candidate {
   readonly partOf?: Value | null;
   /** the layer's input depends on stored data alone: learned queries, position tables */
   readonly constantInput?: boolean;
-  /** no layer by itself, only a use of a weight that a layer may read too */
+  /** not a layer by itself, only a use of a weight that a layer may read too */
   readonly onlyIfTied?: boolean;
   readonly problem: ((layer: string) => Diagnostic) | null;
 }
@@ -48,7 +48,7 @@ export function resultOf(node: Node): Node {
 
 /**
  * Every node that multiplies by a stored or constant weight: MatMul, Gemm and FusedMatMul, the quantized and fused
- * operators that represent them, and convolutions; main graph first, then subgraphs and function bodies, each in node
+ * operators in their place, and convolutions; main graph first, then subgraphs and function bodies, each in node
  * order. Products of two activations (attention scores) are not linear layers and are left out; what a layer makes of a
  * constant input (a projected position table) is an activation too, and so are matrices that are put together to a
  * stack. Reads no weight data.
@@ -186,7 +186,7 @@ function convolution(node: Node, origins: Origins): Candidate | null {
   if (shape.includes(0) || !isFloat(stored.dtype as DType) || functionOf(node.graph)) return null;
   const [out = 0, ...patch] = shape;
   const inn = patch.reduce((a, b) => a * b, 1);
-  // extents of a damaged file, of which the verifier has more to say
+  // extents of a damaged file, which the verifier reports
   if (!Number.isSafeInteger(inn * out)) return null;
   const grouped = group?.kind === 'int' && Number(group.value) !== 1;
   const problem = grouped ? (layer: string) => notLinear({ ...at(node, 1, layer), does: BY_GROUPS }) : null;
@@ -211,7 +211,10 @@ function otherProblem(
   return null;
 }
 
-/** A weight that holds less than the extents in the node's attributes say, at a bit each: they are wrong, or the file is. */
+/**
+ * A weight that holds less than the extents in the node's attributes say, at one bit each: the attributes or the file
+ * are wrong.
+ */
 function tooWide(
   node: Node,
   { weight, extents }: OtherOp,

@@ -18,7 +18,7 @@ export interface Stored {
   readonly dtype: string;
 }
 
-/** Answers where a value comes from: stored data, constants alone, or the model's inputs. */
+/** Finds where a value comes from: stored data, constants alone, or the model's inputs. */
 export class Origins {
   readonly #constant = new Map<Value, boolean>();
   readonly #calls = new Map<string, Node[]>();
@@ -79,7 +79,7 @@ export class Origins {
     return null;
   }
 
-  /** True when a value depends on stored data alone: not on what is fed, nor on chance. */
+  /** True when a value depends on stored data alone: neither on inputs nor on random numbers. */
   isConstant(value: Value): boolean {
     const stack = [value];
     const open = new Set<Value>();
@@ -136,7 +136,7 @@ export function constantData(value: Value): TensorData | null {
   return attr?.kind === 'tensor' ? attr.value : null;
 }
 
-/** The type that a DequantizeLinear is told to give (operator set 23); null: that of its scale. */
+/** The output type in the attribute of a DequantizeLinear (operator set 23); null: that of its scale. */
 function dequantizedType(node: Node): string | null {
   const to = node.attrs.get('output_dtype');
   return to?.kind === 'int' && Number(to.value) !== 0 ? dtypeFromOnnx(Number(to.value)) : null;

@@ -32,7 +32,7 @@ export interface Linears {
   readonly candidates: readonly Candidate[];
   /** the segment dropped from the front of every module path, or '' */
   readonly wrapper: string;
-  /** what the model has where it has no such layer; looked at only to say so */
+  /** what a model without linear layers has instead; computed only for the message */
   readonly instead: () => Instead;
   /** modules with weights that are not linear layers; likewise */
   readonly others: () => readonly NotLinear[];
@@ -87,7 +87,7 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
         .filter((path) => path != null && path !== naming.path) as string[],
     );
     for (const { node } of good) {
-      // every matrix of a stack answers to the name of the stack
+      // every matrix of a stack also has the name of the stack
       if (isStacked(node) && naming.path) aliases.add(naming.path.replace(/\.\d+$/, ''));
     }
     const site: Site = {
@@ -193,7 +193,7 @@ function useOf({ node, stored, layout }: Candidate): SiteUse {
   return { node, weight: stored!.weight, layout, via: stored!.via };
 }
 
-/** `linear3_32x64`: what a layer is called when nothing names it. The number counts all linear layers from 0. */
+/** `linear3_32x64`: the name of a layer without a name of its own. The number counts all linear layers from 0. */
 function ordinalName(candidate: Candidate, ordinal: number): string {
   const { in: inn, out } = candidate;
   return `linear${ordinal}${inn === null || out === null ? '' : `_${inn}x${out}`}`;

@@ -5,7 +5,7 @@ import { GraphFunction, Model, type Node, type Value } from '../../ir/model.js';
  * The sites that `all-linear` leaves out as output heads: some node of theirs is one of {@link outputHeads}, and the
  * layer is not one of a row. In an encoder exported without a head the product of the last block reaches the output
  * too; its path and shape are those of other blocks but for the number, so it is a layer like them. A number at the
- * end of the path says nothing: in `nn.Sequential` the last one is the classifier.
+ * end of the path is not used: in `nn.Sequential` the last one is the classifier.
  */
 export function headSites(sites: readonly Site[], linears: readonly Node[]): ReadonlySet<Site> {
   const heads = outputHeads(linears);
@@ -56,7 +56,7 @@ function endsAtOutput(start: Node, isLinear: ReadonlySet<Node>): boolean {
     for (const { node } of value.uses) {
       if (isLinear.has(node)) return false;
       visit(node.outputs);
-      for (const graph of node.subgraphs()) visit(graph.inputs); // what a Loop or Scan carries in
+      for (const graph of node.subgraphs()) visit(graph.inputs); // the inputs of a Loop or Scan body
     }
   }
   return reached;

@@ -19,7 +19,7 @@ export interface Namings {
 
 type Source = (candidate: Candidate, all: ReadonlyMap<Node, Candidate>) => string | null;
 
-/** In order of trust: what an exporter says of a module first, then parameters, then names of nodes. */
+/** In order of preference: first metadata that the exporter wrote about modules, then parameters, then names of nodes. */
 const SOURCES: readonly (readonly [NameSource, Source])[] = [
   ['name_scopes', ({ node }) => fromNameScopes(node)],
   ['onnxscript_scopes', ({ node }) => fromOnnxscriptScopes(node)],

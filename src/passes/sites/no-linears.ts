@@ -1,7 +1,7 @@
 import { isFloat } from '../../ir/dtype.js';
 import type { Model, Value } from '../../ir/model.js';
 
-/** What a model has instead of linear layers: what a user must know to see why there is none. */
+/** What a model has instead of linear layers: the facts that explain why there is none. */
 export interface Instead {
   /** matrix products, none of them by a stored matrix */
   readonly products: number;

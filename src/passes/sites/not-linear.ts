@@ -4,7 +4,7 @@ import { fromNodeName } from './names/node-name.js';
 import { fromNameScopes, fromNamespace, fromOnnxscriptScopes } from './names/scopes.js';
 import { pathOfWeight } from './names/tensors.js';
 
-/** A module that has a weight and is not a linear layer: what a target may have meant. */
+/** A module that has a weight and is not a linear layer: a possible meaning of a target. */
 export interface NotLinear {
   readonly id: string;
   readonly modulePath: string | null;

@@ -221,7 +221,7 @@ function byPattern(
 /**
  * The chosen sites without those that `all-linear` chose and that are smaller than the general rank; a remark names
  * them. A layer that a target or a rank pattern names stays, and so does everything where nothing else would be left:
- * then the rank is the mistake.
+ * then the rank is refused.
  */
 function withoutSmall(
   chosen: readonly Chosen[],

@@ -7,7 +7,7 @@ import { countFactors, groupExtents } from './counts.js';
 import type { Linears } from './find.js';
 import type { Chosen } from './select.js';
 
-/** What the user should know about a plan that is valid: tied layers, replaceable weights, lonely groups. */
+/** What the user should know about a plan that is valid: tied layers, replaceable weights, groups of one layer. */
 export function remarksOn(
   rows: readonly PlanRow[],
   sites: readonly AdapterSite[],

@@ -20,7 +20,7 @@ export interface UnmergedLora {
   readonly delta: Value;
 }
 
-/** Finds {@link UnmergedLora} by its structure; names say nothing. Reads only scalars. */
+/** Finds {@link UnmergedLora} by its structure, not by names. Reads only scalars. */
 export function findUnmergedLora(candidates: readonly Candidate[]): readonly UnmergedLora[] {
   const byResult = new Map<Value, Candidate>();
   for (const candidate of candidates) {

@@ -57,7 +57,7 @@ export function tieWeights(candidates: readonly Candidate[], tie: Tie = 'content
   return merged.sort((a, b) => order.get(a.members[0]!)! - order.get(b.members[0]!)!);
 }
 
-/** What a weight is made of: the stored tensor, and with it the scales and zero points of a quantised one. */
+/** The tensors of a weight: the stored tensor, and with it the scales and zero points of a quantised one. */
 function tensorsOf(weight: Value, dequantize: Node | null): readonly (Value | null)[] {
   return dequantize ? [weight, ...dequantize.inputs.slice(1)] : [weight];
 }
@@ -97,7 +97,7 @@ function splitByContent(bucket: readonly (readonly Candidate[])[]): (readonly Ca
     const matrix = matrixOf(set[0]!);
     const peek = peekInto(matrix.data);
     if (peek) rows.push({ set, matrix, peek, samples: [] });
-    else result.push([set]); // nothing to compare
+    else result.push([set]); // no data to compare
   }
   let open: Row[][] = [rows];
   let done = 0;

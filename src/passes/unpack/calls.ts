@@ -12,7 +12,7 @@ interface Weights {
   readonly inputs: ReadonlySet<number>;
 }
 
-/** Nodes that inlining may make: functions that call functions multiply, and a small file can ask for any number. */
+/** Nodes that inlining may make: nested calls multiply, and a small file can cause any number of nodes. */
 const LIMIT = 200_000;
 
 /**
@@ -30,7 +30,7 @@ export function inlineLayerCalls(model: Model): number {
   return inlineCalls(model, (call) => {
     const fn = calledBy(model, call);
     if (!fn || call.domain === 'lotrc') return false;
-    // with what its own calls become, so that no call is inlined of which the inner ones could not be
+    // with the bodies of its own calls, so that no call is inlined whose inner calls cannot be inlined
     if (nodes + expandedSize(model, fn, sizes) > LIMIT) return false;
     const { stored, inputs } = weightsOf(model, fn, known);
     const chosen = stored || [...inputs].some((index) => isStored(origins, call.inputs[index] ?? null));

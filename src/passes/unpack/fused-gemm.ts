@@ -26,7 +26,7 @@ export function unpackFusedGemm(b: GraphBuilder, node: Node, origins: Origins): 
   const own: Record<string, Attr> = {};
   for (const name of parameters) {
     const given = node.attrs.get(`activation_${name}`);
-    if (given?.kind !== 'float') return null; // the runtime demands it
+    if (given?.kind !== 'float') return null; // the runtime requires it
     own[name] = attrFloat(given.value);
   }
   const attrs = Object.fromEntries([...node.attrs].filter(([name]) => !name.startsWith('activation')));

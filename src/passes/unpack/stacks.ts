@@ -17,7 +17,7 @@ const AXES_AS_INPUT = 13;
 export interface Stack {
   readonly holder: Value;
   readonly data: TensorData;
-  /** what its module calls it: `model.layers.0.mlp.experts.gate_up_proj` */
+  /** its path in the module: `model.layers.0.mlp.experts.gate_up_proj` */
   readonly path: string;
   readonly layout: StackLayout;
   readonly count: number;
@@ -42,7 +42,7 @@ export function findStacks(model: Model): readonly Stack[] {
 
 /**
  * Takes stacks apart, in place: each matrix becomes a stored tensor `<path>.<number>.weight` of its own after an
- * Identity, and a Concat puts them together again for those who read the stack. Matrices that are read as (out, in) are
+ * Identity, and a Concat puts them together again for the readers of the stack. Matrices that are read as (out, in) are
  * transposed, so that each layer is (in, out). Returns how many stacks.
  */
 export function unpackStacks(model: Model, wanted: (path: string) => boolean): number {

@@ -44,13 +44,13 @@ export function fromWeight(
 ): string | null {
   if (!stored) return operand.constant ? strip(WEIGHT, operand.name) : null;
   for (const value of [stored.weight, ...stored.via.flatMap(({ outputs }) => outputs)]) {
-    // a weight may have thousands of readers, and each asks: two are enough to know of one that is another
+    // a weight may have thousands of readers, and this runs for each: two are enough to find one that is different
     if (othersOf(value, all).some((other) => other !== node)) return null;
   }
   return strip(WEIGHT, stored.weight.name);
 }
 
-/** Operators that say nothing about which module a weight belongs to. */
+/** Operators from which the module of a weight does not follow. */
 const PRODUCTS = /^(MatMul|Gemm|Identity|Transpose|Cast)/;
 
 /** For one naming of all candidates: the first two other readers of each weight. */
@@ -74,14 +74,14 @@ export function pathOfWeight(name: string): string | null {
   return strip(WEIGHT, name);
 }
 
-/** The name of the weight, whoever else reads it. */
+/** The name of the weight, whatever else reads it. */
 export function fromSharedWeight({ stored }: Candidate): string | null {
   return stored ? strip(WEIGHT, stored.weight.name) : null;
 }
 
 /**
  * The name of the bias: Gemm's third input, or the stored vector in an Add after the product. Exporters store equal
- * vectors once (all biases of a fresh model are zero), so a bias that layers of different weights read says nothing.
+ * vectors once (all biases of a fresh model are zero), so a bias that layers of different weights read is not used.
  */
 export function fromBias(candidate: Candidate, candidates: ReadonlyMap<Node, Candidate>): string | null {
   const { node, out, stored } = candidate;
