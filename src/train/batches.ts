@@ -2,7 +2,7 @@ import type { Dataset } from './data/dataset.js';
 import { shuffled } from './data/order.js';
 import type { InputMap } from './feeds.js';
 
-/** How a data set is cut into batches. */
+/** How a data set is divided into batches. */
 export interface Cut {
   readonly inputs: InputMap;
   readonly batchSize: number;

@@ -11,7 +11,7 @@ import type { GraphSignature, LossTerm, Port } from './signature.js';
 /** Which column of the data each batch input reads. */
 export type InputMap = ReadonlyMap<string, string>;
 
-/** Words in the names of inputs that say what is meant, tried in order; '' is nothing that text gives. */
+/** Words in the names of inputs that tell their meaning, tried in order; '' is an input that no column of text fills. */
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/head_?mask|global|masked|padding_mask|perm|visual|pixel/i, ''],
   [/embed|hidden|output|feature|value/i, ''],
@@ -25,7 +25,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/ids?$|token|input/i, 'input_ids'],
 ];
 
-/** Columns for the inputs of a model: as the user says, by equal name, or by meaning. Throws LOTR8208. */
+/** Columns for the inputs of a model: as given by the user, by equal name, or by meaning. Throws LOTR8208. */
 export function mapInputs(graph: GraphSignature, data: Pick<Dataset, 'columns'>, given: InputMap): InputMap {
   const ports = graph.inputs.filter(({ role }) => role === 'batch');
   const map = new Map<string, string>();

@@ -4,8 +4,8 @@ import type { Column } from './data/dataset.js';
 import type { Port } from './signature.js';
 
 /**
- * Ids choose rows of a table of the model. One below zero would choose from its end in silence, one after the last row
- * ends in the runtime, or on a GPU in any number. Throws LOTR8250.
+ * Ids choose rows of a table of the model. A negative one would choose from its end without an error, one after the
+ * last row ends in the runtime, or on a GPU in any number. Throws LOTR8250.
  */
 export function checkIds({ name, rows }: Port, { data, shape }: Column): void {
   if (rows === undefined) return;

@@ -1,8 +1,8 @@
-/** What the training loop tells its logs. */
+/** The data that the training loop writes to its logs. */
 export interface TrainingLog {
   step(row: StepRow): void;
   evaluation(row: EvaluationRow): void;
-  /** a checkpoint was written: what the log holds must survive */
+  /** a checkpoint was written: the log must be on disk */
   checkpoint(): void;
   close(): void;
 }

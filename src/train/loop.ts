@@ -63,13 +63,13 @@ export interface LoopHost {
   readonly logs: readonly TrainingLog[];
   onStep(row: StepRow, total: number): void;
   onEvaluation(step: number, evaluation: Evaluation, best: boolean): void;
-  /** told what the user should know */
+  /** receives warnings for the user */
   note(diagnostic: Diagnostic): void;
-  /** called with the parameters of the best evaluation so far, before the checkpoint that knows of it is written */
+  /** called with the parameters of the best evaluation so far, before the checkpoint that records it is written */
   keepBest(): void;
   /** called before each checkpoint: a run becomes one that can be resumed with its first */
   beforeSave(): void;
-  /** asked after each step: true ends the run with a checkpoint */
+  /** called after each step: true ends the run with a checkpoint */
   interrupted(): boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
- * The losses, with what a host must know of them. `labels`: class numbers, numbers of the shape of the output, sequences of
- * class numbers filled up with the ignored one, nothing (the rows say which belong together), or what the model itself
- * takes. `pairs`: a batch of 2B rows holds B pairs in two halves.
+ * The losses, with what a host needs to know about them. `labels`: class numbers, numbers of the shape of the output,
+ * sequences of class numbers filled up with the ignored one, nothing (the rows say which belong together), or what the
+ * model itself takes. `pairs`: a batch of 2B rows holds B pairs in two halves.
  */
 export const LOSSES = {
   'cross-entropy': { labels: 'classes', pairs: false },

@@ -3,7 +3,7 @@ import type { Signature } from './signature.js';
 /** Base models from this size on are trained with as little memory as possible, smaller ones as fast as possible. */
 const LARGE_BASE = 2 ** 26;
 
-/** Whether a training directory should run with `SessionOptions.lowMemory`: its base weights are what fills the memory. */
+/** Whether a training directory should run with `SessionOptions.lowMemory`: its base weights take most of the memory. */
 export function wantsLowMemory({ base }: Signature): boolean {
   return base.reduce((total, { byteLength }) => total + byteLength, 0) >= LARGE_BASE;
 }

@@ -14,7 +14,7 @@ import { wantsLowMemory } from './memory.js';
 import { graphOf, readSignature } from './read-signature.js';
 import type { GraphName, GraphSignature, Port, ScalarKind, Signature } from './signature.js';
 
-/** Divides what is 0 where no label counts. */
+/** Divides a sum that is 0 where no label counts. */
 const MIN_DIVISOR = 1e-30;
 
 /** Batch inputs and labels by role; a training host needs no names but these. */
@@ -127,7 +127,7 @@ export class TrainingRun {
   async accumulate(batches: readonly Batch[], lr: number): Promise<StepResult> {
     const [grad, apply] = [this.#graph('grad'), this.#graph('apply')];
     const { loss } = this.signature;
-    // of a sum of losses each is divided in the graph, by what counts in all batches
+    // each term of a sum of losses is divided in the graph, by the number of labels that count in all batches
     const divisors = loss.kind === 'sum' ? countTerms(loss, grad, batches) : [];
     const sums = new GradientSum(loss.kind !== 'sum' && loss.reduction === 'mean');
     for (const batch of batches) sums.add(grad, await this.#run(grad, batch, [lr], divisors));

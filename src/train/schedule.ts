@@ -1,4 +1,4 @@
-/** How the learning rate goes over a run. */
+/** The learning rate over a run. */
 export interface Schedule {
   readonly kind: 'constant' | 'linear' | 'cosine' | 'polynomial';
   /** after warm-up */
@@ -13,8 +13,8 @@ export interface Schedule {
 }
 
 /**
- * Learning rate of a step (from 0), in float64. Warm-up rises as (step + 1) / (warmup + 1), so that the first step does
- * something and the first step after it has the peak. Then, with p from 0 to 1 over the rest of the run: constant;
+ * Learning rate of a step (from 0), in float64. Warm-up rises as (step + 1) / (warmup + 1), so that the first step has
+ * an effect and the first step after it has the peak. Then, with p from 0 to 1 over the rest of the run: constant;
  * linear, 1 - p; cosine, (1 + cos(pi p)) / 2; polynomial, (1 - p)^power, between peak and floor.
  */
 export function learningRate(schedule: Schedule, step: number): number {

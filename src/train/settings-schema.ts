@@ -24,7 +24,10 @@ import type { Plan } from './loop.js';
 import type { LossScale } from './loss-scale.js';
 import type { DataFile, Settings } from './settings.js';
 
-/** `run.json` and the position in a checkpoint, field by field. What older versions did not write has what they did. */
+/**
+ * `run.json` and the position in a checkpoint, field by field. Fields that older versions did not write default to what
+ * those versions did.
+ */
 
 const above0 = fits<number>('a number above 0', (value) => Number.isFinite(value) && (value as number) > 0);
 const share = fits<number>(

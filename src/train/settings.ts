@@ -10,7 +10,7 @@ import type { DataOptions } from './data/open.js';
 import type { Plan } from './loop.js';
 import { settingsSchema } from './settings-schema.js';
 
-/** A data file as a run knows it: by its contents. */
+/** A data file as a run identifies it: by its contents. */
 export interface DataFile {
   readonly file: string;
   readonly sha256: string;
@@ -25,7 +25,7 @@ export interface Settings {
   readonly evalData: DataFile | null;
   readonly evalSplit: number;
   readonly reading: DataOptions;
-  /** by its contents: other ids are other data, whatever the file is called */
+  /** by its contents: other ids are other data, whatever the name of the file */
   readonly tokenizer: DataFile | null;
   readonly batchSize: number;
   readonly plan: Plan;
@@ -65,8 +65,8 @@ export function requireNoRun(folder: string): void {
 }
 
 /**
- * Throws LOTR8211 when a run would go on with other settings than it was started with, its length aside. Paths of files may
- * change, their contents may not.
+ * Throws LOTR8211 when a run would be resumed with other settings than it was started with, except its length. Paths of
+ * files may change, their contents may not.
  */
 export function requireSame(folder: string, held: Settings, now: Settings): void {
   const [a, b] = [flat(held), flat(now)];

@@ -3,7 +3,7 @@ import type { LossKind } from './losses.js';
 
 /**
  * `signature.json` of a training directory: every port of every graph with its role, the parameters, the sites, the
- * optimizer and the base files. A host needs nothing but this file; it never parses names. Version 1.
+ * optimizer and the base files. A host needs only this file; it never parses names. Version 1.
  */
 export interface Signature {
   readonly version: 1;
@@ -20,7 +20,7 @@ export interface Signature {
   readonly loss: LossSignature;
   /** how many different numbers the scalar `draw` takes; absent where no graph draws masks of Dropout */
   readonly draws?: number;
-  /** settings of the runtime without which the graphs would not do what they are for */
+  /** settings of the runtime that the graphs need to compute correctly */
   readonly session: SessionEntries;
   readonly base: readonly BaseFile[];
 }
@@ -35,9 +35,9 @@ export interface LossTerm {
   readonly reduction: 'mean' | 'sum';
   /** logits are shifted against labels inside the graph: labels are the input ids themselves */
   readonly shift: boolean;
-  /** cross-entropy: by what the loss of a label of each class is multiplied; `count` is then the sum of these weights */
+  /** cross-entropy: the factor of the loss of a label of each class; `count` is then the sum of these weights */
   readonly classWeights?: readonly number[];
-  /** contrastive loss: what similarities are divided by */
+  /** contrastive loss: the divisor of similarities */
   readonly temperature?: number;
   /** CTC: the class that means "no label" */
   readonly blank?: number;

@@ -48,13 +48,13 @@ export interface TrainRequest {
   readonly batchSize: number;
   readonly plan: Plan;
   readonly ep: 'cpu' | 'cuda' | 'webgpu';
-  /** 0: as many as ONNX Runtime likes; fixed, so that a resumed run has the same bits */
+  /** 0: the default of ONNX Runtime; fixed, so that a resumed run has the same bits */
   readonly threads: number;
   readonly inputs: ReadonlyMap<string, string>;
   readonly resume: boolean;
 }
 
-/** What is told while training goes on. */
+/** The events of training that are reported. */
 export interface TrainEvents {
   /** the training data was read */
   opened(data: OpenedData): void;
@@ -88,8 +88,8 @@ const BEST = 'best.safetensors';
 const ADAPTER = 'adapter.safetensors';
 
 /**
- * Trains the adapters of a training directory on a data file and leaves the adapter file: the parameters of the best
- * evaluation, or the last ones where nothing was evaluated. Throws LotrcError for anything that cannot be used.
+ * Trains the adapters of a training directory on a data file and writes the adapter file: the parameters of the best
+ * evaluation, or the last ones where nothing was evaluated. Throws LotrcError for inputs that cannot be used.
  */
 export async function train(request: TrainRequest, events: TrainEvents): Promise<Trained> {
   const { folder, output } = request;
@@ -200,7 +200,7 @@ function continued(
 
 export const threadsOf = (threads: number) => (threads > 0 ? { threads } : {});
 
-/** How batches are cut for a model: its fixed extents, and whether rows can be left out. */
+/** How batches are made for a model: its fixed extents, and whether rows can be left out. */
 export function cutOf(
   run: TrainingRun,
   data: Dataset,
@@ -223,7 +223,7 @@ export function cutOf(
   return { inputs: mapInputs(graph, data, inputs), batchSize, rows, dropShort, bucket };
 }
 
-/** What is left out where short batches cannot be used. Throws LOTR8204 when that is everything. */
+/** The rows that are left out where short batches cannot be used. Throws LOTR8204 when these are all rows. */
 export function droppedRows(data: Dataset, cut: Cut, file: string): readonly Diagnostic[] {
   const { rows, dropShort } = cut;
   const batches = batchesInOrder(data, cut);

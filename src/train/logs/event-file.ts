@@ -74,7 +74,7 @@ export interface EventFile {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What an event file holds that is whole. Throws LOTR1002 when the file cannot be read. */
+/** The complete records of an event file. Throws LOTR1002 when the file cannot be read. */
 export function readEvents(file: string): EventFile {
   const events: ScalarEvent[] = [];
   const damages: { at: number; why: string }[] = [];
@@ -92,8 +92,8 @@ export function readEvents(file: string): EventFile {
 }
 
 /**
- * The length up to which a file tells of steps up to `step` only: what a run that goes on from a checkpoint keeps of
- * what it wrote before it was stopped. 0 when there is no file, or nothing in it is whole.
+ * The length up to which a file has records of steps up to `step` only: a run that is resumed from a checkpoint keeps
+ * this part of the file. 0 when there is no file, or nothing in it is whole.
  */
 export function lengthUpTo(file: string, step: number): number {
   if (!existsSync(file)) return 0;
@@ -105,7 +105,7 @@ export function lengthUpTo(file: string, step: number): number {
   return length;
 }
 
-/** The step of an event; endless for bytes that are none. */
+/** The step of an event; infinite for bytes that are not an event. */
 function stepOf(data: Uint8Array): number {
   try {
     return decodeEvent(data).step;

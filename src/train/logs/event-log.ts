@@ -10,14 +10,14 @@ export const EVENT_FILE = 'events.out.tfevents.lotrc';
 /**
  * The run's TensorBoard event file: `train/loss`, `train/lr`, `train/norm`, `train/epoch`, `train/examples_per_s`,
  * `train/tokens_per_s` where tokens are counted, `train/loss_scale` where losses are scaled, `train/skipped` (1) for a
- * step that overflowed; `eval/loss` and what else an evaluation has. A row is one record, handed to the system whole,
+ * step that overflowed; `eval/loss` and the other values of an evaluation. A row is one record, handed to the system whole,
  * so the file can be read at any moment, also after the process was killed.
  */
 export class EventLog implements TrainingLog {
   readonly path: string;
   readonly #writer: EventWriter;
 
-  /** `resumed`: the last step that a checkpoint holds; what the file says of later ones is cut off. Throws LOTR1201. */
+  /** `resumed`: the last step that a checkpoint holds; records of later ones are cut off. Throws LOTR1201. */
   constructor(folder: string, settings: Settings, resumed: number | null) {
     mkdirSync(folder, { recursive: true });
     this.path = join(folder, EVENT_FILE);

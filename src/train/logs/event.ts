@@ -15,7 +15,7 @@ export interface ScalarEvent {
   readonly wallTime: number;
   readonly step: number;
   readonly scalars: ReadonlyMap<string, number>;
-  /** the writer began again here: what earlier records say of this step and later ones does not count */
+  /** the writer started again here: earlier records of this step and later ones do not count */
   readonly restart: boolean;
   /** hyperparameters, as the HParams plugin stores them */
   readonly settings: Settings | null;

@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/minimal.js';
 import { fields } from './fields.js';
 
-/** What is the same for a whole run: hyperparameters and where it ran. */
+/** Constants of a whole run: hyperparameters and where it ran. */
 export type Settings = ReadonlyMap<string, Setting>;
 export type Setting = string | number | boolean;
 

@@ -3,7 +3,7 @@ import { DerivedLogs } from './derived-logs.js';
 import { EventLog } from './event-log.js';
 import type { Setting, Settings } from './hparams.js';
 
-/** What is the same for a whole run. The first six are columns of every Parquet log; null: not known, or several. */
+/** Constants of a whole run. The first six are columns of every Parquet log; null: not known, or several. */
 export interface RunInfo {
   readonly model: string;
   readonly method: string | null;
@@ -19,7 +19,7 @@ export interface RunInfo {
 }
 
 /**
- * The logs of a run, to be told in this order: a TensorBoard event file, a Parquet file and an HTML report, in `folder`,
+ * The logs of a run, written in this order: a TensorBoard event file, a Parquet file and an HTML report, in `folder`,
  * which is made. `resumed`: the step of the checkpoint that the run goes on from, null for a new run. Throws LOTR1201.
  */
 export function openLogs(

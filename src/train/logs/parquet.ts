@@ -3,11 +3,11 @@ import type { Output } from '../../ir/files/atomic.js';
 import type { Setting } from './hparams.js';
 import type { Log, LogRow } from './rows.js';
 
-/** Columns that every file has, in this order: what the run was, then where in it, then what was measured. */
+/** Columns that every file has, in this order: the run, then the position in it, then the measured values. */
 const ABOUT = ['model', 'method', 'task', 'lr', 'rank', 'seed'];
 const MEASURED = ['loss', 'learning_rate'];
 
-/** `lr` is a setting of the run, its peak; what it was at a step is another column. */
+/** `lr` is a setting of the run, the peak; the learning rate of a step is another column. */
 const COLUMN_OF: ReadonlyMap<string, string> = new Map([['lr', 'learning_rate']]);
 
 export type Layout = 'wide' | 'long';
@@ -104,6 +104,6 @@ function settingColumn(data: readonly (Setting | null)[]): {
 
 function numbers(name: string, data: readonly (number | null)[]): ColumnSource {
   const single = data.every((value) => value === null || Object.is(Math.fround(value), value));
-  // least and greatest of a column say nothing where it holds NaN, and readers skip rows by them
+  // the minimum and maximum of a column have no meaning where it holds NaN, and readers skip rows by them
   return { name, type: single ? 'FLOAT' : 'DOUBLE', nullable: true, data: [...data], statistics: false };
 }

@@ -68,7 +68,7 @@ function duration(seconds: number): string {
   return minutes < 100 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** The few numbers that one looks for first. */
+/** The most important numbers. */
 function tiles(settings: Log['settings'], train: readonly LogRow[], evaluations: readonly LogRow[]): string {
   const found: [string, string, string][] = [];
   const metrics = metricsOf(evaluations);
@@ -187,7 +187,7 @@ function settingsTable(settings: ReadonlyMap<string, Setting>): string {
   return `<section><h2>Settings</h2><div class="scroll"><table>${body.join('\n')}</table></div></section>`;
 }
 
-/** All digits: a setting is there to be copied. */
+/** All digits, so that a setting can be copied. */
 function plain(value: number): string {
   return Number.isInteger(value) && Math.abs(value) >= 10_000 ? value.toLocaleString('en-US') : String(value);
 }

@@ -1,7 +1,7 @@
 import type { ScalarEvent } from './event.js';
 import type { Setting, Settings } from './hparams.js';
 
-/** What one step, or one evaluation, left in a log. */
+/** The record of one step, or of one evaluation, in a log. */
 export interface LogRow {
   readonly step: number;
   /** seconds since 1970 */
@@ -12,7 +12,7 @@ export interface LogRow {
   readonly values: ReadonlyMap<string, number>;
 }
 
-/** A run: what is the same for all its rows, and the rows. */
+/** A run: the constants of the run, and its rows. */
 export interface Log {
   readonly settings: Settings;
   readonly rows: readonly LogRow[];
@@ -31,7 +31,7 @@ const SPLITS: ReadonlySet<string> = new Set([
 
 /**
  * Events of a run gathered into rows: one per split and step, by step. When a tag occurs
- * twice for a step, the later one counts; where a writer began again, what it had said of later steps does not count.
+ * twice for a step, the later one counts; where a writer began again, its earlier records of later steps do not count.
  */
 export function logOf(events: Iterable<ScalarEvent>, wanted: (tag: string) => boolean = () => true): Log {
   type Row = LogRow & { values: Map<string, number>; wallTime: number };
