@@ -65,7 +65,7 @@ export function refuseInputs(outputs: readonly string[], inputs: readonly string
 }
 
 /** `model.onnx` and `.lotr.onnx` give `model.lotr.onnx` in the same folder. */
-export function beside(path: string, ending: string): string {
+export function defaultOutput(path: string, ending: string): string {
   return join(dirname(path), `${basename(path).replace(/\.(onnx|onnxtxt)$/, '')}${ending}`);
 }
 

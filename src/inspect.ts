@@ -10,7 +10,7 @@ export interface InspectReport {
   readonly sites: readonly InspectSite[];
   /** present on a rewritten model */
   readonly groups?: readonly InspectGroup[];
-  /** names of weights that were trained in full and stand in place of those of the base; absent: none */
+  /** names of weights that were trained in full and replace those of the base; absent: none */
   readonly trained?: readonly string[];
 }
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Flags under which headless Chromium has WebGPU without a GPU and asks nobody on the network. */
+/** Flags under which headless Chromium has WebGPU without a GPU and makes no network requests. */
 const FLAGS = [
   '--headless=new',
   '--no-sandbox',

@@ -6,7 +6,7 @@ import { apply } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
 import { loweringOf } from '../method.js';
-import { beside, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { count, filesText, table, weightsText } from '../text.js';
@@ -36,7 +36,7 @@ export function applyCommand(base: string, adapterPath: string, options: ApplyOp
     },
     file: adapterPath,
   });
-  const output = outputFile(options.output, beside(base, '.lotr.onnx'));
+  const output = outputFile(options.output, defaultOutput(base, '.lotr.onnx'));
   const inputs = [base, adapterPath];
   const files = writeArtifacts({ model: { model, path: output, weights: options.weights }, inputs }, run);
   const weights = (plan.weights ?? []).map(({ name }) => name);

@@ -1,7 +1,7 @@
 import { requirePlan } from '../../src/passes/adapters/plan.js';
 import { extract } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
-import { beside, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count, filesText, weightsText } from '../text.js';
 
@@ -13,7 +13,7 @@ export interface ExtractOptions {
 export function extractCommand(path: string, options: ExtractOptions, run: Run): void {
   const model = loadModel(path);
   const adapter = extract(model);
-  const output = outputFile(options.output, beside(path, '.safetensors'));
+  const output = outputFile(options.output, defaultOutput(path, '.safetensors'));
   const files = writeArtifacts({ adapter: { adapter, path: output }, inputs: [path] }, run);
   const { weights = [] } = requirePlan(model, 'extract');
   const factors = adapter.tensors.size - weights.length;

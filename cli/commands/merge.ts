@@ -4,7 +4,7 @@ import { readPlan } from '../../src/passes/adapters/plan.js';
 import { merge } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
-import { beside, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count, filesText, weightsText } from '../text.js';
 
@@ -24,7 +24,7 @@ export function mergeCommand(path: string, options: MergeOptions, run: Run): voi
       ? { plans: [] }
       : merge(model, adapter === undefined ? undefined : readAdapter(adapter), adapter);
   const layers = unmerged || plans.reduce((sum, row) => sum + row.sites.length, 0);
-  const output = outputFile(options.output, beside(path, '.merged.onnx'));
+  const output = outputFile(options.output, defaultOutput(path, '.merged.onnx'));
   const inputs = [path, ...(adapter === undefined ? [] : [adapter])];
   const files = writeArtifacts({ model: { model, path: output, weights: options.weights }, inputs }, run);
   if (options.json)

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { printModel } from '../../src/ir/text/index.js';
 import { loadModel, TEXT } from '../load.js';
-import { beside, outputFile, refuseInputs } from '../outputs.js';
+import { defaultOutput, outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 
 export interface PrintCommandOptions {
@@ -16,7 +16,7 @@ export function printCommand(
   { io }: Run,
 ): void {
   const model = loadModel(path);
-  const output = given === undefined ? undefined : outputFile(given, beside(path, TEXT));
+  const output = given === undefined ? undefined : outputFile(given, defaultOutput(path, TEXT));
   // locations are relative to the folder of the text, which is where they are looked up when it is read
   const folder = output === undefined ? {} : { folder: dirname(output) };
   const text = printModel(model, { locations, ...folder });

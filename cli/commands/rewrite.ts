@@ -7,7 +7,7 @@ import { rewrite } from '../../src/rewrite.js';
 import { hooksOf, printed, type WatchOptions } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { loweringOf, specOf } from '../method.js';
-import { beside, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { filesText } from '../text.js';
@@ -72,11 +72,11 @@ export function rewriteCommand(path: string, options: RewriteOptions, run: Run):
     else run.io.out(`${planText(plan)}planned without the weights: nothing was written\n`);
     return;
   }
-  const output = outputFile(options.output, beside(path, '.lotr.onnx'));
+  const output = outputFile(options.output, defaultOutput(path, '.lotr.onnx'));
   const files = writeArtifacts(
     {
       model: { model, path: output, weights: options.weights },
-      adapter: { adapter, path: outputFile(options.adapter, beside(output, '.safetensors')) },
+      adapter: { adapter, path: outputFile(options.adapter, defaultOutput(output, '.safetensors')) },
       inputs: [path],
     },
     run,

@@ -5,7 +5,7 @@ import { parsePipeline, runPipeline } from '../../src/passes/pipeline.js';
 import { ALL_PASSES } from '../../src/passes/registry.js';
 import { hooksOf, printed, type WatchOptions } from '../hooks.js';
 import { loadModel, TEXT } from '../load.js';
-import { beside, outputFile, refuseInputs, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, refuseInputs, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { filesText } from '../text.js';
 
@@ -26,7 +26,7 @@ export function runCommand(path: string, options: RunPassesOptions, run: Run): v
     }),
   );
   const { output: given, weights } = options;
-  const output = given === undefined ? undefined : outputFile(given, beside(path, '.onnx'));
+  const output = given === undefined ? undefined : outputFile(given, defaultOutput(path, '.onnx'));
   if (output === undefined) run.io.out(printed(model));
   else if (output.endsWith(TEXT)) {
     refuseInputs([output], [path]);

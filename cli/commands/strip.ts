@@ -1,7 +1,7 @@
 import type { WeightsMode } from '../../src/ir/onnx/writer.js';
 import { strip } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
-import { beside, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { filesText } from '../text.js';
 
@@ -14,7 +14,7 @@ export interface StripOptions {
 export function stripCommand(path: string, options: StripOptions, run: Run): void {
   const model = loadModel(path);
   strip(model);
-  const output = outputFile(options.output, beside(path, '.base.onnx'));
+  const output = outputFile(options.output, defaultOutput(path, '.base.onnx'));
   const files = writeArtifacts(
     { model: { model, path: output, weights: options.weights }, inputs: [path] },
     run,

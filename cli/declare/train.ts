@@ -37,7 +37,7 @@ export function declareEmitCommands(program: Command, run: Run): void {
       'cross-entropy: one weight for each class; the loss is the weighted mean',
       classWeights,
     )
-    .option('--blank <class>', 'ctc: the class that stands for no label', whole('--blank'), 0)
+    .option('--blank <class>', 'ctc: the class that means "no label"', whole('--blank'), 0)
     .option(
       '--frames <name>',
       'ctc: add an input of this name, the number of frames of each row that count (default: all)',

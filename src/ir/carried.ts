@@ -13,7 +13,7 @@ export interface ByteSource {
   read(offset: number, length: number): Uint8Array;
 }
 
-/** One field that the IR does not model: its bytes, tag included, where they stand in the file. */
+/** One field that the IR does not model: its bytes, tag included, where they are in the file. */
 export interface RawField {
   readonly field: number;
   readonly source: ByteSource;

@@ -200,7 +200,7 @@ export class Graph {
     this.touch();
   }
 
-  /** Puts nodes that stand in no graph before `at`. */
+  /** Puts nodes that are in no graph before `at`. */
   insertBefore(at: Node, ...fresh: readonly Node[]): void {
     for (const node of fresh) {
       this.#attach(node);
@@ -209,7 +209,7 @@ export class Graph {
     this.touch();
   }
 
-  /** Puts nodes that stand in no graph after `at`, in the given order. */
+  /** Puts nodes that are in no graph after `at`, in the given order. */
   insertAfter(at: Node, ...fresh: readonly Node[]): void {
     let cursor = at;
     for (const node of fresh) {

@@ -1,5 +1,5 @@
 /**
- * Objects whose keys come from files. An ordinary object has keys that nobody gave it (`constructor`, `toString`) and one
+ * Objects whose keys come from files. An ordinary object has keys that it was not given (`constructor`, `toString`) and one
  * that cannot be given (`__proto__`): such objects are made, and looked into, with these two.
  */
 

@@ -23,7 +23,7 @@ import { isInOrder, sourcesOf, topologicalOrder } from './topo.js';
  * 3. no node depends on itself (LOTR2003); nodes may be in any order, as ONNX Runtime allows;
  * 4. an initializer's data has the length that its type and shape need (LOTR2005);
  * 5. the standard operator set is imported (LOTR2006), and so is every other domain (LOTR2012, warning);
- * 6. functions do not call themselves, and attribute references stand in functions only (LOTR2007);
+ * 6. functions do not call themselves, and attribute references occur in functions only (LOTR2007);
  * 7. every node names an operator (LOTR2008); the IR version is known (LOTR2009, warning).
  *
  * Also asserted, as faults of lotrc itself: use lists agree with inputs.

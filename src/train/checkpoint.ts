@@ -43,7 +43,7 @@ export function readCheckpoint(folder: string, run: TrainingRun): Position | nul
   if (!existsSync(file)) return null;
   const { tensors, metadata } = readSafetensors(file);
   const position = positionOf(metadata[KEY]);
-  if (!position) return fail(badRun({ file, why: 'it does not say where the run stood' }));
+  if (!position) return fail(badRun({ file, why: 'it does not have the position of the run' }));
   for (const [name, { dtype, shape }] of run.save()) {
     const found = tensors.get(name);
     if (found?.dtype === dtype && `${found.shape}` === `${shape}`) continue;

@@ -24,7 +24,7 @@ const DEVICES = {
   cuda: ['h100', 'a100', 'rtx-5090'],
 } as const;
 
-/** What is drawn may cost so many multiplications, as far as they are known beforehand. */
+/** Most multiplications that a drawn case may cost, as far as they are known in advance. */
 const MOST = 2e6;
 
 /** Layers, a device and a form at random, the same for a seed; small enough to be interpreted in a moment. */

@@ -9,7 +9,7 @@ import { contraction, IN, OUT, reference, rowsOf } from './host-layers.js';
 import { values } from './kernel-cases.js';
 import { worstError } from './kernel-run.js';
 
-/** Whose the blocks of rows are; nobody has the second adapter. */
+/** The adapters of the blocks of rows; no block has the second adapter. */
 const TABLE = [2, 0, 2];
 
 /**

@@ -294,7 +294,7 @@ describe('says what is wrong:', () => {
     const [output, data] = [fresh(), jsonl('c.jsonl', DATA)];
     await train(data, output, '--max-steps', '3');
     writeSafetensors(join(output, 'checkpoint.safetensors'), new Map());
-    await failing('LOTR8212', lotrc('train', net.train, '-o', output, '--resume'), /where the run stood/);
+    await failing('LOTR8212', lotrc('train', net.train, '-o', output, '--resume'), /the position of the run/);
     writeFileSync(join(output, 'run.json'), '{');
     await failing('LOTR8212', lotrc('train', net.train, '-o', output, '--resume'), /cannot be read/);
     await failing(

@@ -26,8 +26,8 @@ export async function surveyFile(path: string, limits: Limits = LIMITS): Promise
 
 /** The compiled program: next to this file in the build; tests run from the sources and use the build's. */
 function program(): string {
-  const beside = join(import.meta.dirname, 'one.js');
-  if (existsSync(beside)) return beside;
+  const sibling = join(import.meta.dirname, 'one.js');
+  if (existsSync(sibling)) return sibling;
   const root = resolve(import.meta.dirname, '../../..');
   return join(root, 'dist', relative(root, import.meta.dirname), 'one.js');
 }

@@ -45,8 +45,8 @@ export function cosineRegression(b: TrainBuilder, pairs: Pairs, target: Value): 
  */
 export function contrastive(b: TrainBuilder, pairs: Pairs, temperature: number): Loss {
   const { at, u, v, backward } = halves(b, pairs);
-  const turned = b.one('Transpose', [v], { perm: attrInts([1, 0]) });
-  const scores = b.one('Div', [b.one('MatMul', [u, turned]), b.f32(temperature)]);
+  const transposed = b.one('Transpose', [v], { perm: attrInts([1, 0]) });
+  const scores = b.one('Div', [b.one('MatMul', [u, transposed]), b.f32(temperature)]);
   const own = b.one('Range', [b.i32(0), b.one('Cast', [b.lastExtent(scores)], { to: attrInt(6) }), b.i32(1)]);
   const ranking = crossEntropy(b, scores, own, null, { ignoreIndex: -100, labelSmoothing: 0 });
   const gradient = (scale: Value | null): Value => {

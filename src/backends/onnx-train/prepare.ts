@@ -156,7 +156,7 @@ function embed(graph: Graph, factors: ReadonlyMap<string, TensorData>): void {
   }
 }
 
-/** Weights from 1 KiB on that stand in Constant nodes become initializers; smaller ones where weights are trained. */
+/** Weights from 1 KiB on in Constant nodes become initializers; smaller ones where weights are trained. */
 function liftConstants(model: Model, { alsoTrain }: TrainOptions, places: ReadonlySet<string>): void {
   for (const node of model.graph.nodes) {
     const attr = node.opKey === 'Constant' ? node.attrs.get('value') : undefined;

@@ -175,7 +175,7 @@ function stage(output: Output, temporary: string, janitor: Janitor): Staged {
   const mode = kept ?? newMode(source);
   if (copyOf) janitor.expect(copyOf.size);
   const how = copyOf ? copyWhole(copyOf, temporary, mode) : 'written';
-  // for its owner only until the permissions are set: nobody else reads what was private
+  // for its owner only until the permissions are set, so that private data stays private
   const fd = openNew(temporary, how !== 'written', 0o600);
   try {
     fchmodSync(fd, mode);

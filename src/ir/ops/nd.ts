@@ -93,10 +93,10 @@ export function reshape(a: NdArray, shape: readonly number[]): NdArray {
 
 export function transpose(a: NdArray, perm: readonly number[]): NdArray {
   const strides = stridesOf(a.shape);
-  const turned = perm.map((p) => strides[p]!);
+  const transposed = perm.map((p) => strides[p]!);
   return fromIndex(
     perm.map((p) => a.shape[p]!),
-    (index) => a.data[offset(turned, index)]!,
+    (index) => a.data[offset(transposed, index)]!,
   );
 }
 

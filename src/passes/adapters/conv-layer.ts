@@ -16,8 +16,8 @@ export function filterShape(window: readonly number[] | null, rank: number): rea
 
 /** A factor (m, n) as the filters (n, m split by `shape`) of a convolution. */
 export function filtersOf(b: GraphBuilder, factor: Value, shape: Value): Value {
-  const turned = b.one('Transpose', [factor], { perm: attrInts([1, 0]) }, `${factor.name}/T`);
-  return b.one('Reshape', [turned, shape], {}, `${factor.name}/filters`);
+  const flipped = b.one('Transpose', [factor], { perm: attrInts([1, 0]) }, `${factor.name}/T`);
+  return b.one('Reshape', [flipped, shape], {}, `${factor.name}/filters`);
 }
 
 /** The factor that `filtersOf` made filters of, and the constant shape; null when the value is nothing of the kind. */

@@ -116,8 +116,8 @@ function asRead(node: Node): StoredMatrix {
   const layout = isSet(node, 'transB') ? 'oi' : 'io';
   if (!transposed) return { data, layout, alpha: alphaOf(node) };
   const [rows, columns] = [data.shape[0]!, data.shape[1]!];
-  const turned = new ComputedTensor(data.dtype, [columns, rows], 'transpose', () =>
+  const flipped = new ComputedTensor(data.dtype, [columns, rows], 'transpose', () =>
     encodeFloats(data.dtype, transpose(toF64(data), rows, columns)),
   );
-  return { data: turned, layout, alpha: alphaOf(node) };
+  return { data: flipped, layout, alpha: alphaOf(node) };
 }

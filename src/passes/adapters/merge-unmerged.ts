@@ -47,10 +47,10 @@ function mergeOne(model: Model, { base, a, b, scale, add, delta }: UnmergedLora)
 /** The (in, out) matrix by which a product multiplies, in float64. Both sides of an adapter are thin. */
 function asMatrix({ stored, layout, in: inn, out }: Candidate): TensorData {
   const values = toF64(stored!.data);
-  const turned = (layout === 'oi') !== stored!.transposed;
+  const transposed = (layout === 'oi') !== stored!.transposed;
   const matrix = new Float64Array(values.length);
   for (let i = 0; i < inn!; i++) {
-    for (let o = 0; o < out!; o++) matrix[i * out! + o] = values[turned ? o * inn! + i : i * out! + o]!;
+    for (let o = 0; o < out!; o++) matrix[i * out! + o] = values[transposed ? o * inn! + i : i * out! + o]!;
   }
   return new MemoryTensor('f64', [inn!, out!], new Uint8Array(matrix.buffer));
 }

@@ -96,7 +96,7 @@ interface Reader {
   /** s / alpha */
   readonly scale: number;
   /** the stored matrix is (out, in) */
-  readonly turned: boolean;
+  readonly flipped: boolean;
 }
 
 function mergeSite(
@@ -124,7 +124,7 @@ function mergeSite(
       node,
       stored,
       scale: effectiveScale(row.spec, rank) / alphaOf(node),
-      turned: (isSet(node, 'transB') || baseOf(node).key === CONVOLUTION) !== stored.transposed,
+      flipped: (isSet(node, 'transB') || baseOf(node).key === CONVOLUTION) !== stored.transposed,
     };
     byHolder.set(stored.holder, [...(byHolder.get(stored.holder) ?? []), reader]);
   }
@@ -133,7 +133,7 @@ function mergeSite(
     // readers of one tensor that scale or transpose it differently cannot share the merged one
     const forms = new Map<string, Reader[]>();
     for (const reader of readers) {
-      const key = `${reader.scale}|${reader.turned}`;
+      const key = `${reader.scale}|${reader.flipped}`;
       forms.set(key, [...(forms.get(key) ?? []), reader]);
     }
     const alone = forms.size === 1 && !hasOtherReaders(holder, new Set(readers.map(({ node }) => node)));
@@ -151,13 +151,13 @@ function mergeForm(
   factors: readonly TensorData[],
   alone: boolean,
 ): void {
-  const [{ stored, scale, turned }] = form as [Reader];
+  const [{ stored, scale, flipped }] = form as [Reader];
   const { holder, data } = stored;
   const refuse = (): never =>
     fail(
       mergeRefused({ site: site.id, weight: holder.name, why: `the result is not finite in ${data.dtype}` }),
     );
-  const merged = new MergedTensor(data, { factors, scale }, turned, refuse);
+  const merged = new MergedTensor(data, { factors, scale }, flipped, refuse);
   if (alone) {
     if (holder.constant) holder.setConstant(merged);
     else holder.producer!.setAttr('value', { kind: 'tensor', value: merged });

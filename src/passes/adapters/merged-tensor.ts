@@ -28,16 +28,16 @@ export class MergedTensor extends BaseTensor {
   readonly origin: TensorOrigin = { kind: 'computed', by: 'merge' };
   readonly #weight: TensorData;
   readonly #product: ScaledProduct;
-  readonly #turned: boolean;
+  readonly #transposed: boolean;
   readonly #refuse: () => never;
 
   readonly #columns: number;
 
-  constructor(weight: TensorData, product: ScaledProduct, turned: boolean, refuse: () => never) {
+  constructor(weight: TensorData, product: ScaledProduct, transposed: boolean, refuse: () => never) {
     super(weight.dtype, weight.shape, weight.byteLength);
     this.#weight = weight;
     this.#product = product;
-    this.#turned = turned;
+    this.#transposed = transposed;
     this.#refuse = refuse;
     // filters are rows too, of all that lies after the first axis
     this.#columns = elementCount(weight.shape.slice(1));
@@ -74,7 +74,7 @@ export class MergedTensor extends BaseTensor {
     const { dtype } = this;
     const part = this.#weight.slice(from * columns * width, (to - from) * columns * width);
     const base = toF64(new MemoryTensor(dtype, [to - from, columns], part));
-    const { left, right } = halves(this.#product.factors, this.#turned);
+    const { left, right } = halves(this.#product.factors, this.#transposed);
     const values = new Float64Array(base.length);
     for (let i = from; i < to; i++) {
       const row = values.subarray((i - from) * columns, (i - from + 1) * columns);
@@ -118,19 +118,19 @@ interface Halves {
 /** The halves of the product last requested: blocks of one weight are made one after another. */
 let last: {
   readonly factors: readonly TensorData[];
-  readonly turned: boolean;
+  readonly transposed: boolean;
   readonly halves: Halves;
 } | null = null;
 
 /** F1 and F2 F3 ...: D = left right, so that no matrix of the weight's size is made. Transposed: D' = right' left'. */
-function halves(factors: readonly TensorData[], turned: boolean): Halves {
-  if (last?.factors === factors && last.turned === turned) return last.halves;
+function halves(factors: readonly TensorData[], transposed: boolean): Halves {
+  if (last?.factors === factors && last.transposed === transposed) return last.halves;
   const [first, ...rest] = factors.map(dense);
   const tail = rest.reduceRight((right, left) => product(left, right));
-  const found = turned
-    ? { left: transposed(tail), right: transposed(first!) }
+  const found = transposed
+    ? { left: transpose(tail), right: transpose(first!) }
     : { left: first!, right: tail };
-  last = { factors, turned, halves: found };
+  last = { factors, transposed, halves: found };
   return found;
 }
 
@@ -152,7 +152,7 @@ function product(left: Dense, right: Dense): Dense {
   return { rows: left.rows, columns: right.columns, data };
 }
 
-function transposed({ rows, columns, data }: Dense): Dense {
+function transpose({ rows, columns, data }: Dense): Dense {
   const out = new Float64Array(data.length);
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j]!;

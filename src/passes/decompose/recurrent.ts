@@ -206,10 +206,10 @@ function biasOf(
   both: Value,
   rows: number,
   hidden: number,
-  behind: boolean,
+  after: boolean,
 ): { readonly common: Value; readonly apart: Value | null } {
   const flat = b.reshape(both, [-1]);
-  if (!behind) {
+  if (!after) {
     const [ofX, ofState] = b.split(flat, 0, [rows, rows]) as [Value, Value];
     return { common: b.add(ofX, ofState), apart: null };
   }

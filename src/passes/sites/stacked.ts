@@ -34,12 +34,12 @@ function onlyUse(value: Value, op: string): Node | null {
 /** How products read the matrices of a stack (several, rows, columns), by the first that does. */
 export function stackLayout(stack: Value): StackLayout | null {
   const seen = new Map<Value, boolean>([[stack, false]]);
-  for (const [value, turned] of seen) {
+  for (const [value, flipped] of seen) {
     for (const { node, index } of value.uses) {
       const read = readsMatrices(node, index);
-      if (read) return (read === 'io') !== turned ? 'io' : 'oi';
+      if (read) return (read === 'io') !== flipped ? 'io' : 'oi';
       const next = passes(node, index);
-      if (next !== null) seen.set(node.outputs[0]!, turned !== next);
+      if (next !== null) seen.set(node.outputs[0]!, flipped !== next);
     }
   }
   return null;

@@ -28,10 +28,10 @@ export function contract(
   axis: number,
   extents: readonly Count[],
 ): Value {
-  const behind = extents.length - 1 - axis;
-  if (behind === 0) return b.one('MatMul', [dy, matrix]);
+  const after = extents.length - 1 - axis;
+  if (after === 0) return b.one('MatMul', [dy, matrix]);
   const transposed = b.transpose(matrix, [1, 0]);
-  if (behind === 1) return b.one('MatMul', [transposed, dy]);
+  if (after === 1) return b.one('MatMul', [transposed, dy]);
   // the axes after are joined into one: zeros in a shape keep the extent
   const lines = b.reshape(dy, b.ints([...range(axis + 1).map(() => 0), -1]));
   return b.reshape(b.one('MatMul', [transposed, lines]), shapeOf(b, extents));

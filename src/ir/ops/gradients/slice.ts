@@ -105,8 +105,8 @@ function lay(b: GradBuilder, dy: Value, x: Value, laid: Laid, extents: readonly 
   const { axis, extent, first, step, count } = laid;
   const rank = b.rank(x);
   if (step === 1) {
-    const behind = sub(b, sub(b, extent, count), first);
-    return pad(b, dy, vector(b, first), vector(b, behind), axis, x);
+    const after = sub(b, sub(b, extent, count), first);
+    return pad(b, dy, vector(b, first), vector(b, after), axis, x);
   }
   // blocks of `step` places: each element lies in its block where the first one lies in its own
   const blocks = div(b, add(b, extent, step - 1), step);
