@@ -11,6 +11,7 @@ import {
   type Value,
 } from './model.js';
 import { elementCount } from './shape.js';
+import type { TensorData } from './tensor.js';
 import { isInOrder, sourcesOf, topologicalOrder } from './topo.js';
 
 /**
@@ -106,13 +107,24 @@ function sameConstant(a: Value, b: Value): boolean {
 }
 
 function checkTensors(graph: Graph, found: Diagnostic[]): void {
-  for (const [name, value] of graph.initializers) {
-    const { dtype, shape, byteLength } = value.constant!;
-    const wanted = byteLengthOf(dtype, elementCount(shape));
-    if (wanted !== null && wanted !== byteLength) {
-      found.push(codes.tensorSize({ name, wanted, found: byteLength }));
+  for (const [name, value] of graph.initializers) checkSize(name, value.constant!, found);
+  for (const node of graph.nodes) {
+    for (const [name, attr] of node.attrs) {
+      const held = attr.kind === 'tensor' ? [attr.value] : attr.kind === 'tensors' ? attr.value : [];
+      for (const data of held) checkSize(name, data, found, node);
     }
   }
+}
+
+function checkSize(
+  name: string,
+  { dtype, shape, byteLength }: TensorData,
+  found: Diagnostic[],
+  of?: Node,
+): void {
+  const wanted = byteLengthOf(dtype, elementCount(shape));
+  if (wanted === null || wanted === byteLength) return;
+  found.push(codes.tensorSize({ name, wanted, found: byteLength, ...(of ? { at: placeOf(of) } : {}) }));
 }
 
 function checkNode(
@@ -131,8 +143,10 @@ function checkNode(
     if (!node.isListed(index)) throw new Error(`"${input.name}" does not list its reader "${node.label}"`);
   }
   const opsets = fn ? fn.opsets : model.opsets;
+  const called = model.functions.get(functionKey(node.domain, node.op, node.overload));
+  if (called) checkCall(node, called, found);
   const missing = !opsets.has(node.domain) && !missingDomains.has(node.domain);
-  if (missing && !model.functions.has(functionKey(node.domain, node.op, node.overload))) {
+  if (missing && !called) {
     missingDomains.add(node.domain);
     const at = placeOf(node);
     // ONNX Runtime knows the versions of its own domains, and its optimiser leaves the import out
@@ -142,6 +156,19 @@ function checkNode(
   for (const [name, attr] of node.attrs) {
     if (attr.kind !== 'ref') continue;
     const why = `attribute "${name}" refers to "${attr.name}" of a calling node, and there is none outside functions`;
+    found.push(codes.badFunction({ name: `node "${node.label}"`, why }));
+  }
+}
+
+/** A call may leave out inputs and outputs of its function, and has no others. */
+function checkCall(node: Node, { key, graph }: GraphFunction, found: Diagnostic[]): void {
+  const sides = [
+    ['inputs', node.inputs.length, graph.inputs.length],
+    ['outputs', node.outputs.length, graph.outputs.length],
+  ] as const;
+  for (const [what, given, known] of sides) {
+    if (given <= known) continue;
+    const why = `it has ${given} ${what}, and the function "${key}" that it calls has ${known}`;
     found.push(codes.badFunction({ name: `node "${node.label}"`, why }));
   }
 }

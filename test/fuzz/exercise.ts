@@ -19,7 +19,8 @@ export type Outcome = readonly string[];
 
 /**
  * Does with a file all that the command line does with one: reads it, and with what was read verifies, prints, parses
- * again, inspects, rewrites, writes, extracts, merges and strips. Throws what is not a LotrcError: a defect.
+ * again, inspects, rewrites, writes, extracts, merges and strips. Throws what is a defect: an error that is not a
+ * LotrcError, or a LOTR9xxx.
  */
 export function exercise({ format, bytes }: Input, workspace: Workspace): Outcome {
   const codes: string[] = [];
@@ -28,6 +29,8 @@ export function exercise({ format, bytes }: Input, workspace: Workspace): Outcom
       return run();
     } catch (error) {
       if (!(error instanceof LotrcError)) throw error;
+      // a pass that fails with an error of its own says so in a diagnostic: that is a defect too
+      if (error.diagnostics.some(({ code }) => code.startsWith('LOTR9'))) throw error;
       codes.push(error.diagnostics[0]!.code);
       return null;
     }

@@ -59,16 +59,16 @@ export const outOfScope = defineCode<{ name: string; at: Place }>({
   }),
 });
 
-export const tensorSize = defineCode<{ name: string; wanted: number; found: number }>({
+export const tensorSize = defineCode<{ name: string; wanted: number; found: number; at?: Place }>({
   code: 'LOTR2005',
   severity: 'error',
-  title: 'an initializer has more or fewer bytes than its type and shape need',
+  title: 'a tensor has more or fewer bytes than its type and shape need',
   explain:
     'The data of a tensor must hold exactly one element per position of its shape. Files whose weights were stripped ' +
     'keep the names and shapes and lose the data: lotrc can inspect them but not run or rewrite them.',
-  make: ({ name, wanted, found }) => ({
-    message: `initializer "${name}" needs ${wanted} bytes and has ${found}`,
-    at: { kind: 'tensor', name },
+  make: ({ name, wanted, found, at }) => ({
+    message: `${at ? 'attribute' : 'initializer'} "${name}" needs ${wanted} bytes and has ${found}`,
+    at: at ?? { kind: 'tensor', name },
     hint: 'get the file with its weights',
   }),
 });
@@ -92,7 +92,8 @@ export const badFunction = defineCode<{ name: string; why: string }>({
   severity: 'error',
   title: 'a model-local function is not valid',
   explain:
-    'Functions must not call themselves, directly or in a circle, and attribute references stand only in bodies.',
+    'Functions must not call themselves, directly or in a circle, and attribute references stand only in bodies. ' +
+    'A call has no more inputs and outputs than its function.',
   make: ({ name, why }) => ({
     message: `${name}: ${why}`,
     hint: 'correct the function in the exporter',

@@ -2,7 +2,7 @@ import { type Attr, type AttrKind, attrText } from '../attr.js';
 import { attributeKind } from '../codes/shapes.js';
 import { fail } from '../diagnostics.js';
 import type { Graph } from '../graph.js';
-import { bare } from '../keys.js';
+import { bare, own } from '../keys.js';
 import { GraphFunction, Model, type Node, nodePath, type OpName } from '../model.js';
 import type { AttrsOf } from './define.js';
 import { OP_VERSIONS } from './generated/attr-defaults.js';
@@ -25,9 +25,7 @@ export interface AttrRow {
 
 /** The schema of an op (key as in `Node.opKey`) that holds in a version of its operator set; undefined when unknown. */
 export function opVersion(key: string, opset: number): OpVersion | undefined {
-  return Object.hasOwn(OP_VERSIONS, key)
-    ? OP_VERSIONS[key]!.findLast((row) => row.since <= opset)
-    : undefined;
+  return own(OP_VERSIONS, key)?.findLast((row) => row.since <= opset);
 }
 
 /**
@@ -60,7 +58,7 @@ export function attrsOf<Op extends OpName>(
   source: number | AttrSource = opsetOf(node),
 ): AttrsOf<Op> {
   const { opset, attrs = node.attrs } = typeof source === 'number' ? { opset: source } : source;
-  const rows = opVersion(node.opKey, opset)?.attrs ?? {};
+  const rows = rowsOf(node.opKey, opset);
   const result = bare<unknown>();
   for (const name of Object.keys(rows)) {
     const value = rows[name]!.default;
@@ -69,12 +67,19 @@ export function attrsOf<Op extends OpName>(
   for (const [name, attr] of attrs) {
     if (attr.kind === 'ref') continue;
     const wanted = Object.hasOwn(rows, name) ? rows[name]!.kind : attr.kind;
-    if (attr.kind !== wanted && attr.kind !== 'raw') {
-      fail(attributeKind({ path: nodePath(node), op: node.op, attr: name, found: attr.kind, wanted }));
+    const carried = wanted === 'sparse_tensor' || wanted === 'type_proto' ? 'raw' : wanted;
+    if (attr.kind !== carried) {
+      const found = attr.kind === 'raw' ? `number ${attr.type}` : attr.kind;
+      fail(attributeKind({ path: nodePath(node), op: node.op, attr: name, found, wanted }));
     }
     result[name] = plain(attr);
   }
   return result as AttrsOf<Op>;
+}
+
+/** The attributes of a version; of an operator set older than the operator, those of its first version. */
+function rowsOf(key: string, opset: number): Readonly<Record<string, AttrRow>> {
+  return (opVersion(key, opset) ?? own(OP_VERSIONS, key)?.[0])?.attrs ?? {};
 }
 
 function plain(attr: Attr): unknown {

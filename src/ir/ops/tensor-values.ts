@@ -1,4 +1,7 @@
+import { badTensor } from '../codes/load.js';
+import { fail } from '../diagnostics.js';
 import type { DType } from '../dtype.js';
+import { byteLengthOf } from '../dtype.js';
 import { fromBf16, fromF16 } from '../half.js';
 import { elementCount } from '../shape.js';
 import type { TensorData } from '../tensor.js';
@@ -45,11 +48,20 @@ export function isInteger(dtype: DType): boolean {
   return INTEGERS.has(dtype);
 }
 
-/** A tensor as float64 (integers beyond 2^53 are rounded); null for strings and types that have no reader. */
+/**
+ * A tensor as float64 (integers beyond 2^53 are rounded); null for strings and types that have no reader. Throws LOTR1005
+ * when it has another number of bytes than its shape needs.
+ */
 export function ndOf(tensor: TensorData): NdArray | null {
   const read = READERS[tensor.dtype];
   if (!read) return null;
   const bytes = tensor.bytes();
+  const wanted = byteLengthOf(tensor.dtype, elementCount(tensor.shape)) ?? 0;
+  if (bytes.byteLength !== wanted) {
+    const { name = '', source } = tensor.carried ?? {};
+    const why = `${wanted} bytes of data are needed, ${bytes.byteLength} are stored`;
+    fail(badTensor({ name, file: source?.path ?? '<model>', why }));
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const data = Float64Array.from({ length: elementCount(tensor.shape) }, (_, i) => read(view, i));
   return { shape: tensor.shape, data };

@@ -90,7 +90,8 @@ export function weightInput(node: Node): number | null {
 }
 
 function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
-  if (origins.isCall(node)) return [];
+  // what delivers nothing is not a layer
+  if (origins.isCall(node) || node.outputs.length === 0) return [];
   if (node.opKey === 'Einsum') return einsum(node, origins);
   const other = otherLinear(node);
   const found = other
@@ -212,8 +213,8 @@ function otherProblem(
 }
 
 /**
- * A weight that holds less than the extents in the node's attributes say, at one bit each: the attributes or the file
- * are wrong.
+ * A weight that holds less than the extents in the node's attributes say, at one bit each, or numbers that are not packed
+ * integers: the attributes or the file are wrong.
  */
 function tooWide(
   node: Node,
@@ -222,6 +223,10 @@ function tooWide(
   [inn, out]: readonly (number | null)[],
 ): Candidate['problem'] {
   if (!extents || !stored) return null;
+  if (isFloat(stored.data.dtype)) {
+    const keeps = `takes integers, and its weight is ${stored.data.dtype}`;
+    return (layer) => otherOp({ ...at(node, weight, layer), keeps });
+  }
   const fits = inn && out && inn > 0 && out > 0 && inn * out <= 8 * stored.data.byteLength;
   if (fits) return null;
   return (layer) =>
@@ -322,7 +327,9 @@ function addsToWeight(node: Node, origins: Origins): boolean {
       if ((other && (origins.stored(other)?.data.shape.length ?? 0)) !== 2) return false;
       added = true;
     } else if (!STEPS_OF_SUM.has(next.opKey)) return false;
-    value = next.outputs[0]!;
+    const [after] = next.outputs;
+    if (!after) return false;
+    value = after;
   }
   return false;
 }

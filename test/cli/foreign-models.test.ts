@@ -1,0 +1,57 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { formatDiagnostic } from '../../src/ir/diagnostics.js';
+import { readModel } from '../../src/ir/onnx/reader.js';
+import { inferShapes } from '../../src/passes/infer-shapes.js';
+import { lotrc } from '../support/cli.js';
+
+// Damaged models on which lotrc once failed with an error of its own (exit code 70).
+
+const scratch = mkdtempSync(join(tmpdir(), 'lotrc-damaged-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const CASES = join(import.meta.dirname, '../data/cases/attack');
+const damaged = readdirSync(CASES).filter((name) => /^(lotr9001|seed)/.test(name));
+
+test.each(damaged)('%s ends in a diagnostic of its own', async (name) => {
+  const file = join(CASES, name);
+  const output = join(scratch, name);
+  const rewrite = ['rewrite', file, '--rank', '1', '--target', '.*', '--replace', '-o', output];
+  const codes = new Map<string, number>();
+  for (const words of [
+    ['inspect', file],
+    ['print', file],
+    rewrite,
+    ['merge', output, '-o', `${output}.merged.onnx`],
+    ['emit', 'onnx-train', output, '-o', `${output}.train`],
+    ['emit', 'wgsl', output, '--explain'],
+  ]) {
+    const { code, err } = await lotrc(...words);
+    expect(err, words[0]).not.toMatch(/LOTR9/);
+    expect([0, 1], `${words[0]}: ${err}`).toContain(code);
+    codes.set(words[0]!, code);
+  }
+  expect(codes.size).toBe(5);
+});
+
+test.each([
+  [
+    'lotr9001_10564.onnx',
+    /LOTR4103: attribute "equation" .* is of type number \d+, the operator requires string/,
+  ],
+  ['lotr9001_25528.onnx', /LOTR4103: attribute "value_floats" .* the operator requires floats/],
+])('%s: inference says which attribute', (name, wanted) => {
+  const found = inferShapes(readModel(join(CASES, name)));
+  expect(found.map(formatDiagnostic).join('\n')).toMatch(wanted);
+});
+
+test('a tensor in an attribute that has too few bytes', async () => {
+  const { err } = await lotrc('rewrite', join(CASES, 'lotr9001_40957.onnx'), '--rank', '1');
+  expect(err).toMatch(/LOTR2005: attribute "value" needs 16 bytes and has 8/);
+});
+
+test('packed weights that are not integers', async () => {
+  const { out } = await lotrc('inspect', join(CASES, 'seed-33-18668.onnx'));
+  expect(out).toMatch(/LOTR3107 .*takes integers, and its weight is f32/);
+});
