@@ -148,7 +148,7 @@ describe('files', () => {
     expect(long).toEqual([]);
   });
 
-  test('stand in folders that say what they are for', () => {
+  test('are in folders with a README', () => {
     const folders = new Set(
       files.map((file) => dirname(file)).filter((folder) => !folder.endsWith('/generated')),
     );

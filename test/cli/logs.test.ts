@@ -64,7 +64,7 @@ describe('lotrc logs to-parquet', () => {
     ]);
   });
 
-  test('takes the settings that the file itself has, and the tags that are asked for', async () => {
+  test('takes the settings that the file itself has, and the requested tags', async () => {
     const long = ['--layout', 'long', '--tags', '^train/loss$', '--json'];
     const done = await lotrc('logs', 'to-parquet', GLUE, '-o', out, ...long);
     expect(JSON.parse(done.out)).toMatchObject({ version: 1, runs: 2, rows: 7, output: out });

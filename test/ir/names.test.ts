@@ -61,7 +61,7 @@ test('one authority serves a graph and everything nested in it', () => {
   expect(deep.names.freshValue('c')).toBe('c_2');
 });
 
-test('names given after the authority was asked for are known to it', () => {
+test('names given after the allocator was first used are known to it', () => {
   const { main, mid, deep } = nested();
   const { names } = main;
   deep.append({ op: 'Abs', name: 'late-node', inputs: [], outputs: ['late'] });

@@ -90,7 +90,7 @@ describe('order', () => {
     expect(order(g)).toBe('late reader');
   });
 
-  test('nodes on a cycle, and those behind it, come last in file order', () => {
+  test('nodes on a cycle, and those after it, come last in file order', () => {
     const { g } = graphOf([
       ['behind', ['two']],
       ['two', ['one']],

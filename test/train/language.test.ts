@@ -242,7 +242,7 @@ describe('chat templates', () => {
 });
 
 describe('tags', () => {
-  test('tags stand at the first tokens of words, as word_ids says; --subwords all at every token', async () => {
+  test('tags are at the first tokens of words, as word_ids says; --subwords all at every token', async () => {
     const data = jsonl('tags.jsonl', rows.tags);
     const opened = await open(data, {}, folders.plain);
     expect(opened.labels).toEqual({ kind: 'names', names: ['B', 'I', 'O'], order: 'data' });

@@ -238,7 +238,7 @@ describe('the order of classes', () => {
       message: 'the label "newt" is not one of fish, bird, cow',
     });
   });
-  test('class numbers stand for names that are given', async () => {
+  test('class numbers replace names that are given', async () => {
     const rows = DATA.map(({ text }, i) => ({ text, label: i % 3 }));
     const { dataset } = await open(jsonl('numbers.jsonl', rows), { labels: ['newt', 'fish', 'bird'] });
     expect([...dataset.batch([0, 1, 2]).labels.data]).toEqual([0, 1, 2]);

@@ -69,12 +69,12 @@ test('one word for all is handed out at once', () => {
   expect(conflicts(lane, div(lane, u32(4)))).toBe(0);
 });
 
-test('elements of 16 bits stand two in a word', () => {
+test('a word holds two elements of 16 bits', () => {
   expect(conflicts(lane, lane, 'f16')).toBe(0);
   expect(conflicts(strided(64), strided(64), 'f16')).toBe(2 * 2 * 31);
 });
 
-test('a tile that is written along one axis and stands along the other', () => {
+test('a tile that is written along one axis and stored along the other', () => {
   const turned = (pitch: number) => add(mul(mod(lane, u32(16)), u32(pitch)), div(lane, u32(16)));
   // 16 rows in one bank, two columns: 15 times more for each warp
   expect(conflicts(turned(64), turned(64))).toBe(2 * 2 * 15);

@@ -29,7 +29,7 @@ describe('pickSchedule', () => {
     source,
   });
 
-  test('takes tuned rows before heuristic ones, wherever they stand', () => {
+  test('takes tuned rows before heuristic ones, in any order of the list', () => {
     const db = [row('heuristic', first), row('tuned', second)];
     expect(pickSchedule(db, laptop, problem)).toMatchObject({ schedule: second, source: 'tuned' });
   });

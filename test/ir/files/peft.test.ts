@@ -123,7 +123,7 @@ describe.each<[string, AdapterSpec]>([
 });
 
 describe('the configuration', () => {
-  test('ranks that differ from the usual one stand in rank_pattern', () => {
+  test('ranks that differ from the usual one are in rank_pattern', () => {
     write(planOf({ ...LOTR, scale: 2 }), {
       baseModel: 'roberta-base',
       taskType: 'SEQ_CLS',

@@ -54,7 +54,7 @@ describe('a model beyond 2 GiB', () => {
     expect(process.resourceUsage().maxRSS - before).toBeLessThan(100_000);
   });
 
-  test('whose data file ends early is refused when the data is asked for, and not before', () => {
+  test('whose data file ends early is refused when the data is read, and not before', () => {
     const { folder, path } = writeLarge();
     truncateSync(join(folder, 'w.bin'), BYTES - 1);
     const model = readModel(path);

@@ -54,7 +54,7 @@ describe("what ONNX's own printer and hand-written texts use", () => {
   });
 });
 
-test('nodes may stand in any order; undefined names become missing values', () => {
+test('nodes may be in any order; undefined names become missing values', () => {
   const model = parseModel(body('y = Neg (h)\nh = Abs (nowhere)'));
   const [y, h] = [...model.graph.nodes];
   expect(y!.inputs[0]).toBe(h!.outputs[0]);

@@ -143,7 +143,7 @@ test('an adapter is exchanged on a model that carries its plan', async () => {
     expect([...toF32(extract(model).tensors.get(name)!)]).toEqual([...toF32(data)]);
 });
 
-test('an adapter over weights that its init replaced is exchanged where it stands', async () => {
+test('an adapter over weights that its init replaced is exchanged in place', async () => {
   const svd = { ...OPTIONS, spec: parseInit('svd', LOTR) };
   const model = rewritten(svd);
   expect(() => strip(reread(model))).toThrow(/LOTR3210/);

@@ -111,7 +111,7 @@ test('an embedding keeps its table when the tied head is merged', async () => {
   expect([...merged.graph.nodes].map(({ op }) => op).sort()).toEqual(['Gather', 'MatMul', 'Transpose']);
 });
 
-test('layers that read one weight with another alpha or turned get tensors of their own', async () => {
+test('layers that read one weight with another alpha or transposed get tensors of their own', async () => {
   const make = (): Model => {
     const { model, graph } = empty();
     const input = graph.addInput('x', tensorType('f32', [3, 6]));

@@ -103,7 +103,7 @@ describe('inlining', () => {
     expect(clip.inputs.slice(1)).toEqual([null, null]);
   });
 
-  test('nodes of a body may stand in any order', async () => {
+  test('nodes of a body may be in any order', async () => {
     const model = parse(`
       <ir_version: 10, opset_import: ["" : 18, "acme" : 1]>
       main (float[2] x) => (float[2] y) {

@@ -45,7 +45,7 @@ function run(made: ReturnType<typeof model>): Float64Array {
   return evaluateGraph(made.graph, feeds).get(made.graph.outputs[0]!)!.data;
 }
 
-describe('computes one row alone behind', () => {
+describe('computes one row alone after', () => {
   test.each([
     ['rows of a product', 'y = Gather <axis=1> (h, zero)', 1],
     ['the last row, negative index', 'y = Gather <axis=1> (h, last)', 1],

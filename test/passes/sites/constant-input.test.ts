@@ -52,7 +52,7 @@ describe('a layer whose input is stored in the model', () => {
     expect(sites.map(({ id, uses }) => `${id} ${uses.length}`)).toEqual(expect.arrayContaining(wanted));
   });
 
-  test('may be computed from stored tensors, with a bias and a table behind it', () => {
+  test('may be computed from stored tensors, with a bias and a table after it', () => {
     const net = new Net(3);
     const table = net.op('Tanh', [net.init('table', weight(1, 4, 3))]);
     const [w, b] = [net.init('w', weight(2, 3, 3)), net.init('b', f32Tensor([3], [1, 2, 3]))];

@@ -44,7 +44,7 @@ describe('layouts: the matrix by which x is multiplied', () => {
     expect(effective(net)).toEqual(transposed);
   });
 
-  test('MatMul behind Constant, Identity, Transpose and Cast', () => {
+  test('MatMul after Constant, Identity, Transpose and Cast', () => {
     const net = new Net(3);
     const stored = net.constant(weight(1, 5, 3));
     const read = net.op('Cast', [net.transpose(net.op('Identity', [stored]), 1, 0)], '', { to: attrInt(1) });
@@ -118,7 +118,7 @@ describe('refused, with the reason', () => {
     expect(findLinears(net.model).refused[0]!.candidate).toMatchObject({ in: 3, out: 5 });
   });
 
-  test('integer weight, also behind a Cast', () => {
+  test('integer weight, also through a Cast', () => {
     const net = new Net(3);
     const w = net.init('w', i64Tensor([3, 1], [1, 2, 3]));
     net.op('MatMul', [net.x, w]);

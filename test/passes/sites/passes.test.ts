@@ -39,7 +39,7 @@ test('options of select-sites parse and print', () => {
   expect(row!.sites.map(({ id }) => id)).toEqual(['h.0.q', 'h.0.k', 'h.1.q']);
 });
 
-test('a description of an adapter may stand for the method', () => {
+test('a description of an adapter may replace the method', () => {
   const frozen = {
     ...LOTR,
     method: 'core-only',

@@ -312,7 +312,7 @@ function masked(bytes: Uint8Array): number {
   return Number((((crc >> 15n) | (crc << 17n)) + 0xa282ead8n) & 0xffffffffn);
 }
 
-test('random changes of records, with checksums that fit, never throw anything but are passed over', () => {
+test('random changes of records, with checksums that fit, never throw and are skipped', () => {
   const records = LOTR.concat(LORA).flatMap((path) => recordsOf(readFileSync(path)));
   const random = new Uint32Array(noise(4 * 400, 5).buffer);
   let passedOver = 0;
