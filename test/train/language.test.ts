@@ -229,6 +229,15 @@ describe('chat templates', () => {
     expect(spansOf('{% for i in range(2, 9, 3) %}{{ i }}{% endfor %}', 'all')).toEqual(['258']);
     expect(spansOf('a\r\nb', 'all')).toEqual(['a\nb']);
   });
+  test('LOTR8228 a template that does not end, or asks for very many numbers', () => {
+    const loop = '{% for i in range(999999) %}{% for j in range(999999) %}{{ i }}{% endfor %}{% endfor %}';
+    expect(() => new ChatTemplate(loop, {}, 'x').render([], false)).toThrow(
+      /LOTR8228: .*longer than 2 seconds/,
+    );
+    const many = new ChatTemplate('{{ range(99999999999) }}', {}, 'x');
+    expect(() => many.render([], false)).toThrow('at most 1000000 are possible');
+  });
+
   test('LOTR8228 a template that cannot be read', () => {
     expect(() => new ChatTemplate('{% for %}', {}, 'x')).toThrow(/LOTR8228/);
   });

@@ -1,6 +1,7 @@
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { badTemplate } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
+import { TooLong, withinTime } from '../../ir/time-limit.js';
 
 /** A message as data sets have it: a role, a text, and whatever the template reads. */
 export type Message = Readonly<Record<string, unknown>>;
@@ -13,6 +14,11 @@ export interface Rendered {
 
 /** Marks the ends of `{% generation %}` blocks: characters for private use, which no text has. */
 const [START, END] = ['\ue000', '\ue001'];
+
+/** Numbers of one range() of a template. */
+const MAX_RANGE = 1_000_000;
+/** Seconds that a template may take for one conversation. */
+const SECONDS = 2;
 
 /** What templates find besides their variables. */
 const GLOBALS: Readonly<Record<string, unknown>> = {
@@ -28,6 +34,8 @@ const GLOBALS: Readonly<Record<string, unknown>> = {
   range: (first: number, second?: number, step = 1): number[] => {
     const [start, end] = second === undefined ? [0, first] : [first, second];
     const count = Math.max(0, Math.ceil((end - start) / step));
+    if (!(count <= MAX_RANGE))
+      throw new Error(`range() of ${count} numbers; at most ${MAX_RANGE} are possible`);
     return Array.from({ length: count }, (_, i) => start + i * step);
   },
 };
@@ -41,6 +49,7 @@ export class ChatTemplate {
   readonly marks: boolean;
   readonly #template: Template;
   readonly #tokens: Readonly<Record<string, string>>;
+  readonly #file: string;
 
   /** Throws LOTR8228 for a template that cannot be read. */
   constructor(source: string, tokens: Readonly<Record<string, string>>, file: string) {
@@ -48,6 +57,7 @@ export class ChatTemplate {
     const marked = withMarks(text);
     this.marks = marked !== text;
     this.#tokens = tokens;
+    this.#file = file;
     try {
       this.#template = new Template(marked);
     } catch (error) {
@@ -55,12 +65,15 @@ export class ChatTemplate {
     }
   }
 
-  /** Throws a plain Error with what the template, or its renderer, has against the messages. */
+  /**
+   * Throws a plain Error with what the template, or its renderer, has against the messages, and LOTR8228 when it does not end
+   * in time.
+   */
   render(messages: readonly Message[], prompt: boolean, more: Message = {}): Rendered {
     const environment = new Environment();
     const variables = { ...GLOBALS, ...this.#tokens, ...more, messages, add_generation_prompt: prompt };
     for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-    const text = String(new Interpreter(environment).run(this.#template.parsed).value);
+    const text = this.#run(environment);
     let plain = '';
     const generated: [number, number][] = [];
     for (const [, before = '', mark] of text.matchAll(/([^\ue000\ue001]*)([\ue000\ue001]|$)/g)) {
@@ -69,6 +82,16 @@ export class ChatTemplate {
       else if (mark === END) generated.at(-1)![1] = plain.length;
     }
     return { text: plain, generated };
+  }
+
+  #run(environment: Environment): string {
+    try {
+      return withinTime(SECONDS, () => String(new Interpreter(environment).run(this.#template.parsed).value));
+    } catch (error) {
+      if (!(error instanceof TooLong)) throw error;
+      const why = `the chat template takes longer than ${SECONDS} seconds on one conversation`;
+      return fail(badTemplate({ file: this.#file, why }));
+    }
   }
 }
 

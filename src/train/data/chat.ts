@@ -1,3 +1,4 @@
+import { LotrcError } from '../../ir/diagnostics.js';
 import type { ChatTemplate, Message, Rendered } from './chat-template.js';
 import type { LossOn } from './open.js';
 
@@ -49,6 +50,8 @@ export function renderChat(
     }
     return { text, spans };
   } catch (error) {
+    // a template that does not end would take its time for every record
+    if (error instanceof LotrcError) throw error;
     return { why: `the chat template cannot render it: ${(error as Error).message}` };
   }
 }
