@@ -5,7 +5,7 @@ import { freeInputs } from '../../src/backends/ort/free-inputs.js';
 import type { Optimization } from '../../src/backends/ort/messages.js';
 import { OrtProcess } from '../../src/backends/ort/process.js';
 import { toleranceFor } from '../../src/backends/ort/tolerance.js';
-import { notCompared, otherExtents, tooDifferent } from '../../src/ir/codes/cli.js';
+import { nanMeetsNan, notCompared, otherExtents, tooDifferent } from '../../src/ir/codes/cli.js';
 import { dtypeText } from '../../src/ir/dtype.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
@@ -110,6 +110,10 @@ function show(
   }
   if (dims.size > 0) run.reporter.report(otherExtents({ dims }));
   if (others.length > 0) run.reporter.report(notCompared({ names: others }));
+  for (const { name, shape, bothNaN } of outputs) {
+    const size = shape.reduce((a, b) => a * b, 1);
+    if (bothNaN > 0) run.reporter.report(nanMeetsNan({ name, count: bothNaN, size }));
+  }
   for (const { name, relative } of over)
     run.reporter.report(tooDifferent({ name, difference: text(relative), tolerance }));
 }

@@ -8,6 +8,7 @@ import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js'
 import type { Dataset } from './data/dataset.js';
 import { type Evaluation, evaluateDataset } from './evaluate.js';
 import { feedsOf } from './feeds.js';
+import { requireFinite } from './finite.js';
 import { termsOf } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
 import { MAX_SKIPPED, nextScale } from './loss-scale.js';
@@ -84,7 +85,8 @@ export interface Outcome {
 /**
  * Trains from the last checkpoint, or from the start, to the end of the plan. Everything that a step does depends on its
  * number alone (order of rows, learning rate), so a run that was stopped anywhere and resumed ends with the same bits as
- * one that was not. Throws LOTR8213 when gradients stay without a finite value.
+ * one that was not. Throws LOTR8213 when gradients stay without a finite value, or a
+ * parameter has none when it is to be saved.
  */
 export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const { run, plan, folder, logs } = host;
@@ -99,6 +101,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   run.lossScale = at.scale.value;
   if (!start) at = await evaluated(host, at);
   const save = () => {
+    requireFinite(run.parameters(), at.step);
     host.beforeSave();
     writeCheckpoint(folder, run, at);
     for (const log of logs) log.checkpoint();
@@ -170,7 +173,10 @@ async function evaluated(host: LoopHost, at: Position): Promise<Position> {
   const { best: metric } = host.plan;
   const value = metricOf(evaluation, metric);
   const best = Number.isFinite(loss) && isBetter(value, at.best, metric);
-  if (best) host.keepBest();
+  if (best) {
+    requireFinite(host.run.parameters(), at.step);
+    host.keepBest();
+  }
   host.onEvaluation(at.step, evaluation, best);
   if (!Number.isFinite(loss)) host.note(notANumber({ step: at.step }));
   return best ? { ...at, best: { step: at.step, loss, value }, stale: 0 } : { ...at, stale: at.stale + 1 };

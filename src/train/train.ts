@@ -17,6 +17,7 @@ import { type DataOptions, type OpenedData, openData } from './data/open.js';
 import { shuffled } from './data/order.js';
 import type { Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
+import { requireFinite } from './finite.js';
 import { requireLabels, termsOf } from './labels.js';
 import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
@@ -156,8 +157,12 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
       const adapter = join(output, ADAPTER);
       if (best) {
         const { tensors, metadata: plans } = readSafetensors(join(output, BEST));
+        requireFinite(tensors, best.step);
         writeSafetensors(adapter, tensors, plans);
-      } else keep(ADAPTER);
+      } else {
+        requireFinite(run.parameters(), steps);
+        keep(ADAPTER);
+      }
       return { finished, steps, early, best, adapter };
     } finally {
       for (const log of logs) log.close();

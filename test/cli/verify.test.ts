@@ -107,3 +107,13 @@ test('a model that runs with a batch of one alone is compared on that', async ()
   const fixed = await lotrc('verify', model, model, '--dim', 'batch=4');
   expect(fixed).toMatchObject({ code: 1, err: expect.stringContaining('LOTR8004') });
 });
+
+test('LOTR8014 an output that is NaN in both models is said to be', async () => {
+  const model = saved('log.onnxtxt', 'g (float[3] x) => (float[3] y) { a = Abs(x) b = Neg(a) y = Log(b) }');
+  const { code, err, out } = await lotrc('verify', model, model);
+  expect(code).toBe(0);
+  expect(out).toContain('y');
+  expect(err).toMatch(
+    /warning LOTR8014: output "y" is NaN in both models in 3 of 3 elements, which were not compared/,
+  );
+});

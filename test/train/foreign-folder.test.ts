@@ -2,6 +2,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -14,12 +15,13 @@ import { emitTraining } from '../../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS } from '../../src/backends/onnx-train/options.js';
 import { nested } from '../../src/backends/ort/config.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
-import { writeSafetensors } from '../../src/ir/files/safetensors.js';
+import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { Graph, Model } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
+import { toF32 } from '../../src/ir/values.js';
 import { rewrite } from '../../src/rewrite.js';
 import { type Batch, TrainingRun } from '../../src/train/run.js';
 import { lotrc } from '../support/cli.js';
@@ -249,6 +251,27 @@ test('a state that lacks a tensor, and graphs that are others than listed', asyn
   );
   await run.close();
   writeFileSync(join(folder, 'step.onnx'), step);
+});
+
+test('a parameter that is NaN is not saved: LOTR8213 names it, and no file of the run is written', async () => {
+  writeFileSync(file, text);
+  const state = join(folder, 'state.safetensors');
+  const bytes = readFileSync(state);
+  const { tensors, metadata } = readSafetensors(state);
+  const bias = toF32(tensors.get('constructor')!).slice();
+  bias[3] = Number.NaN;
+  bias[5] = Number.NEGATIVE_INFINITY;
+  const changed = new Map([...tensors].map(([name, data]) => [name, f32Tensor(data.shape, toF32(data))]));
+  writeSafetensors(state, changed.set('constructor', f32Tensor([61], bias)), metadata);
+  const output = join(root, 'nan');
+  const words = ['--data', join(root, 'data.safetensors'), '-o', output, '--max-steps', '1'];
+  const { code, err } = await lotrc('train', folder, ...words);
+  expect(err).toMatch(
+    /LOTR8213: after step 1 parameter "constructor" holds 1 NaN and 1 infinite values of 61/,
+  );
+  expect(code).toBe(1);
+  expect(readdirSync(output).filter((name) => /safetensors|run\.json/.test(name))).toEqual([]);
+  writeFileSync(state, bytes);
 });
 
 test('every field of run.json missing or of another kind: LOTR8212 names file and field', async () => {

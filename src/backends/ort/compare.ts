@@ -1,6 +1,7 @@
 import { cannotFeed, inputsDiffer, outputsDiffer } from '../../ir/codes/cli.js';
 import { fail } from '../../ir/diagnostics.js';
 import { dtypeText, isFloat } from '../../ir/dtype.js';
+import { bare, own } from '../../ir/keys.js';
 import type { Model } from '../../ir/model.js';
 import { shapeText } from '../../ir/shape.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
@@ -38,6 +39,8 @@ export interface OutputDifference {
   readonly absolute: number;
   /** largest |a - b| over the largest finite magnitude of the two */
   readonly relative: number;
+  /** elements that are NaN in both, which count as equal */
+  readonly bothNaN: number;
 }
 
 /** The result of a comparison. */
@@ -126,7 +129,7 @@ function sharedInputs(a: Side, b: Side, options: CompareOptions): ReadonlyMap<st
 }
 
 function feedsFor({ model, own }: Side, shared: ReadonlyMap<string, HostTensor>): Feeds {
-  const feeds: Record<string, HostTensor> = {};
+  const feeds = bare<HostTensor>();
   for (const { name } of model.graph.inputs) {
     const mine = own?.get(name);
     const value = mine ? hosted(mine) : shared.get(name);
@@ -142,9 +145,9 @@ export function hosted(data: TensorData): HostTensor {
 /** Compares outputs by name. Throws LOTR8007 when names, types or shapes differ. */
 export function compareOutputs(a: Feeds, b: Feeds): readonly OutputDifference[] {
   for (const name of Object.keys(b))
-    if (!a[name]) fail(outputsDiffer({ name, why: 'is missing in the first model' }));
+    if (!own(a, name)) fail(outputsDiffer({ name, why: 'is missing in the first model' }));
   return Object.entries(a).map(([name, left]) => {
-    const right = b[name] ?? fail(outputsDiffer({ name, why: 'is missing in the second model' }));
+    const right = own(b, name) ?? fail(outputsDiffer({ name, why: 'is missing in the second model' }));
     const [one, two] = [left, right].map(({ dtype, shape }) => `${dtypeText(dtype)}${shapeText(shape)}`);
     if (one !== two)
       fail(outputsDiffer({ name, why: `is ${one} in the first model and ${two} in the second` }));
@@ -152,23 +155,25 @@ export function compareOutputs(a: Feeds, b: Feeds): readonly OutputDifference[] 
   });
 }
 
-function distance(a: HostTensor, b: HostTensor): { absolute: number; relative: number } {
+function distance(a: HostTensor, b: HostTensor): Pick<OutputDifference, 'absolute' | 'relative' | 'bothNaN'> {
   if (a.dtype === 'string') {
     const equal = (a.data as readonly string[]).every((text, i) => text === b.data[i]);
-    return equal ? { absolute: 0, relative: 0 } : { absolute: 1, relative: 1 };
+    return { absolute: equal ? 0 : 1, relative: equal ? 0 : 1, bothNaN: 0 };
   }
   const [left, right] = [numbers(a), numbers(b)];
   let absolute = 0;
   let largest = 0;
+  let bothNaN = 0;
   for (let i = 0; i < left.length; i++) {
     const [x, y] = [left[i]!, right[i]!];
     for (const size of [Math.abs(x), Math.abs(y)])
       if (size > largest && size !== Number.POSITIVE_INFINITY) largest = size;
+    if (Number.isNaN(x) && Number.isNaN(y)) bothNaN++;
     if (Object.is(x, y) || x === y) continue;
     const difference = Math.abs(x - y);
     absolute = Math.max(absolute, Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference);
   }
-  return { absolute, relative: absolute === 0 ? 0 : absolute / largest };
+  return { absolute, relative: absolute === 0 ? 0 : absolute / largest, bothNaN };
 }
 
 function numbers({ dtype, shape, data }: HostTensor): ArrayLike<number> {

@@ -183,6 +183,21 @@ export const notCompared = defineCode<{ names: readonly string[] }>({
   }),
 });
 
+export const nanMeetsNan = defineCode<{ name: string; count: number; size: number }>({
+  code: 'LOTR8014',
+  severity: 'warning',
+  title: 'an output is NaN in both models in the same places',
+  explain:
+    '`lotrc verify` takes NaN for equal to NaN, as two forms of one computation give it on the same inputs. Such elements say ' +
+    'nothing about whether the models agree: an error in one of them would be hidden. Random inputs may lie outside what the ' +
+    'model can compute (a logarithm of negative numbers), or a weight is NaN.',
+  make: ({ name, count, size }) => ({
+    message: `output "${name}" is NaN in both models in ${count} of ${size} elements, which were not compared`,
+    at: { kind: 'value', name },
+    hint: 'give inputs that the model can compute with --inputs FILE.safetensors',
+  }),
+});
+
 export const internal = defineCode<{ what: string; file: string | null }>({
   code: 'LOTR9002',
   severity: 'error',
