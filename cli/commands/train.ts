@@ -53,7 +53,8 @@ export async function trainCommand(
   const request = requestOf(folder, output, options, given, held);
   run.reporter.report(ignored(request, given));
   const progress = new Progress(run.io);
-  const stop = catchInterrupt();
+  // until then nothing is written, and Ctrl-C ends the process at once, also while it reads
+  let stop: Interrupt | null = null;
   try {
     const result = await train(request, {
       opened: ({ notes, unused, labels }) => {
@@ -61,14 +62,17 @@ export async function trainCommand(
         const classes = classesText(labels);
         if (classes !== null) run.io.err(`classes: ${visible(classes)}\n`);
       },
-      started: (info) => run.io.err(introduction(info)),
+      started: (info) => {
+        stop = catchInterrupt();
+        run.io.err(introduction(info));
+      },
       step: (row, total) => progress.step(row, total),
       evaluated: (step, evaluation, best) => progress.line(evaluationLine(step, evaluation, best)),
       note: (diagnostic) => {
         progress.end();
         run.reporter.report(diagnostic);
       },
-      interrupted: stop.asked,
+      interrupted: () => stop?.asked() ?? false,
     });
     progress.end();
     if (!result.finished) run.exitCode = INTERRUPTED;
@@ -76,7 +80,7 @@ export async function trainCommand(
     else if (result.adapter)
       run.io.out(`wrote ${result.adapter}\nthe curves: ${join(output, 'report.html')}\n`);
   } finally {
-    stop.release();
+    (stop as Interrupt | null)?.release();
   }
 }
 
@@ -184,8 +188,15 @@ export function evaluationText({ loss, accuracy, perplexity, terms }: Evaluation
   return parts.join(', ');
 }
 
+interface Interrupt {
+  /** whether the run is to end */
+  asked(): boolean;
+  /** leaves the signals to the system again */
+  release(): void;
+}
+
 /** Ctrl-C and termination ask the run to end after its step; a second one ends the process at once. */
-function catchInterrupt() {
+function catchInterrupt(): Interrupt {
   let asked = false;
   const ask = () => {
     if (asked) process.exit(INTERRUPTED);

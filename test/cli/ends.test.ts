@@ -1,8 +1,19 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -59,6 +70,29 @@ test.runIf(process.platform === 'linux').each(['SIGTERM', 'SIGKILL'] as const)(
   },
   60_000,
 );
+
+test('Ctrl-C ends a training run at once while it reads its data', async () => {
+  const net = await textClassifier(join(folder, 'net'));
+  const data = join(folder, 'data.jsonl');
+  execFileSync('mkfifo', [data]);
+  const output = join(folder, 'run');
+  const words = ['train', net.train, '--data', data, '--tokenizer', net.tokenizer, '-o', output];
+  const training = spawn(process.execPath, [MAIN, ...words], { stdio: 'ignore' });
+  const ended = new Promise((done) => training.on('exit', (_code, signal) => done(signal)));
+  // the pipe can be opened for writing once it is being read; nothing is written
+  const writer = await until(() => {
+    try {
+      return openSync(data, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch {
+      return null;
+    }
+  });
+  await pause(200);
+  training.kill('SIGINT');
+  expect(await ended).toBe('SIGINT');
+  closeSync(writer);
+  expect(existsSync(output)).toBe(false);
+}, 60_000);
 
 test('a run that does not end is ended after --timeout', async () => {
   const { code, err } = await lotrc('verify', ENDLESS, ENDLESS, '--timeout', '1');
