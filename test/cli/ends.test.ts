@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
   closeSync,
   constants,
@@ -99,4 +99,14 @@ test('a run that does not end is ended after --timeout', async () => {
   expect(code).toBe(1);
   expect(err).toContain('error LOTR8013');
   expect(err).toContain('longer than 1 seconds');
+});
+
+test('a temporary folder that is missing is said to be', () => {
+  const env = { ...process.env, TMPDIR: join(folder, 'nowhere') };
+  const { status, stderr } = spawnSync(process.execPath, [MAIN, 'verify', ENDLESS, ENDLESS], {
+    env,
+    encoding: 'utf8',
+  });
+  expect(stderr).toMatch(/^error LOTR1201: .*TMPDIR names the folder/);
+  expect(status).toBe(1);
 });

@@ -1,4 +1,4 @@
-import { operandsOf, type WeightRow } from '../../ir/adapter.js';
+import { operandsOf, type PlanRow, type WeightRow } from '../../ir/adapter.js';
 
 /** Returns what is wrong with a value, or null. */
 type Check = (value: unknown) => string | null;
@@ -132,6 +132,38 @@ export function faultOfWeight(value: unknown): string | null {
   const { name, places } = value as WeightRow;
   if (places[0]?.tensor !== name || places[0].transposed)
     return `trained weight "${name}" has no place of its own`;
+  return null;
+}
+
+/**
+ * What stands twice in the rows of a plan, or null: a group of a row, a layer, a node of a layer (found by its output), or
+ * a factor of the method. Passes take each of them once.
+ */
+export function faultOfRepeats(rows: readonly PlanRow[]): string | null {
+  const [sites, outputs] = [new Set<string>(), new Set<string>()];
+  for (const { spec: method, groups, sites: own } of rows) {
+    const group = repeated(groups.map(({ id }) => id));
+    if (group !== null) return `group "${group}" stands in it twice`;
+    const factor = repeated(method.factors.map(({ name }) => name));
+    if (factor !== null) return `factor "${factor}" stands in it twice`;
+    for (const { id, uses } of own) {
+      if (sites.has(id)) return `site "${id}" stands in it twice`;
+      sites.add(id);
+      for (const { output } of uses) {
+        if (outputs.has(output)) return `the layer that delivers "${output}" stands in it twice`;
+        outputs.add(output);
+      }
+    }
+  }
+  return null;
+}
+
+function repeated(names: readonly string[]): string | null {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) return name;
+    seen.add(name);
+  }
   return null;
 }
 

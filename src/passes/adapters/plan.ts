@@ -9,7 +9,7 @@ import {
 import { badPlan, noPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
-import { faultOfRow, faultOfWeight } from './plan-check.js';
+import { faultOfRepeats, faultOfRow, faultOfWeight } from './plan-check.js';
 
 /** The plan that a model carries, or null. Throws LOTR3202 when the entry is there but is not a plan. */
 export function readPlan(model: Model): SavedPlan | null {
@@ -43,6 +43,8 @@ export function parsePlan(text: string): SavedPlan {
     const known = new Set(groups.map(({ id }) => id));
     for (const site of sites) if (!known.has(site.group)) refuse(`site "${site.id}" is in no group`);
   }
+  const fault = faultOfRepeats(plan.plans as readonly PlanRow[]);
+  if (fault !== null) refuse(fault);
   const weights: unknown = plan.weights ?? [];
   if (!Array.isArray(weights)) return refuse('its trained weights are not a list');
   for (const row of weights as unknown[]) {

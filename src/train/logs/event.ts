@@ -59,11 +59,17 @@ export function decodeEvent(bytes: Uint8Array): ScalarEvent {
   let [wallTime, step, restart] = [0, 0, false];
   for (const { tag, reader } of fields(bytes)) {
     if (tag === 9) wallTime = reader.double();
-    else if (tag === 16) step = Number(reader.int64());
+    else if (tag === 16) step = stepOf(Number(reader.int64()));
     else if (tag === 42) decodeSummary(reader.bytes(), found);
     else if (tag === 58) restart = sessionStatus(reader.bytes()) === SESSION_START;
   }
   return { wallTime, step, restart, ...found };
+}
+
+/** A step that a number can hold. Throws for others: rounded, they would be the steps of other events. */
+function stepOf(step: number): number {
+  if (!Number.isSafeInteger(step)) throw new Error(`its step is ${step}`);
+  return step;
 }
 
 interface Found {

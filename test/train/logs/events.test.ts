@@ -111,6 +111,18 @@ describe('a damaged file', () => {
     }
   });
 
+  test('passes over an event whose step no number can hold', () => {
+    const writer = new EventWriter(file);
+    for (const step of [1, 2]) writer.scalars(step, [['train/loss', step / 2]]);
+    writer.close();
+    const step = Uint8Array.of(16, ...new Array<number>(8).fill(255), 127); // 2^63 - 1
+    writeFileSync(file, Buffer.concat([readFileSync(file), framed(step)]));
+    const { events, diagnostics } = readEvents(file);
+    expect(events.flatMap(({ scalars }) => [...scalars.values()])).toEqual([0.5, 1]);
+    expect(diagnostics).toMatchObject([{ code: 'LOTR5201', severity: 'warning' }]);
+    expect(JSON.stringify(diagnostics)).toContain('its step is 9223372036854776000');
+  });
+
   test('passes over a record with a wrong checksum, and stops at a wrong length', () => {
     const writer = new EventWriter(file);
     for (const step of [1, 2, 3]) writer.scalars(step, [['train/loss', step / 2]]);
