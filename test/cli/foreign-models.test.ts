@@ -1,7 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { literal } from '../../src/backends/host/module/literal.js';
 import { formatDiagnostic } from '../../src/ir/diagnostics.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { inferShapes } from '../../src/passes/infer-shapes.js';
@@ -54,4 +55,41 @@ test('a tensor in an attribute that has too few bytes', async () => {
 test('packed weights that are not integers', async () => {
   const { out } = await lotrc('inspect', join(CASES, 'seed-33-18668.onnx'));
   expect(out).toMatch(/LOTR3107 .*takes integers, and its weight is f32/);
+});
+
+test('layers whose weights, nodes and outputs are called constructor and __proto__', async () => {
+  const base = join(scratch, 'names.onnxtxt');
+  const zeros = (count: number) => Array.from({ length: count }, (_, k) => (k % 7) - 3).join(', ');
+  writeFileSync(
+    base,
+    `<ir_version: 9, opset_import: ["" : 17]>
+g (float[b,8] toString) => (float[b,8] isPrototypeOf) <
+  float[8,8] constructor = {${zeros(64)}}, float[8,8] "__proto__" = {${zeros(64)}}
+> {
+  ["/constructor/MatMul"] hasOwnProperty = MatMul (toString, constructor)
+  ["/valueOf/MatMul"] isPrototypeOf = MatMul (hasOwnProperty, "__proto__")
+}
+`,
+  );
+  const adapted = join(scratch, 'names.onnx');
+  const adapter = join(scratch, 'names.safetensors');
+  for (const words of [
+    ['inspect', base],
+    ['rewrite', base, '--rank', '2', '--target', '.*', '-o', adapted],
+    ['merge', adapted, '-o', join(scratch, 'names.merged.onnx')],
+    ['apply', base, adapter, '-o', join(scratch, 'names.applied.onnx')],
+    ['emit', 'onnx-train', adapted, '-o', join(scratch, 'names.train')],
+    ['emit', 'wgsl', adapted, '--explain'],
+    ['emit', 'cuda', adapted, '-o', join(scratch, 'names.cuda')],
+    ['verify', base, adapted],
+  ]) {
+    const { code, err } = await lotrc(...words);
+    expect(code, `${words.join(' ')}: ${err}`).toBe(0);
+  }
+});
+
+test('a table of an emitted module has an entry of that name, and no other prototype', () => {
+  expect(literal({ ['__proto__']: 1, constructor: 2, 'a b': 3 })).toBe(
+    "{ ['__proto__']: 1, constructor: 2, 'a b': 3 }",
+  );
 });
