@@ -238,7 +238,7 @@ test('Dropout in a loop is refused with its path (LOTR5021); off it is taken', (
     });
     return graph.append({ op: 'Add', inputs: [h, p.outputs[0]!], outputs: ['d'], name: '/add' }).outputs[0]!;
   };
-  expect(() => emitted(looped)).toThrow(/LOTR5021: 1 Dropout nodes in training mode stand in loops/);
+  expect(() => emitted(looped)).toThrow(/LOTR5021: 1 Dropout nodes in training mode are in loops/);
   expect(emitted(looped, { dropout: 'off' }).signature.draws).toBeUndefined();
 });
 
