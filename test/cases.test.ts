@@ -12,7 +12,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'lotrc-cases-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const shared = sharedDir();
-test.skipIf(!shared)('the copies here are those beside the repository', () => {
+test.skipIf(!shared)('the copies here are those of the folder shared', () => {
   const folder = join(shared!, 'cases');
   const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) =>
     /\.\w+$/.test(name),

@@ -143,14 +143,14 @@ export function faultOfRepeats(rows: readonly PlanRow[]): string | null {
   const [sites, outputs] = [new Set<string>(), new Set<string>()];
   for (const { spec: method, groups, sites: own } of rows) {
     const group = repeated(groups.map(({ id }) => id));
-    if (group !== null) return `group "${group}" stands in it twice`;
+    if (group !== null) return `group "${group}" is in it twice`;
     const factor = repeated(method.factors.map(({ name }) => name));
-    if (factor !== null) return `factor "${factor}" stands in it twice`;
+    if (factor !== null) return `factor "${factor}" is in it twice`;
     for (const { id, uses } of own) {
-      if (sites.has(id)) return `site "${id}" stands in it twice`;
+      if (sites.has(id)) return `site "${id}" is in it twice`;
       sites.add(id);
       for (const { output } of uses) {
-        if (outputs.has(output)) return `the layer that delivers "${output}" stands in it twice`;
+        if (outputs.has(output)) return `the layer that delivers "${output}" is in it twice`;
         outputs.add(output);
       }
     }

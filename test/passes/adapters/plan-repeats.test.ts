@@ -9,7 +9,7 @@ import { readPlan } from '../../../src/passes/adapters/plan.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { lotrc } from '../../support/cli.js';
 
-// Plans that someone changed: what stands in them twice is refused, by every command in the same words.
+// Plans that someone changed: what is in them twice is refused, by every command in the same words.
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-repeats-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -25,12 +25,12 @@ const EDITS: readonly (readonly [string, Edit, RegExp])[] = [
   [
     'a layer',
     (row, plan) => withRow(plan, { ...row, sites: [...row.sites, row.sites[0]!] }),
-    /site "conv1" stands/,
+    /site "conv1" is in it twice/,
   ],
   [
     'a layer under another name',
     (row, plan) => withRow(plan, { ...row, sites: [...row.sites, { ...row.sites[0]!, id: 'other' }] }),
-    /the layer that delivers ".+" stands/,
+    /the layer that delivers ".+" is in it twice/,
   ],
   [
     'a node of a layer',
@@ -41,17 +41,17 @@ const EDITS: readonly (readonly [string, Edit, RegExp])[] = [
         sites: [{ ...site!, uses: [site!.uses[0]!, site!.uses[0]!] }, ...rest],
       });
     },
-    /the layer that delivers ".+" stands/,
+    /the layer that delivers ".+" is in it twice/,
   ],
   [
     'a group',
     (row, plan) => withRow(plan, { ...row, groups: [...row.groups, row.groups[0]!] }),
-    /group ".+" stands/,
+    /group ".+" is in it twice/,
   ],
-  ['a plan', (row, plan) => ({ version: 1, plans: [...plan.plans, row] }), /site "conv1" stands/],
+  ['a plan', (row, plan) => ({ version: 1, plans: [...plan.plans, row] }), /site "conv1" is in it twice/],
 ];
 
-test.each(EDITS)('%s that stands twice: LOTR3202', async (_what, edit, wanted) => {
+test.each(EDITS)('%s that is in a plan twice: LOTR3202', async (_what, edit, wanted) => {
   const path = join(root, 'adapted.onnx');
   const model = readModel(BASE);
   rewrite(model, { rank: 2, targets: ['.*'] });
