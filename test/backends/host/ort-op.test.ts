@@ -91,8 +91,8 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')('operators 
   const agrees = (_: string, { spec, rank, sizes, tf32 = false, bound }: Case) => {
     const made = model(spec, rank, sizes);
     const feeds = feedsFor(made, rank);
+    const file = written(made); // planning takes the model apart
     const built = buildOperators(operators(made, tf32));
-    const file = written(made);
     const [bodies, kernels] = [false, true].map((registered) =>
       runWith(built, registered, file, feeds, ['q', 'o', 'v']),
     );

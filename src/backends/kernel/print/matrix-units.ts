@@ -45,7 +45,8 @@ export function unitText(stmt: UnitStmt, kernel: Kernel, text: (expr: Expr) => s
  * LOTRC_OWN_INSTRUCTIONS and brings the wrappers itself.
  */
 export const MATRIX_UNITS_TEXT = `// Matrix units of a warp and copies that run in parallel with the arithmetic: sm_80 and up. Written by lotrc.
-#pragma once
+#ifndef LOTRC_MATRIX_UNITS
+#define LOTRC_MATRIX_UNITS
 
 #ifndef LOTRC_OWN_INSTRUCTIONS
 #define LOTRC_DEVICE static __device__ __forceinline__
@@ -145,4 +146,6 @@ LOTRC_DEVICE void load_b_tf32(unsigned *to, const float *tile, unsigned stride) 
     to[e] = round_tf32(tile[TRANSPOSED ? j * stride + at : at * stride + j]);
   }
 }
+
+#endif // LOTRC_MATRIX_UNITS
 `;

@@ -72,7 +72,8 @@ export function warpgroupUnitsText(rings: readonly Pick<RingDecl, 'type' | 'cols
 }
 
 const HEAD = `// Warpgroups of Hopper, fed by its copy engine: sm_90a. Written by lotrc.
-#pragma once
+#ifndef LOTRC_WARPGROUP_UNITS
+#define LOTRC_WARPGROUP_UNITS
 #include <cuda.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -227,4 +228,6 @@ struct Ring {
   LOTRC_INSIDE void drained() { await_products<0>(); }
 };
 #endif
+
+#endif // LOTRC_WARPGROUP_UNITS
 `;
