@@ -1,6 +1,7 @@
 // kernels/matrix_units.cuh
 // Matrix units of a warp and copies that run in parallel with the arithmetic: sm_80 and up. Written by lotrc.
-#pragma once
+#ifndef LOTRC_MATRIX_UNITS
+#define LOTRC_MATRIX_UNITS
 
 #ifndef LOTRC_OWN_INSTRUCTIONS
 #define LOTRC_DEVICE static __device__ __forceinline__
@@ -101,9 +102,12 @@ LOTRC_DEVICE void load_b_tf32(unsigned *to, const float *tile, unsigned stride) 
   }
 }
 
+#endif // LOTRC_MATRIX_UNITS
+
 // kernels/warpgroup_units.cuh
 // Warpgroups of Hopper, fed by its copy engine: sm_90a. Written by lotrc.
-#pragma once
+#ifndef LOTRC_WARPGROUP_UNITS
+#define LOTRC_WARPGROUP_UNITS
 #include <cuda.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -283,6 +287,8 @@ struct Ring {
   LOTRC_INSIDE void drained() { await_products<0>(); }
 };
 #endif
+
+#endif // LOTRC_WARPGROUP_UNITS
 
 // kernels/fold_Lp_0.cu
 #include <cuda_bf16.h>

@@ -1,6 +1,7 @@
 // kernels/matrix_units.cuh
 // Matrix units of a warp and copies that run in parallel with the arithmetic: sm_80 and up. Written by lotrc.
-#pragma once
+#ifndef LOTRC_MATRIX_UNITS
+#define LOTRC_MATRIX_UNITS
 
 #ifndef LOTRC_OWN_INSTRUCTIONS
 #define LOTRC_DEVICE static __device__ __forceinline__
@@ -100,6 +101,8 @@ LOTRC_DEVICE void load_b_tf32(unsigned *to, const float *tile, unsigned stride) 
     to[e] = round_tf32(tile[TRANSPOSED ? j * stride + at : at * stride + j]);
   }
 }
+
+#endif // LOTRC_MATRIX_UNITS
 
 // kernels/fold_Lp_0.cu
 #include <cuda_bf16.h>
