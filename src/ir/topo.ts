@@ -1,4 +1,5 @@
 import type { Graph } from './graph.js';
+import { MinHeap } from './heap.js';
 import type { Node } from './node.js';
 
 /**
@@ -23,7 +24,7 @@ export function topologicalOrder(graph: Graph): Node[] {
   const order: Node[] = [];
   const placed = new Set<Node>();
   // the earliest ready node in file order goes next: a heap over positions
-  const ready = new Heap();
+  const ready = new MinHeap();
   const nodes = [...graph.nodes];
   for (const [node, count] of waiting) if (count === 0) ready.push(position.get(node)!);
   for (let at = ready.pop(); at !== undefined; at = ready.pop()) {
@@ -80,37 +81,4 @@ export function sourcesOf(node: Node, graph: Graph): ReadonlySet<Node> {
     }
   }
   return sources;
-}
-
-/** A binary heap of numbers, smallest first. */
-class Heap {
-  readonly #items: number[] = [];
-
-  push(item: number): void {
-    const items = this.#items;
-    items.push(item);
-    for (let at = items.length - 1; at > 0; ) {
-      const up = (at - 1) >> 1;
-      if (items[up]! <= items[at]!) break;
-      [items[up], items[at]] = [items[at]!, items[up]!];
-      at = up;
-    }
-  }
-
-  pop(): number | undefined {
-    const items = this.#items;
-    const top = items[0];
-    const last = items.pop();
-    if (items.length === 0 || last === undefined) return top;
-    items[0] = last;
-    for (let at = 0; ; ) {
-      const left = 2 * at + 1;
-      if (left >= items.length) break;
-      const small = left + 1 < items.length && items[left + 1]! < items[left]! ? left + 1 : left;
-      if (items[at]! <= items[small]!) break;
-      [items[at], items[small]] = [items[small]!, items[at]!];
-      at = small;
-    }
-    return top;
-  }
 }

@@ -1,3 +1,4 @@
+import { MinHeap } from '../../../ir/heap.js';
 import { type Model, vocabularyOf } from './models.js';
 import type { Part } from './part.js';
 import { bytesOf } from './pieces.js';
@@ -114,7 +115,7 @@ function joined(ids: number[], { ranks, made, width }: Merges): readonly number[
   const next = Int32Array.from(ids, (_, i) => (i + 1 < ids.length ? i + 1 : -1));
   const previous = Int32Array.from(ids, (_, i) => i - 1);
   const gone = new Uint8Array(ids.length);
-  const heap = new Heap();
+  const heap = new MinHeap();
   const offer = (left: number, right: number) => {
     if (left < 0 || right < 0) return;
     const rank = ranks.get(ids[left]! * width + ids[right]!);
@@ -141,37 +142,3 @@ function joined(ids: number[], { ranks, made, width }: Merges): readonly number[
 
 /** rank and place in one number below 2^53: ranks up to 2^22, places up to 2^31 */
 const PLACES = 2 ** 31;
-
-/** Numbers, the smallest first. */
-class Heap {
-  readonly #items: number[] = [];
-
-  push(item: number): void {
-    const items = this.#items;
-    let at = items.length;
-    items.push(item);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (items[parent]! <= item) break;
-      items[at] = items[parent]!;
-      at = parent;
-    }
-    items[at] = item;
-  }
-
-  pop(): number | undefined {
-    const items = this.#items;
-    const top = items[0];
-    const last = items.pop();
-    if (last === undefined || items.length === 0) return top;
-    let at = 0;
-    for (let child = 1; child < items.length; child = 2 * at + 1) {
-      if (child + 1 < items.length && items[child + 1]! < items[child]!) child++;
-      if (items[child]! >= last) break;
-      items[at] = items[child]!;
-      at = child;
-    }
-    items[at] = last;
-    return top;
-  }
-}
