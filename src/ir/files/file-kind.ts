@@ -7,6 +7,11 @@ export interface FileKind {
 
 const ascii = (text: string) => [...text].map((char) => char.charCodeAt(0));
 
+const PAGE: FileKind = {
+  what: 'an HTML page',
+  hint: 'the download gave a page instead of the file; download it again',
+};
+
 const EXPORT = 'export the model with torch.onnx.export (or tf2onnx, optimum) and give the .onnx file';
 
 /** Offset of the signature, the signature, what it says. */
@@ -35,21 +40,9 @@ const SIGNATURES: readonly (readonly [number, readonly number[], FileKind])[] = 
     { what: 'a Git LFS pointer, not the file itself', hint: 'run `git lfs pull` in the repository' },
   ],
   [0, ascii('<?xml'), { what: 'an XML file (an OpenVINO model, or an error page)', hint: EXPORT }],
-  [
-    0,
-    ascii('<!DOCTYPE'),
-    { what: 'an HTML page', hint: 'the download gave a page instead of the file; download it again' },
-  ],
-  [
-    0,
-    ascii('<!doctype'),
-    { what: 'an HTML page', hint: 'the download gave a page instead of the file; download it again' },
-  ],
-  [
-    0,
-    ascii('<html'),
-    { what: 'an HTML page', hint: 'the download gave a page instead of the file; download it again' },
-  ],
+  [0, ascii('<!DOCTYPE'), PAGE],
+  [0, ascii('<!doctype'), PAGE],
+  [0, ascii('<html'), PAGE],
 ];
 
 const SAFETENSORS: FileKind = {

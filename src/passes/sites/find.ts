@@ -8,7 +8,7 @@ import { type Candidate, findCandidates, isStacked } from './candidates.js';
 import { nameCandidates } from './module-path.js';
 import { type Instead, whatInstead } from './no-linears.js';
 import { type NotLinear, otherModules } from './not-linear.js';
-import { findUnmergedLora } from './unmerged-lora.js';
+import { findUnmergedLora, type UnmergedLora } from './unmerged-lora.js';
 import { type Tie, tieWeights } from './weight-identity.js';
 
 /** A linear layer that cannot carry an adapter, with the reason. */
@@ -30,6 +30,8 @@ export interface Linears {
   readonly tiedByContent: ReadonlySet<Site>;
   /** every node that multiplies by a weight, adaptable or not */
   readonly candidates: readonly Candidate[];
+  /** LoRA adapters that were exported unmerged; their matrices are among the refused */
+  readonly unmergedLora: number;
   /** the segment dropped from the front of every module path, or '' */
   readonly wrapper: string;
   /** what a model without linear layers has instead; computed only for the message */
@@ -45,9 +47,9 @@ export interface Linears {
  */
 export function findLinears(model: Model, options: { readonly tie?: Tie | undefined } = {}): Linears {
   const factors = factorNames(model);
-  const candidates = withoutLora(
-    findCandidates(model).filter((candidate) => !readsFactor(candidate, factors)),
-  );
+  const products = findCandidates(model).filter((candidate) => !readsFactor(candidate, factors));
+  const lora = findUnmergedLora(products);
+  const candidates = withoutLora(products, lora);
   const names = nameCandidates(model, candidates);
   const ordinals = new Map(candidates.map((candidate, index) => [candidate, index]));
   const ids = new Set<string>();
@@ -81,11 +83,8 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
     const namings = good.map((member) => names.of.get(member)!);
     const naming = namings.find(({ path }) => path !== null) ?? namings[0]!;
     const first = good[0]!;
-    const aliases = new Set(
-      namings
-        .flatMap(({ path }) => [path, path?.replace(PEFT_BASE, '')])
-        .filter((path) => path != null && path !== naming.path) as string[],
-    );
+    const paths = namings.flatMap(({ path }) => (path === null ? [] : [path, path.replace(PEFT_BASE, '')]));
+    const aliases = new Set(paths.filter((path) => path !== naming.path));
     for (const { node } of good) {
       // every matrix of a stack also has the name of the stack
       if (isStacked(node) && naming.path) aliases.add(naming.path.replace(/\.\d+$/, ''));
@@ -127,6 +126,7 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
     refused,
     tiedByContent,
     candidates,
+    unmergedLora: lora.length,
     wrapper: names.wrapper,
     instead,
     others: () => otherModules(model),
@@ -134,17 +134,10 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
 }
 
 /** The matrices of LoRA adapters that were exported unmerged are not layers of the base. */
-function withoutLora(candidates: readonly Candidate[]): readonly Candidate[] {
-  const base = new Map(
-    findUnmergedLora(candidates).flatMap(
-      (lora) =>
-        [
-          [lora.a, lora.base],
-          [lora.b, lora.base],
-        ] as const,
-    ),
-  );
-  if (base.size === 0) return candidates;
+function withoutLora(candidates: readonly Candidate[], lora: readonly UnmergedLora[]): readonly Candidate[] {
+  if (lora.length === 0) return candidates;
+  const base = new Map<Candidate, Candidate>();
+  for (const pair of lora) base.set(pair.a, pair.base).set(pair.b, pair.base);
   return candidates.map((candidate) => {
     const of = base.get(candidate);
     if (!of) return candidate;

@@ -1,5 +1,4 @@
 import type { AdapterSite, PlanRow } from '../../ir/adapter.js';
-import { unmergedLora } from '../../ir/codes/refused-sites.js';
 import { lonelyGroup, overridable, tiedWeights, unmergedAdapters } from '../../ir/codes/sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { nodePath } from '../../ir/model.js';
@@ -15,8 +14,7 @@ export function remarksOn(
   linears: Linears,
 ): Diagnostic[] {
   const remarks: Diagnostic[] = [];
-  const lora = linears.refused.filter(({ diagnostic }) => diagnostic.code === unmergedLora.code).length / 2;
-  if (lora > 0) remarks.push(unmergedAdapters({ adapters: lora }));
+  if (linears.unmergedLora > 0) remarks.push(unmergedAdapters({ adapters: linears.unmergedLora }));
   for (const { site } of chosen) {
     if (site.uses.length > 1) {
       const names = site.uses.map(({ node }) => node.label);
