@@ -1,4 +1,5 @@
 import { defineCode } from '../diagnostics.js';
+import { listed } from './listed.js';
 
 /** Diagnostics 32xx (adapters in a model) and 33xx (adapters against a base). */
 
@@ -92,7 +93,7 @@ export const factorsMissing = defineCode<{ names: readonly string[]; from: strin
     'With --factors inputs or optional the values of the factors are not in the model: they are in the adapter file ' +
     'that `lotrc rewrite` wrote with the model, or in one that was trained since.',
   make: ({ names, from }) => ({
-    message: `${from} lacks ${names.length} of the factors: ${names.slice(0, 4).join(', ')}${names.length > 4 ? ', ...' : ''}`,
+    message: `${from} lacks ${names.length} of the factors: ${listed(names)}`,
     hint: 'give the adapter file with --adapter FILE.safetensors',
   }),
 });
@@ -137,7 +138,7 @@ export const baseGone = defineCode<{ doing: string; why: 'residual' | readonly s
     message:
       why === 'residual'
         ? `cannot ${doing}: the weights of this model are what --init svd left of the base`
-        : `cannot ${doing}: ${why.slice(0, 3).join(', ')}${why.length > 3 ? ', ...' : ''} of this model ` +
+        : `cannot ${doing}: ${listed(why, 3)} of this model ` +
           `${why.length === 1 ? 'was' : 'were'} trained in full, and the base had other values there`,
     hint: 'merge the adapters instead, or go back to the base model file',
   }),
@@ -211,7 +212,7 @@ export const strangeTensors = defineCode<{ names: readonly string[]; file: strin
     message:
       `${names.length} ${names.length === 1 ? 'tensor' : 'tensors'} of the adapter file ` +
       `${names.length === 1 ? 'is' : 'are'} neither a factor nor a weight of this model: ` +
-      `${names.slice(0, 4).join(', ')}${names.length > 4 ? ', ...' : ''}`,
+      `${listed(names)}`,
     at: { kind: 'file', file },
     hint: 'use the model that the adapter was trained on',
   }),

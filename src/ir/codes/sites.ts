@@ -1,4 +1,5 @@
 import { defineCode, type Note } from '../diagnostics.js';
+import { listed } from './listed.js';
 import { type AtNode, nodeAt } from './refused-sites.js';
 
 /** Diagnostics 30xx: which layers are chosen, and how they share. */
@@ -35,7 +36,7 @@ export const noLinears = defineCode<{
     }
     const some = `${products} matrix product${products === 1 ? '' : 's'}`;
     if (matrixInputs.length > 0) {
-      const named = `${matrixInputs.slice(0, 3).join(', ')}${matrixInputs.length > 3 ? ', ...' : ''}`;
+      const named = listed(matrixInputs, 3);
       return {
         message: `the model has ${some}, but none multiplies by a stored matrix; matrices are inputs of the graph (${named})`,
         hint: 'if these are weights, store them: export with the parameters inside the model, or make initializers of them',
@@ -264,11 +265,6 @@ export const unmergedAdapters = defineCode<{ adapters: number }>({
     hint: '`lotrc merge MODEL` folds them into the weights; rewrite the result instead',
   }),
 });
-
-/** At most four names. */
-function listed(names: readonly string[]): string {
-  return names.slice(0, 4).join(', ') + (names.length > 4 ? ', ...' : '');
-}
 
 export const stacksLeftOut = defineCode<{ stacks: readonly { path: string; count: number }[] }>({
   code: 'LOTR3029',

@@ -1,4 +1,5 @@
 import { defineCode } from '../diagnostics.js';
+import { listed } from './listed.js';
 
 /** Diagnostics 82xx (the training host: training directories, data, runs, logs). */
 
@@ -224,7 +225,7 @@ export const fixedHere = defineCode<{ file: string; names: readonly string[] }>(
   make: ({ file, names }) => ({
     message:
       `the adapter holds ${names.length} trained ${names.length === 1 ? 'weight' : 'weights'} that the graphs here take ` +
-      `from the base: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}`,
+      `from the base: ${listed(names, 3)}`,
     at: { kind: 'file', file },
     hint: 'evaluate it in the directory that it was trained in, or emit one with `--adapter FILE`',
   }),

@@ -1,4 +1,5 @@
 import { defineCode, type Place } from '../diagnostics.js';
+import { listed } from './listed.js';
 
 /** Diagnostics 50xx (training back end). */
 
@@ -43,7 +44,7 @@ export const noInfluence = defineCode<{ names: readonly string[]; logits: string
     'The loss does not depend on these parameters, so their gradient would be zero: the ' +
     'layers lie on a path to another output. Choose the output that depends on them, or leave the layers out.',
   make: ({ names, logits }) => ({
-    message: `"${logits}" does not depend on ${names.length} parameters: ${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''}`,
+    message: `"${logits}" does not depend on ${names.length} parameters: ${listed(names, 3)}`,
     hint: 'choose another output with --logits, or leave these layers out when rewriting',
   }),
 });
