@@ -52,7 +52,9 @@ export function packed(examples: readonly Sequence[], max: number): readonly Seq
     if (room > max) bins.push(bin);
     bin.push(index);
     const left = Math.min(room, max) - length;
-    byRoom.set(left, [...(byRoom.get(left) ?? []), bin]);
+    const others = byRoom.get(left);
+    if (others) others.push(bin);
+    else byRoom.set(left, [bin]);
   }
   for (const bin of bins) bin.sort((a, b) => a - b);
   bins.sort(([a], [b]) => a! - b!);
