@@ -3,7 +3,6 @@ import { badTokenizer } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isSystemError } from '../../ir/files/atomic.js';
 import { characterVocabulary } from './characters.js';
-import { Pipeline } from './tokenizer/pipeline.js';
 
 /** Tokens of one text or pair, cut to a length. */
 export interface Encoded {
@@ -52,5 +51,7 @@ export async function readTokenizer(file: string): Promise<Tokenizer> {
     return typeof made === 'string' ? refuse(made) : made;
   }
   if (!('model' in value)) return refuse('it has neither "model" (tokenizer.json) nor "type": "character"');
+  // with its engine for regular expressions: only programs that read such a file load it
+  const { Pipeline } = await import('./tokenizer/pipeline.js');
   return new Pipeline(file, value);
 }
