@@ -9,7 +9,7 @@ import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
 import { has, type Row, type Rows, requireColumns, textOf } from './records.js';
 import { idOf, readModelConfig } from './special-tokens.js';
-import { type Padding, TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
+import { type Padding, rowLength, TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
 import type { Encoded, Tokenizer } from './tokenizer.js';
 
 export interface Seq2seqTask {
@@ -85,7 +85,7 @@ export function seq2seqDataset(
   if (rows.length === 0) fail(badData({ file, why: 'it has no record that can be used' }));
   const cut = rows.map(({ source, target }) => (target.full > target.ids.length ? target : source));
   const notes = [...bad.report(), ...cutNotes(file, cut, padding.max)];
-  return { dataset: new Pairs(rows, lengths, tokenizer.padId, start, ignored), notes, files };
+  return { dataset: pairsOf(rows, { lengths, padId: tokenizer.padId, start, ignored }), notes, files };
 }
 
 interface Lengths {
@@ -109,46 +109,30 @@ function startOf({ start, tokenizer, tokenizerFile }: Seq2seqTask) {
   return fail(noDecoderStart({ file: tokenizerFile, files }));
 }
 
-class Pairs implements Dataset {
-  readonly unit = 'example';
-  readonly columns = [...TOKEN_COLUMNS, ...TOKEN_COLUMNS.map(ofDecoder)];
-  readonly size: number;
-  readonly lengths: readonly number[];
+interface Form {
+  readonly lengths: Lengths;
+  readonly padId: number;
+  /** the id that decoders start with */
+  readonly start: number;
+  readonly ignored: number;
+}
 
-  constructor(
-    readonly rows: readonly Example[],
-    readonly padding: Lengths,
-    readonly padId: number,
-    readonly start: number,
-    readonly ignored: number,
-  ) {
-    this.size = rows.length;
-    this.lengths = rows.map(({ source }) => source.ids.length);
-  }
-
-  batch(indices: ArrayLike<number>, filled = indices.length): Batch {
-    const { padding, padId, start, ignored } = this;
-    const chosen = Array.from(indices, (index) => this.rows[index]!);
+/** Sources with targets, made into batches of any rows. */
+function pairsOf(rows: readonly Example[], { lengths, padId, start, ignored }: Form): Dataset {
+  const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
+    const chosen = Array.from(indices, (index) => rows[index]!);
     const sources = chosen.map(({ source }) => source);
-    const shifted = chosen.map(({ target: { ids } }) => ({
+    const targets = chosen.map(({ target }) => target.ids);
+    const shifted = targets.map((ids) => ({
       ids: Int32Array.of(start, ...ids.subarray(0, -1)),
       types: null,
     }));
-    let source = tokenColumns(sources, padding.source, padId, filled);
-    let target = tokenColumns(shifted, padding.target, padId, filled);
-    if (padding.equal) {
-      const fixed = Math.max(source.length, target.length);
-      source = tokenColumns(sources, { ...padding.source, fixed }, padId, filled);
-      target = tokenColumns(shifted, { ...padding.target, fixed }, padId, filled);
-    }
+    const own = [rowLength(sources, lengths.source), rowLength(shifted, lengths.target)] as const;
+    const [read, written] = lengths.equal ? [Math.max(...own), Math.max(...own)] : own;
+    const source = tokenColumns(sources, { ...lengths.source, fixed: read }, padId, filled);
+    const target = tokenColumns(shifted, { ...lengths.target, fixed: written }, padId, filled);
     const data = new Int32Array(filled * target.length).fill(ignored);
-    for (const [
-      row,
-      {
-        target: { ids },
-      },
-    ] of chosen.entries())
-      data.set(ids, row * target.length);
+    for (const [row, ids] of targets.entries()) data.set(ids, row * target.length);
     const columns = new Map<string, Column>(source.columns);
     for (const [name, column] of target.columns) columns.set(ofDecoder(name), column);
     return {
@@ -157,7 +141,14 @@ class Pairs implements Dataset {
       examples: chosen.length,
       tokens: source.tokens + target.tokens,
     };
-  }
+  };
+  return {
+    size: rows.length,
+    unit: 'example',
+    columns: [...TOKEN_COLUMNS, ...TOKEN_COLUMNS.map(ofDecoder)],
+    lengths: rows.map(({ source }) => source.ids.length),
+    batch,
+  };
 }
 
 function ofDecoder(column: string): string {

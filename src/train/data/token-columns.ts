@@ -36,14 +36,19 @@ export const TOKEN_COLUMNS: readonly string[] = [
   'position_ids',
 ];
 
+/** How long the rows of a batch are. */
+export function rowLength(rows: readonly TokenRow[], { fixed, max, multiple }: Padding): number {
+  const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 1);
+  const rounded = Math.ceil(longest / multiple) * multiple;
+  return fixed ?? Math.max(longest, Math.min(rounded, max));
+}
+
 /**
  * Rows of tokens as columns [filled, length], filled up with `padId`. Rows beyond those given only fill up the batch: they
  * see their first token, since an empty row would divide by zero in attention.
  */
 export function tokenColumns(rows: readonly TokenRow[], padding: Padding, padId: number, filled: number) {
-  const longest = rows.reduce((most, { ids }) => Math.max(most, ids.length), 1);
-  const rounded = Math.ceil(longest / padding.multiple) * padding.multiple;
-  const length = padding.fixed ?? Math.max(longest, Math.min(rounded, padding.max));
+  const length = rowLength(rows, padding);
   requireSize(filled, length);
   const shape = [filled, length];
   const ids = new Int32Array(filled * length).fill(padId);
