@@ -1,24 +1,18 @@
-import { badData, truncated } from '../../ir/codes/train.js';
-import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import { truncated } from '../../ir/codes/train.js';
+import type { Diagnostic } from '../../ir/diagnostics.js';
 import type { LossKind } from '../signature.js';
 import type { BadLines } from './bad-lines.js';
 import type { Batch, Column, Dataset } from './dataset.js';
-import type { Fields } from './fields.js';
 import { encodeLabel, type LabelMap, valueProblem } from './labels.js';
-import { has, type Rows, requireColumns, textOf } from './records.js';
-import { type Padding, TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
-import type { Encoded, Tokenizer } from './tokenizer.js';
+import { has, noRecords, type Rows, requireColumns, textOf } from './records.js';
+import type { RowTask } from './row-task.js';
+import { TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
+import type { Encoded } from './tokenizer.js';
 
-export interface TextTask {
-  readonly file: string;
-  readonly fields: Fields;
-  readonly tokenizer: Tokenizer;
-  readonly padding: Padding;
-  /** the number of each label: known, or made from those of the records */
-  readonly labels: LabelMap | ((found: readonly unknown[]) => LabelMap);
+export interface TextTask extends RowTask {
+  /** the number of each label, from those of the records */
+  labelsOf(found: readonly unknown[]): LabelMap;
   readonly loss: LossKind;
-  /** label of rows that do not count: they fill up a batch */
-  readonly ignored: number;
 }
 
 export interface TextData {
@@ -50,8 +44,7 @@ export function textDataset(records: Rows, task: TextTask, bad: BadLines): TextD
     if (encoded.ids.length === 0) bad.add(line, 'its text has no token');
     else rows.push({ ...encoded, line, label: value[labelField] });
   }
-  const labels =
-    typeof task.labels === 'function' ? task.labels(rows.map(({ label }) => label)) : task.labels;
+  const labels = task.labelsOf(rows.map(({ label }) => label));
   const kept: Encoded[] = [];
   const targets: (readonly number[])[] = [];
   for (const row of rows) {
@@ -71,7 +64,7 @@ export function textDataset(records: Rows, task: TextTask, bad: BadLines): TextD
       targets.push(target);
     }
   }
-  if (kept.length === 0) fail(badData({ file, why: 'it has no record that can be used' }));
+  if (kept.length === 0) noRecords(file);
   const notes = [...bad.report(), ...cutNotes(file, kept, max)];
   const classes =
     labels.kind === 'values' ? 0 : labels.kind === 'names' ? labels.names.length : 1 + largest(targets);

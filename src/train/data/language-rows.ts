@@ -1,30 +1,17 @@
-import { badData } from '../../ir/codes/train.js';
 import { badTemplate, noEnd, nothingLeft } from '../../ir/codes/train-data.js';
-import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import { fail } from '../../ir/diagnostics.js';
 import type { BadLines } from './bad-lines.js';
 import { messagesOf, renderChat, type Spans } from './chat.js';
 import { ChatTemplate, type Message } from './chat-template.js';
 import { cutNotes } from './classification.js';
-import type { Dataset } from './dataset.js';
-import type { Fields } from './fields.js';
 import type { LossOn } from './open.js';
-import { type Row, type Rows, requireColumns, textOf } from './records.js';
+import { noRecords, type Row, type Rows, requireColumns, textOf } from './records.js';
+import type { WritingData, WritingTask } from './row-task.js';
 import { packed, type Sequence, sequenceDataset } from './sequences.js';
 import { idOf, readTokenizerConfig, type TokenizerConfig } from './special-tokens.js';
-import type { Padding } from './token-columns.js';
-import type { Tokenizer } from './tokenizer.js';
 
-export interface LanguageTask {
+export interface LanguageTask extends WritingTask {
   readonly kind: 'text' | 'prompt' | 'chat';
-  readonly file: string;
-  readonly fields: Fields;
-  readonly tokenizer: Tokenizer;
-  /** the tokenizer's file: those next to it say which token ends a text */
-  readonly tokenizerFile: string;
-  readonly padding: Padding;
-  readonly ignored: number;
-  /** the graph scores position t against label t + 1 */
-  readonly shift: boolean;
   /** first and last token of an example: a token, `none`, or null: as the tokenizer and its configuration say */
   readonly bos: string | null;
   readonly eos: string | null;
@@ -32,13 +19,6 @@ export interface LanguageTask {
   readonly pack: boolean;
   /** what is predicted of prompts and conversations */
   readonly lossOn: LossOn;
-}
-
-export interface LanguageData {
-  readonly dataset: Dataset;
-  readonly notes: readonly Diagnostic[];
-  /** files next to the tokenizer that were read */
-  readonly files: readonly string[];
 }
 
 /** Tokens of an example, and which of them are predicted. */
@@ -51,7 +31,7 @@ interface Example {
  * Texts, prompts with completions, or conversations for causal language models: each example is a row of tokens whose next
  * token is predicted, or only those of completions and answers. Throws LOTR8204, LOTR8205, LOTR8209, LOTR8228.
  */
-export function languageDataset(records: Rows, task: LanguageTask, bad: BadLines): LanguageData {
+export function languageDataset(records: Rows, task: LanguageTask, bad: BadLines): WritingData {
   const { kind, fields, file, padding, tokenizer, tokenizerFile, ignored } = task;
   const columns = {
     text: [fields.text],
@@ -77,7 +57,7 @@ export function languageDataset(records: Rows, task: LanguageTask, bad: BadLines
     if (made.some(({ labels }) => labels.some((label) => label !== ignored))) rows.push(...made);
     else lost++;
   }
-  if (rows.length === 0) fail(badData({ file, why: 'it has no record that can be used' }));
+  if (rows.length === 0) noRecords(file);
   const notes = [...bad.report(), ...cutNotes(file, rows, max)];
   if (lost > 0) notes.push(nothingLeft({ file, count: lost, max }));
   if (examples.endless) notes.push(noEnd({ file }));

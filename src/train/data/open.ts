@@ -15,8 +15,8 @@ import type { LabelMap } from './labels.js';
 import { tokenizeFile, windowDataset } from './language.js';
 import { languageDataset } from './language-rows.js';
 import { pairDataset } from './pairs.js';
-import { unusedOptions } from './reads.js';
-import { jsonLines, type Row, type Rows, tableRows } from './records.js';
+import { type Kind, unusedOptions } from './reads.js';
+import { jsonLines, noRecords, type Row, type Rows, tableRows } from './records.js';
 import { seq2seqDataset } from './seq2seq.js';
 import { tagDataset } from './tags.js';
 import { predicts, type Task, taskOf } from './tasks.js';
@@ -91,7 +91,7 @@ export async function openData(
   const { rows, length } = fixedExtents(graph);
   const classes = classesOf(graph);
   const extension = extname(file).toLowerCase();
-  const unused = (kind: Parameters<typeof unusedOptions>[0]['kind']) =>
+  const unused = (kind: Kind) =>
     unusedOptions({
       kind,
       table: extension === '.csv' || extension === '.tsv',
@@ -134,38 +134,37 @@ export async function openData(
     const dataset = windowDataset(tokenizeFile(file, tokenizer), windows, tokenizer, file);
     return { dataset, labels: null, notes: [], files: [], unused: unused('plain') };
   }
-  const first = records.peek ?? fail(badData({ file, why: 'it has no record that can be used' }));
+  const first = records.peek ?? noRecords(file);
   const { fields } = options;
   const kind = taskOf(file, first, fields, options.task, predicted);
   const multiple = options.bucket ? 1 : options.padTo;
   const padding = { max: options.maxLength, multiple, fixed: length };
+  const task = { file, fields, tokenizer, padding, ignored };
+  const writing = { ...task, tokenizerFile: options.tokenizer!, shift: loss.shift };
   const rest = { files: [], unused: unused(kind) };
   if (kind === 'seq2seq') {
-    const { tokenizer: tokenizerFile, decoderStart: start } = options;
-    const task = { file, fields, tokenizer, tokenizerFile: tokenizerFile!, padding, ignored, start };
-    const made = seq2seqDataset(records, graph, { ...task, shift: loss.shift }, bad);
+    const made = seq2seqDataset(records, graph, { ...writing, start: options.decoderStart }, bad);
     const notes = [...made.notes, ...records.notes()];
     if (seesPadding(graph, made.dataset, inputs) && !options.bucket)
       notes.push(paddingSeen({ file, fixed: length }));
     return { ...rest, labels: null, ...made, notes };
   }
   if (kind !== 'label' && kind !== 'tags') {
-    const { bos, eos, pack, lossOn, tokenizer: tokenizerFile } = options;
-    const common = { kind, file, fields, tokenizer, tokenizerFile: tokenizerFile!, padding, ignored };
-    const made = languageDataset(records, { ...common, shift: loss.shift, bos, eos, pack, lossOn }, bad);
+    const { bos, eos, pack, lossOn } = options;
+    const made = languageDataset(records, { ...writing, kind, bos, eos, pack, lossOn }, bad);
     return { ...rest, labels: null, ...made, notes: [...made.notes, ...records.notes()] };
   }
   if (kind === 'tags' && loss.shift) fail(badData({ file, why: SHIFTED, hint: WITHOUT_SHIFT }));
   const notes: Diagnostic[] = [];
   const order = { file, given: options.labels, tokenizer: options.tokenizer, classes };
-  const mapOf = (found: readonly unknown[]): LabelMap =>
-    values ? { kind: 'values' } : orderedLabels(found, order, (note) => notes.push(note));
-  const task = { file, fields, tokenizer, padding, labels: labels ?? mapOf, loss: term.kind, ignored };
+  const labelsOf = (found: readonly unknown[]): LabelMap =>
+    labels ?? (values ? { kind: 'values' } : orderedLabels(found, order, (note) => notes.push(note)));
+  const texts = { ...task, labelsOf, loss: term.kind };
   const made = pairs
-    ? pairDataset(records, task, bad, label !== null)
+    ? pairDataset(records, texts, bad, label !== null)
     : kind === 'tags'
-      ? tagDataset(records, { ...task, subwords: options.subwords }, bad)
-      : textDataset(records, task, bad);
+      ? tagDataset(records, { ...task, labelsOf, subwords: options.subwords }, bad)
+      : textDataset(records, texts, bad);
   if (!values && classes !== null && made.classes > classes) {
     fail(tooManyClasses({ file, found: made.classes, classes }));
   }

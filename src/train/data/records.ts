@@ -84,6 +84,11 @@ interface CsvRow {
   readonly record: readonly string[];
 }
 
+/** Throws LOTR8204: no record of a file can be used. */
+export function noRecords(file: string): never {
+  return fail(badData({ file, why: 'it has no record that can be used' }));
+}
+
 /** Throws LOTR8204 when a table lacks one of these columns, or has it twice. */
 export function requireColumns({ file, columns }: Rows, wanted: readonly string[]): void {
   if (columns === null) return;

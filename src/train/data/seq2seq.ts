@@ -1,36 +1,21 @@
-import { badData, inputUnknown } from '../../ir/codes/train.js';
+import { inputUnknown } from '../../ir/codes/train.js';
 import { noDecoderStart, shiftedTwice } from '../../ir/codes/train-text.js';
-import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import { fail } from '../../ir/diagnostics.js';
 import type { GraphSignature, Port } from '../signature.js';
 import type { BadLines } from './bad-lines.js';
 import { cutNotes } from './classification.js';
 import type { Batch, Column, Dataset } from './dataset.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
-import { has, type Row, type Rows, requireColumns, textOf } from './records.js';
+import { has, noRecords, type Row, type Rows, requireColumns, textOf } from './records.js';
+import type { WritingData, WritingTask } from './row-task.js';
 import { idOf, readModelConfig } from './special-tokens.js';
 import { type Padding, rowLength, TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
-import type { Encoded, Tokenizer } from './tokenizer.js';
+import type { Encoded } from './tokenizer.js';
 
-export interface Seq2seqTask {
-  readonly file: string;
-  readonly fields: Fields;
-  readonly tokenizer: Tokenizer;
-  /** the tokenizer's file: config.json next to it says what decoders start with */
-  readonly tokenizerFile: string;
-  readonly padding: Padding;
-  readonly ignored: number;
-  /** the graph scores position t against label t + 1 */
-  readonly shift: boolean;
+export interface Seq2seqTask extends WritingTask {
   /** the token that decoders start with; null: as config.json says */
   readonly start: string | null;
-}
-
-export interface Seq2seqData {
-  readonly dataset: Dataset;
-  readonly notes: readonly Diagnostic[];
-  /** files next to the tokenizer that were read */
-  readonly files: readonly string[];
 }
 
 /** What an encoder reads and a decoder is to write. */
@@ -56,7 +41,7 @@ export function seq2seqDataset(
   graph: GraphSignature,
   task: Seq2seqTask,
   bad: BadLines,
-): Seq2seqData {
+): WritingData {
   const { file, fields, tokenizer, padding, ignored } = task;
   const decoder = decoderOf(graph)!;
   if (records.peek) requireFields(records.peek, decoder, fields);
@@ -82,7 +67,7 @@ export function seq2seqDataset(
     if (empty < 0) rows.push({ source, target });
     else bad.add(record.line, `its "${empty === 0 ? fields.source : fields.target}" has no token`);
   }
-  if (rows.length === 0) fail(badData({ file, why: 'it has no record that can be used' }));
+  if (rows.length === 0) noRecords(file);
   const cut = rows.map(({ source, target }) => (target.full > target.ids.length ? target : source));
   const notes = [...bad.report(), ...cutNotes(file, cut, padding.max)];
   return { dataset: pairsOf(rows, { lengths, padId: tokenizer.padId, start, ignored }), notes, files };

@@ -1,22 +1,15 @@
-import { badData } from '../../ir/codes/train.js';
 import { wordsWithoutTokens } from '../../ir/codes/train-data.js';
-import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import type { Diagnostic } from '../../ir/diagnostics.js';
 import type { BadLines } from './bad-lines.js';
 import { cutNotes, type TextData } from './classification.js';
-import type { Fields } from './fields.js';
 import { encodeLabel, type LabelMap } from './labels.js';
-import { type Rows, requireColumns } from './records.js';
+import { noRecords, type Rows, requireColumns } from './records.js';
+import type { RowTask } from './row-task.js';
 import { type Sequence, sequenceDataset } from './sequences.js';
-import type { Padding } from './token-columns.js';
-import type { Tokenizer } from './tokenizer.js';
 
-export interface TagTask {
-  readonly file: string;
-  readonly fields: Fields;
-  readonly tokenizer: Tokenizer;
-  readonly padding: Padding;
-  readonly labels: LabelMap | ((found: readonly unknown[]) => LabelMap);
-  readonly ignored: number;
+export interface TagTask extends RowTask {
+  /** the number of each label, from those of the records */
+  labelsOf(found: readonly unknown[]): LabelMap;
   /** the tag of a word is that of its first token, the others do not count; or of all its tokens */
   readonly subwords: 'first' | 'all';
 }
@@ -45,10 +38,7 @@ export function tagDataset(records: Rows, task: TagTask, bad: BadLines): TextDat
     } else examples.push({ line, words: words as readonly string[], tags });
   }
   const counted = (tag: unknown): boolean => tag !== null && tag !== ignored;
-  const labels =
-    typeof task.labels === 'function'
-      ? task.labels(examples.flatMap(({ tags }) => tags.filter(counted)))
-      : task.labels;
+  const labels = task.labelsOf(examples.flatMap(({ tags }) => tags.filter(counted)));
   const max = padding.fixed ?? padding.max;
   const rows: Sequence[] = [];
   let [without, classes] = [0, 0];
@@ -75,7 +65,7 @@ export function tagDataset(records: Rows, task: TagTask, bad: BadLines): TextDat
     if (kept === 0) bad.add(line, 'its words have no token');
     else rows.push({ ids: framed, types, labels: row, full: framed.length - kept + ids.length });
   }
-  if (rows.length === 0) fail(badData({ file, why: 'it has no record that can be used' }));
+  if (rows.length === 0) noRecords(file);
   const notes: Diagnostic[] = [...bad.report(), ...cutNotes(file, rows, max)];
   if (without > 0) notes.push(wordsWithoutTokens({ file, count: without }));
   const form = { padding, padId: tokenizer.padId, ignored, before: false, tagged: true };
