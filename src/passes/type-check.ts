@@ -1,14 +1,15 @@
-import { badlyTyped } from '../ir/codes/shapes.js';
+import { badlyTyped, declaredContradiction } from '../ir/codes/shapes.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { type DType, dtypeText } from '../ir/dtype.js';
-import { functionKey, type Graph, type Model, type Node, nodePath, type Value } from '../ir/model.js';
+import { type Graph, type Model, type Node, nodePath, type Value } from '../ir/model.js';
 import { opsetOf } from '../ir/ops/attrs.js';
 import { inputTypesOf } from '../ir/ops/input-types.js';
 import type { ValueType } from '../ir/shape.js';
 import { analyse, type CallTypes } from './infer-shapes.js';
+import { calledBy } from './inline/inline.js';
 
 /** A node whose inputs have element types that its operator does not take together. */
-export interface TypeFault {
+interface TypeFault {
   readonly node: Node;
   readonly why: string;
 }
@@ -49,9 +50,9 @@ function faultsOf(model: Model): readonly Fault[] {
   const types = typeFaults(model, inference).map(
     ({ node, why }): Fault => ({ path: nodePath(node), op: node.opKey, text: why, shape: false }),
   );
-  // another declaration than what follows from the graph (LOTR4102) is not a fault: runtimes take the latter
+  // another declaration than what follows from the graph is not a fault: runtimes take the latter
   const shapes = inference.diagnostics
-    .filter(({ code }) => code !== 'LOTR4102')
+    .filter(({ code }) => code !== declaredContradiction.code)
     .map((diagnostic): Fault => ({ ...placeOf(diagnostic), text: diagnostic.message, shape: true }));
   return [...types, ...shapes];
 }
@@ -61,7 +62,7 @@ function placeOf({ at }: Diagnostic): { readonly path: readonly string[]; readon
 }
 
 /** Faults of element types in the main graph, the graphs nested in it, and the functions that it calls. */
-export function typeFaults(model: Model, inference: CallTypes): readonly TypeFault[] {
+function typeFaults(model: Model, inference: CallTypes): readonly TypeFault[] {
   const found: TypeFault[] = [];
   check(model.graph, inference, found);
   const seen = new Set<CallTypes>();
@@ -70,15 +71,11 @@ export function typeFaults(model: Model, inference: CallTypes): readonly TypeFau
     const [node, body] = call;
     if (seen.has(body)) continue;
     seen.add(body);
-    const fn = model.functions.get(keyOf(node));
+    const fn = calledBy(model, node);
     if (fn) check(fn.graph, body, found);
     stack.push(...body.calls);
   }
   return found;
-}
-
-function keyOf({ domain, op, overload }: Node): string {
-  return functionKey(domain, op, overload);
 }
 
 function check(graph: Graph, { types }: CallTypes, found: TypeFault[]): void {
@@ -97,27 +94,20 @@ function check(graph: Graph, { types }: CallTypes, found: TypeFault[]): void {
 function faultOf(node: Node, typeOf: (value: Value) => ValueType | null): string | null {
   const wanted = inputTypesOf(node.opKey, opsetOf(node));
   if (!wanted) return null;
-  const dtypeOf = (index: number): string | null => {
-    const value = node.inputs[index];
-    const type = value ? typeOf(value) : null;
+  const dtypes = node.inputs.map((value): DType | null => {
+    const type = value && typeOf(value);
     return type?.kind === 'tensor' ? type.dtype : null;
-  };
-  const name = (index: number): string => `"${node.inputs[index]!.name}" is ${text(dtypeOf(index)!)}`;
-  for (const { inputs, rest } of wanted.groups) {
-    const all = [...inputs, ...node.inputs.keys()].filter(
-      (index, at) => at < inputs.length || (rest !== null && index >= rest),
-    );
-    const known = all.filter((index) => dtypeOf(index) !== null);
-    const odd = known.find((index) => dtypeOf(index) !== dtypeOf(known[0]!));
+  });
+  const name = (index: number): string => `"${node.inputs[index]!.name}" is ${dtypeText(dtypes[index]!)}`;
+  for (const group of wanted.groups) {
+    const members = group === 'all' ? [...dtypes.keys()] : group;
+    const known = members.filter((index) => dtypes[index]);
+    const odd = known.find((index) => dtypes[index] !== dtypes[known[0]!]);
     if (odd !== undefined) return `${node.op} takes one element type: ${name(known[0]!)} and ${name(odd)}`;
   }
   for (const { input, dtype } of wanted.fixed) {
-    const found = dtypeOf(input);
-    if (found !== null && found !== dtype) return `${node.op} takes ${text(dtype)} there: ${name(input)}`;
+    const found = dtypes[input];
+    if (found && found !== dtype) return `${node.op} takes ${dtypeText(dtype)} there: ${name(input)}`;
   }
   return null;
-}
-
-function text(dtype: string): string {
-  return dtypeText(dtype as DType);
 }

@@ -1,8 +1,10 @@
+import type { DType } from '../dtype.js';
+
 /**
  * Which inputs of an operator must have one element type, and which have a fixed one: the type parameters of the ONNX
  * schemas (onnx 1.22, all versions) and of ONNX Runtime 1.30's own operators. One row a signature, `OP SINCE GROUPS`: inputs
- * of one group, as `0,1`, have one type; `2=i64` has that type; `0+` means this input and all after it. A row holds from
- * its version of the operator set until the next row of the op; an empty one says that there are no further constraints.
+ * of one group, as `0,1`, have one type, and with `all` every input has; `2=i64` has that type. A row holds from its
+ * version of the operator set until the next row of the op; an empty one says that there are no further constraints.
  */
 const ROWS = `
 Add 1 0,1
@@ -19,7 +21,7 @@ BitwiseXor 18 0,1
 CausalConvWithState 27 0,1,2,3
 Clip 11 0,1,2
 Col2Im 18 1=i64 2=i64
-Concat 1 0+
+Concat 1 all
 Conv 1 0,1,2
 ConvInteger 10 0,2 1,3
 ConvTranspose 1 0,1,2
@@ -28,7 +30,7 @@ DeformConv 19 0,1,2,3,4
 DequantizeLinear 10 0,2 1=f32
 DequantizeLinear 19 0,2
 Div 1 0,1
-Einsum 12 0+
+Einsum 12 all
 Equal 1 0,1
 Expand 8 1=i64
 GRU 1 0,1,2,3,5
@@ -45,12 +47,12 @@ LessOrEqual 12 0,1
 LinearAttention 27 0,1,2,4,5
 MatMul 1 0,1
 MatMulInteger 10 0,2 1,3
-Max 1 0+
+Max 1 all
 MaxRoiPool 1 0,1
 MaxUnpool 9 1,2
-Mean 1 0+
+Mean 1 all
 MelWeightMatrix 17 0,1,2 3,4
-Min 1 0+
+Min 1 all
 Mod 10 0,1
 Mul 1 0,1
 NegativeLogLikelihoodLoss 12 0,2
@@ -97,7 +99,7 @@ Squeeze 13 1=i64
 StringConcat 20 0,1
 StringNormalizer 10 0=string
 Sub 1 0,1
-Sum 1 0+
+Sum 1 all
 SwiGLU 28 0,1
 TensorScatter 24 0,1 2=i64
 Tile 1 0,1,2
@@ -128,9 +130,9 @@ com.microsoft::SkipSimplifiedLayerNormalization 1 0,1,2,3
 
 /** The constraints of a signature on the element types of its inputs. */
 export interface InputTypes {
-  /** indexes of inputs that have one element type; `rest` is the first of any number */
-  readonly groups: readonly { readonly inputs: readonly number[]; readonly rest: number | null }[];
-  readonly fixed: readonly { readonly input: number; readonly dtype: string }[];
+  /** indexes of inputs that have one element type */
+  readonly groups: readonly (readonly number[] | 'all')[];
+  readonly fixed: readonly { readonly input: number; readonly dtype: DType }[];
 }
 
 interface Row extends InputTypes {
@@ -151,27 +153,20 @@ export function inputTypesOf(key: string, opset: number): InputTypes | undefined
 function read(): ReadonlyMap<string, readonly Row[]> {
   const rows = new Map<string, Row[]>();
   for (const line of ROWS.trim().split('\n')) {
-    const [op = '', since, ...parts] = line.trim().split(' ');
+    const [op = '', since, ...parts] = line.split(' ');
     const row: Row = {
       since: Number(since),
-      groups: parts.filter((part) => !part.includes('=')).map(group),
+      groups: parts
+        .filter((part) => !part.includes('='))
+        .map((part) => (part === 'all' ? part : part.split(',').map(Number))),
       fixed: parts
         .filter((part) => part.includes('='))
         .map((part) => {
-          const [input, dtype = ''] = part.split('=');
-          return { input: Number(input), dtype };
+          const [input, dtype] = part.split('=');
+          return { input: Number(input), dtype: dtype as DType };
         }),
     };
     rows.set(op, [...(rows.get(op) ?? []), row]);
   }
   return rows;
-}
-
-function group(text: string): InputTypes['groups'][number] {
-  const members = text.split(',');
-  const rest = members.find((member) => member.endsWith('+'));
-  return {
-    inputs: members.filter((member) => member !== rest).map(Number),
-    rest: rest === undefined ? null : Number(rest.slice(0, -1)),
-  };
 }
