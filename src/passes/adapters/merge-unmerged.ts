@@ -11,7 +11,7 @@ import { alphaOf } from './base-attrs.js';
 import { eraseDead } from './erase.js';
 import { hasOtherReaders } from './merge.js';
 import { MergedTensor } from './merged-tensor.js';
-import { dropStored, isOverridable } from './weight.js';
+import { dropStored, isOverridable, replaceStored } from './weight.js';
 
 /**
  * Folds the LoRA adapters that PEFT left next to their layers into the weights, W' = W + scale A B, as
@@ -38,8 +38,7 @@ function mergeOne(model: Model, { base, a, b, scale, add, delta }: UnmergedLora)
     (base.layout === 'oi') !== base.stored!.transposed,
     () => refuse('the result is not finite in its type'),
   );
-  if (weight.constant) weight.setConstant(merged);
-  else weight.producer!.setAttr('value', { kind: 'tensor', value: merged });
+  replaceStored(weight, merged);
   takeOut(add, delta);
   for (const { stored } of [a, b]) dropStored(model, stored!.weight);
 }
@@ -71,8 +70,6 @@ function takeOut(add: Node, delta: Value): void {
     });
     graph.insertAfter(add, identity);
     supersede(sum!, identity.outputs[0]!);
-  } else {
-    for (const { node, index } of [...sum!.uses]) node.setInput(index, result);
-  }
+  } else sum!.replaceAllUsesWith(result);
   eraseDead(add); // and the products that only it read
 }

@@ -13,7 +13,15 @@ import { MergedTensor } from './merged-tensor.js';
 import { factorNames, factorTensors, groupOf, outputsByName, readPlan, requirePlan } from './plan.js';
 import { raiseAdapters } from './raise.js';
 import { removeFactors, restoreBase } from './strip.js';
-import { addStored, dropStored, isOverridable, isStep, type StoredWeight, storedWeight } from './weight.js';
+import {
+  addStored,
+  dropStored,
+  isOverridable,
+  isStep,
+  replaceStored,
+  type StoredWeight,
+  storedWeight,
+} from './weight.js';
 
 /** metadata key under which a merged model remembers what was folded in */
 export const MERGED_KEY = 'lotrc.merged';
@@ -159,8 +167,7 @@ function mergeForm(
     );
   const merged = new MergedTensor(data, { factors, scale }, flipped, refuse);
   if (alone) {
-    if (holder.constant) holder.setConstant(merged);
-    else holder.producer!.setAttr('value', { kind: 'tensor', value: merged });
+    replaceStored(holder, merged);
     for (const { node } of form) restoreBase(node, node.inputs[1]!);
     return;
   }

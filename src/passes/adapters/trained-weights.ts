@@ -1,13 +1,14 @@
 import type { SavedPlan, WeightRow } from '../../ir/adapter.js';
 import { baseGone, strangeTensors, weightDiffers } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
-import type { Model, Value } from '../../ir/model.js';
+import type { Model } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { constantData } from '../sites/constant.js';
 import { weightDigest } from '../sites/reading.js';
 import { factorTensors, readPlan, withWeights, writePlan } from './plan.js';
 import { TrainedTensor, TransposedTensor } from './trained-tensor.js';
 import { unfold } from './unfold.js';
+import { replaceStored } from './weight.js';
 
 /** Names under which optimizers keep their state of a parameter: `<param>/m`. */
 const SLOTS = ['m', 'v', 'u'];
@@ -111,10 +112,4 @@ export function trainedWeights(model: Model, plan: SavedPlan): ReadonlyMap<strin
 function storedData(model: Model, name: string): TensorData | null {
   const value = model.graph.own(name);
   return value ? constantData(value) : null;
-}
-
-/** Other data of the same type and shape in an initializer or a Constant node. */
-function replaceStored(value: Value, data: TensorData): void {
-  if (value.constant) value.setConstant(data);
-  else value.producer!.setAttr('value', { kind: 'tensor', value: data });
 }

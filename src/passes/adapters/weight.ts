@@ -54,6 +54,12 @@ export function addStored(model: Model, name: string, data: TensorData): Value {
   return value;
 }
 
+/** Puts other data of the same type and shape into an initializer or a Constant node. */
+export function replaceStored(value: Value, data: TensorData): void {
+  if (value.constant) value.setConstant(data);
+  else value.producer!.setAttr('value', { kind: 'tensor', value: data });
+}
+
 /** Whether a caller may replace the data. Before IR version 4 initializers are inputs and yet constant. */
 export function isOverridable(model: Model, value: Value): boolean {
   return value.isInput && model.irVersion >= 4;
