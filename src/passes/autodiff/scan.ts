@@ -2,7 +2,7 @@ import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { isFloat } from '../../ir/dtype.js';
 import { Graph, Node, type Value } from '../../ir/model.js';
-import { zerosLike } from '../../ir/ops/gradients/shape.js';
+import { range, zerosLike } from '../../ir/ops/gradients/shape.js';
 import { type Dim, tensorType, type ValueType } from '../../ir/shape.js';
 import { copyNode, type Substitution } from '../inline/copy.js';
 import { type Differentiate, readInBranches } from './branches.js';
@@ -180,8 +180,4 @@ function stacked(type: ValueType | null): ValueType | null {
 
 function isReal({ type }: Value): boolean {
   return type?.kind !== 'tensor' || isFloat(type.dtype);
-}
-
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
 }

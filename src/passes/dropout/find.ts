@@ -1,7 +1,8 @@
 import { opsetOf } from '../../ir/builder.js';
-import { functionKey, type Graph, type GraphFunction, type Model, type Node } from '../../ir/model.js';
+import type { Graph, GraphFunction, Model, Node } from '../../ir/model.js';
 import { constantOf, constantScalar } from '../../ir/ops/gradients/elementwise.js';
 import { topologicalOrder } from '../../ir/topo.js';
+import { calledBy } from '../inline/inline.js';
 
 /** Dropout has a training mode from this operator set on. */
 const TRAINING_SINCE = 12;
@@ -71,7 +72,7 @@ export function drawingFunctions(model: Model): ReadonlySet<GraphFunction> {
   const found = new Set<GraphFunction>();
   const draws = (graph: Graph): boolean => {
     for (const node of graph.nodes) {
-      const called = model.functions.get(functionKey(node.domain, node.op, node.overload));
+      const called = calledBy(model, node);
       if (drawsMask(node) || (called && found.has(called)) || [...node.subgraphs()].some(draws)) return true;
     }
     return false;
