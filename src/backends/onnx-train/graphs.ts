@@ -8,6 +8,7 @@ import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';
 import { findDraws } from '../../passes/dropout/find.js';
 import { seedDropout } from '../../passes/dropout/seeded.js';
+import { indexBound } from '../../passes/index-bound.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { recomputeBlocks } from '../../passes/remat/blocks.js';
 import { rematerialise } from '../../passes/remat/rematerialise.js';
@@ -20,7 +21,6 @@ import { guard, scalarsOf, slotsOf, type Updated, update } from './optimizer.js'
 import type { TrainOptions } from './options.js';
 import { exposeParams, type Param } from './params.js';
 import type { Prepared } from './prepare.js';
-import { tableRows } from './table-rows.js';
 
 /** A finished graph and what its ports mean. */
 export interface TrainGraph {
@@ -390,7 +390,7 @@ function batchPorts(
   const own = heads.some(({ term }) => LOSSES[term.kind].labels === 'own') ? options?.labels : undefined;
   for (const input of model.graph.inputs) {
     if (names.has(input.name) || input.constant) continue;
-    const rows = tableRows(input);
+    const rows = indexBound(input, 'needed');
     const role = input.name === own ? 'label' : 'batch';
     ports.inputs.push({ ...portOf(input, role), ...(rows === null ? {} : { rows }) });
   }

@@ -5,8 +5,8 @@ import { type DType, isFloat } from '../../ir/dtype.js';
 import type { Model, Value } from '../../ir/model.js';
 import { type Dim, elementCount, type ValueType } from '../../ir/shape.js';
 import { encodeFloats } from '../../ir/values.js';
+import { indexBound } from '../../passes/index-bound.js';
 import type { HostTensor } from './messages.js';
-import { indexBound } from './use.js';
 
 export interface InputOptions {
   /** extents of symbolic dimensions by name */
@@ -94,7 +94,7 @@ function elements(input: Value, dtype: DType, size: number, random: RandomStream
       Float64Array.from({ length: size }, (_, k) => (mask ? 1 : 2 * draw(k) - 1)),
     );
   }
-  const bound = mask ? null : indexBound(input);
+  const bound = mask ? null : indexBound(input, 'safe');
   return integers(
     dtype,
     input.name,

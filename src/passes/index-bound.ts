@@ -1,15 +1,14 @@
-import type { Node, Value } from '../../ir/model.js';
-import { constantData } from '../../passes/sites/constant.js';
+import type { Node, Value } from '../ir/model.js';
+import { constantData } from './sites/constant.js';
 
-/** Nodes through which an index keeps its value. */
-const CARRIERS = new Set([
+/** Nodes that pass on every index. */
+const CARRIERS: ReadonlySet<string> = new Set([
   'Cast',
   'Identity',
   'Reshape',
   'Unsqueeze',
   'Squeeze',
   'Flatten',
-  'Slice',
   'Expand',
   'Transpose',
 ]);
@@ -19,24 +18,31 @@ const EMBEDDING: readonly (readonly [number, number])[] = [
   [1, 4],
 ];
 
-/** The smallest number of rows of the tables that an input indexes; null when it indexes none. */
-export function indexBound(input: Value): number | null {
+/**
+ * The smallest number of rows of the tables that an input indexes; null when it indexes none. `needed`: one that every
+ * element must keep, from tables that the whole input chooses rows of; else one that is safe, also from tables that a slice
+ * of it indexes, or along another axis.
+ */
+export function indexBound(input: Value, bounds: 'needed' | 'safe'): number | null {
+  const needed = bounds === 'needed';
   let bound: number | null = null;
   const seen = new Set<Value>([input]);
   for (const value of seen) {
     for (const { node, index } of value.uses) {
-      const rows = rowsOf(node, index);
+      const rows = rowsOf(node, index, needed);
       if (rows !== null) bound = Math.min(bound ?? rows, rows);
-      if (index === 0 && CARRIERS.has(node.opKey)) seen.add(node.outputs[0]!);
+      const carries = CARRIERS.has(node.opKey) || (!needed && node.opKey === 'Slice');
+      if (index === 0 && carries) seen.add(node.outputs[0]!);
     }
   }
   return bound;
 }
 
-function rowsOf(node: Node, index: number): number | null {
+function rowsOf(node: Node, index: number, needed: boolean): number | null {
   if (node.opKey === 'Gather' && index === 1) {
-    const axis = node.attrs.get('axis');
-    return extent(node.inputs[0], axis?.kind === 'int' ? Number(axis.value) : 0);
+    const attr = node.attrs.get('axis');
+    const axis = attr?.kind === 'int' ? Number(attr.value) : 0;
+    return needed && axis !== 0 ? null : extent(node.inputs[0], axis);
   }
   if (node.opKey === 'com.microsoft::EmbedLayerNormalization') {
     const row = EMBEDDING.find(([indices]) => indices === index);
