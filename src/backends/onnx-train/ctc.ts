@@ -2,7 +2,7 @@ import { attrInt, attrInts } from '../../ir/attr.js';
 import { Graph, type Node, type Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
 import { TrainBuilder } from './builder.js';
-import { asF32, classRange, type Loss } from './loss.js';
+import { areClasses, asF32, classCount, classRange, type Loss, softmaxParts } from './loss.js';
 
 export interface CtcOptions {
   /** the class that means "no label" */
@@ -36,17 +36,15 @@ export function ctcLoss(
   { blank, ignoreIndex, classes }: CtcOptions,
 ): Loss {
   const at = asF32(b, logits);
-  const shifted = b.one('Sub', [at, b.reduce('ReduceMax', at, -1, true)]);
-  const exp = b.one('Exp', [shifted]);
-  const sum = b.reduce('ReduceSum', exp, -1, true);
-  const logp = b.one('Sub', [shifted, b.one('Log', [sum])]);
-  const last = classes === null ? b.one('Cast', [b.lastExtent(at)], { to: attrInt(6) }) : b.i32(classes);
+  const { shifted, exp, sum, logSum: log } = softmaxParts(b, at);
+  const logp = b.one('Sub', [shifted, log]);
+  const last = classCount(b, at, classes);
 
   const given = b.one('Not', [b.one('Equal', [labels, b.i32(ignoreIndex)])], {}, 'ctc/given');
   const lengths = b.reduce('ReduceSum', b.one('Cast', [given], { to: attrInt(1) }), -1, true); // [B, 1]
   const counted = b.one('Greater', [lengths, b.f32(0)]);
   const isClass = b.one('And', [
-    b.one('And', [b.one('Not', [b.one('Less', [labels, b.i32(0)])]), b.one('Less', [labels, last])]),
+    areClasses(b, labels, last),
     b.one('Not', [b.one('Equal', [labels, b.i32(blank)])]),
   ]);
   const odd = b.one('Cast', [b.one('And', [given, b.one('Not', [isClass])])], { to: attrInt(1) });

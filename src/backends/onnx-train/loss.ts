@@ -44,18 +44,10 @@ export function crossEntropy(
   const safe = b.one('Where', [valid, labels, b.i32(0)]);
   const column = b.unsqueeze(safe, -1);
   const isLabel = b.one('Equal', [column, classRange(b, at, classes)], {}, 'loss/isLabel');
-  const extent = classes === null ? b.one('Cast', [b.lastExtent(at)], { to: attrInt(6) }) : b.i32(classes);
-  const isClass = b.one('And', [
-    b.one('Not', [b.one('Less', [column, b.i32(0)])]),
-    b.one('Less', [column, extent]),
-  ]);
+  const isClass = areClasses(b, column, classCount(b, at, classes));
   const scored = b.one('And', [b.unsqueeze(valid, -1), isClass], {}, 'loss/scored');
   const otherwise = b.one('Where', [isClass, b.f32(0), b.f32(Number.NaN)]);
-  const max = b.reduce('ReduceMax', at, -1, true);
-  const shifted = b.one('Sub', [at, max]);
-  const exp = b.one('Exp', [shifted]);
-  const sum = b.reduce('ReduceSum', exp, -1, true);
-  const logSum = b.one('Log', [sum]);
+  const { shifted, exp, sum, logSum } = softmaxParts(b, at);
   // -log p of the label; with smoothing, the mean of -log p over all classes joins in
   const labelScore = b.reduce('ReduceSum', b.one('Where', [isLabel, shifted, b.f32(0)]), -1, true);
   const weights = classWeights
@@ -212,6 +204,23 @@ export function classRange(b: TrainBuilder, logits: Value, classes: number | nul
     const data = Int32Array.from({ length: classes }, (_, i) => i);
     return b.constant(new MemoryTensor('i32', [classes], new Uint8Array(data.buffer)), 'loss/classes');
   }
-  const extent = b.one('Cast', [b.lastExtent(logits)], { to: attrInt(6) });
-  return b.one('Range', [b.i32(0), extent, b.i32(1)]);
+  return b.one('Range', [b.i32(0), classCount(b, logits, null), b.i32(1)]);
+}
+
+/** The number of classes as i32, rank 0: a constant when the extent is known. */
+export function classCount(b: TrainBuilder, logits: Value, classes: number | null): Value {
+  return classes === null ? b.one('Cast', [b.lastExtent(logits)], { to: attrInt(6) }) : b.i32(classes);
+}
+
+/** Which labels are classes, 0 to `count` - 1. */
+export function areClasses(b: TrainBuilder, labels: Value, count: Value): Value {
+  return b.one('And', [b.one('Not', [b.one('Less', [labels, b.i32(0)])]), b.one('Less', [labels, count])]);
+}
+
+/** The parts of a softmax over the last axis: p = exp / sum, log p = shifted - logSum. */
+export function softmaxParts(b: TrainBuilder, logits: Value) {
+  const shifted = b.one('Sub', [logits, b.reduce('ReduceMax', logits, -1, true)]);
+  const exp = b.one('Exp', [shifted]);
+  const sum = b.reduce('ReduceSum', exp, -1, true);
+  return { shifted, exp, sum, logSum: b.one('Log', [sum]) };
 }

@@ -61,6 +61,11 @@ export type LossOption =
   | '--frames';
 
 const shapeOf = ({ type }: Value): Shape | null => (type?.kind === 'tensor' ? type.shape : null);
+/** The last extent, where it is known before a run. */
+const classesOf = (logits: Value): number | null => {
+  const last = shapeOf(logits)?.at(-1);
+  return typeof last === 'number' ? last : null;
+};
 const numbers = { ignoreIndex: null, ignoreValue: IGNORE_VALUE };
 
 /** Losses on numbers, element by element. */
@@ -98,13 +103,9 @@ export const LOSS_DEFS: Readonly<Record<LossKind, LossDef>> = {
     },
     labels: (shape) => tensorType('i32', shape?.slice(0, -1) ?? null),
     build: (b, { head: { value, term }, labels, options }) => {
-      const last = shapeOf(value)?.at(-1);
       const [scored, shifted] = options.shift ? shiftForNextToken(b, value, labels!) : [value, labels!];
-      const classes = typeof last === 'number' ? last : null;
-      return crossEntropy(b, scored, shifted, classes, {
-        ...options,
-        classWeights: term.classWeights ?? null,
-      });
+      const classWeights = term.classWeights ?? null;
+      return crossEntropy(b, scored, shifted, classesOf(value), { ...options, classWeights });
     },
     signature: ({ ignoreIndex, labelSmoothing, shift }, { term: { classWeights } }) => ({
       ignoreIndex,
@@ -144,11 +145,8 @@ export const LOSS_DEFS: Readonly<Record<LossKind, LossDef>> = {
       return opset < CTC_OPSET ? `CTC needs operator set ${CTC_OPSET}, and the model uses ${opset}` : null;
     },
     labels: (shape) => tensorType('i32', [shape?.[0] ?? null, 'labels']),
-    build: (b, { head: { value }, labels, frames, options }) => {
-      const last = shapeOf(value)?.at(-1);
-      const classes = typeof last === 'number' ? last : null;
-      return ctcLoss(b, value, labels!, frames, { ...options, classes });
-    },
+    build: (b, { head: { value }, labels, frames, options }) =>
+      ctcLoss(b, value, labels!, frames, { ...options, classes: classesOf(value) }),
     signature: ({ ignoreIndex, blank }) => ({ ignoreIndex, blank }),
   },
   output: {
