@@ -2,7 +2,7 @@ import { uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
 import { LOSS_KINDS, LOSSES } from '../../train/losses.js';
 import { LOSS_DEFS, type LossOption } from './losses.js';
-import { TRAIN_DEFAULTS, type TrainOptions, termsOf } from './options.js';
+import { type TermOptions, TRAIN_DEFAULTS, type TrainOptions, termsOf } from './options.js';
 
 /** Throws LOTR5008 for an option that no loss uses, or whose value is out of range. */
 export function checkOptions(options: TrainOptions): void {
@@ -56,12 +56,11 @@ export function checkOptions(options: TrainOptions): void {
       'give weights above 0, as in --loss start:cross-entropy:0.5',
     );
   }
-  checkTerms(options);
+  checkTerms(terms);
 }
 
 /** What does not go together in a sum of losses. */
-function checkTerms(options: TrainOptions): void {
-  const terms = termsOf(options);
+function checkTerms(terms: readonly TermOptions[]): void {
   if (terms.length < 2) return;
   const refuse = (why: string, hint: string) => fail(uselessOption({ option: '--loss', why, hint }));
   const outputs = terms.map(({ output }) => output);

@@ -209,12 +209,12 @@ function startFrom(model: Model, adapter: Adapter | undefined, file: string): Mo
 
 /** One loss as it is; several as a sum with its terms. */
 function lossSignature(heads: readonly Head[], options: TrainOptions): LossSignature {
+  if (heads.length === 1) return termSignature(options, heads[0]!);
   const terms = heads.map((head) => ({
     ...termSignature(options, head),
     output: head.value.name,
     weight: head.term.weight,
   }));
-  if (terms.length === 1) return termSignature(options, heads[0]!);
   const none = { ignoreIndex: null, labelSmoothing: 0, reduction: 'mean', shift: false } as const;
   return { kind: 'sum', ...none, terms };
 }

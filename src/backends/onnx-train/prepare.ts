@@ -90,14 +90,12 @@ export function prepare(
   shareFactors(model);
   if (!dropout || options.dropout === 'off') dropoutOff(model);
   if (!keepOutputs) inlineTrained(model, trained);
-  const [repeated] = findDraws(model).repeated;
-  if (repeated)
-    fail(
-      dropoutInLoop({
-        at: { kind: 'node', path: nodePath(repeated), op: repeated.opKey },
-        count: findDraws(model).repeated.length,
-      }),
-    );
+  const { repeated } = findDraws(model);
+  const [first] = repeated;
+  if (first) {
+    const at = { kind: 'node', path: nodePath(first), op: first.opKey } as const;
+    fail(dropoutInLoop({ at, count: repeated.length }));
+  }
   bypassDropout(model);
   liftConstants(model, options, places);
   uniteWeights(model, weights);
