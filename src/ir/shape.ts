@@ -24,6 +24,11 @@ export function tensorType(dtype: DType, shape: Shape | null): TensorType {
   return { kind: 'tensor', dtype, shape };
 }
 
+/** The shape of a value; null when it is not a tensor, or of unknown rank. */
+export function shapeOf({ type }: { readonly type: ValueType | null }): Shape | null {
+  return type?.kind === 'tensor' ? type.shape : null;
+}
+
 /** Number of elements of a static shape (1 for a scalar). */
 export function elementCount(shape: readonly number[]): number {
   let count = 1;

@@ -1,4 +1,5 @@
 import type { Node, Value } from '../ir/model.js';
+import { shapeOf } from '../ir/shape.js';
 import { constantData } from './sites/constant.js';
 
 /** Nodes that pass on every index. */
@@ -53,8 +54,6 @@ function rowsOf(node: Node, index: number, needed: boolean): number | null {
 
 function extent(table: Value | null | undefined, axis: number): number | null {
   if (!table) return null;
-  const data = constantData(table);
-  const shape = data?.shape ?? (table.type?.kind === 'tensor' ? table.type.shape : null);
-  const rows = shape?.at(axis);
+  const rows = (constantData(table)?.shape ?? shapeOf(table))?.at(axis);
   return typeof rows === 'number' && rows > 0 ? rows : null;
 }

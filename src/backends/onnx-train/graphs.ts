@@ -1,7 +1,7 @@
 import { noInfluence } from '../../ir/codes/training.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
-import { tensorType } from '../../ir/shape.js';
+import { shapeOf, tensorType } from '../../ir/shape.js';
 import { ADAPTED } from '../../passes/adapters/insert.js';
 import { toFunctions } from '../../passes/adapters/to-functions.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
@@ -302,9 +302,14 @@ function unscaled(b: TrainBuilder, grad: Value, scale: Value | null): Value {
   return scale ? b.one('Div', [grad, scale]) : b.one('Identity', [grad]);
 }
 
+/** The name itself, or one made of it where a value of the graph has it. */
+function freeName(graph: Graph, name: string): string {
+  return graph.own(name) ? graph.names.freshValue(name) : name;
+}
+
 /** Makes a value a graph output under that name. */
 function publish(graph: Graph, value: Value, name: string, dtype: 'f32' | 'bool' = 'f32'): void {
-  if (value.name !== name) value.rename(graph.own(name) ? graph.names.freshValue(name) : name);
+  if (value.name !== name) value.rename(freeName(graph, name));
   if (!value.type) value.setType(tensorType(dtype, []));
   graph.addOutput(value);
 }
@@ -321,7 +326,7 @@ function addScalar(
   name: string = scalar,
   term?: number,
 ): Value {
-  const free = graph.own(name) ? graph.names.freshValue(name) : name;
+  const free = freeName(graph, name);
   const of = term === undefined ? {} : { term };
   ports.inputs.push({ name: free, role: 'scalar', dtype: 'f32', shape: [], scalar, ...of });
   return graph.addInput(free, tensorType('f32', []));
@@ -331,22 +336,17 @@ function addScalar(
 function addLabels({ model, heads }: Prepared, ports: Ports, options: TrainOptions): Labels {
   const { graph } = model;
   const labels = heads.map(({ term: { kind }, value }, term): Value | null => {
-    const shape = value.type?.kind === 'tensor' ? value.type.shape : null;
-    const type = LOSS_DEFS[kind].labels(shape);
+    const type = LOSS_DEFS[kind].labels(shapeOf(value));
     if (!type) return null;
     const name = heads.length > 1 ? `${options.labels}/${value.name}` : options.labels;
-    const input = graph.addInput(graph.own(name) ? graph.names.freshValue(name) : name, type);
+    const input = graph.addInput(freeName(graph, name), type);
     ports.inputs.push({ ...portOf(input, 'label'), ...termOf(heads, term) });
     return input;
   });
   const { frames: wanted } = options;
   if (wanted === undefined) return { labels, frames: null };
-  const rows = heads[0]!.value.type;
-  const shape = [(rows?.kind === 'tensor' ? rows.shape?.[0] : null) ?? null];
-  const frames = graph.addInput(
-    graph.own(wanted) ? graph.names.freshValue(wanted) : wanted,
-    tensorType('i32', shape),
-  );
+  const rows = shapeOf(heads[0]!.value)?.[0] ?? null;
+  const frames = graph.addInput(freeName(graph, wanted), tensorType('i32', [rows]));
   ports.inputs.push(portOf(frames, 'batch'));
   return { labels, frames };
 }
@@ -374,8 +374,6 @@ function publishOf(
   role: 'loss' | 'count',
 ): void {
   publish(model.graph, value, heads.length > 1 ? `${role}/${heads[term]!.value.name}` : role);
-  model.graph.removeOutput(value);
-  model.graph.addOutput(value);
   ports.outputs.push({ ...scalarPort(value.name, role), ...termOf(heads, term) });
 }
 

@@ -1,6 +1,6 @@
 import { opsetOf } from '../../ir/builder.js';
 import type { Value } from '../../ir/model.js';
-import { type Shape, tensorType, type ValueType } from '../../ir/shape.js';
+import { type Shape, shapeOf, tensorType, type ValueType } from '../../ir/shape.js';
 import { LOSSES, type LossKind } from '../../train/losses.js';
 import type { LossTerm } from '../../train/signature.js';
 import type { TrainBuilder } from './builder.js';
@@ -60,7 +60,6 @@ export type LossOption =
   | '--blank'
   | '--frames';
 
-const shapeOf = ({ type }: Value): Shape | null => (type?.kind === 'tensor' ? type.shape : null);
 /** The last extent, where it is known before a run. */
 const classesOf = (logits: Value): number | null => {
   const last = shapeOf(logits)?.at(-1);

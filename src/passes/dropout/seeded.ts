@@ -3,7 +3,7 @@ import { dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import { canTakeName, type Graph, type Node, type Value } from '../../ir/model.js';
 import { constantOf, constantScalar } from '../../ir/ops/gradients/elementwise.js';
 import { scalarTensor } from '../../ir/scalar.js';
-import { tensorType } from '../../ir/shape.js';
+import { shapeOf, tensorType } from '../../ir/shape.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
@@ -107,7 +107,7 @@ function ratioOf(b: Field, ratio: Value): Value {
 /** Two hashes of every row number or column number of a node's input: vectors. Equal extents share them. */
 function lineOf(b: Field, { inputs }: Node, kind: Kind, key: State, held: Map<string, State>): State {
   const x = inputs[0]!;
-  const dims = x.type?.kind === 'tensor' ? x.type.shape : null;
+  const dims = shapeOf(x);
   const chosen = dims && (kind === 'rows' ? dims.slice(0, -1) : dims.slice(-1));
   const name = chosen?.every((dim) => dim !== null) ? `${kind}:${JSON.stringify(chosen)}` : null;
   const known = name === null ? undefined : held.get(name);

@@ -1,11 +1,7 @@
 import type { Node, Value } from '../../ir/model.js';
 import type { Builder } from '../../ir/ops/define.js';
-import { type Shape, sameDim } from '../../ir/shape.js';
+import { type Shape, sameDim, shapeOf } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
-
-export function shapeOf(value: Value): Shape | null {
-  return value.type?.kind === 'tensor' ? value.type.shape : null;
-}
 
 /** The backward pass of a graph. */
 export interface Backward {

@@ -1,6 +1,5 @@
 import type { Value } from '../../ir/model.js';
-import type { Shape } from '../../ir/shape.js';
-import { shapeOf } from './anchor.js';
+import { type Shape, shapeOf } from '../../ir/shape.js';
 
 /** A tensor with fewer elements per token than this is not worth a node. */
 const WORTH = 64;

@@ -1,5 +1,6 @@
 import { dtypeFromOnnx } from '../../ir/dtype.js';
 import { functionKey, type Graph, GraphFunction, type Model, type Node, type Value } from '../../ir/model.js';
+import { shapeOf } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { toIntegers } from '../../ir/values.js';
 
@@ -160,8 +161,7 @@ export function functionOf(graph: Graph | null): GraphFunction | null {
 
 /** The number of axes of a value, where it is known. */
 export function rankOf(value: Value): number | null {
-  const shape = value.type?.kind === 'tensor' ? value.type.shape : null;
-  return shape?.length ?? null;
+  return shapeOf(value)?.length ?? null;
 }
 
 /** Ops that show the elements of a tensor, all or part of them, without computing with them. */
