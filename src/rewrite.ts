@@ -1,10 +1,16 @@
-import { type Carry, type Lowering, PLAN_KEY, type PlanRow, type SavedPlan } from './ir/adapter.js';
-import { alreadyAdapted, factorsMissing, otherPlan } from './ir/codes/adapters.js';
+import type { Carry, Lowering, PlanRow, SavedPlan } from './ir/adapter.js';
+import { alreadyAdapted, factorsMissing } from './ir/codes/adapters.js';
 import { conflict } from './ir/codes/sites.js';
 import { type Diagnostic, fail } from './ir/diagnostics.js';
 import type { Model } from './ir/model.js';
 import type { TensorData } from './ir/tensor.js';
-import { type Adapter, checkBase, extractAdapter, planOfAdapter } from './passes/adapters/adapter-file.js';
+import {
+  type Adapter,
+  checkBase,
+  extractAdapter,
+  planOfAdapter,
+  weightsFor,
+} from './passes/adapters/adapter-file.js';
 import { carryFactors } from './passes/adapters/carry-factors.js';
 import { halfOf, narrowed, narrowFactors, refuseFedHalf } from './passes/adapters/factor-dtype.js';
 import { baseNode, insertAdapters } from './passes/adapters/insert.js';
@@ -22,10 +28,9 @@ import {
 import {
   factorTensors,
   outputsByName,
-  parsePlan,
+  planIn,
   readPlan,
   requirePlan,
-  samePlan,
   withWeights,
   writePlan,
 } from './passes/adapters/plan.js';
@@ -158,8 +163,7 @@ export function merge(model: Model, adapter?: Adapter, file = '<adapter>'): Save
     mergeAdapters(model);
     return present;
   }
-  const text = adapter.metadata[PLAN_KEY];
-  const own = text === undefined ? null : parsePlan(text);
+  const own = planIn(adapter.metadata);
   if (own && !sameWork(present, own)) {
     const plan = planOfAdapter(adapter, file);
     stripAdapters(model, 'merge');
@@ -178,7 +182,7 @@ export function merge(model: Model, adapter?: Adapter, file = '<adapter>'): Save
 }
 
 /** Whether two plans adapt the same layers in the same way, however they are written in the graph. */
-export function sameWork(a: SavedPlan, b: SavedPlan): boolean {
+function sameWork(a: SavedPlan, b: SavedPlan): boolean {
   const essence = ({ plans }: SavedPlan) =>
     JSON.stringify(plans.map(({ carry: _carry, lowering: _lowering, ...row }) => row));
   return essence(a) === essence(b);
@@ -194,9 +198,8 @@ function refuseStrangers(plan: SavedPlan, adapter: Adapter): void {
 /** The adapter of a rewritten model, with the weights that were trained in full; `adapter` gives factors that it takes as inputs. */
 export function extract(model: Model, adapter?: Adapter, file = '<adapter>'): Adapter {
   if (!adapter) return extractAdapter(model);
-  const text = adapter.metadata[PLAN_KEY];
-  const plan = text === undefined ? null : parsePlan(text);
-  return extractAdapter(model, adapter.tensors, weightsOfFile(model, plan, adapter.tensors, file));
+  const rows = weightsOfFile(model, planIn(adapter.metadata), adapter.tensors, file);
+  return extractAdapter(model, adapter.tensors, rows);
 }
 
 /** Takes the adapters out of a rewritten model, in place: the base comes back bit for bit. */
@@ -299,11 +302,7 @@ function insert(model: Model, plan: SavedPlan, adapter: Adapter, file: string): 
  */
 export function placeAdapter(model: Model, adapter: Adapter, file = '<adapter>'): void {
   const present = requirePlan(model, 'use an adapter file');
-  const text = adapter.metadata[PLAN_KEY];
-  const own = text === undefined ? null : parsePlan(text);
-  if (own && !samePlan(present, own)) fail(otherPlan({ file, what: 'the model' }));
-  const rows = weightsOfFile(model, own, adapter.tensors, file);
-  if (own) requireBaseWeights(present, rows, 'use that adapter');
+  const rows = weightsFor(model, present, adapter, file, 'use that adapter');
   placeWeights(
     model,
     present,

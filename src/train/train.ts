@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { PLAN_KEY } from '../ir/adapter.js';
 import { badData, badTrainingFolder, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
 import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { makeFolders } from '../ir/files/folders.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import { sweepStale } from '../ir/files/temporary.js';
-import { parsePlan } from '../passes/adapters/plan.js';
+import { planIn } from '../passes/adapters/plan.js';
 import { batchesInOrder, type Cut } from './batches.js';
 import type { Best } from './best.js';
 import { type Position, readPosition } from './checkpoint.js';
@@ -295,8 +294,7 @@ function settingsOf(request: TrainRequest, labels: Settings['labels'], files: re
 
 function aboutRun({ folder, data, plan, batchSize, ep }: TrainRequest, run: TrainingRun): RunInfo {
   const { signature, metadata } = run;
-  const text = metadata[PLAN_KEY];
-  const rows = text === undefined ? [] : parsePlan(text).plans;
+  const rows = planIn(metadata)?.plans ?? [];
   const [row] = rows;
   const trained = signature.params.filter(({ trainable }) => trainable);
   const parameters = trained.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { PLAN_KEY, type WeightRow } from '../../ir/adapter.js';
 import { opsetOf } from '../../ir/builder.js';
-import { otherPlan } from '../../ir/codes/adapters.js';
 import { cannotLinkBase, oldOpset } from '../../ir/codes/training.js';
 import { drawsRandomly, seededDropout } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
@@ -12,11 +11,11 @@ import { planModel } from '../../ir/onnx/writer.js';
 import { opDef } from '../../ir/ops/index.js';
 import type { SessionEntries } from '../../ir/ops/session-entries.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
-import type { Adapter } from '../../passes/adapters/adapter-file.js';
+import { type Adapter, weightsFor } from '../../passes/adapters/adapter-file.js';
 import { factorData } from '../../passes/adapters/merge.js';
-import { parsePlan, requirePlan, samePlan, withWeights } from '../../passes/adapters/plan.js';
+import { requirePlan, withWeights } from '../../passes/adapters/plan.js';
 import { TrainedTensor } from '../../passes/adapters/trained-tensor.js';
-import { placeWeights, requireBaseWeights, weightsOfFile } from '../../passes/adapters/trained-weights.js';
+import { placeWeights } from '../../passes/adapters/trained-weights.js';
 import { DRAWS } from '../../passes/dropout/field.js';
 import { findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
@@ -198,11 +197,7 @@ export function emitTraining(request: EmitRequest): Emitted {
 function startFrom(model: Model, adapter: Adapter | undefined, file: string): Model {
   if (!adapter) return model;
   const present = requirePlan(model, 'emit training graphs');
-  const text = adapter.metadata[PLAN_KEY];
-  const own = text === undefined ? null : parsePlan(text);
-  if (own && !samePlan(present, own)) fail(otherPlan({ file, what: 'the model' }));
-  const rows = weightsOfFile(model, own, adapter.tensors, file);
-  if (own) requireBaseWeights(present, rows, 'emit training graphs from that adapter');
+  const rows = weightsFor(model, present, adapter, file, 'emit training graphs from that adapter');
   placeWeights(model, present, rows, adapter.tensors);
   return model;
 }

@@ -1,13 +1,13 @@
 import { factorShape as extentsOf, PLAN_KEY, type SavedPlan, type WeightRow } from '../../ir/adapter.js';
-import { factorShape, factorsMissing, notAnAdapter, otherBase } from '../../ir/codes/adapters.js';
+import { factorShape, factorsMissing, notAnAdapter, otherBase, otherPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { MATRIX } from '../sites/stacked.js';
 import { baseNode } from './insert.js';
 import { factorData } from './merge.js';
-import { factorTensors, outputsByName, parsePlan, requirePlan, withWeights } from './plan.js';
-import { trainedWeights } from './trained-weights.js';
+import { factorTensors, outputsByName, planIn, requirePlan, samePlan, withWeights } from './plan.js';
+import { requireBaseWeights, trainedWeights, weightsOfFile } from './trained-weights.js';
 
 /** An adapter apart from its model: what a `.safetensors` file holds. */
 export interface Adapter {
@@ -43,10 +43,28 @@ export function extractAdapter(
 
 /** The plan of an adapter file. Throws LOTR7002 without one, LOTR3202, LOTR3207 or LOTR3208 when it is not consistent. */
 export function planOfAdapter(adapter: Adapter, file: string): SavedPlan {
-  const text = adapter.metadata[PLAN_KEY];
-  const plan = text === undefined ? fail(notAnAdapter({ file })) : parsePlan(text);
+  const plan = planIn(adapter.metadata) ?? fail(notAnAdapter({ file }));
   checkFactors(plan, adapter.tensors);
   return plan;
+}
+
+/**
+ * The weights that an adapter file holds in full, to be placed in a model that carries the same plan. Throws LOTR3313 when
+ * the file was made for other layers or another scale, LOTR3210 when the model holds a trained weight that the file leaves
+ * as in the base (`doing` completes "cannot ..."), and as `weightsOfFile`.
+ */
+export function weightsFor(
+  model: Model,
+  present: SavedPlan,
+  adapter: Adapter,
+  file: string,
+  doing: string,
+): readonly WeightRow[] {
+  const own = planIn(adapter.metadata);
+  if (own && !samePlan(present, own)) fail(otherPlan({ file, what: 'the model' }));
+  const rows = weightsOfFile(model, own, adapter.tensors, file);
+  if (own) requireBaseWeights(present, rows, doing);
+  return rows;
 }
 
 /** Every factor of a plan must be there, in float32 and with the plan's extents. */

@@ -17,6 +17,12 @@ export function readPlan(model: Model): SavedPlan | null {
   return text === undefined ? null : parsePlan(text);
 }
 
+/** The plan in the metadata of an adapter file, or null. Throws as {@link readPlan}. */
+export function planIn(metadata: Readonly<Record<string, string>>): SavedPlan | null {
+  const text = metadata[PLAN_KEY];
+  return text === undefined ? null : parsePlan(text);
+}
+
 /** The plan that a model carries. Throws LOTR3201 when there is none; `doing` completes "cannot ...". */
 export function requirePlan(model: Model, doing: string): SavedPlan {
   return readPlan(model) ?? fail(noPlan({ doing }));
