@@ -5,10 +5,10 @@ import { fromF16 } from '../ir/half.js';
 import { batchesInOrder, type Cut } from './batches.js';
 import type { Column, Dataset } from './data/dataset.js';
 import { feedsOf } from './feeds.js';
-import { countLabels, labelColumns, termsOf } from './labels.js';
+import { countLabels, labelColumns, labelPort, termsOf } from './labels.js';
 import { graphOf } from './read-signature.js';
 import type { TermResult, TrainingRun } from './run.js';
-import type { GraphSignature, LossTerm, Port } from './signature.js';
+import type { LossTerm, Port } from './signature.js';
 
 export interface Evaluation {
   /** over all labels that count */
@@ -52,9 +52,6 @@ export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut)
     terms: each,
   };
 }
-
-const labelPort = (graph: GraphSignature, index: number): Port | undefined =>
-  graph.inputs.find(({ role, term }) => role === 'label' && (term ?? 0) === index);
 
 /** One loss over all batches. */
 class TermSum {

@@ -4,11 +4,21 @@ import { fail } from '../ir/diagnostics.js';
 import type { Column, Dataset, Batch as Rows } from './data/dataset.js';
 import { LOSSES } from './losses.js';
 import type { Batch } from './run.js';
-import type { GraphSignature, LossTerm, Signature } from './signature.js';
+import type { GraphSignature, LossTerm, Port, Signature } from './signature.js';
 
 /** The losses of a training directory: one, or the terms of a sum. */
 export function termsOf({ loss }: Signature): readonly LossTerm[] {
   return loss.kind === 'sum' ? loss.terms : [loss];
+}
+
+/** The graph that data is made for: the evaluation's, or in a directory without one the step's. */
+export function dataGraph({ graphs }: Signature): GraphSignature {
+  return graphs.eval ?? graphs.step!;
+}
+
+/** The label input of a loss, by the number of the loss; undefined for one that takes no labels. */
+export function labelPort({ inputs }: GraphSignature, index = 0): Port | undefined {
+  return inputs.find(({ role, term = 0 }) => role === 'label' && term === index);
 }
 
 /** How many labels of a batch count in a loss, as `count` of grad.onnx says: of CTC rows, with class weights their sum. */
@@ -42,7 +52,7 @@ export function countTerms(
   batches: readonly Batch[],
 ): readonly number[] {
   return terms.map((term, index) => {
-    const port = graph.inputs.find((found) => found.role === 'label' && found.term === index);
+    const port = labelPort(graph, index);
     if (!port) return batches.reduce((sum, batch) => sum + rowsOf(graph, batch), 0);
     const tensors = batches.map(({ inputs, labels }) => inputs[port.name] ?? labels);
     return tensors.reduce(
@@ -62,7 +72,7 @@ function rowsOf(graph: GraphSignature, { inputs }: Batch): number {
 /** The labels of each loss in a batch of the data; null for a loss that takes none, or none by that name. */
 export function labelColumns(graph: GraphSignature, terms: number, batch: Rows): readonly (Column | null)[] {
   return Array.from({ length: terms }, (_, index) => {
-    const port = graph.inputs.find(({ role, term }) => role === 'label' && (term ?? 0) === index);
+    const port = labelPort(graph, index);
     return !port ? null : index === 0 ? batch.labels : (batch.columns.get(port.name) ?? null);
   });
 }
@@ -70,7 +80,7 @@ export function labelColumns(graph: GraphSignature, terms: number, batch: Rows):
 /** Throws LOTR8240 when no label of the data counts in a loss. Reads batches up to the first label that does. */
 export function requireLabels(data: Dataset, signature: Signature, what: string): void {
   const terms = termsOf(signature);
-  const graph = signature.graphs.eval ?? signature.graphs.step!;
+  const graph = dataGraph(signature);
   const open = new Set(terms.keys());
   for (let start = 0; start < data.size; start += 64) {
     const rows = Array.from({ length: Math.min(64, data.size - start) }, (_, i) => start + i);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
-import { badData, badTrainingFolder, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
+import { badData, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
 import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { makeFolders } from '../ir/files/folders.js';
@@ -213,10 +213,7 @@ export function cutOf(
   bucket: boolean,
 ): Cut {
   const { graphs } = run.signature;
-  const graph =
-    graphs.step ??
-    graphs.eval ??
-    fail(badTrainingFolder({ file: run.folder, why: 'it has no graph to run' }));
+  const graph = graphs.step ?? graphs.eval!; // a signature has one of them
   const terms = termsOf(run.signature);
   const { rows: height } = fixedExtents(graph);
   // a pair takes two rows
@@ -240,24 +237,15 @@ export function droppedRows(data: Dataset, cut: Cut, file: string): readonly Dia
 }
 
 async function openAll(request: TrainRequest, run: TrainingRun, held: Settings | null, events: TrainEvents) {
-  const first = await openData(
-    request.data,
-    run.signature,
-    request.reading,
-    held?.labels ?? null,
-    request.inputs,
-  );
+  const { reading, inputs } = request;
+  const opened = (file: string, labels: OpenedData['labels']) =>
+    openData(file, run.signature, reading, labels, inputs);
+  const first = await opened(request.data, held?.labels ?? null);
   events.opened(first);
   let data = first.dataset;
   let evalData: Dataset | null = null;
   if (request.evalData !== null) {
-    const second = await openData(
-      request.evalData,
-      run.signature,
-      request.reading,
-      first.labels,
-      request.inputs,
-    );
+    const second = await opened(request.evalData, first.labels);
     for (const note of second.notes) events.note(note);
     evalData = second.dataset;
   } else if (request.evalSplit > 0) {
@@ -266,7 +254,7 @@ async function openAll(request: TrainRequest, run: TrainingRun, held: Settings |
     evalData = subset(data, order.slice(0, count).sort());
     data = subset(data, order.slice(count).sort());
   }
-  const cut = cutOf(run, data, request.batchSize, request.inputs, request.reading.bucket);
+  const cut = cutOf(run, data, request.batchSize, inputs, reading.bucket);
   return { data, evalData, cut, labels: first.labels, files: first.files };
 }
 

@@ -3,7 +3,7 @@ import { badData, tooManyClasses } from '../../ir/codes/train.js';
 import { paddingSeen, quotesKept } from '../../ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { feedsOf, fixedExtents, mapInputs } from '../feeds.js';
-import { termsOf } from '../labels.js';
+import { dataGraph, labelPort, termsOf } from '../labels.js';
 import { LOSSES } from '../losses.js';
 import type { GraphSignature, LossTerm, Signature } from '../signature.js';
 import { BadLines } from './bad-lines.js';
@@ -79,8 +79,8 @@ export async function openData(
   labels: LabelMap | null,
   inputs: ReadonlyMap<string, string> = new Map(),
 ): Promise<OpenedData> {
-  const graph = signature.graphs.eval ?? signature.graphs.step!;
-  const label = graph.inputs.find(({ role }) => role === 'label') ?? null;
+  const graph = dataGraph(signature);
+  const label = labelPort(graph) ?? null;
   const { loss } = signature;
   const predicted = predicts(signature);
   const values = predicted === 'values';

@@ -1,5 +1,6 @@
 import { otherRecords } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
+import { dataGraph, labelPort, termsOf } from '../labels.js';
 import { LOSSES } from '../losses.js';
 import type { Signature } from '../signature.js';
 import { decoderOf } from './decoder.js';
@@ -20,10 +21,10 @@ export type Task = (typeof TASKS)[number];
 export type Predicts = 'values' | 'row' | 'positions' | 'target';
 
 /** Of several losses, the first. */
-export function predicts({ graphs, loss }: Signature): Predicts {
-  const { labels } = LOSSES[loss.kind === 'sum' ? loss.terms[0]!.kind : loss.kind];
-  const graph = graphs.eval ?? graphs.step!;
-  const label = graph.inputs.find(({ role }) => role === 'label');
+export function predicts(signature: Signature): Predicts {
+  const { labels } = LOSSES[termsOf(signature)[0]!.kind];
+  const graph = dataGraph(signature);
+  const label = labelPort(graph);
   const own = labels === 'own' && label !== undefined && label.dtype !== 'f32' && label.dtype !== 'f16';
   if (labels !== 'classes' && labels !== 'sequences' && !own) return 'values';
   if ((label?.shape.length ?? 1) < 2) return 'row';
