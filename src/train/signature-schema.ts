@@ -18,36 +18,23 @@ import {
 } from '../ir/files/schema.js';
 import { entryFault, type SessionEntries } from '../ir/ops/session-entries.js';
 import { LOSS_KINDS } from './losses.js';
-import type {
-  BaseFile,
-  GraphName,
-  GraphSignature,
-  LossSignature,
-  LossTerm,
-  ParamRow,
-  Port,
-  Role,
-  Signature,
-  SiteSignature,
+import {
+  type BaseFile,
+  EPS,
+  type GraphName,
+  type GraphSignature,
+  type LossSignature,
+  type LossTerm,
+  type ParamRow,
+  type Port,
+  ROLES,
+  type Role,
+  SCALAR_KINDS,
+  type Signature,
+  type SiteSignature,
 } from './signature.js';
 
 /** `signature.json` of a training directory, field by field, and what its parts must have in common. */
-
-const ROLES = [
-  'batch',
-  'label',
-  'mask',
-  'param',
-  'state',
-  'scalar',
-  'loss',
-  'grad',
-  'logits',
-  'output',
-  'norm',
-  'finite',
-  'count',
-] as const satisfies readonly Role[];
 
 const extents = list(either('a whole number from 0, or a name', whole(), text));
 
@@ -61,7 +48,7 @@ const port: Schema<Port> = where(
     param: optional(text),
     slot: optional(text),
     term: optional(whole()),
-    scalar: optional(oneOf(['lr', 'loss_scale', 'bc1', 'bc2', 'draw', 'divisor'])),
+    scalar: optional(oneOf(SCALAR_KINDS)),
     next: optional(text),
   }),
   ({ name, role, param, scalar, term }) => {
@@ -179,7 +166,7 @@ export const signatureSchema: Schema<Signature> = where(
   object<Signature>({
     version,
     opset: whole(1),
-    ep: list(oneOf(['cpu', 'cuda', 'webgpu', 'wasm'])),
+    ep: list(oneOf(EPS)),
     graphs: object<Signature['graphs']>({
       step: optional(graph),
       grad: optional(graph),

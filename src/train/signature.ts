@@ -53,7 +53,8 @@ export type LossSignature =
       readonly terms: readonly (LossTerm & { readonly output: string; readonly weight: number })[];
     });
 
-export type Ep = 'cpu' | 'cuda' | 'webgpu' | 'wasm';
+export const EPS = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
+export type Ep = (typeof EPS)[number];
 export type GraphName = 'step' | 'grad' | 'apply' | 'eval' | 'infer' | 'stepLoop';
 export type { LossKind } from './losses.js';
 
@@ -65,27 +66,30 @@ export interface GraphSignature {
   readonly onCpu?: readonly string[];
 }
 
-export type Role =
-  | 'batch'
-  | 'label'
-  | 'mask'
-  | 'param'
-  | 'state'
-  | 'scalar'
-  | 'loss'
-  | 'grad'
-  | 'logits'
-  | 'output'
-  | 'norm'
-  | 'finite'
-  | 'count';
+export const ROLES = [
+  'batch',
+  'label',
+  'mask',
+  'param',
+  'state',
+  'scalar',
+  'loss',
+  'grad',
+  'logits',
+  'output',
+  'norm',
+  'finite',
+  'count',
+] as const;
+export type Role = (typeof ROLES)[number];
 
 /**
  * Learning rate, loss scale, the bias corrections 1 - beta1^t and 1 - beta2^t of AdamW, and the number of a draw: a whole
  * number from 0 up to, not including, `draws`, another for each run of a graph, from which masks of Dropout are made. For a sum of
  * losses, grad.onnx takes for each of them the number of labels that count in all batches of the step: its divisor.
  */
-export type ScalarKind = 'lr' | 'loss_scale' | 'bc1' | 'bc2' | 'draw' | 'divisor';
+export const SCALAR_KINDS = ['lr', 'loss_scale', 'bc1', 'bc2', 'draw', 'divisor'] as const;
+export type ScalarKind = (typeof SCALAR_KINDS)[number];
 
 export interface Port {
   readonly name: string;
