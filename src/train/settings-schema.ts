@@ -13,8 +13,7 @@ import {
   text,
   whole,
 } from '../ir/files/schema.js';
-import type { Best } from './best.js';
-import { METRICS } from './best.js';
+import { type Best, METRICS } from './best.js';
 import type { Position } from './checkpoint.js';
 import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
@@ -36,108 +35,95 @@ const share = fits<number>(
 );
 const from0 = fits<number>('a number from 0', (value) => Number.isFinite(value) && (value as number) >= 0);
 
-const file = object<DataFile>({ file: text, sha256: text }, 'refused');
+/** An object of `run.json`: a setting that this version does not know would be lost, so it is refused. */
+const settings = <T>(fields: Parameters<typeof object<T>>[0]): Schema<T> => object<T>(fields, 'refused');
 
-const fields = object<Fields>(
-  {
-    text: later(text, FIELDS.text),
-    pair: later(nullable(text), FIELDS.pair),
-    label: later(text, FIELDS.label),
-    prompt: later(text, FIELDS.prompt),
-    completion: later(text, FIELDS.completion),
-    messages: later(text, FIELDS.messages),
-    tokens: later(text, FIELDS.tokens),
-    tags: later(text, FIELDS.tags),
-    source: later(text, FIELDS.source),
-    target: later(text, FIELDS.target),
-  },
-  'refused',
-);
+const file = settings<DataFile>({ file: text, sha256: text });
 
-const reading = object<DataOptions>(
-  {
-    tokenizer: nullable(text),
-    fields,
-    badLines: oneOf(['skip', 'stop']),
-    maxLength: whole(1),
-    padTo: whole(1),
-    task: later(nullable(oneOf(TASKS)), null),
-    quote: later(nullable(text), null),
-    labels: later(nullable(list(text)), null),
-    bucket: later(flag, false),
-    bos: later(nullable(text), null),
-    eos: later(nullable(text), null),
-    pack: later(flag, false),
-    lossOn: later(oneOf(['answers', 'last', 'all']), 'answers'),
-    subwords: later(oneOf(['first', 'all']), 'first'),
-    decoderStart: later(nullable(text), null),
-  },
-  'refused',
-);
+const fields = settings<Fields>({
+  text: later(text, FIELDS.text),
+  pair: later(nullable(text), FIELDS.pair),
+  label: later(text, FIELDS.label),
+  prompt: later(text, FIELDS.prompt),
+  completion: later(text, FIELDS.completion),
+  messages: later(text, FIELDS.messages),
+  tokens: later(text, FIELDS.tokens),
+  tags: later(text, FIELDS.tags),
+  source: later(text, FIELDS.source),
+  target: later(text, FIELDS.target),
+});
 
-const plan = object<Plan>(
-  {
-    epochs: above0,
-    maxSteps: nullable(whole(1)),
-    accumulate: whole(1),
-    schedule: object<Plan['schedule']>(
-      {
-        kind: oneOf(['constant', 'linear', 'cosine', 'polynomial']),
-        peak: from0,
-        floor: from0,
-        power: number,
-        warmup: from0,
-      },
-      'refused',
-    ),
-    seed: whole(),
-    lossScale: above0,
-    evalEvery: nullable(whole(1)),
-    checkpointEvery: whole(1),
-    best: later(oneOf(METRICS), 'loss'),
-    patience: later(nullable(whole(1)), null),
-    warmupSteps: later(nullable(whole()), null),
-  },
-  'refused',
-);
+const reading = settings<DataOptions>({
+  tokenizer: nullable(text),
+  fields,
+  badLines: oneOf(['skip', 'stop']),
+  maxLength: whole(1),
+  padTo: whole(1),
+  task: later(nullable(oneOf(TASKS)), null),
+  quote: later(nullable(text), null),
+  labels: later(nullable(list(text)), null),
+  bucket: later(flag, false),
+  bos: later(nullable(text), null),
+  eos: later(nullable(text), null),
+  pack: later(flag, false),
+  lossOn: later(oneOf(['answers', 'last', 'all']), 'answers'),
+  subwords: later(oneOf(['first', 'all']), 'first'),
+  decoderStart: later(nullable(text), null),
+});
 
-type Labels<Kind extends LabelMap['kind']> = Extract<LabelMap, { kind: Kind }>;
-const labelMaps = new Map<string, Schema<LabelMap>>([
-  [
-    'names',
-    object<Labels<'names'>>(
-      { kind: oneOf(['names']), names: list(text), order: optional(oneOf(['given', 'config', 'data'])) },
-      'refused',
-    ),
-  ],
-  ['integers', object<Labels<'integers'>>({ kind: oneOf(['integers']) }, 'refused')],
-  ['values', object<Labels<'values'>>({ kind: oneOf(['values']) }, 'refused')],
-]);
+const plan = settings<Plan>({
+  epochs: above0,
+  maxSteps: nullable(whole(1)),
+  accumulate: whole(1),
+  schedule: settings<Plan['schedule']>({
+    kind: oneOf(['constant', 'linear', 'cosine', 'polynomial']),
+    peak: from0,
+    floor: from0,
+    power: number,
+    warmup: from0,
+  }),
+  seed: whole(),
+  lossScale: above0,
+  evalEvery: nullable(whole(1)),
+  checkpointEvery: whole(1),
+  best: later(oneOf(METRICS), 'loss'),
+  patience: later(nullable(whole(1)), null),
+  warmupSteps: later(nullable(whole()), null),
+});
+
+type Labels<Kind> = Extract<LabelMap, { kind: Kind }>;
+const labelMaps: { readonly [Kind in LabelMap['kind']]: Schema<Labels<Kind>> } = {
+  names: settings<Labels<'names'>>({
+    kind: oneOf(['names']),
+    names: list(text),
+    order: optional(oneOf(['given', 'config', 'data'])),
+  }),
+  integers: settings({ kind: oneOf(['integers']) }),
+  values: settings({ kind: oneOf(['values']) }),
+};
+const kinds = Object.keys(labelMaps) as readonly LabelMap['kind'][];
 const labels: Schema<LabelMap> = (value, field) => {
-  const { kind } = object<{ kind: string }>({ kind: oneOf([...labelMaps.keys()]) })(value, field);
-  return labelMaps.get(kind)!(value, field);
+  const { kind } = object<Pick<LabelMap, 'kind'>>({ kind: oneOf(kinds) })(value, field);
+  return labelMaps[kind](value, field);
 };
 
-/** `run.json`. A setting that this version does not know would be lost, so it is refused. */
-export const settingsSchema: Schema<Settings> = object<Settings>(
-  {
-    version: oneOf([1]),
-    training: text,
-    data: file,
-    evalData: nullable(file),
-    evalSplit: share,
-    reading,
-    tokenizer: nullable(file),
-    batchSize: whole(1),
-    plan,
-    ep: oneOf(['cpu', 'cuda', 'webgpu']),
-    threads: whole(),
-    inputs: record(text),
-    labels: nullable(labels),
-    tokenizerFiles: optional(list(file)),
-  },
-  'refused',
-);
+/** `run.json`. */
+export const settingsSchema: Schema<Settings> = settings<Settings>({
+  version: oneOf([1]),
+  training: text,
+  data: file,
+  evalData: nullable(file),
+  evalSplit: share,
+  reading,
+  tokenizer: nullable(file),
+  batchSize: whole(1),
+  plan,
+  ep: oneOf(['cpu', 'cuda', 'webgpu']),
+  threads: whole(),
+  inputs: record(text),
+  labels: nullable(labels),
+  tokenizerFiles: optional(list(file)),
+});
 
 const best: Schema<Best> = (value, field) => {
   const read = object<Omit<Best, 'value'> & { readonly value?: number | undefined }>({
