@@ -73,8 +73,7 @@ export class GraphBuilder implements Builder {
 
   /** An initializer with that data, in the outermost graph around the place, where every nested graph sees it. */
   constant(data: TensorData, hint = 'constant'): Value {
-    let graph = this.graph;
-    while (graph.outer) graph = graph.outer;
+    const graph = this.graph.outermost;
     if (graph.owner instanceof GraphFunction) {
       return this.node('Constant', [], { value: { kind: 'tensor', value: data } }, { outputs: [hint] })[0]!;
     }
@@ -84,9 +83,7 @@ export class GraphBuilder implements Builder {
 
 /** Version of the standard operator set that nodes of a graph are read in; 0 when the model imports none. */
 export function opsetOf(graph: Graph, domain = ''): number {
-  let outermost = graph;
-  while (outermost.outer) outermost = outermost.outer;
-  const { owner } = outermost;
+  const { owner } = graph.outermost;
   if (owner instanceof GraphFunction) return owner.opsets.get(domain) ?? 0;
   if (owner instanceof Model) return owner.opsets.get(domain) ?? 0;
   return modelOf(graph)?.opsets.get(domain) ?? 0;

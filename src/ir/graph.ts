@@ -57,6 +57,13 @@ export class Graph {
     return this.#owner instanceof Node ? this.#owner.graph : null;
   }
 
+  /** The main graph or function body that this graph is, or is nested in. */
+  get outermost(): Graph {
+    let at: Graph = this;
+    for (let outer = at.outer; outer; outer = at.outer) at = outer;
+    return at;
+  }
+
   /** The name authority: shared by a main graph (or function body) and everything nested in it. Made on first use. */
   get names(): Names {
     const outer = this.outer;

@@ -231,9 +231,8 @@ function cycleFrom(start: Node, graph: Graph, done: ReadonlySet<Node>): Node[] {
 }
 
 function functionOf(graph: Graph): GraphFunction | null {
-  let outermost = graph;
-  while (outermost.outer) outermost = outermost.outer;
-  return outermost.owner instanceof GraphFunction ? outermost.owner : null;
+  const { owner } = graph.outermost;
+  return owner instanceof GraphFunction ? owner : null;
 }
 
 /** Calls among functions must not form a cycle. */

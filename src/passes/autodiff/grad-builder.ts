@@ -101,8 +101,9 @@ export class Gradients extends GraphBuilder implements GradBuilder {
   contents(value: Value): Ints | null {
     const constant = vectorOf(value);
     if (constant) return constant;
-    // computed for values of the forward graph: nodes appended since do not change them
-    this.#known ??= knownIntegers(outermost(this.graph));
+    // computed for values of the forward graph: nodes appended since do not change them; what a branch reads from outside
+    // is known in the graph around it
+    this.#known ??= knownIntegers(this.graph.outermost);
     return this.#known(value);
   }
 
@@ -226,11 +227,4 @@ export class Gradients extends GraphBuilder implements GradBuilder {
     this.#constants.set(key, held);
     return held;
   }
-}
-
-/** The graph around a graph and all around it: what a branch reads from outside is known there. */
-function outermost(graph: Graph): Graph {
-  let at = graph;
-  while (at.outer) at = at.outer;
-  return at;
 }
