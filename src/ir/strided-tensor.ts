@@ -1,4 +1,5 @@
 import { byteLengthOf } from './dtype.js';
+import { stridesOf } from './ops/nd.js';
 import { elementCount } from './shape.js';
 import { BaseTensor, type ByteSink, type TensorData, type TensorOrigin } from './tensor.js';
 
@@ -14,16 +15,9 @@ const BLOCK = 1 << 22;
 /** Runs of fewer bytes are not read one by one. */
 const SHORT_RUN = 256;
 
-/** Strides of a tensor whose elements are one after another. */
-export function denseStrides(shape: readonly number[]): number[] {
-  const strides = new Array<number>(shape.length).fill(1);
-  for (let k = shape.length - 2; k >= 0; k--) strides[k] = strides[k + 1]! * shape[k + 1]!;
-  return strides;
-}
-
 /** Whether the elements of a view are one after another. */
 export function isDense({ shape, strides }: StridedLayout): boolean {
-  const dense = denseStrides(shape);
+  const dense = stridesOf(shape);
   return shape.every((extent, k) => extent === 1 || strides[k] === dense[k]);
 }
 

@@ -3,7 +3,7 @@ import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
-import { denseStrides, StridedTensor } from '../../ir/strided-tensor.js';
+import { StridedTensor } from '../../ir/strided-tensor.js';
 import { i64Tensor, type TensorData } from '../../ir/tensor.js';
 import { dropStored, isOverridable } from '../adapters/weight.js';
 import { parsePythonList } from '../sites/names/scopes.js';
@@ -62,11 +62,7 @@ function takeApart(model: Model, { holder, data, path, layout, count, rows, colu
   const axes = b.opset < AXES_AS_INPUT ? null : b.constant(i64Tensor([1], [0]), 'unpack/axes');
   const turns = layout === 'oi';
   const parts = Array.from({ length: count }, (_, k) => {
-    const part = {
-      shape: [rows, columns],
-      strides: denseStrides([rows, columns]),
-      offset: k * rows * columns,
-    };
+    const part = { shape: [rows, columns], strides: [columns, 1], offset: k * rows * columns };
     const stored = b.constant(new StridedTensor(data, part), `${path}.${k}.weight`);
     const matrix = turns
       ? b.one('Transpose', [stored], { perm: attrInts([1, 0]) }, `${path}.${k}.turned`)

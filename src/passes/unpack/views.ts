@@ -1,11 +1,12 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import type { GraphBuilder } from '../../ir/builder.js';
 import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
-import type { Graph, Model, Node, Value } from '../../ir/model.js';
-import { attributes } from '../../ir/ops/gradients/vjp.js';
+import type { Model, Node, Value } from '../../ir/model.js';
+import { attributes, axisOf } from '../../ir/ops/gradients/vjp.js';
+import { stridesOf } from '../../ir/ops/nd.js';
 import { sliceStatic } from '../../ir/ops/slice-extent.js';
 import { elementCount, staticShape } from '../../ir/shape.js';
-import { denseStrides, isDense, type StridedLayout, StridedTensor } from '../../ir/strided-tensor.js';
+import { isDense, type StridedLayout, StridedTensor } from '../../ir/strided-tensor.js';
 import { isOverridable, isStep } from '../adapters/weight.js';
 import { knownIntegers } from '../infer-shapes.js';
 import { weightInput } from '../sites/candidates.js';
@@ -43,7 +44,7 @@ export class Views {
     const count = elementCount(shape);
     if (!isFloat(dtype) || isOverridable(this.model, at) || count === 0 || byteLength % count !== 0)
       return null;
-    let view: View = { holder: at, casts: [], layout: { shape, strides: denseStrides(shape), offset: 0 } };
+    let view: View = { holder: at, casts: [], layout: { shape, strides: stridesOf(shape), offset: 0 } };
     for (const step of steps.reverse()) {
       const next = this.#step(view, step);
       if (!next || next.layout.shape.includes(0)) return null;
@@ -85,7 +86,7 @@ export class Views {
   #slice(view: View, node: Node): View | null {
     const a = attributes(node, 'Slice');
     const given = (index: number, held: readonly (number | bigint)[] | null | undefined) =>
-      node.inputs[index] ? numbers(this.#known(node.inputs[index]!)) : (held?.map(Number) ?? undefined);
+      node.inputs[index] ? staticShape(this.#known(node.inputs[index]!)) : (held?.map(Number) ?? undefined);
     const [starts, ends] = [given(1, a.starts), given(2, a.ends)];
     const [axes, steps] = [given(3, a.axes), given(4, undefined)];
     if (!starts || !ends || axes === null || steps === null) return null;
@@ -93,8 +94,7 @@ export class Views {
     const [extents, jumps] = [[...shape], [...strides]];
     let at = offset;
     for (const [k, start] of starts.entries()) {
-      const named: number = axes?.[k] ?? k;
-      const axis = named < 0 ? named + shape.length : named;
+      const axis = axisOf(axes?.[k] ?? k, shape.length);
       const step = steps?.[k] ?? 1;
       if (shape[axis] === undefined || step === 0 || ends[k] === undefined) return null;
       const [from, count] = sliceStatic(shape[axis], start, ends[k], step);
@@ -123,8 +123,8 @@ export class Views {
     const { shape } = layout;
     const [height, width] = shown ?? [elementCount(shape.slice(0, rows)), elementCount(shape.slice(rows))];
     const stored = turns
-      ? this.stored(b.graph, turned, [width!, height!])
-      : this.stored(b.graph, view, [height!, width!]);
+      ? this.#stored(b, turned, [width!, height!])
+      : this.#stored(b, view, [height!, width!]);
     const typed = casts.reduce(
       (value, dtype) => b.one('Cast', [value], { to: attrInt(dtypeToOnnx(dtype)) }, `${stored.name}/cast`),
       stored,
@@ -133,7 +133,7 @@ export class Views {
   }
 
   /** An initializer with the elements of a view, before its casts, in a shape: the tensor itself where it is that. */
-  stored(graph: Graph, view: View, shape: readonly number[], hint = nameOf(view)): Value {
+  #stored(b: GraphBuilder, view: View, shape: readonly number[]): Value {
     const { holder, layout } = view;
     const data = constantData(holder)!;
     const count = elementCount(layout.shape);
@@ -142,11 +142,7 @@ export class Views {
     const known = this.#made.get(holder) ?? new Map<string, Value>();
     this.#made.set(holder, known);
     const key = [layout.shape, layout.strides, layout.offset, shape].join('|');
-    let outer = graph;
-    while (outer.outer) outer = outer.outer;
-    const made =
-      known.get(key) ??
-      outer.addInitializer(outer.names.freshValue(hint), new StridedTensor(data, layout, shape));
+    const made = known.get(key) ?? b.constant(new StridedTensor(data, layout, shape), nameOf(view));
     known.set(key, made);
     return made;
   }
@@ -164,7 +160,7 @@ export function transposed(view: View, perm: readonly number[]): View | null {
 export function reshaped(view: View, shape: readonly number[]): View | null {
   const { layout } = view;
   if (elementCount(shape) !== elementCount(layout.shape)) return null;
-  const strides = isDense(layout) ? denseStrides(shape) : regroup(layout, shape);
+  const strides = isDense(layout) ? stridesOf(shape) : regroup(layout, shape);
   return strides ? { ...view, layout: { shape, strides, offset: layout.offset } } : { ...view, shown: shape };
 }
 
@@ -195,8 +191,7 @@ function regroup({ shape, strides }: StridedLayout, wanted: readonly number[]): 
 /** One slice of an axis, which is gone. */
 function picked(view: View, node: Node): View | null {
   const { shape, strides, offset } = view.layout;
-  const named = Number(attributes(node, 'Gather').axis ?? 0);
-  const axis = named < 0 ? named + shape.length : named;
+  const axis = axisOf(Number(attributes(node, 'Gather').axis ?? 0), shape.length);
   const extent = shape[axis];
   const given = pickedIndex(node);
   if (extent === undefined || given === null || given < -extent || given >= extent) return null;
@@ -211,8 +206,7 @@ function picked(view: View, node: Node): View | null {
 
 function split(view: View, node: Node, output: Value): View | null {
   const { shape, strides, offset } = view.layout;
-  const named = Number(attributes(node, 'Split').axis ?? 0);
-  const axis = named < 0 ? named + shape.length : named;
+  const axis = axisOf(Number(attributes(node, 'Split').axis ?? 0), shape.length);
   let from = 0;
   for (const part of node.outputs) {
     const extents = part.type?.kind === 'tensor' ? staticShape(part.type.shape) : null;
@@ -225,10 +219,6 @@ function split(view: View, node: Node, output: Value): View | null {
     from += extent;
   }
   return null;
-}
-
-function numbers(ints: readonly unknown[] | null): number[] | null {
-  return ints?.every((v): v is number => typeof v === 'number') ? [...ints] : null;
 }
 
 /** A name by which a module path is found where the tensor's own name gives one: `a.b.q` is the parameter of a layer `a.b.q`. */
