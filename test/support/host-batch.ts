@@ -8,6 +8,7 @@ import type { HostAnswer, HostJob } from './host.js';
 import { contraction, IN, OUT, reference, rowsOf } from './host-layers.js';
 import { values } from './kernel-cases.js';
 import { worstError } from './kernel-run.js';
+import { tensorsOf } from './two-passes.js';
 
 /** The adapters of the blocks of rows; no block has the second adapter. */
 const TABLE = [2, 0, 2];
@@ -79,11 +80,3 @@ export function batchJob(
   };
   return { plan, job, check };
 }
-
-const tensorsOf = (places: ReturnType<typeof placesOf>, seed: number) =>
-  Object.fromEntries(
-    Object.entries(places).map(([name, [place]], index) => [
-      name,
-      [...values(place!.rows * place!.cols, seed + index)],
-    ]),
-  );

@@ -126,12 +126,11 @@ export const LORA_FA: AdapterSpec = {
 
 /** The part of a buffer where a tensor is. */
 export function partOf(
-  data: readonly number[],
+  data: ArrayLike<number>,
   { offset, rows, cols, rowStride }: { offset: number; rows: number; cols: number; rowStride: number },
-) {
-  return Array.from({ length: rows }, (_, i) =>
-    data.slice(offset + i * rowStride, offset + i * rowStride + cols),
-  ).flat();
+): number[] {
+  const row = (i: number) => Array.from({ length: cols }, (_, j) => data[offset + i * rowStride + j]!);
+  return Array.from({ length: rows }, (_, i) => row(i)).flat();
 }
 
 /**

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { cudaHost } from '../../../src/backends/host/cuda.js';
-import { placesOf } from '../../../src/backends/host/tables.js';
 import { choose } from '../../../src/backends/kernel/choose.js';
 import { profile } from '../../../src/backends/kernel/profiles.js';
 import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/types.js';
@@ -9,19 +8,18 @@ import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
 import { EVERYTHING } from '../../support/everything.js';
 import {
-  adamw,
   contraction,
   DECAY,
   IN,
   type Layers,
   OUT,
-  partOf,
   RANK,
   RATE,
   reference,
 } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { allPlaces, EXACT, elementsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
 const device = profile('h100', 'cuda');
 const written = (plan: KernelPlan, options: { readonly tf32?: boolean } = {}) =>
@@ -37,17 +35,17 @@ interface How {
   /** largest error: what the type rounds away */
   readonly bound: number;
 }
-const EXACT: How = { dtype: 'f32', bound: 2e-6 };
+const F32: How = { dtype: 'f32', bound: EXACT };
 const BF16: How = { dtype: 'bf16', bound: 1e-2 };
 const F16: How = { dtype: 'f16', bound: 2e-3 };
 const TF32: How = { dtype: 'f32', tf32: true, bound: 2e-3 };
 
 type Training = readonly [string, AdapterSpec, Layers, number, number, How];
 const TRAINING: readonly Training[] = [
-  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, ODD, 300, 41, EXACT],
-  ['lotr, regions that add to one dx', LOTR, { ...ODD, apart: true }, 64, 9, EXACT],
-  ['lotr, one token', LOTR, EVEN, 1, 1, EXACT],
-  ['lora, first factors side by side in one border', LORA, ODD, 13, 70, EXACT],
+  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, ODD, 300, 41, F32],
+  ['lotr, regions that add to one dx', LOTR, { ...ODD, apart: true }, 64, 9, F32],
+  ['lotr, one token', LOTR, EVEN, 1, 1, F32],
+  ['lora, first factors side by side in one border', LORA, ODD, 13, 70, F32],
   ['lora in bfloat16, rows of 16 bytes', LORA, EVEN, 40, 33, BF16],
 ];
 const MORE: typeof TRAINING = [
@@ -64,27 +62,17 @@ function inputsOf(plan: KernelPlan) {
   return [...x, ...dy];
 }
 
-/** Numbers of a buffer that are the caller's. */
-function elements(plan: KernelPlan, name: string, tokens: number): number {
-  const { shape, border = 0 } = plan.buffers.find((buffer) => buffer.name === name)!;
-  const [rows, cols = 1] = shape;
-  return (rows === 'M' ? tokens : Number(rows)) * (Number(cols) - border);
-}
-
 /** Weights, factors and inputs of a plan, and the calls that set them. */
 function filled(plan: KernelPlan, tokens: number) {
-  const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
-  const tensors: Record<string, Float32Array> = {};
-  for (const [index, [name, [place]]] of Object.entries(places).entries())
-    tensors[name] = values(place!.rows * place!.cols, 5 + index);
+  const tensors = tensorsOf(allPlaces(plan), 5);
   const inputs: Record<string, Float32Array> = {};
   for (const [index, [buffer, name]] of inputsOf(plan).entries())
-    inputs[name] ??= values(elements(plan, buffer, tokens), 50 + index);
+    inputs[name] ??= values(elementsOf(plan, buffer, tokens), 50 + index);
   const calls = [
     ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
     ...inputsOf(plan).map(([buffer, name]): CudaCall => ['write', buffer, inputs[name]!]),
   ];
-  return { places, tensors, inputs, calls };
+  return { tensors, inputs, calls };
 }
 
 describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU', () => {
@@ -93,58 +81,25 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
     expect(found.regions.map(({ input }) => input)).toEqual(sizes.apart ? [0, 0, 1] : [0, 1]);
     const plan = choose(found, { device, tokens: planned, purpose: 'train', form: 'bordered', dtype });
     const files = written(plan, { tf32 });
-    const { places, tensors, inputs, calls } = filled(plan, tokens);
-    const regions = found.regions.map((__, index) => index);
-    const names = plan.buffers.filter(({ name }) => /^(yb|dx)_/.test(name)).map(({ name }) => name);
-    const gradients = plan.buffers.flatMap(({ name, gradientOf }) =>
-      gradientOf ? [{ name, gradientOf }] : [],
-    );
-    const read = (name: string, as = name): CudaCall => ['read', name, elements(plan, name, tokens), as];
-    const pass: CudaCall[] = [
-      ...regions.map((region): CudaCall => ['forward', region]),
-      ...regions.map((region): CudaCall => ['backward', region]),
-      ['gradients'],
-    ];
-    const all = [...names, ...gradients.map(({ name }) => name)];
+    const { tensors, inputs, calls } = filled(plan, tokens);
+    const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs);
+    const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
     const answer = runLibrary(files, tokens, [
       ...calls,
       ...pass,
-      ...all.map((name) => read(name)),
-      ...inputsOf(plan).map(([buffer]) => read(buffer)),
+      ...read.map((name) => reading(name)),
+      ...inputsOf(plan).map(([buffer]) => reading(buffer)),
       ['step', RATE, DECAY],
-      ...gradients.map(({ gradientOf }) => read(gradientOf)),
+      ...stepped.map((name) => reading(name)),
       // the borders of weights are made again of the stepped factors
       ...pass,
-      ...all.map((name) => read(name, `${name} again`)),
+      ...read.map((name) => reading(name, `${name} again`)),
     ]);
     expect(answer.messages).toEqual([]);
     // P and dP are next to x and dy
-    if (bound === EXACT.bound)
+    if (bound === EXACT)
       for (const [buffer, name] of inputsOf(plan)) expect(answer.reads[buffer]).toEqual(inputs[name]);
-    const stepped = { ...tensors };
-    const check = (suffix: string, expected: ReturnType<typeof reference>) => {
-      for (const name of names) {
-        const wanted = expected[name.replace('yb', 'y')]!.flat();
-        const error = worstError(answer.reads[name + suffix]!, wanted);
-        expect(error, name + suffix).toBeLessThan(bound);
-        // what is rounded shows
-        if (bound !== EXACT.bound) expect(error, name + suffix).toBeGreaterThan(EXACT.bound);
-      }
-      for (const name of new Set(found.regions.flatMap(({ layers }) => layers.flatMap((l) => l.factors)))) {
-        const [place] = places[name]!;
-        const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
-        const own = partOf([...answer.reads[gradient.name + suffix]!], place!);
-        const wanted = expected[name]!.flat();
-        expect(worstError(own, wanted), `gradient of ${name}${suffix}`).toBeLessThan(bound);
-        if (suffix !== '') continue;
-        const after = partOf([...answer.reads[place!.buffer]!], place!);
-        const moved = adamw(tensors[name]!, bound === EXACT.bound ? wanted : own);
-        expect(worstError(after, moved), `step of ${name}`).toBeLessThan(EXACT.bound);
-        stepped[name] = Float32Array.from(after);
-      }
-    };
-    check('', reference(found, tensors, inputs));
-    check(' again', reference(found, stepped, inputs));
+    check(answer.reads, bound);
   };
   const title = '%s: forward, backward and a step agree with float64';
   test.each(TRAINING)(title, { timeout: 120_000 }, agrees);

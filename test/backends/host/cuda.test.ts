@@ -10,29 +10,22 @@ import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import {
-  adamw,
   contraction,
   DECAY,
   IN,
   type Layers,
   LORA_FA,
-  partOf,
   RATE,
-  rateOf,
   reference,
   rowsOf,
 } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { allPlaces, EXACT, elementsOf, inputsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
 const device = profile('h100', 'cuda');
 const written = (plan: KernelPlan, options: { readonly tf32?: boolean } = {}) =>
   cudaHost(plan, ['sm_80', 'sm_90a'], options);
-
-const elements = (plan: KernelPlan, name: string, tokens: number): number =>
-  plan.buffers
-    .find((buffer) => buffer.name === name)!
-    .shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? tokens : extent), 1);
 
 type Training = readonly [string, AdapterSpec, FormKey, number, number, How];
 interface How {
@@ -43,12 +36,12 @@ interface How {
   /** run as on a device with warpgroups, in a size that they take */
   readonly warpgroups?: Layers;
 }
-const EXACT: How = { dtype: 'f32', bound: 2e-6 };
+const F32: How = { dtype: 'f32', bound: EXACT };
 const EVEN: Layers = { in: 72, out: 88, rank: 8 };
 const TRAINING: readonly Training[] = [
-  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41, EXACT],
-  ['lotr, merged weights', LOTR, 'merged', 64, 9, EXACT],
-  ['lora, A frozen, B at four times the rate', LORA_FA, 'split', 13, 70, EXACT],
+  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41, F32],
+  ['lotr, merged weights', LOTR, 'merged', 64, 9, F32],
+  ['lora, A frozen, B at four times the rate', LORA_FA, 'split', 13, 70, F32],
   ['lotr in bfloat16', LOTR, 'split', 300, 41, { dtype: 'bf16', bound: 1e-2 }],
   [
     'lotr in bfloat16 on warpgroups',
@@ -60,7 +53,7 @@ const TRAINING: readonly Training[] = [
   ],
 ];
 const MORE: typeof TRAINING = [
-  ['lora', LORA, 'split', 13, 70, EXACT],
+  ['lora', LORA, 'split', 13, 70, F32],
   ['lora in float16', LORA, 'split', 13, 70, { dtype: 'f16', bound: 2e-3 }],
   ['lora in float16 on warpgroups', LORA, 'split', 300, 65, { dtype: 'f16', bound: 2e-3, warpgroups: EVEN }],
   ['lotr in tf32', LOTR, 'split', 300, 41, { dtype: 'f32', tf32: true, bound: 2e-3 }],
@@ -74,79 +67,30 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
     const files = written(plan, { tf32 });
     const units = files.some(({ path }) => path === 'kernels/matrix_units.cuh');
     expect(units).toBe(dtype !== 'f32' || tf32);
-    const places = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
-    const tensors = Object.fromEntries(
-      Object.entries(places).map(([name, [place]], index) => [
-        name,
-        values(place!.rows * place!.cols, 5 + index),
-      ]),
-    );
-    const inputs = Object.fromEntries(
-      plan.buffers
-        .filter(({ name }) => /^(x|dy)_/.test(name))
-        .map(({ name, shape }, index) => [name, values(tokens * Number(shape[1]), 50 + index)]),
-    );
-    const regions = found.regions.map((__, index) => index);
-    const names = plan.buffers.filter(({ name }) => /^(y|dx)_/.test(name)).map(({ name }) => name);
-    const gradients = plan.buffers.flatMap(({ name, gradientOf }) =>
-      gradientOf ? [{ name, gradientOf }] : [],
-    );
-    const read = (name: string, as = name): CudaCall => ['read', name, elements(plan, name, tokens), as];
-    const pass: CudaCall[] = [
-      ...regions.map((region): CudaCall => ['forward', region]),
-      ...regions.map((region): CudaCall => ['backward', region]),
-      ['gradients'],
-    ];
-    const all = [...names, ...gradients.map(({ name }) => name)];
+    const tensors = tensorsOf(allPlaces(plan), 5);
+    const inputs = inputsOf(plan, tokens);
+    const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs);
+    const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
     const calls: CudaCall[] = [
       ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
       ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),
       ...pass,
-      ...all.map((name) => read(name)),
+      ...read.map((name) => reading(name)),
       ['step', RATE, DECAY],
-      ...gradients.map(({ gradientOf }) => read(gradientOf)),
+      ...stepped.map((name) => reading(name)),
       // the stepped factors are what the next pass reads, and gradients start from zero again
       // factors written in place, and regions in any order: neither changes what is computed here
       ['changed'],
       ['begin_inputs'],
       ...pass,
-      ...all.map((name) => read(name, `${name} again`)),
+      ...read.map((name) => reading(name, `${name} again`)),
     ];
     const answer = runLibrary(files, tokens, calls, {
       warpgroups: size !== undefined,
-      checked: how === EXACT && form === 'split' && spec === LOTR,
+      checked: how === F32 && form === 'split' && spec === LOTR,
     });
     expect(answer.messages).toEqual([]);
-    const stepped = { ...tensors };
-    const check = (suffix: string, expected: ReturnType<typeof reference>) => {
-      for (const name of names) {
-        const error = worstError(answer.reads[name + suffix]!, expected[name]!.flat());
-        expect(error, name + suffix).toBeLessThan(bound);
-        // what is rounded shows
-        if (bound !== EXACT.bound) expect(error, name + suffix).toBeGreaterThan(EXACT.bound);
-      }
-      for (const name of new Set(found.regions.flatMap(({ layers }) => layers.flatMap((l) => l.factors)))) {
-        const multiplier = rateOf(found, name);
-        if (multiplier === null) {
-          const own = places[name]!.map(({ buffer }) => buffer);
-          expect(gradients.filter(({ gradientOf }) => own.includes(gradientOf))).toEqual([]);
-          continue;
-        }
-        const [place] = places[name]!;
-        const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
-        const own = partOf([...answer.reads[gradient.name + suffix]!], place!);
-        const wanted = expected[name]!.flat();
-        expect(worstError(own, wanted), `gradient of ${name}${suffix}`).toBeLessThan(bound);
-        if (suffix !== '') continue;
-        const after = partOf([...answer.reads[place!.buffer]!], place!);
-        // a step is of its gradient's sign: where that is all rounding, it is held to the gradient that was found
-        const moved = adamw(tensors[name]!, bound === EXACT.bound ? wanted : own, multiplier);
-        expect(worstError(after, moved), `step of ${name}`).toBeLessThan(EXACT.bound);
-        stepped[name] = Float32Array.from(after);
-      }
-    };
-    check('', reference(found, tensors, inputs));
-    check(' again', reference(found, stepped, inputs));
+    check(answer.reads, bound);
   };
   const title = '%s: forward, backward and a step agree with float64';
   test.each(TRAINING)(title, { timeout: 120_000 }, agrees);
@@ -168,13 +112,6 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       const rowBlock = rowBlockOf(loweredPlan(plan, false));
       const tokens = 2 * rowBlock + 5;
       const table = [2, 0, 2];
-      const tensorsOf = (places: ReturnType<typeof placesOf>, seed: number) =>
-        Object.fromEntries(
-          Object.entries(places).map(([name, [place]], index) => [
-            name,
-            values(place!.rows * place!.cols, seed + index),
-          ]),
-        );
       const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
       const places = placesOf(plan.buffers, 'step', 3);
       const adapters = [0, 1, 2].map((adapter) => tensorsOf(places, 20 + 30 * adapter));
@@ -182,7 +119,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
         ['x_0', 'x_1'].map((name, index) => [name, values(tokens * IN, 31 + index)]),
       );
       const outputs = plan.buffers.filter(({ name }) => name.startsWith('y_')).map(({ name }) => name);
-      const [[factor, data]] = Object.entries(adapters[0]!) as [[string, Float32Array]];
+      const [[factor, data]] = Object.entries(adapters[0]!) as [[string, readonly number[]]];
       const answer = runLibrary(files, tokens, [
         ...Object.entries(weights).map(([name, numbers]): CudaCall => ['set', name, numbers]),
         ...Object.entries(adapters[0]!).map(([name, numbers]): CudaCall => ['set', name, numbers]),
@@ -194,7 +131,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
         ['set_rows', table],
         ...Object.entries(inputs).map(([name, numbers]): CudaCall => ['write', name, numbers]),
         ...found.regions.map((__, region): CudaCall => ['forward', region]),
-        ...outputs.map((name): CudaCall => ['read', name, elements(plan, name, tokens), name]),
+        ...outputs.map((name): CudaCall => ['read', name, elementsOf(plan, name, tokens), name]),
         ['set_rows', [0]],
         ['set_rows', [0, 3, 1]],
         ['set_adapter', factor, data, 3],
@@ -233,13 +170,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       const found = contraction(spec);
       const plan = choose(found, { device, tokens: 9, purpose: 'serve', merging: true, dtype });
       const files = written(plan);
-      const all = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
-      const tensors = Object.fromEntries(
-        Object.entries(all).map(([name, [place]], index) => [
-          name,
-          values(place!.rows * place!.cols, 3 + index),
-        ]),
-      );
+      const tensors = tensorsOf(allPlaces(plan), 3);
       const inputs = Object.fromEntries(
         ['x_0', 'x_1'].map((name, index) => [name, values(9 * IN, 31 + index)]),
       );
@@ -247,7 +178,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
         plan.buffers.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name);
       const forward = found.regions.map((__, region): CudaCall => ['forward', region]);
       const reads = (names: readonly string[], when: string) =>
-        names.map((name): CudaCall => ['read', name, elements(plan, name, 9), `${name} ${when}`]);
+        names.map((name): CudaCall => ['read', name, elementsOf(plan, name, 9), `${name} ${when}`]);
       const answer = runLibrary(files, 9, [
         ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
         ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),

@@ -16,6 +16,7 @@ import { contraction, IN, reference } from '../../support/host-layers.js';
 import { trainingJob } from '../../support/host-training.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { allPlaces, tensorsOf } from '../../support/two-passes.js';
 
 const driver = dawnEnvironment();
 const device = profile('webgpu-laptop', 'webgpu');
@@ -154,15 +155,8 @@ test.skipIf(!driver)(
     const plan = choose(found, { device, tokens: 7, purpose: 'serve', form: 'widen' });
     const folder = compileHost(typescriptHost(plan));
     folders.push(folder);
-    const all = { ...placesOf(plan.buffers, 'weight'), ...placesOf(plan.buffers, 'step') };
-    const make = (seed: number) =>
-      Object.fromEntries(
-        Object.entries(all).map(([name, [place]], index) => [
-          name,
-          [...values(place!.rows * place!.cols, seed + index)],
-        ]),
-      );
-    const [tensors, others] = [make(3), make(90)];
+    const all = allPlaces(plan);
+    const [tensors, others] = [tensorsOf(all, 3), tensorsOf(all, 90)];
     const only = (life: 'weight' | 'step', from: typeof tensors) =>
       Object.fromEntries(Object.keys(placesOf(plan.buffers, life)).map((name) => [name, from[name]!]));
     const inputs = { x_0: [...values(7 * IN, 31)], x_1: [...values(7 * IN, 32)] };
@@ -326,11 +320,3 @@ test.skipIf(!driver).each(
     }
   },
 );
-
-const tensorsOf = (places: ReturnType<typeof placesOf>, seed: number) =>
-  Object.fromEntries(
-    Object.entries(places).map(([name, [place]], index) => [
-      name,
-      [...values(place!.rows * place!.cols, seed + index)],
-    ]),
-  );

@@ -1,0 +1,118 @@
+import { expect } from 'vitest';
+import { type Place, placesOf } from '../../src/backends/host/tables.js';
+import type { Contraction } from '../../src/backends/kernel/layers.js';
+import type { KernelPlan } from '../../src/backends/kernel/types.js';
+import { adamw, partOf, rateOf, reference } from './host-layers.js';
+import { values } from './kernel-cases.js';
+import { worstError } from './kernel-run.js';
+
+/** Largest error of results in float32. */
+export const EXACT = 2e-6;
+
+/** Places of the weights and of the factors of a plan. */
+export const allPlaces = ({ buffers }: KernelPlan): Readonly<Record<string, readonly Place[]>> => ({
+  ...placesOf(buffers, 'weight'),
+  ...placesOf(buffers, 'step'),
+});
+
+/** Numbers for the tensors of these places. */
+export const tensorsOf = (
+  places: Readonly<Record<string, readonly Place[]>>,
+  seed: number,
+): Record<string, readonly number[]> =>
+  Object.fromEntries(
+    Object.entries(places).map(([name, [place]], index) => [
+      name,
+      [...values(place!.rows * place!.cols, seed + index)],
+    ]),
+  );
+
+/** How many numbers of a buffer are the caller's. */
+export function elementsOf({ buffers }: KernelPlan, name: string, tokens: number): number {
+  const { shape, border = 0 } = buffers.find((buffer) => buffer.name === name)!;
+  const [rows, cols = 1] = shape;
+  return (rows === 'M' ? tokens : Number(rows)) * (Number(cols) - border);
+}
+
+/** Numbers for every x and dy of a plan whose rows have no borders. */
+export const inputsOf = (plan: KernelPlan, tokens: number): Readonly<Record<string, readonly number[]>> =>
+  Object.fromEntries(
+    plan.buffers
+      .filter(({ name }) => /^(x|dy)_/.test(name))
+      .map(({ name }, index) => [name, [...values(elementsOf(plan, name, tokens), 50 + index)]]),
+  );
+
+/** What a host of a plan for training is called and checked with. */
+export interface TwoPasses {
+  /** forward and backward of every region, then the gradients */
+  readonly pass: readonly (
+    | readonly [kind: 'forward' | 'backward', region: number]
+    | readonly [kind: 'gradients']
+  )[];
+  /** buffers to read after each pass: y, dx and gradients */
+  readonly read: readonly string[];
+  /** buffers of trained factors, to read after the step */
+  readonly stepped: readonly string[];
+  /**
+   * Compares what was read after a pass, after a step of AdamW (RATE, DECAY), and, under the name with ` again`, after
+   * another pass, with float64. Results are held to `bound`; where that is larger than EXACT the rounding must show, and the
+   * step is held to the gradient that was found: it is of its gradient's sign, which may be all rounding.
+   */
+  check(reads: Readonly<Record<string, ArrayLike<number>>>, bound: number): void;
+}
+
+/** Two passes and a step over the layers of host-layers.ts, from these tensors and inputs. */
+export function twoPasses(
+  found: Contraction,
+  plan: KernelPlan,
+  tensors: Readonly<Record<string, ArrayLike<number>>>,
+  inputs: Readonly<Record<string, ArrayLike<number>>>,
+): TwoPasses {
+  const places = allPlaces(plan);
+  const regions = found.regions.map((_, index) => index);
+  const factors = new Set(found.regions.flatMap(({ layers }) => layers.flatMap((layer) => layer.factors)));
+  const results = plan.buffers.filter(({ name }) => /^(yb?|dx)_/.test(name)).map(({ name }) => name);
+  const gradients = plan.buffers.flatMap(({ name, gradientOf }) =>
+    gradientOf ? [{ name, gradientOf }] : [],
+  );
+  return {
+    pass: [
+      ...regions.map((region) => ['forward', region] as const),
+      ...regions.map((region) => ['backward', region] as const),
+      ['gradients'],
+    ],
+    read: [...results, ...gradients.map(({ name }) => name)],
+    stepped: gradients.map(({ gradientOf }) => gradientOf),
+    check: (reads, bound) => {
+      const after: Record<string, ArrayLike<number>> = { ...tensors };
+      const checkPass = (suffix: string, expected: ReturnType<typeof reference>) => {
+        for (const name of results) {
+          const error = worstError(reads[name + suffix]!, expected[name.replace('yb', 'y')]!.flat());
+          expect(error, name + suffix).toBeLessThan(bound);
+          // what is rounded shows
+          if (bound !== EXACT) expect(error, name + suffix).toBeGreaterThan(EXACT);
+        }
+        for (const name of factors) {
+          const multiplier = rateOf(found, name);
+          if (multiplier === null) {
+            const own = places[name]!.map(({ buffer }) => buffer);
+            expect(gradients.filter(({ gradientOf }) => own.includes(gradientOf))).toEqual([]);
+            continue;
+          }
+          const [place] = places[name]!;
+          const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
+          const own = partOf(reads[gradient.name + suffix]!, place!);
+          const wanted = expected[name]!.flat();
+          expect(worstError(own, wanted), `gradient of ${name}${suffix}`).toBeLessThan(bound);
+          if (suffix !== '') continue;
+          const stepped = partOf(reads[place!.buffer]!, place!);
+          const moved = adamw(tensors[name]!, bound === EXACT ? wanted : own, multiplier);
+          expect(worstError(stepped, moved), `step of ${name}`).toBeLessThan(EXACT);
+          after[name] = stepped;
+        }
+      };
+      checkPass('', reference(found, tensors, inputs));
+      checkPass(' again', reference(found, after, inputs));
+    },
+  };
+}
