@@ -7,6 +7,7 @@ import { StridedTensor } from '../../ir/strided-tensor.js';
 import { i64Tensor, type TensorData } from '../../ir/tensor.js';
 import { isOverridable } from '../adapters/weight.js';
 import type { Origins } from '../sites/constant.js';
+import { unsqueeze } from './unsqueeze.js';
 
 /** Three matrices by the packed one they came from and their widths: nodes of one weight stay tied. */
 export type Parts = Map<Value, Map<string, readonly Value[]>>;
@@ -14,8 +15,6 @@ export type Parts = Map<Value, Map<string, readonly Value[]>>;
 const PARTS = ['query', 'key', 'value'] as const;
 /** attributes that MultiHeadAttention has too */
 const KEPT = ['num_heads', 'mask_filter_value', 'scale', 'unidirectional'] as const;
-/** Unsqueeze takes its axes as an input from this operator set on. */
-const AXES_AS_INPUT = 13;
 
 /**
  * Three products and a MultiHeadAttention in place of com.microsoft Attention: inside the operator there is no value to
@@ -114,8 +113,5 @@ function half(b: GraphBuilder, past: Value, index: number, label: string): Value
 
 /** With an axis of extent 1 in front. */
 function front(b: GraphBuilder, value: Value): Value {
-  const name = `${value.name}/front`;
-  if (b.opset < AXES_AS_INPUT)
-    return b.one('Unsqueeze', [value], { axes: { kind: 'ints', value: [0n] } }, name);
-  return b.one('Unsqueeze', [value, b.constant(i64Tensor([1], [0]), 'unpack/axes')], {}, name);
+  return unsqueeze(b, value, [0], `${value.name}/front`);
 }

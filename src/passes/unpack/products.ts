@@ -1,12 +1,9 @@
-import { attrInts } from '../../ir/attr.js';
 import type { GraphBuilder } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
-import { i64Tensor } from '../../ir/tensor.js';
+import { range } from '../../ir/ops/gradients/shape.js';
 import { holderOf, type Origins, rankOf } from '../sites/constant.js';
+import { unsqueeze } from './unsqueeze.js';
 import { readWhole, reshaped, type View, type Views } from './views.js';
-
-/** Unsqueeze takes its axes as an input from this operator set on. */
-const AXES_AS_INPUT = 13;
 
 /** Whether a product multiplies by stored numbers that are not a stored matrix as they are. */
 export function readsPart(node: Node, origins: Origins): boolean {
@@ -38,11 +35,7 @@ export function unpackProduct(b: GraphBuilder, node: Node, views: Views): readon
   });
   const front = Math.max(0, shape.length - (rank ?? shape.length));
   if (front === 0) return [y!];
-  const axes = Array.from({ length: front }, (_, k) => k);
-  const name = `${output!.name}/front`;
-  return b.opset < AXES_AS_INPUT
-    ? [b.one('Unsqueeze', [y!], { axes: attrInts(axes) }, name)]
-    : [b.one('Unsqueeze', [y!, b.constant(i64Tensor([front], axes), 'unpack/axes')], {}, name)];
+  return [unsqueeze(b, y!, range(front), `${output!.name}/front`)];
 }
 
 function withoutLead(view: View, shape: readonly number[]): View | null {

@@ -4,14 +4,13 @@ import { GraphBuilder } from '../../ir/builder.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { StridedTensor } from '../../ir/strided-tensor.js';
-import { i64Tensor, type TensorData } from '../../ir/tensor.js';
+import type { TensorData } from '../../ir/tensor.js';
 import { dropStored, isOverridable } from '../adapters/weight.js';
 import { parsePythonList } from '../sites/names/scopes.js';
+import { FOLDED_FROM } from '../sites/names/tensors.js';
 import { parsePattern } from '../sites/patterns.js';
 import { MATRIX, type StackLayout, stackExtents, stackLayout } from '../sites/stacked.js';
-
-/** Unsqueeze takes its axes as an input from this operator set on. */
-const AXES_AS_INPUT = 13;
+import { axesInput, unsqueeze } from './unsqueeze.js';
 
 /** A stored tensor that holds the matrices of several experts. */
 export interface Stack {
@@ -59,7 +58,7 @@ function takeApart(model: Model, { holder, data, path, layout, count, rows, colu
   const { graph } = model;
   const readers = [...holder.uses];
   const b = new GraphBuilder(graph, { before: firstOf(model, readers), pass: 'unpack' });
-  const axes = b.opset < AXES_AS_INPUT ? null : b.constant(i64Tensor([1], [0]), 'unpack/axes');
+  const axes = axesInput(b, [0]);
   const turns = layout === 'oi';
   const parts = Array.from({ length: count }, (_, k) => {
     const part = { shape: [rows, columns], strides: [columns, 1], offset: k * rows * columns };
@@ -68,9 +67,7 @@ function takeApart(model: Model, { holder, data, path, layout, count, rows, colu
       ? b.one('Transpose', [stored], { perm: attrInts([1, 0]) }, `${path}.${k}.turned`)
       : stored;
     const [single] = b.node(MATRIX, [matrix], {}, { name: `${path}.${k}`, outputs: [`${path}.${k}`] });
-    return axes
-      ? b.one('Unsqueeze', [single!, axes], {}, `${path}.${k}.one`)
-      : b.one('Unsqueeze', [single!], { axes: attrInts([0]) }, `${path}.${k}.one`);
+    return unsqueeze(b, single!, [0], `${path}.${k}.one`, axes);
   });
   const together = b.one('Concat', parts, { axis: attrInt(0) }, `${path}.stack`);
   const whole = turns
@@ -95,9 +92,8 @@ function firstOf(model: Model, readers: readonly { readonly node: Node }[]): Nod
 
 /** The parameter's name as the exporter keeps it, without `.weight`. */
 function pathOf(holder: Value): string {
-  const key = 'pkg.onnxscript.optimizer.folded_from';
-  const carried = holder.constant?.carried?.metadata.find(([name]) => name === key)?.[1];
-  const [folded] = parsePythonList(carried ?? holder.metadata.get(key));
+  const carried = holder.constant?.carried?.metadata.find(([name]) => name === FOLDED_FROM)?.[1];
+  const [folded] = parsePythonList(carried ?? holder.metadata.get(FOLDED_FROM));
   return (folded ?? holder.name).replace(/\.weight$/, '');
 }
 

@@ -11,14 +11,16 @@ const WEIGHT = /^(.+)\.(?:weight(?:_\w+)?|w|w_0|qweight)$/;
 /** `a.b.bias`, `a.in_proj_bias`, `a.b`, and Paddle's `linear_3.b_0`. */
 const BIAS = /^(.+)\.(?:bias|b|b_0|\w+_bias)$/;
 
+/** The metadata entry in which a value that constant folding left names what it was made of. */
+export const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from';
+
 /**
- * `pkg.onnxscript.optimizer.folded_from` on the value that constant folding left: the parameters that it was made of.
+ * The parameters that a value was made of, by the entry that constant folding left on it.
  * A weight that several parameters were joined to (`torch.cat` of q, k and v) belongs to the module around them.
  */
 export function fromFoldedFrom({ stored, operand }: Candidate): string | null {
-  const key = 'pkg.onnxscript.optimizer.folded_from';
-  const carried = stored?.data.carried?.metadata.find(([name]) => name === key)?.[1];
-  for (const text of [stored?.weight.metadata.get(key), carried, operand.metadata.get(key)]) {
+  const carried = stored?.data.carried?.metadata.find(([name]) => name === FOLDED_FROM)?.[1];
+  for (const text of [stored?.weight.metadata.get(FOLDED_FROM), carried, operand.metadata.get(FOLDED_FROM)]) {
     const paths = parsePythonList(text).flatMap((name) => strip(WEIGHT, name) ?? []);
     if (paths.length > 0) return commonPath(paths);
   }
