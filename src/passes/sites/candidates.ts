@@ -19,7 +19,7 @@ import { alphaOf, isSet } from '../adapters/base-attrs.js';
 import { CONVOLUTION } from '../adapters/conv-layer.js';
 import { functionOf, holderOf, Origins, type Stored } from './constant.js';
 import { BY_GROUPS, type OtherOp, otherLinear } from './other-ops.js';
-import { MATRIX, stackMember } from './stacked.js';
+import { equationOf, MATRIX, stackMember } from './stacked.js';
 
 /** A node that multiplies by a weight. `problem` says, given the layer's name, why no adapter can go there. */
 export interface Candidate {
@@ -108,10 +108,7 @@ function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
 
 /** An Einsum that sums over axes of a stored tensor and is not a product with one matrix: those were written as MatMul. */
 function einsum(node: Node, origins: Origins): readonly Candidate[] {
-  const held = node.attrs.get('equation');
-  const equation = held?.kind === 'string' ? new TextDecoder().decode(held.value).replaceAll(/\s/g, '') : '';
-  const [left = '', result = ''] = equation.split('->');
-  const letters = left.split(',');
+  const { text, operands: letters, result } = equationOf(node);
   if (node.inputs.length !== 2 || letters.length !== 2) return [];
   return [1, 0].flatMap((input): Candidate[] => {
     const [operand, other] = [node.inputs[input], node.inputs[1 - input]];
@@ -122,7 +119,7 @@ function einsum(node: Node, origins: Origins): readonly Candidate[] {
       (letter) => /[A-Za-z]/.test(letter) && letters[1 - input]!.includes(letter) && !result.includes(letter),
     );
     if (!sums) return [];
-    const keeps = `multiplies by it as ${equation}, which is not a product with one matrix`;
+    const keeps = `multiplies by it as ${text}, which is not a product with one matrix`;
     const problem = (layer: string) => otherOp({ ...at(node, input, layer), keeps });
     return [
       { node, operand, input, stored, in: null, out: null, layout: 'io', partOf: stored.weight, problem },

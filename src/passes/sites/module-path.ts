@@ -83,7 +83,8 @@ function completeScopes(namings: Map<Candidate, Naming>): void {
     const scope = FROM_PARAMETER.has(from) ? fromNodeName(node.name) : null;
     if (scope === null || path === null) continue;
     for (const [short, long] of headsOf(scope.split('.'), path.split('.'))) {
-      heads.set(short, (heads.get(short) ?? long) === long && heads.get(short) !== null ? long : null);
+      const held = heads.get(short);
+      heads.set(short, held === undefined || held === long ? long : null);
     }
   }
   for (const [candidate, { path, from }] of namings) {

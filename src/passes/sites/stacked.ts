@@ -1,3 +1,4 @@
+import { attrText } from '../../ir/attr.js';
 import type { Node, Value } from '../../ir/model.js';
 import { constantData } from './constant.js';
 
@@ -56,12 +57,21 @@ function readsMatrices(node: Node, index: number): StackLayout | null {
   return index === 0 ? (set('transA') ? 'io' : 'oi') : null;
 }
 
+/** The equation of an Einsum without spaces, and in it the letters of the operands and of the result. */
+export function equationOf(node: Node): {
+  readonly text: string;
+  readonly operands: readonly string[];
+  readonly result: string;
+} {
+  const held = node.attrs.get('equation');
+  const text = held?.kind === 'string' ? attrText(held.value).replaceAll(/\s/g, '') : '';
+  const [left = '', result = ''] = text.split('->');
+  return { text, operands: left.split(','), result };
+}
+
 /** An Einsum over several matrices: the letter that is summed is their input. */
 function einsumReads(node: Node, index: number): StackLayout | null {
-  const held = node.attrs.get('equation');
-  const text = held?.kind === 'string' ? new TextDecoder().decode(held.value).replaceAll(/\s/g, '') : '';
-  const [left = '', result = ''] = text.split('->');
-  const operands = left.split(',');
+  const { operands, result } = equationOf(node);
   const own = operands[index] ?? '';
   const other = operands[1 - index] ?? '';
   if (operands.length !== 2 || !/^[A-Za-z]{3}$/.test(own)) return null;

@@ -1,4 +1,4 @@
-import { attrInts } from '../../ir/attr.js';
+import { attrInts, attrText } from '../../ir/attr.js';
 import type { GraphBuilder } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
@@ -14,7 +14,7 @@ import { readWhole, transposed, type Views } from './views.js';
 export function unpackEinsum(b: GraphBuilder, node: Node, views: Views): readonly Value[] | null {
   const held = node.attrs.get('equation');
   if (held?.kind !== 'string' || node.inputs.length !== 2) return null;
-  for (const product of asProducts(new TextDecoder().decode(held.value))) {
+  for (const product of asProducts(attrText(held.value))) {
     const made = write(b, node, product, views);
     if (made) return made;
   }
