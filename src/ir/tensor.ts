@@ -147,6 +147,12 @@ export function f32Tensor(shape: readonly number[], values: ArrayLike<number>): 
   return new MemoryTensor('f32', shape, new Uint8Array(data.buffer));
 }
 
+/** An int32 tensor in memory. */
+export function i32Tensor(shape: readonly number[], values: ArrayLike<number>): MemoryTensor {
+  const data = Int32Array.from(values);
+  return new MemoryTensor('i32', shape, new Uint8Array(data.buffer));
+}
+
 /** An int64 tensor in memory. */
 export function i64Tensor(shape: readonly number[], values: readonly (number | bigint)[]): MemoryTensor {
   const data = BigInt64Array.from(values, (value) => BigInt(value));

@@ -2,7 +2,15 @@ import { shapeContradiction } from '../codes/shapes.js';
 import { type Diagnostic, fail, LotrcError } from '../diagnostics.js';
 import type { DType } from '../dtype.js';
 import { type Node, nodePath, type OpName } from '../model.js';
-import { type Dim, type Shape, shapeText, type TensorType, tensorType, type ValueType } from '../shape.js';
+import {
+  type Dim,
+  type Shape,
+  shapeText,
+  staticShape,
+  type TensorType,
+  tensorType,
+  type ValueType,
+} from '../shape.js';
 import { attrsOf } from './attrs.js';
 import type { AttrsOf, DimExpr, InferContext, Inferred, NdArray, OpDef } from './define.js';
 import { broadcastShapes, type Ints, sameExtent } from './dims.js';
@@ -100,10 +108,7 @@ export function rankIn(
 
 /** Input `index` as plain numbers, when all are known. */
 export function numbersAt(ctx: InferContext, index: number): readonly number[] | null {
-  const ints = ctx.ints(index);
-  return ints?.every((value): value is number => typeof value === 'number')
-    ? (ints as readonly number[])
-    : null;
+  return staticShape(ctx.ints(index));
 }
 
 /** Extents that agree are kept, others become unknown: the type of a value that is one or the other. */

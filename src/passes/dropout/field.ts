@@ -3,7 +3,7 @@ import { GraphBuilder } from '../../ir/builder.js';
 import { dtypeToOnnx } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import { scalarTensor } from '../../ir/scalar.js';
-import { i64Tensor, MemoryTensor } from '../../ir/tensor.js';
+import { i32Tensor, i64Tensor } from '../../ir/tensor.js';
 
 /**
  * A prime p for which x - p floor(x fl(1/p)) is exact in float32 for every whole x below 4,400,000, which is more than p^2:
@@ -35,10 +35,7 @@ export class Field extends GraphBuilder {
   }
 
   i32(value: number): Value {
-    const bytes = () => new Uint8Array(Int32Array.of(value).buffer);
-    return this.#once(`i32:${value}`, () =>
-      this.constant(new MemoryTensor('i32', [], bytes()), 'dropout/i32'),
-    );
+    return this.#once(`i32:${value}`, () => this.constant(i32Tensor([], [value]), 'dropout/i32'));
   }
 
   ints(values: readonly number[]): Value {

@@ -1,7 +1,8 @@
 import { attrInt, attrInts } from '../../attr.js';
 import type { Node, Value } from '../../model.js';
-import { i64Tensor, MemoryTensor } from '../../tensor.js';
+import { i32Tensor, i64Tensor } from '../../tensor.js';
 import type { GradBuilder } from '../define.js';
+import { range } from './shape.js';
 import { attributes, input, type Vjp } from './vjp.js';
 
 /** Classes and their axis: 1, of [N, C, d1, ...]. */
@@ -39,8 +40,7 @@ function parts(b: GradBuilder, node: Node, dy: Value, reduction: string): { isLa
   const rank = b.rank(x);
   const ignored = node.attrs.get('ignore_index');
   const labels = b.one('Cast', [input(node, 1)], { to: attrInt(6) });
-  const number = (value: number) =>
-    b.constant(new MemoryTensor('i32', [], new Uint8Array(Int32Array.of(value).buffer)), 'grad/label');
+  const number = (value: number) => b.constant(i32Tensor([], [value]), 'grad/label');
   const valid =
     ignored?.kind === 'int' ? b.one('Not', [b.one('Equal', [labels, number(Number(ignored.value))])]) : null;
   const safe = valid ? b.one('Where', [valid, labels, number(0)]) : labels;
@@ -53,18 +53,14 @@ function parts(b: GradBuilder, node: Node, dy: Value, reduction: string): { isLa
     ? b.reduceSum(b.one('Where', [isLabel, spread(weights), b.scalar(0, x)]), [AXIS], true)
     : b.one('Expand', [one, b.one('Shape', [unsqueeze(b, safe)])]);
   const weight = valid ? b.one('Where', [unsqueeze(b, valid), own, b.scalar(0, x)]) : own;
-  const all = Array.from({ length: rank }, (_, axis) => axis);
-  const over = reduction === 'mean' ? b.div(dy, b.reduceSum(weight, all, false)) : dy;
+  const over = reduction === 'mean' ? b.div(dy, b.reduceSum(weight, range(rank), false)) : dy;
   return { isLabel, slope: b.mul(weight, reduction === 'none' ? unsqueeze(b, over) : over) };
 }
 
 /** 0 .. C - 1 as int32. */
 function classNumbers(b: GradBuilder, x: Value): Value {
   const classes = b.dims(x)[AXIS];
-  if (typeof classes === 'number') {
-    const data = Int32Array.from({ length: classes }, (_, k) => k);
-    return b.constant(new MemoryTensor('i32', [classes], new Uint8Array(data.buffer)), 'grad/classes');
-  }
+  if (typeof classes === 'number') return b.constant(i32Tensor([classes], range(classes)), 'grad/classes');
   const extent = b.one('Gather', [b.one('Shape', [x]), b.index(AXIS)], { axis: attrInt(0) });
   return b.one('Cast', [b.one('Range', [b.index(0), extent, b.index(1)])], { to: attrInt(6) });
 }

@@ -47,6 +47,11 @@ export const rest: Rule = (b, left, right) =>
     ? left % right
     : sub(b, left, mul(b, div(b, left, right), right));
 
+/** 0, 1, ... below a number that the graph computes. */
+export function positions(b: GradBuilder, count: Value): Value {
+  return b.one('Range', [b.index(0), b.reshape(count, b.ints([])), b.index(1)]);
+}
+
 /** A shape of these extents. */
 export function shapeOf(b: GradBuilder, counts: readonly Count[]): Value {
   if (counts.every((count) => typeof count === 'number')) return b.ints(counts);

@@ -1,7 +1,6 @@
 import { attrInt } from '../../attr.js';
-import { i64Tensor, MemoryTensor } from '../../tensor.js';
-import { encodeFloats } from '../../values.js';
-import { range, unsqueeze } from './shape.js';
+import { i64Tensor } from '../../tensor.js';
+import { floats, range, unsqueeze } from './shape.js';
 import { input, type Vjp } from './vjp.js';
 
 /** Larger matrices have too many minors. */
@@ -17,8 +16,6 @@ export const detVjp: Vjp = (b, node, [dy]) => {
   const n = b.dims(x)[rank - 1];
   if (typeof n !== 'number' || n > MOST)
     return { because: `its matrices are larger than ${MOST} x ${MOST}, or of an unknown extent`, at: node };
-  const { type } = x;
-  const dtype = type?.kind === 'tensor' ? type.dtype : b.refuse('the element type of its input is unknown');
   const wide = unsqueeze(b, unsqueeze(b, dy!, rank - 2), rank - 1);
   if (n === 1) return [wide];
   const left = range(n).flatMap((out) => range(n).filter((k) => k !== out));
@@ -29,6 +26,5 @@ export const detVjp: Vjp = (b, node, [dy]) => {
   const at = range(rank - 2);
   const minors = b.one('Det', [b.transpose(both, [...at, rank - 2, rank, rank - 1, rank + 1])]);
   const signs = range(n * n).map((i) => ((Math.floor(i / n) + (i % n)) % 2 === 0 ? 1 : -1));
-  const signed = new MemoryTensor(dtype, [n, n], encodeFloats(dtype, signs));
-  return [b.mul(b.mul(minors, b.constant(signed, 'grad/signs')), wide)];
+  return [b.mul(b.mul(minors, floats(b, x, [n, n], signs, 'grad/signs')), wide)];
 };

@@ -2,6 +2,7 @@ import { attrInt } from '../../attr.js';
 import type { Value } from '../../model.js';
 import { toIntegers } from '../../values.js';
 import type { GradBuilder } from '../define.js';
+import { positions } from './counts.js';
 import { constantOf } from './elementwise.js';
 import { scatterAdd } from './scatter-add.js';
 import { extentAt, pad, range } from './shape.js';
@@ -56,8 +57,7 @@ export const gatherNdVjp: Vjp = (b, node, [dy]) => {
   const { batch_dims: common = 0 } = attributes(node, 'GatherND');
   const rank = b.rank(indices);
   const heads = range(common).map((axis) => {
-    const places = b.one('Range', [b.index(0), b.reshape(extentAt(b, x, axis), b.ints([])), b.index(1)]);
-    const laid = b.reshape(places, b.ints([-1, ...ones(rank - 1 - axis)]));
+    const laid = b.reshape(positions(b, extentAt(b, x, axis)), b.ints([-1, ...ones(rank - 1 - axis)]));
     const shape = range(rank - 1).map((k) => extentAt(b, indices, k));
     return b.one('Expand', [laid, b.one('Concat', [...shape, b.ints([1])], { axis: attrInt(0) })]);
   });

@@ -1,7 +1,7 @@
 import { attrInt } from '../../attr.js';
 import type { Value } from '../../model.js';
 import type { GradBuilder } from '../define.js';
-import { type Count, shapeOf } from './counts.js';
+import { type Count, positions, shapeOf } from './counts.js';
 import { range, unsqueeze } from './shape.js';
 
 /** Gradients of ops that are a linear map of each line along an axis, by the matrix of that map. */
@@ -9,10 +9,7 @@ import { range, unsqueeze } from './shape.js';
 /** The identity matrix (n, n) in the element type of `like`. The op itself, done to it along one axis, gives its matrix. */
 export function identityMatrix(b: GradBuilder, n: Count, like: Value): Value {
   if (b.opset < 11) return b.refuse('the matrix of its map is made by Range, which needs opset 11');
-  const places =
-    typeof n === 'number'
-      ? b.ints(range(n))
-      : b.one('Range', [b.index(0), b.reshape(n, b.ints([])), b.index(1)]);
+  const places = typeof n === 'number' ? b.ints(range(n)) : positions(b, n);
   const same = b.one('Equal', [unsqueeze(b, places, 1), places]);
   return b.one('Cast', [same], { to: attrInt(b.onnxType(like)) });
 }

@@ -1,13 +1,11 @@
 import { attrInt, attrInts } from '../../attr.js';
 import type { Node, Value } from '../../model.js';
 import { tensorType } from '../../shape.js';
-import { MemoryTensor } from '../../tensor.js';
-import { encodeFloats } from '../../values.js';
 import type { AttrsOf, GradBuilder } from '../define.js';
-import { type Count, extentOf, shapeOf, vector } from './counts.js';
+import { type Count, extentOf, positions, shapeOf, vector } from './counts.js';
 import { type Frame, frameOf } from './frame.js';
 import { scatterAdd } from './scatter-add.js';
-import { extentAt, range, slice, unsqueeze } from './shape.js';
+import { extentAt, floats, range, slice, unsqueeze } from './shape.js';
 import { attributes, extraOutput, input, type Vjp } from './vjp.js';
 
 /**
@@ -134,11 +132,11 @@ function places(
     const counts = range(windows).map(
       (i) => taps.filter((tap) => i * stride + tap >= first && i * stride + tap < extent + end).length,
     );
-    return floats(b, x, [windows], counts);
+    return floats(b, x, [windows], counts, 'grad/floats');
   }
   if (b.opset < 11) return b.refuse('extents that vary need Range, of operator set 11');
-  const starts = b.one('Range', [b.index(0), b.reshape(vector(b, windows), b.ints([])), b.index(1)]);
-  const at = b.one('Add', [unsqueeze(b, b.one('Mul', [starts, b.ints([stride])]), 1), b.ints(taps)]);
+  const numbers = positions(b, vector(b, windows));
+  const at = b.one('Add', [unsqueeze(b, b.one('Mul', [numbers, b.ints([stride])]), 1), b.ints(taps)]);
   const inside = b.one('And', [
     b.one('Less', [at, b.one('Add', [vector(b, extent), b.ints([end])])]),
     b.one('Less', [b.ints([first - 1]), at]),
@@ -149,10 +147,5 @@ function places(
 /** The filter (1, 1, kernel...) of ones. */
 function ones(b: GradBuilder, x: Value, kernel: readonly number[]): Value {
   const count = kernel.reduce((product, extent) => product * extent, 1);
-  return floats(b, x, [1, 1, ...kernel], new Array<number>(count).fill(1));
-}
-
-function floats(b: GradBuilder, { type }: Value, shape: readonly number[], values: readonly number[]): Value {
-  const dtype = type?.kind === 'tensor' ? type.dtype : b.refuse('the element type of its input is unknown');
-  return b.constant(new MemoryTensor(dtype, shape, encodeFloats(dtype, values)), 'grad/floats');
+  return floats(b, x, [1, 1, ...kernel], new Array<number>(count).fill(1), 'grad/floats');
 }

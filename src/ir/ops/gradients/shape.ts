@@ -1,6 +1,8 @@
 import { attrInt, attrInts } from '../../attr.js';
 import type { Value } from '../../model.js';
-import { toIntegers } from '../../values.js';
+import { staticShape } from '../../shape.js';
+import { MemoryTensor } from '../../tensor.js';
+import { encodeFloats, toIntegers } from '../../values.js';
 import type { GradBuilder } from '../define.js';
 import { attributes, axisOf, input, type Vjp } from './vjp.js';
 
@@ -153,8 +155,19 @@ export function vectorOf(value: Value): readonly number[] | null {
 
 /** Contents of an integer vector of the forward graph, all of them numbers, or null. */
 export function numbers(b: GradBuilder, value: Value): readonly number[] | null {
-  const known = b.contents(value);
-  return known?.every((entry): entry is number => typeof entry === 'number') ? known : null;
+  return staticShape(b.contents(value));
+}
+
+/** A constant in the element type of `like`. */
+export function floats(
+  b: GradBuilder,
+  { type }: Value,
+  shape: readonly number[],
+  values: readonly number[],
+  name: string,
+): Value {
+  const dtype = type?.kind === 'tensor' ? type.dtype : b.refuse('the element type of its input is unknown');
+  return b.constant(new MemoryTensor(dtype, shape, encodeFloats(dtype, values)), name);
 }
 
 /** Attributes of operator sets in which integer lists were not inputs yet. */
