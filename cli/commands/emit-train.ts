@@ -12,7 +12,7 @@ import type { Ep, LossKind } from '../../src/train/signature.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
-import { count, weightsText } from '../text.js';
+import { count, filesText, num, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
 
 export interface EmitTrainOptions {
@@ -109,11 +109,11 @@ export function emitTrainCommand(
   }
   const trained = emitted.params.filter(({ row }) => row.trainable);
   const size = trained.reduce((sum, { row }) => sum + row.shape.reduce((a, b) => a * b, 1), 0);
-  run.io.out(`${count(trained.length, 'parameter')} to train, ${size.toLocaleString('en-US')} values\n`);
+  run.io.out(`${count(trained.length, 'parameter')} to train, ${num(size)} values\n`);
   run.io.out(weightsText(emitted.weights));
-  for (const { path: file, byteLength } of emitted.files) {
-    run.io.out(`wrote ${visible(file)} (${byteLength.toLocaleString('en-US')} bytes)\n`);
-  }
+  run.io.out(
+    filesText(emitted.files.map(({ path: file, byteLength }) => ({ path: file, bytes: byteLength }))),
+  );
   run.io.out(`wrote ${given.output}/state.safetensors and signature.json\n`);
   for (const { file, how } of emitted.placed) run.io.out(`${how} the base weights: ${visible(file)}\n`);
   if (emitted.placed.length === 0) run.io.out('the base weights are in this folder already\n');
