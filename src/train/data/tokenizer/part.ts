@@ -1,6 +1,9 @@
 import { badTokenizer } from '../../../ir/codes/train.js';
 import { fail } from '../../../ir/diagnostics.js';
 
+/** The hint for a tokenizer that lotrc cannot run. */
+export const OTHER_PROGRAM = 'make the token ids with another program, and give them as a .safetensors file';
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
@@ -31,10 +34,7 @@ export class Part {
 
   /** Refuses what other programs can do with this part and lotrc cannot. */
   unsupported(what: string): never {
-    return this.refuse(
-      `${what} is not supported`,
-      'make the token ids with another program, and give them as a .safetensors file',
-    );
+    return this.refuse(`${what} is not supported`, OTHER_PROGRAM);
   }
 
   /** Its type; refuses a part without one. */

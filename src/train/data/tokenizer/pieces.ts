@@ -1,6 +1,6 @@
 import { toRegExp } from 'oniguruma-to-es';
 import { matching, mayBacktrack, patternSeconds, TooLong } from '../../../ir/time-limit.js';
-import type { Part } from './part.js';
+import { OTHER_PROGRAM, type Part } from './part.js';
 
 /** A stretch of text on its way to the model. */
 export interface Piece {
@@ -32,15 +32,12 @@ export function behaviorOf(part: Part, otherwise?: Behavior): Behavior {
   return BEHAVIORS.has(name) ? (name as Behavior) : part.refuse(`the behavior "${name}" is not known`);
 }
 
-/** A pattern and how work with it is done: with an end where the pattern is a stranger's. */
+/** A pattern of a tokenizer.json, and how work with it is done: within a time, since a stranger wrote it. */
 export interface Pattern {
   readonly regex: RegExp;
   /** does work that matches the pattern against a text */
   match<T>(text: string, work: () => T): T;
 }
-
-/** A pattern of lotrc itself, which needs no limit. */
-export const trusted = (regex: RegExp): Pattern => ({ regex, match: (_text, work) => work() });
 
 /** The pattern of a part. Matching it throws LOTR8209 when it takes too long on a text. */
 export function patternOf(part: Part): Pattern {
@@ -55,7 +52,7 @@ export function patternOf(part: Part): Pattern {
         if (!(error instanceof TooLong)) throw error;
         return part.refuse(
           `its pattern takes longer than ${patternSeconds(text)} seconds on a text of ${text.length} characters`,
-          'make the token ids with another program, and give them as a .safetensors file',
+          OTHER_PROGRAM,
         );
       }
     },
@@ -112,10 +109,16 @@ export function literal(texts: readonly string[]): RegExp {
   return new RegExp(longest.map((text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')).join('|'), 'gu');
 }
 
-/** Divides a piece by a pattern; `invert` exchanges what matches and what does not. Empty stretches are left out. */
+/**
+ * Divides a piece by a pattern, which is a RegExp where it is lotrc's own and needs no limit; `invert` exchanges what matches
+ * and what does not. Empty stretches are left out.
+ */
 export function split(piece: Piece, pattern: RegExp | Pattern, behavior: Behavior, invert = false): Piece[] {
-  const { regex, match } = pattern instanceof RegExp ? trusted(pattern) : pattern;
-  const spans = match(piece.text, () => spansOf(piece.text, regex));
+  const { text } = piece;
+  const spans =
+    pattern instanceof RegExp
+      ? spansOf(text, pattern)
+      : pattern.match(text, () => spansOf(text, pattern.regex));
   const seen = invert ? spans.map((span) => ({ ...span, match: !span.match })) : spans;
   return cut(
     piece,
