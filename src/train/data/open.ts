@@ -212,9 +212,11 @@ function recordsOf(
   const [delimiter, usual] = extension === '.csv' ? [',', '"'] : ['\t', null];
   const rows = tableRows(file, delimiter, quote === 'none' ? null : (quote ?? usual), bad);
   const all = [...rows.rows];
-  const quoted = all.filter(({ value }) => /^".*"$/s.test(String(value[fields.text] ?? ''))).length;
-  const kept = quote === null && usual === null && 2 * quoted > all.length;
-  const notes = () => (kept ? [quotesKept({ file, count: quoted })] : []);
+  const notes = () => {
+    if (quote !== null || usual !== null) return [];
+    const count = all.filter(({ value }) => /^".*"$/s.test(String(value[fields.text] ?? ''))).length;
+    return 2 * count > all.length ? [quotesKept({ file, count })] : [];
+  };
   return { ...rows, peek: all[0] ?? null, notes };
 }
 
