@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,6 +14,7 @@ import type { Signature } from '../../src/train/signature.js';
 import { done, records, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
 import { maxDifference, noise, relativeError, runOrt, type Tensor } from '../support/ort.js';
+import { writeJsonl } from '../support/reading.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-trained-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -303,22 +304,9 @@ describe('a tied embedding, a bias and a norm trained in full together with the 
 });
 
 test('a classifier head: eval of the run, of a merged and of an applied model agree', async () => {
-  const {
-    model: path,
-    train,
-    tokenizer,
-  } = await textClassifier(at('head'), {
-    emit: ['--also-train', '^head'],
-  });
-  const data = at('head', 'data.jsonl');
-  mkdirSync(at('head'), { recursive: true });
-  const { writeFileSync } = await import('node:fs');
-  writeFileSync(
-    data,
-    records(24, ['a', 'b', 'c'])
-      .map((row) => `${JSON.stringify(row)}\n`)
-      .join(''),
-  );
+  const net = await textClassifier(at('head'), { emit: ['--also-train', '^head'] });
+  const { model: path, train, tokenizer } = net;
+  const data = writeJsonl(at('head', 'data.jsonl'), records(24, ['a', 'b', 'c']));
   const reading = ['--data', data, '--tokenizer', tokenizer];
   await done('train', train, ...reading, '--epochs', '2', '--lr', '3e-2', '--batch-size', '8');
   const trained = join(train, 'run', 'adapter.safetensors');

@@ -1,10 +1,11 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { toF32 } from '../../src/ir/values.js';
 import { done, records, textClassifier } from '../support/classifier.js';
+import { writeJsonl } from '../support/reading.js';
 
 /** A batch of fixed size is filled up with rows that do not count: results are those of a free batch size. */
 
@@ -32,9 +33,8 @@ describe.each([
   ['bce', 2, (i: number) => [(i % 4) / 3, i % 2]],
 ] as const)('%s', (loss, classes, label) => {
   test('two batches a step over ten rows: the adapter is that of a free batch size', async () => {
-    const data = join(root, `${loss}.jsonl`);
     const rows = records(10, ['a', 'b', 'c']).map(({ text }, i) => ({ text, label: label(i) }));
-    writeFileSync(data, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const data = writeJsonl(join(root, `${loss}.jsonl`), rows);
     const results = [];
     for (const batch of [4, 'batch']) {
       const net = await textClassifier(join(root, `${loss}-${batch}`), { batch, loss, classes });

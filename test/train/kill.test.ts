@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -7,6 +7,7 @@ import { RandomStream } from '../../src/init/rng.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { records, textClassifier } from '../support/classifier.js';
 import { EVERYTHING } from '../support/everything.js';
+import { writeJsonl } from '../support/reading.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
 const ROUNDS = EVERYTHING ? 20 : 5;
@@ -23,13 +24,7 @@ const command = (output: string) => [MAIN, 'train', ...words, '-o', output, '--r
 
 beforeAll(async () => {
   const net = await textClassifier(join(root, 'net'));
-  const data = join(root, 'data.jsonl');
-  writeFileSync(
-    data,
-    records(60, ['a', 'b', 'c'])
-      .map((row) => `${JSON.stringify(row)}\n`)
-      .join(''),
-  );
+  const data = writeJsonl(join(root, 'data.jsonl'), records(60, ['a', 'b', 'c']));
   words = [
     net.train,
     '--data',

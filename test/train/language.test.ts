@@ -1,15 +1,14 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
 import { renderChat } from '../../src/train/data/chat.js';
 import { ChatTemplate } from '../../src/train/data/chat-template.js';
-import { FIELDS } from '../../src/train/data/fields.js';
 import { type DataOptions, type OpenedData, openData } from '../../src/train/data/open.js';
 import { packed, type Sequence } from '../../src/train/data/sequences.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { done } from '../support/classifier.js';
+import { READING, refused, writeJsonl } from '../support/reading.js';
 
 /** Data for models that predict every token. Expected rows and losses are those of Hugging Face's libraries and PyTorch. */
 
@@ -45,44 +44,11 @@ beforeAll(async () => {
   }
 }, 60_000);
 
-const jsonl = (name: string, records: readonly object[]): string => {
-  const path = join(root, name);
-  writeFileSync(path, records.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return path;
-};
+const jsonl = (name: string, records: readonly object[]) => writeJsonl(join(root, name), records);
 
 const tokenizer = join(HERE, 'tokenizer.json');
 const open = (data: string, more: Partial<DataOptions> = {}, folder = folders.shifted): Promise<OpenedData> =>
-  openData(
-    data,
-    readSignature(folder),
-    {
-      tokenizer,
-      fields: FIELDS,
-      badLines: 'stop',
-      maxLength: 64,
-      padTo: 1,
-      task: null,
-      quote: null,
-      labels: null,
-      bucket: false,
-      bos: null,
-      eos: null,
-      pack: false,
-      lossOn: 'answers',
-      subwords: 'first',
-      decoderStart: null,
-      ...more,
-    },
-    null,
-  );
-const refused = async (opened: Promise<unknown>): Promise<Diagnostic> =>
-  opened.then(
-    () => {
-      throw new Error('nothing was refused');
-    },
-    (error: LotrcError) => error.diagnostics[0]!,
-  );
+  openData(data, readSignature(folder), { ...READING, tokenizer, maxLength: 64, ...more }, null);
 
 /** The rows of a data set, each alone: ids and labels at the positions of their tokens. */
 const rowsOf = ({ dataset }: OpenedData): Row[] =>

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,6 +7,7 @@ import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
 import { toIntegers } from '../../src/ir/values.js';
 import { done, records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
+import { writeJsonl } from '../support/reading.js';
 
 /** Where training runs begin and end: evaluations without a number, early stopping, another length on resuming. */
 const root = mkdtempSync(join(tmpdir(), 'lotrc-ends-'));
@@ -16,11 +17,7 @@ const DATA = records(40, ['fish', 'bird', 'newt']);
 let net: TextClassifier;
 let serial = 0;
 const fresh = () => join(root, `run${serial++}`);
-const jsonl = (name: string, rows: readonly object[]) => {
-  const path = join(root, name);
-  writeFileSync(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  return path;
-};
+const jsonl = (name: string, rows: readonly object[]) => writeJsonl(join(root, name), rows);
 
 beforeAll(async () => {
   net = await textClassifier(join(root, 'net'));

@@ -11,6 +11,7 @@ import { f32Tensor, i64Tensor, type TensorData } from '../../src/ir/tensor.js';
 import { CHARACTERS, done, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
 import { noise } from '../support/ort.js';
+import { writeJsonl } from '../support/reading.js';
 
 /** `lotrc train` and `lotrc eval` with losses on pairs, CTC, several losses, and the loss of the model itself. */
 const root = mkdtempSync(join(tmpdir(), 'lotrc-train-losses-'));
@@ -71,7 +72,7 @@ describe('pairs of texts', () => {
   const file = join(root, 'pairs.jsonl');
   const nets = new Map<string, TextClassifier>();
   beforeAll(async () => {
-    writeFileSync(file, PAIRS.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    writeJsonl(file, PAIRS);
     for (const loss of ['contrastive', 'cosine'])
       nets.set(loss, await textClassifier(join(root, loss), { loss, classes: 8 }));
     nets.set('fixed', await textClassifier(join(root, 'fixed'), { loss: 'cosine', classes: 8, batch: 8 }));
@@ -90,8 +91,8 @@ describe('pairs of texts', () => {
     const more = [...words(net), '--epochs', '6', '--lr', '0.1'];
     const losses = await train(net.train, file, fresh(), ...more);
     expect(losses.at(-1)!).toBeLessThan(losses[0]! / 2);
-    const bare = join(root, 'bare.jsonl');
-    writeFileSync(bare, PAIRS.map(({ text, other }) => `${JSON.stringify({ text, other })}\n`).join(''));
+    const texts = PAIRS.map(({ text, other }) => ({ text, other }));
+    const bare = writeJsonl(join(root, 'bare.jsonl'), texts);
     expect((await evaluate(net.train, bare, ...words(net))).loss).toBeCloseTo(losses[0]!, 3);
   });
   test('cosine: ready tensors with the left sides before the right ones have the loss of the texts', async () => {

@@ -2,7 +2,6 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
 import { FIELDS } from '../../src/train/data/fields.js';
@@ -11,6 +10,7 @@ import { tensorDataset } from '../../src/train/data/tensors.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { done, records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
+import { READING, refused, writeJsonl } from '../support/reading.js';
 
 /** How `lotrc train` and `lotrc eval` read data files, and what they refuse. */
 
@@ -28,8 +28,7 @@ function file(name: string, text: string): string {
   writeFileSync(path, text);
   return path;
 }
-const jsonl = (name: string, rows: readonly object[]) =>
-  file(name, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+const jsonl = (name: string, rows: readonly object[]) => writeJsonl(join(root, name), rows);
 const train = (data: string, ...more: readonly string[]) =>
   lotrc(
     'train',
@@ -38,39 +37,9 @@ const train = (data: string, ...more: readonly string[]) =>
     ...more,
   );
 
-const reading = (more: Partial<DataOptions> = {}): DataOptions => ({
-  tokenizer: net.tokenizer,
-  fields: FIELDS,
-  badLines: 'stop',
-  maxLength: 128,
-  padTo: 1,
-  task: null,
-  quote: null,
-  labels: null,
-  bucket: false,
-  bos: null,
-  eos: null,
-  pack: false,
-  lossOn: 'answers',
-  subwords: 'first',
-  decoderStart: null,
-  ...more,
-});
-
 /** The data of a file for the classifier, or for another training directory. */
 const open = (data: string, more: Partial<DataOptions> = {}, folder = net.train): Promise<OpenedData> =>
-  openData(data, readSignature(folder), reading(more), null);
-
-/** The diagnostic of a refusal. */
-const refused = async (opened: Promise<unknown>): Promise<Diagnostic> => {
-  const [first] = await opened.then(
-    () => {
-      throw new Error('nothing was refused');
-    },
-    (error: LotrcError) => error.diagnostics,
-  );
-  return first!;
-};
+  openData(data, readSignature(folder), { ...READING, tokenizer: net.tokenizer, ...more }, null);
 
 /** A model of the cases, rewritten and emitted. */
 async function emitted(name: string, ...more: readonly string[]): Promise<string> {

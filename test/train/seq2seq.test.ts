@@ -2,11 +2,11 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readingOf } from '../../cli/train-options.js';
 import { openData } from '../../src/train/data/open.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { done } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
+import { READING } from '../support/reading.js';
 
 /** made by test/data/seq2seq/make.py */
 const CASE = join(import.meta.dirname, '../data/seq2seq');
@@ -16,26 +16,6 @@ const expected = JSON.parse(readFileSync(join(CASE, 'expected.json'), 'utf8')) a
 };
 const TOKENIZER = ['--tokenizer', join(CASE, 'tokenizer.json')];
 const DATA = join(CASE, 'data.jsonl');
-
-const READING = {
-  textField: 'text',
-  labelField: 'label',
-  promptField: 'prompt',
-  completionField: 'completion',
-  messagesField: 'messages',
-  tokensField: 'tokens',
-  tagsField: 'tags',
-  sourceField: 'source',
-  targetField: 'target',
-  subwords: 'first',
-  lossOn: 'answers',
-  badLines: 'stop',
-  maxLength: 128,
-  padTo: 8,
-  batchSize: 8,
-  ep: 'cpu',
-  threads: 0,
-} as const;
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-seq2seq-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -86,7 +66,7 @@ describe('sources and targets for an encoder-decoder', () => {
     const unmasked = signature.graphs.eval!.inputs.filter(({ name }) => name !== 'attention_mask');
     const graphs = { ...signature.graphs, eval: { ...signature.graphs.eval!, inputs: unmasked } };
     const codes = async (bucket: boolean) => {
-      const options = readingOf({ ...READING, tokenizer: join(CASE, 'tokenizer.json'), bucket });
+      const options = { ...READING, tokenizer: join(CASE, 'tokenizer.json'), padTo: 8, bucket };
       const { notes } = await openData(DATA, { ...signature, graphs }, options, null);
       return notes.map(({ code }) => code);
     };

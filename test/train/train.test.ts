@@ -6,6 +6,7 @@ import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensor
 import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
 import { CHARACTERS, done, records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
+import { writeJsonl } from '../support/reading.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-train-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -20,8 +21,7 @@ function file(name: string, text: string): string {
   writeFileSync(path, text);
   return path;
 }
-const jsonl = (name: string, rows: readonly object[]) =>
-  file(name, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+const jsonl = (name: string, rows: readonly object[]) => writeJsonl(join(root, name), rows);
 
 const WORDS = ['--batch-size', '8', '--epochs', '4', '--lr', '0.1', '--eval-split', '0.2', '--seed', '3'];
 const train = (data: string, output: string, ...more: readonly string[]) =>
