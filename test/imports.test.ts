@@ -24,7 +24,7 @@ const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
 /** Packages that only some places may name, and how. */
 const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy: boolean }>> = {
   protobufjs: { where: /^src\/(ir\/onnx|train\/logs)\//, lazy: false },
-  'ts-morph': { where: /^(cli\/dev\/|src\/backends\/host\/module\/)/, lazy: false },
+  'ts-morph': { where: /^(cli\/dev\/|src\/backends\/host\/webgpu\/module\/)/, lazy: false },
   'onnxruntime-node': { where: /^src\/backends\/ort\//, lazy: true },
   commander: { where: /^cli\//, lazy: false },
   'oniguruma-to-es': { where: /^src\/train\/data\/tokenizer\//, lazy: false },
@@ -122,8 +122,8 @@ describe('imports', () => {
     }
     expect(reached.size).toBeGreaterThan(150);
     // `emit cuda` does without what `emit wgsl` writes its module with
-    expect([...reached]).toContain('src/backends/host/cuda.ts');
-    expect([...reached]).not.toContain('src/backends/host/typescript.ts');
+    expect([...reached]).toContain('src/backends/host/cuda/cuda.ts');
+    expect([...reached]).not.toContain('src/backends/host/webgpu/webgpu.ts');
   });
 
   test('of commands are lazy: help and usage errors load nothing that works on models', () => {

@@ -1,20 +1,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { scheduleOf } from '../../src/backends/host/cuda-lower.js';
-import { SharedKernels } from '../../src/backends/host/shared-kernels.js';
-import { choose } from '../../src/backends/kernel/choose.js';
-import { contract } from '../../src/backends/kernel/contract.js';
-import { lengthOf } from '../../src/backends/kernel/cost.js';
-import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
-import { ofWarpgroups } from '../../src/backends/kernel/families/warpgroup-schedule.js';
+import { scheduleOf } from '../../src/backends/host/cuda/lower.js';
+import { SharedKernels } from '../../src/backends/host/shared/kernels.js';
+import { profileOfArch } from '../../src/backends/kernel/device/find.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
 import { WARP } from '../../src/backends/kernel/ir/units.js';
-import type { Contraction } from '../../src/backends/kernel/layers.js';
-import { printCuda } from '../../src/backends/kernel/print/cuda.js';
-import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
-import { profileOfArch } from '../../src/backends/kernel/profiles.js';
-import { type Problem, scheduleText } from '../../src/backends/kernel/schedule.js';
+import { contract } from '../../src/backends/kernel/model/contract.js';
+import type { Contraction } from '../../src/backends/kernel/model/layers.js';
 import type {
   Extent,
   KernelDtype,
@@ -23,7 +17,13 @@ import type {
   Operand,
   Product,
   Schedule,
-} from '../../src/backends/kernel/types.js';
+} from '../../src/backends/kernel/model/types.js';
+import { choose } from '../../src/backends/kernel/plan/choose.js';
+import { lengthOf } from '../../src/backends/kernel/plan/cost.js';
+import { type Problem, scheduleText } from '../../src/backends/kernel/plan/schedule.js';
+import { ofWarpgroups } from '../../src/backends/kernel/plan/warpgroup-schedule.js';
+import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/cuda/matrix-units.js';
+import { printCuda } from '../../src/backends/kernel/print/cuda/print.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { jobsOf, type TuningJob } from './jobs.js';
 

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { schedulesJson } from '../../src/backends/kernel/schedule-file.js';
+import { schedulesJson } from '../../src/backends/kernel/plan/schedule-file.js';
 import { type TuningJob, tunedRows } from './jobs.js';
 
 /** What is read of the jobs.json that cuda-jobs.ts writes. */

@@ -1,9 +1,15 @@
-import { launchesOf } from '../../src/backends/host/tables.js';
-import { lengthOf } from '../../src/backends/kernel/cost.js';
-import { kernelOf } from '../../src/backends/kernel/families/kernels.js';
+import { launchesOf } from '../../src/backends/host/shared/tables.js';
+import { kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import { verifyKernel } from '../../src/backends/kernel/ir/verify.js';
-import { illegal, type Problem, scheduleText } from '../../src/backends/kernel/schedule.js';
-import type { KernelPlan, Launch, Product, Schedule, ScheduleRow } from '../../src/backends/kernel/types.js';
+import type {
+  KernelPlan,
+  Launch,
+  Product,
+  Schedule,
+  ScheduleRow,
+} from '../../src/backends/kernel/model/types.js';
+import { lengthOf } from '../../src/backends/kernel/plan/cost.js';
+import { illegal, type Problem, scheduleText } from '../../src/backends/kernel/plan/schedule.js';
 
 /** One kind of launch of a plan, and the schedules that are legal for it; the first is the one that it has. */
 export interface TuningJob {

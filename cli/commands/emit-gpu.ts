@@ -1,13 +1,13 @@
-import { cudaHost } from '../../src/backends/host/cuda.js';
-import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
-import type { TextFile } from '../../src/backends/host/text-file.js';
-import { choose, type FormKey } from '../../src/backends/kernel/choose.js';
-import { contract } from '../../src/backends/kernel/contract.js';
-import { explainPlan } from '../../src/backends/kernel/explain.js';
-import { plansJson } from '../../src/backends/kernel/explain-json.js';
-import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/profiles.js';
-import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/schedule-file.js';
-import type { DeviceProfile, KernelDtype, KernelPlan } from '../../src/backends/kernel/types.js';
+import { cudaHost } from '../../src/backends/host/cuda/cuda.js';
+import { loweredPlan } from '../../src/backends/host/cuda/lower.js';
+import type { TextFile } from '../../src/backends/host/shared/emitted.js';
+import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/device/find.js';
+import { contract } from '../../src/backends/kernel/model/contract.js';
+import type { DeviceProfile, KernelDtype, KernelPlan } from '../../src/backends/kernel/model/types.js';
+import { choose, type FormKey } from '../../src/backends/kernel/plan/choose.js';
+import { explainPlan } from '../../src/backends/kernel/plan/explain.js';
+import { plansJson } from '../../src/backends/kernel/plan/explain-json.js';
+import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/plan/schedule-file.js';
 import { writeFolder } from '../folder.js';
 import { loadModel, readText } from '../load.js';
 import type { Run } from '../program.js';
@@ -98,7 +98,7 @@ export async function emitGpuCommand(
 
 /** Only a module for WebGPU needs ts-morph, which takes a second to load. */
 async function moduleFiles(plan: KernelPlan): Promise<readonly TextFile[]> {
-  const { typescriptHost } = await import('../../src/backends/host/typescript.js');
+  const { typescriptHost } = await import('../../src/backends/host/webgpu/webgpu.js');
   return typescriptHost(plan);
 }
 

@@ -6,14 +6,14 @@ import { cudaJobs, jobJson, type Tuned, tunedPlans, writeJobs } from '../../benc
 import { type JobsFile, rowsText } from '../../bench/gpu/cuda-rows.js';
 import { tunedRows } from '../../bench/gpu/jobs.js';
 import { layersModel } from '../../bench/gpu/layers.js';
-import { contract } from '../../src/backends/kernel/contract.js';
-import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
-import { interpret } from '../../src/backends/kernel/ir/interpret.js';
-import { parseSchedules } from '../../src/backends/kernel/schedule-file.js';
-import type { Product } from '../../src/backends/kernel/types.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
+import { contract } from '../../src/backends/kernel/model/contract.js';
+import type { Product } from '../../src/backends/kernel/model/types.js';
+import { parseSchedules } from '../../src/backends/kernel/plan/schedule-file.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import { lotrc } from '../support/cli.js';
 import { worstError } from '../support/kernel-run.js';
+import { interpret } from '../support/kernel-sim/interpret.js';
 import { casesOf } from '../support/plan-cases.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-tune-'));

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { literal } from '../../src/backends/host/module/literal.js';
+import { literal } from '../../src/backends/host/webgpu/module/literal.js';
 import { formatDiagnostic } from '../../src/ir/diagnostics.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { inferShapes } from '../../src/passes/infer-shapes.js';

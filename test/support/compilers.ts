@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TextFile } from '../../src/backends/host/text-file.js';
+import type { TextFile } from '../../src/backends/host/shared/emitted.js';
 import { EVERYTHING } from './everything.js';
 
 export type Compiler = 'g++' | 'nvcc';

@@ -1,5 +1,5 @@
-import { regionsOf } from '../../src/backends/kernel/contract.js';
-import type { AdaptedLayer, Contraction, Group } from '../../src/backends/kernel/layers.js';
+import { regionsOf } from '../../src/backends/kernel/model/contract.js';
+import type { AdaptedLayer, Contraction, Group } from '../../src/backends/kernel/model/layers.js';
 
 /** A contraction without a model: layers by input, all in one group. */
 export interface Sketch {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { TextFile } from '../../src/backends/host/text-file.js';
+import type { TextFile } from '../../src/backends/host/shared/emitted.js';
 import { compiled, cppFlags, runProgram, SHIM } from './compilers.js';
 import { allOrFirst, EVERYTHING } from './everything.js';
 

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import type { TextFile } from '../../src/backends/host/text-file.js';
-import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
+import type { TextFile } from '../../src/backends/host/shared/emitted.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Storage, U32 } from '../../src/backends/kernel/ir/kir.js';
 import { BOX, type MapParam } from '../../src/backends/kernel/ir/warpgroups.js';
-import { printCuda } from '../../src/backends/kernel/print/cuda.js';
-import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/matrix-units.js';
-import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/warpgroup-units.js';
-import type { Launch } from '../../src/backends/kernel/types.js';
+import type { Launch } from '../../src/backends/kernel/model/types.js';
+import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../src/backends/kernel/print/cuda/matrix-units.js';
+import { printCuda } from '../../src/backends/kernel/print/cuda/print.js';
+import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../src/backends/kernel/print/cuda/warpgroup-units.js';
 import { compiled, cppFlags, runProgram } from './compilers.js';
 import type { KernelCase } from './kernel-cases.js';
 

@@ -1,6 +1,6 @@
-import type { PlanOptions } from '../../src/backends/kernel/choose.js';
-import { profile } from '../../src/backends/kernel/profiles.js';
-import type { KernelDtype } from '../../src/backends/kernel/types.js';
+import { profile } from '../../src/backends/kernel/device/find.js';
+import type { KernelDtype } from '../../src/backends/kernel/model/types.js';
+import type { PlanOptions } from '../../src/backends/kernel/plan/choose.js';
 import type { Sketch } from './contraction.js';
 
 export interface Drawn {

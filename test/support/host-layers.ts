@@ -1,5 +1,5 @@
-import { contract } from '../../src/backends/kernel/contract.js';
-import type { AdaptedLayer, Contraction } from '../../src/backends/kernel/layers.js';
+import { contract } from '../../src/backends/kernel/model/contract.js';
+import type { AdaptedLayer, Contraction } from '../../src/backends/kernel/model/layers.js';
 import { type AdapterSpec, LORA } from '../../src/ir/adapter.js';
 import { parseModel } from '../../src/ir/text/index.js';
 import { rewrite } from '../../src/rewrite.js';

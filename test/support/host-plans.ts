@@ -1,6 +1,6 @@
-import { choose } from '../../src/backends/kernel/choose.js';
-import { profile } from '../../src/backends/kernel/profiles.js';
-import type { KernelPlan } from '../../src/backends/kernel/types.js';
+import { profile } from '../../src/backends/kernel/device/find.js';
+import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
+import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { LORA, LOTR } from '../../src/ir/adapter.js';
 import { contraction } from './host-layers.js';
 

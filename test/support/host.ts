@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TextFile } from '../../src/backends/host/text-file.js';
+import type { TextFile } from '../../src/backends/host/shared/emitted.js';
 
 type Numbers = readonly number[];
 

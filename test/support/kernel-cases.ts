@@ -1,6 +1,4 @@
-import { tf32 } from '../../src/backends/kernel/ir/interpret-units.js';
 import type { UnitType } from '../../src/backends/kernel/ir/units.js';
-import { dense, flipped, plain } from '../../src/backends/kernel/launches.js';
 import type {
   Epilogue,
   Extent,
@@ -10,8 +8,10 @@ import type {
   Product,
   Schedule,
   Segment,
-} from '../../src/backends/kernel/types.js';
+} from '../../src/backends/kernel/model/types.js';
+import { dense, flipped, plain } from '../../src/backends/kernel/plan/launches.js';
 import { fromBf16, fromF16, toBf16, toF16 } from '../../src/ir/half.js';
+import { tf32 } from './kernel-sim/units.js';
 import { type Bound, type Memory, runLaunch } from './run-plan.js';
 
 /** A launch with contents for its buffers; `expected` is what a float64 run by definition leaves in the written buffer. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TextFile } from '../../src/backends/host/text-file.js';
+import type { TextFile } from '../../src/backends/host/shared/emitted.js';
 import { compiled, cppFlags } from './compilers.js';
 
 /** An input of a model: float32, int32, int64, or the bits of float16. */

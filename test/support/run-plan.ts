@@ -6,7 +6,7 @@ import type {
   Operand,
   Product,
   ReduceJob,
-} from '../../src/backends/kernel/types.js';
+} from '../../src/backends/kernel/model/types.js';
 
 /** Buffers of a plan with float64 contents, whatever their type is. */
 export type Memory = Map<string, Float64Array>;
@@ -18,7 +18,7 @@ export interface Bound {
 }
 
 /**
- * Runs a launch on float64 buffers by its definition in kernel/types.ts, element by element: no tiles, no schedule. Reads
+ * Runs a launch on float64 buffers by its definition in kernel/model/types.ts, element by element: no tiles, no schedule. Reads
  * outside a buffer, and reads of what nothing wrote (NaN), show in the result.
  */
 export function runLaunch({ work }: Launch, memory: Memory, bound: Bound): void {

@@ -1,5 +1,5 @@
-import { dense, flipped, plain } from '../../src/backends/kernel/launches.js';
-import type { Operand, Schedule, Segment } from '../../src/backends/kernel/types.js';
+import type { Operand, Schedule, Segment } from '../../src/backends/kernel/model/types.js';
+import { dense, flipped, plain } from '../../src/backends/kernel/plan/launches.js';
 import { type KernelCase, type Made, make, typedSegment as part } from './kernel-cases.js';
 
 /** One row or several, results that are and are not as many as invocations. */

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
-import { type Place, placesOf } from '../../src/backends/host/tables.js';
-import type { Contraction } from '../../src/backends/kernel/layers.js';
-import type { KernelPlan } from '../../src/backends/kernel/types.js';
+import { type Place, placesOf } from '../../src/backends/host/shared/tables.js';
+import type { Contraction } from '../../src/backends/kernel/model/layers.js';
+import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
 import { adamw, partOf, rateOf, reference } from './host-layers.js';
 import { values } from './kernel-cases.js';
 import { worstError } from './kernel-run.js';

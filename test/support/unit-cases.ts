@@ -1,5 +1,5 @@
 import type { UnitType } from '../../src/backends/kernel/ir/units.js';
-import type { KernelDtype, Schedule } from '../../src/backends/kernel/types.js';
+import type { KernelDtype, Schedule } from '../../src/backends/kernel/model/types.js';
 import { type KernelCase, make, typedSegment as part } from './kernel-cases.js';
 
 /** Tiles of four warps, two by two. */

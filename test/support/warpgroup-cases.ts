@@ -1,5 +1,5 @@
 import type { GroupType } from '../../src/backends/kernel/ir/warpgroups.js';
-import type { Extent, MatrixRef, Schedule, Segment } from '../../src/backends/kernel/types.js';
+import type { Extent, MatrixRef, Schedule, Segment } from '../../src/backends/kernel/model/types.js';
 import { type KernelCase, make, typedSegment as part } from './kernel-cases.js';
 
 /** The number of warpgroups that multiply, the columns of a tile, and the number of tiles in the ring. */

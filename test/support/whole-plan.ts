@@ -1,14 +1,14 @@
-import { loweredPlan } from '../../src/backends/host/cuda-lower.js';
-import { launchesOf, placesOf, rowBlockOf } from '../../src/backends/host/tables.js';
-import { trainedOf } from '../../src/backends/host/text-file.js';
-import { choose, type PlanOptions } from '../../src/backends/kernel/choose.js';
-import { gridOf, kernelOf } from '../../src/backends/kernel/families/kernels.js';
-import { interpret } from '../../src/backends/kernel/ir/interpret.js';
-import type { AdaptedLayer } from '../../src/backends/kernel/layers.js';
-import type { BufferPlan, KernelDtype, KernelPlan, Launch } from '../../src/backends/kernel/types.js';
+import { loweredPlan } from '../../src/backends/host/cuda/lower.js';
+import { trainedOf } from '../../src/backends/host/shared/emitted.js';
+import { launchesOf, placesOf, rowBlockOf } from '../../src/backends/host/shared/tables.js';
+import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
+import type { AdaptedLayer } from '../../src/backends/kernel/model/layers.js';
+import type { BufferPlan, KernelDtype, KernelPlan, Launch } from '../../src/backends/kernel/model/types.js';
+import { choose, type PlanOptions } from '../../src/backends/kernel/plan/choose.js';
 import { fromBf16, fromF16, toBf16, toF16 } from '../../src/ir/half.js';
 import { contractionOf, type Sketch } from './contraction.js';
 import { values } from './kernel-cases.js';
+import { interpret } from './kernel-sim/interpret.js';
 
 /** A plan with everything that fills its buffers, and what a step leaves in them by definition, in float64. */
 export interface WholePlan {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { cudaHost } from '../../../src/backends/host/cuda.js';
-import { choose } from '../../../src/backends/kernel/choose.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/types.js';
+import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';

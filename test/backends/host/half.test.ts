@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { typescriptHost } from '../../../src/backends/host/typescript.js';
+import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { fromF16, toF16 } from '../../../src/ir/half.js';
 import { loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
-import { typescriptHost } from '../../../src/backends/host/typescript.js';
+import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { type EmittedKernel, type EmittedModule, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { typescriptHost } from '../../../src/backends/host/typescript.js';
+import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { type EmittedModule, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 import { recordingDevice } from '../../support/recording-device.js';

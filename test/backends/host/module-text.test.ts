@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { literal, quoted, template, type Value } from '../../../src/backends/host/module/literal.js';
-import { comment } from '../../../src/backends/host/module/structures.js';
+import { literal, quoted, template, type Value } from '../../../src/backends/host/webgpu/module/literal.js';
+import { comment } from '../../../src/backends/host/webgpu/module/structures.js';
 
 const evaluated = (text: string): unknown => new Function(`return ${text};`)();
 

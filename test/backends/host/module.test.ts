@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Project, SyntaxKind } from 'ts-morph';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { placesOf } from '../../../src/backends/host/tables.js';
-import { typescriptHost } from '../../../src/backends/host/typescript.js';
+import { placesOf } from '../../../src/backends/host/shared/tables.js';
+import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { diagnosticsOf, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 

@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
-import { launchesOf, placesOf } from '../../../src/backends/host/tables.js';
-import { typescriptHost } from '../../../src/backends/host/typescript.js';
-import { choose, type FormKey } from '../../../src/backends/kernel/choose.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { KernelPlan } from '../../../src/backends/kernel/types.js';
+import { launchesOf, placesOf } from '../../../src/backends/host/shared/tables.js';
+import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
+import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
 import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import {
   add,
   barrier,
@@ -21,6 +20,7 @@ import {
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { make, typedSegment } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
 
 const lane = id('local', 0);
 const out: View = { buffer: 'out', offset: u32(0), extents: [u32(64)], strides: [u32(1)] };

@@ -1,4 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import type {
+  DeviceProfile,
+  KernelDtype,
+  MatrixRef,
+  Product,
+} from '../../../src/backends/kernel/model/types.js';
 import {
   addWork,
   BYTES,
@@ -6,9 +13,7 @@ import {
   productWork,
   reduceWork,
   type Work,
-} from '../../../src/backends/kernel/cost.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { DeviceProfile, KernelDtype, MatrixRef, Product } from '../../../src/backends/kernel/types.js';
+} from '../../../src/backends/kernel/plan/cost.js';
 import { rounded } from '../../support/rounded.js';
 
 /** Lowerings that the tables compare, for one square layer of extent d. */

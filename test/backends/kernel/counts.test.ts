@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { productWork, reduceWork } from '../../../src/backends/kernel/cost.js';
-import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
-import type { Launch, Product } from '../../../src/backends/kernel/types.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import type { Launch, Product } from '../../../src/backends/kernel/model/types.js';
+import { productWork, reduceWork } from '../../../src/backends/kernel/plan/cost.js';
 import { type KernelCase, kernelCases } from '../../support/kernel-cases.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
 import { planCases } from '../../support/plan-cases.js';
 import { unitCases } from '../../support/unit-cases.js';
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { choose } from '../../../src/backends/kernel/choose.js';
-import { kernelOf, scalarSchedule } from '../../../src/backends/kernel/families/kernels.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import { kernelOf, scalarSchedule } from '../../../src/backends/kernel/gen/kernels.js';
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, runOnCpu } from '../../support/cuda.js';

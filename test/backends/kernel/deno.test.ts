@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import { execution, floats, fromHalves } from '../../support/dawn.js';
 import { denoProgram, runDeno } from '../../support/deno.js';

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { ADAMW_WIDTH, adamwKernel } from '../../../src/backends/kernel/families/adamw.js';
-import { activate } from '../../../src/backends/kernel/families/maths.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { ADAMW_WIDTH, adamwKernel } from '../../../src/backends/kernel/gen/adamw.js';
+import { activate } from '../../../src/backends/kernel/gen/maths.js';
 import {
   define,
   id,
@@ -12,9 +11,10 @@ import {
   u32,
   type View,
 } from '../../../src/backends/kernel/ir/kir.js';
-import type { Activation } from '../../../src/backends/kernel/types.js';
+import type { Activation } from '../../../src/backends/kernel/model/types.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
 
 /** erf by its series, which converges everywhere; enough terms for the arguments here. */
 function erf(x: number): number {

@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { choose, type PlanOptions } from '../../../src/backends/kernel/choose.js';
-import { explainPlan } from '../../../src/backends/kernel/explain.js';
-import { plansJson } from '../../../src/backends/kernel/explain-json.js';
-import { siText, timeText } from '../../../src/backends/kernel/figures.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import { choose, type PlanOptions } from '../../../src/backends/kernel/plan/choose.js';
+import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
+import { plansJson } from '../../../src/backends/kernel/plan/explain-json.js';
+import { siText, timeText } from '../../../src/backends/kernel/plan/unit-text.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { legalise } from '../../../src/backends/kernel/ir/legalise.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
 
 describe.each(kernelCases().map((one) => [one.name, one] as const))('%s', (_, one) => {
   const kernel = kernelOf(one.launch);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { choose, total } from '../../../src/backends/kernel/choose.js';
-import { BYTES } from '../../../src/backends/kernel/cost.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { KernelDtype } from '../../../src/backends/kernel/types.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
+import { choose, total } from '../../../src/backends/kernel/plan/choose.js';
+import { BYTES } from '../../../src/backends/kernel/plan/cost.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 
 /**

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
 import {
   dawnEnvironment,
   execution,
@@ -12,6 +11,7 @@ import {
   validationEnvironment,
 } from '../../support/dawn.js';
 import { worstError } from '../../support/kernel-run.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
 import { planCases } from '../../support/plan-cases.js';
 
 const cases = planCases();

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { adamwKernel } from '../../../src/backends/kernel/families/adamw.js';
-import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { adamwKernel } from '../../../src/backends/kernel/gen/adamw.js';
+import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
-import { printCuda } from '../../../src/backends/kernel/print/cuda.js';
-import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
+import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
+import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { planCases } from '../../support/plan-cases.js';
@@ -51,8 +51,8 @@ test('no expected file is left over', () => {
 });
 
 test.each([
-  ['wgsl.ts', 200],
-  ['cuda.ts', 300],
+  ['wgsl/print.ts', 200],
+  ['cuda/print.ts', 300],
 ])('the printer %s has at most %i lines', (file, most) => {
   const source = readFileSync(join(import.meta.dirname, '../../../src/backends/kernel/print', file), 'utf8');
   expect(source.split('\n').length).toBeLessThanOrEqual(most);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type LayerOperands, lowerTerms, termFlops } from '../../../src/backends/kernel/rewrites.js';
-import type { Form, Term } from '../../../src/backends/kernel/types.js';
+import type { Form, Term } from '../../../src/backends/kernel/model/types.js';
+import { type LayerOperands, lowerTerms, termFlops } from '../../../src/backends/kernel/plan/rewrites.js';
 import { rounded } from '../../support/rounded.js';
 
 interface Tensor {

@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { PROFILES } from '../../../src/backends/kernel/data/profiles.js';
-import { HEURISTICS } from '../../../src/backends/kernel/data/schedules.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import { PROFILES } from '../../../src/backends/kernel/device/profiles.js';
+import { HEURISTICS } from '../../../src/backends/kernel/device/schedules.js';
+import type { Family, KernelDtype, ScheduleRow } from '../../../src/backends/kernel/model/types.js';
 import {
   illegal,
   inBucket,
   invocations,
   pickSchedule,
   workgroupBytes,
-} from '../../../src/backends/kernel/schedule.js';
-import { parseSchedules, schedulesJson } from '../../../src/backends/kernel/schedule-file.js';
-import type { Family, KernelDtype, ScheduleRow } from '../../../src/backends/kernel/types.js';
+} from '../../../src/backends/kernel/plan/schedule.js';
+import { parseSchedules, schedulesJson } from '../../../src/backends/kernel/plan/schedule-file.js';
 
 const laptop = profile('webgpu-laptop', 'webgpu');
 const problem = { family: 'gemm', dtype: 'f32', rows: 1000, cols: 768, inner: 776 } as const;

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { interpret, type Launched } from '../../../src/backends/kernel/ir/interpret.js';
-import type { Division } from '../../../src/backends/kernel/ir/interpret-subgroups.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import {
   add,
   type Bool,
@@ -16,12 +15,10 @@ import {
   u32,
 } from '../../../src/backends/kernel/ir/kir.js';
 import { legalise } from '../../../src/backends/kernel/ir/legalise.js';
-import type { Order } from '../../../src/backends/kernel/ir/memory.js';
 import { peer, subgroupAdd } from '../../../src/backends/kernel/ir/subgroups.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import { printCuda } from '../../../src/backends/kernel/print/cuda.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { Product } from '../../../src/backends/kernel/types.js';
+import type { Product } from '../../../src/backends/kernel/model/types.js';
+import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
 import {
@@ -35,6 +32,9 @@ import {
 import { inTurn } from '../../support/everything.js';
 import type { KernelCase } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { interpret, type Launched } from '../../support/kernel-sim/interpret.js';
+import type { Order } from '../../support/kernel-sim/memory.js';
+import type { Division } from '../../support/kernel-sim/subgroups.js';
 import { subgroupPlanCases } from '../../support/plan-cases.js';
 import { subgroupCases } from '../../support/subgroup-cases.js';
 

@@ -1,20 +1,20 @@
 import { describe, expect, test } from 'vitest';
-import { choose } from '../../../src/backends/kernel/choose.js';
-import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { unitSchedule, unitTypeOf } from '../../../src/backends/kernel/families/unit-schedule.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
-import { tf32 } from '../../../src/backends/kernel/ir/interpret-units.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { unitSchedule, unitTypeOf } from '../../../src/backends/kernel/gen/unit-schedule.js';
 import type { ArrayDecl, Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
 import type { UnitStmt, UnitType } from '../../../src/backends/kernel/ir/units.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
+import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
 import { allOrFirst } from '../../support/everything.js';
 import type { KernelCase } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
+import { tf32 } from '../../support/kernel-sim/units.js';
 import { unitCases } from '../../support/unit-cases.js';
 
 const TYPES: readonly UnitType[] = ['bf16', 'f16', 'tf32'];

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { PROFILES } from '../../../src/backends/kernel/data/profiles.js';
-import { adamwKernel } from '../../../src/backends/kernel/families/adamw.js';
-import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { PROFILES } from '../../../src/backends/kernel/device/profiles.js';
+import { adamwKernel } from '../../../src/backends/kernel/gen/adamw.js';
+import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import {
   add,
   barrier,
@@ -24,6 +23,7 @@ import {
 } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { kernelCases } from '../../support/kernel-cases.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
 
 const out: View = { buffer: 'out', offset: u32(0), extents: [u32(4)], strides: [u32(1)] };
 const lane = id('local', 0);

@@ -1,19 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import { choose } from '../../../src/backends/kernel/choose.js';
-import { gridOf, kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { ofWarpgroups, whyNoWarpgroups } from '../../../src/backends/kernel/families/warpgroup-schedule.js';
-import { interpret } from '../../../src/backends/kernel/ir/interpret.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import type { GroupType } from '../../../src/backends/kernel/ir/warpgroups.js';
-import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { Product } from '../../../src/backends/kernel/types.js';
+import type { Product } from '../../../src/backends/kernel/model/types.js';
+import { choose } from '../../../src/backends/kernel/plan/choose.js';
+import { ofWarpgroups, whyNoWarpgroups } from '../../../src/backends/kernel/plan/warpgroup-schedule.js';
+import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import { worstError } from '../../support/kernel-run.js';
+import { interpret } from '../../support/kernel-sim/interpret.js';
 import { warpgroupCases } from '../../support/warpgroup-cases.js';
 
 const TYPES: readonly GroupType[] = ['bf16', 'f16'];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
-import { printWgsl } from '../../../src/backends/kernel/print/wgsl.js';
+import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { runOnCpu } from '../../support/cuda.js';
 import {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { kernelOf } from '../../../src/backends/kernel/families/kernels.js';
+import { profile } from '../../../src/backends/kernel/device/find.js';
+import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import { profile } from '../../../src/backends/kernel/profiles.js';
-import type { ScheduleRow } from '../../../src/backends/kernel/types.js';
+import type { ScheduleRow } from '../../../src/backends/kernel/model/types.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { runSequences } from '../../support/cuda.js';
 import { type Drawn, draw } from '../../support/draw.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { contract } from '../../../src/backends/kernel/contract.js';
+import { contract } from '../../../src/backends/kernel/model/contract.js';
 import { type Attr, attrInt, attrInts, attrString } from '../../../src/ir/attr.js';
 import { Graph, Model, type Value } from '../../../src/ir/model.js';
 import { tensorType } from '../../../src/ir/shape.js';

@@ -1,5 +1,5 @@
 /**
- * The kernel IR: one kernel as immutable data, printed as WGSL and as CUDA and run by the interpreter. Values are f32,
+ * The kernel IR: one kernel as immutable data, printed as WGSL and as CUDA, and run by the simulator of tests. Values are f32,
  * u32 or bool; narrower floats exist only in buffers, where a load widens and a store rounds. Scalars in registers,
  * tiles in workgroup memory, matrices in buffers, accessed through views.
  */

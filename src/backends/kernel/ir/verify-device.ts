@@ -1,6 +1,6 @@
 import { beyondDevice } from '../../../ir/codes/kernel-ir.js';
 import type { Diagnostic } from '../../../ir/diagnostics.js';
-import type { DeviceProfile } from '../types.js';
+import type { DeviceProfile } from '../model/types.js';
 import type { Kernel } from './kir.js';
 import { usesSubgroups } from './subgroups.js';
 import { ringBytes } from './warpgroups.js';

@@ -40,7 +40,7 @@ export class WorkgroupOrder {
     const state = this.#states.get(name);
     const ring = stages > 1;
     if (state === 'read' && !ring) this.broken(`${name} is written while others may still read it`);
-    // later tiles of a ring go where nothing reads: the interpreter checks that
+    // later tiles of a ring go where nothing reads: the simulator of tests checks that
     if (!ring || state === 'unwritten') this.#states.set(name, as);
   }
 

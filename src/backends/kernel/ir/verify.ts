@@ -1,6 +1,6 @@
 import { brokenRule } from '../../../ir/codes/kernel-ir.js';
 import type { Diagnostic } from '../../../ir/diagnostics.js';
-import type { DeviceProfile } from '../types.js';
+import type { DeviceProfile } from '../model/types.js';
 import {
   type Expr,
   type Kernel,

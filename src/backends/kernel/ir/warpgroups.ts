@@ -5,7 +5,7 @@ import type { U32, View } from './kir.js';
  * that loads boxes of matrices there asynchronously (`cp.async.bulk.tensor`), and barriers that count the bytes that
  * arrived (`mbarrier`; PTX ISA 8, sections 9.7.9 and 9.7.15). Here the ring of tiles between the warpgroup that loads
  * and those that multiply is a primitive: statements say what is loaded and multiplied, the file that such kernels
- * include says how (print/warpgroup-units.ts), and the interpreter multiplies without a ring.
+ * include says how (print/cuda/warpgroup-units.ts), and the simulator of tests multiplies without a ring.
  */
 
 /** Threads of a warpgroup. */

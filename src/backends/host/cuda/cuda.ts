@@ -1,0 +1,107 @@
+import { fail } from '../../../ir/diagnostics.js';
+import { verifyKernel } from '../../kernel/ir/verify.js';
+import type { KernelPlan } from '../../kernel/model/types.js';
+import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
+import { printCuda } from '../../kernel/print/cuda/print.js';
+import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
+import { ortOperators } from '../ort/operators.js';
+import { narrowedOf, type TextFile, trainedOf } from '../shared/emitted.js';
+import { distinct } from '../shared/kernels.js';
+import { gridFor, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
+import { torchText } from '../torch/torch.js';
+import { headerText } from './header.js';
+import { loweredPlan } from './lower.js';
+import { cmakeText } from './rows.js';
+import { hasOf, sourceText } from './source.js';
+import { twinsOf } from './warpgroups.js';
+
+/** Blocks along the second and third axis of a CUDA grid. */
+const MOST_BLOCKS = 65535;
+
+/**
+ * The files of a plan for CUDA: kernels/NAME.cu, one for launches that differ in their buffers alone, adapters.h and adapters.cu, a C library that runs them
+ * (create, set, forward and, in a plan for training, backward, gradients and step), CMakeLists.txt and, for training,
+ * adapters_torch.py, a PyTorch module over the library. `architectures`
+ * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 only with `tf32`, which
+ * rounds their operands to 10 bits of fraction; a plan with bordered weights calls cuBLASLt for them. With sm_90a among the
+ * architectures, products of 16-bit operands that warpgroups take have a second kernel, NAME_warpgroups.cu, which devices of
+ * that kind use. Throws LOTR6101 to LOTR6104 for a kernel that cannot be made.
+ */
+export function cudaHost(
+  plan: KernelPlan,
+  architectures: readonly string[],
+  { tf32 = false }: { readonly tf32?: boolean } = {},
+): readonly TextFile[] {
+  if (plan.device.api !== 'cuda') throw new Error('the CUDA host is for CUDA');
+  const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
+  const kernels = kernelsOf(lowered);
+  const [trained, narrowed] = [trainedOf(lowered), narrowedOf(lowered)];
+  const all = distinct([...kernels.values(), ...narrowed, ...trained]);
+  const twins = twinsOf(lowered);
+  const grouped = distinct(twins.values());
+  for (const kernel of [...all, ...grouped]) {
+    const [problem] = verifyKernel(kernel, plan.device);
+    if (problem) fail(problem);
+  }
+  const operators = ortOperators(lowered, tf32);
+  return [
+    { path: 'adapters.h', text: header(lowered, kernels) },
+    { path: 'adapters.cu', text: sourceText(lowered, kernels, twins, trained, narrowed, tf32) },
+    {
+      path: 'CMakeLists.txt',
+      text: cmakeText(all, grouped, operators, architectures, hasOf(lowered, false).library),
+    },
+    ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered) }] : []),
+    ...(all.some(({ fragments }) => fragments)
+      ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
+      : []),
+    ...(grouped.length > 0
+      ? [
+          {
+            path: `kernels/${WARPGROUP_UNITS}`,
+            text: warpgroupUnitsText(grouped.flatMap(({ ring }) => (ring ? [ring] : []))),
+          },
+        ]
+      : []),
+    ...[...all, ...grouped].map((kernel) => ({
+      path: `kernels/${kernel.name}.cu`,
+      text: printCuda([kernel]),
+    })),
+    ...operators,
+  ];
+}
+
+function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): string {
+  const training = plan.purpose === 'train';
+  const summary = [
+    `Adapted layers on CUDA, ${training ? 'for training' : 'for serving'}. Written by lotrc from a plan for ${plan.device.name}: see plan.txt.`,
+    'All buffers are row-major; their names, shapes (M: tokens) and types:',
+    ...plan.buffers.map(
+      ({ name, shape, dtype, border }) =>
+        `  ${name} [${shape.join(', ')}] ${dtype}${border ? `: the last ${border} of a row are not the caller's` : ''}`,
+    ),
+  ];
+  const regions = plan.regions.map((region, index) => {
+    const { label, x, y, layers } = regionRow(region, plan);
+    return `  ${index}: ${label}: ${x} -> ${y.join(', ')} (${layers.join(', ')})`;
+  });
+  const numbers = [
+    `#define LOTRC_MAX_TOKENS ${mostTokens(plan, kernels)}u`,
+    ...(plan.adapters > 1
+      ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
+      : []),
+  ];
+  return headerText(hasOf(plan, false), numbers, summary.map(plain), regions.map(plain));
+}
+
+/** Names of a model may end a comment. */
+const plain = (text: string): string => text.replaceAll('*/', '* /');
+
+/** Rows that the second axis of every grid reaches, and whose elements 32 bits count. */
+function mostTokens(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): number {
+  const per = [...kernels.values()].flatMap(({ launch }) =>
+    gridFor(launch, plan.tokens).flatMap((extent) => (typeof extent === 'number' ? [] : [extent.per])),
+  );
+  const widths = plan.buffers.flatMap(({ shape }) => (shape[0] === 'M' ? [Number(shape[1] ?? 1)] : []));
+  return Math.min(MOST_BLOCKS * Math.min(...per), Math.floor((2 ** 32 - 1) / Math.max(...widths)));
+}

@@ -1,0 +1,54 @@
+import { scalarSchedule } from '../../kernel/gen/kernels.js';
+import { unitSchedule, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
+import type { KernelPlan, Launch, Schedule } from '../../kernel/model/types.js';
+import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
+
+/** Static shared memory of a block on every device. */
+const SHARED_BYTES = 48 << 10;
+
+/**
+ * The plan with the schedules that are emitted: matrix units (mma.sync) for products of narrow operands and, with
+ * `tf32`, for the float32 products over tokens; CUDA cores for the rest. Products of factors alone in float32 stay exact.
+ * With `warpgroups` a product whose planned schedule is one of those keeps it, for devices that have warpgroups.
+ */
+export function loweredPlan(
+  plan: KernelPlan,
+  tf32: boolean,
+  { warpgroups = false }: { readonly warpgroups?: boolean } = {},
+): KernelPlan {
+  const lower = (launches: readonly Launch[], rounds: boolean) =>
+    launches.map((launch): Launch => {
+      const lowered = { ...launch, schedule: scheduleOf(launch, rounds) };
+      const { work, schedule } = launch;
+      const keeps = warpgroups && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null;
+      return keeps ? { ...lowered, warpgroups: schedule } : lowered;
+    });
+  return {
+    ...plan,
+    prologue: lower(plan.prologue, false),
+    regions: plan.regions.map((region) => ({
+      ...region,
+      forward: lower(region.forward, tf32),
+      backward: lower(region.backward, tf32),
+    })),
+    epilogue: lower(plan.epilogue, false),
+    ...(plan.merging
+      ? {
+          merging: {
+            merge: lower(plan.merging.merge, false),
+            unmerge: lower(plan.merging.unmerge, false),
+            forward: plan.merging.forward.map((launches) => lower(launches, tf32)),
+          },
+        }
+      : {}),
+  };
+}
+
+/** The schedule that is emitted for a planned one; `tf32`: float32 products may be rounded. */
+export function scheduleOf({ work, schedule, family }: Launch, tf32: boolean): Schedule {
+  if (family === 'blas') return schedule;
+  const scalar = scalarSchedule(schedule, SHARED_BYTES);
+  if (work.kind === 'reduce' || work.chain || work.widen) return scalar;
+  const type = unitTypeOf(work);
+  return type === 'tf32' && !tf32 ? scalar : (unitSchedule(schedule, type, SHARED_BYTES) ?? scalar);
+}

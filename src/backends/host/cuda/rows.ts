@@ -1,0 +1,108 @@
+import type { Kernel } from '../../kernel/ir/kir.js';
+import type { BufferPlan } from '../../kernel/model/types.js';
+import type { TextFile } from '../shared/emitted.js';
+import type { Place } from '../shared/tables.js';
+
+/** Rows of the tables of an emitted CUDA library, and its CMakeLists.txt. */
+
+/** Numbers of buffers by name. */
+export type Numbers = ReadonlyMap<string, number>;
+
+const TYPES = {
+  f32: 'LOTRC_FLOAT32',
+  f16: 'LOTRC_FLOAT16',
+  bf16: 'LOTRC_BFLOAT16',
+  u32: 'LOTRC_UINT32',
+} as const;
+
+/** `rowBlock`: number of rows for each element of a table of row blocks; `library`: rows may have borders. */
+export function bufferText(
+  { name, shape, dtype, border = 0 }: BufferPlan,
+  rowBlock: number,
+  library: boolean,
+): string {
+  const fixed = shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? 1 : extent), 1);
+  const per = shape.includes('M') ? 1 : shape.includes('rowBlocks') ? rowBlock : 0;
+  const row = [quoted(name), TYPES[dtype], fixed, per, ...(library ? [border] : [])];
+  return `    {${row.join(', ')}},`;
+}
+
+/** `factor`: the tensor belongs to an adapter; `library`: it may be stored transposed. */
+export function placeText(
+  tensor: string,
+  place: Place,
+  factor: boolean,
+  number: Numbers,
+  library: boolean,
+): string {
+  const { buffer, offset, rows, cols, rowStride, transposed = false } = place;
+  const row = [quoted(tensor), factor, number.get(buffer)!, offset, rows, cols, rowStride];
+  return `    {${[...row, ...(library ? [transposed] : [])].join(', ')}},`;
+}
+
+/** A C string of any text; other characters than plain ASCII as octal escapes, which end after three digits. */
+export function quoted(text: string): string {
+  const bytes = [...new TextEncoder().encode(text)].map((byte) => {
+    const char = String.fromCharCode(byte);
+    if (char === '"' || char === '\\') return `\\${char}`;
+    return byte >= 32 && byte < 127 && char !== '?' ? char : `\\${byte.toString(8).padStart(3, '0')}`;
+  });
+  return `"${bytes.join('')}"`;
+}
+
+/**
+ * `grouped`: kernels for sm_90a alone; `operators`: the files of the library for ONNX Runtime, empty without one;
+ * `library`: cuBLASLt is called.
+ */
+export function cmakeText(
+  kernels: readonly Kernel[],
+  grouped: readonly Kernel[],
+  operators: readonly TextFile[],
+  architectures: readonly string[],
+  library: boolean,
+): string {
+  const target = (name: string) => [
+    `target_compile_features(${name} PUBLIC cxx_std_17 cuda_std_17)`,
+    `set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)`,
+  ];
+  return [
+    '# A library of the kernels and adapters.h, static or, with -DBUILD_SHARED_LIBS=ON, shared. CMake 3.24, CUDA 11.8 or newer.',
+    'cmake_minimum_required(VERSION 3.24)',
+    '# before project(), which would set what the compiler takes by default',
+    'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)',
+    `  set(CMAKE_CUDA_ARCHITECTURES ${architectures.map((arch) => arch.replace('sm_', '')).join(' ')})`,
+    'endif()',
+    'project(lotrc_adapters LANGUAGES CXX CUDA)',
+    'add_library(lotrc_adapters',
+    '  adapters.cu',
+    ...kernels.map(({ name }) => `  kernels/${name}.cu`),
+    ')',
+    'target_include_directories(lotrc_adapters PUBLIC .)',
+    ...(library
+      ? ['find_package(CUDAToolkit REQUIRED)', 'target_link_libraries(lotrc_adapters PRIVATE CUDA::cublasLt)']
+      : []),
+    ...target('lotrc_adapters'),
+    ...(grouped.length === 0
+      ? []
+      : [
+          '# kernels for warpgroups and the copy engine, which devices of that architecture run',
+          'if("90a" IN_LIST CMAKE_CUDA_ARCHITECTURES)',
+          '  target_sources(lotrc_adapters PRIVATE',
+          ...grouped.map(({ name }) => `    kernels/${name}.cu`),
+          '  )',
+          '  target_compile_definitions(lotrc_adapters PRIVATE LOTRC_SM90A)',
+          'endif()',
+        ]),
+    ...(operators.length === 0
+      ? []
+      : [
+          '',
+          '# operators for ONNX Runtime: session options register this library',
+          'add_library(lotrc_ort SHARED',
+          ...operators.flatMap(({ path }) => (path.endsWith('.cu') ? [`  ${path}`] : [])),
+          ')',
+          ...target('lotrc_ort'),
+        ]),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,255 @@
+import { ADAMW_WIDTH } from '../../kernel/gen/adamw.js';
+import { NARROW_WIDTH } from '../../kernel/gen/round.js';
+import type { Kernel } from '../../kernel/ir/kir.js';
+import { ringBytes } from '../../kernel/ir/warpgroups.js';
+import type { KernelPlan, Launch } from '../../kernel/model/types.js';
+import { cudaPrototype } from '../../kernel/print/cuda/print.js';
+import type { Narrowed, Trained } from '../shared/emitted.js';
+import { type BoundKernel, distinct } from '../shared/kernels.js';
+import {
+  type GridExtent,
+  gridFor,
+  type kernelsOf,
+  placesOf,
+  regionRow,
+  rowBlockOf,
+} from '../shared/tables.js';
+import { blasTables, borderCopies, libraryCalls, productText } from './blas.js';
+import { BLAS_FUNCTIONS } from './blas-runtime.js';
+import type { CudaHas } from './header.js';
+import { bufferText, type Numbers, placeText } from './rows.js';
+import { functionsText, openingText, stateText, TRAINING_FUNCTIONS } from './runtime.js';
+import { MapTable, preparationText, SM90A, type twinsOf, WARPGROUP_STATE } from './warpgroups.js';
+
+/** What the text of a library depends on; `warpgroups`: some kernels need warpgroups. */
+export const hasOf = (plan: KernelPlan, warpgroups: boolean): CudaHas => ({
+  training: plan.purpose === 'train',
+  many: plan.adapters > 1,
+  merging: plan.merging !== undefined,
+  library: libraryCalls(plan).length > 0,
+  warpgroups,
+});
+
+/** adapters.cu: tables, what launches the kernels, and the functions of adapters.h over them. */
+export function sourceText(
+  plan: KernelPlan,
+  kernels: ReturnType<typeof kernelsOf>,
+  twins: ReturnType<typeof twinsOf>,
+  trained: readonly Trained[],
+  narrowed: readonly Narrowed[],
+  tf32: boolean,
+): string {
+  const training = plan.purpose === 'train';
+  const has = hasOf(plan, twins.size > 0);
+  const number = new Map(plan.buffers.map(({ name }, index) => [name, index]));
+  const rows = plan.regions.map((region) => regionRow(region, plan));
+  const products = libraryCalls(plan);
+  const maps = new MapTable(number);
+  const grouped = distinct(twins.values());
+  for (const twin of twins.values()) for (const map of twin.kernel.maps ?? []) maps.of(map, twin);
+  const calls = (launches: readonly Launch[], indent = '  ') =>
+    launches.flatMap((launch) => {
+      const own = kernels.get(launch.name);
+      const call = `LOTRC_TRY(${own ? callText(own, number, plan.tokens) : productText(launch, products)});`;
+      const twin = twins.get(launch.name);
+      if (!twin) return [`${indent}${call}`];
+      const grouped = callText(twin, number, plan.tokens, maps);
+      return [
+        `#ifdef ${SM90A}`,
+        `${indent}if (a->warpgroups) LOTRC_TRY(${grouped});`,
+        `${indent}else`,
+        '#endif',
+        `${indent}${call}`,
+      ];
+    });
+  const cleared = plan.buffers.flatMap(({ name, cleared: yes }) => (yes ? [number.get(name)!] : []));
+  return [
+    '// The library over the kernels of this folder; see adapters.h.',
+    '#include "adapters.h"',
+    '',
+    ...(has.library ? ['#include <cublasLt.h>'] : []),
+    '#include <cuda_bf16.h>',
+    '#include <cuda_fp16.h>',
+    '#include <cuda_runtime.h>',
+    ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, '#include <cuda.h>', '#endif'] : []),
+    '',
+    '#include <cmath>',
+    '#include <cstring>',
+    '#include <new>',
+    '#include <string>',
+    '#include <utility>',
+    '#include <vector>',
+    '',
+    ...distinct([...kernels.values(), ...narrowed, ...trained]).map(cudaPrototype),
+    ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
+    openingText(has),
+    `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
+    `static constexpr int TRAINED_COUNT = ${trained.length};`,
+    `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
+    ...(grouped.length > 0 ? [`static constexpr int MAP_COUNT = ${maps.rows.length};`] : []),
+    '',
+    'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
+    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan), has.library)),
+    '};',
+    '',
+    'static const Place PLACES[] = {',
+    ...(['weight', 'step'] as const).flatMap((life) =>
+      Object.entries(placesOf(plan.buffers, life, plan.adapters)).flatMap(([tensor, list]) =>
+        list.map((place) => placeText(tensor, place, life === 'step', number, has.library)),
+      ),
+    ),
+    '};',
+    ...(training
+      ? [
+          '',
+          '// the gradient of its input that a region writes (-1: none), and whether it adds to it',
+          `static const int DX[] = {${rows.map(({ dx }) => (dx ? number.get(dx)! : -1)).join(', ')}};`,
+          `static const bool ADDS_TO_DX[] = {${rows.map(({ addsToDx }) => addsToDx === true).join(', ')}};`,
+        ]
+      : []),
+    ...(has.library ? blasTables(plan, tf32, number) : []),
+    stateText(has, has.warpgroups ? WARPGROUP_STATE : ''),
+    ...(has.library ? [BLAS_FUNCTIONS] : []),
+    ...(has.warpgroups ? [preparationText(maps, grouped).trim(), ''] : []),
+    'static cudaError_t allocate(lotrc_adapters *a) {',
+    '  for (int i = 0; i < BUFFER_COUNT; i++) {',
+    '    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));',
+    '    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes_of(a, i), a->stream));',
+    '  }',
+    ...trained.flatMap(({ elements }, index) =>
+      [2 * index, 2 * index + 1].flatMap((slot) => [
+        `  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[${slot}]), ${elements} * sizeof(float)));`,
+        `  LOTRC_TRY(cudaMemsetAsync(a->moment[${slot}], 0, ${elements} * sizeof(float), a->stream));`,
+      ]),
+    ),
+    has.library ? '  return open_library(a);' : '  return cudaSuccess;',
+    '}',
+    '',
+    '// what depends on the factors alone',
+    ...functionText('prologue', [
+      ...narrowText(narrowed, number),
+      ...borderCopies(plan.buffers, number),
+      ...calls(plan.prologue),
+    ]),
+    ...regionsText(
+      'forward',
+      plan.regions.map(({ forward }) => calls(forward, '      ')),
+    ),
+    ...(plan.merging
+      ? [
+          '// merge and unmerge of the adapter, and the layers without it',
+          ...functionText('merge', calls(plan.merging.merge)),
+          ...functionText('unmerge', calls(plan.merging.unmerge)),
+          ...regionsText(
+            'forward_merged',
+            plan.merging.forward.map((launches) => calls(launches, '      ')),
+          ),
+        ]
+      : []),
+    ...(training
+      ? [
+          ...regionsText(
+            'backward',
+            plan.regions.map(({ backward }) => calls(backward, '      ')),
+          ),
+          '// finishes the gradients of the factors',
+          ...functionText('epilogue', calls(plan.epilogue)),
+          '// sums over regions: zero before the first of a step',
+          ...functionText(
+            'clear',
+            cleared.map(
+              (i) => `  LOTRC_TRY(cudaMemsetAsync(a->buffer[${i}], 0, bytes_of(a, ${i}), a->stream));`,
+            ),
+          ),
+          ...updateText(trained, number),
+        ]
+      : []),
+    functionsText(has),
+    ...(training ? [TRAINING_FUNCTIONS] : []),
+    '}  // extern "C"',
+    '',
+  ].join('\n');
+}
+
+function functionText(name: string, body: readonly string[]): string[] {
+  // a plan may have no launches there
+  const head = `static cudaError_t ${name}([[maybe_unused]] lotrc_adapters *a) {`;
+  return [head, ...body, '  return cudaSuccess;', '}', ''];
+}
+
+function regionsText(name: string, regions: readonly (readonly string[])[]): string[] {
+  return [
+    `static cudaError_t ${name}(lotrc_adapters *a, uint32_t region) {`,
+    '  switch (region) {',
+    ...regions.flatMap((lines, index) => [`    case ${index}:`, ...lines, '      return cudaSuccess;']),
+    '    default:',
+    '      return cudaErrorInvalidValue;',
+    '  }',
+    '}',
+    '',
+  ];
+}
+
+/** Lengths that kernels take, as the library names them. */
+const LENGTHS: Readonly<Record<string, string>> = {
+  M: 'a->tokens',
+  rowBlocks: 'tiles(a, LOTRC_ROW_BLOCK)',
+  rowBlock: 'LOTRC_ROW_BLOCK',
+};
+
+/** `launch(a, NAME, grid, threads, buffers..., uniforms...)`, for warpgroups with the maps first. */
+function callText(bound: BoundKernel, number: Numbers, tokens: number, table?: MapTable): string {
+  const { kernel, launch, buffers } = bound;
+  const grid = gridFor(launch, tokens).map(extentText).join(', ');
+  const maps = (kernel.maps ?? []).map((map) => `a->map[${table!.of(map, bound)}]`);
+  const operands = kernel.buffers.flatMap(({ name, mapped }) =>
+    mapped ? [] : [`a->buffer[${number.get(buffers.get(name)!)!}]`],
+  );
+  const uniforms = kernel.uniforms.map(({ name }) => {
+    const text = LENGTHS[name];
+    if (text === undefined) throw new Error(`the launch ${launch.name} wants a number ${name}`);
+    return text;
+  });
+  const start = kernel.ring ? `launch_with(${ringBytes(kernel.ring)}, a` : 'launch(a';
+  const rest = [kernel.name, `dim3(${grid})`, threadsOf(kernel), ...maps, ...operands, ...uniforms];
+  return `${start}, ${rest.join(', ')})`;
+}
+
+const extentText = (extent: GridExtent): string =>
+  typeof extent === 'number' ? `${extent}` : `tiles(a, ${extent.per})`;
+
+function threadsOf({ name, workgroup: [x, y, z] }: Kernel): number {
+  if (y !== 1 || z !== 1) throw new Error(`the block of ${name} is not a line`);
+  return x;
+}
+
+function narrowText(narrowed: readonly Narrowed[], number: Numbers): string[] {
+  return narrowed.map(({ kernel, from, to, elements }) => {
+    const own: Readonly<Record<string, string>> = { wide: from, narrow: to };
+    const operands = kernel.buffers.map(({ name }) => `a->buffer[${number.get(own[name]!)!}]`);
+    const grid = `dim3(${Math.ceil(elements / NARROW_WIDTH)}, 1, 1)`;
+    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands].join(', ')}));`;
+  });
+}
+
+function updateText(trained: readonly Trained[], number: Numbers): string[] {
+  const values: Readonly<Record<string, string>> = {
+    correction1: 'correction1',
+    correction2: 'correction2',
+  };
+  const lines = trained.map(({ kernel, factor, gradient, elements }, index) => {
+    const own: Readonly<Record<string, string>> = {
+      parameter: `a->buffer[${number.get(factor)!}]`,
+      gradient: `a->buffer[${number.get(gradient)!}]`,
+      moment1: `a->moment[${2 * index}]`,
+      moment2: `a->moment[${2 * index + 1}]`,
+    };
+    const operands = kernel.buffers.map(({ name }) => own[name]!);
+    const numbers = kernel.uniforms.map(({ name }) => values[name] ?? `n.${name}`);
+    const grid = `dim3(${Math.ceil(elements / ADAMW_WIDTH)}, 1, 1)`;
+    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands, ...numbers].join(', ')}));`;
+  });
+  const head =
+    'static cudaError_t update(lotrc_adapters *a, const lotrc_adamw &n, float correction1, float correction2) {';
+  return ['// one step of every factor', head, ...lines, '  return cudaSuccess;', '}', ''];
+}

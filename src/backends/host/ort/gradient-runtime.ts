@@ -1,0 +1,151 @@
+import { quoted } from '../cuda/rows.js';
+
+/** Replaces the operators for gradients in a library without them. */
+export const NO_GRADIENTS =
+  'static OrtStatus *add_gradients(const Ort &, OrtCustomOpDomain *) { return nullptr; }';
+
+/**
+ * The operators for gradients, one for each choice of outputs; `stems`: names of the layers' operators, with their numbers of
+ * factors; `half`: ending of layers that are not in float32.
+ */
+export const gradientTail = (
+  stems: readonly (readonly [stem: string, factors: number])[],
+  half: string,
+): string => `// the gradients of a layer from x, W, the factors and dy; bits of wanted: dx, one for each factor, db
+struct Gradient {
+  OrtCustomOp table;  // first: ONNX Runtime hands it back
+  std::string name;
+  const char *stem;
+  size_t factors;
+  unsigned wanted;
+
+  bool wants(size_t output) const { return (wanted >> output & 1) != 0; }
+  int type(size_t output) const { return output >= 1 && output <= factors ? LOTRC_ORT_FLOAT : ELEMENT; }
+};
+
+struct GradientKernel {
+  Ort ort;
+  const Gradient *op;
+  float scale;
+  bool transposed;
+};
+
+static OrtStatus *create_gradient(const OrtCustomOp *table, const OrtApi *api, const OrtKernelInfo *info, void **kernel) {
+  const Ort ort{api};
+  const Gradient *op = reinterpret_cast<const Gradient *>(table);
+  float scale, alpha, beta;
+  int64_t trans_b;
+  ORT_TRY(ort.attribute(info, "scale", &scale));
+  ORT_TRY(ort.attribute(info, "alpha", &alpha));
+  ORT_TRY(ort.attribute(info, "beta", &beta));
+  ORT_TRY(ort.attribute(info, "transB", &trans_b));
+  if (alpha != 1 || (op->wants(1 + op->factors) && beta != 1))
+    return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op->name + " has no kernel for alpha or beta other than 1");
+  // dx = dy W where W is (out, in)
+  *kernel = new GradientKernel{ort, op, scale, trans_b == 0};
+  return nullptr;
+}
+
+static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
+  const GradientKernel &kernel = *static_cast<GradientKernel *>(held);
+  const Ort &ort = kernel.ort;
+  const Gradient &op = *kernel.op;
+  std::vector<Tensor> in(3 + op.factors);
+  for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
+  const std::vector<int64_t> &x = in[0].extents, &w = in[1].extents, &first = in[2].extents;
+  const Kind *kind = find(op.stem, kernel.transposed, kernel.scale, w, first);
+  if (!kind) return unknown(ort, op.name, w, first, kernel.scale);
+  std::vector<int64_t> core = {kind->rank, kind->rank}, last = {kind->rank, kind->out}, dy = x;
+  if (!dy.empty()) dy.back() = kind->out;
+  const bool fits = !x.empty() && x.back() == kind->in && (op.factors == 2 || in[3].extents == core) &&
+                    in[1 + op.factors].extents == last && in.back().extents == dy;
+  if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op.name + ": the shapes of its inputs do not fit each other");
+  int64_t rows;
+  ORT_TRY(count(ort, op.name, *kind, x, &rows));
+  cudaStream_t queue;
+  ORT_TRY(stream_of(ort, context, &queue));
+
+  void *out[5] = {};
+  size_t delivered = 0;
+  for (size_t i = 0; i < op.factors + 2; i++) {
+    if (!op.wants(i)) continue;
+    const std::vector<int64_t> extents = i == 0 ? x : i <= op.factors ? in[1 + i].extents : std::vector<int64_t>{kind->out};
+    OrtValue *result;
+    void *data;
+    ORT_TRY(ort.output(context, delivered++, extents.data(), extents.size(), &result));
+    ORT_TRY(ort.data(result, &data));
+    out[i] = data;
+    // a sum over no rows
+    size_t bytes = op.type(i) == LOTRC_ORT_FLOAT ? sizeof(float) : sizeof(Element);
+    for (const int64_t extent : extents) bytes *= extent;
+    if (rows == 0 && bytes > 0 && cudaMemsetAsync(data, 0, bytes, queue) != cudaSuccess)
+      return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op.name + ": memory could not be cleared");
+  }
+  if (rows == 0) return nullptr;
+
+  const float *matrices[3] = {};
+  float *sums[3] = {};
+  for (size_t i = 0; i < op.factors; i++) {
+    matrices[i] = in[2 + i].as<float>();
+    sums[i] = static_cast<float *>(out[1 + i]);
+  }
+  void *room;
+  cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
+  if (error == cudaSuccess) {
+    error = kind->gradient(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
+                           in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums,
+                           static_cast<Element *>(out[1 + op.factors]));
+    const cudaError_t freed = cudaFreeAsync(room, queue);
+    if (error == cudaSuccess) error = freed;
+  }
+  if (error == cudaSuccess) return nullptr;
+  return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op.name + ": " + cudaGetErrorString(error));
+}
+
+static OrtCustomOp gradient_table() {
+  OrtCustomOp t = table();
+  t.GetName = [](const OrtCustomOp *op) { return reinterpret_cast<const Gradient *>(op)->name.c_str(); };
+  t.GetInputType = [](const OrtCustomOp *op, size_t index) -> int {
+    return index >= 2 && index < 2 + reinterpret_cast<const Gradient *>(op)->factors ? LOTRC_ORT_FLOAT : ELEMENT;
+  };
+  t.GetOutputType = [](const OrtCustomOp *op, size_t index) -> int {
+    const Gradient &gradient = *reinterpret_cast<const Gradient *>(op);
+    size_t output = 0;
+    for (size_t left = index + 1; left > 0; output++) left -= gradient.wants(output);
+    return gradient.type(output - 1);
+  };
+  t.GetInputTypeCount = [](const OrtCustomOp *op) { return 3 + reinterpret_cast<const Gradient *>(op)->factors; };
+  t.GetOutputTypeCount = [](const OrtCustomOp *op) {
+    size_t count = 0;
+    for (unsigned bits = reinterpret_cast<const Gradient *>(op)->wanted; bits; bits >>= 1) count += bits & 1;
+    return count;
+  };
+  t.KernelDestroy = [](void *kernel) { delete static_cast<GradientKernel *>(kernel); };
+  t.CreateKernelV2 = create_gradient;
+  t.KernelComputeV2 = compute_gradient;
+  return t;
+}
+
+// LoTRLinearGrad_dx_dR_dM_dL, Adapter_loraGrad_dA_dB, ...: the outputs that a function has are in its name
+static std::vector<Gradient> all_gradients() {
+  static const struct { const char *stem; size_t factors; } STEMS[] = {${stems.map(([stem, factors]) => `{${quoted(stem)}, ${factors}}`).join(', ')}};
+  std::vector<Gradient> all;
+  for (const auto &[stem, factors] : STEMS) {
+    const char *letters = factors == 3 ? "RML" : "AB";
+    for (unsigned wanted = 1; wanted < 1u << (factors + 2); wanted++) {
+      Gradient one = {gradient_table(), std::string(stem) + "Grad${half}", stem, factors, wanted};
+      if (one.wants(0)) one.name += "_dx";
+      for (size_t i = 0; i < factors; i++)
+        if (one.wants(1 + i)) one.name += std::string("_d") + letters[i];
+      if (one.wants(1 + factors)) one.name += "_db";
+      all.push_back(one);
+    }
+  }
+  return all;
+}
+
+static OrtStatus *add_gradients(const Ort &ort, OrtCustomOpDomain *domain) {
+  static const std::vector<Gradient> GRADIENTS = all_gradients();
+  for (const Gradient &op : GRADIENTS) ORT_TRY(ort.add_op(domain, &op.table));
+  return nullptr;
+}`;

@@ -1,0 +1,121 @@
+import { kernelOf } from '../../kernel/gen/kernels.js';
+import { NARROW_WIDTH, narrowKernel } from '../../kernel/gen/round.js';
+import type { Kernel } from '../../kernel/ir/kir.js';
+import type { KernelDtype, KernelPlan, Launch } from '../../kernel/model/types.js';
+import { BYTES } from '../../kernel/plan/cost.js';
+import { productLaunch, type Target, type Wanted } from '../../kernel/plan/launches.js';
+import { scheduleOf } from '../cuda/lower.js';
+import { type GridExtent, gridFor } from '../shared/tables.js';
+
+/** A kind of adapted layer: what kernels are made for. */
+export interface Kind {
+  /** name of the operator without endings */
+  readonly stem: string;
+  readonly in: number;
+  readonly out: number;
+  readonly rank: number;
+  readonly factors: 2 | 3;
+  readonly transposed: boolean;
+  readonly scale: number;
+}
+
+/** The kinds of layers of a plan, each once. */
+export function kindsOf({ regions, groups }: KernelPlan): readonly Kind[] {
+  const kinds = new Map<string, Kind>();
+  for (const layer of regions.flatMap(({ region }) => region.layers)) {
+    const { scale, method } = groups.find(({ id }) => id === layer.group)!;
+    const factors = layer.factors.length === 3 ? 3 : 2;
+    const kind: Kind = {
+      stem: factors === 3 ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`,
+      in: layer.in,
+      out: layer.out,
+      rank: layer.rank,
+      factors,
+      transposed: layer.weightStored === 'oi',
+      scale,
+    };
+    kinds.set(JSON.stringify(kind), kind);
+  }
+  return [...kinds.values()];
+}
+
+/** One launch of a kind: its kernel and the extents of its grid. */
+export interface Step {
+  readonly kernel: Kernel;
+  readonly grid: readonly GridExtent[];
+  /** names of its buffers in the C++ text, where they are its own */
+  readonly operands?: Readonly<Record<string, string>>;
+}
+
+/** What steps are emitted for. */
+export interface Setting {
+  readonly target: Target;
+  /** float32 products over tokens may be rounded */
+  readonly tf32: boolean;
+}
+
+/** A launch with the schedule that is emitted for it. */
+export function stepOf(launch: Launch, tf32: boolean, tokens: number): Step {
+  const written = { ...launch, schedule: scheduleOf(launch, tf32) };
+  return { kernel: kernelOf(written), grid: gridFor(written, tokens) };
+}
+
+export const productStep = ({ target, tf32 }: Setting, wanted: Wanted): Step =>
+  stepOf(productLaunch(target, wanted), tf32, target.tokens);
+
+/**
+ * Columns of the tile of a product: a tile at least as wide as the rank can be multiplied once more before it is
+ * stored.
+ */
+export const tileOf = ({ target, tf32 }: Setting, wanted: Wanted): number =>
+  scheduleOf(productLaunch(target, wanted), tf32).BN;
+
+/** Rounds a factor to the type of the layer. */
+export function narrowStep(
+  name: string,
+  elements: number,
+  dtype: KernelDtype,
+  from: string,
+  to: string,
+): Step {
+  const kernel = narrowKernel(name, elements, dtype);
+  return {
+    kernel,
+    grid: [Math.ceil(elements / NARROW_WIDTH), 1, 1],
+    operands: { wide: from, narrow: to },
+  };
+}
+
+/** The C++ call that launches it; `operands`: C++ expressions of buffers, by their names. */
+export function launchText(
+  { kernel, grid, operands: own }: Step,
+  operands: Readonly<Record<string, string>>,
+): string {
+  const extents = grid.map(extentText).join(', ');
+  const given = kernel.buffers.map(({ name }) => (own ?? operands)[name]!);
+  const rows = kernel.uniforms.map(({ name }) => name);
+  return `launch(${['stream', kernel.name, `dim3(${extents})`, kernel.workgroup[0], ...given, ...rows].join(', ')})`;
+}
+
+const extentText = (extent: GridExtent): string =>
+  typeof extent === 'number' ? `${extent}` : `(M + ${extent.per - 1}) / ${extent.per}`;
+
+/** Scratch memory whose size does not depend on the tokens, as float32; what follows it begins at a multiple of 16 bytes too. */
+export class Scratch {
+  size = 0;
+  readonly places: Record<string, string> = {};
+
+  /** Room for a matrix; returns its expression in the C++ text. */
+  take(name: string, elements: number, dtype: KernelDtype = 'f32'): string {
+    const at = `room + ${this.size}`;
+    this.places[name] = dtype === 'f32' ? at : `reinterpret_cast<Element *>(${at})`;
+    // 16 bytes are copied at once
+    this.size += Math.ceil((elements * BYTES[dtype]) / 16) * 4;
+    return this.places[name];
+  }
+
+  /** Where the matrices lie that have a row for each token, in the type of the layer. */
+  tokensText(): string {
+    return `  Element *const tokens = reinterpret_cast<Element *>(room + ${this.size});`;
+  }
+}

@@ -1,0 +1,277 @@
+import type { KernelDtype } from '../../kernel/model/types.js';
+
+/** The parts of the emitted operators for ONNX Runtime that are the same for every plan of a type. */
+
+/** The type of x, W, b and y in the C++ text, ONNX Runtime's number of it, and the bits of 1. */
+const ELEMENTS = {
+  f32: { header: '', type: 'float', number: 'LOTRC_ORT_FLOAT', one: 'static const float ONE = 1;' },
+  f16: {
+    header: '#include <cuda_fp16.h>\n',
+    type: '__half',
+    number: 'LOTRC_ORT_FLOAT16',
+    one: 'static const uint16_t ONE = 0x3c00;',
+  },
+  bf16: {
+    header: '#include <cuda_bf16.h>\n',
+    type: '__nv_bfloat16',
+    number: 'LOTRC_ORT_BFLOAT16',
+    one: 'static const uint16_t ONE = 0x3f80;',
+  },
+} as const;
+
+/** Before the kernels' prototypes. */
+export const ortHead = (dtype: KernelDtype): string => `#include "ort_abi.h"
+
+${ELEMENTS[dtype].header}#include <cuda_runtime.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+// LOTRC_ORT_CPU: for a build whose kernels run on the CPU
+#ifdef LOTRC_ORT_CPU
+static const char PROVIDER[] = "CPUExecutionProvider";
+#else
+static const char PROVIDER[] = "CUDAExecutionProvider";
+#endif
+
+#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
+#define ORT_TRY(call) do { OrtStatus *status = (call); if (status) return status; } while (false)
+
+// x, W, b and y; factors are float32
+typedef ${ELEMENTS[dtype].type} Element;
+static const int ELEMENT = ${ELEMENTS[dtype].number};
+
+struct Kind;
+#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
+                       const float *const *factors, const Element *bias, float *room, Element *y
+#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
+                            const float *const *factors, const Element *dy, float *room, Element *dx, float *const *dfactors, \\
+                            Element *dbias
+
+// a kind of layer that there are kernels for: W is (in, out), or (out, in) where transposed
+struct Kind {
+  const char *stem;
+  int64_t in, out, rank;
+  bool transposed;
+  float scale;
+  // float32 of scratch, besides two matrices of the rows by the rank, and the function that runs
+  size_t room;
+  cudaError_t (*run)(RUN_PARAMETERS);
+  size_t gradient_room;
+  cudaError_t (*gradient)(GRADIENT_PARAMETERS);
+};
+
+struct Operator {
+  OrtCustomOp table;  // first: ONNX Runtime hands it back
+  const char *name, *stem;
+  size_t factors;
+  bool gemm, bias;
+};
+
+static OrtCustomOp table();
+
+// a number that kernels read as a column of ones
+[[maybe_unused]] ${ELEMENTS[dtype].one}
+
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads, Arguments... arguments) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = dim3(threads, 1, 1);
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+`;
+
+/** After the tables. */
+export const ORT_TAIL = `
+struct Tensor {
+  const void *data;
+  std::vector<int64_t> extents;
+
+  template <class T>
+  const T *as() const { return static_cast<const T *>(data); }
+};
+
+struct Layer {
+  Ort ort;
+  const Operator *op;
+  float scale;
+  bool transposed;
+};
+
+static OrtStatus *create(const OrtCustomOp *table, const OrtApi *api, const OrtKernelInfo *info, void **kernel) {
+  const Ort ort{api};
+  const Operator *op = reinterpret_cast<const Operator *>(table);
+  float scale, alpha = 1, beta = 1;
+  int64_t trans_a = 0, trans_b = 0;
+  ORT_TRY(ort.attribute(info, "scale", &scale));
+  if (op->gemm) {
+    // an omitted attribute has the default of Gemm
+    for (OrtStatus *absent : {ort.attribute(info, "alpha", &alpha), ort.attribute(info, "beta", &beta),
+                              ort.attribute(info, "transA", &trans_a), ort.attribute(info, "transB", &trans_b)})
+      if (absent) ort.release(absent);
+    if (alpha != 1 || (op->bias && beta != 1) || trans_a != 0)
+      return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + op->name + " has no kernel for alpha or beta other than 1, or transA");
+  }
+  *kernel = new Layer{ort, op, scale, trans_b != 0};
+  return nullptr;
+}
+
+static void destroy(void *kernel) { delete static_cast<Layer *>(kernel); }
+
+static OrtStatus *tensor(const Ort &ort, const OrtKernelContext *context, size_t index, Tensor *found) {
+  const OrtValue *value;
+  OrtTensorTypeAndShapeInfo *info;
+  ORT_TRY(ort.input(context, index, &value));
+  ORT_TRY(ort.shape_of(value, &info));
+  size_t rank;
+  OrtStatus *status = ort.rank(info, &rank);
+  if (!status) {
+    found->extents.resize(rank);
+    status = ort.extents(info, found->extents.data(), rank);
+  }
+  ort.release(info);
+  if (status) return status;
+  void *data;
+  ORT_TRY(ort.data(const_cast<OrtValue *>(value), &data));
+  found->data = data;
+  return nullptr;
+}
+
+static std::string text(const std::vector<int64_t> &extents) {
+  std::string all;
+  for (const int64_t extent : extents) all += (all.empty() ? "" : " x ") + std::to_string(extent);
+  return all;
+}
+
+static const Kind *find(const char *stem, bool transposed, float scale, const std::vector<int64_t> &w, const std::vector<int64_t> &first) {
+  for (const Kind &one : KINDS) {
+    const std::vector<int64_t> stored = one.transposed ? std::vector<int64_t>{one.out, one.in} : std::vector<int64_t>{one.in, one.out};
+    if (std::strcmp(one.stem, stem) == 0 && one.transposed == transposed && one.scale == scale && w == stored &&
+        first == std::vector<int64_t>{one.in, one.rank})
+      return &one;
+  }
+  return nullptr;
+}
+
+static OrtStatus *unknown(const Ort &ort, const std::string &op, const std::vector<int64_t> &w, const std::vector<int64_t> &first, float scale) {
+  return ort.fail(LOTRC_ORT_FAIL, "lotrc::" + op + ": there is no kernel for a weight of " + text(w) + ", a first factor of " + text(first) +
+                                      " and the scale " + std::to_string(scale) + "; this library was written for another model");
+}
+
+// the kernels count elements with 32 bits
+static OrtStatus *count(const Ort &ort, const std::string &op, const Kind &kind, const std::vector<int64_t> &x, int64_t *rows) {
+  *rows = 1;
+  for (size_t i = 0; i + 1 < x.size(); i++) *rows *= x[i];
+  if (*rows * (kind.in > kind.out ? kind.in : kind.out) <= 0xffffffffLL) return nullptr;
+  return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op + ": " + std::to_string(*rows) + " rows are too many at once");
+}
+
+static OrtStatus *stream_of(const Ort &ort, [[maybe_unused]] const OrtKernelContext *context, cudaStream_t *queue) {
+  void *stream = nullptr;
+#ifndef LOTRC_ORT_CPU
+  ORT_TRY(ort.stream(context, &stream));
+#else
+  (void)ort;
+#endif
+  *queue = static_cast<cudaStream_t>(stream);
+  return nullptr;
+}
+
+static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
+  const Layer &layer = *static_cast<Layer *>(kernel);
+  const Ort &ort = layer.ort;
+  const size_t factors = layer.op->factors;
+  std::vector<Tensor> in(2 + factors + (layer.op->bias ? 1 : 0));
+  for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
+  const std::vector<int64_t> &x = in[0].extents, &w = in[1].extents, &first = in[2].extents;
+
+  const Kind *kind = find(layer.op->stem, layer.transposed, layer.scale, w, first);
+  if (!kind) return unknown(ort, layer.op->name, w, first, layer.scale);
+  std::vector<int64_t> core = {kind->rank, kind->rank}, last = {kind->rank, kind->out}, row = {kind->out};
+  const bool fits = !x.empty() && x.back() == kind->in && (factors == 2 || in[3].extents == core) &&
+                    in[1 + factors].extents == last && (!layer.op->bias || in.back().extents == row);
+  if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, std::string("lotrc::") + layer.op->name + ": the shapes of its inputs do not fit each other");
+
+  int64_t rows;
+  ORT_TRY(count(ort, layer.op->name, *kind, x, &rows));
+  std::vector<int64_t> y = x;
+  y.back() = kind->out;
+  OrtValue *result;
+  void *data;
+  ORT_TRY(ort.output(context, 0, y.data(), y.size(), &result));
+  ORT_TRY(ort.data(result, &data));
+  if (rows == 0) return nullptr;
+
+  cudaStream_t queue;
+  ORT_TRY(stream_of(ort, context, &queue));
+  const float *matrices[3] = {};
+  for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].as<float>();
+  void *room;
+  cudaError_t error = cudaMallocAsync(&room, kind->room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
+  if (error == cudaSuccess) {
+    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
+                      layer.op->bias ? in.back().as<Element>() : nullptr, static_cast<float *>(room), static_cast<Element *>(data));
+    const cudaError_t freed = cudaFreeAsync(room, queue);
+    if (error == cudaSuccess) error = freed;
+  }
+  if (error == cudaSuccess) return nullptr;
+  return ort.fail(LOTRC_ORT_FAIL, std::string("lotrc::") + layer.op->name + ": " + cudaGetErrorString(error));
+}
+
+static OrtCustomOp table() {
+  OrtCustomOp t = {};
+  t.version = LOTRC_ORT_VERSION;
+  t.GetName = [](const OrtCustomOp *op) { return reinterpret_cast<const Operator *>(op)->name; };
+  t.GetExecutionProviderType = [](const OrtCustomOp *) { return PROVIDER; };
+  t.GetInputType = [](const OrtCustomOp *table, size_t index) -> int {
+    const bool factor = index >= 2 && index < 2 + reinterpret_cast<const Operator *>(table)->factors;
+    return factor ? LOTRC_ORT_FLOAT : ELEMENT;
+  };
+  t.GetInputTypeCount = [](const OrtCustomOp *table) {
+    const Operator *op = reinterpret_cast<const Operator *>(table);
+    return 2 + op->factors + (op->bias ? 1 : 0);
+  };
+  t.GetOutputType = [](const OrtCustomOp *, size_t) -> int { return ELEMENT; };
+  t.GetOutputTypeCount = [](const OrtCustomOp *) -> size_t { return 1; };
+  t.KernelDestroy = destroy;
+  t.GetInputCharacteristic = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_REQUIRED; };
+  t.GetOutputCharacteristic = [](const OrtCustomOp *, size_t) -> int { return LOTRC_ORT_REQUIRED; };
+  t.GetInputMemoryType = [](const OrtCustomOp *, size_t) -> int { return 0; };
+  t.GetVariadicInputMinArity = [](const OrtCustomOp *) { return 1; };
+  t.GetVariadicInputHomogeneity = [](const OrtCustomOp *) { return 1; };
+  t.GetVariadicOutputMinArity = [](const OrtCustomOp *) { return 1; };
+  t.GetVariadicOutputHomogeneity = [](const OrtCustomOp *) { return 1; };
+  t.CreateKernelV2 = create;
+  t.KernelComputeV2 = compute;
+  t.GetStartVersion = [](const OrtCustomOp *) { return 1; };
+  t.GetEndVersion = [](const OrtCustomOp *) { return 0x7fffffff; };
+  return t;
+}
+`;
+
+/** What a session calls, at the end. */
+export const ORT_REGISTER = `
+#ifdef _WIN32
+#define LOTRC_EXPORT extern "C" __declspec(dllexport)
+#else
+#define LOTRC_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+// what session options call when the library is registered with them
+LOTRC_EXPORT OrtStatus *RegisterCustomOps(OrtSessionOptions *options, const OrtApiBase *base) {
+  const Ort ort{base->GetApi(LOTRC_ORT_VERSION)};
+  // a table lives as long as the library, and so do sessions' domains
+  static OrtCustomOpDomain *domain = nullptr;
+  if (!domain) {
+    OrtCustomOpDomain *made;
+    ORT_TRY(ort.create_domain("lotrc", &made));
+    for (const Operator &op : OPERATORS) ORT_TRY(ort.add_op(made, &op.table));
+    ORT_TRY(add_gradients(ort, made));
+    domain = made;
+  }
+  return ort.add_domain(options, domain);
+}
+`;

@@ -1,0 +1,156 @@
+import { hostRefused } from '../../../ir/codes/kernels.js';
+import { fail } from '../../../ir/diagnostics.js';
+import { bare } from '../../../ir/keys.js';
+import { gridOf } from '../../kernel/gen/kernels.js';
+import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../../kernel/model/types.js';
+import { ROW_TABLE } from '../../kernel/plan/buffers.js';
+import { buffersOf } from '../../kernel/plan/launches.js';
+import { siText } from '../../kernel/plan/unit-text.js';
+import { type BoundKernel, SharedKernels } from './kernels.js';
+
+/** Place of a tensor in a buffer: rows x cols from element `offset` on, `rowStride` elements from row to row. */
+export interface Place {
+  readonly buffer: string;
+  readonly offset: number;
+  readonly rows: number;
+  readonly cols: number;
+  readonly rowStride: number;
+  /** the buffer holds it transposed: `cols` rows of `rows` elements */
+  readonly transposed?: true;
+}
+
+/** Workgroups along one axis: a fixed number, or one for every `per` tokens. */
+export type GridExtent = number | { readonly per: number };
+
+/** The grid of a launch for any number of tokens. */
+export function gridFor(launch: Launch, tokens: number): readonly GridExtent[] {
+  const grid = gridOf(launch, { M: tokens });
+  const { work, schedule } = launch;
+  if (work.kind === 'reduce') return grid;
+  const along = (extent: Extent, tile: number, count: number): GridExtent =>
+    typeof extent === 'string' ? { per: tile } : count;
+  return [
+    work.chain ? grid[0] : along(work.cols, schedule.BN, grid[0]),
+    along(work.rows, schedule.BM, grid[1]),
+    grid[2],
+  ];
+}
+
+/** All launches of a plan, in the order in which a step runs them. */
+export const launchesOf = ({ prologue, regions, epilogue, merging }: KernelPlan): readonly Launch[] => [
+  ...prologue,
+  ...regions.flatMap(({ forward, backward }) => [...forward, ...backward]),
+  ...epilogue,
+  ...(merging ? [...merging.merge, ...merging.unmerge, ...merging.forward.flat()] : []),
+];
+
+/**
+ * The kernels of a plan by the names of their launches; calls of the vendor's library have none. Throws LOTR6008 where
+ * their indices would not reach all elements.
+ */
+export function kernelsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
+  refuseBeyondIndices(plan);
+  const shared = new SharedKernels();
+  return new Map(
+    launchesOf(plan).flatMap((launch) =>
+      launch.family === 'blas' ? [] : [[launch.name, shared.of(launch)]],
+    ),
+  );
+}
+
+/** Kernels count elements in 32 bits. */
+function refuseBeyondIndices({ buffers, tokens }: KernelPlan): void {
+  for (const { name, shape } of buffers) {
+    const elements = shape.reduce<number>(
+      (size, extent) => size * (typeof extent === 'number' ? extent : tokens),
+      1,
+    );
+    if (elements >= 2 ** 32) {
+      const why = `${name} has ${siText(elements, '')} elements, and kernels count to 4294967295`;
+      fail(hostRefused({ why, hint: 'choose fewer --tokens or --adapters' }));
+    }
+  }
+}
+
+/**
+ * Places of all tensors that fill buffers of one life, by tensor. With several adapters in a batch a buffer of factors
+ * has a part for each, all alike: these are the places in the first.
+ */
+export function placesOf(
+  buffers: readonly BufferPlan[],
+  life: 'weight' | 'step',
+  adapters = 1,
+): Record<string, readonly Place[]> {
+  const places = bare<Place[]>();
+  for (const { name, shape, blocks = [] } of life === 'weight' ? buffers : []) {
+    const rowStride = Number(shape[1]);
+    for (const block of blocks) {
+      if (!('tensor' in block)) continue;
+      const { tensor, row, col, transposed } = block;
+      const [rows, cols] = transposed ? [block.cols, block.rows] : [block.rows, block.cols];
+      const place = { buffer: name, offset: row * rowStride + col, rows, cols, rowStride };
+      places[tensor] ??= [];
+      places[tensor].push(transposed ? { ...place, transposed: true } : place);
+    }
+  }
+  for (const { name, shape, from, sideBySide, life: own } of buffers) {
+    if (own !== life || !from) continue;
+    const parts = life === 'step' ? adapters : 1;
+    const [rows, cols] =
+      shape.length === 1 ? [1, Number(shape[0])] : [Number(shape[0]) / parts, Number(shape[1])];
+    const [height, width] = sideBySide ? [rows, cols / from.length] : [rows / from.length, cols];
+    for (const [index, tensor] of from.entries()) {
+      const offset = sideBySide ? index * width : index * height * width;
+      places[tensor] ??= [];
+      places[tensor].push({ buffer: name, offset, rows: height, cols: width, rowStride: cols });
+    }
+  }
+  return places;
+}
+
+/**
+ * Number of rows in a block, all of one adapter: a multiple of every tile, since a workgroup must not have rows of two
+ * adapters.
+ */
+export function rowBlockOf(plan: KernelPlan): number {
+  const heights = launchesOf(plan).flatMap((launch) =>
+    buffersOf(launch).includes(ROW_TABLE) ? [launch.schedule.BM] : [],
+  );
+  return heights.reduce((all, height) => (all * height) / common(all, height), 1);
+}
+
+/** Greatest common divisor. */
+const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
+
+/** A region as the module has it: its buffers and the names of its launches. */
+export function regionRow(region: RegionPlan, plan: KernelPlan) {
+  const names = (launches: readonly Launch[]) => launches.map(({ name }) => name);
+  const writes = (launches: readonly Launch[], buffer: RegExp): readonly Launch[] =>
+    launches.filter(({ work }) => work.kind === 'product' && buffer.test(work.out.buffer));
+  const outs = (launches: readonly Launch[]) => [
+    ...new Set(launches.flatMap(({ work }) => (work.kind === 'product' ? [work.out.buffer] : []))),
+  ];
+  const y = outs(writes(region.forward, /^yb?_/));
+  // every form begins with a product of x
+  const begin = region.forward[0]!.work;
+  const x = begin.kind === 'product' ? begin.segments[0]!.a.matrix.buffer : '';
+  const toDx = writes(region.backward, /^dx_/);
+  const known = new Set(plan.buffers.map(({ name }) => name));
+  const [first] = toDx;
+  return {
+    label: region.region.label,
+    layers: region.region.layers.map(({ id }) => id),
+    x,
+    y,
+    forward: names(region.forward),
+    ...(plan.merging ? { merged: names(plan.merging.forward[plan.regions.indexOf(region)]!) } : {}),
+    ...(plan.purpose === 'train'
+      ? {
+          dy: y.map((name) => `d${name}`).filter((name) => known.has(name)),
+          dx: outs(toDx)[0] ?? null,
+          addsToDx: first?.work.kind === 'product' && first.work.epilogue.accumulate,
+          backward: names(region.backward),
+        }
+      : {}),
+  };
+}

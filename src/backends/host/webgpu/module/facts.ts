@@ -1,0 +1,184 @@
+import { ADAMW_WIDTH } from '../../../kernel/gen/adamw.js';
+import { NARROW_WIDTH } from '../../../kernel/gen/round.js';
+import type { Kernel } from '../../../kernel/ir/kir.js';
+import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
+import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
+import { printWgsl } from '../../../kernel/print/wgsl/print.js';
+import { narrowedOf, trainedOf } from '../../shared/emitted.js';
+import { distinct } from '../../shared/kernels.js';
+import {
+  type GridExtent,
+  gridFor,
+  kernelsOf,
+  type Place,
+  placesOf,
+  regionRow,
+  rowBlockOf,
+} from '../../shared/tables.js';
+
+/** A kernel as the module has it: everything that is needed to bind and to launch it. */
+export interface KernelRow {
+  readonly name: string;
+  /** for readers: what it computes */
+  readonly does: string;
+  readonly workgroup: readonly [number, number, number];
+  readonly grid: readonly GridExtent[];
+  /** in binding order */
+  readonly bindings: readonly { readonly buffer: string; readonly type: 'read-only-storage' | 'storage' }[];
+  /** bytes of the struct of uniforms at the binding after the buffers; 0: there is none */
+  readonly uniformBytes: number;
+  /** name of the source: launches that differ only in their buffers share one */
+  readonly source: string;
+}
+
+/** A row for the kernel of an optimizer step; its buffers are the `parameter`, its `gradient` and the two moments. */
+export interface StepRow {
+  readonly factor: string;
+  readonly gradient: string;
+  readonly kernel: KernelRow;
+}
+
+/** Everything that the text of a module depends on. */
+export interface ModuleFacts {
+  readonly device: string;
+  readonly tokens: number;
+  readonly training: boolean;
+  /** buffers of float16 */
+  readonly half: boolean;
+  readonly adapters: number;
+  /** rows of x of one adapter that lie together at least */
+  readonly rowBlock: number;
+  readonly buffers: readonly BufferPlan[];
+  readonly weights: Readonly<Record<string, readonly Place[]>>;
+  readonly factors: Readonly<Record<string, readonly Place[]>>;
+  readonly regions: readonly ReturnType<typeof regionRow>[];
+  readonly prologue: readonly string[];
+  readonly epilogue: readonly string[];
+  readonly cleared: readonly string[];
+  /** merges the adapter into the weights and unmerges it */
+  readonly merging: { readonly merge: readonly string[]; readonly unmerge: readonly string[] } | null;
+  /** WGSL of the kernels, each once */
+  readonly sources: readonly { readonly name: string; readonly code: string }[];
+  readonly kernels: readonly KernelRow[];
+  readonly steps: readonly StepRow[];
+  /** uniforms of the kernels of a step, in the order of their struct */
+  readonly stepUniforms: readonly string[];
+  readonly features: readonly string[];
+  readonly limits: Readonly<Record<string, number>>;
+}
+
+/** The kernels of a module: those that make narrow copies of factors, those of the launches, those of the step. */
+export interface ModuleKernels {
+  readonly narrowed: ReturnType<typeof narrowedOf>;
+  readonly launched: ReturnType<typeof kernelsOf>;
+  readonly trained: ReturnType<typeof trainedOf>;
+}
+
+export function kernelsOfModule(plan: KernelPlan): ModuleKernels & { readonly all: readonly Kernel[] } {
+  const [narrowed, launched, trained] = [narrowedOf(plan), kernelsOf(plan), trainedOf(plan)];
+  return {
+    narrowed,
+    launched,
+    trained,
+    all: distinct([...narrowed, ...launched.values(), ...trained]),
+  };
+}
+
+export function factsOf(
+  plan: KernelPlan,
+  { narrowed, launched, trained, all }: ReturnType<typeof kernelsOfModule>,
+): ModuleFacts {
+  const names = (list: readonly Pick<Launch, 'name'>[]) => list.map(({ name }) => name);
+  return {
+    device: plan.device.name,
+    tokens: plan.tokens,
+    training: plan.purpose === 'train',
+    half: plan.buffers.some(({ dtype }) => dtype === 'f16'),
+    adapters: plan.adapters,
+    rowBlock: rowBlockOf(plan),
+    buffers: plan.buffers,
+    weights: placesOf(plan.buffers, 'weight'),
+    factors: placesOf(plan.buffers, 'step', plan.adapters),
+    regions: plan.regions.map((region) => regionRow(region, plan)),
+    prologue: [...narrowed.map(({ from }) => narrowName(from)), ...names(plan.prologue)],
+    epilogue: names(plan.epilogue),
+    cleared: names(plan.buffers.filter(({ cleared }) => cleared)),
+    merging: plan.merging ? { merge: names(plan.merging.merge), unmerge: names(plan.merging.unmerge) } : null,
+    sources: all.map((kernel) => ({ name: kernel.name, code: printWgsl(kernel) })),
+    kernels: [
+      ...narrowed.map(({ kernel, from, to, elements }): KernelRow => {
+        const grid = [Math.ceil(elements / NARROW_WIDTH), 1, 1];
+        const does = `${to} = ${from} in float16`;
+        return kernelRow({ name: narrowName(from), does, kernel, grid }, (_, index) =>
+          index === 0 ? from : to,
+        );
+      }),
+      ...[...launched.values()].map(({ kernel, launch: { name, does }, launch, buffers }) =>
+        kernelRow(
+          { name, does, kernel, grid: gridFor(launch, plan.tokens) },
+          (buffer) => buffers.get(buffer)!,
+        ),
+      ),
+    ],
+    steps: trained.map(({ factor, gradient, kernel, elements }) => ({
+      factor,
+      gradient,
+      kernel: kernelRow({
+        name: `step_${factor}`,
+        does: `one AdamW step on ${factor}`,
+        kernel,
+        grid: [Math.ceil(elements / ADAMW_WIDTH), 1, 1],
+      }),
+    })),
+    stepUniforms: trained[0]?.kernel.uniforms.map(({ name }) => name) ?? [],
+    features: featuresOf(all),
+    limits: limitsOf(all),
+  };
+}
+
+const narrowName = (factor: string): string => `narrow_${factor}`;
+
+/** `buffer`: which buffer is at a binding, by the kernel's name for it. */
+function kernelRow(
+  { name, does, kernel, grid }: Pick<KernelRow, 'name' | 'does' | 'grid'> & { readonly kernel: Kernel },
+  buffer: (name: string, index: number) => string = (own) => own,
+): KernelRow {
+  return {
+    name,
+    does,
+    source: kernel.name,
+    workgroup: kernel.workgroup,
+    grid,
+    bindings: kernel.buffers.map(({ name: own, access }, index) => ({
+      buffer: buffer(own, index),
+      type: access === 'read' ? 'read-only-storage' : 'storage',
+    })),
+    // all are numbers of four bytes
+    uniformBytes: 4 * kernel.uniforms.length,
+  };
+}
+
+/** Features of WebGPU, and the kernels that do not compile without them. */
+const FEATURES: readonly (readonly [feature: string, needs: (kernel: Kernel) => boolean])[] = [
+  ['shader-f16', ({ buffers }) => buffers.some(({ elem }) => elem === 'f16')],
+  ['subgroups', usesSubgroups],
+];
+
+const featuresOf = (kernels: readonly Kernel[]): readonly string[] =>
+  FEATURES.flatMap(([feature, needs]) => (kernels.some(needs) ? [feature] : []));
+
+/** What the largest kernel needs of each limit. A limit is left out where the default of WebGPU is enough. */
+function limitsOf(kernels: readonly Kernel[]): Readonly<Record<string, number>> {
+  const most = (of: (kernel: Kernel) => number) => Math.max(...kernels.map(of));
+  const needed = {
+    maxStorageBuffersPerShaderStage: most(({ buffers }) => buffers.length),
+    maxComputeInvocationsPerWorkgroup: most(({ workgroup: [x, y, z] }) => x * y * z),
+    maxComputeWorkgroupSizeX: most(({ workgroup: [x] }) => x),
+    maxComputeWorkgroupSizeY: most(({ workgroup: [, y] }) => y),
+    maxComputeWorkgroupSizeZ: most(({ workgroup: [, , z] }) => z),
+    maxComputeWorkgroupStorageSize: most(({ arrays }) =>
+      arrays.reduce((sum, { space, size }) => sum + (space === 'workgroup' ? 4 * size : 0), 0),
+    ),
+  };
+  return Object.fromEntries(Object.entries(needed).filter(([, most]) => most > 1));
+}

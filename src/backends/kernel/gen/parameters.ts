@@ -1,0 +1,138 @@
+import {
+  add,
+  type BufferParam,
+  define,
+  div,
+  loadIndex,
+  lt,
+  mul,
+  ref,
+  type Stmt,
+  type U32,
+  type UniformParam,
+  u32,
+  uniform,
+  type View,
+} from '../ir/kir.js';
+import type { Extent, MatrixRef, Operand } from '../model/types.js';
+
+type Elem = BufferParam['elem'];
+
+/**
+ * Buffers and uniforms of a kernel, collected while its operands are used: first the buffers that are read, in order of
+ * use, then those that are written.
+ */
+export class Parameters {
+  readonly #buffers = new Map<string, { elem: Elem; read: boolean; written: boolean }>();
+  readonly #uniforms = new Map<string, UniformParam>();
+  /** definitions that the operands use; they follow the definition of `row0` */
+  readonly lookups: Stmt[] = [];
+
+  reads(name: string, elem: Elem): string {
+    return this.#mention(name, elem, true, false);
+  }
+
+  writes(name: string, elem: Elem): string {
+    return this.#mention(name, elem, false, true);
+  }
+
+  #mention(name: string, elem: Elem, read: boolean, written: boolean): string {
+    const known = this.#buffers.get(name);
+    if (known && known.elem !== elem) throw new Error(`${name} is ${known.elem} and ${elem}`);
+    this.#buffers.set(name, {
+      elem,
+      read: read || (known?.read ?? false),
+      written: written || (known?.written ?? false),
+    });
+    return name;
+  }
+
+  /** A length: a number, or the uniform that holds it. */
+  length(extent: Extent): U32 {
+    if (typeof extent === 'number') return u32(extent);
+    this.#uniforms.set(extent, { name: extent, type: 'u32' });
+    return uniform('u32', extent);
+  }
+
+  scalar(name: string) {
+    this.#uniforms.set(name, { name, type: 'f32' });
+    return uniform('f32', name);
+  }
+
+  /** The part of a stored matrix that is rows x cols (as stored), from an element on. */
+  matrix(matrix: MatrixRef, rows: U32, cols: U32, shift: U32 = u32(0)): View {
+    return {
+      buffer: matrix.buffer,
+      offset: add(u32(matrix.offset), shift),
+      extents: [rows, cols],
+      strides: [this.length(matrix.rowStride), u32(1)],
+    };
+  }
+
+  /**
+   * An operand of logical size rows x cols and the way from logical to stored coordinates. `row` is any row of the
+   * workgroup: with several adapters all its rows belong to one block of `rowBlock` rows.
+   */
+  operand({ matrix, transposed, perRowBlock }: Operand, rows: U32, cols: U32, row: U32): Read {
+    this.reads(matrix.buffer, matrix.dtype);
+    const shift = perRowBlock
+      ? mul(u32(perRowBlock.stride), this.#adapterOf(perRowBlock.table, row))
+      : u32(0);
+    const view = transposed ? this.matrix(matrix, cols, rows, shift) : this.matrix(matrix, rows, cols, shift);
+    return { view, transposed };
+  }
+
+  /** The adapter of the workgroup's rows, looked up once; rows beyond the table are rows of padding. */
+  #adapterOf(table: string, row: U32): U32 {
+    const name = `adapter_in_${table}`;
+    if (!this.lookups.some((stmt) => stmt.s === 'let' && stmt.name === name)) {
+      this.reads(table, 'u32');
+      const blocks = this.length('rowBlocks');
+      const block = div(row, this.length('rowBlock'));
+      const view: View = { buffer: table, offset: u32(0), extents: [blocks], strides: [u32(1)] };
+      this.lookups.push(define(name, loadIndex(view, [block], lt(block, blocks))));
+    }
+    return ref('u32', name);
+  }
+
+  /** Parameters in binding order. */
+  list(): { readonly buffers: readonly BufferParam[]; readonly uniforms: readonly UniformParam[] } {
+    const all = [...this.#buffers].map(
+      ([name, { elem, read, written }]): BufferParam => ({
+        name,
+        elem,
+        access: read ? (written ? 'read_write' : 'read') : 'write',
+      }),
+    );
+    return {
+      buffers: [
+        ...all.filter(({ access }) => access === 'read'),
+        ...all.filter(({ access }) => access !== 'read'),
+      ],
+      // all kernels of a plan share one uniform buffer: each has a prefix of it
+      uniforms: [...this.#uniforms.values()].sort((a, b) => rankOf(a) - rankOf(b)),
+    };
+  }
+}
+
+/** Order of the lengths that kernels share; others keep theirs. */
+const SHARED = ['M', 'rowBlocks', 'rowBlock'];
+const rankOf = ({ name }: UniformParam) => (SHARED.indexOf(name) + SHARED.length + 1) % (SHARED.length + 1);
+
+/** A buffer as one row of `elements` elements. */
+export const vectorOf = (buffer: string, elements: number): View => ({
+  buffer,
+  offset: u32(0),
+  extents: [u32(elements)],
+  strides: [u32(1)],
+});
+
+/** A view and whether its coordinates are swapped. */
+export interface Read {
+  readonly view: View;
+  readonly transposed: boolean;
+}
+
+/** Coordinates of logical element (i, j). */
+export const coordinates = ({ transposed }: Read, i: U32, j: U32): readonly U32[] =>
+  transposed ? [j, i] : [i, j];

@@ -1,0 +1,196 @@
+import {
+  add,
+  and,
+  barrier,
+  comment,
+  define,
+  div,
+  fma,
+  id,
+  type Kernel,
+  load,
+  loop,
+  lt,
+  min,
+  mod,
+  mul,
+  peek,
+  poke,
+  ref,
+  repeat,
+  type Stmt,
+  type U32,
+  u32,
+} from '../ir/kir.js';
+import type { Launch, Product } from '../model/types.js';
+import { scheduleText } from '../plan/schedule.js';
+import { chained, multiplyDown, widened } from './fused.js';
+import { coordinates, type Read } from './parameters.js';
+import { Tile } from './tile.js';
+
+/**
+ * The kernel of every product of a plan: forward and backward GEMMs, P = x R, sums over tokens, weight space. A workgroup
+ * computes a BM x BN tile of the result, an invocation TM x TN of it in registers; tiles of both operands pass through
+ * workgroup memory, BK of the inner dimension at a time. Every segment starts with a new tile, so its last tile is padded
+ * with zeros and never mixes with the next segment (concat-K).
+ */
+export function productKernel(launch: Launch): Kernel {
+  const work = launch.work;
+  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
+  if (work.parts > 1 && work.segments.length > 1)
+    throw new Error(`${launch.name}: a concatenation is not split`);
+  return new ProductKernel(launch, work).kernel();
+}
+
+/** A tile as it is copied: height x width of an operand from (i0, j0) on, and where its elements are. */
+interface Staged {
+  readonly height: number;
+  readonly width: number;
+  readonly i0: U32;
+  readonly j0: U32;
+  readonly slow: 'i' | 'j';
+  readonly pitch: number;
+}
+
+class ProductKernel {
+  readonly #tile: Tile;
+
+  constructor(
+    readonly launch: Launch,
+    readonly work: Product,
+  ) {
+    this.#tile = new Tile(work, launch.schedule);
+  }
+
+  kernel(): Kernel {
+    const tile = this.#tile;
+    const { chain } = this.work;
+    const parts = [
+      ...this.work.segments.flatMap((_, index) => this.#segment(index)),
+      ...widened(tile),
+      ...(chain ? chained(tile, this.launch.name, chain) : tile.stores('acc', tile.cols)),
+    ];
+    return {
+      name: this.launch.name,
+      about: [
+        `${this.launch.does}.`,
+        `${this.work.rows} x ${this.work.cols}, inner ${this.work.segments.map(({ inner }) => inner).join(' + ')}; tiles ${scheduleText(this.#tile.schedule)}.`,
+      ],
+      workgroup: [this.#tile.threads, 1, 1],
+      ...this.#tile.params.list(),
+      arrays: this.#tile.arrays,
+      body: [...tile.places(), ...parts],
+    };
+  }
+
+  /** Adds the product of one segment to the accumulators. */
+  #segment(index: number): Stmt[] {
+    const { a, b, inner } = this.work.segments[index]!;
+    const { BM, BN, BK } = this.#tile.schedule;
+    const length = this.#tile.params.length(inner);
+    const readA = this.#tile.params.operand(a, this.#tile.rows, length, this.#tile.row0);
+    const readB = this.#tile.params.operand(b, length, this.#tile.cols, this.#tile.row0);
+    const { widen } = this.work;
+    const down =
+      widen && index === 0
+        ? this.#tile.params.operand(widen.down, length, u32(widen.rank), this.#tile.row0)
+        : null;
+    const n = `${index}`;
+    const split = this.work.parts > 1;
+    const [from, end] = split ? [ref('u32', 'part_from'), ref('u32', 'part_to')] : [u32(0), length];
+    return [
+      comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
+      ...(split ? this.#share(length) : []),
+      loop(`k0_${n}`, from, end, u32(BK), (k0) => [
+        this.#stage(
+          `a${n}`,
+          'tile_a',
+          readA,
+          { height: BM, width: BK, i0: this.#tile.row0, j0: k0, slow: 'j', pitch: this.#tile.pitchA },
+          this.#tile.rows,
+          end,
+        ),
+        this.#stage(
+          `b${n}`,
+          'tile_b',
+          readB,
+          { height: BK, width: BN, i0: k0, j0: this.#tile.col0, slow: 'i', pitch: this.#tile.pitchB },
+          end,
+          this.#tile.cols,
+        ),
+        ...(down && widen
+          ? [
+              this.#stage(
+                `d${n}`,
+                'tile_d',
+                down,
+                { height: BK, width: widen.rank, i0: k0, j0: u32(0), slow: 'i', pitch: widen.rank },
+                end,
+                u32(widen.rank),
+              ),
+            ]
+          : []),
+        barrier,
+        this.#multiply(n),
+        ...(down && widen ? [multiplyDown(this.#tile, n, widen.rank)] : []),
+        barrier,
+      ]),
+    ];
+  }
+
+  /** The stretch of a split inner dimension that belongs to this workgroup. */
+  #share(length: U32): Stmt[] {
+    const share = div(add(length, u32(this.work.parts - 1)), u32(this.work.parts));
+    return [
+      define('part_from', mul(id('group', 2), share)),
+      define('part_to', min(add(ref('u32', 'part_from'), share), length)),
+    ];
+  }
+
+  /**
+   * Copies a height x width tile into workgroup memory, zero where the matrix ends; axis `slow` varies slowly there,
+   * `pitch` elements each. Neighbouring invocations read neighbouring elements of the stored matrix.
+   */
+  #stage(
+    name: string,
+    tile: string,
+    read: Read,
+    { height, width, i0, j0, slow, pitch }: Staged,
+    rows: U32,
+    cols: U32,
+  ): Stmt {
+    return loop(`e_${name}`, this.#tile.lane, u32(height * width), u32(this.#tile.threads), (e) => {
+      const [i, j] = read.transposed
+        ? [mod(e, u32(height)), div(e, u32(height))]
+        : [div(e, u32(width)), mod(e, u32(width))];
+      const [row, col] = [ref('u32', `row_${name}`), ref('u32', `col_${name}`)];
+      const index = slow === 'j' ? add(mul(j, u32(pitch)), i) : add(mul(i, u32(pitch)), j);
+      const inside = and(lt(row, rows), lt(col, cols));
+      return [
+        define(`row_${name}`, add(i0, i)),
+        define(`col_${name}`, add(j0, j)),
+        poke(tile, index, load(read.view, coordinates(read, row, col), inside)),
+      ];
+    });
+  }
+
+  /** acc += tile_a tile_b for this invocation's TM x TN. */
+  #multiply(n: string): Stmt {
+    const { pitchA, pitchB } = this.#tile;
+    const { BK, TM, TN } = this.#tile.schedule;
+    return loop(`k_${n}`, u32(0), u32(BK), u32(1), (k) => [
+      repeat(`ia_${n}`, TM, (i) => [
+        poke('col_a', i, peek('tile_a', add(mul(k, u32(pitchA)), add(this.#tile.tileRow, i)))),
+      ]),
+      repeat(`jb_${n}`, TN, (j) => [
+        poke('row_b', j, peek('tile_b', add(mul(k, u32(pitchB)), add(this.#tile.tileCol, j)))),
+      ]),
+      repeat(`i_${n}`, TM, (i) => [
+        repeat(`j_${n}`, TN, (j) => {
+          const at = add(mul(i, u32(TN)), j);
+          return [poke('acc', at, fma(peek('col_a', i), peek('row_b', j), peek('acc', at)))];
+        }),
+      ]),
+    ]);
+  }
+}

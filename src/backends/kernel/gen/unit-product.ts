@@ -1,0 +1,320 @@
+import { refused } from '../../../ir/codes/kernel-ir.js';
+import { fail } from '../../../ir/diagnostics.js';
+import {
+  type ArrayDecl,
+  add,
+  type Bool,
+  barrier,
+  comment,
+  define,
+  div,
+  id,
+  type Kernel,
+  loop,
+  lt,
+  min,
+  mod,
+  mul,
+  ref,
+  repeat,
+  type Stmt,
+  sub,
+  type U32,
+  u32,
+} from '../ir/kir.js';
+import { UNIT, UNIT_INNER, UNIT_RESULTS, type UnitType, WARP } from '../ir/units.js';
+import type { Launch, Product, Segment } from '../model/types.js';
+import { scheduleText } from '../plan/schedule.js';
+import { storeResults } from './epilogue.js';
+import { Parameters } from './parameters.js';
+import { unitResults } from './unit-results.js';
+import { unitTypeOf } from './unit-schedule.js';
+import { bring, inVectors, type TileShape, tileElements, tileShape } from './unit-tiles.js';
+
+/**
+ * The kernel of a product for matrix units (tier T1: `mma.sync`, `ldmatrix`, `cp.async`; sm_80 and up). A block of `warps`
+ * warps computes BM x BN results, a warp TM x TN of them. Tiles of both operands are in a ring of `stages`: while one is
+ * multiplied, the next ones are being loaded. Segments of the inner dimension follow each other in one ring (concat-K): the
+ * loader turns from (x, W) to (P, L') at a tile's boundary, which is the same for the whole block. Tiles keep the order of
+ * memory; rows are padded so that eight of them lie in different banks. Throws LOTR6101 for a product that is chained or
+ * widened.
+ */
+export function unitProductKernel(launch: Launch): Kernel {
+  const { work } = launch;
+  if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
+  if (work.chain || work.widen)
+    return fail(refused({ launch: launch.name, why: 'matrix units take no chained or widened product' }));
+  return new UnitProduct(launch, work).kernel();
+}
+
+/** A segment as it is brought in: the shapes of its tiles and whether they come in vectors. */
+interface Plan {
+  readonly segment: Segment;
+  readonly index: number;
+  readonly a: TileShape;
+  readonly b: TileShape;
+}
+
+class UnitProduct {
+  readonly #params = new Parameters();
+  readonly #type: UnitType;
+  readonly #threads: number;
+  readonly #runs: Plan[][] = [];
+  readonly #lane = ref('u32', 'lane');
+  readonly #row0 = ref('u32', 'row0');
+  readonly #col0 = ref('u32', 'col0');
+  readonly #warpRow = ref('u32', 'warp_row');
+  readonly #warpCol = ref('u32', 'warp_col');
+  readonly #rows: U32;
+  readonly #cols: U32;
+  readonly #sizeA: number;
+  readonly #sizeB: number;
+
+  constructor(
+    readonly launch: Launch,
+    readonly work: Product,
+  ) {
+    const { BM, BN, BK, warps } = launch.schedule;
+    this.#type = unitTypeOf(work);
+    this.#threads = warps * WARP;
+    this.#rows = this.#params.length(work.rows);
+    this.#cols = this.#params.length(work.cols);
+    // neighbours whose tiles are stored alike share a ring
+    for (const [index, segment] of work.segments.entries()) {
+      const a = tileShape(segment.a, BM, BK, true, this.#type);
+      const b = tileShape(segment.b, BK, BN, false, this.#type);
+      const last = this.#runs.at(-1)?.[0];
+      const alike = last?.a.transposed === a.transposed && last.b.transposed === b.transposed;
+      const plan = { segment, index, a, b };
+      if (alike) this.#runs.at(-1)!.push(plan);
+      else this.#runs.push([plan]);
+    }
+    const plans = this.#runs.flat();
+    this.#sizeA = Math.max(...plans.map(({ a }) => tileElements(a)));
+    this.#sizeB = Math.max(...plans.map(({ b }) => tileElements(b)));
+  }
+
+  kernel(): Kernel {
+    const { schedule, name, does } = this.launch;
+    const { rows, cols, segments } = this.work;
+    const elem = this.#type === 'tf32' ? {} : { elem: this.#type };
+    const ring = { space: 'workgroup', stages: schedule.stages, ...elem } as const;
+    const { TM, TN, stages } = schedule;
+    const arrays: ArrayDecl[] = [
+      { name: 'tile_a', size: stages * this.#sizeA, ...ring },
+      { name: 'tile_b', size: stages * this.#sizeB, ...ring },
+      { name: 'acc', space: 'register', size: (TM * TN) / WARP },
+    ];
+    const body = [...this.#runs.flatMap((run, index) => this.#run(run, index)), ...this.#results()];
+    return {
+      name,
+      about: [
+        `${does}.`,
+        `${rows} x ${cols}, inner ${segments.map(({ inner }) => inner).join(' + ')}; tiles ${scheduleText(schedule)}, matrix units in ${this.#type}.`,
+      ],
+      workgroup: [this.#threads, 1, 1],
+      ...this.#params.list(),
+      arrays,
+      fragments: [
+        { name: 'part_a', part: 'a', type: this.#type, count: TM / UNIT.rows },
+        { name: 'part_b', part: 'b', type: this.#type, count: TN / UNIT.cols },
+      ],
+      body: [...this.#places(), ...body],
+    };
+  }
+
+  #places(): Stmt[] {
+    const { BM, BN, TM, TN } = this.launch.schedule;
+    const [warp, across] = [div(this.#lane, u32(WARP)), u32(BN / TN)];
+    return [
+      define('lane', id('local', 0)),
+      define('row0', mul(id('group', 1), u32(BM))),
+      define('col0', mul(id('group', 0), u32(BN))),
+      ...this.#params.lookups,
+      define('warp_row', mul(div(warp, across), u32(TM))),
+      define('warp_col', mul(mod(warp, across), u32(TN))),
+    ];
+  }
+
+  /** Segments that share a ring: fill all stages but one, then bring the tile after those while one is multiplied. */
+  #run(run: readonly Plan[], number: number): Stmt[] {
+    const { BK, stages } = this.launch.schedule;
+    const n = `${number}`;
+    const split = this.work.parts > 1;
+    const lengths = run.map(({ segment }) => this.#params.length(segment.inner));
+    const [from, end] = split ? [ref('u32', 'part_from'), ref('u32', 'part_to')] : [u32(0), lengths[0]!];
+    const ends = split ? [end] : lengths;
+    const tiles = (length: U32) => div(add(length, u32(BK - 1)), u32(BK));
+    const counts = split ? [tiles(sub(end, from))] : lengths.map(tiles);
+    // the first tile of each segment, and the number of all
+    const firsts = counts.map((_, at) => counts.slice(0, at).reduce(add, u32(0)));
+    const total = ref('u32', `tiles_${n}`);
+    const names = run.map(({ segment: { a, b } }) => `${a.matrix.buffer} ${b.matrix.buffer}`);
+    const issue = (t: U32, when: string): Stmt[] =>
+      run.flatMap((plan, at): Stmt[] => {
+        const k0 = add(from, mul(sub(t, firsts[at]!), u32(BK)));
+        const name = `${when}${plan.index}`;
+        const stage = ref('u32', `stage_${name}`);
+        const body = [
+          define(`stage_${name}`, mod(t, u32(stages))),
+          ...this.#bring(plan, name, k0, ends[at]!, stage),
+        ];
+        const cond = within(t, firsts[at]!, at + 1 < run.length ? firsts[at + 1]! : total);
+        return [{ s: 'if', cond, body }];
+      });
+    return [
+      comment(
+        `${names.join(', then ')}: ${BK} of the inner dimension in a tile, ${stages} tiles in the ring`,
+      ),
+      ...(split ? this.#share(lengths[0]!) : []),
+      define(`tiles_${n}`, counts.reduce(add)),
+      loop(`t0_${n}`, u32(0), u32(stages - 1), u32(1), (t) => [...issue(t, 'first_'), { s: 'commit' }]),
+      loop(`t_${n}`, u32(0), total, u32(1), (t) => [
+        { s: 'wait', pending: stages - 2 },
+        barrier,
+        define(`next_${n}`, add(t, u32(stages - 1))),
+        ...issue(ref('u32', `next_${n}`), 'next_'),
+        { s: 'commit' },
+        define(`stage_${n}`, mod(t, u32(stages))),
+        ...this.#multiply(run[0]!, n, ref('u32', `stage_${n}`)),
+      ]),
+      ...(number + 1 < this.#runs.length ? [{ s: 'wait', pending: 0 } as const, barrier] : []),
+    ];
+  }
+
+  /** The stretch of a split inner dimension that belongs to this block. */
+  #share(length: U32): Stmt[] {
+    const share = div(add(length, u32(this.work.parts - 1)), u32(this.work.parts));
+    return [
+      // the last blocks may have nothing
+      define('part_from', min(mul(id('group', 2), share), length)),
+      define('part_to', min(add(ref('u32', 'part_from'), share), length)),
+    ];
+  }
+
+  #bring({ segment, a, b }: Plan, name: string, k0: U32, end: U32, stage: U32): Stmt[] {
+    const { inner } = segment;
+    const length = this.#params.length(inner);
+    const cut = this.work.parts > 1;
+    const [type, lane, threads] = [this.#type, this.#lane, this.#threads];
+    const shared = { type, lane, threads };
+    const readA = this.#params.operand(segment.a, this.#rows, length, this.#row0);
+    const readB = this.#params.operand(segment.b, length, this.#cols, this.#row0);
+    return [
+      bring({
+        ...shared,
+        name: `a_${name}`,
+        array: 'tile_a',
+        base: mul(stage, u32(this.#sizeA)),
+        shape: a,
+        read: readA,
+        i0: this.#row0,
+        j0: k0,
+        rows: this.#rows,
+        cols: end,
+        vectors: inVectors(segment.a, a.transposed ? this.work.rows : inner, type, cut && !a.transposed),
+      }),
+      bring({
+        ...shared,
+        name: `b_${name}`,
+        array: 'tile_b',
+        base: mul(stage, u32(this.#sizeB)),
+        shape: b,
+        read: readB,
+        i0: k0,
+        j0: this.#col0,
+        rows: end,
+        cols: this.#cols,
+        vectors: inVectors(segment.b, b.transposed ? inner : this.work.cols, type, cut && b.transposed),
+      }),
+    ];
+  }
+
+  /** acc += tile_a tile_b for the TM x TN of a warp. */
+  #multiply({ a, b }: Plan, n: string, stage: U32): Stmt[] {
+    const { BK, TM, TN } = this.launch.schedule;
+    const inner = UNIT_INNER[this.#type];
+    const [down, across] = [TM / UNIT.rows, TN / UNIT.cols];
+    const place = (size: number, { pitch, transposed }: TileShape, row: U32, col: U32) => {
+      const [i, j] = transposed ? [col, row] : [row, col];
+      return add(mul(stage, u32(size)), add(mul(i, u32(pitch)), j));
+    };
+    return [
+      repeat(`k_${n}`, BK / inner, (step) => {
+        const k = mul(step, u32(inner));
+        return [
+          repeat(`i_${n}`, down, (i) => [
+            {
+              s: 'fragment',
+              fragment: 'part_a',
+              index: i,
+              tile: 'tile_a',
+              at: place(this.#sizeA, a, add(this.#warpRow, mul(i, u32(UNIT.rows))), k),
+              stride: a.pitch,
+              transposed: a.transposed,
+            },
+          ]),
+          repeat(`j_${n}`, across, (j) => [
+            {
+              s: 'fragment',
+              fragment: 'part_b',
+              index: j,
+              tile: 'tile_b',
+              at: place(this.#sizeB, b, k, add(this.#warpCol, mul(j, u32(UNIT.cols)))),
+              stride: b.pitch,
+              transposed: b.transposed,
+            },
+          ]),
+          repeat(`i2_${n}`, down, (i) => [
+            repeat(`j2_${n}`, across, (j) => [
+              {
+                s: 'mma',
+                acc: 'acc',
+                at: mul(add(mul(i, u32(across)), j), u32(UNIT_RESULTS)),
+                a: 'part_a',
+                aIndex: i,
+                b: 'part_b',
+                bIndex: j,
+              },
+            ]),
+          ]),
+        ];
+      }),
+    ];
+  }
+
+  /** Where the results of a thread lie follows from the unit: see UNIT_RESULTS. */
+  #results(): Stmt[] {
+    const { TM, TN } = this.launch.schedule;
+    const across = TN / UNIT.cols;
+    const own = mod(this.#lane, u32(WARP));
+    return storeResults(this.#params, this.work, {
+      array: 'acc',
+      row: add(add(this.#row0, this.#warpRow), div(own, u32(4))),
+      col: add(add(this.#col0, this.#warpCol), mul(mod(own, u32(4)), u32(2))),
+      rows: this.#rows,
+      cols: this.#cols,
+      paired: true,
+      each: (result, width) => [
+        repeat('out_i', TM / UNIT.rows, (i) => [
+          repeat('out_j', across, (j) =>
+            unitResults(width, (e, down, along) =>
+              result(
+                add(mul(add(mul(i, u32(across)), j), u32(UNIT_RESULTS)), e),
+                add(mul(i, u32(UNIT.rows)), down),
+                add(mul(j, u32(UNIT.cols)), along),
+              ),
+            ),
+          ),
+        ]),
+      ],
+    });
+  }
+}
+
+/** from <= t < to */
+function within(t: U32, from: U32, to: U32): Bool {
+  const below = lt(t, to);
+  if (from.e === 'lit' && from.value === 0) return below;
+  return { type: 'bool', e: 'and', a: lt(from, add(t, u32(1))), b: below };
+}

@@ -1,0 +1,31 @@
+import { UNIT_INNER, type UnitType } from '../ir/units.js';
+import type { Product, Schedule } from '../model/types.js';
+import { vectorOf } from './unit-tiles.js';
+
+/** In which type the matrix unit multiplies: the narrowest of the operands. */
+export function unitTypeOf({ segments }: Product): UnitType {
+  const types = new Set(segments.flatMap(({ a, b }) => [a.matrix.dtype, b.matrix.dtype]));
+  return types.has('bf16') ? 'bf16' : types.has('f16') ? 'f16' : 'tf32';
+}
+
+/**
+ * The nearest schedule that a kernel for matrix units can run, with tiles of `type` in at most `bytes` of static shared
+ * memory: warps of at most 64 x 64 results, as many as the tile needs, and fewer stages or shorter tiles where the ring
+ * would not fit. Null for a schedule without warps.
+ */
+export function unitSchedule(schedule: Schedule, type: UnitType, bytes: number): Schedule | null {
+  if (schedule.warps === 0) return null;
+  const [BM, BN] = [schedule.BM, Math.min(schedule.BN, 128)];
+  const [TM, TN] = [Math.min(schedule.TM, 64), Math.min(schedule.TN, 64, BN)];
+  const size = 16 / vectorOf(type);
+  // for both ways to store the tiles
+  const tile = (outer: number, BK: number) => Math.max(outer * (BK + 8), BK * (outer + 8));
+  const ring = (BK: number, stages: number) => stages * size * (tile(BM, BK) + tile(BN, BK));
+  let [BK, stages] = [Math.max(schedule.BK, UNIT_INNER[type]), Math.max(schedule.stages, 2)];
+  while (ring(BK, stages) > bytes) {
+    if (stages > 2) stages--;
+    else if (BK / 2 >= UNIT_INNER[type]) BK /= 2;
+    else return null;
+  }
+  return { ...schedule, BM, BN, BK, TM, TN, stages, warps: (BM / TM) * (BN / TN) };
+}

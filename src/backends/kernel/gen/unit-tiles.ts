@@ -1,0 +1,112 @@
+import {
+  add,
+  and,
+  define,
+  div,
+  load,
+  loop,
+  lt,
+  mod,
+  mul,
+  poke,
+  ref,
+  type Stmt,
+  type U32,
+  u32,
+} from '../ir/kir.js';
+import type { UnitType } from '../ir/units.js';
+import type { Extent, Operand } from '../model/types.js';
+import { coordinates, type Read } from './parameters.js';
+
+/** A tile of an operand in workgroup memory, stored as the operand is: neighbours in memory stay neighbours. */
+export interface TileShape {
+  /** rows in memory and their useful length */
+  readonly height: number;
+  readonly width: number;
+  /** elements from row to row: rows begin in different banks */
+  readonly pitch: number;
+  /** the tile is stored as the transpose of the operand */
+  readonly transposed: boolean;
+}
+
+/** Elements of 16 bytes. */
+export const vectorOf = (type: UnitType): number => (type === 'tf32' ? 4 : 8);
+
+/** The tile of rows x cols of an operand. `rowsOuter`: the rows are not the inner dimension of the product. */
+export function tileShape(
+  { transposed }: Pick<Operand, 'transposed'>,
+  rows: number,
+  cols: number,
+  rowsOuter: boolean,
+  type: UnitType,
+): TileShape {
+  const [height, width] = transposed ? [cols, rows] : [rows, cols];
+  // 8 rows of 16 bytes fill all banks once; rows that threads read in single f32 need 4 or 8 elements between them
+  const innerInMemory = transposed !== rowsOuter;
+  const pad = type === 'tf32' && innerInMemory ? 4 : 8;
+  return { height, width, pitch: width + pad, transposed };
+}
+
+export const tileElements = ({ height, pitch }: TileShape): number => height * pitch;
+
+/**
+ * Whether an operand can be copied 16 bytes at a time: it has the type of the tile, and its rows, and what a tile takes of
+ * them, lie on multiples of 16 bytes. `along`: its length along a row of memory.
+ */
+export function inVectors(
+  { matrix, perRowBlock }: Operand,
+  along: Extent,
+  type: UnitType,
+  cut: boolean,
+): boolean {
+  const count = vectorOf(type);
+  const elem = type === 'tf32' ? 'f32' : type;
+  const whole = (extent: Extent) => typeof extent === 'number' && extent % count === 0;
+  return (
+    !cut &&
+    matrix.dtype === elem &&
+    [matrix.offset, matrix.rowStride, along, perRowBlock?.stride ?? 0].every(whole)
+  );
+}
+
+/** What is loaded into workgroup memory: part of an operand from logical (i0, j0) on. */
+export interface Bring {
+  /** suffix of names */
+  readonly name: string;
+  readonly array: string;
+  /** first element in the array */
+  readonly base: U32;
+  readonly shape: TileShape;
+  readonly read: Read;
+  readonly i0: U32;
+  readonly j0: U32;
+  /** logical bounds: elements beyond are 0 */
+  readonly rows: U32;
+  readonly cols: U32;
+  readonly lane: U32;
+  readonly threads: number;
+  readonly type: UnitType;
+  readonly vectors: boolean;
+}
+
+/** All threads together load a tile: in asynchronous copies of 16 bytes, or element by element. */
+export function bring(bring: Bring): Stmt {
+  const { name, array, base, shape, read, lane, threads, type, vectors } = bring;
+  const step = vectors ? vectorOf(type) : 1;
+  const across = shape.width / step;
+  return loop(`e_${name}`, lane, u32(shape.height * across), u32(threads), (e) => {
+    const [down, along] = [div(e, u32(across)), mul(mod(e, u32(across)), u32(step))];
+    const [i, j] = shape.transposed ? [along, down] : [down, along];
+    const [row, col] = [ref('u32', `row_${name}`), ref('u32', `col_${name}`)];
+    const index = add(base, add(mul(down, u32(shape.pitch)), along));
+    const inside = and(lt(row, bring.rows), lt(col, bring.cols));
+    const at = coordinates(read, row, col);
+    return [
+      define(`row_${name}`, add(bring.i0, i)),
+      define(`col_${name}`, add(bring.j0, j)),
+      vectors
+        ? { s: 'copy', array, index, view: read.view, at, count: step, mask: inside }
+        : poke(array, index, load(read.view, at, inside)),
+    ];
+  });
+}

@@ -1,0 +1,145 @@
+import { refused } from '../../../ir/codes/kernel-ir.js';
+import { fail } from '../../../ir/diagnostics.js';
+import {
+  add,
+  type BufferParam,
+  comment,
+  define,
+  div,
+  id,
+  type Kernel,
+  mod,
+  mul,
+  ref,
+  repeat,
+  type Stmt,
+  sub,
+  type U32,
+  u32,
+} from '../ir/kir.js';
+import { UNIT, UNIT_RESULTS, WARP } from '../ir/units.js';
+import { boxRows, GROUP, GROUP_ROWS, GROUP_UNIT, type MapParam, type Tiles } from '../ir/warpgroups.js';
+import type { Launch, Operand, Product } from '../model/types.js';
+import { scheduleText } from '../plan/schedule.js';
+import { groupTypeOf, whyNoWarpgroups } from '../plan/warpgroup-schedule.js';
+import { storeResults } from './epilogue.js';
+import { Parameters } from './parameters.js';
+import { unitResults } from './unit-results.js';
+
+/** Registers of a thread by the number of warpgroups that multiply: of the one that loads, and of these. */
+const REGISTERS: Readonly<Record<number, readonly [bring: number, multiply: number]>> = {
+  2: [40, 232],
+  3: [32, 160],
+};
+
+/**
+ * The kernel of a product for warpgroups (tier T2: `wgmma`, fed by the copy engine through tensor maps; sm_90a). A block
+ * computes BM x BN results: one thread of the first warpgroup has tiles brought into a ring of `stages`, each of the others
+ * multiplies 64 rows. Segments follow each other in one ring (concat-K), each read as it is stored; the copy engine writes
+ * zeros for what lies beyond a matrix. Throws LOTR6101 for a product or schedule that warpgroups do not take.
+ */
+export function warpgroupProductKernel(launch: Launch): Kernel {
+  const { work, schedule, name, does } = launch;
+  if (work.kind !== 'product') throw new Error(`${name} is not a product`);
+  const why = whyNoWarpgroups(work, schedule);
+  if (why !== null) return fail(refused({ launch: name, why }));
+  const { BM, BN, stages } = schedule;
+  const type = groupTypeOf(work)!;
+  const params = new Parameters();
+  const { maps, tiles } = mapped(params, work, BM, BN);
+  const operands = new Set(maps.map(({ view }) => view.buffer));
+  const multipliers = BM / GROUP_ROWS;
+  const registers = REGISTERS[multipliers];
+  const counted = (count: number | undefined, more: boolean): Stmt[] =>
+    count === undefined ? [] : [{ s: 'registers', count, more }];
+  const results = resultsOf(params, work, BN);
+  const { buffers, uniforms } = params.list();
+  const { rows, cols, segments } = work;
+  return {
+    name,
+    about: [
+      `${does}.`,
+      `${rows} x ${cols}, inner ${segments.map(({ inner }) => inner).join(' + ')}; tiles ${scheduleText(schedule)}, warpgroups in ${type}.`,
+    ],
+    workgroup: [GROUP * (1 + multipliers), 1, 1],
+    buffers: buffers.map(
+      (buffer): BufferParam => (operands.has(buffer.name) ? { ...buffer, mapped: true } : buffer),
+    ),
+    uniforms,
+    arrays: [{ name: 'acc', space: 'register', size: (BN * UNIT.rows) / WARP }],
+    ring: { type, rows: BM, cols: BN, stages },
+    maps,
+    body: [
+      define('lane', id('local', 0)),
+      define('row0', mul(id('group', 1), u32(BM))),
+      define('col0', mul(id('group', 0), u32(BN))),
+      { s: 'ring' },
+      {
+        s: 'roles',
+        threads: GROUP,
+        first: [
+          comment('one thread has tiles brought'),
+          ...counted(registers?.[0], false),
+          ...tiles.map((part): Stmt => ({ s: 'feed', tiles: part })),
+        ],
+        rest: [
+          comment('64 rows of results for each warpgroup'),
+          ...counted(registers?.[1], true),
+          ...tiles.map((part): Stmt => ({ s: 'drain', tiles: part, acc: 'acc' })),
+          { s: 'drained' },
+          ...results,
+        ],
+      },
+    ],
+  };
+}
+
+/** The maps of all operands, in order of mention and each once, and the tiles of the segments. */
+function mapped(
+  params: Parameters,
+  work: Product,
+  BM: number,
+  BN: number,
+): { readonly maps: readonly MapParam[]; readonly tiles: readonly Tiles[] } {
+  const maps = new Map<string, MapParam>();
+  const [rows, cols] = [params.length(work.rows), params.length(work.cols)];
+  const boxed = (operand: Operand, of: readonly [U32, U32], boxHeight: number) => {
+    const { view, transposed } = params.operand(operand, of[0], of[1], u32(0));
+    const key = JSON.stringify([view, boxHeight]);
+    const map = maps.get(key) ?? { name: `map_${maps.size}_${view.buffer}`, view, rows: boxHeight };
+    maps.set(key, map);
+    return { map: map.name, transposed };
+  };
+  const tiles = work.segments.map(({ a, b, inner: length }): Tiles => {
+    const inner = params.length(length);
+    return {
+      a: boxed(a, [rows, inner], boxRows(!a.transposed, BM)),
+      b: boxed(b, [inner, cols], boxRows(b.transposed, BN)),
+      row: ref('u32', 'row0'),
+      col: ref('u32', 'col0'),
+      inner,
+    };
+  });
+  return { maps: [...maps.values()], tiles };
+}
+
+/** A warp holds 16 rows; within 8 columns its threads hold results as UNIT_RESULTS says. */
+function resultsOf(params: Parameters, work: Product, BN: number): Stmt[] {
+  const lane = ref('u32', 'lane');
+  const [warp, own] = [div(sub(lane, u32(GROUP)), u32(WARP)), mod(lane, u32(WARP))];
+  return storeResults(params, work, {
+    array: 'acc',
+    row: add(ref('u32', 'row0'), add(mul(warp, u32(UNIT.rows)), div(own, u32(4)))),
+    col: add(ref('u32', 'col0'), mul(mod(own, u32(4)), u32(2))),
+    rows: params.length(work.rows),
+    cols: params.length(work.cols),
+    paired: true,
+    each: (result, width) => [
+      repeat('out_j', BN / GROUP_UNIT, (j) =>
+        unitResults(width, (e, down, along) =>
+          result(add(mul(j, u32(UNIT_RESULTS)), e), down, add(mul(j, u32(GROUP_UNIT)), along)),
+        ),
+      ),
+    ],
+  });
+}

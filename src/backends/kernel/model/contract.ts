@@ -1,0 +1,209 @@
+import { effectiveScale, type PlanRow, type SiteRow, type SiteUseRow } from '../../../ir/adapter.js';
+import { nothingToPlan } from '../../../ir/codes/kernels.js';
+import { fail } from '../../../ir/diagnostics.js';
+import { isFloat } from '../../../ir/dtype.js';
+import type { Model, Node, Value } from '../../../ir/model.js';
+import { alphaOf, isSet } from '../../../passes/adapters/base-attrs.js';
+import { factorCount } from '../../../passes/adapters/insert.js';
+import { dtypeOf, requireChain } from '../../../passes/adapters/lower.js';
+import { factorNames, groupOf, outputsByName, requirePlan } from '../../../passes/adapters/plan.js';
+import { raiseAdapters } from '../../../passes/adapters/raise.js';
+import { storedWeight } from '../../../passes/adapters/weight.js';
+import { activationAfter } from './activations.js';
+import type { AdaptedLayer, Contraction, Group, LayerRegion, Skipped } from './layers.js';
+import type { KernelDtype } from './types.js';
+
+/**
+ * What the adapted layers of a rewritten model compute, in graph order: layers that read the same
+ * input form a region. Raises the model's adapters to `lotrc::LoTRLinear` on the way, so the
+ * caller hands over a model that is not needed any more. Reads no weights. Throws LOTR3201 without a plan, LOTR3203 when
+ * a layer does not compute what the plan says, LOTR6002 when there are no kernels for any of the layers.
+ */
+export function contract(model: Model): Contraction {
+  raiseAdapters(model, 'plan kernels');
+  const plan = requirePlan(model, 'plan kernels');
+  const outputs = outputsByName(model);
+  const position = new Map([...model.everyNode()].map((node, index) => [node, index]));
+  const groups: Group[] = [];
+  const found: { layer: AdaptedLayer; x: Value; at: number; dtype: KernelDtype }[] = [];
+  const skipped: Skipped[] = [];
+  for (const row of plan.plans) {
+    const sites = new Map<string, string[]>();
+    for (const site of row.sites) {
+      for (const [nth, use] of site.uses.entries()) {
+        const node = outputs.get(use.output)!.producer!;
+        const id = nth === 0 ? site.id : `${site.id}#${nth + 1}`;
+        const layer = layerOf(row, site, use, id, node);
+        if (typeof layer === 'string') {
+          skipped.push({ layer: id, because: layer });
+          continue;
+        }
+        const dtype = dtypeOf(node.inputs[1]!) as KernelDtype;
+        found.push({ layer, x: node.inputs[0]!, at: position.get(node)!, dtype });
+        const members = sites.get(site.group) ?? [];
+        if (!members.includes(site.id)) members.push(site.id);
+        sites.set(site.group, members);
+      }
+    }
+    for (const group of row.groups) {
+      const members = sites.get(group.id);
+      if (members) groups.push(groupRow(row, group.id, members));
+    }
+  }
+  if (found.length === 0) fail(nothingToPlan({ why: skipped[0]?.because ?? 'the plan lists none' }));
+  found.sort((a, b) => a.at - b.at);
+  const dtype = found[0]!.dtype;
+  for (const other of found.filter((entry) => entry.dtype !== dtype)) {
+    skipped.push({ layer: other.layer.id, because: `it computes in ${other.dtype}, others in ${dtype}` });
+  }
+  const layers = found.filter((entry) => entry.dtype === dtype);
+  const inputs = new Map<Value, number>();
+  for (const { x } of layers) if (!inputs.has(x)) inputs.set(x, inputs.size);
+  const entries = layers.map(({ layer, x }) => ({ layer, input: inputs.get(x)! }));
+  return { dtype, groups, regions: regionsOf(entries), skipped };
+}
+
+function groupRow(row: PlanRow, id: string, sites: readonly string[]): Group {
+  const group = row.groups.find((candidate) => candidate.id === id)!;
+  const members = row.sites.filter((site) => sites.includes(site.id));
+  return {
+    id,
+    method: row.spec.method,
+    in: group.in,
+    out: group.out,
+    rank: group.rank,
+    scale: effectiveScale(row.spec, group.rank),
+    factors: row.spec.factors.map(({ name, share, mode, lrMultiplier }, k) => ({
+      name,
+      shared: share === 'group',
+      tensors: [...new Set(members.map((site) => factorNames(row, site)[k]!))],
+      trainable: mode === 'trainable',
+      lrMultiplier,
+    })),
+    sites: members.map((site) => site.id),
+  };
+}
+
+/** The layer as kernels see it, or why there are none for it. */
+function layerOf(
+  row: PlanRow,
+  site: SiteRow,
+  use: SiteUseRow,
+  id: string,
+  node: Node,
+): AdaptedLayer | string {
+  requireChain(node);
+  const count = factorCount(node);
+  const shares = row.spec.factors.map(({ share }) => share);
+  if (count > 3) return `its adapter is a product of ${count} factors, kernels know two and three`;
+  if (count === 3 && (shares[1] !== 'site' || shares[2] !== 'group')) {
+    return 'kernels need a middle factor per site and a shared last factor';
+  }
+  if (!node.inputs[0]) return 'its adapter is added to one matrix of a stack of experts';
+  if (isSet(node, 'transA')) return 'it reads its input transposed';
+  if (alphaOf(node) !== 1) return 'it scales its product (Gemm with alpha)';
+  const beta = node.attrs.get('beta');
+  if (beta?.kind === 'float' && beta.value !== 1) return 'it scales its bias (Gemm with beta)';
+  const stored = storedWeight(node.inputs[1]!);
+  if (!stored) return 'its weight is computed in the model';
+  if (!isFloat(stored.data.dtype)) return `its weight is quantised (${stored.data.dtype})`;
+  if (stored.data.shape.length !== 2) return 'it is a convolution';
+  const dtype = dtypeOf(node.inputs[1]!);
+  if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') return `it computes in ${dtype}`;
+  const group = groupOf(row, site);
+  const own = node.inputs[2 + count];
+  const ownBias = own ? vectorBehind(own, group.out, dtype) : null;
+  if (own && ownBias === null) return 'its bias is not a stored vector of its width';
+  const added = own ? null : biasAfter(node.outputs[0]!, group.out, dtype);
+  const linear = added?.out ?? node.outputs[0]!;
+  const activation = activationAfter(linear);
+  return {
+    id,
+    site: site.id,
+    group: group.id,
+    in: group.in,
+    out: group.out,
+    rank: group.rank,
+    factors: factorNames(row, site),
+    weight: stored.holder.name,
+    weightStored: stored.transposed === isSet(node, 'transB') ? 'io' : 'oi',
+    x: node.inputs[0]!.name,
+    y: use.output,
+    bias: ownBias ?? added?.bias ?? null,
+    activation: activation?.activation ?? null,
+    biasedOutput: linear.name,
+    fusedOutput: activation?.out.name ?? linear.name,
+  };
+}
+
+/** y + b with a stored vector b, where nothing else reads y. */
+function biasAfter(
+  y: Value,
+  width: number,
+  dtype: string,
+): { readonly bias: string; readonly out: Value } | null {
+  const [use] = y.uses;
+  if (y.isOutput || y.uses.size !== 1 || use?.node.opKey !== 'Add') return null;
+  const other = use.node.inputs[1 - use.index];
+  const bias = other ? vectorBehind(other, width, dtype) : null;
+  return bias === null ? null : { bias, out: use.node.outputs[0]! };
+}
+
+/**
+ * Name of the stored vector that a value is, through Identity; null when it is not a stored vector of that width and
+ * type.
+ */
+function vectorBehind(value: Value, width: number, dtype: string): string | null {
+  const stored = storedWeight(value);
+  if (!stored || stored.data.dtype !== dtype) return null;
+  const { shape } = stored.data;
+  const fits = shape.at(-1) === width && shape.slice(0, -1).every((extent) => extent === 1);
+  return fits ? stored.holder.name : null;
+}
+
+/**
+ * Groups layers by input and group, in order of first appearance. Layers with a first factor of their own join only if
+ * their site is used once: a factor that two regions train must be in one place.
+ */
+export function regionsOf(
+  entries: readonly { readonly layer: AdaptedLayer; readonly input: number }[],
+): readonly LayerRegion[] {
+  const uses = new Map<string, Set<string>>();
+  for (const { layer } of entries) {
+    const sites = uses.get(layer.factors[0]!) ?? new Set();
+    uses.set(layer.factors[0]!, sites.add(layer.id));
+  }
+  const regions = new Map<string, { readonly input: number; readonly layers: AdaptedLayer[] }>();
+  for (const { layer, input } of entries) {
+    const [down] = layer.factors;
+    const key = `${input}|${layer.group}|${uses.get(down!)!.size > 1 ? down : ''}`;
+    const region = regions.get(key);
+    if (region) region.layers.push(layer);
+    else regions.set(key, { input, layers: [layer] });
+  }
+  return [...regions.values()].map(({ input, layers }) => ({
+    label: commonLabel(layers.map(({ id }) => id)),
+    group: layers[0]!.group,
+    x: layers[0]!.x,
+    input,
+    in: layers[0]!.in,
+    rank: layers[0]!.rank,
+    downs: [...new Set(layers.map(({ factors }) => factors[0]!))],
+    layers,
+  }));
+}
+
+/** `layer.0.attention.{q,k,v}`: what names share in front and at the end, and where they differ. */
+export function commonLabel(names: readonly string[]): string {
+  if (names.length === 1) return names[0]!;
+  const parts = names.map((name) => name.split(/(?<=[./])/));
+  const shortest = Math.min(...parts.map((list) => list.length)) - 1;
+  let front = 0;
+  while (front < shortest && parts.every((list) => list[front] === parts[0]![front])) front++;
+  let back = 0;
+  while (back < shortest - front && parts.every((list) => list.at(-1 - back) === parts[0]!.at(-1 - back)))
+    back++;
+  const middle = parts.map((list) => list.slice(front, list.length - back).join(''));
+  const tail = parts[0]!.slice(parts[0]!.length - back).join('');
+  return `${parts[0]!.slice(0, front).join('')}{${middle.join(',')}}${tail}`;
+}

@@ -1,0 +1,307 @@
+import type { Merging } from '../plan/merging.js';
+import type { Group, LayerRegion, Skipped } from './layers.js';
+
+/**
+ * Types that contraction planning and the kernel families share, as plain data. A plan is a list of launches; a launch says
+ * which matrices are multiplied, in what order along the inner dimension, and what is done to each result before it
+ * is stored. With a schedule and a device profile that is all a family needs to generate its kernel.
+ *
+ * Letters: M tokens (rows of x), K inputs, N outputs, r rank. All matrices are row-major.
+ */
+
+/** Element types of buffers. Products accumulate in f32 whatever the operands are. */
+export type KernelDtype = 'f32' | 'f16' | 'bf16';
+
+/** A length known when the plan is made, or the name of a uniform that holds it at launch ("M"). */
+export type Extent = number | string;
+
+export type Activation = 'relu' | 'gelu' | 'gelu-tanh' | 'silu';
+
+// ── devices ─────────────────────────────────────────────────────────────────
+
+/**
+ * A device as the cost model and the legality checks see it. Rates are those a good kernel reaches, not data-sheet
+ * peaks.
+ */
+export interface DeviceProfile {
+  readonly name: string;
+  /** key of schedule rows: "webgpu-laptop", "sm_90a" */
+  readonly target: string;
+  readonly api: 'webgpu' | 'cuda';
+  /** FLOP per second of a matrix product by operand type; null: the device has no such type */
+  readonly flops: Readonly<Record<KernelDtype, number | null>>;
+  /** bytes per second to and from device memory */
+  readonly bytesPerSecond: number;
+  readonly launchSeconds: number;
+  /** last-level cache, bytes */
+  readonly cacheBytes: number;
+  /** workgroup (shared) memory of one workgroup, bytes */
+  readonly workgroupBytes: number;
+  /** most invocations (threads) in a workgroup */
+  readonly invocations: number;
+  /** storage buffers that one kernel may bind */
+  readonly storageBuffers: number;
+  readonly features: readonly string[];
+  /** where the figures come from */
+  readonly source: string;
+}
+
+// ── contraction regions ─────────────────────────────────────────────────────
+
+/** `out (+)= scale * einsum(args)`: one step of an exact lowering. `einsum` is like "mk,kr->mr". */
+export interface Term {
+  readonly out: string;
+  readonly einsum: string;
+  readonly args: readonly string[];
+  readonly scale: number;
+  readonly accumulate: boolean;
+}
+
+/** Terms in order of execution, the extents of their letters, and the operands that stay on the device. */
+export interface Region {
+  readonly terms: readonly Term[];
+  readonly extents: Readonly<Record<string, Extent>>;
+  readonly resident: readonly string[];
+}
+
+// ── schedules ───────────────────────────────────────────────────────────────
+
+/**
+ * Tile of a workgroup (BM x BN outputs, BK of the inner dimension at a time); TM x TN outputs of one invocation, or of one
+ * warp where `warps` is not 0; vector width of loads; stages of the copy pipeline (1: none); warps of a CUDA block (0 in
+ * WGSL, where a workgroup has BM/TM * BN/TN invocations); parts into which the inner dimension is split (partial sums,
+ * added by a second launch).
+ *
+ * `subgroups`: the inner dimension is spread over the BK invocations of a workgroup, which make BM x BN outputs, BM x
+ * TN (TM is BM) at a time, and sum over subgroups what each of them has.
+ */
+export interface Schedule {
+  readonly BM: number;
+  readonly BN: number;
+  readonly BK: number;
+  readonly TM: number;
+  readonly TN: number;
+  readonly vec: 1 | 2 | 4;
+  readonly stages: number;
+  readonly warps: number;
+  readonly splitK: number;
+  readonly subgroups?: true;
+  /** without matrix units: padding of rows of tiles, in elements, so that they begin in different banks */
+  readonly pad?: number;
+}
+
+/**
+ * `gemm`: tiles of an M x N result; `skinny`: M x r, reads a wide matrix once; `skinnyT`: r x N or K x r, sums over
+ * tokens; `dyPass`: dP and partial Z in one read of dy; `rankBatched`: weight-space products over all sites of a group;
+ * `gemv`: few rows; `reducePartials`: adds partial results in a fixed order; `blas`: a call of the vendor's library.
+ */
+export type Family =
+  | 'gemm'
+  | 'skinny'
+  | 'skinnyT'
+  | 'dyPass'
+  | 'rankBatched'
+  | 'gemv'
+  | 'reducePartials'
+  | 'blas';
+
+/** A schedule for a family on a target. `bucket` is a shape class, see schedule.ts. */
+export interface ScheduleRow {
+  readonly target: string;
+  readonly dtype: KernelDtype;
+  readonly family: Family;
+  readonly bucket: string;
+  readonly schedule: Schedule;
+  readonly source: 'tuned' | 'heuristic';
+}
+
+// ── launches ────────────────────────────────────────────────────────────────
+
+/**
+ * `weight`: uploaded once; `step`: rewritten every optimizer step; `tokens`: depends on M; `scratch`: within a launch
+ * pair.
+ */
+export interface BufferPlan {
+  readonly name: string;
+  readonly dtype: KernelDtype | 'u32';
+  readonly shape: readonly Extent[];
+  readonly life: 'weight' | 'step' | 'tokens' | 'scratch';
+  /** model tensors that fill the buffer, stacked along axis 0; absent for what launches or the caller write */
+  readonly from?: readonly string[];
+  /** the value of the model that the buffer holds: x that a region reads, y that a layer gives, or its gradient */
+  readonly value?: string;
+  /** the tensors of `from` are side by side (along axis 1) instead */
+  readonly sideBySide?: true;
+  /** what fills parts of the buffer instead; the rest is zero */
+  readonly blocks?: readonly Block[];
+  /** number of columns at the end of every row that launches write (P or dP); they are zero where no launch writes */
+  readonly border?: number;
+  /** holds the gradient of that factor buffer, laid out as it is: what an optimizer step reads */
+  readonly gradientOf?: string;
+  /** on a gradient: multiplies the learning rate of a step; absent: 1 */
+  readonly lrMultiplier?: number;
+  /** zero at the start of every optimizer step: launches add to it */
+  readonly cleared?: true;
+  /** holds the values of that buffer in another type; every launch that writes the other one writes this one too */
+  readonly copyOf?: string;
+}
+
+/** A part of a buffer, `rows` x `cols`: a tensor of the model, or a copy of a matrix that steps change. */
+export type Block = {
+  readonly row: number;
+  readonly col: number;
+  readonly rows: number;
+  readonly cols: number;
+} & ({ readonly tensor: string; readonly transposed: boolean } | { readonly copyOf: MatrixRef });
+
+/** A row-major matrix in a buffer, as it is stored. */
+export interface MatrixRef {
+  readonly buffer: string;
+  readonly dtype: KernelDtype;
+  readonly rows: Extent;
+  readonly cols: Extent;
+  /** first element in the buffer */
+  readonly offset: number;
+  /** elements from one row to the next; `cols` when dense */
+  readonly rowStride: Extent;
+}
+
+/** An operand as the product reads it: `transposed` reads element (i, j) at stored (j, i). */
+export interface Operand {
+  readonly matrix: MatrixRef;
+  readonly transposed: boolean;
+  /** several adapters: the first element is offset + stride * table[row block], of `count` adapters */
+  readonly perRowBlock?: { readonly table: string; readonly stride: number; readonly count: number };
+}
+
+/** One stretch of the inner dimension: a is (rows, inner), b is (inner, cols), after transposition. */
+export interface Segment {
+  readonly a: Operand;
+  readonly b: Operand;
+  readonly inner: Extent;
+}
+
+/** What happens to a sum before it is stored, in this order: scale, bias, residual, activation, add to `out`. */
+export interface Epilogue {
+  readonly scale: number;
+  /** buffer of `cols` elements */
+  readonly bias?: { readonly buffer: string; readonly dtype: KernelDtype; readonly offset: number };
+  readonly activation?: Activation;
+  /** added before the activation */
+  readonly residual?: MatrixRef;
+  /** out += result instead of out = result */
+  readonly accumulate: boolean;
+}
+
+/**
+ * out (rows x cols) = epilogue(sum over segments of a b). The inner dimensions of the segments lie one after another
+ * (concat-K); a segment starts at a multiple of BK, its tail is padded with zeros.
+ */
+export interface Product {
+  readonly kind: 'product';
+  readonly rows: Extent;
+  readonly cols: Extent;
+  readonly segments: readonly Segment[];
+  /**
+   * Single launch (widen-N): the kernel also forms P = a_0 down in workgroup memory while it reads a_0, and adds
+   * scale P up. `down` is (inner of segment 0, rank), `up` is (rank, cols).
+   */
+  readonly widen?: {
+    readonly rank: number;
+    readonly scale: number;
+    readonly down: Operand;
+    readonly up: Operand;
+  };
+  /**
+   * The sum (rows, cols) is multiplied by this (cols, out.cols) before the epilogue, while the tile is still in
+   * workgroup memory: P = x R, then T = P M. Only for `skinny`.
+   */
+  readonly chain?: Operand;
+  readonly epilogue: Epilogue;
+  readonly out: MatrixRef;
+  /**
+   * More than 1: the inner dimension is cut into this many parts; part p is stored dense at out.offset +
+   * p * rows * cols, the epilogue is the reducing launch's (then only `scale` applies here).
+   */
+  readonly parts: number;
+}
+
+/** out (+)= sum over parts, in order of the part number, of `partials` (each `elements` long, dense). */
+export interface ReduceJob {
+  readonly partials: { readonly buffer: string; readonly dtype: KernelDtype; readonly offset: number };
+  readonly parts: number;
+  readonly elements: number;
+  readonly out: { readonly buffer: string; readonly dtype: KernelDtype; readonly offset: number };
+  readonly accumulate: boolean;
+}
+
+/** Several reductions in one launch; the workgroups of job j follow those of job j - 1. */
+export interface Reduce {
+  readonly kind: 'reduce';
+  readonly jobs: readonly ReduceJob[];
+}
+
+export interface Predicted {
+  readonly flops: number;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+export interface Launch {
+  /** unique in the plan, usable as an identifier: "forward_down_3" */
+  readonly name: string;
+  readonly family: Family;
+  readonly schedule: Schedule;
+  /** tiles of the same product where the device has warpgroups (sm_90a); `schedule` elsewhere */
+  readonly warpgroups?: Schedule;
+  readonly work: Product | Reduce;
+  readonly predicted: Predicted;
+  /** one line of mathematics for readers: "P = x R" */
+  readonly does: string;
+}
+
+// ── plans ───────────────────────────────────────────────────────────────────
+
+export type Form = 'L-fold' | 'R-fold' | 'token' | 'merged';
+/** S0 bordered weight, S1 split + concat-K, S2 widened single launch; `plain`: no adapter work in token space. */
+export type Scheme = 'S0' | 'S1' | 'S2' | 'plain';
+
+export interface Rejected {
+  readonly form: string;
+  readonly because: string;
+}
+
+/** The plan of a region: its launches in order. */
+export interface RegionPlan {
+  readonly region: LayerRegion;
+  readonly form: Form;
+  readonly scheme: Scheme;
+  /** why this one, in a line */
+  readonly because: string;
+  readonly forward: readonly Launch[];
+  /** empty when serving */
+  readonly backward: readonly Launch[];
+  /** the same layers without adapters: their products (forward) and the gradients of their inputs (backward) */
+  readonly base: { readonly forward: Predicted; readonly backward: Predicted; readonly launches: number };
+  readonly rejected: readonly Rejected[];
+}
+
+export interface KernelPlan {
+  readonly device: DeviceProfile;
+  readonly dtype: KernelDtype;
+  /** rows of every x: batch times sequence */
+  readonly tokens: number;
+  readonly purpose: 'train' | 'serve';
+  /** adapters in one batch; rows are sorted by adapter */
+  readonly adapters: number;
+  readonly groups: readonly Group[];
+  readonly buffers: readonly BufferPlan[];
+  /** weight space, before the tokens: once per step (train), or when the adapter changes (serve) */
+  readonly prologue: readonly Launch[];
+  readonly regions: readonly RegionPlan[];
+  /** weight space, after the tokens: gradients of the factors that token space has not computed */
+  readonly epilogue: readonly Launch[];
+  /** on request: merge the adapter into the weights and unmerge it, on the device */
+  readonly merging?: Merging;
+  readonly skipped: readonly Skipped[];
+}

@@ -1,0 +1,294 @@
+import { formRefused, nothingTrained, otherType } from '../../../ir/codes/kernels.js';
+import { fail } from '../../../ir/diagnostics.js';
+import { HEURISTICS } from '../device/schedules.js';
+import type { Contraction, LayerRegion } from '../model/layers.js';
+import type {
+  DeviceProfile,
+  KernelDtype,
+  KernelPlan,
+  Launch,
+  Predicted,
+  RegionPlan,
+  Rejected,
+  ScheduleRow,
+} from '../model/types.js';
+import { bordered } from './bordered.js';
+import { Buffers } from './buffers.js';
+import { BYTES } from './cost.js';
+import { basePrediction, type Target } from './launches.js';
+import { mergingOf } from './merging.js';
+import { byToken, type Candidate, merged, type Setting, split, widened } from './strategies.js';
+import { siText, timeText } from './unit-text.js';
+import { ownBuffers } from './views.js';
+import { epilogueOf, prologueOf } from './weight-space.js';
+
+export interface PlanOptions {
+  readonly device: DeviceProfile;
+  /** rows of every input: batch times sequence */
+  readonly tokens: number;
+  /** `train`: forward, backward and weight space; `serve`: forward with adapters that may be exchanged */
+  readonly purpose: 'train' | 'serve';
+  /** type of the operands; that of the layers when absent */
+  readonly dtype?: KernelDtype;
+  /** adapters in one batch: serving only */
+  readonly adapters?: number;
+  /** use this form wherever it is possible, instead of the cheapest */
+  readonly form?: FormKey;
+  /** also launches that fold the adapter into the weights and out again; for serving one adapter */
+  readonly merging?: boolean;
+  /** also schedules that spread a sum over subgroups; kernels without them run everywhere */
+  readonly subgroups?: boolean;
+  /** schedules before the built-in ones */
+  readonly schedules?: readonly ScheduleRow[];
+}
+
+export const FORM_KEYS = ['split', 'widen', 'token', 'merged', 'bordered'] as const;
+export type FormKey = (typeof FORM_KEYS)[number];
+
+/** Ranks and rows up to which a widened launch is worthwhile: beyond them, computing P again costs more than a launch. */
+export const WIDEN = { tokens: 64, rank: 16 } as const;
+
+/**
+ * Plans the launches of all adapted layers on a device. For each region the legal form with the least predicted time per
+ * step wins; the others are listed with the reason. Throws LOTR6005 when the device does not compute in the type,
+ * LOTR6004 when the table has no schedule, and LOTR6031 when a plan for training has nothing to train.
+ */
+export function choose(contraction: Contraction, options: PlanOptions): KernelPlan {
+  const { device, tokens, purpose } = options;
+  const dtype = options.dtype ?? contraction.dtype;
+  const adapters = options.adapters ?? 1;
+  if (device.flops[dtype] === null) fail(otherType({ device: device.name, dtype, known: typesOf(device) }));
+  if (adapters > 1 && purpose === 'train') throw new Error('several adapters in one batch are for serving');
+  if (
+    purpose === 'train' &&
+    !contraction.groups.some(({ factors }) => factors.some(({ trainable }) => trainable))
+  )
+    fail(nothingTrained({ methods: [...new Set(contraction.groups.map(({ method }) => method))] }));
+  const target: Target = { device, tokens, dtype, db: openRows(options) };
+  const buffers = new Buffers(contraction, target, adapters, purpose);
+  const groups = new Map(contraction.groups.map((group) => [group.id, group]));
+  if (options.merging && (purpose === 'train' || adapters > 1))
+    throw new Error('merging on the device is for serving one adapter');
+  const weights = new Map<string, Launch>();
+  const written = new Set<number>();
+  const settingOf = (region: LayerRegion, addsToDx: boolean): Setting => {
+    const group = groups.get(region.group)!;
+    return { target, buffers, group, purpose, views: ownBuffers(buffers), addsToDx };
+  };
+  const regions = contraction.regions.map((region): RegionPlan => {
+    const addsToDx = written.has(region.input);
+    written.add(region.input);
+    const setting = settingOf(region, addsToDx);
+    const { candidate, because, rejected } = best(
+      region,
+      setting,
+      adapters,
+      options.form,
+      options.merging === true,
+    );
+    for (const launch of candidate.weights) weights.set(launch.name, launch);
+    const sizes = region.layers.map(({ out }) => [tokens, region.in, out] as const);
+    const forward = basePrediction(target, sizes);
+    const backward = basePrediction(
+      target,
+      sizes.map(([rows, inner, cols]) => [rows, cols, inner] as const),
+    );
+    const base = { forward, backward, launches: region.layers.length };
+    const { form, scheme } = candidate;
+    const launches = { forward: candidate.forward, backward: candidate.backward };
+    return { region, form, scheme, because, ...launches, base, rejected };
+  });
+  const merging = options.merging
+    ? mergingOf(contraction.regions, (region) => settingOf(region, false))
+    : null;
+  const folding = contraction.groups.filter(
+    ({ id }) =>
+      merging !== null ||
+      regions.some(({ region, form, scheme }) => region.group === id && form !== 'token' && scheme !== 'S0'),
+  );
+  const prologue = [...folding.flatMap((group) => prologueOf(group, buffers, target)), ...weights.values()];
+  const epilogue =
+    purpose === 'train' ? contraction.groups.flatMap((group) => epilogueOf(group, buffers, target)) : [];
+  const all = [
+    ...prologue,
+    ...regions.flatMap((r) => [...r.forward, ...r.backward]),
+    ...epilogue,
+    ...(merging ? [...merging.merge, ...merging.unmerge, ...merging.forward.flat()] : []),
+  ];
+  return {
+    device,
+    dtype,
+    tokens,
+    purpose,
+    adapters,
+    groups: contraction.groups,
+    buffers: buffers.usedBy(all),
+    prologue,
+    regions,
+    epilogue,
+    ...(merging ? { merging } : {}),
+    skipped: contraction.skipped,
+  };
+}
+
+/** Rows of the table that a plan may take. */
+const openRows = ({ schedules = [], subgroups = false }: PlanOptions): readonly ScheduleRow[] =>
+  [...schedules, ...HEURISTICS].filter(({ schedule }) => subgroups || !schedule.subgroups);
+
+const typesOf = (device: DeviceProfile): readonly KernelDtype[] =>
+  (['f32', 'f16', 'bf16'] as const).filter((dtype) => device.flops[dtype] !== null);
+
+/** Sum of the predicted times of launches that run one after another. */
+export function total(launches: readonly Launch[]): Predicted {
+  return launches.reduce(
+    (sum, { predicted }) => ({
+      flops: sum.flops + predicted.flops,
+      bytes: sum.bytes + predicted.bytes,
+      seconds: sum.seconds + predicted.seconds,
+    }),
+    { flops: 0, bytes: 0, seconds: 0 },
+  );
+}
+
+/** A form that may be tried, or why not. */
+interface Option {
+  readonly key: FormKey | null;
+  readonly name: string;
+  readonly make: (region: LayerRegion, setting: Setting) => Candidate;
+  refuse(
+    region: LayerRegion,
+    setting: Setting,
+    adapters: number,
+    wanted: FormKey | undefined,
+    merging: boolean,
+  ): string | null;
+}
+
+const OPTIONS: readonly Option[] = [
+  {
+    key: 'split',
+    name: 'split + concat-K (S1)',
+    make: split,
+    refuse: (_, { group, target }, adapters) =>
+      adapters > 1 && group.factors.length === 3
+        ? `L' of ${adapters} adapters would be folded and kept for every layer: ` +
+          `${byteText(adapters * group.rank * group.out, target)} instead of ` +
+          `${byteText(adapters * group.rank * group.rank, target)} per layer`
+        : null,
+  },
+  {
+    key: 'widen',
+    name: 'one widened launch (S2)',
+    make: widened,
+    refuse: (region, { purpose, target }, adapters) => {
+      if (purpose === 'train') return 'the backward pass needs P itself, so no launch is saved';
+      if (adapters > 1) return 'the row blocks of several adapters are too small for it';
+      if (target.tokens > WIDEN.tokens) {
+        return `${target.tokens} tokens: recomputing P in every column tile pays up to ${WIDEN.tokens}`;
+      }
+      return region.rank > WIDEN.rank ? `rank ${region.rank}: it pays up to rank ${WIDEN.rank}` : null;
+    },
+  },
+  {
+    key: 'token',
+    name: 'token form',
+    make: byToken,
+    refuse: ({ downs }, { group, purpose }, adapters) => {
+      if (group.factors.length === 2) return 'two factors have no core to multiply tokens with';
+      if (downs.length > 1) return 'the layers share no P';
+      if (purpose === 'train') return "it repeats the work of L' for every token and does not share dP";
+      return adapters === 1 ? "with one adapter L' is folded once and costs the tokens nothing" : null;
+    },
+  },
+  {
+    key: 'merged',
+    name: 'merged weight',
+    make: merged,
+    refuse: (_, { purpose }, adapters) => {
+      if (adapters > 1) return 'every adapter would need its own copy of the weight';
+      return purpose === 'serve'
+        ? 'the adapter is to be exchangeable; for a fixed one `lotrc merge` has no overhead at all'
+        : null;
+    },
+  },
+  {
+    key: 'bordered',
+    name: 'bordered weight (S0)',
+    make: bordered,
+    refuse: (_, { target }, adapters, wanted, merging) => {
+      if (target.device.api !== 'cuda') return 'it needs a vendor library that multiplies strided matrices';
+      if (adapters > 1) return 'the border of a weight holds one adapter';
+      if (merging) return 'the kernels of --merge fold into a weight that is a buffer of its own';
+      return wanted === 'bordered'
+        ? null
+        : 'whoever makes x and dy has to leave room for P and dP in every row: only on request (--form bordered)';
+    },
+  },
+  {
+    key: null,
+    name: 'R-fold',
+    make: split,
+    refuse: ({ layers }, { group }) =>
+      group.factors.length === 2
+        ? 'with two factors it is the same as L-fold'
+        : layers.length > 1
+          ? `x would be read ${layers.length} times for x R', P is shared`
+          : "x R' costs what x R costs, and its gradient needs x^T G for every layer",
+  },
+];
+
+const byteText = (elements: number, { dtype }: Target) => siText(elements * BYTES[dtype], 'B');
+
+/** The cheapest possible form, or the wanted one. Of equals, the first one in OPTIONS. */
+function best(
+  region: LayerRegion,
+  setting: Setting,
+  adapters: number,
+  wanted: FormKey | undefined,
+  merging: boolean,
+) {
+  const rejected: Rejected[] = [];
+  const priced: Priced[] = [];
+  for (const { key, name, make, refuse } of OPTIONS) {
+    const because = refuse(region, setting, adapters, wanted, merging);
+    if (because !== null) {
+      if (key !== null && key === wanted) fail(formRefused({ form: name, region: region.label, because }));
+      rejected.push({ form: name, because });
+      continue;
+    }
+    const candidate = make(region, setting);
+    const { weights, forward, backward } = candidate;
+    priced.push({ key, name, candidate, ...total([...weights, ...forward, ...backward]) });
+  }
+  const chosen =
+    priced.find(({ key }) => key === wanted) ?? priced.reduce((a, b) => (b.seconds < a.seconds ? b : a));
+  const others = priced.filter((entry) => entry !== chosen);
+  const lost = others.map((entry) => ({ form: entry.name, because: compared(entry, chosen) }));
+  const because =
+    chosen.key === wanted
+      ? 'requested'
+      : others.length > 0
+        ? 'the cheapest of what is open here'
+        : 'the only form that is open here';
+  return { candidate: chosen.candidate, because, rejected: [...lost, ...rejected] };
+}
+
+interface Priced extends Predicted {
+  readonly key: FormKey | null;
+  readonly name: string;
+  readonly candidate: Candidate;
+}
+
+function compared(entry: Priced, chosen: Priced): string {
+  const difference = entry.seconds - chosen.seconds;
+  const side = difference >= 0 ? `${timeText(difference)} more` : `${timeText(-difference)} less`;
+  return `predicted ${timeText(entry.seconds)} against ${timeText(chosen.seconds)}, ${side}`;
+}
+
+/** Name of a scheme in messages. */
+export function formName({ form, scheme }: Pick<RegionPlan, 'form' | 'scheme'>): string {
+  if (form === 'merged') return 'merged weight';
+  if (form === 'token') return 'token form, concat-K';
+  if (scheme === 'S0') return 'bordered weight (S0)';
+  return scheme === 'S2' ? 'one widened launch per layer (S2)' : 'split + concat-K (S1)';
+}

@@ -1,0 +1,99 @@
+import type {
+  DeviceProfile,
+  Extent,
+  KernelDtype,
+  MatrixRef,
+  Operand,
+  Predicted,
+  Product,
+  Reduce,
+  Schedule,
+} from '../model/types.js';
+
+/** Work of one launch: floating-point operations (a multiply-add is two) and bytes to and from device memory. */
+export interface Work {
+  readonly flops: number;
+  readonly bytes: number;
+}
+
+/** Bytes of one element. */
+export const BYTES: Readonly<Record<KernelDtype, number>> = { f32: 4, f16: 2, bf16: 2 };
+
+/**
+ * Time of a launch on a device: the slower of arithmetic and memory, which overlap, and the cost of launching. A
+ * roofline: every operand comes from device memory once, and a good schedule is assumed. A type that the device does
+ * not compute with (bf16 in WGSL) is priced at the f32 rate: it is converted.
+ */
+export function predict(work: Work, dtype: KernelDtype, device: DeviceProfile): Predicted {
+  const rate = device.flops[dtype] ?? device.flops.f32 ?? Number.NaN;
+  const seconds = Math.max(work.flops / rate, work.bytes / device.bytesPerSecond) + device.launchSeconds;
+  return { flops: work.flops, bytes: work.bytes, seconds };
+}
+
+export function addWork(...parts: readonly Work[]): Work {
+  const sum = (pick: (part: Work) => number) => parts.reduce((total, part) => total + pick(part), 0);
+  return { flops: sum(({ flops }) => flops), bytes: sum(({ bytes }) => bytes) };
+}
+
+/** A length in numbers: `M` is the number of tokens. Throws for a name that is not bound. */
+export function lengthOf(extent: Extent, bound: Readonly<Record<string, number>>): number {
+  const value = typeof extent === 'number' ? extent : bound[extent];
+  if (value === undefined) throw new Error(`the length "${extent}" is not bound`);
+  return value;
+}
+
+/** Work of a product under a schedule (the widened form computes P once per column tile of BN). */
+export function productWork(
+  product: Product,
+  schedule: Pick<Schedule, 'BN'>,
+  bound: Readonly<Record<string, number>>,
+): Work {
+  const n = (extent: Extent) => lengthOf(extent, bound);
+  const rows = n(product.rows);
+  const cols = n(product.cols);
+  let flops = 0;
+  let bytes = 0;
+  const seen = new Set<string>();
+  const read = ({ matrix, perRowBlock }: Operand) => {
+    const key = `${matrix.buffer}+${matrix.offset}`;
+    if (!seen.has(key)) bytes += sizeOf(matrix, bound) * (perRowBlock?.count ?? 1);
+    seen.add(key);
+  };
+  for (const { a, b, inner } of product.segments) {
+    flops += 2 * rows * cols * n(inner);
+    read(a);
+    read(b);
+  }
+  if (product.widen) {
+    const { rank, down, up } = product.widen;
+    const inner = n(product.segments[0]!.inner);
+    flops += 2 * rows * rank * inner * Math.ceil(cols / schedule.BN) + 2 * rows * rank * cols;
+    read(down);
+    read(up);
+  }
+  if (product.chain) {
+    flops += 2 * rows * cols * n(product.out.cols);
+    read(product.chain);
+  }
+  const { bias, residual, accumulate } = product.epilogue;
+  if (bias) bytes += cols * BYTES[bias.dtype];
+  if (residual) bytes += sizeOf(residual, bound);
+  const out = sizeOf(product.out, bound);
+  if (product.parts > 1) bytes += product.parts * out;
+  else bytes += accumulate ? 2 * out : out;
+  return { flops, bytes };
+}
+
+/** Work of a reduction: one addition per partial element. */
+export function reduceWork({ jobs }: Reduce): Work {
+  return addWork(
+    ...jobs.map(({ elements, parts, partials, out, accumulate }) => ({
+      flops: elements * parts,
+      bytes: elements * (parts * BYTES[partials.dtype] + (accumulate ? 2 : 1) * BYTES[out.dtype]),
+    })),
+  );
+}
+
+function sizeOf(matrix: MatrixRef, bound: Readonly<Record<string, number>>): number {
+  return lengthOf(matrix.rows, bound) * lengthOf(matrix.cols, bound) * BYTES[matrix.dtype];
+}

@@ -1,0 +1,109 @@
+import type { Group, LayerRegion } from '../model/layers.js';
+import type { Form, KernelPlan, Launch, Predicted, Term } from '../model/types.js';
+import { total } from './choose.js';
+import { totals } from './explain.js';
+import { type Lowered, lowerTerms } from './rewrites.js';
+
+/** What `lotrc emit wgsl|cuda --explain --json` prints. The format is stable: other tools read it. */
+export function plansJson(plans: readonly KernelPlan[]): string {
+  return `${JSON.stringify({ version: 1, plans: plans.map(planJson) }, null, 2)}\n`;
+}
+
+function planJson(plan: KernelPlan) {
+  const { device, dtype, tokens, purpose, adapters, groups, prologue, epilogue, merging, skipped } = plan;
+  const { launches, base, ...sum } = totals(plan);
+  return {
+    device: device.name,
+    target: device.target,
+    dtype,
+    tokens,
+    purpose,
+    adapters,
+    groups: groups.map(({ id, method, in: inn, out, rank, scale, factors, sites }) => ({
+      id,
+      method,
+      in: inn,
+      out,
+      rank,
+      scale,
+      factors: factors.map(({ name, trainable, lrMultiplier }) => ({ name, trainable, lrMultiplier })),
+      sites,
+    })),
+    regions: plan.regions.map(
+      ({ region, form, scheme, because, forward, backward, base: bare, rejected }) => ({
+        group: region.group,
+        input: region.x,
+        layers: region.layers.map(({ id, bias, activation }) => ({ id, bias, activation })),
+        form,
+        scheme,
+        because,
+        forward: forward.map(launchJson),
+        backward: backward.map(launchJson),
+        overhead: {
+          forward: ratio(total(forward), bare.forward),
+          backward: backward.length === 0 ? null : ratio(total(backward), bare.backward),
+        },
+        terms: termsOf(region, form, groups),
+        rejected,
+      }),
+    ),
+    prologue: prologue.map(launchJson),
+    epilogue: epilogue.map(launchJson),
+    ...(merging
+      ? {
+          merging: {
+            merge: merging.merge.map(launchJson),
+            unmerge: merging.unmerge.map(launchJson),
+            forward: merging.forward.flat().map(launchJson),
+          },
+        }
+      : {}),
+    skipped,
+    total: { ...figures(sum), launches, base: { ...base, seconds: nine(base.seconds) } },
+  };
+}
+
+/** The lowering as einsum terms over the model's own tensors and values. */
+function termsOf(region: LayerRegion, form: Form, groups: readonly Group[]) {
+  const { scale, factors: rows } = groups.find(({ id }) => id === region.group)!;
+  const operands = region.layers.map(({ id, weight, factors }) => ({
+    id,
+    x: region.x,
+    w: weight,
+    factors,
+    scale,
+  }));
+  const frozen = region.layers.flatMap(({ factors }) => factors.filter((_, k) => !rows[k]!.trainable));
+  return withoutGradients(lowerTerms(form, operands), new Set(frozen.map((name) => `d.${name}`)));
+}
+
+/** The terms without these results, and without terms that only they need. */
+function withoutGradients(terms: Lowered, dropped: ReadonlySet<string>): Lowered {
+  const all = (lists: Lowered) => Object.values(lists).flat() as Term[];
+  const read = new Set(all(terms).flatMap(({ args }) => args));
+  const left = (lists: Lowered, keep: (term: Term) => boolean): Lowered => ({
+    prologue: lists.prologue.filter(keep),
+    forward: lists.forward.filter(keep),
+    backward: lists.backward.filter(keep),
+    epilogue: lists.epilogue.filter(keep),
+  });
+  let kept = left(terms, ({ out }) => !dropped.has(out));
+  for (let before = Number.POSITIVE_INFINITY; all(kept).length < before; ) {
+    before = all(kept).length;
+    const still = new Set(all(kept).flatMap(({ args }) => args));
+    kept = left(kept, ({ out }) => !read.has(out) || still.has(out));
+  }
+  return kept;
+}
+
+/** Predicted time over that of the layers without adapters, less 1. */
+const ratio = (own: Predicted, base: Predicted) => nine(own.seconds / base.seconds - 1);
+
+/** Nine digits: further digits of sums of floats have no meaning. */
+const nine = (value: number) => Number(value.toPrecision(9));
+
+const figures = ({ flops, bytes, seconds }: Predicted) => ({ flops, bytes, seconds: nine(seconds) });
+
+function launchJson({ name, family, does, schedule, predicted }: Launch) {
+  return { name, family, does, schedule, ...figures(predicted) };
+}

@@ -1,0 +1,211 @@
+import { visible } from '../../../ir/visible.js';
+import type { Group } from '../model/layers.js';
+import type { KernelPlan, Launch, Predicted, RegionPlan } from '../model/types.js';
+import { formName, total } from './choose.js';
+import { scheduleText } from './schedule.js';
+import { siText, timeText } from './unit-text.js';
+
+/**
+ * A plan as text: what is multiplied in which order and why, the predicted cost of each launch, and what the
+ * adapters add to the layers. Regions that are planned alike are shown once.
+ */
+export function explainPlan(plan: KernelPlan): string {
+  const lines = [...headline(plan).split('\n'), ''];
+  for (const group of plan.groups) {
+    lines.push(groupLine(group, plan.purpose));
+    for (const alike of kindsOf(plan.regions.filter(({ region }) => region.group === group.id))) {
+      lines.push(...regionLines(plan, alike).map((line) => (line === '' ? '' : `  ${line}`)));
+    }
+    lines.push('');
+  }
+  lines.push(...weightSpace(plan));
+  for (const { layer, because } of plan.skipped) lines.push(`left as it is: ${layer}: ${because}`);
+  if (plan.skipped.length > 0) lines.push('');
+  lines.push(...summary(plan));
+  // names of layers come from files
+  return `${lines.map(visible).join('\n')}\n`;
+}
+
+function headline({ device, dtype, tokens, purpose, adapters }: KernelPlan): string {
+  const rate = device.flops[dtype] ?? 0;
+  const batch = adapters > 1 ? `, ${adapters} adapters in a batch` : '';
+  return [
+    `${purpose === 'train' ? 'training' : 'serving'} ${tokens} ${tokens === 1 ? 'token' : 'tokens'}${batch} in ${dtype} on ${device.name}`,
+    `  ${siText(rate, 'FLOP/s')}, ${siText(device.bytesPerSecond, 'B/s')}, ${timeText(device.launchSeconds)} per launch (${device.source})`,
+    '  predicted: the slower of arithmetic and memory, plus the launch; nothing here was timed',
+  ].join('\n');
+}
+
+function groupLine(
+  { id, method, rank, scale, sites, factors, in: inn, out }: Group,
+  purpose: KernelPlan['purpose'],
+): string {
+  const shared = factors.filter((factor) => factor.shared).map(({ name }) => name);
+  const own = factors.filter((factor) => !factor.shared).map(({ name }) => name);
+  const sharing = [
+    ...(shared.length > 0 ? [`${shared.join(', ')} shared`] : []),
+    ...(own.length > 0 ? [`${own.join(', ')} per layer`] : []),
+    ...factors.flatMap(({ name, trainable, lrMultiplier }) => {
+      if (purpose === 'serve') return [];
+      if (!trainable) return [`${name} frozen`];
+      return lrMultiplier === 1 ? [] : [`${name} at ${lrMultiplier} times the learning rate`];
+    }),
+  ].join(', ');
+  const count = sites.length === 1 ? '1 layer' : `${sites.length} layers`;
+  const formula = `y = x W + s x ${factors.map(({ name }) => name).join(' ')}`;
+  return `group ${id}: ${method}, ${formula}, ${inn} x ${out}, rank ${rank}, s = ${Number(scale.toPrecision(6))}, ${count}; ${sharing}`;
+}
+
+/** Regions whose plans differ in names only. */
+export function kindsOf(regions: readonly RegionPlan[]): readonly (readonly RegionPlan[])[] {
+  const kinds = new Map<string, RegionPlan[]>();
+  for (const plan of regions) {
+    const shape = [plan.forward, plan.backward].map((list) => list.map(launchKey));
+    const key = JSON.stringify([plan.form, plan.scheme, shape, plan.rejected]);
+    const kind = kinds.get(key);
+    if (kind) kind.push(plan);
+    else kinds.set(key, [plan]);
+  }
+  return [...kinds.values()];
+}
+
+const launchKey = ({ family, does, schedule, warpgroups, predicted }: Launch) => [
+  family,
+  does,
+  schedule,
+  warpgroups,
+  predicted,
+];
+
+const tilesText = ({ schedule, warpgroups }: Launch): string =>
+  warpgroups
+    ? `${scheduleText(warpgroups)}; without warpgroups ${scheduleText(schedule)}`
+    : scheduleText(schedule);
+
+function regionLines(plan: KernelPlan, alike: readonly RegionPlan[]): readonly string[] {
+  const [first, ...others] = alike as readonly [RegionPlan, ...RegionPlan[]];
+  const { region, forward, backward, base, rejected, because } = first;
+  const lines = [''];
+  const count = region.layers.length;
+  lines.push(count === 1 ? region.label : `${region.label}: ${count} layers read one x`);
+  if (others.length > 0) {
+    const labels = others.map((other) => other.region.label);
+    lines.push(
+      `and alike: ${labels.length > 4 ? `${labels.slice(0, 3).join(', ')}, ... (${labels.length} in all)` : labels.join(', ')}`,
+    );
+  }
+  lines.push(`  ${formName(first)}: ${because}`);
+  lines.push(
+    ...table([...phase('forward', forward), ...phase('backward', backward)]).map((line) => `  ${line}`),
+  );
+  lines.push(`  ${against('forward', total(forward), base.forward, forward.length, base.launches)}`);
+  if (plan.purpose === 'train') {
+    lines.push(`  ${against('backward', total(backward), base.backward, backward.length, base.launches)}`);
+  }
+  lines.push('  not chosen');
+  for (const { form, because: reason } of rejected) lines.push(`    ${form}: ${reason}`);
+  return lines;
+}
+
+type Row = readonly [what: string, flops: string, bytes: string, time: string, schedule: string];
+
+function phase(name: string, launches: readonly Launch[]): readonly Row[] {
+  if (launches.length === 0) return [];
+  const rows: Row[] = [[name, '', '', '', '']];
+  for (const { launch, times } of runs(launches)) {
+    const { flops, bytes, seconds } = launch.predicted;
+    const what = `  ${launch.family.padEnd(14)} ${launch.does}${times > 1 ? `   (${times} times)` : ''}`;
+    rows.push([what, siText(flops, 'FLOP'), siText(bytes, 'B'), timeText(seconds), tilesText(launch)]);
+  }
+  return rows;
+}
+
+/** Launches in order; equal neighbours are counted. */
+function runs(launches: readonly Launch[]): readonly { readonly launch: Launch; readonly times: number }[] {
+  const list: { launch: Launch; times: number }[] = [];
+  for (const launch of launches) {
+    const before = list.at(-1);
+    if (before && JSON.stringify(launchKey(before.launch)) === JSON.stringify(launchKey(launch)))
+      before.times++;
+    else list.push({ launch, times: 1 });
+  }
+  return list;
+}
+
+function table(rows: readonly Row[]): readonly string[] {
+  const width = (column: number) => Math.max(...rows.map((row) => row[column]!.length));
+  const widths = [0, 1, 2, 3].map(width);
+  return rows.map(([what, flops, bytes, seconds, schedule]) =>
+    [
+      what.padEnd(widths[0]!),
+      flops.padStart(widths[1]!),
+      bytes.padStart(widths[2]!),
+      seconds.padStart(widths[3]!),
+      schedule,
+    ]
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+function against(name: string, own: Predicted, base: Predicted, launches: number, before: number): string {
+  return (
+    `${name}: ${timeText(own.seconds)} in ${count(launches)}, ` +
+    `${over(own.seconds, base.seconds)} over ${timeText(base.seconds)} in ${before} without adapters ` +
+    `(${over(own.flops, base.flops)} FLOP, ${over(own.bytes, base.bytes)} bytes)`
+  );
+}
+
+function weightSpace({ prologue, epilogue, purpose, merging }: KernelPlan): readonly string[] {
+  if (prologue.length + epilogue.length === 0 && !merging) return [];
+  const when = purpose === 'train' ? 'once per step' : 'when the adapter changes';
+  const asked = merging
+    ? [
+        ...phase('into the weights', merging.merge),
+        ...phase('out of the weights', merging.unmerge),
+        ...phase('forward with it in the weights', merging.forward.flat()),
+      ]
+    : [];
+  const rows = [...phase('before the tokens', prologue), ...phase('after the tokens', epilogue), ...asked];
+  return [`weight space, ${when}`, ...table(rows).map((line) => `  ${line}`), ''];
+}
+
+/** Totals over all adapted layers. */
+export function totals(plan: KernelPlan) {
+  const { prologue, epilogue, regions, purpose } = plan;
+  const tokens = regions.flatMap(({ forward, backward }) => [...forward, ...backward]);
+  const launches = purpose === 'train' ? [...prologue, ...tokens, ...epilogue] : tokens;
+  const base = regions.reduce(
+    (sum, { base: { forward, backward, launches: one } }) => ({
+      seconds: sum.seconds + forward.seconds + (purpose === 'train' ? backward.seconds : 0),
+      launches: sum.launches + one * (purpose === 'train' ? 2 : 1),
+    }),
+    { seconds: 0, launches: 0 },
+  );
+  return { ...total(launches), launches: launches.length, base };
+}
+
+function summary(plan: KernelPlan): readonly string[] {
+  const { flops, bytes, seconds, launches, base } = totals(plan);
+  const what = plan.purpose === 'train' ? 'a step' : 'a forward pass';
+  const active = plan.regions.filter(({ region }) => region.layers.some((l) => l.activation));
+  const note =
+    plan.purpose === 'train' && active.length > 0
+      ? ['activations stay outside of the kernels while training: their gradient needs the value before them']
+      : active.some(({ scheme }) => scheme === 'S0')
+        ? ["activations stay outside: y is what the vendor's library gives"]
+        : [];
+  return [
+    ...note,
+    `${what} of the adapted layers: ${timeText(seconds)} in ${count(launches)} (${siText(flops, 'FLOP')}, ${siText(bytes, 'B')})`,
+    `the same layers without adapters: ${timeText(base.seconds)} in ${count(base.launches)}; the adapters add ${over(seconds, base.seconds).slice(1)}`,
+  ];
+}
+
+const count = (launches: number) => `${launches} ${launches === 1 ? 'launch' : 'launches'}`;
+
+function over(own: number, base: number): string {
+  const percent = 100 * (own / base - 1);
+  const digits = Math.abs(percent) < 10 ? 1 : 0;
+  return `${percent < 0 ? '' : '+'}${percent.toFixed(digits)} %`;
+}

@@ -1,0 +1,218 @@
+import type {
+  DeviceProfile,
+  Epilogue,
+  Extent,
+  Family,
+  KernelDtype,
+  Launch,
+  MatrixRef,
+  Operand,
+  Product,
+  ReduceJob,
+  ScheduleRow,
+  Segment,
+} from '../model/types.js';
+import { lengthOf, predict, productWork, reduceWork } from './cost.js';
+import { LIBRARY, pickSchedule } from './schedule.js';
+
+/** What launches are made for. */
+export interface Target {
+  readonly device: DeviceProfile;
+  readonly db: readonly ScheduleRow[];
+  /** type of the operands in token space */
+  readonly dtype: KernelDtype;
+  readonly tokens: number;
+}
+
+/** A product without the parts that depend on the device. */
+export type Wanted = Pick<Product, 'rows' | 'cols' | 'segments' | 'out'> &
+  Partial<Pick<Product, 'widen' | 'chain'>> & {
+    readonly name: string;
+    readonly family: Family;
+    readonly does: string;
+    readonly epilogue?: Partial<Epilogue>;
+  };
+
+const PLAIN: Epilogue = { scale: 1, accumulate: false };
+
+/** A dense matrix at the start, or at an element, of a buffer. */
+export function dense(buffer: string, dtype: KernelDtype, rows: Extent, cols: Extent, offset = 0): MatrixRef {
+  return { buffer, dtype, rows, cols, offset, rowStride: cols };
+}
+
+export const plain = (matrix: MatrixRef): Operand => ({ matrix, transposed: false });
+export const flipped = (matrix: MatrixRef): Operand => ({ matrix, transposed: true });
+
+/** One launch for a product, with the schedule of the table and the predicted cost. */
+export function productLaunch(target: Target, wanted: Wanted): Launch {
+  const { name, family, does, epilogue, ...rest } = wanted;
+  const bound = { M: target.tokens };
+  const { schedule } = pickSchedule(target.db, target.device, problemOf(target, wanted));
+  const parts = schedule.splitK;
+  const work: Product = {
+    kind: 'product',
+    ...rest,
+    epilogue: { ...PLAIN, ...epilogue },
+    parts,
+  };
+  const dtype = operandType(work.segments);
+  return {
+    name,
+    family,
+    schedule,
+    work,
+    predicted: predict(productWork(work, schedule, bound), dtype, target.device),
+    does,
+  };
+}
+
+function problemOf(target: Target, { family, rows, cols, segments, widen }: Wanted) {
+  const n = (extent: Extent) => lengthOf(extent, { M: target.tokens });
+  return {
+    family,
+    dtype: operandType(segments),
+    rows: n(rows),
+    cols: n(cols),
+    inner: segments.reduce((sum, segment) => sum + n(segment.inner), 0),
+    ...(widen ? { widen: widen.rank } : {}),
+  };
+}
+
+function operandType(segments: readonly Segment[]): KernelDtype {
+  return segments[0]!.a.matrix.dtype;
+}
+
+/**
+ * A product whose segments need more buffers than a kernel may bind becomes several, each adding to the result of the
+ * one before; the epilogue's scale applies to each. For products without bias and activation.
+ */
+export function concatLaunches(target: Target, wanted: Wanted): readonly Launch[] {
+  const room = target.device.storageBuffers - 1;
+  const bins: Segment[][] = [];
+  let names = new Set<string>();
+  for (const segment of wanted.segments) {
+    const own = [segment.a.matrix.buffer, segment.b.matrix.buffer];
+    const together = new Set([...names, ...own]);
+    if (bins.length === 0 || together.size > room) {
+      bins.push([segment]);
+      names = new Set(own);
+    } else {
+      bins.at(-1)!.push(segment);
+      names = together;
+    }
+  }
+  return bins.map((segments, index) =>
+    productLaunch(target, {
+      ...wanted,
+      name: bins.length > 1 ? `${wanted.name}_${index + 1}` : wanted.name,
+      does: bins.length > 1 ? `${wanted.does} (part ${index + 1} of ${bins.length})` : wanted.does,
+      segments,
+      epilogue: { ...wanted.epilogue, accumulate: index > 0 || (wanted.epilogue?.accumulate ?? false) },
+    }),
+  );
+}
+
+/** Partial sums over tokens of one region, and the launch that adds them up. */
+export class TokenSums {
+  readonly launches: Launch[] = [];
+  readonly #jobs: ReduceJob[] = [];
+  /** elements of the scratch buffer that are taken */
+  elements = 0;
+
+  constructor(
+    readonly target: Target,
+    readonly scratch: string,
+    /** sums are added to what is there; else they take its place */
+    readonly accumulate = true,
+  ) {}
+
+  /** out += (or =) a sum over tokens: at once, or in parts that `finish` adds up in order. */
+  add(wanted: Wanted): void {
+    const { accumulate } = this;
+    const whole = productLaunch(this.target, {
+      ...wanted,
+      epilogue: { ...wanted.epilogue, accumulate },
+    });
+    const work = whole.work as Product;
+    if (work.parts === 1) {
+      this.launches.push(whole);
+      return;
+    }
+    const bound = { M: this.target.tokens };
+    const elements = lengthOf(wanted.rows, bound) * lengthOf(wanted.cols, bound);
+    const partial = dense(this.scratch, 'f32', wanted.rows, wanted.cols, this.elements);
+    const split: Product = { ...work, out: partial, epilogue: { ...work.epilogue, accumulate: false } };
+    const dtype = operandType(split.segments);
+    const predicted = predict(productWork(split, whole.schedule, bound), dtype, this.target.device);
+    this.launches.push({ ...whole, work: split, predicted });
+    this.#jobs.push({
+      partials: { buffer: this.scratch, dtype: 'f32', offset: this.elements },
+      parts: work.parts,
+      elements,
+      out: { buffer: wanted.out.buffer, dtype: wanted.out.dtype, offset: wanted.out.offset },
+      accumulate,
+    });
+    this.elements += work.parts * elements;
+  }
+
+  /** The launch that adds the parts of all sums, if any was split. */
+  finish(name: string): readonly Launch[] {
+    if (this.#jobs.length === 0) return this.launches;
+    const work = { kind: 'reduce', jobs: this.#jobs } as const;
+    const problem = { family: 'reducePartials', dtype: 'f32', rows: 1, cols: 1, inner: 1 } as const;
+    return [
+      ...this.launches,
+      {
+        name,
+        family: 'reducePartials',
+        schedule: pickSchedule(this.target.db, this.target.device, problem).schedule,
+        work,
+        predicted: predict(reduceWork(work), 'f32', this.target.device),
+        does: 'adds the parts of each sum, in order',
+      },
+    ];
+  }
+}
+
+/** Work of a product that a vendor's library would do: the layer without an adapter. */
+export function basePrediction(
+  target: Target,
+  products: readonly (readonly [rows: number, inner: number, cols: number])[],
+) {
+  const total = { flops: 0, bytes: 0, seconds: 0 };
+  for (const [rows, inner, cols] of products) {
+    const { dtype, device } = target;
+    const operand = (r: number, c: number, name: string) => plain(dense(name, dtype, r, c));
+    const work: Product = {
+      kind: 'product',
+      rows,
+      cols,
+      segments: [{ a: operand(rows, inner, 'a'), b: operand(inner, cols, 'b'), inner }],
+      epilogue: PLAIN,
+      out: dense('c', dtype, rows, cols),
+      parts: 1,
+    };
+    const one = predict(productWork(work, LIBRARY, {}), dtype, device);
+    total.flops += one.flops;
+    total.bytes += one.bytes;
+    total.seconds += one.seconds;
+  }
+  return total;
+}
+
+/** Names of the buffers that a launch reads or writes: those that its kernel binds. */
+export function buffersOf({ work }: Launch): readonly string[] {
+  if (work.kind === 'reduce') {
+    return [...new Set(work.jobs.flatMap(({ partials, out }) => [partials.buffer, out.buffer]))];
+  }
+  const operands = work.segments.flatMap(({ a, b }) => [a, b]);
+  if (work.widen) operands.push(work.widen.down, work.widen.up);
+  if (work.chain) operands.push(work.chain);
+  const names = operands.flatMap(({ matrix, perRowBlock }) =>
+    perRowBlock ? [matrix.buffer, perRowBlock.table] : [matrix.buffer],
+  );
+  const { bias, residual } = work.epilogue;
+  if (bias) names.push(bias.buffer);
+  if (residual) names.push(residual.buffer);
+  return [...new Set([...names, work.out.buffer])];
+}

@@ -1,0 +1,59 @@
+import type { AdaptedLayer, LayerRegion } from '../model/layers.js';
+import type { Launch, Operand } from '../model/types.js';
+import { flipped, plain, productLaunch } from './launches.js';
+import { downOf, layerLaunch, type Setting, scaleText, segment, upName } from './strategies.js';
+
+/** Launches that fold an adapter into the weights in place, and the launches that run while it is merged. */
+export interface Merging {
+  /** W += s R M L for every weight, after the prologue */
+  readonly merge: readonly Launch[];
+  /** W -= s R M L: restores the weight, except for rounding */
+  readonly unmerge: readonly Launch[];
+  /** y = x W + b for the layers of each region */
+  readonly forward: readonly (readonly Launch[])[];
+}
+
+/** A tied weight is folded once, with the adapter of its site. */
+export function mergingOf(
+  regions: readonly LayerRegion[],
+  settingOf: (region: LayerRegion) => Setting,
+): Merging {
+  const weights = new Map<string, (sign: 1 | -1) => Launch>();
+  const forward = regions.map((region) => {
+    const setting = settingOf(region);
+    const { buffers } = setting;
+    return region.layers.map((layer) => {
+      const weight = buffers.weight(layer);
+      const { buffer } = weight.matrix;
+      if (!weights.has(buffer)) weights.set(buffer, (sign) => fold(sign, region, layer, weight, setting));
+      const x = segment(plain(buffers.ofInput('x', region)), weight, region.in);
+      return { ...layerLaunch(layer, setting, [x], 'x W'), name: `merged_${buffers.layerNumber(layer)}` };
+    });
+  });
+  const all = (sign: 1 | -1) => [...weights.values()].map((make) => make(sign));
+  return { merge: all(1), unmerge: all(-1), forward };
+}
+
+function fold(
+  sign: 1 | -1,
+  region: LayerRegion,
+  layer: AdaptedLayer,
+  { matrix, transposed }: Operand,
+  { buffers, target, group }: Setting,
+): Launch {
+  const [down, up] = [downOf(region, layer, buffers), buffers.up(layer)];
+  const product = transposed
+    ? segment(flipped(up.matrix), flipped(down.matrix), region.rank)
+    : segment(down, up, region.rank);
+  const [name, means] = sign === 1 ? ['merge', '+='] : ['unmerge', '-='];
+  return productLaunch(target, {
+    name: `${name}_${matrix.buffer}`,
+    family: 'rankBatched',
+    does: `W ${means} ${scaleText(group)}${group.factors[0]!.name} ${upName(group)}`,
+    rows: matrix.rows,
+    cols: matrix.cols,
+    segments: [product],
+    epilogue: { scale: sign * (group.factors.length === 2 ? group.scale : 1), accumulate: true },
+    out: matrix,
+  });
+}

@@ -1,0 +1,101 @@
+import { badSchedules } from '../../../ir/codes/kernels.js';
+import { fail } from '../../../ir/diagnostics.js';
+import { PROFILES } from '../device/profiles.js';
+import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
+import { illegal, inBucket } from './schedule.js';
+
+const FAMILIES: readonly Family[] = [
+  'gemm',
+  'skinny',
+  'skinnyT',
+  'dyPass',
+  'rankBatched',
+  'gemv',
+  'reducePartials',
+];
+const TARGETS: readonly string[] = [...new Set(PROFILES.map(({ target }) => target))];
+const DTYPES: readonly KernelDtype[] = ['f32', 'f16', 'bf16'];
+
+/** Rows as the JSON that a tuner writes and {@link parseSchedules} reads: one row per line. */
+export function schedulesJson(rows: readonly ScheduleRow[]): string {
+  const lines = rows.map(({ target, dtype, family, bucket, schedule, source }) =>
+    JSON.stringify({ target, dtype, family, bucket, schedule, source }),
+  );
+  return `{ "version": 1,\n  "rows": [\n    ${lines.join(',\n    ')}\n  ] }\n`;
+}
+
+/** Reads rows of a tuner. Throws LOTR6007 with the first error. */
+export function parseSchedules(text: string, file: string): readonly ScheduleRow[] {
+  const refuse = (why: string): never => fail(badSchedules({ file, why }));
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    return refuse('it is not JSON');
+  }
+  if (!isRecord(data) || data.version !== 1) return refuse('it has no "version": 1');
+  if (!Array.isArray(data.rows)) return refuse('it has no list "rows"');
+  return data.rows.map((row: unknown, index) => rowOf(row, (why) => refuse(`row ${index + 1}: ${why}`)));
+}
+
+/** Throws LOTR6007 for the first row that is meant for a device and that the device cannot run, whatever the shape is. */
+export function refuseIllegal(rows: readonly ScheduleRow[], device: DeviceProfile, file: string): void {
+  for (const [index, { target, dtype, family, schedule }] of rows.entries()) {
+    if (target !== device.target) continue;
+    const [reason] = illegal(schedule, device, { family, dtype, rows: 1, cols: 1, inner: 1 });
+    if (reason !== undefined)
+      fail(badSchedules({ file, why: `row ${index + 1}: ${device.name} cannot run it: ${reason}` }));
+  }
+}
+
+function rowOf(row: unknown, refuse: (why: string) => never): ScheduleRow {
+  if (!isRecord(row)) return refuse('it is not an object');
+  const { target, bucket, schedule, source } = row;
+  const family = FAMILIES.find((name) => name === row.family) ?? refuse('"family" is unknown');
+  const dtype = DTYPES.find((name) => name === row.dtype) ?? refuse('"dtype" is not f32, f16 or bf16');
+  if (typeof target !== 'string') return refuse('"target" is not a string');
+  if (!TARGETS.includes(target)) return refuse(`"target" is not ${TARGETS.join(', ')}`);
+  if (typeof bucket !== 'string' || !isBucket(bucket)) return refuse('"bucket" is not a shape class');
+  if (source !== 'tuned' && source !== 'heuristic') return refuse('"source" is not tuned or heuristic');
+  if (!isRecord(schedule)) return refuse('it has no schedule');
+  return { target, dtype, family, bucket, schedule: scheduleOf(schedule, refuse), source };
+}
+
+function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => never): Schedule {
+  const length = (name: keyof Schedule, least = 1): number => {
+    const value = given[name];
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > 4096) {
+      return refuse(`"${name}" is not a whole number from ${least} to 4096`);
+    }
+    return value;
+  };
+  const vec = length('vec');
+  if (vec !== 1 && vec !== 2 && vec !== 4) return refuse('"vec" is not 1, 2 or 4');
+  const { subgroups = false } = given;
+  if (subgroups !== true && subgroups !== false) return refuse('"subgroups" is not true or false');
+  return {
+    BM: length('BM'),
+    BN: length('BN'),
+    BK: length('BK'),
+    TM: length('TM'),
+    TN: length('TN'),
+    vec,
+    stages: length('stages'),
+    warps: length('warps', 0),
+    splitK: length('splitK'),
+    ...(subgroups ? { subgroups } : {}),
+    ...(given.pad === undefined ? {} : { pad: length('pad', 0) }),
+  };
+}
+
+function isBucket(bucket: string): boolean {
+  try {
+    inBucket(bucket, { rows: 1, cols: 1, inner: 1 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);

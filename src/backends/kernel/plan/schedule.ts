@@ -1,0 +1,164 @@
+import { noSchedule } from '../../../ir/codes/kernels.js';
+import { fail } from '../../../ir/diagnostics.js';
+import { UNIT, UNIT_INNER } from '../ir/units.js';
+import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
+import { BYTES } from './cost.js';
+import { ofWarpgroups } from './warpgroup-schedule.js';
+
+/** Lengths of a problem, by which a shape class is found. */
+export interface Problem {
+  readonly family: Family;
+  /** type of the operands */
+  readonly dtype: KernelDtype;
+  readonly rows: number;
+  readonly cols: number;
+  readonly inner: number;
+  /** rank of a widened launch: it holds P and tiles of R and L' as well */
+  readonly widen?: number;
+}
+
+export interface Picked {
+  readonly schedule: Schedule;
+  readonly source: ScheduleRow['source'];
+  /** rows of the right shape class that the device cannot run, with the reason */
+  readonly passedOver: readonly string[];
+}
+
+/** Schedule of a call to the vendor's library, which chooses its own tiles. */
+export const LIBRARY: Schedule = {
+  BM: 1,
+  BN: 1,
+  BK: 1,
+  TM: 1,
+  TN: 1,
+  vec: 1,
+  stages: 1,
+  warps: 0,
+  splitK: 1,
+};
+
+/** The longest step of a matrix unit along the inner dimension. */
+const WHOLE_STEPS = Math.max(...Object.values(UNIT_INNER));
+
+/**
+ * The schedule for a problem on a device: tuned rows before heuristic ones, in table order within each; the first whose
+ * shape class fits and that is legal. Throws LOTR6004 when none is left.
+ */
+export function pickSchedule(db: readonly ScheduleRow[], device: DeviceProfile, problem: Problem): Picked {
+  if (problem.family === 'blas') return { schedule: LIBRARY, source: 'heuristic', passedOver: [] };
+  const own = db.filter(
+    (row) =>
+      row.target === device.target &&
+      row.dtype === problem.dtype &&
+      row.family === problem.family &&
+      inBucket(row.bucket, problem),
+  );
+  const passedOver: string[] = [];
+  for (const source of ['tuned', 'heuristic'] as const) {
+    for (const row of own.filter((candidate) => candidate.source === source)) {
+      const reasons = illegal(row.schedule, device, problem);
+      if (reasons.length === 0) return { schedule: row.schedule, source, passedOver };
+      passedOver.push(`${scheduleText(row.schedule)}: ${reasons.join(', ')}`);
+    }
+  }
+  return fail(noSchedule({ device: device.name, target: device.target, ...problem, passedOver }));
+}
+
+/**
+ * Shape classes: `any`, or conditions `rows<=64`, `cols<=16`, `inner<=256` that must all hold, separated by spaces.
+ * Throws for anything else.
+ */
+export function inBucket(bucket: string, problem: Pick<Problem, 'rows' | 'cols' | 'inner'>): boolean {
+  if (bucket === 'any') return true;
+  return bucket.split(' ').every((condition) => {
+    const match = /^(rows|cols|inner)<=(\d+)$/.exec(condition);
+    if (!match) throw new Error(`"${bucket}" is not a shape class`);
+    return problem[match[1] as 'rows' | 'cols' | 'inner'] <= Number(match[2]);
+  });
+}
+
+/** Why a device cannot run a schedule; empty when it can. */
+export function illegal(schedule: Schedule, device: DeviceProfile, problem: Problem): readonly string[] {
+  const { BM, BN, TM, TN, vec, BK } = schedule;
+  const reasons: string[] = [];
+  if (schedule.subgroups) {
+    if (!device.features.includes('subgroups')) reasons.push('the device has no subgroups');
+    if (BM !== TM) reasons.push(`the invocations share all ${BM} rows, so TM is ${BM}`);
+    if (BK % 32 !== 0) reasons.push(`${BK} invocations are not a multiple of a warp of 32`);
+    if (schedule.warps > 0) reasons.push('matrix units do not sum over subgroups');
+    if (!SPREAD.includes(problem.family))
+      reasons.push(`sums of the family ${problem.family} are not spread over subgroups`);
+  }
+  if (BM % TM !== 0 || BN % TN !== 0) reasons.push(`${BM} x ${BN} is not divided by ${TM} x ${TN}`);
+  if (problem.family !== 'reducePartials' && (BK % vec !== 0 || BN % vec !== 0)) {
+    reasons.push(`tiles are not divided by vectors of ${vec}`);
+  }
+  if (schedule.splitK > 1 && problem.family !== 'skinnyT') reasons.push('only sums over tokens are split');
+  if (ofWarpgroups(schedule) && !device.features.includes('wgmma')) reasons.push('warpgroups are for sm_90a');
+  const threads = invocations(schedule);
+  if (problem.family === 'reducePartials') {
+    if (threads !== BM) reasons.push(`${threads} invocations for ${BM} sums: each has one`);
+  } else if (device.api === 'webgpu') {
+    if (schedule.warps > 0) reasons.push('WebGPU has no matrix units of a warp');
+    if (schedule.stages > 1) reasons.push('WebGPU has no pipeline of copies');
+  } else if (schedule.warps > 0 && (TM % UNIT.rows !== 0 || TN % UNIT.cols !== 0 || BK % WHOLE_STEPS !== 0)) {
+    reasons.push(
+      `warps compute multiples of ${UNIT.rows} x ${UNIT.cols}, ${WHOLE_STEPS} of the inner dimension at a time`,
+    );
+  }
+  if (threads > device.invocations) reasons.push(`${threads} invocations, ${device.invocations} allowed`);
+  const bytes = workgroupBytes(schedule, problem);
+  if (bytes > device.workgroupBytes) {
+    reasons.push(`${bytes} bytes of workgroup memory, ${device.workgroupBytes} allowed`);
+  }
+  if (problem.widen !== undefined && BN < 8 * problem.widen) {
+    reasons.push(`BN = ${BN} is below 8 r = ${8 * problem.widen}: P would be computed too often`);
+  }
+  return reasons;
+}
+
+/** Families with kernels that spread the inner dimension over subgroups: each result is one sum, not one of parts. */
+const SPREAD: readonly Family[] = ['gemm', 'gemv', 'skinny', 'rankBatched'];
+
+/** Invocations (threads) of a workgroup. */
+export function invocations({ BM, BN, BK, TM, TN, warps, subgroups }: Schedule): number {
+  if (subgroups) return BK;
+  return warps > 0 ? warps * 32 : (BM / TM) * (BN / TN);
+}
+
+/** Longest side of the tile of a workgroup without matrix units, where a schedule was meant for them. */
+export const SCALAR_TILE = 64;
+
+/** Sums of one row that a chained product holds in one tile: it runs without matrix units. */
+export const chainedColumns = ({ BN, warps }: Schedule): number =>
+  warps > 0 ? Math.min(BN, SCALAR_TILE) : BN;
+
+/**
+ * Workgroup memory: a tile of each operand per stage, and for a widened launch a tile of R and all of P, in f32; with
+ * subgroups what every invocation has of every result, and P.
+ */
+export function workgroupBytes(
+  { BM, BN, BK, TN, stages, warps, subgroups, pad = 0 }: Schedule,
+  { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
+): number {
+  if (family === 'reducePartials') return 0;
+  if (subgroups) return 4 * BM * (BK * TN + (widen === undefined ? 0 : widen + TN - 1));
+  // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
+  const size = warps > 0 ? BYTES[dtype] : 4;
+  const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
+  return stages * BK * (BM + BN + 2 * pad) * size + extra;
+}
+
+/** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */
+export function scheduleText(schedule: Schedule): string {
+  const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups } = schedule;
+  if (subgroups) {
+    const columns = TN < BN ? `, ${TN} columns at a time` : '';
+    return `${BM}x${BN}${columns}, inner over ${BK} invocations, subgroups`;
+  }
+  if (BM === 1) return 'the library chooses';
+  if (BK === 1) return `${BM} elements`;
+  const shape = `${BM}x${BN}x${BK}`;
+  const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each`;
+  return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}`;
+}

@@ -1,0 +1,318 @@
+import type { AdaptedLayer, Group, LayerRegion } from '../model/layers.js';
+import type { Activation, Form, Launch, Operand, Product, Scheme, Segment } from '../model/types.js';
+import type { Buffers } from './buffers.js';
+import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
+import { chainedColumns } from './schedule.js';
+import { columnsOf, type Views } from './views.js';
+
+/** What candidates are made from. */
+export interface Setting {
+  readonly target: Target;
+  readonly buffers: Buffers;
+  readonly group: Group;
+  readonly purpose: 'train' | 'serve';
+  readonly views: Views;
+  /** another region has written the gradient of this one's input before it */
+  readonly addsToDx: boolean;
+}
+
+/** One way to run a region, with all its launches. */
+export interface Candidate {
+  readonly form: Form;
+  readonly scheme: Scheme;
+  /** weight-space launches of this region alone */
+  readonly weights: readonly Launch[];
+  readonly forward: readonly Launch[];
+  readonly backward: readonly Launch[];
+}
+
+/** Split + concat-K: P = x R once, then one product per layer over the inner dimension in + r. */
+export function split(region: LayerRegion, setting: Setting): Candidate {
+  const { buffers, group } = setting;
+  return {
+    form: 'L-fold',
+    scheme: 'S1',
+    weights: [],
+    forward: [
+      downLaunch(region, setting),
+      ...region.layers.map((layer) => {
+        const segments = [
+          segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in),
+          segment(
+            plain(columnsOf(buffers.ofRegion('P', region), region, layer)),
+            buffers.up(layer),
+            region.rank,
+          ),
+        ];
+        return layerLaunch(layer, setting, segments, `x W + P ${upName(group)}`);
+      }),
+    ],
+    backward: backwardOf(region, setting, (id) => dxLaunches(region, setting, id, true)),
+  };
+}
+
+/** One launch per layer that forms P while it reads x: for few rows. */
+export function widened(region: LayerRegion, setting: Setting): Candidate {
+  const { buffers, group } = setting;
+  const forward = region.layers.map((layer) => {
+    const widen = {
+      rank: region.rank,
+      scale: group.factors.length === 2 ? group.scale : 1,
+      down: downOf(region, layer, buffers),
+      up: buffers.up(layer),
+    };
+    const x = segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in);
+    const formula = `x W + ${scaleText(group)}(x ${group.factors[0]!.name}) ${upName(group)}`;
+    return layerLaunch(layer, setting, [x], formula, { widen });
+  });
+  return { form: 'L-fold', scheme: 'S2', weights: [], forward, backward: [] };
+}
+
+/**
+ * T = (x R) M for all layers of the region, in one launch unless the rank is large, then one product per layer;
+ * adapters differ by row block.
+ */
+export function byToken(region: LayerRegion, setting: Setting): Candidate {
+  const { buffers, target, group } = setting;
+  const [first, middle, last] = group.factors.map(({ name }) => name);
+  const scale = group.scale;
+  const down = {
+    family: 'skinny',
+    rows: 'M',
+    cols: region.rank,
+    segments: [segment(plain(buffers.ofInput('x', region)), buffers.down(region), region.in)],
+  } as const;
+  const cores = buffers.coresBeside(region);
+  const tokens = {
+    name: `tokens_${buffers.number(region)}`,
+    out: buffers.cores(region),
+    epilogue: { scale },
+  };
+  const chained = productLaunch(target, {
+    ...down,
+    ...tokens,
+    does: `T = s (x ${first}) ${middle}`,
+    chain: cores,
+  });
+  const sums = buffers.ofRegion('P', region);
+  // a row of P has to be in one tile to be multiplied there
+  const steps =
+    region.rank <= chainedColumns(chained.schedule)
+      ? [chained]
+      : [
+          productLaunch(target, {
+            ...down,
+            name: `down_${buffers.number(region)}`,
+            does: `P = x ${first}`,
+            out: sums,
+          }),
+          productLaunch(target, {
+            ...tokens,
+            family: 'gemm',
+            does: `T = s P ${middle}`,
+            rows: 'M',
+            cols: region.layers.length * region.rank,
+            segments: [segment(plain(sums), cores, region.rank)],
+          }),
+        ];
+  const layers = region.layers.map((layer, index) => {
+    const all = buffers.cores(region);
+    const own = { ...all, cols: region.rank, offset: index * region.rank };
+    const segments = [
+      segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in),
+      segment(plain(own), buffers.factor(layer, 2, 'tokens'), region.rank),
+    ];
+    return layerLaunch(layer, setting, segments, `x W + T ${last}`);
+  });
+  return { form: 'token', scheme: 'S1', weights: [], forward: [...steps, ...layers], backward: [] };
+}
+
+/** W' = W + R L' per step, then the layer as if it had no adapter. */
+export function merged(region: LayerRegion, setting: Setting): Candidate {
+  const { buffers, target, group } = setting;
+  const weights = region.layers.map((layer) => {
+    const { matrix, transposed } = buffers.weight(layer);
+    const out = buffers.merged(layer).matrix;
+    const [down, up] = [downOf(region, layer, buffers), buffers.up(layer)];
+    const product = transposed ? segment(flip(up), flip(down), region.rank) : segment(down, up, region.rank);
+    return productLaunch(target, {
+      name: `merge_${out.buffer}`,
+      family: 'rankBatched',
+      does: `W' = W + ${scaleText(group)}${group.factors[0]!.name} ${upName(group)}`,
+      rows: out.rows,
+      cols: out.cols,
+      segments: [product],
+      epilogue: { scale: group.factors.length === 2 ? group.scale : 1, residual: matrix },
+      out,
+    });
+  });
+  const forward = region.layers.map((layer) =>
+    layerLaunch(
+      layer,
+      setting,
+      [segment(plain(buffers.ofInput('x', region)), buffers.merged(layer), region.in)],
+      "x W'",
+    ),
+  );
+  const training = setting.purpose === 'train';
+  return {
+    form: 'merged',
+    scheme: 'plain',
+    weights,
+    forward: training && sumsWanted(group) ? [...forward, downLaunch(region, setting)] : forward,
+    backward: backwardOf(region, setting, (id) => dxLaunches(region, setting, id, false)),
+  };
+}
+
+/** P = x R; with two factors the scale is applied here. */
+export function downLaunch(region: LayerRegion, { buffers, target, group, views }: Setting): Launch {
+  return productLaunch(target, {
+    name: `down_${buffers.number(region)}`,
+    family: 'skinny',
+    does: `P = ${scaleText(group)}x ${downName(region, group)}`,
+    rows: 'M',
+    cols: views.P(region).cols,
+    segments: [segment(plain(views.x(region)), views.down(region), region.in)],
+    epilogue: { scale: group.factors.length === 2 ? group.scale : 1 },
+    out: views.P(region),
+  });
+}
+
+/** y of a layer; `library`: by a call of the vendor's library, which does not apply the activation. */
+export function layerLaunch(
+  layer: AdaptedLayer,
+  { buffers, target, purpose }: Setting,
+  segments: readonly Segment[],
+  formula: string,
+  how: { readonly widen?: Product['widen']; readonly library?: true } = {},
+): Launch {
+  const { widen, library } = how;
+  const out = library ? buffers.beforeActivation(layer) : buffers.ofLayer('y', layer);
+  const activation = purpose === 'serve' && !library ? layer.activation : null;
+  const sum = `${formula}${layer.bias === null ? '' : ' + b'}`;
+  return productLaunch(target, {
+    name: `layer_${buffers.layerNumber(layer)}`,
+    family: library ? 'blas' : widen && target.tokens <= 4 ? 'gemv' : 'gemm',
+    does: `y = ${activation ? `${ACTIVATION_TEXT[activation]}(${sum})` : sum}`,
+    rows: 'M',
+    cols: layer.out,
+    segments,
+    ...(widen ? { widen } : {}),
+    epilogue: { ...buffers.bias(layer), ...(activation ? { activation } : {}) },
+    out,
+  });
+}
+
+/** Whether any gradient follows from P^T dy: that of a factor after the first one. */
+const sumsWanted = ({ factors }: Group): boolean => factors.slice(1).some(({ trainable }) => trainable);
+
+/** dP, Z, dR, and the launches for dx, which differ. Frozen factors have no gradients. */
+export function backwardOf(
+  region: LayerRegion,
+  setting: Setting,
+  dx: (id: number) => readonly Launch[],
+): readonly Launch[] {
+  if (setting.purpose === 'serve') return [];
+  const { buffers, target, group, views } = setting;
+  const { layers } = region;
+  const id = buffers.number(region);
+  const up = upName(group);
+  const dP = views.dP(region);
+  const epilogue = { scale: group.factors.length === 2 ? group.scale : 1 };
+  const back = (layer: AdaptedLayer) => segment(plain(views.dy(layer)), flip(views.up(layer)), layer.out);
+  const common = { family: 'skinny', rows: 'M', cols: region.rank, epilogue } as const;
+  const summed = layers.length > 1 ? 'sum of ' : '';
+  const rank =
+    region.downs.length === 1
+      ? concatLaunches(target, {
+          ...common,
+          name: `drank_${id}`,
+          does: `dP = ${scaleText(group)}${summed}dy ${up}^T`,
+          segments: layers.map(back),
+          out: dP,
+        })
+      : layers.map((layer) =>
+          productLaunch(target, {
+            ...common,
+            name: `drank_${id}_${buffers.layerNumber(layer)}`,
+            does: `dP = ${scaleText(group)}dy ${up}^T`,
+            segments: [back(layer)],
+            out: columnsOf(dP, region, layer),
+          }),
+        );
+  const sums = new TokenSums(target, buffers.scratch(0));
+  for (const layer of sumsWanted(group) ? layers : []) {
+    sums.add({
+      name: `sum_${buffers.layerNumber(layer)}`,
+      family: 'skinnyT',
+      does: `${layer.factors.length === 3 ? 'Z' : `d${group.factors[1]!.name}`} = P^T dy`,
+      rows: region.rank,
+      cols: layer.out,
+      segments: [segment(flipped(columnsOf(views.P(region), region, layer)), plain(views.dy(layer)), 'M')],
+      out: buffers.sums(layer),
+    });
+  }
+  if (group.factors[0]!.trainable) {
+    sums.add({
+      name: `dfirst_${id}`,
+      family: 'skinnyT',
+      does: `d${downName(region, group)} = x^T dP`,
+      rows: region.in,
+      cols: dP.cols,
+      segments: [segment(flipped(views.x(region)), plain(dP), 'M')],
+      out: buffers.downGradient(region),
+    });
+  }
+  buffers.scratch(sums.elements);
+  return [...rank, ...sums.finish(`reduce_${id}`), ...dx(id)];
+}
+
+/** dx in one launch, if the bindings allow. `concat`: it takes dP R^T as well, which a merged weight already contains. */
+function dxLaunches(region: LayerRegion, setting: Setting, id: number, concat: boolean): readonly Launch[] {
+  const { buffers, target, group, views, addsToDx } = setting;
+  const { layers } = region;
+  const weight = (layer: AdaptedLayer) => (concat ? buffers.weight(layer) : buffers.merged(layer));
+  const segments = layers.map((layer) => segment(plain(views.dy(layer)), flip(weight(layer)), layer.out));
+  if (concat)
+    segments.push(segment(plain(views.dP(region)), flip(views.down(region)), views.dP(region).cols));
+  const terms = `${layers.length > 1 ? 'sum of ' : ''}dy ${concat ? 'W' : "W'"}^T`;
+  return concatLaunches(target, {
+    name: `dx_${id}`,
+    family: 'gemm',
+    does: `dx ${addsToDx ? '+=' : '='} ${terms}${concat ? ` + dP ${downName(region, group)}^T` : ''}`,
+    rows: 'M',
+    cols: region.in,
+    segments,
+    epilogue: { accumulate: addsToDx },
+    out: buffers.ofInput('dx', region),
+  });
+}
+
+const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.transposed });
+
+export const segment = (a: Operand, b: Operand, inner: Segment['inner']): Segment => ({ a, b, inner });
+
+/** A layer's own first factor, within the matrix that x is multiplied by. */
+export function downOf(region: LayerRegion, layer: AdaptedLayer, buffers: Buffers): Operand {
+  const all = buffers.down(region);
+  return { ...all, matrix: columnsOf(all.matrix, region, layer) };
+}
+
+/** R, or [A A' ...] where every layer has its own. */
+export const downName = (region: LayerRegion, { factors }: Group): string =>
+  region.downs.length === 1 ? factors[0]!.name : `[${factors[0]!.name} of ${region.downs.length}]`;
+
+/** What P is multiplied by: L' = s M L, or B. */
+export const upName = ({ factors }: Group): string =>
+  factors.length === 3 ? `${factors[2]!.name}'` : factors[1]!.name;
+
+/** With two factors the scale is applied to P and dP. */
+export const scaleText = (group: Group): string =>
+  group.factors.length === 2 && group.scale !== 1 ? 's ' : '';
+
+const ACTIVATION_TEXT: Readonly<Record<Activation, string>> = {
+  relu: 'Relu',
+  gelu: 'Gelu',
+  'gelu-tanh': 'GeluTanh',
+  silu: 'Silu',
+};

@@ -1,0 +1,43 @@
+import { BOX, GROUP_ROWS, type GroupType } from '../ir/warpgroups.js';
+import type { Extent, Operand, Product, Schedule } from '../model/types.js';
+
+/** Elements of 16 bytes: rows and first elements of what the copy engine loads are at multiples of this. */
+const ALIGNED = 8;
+/** Warps of a warpgroup. */
+const WARPS = 4;
+
+/** Whether a schedule is one of warpgroups: 64 rows and all columns of a tile each, and one more that loads. */
+export const ofWarpgroups = ({ BM, BN, BK, TM, TN, warps, stages, splitK }: Schedule): boolean =>
+  TM === GROUP_ROWS &&
+  TN === BN &&
+  BN % BOX === 0 &&
+  BK === BOX &&
+  warps === WARPS * (BM / GROUP_ROWS + 1) &&
+  stages > 1 &&
+  splitK === 1;
+
+/**
+ * Why the matrix units of warpgroups (tier T2, sm_90a) cannot run a product with a schedule; null where they can. They take
+ * operands of 16 bits whose rows begin at multiples of 16 bytes, in one launch for one adapter.
+ */
+export function whyNoWarpgroups(work: Product, schedule: Schedule): string | null {
+  if (!ofWarpgroups(schedule)) return 'its schedule is none of warpgroups';
+  if (work.chain || work.widen) return 'it is chained or widened';
+  if (work.parts > 1) return 'its sums are taken in parts';
+  const operands = work.segments.flatMap(({ a, b }) => [a, b]);
+  const [first] = operands;
+  if (!groupTypeOf(work)) return `its operands are ${first!.matrix.dtype}`;
+  const odd = operands.find(({ matrix }) => ![matrix.offset, matrix.rowStride].every(isAligned));
+  if (odd) return `rows of ${odd.matrix.buffer} do not begin at multiples of 16 bytes`;
+  const own = operands.find(({ perRowBlock }) => perRowBlock);
+  return own ? `${own.matrix.buffer} is another for each block of rows` : null;
+}
+
+const isAligned = (extent: Extent) => typeof extent === 'number' && extent % ALIGNED === 0;
+
+/** The one type of all operands, if warpgroups multiply it. */
+export function groupTypeOf({ segments }: Product): GroupType | null {
+  const types = new Set(segments.flatMap(({ a, b }) => [a, b].map(({ matrix }: Operand) => matrix.dtype)));
+  const [type] = types;
+  return types.size === 1 && (type === 'bf16' || type === 'f16') ? type : null;
+}

@@ -1,0 +1,149 @@
+import { cannotSpell } from '../../../../ir/codes/kernel-ir.js';
+import { fail } from '../../../../ir/diagnostics.js';
+import { f32Text } from '../../../../ir/text/numbers.js';
+import type { ArrayDecl, BufferParam, Kernel } from '../../ir/kir.js';
+import { legalise } from '../../ir/legalise.js';
+import { usesSubgroups } from '../../ir/subgroups.js';
+import { WARP } from '../../ir/units.js';
+import { CFamily, type Spelling } from '../c-family.js';
+import { MATRIX_UNITS, unitText } from './matrix-units.js';
+import { groupText, WARPGROUP_UNITS } from './warpgroup-units.js';
+
+const AXES = ['x', 'y', 'z'] as const;
+const TYPES = { f32: 'float', u32: 'unsigned', bool: 'bool' } as const;
+const ELEMENTS = { f32: 'float', f16: '__half', bf16: '__nv_bfloat16', u32: 'unsigned' } as const;
+const HEADERS = { f16: 'cuda_fp16.h', bf16: 'cuda_bf16.h' } as const;
+/** How an element of a narrow type is widened and rounded. */
+const CONVERSIONS = {
+  f16: ['__half2float', '__float2half_rn'],
+  bf16: ['__bfloat162float', '__float2bfloat16_rn'],
+} as const;
+/** Two elements in one word, and what makes them of two floats. */
+const PAIRS: Readonly<Record<string, readonly [type: string, make: string]>> = {
+  f32: ['float2', 'make_float2'],
+  f16: ['__half2', '__floats2half2_rn'],
+  bf16: ['__nv_bfloat162', '__floats2bfloat162_rn'],
+};
+const CALLS: Readonly<Record<string, string>> = { exp: 'expf', sqrt: 'sqrtf', abs: 'fabsf' };
+
+const WARP_SUM = [
+  '// The sum over a warp, the same in all of its threads.',
+  'static __device__ __forceinline__ float warp_sum(float value) {',
+  `  for (unsigned step = ${WARP / 2}u; step > 0u; step /= 2u) value += __shfl_xor_sync(0xffffffffu, value, step);`,
+  '  return value;',
+  '}',
+  '',
+];
+
+/**
+ * Kernels as one CUDA C++ source file: an `extern "C"` kernel each, of which the parameters are the maps and the buffers in
+ * order and then the uniforms. Shared memory is static, but for the ring of warpgroups: `ringBytes` at launch. A subgroup is a warp; throws
+ * LOTR6103 for a kernel with subgroups of which the last warp would not be full.
+ */
+export function printCuda(kernels: readonly Kernel[]): string {
+  const elems = new Set(kernels.flatMap(({ buffers }) => buffers.map(({ elem }) => elem)));
+  const headers = (['f16', 'bf16'] as const).filter((elem) => elems.has(elem));
+  const includes = headers.map((elem) => `#include <${HEADERS[elem]}>`);
+  if (kernels.some(({ fragments }) => fragments)) includes.push(`#include "${MATRIX_UNITS}"`);
+  if (kernels.some(({ ring }) => ring)) includes.push(`#include "${WARPGROUP_UNITS}"`);
+  const lines = [...includes, ...(includes.length > 0 ? [''] : [])];
+  if (kernels.some(usesSubgroups)) lines.push(...WARP_SUM);
+  return `${[...lines, ...kernels.flatMap(cudaKernel)].join('\n')}`;
+}
+
+/** The declaration of a kernel, for another source file that launches it. */
+export function cudaPrototype(kernel: Kernel): string {
+  return `extern "C" __global__ void ${kernel.name}(${parameters(legalise(kernel)).join(', ')});`;
+}
+
+function parameters({ buffers, uniforms, maps = [] }: Kernel): string[] {
+  const pointers = buffers.filter(({ mapped }) => !mapped);
+  return [
+    ...maps.map(({ name }) => `const __grid_constant__ CUtensorMap ${name}`),
+    ...pointers.map(pointer),
+    ...uniforms.map((uniform) => `${TYPES[uniform.type]} ${uniform.name}`),
+  ];
+}
+
+function cudaKernel(kernel: Kernel): string[] {
+  const legal = legalise(kernel);
+  const { name, about, workgroup, body, arrays } = legal;
+  const [x, y, z] = workgroup;
+  if (usesSubgroups(kernel) && (x * y * z) % WARP !== 0)
+    fail(cannotSpell({ kernel: name, target: 'CUDA', what: `a subgroup of fewer than ${WARP} threads` }));
+  const elems = new Map(kernel.buffers.map((param) => [param.name, param.elem]));
+  const params = parameters(legal);
+  return [
+    ...about.map((line) => `// ${line}`),
+    `extern "C" __global__ void __launch_bounds__(${x * y * z})`,
+    `${name}(${params.join(', ')}) {`,
+    ...(legal.ring ? ['#ifdef LOTRC_WARPGROUPS'] : []),
+    ...arrays.map((array) => arrayText(array, legal.fragments !== undefined)),
+    ...(legal.fragments ?? []).map(
+      ({ name, part, count }) => `  unsigned ${name}[${count}][${part === 'a' ? 4 : 2}];`,
+    ),
+    ...new CFamily(spelling(legal, elems)).block(body, 1),
+    // the host launches it on devices that have warpgroups
+    ...(legal.ring ? ['#else', '  __trap();', '#endif'] : []),
+    '}',
+    '',
+  ];
+}
+
+/** `copied`: 16 bytes at once, so the array begins at a multiple of that. */
+function arrayText({ name, space, size, elem = 'f32' }: ArrayDecl, copied: boolean): string {
+  if (space === 'register') return `  float ${name}[${size}] = {};`;
+  const aligned = copied ? '__align__(16) ' : '';
+  return `  __shared__ ${aligned}${ELEMENTS[elem]} ${name}[${size}];`;
+}
+
+function pointer({ name, elem, access }: BufferParam): string {
+  return `${access === 'read' ? 'const ' : ''}${ELEMENTS[elem]}* __restrict__ ${name}`;
+}
+
+function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
+  const arrays = new Map(kernel.arrays.map(({ name, elem = 'f32' }) => [name, elem]));
+  const conversion = (buffer: string) => {
+    const elem = elems.get(buffer);
+    return elem === 'f16' || elem === 'bf16' ? CONVERSIONS[elem] : null;
+  };
+  return {
+    literal: (type, value) => {
+      if (type === 'bool') return value ? 'true' : 'false';
+      return type === 'u32' ? `${value}u` : `${f32Text(value)}f`;
+    },
+    type: (type) => TYPES[type],
+    id: (of, axis) => `${of === 'local' ? 'threadIdx' : 'blockIdx'}.${AXES[axis]}`,
+    uniform: (name) => name,
+    fma: (a, b, c) => `fmaf(${a}, ${b}, ${c})`,
+    call: (fn, of) => `${CALLS[fn]}(${of})`,
+    minMax: (op, type, a, b) => `${type === 'f32' ? `f${op}f` : op}(${a}, ${b})`,
+    // only the chosen one is evaluated
+    select: (cond, whenTrue, whenFalse) => `(${cond} ? ${whenTrue} : ${whenFalse})`,
+    read: (buffer, index) => {
+      const widen = conversion(buffer)?.[0];
+      return widen ? `${widen}(${buffer}[${index}])` : `${buffer}[${index}]`;
+    },
+    write: (buffer, index, value, next) => {
+      if (next !== undefined) {
+        const [type, make] = PAIRS[elems.get(buffer)!]!;
+        return `*reinterpret_cast<${type}*>(&${buffer}[${index}]) = ${make}(${value}, ${next});`;
+      }
+      const round = conversion(buffer)?.[1];
+      return `${buffer}[${index}] = ${round ? `${round}(${value})` : value};`;
+    },
+    declare: (kind, type, name, init) => `${kind === 'let' ? 'const ' : ''}${TYPES[type]} ${name} = ${init};`,
+    poke: (array, index, value) => {
+      const elem = arrays.get(array);
+      const round = elem === 'f16' || elem === 'bf16' ? CONVERSIONS[elem][1] : null;
+      return `${array}[${index}] = ${round ? `${round}(${value})` : value};`;
+    },
+    subgroup: (of) => (of === 'peer' ? `threadIdx.x % ${WARP}u` : `${WARP}u`),
+    subgroupAdd: (of) => `warp_sum(${of})`,
+    unit: (stmt, text) => unitText(stmt, kernel, text),
+    group: (stmt, text) => groupText(stmt, kernel, text),
+    unroll: '#pragma unroll',
+    counter: 'unsigned',
+    barrier: '__syncthreads();',
+  };
+}

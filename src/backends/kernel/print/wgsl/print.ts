@@ -1,0 +1,113 @@
+import { cannotSpell } from '../../../../ir/codes/kernel-ir.js';
+import { fail } from '../../../../ir/diagnostics.js';
+import { f32Text } from '../../../../ir/text/numbers.js';
+import type { BufferParam, Kernel, UniformParam } from '../../ir/kir.js';
+import { legalise } from '../../ir/legalise.js';
+import { usesSubgroups } from '../../ir/subgroups.js';
+import { CFamily, type Spelling } from '../c-family.js';
+
+const AXES = ['x', 'y', 'z'] as const;
+/** Words that WGSL reserves or that this printer uses; a buffer of such a name gets an underscore. */
+const TAKEN = new Set([
+  'main',
+  'uniforms',
+  'local',
+  'group',
+  'target',
+  'filter',
+  'loop',
+  'switch',
+  'array',
+  'private',
+]);
+
+/** Name of the binding that holds a buffer in the emitted source. */
+export const wgslName = (buffer: string): string => (TAKEN.has(buffer) ? `${buffer}_` : buffer);
+
+/**
+ * A kernel as a WGSL module with the entry point `main`: buffers at group 0 in the order of `kernel.buffers`, then the
+ * uniforms as one struct at the next binding. Throws LOTR6103 for a buffer of bfloat16, which WGSL does not have.
+ */
+export function printWgsl(kernel: Kernel): string {
+  const elems = new Map(kernel.buffers.map(({ name, elem }) => [name, elem]));
+  for (const { name, elem } of kernel.buffers) {
+    if (elem === 'bf16')
+      fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: `bfloat16 (${name})` }));
+  }
+  if (kernel.fragments || kernel.ring)
+    fail(cannotSpell({ kernel: kernel.name, target: 'WGSL', what: 'matrix units of a warp' }));
+  const printer = new CFamily(spelling(elems));
+  const { body, arrays, workgroup } = legalise(kernel);
+  const lines = [
+    ...kernel.about.map((line) => `// ${line}`),
+    ...([...elems.values()].includes('f16') ? ['enable f16;'] : []),
+    ...(usesSubgroups(kernel) ? ['enable subgroups;'] : []),
+    '',
+    ...kernel.buffers.map(binding),
+    ...uniformStruct(kernel.uniforms, kernel.buffers.length),
+    '',
+    ...arrays.map(({ name, size }) => `var<workgroup> ${name}: array<f32, ${size}>;`),
+    ...(arrays.length > 0 ? [''] : []),
+    `@compute @workgroup_size(${workgroup.join(', ')})`,
+    'fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group: vec3u) {',
+    ...printer.block(body, 1),
+    '}',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function binding({ name, elem, access }: BufferParam, index: number): string {
+  // WGSL has no write-only storage
+  const mode = access === 'read' ? 'read' : 'read_write';
+  return `@group(0) @binding(${index}) var<storage, ${mode}> ${wgslName(name)}: array<${elem}>;`;
+}
+
+function uniformStruct(uniforms: readonly UniformParam[], at: number): string[] {
+  if (uniforms.length === 0) return [];
+  return [
+    '',
+    'struct Uniforms {',
+    ...uniforms.map(({ name, type }) => `  ${name}: ${type},`),
+    '}',
+    `@group(0) @binding(${at}) var<uniform> uniforms: Uniforms;`,
+  ];
+}
+
+function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
+  const widened = (buffer: string) => elems.get(buffer) === 'f16';
+  return {
+    literal: (type, value) =>
+      type === 'u32' ? `${value}u` : type === 'f32' ? f32Text(value) : value ? 'true' : 'false',
+    type: (type) => type,
+    id: (of, axis) => `${of}.${AXES[axis]}`,
+    uniform: (name) => `uniforms.${name}`,
+    fma: (a, b, c) => `fma(${a}, ${b}, ${c})`,
+    call: (fn, of) => `${fn}(${of})`,
+    minMax: (op, _, a, b) => `${op}(${a}, ${b})`,
+    // WGSL evaluates both; an index beyond a buffer is clamped there and the element dropped
+    select: (cond, whenTrue, whenFalse) => `select(${whenFalse}, ${whenTrue}, ${cond})`,
+    read: (buffer, index) => {
+      const element = `${wgslName(buffer)}[${index}]`;
+      return widened(buffer) ? `f32(${element})` : element;
+    },
+    write: (buffer, index, value, next) => {
+      if (next !== undefined) absent({ s: 'pair' });
+      return `${wgslName(buffer)}[${index}] = ${widened(buffer) ? `f16(${value})` : value};`;
+    },
+    declare: (kind, _, name, init) => `${kind} ${name} = ${init};`,
+    poke: (array, index, value) => `${array}[${index}] = ${value};`,
+    // counted, not the built-in number: a subgroup may not be full, and its numbers then may not begin at 0
+    subgroup: (of) => (of === 'peer' ? 'subgroupExclusiveAdd(1u)' : 'subgroupAdd(1u)'),
+    subgroupAdd: (of) => `subgroupAdd(${of})`,
+    unit: absent,
+    group: absent,
+    unroll: '',
+    counter: 'var',
+    barrier: 'workgroupBarrier();',
+  };
+}
+
+/** `printWgsl` refuses it earlier. */
+function absent({ s }: { readonly s: string }): never {
+  throw new Error(`WGSL has no ${s}`);
+}

@@ -1,0 +1,59 @@
+import type { ArrayDecl } from '../../../src/backends/kernel/ir/kir.js';
+import { WARP } from '../../../src/backends/kernel/ir/units.js';
+import type { Thread } from './memory.js';
+
+/**
+ * Number of banks of workgroup memory: this many invocations are served at once when they access different banks. A
+ * bank is 4 bytes wide.
+ */
+const BANKS = 32;
+const BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
+
+/**
+ * Counts bank conflicts: invocations of a warp that access different words of one bank at once wait for one another. The
+ * n-th accesses of all invocations since a barrier count as simultaneous, which is exact where all take the same branches.
+ */
+export class Banks {
+  readonly #first = new Map<string, { readonly at: number; readonly bytes: number }>();
+  /** words accessed, by number of the access and warp */
+  readonly #asked = new Map<string, Set<number>>();
+  readonly #turns = new Map<number, number>();
+
+  constructor(
+    arrays: readonly ArrayDecl[],
+    readonly threads: number,
+  ) {
+    let at = 0;
+    for (const { name, space, size, elem = 'f32' } of arrays) {
+      if (space !== 'workgroup') continue;
+      this.#first.set(name, { at, bytes: BYTES[elem] });
+      // an array begins at a multiple of 16 bytes
+      at += 16 * Math.ceil((size * BYTES[elem]) / 16);
+    }
+  }
+
+  /** An element of an array is read or written; register arrays have no banks. */
+  touch(array: string, index: number, { global }: Thread): void {
+    const first = this.#first.get(array);
+    if (!first) return;
+    const turn = this.#turns.get(global) ?? 0;
+    this.#turns.set(global, turn + 1);
+    const key = `${turn} ${Math.floor((global % this.threads) / WARP)}`;
+    const words = this.#asked.get(key) ?? new Set();
+    words.add(Math.floor((first.at + index * first.bytes) / 4));
+    this.#asked.set(key, words);
+  }
+
+  /** The conflicts since the last barrier: additional accesses that a warp had to make. */
+  take(): number {
+    let conflicts = 0;
+    for (const words of this.#asked.values()) {
+      const each = new Uint32Array(BANKS);
+      for (const word of words) each[word % BANKS]!++;
+      conflicts += Math.max(...each) - 1;
+    }
+    this.#asked.clear();
+    this.#turns.clear();
+    return conflicts;
+  }
+}
