@@ -1,5 +1,7 @@
+import type { AdapterSpec } from '../src/adapter/description.js';
+import { METHODS } from '../src/adapter/methods/index.js';
+import type { Lowering } from '../src/adapter/saved-plan.js';
 import { needsResidual, parseInit } from '../src/init/spec.js';
-import { type AdapterSpec, type Lowering, METHODS } from '../src/ir/adapter.js';
 import { conflict } from '../src/ir/codes/sites.js';
 import { fail } from '../src/ir/diagnostics.js';
 import { usageError } from './usage.js';

@@ -1,4 +1,4 @@
-import type { SavedPlan } from '../src/ir/adapter.js';
+import type { SavedPlan } from '../src/adapter/saved-plan.js';
 import { visible } from '../src/ir/visible.js';
 import { countLora, countTrainable } from '../src/passes/sites/counts.js';
 import { count, num, table } from './text.js';

@@ -1,4 +1,4 @@
-import type { WeightRow } from '../src/ir/adapter.js';
+import type { WeightRow } from '../src/adapter/saved-plan.js';
 import { visible } from '../src/ir/visible.js';
 import type { Written } from './outputs.js';
 

@@ -1,5 +1,19 @@
 /** The public API of lotrc: everything that the command line does. */
 
+export type { AdapterSpec, FactorSpec, Init } from './adapter/description.js';
+export { METHODS } from './adapter/methods/index.js';
+export { LORA } from './adapter/methods/lora.js';
+export { LOTR } from './adapter/methods/lotr.js';
+export {
+  type Carry,
+  type GroupRow,
+  type Lowering,
+  PLAN_KEY,
+  type PlanRow,
+  type SavedPlan,
+  type ShareRule,
+  type SiteRow,
+} from './adapter/saved-plan.js';
 export { type EmitRequest, type Emitted, emitTraining } from './backends/onnx-train/emit.js';
 export { TRAIN_DEFAULTS, type TrainOptions } from './backends/onnx-train/options.js';
 export {
@@ -12,22 +26,6 @@ export {
 export { type InitOptions, initFactors, parseInit, printInit } from './init/index.js';
 export { type InspectGroup, type InspectReport, type InspectSite, inspect, inspectJson } from './inspect.js';
 export { formatInspect, type InspectTotals, inspectTotals } from './inspect-format.js';
-export {
-  type AdapterSpec,
-  type Carry,
-  type FactorSpec,
-  type GroupRow,
-  type Init,
-  LORA,
-  LOTR,
-  type Lowering,
-  METHODS,
-  PLAN_KEY,
-  type PlanRow,
-  type SavedPlan,
-  type ShareRule,
-  type SiteRow,
-} from './ir/adapter.js';
 export {
   allCodes,
   type Code,

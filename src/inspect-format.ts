@@ -1,5 +1,5 @@
+import { LOTR } from './adapter/methods/lotr.js';
 import type { InspectReport, InspectSite } from './inspect.js';
-import { LOTR } from './ir/adapter.js';
 import { visible } from './ir/visible.js';
 import { countFactors, type GroupExtents } from './passes/sites/counts.js';
 import { groupBy } from './passes/sites/group-by.js';

@@ -1,4 +1,4 @@
-import type { NameSource, SavedPlan, SiteRow } from './ir/adapter.js';
+import type { NameSource, SavedPlan, SiteRow } from './adapter/saved-plan.js';
 import type { Model, Value } from './ir/model.js';
 import { outputsByName, readPlan } from './passes/adapters/plan.js';
 import { constantData } from './passes/sites/constant.js';

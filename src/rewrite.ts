@@ -1,4 +1,4 @@
-import type { Carry, Lowering, PlanRow, SavedPlan } from './ir/adapter.js';
+import type { Carry, Lowering, PlanRow, SavedPlan } from './adapter/saved-plan.js';
 import { alreadyAdapted, factorsMissing } from './ir/codes/adapters.js';
 import { conflict } from './ir/codes/sites.js';
 import { type Diagnostic, fail } from './ir/diagnostics.js';

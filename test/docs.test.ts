@@ -12,10 +12,10 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { LOTR } from '../src/adapter/methods/lotr.js';
 import { emitTraining } from '../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../src/backends/onnx-train/options.js';
 import { parseInit } from '../src/init/index.js';
-import { LOTR } from '../src/ir/adapter.js';
 import '../src/ir/codes/index.js';
 import { allCodes } from '../src/ir/diagnostics.js';
 import { readModel } from '../src/ir/onnx/reader.js';

@@ -9,6 +9,8 @@ const ROOT = resolve(import.meta.dirname, '..');
  * The first prefix that fits a path counts.
  */
 const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
+  ['src/adapter/to-onnx/', 1],
+  ['src/adapter/', 0],
   ['src/ir/', 0],
   ['src/init/', 1],
   ['src/passes/', 2],

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { LORA, LOTR } from '../../src/ir/adapter.js';
+import { LORA } from '../../src/adapter/methods/lora.js';
+import { LOTR } from '../../src/adapter/methods/lotr.js';
 import type { Model, Value } from '../../src/ir/model.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';

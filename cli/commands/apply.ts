@@ -1,4 +1,4 @@
-import type { Carry, Lowering } from '../../src/ir/adapter.js';
+import type { Carry, Lowering } from '../../src/adapter/saved-plan.js';
 import { type DType, dtypeText } from '../../src/ir/dtype.js';
 import type { WeightsMode } from '../../src/ir/onnx/writer.js';
 import type { MatchedLayer } from '../../src/passes/adapters/match-path.js';

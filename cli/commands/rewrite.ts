@@ -1,4 +1,4 @@
-import type { Carry, Lowering } from '../../src/ir/adapter.js';
+import type { Carry, Lowering } from '../../src/adapter/saved-plan.js';
 import type { WeightsMode } from '../../src/ir/onnx/writer.js';
 import { parseShare } from '../../src/passes/sites/groups.js';
 import { parsePatternValue } from '../../src/passes/sites/patterns.js';

@@ -1,4 +1,5 @@
-import { effectiveScale, factorShape, type Init, type PlanRow, type SiteRow } from '../ir/adapter.js';
+import { effectiveScale, factorShape, type Init } from '../adapter/description.js';
+import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
 import { startDiffers, svdRank, svdWeight } from '../ir/codes/init.js';
 import { fail } from '../ir/diagnostics.js';
 import { isFloat } from '../ir/dtype.js';

@@ -1,4 +1,6 @@
-import { effectiveScale, operandsOf, type PlanRow, type SiteRow } from '../ir/adapter.js';
+import { effectiveScale } from '../adapter/description.js';
+import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
+import { operandsOf } from '../adapter/terms.js';
 import { residualRefused } from '../ir/codes/init.js';
 import { fail } from '../ir/diagnostics.js';
 import { isFloat } from '../ir/dtype.js';

@@ -1,4 +1,5 @@
-import { type AdapterSpec, type Init, operandsOf } from '../ir/adapter.js';
+import type { AdapterSpec, Init } from '../adapter/description.js';
+import { operandsOf } from '../adapter/terms.js';
 import { badInit, initForm, normalScale, nothingLearns, startDiffers } from '../ir/codes/init.js';
 import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
 

@@ -1,4 +1,4 @@
-import type { Layout, SiteRow } from '../ir/adapter.js';
+import type { Layout, SiteRow } from '../adapter/saved-plan.js';
 import type { TensorData } from '../ir/tensor.js';
 
 /** A layer's weight as it is stored. */

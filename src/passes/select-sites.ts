@@ -1,4 +1,7 @@
-import { type AdapterSpec, type Carry, LOTR, type Lowering, METHODS, type ShareRule } from '../ir/adapter.js';
+import type { AdapterSpec } from '../adapter/description.js';
+import { METHODS } from '../adapter/methods/index.js';
+import { LOTR } from '../adapter/methods/lotr.js';
+import type { Carry, Lowering, ShareRule } from '../adapter/saved-plan.js';
 import { LotrcError } from '../ir/diagnostics.js';
 import { writePlan } from './adapters/plan.js';
 import { bool, int, list, number, oneOf, string } from './options.js';

@@ -1,4 +1,4 @@
-import { PLAN_KEY } from '../ir/adapter.js';
+import { PLAN_KEY } from '../adapter/saved-plan.js';
 import { otherPlan } from '../ir/codes/adapters.js';
 import { badRun, fixedHere } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';

@@ -4,11 +4,11 @@ import { expect, test } from 'vitest';
 import { answerOf } from '../../bench/gpu/browser.js';
 import { tunedRows } from '../../bench/gpu/jobs.js';
 import { pageJob, tuningJobs } from '../../bench/gpu/tune.js';
+import { LOTR } from '../../src/adapter/methods/lotr.js';
 import { launchesOf } from '../../src/backends/host/shared/tables.js';
 import { profile } from '../../src/backends/kernel/device/find.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { parseSchedules, schedulesJson } from '../../src/backends/kernel/plan/schedule-file.js';
-import { LOTR } from '../../src/ir/adapter.js';
 import { chromium } from '../support/browser.js';
 import { contraction } from '../support/host-layers.js';
 

@@ -2,7 +2,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PLAN_KEY, type SavedPlan } from '../../src/ir/adapter.js';
+import { PLAN_KEY, type SavedPlan } from '../../src/adapter/saved-plan.js';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';

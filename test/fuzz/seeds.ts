@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LORA } from '../../src/ir/adapter.js';
+import { LORA } from '../../src/adapter/methods/lora.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { onnxAdapterOutput } from '../../src/ir/files/onnx-adapter.js';

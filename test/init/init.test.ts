@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { type AdapterSpec, effectiveScale } from '../../src/adapter/description.js';
+import { LORA } from '../../src/adapter/methods/lora.js';
+import { LOTR } from '../../src/adapter/methods/lotr.js';
+import type { GroupRow, PlanRow, SiteRow } from '../../src/adapter/saved-plan.js';
 import {
   initFactors,
   needsResidual,
@@ -7,15 +11,6 @@ import {
   type StoredMatrix,
 } from '../../src/init/index.js';
 import { NormalTensor } from '../../src/init/normal.js';
-import {
-  type AdapterSpec,
-  effectiveScale,
-  type GroupRow,
-  LORA,
-  LOTR,
-  type PlanRow,
-  type SiteRow,
-} from '../../src/ir/adapter.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 import type { DType } from '../../src/ir/dtype.js';
 import { f32Tensor, i64Tensor, MemoryTensor, type TensorData } from '../../src/ir/tensor.js';

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { AdapterSpec } from '../../src/adapter/description.js';
+import { LORA } from '../../src/adapter/methods/lora.js';
+import { LOTR } from '../../src/adapter/methods/lotr.js';
 import { checkInit, needsResidual, parseInit, printInit } from '../../src/init/spec.js';
-import { type AdapterSpec, LORA, LOTR } from '../../src/ir/adapter.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 
 const codes = (spec: AdapterSpec) => checkInit(spec).map(({ code }) => code);

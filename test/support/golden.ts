@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { PLAN_KEY } from '../../src/ir/adapter.js';
+import { PLAN_KEY } from '../../src/adapter/saved-plan.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import type { Model } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';

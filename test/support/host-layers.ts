@@ -1,6 +1,7 @@
+import type { AdapterSpec } from '../../src/adapter/description.js';
+import { LORA } from '../../src/adapter/methods/lora.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayer, Contraction } from '../../src/backends/kernel/model/layers.js';
-import { type AdapterSpec, LORA } from '../../src/ir/adapter.js';
 import { parseModel } from '../../src/ir/text/index.js';
 import { rewrite } from '../../src/rewrite.js';
 import { values } from './kernel-cases.js';

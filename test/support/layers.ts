@@ -1,4 +1,4 @@
-import { factorShape } from '../../src/ir/adapter.js';
+import { factorShape } from '../../src/adapter/description.js';
 import { type Attr, attrFloat, attrInt, attrInts } from '../../src/ir/attr.js';
 import { type DType, dtypeToOnnx } from '../../src/ir/dtype.js';
 import { Graph, Model, type Value } from '../../src/ir/model.js';

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LOTR, type PlanRow, type SiteRow } from '../../src/ir/adapter.js';
+import { LOTR } from '../../src/adapter/methods/lotr.js';
+import type { PlanRow, SiteRow } from '../../src/adapter/saved-plan.js';
 import { sampledDigest } from '../../src/ir/digest.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import type { Model } from '../../src/ir/model.js';

@@ -1,10 +1,10 @@
+import type { AdapterSpec } from '../../src/adapter/description.js';
 import { cudaHost } from '../../src/backends/host/cuda/cuda.js';
 import type { TextFile } from '../../src/backends/host/shared/emitted.js';
 import { profile } from '../../src/backends/kernel/device/find.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { KernelDtype } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
-import type { AdapterSpec } from '../../src/ir/adapter.js';
 import { type Attr, attrFloat, attrInt, attrString } from '../../src/ir/attr.js';
 import { GraphBuilder } from '../../src/ir/builder.js';
 import { dtypeToOnnx } from '../../src/ir/dtype.js';

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { factorShape } from '../../src/adapter/description.js';
 import { emitTraining } from '../../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
-import { factorShape } from '../../src/ir/adapter.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import type { TensorData } from '../../src/ir/tensor.js';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { PLAN_KEY, type WeightRow } from '../../ir/adapter.js';
+import { PLAN_KEY, type WeightRow } from '../../adapter/saved-plan.js';
 import { opsetOf } from '../../ir/builder.js';
 import { cannotLinkBase, oldOpset } from '../../ir/codes/training.js';
 import { drawsRandomly, seededDropout } from '../../ir/codes/training-loss.js';

@@ -1,5 +1,5 @@
+import type { PlanRow, WeightRow } from '../../adapter/saved-plan.js';
 import { formText } from '../../init/index.js';
-import type { PlanRow, WeightRow } from '../../ir/adapter.js';
 import { attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import {

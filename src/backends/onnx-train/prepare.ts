@@ -1,4 +1,4 @@
-import type { PlanRow, WeightRow } from '../../ir/adapter.js';
+import type { PlanRow, WeightRow } from '../../adapter/saved-plan.js';
 import { logitsRank, noLogits, uselessOption } from '../../ir/codes/training.js';
 import { dropoutInLoop } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
-import { effectiveScale, operandsOf, type PlanRow, type SiteRow } from '../adapter.js';
+import { effectiveScale } from '../../adapter/description.js';
+import type { PlanRow, SiteRow } from '../../adapter/saved-plan.js';
+import { operandsOf } from '../../adapter/terms.js';
 import { notLora } from '../codes/files.js';
 import { fail } from '../diagnostics.js';
 import type { TensorData } from '../tensor.js';

@@ -1,4 +1,4 @@
-import { operandsOf } from '../adapter.js';
+import { operandsOf } from '../../adapter/terms.js';
 import { attrsOf } from './attrs.js';
 import { type DimExpr, defineOp, type NdArray } from './define.js';
 import { elements } from './families/matrix.js';

@@ -1,4 +1,4 @@
-import { operandsOf } from '../adapter.js';
+import { operandsOf } from '../../adapter/terms.js';
 import { isFloat } from '../dtype.js';
 import type { Node } from '../model.js';
 import { type Dim, type Shape, staticShape } from '../shape.js';

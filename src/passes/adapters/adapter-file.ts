@@ -1,4 +1,5 @@
-import { factorShape as extentsOf, PLAN_KEY, type SavedPlan, type WeightRow } from '../../ir/adapter.js';
+import { factorShape as extentsOf } from '../../adapter/description.js';
+import { PLAN_KEY, type SavedPlan, type WeightRow } from '../../adapter/saved-plan.js';
 import { factorShape, factorsMissing, notAnAdapter, otherBase, otherPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';

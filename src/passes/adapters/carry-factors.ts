@@ -1,4 +1,5 @@
-import { type Carry, operandsOf, type PlanRow, type SiteRow } from '../../ir/adapter.js';
+import type { Carry, PlanRow, SiteRow } from '../../adapter/saved-plan.js';
+import { operandsOf } from '../../adapter/terms.js';
 import { byteLengthOf } from '../../ir/dtype.js';
 import type { Model } from '../../ir/model.js';
 import { elementCount, tensorType } from '../../ir/shape.js';

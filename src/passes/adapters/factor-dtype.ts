@@ -1,4 +1,4 @@
-import type { Carry, FactorDType, PlanRow } from '../../ir/adapter.js';
+import type { Carry, FactorDType, PlanRow } from '../../adapter/saved-plan.js';
 import { attrInt } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { conflict } from '../../ir/codes/sites.js';

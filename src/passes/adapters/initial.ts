@@ -1,3 +1,4 @@
+import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
 import { transpose } from '../../init/dense.js';
 import {
   checkInit,
@@ -7,7 +8,6 @@ import {
   type StoredMatrix,
   type WeightAccess,
 } from '../../init/index.js';
-import type { PlanRow, SiteRow, SiteUseRow } from '../../ir/adapter.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';

@@ -1,4 +1,6 @@
-import { effectiveScale, operandsOf, type PlanRow, type SiteRow, type SiteUseRow } from '../../ir/adapter.js';
+import { effectiveScale } from '../../adapter/description.js';
+import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
+import { operandsOf } from '../../adapter/terms.js';
 import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
 import { nameTaken, oldOpset, otherBase } from '../../ir/codes/adapters.js';

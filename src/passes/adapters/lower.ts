@@ -1,4 +1,5 @@
-import { type Lowering, operandsOf } from '../../ir/adapter.js';
+import type { Lowering } from '../../adapter/saved-plan.js';
+import { operandsOf } from '../../adapter/terms.js';
 import { attrInt, type HeldAttr } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { notAChain } from '../../ir/codes/adapters.js';

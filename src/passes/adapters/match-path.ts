@@ -1,4 +1,4 @@
-import type { PlanRow, SavedPlan, Site, SiteRow, WeightRow } from '../../ir/adapter.js';
+import type { PlanRow, SavedPlan, SiteRow, WeightRow } from '../../adapter/saved-plan.js';
 import { noSuchLayer } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
@@ -7,6 +7,7 @@ import { findLinears, type Linears } from '../sites/find.js';
 import { namesOf, nearestPaths } from '../sites/patterns.js';
 import { digester, useRows } from '../sites/plan.js';
 import { weightDigest } from '../sites/reading.js';
+import type { Site } from '../sites/site.js';
 import { groupOf } from './plan.js';
 
 /** A layer of an adapter's plan and the layer of another file that it is put on. */

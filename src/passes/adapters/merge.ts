@@ -1,4 +1,6 @@
-import { effectiveScale, operandsOf, PLAN_KEY, type PlanRow, type SiteRow } from '../../ir/adapter.js';
+import { effectiveScale } from '../../adapter/description.js';
+import { PLAN_KEY, type PlanRow, type SiteRow } from '../../adapter/saved-plan.js';
+import { operandsOf } from '../../adapter/terms.js';
 import { factorShape, factorsMissing, mergeRefused } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';

@@ -1,4 +1,4 @@
-import type { Carry, Lowering } from '../../ir/adapter.js';
+import type { Carry, Lowering } from '../../adapter/saved-plan.js';
 import { oneOf } from '../options.js';
 import { definePass } from '../pipeline.js';
 import { carryFactors } from './carry-factors.js';

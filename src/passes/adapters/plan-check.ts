@@ -1,4 +1,5 @@
-import { operandsOf, type PlanRow, type WeightRow } from '../../ir/adapter.js';
+import type { PlanRow, WeightRow } from '../../adapter/saved-plan.js';
+import { operandsOf } from '../../adapter/terms.js';
 
 /** Returns what is wrong with a value, or null. */
 type Check = (value: unknown) => string | null;

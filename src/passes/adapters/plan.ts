@@ -5,7 +5,7 @@ import {
   type SavedPlan,
   type SiteRow,
   type WeightRow,
-} from '../../ir/adapter.js';
+} from '../../adapter/saved-plan.js';
 import { badPlan, noPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';

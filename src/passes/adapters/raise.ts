@@ -1,4 +1,5 @@
-import { effectiveScale, type PlanRow, type SiteRow, type SiteUseRow } from '../../ir/adapter.js';
+import { effectiveScale } from '../../adapter/description.js';
+import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
 import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { structureChanged } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';

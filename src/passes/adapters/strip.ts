@@ -1,4 +1,4 @@
-import { PLAN_KEY } from '../../ir/adapter.js';
+import { PLAN_KEY } from '../../adapter/saved-plan.js';
 import { baseGone } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Node, Value } from '../../ir/model.js';

@@ -1,4 +1,4 @@
-import { LOTR } from '../../ir/adapter.js';
+import { LOTR } from '../../adapter/methods/lotr.js';
 import { opsetOf } from '../../ir/builder.js';
 import { functionsNeedOpset } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';

@@ -1,4 +1,4 @@
-import type { SavedPlan, WeightRow } from '../../ir/adapter.js';
+import type { SavedPlan, WeightRow } from '../../adapter/saved-plan.js';
 import { baseGone, strangeTensors, weightDiffers } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';

@@ -1,4 +1,4 @@
-import type { Layout } from '../../ir/adapter.js';
+import type { Layout } from '../../adapter/saved-plan.js';
 import {
   computedWeight,
   constantLeft,

@@ -1,4 +1,5 @@
-import { type AdapterSpec, factorShape, type PlanRow } from '../../ir/adapter.js';
+import { type AdapterSpec, factorShape } from '../../adapter/description.js';
+import type { PlanRow } from '../../adapter/saved-plan.js';
 import { elementCount } from '../../ir/shape.js';
 
 /** The extents by which adapters are counted: one row per group. */

@@ -1,4 +1,4 @@
-import type { NameSource, Site, SiteUse } from '../../ir/adapter.js';
+import type { NameSource } from '../../adapter/saved-plan.js';
 import { tiedToRefused, unmergedLora } from '../../ir/codes/refused-sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
@@ -8,6 +8,7 @@ import { type Candidate, findCandidates, isStacked } from './candidates.js';
 import { nameCandidates } from './module-path.js';
 import { type Instead, whatInstead } from './no-linears.js';
 import { type NotLinear, otherModules } from './not-linear.js';
+import type { Site, SiteUse } from './site.js';
 import { findUnmergedLora, type UnmergedLora } from './unmerged-lora.js';
 import { type Tie, tieWeights } from './weight-identity.js';
 

@@ -1,8 +1,9 @@
-import type { AdapterSite, ShareRule, Site } from '../../ir/adapter.js';
+import type { ShareRule } from '../../adapter/saved-plan.js';
 import { badPattern, conflict } from '../../ir/codes/sites.js';
 import { fail } from '../../ir/diagnostics.js';
 import { layerNumber } from './patterns.js';
 import type { Chosen } from './select.js';
+import type { AdapterSite, Site } from './site.js';
 
 /** Reads a sharing rule. Throws LOTR3004 when it is none. */
 export function parseShare(text: string): ShareRule {

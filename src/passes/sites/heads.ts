@@ -1,5 +1,5 @@
-import type { Site } from '../../ir/adapter.js';
 import { GraphFunction, Model, type Node, type Value } from '../../ir/model.js';
+import type { Site } from './site.js';
 
 /**
  * The sites that `all-linear` leaves out as output heads: some node of theirs is one of {@link outputHeads}, and the

@@ -1,4 +1,4 @@
-import type { NameSource } from '../../ir/adapter.js';
+import type { NameSource } from '../../adapter/saved-plan.js';
 import type { Model, Node } from '../../ir/model.js';
 import { type Candidate, resultOf } from './candidates.js';
 import { fromNodeName } from './names/node-name.js';

@@ -1,17 +1,15 @@
-import {
-  type AdapterSite,
-  type AdapterSpec,
-  type Carry,
-  type GroupRow,
-  LOTR,
-  type Lowering,
-  type PlanRow,
-  type SavedPlan,
-  type ShareRule,
-  type Site,
-  type SiteRow,
-  type SiteUseRow,
-} from '../../ir/adapter.js';
+import type { AdapterSpec } from '../../adapter/description.js';
+import { LOTR } from '../../adapter/methods/lotr.js';
+import type {
+  Carry,
+  GroupRow,
+  Lowering,
+  PlanRow,
+  SavedPlan,
+  ShareRule,
+  SiteRow,
+  SiteUseRow,
+} from '../../adapter/saved-plan.js';
 import { alreadyAdapted } from '../../ir/codes/adapters.js';
 import { badNumber, conflict, noMatch, rankTooLarge, smallLayers } from '../../ir/codes/sites.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
@@ -27,6 +25,7 @@ import { ALL_LINEAR, namesOf, nearestPaths, parsePattern } from './patterns.js';
 import { digestIfThere, weightDigest } from './reading.js';
 import { remarksOn } from './remarks.js';
 import { type Chosen, chooseSites, type Selection } from './select.js';
+import type { AdapterSite, Site } from './site.js';
 import type { Tie } from './weight-identity.js';
 
 /** What to adapt, and how. */

@@ -1,10 +1,11 @@
-import type { AdapterSite, PlanRow } from '../../ir/adapter.js';
+import type { PlanRow } from '../../adapter/saved-plan.js';
 import { lonelyGroup, overridable, tiedWeights, unmergedAdapters } from '../../ir/codes/sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { nodePath } from '../../ir/model.js';
 import { countFactors, groupExtents } from './counts.js';
 import type { Linears } from './find.js';
 import type { Chosen } from './select.js';
+import type { AdapterSite } from './site.js';
 
 /** What the user should know about a plan that is valid: tied layers, replaceable weights, groups of one layer. */
 export function remarksOn(

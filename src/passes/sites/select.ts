@@ -1,4 +1,3 @@
-import type { Site } from '../../ir/adapter.js';
 import { notLinear } from '../../ir/codes/refused-sites.js';
 import {
   allExcluded,
@@ -22,6 +21,7 @@ import {
   parseLayers,
   parsePattern,
 } from './patterns.js';
+import type { Site } from './site.js';
 
 /** Which layers to adapt. Patterns: see patterns.ts. */
 export interface Selection {

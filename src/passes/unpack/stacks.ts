@@ -1,4 +1,4 @@
-import type { SavedPlan } from '../../ir/adapter.js';
+import type { SavedPlan } from '../../adapter/saved-plan.js';
 import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { isFloat } from '../../ir/dtype.js';

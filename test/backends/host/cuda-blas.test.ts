@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import type { AdapterSpec } from '../../../src/adapter/description.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { profile } from '../../../src/backends/kernel/device/find.js';
 import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
-import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
 import { EVERYTHING } from '../../support/everything.js';

@@ -1,5 +1,8 @@
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
+import type { AdapterSpec } from '../../../src/adapter/description.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import type { TextFile } from '../../../src/backends/host/shared/emitted.js';
 import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
@@ -7,7 +10,6 @@ import { profile } from '../../../src/backends/kernel/device/find.js';
 import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
-import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { contraction, type Layers } from '../../support/host-layers.js';
 

@@ -1,11 +1,13 @@
 import { rmSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
+import type { AdapterSpec } from '../../../src/adapter/description.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { launchesOf, placesOf } from '../../../src/backends/host/shared/tables.js';
 import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { profile } from '../../../src/backends/kernel/device/find.js';
 import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
-import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
 import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';

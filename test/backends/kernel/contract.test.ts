@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { LORA } from '../../../src/adapter/methods/lora.js';
 import { profile } from '../../../src/backends/kernel/device/find.js';
 import { commonLabel, contract } from '../../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayer, Contraction } from '../../../src/backends/kernel/model/layers.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
-import { LORA } from '../../../src/ir/adapter.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { tensorType } from '../../../src/ir/shape.js';

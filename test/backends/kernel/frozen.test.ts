@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { trainedOf } from '../../../src/backends/host/shared/emitted.js';
 import { torchText } from '../../../src/backends/host/torch/torch.js';
 import { profile } from '../../../src/backends/kernel/device/find.js';
@@ -8,7 +9,6 @@ import { contract } from '../../../src/backends/kernel/model/contract.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
 import { plansJson } from '../../../src/backends/kernel/plan/explain-json.js';
-import { LOTR } from '../../../src/ir/adapter.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';

@@ -2,15 +2,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { type AdapterSpec, effectiveScale } from '../../../src/adapter/description.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import type { PlanRow, SiteRow } from '../../../src/adapter/saved-plan.js';
 import { NormalTensor } from '../../../src/init/normal.js';
-import {
-  type AdapterSpec,
-  effectiveScale,
-  LORA,
-  LOTR,
-  type PlanRow,
-  type SiteRow,
-} from '../../../src/ir/adapter.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { writeAtomically } from '../../../src/ir/files/atomic.js';
 import { type PeftOptions, peftOutputs, toPeft } from '../../../src/ir/files/peft.js';

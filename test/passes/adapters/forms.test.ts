@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { type AdapterSpec, LORA, LOTR } from '../../../src/ir/adapter.js';
+import type { AdapterSpec } from '../../../src/adapter/description.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';

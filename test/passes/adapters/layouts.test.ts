@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { effectiveScale } from '../../../src/ir/adapter.js';
+import { effectiveScale } from '../../../src/adapter/description.js';
 import type { Model } from '../../../src/ir/model.js';
 import { readModelBytes } from '../../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { factorShape } from '../../../src/ir/adapter.js';
+import { factorShape } from '../../../src/adapter/description.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { f32Tensor, type TensorData } from '../../../src/ir/tensor.js';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { SavedPlan } from '../../../src/ir/adapter.js';
+import type { SavedPlan } from '../../../src/adapter/saved-plan.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { parseModel } from '../../../src/ir/text/index.js';
 import { parsePlan } from '../../../src/passes/adapters/plan.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { PLAN_KEY, type PlanRow, type SavedPlan } from '../../../src/ir/adapter.js';
+import { PLAN_KEY, type PlanRow, type SavedPlan } from '../../../src/adapter/saved-plan.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { readPlan } from '../../../src/passes/adapters/plan.js';

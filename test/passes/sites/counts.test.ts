@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { LORA, LOTR } from '../../../src/ir/adapter.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { BaseTensor, type TensorOrigin } from '../../../src/ir/tensor.js';
 import { countFactors, countLora, countTrainable } from '../../../src/passes/sites/counts.js';
 import { selectSites } from '../../../src/passes/sites/plan.js';

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { factorShape } from '../../../src/adapter/description.js';
 import { type InspectReport, inspect, inspectJson } from '../../../src/inspect.js';
 import { formatInspect } from '../../../src/inspect-format.js';
-import { factorShape } from '../../../src/ir/adapter.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { elementCount } from '../../../src/ir/shape.js';

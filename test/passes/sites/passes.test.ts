@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { LORA, LOTR } from '../../../src/ir/adapter.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import type { Diagnostic } from '../../../src/ir/diagnostics.js';
 import { readPlan } from '../../../src/passes/adapters/plan.js';
 import type { PassContext } from '../../../src/passes/pass.js';

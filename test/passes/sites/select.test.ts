@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { LORA, LOTR } from '../../../src/ir/adapter.js';
+import { LORA } from '../../../src/adapter/methods/lora.js';
+import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph } from '../../../src/ir/model.js';
 import { tensorType } from '../../../src/ir/shape.js';

@@ -1,4 +1,5 @@
-import { effectiveScale, type PlanRow, type SiteRow, type SiteUseRow } from '../../../ir/adapter.js';
+import { effectiveScale } from '../../../adapter/description.js';
+import type { PlanRow, SiteRow, SiteUseRow } from '../../../adapter/saved-plan.js';
 import { nothingToPlan } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { isFloat } from '../../../ir/dtype.js';

@@ -1,4 +1,4 @@
-import { operandsOf } from '../../adapter.js';
+import { operandsOf } from '../../../adapter/terms.js';
 import { attrFloat, attrInt, attrString } from '../../attr.js';
 import type { Node } from '../../model.js';
 import { flatten, gemm } from './matmul.js';
