@@ -4,6 +4,7 @@ import type { DataOptions, LossOn, OpenedData } from '../src/train/data/open.js'
 import type { Task } from '../src/train/data/tasks.js';
 import type { Settings } from '../src/train/settings.js';
 import type { Signature } from '../src/train/signature.js';
+import { kebab } from './values.js';
 
 /** Options that `train` and `eval` share. */
 export interface ReadingOptions {
@@ -137,7 +138,7 @@ export function readingOptions(reading: DataOptions): Readonly<Record<string, un
 /** Warnings for options that the command line gives and that do not apply to this data and model. */
 export function unusedNotes(unused: OpenedData['unused'], given: ReadonlySet<string>): readonly Diagnostic[] {
   return [...unused].flatMap(([name, why]) => {
-    const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const option = `--${kebab(name)}`;
     return given.has(name) ? [optionIgnored({ option, why })] : [];
   });
 }

@@ -1,3 +1,4 @@
+import { inRange, type Range, rangeText } from '../src/options/range.js';
 import { usageError } from './usage.js';
 
 /** Readers of option values. Each throws the error that ends the command with a message and exit code 2. */
@@ -20,31 +21,26 @@ export function wholes(option: string, least = 0): (text: string) => readonly nu
   return (text) => text.split(',').map(one);
 }
 
-/** Bounds of a number; `above` and `below` are not in the range themselves. */
-export interface Range {
-  readonly least?: number;
-  readonly above?: number;
-  readonly most?: number;
-  readonly below?: number;
+/** `weightDecay` as `weight-decay`: the flag of an option without its dashes. */
+export function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `a, b or c`. */
+export function alternatives(words: readonly string[]): string {
+  const last = words.at(-1) ?? '';
+  return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} or ${last}`;
 }
 
 /** A number in a range; the graphs compute with it in float32, so it must be finite there. */
 export function real(option: string, range: Range = {}): (text: string) => number {
-  const { least = -Infinity, above = -Infinity, most = Infinity, below = Infinity } = range;
   return (text) => {
     const value = Number(text);
-    const finite = text.trim() !== '' && Number.isFinite(Math.fround(value));
-    if (!finite || value < least || value <= above || value > most || value >= below) {
+    if (text.trim() === '' || !inRange(value, range)) {
       throw usageError(`${option} takes a number${rangeText(range)}, not ${JSON.stringify(text)}`);
     }
     return value;
   };
-}
-
-function rangeText({ least, above, most, below }: Range): string {
-  const low = least !== undefined ? ` of at least ${least}` : above !== undefined ? ` above ${above}` : '';
-  const high = most !== undefined ? ` at most ${most}` : below !== undefined ? ` below ${below}` : '';
-  return `${low}${low !== '' && high !== '' ? ' and' : ''}${high}`;
 }
 
 /** One of a few words. */

@@ -12,6 +12,10 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { withTables } from '../cli/dev/docs/regions.js';
+import { TABLES } from '../cli/dev/docs/tables.js';
+import { buildProgram } from '../cli/program.js';
+import { Reporter } from '../cli/reporter.js';
 import { LOTR } from '../src/adapter/methods/lotr.js';
 import { emitTraining } from '../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../src/backends/onnx-train/options.js';
@@ -31,6 +35,19 @@ const folder = mkdtempSync(join(tmpdir(), 'lotrc-docs-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const page = readFileSync(join(ROOT, 'docs/onnx-train.md'), 'utf8');
+
+test('tables that are made from declarations are up to date: npm run gen', () => {
+  const names = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' });
+  const texts = names
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => readFileSync(join(ROOT, 'docs', name), 'utf8'));
+  expect(texts.map((text) => withTables(text, TABLES))).toEqual(texts);
+  for (const table of Object.keys(TABLES))
+    expect(
+      texts.some((text) => text.includes(`<!-- table ${table} -->`)),
+      table,
+    ).toBe(true);
+});
 
 describe('the training loop in docs/onnx-train.md runs unchanged', () => {
   const [, code] = /```js\n([\s\S]*?)```/.exec(page)!;
@@ -95,9 +112,13 @@ function emitted(path: string, options: Partial<TrainOptions>): string {
 }
 
 test('options that docs/onnx-train.md names exist, and so do the operators', () => {
-  const declared = readFileSync(join(ROOT, 'cli/declare/train.ts'), 'utf8');
-  for (const [, option] of page.matchAll(/`--([a-z-]+)/g))
-    expect(declared, option).toMatch(new RegExp(`'--${option}[ ']`));
+  const io = { out: () => {}, err: () => {} };
+  const program = buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 });
+  const commands = program.commands.flatMap((command) => [command, ...command.commands]);
+  const declared = commands
+    .filter((command) => ['onnx-train', 'train', 'eval'].includes(command.name()))
+    .flatMap(({ options }) => options.map(({ long }) => long));
+  for (const [, option] of page.matchAll(/`(--[a-z0-9-]+)/g)) expect(declared).toContain(option);
   for (const op of ['ScatterND', 'ScatterElements', 'Loop']) expect(OP_VERSIONS).toHaveProperty(op);
 });
 

@@ -1,5 +1,4 @@
 import { emitTraining } from '../../src/backends/onnx-train/emit.js';
-import { ADAMW, type Optimizer, SGD } from '../../src/backends/onnx-train/optimizer.js';
 import {
   type DropoutMode,
   type Recompute,
@@ -8,12 +7,20 @@ import {
 } from '../../src/backends/onnx-train/options.js';
 import { visible } from '../../src/ir/visible.js';
 import type { Tie } from '../../src/passes/sites/weight-identity.js';
+import {
+  OPTIMIZERS,
+  type Optimizer,
+  type OptimizerKind,
+  optimizerDef,
+  optimizerOf,
+} from '../../src/train/optimizers/index.js';
 import type { Ep, LossKind } from '../../src/train/signature.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
 import { count, filesText, num, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
+import { kebab } from '../values.js';
 
 export interface EmitTrainOptions {
   readonly output: string;
@@ -28,12 +35,7 @@ export interface EmitTrainOptions {
   readonly labelSmoothing: number;
   readonly temperature: number;
   readonly mask?: string;
-  readonly optimizer: 'adamw' | 'sgd';
-  readonly weightDecay: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly momentum: number;
+  readonly optimizer: OptimizerKind;
   readonly maxNorm: number;
   readonly train?: readonly string[];
   readonly lrMultiplier?: ReadonlyMap<string, number>;
@@ -53,18 +55,7 @@ export interface EmitTrainOptions {
 }
 
 /** Writes a training directory from a rewritten model and says what is in it. */
-export function emitTrainCommand(
-  path: string,
-  given: EmitTrainOptions,
-  onCommandLine: ReadonlySet<string>,
-  run: Run,
-): void {
-  const other =
-    given.optimizer === 'sgd' ? (['beta1', 'beta2', 'epsilon'] as const) : (['momentum'] as const);
-  for (const name of other) {
-    if (onCommandLine.has(name))
-      throw usageError(`--${name} does not belong to --optimizer ${given.optimizer}`);
-  }
+export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): void {
   if (given.link && given.copyBase) throw usageError('--link and --copy-base exclude each other');
   const options: TrainOptions = {
     ...TRAIN_DEFAULTS,
@@ -77,7 +68,7 @@ export function emitTrainCommand(
     labelSmoothing: given.labelSmoothing,
     temperature: given.temperature,
     mask: given.mask,
-    optimizer: optimizerOf(given),
+    optimizer: chosenOptimizer(given),
     maxNorm: given.maxNorm === 0 ? null : given.maxNorm,
     train: given.train ?? null,
     lrMultipliers: Object.fromEntries(given.lrMultiplier ?? []),
@@ -166,9 +157,17 @@ function lossesOf({
   return { terms };
 }
 
-function optimizerOf(given: EmitTrainOptions): Optimizer {
-  const { weightDecay, beta1, beta2, epsilon, momentum } = given;
-  return given.optimizer === 'sgd'
-    ? { ...SGD, momentum, weightDecay }
-    : { ...ADAMW, beta1, beta2, epsilon, weightDecay };
+/** The optimizer with the numbers of the command line, which all must be its own. */
+function chosenOptimizer(given: EmitTrainOptions): Optimizer {
+  const { optimizer: kind } = given;
+  const values = given as unknown as Readonly<Record<string, number | undefined>>;
+  const own = new Set(Object.keys(optimizerDef(kind).hyper));
+  const names = new Set(OPTIMIZERS.flatMap(({ hyper }) => Object.keys(hyper)));
+  const numbers = [...names].flatMap((name): [string, number][] => {
+    const value = values[name];
+    if (value === undefined) return [];
+    if (!own.has(name)) throw usageError(`--${kebab(name)} does not belong to --optimizer ${kind}`);
+    return [[name, value]];
+  });
+  return optimizerOf(kind, Object.fromEntries(numbers));
 }

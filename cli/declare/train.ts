@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import type { LossKind } from '../../src/train/losses.js';
+import type { HyperParameter } from '../../src/train/optimizers/define.js';
+import { OPTIMIZER_KINDS, OPTIMIZERS } from '../../src/train/optimizers/index.js';
 import type { ClassWeights, EmitTrainOptions, LossSpec } from '../commands/emit-train.js';
 import type { Run } from '../program.js';
 import { usageError } from '../usage.js';
-import { each, factors, real, whole, word } from '../values.js';
-import { givenOf } from './given.js';
+import { alternatives, each, factors, kebab, real, whole, word } from '../values.js';
 
 /** Words of --loss: every kind that there is, without loading what knows them. */
 const LOSS_WORDS = {
@@ -21,8 +22,8 @@ const LOSS_KINDS = Object.keys(LOSS_WORDS) as readonly LossKind[];
 /** emit: artifacts other than the rewritten model itself. */
 export function declareEmitCommands(program: Command, run: Run): void {
   const emit = program.command('emit').description('write artifacts from a rewritten model');
-  emit
-    .command('onnx-train')
+  const train = emit.command('onnx-train');
+  train
     .description('write a training directory: step, grad, apply, eval and infer graphs in ordinary ONNX ops')
     .argument('<model>', 'a model that `lotrc rewrite` wrote')
     .requiredOption('-o, --output <dir>', 'the training directory')
@@ -58,12 +59,16 @@ export function declareEmitCommands(program: Command, run: Run): void {
       0.05,
     )
     .option('--mask <name>', 'cosine, contrastive: input that masks positions (attention_mask)')
-    .option('--optimizer <kind>', 'adamw or sgd', word('--optimizer', ['adamw', 'sgd']), 'adamw')
-    .option('--weight-decay <x>', 'decoupled (adamw) or L2 (sgd)', real('--weight-decay', { least: 0 }), 0)
-    .option('--beta1 <x>', 'adamw', real('--beta1', { least: 0, below: 1 }), 0.9)
-    .option('--beta2 <x>', 'adamw', real('--beta2', { least: 0, below: 1 }), 0.999)
-    .option('--epsilon <x>', 'adamw', real('--epsilon', { above: 0 }), 1e-8)
-    .option('--momentum <x>', 'sgd', real('--momentum', { least: 0, below: 1 }), 0.9)
+    .option(
+      '--optimizer <kind>',
+      alternatives(OPTIMIZER_KINDS),
+      word('--optimizer', OPTIMIZER_KINDS),
+      'adamw',
+    );
+  for (const { name, doc, range } of hyperParameters()) {
+    train.option(`--${kebab(name)} <x>`, doc, real(`--${kebab(name)}`, range));
+  }
+  train
     .option('--max-norm <x>', 'clip the global gradient norm; 0: never', real('--max-norm', { least: 0 }), 1)
     .option('--train <factor>', 'train only this factor, repeatable (M: core-only)', each)
     .option(
@@ -134,10 +139,23 @@ For cosine and contrastive a batch holds 2B rows, and row i belongs to row B + i
 their right sides. Outputs [rows, seq, width] are averaged over the positions where the mask is 1. Labels of cosine are
 B similarities in [-1, 1]; contrastive takes none.`,
     )
-    .action(async (model: string, options: EmitTrainOptions, command: Command) => {
+    .action(async (model: string, options: EmitTrainOptions) => {
       const { emitTrainCommand } = await import('../commands/emit-train.js');
-      emitTrainCommand(model, options, givenOf(command), run);
+      emitTrainCommand(model, options, run);
     });
+}
+
+/** The numbers of all optimizers: what each optimizer does with them, and its default. */
+function hyperParameters() {
+  const names = [...new Set(OPTIMIZERS.flatMap(({ hyper }) => Object.keys(hyper)))];
+  return names.map((name) => {
+    const users = OPTIMIZERS.flatMap(({ kind, hyper }) => {
+      const own: HyperParameter | undefined = (hyper as Readonly<Record<string, HyperParameter>>)[name];
+      return own ? [{ kind, own }] : [];
+    });
+    const doc = users.map(({ kind, own }) => `${kind}: ${own.doc} (default: ${own.default})`).join('; ');
+    return { name, doc, range: users[0]!.own };
+  });
 }
 
 /** `KIND`, `OUTPUT:KIND` or `OUTPUT:KIND:WEIGHT`, gathered. Names of outputs may hold colons. */

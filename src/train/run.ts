@@ -11,6 +11,7 @@ import { toF32 } from '../ir/values.js';
 import { GradientSum } from './gradient-sum.js';
 import { countTerms } from './labels.js';
 import { wantsLowMemory } from './memory.js';
+import { CORRECTIONS, type Correction, isCorrection } from './optimizers/index.js';
 import { graphOf, readSignature } from './read-signature.js';
 import type { GraphName, GraphSignature, Port, ScalarKind, Signature } from './signature.js';
 
@@ -192,20 +193,24 @@ export class TrainingRun {
       requirePorts(file, graph, session);
       this.#sessions.set(graph.file, session);
     }
-    const { beta1 = 0, beta2 = 0 } = this.signature.optimizer.constants;
-    // bias corrections in double: a float32 power of a large step loses digits
-    const scalars: Record<Exclude<ScalarKind, 'divisor'>, (k: number) => number> = {
+    const { constants } = this.signature.optimizer;
+    // in double: a float32 power of a large step loses digits
+    const correction = (name: Correction, k: number) =>
+      1 - (constants[CORRECTIONS[name]] ?? 0) ** (this.t + 1 + k);
+    const scalars: Record<Exclude<ScalarKind, 'divisor' | Correction>, (k: number) => number> = {
       lr: (k) => rates[k]!,
       loss_scale: () => this.lossScale,
-      bc1: (k) => 1 - beta1 ** (this.t + 1 + k),
-      bc2: (k) => 1 - beta2 ** (this.t + 1 + k),
       draw: (k) => (this.draw + k) % (this.signature.draws ?? 1),
     };
     const scalar = ({ shape, scalar, term }: Port): OrtTensor => {
       const count = shape.length === 0 ? 1 : rates.length;
       const kind = scalar!;
       const data = Float32Array.from({ length: count }, (_, k) =>
-        kind === 'divisor' ? Math.max(divisors[term!]!, MIN_DIVISOR) : scalars[kind](k),
+        kind === 'divisor'
+          ? Math.max(divisors[term!]!, MIN_DIVISOR)
+          : isCorrection(kind)
+            ? correction(kind, k)
+            : scalars[kind](k),
       );
       return { type: 'float32', dims: shape.length === 0 ? [] : [count], data };
     };

@@ -18,6 +18,7 @@ import {
 } from '../ir/files/schema.js';
 import { entryFault, type SessionEntries } from '../ir/ops/session-entries.js';
 import { LOSS_KINDS } from './losses.js';
+import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
 import {
   type BaseFile,
   EPS,
@@ -146,14 +147,15 @@ const base = object<BaseFile>({ location: text, digest: text, byteLength: whole(
 
 const optimizer = where(
   object<Signature['optimizer']>({
-    kind: oneOf(['adamw', 'sgd']),
+    kind: oneOf(OPTIMIZER_KINDS),
     constants: record(number),
     slots: list(text),
   }),
-  ({ kind, constants }) =>
-    kind === 'adamw' && !['beta1', 'beta2'].every((name) => Object.hasOwn(constants, name))
-      ? 'the constants of adamw lack beta1 or beta2'
-      : null,
+  ({ kind, constants }) => {
+    const needed: readonly string[] = Object.values(optimizerDef(kind).corrections);
+    const lost = needed.filter((name) => !Object.hasOwn(constants, name));
+    return lost.length > 0 ? `the constants of ${kind} lack ${lost.join(' and ')}` : null;
+  },
 );
 
 const version: Schema<1> = (value, field) =>

@@ -1,5 +1,6 @@
 import type { SessionEntries } from '../ir/ops/session-entries.js';
 import type { LossKind } from './losses.js';
+import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/index.js';
 
 /**
  * `signature.json` of a training directory: every port of every graph with its role, the parameters, the sites, the
@@ -13,7 +14,7 @@ export interface Signature {
   readonly params: readonly ParamRow[];
   readonly sites: readonly SiteSignature[];
   readonly optimizer: {
-    readonly kind: 'adamw' | 'sgd';
+    readonly kind: OptimizerKind;
     readonly constants: Readonly<Record<string, number>>;
     readonly slots: readonly string[];
   };
@@ -84,12 +85,18 @@ export const ROLES = [
 export type Role = (typeof ROLES)[number];
 
 /**
- * Learning rate, loss scale, the bias corrections 1 - beta1^t and 1 - beta2^t of AdamW, and the number of a draw: a whole
+ * Learning rate, loss scale, the corrections of the optimizer for step t (AdamW: 1 - beta1^t and 1 - beta2^t), and the number of a draw: a whole
  * number from 0 up to, not including, `draws`, another for each run of a graph, from which masks of Dropout are made. For a sum of
  * losses, grad.onnx takes for each of them the number of labels that count in all batches of the step: its divisor.
  */
-export const SCALAR_KINDS = ['lr', 'loss_scale', 'bc1', 'bc2', 'draw', 'divisor'] as const;
-export type ScalarKind = (typeof SCALAR_KINDS)[number];
+export type ScalarKind = 'lr' | 'loss_scale' | Correction | 'draw' | 'divisor';
+export const SCALAR_KINDS: readonly ScalarKind[] = [
+  'lr',
+  'loss_scale',
+  ...(Object.keys(CORRECTIONS) as Correction[]),
+  'draw',
+  'divisor',
+];
 
 export interface Port {
   readonly name: string;

@@ -1,6 +1,8 @@
 import { uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
+import { inRange, rangeText } from '../../options/range.js';
 import { LOSS_KINDS, LOSSES } from '../../train/losses.js';
+import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
 import { LOSS_DEFS, type LossOption } from './losses.js';
 import { type TermOptions, TRAIN_DEFAULTS, type TrainOptions, termsOf } from './options.js';
 
@@ -55,6 +57,10 @@ export function checkOptions(options: TrainOptions): void {
       weight > 0 && weight < Infinity,
       'give weights above 0, as in --loss start:cross-entropy:0.5',
     );
+  }
+  const { hyper } = optimizerDef(options.optimizer.kind);
+  for (const [name, value] of Object.entries(hyperOf(options.optimizer))) {
+    range(`the optimizer's ${name}`, inRange(value, hyper[name]!), `give a number${rangeText(hyper[name]!)}`);
   }
   checkTerms(terms);
 }

@@ -21,6 +21,7 @@ import { findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { requireData } from '../../passes/require-data.js';
 import { requireElementTypes } from '../../passes/type-check.js';
+import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
 import type {
   GraphName,
   GraphSignature,
@@ -42,7 +43,6 @@ import {
 import { checkLegality, coarseNodes } from './legality.js';
 import { stepLoopGraph } from './loop.js';
 import { type Head, termSignature } from './losses.js';
-import { constantsOf, slotsOf } from './optimizer.js';
 import type { TrainOptions } from './options.js';
 import { collectParams, type Param } from './params.js';
 import { chooseWeights, type Keep, prepare } from './prepare.js';
@@ -170,10 +170,10 @@ export function emitTraining(request: EmitRequest): Emitted {
     optimizer: {
       kind: options.optimizer.kind,
       constants: {
-        ...constantsOf(options.optimizer),
+        ...hyperOf(options.optimizer),
         ...(options.maxNorm === null ? {} : { maxNorm: options.maxNorm }),
       },
-      slots: slotsOf(options.optimizer),
+      slots: optimizerDef(options.optimizer.kind).slots,
     },
     loss: lossSignature(whole.heads, options),
     ...(graphs.step!.signature.inputs.some(({ scalar }) => scalar === 'draw') ? { draws: DRAWS } : {}),
@@ -239,8 +239,9 @@ function sessionOf(models: readonly Model[]): SessionEntries {
 /** Parameters as they start, and optimizer state of zeros under `<param>/<slot>`. */
 function initialState(params: readonly Param[], options: TrainOptions): Map<string, TensorData> {
   const state = new Map(params.map(({ row, data }) => [row.name, data]));
+  const { slots } = optimizerDef(options.optimizer.kind);
   for (const { row, data } of trainable(params)) {
-    for (const slot of slotsOf(options.optimizer)) {
+    for (const slot of slots) {
       const zeros = () => new Uint8Array(data.byteLength);
       state.set(`${row.name}/${slot}`, new ComputedTensor('f32', data.shape, 'zeros', zeros));
     }

@@ -13,11 +13,12 @@ import { inferShapes } from '../../passes/infer-shapes.js';
 import { recomputeBlocks } from '../../passes/remat/blocks.js';
 import { rematerialise } from '../../passes/remat/rematerialise.js';
 import { LOSSES } from '../../train/losses.js';
+import { type Correction, optimizerDef } from '../../train/optimizers/index.js';
 import type { GraphSignature, Port, Role, ScalarKind } from '../../train/signature.js';
 import { TrainBuilder } from './builder.js';
 import type { Loss } from './loss.js';
 import { type Head, LOSS_DEFS } from './losses.js';
-import { guard, scalarsOf, slotsOf, type Updated, update } from './optimizer.js';
+import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
 import { exposeParams, type Param } from './params.js';
 import type { Prepared } from './prepare.js';
@@ -249,8 +250,9 @@ function addUpdate(
   const { graph } = b;
   const { optimizer } = options;
   const rows = trainable(params).map(({ row }) => row);
+  const { slots: slotNames, corrections } = optimizerDef(optimizer.kind);
   const slots = rows.map((row) =>
-    slotsOf(optimizer).map((slot) => {
+    slotNames.map((slot) => {
       const name = `${row.name}/${slot}`;
       ports.inputs.push({
         ...paramPort(row.name, row.shape),
@@ -267,15 +269,17 @@ function addUpdate(
     ports.inputs[at] = { ...ports.inputs[at]!, next: `${rows[i]!.name}/next` };
   }
   const lr = addScalar(graph, ports, 'lr', options.names === 'ort' ? 'learning_rate' : 'lr');
-  const [bc1, bc2] = scalarsOf(optimizer).map((name) => addScalar(graph, ports, name));
+  const corrected = (Object.keys(corrections) as Correction[]).map(
+    (name) => [name, addScalar(graph, ports, name)] as const,
+  );
   const grads = scaledGrads.map((grad) => unscaled(b, grad, scale));
   const guarded = guard(b, grads, options.maxNorm);
-  const scalars = { lr, ...(bc1 ? { bc1 } : {}), ...(bc2 ? { bc2 } : {}) };
+  const scalars = { lr, ...Object.fromEntries(corrected) };
   const results: { row: (typeof rows)[number]; updated: Updated }[] = rows.map((row, i) => {
     const trained = { param: values[i]!, grad: grads[i]!, slots: slots[i]!, lrMultiplier: row.lrMultiplier };
     const names = {
       param: `${row.name}/next`,
-      slots: slotsOf(optimizer).map((slot) => `${row.name}/${slot}/next`),
+      slots: slotNames.map((slot) => `${row.name}/${slot}/next`),
     };
     return { row, updated: update(b, optimizer, scalars, guarded, trained, names) };
   });
@@ -286,7 +290,7 @@ function addUpdate(
   }
   for (const { row, updated } of results) {
     for (const [k, value] of updated.slots.entries()) {
-      const slot = slotsOf(optimizer)[k]!;
+      const slot = slotNames[k]!;
       publish(graph, value, `${row.name}/${slot}/next`);
       value.setType(tensorType('f32', row.shape));
       ports.outputs.push({ ...paramPort(row.name, row.shape), name: value.name, role: 'state', slot });

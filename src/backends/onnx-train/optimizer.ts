@@ -1,39 +1,9 @@
+import { attrInt, attrInts } from '../../ir/attr.js';
 import type { Value } from '../../ir/model.js';
+import { shapeOf } from '../../ir/shape.js';
+import type { Matrices } from '../../train/optimizers/define.js';
+import { type Correction, hyperOf, type Optimizer, optimizerDef } from '../../train/optimizers/index.js';
 import type { TrainBuilder } from './builder.js';
-
-export interface AdamW {
-  readonly kind: 'adamw';
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
-}
-export interface Sgd {
-  readonly kind: 'sgd';
-  readonly momentum: number;
-  readonly weightDecay: number;
-}
-export type Optimizer = AdamW | Sgd;
-
-/** PyTorch's defaults, but no weight decay: factors are small, and the low rank already regularises. */
-export const ADAMW: AdamW = { kind: 'adamw', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 };
-export const SGD: Sgd = { kind: 'sgd', momentum: 0.9, weightDecay: 0 };
-
-/** Names of an optimizer's state tensors per parameter. */
-export function slotsOf(optimizer: Optimizer): readonly string[] {
-  return optimizer.kind === 'adamw' ? ['m', 'v'] : ['u'];
-}
-
-/** Names of the scalars that the host gives with each step, in addition to `lr`. */
-export function scalarsOf(optimizer: Optimizer): readonly ('bc1' | 'bc2')[] {
-  return optimizer.kind === 'adamw' ? ['bc1', 'bc2'] : [];
-}
-
-/** Constants of the optimizer as `signature.json` lists them. */
-export function constantsOf(optimizer: Optimizer): Readonly<Record<string, number>> {
-  const { kind: _kind, ...constants } = optimizer;
-  return constants;
-}
 
 export interface Trained {
   readonly param: Value;
@@ -75,52 +45,71 @@ export function guard(b: TrainBuilder, grads: readonly Value[], maxNorm: number 
   return { norm, finite, clip };
 }
 
+/** A value of the graph, or a number that is known when the graph is made. */
+type Operand = Value | number;
+
+/** Updates as nodes. Numbers are folded in double, and become float32 constants where they meet a value. */
+function nodes(b: TrainBuilder): Matrices<Operand> {
+  const value = (x: Operand): Value => (typeof x === 'number' ? b.f32(x) : x);
+  const node = (op: string, fold: (a: number, c: number) => number) => (a: Operand, c: Operand) =>
+    typeof a === 'number' && typeof c === 'number' ? fold(a, c) : b.one(op, [value(a), value(c)]);
+  const [add, sub, mul] = [
+    node('Add', (a, c) => a + c),
+    node('Sub', (a, c) => a - c),
+    node('Mul', (a, c) => a * c),
+  ];
+  return {
+    number: (x) => x,
+    named: (_, x) => x,
+    add: (a, c) => (c === 0 ? a : add(a, c)),
+    sub: (a, c) => (c === 0 ? a : sub(a, c)),
+    mul: (a, c) => (a === 0 || c === 0 ? 0 : c === 1 ? a : mul(a, c)),
+    div: node('Div', (a, c) => a / c),
+    max: node('Max', Math.max),
+    sqrt: (a) => (typeof a === 'number' ? Math.sqrt(a) : b.one('Sqrt', [a])),
+    // of comparisons, which every provider has; 0 for NaN
+    sign: (a) => {
+      const holds = (op: string) => b.one('Cast', [b.one(op, [value(a), b.f32(0)])], { to: attrInt(1) });
+      return typeof a === 'number' ? Math.sign(a) : b.one('Sub', [holds('Greater'), holds('Less')]);
+    },
+    product: (a, c) => b.one('MatMul', [value(a), value(c)]),
+    transpose: (a) => b.one('Transpose', [value(a)], { perm: attrInts([1, 0]) }),
+    norm: (a) => b.one('Sqrt', [b.sumSquares(value(a))]),
+  };
+}
+
 /**
- * One optimizer step for one parameter, in float32:
- * AdamW (arXiv 1711.05101, as torch.optim.AdamW): m' = b1 m + (1-b1) g; v' = b2 v + (1-b2) g^2;
- *   p' = p (1 - lr wd) - lr (m'/bc1) / (sqrt(v'/bc2) + eps), with bc1 = 1 - b1^t, bc2 = 1 - b2^t from the host;
- * SGD with momentum (torch.optim.SGD, dampening 0): g = g + wd p; u' = mu u + g; p' = p - lr u'.
- * When `finite` is false everything keeps its old value (Where selects, so NaN does not leak).
+ * One optimizer step for one parameter, in float32, as the optimizer's declaration has it. When `finite` is false
+ * everything keeps its old value (Where selects, so NaN does not leak).
  */
 export function update(
   b: TrainBuilder,
   optimizer: Optimizer,
-  scalars: { readonly lr: Value; readonly bc1?: Value; readonly bc2?: Value },
+  scalars: Readonly<Partial<Record<'lr' | Correction, Value>>>,
   guarded: Guard,
   trained: Trained,
   names: { readonly param: string; readonly slots: readonly string[] },
 ): Updated {
-  const { param, slots } = trained;
-  let g = guarded.clip ? b.one('Mul', [trained.grad, guarded.clip]) : trained.grad;
-  const lr =
-    trained.lrMultiplier === 1 ? scalars.lr : b.one('Mul', [scalars.lr, b.f32(trained.lrMultiplier)]);
-  let next: Value;
-  let nextSlots: Value[];
-  if (optimizer.kind === 'adamw') {
-    const { beta1, beta2, epsilon, weightDecay } = optimizer;
-    const [m, v] = [slots[0]!, slots[1]!];
-    const m1 = b.one('Add', [b.one('Mul', [m, b.f32(beta1)]), b.one('Mul', [g, b.f32(1 - beta1)])]);
-    const square = b.one('Mul', [b.one('Mul', [g, g]), b.f32(1 - beta2)]);
-    const v1 = b.one('Add', [b.one('Mul', [v, b.f32(beta2)]), square]);
-    const root = b.one('Sqrt', [b.one('Div', [v1, scalars.bc2!])]);
-    const direction = b.one('Div', [b.one('Div', [m1, scalars.bc1!]), b.one('Add', [root, b.f32(epsilon)])]);
-    const decayed =
-      weightDecay === 0
-        ? param
-        : b.one('Mul', [param, b.one('Sub', [b.f32(1), b.one('Mul', [lr, b.f32(weightDecay)])])]);
-    next = b.one('Sub', [decayed, b.one('Mul', [direction, lr])]);
-    nextSlots = [m1, v1];
-  } else {
-    const { momentum, weightDecay } = optimizer;
-    if (weightDecay !== 0) g = b.one('Add', [g, b.one('Mul', [param, b.f32(weightDecay)])]);
-    const u1 = b.one('Add', [b.one('Mul', [slots[0]!, b.f32(momentum)]), g]);
-    next = b.one('Sub', [param, b.one('Mul', [u1, lr])]);
-    nextSlots = [u1];
-  }
-  const keep = (fresh: Value, old: Value, name: string): Value =>
-    b.one('Where', [guarded.finite, fresh, old], {}, name);
+  const { param, slots, lrMultiplier } = trained;
+  const def = optimizerDef(optimizer.kind);
+  const grad = guarded.clip ? b.one('Mul', [trained.grad, guarded.clip]) : trained.grad;
+  const x = nodes(b);
+  const given = {
+    param,
+    grad,
+    lr: x.mul(scalars.lr!, lrMultiplier),
+    hyper: hyperOf(optimizer),
+    slots: Object.fromEntries(def.slots.map((slot, i) => [slot, slots[i]!])),
+    corrections: scalars as Readonly<Record<string, Value>>,
+  };
+  const next =
+    def.arithmetic === 'matrices'
+      ? def.update<Operand>(x, given, shapeOf(param) as [number, number])
+      : def.update<Operand>(x, given);
+  const keep = (fresh: Operand, old: Value, name: string): Value =>
+    b.one('Where', [guarded.finite, fresh as Value, old], {}, name);
   return {
-    param: keep(next, param, names.param),
-    slots: nextSlots.map((fresh, i) => keep(fresh, slots[i]!, names.slots[i]!)),
+    param: keep(next.param, param, names.param),
+    slots: def.slots.map((slot, i) => keep(next.slots[slot]!, slots[i]!, names.slots[i]!)),
   };
 }

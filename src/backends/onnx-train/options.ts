@@ -1,6 +1,6 @@
 import type { Tie } from '../../passes/sites/weight-identity.js';
+import { type Optimizer, optimizerOf } from '../../train/optimizers/index.js';
 import type { Ep, LossKind } from '../../train/signature.js';
-import { ADAMW, type Optimizer } from './optimizer.js';
 
 /** How Dropout in training mode is handled: masks that depend on the input `draw`, or inference mode. */
 export type DropoutMode = 'seeded' | 'off';
@@ -73,7 +73,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   labelSmoothing: 0,
   temperature: 0.05,
   blank: 0,
-  optimizer: ADAMW,
+  optimizer: optimizerOf('adamw'),
   maxNorm: 1,
   train: null,
   lrMultipliers: {},

@@ -6,7 +6,6 @@ import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
-import { ADAMW } from '../../../src/backends/onnx-train/optimizer.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../../../src/backends/onnx-train/options.js';
 import { attrFloat, attrInt } from '../../../src/ir/attr.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
@@ -19,6 +18,7 @@ import { f32Tensor } from '../../../src/ir/tensor.js';
 import { printModel } from '../../../src/ir/text/index.js';
 import { toF32 } from '../../../src/ir/values.js';
 import { rewrite } from '../../../src/rewrite.js';
+import { optimizerOf } from '../../../src/train/optimizers/index.js';
 import type { GraphSignature, Signature } from '../../../src/train/signature.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 
@@ -140,7 +140,7 @@ describe.each(['lotrc', 'ort'] as const)('a classifier head trained in full, nam
     names,
     alsoTrain: ['^head\\.'],
     lrMultipliers: MULTIPLIERS,
-    optimizer: { ...ADAMW, epsilon: EPSILON },
+    optimizer: optimizerOf('adamw', { epsilon: EPSILON }),
   });
   const state = readSafetensors(join(folder, 'state.safetensors')).tensors;
 

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type * as Ort from 'onnxruntime-node';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ADAMW, type Optimizer, SGD } from '../../../src/backends/onnx-train/optimizer.js';
+
 import { toF32, toIntegers } from '../../../src/ir/values.js';
+import { type Optimizer, optimizerOf } from '../../../src/train/optimizers/index.js';
 import { inTurn } from '../../support/everything.js';
 import { type Oracle, oracles } from '../../support/oracle.js';
 import { relativeError, type Tensor } from '../../support/ort.js';
@@ -14,8 +15,8 @@ const scratch = mkdtempSync(join(tmpdir(), 'lotrc-train-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const OPTIMIZERS: Readonly<Record<string, Optimizer>> = {
-  adamw: { ...ADAMW, weightDecay: 0.01 },
-  sgd: { ...SGD, momentum: 0.9 },
+  adamw: optimizerOf('adamw', { weightDecay: 0.01 }),
+  sgd: optimizerOf('sgd', { momentum: 0.9 }),
 };
 const RATE: Readonly<Record<string, number>> = { adamw: 1e-2, sgd: 0.1 };
 

@@ -1,0 +1,14 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { withTables } from './regions.js';
+import { TABLES } from './tables.js';
+
+/** `npm run gen`: makes the tables of all documents anew. */
+const documents = readdirSync('docs', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => join('docs', name));
+for (const path of documents) {
+  const text = readFileSync(path, 'utf8');
+  const made = withTables(text, TABLES);
+  if (made !== text) writeFileSync(path, made);
+}

@@ -1,0 +1,51 @@
+import { adamw } from './adamw.js';
+import type { OptimizerDef } from './define.js';
+import { sgd } from './sgd.js';
+
+/** All optimizers; the first is the default. */
+export const OPTIMIZERS = [adamw, sgd] as const;
+
+type Declared = (typeof OPTIMIZERS)[number];
+export type OptimizerKind = Declared['kind'];
+
+/** An optimizer with its numbers. */
+export type Optimizer = {
+  [D in Declared as D['kind']]: { readonly kind: D['kind'] } & {
+    readonly [H in keyof D['hyper']]: number;
+  };
+}[OptimizerKind];
+
+export const OPTIMIZER_KINDS: readonly OptimizerKind[] = OPTIMIZERS.map(({ kind }) => kind);
+
+/** What a back end knows of an optimizer: all code that depends on the kind uses it. */
+export function optimizerDef(kind: OptimizerKind): OptimizerDef {
+  return OPTIMIZERS.find((def) => def.kind === kind)! as OptimizerDef;
+}
+
+/** An optimizer with the defaults of its declaration, but for the numbers given. */
+export function optimizerOf<K extends OptimizerKind>(
+  kind: K,
+  given: Partial<Omit<Extract<Optimizer, { kind: K }>, 'kind'>> = {},
+): Extract<Optimizer, { kind: K }> {
+  const numbers = Object.entries(optimizerDef(kind).hyper).map(([name, { default: value }]) => [name, value]);
+  return { kind, ...Object.fromEntries(numbers), ...given } as Extract<Optimizer, { kind: K }>;
+}
+
+/** The numbers of an optimizer by name, in the order of its declaration. */
+export function hyperOf(optimizer: Optimizer): Readonly<Record<string, number>> {
+  const { kind, ...given } = optimizer;
+  const numbers: Readonly<Record<string, number>> = given;
+  return Object.fromEntries(Object.keys(optimizerDef(kind).hyper).map((name) => [name, numbers[name]!]));
+}
+
+type CorrectionOf<D> = D extends { readonly corrections: infer C } ? keyof C & string : never;
+/** A scalar that callers compute for each step: 1 - h^t for a number h of the optimizer. */
+export type Correction = CorrectionOf<Declared>;
+
+/** The corrections of all optimizers, with the number h of each. */
+export const CORRECTIONS: Readonly<Record<Correction, string>> = Object.assign(
+  {},
+  ...OPTIMIZERS.map(({ corrections }) => corrections),
+);
+
+export const isCorrection = (name: string): name is Correction => Object.hasOwn(CORRECTIONS, name);

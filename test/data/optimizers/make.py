@@ -1,0 +1,73 @@
+"""Steps of optimizers in float64, for test/train/optimizers.test.ts: python make.py > optimizers.json
+
+Each row: the numbers of the optimizer, a parameter, its gradients, and the parameter after each step. What PyTorch has is
+computed by torch.optim, the rest by the formulas of the papers.
+"""
+import json
+import torch
+
+torch.manual_seed(5)
+STEPS = 6
+SHAPES = [[5, 3], [2, 7], [4, 4]]
+
+
+def torch_optim(make):
+    def run(param, grads, rates):
+        p = param.clone().requires_grad_(True)
+        optimizer = make([p])
+        for grad, rate in zip(grads, rates):
+            optimizer.param_groups[0]["lr"] = rate
+            p.grad = grad.clone()
+            optimizer.step()
+            yield p.detach().clone()
+
+    return run
+
+
+def adamw(beta1, beta2, epsilon, weightDecay):
+    return torch_optim(
+        lambda p: torch.optim.AdamW(p, betas=(beta1, beta2), eps=epsilon, weight_decay=weightDecay)
+    )
+
+
+def sgd(momentum, weightDecay):
+    return torch_optim(lambda p: torch.optim.SGD(p, lr=1, momentum=momentum, weight_decay=weightDecay))
+
+
+ROWS = [
+    (adamw, dict(beta1=0.9, beta2=0.999, epsilon=1e-8, weightDecay=0)),
+    (adamw, dict(beta1=0.7, beta2=0.95, epsilon=1e-3, weightDecay=0.1)),
+    (sgd, dict(momentum=0.9, weightDecay=0)),
+    (sgd, dict(momentum=0, weightDecay=0.2)),
+]
+
+
+def rounded(tensor):
+    """Few bits, so that both sides start from the same numbers."""
+    return (tensor * 1024).round() / 1024
+
+
+def main():
+    rows = []
+    for optimizer, hyper in ROWS:
+        for shape in SHAPES:
+            param = rounded(torch.randn(shape, dtype=torch.float64))
+            grads = [rounded(torch.randn(shape, dtype=torch.float64)) for _ in range(STEPS)]
+            rates = [0.05 / (t + 1) for t in range(STEPS)]
+            after = list(optimizer(**hyper)(param, grads, rates))
+            full = lambda x: [float(f"{v:.14g}") for v in x.flatten().tolist()]
+            rows.append(
+                dict(
+                    kind=optimizer.__name__,
+                    hyper=hyper,
+                    shape=shape,
+                    rates=rates,
+                    param=param.flatten().tolist(),
+                    grads=[g.flatten().tolist() for g in grads],
+                    after=[full(p) for p in after],
+                )
+            )
+    print("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]")
+
+
+main()
