@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
+import { fileChanged } from '../ir/codes/load.js';
 import { badData, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
 import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
@@ -22,6 +23,7 @@ import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
 import { type Length, lengthOf, type Plan, scheduleOf, trainLoop } from './loop.js';
 import { TrainingRun } from './run.js';
+import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
 import {
   type DataFile,
@@ -94,7 +96,9 @@ const ADAPTER = 'adapter.safetensors';
 export async function train(request: TrainRequest, events: TrainEvents): Promise<Trained> {
   const { folder, output } = request;
   requireEvaluation(request);
+  requireFreeRun(output);
   const run = TrainingRun.open(folder, { ep: request.ep, ...threadsOf(request.threads) });
+  let lock: ReturnType<typeof holdRun> | null = null;
   try {
     if (!request.resume) requireNoRun(output);
     const held = readSettings(output);
@@ -105,6 +109,8 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     const asked = settingsOf(request, opened.labels, opened.files);
     if (held) requireSame(output, held, asked);
     makeFolders(output);
+    lock = holdRun(output);
+    requireUnchanged(output, held);
     sweep(output);
     const at = readPosition(output);
     const count = batchesInOrder(data, cut).length;
@@ -167,8 +173,15 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
       for (const log of logs) log.close();
     }
   } finally {
+    lock?.release();
     await run.close();
   }
+}
+
+/** Throws LOTR1006 when another process trained in the folder while this one read its data. */
+function requireUnchanged(output: string, held: Settings | null): void {
+  const now = readSettings(output);
+  if (JSON.stringify(now) !== JSON.stringify(held)) fail(fileChanged({ file: join(output, 'run.json') }));
 }
 
 /** Throws LOTR8242 when evaluations are to be compared and there is nothing to evaluate on. */
@@ -308,6 +321,6 @@ function aboutRun({ folder, data, plan, batchSize, ep }: TrainRequest, run: Trai
 
 /** Temporary files of a process that was killed while it wrote. */
 function sweep(output: string): void {
-  const names = ['run.json', 'checkpoint.safetensors', BEST, ADAPTER, 'log.parquet', 'report.html'];
+  const names = ['run', 'run.json', 'checkpoint.safetensors', BEST, ADAPTER, 'log.parquet', 'report.html'];
   sweepStale(names.map((name) => join(output, name)));
 }

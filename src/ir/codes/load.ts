@@ -199,3 +199,34 @@ export const tooLargeToInline = defineCode<{ file: string; bytes: number }>({
     hint: 'use --weights copy (weights go into a .data file) or --weights link',
   }),
 });
+
+export const heldByOther = defineCode<{
+  file: string;
+  lock: string;
+  /** `host`: null for a process of this machine; a holder of null: the lock does not say */
+  holder: { pid: number; host: string | null; since: string; command: string } | null;
+}>({
+  code: 'LOTR1205',
+  severity: 'error',
+  title: 'another process is writing the output',
+  explain:
+    'While a command writes a file, and while a training run uses its folder, a small lock file (`.NAME.lotrc.lock`) says which ' +
+    'process does so. Here another process holds the lock: two writers would replace what the other wrote. Lock files go ' +
+    'when their command ends, and those of processes that were killed are taken over without a word. A process of another ' +
+    'machine or container cannot be seen from here: when it has ended without removing its lock file, remove it by hand.',
+  make: ({ file, lock, holder }) => {
+    const at = { kind: 'file', file } as const;
+    if (holder === null) {
+      const message = `${lock} is where lotrc makes a lock file, and does not say which process holds it`;
+      return { message, at, hint: 'remove that file if no other lotrc writes to the output' };
+    }
+    const { pid, host, since, command } = holder;
+    const where = host === null ? '' : ` of the machine or container ${JSON.stringify(host)}`;
+    const message = `process ${pid}${where} is writing it, since ${since}: ${command}`;
+    const hint =
+      host === null
+        ? 'wait until that process has ended, or choose another path with -o'
+        : `wait until that process has ended; if it was killed, remove ${lock}`;
+    return { message, at, hint };
+  },
+});

@@ -19,6 +19,7 @@ import { fail } from '../diagnostics.js';
 import type { ByteSink } from '../tensor.js';
 import { isFolder, makeFolders, removeFolders } from './folders.js';
 import { Janitor } from './janitor.js';
+import { FileLock, lockFile } from './lock.js';
 import { isSystemError } from './system-error.js';
 import { sweepStale, temporaryName } from './temporary.js';
 
@@ -98,17 +99,22 @@ interface Staged extends WrittenOutput {
 
 /**
  * Writes files so that each appears whole or not at all, and none appears before all are written. Folders that are missing
- * are made. Every file goes to a temporary name in its own folder, which is random and must be new, and is flushed to the
- * disk; then all are renamed, in order. A file that is replaced keeps its permissions. Whatever fails, the temporary files
+ * are made. Each path is locked against other processes meanwhile. Every file goes to a temporary name in its own folder, which
+ * is random and must be new, and is flushed to the disk; then all are renamed, in order. A file that is replaced keeps its permissions. Whatever fails, the temporary files
  * and new folders are removed, files already renamed are taken back, and the diagnostic names the path. When a signal ends
  * this process, large temporary files are removed by a janitor process, small ones when the same output is written again.
- * Throws LOTR1201 when the system refuses, or when a folder, a link, a device or a pipe is at the path.
+ * Throws LOTR1201 when the system refuses, or when a folder, a link, a device or a pipe is at the path, LOTR1205 when another
+ * process is writing one of the files.
  */
 export function writeAtomically(outputs: readonly Output[]): readonly WrittenOutput[] {
   const staged: Staged[] = [];
   const temporaries = outputs.map(({ path }) => temporaryName(path));
   const janitor = new Janitor(temporaries);
   const folders: string[] = [];
+  const locks: FileLock[] = [];
+  const release = () => {
+    for (const lock of locks.splice(0)) lock.release();
+  };
   let current = '';
   let begun = 0;
   try {
@@ -116,10 +122,20 @@ export function writeAtomically(outputs: readonly Output[]): readonly WrittenOut
       current = path;
       modeOf(path);
     }
+    for (const { path } of outputs) {
+      current = path;
+      folders.push(...makeFolders(dirname(path)));
+    }
+    // in one order, so that of two commands that share outputs one gets all
+    for (const path of [...new Set(outputs.map(({ path }) => path))].sort()) {
+      current = path;
+      const lock = FileLock.take(path);
+      locks.push(lock);
+      janitor.holds(lock);
+    }
     sweepStale(outputs.map(({ path }) => path));
     for (const [index, output] of outputs.entries()) {
       current = output.path;
-      folders.push(...makeFolders(dirname(output.path)));
       begun = index + 1;
       staged.push(stage(output, temporaries[index]!, janitor));
     }
@@ -130,17 +146,20 @@ export function writeAtomically(outputs: readonly Output[]): readonly WrittenOut
     return staged.map(({ path, bytes, how }) => ({ path, bytes, how }));
   } catch (error) {
     for (const temporary of temporaries.slice(0, begun)) rmSync(temporary, { force: true });
+    release();
     removeFolders(folders);
-    if (isSystemError(error)) fail(cannotWrite({ file: current, why: reason(error, temporaries, current) }));
+    if (isSystemError(error))
+      fail(cannotWrite({ file: current, why: reason(error, [...temporaries, lockFile(current)], current) }));
     throw error;
   } finally {
+    release();
     janitor.dismiss();
   }
 }
 
-/** The system's reason; random names are of no use to the reader. */
-function reason(error: Error, temporaries: readonly string[], path: string): string {
-  return temporaries.reduce((text, temporary) => text.replaceAll(temporary, path), error.message);
+/** The system's reason; names of our own are of no use to the reader. */
+function reason(error: Error, own: readonly string[], path: string): string {
+  return own.reduce((text, name) => text.replaceAll(name, path), error.message);
 }
 
 /** Permissions of the file that is at the path, null when there is none. Throws LOTR1201 for anything but a file. */

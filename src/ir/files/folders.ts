@@ -21,6 +21,8 @@ export function makeFolders(path: string): readonly string[] {
     try {
       mkdirSync(folder);
     } catch (error) {
+      // another command made it at the same time
+      if (isSystemError(error) && error.code === 'EEXIST' && isFolder(folder)) continue;
       removeFolders(made);
       if (isSystemError(error)) fail(cannotWrite({ file: folder, why: error.message }));
       throw error;

@@ -3,6 +3,8 @@ import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { isFolder } from './folders.js';
+import { isRemovalLock } from './lock.js';
+import { isRunning } from './processes.js';
 import { isSystemError } from './system-error.js';
 
 /** Temporary files of other machines on a shared disk are left alone for a day. */
@@ -23,12 +25,18 @@ function prefixOf(path: string): string {
   return `.${[...basename(path)].slice(0, 40).join('')}.`;
 }
 
-/** Removes temporary files of the same outputs whose process has ended without removing them. */
+/**
+ * Removes what belongs to the same outputs and whose process has ended without removing it: temporary files, and locks on the
+ * removal of locks. Whoever calls this holds the locks of the outputs.
+ */
 export function sweepStale(paths: readonly string[]): void {
   for (const folder of new Set(paths.map((path) => dirname(path)))) {
     if (!isFolder(folder)) continue;
-    const prefixes = paths.filter((path) => dirname(path) === folder).map(prefixOf);
+    const own = paths.filter((path) => dirname(path) === folder);
+    const prefixes = own.map(prefixOf);
     for (const name of readdirSync(folder)) {
+      if (name.startsWith('.') && own.some((path) => isRemovalLock(name, path)))
+        rmSync(join(folder, name), { force: true });
       const prefix = name.startsWith('.') && prefixes.find((start) => name.startsWith(start));
       const owner = prefix && /^([0-9a-f]{6})-(\d+)-[0-9a-f]{12}\.tmp$/.exec(name.slice(prefix.length));
       if (owner) removeStale(join(folder, name), owner[1]!, Number(owner[2]));
@@ -44,14 +52,5 @@ function removeStale(file: string, host: string, pid: number): void {
   } catch (error) {
     // another process was faster, or the file is another user's: it is not needed
     if (!isSystemError(error)) throw error;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }

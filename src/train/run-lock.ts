@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { cannotWrite } from '../ir/codes/load.js';
+import { fail } from '../ir/diagnostics.js';
+import { Janitor } from '../ir/files/janitor.js';
+import { FileLock, requireFree } from '../ir/files/lock.js';
+import { isSystemError } from '../ir/files/system-error.js';
+
+/** What the lock of a run is beside; nothing is ever written there. */
+export const runPath = (folder: string) => join(folder, 'run');
+
+/** Throws LOTR1205 when another process trains in the folder. */
+export function requireFreeRun(folder: string): void {
+  requireFree(runPath(folder), folder);
+}
+
+/** Holds the folder of a run until it is released, or this process ends in whatever way. Throws LOTR1201, LOTR1205. */
+export function holdRun(folder: string): { release(): void } {
+  const janitor = new Janitor([]);
+  try {
+    const lock = FileLock.take(runPath(folder), folder);
+    janitor.holds(lock);
+    janitor.watch();
+    return {
+      release: () => {
+        lock.release();
+        janitor.dismiss();
+      },
+    };
+  } catch (error) {
+    if (isSystemError(error)) fail(cannotWrite({ file: folder, why: error.message }));
+    throw error;
+  }
+}
