@@ -34,8 +34,8 @@ export function evaluateGraph(
   if (!modelOf(graph)) throw new Error('the graph belongs to no model');
   for (const node of topologicalOrder(graph)) {
     const def = opDef(node.domain, node.op, opsetOf(node));
-    if (!def?.evaluate) throw new Error(`${node.opKey} has no reference`);
-    const results = def.evaluate(
+    if (!def?.value) throw new Error(`${node.opKey} has no reference`);
+    const results = def.value(
       node,
       node.inputs.map((value) => value && of(value)),
     );

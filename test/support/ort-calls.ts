@@ -125,7 +125,7 @@ class Calling {
   reference(op: string, attrs: Readonly<Record<string, Attr>>, outputs: number): readonly NdArray[] {
     const names = Array.from({ length: outputs }, (_, k) => `r${k}`);
     const init = { domain: 'lotrc', inputs: this.inputs, outputs: names, attrs: Object.entries(attrs) };
-    return opDef('lotrc', op, 1)!.evaluate!(new Node({ op, ...init }), this.given);
+    return opDef('lotrc', op, 1)!.value!(new Node({ op, ...init }), this.given);
   }
 }
 

@@ -1,6 +1,6 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { absVjp } from './gradients/elementwise.js';
 
 /** Abs: |x|. */
-export const abs = withGradient(unary('Abs', Math.abs), absVjp);
+export const Abs = op(unary('Abs', Math.abs), { vjp: absVjp });

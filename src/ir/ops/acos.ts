@@ -1,6 +1,6 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { acosVjp } from './gradients/trigonometric.js';
 
 /** Acos: arccos x. */
-export const acos = withGradient(unary('Acos', Math.acos, { since: 7 }), acosVjp);
+export const Acos = op(unary('Acos', Math.acos, { since: 7 }), { vjp: acosVjp });

@@ -1,10 +1,10 @@
+import { op } from './define.js';
 import { addDim } from './dims.js';
 import { binary } from './families/binary.js';
-import { withGradient } from './gradients/attach.js';
 import { addVjp } from './gradients/elementwise.js';
 
 /** Add: a + b. */
-export const add = withGradient(
+export const Add = op(
   binary('Add', (a, b) => a + b, { commutative: true, linear: true, ints: addDim }),
-  addVjp,
+  { vjp: addVjp },
 );

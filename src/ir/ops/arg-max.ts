@@ -1,5 +1,8 @@
+import { op } from './define.js';
 import { argOp } from './families/arg.js';
-import { withoutGradient } from './gradients/attach.js';
 
 /** ArgMax: index of the greatest element along an axis. */
-export const argMax = withoutGradient(argOp('ArgMax', (a, b) => a > b));
+export const ArgMax = op(
+  argOp('ArgMax', (a, b) => a > b),
+  { stopsGradient: true },
+);

@@ -1,6 +1,6 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { asinVjp } from './gradients/trigonometric.js';
 
 /** Asin: arcsin x. */
-export const asin = withGradient(unary('Asin', Math.asin, { since: 7 }), asinVjp);
+export const Asin = op(unary('Asin', Math.asin, { since: 7 }), { vjp: asinVjp });

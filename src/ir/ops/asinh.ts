@@ -1,6 +1,6 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { asinhVjp } from './gradients/trigonometric.js';
 
 /** Asinh: arsinh x. */
-export const asinh = withGradient(unary('Asinh', Math.asinh, { since: 9 }), asinhVjp);
+export const Asinh = op(unary('Asinh', Math.asinh, { since: 9 }), { vjp: asinhVjp });

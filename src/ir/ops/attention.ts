@@ -1,10 +1,9 @@
 import type { Node } from '../model.js';
 import type { Dim, Shape } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { type AttrsOf, defineOp, type NdArray } from './define.js';
+import { type AttrsOf, type NdArray, op } from './define.js';
 import { addDim, divExact, mulDim } from './dims.js';
 import { append, attend, causalBias, joinHeads, splitHeads } from './families/attention.js';
-import { withGradient } from './gradients/attach.js';
 import { attentionProblem, byDecomposition } from './gradients/attention.js';
 import { fromIndex, map, offset, stridesOf, zip } from './nd.js';
 import { attrs, dtypeAt, mustAgree, need, rankIn, rule, tensorAt, typeOf } from './rules.js';
@@ -16,60 +15,58 @@ type Attrs = AttrsOf<'Attention'>;
  * the numbers of heads as attributes; fewer key/value heads than query heads are shared. Outputs: y, the keys and
  * values with the past ones before them, and the scores at the stage that qk_matmul_output_mode names.
  */
-export const attention = withGradient(
-  defineOp({
-    name: 'Attention',
-    since: 23,
-    traits: ['pure'],
-    infer: rule((node, ctx) => {
-      const a = attrs(node, ctx);
-      const [q, k, v, , past] = [0, 1, 2, 3, 4].map((index) => tensorAt(ctx, index));
-      const dtype = q?.dtype;
-      if (!q?.shape || !k?.shape || !v?.shape) return { types: node.outputs.map(() => typeOf(dtype, null)) };
-      for (const [name, type] of [
-        ['Q', q],
-        ['K', k],
-        ['V', v],
-      ] as const)
-        rankIn(node, type.shape, q.shape.length, q.shape.length, name);
-      rankIn(node, q.shape, 3, 4, 'Q');
-      const flat = q.shape.length === 3;
-      const [qs, ks, vs] = [
-        headed(q.shape, a.q_num_heads),
-        headed(k.shape, a.kv_num_heads),
-        headed(v.shape, a.kv_num_heads),
-      ];
-      mustAgree(node, qs[3], ks[3], 'head sizes of Q and K');
-      mustAgree(node, ks[2], vs[2], 'lengths of K and V');
-      const before = node.inputs[4] ? (past?.shape?.[2] ?? null) : 0;
-      const total = addDim(before, ks[2]!);
-      const y = flat ? [qs[0]!, qs[2]!, mulDim(qs[1]!, vs[3]!)] : [qs[0]!, qs[1]!, qs[2]!, vs[3]!];
-      return {
-        types: [
-          typeOf(dtype, y),
-          typeOf(dtype, [ks[0]!, ks[1]!, total, ks[3]!]),
-          typeOf(v.dtype, [vs[0]!, vs[1]!, total, vs[3]!]),
-          typeOf(dtype, [qs[0]!, qs[1]!, qs[2]!, total]),
-        ],
-      };
-    }),
-    evaluate: (node, inputs): NdArray[] => {
-      const a = attrsOf(node);
-      const flat = need(inputs, 0).shape.length === 3;
-      const [q, k1, v1] = [0, 1, 2].map((index) =>
-        flat
-          ? splitHeads(need(inputs, index), (index === 0 ? a.q_num_heads : a.kv_num_heads)!)
-          : need(inputs, index),
-      ) as [NdArray, NdArray, NdArray];
-      const [k, v] = [inputs[4] ? append(inputs[4], k1, 2) : k1, inputs[5] ? append(inputs[5], v1, 2) : v1];
-      const scale = a.scale ?? 1 / Math.sqrt(q.shape[3]!);
-      const stages = attend(q, k, v, scale, a.softcap, biasOf(node, a, inputs, q.shape[2]!, k.shape[2]!));
-      const shown = [stages.scores, stages.capped, stages.biased, stages.weights][a.qk_matmul_output_mode]!;
-      return [flat ? joinHeads(stages.y) : stages.y, k, v, shown];
-    },
+export const Attention = op({
+  name: 'Attention',
+  since: 23,
+  traits: ['pure'],
+  infer: rule((node, ctx) => {
+    const a = attrs(node, ctx);
+    const [q, k, v, , past] = [0, 1, 2, 3, 4].map((index) => tensorAt(ctx, index));
+    const dtype = q?.dtype;
+    if (!q?.shape || !k?.shape || !v?.shape) return { types: node.outputs.map(() => typeOf(dtype, null)) };
+    for (const [name, type] of [
+      ['Q', q],
+      ['K', k],
+      ['V', v],
+    ] as const)
+      rankIn(node, type.shape, q.shape.length, q.shape.length, name);
+    rankIn(node, q.shape, 3, 4, 'Q');
+    const flat = q.shape.length === 3;
+    const [qs, ks, vs] = [
+      headed(q.shape, a.q_num_heads),
+      headed(k.shape, a.kv_num_heads),
+      headed(v.shape, a.kv_num_heads),
+    ];
+    mustAgree(node, qs[3], ks[3], 'head sizes of Q and K');
+    mustAgree(node, ks[2], vs[2], 'lengths of K and V');
+    const before = node.inputs[4] ? (past?.shape?.[2] ?? null) : 0;
+    const total = addDim(before, ks[2]!);
+    const y = flat ? [qs[0]!, qs[2]!, mulDim(qs[1]!, vs[3]!)] : [qs[0]!, qs[1]!, qs[2]!, vs[3]!];
+    return {
+      types: [
+        typeOf(dtype, y),
+        typeOf(dtype, [ks[0]!, ks[1]!, total, ks[3]!]),
+        typeOf(v.dtype, [vs[0]!, vs[1]!, total, vs[3]!]),
+        typeOf(dtype, [qs[0]!, qs[1]!, qs[2]!, total]),
+      ],
+    };
   }),
-  byDecomposition(attentionProblem),
-);
+  value: (node, inputs): NdArray[] => {
+    const a = attrsOf(node);
+    const flat = need(inputs, 0).shape.length === 3;
+    const [q, k1, v1] = [0, 1, 2].map((index) =>
+      flat
+        ? splitHeads(need(inputs, index), (index === 0 ? a.q_num_heads : a.kv_num_heads)!)
+        : need(inputs, index),
+    ) as [NdArray, NdArray, NdArray];
+    const [k, v] = [inputs[4] ? append(inputs[4], k1, 2) : k1, inputs[5] ? append(inputs[5], v1, 2) : v1];
+    const scale = a.scale ?? 1 / Math.sqrt(q.shape[3]!);
+    const stages = attend(q, k, v, scale, a.softcap, biasOf(node, a, inputs, q.shape[2]!, k.shape[2]!));
+    const shown = [stages.scores, stages.capped, stages.biased, stages.weights][a.qk_matmul_output_mode]!;
+    return [flat ? joinHeads(stages.y) : stages.y, k, v, shown];
+  },
+  vjp: byDecomposition(attentionProblem),
+});
 
 /** The shape as (batch, heads, seq, d). */
 function headed(shape: Shape, heads: number | undefined): Dim[] {

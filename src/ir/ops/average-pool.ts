@@ -1,9 +1,9 @@
+import { op } from './define.js';
 import { pool } from './families/pool.js';
-import { withGradient } from './gradients/attach.js';
 import { averagePoolVjp } from './gradients/pool.js';
 
 /** AveragePool: the mean of each window. */
-export const averagePool = withGradient(
+export const AveragePool = op(
   pool('AveragePool', ({ values, places }) => [values.reduce((a, b) => a + b, 0) / places]),
-  averagePoolVjp,
+  { vjp: averagePoolVjp },
 );

@@ -1,4 +1,4 @@
 import { randomLikeOp } from './families/random.js';
 
 /** Bernoulli: 1 with the probability that the input states. Shapes only: the values are random. */
-export const bernoulli = randomLikeOp('Bernoulli', 15);
+export const Bernoulli = randomLikeOp('Bernoulli', 15);

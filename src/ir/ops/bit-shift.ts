@@ -2,7 +2,7 @@ import { attrsOf } from './attrs.js';
 import { binary } from './families/binary.js';
 
 /** BitShift: unsigned a shifted left or right by b bits. */
-export const bitShift = binary(
+export const BitShift = binary(
   'BitShift',
   (a, b, node) => {
     const right = node.is('BitShift') && attrsOf(node).direction === 'RIGHT';

@@ -1,20 +1,17 @@
 import { castInts, castNd } from './cast.js';
-import { defineOp } from './define.js';
-import { withGradient } from './gradients/attach.js';
+import { op } from './define.js';
 import { castVjp } from './gradients/elementwise.js';
 import { dtypeAt, need, one, rule, tensorAt } from './rules.js';
 
 /** CastLike: the first input in the element type of the second. */
-export const castLike = withGradient(
-  defineOp({
-    name: 'CastLike',
-    since: 15,
-    traits: ['pure', 'elementwise'],
-    infer: rule((_, ctx) => {
-      const dtype = tensorAt(ctx, 1)?.dtype;
-      return one(dtype, tensorAt(ctx, 0)?.shape ?? null, dtype && castInts(ctx.ints(0), dtype));
-    }),
-    evaluate: (node, inputs) => [castNd(need(inputs, 0), dtypeAt(node, 1) ?? 'f64')],
+export const CastLike = op({
+  name: 'CastLike',
+  since: 15,
+  traits: ['pure', 'elementwise'],
+  infer: rule((_, ctx) => {
+    const dtype = tensorAt(ctx, 1)?.dtype;
+    return one(dtype, tensorAt(ctx, 0)?.shape ?? null, dtype && castInts(ctx.ints(0), dtype));
   }),
-  castVjp,
-);
+  value: (node, inputs) => [castNd(need(inputs, 0), dtypeAt(node, 1) ?? 'f64')],
+  vjp: castVjp,
+});

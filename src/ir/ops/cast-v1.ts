@@ -1,10 +1,10 @@
 import { dtypeFromText } from '../dtype.js';
 import { castInts } from './cast.js';
-import { defineOp } from './define.js';
+import { op } from './define.js';
 import { attrs, one, rule, tensorAt } from './rules.js';
 
 /** Cast before version 6: the element type is a word ("FLOAT"). */
-export const castV1 = defineOp({
+export const CastV1 = op({
   name: 'Cast',
   since: 1,
   until: 5,

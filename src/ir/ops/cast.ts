@@ -1,35 +1,31 @@
 import { type DType, dtypeBits, dtypeFromOnnx, isFloat } from '../dtype.js';
 import { attrsOf } from './attrs.js';
-import { defineOp, type NdArray } from './define.js';
+import { type NdArray, op } from './define.js';
 import type { Ints } from './dims.js';
-import { throughIntegers, withGradient } from './gradients/attach.js';
 import { castVjp } from './gradients/elementwise.js';
 import { map } from './nd.js';
 import { attrs, need, one, rule, tensorAt } from './rules.js';
 import { isInteger } from './tensor-values.js';
 
 /** Cast: the same value in another element type; floats lose their fraction on the way to integers. */
-export const cast = throughIntegers(
-  withGradient(
-    defineOp({
-      name: 'Cast',
-      since: 6,
-      traits: ['pure', 'elementwise'],
-      infer: rule((node, ctx) => {
-        const x = tensorAt(ctx, 0);
-        const { to } = attrs(node, ctx);
-        if (typeof to !== 'number') return one(null, null);
-        const dtype = dtypeFromOnnx(to);
-        return one(dtype, x?.shape ?? null, castInts(ctx.ints(0), dtype));
-      }),
-      evaluate: (node, inputs) => {
-        const { to } = attrsOf(node);
-        return [castNd(need(inputs, 0), dtypeFromOnnx(Number(to)))];
-      },
-    }),
-    castVjp,
-  ),
-);
+export const Cast = op({
+  name: 'Cast',
+  since: 6,
+  traits: ['pure', 'elementwise'],
+  infer: rule((node, ctx) => {
+    const x = tensorAt(ctx, 0);
+    const { to } = attrs(node, ctx);
+    if (typeof to !== 'number') return one(null, null);
+    const dtype = dtypeFromOnnx(to);
+    return one(dtype, x?.shape ?? null, castInts(ctx.ints(0), dtype));
+  }),
+  value: (node, inputs) => {
+    const { to } = attrsOf(node);
+    return [castNd(need(inputs, 0), dtypeFromOnnx(Number(to)))];
+  },
+  vjp: castVjp,
+  throughIntegers: true,
+});
 
 /** Integer contents after a cast: kept between integer types; what overflows is not followed. */
 export function castInts(values: Ints | null, to: DType): Ints | null {

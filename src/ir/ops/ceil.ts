@@ -1,5 +1,5 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withoutGradient } from './gradients/attach.js';
 
 /** Ceil: the least integer >= x. */
-export const ceil = withoutGradient(unary('Ceil', Math.ceil));
+export const Ceil = op(unary('Ceil', Math.ceil), { stopsGradient: true });

@@ -1,17 +1,16 @@
 import { attrsOf } from './attrs.js';
-import { defineOp, type NdArray, type OpDef } from './define.js';
+import { type NdArray, type OpDef, op } from './define.js';
 import { maxDim, minDim } from './dims.js';
-import { withGradient } from './gradients/attach.js';
 import { clipVjp } from './gradients/elementwise.js';
 import { map } from './nd.js';
 import { need, one, rule, tensorAt } from './rules.js';
 
 /** Clip: x held between min and max, which are attributes before version 11 and optional inputs from then on. */
-export const clip = withGradient([make(1, 10), make(11)], clipVjp);
+export const Clip = op([clipOf(1, 10), clipOf(11)], { vjp: clipVjp });
 
-function make(since: number, until?: number): OpDef<'Clip'> {
+function clipOf(since: number, until?: number): OpDef<'Clip'> {
   const asInput = since >= 11;
-  return defineOp({
+  return op({
     name: 'Clip',
     since,
     ...(until ? { until } : {}),
@@ -27,7 +26,7 @@ function make(since: number, until?: number): OpDef<'Clip'> {
       });
       return one(x?.dtype, x?.shape ?? null, known ? clipped! : null);
     }),
-    evaluate: (node, inputs): NdArray[] => {
+    value: (node, inputs): NdArray[] => {
       const a = attrsOf(node);
       const low = asInput ? inputs[1]?.data[0] : a.min;
       const high = asInput ? inputs[2]?.data[0] : a.max;

@@ -2,13 +2,13 @@ import type { DType } from '../dtype.js';
 import { f32Tensor, i64Tensor, type TensorData } from '../tensor.js';
 import { attrsOf } from './attrs.js';
 import type { AttrsOf } from './define.js';
-import { defineOp } from './define.js';
+import { op } from './define.js';
 import { nd } from './nd.js';
 import { attrs, one, rule } from './rules.js';
 import { intsOf, ndOf } from './tensor-values.js';
 
 /** Constant: the tensor that an attribute holds. */
-export const constant = defineOp({
+export const Constant = op({
   name: 'Constant',
   since: 1,
   traits: ['pure'],
@@ -19,7 +19,7 @@ export const constant = defineOp({
     const [dtype, shape] = stringsOf(a);
     return one(dtype, shape);
   }),
-  evaluate: (node) => {
+  value: (node) => {
     const tensor = tensorOf(attrsOf(node));
     const value = tensor && ndOf(tensor);
     if (!value) throw new Error('the constant has no numbers');

@@ -1,6 +1,6 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { coshVjp } from './gradients/trigonometric.js';
 
 /** Cosh: cosh x. */
-export const cosh = withGradient(unary('Cosh', Math.cosh, { since: 9 }), coshVjp);
+export const Cosh = op(unary('Cosh', Math.cosh, { since: 9 }), { vjp: coshVjp });

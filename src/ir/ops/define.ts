@@ -169,7 +169,11 @@ export interface OpDef<Op extends string = string> {
   readonly throughIntegers?: boolean;
   infer(node: Node<Op>, ctx: InferContext): Inferred | Diagnostic;
   /** Gradient per input (null: none) from the gradients of the outputs (null: not on the path), or why there is none. */
-  vjp?(b: GradBuilder, node: Node<Op>, grads: readonly (Value | null)[]): readonly (Value | null)[] | Refusal;
+  vjp?(
+    b: GradBuilder,
+    node: Node<NoInfer<Op>>,
+    grads: readonly (Value | null)[],
+  ): readonly (Value | null)[] | Refusal;
   /** How the op acts along one axis of its first output, when it handles each index of that axis by itself; else null. */
   slices?(node: Node<Op>, axis: number): Slices | null;
   /**
@@ -180,11 +184,17 @@ export interface OpDef<Op extends string = string> {
   /** Arithmetic operations and bytes moved, in terms of the dimensions of the inputs and outputs. */
   cost?(node: Node<Op>): { readonly flops: DimExpr; readonly bytes: DimExpr };
   /** float64 reference after the text of the specification; used by tests and constant folding of small tensors */
-  evaluate?(node: Node<Op>, inputs: readonly (NdArray | null)[]): readonly NdArray[];
+  value?(node: Node<Op>, inputs: readonly (NdArray | null)[]): readonly NdArray[];
 }
 
-export function defineOp<const Op extends string>(def: OpDef<Op>): OpDef<Op> {
-  return def;
+/** What holds for an op in every version of its operator set. */
+export type OpFacts = Pick<OpDef, 'vjp' | 'stopsGradient' | 'straightThrough' | 'throughIntegers'>;
+
+/** Declares an op: its definition, or one for each range of versions, and what holds for all of them. */
+export function op<const Op extends string>(def: OpDef<Op>, facts?: OpFacts): OpDef<Op>;
+export function op<const Op extends string>(defs: readonly OpDef<Op>[], facts: OpFacts): OpDef<Op>[];
+export function op(defs: OpDef | readonly OpDef[], facts: OpFacts = {}): OpDef | OpDef[] {
+  return 'name' in defs ? { ...defs, ...facts } : defs.map((def) => ({ ...def, ...facts }));
 }
 
 export type { OpName };

@@ -1,36 +1,33 @@
-import { defineOp } from './define.js';
-import { withGradient } from './gradients/attach.js';
+import { op } from './define.js';
 import { detVjp } from './gradients/det.js';
 import { nd } from './nd.js';
 import { mustAgree, need, one, rankIn, rule, tensorAt } from './rules.js';
 
 /** Det: the determinants of the matrices in the last two dimensions. */
-export const det = withGradient(
-  defineOp({
-    name: 'Det',
-    since: 11,
-    traits: ['pure'],
-    infer: rule((node, ctx) => {
-      const x = tensorAt(ctx, 0);
-      rankIn(node, x?.shape, 2, Number.POSITIVE_INFINITY, 'the input');
-      if (x?.shape) mustAgree(node, x.shape.at(-1), x.shape.at(-2), 'rows and columns');
-      return one(x?.dtype, x?.shape?.slice(0, -2) ?? null);
-    }),
-    evaluate: (_, inputs) => {
-      const x = need(inputs, 0);
-      const n = x.shape.at(-1)!;
-      const shape = x.shape.slice(0, -2);
-      const count = shape.reduce((a, b) => a * b, 1);
-      return [
-        nd(
-          shape,
-          Array.from({ length: count }, (_, i) => determinant(x.data.slice(i * n * n, (i + 1) * n * n), n)),
-        ),
-      ];
-    },
+export const Det = op({
+  name: 'Det',
+  since: 11,
+  traits: ['pure'],
+  infer: rule((node, ctx) => {
+    const x = tensorAt(ctx, 0);
+    rankIn(node, x?.shape, 2, Number.POSITIVE_INFINITY, 'the input');
+    if (x?.shape) mustAgree(node, x.shape.at(-1), x.shape.at(-2), 'rows and columns');
+    return one(x?.dtype, x?.shape?.slice(0, -2) ?? null);
   }),
-  detVjp,
-);
+  value: (_, inputs) => {
+    const x = need(inputs, 0);
+    const n = x.shape.at(-1)!;
+    const shape = x.shape.slice(0, -2);
+    const count = shape.reduce((a, b) => a * b, 1);
+    return [
+      nd(
+        shape,
+        Array.from({ length: count }, (_, i) => determinant(x.data.slice(i * n * n, (i + 1) * n * n), n)),
+      ),
+    ];
+  },
+  vjp: detVjp,
+});
 
 /** By elimination with the largest pivot of each column; `m` (n, n) is used up. */
 function determinant(m: Float64Array, n: number): number {

@@ -1,12 +1,12 @@
+import { op } from './define.js';
 import { divDim } from './dims.js';
 import { binary } from './families/binary.js';
-import { withGradient } from './gradients/attach.js';
 import { divVjp } from './gradients/elementwise.js';
 import { dtypeAt } from './rules.js';
 import { isInteger } from './tensor-values.js';
 
 /** Div: a / b; integers are rounded toward zero. */
-export const div = withGradient(
+export const Div = op(
   binary(
     'Div',
     (a, b, node) => {
@@ -15,5 +15,5 @@ export const div = withGradient(
     },
     { ints: divDim },
   ),
-  divVjp,
+  { vjp: divVjp },
 );

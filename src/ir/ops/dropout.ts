@@ -1,14 +1,13 @@
 import { attrsOf } from './attrs.js';
-import { defineOp, type NdArray } from './define.js';
-import { withGradient } from './gradients/attach.js';
+import { type NdArray, op } from './define.js';
 import { dropoutVjp } from './gradients/elementwise.js';
 import { map } from './nd.js';
 import { need, rule, tensorAt, typeOf } from './rules.js';
 
 /** Dropout. The mask is boolean from version 10 on; training mode is random, so only inference mode has a reference. */
-export const dropout = withGradient(
+export const Dropout = op(
   [
-    defineOp({
+    op({
       name: 'Dropout',
       since: 1,
       until: 9,
@@ -16,9 +15,9 @@ export const dropout = withGradient(
         const x = tensorAt(ctx, 0);
         return { types: node.outputs.map(() => typeOf(x?.dtype, x?.shape ?? null)) };
       }),
-      evaluate: (_, inputs): NdArray[] => [need(inputs, 0), map(need(inputs, 0), () => 1)],
+      value: (_, inputs): NdArray[] => [need(inputs, 0), map(need(inputs, 0), () => 1)],
     }),
-    defineOp({
+    op({
       name: 'Dropout',
       since: 10,
       infer: rule((_, ctx) => {
@@ -26,12 +25,12 @@ export const dropout = withGradient(
         const shape = x?.shape ?? null;
         return { types: [typeOf(x?.dtype, shape), typeOf(x && 'bool', shape)] };
       }),
-      evaluate: (node, inputs): NdArray[] => {
+      value: (node, inputs): NdArray[] => {
         const ratio = inputs[1]?.data[0] ?? attrsOf(node).ratio ?? 0.5;
         if (inputs[2]?.data[0] && ratio !== 0) throw new Error('Dropout in training mode is random');
         return [need(inputs, 0), map(need(inputs, 0), () => 1)];
       },
     }),
   ],
-  dropoutVjp,
+  { vjp: dropoutVjp },
 );

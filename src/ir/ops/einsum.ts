@@ -1,74 +1,70 @@
 import type { Dim } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { defineOp } from './define.js';
-import { withGradient } from './gradients/attach.js';
+import { op } from './define.js';
 import { einsumVjp } from './gradients/einsum.js';
 import { fromIndex } from './nd.js';
 import { attrs, mustAgree, need, one, rankIn, rule, tensorAt } from './rules.js';
 
 /** Einsum without ellipsis: products of the operands summed over the letters that the result does not have. */
-export const einsum = withGradient(
-  defineOp({
-    name: 'Einsum',
-    since: 12,
-    traits: ['pure'],
-    infer: rule((node, ctx) => {
-      const dtype = tensorAt(ctx, 0)?.dtype;
-      const parts = parse(attrs(node, ctx).equation);
-      if (!parts) return one(dtype, null);
-      const extents = new Map<string, Dim>();
-      for (const [i, letters] of parts.operands.entries()) {
-        const shape = tensorAt(ctx, i)?.shape;
-        rankIn(node, shape, letters.length, letters.length, `operand ${i}`);
-        for (const [k, letter] of [...letters].entries()) {
-          const dim = shape?.[k] ?? null;
-          mustAgree(node, extents.get(letter), dim, `extent ${letter}`);
-          if (typeof extents.get(letter) !== 'number')
-            extents.set(letter, dim ?? extents.get(letter) ?? null);
-        }
+export const Einsum = op({
+  name: 'Einsum',
+  since: 12,
+  traits: ['pure'],
+  infer: rule((node, ctx) => {
+    const dtype = tensorAt(ctx, 0)?.dtype;
+    const parts = parse(attrs(node, ctx).equation);
+    if (!parts) return one(dtype, null);
+    const extents = new Map<string, Dim>();
+    for (const [i, letters] of parts.operands.entries()) {
+      const shape = tensorAt(ctx, i)?.shape;
+      rankIn(node, shape, letters.length, letters.length, `operand ${i}`);
+      for (const [k, letter] of [...letters].entries()) {
+        const dim = shape?.[k] ?? null;
+        mustAgree(node, extents.get(letter), dim, `extent ${letter}`);
+        if (typeof extents.get(letter) !== 'number') extents.set(letter, dim ?? extents.get(letter) ?? null);
       }
-      return one(
-        dtype,
-        [...parts.result].map((letter) => extents.get(letter) ?? null),
-      );
-    }),
-    evaluate: (node, inputs) => {
-      const parts = parse(attrsOf(node).equation);
-      if (!parts) throw new Error('Einsum with an ellipsis has no reference');
-      const extents = new Map<string, number>();
-      for (const [i, letters] of parts.operands.entries()) {
-        for (const [k, letter] of [...letters].entries()) extents.set(letter, need(inputs, i).shape[k]!);
-      }
-      const summed = [...extents.keys()].filter((letter) => !parts.result.includes(letter));
-      const letters = [...parts.result, ...summed];
-      return [
-        fromIndex(
-          [...parts.result].map((letter) => extents.get(letter)!),
-          (outer) => {
-            let total = 0;
-            fromIndex(
-              summed.map((letter) => extents.get(letter)!),
-              (inner) => {
-                const index = [...outer, ...inner];
-                total += parts.operands.reduce((term, own, i) => {
-                  const x = need(inputs, i);
-                  const flat = [...own].reduce(
-                    (at, letter, k) => at * x.shape[k]! + index[letters.indexOf(letter)]!,
-                    0,
-                  );
-                  return term * x.data[flat]!;
-                }, 1);
-                return 0;
-              },
-            );
-            return total;
-          },
-        ),
-      ];
-    },
+    }
+    return one(
+      dtype,
+      [...parts.result].map((letter) => extents.get(letter) ?? null),
+    );
   }),
-  einsumVjp,
-);
+  value: (node, inputs) => {
+    const parts = parse(attrsOf(node).equation);
+    if (!parts) throw new Error('Einsum with an ellipsis has no reference');
+    const extents = new Map<string, number>();
+    for (const [i, letters] of parts.operands.entries()) {
+      for (const [k, letter] of [...letters].entries()) extents.set(letter, need(inputs, i).shape[k]!);
+    }
+    const summed = [...extents.keys()].filter((letter) => !parts.result.includes(letter));
+    const letters = [...parts.result, ...summed];
+    return [
+      fromIndex(
+        [...parts.result].map((letter) => extents.get(letter)!),
+        (outer) => {
+          let total = 0;
+          fromIndex(
+            summed.map((letter) => extents.get(letter)!),
+            (inner) => {
+              const index = [...outer, ...inner];
+              total += parts.operands.reduce((term, own, i) => {
+                const x = need(inputs, i);
+                const flat = [...own].reduce(
+                  (at, letter, k) => at * x.shape[k]! + index[letters.indexOf(letter)]!,
+                  0,
+                );
+                return term * x.data[flat]!;
+              }, 1);
+              return 0;
+            },
+          );
+          return total;
+        },
+      ),
+    ];
+  },
+  vjp: einsumVjp,
+});
 
 /** Letters of the operands and of the result; null with an ellipsis. Without an arrow: all letters that occur once, sorted. */
 function parse(equation: string): { readonly operands: readonly string[]; readonly result: string } | null {

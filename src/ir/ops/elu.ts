@@ -1,13 +1,13 @@
 import { attrsOf } from './attrs.js';
+import { op } from './define.js';
 import { unaryWith } from './families/unary.js';
 import { eluVjp } from './gradients/activations.js';
-import { withGradient } from './gradients/attach.js';
 
 /** Elu: x, or alpha (e^x - 1) below 0. */
-export const elu = withGradient(
+export const Elu = op(
   unaryWith('Elu', 1, (node) => {
     const { alpha } = attrsOf(node);
     return (x) => (x < 0 ? alpha * Math.expm1(x) : x);
   }),
-  eluVjp,
+  { vjp: eluVjp },
 );

@@ -1,5 +1,5 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withoutGradient } from './gradients/attach.js';
 
 /** Floor: the greatest integer <= x. */
-export const floor = withoutGradient(unary('Floor', Math.floor));
+export const Floor = op(unary('Floor', Math.floor), { stopsGradient: true });

@@ -1,11 +1,12 @@
+import { op } from './define.js';
 import { binary } from './families/binary.js';
-import { withoutGradient } from './gradients/attach.js';
 import { compared } from './ints.js';
 
 /** Greater: a > b. */
-export const greater = withoutGradient(
+export const Greater = op(
   binary('Greater', (a, b) => (a > b ? 1 : 0), {
     dtype: 'bool',
     ints: compared((sign) => sign > 0),
   }),
+  { stopsGradient: true },
 );

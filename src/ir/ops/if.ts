@@ -1,8 +1,8 @@
-import { defineOp } from './define.js';
+import { op } from './define.js';
 import { joinTypes, rule } from './rules.js';
 
 /** If: the outputs of one of two subgraphs. A condition that is known picks the branch whose types count. */
-export const ifOp = defineOp({
+export const If = op({
   name: 'If',
   since: 1,
   infer: rule((node, ctx) => {

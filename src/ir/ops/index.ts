@@ -1,349 +1,349 @@
-import { abs } from './abs.js';
-import { acos } from './acos.js';
-import { acosh } from './acosh.js';
-import { add } from './add.js';
-import { and } from './and.js';
-import { argMax } from './arg-max.js';
-import { argMin } from './arg-min.js';
-import { asin } from './asin.js';
-import { asinh } from './asinh.js';
-import { atan } from './atan.js';
-import { atanh } from './atanh.js';
-import { attention } from './attention.js';
-import { averagePool } from './average-pool.js';
-import { batchNormalization } from './batch-normalization.js';
-import { bernoulli } from './bernoulli.js';
-import { bitShift } from './bit-shift.js';
-import { bitwiseAnd } from './bitwise-and.js';
-import { bitwiseNot } from './bitwise-not.js';
-import { bitwiseOr } from './bitwise-or.js';
-import { bitwiseXor } from './bitwise-xor.js';
-import { cast } from './cast.js';
-import { castLike } from './cast-like.js';
-import { castV1 } from './cast-v1.js';
-import { ceil } from './ceil.js';
-import { celu } from './celu.js';
-import { clip } from './clip.js';
-import { concat } from './concat.js';
-import { constant } from './constant.js';
-import { constantOfShape } from './constant-of-shape.js';
-import { conv } from './conv.js';
-import { convTranspose } from './conv-transpose.js';
-import { cos } from './cos.js';
-import { cosh } from './cosh.js';
-import { cumSum } from './cum-sum.js';
+import { Abs } from './abs.js';
+import { Acos } from './acos.js';
+import { Acosh } from './acosh.js';
+import { Add } from './add.js';
+import { And } from './and.js';
+import { ArgMax } from './arg-max.js';
+import { ArgMin } from './arg-min.js';
+import { Asin } from './asin.js';
+import { Asinh } from './asinh.js';
+import { Atan } from './atan.js';
+import { Atanh } from './atanh.js';
+import { Attention } from './attention.js';
+import { AveragePool } from './average-pool.js';
+import { BatchNormalization } from './batch-normalization.js';
+import { Bernoulli } from './bernoulli.js';
+import { BitShift } from './bit-shift.js';
+import { BitwiseAnd } from './bitwise-and.js';
+import { BitwiseNot } from './bitwise-not.js';
+import { BitwiseOr } from './bitwise-or.js';
+import { BitwiseXor } from './bitwise-xor.js';
+import { Cast } from './cast.js';
+import { CastLike } from './cast-like.js';
+import { CastV1 } from './cast-v1.js';
+import { Ceil } from './ceil.js';
+import { Celu } from './celu.js';
+import { Clip } from './clip.js';
+import { Concat } from './concat.js';
+import { Constant } from './constant.js';
+import { ConstantOfShape } from './constant-of-shape.js';
+import { Conv } from './conv.js';
+import { ConvTranspose } from './conv-transpose.js';
+import { Cos } from './cos.js';
+import { Cosh } from './cosh.js';
+import { CumSum } from './cum-sum.js';
 import type { OpDef } from './define.js';
-import { depthToSpace } from './depth-to-space.js';
-import { dequantizeLinear } from './dequantize-linear.js';
-import { det } from './det.js';
-import { div } from './div.js';
-import { dropout } from './dropout.js';
-import { dynamicQuantizeLinear } from './dynamic-quantize-linear.js';
-import { einsum } from './einsum.js';
-import { elu } from './elu.js';
-import { equal } from './equal.js';
-import { erf } from './erf.js';
-import { exp } from './exp.js';
-import { expand } from './expand.js';
-import { eyeLike } from './eye-like.js';
-import { flatten } from './flatten.js';
-import { floor } from './floor.js';
-import { gather } from './gather.js';
-import { gatherElements } from './gather-elements.js';
-import { gatherNd } from './gather-nd.js';
-import { gelu } from './gelu.js';
-import { gemm } from './gemm.js';
-import { globalAveragePool } from './global-average-pool.js';
-import { globalMaxPool } from './global-max-pool.js';
-import { greater } from './greater.js';
-import { greaterOrEqual } from './greater-or-equal.js';
-import { groupNormalization } from './group-normalization.js';
-import { gru } from './gru.js';
-import { hardSigmoid } from './hard-sigmoid.js';
-import { hardSwish } from './hard-swish.js';
-import { hardmax } from './hardmax.js';
-import { identity } from './identity.js';
-import { ifOp } from './if.js';
-import { instanceNormalization } from './instance-normalization.js';
-import { isInf } from './is-inf.js';
-import { isNan } from './is-nan.js';
-import { layerNormalization } from './layer-normalization.js';
-import { leakyRelu } from './leaky-relu.js';
-import { less } from './less.js';
-import { lessOrEqual } from './less-or-equal.js';
-import { log } from './log.js';
-import { logSoftmax } from './log-softmax.js';
-import { loop } from './loop.js';
+import { DepthToSpace } from './depth-to-space.js';
+import { DequantizeLinear } from './dequantize-linear.js';
+import { Det } from './det.js';
+import { Div } from './div.js';
+import { Dropout } from './dropout.js';
+import { DynamicQuantizeLinear } from './dynamic-quantize-linear.js';
+import { Einsum } from './einsum.js';
+import { Elu } from './elu.js';
+import { Equal } from './equal.js';
+import { Erf } from './erf.js';
+import { Exp } from './exp.js';
+import { Expand } from './expand.js';
+import { EyeLike } from './eye-like.js';
+import { Flatten } from './flatten.js';
+import { Floor } from './floor.js';
+import { Gather } from './gather.js';
+import { GatherElements } from './gather-elements.js';
+import { GatherND } from './gather-nd.js';
+import { Gelu } from './gelu.js';
+import { Gemm } from './gemm.js';
+import { GlobalAveragePool } from './global-average-pool.js';
+import { GlobalMaxPool } from './global-max-pool.js';
+import { Greater } from './greater.js';
+import { GreaterOrEqual } from './greater-or-equal.js';
+import { GroupNormalization } from './group-normalization.js';
+import { GRU } from './gru.js';
+import { HardSigmoid } from './hard-sigmoid.js';
+import { HardSwish } from './hard-swish.js';
+import { Hardmax } from './hardmax.js';
+import { Identity } from './identity.js';
+import { If } from './if.js';
+import { InstanceNormalization } from './instance-normalization.js';
+import { IsInf } from './is-inf.js';
+import { IsNaN } from './is-nan.js';
+import { LayerNormalization } from './layer-normalization.js';
+import { LeakyRelu } from './leaky-relu.js';
+import { Less } from './less.js';
+import { LessOrEqual } from './less-or-equal.js';
+import { Log } from './log.js';
+import { LogSoftmax } from './log-softmax.js';
+import { Loop } from './loop.js';
 import { lotrLinear } from './lotr-linear.js';
 import { lotrLinearGrad } from './lotr-linear-grad.js';
-import { lpNormalization } from './lp-normalization.js';
-import { lstm } from './lstm.js';
-import { matMul } from './mat-mul.js';
-import { matMulInteger } from './mat-mul-integer.js';
-import { max } from './max.js';
-import { maxPool } from './max-pool.js';
-import { mean } from './mean.js';
-import { min } from './min.js';
-import { mish } from './mish.js';
-import { mod } from './mod.js';
-import { msAttention } from './ms-attention.js';
-import { msBiasGelu } from './ms-bias-gelu.js';
-import { msDynamicQuantizeMatMul } from './ms-dynamic-quantize-mat-mul.js';
-import { msEmbedLayerNormalization } from './ms-embed-layer-normalization.js';
-import { msFastGelu } from './ms-fast-gelu.js';
-import { msFusedGemm } from './ms-fused-gemm.js';
-import { msFusedMatMul } from './ms-fused-mat-mul.js';
-import { msGelu } from './ms-gelu.js';
-import { msGroupQueryAttention } from './ms-group-query-attention.js';
-import { msMatMulBnb4 } from './ms-mat-mul-bnb4.js';
-import { msMatMulIntegerToFloat } from './ms-mat-mul-integer-to-float.js';
-import { msMatMulNBits } from './ms-mat-mul-nbits.js';
-import { msMultiHeadAttention } from './ms-multi-head-attention.js';
-import { msQuickGelu } from './ms-quick-gelu.js';
-import { msRotaryEmbedding } from './ms-rotary-embedding.js';
-import { msSkipLayerNormalization } from './ms-skip-layer-normalization.js';
-import { msSkipSimplifiedLayerNormalization } from './ms-skip-simplified-layer-normalization.js';
-import { mul } from './mul.js';
-import { neg } from './neg.js';
-import { negativeLogLikelihoodLoss } from './negative-log-likelihood-loss.js';
-import { nonZero } from './non-zero.js';
-import { not } from './not.js';
-import { oneHot } from './one-hot.js';
-import { or } from './or.js';
-import { pad } from './pad.js';
-import { pow } from './pow.js';
-import { prelu } from './prelu.js';
-import { quantizeLinear } from './quantize-linear.js';
-import { randomNormal } from './random-normal.js';
-import { randomNormalLike } from './random-normal-like.js';
-import { randomUniform } from './random-uniform.js';
-import { randomUniformLike } from './random-uniform-like.js';
-import { range } from './range.js';
-import { reciprocal } from './reciprocal.js';
-import { reduceL1 } from './reduce-l1.js';
-import { reduceL2 } from './reduce-l2.js';
-import { reduceLogSum } from './reduce-log-sum.js';
-import { reduceLogSumExp } from './reduce-log-sum-exp.js';
-import { reduceMax } from './reduce-max.js';
-import { reduceMean } from './reduce-mean.js';
-import { reduceMin } from './reduce-min.js';
-import { reduceProd } from './reduce-prod.js';
-import { reduceSum } from './reduce-sum.js';
-import { reduceSumSquare } from './reduce-sum-square.js';
-import { relu } from './relu.js';
-import { reshape } from './reshape.js';
-import { resize } from './resize.js';
-import { rmsNormalization } from './rms-normalization.js';
-import { rnn } from './rnn.js';
-import { rotaryEmbedding } from './rotary-embedding.js';
-import { round } from './round.js';
-import { scan } from './scan.js';
-import { scatterElements } from './scatter-elements.js';
-import { scatterNd } from './scatter-nd.js';
-import { selu } from './selu.js';
-import { shape } from './shape.js';
-import { sigmoid } from './sigmoid.js';
-import { sign } from './sign.js';
-import { simplifiedLayerNormalization } from './simplified-layer-normalization.js';
-import { sin } from './sin.js';
-import { sinh } from './sinh.js';
-import { size } from './size.js';
-import { slice } from './slice.js';
-import { softmax } from './softmax.js';
-import { softmaxCrossEntropyLoss } from './softmax-cross-entropy-loss.js';
-import { softplus } from './softplus.js';
-import { softsign } from './softsign.js';
-import { spaceToDepth } from './space-to-depth.js';
-import { split } from './split.js';
-import { sqrt } from './sqrt.js';
-import { squeeze } from './squeeze.js';
-import { sub } from './sub.js';
-import { sum } from './sum.js';
-import { swish } from './swish.js';
-import { tan } from './tan.js';
-import { tanh } from './tanh.js';
-import { thresholdedRelu } from './thresholded-relu.js';
-import { tile } from './tile.js';
-import { topK } from './top-k.js';
-import { transpose } from './transpose.js';
-import { trilu } from './trilu.js';
-import { unsqueeze } from './unsqueeze.js';
-import { where } from './where.js';
-import { xor } from './xor.js';
+import { LpNormalization } from './lp-normalization.js';
+import { LSTM } from './lstm.js';
+import { MatMul } from './mat-mul.js';
+import { MatMulInteger } from './mat-mul-integer.js';
+import { Max } from './max.js';
+import { MaxPool } from './max-pool.js';
+import { Mean } from './mean.js';
+import { Min } from './min.js';
+import { Mish } from './mish.js';
+import { Mod } from './mod.js';
+import { MsAttention } from './ms-attention.js';
+import { MsBiasGelu } from './ms-bias-gelu.js';
+import { MsDynamicQuantizeMatMul } from './ms-dynamic-quantize-mat-mul.js';
+import { MsEmbedLayerNormalization } from './ms-embed-layer-normalization.js';
+import { MsFastGelu } from './ms-fast-gelu.js';
+import { MsFusedGemm } from './ms-fused-gemm.js';
+import { MsFusedMatMul } from './ms-fused-mat-mul.js';
+import { MsGelu } from './ms-gelu.js';
+import { MsGroupQueryAttention } from './ms-group-query-attention.js';
+import { MsMatMulBnb4 } from './ms-mat-mul-bnb4.js';
+import { MsMatMulIntegerToFloat } from './ms-mat-mul-integer-to-float.js';
+import { MsMatMulNBits } from './ms-mat-mul-nbits.js';
+import { MsMultiHeadAttention } from './ms-multi-head-attention.js';
+import { MsQuickGelu } from './ms-quick-gelu.js';
+import { MsRotaryEmbedding } from './ms-rotary-embedding.js';
+import { MsSkipLayerNormalization } from './ms-skip-layer-normalization.js';
+import { MsSkipSimplifiedLayerNormalization } from './ms-skip-simplified-layer-normalization.js';
+import { Mul } from './mul.js';
+import { Neg } from './neg.js';
+import { NegativeLogLikelihoodLoss } from './negative-log-likelihood-loss.js';
+import { NonZero } from './non-zero.js';
+import { Not } from './not.js';
+import { OneHot } from './one-hot.js';
+import { Or } from './or.js';
+import { Pad } from './pad.js';
+import { Pow } from './pow.js';
+import { PRelu } from './prelu.js';
+import { QuantizeLinear } from './quantize-linear.js';
+import { RandomNormal } from './random-normal.js';
+import { RandomNormalLike } from './random-normal-like.js';
+import { RandomUniform } from './random-uniform.js';
+import { RandomUniformLike } from './random-uniform-like.js';
+import { Range } from './range.js';
+import { Reciprocal } from './reciprocal.js';
+import { ReduceL1 } from './reduce-l1.js';
+import { ReduceL2 } from './reduce-l2.js';
+import { ReduceLogSum } from './reduce-log-sum.js';
+import { ReduceLogSumExp } from './reduce-log-sum-exp.js';
+import { ReduceMax } from './reduce-max.js';
+import { ReduceMean } from './reduce-mean.js';
+import { ReduceMin } from './reduce-min.js';
+import { ReduceProd } from './reduce-prod.js';
+import { ReduceSum } from './reduce-sum.js';
+import { ReduceSumSquare } from './reduce-sum-square.js';
+import { Relu } from './relu.js';
+import { Reshape } from './reshape.js';
+import { Resize } from './resize.js';
+import { RMSNormalization } from './rms-normalization.js';
+import { RNN } from './rnn.js';
+import { RotaryEmbedding } from './rotary-embedding.js';
+import { Round } from './round.js';
+import { Scan } from './scan.js';
+import { ScatterElements } from './scatter-elements.js';
+import { ScatterND } from './scatter-nd.js';
+import { Selu } from './selu.js';
+import { ShapeOp } from './shape.js';
+import { Sigmoid } from './sigmoid.js';
+import { Sign } from './sign.js';
+import { SimplifiedLayerNormalization } from './simplified-layer-normalization.js';
+import { Sin } from './sin.js';
+import { Sinh } from './sinh.js';
+import { Size } from './size.js';
+import { Slice } from './slice.js';
+import { Softmax } from './softmax.js';
+import { SoftmaxCrossEntropyLoss } from './softmax-cross-entropy-loss.js';
+import { Softplus } from './softplus.js';
+import { Softsign } from './softsign.js';
+import { SpaceToDepth } from './space-to-depth.js';
+import { Split } from './split.js';
+import { Sqrt } from './sqrt.js';
+import { Squeeze } from './squeeze.js';
+import { Sub } from './sub.js';
+import { Sum } from './sum.js';
+import { Swish } from './swish.js';
+import { Tan } from './tan.js';
+import { Tanh } from './tanh.js';
+import { ThresholdedRelu } from './thresholded-relu.js';
+import { Tile } from './tile.js';
+import { TopK } from './top-k.js';
+import { Transpose } from './transpose.js';
+import { Trilu } from './trilu.js';
+import { Unsqueeze } from './unsqueeze.js';
+import { Where } from './where.js';
+import { Xor } from './xor.js';
 
 /** Every operator with a shape rule. A list holds the definitions of one operator for ranges of versions. */
 const DEFINITIONS: readonly (OpDef | readonly OpDef[])[] = [
-  abs,
-  acos,
-  acosh,
-  add,
-  and,
-  argMax,
-  argMin,
-  asin,
-  asinh,
-  atan,
-  atanh,
-  attention,
-  averagePool,
-  batchNormalization,
-  bernoulli,
-  bitShift,
-  bitwiseAnd,
-  bitwiseNot,
-  bitwiseOr,
-  bitwiseXor,
-  castLike,
-  castV1,
-  cast,
-  ceil,
-  celu,
-  clip,
-  concat,
-  constantOfShape,
-  constant,
-  conv,
-  convTranspose,
-  cos,
-  cosh,
-  cumSum,
-  depthToSpace,
-  det,
-  dequantizeLinear,
-  div,
-  dropout,
-  dynamicQuantizeLinear,
-  einsum,
-  elu,
-  equal,
-  erf,
-  exp,
-  expand,
-  eyeLike,
-  flatten,
-  floor,
-  gatherElements,
-  gatherNd,
-  gather,
-  gelu,
-  gemm,
-  globalAveragePool,
-  globalMaxPool,
-  greaterOrEqual,
-  greater,
-  groupNormalization,
-  gru,
-  hardSigmoid,
-  hardSwish,
-  hardmax,
-  identity,
-  ifOp,
-  instanceNormalization,
-  isInf,
-  isNan,
-  layerNormalization,
-  leakyRelu,
-  lessOrEqual,
-  less,
-  logSoftmax,
-  log,
-  loop,
+  Abs,
+  Acos,
+  Acosh,
+  Add,
+  And,
+  ArgMax,
+  ArgMin,
+  Asin,
+  Asinh,
+  Atan,
+  Atanh,
+  Attention,
+  AveragePool,
+  BatchNormalization,
+  Bernoulli,
+  BitShift,
+  BitwiseAnd,
+  BitwiseNot,
+  BitwiseOr,
+  BitwiseXor,
+  CastLike,
+  CastV1,
+  Cast,
+  Ceil,
+  Celu,
+  Clip,
+  Concat,
+  ConstantOfShape,
+  Constant,
+  Conv,
+  ConvTranspose,
+  Cos,
+  Cosh,
+  CumSum,
+  DepthToSpace,
+  Det,
+  DequantizeLinear,
+  Div,
+  Dropout,
+  DynamicQuantizeLinear,
+  Einsum,
+  Elu,
+  Equal,
+  Erf,
+  Exp,
+  Expand,
+  EyeLike,
+  Flatten,
+  Floor,
+  GatherElements,
+  GatherND,
+  Gather,
+  Gelu,
+  Gemm,
+  GlobalAveragePool,
+  GlobalMaxPool,
+  GreaterOrEqual,
+  Greater,
+  GroupNormalization,
+  GRU,
+  HardSigmoid,
+  HardSwish,
+  Hardmax,
+  Identity,
+  If,
+  InstanceNormalization,
+  IsInf,
+  IsNaN,
+  LayerNormalization,
+  LeakyRelu,
+  LessOrEqual,
+  Less,
+  LogSoftmax,
+  Log,
+  Loop,
   lotrLinear,
   lotrLinearGrad,
-  lpNormalization,
-  lstm,
-  matMulInteger,
-  matMul,
-  maxPool,
-  max,
-  mean,
-  min,
-  mish,
-  mod,
-  msAttention,
-  msBiasGelu,
-  msEmbedLayerNormalization,
-  msFastGelu,
-  msFusedGemm,
-  msDynamicQuantizeMatMul,
-  msMatMulBnb4,
-  msMatMulIntegerToFloat,
-  msFusedMatMul,
-  msGelu,
-  msGroupQueryAttention,
-  msMatMulNBits,
-  msMultiHeadAttention,
-  msQuickGelu,
-  msRotaryEmbedding,
-  msSkipLayerNormalization,
-  msSkipSimplifiedLayerNormalization,
-  mul,
-  neg,
-  negativeLogLikelihoodLoss,
-  nonZero,
-  not,
-  oneHot,
-  or,
-  pad,
-  pow,
-  prelu,
-  quantizeLinear,
-  randomNormalLike,
-  randomNormal,
-  randomUniformLike,
-  randomUniform,
-  range,
-  reciprocal,
-  reduceL1,
-  reduceL2,
-  reduceLogSumExp,
-  reduceLogSum,
-  reduceMax,
-  reduceMean,
-  reduceMin,
-  reduceProd,
-  reduceSumSquare,
-  reduceSum,
-  relu,
-  reshape,
-  resize,
-  rmsNormalization,
-  rnn,
-  rotaryEmbedding,
-  round,
-  scan,
-  scatterElements,
-  scatterNd,
-  selu,
-  shape,
-  sigmoid,
-  sign,
-  simplifiedLayerNormalization,
-  sin,
-  sinh,
-  size,
-  slice,
-  softmax,
-  softmaxCrossEntropyLoss,
-  softplus,
-  softsign,
-  spaceToDepth,
-  split,
-  sqrt,
-  squeeze,
-  sub,
-  sum,
-  swish,
-  tan,
-  tanh,
-  thresholdedRelu,
-  tile,
-  topK,
-  transpose,
-  trilu,
-  unsqueeze,
-  where,
-  xor,
+  LpNormalization,
+  LSTM,
+  MatMulInteger,
+  MatMul,
+  MaxPool,
+  Max,
+  Mean,
+  Min,
+  Mish,
+  Mod,
+  MsAttention,
+  MsBiasGelu,
+  MsEmbedLayerNormalization,
+  MsFastGelu,
+  MsFusedGemm,
+  MsDynamicQuantizeMatMul,
+  MsMatMulBnb4,
+  MsMatMulIntegerToFloat,
+  MsFusedMatMul,
+  MsGelu,
+  MsGroupQueryAttention,
+  MsMatMulNBits,
+  MsMultiHeadAttention,
+  MsQuickGelu,
+  MsRotaryEmbedding,
+  MsSkipLayerNormalization,
+  MsSkipSimplifiedLayerNormalization,
+  Mul,
+  Neg,
+  NegativeLogLikelihoodLoss,
+  NonZero,
+  Not,
+  OneHot,
+  Or,
+  Pad,
+  Pow,
+  PRelu,
+  QuantizeLinear,
+  RandomNormalLike,
+  RandomNormal,
+  RandomUniformLike,
+  RandomUniform,
+  Range,
+  Reciprocal,
+  ReduceL1,
+  ReduceL2,
+  ReduceLogSumExp,
+  ReduceLogSum,
+  ReduceMax,
+  ReduceMean,
+  ReduceMin,
+  ReduceProd,
+  ReduceSumSquare,
+  ReduceSum,
+  Relu,
+  Reshape,
+  Resize,
+  RMSNormalization,
+  RNN,
+  RotaryEmbedding,
+  Round,
+  Scan,
+  ScatterElements,
+  ScatterND,
+  Selu,
+  ShapeOp,
+  Sigmoid,
+  Sign,
+  SimplifiedLayerNormalization,
+  Sin,
+  Sinh,
+  Size,
+  Slice,
+  Softmax,
+  SoftmaxCrossEntropyLoss,
+  Softplus,
+  Softsign,
+  SpaceToDepth,
+  Split,
+  Sqrt,
+  Squeeze,
+  Sub,
+  Sum,
+  Swish,
+  Tan,
+  Tanh,
+  ThresholdedRelu,
+  Tile,
+  TopK,
+  Transpose,
+  Trilu,
+  Unsqueeze,
+  Where,
+  Xor,
 ];
 
 const TABLE = new Map<string, OpDef[]>();

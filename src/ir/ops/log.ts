@@ -1,6 +1,6 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { logVjp } from './gradients/elementwise.js';
 
 /** Log: the natural logarithm. */
-export const log = withGradient(unary('Log', Math.log), logVjp);
+export const Log = op(unary('Log', Math.log), { vjp: logVjp });

@@ -1,4 +1,4 @@
-import { defineOp } from './define.js';
+import { op } from './define.js';
 import { settle } from './families/carried.js';
 import { joinTypes, rule, typeOf } from './rules.js';
 
@@ -6,7 +6,7 @@ import { joinTypes, rule, typeOf } from './rules.js';
  * Loop(M, cond, initial...): the body gets the iteration number, the condition and the carried values, and gives the
  * condition, the carried values and one slice per scan output. How often it runs is not known.
  */
-export const loop = defineOp({
+export const Loop = op({
   name: 'Loop',
   since: 1,
   infer: rule((node, ctx) => {

@@ -1,6 +1,6 @@
 import { operandsOf } from '../../adapter/terms.js';
 import { attrsOf } from './attrs.js';
-import { type DimExpr, defineOp, type NdArray } from './define.js';
+import { type DimExpr, type NdArray, op } from './define.js';
 import { elements } from './families/matrix.js';
 import { map, matmul, reduce, reshape, swapLast, zip } from './nd.js';
 import { attrs, need, product, rankIn, refuse, rule, shapeAt, sum, tensorAt, typeOf } from './rules.js';
@@ -11,7 +11,7 @@ import { attrs, need, product, rankIn, refuse, rule, shapeAt, sum, tensorAt, typ
  * nothing needs has no name. `delta` is a chain of matrices. `transB` is that of the product dy W which gives dx: 1
  * where W is (in, out). Axes of x before the last are tokens, which the gradients of the factors and db sum over.
  */
-export const lotrLinearGrad = defineOp({
+export const lotrLinearGrad = op({
   name: 'lotrc::LoTRLinearGrad',
   domain: 'lotrc',
   since: 1,
@@ -41,7 +41,7 @@ export const lotrLinearGrad = defineOp({
     const moved = [0, 1, 2 + count, 0].map((k) => elements(shapeAt(node, k)));
     return { flops: sum(...steps), bytes: product(4, sum(...moved)) };
   },
-  evaluate: (node, inputs): NdArray[] => {
+  value: (node, inputs): NdArray[] => {
     const { alpha, beta, delta, scale, transB } = attrsOf(node);
     const count = operandsOf({ delta }).length;
     const [x, w] = [need(inputs, 0), need(inputs, 1)];

@@ -3,7 +3,7 @@ import { isFloat } from '../dtype.js';
 import type { Node } from '../model.js';
 import { type Dim, type Shape, staticShape } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { type AttrsOf, type DimExpr, defineOp, type NdArray, type Slices } from './define.js';
+import { type AttrsOf, type DimExpr, type NdArray, op, type Slices } from './define.js';
 import { broadcastShapes } from './dims.js';
 import { elements, matmulShape, transposedShape } from './families/matrix.js';
 import { lotrLinearVjp } from './gradients/lotr-linear.js';
@@ -35,7 +35,7 @@ const MATRIX = 'Identity';
  * Conv (W is (out, channels, window...), D (channels * window, out) multiplies the patches of x)
  * Identity (no x: the result is W + scale * D itself) or an op of another domain as `domain::op`.
  */
-export const lotrLinear = defineOp({
+export const lotrLinear = op({
   name: 'lotrc::LoTRLinear',
   domain: 'lotrc',
   since: 1,
@@ -87,7 +87,7 @@ export const lotrLinear = defineOp({
     const moved = [x, ...node.inputs.slice(1).map((_, k) => shapeAt(node, k + 1)), result];
     return { flops: sum(...steps, product(1, dimExpr(1))), bytes: product(4, sum(...moved.map(elements))) };
   },
-  evaluate: (node, inputs): NdArray[] => {
+  value: (node, inputs): NdArray[] => {
     const a = attrsOf(node);
     const w = need(inputs, 1);
     const type = node.inputs[1]?.type;

@@ -2,7 +2,7 @@ import { attrsOf } from './attrs.js';
 import { binary } from './families/binary.js';
 
 /** Mod: the remainder with the sign of b, or with fmod=1 with the sign of a (as in C). */
-export const mod = binary(
+export const Mod = binary(
   'Mod',
   (a, b, node) => {
     const rest = a % b;

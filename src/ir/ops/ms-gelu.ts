@@ -1,7 +1,7 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
 import { geluErf } from './gelu-forms.js';
-import { withGradient } from './gradients/attach.js';
 import { geluVjp } from './gradients/gelu.js';
 
 /** com.microsoft Gelu: x Phi(x). */
-export const msGelu = withGradient(unary('com.microsoft::Gelu', geluErf), geluVjp);
+export const MsGelu = op(unary('com.microsoft::Gelu', geluErf), { vjp: geluVjp });

@@ -1,9 +1,8 @@
+import { op } from './define.js';
 import { skipNormOp } from './families/skip-norm.js';
-import { withGradient } from './gradients/attach.js';
 import { skipLayerNormVjp } from './gradients/norm.js';
 
 /** com.microsoft SkipLayerNormalization: LayerNormalization of input + skip + bias. */
-export const msSkipLayerNormalization = withGradient(
-  skipNormOp('com.microsoft::SkipLayerNormalization', true),
-  skipLayerNormVjp,
-);
+export const MsSkipLayerNormalization = op(skipNormOp('com.microsoft::SkipLayerNormalization', true), {
+  vjp: skipLayerNormVjp,
+});

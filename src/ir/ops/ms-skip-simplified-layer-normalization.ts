@@ -1,9 +1,9 @@
+import { op } from './define.js';
 import { skipNormOp } from './families/skip-norm.js';
-import { withGradient } from './gradients/attach.js';
 import { skipRmsNormVjp } from './gradients/norm.js';
 
 /** com.microsoft SkipSimplifiedLayerNormalization: RMSNormalization of input + skip + bias. */
-export const msSkipSimplifiedLayerNormalization = withGradient(
+export const MsSkipSimplifiedLayerNormalization = op(
   skipNormOp('com.microsoft::SkipSimplifiedLayerNormalization', false),
-  skipRmsNormVjp,
+  { vjp: skipRmsNormVjp },
 );

@@ -1,10 +1,11 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withoutGradient } from './gradients/attach.js';
 
 /** Not: logical negation. */
-export const not = withoutGradient(
+export const Not = op(
   unary('Not', (x) => (x === 0 ? 1 : 0), {
     dtype: 'bool',
     ints: (values) => values.map((v) => (typeof v === 'number' ? (v === 0 ? 1 : 0) : null)),
   }),
+  { stopsGradient: true },
 );

@@ -1,9 +1,8 @@
 import type { Node } from '../model.js';
 import type { Dim } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { defineOp, type InferContext, type NdArray, type OpDef } from './define.js';
+import { type InferContext, type NdArray, type OpDef, op } from './define.js';
 import { addDim, type Ints } from './dims.js';
-import { withGradient } from './gradients/attach.js';
 import { padVjp } from './gradients/pad.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { attrs, axisIn, need, numbersAt, one, refuse, rule, tensorAt, unknownDims } from './rules.js';
@@ -12,16 +11,16 @@ import { attrs, axisIn, need, numbersAt, one, refuse, rule, tensorAt, unknownDim
  * Pad: elements added before and after each dimension (negative: removed), all befores first and then all afters.
  * The pads are an attribute before version 11 and an input from then on; axes may be given from version 18 on.
  */
-export const pad = withGradient([make(1, 10), make(11)], padVjp);
+export const Pad = op([padOf(1, 10), padOf(11)], { vjp: padVjp });
 
-function make(since: number, until?: number): OpDef<'Pad'> {
+function padOf(since: number, until?: number): OpDef<'Pad'> {
   const asInput = since >= 11;
   const padsFor = (node: Node<'Pad'>, ctx: InferContext): Ints | null => {
     if (asInput) return ctx.ints(1);
     const a = attrs(node, ctx);
     return a.pads ?? a.paddings ?? null;
   };
-  return defineOp({
+  return op({
     name: 'Pad',
     since,
     ...(until ? { until } : {}),
@@ -38,7 +37,7 @@ function make(since: number, until?: number): OpDef<'Pad'> {
         x.shape.map((dim, k) => addDim(dim, addDim(rows[k]![0], rows[k]![1]))),
       );
     }),
-    evaluate: (node, inputs): NdArray[] => {
+    value: (node, inputs): NdArray[] => {
       const x = need(inputs, 0);
       const a = attrsOf(node);
       const pads = asInput ? [...need(inputs, 1).data] : (a.pads ?? a.paddings ?? []);

@@ -1,16 +1,15 @@
-import { defineOp, type NdArray } from './define.js';
+import { type NdArray, op } from './define.js';
 import { binary } from './families/binary.js';
 import { preluVjp } from './gradients/activations.js';
-import { withGradient } from './gradients/attach.js';
 import { nd, zip } from './nd.js';
 import { need, one, rule, tensorAt } from './rules.js';
 
 const prelu1 = (x: number, slope: number): number => (x < 0 ? slope * x : x);
 
 /** PRelu: x, or slope x below 0. The slope broadcasts to x; before version 7 it is one number or one per channel. */
-export const prelu = [
-  ...withGradient(binary('PRelu', prelu1, { since: 7 }), preluVjp),
-  defineOp({
+export const PRelu = [
+  ...op(binary('PRelu', prelu1, { since: 7 }), { vjp: preluVjp }),
+  op({
     name: 'PRelu',
     since: 1,
     until: 6,
@@ -19,7 +18,7 @@ export const prelu = [
       const x = tensorAt(ctx, 0);
       return one(x?.dtype, x?.shape ?? null);
     }),
-    evaluate: (_, inputs): NdArray[] => {
+    value: (_, inputs): NdArray[] => {
       const [x, slope] = [need(inputs, 0), need(inputs, 1)];
       const ones = new Array<number>(Math.max(0, x.shape.length - 2)).fill(1);
       const laid =

@@ -1,5 +1,5 @@
+import { op } from './define.js';
 import { randomLikeOp } from './families/random.js';
-import { withoutGradient } from './gradients/attach.js';
 
 /** RandomNormalLike. Shapes only: the values are random. */
-export const randomNormalLike = withoutGradient(randomLikeOp('RandomNormalLike'));
+export const RandomNormalLike = op(randomLikeOp('RandomNormalLike'), { stopsGradient: true });

@@ -1,4 +1,4 @@
 import { randomOp } from './families/random.js';
 
 /** RandomNormal. Shapes only: the values are random. */
-export const randomNormal = randomOp('RandomNormal');
+export const RandomNormal = randomOp('RandomNormal');

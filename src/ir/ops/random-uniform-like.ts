@@ -1,5 +1,5 @@
+import { op } from './define.js';
 import { randomLikeOp } from './families/random.js';
-import { withoutGradient } from './gradients/attach.js';
 
 /** RandomUniformLike. Shapes only: the values are random. */
-export const randomUniformLike = withoutGradient(randomLikeOp('RandomUniformLike'));
+export const RandomUniformLike = op(randomLikeOp('RandomUniformLike'), { stopsGradient: true });

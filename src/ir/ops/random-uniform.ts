@@ -1,4 +1,4 @@
 import { randomOp } from './families/random.js';
 
 /** RandomUniform. Shapes only: the values are random. */
-export const randomUniform = randomOp('RandomUniform');
+export const RandomUniform = randomOp('RandomUniform');

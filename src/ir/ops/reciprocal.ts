@@ -1,9 +1,9 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { reciprocalVjp } from './gradients/elementwise.js';
 
 /** Reciprocal: 1/x. */
-export const reciprocal = withGradient(
+export const Reciprocal = op(
   unary('Reciprocal', (x) => 1 / x),
-  reciprocalVjp,
+  { vjp: reciprocalVjp },
 );

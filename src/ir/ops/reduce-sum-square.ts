@@ -1,9 +1,9 @@
+import { op } from './define.js';
 import { reduction } from './families/reduce.js';
-import { withGradient } from './gradients/attach.js';
 import { reduceSumSquareVjp } from './gradients/reduce.js';
 
 /** ReduceSumSquare: the sum of squares along the axes. */
-export const reduceSumSquare = withGradient(
+export const ReduceSumSquare = op(
   reduction('ReduceSumSquare', (v) => v.reduce((a, x) => a + x * x, 0)),
-  reduceSumSquareVjp,
+  { vjp: reduceSumSquareVjp },
 );

@@ -1,13 +1,13 @@
+import { op } from './define.js';
 import { addDim } from './dims.js';
 import { reduction } from './families/reduce.js';
-import { withGradient } from './gradients/attach.js';
 import { reduceSumVjp } from './gradients/reduce.js';
 
 /** ReduceSum: the sum along the axes. */
-export const reduceSum = withGradient(
+export const ReduceSum = op(
   reduction('ReduceSum', (v) => v.reduce((a, x) => a + x, 0), {
     axesInputSince: 13,
     ints: (v) => v.reduce(addDim, 0),
   }),
-  reduceSumVjp,
+  { vjp: reduceSumVjp },
 );

@@ -1,9 +1,9 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { reluVjp } from './gradients/elementwise.js';
 
 /** Relu: max(0, x). */
-export const relu = withGradient(
+export const Relu = op(
   unary('Relu', (x) => Math.max(0, x)),
-  reluVjp,
+  { vjp: reluVjp },
 );

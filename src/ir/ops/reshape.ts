@@ -1,9 +1,8 @@
 import type { Node } from '../model.js';
 import { type Dim, type Shape, shapeText, staticShape } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { defineOp } from './define.js';
+import { op } from './define.js';
 import { divExact, type Ints, productOf } from './dims.js';
-import { throughIntegers, withGradient } from './gradients/attach.js';
 import { reshapeVjp } from './gradients/shape.js';
 import { reshape as reshapeNd, sizeOf } from './nd.js';
 import { attrs, need, ofRank, one, refuse, rule, tensorAt } from './rules.js';
@@ -13,49 +12,47 @@ import { reshapeSlices } from './slices/rules.js';
  * Reshape: the same elements in another shape. An entry 0 copies the input's extent (unless allowzero=1), one entry
  * -1 takes what is left. An entry that is not known is worked out when it is the only one.
  */
-export const reshape = throughIntegers(
-  withGradient(
-    [
-      defineOp({
-        name: 'Reshape',
-        since: 5,
-        traits: ['pure', 'linear'],
-        infer: rule((node, ctx) => {
-          const x = tensorAt(ctx, 0);
-          const wanted = ctx.ints(1);
-          if (!wanted) {
-            const rank = tensorAt(ctx, 1)?.shape?.[0];
-            return one(x?.dtype, ofRank(rank));
-          }
-          const shape = resolve(node, x?.shape ?? null, wanted, attrs(node, ctx).allowzero === 1);
-          return one(x?.dtype, shape, ctx.ints(0));
-        }),
-        slices: (node, axis) => reshapeSlices(node, axis),
-        evaluate: (node, inputs) => {
-          const x = need(inputs, 0);
-          const shape = resolve(node, x.shape, [...need(inputs, 1).data], attrsOf(node).allowzero === 1);
-          return [reshapeNd(x, shape as readonly number[])];
-        },
+export const Reshape = op(
+  [
+    op({
+      name: 'Reshape',
+      since: 5,
+      traits: ['pure', 'linear'],
+      infer: rule((node, ctx) => {
+        const x = tensorAt(ctx, 0);
+        const wanted = ctx.ints(1);
+        if (!wanted) {
+          const rank = tensorAt(ctx, 1)?.shape?.[0];
+          return one(x?.dtype, ofRank(rank));
+        }
+        const shape = resolve(node, x?.shape ?? null, wanted, attrs(node, ctx).allowzero === 1);
+        return one(x?.dtype, shape, ctx.ints(0));
       }),
-      defineOp({
-        name: 'Reshape',
-        since: 1,
-        until: 4,
-        traits: ['pure', 'linear'],
-        infer: rule((node, ctx) => {
-          const x = tensorAt(ctx, 0);
-          const { shape } = attrs(node, ctx);
-          return one(x?.dtype, shape ? resolve(node, x?.shape ?? null, shape, false) : null, ctx.ints(0));
-        }),
-        evaluate: (node, inputs) => {
-          const x = need(inputs, 0);
-          const shape = resolve(node, x.shape, attrsOf(node, 1).shape ?? [], false);
-          return [reshapeNd(x, shape as readonly number[])];
-        },
+      slices: (node, axis) => reshapeSlices(node, axis),
+      value: (node, inputs) => {
+        const x = need(inputs, 0);
+        const shape = resolve(node, x.shape, [...need(inputs, 1).data], attrsOf(node).allowzero === 1);
+        return [reshapeNd(x, shape as readonly number[])];
+      },
+    }),
+    op({
+      name: 'Reshape',
+      since: 1,
+      until: 4,
+      traits: ['pure', 'linear'],
+      infer: rule((node, ctx) => {
+        const x = tensorAt(ctx, 0);
+        const { shape } = attrs(node, ctx);
+        return one(x?.dtype, shape ? resolve(node, x?.shape ?? null, shape, false) : null, ctx.ints(0));
       }),
-    ],
-    reshapeVjp,
-  ),
+      value: (node, inputs) => {
+        const x = need(inputs, 0);
+        const shape = resolve(node, x.shape, attrsOf(node, 1).shape ?? [], false);
+        return [reshapeNd(x, shape as readonly number[])];
+      },
+    }),
+  ],
+  { vjp: reshapeVjp, throughIntegers: true },
 );
 
 function resolve(node: Node, from: Shape | null, wanted: Ints, allowZero: boolean): Shape {

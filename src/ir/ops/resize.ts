@@ -1,9 +1,8 @@
 import type { Node } from '../model.js';
 import type { Dim } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { type AttrsOf, defineOp, type InferContext, type NdArray } from './define.js';
+import { type AttrsOf, type InferContext, type NdArray, op } from './define.js';
 import { mulDim } from './dims.js';
-import { withGradient } from './gradients/attach.js';
 import { resizeVjp } from './gradients/resize.js';
 import { interpolate, type Line } from './interpolate.js';
 import { attrs, axisIn, need, one, refuse, rule, tensorAt, unknownDims } from './rules.js';
@@ -15,9 +14,9 @@ type Attrs = AttrsOf<'Resize'>;
  * Resize: x interpolated along some of its axes, to extents that are given (`sizes`) or follow from factors (`scales`,
  * rounded down). Operator set 10 has factors alone, and reads x at `i / scale`.
  */
-export const resize = withGradient(
+export const Resize = op(
   [
-    defineOp({
+    op({
       name: 'Resize',
       since: 11,
       traits: ['pure', 'linear'],
@@ -37,7 +36,7 @@ export const resize = withGradient(
         }
         return one(x.dtype, shape);
       }),
-      evaluate: (node, inputs): NdArray[] => {
+      value: (node, inputs): NdArray[] => {
         const x = need(inputs, 0);
         const a = attrsOf(node);
         if (a.antialias || (a.keep_aspect_ratio_policy ?? 'stretch') !== 'stretch' || crops(a))
@@ -52,7 +51,7 @@ export const resize = withGradient(
         return [interpolate(x, lines, a)];
       },
     }),
-    defineOp({
+    op({
       name: 'Resize',
       since: 10,
       until: 10,
@@ -62,7 +61,7 @@ export const resize = withGradient(
         const scales = scalesAt(ctx, 1);
         return one(x?.dtype, x?.shape?.map((dim, axis) => scaled(dim, scales?.[axis])) ?? null);
       }),
-      evaluate: (node, inputs): NdArray[] => {
+      value: (node, inputs): NdArray[] => {
         const x = need(inputs, 0);
         const lines = [...need(inputs, 1).data].map(
           (scale, axis): Line => ({
@@ -83,7 +82,7 @@ export const resize = withGradient(
       },
     }),
   ],
-  resizeVjp,
+  { vjp: resizeVjp },
 );
 
 function chosen(node: Node, a: Attrs, rank: number): number[] {

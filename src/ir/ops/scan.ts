@@ -1,11 +1,11 @@
 import type { Dim, ValueType } from '../shape.js';
-import { defineOp } from './define.js';
+import { op } from './define.js';
 import { unifyDim } from './dims.js';
 import { settle } from './families/carried.js';
 import { attrs, axisIn, joinTypes, rule, tensorAt, typeOf } from './rules.js';
 
 /** Scan: the body gets the state and one slice of each scanned input, and gives the state and one slice per scan output. */
-export const scan = defineOp({
+export const Scan = op({
   name: 'Scan',
   since: 9,
   infer: rule((node, ctx) => {

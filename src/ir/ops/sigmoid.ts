@@ -1,9 +1,9 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
-import { withGradient } from './gradients/attach.js';
 import { sigmoidVjp } from './gradients/elementwise.js';
 
 /** Sigmoid: 1 / (1 + e^-x). */
-export const sigmoid = withGradient(
+export const Sigmoid = op(
   unary('Sigmoid', (x) => 1 / (1 + Math.exp(-x))),
-  sigmoidVjp,
+  { vjp: sigmoidVjp },
 );

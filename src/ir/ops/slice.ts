@@ -1,9 +1,8 @@
 import type { Node } from '../model.js';
 import { type Dim, staticShape, type TensorType } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { defineOp, type Inferred, type NdArray } from './define.js';
+import { type Inferred, type NdArray, op } from './define.js';
 import type { Ints } from './dims.js';
-import { throughIntegers, withGradient } from './gradients/attach.js';
 import { sliceVjp } from './gradients/slice.js';
 import { gatherInts } from './ints.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
@@ -18,49 +17,47 @@ interface Parts {
 }
 
 /** Slice: along each of `axes` the elements from start to end (exclusive) by step; bounds were attributes before version 10. */
-export const slice = throughIntegers(
-  withGradient(
-    [
-      defineOp({
-        name: 'Slice',
-        since: 10,
-        traits: ['pure', 'linear'],
-        infer: rule((node, ctx) => {
-          const x = tensorAt(ctx, 0);
-          const count = [1, 2].map((i) => tensorAt(ctx, i)?.shape?.[0]).find((n) => typeof n === 'number');
-          const [starts, ends] = [1, 2].map((i) => ctx.ints(i) ?? ofRank(count));
-          const axes = node.inputs[3] ? ctx.ints(3) : undefined;
-          const steps = node.inputs[4]
-            ? (ctx.ints(4) ?? (starts ? unknownDims(starts.length) : null))
-            : undefined;
-          if (!starts || !ends || axes === null || steps === null) {
-            return one(x?.dtype, x?.shape ? unknownDims(x.shape.length) : null);
-          }
-          return sliced(node, x, { starts, ends, axes, steps }, ctx.ints(0));
-        }),
-        evaluate: (node, inputs) => {
-          const [starts, ends] = [need(inputs, 1), need(inputs, 2)].map((a) => [...a.data]);
-          const [axes, steps] = [inputs[3], inputs[4]].map((a) => (a ? [...a.data] : undefined));
-          return [cut(node, need(inputs, 0), { starts: starts!, ends: ends!, axes, steps })];
-        },
+export const Slice = op(
+  [
+    op({
+      name: 'Slice',
+      since: 10,
+      traits: ['pure', 'linear'],
+      infer: rule((node, ctx) => {
+        const x = tensorAt(ctx, 0);
+        const count = [1, 2].map((i) => tensorAt(ctx, i)?.shape?.[0]).find((n) => typeof n === 'number');
+        const [starts, ends] = [1, 2].map((i) => ctx.ints(i) ?? ofRank(count));
+        const axes = node.inputs[3] ? ctx.ints(3) : undefined;
+        const steps = node.inputs[4]
+          ? (ctx.ints(4) ?? (starts ? unknownDims(starts.length) : null))
+          : undefined;
+        if (!starts || !ends || axes === null || steps === null) {
+          return one(x?.dtype, x?.shape ? unknownDims(x.shape.length) : null);
+        }
+        return sliced(node, x, { starts, ends, axes, steps }, ctx.ints(0));
       }),
-      defineOp({
-        name: 'Slice',
-        since: 1,
-        until: 9,
-        traits: ['pure', 'linear'],
-        infer: rule((node, ctx) => {
-          const { starts = [], ends = [], axes } = attrs(node, ctx);
-          return sliced(node, tensorAt(ctx, 0), { starts, ends, axes, steps: undefined }, ctx.ints(0));
-        }),
-        evaluate: (node, inputs) => {
-          const { starts = [], ends = [], axes } = attrsOf(node, 1);
-          return [cut(node, need(inputs, 0), { starts, ends, axes, steps: undefined })];
-        },
+      value: (node, inputs) => {
+        const [starts, ends] = [need(inputs, 1), need(inputs, 2)].map((a) => [...a.data]);
+        const [axes, steps] = [inputs[3], inputs[4]].map((a) => (a ? [...a.data] : undefined));
+        return [cut(node, need(inputs, 0), { starts: starts!, ends: ends!, axes, steps })];
+      },
+    }),
+    op({
+      name: 'Slice',
+      since: 1,
+      until: 9,
+      traits: ['pure', 'linear'],
+      infer: rule((node, ctx) => {
+        const { starts = [], ends = [], axes } = attrs(node, ctx);
+        return sliced(node, tensorAt(ctx, 0), { starts, ends, axes, steps: undefined }, ctx.ints(0));
       }),
-    ],
-    sliceVjp,
-  ),
+      value: (node, inputs) => {
+        const { starts = [], ends = [], axes } = attrsOf(node, 1);
+        return [cut(node, need(inputs, 0), { starts, ends, axes, steps: undefined })];
+      },
+    }),
+  ],
+  { vjp: sliceVjp, throughIntegers: true },
 );
 
 function sliced(node: Node, x: TensorType | null, parts: Parts, values: Ints | null): Inferred {

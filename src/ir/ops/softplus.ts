@@ -1,9 +1,9 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
 import { softplusVjp } from './gradients/activations.js';
-import { withGradient } from './gradients/attach.js';
 
 /** Softplus: ln(1 + e^x). */
-export const softplus = withGradient(
+export const Softplus = op(
   unary('Softplus', (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
-  softplusVjp,
+  { vjp: softplusVjp },
 );

@@ -1,9 +1,9 @@
+import { op } from './define.js';
 import { unary } from './families/unary.js';
 import { softsignVjp } from './gradients/activations.js';
-import { withGradient } from './gradients/attach.js';
 
 /** Softsign: x / (1 + |x|). */
-export const softsign = withGradient(
+export const Softsign = op(
   unary('Softsign', (x) => x / (1 + Math.abs(x))),
-  softsignVjp,
+  { vjp: softsignVjp },
 );

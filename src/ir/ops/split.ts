@@ -1,9 +1,8 @@
 import type { Node } from '../model.js';
 import type { Dim } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { defineOp, type Inferred, type NdArray, type OpDef } from './define.js';
+import { type Inferred, type NdArray, type OpDef, op } from './define.js';
 import { divExact, type Ints } from './dims.js';
-import { throughIntegers, withGradient } from './gradients/attach.js';
 import { splitVjp } from './gradients/shape.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { attrs, axisIn, need, refuse, rule, tensorAt, typeOf, unknownDims } from './rules.js';
@@ -12,11 +11,11 @@ import { attrs, axisIn, need, refuse, rule, tensorAt, typeOf, unknownDims } from
  * Split: consecutive parts along `axis`. Their extents are an attribute before version 13 and an input from then on;
  * without them the parts are equal, and from version 18 (`num_outputs`) the last may be smaller.
  */
-export const split = throughIntegers(withGradient([make(1, 12), make(13)], splitVjp));
+export const Split = op([splitOf(1, 12), splitOf(13)], { vjp: splitVjp, throughIntegers: true });
 
-function make(since: number, until?: number): OpDef<'Split'> {
+function splitOf(since: number, until?: number): OpDef<'Split'> {
   const asInput = since >= 13;
-  return defineOp({
+  return op({
     name: 'Split',
     since,
     ...(until ? { until } : {}),
@@ -36,7 +35,7 @@ function make(since: number, until?: number): OpDef<'Split'> {
         ...(values ? { ints: partsOf(values, extents) } : {}),
       };
     }),
-    evaluate: (node, inputs): NdArray[] => {
+    value: (node, inputs): NdArray[] => {
       const x = need(inputs, 0);
       const a = attrsOf(node);
       const axis = axisIn(node, a.axis ?? 0, x.shape.length);

@@ -1,18 +1,17 @@
 import type { Node } from '../model.js';
 import type { Shape } from '../shape.js';
-import { defineOp, type OpDef } from './define.js';
+import { type OpDef, op } from './define.js';
 import { axesFor, axesIn } from './families/axes.js';
-import { throughIntegers, withGradient } from './gradients/attach.js';
 import { reshapeVjp } from './gradients/shape.js';
 import { reshape } from './nd.js';
 import { axisIn, need, ofRank, one, refuse, rule, tensorAt } from './rules.js';
 
 /** Squeeze: without the dimensions `axes` of extent 1 (all such when absent). Axes are an input from version 13 on. */
-export const squeeze = throughIntegers(withGradient([make(1, 12), make(13)], reshapeVjp));
+export const Squeeze = op([squeezeOf(1, 12), squeezeOf(13)], { vjp: reshapeVjp, throughIntegers: true });
 
-function make(since: number, until?: number): OpDef<'Squeeze'> {
+function squeezeOf(since: number, until?: number): OpDef<'Squeeze'> {
   const asInput = since >= 13;
-  return defineOp({
+  return op({
     name: 'Squeeze',
     since,
     ...(until ? { until } : {}),
@@ -27,7 +26,7 @@ function make(since: number, until?: number): OpDef<'Squeeze'> {
       }
       return one(x.dtype, squeezed(node, x.shape, axes), ctx.ints(0));
     }),
-    evaluate: (node, inputs) => {
+    value: (node, inputs) => {
       const x = need(inputs, 0);
       return [reshape(x, squeezed(node, x.shape, axesIn(node, inputs, asInput)) as readonly number[])];
     },

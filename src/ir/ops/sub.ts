@@ -1,10 +1,10 @@
+import { op } from './define.js';
 import { subDim } from './dims.js';
 import { binary } from './families/binary.js';
-import { withGradient } from './gradients/attach.js';
 import { subVjp } from './gradients/elementwise.js';
 
 /** Sub: a - b. */
-export const sub = withGradient(
+export const Sub = op(
   binary('Sub', (a, b) => a - b, { linear: true, ints: subDim }),
-  subVjp,
+  { vjp: subVjp },
 );

@@ -1,13 +1,13 @@
 import { attrsOf } from './attrs.js';
+import { op } from './define.js';
 import { unaryWith } from './families/unary.js';
 import { thresholdedReluVjp } from './gradients/activations.js';
-import { withGradient } from './gradients/attach.js';
 
 /** ThresholdedRelu: x above alpha, else 0. */
-export const thresholdedRelu = withGradient(
+export const ThresholdedRelu = op(
   unaryWith('ThresholdedRelu', 10, (node) => {
     const { alpha } = attrsOf(node);
     return (x) => (x > alpha ? x : 0);
   }),
-  thresholdedReluVjp,
+  { vjp: thresholdedReluVjp },
 );

@@ -1,20 +1,19 @@
 import type { Node } from '../model.js';
 import type { Dim } from '../shape.js';
 import { attrsOf } from './attrs.js';
-import { defineOp, type InferContext, type NdArray, type OpDef } from './define.js';
-import { withGradient } from './gradients/attach.js';
+import { type InferContext, type NdArray, type OpDef, op } from './define.js';
 import { topKVjp } from './gradients/placement.js';
 import { fromIndex, offset, stridesOf } from './nd.js';
 import { attrs, axisIn, need, rule, tensorAt, typeOf } from './rules.js';
 
 /** TopK: the k greatest (or least) elements along an axis and their indices. k is an attribute before version 10. */
-export const topK = withGradient([make(1, 9), make(10)], topKVjp);
+export const TopK = op([topKOf(1, 9), topKOf(10)], { vjp: topKVjp });
 
-function make(since: number, until?: number): OpDef<'TopK'> {
+function topKOf(since: number, until?: number): OpDef<'TopK'> {
   const asInput = since >= 10;
   const countFor = (node: Node<'TopK'>, ctx: InferContext): Dim =>
     asInput ? (ctx.ints(1)?.[0] ?? null) : (attrs(node, ctx).k ?? null);
-  return defineOp({
+  return op({
     name: 'TopK',
     since,
     ...(until ? { until } : {}),
@@ -25,7 +24,7 @@ function make(since: number, until?: number): OpDef<'TopK'> {
       const shape = x?.shape?.with(axis, countFor(node, ctx)) ?? null;
       return { types: [typeOf(x?.dtype, shape), typeOf('i64', shape)] };
     }),
-    evaluate: (node, inputs): NdArray[] => {
+    value: (node, inputs): NdArray[] => {
       const x = need(inputs, 0);
       const a = attrsOf(node);
       const axis = axisIn(node, a.axis, x.shape.length);

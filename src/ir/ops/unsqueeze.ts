@@ -1,18 +1,20 @@
 import type { Node } from '../model.js';
 import type { Dim, Shape } from '../shape.js';
-import { defineOp, type OpDef } from './define.js';
+import { type OpDef, op } from './define.js';
 import { axesFor, axesIn } from './families/axes.js';
-import { throughIntegers, withGradient } from './gradients/attach.js';
 import { reshapeVjp } from './gradients/shape.js';
 import { reshape } from './nd.js';
 import { axisIn, need, ofRank, one, refuse, rule, tensorAt } from './rules.js';
 
 /** Unsqueeze: with new dimensions of extent 1 at the places `axes` of the result. Axes are an input from version 13 on. */
-export const unsqueeze = throughIntegers(withGradient([make(1, 12), make(13)], reshapeVjp));
+export const Unsqueeze = op([unsqueezeOf(1, 12), unsqueezeOf(13)], {
+  vjp: reshapeVjp,
+  throughIntegers: true,
+});
 
-function make(since: number, until?: number): OpDef<'Unsqueeze'> {
+function unsqueezeOf(since: number, until?: number): OpDef<'Unsqueeze'> {
   const asInput = since >= 13;
-  return defineOp({
+  return op({
     name: 'Unsqueeze',
     since,
     ...(until ? { until } : {}),
@@ -27,7 +29,7 @@ function make(since: number, until?: number): OpDef<'Unsqueeze'> {
       }
       return one(x.dtype, widened(node, x.shape, axes), ctx.ints(0));
     }),
-    evaluate: (node, inputs) => {
+    value: (node, inputs) => {
       const x = need(inputs, 0);
       return [reshape(x, widened(node, x.shape, axesIn(node, inputs, asInput) ?? []) as readonly number[])];
     },

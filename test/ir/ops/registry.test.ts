@@ -146,7 +146,7 @@ describe('the reference of LoTRLinear', () => {
     const { model, inputs } = buildCase('LoTRLinear', args, { domain: 'lotrc' });
     const node = model.graph.nodes.first!;
     for (const [name, attr] of Object.entries(attrs)) node.setAttr(name, attr);
-    return { y: opDef('lotrc', 'LoTRLinear', 1)!.evaluate!(node, inputs)[0]!, inputs: inputs as NdArray[] };
+    return { y: opDef('lotrc', 'LoTRLinear', 1)!.value!(node, inputs)[0]!, inputs: inputs as NdArray[] };
   };
 
   test('LoTR on a Gemm: alpha x W^T + beta b + scale ((x R) M) L', () => {

@@ -21,7 +21,7 @@ export function argOp<const Op extends OpName>(
       const { axis, keepdims } = attrs(node, ctx) as ArgAttrs;
       return one('i64', reducedShape(shape, [axisIn(node, axis, shape.length)], keepdims !== 0));
     }),
-    evaluate: (node, inputs) => {
+    value: (node, inputs) => {
       const x = need(inputs, 0);
       const { axis, keepdims, select_last_index } = attrsOf(node) as AttrsOf<Op> & ArgAttrs;
       const pick = (values: Float64Array): number =>

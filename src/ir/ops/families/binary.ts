@@ -57,7 +57,7 @@ export function binary<const Op extends OpName>(name: Op, f: F, options: BinaryO
         known?.map(([x, y]) => ints!(x!, y!)),
       );
     }),
-    evaluate: (node, inputs) => [zip([need(inputs, 0), need(inputs, 1)], (a, b) => f(a, b, node))],
+    value: (node, inputs) => [zip([need(inputs, 0), need(inputs, 1)], (a, b) => f(a, b, node))],
   };
   if (since >= 7) return [now];
   const before: OpDef<Op> = {
@@ -71,7 +71,7 @@ export function binary<const Op extends OpName>(name: Op, f: F, options: BinaryO
       if (a?.shape && b?.shape) placeOf(node, a.shape, b.shape, attrs(node, ctx) as Broadcasting);
       return one(dtype ?? a?.dtype, a?.shape ?? null);
     }),
-    evaluate: (node, inputs): NdArray[] => {
+    value: (node, inputs): NdArray[] => {
       const a = need(inputs, 0);
       const b = need(inputs, 1);
       const start = placeOf(node, a.shape, b.shape, attrsOf(node, 6) as AttrsOf<Op> & Broadcasting);

@@ -15,7 +15,7 @@ export function globalPool<const Op extends OpName>(
       const x = tensorAt(ctx, 0);
       return one(x?.dtype, x?.shape?.map((dim, k) => (k < 2 ? dim : 1)) ?? null);
     }),
-    evaluate: (_, inputs) => {
+    value: (_, inputs) => {
       const x = need(inputs, 0);
       return [reduce(x, [...x.shape.keys()].slice(2), true, f)];
     },

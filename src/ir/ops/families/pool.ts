@@ -40,7 +40,7 @@ export function pool<const Op extends OpName>(
       ];
       return { types: node.outputs.map((_, k) => typeOf(k === 0 ? x.dtype : 'i64', shape)) };
     }),
-    evaluate: (node, inputs): NdArray[] => {
+    value: (node, inputs): NdArray[] => {
       const x = need(inputs, 0);
       const a = attrsOf(node) as AttrsOf<Op> & PoolAttrs;
       const spatial = x.shape.slice(2);

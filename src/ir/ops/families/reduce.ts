@@ -51,7 +51,7 @@ export function reduction<const Op extends OpName>(
       return one(x.dtype, reducedShape(x.shape, axes, a.keepdims !== 0), known && [ints!(known)]);
     }),
     slices: (node, axis) => keptSlices(node, axis),
-    evaluate: (node, inputs) => {
+    value: (node, inputs) => {
       const x = need(inputs, 0);
       const a = attrsOf(node, asInput ? axesInputSince : axesInputSince - 1) as AttrsOf<Op> & ReduceAttrs;
       const given = asInput ? [...(inputs[1]?.data ?? [])] : (a.axes ?? []);

@@ -21,7 +21,7 @@ export function skipNormOp<const Op extends SkipNorm>(name: Op, centre: boolean)
       const stash = typeOf(x && 'f32', kept);
       return { types: [typeOf(x?.dtype, shape), stash, stash, typeOf(x?.dtype, shape)] };
     }),
-    evaluate: (node, inputs): NdArray[] => {
+    value: (node, inputs): NdArray[] => {
       const { epsilon } = attrsOf(node) as AttrsOf<Op> & { readonly epsilon: number };
       const [beta, bias] = centre ? [inputs[3], inputs[4]] : [null, inputs[3]];
       const parts = [need(inputs, 0), need(inputs, 1), ...(bias ? [bias] : [])];

@@ -27,7 +27,7 @@ export function lineOp<const Op extends OpName>(
       traits: ['pure'],
       infer,
       slices: (node, axis) => leadingSlices(node, axis, (attrsOf(node, 1) as AttrsOf<Op> & AxisAttrs).axis),
-      evaluate: (node, inputs): NdArray[] => {
+      value: (node, inputs): NdArray[] => {
         const x = need(inputs, 0);
         const axis = axisIn(node, (attrsOf(node, 1) as AttrsOf<Op> & AxisAttrs).axis, x.shape.length);
         const rows = sizeOf(x.shape.slice(0, axis));
@@ -42,7 +42,7 @@ export function lineOp<const Op extends OpName>(
       infer,
       slices: (node, axis) =>
         otherAxesSlices(node, axis, (attrsOf(node, 13) as AttrsOf<Op> & AxisAttrs).axis),
-      evaluate: (node, inputs): NdArray[] => {
+      value: (node, inputs): NdArray[] => {
         const x = need(inputs, 0);
         const axis = (attrsOf(node, 13) as AttrsOf<Op> & AxisAttrs).axis;
         return [alongAxis(x, axisIn(node, axis, x.shape.length), f)];

@@ -29,7 +29,7 @@ export function unary<const Op extends OpName>(
       const known = ints ? ctx.ints(0) : null;
       return one(x && (dtype ?? x.dtype), x?.shape ?? null, known && ints!(known));
     }),
-    evaluate: (_, inputs) => [map(need(inputs, 0), f)],
+    value: (_, inputs) => [map(need(inputs, 0), f)],
   };
 }
 
@@ -37,11 +37,11 @@ export function unary<const Op extends OpName>(
 export function unaryWith<const Op extends OpName>(
   name: Op,
   since: number,
-  prepare: (node: Parameters<NonNullable<OpDef<Op>['evaluate']>>[0]) => (x: number) => number,
+  prepare: (node: Parameters<NonNullable<OpDef<Op>['value']>>[0]) => (x: number) => number,
 ): OpDef<Op> {
   return {
     ...unary(name, Number, { since }),
-    evaluate: (node, inputs): NdArray[] => [map(need(inputs, 0), prepare(node))],
+    value: (node, inputs): NdArray[] => [map(need(inputs, 0), prepare(node))],
   };
 }
 

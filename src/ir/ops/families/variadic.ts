@@ -36,7 +36,7 @@ export function variadic<const Op extends OpName>(
         known?.map((row) => row.reduce(ints!)),
       );
     }),
-    evaluate: (_, inputs) => [
+    value: (_, inputs) => [
       zip(
         inputs.map((__, index) => need(inputs, index)),
         f,

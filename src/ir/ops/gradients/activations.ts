@@ -1,6 +1,6 @@
 import type { Value } from '../../model.js';
 import type { GradBuilder } from '../define.js';
-import { attributes, input, unary, type Vjp } from './vjp.js';
+import { attributes, input, unaryVjp, type Vjp } from './vjp.js';
 
 /** dy where x > limit (0), elsewhere dy times `below` (null: nothing). The derivative at the limit is that from below. */
 function hinge(b: GradBuilder, dy: Value, x: Value, below: Value | null, limit = 0): Value {
@@ -70,7 +70,7 @@ export const hardSigmoidVjp: Vjp = (b, node, [dy]) => {
 };
 
 /** y = x g, g = max(0, min(1, x/6 + 1/2)): dx = dy (x/3 + 1/2) where 0 < g < 1, dy above, 0 below */
-export const hardSwishVjp = unary((b, dy, x) => {
+export const hardSwishVjp = unaryVjp((b, dy, x) => {
   const { open, line } = gate(b, x, 1 / 6, 0.5);
   const slope = b.add(b.mul(x, b.scalar(1 / 3, x)), b.scalar(0.5, x));
   const outside = b.one('Where', [b.one('Less', [line, b.scalar(0.5, x)]), b.scalar(0, x), dy]);
@@ -78,17 +78,17 @@ export const hardSwishVjp = unary((b, dy, x) => {
 });
 
 /** y = x tanh(softplus x): dx = dy (t + x (1 - t^2) sigmoid x) */
-export const mishVjp = unary((b, dy, x) => {
+export const mishVjp = unaryVjp((b, dy, x) => {
   const t = b.one('Tanh', [b.one('Softplus', [x])]);
   const slope = b.mul(b.sub(b.scalar(1, x), b.mul(t, t)), b.one('Sigmoid', [x]));
   return b.mul(dy, b.add(t, b.mul(x, slope)));
 });
 
 /** dx = dy sigmoid x */
-export const softplusVjp = unary((b, dy, x) => b.mul(dy, b.one('Sigmoid', [x])));
+export const softplusVjp = unaryVjp((b, dy, x) => b.mul(dy, b.one('Sigmoid', [x])));
 
 /** y = x / (1 + |x|): dx = dy / (1 + |x|)^2 */
-export const softsignVjp = unary((b, dy, x) => {
+export const softsignVjp = unaryVjp((b, dy, x) => {
   const root = b.add(b.one('Abs', [x]), b.scalar(1, x));
   return b.div(dy, b.mul(root, root));
 });

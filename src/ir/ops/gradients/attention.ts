@@ -1,6 +1,6 @@
-import type { DType } from '../../dtype.js';
 import type { Node } from '../../model.js';
 import { type Dim, type Shape, sameDim, shapeText } from '../../shape.js';
+import { dtypeAt, shapeAt } from '../rules.js';
 import { attributes, type Vjp } from './vjp.js';
 
 /** Why a node is of a form that the pass `decompose` leaves alone; null when it is lowered to ordinary ops. */
@@ -111,14 +111,4 @@ function maskProblem(node: Node, index: number, batch: Dim): string | null {
   if (mask.length === 2 || mask.length === 3) return null;
   if (mask.length === 1 && sameDim(mask[0]!, batch)) return null;
   return `its mask has the shape ${shapeText(mask)}`;
-}
-
-function dtypeAt(node: Node, index: number): DType | null {
-  const type = node.inputs[index]?.type;
-  return type?.kind === 'tensor' ? type.dtype : null;
-}
-
-function shapeAt(node: Node, index: number): Shape | null {
-  const type = node.inputs[index]?.type;
-  return type?.kind === 'tensor' ? type.shape : null;
 }

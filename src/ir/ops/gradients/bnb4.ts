@@ -18,12 +18,12 @@ export const matMulBnb4Vjp: Vjp = (b, node, [dy]) => {
   if (!transB) return { because: 'its weight is stored untransposed', at: node };
   if (b.wants(1) || b.wants(2)) return { because: 'its packed weight depends on what is trained', at: node };
   const flat = b.rank(x) === 2 ? dy! : b.reshape(dy!, b.ints([-1, N]));
-  const dx = gemm(b, flat, unpacked(b, node, table, dy!, K * N, [N, K]), 0, 0, 1, x);
+  const dx = gemm(b, flat, unpackedBnb4(b, node, table, dy!, K * N, [N, K]), 0, 0, 1, x);
   return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null];
 };
 
 /** table[code] * scale of its block as [N, K], in the element type of x. Codes and blocks run through the rows. */
-function unpacked(
+function unpackedBnb4(
   b: GradBuilder,
   node: Node,
   table: readonly number[],

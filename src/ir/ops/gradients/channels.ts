@@ -11,13 +11,13 @@ import { attributes, axisOf, type Grads, input, type Vjp } from './vjp.js';
 export const instanceNormVjp: Vjp = (b, node, [dy]) => {
   const x = input(node, 0);
   const rank = b.rank(x);
-  const spatial = range(2, rank);
+  const spatial = fromTo(2, rank);
   const { up, down, scalar } = inFloat32(b, x);
   const laid = (value: Value): Value => b.reshape(value, b.ints([1, -1, ...spatial.map(() => 1)]));
   const { n, k } = normalised(b, up(x), spatial, scalar(attributes(node, 'InstanceNormalization').epsilon));
   const g = up(dy!);
   const dx = through(b, b.mul(g, laid(up(input(node, 1)))), n, k, spatial);
-  return [down(dx), ...perChannel(b, g, n, [0, ...spatial], down)];
+  return [down(dx), ...summedPerChannel(b, g, n, [0, ...spatial], down)];
 };
 
 /**
@@ -37,12 +37,12 @@ export const groupNormVjp: Vjp = (b, node, [dy]) => {
     const inGroups = grouped(g);
     const h = b.mul(inGroups, b.reshape(w, b.ints([1, -1, 1])));
     const dx = b.reshapeLike(through(b, h, n, k, [2]), x);
-    return [down(dx), ...perChannel(b, inGroups, n, [0, 2], down)];
+    return [down(dx), ...summedPerChannel(b, inGroups, n, [0, 2], down)];
   }
-  const spatial = range(2, rank);
+  const spatial = fromTo(2, rank);
   const h = b.mul(g, b.reshape(w, b.ints([1, -1, ...spatial.map(() => 1)])));
   const dx = b.reshapeLike(through(b, grouped(h), n, k, [2]), x);
-  return [down(dx), ...perChannel(b, g, b.reshapeLike(n, x), [0, ...spatial], down)];
+  return [down(dx), ...summedPerChannel(b, g, b.reshapeLike(n, x), [0, ...spatial], down)];
 };
 
 /** BatchNormalization with stored statistics: dx = dy w / sqrt(var + eps). The statistics are not trained. */
@@ -54,12 +54,12 @@ export const batchNormVjp: Vjp = (b, node, [dy]) => {
   if (b.wants(3) || b.wants(4)) return { because: 'its statistics depend on what is trained', at: node };
   const x = input(node, 0);
   const rank = b.rank(x);
-  const laid = (value: Value): Value => b.reshape(value, b.ints([1, -1, ...range(2, rank).map(() => 1)]));
+  const laid = (value: Value): Value => b.reshape(value, b.ints([1, -1, ...fromTo(2, rank).map(() => 1)]));
   const k = b.one('Reciprocal', [b.one('Sqrt', [b.add(laid(input(node, 4)), b.scalar(epsilon, x))])]);
   const n = b.wants(1) ? b.mul(b.sub(x, laid(input(node, 3))), k) : null;
   const dx = b.wants(0) ? b.mul(dy!, b.mul(laid(input(node, 1)), k)) : null;
-  const [dw, dc] = n ? perChannel(b, dy!, n, [0, ...range(2, rank)], (value) => value) : [null, null];
-  return [dx, dw!, b.wants(2) ? (dc ?? b.reduceSum(dy!, [0, ...range(2, rank)], false)) : null, null, null];
+  const [dw, dc] = n ? summedPerChannel(b, dy!, n, [0, ...fromTo(2, rank)], (value) => value) : [null, null];
+  return [dx, dw!, b.wants(2) ? (dc ?? b.reduceSum(dy!, [0, ...fromTo(2, rank)], false)) : null, null, null];
 };
 
 /** LpNormalization y = x / |x|: dx = (dy - y sum(dy y)) / |x| for p = 2, (dy - sign(x) sum(dy y)) / |x| for p = 1; 0 for x = 0. */
@@ -80,7 +80,7 @@ export const lpNormVjp: Vjp = (b, node, [dy]) => {
   return [b.one('Where', [isZero, zero, dx])];
 };
 
-function range(from: number, to: number): number[] {
+function fromTo(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, i) => from + i);
 }
 
@@ -123,7 +123,7 @@ function through(b: GradBuilder, h: Value, n: Value, k: Value, axes: readonly nu
 }
 
 /** [dw, dc], as far as they are wanted, from inputs 1 and 2 */
-function perChannel(
+function summedPerChannel(
   b: GradBuilder,
   g: Value,
   n: Value,

@@ -3,7 +3,7 @@ import { dtypeToOnnx, isFloat } from '../../dtype.js';
 import type { Value } from '../../model.js';
 import { toF64, toIntegers } from '../../values.js';
 import type { GradBuilder } from '../define.js';
-import { input, unary, type Vjp } from './vjp.js';
+import { input, unaryVjp, type Vjp } from './vjp.js';
 
 export const addVjp: Vjp = (_b, _node, [dy]) => [dy!, dy!];
 
@@ -21,28 +21,28 @@ export const divVjp: Vjp = (b, node, [dy]) => {
   return [da, b.wants(1) ? b.neg(b.mul(da, node.outputs[0]!)) : null];
 };
 
-export const negVjp = unary((b, dy) => b.neg(dy));
-export const identityVjp = unary((_b, dy) => dy);
+export const negVjp = unaryVjp((b, dy) => b.neg(dy));
+export const identityVjp = unaryVjp((_b, dy) => dy);
 /** y = sqrt x: dx = dy / (2 y) */
-export const sqrtVjp = unary((b, dy, _x, y) => b.div(dy, b.mul(y, b.scalar(2, y))));
+export const sqrtVjp = unaryVjp((b, dy, _x, y) => b.div(dy, b.mul(y, b.scalar(2, y))));
 /** y = 1/x: dx = -dy y^2 */
-export const reciprocalVjp = unary((b, dy, _x, y) => b.neg(b.mul(dy, b.mul(y, y))));
+export const reciprocalVjp = unaryVjp((b, dy, _x, y) => b.neg(b.mul(dy, b.mul(y, y))));
 /** y = tanh x: dx = dy (1 - y^2) */
-export const tanhVjp = unary((b, dy, _x, y) => b.mul(dy, b.sub(b.scalar(1, y), b.mul(y, y))));
+export const tanhVjp = unaryVjp((b, dy, _x, y) => b.mul(dy, b.sub(b.scalar(1, y), b.mul(y, y))));
 /** y = sigmoid x: dx = dy y (1 - y) */
-export const sigmoidVjp = unary((b, dy, _x, y) => b.mul(dy, b.mul(y, b.sub(b.scalar(1, y), y))));
+export const sigmoidVjp = unaryVjp((b, dy, _x, y) => b.mul(dy, b.mul(y, b.sub(b.scalar(1, y), y))));
 /** y = erf x: dx = dy 2/sqrt(pi) exp(-x^2) */
-export const erfVjp = unary((b, dy, x) =>
+export const erfVjp = unaryVjp((b, dy, x) =>
   b.mul(dy, b.mul(b.scalar(2 / Math.sqrt(Math.PI), x), b.one('Exp', [b.neg(b.mul(x, x))]))),
 );
-export const expVjp = unary((b, dy, _x, y) => b.mul(dy, y));
-export const logVjp = unary((b, dy, x) => b.div(dy, x));
-export const sinVjp = unary((b, dy, x) => b.mul(dy, b.one('Cos', [x])));
-export const cosVjp = unary((b, dy, x) => b.neg(b.mul(dy, b.one('Sin', [x]))));
+export const expVjp = unaryVjp((b, dy, _x, y) => b.mul(dy, y));
+export const logVjp = unaryVjp((b, dy, x) => b.div(dy, x));
+export const sinVjp = unaryVjp((b, dy, x) => b.mul(dy, b.one('Cos', [x])));
+export const cosVjp = unaryVjp((b, dy, x) => b.neg(b.mul(dy, b.one('Sin', [x]))));
 /** dx = dy where x > 0, else 0; the derivative at 0 is taken as 0, as PyTorch does */
-export const reluVjp = unary((b, dy, x) => keepWhere(b, b.one('Greater', [x, b.scalar(0, x)]), dy, x));
+export const reluVjp = unaryVjp((b, dy, x) => keepWhere(b, b.one('Greater', [x, b.scalar(0, x)]), dy, x));
 /** dx = dy sign(x), 0 at 0; written without Sign, which WebGPU lacks */
-export const absVjp = unary((b, dy, x) => {
+export const absVjp = unaryVjp((b, dy, x) => {
   const zero = b.scalar(0, x);
   const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(dy), zero]);
   return b.one('Where', [b.one('Greater', [x, zero]), dy, negative]);

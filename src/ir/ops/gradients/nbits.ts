@@ -22,12 +22,12 @@ export const matMulNBitsVjp: Vjp = (b, node, [dy]) => {
   const flat = b.rank(x) === 2 ? dy! : b.reshape(dy!, b.ints([-1, N]));
   const dc = bias && b.wants(5) ? b.reduceSum(flat, [0], false) : null;
   if (!b.wants(0)) return [null, null, null, null, null, dc];
-  const dx = gemm(b, flat, unpacked(b, node, dy!, K, N), 0, 0);
+  const dx = gemm(b, flat, unpackedNBits(b, node, dy!, K, N), 0, 0);
   return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null, null, null, dc];
 };
 
 /** (q - zero point) * scale as [N, K], in the element type of x. */
-function unpacked(b: GradBuilder, node: Node, dy: Value, K: number, N: number): Value {
+function unpackedNBits(b: GradBuilder, node: Node, dy: Value, K: number, N: number): Value {
   const { bits, block_size: size } = attributes(node, 'com.microsoft::MatMulNBits');
   const blocks = Math.ceil(K / size);
   const late = runTimeShape(b, dy, [N, (blocks * size * bits) / 8]);

@@ -13,7 +13,7 @@ import { axisOf, input, type Vjp } from './vjp.js';
  */
 export const padVjp: Vjp = (b, node, [dy]) => {
   const x = input(node, 0);
-  const rows = rowsOf(b, node, b.rank(x));
+  const rows = countsOf(b, node, b.rank(x));
   if (!rows) return { because: 'its axes are only known when it runs', at: node };
   const attr = node.attrs.get('mode');
   const mode = attr?.kind === 'string' ? attrText(attr.value) : 'constant';
@@ -27,7 +27,7 @@ export const padVjp: Vjp = (b, node, [dy]) => {
 type Row = readonly [before: Count, after: Count];
 
 /** What was added before and after each axis; null when nothing says which axes. Axes that stay are left out. */
-function rowsOf(b: GradBuilder, node: Node, rank: number): ReadonlyMap<number, Row> | null {
+function countsOf(b: GradBuilder, node: Node, rank: number): ReadonlyMap<number, Row> | null {
   const pads = node.inputs[1] ?? null;
   const known = pads
     ? b.contents(pads)

@@ -2,7 +2,7 @@ import { attrInt } from '../../attr.js';
 import type { Value } from '../../model.js';
 import type { GradBuilder } from '../define.js';
 import { zerosLike } from './shape.js';
-import { attributes, axisOf, input, unary, type Vjp } from './vjp.js';
+import { attributes, axisOf, input, unaryVjp, type Vjp } from './vjp.js';
 
 /** CumSum: the same sums from the other end. */
 export const cumSumVjp: Vjp = (b, node, [dy]) => {
@@ -79,7 +79,7 @@ export const meanVjp: Vjp = (b, node, [dy]) => {
 };
 
 /** GlobalAveragePool: dx = dy over the number of pixels, laid over them. */
-export const globalAveragePoolVjp = unary((b, dy, x) => {
+export const globalAveragePoolVjp = unaryVjp((b, dy, x) => {
   const pixels = b.dims(x).slice(2);
   const wide = b.one('Expand', [dy, b.shapeOf(x)]);
   if (pixels.every((extent): extent is number => typeof extent === 'number')) {
@@ -90,7 +90,7 @@ export const globalAveragePoolVjp = unary((b, dy, x) => {
 });
 
 /** GlobalMaxPool: to the pixels that equal the result, in equal parts. */
-export const globalMaxPoolVjp = unary((b, dy, x, y) => {
+export const globalMaxPoolVjp = unaryVjp((b, dy, x, y) => {
   const axes = b.dims(x).flatMap((_, axis) => (axis >= 2 ? [axis] : []));
   const hit = b.one('Where', [b.one('Equal', [x, y]), b.scalar(1, x), b.scalar(0, x)]);
   return b.mul(hit, b.div(dy, b.reduceSum(hit, axes, true)));

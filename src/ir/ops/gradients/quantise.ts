@@ -22,7 +22,7 @@ export const quantizeLinearVjp: Vjp = (b, node, [dq]) => {
   if (b.wants(1)) return { because: 'its scale depends on what is trained', at: node };
   // codes of 16 bits are beyond half precision
   const real = (value: Value) => (b.isHalf(x) ? f32(b, value) : inTypeOf(b, value, x));
-  const param = (value: Value) => spread(b, real(value), value, x, axis, block_size);
+  const param = (value: Value) => broadcastParam(b, real(value), value, x, axis, block_size);
   const scale = param(input(node, 1));
   const zero = node.inputs[2];
   const code = b.div(real(x), scale);
@@ -41,7 +41,7 @@ export const dequantizeLinearVjp: Vjp = (b, node, [dx]) => {
   const { axis = 1, block_size = 0 } = attributes(node, 'DequantizeLinear');
   const scale = input(node, 1);
   if (b.wants(1)) return { because: 'its scale depends on what is trained', at: node };
-  const wide = spread(b, inTypeOf(b, scale, dx!), scale, input(node, 0), axis, block_size);
+  const wide = broadcastParam(b, inTypeOf(b, scale, dx!), scale, input(node, 0), axis, block_size);
   return [b.mul(dx!, wide), null, null];
 };
 
@@ -140,7 +140,7 @@ function swapped(b: GradBuilder, value: Value, rank: number): Value {
 }
 
 /** A scale or zero point in a form that broadcasts to x: one for all, or one per index of `axis`. `given` has its shape. */
-function spread(
+function broadcastParam(
   b: GradBuilder,
   value: Value,
   given: Value,

@@ -5,7 +5,7 @@ import { numbers } from './shape.js';
 import { axisOf, input, type Vjp } from './vjp.js';
 
 /** Axes of a reduction (attribute or input, opset 13/18), or null when they are computed. Empty means all. */
-function axesOf(b: GradBuilder, node: Node, rank: number): readonly number[] | null {
+function reducedAxes(b: GradBuilder, node: Node, rank: number): readonly number[] | null {
   const attr = node.attrs.get('axes');
   const given =
     attr?.kind === 'ints' ? attr.value.map(Number) : node.inputs[1] ? numbers(b, node.inputs[1]) : [];
@@ -21,7 +21,7 @@ function axesOf(b: GradBuilder, node: Node, rank: number): readonly number[] | n
 function spread(b: GradBuilder, node: Node, dy: Value): { wide: Value; axes: readonly number[] } | null {
   const x = input(node, 0);
   const rank = b.rank(x);
-  const axes = axesOf(b, node, rank);
+  const axes = reducedAxes(b, node, rank);
   if (!axes) return null;
   return { wide: b.one('Expand', [withAxes(b, node, dy, axes), b.shapeOf(x)]), axes };
 }
@@ -80,7 +80,7 @@ export const reduceL2Vjp: Vjp = (b, node, [dy]) => {
 export const reduceExtremumVjp: Vjp = (b, node, [dy]) => {
   const x = input(node, 0);
   const y = node.outputs[0]!;
-  const axes = axesOf(b, node, b.rank(x));
+  const axes = reducedAxes(b, node, b.rank(x));
   if (!axes) return { because: COMPUTED, at: node };
   const wideY = withAxes(b, node, y, axes);
   const hit = b.one('Where', [b.one('Equal', [x, wideY]), b.scalar(1, x), b.scalar(0, x)]);
@@ -107,7 +107,7 @@ export const reduceLogSumVjp: Vjp = (b, node, [dy]) => {
 /** ReduceLogSumExp: dx = dy e^(x - y), with nothing that overflows */
 export const reduceLogSumExpVjp: Vjp = (b, node, [dy]) => {
   const x = input(node, 0);
-  const axes = axesOf(b, node, b.rank(x));
+  const axes = reducedAxes(b, node, b.rank(x));
   if (!axes) return { because: COMPUTED, at: node };
   const share = b.one('Exp', [b.sub(x, withAxes(b, node, node.outputs[0]!, axes))]);
   return [b.mul(share, withAxes(b, node, dy!, axes)), null];

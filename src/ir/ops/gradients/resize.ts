@@ -26,7 +26,7 @@ export const resizeVjp: Vjp = (b, node, [dy]) => {
   const extents = range(rank).map((axis) => extentOf(b, y, axis));
   let gradient = dy!;
   for (const [i, axis] of axes.entries()) {
-    const line: Line = {
+    const line: GradLine = {
       axis,
       in: extentOf(b, x, axis),
       out: extentOf(b, y, axis),
@@ -41,7 +41,7 @@ export const resizeVjp: Vjp = (b, node, [dy]) => {
   return node.inputs.map((_, index) => (index === 0 ? gradient : null));
 };
 
-interface Line {
+interface GradLine {
   readonly axis: number;
   readonly in: Count;
   readonly out: Count;
@@ -52,7 +52,7 @@ interface Line {
 }
 
 /** What the node says about its i-th axis. */
-function factorOf(b: GradBuilder, node: Node, i: number, axis: number): Pick<Line, 'factor' | 'scale'> {
+function factorOf(b: GradBuilder, node: Node, i: number, axis: number): Pick<GradLine, 'factor' | 'scale'> {
   const [from, to] = [input(node, 0), node.outputs[0]!].map((value) => b.dims(value)[axis] ?? null);
   if (b.opset > 10 && node.inputs[3]) {
     const stays = from !== null && from === to && !shifts(node);
@@ -88,7 +88,7 @@ function summed(b: GradBuilder, dy: Value, axis: number, factor: number, extents
 }
 
 /** The matrix (out, in) of the interpolation along one axis. */
-function matrixOf(b: GradBuilder, node: Node, x: Value, line: Line): Value {
+function matrixOf(b: GradBuilder, node: Node, x: Value, line: GradLine): Value {
   const one = identityMatrix(b, line.in, x);
   // rows of an image of one channel: runtimes interpolate images
   const image = b.reshape(one, shapeOf(b, [1, 1, line.in, line.in]));
@@ -108,6 +108,6 @@ function matrixOf(b: GradBuilder, node: Node, x: Value, line: Line): Value {
   return flat(b, b.one('Resize', b.opset > 10 ? [image, roi, scales] : [image, scales], attrs), line);
 }
 
-function flat(b: GradBuilder, image: Value, line: Line): Value {
+function flat(b: GradBuilder, image: Value, line: GradLine): Value {
   return b.reshape(image, b.one('Concat', [vector(b, line.out), vector(b, line.in)], { axis: attrInt(0) }));
 }

@@ -36,7 +36,7 @@ export function axisOf(axis: number, rank: number): number {
 }
 
 /** A rule of one input, one output: dy -> dx. */
-export function unary(rule: (b: GradBuilder, dy: Value, x: Value, y: Value) => Value): Vjp {
+export function unaryVjp(rule: (b: GradBuilder, dy: Value, x: Value, y: Value) => Value): Vjp {
   return (b, node, [dy]) => [dy ? rule(b, dy, input(node, 0), node.outputs[0]!) : null];
 }
 
