@@ -1,12 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type {
-  FunctionDeclarationStructure,
-  OptionalKind,
-  ParameterDeclarationStructure,
-  PropertySignatureStructure,
-} from 'ts-morph';
+import type { OptionalKind, PropertySignatureStructure } from 'ts-morph';
 
 /**
  * `npm run gen`: writes src/ir/ops/generated/ from src/ir/ops/schema.json (which dump-schema.py writes).
@@ -95,7 +90,7 @@ export async function generate(schemaText: string): Promise<Readonly<Record<stri
 
   const table = project.createSourceFile('attr-defaults.ts', {
     statements: [
-      typeImport(['OpVersion'], '../attrs.js'),
+      typeImport(['OpVersion'], '../core/attrs.js'),
       '',
       {
         kind: StructureKind.VariableStatement,
@@ -121,24 +116,8 @@ export async function generate(schemaText: string): Promise<Readonly<Record<stri
     ],
   });
 
-  const builders = project.createSourceFile('builders.ts', {
-    statements: [
-      typeImport(['Value'], '../../value.js'),
-      {
-        kind: StructureKind.ImportDeclaration,
-        namedImports: ['type AttrsOf', 'type Builder'],
-        moduleSpecifier: '../define.js',
-      },
-      { kind: StructureKind.ImportDeclaration, namedImports: ['buildOp'], moduleSpecifier: '../build.js' },
-      '',
-      ...ops
-        .filter((op) => !op.versions.at(-1)!.deprecated)
-        .map((op) => ({ kind: StructureKind.Function, ...builder(op) }) as const),
-    ],
-  });
-
   const files: Record<string, string> = {};
-  for (const file of [opMap, table, builders]) files[file.getBaseName()] = HEADER + file.getFullText();
+  for (const file of [opMap, table]) files[file.getBaseName()] = HEADER + file.getFullText();
   return files;
 }
 
@@ -200,82 +179,6 @@ function literal(value: number | string | readonly (number | string)[]): string 
   if (typeof value === 'number') return String(value);
   if (typeof value === 'string') return `'${value}'`;
   return `[${value.map(literal).join(', ')}]`;
-}
-
-/** `Gemm` -> gemm, `LSTM` -> lstm, `RMSNormalization` -> rmsNormalization; ops of ONNX Runtime get the prefix `ms`. */
-function functionName(op: SchemaOp): string {
-  if (op.domain === 'lotrc') return op.name.replace(/^LoTR/, 'lotr');
-  if (op.domain !== '') return `ms${op.name}`;
-  const lowered = op.name.replace(/^[A-Z]+(?=[A-Z][a-z])|^[A-Z]+$|^[A-Z]/, (head) => head.toLowerCase());
-  return lowered === 'if' ? 'if_' : lowered;
-}
-
-function builder(op: SchemaOp): OptionalKind<FunctionDeclarationStructure> {
-  const last = op.versions.at(-1)!;
-  const key = keyOf(op);
-  const parameters: OptionalKind<ParameterDeclarationStructure>[] = [{ name: 'b', type: 'Builder' }];
-  const taken = new Set(['b', 'attrs', 'outputs']);
-  const inputs: string[] = [];
-  // a parameter may be left out only when all after it may be
-  const required = (from: number): boolean => op.inputs.slice(from).some((p) => p.option === undefined);
-  for (const [index, port] of op.inputs.entries()) {
-    let name = port.name.replace(/\W/g, '_');
-    if (taken.has(name)) name = `${name}_${index}`;
-    taken.add(name);
-    if (port.option === 'variadic') {
-      parameters.push({ name, type: 'readonly (Value | null)[]' });
-      inputs.push(`...${name}`);
-      continue;
-    }
-    if (port.option === undefined) parameters.push({ name, type: 'Value' });
-    else if (required(index) || op.inputs.at(-1)!.option === 'variadic')
-      parameters.push({ name, type: 'Value | null' });
-    else parameters.push({ name, type: 'Value | null', initializer: 'null' });
-    inputs.push(name);
-  }
-  const needed = Object.keys(last.attrs)
-    .filter((name) => last.attrs[name]!.required)
-    .sort();
-  const some = `Partial<AttrsOf<'${key}'>>`;
-  const noDefault = needed.length > 0;
-  parameters.push(
-    noDefault
-      ? {
-          name: 'attrs',
-          type: `Pick<AttrsOf<'${key}'>, ${needed.map((name) => `'${name}'`).join(' | ')}> & ${some}`,
-        }
-      : { name: 'attrs', type: some, initializer: '{}' },
-  );
-  if (noDefault) for (const p of parameters) delete p.initializer;
-  const [fewest, most] = last.out;
-  const call = `buildOp(b, '${key}', [${inputs.join(', ')}], attrs`;
-  if (most === 1) {
-    return fn(op, parameters, 'Value', `return ${call}, 1)[0]!;`);
-  }
-  if (fewest === most) {
-    const tuple = `[${Array.from({ length: fewest }, () => 'Value').join(', ')}]`;
-    return fn(op, parameters, tuple, `return ${call}, ${fewest}) as ${tuple};`);
-  }
-  const least = Math.max(1, fewest);
-  parameters.push({ name: 'outputs', type: 'number', initializer: String(least) });
-  const tuple = `[${Array.from({ length: least }, () => 'Value').join(', ')}, ...Value[]]`;
-  return fn(op, parameters, tuple, `return ${call}, outputs) as ${tuple};`);
-}
-
-function fn(
-  op: SchemaOp,
-  parameters: OptionalKind<ParameterDeclarationStructure>[],
-  returnType: string,
-  body: string,
-): OptionalKind<FunctionDeclarationStructure> {
-  return {
-    name: functionName(op),
-    isExported: true,
-    parameters,
-    returnType,
-    statements: [body],
-    docs: [signature(op)],
-  };
 }
 
 /** Writes the files below the repository root. */

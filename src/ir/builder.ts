@@ -1,6 +1,6 @@
 import type { Attr } from './attr.js';
 import { type Graph, GraphFunction, Model, modelOf, Node, type Value } from './model.js';
-import type { Builder } from './ops/define.js';
+import type { Builder } from './ops/core/define.js';
 import type { TensorData } from './tensor.js';
 
 export interface BuilderPlace {

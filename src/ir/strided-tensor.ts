@@ -1,5 +1,5 @@
 import { byteLengthOf } from './dtype.js';
-import { stridesOf } from './ops/nd.js';
+import { stridesOf } from './ops/core/nd.js';
 import { elementCount } from './shape.js';
 import { BaseTensor, type ByteSink, type TensorData, type TensorOrigin } from './tensor.js';
 

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
 import { type Graph, GraphFunction, Model, modelOf, type Node, type Value } from '../ir/model.js';
-import type { Ints } from '../ir/ops/dims.js';
+import type { Ints } from '../ir/ops/core/dims.js';
 import type { ValueType } from '../ir/shape.js';
 import { Engine } from './infer/engine.js';
 import { type CallTypes, Frame } from './infer/frame.js';

@@ -1,5 +1,5 @@
 import { canTakeName, type Graph, type Model, modelOf, type Node, type Value } from '../ir/model.js';
-import type { Refusal } from '../ir/ops/define.js';
+import type { Refusal } from '../ir/ops/core/define.js';
 import { removeDeadIn } from './dce.js';
 import { inferShapes } from './infer-shapes.js';
 import { definePass } from './pipeline.js';

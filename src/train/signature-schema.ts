@@ -16,7 +16,7 @@ import {
   where,
   whole,
 } from '../ir/files/schema.js';
-import { entryFault, type SessionEntries } from '../ir/ops/session-entries.js';
+import { entryFault, type SessionEntries } from '../ir/ops/core/session-entries.js';
 import { LOSS_KINDS } from './losses.js';
 import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
 import {

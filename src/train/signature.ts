@@ -1,4 +1,4 @@
-import type { SessionEntries } from '../ir/ops/session-entries.js';
+import type { SessionEntries } from '../ir/ops/core/session-entries.js';
 import type { LossKind } from './losses.js';
 import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/index.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Model } from '../../src/ir/model.js';
-import type { NdArray } from '../../src/ir/ops/define.js';
+import type { NdArray } from '../../src/ir/ops/core/define.js';
 import { f32Tensor } from '../../src/ir/tensor.js';
 import { parseModel } from '../../src/ir/text/index.js';
 import { differentiate } from '../../src/passes/autodiff/engine.js';

@@ -5,7 +5,7 @@ import { LotrcError } from '../../src/ir/diagnostics.js';
 import type { Model, Value } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
-import type { NdArray } from '../../src/ir/ops/define.js';
+import type { NdArray } from '../../src/ir/ops/core/define.js';
 import type { Dim, Shape } from '../../src/ir/shape.js';
 import { inferShapes } from '../../src/passes/infer-shapes.js';
 import { evaluateGraph } from '../support/evaluate.js';

@@ -3,7 +3,7 @@ import { effectiveScale, factorShape } from '../../src/adapter/description.js';
 import type { Model } from '../../src/ir/model.js';
 import { readModelBytes } from '../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
-import type { NdArray } from '../../src/ir/ops/define.js';
+import type { NdArray } from '../../src/ir/ops/core/define.js';
 import { elementCount } from '../../src/ir/shape.js';
 import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
 import { toF64 } from '../../src/ir/values.js';

@@ -1,9 +1,9 @@
 import { fromF16, toF16 } from '../../src/ir/half.js';
 import { type Graph, modelOf, type Value } from '../../src/ir/model.js';
-import { opsetOf } from '../../src/ir/ops/attrs.js';
-import type { NdArray } from '../../src/ir/ops/define.js';
+import { opsetOf } from '../../src/ir/ops/core/attrs.js';
+import type { NdArray } from '../../src/ir/ops/core/define.js';
+import { ndOf } from '../../src/ir/ops/core/tensor-values.js';
 import { opDef } from '../../src/ir/ops/index.js';
-import { ndOf } from '../../src/ir/ops/tensor-values.js';
 import { topologicalOrder } from '../../src/ir/topo.js';
 
 /** To the nearest number of the value's element type; past the largest it is infinite. */

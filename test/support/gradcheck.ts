@@ -1,7 +1,7 @@
 import type { Attr } from '../../src/ir/attr.js';
 import { Graph, Model, type Value } from '../../src/ir/model.js';
-import type { NdArray } from '../../src/ir/ops/define.js';
-import { ndOf } from '../../src/ir/ops/tensor-values.js';
+import type { NdArray } from '../../src/ir/ops/core/define.js';
+import { ndOf } from '../../src/ir/ops/core/tensor-values.js';
 import { elementCount, tensorType } from '../../src/ir/shape.js';
 import { MemoryTensor, type TensorData } from '../../src/ir/tensor.js';
 import { differentiate } from '../../src/passes/autodiff/engine.js';

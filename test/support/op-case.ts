@@ -2,7 +2,7 @@ import { type Attr, attrFloat, attrInt, attrInts, attrString } from '../../src/i
 import { type DType, dtypeFromOnnx, dtypeToOnnx } from '../../src/ir/dtype.js';
 import { Graph, Model } from '../../src/ir/model.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
-import type { NdArray } from '../../src/ir/ops/define.js';
+import type { NdArray } from '../../src/ir/ops/core/define.js';
 import { elementCount, tensorType } from '../../src/ir/shape.js';
 import { MemoryTensor } from '../../src/ir/tensor.js';
 import { noise, type Tensor } from './ort.js';

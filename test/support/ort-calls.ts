@@ -9,7 +9,7 @@ import { type Attr, attrFloat, attrInt, attrString } from '../../src/ir/attr.js'
 import { GraphBuilder } from '../../src/ir/builder.js';
 import { dtypeToOnnx } from '../../src/ir/dtype.js';
 import { Graph, type GraphFunction, Model, Node, type Value } from '../../src/ir/model.js';
-import type { NdArray } from '../../src/ir/ops/define.js';
+import type { NdArray } from '../../src/ir/ops/core/define.js';
 import { opDef } from '../../src/ir/ops/index.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { MemoryTensor } from '../../src/ir/tensor.js';

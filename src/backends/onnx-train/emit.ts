@@ -8,8 +8,8 @@ import { type Output, type WrittenOutput, writeAtomically } from '../../ir/files
 import { safetensorsOutput } from '../../ir/files/safetensors.js';
 import type { Model } from '../../ir/model.js';
 import { planModel } from '../../ir/onnx/writer.js';
+import type { SessionEntries } from '../../ir/ops/core/session-entries.js';
 import { opDef } from '../../ir/ops/index.js';
-import type { SessionEntries } from '../../ir/ops/session-entries.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { type Adapter, weightsFor } from '../../passes/adapters/adapter-file.js';
 import { factorData } from '../../passes/adapters/merge.js';

@@ -1,7 +1,7 @@
 import { attrInt } from '../../ir/attr.js';
 import { dtypeToOnnx } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
-import { attributes } from '../../ir/ops/gradients/vjp.js';
+import { attributes } from '../../ir/ops/core/gradient.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TrainBuilder } from './builder.js';
 import type { Loss } from './loss.js';

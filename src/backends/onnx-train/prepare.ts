@@ -4,7 +4,7 @@ import { dropoutInLoop } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Graph, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
-import { adaptedGradientProblem } from '../../ir/ops/gradients/lotr-linear.js';
+import { adaptedGradientProblem } from '../../ir/ops/lotr-linear.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { ADAPTED } from '../../passes/adapters/insert.js';

@@ -1,5 +1,5 @@
 import { bare } from '../../ir/keys.js';
-import { entryFault, type SessionEntries } from '../../ir/ops/session-entries.js';
+import { entryFault, type SessionEntries } from '../../ir/ops/core/session-entries.js';
 
 /** Entries of ONNX Runtime's session configuration that this process may set: those of models, and its own. */
 export type Config = SessionEntries & { readonly 'session.disable_prepacking'?: '1' };

@@ -1,11 +1,64 @@
+import { attrInt } from '../attr.js';
+import type { Node } from '../model.js';
 import { type Dim, staticShape } from '../shape.js';
-import { attrsOf } from './attrs.js';
-import { type NdArray, op } from './define.js';
-import { addDim, unifyDim } from './dims.js';
-import { concatVjp } from './gradients/shape.js';
-import { gatherInts } from './ints.js';
-import { fromIndex, offset, sizeOf, stridesOf } from './nd.js';
-import { attrs, axisIn, mustAgree, need, one, refuse, rule, tensorAt } from './rules.js';
+import { attrsOf } from './core/attrs.js';
+import { type Count, extentOf, shapeOf } from './core/counts.js';
+import { type Inferred, type NdArray, type OpDef, op } from './core/define.js';
+import { addDim, divExact, type Ints, mulDim, unifyDim } from './core/dims.js';
+import { attributes, axisOf, input, type Vjp } from './core/gradient.js';
+import { entry, extentAt, slice, zerosLike } from './core/gradient-shape.js';
+import { gatherInts } from './core/ints.js';
+import { fromIndex, offset, sizeOf, stridesOf } from './core/nd.js';
+import {
+  attrs,
+  axisIn,
+  mustAgree,
+  need,
+  one,
+  refuse,
+  rule,
+  tensorAt,
+  typeOf,
+  unknownDims,
+} from './core/rules.js';
+
+/** Joining, splitting and repeating along axes. */
+
+function unknownOf(extent: Dim | undefined): Dim[] | null {
+  return typeof extent === 'number' && extent <= 64 ? new Array<Dim>(extent).fill(null) : null;
+}
+
+/** Which part holds position `at`, and where in it. */
+function locate(extents: readonly number[], at: number): readonly [number, number] {
+  let rest = at;
+  for (const [part, extent] of extents.entries()) {
+    if (rest < extent) return [part, rest];
+    rest -= extent;
+  }
+  throw new Error(`position ${at} is beyond the last part`);
+}
+
+/** Concat: each input takes its stretch of the gradient. */
+const concatVjp: Vjp = (b, node, [dy]) => {
+  const axis = axisOf(attributes(node, 'Concat').axis ?? 1, b.rank(node.outputs[0]!));
+  const extents = node.inputs.map((value) => b.dims(value!)[axis] ?? null);
+  const known = extents.every((extent): extent is number => typeof extent === 'number');
+  if (known) {
+    let at = 0;
+    return extents.map((extent, index) => {
+      const from = at;
+      at += extent;
+      return b.wants(index) ? slice(b, dy!, b.ints([from]), b.ints([at]), axis) : null;
+    });
+  }
+  let from = b.ints([0]);
+  return node.inputs.map((value, index) => {
+    const to = b.one('Add', [from, extentAt(b, value!, axis)]);
+    const part = b.wants(index) ? slice(b, dy!, from, to, axis) : null;
+    from = to;
+    return part;
+  });
+};
 
 /** Concat: the inputs one after another along `axis` (default 1 before version 4). */
 export const Concat = op({
@@ -70,16 +123,151 @@ export const Concat = op({
   throughIntegers: true,
 });
 
-/** Which part holds position `at`, and where in it. */
-export function locate(extents: readonly number[], at: number): readonly [number, number] {
-  let rest = at;
-  for (const [part, extent] of extents.entries()) {
-    if (rest < extent) return [part, rest];
-    rest -= extent;
+function extentsOf(node: Node, extent: Dim, given: Ints | undefined, count: number): Dim[] {
+  if (given) {
+    if (given.length !== count) refuse(node, `${given.length} extents for ${count} outputs`);
+    const sum = given.reduce<number>((total, dim) => (typeof dim === 'number' ? total + dim : Number.NaN), 0);
+    if (typeof extent === 'number' && !Number.isNaN(sum) && sum !== extent) {
+      refuse(node, `extents [${given.join(',')}] do not add up to ${extent}`);
+    }
+    return [...given];
   }
-  throw new Error(`position ${at} is beyond the last part`);
+  if (typeof extent !== 'number') return new Array<Dim>(count).fill(divExact(extent, count));
+  const size = Math.ceil(extent / count);
+  return Array.from({ length: count }, (_, i) => Math.max(0, Math.min(size, extent - i * size)));
 }
 
-function unknownOf(extent: Dim | undefined): Dim[] | null {
-  return typeof extent === 'number' && extent <= 64 ? new Array<Dim>(extent).fill(null) : null;
+function partsOf(values: Ints, extents: readonly Dim[]): (Ints | null)[] {
+  let start: number | null = 0;
+  return extents.map((extent) => {
+    if (start === null || typeof extent !== 'number') {
+      start = null;
+      return null;
+    }
+    start += extent;
+    return values.slice(start - extent, start);
+  });
 }
+
+function splitOf(since: number, until?: number): OpDef<'Split'> {
+  const asInput = since >= 13;
+  return op({
+    name: 'Split',
+    since,
+    ...(until ? { until } : {}),
+    traits: ['pure', 'linear'],
+    infer: rule((node, ctx): Inferred => {
+      const x = tensorAt(ctx, 0);
+      const count = node.outputs.length;
+      if (!x?.shape) return { types: node.outputs.map(() => typeOf(x?.dtype, null)) };
+      const a = attrs(node, ctx);
+      const axis = axisIn(node, a.axis ?? 0, x.shape.length);
+      const given = asInput ? (node.inputs[1] ? (ctx.ints(1) ?? unknownDims(count)) : undefined) : a.split;
+      const extents = extentsOf(node, x.shape[axis]!, given, count);
+      const shapes = extents.map((extent) => x.shape!.with(axis, extent));
+      const values = x.shape.length === 1 ? ctx.ints(0) : null;
+      return {
+        types: shapes.map((shape) => typeOf(x.dtype, shape)),
+        ...(values ? { ints: partsOf(values, extents) } : {}),
+      };
+    }),
+    value: (node, inputs): NdArray[] => {
+      const x = need(inputs, 0);
+      const a = attrsOf(node);
+      const axis = axisIn(node, a.axis ?? 0, x.shape.length);
+      const given = asInput ? inputs[1] && [...inputs[1].data] : a.split;
+      const strides = stridesOf(x.shape);
+      let start = 0;
+      return extentsOf(node, x.shape[axis]!, given ?? undefined, node.outputs.length).map((extent) => {
+        const from = start;
+        start += extent as number;
+        const shape = x.shape.with(axis, extent as number);
+        return fromIndex(shape, (index) => x.data[offset(strides, index.with(axis, index[axis]! + from))]!);
+      });
+    },
+  });
+}
+
+/** Split: the parts' gradients joined; a part without a gradient counts as zeros. */
+const splitVjp: Vjp = (b, node, grads) => {
+  const axis = axisOf(attributes(node, 'Split').axis ?? 0, b.rank(input(node, 0)));
+  const parts = node.outputs.map((output, i) => grads[i] ?? zerosLike(b, output));
+  return [b.one('Concat', parts, { axis: attrInt(axis) }), null];
+};
+
+/**
+ * Split: consecutive parts along `axis`. Their extents are an attribute before version 13 and an input from then on;
+ * without them the parts are equal, and from version 18 (`num_outputs`) the last may be smaller.
+ */
+export const Split = op([splitOf(1, 12), splitOf(13)], { vjp: splitVjp, throughIntegers: true });
+
+/** Tile: each axis that was repeated is split into repeats and extent, and summed over the repeats. */
+const tileVjp: Vjp = (b, node, [dy]) => {
+  const [x, repeats] = [input(node, 0), input(node, 1)];
+  const known = b.contents(repeats);
+  const counts: Count[] = [];
+  const axes: number[] = [];
+  for (let axis = 0; axis < b.rank(x); axis++) {
+    const repeat = known?.[axis];
+    if (repeat !== 1) {
+      axes.push(counts.length);
+      counts.push(typeof repeat === 'number' ? repeat : entry(b, repeats, axis));
+    }
+    counts.push(extentOf(b, x, axis));
+  }
+  if (axes.length === 0) return [dy!, null];
+  return [b.reduceSum(b.reshape(dy!, shapeOf(b, counts)), axes, false), null];
+};
+
+/** Tile: the input repeated `repeats[k]` times along dimension k. */
+export const Tile = op({
+  name: 'Tile',
+  since: 6,
+  traits: ['pure', 'linear'],
+  infer: rule((node, ctx) => {
+    const x = tensorAt(ctx, 0);
+    const repeats = ctx.ints(1);
+    if (!x?.shape) return one(x?.dtype, repeats ? unknownDims(repeats.length) : null);
+    if (!repeats) return one(x.dtype, unknownDims(x.shape.length));
+    if (repeats.length !== x.shape.length)
+      refuse(node, `${repeats.length} repeats for rank ${x.shape.length}`, 1);
+    const shape = x.shape.map((dim, k) => mulDim(dim, repeats[k]!));
+    const values = ctx.ints(0);
+    const from = staticShape(x.shape);
+    if (!values || !from) return one(x.dtype, shape);
+    const strides = stridesOf(from);
+    return one(
+      x.dtype,
+      shape,
+      gatherInts(
+        shape,
+        (index) =>
+          values[
+            offset(
+              strides,
+              index.map((i, k) => i % from[k]!),
+            )
+          ]!,
+      ),
+    );
+  }),
+  value: (_, inputs) => {
+    const x = need(inputs, 0);
+    const repeats = need(inputs, 1).data;
+    const strides = stridesOf(x.shape);
+    const shape = x.shape.map((dim, k) => dim * repeats[k]!);
+    return [
+      fromIndex(
+        shape,
+        (index) =>
+          x.data[
+            offset(
+              strides,
+              index.map((i, k) => i % x.shape[k]!),
+            )
+          ]!,
+      ),
+    ];
+  },
+  vjp: tileVjp,
+});

@@ -1,9 +1,51 @@
+import { attrString, attrText } from '../attr.js';
 import type { Dim } from '../shape.js';
-import { attrsOf } from './attrs.js';
-import { op } from './define.js';
-import { einsumVjp } from './gradients/einsum.js';
-import { fromIndex } from './nd.js';
-import { attrs, mustAgree, need, one, rankIn, rule, tensorAt } from './rules.js';
+import { attrsOf } from './core/attrs.js';
+import { op } from './core/define.js';
+import type { Vjp } from './core/gradient.js';
+import { fromIndex } from './core/nd.js';
+import { attrs, mustAgree, need, one, rankIn, rule, tensorAt } from './core/rules.js';
+
+/** Letters of the operands and of the result; null with an ellipsis. Without an arrow: all letters that occur once, sorted. */
+function parse(equation: string): { readonly operands: readonly string[]; readonly result: string } | null {
+  const text = equation.replaceAll(' ', '');
+  if (text.includes('.')) return null;
+  const [left, right] = text.split('->');
+  const operands = left!.split(',');
+  const all = [...operands.join('')];
+  const once = all.filter((letter) => all.indexOf(letter) === all.lastIndexOf(letter)).sort();
+  return { operands, result: right ?? once.join('') };
+}
+
+/**
+ * Einsum of one or two operands without repeated letters in an operand: the gradient of an operand is the einsum of
+ * the output's gradient with the other operand. Ellipses, repeated letters and letters that only one operand has
+ * (sums inside it) are refused.
+ */
+const einsumVjp: Vjp = (b, node, [dy]) => {
+  const attr = node.attrs.get('equation');
+  const text = attr?.kind === 'string' ? attrText(attr.value).replaceAll(' ', '') : '';
+  const [left, out] = text.split('->');
+  const operands = left?.split(',') ?? [];
+  const refuse = (because: string) => ({ because: `equation "${text}": ${because}`, at: node });
+  if (out === undefined || operands.length > 2 || text.includes('...')) {
+    return refuse('only explicit equations of one or two operands without "..." have a rule');
+  }
+  for (const letters of [...operands, out]) {
+    if (new Set(letters).size !== letters.length) return refuse('a letter repeats within an operand');
+  }
+  for (const [index, letters] of operands.entries()) {
+    const others = out + (operands[1 - index] ?? '');
+    if ([...letters].some((letter) => !others.includes(letter))) return refuse('it sums within one operand');
+  }
+  return operands.map((letters, index) => {
+    if (!b.wants(index)) return null;
+    const other = operands[1 - index];
+    const equation = other === undefined ? `${out}->${letters}` : `${out},${other}->${letters}`;
+    const inputs = other === undefined ? [dy!] : [dy!, node.inputs[1 - index]!];
+    return b.one('Einsum', inputs, { equation: attrString(equation) });
+  });
+};
 
 /** Einsum without ellipsis: products of the operands summed over the letters that the result does not have. */
 export const Einsum = op({
@@ -65,14 +107,3 @@ export const Einsum = op({
   },
   vjp: einsumVjp,
 });
-
-/** Letters of the operands and of the result; null with an ellipsis. Without an arrow: all letters that occur once, sorted. */
-function parse(equation: string): { readonly operands: readonly string[]; readonly result: string } | null {
-  const text = equation.replaceAll(' ', '');
-  if (text.includes('.')) return null;
-  const [left, right] = text.split('->');
-  const operands = left!.split(',');
-  const all = [...operands.join('')];
-  const once = all.filter((letter) => all.indexOf(letter) === all.lastIndexOf(letter)).sort();
-  return { operands, result: right ?? once.join('') };
-}

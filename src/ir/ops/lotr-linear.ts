@@ -1,13 +1,14 @@
 import { operandsOf } from '../../adapter/terms.js';
+import { attrFloat, attrInt, attrString } from '../attr.js';
 import { isFloat } from '../dtype.js';
 import type { Node } from '../model.js';
 import { type Dim, type Shape, staticShape } from '../shape.js';
-import { attrsOf } from './attrs.js';
-import { type AttrsOf, type DimExpr, type NdArray, op, type Slices } from './define.js';
-import { broadcastShapes } from './dims.js';
-import { elements, matmulShape, transposedShape } from './families/matrix.js';
-import { lotrLinearVjp } from './gradients/lotr-linear.js';
-import { map, matmul, swapLast, zip } from './nd.js';
+import { attrsOf } from './core/attrs.js';
+import { type AttrsOf, type DimExpr, type NdArray, op, type Slices } from './core/define.js';
+import { broadcastShapes } from './core/dims.js';
+import { attributes, input, type Vjp } from './core/gradient.js';
+import { elements, matmulShape, transposedShape } from './core/matrix.js';
+import { map, matmul, reduce, reshape, swapLast, zip } from './core/nd.js';
 import {
   attrs,
   dimExpr,
@@ -21,12 +22,133 @@ import {
   shapeAt,
   sum,
   tensorAt,
-} from './rules.js';
+  typeOf,
+} from './core/rules.js';
+import { flatten, gemm } from './matmul.js';
 
 type Attrs = AttrsOf<'lotrc::LoTRLinear'>;
 
 /** base of a matrix to which the adapter is added itself */
 const MATRIX = 'Identity';
+
+/** base ops that read nothing but a bias besides x and W */
+const PLAIN: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);
+
+/** Number of factors by `delta`; refuses a node with too few or too many inputs. */
+function factorCount(node: Node, a: Attrs): number {
+  let count: number;
+  try {
+    count = operandsOf(a).length;
+  } catch (error) {
+    refuse(node, (error as Error).message);
+  }
+  const given = node.inputs.length - 2;
+  const rest = given - count;
+  if (rest < 0 || (rest > 1 && PLAIN.has(a.base)))
+    refuse(node, `delta "${a.delta}" takes ${count} factors and a bias, not ${given} inputs`);
+  return count;
+}
+
+/** base ops with a W of two axes and nothing but a bias after it */
+const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);
+
+/** Why an adapted layer has no gradient of its own, and has to be written in plain ONNX first; null when it has one. */
+export function adaptedGradientProblem(node: Node): string | null {
+  const { base, delta } = attributes(node, 'lotrc::LoTRLinear');
+  if (!PRODUCTS.has(base)) return `its base operator is ${base}`;
+  const operands = operandsOf({ delta });
+  const chained = operands.every(
+    ([first, second, ...more], k) =>
+      second && more.length === 0 && first === (k === 0 ? 'i' : operands[k - 1]![1]),
+  );
+  return chained && operands.length > 1 ? null : `${delta} is not a chain of matrices`;
+}
+
+/**
+ * y = alpha x W' + scale x F1 F2 ... + beta b. One lotrc::LoTRLinearGrad gives dx, the gradients of the factors and that of a
+ * bias of one row; a trained weight and a bias of another shape get theirs in separate nodes.
+ */
+const lotrLinearVjp: Vjp = (b, node, [dy]) => {
+  const because = adaptedGradientProblem(node);
+  if (because !== null) return { because, at: node };
+  const { alpha, beta, delta, scale, transB } = attributes(node, 'lotrc::LoTRLinear');
+  const count = operandsOf({ delta }).length;
+  const [x, w] = [input(node, 0), input(node, 1)];
+  const factors = Array.from({ length: count }, (_, f) => input(node, 2 + f));
+  const at = 2 + count;
+  const bias = node.inputs[at] ?? null;
+  const row = bias !== null && b.rank(bias) === 1 && b.dims(bias)[0] === b.dims(w)[transB ? 0 : 1];
+  const wanted = [b.wants(0), ...factors.map((_, f) => b.wants(2 + f)), row && b.wants(at)];
+  const names = ['dx', ...factors.map((_, f) => `dF${f + 1}`), 'db'];
+  const attrs = {
+    delta: attrString(delta),
+    scale: attrFloat(scale),
+    alpha: attrFloat(alpha),
+    beta: attrFloat(beta),
+    transB: attrInt(transB ? 0 : 1),
+  };
+  const made = wanted.includes(true)
+    ? b.node('LoTRLinearGrad', [x, w, ...factors, dy!], attrs, {
+        domain: 'lotrc',
+        outputs: names.map((name, k) => (wanted[k] ? `grad/${name}` : '')),
+      })
+    : [];
+  const given = (k: number) => (wanted[k] ? made[k]! : null);
+  const weight = () => {
+    const [flat, rows] = [flatten(b, dy!, w, transB ? 0 : 1), flatten(b, x, w, transB ? 1 : 0)];
+    return transB ? gemm(b, flat, rows, 1, 0, alpha, x) : gemm(b, rows, flat, 1, 0, alpha, x);
+  };
+  const spread = () => {
+    const scaled = beta === 1 ? dy! : b.mul(dy!, b.scalar(beta, bias!));
+    return b.sumTo(scaled, node.outputs[0]!, bias!);
+  };
+  return [
+    given(0),
+    b.wants(1) ? weight() : null,
+    ...factors.map((_, f) => given(1 + f)),
+    ...(bias ? [row ? given(1 + count) : b.wants(at) ? spread() : null] : []),
+  ];
+};
+
+/** The axes of x before the last go along, where nothing else that the layer reads has more than one axis. */
+function rowSlices(node: Node<'lotrc::LoTRLinear'>, axis: number): Slices | null {
+  const type = node.outputs[0]?.type;
+  const shape = type?.kind === 'tensor' ? type.shape : null;
+  const first = 2 + factorCount(node, attrsOf(node));
+  const rows = node.inputs.every((_, index) => index < first || shapeAt(node, index)?.length === 1);
+  if (!node.inputs[0] || !shape || axis >= shape.length - 1 || shape[axis] === 1 || !rows) return null;
+  return { axes: node.inputs.map((_, index) => (index === 0 ? axis : null)) };
+}
+
+/** The (i, o) matrix of an einsum, by summing over all index values. */
+function einsum(operands: readonly (readonly string[])[], factors: readonly NdArray[]): NdArray {
+  const extents = new Map<string, number>();
+  for (const [f, letters] of operands.entries()) {
+    for (const [k, letter] of letters.entries()) extents.set(letter, staticShape(factors[f]!.shape)![k]!);
+  }
+  const letters = [...extents.keys()];
+  const [rows, columns] = [extents.get('i')!, extents.get('o')!];
+  const data = new Float64Array(rows * columns);
+  const at = new Map<string, number>();
+  const walk = (depth: number): void => {
+    if (depth < letters.length) {
+      for (let v = 0; v < extents.get(letters[depth]!)!; v++) {
+        at.set(letters[depth]!, v);
+        walk(depth + 1);
+      }
+      return;
+    }
+    let term = 1;
+    for (const [f, own] of operands.entries()) {
+      let flat = 0;
+      for (const [k, letter] of own.entries()) flat = flat * factors[f]!.shape[k]! + at.get(letter)!;
+      term *= factors[f]!.data[flat]!;
+    }
+    data[at.get('i')! * columns + at.get('o')!]! += term;
+  };
+  walk(0);
+  return { shape: [rows, columns], data };
+}
 
 /**
  * lotrc LoTRLinear: base(x, W, b) + scale * x D, where D (in, out) is the einsum `delta` over the factors.
@@ -35,7 +157,7 @@ const MATRIX = 'Identity';
  * Conv (W is (out, channels, window...), D (channels * window, out) multiplies the patches of x)
  * Identity (no x: the result is W + scale * D itself) or an op of another domain as `domain::op`.
  */
-export const lotrLinear = op({
+export const LoTRLinear = op({
   name: 'lotrc::LoTRLinear',
   domain: 'lotrc',
   since: 1,
@@ -107,60 +229,73 @@ export const lotrLinear = op({
   },
 });
 
-/** The axes of x before the last go along, where nothing else that the layer reads has more than one axis. */
-function rowSlices(node: Node<'lotrc::LoTRLinear'>, axis: number): Slices | null {
-  const type = node.outputs[0]?.type;
-  const shape = type?.kind === 'tensor' ? type.shape : null;
-  const first = 2 + factorCount(node, attrsOf(node));
-  const rows = node.inputs.every((_, index) => index < first || shapeAt(node, index)?.length === 1);
-  if (!node.inputs[0] || !shape || axis >= shape.length - 1 || shape[axis] === 1 || !rows) return null;
-  return { axes: node.inputs.map((_, index) => (index === 0 ? axis : null)) };
-}
-
-/** base ops that read nothing but a bias besides x and W */
-const PLAIN: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);
-
-/** Number of factors by `delta`; refuses a node with too few or too many inputs. */
-function factorCount(node: Node, a: Attrs): number {
-  let count: number;
-  try {
-    count = operandsOf(a).length;
-  } catch (error) {
-    refuse(node, (error as Error).message);
-  }
-  const given = node.inputs.length - 2;
-  const rest = given - count;
-  if (rest < 0 || (rest > 1 && PLAIN.has(a.base)))
-    refuse(node, `delta "${a.delta}" takes ${count} factors and a bias, not ${given} inputs`);
-  return count;
-}
-
-/** The (i, o) matrix of an einsum, by summing over all index values. */
-function einsum(operands: readonly (readonly string[])[], factors: readonly NdArray[]): NdArray {
-  const extents = new Map<string, number>();
-  for (const [f, letters] of operands.entries()) {
-    for (const [k, letter] of letters.entries()) extents.set(letter, staticShape(factors[f]!.shape)![k]!);
-  }
-  const letters = [...extents.keys()];
-  const [rows, columns] = [extents.get('i')!, extents.get('o')!];
-  const data = new Float64Array(rows * columns);
-  const at = new Map<string, number>();
-  const walk = (depth: number): void => {
-    if (depth < letters.length) {
-      for (let v = 0; v < extents.get(letters[depth]!)!; v++) {
-        at.set(letters[depth]!, v);
-        walk(depth + 1);
-      }
-      return;
-    }
-    let term = 1;
-    for (const [f, own] of operands.entries()) {
-      let flat = 0;
-      for (const [k, letter] of own.entries()) flat = flat * factors[f]!.shape[k]! + at.get(letter)!;
-      term *= factors[f]!.data[flat]!;
-    }
-    data[at.get('i')! * columns + at.get('o')!]! += term;
-  };
-  walk(0);
-  return { shape: [rows, columns], data };
-}
+/**
+ * lotrc LoTRLinearGrad: the gradients of an adapted layer y = alpha x W' + scale x F1 F2 ... + beta b. Inputs: x, W,
+ * the factors, dy. Outputs: dx, one per factor, db, each with the type of the value whose gradient it is; one that
+ * nothing needs has no name. `delta` is a chain of matrices. `transB` is that of the product dy W which gives dx: 1
+ * where W is (in, out). Axes of x before the last are tokens, which the gradients of the factors and db sum over.
+ */
+export const LoTRLinearGrad = op({
+  name: 'lotrc::LoTRLinearGrad',
+  domain: 'lotrc',
+  since: 1,
+  traits: ['pure'],
+  infer: rule((node, ctx) => {
+    const count = operandsOf(attrs(node, ctx)).length;
+    if (node.inputs.length !== 3 + count || node.outputs.length !== 2 + count)
+      refuse(node, `its delta makes it ${3 + count} inputs and ${2 + count} outputs`);
+    const like = [0, ...Array.from({ length: count }, (_, f) => 2 + f)].map((index) => tensorAt(ctx, index));
+    const dy = tensorAt(ctx, 2 + count);
+    rankIn(node, tensorAt(ctx, 1)?.shape, 2, 2, 'W');
+    const last = dy?.shape ? [dy.shape.at(-1) ?? null] : null;
+    return {
+      types: [...like.map((type) => typeOf(type?.dtype, type?.shape ?? null)), typeOf(dy?.dtype, last)],
+    };
+  }),
+  cost: (node) => {
+    const count = node.inputs.length - 3;
+    const dy = shapeAt(node, 2 + count);
+    const rows = elements(dy?.slice(0, -1) ?? null);
+    // every matrix meets every token once for dx, and the first and the last factor once more for the gradients
+    const matrices = [1, ...Array.from({ length: count }, (_, f) => 2 + f)].map((k) =>
+      elements(shapeAt(node, k)),
+    );
+    const ends = [elements(shapeAt(node, 2)), elements(shapeAt(node, 1 + count))];
+    const steps: DimExpr[] = [...matrices, ...ends].map((size) => product(2, rows, size));
+    const moved = [0, 1, 2 + count, 0].map((k) => elements(shapeAt(node, k)));
+    return { flops: sum(...steps), bytes: product(4, sum(...moved)) };
+  },
+  value: (node, inputs): NdArray[] => {
+    const { alpha, beta, delta, scale, transB } = attrsOf(node);
+    const count = operandsOf({ delta }).length;
+    const [x, w] = [need(inputs, 0), need(inputs, 1)];
+    const factors = inputs.slice(2, 2 + count).map((factor) => factor!);
+    const rows = (a: NdArray): NdArray => reshape(a, [a.data.length / a.shape.at(-1)!, a.shape.at(-1)!]);
+    const dy = rows(need(inputs, 2 + count));
+    const chain = (parts: readonly NdArray[]): NdArray | null =>
+      parts.reduce<NdArray | null>((a, b) => (a ? matmul(a, b) : b), null);
+    const scaled = (a: NdArray, by: number): NdArray => map(a, (v) => by * v);
+    // the gradient of D = F1 F2 ... is x^T dy, that of a factor is the transposed product of the factors before it,
+    // times this, times the transposed product of those after
+    const whole = scaled(matmul(swapLast(rows(x)), dy), scale);
+    const gradients = factors.map((_, f) => {
+      const [left, right] = [chain(factors.slice(0, f)), chain(factors.slice(f + 1))];
+      const inner = left ? matmul(swapLast(left), whole) : whole;
+      return right ? matmul(inner, swapLast(right)) : inner;
+    });
+    const base = scaled(matmul(dy, transB ? swapLast(w) : w), alpha);
+    const adapter = scaled(matmul(dy, swapLast(chain(factors)!)), scale);
+    const dx = reshape(
+      zip([base, adapter], (a, b) => a! + b!),
+      x.shape,
+    );
+    return [
+      dx,
+      ...gradients,
+      scaled(
+        reduce(dy, [0], false, (line) => line.reduce((a, b) => a + b, 0)),
+        beta,
+      ),
+    ];
+  },
+});

@@ -1,5 +1,5 @@
 import { type Graph, Node, type Value } from '../../ir/model.js';
-import { zerosLike } from '../../ir/ops/gradients/shape.js';
+import { zerosLike } from '../../ir/ops/core/gradient-shape.js';
 import { copyGraph } from '../inline/copy.js';
 import { Gradients } from './grad-builder.js';
 

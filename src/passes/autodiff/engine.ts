@@ -3,7 +3,7 @@ import { controlFlow, noGradient, pastCache, straightThrough } from '../../ir/co
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import { type DType, isFloat } from '../../ir/dtype.js';
 import { type Graph, modelOf, type Node, nodePath, type Value } from '../../ir/model.js';
-import type { OpDef, Refusal } from '../../ir/ops/define.js';
+import type { OpDef, Refusal } from '../../ir/ops/core/define.js';
 import { opDef } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import { topologicalOrder } from '../../ir/topo.js';

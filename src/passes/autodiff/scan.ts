@@ -2,7 +2,7 @@ import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { isFloat } from '../../ir/dtype.js';
 import { Graph, Node, type Value } from '../../ir/model.js';
-import { range, zerosLike } from '../../ir/ops/gradients/shape.js';
+import { range, zerosLike } from '../../ir/ops/core/gradient-shape.js';
 import { type Dim, tensorType, type ValueType } from '../../ir/shape.js';
 import { copyNode, type Substitution } from '../inline/copy.js';
 import { type Differentiate, readInBranches } from './branches.js';

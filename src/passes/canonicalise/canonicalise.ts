@@ -1,6 +1,6 @@
 import { GraphBuilder, opsetOf } from '../../ir/builder.js';
 import type { Model, Value } from '../../ir/model.js';
-import { opVersion } from '../../ir/ops/attrs.js';
+import { opVersion } from '../../ir/ops/core/attrs.js';
 import { sameShape } from '../../ir/shape.js';
 import { MemoryTensor } from '../../ir/tensor.js';
 import { encodeFloats } from '../../ir/values.js';

@@ -8,8 +8,8 @@ import {
   groupQueryAttentionProblem,
   msAttentionProblem,
   multiHeadAttentionProblem,
-} from '../../ir/ops/gradients/attention.js';
-import { recurrentProblem } from '../../ir/ops/gradients/recurrent.js';
+} from '../../ir/ops/attention.js';
+import { recurrentProblem } from '../../ir/ops/recurrent.js';
 import { supersede } from '../../ir/supersede.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { removeDeadIn } from '../dce.js';

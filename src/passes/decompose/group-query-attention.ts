@@ -1,6 +1,6 @@
 import { attrInt } from '../../ir/attr.js';
 import type { Node, Value } from '../../ir/model.js';
-import { attributes } from '../../ir/ops/gradients/vjp.js';
+import { attributes } from '../../ir/ops/core/gradient.js';
 import { attend, joinHeads, repeatHeads, splitHeads } from './heads.js';
 import { dimsOf, type Lowering } from './lowering.js';
 

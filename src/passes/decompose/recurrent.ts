@@ -1,7 +1,7 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { Graph, type Node, type Value } from '../../ir/model.js';
-import { attrsOf } from '../../ir/ops/attrs.js';
+import { attrsOf } from '../../ir/ops/core/attrs.js';
 import { tensorType, type ValueType } from '../../ir/shape.js';
 import { dimsOf, type Lowering } from './lowering.js';
 

@@ -1,6 +1,6 @@
 import { opsetOf } from '../../ir/builder.js';
 import type { Graph, GraphFunction, Model, Node } from '../../ir/model.js';
-import { constantOf, constantScalar } from '../../ir/ops/gradients/elementwise.js';
+import { constantOf, constantScalar } from '../../ir/ops/core/gradient.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { calledBy } from '../inline/inline.js';
 

@@ -1,7 +1,7 @@
 import { attrInt } from '../../ir/attr.js';
 import { dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import { canTakeName, type Graph, type Node, type Value } from '../../ir/model.js';
-import { constantOf, constantScalar } from '../../ir/ops/gradients/elementwise.js';
+import { constantOf, constantScalar } from '../../ir/ops/core/gradient.js';
 import { scalarTensor } from '../../ir/scalar.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
 import { supersede } from '../../ir/supersede.js';

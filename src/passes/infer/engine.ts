@@ -10,8 +10,8 @@ import {
   nodePath,
   type Value,
 } from '../../ir/model.js';
-import { opVersion } from '../../ir/ops/attrs.js';
-import type { InferContext, Inferred } from '../../ir/ops/define.js';
+import { opVersion } from '../../ir/ops/core/attrs.js';
+import type { InferContext, Inferred } from '../../ir/ops/core/define.js';
 import { opDef } from '../../ir/ops/index.js';
 import { elementCount, type ValueType } from '../../ir/shape.js';
 import { topologicalOrder } from '../../ir/topo.js';

@@ -1,10 +1,10 @@
 import type { Attr } from '../../ir/attr.js';
 import { LotrcError } from '../../ir/diagnostics.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
-import { attrsOf } from '../../ir/ops/attrs.js';
-import { tensorOf } from '../../ir/ops/constant.js';
-import type { Ints } from '../../ir/ops/dims.js';
-import { intsOf } from '../../ir/ops/tensor-values.js';
+import { attrsOf } from '../../ir/ops/core/attrs.js';
+import type { Ints } from '../../ir/ops/core/dims.js';
+import { intsOf } from '../../ir/ops/core/tensor-values.js';
+import { tensorOf } from '../../ir/ops/generators.js';
 import { elementCount, staticShape, type ValueType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 

@@ -1,8 +1,8 @@
 import { opsetOf } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
-import type { Slices } from '../../ir/ops/define.js';
+import type { Slices } from '../../ir/ops/core/define.js';
+import { elementwiseSlices } from '../../ir/ops/core/slices.js';
 import { opDef } from '../../ir/ops/index.js';
-import { elementwiseSlices } from '../../ir/ops/slices/rules.js';
 
 /** A node of which only one index along `axis` of its output is read. */
 export interface Narrowed {

@@ -1,6 +1,6 @@
 import { GraphBuilder } from '../../ir/builder.js';
 import type { Model, Node, Value } from '../../ir/model.js';
-import { axisIn, shapeAt } from '../../ir/ops/rules.js';
+import { axisIn, shapeAt } from '../../ir/ops/core/rules.js';
 import { i64Tensor } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { toIntegers } from '../../ir/values.js';

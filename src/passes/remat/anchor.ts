@@ -1,5 +1,5 @@
 import type { Node, Value } from '../../ir/model.js';
-import type { Builder } from '../../ir/ops/define.js';
+import type { Builder } from '../../ir/ops/core/define.js';
 import { type Shape, sameDim, shapeOf } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
 

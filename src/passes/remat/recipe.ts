@@ -1,9 +1,9 @@
 import { opsetOf } from '../../ir/builder.js';
 import { isFloat } from '../../ir/dtype.js';
 import type { Node, Value } from '../../ir/model.js';
-import { productOf } from '../../ir/ops/dims.js';
+import { productOf } from '../../ir/ops/core/dims.js';
+import { shapeAt } from '../../ir/ops/core/rules.js';
 import { opDef } from '../../ir/ops/index.js';
-import { shapeAt } from '../../ir/ops/rules.js';
 import { sameDim } from '../../ir/shape.js';
 
 /** Nodes to run again, in order, and the values that they start from. */

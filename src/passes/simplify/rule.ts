@@ -1,5 +1,5 @@
 import type { Node, Value } from '../../ir/model.js';
-import type { Refusal } from '../../ir/ops/define.js';
+import type { Refusal } from '../../ir/ops/core/define.js';
 
 /** What a rule puts in the place of a node's first output: another value of the graph. */
 export type Rewrite = { readonly becomes: Value } | { readonly reads: Value };

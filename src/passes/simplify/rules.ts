@@ -1,7 +1,7 @@
 import { dtypeFromOnnx } from '../../ir/dtype.js';
 import type { Node, Value } from '../../ir/model.js';
-import { constantOf, constantScalar } from '../../ir/ops/gradients/elementwise.js';
-import { vectorOf } from '../../ir/ops/gradients/shape.js';
+import { constantOf, constantScalar } from '../../ir/ops/core/gradient.js';
+import { vectorOf } from '../../ir/ops/core/gradient-shape.js';
 import { sameShape } from '../../ir/shape.js';
 import { declines, type Rule } from './rule.js';
 

@@ -1,7 +1,7 @@
 import { type Attr, attrInt } from '../../ir/attr.js';
 import type { GraphBuilder } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
-import { attributes } from '../../ir/ops/gradients/vjp.js';
+import { attributes } from '../../ir/ops/core/gradient.js';
 import { sameDim } from '../../ir/shape.js';
 import { StridedTensor } from '../../ir/strided-tensor.js';
 import { i64Tensor, type TensorData } from '../../ir/tensor.js';

@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
-import { range } from '../../ir/ops/gradients/shape.js';
+import { range } from '../../ir/ops/core/gradient-shape.js';
 import { holderOf, type Origins, rankOf } from '../sites/constant.js';
 import { unsqueeze } from './unsqueeze.js';
 import { readWhole, reshaped, type View, type Views } from './views.js';

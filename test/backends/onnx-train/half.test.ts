@@ -8,7 +8,7 @@ import { attrInt } from '../../../src/ir/attr.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
-import type { NdArray } from '../../../src/ir/ops/define.js';
+import type { NdArray } from '../../../src/ir/ops/core/define.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../../src/ir/values.js';

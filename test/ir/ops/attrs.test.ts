@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Attr, attrFloat, attrInt, attrInts, attrString } from '../../../src/ir/attr.js';
 import type { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model, type Node, type OpName } from '../../../src/ir/model.js';
-import { attrsOf, opsetOf, opVersion } from '../../../src/ir/ops/attrs.js';
+import { attrsOf, opsetOf, opVersion } from '../../../src/ir/ops/core/attrs.js';
 
 function node<Op extends OpName>(op: Op, opset: number, attrs: Record<string, Attr> = {}): Node<Op> {
   const graph = new Graph('g');

@@ -12,7 +12,7 @@ import {
   mulDim,
   sameExtent,
   subDim,
-} from '../../../src/ir/ops/dims.js';
+} from '../../../src/ir/ops/core/dims.js';
 
 describe('sums and products of names', () => {
   test('are canonical: the order of making does not show', () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { attrInt } from '../../../src/ir/attr.js';
 import { type Diagnostic, LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../../src/ir/model.js';
-import { ndOf } from '../../../src/ir/ops/tensor-values.js';
+import { ndOf } from '../../../src/ir/ops/core/tensor-values.js';
 import { elementCount, staticShape, tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, i64Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { differentiate } from '../../../src/passes/autodiff/engine.js';

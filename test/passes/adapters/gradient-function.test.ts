@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { attrFloat, attrInt, attrString } from '../../../src/ir/attr.js';
 import { Graph, Model, Node } from '../../../src/ir/model.js';
-import type { NdArray } from '../../../src/ir/ops/define.js';
+import type { NdArray } from '../../../src/ir/ops/core/define.js';
 import { opDef } from '../../../src/ir/ops/index.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { defineGradient } from '../../../src/passes/adapters/gradient-function.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
-import type { NdArray } from '../../../src/ir/ops/define.js';
+import type { NdArray } from '../../../src/ir/ops/core/define.js';
 import { parseModel } from '../../../src/ir/text/index.js';
 import { check } from '../../../src/ir/verify.js';
 import { canonicalise } from '../../../src/passes/canonicalise/canonicalise.js';

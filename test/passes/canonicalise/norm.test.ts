@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Model } from '../../../src/ir/model.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
-import type { NdArray } from '../../../src/ir/ops/define.js';
+import type { NdArray } from '../../../src/ir/ops/core/define.js';
 import { parseModel } from '../../../src/ir/text/index.js';
 import { check } from '../../../src/ir/verify.js';
 import { canonicalise } from '../../../src/passes/canonicalise/canonicalise.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Model, Node, Value } from '../../../src/ir/model.js';
-import type { NdArray } from '../../../src/ir/ops/define.js';
+import type { NdArray } from '../../../src/ir/ops/core/define.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
 import { parseModel } from '../../../src/ir/text/index.js';
 import { check } from '../../../src/ir/verify.js';
