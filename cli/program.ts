@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { BACK_ENDS, type BackEnd } from '../src/backends/backend.js';
 import { usage } from '../src/ir/codes/cli.js';
 import { closest, LotrcError } from '../src/ir/diagnostics.js';
 import { visibleLines } from '../src/ir/visible.js';
@@ -24,14 +25,18 @@ export interface Run {
 
 /**
  * Runs one command line (without `node` and the script) and returns its exit code: 0 done, 1 diagnostics, 2 the
- * command line is wrong, 70 a defect of lotrc. Never throws and never ends the process.
+ * command line is wrong, 70 a defect of lotrc. Never throws and never ends the process. `backEnds`: those of `lotrc emit`.
  */
-export async function main(argv: readonly string[], io: Io): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  io: Io,
+  backEnds: readonly BackEnd[] = BACK_ENDS,
+): Promise<number> {
   // names from a model must not control the terminal, whatever prints them
   const shown: Io = { out: (text) => io.out(visibleLines(text)), err: io.err };
   const run: Run = { io: shown, reporter: new Reporter(shown, wantedFormat(argv)), exitCode: EXIT.ok };
   try {
-    await buildProgram(run).parseAsync(argv, { from: 'user' });
+    await buildProgram(run, backEnds).parseAsync(argv, { from: 'user' });
     if (run.reporter.hasErrors && run.exitCode === EXIT.ok) run.exitCode = EXIT.diagnostics;
   } catch (error) {
     run.exitCode = await explainFailure(error, argv, run);
@@ -70,7 +75,7 @@ function wantedFormat(argv: readonly string[]): DiagnosticsFormat {
 }
 
 /** All commands. Declaring them loads no code that works on models. */
-export function buildProgram(run: Run): Command {
+export function buildProgram(run: Run, backEnds: readonly BackEnd[] = BACK_ENDS): Command {
   const program = new Command('lotrc')
     .description('The adapter compiler for ONNX: gives the linear layers of a model LoTR or LoRA adapters.')
     .addHelpText('after', EXAMPLES)
@@ -88,7 +93,7 @@ export function buildProgram(run: Run): Command {
   declareEmitCommands(program, run);
   declareTuneCommands(program, run);
   declareLogsCommands(program, run);
-  declareGpuCommands(program, run);
+  declareGpuCommands(program, run, backEnds);
   declareHelpCommands(program, run);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
     settle(command, run);

@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { CUDA } from '../../src/backends/host/cuda/back-end.js';
 import { scheduleOf } from '../../src/backends/host/cuda/lower.js';
 import { SharedKernels } from '../../src/backends/host/shared/kernels.js';
-import { profileOfArch } from '../../src/backends/kernel/device/find.js';
+import { deviceOfArch } from '../../src/backends/kernel/device/find.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
 import { WARP } from '../../src/backends/kernel/ir/units.js';
@@ -216,7 +217,7 @@ export function tunedPlans(
   },
 ): readonly Tuned[] {
   const { dtype, purpose, tf32 } = given;
-  const device = profileOfArch(given.arch);
+  const device = deviceOfArch(given.arch, CUDA.devices);
   return given.tokens.map((tokens) => ({
     plan: choose(contraction, { device, tokens, purpose, dtype, form: 'split' }),
     tf32,

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { profile } from '../../src/backends/kernel/device/find.js';
+import { WEBGPU_LAPTOP } from '../../src/backends/kernel/device/webgpu-laptop.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { KernelPlan, Launch, Schedule } from '../../src/backends/kernel/model/types.js';
@@ -71,7 +71,7 @@ export function pageJob(plan: KernelPlan, jobs: readonly TuningJob[], rounds: nu
 
 /** The plan whose launches are tuned. */
 export function planOf(model: Model, tokens: number, purpose: 'train' | 'serve'): KernelPlan {
-  const device = profile('webgpu-laptop', 'webgpu');
+  const device = WEBGPU_LAPTOP;
   return choose(contract(model), { device, tokens, purpose, dtype: 'f32' });
 }
 

@@ -1,13 +1,13 @@
-import { cudaHost } from '../../src/backends/host/cuda/cuda.js';
-import { loweredPlan } from '../../src/backends/host/cuda/lower.js';
-import type { TextFile } from '../../src/backends/host/shared/emitted.js';
-import { profile, profileOfArch, profilesOf } from '../../src/backends/kernel/device/find.js';
+import { BACK_ENDS, type BackEnd, type EmitOptions } from '../../src/backends/backend.js';
+import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
+import { deviceNamed, deviceOfArch } from '../../src/backends/kernel/device/find.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { DeviceProfile, KernelDtype, KernelPlan } from '../../src/backends/kernel/model/types.js';
+import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../src/backends/kernel/plan/explain.js';
 import { plansJson } from '../../src/backends/kernel/plan/explain-json.js';
 import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/plan/schedule-file.js';
+import { fail } from '../../src/ir/diagnostics.js';
 import { writeFolder } from '../folder.js';
 import { loadModel, readText } from '../load.js';
 import type { Run } from '../program.js';
@@ -36,7 +36,7 @@ export interface EmitGpuOptions {
  * runs them and the plan into a folder. Reads no weights.
  */
 export async function emitGpuCommand(
-  target: 'wgsl' | 'cuda',
+  backEnd: BackEnd,
   path: string,
   options: EmitGpuOptions,
   run: Run,
@@ -59,9 +59,9 @@ export async function emitGpuCommand(
   if (options.arch !== undefined && options.device !== undefined) {
     throw usageError('--arch and --device exclude each other');
   }
-  const device = deviceOf(target, options);
+  const device = deviceOf(backEnd, options);
   const { schedules: file } = options;
-  const schedules = file === undefined ? [] : parseSchedules(readText(file), file);
+  const schedules = file === undefined ? [] : parseSchedules(readText(file), file, TARGETS);
   if (file !== undefined) refuseIllegal(schedules, device, file);
   const contraction = contract(loadModel(path));
   const tf32 = options.tf32 ?? false;
@@ -82,30 +82,23 @@ export async function emitGpuCommand(
     throw usageError(`--tf32 is for float32: the operands are ${planned[0]!.dtype}`);
   }
   // the plan that is explained is the one that is written
-  const architectures = architecturesOf(options, device);
-  const warpgroups = architectures.includes('sm_90a');
-  const lowered = (plan: KernelPlan) => loweredPlan(plan, tf32, { warpgroups });
-  const plans = target === 'wgsl' ? planned : planned.map(lowered);
+  const emitted: EmitOptions = { architectures: architecturesOf(options, device), tf32 };
+  for (const plan of planned) for (const problem of backEnd.check(plan)) fail(problem);
+  const plans = await Promise.all(planned.map((plan) => backEnd.lower(plan, emitted)));
   if (!options.explain) {
-    const [plan] = plans as [KernelPlan];
-    const files = target === 'wgsl' ? await moduleFiles(plan) : cudaHost(plan, architectures, { tf32 });
+    const [plan] = plans;
+    const files = await backEnd.emit(plan!, emitted);
     const inputs = file === undefined ? [path] : [path, file];
-    writeHost([...files, { path: 'plan.txt', text: explainPlan(plan) }], output!, inputs, run);
+    writeHost([...files, { path: 'plan.txt', text: explainPlan(plan!) }], output!, inputs, run);
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
 }
 
-/** Only a module for WebGPU needs ts-morph, which takes a second to load. */
-async function moduleFiles(plan: KernelPlan): Promise<readonly TextFile[]> {
-  const { typescriptHost } = await import('../../src/backends/host/webgpu/webgpu.js');
-  return typescriptHost(plan);
-}
-
 /** Writes the files of a host and says so. */
-function writeHost(files: readonly TextFile[], folder: string, inputs: readonly string[], run: Run): void {
+function writeHost(files: readonly EmittedFile[], folder: string, inputs: readonly string[], run: Run): void {
   writeFolder(files, folder, inputs);
-  const kernels = files.filter(({ path }) => /^kernels\/.*\.(wgsl|cu)$/.test(path));
+  const kernels = files.filter(({ path }) => path.startsWith('kernels/') && !/\.(h|cuh)$/.test(path));
   const others = files.flatMap(({ path }) => (path.includes('/') ? [] : [path]));
   if (files.some(({ path }) => path.startsWith('ort/'))) others.push('ort/');
   const last = others.pop();
@@ -117,9 +110,11 @@ function architecturesOf({ arch }: EmitGpuOptions, device: DeviceProfile): reado
   return arch === undefined ? [device.target] : [...new Set(arch.split(','))];
 }
 
-function deviceOf(target: 'wgsl' | 'cuda', { device, arch }: EmitGpuOptions): DeviceProfile {
-  const api = target === 'wgsl' ? 'webgpu' : 'cuda';
+function deviceOf({ devices }: BackEnd, { device, arch }: EmitGpuOptions): DeviceProfile {
   // the plan is for the first, the kernels run on all
-  if (arch !== undefined) return arch.split(',').map(profileOfArch)[0]!;
-  return device === undefined ? profilesOf(api)[0]! : profile(device, api);
+  if (arch !== undefined) return arch.split(',').map((one) => deviceOfArch(one, devices))[0]!;
+  return device === undefined ? devices[0]! : deviceNamed(device, devices);
 }
+
+/** Devices that a file of schedules may have rows for. */
+const TARGETS = [...new Set(BACK_ENDS.flatMap(({ devices }) => devices.map(({ target }) => target)))];

@@ -1,49 +1,44 @@
 import type { Command } from 'commander';
+import type { BackEnd } from '../../src/backends/backend.js';
 import type { EmitGpuOptions } from '../commands/emit-gpu.js';
 import type { Run } from '../program.js';
 import { whole, wholes, word } from '../values.js';
-
-/** Values that each target takes: WGSL has no bfloat16, and no vendor library for the bordered weight. */
-const DTYPES = { wgsl: ['f32', 'f16'], cuda: ['f32', 'f16', 'bf16'] };
-const FORMS = {
-  wgsl: ['split', 'widen', 'token', 'merged'],
-  cuda: ['split', 'widen', 'token', 'merged', 'bordered'],
-};
 
 /** `split, widen or token` */
 function either(words: readonly string[]): string {
   return `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
-/** emit wgsl, emit cuda: kernels for the adapted layers. Declared after the command `emit`. */
-export function declareGpuCommands(program: Command, run: Run): void {
+/** Element types that some device of a back end computes in. */
+const dtypesOf = ({ devices }: BackEnd): readonly string[] =>
+  (['f32', 'f16', 'bf16'] as const).filter((dtype) => devices.some(({ flops }) => flops[dtype] !== null));
+
+/** Values of --form; the bordered weight needs a vendor library. */
+const formsOf = ({ devices }: BackEnd): readonly string[] => [
+  ...['split', 'widen', 'token', 'merged'],
+  ...(devices.some(({ features }) => features.includes('library')) ? ['bordered'] : []),
+];
+
+/** emit wgsl, emit cuda, ...: kernels for the adapted layers. Declared after the command `emit`. */
+export function declareGpuCommands(program: Command, run: Run, backEnds: readonly BackEnd[]): void {
   const emit = program.commands.find((command) => command.name() === 'emit')!;
-  for (const target of ['wgsl', 'cuda'] as const) {
+  for (const backEnd of backEnds) {
+    const { name, about, devices, flags } = backEnd;
+    const [dtypes, forms] = [dtypesOf(backEnd), formsOf(backEnd)];
     const command = emit
-      .command(target)
-      .description(
-        target === 'wgsl'
-          ? 'write fused WebGPU kernels for the adapted layers and a TypeScript module that runs them'
-          : 'write fused CUDA kernels for the adapted layers and a C library that runs them',
-      )
+      .command(name)
+      .description(about)
       .argument('<model>', 'a model that `lotrc rewrite` wrote')
       .option('-o, --output <dir>', 'folder for the kernels')
       .option('--explain', 'print the plan and write nothing')
-      .option(
-        '--device <name>',
-        `profile of the device: ${target === 'wgsl' ? 'webgpu-laptop, apple-m1, intel-xe' : 'h100, h200, a100, rtx-5090'}`,
-      )
+      .option('--device <name>', `profile of the device: ${devices.map((device) => device.name).join(', ')}`)
       .option(
         '--tokens <n>',
         'rows of every input (batch times sequence); several: 1,1024',
         wholes('--tokens', 1),
         [1024],
       )
-      .option(
-        '--dtype <type>',
-        `${either(DTYPES[target])} (default: that of the layers)`,
-        word('--dtype', DTYPES[target]),
-      )
+      .option('--dtype <type>', `${either(dtypes)} (default: that of the layers)`, word('--dtype', dtypes))
       .option(
         '--for <purpose>',
         'train, or serve (forward only, adapters can be exchanged)',
@@ -51,43 +46,39 @@ export function declareGpuCommands(program: Command, run: Run): void {
         'train',
       )
       .option('--adapters <n>', 'adapters in one batch (--for serve)', whole('--adapters', 1), 1)
-      .option(
-        '--form <form>',
-        `${either(FORMS[target])} (default: the cheapest)`,
-        word('--form', FORMS[target]),
-      )
+      .option('--form <form>', `${either(forms)} (default: the cheapest)`, word('--form', forms))
       .option(
         '--merge',
         'also write kernels that merge the adapter into the weights and unmerge it (--for serve)',
       )
       .option('--schedules <file>', 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)')
       .option('--json', 'print JSON (version 1)');
-    if (target === 'wgsl')
+    if (flags.includes('subgroups'))
       command.option(
         '--subgroups',
         'use subgroup sums where there are few rows (not every browser has subgroups)',
       );
-    if (target === 'cuda')
-      command
-        .option('--arch <arch>', 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80')
-        .option(
-          '--tf32',
-          'run float32 products over tokens on matrix units, with operands rounded to 10 bits',
-        );
+    if (flags.includes('arch'))
+      command.option('--arch <arch>', 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80');
+    if (flags.includes('tf32'))
+      command.option(
+        '--tf32',
+        'run float32 products over tokens on matrix units, with operands rounded to 10 bits',
+      );
     command
       .addHelpText(
         'after',
         `
 Examples:
-  lotrc emit ${target} model.lotr.onnx -o gpu --tokens 1024${target === 'cuda' ? ' --arch sm_90a,sm_80' : ''}
-  lotrc emit ${target} model.lotr.onnx --explain --tokens 1024
-  lotrc emit ${target} model.lotr.onnx --explain --for serve --tokens 1,32
+  lotrc emit ${name} model.lotr.onnx -o gpu --tokens 1024${flags.includes('arch') ? ' --arch sm_90a,sm_80' : ''}
+  lotrc emit ${name} model.lotr.onnx --explain --tokens 1024
+  lotrc emit ${name} model.lotr.onnx --explain --for serve --tokens 1,32
 
 Times are predicted from the rates of the profile, not measured.`,
       )
       .action(async (model: string, options: EmitGpuOptions) => {
         const { emitGpuCommand } = await import('../commands/emit-gpu.js');
-        await emitGpuCommand(target, model, options, run);
+        await emitGpuCommand(backEnd, model, options, run);
       });
   }
 }

@@ -88,7 +88,9 @@ test('lotrc emit cuda --schedules takes the rows of a tuned result and writes th
   const times = jobs.jobs.map(({ candidates }) => candidates.map((_, k) => [3e-3, 1e-3, null][k]!));
   const schedules = join(folder, 'schedules.json');
   writeFileSync(schedules, rowsText(jobs, times));
-  expect(parseSchedules(readFileSync(schedules, 'utf8'), schedules)).toHaveLength(jobs.jobs.length);
+  expect(parseSchedules(readFileSync(schedules, 'utf8'), schedules, ['sm_80', 'sm_90a'])).toHaveLength(
+    jobs.jobs.length,
+  );
   const emit = (out: string, ...more: readonly string[]) =>
     lotrc('emit', 'cuda', file, '-o', join(folder, out), '--tokens', '300', '--arch', 'sm_80', ...more);
   const options = ['--dtype', 'bf16', '--form', 'split'];

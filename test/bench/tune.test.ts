@@ -6,10 +6,10 @@ import { tunedRows } from '../../bench/gpu/jobs.js';
 import { pageJob, tuningJobs } from '../../bench/gpu/tune.js';
 import { LOTR } from '../../src/adapter/methods/lotr.js';
 import { launchesOf } from '../../src/backends/host/shared/tables.js';
-import { profile } from '../../src/backends/kernel/device/find.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { parseSchedules, schedulesJson } from '../../src/backends/kernel/plan/schedule-file.js';
 import { chromium } from '../support/browser.js';
+import { profile } from '../support/devices.js';
 import { contraction } from '../support/host-layers.js';
 
 const device = profile('webgpu-laptop', 'webgpu');
@@ -28,7 +28,7 @@ test('the fastest schedule that gives the right numbers becomes a row, and the p
   expect(rows.map(({ schedule }) => schedule).sort()).toEqual(
     jobs.map(({ schedules }) => schedules[1]!).sort(),
   );
-  const read = parseSchedules(schedulesJson(rows), 'schedules.json');
+  const read = parseSchedules(schedulesJson(rows), 'schedules.json', [rows[0]!.target]);
   expect(read).toEqual(rows);
   const tuned = launchesOf(choose(found, { ...setting, schedules: read }));
   const before = launchesOf(plan);

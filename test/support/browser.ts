@@ -15,7 +15,7 @@ export function chromium(): string | null {
   return null;
 }
 
-/** A module of `typescriptHost`, and the page that runs it, in one script, as a bundler makes it. */
+/** A module of `webgpuHost`, and the page that runs it, in one script, as a bundler makes it. */
 async function bundle(folder: string): Promise<string> {
   const result = await build({
     configFile: false,

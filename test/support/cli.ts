@@ -1,4 +1,5 @@
 import { main } from '../../cli/program.js';
+import { BACK_ENDS, type BackEnd } from '../../src/backends/backend.js';
 
 export interface CliResult {
   readonly code: number;
@@ -7,7 +8,10 @@ export interface CliResult {
 }
 
 /** Runs a command line in this process. */
-export async function lotrc(...argv: readonly string[]): Promise<CliResult> {
+export const lotrc = (...argv: readonly string[]): Promise<CliResult> => lotrcWith(BACK_ENDS, argv);
+
+/** The same with the given back ends in place of those that users have. */
+export async function lotrcWith(backEnds: readonly BackEnd[], argv: readonly string[]): Promise<CliResult> {
   let out = '';
   let err = '';
   const io = {
@@ -18,7 +22,7 @@ export async function lotrc(...argv: readonly string[]): Promise<CliResult> {
       err += text;
     },
   };
-  const code = await main(argv, io);
+  const code = await main(argv, io, backEnds);
   return { code, out, err };
 }
 

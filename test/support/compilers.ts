@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TextFile } from '../../src/backends/host/shared/emitted.js';
+import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { EVERYTHING } from './everything.js';
 
 export type Compiler = 'g++' | 'nvcc';
@@ -68,7 +68,7 @@ export interface Compiled {
  * Compiles files of a folder of their own; `args` are relative to it, `-o` is added. A result that was made before of the same
  * files, headers, arguments and compiler is used again. Throws with what the compiler says.
  */
-export function compiled(name: Compiler, files: readonly TextFile[], args: readonly string[]): Compiled {
+export function compiled(name: Compiler, files: readonly EmittedFile[], args: readonly string[]): Compiled {
   const hash = createHash('sha256').update(JSON.stringify([versionOf(name), args, files, headers()]));
   const folder = join(CACHE, hash.digest('hex').slice(0, 40));
   const [path, log] = [join(folder, 'out'), join(folder, 'said')];

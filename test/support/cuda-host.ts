@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { TextFile } from '../../src/backends/host/shared/emitted.js';
+import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { compiled, cppFlags, runProgram, SHIM } from './compilers.js';
 import { allOrFirst, EVERYTHING } from './everything.js';
 
@@ -27,7 +27,7 @@ export interface CudaAnswer {
  * for all architectures, otherwise all as one source for the first. Throws with what nvcc says.
  */
 export function compileLibrary(
-  files: readonly TextFile[],
+  files: readonly EmittedFile[],
   sources: readonly string[],
   archs: readonly [string, ...string[]],
 ): void {
@@ -46,7 +46,7 @@ export function compileLibrary(
  * device that has them. Fails when memory is left over at the end, or kernels for warpgroups were to run and did not.
  */
 export function runLibrary(
-  files: readonly TextFile[],
+  files: readonly EmittedFile[],
   tokens: number,
   calls: readonly CudaCall[],
   { warpgroups = false, checked = false }: { readonly warpgroups?: boolean; readonly checked?: boolean } = {},

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { TextFile } from '../../src/backends/host/shared/emitted.js';
+import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Storage, U32 } from '../../src/backends/kernel/ir/kir.js';
 import { BOX, type MapParam } from '../../src/backends/kernel/ir/warpgroups.js';
@@ -11,7 +11,7 @@ import { compiled, cppFlags, runProgram } from './compilers.js';
 import type { KernelCase } from './kernel-cases.js';
 
 /** The files that kernels include. */
-function included(kernels: readonly Kernel[], change: Change = (text) => text): readonly TextFile[] {
+function included(kernels: readonly Kernel[], change: Change = (text) => text): readonly EmittedFile[] {
   const rings = kernels.flatMap(({ ring }) => (ring ? [ring] : []));
   return [
     { path: MATRIX_UNITS, text: change(MATRIX_UNITS_TEXT) },
@@ -23,7 +23,7 @@ function included(kernels: readonly Kernel[], change: Change = (text) => text): 
 type Change = (text: string) => string;
 
 /** Kernels in one source file, and what they include. */
-const sources = (kernels: readonly Kernel[]): readonly TextFile[] => [
+const sources = (kernels: readonly Kernel[]): readonly EmittedFile[] => [
   { path: 'kernels.cu', text: printCuda(kernels) },
   ...included(kernels),
 ];

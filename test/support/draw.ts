@@ -1,7 +1,7 @@
-import { profile } from '../../src/backends/kernel/device/find.js';
 import type { KernelDtype } from '../../src/backends/kernel/model/types.js';
 import type { PlanOptions } from '../../src/backends/kernel/plan/choose.js';
 import type { Sketch } from './contraction.js';
+import { profile } from './devices.js';
 
 export interface Drawn {
   readonly name: string;

@@ -1,8 +1,8 @@
 import { LORA } from '../../src/adapter/methods/lora.js';
 import { LOTR } from '../../src/adapter/methods/lotr.js';
-import { profile } from '../../src/backends/kernel/device/find.js';
 import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
+import { profile } from './devices.js';
 import { contraction } from './host-layers.js';
 
 const device = profile('webgpu-laptop', 'webgpu');

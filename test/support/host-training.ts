@@ -1,10 +1,12 @@
 import { expect } from 'vitest';
 import type { AdapterSpec } from '../../src/adapter/description.js';
 import { placesOf } from '../../src/backends/host/shared/tables.js';
-import { profile } from '../../src/backends/kernel/device/find.js';
 import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../src/backends/kernel/plan/choose.js';
+
+import { profile } from './devices.js';
 import type { HostAnswer, HostJob } from './host.js';
+
 import { contraction, DECAY, RATE } from './host-layers.js';
 import { allPlaces, EXACT, inputsOf, tensorsOf, twoPasses } from './two-passes.js';
 

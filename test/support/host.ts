@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TextFile } from '../../src/backends/host/shared/emitted.js';
+import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 
 type Numbers = readonly number[];
 
@@ -28,7 +28,7 @@ const TSC = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc');
  * Writes files to a folder and compiles their index.ts as a user would, with all checks; other files next to it are
  * compiled with it. Throws with the complaints of the compiler.
  */
-export function compileHost(files: readonly TextFile[]): string {
+export function compileHost(files: readonly EmittedFile[]): string {
   const folder = mkdtempSync(join(tmpdir(), 'lotrc-host-'));
   for (const { path, text } of files) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });

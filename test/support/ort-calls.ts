@@ -1,7 +1,6 @@
 import type { AdapterSpec } from '../../src/adapter/description.js';
 import { cudaHost } from '../../src/backends/host/cuda/cuda.js';
-import type { TextFile } from '../../src/backends/host/shared/emitted.js';
-import { profile } from '../../src/backends/kernel/device/find.js';
+import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { KernelDtype } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
@@ -18,6 +17,7 @@ import { encodeFloats, toF64 } from '../../src/ir/values.js';
 import { defineFunction } from '../../src/passes/adapters/function-body.js';
 import { defineGradient, gradientHints } from '../../src/passes/adapters/gradient-function.js';
 import { rewrite } from '../../src/rewrite.js';
+import { profile } from './devices.js';
 import { values } from './kernel-cases.js';
 import type { Feed } from './ort-op.js';
 
@@ -29,7 +29,7 @@ export function operators(
   tokens: number,
   tf32 = false,
   dtype: KernelDtype = 'f32',
-): readonly TextFile[] {
+): readonly EmittedFile[] {
   const plan = choose(contract(model), { device, tokens, purpose: 'train', dtype });
   return cudaHost(plan, ['sm_80'], { tf32 });
 }

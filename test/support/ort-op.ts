@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { TextFile } from '../../src/backends/host/shared/emitted.js';
+import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { compiled, cppFlags } from './compilers.js';
 
 /** An input of a model: float32, int32, int64, or the bits of float16. */
@@ -31,8 +31,8 @@ function runtimeLibrary(): string {
 }
 
 /** The emitted operators without the other files of a library, and the paths of their sources. */
-export function operatorFiles(files: readonly TextFile[]): {
-  readonly files: readonly TextFile[];
+export function operatorFiles(files: readonly EmittedFile[]): {
+  readonly files: readonly EmittedFile[];
   readonly sources: readonly string[];
 } {
   const own = files.filter(({ path }) => path.startsWith('ort/'));
@@ -48,7 +48,7 @@ export interface BuiltOperators {
 const WARNINGS = ['-Wall', '-Wextra', '-I', '.'];
 
 /** Builds the emitted operators as a library for the CPU, under the checks for undefined behaviour where `checked`. */
-export function buildOperators(all: readonly TextFile[], checked = false): BuiltOperators {
+export function buildOperators(all: readonly EmittedFile[], checked = false): BuiltOperators {
   const { files, sources } = operatorFiles(all);
   const text = ['#include <cuda_runtime.h>', ...sources.map((path) => `#include "${path}"`), ''].join('\n');
   const shared = ['-shared', '-fPIC', '-static-libubsan', '-DLOTRC_ORT_CPU', '-Wno-unused-function'];

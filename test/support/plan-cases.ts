@@ -1,7 +1,7 @@
-import { profile } from '../../src/backends/kernel/device/find.js';
 import type { KernelPlan, Launch } from '../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../src/backends/kernel/plan/choose.js';
 import { contractionOf, type Sketch } from './contraction.js';
+import { profile } from './devices.js';
 import { type KernelCase, values } from './kernel-cases.js';
 import { type Memory, runLaunch } from './run-plan.js';
 

@@ -1,5 +1,5 @@
 import { loweredPlan } from '../../src/backends/host/cuda/lower.js';
-import { trainedOf } from '../../src/backends/host/shared/emitted.js';
+import { trainedOf } from '../../src/backends/host/shared/steps.js';
 import { launchesOf, placesOf, rowBlockOf } from '../../src/backends/host/shared/tables.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { AdaptedLayer } from '../../src/backends/kernel/model/layers.js';

@@ -110,6 +110,19 @@ export const hostRefused = defineCode<{ why: string; hint: string }>({
   make: ({ why, hint }) => ({ message: `this plan cannot be written: ${why}`, hint }),
 });
 
+export const otherBackEnd = defineCode<{ backEnd: string; device: string; known: readonly string[] }>({
+  code: 'LOTR6009',
+  severity: 'error',
+  title: 'the plan is for a device of another back end',
+  explain:
+    'A plan of kernels is made for one device, and each back end writes kernels for devices of its own. Plan the layers for ' +
+    'one of these, or emit the plan with the back end of its device.',
+  make: ({ backEnd, device, known }) => ({
+    message: `${backEnd} writes no kernels for ${device}`,
+    hint: `plan for ${known.join(' or ')}`,
+  }),
+});
+
 export const nothingTrained = defineCode<{ methods: readonly string[] }>({
   code: 'LOTR6031',
   severity: 'error',

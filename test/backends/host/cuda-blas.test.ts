@@ -3,11 +3,11 @@ import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
+import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
 import {
   contraction,

@@ -5,11 +5,11 @@ import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { placesOf, rowBlockOf } from '../../../src/backends/host/shared/tables.js';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
+import { profile } from '../../support/devices.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import {
   contraction,

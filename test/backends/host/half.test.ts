@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { fromF16, toF16 } from '../../../src/ir/half.js';
 import { loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 
 /** The conversions of an emitted module. */
-const [index] = typescriptHost(hostPlans()['serve, float16']!);
+const [index] = webgpuHost(hostPlans()['serve, float16']!);
 const { toHalves, fromHalves } = (await loadModule(index!.text)) as unknown as {
   toHalves(data: Float32Array): Uint16Array;
   fromHalves(halves: Uint16Array, count: number): Float32Array;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { WgslReflect } from 'wgsl_reflect/wgsl_reflect.module.js';
-import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { type EmittedKernel, type EmittedModule, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 
@@ -107,7 +107,7 @@ function disagreements(module: EmittedModule): string[] {
 test.each(Object.entries(hostPlans()))(
   '%s: bindings, access, uniforms and workgroups are those of the shaders',
   async (_, plan) => {
-    const module = await loadModule(typescriptHost(plan)[0]!.text);
+    const module = await loadModule(webgpuHost(plan)[0]!.text);
     expect(kernelsOf(module).length).toBeGreaterThan(1);
     expect(disagreements(module)).toEqual([]);
   },
@@ -115,7 +115,7 @@ test.each(Object.entries(hostPlans()))(
 
 test('a table that differs from a shader in anything is found', async () => {
   const plan = hostPlans()['train, float16']!;
-  const module = await loadModule(typescriptHost(plan)[0]!.text);
+  const module = await loadModule(webgpuHost(plan)[0]!.text);
   const change = (own: Partial<EmittedKernel>): EmittedModule => ({
     ...module,
     KERNELS: { ...module.KERNELS, down_0: { ...module.KERNELS.down_0!, ...own } },

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
-import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { type EmittedModule, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 import { recordingDevice } from '../../support/recording-device.js';
@@ -8,8 +8,8 @@ let train: EmittedModule;
 let half: EmittedModule;
 beforeAll(async () => {
   const plans = hostPlans();
-  train = await loadModule(typescriptHost(plans['train, lotr, sums in parts']!)[0]!.text);
-  half = await loadModule(typescriptHost(plans['serve, float16']!)[0]!.text);
+  train = await loadModule(webgpuHost(plans['train, lotr, sums in parts']!)[0]!.text);
+  half = await loadModule(webgpuHost(plans['serve, float16']!)[0]!.text);
 });
 
 test('pipelines have the layouts of the tables, one for all that bind alike, and bind the buffers of the tables', async () => {
@@ -155,7 +155,7 @@ test('numbers that are not hyperparameters change nothing', async () => {
 });
 
 test('the table of rows holds no float32, whatever a caller without types asks', async () => {
-  const text = typescriptHost(hostPlans()['serve, three adapters, lotr']!)[0]!.text;
+  const text = webgpuHost(hostPlans()['serve, three adapters, lotr']!)[0]!.text;
   const { device } = recordingDevice();
   const host = await (await loadModule(text)).createAdapters(device, { tokens: 150 });
   const write = host.write as (name: string, data: unknown) => void;

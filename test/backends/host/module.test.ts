@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Project, SyntaxKind } from 'ts-morph';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { placesOf } from '../../../src/backends/host/shared/tables.js';
-import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { diagnosticsOf, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 
@@ -14,7 +14,7 @@ const modules: Record<string, string> = {};
 const folderOf = (kind: string) => kind.replace(/\W+/g, '-');
 
 beforeAll(() => {
-  for (const [kind, plan] of Object.entries(hostPlans())) modules[kind] = typescriptHost(plan)[0]!.text;
+  for (const [kind, plan] of Object.entries(hostPlans())) modules[kind] = webgpuHost(plan)[0]!.text;
 }, 300_000);
 
 /** The use that is shown above createAdapters, as a program of its own. */
@@ -230,7 +230,7 @@ describe('an emitted module', () => {
       ...(buffer.from ? { from: buffer.from.map(odd) } : {}),
       ...(buffer.value === undefined ? {} : { value: odd(buffer.value) }),
     }));
-    const text = typescriptHost({ ...plan, buffers })[0]!.text;
+    const text = webgpuHost({ ...plan, buffers })[0]!.text;
     const names = Object.keys((await loadModule(text)).FACTORS);
     expect(names.length).toBeGreaterThan(1);
     expect(names).toEqual(Object.keys(placesOf(plan.buffers, 'step')).map(odd));
@@ -240,6 +240,6 @@ describe('an emitted module', () => {
 
   test('is the same each time', () => {
     const [kind] = Object.keys(modules);
-    expect(typescriptHost(hostPlans()[kind!]!)[0]!.text).toBe(modules[kind!]);
+    expect(webgpuHost(hostPlans()[kind!]!)[0]!.text).toBe(modules[kind!]);
   });
 });

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { placesOf } from '../../../src/backends/host/shared/tables.js';
-import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
-import { profile } from '../../../src/backends/kernel/device/find.js';
+import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayer } from '../../../src/backends/kernel/model/layers.js';
 import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
@@ -21,6 +20,7 @@ import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, runLibrary } from '../../support/cuda-host.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
+import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
 import { compileHost, type HostJob, runHost } from '../../support/host.js';
 import { partOf } from '../../support/host-layers.js';
@@ -228,7 +228,7 @@ describe.each(PROGRAMS)(
       async (_name, oracle) => {
         const work = await prepared(oracle, 'webgpu');
         const { plan, tokens, tensors, inputs } = work;
-        const folder = compileHost(typescriptHost(plan));
+        const folder = compileHost(webgpuHost(plan));
         const numbers = (life: 'weight' | 'step') =>
           Object.fromEntries(
             Object.keys(placesOf(plan.buffers, life)).map((name) => [name, [...tensors[name]!]]),

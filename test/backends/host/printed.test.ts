@@ -4,12 +4,12 @@ import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
-import type { TextFile } from '../../../src/backends/host/shared/emitted.js';
-import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
-import { profile } from '../../../src/backends/kernel/device/find.js';
+import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
+import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
+import { profile } from '../../support/devices.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { contraction, type Layers } from '../../support/host-layers.js';
 
@@ -48,14 +48,14 @@ function printed([
   layers,
   narrow = 'f32',
   size,
-]: Case): readonly TextFile[] {
+]: Case): readonly EmittedFile[] {
   // only CUDA has a library to call
   const apis = form === 'bordered' ? (['cuda'] as const) : (['webgpu', 'cuda'] as const);
   const made = apis.map((api) => {
     const device = api === 'webgpu' ? profile('webgpu-laptop', api) : profile('h100', api);
     const dtype = api === 'webgpu' ? 'f32' : narrow;
     const plan = choose(contraction(spec, layers, size), { device, tokens, purpose, form, dtype });
-    const files = api === 'webgpu' ? typescriptHost(plan) : cudaHost(plan, [size ? 'sm_90a' : 'sm_80']);
+    const files = api === 'webgpu' ? webgpuHost(plan) : cudaHost(plan, [size ? 'sm_90a' : 'sm_80']);
     const kernels = files.filter(({ path }) => path.startsWith('kernels/'));
     // the operators for ONNX Runtime differ in their tables only: one case is enough
     const operators = name === 'serve-split' ? files.filter(({ path }) => path.startsWith('ort/')) : [];
@@ -74,7 +74,7 @@ function printed([
 }
 
 /** A host without the text of the kernels that it holds, which is next to it. */
-function withoutKernels({ path, text }: TextFile, kernels: readonly TextFile[]): TextFile {
+function withoutKernels({ path, text }: EmittedFile, kernels: readonly EmittedFile[]): EmittedFile {
   const rest = kernels.reduce((all, kernel) => all.replace(kernel.text.trimEnd(), `<${kernel.path}>`), text);
   // not to be compiled with the tests
   return { path: path.replace(/\.ts$/, '.ts.txt'), text: rest };

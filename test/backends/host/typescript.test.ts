@@ -4,13 +4,13 @@ import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { launchesOf, placesOf } from '../../../src/backends/host/shared/tables.js';
-import { typescriptHost } from '../../../src/backends/host/webgpu/webgpu.js';
-import { profile } from '../../../src/backends/kernel/device/find.js';
+import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
 import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
+import { profile } from '../../support/devices.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import { compileHost, runHost } from '../../support/host.js';
 import { batchJob } from '../../support/host-batch.js';
@@ -43,7 +43,7 @@ test.skipIf(!driver).each(allOrFirst(TRAINING))(
   { timeout: 300_000 },
   (_, spec, form, planned, tokens) => {
     const { plan, job, check } = trainingJob(spec, form, planned, tokens);
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     check(runHost(folder, driver!, job));
   },
@@ -58,7 +58,7 @@ test.skipIf(!driver || !EVERYTHING)(
   () => {
     const { plan, job, check } = trainingJob(LOTR, 'split', 4, 41, 'f32', true);
     expect(new Set(overSubgroups(plan).map(({ family }) => family))).toEqual(new Set(['skinny', 'gemm']));
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     check(runHost(folder, driver!, job));
   },
@@ -70,7 +70,7 @@ test.skipIf(!driver)(
   () => {
     const { plan, job, check } = batchJob(LOTR, 5, 'f32', true);
     expect(overSubgroups(plan).some(({ work }) => work.kind === 'product' && work.chain)).toBe(true);
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     check(runHost(folder, driver!, job));
   },
@@ -83,7 +83,7 @@ test.skipIf(!driver)(
     const [found, tokens] = [contraction(LOTR), 1];
     const plan = choose(found, { device, tokens, purpose: 'serve', form: 'widen', subgroups: true });
     expect(overSubgroups(plan).map(({ family }) => family)).toEqual(['gemv', 'gemv', 'gemv']);
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
     const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);
@@ -110,7 +110,7 @@ test.skipIf(!driver)(
 test('a module asks for subgroups where its plan has them, and for them only there', () => {
   const module = (subgroups: boolean) => {
     const plan = choose(contraction(LOTR), { device, tokens: 4, purpose: 'train', subgroups });
-    return typescriptHost(plan).find(({ path }) => path === 'index.ts')!.text;
+    return webgpuHost(plan).find(({ path }) => path === 'index.ts')!.text;
   };
   const features = (text: string) =>
     /FEATURES: readonly GPUFeatureName\[\] = \[([^\]]*)\];/.exec(text)?.[1]?.trim();
@@ -127,7 +127,7 @@ test.skipIf(!deno).each(['f32', 'f16'] as const)(
   { timeout: 300_000 },
   (dtype) => {
     const { plan, job, check } = trainingJob(LOTR, 'split', 300, 41, dtype);
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     check(runHost(folder, denoEnvironment(folder), job, denoCommand(deno!)));
   },
@@ -142,7 +142,7 @@ test.skipIf(!browser).each(
   ] as const),
 )('in Chromium, bundled: %s agree with float64', { timeout: 120_000 }, async (_, made) => {
   const { plan, job, check } = made();
-  const folder = compileHost(typescriptHost(plan));
+  const folder = compileHost(webgpuHost(plan));
   folders.push(folder);
   const answer = await runInBrowser(browser!, folder, job);
   expect(answer.agent).toContain('Chrome/');
@@ -155,7 +155,7 @@ test.skipIf(!driver)(
   () => {
     const found = contraction(LOTR);
     const plan = choose(found, { device, tokens: 7, purpose: 'serve', form: 'widen' });
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     const all = allPlaces(plan);
     const [tensors, others] = [tensorsOf(all, 3), tensorsOf(all, 90)];
@@ -211,7 +211,7 @@ export async function use(device: GPUDevice): Promise<void> {
 }
 `,
   });
-  const files = typescriptHost(plan);
+  const files = webgpuHost(plan);
   folders.push(compileHost([...files, use("host.write('x_0', new Float32Array(7)); host.forward(1);")]));
   const wrong = [
     ["host.write('x_9', new Float32Array(7));", '\'"x_9"\' is not assignable'],
@@ -236,7 +236,7 @@ test.skipIf(!driver).each(
   { timeout: 300_000 },
   (_, rank, spec) => {
     const { plan, job, check } = batchJob(spec, rank);
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     check(runHost(folder, driver!, job));
   },
@@ -251,7 +251,7 @@ test.skipIf(!deno).each([
   { timeout: 300_000 },
   (_, rank, spec) => {
     const { plan, job, check } = batchJob(spec, rank, 'f16');
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     check(runHost(folder, denoEnvironment(folder), job, denoCommand(deno!)));
   },
@@ -270,7 +270,7 @@ test.skipIf(!driver).each(
   (_, spec) => {
     const found = contraction(spec);
     const plan = choose(found, { device, tokens: 9, purpose: 'serve', merging: true });
-    const folder = compileHost(typescriptHost(plan));
+    const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
     const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);

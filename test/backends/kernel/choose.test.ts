@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import type { AdaptedLayer } from '../../../src/backends/kernel/model/layers.js';
 import type { KernelPlan, MatrixRef } from '../../../src/backends/kernel/model/types.js';
 import { choose, type FormKey, total } from '../../../src/backends/kernel/plan/choose.js';
 import { buffersOf } from '../../../src/backends/kernel/plan/launches.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
+import { profile } from '../../support/devices.js';
 import { type Memory, poisoned, runLaunch } from '../../support/run-plan.js';
 
 const laptop = profile('webgpu-laptop', 'webgpu');

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { LORA } from '../../../src/adapter/methods/lora.js';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { commonLabel, contract } from '../../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayer, Contraction } from '../../../src/backends/kernel/model/layers.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
@@ -11,6 +10,7 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { parseModel } from '../../../src/ir/text/index.js';
 import { constantData } from '../../../src/passes/sites/constant.js';
 import { rewrite } from '../../../src/rewrite.js';
+import { profile } from '../../support/devices.js';
 import { eightBits } from '../../support/eight-bits.js';
 import { fourBits, WIDTH } from '../../support/four-bits.js';
 import { layerModel } from '../../support/layers.js';

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import type {
   DeviceProfile,
   KernelDtype,
@@ -14,6 +13,7 @@ import {
   reduceWork,
   type Work,
 } from '../../../src/backends/kernel/plan/cost.js';
+import { profile } from '../../support/devices.js';
 import { rounded } from '../../support/rounded.js';
 
 /** Lowerings that the tables compare, for one square layer of extent d. */

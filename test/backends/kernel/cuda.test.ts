@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { kernelOf, scalarSchedule } from '../../../src/backends/kernel/gen/kernels.js';
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
@@ -7,6 +6,7 @@ import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, runOnCpu } from '../../support/cuda.js';
+import { profile } from '../../support/devices.js';
 import { allOrFirst } from '../../support/everything.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';

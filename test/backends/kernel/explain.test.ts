@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { choose, type PlanOptions } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
 import { plansJson } from '../../../src/backends/kernel/plan/explain-json.js';
 import { siText, timeText } from '../../../src/backends/kernel/plan/unit-text.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
+import { profile } from '../../support/devices.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 
 const laptop = profile('webgpu-laptop', 'webgpu');

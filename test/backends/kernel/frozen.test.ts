@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
-import { trainedOf } from '../../../src/backends/host/shared/emitted.js';
+import { trainedOf } from '../../../src/backends/host/shared/steps.js';
 import { torchText } from '../../../src/backends/host/torch/torch.js';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
@@ -12,6 +11,7 @@ import { plansJson } from '../../../src/backends/kernel/plan/explain-json.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
+import { profile } from '../../support/devices.js';
 import { contraction, LORA_FA } from '../../support/host-layers.js';
 import { interpreted, wholePlan, worstOf } from '../../support/whole-plan.js';
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
 import { choose, total } from '../../../src/backends/kernel/plan/choose.js';
 import { BYTES } from '../../../src/backends/kernel/plan/cost.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
+import { profile } from '../../support/devices.js';
 
 /**
  * What plans, as `choose` makes them, add to their layers: next to the tables of the design, which were worked out by

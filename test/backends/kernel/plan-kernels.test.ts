@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import {
@@ -10,6 +9,7 @@ import {
   validation,
   validationEnvironment,
 } from '../../support/dawn.js';
+import { profile } from '../../support/devices.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
 import { planCases } from '../../support/plan-cases.js';

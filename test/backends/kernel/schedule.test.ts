@@ -1,7 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
-import { PROFILES } from '../../../src/backends/kernel/device/profiles.js';
-import { HEURISTICS } from '../../../src/backends/kernel/device/schedules.js';
 import type { Family, KernelDtype, ScheduleRow } from '../../../src/backends/kernel/model/types.js';
 import {
   illegal,
@@ -11,7 +8,10 @@ import {
   workgroupBytes,
 } from '../../../src/backends/kernel/plan/schedule.js';
 import { parseSchedules, schedulesJson } from '../../../src/backends/kernel/plan/schedule-file.js';
+import { DEVICES, profile } from '../../support/devices.js';
 
+const HEURISTICS = DEVICES.flatMap(({ tiles }) => tiles);
+const TARGETS = DEVICES.map(({ target }) => target);
 const laptop = profile('webgpu-laptop', 'webgpu');
 const problem = { family: 'gemm', dtype: 'f32', rows: 1000, cols: 768, inner: 776 } as const;
 
@@ -117,7 +117,7 @@ test('shape classes are conditions that all hold', () => {
 
 const FAMILIES: readonly Family[] = ['gemm', 'gemv', 'skinny', 'skinnyT', 'rankBatched', 'reducePartials'];
 
-describe.each(PROFILES.map((device) => [device.name, device] as const))(
+describe.each(DEVICES.map((device) => [device.name, device] as const))(
   'heuristic rows for %s',
   (_, device) => {
     const dtypes = (['f32', 'f16', 'bf16'] as const).filter((dtype) => device.flops[dtype] !== null);
@@ -143,8 +143,8 @@ describe.each(PROFILES.map((device) => [device.name, device] as const))(
 
 describe('files of schedules', () => {
   test('what is written reads back', () => {
-    expect(parseSchedules(schedulesJson(HEURISTICS), 'f.json')).toEqual(HEURISTICS);
-    expect(parseSchedules(schedulesJson([]), 'f.json')).toEqual([]);
+    expect(parseSchedules(schedulesJson(HEURISTICS), 'f.json', TARGETS)).toEqual(HEURISTICS);
+    expect(parseSchedules(schedulesJson([]), 'f.json', TARGETS)).toEqual([]);
   });
 
   const [row] = HEURISTICS;
@@ -168,6 +168,6 @@ describe('files of schedules', () => {
       /"subgroups" is not/,
     ],
   ])('LOTR6007: %s', (text, why) => {
-    expect(() => parseSchedules(text, 'f.json')).toThrow(why);
+    expect(() => parseSchedules(text, 'f.json', TARGETS)).toThrow(why);
   });
 });

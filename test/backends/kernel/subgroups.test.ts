@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import {
   add,
@@ -29,6 +28,7 @@ import {
   validation,
   validationEnvironment,
 } from '../../support/dawn.js';
+import { profile } from '../../support/devices.js';
 import { inTurn } from '../../support/everything.js';
 import type { KernelCase } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { unitSchedule, unitTypeOf } from '../../../src/backends/kernel/gen/unit-schedule.js';
 import type { ArrayDecl, Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
@@ -10,6 +9,7 @@ import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
+import { profile } from '../../support/devices.js';
 import { allOrFirst } from '../../support/everything.js';
 import type { KernelCase } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { PROFILES } from '../../../src/backends/kernel/device/profiles.js';
 import { adamwKernel } from '../../../src/backends/kernel/gen/adamw.js';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import {
@@ -22,6 +21,7 @@ import {
   type View,
 } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { profile } from '../../support/devices.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
 
@@ -159,7 +159,12 @@ describe('kernels of every family', () => {
   });
 
   test('that are too large for a device are refused by LOTR6102', () => {
-    const small = { ...PROFILES[0]!, workgroupBytes: 100, invocations: 8, storageBuffers: 2 };
+    const small = {
+      ...profile('webgpu-laptop', 'webgpu'),
+      workgroupBytes: 100,
+      invocations: 8,
+      storageBuffers: 2,
+    };
     const found = verifyKernel(kernels[0]!, small);
     expect(found.map(({ code }) => code)).toEqual(['LOTR6102', 'LOTR6102', 'LOTR6102']);
     expect(found.map(({ message }) => message).join('\n')).toMatch(

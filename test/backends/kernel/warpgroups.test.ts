@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
@@ -11,6 +10,7 @@ import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
+import { profile } from '../../support/devices.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { profile } from '../../../src/backends/kernel/device/find.js';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import type { ScheduleRow } from '../../../src/backends/kernel/model/types.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { runSequences } from '../../support/cuda.js';
+import { profile } from '../../support/devices.js';
 import { type Drawn, draw } from '../../support/draw.js';
 import { interpreted, wholePlan, worstOf } from '../../support/whole-plan.js';
 

@@ -5,8 +5,9 @@ import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-
 import { printCuda } from '../../kernel/print/cuda/print.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
 import { ortOperators } from '../ort/operators.js';
-import { narrowedOf, type TextFile, trainedOf } from '../shared/emitted.js';
+import type { EmittedFile } from '../shared/emitted.js';
 import { distinct } from '../shared/kernels.js';
+import { narrowedOf, trainedOf } from '../shared/steps.js';
 import { gridFor, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
 import { torchText } from '../torch/torch.js';
 import { headerText } from './header.js';
@@ -31,8 +32,7 @@ export function cudaHost(
   plan: KernelPlan,
   architectures: readonly string[],
   { tf32 = false }: { readonly tf32?: boolean } = {},
-): readonly TextFile[] {
-  if (plan.device.api !== 'cuda') throw new Error('the CUDA host is for CUDA');
+): readonly EmittedFile[] {
   const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
   const kernels = kernelsOf(lowered);
   const [trained, narrowed] = [trainedOf(lowered), narrowedOf(lowered)];

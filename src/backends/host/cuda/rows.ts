@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { BufferPlan } from '../../kernel/model/types.js';
-import type { TextFile } from '../shared/emitted.js';
+import type { EmittedFile } from '../shared/emitted.js';
 import type { Place } from '../shared/tables.js';
 
 /** Rows of the tables of an emitted CUDA library, and its CMakeLists.txt. */
@@ -57,7 +57,7 @@ export function quoted(text: string): string {
 export function cmakeText(
   kernels: readonly Kernel[],
   grouped: readonly Kernel[],
-  operators: readonly TextFile[],
+  operators: readonly EmittedFile[],
   architectures: readonly string[],
   library: boolean,
 ): string {

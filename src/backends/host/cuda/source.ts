@@ -4,8 +4,8 @@ import type { Kernel } from '../../kernel/ir/kir.js';
 import { ringBytes } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
 import { cudaPrototype } from '../../kernel/print/cuda/print.js';
-import type { Narrowed, Trained } from '../shared/emitted.js';
 import { type BoundKernel, distinct } from '../shared/kernels.js';
+import type { Narrowed, Trained } from '../shared/steps.js';
 import {
   type GridExtent,
   gridFor,

@@ -1,12 +1,11 @@
 import { fail } from '../../../ir/diagnostics.js';
-import { HEURISTICS } from '../../kernel/device/schedules.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan, Operand } from '../../kernel/model/types.js';
 import { dense, flipped, plain, type Target, type Wanted } from '../../kernel/plan/launches.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
 import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
 import { quoted } from '../cuda/rows.js';
-import type { TextFile } from '../shared/emitted.js';
+import type { EmittedFile } from '../shared/emitted.js';
 import { ORT_ABI, ORT_ABI_TEXT } from './abi.js';
 import { gradientTail, NO_GRADIENTS } from './gradient-runtime.js';
 import { gradientSteps, gradientText } from './gradients.js';
@@ -31,11 +30,11 @@ import { ORT_REGISTER, ORT_TAIL, ortHead } from './runtime.js';
  * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
  * these instead of the functions' bodies; others run the bodies.
  */
-export function ortOperators(plan: KernelPlan, tf32: boolean): readonly TextFile[] {
+export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedFile[] {
   const kinds = kindsOf(plan);
   const { dtype } = plan;
   const training = plan.purpose === 'train';
-  const target: Target = { device: plan.device, db: HEURISTICS, dtype, tokens: plan.tokens };
+  const target: Target = { device: plan.device, db: plan.device.tiles, dtype, tokens: plan.tokens };
   const setting: Setting = { target, tf32 };
   const steps = kinds.map((kind, index) =>
     dtype === 'f32' ? stepsOf(kind, index, setting) : halfSteps(kind, index, setting),

@@ -1,6 +1,6 @@
 import type { Group, GroupFactor } from '../../kernel/model/layers.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
-import { trainedOf } from '../shared/emitted.js';
+import { trainedOf } from '../shared/steps.js';
 import { placesOf, regionRow } from '../shared/tables.js';
 
 /**

@@ -1,7 +1,7 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
-import type { TextFile } from '../shared/emitted.js';
+import type { EmittedFile } from '../shared/emitted.js';
 import { factsOf, kernelsOfModule } from './module/facts.js';
 import { adaptersModule } from './module/module.js';
 
@@ -11,8 +11,7 @@ import { adaptersModule } from './module/module.js';
  * and, in a plan for training, backward, gradients and step. In float16 storage sums are still float32. Throws LOTR6102
  * or LOTR6104 for a kernel that does not fit the device or breaks a rule.
  */
-export function typescriptHost(plan: KernelPlan): readonly TextFile[] {
-  refuse(plan);
+export function webgpuHost(plan: KernelPlan): readonly EmittedFile[] {
   const kernels = kernelsOfModule(plan);
   for (const kernel of kernels.all) {
     const [problem] = verifyKernel(kernel, plan.device);
@@ -23,8 +22,4 @@ export function typescriptHost(plan: KernelPlan): readonly TextFile[] {
     { path: 'index.ts', text: adaptersModule(facts) },
     ...facts.sources.map(({ name, code }) => ({ path: `kernels/${name}.wgsl`, text: code })),
   ];
-}
-
-function refuse({ device }: KernelPlan): void {
-  if (device.api !== 'webgpu') throw new Error('the TypeScript host is for WebGPU');
 }

@@ -27,7 +27,9 @@ export interface DeviceProfile {
   readonly name: string;
   /** key of schedule rows: "webgpu-laptop", "sm_90a" */
   readonly target: string;
-  readonly api: 'webgpu' | 'cuda';
+  /** what its kernels are written for: "webgpu", "cuda"; `platform` is its name in messages */
+  readonly api: string;
+  readonly platform: string;
   /** FLOP per second of a matrix product by operand type; null: the device has no such type */
   readonly flops: Readonly<Record<KernelDtype, number | null>>;
   /** bytes per second to and from device memory */
@@ -41,9 +43,15 @@ export interface DeviceProfile {
   readonly invocations: number;
   /** storage buffers that one kernel may bind */
   readonly storageBuffers: number;
+  /**
+   * What kernels may use: `subgroups`; `mma` matrix units of a warp; `cp.async` a pipeline of copies; `wgmma`, `tma` warpgroups and
+   * their copy engine; `library` a vendor library that multiplies strided matrices
+   */
   readonly features: readonly string[];
   /** where the figures come from */
   readonly source: string;
+  /** tile sizes to start from, in the order in which they are tried; rows of a tuner go before them */
+  readonly tiles: readonly ScheduleRow[];
 }
 
 // ── contraction regions ─────────────────────────────────────────────────────

@@ -1,6 +1,5 @@
 import { formRefused, nothingTrained, otherType } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
-import { HEURISTICS } from '../device/schedules.js';
 import type { Contraction, LayerRegion } from '../model/layers.js';
 import type {
   DeviceProfile,
@@ -132,8 +131,8 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
 }
 
 /** Rows of the table that a plan may take. */
-const openRows = ({ schedules = [], subgroups = false }: PlanOptions): readonly ScheduleRow[] =>
-  [...schedules, ...HEURISTICS].filter(({ schedule }) => subgroups || !schedule.subgroups);
+const openRows = ({ device, schedules = [], subgroups = false }: PlanOptions): readonly ScheduleRow[] =>
+  [...schedules, ...device.tiles].filter(({ schedule }) => subgroups || !schedule.subgroups);
 
 const typesOf = (device: DeviceProfile): readonly KernelDtype[] =>
   (['f32', 'f16', 'bf16'] as const).filter((dtype) => device.flops[dtype] !== null);
@@ -216,7 +215,8 @@ const OPTIONS: readonly Option[] = [
     name: 'bordered weight (S0)',
     make: bordered,
     refuse: (_, { target }, adapters, wanted, merging) => {
-      if (target.device.api !== 'cuda') return 'it needs a vendor library that multiplies strided matrices';
+      if (!target.device.features.includes('library'))
+        return 'it needs a vendor library that multiplies strided matrices';
       if (adapters > 1) return 'the border of a weight holds one adapter';
       if (merging) return 'the kernels of --merge fold into a weight that is a buffer of its own';
       return wanted === 'bordered'

@@ -1,6 +1,5 @@
 import { badSchedules } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
-import { PROFILES } from '../device/profiles.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
 import { illegal, inBucket } from './schedule.js';
 
@@ -13,7 +12,6 @@ const FAMILIES: readonly Family[] = [
   'gemv',
   'reducePartials',
 ];
-const TARGETS: readonly string[] = [...new Set(PROFILES.map(({ target }) => target))];
 const DTYPES: readonly KernelDtype[] = ['f32', 'f16', 'bf16'];
 
 /** Rows as the JSON that a tuner writes and {@link parseSchedules} reads: one row per line. */
@@ -24,8 +22,12 @@ export function schedulesJson(rows: readonly ScheduleRow[]): string {
   return `{ "version": 1,\n  "rows": [\n    ${lines.join(',\n    ')}\n  ] }\n`;
 }
 
-/** Reads rows of a tuner. Throws LOTR6007 with the first error. */
-export function parseSchedules(text: string, file: string): readonly ScheduleRow[] {
+/** Reads rows of a tuner for some of `targets`. Throws LOTR6007 with the first error. */
+export function parseSchedules(
+  text: string,
+  file: string,
+  targets: readonly string[],
+): readonly ScheduleRow[] {
   const refuse = (why: string): never => fail(badSchedules({ file, why }));
   let data: unknown;
   try {
@@ -35,7 +37,9 @@ export function parseSchedules(text: string, file: string): readonly ScheduleRow
   }
   if (!isRecord(data) || data.version !== 1) return refuse('it has no "version": 1');
   if (!Array.isArray(data.rows)) return refuse('it has no list "rows"');
-  return data.rows.map((row: unknown, index) => rowOf(row, (why) => refuse(`row ${index + 1}: ${why}`)));
+  return data.rows.map((row: unknown, index) =>
+    rowOf(row, targets, (why) => refuse(`row ${index + 1}: ${why}`)),
+  );
 }
 
 /** Throws LOTR6007 for the first row that is meant for a device and that the device cannot run, whatever the shape is. */
@@ -48,13 +52,13 @@ export function refuseIllegal(rows: readonly ScheduleRow[], device: DeviceProfil
   }
 }
 
-function rowOf(row: unknown, refuse: (why: string) => never): ScheduleRow {
+function rowOf(row: unknown, targets: readonly string[], refuse: (why: string) => never): ScheduleRow {
   if (!isRecord(row)) return refuse('it is not an object');
   const { target, bucket, schedule, source } = row;
   const family = FAMILIES.find((name) => name === row.family) ?? refuse('"family" is unknown');
   const dtype = DTYPES.find((name) => name === row.dtype) ?? refuse('"dtype" is not f32, f16 or bf16');
   if (typeof target !== 'string') return refuse('"target" is not a string');
-  if (!TARGETS.includes(target)) return refuse(`"target" is not ${TARGETS.join(', ')}`);
+  if (!targets.includes(target)) return refuse(`"target" is not ${targets.join(', ')}`);
   if (typeof bucket !== 'string' || !isBucket(bucket)) return refuse('"bucket" is not a shape class');
   if (source !== 'tuned' && source !== 'heuristic') return refuse('"source" is not tuned or heuristic');
   if (!isRecord(schedule)) return refuse('it has no schedule');

@@ -98,13 +98,18 @@ export function illegal(schedule: Schedule, device: DeviceProfile, problem: Prob
   const threads = invocations(schedule);
   if (problem.family === 'reducePartials') {
     if (threads !== BM) reasons.push(`${threads} invocations for ${BM} sums: each has one`);
-  } else if (device.api === 'webgpu') {
-    if (schedule.warps > 0) reasons.push('WebGPU has no matrix units of a warp');
-    if (schedule.stages > 1) reasons.push('WebGPU has no pipeline of copies');
-  } else if (schedule.warps > 0 && (TM % UNIT.rows !== 0 || TN % UNIT.cols !== 0 || BK % WHOLE_STEPS !== 0)) {
-    reasons.push(
-      `warps compute multiples of ${UNIT.rows} x ${UNIT.cols}, ${WHOLE_STEPS} of the inner dimension at a time`,
-    );
+  } else {
+    const { features, platform } = device;
+    if (schedule.warps > 0) {
+      if (!features.includes('mma')) reasons.push(`${platform} has no matrix units of a warp`);
+      else if (TM % UNIT.rows !== 0 || TN % UNIT.cols !== 0 || BK % WHOLE_STEPS !== 0) {
+        reasons.push(
+          `warps compute multiples of ${UNIT.rows} x ${UNIT.cols}, ${WHOLE_STEPS} of the inner dimension at a time`,
+        );
+      }
+    }
+    if (schedule.stages > 1 && !features.includes('cp.async'))
+      reasons.push(`${platform} has no pipeline of copies`);
   }
   if (threads > device.invocations) reasons.push(`${threads} invocations, ${device.invocations} allowed`);
   const bytes = workgroupBytes(schedule, problem);

@@ -4,8 +4,8 @@ import type { Kernel } from '../../../kernel/ir/kir.js';
 import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
 import { printWgsl } from '../../../kernel/print/wgsl/print.js';
-import { narrowedOf, trainedOf } from '../../shared/emitted.js';
 import { distinct } from '../../shared/kernels.js';
+import { narrowedOf, trainedOf } from '../../shared/steps.js';
 import {
   type GridExtent,
   gridFor,

@@ -1,0 +1,38 @@
+import type { Diagnostic } from '../ir/diagnostics.js';
+import { CUDA } from './host/cuda/back-end.js';
+import type { EmittedFile } from './host/shared/emitted.js';
+import { WEBGPU } from './host/webgpu/back-end.js';
+import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
+
+/** Options of `lotrc emit` that not every back end takes. */
+export type BackEndFlag = 'subgroups' | 'arch' | 'tf32';
+
+/** What files depend on besides the plan. */
+export interface EmitOptions {
+  /** what the code is built for, as `target` of a device has it */
+  readonly architectures: readonly string[];
+  /** float32 products over tokens may be rounded */
+  readonly tf32: boolean;
+}
+
+/**
+ * What makes files of a plan in one dialect: `lotrc emit NAME`. The command line declares a command for each, so a value
+ * of this type loads what works on plans only when it is asked to.
+ */
+export interface BackEnd {
+  readonly name: string;
+  /** for `lotrc emit --help` */
+  readonly about: string;
+  /** devices that plans can be made for; the first is the default */
+  readonly devices: readonly DeviceProfile[];
+  readonly flags: readonly BackEndFlag[];
+  /** why it cannot emit a plan; empty when it can. Kernels are verified when they are made. */
+  check(plan: KernelPlan): readonly Diagnostic[];
+  /** the plan with the schedules that its kernels have */
+  lower(plan: KernelPlan, options: EmitOptions): Promise<KernelPlan>;
+  /** the files of a plan that was checked; kernels are in the folder `kernels` */
+  emit(plan: KernelPlan, options: EmitOptions): Promise<readonly EmittedFile[]>;
+}
+
+/** All back ends for kernels. */
+export const BACK_ENDS: readonly BackEnd[] = [WEBGPU, CUDA];

@@ -1,0 +1,23 @@
+import type { BackEnd } from '../../backend.js';
+import { A100 } from '../../kernel/device/a100.js';
+import { H100 } from '../../kernel/device/h100.js';
+import { H200 } from '../../kernel/device/h200.js';
+import { RTX_5090 } from '../../kernel/device/rtx-5090.js';
+import { forOtherDevice } from '../shared/check.js';
+
+/** Kernels in CUDA C++, and a C library that runs them. */
+export const CUDA: BackEnd = {
+  name: 'cuda',
+  about: 'write fused CUDA kernels for the adapted layers and a C library that runs them',
+  devices: [H100, H200, A100, RTX_5090],
+  flags: ['arch', 'tf32'],
+  check: (plan) => forOtherDevice(plan, CUDA),
+  async lower(plan, { tf32, architectures }) {
+    const { loweredPlan } = await import('./lower.js');
+    return loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
+  },
+  async emit(plan, { tf32, architectures }) {
+    const { cudaHost } = await import('./cuda.js');
+    return cudaHost(plan, architectures, { tf32 });
+  },
+};

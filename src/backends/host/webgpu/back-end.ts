@@ -1,0 +1,19 @@
+import type { BackEnd } from '../../backend.js';
+import { APPLE_M1 } from '../../kernel/device/apple-m1.js';
+import { INTEL_XE } from '../../kernel/device/intel-xe.js';
+import { WEBGPU_LAPTOP } from '../../kernel/device/webgpu-laptop.js';
+import { forOtherDevice } from '../shared/check.js';
+
+/** Kernels in WGSL, and a typed ES module that runs them. Loads ts-morph, which takes a second, only to write it. */
+export const WEBGPU: BackEnd = {
+  name: 'wgsl',
+  about: 'write fused WebGPU kernels for the adapted layers and a TypeScript module that runs them',
+  devices: [WEBGPU_LAPTOP, APPLE_M1, INTEL_XE],
+  flags: ['subgroups'],
+  check: (plan) => forOtherDevice(plan, WEBGPU),
+  lower: async (plan) => plan,
+  async emit(plan) {
+    const { webgpuHost } = await import('./webgpu.js');
+    return webgpuHost(plan);
+  },
+};

@@ -1,0 +1,20 @@
+import type { DeviceProfile } from '../model/types.js';
+import { cudaTiles, MMA_GEMM } from './cuda-tiles.js';
+
+/** NVIDIA A100. */
+export const A100: DeviceProfile = {
+  name: 'a100',
+  target: 'sm_80',
+  api: 'cuda',
+  platform: 'CUDA',
+  flops: { f32: 17e12, f16: 265e12, bf16: 265e12 },
+  bytesPerSecond: 1.4e12,
+  launchSeconds: 2.5e-6,
+  cacheBytes: 40 << 20,
+  workgroupBytes: 163 << 10,
+  invocations: 1024,
+  storageBuffers: 64,
+  features: ['mma', 'cp.async', 'subgroups', 'library'],
+  source: 'nominal rates less 15 % (f32, f16, bf16) and 10 % (memory); not measured',
+  tiles: cudaTiles('sm_80', MMA_GEMM),
+};

@@ -1,0 +1,56 @@
+import type { ScheduleRow } from '../model/types.js';
+import { type Entry, table } from './tiles.js';
+
+/** Families whose tiles are the same on all CUDA targets. */
+const COMMON: readonly Entry[] = [
+  ['gemv', 'any', [16, 128, 64, 16, 32, 4, 3, 4, 1]],
+  ['skinny', 'cols<=16', [64, 16, 64, 16, 16, 4, 4, 4, 1]],
+  ['skinny', 'cols<=32', [64, 32, 64, 16, 32, 4, 3, 4, 1]],
+  ['skinny', 'cols<=64', [64, 64, 64, 32, 32, 4, 3, 4, 1]],
+  ['skinny', 'any', [64, 128, 64, 32, 64, 4, 3, 4, 1]],
+  ['skinnyT', 'rows<=16 inner<=256', [16, 128, 64, 16, 32, 4, 3, 4, 1]],
+  ['skinnyT', 'rows<=16', [16, 128, 64, 16, 32, 4, 3, 4, 16]],
+  ['skinnyT', 'cols<=16 inner<=256', [128, 16, 64, 32, 16, 4, 3, 4, 1]],
+  ['skinnyT', 'cols<=16', [128, 16, 64, 32, 16, 4, 3, 4, 16]],
+  ['skinnyT', 'inner<=256', [64, 64, 64, 32, 32, 4, 3, 4, 1]],
+  ['skinnyT', 'any', [64, 64, 64, 32, 32, 4, 3, 4, 16]],
+  ['rankBatched', 'any', [64, 64, 32, 32, 32, 4, 2, 4, 1]],
+  ['reducePartials', 'any', [256, 1, 1, 32, 1, 1, 1, 8, 1]],
+];
+
+/** One block tile for small, one for large problems of the f32 products on CUDA cores. */
+const FLOAT32: readonly Entry[] = [
+  ['gemm', 'rows<=64', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
+  ['gemm', 'any', [64, 64, 16, 32, 32, 4, 2, 4, 1]],
+  ['gemv', 'any', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
+  ['skinny', 'any', [64, 32, 16, 16, 32, 4, 2, 4, 1]],
+  ['skinnyT', 'inner<=256', [16, 64, 16, 16, 16, 4, 2, 4, 1]],
+  ['skinnyT', 'any', [16, 64, 16, 16, 16, 4, 2, 4, 16]],
+  ['rankBatched', 'any', [64, 64, 16, 32, 32, 4, 2, 4, 1]],
+  ['reducePartials', 'any', [256, 1, 1, 32, 1, 1, 1, 8, 1]],
+];
+
+/** mma.sync, 64x64 warp tiles, cp.async */
+export const MMA_GEMM: readonly Entry[] = [
+  ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 3, 4, 1]],
+  ['gemm', 'any', [128, 128, 32, 64, 64, 4, 3, 4, 1]],
+];
+
+/** wgmma m64n256k16: one producer and two consumer warpgroups */
+const WGMMA_GEMM: readonly Entry[] = [
+  ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 4, 4, 1]],
+  ['gemm', 'any', [128, 256, 64, 64, 256, 4, 4, 12, 1]],
+  ['gemm', 'any', [128, 128, 64, 64, 128, 4, 3, 12, 1]],
+];
+
+/**
+ * Starting points, not measurements: tiles that others report as good, within the limits of the target. `gemm`: those of 16-bit
+ * operands that differ from target to target.
+ */
+export const cudaTiles = (target: string, gemm: readonly Entry[]): readonly ScheduleRow[] => [
+  ...table(target, ['f16', 'bf16'], [...gemm, ...COMMON]),
+  ...table(target, ['f32'], FLOAT32),
+];
+
+/** H100 and H200 differ in memory only. */
+export const SM_90A_TILES = cudaTiles('sm_90a', WGMMA_GEMM);
