@@ -34,11 +34,24 @@ def sgd(momentum, weightDecay):
     return torch_optim(lambda p: torch.optim.SGD(p, lr=1, momentum=momentum, weight_decay=weightDecay))
 
 
+def lion(beta1, beta2, weightDecay):
+    def run(p, grads, rates):
+        m = torch.zeros_like(p)
+        for g, rate in zip(grads, rates):
+            p = p * (1 - rate * weightDecay) - rate * torch.sign(beta1 * m + (1 - beta1) * g)
+            m = beta2 * m + (1 - beta2) * g
+            yield p
+
+    return run
+
+
 ROWS = [
     (adamw, dict(beta1=0.9, beta2=0.999, epsilon=1e-8, weightDecay=0)),
     (adamw, dict(beta1=0.7, beta2=0.95, epsilon=1e-3, weightDecay=0.1)),
     (sgd, dict(momentum=0.9, weightDecay=0)),
     (sgd, dict(momentum=0, weightDecay=0.2)),
+    (lion, dict(beta1=0.9, beta2=0.99, weightDecay=0)),
+    (lion, dict(beta1=0.5, beta2=0.8, weightDecay=0.3)),
 ]
 
 
