@@ -1,4 +1,5 @@
 import { noInfluence } from '../../ir/codes/training.js';
+import { matrixOptimizer } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
@@ -250,7 +251,9 @@ function addUpdate(
   const { graph } = b;
   const { optimizer } = options;
   const rows = trainable(params).map(({ row }) => row);
-  const { slots: slotNames, corrections } = optimizerDef(optimizer.kind);
+  const { kind, arithmetic, slots: slotNames, corrections } = optimizerDef(optimizer.kind);
+  const odd = arithmetic === 'matrices' ? rows.find(({ shape }) => shape.length !== 2) : undefined;
+  if (odd) fail(matrixOptimizer({ kind, param: odd.name, shape: odd.shape }));
   const slots = rows.map((row) =>
     slotNames.map((slot) => {
       const name = `${row.name}/${slot}`;

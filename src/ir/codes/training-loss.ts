@@ -1,6 +1,6 @@
 import { defineCode, type Place } from '../diagnostics.js';
 
-/** Diagnostics 502x (training back end: random numbers and losses). */
+/** Diagnostics 502x (training back end: random numbers, losses, optimizers). */
 
 export const seededDropout = defineCode<{ count: number; off: boolean }>({
   code: 'LOTR5020',
@@ -42,5 +42,18 @@ export const drawsRandomly = defineCode<{ count: number; ops: readonly string[] 
   make: ({ count, ops }) => ({
     message: `${count} nodes draw random numbers in every run: ${ops.join(', ')}`,
     hint: 'export the model in evaluation mode, if they are there for training only',
+  }),
+});
+
+export const matrixOptimizer = defineCode<{ kind: string; param: string; shape: readonly number[] }>({
+  code: 'LOTR5023',
+  severity: 'error',
+  title: 'the optimizer is for matrices, and a parameter is none',
+  explain:
+    'Muon moves the singular values of the gradient of a matrix. A bias, the weight of a norm and other parameters that do ' +
+    'not have two axes have no singular values; PyTorch refuses them too.',
+  make: ({ kind, param, shape }) => ({
+    message: `${kind} trains matrices, and the parameter ${JSON.stringify(param)} is [${shape.join(', ')}]`,
+    hint: 'train with --optimizer adamw, or leave the parameter out (--train, --also-train)',
   }),
 });

@@ -1,10 +1,11 @@
 import { adamw } from './adamw.js';
 import type { OptimizerDef } from './define.js';
 import { lion } from './lion.js';
+import { muon } from './muon.js';
 import { sgd } from './sgd.js';
 
 /** All optimizers; the first is the default. */
-export const OPTIMIZERS = [adamw, sgd, lion] as const;
+export const OPTIMIZERS = [adamw, sgd, lion, muon] as const;
 
 type Declared = (typeof OPTIMIZERS)[number];
 export type OptimizerKind = Declared['kind'];

@@ -131,6 +131,16 @@ function trained(
   return p;
 }
 
+test('an optimizer for matrices refuses a bias by name, and trains the rest', () => {
+  const optimizer = optimizerOf('muon');
+  expect(() => emitted({ optimizer, alsoTrain: ['^head\\.'] })).toThrow(/LOTR5023.*"head\.bias" is \[5\]/);
+  expect(emitted({ optimizer, alsoTrain: ['^head\\.weight'] }).signature.optimizer).toEqual({
+    kind: 'muon',
+    constants: { momentum: 0.95, weightDecay: 0 },
+    slots: ['u'],
+  });
+});
+
 /** Large, so that the direction of elements with tiny gradients is not decided by rounding. */
 const EPSILON = 1e-3;
 const MULTIPLIERS = { M: 16, 'head.bias': 0.25 };

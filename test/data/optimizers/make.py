@@ -45,6 +45,24 @@ def lion(beta1, beta2, weightDecay):
     return run
 
 
+def newton_schulz_in_float64(grad, ns_coefficients, ns_steps, eps):
+    """What torch.optim.Muon computes in bfloat16."""
+    a, b, c = ns_coefficients
+    x = grad.mT if grad.shape[0] > grad.shape[1] else grad
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(ns_steps):
+        square = x @ x.mT
+        x = a * x + (b * square + c * square @ square) @ x
+    return x.mT if grad.shape[0] > grad.shape[1] else x
+
+
+torch.optim._muon._zeropower_via_newtonschulz = newton_schulz_in_float64
+
+
+def muon(momentum, weightDecay):
+    return torch_optim(lambda p: torch.optim.Muon(p, lr=1, momentum=momentum, weight_decay=weightDecay))
+
+
 ROWS = [
     (adamw, dict(beta1=0.9, beta2=0.999, epsilon=1e-8, weightDecay=0)),
     (adamw, dict(beta1=0.7, beta2=0.95, epsilon=1e-3, weightDecay=0.1)),
@@ -52,6 +70,8 @@ ROWS = [
     (sgd, dict(momentum=0, weightDecay=0.2)),
     (lion, dict(beta1=0.9, beta2=0.99, weightDecay=0)),
     (lion, dict(beta1=0.5, beta2=0.8, weightDecay=0.3)),
+    (muon, dict(momentum=0.95, weightDecay=0)),
+    (muon, dict(momentum=0.6, weightDecay=0.2)),
 ]
 
 
