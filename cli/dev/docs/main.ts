@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { withTables } from './regions.js';
 import { TABLES } from './tables.js';
 
-/** `npm run gen`: makes the tables of all documents anew. */
+/** `npm run gen`: makes the tables of all documents. */
 const documents = readdirSync('docs', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.md'))
   .map((name) => join('docs', name));
