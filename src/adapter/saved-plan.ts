@@ -4,7 +4,7 @@ import type { AdapterSpec } from './description.js';
 
 export type ShareRule = 'shape' | 'target' | 'type' | 'site' | `block=${number}`;
 export type Carry = 'embedded' | 'inputs' | 'optional';
-export type Lowering = 'fold' | 'token';
+export type Lowering = 'fold' | 'token' | 'dense';
 /** Types other than float32 that factors are stored in. */
 export type FactorDType = 'f16' | 'bf16';
 

@@ -96,3 +96,60 @@ export function isChain({ operands, in: inn, out }: DeltaTerm): boolean {
   }
   return operands.length > 1 && from.join() === out.join();
 }
+
+/** A step of x through the factors: times a matrix, which ends the letter, or times a vector, number by number. */
+export interface TokenStep {
+  readonly operand: number;
+  readonly by: 'matrix' | 'vector';
+}
+
+/**
+ * x times one factor after another, in their order; null where some factor is neither a matrix that takes what is there
+ * nor a vector of it.
+ */
+export function tokenSteps({ operands, in: inn, out }: DeltaTerm): readonly TokenStep[] | null {
+  let at = inn.join();
+  const steps: TokenStep[] = [];
+  for (const [operand, letters] of operands.entries()) {
+    const later = [...operands.slice(operand + 1).flat(), ...out].includes(at);
+    const [from, to, ...more] = letters;
+    if (from !== at || more.length > 0 || later !== (to === undefined)) return null;
+    steps.push({ operand, by: to === undefined ? 'vector' : 'matrix' });
+    at = to ?? at;
+  }
+  return at === out.join() ? steps : null;
+}
+
+/** Whether two deltas are one einsum, whatever their letters are called. */
+export function sameTerm(a: string, b: string): boolean {
+  return numbered(deltaTerm(a)) === numbered(deltaTerm(b));
+}
+
+function numbered({ operands, in: inn, out }: DeltaTerm): string {
+  const numbers = new Map<string, number>();
+  const number = (letter: string): number => {
+    const held = numbers.get(letter) ?? numbers.size;
+    numbers.set(letter, held);
+    return held;
+  };
+  return [...operands, inn, out].map((letters) => letters.map(number).join(' ')).join('|');
+}
+
+/**
+ * The chains that kernels are written for: `pair`, two matrices (in, r) and (r, out); `core`, with a third one between
+ * them. Null for any other einsum.
+ */
+export function chainShape(term: DeltaTerm): 'pair' | 'core' | null {
+  if (!isChain(term)) return null;
+  const shapes = new Map([
+    [2, 'pair'],
+    [3, 'core'],
+  ] as const);
+  return shapes.get(term.operands.length as 2 | 3) ?? null;
+}
+
+/** Whether the two axes of the result are letters of operands: nothing is repeated and no axis is split. */
+export function spansResult({ operands, in: inn, out }: DeltaTerm): boolean {
+  const held = operands.flat();
+  return [inn, out].every((letters) => letters.length === 1 && held.includes(letters[0]!));
+}

@@ -1,12 +1,14 @@
 import { effectiveScale } from '../adapter/description.js';
 import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
-import { operandsOf } from '../adapter/terms.js';
+import { deltaTerm, type Split, splitAtInput } from '../adapter/terms.js';
+import { numbersOf } from '../adapter/to-numbers/tensor.js';
+import { evaluateTerm } from '../adapter/to-numbers/term.js';
 import { residualRefused } from '../ir/codes/init.js';
 import { fail } from '../ir/diagnostics.js';
 import { isFloat } from '../ir/dtype.js';
 import { BaseTensor, type ByteSink, MemoryTensor, type TensorData, type TensorOrigin } from '../ir/tensor.js';
 import { encodeFloats, toF64 } from '../ir/values.js';
-import { addProduct, product, transpose } from './dense.js';
+import { addProduct, transpose } from './dense.js';
 import type { StoredMatrix } from './weights.js';
 
 /** Elements of a weight that are computed at a time. */
@@ -30,38 +32,38 @@ export function residualWeight(
 ): TensorData {
   const group = plan.groups.find(({ id }) => id === site.group);
   if (!group) throw new Error(`the plan has no group "${site.group}"`);
-  const operands = operandsOf(plan.spec);
-  if (operands.length < 2)
-    throw new Error(`${plan.spec.method} has one factor, which is not a decomposition`);
-  const matrices = plan.spec.factors.map(({ name, share }, index) => {
-    const tensor = (share === 'group' ? group : site).factors[name] ?? '';
-    const data = factors.get(tensor);
-    if (!data || operands[index]?.length !== 2) throw new Error(`no matrix for ${name} of "${site.id}"`);
-    return data;
+  const term = deltaTerm(plan.spec.delta);
+  const data = plan.spec.factors.map(({ name, share }) => {
+    const found = factors.get((share === 'group' ? group : site).factors[name] ?? '');
+    if (!found) throw new Error(`no values for ${name} of "${site.id}"`);
+    return found;
   });
   const refuse = (why: string): never => fail(residualRefused({ site: site.id, why }));
   if (!isFloat(stored.data.dtype)) return refuse(`its elements are ${stored.data.dtype}`);
   if (stored.alpha === 0) return refuse('the layer multiplies it by zero');
   const scale = Math.fround(effectiveScale(plan.spec, group.rank)) / stored.alpha;
-  return new ResidualTensor(stored, matrices, scale, refuse);
+  const split = splitAtInput(term);
+  if (!split) return refuse(`${plan.spec.method} is no product of two matrices`);
+  return new ResidualTensor(stored, { split, factors: data }, scale, refuse);
+}
+
+/** Factors whose delta is a matrix times the rest. */
+interface Parts {
+  readonly split: Split;
+  readonly factors: readonly TensorData[];
 }
 
 class ResidualTensor extends BaseTensor {
   readonly origin: TensorOrigin = { kind: 'computed', by: 'init:residual' };
   readonly #stored: StoredMatrix;
-  readonly #factors: readonly TensorData[];
+  readonly #parts: Parts;
   readonly #scale: number;
   readonly #refuse: (why: string) => never;
 
-  constructor(
-    stored: StoredMatrix,
-    factors: readonly TensorData[],
-    scale: number,
-    refuse: (why: string) => never,
-  ) {
+  constructor(stored: StoredMatrix, parts: Parts, scale: number, refuse: (why: string) => never) {
     super(stored.data.dtype, stored.data.shape, stored.data.byteLength);
     this.#stored = stored;
-    this.#factors = factors;
+    this.#parts = parts;
     this.#scale = scale;
     this.#refuse = refuse;
   }
@@ -100,16 +102,13 @@ class ResidualTensor extends BaseTensor {
 
   /** -scale * product = left right, both laid like the stored matrix: (rows, rank) and (rank, columns). */
   #split(): { left: Float64Array; right: Float64Array; rank: number } {
-    const [first, ...rest] = this.#factors;
-    const rank = first!.shape[1]!;
-    const head = toF64(first!).map((x) => -this.#scale * x);
-    let tail = toF64(rest.at(-1)!);
-    const out = rest.at(-1)!.shape[1]!;
-    for (const factor of rest.slice(0, -1).reverse()) {
-      tail = product(toF64(factor), tail, factor.shape[0]!, factor.shape[1]!, out);
-    }
-    if (this.#stored.layout === 'io') return { left: head, right: tail, rank };
-    const inn = first!.shape[0]!;
-    return { left: transpose(tail, rank, out), right: transpose(head, inn, rank), rank };
+    const { split, factors } = this.#parts;
+    const { shape, data } = numbersOf(factors[split.first]!);
+    const [inn, rank] = shape as [number, number];
+    const head = data.map((x) => -this.#scale * x);
+    const rest = split.others.map((k) => numbersOf(factors[k]!));
+    const tail = evaluateTerm(split.rest, rest);
+    if (this.#stored.layout === 'io') return { left: head, right: tail.data, rank };
+    return { left: transpose(tail.data, rank, tail.shape[1]!), right: transpose(head, inn, rank), rank };
   }
 }

@@ -83,7 +83,7 @@ export const selectSitesPass = definePass<SelectPassOptions>({
     'scale-pattern': list('PATTERN=SCALE for single layers', []),
     share,
     carry: oneOf('how factors are carried', ['embedded', 'inputs', 'optional'], 'embedded'),
-    lowering: oneOf('form of adapted layers', ['fold', 'token', 'function'], 'fold'),
+    lowering: oneOf('form of adapted layers', ['fold', 'token', 'dense', 'function'], 'fold'),
     seed: int('seed of the initial factors', 0),
     'factor-dtype': oneOf(
       'type that the factors are stored in: float32, or that of the model',

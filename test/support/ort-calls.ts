@@ -146,7 +146,8 @@ export function gradientCalls(one: LayerCase): Calls {
   const { spec, rank, out, stored, rows, masks, dtype = 'f32' } = one;
   const calls = calling(one);
   calls.input([...rows, out], false);
-  const count = spec.factors.length;
+  const factors = spec.factors.map(({ name }) => name);
+  const count = factors.length;
   const attrs = {
     scale: attrFloat(1 / rank),
     alpha: attrFloat(1),
@@ -159,10 +160,10 @@ export function gradientCalls(one: LayerCase): Calls {
   for (const mask of masks ?? all) {
     const wanted = right.map((_, k) => (mask & (1 << k)) !== 0);
     const chosen = [...wanted.keys()].filter((k) => wanted[k]);
-    const hints = gradientHints({ count, wanted });
+    const hints = gradientHints({ factors, wanted });
     const op = [`${stemOf(spec)}Grad`, ...(half ? ['half'] : []), ...hints].join('_');
     const names = chosen.map((k) => `o${mask}_${k}`);
-    const fn = defineGradient(op, { count, wanted, half, opset: 17 });
+    const fn = defineGradient(op, { delta: spec.delta, factors, wanted, half, opset: 17 });
     calls.call(
       fn,
       attrs,
@@ -188,7 +189,8 @@ export function layerCalls(one: LayerCase, biased: boolean): Calls {
     ...(half ? ['half'] : []),
     ...(biased ? [] : ['nobias']),
   ];
-  const form = { op: base, count: spec.factors.length, rest: biased ? 1 : 0, half, opset: 17 };
+  const factors = spec.factors.map(({ name }) => name);
+  const form = { op: base, delta: spec.delta, factors, rest: biased ? 1 : 0, half, opset: 17 };
   calls.call(defineFunction(op.join('_'), form), attrs, ['y'], calls.reference('LoTRLinear', own, 1));
   return calls;
 }

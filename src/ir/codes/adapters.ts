@@ -57,16 +57,16 @@ export const oldOpset = defineCode<{ opset: number; site: string }>({
   }),
 });
 
-export const notAChain = defineCode<{ node: string; delta: string }>({
+export const noPlainForm = defineCode<{ node: string; delta: string; opset: number }>({
   code: 'LOTR3205',
   severity: 'error',
-  title: 'the adapter is not a chain of matrices',
+  title: 'the adapter has no form in plain ONNX',
   explain:
-    'Lowering writes an adapter whose einsum multiplies matrices one after another (ir,rs,so->io). Other einsums have ' +
-    'no lowering yet.',
-  make: ({ node, delta }) => ({
-    message: `the adapter at node "${node}" cannot be written in plain ONNX: its delta "${delta}" is not a chain of matrices`,
-    hint: 'use a method whose factors form a chain of matrices, such as lotr or lora',
+    'Lowering writes an adapter as products of matrices (ir,rs,so->io) and products number by number (ir,r,ro->io). ' +
+    'Einsums with other products are written with Einsum, which ONNX has since operator set 12.',
+  make: ({ node, delta, opset }) => ({
+    message: `the adapter at node "${node}" cannot be written in plain ONNX of operator set ${opset}: its delta "${delta}" needs Einsum`,
+    hint: 'export the model with operator set 12 or newer, or use a method whose factors are matrices and vectors',
   }),
 });
 

@@ -1,3 +1,6 @@
+import type { Term } from '../../adapter/terms.js';
+import { numbersOf } from '../../adapter/to-numbers/tensor.js';
+import { evaluateTerm } from '../../adapter/to-numbers/term.js';
 import { ComputedTensor, type TensorData } from '../tensor.js';
 import { encodeFloats, toF64 } from '../values.js';
 
@@ -13,36 +16,22 @@ export function transposedF32(matrix: TensorData): TensorData {
   });
 }
 
-/**
- * The transpose of the product of a chain of floating-point matrices as float32: float64 inside, rounded once. Computed
- * when it is read. Throws when the extents do not fit.
- */
-export function transposedProductF32(chain: readonly TensorData[]): TensorData {
-  const shapes = chain.map(extents);
-  for (const [k, [rows]] of shapes.entries()) {
-    if (k > 0 && shapes[k - 1]![1] !== rows) throw new Error('the matrices of a chain do not fit together');
-  }
-  const [rows, columns] = [shapes[0]![0], shapes.at(-1)![1]];
-  return new ComputedTensor('f32', [columns, rows], 'product', () => {
-    let current = toF64(chain[0]!);
-    for (const [k, matrix] of chain.entries()) {
-      if (k === 0) continue;
-      const [inner, outer] = shapes[k]!;
-      const values = toF64(matrix);
-      const next = new Float64Array(rows * outer);
-      for (let i = 0; i < rows; i++) {
-        for (let p = 0; p < inner; p++) {
-          const a = current[i * inner + p]!;
-          for (let j = 0; j < outer; j++) next[i * outer + j]! += a * values[p * outer + j]!;
-        }
-      }
-      current = next;
+/** The transpose of a term whose result is a matrix, as float32: float64 inside, rounded once. Computed when it is read. */
+export function transposedTermF32(term: Term, operands: readonly TensorData[]): TensorData {
+  const extents = new Map<string, number>();
+  for (const [k, letters] of term.operands.entries()) {
+    for (const [axis, letter] of letters.entries()) {
+      const extent = operands[k]!.shape[axis];
+      if (extent === undefined || (extents.get(letter) ?? extent) !== extent)
+        throw new Error('the factors of an adapter do not fit together');
+      extents.set(letter, extent);
     }
-    const out = new Float64Array(rows * columns);
-    for (let i = 0; i < rows; i++)
-      for (let j = 0; j < columns; j++) out[j * rows + i] = current[i * columns + j]!;
-    return encodeFloats('f32', out);
-  });
+  }
+  const [rows, columns] = term.result;
+  const turned = { ...term, result: [columns!, rows!] };
+  return new ComputedTensor('f32', [extents.get(columns!)!, extents.get(rows!)!], 'product', () =>
+    encodeFloats('f32', evaluateTerm(turned, operands.map(numbersOf)).data),
+  );
 }
 
 function extents({ shape }: TensorData): readonly [number, number] {

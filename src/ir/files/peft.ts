@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { effectiveScale } from '../../adapter/description.js';
 import type { PlanRow, SiteRow } from '../../adapter/saved-plan.js';
-import { operandsOf } from '../../adapter/terms.js';
+import { deltaTerm, splitAtInput } from '../../adapter/terms.js';
 import { notLora } from '../codes/files.js';
 import { fail } from '../diagnostics.js';
 import type { TensorData } from '../tensor.js';
 import type { Output } from './atomic.js';
-import { transposedF32, transposedProductF32 } from './matrices.js';
+import { transposedF32, transposedTermF32 } from './matrices.js';
 import { safetensorsOutput } from './safetensors.js';
 
 export const CONFIG_FILE = 'adapter_config.json';
@@ -31,8 +31,8 @@ export interface PeftAdapter {
 }
 
 /**
- * The adapter of a plan as a PEFT LoRA adapter, exactly: for a chain of factors x F1 F2 .. Fn, A is F1 and B is
- * F2 .. Fn (computed in float64, rounded once to float32), at the same rank; no decomposition. For LoTR A = R and
+ * The adapter of a plan as a PEFT LoRA adapter, exactly: where delta is a matrix F times the rest, A is F and B is
+ * the rest (computed in float64, rounded once to float32), at the same rank; no decomposition. For LoTR A = R and
  * B = M L. A tied layer is written once for each of its module paths. `factors` gives data by tensor name.
  * Throws LOTR7201 when the plan has no such form.
  */
@@ -43,11 +43,8 @@ export function toPeft(
 ): PeftAdapter {
   const { spec } = plan;
   const refuse = (why: string): never => fail(notLora({ method: spec.method, why }));
-  const operands = operandsOf(spec);
-  const chained = operands.every(
-    (letters, k) => letters.length === 2 && letters[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
-  );
-  if (!chained || operands.length < 2) refuse(`its einsum ${spec.delta} is not a chain of matrices`);
+  const split = splitAtInput(deltaTerm(spec.delta));
+  if (!split) return refuse(`its einsum ${spec.delta} is not a matrix times the rest`);
   if (plan.residual) refuse('it was made with --init svd and belongs to changed base weights');
   const tensors = new Map<string, TensorData>();
   const ranks = new Map<string, number>();
@@ -58,8 +55,11 @@ export function toPeft(
       const tensor = (share === 'group' ? group : site).factors[name];
       return factors.get(tensor ?? '') ?? refuse(`there are no values for ${name} of layer "${site.id}"`);
     });
-    const a = transposedF32(chain[0]!);
-    const b = transposedProductF32(chain.slice(1));
+    const a = transposedF32(chain[split.first]!);
+    const b = transposedTermF32(
+      split.rest,
+      split.others.map((k) => chain[k]!),
+    );
     for (const module of modulesOf(site, options.moduleMap, refuse)) {
       if (ranks.has(module)) refuse(`two layers have the module path "${module}"`);
       ranks.set(module, group.rank);

@@ -1,8 +1,11 @@
-import { operandsOf } from '../../adapter/terms.js';
+import { derivativeBy } from '../../adapter/derivative.js';
+import { deltaTerm, operandsOf, spansResult } from '../../adapter/terms.js';
+import { wholeDelta } from '../../adapter/to-numbers/delta.js';
+import { evaluateTerm } from '../../adapter/to-numbers/term.js';
 import { attrFloat, attrInt, attrString } from '../attr.js';
 import { isFloat } from '../dtype.js';
 import type { Node } from '../model.js';
-import { type Dim, type Shape, staticShape } from '../shape.js';
+import type { Dim, Shape } from '../shape.js';
 import { attrsOf } from './core/attrs.js';
 import { type AttrsOf, type DimExpr, type NdArray, op, type Slices } from './core/define.js';
 import { broadcastShapes } from './core/dims.js';
@@ -56,16 +59,11 @@ const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);
 export function adaptedGradientProblem(node: Node): string | null {
   const { base, delta } = attributes(node, 'lotrc::LoTRLinear');
   if (!PRODUCTS.has(base)) return `its base operator is ${base}`;
-  const operands = operandsOf({ delta });
-  const chained = operands.every(
-    ([first, second, ...more], k) =>
-      second && more.length === 0 && first === (k === 0 ? 'i' : operands[k - 1]![1]),
-  );
-  return chained && operands.length > 1 ? null : `${delta} is not a chain of matrices`;
+  return spansResult(deltaTerm(delta)) ? null : `${delta} repeats values or splits an axis`;
 }
 
 /**
- * y = alpha x W' + scale x F1 F2 ... + beta b. One lotrc::LoTRLinearGrad gives dx, the gradients of the factors and that of a
+ * y = alpha x W' + scale x D + beta b. One lotrc::LoTRLinearGrad gives dx, the gradients of the factors and that of a
  * bias of one row; a trained weight and a bias of another shape get theirs in separate nodes.
  */
 const lotrLinearVjp: Vjp = (b, node, [dy]) => {
@@ -120,36 +118,6 @@ function rowSlices(node: Node<'lotrc::LoTRLinear'>, axis: number): Slices | null
   return { axes: node.inputs.map((_, index) => (index === 0 ? axis : null)) };
 }
 
-/** The (i, o) matrix of an einsum, by summing over all index values. */
-function einsum(operands: readonly (readonly string[])[], factors: readonly NdArray[]): NdArray {
-  const extents = new Map<string, number>();
-  for (const [f, letters] of operands.entries()) {
-    for (const [k, letter] of letters.entries()) extents.set(letter, staticShape(factors[f]!.shape)![k]!);
-  }
-  const letters = [...extents.keys()];
-  const [rows, columns] = [extents.get('i')!, extents.get('o')!];
-  const data = new Float64Array(rows * columns);
-  const at = new Map<string, number>();
-  const walk = (depth: number): void => {
-    if (depth < letters.length) {
-      for (let v = 0; v < extents.get(letters[depth]!)!; v++) {
-        at.set(letters[depth]!, v);
-        walk(depth + 1);
-      }
-      return;
-    }
-    let term = 1;
-    for (const [f, own] of operands.entries()) {
-      let flat = 0;
-      for (const [k, letter] of own.entries()) flat = flat * factors[f]!.shape[k]! + at.get(letter)!;
-      term *= factors[f]!.data[flat]!;
-    }
-    data[at.get('i')! * columns + at.get('o')!]! += term;
-  };
-  walk(0);
-  return { shape: [rows, columns], data };
-}
-
 /**
  * lotrc LoTRLinear: base(x, W, b) + scale * x D, where D (in, out) is the einsum `delta` over the factors.
  * Inputs: x, W, one factor per operand of `delta`, and last what else the base reads: an optional bias, or what comes with a
@@ -172,11 +140,13 @@ export const LoTRLinear = op({
     const slides = a.base === 'Conv';
     if (!packed && !slides) rankIn(node, w?.shape, 2, 2, 'W');
     const weight = packed || slides ? null : transposedShape(w?.shape, a.transB);
+    const term = deltaTerm(a.delta);
+    const inn = weight?.[0] ?? (slides ? null : x?.shape?.at(-1)) ?? null;
     const extents = new Map<string, Dim>([
-      ['i', weight?.[0] ?? (slides ? null : x?.shape?.at(-1)) ?? null],
-      ['o', weight?.[1] ?? null],
+      [term.in.join(), inn],
+      [term.out.join(), weight?.[1] ?? null],
     ]);
-    for (const [f, letters] of operandsOf(a).entries()) {
+    for (const [f, letters] of term.operands.entries()) {
       const shape = tensorAt(ctx, 2 + f)?.shape;
       rankIn(node, shape, letters.length, letters.length, `factor ${f}`);
       for (const [k, letter] of letters.entries()) {
@@ -188,7 +158,11 @@ export const LoTRLinear = op({
     // the convolution computes where the windows lie; this op replaces it only temporarily
     if (slides) return one(x?.dtype ?? w?.dtype, null);
     if (a.base === MATRIX) return one(w?.dtype, w?.shape ?? null);
-    const shape = matmulShape(node, x?.shape, [extents.get('i') ?? null, extents.get('o') ?? null]);
+    const shape = matmulShape(
+      node,
+      x?.shape,
+      [term.in, term.out].map((letters) => extents.get(letters.join()) ?? null),
+    );
     const bias = !packed && node.inputs.length > 2 + count ? tensorAt(ctx, 2 + count)?.shape : null;
     if (bias && shape && !broadcastShapes([shape, bias]))
       refuse(node, 'the bias does not broadcast to the result', 2 + count);
@@ -216,10 +190,9 @@ export const LoTRLinear = op({
     if (type?.kind === 'tensor' && !isFloat(type.dtype))
       throw new Error('a packed weight has no reference here');
     const count = factorCount(node, a);
-    const delta = einsum(
-      operandsOf(a),
-      inputs.slice(2, 2 + count).map((f) => f!),
-    );
+    const [inn, out] = (a.transB ? [...w.shape].reverse() : w.shape) as [number, number];
+    const factors = inputs.slice(2, 2 + count).map((f) => f!);
+    const delta = wholeDelta(deltaTerm(a.delta), factors, { in: inn, out });
     if (a.base === MATRIX) return [zip([w, delta], (v, d) => v! + a.scale * d!)];
     const x = need(inputs, 0);
     const base = map(matmul(x, a.transB ? swapLast(w) : w), (v) => a.alpha * v);
@@ -230,9 +203,9 @@ export const LoTRLinear = op({
 });
 
 /**
- * lotrc LoTRLinearGrad: the gradients of an adapted layer y = alpha x W' + scale x F1 F2 ... + beta b. Inputs: x, W,
+ * lotrc LoTRLinearGrad: the gradients of an adapted layer y = alpha x W' + scale x D + beta b. Inputs: x, W,
  * the factors, dy. Outputs: dx, one per factor, db, each with the type of the value whose gradient it is; one that
- * nothing needs has no name. `delta` is a chain of matrices. `transB` is that of the product dy W which gives dx: 1
+ * nothing needs has no name. `transB` is that of the product dy W which gives dx: 1
  * where W is (in, out). Axes of x before the last are tokens, which the gradients of the factors and db sum over.
  */
 export const LoTRLinearGrad = op({
@@ -272,19 +245,16 @@ export const LoTRLinearGrad = op({
     const factors = inputs.slice(2, 2 + count).map((factor) => factor!);
     const rows = (a: NdArray): NdArray => reshape(a, [a.data.length / a.shape.at(-1)!, a.shape.at(-1)!]);
     const dy = rows(need(inputs, 2 + count));
-    const chain = (parts: readonly NdArray[]): NdArray | null =>
-      parts.reduce<NdArray | null>((a, b) => (a ? matmul(a, b) : b), null);
     const scaled = (a: NdArray, by: number): NdArray => map(a, (v) => by * v);
-    // the gradient of D = F1 F2 ... is x^T dy, that of a factor is the transposed product of the factors before it,
-    // times this, times the transposed product of those after
+    const term = deltaTerm(delta);
+    const [inn, out] = [x.shape.at(-1)!, dy.shape.at(-1)!];
+    // of D
     const whole = scaled(matmul(swapLast(rows(x)), dy), scale);
-    const gradients = factors.map((_, f) => {
-      const [left, right] = [chain(factors.slice(0, f)), chain(factors.slice(f + 1))];
-      const inner = left ? matmul(swapLast(left), whole) : whole;
-      return right ? matmul(inner, swapLast(right)) : inner;
-    });
+    const gradients = factors.map((_, f) =>
+      evaluateTerm(derivativeBy(term, f), [whole, ...factors.filter((_, other) => other !== f)]),
+    );
     const base = scaled(matmul(dy, transB ? swapLast(w) : w), alpha);
-    const adapter = scaled(matmul(dy, swapLast(chain(factors)!)), scale);
+    const adapter = scaled(matmul(dy, swapLast(wholeDelta(term, factors, { in: inn, out }))), scale);
     const dx = reshape(
       zip([base, adapter], (a, b) => a! + b!),
       x.shape,

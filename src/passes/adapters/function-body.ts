@@ -1,7 +1,11 @@
+import { usualExtent } from '../../adapter/contraction.js';
+import { deltaTerm, splitAtInput, type Term } from '../../adapter/terms.js';
+import { emitTerm, type NodeMaker } from '../../adapter/to-onnx/weight-space.js';
 import type { HeldAttr } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { own } from '../../ir/keys.js';
 import { Graph, GraphFunction, type Value } from '../../ir/model.js';
+import { i64Tensor } from '../../ir/tensor.js';
 import { splitKey } from './insert.js';
 import { buildIntegerLayer, INTEGER_PRODUCT } from './integer-layer.js';
 
@@ -13,8 +17,9 @@ export const INT = 2;
 export interface FunctionForm {
   /** key of the base op: MatMul, Gemm, or one of another domain */
   readonly op: string;
-  /** number of factors */
-  readonly count: number;
+  readonly delta: string;
+  /** what the factors are called, in the order of the delta */
+  readonly factors: readonly string[];
   /** number of inputs of the base after its weight: a bias, the scales of a packed weight */
   readonly rest: number;
   /** x is not float32: the weight-space products, which are, are cast to its type */
@@ -24,15 +29,15 @@ export interface FunctionForm {
 
 /**
  * The function `lotrc::name(x, W, F1, ..., Fn, rest...)` of attribute `scale` and, for bases that have any, their own attributes:
- * y = base(x, W, rest...) + (x F1)(scale F2 F3 ...). Attributes reach the body by reference; one that the call leaves out is
+ * y = base(x, W, rest...) + (x F)(scale times the rest of delta), or x (scale D) where delta has no such first factor. Attributes reach the body by reference; one that the call leaves out is
  * left out in the body too and has its default there.
  */
 export function defineFunction(name: string, form: FunctionForm): GraphFunction {
   const graph = new Graph(name);
-  const input = (hint: string): Value => graph.addInput(hint, null);
+  const input = (hint: string): Value => graph.addInput(graph.names.freshValue(hint), null);
   const x = input('x');
   const w = input('W');
-  const factors = factorHints(form.count).map(input);
+  const factors = form.factors.map(input);
   const others = Array.from({ length: form.rest }, (_, k) => input(form.rest === 1 ? 'b' : `b${k + 1}`));
   const fn = new GraphFunction('lotrc', name, '', graph);
   fn.opsets.set('', form.opset);
@@ -43,11 +48,21 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   const build = new GraphBuilder(graph, { before: null, pass: 'to-functions' });
   const asX = (value: Value): Value => (form.half ? build.one('CastLike', [value, x]) : value);
   const scale = build.one('Constant', [], { value_float: reference('scale', FLOAT) }, 's');
-  const [first, ...rest] = factors;
-  const product = rest.reduce((acc, factor) => build.one('MatMul', [acc, factor], {}, 'product'));
-  const folded = build.one('Mul', [product, scale], {}, 'folded');
-  const tokens = build.one('MatMul', [x, asX(first!)], {}, 'xR');
-  const delta = build.one('MatMul', [tokens, asX(folded)], {}, 'delta');
+  const term = deltaTerm(form.delta);
+  const make = bodyMaker(build);
+  const split = splitAtInput(term);
+  const folded = (of: Term, operands: readonly Value[]): Value => {
+    const product = emitTerm(make, of, operands, usualExtent(term), () => 'product');
+    return asX(build.one('Mul', [product, scale], {}, 'folded'));
+  };
+  const wide = split
+    ? folded(
+        split.rest,
+        split.others.map((k) => factors[k]!),
+      )
+    : folded(term, factors);
+  const tokens = split ? build.one('MatMul', [x, asX(factors[split.first]!)], {}, 'xR') : x;
+  const delta = build.one('MatMul', [tokens, wide], {}, 'delta');
   // a product of two operands has its bias added after it
   const added = form.op === 'MatMul' ? others : [];
   const taken = form.op === 'MatMul' ? [] : others;
@@ -79,10 +94,19 @@ const OWN: Readonly<Record<string, Readonly<Record<string, HeldAttr>>>> = {
   'com.microsoft::MatMulBnb4': ints('K', 'N', 'block_size', 'quant_type', 'training_mode', 'transB'),
 };
 
-/** The names of the factors in a function: R, M, L of three. */
-export function factorHints(count: number): readonly string[] {
-  if (count === 2) return ['A', 'B'];
-  return count === 3 ? ['R', 'M', 'L'] : Array.from({ length: count }, (_, k) => `F${k + 1}`);
+/** Makes the nodes of a body, equal ones once. */
+export function bodyMaker(build: GraphBuilder): NodeMaker {
+  const made = new Map<string, Value>();
+  return {
+    opset: build.opset,
+    node: (op, inputs, attrs, name) => {
+      const key = [op, ...inputs.map((value) => value.name), ...Object.keys(attrs)].join(' ');
+      const held = made.get(key) ?? build.one(op, inputs, attrs, name);
+      made.set(key, held);
+      return held;
+    },
+    integers: (values) => build.constant(i64Tensor([values.length], values), 'axes'),
+  };
 }
 
 /** A text of what a function computes, without names: equal texts mean equal functions. */

@@ -1,13 +1,23 @@
+import { usualExtent } from '../../adapter/contraction.js';
 import type { Lowering } from '../../adapter/saved-plan.js';
-import { operandsOf } from '../../adapter/terms.js';
-import { attrInt, type HeldAttr } from '../../ir/attr.js';
+import {
+  type DeltaTerm,
+  deltaTerm,
+  type Split,
+  splitAtInput,
+  type Term,
+  tokenSteps,
+} from '../../adapter/terms.js';
+import { emitTerm, type NodeMaker } from '../../adapter/to-onnx/weight-space.js';
+import { attrInt, attrInts, type HeldAttr } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
-import { notAChain } from '../../ir/codes/adapters.js';
+import { noPlainForm } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor, i64Tensor } from '../../ir/tensor.js';
+import { alphaOf, isSet } from './base-attrs.js';
 import { placeBaseLayer } from './base-layer.js';
 import { CONVOLUTION, filterShape, filtersOf } from './conv-layer.js';
 import { ADAPTED, baseOf, deltaOf, factorCount, scaleOf } from './insert.js';
@@ -19,12 +29,15 @@ import { addStored, storedWeight } from './weight.js';
  * metadata; its product gets the name `<y>/base` and the sum with the adapter's part takes the public name y.
  *
  * - `fold` (training, many tokens): L' = s (F2 F3 ...) in weight space; y = base + (x F1) L'.
- * - `token` (few tokens): y = base + ((x F1) (s F2)) F3.
+ * - `token` (few tokens): y = base + ((x F1) (s F2)) F3, where x can be multiplied by one factor after another.
+ * - `dense`: D in weight space; the layer reads W + s D, or x D is added where its weight is not a matrix as it is.
+ *
+ * An einsum that has no such form is written in the next one of this list.
  *
  * Factors are float32; weight-space products are computed in float32 and cast to the layer's type at the end. They are
  * placed in the main graph, before the first layer that needs them, also for layers in subgraphs: a loop does not
  * repeat them, and a tied layer makes them once. With a zero factor the added part is exactly 0. Throws LOTR3205 for
- * einsums that are not a chain of matrices.
+ * products that only Einsum can write where the operator set lacks it.
  */
 export function lowerAdapters(
   model: Model,
@@ -101,7 +114,9 @@ interface Layer {
   readonly b: GraphBuilder;
   /** makes weight-space nodes in the main graph */
   readonly weights: GraphBuilder;
+  readonly node: Node;
   readonly model: Model;
+  readonly term: DeltaTerm;
   /** null of a matrix in a stack: its adapter is added to the matrix */
   readonly x: Value | null;
   readonly factors: readonly Value[];
@@ -125,14 +140,17 @@ function lowerNode(
   once: Once,
   known: Label | undefined,
 ): void {
-  requireChain(node);
   const graph = node.graph!;
   const count = factorCount(node);
   const [x, w] = [node.inputs[0] ?? null, node.inputs[1]!];
   const factors = node.inputs.slice(2, 2 + count).map((value) => value!);
   const output = node.outputs[0]!;
-  const base = placeBaseLayer(node, w, `${output.name}/base`);
   const place = { pass: 'lower', from: node.origin.from };
+  const term = deltaTerm(deltaOf(node));
+  const conv = convolutionOf(node, w);
+  const how = strategyOf(form, term, conv !== null);
+  const dense = x !== null && how === 'dense' && takesMatrix(node);
+  const base = dense ? null : placeBaseLayer(node, w, `${output.name}/base`);
   const b = new GraphBuilder(graph, { ...place, before: node });
   // in a function body the weight-space nodes are there too
   const weights = anchor.graph === graph ? b : new GraphBuilder(anchor.graph!, { ...place, before: anchor });
@@ -140,44 +158,120 @@ function lowerNode(
   const layer: Layer = {
     b,
     weights,
+    node,
     model,
+    term,
     x,
     factors,
     scale: scaleOf(node),
     compute: layerType(node),
     label,
     once,
-    conv: convolutionOf(node, w),
+    conv,
   };
-  const delta = x === null ? inWeightSpace(layer) : form === 'fold' ? folded(layer, x) : byToken(layer, x);
-  const sum = b.one('Add', [base, delta], {}, `${label.prefix}/y`);
-  supersede(output, sum, `${label.prefix}/adapted`);
+  const y = base
+    ? b.one('Add', [base, added(layer, x, how)], {}, `${label.prefix}/y`)
+    : placeBaseLayer(node, denseWeight(layer, w), `${label.prefix}/y`);
+  supersede(output, y, `${label.prefix}/adapted`);
   graph.erase(node);
 }
 
-/** s F1 F2 ..., as wide as the matrix that it is added to */
-function inWeightSpace(layer: Layer): Value {
-  return scaledProduct(layer, layer.factors, 0);
+/** How a form is written for an einsum: in the nearest way that it has. A convolution has no vectors over single places. */
+function strategyOf(form: Lowering, term: DeltaTerm, slides: boolean): Lowering {
+  if (form === 'token' && !slides && tokenSteps(term)) return 'token';
+  return form !== 'dense' && splitAtInput(term) ? 'fold' : 'dense';
 }
 
-/** s times the product of factors, of which the first has that number, in the layer's type. */
-function scaledProduct(layer: Layer, factors: readonly Value[], from: number): Value {
-  const { weights, label, once } = layer;
-  let letters = label.factors[from]!;
-  const product = factors.reduce((acc, factor, index) => {
-    letters += label.factors[from + index]!;
-    const name = `${label.prefix}/${letters}`;
-    return once(['product', acc, factor], () => weights.one('MatMul', [acc, factor], {}, name));
-  });
-  return cast(layer, scaled(layer, product, letters), `s${letters}`);
+/** Whether a layer multiplies x by its weight as it is, so that D can be added to that. */
+function takesMatrix(node: Node): boolean {
+  const { key } = baseOf(node);
+  return (key === 'MatMul' || key === 'Gemm') && alphaOf(node) !== 0 && isFloat(dtypeOf(node.inputs[1]!));
 }
 
-/** (x F1) (s F2 F3 ...) */
-function folded(layer: Layer, x: Value): Value {
+/** What is added to the result of the base. */
+function added(layer: Layer, x: Value | null, how: Lowering): Value {
+  if (x === null) return wholeDelta(layer, layer.scale);
+  if (how === 'token') return byToken(layer, x);
+  if (how === 'fold') return folded(layer, x, splitAtInput(layer.term)!);
+  return times(layer, x, wholeDelta(layer, layer.scale), `${layer.label.prefix}/delta`);
+}
+
+/** W + (s / alpha) D, transposed where the layer reads W so. */
+function denseWeight(layer: Layer, w: Value): Value {
+  const { b, node, label, once, weights } = layer;
+  const delta = wholeDelta(layer, layer.scale / alphaOf(node));
+  const perm = attrInts([1, 0]);
+  const turned = isSet(node, 'transB')
+    ? once(['transposed', delta], () => weights.one('Transpose', [delta], { perm }, `${label.prefix}/D/T`))
+    : delta;
+  return b.one('Add', [w, turned], {}, `${label.prefix}/W`);
+}
+
+/** s D in the layer's type. */
+function wholeDelta(layer: Layer, scale: number): Value {
+  const all = layer.factors.map((_, k) => k);
+  return scaledTerm(layer, layer.term, all, scale);
+}
+
+/** A term over some of the factors, scaled, in the layer's type. */
+function scaledTerm(layer: Layer, term: Term, operands: readonly number[], scale: number): Value {
   const { factors, label } = layer;
-  const [first, ...rest] = factors;
-  const wide = scaledProduct(layer, rest, 1);
-  const tokens = times(layer, x, cast(layer, first!), `${label.prefix}/x${label.factors[0]}`);
+  const lettersOf = (own: readonly number[]) => own.map((k) => label.factors[operands[k]!]!).join('');
+  const values = operands.map((k) => factors[k]!);
+  const product = emitTerm(
+    nodesOf(layer),
+    term,
+    values,
+    extentsOf(layer),
+    (own) => `${label.prefix}/${lettersOf(own)}`,
+  );
+  const letters = lettersOf(operands.map((_, k) => k));
+  return cast(layer, scaled(layer, product, letters, scale), `s${letters}`);
+}
+
+/** Makes weight-space nodes, equal ones once. */
+function nodesOf({ model, node, weights, once }: Layer): NodeMaker {
+  const { opset } = weights;
+  return {
+    opset,
+    node: (op, inputs, attrs, name) => {
+      if (op === 'Einsum' && opset < EINSUM_OPSET)
+        fail(noPlainForm({ node: node.name, delta: deltaOf(node), opset }));
+      const text = Object.entries(attrs).map(
+        ([key, attr]) => `${key}=${'value' in attr ? String(attr.value) : ''}`,
+      );
+      return once([op, text.join(), ...inputs], () => weights.one(op, inputs, attrs, name));
+    },
+    integers: (values) =>
+      once(['integers', values.join()], () =>
+        addStored(model, model.graph.names.freshValue('lotr/axes'), i64Tensor([values.length], values)),
+      ),
+  };
+}
+
+/** The operator set that has Einsum. */
+const EINSUM_OPSET = 12;
+
+/** Extents by which orders are priced: those of the factors, or usual ones where these are symbolic. */
+function extentsOf({ term, factors }: Layer): (letter: string) => number {
+  const extents = new Map<string, number>();
+  for (const [k, letters] of term.operands.entries()) {
+    const { constant, type } = factors[k]!;
+    const shape = constant?.shape ?? (type?.kind === 'tensor' ? type.shape : null);
+    for (const [axis, letter] of letters.entries()) {
+      const dim = shape?.[axis];
+      if (typeof dim === 'number') extents.set(letter, dim);
+    }
+  }
+  const usual = usualExtent(term);
+  return (letter) => extents.get(letter) ?? usual(letter);
+}
+
+/** (x F) (s times the rest) */
+function folded(layer: Layer, x: Value, { first, others, rest }: Split): Value {
+  const { factors, label } = layer;
+  const wide = scaledTerm(layer, rest, others, layer.scale);
+  const tokens = times(layer, x, cast(layer, factors[first]!), `${label.prefix}/x${label.factors[first]}`);
   return times(layer, tokens, wide, `${label.prefix}/delta`);
 }
 
@@ -201,21 +295,25 @@ function convolutionOf(node: Node, filters: Value): Layer['conv'] {
   return { filters: storedWeight(filters)!.data.shape, attrs: Object.fromEntries(attrs) };
 }
 
-/** ((x F1) (s F2)) F3 ... */
+/** ((x F1) (s F2)) F3 ...: matrices as MatMul, vectors as Mul */
 function byToken(layer: Layer, x: Value): Value {
-  const { factors, label } = layer;
+  const { b, factors, label, scale } = layer;
+  const steps = tokenSteps(layer.term)!;
+  const scaledAt = Math.min(1, steps.length - 1);
   let letters = 'x';
-  return factors.reduce((tokens, factor, index) => {
-    const own = label.factors[index]!;
+  return steps.reduce((tokens, { operand, by }, index) => {
+    const own = label.factors[operand]!;
+    const factor = factors[operand]!;
     letters += own;
-    const ready = index === 1 ? cast(layer, scaled(layer, factor, own), `s${own}`) : cast(layer, factor);
-    const name = `${label.prefix}/${index === factors.length - 1 ? 'delta' : letters}`;
-    return times(layer, tokens, ready, name);
+    const ready =
+      index === scaledAt ? cast(layer, scaled(layer, factor, own, scale), `s${own}`) : cast(layer, factor);
+    const name = `${label.prefix}/${index === steps.length - 1 ? 'delta' : letters}`;
+    return by === 'vector' ? b.one('Mul', [tokens, ready], {}, name) : times(layer, tokens, ready, name);
   }, x);
 }
 
 /** s V for a weight-space value V; the scale is a float32 constant of rank 0, one per value. */
-function scaled({ model, weights, scale, label, once }: Layer, value: Value, letters: string): Value {
+function scaled({ model, weights, label, once }: Layer, value: Value, letters: string, scale: number): Value {
   const factor = once(['scale', scale], () =>
     addStored(model, model.graph.names.freshValue('lotr/scale'), f32Tensor([], [scale])),
   );
@@ -257,16 +355,4 @@ export function dtypeOf(weight: Value): DType {
   const source = producer?.inputs[dequantizes ? 1 : 0];
   if (!source) throw new Error(`the type of weight "${weight.name}" is unknown`);
   return dtypeOf(source);
-}
-
-/** i a, a b, ..., z o: each operand begins where the one before it ended. */
-export function requireChain(node: Node): void {
-  const delta = deltaOf(node);
-  const operands = operandsOf({ delta });
-  const chained = operands.every(
-    (letters, k) => letters.length === 2 && letters[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
-  );
-  if (!chained || operands.length < 2 || operands.at(-1)![1] !== 'o') {
-    fail(notAChain({ node: node.name, delta }));
-  }
 }

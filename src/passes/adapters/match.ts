@@ -1,9 +1,13 @@
+import type { AdapterSpec } from '../../adapter/description.js';
+import { deltaTerm } from '../../adapter/terms.js';
+import { isDelta, readTerm } from '../../adapter/to-onnx/read.js';
 import type { HeldAttr } from '../../ir/attr.js';
-import { dtypeFromOnnx, isFloat } from '../../ir/dtype.js';
+import { isFloat } from '../../ir/dtype.js';
 import { functionKey, type Model, type Node, type Value } from '../../ir/model.js';
-import { toF64 } from '../../ir/values.js';
+import { toF64, toIntegers } from '../../ir/values.js';
 import { constantData } from '../sites/constant.js';
 import { MATRIX } from '../sites/stacked.js';
+import { alphaOf, isSet } from './base-attrs.js';
 import { baseLayer } from './base-layer.js';
 import { CONVOLUTION, factorOf, slidesLike } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
@@ -13,6 +17,7 @@ import { isOverridable } from './weight.js';
 export interface Wanted {
   readonly op: string;
   readonly factors: readonly Value[];
+  readonly spec: AdapterSpec;
   /** effective scale, rounded to float32 as files hold it */
   readonly scale: number;
 }
@@ -32,78 +37,79 @@ export interface FoundLayer {
 }
 
 /**
- * Reads y = base(x, W) + x F1 F2 ... with the factor s somewhere in the product, however the product is bracketed: both
- * lowered forms, and equivalent ones. Returns the reason when the sum computes anything else.
+ * Reads y = base(x, W) + x D, or base(x, W + D), with D the einsum of the factors and the factor s somewhere in the product,
+ * however it is bracketed: all lowered forms, and equivalent ones. Returns the reason when the nodes compute anything else.
  */
-export function matchSum(model: Model, sum: Node, wanted: Wanted): FoundLayer | string {
-  if (sum.opKey !== 'Add') return `its output comes from ${sum.opKey}, not from an Add`;
-  const base = baseLayer(sum.inputs[0]?.producer, wanted.op);
+export function matchSum(model: Model, top: Node, wanted: Wanted): FoundLayer | string {
+  const dense = matchDense(model, top, wanted);
+  if (dense !== null) return dense;
+  if (top.opKey !== 'Add') return `its output comes from ${top.opKey}, not from an Add`;
+  const base = baseLayer(top.inputs[0]?.producer, wanted.op);
   if (!base) return `the first operand of its sum is not the base ${wanted.op}`;
-  const [y, delta] = [sum.inputs[0]!, sum.inputs[1]];
+  const [y, delta] = [top.inputs[0]!, top.inputs[1]];
   if (y.uses.size > 1 || y.isOutput) return `"${y.name}", the base without the adapter, is read elsewhere`;
   const { identity, x, w, rest, attrs } = base;
   if ((!x && wanted.op !== MATRIX) || !w || !delta) return 'its base node or its sum lacks an input';
-  const found: Value[] = [];
-  const scales: Value[] = [];
-  const constants: Value[] = [];
-  if (x === null) {
-    const part = chainOf(model, delta, wanted, scales);
-    if (typeof part === 'string') return part;
-    found.push(...part);
-  }
-  let tokens: Value = delta;
-  while (x !== null && tokens !== x) {
-    const node: Node | null = tokens.producer;
-    const [left, right] = node?.inputs ?? [];
-    const times: Multiplier | null =
-      node && right ? multiplier(node, right, wanted.op, left === x ? attrs : []) : null;
-    if (!left || !times) return `"${tokens.name}" is not a product with x`;
-    if (times.shape) constants.push(times.shape);
-    const part = chainOf(model, times.factor, wanted, scales);
-    if (typeof part === 'string') return part;
-    found.unshift(...part);
-    tokens = left;
-  }
-  const inOrder = found.length === wanted.factors.length && found.every((f, k) => f === wanted.factors[k]);
-  if (!inOrder) return `it multiplies x by ${names(found)}, the plan by ${names(wanted.factors)}`;
-  const values = scales.map((value) => scalar(model, value));
-  if (values.length !== 1 || values[0] !== wanted.scale) {
-    return `it is scaled by ${values.join(' and ') || 'nothing'}, the plan by ${wanted.scale}`;
-  }
-  return { identity, x, w, rest, attrs, constants: [...scales, ...constants] };
+  const constants = matchDelta(model, delta, wanted, { x, attrs, scale: wanted.scale, flipped: false });
+  return typeof constants === 'string' ? constants : { identity, x, w, rest, attrs, constants };
 }
 
-interface Multiplier {
-  readonly factor: Value;
-  /** the constant that makes filters of it */
-  readonly shape?: Value;
+/** The layer that reads W + D; null where the node is not the base or its weight is no such sum. */
+function matchDense(model: Model, top: Node, wanted: Wanted): FoundLayer | string | null {
+  const base = baseLayer(top, wanted.op);
+  const sum = base?.w?.producer;
+  if (!base?.x || sum?.opKey !== 'Add') return null;
+  const { identity, x, rest, attrs } = base;
+  const [w, delta] = sum.inputs;
+  if (!w || !delta) return 'its base node or its sum lacks an input';
+  const scale = Math.fround(wanted.scale / alphaOf(top));
+  const flipped = isSet(top, 'transB');
+  const constants = matchDelta(model, delta, wanted, { x: null, attrs: [], scale, flipped });
+  return typeof constants === 'string' ? constants : { identity, x, w, rest, attrs, constants };
 }
 
-/** The matrix by which a node multiplies: its right operand, or what the filters of a convolution were made of. */
-function multiplier(node: Node, right: Value, op: string, attrs: FoundLayer['attrs']): Multiplier | null {
-  if (op !== CONVOLUTION) return node.opKey === 'MatMul' ? { factor: right } : null;
-  return node.opKey === CONVOLUTION && slidesLike(node, attrs) ? factorOf(right) : null;
+interface Place {
+  /** null where the delta is not multiplied by x */
+  readonly x: Value | null;
+  readonly attrs: FoundLayer['attrs'];
+  readonly scale: number;
+  /** the delta is (out, in) */
+  readonly flipped: boolean;
 }
 
-/** The factors that a weight-sized value is the product of, in order; scales met on the way are collected. */
-function chainOf(model: Model, value: Value, wanted: Wanted, scales: Value[]): Value[] | string {
-  if (wanted.factors.includes(value)) return [value];
-  const node = value.producer;
-  const [left, right] = node?.inputs ?? [];
-  if (node?.opKey === 'Cast' && left) {
-    const to = node.attrs.get('to');
-    if (to?.kind === 'int' && isFloat(dtypeFromOnnx(Number(to.value))))
-      return chainOf(model, left, wanted, scales);
+/** The constants that a value read which is s D, or s x D; or the reason why it is not that. */
+function matchDelta(model: Model, delta: Value, wanted: Wanted, place: Place): readonly Value[] | string {
+  const { x, attrs, scale, flipped } = place;
+  const term = deltaTerm(wanted.spec.delta);
+  const leaves = {
+    factors: wanted.factors,
+    term,
+    scalar: (value: Value) => scalar(model, value),
+    integers: (value: Value) => {
+      const data = constantData(value);
+      return data?.dtype === 'i64' ? toIntegers(data) : null;
+    },
+    multiplier: (node: Node, own: Value) => {
+      const right = node.inputs[1];
+      if (!right || node.opKey !== CONVOLUTION || wanted.op !== CONVOLUTION) return null;
+      if (!slidesLike(node, node.inputs[0] === own ? attrs : [])) return null;
+      const found = factorOf(right);
+      return found && { factor: found.factor, constants: [found.shape] };
+    },
+  };
+  const read = readTerm(delta, leaves, x);
+  if (typeof read === 'string') return read;
+  const found = read.factors.map(({ factor }) => factor);
+  const missing = found.length !== wanted.factors.length || new Set(found).size < found.length;
+  const as = flipped ? { ...term, in: term.out, out: term.in } : term;
+  if (missing || !isDelta(read, as, x !== null)) {
+    const order = found.map((factor) => wanted.factors[factor]!);
+    return `it multiplies x by ${names(order)} in another way than the plan, by ${names(wanted.factors)} as ${wanted.spec.delta}`;
   }
-  if (node?.opKey === 'Mul' && left && right && scalar(model, right) !== null) {
-    scales.push(right);
-    return chainOf(model, left, wanted, scales);
-  }
-  if (node?.opKey === 'MatMul' && left && right) {
-    const parts = [chainOf(model, left, wanted, scales), chainOf(model, right, wanted, scales)];
-    return parts.find((part) => typeof part === 'string') ?? (parts as Value[][]).flat();
-  }
-  return `"${value.name}" is neither a factor nor a product of factors`;
+  const values = read.scales.map((value) => scalar(model, value));
+  if (values.length !== 1 || values[0] !== scale)
+    return `it is scaled by ${values.join(' and ') || 'nothing'}, the plan by ${scale}`;
+  return [...read.scales, ...read.constants];
 }
 
 /** The number that a stored float of one element holds; null for anything else. */
@@ -117,18 +123,25 @@ function scalar(model: Model, value: Value): number | null {
 export function matchCall(model: Model, call: Node, wanted: Wanted): FoundLayer | string {
   const fn = model.functions.get(functionKey(call.domain, call.op, call.overload));
   if (!fn) return `the model has no function ${call.opKey}`;
-  const count = wanted.factors.length;
+  const { spec, factors } = wanted;
   const [x, w, ...rest] = call.inputs;
   if (!x || !w) return 'its call lacks an input';
-  if (!wanted.factors.every((factor, k) => rest[k] === factor)) {
-    return `its call reads ${names(rest.slice(0, count))}, the plan ${names(wanted.factors)}`;
+  if (!factors.every((factor, k) => rest[k] === factor)) {
+    return `its call reads ${names(rest.slice(0, factors.length))}, the plan ${names(factors)}`;
   }
   const scale = call.attrs.get('scale');
   const value = scale?.kind === 'float' ? scale.value : null;
   if (value !== wanted.scale) return `it is scaled by ${value ?? 'nothing'}, the plan by ${wanted.scale}`;
-  const others = rest.slice(count);
+  const others = rest.slice(factors.length);
   const half = [...fn.graph.nodes].some(({ op }) => op === 'CastLike');
-  const form = { op: wanted.op, count, rest: others.length, half, opset: fn.opsets.get('') ?? 0 };
+  const form = {
+    op: wanted.op,
+    delta: spec.delta,
+    factors: spec.factors.map(({ name }) => name),
+    rest: others.length,
+    half,
+    opset: fn.opsets.get('') ?? 0,
+  };
   if (bodyText(fn) !== bodyText(defineFunction(call.op, form))) {
     return `the function ${call.opKey} was changed`;
   }

@@ -1,3 +1,5 @@
+import { LORA } from '../../adapter/methods/lora.js';
+import { deltaTerm } from '../../adapter/terms.js';
 import { mergeRefused } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
@@ -34,7 +36,12 @@ function mergeOne(model: Model, { base, a, b, scale, add, delta }: UnmergedLora)
   if (hasOtherReaders(weight, new Set([base.node]))) refuse('other nodes read it too');
   const merged = new MergedTensor(
     constantData(weight)!, // the weight as other adapters of the layer have changed it
-    { factors: [asMatrix(a), asMatrix(b)], scale: scale / alphaOf(base.node) },
+    {
+      term: deltaTerm(LORA.delta),
+      factors: [asMatrix(a), asMatrix(b)],
+      scale: scale / alphaOf(base.node),
+      extents: { in: a.in!, out: b.out! },
+    },
     (base.layout === 'oi') !== base.stored!.transposed,
     () => refuse('the result is not finite in its type'),
   );

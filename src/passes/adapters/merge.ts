@@ -1,6 +1,6 @@
 import { effectiveScale } from '../../adapter/description.js';
 import { PLAN_KEY, type PlanRow, type SiteRow } from '../../adapter/saved-plan.js';
-import { operandsOf } from '../../adapter/terms.js';
+import { deltaTerm, operandsOf } from '../../adapter/terms.js';
 import { factorShape, factorsMissing, mergeRefused } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
@@ -147,7 +147,7 @@ function mergeSite(
       forms.set(key, [...(forms.get(key) ?? []), reader]);
     }
     const alone = forms.size === 1 && !hasOtherReaders(holder, new Set(readers.map(({ node }) => node)));
-    for (const form of forms.values()) mergeForm(model, site, form, factors, alone);
+    for (const form of forms.values()) mergeForm(model, row, site, form, factors, alone);
     weights += forms.size;
   }
   return weights;
@@ -156,6 +156,7 @@ function mergeSite(
 /** Merges one stored tensor for nodes that read it in one way: in place when nothing else reads it, else as a new one. */
 function mergeForm(
   model: Model,
+  row: PlanRow,
   site: SiteRow,
   form: readonly Reader[],
   factors: readonly TensorData[],
@@ -167,7 +168,8 @@ function mergeForm(
     fail(
       mergeRefused({ site: site.id, weight: holder.name, why: `the result is not finite in ${data.dtype}` }),
     );
-  const merged = new MergedTensor(data, { factors, scale }, flipped, refuse);
+  const delta = { term: deltaTerm(row.spec.delta), factors, scale, extents: groupOf(row, site) };
+  const merged = new MergedTensor(data, delta, flipped, refuse);
   if (alone) {
     replaceStored(holder, merged);
     for (const { node } of form) restoreBase(node, node.inputs[1]!);

@@ -1,4 +1,7 @@
-import { type DType, isFloat } from '../../ir/dtype.js';
+import type { DeltaTerm } from '../../adapter/terms.js';
+import { type DeltaParts, deltaParts } from '../../adapter/to-numbers/delta.js';
+import { numbersOf } from '../../adapter/to-numbers/tensor.js';
+import type { DType } from '../../ir/dtype.js';
 import { elementCount } from '../../ir/shape.js';
 import {
   BaseTensor,
@@ -12,11 +15,12 @@ import { encodeFloats, toF64 } from '../../ir/values.js';
 /** Elements of a weight that are in memory at a time. */
 const BLOCK = 1 << 16;
 
-/** scale F1 F2 ... Fn, an (in, out) matrix. */
-export interface ScaledProduct {
-  /** two or more matrices, in the order of the chain */
+/** scale D, an (in, out) matrix. */
+export interface ScaledDelta {
+  readonly term: DeltaTerm;
   readonly factors: readonly TensorData[];
   readonly scale: number;
+  readonly extents: { readonly in: number; readonly out: number };
 }
 
 /**
@@ -27,16 +31,16 @@ export interface ScaledProduct {
 export class MergedTensor extends BaseTensor {
   readonly origin: TensorOrigin = { kind: 'computed', by: 'merge' };
   readonly #weight: TensorData;
-  readonly #product: ScaledProduct;
+  readonly #delta: ScaledDelta;
   readonly #transposed: boolean;
   readonly #refuse: () => never;
 
   readonly #columns: number;
 
-  constructor(weight: TensorData, product: ScaledProduct, transposed: boolean, refuse: () => never) {
+  constructor(weight: TensorData, delta: ScaledDelta, transposed: boolean, refuse: () => never) {
     super(weight.dtype, weight.shape, weight.byteLength);
     this.#weight = weight;
-    this.#product = product;
+    this.#delta = delta;
     this.#transposed = transposed;
     this.#refuse = refuse;
     // filters are rows too, of all that lies after the first axis
@@ -74,18 +78,19 @@ export class MergedTensor extends BaseTensor {
     const { dtype } = this;
     const part = this.#weight.slice(from * columns * width, (to - from) * columns * width);
     const base = toF64(new MemoryTensor(dtype, [to - from, columns], part));
-    const { left, right } = halves(this.#product.factors, this.#transposed);
-    const values = new Float64Array(base.length);
-    for (let i = from; i < to; i++) {
+    const { left, right } = partsOf(this.#delta, this.#transposed);
+    const values = left ? new Float64Array(base.length) : right.data.slice(from * columns, to * columns);
+    const inner = left ? left.shape[1]! : 0;
+    for (let i = from; left && i < to; i++) {
       const row = values.subarray((i - from) * columns, (i - from + 1) * columns);
-      for (let k = 0; k < left.columns; k++) {
-        const a = left.data[i * left.columns + k]!;
+      for (let k = 0; k < inner; k++) {
+        const a = left.data[i * inner + k]!;
         if (a === 0) continue;
         const start = k * columns;
         for (let j = 0; j < columns; j++) row[j] = row[j]! + a * right.data[start + j]!;
       }
     }
-    const { scale } = this.#product;
+    const { scale } = this.#delta;
     const largest = LARGEST.get(dtype)!;
     for (let k = 0; k < values.length; k++) {
       const sum = base[k]! + scale * values[k]!;
@@ -104,58 +109,13 @@ const LARGEST: ReadonlyMap<DType, number> = new Map([
   ['bf16', 2 ** 128 - 2 ** 119],
 ]);
 
-interface Dense {
-  readonly rows: number;
-  readonly columns: number;
-  readonly data: Float64Array;
-}
+/** What was made of the delta last requested: blocks of one weight are made one after another. */
+let last: { readonly delta: ScaledDelta; readonly transposed: boolean; readonly parts: DeltaParts } | null =
+  null;
 
-interface Halves {
-  readonly left: Dense;
-  readonly right: Dense;
-}
-
-/** The halves of the product last requested: blocks of one weight are made one after another. */
-let last: {
-  readonly factors: readonly TensorData[];
-  readonly transposed: boolean;
-  readonly halves: Halves;
-} | null = null;
-
-/** F1 and F2 F3 ...: D = left right, so that no matrix of the weight's size is made. Transposed: D' = right' left'. */
-function halves(factors: readonly TensorData[], transposed: boolean): Halves {
-  if (last?.factors === factors && last.transposed === transposed) return last.halves;
-  const [first, ...rest] = factors.map(dense);
-  const tail = rest.reduceRight((right, left) => product(left, right));
-  const found = transposed
-    ? { left: transpose(tail), right: transpose(first!) }
-    : { left: first!, right: tail };
-  last = { factors, transposed, halves: found };
-  return found;
-}
-
-function dense(tensor: TensorData): Dense {
-  if (!isFloat(tensor.dtype)) throw new Error(`a factor of ${tensor.dtype}`);
-  return { rows: tensor.shape[0]!, columns: tensor.shape[1]!, data: toF64(tensor) };
-}
-
-function product(left: Dense, right: Dense): Dense {
-  const data = new Float64Array(left.rows * right.columns);
-  for (let i = 0; i < left.rows; i++) {
-    const row = data.subarray(i * right.columns, (i + 1) * right.columns);
-    for (let k = 0; k < left.columns; k++) {
-      const a = left.data[i * left.columns + k]!;
-      const start = k * right.columns;
-      for (let j = 0; j < right.columns; j++) row[j] = row[j]! + a * right.data[start + j]!;
-    }
-  }
-  return { rows: left.rows, columns: right.columns, data };
-}
-
-function transpose({ rows, columns, data }: Dense): Dense {
-  const out = new Float64Array(data.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) out[j * rows + i] = data[i * columns + j]!;
-  }
-  return { rows: columns, columns: rows, data: out };
+function partsOf(delta: ScaledDelta, transposed: boolean): DeltaParts {
+  if (last?.delta === delta && last.transposed === transposed) return last.parts;
+  const parts = deltaParts(delta.term, delta.factors.map(numbersOf), transposed, delta.extents);
+  last = { delta, transposed, parts };
+  return parts;
 }

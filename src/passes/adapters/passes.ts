@@ -38,8 +38,8 @@ export const lowerPass = definePass<{ readonly form: Lowering }>({
   summary: 'write adapted layers in plain ONNX',
   options: {
     form: oneOf(
-      'fold: (x R)(s M L), for many tokens; token: ((x R)(s M)) L, for few',
-      ['fold', 'token'],
+      'fold: (x R)(s M L), for many tokens; token: ((x R)(s M)) L, for few; dense: x (W + s R M L)',
+      ['fold', 'token', 'dense'],
       'fold',
     ),
   },

@@ -102,7 +102,7 @@ const row = object({
   spec,
   share: text,
   carry: oneOf('embedded', 'inputs', 'optional'),
-  lowering: oneOf('fold', 'token', 'function'),
+  lowering: oneOf('fold', 'token', 'dense', 'function'),
   seed: whole,
   residual: optional(flag),
   factorDType: optional(oneOf('f16', 'bf16')),

@@ -50,7 +50,7 @@ function raiseUse(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, y:
   );
   const group = groupOf(row, site);
   const scale = Math.fround(effectiveScale(row.spec, group.rank));
-  const wanted = { op: use.op, factors, scale };
+  const wanted = { op: use.op, factors, spec: row.spec, scale };
   const layer = top.domain === 'lotrc' ? matchCall(model, top, wanted) : matchSum(model, top, wanted);
   if (typeof layer === 'string') throw refuse(layer);
   const graph = top.graph!;

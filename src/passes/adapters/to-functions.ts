@@ -1,4 +1,6 @@
+import type { AdapterSpec } from '../../adapter/description.js';
 import { LOTR } from '../../adapter/methods/lotr.js';
+import { sameTerm } from '../../adapter/terms.js';
 import { opsetOf } from '../../ir/builder.js';
 import { functionsNeedOpset } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
@@ -9,8 +11,8 @@ import { NAMES } from './base-layer.js';
 import { CONVOLUTION } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
 import { defineGradient, GRADIENTS, gradientHints } from './gradient-function.js';
-import { ADAPTED, baseOf, copyIdentity, deltaOf, factorCount } from './insert.js';
-import { dtypeOf, layerType, lowerAdapters, requireChain } from './lower.js';
+import { ADAPTED, baseOf, copyIdentity, factorCount } from './insert.js';
+import { dtypeOf, layerType, lowerAdapters } from './lower.js';
 import { factorTensors, patchPlan, requirePlan } from './plan.js';
 import { requireIrVersion } from './weight.js';
 
@@ -25,18 +27,18 @@ import { requireIrVersion } from './weight.js';
  */
 export function toFunctions(model: Model): number {
   // a method is known by the first factor: layers may have been recreated, and gradients are not layers
-  const methods = new Map(
+  const specs = new Map(
     requirePlan(model, 'write functions').plans.flatMap((row) =>
-      factorTensors(row).map(({ name }) => [name, row.spec.method]),
+      factorTensors(row).map(({ name }) => [name, row.spec]),
     ),
   );
-  const methodOf = (node: Node): string => methods.get(node.inputs[2]?.name ?? '') ?? 'unknown';
+  const specOf = (node: Node): AdapterSpec => specs.get(node.inputs[2]?.name ?? '')!;
   let calls = 0;
   for (const graph of model.everyGraph()) {
     for (const node of graph.nodes) {
       const write = node.opKey === ADAPTED ? callFunction : node.opKey === GRADIENTS ? callGradient : null;
       if (!write || (write === callFunction && NO_FUNCTION.has(baseOf(node).key))) continue;
-      write(model, graph, node, methodOf(node));
+      write(model, graph, node, specOf(node));
       calls++;
     }
   }
@@ -49,21 +51,22 @@ export function toFunctions(model: Model): number {
   return calls;
 }
 
-function callFunction(model: Model, graph: Graph, node: Node, method: string): void {
-  requireChain(node);
+function callFunction(model: Model, graph: Graph, node: Node, spec: AdapterSpec): void {
   const half = layerType(node) !== 'f32';
   const opset = opsetFor(graph, half);
   const { key, op, attrs } = baseOf(node);
   const count = factorCount(node);
   const rest = node.inputs.length - 2 - count;
   const hint = [
-    stemOf(node, method),
+    stemOf(spec),
     ...(op === 'MatMul' ? [] : [op.toLowerCase()]),
     ...(half ? ['half'] : []),
     ...(rest > 0 ? [] : ['nobias']),
   ].join('_');
+  const { delta } = spec;
+  const factors = spec.factors.map(({ name }) => name);
   const name = functionFor(model, hint, (name) =>
-    defineFunction(name, { op: key, count, rest, half, opset }),
+    defineFunction(name, { op: key, delta, factors, rest, half, opset }),
   );
   const output = node.outputs[0]!;
   const call = new Node({
@@ -82,17 +85,18 @@ function callFunction(model: Model, graph: Graph, node: Node, method: string): v
 }
 
 /** The same of the gradients of a layer; only those that some node reads are outputs. */
-function callGradient(model: Model, graph: Graph, node: Node, method: string): void {
+function callGradient(model: Model, graph: Graph, node: Node, spec: AdapterSpec): void {
   const half = dtypeOf(node.inputs[1]!) !== 'f32';
   const opset = opsetFor(graph, half);
-  const count = node.inputs.length - 3;
+  const { delta } = spec;
+  const factors = spec.factors.map(({ name }) => name);
   const wanted = node.outputs.map(({ name }) => name !== '');
-  const hint = [
-    `${stemOf(node, method)}Grad`,
-    ...(half ? ['half'] : []),
-    ...gradientHints({ count, wanted }),
-  ].join('_');
-  const name = functionFor(model, hint, (name) => defineGradient(name, { count, wanted, half, opset }));
+  const hint = [`${stemOf(spec)}Grad`, ...(half ? ['half'] : []), ...gradientHints({ factors, wanted })].join(
+    '_',
+  );
+  const name = functionFor(model, hint, (name) =>
+    defineGradient(name, { delta, factors, wanted, half, opset }),
+  );
   const delivered = node.outputs.filter((_, k) => wanted[k]);
   const call = new Node({
     op: name,
@@ -111,8 +115,9 @@ function callGradient(model: Model, graph: Graph, node: Node, method: string): v
 
 const NO_FUNCTION: ReadonlySet<string> = new Set([CONVOLUTION, MATRIX]);
 
-const stemOf = (node: Node, method: string): string =>
-  deltaOf(node) === LOTR.delta ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`;
+/** Operators of a custom-op library are known by these names. */
+const stemOf = ({ delta, method }: AdapterSpec): string =>
+  sameTerm(delta, LOTR.delta) ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`;
 
 /** The operator set of the bodies that a graph calls. Throws LOTR3209 where it lacks what they are written with. */
 function opsetFor(graph: Graph, half: boolean): number {

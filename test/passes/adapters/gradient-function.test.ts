@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { operandsOf } from '../../../src/adapter/terms.js';
 import { attrFloat, attrInt, attrString } from '../../../src/ir/attr.js';
 import { Graph, Model, Node } from '../../../src/ir/model.js';
 import type { NdArray } from '../../../src/ir/ops/core/define.js';
@@ -10,7 +11,18 @@ import { evaluateGraph } from '../../support/evaluate.js';
 import { noise } from '../../support/ort.js';
 
 const [IN, OUT, RANK] = [7, 5, 3];
-const DELTAS = ['ir,ro->io', 'ir,rs,so->io', 'ir,rs,st,to->io'] as const;
+/** chains, vectors between, and einsums that are no product of a matrix and the rest */
+const DELTAS = [
+  'ir,ro->io',
+  'ir,rs,so->io',
+  'ir,rs,st,to->io',
+  'ir,r,ro,o->io',
+  'ir,rsk,k,so->io',
+  'ir,ro,is,so->io',
+  'ri,rj,ji,jro->io',
+] as const;
+/** different ranks, so that no axis fits another one's place */
+const RANKS: Readonly<Record<string, number>> = { i: IN, o: OUT, r: RANK, s: 2, t: 4, k: 6, j: 2 };
 const ATTRS = { scale: attrFloat(1.25), alpha: attrFloat(0.5), beta: attrFloat(0.75) };
 
 const array = (shape: readonly number[], seed: number): NdArray => ({
@@ -26,11 +38,12 @@ const array = (shape: readonly number[], seed: number): NdArray => ({
 /** The body of the function for these outputs, in float64, against the reference of the operator. */
 function worst(delta: string, rows: readonly number[], stored: 0 | 1, mask: number, opset: number): number {
   const count = delta.split(',').length;
+  const factors = Array.from({ length: count }, (_, f) => `F${f + 1}`);
   const wanted = Array.from({ length: count + 2 }, (_, k) => (mask & (1 << k)) !== 0);
   const shapes = [
     [...rows, IN],
     stored ? [OUT, IN] : [IN, OUT],
-    ...Array.from({ length: count }, (_, f) => [f === 0 ? IN : RANK, f === count - 1 ? OUT : RANK]),
+    ...operandsOf({ delta }).map((letters) => letters.map((letter) => RANKS[letter]!)),
     [...rows, OUT],
   ];
   const given = shapes.map((shape, k) => array(shape, 3 + k));
@@ -40,7 +53,7 @@ function worst(delta: string, rows: readonly number[], stored: 0 | 1, mask: numb
   model.setOpset('', opset);
   model.setOpset('lotrc', 1);
   const inputs = given.map(({ shape }, k) => graph.addInput(`i${k}`, tensorType('f64', shape)));
-  model.addFunction(defineGradient('Made', { count, wanted, half: false, opset }));
+  model.addFunction(defineGradient('Made', { delta, factors, wanted, half: false, opset }));
   const names = wanted.flatMap((want, k) => (want ? [`o${k}`] : []));
   const call = graph.append({
     op: 'Made',

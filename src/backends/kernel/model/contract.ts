@@ -1,12 +1,14 @@
+import type { AdapterSpec } from '../../../adapter/description.js';
 import { effectiveScale } from '../../../adapter/description.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../../adapter/saved-plan.js';
+import { chainShape, deltaTerm } from '../../../adapter/terms.js';
 import { nothingToPlan } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { isFloat } from '../../../ir/dtype.js';
 import type { Model, Node, Value } from '../../../ir/model.js';
 import { alphaOf, isSet } from '../../../passes/adapters/base-attrs.js';
 import { factorCount } from '../../../passes/adapters/insert.js';
-import { dtypeOf, requireChain } from '../../../passes/adapters/lower.js';
+import { dtypeOf } from '../../../passes/adapters/lower.js';
 import { factorNames, groupOf, outputsByName, requirePlan } from '../../../passes/adapters/plan.js';
 import { raiseAdapters } from '../../../passes/adapters/raise.js';
 import { storedWeight } from '../../../passes/adapters/weight.js';
@@ -85,6 +87,17 @@ function groupRow(row: PlanRow, id: string, sites: readonly string[]): Group {
   };
 }
 
+/** Why there are no kernels for a method, naming it, its einsum and what to do; null where there are. */
+function kernelProblem({ method, delta, factors }: AdapterSpec): string | null {
+  const shape = chainShape(deltaTerm(delta));
+  const instead = 'merge the adapter, or train it with `lotrc emit onnx-train`';
+  if (shape === null) return `kernels multiply two or three matrices, and ${method} is ${delta}: ${instead}`;
+  const [, middle, last] = factors;
+  if (shape === 'core' && (middle!.share !== 'site' || last!.share !== 'group'))
+    return `kernels need the factor ${middle!.name} of ${method} (${delta}) per layer and ${last!.name} per group: ${instead}`;
+  return null;
+}
+
 /** The layer as kernels see it, or why there are none for it. */
 function layerOf(
   row: PlanRow,
@@ -93,13 +106,8 @@ function layerOf(
   id: string,
   node: Node,
 ): AdaptedLayer | string {
-  requireChain(node);
-  const count = factorCount(node);
-  const shares = row.spec.factors.map(({ share }) => share);
-  if (count > 3) return `its adapter is a product of ${count} factors, kernels know two and three`;
-  if (count === 3 && (shares[1] !== 'site' || shares[2] !== 'group')) {
-    return 'kernels need a middle factor per site and a shared last factor';
-  }
+  const refused = kernelProblem(row.spec);
+  if (refused !== null) return refused;
   if (!node.inputs[0]) return 'its adapter is added to one matrix of a stack of experts';
   if (isSet(node, 'transA')) return 'it reads its input transposed';
   if (alphaOf(node) !== 1) return 'it scales its product (Gemm with alpha)';
@@ -112,7 +120,7 @@ function layerOf(
   const dtype = dtypeOf(node.inputs[1]!);
   if (dtype !== 'f32' && dtype !== 'f16' && dtype !== 'bf16') return `it computes in ${dtype}`;
   const group = groupOf(row, site);
-  const own = node.inputs[2 + count];
+  const own = node.inputs[2 + factorCount(node)];
   const ownBias = own ? vectorBehind(own, group.out, dtype) : null;
   if (own && ownBias === null) return 'its bias is not a stored vector of its width';
   const added = own ? null : biasAfter(node.outputs[0]!, group.out, dtype);
