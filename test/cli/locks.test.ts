@@ -63,7 +63,7 @@ test.each(['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
   60_000,
 );
 
-test('an output that another process is writing is refused, and one beside it is not', async () => {
+test('an output that another process is writing is refused, and others in its folder are not', async () => {
   const out = join(root, 'held.onnx');
   const lock = FileLock.take(out);
   const rewrite = (path: string) => lotrc('rewrite', net.model, '--rank', '2', '-o', path);

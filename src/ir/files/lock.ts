@@ -51,7 +51,7 @@ const PATIENCE = 25;
 const PAUSE_MS = 20;
 
 /**
- * The lock of a path: a small file beside it that holds it for one process. Invariants:
+ * The lock of a path: a small file in the same folder that holds it for one process. Invariants:
  * - A lock file is only ever made new, so of several processes one gets it.
  * - It is removed by its holder, or, once that process has ended, by whoever holds the lock on its removal. That lock is
  *   named after the id of the one to be removed, so no lock is ever removed in place of an earlier one.
@@ -107,7 +107,7 @@ export function lockFile(path: string): string {
   return join(dirname(path), `.${start}${rest}.lotrc.lock`);
 }
 
-/** Whether a file beside the lock of a path is a lock on its removal. Who holds the lock itself may remove it. */
+/** Whether a file in the folder of a path is a lock on the removal of its lock. Who holds the lock itself may remove it. */
 export function isRemovalLock(name: string, path: string): boolean {
   const start = `${basename(lockFile(path))}.`;
   return name.startsWith(start) && /^[0-9a-f]{12}(\.[0-9a-f]{12})*$/.test(name.slice(start.length));

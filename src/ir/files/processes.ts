@@ -44,7 +44,7 @@ export function isRunning(pid: number): boolean {
 function startOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // the name of the program stands in parentheses and may hold any character
+    // the name of the program has parentheses around it and may hold any character
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     // its parent has not asked after it yet
     if (fields[0] === 'Z' || fields[0] === 'X') return 'ended';

@@ -134,7 +134,7 @@ test('links and pipes in the place of a lock are neither followed nor removed', 
   expect(existsSync(at('out'))).toBe(false);
 });
 
-test("a file that is no lock stays, one that was never filled goes, and so do an ended process's locks on removals", () => {
+test("a file that is not a lock stays, one that was never filled goes, and so do an ended process's locks on removals", () => {
   const lock = lockFile(at('out'));
   writeFileSync(lock, 'notes of mine');
   expect(() => writeAtomically([text('out')])).toThrow(/LOTR1205.*does not say which process/s);
@@ -146,7 +146,7 @@ test("a file that is no lock stays, one that was never filled goes, and so do an
   expect(readdirSync(folder).sort()).toEqual([`${basename(lock)}.notes`, 'out'].sort());
 });
 
-test('a lock that another process has made anew is not removed by the one that had it', () => {
+test('a lock that another process has made again is not removed by the one that had it', () => {
   const lock = FileLock.take(at('out'));
   rmSync(lockFile(at('out')));
   const next = FileLock.take(at('out'));
