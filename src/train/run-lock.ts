@@ -5,7 +5,7 @@ import { Janitor } from '../ir/files/janitor.js';
 import { FileLock, requireFree } from '../ir/files/lock.js';
 import { isSystemError } from '../ir/files/system-error.js';
 
-/** What the lock of a run is beside; nothing is ever written there. */
+/** The path whose lock is that of the run; nothing is ever written there. */
 export const runPath = (folder: string) => join(folder, 'run');
 
 /** Throws LOTR1205 when another process trains in the folder. */
