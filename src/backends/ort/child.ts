@@ -5,6 +5,7 @@ import type { DType } from '../../ir/dtype.js';
 import { bare } from '../../ir/keys.js';
 import { nested } from './config.js';
 import { type Feeds, type HostReply, type HostRequest, type HostTensor, ORT_TYPES } from './messages.js';
+import { loadRuntime } from './runtime.js';
 
 /** The program of the process that runs ONNX Runtime; see process.ts. */
 
@@ -40,7 +41,7 @@ let held: { readonly key: string; readonly session: Ort.InferenceSession } | nul
 
 async function answer(request: HostRequest): Promise<Feeds> {
   const { feeds, outputs: wanted } = request;
-  loaded ??= import('onnxruntime-node');
+  loaded ??= loadRuntime();
   const ort = await attempt('start', () => loaded!);
   const session = await attempt('load', () => sessionOf(ort, request));
   if (!feeds) return {};

@@ -4,6 +4,7 @@ import { fail } from '../../ir/diagnostics.js';
 import { bare } from '../../ir/keys.js';
 import { type Config, nested } from './config.js';
 import type { Optimization } from './messages.js';
+import { loadRuntime } from './runtime.js';
 
 /** A tensor in this process, as ONNX Runtime's JavaScript interface has it. */
 export interface OrtTensor {
@@ -46,7 +47,7 @@ export class OrtSession {
 
   /** Loads a file; a path, so that external data is found. Throws LOTR8110 with ONNX Runtime's reason. */
   static async open(path: string, options: SessionOptions = {}): Promise<OrtSession> {
-    const ort = await import('onnxruntime-node');
+    const ort = await loadRuntime();
     ort.env.logLevel = 'fatal';
     const { ep = 'cpu', onCpu = [] } = options;
     const low: Config = options.lowMemory ? { 'session.disable_prepacking': '1' } : {};
