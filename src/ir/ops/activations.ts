@@ -2,19 +2,19 @@ import type { Value } from '../model.js';
 import { attrsOf } from './core/attrs.js';
 import { type GradBuilder, type NdArray, op } from './core/define.js';
 import { binary, unary, unaryWith } from './core/elementwise.js';
-import { attributes, input, keepWhere, unaryVjp, type Vjp } from './core/gradient.js';
+import { attributes, input, keepWhere, unaryVjp } from './core/gradient.js';
 import { nd, zip } from './core/nd.js';
 import { need, one, rule, tensorAt } from './core/rules.js';
 
 /** Activation functions but for those of the GELU family. */
 
-/** dx = dy where x > 0, else 0; the derivative at 0 is taken as 0, as PyTorch does */
-const reluVjp = unaryVjp((b, dy, x) => keepWhere(b, b.one('Greater', [x, b.scalar(0, x)]), dy, x));
-
 /** Relu: max(0, x). */
 export const Relu = op(
   unary('Relu', (x) => Math.max(0, x)),
-  { vjp: reluVjp },
+  {
+    /** dx = dy where x > 0, else 0; the derivative at 0 is taken as 0, as PyTorch does */
+    vjp: unaryVjp((b, dy, x) => keepWhere(b, b.one('Greater', [x, b.scalar(0, x)]), dy, x)),
+  },
 );
 
 /** dy where x > limit (0), elsewhere dy times `below` (null: nothing). The derivative at the limit is that from below. */
@@ -23,36 +23,36 @@ function hinge(b: GradBuilder, dy: Value, x: Value, below: Value | null, limit =
   return b.one('Where', [above, dy, below ? b.mul(dy, below) : b.scalar(0, x)]);
 }
 
-const leakyReluVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  return [hinge(b, dy!, x, b.scalar(attributes(node, 'LeakyRelu').alpha, x))];
-};
-
 /** LeakyRelu: x, or alpha x below 0. */
 export const LeakyRelu = op(
   unaryWith('LeakyRelu', 1, (node) => {
     const { alpha } = attrsOf(node);
     return (x) => (x < 0 ? alpha * x : x);
   }),
-  { vjp: leakyReluVjp },
+  {
+    vjp: (b, node, [dy]) => {
+      const x = input(node, 0);
+      return [hinge(b, dy!, x, b.scalar(attributes(node, 'LeakyRelu').alpha, x))];
+    },
+  },
 );
 
 const prelu1 = (x: number, slope: number): number => (x < 0 ? slope * x : x);
 
-/** y = slope x below 0: dx = dy slope there, dslope = dy x there */
-const preluVjp: Vjp = (b, node, [dy]) => {
-  const [x, slope] = [input(node, 0), input(node, 1)];
-  const zero = b.scalar(0, x);
-  const below = b.one('Less', [x, zero]);
-  return [
-    b.wants(0) ? b.one('Where', [below, b.mul(dy!, slope), dy!]) : null,
-    b.wants(1) ? b.one('Where', [below, b.mul(dy!, x), zero]) : null,
-  ];
-};
-
 /** PRelu: x, or slope x below 0. The slope broadcasts to x; before version 7 it is one number or one per channel. */
 export const PRelu = [
-  ...op(binary('PRelu', prelu1, { since: 7 }), { vjp: preluVjp }),
+  ...op(binary('PRelu', prelu1, { since: 7 }), {
+    /** y = slope x below 0: dx = dy slope there, dslope = dy x there */
+    vjp: (b, node, [dy]) => {
+      const [x, slope] = [input(node, 0), input(node, 1)];
+      const zero = b.scalar(0, x);
+      const below = b.one('Less', [x, zero]);
+      return [
+        b.wants(0) ? b.one('Where', [below, b.mul(dy!, slope), dy!]) : null,
+        b.wants(1) ? b.one('Where', [below, b.mul(dy!, x), zero]) : null,
+      ];
+    },
+  }),
   op({
     name: 'PRelu',
     since: 1,
@@ -72,28 +72,21 @@ export const PRelu = [
   }),
 ];
 
-/** y = alpha (e^x - 1) below 0: dx = dy (y + alpha) */
-const eluVjp: Vjp = (b, node, [dy]) => {
-  const [x, y] = [input(node, 0), node.outputs[0]!];
-  const { alpha } = attributes(node, 'Elu');
-  return [hinge(b, dy!, x, b.add(y, b.scalar(alpha, y)))];
-};
-
 /** Elu: x, or alpha (e^x - 1) below 0. */
 export const Elu = op(
   unaryWith('Elu', 1, (node) => {
     const { alpha } = attrsOf(node);
     return (x) => (x < 0 ? alpha * Math.expm1(x) : x);
   }),
-  { vjp: eluVjp },
+  {
+    /** y = alpha (e^x - 1) below 0: dx = dy (y + alpha) */
+    vjp: (b, node, [dy]) => {
+      const [x, y] = [input(node, 0), node.outputs[0]!];
+      const { alpha } = attributes(node, 'Elu');
+      return [hinge(b, dy!, x, b.add(y, b.scalar(alpha, y)))];
+    },
+  },
 );
-
-/** y = alpha (e^(x/alpha) - 1) below 0: dx = dy (y / alpha + 1) */
-const celuVjp: Vjp = (b, node, [dy]) => {
-  const [x, y] = [input(node, 0), node.outputs[0]!];
-  const { alpha } = attributes(node, 'Celu');
-  return [hinge(b, dy!, x, b.add(b.mul(y, b.scalar(1 / alpha, y)), b.scalar(1, y)))];
-};
 
 /** Celu: max(0, x) + min(0, alpha (e^(x/alpha) - 1)). */
 export const Celu = op(
@@ -101,17 +94,15 @@ export const Celu = op(
     const { alpha } = attrsOf(node);
     return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
   }),
-  { vjp: celuVjp },
+  {
+    /** y = alpha (e^(x/alpha) - 1) below 0: dx = dy (y / alpha + 1) */
+    vjp: (b, node, [dy]) => {
+      const [x, y] = [input(node, 0), node.outputs[0]!];
+      const { alpha } = attributes(node, 'Celu');
+      return [hinge(b, dy!, x, b.add(b.mul(y, b.scalar(1 / alpha, y)), b.scalar(1, y)))];
+    },
+  },
 );
-
-/** y = gamma x above 0, gamma alpha (e^x - 1) below: dx = dy gamma, or dy (y + gamma alpha) */
-const seluVjp: Vjp = (b, node, [dy]) => {
-  const [x, y] = [input(node, 0), node.outputs[0]!];
-  const { alpha, gamma } = attributes(node, 'Selu');
-  const below = b.mul(dy!, b.add(y, b.scalar(gamma * alpha, y)));
-  const above = b.mul(dy!, b.scalar(gamma, y));
-  return [b.one('Where', [b.one('Greater', [x, b.scalar(0, x)]), above, below])];
-};
 
 /** Selu: gamma x, or gamma alpha (e^x - 1) below 0. */
 export const Selu = op(
@@ -119,12 +110,17 @@ export const Selu = op(
     const { alpha, gamma } = attrsOf(node);
     return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
   }),
-  { vjp: seluVjp },
+  {
+    /** y = gamma x above 0, gamma alpha (e^x - 1) below: dx = dy gamma, or dy (y + gamma alpha) */
+    vjp: (b, node, [dy]) => {
+      const [x, y] = [input(node, 0), node.outputs[0]!];
+      const { alpha, gamma } = attributes(node, 'Selu');
+      const below = b.mul(dy!, b.add(y, b.scalar(gamma * alpha, y)));
+      const above = b.mul(dy!, b.scalar(gamma, y));
+      return [b.one('Where', [b.one('Greater', [x, b.scalar(0, x)]), above, below])];
+    },
+  },
 );
-
-const thresholdedReluVjp: Vjp = (b, node, [dy]) => [
-  hinge(b, dy!, input(node, 0), null, attributes(node, 'ThresholdedRelu').alpha),
-];
 
 /** ThresholdedRelu: x above alpha, else 0. */
 export const ThresholdedRelu = op(
@@ -132,16 +128,18 @@ export const ThresholdedRelu = op(
     const { alpha } = attrsOf(node);
     return (x) => (x > alpha ? x : 0);
   }),
-  { vjp: thresholdedReluVjp },
+  {
+    vjp: (b, node, [dy]) => [hinge(b, dy!, input(node, 0), null, attributes(node, 'ThresholdedRelu').alpha)],
+  },
 );
-
-/** y = sigmoid x: dx = dy y (1 - y) */
-const sigmoidVjp = unaryVjp((b, dy, _x, y) => b.mul(dy, b.mul(y, b.sub(b.scalar(1, y), y))));
 
 /** Sigmoid: 1 / (1 + e^-x). */
 export const Sigmoid = op(
   unary('Sigmoid', (x) => 1 / (1 + Math.exp(-x))),
-  { vjp: sigmoidVjp },
+  {
+    /** y = sigmoid x: dx = dy y (1 - y) */
+    vjp: unaryVjp((b, dy, _x, y) => b.mul(dy, b.mul(y, b.sub(b.scalar(1, y), y)))),
+  },
 );
 
 /** The gate max(0, min(1, alpha x + beta)) and where it is neither 0 nor 1. */
@@ -154,73 +152,73 @@ function gate(b: GradBuilder, x: Value, alpha: number, beta: number): { line: Va
   return { line, open };
 }
 
-/** dx = alpha dy where 0 < alpha x + beta < 1 */
-const hardSigmoidVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const { alpha, beta } = attributes(node, 'HardSigmoid');
-  const { open } = gate(b, x, alpha, beta);
-  return [b.one('Where', [open, b.mul(dy!, b.scalar(alpha, x)), b.scalar(0, x)])];
-};
-
 /** HardSigmoid: max(0, min(1, alpha x + beta)). */
 export const HardSigmoid = op(
   unaryWith('HardSigmoid', 1, (node) => {
     const { alpha, beta } = attrsOf(node);
     return (x) => Math.max(0, Math.min(1, alpha * x + beta));
   }),
-  { vjp: hardSigmoidVjp },
+  {
+    /** dx = alpha dy where 0 < alpha x + beta < 1 */
+    vjp: (b, node, [dy]) => {
+      const x = input(node, 0);
+      const { alpha, beta } = attributes(node, 'HardSigmoid');
+      const { open } = gate(b, x, alpha, beta);
+      return [b.one('Where', [open, b.mul(dy!, b.scalar(alpha, x)), b.scalar(0, x)])];
+    },
+  },
 );
-
-/** y = x g, g = max(0, min(1, x/6 + 1/2)): dx = dy (x/3 + 1/2) where 0 < g < 1, dy above, 0 below */
-const hardSwishVjp = unaryVjp((b, dy, x) => {
-  const { open, line } = gate(b, x, 1 / 6, 0.5);
-  const slope = b.add(b.mul(x, b.scalar(1 / 3, x)), b.scalar(0.5, x));
-  const outside = b.one('Where', [b.one('Less', [line, b.scalar(0.5, x)]), b.scalar(0, x), dy]);
-  return b.one('Where', [open, b.mul(dy, slope), outside]);
-});
 
 /** HardSwish: x max(0, min(1, x/6 + 1/2)). */
 export const HardSwish = op(
   unary('HardSwish', (x) => x * Math.max(0, Math.min(1, x / 6 + 0.5)), { since: 14 }),
-  { vjp: hardSwishVjp },
+  {
+    /** y = x g, g = max(0, min(1, x/6 + 1/2)): dx = dy (x/3 + 1/2) where 0 < g < 1, dy above, 0 below */
+    vjp: unaryVjp((b, dy, x) => {
+      const { open, line } = gate(b, x, 1 / 6, 0.5);
+      const slope = b.add(b.mul(x, b.scalar(1 / 3, x)), b.scalar(0.5, x));
+      const outside = b.one('Where', [b.one('Less', [line, b.scalar(0.5, x)]), b.scalar(0, x), dy]);
+      return b.one('Where', [open, b.mul(dy, slope), outside]);
+    }),
+  },
 );
 
-/** y = tanh x: dx = dy (1 - y^2) */
-const tanhVjp = unaryVjp((b, dy, _x, y) => b.mul(dy, b.sub(b.scalar(1, y), b.mul(y, y))));
-
 /** Tanh: tanh x. */
-export const Tanh = op(unary('Tanh', Math.tanh), { vjp: tanhVjp });
-
-/** dx = dy sigmoid x */
-const softplusVjp = unaryVjp((b, dy, x) => b.mul(dy, b.one('Sigmoid', [x])));
+export const Tanh = op(unary('Tanh', Math.tanh), {
+  /** y = tanh x: dx = dy (1 - y^2) */
+  vjp: unaryVjp((b, dy, _x, y) => b.mul(dy, b.sub(b.scalar(1, y), b.mul(y, y)))),
+});
 
 /** Softplus: ln(1 + e^x). */
 export const Softplus = op(
   unary('Softplus', (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
-  { vjp: softplusVjp },
+  {
+    /** dx = dy sigmoid x */
+    vjp: unaryVjp((b, dy, x) => b.mul(dy, b.one('Sigmoid', [x]))),
+  },
 );
-
-/** y = x / (1 + |x|): dx = dy / (1 + |x|)^2 */
-const softsignVjp = unaryVjp((b, dy, x) => {
-  const root = b.add(b.one('Abs', [x]), b.scalar(1, x));
-  return b.div(dy, b.mul(root, root));
-});
 
 /** Softsign: x / (1 + |x|). */
 export const Softsign = op(
   unary('Softsign', (x) => x / (1 + Math.abs(x))),
-  { vjp: softsignVjp },
+  {
+    /** y = x / (1 + |x|): dx = dy / (1 + |x|)^2 */
+    vjp: unaryVjp((b, dy, x) => {
+      const root = b.add(b.one('Abs', [x]), b.scalar(1, x));
+      return b.div(dy, b.mul(root, root));
+    }),
+  },
 );
-
-/** y = x tanh(softplus x): dx = dy (t + x (1 - t^2) sigmoid x) */
-const mishVjp = unaryVjp((b, dy, x) => {
-  const t = b.one('Tanh', [b.one('Softplus', [x])]);
-  const slope = b.mul(b.sub(b.scalar(1, x), b.mul(t, t)), b.one('Sigmoid', [x]));
-  return b.mul(dy, b.add(t, b.mul(x, slope)));
-});
 
 /** Mish: x tanh(ln(1 + e^x)). */
 export const Mish = op(
   unary('Mish', (x) => x * Math.tanh(Math.log1p(Math.exp(x))), { since: 18 }),
-  { vjp: mishVjp },
+  {
+    /** y = x tanh(softplus x): dx = dy (t + x (1 - t^2) sigmoid x) */
+    vjp: unaryVjp((b, dy, x) => {
+      const t = b.one('Tanh', [b.one('Softplus', [x])]);
+      const slope = b.mul(b.sub(b.scalar(1, x), b.mul(t, t)), b.one('Sigmoid', [x]));
+      return b.mul(dy, b.add(t, b.mul(x, slope)));
+    }),
+  },
 );

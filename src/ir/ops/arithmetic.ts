@@ -13,39 +13,32 @@ import { isInteger } from './core/tensor-values.js';
 
 /** Sums, products, powers, rounding and extrema, element by element with broadcasting. */
 
-const addVjp: Vjp = (_b, _node, [dy]) => [dy!, dy!];
-
 /** Add: a + b. */
 export const Add = op(
   binary('Add', (a, b) => a + b, { commutative: true, linear: true, ints: addDim }),
-  { vjp: addVjp },
+  {
+    vjp: (_b, _node, [dy]) => [dy!, dy!],
+  },
 );
-
-const subVjp: Vjp = (b, _node, [dy]) => [dy!, b.wants(1) ? b.neg(dy!) : null];
 
 /** Sub: a - b. */
 export const Sub = op(
   binary('Sub', (a, b) => a - b, { linear: true, ints: subDim }),
-  { vjp: subVjp },
+  {
+    vjp: (b, _node, [dy]) => [dy!, b.wants(1) ? b.neg(dy!) : null],
+  },
 );
-
-const mulVjp: Vjp = (b, node, [dy]) => [
-  b.wants(0) ? b.mul(dy!, input(node, 1)) : null,
-  b.wants(1) ? b.mul(dy!, input(node, 0)) : null,
-];
 
 /** Mul: a b. */
 export const Mul = op(
   binary('Mul', (a, b) => a * b, { commutative: true, linear: true, ints: mulDim }),
-  { vjp: mulVjp },
+  {
+    vjp: (b, node, [dy]) => [
+      b.wants(0) ? b.mul(dy!, input(node, 1)) : null,
+      b.wants(1) ? b.mul(dy!, input(node, 0)) : null,
+    ],
+  },
 );
-
-/** y = a / c: da = dy / c, dc = -dy y / c */
-const divVjp: Vjp = (b, node, [dy]) => {
-  const c = input(node, 1);
-  const da = b.div(dy!, c);
-  return [da, b.wants(1) ? b.neg(b.mul(da, node.outputs[0]!)) : null];
-};
 
 /** Div: a / b; integers are rounded toward zero. */
 export const Div = op(
@@ -57,10 +50,15 @@ export const Div = op(
     },
     { ints: divDim },
   ),
-  { vjp: divVjp },
+  {
+    /** y = a / c: da = dy / c, dc = -dy y / c */
+    vjp: (b, node, [dy]) => {
+      const c = input(node, 1);
+      const da = b.div(dy!, c);
+      return [da, b.wants(1) ? b.neg(b.mul(da, node.outputs[0]!)) : null];
+    },
+  },
 );
-
-const negVjp = unaryVjp((b, dy) => b.neg(dy));
 
 /** Neg: -x. */
 export const Neg = op(
@@ -68,23 +66,25 @@ export const Neg = op(
     linear: true,
     ints: (values) => values.map((v) => subDim(0, v)),
   }),
-  { vjp: negVjp },
+  {
+    vjp: unaryVjp((b, dy) => b.neg(dy)),
+  },
 );
-
-/** y = 1/x: dx = -dy y^2 */
-const reciprocalVjp = unaryVjp((b, dy, _x, y) => b.neg(b.mul(dy, b.mul(y, y))));
 
 /** Reciprocal: 1/x. */
 export const Reciprocal = op(
   unary('Reciprocal', (x) => 1 / x),
-  { vjp: reciprocalVjp },
+  {
+    /** y = 1/x: dx = -dy y^2 */
+    vjp: unaryVjp((b, dy, _x, y) => b.neg(b.mul(dy, b.mul(y, y)))),
+  },
 );
 
-/** y = sqrt x: dx = dy / (2 y) */
-const sqrtVjp = unaryVjp((b, dy, _x, y) => b.div(dy, b.mul(y, b.scalar(2, y))));
-
 /** Sqrt: the square root. */
-export const Sqrt = op(unary('Sqrt', Math.sqrt), { vjp: sqrtVjp });
+export const Sqrt = op(unary('Sqrt', Math.sqrt), {
+  /** y = sqrt x: dx = dy / (2 y) */
+  vjp: unaryVjp((b, dy, _x, y) => b.div(dy, b.mul(y, b.scalar(2, y)))),
+});
 
 /** A value in the element type of `like`; `from` tells its own where it is not a value of the forward graph. */
 function inTypeOf(b: GradBuilder, value: Value, like: Value, from = value): Value {
@@ -112,21 +112,21 @@ function ofExponent(b: GradBuilder, dy: Value, x: Value, exponent: Value, y: Val
   return inTypeOf(b, b.mul(dy, slope), exponent, x);
 }
 
-/**
- * y = x^e: dx = dy e x^(e-1), never 0^negative for e = 0 or 1; de = dy y log x, 0 for x = 0 as PyTorch has it, and not a
- * number for x below 0.
- */
-const powVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const exponent = input(node, 1);
-  const dx = b.wants(0) ? ofBase(b, dy!, x, exponent) : null;
-  return [dx, b.wants(1) ? ofExponent(b, dy!, x, exponent, node.outputs[0]!) : null];
-};
-
 /** Pow: a to the b; the result has the type of a. */
 export const Pow = op(
   binary('Pow', (a, b) => a ** b, { mixed: true }),
-  { vjp: powVjp },
+  {
+    /**
+     * y = x^e: dx = dy e x^(e-1), never 0^negative for e = 0 or 1; de = dy y log x, 0 for x = 0 as PyTorch has it, and not a
+     * number for x below 0.
+     */
+    vjp: (b, node, [dy]) => {
+      const x = input(node, 0);
+      const exponent = input(node, 1);
+      const dx = b.wants(0) ? ofBase(b, dy!, x, exponent) : null;
+      return [dx, b.wants(1) ? ofExponent(b, dy!, x, exponent, node.outputs[0]!) : null];
+    },
+  },
 );
 
 /** Mod: the remainder with the sign of b, or with fmod=1 with the sign of a (as in C). */
@@ -143,15 +143,15 @@ export const Mod = binary(
   },
 );
 
-/** dx = dy sign(x), 0 at 0; written without Sign, which WebGPU lacks */
-const absVjp = unaryVjp((b, dy, x) => {
-  const zero = b.scalar(0, x);
-  const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(dy), zero]);
-  return b.one('Where', [b.one('Greater', [x, zero]), dy, negative]);
-});
-
 /** Abs: |x|. */
-export const Abs = op(unary('Abs', Math.abs), { vjp: absVjp });
+export const Abs = op(unary('Abs', Math.abs), {
+  /** dx = dy sign(x), 0 at 0; written without Sign, which WebGPU lacks */
+  vjp: unaryVjp((b, dy, x) => {
+    const zero = b.scalar(0, x);
+    const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(dy), zero]);
+    return b.one('Where', [b.one('Greater', [x, zero]), dy, negative]);
+  }),
+});
 
 /** Sign: -1, 0 or 1. */
 export const Sign = op(unary('Sign', Math.sign, { since: 9 }), { stopsGradient: true });
@@ -197,14 +197,14 @@ function clipOf(since: number, until?: number): OpDef<'Clip'> {
   });
 }
 
-/** y = clip(x): dx = dy where y == x; bounds get none. Holds for attribute bounds (opset < 11) and input bounds. */
-const clipVjp: Vjp = (b, node, [dy]) => {
-  const same = b.one('Equal', [input(node, 0), node.outputs[0]!]);
-  return [keepWhere(b, same, dy!, node.outputs[0]!), null, null];
-};
-
 /** Clip: x held between min and max, which are attributes before version 11 and optional inputs from then on. */
-export const Clip = op([clipOf(1, 10), clipOf(11)], { vjp: clipVjp });
+export const Clip = op([clipOf(1, 10), clipOf(11)], {
+  /** y = clip(x): dx = dy where y == x; bounds get none. Holds for attribute bounds (opset < 11) and input bounds. */
+  vjp: (b, node, [dy]) => {
+    const same = b.one('Equal', [input(node, 0), node.outputs[0]!]);
+    return [keepWhere(b, same, dy!, node.outputs[0]!), null, null];
+  },
+});
 
 /** f over any number of inputs with numpy broadcasting (before version 8 the shapes are equal, which is a case of it). */
 function variadic<const Op extends OpName>(
@@ -269,23 +269,23 @@ export const Min = op(
   { vjp: extremumVjp },
 );
 
-/** Sum of several inputs: each gets the gradient. */
-const sumVjp: Vjp = (_b, node, [dy]) => node.inputs.map(() => dy!);
-
 /** Sum: the sum of the inputs, element by element with broadcasting. */
 export const Sum = op(
   variadic('Sum', (...xs) => xs.reduce((a, b) => a + b), addDim),
-  { vjp: sumVjp },
+  {
+    /** Sum of several inputs: each gets the gradient. */
+    vjp: (_b, node, [dy]) => node.inputs.map(() => dy!),
+  },
 );
-
-/** Mean of several inputs: each gets its part. */
-const meanVjp: Vjp = (b, node, [dy]) => {
-  const part = b.mul(dy!, b.scalar(1 / node.inputs.length, node.outputs[0]!));
-  return node.inputs.map(() => part);
-};
 
 /** Mean: the mean of the inputs, element by element with broadcasting. */
 export const Mean = op(
   variadic('Mean', (...xs) => xs.reduce((a, b) => a + b) / xs.length),
-  { vjp: meanVjp },
+  {
+    /** Mean of several inputs: each gets its part. */
+    vjp: (b, node, [dy]) => {
+      const part = b.mul(dy!, b.scalar(1 / node.inputs.length, node.outputs[0]!));
+      return node.inputs.map(() => part);
+    },
+  },
 );

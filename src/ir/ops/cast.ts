@@ -10,8 +10,6 @@ import { isInteger } from './core/tensor-values.js';
 
 /** Ops that hand on their input: as it is, in another element type, or with elements dropped. */
 
-const identityVjp = unaryVjp((_b, dy) => dy);
-
 /** Identity: y = x, of any type. */
 export const Identity = op({
   name: 'Identity',
@@ -19,7 +17,8 @@ export const Identity = op({
   traits: ['pure', 'elementwise', 'linear'],
   infer: rule((_, ctx) => ({ types: [ctx.type(0)], ints: [ctx.ints(0)] })),
   value: (_, inputs) => [need(inputs, 0)],
-  vjp: identityVjp,
+
+  vjp: unaryVjp((_b, dy) => dy),
   throughIntegers: true,
 });
 
@@ -93,19 +92,6 @@ export const CastLike = op({
   vjp: castVjp,
 });
 
-/** Dropout: dx = dy mask / (1 - ratio) in training mode, from the mask that this run drew; identity in inference. */
-const dropoutVjp: Vjp = (b, node, [dy]) => {
-  const training = node.inputs[2] ? constantOf(node.inputs[2]) : null;
-  const inference = !node.inputs[2] || training?.bytes()[0] === 0;
-  if (inference) return [dy!, null, null];
-  const ratio = node.inputs[1] ? constantScalar(node.inputs[1]) : 0.5;
-  if (ratio === null) return { because: 'its ratio is not a constant', at: node };
-  const mask = node.outputs[1] ?? node.addOutput(b.graph.names.freshValue(`${node.outputs[0]!.name}/mask`));
-  const y = node.outputs[0]!;
-  const kept = keepWhere(b, mask, dy!, y);
-  return [ratio === 0 ? kept : b.mul(kept, b.scalar(1 / (1 - ratio), y)), null, null];
-};
-
 /** Dropout. The mask is boolean from version 10 on; training mode is random, so only inference mode has a reference. */
 export const Dropout = op(
   [
@@ -134,5 +120,19 @@ export const Dropout = op(
       },
     }),
   ],
-  { vjp: dropoutVjp },
+  {
+    /** Dropout: dx = dy mask / (1 - ratio) in training mode, from the mask that this run drew; identity in inference. */
+    vjp: (b, node, [dy]) => {
+      const training = node.inputs[2] ? constantOf(node.inputs[2]) : null;
+      const inference = !node.inputs[2] || training?.bytes()[0] === 0;
+      if (inference) return [dy!, null, null];
+      const ratio = node.inputs[1] ? constantScalar(node.inputs[1]) : 0.5;
+      if (ratio === null) return { because: 'its ratio is not a constant', at: node };
+      const mask =
+        node.outputs[1] ?? node.addOutput(b.graph.names.freshValue(`${node.outputs[0]!.name}/mask`));
+      const y = node.outputs[0]!;
+      const kept = keepWhere(b, mask, dy!, y);
+      return [ratio === 0 ? kept : b.mul(kept, b.scalar(1 / (1 - ratio), y)), null, null];
+    },
+  },
 );

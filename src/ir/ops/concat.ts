@@ -188,36 +188,19 @@ function splitOf(since: number, until?: number): OpDef<'Split'> {
   });
 }
 
-/** Split: the parts' gradients joined; a part without a gradient counts as zeros. */
-const splitVjp: Vjp = (b, node, grads) => {
-  const axis = axisOf(attributes(node, 'Split').axis ?? 0, b.rank(input(node, 0)));
-  const parts = node.outputs.map((output, i) => grads[i] ?? zerosLike(b, output));
-  return [b.one('Concat', parts, { axis: attrInt(axis) }), null];
-};
-
 /**
  * Split: consecutive parts along `axis`. Their extents are an attribute before version 13 and an input from then on;
  * without them the parts are equal, and from version 18 (`num_outputs`) the last may be smaller.
  */
-export const Split = op([splitOf(1, 12), splitOf(13)], { vjp: splitVjp, throughIntegers: true });
-
-/** Tile: each axis that was repeated is split into repeats and extent, and summed over the repeats. */
-const tileVjp: Vjp = (b, node, [dy]) => {
-  const [x, repeats] = [input(node, 0), input(node, 1)];
-  const known = b.contents(repeats);
-  const counts: Count[] = [];
-  const axes: number[] = [];
-  for (let axis = 0; axis < b.rank(x); axis++) {
-    const repeat = known?.[axis];
-    if (repeat !== 1) {
-      axes.push(counts.length);
-      counts.push(typeof repeat === 'number' ? repeat : entry(b, repeats, axis));
-    }
-    counts.push(extentOf(b, x, axis));
-  }
-  if (axes.length === 0) return [dy!, null];
-  return [b.reduceSum(b.reshape(dy!, shapeOf(b, counts)), axes, false), null];
-};
+export const Split = op([splitOf(1, 12), splitOf(13)], {
+  /** Split: the parts' gradients joined; a part without a gradient counts as zeros. */
+  vjp: (b, node, grads) => {
+    const axis = axisOf(attributes(node, 'Split').axis ?? 0, b.rank(input(node, 0)));
+    const parts = node.outputs.map((output, i) => grads[i] ?? zerosLike(b, output));
+    return [b.one('Concat', parts, { axis: attrInt(axis) }), null];
+  },
+  throughIntegers: true,
+});
 
 /** Tile: the input repeated `repeats[k]` times along dimension k. */
 export const Tile = op({
@@ -269,5 +252,22 @@ export const Tile = op({
       ),
     ];
   },
-  vjp: tileVjp,
+
+  /** Tile: each axis that was repeated is split into repeats and extent, and summed over the repeats. */
+  vjp: (b, node, [dy]) => {
+    const [x, repeats] = [input(node, 0), input(node, 1)];
+    const known = b.contents(repeats);
+    const counts: Count[] = [];
+    const axes: number[] = [];
+    for (let axis = 0; axis < b.rank(x); axis++) {
+      const repeat = known?.[axis];
+      if (repeat !== 1) {
+        axes.push(counts.length);
+        counts.push(typeof repeat === 'number' ? repeat : entry(b, repeats, axis));
+      }
+      counts.push(extentOf(b, x, axis));
+    }
+    if (axes.length === 0) return [dy!, null];
+    return [b.reduceSum(b.reshape(dy!, shapeOf(b, counts)), axes, false), null];
+  },
 });

@@ -5,7 +5,7 @@ import { attrsOf } from './core/attrs.js';
 import { extentOf, shapeOf } from './core/counts.js';
 import { type AttrsOf, type GradBuilder, type NdArray, op } from './core/define.js';
 import { addDim, mulDim } from './core/dims.js';
-import { attributes, input, type Vjp } from './core/gradient.js';
+import { attributes, input } from './core/gradient.js';
 import { extentAt, slice } from './core/gradient-shape.js';
 import { elements } from './core/matrix.js';
 import { fromIndex, offset, stridesOf } from './core/nd.js';
@@ -99,20 +99,6 @@ function ofBias(b: GradBuilder, dy: Value, x: Value): Value {
   return b.reduceSum(dy, places, false);
 }
 
-/**
- * Conv: the gradient of x is the transposed convolution of dy with the same filters, of which the last `stride - 1`
- * places may lie after x and are cut off; that of the filters the convolution of x with dy, batch and channels
- * exchanged and strides and dilations too; that of the bias the sum over batch and places.
- */
-const convVjp: Vjp = (b, node, [dy]) => {
-  const [x, w] = [input(node, 0), input(node, 1)];
-  const a = attributes(node, 'Conv');
-  const frame = frameOf(b, x, kernelOf(b, w, a.kernel_shape), a);
-  const dx = b.wants(0) ? ofInput(b, dy!, x, w, frame, a.group) : null;
-  const dw = b.wants(1) ? ofFilters(b, dy!, x, x, frame, a.group) : null;
-  return [dx, dw, node.inputs[2] && b.wants(2) ? ofBias(b, dy!, x) : null];
-};
-
 /** Conv: cross-correlation of x (batch, channels, spatial...) with w (filters, channels/group, kernel...), plus bias. */
 export const Conv = op({
   name: 'Conv',
@@ -166,7 +152,20 @@ export const Conv = op({
       }),
     ];
   },
-  vjp: convVjp,
+
+  /**
+   * Conv: the gradient of x is the transposed convolution of dy with the same filters, of which the last `stride - 1`
+   * places may lie after x and are cut off; that of the filters the convolution of x with dy, batch and channels
+   * exchanged and strides and dilations too; that of the bias the sum over batch and places.
+   */
+  vjp: (b, node, [dy]) => {
+    const [x, w] = [input(node, 0), input(node, 1)];
+    const a = attributes(node, 'Conv');
+    const frame = frameOf(b, x, kernelOf(b, w, a.kernel_shape), a);
+    const dx = b.wants(0) ? ofInput(b, dy!, x, w, frame, a.group) : null;
+    const dw = b.wants(1) ? ofFilters(b, dy!, x, x, frame, a.group) : null;
+    return [dx, dw, node.inputs[2] && b.wants(2) ? ofBias(b, dy!, x) : null];
+  },
 });
 
 type Attrs = AttrsOf<'ConvTranspose'>;
@@ -252,19 +251,6 @@ function ofTransposedInput(
   );
 }
 
-/**
- * ConvTranspose is the gradient of a Conv: its own gradient is that Conv, over dy. Filters as for Conv, with the roles of x
- * and dy exchanged.
- */
-const convTransposeVjp: Vjp = (b, node, [dy]) => {
-  const [x, w] = [input(node, 0), input(node, 1)];
-  const a = attributes(node, 'ConvTranspose');
-  const frame = transposedFrame(b, x, kernelOf(b, w, a.kernel_shape), a);
-  const dx = b.wants(0) ? ofTransposedInput(b, dy!, x, w, frame, a) : null;
-  const dw = b.wants(1) ? ofFilters(b, x, dy!, node.outputs[0]!, frame, a.group) : null;
-  return [dx, dw, node.inputs[2] && b.wants(2) ? ofBias(b, dy!, x) : null];
-};
-
 /** ConvTranspose: the transpose of Conv as a linear map of x (batch, channels, spatial...); w (channels, filters/group, kernel...). */
 export const ConvTranspose = op({
   name: 'ConvTranspose',
@@ -309,5 +295,17 @@ export const ConvTranspose = op({
       }),
     ];
   },
-  vjp: convTransposeVjp,
+
+  /**
+   * ConvTranspose is the gradient of a Conv: its own gradient is that Conv, over dy. Filters as for Conv, with the roles of x
+   * and dy exchanged.
+   */
+  vjp: (b, node, [dy]) => {
+    const [x, w] = [input(node, 0), input(node, 1)];
+    const a = attributes(node, 'ConvTranspose');
+    const frame = transposedFrame(b, x, kernelOf(b, w, a.kernel_shape), a);
+    const dx = b.wants(0) ? ofTransposedInput(b, dy!, x, w, frame, a) : null;
+    const dw = b.wants(1) ? ofFilters(b, x, dy!, node.outputs[0]!, frame, a.group) : null;
+    return [dx, dw, node.inputs[2] && b.wants(2) ? ofBias(b, dy!, x) : null];
+  },
 });

@@ -6,33 +6,33 @@ import { erf as erfOf } from './core/nd.js';
 
 /** Exponential, logarithm, error function, trigonometric and hyperbolic functions. */
 
-const expVjp = unaryVjp((b, dy, _x, y) => b.mul(dy, y));
-
 /** Exp: e to the x. */
-export const Exp = op(unary('Exp', Math.exp), { vjp: expVjp });
-
-const logVjp = unaryVjp((b, dy, x) => b.div(dy, x));
+export const Exp = op(unary('Exp', Math.exp), {
+  vjp: unaryVjp((b, dy, _x, y) => b.mul(dy, y)),
+});
 
 /** Log: the natural logarithm. */
-export const Log = op(unary('Log', Math.log), { vjp: logVjp });
-
-/** y = erf x: dx = dy 2/sqrt(pi) exp(-x^2) */
-const erfVjp = unaryVjp((b, dy, x) =>
-  b.mul(dy, b.mul(b.scalar(2 / Math.sqrt(Math.PI), x), b.one('Exp', [b.neg(b.mul(x, x))]))),
-);
+export const Log = op(unary('Log', Math.log), {
+  vjp: unaryVjp((b, dy, x) => b.div(dy, x)),
+});
 
 /** Erf: 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x. */
-export const Erf = op(unary('Erf', erfOf, { since: 9 }), { vjp: erfVjp });
-
-const sinVjp = unaryVjp((b, dy, x) => b.mul(dy, b.one('Cos', [x])));
+export const Erf = op(unary('Erf', erfOf, { since: 9 }), {
+  /** y = erf x: dx = dy 2/sqrt(pi) exp(-x^2) */
+  vjp: unaryVjp((b, dy, x) =>
+    b.mul(dy, b.mul(b.scalar(2 / Math.sqrt(Math.PI), x), b.one('Exp', [b.neg(b.mul(x, x))]))),
+  ),
+});
 
 /** Sin: sin x. */
-export const Sin = op(unary('Sin', Math.sin, { since: 7 }), { vjp: sinVjp });
-
-const cosVjp = unaryVjp((b, dy, x) => b.neg(b.mul(dy, b.one('Sin', [x]))));
+export const Sin = op(unary('Sin', Math.sin, { since: 7 }), {
+  vjp: unaryVjp((b, dy, x) => b.mul(dy, b.one('Cos', [x]))),
+});
 
 /** Cos: cos x. */
-export const Cos = op(unary('Cos', Math.cos, { since: 7 }), { vjp: cosVjp });
+export const Cos = op(unary('Cos', Math.cos, { since: 7 }), {
+  vjp: unaryVjp((b, dy, x) => b.neg(b.mul(dy, b.one('Sin', [x])))),
+});
 
 const square = (b: GradBuilder, x: Value): Value => b.mul(x, x);
 
@@ -40,50 +40,50 @@ const square = (b: GradBuilder, x: Value): Value => b.mul(x, x);
 const around = (b: GradBuilder, x: Value, a: number, sign: 1 | -1): Value =>
   sign > 0 ? b.add(square(b, x), b.scalar(a, x)) : b.sub(b.scalar(a, x), square(b, x));
 
-/** y = tan x: dx = dy (1 + y^2) */
-const tanVjp = unaryVjp((b, dy, _x, y) => b.mul(dy, around(b, y, 1, 1)));
-
 /** Tan: tan x. */
-export const Tan = op(unary('Tan', Math.tan, { since: 7 }), { vjp: tanVjp });
+export const Tan = op(unary('Tan', Math.tan, { since: 7 }), {
+  /** y = tan x: dx = dy (1 + y^2) */
+  vjp: unaryVjp((b, dy, _x, y) => b.mul(dy, around(b, y, 1, 1))),
+});
 
 const root = (b: GradBuilder, x: Value): Value => b.one('Sqrt', [x]);
 
-const asinVjp = unaryVjp((b, dy, x) => b.div(dy, root(b, around(b, x, 1, -1))));
-
 /** Asin: arcsin x. */
-export const Asin = op(unary('Asin', Math.asin, { since: 7 }), { vjp: asinVjp });
-
-const acosVjp = unaryVjp((b, dy, x) => b.neg(b.div(dy, root(b, around(b, x, 1, -1)))));
+export const Asin = op(unary('Asin', Math.asin, { since: 7 }), {
+  vjp: unaryVjp((b, dy, x) => b.div(dy, root(b, around(b, x, 1, -1)))),
+});
 
 /** Acos: arccos x. */
-export const Acos = op(unary('Acos', Math.acos, { since: 7 }), { vjp: acosVjp });
-
-const atanVjp = unaryVjp((b, dy, x) => b.div(dy, around(b, x, 1, 1)));
+export const Acos = op(unary('Acos', Math.acos, { since: 7 }), {
+  vjp: unaryVjp((b, dy, x) => b.neg(b.div(dy, root(b, around(b, x, 1, -1))))),
+});
 
 /** Atan: arctan x. */
-export const Atan = op(unary('Atan', Math.atan, { since: 7 }), { vjp: atanVjp });
-
-const sinhVjp = unaryVjp((b, dy, x) => b.mul(dy, b.one('Cosh', [x])));
+export const Atan = op(unary('Atan', Math.atan, { since: 7 }), {
+  vjp: unaryVjp((b, dy, x) => b.div(dy, around(b, x, 1, 1))),
+});
 
 /** Sinh: sinh x. */
-export const Sinh = op(unary('Sinh', Math.sinh, { since: 9 }), { vjp: sinhVjp });
-
-const coshVjp = unaryVjp((b, dy, x) => b.mul(dy, b.one('Sinh', [x])));
+export const Sinh = op(unary('Sinh', Math.sinh, { since: 9 }), {
+  vjp: unaryVjp((b, dy, x) => b.mul(dy, b.one('Cosh', [x]))),
+});
 
 /** Cosh: cosh x. */
-export const Cosh = op(unary('Cosh', Math.cosh, { since: 9 }), { vjp: coshVjp });
-
-const asinhVjp = unaryVjp((b, dy, x) => b.div(dy, root(b, around(b, x, 1, 1))));
+export const Cosh = op(unary('Cosh', Math.cosh, { since: 9 }), {
+  vjp: unaryVjp((b, dy, x) => b.mul(dy, b.one('Sinh', [x]))),
+});
 
 /** Asinh: arsinh x. */
-export const Asinh = op(unary('Asinh', Math.asinh, { since: 9 }), { vjp: asinhVjp });
-
-const acoshVjp = unaryVjp((b, dy, x) => b.div(dy, root(b, around(b, x, -1, 1))));
+export const Asinh = op(unary('Asinh', Math.asinh, { since: 9 }), {
+  vjp: unaryVjp((b, dy, x) => b.div(dy, root(b, around(b, x, 1, 1)))),
+});
 
 /** Acosh: arcosh x. */
-export const Acosh = op(unary('Acosh', Math.acosh, { since: 9 }), { vjp: acoshVjp });
-
-const atanhVjp = unaryVjp((b, dy, x) => b.div(dy, around(b, x, 1, -1)));
+export const Acosh = op(unary('Acosh', Math.acosh, { since: 9 }), {
+  vjp: unaryVjp((b, dy, x) => b.div(dy, root(b, around(b, x, -1, 1)))),
+});
 
 /** Atanh: artanh x. */
-export const Atanh = op(unary('Atanh', Math.atanh, { since: 9 }), { vjp: atanhVjp });
+export const Atanh = op(unary('Atanh', Math.atanh, { since: 9 }), {
+  vjp: unaryVjp((b, dy, x) => b.div(dy, around(b, x, 1, -1))),
+});

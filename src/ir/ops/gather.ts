@@ -6,7 +6,7 @@ import { toIntegers } from '../values.js';
 import { attrsOf } from './core/attrs.js';
 import { positions } from './core/counts.js';
 import { type GradBuilder, op } from './core/define.js';
-import { attributes, axisOf, constantOf, input, type Vjp } from './core/gradient.js';
+import { attributes, axisOf, constantOf, input } from './core/gradient.js';
 import { extentAt, pad, range, zerosLike } from './core/gradient-shape.js';
 import { gatherInts } from './core/ints.js';
 import { fromIndex, offset, sizeOf, stridesOf } from './core/nd.js';
@@ -69,27 +69,6 @@ export function addSlices(
   return addAlong(b, x, wide, slab, axis);
 }
 
-/**
- * Gather along an axis: the gradient of each slice is added at its index, repeated indices included. One constant
- * index (class-token pooling) becomes a Pad; anything else a ScatterElements with addition.
- */
-const gatherVjp: Vjp = (b, node, [dy]) => {
-  const [x, indices] = [input(node, 0), input(node, 1)];
-  const rank = b.rank(x);
-  const axis = axisOf(attributes(node, 'Gather').axis, rank);
-  const data = constantOf(indices);
-  const count = data?.shape.reduce((a, c) => a * c, 1);
-  if (data && count === 1) {
-    const at = toIntegers(data)[0]!;
-    const slab = data.shape.length === 1 ? dy! : reshapeKeeping(b, dy!, x, axis);
-    const extent = extentAt(b, x, axis);
-    const before = at >= 0 ? b.ints([at]) : b.one('Add', [extent, b.ints([at])]);
-    const after = b.one('Sub', [b.one('Sub', [extent, b.ints([1])]), before]);
-    return [pad(b, slab, before, after, axis, x), null];
-  }
-  return [addSlices(b, x, indices, b.rank(indices), dy!, axis), null];
-};
-
 /** Gather: y[..i.., j.., ..k..] = x[..i.., indices[j..], ..k..]: `axis` is replaced by the dimensions of the indices. */
 export const Gather = op({
   name: 'Gather',
@@ -130,16 +109,29 @@ export const Gather = op({
       }),
     ];
   },
-  vjp: gatherVjp,
+
+  /**
+   * Gather along an axis: the gradient of each slice is added at its index, repeated indices included. One constant
+   * index (class-token pooling) becomes a Pad; anything else a ScatterElements with addition.
+   */
+  vjp: (b, node, [dy]) => {
+    const [x, indices] = [input(node, 0), input(node, 1)];
+    const rank = b.rank(x);
+    const axis = axisOf(attributes(node, 'Gather').axis, rank);
+    const data = constantOf(indices);
+    const count = data?.shape.reduce((a, c) => a * c, 1);
+    if (data && count === 1) {
+      const at = toIntegers(data)[0]!;
+      const slab = data.shape.length === 1 ? dy! : reshapeKeeping(b, dy!, x, axis);
+      const extent = extentAt(b, x, axis);
+      const before = at >= 0 ? b.ints([at]) : b.one('Add', [extent, b.ints([at])]);
+      const after = b.one('Sub', [b.one('Sub', [extent, b.ints([1])]), before]);
+      return [pad(b, slab, before, after, axis, x), null];
+    }
+    return [addSlices(b, x, indices, b.rank(indices), dy!, axis), null];
+  },
   throughIntegers: true,
 });
-
-/** GatherElements: scatter the gradient back with addition. */
-const gatherElementsVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const axis = axisOf(attributes(node, 'GatherElements').axis, b.rank(x));
-  return [addAlong(b, x, input(node, 1), dy!, axis), null];
-};
 
 /** GatherElements: y[i,j,k] = x[indices[i,j,k],j,k] for axis 0, and likewise along the others. */
 export const GatherElements = op({
@@ -166,23 +158,15 @@ export const GatherElements = op({
       }),
     ];
   },
-  vjp: gatherElementsVjp,
+
+  /** GatherElements: scatter the gradient back with addition. */
+  vjp: (b, node, [dy]) => {
+    const x = input(node, 0);
+    const axis = axisOf(attributes(node, 'GatherElements').axis, b.rank(x));
+    return [addAlong(b, x, input(node, 1), dy!, axis), null];
+  },
   throughIntegers: true,
 });
-
-/** GatherND: ScatterND with addition; common dimensions become the head of each index tuple. */
-const gatherNdVjp: Vjp = (b, node, [dy]) => {
-  const [x, indices] = [input(node, 0), input(node, 1)];
-  const { batch_dims: common = 0 } = attributes(node, 'GatherND');
-  const rank = b.rank(indices);
-  const heads = range(common).map((axis) => {
-    const laid = b.reshape(positions(b, extentAt(b, x, axis)), b.ints([-1, ...ones(rank - 1 - axis)]));
-    const shape = range(rank - 1).map((k) => extentAt(b, indices, k));
-    return b.one('Expand', [laid, b.one('Concat', [...shape, b.ints([1])], { axis: attrInt(0) })]);
-  });
-  const tuples = common === 0 ? indices : b.one('Concat', [...heads, indices], { axis: attrInt(rank - 1) });
-  return [scatterAdd(b, 'ScatterND', b.shapeOf(x), tuples, dy!, x), null];
-};
 
 /** GatherND: the last dimension of the indices holds index tuples into x, after `batch_dims` common dimensions. */
 export const GatherND = op({
@@ -217,7 +201,20 @@ export const GatherND = op({
       }),
     ];
   },
-  vjp: gatherNdVjp,
+
+  /** GatherND: ScatterND with addition; common dimensions become the head of each index tuple. */
+  vjp: (b, node, [dy]) => {
+    const [x, indices] = [input(node, 0), input(node, 1)];
+    const { batch_dims: common = 0 } = attributes(node, 'GatherND');
+    const rank = b.rank(indices);
+    const heads = range(common).map((axis) => {
+      const laid = b.reshape(positions(b, extentAt(b, x, axis)), b.ints([-1, ...ones(rank - 1 - axis)]));
+      const shape = range(rank - 1).map((k) => extentAt(b, indices, k));
+      return b.one('Expand', [laid, b.one('Concat', [...shape, b.ints([1])], { axis: attrInt(0) })]);
+    });
+    const tuples = common === 0 ? indices : b.one('Concat', [...heads, indices], { axis: attrInt(rank - 1) });
+    return [scatterAdd(b, 'ScatterND', b.shapeOf(x), tuples, dy!, x), null];
+  },
 });
 
 /** The `reduction` of the scatter ops: how an update meets the element that is there. */
@@ -235,19 +232,6 @@ function combine(reduction: string | undefined, old: number, update: number): nu
       return update;
   }
 }
-
-/** ScatterElements: what was overwritten gets no gradient; updates get that of their places. */
-const scatterElementsVjp: Vjp = (b, node, [dy]) => {
-  const { reduction, axis } = attributes(node, 'ScatterElements');
-  const at = { axis: attrInt(axisOf(axis, b.rank(input(node, 0)))) };
-  const indices = input(node, 1);
-  if (reduction !== 'none' && reduction !== 'add')
-    return { because: `its reduction is ${reduction}`, at: node };
-  const zeros = (): Value => zerosLike(b, input(node, 2));
-  const kept = (): Value =>
-    reduction === 'add' ? dy! : b.one('ScatterElements', [dy!, indices, zeros()], at);
-  return [b.wants(0) ? kept() : null, null, b.wants(2) ? b.one('GatherElements', [dy!, indices], at) : null];
-};
 
 /** ScatterElements: x with y[indices[i,j,k],j,k] set to (or combined with) updates[i,j,k] for axis 0, and likewise. */
 export const ScatterElements = op({
@@ -276,20 +260,24 @@ export const ScatterElements = op({
     });
     return [{ shape: x.shape, data }];
   },
-  vjp: scatterElementsVjp,
-});
 
-/** ScatterND: as ScatterElements. */
-const scatterNdVjp: Vjp = (b, node, [dy]) => {
-  const { reduction } = attributes(node, 'ScatterND');
-  const indices = input(node, 1);
-  if (reduction !== 'none' && reduction !== 'add')
-    return { because: `its reduction is ${reduction}`, at: node };
-  if (b.opset < 12) return { because: 'gathering by index tuples needs opset 12', at: node };
-  const kept = (): Value =>
-    reduction === 'add' ? dy! : b.one('ScatterND', [dy!, indices, zerosLike(b, input(node, 2))]);
-  return [b.wants(0) ? kept() : null, null, b.wants(2) ? b.one('GatherND', [dy!, indices]) : null];
-};
+  /** ScatterElements: what was overwritten gets no gradient; updates get that of their places. */
+  vjp: (b, node, [dy]) => {
+    const { reduction, axis } = attributes(node, 'ScatterElements');
+    const at = { axis: attrInt(axisOf(axis, b.rank(input(node, 0)))) };
+    const indices = input(node, 1);
+    if (reduction !== 'none' && reduction !== 'add')
+      return { because: `its reduction is ${reduction}`, at: node };
+    const zeros = (): Value => zerosLike(b, input(node, 2));
+    const kept = (): Value =>
+      reduction === 'add' ? dy! : b.one('ScatterElements', [dy!, indices, zeros()], at);
+    return [
+      b.wants(0) ? kept() : null,
+      null,
+      b.wants(2) ? b.one('GatherElements', [dy!, indices], at) : null,
+    ];
+  },
+});
 
 /** ScatterND: x with the slices that the index tuples name set to (or combined with) the updates. */
 export const ScatterND = op({
@@ -319,5 +307,16 @@ export const ScatterND = op({
     }
     return [{ shape: x.shape, data }];
   },
-  vjp: scatterNdVjp,
+
+  /** ScatterND: as ScatterElements. */
+  vjp: (b, node, [dy]) => {
+    const { reduction } = attributes(node, 'ScatterND');
+    const indices = input(node, 1);
+    if (reduction !== 'none' && reduction !== 'add')
+      return { because: `its reduction is ${reduction}`, at: node };
+    if (b.opset < 12) return { because: 'gathering by index tuples needs opset 12', at: node };
+    const kept = (): Value =>
+      reduction === 'add' ? dy! : b.one('ScatterND', [dy!, indices, zerosLike(b, input(node, 2))]);
+    return [b.wants(0) ? kept() : null, null, b.wants(2) ? b.one('GatherND', [dy!, indices]) : null];
+  },
 });

@@ -60,20 +60,20 @@ function swishRule(b: GradBuilder, dy: Value, x: Value, y: Value, alpha: number)
   return b.mul(dy, b.add(s, alpha === 1 ? slope : b.mul(slope, b.scalar(alpha, x))));
 }
 
-/** Swish of opset 24: x sigmoid(alpha x), alpha 1 by default. */
-const swishVjp: Vjp = (b, node, [dy]) => {
-  const attr = node.attrs.get('alpha');
-  const alpha = attr?.kind === 'float' ? attr.value : 1;
-  return [swishRule(b, dy!, input(node, 0), node.outputs[0]!, alpha)];
-};
-
 /** Swish: x / (1 + e^(-alpha x)). */
 export const Swish = op(
   unaryWith('Swish', 24, (node) => {
     const { alpha } = attrsOf(node);
     return (x) => x / (1 + Math.exp(-alpha * x));
   }),
-  { vjp: swishVjp },
+  {
+    /** Swish of opset 24: x sigmoid(alpha x), alpha 1 by default. */
+    vjp: (b, node, [dy]) => {
+      const attr = node.attrs.get('alpha');
+      const alpha = attr?.kind === 'float' ? attr.value : 1;
+      return [swishRule(b, dy!, input(node, 0), node.outputs[0]!, alpha)];
+    },
+  },
 );
 
 /** com.microsoft Gelu: x Phi(x). */
@@ -86,9 +86,6 @@ function withBias(b: GradBuilder, node: Parameters<Vjp>[1], dy: Value, rule: typ
   // elementwise: the engine sums the bias's gradient to its shape
   return [dx, bias ? dx : null];
 }
-
-/** com.microsoft BiasGelu: exact gelu of x + bias. */
-const biasGeluVjp: Vjp = (b, node, [dy]) => withBias(b, node, dy!, exact);
 
 /** com.microsoft BiasGelu: Gelu of a + b, where b is a bias over the last dimension. */
 export const MsBiasGelu = op({
@@ -106,11 +103,10 @@ export const MsBiasGelu = op({
       geluErf,
     ),
   ],
-  vjp: biasGeluVjp,
-});
 
-/** com.microsoft FastGelu: tanh gelu of x (+ bias). */
-const fastGeluVjp: Vjp = (b, node, [dy]) => withBias(b, node, dy!, tanh);
+  /** com.microsoft BiasGelu: exact gelu of x + bias. */
+  vjp: (b, node, [dy]) => withBias(b, node, dy!, exact),
+});
 
 /** com.microsoft FastGelu: the tanh form of Gelu of x + bias. */
 export const MsFastGelu = op({
@@ -126,15 +122,10 @@ export const MsFastGelu = op({
     const x = need(inputs, 0);
     return [map(inputs[1] ? zip([x, inputs[1]], (a, b) => a! + b!) : x, geluTanh)];
   },
-  vjp: fastGeluVjp,
-});
 
-/** com.microsoft QuickGelu: x sigmoid(alpha x). */
-const quickGeluVjp: Vjp = (b, node, [dy]) => {
-  const attr = node.attrs.get('alpha');
-  const alpha = attr?.kind === 'float' ? attr.value : 1.702;
-  return [swishRule(b, dy!, input(node, 0), node.outputs[0]!, alpha)];
-};
+  /** com.microsoft FastGelu: tanh gelu of x (+ bias). */
+  vjp: (b, node, [dy]) => withBias(b, node, dy!, tanh),
+});
 
 /** com.microsoft QuickGelu: x sigmoid(alpha x). */
 export const MsQuickGelu = op(
@@ -142,5 +133,12 @@ export const MsQuickGelu = op(
     const { alpha } = attrsOf(node);
     return (x) => x / (1 + Math.exp(-alpha * x));
   }),
-  { vjp: quickGeluVjp },
+  {
+    /** com.microsoft QuickGelu: x sigmoid(alpha x). */
+    vjp: (b, node, [dy]) => {
+      const attr = node.attrs.get('alpha');
+      const alpha = attr?.kind === 'float' ? attr.value : 1.702;
+      return [swishRule(b, dy!, input(node, 0), node.outputs[0]!, alpha)];
+    },
+  },
 );

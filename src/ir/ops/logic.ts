@@ -1,7 +1,7 @@
 import { attrsOf } from './core/attrs.js';
 import { op } from './core/define.js';
 import { binary, unary } from './core/elementwise.js';
-import { input, type Vjp } from './core/gradient.js';
+import { input } from './core/gradient.js';
 import { broadcastIndex, compared, known } from './core/ints.js';
 import { map, zip } from './core/nd.js';
 import { broadcastInputs, need, one, refuse, rule, tensorAt } from './core/rules.js';
@@ -95,17 +95,6 @@ export const LessOrEqual = op(
   { stopsGradient: true },
 );
 
-/** Where(c, a, d): the gradient goes to the branch that was taken. Where selects, so NaN of the other does not leak. */
-const whereVjp: Vjp = (b, node, [dy]) => {
-  const condition = input(node, 0);
-  const zero = b.scalar(0, node.outputs[0]!);
-  return [
-    null,
-    b.wants(1) ? b.one('Where', [condition, dy!, zero]) : null,
-    b.wants(2) ? b.one('Where', [condition, zero, dy!]) : null,
-  ];
-};
-
 /** Where: a where the condition holds, else b; all three broadcast. */
 export const Where = op({
   name: 'Where',
@@ -136,7 +125,17 @@ export const Where = op({
       (c, a, b) => (c !== 0 ? a! : b!),
     ),
   ],
-  vjp: whereVjp,
+
+  /** Where(c, a, d): the gradient goes to the branch that was taken. Where selects, so NaN of the other does not leak. */
+  vjp: (b, node, [dy]) => {
+    const condition = input(node, 0);
+    const zero = b.scalar(0, node.outputs[0]!);
+    return [
+      null,
+      b.wants(1) ? b.one('Where', [condition, dy!, zero]) : null,
+      b.wants(2) ? b.one('Where', [condition, zero, dy!]) : null,
+    ];
+  },
 });
 
 /** BitwiseAnd: bitwise and. */

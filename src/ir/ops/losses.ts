@@ -3,7 +3,7 @@ import type { Node, Value } from '../model.js';
 import { i32Tensor, i64Tensor } from '../tensor.js';
 import { attrsOf } from './core/attrs.js';
 import { type GradBuilder, type NdArray, op } from './core/define.js';
-import { attributes, input, type Vjp } from './core/gradient.js';
+import { attributes, input } from './core/gradient.js';
 import { range } from './core/gradient-shape.js';
 import { sizeOf } from './core/nd.js';
 import { attrs, need, one, rule, tensorAt, typeOf } from './core/rules.js';
@@ -106,24 +106,6 @@ function parts(b: GradBuilder, node: Node, dy: Value, reduction: string): { isLa
   return { isLabel, slope: b.mul(weight, reduction === 'none' ? unsqueeze(b, over) : over) };
 }
 
-/** loss = -w_y log softmax(x)_y: dx = w_y (p - 1[y]); with d log p, the second output: dx = dlogp - p sum(dlogp). */
-const softmaxCrossEntropyVjp: Vjp = (b, node, [dy, dlogp]) => {
-  const x = input(node, 0);
-  const shifted = b.sub(x, reduceMax(b, x));
-  const exp = b.one('Exp', [shifted]);
-  const p = b.div(exp, b.reduceSum(exp, [AXIS], true));
-  let dx: Value | null = null;
-  if (dy) {
-    const { isLabel, slope } = parts(b, node, dy, attributes(node, 'SoftmaxCrossEntropyLoss').reduction);
-    dx = b.sub(b.mul(p, slope), b.one('Where', [isLabel, slope, b.scalar(0, x)]));
-  }
-  if (dlogp) {
-    const through = b.sub(dlogp, b.mul(p, b.reduceSum(dlogp, [AXIS], true)));
-    dx = dx ? b.add(dx, through) : through;
-  }
-  return [dx, null, null];
-};
-
 /** SoftmaxCrossEntropyLoss: scores [N, C, d...], labels [N, d...], weights [C] -> loss, log-probabilities. */
 export const SoftmaxCrossEntropyLoss = op({
   name: 'SoftmaxCrossEntropyLoss',
@@ -139,15 +121,25 @@ export const SoftmaxCrossEntropyLoss = op({
     const logp = logProbabilities(need(inputs, 0));
     return [classLoss(logp, need(inputs, 1), inputs[2] ?? null, attrsOf(node)), logp];
   },
-  vjp: softmaxCrossEntropyVjp,
-});
 
-/** loss = -w_y log p_y: d loss / d log p = -w_y where the class is the label, else 0; over the summed weights for a mean. */
-const negativeLogLikelihoodVjp: Vjp = (b, node, [dy]) => {
-  const { isLabel, slope } = parts(b, node, dy!, attributes(node, 'NegativeLogLikelihoodLoss').reduction);
-  const x = input(node, 0);
-  return [b.one('Where', [isLabel, b.neg(slope), b.scalar(0, x)]), null, null];
-};
+  /** loss = -w_y log softmax(x)_y: dx = w_y (p - 1[y]); with d log p, the second output: dx = dlogp - p sum(dlogp). */
+  vjp: (b, node, [dy, dlogp]) => {
+    const x = input(node, 0);
+    const shifted = b.sub(x, reduceMax(b, x));
+    const exp = b.one('Exp', [shifted]);
+    const p = b.div(exp, b.reduceSum(exp, [AXIS], true));
+    let dx: Value | null = null;
+    if (dy) {
+      const { isLabel, slope } = parts(b, node, dy, attributes(node, 'SoftmaxCrossEntropyLoss').reduction);
+      dx = b.sub(b.mul(p, slope), b.one('Where', [isLabel, slope, b.scalar(0, x)]));
+    }
+    if (dlogp) {
+      const through = b.sub(dlogp, b.mul(p, b.reduceSum(dlogp, [AXIS], true)));
+      dx = dx ? b.add(dx, through) : through;
+    }
+    return [dx, null, null];
+  },
+});
 
 /** NegativeLogLikelihoodLoss: log-probabilities [N, C, d...], labels [N, d...], weights [C] -> loss. */
 export const NegativeLogLikelihoodLoss = op({
@@ -161,5 +153,11 @@ export const NegativeLogLikelihoodLoss = op({
   value: (node, inputs): NdArray[] => [
     classLoss(need(inputs, 0), need(inputs, 1), inputs[2] ?? null, attrsOf(node)),
   ],
-  vjp: negativeLogLikelihoodVjp,
+
+  /** loss = -w_y log p_y: d loss / d log p = -w_y where the class is the label, else 0; over the summed weights for a mean. */
+  vjp: (b, node, [dy]) => {
+    const { isLabel, slope } = parts(b, node, dy!, attributes(node, 'NegativeLogLikelihoodLoss').reduction);
+    const x = input(node, 0);
+    return [b.one('Where', [isLabel, b.neg(slope), b.scalar(0, x)]), null, null];
+  },
 });

@@ -154,13 +154,6 @@ function productVjp(b: GradBuilder, node: Node, dy: Value, product: Product): Re
   return [da && sumBatch(b, da, y, a), dw && sumBatch(b, dw, y, w)];
 }
 
-/**
- * y = a b (numpy.matmul). With a 2-D right operand dA = dY B^T is one Gemm(transB=1) on dY flattened to two axes:
- * `MatMul(dY, Transpose(B))` would make the runtime fold and keep a transposed copy of a frozen weight.
- * dB = A^T dY with both flattened. Otherwise batched products, summed over broadcast batch axes.
- */
-const matmulVjp: Vjp = (b, node, [dy]) => productVjp(b, node, dy!, { alpha: 1, transA: 0, transB: 0 });
-
 /** MatMul: the matrix product as numpy.matmul, leading dimensions broadcast. */
 export const MatMul = op({
   name: 'MatMul',
@@ -176,7 +169,13 @@ export const MatMul = op({
   },
   slices: (node, axis) => matmulSlices(node, axis),
   value: (_, inputs) => [matmul(need(inputs, 0), need(inputs, 1))],
-  vjp: matmulVjp,
+
+  /**
+   * y = a b (numpy.matmul). With a 2-D right operand dA = dY B^T is one Gemm(transB=1) on dY flattened to two axes:
+   * `MatMul(dY, Transpose(B))` would make the runtime fold and keep a transposed copy of a frozen weight.
+   * dB = A^T dY with both flattened. Otherwise batched products, summed over broadcast batch axes.
+   */
+  vjp: (b, node, [dy]) => productVjp(b, node, dy!, { alpha: 1, transA: 0, transB: 0 }),
 });
 
 /** Shape of the product, unknown extents as null; refuses inputs that are not matrices or do not fit. */
@@ -241,13 +240,6 @@ export const Gemm = op({
   vjp: gemmVjp,
 });
 
-/** com.microsoft FusedMatMul: y = alpha op(a) op(b), where op may swap the last two axes of an operand that has two. */
-const fusedMatMulVjp: Vjp = (b, node, [dy]) => {
-  const { alpha, transA, transB, transBatchA, transBatchB } = attributes(node, 'com.microsoft::FusedMatMul');
-  if (transBatchA || transBatchB) return { because: 'batches of its operands are transposed', at: node };
-  return productVjp(b, node, dy!, { alpha, transA: transA ? 1 : 0, transB: transB ? 1 : 0 });
-};
-
 /** com.microsoft FusedMatMul: alpha times MatMul, the last two dimensions of either input swapped first. */
 export const MsFusedMatMul = op({
   name: 'com.microsoft::FusedMatMul',
@@ -274,7 +266,16 @@ export const MsFusedMatMul = op({
     const turn = (a: NdArray, by: number): NdArray => (by && a.shape.length > 1 ? swapLast(a) : a);
     return [map(matmul(turn(need(inputs, 0), transA), turn(need(inputs, 1), transB)), (x) => alpha * x)];
   },
-  vjp: fusedMatMulVjp,
+
+  /** com.microsoft FusedMatMul: y = alpha op(a) op(b), where op may swap the last two axes of an operand that has two. */
+  vjp: (b, node, [dy]) => {
+    const { alpha, transA, transB, transBatchA, transBatchB } = attributes(
+      node,
+      'com.microsoft::FusedMatMul',
+    );
+    if (transBatchA || transBatchB) return { because: 'batches of its operands are transposed', at: node };
+    return productVjp(b, node, dy!, { alpha, transA: transA ? 1 : 0, transB: transB ? 1 : 0 });
+  },
 });
 
 type Activation = (x: number, alpha: number, beta: number) => number;
@@ -320,16 +321,6 @@ const SLOPES: Readonly<Record<string, Slope>> = {
   Tanh: (b, dy, y) => b.mul(dy, b.sub(b.scalar(1, y), b.mul(y, y))),
 };
 
-/** com.microsoft FusedGemm: y = f(alpha op(A) op(B) + beta C), with f and its parameters by name. */
-const fusedGemmVjp: Vjp = (b, node, [dy]) => {
-  const { activation = '', activation_alpha = 0.01 } = attributes(node, 'com.microsoft::FusedGemm');
-  const slope = Object.hasOwn(SLOPES, activation) ? SLOPES[activation] : undefined;
-  if (!slope) return { because: `its activation ${activation} has no gradient rule`, at: node };
-  if (activation_alpha < 0 && (activation === 'LeakyRelu' || activation === 'Elu'))
-    return { because: `its activation ${activation} with a negative alpha is not monotone`, at: node };
-  return gemmVjp(b, node, [slope(b, dy!, node.outputs[0]!, activation_alpha)]);
-};
-
 /** com.microsoft FusedGemm: Gemm followed by the named activation. */
 export const MsFusedGemm = op({
   name: 'com.microsoft::FusedGemm',
@@ -357,5 +348,14 @@ export const MsFusedGemm = op({
     const sum = zip(c ? [product, c] : [product], (x, y = 0) => alpha * x! + beta * y);
     return [map(sum, (x) => act(x, activation_alpha, activation_beta))];
   },
-  vjp: fusedGemmVjp,
+
+  /** com.microsoft FusedGemm: y = f(alpha op(A) op(B) + beta C), with f and its parameters by name. */
+  vjp: (b, node, [dy]) => {
+    const { activation = '', activation_alpha = 0.01 } = attributes(node, 'com.microsoft::FusedGemm');
+    const slope = Object.hasOwn(SLOPES, activation) ? SLOPES[activation] : undefined;
+    if (!slope) return { because: `its activation ${activation} has no gradient rule`, at: node };
+    if (activation_alpha < 0 && (activation === 'LeakyRelu' || activation === 'Elu'))
+      return { because: `its activation ${activation} with a negative alpha is not monotone`, at: node };
+    return gemmVjp(b, node, [slope(b, dy!, node.outputs[0]!, activation_alpha)]);
+  },
 });

@@ -71,38 +71,36 @@ function skipGrads(b: GradBuilder, node: Node, ds: Value | null, weights: Grads,
   return [ds, dskip, ...weights, dbias];
 }
 
-/** SkipLayerNormalization (com.microsoft): layer normalisation of s = x + skip (+ bias), which is output 3. */
-const skipLayerNormVjp: Vjp = (b, node, grads) => {
-  const [dy, , , dsum] = grads;
-  const s = extraOutput(b, node, 3, input(node, 0));
-  const { epsilon } = attributes(node, 'com.microsoft::SkipLayerNormalization');
-  const affine = { w: input(node, 2), c: node.inputs[3] ?? null, at: [2, 3] as const };
-  const parts = dy ? ofSum(b, s, affine, epsilon, dy) : [];
-  const ds = both(b, parts[0] ?? null, dsum ?? null);
-  return skipGrads(b, node, ds, [parts[1] ?? null, parts[2] ?? null], 4);
-};
-
 /** com.microsoft SkipLayerNormalization: LayerNormalization of input + skip + bias. */
 export const MsSkipLayerNormalization = op(skipNormOp('com.microsoft::SkipLayerNormalization', true), {
-  vjp: skipLayerNormVjp,
+  /** SkipLayerNormalization (com.microsoft): layer normalisation of s = x + skip (+ bias), which is output 3. */
+  vjp: (b, node, grads) => {
+    const [dy, , , dsum] = grads;
+    const s = extraOutput(b, node, 3, input(node, 0));
+    const { epsilon } = attributes(node, 'com.microsoft::SkipLayerNormalization');
+    const affine = { w: input(node, 2), c: node.inputs[3] ?? null, at: [2, 3] as const };
+    const parts = dy ? ofSum(b, s, affine, epsilon, dy) : [];
+    const ds = both(b, parts[0] ?? null, dsum ?? null);
+    return skipGrads(b, node, ds, [parts[1] ?? null, parts[2] ?? null], 4);
+  },
 });
-
-/** SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of s = x + skip (+ bias), which is output 3. */
-const skipRmsNormVjp: Vjp = (b, node, grads) => {
-  const [dy, , , dsum] = grads;
-  const s = extraOutput(b, node, 3, input(node, 0));
-  const { epsilon } = attributes(node, 'com.microsoft::SkipSimplifiedLayerNormalization');
-  const axes = [b.rank(input(node, 0)) - 1];
-  const scaled = () => ({ x: s, w: input(node, 2), k: inverseRms(b, s, axes, epsilon), axes });
-  const parts = dy ? rms(b, scaled(), dy, [0, 2]) : [];
-  const ds = both(b, parts[0] ?? null, dsum ?? null);
-  return skipGrads(b, node, ds, [parts[1] ?? null], 3);
-};
 
 /** com.microsoft SkipSimplifiedLayerNormalization: RMSNormalization of input + skip + bias. */
 export const MsSkipSimplifiedLayerNormalization = op(
   skipNormOp('com.microsoft::SkipSimplifiedLayerNormalization', false),
-  { vjp: skipRmsNormVjp },
+  {
+    /** SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of s = x + skip (+ bias), which is output 3. */
+    vjp: (b, node, grads) => {
+      const [dy, , , dsum] = grads;
+      const s = extraOutput(b, node, 3, input(node, 0));
+      const { epsilon } = attributes(node, 'com.microsoft::SkipSimplifiedLayerNormalization');
+      const axes = [b.rank(input(node, 0)) - 1];
+      const scaled = () => ({ x: s, w: input(node, 2), k: inverseRms(b, s, axes, epsilon), axes });
+      const parts = dy ? rms(b, scaled(), dy, [0, 2]) : [];
+      const ds = both(b, parts[0] ?? null, dsum ?? null);
+      return skipGrads(b, node, ds, [parts[1] ?? null], 3);
+    },
+  },
 );
 
 /** 0, 1, ... for each column of (batch, seq). */

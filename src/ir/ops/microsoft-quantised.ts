@@ -55,25 +55,6 @@ function unpackedNBits(b: GradBuilder, node: Node, dy: Value, K: number, N: numb
 }
 
 /**
- * MatMulNBits: y = x W^T (+ c) with W [N, K] packed in 4 or 8 bits: dx = dy W, with W unpacked when dy is there; dc = sum dy.
- * The packed weight, its scales and zero points are frozen.
- */
-const matMulNBitsVjp: Vjp = (b, node, [dy]) => {
-  const { K, N, bits } = attributes(node, 'com.microsoft::MatMulNBits');
-  const [x, bias] = [input(node, 0), node.inputs[5] ?? null];
-  if (node.inputs[4]) return { because: 'its columns are reordered by g_idx', at: node };
-  if (bits !== 4 && bits !== 8) return { because: `its weight is packed in ${bits} bits`, at: node };
-  if (node.inputs.some((value, k) => k > 0 && k < 4 && value && b.wants(k))) {
-    return { because: 'its packed weight depends on what is trained', at: node };
-  }
-  const flat = b.rank(x) === 2 ? dy! : b.reshape(dy!, b.ints([-1, N]));
-  const dc = bias && b.wants(5) ? b.reduceSum(flat, [0], false) : null;
-  if (!b.wants(0)) return [null, null, null, null, null, dc];
-  const dx = gemm(b, flat, unpackedNBits(b, node, dy!, K, N), 0, 0);
-  return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null, null, null, dc];
-};
-
-/**
  * com.microsoft MatMulNBits: x (..., K) times the transpose of a weight (N, K) whose rows are stored as blocks of
  * packed unsigned integers (N, blocks, bytes), least significant bits first: (q - zero point) * scale per block.
  */
@@ -126,7 +107,25 @@ export const MsMatMulNBits = op({
     const y = matmul(x, weight);
     return [bias ? zip([y, bias], (a, b) => a! + b!) : y];
   },
-  vjp: matMulNBitsVjp,
+
+  /**
+   * MatMulNBits: y = x W^T (+ c) with W [N, K] packed in 4 or 8 bits: dx = dy W, with W unpacked when dy is there; dc = sum dy.
+   * The packed weight, its scales and zero points are frozen.
+   */
+  vjp: (b, node, [dy]) => {
+    const { K, N, bits } = attributes(node, 'com.microsoft::MatMulNBits');
+    const [x, bias] = [input(node, 0), node.inputs[5] ?? null];
+    if (node.inputs[4]) return { because: 'its columns are reordered by g_idx', at: node };
+    if (bits !== 4 && bits !== 8) return { because: `its weight is packed in ${bits} bits`, at: node };
+    if (node.inputs.some((value, k) => k > 0 && k < 4 && value && b.wants(k))) {
+      return { because: 'its packed weight depends on what is trained', at: node };
+    }
+    const flat = b.rank(x) === 2 ? dy! : b.reshape(dy!, b.ints([-1, N]));
+    const dc = bias && b.wants(5) ? b.reduceSum(flat, [0], false) : null;
+    if (!b.wants(0)) return [null, null, null, null, null, dc];
+    const dx = gemm(b, flat, unpackedNBits(b, node, dy!, K, N), 0, 0);
+    return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null, null, null, dc];
+  },
 });
 
 /** The numbers, then the same with a minus. */
@@ -171,19 +170,6 @@ function unpackedBnb4(
   return b.isHalf(x) ? b.one('Cast', [w], { to: attrInt(b.onnxType(x)) }) : w;
 }
 
-/** MatMulBnb4: y = x W^T with W [N, K] as 4-bit codes of a table and a scale per block: dx = dy W, with W unpacked when dy is there. */
-const matMulBnb4Vjp: Vjp = (b, node, [dy]) => {
-  const { K, N, quant_type, transB } = attributes(node, 'com.microsoft::MatMulBnb4');
-  const x = input(node, 0);
-  const table = BNB4_TABLES[quant_type];
-  if (!table) return { because: `its table (quant_type ${quant_type}) is unknown`, at: node };
-  if (!transB) return { because: 'its weight is stored untransposed', at: node };
-  if (b.wants(1) || b.wants(2)) return { because: 'its packed weight depends on what is trained', at: node };
-  const flat = b.rank(x) === 2 ? dy! : b.reshape(dy!, b.ints([-1, N]));
-  const dx = gemm(b, flat, unpackedBnb4(b, node, table, dy!, K * N, [N, K]), 0, 0, 1, x);
-  return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null];
-};
-
 /**
  * com.microsoft MatMulBnb4: x (..., K) times the transpose of a weight (N, K) held as 4-bit codes of a table, two in a byte,
  * the first in its high half, and one scale for every `block_size` codes.
@@ -218,7 +204,20 @@ export const MsMatMulBnb4 = op({
     });
     return [matmul(x, weight)];
   },
-  vjp: matMulBnb4Vjp,
+
+  /** MatMulBnb4: y = x W^T with W [N, K] as 4-bit codes of a table and a scale per block: dx = dy W, with W unpacked when dy is there. */
+  vjp: (b, node, [dy]) => {
+    const { K, N, quant_type, transB } = attributes(node, 'com.microsoft::MatMulBnb4');
+    const x = input(node, 0);
+    const table = BNB4_TABLES[quant_type];
+    if (!table) return { because: `its table (quant_type ${quant_type}) is unknown`, at: node };
+    if (!transB) return { because: 'its weight is stored untransposed', at: node };
+    if (b.wants(1) || b.wants(2))
+      return { because: 'its packed weight depends on what is trained', at: node };
+    const flat = b.rank(x) === 2 ? dy! : b.reshape(dy!, b.ints([-1, N]));
+    const dx = gemm(b, flat, unpackedBnb4(b, node, table, dy!, K * N, [N, K]), 0, 0, 1, x);
+    return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null];
+  },
 });
 
 interface Scaled {
@@ -244,18 +243,6 @@ function scaledProduct(b: GradBuilder, node: Node, dy: Value, p: Scaled): Return
   grads[0] = frozenProduct(b, scaled, centred(b, dy, p.w, p.zero, false), p.x, p.w);
   return grads;
 }
-
-/** com.microsoft DynamicQuantizeMatMul: y = q(x) (w - zw) sw + c with x rounded inside: dx = dy ((w - zw) sw)^T, dc = sum dy. */
-const dynamicQuantizeMatMulVjp: Vjp = (b, node, [dy]) => {
-  const [x, w] = [input(node, 0), input(node, 1)];
-  return scaledProduct(b, node, dy!, {
-    x,
-    w,
-    scales: [input(node, 2)],
-    zero: node.inputs[3] ?? null,
-    bias: 4,
-  });
-};
 
 /**
  * com.microsoft DynamicQuantizeMatMul: x rounded to 8 bits as DynamicQuantizeLinear does, times (w - zero point) * scale with
@@ -296,15 +283,19 @@ export const MsDynamicQuantizeMatMul = op({
     );
     return [bias ? zip([y, bias], (v, c) => v! + c!) : y];
   },
-  vjp: dynamicQuantizeMatMulVjp,
-});
 
-/** com.microsoft MatMulIntegerToFloat: y = (a - za)(w - zw) sa sw + c: da = dy sa ((w - zw) sw)^T, dc = sum dy. */
-const matMulIntegerToFloatVjp: Vjp = (b, node, [dy]) => {
-  const [x, w] = [input(node, 0), input(node, 1)];
-  const scales = [input(node, 3), input(node, 2)];
-  return scaledProduct(b, node, dy!, { x, w, scales, zero: node.inputs[5] ?? null, bias: 6 });
-};
+  /** com.microsoft DynamicQuantizeMatMul: y = q(x) (w - zw) sw + c with x rounded inside: dx = dy ((w - zw) sw)^T, dc = sum dy. */
+  vjp: (b, node, [dy]) => {
+    const [x, w] = [input(node, 0), input(node, 1)];
+    return scaledProduct(b, node, dy!, {
+      x,
+      w,
+      scales: [input(node, 2)],
+      zero: node.inputs[3] ?? null,
+      bias: 4,
+    });
+  },
+});
 
 /** com.microsoft MatMulIntegerToFloat: (a - zero point)(w - zero point) times both scales, plus a bias; those of w per column. */
 export const MsMatMulIntegerToFloat = op({
@@ -326,6 +317,12 @@ export const MsMatMulIntegerToFloat = op({
     const y = zip([matmul(centred(0, 4), centred(1, 5)), scale], (v, s) => v! * s!);
     return [inputs[6] ? zip([y, inputs[6]], (v, c) => v! + c!) : y];
   },
-  vjp: matMulIntegerToFloatVjp,
+
+  /** com.microsoft MatMulIntegerToFloat: y = (a - za)(w - zw) sa sw + c: da = dy sa ((w - zw) sw)^T, dc = sum dy. */
+  vjp: (b, node, [dy]) => {
+    const [x, w] = [input(node, 0), input(node, 1)];
+    const scales = [input(node, 3), input(node, 2)];
+    return scaledProduct(b, node, dy!, { x, w, scales, zero: node.inputs[5] ?? null, bias: 6 });
+  },
   throughIntegers: true,
 });

@@ -33,23 +33,6 @@ function summedPerChannel(
   ];
 }
 
-/** BatchNormalization with stored statistics: dx = dy w / sqrt(var + eps). The statistics are not trained. */
-const batchNormVjp: Vjp = (b, node, [dy]) => {
-  const { epsilon, training_mode } = attributes(node, 'BatchNormalization');
-  if (training_mode || node.outputs.slice(1).some(({ name }) => name !== '')) {
-    return { because: 'it is in training mode, with the statistics of the batch', at: node };
-  }
-  if (b.wants(3) || b.wants(4)) return { because: 'its statistics depend on what is trained', at: node };
-  const x = input(node, 0);
-  const rank = b.rank(x);
-  const laid = (value: Value): Value => b.reshape(value, b.ints([1, -1, ...fromTo(2, rank).map(() => 1)]));
-  const k = b.one('Reciprocal', [b.one('Sqrt', [b.add(laid(input(node, 4)), b.scalar(epsilon, x))])]);
-  const n = b.wants(1) ? b.mul(b.sub(x, laid(input(node, 3))), k) : null;
-  const dx = b.wants(0) ? b.mul(dy!, b.mul(laid(input(node, 1)), k)) : null;
-  const [dw, dc] = n ? summedPerChannel(b, dy!, n, [0, ...fromTo(2, rank)], (value) => value) : [null, null];
-  return [dx, dw!, b.wants(2) ? (dc ?? b.reduceSum(dy!, [0, ...fromTo(2, rank)], false)) : null, null, null];
-};
-
 /** BatchNormalization with stored statistics: (x - mean) / sqrt(var + epsilon) * scale + bias per channel. */
 export const BatchNormalization = op({
   name: 'BatchNormalization',
@@ -74,7 +57,31 @@ export const BatchNormalization = op({
       ),
     ];
   },
-  vjp: batchNormVjp,
+
+  /** BatchNormalization with stored statistics: dx = dy w / sqrt(var + eps). The statistics are not trained. */
+  vjp: (b, node, [dy]) => {
+    const { epsilon, training_mode } = attributes(node, 'BatchNormalization');
+    if (training_mode || node.outputs.slice(1).some(({ name }) => name !== '')) {
+      return { because: 'it is in training mode, with the statistics of the batch', at: node };
+    }
+    if (b.wants(3) || b.wants(4)) return { because: 'its statistics depend on what is trained', at: node };
+    const x = input(node, 0);
+    const rank = b.rank(x);
+    const laid = (value: Value): Value => b.reshape(value, b.ints([1, -1, ...fromTo(2, rank).map(() => 1)]));
+    const k = b.one('Reciprocal', [b.one('Sqrt', [b.add(laid(input(node, 4)), b.scalar(epsilon, x))])]);
+    const n = b.wants(1) ? b.mul(b.sub(x, laid(input(node, 3))), k) : null;
+    const dx = b.wants(0) ? b.mul(dy!, b.mul(laid(input(node, 1)), k)) : null;
+    const [dw, dc] = n
+      ? summedPerChannel(b, dy!, n, [0, ...fromTo(2, rank)], (value) => value)
+      : [null, null];
+    return [
+      dx,
+      dw!,
+      b.wants(2) ? (dc ?? b.reduceSum(dy!, [0, ...fromTo(2, rank)], false)) : null,
+      null,
+      null,
+    ];
+  },
 });
 
 interface Precision {
@@ -115,22 +122,6 @@ function through(b: GradBuilder, h: Value, n: Value, k: Value, axes: readonly nu
   return b.mul(k, b.sub(along, b.mul(n, b.reduceMean(b.mul(h, n), axes, true))));
 }
 
-/**
- * InstanceNormalization: each channel of each instance over its spatial axes, y = (x - mean) k w + c with w and c per
- * channel. With h = dy w and n = (x - mean) k: dx = k (h - mean(h) - n mean(h n)), dw = sum(dy n), dc = sum(dy).
- */
-const instanceNormVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const rank = b.rank(x);
-  const spatial = fromTo(2, rank);
-  const { up, down, scalar } = inFloat32(b, x);
-  const laid = (value: Value): Value => b.reshape(value, b.ints([1, -1, ...spatial.map(() => 1)]));
-  const { n, k } = normalised(b, up(x), spatial, scalar(attributes(node, 'InstanceNormalization').epsilon));
-  const g = up(dy!);
-  const dx = through(b, b.mul(g, laid(up(input(node, 1)))), n, k, spatial);
-  return [down(dx), ...summedPerChannel(b, g, n, [0, ...spatial], down)];
-};
-
 /** InstanceNormalization: over the spatial dimensions of each channel of each instance, then scale and bias per channel. */
 export const InstanceNormalization = op({
   name: 'InstanceNormalization',
@@ -145,7 +136,22 @@ export const InstanceNormalization = op({
     const [scale, bias] = [1, 2].map((k) => perChannel(need(inputs, k), x.shape.length));
     return [affine(normalise(x, 2, attrsOf(node).epsilon, true).y, scale!, bias)];
   },
-  vjp: instanceNormVjp,
+
+  /**
+   * InstanceNormalization: each channel of each instance over its spatial axes, y = (x - mean) k w + c with w and c per
+   * channel. With h = dy w and n = (x - mean) k: dx = k (h - mean(h) - n mean(h n)), dw = sum(dy n), dc = sum(dy).
+   */
+  vjp: (b, node, [dy]) => {
+    const x = input(node, 0);
+    const rank = b.rank(x);
+    const spatial = fromTo(2, rank);
+    const { up, down, scalar } = inFloat32(b, x);
+    const laid = (value: Value): Value => b.reshape(value, b.ints([1, -1, ...spatial.map(() => 1)]));
+    const { n, k } = normalised(b, up(x), spatial, scalar(attributes(node, 'InstanceNormalization').epsilon));
+    const g = up(dy!);
+    const dx = through(b, b.mul(g, laid(up(input(node, 1)))), n, k, spatial);
+    return [down(dx), ...summedPerChannel(b, g, n, [0, ...spatial], down)];
+  },
 });
 
 /**
@@ -201,24 +207,6 @@ export const GroupNormalization = op({
   vjp: groupNormVjp,
 });
 
-/** LpNormalization y = x / |x|: dx = (dy - y sum(dy y)) / |x| for p = 2, (dy - sign(x) sum(dy y)) / |x| for p = 1; 0 for x = 0. */
-const lpNormVjp: Vjp = (b, node, [dy]) => {
-  const [x, y] = [input(node, 0), node.outputs[0]!];
-  const { axis, p } = attributes(node, 'LpNormalization');
-  const axes = [axisOf(axis, b.rank(x))];
-  const zero = b.scalar(0, x);
-  const magnitude = b.one('Abs', [x]);
-  const size =
-    p === 1 ? b.reduceSum(magnitude, axes, true) : b.one('Sqrt', [b.reduceSum(b.mul(x, x), axes, true)]);
-  const isZero = b.one('Equal', [size, zero]);
-  const safe = b.one('Where', [isZero, b.scalar(1, x), size]);
-  const slope =
-    p === 1 ? b.div(x, b.one('Where', [b.one('Equal', [magnitude, zero]), b.scalar(1, x), magnitude])) : y;
-  const along = b.reduceSum(b.mul(dy!, y), axes, true);
-  const dx = b.div(b.sub(dy!, b.mul(slope, along)), safe);
-  return [b.one('Where', [isZero, zero, dx])];
-};
-
 /** LpNormalization: each line along `axis` divided by its 1- or 2-norm. */
 export const LpNormalization = op({
   name: 'LpNormalization',
@@ -238,5 +226,22 @@ export const LpNormalization = op({
       }),
     ];
   },
-  vjp: lpNormVjp,
+
+  /** LpNormalization y = x / |x|: dx = (dy - y sum(dy y)) / |x| for p = 2, (dy - sign(x) sum(dy y)) / |x| for p = 1; 0 for x = 0. */
+  vjp: (b, node, [dy]) => {
+    const [x, y] = [input(node, 0), node.outputs[0]!];
+    const { axis, p } = attributes(node, 'LpNormalization');
+    const axes = [axisOf(axis, b.rank(x))];
+    const zero = b.scalar(0, x);
+    const magnitude = b.one('Abs', [x]);
+    const size =
+      p === 1 ? b.reduceSum(magnitude, axes, true) : b.one('Sqrt', [b.reduceSum(b.mul(x, x), axes, true)]);
+    const isZero = b.one('Equal', [size, zero]);
+    const safe = b.one('Where', [isZero, b.scalar(1, x), size]);
+    const slope =
+      p === 1 ? b.div(x, b.one('Where', [b.one('Equal', [magnitude, zero]), b.scalar(1, x), magnitude])) : y;
+    const along = b.reduceSum(b.mul(dy!, y), axes, true);
+    const dx = b.div(b.sub(dy!, b.mul(slope, along)), safe);
+    return [b.one('Where', [isZero, zero, dx])];
+  },
 });

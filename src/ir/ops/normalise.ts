@@ -95,20 +95,6 @@ export function centred(b: GradBuilder, t: Centred, dy: Value, wanted: readonly 
   ];
 }
 
-/**
- * Layer normalisation over axes [axis, rank): y = (x - mean) k w + c with k the inverse deviation.
- * With h = dy w and n = (x - mean) k: dx = k (h - mean(h) - n mean(h n)), dw = sum(dy n), dc = sum(dy).
- * Statistics come from the node's own outputs, which are added when they are not there.
- */
-const layerNormVjp: Vjp = (b, node, [dy]) => {
-  const [x, w] = [input(node, 0), input(node, 1)];
-  const { axis = -1 } = attributes(node, 'LayerNormalization'); // no default before it was in the schema
-  const axes = axesFrom(axisOf(axis, b.rank(x)), b.rank(x));
-  const mean = extraOutput(b, node, 1);
-  const k = extraOutput(b, node, 2);
-  return centred(b, { x, w, c: node.inputs[2] ?? null, mean, k, axes }, dy!, [0, 1, 2]);
-};
-
 /** LayerNormalization: (x - mean) / sqrt(variance + epsilon) * scale + bias over the dimensions from `axis` on. */
 export const LayerNormalization = op({
   name: 'LayerNormalization',
@@ -129,7 +115,20 @@ export const LayerNormalization = op({
     const { y, mean, inverse } = normalise(x, axisIn(node, axis, x.shape.length), epsilon, true);
     return [affine(y, need(inputs, 1), inputs[2]), mean, inverse];
   },
-  vjp: layerNormVjp,
+
+  /**
+   * Layer normalisation over axes [axis, rank): y = (x - mean) k w + c with k the inverse deviation.
+   * With h = dy w and n = (x - mean) k: dx = k (h - mean(h) - n mean(h n)), dw = sum(dy n), dc = sum(dy).
+   * Statistics come from the node's own outputs, which are added when they are not there.
+   */
+  vjp: (b, node, [dy]) => {
+    const [x, w] = [input(node, 0), input(node, 1)];
+    const { axis = -1 } = attributes(node, 'LayerNormalization'); // no default before it was in the schema
+    const axes = axesFrom(axisOf(axis, b.rank(x)), b.rank(x));
+    const mean = extraOutput(b, node, 1);
+    const k = extraOutput(b, node, 2);
+    return centred(b, { x, w, c: node.inputs[2] ?? null, mean, k, axes }, dy!, [0, 1, 2]);
+  },
 });
 
 interface Scaled {

@@ -5,7 +5,7 @@ import { attrsOf } from './core/attrs.js';
 import { add, type Count, extentOf, shapeOf, vector } from './core/counts.js';
 import { type GradBuilder, type InferContext, type NdArray, type OpDef, op } from './core/define.js';
 import { addDim, type Ints } from './core/dims.js';
-import { axisOf, input, type Vjp } from './core/gradient.js';
+import { axisOf, input } from './core/gradient.js';
 import { attributesOf, entry, numbers, padAxes, range, slice } from './core/gradient-shape.js';
 import { contract, identityMatrix } from './core/linear-map.js';
 import { fromIndex, offset, stridesOf } from './core/nd.js';
@@ -140,25 +140,25 @@ function sumAll(b: GradBuilder, of: Value, gradient: Value): Value {
 }
 
 /**
- * Pad. With a constant: the stretch of the gradient that x filled, and zeros where padding below 0 cut x off. Other modes
- * repeat elements of x: along each axis they are a linear map, whose matrix is the identity matrix padded in the same way.
- * Pads may be computed in each run.
- */
-const padVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const rows = countsOf(b, node, b.rank(x));
-  if (!rows) return { because: 'its axes are only known when it runs', at: node };
-  const attr = node.attrs.get('mode');
-  const mode = attr?.kind === 'string' ? attrText(attr.value) : 'constant';
-  const dx = mode === 'constant' ? inner(b, dy!, x, rows) : folded(b, node, dy!, rows, attr!);
-  const fill = b.wants(2)
-    ? b.reshapeLike(b.sub(sumAll(b, node.outputs[0]!, dy!), sumAll(b, x, dx)), input(node, 2))
-    : null;
-  return [dx, null, fill, null];
-};
-
-/**
  * Pad: elements added before and after each dimension (negative: removed), all befores first and then all afters.
  * The pads are an attribute before version 11 and an input from then on; axes may be given from version 18 on.
  */
-export const Pad = op([padOf(1, 10), padOf(11)], { vjp: padVjp });
+export const Pad = op([padOf(1, 10), padOf(11)], {
+  /**
+   * Pad. With a constant: the stretch of the gradient that x filled, and zeros where padding below 0 cut x off. Other modes
+   * repeat elements of x: along each axis they are a linear map, whose matrix is the identity matrix padded in the same way.
+   * Pads may be computed in each run.
+   */
+  vjp: (b, node, [dy]) => {
+    const x = input(node, 0);
+    const rows = countsOf(b, node, b.rank(x));
+    if (!rows) return { because: 'its axes are only known when it runs', at: node };
+    const attr = node.attrs.get('mode');
+    const mode = attr?.kind === 'string' ? attrText(attr.value) : 'constant';
+    const dx = mode === 'constant' ? inner(b, dy!, x, rows) : folded(b, node, dy!, rows, attr!);
+    const fill = b.wants(2)
+      ? b.reshapeLike(b.sub(sumAll(b, node.outputs[0]!, dy!), sumAll(b, x, dx)), input(node, 2))
+      : null;
+    return [dx, null, fill, null];
+  },
+});

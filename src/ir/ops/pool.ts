@@ -109,30 +109,30 @@ function inTurns(b: GradBuilder, node: Node, x: Value, indices: Value, dy: Value
   return parts.reduce((sum, part) => b.add(sum, part));
 }
 
-/**
- * MaxPool: each element of dy is added where the greatest element of its window lies, the first one of equal ones, as the
- * node's output Indices says. Before operator set 16 nothing adds at repeated places: windows are then taken in turns that
- * do not overlap.
- */
-const maxPoolVjp: Vjp = (b, node, [dy]) => {
-  if (b.opset < 11) return { because: 'scattering by index needs operator set 11', at: node };
-  if (b.wants(0) && attributes(node, 'MaxPool').storage_order !== 0)
-    return { because: 'its indices count columns first (storage_order)', at: node };
-  const x = input(node, 0);
-  const indices = extraOutput(b, node, 1);
-  const { type } = node.outputs[0]!;
-  if (!indices.type && type?.kind === 'tensor') indices.setType(tensorType('i64', type.shape), true);
-  const flat = b.opset >= 16 ? scatter(b, x, indices, dy!, true) : inTurns(b, node, x, indices, dy!);
-  return [b.reshapeLike(flat, x)];
-};
-
 /** MaxPool: the greatest element of each window, and where it lies in the flattened input; the first of equal ones. */
 export const MaxPool = op(
   pool('MaxPool', ({ values, offsets }) => {
     const greatest = Math.max(...values);
     return [greatest, offsets[values.indexOf(greatest)]!];
   }),
-  { vjp: maxPoolVjp },
+  {
+    /**
+     * MaxPool: each element of dy is added where the greatest element of its window lies, the first one of equal ones, as the
+     * node's output Indices says. Before operator set 16 nothing adds at repeated places: windows are then taken in turns that
+     * do not overlap.
+     */
+    vjp: (b, node, [dy]) => {
+      if (b.opset < 11) return { because: 'scattering by index needs operator set 11', at: node };
+      if (b.wants(0) && attributes(node, 'MaxPool').storage_order !== 0)
+        return { because: 'its indices count columns first (storage_order)', at: node };
+      const x = input(node, 0);
+      const indices = extraOutput(b, node, 1);
+      const { type } = node.outputs[0]!;
+      if (!indices.type && type?.kind === 'tensor') indices.setType(tensorType('i64', type.shape), true);
+      const flat = b.opset >= 16 ? scatter(b, x, indices, dy!, true) : inTurns(b, node, x, indices, dy!);
+      return [b.reshapeLike(flat, x)];
+    },
+  },
 );
 
 interface Reach {
@@ -252,17 +252,17 @@ function globalPool<const Op extends OpName>(name: Op, f: (values: Float64Array)
   };
 }
 
-/** GlobalMaxPool: to the pixels that equal the result, in equal parts. */
-const globalMaxPoolVjp = unaryVjp((b, dy, x, y) => {
-  const axes = b.dims(x).flatMap((_, axis) => (axis >= 2 ? [axis] : []));
-  const hit = b.one('Where', [b.one('Equal', [x, y]), b.scalar(1, x), b.scalar(0, x)]);
-  return b.mul(hit, b.div(dy, b.reduceSum(hit, axes, true)));
-});
-
 /** GlobalMaxPool: the greatest over all spatial dimensions. */
 export const GlobalMaxPool = op(
   globalPool('GlobalMaxPool', (v) => v.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)),
-  { vjp: globalMaxPoolVjp },
+  {
+    /** GlobalMaxPool: to the pixels that equal the result, in equal parts. */
+    vjp: unaryVjp((b, dy, x, y) => {
+      const axes = b.dims(x).flatMap((_, axis) => (axis >= 2 ? [axis] : []));
+      const hit = b.one('Where', [b.one('Equal', [x, y]), b.scalar(1, x), b.scalar(0, x)]);
+      return b.mul(hit, b.div(dy, b.reduceSum(hit, axes, true)));
+    }),
+  },
 );
 
 /** How many elements of x there are for each of dy, as a number of x's type. */
@@ -271,19 +271,19 @@ function count(b: GradBuilder, x: Value, dy: Value): Value {
   return b.one('Cast', [each], { to: attrInt(b.onnxType(x)) });
 }
 
-/** GlobalAveragePool: dx = dy over the number of pixels, laid over them. */
-const globalAveragePoolVjp = unaryVjp((b, dy, x) => {
-  const pixels = b.dims(x).slice(2);
-  const wide = b.one('Expand', [dy, b.shapeOf(x)]);
-  if (pixels.every((extent): extent is number => typeof extent === 'number')) {
-    const count = pixels.reduce((a, c) => a * c, 1);
-    return b.mul(wide, b.scalar(1 / count, x));
-  }
-  return b.div(wide, count(b, x, dy));
-});
-
 /** GlobalAveragePool: the mean over all spatial dimensions. */
 export const GlobalAveragePool = op(
   globalPool('GlobalAveragePool', (v) => v.reduce((a, b) => a + b, 0) / v.length),
-  { vjp: globalAveragePoolVjp },
+  {
+    /** GlobalAveragePool: dx = dy over the number of pixels, laid over them. */
+    vjp: unaryVjp((b, dy, x) => {
+      const pixels = b.dims(x).slice(2);
+      const wide = b.one('Expand', [dy, b.shapeOf(x)]);
+      if (pixels.every((extent): extent is number => typeof extent === 'number')) {
+        const count = pixels.reduce((a, c) => a * c, 1);
+        return b.mul(wide, b.scalar(1 / count, x));
+      }
+      return b.div(wide, count(b, x, dy));
+    }),
+  },
 );

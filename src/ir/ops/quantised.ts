@@ -121,15 +121,6 @@ export const QuantizeLinear = op({
   vjp: quantizeLinearVjp,
 });
 
-/** x = (q - z) s: dq = dx s. */
-const dequantizeLinearVjp: Vjp = (b, node, [dx]) => {
-  const { axis = 1, block_size = 0 } = attributes(node, 'DequantizeLinear');
-  const scale = input(node, 1);
-  if (b.wants(1)) return { because: 'its scale depends on what is trained', at: node };
-  const wide = broadcastParam(b, inTypeOf(b, scale, dx!), scale, input(node, 0), axis, block_size);
-  return [b.mul(dx!, wide), null, null];
-};
-
 /** DequantizeLinear: (x - zero point) * scale, per tensor, per index of `axis`, or per block along it. */
 export const DequantizeLinear = op({
   name: 'DequantizeLinear',
@@ -150,12 +141,17 @@ export const DequantizeLinear = op({
     if (!inputs[2]) return [zip([x, scale], (v, s) => v! * s!)];
     return [zip([x, scale, spread(inputs[2], x.shape, at, block_size)], (v, s, z) => (v! - z!) * s!)];
   },
-  vjp: dequantizeLinearVjp,
+
+  /** x = (q - z) s: dq = dx s. */
+  vjp: (b, node, [dx]) => {
+    const { axis = 1, block_size = 0 } = attributes(node, 'DequantizeLinear');
+    const scale = input(node, 1);
+    if (b.wants(1)) return { because: 'its scale depends on what is trained', at: node };
+    const wide = broadcastParam(b, inTypeOf(b, scale, dx!), scale, input(node, 0), axis, block_size);
+    return [b.mul(dx!, wide), null, null];
+  },
   throughIntegers: true,
 });
-
-/** q = round(x / s) + z with s and z from the range of x, which nothing exceeds: dx = dq / s, both taken for constants. */
-const dynamicQuantizeLinearVjp: Vjp = (b, node, [dq]) => [b.div(dq!, node.outputs[1]!)];
 
 /** DynamicQuantizeLinear: x in 8 unsigned bits, with the scale and zero point that its range (with 0) asks for. */
 export const DynamicQuantizeLinear = op({
@@ -175,7 +171,9 @@ export const DynamicQuantizeLinear = op({
     const zero = clamp(roundEven(-low / scale));
     return [map(x, (v) => clamp(roundEven(v / scale) + zero)), scalar(scale), scalar(zero)];
   },
-  vjp: dynamicQuantizeLinearVjp,
+
+  /** q = round(x / s) + z with s and z from the range of x, which nothing exceeds: dx = dq / s, both taken for constants. */
+  vjp: (b, node, [dq]) => [b.div(dq!, node.outputs[1]!)],
 });
 
 /** An operand of an integer product as numbers of the type of `like`, less its zero point: per row of the left one, per column of the right. */
@@ -213,25 +211,6 @@ function swapped(b: GradBuilder, value: Value, rank: number): Value {
   );
 }
 
-/** y = (a - za)(w - zw) in integers: da = dy (w - zw)^T, dw = (a - za)^T dy. */
-const matMulIntegerVjp: Vjp = (b, node, [dy]) => {
-  const [a, w] = [input(node, 0), input(node, 1)];
-  if (b.wants(2) || b.wants(3)) return { because: 'a zero point depends on what is trained', at: node };
-  const [ra, rw] = [b.rank(a), b.rank(w)];
-  if (ra < 2 || rw < 2) return { because: 'one of its operands is a vector', at: node };
-  const y = node.outputs[0]!;
-  const left = () => centred(b, dy!, a, node.inputs[2] ?? null, true);
-  const right = () => centred(b, dy!, w, node.inputs[3] ?? null, false);
-  if (rw === 2 && !b.wants(1)) return [frozenProduct(b, dy!, right(), a, w), null, null, null];
-  const product = (p: Value, q: Value, to: Value) => b.sumTo(b.one('MatMul', [p, q]), y, to);
-  if (ra !== rw && (b.wants(0) ? ra : rw) < Math.max(ra, rw)) {
-    return { because: 'one of its operands is repeated along batch axes', at: node };
-  }
-  const da = b.wants(0) ? product(dy!, swapped(b, right(), rw), a) : null;
-  const dw = b.wants(1) ? product(swapped(b, left(), ra), dy!, w) : null;
-  return [da, dw, null, null];
-};
-
 /** MatMulInteger: (a - zero point of a)(b - zero point of b) in int32; zero points per row of a and per column of b. */
 export const MatMulInteger = op({
   name: 'MatMulInteger',
@@ -248,6 +227,24 @@ export const MatMulInteger = op({
     const left = rows ? zip([a, rows], (x, z) => x! - z!) : a;
     return [matmul(left, zb ? zip([b, zb], (x, z) => x! - z!) : b)];
   },
-  vjp: matMulIntegerVjp,
+
+  /** y = (a - za)(w - zw) in integers: da = dy (w - zw)^T, dw = (a - za)^T dy. */
+  vjp: (b, node, [dy]) => {
+    const [a, w] = [input(node, 0), input(node, 1)];
+    if (b.wants(2) || b.wants(3)) return { because: 'a zero point depends on what is trained', at: node };
+    const [ra, rw] = [b.rank(a), b.rank(w)];
+    if (ra < 2 || rw < 2) return { because: 'one of its operands is a vector', at: node };
+    const y = node.outputs[0]!;
+    const left = () => centred(b, dy!, a, node.inputs[2] ?? null, true);
+    const right = () => centred(b, dy!, w, node.inputs[3] ?? null, false);
+    if (rw === 2 && !b.wants(1)) return [frozenProduct(b, dy!, right(), a, w), null, null, null];
+    const product = (p: Value, q: Value, to: Value) => b.sumTo(b.one('MatMul', [p, q]), y, to);
+    if (ra !== rw && (b.wants(0) ? ra : rw) < Math.max(ra, rw)) {
+      return { because: 'one of its operands is repeated along batch axes', at: node };
+    }
+    const da = b.wants(0) ? product(dy!, swapped(b, right(), rw), a) : null;
+    const dw = b.wants(1) ? product(swapped(b, left(), ra), dy!, w) : null;
+    return [da, dw, null, null];
+  },
   throughIntegers: true,
 });

@@ -5,20 +5,13 @@ import { i64Tensor } from '../tensor.js';
 import { attrsOf } from './core/attrs.js';
 import { type InferContext, type NdArray, type OpDef, op } from './core/define.js';
 import { divExact, mulDim, productOf } from './core/dims.js';
-import { attributes, axisOf, input, type Vjp } from './core/gradient.js';
+import { attributes, axisOf, input } from './core/gradient.js';
 import { floats, range, unsqueeze, zerosLike } from './core/gradient-shape.js';
 import { alongAxis, fromIndex, nd, offset, reshape, stridesOf, transpose } from './core/nd.js';
 import { attrs, axisIn, mustAgree, need, one, rankIn, rule, tensorAt, typeOf } from './core/rules.js';
 import { ndOf } from './core/tensor-values.js';
 
 /** Running sums, triangles, blocks, the greatest elements, determinants. */
-
-/** CumSum: the same sums from the other end. */
-const cumSumVjp: Vjp = (b, node, [dy]) => {
-  const { exclusive, reverse } = attributes(node, 'CumSum');
-  const attrs = { exclusive: attrInt(exclusive), reverse: attrInt(reverse ? 0 : 1) };
-  return [b.one('CumSum', [dy!, input(node, 1)], attrs), null];
-};
 
 /** CumSum: running sums along an axis; `exclusive` leaves the element itself out, `reverse` runs from the end. */
 export const CumSum = op({
@@ -43,14 +36,14 @@ export const CumSum = op({
     };
     return [alongAxis(x, axis, (line) => (reverse ? run(line.toReversed()).toReversed() : run(line)))];
   },
-  vjp: cumSumVjp,
-});
 
-/** Trilu: the same triangle. */
-const triluVjp: Vjp = (b, node, [dy]) => {
-  const attrs = { upper: attrInt(attributes(node, 'Trilu').upper) };
-  return [b.one('Trilu', [dy!, ...node.inputs.slice(1)], attrs), null];
-};
+  /** CumSum: the same sums from the other end. */
+  vjp: (b, node, [dy]) => {
+    const { exclusive, reverse } = attributes(node, 'CumSum');
+    const attrs = { exclusive: attrInt(exclusive), reverse: attrInt(reverse ? 0 : 1) };
+    return [b.one('CumSum', [dy!, input(node, 1)], attrs), null];
+  },
+});
 
 /** Trilu: the upper (or lower) triangle of the last two dimensions, from diagonal k on; zero elsewhere. */
 export const Trilu = op({
@@ -74,22 +67,13 @@ export const Trilu = op({
       }),
     ];
   },
-  vjp: triluVjp,
-});
 
-/** DepthToSpace: back by SpaceToDepth, which lays channels out depth first. */
-const depthToSpaceVjp: Vjp = (b, node, [dy]) => {
-  const { blocksize, mode } = attributes(node, 'DepthToSpace');
-  const back = b.one('SpaceToDepth', [dy!], { blocksize: attrInt(blocksize) });
-  if (mode !== 'CRD') return [back];
-  // (blocks, channels) of SpaceToDepth to (channels, blocks) of the column-first order
-  const x = input(node, 0);
-  const [, channels] = b.dims(x);
-  if (typeof channels !== 'number') return { because: 'its number of channels is not known', at: node };
-  const blocks = blocksize * blocksize;
-  const apart = b.reshape(back, b.ints([0, blocks, channels / blocks, -1]));
-  return [b.reshapeLike(b.transpose(apart, [0, 2, 1, 3]), x)];
-};
+  /** Trilu: the same triangle. */
+  vjp: (b, node, [dy]) => {
+    const attrs = { upper: attrInt(attributes(node, 'Trilu').upper) };
+    return [b.one('Trilu', [dy!, ...node.inputs.slice(1)], attrs), null];
+  },
+});
 
 /** DepthToSpace: blocks of channels laid out as squares of b x b pixels, depth first (DCR) or column first (CRD). */
 export const DepthToSpace = op({
@@ -115,13 +99,21 @@ export const DepthToSpace = op({
         : transpose(reshape(x, [n, b, b, small, h, w]), [0, 3, 4, 1, 5, 2]);
     return [reshape(y, [n, small, h * b, w * b])];
   },
-  vjp: depthToSpaceVjp,
-});
 
-/** SpaceToDepth: back by DepthToSpace, depth first. */
-const spaceToDepthVjp: Vjp = (b, node, [dy]) => [
-  b.one('DepthToSpace', [dy!], { blocksize: attrInt(attributes(node, 'SpaceToDepth').blocksize) }),
-];
+  /** DepthToSpace: back by SpaceToDepth, which lays channels out depth first. */
+  vjp: (b, node, [dy]) => {
+    const { blocksize, mode } = attributes(node, 'DepthToSpace');
+    const back = b.one('SpaceToDepth', [dy!], { blocksize: attrInt(blocksize) });
+    if (mode !== 'CRD') return [back];
+    // (blocks, channels) of SpaceToDepth to (channels, blocks) of the column-first order
+    const x = input(node, 0);
+    const [, channels] = b.dims(x);
+    if (typeof channels !== 'number') return { because: 'its number of channels is not known', at: node };
+    const blocks = blocksize * blocksize;
+    const apart = b.reshape(back, b.ints([0, blocks, channels / blocks, -1]));
+    return [b.reshapeLike(b.transpose(apart, [0, 2, 1, 3]), x)];
+  },
+});
 
 /** SpaceToDepth: squares of b x b pixels laid out as channels. */
 export const SpaceToDepth = op({
@@ -143,7 +135,11 @@ export const SpaceToDepth = op({
     const y = transpose(reshape(x, [n, c, h / b, b, w / b, b]), [0, 3, 5, 1, 2, 4]);
     return [reshape(y, [n, c * b * b, h / b, w / b])];
   },
-  vjp: spaceToDepthVjp,
+
+  /** SpaceToDepth: back by DepthToSpace, depth first. */
+  vjp: (b, node, [dy]) => [
+    b.one('DepthToSpace', [dy!], { blocksize: attrInt(attributes(node, 'SpaceToDepth').blocksize) }),
+  ],
 });
 
 function topKOf(since: number, until?: number): OpDef<'TopK'> {
@@ -180,16 +176,16 @@ function topKOf(since: number, until?: number): OpDef<'TopK'> {
   });
 }
 
-/** TopK: the gradients of the chosen elements go back to the positions they came from. */
-const topKVjp: Vjp = (b, node, [dy]) => {
-  if (b.opset < 11) return { because: 'putting values into places needs opset 11', at: node };
-  const x = input(node, 0);
-  const axis = attrInt(axisOf(attributes(node, 'TopK').axis, b.rank(x)));
-  return [b.one('ScatterElements', [zerosLike(b, x), node.outputs[1]!, dy!], { axis }), null];
-};
-
 /** TopK: the k greatest (or least) elements along an axis and their indices. k is an attribute before version 10. */
-export const TopK = op([topKOf(1, 9), topKOf(10)], { vjp: topKVjp });
+export const TopK = op([topKOf(1, 9), topKOf(10)], {
+  /** TopK: the gradients of the chosen elements go back to the positions they came from. */
+  vjp: (b, node, [dy]) => {
+    if (b.opset < 11) return { because: 'putting values into places needs opset 11', at: node };
+    const x = input(node, 0);
+    const axis = attrInt(axisOf(attributes(node, 'TopK').axis, b.rank(x)));
+    return [b.one('ScatterElements', [zerosLike(b, x), node.outputs[1]!, dy!], { axis }), null];
+  },
+});
 
 /** NonZero: the indices of all elements that are not zero, one column each. Their number depends on the data. */
 export const NonZero = op({
@@ -245,29 +241,6 @@ function determinant(m: Float64Array, n: number): number {
 /** Larger matrices have too many minors. */
 const MOST = 16;
 
-/**
- * Det: the derivative by an element is its cofactor, the determinant of the matrix without its row and column, with
- * alternating signs. That holds for singular matrices too, which have no inverse.
- */
-const detVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const rank = b.rank(x);
-  const n = b.dims(x)[rank - 1];
-  if (typeof n !== 'number' || n > MOST)
-    return { because: `its matrices are larger than ${MOST} x ${MOST}, or of an unknown extent`, at: node };
-  const wide = unsqueeze(b, unsqueeze(b, dy!, rank - 2), rank - 1);
-  if (n === 1) return [wide];
-  const left = range(n).flatMap((out) => range(n).filter((k) => k !== out));
-  const others = b.constant(i64Tensor([n, n - 1], left), 'grad/others');
-  // (..., n rows out, n - 1, n columns out, n - 1)
-  const rows = b.one('Gather', [x, others], { axis: attrInt(rank - 2) });
-  const both = b.one('Gather', [rows, others], { axis: attrInt(rank) });
-  const at = range(rank - 2);
-  const minors = b.one('Det', [b.transpose(both, [...at, rank - 2, rank, rank - 1, rank + 1])]);
-  const signs = range(n * n).map((i) => ((Math.floor(i / n) + (i % n)) % 2 === 0 ? 1 : -1));
-  return [b.mul(b.mul(minors, floats(b, x, [n, n], signs, 'grad/signs')), wide)];
-};
-
 /** Det: the determinants of the matrices in the last two dimensions. */
 export const Det = op({
   name: 'Det',
@@ -291,5 +264,27 @@ export const Det = op({
       ),
     ];
   },
-  vjp: detVjp,
+
+  /**
+   * Det: the derivative by an element is its cofactor, the determinant of the matrix without its row and column, with
+   * alternating signs. That holds for singular matrices too, which have no inverse.
+   */
+  vjp: (b, node, [dy]) => {
+    const x = input(node, 0);
+    const rank = b.rank(x);
+    const n = b.dims(x)[rank - 1];
+    if (typeof n !== 'number' || n > MOST)
+      return { because: `its matrices are larger than ${MOST} x ${MOST}, or of an unknown extent`, at: node };
+    const wide = unsqueeze(b, unsqueeze(b, dy!, rank - 2), rank - 1);
+    if (n === 1) return [wide];
+    const left = range(n).flatMap((out) => range(n).filter((k) => k !== out));
+    const others = b.constant(i64Tensor([n, n - 1], left), 'grad/others');
+    // (..., n rows out, n - 1, n columns out, n - 1)
+    const rows = b.one('Gather', [x, others], { axis: attrInt(rank - 2) });
+    const both = b.one('Gather', [rows, others], { axis: attrInt(rank) });
+    const at = range(rank - 2);
+    const minors = b.one('Det', [b.transpose(both, [...at, rank - 2, rank, rank - 1, rank + 1])]);
+    const signs = range(n * n).map((i) => ((Math.floor(i / n) + (i % n)) % 2 === 0 ? 1 : -1));
+    return [b.mul(b.mul(minors, floats(b, x, [n, n], signs, 'grad/signs')), wide)];
+  },
 });

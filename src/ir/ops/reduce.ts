@@ -116,40 +116,40 @@ function spread(b: GradBuilder, node: Node, dy: Value): { wide: Value; axes: rea
 
 const COMPUTED = 'its axes are computed';
 
-const reduceSumVjp: Vjp = (b, node, [dy]) => {
-  const laid = spread(b, node, dy!);
-  return laid ? [laid.wide, null] : { because: COMPUTED, at: node };
-};
-
 /** ReduceSum: the sum along the axes. */
 export const ReduceSum = op(
   reduction('ReduceSum', (v) => v.reduce((a, x) => a + x, 0), {
     axesInputSince: 13,
     ints: (v) => v.reduce(addDim, 0),
   }),
-  { vjp: reduceSumVjp },
+  {
+    vjp: (b, node, [dy]) => {
+      const laid = spread(b, node, dy!);
+      return laid ? [laid.wide, null] : { because: COMPUTED, at: node };
+    },
+  },
 );
-
-/** dx = dy / n, with n the number of elements that were averaged */
-const reduceMeanVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const laid = spread(b, node, dy!);
-  if (!laid) return { because: COMPUTED, at: node };
-  const extents = laid.axes.map((axis) => b.dims(x)[axis] ?? null);
-  if (extents.every((extent): extent is number => typeof extent === 'number')) {
-    const count = extents.reduce((a, c) => a * c, 1);
-    return [b.mul(laid.wide, b.scalar(1 / count, x)), null];
-  }
-  const total = b.one('Size', [x]);
-  const left = b.one('Max', [b.one('Size', [node.outputs[0]!]), b.index(1)]);
-  const count = b.one('Cast', [b.one('Div', [total, left])], { to: attrInt(b.onnxType(x)) });
-  return [b.div(laid.wide, count), null];
-};
 
 /** ReduceMean: the mean along the axes. */
 export const ReduceMean = op(
   reduction('ReduceMean', (v) => v.reduce((a, x) => a + x, 0) / v.length),
-  { vjp: reduceMeanVjp },
+  {
+    /** dx = dy / n, with n the number of elements that were averaged */
+    vjp: (b, node, [dy]) => {
+      const x = input(node, 0);
+      const laid = spread(b, node, dy!);
+      if (!laid) return { because: COMPUTED, at: node };
+      const extents = laid.axes.map((axis) => b.dims(x)[axis] ?? null);
+      if (extents.every((extent): extent is number => typeof extent === 'number')) {
+        const count = extents.reduce((a, c) => a * c, 1);
+        return [b.mul(laid.wide, b.scalar(1 / count, x)), null];
+      }
+      const total = b.one('Size', [x]);
+      const left = b.one('Max', [b.one('Size', [node.outputs[0]!]), b.index(1)]);
+      const count = b.one('Cast', [b.one('Div', [total, left])], { to: attrInt(b.onnxType(x)) });
+      return [b.div(laid.wide, count), null];
+    },
+  },
 );
 
 /** ReduceProd: the product along the axes. */
@@ -183,76 +183,76 @@ export const ReduceMin = op(
   { vjp: reduceExtremumVjp },
 );
 
-/** ReduceL1: dx = dy sign(x), 0 at 0; written without Sign, which WebGPU lacks */
-const reduceL1Vjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const laid = spread(b, node, dy!);
-  if (!laid) return { because: COMPUTED, at: node };
-  const zero = b.scalar(0, x);
-  const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(laid.wide), zero]);
-  return [b.one('Where', [b.one('Greater', [x, zero]), laid.wide, negative]), null];
-};
-
 /** ReduceL1: sum of absolute values along the axes. */
 export const ReduceL1 = op(
   reduction('ReduceL1', (v) => v.reduce((a, x) => a + Math.abs(x), 0)),
-  { vjp: reduceL1Vjp },
+  {
+    /** ReduceL1: dx = dy sign(x), 0 at 0; written without Sign, which WebGPU lacks */
+    vjp: (b, node, [dy]) => {
+      const x = input(node, 0);
+      const laid = spread(b, node, dy!);
+      if (!laid) return { because: COMPUTED, at: node };
+      const zero = b.scalar(0, x);
+      const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(laid.wide), zero]);
+      return [b.one('Where', [b.one('Greater', [x, zero]), laid.wide, negative]), null];
+    },
+  },
 );
-
-/** ReduceL2: dx = dy x / y; 0 where the norm is 0 */
-const reduceL2Vjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const y = node.outputs[0]!;
-  const isZero = b.one('Equal', [y, b.scalar(0, y)]);
-  const safe = b.one('Where', [isZero, b.scalar(1, y), y]);
-  const laid = spread(b, node, b.div(dy!, safe));
-  return laid ? [b.mul(laid.wide, x), null] : { because: COMPUTED, at: node };
-};
 
 /** ReduceL2: root of the sum of squares along the axes. */
 export const ReduceL2 = op(
   reduction('ReduceL2', (v) => Math.sqrt(v.reduce((a, x) => a + x * x, 0))),
-  { vjp: reduceL2Vjp },
+  {
+    /** ReduceL2: dx = dy x / y; 0 where the norm is 0 */
+    vjp: (b, node, [dy]) => {
+      const x = input(node, 0);
+      const y = node.outputs[0]!;
+      const isZero = b.one('Equal', [y, b.scalar(0, y)]);
+      const safe = b.one('Where', [isZero, b.scalar(1, y), y]);
+      const laid = spread(b, node, b.div(dy!, safe));
+      return laid ? [b.mul(laid.wide, x), null] : { because: COMPUTED, at: node };
+    },
+  },
 );
-
-/** ReduceSumSquare: dx = 2 x dy */
-const reduceSumSquareVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const laid = spread(b, node, dy!);
-  return laid ? [b.mul(laid.wide, b.mul(x, b.scalar(2, x))), null] : { because: COMPUTED, at: node };
-};
 
 /** ReduceSumSquare: the sum of squares along the axes. */
 export const ReduceSumSquare = op(
   reduction('ReduceSumSquare', (v) => v.reduce((a, x) => a + x * x, 0)),
-  { vjp: reduceSumSquareVjp },
+  {
+    /** ReduceSumSquare: dx = 2 x dy */
+    vjp: (b, node, [dy]) => {
+      const x = input(node, 0);
+      const laid = spread(b, node, dy!);
+      return laid ? [b.mul(laid.wide, b.mul(x, b.scalar(2, x))), null] : { because: COMPUTED, at: node };
+    },
+  },
 );
-
-/** ReduceLogSum: dx = dy / sum(x) = dy e^-y */
-const reduceLogSumVjp: Vjp = (b, node, [dy]) => {
-  const laid = spread(b, node, b.mul(dy!, b.one('Exp', [b.neg(node.outputs[0]!)])));
-  return laid ? [laid.wide, null] : { because: COMPUTED, at: node };
-};
 
 /** ReduceLogSum: logarithm of the sum along the axes. */
 export const ReduceLogSum = op(
   reduction('ReduceLogSum', (v) => Math.log(v.reduce((a, x) => a + x, 0))),
-  { vjp: reduceLogSumVjp },
+  {
+    /** ReduceLogSum: dx = dy / sum(x) = dy e^-y */
+    vjp: (b, node, [dy]) => {
+      const laid = spread(b, node, b.mul(dy!, b.one('Exp', [b.neg(node.outputs[0]!)])));
+      return laid ? [laid.wide, null] : { because: COMPUTED, at: node };
+    },
+  },
 );
-
-/** ReduceLogSumExp: dx = dy e^(x - y), with nothing that overflows */
-const reduceLogSumExpVjp: Vjp = (b, node, [dy]) => {
-  const x = input(node, 0);
-  const axes = reducedAxes(b, node, b.rank(x));
-  if (!axes) return { because: COMPUTED, at: node };
-  const share = b.one('Exp', [b.sub(x, withAxes(b, node, node.outputs[0]!, axes))]);
-  return [b.mul(share, withAxes(b, node, dy!, axes)), null];
-};
 
 /** ReduceLogSumExp: logarithm of the sum of exponentials along the axes. */
 export const ReduceLogSumExp = op(
   reduction('ReduceLogSumExp', (v) => Math.log(v.reduce((a, x) => a + Math.exp(x), 0))),
-  { vjp: reduceLogSumExpVjp },
+  {
+    /** ReduceLogSumExp: dx = dy e^(x - y), with nothing that overflows */
+    vjp: (b, node, [dy]) => {
+      const x = input(node, 0);
+      const axes = reducedAxes(b, node, b.rank(x));
+      if (!axes) return { because: COMPUTED, at: node };
+      const share = b.one('Exp', [b.sub(x, withAxes(b, node, node.outputs[0]!, axes))]);
+      return [b.mul(share, withAxes(b, node, dy!, axes)), null];
+    },
+  },
 );
 
 type ArgAttrs = { readonly axis: number; readonly keepdims: number; readonly select_last_index?: number };

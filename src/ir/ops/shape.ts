@@ -276,15 +276,6 @@ function permOf(node: Node, perm: readonly number[] | undefined, rank: number): 
   return axes;
 }
 
-/** Transpose by the inverse permutation. */
-const transposeVjp: Vjp = (b, node, [dy]) => {
-  const rank = b.rank(input(node, 0));
-  const perm = attributes(node, 'Transpose').perm ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
-  const inverse = new Array<number>(rank).fill(0);
-  for (const [to, from] of perm.entries()) inverse[from] = to;
-  return [b.transpose(dy!, inverse)];
-};
-
 /** Transpose: dimension k of the result is dimension perm[k] of the input; without perm the order is reversed. */
 export const Transpose = op({
   name: 'Transpose',
@@ -311,12 +302,17 @@ export const Transpose = op({
     const x = need(inputs, 0);
     return [transposeNd(x, permOf(node, attrsOf(node).perm, x.shape.length))];
   },
-  vjp: transposeVjp,
+
+  /** Transpose by the inverse permutation. */
+  vjp: (b, node, [dy]) => {
+    const rank = b.rank(input(node, 0));
+    const perm = attributes(node, 'Transpose').perm ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+    const inverse = new Array<number>(rank).fill(0);
+    for (const [to, from] of perm.entries()) inverse[from] = to;
+    return [b.transpose(dy!, inverse)];
+  },
   throughIntegers: true,
 });
-
-/** Expand: sum over the axes that were repeated. */
-const expandVjp: Vjp = (b, node, [dy]) => [b.sumTo(dy!, node.outputs[0]!, input(node, 0)), null];
 
 /** Expand: the input broadcast against a shape; an entry 1 keeps the input's extent. */
 export const Expand = op({
@@ -343,6 +339,8 @@ export const Expand = op({
     const x = need(inputs, 0);
     return [broadcastTo(x, broadcastShape([x.shape, [...need(inputs, 1).data]]))];
   },
-  vjp: expandVjp,
+
+  /** Expand: sum over the axes that were repeated. */
+  vjp: (b, node, [dy]) => [b.sumTo(dy!, node.outputs[0]!, input(node, 0)), null],
   throughIntegers: true,
 });

@@ -2,7 +2,7 @@ import { attrInt } from '../attr.js';
 import type { Node, Value } from '../model.js';
 import { attrsOf } from './core/attrs.js';
 import { type AttrsOf, type GradBuilder, type NdArray, type OpDef, type OpName, op } from './core/define.js';
-import { attributes, axisOf, input, type Vjp } from './core/gradient.js';
+import { attributes, axisOf, input } from './core/gradient.js';
 import { alongAxis, reshape, sizeOf, softmaxLine } from './core/nd.js';
 import { attrs, axisIn, need, one, rule, tensorAt } from './core/rules.js';
 import { leadingSlices, otherAxesSlices } from './core/slices.js';
@@ -80,23 +80,18 @@ function along(b: GradBuilder, node: Node, y: Value, dy: Value, rule: Rule): Val
   );
 }
 
-/**
- * y = softmax(x): dx = y (dy - sum(y dy)). Before opset 13 the op flattens its input to two axes at `axis` and the
- * softmax runs over all of the second. Exporters guard fully masked rows by `Where(IsNaN(y), 0, y)`: the guarded
- * probabilities are used here, else the NaN of such a row would poison every gradient below.
- */
-const softmaxVjp: Vjp = (b, node, [dy]) => {
-  const y = guarded(node.outputs[0]!);
-  return [along(b, node, y, dy!, (p, g, sum) => b.mul(p, b.sub(g, sum(b.mul(p, g)))))];
-};
-
 /** Softmax: e^x over the sum of e^x of the line. */
-export const Softmax = op(lineOp('Softmax', softmaxLine), { vjp: softmaxVjp });
-
-/** y = log softmax(x): dx = dy - exp(y) sum(dy) */
-const logSoftmaxVjp: Vjp = (b, node, [dy]) => [
-  along(b, node, node.outputs[0]!, dy!, (y, g, sum) => b.sub(g, b.mul(b.one('Exp', [y]), sum(g)))),
-];
+export const Softmax = op(lineOp('Softmax', softmaxLine), {
+  /**
+   * y = softmax(x): dx = y (dy - sum(y dy)). Before opset 13 the op flattens its input to two axes at `axis` and the
+   * softmax runs over all of the second. Exporters guard fully masked rows by `Where(IsNaN(y), 0, y)`: the guarded
+   * probabilities are used here, else the NaN of such a row would poison every gradient below.
+   */
+  vjp: (b, node, [dy]) => {
+    const y = guarded(node.outputs[0]!);
+    return [along(b, node, y, dy!, (p, g, sum) => b.mul(p, b.sub(g, sum(b.mul(p, g)))))];
+  },
+});
 
 /** LogSoftmax: x minus the logarithm of the sum of e^x of the line. */
 export const LogSoftmax = op(
@@ -105,7 +100,12 @@ export const LogSoftmax = op(
     const log = top + Math.log(line.reduce((a, x) => a + Math.exp(x - top), 0));
     return line.map((x) => x - log);
   }),
-  { vjp: logSoftmaxVjp },
+  {
+    /** y = log softmax(x): dx = dy - exp(y) sum(dy) */
+    vjp: (b, node, [dy]) => [
+      along(b, node, node.outputs[0]!, dy!, (y, g, sum) => b.sub(g, b.mul(b.one('Exp', [y]), sum(g)))),
+    ],
+  },
 );
 
 /** Hardmax: 1 at the first greatest element of the line, 0 elsewhere. */
