@@ -1,4 +1,5 @@
 import type { Attr } from '../../src/ir/attr.js';
+import { isFloat } from '../../src/ir/dtype.js';
 import { Graph, Model, type Value } from '../../src/ir/model.js';
 import type { NdArray } from '../../src/ir/ops/core/define.js';
 import { ndOf } from '../../src/ir/ops/core/tensor-values.js';
@@ -30,7 +31,7 @@ export interface Case {
   readonly inputs: readonly (Wanted | TensorData | Fed | null)[];
   readonly attrs?: Readonly<Record<string, Attr>>;
   readonly outputs?: number;
-  /** which outputs the loss reads; default: all */
+  /** which outputs the loss reads; default: all but integers and masks */
   readonly read?: readonly number[];
   /** a pass to run first: what it makes of the op is evaluated and differentiated; outputs keep their order */
   readonly lower?: (model: Model) => void;
@@ -83,7 +84,8 @@ export function gradcheck(given: Case): number {
       feeds.set(value.name, { shape, data: override?.value === value ? override.data : data });
     return evaluateGraph(graph, feeds);
   };
-  const read = given.read ?? outputs.map((_, i) => i);
+  const whole = ({ type }: Value) => type?.kind === 'tensor' && !isFloat(type.dtype);
+  const read = given.read ?? outputs.flatMap((output, i) => (whole(output) ? [] : [i]));
   const results = forward();
   const weights = new Map(
     read.map((i) => {

@@ -2,6 +2,7 @@ import { type Attr, attrFloat, attrInt, attrInts, attrString } from '../../src/i
 import { type DType, dtypeFromOnnx, dtypeToOnnx } from '../../src/ir/dtype.js';
 import { Graph, Model } from '../../src/ir/model.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
+import { opVersion } from '../../src/ir/ops/core/attrs.js';
 import type { NdArray } from '../../src/ir/ops/core/define.js';
 import { elementCount, tensorType } from '../../src/ir/shape.js';
 import { MemoryTensor } from '../../src/ir/tensor.js';
@@ -92,15 +93,21 @@ export function buildCase(op: string, args: readonly Arg[], options: OpCase): Bu
     domain,
     inputs: values,
     outputs: Array.from({ length: outputs }, (_, k) => `y${k}`),
-    attrs: Object.entries(attrs).map(([name, value]) => [name, attrOf(value)] as const),
+    attrs: Object.entries(attrs).map(
+      ([name, value]) => [name, attrOf(value, domain === '' ? op : `${domain}::${op}`, name)] as const,
+    ),
   });
   for (const output of node.outputs) graph.addOutput(output);
   return { model, bytes: encodeModel(model), feeds, inputs };
 }
 
-function attrOf(value: AttrValue): Attr {
+/** An attribute of the kind that the schema says; a number of an op that has none there is an int when it is whole. */
+export function attrOf(value: AttrValue, key: string, name: string): Attr {
+  const kind = opVersion(key, Number.POSITIVE_INFINITY)?.attrs[name]?.kind;
   if (typeof value === 'string') return attrString(value);
-  if (typeof value === 'number') return Number.isInteger(value) ? attrInt(value) : attrFloat(value);
+  if (typeof value === 'number') {
+    return kind !== 'float' && Number.isInteger(value) ? attrInt(value) : attrFloat(value);
+  }
   return 'f' in value ? attrFloat(value.f) : attrInts(value);
 }
 

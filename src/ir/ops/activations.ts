@@ -14,6 +14,7 @@ export const Relu = op(
   {
     /** dx = dy where x > 0, else 0; the derivative at 0 is taken as 0, as PyTorch does */
     vjp: unaryVjp((b, dy, x) => keepWhere(b, b.one('Greater', [x, b.scalar(0, x)]), dy, x)),
+    cases: [{ inputs: ['float[2,5]'] }],
   },
 );
 
@@ -34,6 +35,7 @@ export const LeakyRelu = op(
       const x = input(node, 0);
       return [hinge(b, dy!, x, b.scalar(attributes(node, 'LeakyRelu').alpha, x))];
     },
+    cases: [{ inputs: ['float[2,3]'], attrs: { alpha: 0.2 } }],
   },
 );
 
@@ -52,6 +54,7 @@ export const PRelu = [
         b.wants(1) ? b.one('Where', [below, b.mul(dy!, x), zero]) : null,
       ];
     },
+    cases: [{ inputs: ['float[2,3,4]', 'float[3,1]'] }],
   }),
   op({
     name: 'PRelu',
@@ -85,6 +88,7 @@ export const Elu = op(
       const { alpha } = attributes(node, 'Elu');
       return [hinge(b, dy!, x, b.add(y, b.scalar(alpha, y)))];
     },
+    cases: [{ inputs: ['float[2,3]'], attrs: { alpha: 0.7 } }],
   },
 );
 
@@ -101,6 +105,7 @@ export const Celu = op(
       const { alpha } = attributes(node, 'Celu');
       return [hinge(b, dy!, x, b.add(b.mul(y, b.scalar(1 / alpha, y)), b.scalar(1, y)))];
     },
+    cases: [{ inputs: ['float[2,3]'], attrs: { alpha: 1.7 } }],
   },
 );
 
@@ -119,6 +124,7 @@ export const Selu = op(
       const above = b.mul(dy!, b.scalar(gamma, y));
       return [b.one('Where', [b.one('Greater', [x, b.scalar(0, x)]), above, below])];
     },
+    cases: [{ inputs: ['float[2,3]'] }],
   },
 );
 
@@ -130,6 +136,7 @@ export const ThresholdedRelu = op(
   }),
   {
     vjp: (b, node, [dy]) => [hinge(b, dy!, input(node, 0), null, attributes(node, 'ThresholdedRelu').alpha)],
+    cases: [{ inputs: ['float[2,3]'], attrs: { alpha: 0.2 } }],
   },
 );
 
@@ -139,6 +146,7 @@ export const Sigmoid = op(
   {
     /** y = sigmoid x: dx = dy y (1 - y) */
     vjp: unaryVjp((b, dy, _x, y) => b.mul(dy, b.mul(y, b.sub(b.scalar(1, y), y)))),
+    cases: [{ inputs: ['float[2,5]'] }],
   },
 );
 
@@ -166,6 +174,7 @@ export const HardSigmoid = op(
       const { open } = gate(b, x, alpha, beta);
       return [b.one('Where', [open, b.mul(dy!, b.scalar(alpha, x)), b.scalar(0, x)])];
     },
+    cases: [{ inputs: ['float[2,3]'], attrs: { alpha: 0.4, beta: 0.3 } }],
   },
 );
 
@@ -180,6 +189,7 @@ export const HardSwish = op(
       const outside = b.one('Where', [b.one('Less', [line, b.scalar(0.5, x)]), b.scalar(0, x), dy]);
       return b.one('Where', [open, b.mul(dy, slope), outside]);
     }),
+    cases: [{ inputs: ['float[2,5]'] }],
   },
 );
 
@@ -187,6 +197,7 @@ export const HardSwish = op(
 export const Tanh = op(unary('Tanh', Math.tanh), {
   /** y = tanh x: dx = dy (1 - y^2) */
   vjp: unaryVjp((b, dy, _x, y) => b.mul(dy, b.sub(b.scalar(1, y), b.mul(y, y)))),
+  cases: [{ inputs: ['float[2,5]'] }],
 });
 
 /** Softplus: ln(1 + e^x). */
@@ -195,6 +206,7 @@ export const Softplus = op(
   {
     /** dx = dy sigmoid x */
     vjp: unaryVjp((b, dy, x) => b.mul(dy, b.one('Sigmoid', [x]))),
+    cases: [{ inputs: ['float[2,5]'] }],
   },
 );
 
@@ -207,6 +219,7 @@ export const Softsign = op(
       const root = b.add(b.one('Abs', [x]), b.scalar(1, x));
       return b.div(dy, b.mul(root, root));
     }),
+    cases: [{ inputs: ['float[2,5]'] }],
   },
 );
 
@@ -220,5 +233,6 @@ export const Mish = op(
       const slope = b.mul(b.sub(b.scalar(1, x), b.mul(t, t)), b.one('Sigmoid', [x]));
       return b.mul(dy, b.add(t, b.mul(x, slope)));
     }),
+    cases: [{ inputs: ['float[2,5]'] }],
   },
 );

@@ -18,6 +18,7 @@ export const Add = op(
   binary('Add', (a, b) => a + b, { commutative: true, linear: true, ints: addDim }),
   {
     vjp: (_b, _node, [dy]) => [dy!, dy!],
+    cases: [{ inputs: ['float[2,1,3]', 'float[5,3]'] }, { inputs: ['float[2,3,3]', 'float[3]'], opset: 7 }],
   },
 );
 
@@ -26,6 +27,7 @@ export const Sub = op(
   binary('Sub', (a, b) => a - b, { linear: true, ints: subDim }),
   {
     vjp: (b, _node, [dy]) => [dy!, b.wants(1) ? b.neg(dy!) : null],
+    cases: [{ inputs: ['float[2,1,3]', 'float[5,3]'] }],
   },
 );
 
@@ -37,6 +39,7 @@ export const Mul = op(
       b.wants(0) ? b.mul(dy!, input(node, 1)) : null,
       b.wants(1) ? b.mul(dy!, input(node, 0)) : null,
     ],
+    cases: [{ inputs: ['float[2,1,3]', 'float[5,3]'] }],
   },
 );
 
@@ -57,6 +60,7 @@ export const Div = op(
       const da = b.div(dy!, c);
       return [da, b.wants(1) ? b.neg(b.mul(da, node.outputs[0]!)) : null];
     },
+    cases: [{ inputs: ['float[2,1,3]', 'float[5,3]'] }, { inputs: ['int64[4]', 'int64[4] {2, -3, 4, 2}'] }],
   },
 );
 
@@ -68,6 +72,7 @@ export const Neg = op(
   }),
   {
     vjp: unaryVjp((b, dy) => b.neg(dy)),
+    cases: [{ inputs: ['float[2,5]'] }],
   },
 );
 
@@ -77,6 +82,7 @@ export const Reciprocal = op(
   {
     /** y = 1/x: dx = -dy y^2 */
     vjp: unaryVjp((b, dy, _x, y) => b.neg(b.mul(dy, b.mul(y, y)))),
+    cases: [{ inputs: ['float[2,5]'] }],
   },
 );
 
@@ -84,6 +90,7 @@ export const Reciprocal = op(
 export const Sqrt = op(unary('Sqrt', Math.sqrt), {
   /** y = sqrt x: dx = dy / (2 y) */
   vjp: unaryVjp((b, dy, _x, y) => b.div(dy, b.mul(y, b.scalar(2, y)))),
+  cases: [{ inputs: ['float[3] {1.5, 2.25, 7}'] }],
 });
 
 /** A value in the element type of `like`; `from` tells its own where it is not a value of the forward graph. */
@@ -126,20 +133,29 @@ export const Pow = op(
       const dx = b.wants(0) ? ofBase(b, dy!, x, exponent) : null;
       return [dx, b.wants(1) ? ofExponent(b, dy!, x, exponent, node.outputs[0]!) : null];
     },
+    cases: [{ inputs: ['float[2,3] > 0', 'float[3]'] }, { inputs: ['float[2,3] > 0', 'int64[1] {3}'] }],
   },
 );
 
 /** Mod: the remainder with the sign of b, or with fmod=1 with the sign of a (as in C). */
-export const Mod = binary(
-  'Mod',
-  (a, b, node) => {
-    const rest = a % b;
-    const same = node.is('Mod') && attrsOf(node).fmod === 1;
-    return same || rest === 0 || rest < 0 === b < 0 ? rest : rest + b;
-  },
+export const Mod = op(
+  binary(
+    'Mod',
+    (a, b, node) => {
+      const rest = a % b;
+      const same = node.is('Mod') && attrsOf(node).fmod === 1;
+      return same || rest === 0 || rest < 0 === b < 0 ? rest : rest + b;
+    },
+    {
+      since: 10,
+      ints: (a, b) => (typeof a === 'number' && typeof b === 'number' && b > 0 ? ((a % b) + b) % b : null),
+    },
+  ),
   {
-    since: 10,
-    ints: (a, b) => (typeof a === 'number' && typeof b === 'number' && b > 0 ? ((a % b) + b) % b : null),
+    cases: [
+      { inputs: ['int64[6]', 'int64[6] {3, -3, 4, 5, -2, 7}'] },
+      { inputs: ['float[6]', 'float[6] > 0'], attrs: { fmod: 1 } },
+    ],
   },
 );
 
@@ -151,19 +167,32 @@ export const Abs = op(unary('Abs', Math.abs), {
     const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(dy), zero]);
     return b.one('Where', [b.one('Greater', [x, zero]), dy, negative]);
   }),
+  cases: [{ inputs: ['float[2,5]'] }],
 });
 
 /** Sign: -1, 0 or 1. */
-export const Sign = op(unary('Sign', Math.sign, { since: 9 }), { stopsGradient: true });
+export const Sign = op(unary('Sign', Math.sign, { since: 9 }), {
+  stopsGradient: true,
+  cases: [{ inputs: ['float[2,5]'] }],
+});
 
 /** Ceil: the least integer >= x. */
-export const Ceil = op(unary('Ceil', Math.ceil), { stopsGradient: true });
+export const Ceil = op(unary('Ceil', Math.ceil), {
+  stopsGradient: true,
+  cases: [{ inputs: ['float[2,5]'] }],
+});
 
 /** Floor: the greatest integer <= x. */
-export const Floor = op(unary('Floor', Math.floor), { stopsGradient: true });
+export const Floor = op(unary('Floor', Math.floor), {
+  stopsGradient: true,
+  cases: [{ inputs: ['float[2,5]'] }],
+});
 
 /** Round: the nearest integer, ties to even. */
-export const Round = op(unary('Round', roundEven, { since: 11 }), { stopsGradient: true });
+export const Round = op(unary('Round', roundEven, { since: 11 }), {
+  stopsGradient: true,
+  cases: [{ inputs: ['float[2,5]'] }, { inputs: ['float[5] {0.5, 1.5, -2.5, 2.4, -0.6}'] }],
+});
 
 function clipOf(since: number, until?: number): OpDef<'Clip'> {
   const asInput = since >= 11;
@@ -199,11 +228,23 @@ function clipOf(since: number, until?: number): OpDef<'Clip'> {
 
 /** Clip: x held between min and max, which are attributes before version 11 and optional inputs from then on. */
 export const Clip = op([clipOf(1, 10), clipOf(11)], {
-  /** y = clip(x): dx = dy where y == x; bounds get none. Holds for attribute bounds (opset < 11) and input bounds. */
+  /** y = clip(x): dx = dy where y == x; a bound that is an input gets dy where it took the place of x. */
   vjp: (b, node, [dy]) => {
-    const same = b.one('Equal', [input(node, 0), node.outputs[0]!]);
-    return [keepWhere(b, same, dy!, node.outputs[0]!), null, null];
+    const y = node.outputs[0]!;
+    const same = b.one('Equal', [input(node, 0), y]);
+    const toBound = (index: number): Value | null => {
+      if (!b.wants(index)) return null;
+      const held = b.one('And', [b.one('Not', [same]), b.one('Equal', [input(node, index), y])]);
+      return keepWhere(b, held, dy!, y);
+    };
+    return [keepWhere(b, same, dy!, y), toBound(1), toBound(2)];
   },
+  cases: [
+    { inputs: ['float[2,5]', 'float {-0.2}', ''] },
+    { inputs: ['float[2,5]', '', 'float {0.1}'] },
+    { inputs: ['float[2,5]', 'float {-0.2}', 'float {0.1}'] },
+    { inputs: ['float[2,5]'], opset: 10, attrs: { min: -0.25, max: 0.25 } },
+  ],
 });
 
 /** f over any number of inputs with numpy broadcasting (before version 8 the shapes are equal, which is a case of it). */
@@ -260,13 +301,13 @@ const extremumVjp: Vjp = (b, node, [dy]) => {
 /** Max: the greatest of the inputs, element by element with broadcasting. */
 export const Max = op(
   variadic('Max', (...xs) => xs.reduce((a, b) => (a > b || Number.isNaN(a) ? a : b)), maxDim),
-  { vjp: extremumVjp },
+  { vjp: extremumVjp, cases: [{ inputs: ['float[2,3]', 'float[3]', 'float[2,1]'] }] },
 );
 
 /** Min: the least of the inputs, element by element with broadcasting. */
 export const Min = op(
   variadic('Min', (...xs) => xs.reduce((a, b) => (a < b || Number.isNaN(a) ? a : b)), minDim),
-  { vjp: extremumVjp },
+  { vjp: extremumVjp, cases: [{ inputs: ['float[2,3]', 'float[3]', 'float[2,1]'] }] },
 );
 
 /** Sum: the sum of the inputs, element by element with broadcasting. */
@@ -275,6 +316,7 @@ export const Sum = op(
   {
     /** Sum of several inputs: each gets the gradient. */
     vjp: (_b, node, [dy]) => node.inputs.map(() => dy!),
+    cases: [{ inputs: ['float[2,3]', 'float[3]', 'float[2,1]'] }],
   },
 );
 
@@ -287,5 +329,6 @@ export const Mean = op(
       const part = b.mul(dy!, b.scalar(1 / node.inputs.length, node.outputs[0]!));
       return node.inputs.map(() => part);
     },
+    cases: [{ inputs: ['float[2,3]', 'float[3]', 'float[2,1]'] }],
   },
 );

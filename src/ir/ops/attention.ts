@@ -267,7 +267,22 @@ export const Attention = op({
     const shown = [stages.scores, stages.capped, stages.biased, stages.weights][a.qk_matmul_output_mode]!;
     return [flat ? joinHeads(stages.y) : stages.y, k, v, shown];
   },
+  gradientsOf: 'all',
   vjp: byDecomposition(attentionProblem),
+  cases: [
+    { inputs: ['float[2,4,3,6]', 'float[2,2,5,6]', 'float[2,2,5,7]'], opset: 23, attrs: { softcap: 2.5 } },
+    {
+      inputs: ['float[2,3,24]', 'float[2,3,12]', 'float[2,3,12]', 'bool[3,3]'],
+      opset: 23,
+      attrs: { q_num_heads: 4, kv_num_heads: 2, scale: 0.3 },
+    },
+    {
+      inputs: ['float[1,2,3,4]', 'float[1,2,3,4]', 'float[1,2,3,4]', '', 'float[1,2,2,4]', 'float[1,2,2,4]'],
+      opset: 23,
+      outputs: 3,
+    },
+    { inputs: ['float[1,2,5,4]', 'float[1,2,5,4]', 'float[1,2,5,4]'], opset: 23, attrs: { is_causal: 1 } },
+  ],
 });
 
 /**
@@ -339,6 +354,22 @@ export const RotaryEmbedding = op({
     return [flat ? joinHeads(y) : y];
   },
   vjp: rotaryVjp(2),
+  cases: [
+    {
+      inputs: [
+        'float[2,3,5,8]',
+        'const float[7,4]',
+        'const float[7,4]',
+        'int64[2,5] {0, 1, 2, 3, 4, 2, 3, 4, 5, 6}',
+      ],
+      opset: 23,
+    },
+    {
+      inputs: ['float[2,5,12]', 'const float[2,5,2]', 'const float[2,5,2]'],
+      opset: 23,
+      attrs: { num_heads: 2, rotary_embedding_dim: 4, interleaved: 1 },
+    },
+  ],
 });
 
 /** Masks of padding: (batch) lengths, (batch, keys) or (batch, queries, keys) values; 1-D forms are told by extent. */

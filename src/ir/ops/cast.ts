@@ -20,6 +20,7 @@ export const Identity = op({
 
   vjp: unaryVjp((_b, dy) => dy),
   throughIntegers: true,
+  cases: [{ inputs: ['float[2,5]'] }],
 });
 
 /** Integer contents after a cast: kept between integer types; what overflows is not followed. */
@@ -64,6 +65,11 @@ export const Cast = op({
   },
   vjp: castVjp,
   throughIntegers: true,
+  cases: [
+    { inputs: ['float[3] {1.7, -2.7, 0}'], attrs: { to: 7 }, gradient: [] },
+    { inputs: ['float[3] {1.7, -2.7, 0}'], attrs: { to: 9 }, gradient: [] },
+    { inputs: ['float[3,5]'], attrs: { to: 11 } },
+  ],
 });
 
 /** Cast before version 6: the element type is a word ("FLOAT"). */
@@ -90,6 +96,7 @@ export const CastLike = op({
   }),
   value: (node, inputs) => [castNd(need(inputs, 0), dtypeAt(node, 1) ?? 'f64')],
   vjp: castVjp,
+  cases: [{ inputs: ['float[2]', 'int64[1]'], gradient: [] }, { inputs: ['float[3,5]', 'const double[1]'] }],
 });
 
 /** Dropout. The mask is boolean from version 10 on; training mode is random, so only inference mode has a reference. */
@@ -134,5 +141,9 @@ export const Dropout = op(
       const kept = keepWhere(b, mask, dy!, y);
       return [ratio === 0 ? kept : b.mul(kept, b.scalar(1 / (1 - ratio), y)), null, null];
     },
+    cases: [
+      { inputs: ['float[2,5]'], outputs: 2 },
+      { inputs: ['float[3,5]'], opset: 9, attrs: { ratio: 0.25 } },
+    ],
   },
 );

@@ -121,6 +121,7 @@ export const Concat = op({
   },
   vjp: concatVjp,
   throughIntegers: true,
+  cases: [{ inputs: ['float[2,3]', 'float[2,1]', 'float[2,2]'], attrs: { axis: -1 } }],
 });
 
 function extentsOf(node: Node, extent: Dim, given: Ints | undefined, count: number): Dim[] {
@@ -193,6 +194,7 @@ function splitOf(since: number, until?: number): OpDef<'Split'> {
  * without them the parts are equal, and from version 18 (`num_outputs`) the last may be smaller.
  */
 export const Split = op([splitOf(1, 12), splitOf(13)], {
+  gradientsOf: 'all',
   /** Split: the parts' gradients joined; a part without a gradient counts as zeros. */
   vjp: (b, node, grads) => {
     const axis = axisOf(attributes(node, 'Split').axis ?? 0, b.rank(input(node, 0)));
@@ -200,6 +202,11 @@ export const Split = op([splitOf(1, 12), splitOf(13)], {
     return [b.one('Concat', parts, { axis: attrInt(axis) }), null];
   },
   throughIntegers: true,
+  cases: [
+    { inputs: ['float[2,7]', 'const int64[2] {2, 5}'], attrs: { axis: 1 }, outputs: 2 },
+    { inputs: ['float[2,7]'], attrs: { axis: 1, num_outputs: 3 }, outputs: 3 },
+    { inputs: ['float[6,2]'], opset: 11, attrs: { split: [1, 2, 3] }, outputs: 3 },
+  ],
 });
 
 /** Tile: the input repeated `repeats[k]` times along dimension k. */
@@ -270,4 +277,5 @@ export const Tile = op({
     if (axes.length === 0) return [dy!, null];
     return [b.reduceSum(b.reshape(dy!, shapeOf(b, counts)), axes, false), null];
   },
+  cases: [{ inputs: ['float[2,3]', 'const int64[2] {2, 1}'] }],
 });

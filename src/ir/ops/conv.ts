@@ -166,6 +166,13 @@ export const Conv = op({
     const dw = b.wants(1) ? ofFilters(b, dy!, x, x, frame, a.group) : null;
     return [dx, dw, node.inputs[2] && b.wants(2) ? ofBias(b, dy!, x) : null];
   },
+  cases: [
+    {
+      inputs: ['float[2,4,7,6]', 'float[6,2,3,2]', 'float[6]'],
+      attrs: { group: 2, strides: [2, 1], pads: [1, 0, 2, 1], dilations: [1, 2] },
+    },
+    { inputs: ['float[1,3,5]', 'float[2,3,2]'], attrs: { auto_pad: 'SAME_UPPER', strides: [2] } },
+  ],
 });
 
 type Attrs = AttrsOf<'ConvTranspose'>;
@@ -308,4 +315,15 @@ export const ConvTranspose = op({
     const dw = b.wants(1) ? ofFilters(b, x, dy!, node.outputs[0]!, frame, a.group) : null;
     return [dx, dw, node.inputs[2] && b.wants(2) ? ofBias(b, dy!, x) : null];
   },
+  cases: [
+    { inputs: ['float[2,3,4,5]', 'float[3,2,3,2]', 'float[2]'] },
+    { inputs: ['float[1,4,5]', 'float[4,3,3]'], attrs: { group: 2, strides: [3], output_padding: [2] } },
+    {
+      inputs: ['float[1,2,4,5]', 'float[2,3,2,3]'],
+      attrs: { strides: [2, 1], dilations: [1, 2], pads: [1, 0, 0, 2] },
+    },
+    { inputs: ['float[1,2,4]', 'float[2,3,3]'], attrs: { strides: [2], output_shape: [10] }, gradient: [] },
+    { inputs: ['float[1,2,4]', 'float[2,3,3]'], attrs: { strides: [2], output_shape: [8] } },
+    { inputs: ['float[1,2,4]', 'float[2,3,3]'], attrs: { strides: [2], auto_pad: 'SAME_UPPER' } },
+  ],
 });

@@ -106,4 +106,8 @@ export const Einsum = op({
     ];
   },
   vjp: einsumVjp,
+  cases: [
+    { inputs: ['float[2,3,4]', 'float[2,4,5]'], attrs: { equation: 'bij,bjk->bik' } },
+    { inputs: ['float[3,4]', 'float[3,4]'], attrs: { equation: 'ij,ij' }, gradient: [] },
+  ],
 });

@@ -131,6 +131,7 @@ export const Gather = op({
     return [addSlices(b, x, indices, b.rank(indices), dy!, axis), null];
   },
   throughIntegers: true,
+  cases: [{ inputs: ['float[3,4]', 'int64[2,2] {0, -1, 2, 3}'], attrs: { axis: 1 } }],
 });
 
 /** GatherElements: y[i,j,k] = x[indices[i,j,k],j,k] for axis 0, and likewise along the others. */
@@ -166,6 +167,7 @@ export const GatherElements = op({
     return [addAlong(b, x, input(node, 1), dy!, axis), null];
   },
   throughIntegers: true,
+  cases: [{ inputs: ['float[2,4]', 'int64[2,3] {0, -1, 2, 3, 1, 1}'], attrs: { axis: 1 } }],
 });
 
 /** GatherND: the last dimension of the indices holds index tuples into x, after `batch_dims` common dimensions. */
@@ -215,6 +217,10 @@ export const GatherND = op({
     const tuples = common === 0 ? indices : b.one('Concat', [...heads, indices], { axis: attrInt(rank - 1) });
     return [scatterAdd(b, 'ScatterND', b.shapeOf(x), tuples, dy!, x), null];
   },
+  cases: [
+    { inputs: ['float[2,3,4]', 'int64[2,2] {0, 1, 1, -1}'] },
+    { inputs: ['float[2,3,4]', 'int64[2,1] {2, -2}'], attrs: { batch_dims: 1 } },
+  ],
 });
 
 /** The `reduction` of the scatter ops: how an update meets the element that is there. */
@@ -277,6 +283,13 @@ export const ScatterElements = op({
       b.wants(2) ? b.one('GatherElements', [dy!, indices], at) : null,
     ];
   },
+  cases: [
+    { inputs: ['float[3,3]', 'int64[2,3] {1, 0, 2, 0, 2, 1}', 'float[2,3]'] },
+    {
+      inputs: ['float[3,3]', 'int64[2,2] {1, -1, 1, 1}', 'float[2,2]'],
+      attrs: { axis: 1, reduction: 'add' },
+    },
+  ],
 });
 
 /** ScatterND: x with the slices that the index tuples name set to (or combined with) the updates. */
@@ -319,4 +332,9 @@ export const ScatterND = op({
       reduction === 'add' ? dy! : b.one('ScatterND', [dy!, indices, zerosLike(b, input(node, 2))]);
     return [b.wants(0) ? kept() : null, null, b.wants(2) ? b.one('GatherND', [dy!, indices]) : null];
   },
+  cases: [
+    { inputs: ['float[4,3]', 'int64[2,1] {1, 3}', 'float[2,3]'] },
+    { inputs: ['float[4,3]', 'int64[2,1] {1, 3}', 'float[2,3]'], attrs: { reduction: 'add' } },
+    { inputs: ['float[4,3]', 'int64[2,1] {1, 3}', 'float[2,3]'], attrs: { reduction: 'mul' }, gradient: [] },
+  ],
 });

@@ -50,7 +50,10 @@ const geluVjp: Vjp = (b, node, [dy]) => {
 /** Gelu: x Phi(x), or with approximate="tanh" the tanh form. */
 export const Gelu = op(
   unaryWith('Gelu', 20, (node) => (attrsOf(node).approximate === 'tanh' ? geluTanh : geluErf)),
-  { vjp: geluVjp },
+  {
+    vjp: geluVjp,
+    cases: [{ inputs: ['float[2,3]'] }, { inputs: ['float[2,3]'], attrs: { approximate: 'tanh' } }],
+  },
 );
 
 /** y = x sigmoid(alpha x) (com.microsoft QuickGelu; Swish of opset 24): dx = dy (s + alpha y (1 - s)) */
@@ -73,11 +76,15 @@ export const Swish = op(
       const alpha = attr?.kind === 'float' ? attr.value : 1;
       return [swishRule(b, dy!, input(node, 0), node.outputs[0]!, alpha)];
     },
+    cases: [{ inputs: ['float[3,5]'], attrs: { alpha: 0.75 } }],
   },
 );
 
 /** com.microsoft Gelu: x Phi(x). */
-export const MsGelu = op(unary('com.microsoft::Gelu', geluErf), { vjp: geluVjp });
+export const MsGelu = op(unary('com.microsoft::Gelu', geluErf), {
+  vjp: geluVjp,
+  cases: [{ inputs: ['float[2,3]'] }],
+});
 
 function withBias(b: GradBuilder, node: Parameters<Vjp>[1], dy: Value, rule: typeof exact): ReturnType<Vjp> {
   const x = input(node, 0);
@@ -106,6 +113,7 @@ export const MsBiasGelu = op({
 
   /** com.microsoft BiasGelu: exact gelu of x + bias. */
   vjp: (b, node, [dy]) => withBias(b, node, dy!, exact),
+  cases: [{ inputs: ['float[2,3]', 'float[3]'] }],
 });
 
 /** com.microsoft FastGelu: the tanh form of Gelu of x + bias. */
@@ -125,6 +133,7 @@ export const MsFastGelu = op({
 
   /** com.microsoft FastGelu: tanh gelu of x (+ bias). */
   vjp: (b, node, [dy]) => withBias(b, node, dy!, tanh),
+  cases: [{ inputs: ['float[2,3]', 'float[3]'], tolerance: 0.0001 }],
 });
 
 /** com.microsoft QuickGelu: x sigmoid(alpha x). */
@@ -140,5 +149,6 @@ export const MsQuickGelu = op(
       const alpha = attr?.kind === 'float' ? attr.value : 1.702;
       return [swishRule(b, dy!, input(node, 0), node.outputs[0]!, alpha)];
     },
+    cases: [{ inputs: ['float[2,3]'] }],
   },
 );

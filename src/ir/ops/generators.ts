@@ -43,6 +43,10 @@ export const Constant = op({
     if (!value) throw new Error('the constant has no numbers');
     return [nd(value.shape, value.data)];
   },
+  cases: [
+    { inputs: [], attrs: { value_ints: [3, -1, 2] } },
+    { inputs: [], attrs: { value_float: 1.5 } },
+  ],
 });
 
 /** ConstantOfShape: a tensor of the shape that the input lists, filled with `value` (default: 0 as float32). */
@@ -64,6 +68,7 @@ export const ConstantOfShape = op({
     return [nd(shape, new Float64Array(sizeOf(shape)).fill(fill))];
   },
   stopsGradient: true,
+  cases: [{ inputs: ['const int64[2] {2, 3}'] }],
 });
 
 /** EyeLike: ones on diagonal k of a matrix of the input's shape. */
@@ -82,6 +87,7 @@ export const EyeLike = op({
     return [fromIndex(need(inputs, 0).shape, ([i, j]) => (j! - i! === k ? 1 : 0))];
   },
   stopsGradient: true,
+  cases: [{ inputs: ['float[3,4]'], attrs: { k: 1 } }],
 });
 
 /** OneHot: a new dimension of extent `depth` that holds values[1] at the index and values[0] elsewhere. */
@@ -110,6 +116,9 @@ export const OneHot = op({
     ];
   },
   stopsGradient: true,
+  cases: [
+    { inputs: ['int64[2,2] {0, -1, 2, 5}', 'const int64 {4}', 'float[2] {0.25, 3}'], attrs: { axis: 1 } },
+  ],
 });
 
 function countOf(start: Dim, limit: Dim, delta: Dim): Dim {
@@ -153,6 +162,7 @@ export const Range = op({
     ];
   },
   stopsGradient: true,
+  cases: [{ inputs: ['const int64 {3}', 'const int64 {-4}', 'const int64 {-2}'] }],
 });
 
 /** A random tensor of the shape and type that attributes state. Not pure: two nodes are never the same. */

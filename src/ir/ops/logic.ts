@@ -1,10 +1,11 @@
+import { dtypeBits } from '../dtype.js';
 import { attrsOf } from './core/attrs.js';
 import { op } from './core/define.js';
-import { binary, unary } from './core/elementwise.js';
+import { binary, unary, unaryWith } from './core/elementwise.js';
 import { input } from './core/gradient.js';
 import { broadcastIndex, compared, known } from './core/ints.js';
 import { map, zip } from './core/nd.js';
-import { broadcastInputs, need, one, refuse, rule, tensorAt } from './core/rules.js';
+import { broadcastInputs, dtypeAt, need, one, refuse, rule, tensorAt } from './core/rules.js';
 
 /** Logic, comparisons, bits, and the choice by a condition. */
 
@@ -15,7 +16,7 @@ export const And = op(
     dtype: 'bool',
     ints: known((a, b) => a !== 0 && b !== 0),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['bool[2,3]', 'bool[3] {1, 0, 0}'] }] },
 );
 
 /** Or: logical or. */
@@ -25,7 +26,7 @@ export const Or = op(
     dtype: 'bool',
     ints: known((a, b) => a !== 0 || b !== 0),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['bool[2,3]', 'bool[3] {1, 0, 0}'] }] },
 );
 
 /** Xor: logical exclusive or. */
@@ -35,7 +36,7 @@ export const Xor = op(
     dtype: 'bool',
     ints: known((a, b) => (a !== 0) !== (b !== 0)),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['bool[2,3]', 'bool[3] {1, 0, 0}'] }] },
 );
 
 /** Not: logical negation. */
@@ -44,7 +45,7 @@ export const Not = op(
     dtype: 'bool',
     ints: (values) => values.map((v) => (typeof v === 'number' ? (v === 0 ? 1 : 0) : null)),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['bool[2,3]'] }] },
 );
 
 /** Equal: a = b. */
@@ -54,7 +55,7 @@ export const Equal = op(
     dtype: 'bool',
     ints: compared((sign) => sign === 0),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['int64[2,4]', 'int64[4] {-2, 5, 1, 8}'] }] },
 );
 
 /** Greater: a > b. */
@@ -63,7 +64,7 @@ export const Greater = op(
     dtype: 'bool',
     ints: compared((sign) => sign > 0),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['int64[2,4]', 'int64[4] {-2, 5, 1, 8}'] }] },
 );
 
 /** GreaterOrEqual: a >= b. */
@@ -73,7 +74,7 @@ export const GreaterOrEqual = op(
     dtype: 'bool',
     ints: compared((sign) => sign >= 0),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['int64[2,4]', 'int64[4] {-2, 5, 1, 8}'] }] },
 );
 
 /** Less: a < b. */
@@ -82,7 +83,7 @@ export const Less = op(
     dtype: 'bool',
     ints: compared((sign) => sign < 0),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['int64[2,4]', 'int64[4] {-2, 5, 1, 8}'] }] },
 );
 
 /** LessOrEqual: a <= b. */
@@ -92,7 +93,7 @@ export const LessOrEqual = op(
     dtype: 'bool',
     ints: compared((sign) => sign <= 0),
   }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['int64[2,4]', 'int64[4] {-2, 5, 1, 8}'] }] },
 );
 
 /** Where: a where the condition holds, else b; all three broadcast. */
@@ -136,43 +137,72 @@ export const Where = op({
       b.wants(2) ? b.one('Where', [condition, zero, dy!]) : null,
     ];
   },
+  cases: [{ inputs: ['bool[2,1,3]', 'float[4,1]', 'float[3]'] }],
 });
 
 /** BitwiseAnd: bitwise and. */
-export const BitwiseAnd = binary('BitwiseAnd', (a, b) => Number(BigInt(a) & BigInt(b)), {
-  since: 18,
-  commutative: true,
-});
+export const BitwiseAnd = op(
+  binary('BitwiseAnd', (a, b) => Number(BigInt(a) & BigInt(b)), {
+    since: 18,
+    commutative: true,
+  }),
+  { cases: [{ inputs: ['int64[5]', 'int64[5] {2, 9, 5, 12, 8}'] }] },
+);
 
 /** BitwiseOr: bitwise or. */
-export const BitwiseOr = binary('BitwiseOr', (a, b) => Number(BigInt(a) | BigInt(b)), {
-  since: 18,
-  commutative: true,
-});
+export const BitwiseOr = op(
+  binary('BitwiseOr', (a, b) => Number(BigInt(a) | BigInt(b)), {
+    since: 18,
+    commutative: true,
+  }),
+  { cases: [{ inputs: ['int64[5]', 'int64[5] {2, 9, 5, 12, 8}'] }] },
+);
 
 /** BitwiseXor: bitwise exclusive or. */
-export const BitwiseXor = binary('BitwiseXor', (a, b) => Number(BigInt(a) ^ BigInt(b)), {
-  since: 18,
-  commutative: true,
-});
+export const BitwiseXor = op(
+  binary('BitwiseXor', (a, b) => Number(BigInt(a) ^ BigInt(b)), {
+    since: 18,
+    commutative: true,
+  }),
+  { cases: [{ inputs: ['int64[5]', 'int64[5] {2, 9, 5, 12, 8}'] }] },
+);
 
 /** BitwiseNot: all bits inverted (two's complement; unsigned types wrap in their own width). */
-export const BitwiseNot = unary('BitwiseNot', (x) => ~x, { since: 18 });
+export const BitwiseNot = op(
+  unaryWith('BitwiseNot', 18, (node) => {
+    const dtype = dtypeAt(node, 0) ?? 'i64';
+    const top = dtype.startsWith('u') ? 2 ** dtypeBits(dtype) - 1 : -1;
+    return (x) => top - x;
+  }),
+  { cases: [{ inputs: ['int64[5]'] }, { inputs: ['uint8[5]'] }] },
+);
 
 /** BitShift: unsigned a shifted left or right by b bits. */
-export const BitShift = binary(
-  'BitShift',
-  (a, b, node) => {
-    const right = node.is('BitShift') && attrsOf(node).direction === 'RIGHT';
-    return Math.floor(a * 2 ** (right ? -b : b));
+export const BitShift = op(
+  binary(
+    'BitShift',
+    (a, b, node) => {
+      const right = node.is('BitShift') && attrsOf(node).direction === 'RIGHT';
+      const dtype = dtypeAt(node, 0);
+      // what is shifted out at the top is lost
+      return (
+        Math.floor(a * 2 ** (right ? -b : b)) % (dtype ? 2 ** dtypeBits(dtype) : Number.POSITIVE_INFINITY)
+      );
+    },
+    { since: 11, mixed: true },
+  ),
+  {
+    cases: [
+      { inputs: ['uint8[4]', 'uint8[4] {1, 2, 0, 3}'], attrs: { direction: 'RIGHT' } },
+      { inputs: ['uint8[4]', 'uint8[4] {1, 2, 0, 3}'], attrs: { direction: 'LEFT' } },
+    ],
   },
-  { since: 11, mixed: true },
 );
 
 /** IsNaN: whether x is not a number. */
 export const IsNaN = op(
   unary('IsNaN', (x) => (Number.isNaN(x) ? 1 : 0), { since: 9, dtype: 'bool' }),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['float[2,5]'] }] },
 );
 
 /** IsInf: whether x is infinite; the attributes choose the signs that count. */
@@ -189,4 +219,5 @@ export const IsInf = op({
     return [map(need(inputs, 0), (x) => (hit(x) ? 1 : 0))];
   },
   stopsGradient: true,
+  cases: [{ inputs: ['float[3] {1, inf, -inf}'], attrs: { detect_negative: 0 } }],
 });

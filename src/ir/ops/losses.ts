@@ -122,6 +122,7 @@ export const SoftmaxCrossEntropyLoss = op({
     return [classLoss(logp, need(inputs, 1), inputs[2] ?? null, attrsOf(node)), logp];
   },
 
+  gradientsOf: 'all',
   /** loss = -w_y log softmax(x)_y: dx = w_y (p - 1[y]); with d log p, the second output: dx = dlogp - p sum(dlogp). */
   vjp: (b, node, [dy, dlogp]) => {
     const x = input(node, 0);
@@ -139,6 +140,26 @@ export const SoftmaxCrossEntropyLoss = op({
     }
     return [dx, null, null];
   },
+  cases: [
+    { inputs: ['float[4,5]', 'int64[4] {0, 4, 2, 2}'], attrs: { reduction: 'mean' }, outputs: 2 },
+    {
+      inputs: ['float[2,5,3]', 'int64[2,3] {0, 4, 2, 1, -1, 3}', 'const float[5] > 0'],
+      attrs: { reduction: 'mean', ignore_index: -1 },
+      outputs: 2,
+    },
+    { inputs: ['float[4,5]', 'int64[4] {0, 4, 2, 2}'], attrs: { reduction: 'sum' }, outputs: 2 },
+    {
+      inputs: ['float[2,5,3]', 'int64[2,3] {0, 4, 2, 1, -1, 3}', 'const float[5] > 0'],
+      attrs: { reduction: 'sum', ignore_index: -1 },
+      outputs: 2,
+    },
+    { inputs: ['float[4,5]', 'int64[4] {0, 4, 2, 2}'], attrs: { reduction: 'none' }, outputs: 2 },
+    {
+      inputs: ['float[2,5,3]', 'int64[2,3] {0, 4, 2, 1, -1, 3}', 'const float[5] > 0'],
+      attrs: { reduction: 'none', ignore_index: -1 },
+      outputs: 2,
+    },
+  ],
 });
 
 /** NegativeLogLikelihoodLoss: log-probabilities [N, C, d...], labels [N, d...], weights [C] -> loss. */
@@ -160,4 +181,21 @@ export const NegativeLogLikelihoodLoss = op({
     const x = input(node, 0);
     return [b.one('Where', [isLabel, b.neg(slope), b.scalar(0, x)]), null, null];
   },
+  cases: [
+    { inputs: ['float[4,5]', 'int64[4] {0, 4, 2, 2}'], attrs: { reduction: 'mean' } },
+    {
+      inputs: ['float[2,5,3]', 'int64[2,3] {0, 4, 2, 1, -1, 3}', 'const float[5] > 0'],
+      attrs: { reduction: 'mean', ignore_index: -1 },
+    },
+    { inputs: ['float[4,5]', 'int64[4] {0, 4, 2, 2}'], attrs: { reduction: 'sum' } },
+    {
+      inputs: ['float[2,5,3]', 'int64[2,3] {0, 4, 2, 1, -1, 3}', 'const float[5] > 0'],
+      attrs: { reduction: 'sum', ignore_index: -1 },
+    },
+    { inputs: ['float[4,5]', 'int64[4] {0, 4, 2, 2}'], attrs: { reduction: 'none' } },
+    {
+      inputs: ['float[2,5,3]', 'int64[2,3] {0, 4, 2, 1, -1, 3}', 'const float[5] > 0'],
+      attrs: { reduction: 'none', ignore_index: -1 },
+    },
+  ],
 });

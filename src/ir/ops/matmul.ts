@@ -176,6 +176,11 @@ export const MatMul = op({
    * dB = A^T dY with both flattened. Otherwise batched products, summed over broadcast batch axes.
    */
   vjp: (b, node, [dy]) => productVjp(b, node, dy!, { alpha: 1, transA: 0, transB: 0 }),
+  cases: [
+    { inputs: ['float[2,1,3,4]', 'float[5,4,2]'] },
+    { inputs: ['float[4]', 'float[4,3]'] },
+    { inputs: ['float[3,4]', 'float[4]'] },
+  ],
 });
 
 /** Shape of the product, unknown extents as null; refuses inputs that are not matrices or do not fit. */
@@ -238,6 +243,10 @@ export const Gemm = op({
     return [c ? zip([product, c], (x, y) => alpha * x + beta * y) : zip([product], (x) => alpha * x)];
   },
   vjp: gemmVjp,
+  cases: [
+    { inputs: ['float[3,4]', 'float[5,4]', 'float[5]'], attrs: { alpha: 0.5, beta: 1.5, transB: 1 } },
+    { inputs: ['float[4,3]', 'float[4,5]'], attrs: { transA: 1 } },
+  ],
 });
 
 /** com.microsoft FusedMatMul: alpha times MatMul, the last two dimensions of either input swapped first. */
@@ -276,6 +285,11 @@ export const MsFusedMatMul = op({
     if (transBatchA || transBatchB) return { because: 'batches of its operands are transposed', at: node };
     return productVjp(b, node, dy!, { alpha, transA: transA ? 1 : 0, transB: transB ? 1 : 0 });
   },
+  cases: [
+    { inputs: ['float[2,4,3]', 'float[2,5,4]'], attrs: { alpha: 0.5, transA: 1, transB: 1 } },
+    { inputs: ['float[4]', 'float[5,4]'], attrs: { transB: 1 } },
+    { inputs: ['float[2,1,4,3]', 'float[1,3,4,2]'], attrs: { transA: 1 } },
+  ],
 });
 
 type Activation = (x: number, alpha: number, beta: number) => number;
@@ -358,4 +372,41 @@ export const MsFusedGemm = op({
       return { because: `its activation ${activation} with a negative alpha is not monotone`, at: node };
     return gemmVjp(b, node, [slope(b, dy!, node.outputs[0]!, activation_alpha)]);
   },
+  cases: [
+    { inputs: ['float[3,4]', 'float[4,2]', 'float[2]'], attrs: { activation: 'Relu', beta: 0.5 } },
+    {
+      inputs: ['float[3,4]', 'float[2,4]', 'float[2]'],
+      attrs: { activation: 'Elu', activation_alpha: 0.3, activation_beta: 0.45, transB: 1, alpha: 1.5 },
+    },
+    {
+      inputs: ['float[3,4]', 'float[2,4]', 'float[2]'],
+      attrs: {
+        activation: 'HardSigmoid',
+        activation_alpha: 0.3,
+        activation_beta: 0.45,
+        transB: 1,
+        alpha: 1.5,
+      },
+    },
+    {
+      inputs: ['float[3,4]', 'float[2,4]', 'float[2]'],
+      attrs: { activation: 'LeakyRelu', activation_alpha: 0.3, activation_beta: 0.45, transB: 1, alpha: 1.5 },
+    },
+    {
+      inputs: ['float[3,4]', 'float[2,4]', 'float[2]'],
+      attrs: { activation: 'Sigmoid', activation_alpha: 0.3, activation_beta: 0.45, transB: 1, alpha: 1.5 },
+    },
+    {
+      inputs: ['float[3,4]', 'float[2,4]', 'float[2]'],
+      attrs: { activation: 'Softplus', activation_alpha: 0.3, activation_beta: 0.45, transB: 1, alpha: 1.5 },
+    },
+    {
+      inputs: ['float[3,4]', 'float[2,4]', 'float[2]'],
+      attrs: { activation: 'Softsign', activation_alpha: 0.3, activation_beta: 0.45, transB: 1, alpha: 1.5 },
+    },
+    {
+      inputs: ['float[3,4]', 'float[2,4]', 'float[2]'],
+      attrs: { activation: 'Tanh', activation_alpha: 0.3, activation_beta: 0.45, transB: 1, alpha: 1.5 },
+    },
+  ],
 });

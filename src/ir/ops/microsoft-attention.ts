@@ -102,7 +102,16 @@ export const MsAttention = op({
     const present = k.shape.join() === v.shape.join() ? nd([2, ...k.shape], [...k.data, ...v.data]) : k;
     return [y, present];
   },
+  gradientsOf: 'all',
   vjp: byDecomposition(msAttentionProblem),
+  cases: [
+    { inputs: ['float[2,3,8]', 'float[8,24]', 'float[24]', 'int32[2] {3, 2}'], attrs: { num_heads: 2 } },
+    {
+      inputs: ['float[2,3,8]', 'float[8,24]', 'float[24]', '', 'float[2,2,2,5,4]'],
+      attrs: { num_heads: 2, unidirectional: 1 },
+      outputs: 2,
+    },
+  ],
 });
 
 /**
@@ -173,7 +182,12 @@ export const MsMultiHeadAttention = op({
     const stages = attend(q, k, v, a.scale || 1 / Math.sqrt(q.shape[3]!), 0, sum);
     return [joinHeads(stages.y), k, v, stages.biased];
   },
+  gradientsOf: 'all',
   vjp: byDecomposition(multiHeadAttentionProblem),
+  cases: [
+    { inputs: ['float[2,3,8]', 'float[2,5,8]', 'float[2,5,8]', 'float[24]'], attrs: { num_heads: 2 } },
+    { inputs: ['float[1,3,8]', 'float[1,3,8]', 'float[1,3,8]'], attrs: { num_heads: 2, unidirectional: 1 } },
+  ],
 });
 
 function presentLength(past: Dim, grown: Dim, stated: Dim): Dim {
@@ -262,7 +276,25 @@ export const MsGroupQueryAttention = op({
     const { y, capped } = attend(q, k, v, a.scale || 1 / Math.sqrt(q.shape[3]!), a.softcap, bias);
     return [joinHeads(y), k, v, capped];
   },
+  gradientsOf: 'all',
   vjp: byDecomposition(groupQueryAttentionProblem),
+  cases: [
+    {
+      inputs: [
+        'float[1,3,64]',
+        'float[1,3,32]',
+        'float[1,3,32]',
+        'float[1,2,0,16]',
+        'float[1,2,0,16]',
+        'int32[1] {2}',
+        'const int32[1] {3}',
+        'float[6,8]',
+        'float[6,8]',
+      ],
+      attrs: { num_heads: 4, kv_num_heads: 2, do_rotary: 1 },
+      outputs: 3,
+    },
+  ],
 });
 
 /**
@@ -295,4 +327,18 @@ export const MsRotaryEmbedding = op({
     return [flat ? joinHeads(y) : y];
   },
   vjp: rotaryVjp(3),
+  cases: [
+    {
+      inputs: ['float[2,3,16]', 'int64[2,3] {0, 1, 2, 3, 4, 5}', 'const float[7,4]', 'const float[7,4]'],
+      attrs: { interleaved: 1 },
+    },
+    {
+      inputs: ['float[1,2,3,8]', 'int64[1] {2}', 'const float[7,4]', 'const float[7,4]'],
+      attrs: { scale: 0.5 },
+    },
+    {
+      inputs: ['float[2,3,12]', 'int64[2,3] {0, 1, 2, 3, 4, 5}', 'const float[7,2]', 'const float[7,2]'],
+      attrs: { num_heads: 2, rotary_embedding_dim: 4 },
+    },
+  ],
 });

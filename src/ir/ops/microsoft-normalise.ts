@@ -73,6 +73,7 @@ function skipGrads(b: GradBuilder, node: Node, ds: Value | null, weights: Grads,
 
 /** com.microsoft SkipLayerNormalization: LayerNormalization of input + skip + bias. */
 export const MsSkipLayerNormalization = op(skipNormOp('com.microsoft::SkipLayerNormalization', true), {
+  gradientsOf: [0, 3],
   /** SkipLayerNormalization (com.microsoft): layer normalisation of s = x + skip (+ bias), which is output 3. */
   vjp: (b, node, grads) => {
     const [dy, , , dsum] = grads;
@@ -83,12 +84,19 @@ export const MsSkipLayerNormalization = op(skipNormOp('com.microsoft::SkipLayerN
     const ds = both(b, parts[0] ?? null, dsum ?? null);
     return skipGrads(b, node, ds, [parts[1] ?? null, parts[2] ?? null], 4);
   },
+  cases: [
+    {
+      inputs: ['float[2,3,4]', 'float[2,3,4]', 'float[4]', 'float[4]', 'float[4]'],
+      attrs: { epsilon: 0.01 },
+    },
+  ],
 });
 
 /** com.microsoft SkipSimplifiedLayerNormalization: RMSNormalization of input + skip + bias. */
 export const MsSkipSimplifiedLayerNormalization = op(
   skipNormOp('com.microsoft::SkipSimplifiedLayerNormalization', false),
   {
+    gradientsOf: [0, 3],
     /** SkipSimplifiedLayerNormalization (com.microsoft): RMS normalisation of s = x + skip (+ bias), which is output 3. */
     vjp: (b, node, grads) => {
       const [dy, , , dsum] = grads;
@@ -100,6 +108,7 @@ export const MsSkipSimplifiedLayerNormalization = op(
       const ds = both(b, parts[0] ?? null, dsum ?? null);
       return skipGrads(b, node, ds, [parts[1] ?? null], 3);
     },
+    cases: [{ inputs: ['float[2,3,4]', 'float[2,3,4]', 'float[4]', 'float[4]'], attrs: { epsilon: 0.01 } }],
   },
 );
 
@@ -169,5 +178,35 @@ export const MsEmbedLayerNormalization = op({
       : nd([batch], new Float64Array(batch));
     return [y, lengths, sum];
   },
+  gradientsOf: [0, 2],
   vjp: embedLayerNormVjp,
+  cases: [
+    {
+      inputs: [
+        'int32[2,3] {0, 1, 4, 3, 2, 1}',
+        'int32[2,3] {0, 1, 1, 0, 0, 1}',
+        'float[5,8]',
+        'float[6,8]',
+        'float[2,8]',
+        'float[8]',
+        'float[8]',
+      ],
+      outputs: 2,
+    },
+    {
+      inputs: [
+        'int32[2,3] {0, 1, 4, 3, 2, 1}',
+        '',
+        'float[5,8]',
+        'float[6,8]',
+        '',
+        'float[8]',
+        'float[8]',
+        'int32[2,3] {1, 1, 0, 1, 0, 0}',
+        'int32[1,3] {5, 0, 3}',
+      ],
+      attrs: { epsilon: 0.01 },
+      outputs: 3,
+    },
+  ],
 });

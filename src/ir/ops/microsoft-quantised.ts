@@ -126,6 +126,18 @@ export const MsMatMulNBits = op({
     const dx = gemm(b, flat, unpackedNBits(b, node, dy!, K, N), 0, 0);
     return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null, null, null, dc];
   },
+  cases: [
+    {
+      inputs: ['float[3,20]', 'const uint8[5,2,8]', 'const float[10] > 0'],
+      attrs: { K: 20, N: 5, bits: 4, block_size: 16 },
+      tolerance: 0.0001,
+    },
+    {
+      inputs: ['float[3,32]', 'const uint8[5,2,8]', 'const float[10] > 0', 'const uint8[5]'],
+      attrs: { K: 32, N: 5, bits: 4, block_size: 16 },
+      tolerance: 0.0001,
+    },
+  ],
 });
 
 /** The numbers, then the same with a minus. */
@@ -218,6 +230,16 @@ export const MsMatMulBnb4 = op({
     const dx = gemm(b, flat, unpackedBnb4(b, node, table, dy!, K * N, [N, K]), 0, 0, 1, x);
     return [b.rank(x) === 2 ? dx : b.reshapeLike(dx, x), null, null];
   },
+  cases: [
+    {
+      inputs: ['float[2,3,8]', 'const uint8[20]', 'const float[3] > 0'],
+      attrs: { K: 8, N: 5, block_size: 16, quant_type: 0 },
+    },
+    {
+      inputs: ['float[2,3,8]', 'const uint8[20]', 'const float[3] > 0'],
+      attrs: { K: 8, N: 5, block_size: 16, quant_type: 1 },
+    },
+  ],
 });
 
 interface Scaled {
@@ -295,6 +317,17 @@ export const MsDynamicQuantizeMatMul = op({
       bias: 4,
     });
   },
+  cases: [
+    {
+      inputs: [
+        'float[3,4]',
+        'const int8[4,5]',
+        'const float[5] > 0',
+        'const int8[5] {3, -2, 0, 5, 1}',
+        'float[5]',
+      ],
+    },
+  ],
 });
 
 /** com.microsoft MatMulIntegerToFloat: (a - zero point)(w - zero point) times both scales, plus a bias; those of w per column. */
@@ -325,4 +358,17 @@ export const MsMatMulIntegerToFloat = op({
     return scaledProduct(b, node, dy!, { x, w, scales, zero: node.inputs[5] ?? null, bias: 6 });
   },
   throughIntegers: true,
+  cases: [
+    {
+      inputs: [
+        'uint8[3,4]',
+        'const int8[4,5]',
+        'const float {0.02}',
+        'const float[5] > 0',
+        'const uint8 {7}',
+        'const int8[5] {3, -2, 0, 5, 1}',
+        'float[5]',
+      ],
+    },
+  ],
 });

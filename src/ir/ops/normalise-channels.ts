@@ -82,6 +82,7 @@ export const BatchNormalization = op({
       null,
     ];
   },
+  cases: [{ inputs: ['float[2,3,4]', 'float[3]', 'float[3]', 'const float[3]', 'const float[3] > 0'] }],
 });
 
 interface Precision {
@@ -152,6 +153,7 @@ export const InstanceNormalization = op({
     const dx = through(b, b.mul(g, laid(up(input(node, 1)))), n, k, spatial);
     return [down(dx), ...summedPerChannel(b, g, n, [0, ...spatial], down)];
   },
+  cases: [{ inputs: ['float[2,3,4,2]', 'float[3]', 'float[3]'] }],
 });
 
 /**
@@ -205,6 +207,7 @@ export const GroupNormalization = op({
     return [affine(y, spread(need(inputs, 1)), spread(need(inputs, 2)))];
   },
   vjp: groupNormVjp,
+  cases: [{ inputs: ['float[2,4,3]', 'float[4]', 'float[4]'], attrs: { num_groups: 2 } }],
 });
 
 /** LpNormalization: each line along `axis` divided by its 1- or 2-norm. */
@@ -244,4 +247,5 @@ export const LpNormalization = op({
     const dx = b.div(b.sub(dy!, b.mul(slope, along)), safe);
     return [b.one('Where', [isZero, zero, dx])];
   },
+  cases: [{ inputs: ['float[2,5]'], attrs: { axis: -1, p: 2 } }],
 });

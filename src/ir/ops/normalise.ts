@@ -129,6 +129,14 @@ export const LayerNormalization = op({
     const k = extraOutput(b, node, 2);
     return centred(b, { x, w, c: node.inputs[2] ?? null, mean, k, axes }, dy!, [0, 1, 2]);
   },
+  cases: [
+    {
+      inputs: ['float[2,3,4]', 'float[3,4]', 'float[3,4]'],
+      attrs: { axis: 1, epsilon: 0.01 },
+      outputs: 3,
+      gradient: [0],
+    },
+  ],
 });
 
 interface Scaled {
@@ -189,6 +197,7 @@ export const RMSNormalization = op({
     ];
   },
   vjp: rmsNormVjp,
+  cases: [{ inputs: ['float[2,3,4]', 'float[4]'], opset: 23, attrs: { epsilon: 0.01 } }],
 });
 
 /** SimplifiedLayerNormalization (ONNX Runtime, in the standard domain): as RMSNormalization, with 1/rms as second output. */
@@ -211,4 +220,5 @@ export const SimplifiedLayerNormalization = op({
     return [affine(y, need(inputs, 1), null), inverse];
   },
   vjp: rmsNormVjp,
+  cases: [{ inputs: ['float[2,3,4]', 'float[4]'], attrs: { epsilon: 0.01 } }],
 });

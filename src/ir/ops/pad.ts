@@ -161,4 +161,11 @@ export const Pad = op([padOf(1, 10), padOf(11)], {
       : null;
     return [dx, null, fill, null];
   },
+  cases: [
+    { inputs: ['float[2,4]', 'const int64[4] {0, 2, 1, 3}', 'float {0.5}'] },
+    { inputs: ['float[2,4]', 'const int64[4] {0, 2, 0, 3}'], attrs: { mode: 'reflect' } },
+    { inputs: ['float[2,4]', 'const int64[4] {1, 2, 0, -1}'], attrs: { mode: 'edge' } },
+    { inputs: ['float[2,4]', 'const int64[2] {1, 2}', '', 'const int64[1] {-1}'] },
+    { inputs: ['float[2,4]'], opset: 10, attrs: { pads: [1, 0, 0, 2], value: 0.75 } },
+  ],
 });

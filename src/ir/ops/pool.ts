@@ -132,6 +132,20 @@ export const MaxPool = op(
       const flat = b.opset >= 16 ? scatter(b, x, indices, dy!, true) : inTurns(b, node, x, indices, dy!);
       return [b.reshapeLike(flat, x)];
     },
+    cases: [
+      {
+        inputs: ['float[2,3,7,5]'],
+        outputs: 2,
+        attrs: { kernel_shape: [3, 2], strides: [2, 1], pads: [1, 0, 0, 1], ceil_mode: 1 },
+      },
+      {
+        inputs: ['float[1,2,3,4] {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}'],
+        outputs: 2,
+        attrs: { kernel_shape: [2, 2], dilations: [1, 2], pads: [1, 1, 0, 0] },
+        gradient: [],
+      },
+      { inputs: ['float[1,2,5,6]'], attrs: { kernel_shape: [2, 3], pads: [1, 0, 0, 2] } },
+    ],
   },
 );
 
@@ -232,7 +246,62 @@ const averagePoolVjp: Vjp = (b, node, [dy]) => {
 /** AveragePool: the mean of each window. */
 export const AveragePool = op(
   pool('AveragePool', ({ values, places }) => [values.reduce((a, b) => a + b, 0) / places]),
-  { vjp: averagePoolVjp },
+  {
+    vjp: averagePoolVjp,
+    cases: [
+      { inputs: ['float[1,2,5,6]'], attrs: { kernel_shape: [2, 3], strides: [2, 2], pads: [0, 1, 1, 1] } },
+      { inputs: ['float[1,2,6]'], attrs: { kernel_shape: [3], strides: [2], ceil_mode: 1 } },
+      {
+        inputs: ['float[1,2,8,6]'],
+        opset: 17,
+        attrs: {
+          kernel_shape: [4, 3],
+          strides: [3, 2],
+          pads: [1, 1, 0, 1],
+          ceil_mode: 1,
+          count_include_pad: 0,
+        },
+      },
+      {
+        inputs: ['float[1,2,8,6]'],
+        opset: 17,
+        attrs: {
+          kernel_shape: [4, 3],
+          strides: [3, 2],
+          pads: [1, 1, 0, 1],
+          ceil_mode: 1,
+          count_include_pad: 1,
+        },
+      },
+      {
+        inputs: ['float[1,2,8,6]'],
+        opset: 22,
+        attrs: {
+          kernel_shape: [4, 3],
+          strides: [3, 2],
+          pads: [1, 1, 0, 1],
+          ceil_mode: 1,
+          count_include_pad: 0,
+        },
+      },
+      {
+        inputs: ['float[1,2,8,6]'],
+        opset: 22,
+        attrs: {
+          kernel_shape: [4, 3],
+          strides: [3, 2],
+          pads: [1, 1, 0, 1],
+          ceil_mode: 1,
+          count_include_pad: 1,
+        },
+      },
+      {
+        inputs: ['float[1,2,4,5,3]'],
+        opset: 22,
+        attrs: { kernel_shape: [2, 3, 1], dilations: [2, 1, 1], strides: [1, 2, 2], ceil_mode: 1 },
+      },
+    ],
+  },
 );
 
 /** f over all spatial dimensions of (batch, channels, spatial...), which become 1. */
@@ -262,6 +331,7 @@ export const GlobalMaxPool = op(
       const hit = b.one('Where', [b.one('Equal', [x, y]), b.scalar(1, x), b.scalar(0, x)]);
       return b.mul(hit, b.div(dy, b.reduceSum(hit, axes, true)));
     }),
+    cases: [{ inputs: ['float[2,3,4,5]'] }],
   },
 );
 
@@ -285,5 +355,6 @@ export const GlobalAveragePool = op(
       }
       return b.div(wide, count(b, x, dy));
     }),
+    cases: [{ inputs: ['float[2,3,4,5]'] }],
   },
 );

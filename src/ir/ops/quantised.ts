@@ -119,6 +119,7 @@ export const QuantizeLinear = op({
     return [zip(parts, (v, s, z = 0) => Math.min(range[1], Math.max(range[0], roundEven(v! / s!) + z)))];
   },
   vjp: quantizeLinearVjp,
+  cases: [{ inputs: ['float[2,3]', 'float {0.01}', 'int8 {5}'] }],
 });
 
 /** DequantizeLinear: (x - zero point) * scale, per tensor, per index of `axis`, or per block along it. */
@@ -151,6 +152,10 @@ export const DequantizeLinear = op({
     return [b.mul(dx!, wide), null, null];
   },
   throughIntegers: true,
+  cases: [
+    { inputs: ['uint8[2,3]', 'float[3] > 0', 'uint8[3]'], attrs: { axis: 1 } },
+    { inputs: ['int8[4,3]', 'float[2,3] > 0'], attrs: { axis: 0, block_size: 2 } },
+  ],
 });
 
 /** DynamicQuantizeLinear: x in 8 unsigned bits, with the scale and zero point that its range (with 0) asks for. */
@@ -174,6 +179,7 @@ export const DynamicQuantizeLinear = op({
 
   /** q = round(x / s) + z with s and z from the range of x, which nothing exceeds: dx = dq / s, both taken for constants. */
   vjp: (b, node, [dq]) => [b.div(dq!, node.outputs[1]!)],
+  cases: [{ inputs: ['float[2,6]'], outputs: 3 }],
 });
 
 /** An operand of an integer product as numbers of the type of `like`, less its zero point: per row of the left one, per column of the right. */
@@ -247,4 +253,5 @@ export const MatMulInteger = op({
     return [da, dw, null, null];
   },
   throughIntegers: true,
+  cases: [{ inputs: ['uint8[2,3]', 'int8[3,4]', 'uint8 {9}', 'int8[4] {1, 2, 3, 4}'] }],
 });

@@ -43,6 +43,10 @@ export const CumSum = op({
     const attrs = { exclusive: attrInt(exclusive), reverse: attrInt(reverse ? 0 : 1) };
     return [b.one('CumSum', [dy!, input(node, 1)], attrs), null];
   },
+  cases: [
+    { inputs: ['float[2,5]', 'const int64 {-1}'], attrs: { exclusive: 1, reverse: 1 } },
+    { inputs: ['float[3,2]', 'const int64 {0}'] },
+  ],
 });
 
 /** Trilu: the upper (or lower) triangle of the last two dimensions, from diagonal k on; zero elsewhere. */
@@ -73,6 +77,10 @@ export const Trilu = op({
     const attrs = { upper: attrInt(attributes(node, 'Trilu').upper) };
     return [b.one('Trilu', [dy!, ...node.inputs.slice(1)], attrs), null];
   },
+  cases: [
+    { inputs: ['float[2,4,5]', 'const int64 {-1}'] },
+    { inputs: ['float[4,3]', 'const int64 {1}'], attrs: { upper: 0 } },
+  ],
 });
 
 /** DepthToSpace: blocks of channels laid out as squares of b x b pixels, depth first (DCR) or column first (CRD). */
@@ -113,6 +121,10 @@ export const DepthToSpace = op({
     const apart = b.reshape(back, b.ints([0, blocks, channels / blocks, -1]));
     return [b.reshapeLike(b.transpose(apart, [0, 2, 1, 3]), x)];
   },
+  cases: [
+    { inputs: ['float[1,8,2,3]'], attrs: { blocksize: 2 } },
+    { inputs: ['float[1,8,2,3]'], attrs: { blocksize: 2, mode: 'CRD' } },
+  ],
 });
 
 /** SpaceToDepth: squares of b x b pixels laid out as channels. */
@@ -140,6 +152,7 @@ export const SpaceToDepth = op({
   vjp: (b, node, [dy]) => [
     b.one('DepthToSpace', [dy!], { blocksize: attrInt(attributes(node, 'SpaceToDepth').blocksize) }),
   ],
+  cases: [{ inputs: ['float[1,2,4,6]'], attrs: { blocksize: 2 } }],
 });
 
 function topKOf(since: number, until?: number): OpDef<'TopK'> {
@@ -185,6 +198,11 @@ export const TopK = op([topKOf(1, 9), topKOf(10)], {
     const axis = attrInt(axisOf(attributes(node, 'TopK').axis, b.rank(x)));
     return [b.one('ScatterElements', [zerosLike(b, x), node.outputs[1]!, dy!], { axis }), null];
   },
+  cases: [
+    { inputs: ['float[2,6]', 'const int64[1] {3}'], outputs: 2 },
+    { inputs: ['float[5,2]', 'const int64[1] {2}'], outputs: 2, attrs: { axis: 0, largest: 0 } },
+    { inputs: ['float[2,6]'], opset: 9, attrs: { k: 3 }, outputs: 2, gradient: [] },
+  ],
 });
 
 /** NonZero: the indices of all elements that are not zero, one column each. Their number depends on the data. */
@@ -216,6 +234,7 @@ export const NonZero = op({
     ];
   },
   stopsGradient: true,
+  cases: [{ inputs: ['float[2,3] {0, 1, 2, 0, 0, 3}'] }],
 });
 
 /** By elimination with the largest pivot of each column; `m` (n, n) is used up. */
@@ -287,4 +306,5 @@ export const Det = op({
     const signs = range(n * n).map((i) => ((Math.floor(i / n) + (i % n)) % 2 === 0 ? 1 : -1));
     return [b.mul(b.mul(minors, floats(b, x, [n, n], signs, 'grad/signs')), wide)];
   },
+  cases: [{ inputs: ['float[2,3,4,4]'] }, { inputs: ['float[2,2] {0, 2, 3, 0}'] }],
 });

@@ -6,7 +6,7 @@ import { type AttrsOf, type GradBuilder, type OpDef, type OpName, op } from './c
 import { addDim, type Ints, maxDim, minDim, productOf } from './core/dims.js';
 import { axisOf, input, type Vjp } from './core/gradient.js';
 import { numbers } from './core/gradient-shape.js';
-import { reduce, reduce as reduceNd } from './core/nd.js';
+import { reduce } from './core/nd.js';
 import { attrs, axisIn, need, numbersAt, ofRank, one, rule, tensorAt, unknownDims } from './core/rules.js';
 import { keptSlices } from './core/slices.js';
 
@@ -73,7 +73,7 @@ function reduction<const Op extends OpName>(
       const a = attrsOf(node, asInput ? axesInputSince : axesInputSince - 1) as AttrsOf<Op> & ReduceAttrs;
       const given = asInput ? [...(inputs[1]?.data ?? [])] : (a.axes ?? []);
       if (given.length === 0 && a.noop_with_empty_axes) return [x];
-      return [reduceNd(x, axesOf(node, given, x.shape.length), a.keepdims !== 0, f)];
+      return [reduce(x, axesOf(node, given, x.shape.length), a.keepdims !== 0, f)];
     },
   });
   return [
@@ -127,6 +127,11 @@ export const ReduceSum = op(
       const laid = spread(b, node, dy!);
       return laid ? [laid.wide, null] : { because: COMPUTED, at: node };
     },
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'], attrs: { noop_with_empty_axes: 1 } },
+      { inputs: ['float[2,3,4]'], opset: 12, attrs: { axes: [1] } },
+    ],
   },
 );
 
@@ -149,11 +154,23 @@ export const ReduceMean = op(
       const count = b.one('Cast', [b.one('Div', [total, left])], { to: attrInt(b.onnxType(x)) });
       return [b.div(laid.wide, count), null];
     },
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'], opset: 17, attrs: { axes: [1] } },
+    ],
   },
 );
 
 /** ReduceProd: the product along the axes. */
-export const ReduceProd = reduction('ReduceProd', (v) => v.reduce((a, x) => a * x, 1), { ints: productOf });
+export const ReduceProd = op(
+  reduction('ReduceProd', (v) => v.reduce((a, x) => a * x, 1), { ints: productOf }),
+  {
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'], opset: 17, attrs: { axes: [1] } },
+    ],
+  },
+);
 
 /** ReduceMax and ReduceMin: the gradient goes to the elements that equal the result, in equal parts. */
 const reduceExtremumVjp: Vjp = (b, node, [dy]) => {
@@ -172,7 +189,14 @@ export const ReduceMax = op(
   reduction('ReduceMax', (v) => v.reduce((a, x) => Math.max(a, x), Number.NEGATIVE_INFINITY), {
     ints: (v) => (v.length === 0 ? null : v.reduce(maxDim)),
   }),
-  { vjp: reduceExtremumVjp },
+  {
+    vjp: reduceExtremumVjp,
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'] },
+      { inputs: ['float[2,3,4]'], opset: 17, attrs: { axes: [1], keepdims: 0 } },
+    ],
+  },
 );
 
 /** ReduceMin: the least along the axes. */
@@ -180,7 +204,13 @@ export const ReduceMin = op(
   reduction('ReduceMin', (v) => v.reduce((a, x) => Math.min(a, x), Number.POSITIVE_INFINITY), {
     ints: (v) => (v.length === 0 ? null : v.reduce(minDim)),
   }),
-  { vjp: reduceExtremumVjp },
+  {
+    vjp: reduceExtremumVjp,
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'], opset: 17, attrs: { axes: [1] } },
+    ],
+  },
 );
 
 /** ReduceL1: sum of absolute values along the axes. */
@@ -196,6 +226,10 @@ export const ReduceL1 = op(
       const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(laid.wide), zero]);
       return [b.one('Where', [b.one('Greater', [x, zero]), laid.wide, negative]), null];
     },
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'], opset: 17, attrs: { axes: [1] } },
+    ],
   },
 );
 
@@ -212,6 +246,10 @@ export const ReduceL2 = op(
       const laid = spread(b, node, b.div(dy!, safe));
       return laid ? [b.mul(laid.wide, x), null] : { because: COMPUTED, at: node };
     },
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'], opset: 17, attrs: { axes: [1] } },
+    ],
   },
 );
 
@@ -225,6 +263,10 @@ export const ReduceSumSquare = op(
       const laid = spread(b, node, dy!);
       return laid ? [b.mul(laid.wide, b.mul(x, b.scalar(2, x))), null] : { because: COMPUTED, at: node };
     },
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'], opset: 17, attrs: { axes: [1] } },
+    ],
   },
 );
 
@@ -237,6 +279,10 @@ export const ReduceLogSum = op(
       const laid = spread(b, node, b.mul(dy!, b.one('Exp', [b.neg(node.outputs[0]!)])));
       return laid ? [laid.wide, null] : { because: COMPUTED, at: node };
     },
+    cases: [
+      { inputs: ['float[2,3] > 0', 'const int64[1] {1}'] },
+      { inputs: ['float[2,3,4] > 0'], opset: 17, attrs: { axes: [1] } },
+    ],
   },
 );
 
@@ -252,6 +298,10 @@ export const ReduceLogSumExp = op(
       const share = b.one('Exp', [b.sub(x, withAxes(b, node, node.outputs[0]!, axes))]);
       return [b.mul(share, withAxes(b, node, dy!, axes)), null];
     },
+    cases: [
+      { inputs: ['float[2,3,4]', 'const int64[2] {-1, 0}'], attrs: { keepdims: 0 } },
+      { inputs: ['float[2,3,4]'], opset: 17, attrs: { axes: [1] } },
+    ],
   },
 );
 
@@ -285,11 +335,16 @@ function argOp<const Op extends OpName>(name: Op, beats: (a: number, b: number) 
 /** ArgMax: index of the greatest element along an axis. */
 export const ArgMax = op(
   argOp('ArgMax', (a, b) => a > b),
-  { stopsGradient: true },
+  { stopsGradient: true, cases: [{ inputs: ['float[2,5]'], attrs: { axis: -1 } }] },
 );
 
 /** ArgMin: index of the least element along an axis. */
 export const ArgMin = op(
   argOp('ArgMin', (a, b) => a < b),
-  { stopsGradient: true },
+  {
+    stopsGradient: true,
+    cases: [
+      { inputs: ['float[2,3] {1, 0, 0, 5, 4, 4}'], attrs: { axis: 1, keepdims: 0, select_last_index: 1 } },
+    ],
+  },
 );

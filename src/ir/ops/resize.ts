@@ -297,5 +297,34 @@ export const Resize = op(
       },
     }),
   ],
-  { vjp: resizeVjp },
+  {
+    vjp: resizeVjp,
+    cases: [
+      {
+        inputs: ['float[1,2,3,4]', '', 'const float[4] {1, 1, 2, 0.75}'],
+        attrs: {
+          mode: 'nearest',
+          coordinate_transformation_mode: 'half_pixel',
+          nearest_mode: 'round_prefer_floor',
+        },
+      },
+      {
+        inputs: ['float[1,2,5,3]', '', '', 'const int64[4] {1, 2, 4, 7}'],
+        attrs: {
+          mode: 'nearest',
+          coordinate_transformation_mode: 'half_pixel',
+          nearest_mode: 'round_prefer_floor',
+        },
+      },
+      {
+        inputs: ['float[1,1,4,3]', '', 'const float[4] {1, 1, 1.75, 2}'],
+        attrs: { mode: 'cubic', exclude_outside: 1, cubic_coeff_a: -0.5 },
+      },
+      { inputs: ['float[2,3,4,3]', 'const float[4] {1, 1, 2, 3}'], opset: 10 },
+      {
+        inputs: ['float[2,3,4,3]', '', '', 'const int64[2] {5, 2}'],
+        attrs: { axes: [3, -2], mode: 'linear' },
+      },
+    ],
+  },
 );

@@ -55,6 +55,10 @@ export const ShapeOp = op({
     return [nd([part.length], part)];
   },
   stopsGradient: true,
+  cases: [
+    { inputs: ['float[2,3,4]'], attrs: { start: -2 } },
+    { inputs: ['float[2,3,4]'], attrs: { start: 1, end: -1 } },
+  ],
 });
 
 /** Size: the number of elements. */
@@ -68,6 +72,7 @@ export const Size = op({
   }),
   value: (_, inputs) => [scalar(need(inputs, 0).data.length)],
   stopsGradient: true,
+  cases: [{ inputs: ['float[2,3,4]'] }],
 });
 
 function resolve(node: Node, from: Shape | null, wanted: Ints, allowZero: boolean): Shape {
@@ -141,7 +146,11 @@ export const Reshape = op(
       },
     }),
   ],
-  { vjp: reshapeVjp, throughIntegers: true },
+  {
+    vjp: reshapeVjp,
+    throughIntegers: true,
+    cases: [{ inputs: ['float[2,3,4]', 'const int64[3] {0, -1, 2}'] }],
+  },
 );
 
 /** Flatten: a matrix; dimensions before `axis` become the rows, the others the columns. */
@@ -166,6 +175,7 @@ export const Flatten = op({
   },
   vjp: reshapeVjp,
   throughIntegers: true,
+  cases: [{ inputs: ['float[2,3,4]'], attrs: { axis: -1 } }],
 });
 
 type AxesOp = 'Squeeze' | 'Unsqueeze';
@@ -226,7 +236,15 @@ function squeezeOf(since: number, until?: number): OpDef<'Squeeze'> {
 }
 
 /** Squeeze: without the dimensions `axes` of extent 1 (all such when absent). Axes are an input from version 13 on. */
-export const Squeeze = op([squeezeOf(1, 12), squeezeOf(13)], { vjp: reshapeVjp, throughIntegers: true });
+export const Squeeze = op([squeezeOf(1, 12), squeezeOf(13)], {
+  vjp: reshapeVjp,
+  throughIntegers: true,
+  cases: [
+    { inputs: ['float[1,3,1]', 'const int64[1] {-1}'] },
+    { inputs: ['float[1,3,1]'] },
+    { inputs: ['float[1,3,1]'], opset: 12, attrs: { axes: [-1] } },
+  ],
+});
 
 function widened(node: Node, shape: Shape, axes: readonly number[]): Shape {
   const rank = shape.length + axes.length;
@@ -264,6 +282,10 @@ function unsqueezeOf(since: number, until?: number): OpDef<'Unsqueeze'> {
 export const Unsqueeze = op([unsqueezeOf(1, 12), unsqueezeOf(13)], {
   vjp: reshapeVjp,
   throughIntegers: true,
+  cases: [
+    { inputs: ['float[3,2]', 'const int64[2] {-1, 0}'] },
+    { inputs: ['float[3,2]'], opset: 11, attrs: { axes: [1, 3] } },
+  ],
 });
 
 function permOf(node: Node, perm: readonly number[] | undefined, rank: number): readonly number[] {
@@ -312,6 +334,7 @@ export const Transpose = op({
     return [b.transpose(dy!, inverse)];
   },
   throughIntegers: true,
+  cases: [{ inputs: ['float[2,3,4]'], attrs: { perm: [2, 0, 1] } }, { inputs: ['float[2,3,4]'] }],
 });
 
 /** Expand: the input broadcast against a shape; an entry 1 keeps the input's extent. */
@@ -343,4 +366,5 @@ export const Expand = op({
   /** Expand: sum over the axes that were repeated. */
   vjp: (b, node, [dy]) => [b.sumTo(dy!, node.outputs[0]!, input(node, 0)), null],
   throughIntegers: true,
+  cases: [{ inputs: ['float[3,1]', 'const int64[3] {2, 1, 4}'] }],
 });

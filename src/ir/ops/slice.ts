@@ -313,5 +313,21 @@ export const Slice = op(
       },
     }),
   ],
-  { vjp: sliceVjp, throughIntegers: true },
+  {
+    vjp: sliceVjp,
+    throughIntegers: true,
+    cases: [
+      {
+        inputs: [
+          'float[5,6]',
+          'const int64[2] {-1, 1}',
+          'const int64[2] {-9, 100}',
+          'const int64[2] {0, -1}',
+          'const int64[2] {-2, 3}',
+        ],
+      },
+      { inputs: ['float[5,6]', 'const int64[1] {1}', 'const int64[1] {-1}'] },
+      { inputs: ['float[5,6]'], opset: 9, attrs: { starts: [1, -3], ends: [9, -1] } },
+    ],
+  },
 );

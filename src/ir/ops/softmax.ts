@@ -91,6 +91,10 @@ export const Softmax = op(lineOp('Softmax', softmaxLine), {
     const y = guarded(node.outputs[0]!);
     return [along(b, node, y, dy!, (p, g, sum) => b.mul(p, b.sub(g, sum(b.mul(p, g)))))];
   },
+  cases: [
+    { inputs: ['float[2,3,4]'], attrs: { axis: 1 } },
+    { inputs: ['float[2,3,4]'], opset: 11 },
+  ],
 });
 
 /** LogSoftmax: x minus the logarithm of the sum of e^x of the line. */
@@ -105,6 +109,7 @@ export const LogSoftmax = op(
     vjp: (b, node, [dy]) => [
       along(b, node, node.outputs[0]!, dy!, (y, g, sum) => b.sub(g, b.mul(b.one('Exp', [y]), sum(g)))),
     ],
+    cases: [{ inputs: ['float[2,3,4]'] }, { inputs: ['float[2,3,4]'], opset: 12 }],
   },
 );
 
@@ -114,5 +119,11 @@ export const Hardmax = op(
     const best = line.reduce((at, x, i) => (x > line[at]! ? i : at), 0);
     return line.map((_, i) => (i === best ? 1 : 0));
   }),
-  { stopsGradient: true },
+  {
+    stopsGradient: true,
+    cases: [
+      { inputs: ['float[2,3,4]'], attrs: { axis: 1 } },
+      { inputs: ['float[2,3,4]'], opset: 12 },
+    ],
+  },
 );

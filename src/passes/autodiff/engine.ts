@@ -203,6 +203,8 @@ function apply(
     };
   }
   try {
+    const lost = unread(def, node, grads);
+    if (lost) return { because: `the gradient of its output "${lost.name}" has no rule` };
     const result = def.vjp(b, node, grads);
     if ('because' in result || !def.traits?.includes('elementwise')) return result;
     return result.map((gradient, index) => {
@@ -213,6 +215,17 @@ function apply(
     if (error instanceof RefusalError) return error.refusal;
     throw error;
   }
+}
+
+/** An output with a gradient that the rule does not read. */
+function unread(
+  { gradientsOf = [0] }: OpDef,
+  node: Node,
+  grads: readonly (Value | null)[],
+): Value | undefined {
+  return gradientsOf === 'all'
+    ? undefined
+    : node.outputs.find((_, index) => grads[index] && !gradientsOf.includes(index));
 }
 
 function unknownOp(node: Node): string {

@@ -1014,6 +1014,10 @@ describe('what has no gradient is refused, never zero', () => {
       { op: 'Slice', inputs: [x(6), ints(0), ints(6), ints(0), { fed: ints(2) }] },
     ],
     [
+      'a loss that reads the mean of a LayerNormalization',
+      { op: 'LayerNormalization', inputs: [x(2, 3, 5), x(5)], outputs: 2, read: [0, 1] },
+    ],
+    [
       'a sum inside one Einsum operand',
       { op: 'Einsum', inputs: [x(2, 3), x(2)], attrs: { equation: attrString('ij,k->k') } },
     ],

@@ -168,6 +168,8 @@ export interface OpDef<Op extends string = string> {
     node: Node<NoInfer<Op>>,
     grads: readonly (Value | null)[],
   ): readonly (Value | null)[] | Refusal;
+  /** The outputs whose gradients the rule reads; default: the first. One that reaches another output is refused. */
+  readonly gradientsOf?: 'all' | readonly number[];
   /** How the op acts along one axis of its first output, when it handles each index of that axis by itself; else null. */
   slices?(node: Node<Op>, axis: number): Slices | null;
   /**
@@ -177,12 +179,35 @@ export interface OpDef<Op extends string = string> {
   readonly session?: SessionEntries;
   /** Arithmetic operations and bytes moved, in terms of the dimensions of the inputs and outputs. */
   cost?(node: Node<Op>): { readonly flops: DimExpr; readonly bytes: DimExpr };
-  /** float64 reference after the text of the specification; used by tests and constant folding of small tensors */
+  /** The outputs in float64, after the text of the specification. */
   value?(node: Node<Op>, inputs: readonly (NdArray | null)[]): readonly NdArray[];
+  /** Examples, at least one for each op with a value or a gradient. */
+  readonly cases?: readonly OpCase[];
+}
+
+/**
+ * An example of an op: plain data, from which the tests of types, values and gradients are made. An input is written as
+ * in ONNX text: `float[2,3]` is filled with noise, `float[2,3] > 0` with numbers away from zero, `int64[2] {0, -1}` has
+ * these elements; '' is left out, and `const` makes it a constant of the model.
+ */
+export interface OpCase {
+  readonly inputs: readonly string[];
+  readonly attrs?: Readonly<Record<string, number | string | readonly number[]>>;
+  /** version of the standard operator set; default 21, or that in which the op came if it is newer */
+  readonly opset?: number;
+  /** how many outputs the node delivers; default 1 */
+  readonly outputs?: number;
+  /** the outputs whose gradients are checked; default: all; none: the example is about the value only */
+  readonly gradient?: readonly number[];
+  /** largest error against ONNX Runtime, which computes some ops more coarsely; default 1e-5 */
+  readonly tolerance?: number;
 }
 
 /** What holds for an op in every version of its operator set. */
-type OpFacts = Pick<OpDef, 'vjp' | 'stopsGradient' | 'straightThrough' | 'throughIntegers'>;
+type OpFacts = Pick<
+  OpDef,
+  'vjp' | 'gradientsOf' | 'stopsGradient' | 'straightThrough' | 'throughIntegers' | 'cases'
+>;
 
 /** Declares an op: its definition, or one for each range of versions, and what holds for all of them. */
 export function op<const Op extends string>(def: OpDef<Op>, facts?: OpFacts): OpDef<Op>;
