@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -63,6 +63,13 @@ test.each(['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
   60_000,
 );
 
+test('a run folder that cannot be made is said to be', async () => {
+  for (const output of [net.model, join(net.model, 'run')]) {
+    const { code, err } = await lotrc(...words(output, 1));
+    expect([code, err]).toEqual([1, expect.stringMatching(/error LOTR1201: .*it is a file/)]);
+  }
+});
+
 test('an output that another process is writing is refused, and others in its folder are not', async () => {
   const out = join(root, 'held.onnx');
   const lock = FileLock.take(out);
@@ -72,5 +79,28 @@ test('an output that another process is writing is refused, and others in its fo
   await done('rewrite', net.model, '--rank', '2', '-o', join(root, 'free.onnx'));
   lock.release();
   expect((await rewrite(out)).code).toBe(0);
+  expect(readdirSync(root).filter((name) => name.startsWith('.'))).toEqual([]);
+});
+
+test('of commands that write one output at the same time each writes it whole or names another', async () => {
+  const out = join(root, 'same.onnx');
+  const commands = Array.from({ length: 4 }, () => {
+    const child = spawn(process.execPath, [MAIN, 'rewrite', net.model, '--rank', '2', '-o', out]);
+    let err = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      err += chunk.toString();
+    });
+    const end = new Promise<number | null>((settle) => child.on('close', settle));
+    return { pid: child.pid, end, said: () => err };
+  });
+  const codes = await Promise.all(commands.map(({ end }) => end));
+  expect(codes).toContain(0);
+  for (const [index, code] of codes.entries()) {
+    if (code === 0) continue;
+    const holder = /error LOTR1205: process (\d+) is writing it/.exec(commands[index]!.said())?.[1];
+    expect(commands.map(({ pid }) => pid)).toContain(Number(holder));
+  }
+  await done('rewrite', net.model, '--rank', '2', '-o', join(root, 'alone.onnx'));
+  expect(readFileSync(out).equals(readFileSync(join(root, 'alone.onnx')))).toBe(true);
   expect(readdirSync(root).filter((name) => name.startsWith('.'))).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import type { Measured, Undisturbed } from './jobs.js';
 
-/** Temporary files that stay after a kill have at most so many bytes: larger ones are removed by a janitor. */
+/** Most bytes of temporary files that stay after a kill: larger ones are removed by a janitor. */
 const MAX_LEFT = 64 << 20;
 
 export function digest(file: string): string {
