@@ -13,12 +13,11 @@ export function productText(launch: Launch, calls: readonly Launch[]): string {
   return `product(a, ${calls.indexOf(launch)})`;
 }
 
-/** Tables of the products and what holds their handles: before the state of the library. */
-export function blasTables(plan: KernelPlan, tf32: boolean, number: Numbers): readonly string[] {
+/** The table of the products: before the state of the library. */
+export function productTable(plan: KernelPlan, tf32: boolean, number: Numbers): readonly string[] {
   const calls = libraryCalls(plan);
   const type = { f32: 'CUDA_R_32F', f16: 'CUDA_R_16F', bf16: 'CUDA_R_16BF' }[plan.dtype];
   return [
-    BLAS_TYPES,
     `static constexpr int PRODUCT_COUNT = ${calls.length};`,
     `static constexpr cudaDataType_t PRODUCT_TYPE = ${type};`,
     `// ${tf32 ? 'operands rounded to tf32, sums' : 'sums'} in float32`,
@@ -27,7 +26,6 @@ export function blasTables(plan: KernelPlan, tf32: boolean, number: Numbers): re
     'static const ProductRow PRODUCTS[PRODUCT_COUNT] = {',
     ...calls.map((launch) => `    {${productRow(launch, number).join(', ')}},  // ${launch.does}`),
     '};',
-    LIBRARY,
   ];
 }
 
@@ -70,32 +68,3 @@ export function borderCopies(buffers: readonly BufferPlan[], number: Numbers): r
     }),
   );
 }
-
-const BLAS_TYPES = `
-// A product that cuBLASLt does: out (tokens x cols) = rows (tokens x inner) weight (inner x cols) and, where there is one, + bias.
-struct ProductRow {
-  const char *name;
-  int rows, weight, out, bias;                         // buffers; -1: no bias
-  uint64_t inner, cols;
-  int64_t rows_stride, weight_stride, out_stride;      // elements from one row to the next
-  bool transposed;                                     // the weight is stored (cols x inner)
-  bool adds;                                           // adds to the contents of out
-};
-`;
-
-const LIBRARY = `
-struct Product {
-  cublasLtMatmulDesc_t what = nullptr;
-  cublasLtMatrixLayout_t weight = nullptr, rows = nullptr, out = nullptr;
-  cublasLtMatmulAlgo_t algorithm = {};
-};
-
-struct Library {
-  cublasLtHandle_t handle = nullptr;
-  cublasLtMatmulPreference_t wishes = nullptr;
-  Product product[PRODUCT_COUNT];
-  void *workspace = nullptr;
-  size_t workspace_bytes = 0;                          // most that any product needs
-  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;       // of a call that failed, until it is reported
-  std::string call;
-};`;

@@ -13,7 +13,7 @@ import { torchText } from '../torch/torch.js';
 import { headerText } from './header.js';
 import { loweredPlan } from './lower.js';
 import { cmakeText } from './rows.js';
-import { hasOf, sourceText } from './source.js';
+import { propertiesOf, sourceText } from './source.js';
 import { twinsOf } from './warpgroups.js';
 
 /** Blocks along the second and third axis of a CUDA grid. */
@@ -49,7 +49,7 @@ export function cudaHost(
     { path: 'adapters.cu', text: sourceText(lowered, kernels, twins, trained, narrowed, tf32) },
     {
       path: 'CMakeLists.txt',
-      text: cmakeText(all, grouped, operators, architectures, hasOf(lowered, false).library),
+      text: cmakeText(all, grouped, operators, architectures, propertiesOf(lowered, false).library),
     },
     ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered) }] : []),
     ...(all.some(({ fragments }) => fragments)
@@ -91,7 +91,7 @@ function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): string
       ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
       : []),
   ];
-  return headerText(hasOf(plan, false), numbers, summary.map(plain), regions.map(plain));
+  return headerText(propertiesOf(plan, false), numbers, summary.map(plain), regions.map(plain));
 }
 
 /** Names of a model may end a comment. */

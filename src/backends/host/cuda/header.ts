@@ -1,68 +1,8 @@
-/** adapters.h, the C interface of an emitted CUDA library: the text that is the same for every plan. */
-
-const ADAMW = `
-/* Hyperparameters of a step (decoupled decay, arXiv 1711.05101). Usual: beta1 0.9, beta2 0.999, epsilon 1e-8. */
-typedef struct lotrc_adamw {
-  float learning_rate, beta1, beta2, epsilon, weight_decay;
-} lotrc_adamw;
-`;
-
-const BACKWARD = `
-/*
- * From the dy of every layer of a region: dx, and the share of the region in the gradients of the factors. Needs the
- * forward pass of the region before it. Regions that read the same x add to one dx: the lowest of them goes first
- * (LOTRC_BAD_ORDER).
- */
-lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
-
-/*
- * Sets dx of every input to zero and lets regions run backward in any order: one that adds to the dx of another then gives
- * only its own part.
- */
-lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
-
-/* Finishes the gradients of the factors from what lotrc_backward has summed; may be called again. */
-lotrc_status lotrc_gradients(lotrc_adapters *adapters);
-
-/* One AdamW step on all factors that are trained, with their gradients finished first and cleared afterwards. */
-lotrc_status lotrc_step(lotrc_adapters *adapters, const lotrc_adamw *numbers);
-
-/* Drops the gradients that were summed since the last step. */
-lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);
-`;
-
-const MANY = `/* The same for a factor of one adapter, 0 to LOTRC_ADAPTERS - 1; lotrc_set sets those of adapter 0. */
-lotrc_status lotrc_set_adapter(lotrc_adapters *adapters, uint32_t adapter, const char *tensor, const float *data, size_t count);
-
-/*
- * Sets the adapter of the rows of x: of each block of LOTRC_ROW_BLOCK rows, the last of which may be shorter;
- * \`blocks\` is their number. Rows of one adapter that do not fill a block are followed by rows of padding. At first
- * all are adapter 0's.
- */
-lotrc_status lotrc_set_rows(lotrc_adapters *adapters, const uint32_t *of_blocks, size_t blocks);
-
-`;
-
-const ROW = `
-/*
- * Layout of the rows of x, y, dx or dy in their buffer: \`width\` numbers are the caller's, and the next row is
- * \`stride\` elements further. The elements between belong to the library, which keeps P or dP there: kernels of the
- * caller must not change them. Pointers may be null.
- */
-lotrc_status lotrc_row(lotrc_adapters *adapters, const char *name, size_t *width, size_t *stride);
-`;
-
-const MERGING = `
-/*
- * Folds the adapter into the weights in place, W += s R M L: lotrc_forward is then the layers alone. lotrc_unmerge takes it
- * out again, up to rounding; until then nothing can be set (LOTRC_BAD_ORDER).
- */
-lotrc_status lotrc_merge(lotrc_adapters *adapters);
-lotrc_status lotrc_unmerge(lotrc_adapters *adapters);
-`;
+import { runtimeText } from '../../runtime-text.js';
+import { ADAPTERS_H } from './generated/runtime.js';
 
 /** The properties of a plan on which the text of the library depends. */
-export interface CudaHas {
+export interface LibraryProperties {
   readonly training: boolean;
   /** several adapters in a batch */
   readonly many: boolean;
@@ -75,71 +15,9 @@ export interface CudaHas {
 }
 
 /** adapters.h. `numbers`: definitions; `summary`: comment lines about the plan; `regions`: one comment line each. */
-export function headerText(
-  { training, many, merging, library }: CudaHas,
+export const headerText = (
+  properties: LibraryProperties,
   numbers: readonly string[],
   summary: readonly string[],
   regions: readonly string[],
-): string {
-  return `${['/*', ...summary.map((line) => ` * ${line}`), ' */'].join('\n')}
-#ifndef LOTRC_ADAPTERS_H
-#define LOTRC_ADAPTERS_H
-#include <stddef.h>
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-typedef enum lotrc_status {
-  LOTRC_OK = 0,
-  LOTRC_BAD_ARGUMENT = 1, /* a null pointer, an unknown name, a wrong size */
-  LOTRC_BAD_ORDER = 2,    /* a call that needs another call before it */
-  LOTRC_NO_MEMORY = 3,    /* the device or the host has no room */
-  LOTRC_CUDA = 4${library ? ',' : ' '}         /* the CUDA runtime refused; the message has its name for it */
-${library ? '  LOTRC_CUBLAS = 5        /* cuBLASLt refused; the message has its name for it */\n' : ''}} lotrc_status;
-
-typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
-
-${numbers.join('\n')}
-
-typedef struct lotrc_adapters lotrc_adapters;
-${training ? ADAMW : ''}
-/*
- * Makes all buffers on the current device. \`tokens\`: rows of every x, 1 to LOTRC_MAX_TOKENS. \`stream\`: a cudaStream_t, or
- * null for the default one; every call below is queued on it. Weights and factors are zero until they are set.
- */
-lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream);
-void lotrc_destroy(lotrc_adapters *adapters);
-
-/* Message of the last call that failed; null: of lotrc_create. Valid until the next call. */
-const char *lotrc_message(const lotrc_adapters *adapters);
-
-/*
- * Uploads a weight or a factor (float32 on the host, row-major, \`count\` numbers), under its name in the model and laid out as
- * the model stores it. Waits for the copy.
- */
-lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
-
-${many ? MANY : ''}/* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
-lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
-${library ? ROW : ''}
-/* To be called after factors were written through lotrc_buffer: what is computed from them is computed again. */
-lotrc_status lotrc_changed(lotrc_adapters *adapters);
-
-/* Copies a whole buffer from or to the host, where it is float32${library ? ' and dense, without the borders of rows' : ''}, and waits for it. */
-lotrc_status lotrc_write(lotrc_adapters *adapters, const char *name, const float *data, size_t count);
-lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data, size_t count);
-
-/*
- * y of every layer of a region, from the region's x. Regions:
-${regions.map((line) => ` * ${line}`).join('\n')}
- */
-lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
-${training ? BACKWARD : ''}${merging ? MERGING : ''}
-#ifdef __cplusplus
-}
-#endif
-#endif
-`;
-}
+): string => runtimeText(ADAPTERS_H, { ...properties }, { numbers, summary, regions });

@@ -4,6 +4,7 @@ import type { Kernel } from '../../kernel/ir/kir.js';
 import { ringBytes } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
 import { cudaPrototype } from '../../kernel/print/cuda/print.js';
+import { runtimeText } from '../../runtime-text.js';
 import { type BoundKernel, distinct } from '../shared/kernels.js';
 import type { Narrowed, Trained } from '../shared/steps.js';
 import {
@@ -14,15 +15,14 @@ import {
   regionRow,
   rowBlockOf,
 } from '../shared/tables.js';
-import { blasTables, borderCopies, libraryCalls, productText } from './blas.js';
-import { BLAS_FUNCTIONS } from './blas-runtime.js';
-import type { CudaHas } from './header.js';
+import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
+import { ADAPTERS_CU } from './generated/runtime.js';
+import type { LibraryProperties } from './header.js';
 import { bufferText, type Numbers, placeText } from './rows.js';
-import { functionsText, openingText, stateText, TRAINING_FUNCTIONS } from './runtime.js';
-import { MapTable, preparationText, SM90A, type twinsOf, WARPGROUP_STATE } from './warpgroups.js';
+import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
 
 /** What the text of a library depends on; `warpgroups`: some kernels need warpgroups. */
-export const hasOf = (plan: KernelPlan, warpgroups: boolean): CudaHas => ({
+export const propertiesOf = (plan: KernelPlan, warpgroups: boolean): LibraryProperties => ({
   training: plan.purpose === 'train',
   many: plan.adapters > 1,
   merging: plan.merging !== undefined,
@@ -39,10 +39,8 @@ export function sourceText(
   narrowed: readonly Narrowed[],
   tf32: boolean,
 ): string {
-  const training = plan.purpose === 'train';
-  const has = hasOf(plan, twins.size > 0);
+  const properties = propertiesOf(plan, twins.size > 0);
   const number = new Map(plan.buffers.map(({ name }, index) => [name, index]));
-  const rows = plan.regions.map((region) => regionRow(region, plan));
   const products = libraryCalls(plan);
   const maps = new MapTable(number);
   const grouped = distinct(twins.values());
@@ -62,40 +60,52 @@ export function sourceText(
         `${indent}${call}`,
       ];
     });
-  const cleared = plan.buffers.flatMap(({ name, cleared: yes }) => (yes ? [number.get(name)!] : []));
+  const moments = trained.flatMap(({ elements }, index) =>
+    [2 * index, 2 * index + 1].flatMap((slot) => [
+      `  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[${slot}]), ${elements} * sizeof(float)));`,
+      `  LOTRC_TRY(cudaMemsetAsync(a->moment[${slot}], 0, ${elements} * sizeof(float), a->stream));`,
+    ]),
+  );
+  return runtimeText(
+    ADAPTERS_CU,
+    { ...properties },
+    {
+      prototypes: [
+        ...distinct([...kernels.values(), ...narrowed, ...trained]).map(cudaPrototype),
+        ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
+      ],
+      tables: tablesText(plan, trained, maps, number, properties),
+      products: properties.library ? productTable(plan, tf32, number) : [],
+      warpgroups: properties.warpgroups ? preparationText(maps, grouped) : [],
+      moments,
+      launches: launchesText(plan, calls, trained, narrowed, number),
+    },
+  );
+}
+
+/** Everything that the functions of the library look up. */
+function tablesText(
+  plan: KernelPlan,
+  trained: readonly Trained[],
+  maps: MapTable,
+  number: Numbers,
+  { training, library, warpgroups }: LibraryProperties,
+): readonly string[] {
+  const rows = plan.regions.map((region) => regionRow(region, plan));
   return [
-    '// The library over the kernels of this folder; see adapters.h.',
-    '#include "adapters.h"',
-    '',
-    ...(has.library ? ['#include <cublasLt.h>'] : []),
-    '#include <cuda_bf16.h>',
-    '#include <cuda_fp16.h>',
-    '#include <cuda_runtime.h>',
-    ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, '#include <cuda.h>', '#endif'] : []),
-    '',
-    '#include <cmath>',
-    '#include <cstring>',
-    '#include <new>',
-    '#include <string>',
-    '#include <utility>',
-    '#include <vector>',
-    '',
-    ...distinct([...kernels.values(), ...narrowed, ...trained]).map(cudaPrototype),
-    ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
-    openingText(has),
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
     `static constexpr int TRAINED_COUNT = ${trained.length};`,
     `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
-    ...(grouped.length > 0 ? [`static constexpr int MAP_COUNT = ${maps.rows.length};`] : []),
+    ...(warpgroups ? [`static constexpr int MAP_COUNT = ${maps.rows.length};`] : []),
     '',
     'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
-    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan), has.library)),
+    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan), library)),
     '};',
     '',
     'static const Place PLACES[] = {',
     ...(['weight', 'step'] as const).flatMap((life) =>
       Object.entries(placesOf(plan.buffers, life, plan.adapters)).flatMap(([tensor, list]) =>
-        list.map((place) => placeText(tensor, place, life === 'step', number, has.library)),
+        list.map((place) => placeText(tensor, place, life === 'step', number, library)),
       ),
     ),
     '};',
@@ -107,24 +117,19 @@ export function sourceText(
           `static const bool ADDS_TO_DX[] = {${rows.map(({ addsToDx }) => addsToDx === true).join(', ')}};`,
         ]
       : []),
-    ...(has.library ? blasTables(plan, tf32, number) : []),
-    stateText(has, has.warpgroups ? WARPGROUP_STATE : ''),
-    ...(has.library ? [BLAS_FUNCTIONS] : []),
-    ...(has.warpgroups ? [preparationText(maps, grouped).trim(), ''] : []),
-    'static cudaError_t allocate(lotrc_adapters *a) {',
-    '  for (int i = 0; i < BUFFER_COUNT; i++) {',
-    '    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));',
-    '    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes_of(a, i), a->stream));',
-    '  }',
-    ...trained.flatMap(({ elements }, index) =>
-      [2 * index, 2 * index + 1].flatMap((slot) => [
-        `  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[${slot}]), ${elements} * sizeof(float)));`,
-        `  LOTRC_TRY(cudaMemsetAsync(a->moment[${slot}], 0, ${elements} * sizeof(float), a->stream));`,
-      ]),
-    ),
-    has.library ? '  return open_library(a);' : '  return cudaSuccess;',
-    '}',
-    '',
+  ];
+}
+
+/** The functions that run the launches of each part of the plan; `calls`: those of some launches. */
+function launchesText(
+  plan: KernelPlan,
+  calls: (launches: readonly Launch[], indent?: string) => readonly string[],
+  trained: readonly Trained[],
+  narrowed: readonly Narrowed[],
+  number: Numbers,
+): readonly string[] {
+  const cleared = plan.buffers.flatMap(({ name, cleared: yes }) => (yes ? [number.get(name)!] : []));
+  return [
     '// what depends on the factors alone',
     ...functionText('prologue', [
       ...narrowText(narrowed, number),
@@ -146,7 +151,7 @@ export function sourceText(
           ),
         ]
       : []),
-    ...(training
+    ...(plan.purpose === 'train'
       ? [
           ...regionsText(
             'backward',
@@ -164,11 +169,7 @@ export function sourceText(
           ...updateText(trained, number),
         ]
       : []),
-    functionsText(has),
-    ...(training ? [TRAINING_FUNCTIONS] : []),
-    '}  // extern "C"',
-    '',
-  ].join('\n');
+  ];
 }
 
 function functionText(name: string, body: readonly string[]): string[] {

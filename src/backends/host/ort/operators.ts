@@ -4,10 +4,10 @@ import type { KernelPlan, Operand } from '../../kernel/model/types.js';
 import { dense, flipped, plain, type Target, type Wanted } from '../../kernel/plan/launches.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
 import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
+import { runtimeText } from '../../runtime-text.js';
 import { quoted } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
-import { ORT_ABI, ORT_ABI_TEXT } from './abi.js';
-import { gradientTail, NO_GRADIENTS } from './gradient-runtime.js';
+import { GRADIENTS_CU, OPERATORS_CU, ORT_ABI_H } from './generated/runtime.js';
 import { gradientSteps, gradientText } from './gradients.js';
 import { narrowedFactors } from './half.js';
 import {
@@ -20,7 +20,6 @@ import {
   type Step,
   tileOf,
 } from './kinds.js';
-import { ORT_REGISTER, ORT_TAIL, ortHead } from './runtime.js';
 
 /**
  * Source of a library for ONNX Runtime with the operators that `rewrite --keep-functions` calls (lotrc::LoTRLinear,
@@ -50,11 +49,8 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
   }
   const stems = [...new Map(kinds.map(({ stem, factors }) => [stem, factors]))];
   const half = dtype === 'f32' ? '' : '_half';
-  const text = [
-    '// Operators for ONNX Runtime over the kernels of this folder. Written by lotrc.',
-    ortHead(dtype),
-    ...kernels.map(({ kernel }) => cudaPrototype(kernel)),
-    '',
+  const types = { f32: dtype === 'f32', f16: dtype === 'f16', bf16: dtype === 'bf16' };
+  const tables = [
     ...steps.flatMap(runText),
     ...gradients.flatMap((gradient, index) => gradientText(index, gradient)),
     'static const Kind KINDS[] = {',
@@ -75,12 +71,21 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
       ),
     ),
     '};',
-    ORT_TAIL,
-    ...(training ? [gradientTail(stems, half)] : [NO_GRADIENTS]),
-    ORT_REGISTER,
-  ].join('\n');
+  ];
+  const stemRows = stems.map(([stem, factors]) => `{${quoted(stem)}, ${factors}}`).join(', ');
+  const stemTable = `  static const struct { const char *stem; size_t factors; } STEMS[] = {${stemRows}};`;
+  const back = () => runtimeText(GRADIENTS_CU, types, { stems: [stemTable] }).trimEnd();
+  const text = runtimeText(
+    OPERATORS_CU,
+    { training, ...types },
+    {
+      prototypes: kernels.map(({ kernel }) => cudaPrototype(kernel)),
+      tables,
+      gradients: training ? [back()] : [],
+    },
+  );
   return [
-    { path: `ort/${ORT_ABI}`, text: ORT_ABI_TEXT },
+    { path: 'ort/ort_abi.h', text: ORT_ABI_H },
     { path: 'ort/operators.cu', text },
     ...(kernels.some(({ kernel }) => kernel.fragments)
       ? [{ path: `ort/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]

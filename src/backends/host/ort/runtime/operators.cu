@@ -1,28 +1,13 @@
-import type { KernelDtype } from '../../kernel/model/types.js';
+// Operators for ONNX Runtime over the kernels of this folder. Written by lotrc.
+#include "ort_abi.h"
 
-/** The parts of the emitted operators for ONNX Runtime that are the same for every plan of a type. */
-
-/** The type of x, W, b and y in the C++ text, ONNX Runtime's number of it, and the bits of 1. */
-const ELEMENTS = {
-  f32: { header: '', type: 'float', number: 'LOTRC_ORT_FLOAT', one: 'static const float ONE = 1;' },
-  f16: {
-    header: '#include <cuda_fp16.h>\n',
-    type: '__half',
-    number: 'LOTRC_ORT_FLOAT16',
-    one: 'static const uint16_t ONE = 0x3c00;',
-  },
-  bf16: {
-    header: '#include <cuda_bf16.h>\n',
-    type: '__nv_bfloat16',
-    number: 'LOTRC_ORT_BFLOAT16',
-    one: 'static const uint16_t ONE = 0x3f80;',
-  },
-} as const;
-
-/** Before the kernels' prototypes. */
-export const ortHead = (dtype: KernelDtype): string => `#include "ort_abi.h"
-
-${ELEMENTS[dtype].header}#include <cuda_runtime.h>
+#if EMIT_F16
+#include <cuda_fp16.h>
+#endif
+#if EMIT_BF16
+#include <cuda_bf16.h>
+#endif
+#include <cuda_runtime.h>
 
 #include <cstring>
 #include <string>
@@ -39,14 +24,24 @@ static const char PROVIDER[] = "CUDAExecutionProvider";
 #define ORT_TRY(call) do { OrtStatus *status = (call); if (status) return status; } while (false)
 
 // x, W, b and y; factors are float32
-typedef ${ELEMENTS[dtype].type} Element;
-static const int ELEMENT = ${ELEMENTS[dtype].number};
+#if EMIT_F32
+typedef float Element;
+static const int ELEMENT = LOTRC_ORT_FLOAT;
+#endif
+#if EMIT_F16
+typedef __half Element;
+static const int ELEMENT = LOTRC_ORT_FLOAT16;
+#endif
+#if EMIT_BF16
+typedef __nv_bfloat16 Element;
+static const int ELEMENT = LOTRC_ORT_BFLOAT16;
+#endif
 
 struct Kind;
-#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
+#define RUN_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \
                        const float *const *factors, const Element *bias, float *room, Element *y
-#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \\
-                            const float *const *factors, const Element *dy, float *room, Element *dx, float *const *dfactors, \\
+#define GRADIENT_PARAMETERS cudaStream_t stream, [[maybe_unused]] const Kind &kind, unsigned M, const Element *x, const Element *w, \
+                            const float *const *factors, const Element *dy, float *room, Element *dx, float *const *dfactors, \
                             Element *dbias
 
 // a kind of layer that there are kernels for: W is (in, out), or (out, in) where transposed
@@ -72,7 +67,15 @@ struct Operator {
 static OrtCustomOp table();
 
 // a number that kernels read as a column of ones
-[[maybe_unused]] ${ELEMENTS[dtype].one}
+#if EMIT_F32
+[[maybe_unused]] static const float ONE = 1;
+#endif
+#if EMIT_F16
+[[maybe_unused]] static const uint16_t ONE = 0x3c00;
+#endif
+#if EMIT_BF16
+[[maybe_unused]] static const uint16_t ONE = 0x3f80;
+#endif
 
 template <class... Parameters, class... Arguments>
 static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, unsigned threads, Arguments... arguments) {
@@ -82,10 +85,11 @@ static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), di
   config.stream = stream;
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
-`;
 
-/** After the tables. */
-export const ORT_TAIL = `
+#insert prototypes
+
+#insert tables
+
 struct Tensor {
   const void *data;
   std::vector<int64_t> extents;
@@ -250,10 +254,13 @@ static OrtCustomOp table() {
   t.GetEndVersion = [](const OrtCustomOp *) { return 0x7fffffff; };
   return t;
 }
-`;
 
-/** What a session calls, at the end. */
-export const ORT_REGISTER = `
+#if EMIT_TRAINING
+#insert gradients
+#else
+static OrtStatus *add_gradients(const Ort &, OrtCustomOpDomain *) { return nullptr; }
+#endif
+
 #ifdef _WIN32
 #define LOTRC_EXPORT extern "C" __declspec(dllexport)
 #else
@@ -274,4 +281,3 @@ LOTRC_EXPORT OrtStatus *RegisterCustomOps(OrtSessionOptions *options, const OrtA
   }
   return ort.add_domain(options, domain);
 }
-`;

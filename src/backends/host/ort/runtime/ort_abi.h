@@ -1,11 +1,4 @@
-/** Names of the emitted header and its text: what a custom operator needs from ONNX Runtime's C interface. */
-export const ORT_ABI = 'ort_abi.h';
-
-/**
- * The interface is a table of functions that only ever grows at its end, so a place means the same in every release that
- * has it. The operator requests version 17 and sets the same version in its own table, which every later release takes.
- */
-export const ORT_ABI_TEXT = `/* The part of ONNX Runtime's C interface (version 17 and later) that the operators use. Written by lotrc. */
+/* The part of ONNX Runtime's C interface (version 17 and later) that the operators use. Written by lotrc. */
 #ifndef LOTRC_ORT_ABI_H
 #define LOTRC_ORT_ABI_H
 #include <stddef.h>
@@ -110,4 +103,3 @@ struct Ort {
 };
 #endif
 #endif
-`;

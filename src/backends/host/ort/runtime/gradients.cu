@@ -1,17 +1,4 @@
-import { quoted } from '../cuda/rows.js';
-
-/** Replaces the operators for gradients in a library without them. */
-export const NO_GRADIENTS =
-  'static OrtStatus *add_gradients(const Ort &, OrtCustomOpDomain *) { return nullptr; }';
-
-/**
- * The operators for gradients, one for each choice of outputs; `stems`: names of the layers' operators, with their numbers of
- * factors; `half`: ending of layers that are not in float32.
- */
-export const gradientTail = (
-  stems: readonly (readonly [stem: string, factors: number])[],
-  half: string,
-): string => `// the gradients of a layer from x, W, the factors and dy; bits of wanted: dx, one for each factor, db
+// the gradients of a layer from x, W, the factors and dy; bits of wanted: dx, one for each factor, db
 struct Gradient {
   OrtCustomOp table;  // first: ONNX Runtime hands it back
   std::string name;
@@ -128,12 +115,16 @@ static OrtCustomOp gradient_table() {
 
 // LoTRLinearGrad_dx_dR_dM_dL, Adapter_loraGrad_dA_dB, ...: the outputs that a function has are in its name
 static std::vector<Gradient> all_gradients() {
-  static const struct { const char *stem; size_t factors; } STEMS[] = {${stems.map(([stem, factors]) => `{${quoted(stem)}, ${factors}}`).join(', ')}};
+#insert stems
   std::vector<Gradient> all;
   for (const auto &[stem, factors] : STEMS) {
     const char *letters = factors == 3 ? "RML" : "AB";
     for (unsigned wanted = 1; wanted < 1u << (factors + 2); wanted++) {
-      Gradient one = {gradient_table(), std::string(stem) + "Grad${half}", stem, factors, wanted};
+#if EMIT_F32
+      Gradient one = {gradient_table(), std::string(stem) + "Grad", stem, factors, wanted};
+#else
+      Gradient one = {gradient_table(), std::string(stem) + "Grad_half", stem, factors, wanted};
+#endif
       if (one.wants(0)) one.name += "_dx";
       for (size_t i = 0; i < factors; i++)
         if (one.wants(1 + i)) one.name += std::string("_d") + letters[i];
@@ -148,4 +139,4 @@ static OrtStatus *add_gradients(const Ort &ort, OrtCustomOpDomain *domain) {
   static const std::vector<Gradient> GRADIENTS = all_gradients();
   for (const Gradient &op : GRADIENTS) ORT_TRY(ort.add_op(domain, &op.table));
   return nullptr;
-}`;
+}

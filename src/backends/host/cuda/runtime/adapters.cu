@@ -1,0 +1,607 @@
+// The library over the kernels of this folder; see adapters.h.
+#include "adapters.h"
+
+#if EMIT_LIBRARY
+#include <cublasLt.h>
+#endif
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <cuda_runtime.h>
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+#include <cuda.h>
+#endif
+#endif
+
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#insert prototypes
+
+struct BufferRow {
+  const char *name;
+  lotrc_type type;
+  size_t elements;  // for each `per` tokens, or in all where that is 0
+  uint32_t per;
+#if EMIT_LIBRARY
+  size_t border;    // how many of them, at the end of every row, are not the caller's
+#endif
+};
+
+// place of a tensor of the model: rows x cols from element `offset` on, `stride` elements from row to row
+struct Place {
+  const char *tensor;
+  bool factor;  // of an adapter
+  int buffer;
+  size_t offset, rows, cols, stride;
+#if EMIT_LIBRARY
+  bool transposed;  // the buffer holds it transposed: cols x rows
+#endif
+};
+
+#insert tables
+#if EMIT_LIBRARY
+
+// A product that cuBLASLt does: out (tokens x cols) = rows (tokens x inner) weight (inner x cols) and, where there is one, + bias.
+struct ProductRow {
+  const char *name;
+  int rows, weight, out, bias;                         // buffers; -1: no bias
+  uint64_t inner, cols;
+  int64_t rows_stride, weight_stride, out_stride;      // elements from one row to the next
+  bool transposed;                                     // the weight is stored (cols x inner)
+  bool adds;                                           // adds to the contents of out
+};
+
+#insert products
+
+struct Product {
+  cublasLtMatmulDesc_t what = nullptr;
+  cublasLtMatrixLayout_t weight = nullptr, rows = nullptr, out = nullptr;
+  cublasLtMatmulAlgo_t algorithm = {};
+};
+
+struct Library {
+  cublasLtHandle_t handle = nullptr;
+  cublasLtMatmulPreference_t wishes = nullptr;
+  Product product[PRODUCT_COUNT];
+  void *workspace = nullptr;
+  size_t workspace_bytes = 0;                          // most that any product needs
+  cublasStatus_t status = CUBLAS_STATUS_SUCCESS;       // of a call that failed, until it is reported
+  std::string call;
+};
+#endif
+
+struct lotrc_adapters {
+  uint32_t tokens = 0;
+  cudaStream_t stream = nullptr;
+  void *buffer[BUFFER_COUNT] = {};
+  float *moment[2 * TRAINED_COUNT + 1] = {};
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+  CUtensorMap map[MAP_COUNT] = {};
+  bool warpgroups = false;          // the device has them
+#endif
+#endif
+  uint64_t steps = 0;
+  bool merged = false;              // the weights hold the adapter
+  bool stale = true;                // what depends on the factors alone has to be computed again
+  bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
+#if EMIT_LIBRARY
+  Library library;
+#endif
+  std::string message;
+};
+
+static std::string create_message;
+
+static lotrc_status fail(lotrc_adapters *a, lotrc_status status, std::string why) {
+  (a ? a->message : create_message) = std::move(why);
+  return status;
+}
+
+static lotrc_status cuda(lotrc_adapters *a, cudaError_t error, const char *doing) {
+  if (error == cudaSuccess) return LOTRC_OK;
+#if EMIT_LIBRARY
+  if (a && a->library.status != CUBLAS_STATUS_SUCCESS) {
+    const cublasStatus_t refused = std::exchange(a->library.status, CUBLAS_STATUS_SUCCESS);
+    return fail(a, refused == CUBLAS_STATUS_ALLOC_FAILED ? LOTRC_NO_MEMORY : LOTRC_CUBLAS,
+                std::string(doing) + ": " + a->library.call + ": " + cublasLtGetStatusName(refused));
+  }
+#endif
+  const lotrc_status status = error == cudaErrorMemoryAllocation ? LOTRC_NO_MEMORY : LOTRC_CUDA;
+  return fail(a, status, std::string(doing) + ": " + cudaGetErrorString(error));
+}
+
+static size_t elements_of(const lotrc_adapters *a, int buffer) {
+  const uint32_t per = BUFFERS[buffer].per;
+  return BUFFERS[buffer].elements * (per == 0 ? 1 : (a->tokens + per - 1) / per);
+}
+
+static size_t element_bytes(int buffer) { return BUFFERS[buffer].type == LOTRC_FLOAT32 || BUFFERS[buffer].type == LOTRC_UINT32 ? 4 : 2; }
+
+static size_t bytes_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) * element_bytes(buffer); }
+
+static uint16_t rounded(lotrc_type type, float number) {
+  uint16_t bits;
+  const __half half = __float2half_rn(number);
+  const __nv_bfloat16 brain = __float2bfloat16_rn(number);
+  std::memcpy(&bits, type == LOTRC_FLOAT16 ? static_cast<const void *>(&half) : &brain, 2);
+  return bits;
+}
+
+static float widened(lotrc_type type, uint16_t bits) {
+  __half half;
+  __nv_bfloat16 brain;
+  std::memcpy(static_cast<void *>(&half), &bits, 2);
+  std::memcpy(static_cast<void *>(&brain), &bits, 2);
+  return type == LOTRC_FLOAT16 ? __half2float(half) : __bfloat162float(brain);
+}
+
+// numbers of the host as a buffer holds them; `room` keeps them when they are rounded
+static const void *as_stored(int buffer, const float *data, size_t count, std::vector<uint16_t> &room) {
+  const lotrc_type type = BUFFERS[buffer].type;
+  if (type == LOTRC_FLOAT32) return data;
+  room.resize(count);
+  for (size_t i = 0; i < count; i++) room[i] = rounded(type, data[i]);
+  return room.data();
+}
+
+static int buffer_of(const char *name) {
+  for (int i = 0; i < BUFFER_COUNT; i++)
+    if (std::strcmp(BUFFERS[i].name, name) == 0) return i;
+  return -1;
+}
+
+static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
+
+// `bytes`: of shared memory in addition to what the kernel declares
+template <class... Parameters, class... Arguments>
+static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
+                               unsigned threads, Arguments... arguments) {
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = dim3(threads, 1, 1);
+  config.dynamicSmemBytes = bytes;
+  config.stream = a->stream;
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+
+template <class... Parameters, class... Arguments>
+static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid, unsigned threads,
+                          Arguments... arguments) {
+  return launch_with(0, a, kernel, grid, threads, arguments...);
+}
+
+#define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
+
+#if EMIT_LIBRARY
+
+// keeps the status of cuBLASLt for the message of the call
+static cudaError_t refused(lotrc_adapters *a, const char *of, const char *function, cublasStatus_t status) {
+  a->library.status = status;
+  a->library.call = std::string(function) + " of " + of;
+  return cudaErrorUnknown;
+}
+
+#define LOTRC_LT(of, function, ...) do { \
+    const cublasStatus_t status = function(__VA_ARGS__); \
+    if (status != CUBLAS_STATUS_SUCCESS) return refused(a, of, #function, status); \
+  } while (false)
+
+// Matrices are row-major here and column-major there: the same memory holds their transposes, and out^T = weight^T rows^T. A bias
+// has a number for each row of out^T, which is what cuBLASLt adds.
+static cudaError_t prepare(lotrc_adapters *a, const ProductRow &row, Product &p) {
+  Library &library = a->library;
+  const cublasOperation_t turn = row.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+  LOTRC_LT(row.name, cublasLtMatmulDescCreate, &p.what, PRODUCT_SUMS, CUDA_R_32F);
+  LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_TRANSA, &turn, sizeof turn);
+  if (row.bias >= 0) {
+    const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+    const void *bias = a->buffer[row.bias];
+    LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
+    LOTRC_LT(row.name, cublasLtMatmulDescSetAttribute, p.what, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
+  }
+  const uint64_t height = row.transposed ? row.inner : row.cols, width = row.transposed ? row.cols : row.inner;
+  LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.weight, PRODUCT_TYPE, height, width, row.weight_stride);
+  LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.rows, PRODUCT_TYPE, row.inner, a->tokens, row.rows_stride);
+  LOTRC_LT(row.name, cublasLtMatrixLayoutCreate, &p.out, PRODUCT_TYPE, row.cols, a->tokens, row.out_stride);
+  cublasLtMatmulHeuristicResult_t best = {};
+  int found = 0;
+  LOTRC_LT(row.name, cublasLtMatmulAlgoGetHeuristic, library.handle, p.what, p.weight, p.rows, p.out, p.out, library.wishes, 1,
+           &best, &found);
+  if (found < 1) best.state = CUBLAS_STATUS_NOT_SUPPORTED;
+  if (best.state != CUBLAS_STATUS_SUCCESS) return refused(a, row.name, "cublasLtMatmulAlgoGetHeuristic", best.state);
+  p.algorithm = best.algo;
+  if (best.workspaceSize > library.workspace_bytes) library.workspace_bytes = best.workspaceSize;
+  return cudaSuccess;
+}
+
+// Chooses an algorithm for every product once, for the tokens of this library. Parts of a sum stay in float32 and are added in a step of
+// their own.
+static cudaError_t open_library(lotrc_adapters *a) {
+  Library &library = a->library;
+  const uint64_t most = uint64_t(32) << 20;
+  const uint32_t sums = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+  LOTRC_LT("the library", cublasLtCreate, &library.handle);
+  LOTRC_LT("the library", cublasLtMatmulPreferenceCreate, &library.wishes);
+  LOTRC_LT("the library", cublasLtMatmulPreferenceSetAttribute, library.wishes, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
+           sizeof most);
+  LOTRC_LT("the library", cublasLtMatmulPreferenceSetAttribute, library.wishes, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &sums,
+           sizeof sums);
+  for (int i = 0; i < PRODUCT_COUNT; i++) LOTRC_TRY(prepare(a, PRODUCTS[i], library.product[i]));
+  if (library.workspace_bytes > 0) LOTRC_TRY(cudaMalloc(&library.workspace, library.workspace_bytes));
+  return cudaSuccess;
+}
+
+static void close_library(lotrc_adapters *a) {
+  Library &library = a->library;
+  for (const Product &p : library.product) {
+    if (p.what) cublasLtMatmulDescDestroy(p.what);
+    for (const cublasLtMatrixLayout_t layout : {p.weight, p.rows, p.out})
+      if (layout) cublasLtMatrixLayoutDestroy(layout);
+  }
+  if (library.wishes) cublasLtMatmulPreferenceDestroy(library.wishes);
+  if (library.handle) cublasLtDestroy(library.handle);
+  cudaFree(library.workspace);
+}
+
+static cudaError_t product(lotrc_adapters *a, int index) {
+  const ProductRow &row = PRODUCTS[index];
+  const Product &p = a->library.product[index];
+  const float one = 1, kept = row.adds ? 1 : 0;
+  void *out = a->buffer[row.out];
+  LOTRC_LT(row.name, cublasLtMatmul, a->library.handle, p.what, &one, a->buffer[row.weight], p.weight, a->buffer[row.rows], p.rows,
+           &kept, out, p.out, out, p.out, &p.algorithm, a->library.workspace, a->library.workspace_bytes, a->stream);
+  return cudaSuccess;
+}
+
+// a dense or strided matrix into a part of a larger one of the same type
+static cudaError_t copy_part(lotrc_adapters *a, int to, size_t at, size_t stride, int from, size_t first, size_t from_stride,
+                             size_t rows, size_t cols) {
+  const size_t bytes = element_bytes(to);
+  return cudaMemcpy2DAsync(static_cast<char *>(a->buffer[to]) + at * bytes, stride * bytes,
+                           static_cast<const char *>(a->buffer[from]) + first * bytes, from_stride * bytes, cols * bytes, rows,
+                           cudaMemcpyDeviceToDevice, a->stream);
+}
+
+// uploads a tensor that its buffer holds transposed
+static cudaError_t upload_transposed(lotrc_adapters *a, const Place &place, const float *data) {
+  std::vector<float> transposed(place.rows * place.cols);
+  for (size_t i = 0; i < place.rows; i++)
+    for (size_t j = 0; j < place.cols; j++) transposed[j * place.rows + i] = data[i * place.cols + j];
+  std::vector<uint16_t> room;
+  const void *from = as_stored(place.buffer, transposed.data(), transposed.size(), room);
+  const size_t bytes = element_bytes(place.buffer), row = place.rows * bytes;
+  char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
+  const cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.cols, cudaMemcpyHostToDevice, a->stream);
+  return error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error;
+}
+
+// the part of a buffer that is the caller's: all but the border of its rows
+static size_t numbers_of(const lotrc_adapters *a, int buffer) { return elements_of(a, buffer) - a->tokens * BUFFERS[buffer].border; }
+
+// Copies the caller's numbers, dense on the host. The border stays as it is: results of launches, and zeros.
+static cudaError_t write_numbers(const lotrc_adapters *a, int buffer, const void *from) {
+  const BufferRow &row = BUFFERS[buffer];
+  const size_t bytes = element_bytes(buffer), width = (row.elements - row.border) * bytes;
+  if (row.border == 0) return cudaMemcpyAsync(a->buffer[buffer], from, bytes_of(a, buffer), cudaMemcpyHostToDevice, a->stream);
+  return cudaMemcpy2DAsync(a->buffer[buffer], row.elements * bytes, from, width, width, a->tokens, cudaMemcpyHostToDevice, a->stream);
+}
+
+static cudaError_t read_numbers(const lotrc_adapters *a, int buffer, void *to) {
+  const BufferRow &row = BUFFERS[buffer];
+  const size_t bytes = element_bytes(buffer), width = (row.elements - row.border) * bytes;
+  if (row.border == 0) return cudaMemcpyAsync(to, a->buffer[buffer], bytes_of(a, buffer), cudaMemcpyDeviceToHost, a->stream);
+  return cudaMemcpy2DAsync(to, width, a->buffer[buffer], row.elements * bytes, width, a->tokens, cudaMemcpyDeviceToHost, a->stream);
+}
+
+#endif
+#if EMIT_WARPGROUPS
+#insert warpgroups
+
+#endif
+static cudaError_t allocate(lotrc_adapters *a) {
+  for (int i = 0; i < BUFFER_COUNT; i++) {
+    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));
+    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes_of(a, i), a->stream));
+  }
+#insert moments
+#if EMIT_LIBRARY
+  return open_library(a);
+#else
+  return cudaSuccess;
+#endif
+}
+
+#insert launches
+
+extern "C" {
+
+lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream) {
+  if (!adapters) return fail(nullptr, LOTRC_BAD_ARGUMENT, "adapters is null");
+  *adapters = nullptr;
+  if (tokens < 1 || tokens > LOTRC_MAX_TOKENS)
+    return fail(nullptr, LOTRC_BAD_ARGUMENT, "tokens is " + std::to_string(tokens) + ", not 1 to " + std::to_string(LOTRC_MAX_TOKENS));
+  lotrc_adapters *a = new (std::nothrow) lotrc_adapters;
+  if (!a) return fail(nullptr, LOTRC_NO_MEMORY, "the host has no memory left");
+  a->tokens = tokens;
+  a->stream = static_cast<cudaStream_t>(stream);
+  cudaError_t error = allocate(a);
+#if EMIT_WARPGROUPS
+#ifdef LOTRC_SM90A
+  if (error == cudaSuccess) error = prepare(a);
+#endif
+#endif
+  if (error != cudaSuccess) {
+#if EMIT_LIBRARY
+    const lotrc_status status = cuda(a, error, "allocating buffers");
+#else
+    const lotrc_status status = cuda(nullptr, error, "allocating buffers");
+#endif
+#if EMIT_LIBRARY
+    create_message = a->message;
+#endif
+    lotrc_destroy(a);
+    return status;
+  }
+  *adapters = a;
+  return LOTRC_OK;
+}
+
+void lotrc_destroy(lotrc_adapters *a) {
+  if (!a) return;
+  cudaStreamSynchronize(a->stream);
+#if EMIT_LIBRARY
+  close_library(a);
+#endif
+  for (void *memory : a->buffer) cudaFree(memory);
+  for (float *memory : a->moment) cudaFree(memory);
+  delete a;
+}
+
+const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
+
+#if EMIT_MANY
+static lotrc_status set(lotrc_adapters *a, uint32_t adapter, const char *tensor, const float *data, size_t count) {
+#else
+static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+#endif
+  if (!a || !tensor || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+#if EMIT_MERGING
+  if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights: unmerge first");
+#endif
+  bool known = false;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+    known = true;
+    if (count != place.rows * place.cols)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is " + std::to_string(place.rows) + " x " +
+                                             std::to_string(place.cols) + ", not " + std::to_string(count) + " numbers");
+  }
+  if (!known) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no tensor ") + tensor + " here");
+  a->stale = true;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+#if EMIT_LIBRARY
+    if (place.transposed) {
+      const cudaError_t error = upload_transposed(a, place, data);
+      if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
+      continue;
+    }
+#endif
+    std::vector<uint16_t> room;
+    const void *from = as_stored(place.buffer, data, count, room);
+    const size_t bytes = element_bytes(place.buffer), row = place.cols * bytes;
+    char *to = static_cast<char *>(a->buffer[place.buffer]) + place.offset * bytes;
+#if EMIT_MANY
+    to += adapter * (bytes_of(a, place.buffer) / LOTRC_ADAPTERS);
+#endif
+    cudaError_t error = cudaMemcpy2DAsync(to, place.stride * bytes, from, row, row, place.rows, cudaMemcpyHostToDevice, a->stream);
+    if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
+    if (error != cudaSuccess) return cuda(a, error, "uploading a tensor");
+  }
+  return LOTRC_OK;
+}
+
+lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data, size_t count) {
+#if EMIT_MANY
+  return set(a, 0, tensor, data, count);
+#else
+  return set(a, tensor, data, count);
+#endif
+}
+#if EMIT_MANY
+
+lotrc_status lotrc_set_adapter(lotrc_adapters *a, uint32_t adapter, const char *tensor, const float *data, size_t count) {
+  if (adapter >= LOTRC_ADAPTERS) return fail(a, LOTRC_BAD_ARGUMENT, "there is no adapter " + std::to_string(adapter));
+  for (const Place &place : PLACES)
+    if (tensor && !place.factor && std::strcmp(place.tensor, tensor) == 0)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is not a factor of an adapter");
+  return set(a, adapter, tensor, data, count);
+}
+
+lotrc_status lotrc_set_rows(lotrc_adapters *a, const uint32_t *of_blocks, size_t blocks) {
+  if (!a || !of_blocks) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const size_t wanted = tiles(a, LOTRC_ROW_BLOCK);
+  if (blocks != wanted)
+    return fail(a, LOTRC_BAD_ARGUMENT, std::to_string(a->tokens) + " rows are " + std::to_string(wanted) + " blocks, not " + std::to_string(blocks));
+  for (size_t i = 0; i < blocks; i++)
+    if (of_blocks[i] >= LOTRC_ADAPTERS) return fail(a, LOTRC_BAD_ARGUMENT, "there is no adapter " + std::to_string(of_blocks[i]));
+  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer_of("rowAdapter")], of_blocks, 4 * blocks, cudaMemcpyHostToDevice, a->stream);
+  return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "writing the rows of adapters");
+}
+#endif
+
+lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
+  if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const int buffer = buffer_of(name);
+  if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
+  if (device) *device = a->buffer[buffer];
+  if (count) *count = elements_of(a, buffer);
+  if (type) *type = BUFFERS[buffer].type;
+  return LOTRC_OK;
+}
+#if EMIT_LIBRARY
+
+lotrc_status lotrc_row(lotrc_adapters *a, const char *name, size_t *width, size_t *stride) {
+  if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const int buffer = buffer_of(name);
+  if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
+  if (BUFFERS[buffer].per != 1) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " has no row for each token");
+  if (width) *width = BUFFERS[buffer].elements - BUFFERS[buffer].border;
+  if (stride) *stride = BUFFERS[buffer].elements;
+  return LOTRC_OK;
+}
+#endif
+
+static lotrc_status checked(lotrc_adapters *a, const char *name, const void *data, size_t count, int *buffer) {
+  if (!a || !name || !data) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  *buffer = buffer_of(name);
+  if (*buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
+#if EMIT_MANY
+  if (BUFFERS[*buffer].type == LOTRC_UINT32) return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " is filled by lotrc_set_rows");
+#endif
+#if EMIT_LIBRARY
+  const size_t wanted = numbers_of(a, *buffer);
+#else
+  const size_t wanted = elements_of(a, *buffer);
+#endif
+  if (count == wanted) return LOTRC_OK;
+  return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " has " + std::to_string(wanted) + " numbers, not " + std::to_string(count));
+}
+
+lotrc_status lotrc_write(lotrc_adapters *a, const char *name, const float *data, size_t count) {
+  int buffer;
+  const lotrc_status status = checked(a, name, data, count, &buffer);
+  if (status != LOTRC_OK) return status;
+  std::vector<uint16_t> room;
+  const void *from = as_stored(buffer, data, count, room);
+#if EMIT_LIBRARY
+  const cudaError_t error = write_numbers(a, buffer, from);
+#else
+  const cudaError_t error = cudaMemcpyAsync(a->buffer[buffer], from, bytes_of(a, buffer), cudaMemcpyHostToDevice, a->stream);
+#endif
+  return cuda(a, error == cudaSuccess ? cudaStreamSynchronize(a->stream) : error, "writing a buffer");
+}
+
+lotrc_status lotrc_read(lotrc_adapters *a, const char *name, float *data, size_t count) {
+  int buffer;
+  const lotrc_status status = checked(a, name, data, count, &buffer);
+  if (status != LOTRC_OK) return status;
+  const lotrc_type type = BUFFERS[buffer].type;
+  std::vector<uint16_t> room(type == LOTRC_FLOAT32 ? 0 : count);
+  void *to = type == LOTRC_FLOAT32 ? static_cast<void *>(data) : room.data();
+#if EMIT_LIBRARY
+  cudaError_t error = read_numbers(a, buffer, to);
+#else
+  cudaError_t error = cudaMemcpyAsync(to, a->buffer[buffer], bytes_of(a, buffer), cudaMemcpyDeviceToHost, a->stream);
+#endif
+  if (error == cudaSuccess) error = cudaStreamSynchronize(a->stream);
+  if (error == cudaSuccess)
+    for (size_t i = 0; i < room.size(); i++) data[i] = widened(type, room[i]);
+  return cuda(a, error, "reading a buffer");
+}
+
+lotrc_status lotrc_changed(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  a->stale = true;
+  return LOTRC_OK;
+}
+
+static cudaError_t refresh(lotrc_adapters *a) {
+  if (a->stale) LOTRC_TRY(prologue(a));
+  a->stale = false;
+  return cudaSuccess;
+}
+
+static lotrc_status region_of(lotrc_adapters *a, uint32_t region) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  if (region < REGION_COUNT) return LOTRC_OK;
+  return fail(a, LOTRC_BAD_ARGUMENT, "there is no region " + std::to_string(region) + ", only " + std::to_string(REGION_COUNT));
+}
+
+lotrc_status lotrc_forward(lotrc_adapters *a, uint32_t region) {
+  const lotrc_status status = region_of(a, region);
+  if (status != LOTRC_OK) return status;
+#if EMIT_MERGING
+  if (a->merged) return cuda(a, forward_merged(a, region), "forward");
+#endif
+  const cudaError_t error = refresh(a);
+  return cuda(a, error == cudaSuccess ? forward(a, region) : error, "forward");
+}
+#if EMIT_MERGING
+
+lotrc_status lotrc_merge(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights already");
+  cudaError_t error = refresh(a);
+  if (error == cudaSuccess) error = merge(a);
+  a->merged = true;
+  return cuda(a, error, "merging");
+}
+
+lotrc_status lotrc_unmerge(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  if (!a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is not in the weights");
+  a->merged = false;
+  return cuda(a, unmerge(a), "unmerging");
+}
+#endif
+
+#if EMIT_TRAINING
+
+lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
+  const lotrc_status status = region_of(a, region);
+  if (status != LOTRC_OK) return status;
+  const int dx = DX[region];
+  if (dx >= 0 && ADDS_TO_DX[region] && !a->begun[dx])
+    return fail(a, LOTRC_BAD_ORDER, "a region before " + std::to_string(region) + " reads the same x: its backward pass goes first");
+  if (dx >= 0 && !ADDS_TO_DX[region]) a->begun[dx] = true;
+  const cudaError_t error = refresh(a);
+  return cuda(a, error == cudaSuccess ? backward(a, region) : error, "backward");
+}
+
+lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  for (const int dx : DX) {
+    if (dx < 0) continue;
+    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, bytes_of(a, dx), a->stream);
+    if (error != cudaSuccess) return cuda(a, error, "clearing dx");
+    a->begun[dx] = true;
+  }
+  return LOTRC_OK;
+}
+
+lotrc_status lotrc_gradients(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  return cuda(a, epilogue(a), "gradients");
+}
+
+lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  for (bool &begun : a->begun) begun = false;
+  return cuda(a, clear(a), "clearing gradients");
+}
+
+lotrc_status lotrc_step(lotrc_adapters *a, const lotrc_adamw *n) {
+  if (!a || !n) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const bool valid = n->learning_rate >= 0 && n->epsilon > 0 && n->weight_decay >= 0 && n->beta1 >= 0 && n->beta1 < 1 &&
+                     n->beta2 >= 0 && n->beta2 < 1;
+  if (!valid || !std::isfinite(n->learning_rate + n->epsilon + n->weight_decay))
+    return fail(a, LOTRC_BAD_ARGUMENT, "not the numbers of an AdamW step");
+  cudaError_t error = epilogue(a);
+  if (error == cudaSuccess) {
+    const double t = static_cast<double>(++a->steps);
+    error = update(a, *n, static_cast<float>(1 - std::pow(n->beta1, t)), static_cast<float>(1 - std::pow(n->beta2, t)));
+    a->stale = true;
+  }
+  const lotrc_status status = cuda(a, error, "step");
+  return status == LOTRC_OK ? lotrc_clear_gradients(a) : status;
+}
+
+#endif
+}  // extern "C"

@@ -1,0 +1,55 @@
+#ifdef LOTRC_SM90A
+// what the copy engine loads: rows x cols (0: tokens) from element `offset` on, `pitch` elements from row to row,
+// in boxes of `box` rows of 64
+struct MapRow {
+  int buffer;
+  size_t offset, rows, cols, pitch;
+  cuuint32_t box;
+};
+static const MapRow MAPS[MAP_COUNT] = {
+#insert maps
+};
+
+// the kernels for warpgroups, and the bytes of their rings
+static cudaError_t allow_rings() {
+#insert kernels
+  return cudaSuccess;
+}
+
+typedef CUresult (*Encode)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *,
+                           const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
+                           CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
+
+static cudaError_t make_map(lotrc_adapters *a, Encode encode, int number) {
+  const MapRow &row = MAPS[number];
+  const bool half = BUFFERS[row.buffer].type == LOTRC_FLOAT16;
+  const cuuint64_t size[] = {row.cols == 0 ? a->tokens : row.cols, row.rows == 0 ? a->tokens : row.rows};
+  const cuuint64_t pitch[] = {2 * row.pitch};
+  const cuuint32_t box[] = {64, row.box}, steps[] = {1, 1};
+  char *first = static_cast<char *>(a->buffer[row.buffer]) + 2 * row.offset;
+  const CUresult made = encode(&a->map[number], half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
+                               first, size, pitch, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  return made == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+}
+
+// Maps for the copy engine, on devices that have warpgroups; others, and drivers that cannot make maps, run the other kernels.
+static cudaError_t prepare(lotrc_adapters *a) {
+  int device = 0, major = 0;
+  LOTRC_TRY(cudaGetDevice(&device));
+  LOTRC_TRY(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+  if (major != 9) return cudaSuccess;
+  void *found = nullptr;
+  cudaDriverEntryPointQueryResult answer;
+#if CUDART_VERSION >= 12050
+  LOTRC_TRY(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found, 12000, cudaEnableDefault, &answer));
+#else
+  LOTRC_TRY(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &answer));
+#endif
+  if (answer != cudaDriverEntryPointSuccess) return cudaSuccess;
+  for (int i = 0; i < MAP_COUNT; i++) LOTRC_TRY(make_map(a, reinterpret_cast<Encode>(found), i));
+  LOTRC_TRY(allow_rings());
+  a->warpgroups = true;
+  return cudaSuccess;
+}
+#endif
