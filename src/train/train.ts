@@ -321,6 +321,6 @@ function aboutRun({ folder, data, plan, batchSize, ep }: TrainRequest, run: Trai
 
 /** Temporary files of a process that was killed while it wrote. */
 function sweep(output: string): void {
-  const names = ['run', 'run.json', 'checkpoint.safetensors', BEST, ADAPTER, 'log.parquet', 'report.html'];
+  const names = ['run.json', 'checkpoint.safetensors', BEST, ADAPTER, 'log.parquet', 'report.html'];
   sweepStale(names.map((name) => join(output, name)));
 }

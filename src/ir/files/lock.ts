@@ -107,10 +107,26 @@ export function lockFile(path: string): string {
   return join(dirname(path), `.${start}${rest}.lotrc.lock`);
 }
 
-/** Whether a file in the folder of a path is a lock on the removal of its lock. Who holds the lock itself may remove it. */
-export function isRemovalLock(name: string, path: string): boolean {
-  const start = `${basename(lockFile(path))}.`;
-  return name.startsWith(start) && /^[0-9a-f]{12}(\.[0-9a-f]{12})*$/.test(name.slice(start.length));
+/** Whether a name is one of a lock, or of a lock on its removal. */
+export function isLockName(name: string): boolean {
+  return /^\..+\.lotrc\.lock(\.[0-9a-f]{12})*$/.test(name);
+}
+
+/** Removes a lock that nobody holds any more, and a lock on the removal of one that is gone. */
+export function sweepLock(file: string): void {
+  try {
+    const [, lock, id] = /^(.*)\.([0-9a-f]{12})$/s.exec(file) ?? [];
+    if (lock !== undefined) {
+      // no lock gets this id again
+      if (look(lock)?.id !== id) rmSync(file, { force: true });
+      return;
+    }
+    const seen = look(file);
+    if (seen !== null && hasEnded(seen)) removeEnded(seen, ownEntry());
+  } catch (error) {
+    // it is another user's, or not a file
+    if (!(error instanceof LotrcError || isSystemError(error))) throw error;
+  }
 }
 
 function ownEntry(): Entry {
@@ -127,19 +143,24 @@ function acquire(file: string, entry: Entry): Seen | null {
     const seen = look(file);
     if (seen === null) continue;
     if (!hasEnded(seen)) return seen;
-    const removal = `${file}.${seen.id}`;
-    const other = acquire(removal, entry);
-    if (other === null) {
-      try {
-        if (look(file)?.id === seen.id) rmSync(file, { force: true });
-      } finally {
-        rmSync(removal, { force: true });
-      }
-    } else {
-      if (tries === PATIENCE) return other;
-      pause();
-    }
+    const other = removeEnded(seen, entry);
+    if (other === null) continue;
+    if (tries === PATIENCE) return other;
+    pause();
   }
+}
+
+/** Removes a lock that nobody holds any more, or gives the lock of the process that does so. */
+function removeEnded({ file, id }: Seen, entry: Entry): Seen | null {
+  const removal = `${file}.${id}`;
+  const other = acquire(removal, entry);
+  if (other !== null) return other;
+  try {
+    if (look(file)?.id === id) rmSync(file, { force: true });
+  } finally {
+    rmSync(removal, { force: true });
+  }
+  return null;
 }
 
 /** Makes a lock file where there is none. */

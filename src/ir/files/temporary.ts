@@ -3,7 +3,7 @@ import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { isFolder } from './folders.js';
-import { isRemovalLock } from './lock.js';
+import { isLockName, sweepLock } from './lock.js';
 import { isRunning } from './processes.js';
 import { isSystemError } from './system-error.js';
 
@@ -26,17 +26,15 @@ function prefixOf(path: string): string {
 }
 
 /**
- * Removes what belongs to the same outputs and whose process has ended without removing it: temporary files, and locks on the
- * removal of locks. Whoever calls this holds the locks of the outputs.
+ * Removes what processes that have ended left in the folders of these outputs: temporary files of the same outputs, and all
+ * locks, since the next command need not write the same.
  */
 export function sweepStale(paths: readonly string[]): void {
   for (const folder of new Set(paths.map((path) => dirname(path)))) {
     if (!isFolder(folder)) continue;
-    const own = paths.filter((path) => dirname(path) === folder);
-    const prefixes = own.map(prefixOf);
+    const prefixes = paths.filter((path) => dirname(path) === folder).map(prefixOf);
     for (const name of readdirSync(folder)) {
-      if (name.startsWith('.') && own.some((path) => isRemovalLock(name, path)))
-        rmSync(join(folder, name), { force: true });
+      if (isLockName(name)) sweepLock(join(folder, name));
       const prefix = name.startsWith('.') && prefixes.find((start) => name.startsWith(start));
       const owner = prefix && /^([0-9a-f]{6})-(\d+)-[0-9a-f]{12}\.tmp$/.exec(name.slice(prefix.length));
       if (owner) removeStale(join(folder, name), owner[1]!, Number(owner[2]));

@@ -146,6 +146,20 @@ test("a file that is not a lock stays, one that was never filled goes, and so do
   expect(readdirSync(folder).sort()).toEqual([`${basename(lock)}.notes`, 'out'].sort());
 });
 
+test('locks of ended processes on other outputs go too, and those of others stay', () => {
+  const locks = ['ended', 'running'].map((name) => lockFile(at(name))) as [string, string];
+  const id = forge(ENDED, locks[0]);
+  forge({}, `${locks[0]}.${id}`);
+  forge({}, locks[1]);
+  writeFileSync(`${locks[1]}.${'a'.repeat(12)}`, '');
+  // someone is removing the first
+  writeAtomically([text('out')]);
+  expect(readdirSync(folder)).toHaveLength(4);
+  forge(ENDED, `${locks[0]}.${id}`);
+  writeAtomically([text('out')]);
+  expect(readdirSync(folder).sort()).toEqual([basename(locks[1]), 'out']);
+});
+
 test('a lock that another process has made again is not removed by the one that had it', () => {
   const lock = FileLock.take(at('out'));
   rmSync(lockFile(at('out')));
