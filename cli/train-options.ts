@@ -1,10 +1,10 @@
 import { optionIgnored } from '../src/ir/codes/train-data.js';
 import type { Diagnostic } from '../src/ir/diagnostics.js';
+import { kebab } from '../src/options/flags.js';
 import type { DataOptions, LossOn, OpenedData } from '../src/train/data/open.js';
 import type { Task } from '../src/train/data/tasks.js';
 import type { Settings } from '../src/train/settings.js';
 import type { Signature } from '../src/train/signature.js';
-import { kebab } from './values.js';
 
 /** Options that `train` and `eval` share. */
 export interface ReadingOptions {

@@ -21,11 +21,6 @@ export function wholes(option: string, least = 0): (text: string) => readonly nu
   return (text) => text.split(',').map(one);
 }
 
-/** `weightDecay` as `weight-decay`: the flag of an option without its dashes. */
-export function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
 /** `a, b or c`. */
 export function alternatives(words: readonly string[]): string {
   const last = words.at(-1) ?? '';

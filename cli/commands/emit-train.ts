@@ -6,7 +6,9 @@ import {
   type TrainOptions,
 } from '../../src/backends/onnx-train/options.js';
 import { visible } from '../../src/ir/visible.js';
+import { kebab } from '../../src/options/flags.js';
 import type { Tie } from '../../src/passes/sites/weight-identity.js';
+import { LOSS_NUMBERS, type LossKind, type LossNumbers, lossDef } from '../../src/train/losses/index.js';
 import {
   OPTIMIZERS,
   type Optimizer,
@@ -14,26 +16,22 @@ import {
   optimizerDef,
   optimizerOf,
 } from '../../src/train/optimizers/index.js';
-import type { Ep, LossKind } from '../../src/train/signature.js';
+import type { Ep } from '../../src/train/signature.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
 import { count, filesText, num, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
-import { kebab } from '../values.js';
 
-export interface EmitTrainOptions {
+export interface EmitTrainOptions extends LossNumbers {
   readonly output: string;
   readonly loss?: readonly LossSpec[];
   readonly classWeights?: readonly ClassWeights[];
-  readonly blank: number;
   readonly frames?: string;
   readonly logits?: string;
   readonly labels: string;
   readonly shift?: true;
   readonly ignoreIndex: number;
-  readonly labelSmoothing: number;
-  readonly temperature: number;
   readonly mask?: string;
   readonly optimizer: OptimizerKind;
   readonly maxNorm: number;
@@ -60,13 +58,11 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
   const options: TrainOptions = {
     ...TRAIN_DEFAULTS,
     ...lossesOf(given),
-    blank: given.blank,
     frames: given.frames,
     labels: given.labels,
     shift: given.shift ?? false,
     ignoreIndex: given.ignoreIndex,
-    labelSmoothing: given.labelSmoothing,
-    temperature: given.temperature,
+    ...Object.fromEntries(LOSS_NUMBERS.map((name) => [name, given[name]])),
     mask: given.mask,
     optimizer: chosenOptimizer(given),
     maxNorm: given.maxNorm === 0 ? null : given.maxNorm,
@@ -145,7 +141,8 @@ function lossesOf({
     const found = classWeights.filter((row) => row.output === undefined || row.output === output);
     if (found.length > 1) throw usageError('--class-weights is given twice for one output');
     // for one loss without class weights, the graphs report it
-    const weights = single || kind === 'cross-entropy' ? found[0]?.weights : undefined;
+    const takes = single || lossDef(kind).reads.includes('--class-weights');
+    const weights = takes ? found[0]?.weights : undefined;
     return { kind, output, weight, classWeights: weights };
   });
   const unused = classWeights.find(({ weights }) => !terms.some((term) => term.classWeights === weights));

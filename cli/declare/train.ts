@@ -1,23 +1,12 @@
 import type { Command } from 'commander';
-import type { LossKind } from '../../src/train/losses.js';
-import type { HyperParameter } from '../../src/train/optimizers/define.js';
+import { kebab } from '../../src/options/flags.js';
+import type { Range } from '../../src/options/range.js';
+import { LOSS_KINDS, LOSSES, type LossKind } from '../../src/train/losses/index.js';
 import { OPTIMIZER_KINDS, OPTIMIZERS } from '../../src/train/optimizers/index.js';
 import type { ClassWeights, EmitTrainOptions, LossSpec } from '../commands/emit-train.js';
 import type { Run } from '../program.js';
 import { usageError } from '../usage.js';
-import { alternatives, each, factors, kebab, real, whole, word } from '../values.js';
-
-/** Words of --loss: every kind that there is, without loading what knows them. */
-const LOSS_WORDS = {
-  'cross-entropy': true,
-  mse: true,
-  bce: true,
-  cosine: true,
-  contrastive: true,
-  ctc: true,
-  output: true,
-} as const satisfies Readonly<Record<LossKind, true>>;
-const LOSS_KINDS = Object.keys(LOSS_WORDS) as readonly LossKind[];
+import { alternatives, each, factors, real, whole, word } from '../values.js';
 
 /** emit: artifacts other than the rewritten model itself. */
 export function declareEmitCommands(program: Command, run: Run): void {
@@ -29,7 +18,7 @@ export function declareEmitCommands(program: Command, run: Run): void {
     .requiredOption('-o, --output <dir>', 'the training directory')
     .option(
       '--loss <[output:]kind[:weight]>',
-      'cross-entropy, mse, bce, cosine, contrastive, ctc, or output (an output of the model is the loss); repeatable with outputs and weights: their sum (default: cross-entropy)',
+      `${LOSSES.map(({ kind, doc }) => `${kind}: ${doc}`).join('; ')}; repeatable with outputs and weights: their sum (default: ${LOSS_KINDS[0]})`,
       losses,
     )
     .option('--logits <name>', 'the output used to compute the loss (default: the only float output)')
@@ -38,7 +27,6 @@ export function declareEmitCommands(program: Command, run: Run): void {
       'cross-entropy: one weight for each class; the loss is the weighted mean',
       classWeights,
     )
-    .option('--blank <class>', 'ctc: the class that means "no label"', whole('--blank'), 0)
     .option(
       '--frames <name>',
       'ctc: add an input of this name, the number of frames of each row that count (default: all)',
@@ -46,28 +34,15 @@ export function declareEmitCommands(program: Command, run: Run): void {
     .option('--labels <name>', 'name of the label input', 'labels')
     .option('--shift', 'score each position against the next label (causal language models)')
     .option('--ignore-index <n>', 'labels of this value are ignored', real('--ignore-index'), -100)
-    .option(
-      '--label-smoothing <e>',
-      'share of the target spread over all classes',
-      real('--label-smoothing', { least: 0, below: 1 }),
-      0,
-    )
-    .option(
-      '--temperature <x>',
-      'contrastive: similarities are divided by it',
-      real('--temperature', { above: 0 }),
-      0.05,
-    )
-    .option('--mask <name>', 'cosine, contrastive: input that masks positions (attention_mask)')
-    .option(
-      '--optimizer <kind>',
-      alternatives(OPTIMIZER_KINDS),
-      word('--optimizer', OPTIMIZER_KINDS),
-      'adamw',
-    );
-  for (const { name, doc, range } of hyperParameters()) {
-    train.option(`--${kebab(name)} <x>`, doc, real(`--${kebab(name)}`, range));
-  }
+    .option('--mask <name>', 'cosine, contrastive: input that masks positions (attention_mask)');
+  declareNumbers(train, numbersByName(LOSSES));
+  train.option(
+    '--optimizer <kind>',
+    alternatives(OPTIMIZER_KINDS),
+    word('--optimizer', OPTIMIZER_KINDS),
+    'adamw',
+  );
+  declareNumbers(train, numbersByName(OPTIMIZERS.map(({ kind, hyper }) => ({ kind, numbers: hyper }))));
   train
     .option('--max-norm <x>', 'clip the global gradient norm; 0: never', real('--max-norm', { least: 0 }), 1)
     .option('--train <factor>', 'train only this factor, repeatable (M: core-only)', each)
@@ -145,17 +120,34 @@ B similarities in [-1, 1]; contrastive takes none.`,
     });
 }
 
-/** The numbers of all optimizers: what each optimizer does with them, and its default. */
-function hyperParameters() {
-  const names = [...new Set(OPTIMIZERS.flatMap(({ hyper }) => Object.keys(hyper)))];
+/** What a declaration says of a number that a user may set. */
+interface DeclaredNumber extends Range {
+  readonly default: number;
+  readonly whole?: true;
+  readonly doc: string;
+}
+
+/** The numbers of several losses or optimizers: what each does with them, and its default. */
+function numbersByName(
+  defs: readonly { readonly kind: string; readonly numbers: Readonly<Record<string, DeclaredNumber>> }[],
+) {
+  const names = [...new Set(defs.flatMap(({ numbers }) => Object.keys(numbers)))];
   return names.map((name) => {
-    const users = OPTIMIZERS.flatMap(({ kind, hyper }) => {
-      const own: HyperParameter | undefined = (hyper as Readonly<Record<string, HyperParameter>>)[name];
+    const users = defs.flatMap(({ kind, numbers }) => {
+      const own = numbers[name];
       return own ? [{ kind, own }] : [];
     });
     const doc = users.map(({ kind, own }) => `${kind}: ${own.doc} (default: ${own.default})`).join('; ');
-    return { name, doc, range: users[0]!.own };
+    return { name, doc, first: users[0]!.own };
   });
+}
+
+/** One option for each number. Without a default: which one counts depends on the loss or optimizer. */
+function declareNumbers(command: Command, numbers: ReturnType<typeof numbersByName>): void {
+  for (const { name, doc, first } of numbers) {
+    const flag = `--${kebab(name)}`;
+    command.option(`${flag} <x>`, doc, first.whole ? whole(flag, first.least) : real(flag, first));
+  }
 }
 
 /** `KIND`, `OUTPUT:KIND` or `OUTPUT:KIND:WEIGHT`, gathered. Names of outputs may hold colons. */

@@ -6,6 +6,7 @@ import { batchesInOrder, type Cut } from './batches.js';
 import type { Column, Dataset } from './data/dataset.js';
 import { feedsOf } from './feeds.js';
 import { countLabels, labelColumns, labelPort, termsOf } from './labels.js';
+import { lossDef } from './losses/index.js';
 import { graphOf } from './read-signature.js';
 import type { TermResult, TrainingRun } from './run.js';
 import type { LossTerm, Port } from './signature.js';
@@ -64,10 +65,11 @@ class TermSum {
   readonly #tokens: boolean;
 
   constructor(term: LossTerm, label: Port | undefined, tagged: boolean) {
-    const classes = term.kind === 'cross-entropy';
+    const { labels, perplexity } = lossDef(term.kind);
+    const classes = labels === 'classes';
     this.#term = term;
     this.#scored = classes && (!isTokens(label) || tagged);
-    this.#tokens = classes && isTokens(label) && !tagged;
+    this.#tokens = perplexity === true && isTokens(label) && !tagged;
   }
 
   add({ loss, logits, count }: TermResult, labels: Column | null): void {

@@ -2,7 +2,7 @@ import type { OrtTensor } from '../backends/ort/session.js';
 import { noLabels } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
 import type { Column, Dataset, Batch as Rows } from './data/dataset.js';
-import { LOSSES } from './losses.js';
+import { lossDef } from './losses/index.js';
 import type { Batch } from './run.js';
 import type { GraphSignature, LossTerm, Port, Signature } from './signature.js';
 
@@ -33,7 +33,7 @@ export function countLabels(
   for (let i = 0; i < data.length; i++) {
     const label = data[i]!;
     if (label === ignored) continue;
-    if (LOSSES[kind].labels === 'sequences') {
+    if (lossDef(kind).labels === 'sequences') {
       const own = Math.floor(i / width);
       if (own !== row) count++;
       row = own;

@@ -17,7 +17,7 @@ import {
   whole,
 } from '../ir/files/schema.js';
 import { entryFault, type SessionEntries } from '../ir/ops/core/session-entries.js';
-import { LOSS_KINDS } from './losses.js';
+import { LOSS_KINDS, LOSS_NUMBERS, type LossNumbers } from './losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
 import {
   type BaseFile,
@@ -108,15 +108,17 @@ const site = object<SiteSignature>({
   group: text,
 });
 
+const lossNumbers = Object.fromEntries(LOSS_NUMBERS.map((name) => [name, optional(number)])) as {
+  readonly [N in keyof LossNumbers]-?: Schema<number | undefined>;
+};
 const termFields = {
   ignoreIndex: nullable(whole(Number.MIN_SAFE_INTEGER)),
   ignoreValue: optional(number),
+  ...lossNumbers,
   labelSmoothing: number,
   reduction: oneOf(['mean', 'sum']),
   shift: flag,
   classWeights: optional(list(number)),
-  temperature: optional(number),
-  blank: optional(whole()),
   pairs: optional(oneOf(['halves'])),
 } as const;
 

@@ -1,5 +1,6 @@
 import type { SessionEntries } from '../ir/ops/core/session-entries.js';
-import type { LossKind } from './losses.js';
+import type { TermFields } from './losses/define.js';
+import type { LossKind, LossNumbers } from './losses/index.js';
 import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/index.js';
 
 /**
@@ -26,24 +27,9 @@ export interface Signature {
   readonly base: readonly BaseFile[];
 }
 
-/** A loss over one output of the model. */
-export interface LossTerm {
+/** A loss over one output of the model, with its numbers. */
+export interface LossTerm extends TermFields, Omit<LossNumbers, keyof TermFields> {
   readonly kind: LossKind;
-  readonly ignoreIndex: number | null;
-  /** losses on numbers: a label of this value does not count (absent in directories of older versions) */
-  readonly ignoreValue?: number;
-  readonly labelSmoothing: number;
-  readonly reduction: 'mean' | 'sum';
-  /** logits are shifted against labels inside the graph: labels are the input ids themselves */
-  readonly shift: boolean;
-  /** cross-entropy: the factor of the loss of a label of each class; `count` is then the sum of these weights */
-  readonly classWeights?: readonly number[];
-  /** contrastive loss: the divisor of similarities */
-  readonly temperature?: number;
-  /** CTC: the class that means "no label" */
-  readonly blank?: number;
-  /** embedding losses: rows i and B + i of a batch of 2B rows belong together */
-  readonly pairs?: 'halves';
 }
 
 /** The loss of the graphs: one, or the sum of several times their weights. */
@@ -57,7 +43,7 @@ export type LossSignature =
 export const EPS = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
 export type Ep = (typeof EPS)[number];
 export type GraphName = 'step' | 'grad' | 'apply' | 'eval' | 'infer' | 'stepLoop';
-export type { LossKind } from './losses.js';
+export type { LossKind } from './losses/index.js';
 
 export interface GraphSignature {
   readonly file: string;

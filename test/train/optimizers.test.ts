@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { TrainBuilder } from '../../src/backends/onnx-train/builder.js';
 import { guard, update } from '../../src/backends/onnx-train/optimizer.js';
 import { Graph, Model } from '../../src/ir/model.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { inRange } from '../../src/options/range.js';
+import { TrainBuilder } from '../../src/train/losses/builder.js';
 import {
   hyperOf,
   OPTIMIZER_KINDS,

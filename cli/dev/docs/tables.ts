@@ -1,28 +1,50 @@
-import { rangeText } from '../../../src/options/range.js';
+import { kebab } from '../../../src/options/flags.js';
+import { type Range, rangeText } from '../../../src/options/range.js';
+import { LOSS_KINDS, lossDef } from '../../../src/train/losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from '../../../src/train/optimizers/index.js';
-import { kebab } from '../../values.js';
 
 /** Every table that a document may hold, by its name there, as Markdown. */
 export const TABLES: Readonly<Record<string, () => string>> = {
+  losses: () =>
+    table(
+      ['`--loss`', 'what it is', 'output', 'labels', 'options'],
+      LOSS_KINDS.map((kind) => {
+        const { doc, takes, pairs, reads, numbers } = lossDef(kind);
+        const flags = reads.filter((flag) => flag !== '--labels').map((flag) => `\`${flag}\``);
+        return [
+          `\`${kind}\``,
+          pairs ? `${doc}; a batch holds pairs` : doc,
+          takes.output,
+          takes.labels,
+          [...numbersText(numbers), ...flags].join('<br>'),
+        ];
+      }),
+    ),
   optimizers: () =>
     table(
       ['`--optimizer`', 'what it is', 'numbers (default)', 'state'],
       OPTIMIZER_KINDS.map((kind) => {
         const { doc, hyper, slots, arithmetic } = optimizerDef(kind);
-        const numbers = Object.entries(hyper).map(
-          ([name, number]) =>
-            `\`--${kebab(name)}\` (${number.default}): ${number.doc}, a number${rangeText(number)}`,
-        );
         const only = arithmetic === 'matrices' ? '; for parameters with two axes' : '';
         return [
           `\`${kind}\``,
           `${doc}${only}`,
-          numbers.join('<br>'),
+          numbersText(hyper).join('<br>'),
           slots.map((slot) => `\`${slot}\``).join(', '),
         ];
       }),
     ),
 };
+
+type Numbers = Readonly<
+  Record<string, Range & { readonly default: number; readonly whole?: true; readonly doc: string }>
+>;
+
+const numbersText = (numbers: Numbers): string[] =>
+  Object.entries(numbers).map(([name, number]) => {
+    const what = number.whole ? 'a whole number' : 'a number';
+    return `\`--${kebab(name)}\` (${number.default}): ${number.doc}, ${what}${rangeText(number)}`;
+  });
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) =>

@@ -1,21 +1,25 @@
 import { uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
+import { kebab } from '../../options/flags.js';
 import { inRange, rangeText } from '../../options/range.js';
-import { LOSS_KINDS, LOSSES } from '../../train/losses.js';
+import type { LossFlag } from '../../train/losses/define.js';
+import { LOSS_KINDS, LOSS_NUMBERS, type LossKind, lossDef } from '../../train/losses/index.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
-import { LOSS_DEFS, type LossOption } from './losses.js';
 import { type TermOptions, TRAIN_DEFAULTS, type TrainOptions, termsOf } from './options.js';
 
 /** Throws LOTR5008 for an option that no loss uses, or whose value is out of range. */
 export function checkOptions(options: TrainOptions): void {
-  const { labelSmoothing, ignoreIndex, temperature, blank } = options;
+  const { ignoreIndex } = options;
   const terms = termsOf(options);
-  const used = (option: LossOption, given: boolean): void => {
-    if (!given || terms.some(({ kind }) => LOSS_DEFS[kind].reads.includes(option))) return;
-    const users = LOSS_KINDS.filter((kind) => LOSS_DEFS[kind].reads.includes(option));
+  const required = (option: string, reads: (kind: LossKind) => boolean): void => {
+    if (terms.some(({ kind }) => reads(kind))) return;
+    const users = LOSS_KINDS.filter(reads);
     const kinds = [...new Set(terms.map(({ kind }) => kind))].join(' and ');
     const hint = `leave it out; it belongs to ${users.join(' and ')}`;
     fail(uselessOption({ option, why: `${kinds} has no use for it`, hint }));
+  };
+  const used = (option: LossFlag, given: boolean): void => {
+    if (given) required(option, (kind) => lossDef(kind).reads.includes(option));
   };
   const range = (option: string, good: boolean, wanted: string): void => {
     if (!good) fail(uselessOption({ option, why: 'the value is out of range', hint: wanted }));
@@ -23,29 +27,25 @@ export function checkOptions(options: TrainOptions): void {
   const weights = terms.flatMap(({ classWeights }) => (classWeights ? [classWeights] : []));
   used('--labels', options.labels !== TRAIN_DEFAULTS.labels);
   used('--shift', options.shift);
-  used('--label-smoothing', labelSmoothing !== TRAIN_DEFAULTS.labelSmoothing);
   used('--ignore-index', ignoreIndex !== TRAIN_DEFAULTS.ignoreIndex);
   used('--class-weights', weights.length > 0);
-  used('--temperature', temperature !== TRAIN_DEFAULTS.temperature);
   used('--mask', options.mask !== undefined);
-  used('--blank', blank !== TRAIN_DEFAULTS.blank);
   used('--frames', options.frames !== undefined);
-  range(
-    '--label-smoothing',
-    labelSmoothing >= 0 && labelSmoothing < 1,
-    'give a share from 0 up to, not including, 1',
-  );
+  for (const name of LOSS_NUMBERS) {
+    const value = options[name];
+    if (value === undefined) continue;
+    const option = `--${kebab(name)}`;
+    required(option, (kind) => Object.hasOwn(lossDef(kind).numbers, name));
+    const [own] = terms.flatMap(({ kind }) => lossDef(kind).numbers[name] ?? []);
+    const what = own!.whole ? 'a whole number' : 'a number';
+    const good = inRange(value, own!) && (!own!.whole || value === (value | 0));
+    range(option, good, `give ${what}${rangeText(own!)}`);
+  }
   range('--ignore-index', ignoreIndex === (ignoreIndex | 0), 'give an integer of 32 bits');
   range(
     '--loop',
     options.loop === null || (Number.isSafeInteger(options.loop) && options.loop > 0),
     'give a number of steps',
-  );
-  range('--temperature', temperature > 0 && temperature < Infinity, 'give a number above 0');
-  range(
-    '--blank',
-    Number.isSafeInteger(blank) && blank >= 0 && blank < 2 ** 31,
-    'give the number of a class',
   );
   for (const list of weights) {
     const good = list.every((w) => w >= 0 && w < Infinity) && list.some((w) => w > 0);
@@ -77,7 +77,7 @@ function checkTerms(terms: readonly TermOptions[]): void {
   if (twice !== undefined) {
     refuse(`the output "${twice}" has two losses`, 'give each output one loss');
   }
-  const pairs = terms.filter(({ kind }) => LOSSES[kind].pairs);
+  const pairs = terms.filter(({ kind }) => lossDef(kind).pairs);
   if (pairs.length > 0 && pairs.length < terms.length) {
     refuse(
       `${pairs[0]!.kind} takes batches of pairs, and the other losses do not`,

@@ -13,12 +13,12 @@ import { indexBound } from '../../passes/index-bound.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { recomputeBlocks } from '../../passes/remat/blocks.js';
 import { rematerialise } from '../../passes/remat/rematerialise.js';
-import { LOSSES } from '../../train/losses.js';
+import { TrainBuilder } from '../../train/losses/builder.js';
+import type { Loss } from '../../train/losses/define.js';
+import { lossDef } from '../../train/losses/index.js';
 import { type Correction, optimizerDef } from '../../train/optimizers/index.js';
 import type { GraphSignature, Port, Role, ScalarKind } from '../../train/signature.js';
-import { TrainBuilder } from './builder.js';
-import type { Loss } from './loss.js';
-import { type Head, LOSS_DEFS } from './losses.js';
+import { buildLoss, type Head } from './losses.js';
 import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
 import { exposeParams, type Param } from './params.js';
@@ -105,8 +105,9 @@ export function evalGraph(prepared: Prepared, params: readonly Param[], options:
   ports.outputs.push(scalarPort(loss.name, 'loss'));
   if (heads.length > 1)
     for (const [term, { loss: each }] of losses.entries()) publishOf(prepared, ports, term, each, 'loss');
-  for (const [term, { value, term: row }] of heads.entries()) {
-    if (row.kind === 'output') continue;
+  for (const [term, head] of heads.entries()) {
+    if (isOwn(head)) continue;
+    const { value } = head;
     graph.removeOutput(value);
     graph.addOutput(value);
     ports.outputs.push({ ...portOf(value, 'logits'), ...termOf(heads, term) });
@@ -217,9 +218,7 @@ function totalLoss(
   options: TrainOptions,
   divisors: readonly Value[] | null,
 ): Total {
-  const losses = heads.map((head, term) =>
-    LOSS_DEFS[head.term.kind].build(b, { head, labels: labels[term]!, frames, options }),
-  );
+  const losses = heads.map((head, term) => buildLoss(b, head, { labels: labels[term]!, frames }, options));
   const factors = heads.map(({ term: { weight } }, term): Value | null => {
     if (!divisors) return weight === 1 ? null : b.f32(weight);
     const share = b.one('Div', [losses[term]!.count, divisors[term]!]);
@@ -343,7 +342,7 @@ function addScalar(
 function addLabels({ model, heads }: Prepared, ports: Ports, options: TrainOptions): Labels {
   const { graph } = model;
   const labels = heads.map(({ term: { kind }, value }, term): Value | null => {
-    const type = LOSS_DEFS[kind].labels(shapeOf(value));
+    const type = lossDef(kind).labelType(shapeOf(value));
     if (!type) return null;
     const name = heads.length > 1 ? `${options.labels}/${value.name}` : options.labels;
     const input = graph.addInput(freeName(graph, name), type);
@@ -360,13 +359,15 @@ function addLabels({ model, heads }: Prepared, ports: Ports, options: TrainOptio
 
 const namesOf = (heads: readonly Head[]): string => heads.map(({ value }) => value.name).join('" and "');
 
+/** Whether the model computes the loss itself. */
+const isOwn = ({ term: { kind } }: Head): boolean => lossDef(kind).labels === 'own';
+
 /** To which of several losses a port belongs. */
 const termOf = (heads: readonly Head[], term: number) => (heads.length > 1 ? { term } : {});
 
 /** A loss that the model computes leaves its name, which is likely `loss`, to the loss of the graph. */
 function retireOwn(graph: Graph, heads: readonly Head[]): void {
-  for (const { value, term } of heads) {
-    if (term.kind !== 'output') continue;
+  for (const { value } of heads.filter(isOwn)) {
     if (value.isOutput) graph.removeOutput(value);
     value.rename(graph.names.freshValue(`${value.name}/own`));
   }
@@ -392,7 +393,7 @@ function batchPorts(
   options?: TrainOptions,
 ): void {
   const names = new Set(params.map(({ row }) => row.name));
-  const own = heads.some(({ term }) => LOSSES[term.kind].labels === 'own') ? options?.labels : undefined;
+  const own = heads.some(isOwn) ? options?.labels : undefined;
   for (const input of model.graph.inputs) {
     if (names.has(input.name) || input.constant) continue;
     const rows = indexBound(input, 'needed');

@@ -2,8 +2,8 @@ import { attrInt } from '../../ir/attr.js';
 import type { DType } from '../../ir/dtype.js';
 import { Graph, Model, type Node, type Value } from '../../ir/model.js';
 import { tensorType, type ValueType } from '../../ir/shape.js';
+import { TrainBuilder } from '../../train/losses/builder.js';
 import type { Port } from '../../train/signature.js';
-import { TrainBuilder } from './builder.js';
 import type { TrainGraph } from './graphs.js';
 
 /**

@@ -1,9 +1,9 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import type { Value } from '../../ir/model.js';
 import { shapeOf } from '../../ir/shape.js';
+import type { TrainBuilder } from '../../train/losses/builder.js';
 import type { Matrices } from '../../train/optimizers/define.js';
 import { type Correction, hyperOf, type Optimizer, optimizerDef } from '../../train/optimizers/index.js';
-import type { TrainBuilder } from './builder.js';
 
 export interface Trained {
   readonly param: Value;

@@ -1,6 +1,7 @@
 import type { Tie } from '../../passes/sites/weight-identity.js';
+import type { LossKind, LossNumbers } from '../../train/losses/index.js';
 import { type Optimizer, optimizerOf } from '../../train/optimizers/index.js';
-import type { Ep, LossKind } from '../../train/signature.js';
+import type { Ep } from '../../train/signature.js';
 
 /** How Dropout in training mode is handled: masks that depend on the input `draw`, or inference mode. */
 export type DropoutMode = 'seeded' | 'off';
@@ -17,7 +18,7 @@ export interface TermOptions {
 }
 
 /** What the training graphs compute. */
-export interface TrainOptions {
+export interface TrainOptions extends LossNumbers {
   readonly loss: LossKind;
   /** the output that the loss is computed from; default: the only float output */
   readonly logits?: string | undefined;
@@ -32,11 +33,6 @@ export interface TrainOptions {
   /** score position t against label t + 1 */
   readonly shift: boolean;
   readonly ignoreIndex: number;
-  readonly labelSmoothing: number;
-  /** contrastive loss: similarities are divided by it */
-  readonly temperature: number;
-  /** CTC: the class that means "no label" */
-  readonly blank: number;
   /** CTC: name of an input to add, with the number of frames of each row that count; default: all count */
   readonly frames?: string | undefined;
   readonly optimizer: Optimizer;
@@ -70,9 +66,6 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   labels: 'labels',
   shift: false,
   ignoreIndex: -100,
-  labelSmoothing: 0,
-  temperature: 0.05,
-  blank: 0,
   optimizer: optimizerOf('adamw'),
   maxNorm: 1,
   train: null,

@@ -22,11 +22,10 @@ import { bypassDropout, drawingFunctions, dropoutOff, findDraws } from '../../pa
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { calledBy, inlineCalls } from '../../passes/inline/inline.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
-import { LOSSES } from '../../train/losses.js';
+import { lossDef } from '../../train/losses/index.js';
 import { hasKernel } from './legality.js';
-import { type Head, LOSS_DEFS } from './losses.js';
+import { type Head, headProblem } from './losses.js';
 import { type TermOptions, type TrainOptions, termsOf } from './options.js';
-import { ownLossOf } from './own-loss.js';
 import { type FullWeight, fullWeights, uniteWeights } from './params.js';
 
 /** A forward graph ready for a loss: adapters in the folded form or kept as they are, embedded, types inferred. */
@@ -176,10 +175,9 @@ function liftConstants(model: Model, { alsoTrain }: TrainOptions, places: Readon
 function chooseHeads(graph: Graph, options: TrainOptions): readonly Head[] {
   return termsOf(options).map((term) => {
     const value = chooseOutput(graph, term);
-    const why = LOSS_DEFS[term.kind].problem(value, options, term);
+    const why = headProblem(value, options, term);
     if (why !== null) fail(logitsRank({ name: value.name, why }));
-    const own = term.kind === 'output' ? ownLossOf(value) : null;
-    return { term, value, own, mask: chooseMask(graph, value, term, options) };
+    return { term, value, mask: chooseMask(graph, value, term, options) };
   });
 }
 
@@ -191,7 +189,7 @@ function chooseOutput(graph: Graph, { kind, output }: TermOptions): Value {
     return floats.find(({ name }) => name === output) ?? fail(noLogits({ found, wanted: output }));
   }
   const single = ({ type }: Value) => type?.kind === 'tensor' && type.shape?.every((dim) => dim === 1);
-  const candidates = kind === 'output' ? floats.filter(single) : floats;
+  const candidates = lossDef(kind).labels === 'own' ? floats.filter(single) : floats;
   return candidates.length === 1 ? candidates[0]! : fail(noLogits({ found, wanted: null }));
 }
 
@@ -203,7 +201,7 @@ function chooseMask(
   { mask: given }: TrainOptions,
 ): Value | null {
   const mask = given ?? 'attention_mask';
-  if (!LOSSES[kind].pairs || (type?.kind === 'tensor' && type.shape?.length !== 3)) return null;
+  if (!lossDef(kind).pairs || (type?.kind === 'tensor' && type.shape?.length !== 3)) return null;
   const found = graph.inputs.find(({ name }) => name === mask) ?? null;
   if (!found && given !== undefined) {
     const inputs = graph.inputs.map((input) => input.name).join(', ');

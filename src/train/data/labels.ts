@@ -1,4 +1,4 @@
-import type { LossKind } from '../signature.js';
+import { type LossKind, lossDef } from '../losses/index.js';
 
 /**
  * How labels become numbers: names of classes in an order, integers that are class numbers as they are, or numbers to be
@@ -81,9 +81,7 @@ function numbersOf(names: readonly string[]): ReadonlyMap<string, number> {
 /** What is wrong with a number as a label of that loss; null when nothing is. */
 export function valueProblem(loss: LossKind, value: number): string | null {
   if (!Number.isFinite(Math.fround(value))) return `the label ${value} is not a finite number`;
-  if (loss === 'bce' && !(value >= 0 && value <= 1)) return `the label ${value} is not between 0 and 1`;
-  if (loss === 'cosine' && !(value >= -1 && value <= 1)) return `the label ${value} is not between -1 and 1`;
-  return null;
+  return lossDef(loss).labelProblem?.(value) ?? null;
 }
 
 /** The classes in their order, such as `0 no, 1 yes`; null where labels are numbers. */

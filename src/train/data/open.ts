@@ -4,7 +4,7 @@ import { paddingSeen, quotesKept } from '../../ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { feedsOf, fixedExtents, mapInputs } from '../feeds.js';
 import { dataGraph, labelPort, termsOf } from '../labels.js';
-import { LOSSES } from '../losses.js';
+import { lossDef } from '../losses/index.js';
 import type { GraphSignature, LossTerm, Signature } from '../signature.js';
 import { BadLines } from './bad-lines.js';
 import { textDataset } from './classification.js';
@@ -86,7 +86,7 @@ export async function openData(
   const values = predicted === 'values';
   const terms = termsOf(signature);
   const [term] = terms as [LossTerm];
-  const { labels: labelKind, pairs } = LOSSES[term.kind];
+  const { labels: labelKind, pairs } = lossDef(term.kind);
   const ignored = (values ? term.ignoreValue : term.ignoreIndex) ?? -100;
   const { rows, length } = fixedExtents(graph);
   const classes = classesOf(graph);

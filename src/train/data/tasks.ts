@@ -1,7 +1,7 @@
 import { otherRecords } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
 import { dataGraph, labelPort, termsOf } from '../labels.js';
-import { LOSSES } from '../losses.js';
+import { lossDef } from '../losses/index.js';
 import type { Signature } from '../signature.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
@@ -22,7 +22,7 @@ export type Predicts = 'values' | 'row' | 'positions' | 'target';
 
 /** Of several losses, the first. */
 export function predicts(signature: Signature): Predicts {
-  const { labels } = LOSSES[termsOf(signature)[0]!.kind];
+  const { labels } = lossDef(termsOf(signature)[0]!.kind);
   const graph = dataGraph(signature);
   const label = labelPort(graph);
   const own = labels === 'own' && label !== undefined && label.dtype !== 'f32' && label.dtype !== 'f16';

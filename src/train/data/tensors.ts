@@ -3,7 +3,7 @@ import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { readSafetensors } from '../../ir/files/safetensors.js';
 import { toF64, toIntegers } from '../../ir/values.js';
-import { LOSSES, type LossKind } from '../losses.js';
+import { type LossKind, lossDef } from '../losses/index.js';
 import type { Batch, Column, Dataset } from './dataset.js';
 import { valueProblem } from './labels.js';
 import { sidesOf } from './pairs.js';
@@ -34,7 +34,7 @@ export interface TensorTask {
  */
 export function tensorDataset(file: string, task: TensorTask): Dataset {
   const { label, loss, ignored, values } = task;
-  const { pairs } = LOSSES[loss];
+  const { pairs } = lossDef(loss);
   const { tensors } = readSafetensors(file);
   const refuse = (why: string): never => fail(badData({ file, why }));
   const names = label === null ? [] : [label, 'labels'];

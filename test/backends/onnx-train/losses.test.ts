@@ -1,147 +1,36 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { TrainBuilder } from '../../../src/backends/onnx-train/builder.js';
-import { ctcLoss } from '../../../src/backends/onnx-train/ctc.js';
 import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
-import { crossEntropy, type Loss } from '../../../src/backends/onnx-train/loss.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../../../src/backends/onnx-train/options.js';
 import { attrInt, attrString } from '../../../src/ir/attr.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
-import { encodeModel, writeModel } from '../../../src/ir/onnx/writer.js';
+import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, i64Tensor } from '../../../src/ir/tensor.js';
 import { toF32 } from '../../../src/ir/values.js';
 import { rewrite } from '../../../src/rewrite.js';
+import { ctcLoss } from '../../../src/train/losses/ctc.js';
 import { type Batch, TrainingRun } from '../../../src/train/run.js';
+import { runLoss } from '../../support/loss-graph.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-losses-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** Losses of PyTorch in float64 (test/data/losses/make.py). */
-interface Row {
-  readonly kind: 'cross-entropy' | 'ctc';
-  readonly shape: readonly number[];
-  readonly output: readonly number[];
-  readonly labels: readonly number[];
-  readonly labelShape: readonly number[];
-  readonly loss: number;
-  readonly gradient: readonly number[];
-  readonly classWeights?: readonly number[];
-  readonly labelSmoothing?: number;
-  readonly blank?: number;
-  readonly frames?: readonly number[];
-}
-const ROWS = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../../data/losses/losses.json'), 'utf8'),
-) as Row[];
-
-/** Loss, count and gradient of one loss alone; extents of the graph are names, or numbers. */
-async function lossOf(
-  shape: readonly number[],
-  output: readonly number[],
-  labels: { readonly shape: readonly number[]; readonly data: readonly number[] },
-  build: (b: TrainBuilder, z: Value, y: Value, frames: Value) => Loss,
-  named = true,
-  frames: readonly number[] = [],
-  opset = 17,
-) {
-  const graph = new Graph('loss');
-  const dims = named ? shape.map((_, i) => `d${i}`) : shape;
-  const z = graph.addInput('z', tensorType('f32', dims));
-  const y = graph.addInput(
-    'y',
-    tensorType('i32', named ? labels.shape.map((_, i) => `l${i}`) : labels.shape),
-  );
-  const n = graph.addInput('n', tensorType('i32', [frames.length]));
-  const model = new Model(graph);
-  model.irVersion = 8;
-  model.setOpset('', opset);
-  const { loss, count, gradient } = build(new TrainBuilder(graph, 'loss'), z, y, n);
-  for (const [name, value] of [
-    ['loss', loss],
-    ['count', count],
-    ['gradient', gradient(null)],
-  ] as const) {
-    value.rename(graph.own(name) ? graph.names.freshValue(name) : name);
-    if (!value.type) value.setType(tensorType('f32', name === 'gradient' ? dims : []));
-    graph.addOutput(value);
-  }
-  const results = await runOrt(encodeModel(model), {
-    z: { dtype: 'float32', shape, data: Float32Array.from(output) },
-    y: { dtype: 'int32', shape: labels.shape, data: Int32Array.from(labels.data) },
-    n: { dtype: 'int32', shape: [frames.length], data: Int32Array.from(frames) },
-  });
-  return {
-    loss: Number(results.loss!.data[0]),
-    count: Number(results.count!.data[0]),
-    gradient: Array.from(results.gradient!.data, Number),
-  };
-}
-
-const buildRow =
-  (row: Row, named: boolean, all = false) =>
-  (b: TrainBuilder, z: Value, y: Value, n: Value): Loss => {
-    const classes = named ? null : row.shape.at(-1)!;
-    return row.kind === 'ctc'
-      ? ctcLoss(b, z, y, all ? null : n, { blank: row.blank!, ignoreIndex: -100, classes })
-      : crossEntropy(b, z, y, row.shape.at(-1)!, {
-          ignoreIndex: -100,
-          labelSmoothing: row.labelSmoothing!,
-          classWeights: row.classWeights!,
-        });
-  };
-
-describe('values and gradients are those of PyTorch:', () => {
-  test.each(
-    ROWS.map(
-      (row, i) => [`${i} ${row.kind} [${row.shape}] ${row.labelSmoothing ?? row.frames}`, row] as const,
-    ),
-  )('%s', async (_, row) => {
-    const labels = { shape: row.labelShape, data: row.labels };
-    for (const named of [true, false]) {
-      for (const opset of [12, 18]) {
-        const found = await lossOf(
-          row.shape,
-          row.output,
-          labels,
-          buildRow(row, named),
-          named,
-          row.frames,
-          opset,
-        );
-        expect(Math.abs(found.loss / row.loss - 1)).toBeLessThan(1e-6);
-        expect(relativeError(found.gradient, row.gradient)).toBeLessThan(3e-6);
-        const counted = row.labels.filter((y) => y !== -100);
-        const count = row.classWeights
-          ? counted.reduce((sum, y) => sum + row.classWeights![y]!, 0)
-          : new Set(row.labels.flatMap((y, i) => (y === -100 ? [] : [Math.floor(i / row.labelShape[1]!)])))
-              .size;
-        expect(found.count).toBeCloseTo(count, 5);
-      }
-    }
-    if (row.frames?.every((n) => n === row.shape[1])) {
-      const whole = await lossOf(row.shape, row.output, labels, buildRow(row, true, true));
-      expect(Math.abs(whole.loss / row.loss - 1)).toBeLessThan(1e-6);
-      expect(relativeError(whole.gradient, row.gradient)).toBeLessThan(3e-6);
-    }
-  });
-});
-
 describe('CTC, what PyTorch leaves undefined:', () => {
   const ctc = (labels: readonly number[], frames: readonly number[]) => {
     const [rows, time, classes] = [2, 4, 5];
-    return lossOf(
-      [rows, time, classes],
-      [...noise(rows * time * classes, 7)],
-      { shape: [rows, labels.length / rows], data: labels },
+    return runLoss(
+      {
+        output: { shape: [rows, time, classes], data: [...noise(rows * time * classes, 7)] },
+        labels: { shape: [rows, labels.length / rows], data: labels, dtype: 'i32' },
+        frames,
+      },
       (b, z, y, n) => ctcLoss(b, z, y, n, { blank: 0, ignoreIndex: -100, classes }),
-      true,
-      frames,
     );
   };
   test('no label counts: loss and gradient are 0', async () => {

@@ -1,13 +1,35 @@
-import { attrInt } from '../../ir/attr.js';
+import { attrInt, attrText } from '../../ir/attr.js';
 import { dtypeToOnnx } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
-import { attributes } from '../../ir/ops/core/gradient.js';
-import { tensorType } from '../../ir/shape.js';
+import { shapeOf, tensorType } from '../../ir/shape.js';
 import type { TrainBuilder } from './builder.js';
-import type { Loss } from './loss.js';
+import { defineLoss, type Loss } from './define.js';
+
+export const output = defineLoss({
+  kind: 'output',
+  doc: 'an output of the model is the loss',
+  takes: {
+    output: 'one element: the loss itself',
+    labels: 'what the model takes; its input `labels` (or `--labels NAME`) has the role label',
+  },
+  labels: 'own',
+  reads: ['--labels'],
+  numbers: {},
+  problem: (value) => {
+    const shape = shapeOf(value);
+    if (!shape) return 'its rank is unknown';
+    return shape.every((dim) => dim === 1) ? null : 'a loss has one element';
+  },
+  labelType: () => null,
+  build: (b, { output: value }) => outputLoss(b, value, ownLossOf(value)),
+  signature: (_, value) => {
+    const own = ownLossOf(value);
+    return { ignoreIndex: own?.ignoreIndex ?? null, reduction: own?.reduction ?? 'mean' };
+  },
+});
 
 /** How a loss that the model computes itself is made, as far as the graph says. */
-export interface OwnLoss {
+interface OwnLoss {
   readonly labels: Value;
   /** one weight for each class, by which labels count */
   readonly weights: Value | null;
@@ -21,11 +43,13 @@ const CHANGES_SHAPE: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Reshape
  * The SoftmaxCrossEntropyLoss or NegativeLogLikelihoodLoss whose result an output is, after operators that change nothing
  * but type and shape; null when the loss is made in another way.
  */
-export function ownLossOf(output: Value): OwnLoss | null {
+function ownLossOf(output: Value): OwnLoss | null {
   let node: Node | null = output.producer;
   while (node && CHANGES_SHAPE.has(node.opKey)) node = node.inputs[0]?.producer ?? null;
   if (node?.opKey !== 'SoftmaxCrossEntropyLoss' && node?.opKey !== 'NegativeLogLikelihoodLoss') return null;
-  const { reduction } = attributes(node, node.opKey);
+  // both have the default "mean"
+  const given = node.attrs.get('reduction');
+  const reduction = given?.kind === 'string' ? attrText(given.value) : 'mean';
   if (reduction === 'none') return null;
   const ignored = node.attrs.get('ignore_index');
   return {
@@ -40,7 +64,7 @@ export function ownLossOf(output: Value): OwnLoss | null {
  * An output of the model as the loss. `count` is the number (or summed weight) of the labels that it is a mean over where
  * `own` says so, and else the number of rows of the batch.
  */
-export function outputLoss(b: TrainBuilder, output: Value, own: OwnLoss | null): Loss {
+function outputLoss(b: TrainBuilder, output: Value, own: OwnLoss | null): Loss {
   const type = output.type?.kind === 'tensor' ? output.type : null;
   const rank = type?.shape?.length ?? 0;
   const cast = type?.dtype === 'f32' ? output : b.one('Cast', [output], { to: attrInt(1) });

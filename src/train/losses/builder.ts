@@ -1,6 +1,6 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
-import type { Graph, Node, Value } from '../../ir/model.js';
+import { Graph, type Node, type Value } from '../../ir/model.js';
 import { f32Tensor, i64Tensor, MemoryTensor } from '../../ir/tensor.js';
 
 /** The builder of loss and optimizer nodes: constants made once, reductions in the form of the opset. */
@@ -71,6 +71,12 @@ export class TrainBuilder extends GraphBuilder {
   /** i64, rank 0 */
   index(value: number): Value {
     return this.#once(`index:${value}`, () => this.constant(i64Tensor([], [value]), 'train/index'));
+  }
+
+  /** A graph for the body of a loop, and the builder of its nodes. */
+  body(name: string, prefix: string): { readonly graph: Graph; readonly inner: TrainBuilder } {
+    const graph = new Graph(name);
+    return { graph, inner: new TrainBuilder(graph, prefix) };
   }
 
   #once(key: string, make: () => Value): Value {

@@ -1,7 +1,8 @@
-import { attrInt, attrInts } from '../../ir/attr.js';
+import { attrInt } from '../../ir/attr.js';
 import type { Value } from '../../ir/model.js';
+import { shapeOf } from '../../ir/shape.js';
 import type { TrainBuilder } from './builder.js';
-import { asF32, counted, crossEntropy, type Loss } from './loss.js';
+import { asF32 } from './parts.js';
 
 /**
  * Losses on pairs of embeddings from one encoder. The batch holds 2B rows: the first half are the left sides of the
@@ -20,45 +21,8 @@ const EPSILON = 1e-8;
 /** The smallest number of positions that is divided by: a row without any has the embedding 0. */
 const FEWEST = 1e-9;
 
-/**
- * Mean squared difference of cosine similarities and targets, as sentence-transformers' CosineSimilarityLoss:
- * mean over pairs of (cos(u_i, v_i) - y_i)^2; `target` f32 [B], in [-1, 1]; pairs whose target is above 3e38 do not count.
- * A row of zeros has similarity 0.
- */
-export function cosineRegression(b: TrainBuilder, pairs: Pairs, target: Value): Loss {
-  const { at, u, v, backward } = halves(b, pairs);
-  const similarity = b.reduce('ReduceSum', b.one('Mul', [u, v]), -1, false);
-  const { ignored, count, divisor } = counted(b, target);
-  const difference = b.one('Where', [ignored, b.f32(0), b.one('Sub', [similarity, target])]);
-  const loss = b.one('Div', [b.sumAll(b.one('Mul', [difference, difference])), divisor]);
-  const gradient = (scale: Value | null): Value => {
-    const factor = b.one('Div', [scale ? b.one('Mul', [scale, b.f32(2)]) : b.f32(2), divisor]);
-    const slope = b.unsqueeze(b.one('Mul', [difference, factor]), -1);
-    return backward(b.one('Mul', [slope, v]), b.one('Mul', [slope, u]));
-  };
-  return { loss, count, at, gradient };
-}
-
-/**
- * In-batch negatives (InfoNCE, arXiv 1807.03748; sentence-transformers' MultipleNegativesRankingLoss with scale
- * 1 / temperature): cross-entropy of cos(u_i, v_j) / temperature over j, whose right answer is j = i. Takes no labels.
- */
-export function contrastive(b: TrainBuilder, pairs: Pairs, temperature: number): Loss {
-  const { at, u, v, backward } = halves(b, pairs);
-  const transposed = b.one('Transpose', [v], { perm: attrInts([1, 0]) });
-  const scores = b.one('Div', [b.one('MatMul', [u, transposed]), b.f32(temperature)]);
-  const own = b.one('Range', [b.i32(0), b.one('Cast', [b.lastExtent(scores)], { to: attrInt(6) }), b.i32(1)]);
-  const ranking = crossEntropy(b, scores, own, null, { ignoreIndex: -100, labelSmoothing: 0 });
-  const gradient = (scale: Value | null): Value => {
-    const slope = b.one('Div', [ranking.gradient(scale), b.f32(temperature)]);
-    const back = b.one('Transpose', [slope], { perm: attrInts([1, 0]) });
-    return backward(b.one('MatMul', [slope, v]), b.one('MatMul', [back, u]));
-  };
-  return { loss: ranking.loss, count: ranking.count, at, gradient };
-}
-
 /** Pooled rows of length 1 in two halves, and the way back from their gradients to the model's output. */
-function halves(b: TrainBuilder, { output, mask }: Pairs) {
+export function halves(b: TrainBuilder, { output, mask }: Pairs) {
   const at = asF32(b, output);
   const rank = at.type?.kind === 'tensor' ? at.type.shape!.length : 2;
   const weight = rank === 3 && mask ? positionWeights(b, mask) : null;
@@ -93,4 +57,15 @@ function positionWeights(b: TrainBuilder, mask: Value): Value {
   const counted = b.one('Cast', [mask], { to: attrInt(1) });
   const sum = b.one('Max', [b.reduce('ReduceSum', counted, 1, true), b.f32(FEWEST)]);
   return b.unsqueeze(b.one('Div', [counted, sum]), -1);
+}
+
+/** Why an output is not one of embeddings in pairs; null: it is. */
+export function pairsProblem(output: Value): string | null {
+  const shape = shapeOf(output);
+  if (!shape) return 'its rank is unknown';
+  if (shape.length !== 2 && shape.length !== 3) return `embeddings have 2 or 3 axes, it has ${shape.length}`;
+  const [rows] = shape;
+  return typeof rows === 'number' && rows % 2 === 1
+    ? `pairs need an even number of rows, it has ${rows}`
+    : null;
 }

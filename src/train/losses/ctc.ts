@@ -1,8 +1,9 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
-import { Graph, type Node, type Value } from '../../ir/model.js';
-import { tensorType } from '../../ir/shape.js';
-import { TrainBuilder } from './builder.js';
-import { areClasses, asF32, classCount, classRange, type Loss, softmaxParts } from './loss.js';
+import type { Node, Value } from '../../ir/model.js';
+import { shapeOf, tensorType } from '../../ir/shape.js';
+import type { TrainBuilder } from './builder.js';
+import { defineLoss, type Loss } from './define.js';
+import { areClasses, asF32, classCount, classesOf, classRange, softmaxParts } from './parts.js';
 
 export interface CtcOptions {
   /** the class that means "no label" */
@@ -18,7 +19,30 @@ const NEVER = -1e30;
 /** Losses above this are those of rows whose labels do not fit into their frames. */
 const IMPOSSIBLE = 1e29;
 /** GatherElements exists from this operator set on. */
-export const CTC_OPSET = 11;
+const OPSET = 11;
+
+export const ctc = defineLoss({
+  kind: 'ctc',
+  doc: 'connectionist temporal classification (torch.nn.functional.ctc_loss, reduction mean)',
+  takes: {
+    output: 'logits [batch, time, classes]',
+    labels: 'i32 [batch, labels], filled up with `--ignore-index`',
+  },
+  labels: 'sequences',
+  reads: ['--labels', '--ignore-index', '--frames'],
+  numbers: { blank: { default: 0, least: 0, whole: true, doc: 'the class that means "no label"' } },
+  problem: (output, _, { blank }, opset) => {
+    const shape = shapeOf(output);
+    if (shape?.length !== 3) return 'CTC needs logits [batch, time, classes]';
+    const classes = shape[2];
+    if (typeof classes === 'number' && blank >= classes) return `it has no class ${blank} for --blank`;
+    return opset < OPSET ? `CTC needs operator set ${OPSET}, and the model uses ${opset}` : null;
+  },
+  labelType: (shape) => tensorType('i32', [shape?.[0] ?? null, 'labels']),
+  build: (b, { output, labels, frames, options: { ignoreIndex }, numbers: { blank } }) =>
+    ctcLoss(b, output, labels!, frames, { blank, ignoreIndex, classes: classesOf(output) }),
+  signature: ({ ignoreIndex }) => ({ ignoreIndex }),
+});
 
 /**
  * Connectionist temporal classification (Graves et al., ICML 2006), as torch.nn.functional.ctc_loss with the reduction
@@ -165,7 +189,7 @@ function scan(
   { state, scores, active, reversed }: Walk,
   step: (inner: TrainBuilder, state: Value, score: Value) => { readonly next: Value; readonly seen: Value },
 ): { readonly last: Value; readonly all: Value } {
-  const body = new Graph('frame');
+  const { graph: body, inner } = b.body('frame', 'ctc');
   const { names } = b.graph;
   const inputs = active ? [state, scores, active] : [state, scores];
   const count = inputs.length - 1;
@@ -188,7 +212,6 @@ function scan(
   const held = input('state', 'f32');
   const score = input('score', 'f32');
   const counts = active ? input('active', 'bool') : null;
-  const inner = new TrainBuilder(body, 'ctc');
   const { next, seen } = step(inner, held, score);
   const after = counts ? inner.one('Where', [counts, next, held]) : inner.one('Identity', [next]);
   const kept = seen === next ? inner.one('Identity', [after]) : inner.one('Identity', [seen]);

@@ -1,21 +1,52 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
-import { isFloat } from '../../ir/dtype.js';
 import type { Value } from '../../ir/model.js';
-import { tensorType } from '../../ir/shape.js';
-import { f32Tensor, MemoryTensor } from '../../ir/tensor.js';
+import { shapeOf, tensorType } from '../../ir/shape.js';
+import { f32Tensor } from '../../ir/tensor.js';
 import type { TrainBuilder } from './builder.js';
+import { defineLoss, type Loss } from './define.js';
+import { areClasses, asF32, classCount, classesOf, classRange, softmaxParts } from './parts.js';
 
-/** A loss as nodes: its mean, how many items were counted, and the gradient to start differentiation from. */
-export interface Loss {
-  /** f32, rank 0: mean over the counted items */
-  readonly loss: Value;
-  /** f32, rank 0: counted items (tokens with a label, rows, elements) */
-  readonly count: Value;
-  /** the value to start from (the logits, cast to f32 or shifted where the loss asks for it) */
-  readonly at: Value;
-  /** d loss / d at, times `scale` when given */
-  gradient(scale: Value | null): Value;
-}
+export const crossEntropyLoss = defineLoss({
+  kind: 'cross-entropy',
+  doc: 'mean cross-entropy of logits and class numbers (torch.nn.functional.cross_entropy)',
+  takes: {
+    output: '[batch, classes] or [batch, seq, vocabulary]',
+    labels:
+      'i32 [batch] or [batch, seq]; labels of `--ignore-index` (-100) are ignored; `--shift` scores position t against label t + 1',
+  },
+  labels: 'classes',
+  perplexity: true,
+  reads: ['--labels', '--shift', '--ignore-index', '--class-weights'],
+  numbers: {
+    labelSmoothing: {
+      default: 0,
+      least: 0,
+      below: 1,
+      doc: 'share of the target spread over all classes',
+    },
+  },
+  problem: (output, { shift, classWeights }) => {
+    const shape = shapeOf(output);
+    if (!shape) return 'its rank is unknown';
+    if (shape.length < 2) return `cross-entropy needs at least 2 axes, it has ${shape.length}`;
+    if (shift && shape.length !== 3) return 'shifting needs logits [batch, seq, vocabulary]';
+    const classes = shape.at(-1);
+    if (!classWeights || classes === classWeights.length) return null;
+    return typeof classes === 'number'
+      ? `it has ${classes} classes, and --class-weights gives ${classWeights.length}`
+      : 'class weights need a fixed number of classes';
+  },
+  labelType: (shape) => tensorType('i32', shape?.slice(0, -1) ?? null),
+  build: (b, { output, labels, options, numbers }) => {
+    const [scored, shifted] = options.shift ? shiftForNextToken(b, output, labels!) : [output, labels!];
+    return crossEntropy(b, scored, shifted, classesOf(output), { ...options, ...numbers });
+  },
+  signature: ({ ignoreIndex, shift, classWeights }) => ({
+    ignoreIndex,
+    shift,
+    ...(classWeights ? { classWeights } : {}),
+  }),
+});
 
 export interface CrossEntropyOptions {
   /** labels with this value are ignored */
@@ -118,55 +149,6 @@ export function crossEntropy(
   return { loss, count, at, gradient };
 }
 
-/** Mean squared error over the targets that count (see `counted`); `target` f32 of the shape of the predictions. */
-export function meanSquaredError(b: TrainBuilder, prediction: Value, target: Value): Loss {
-  const at = asF32(b, prediction);
-  const { ignored, count, divisor } = counted(b, target);
-  const difference = b.one('Where', [ignored, b.f32(0), b.one('Sub', [at, target])]);
-  const loss = b.one('Div', [b.sumAll(b.one('Mul', [difference, difference])), divisor]);
-  const gradient = (scale: Value | null): Value =>
-    b.one('Mul', [difference, b.one('Div', [twice(b, scale), divisor])]);
-  return { loss, count, at, gradient };
-}
-
-/**
- * Mean binary cross-entropy on logits (torch.nn.functional.binary_cross_entropy_with_logits) over the targets that count
- * (see `counted`); `target` f32 of the same shape with values in [0, 1]. Uses max(z, 0) - z y + log(1 + exp(-|z|)), which
- * overflows for no z.
- */
-export function binaryCrossEntropy(b: TrainBuilder, logits: Value, target: Value): Loss {
-  const at = asF32(b, logits);
-  const { ignored, count, divisor } = counted(b, target);
-  const tail = b.one('Log', [b.one('Add', [b.one('Exp', [b.one('Neg', [b.one('Abs', [at])])]), b.f32(1)])]);
-  const perItem = b.one('Add', [
-    b.one('Sub', [b.one('Max', [at, b.f32(0)]), b.one('Mul', [at, target])]),
-    tail,
-  ]);
-  const loss = b.one('Div', [b.sumAll(b.one('Where', [ignored, b.f32(0), perItem])), divisor]);
-  const gradient = (scale: Value | null): Value => {
-    const slope = b.one('Where', [ignored, b.f32(0), b.one('Sub', [b.one('Sigmoid', [at]), target])]);
-    return b.one('Mul', [slope, b.one('Div', [scale ?? b.f32(1), divisor])]);
-  };
-  return { loss, count, at, gradient };
-}
-
-/** What a host writes into labels that do not count in losses on numbers: the largest float32. */
-export const IGNORE_VALUE = 3.4028234663852886e38;
-/** Targets above this do not count. */
-const LARGEST_TARGET = 3e38;
-
-/**
- * Which targets are left out (bool, the shape of `target`), how many count (f32, rank 0), and what sums are divided by.
- * Targets above 3e38 do not count, as labels equal to `ignoreIndex` do not in cross-entropy. NaN counts, and makes the
- * loss NaN.
- */
-export function counted(b: TrainBuilder, target: Value) {
-  const ignored = b.one('Greater', [target, b.f32(LARGEST_TARGET)], {}, 'loss/ignored');
-  const weight = b.one('Cast', [b.one('Not', [ignored])], { to: attrInt(1) });
-  const count = b.sumAll(weight, 'loss/count');
-  return { ignored, count, divisor: b.one('Max', [count, b.f32(1)]) };
-}
-
 /**
  * Drops the last position of the logits and the first of the labels, so that position t is scored against token t + 1
  * (causal language models whose labels are the input ids themselves).
@@ -183,44 +165,4 @@ export function shiftForNextToken(b: TrainBuilder, logits: Value, labels: Value)
     cut.setType(tensorType(type.dtype, shape));
   }
   return [cut, slice(labels, 1, Number.MAX_SAFE_INTEGER)];
-}
-
-function twice(b: TrainBuilder, scale: Value | null): Value {
-  return scale ? b.one('Mul', [scale, b.f32(2)]) : b.f32(2);
-}
-
-/** Loss arithmetic is float32 whatever the model computes in. */
-export function asF32(b: TrainBuilder, value: Value): Value {
-  const { type } = value;
-  if (type?.kind !== 'tensor' || type.dtype === 'f32' || !isFloat(type.dtype)) return value;
-  const cast = b.one('Cast', [value], { to: attrInt(1) });
-  cast.setType(tensorType('f32', type.shape));
-  return cast;
-}
-
-/** 0 .. classes-1 as i32: a constant when the extent is known. */
-export function classRange(b: TrainBuilder, logits: Value, classes: number | null): Value {
-  if (classes !== null) {
-    const data = Int32Array.from({ length: classes }, (_, i) => i);
-    return b.constant(new MemoryTensor('i32', [classes], new Uint8Array(data.buffer)), 'loss/classes');
-  }
-  return b.one('Range', [b.i32(0), classCount(b, logits, null), b.i32(1)]);
-}
-
-/** The number of classes as i32, rank 0: a constant when the extent is known. */
-export function classCount(b: TrainBuilder, logits: Value, classes: number | null): Value {
-  return classes === null ? b.one('Cast', [b.lastExtent(logits)], { to: attrInt(6) }) : b.i32(classes);
-}
-
-/** Which labels are classes, 0 to `count` - 1. */
-export function areClasses(b: TrainBuilder, labels: Value, count: Value): Value {
-  return b.one('And', [b.one('Not', [b.one('Less', [labels, b.i32(0)])]), b.one('Less', [labels, count])]);
-}
-
-/** The parts of a softmax over the last axis: p = exp / sum, log p = shifted - logSum. */
-export function softmaxParts(b: TrainBuilder, logits: Value) {
-  const shifted = b.one('Sub', [logits, b.reduce('ReduceMax', logits, -1, true)]);
-  const exp = b.one('Exp', [shifted]);
-  const sum = b.reduce('ReduceSum', exp, -1, true);
-  return { shifted, exp, sum, logSum: b.one('Log', [sum]) };
 }
