@@ -36,6 +36,7 @@ export interface ReadingOptions {
   readonly input?: ReadonlyMap<string, string>;
   readonly ep: 'cpu' | 'cuda' | 'webgpu';
   readonly threads: number;
+  readonly inProcess?: true;
 }
 
 export function readingOf(o: ReadingOptions): DataOptions {

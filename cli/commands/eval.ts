@@ -38,7 +38,11 @@ export async function evalCommand(
     settings ? { ...readingOptions(settings.reading), input: new Map(Object.entries(settings.inputs)) } : {},
   );
   const o: EvalOptions = { ...options, ...Object.fromEntries(held.filter(([name]) => !given.has(name))) };
-  const run = TrainingRun.open(folder, { ep: o.ep, ...threadsOf(o.threads) });
+  const run = TrainingRun.open(folder, {
+    ep: o.ep,
+    inProcess: options.inProcess ?? false,
+    ...threadsOf(o.threads),
+  });
   try {
     const trained = join(of, 'adapter.safetensors');
     const adapter = options.adapter ?? (existsSync(trained) ? trained : null);

@@ -122,6 +122,7 @@ function requestOf(
     threads: o.threads,
     inputs: o.input ?? new Map(),
     resume: options.resume ?? false,
+    inProcess: options.inProcess ?? false,
   };
 }
 

@@ -149,7 +149,11 @@ function readingOptions(command: Command): Command {
     .option('--batch-size <n>', 'examples per batch', whole('--batch-size', 1), 16)
     .option('--input <name=column>', 'column that an input of the model reads, repeatable', pairs('--input'))
     .option('--ep <provider>', 'cpu, cuda or webgpu', word('--ep', ['cpu', 'cuda', 'webgpu']), 'cpu')
-    .option('--threads <n>', 'threads of ONNX Runtime; 0: one per core', whole('--threads'), 0);
+    .option('--threads <n>', 'threads of ONNX Runtime; 0: one per core', whole('--threads'), 0)
+    .option(
+      '--in-process',
+      'run the graphs in the process of lotrc and not in one of their own: for graphs that you trust',
+    );
 }
 
 /** Distinct names, separated by commas. */
@@ -172,6 +176,7 @@ Examples:
   lotrc train train/ --data chats.jsonl --tokenizer tokenizer.json --max-length 1024 --pack
   lotrc train train/ --resume
 
+The graphs run in a process of their own: when that ends, by a crash or for want of memory, the last checkpoint stays.
 Ctrl-C finishes the step, writes a checkpoint and ends; --resume goes on and gives the same bits as a run that was never
 stopped. The run folder holds run.json, checkpoint.safetensors, best.safetensors, the TensorBoard event file, log.parquet,
 report.html, and in the end adapter.safetensors for \`lotrc apply\` and \`lotrc merge\`.`;

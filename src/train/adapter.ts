@@ -13,13 +13,13 @@ import type { TrainingRun } from './run.js';
  */
 export function takeAdapter(run: TrainingRun, file: string): void {
   const { tensors, metadata } = readSafetensors(file);
-  const wanted = run.parameters();
+  const wanted = new Map(run.signature.params.map(({ name, shape }) => [name, shape]));
   const slots = run.signature.optimizer.slots;
   const fixed = [...tensors.keys()].filter((name) => {
     const cut = name.lastIndexOf('/');
     return !wanted.has(name) && !(wanted.has(name.slice(0, cut)) && slots.includes(name.slice(cut + 1)));
   });
-  for (const [name, { shape }] of wanted) {
+  for (const [name, shape] of wanted) {
     if (`${tensors.get(name)?.shape}` !== `${shape}`)
       fail(badRun({ file, why: `it has no tensor "${name}" of shape [${shape.join(',')}]` }));
   }

@@ -36,7 +36,8 @@ export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut)
   const sums = terms.map((term, index) => new TermSum(term, labelPort(graph, index), tagged));
   for (const rows of batchesInOrder(data, cut)) {
     const batch = data.batch(rows, cut.rows ?? undefined);
-    const results = await run.evaluateTerms(feedsOf(graph, cut.inputs, batch, terms));
+    const feeds = feedsOf(graph, cut.inputs, batch, terms);
+    const results = await run.evaluateTerms(feeds, (term) => sums[term]!.scored);
     const labels = labelColumns(graph, terms.length, batch);
     for (const [index, result] of results.entries()) sums[index]!.add(result, labels[index]!);
   }
@@ -57,25 +58,26 @@ export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut)
 /** One loss over all batches. */
 class TermSum {
   count = 0;
+  /** whether logits are compared with labels */
+  readonly scored: boolean;
   #loss = 0;
   #right = 0;
   #labels = 0;
   readonly #term: LossTerm;
-  readonly #scored: boolean;
   readonly #tokens: boolean;
 
   constructor(term: LossTerm, label: Port | undefined, tagged: boolean) {
     const { labels, perplexity } = lossDef(term.kind);
     const classes = labels === 'classes';
     this.#term = term;
-    this.#scored = classes && (!isTokens(label) || tagged);
+    this.scored = classes && (!isTokens(label) || tagged);
     this.#tokens = perplexity === true && isTokens(label) && !tagged;
   }
 
   add({ loss, logits, count }: TermResult, labels: Column | null): void {
     if (count > 0) this.#loss += this.#term.reduction === 'mean' ? loss * count : loss;
     this.count += count;
-    if (!this.#scored || !logits || !labels) return;
+    if (!this.scored || !logits || !labels) return;
     this.#right += hits(numbers(logits), labels.data, this.#term.ignoreIndex);
     const { classWeights: _, ...unweighted } = this.#term;
     this.#labels += countLabels(unweighted, labels);
@@ -86,7 +88,7 @@ class TermSum {
     const loss = this.#term.reduction === 'mean' ? this.#loss / count : this.#loss;
     return {
       loss,
-      accuracy: this.#scored ? this.#right / this.#labels : null,
+      accuracy: this.scored ? this.#right / this.#labels : null,
       perplexity: this.#tokens ? Math.exp(loss) : null,
       count,
     };

@@ -1,6 +1,5 @@
 import type { OrtFeeds, OrtTensor } from '../backends/ort/session.js';
 import { bare } from '../ir/keys.js';
-import type { Batch } from './run.js';
 import type { GraphSignature, Role } from './signature.js';
 
 /** Results of grad.onnx over several batches, added up. */
@@ -36,7 +35,7 @@ export class GradientSum {
   }
 
   /** The gradients as inputs of apply.onnx, rounded once. */
-  total({ inputs }: GraphSignature): Batch {
+  total({ inputs }: GraphSignature): OrtFeeds {
     const feeds = bare<OrtTensor>();
     for (const { name, role, param, shape } of inputs) {
       if (role !== 'grad') continue;
@@ -48,7 +47,7 @@ export class GradientSum {
         data: Float32Array.from(sum, (value) => value / this.#divisor()),
       };
     }
-    return { inputs: feeds, labels: { type: 'int32', dims: [0], data: new Int32Array(0) } };
+    return feeds;
   }
 
   #divisor(): number {

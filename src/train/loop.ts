@@ -2,6 +2,7 @@ import { RandomStream } from '../init/rng.js';
 import { diverged } from '../ir/codes/train.js';
 import { notANumber } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
+import type { TensorData } from '../ir/tensor.js';
 import { batchesInOrder, type Cut, epochBatches } from './batches.js';
 import { isBetter, type Metric, metricOf } from './best.js';
 import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js';
@@ -67,7 +68,7 @@ export interface LoopHost {
   /** receives warnings for the user */
   note(diagnostic: Diagnostic): void;
   /** called with the parameters of the best evaluation so far, before the checkpoint that records it is written */
-  keepBest(): void;
+  keepBest(parameters: ReadonlyMap<string, TensorData>): void;
   /** called before each checkpoint: a run becomes one that can be resumed with its first */
   beforeSave(): void;
   /** called after each step: true ends the run with a checkpoint */
@@ -85,8 +86,8 @@ export interface Outcome {
 /**
  * Trains from the last checkpoint, or from the start, to the end of the plan. Everything that a step does depends on its
  * number alone (order of rows, learning rate), so a run that was stopped anywhere and resumed ends with the same bits as
- * one that was not. Throws LOTR8213 when gradients stay without a finite value, or a
- * parameter has none when it is to be saved.
+ * one that was not. Throws LOTR8213 when gradients stay without a finite value, or a parameter or its optimizer state has
+ * none when it is to be saved.
  */
 export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const { run, plan, folder, logs } = host;
@@ -100,10 +101,11 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   let at: Position = start ?? { step: 0, updates: 0, scale: fresh(plan.lossScale), best: null, stale: 0 };
   run.lossScale = at.scale.value;
   if (!start) at = await evaluated(host, at);
-  const save = () => {
-    requireFinite(run.parameters(), at.step);
+  const save = async () => {
+    const state = await run.save();
+    requireFinite(run.signature, state, at.step);
     host.beforeSave();
-    writeCheckpoint(folder, run, at);
+    writeCheckpoint(folder, run, state, at);
     for (const log of logs) log.checkpoint();
   };
   const patience = plan.patience ?? Number.POSITIVE_INFINITY;
@@ -130,9 +132,9 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     }
     const due = isDue(at.step, plan.evalEvery ?? length.perEpoch, length.total);
     if (due) at = await evaluated(host, at);
-    if (due || isDue(at.step, plan.checkpointEvery, length.total)) save();
+    if (due || isDue(at.step, plan.checkpointEvery, length.total)) await save();
     if (host.interrupted() && at.step < length.total && at.stale < patience) {
-      save();
+      await save();
       return { position: at, length, finished: false, early: false };
     }
   }
@@ -174,8 +176,9 @@ async function evaluated(host: LoopHost, at: Position): Promise<Position> {
   const value = metricOf(evaluation, metric);
   const best = Number.isFinite(loss) && isBetter(value, at.best, metric);
   if (best) {
-    requireFinite(host.run.parameters(), at.step);
-    host.keepBest();
+    const parameters = await host.run.parameters();
+    requireFinite(host.run.signature, parameters, at.step);
+    host.keepBest(parameters);
   }
   host.onEvaluation(at.step, evaluation, best);
   if (!Number.isFinite(loss)) host.note(notANumber({ step: at.step }));

@@ -1,19 +1,19 @@
-import { join } from 'node:path';
-import { ORT_TYPES } from '../backends/ort/messages.js';
-import { type OrtFeeds, OrtSession, type OrtTensor, type SessionOptions } from '../backends/ort/session.js';
+import { join, resolve } from 'node:path';
+import type { OrtFeeds, OrtTensor, SessionOptions } from '../backends/ort/session.js';
 import { badTrainingFolder } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
-import type { DType } from '../ir/dtype.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
 import { bare } from '../ir/keys.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF32 } from '../ir/values.js';
-import { GradientSum } from './gradient-sum.js';
 import { countTerms } from './labels.js';
 import { wantsLowMemory } from './memory.js';
 import { CORRECTIONS, type Correction, isCorrection } from './optimizers/index.js';
 import { graphOf, readSignature } from './read-signature.js';
-import type { GraphName, GraphSignature, Port, ScalarKind, Signature } from './signature.js';
+import { LocalRunner } from './runner/local.js';
+import { RemoteRunner } from './runner/remote.js';
+import type { GraphRunner, HeldTensor, HeldTensors } from './runner/runner.js';
+import type { GraphName, GraphSignature, Port, Role, ScalarKind, Signature } from './signature.js';
 
 /** Divides a sum that is 0 where no label counts. */
 const MIN_DIVISOR = 1e-30;
@@ -40,66 +40,85 @@ export interface StepResult {
   readonly finite: boolean;
 }
 
-/** A training run over a training directory: holds parameters and optimizer state, and knows only the signature. */
+export interface RunOptions extends SessionOptions {
+  /**
+   * run the graphs in this process, where a fault in them ends it, instead of in one of their own; default false. The bits
+   * are the same
+   */
+  readonly inProcess?: boolean;
+}
+
+/**
+ * A training run over a training directory: has parameters and optimizer state, and knows only the signature. Graphs run in
+ * a process of their own unless options say otherwise; when that process ends, calls throw LOTR8112. Call `close` when done.
+ */
 export class TrainingRun {
   /** completed optimizer steps */
   t = 0;
   lossScale = 1;
   /** number of the next draw of masks of Dropout, for graphs that draw some; each run of such a graph takes one */
   draw = 0;
-  readonly #state = new Map<string, OrtTensor>();
-  readonly #sessions = new Map<string, OrtSession>();
+  readonly #runner: GraphRunner;
+  /** tensors that the runner does not have yet */
+  #loading = new Map<string, HeldTensor>();
+  readonly #shapes = new Map<string, readonly number[]>();
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(
     readonly folder: string,
     readonly signature: Signature,
-    readonly options: SessionOptions,
+    runner: GraphRunner,
     /** of `state.safetensors`: the plan of the adapter, which every file with parameters carries */
     readonly metadata: Readonly<Record<string, string>>,
-  ) {}
+  ) {
+    this.#runner = runner;
+  }
 
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
-  static open(folder: string, options: SessionOptions = {}): TrainingRun {
+  static open(folder: string, { inProcess = false, ...given }: RunOptions = {}): TrainingRun {
     const signature = readSignature(folder);
     const file = join(folder, 'state.safetensors');
     const { tensors, metadata } = readSafetensors(file);
     requireState(file, signature, tensors);
-    const config = { config: signature.session, lowMemory: wantsLowMemory(signature), ...options };
-    const run = new TrainingRun(folder, signature, config, metadata);
+    const options = { config: signature.session, lowMemory: wantsLowMemory(signature), ...given };
+    const profile = options.profile === undefined ? {} : { profile: resolve(options.profile) };
+    const job = { folder: resolve(folder), label: folder, signature, options: { ...options, ...profile } };
+    const runner = inProcess ? new LocalRunner(job) : new RemoteRunner(job);
+    const run = new TrainingRun(folder, signature, runner, metadata);
     run.load(tensors);
     return run;
   }
 
   /** Takes parameters and state from tensors under the names of `state.safetensors`. */
   load(tensors: ReadonlyMap<string, TensorData>): void {
-    for (const [name, data] of tensors) {
-      this.#state.set(name, { type: 'float32', dims: data.shape, data: toF32(data) });
+    for (const [name, tensor] of tensors) {
+      this.#loading.set(name, { dims: tensor.shape, data: toF32(tensor) });
+      this.#shapes.set(name, tensor.shape);
     }
   }
 
+  /** Names and shapes of parameters and optimizer state; all of them are float32. */
+  get shapes(): ReadonlyMap<string, readonly number[]> {
+    return this.#shapes;
+  }
+
   /** Parameters and optimizer state under the names of `state.safetensors`. */
-  save(): Map<string, TensorData> {
-    return new Map(
-      [...this.#state].map(([name, { dims, data }]) => [name, f32Tensor(dims, data as Float32Array)]),
-    );
+  async save(): Promise<Map<string, TensorData>> {
+    return tensorsOf(await this.#turn((runner) => runner.save(null)));
   }
 
   /** The trained factors and weights alone: what an adapter file holds. */
-  parameters(): Map<string, TensorData> {
-    const all = this.save();
-    return new Map(this.signature.params.map(({ name }) => [name, all.get(name)!]));
+  async parameters(): Promise<Map<string, TensorData>> {
+    const names = this.signature.params.map(({ name }) => name);
+    return tensorsOf(await this.#turn((runner) => runner.save(names)));
   }
 
   /** One optimizer step through step.onnx. */
   async step(batch: Batch, lr: number): Promise<StepResult> {
-    const graph = this.#graph('step');
-    const results = await this.#run(graph, batch, [lr]);
-    const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!;
-    const finite = Boolean(output('finite').data[0]);
-    this.#take(graph, results);
-    if (finite) this.t++;
-    else this.lossScale /= 2;
-    return { loss: Number(output('loss').data[0]), norm: Number(output('norm').data[0]), finite };
+    const output = await this.#run('step', batch, [lr], STEP_RESULTS);
+    const finite = Boolean(output('finite')[0]);
+    this.#count([finite]);
+    return { loss: Number(output('loss')[0]), norm: Number(output('norm')[0]), finite };
   }
 
   /**
@@ -107,17 +126,13 @@ export class TrainingRun {
    * nothing and uses up no rate; the loss scale is lowered after the run.
    */
   async stepLoop(batch: Batch, rates: readonly number[]): Promise<StepResult[]> {
-    const graph = this.#graph('stepLoop');
-    const results = await this.#run(graph, batch, rates);
-    const output = (role: string) => results[graph.outputs.find((port) => port.role === role)!.name]!.data;
-    this.#take(graph, results);
+    const output = await this.#run('stepLoop', batch, rates, STEP_RESULTS);
     const steps = rates.map((_, k) => ({
       loss: Number(output('loss')[k]),
       norm: Number(output('norm')[k]),
       finite: Boolean(output('finite')[k]),
     }));
-    this.t += steps.filter(({ finite }) => finite).length;
-    if (steps.some(({ finite }) => !finite)) this.lossScale /= 2;
+    this.#count(steps.map(({ finite }) => finite));
     return steps;
   }
 
@@ -127,18 +142,17 @@ export class TrainingRun {
    */
   async accumulate(batches: readonly Batch[], lr: number): Promise<StepResult> {
     const [grad, apply] = [this.#graph('grad'), this.#graph('apply')];
-    const { loss } = this.signature;
-    // each term of a sum of losses is divided in the graph, by the number of labels that count in all batches
-    const divisors = loss.kind === 'sum' ? countTerms(loss, grad, batches) : [];
-    const sums = new GradientSum(loss.kind !== 'sum' && loss.reduction === 'mean');
-    for (const batch of batches) sums.add(grad, await this.#run(grad, batch, [lr], divisors));
-    const results = await this.#run(apply, sums.total(apply), [lr]);
-    this.#take(apply, results);
-    const output = (role: string) => results[apply.outputs.find((port) => port.role === role)!.name]!;
-    const finite = Boolean(output('finite').data[0]);
-    if (finite) this.t++;
-    else this.lossScale /= 2;
-    return { loss: sums.loss(), norm: Number(output('norm').data[0]), finite };
+    const { loss: kind } = this.signature;
+    const { loss, results } = await this.#turn((runner) => {
+      // each term of a sum of losses is divided in the graph, by the number of labels that count in all batches
+      const divisors = kind.kind === 'sum' ? countTerms(kind, grad, batches) : [];
+      const feeds = batches.map((batch) => this.#feeds(grad, batch, [lr], divisors));
+      return runner.accumulate(feeds, this.#feeds(apply, null, [lr]), outputsOf(apply, ['norm', 'finite']));
+    });
+    const output = (role: Role) => results[apply.outputs.find((port) => port.role === role)!.name]!.data;
+    const finite = Boolean(output('finite')[0]);
+    this.#count([finite]);
+    return { loss, norm: Number(output('norm')[0]), finite };
   }
 
   /** Loss, logits and number of counted items through eval.onnx. */
@@ -146,15 +160,27 @@ export class TrainingRun {
     return (await this.evaluateTerms(batch))[0]!;
   }
 
-  /** The same for each of several losses, in their order; one entry for a single loss. */
-  async evaluateTerms(batch: Batch): Promise<readonly TermResult[]> {
+  /** The same for each of several losses, in their order; one entry for a single loss. `logits`: of which losses they are wanted. */
+  async evaluateTerms(
+    batch: Batch,
+    logits: (term: number) => boolean = () => true,
+  ): Promise<readonly TermResult[]> {
     const graph = this.#graph('eval');
-    const results = await this.#run(graph, batch, [0]);
+    const wanted = graph.outputs.filter(
+      ({ role, term = 0 }) => role === 'loss' || role === 'count' || (role === 'logits' && logits(term)),
+    );
+    const results = await this.#turn((runner) =>
+      runner.run(
+        'eval',
+        this.#feeds(graph, batch, [0]),
+        wanted.map(({ name }) => name),
+      ),
+    );
     const { loss } = this.signature;
     const terms = loss.kind === 'sum' ? [...loss.terms.keys()] : [undefined];
     return terms.map((term) => {
-      const output = (role: string) => {
-        const port = graph.outputs.find((found) => found.role === role && found.term === term);
+      const output = (role: Role) => {
+        const port = wanted.find((found) => found.role === role && found.term === term);
         return port ? results[port.name]! : null;
       };
       return {
@@ -166,33 +192,48 @@ export class TrainingRun {
   }
 
   async close(): Promise<void> {
-    for (const session of this.#sessions.values()) await session.close();
-    this.#sessions.clear();
+    await this.#last;
+    await this.#runner.close();
   }
 
   #graph(name: GraphName): GraphSignature {
     return graphOf(this.signature, this.folder, name);
   }
 
-  #take(graph: GraphSignature, results: OrtFeeds): void {
-    for (const port of graph.inputs) {
-      if (port.next) this.#state.set(port.name, results[port.next]!);
-    }
+  /** One call of the runner after another, each with all that was loaded before it. */
+  #turn<T>(call: (runner: GraphRunner) => Promise<T>): Promise<T> {
+    const turn = this.#last.then(async () => {
+      const tensors = this.#loading;
+      this.#loading = new Map();
+      if (tensors.size > 0) await this.#runner.load(tensors);
+      return call(this.#runner);
+    });
+    this.#last = turn.catch(() => undefined);
+    return turn;
   }
 
-  async #run(
+  /** Runs a graph; its outputs by role. */
+  async #run(name: GraphName, batch: Batch, rates: readonly number[], roles: readonly Role[]) {
+    const graph = this.#graph(name);
+    const results = await this.#turn((runner) =>
+      runner.run(name, this.#feeds(graph, batch, rates), outputsOf(graph, roles)),
+    );
+    return (role: Role) => results[graph.outputs.find((port) => port.role === role)!.name]!.data;
+  }
+
+  /** Steps that were taken, or skipped because their gradients were not finite. */
+  #count(finite: readonly boolean[]): void {
+    this.t += finite.filter(Boolean).length;
+    if (finite.includes(false)) this.lossScale /= 2;
+  }
+
+  /** Values of the inputs that the runner does not hold, and does not make itself (gradients). */
+  #feeds(
     graph: GraphSignature,
-    batch: Batch,
+    batch: Batch | null,
     rates: readonly number[],
     divisors: readonly number[] = [],
-  ): Promise<OrtFeeds> {
-    const file = join(this.folder, graph.file);
-    let session = this.#sessions.get(graph.file);
-    if (!session) {
-      session = await OrtSession.open(file, { onCpu: graph.onCpu, ...this.options });
-      requirePorts(file, graph, session);
-      this.#sessions.set(graph.file, session);
-    }
+  ): OrtFeeds {
     const { constants } = this.signature.optimizer;
     // in double: a float32 power of a large step loses digits
     const correction = (name: Correction, k: number) =>
@@ -216,23 +257,31 @@ export class TrainingRun {
     };
     const feeds = bare<OrtTensor>();
     for (const port of graph.inputs) {
+      const { name, role } = port;
       const value =
-        port.role === 'batch' || port.role === 'grad'
-          ? batch.inputs[port.name]
-          : port.role === 'label'
-            ? (batch.inputs[port.name] ?? batch.labels)
-            : port.role === 'scalar'
-              ? scalar(port)
-              : this.#state.get(port.name);
-      if (!value)
-        return fail(badTrainingFolder({ file, why: `input ${JSON.stringify(port.name)} has no value` }));
-      feeds[port.name] = value;
+        role === 'scalar'
+          ? scalar(port)
+          : role === 'batch'
+            ? batch?.inputs[name]
+            : role === 'label'
+              ? (batch?.inputs[name] ?? batch?.labels)
+              : undefined;
+      if (value) feeds[name] = value;
     }
     if (graph.inputs.some(({ scalar }) => scalar === 'draw')) this.draw += rates.length;
-    const results = await session.run(feeds);
-    requireResults(file, graph, results, feeds);
-    return results;
+    return feeds;
   }
+}
+
+const STEP_RESULTS: readonly Role[] = ['loss', 'norm', 'finite'];
+
+/** Names of the outputs with these roles. */
+function outputsOf({ outputs }: GraphSignature, roles: readonly Role[]): readonly string[] {
+  return outputs.filter(({ role }) => roles.includes(role)).map(({ name }) => name);
+}
+
+function tensorsOf(held: HeldTensors): Map<string, TensorData> {
+  return new Map([...held].map(([name, { dims, data }]) => [name, f32Tensor(dims, data)]));
 }
 
 /** Throws LOTR8201 when a parameter, or its state in the optimizer, is not in the file of the initial state. */
@@ -255,42 +304,5 @@ function requireState(
       if ((role === 'param' || role === 'state') && !tensors.has(name))
         refuse(`it has no tensor ${JSON.stringify(name)}, which ${graph.file} reads`);
     }
-  }
-}
-
-/** Throws LOTR8201 when the graph lacks an input or output that the signature lists, or has an input that it does not. */
-function requirePorts(file: string, { inputs, outputs }: GraphSignature, session: OrtSession): void {
-  const refuse = (why: string): never =>
-    fail(badTrainingFolder({ file, why: `the graph is not the one in signature.json: ${why}` }));
-  const [reads, gives] = [new Set(session.inputs), new Set(session.outputs)];
-  const listed = new Set(inputs.map(({ name }) => name));
-  for (const name of listed) if (!reads.has(name)) refuse(`it has no input ${JSON.stringify(name)}`);
-  for (const name of reads) if (!listed.has(name)) refuse(`its input ${JSON.stringify(name)} is not listed`);
-  for (const { name } of outputs) if (!gives.has(name)) refuse(`it has no output ${JSON.stringify(name)}`);
-}
-
-/** Throws LOTR8201 when a result has another type than the signature says, or what replaces an input another shape. */
-function requireResults(
-  file: string,
-  { inputs, outputs }: GraphSignature,
-  results: OrtFeeds,
-  feeds: OrtFeeds,
-): void {
-  for (const { name, dtype } of outputs) {
-    const { type } = results[name]!;
-    if (type === ORT_TYPES.get(dtype as DType)) continue;
-    fail(
-      badTrainingFolder({
-        file,
-        why: `output ${JSON.stringify(name)} is ${type}, and ${dtype} in signature.json`,
-      }),
-    );
-  }
-  for (const { name, next } of inputs) {
-    if (next === undefined) continue;
-    const [before, after] = [feeds[name]!, results[next]!];
-    if (before.type === after.type && before.dims.join() === after.dims.join()) continue;
-    const why = `output ${JSON.stringify(next)} is [${after.dims.join(',')}] and replaces "${name}" [${before.dims.join(',')}]`;
-    fail(badTrainingFolder({ file, why }));
   }
 }

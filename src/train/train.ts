@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
+import { WorkerEnded } from '../backends/ort/worker-process.js';
+import { graphsEnded } from '../ir/codes/host.js';
 import { fileChanged } from '../ir/codes/load.js';
 import { badData, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
 import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
@@ -8,6 +10,7 @@ import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { makeFolders } from '../ir/files/folders.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import { sweepStale } from '../ir/files/temporary.js';
+import type { TensorData } from '../ir/tensor.js';
 import { planIn } from '../passes/adapters/plan.js';
 import { batchesInOrder, type Cut } from './batches.js';
 import type { Best } from './best.js';
@@ -54,6 +57,8 @@ export interface TrainRequest {
   readonly threads: number;
   readonly inputs: ReadonlyMap<string, string>;
   readonly resume: boolean;
+  /** see `RunOptions`; default false */
+  readonly inProcess?: boolean;
 }
 
 /** The events of training that are reported. */
@@ -97,7 +102,11 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
   const { folder, output } = request;
   requireEvaluation(request);
   requireFreeRun(output);
-  const run = TrainingRun.open(folder, { ep: request.ep, ...threadsOf(request.threads) });
+  const run = TrainingRun.open(folder, {
+    ep: request.ep,
+    inProcess: request.inProcess ?? false,
+    ...threadsOf(request.threads),
+  });
   let lock: ReturnType<typeof holdRun> | null = null;
   try {
     if (!request.resume) requireNoRun(output);
@@ -127,7 +136,9 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     const evalExamples = evalData?.size ?? 0;
     events.started({ examples: data.size, evalExamples, perEpoch, total, parameters, unit: data.unit });
     const logs = openLogs(output, info, held ? (at?.step ?? null) : null);
-    const keep = (name: string) => writeSafetensors(join(output, name), run.parameters(), run.metadata);
+    const keep = (name: string, parameters: ReadonlyMap<string, TensorData>) =>
+      writeSafetensors(join(output, name), parameters, run.metadata);
+    let taken = at?.step ?? 0;
     try {
       const outcome = await trainLoop({
         run,
@@ -138,9 +149,12 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
         folder: output,
         logs,
         note: events.note,
-        onStep: events.step,
+        onStep: (row, of) => {
+          taken = row.step;
+          events.step(row, of);
+        },
         onEvaluation: events.evaluated,
-        keepBest: () => keep(BEST),
+        keepBest: (parameters) => keep(BEST, parameters),
         beforeSave: () => {
           if (!saved) writeSettings(output, settings);
           saved = true;
@@ -162,13 +176,18 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
       const adapter = join(output, ADAPTER);
       if (best) {
         const { tensors, metadata: plans } = readSafetensors(join(output, BEST));
-        requireFinite(tensors, best.step);
+        requireFinite(run.signature, tensors, best.step);
         writeSafetensors(adapter, tensors, plans);
       } else {
-        requireFinite(run.parameters(), steps);
-        keep(ADAPTER);
+        const parameters = await run.parameters();
+        requireFinite(run.signature, parameters, steps);
+        keep(ADAPTER, parameters);
       }
       return { finished, steps, early, best, adapter };
+    } catch (error) {
+      if (!(error instanceof WorkerEnded)) throw error;
+      const saved = readPosition(output)?.step ?? null;
+      return fail(graphsEnded({ folder: output, how: error.how, run: { step: taken, total, saved } }));
     } finally {
       for (const log of logs) log.close();
     }

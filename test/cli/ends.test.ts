@@ -7,7 +7,6 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
-  readFileSync,
   rmSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,37 +14,12 @@ import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
+import { childOf, commandOf, pause, ticks, until } from '../support/processes.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
 const ENDLESS = join(import.meta.dirname, '../data/cases/attack/infinite_loop.onnx');
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-ends-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-
-const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
-
-async function until<T>(look: () => T | null): Promise<T> {
-  for (;;) {
-    const found = look();
-    if (found !== null) return found;
-    await pause(50);
-  }
-}
-
-/** Command line of a process, its words separated by spaces; null when there is no such process. */
-function commandOf(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    return text === '' ? null : text.replaceAll('\0', ' ');
-  } catch {
-    return null;
-  }
-}
-
-const childrenOf = (pid: number) =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-
-/** Processor time that a process has used, in the system's ticks. */
-const ticks = (pid: number) => Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(' ')[13]);
 
 // what it looks at is in /proc
 test.runIf(process.platform === 'linux').each(['SIGTERM', 'SIGKILL'] as const)(
@@ -58,9 +32,7 @@ test.runIf(process.platform === 'linux').each(['SIGTERM', 'SIGKILL'] as const)(
       env: { ...process.env, TMPDIR: scratch },
     });
     const gone = new Promise((done) => parent.on('exit', done));
-    const child = await until(
-      () => childrenOf(parent.pid!).find((pid) => commandOf(pid)?.includes('ort/child.js')) ?? null,
-    );
+    const child = await until(() => childOf(parent.pid!, 'ort/child.js'));
     expect(readdirSync(scratch)).toHaveLength(1);
     // by then it is in the loop of the model
     await until(() => (ticks(child) > 60 ? true : null));

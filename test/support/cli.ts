@@ -7,8 +7,15 @@ export interface CliResult {
   readonly err: string;
 }
 
-/** Runs a command line in this process. */
-export const lotrc = (...argv: readonly string[]): Promise<CliResult> => lotrcWith(BACK_ENDS, argv);
+/** Commands that start a process for graphs, where they are not told to run them in their own. */
+const WITH_GRAPHS: ReadonlySet<string | undefined> = new Set(['train', 'eval']);
+
+/** Runs a command line in this process, training graphs too: starting another takes longer than most tests. */
+export const lotrc = (...argv: readonly string[]): Promise<CliResult> =>
+  command(WITH_GRAPHS.has(argv[0]) ? [...argv, '--in-process'] : argv);
+
+/** Runs a command line in this process as it is. */
+export const command = (argv: readonly string[]): Promise<CliResult> => lotrcWith(BACK_ENDS, argv);
 
 /** The same with the given back ends in place of those that users have. */
 export async function lotrcWith(backEnds: readonly BackEnd[], argv: readonly string[]): Promise<CliResult> {

@@ -173,7 +173,10 @@ describe('gradients', () => {
   }, 60_000);
   test('step-loop.onnx draws a mask for each of its steps: as many runs of step.onnx', async () => {
     const net = emitted(drop, { loop: 3 });
-    const [one, many] = [TrainingRun.open(net.at), TrainingRun.open(net.at)];
+    const [one, many] = [
+      TrainingRun.open(net.at, { inProcess: true }),
+      TrainingRun.open(net.at, { inProcess: true }),
+    ];
     const batches = [9, 19, 29].map((seed) => ({
       inputs: { x: { type: 'float32', dims: [ROWS, 7], data: noise(ROWS * 7, seed) } },
       labels: { type: 'float32', dims: [ROWS, 5], data: noise(ROWS * 5, seed + 1) },
@@ -183,8 +186,9 @@ describe('gradients', () => {
     const found = await many.stepLoop(stackBatches(batches), [0.01, 0.01, 0.01]);
     for (const [i, { loss }] of found.entries()) expect(Math.abs(loss / losses[i]! - 1)).toBeLessThan(1e-6);
     expect([one.draw, many.draw]).toEqual([3, 3]);
-    for (const [name, tensor] of one.parameters()) {
-      const [a, b] = [toF32(tensor), toF32(many.parameters().get(name)!)];
+    const parameters = await many.parameters();
+    for (const [name, tensor] of await one.parameters()) {
+      const [a, b] = [toF32(tensor), toF32(parameters.get(name)!)];
       for (const [i, value] of a.entries()) expect(b[i]!).toBeCloseTo(value, 5);
     }
     await many.accumulate(batches, 0.01);

@@ -73,7 +73,7 @@ const batch = (): Batch => ({
 function opened(signature: string): string | null {
   writeFileSync(file, signature);
   try {
-    TrainingRun.open(folder);
+    TrainingRun.open(folder, { inProcess: true });
     return null;
   } catch (error) {
     if (error instanceof LotrcError) return error.message;
@@ -192,7 +192,7 @@ function altered(source: string, path: readonly (string | number)[], value: Tree
 
 test('every field of signature.json missing or of another kind: it opens, or LOTR8201 says what is wrong', async () => {
   const run = async (): Promise<void> => {
-    const one = TrainingRun.open(folder);
+    const one = TrainingRun.open(folder, { inProcess: true });
     try {
       await one.step(batch(), 0.01);
       await one.evaluate(batch());
@@ -222,16 +222,16 @@ test('every field of signature.json missing or of another kind: it opens, or LOT
 
 test('weights called constructor and __proto__ are trained and saved like others', async () => {
   writeFileSync(file, text);
-  const run = TrainingRun.open(folder, { threads: 1 });
+  const run = TrainingRun.open(folder, { inProcess: true, threads: 1 });
   const names = ['constructor', '__proto__'];
-  const before = run.parameters();
+  const before = await run.parameters();
   for (const name of names) expect(before.has(name), name).toBe(true);
   const losses = [];
   for (let step = 0; step < 3; step++) losses.push((await run.step(batch(), 0.05)).loss);
   expect(losses[2]).toBeLessThan(losses[0]!);
   for (let step = 0; step < 2; step++) losses.push((await run.accumulate([batch(), batch()], 0.05)).loss);
   expect(losses[4]).toBeLessThan(losses[2]!);
-  const after = run.parameters();
+  const after = await run.parameters();
   for (const name of names) expect(after.get(name)!.bytes(), name).not.toEqual(before.get(name)!.bytes());
   await run.close();
 });
@@ -245,7 +245,7 @@ test('a state that lacks a tensor, and graphs that are others than listed', asyn
   writeFileSync(state, bytes);
   const step = readFileSync(join(folder, 'step.onnx'));
   writeFileSync(join(folder, 'step.onnx'), readFileSync(join(folder, 'eval.onnx')));
-  const run = TrainingRun.open(folder);
+  const run = TrainingRun.open(folder, { inProcess: true });
   await expect(run.step(batch(), 0.01)).rejects.toThrow(
     /LOTR8201: the graph is not the one in signature\.json/,
   );
@@ -253,26 +253,32 @@ test('a state that lacks a tensor, and graphs that are others than listed', asyn
   writeFileSync(join(folder, 'step.onnx'), step);
 });
 
-test('a parameter that is NaN is not saved: LOTR8213 names it, and no file of the run is written', async () => {
-  writeFileSync(file, text);
-  const state = join(folder, 'state.safetensors');
-  const bytes = readFileSync(state);
-  const { tensors, metadata } = readSafetensors(state);
-  const bias = toF32(tensors.get('constructor')!).slice();
-  bias[3] = Number.NaN;
-  bias[5] = Number.NEGATIVE_INFINITY;
-  const changed = new Map([...tensors].map(([name, data]) => [name, f32Tensor(data.shape, toF32(data))]));
-  writeSafetensors(state, changed.set('constructor', f32Tensor([61], bias)), metadata);
-  const output = join(root, 'nan');
-  const words = ['--data', join(root, 'data.safetensors'), '-o', output, '--max-steps', '1'];
-  const { code, err } = await lotrc('train', folder, ...words);
-  expect(err).toMatch(
-    /LOTR8213: after step 1 parameter "constructor" holds 1 NaN and 1 infinite values of 61/,
-  );
-  expect(code).toBe(1);
-  expect(readdirSync(output).filter((name) => /safetensors|run\.json/.test(name))).toEqual([]);
-  writeFileSync(state, bytes);
-});
+test.each([
+  ['parameter', 'constructor', [Number.NaN, Number.NEGATIVE_INFINITY], '1 NaN and 1 infinite'],
+  // a second moment that has overflown: the parameter stays where it is, and every number of it is finite
+  ['optimizer state', '__proto__/v', [Number.POSITIVE_INFINITY], '0 NaN and 1 infinite'],
+] as const)(
+  '%s %s that is not finite is not saved: LOTR8213 names it, and no file of the run is written',
+  async (kind, name, values, found) => {
+    writeFileSync(file, text);
+    const state = join(folder, 'state.safetensors');
+    const bytes = readFileSync(state);
+    const { tensors, metadata } = readSafetensors(state);
+    const bias = toF32(tensors.get(name)!).slice();
+    bias.set(values, 1);
+    const changed = new Map([...tensors].map(([name, data]) => [name, f32Tensor(data.shape, toF32(data))]));
+    writeSafetensors(state, changed.set(name, f32Tensor([bias.length], bias)), metadata);
+    const output = join(root, 'nan');
+    const words = ['--data', join(root, 'data.safetensors'), '-o', output, '--max-steps', '1'];
+    const { code, err } = await lotrc('train', folder, ...words);
+    expect(err).toContain(
+      `LOTR8213: after step 1 ${kind} "${name}" holds ${found} values of ${bias.length}\n`,
+    );
+    expect(code).toBe(1);
+    expect(readdirSync(output).filter((name) => /safetensors|run\.json/.test(name))).toEqual([]);
+    writeFileSync(state, bytes);
+  },
+);
 
 test('every field of run.json missing or of another kind: LOTR8212 names file and field', async () => {
   writeFileSync(file, text);

@@ -59,11 +59,11 @@ test('the loss falls, and the same run gives the same bits', async () => {
   const into = emitted();
   const runs = await Promise.all(
     [1, 2].map(async () => {
-      const run = TrainingRun.open(into, { threads: 1 });
+      const run = TrainingRun.open(into, { inProcess: true, threads: 1 });
       const losses: number[] = [];
       for (let i = 0; i < 30; i++)
         losses.push((await run.step(batch(noise(5 * 23, 9), 0, 6, 2, 2, 5), 1e-2)).loss);
-      const state = [...run.save().values()]
+      const state = [...(await run.save()).values()]
         .map((tensor) => Buffer.from(tensor.bytes()).toString('hex'))
         .join();
       await run.close();
@@ -75,17 +75,17 @@ test('the loss falls, and the same run gives the same bits', async () => {
 });
 
 test('gradients that are not finite change nothing, halve the loss scale and do not count as a step', async () => {
-  const run = TrainingRun.open(emitted());
+  const run = TrainingRun.open(emitted(), { inProcess: true });
   await run.step(batch(noise(46, 9), 1, 3), 1e-2);
-  const state = () =>
-    [...run.save().values()].map((tensor) => Buffer.from(tensor.bytes()).toString('hex')).join();
-  const before = state();
+  const state = async () =>
+    [...(await run.save()).values()].map((tensor) => Buffer.from(tensor.bytes()).toString('hex')).join();
+  const before = await state();
   for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
     const data = noise(46, 9);
     data[3] = bad;
     const { finite } = await run.step(batch(data, 1, 3), 1e-2);
     expect(finite).toBe(false);
-    expect(state()).toBe(before);
+    expect(await state()).toBe(before);
   }
   expect(run.t).toBe(1);
   expect(run.lossScale).toBe(0.25);
@@ -93,13 +93,13 @@ test('gradients that are not finite change nothing, halve the loss scale and do 
 });
 
 test('when every label is ignored the loss and the change are zero', async () => {
-  const run = TrainingRun.open(emitted());
-  const before = [...run.parameters().values()]
+  const run = TrainingRun.open(emitted(), { inProcess: true });
+  const before = [...(await run.parameters()).values()]
     .map((tensor) => Buffer.from(tensor.bytes()).toString('hex'))
     .join();
   const { loss, finite } = await run.step(batch(noise(46, 9), -100, -100), 1e-2);
   expect([loss, finite]).toEqual([0, true]);
-  const after = [...run.parameters().values()]
+  const after = [...(await run.parameters()).values()]
     .map((tensor) => Buffer.from(tensor.bytes()).toString('hex'))
     .join();
   expect(after).toBe(before);
@@ -109,7 +109,9 @@ test('when every label is ignored the loss and the change are zero', async () =>
 test('a base that was moved away is said to be missing (LOTR8201)', () => {
   const train = emitted();
   rmSync(join(train, 'model.lotr.onnx'));
-  expect(() => TrainingRun.open(train)).toThrow(/LOTR8201: the base weights are missing/);
+  expect(() => TrainingRun.open(train, { inProcess: true })).toThrow(
+    /LOTR8201: the base weights are missing/,
+  );
 });
 
 test('a base of the same length with one other bit is refused (LOTR8201)', () => {
@@ -118,13 +120,15 @@ test('a base of the same length with one other bit is refused (LOTR8201)', () =>
   const bytes = readFileSync(base);
   bytes[bytes.length >> 1]! ^= 1;
   writeFileSync(base, bytes);
-  expect(() => TrainingRun.open(train)).toThrow(/LOTR8201: .*digest.*model\.lotr\.onnx/s);
+  expect(() => TrainingRun.open(train, { inProcess: true })).toThrow(
+    /LOTR8201: .*digest.*model\.lotr\.onnx/s,
+  );
 });
 
 test('a graph that ONNX Runtime does not take is said with its reason (LOTR8110)', async () => {
   const train = emitted();
   writeFileSync(join(train, 'step.onnx'), 'no graph');
-  const run = TrainingRun.open(train);
+  const run = TrainingRun.open(train, { inProcess: true });
   await expect(run.step(batch(noise(23, 9), 1), 1e-2)).rejects.toThrow(/LOTR8110/);
   await run.close();
 });
@@ -132,13 +136,14 @@ test('a graph that ONNX Runtime does not take is said with its reason (LOTR8110)
 test.each([7, 99, -1, -101])(
   'label %i is not a class: loss NaN, not finite, and nothing changes',
   async (label) => {
-    const run = TrainingRun.open(emitted());
-    const state = () => [...run.save().values()].map((tensor) => Buffer.from(tensor.bytes()).toString('hex'));
-    const before = state();
+    const run = TrainingRun.open(emitted(), { inProcess: true });
+    const state = async () =>
+      [...(await run.save()).values()].map((tensor) => Buffer.from(tensor.bytes()).toString('hex'));
+    const before = await state();
     const result = await run.step(batch(noise(46, 9), 1, label), 1e-2);
     expect(result.loss).toBeNaN();
     expect(result.finite).toBe(false);
-    expect(state()).toEqual(before);
+    expect(await state()).toEqual(before);
     expect((await run.evaluate(batch(noise(46, 9), 1, label))).loss).toBeNaN();
     const counted = await run.evaluate(batch(noise(46, 9), 1, -100));
     expect([Number.isFinite(counted.loss), counted.count]).toEqual([true, 1]);

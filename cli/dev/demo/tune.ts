@@ -110,7 +110,7 @@ export async function tune(recipe: Recipe, options: TuneOptions): Promise<Tuned>
       onProgress?.(step + 1, sum / passed, after);
       sum = 0;
     }
-    writeSafetensors(files.trained, run.parameters(), readSafetensors(files.initial).metadata);
+    writeSafetensors(files.trained, await run.parameters(), readSafetensors(files.initial).metadata);
     return { recipe, parameters, before, after, stepTime: median(times) };
   } finally {
     for (const log of logs) log.close();

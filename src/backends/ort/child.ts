@@ -1,10 +1,12 @@
 import { statSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import type * as Ort from 'onnxruntime-node';
+import { hostRefused } from '../../ir/codes/cli.js';
+import { fail } from '../../ir/diagnostics.js';
 import type { DType } from '../../ir/dtype.js';
 import { bare } from '../../ir/keys.js';
+import { answerRequests } from './answer.js';
 import { nested } from './config.js';
-import { type Feeds, type HostReply, type HostRequest, type HostTensor, ORT_TYPES } from './messages.js';
+import { type Feeds, type HostRequest, type HostTensor, ORT_TYPES } from './messages.js';
 import { loadRuntime } from './runtime.js';
 
 /** The program of the process that runs ONNX Runtime; see process.ts. */
@@ -26,33 +28,33 @@ const ARRAYS = {
   bool: Uint8Array,
 } as const;
 
-class Failure extends Error {
-  constructor(
-    readonly doing: 'start' | 'load' | 'run',
-    cause: unknown,
-  ) {
-    super(cause instanceof Error ? cause.message : String(cause));
-  }
-}
-
 let loaded: Promise<typeof Ort> | null = null;
 /** the session of the last request: runs of one model come in a row */
 let held: { readonly key: string; readonly session: Ort.InferenceSession } | null = null;
 
 async function answer(request: HostRequest): Promise<Feeds> {
-  const { feeds, outputs: wanted } = request;
+  const { feeds, outputs: wanted, label } = request;
   loaded ??= loadRuntime();
-  const ort = await attempt('start', () => loaded!);
-  const session = await attempt('load', () => sessionOf(ort, request));
+  const ort = await loaded;
+  const refuse = (doing: 'load' | 'run') => (error: unknown) =>
+    fail(hostRefused({ file: label, doing, why: firstLine(error) }));
+  const session = await sessionOf(ort, request).catch(refuse('load'));
   if (!feeds) return {};
-  return attempt('run', async () => {
+  const run = async (): Promise<Feeds> => {
     const inputs = bare<Ort.Tensor>();
     for (const [name, tensor] of Object.entries(feeds)) inputs[name] = toOrt(ort, tensor);
     const outputs = bare<HostTensor>();
     const results = await (wanted ? session.run(inputs, wanted) : session.run(inputs));
     for (const [name, tensor] of Object.entries(results)) outputs[name] = fromOrt(tensor);
     return outputs;
-  });
+  };
+  return run().catch(refuse('run'));
+}
+
+/** ONNX Runtime repeats the path and adds lines about its own sources. */
+function firstLine(error: unknown): string {
+  const why = error instanceof Error ? error.message : String(error);
+  return why.split('\n')[0]!.replace(/^Load model from .*? failed:\s*/, '');
 }
 
 async function sessionOf(
@@ -78,14 +80,6 @@ async function sessionOf(
   return session;
 }
 
-async function attempt<T>(doing: Failure['doing'], work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw new Failure(doing, error);
-  }
-}
-
 function toOrt(ort: typeof Ort, { dtype, shape, data }: HostTensor): Ort.Tensor {
   const type = ORT_TYPES.get(dtype) as keyof typeof ARRAYS | 'string' | undefined;
   if (!type) throw new Error(`onnxruntime-node takes no ${dtype} tensors`);
@@ -103,20 +97,4 @@ function fromOrt(tensor: Ort.Tensor): HostTensor {
   return { dtype, shape: tensor.dims, data: new Uint8Array(buffer, byteOffset, byteLength) };
 }
 
-// the process that started this one gives its id: it may have ended before this line runs
-new Worker(new URL('./watchdog.js', import.meta.url), { workerData: Number(process.argv[2]) }).unref();
-
-process.on('message', (request: HostRequest) => {
-  const { id } = request;
-  answer(request).then(
-    (outputs) => reply({ id, ok: true, outputs }),
-    (error: unknown) => {
-      const failure = error instanceof Failure ? error : new Failure('run', error);
-      reply({ id, ok: false, doing: failure.doing, why: failure.message });
-    },
-  );
-});
-
-function reply(message: HostReply): void {
-  process.send!(message);
-}
+answerRequests(answer);

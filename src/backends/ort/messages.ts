@@ -15,8 +15,10 @@ export type Provider = 'cpu' | 'cuda' | 'webgpu';
 
 /** One piece of work: load a model and, with feeds, run it. */
 export interface HostRequest {
-  readonly id: number;
+  /** absolute */
   readonly path: string;
+  /** what messages call the model */
+  readonly label: string;
   readonly feeds: Feeds | null;
   /** outputs to compute; null: all, which must be tensors */
   readonly outputs: readonly string[] | null;
@@ -27,15 +29,6 @@ export interface HostRequest {
   /** entries of ONNX Runtime's session configuration */
   readonly config: Config;
 }
-
-export type HostReply =
-  | { readonly id: number; readonly ok: true; readonly outputs: Feeds }
-  | {
-      readonly id: number;
-      readonly ok: false;
-      readonly doing: 'start' | 'load' | 'run';
-      readonly why: string;
-    };
 
 /** Our element types and ONNX Runtime's names for them. */
 export const ORT_TYPES: ReadonlyMap<DType, string> = new Map<DType, string>([

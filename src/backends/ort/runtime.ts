@@ -1,11 +1,17 @@
 import type * as Ort from 'onnxruntime-node';
+import { hostMissing } from '../../ir/codes/cli.js';
+import { fail } from '../../ir/diagnostics.js';
 
 /**
  * Loads ONNX Runtime's JavaScript interface. From 1.29 on its official builds report on models (file name, digests, operators)
  * to Microsoft, and leave a log for that in the folder for temporary files. It is asked not to, unless the user has set
- * ORT_DISABLE_TELEMETRY: what lotrc opens is nobody else's business.
+ * ORT_DISABLE_TELEMETRY: what lotrc opens is nobody else's business. Throws LOTR8003.
  */
-export function loadRuntime(): Promise<typeof Ort> {
+export async function loadRuntime(): Promise<typeof Ort> {
   process.env.ORT_DISABLE_TELEMETRY ??= '1';
-  return import('onnxruntime-node');
+  try {
+    return await import('onnxruntime-node');
+  } catch (error) {
+    return fail(hostMissing({ why: (error as Error).message.split('\n')[0]! }));
+  }
 }

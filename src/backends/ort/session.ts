@@ -29,9 +29,11 @@ export interface SessionOptions {
   readonly config?: Config;
   /** names of nodes that the WebGPU provider leaves to the CPU */
   readonly onCpu?: readonly string[] | undefined;
+  /** what messages call the file; default its path */
+  readonly label?: string | undefined;
 }
 
-/** One graph, loaded in this process: for files that lotrc wrote itself. Untrusted files go through `OrtProcess`. */
+/** One graph, loaded in this process. Files that are not trusted are loaded by a process of their own: see worker-process.ts. */
 export class OrtSession {
   readonly #session: Ort.InferenceSession;
   readonly #ort: typeof Ort;
@@ -49,7 +51,7 @@ export class OrtSession {
   static async open(path: string, options: SessionOptions = {}): Promise<OrtSession> {
     const ort = await loadRuntime();
     ort.env.logLevel = 'fatal';
-    const { ep = 'cpu', onCpu = [] } = options;
+    const { ep = 'cpu', onCpu = [], label = path } = options;
     const low: Config = options.lowMemory ? { 'session.disable_prepacking': '1' } : {};
     const config: Config = { ...low, ...options.config };
     try {
@@ -68,19 +70,20 @@ export class OrtSession {
           : { enableProfiling: true, profileFilePrefix: options.profile }),
         extra: nested(config),
       });
-      return new OrtSession(ort, session, path, options.profile !== undefined);
+      return new OrtSession(ort, session, label, options.profile !== undefined);
     } catch (error) {
-      return fail(cannotRun({ file: path, why: (error as Error).message, ep }));
+      return fail(cannotRun({ file: label, why: (error as Error).message, ep }));
     }
   }
 
-  /** Runs the graph. Results are copies: no input is ever aliased. */
-  async run(feeds: OrtFeeds): Promise<OrtFeeds> {
+  /** Runs the graph for some of its outputs; default all. Results are copies: no input is ever aliased. */
+  async run(feeds: OrtFeeds, outputs?: readonly string[]): Promise<OrtFeeds> {
     const inputs = bare<Ort.Tensor>();
     for (const [name, { type, dims, data }] of Object.entries(feeds)) {
       inputs[name] = new this.#ort.Tensor(type as 'float32', data as Float32Array, dims as number[]);
     }
-    const results = await this.#session.run(inputs).catch((error: unknown) => {
+    const running = outputs ? this.#session.run(inputs, outputs) : this.#session.run(inputs);
+    const results = await running.catch((error: unknown) => {
       const batch = Object.entries(feeds).filter(
         ([, { type, data }]) => type !== 'float32' && data.length > 1,
       );

@@ -1,8 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { workerData } from 'node:worker_threads';
 
 /**
- * Thread of the process that runs ONNX Runtime: ends that process when the one that started it is gone. The main thread cannot
+ * Thread of a process that runs models: ends that process when the one that started it is gone. The main thread cannot
  * see it, since it is in native code while a model runs. Also when that process takes nearly all memory, before the system
  * ends others for want of it.
  */
@@ -11,6 +12,15 @@ const parent = workerData as number;
 const SHARE = 0.9;
 const allowed = SHARE * Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
+/** Bytes that the system cannot take back: without pages of files, such as mapped weights, where it tells them apart. */
+function taken(): number {
+  if (process.platform !== 'linux') return process.memoryUsage.rss();
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const lines = [...status.matchAll(/^Rss(?:Anon|Shmem):\s*(\d+) kB$/gm)];
+  if (lines.length === 0) return process.memoryUsage.rss();
+  return lines.reduce((sum, [, kilobytes]) => sum + 1024 * Number(kilobytes), 0);
+}
+
 setInterval(() => {
-  if (process.ppid !== parent || process.memoryUsage.rss() > allowed) process.kill(process.pid, 'SIGKILL');
+  if (process.ppid !== parent || taken() > allowed) process.kill(process.pid, 'SIGKILL');
 }, 250);

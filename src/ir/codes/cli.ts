@@ -32,8 +32,8 @@ export const hostMissing = defineCode<{ why: string }>({
   severity: 'error',
   title: 'ONNX Runtime cannot be started',
   explain:
-    '`lotrc verify` runs models with the package onnxruntime-node, in a process of its own. The package is not ' +
-    'installed for this platform, or its native library does not load. Everything but `verify` works without it.',
+    '`lotrc verify`, `train` and `eval` run models with the package onnxruntime-node. The package is not installed for ' +
+    'this platform, or its native library does not load. The other commands work without it.',
   make: ({ why }) => ({
     message: `ONNX Runtime cannot be started: ${why}`,
     hint: 'run `npm install onnxruntime-node@1.30.0` where lotrc is installed',

@@ -35,3 +35,42 @@ export const stepFails = defineCode<{ file: string; shapes: string; why: string 
     hint: 'check that the tokenizer is the one of the model; shorten with --max-length, or make --batch-size smaller',
   }),
 });
+
+export const graphsEnded = defineCode<{
+  folder: string;
+  how: string;
+  /** the run that it was part of; its steps so far, and the one of the last checkpoint */
+  run?: { readonly step: number; readonly total: number; readonly saved: number | null };
+}>({
+  code: 'LOTR8112',
+  severity: 'error',
+  title: 'the process that runs the training graphs ended',
+  explain:
+    'Training graphs run in a process of their own, so that its end can be reported: a crash in the native code of ONNX ' +
+    'Runtime, too little memory (the system, or lotrc at 90 % of the memory, ends it with SIGKILL), or a signal from outside. What a run ' +
+    'has written stays: --resume goes on from the last checkpoint, with the bits of a run that was not disturbed.',
+  make: ({ folder, how, run }) => ({
+    message: `the process that runs the training graphs ended ${how}${
+      run ? ` after step ${run.step} of ${run.total}` : ''
+    }`,
+    at: { kind: 'file', file: folder },
+    notes: run
+      ? [
+          {
+            message:
+              run.saved === null
+                ? 'there is no checkpoint yet'
+                : `the last checkpoint is of step ${run.saved}`,
+          },
+        ]
+      : [],
+    hint: [
+      ...(how.includes('SIGKILL') ? ['check that the memory suffices'] : []),
+      run
+        ? run.saved === null
+          ? 'start the run again'
+          : 'resume it with --resume'
+        : 'if it happens again, report the graphs to the ONNX Runtime project',
+    ].join('; '),
+  }),
+});

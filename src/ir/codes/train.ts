@@ -149,20 +149,28 @@ export const badRun = defineCode<{ file: string; why: string }>({
 
 export const diverged = defineCode<
   | { step: number; skipped: number; scale: number }
-  | { step: number; parameter: string; nan: number; infinite: number; size: number }
+  | {
+      step: number;
+      kind: 'parameter' | 'optimizer state';
+      tensor: string;
+      nan: number;
+      infinite: number;
+      size: number;
+    }
 >({
   code: 'LOTR8213',
   severity: 'error',
-  title: 'the run has diverged: gradients or parameters are infinite or NaN',
+  title: 'the run has diverged: gradients, parameters or optimizer state are infinite or NaN',
   explain:
     'A step whose gradients are not finite changes nothing, and the loss scale is halved. 40 in a row mean that the ' +
-    'run has diverged, or that the model cannot compute these examples. Parameters are checked before each checkpoint and ' +
-    'before the adapter is written: none of them is written with NaN or infinity. The last checkpoint is kept.',
+    'run has diverged, or that the model cannot compute these examples. Parameters and the state of the optimizer are checked ' +
+    'before each checkpoint, and parameters before the adapter is written: none of them is written with NaN or infinity. The ' +
+    'last checkpoint is kept.',
   make: (found) => ({
     message:
       'skipped' in found
         ? `${found.skipped} steps in a row up to step ${found.step} had no finite gradient; the loss scale is ${found.scale}`
-        : `after step ${found.step} parameter "${found.parameter}" holds ${found.nan} NaN and ${found.infinite} infinite ` +
+        : `after step ${found.step} ${found.kind} "${found.tensor}" holds ${found.nan} NaN and ${found.infinite} infinite ` +
           `values of ${found.size}`,
     hint: 'try a smaller --lr, or more warm-up',
   }),

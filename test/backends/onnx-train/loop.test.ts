@@ -65,10 +65,9 @@ describe.each(all.map((oracle, n) => [oracle.name, oracle, n] as const))('%s', (
     const { folder } = emitOracle(oracle, scratch, { loop: K, maxNorm: 1, keepFunctions: functions !== '' });
     expect(verify(readModel(join(folder, 'step-loop.onnx')))).toEqual([]);
     const batches = Array.from({ length: K }, (_, k) => microbatch(oracle, k));
-    const [one, looped] = [0, 1].map(() => TrainingRun.open(folder, { threads: 1, optimization })) as [
-      TrainingRun,
-      TrainingRun,
-    ];
+    const [one, looped] = [0, 1].map(() =>
+      TrainingRun.open(folder, { inProcess: true, threads: 1, optimization }),
+    ) as [TrainingRun, TrainingRun];
     const steps = [];
     for (const [k, batch] of batches.entries()) steps.push(await one.step(batch, RATES[k]!));
     const together = await looped.stepLoop(stackBatches(batches), RATES);
@@ -79,7 +78,7 @@ describe.each(all.map((oracle, n) => [oracle.name, oracle, n] as const))('%s', (
       expect(Math.abs(loss / steps[k]!.loss - 1)).toBeLessThan(1e-6);
       expect(Math.abs(norm / steps[k]!.norm - 1)).toBeLessThan(1e-5);
     }
-    const [left, right] = [one.save(), looped.save()];
+    const [left, right] = [await one.save(), await looped.save()];
     for (const [name, tensor] of left) {
       const [a, b] = [tensor, right.get(name)!].map((t) => new Float32Array(t.bytes().slice().buffer));
       if (optimization === 'disabled') expect(b, name).toEqual(a);
@@ -110,15 +109,16 @@ test('a microbatch whose gradients overflow changes nothing and uses up neither 
     labels: { type: 'float32', dims: [3, 5], data: noise(15, seed + 1) },
   });
   const [one, looped] = [0, 1].map(() =>
-    TrainingRun.open(folder, { threads: 1, optimization: 'disabled' }),
+    TrainingRun.open(folder, { inProcess: true, threads: 1, optimization: 'disabled' }),
   ) as [TrainingRun, TrainingRun];
   const steps = await looped.stepLoop(stackBatches([batch(1), batch(2, 1e30), batch(3)]), [0.01, 0.02, 0.5]);
   expect(steps.map(({ finite }) => finite)).toEqual([true, false, true]);
   expect([looped.t, looped.lossScale]).toEqual([2, 0.5]);
   await one.step(batch(1), 0.01);
   await one.step(batch(3), 0.02);
-  const right = looped.save();
-  for (const [name, tensor] of one.save()) expect(right.get(name)!.bytes(), name).toEqual(tensor.bytes());
+  const right = await looped.save();
+  for (const [name, tensor] of await one.save())
+    expect(right.get(name)!.bytes(), name).toEqual(tensor.bytes());
 });
 
 test('webgpu has no Loop: refused with the reason', () => {

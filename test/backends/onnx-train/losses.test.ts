@@ -82,7 +82,7 @@ function emitted(
     folder,
     options: { ...TRAIN_DEFAULTS, alsoTrain: ['^w$'], maxNorm: null, ...options },
   });
-  return { folder, run: TrainingRun.open(folder), notes: notes.map(({ code }) => code) };
+  return { folder, run: TrainingRun.open(folder, { inProcess: true }), notes: notes.map(({ code }) => code) };
 }
 
 function head(graph: Graph, h: Value, name: string, out: number, seed: number): Value {
@@ -103,7 +103,7 @@ const ortOf = ({ dtype: type, shape: dims, data }: Tensor) => ({ type, dims, dat
 /** The gradient of w and the loss from grad.onnx. */
 async function gradOf(net: Net, feeds: Readonly<Record<string, Tensor>>) {
   const { grad } = net.run.signature.graphs;
-  const held = net.run.save();
+  const held = await net.run.save();
   const all: Record<string, Tensor> = { ...feeds };
   for (const { name, role, shape, param } of grad!.inputs)
     if (role === 'param')
@@ -260,8 +260,9 @@ describe('a weighted sum of losses', () => {
       expect(Math.abs(many.loss / one.loss - 1)).toBeLessThan(1e-6);
       if (t === 0) expect(Math.abs(one.loss / reference(rows, W) - 1)).toBeLessThan(1e-6);
     }
-    for (const [name, tensor] of whole.run.parameters()) {
-      const [a, b] = [toF32(tensor), toF32(parts.run.parameters().get(name)!)];
+    const parameters = await parts.run.parameters();
+    for (const [name, tensor] of await whole.run.parameters()) {
+      const [a, b] = [toF32(tensor), toF32(parameters.get(name)!)];
       expect(relativeError(b, Array.from(a))).toBeLessThan(2e-5);
     }
     await whole.run.close();

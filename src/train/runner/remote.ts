@@ -1,0 +1,78 @@
+import type { OrtFeeds } from '../../backends/ort/session.js';
+import { compiledProgram, WorkerEnded, WorkerProcess } from '../../backends/ort/worker-process.js';
+import { graphsEnded } from '../../ir/codes/host.js';
+import type { GraphName } from '../signature.js';
+import { type RunnerCall, received, type SentTensors, sent } from './messages.js';
+import type { Accumulated, GraphRunner, HeldTensors, RunnerJob } from './runner.js';
+import { type Shapes, TensorRow } from './tensor-row.js';
+
+/** Numbers in a message: larger ones travel slower. */
+const PIECE = 1 << 20;
+
+/**
+ * Runs graphs in a process of its own (child.ts), which the first call starts. Calls throw LOTR8112, as WorkerEnded, once it
+ * has ended: what it held is lost.
+ */
+export class RemoteRunner implements GraphRunner {
+  readonly #job: RunnerJob;
+  readonly #worker = new WorkerProcess(compiledProgram(import.meta.url, 'child.js'), { again: false });
+  #open: Promise<unknown> | null = null;
+
+  constructor(job: RunnerJob) {
+    this.#job = job;
+  }
+
+  async load(tensors: HeldTensors): Promise<void> {
+    const row = new TensorRow(tensors);
+    const names = [...tensors.keys()];
+    await this.#ask({ call: 'load', shapes: row.shapes });
+    for (let start = 0; start < row.size; start += PIECE) {
+      const values = row.read(start, Math.min(row.size, start + PIECE));
+      await this.#ask({ call: 'write', names, start, values });
+    }
+  }
+
+  async save(names: readonly string[] | null): Promise<HeldTensors> {
+    const row = TensorRow.zeros((await this.#ask({ call: 'shapes', names })) as Shapes);
+    const all = [...row.tensors.keys()];
+    for (let start = 0; start < row.size; start += PIECE) {
+      const end = Math.min(row.size, start + PIECE);
+      row.write(start, (await this.#ask({ call: 'read', names: all, start, end })) as Float32Array);
+    }
+    return row.tensors;
+  }
+
+  async run(graph: GraphName, feeds: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds> {
+    return received((await this.#ask({ call: 'run', graph, feeds: sent(feeds), outputs })) as SentTensors);
+  }
+
+  async accumulate(
+    batches: readonly OrtFeeds[],
+    apply: OrtFeeds,
+    outputs: readonly string[],
+  ): Promise<Accumulated> {
+    const call = { call: 'accumulate', batches: batches.map(sent), apply: sent(apply), outputs } as const;
+    const { loss, results } = (await this.#ask(call)) as { loss: number; results: SentTensors };
+    return { loss, results: received(results) };
+  }
+
+  async close(): Promise<void> {
+    try {
+      if (this.#worker.pid !== null) await this.#ask({ call: 'close' });
+    } catch (error) {
+      // every result was given before
+      if (!(error instanceof WorkerEnded)) throw error;
+    }
+    this.#worker.close();
+  }
+
+  async #ask(call: RunnerCall): Promise<unknown> {
+    this.#open ??= this.#send({ call: 'open', job: this.#job });
+    await this.#open;
+    return this.#send(call);
+  }
+
+  #send(call: RunnerCall): Promise<unknown> {
+    return this.#worker.ask(call, { ended: (how) => graphsEnded({ folder: this.#job.label, how }) });
+  }
+}

@@ -1,0 +1,45 @@
+import type { OrtFeeds, SessionOptions } from '../../backends/ort/session.js';
+import type { GraphName, Signature } from '../signature.js';
+
+/** A float32 tensor that stays between runs of graphs. */
+export interface HeldTensor {
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
+export type HeldTensors = ReadonlyMap<string, HeldTensor>;
+
+/** What a runner needs to know of a training directory. */
+export interface RunnerJob {
+  /** absolute */
+  readonly folder: string;
+  /** what messages call the folder */
+  readonly label: string;
+  readonly signature: Signature;
+  readonly options: SessionOptions;
+}
+
+/**
+ * Runs the graphs of a training directory, in this process or another. Base weights, parameters and optimizer state stay
+ * where the graphs run: only batches, scalars and results travel. One call at a time.
+ */
+export interface GraphRunner {
+  /** Takes tensors in place of those of the same names. The caller changes none of them after. */
+  load(tensors: HeldTensors): Promise<void>;
+  /** The held tensors of these names, or all. The caller changes none of them. */
+  save(names: readonly string[] | null): Promise<HeldTensors>;
+  /**
+   * Runs a graph on the held tensors and on `feeds`, the values of its other inputs. What it says of the next step replaces
+   * the held tensors. Gives the outputs of these names.
+   */
+  run(graph: GraphName, feeds: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds>;
+  /** One optimizer step over several batches, as feeds of grad.onnx; `apply`: scalars of apply.onnx. */
+  accumulate(batches: readonly OrtFeeds[], apply: OrtFeeds, outputs: readonly string[]): Promise<Accumulated>;
+  close(): Promise<void>;
+}
+
+export interface Accumulated {
+  /** over all batches */
+  readonly loss: number;
+  /** of apply.onnx */
+  readonly results: OrtFeeds;
+}
