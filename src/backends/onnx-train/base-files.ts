@@ -6,6 +6,7 @@ import type { Output } from '../../ir/files/atomic.js';
 import { fileDigest } from '../../ir/files/file-digest.js';
 import { realFolder } from '../../ir/files/folders.js';
 import type { Model } from '../../ir/model.js';
+import { isLinked } from '../../ir/onnx/weights.js';
 import type { TensorData } from '../../ir/tensor.js';
 import type { BaseFile } from '../../train/signature.js';
 
@@ -46,11 +47,12 @@ export function placeBase(model: Model, folder: string, mode: BaseMode): PlacedB
   return { standIns, files, outputs };
 }
 
-/** Files that weights of 1 KiB and more lie in: initializers, and tensors of Constant nodes. */
+/** Files that the graphs refer to: of initializers, and of tensors of Constant nodes. */
 function weightFiles(model: Model): readonly string[] {
   const found = new Set<string>();
-  const add = ({ origin, byteLength }: TensorData): void => {
-    if (origin.kind === 'file' && byteLength >= 1024 && !origin.path.startsWith('<')) found.add(origin.path);
+  const add = (data: TensorData): void => {
+    const { origin } = data;
+    if (origin.kind === 'file' && isLinked(data) && !origin.path.startsWith('<')) found.add(origin.path);
   };
   for (const graph of model.everyGraph()) {
     for (const value of graph.initializers.values()) add(value.constant!);

@@ -69,6 +69,13 @@ export class DataFile {
   }
 }
 
+/** Whether `link` refers to a tensor where it lies; others are written into the output. */
+export function isLinked({ carried, origin, byteLength, dtype }: TensorData): boolean {
+  if (origin.kind !== 'file') return false;
+  // a tensor that was not read from a model is not a weight of the base
+  return Boolean(carried?.external) || (origin.ofModel && byteLength >= LINK_FROM && dtype !== 'string');
+}
+
 /**
  * The placement rule of a mode for an output at `path`. `spill` sends every tensor of 1 KiB and more that would be
  * inline to the data file: used when the message would exceed protobuf's 2 GiB. `standIns` names, for files of the base,
@@ -102,8 +109,7 @@ export function placement(
       if (inside === new Map(carried.external).get('location')) return null;
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
     }
-    // a tensor that was not read from a model is not a weight of the base
-    if (mode === 'link' && large && origin.ofModel) {
+    if (mode === 'link' && isLinked(data)) {
       const inside = within(origin.path);
       if (inside === null) return fail(linkOutside({ file: path, base: origin.path }));
       return { kind: 'external', entries: external(inside, origin.offset, data.byteLength) };
