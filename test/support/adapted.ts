@@ -63,7 +63,8 @@ export async function checkAdapted(
   const corrected = make();
   correct(corrected, deltas);
   const [found, wanted] = [await run(other), await run(corrected)];
-  for (const [name, { data }] of Object.entries(wanted)) {
+  for (const [name, { shape, data }] of Object.entries(wanted)) {
+    expect(found[name]!.shape, name).toEqual(shape);
     expect(relativeError(found[name]!.data, data), name).toBeLessThan(tolerance);
   }
   const changed = Object.entries(wanted).map(([name, { data }]) => relativeError(base[name]!.data, data));

@@ -33,7 +33,8 @@ export function unpackProduct(b: GraphBuilder, node: Node, views: Views): readon
     name: node.name,
     outputs: [`${output!.name}/product`],
   });
-  const front = Math.max(0, shape.length - (rank ?? shape.length));
+  // axes in front of the matrix are in front of the result; without them a vector x gives a vector
+  const front = lead === 0 ? 0 : Math.max(0, shape.length - rank!);
   if (front === 0) return [y!];
   return [unsqueeze(b, y!, range(front), `${output!.name}/front`)];
 }

@@ -213,6 +213,12 @@ describe('a weight that is stored in another form', () => {
       (i: number, o: number) => 5 * (o + 3) + i,
     ],
     [
+      'Slice of rows, multiplied by a vector',
+      net([9, 4], [5], (op, w) => op('Slice', [w, ints([3], op), ints([8], op), ints([0], op)])),
+      4,
+      (i: number, o: number) => 4 * (i + 3) + o,
+    ],
+    [
       'Slice of columns with a step',
       net([5, 9], [2, 4, 5], (op, w) =>
         op('Slice', [w, ints([8], op), ints([0], op), ints([-1], op), ints([-2], op)]),
