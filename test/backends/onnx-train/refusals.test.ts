@@ -21,6 +21,8 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { readSignature } from '../../../src/train/read-signature.js';
+import { writeCase } from '../../differential/encode.js';
+import { type Net, nd, type Op } from '../../differential/graph.js';
 import { noise } from '../../support/ort.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-refusals-'));
@@ -162,4 +164,37 @@ test('the base is copied next to the graphs, which do not hold it, and hard-link
   bytes[bytes.length - 100]! ^= 1;
   writeFileSync(join(into, 'model.lotr.onnx'), bytes);
   expect(() => readSignature(into)).toThrow(/LOTR8201.*digest/s);
+});
+
+test('small weights in a data file are brought into the directory as large ones are', () => {
+  const path = join(folder, 'model.onnx');
+  const fc: Op = {
+    domain: '',
+    op: 'MatMul',
+    name: 'fc',
+    inputs: ['x', 'fc.weight'],
+    outputs: ['y'],
+    attrs: {},
+  };
+  const net: Net = {
+    name: 'main',
+    inputs: [{ name: 'x', dtype: 'f32', dims: ['batch', 5] }],
+    outputs: [{ name: 'y', dtype: 'f32', dims: ['batch', 3] }],
+    ops: [fc],
+    stored: new Map([['fc.weight', nd('f32', [5, 3], noise(15))]]),
+    declared: [],
+  };
+  writeCase({ opset: 17, net, functions: new Map(), external: true }, path);
+  const model = readModel(path);
+  rewrite(model, { rank: 2, targets: ['fc'] });
+  const rewritten = join(folder, 'model.lotr.onnx');
+  writeModel(model, rewritten);
+  const target = join(folder, 'train');
+  const { signature } = emitTraining({
+    open: () => readModel(rewritten),
+    folder: target,
+    options: { ...TRAIN_DEFAULTS, loss: 'mse' },
+  });
+  expect(signature.base.map(({ location }) => location)).toEqual(['model.data']);
+  expect(readFileSync(join(target, 'model.data'))).toEqual(readFileSync(join(folder, 'model.data')));
 });
