@@ -1,19 +1,22 @@
+import { basename } from 'node:path';
 import { visible } from '../src/ir/visible.js';
+import type { ReadProgress } from '../src/train/data/source.js';
 import type { StepRow } from '../src/train/log.js';
 import type { Io } from './io.js';
-import { num } from './text.js';
+import { count, num } from './text.js';
 
 /** Where there is no terminal, a line this often. */
 const QUIET_SECONDS = 10;
 /** Speed is averaged over about this many steps. */
 const WINDOW = 20;
 
-/** Progress of training: on a terminal one line that is overwritten, otherwise a line every few seconds. */
+/** Progress of reading and training: on a terminal one line that is overwritten, otherwise a line every few seconds. */
 export class Progress {
   readonly #io: Io;
   readonly #terminal: boolean;
   #open = false;
   #told = Number.NEGATIVE_INFINITY;
+  #reading: number | null = null;
   #seconds = 0;
   #rate = 0;
 
@@ -37,6 +40,22 @@ export class Progress {
     }
   }
 
+  /** How far a data file is read. On a terminal the line is gone when the file is read. */
+  read(progress: ReadProgress): void {
+    const now = performance.now() / 1000;
+    if (this.#terminal) {
+      this.#io.err(`\r\x1b[K${progress.done ? '' : readingText(progress)}`);
+      this.#open = !progress.done;
+      return;
+    }
+    this.#reading ??= now;
+    if (!progress.done && now - this.#reading >= QUIET_SECONDS) {
+      this.#io.err(`${readingText(progress)}\n`);
+      this.#reading = now;
+    }
+    if (progress.done) this.#reading = null;
+  }
+
   /** A line of its own. */
   line(text: string): void {
     this.end();
@@ -55,6 +74,12 @@ export class Progress {
     const skipped = finite ? '' : '  skipped: gradients overflowed';
     return `step ${num(step)}/${num(total)}  loss ${loss.toFixed(4)}  lr ${lr.toExponential(2)}  ${num(Math.round(this.#rate))} ${unit}  ${left} left${skipped}`;
   }
+}
+
+function readingText({ file, rows, bytes, size }: ReadProgress): string {
+  const megabytes = (count: number) => (count / 1e6).toFixed(1);
+  const of = size === null ? '' : ` of ${megabytes(size)}`;
+  return `reading ${visible(basename(file))}: ${count(rows, 'row')}, ${megabytes(bytes)}${of} MB`;
 }
 
 function duration(seconds: number): string {

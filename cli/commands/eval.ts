@@ -13,6 +13,7 @@ import { TrainingRun } from '../../src/train/run.js';
 import { readSettings } from '../../src/train/settings.js';
 import { cutOf, droppedRows, threadsOf } from '../../src/train/train.js';
 import type { Run } from '../program.js';
+import { Progress } from '../progress.js';
 import { count } from '../text.js';
 import { type ReadingOptions, readingOf, readingOptions, unusedNotes } from '../train-options.js';
 import { evaluationText } from './train.js';
@@ -38,6 +39,7 @@ export async function evalCommand(
     settings ? { ...readingOptions(settings.reading), input: new Map(Object.entries(settings.inputs)) } : {},
   );
   const o: EvalOptions = { ...options, ...Object.fromEntries(held.filter(([name]) => !given.has(name))) };
+  const progress = new Progress(host.io);
   const run = TrainingRun.open(folder, {
     ep: o.ep,
     inProcess: options.inProcess ?? false,
@@ -49,7 +51,9 @@ export async function evalCommand(
     if (adapter !== null) takeAdapter(run, adapter);
     const inputs = o.input ?? new Map<string, string>();
     const known = given.has('labels') ? null : (settings?.labels ?? null);
-    const opened = await openData(o.data, run.signature, readingOf(o), known, inputs);
+    const opened = await openData(o.data, run.signature, readingOf(o), known, inputs, (reading) =>
+      progress.read(reading),
+    );
     const { dataset, notes, unused, labels } = opened;
     host.reporter.report([...notes, ...unusedNotes(unused, given)]);
     requireLabels(dataset, run.signature, 'evaluation data');
@@ -68,6 +72,7 @@ export async function evalCommand(
     if (classes !== null) host.io.out(`classes: ${visible(classes)}\n`);
     host.io.out(`${count(dataset.size, dataset.unit)}: ${visible(evaluationText(result))}\n`);
   } finally {
+    progress.end();
     await run.close();
   }
 }

@@ -57,6 +57,7 @@ export async function trainCommand(
   let stop: Interrupt | null = null;
   try {
     const result = await train(request, {
+      reading: (reading) => progress.read(reading),
       opened: ({ notes, unused, labels }) => {
         run.reporter.report([...notes, ...unusedNotes(unused, given)]);
         const classes = classesText(labels);
@@ -80,6 +81,7 @@ export async function trainCommand(
     else if (result.adapter)
       run.io.out(`wrote ${result.adapter}\nthe curves: ${join(output, 'report.html')}\n`);
   } finally {
+    progress.end();
     (stop as Interrupt | null)?.release();
   }
 }

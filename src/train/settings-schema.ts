@@ -18,10 +18,11 @@ import type { Position } from './checkpoint.js';
 import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
+import type { DataFile } from './data/source.js';
 import { TASKS } from './data/tasks.js';
 import type { Plan } from './loop.js';
 import type { LossScale } from './loss-scale.js';
-import type { DataFile, Settings } from './settings.js';
+import type { Settings } from './settings.js';
 
 /**
  * `run.json` and the position in a checkpoint, field by field. Fields that older versions did not write default to what

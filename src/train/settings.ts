@@ -1,20 +1,14 @@
-import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { badData, badRun, runDiffers, runExists } from '../ir/codes/train.js';
+import { badRun, runDiffers, runExists } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
-import { isSystemError, writeAtomically } from '../ir/files/atomic.js';
+import { writeAtomically } from '../ir/files/atomic.js';
 import { readJsonFile } from '../ir/files/schema.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
+import type { DataFile } from './data/source.js';
 import type { Plan } from './loop.js';
 import { settingsSchema } from './settings-schema.js';
-
-/** A data file as a run identifies it: by its contents. */
-export interface DataFile {
-  readonly file: string;
-  readonly sha256: string;
-}
 
 /** Everything that fixes the result of a run, as `run.json` keeps it. Version 1. */
 export interface Settings {
@@ -88,22 +82,4 @@ function flat(value: unknown, path = ''): Map<string, string> {
     }
   } else if (value !== null && value !== undefined) leaves.set(path, JSON.stringify(value));
   return leaves;
-}
-
-/** A data file with the digest of its contents, read in pieces. Throws LOTR8204. */
-export function dataFile(file: string): DataFile {
-  const hash = createHash('sha256');
-  try {
-    const fd = openSync(file, 'r');
-    try {
-      const chunk = Buffer.allocUnsafe(1 << 20);
-      for (let n = readSync(fd, chunk); n > 0; n = readSync(fd, chunk)) hash.update(chunk.subarray(0, n));
-    } finally {
-      closeSync(fd);
-    }
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    fail(badData({ file, why: `it cannot be read: ${error.message}` }));
-  }
-  return { file, sha256: hash.digest('hex') };
 }

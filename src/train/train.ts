@@ -18,6 +18,7 @@ import { type Position, readPosition } from './checkpoint.js';
 import { type Dataset, subset } from './data/dataset.js';
 import { type DataOptions, type OpenedData, openData } from './data/open.js';
 import { shuffled } from './data/order.js';
+import { type DataFile, type ReadProgress, Source } from './data/source.js';
 import type { Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
 import { requireFinite } from './finite.js';
@@ -28,15 +29,7 @@ import { type Length, lengthOf, type Plan, scheduleOf, trainLoop } from './loop.
 import { TrainingRun } from './run.js';
 import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
-import {
-  type DataFile,
-  dataFile,
-  readSettings,
-  requireNoRun,
-  requireSame,
-  type Settings,
-  writeSettings,
-} from './settings.js';
+import { readSettings, requireNoRun, requireSame, type Settings, writeSettings } from './settings.js';
 import type { LossTerm } from './signature.js';
 
 /** What to train, on what, and how. */
@@ -63,6 +56,8 @@ export interface TrainRequest {
 
 /** The events of training that are reported. */
 export interface TrainEvents {
+  /** how far a data file is read */
+  reading(progress: ReadProgress): void;
   /** the training data was read */
   opened(data: OpenedData): void;
   started(info: Started): void;
@@ -115,7 +110,7 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     const { data, evalData, cut } = opened;
     requireLabels(data, run.signature, 'training data');
     if (evalData) requireLabels(evalData, run.signature, 'evaluation data');
-    const asked = settingsOf(request, opened.labels, opened.files);
+    const asked = await settingsOf(request, opened);
     if (held) requireSame(output, held, asked);
     makeFolders(output);
     lock = holdRun(output);
@@ -271,15 +266,17 @@ export function droppedRows(data: Dataset, cut: Cut, file: string): readonly Dia
 async function openAll(request: TrainRequest, run: TrainingRun, held: Settings | null, events: TrainEvents) {
   const { reading, inputs } = request;
   const opened = (file: string, labels: OpenedData['labels']) =>
-    openData(file, run.signature, reading, labels, inputs);
+    openData(file, run.signature, reading, labels, inputs, events.reading);
   const first = await opened(request.data, held?.labels ?? null);
   events.opened(first);
   let data = first.dataset;
   let evalData: Dataset | null = null;
+  let evalFile: DataFile | null = null;
   if (request.evalData !== null) {
     const second = await opened(request.evalData, first.labels);
     for (const note of second.notes) events.note(note);
     evalData = second.dataset;
+    evalFile = second.data;
   } else if (request.evalSplit > 0) {
     const order = shuffled(data.size, request.plan.seed, 'split');
     const count = Math.min(data.size - 1, Math.max(1, Math.round(data.size * request.evalSplit)));
@@ -287,28 +284,32 @@ async function openAll(request: TrainRequest, run: TrainingRun, held: Settings |
     data = subset(data, order.slice(count).sort());
   }
   const cut = cutOf(run, data, request.batchSize, inputs, reading.bucket);
-  return { data, evalData, cut, labels: first.labels, files: first.files };
+  const { labels, files } = first;
+  return { data, evalData, cut, labels, files, dataFile: first.data, evalFile };
 }
 
-function settingsOf(request: TrainRequest, labels: Settings['labels'], files: readonly string[]): Settings {
-  const { folder, data, evalData, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;
+type Opened = Awaited<ReturnType<typeof openAll>>;
+
+async function settingsOf(request: TrainRequest, opened: Opened): Promise<Settings> {
+  const { folder, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;
+  const { labels, files, dataFile, evalFile } = opened;
+  const contents = (file: string) => new Source(file).contents();
   const signature = readFileSync(join(folder, 'signature.json'));
-  const evalFile: DataFile | null = evalData === null ? null : dataFile(evalData);
   return {
     version: 1,
     training: createHash('sha256').update(signature).digest('hex'),
-    data: dataFile(data),
+    data: dataFile,
     evalData: evalFile,
     evalSplit,
     reading,
-    tokenizer: reading.tokenizer === null ? null : dataFile(reading.tokenizer),
+    tokenizer: reading.tokenizer === null ? null : await contents(reading.tokenizer),
     batchSize,
     plan,
     ep,
     threads,
     inputs: Object.fromEntries(inputs),
     labels,
-    ...(files.length === 0 ? {} : { tokenizerFiles: files.map(dataFile) }),
+    ...(files.length === 0 ? {} : { tokenizerFiles: await Promise.all(files.map(contents)) }),
   };
 }
 

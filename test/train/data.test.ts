@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { characterVocabulary } from '../../src/train/data/characters.js';
 import { encodeLabel, labelMapOf } from '../../src/train/data/labels.js';
-import { tokenizeFile, windowDataset } from '../../src/train/data/language.js';
+import { tokenizeText, windowDataset } from '../../src/train/data/language.js';
 import { shuffled } from '../../src/train/data/order.js';
+import { Source } from '../../src/train/data/source.js';
 import { readTokenizer, type Tokenizer } from '../../src/train/data/tokenizer.js';
 import { GROW_AFTER, nextScale } from '../../src/train/loss-scale.js';
 import { learningRate, type Schedule, warmupSteps } from '../../src/train/schedule.js';
@@ -70,7 +71,10 @@ describe('windows of running text', () => {
   const letters = characterVocabulary({ chars: ' abcdefghijklmnopqrstuvwxyz' }) as Tokenizer;
   const path = join(root, 'text.txt');
   writeFileSync(path, 'the quick brown fox\njumps over the lazy dog');
-  const ids = tokenizeFile(path, letters);
+  let ids: Int32Array;
+  beforeAll(async () => {
+    ids = await tokenizeText(new Source(path), letters);
+  });
   test.each([
     ['labels one place on', false],
     ['labels are the inputs, the graph shifts', true],

@@ -109,7 +109,8 @@ function open(path: string): { fd: number; stat: import('node:fs').BigIntStats }
   }
 }
 
-function identity(stat: import('node:fs').BigIntStats): string {
+/** Differs between files, and between states of one file. */
+export function identity(stat: import('node:fs').BigIntStats): string {
   return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
 }
 

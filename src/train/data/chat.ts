@@ -2,6 +2,9 @@ import { LotrcError } from '../../ir/diagnostics.js';
 import type { ChatTemplate, Message, Rendered } from './chat-template.js';
 import type { LossOn } from './open.js';
 
+/** Characters that are rendered or made into tokens once more to find the ends of all answers of a conversation. */
+const MAX_REPEATED = 2 ** 26;
+
 /** Stretches of a text. */
 export type Spans = readonly (readonly [start: number, end: number])[];
 
@@ -29,6 +32,8 @@ export function renderChat(
     const turns = messages.flatMap(({ role }, i) => (role === 'assistant' && i >= from ? [i] : []));
     if (turns.length === 0) return { why: 'no message is of the role "assistant"' };
     const chosen = loss === 'last' ? turns.slice(-1) : turns;
+    if (2 * chosen.length * text.length > MAX_REPEATED)
+      return { why: `${chosen.length} answers in a text of ${text.length} characters take too long` };
     if (template.marks) {
       if (whole.generated.length < turns.length)
         return { why: `the template marks ${whole.generated.length} answers of ${turns.length}` };

@@ -6,6 +6,7 @@ import type { Batch, Column, Dataset } from './dataset.js';
 import { encodeLabel, type LabelMap, valueProblem } from './labels.js';
 import { has, noRecords, type Rows, requireColumns, textOf } from './records.js';
 import type { RowTask } from './row-task.js';
+import { paced } from './source.js';
 import { TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
 import type { Encoded } from './tokenizer.js';
 
@@ -24,13 +25,13 @@ export interface TextData {
 }
 
 /** Labelled texts, tokenized. Throws LOTR8204 when no usable record is left, LOTR8205 for bad lines that are to stop. */
-export function textDataset(records: Rows, task: TextTask, bad: BadLines): TextData {
+export async function textDataset(records: Rows, task: TextTask, bad: BadLines): Promise<TextData> {
   const { tokenizer, padding, file, fields } = task;
   const max = padding.fixed ?? padding.max;
   const { text: textField, pair: pairField, label: labelField } = fields;
   requireColumns(records, [textField, labelField, ...(pairField === null ? [] : [pairField])]);
   const rows: (Encoded & { readonly line: number; readonly label: unknown })[] = [];
-  for (const record of records.rows) {
+  for await (const record of records.rows) {
     const { line, value } = record;
     const text = textOf(record, textField, bad);
     if (text === null) continue;
@@ -47,7 +48,7 @@ export function textDataset(records: Rows, task: TextTask, bad: BadLines): TextD
   const labels = task.labelsOf(rows.map(({ label }) => label));
   const kept: Encoded[] = [];
   const targets: (readonly number[])[] = [];
-  for (const row of rows) {
+  for await (const row of paced(rows)) {
     const target = encodeLabel(labels, row.label);
     const width = targets[0]?.length;
     if ('why' in target) {

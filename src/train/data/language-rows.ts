@@ -31,7 +31,11 @@ interface Example {
  * Texts, prompts with completions, or conversations for causal language models: each example is a row of tokens whose next
  * token is predicted, or only those of completions and answers. Throws LOTR8204, LOTR8205, LOTR8209, LOTR8228.
  */
-export function languageDataset(records: Rows, task: LanguageTask, bad: BadLines): WritingData {
+export async function languageDataset(
+  records: Rows,
+  task: LanguageTask,
+  bad: BadLines,
+): Promise<WritingData> {
   const { kind, fields, file, padding, tokenizer, tokenizerFile, ignored } = task;
   const columns = {
     text: [fields.text],
@@ -44,7 +48,7 @@ export function languageDataset(records: Rows, task: LanguageTask, bad: BadLines
   const max = padding.fixed ?? padding.max;
   const rows: Sequence[] = [];
   let lost = 0;
-  for (const record of records.rows) {
+  for await (const record of records.rows) {
     const example = examples.of(record);
     if (example === null) continue;
     const { ids, predicted } = example;
@@ -54,7 +58,8 @@ export function languageDataset(records: Rows, task: LanguageTask, bad: BadLines
     }
     const split = task.pack && kind === 'text';
     const made = split ? pieces(ids, max, ignored) : [rowOf(example, max, ignored)];
-    if (made.some(({ labels }) => labels.some((label) => label !== ignored))) rows.push(...made);
+    const left = made.some(({ labels }) => labels.some((label) => label !== ignored));
+    if (left) for (const row of made) rows.push(row);
     else lost++;
   }
   if (rows.length === 0) noRecords(file);

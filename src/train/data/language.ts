@@ -2,6 +2,7 @@ import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Batch, Column, Dataset } from './dataset.js';
 import { readLines, utf8 } from './lines.js';
+import type { Source } from './source.js';
 import { requireSize } from './token-columns.js';
 import type { Tokenizer } from './tokenizer.js';
 
@@ -21,34 +22,58 @@ export interface Windows {
 /** Text is tokenized in pieces of about this many bytes, which end at line ends. */
 const PIECE = 1 << 16;
 
-/** Token ids of a plain text file in UTF-8. Throws LOTR8204. */
-export function tokenizeFile(file: string, tokenizer: Tokenizer): Int32Array {
-  let ids = new Int32Array(1 << 16);
-  let count = 0;
+/** Token ids of a plain text file in UTF-8. Throws LOTR8204, and as `Source` does. */
+export async function tokenizeText(source: Source, tokenizer: Tokenizer): Promise<Int32Array> {
+  const { file } = source;
+  const ids = new Ids(file);
   let piece: string[] = [];
   let size = 0;
-  const flush = () => {
-    const found = tokenizer.plain(piece.join('\n'));
-    while (count + found.length > ids.length) {
-      const larger = new Int32Array(ids.length * 2);
-      larger.set(ids);
-      ids = larger;
-    }
-    ids.set(found, count);
-    count += found.length;
-    size = 0;
-  };
-  for (const { line, bytes } of readLines(file)) {
+  for await (const { line, bytes } of source.rows(readLines(source))) {
     const text = utf8(bytes) ?? fail(badData({ file, why: `line ${line} is not UTF-8` }));
     piece.push(text);
     size += bytes.byteLength + 1;
     if (size < PIECE) continue;
     piece.push('');
-    flush();
+    ids.add(tokenizer.plain(piece.join('\n')));
     piece = [];
+    size = 0;
   }
-  if (piece.length > 0) flush();
-  return ids.slice(0, count);
+  if (piece.length > 0) ids.add(tokenizer.plain(piece.join('\n')));
+  return ids.all();
+}
+
+/** Token ids in memory of their own, which grows. */
+class Ids {
+  #held = new Int32Array(1 << 16);
+  #count = 0;
+
+  constructor(readonly file: string) {}
+
+  /** Throws LOTR8204 when there is no memory for them. */
+  add(ids: readonly number[]): void {
+    const wanted = this.#count + ids.length;
+    if (wanted > this.#held.length) {
+      const larger = this.#room(Math.max(wanted, 2 * this.#held.length));
+      larger.set(this.#held);
+      this.#held = larger;
+    }
+    this.#held.set(ids, this.#count);
+    this.#count = wanted;
+  }
+
+  all(): Int32Array {
+    return this.#held.subarray(0, this.#count);
+  }
+
+  #room(count: number): Int32Array<ArrayBuffer> {
+    try {
+      return new Int32Array(count);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const why = `its first ${this.#count} tokens fill the memory`;
+      return fail(badData({ file: this.file, why, hint: 'divide it into several files' }));
+    }
+  }
 }
 
 /** Windows over running text, for causal language models. The last one may be shorter: its end does not count. */

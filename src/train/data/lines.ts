@@ -1,61 +1,52 @@
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
-import { isSystemError } from '../../ir/files/atomic.js';
+import type { Source } from './source.js';
 
-const CHUNK = 1 << 20;
 const NEWLINE = 0x0a;
-/** A line is held whole, and as text: longer ones are refused. */
-const MAX_LINE = 256 << 20;
 
-/** The lines of a file without their ends, with their numbers from 1; nothing but the current chunk is held. Throws LOTR8204. */
-export function* readLines(file: string): Generator<{ readonly line: number; readonly bytes: Uint8Array }> {
-  const fd = opened(file, () => openSync(file, 'r'));
-  try {
-    // parts of the line that has not ended yet
-    let parts: Buffer[] = [];
-    let held = 0;
-    const whole = (end: Buffer) => trimmed(parts.length === 0 ? end : Buffer.concat([...parts, end]));
-    for (let line = 1; ; ) {
-      const chunk = Buffer.allocUnsafe(CHUNK);
-      const length = opened(file, () => readSync(fd, chunk, 0, CHUNK, null));
-      if (length === 0) {
-        if (held > 0) yield { line, bytes: whole(Buffer.alloc(0)) };
-        return;
-      }
-      const read = chunk.subarray(0, length);
-      let start = 0;
-      for (let end = read.indexOf(NEWLINE); end >= 0; end = read.indexOf(NEWLINE, start)) {
-        yield { line: line++, bytes: whole(read.subarray(start, end)) };
-        parts = [];
-        held = 0;
-        start = end + 1;
-      }
-      if (start < length) parts.push(read.subarray(start));
-      held += length - start;
-      if (held > MAX_LINE) {
-        const why = `line ${line} is longer than ${MAX_LINE} bytes`;
-        fail(badData({ file, why, hint: 'divide the text into lines' }));
-      }
+/**
+ * Bytes of one line or record. It becomes tokens at once, which takes up to 2 seconds and 250 MB for each MiB, and no signal
+ * is seen meanwhile by those who wait for it.
+ */
+export const MAX_RECORD = 8 << 20;
+
+/** Throws LOTR8204 for a line, or a record of a table, that is too long. */
+export function tooLong(file: string, line: number, hint: string): never {
+  const why = `line ${line} is longer than ${MAX_RECORD} bytes`;
+  return fail(badData({ file, why, hint }));
+}
+
+/** The lines of a file without their ends, with their numbers from 1. Throws LOTR8204, and as `chunks`. */
+export async function* readLines(
+  source: Source,
+): AsyncGenerator<{ readonly line: number; readonly bytes: Uint8Array }> {
+  // parts of the line that has not ended yet
+  let parts: Buffer[] = [];
+  let held = 0;
+  let line = 1;
+  const whole = (end: Buffer) => {
+    if (held + end.length > MAX_RECORD) tooLong(source.file, line, DIVIDE);
+    return trimmed(parts.length === 0 ? end : Buffer.concat([...parts, end]));
+  };
+  for await (const chunk of source.chunks()) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      const bytes = whole(chunk.subarray(start, end));
+      yield { line, bytes };
+      line++;
+      parts = [];
+      held = 0;
+      start = end + 1;
     }
-  } finally {
-    closeSync(fd);
+    if (start < chunk.length) parts.push(chunk.subarray(start));
+    held += chunk.length - start;
+    if (held > MAX_RECORD) tooLong(source.file, line, DIVIDE);
   }
+  if (held > 0) yield { line, bytes: whole(Buffer.alloc(0)) };
 }
 
-/** A whole file. Throws LOTR8204. */
-export function readAll(file: string): Uint8Array {
-  return opened(file, () => readFileSync(file));
-}
-
-function opened<T>(file: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    if (!isSystemError(error) && !(error instanceof RangeError)) throw error;
-    return fail(badData({ file, why: `it cannot be read: ${error.message}` }));
-  }
-}
+const DIVIDE =
+  'divide the text into several lines or records, or make the token ids with another program and give them as a .safetensors file';
 
 function trimmed(bytes: Uint8Array): Uint8Array {
   return bytes.at(-1) === 0x0d ? bytes.subarray(0, -1) : bytes;

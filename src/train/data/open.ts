@@ -12,12 +12,13 @@ import type { Dataset } from './dataset.js';
 import type { Fields } from './fields.js';
 import { orderedLabels } from './label-order.js';
 import type { LabelMap } from './labels.js';
-import { tokenizeFile, windowDataset } from './language.js';
+import { tokenizeText, windowDataset } from './language.js';
 import { languageDataset } from './language-rows.js';
 import { pairDataset } from './pairs.js';
 import { type Kind, unusedOptions } from './reads.js';
 import { jsonLines, noRecords, type Row, type Rows, tableRows } from './records.js';
 import { seq2seqDataset } from './seq2seq.js';
+import { type DataFile, Source, type Watch } from './source.js';
 import { tagDataset } from './tags.js';
 import { predicts, type Task, taskOf } from './tasks.js';
 import { tensorDataset } from './tensors.js';
@@ -58,6 +59,8 @@ export type LossOn = 'answers' | 'last' | 'all';
 
 export interface OpenedData {
   readonly dataset: Dataset;
+  /** what was read */
+  readonly data: DataFile;
   /** what labels mean; null where they are tokens or ready numbers */
   readonly labels: LabelMap | null;
   readonly notes: readonly Diagnostic[];
@@ -70,7 +73,7 @@ export interface OpenedData {
 /**
  * Opens a data file by its extension: JSON Lines (.jsonl, .ndjson) and tables (.csv, .tsv) with records, .safetensors with
  * ready tensors, anything else as plain text for language models. `labels`: the map that training made. `inputs`: what
- * inputs of the model read. Throws LOTR8204, LOTR8220 and those of the readers.
+ * inputs of the model read. `watch` is told how far it is. Throws LOTR8204, LOTR8220 and those of the readers.
  */
 export async function openData(
   file: string,
@@ -78,7 +81,25 @@ export async function openData(
   options: DataOptions,
   labels: LabelMap | null,
   inputs: ReadonlyMap<string, string> = new Map(),
+  watch?: Watch,
 ): Promise<OpenedData> {
+  const source = new Source(file, watch);
+  try {
+    const opened = await readData(source, signature, options, labels, inputs);
+    return { ...opened, data: await source.contents() };
+  } finally {
+    await source.close();
+  }
+}
+
+async function readData(
+  source: Source,
+  signature: Signature,
+  options: DataOptions,
+  labels: LabelMap | null,
+  inputs: ReadonlyMap<string, string>,
+): Promise<Omit<OpenedData, 'data'>> {
+  const { file } = source;
   const graph = dataGraph(signature);
   const label = labelPort(graph) ?? null;
   const { loss } = signature;
@@ -101,7 +122,7 @@ export async function openData(
       length,
     });
   if (extension === '.safetensors') {
-    const dataset = tensorDataset(file, {
+    const dataset = await tensorDataset(file, {
       label: label?.name ?? null,
       loss: term.kind,
       values,
@@ -126,12 +147,12 @@ export async function openData(
   }
   const tokenizer = await tokenizerOf(file, options);
   const bad = new BadLines(file, options.badLines);
-  const records = recordsOf(file, extension, options, bad);
+  const records = await recordsOf(source, extension, options, bad);
   if (!records) {
     if (predicted === 'target') fail(badData({ file, why: NO_TARGET, hint: SOURCE_AND_TARGET }));
     if (predicted !== 'positions') fail(badData({ file, why: NOT_TEXT, hint: TAKES_RECORDS }));
     const windows = { length: length ?? options.maxLength, shift: loss.shift, ignoreIndex: ignored };
-    const dataset = windowDataset(tokenizeFile(file, tokenizer), windows, tokenizer, file);
+    const dataset = windowDataset(await tokenizeText(source, tokenizer), windows, tokenizer, file);
     return { dataset, labels: null, notes: [], files: [], unused: unused('plain') };
   }
   const first = records.peek ?? noRecords(file);
@@ -143,7 +164,7 @@ export async function openData(
   const writing = { ...task, tokenizerFile: options.tokenizer!, shift: loss.shift };
   const rest = { files: [], unused: unused(kind) };
   if (kind === 'seq2seq') {
-    const made = seq2seqDataset(records, graph, { ...writing, start: options.decoderStart }, bad);
+    const made = await seq2seqDataset(records, graph, { ...writing, start: options.decoderStart }, bad);
     const notes = [...made.notes, ...records.notes()];
     if (seesPadding(graph, made.dataset, inputs) && !options.bucket)
       notes.push(paddingSeen({ file, fixed: length }));
@@ -151,7 +172,7 @@ export async function openData(
   }
   if (kind !== 'label' && kind !== 'tags') {
     const { bos, eos, pack, lossOn } = options;
-    const made = languageDataset(records, { ...writing, kind, bos, eos, pack, lossOn }, bad);
+    const made = await languageDataset(records, { ...writing, kind, bos, eos, pack, lossOn }, bad);
     return { ...rest, labels: null, ...made, notes: [...made.notes, ...records.notes()] };
   }
   if (kind === 'tags' && loss.shift) fail(badData({ file, why: SHIFTED, hint: WITHOUT_SHIFT }));
@@ -161,10 +182,10 @@ export async function openData(
     labels ?? (values ? { kind: 'values' } : orderedLabels(found, order, (note) => notes.push(note)));
   const texts = { ...task, labelsOf, loss: term.kind };
   const made = pairs
-    ? pairDataset(records, texts, bad, label !== null)
+    ? await pairDataset(records, texts, bad, label !== null)
     : kind === 'tags'
-      ? tagDataset(records, { ...task, labelsOf, subwords: options.subwords }, bad)
-      : textDataset(records, texts, bad);
+      ? await tagDataset(records, { ...task, labelsOf, subwords: options.subwords }, bad)
+      : await textDataset(records, texts, bad);
   if (!values && classes !== null && made.classes > classes) {
     fail(tooManyClasses({ file, found: made.classes, classes }));
   }
@@ -193,31 +214,42 @@ interface Opened extends Rows {
   notes(): readonly Diagnostic[];
 }
 
-function recordsOf(
-  file: string,
+async function recordsOf(
+  source: Source,
   extension: string,
   { quote, fields }: DataOptions,
   bad: BadLines,
-): Opened | null {
+): Promise<Opened | null> {
+  const { file } = source;
   if (extension === '.jsonl' || extension === '.ndjson') {
-    const lines = jsonLines(file, bad);
-    const { value: first = null } = lines.next() as { readonly value?: Row };
-    const rows = (function* () {
-      if (first) yield first;
-      yield* lines;
-    })();
-    return { file, columns: null, rows, peek: first, notes: () => [] };
+    const rows = await peeked(source.rows(jsonLines(source, bad)));
+    return { file, columns: null, ...rows, notes: () => [] };
   }
   if (extension !== '.csv' && extension !== '.tsv') return null;
   const [delimiter, usual] = extension === '.csv' ? [',', '"'] : ['\t', null];
-  const rows = tableRows(file, delimiter, quote === 'none' ? null : (quote ?? usual), bad);
-  const all = [...rows.rows];
-  const notes = () => {
-    if (quote !== null || usual !== null) return [];
-    const count = all.filter(({ value }) => /^".*"$/s.test(String(value[fields.text] ?? ''))).length;
-    return 2 * count > all.length ? [quotesKept({ file, count })] : [];
+  const table = await tableRows(source, delimiter, quote === 'none' ? null : (quote ?? usual), bad);
+  let [all, quoted] = [0, 0];
+  const counted = async function* () {
+    for await (const row of table.rows) {
+      all++;
+      if (/^".*"$/s.test(String(row.value[fields.text] ?? ''))) quoted++;
+      yield row;
+    }
   };
-  return { ...rows, peek: all[0] ?? null, notes };
+  const unquoted = quote === null && usual === null;
+  const rows = await peeked(source.rows(unquoted ? counted() : table.rows));
+  const notes = () => (2 * quoted > all ? [quotesKept({ file, count: quoted })] : []);
+  return { file, columns: table.columns, ...rows, notes };
+}
+
+/** The first row, and all of them. */
+async function peeked(rows: AsyncGenerator<Row>) {
+  const { value: peek = null } = (await rows.next()) as { readonly value?: Row };
+  const all = async function* () {
+    if (peek) yield peek;
+    yield* rows;
+  };
+  return { peek, rows: all() };
 }
 
 function tokenizerOf(file: string, { tokenizer }: DataOptions): Promise<Tokenizer> {

@@ -21,7 +21,12 @@ export function sidesOf(indices: ArrayLike<number>, filled: number, size: number
  * Pairs of texts for losses on embeddings: each side is a row of its own. `labelled`: each pair has a number. Throws as
  * `textDataset`, and LOTR8204 without the name of a second field.
  */
-export function pairDataset(records: Rows, task: TextTask, bad: BadLines, labelled: boolean): TextData {
+export async function pairDataset(
+  records: Rows,
+  task: TextTask,
+  bad: BadLines,
+  labelled: boolean,
+): Promise<TextData> {
   const { file, fields, ignored } = task;
   const { text, pair, label } = fields;
   if (pair === null) {
@@ -29,34 +34,38 @@ export function pairDataset(records: Rows, task: TextTask, bad: BadLines, labell
     return fail(badData({ file, why: 'the loss compares two texts, and no second field is named', hint }));
   }
   requireColumns(records, [text, pair, ...(labelled ? [label] : [])]);
-  const [left, right]: [Row[], Row[]] = [[], []];
-  for (const record of records.rows) {
-    const { line, value } = record;
-    const one = textOf(record, text, bad);
-    const other = one === null ? null : textOf(record, pair, bad);
-    if (other === null) continue;
-    if (labelled && !has(record, label)) {
-      bad.add(line, `it has no "${label}"`);
-      continue;
+  let count = 0;
+  const sides = async function* (): AsyncGenerator<Row> {
+    for await (const record of records.rows) {
+      const { line, value } = record;
+      const one = textOf(record, text, bad);
+      const other = one === null ? null : textOf(record, pair, bad);
+      if (other === null) continue;
+      if (labelled && !has(record, label)) {
+        bad.add(line, `it has no "${label}"`);
+        continue;
+      }
+      const number = labelled ? value[label] : 0;
+      count++;
+      yield { line, value: { [label]: number, [text]: one } };
+      yield { line, value: { [label]: number, [text]: other } };
     }
-    const number = labelled ? value[label] : 0;
-    left.push({ line, value: { [label]: number, [text]: one } });
-    right.push({ line, value: { [label]: number, [text]: other } });
-  }
-  const rows = { file, columns: null, rows: [...left, ...right] };
-  const made = textDataset(rows, { ...task, fields: { ...fields, pair: null } }, bad);
-  if (made.dataset.size !== 2 * left.length) {
+  };
+  const rows = { file, columns: null, rows: sides() };
+  const made = await textDataset(rows, { ...task, fields: { ...fields, pair: null } }, bad);
+  if (made.dataset.size !== 2 * count) {
     const hint = 'leave such pairs out of the file';
     fail(badData({ file, why: 'one side of a pair has no token, or a label cannot be used', hint }));
   }
   return { ...made, dataset: paired(made.dataset, ignored) };
 }
 
-/** Pairs of a data set whose first half are the left sides. The label of a pair is that of its left side. */
+/** Pairs of a data set in which the right side follows the left one. The label of a pair is that of its left side. */
 function paired(rows: Dataset, ignored: number): Dataset {
   const size = rows.size / 2;
   const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
-    const made = rows.batch(sidesOf(indices, filled, size));
+    const sides = sidesOf(indices, filled, size);
+    const made = rows.batch(sides.map((side) => (side < size ? 2 * side : 2 * (side - size) + 1)));
     const { shape, data } = made.labels;
     const width = data.length / (2 * filled);
     const labels = data.slice(0, filled * width).fill(ignored, indices.length * width);

@@ -1,8 +1,10 @@
-import { type CsvError, type Info, parse } from 'csv-parse/sync';
+import { pipeline, Readable } from 'node:stream';
+import { type CsvError, type Info, parse } from 'csv-parse';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { BadLines } from './bad-lines.js';
-import { readAll, readLines, utf8 } from './lines.js';
+import { MAX_RECORD, readLines, tooLong, utf8 } from './lines.js';
+import type { Source } from './source.js';
 
 /** One record as it is in the file: an object of JSON, or texts by column name. */
 export interface Row {
@@ -10,17 +12,17 @@ export interface Row {
   readonly value: Readonly<Record<string, unknown>>;
 }
 
-/** The records of a file. */
+/** The records of a file, to be read once. */
 export interface Rows {
   readonly file: string;
   /** names of columns; null where every record has its own fields */
   readonly columns: readonly string[] | null;
-  readonly rows: Iterable<Row>;
+  readonly rows: AsyncIterable<Row>;
 }
 
 /** Records of a JSON Lines file: one object per line; empty lines do not count. Throws LOTR8204, LOTR8205. */
-export function* jsonLines(file: string, bad: BadLines): Generator<Row> {
-  for (const { line, bytes } of readLines(file)) {
+export async function* jsonLines(source: Source, bad: BadLines): AsyncGenerator<Row> {
+  for await (const { line, bytes } of readLines(source)) {
     const text = utf8(bytes);
     if (text === null) {
       bad.add(line, 'it is not UTF-8');
@@ -46,42 +48,85 @@ export function* jsonLines(file: string, bad: BadLines): Generator<Row> {
  * Records of a table with a line of column names (RFC 4180 where `quote` is `"`; null: no character quotes, as in
  * published TSV files). Line numbers are those where a record ends. Throws LOTR8204, LOTR8205.
  */
-export function tableRows(file: string, delimiter: string, quote: string | null, bad: BadLines): Rows {
-  const bytes = readAll(file);
-  if (utf8(bytes) === null) fail(badData({ file, why: 'it is not UTF-8' }));
-  let lines: readonly CsvRow[];
-  try {
-    lines = parse(bytes, {
-      bom: true,
-      delimiter,
-      quote: quote ?? false,
-      escape: quote ?? false,
-      info: true,
-      skip_empty_lines: true,
-      skip_records_with_error: true,
-      on_skip: (error: CsvError | undefined) => {
-        const line = typeof error?.lines === 'number' ? error.lines : 1;
-        bad.add(line, error?.message ?? 'it cannot be read');
-        return undefined;
-      },
-    }) as unknown as readonly CsvRow[];
-  } catch (error) {
-    if (error instanceof Error && 'code' in error) return fail(badData({ file, why: error.message }));
-    throw error;
-  }
-  const [head, ...body] = lines;
+export async function tableRows(
+  source: Source,
+  delimiter: string,
+  quote: string | null,
+  bad: BadLines,
+): Promise<{ readonly columns: readonly string[]; readonly rows: AsyncGenerator<Row> }> {
+  const { file } = source;
+  const lines = tableLines(source, delimiter, quote, bad);
+  const { value: head } = (await lines.next()) as { readonly value?: CsvRow };
   if (!head) return fail(badData({ file, why: 'it is empty' }));
   const columns = head.record;
-  const rows = body.map(({ info, record }) => ({
-    line: info.lines,
-    value: Object.fromEntries(columns.map((name, i) => [name, record[i]])),
-  }));
-  return { file, columns, rows };
+  const rows = async function* (): AsyncGenerator<Row> {
+    for await (const { info, record } of lines) {
+      yield {
+        line: info.lines,
+        value: Object.fromEntries(columns.map((name, i) => [name, record[i]])),
+      };
+    }
+  };
+  return { columns, rows: rows() };
 }
 
 interface CsvRow {
   readonly info: Info;
   readonly record: readonly string[];
+}
+
+async function* tableLines(
+  source: Source,
+  delimiter: string,
+  quote: string | null,
+  bad: BadLines,
+): AsyncGenerator<CsvRow> {
+  const { file } = source;
+  const parser = parse({
+    bom: true,
+    delimiter,
+    quote: quote ?? false,
+    escape: quote ?? false,
+    info: true,
+    max_record_size: MAX_RECORD,
+    skip_empty_lines: true,
+    skip_records_with_error: true,
+    on_skip: (error: CsvError | undefined) => {
+      const line = typeof error?.lines === 'number' ? error.lines : 1;
+      if (error?.code === 'CSV_MAX_RECORD_SIZE') tooLong(file, line, quote === null ? SHORTER : UNQUOTED);
+      bad.add(line, error?.message ?? 'it cannot be read');
+      return undefined;
+    },
+  });
+  // what goes wrong there ends the parser, and so the loop
+  pipeline(Readable.from(checked(source)), parser, () => {});
+  try {
+    for await (const row of parser as AsyncIterable<CsvRow>) yield row;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error) return fail(badData({ file, why: error.message }));
+    throw error;
+  }
+}
+
+const SHORTER = 'divide it into several records';
+const UNQUOTED =
+  'a quote that is not closed takes in all that follows: close it, or give --quote none when quotes are a part of the texts';
+
+/** The bytes of a file that is UTF-8. Throws LOTR8204 where it is not. */
+async function* checked(source: Source): AsyncGenerator<Buffer> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const check = (bytes?: Buffer): void => {
+    try {
+      decoder.decode(bytes, { stream: bytes !== undefined });
+    } catch {
+      fail(badData({ file: source.file, why: 'it is not UTF-8' }));
+    }
+  };
+  for await (const chunk of source.chunks()) {
+    check(chunk);
+    yield chunk;
+  }
+  check();
 }
 
 /** Throws LOTR8204: no record of a file can be used. */

@@ -36,12 +36,12 @@ function requireFields(first: Row, { name }: Port, { source, target }: Fields): 
  * Sources and targets for encoder-decoder models: labels are the ids of the target, inputs of the decoder the same ids one
  * place later, after the token that decoders start with. Throws LOTR8204, LOTR8205, LOTR8208, LOTR8251, LOTR8252.
  */
-export function seq2seqDataset(
+export async function seq2seqDataset(
   records: Rows & { readonly peek: Row | null },
   graph: GraphSignature,
   task: Seq2seqTask,
   bad: BadLines,
-): WritingData {
+): Promise<WritingData> {
   const { file, fields, tokenizer, padding, ignored } = task;
   const decoder = decoderOf(graph)!;
   if (records.peek) requireFields(records.peek, decoder, fields);
@@ -57,7 +57,7 @@ export function seq2seqDataset(
   };
   requireColumns(records, [fields.source, fields.target]);
   const rows: Example[] = [];
-  for (const record of records.rows) {
+  for await (const record of records.rows) {
     const text = textOf(record, fields.source, bad);
     const answer = text === null ? null : textOf(record, fields.target, bad);
     if (text === null || answer === null) continue;
@@ -94,6 +94,13 @@ function startOf({ start, tokenizer, tokenizerFile }: Seq2seqTask) {
   return fail(noDecoderStart({ file: tokenizerFile, files }));
 }
 
+/** The ids one place later, after a first one. */
+function shiftedBy(start: number, ids: Int32Array): Int32Array {
+  const shifted = new Int32Array(ids.length).fill(start, 0, 1);
+  shifted.set(ids.subarray(0, -1), 1);
+  return shifted;
+}
+
 interface Form {
   readonly lengths: Lengths;
   readonly padId: number;
@@ -109,7 +116,7 @@ function pairsOf(rows: readonly Example[], { lengths, padId, start, ignored }: F
     const sources = chosen.map(({ source }) => source);
     const targets = chosen.map(({ target }) => target.ids);
     const shifted = targets.map((ids) => ({
-      ids: Int32Array.of(start, ...ids.subarray(0, -1)),
+      ids: shiftedBy(start, ids),
       types: null,
     }));
     const own = [rowLength(sources, lengths.source), rowLength(shifted, lengths.target)] as const;

@@ -42,23 +42,61 @@ export function packed(examples: readonly Sequence[], max: number): readonly Seq
   const order = examples
     .map((_, i) => i)
     .sort((a, b) => examples[b]!.ids.length - examples[a]!.ids.length || a - b);
-  const byRoom = new Map<number, number[][]>();
+  const open = new Open();
   const bins: number[][] = [];
   for (const index of order) {
     const { length } = examples[index]!.ids;
-    let room = length;
-    while (room <= max && !byRoom.get(room)?.length) room++;
-    const bin = room <= max ? byRoom.get(room)!.shift()! : [];
-    if (room > max) bins.push(bin);
+    const found = open.take(length);
+    const bin = found?.bin ?? [];
+    if (!found) bins.push(bin);
     bin.push(index);
-    const left = Math.min(room, max) - length;
-    const others = byRoom.get(left);
-    if (others) others.push(bin);
-    else byRoom.set(left, [bin]);
+    open.add((found?.room ?? max) - length, bin);
   }
   for (const bin of bins) bin.sort((a, b) => a - b);
   bins.sort(([a], [b]) => a! - b!);
   return bins.map((bin) => joined(bin.map((index) => examples[index]!)));
+}
+
+/** Rows that are being filled, by the room that they have left. */
+class Open {
+  /** rooms that some row has, the smallest first */
+  readonly #rooms: number[] = [];
+  readonly #byRoom = new Map<number, { readonly bins: number[][]; next: number }>();
+
+  /** Of the rows that have room for so much, takes one of those with the least: the one that has had it the longest. */
+  take(length: number): { readonly room: number; readonly bin: number[] } | null {
+    const place = this.#place(length);
+    const room = this.#rooms[place];
+    if (room === undefined) return null;
+    const queue = this.#byRoom.get(room)!;
+    const bin = queue.bins[queue.next++]!;
+    if (queue.next === queue.bins.length) {
+      this.#rooms.splice(place, 1);
+      this.#byRoom.delete(room);
+    }
+    return { room, bin };
+  }
+
+  add(room: number, bin: number[]): void {
+    const queue = this.#byRoom.get(room);
+    if (queue) {
+      queue.bins.push(bin);
+      return;
+    }
+    this.#rooms.splice(this.#place(room), 0, room);
+    this.#byRoom.set(room, { bins: [bin], next: 0 });
+  }
+
+  /** How many rooms are smaller. */
+  #place(room: number): number {
+    let [low, high] = [0, this.#rooms.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#rooms[middle]! < room) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
 }
 
 function joined(parts: readonly Sequence[]): Sequence {

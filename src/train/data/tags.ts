@@ -6,6 +6,7 @@ import { encodeLabel, type LabelMap } from './labels.js';
 import { noRecords, type Rows, requireColumns } from './records.js';
 import type { RowTask } from './row-task.js';
 import { type Sequence, sequenceDataset } from './sequences.js';
+import { paced } from './source.js';
 
 export interface TagTask extends RowTask {
   /** the number of each label, from those of the records */
@@ -16,7 +17,9 @@ export interface TagTask extends RowTask {
 
 interface Tagged {
   readonly line: number;
-  readonly words: readonly string[];
+  readonly ids: Int32Array;
+  /** how many of the ids are of each word */
+  readonly counts: Int32Array;
   readonly tags: readonly unknown[];
 }
 
@@ -24,44 +27,47 @@ interface Tagged {
  * Words with a tag each (named entities, parts of speech). Words are tokenized one by one; special tokens have no tag, nor
  * do words whose tag is null or the ignored number. Throws LOTR8204, LOTR8205.
  */
-export function tagDataset(records: Rows, task: TagTask, bad: BadLines): TextData {
+export async function tagDataset(records: Rows, task: TagTask, bad: BadLines): Promise<TextData> {
   const { file, fields, tokenizer, padding, ignored, subwords } = task;
   requireColumns(records, [fields.tokens, fields.tags]);
   const examples: Tagged[] = [];
-  for (const { line, value } of records.rows) {
+  for await (const { line, value } of records.rows) {
     const [words, tags] = [value[fields.tokens], value[fields.tags]];
     const texts = Array.isArray(words) && words.every((word) => typeof word === 'string');
     if (!texts) bad.add(line, `"${fields.tokens}" is not a list of words`);
     else if (!Array.isArray(tags)) bad.add(line, `"${fields.tags}" is not a list of tags`);
     else if (tags.length !== words.length) {
       bad.add(line, `it has ${words.length} words and ${tags.length} tags`);
-    } else examples.push({ line, words: words as readonly string[], tags });
+    } else {
+      const tokens = (words as readonly string[]).map((word) => tokenizer.plain(word));
+      const counts = Int32Array.from(tokens, ({ length }) => length);
+      examples.push({ line, ids: Int32Array.from(tokens.flat()), counts, tags });
+    }
   }
   const counted = (tag: unknown): boolean => tag !== null && tag !== ignored;
   const labels = task.labelsOf(examples.flatMap(({ tags }) => tags.filter(counted)));
   const max = padding.fixed ?? padding.max;
   const rows: Sequence[] = [];
   let [without, classes] = [0, 0];
-  for (const { line, words, tags } of examples) {
+  for await (const { line, ids, counts, tags } of paced(examples)) {
     const encoded = tags.map((tag) => (counted(tag) ? encodeLabel(labels, tag) : [ignored]));
     const odd = encoded.find((tag) => 'why' in tag);
     if (odd && 'why' in odd) {
       bad.add(line, odd.why);
       continue;
     }
-    const ids: number[] = [];
-    const own: number[] = [];
-    for (const [i, word] of words.entries()) {
-      const tokens = tokenizer.plain(word);
+    const own = new Int32Array(ids.length).fill(ignored);
+    let at = 0;
+    for (const [i, count] of counts.entries()) {
       const [tag] = encoded[i] as readonly number[];
-      if (tokens.length === 0 && tag !== ignored) without++;
-      ids.push(...tokens);
-      own.push(...tokens.map((_, k) => (k === 0 || subwords === 'all' ? tag! : ignored)));
+      if (count === 0 && tag !== ignored) without++;
+      own.fill(tag!, at, at + (subwords === 'all' ? count : Math.min(count, 1)));
+      at += count;
       if (tag !== ignored) classes = Math.max(classes, tag! + 1);
     }
-    const { start, from, kept, ids: framed, types } = tokenizer.frame(ids, max);
+    const { start, from, kept, ids: framed, types } = tokenizer.frame([...ids], max);
     const row = new Int32Array(framed.length).fill(ignored);
-    row.set(own.slice(from, from + kept), start);
+    row.set(own.subarray(from, from + kept), start);
     if (kept === 0) bad.add(line, 'its words have no token');
     else rows.push({ ids: framed, types, labels: row, full: framed.length - kept + ids.length });
   }

@@ -1,12 +1,15 @@
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
-import { isFloat } from '../../ir/dtype.js';
-import { readSafetensors } from '../../ir/files/safetensors.js';
+import { byteLengthOf, isFloat } from '../../ir/dtype.js';
+import { readSafetensorsFrom } from '../../ir/files/safetensors.js';
+import { FileSource } from '../../ir/onnx/source.js';
+import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { toF64, toIntegers } from '../../ir/values.js';
 import { type LossKind, lossDef } from '../losses/index.js';
 import type { Batch, Column, Dataset } from './dataset.js';
 import { valueProblem } from './labels.js';
 import { sidesOf } from './pairs.js';
+import { paced } from './source.js';
 
 interface Held extends Column {
   /** elements of one row */
@@ -30,12 +33,14 @@ export interface TensorTask {
 /**
  * Ready tensors from a safetensors file: one tensor per input of the model and one with the labels (named as the label
  * input, or `labels`), each with one row per example; of pairs the inputs have the left sides and then the right ones. Throws
- * LOTR8204, also for labels that are not classes of the model or not in the range of the loss, and those of `readSafetensors`.
+ * LOTR8204, also for labels that are not classes of the model or not in the range of the loss, LOTR1006, and those of
+ * `readSafetensors`.
  */
-export function tensorDataset(file: string, task: TensorTask): Dataset {
+export async function tensorDataset(file: string, task: TensorTask): Promise<Dataset> {
   const { label, loss, ignored, values } = task;
   const { pairs } = lossDef(loss);
-  const { tensors } = readSafetensors(file);
+  const source = new FileSource(file);
+  const { tensors } = readSafetensorsFrom(source);
   const refuse = (why: string): never => fail(badData({ file, why }));
   const names = label === null ? [] : [label, 'labels'];
   const chosen = names.find((name) => tensors.has(name)) ?? null;
@@ -56,13 +61,13 @@ export function tensorDataset(file: string, task: TensorTask): Dataset {
           : `tensor "${name}" has ${rows} rows, and others have ${size}`,
       );
     size = examples;
-    const data = isFloat(tensor.dtype)
-      ? Float32Array.from(toF64(tensor))
-      : Int32Array.from(toIntegers(tensor));
+    const data = await numbersOf(tensor, (why) => refuse(`tensor "${name}" ${why}`));
     const made = { shape: tensor.shape, data, width: data.length / Math.max(1, rows) };
     if (name === chosen) found = made;
     else held.set(name, made);
   }
+  source.checkUnchanged();
+  source.close();
   if (!size) return refuse('it has no examples');
   if (found && !values && found.data instanceof Float32Array) return refuse('its labels are not integers');
   const why = found && labelProblem(found, task);
@@ -80,6 +85,34 @@ export function tensorDataset(file: string, task: TensorTask): Dataset {
     };
   };
   return { size, unit: 'example', columns: [...held.keys()], batch };
+}
+
+/** Bytes that are read at once, a multiple of the bytes of every element. */
+const STRETCH = 1 << 20;
+
+/** The elements as batches take them. */
+async function numbersOf(
+  tensor: TensorData,
+  refuse: (why: string) => never,
+): Promise<Float32Array | Int32Array> {
+  const { dtype, shape, byteLength } = tensor;
+  const width = byteLengthOf(dtype, 1);
+  const integers = /^[iu](8|16|32|64)$|^bool$/.test(dtype);
+  if (width === null || (!isFloat(dtype) && !integers)) return refuse(`is ${dtype}, not numbers`);
+  const count = shape.reduce((a, b) => a * b, 1);
+  const data = new (isFloat(dtype) ? Float32Array : Int32Array)(count);
+  const starts = function* () {
+    for (let at = 0; at < byteLength; at += STRETCH) yield at;
+  };
+  for await (const at of paced(starts())) {
+    const bytes = tensor.slice(at, Math.min(STRETCH, byteLength - at));
+    const part = new MemoryTensor(dtype, [bytes.length / width], bytes);
+    const numbers = isFloat(dtype) ? toF64(part) : toIntegers(part);
+    const odd = isFloat(dtype) ? undefined : numbers.find((number) => number !== (number | 0));
+    if (odd !== undefined) return refuse(`has the number ${odd}, beyond 32 bits`);
+    data.set(numbers, at / width);
+  }
+  return data;
 }
 
 const NO_LABELS: Column = { shape: [0], data: new Int32Array(0) };

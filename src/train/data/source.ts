@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import { fileChanged } from '../../ir/codes/load.js';
+import { badData } from '../../ir/codes/train.js';
+import { fail } from '../../ir/diagnostics.js';
+import { isSystemError } from '../../ir/files/system-error.js';
+import { identity } from '../../ir/onnx/source.js';
+
+/** A data file as a run identifies it: by its contents. */
+export interface DataFile {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+/** How far a data file is read. */
+export interface ReadProgress {
+  readonly file: string;
+  readonly bytes: number;
+  /** null: a pipe or a device, whose end is not known */
+  readonly size: number | null;
+  /** records, or lines of running text, that were made into tokens */
+  readonly rows: number;
+  /** nothing more is read */
+  readonly done: boolean;
+}
+
+/** Called several times a second while a file is read, and once at the end of one that took longer. */
+export type Watch = (progress: ReadProgress) => void;
+
+const CHUNK = 1 << 18;
+/** Work goes on for so long; then signals, timers and output have their turn. */
+const TURN_MS = 50;
+
+/** The same items, with turns for the event loop between them. `turn`: called at each. */
+export async function* paced<T>(
+  items: Iterable<T> | AsyncIterable<T>,
+  turn: () => void = () => {},
+): AsyncGenerator<T> {
+  let since = performance.now();
+  for await (const item of items) {
+    yield item;
+    if (performance.now() - since < TURN_MS) continue;
+    turn();
+    await setImmediate();
+    since = performance.now();
+  }
+}
+
+/** A data file that is read once, from its start to its end, in pieces, while the event loop goes on. */
+export class Source {
+  readonly #watch: Watch;
+  #bytes = 0;
+  #size: number | null = null;
+  #rows = 0;
+  #told = false;
+  #sha256: string | null = null;
+  #handle: FileHandle | null = null;
+  #open: AsyncGenerator<unknown> | null = null;
+
+  constructor(
+    readonly file: string,
+    watch: Watch = () => {},
+  ) {
+    this.#watch = watch;
+  }
+
+  /** The bytes. Throws LOTR8204, and LOTR1006 when the file changes meanwhile. */
+  async *chunks(): AsyncGenerator<Buffer> {
+    const handle = await this.#system(open(this.file, 'r'));
+    this.#handle = handle;
+    try {
+      const before = await this.#system(handle.stat({ bigint: true }));
+      this.#size = before.isFile() ? Number(before.size) : null;
+      const hash = createHash('sha256');
+      for (;;) {
+        const { bytesRead, buffer } = await this.#system(
+          handle.read(Buffer.allocUnsafeSlow(CHUNK), 0, CHUNK, null),
+        );
+        if (bytesRead === 0) break;
+        const chunk = buffer.subarray(0, bytesRead);
+        hash.update(chunk);
+        this.#bytes += bytesRead;
+        // it may grow as fast as it is read
+        if (this.#size !== null && this.#bytes > this.#size) fail(fileChanged({ file: this.file }));
+        yield chunk;
+      }
+      const after: BigIntStats = await this.#system(handle.stat({ bigint: true }));
+      if (before.isFile() && identity(before) !== identity(after)) fail(fileChanged({ file: this.file }));
+      this.#sha256 = hash.digest('hex');
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** What is made of the bytes, one by one, with turns for the event loop between them. */
+  rows<T>(made: AsyncIterable<T>): AsyncGenerator<T> {
+    const tell = () => this.#tell(false);
+    const rows = paced(this.#counted(made), tell);
+    this.#open = rows;
+    return rows;
+  }
+
+  /** The file and its digest; what has not been read is read. Throws as `chunks`. */
+  async contents(): Promise<DataFile> {
+    if (this.#sha256 === null) for await (const _ of paced(this.chunks(), () => this.#tell(false)));
+    return { file: this.file, sha256: this.#sha256! };
+  }
+
+  /** Ends reading, also before the end of the file. */
+  async close(): Promise<void> {
+    await this.#open?.return(undefined);
+    await this.#handle?.close();
+    if (this.#told) this.#tell(true);
+  }
+
+  async *#counted<T>(made: AsyncIterable<T>): AsyncGenerator<T> {
+    for await (const item of made) {
+      yield item;
+      this.#rows++;
+    }
+  }
+
+  #tell(done: boolean): void {
+    this.#told = true;
+    this.#watch({ file: this.file, bytes: this.#bytes, size: this.#size, rows: this.#rows, done });
+  }
+
+  async #system<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      return fail(badData({ file: this.file, why: `it cannot be read: ${error.message}` }));
+    }
+  }
+}
