@@ -13,6 +13,34 @@ export function unifiedDiff(expected: string, actual: string, name: string): str
   return lines.join('\n');
 }
 
+/**
+ * What differs from another text, for an expected file: no line numbers, which every change above would change, and of lines that
+ * are gone only the first. Each place starts with the last line that both have.
+ */
+export function differences(base: string, text: string): string {
+  if (base === text) return '';
+  const lines: string[] = [];
+  let [common, gone] = ['the start', 0];
+  const count = () => {
+    if (gone > 1) lines.push(`-... ${gone} lines`);
+    gone = 0;
+  };
+  for (const [i, [mark, line], all] of align(base.split('\n'), text.split('\n')).map(
+    (row, k, rows) => [k, row, rows] as const,
+  )) {
+    if (mark !== '-') count();
+    if (mark === ' ') {
+      if (line.trim() !== '') common = line.trim();
+      continue;
+    }
+    if (i === 0 || all[i - 1]![0] === ' ') lines.push(`@@ ${common}`);
+    if (mark === '+') lines.push(`+${line}`);
+    else if (++gone === 1) lines.push(`-${line}`);
+  }
+  count();
+  return `${lines.join('\n')}\n`;
+}
+
 type Row = readonly [' ' | '-' | '+', string];
 
 /** Longest common subsequence of lines, after the common start and end are set aside. */

@@ -1,23 +1,30 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
+import { OPERATORS_CU } from '../../../src/backends/host/ort/generated/runtime.js';
 import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
 import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
 import { profile } from '../../support/devices.js';
+import { differences } from '../../support/diff.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { contraction, type Layers } from '../../support/host-layers.js';
 
 const FOLDER = join(import.meta.dirname, '../../data/hosts');
 
-/** name, method, form, purpose, tokens, layers, type of the operands on CUDA where it is not float32, size for warpgroups */
+/**
+ * name, the case before it that its files are compared with, method, form, purpose, tokens, layers, type of the operands on CUDA
+ * where it is not float32, size for warpgroups
+ */
 type Case = readonly [
   string,
+  string | null,
   AdapterSpec,
   FormKey,
   'train' | 'serve',
@@ -27,20 +34,31 @@ type Case = readonly [
   Layers?,
 ];
 const CASES: readonly Case[] = [
-  ['train-in-parts', LOTR, 'split', 'train', 300, ['o']],
-  ['train-few-tokens', LOTR, 'split', 'train', 13, ['q']],
-  ['train-merged', LOTR, 'merged', 'train', 64, ['o']],
-  ['train-lora', LORA, 'split', 'train', 64, ['o']],
-  ['serve-widened', LOTR, 'widen', 'serve', 7, ['q', 'k']],
-  ['train-matrix-units', LOTR, 'split', 'train', 300, ['o'], 'bf16'],
-  ['serve-warpgroups', LOTR, 'split', 'serve', 300, ['o'], 'bf16', { in: 24, out: 16, rank: 8 }],
-  ['train-bordered', LOTR, 'bordered', 'train', 300, ['q', 'o']],
-  ['serve-split', LOTR, 'split', 'serve', 300, ['q', 'k', 'o']],
+  ['train-lora', null, LORA, 'split', 'train', 64, ['o']],
+  ['train-merged', 'train-lora', LOTR, 'merged', 'train', 64, ['o']],
+  ['train-in-parts', 'train-merged', LOTR, 'split', 'train', 300, ['o']],
+  ['train-few-tokens', 'train-in-parts', LOTR, 'split', 'train', 13, ['q']],
+  ['train-matrix-units', 'train-in-parts', LOTR, 'split', 'train', 300, ['o'], 'bf16'],
+  ['train-bordered', 'train-in-parts', LOTR, 'bordered', 'train', 300, ['q', 'o']],
+  ['serve-widened', 'train-lora', LOTR, 'widen', 'serve', 7, ['q', 'k']],
+  ['serve-split', 'serve-widened', LOTR, 'split', 'serve', 300, ['q', 'k', 'o']],
+  [
+    'serve-warpgroups',
+    'serve-widened',
+    LOTR,
+    'split',
+    'serve',
+    300,
+    ['o'],
+    'bf16',
+    { in: 24, out: 16, rank: 8 },
+  ],
 ];
 
 /** What both back ends emit for a case: the plans, the kernels of each in one file, and the hosts. */
 function printed([
   name,
+  base,
   spec,
   form,
   purpose,
@@ -49,8 +67,9 @@ function printed([
   narrow = 'f32',
   size,
 ]: Case): readonly EmittedFile[] {
-  // only CUDA has a library to call
-  const apis = form === 'bordered' ? (['cuda'] as const) : (['webgpu', 'cuda'] as const);
+  // only CUDA has matrix units, and a library to call
+  const cudaOnly = form === 'bordered' || narrow !== 'f32';
+  const apis = cudaOnly ? (['cuda'] as const) : (['webgpu', 'cuda'] as const);
   const made = apis.map((api) => {
     const device = api === 'webgpu' ? profile('webgpu-laptop', api) : profile('h100', api);
     const dtype = api === 'webgpu' ? 'f32' : narrow;
@@ -58,20 +77,25 @@ function printed([
     const files = api === 'webgpu' ? webgpuHost(plan) : cudaHost(plan, [size ? 'sm_90a' : 'sm_80']);
     const kernels = files.filter(({ path }) => path.startsWith('kernels/'));
     // the operators for ONNX Runtime differ in their tables only: one case is enough
-    const operators = name === 'serve-split' ? files.filter(({ path }) => path.startsWith('ort/')) : [];
+    const operators = name === 'serve-split' ? files.filter(({ path }) => path === 'ort/operators.cu') : [];
     const hosts = files.filter(({ path }) => !path.includes('/'));
     const extension = api === 'webgpu' ? 'wgsl' : 'cu';
-    const all = kernels.map(({ path, text }) => `// ${path}\n${text}`).join('\n');
+    const whole = kernels.map(({ path, text }) => `// ${path}\n${text}`).join('\n');
     return [
       { path: `plan.${extension}.txt`, text: explainPlan(plan) },
-      // those around calls of a library are the kernels of other forms
-      ...(form === 'bordered' ? [] : [{ path: `kernels.${extension}`, text: all }]),
+      ...(base === null
+        ? [{ path: `kernels.${extension}`, text: whole }]
+        : [{ path: `kernels.${extension}.txt`, text: kernels.map(digest).join('') }]),
       ...hosts.map((file) => withoutKernels(file, kernels)),
-      ...operators.map(({ path, text }) => ({ path: path.replace('/', '-'), text })),
+      ...operators.map(({ text }) => ({ path: 'ort-operators.cu', text })),
     ];
   });
   return made.flat();
 }
+
+/** A kernel in a line: test/data/kernels has each kind whole, and this shows which others change with it. */
+const digest = ({ path, text }: EmittedFile): string =>
+  `${path} ${text.split('\n').length - 1} lines ${createHash('sha256').update(text).digest('hex').slice(0, 16)}\n`;
 
 /** A host without the text of the kernels that it holds, which is next to it. */
 function withoutKernels({ path, text }: EmittedFile, kernels: readonly EmittedFile[]): EmittedFile {
@@ -80,10 +104,37 @@ function withoutKernels({ path, text }: EmittedFile, kernels: readonly EmittedFi
   return { path: path.replace(/\.ts$/, '.ts.txt'), text: rest };
 }
 
+const known = new Map<string, readonly EmittedFile[]>();
+/** What is printed for a case, made once. */
+function printedOnce(one: Case): readonly EmittedFile[] {
+  const files = known.get(one[0]) ?? printed(one);
+  known.set(one[0], files);
+  return files;
+}
+
+/**
+ * The files of a case as they are expected: of those that another case has too, and of the operators for ONNX Runtime, which are
+ * a runtime source with tables, what differs and only where something does.
+ */
+function expected(one: Case): readonly EmittedFile[] {
+  const [, base] = one;
+  const files = printedOnce(one);
+  if (base === null) return files;
+  const others = new Map(
+    printedOnce(CASES.find(([name]) => name === base)!).map(({ path, text }) => [path, text]),
+  );
+  others.set('ort-operators.cu', OPERATORS_CU);
+  return files.flatMap(({ path, text }) => {
+    const other = others.get(path);
+    if (other === undefined || path.startsWith('kernels.')) return [{ path, text }];
+    return other === text ? [] : [{ path: `${path}.diff`, text: differences(other, text) }];
+  });
+}
+
 describe.each(CASES.map((one) => [one[0], one] as const))('%s', (name, one) => {
   test('is emitted in the same words as before', () => {
     const folder = join(FOLDER, name);
-    const files = printed(one);
+    const files = expected(one);
     for (const { path, text } of files) expectFile(join(folder, path), text);
     expectNothingElse(
       folder,
