@@ -12,6 +12,8 @@ const BEYOND = 1.05;
 
 export interface ChainResult {
   readonly kills: number;
+  /** those that left something unfinished: temporary files, or locks */
+  readonly within: number;
   /** what did not hold; empty if all did */
   readonly faults: readonly string[];
 }
@@ -31,6 +33,7 @@ export async function runChain(
   const out = join(folder, `chain-${index}`);
   mkdirSync(out);
   let kills = 0;
+  let within = 0;
   for (let turn = 0; ; turn++) {
     const [which, kind, at] = [0, 1, 2].map((n) => random.uniform(3 * turn + n)) as [number, number, number];
     const command = Math.floor(which * job.commands.length);
@@ -50,17 +53,23 @@ export async function runChain(
       ...(ended === 0 ? faultsOfEnded(out, job, undisturbed) : []),
       ...(killed || ended === 0 ? [] : [`it ended with ${ended}: ${errors}`]),
     ];
-    if (killed) kills++;
-    else undisturbed.ms = (undisturbed.ms + ms) / 2;
+    if (killed) {
+      kills++;
+      if (readdirSync(out).some((name) => name.startsWith('.'))) within++;
+    } else undisturbed.ms = (undisturbed.ms + ms) / 2;
     if (faults.length > 0) {
       const files = readdirSync(out).map((name) => `${name} (${statSync(join(out, name)).size})`);
       const what = killed ? `killed (${JSON.stringify(moment)})` : 'left to end';
       const where = `chain ${index}, ${job.name}, command ${turn}, ${what}`;
-      return { kills, faults: faults.map((fault) => `${where}: ${fault}; the folder: ${files.join(', ')}`) };
+      return {
+        kills,
+        within,
+        faults: faults.map((fault) => `${where}: ${fault}; the folder: ${files.join(', ')}`),
+      };
     }
     if (!killed && (kills === most || job.commands.length === 1)) {
       rmSync(out, { recursive: true });
-      return { kills, faults };
+      return { kills, within, faults };
     }
   }
 }

@@ -42,7 +42,7 @@ const started = Date.now();
 const jobs: Measured[] = [];
 for (const job of await makeJobs(root)) jobs.push(await measure(job, root));
 const small = jobs.slice(0, -1);
-const kills = new Map(jobs.map(({ name }) => [name, 0]));
+const kills = new Map(jobs.map(({ name }) => [name, { all: 0, within: 0 }]));
 let total = 0;
 let next = from;
 
@@ -54,7 +54,9 @@ async function work(): Promise<void> {
     const job = place === 0 && turn % LARGE_EVERY === 0 ? jobs.at(-1)! : small[place]!;
     const result = await runChain(job, root, seed, index, Math.min(MOST, Math.max(1, count - total)));
     total += result.kills;
-    kills.set(job.name, kills.get(job.name)! + result.kills);
+    const sums = kills.get(job.name)!;
+    sums.all += result.kills;
+    sums.within += result.within;
     for (const fault of result.faults) {
       faults.push(fault);
       console.error(fault);
@@ -64,6 +66,9 @@ async function work(): Promise<void> {
 }
 await Promise.all(Array.from({ length: Math.max(1, workers) }, work));
 
-for (const [name, times] of kills) console.log(`${name.padEnd(24)} ${String(times).padStart(6)}`);
+for (const [name, { all, within }] of kills) {
+  const number = String(all).padStart(6);
+  console.log(`${name.padEnd(24)} ${number} kills, ${within} of them while it wrote`);
+}
 console.log(`seed ${seed}: ${total} kills in chains ${from} to ${next - 1}, ${faults.length} faults`);
 process.exitCode = faults.length > 0 ? 1 : 0;
