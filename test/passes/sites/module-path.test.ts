@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest';
-import type { Node } from '../../../src/ir/model.js';
+import { describe, expect, test, vi } from 'vitest';
+import type { Node, Use } from '../../../src/ir/model.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
 import { fromNodeName } from '../../../src/passes/sites/names/node-name.js';
@@ -207,4 +207,17 @@ describe('a wrapper module around the model', () => {
     expect(wrapped('m', '0', '1').sites.map(({ id }) => id)).toEqual(['m.0', 'm.1']);
     expect(wrapped('decoder', 'q', 'k').sites.map(({ id }) => id)).toEqual(['decoder.q', 'decoder.k']);
   });
+});
+
+test('readers of a bias are looked at once, however many layers share it and the weight', () => {
+  const net = new Net(3);
+  const w = net.init('onnx::MatMul_1', weight(1, 3, 3));
+  const bias = net.init('fc.bias', f32Tensor([3], [1, 2, 3]));
+  let x = net.x;
+  for (let k = 0; k < 200; k++) x = net.op('Tanh', [net.op('Add', [net.op('MatMul', [x, w]), bias])]);
+  net.output(x);
+  const walks = vi.spyOn(bias.uses as Set<Use>, Symbol.iterator);
+  expect(named(net)).toEqual([['fc', 'bias']]);
+  expect(walks.mock.calls.length).toBeGreaterThan(0);
+  expect(walks.mock.calls.length).toBeLessThan(5);
 });

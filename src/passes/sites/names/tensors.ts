@@ -40,13 +40,9 @@ function commonPath([first = '', ...others]: readonly string[]): string | null {
  * The name of the weight. A weight that other operators read too (an embedding tied to the output layer) is named
  * after the other module, so it does not count here.
  */
-export function fromWeight(
-  { stored, operand, node }: Candidate,
-  all: ReadonlyMap<Node, Candidate>,
-): string | null {
+export function fromWeight({ stored, operand, node }: Candidate, all: Candidates): string | null {
   if (!stored) return operand.constant ? strip(WEIGHT, operand.name) : null;
   for (const value of [stored.weight, ...stored.via.flatMap(({ outputs }) => outputs)]) {
-    // a weight may have thousands of readers, and this runs for each: two are enough to find one that is different
     if (othersOf(value, all).some((other) => other !== node)) return null;
   }
   return strip(WEIGHT, stored.weight.name);
@@ -55,21 +51,32 @@ export function fromWeight(
 /** Operators from which the module of a weight does not follow. */
 const PRODUCTS = /^(MatMul|Gemm|Identity|Transpose|Cast)/;
 
-/** For one naming of all candidates: the first two other readers of each weight. */
-const others = new WeakMap<ReadonlyMap<Node, Candidate>, Map<Value, readonly Node[]>>();
+/** What all candidates are looked up in while they are named. */
+type Candidates = ReadonlyMap<Node, Candidate>;
 
-/** The first two readers of a value that are neither products nor carriers. */
-function othersOf(value: Value, all: ReadonlyMap<Node, Candidate>): readonly Node[] {
-  const held = others.get(all) ?? new Map<Value, readonly Node[]>();
-  others.set(all, held);
-  let nodes = held.get(value);
-  if (!nodes) {
-    const readers = new Set([...value.uses].map(({ node }) => node));
-    nodes = [...readers].filter(({ op }) => !PRODUCTS.test(op)).slice(0, 2);
-    held.set(value, nodes);
-  }
-  return nodes;
+/**
+ * What is found for a value once, while candidates are named: a weight or a bias may have thousands of readers, and each
+ * of them asks.
+ */
+function once<T>(find: (value: Value, all: Candidates) => T): (value: Value, all: Candidates) => T {
+  const namings = new WeakMap<Candidates, Map<Value, T>>();
+  return (value, all) => {
+    const held = namings.get(all) ?? new Map<Value, T>();
+    namings.set(all, held);
+    let found = held.get(value);
+    if (found === undefined) {
+      found = find(value, all);
+      held.set(value, found);
+    }
+    return found;
+  };
 }
+
+/** The first two readers of a value that are neither products nor carriers: two are enough to find one that is different. */
+const othersOf = once((value): readonly Node[] => {
+  const readers = new Set([...value.uses].map(({ node }) => node));
+  return [...readers].filter(({ op }) => !PRODUCTS.test(op)).slice(0, 2);
+});
 
 /** The module's part of a weight's name. */
 export function pathOfWeight(name: string): string | null {
@@ -81,12 +88,31 @@ export function fromSharedWeight({ stored }: Candidate): string | null {
   return stored ? strip(WEIGHT, stored.weight.name) : null;
 }
 
+/** A layer is told by its weight, and without a stored one by its candidate. */
+const layerOf = (candidate: Candidate): Value | Candidate => candidate.stored?.weight ?? candidate;
+
+/** The layers to whose products every reader of a bias adds it: one, or two where products are added to each other. */
+const layersOfBias = once((bias, all): readonly (Value | Candidate)[] => {
+  let common: readonly (Value | Candidate)[] | null = null;
+  for (const { node: reader } of bias.uses) {
+    if (reader.op === 'Identity') continue; // another layer's bias, under its own name
+    const producers = reader.op === 'Add' ? reader.inputs.map((input) => input?.producer) : [reader];
+    const layers: readonly (Value | Candidate)[] = producers.flatMap((producer) => {
+      const found = producer && all.get(producer);
+      return found ? [layerOf(found)] : [];
+    });
+    common = common ? common.filter((layer) => layers.includes(layer)) : layers;
+    if (common.length === 0) break;
+  }
+  return common ?? [];
+});
+
 /**
  * The name of the bias: Gemm's third input, or the stored vector in an Add after the product. Exporters store equal
  * vectors once (all biases of a fresh model are zero), so a bias that layers of different weights read is not used.
  */
-export function fromBias(candidate: Candidate, candidates: ReadonlyMap<Node, Candidate>): string | null {
-  const { node, out, stored } = candidate;
+export function fromBias(candidate: Candidate, candidates: Candidates): string | null {
+  const { node, out } = candidate;
   const product = resultOf(node).outputs[0];
   const found: Value[] = [];
   if (node.op === 'Gemm' && node.inputs[2]) found.push(node.inputs[2]);
@@ -97,14 +123,7 @@ export function fromBias(candidate: Candidate, candidates: ReadonlyMap<Node, Can
   for (const bias of found) {
     const shape = storedBehind(bias)?.shape;
     if (shape?.length !== 1 || (out !== null && shape[0] !== out)) continue;
-    const own = [...bias.uses].every(({ node: reader }) => {
-      if (reader.op === 'Identity') return true; // another layer's bias, under its own name
-      const producers = reader.op === 'Add' ? reader.inputs.map((input) => input?.producer) : [reader];
-      return producers.some((producer) => {
-        const other = producer && candidates.get(producer);
-        return other && (other === candidate || (stored !== null && other.stored?.weight === stored.weight));
-      });
-    });
+    const own = layersOfBias(bias, candidates).includes(layerOf(candidate));
     const path = own ? strip(BIAS, bias.name) : null;
     if (path) return path;
   }
