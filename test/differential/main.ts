@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,9 @@ if (![count, seed].every((number) => Number.isInteger(number) && number >= 0)) {
   throw new Error('--count and --seed take whole numbers');
 }
 
-const scratch = values.keep ?? mkdtempSync(join(tmpdir(), 'lotrc-differential-'));
+// in memory where the system has such a place: every file that is written is flushed
+const parent = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+const scratch = values.keep ?? mkdtempSync(join(parent, 'lotrc-differential-'));
 if (!values.keep) process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
