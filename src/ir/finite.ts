@@ -1,4 +1,5 @@
 import { notFinite } from './codes/verify.js';
+import { constantData, constantTensor } from './constants.js';
 import type { Diagnostic } from './diagnostics.js';
 import type { DType } from './dtype.js';
 import type { Model } from './model.js';
@@ -68,11 +69,11 @@ export function reportNotFinite(model: Model): readonly Diagnostic[] {
   for (const graph of model.everyGraph()) {
     const stored = [
       ...graph.initializers.values(),
-      ...[...graph.nodes].filter(({ opKey }) => opKey === 'Constant').map(({ outputs }) => outputs[0]!),
+      ...[...graph.nodes].filter((node) => constantTensor(node)).map(({ outputs }) => outputs[0]!),
     ];
-    for (const { name, producer, constant } of stored) {
-      const attr = producer?.attrs.get('value');
-      const data = constant ?? (attr?.kind === 'tensor' ? attr.value : null);
+    for (const value of stored) {
+      const { name } = value;
+      const data = constantData(value);
       const count = data && countNotFinite(data);
       if (count) found.push(notFinite({ name, dtype: data.dtype, shape: data.shape, ...count }));
     }

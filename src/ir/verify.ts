@@ -1,4 +1,5 @@
 import * as codes from './codes/verify.js';
+import { constantTensor } from './constants.js';
 import { closest, type Diagnostic, LotrcError, type Place } from './diagnostics.js';
 import { byteLengthOf } from './dtype.js';
 import {
@@ -98,11 +99,7 @@ function describe(value: Value): string {
 
 /** Two Constant nodes with one output name and the same contents: some exporters write a constant once per reader. */
 function sameConstant(a: Value, b: Value): boolean {
-  const data = (value: Value) => {
-    const attr = value.producer?.opKey === 'Constant' ? value.producer.attrs.get('value') : undefined;
-    return attr?.kind === 'tensor' ? attr.value : null;
-  };
-  const [left, right] = [data(a), data(b)];
+  const [left, right] = [constantTensor(a.producer), constantTensor(b.producer)];
   return left !== null && right !== null && left.digest() === right.digest();
 }
 

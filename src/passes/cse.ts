@@ -1,7 +1,6 @@
 import { attrGraphs, type HeldAttr } from '../ir/attr.js';
-import { opsetOf } from '../ir/builder.js';
 import { canTakeName, type Graph, type Model, type Node } from '../ir/model.js';
-import { opDef } from '../ir/ops/index.js';
+import { definitionOf } from '../ir/ops/index.js';
 import { topologicalOrder } from '../ir/topo.js';
 import { oneOf } from './options.js';
 import { definePass } from './pipeline.js';
@@ -35,7 +34,7 @@ function eliminateIn(graph: Graph, scope: 'all' | 'new', ids: Map<object, number
 
 /** Equal keys, equal results. Null for nodes that must not be merged. */
 function keyOf(node: Node, ids: Map<object, number>): string | null {
-  const def = opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0);
+  const def = definitionOf(node);
   if (!def?.traits?.includes('pure') || node.inputs.length === 0) return null;
   const attrs: string[] = [];
   for (const [name, attr] of [...node.attrs].sort(([a], [b]) => (a < b ? -1 : 1))) {

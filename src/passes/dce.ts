@@ -1,6 +1,5 @@
-import { opsetOf } from '../ir/builder.js';
 import type { Graph, Model, Node, Value } from '../ir/model.js';
-import { opDef } from '../ir/ops/index.js';
+import { definitionOf } from '../ir/ops/index.js';
 import { topologicalOrder } from '../ir/topo.js';
 import { oneOf } from './options.js';
 import { definePass } from './pipeline.js';
@@ -41,7 +40,7 @@ export function removeDeadIn(graph: Graph, scope: 'all' | 'new' = 'all'): number
 
 /** Same inputs, same outputs, no effect: by the registry, or any standard operator with subgraphs of such nodes. */
 function isPure(node: Node): boolean {
-  const def = opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0);
+  const def = definitionOf(node);
   return def?.traits?.includes('pure') ?? false;
 }
 

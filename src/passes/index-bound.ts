@@ -1,18 +1,8 @@
+import { constantData } from '../ir/constants.js';
 import type { Node, Value } from '../ir/model.js';
+import { declaredOp } from '../ir/ops/index.js';
 import { shapeOf } from '../ir/shape.js';
-import { constantData } from './sites/constant.js';
 
-/** Nodes that pass on every index. */
-const CARRIERS: ReadonlySet<string> = new Set([
-  'Cast',
-  'Identity',
-  'Reshape',
-  'Unsqueeze',
-  'Squeeze',
-  'Flatten',
-  'Expand',
-  'Transpose',
-]);
 /** Contrib embedding: operand of the indices and operand of the table. */
 const EMBEDDING: readonly (readonly [number, number])[] = [
   [0, 2],
@@ -32,8 +22,10 @@ export function indexBound(input: Value, bounds: 'needed' | 'safe'): number | nu
     for (const { node, index } of value.uses) {
       const rows = rowsOf(node, index, needed);
       if (rows !== null) bound = Math.min(bound ?? rows, rows);
-      const carries = CARRIERS.has(node.opKey) || (!needed && node.opKey === 'Slice');
-      if (index === 0 && carries) seen.add(node.outputs[0]!);
+      const { elements } = declaredOp(node.opKey) ?? {};
+      // tables that a part of the input indexes bind that part only
+      if (index === 0 && elements && (elements !== 'part' || !needed))
+        for (const output of node.outputs) seen.add(output);
     }
   }
   return bound;

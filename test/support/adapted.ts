@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { effectiveScale, factorShape } from '../../src/adapter/description.js';
+import { constantData } from '../../src/ir/constants.js';
 import type { Model } from '../../src/ir/model.js';
 import { readModelBytes } from '../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
@@ -10,7 +11,6 @@ import { toF64 } from '../../src/ir/values.js';
 import { factorNames, factorTensors } from '../../src/passes/adapters/plan.js';
 import { differentiate } from '../../src/passes/autodiff/engine.js';
 import { inferShapes } from '../../src/passes/infer-shapes.js';
-import { constantData } from '../../src/passes/sites/constant.js';
 import { apply, rewrite, strip } from '../../src/rewrite.js';
 import { evaluateGraph } from './evaluate.js';
 import { matrix, times } from './layers.js';

@@ -1,6 +1,7 @@
 import type { PlanRow, WeightRow } from '../../adapter/saved-plan.js';
 import { logitsRank, noLogits, uselessOption } from '../../ir/codes/training.js';
 import { dropoutInLoop } from '../../ir/codes/training-loss.js';
+import { constantTensor } from '../../ir/constants.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Graph, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
@@ -156,9 +157,9 @@ function embed(graph: Graph, factors: ReadonlyMap<string, TensorData>): void {
 /** Weights from 1 KiB on in Constant nodes become initializers; smaller ones where weights are trained. */
 function liftConstants(model: Model, { alsoTrain }: TrainOptions, places: ReadonlySet<string>): void {
   for (const node of model.graph.nodes) {
-    const attr = node.opKey === 'Constant' ? node.attrs.get('value') : undefined;
-    if (attr?.kind !== 'tensor') continue;
-    const { byteLength, dtype, shape } = attr.value;
+    const held = constantTensor(node);
+    if (!held) continue;
+    const { byteLength, dtype, shape } = held;
     const asked = alsoTrain.length > 0 && dtype === 'f32' && shape.length > 0;
     const trains = asked || places.has(node.outputs[0]!.name);
     if (byteLength < 1024 && !trains) continue;
@@ -166,7 +167,7 @@ function liftConstants(model: Model, { alsoTrain }: TrainOptions, places: Readon
     if (output.isOutput) continue;
     const { name } = output;
     output.rename(model.graph.names.freshValue(`${name}/constant`));
-    const lifted = model.graph.addInitializer(name, attr.value);
+    const lifted = model.graph.addInitializer(name, held);
     output.replaceAllUsesWith(lifted);
     model.graph.erase(node);
   }

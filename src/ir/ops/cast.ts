@@ -15,6 +15,7 @@ export const Identity = op({
   name: 'Identity',
   since: 1,
   traits: ['pure', 'elementwise', 'linear'],
+  elements: 'kept',
   infer: rule((_, ctx) => ({ types: [ctx.type(0)], ints: [ctx.ints(0)] })),
   value: (_, inputs) => [need(inputs, 0)],
 
@@ -52,6 +53,7 @@ export const Cast = op({
   name: 'Cast',
   since: 6,
   traits: ['pure', 'elementwise'],
+  elements: 'kept',
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const { to } = attrs(node, ctx);
@@ -90,6 +92,7 @@ export const CastLike = op({
   name: 'CastLike',
   since: 15,
   traits: ['pure', 'elementwise'],
+  elements: 'kept',
   infer: rule((_, ctx) => {
     const dtype = tensorAt(ctx, 1)?.dtype;
     return one(dtype, tensorAt(ctx, 0)?.shape ?? null, dtype && castInts(ctx.ints(0), dtype));

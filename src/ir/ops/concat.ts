@@ -194,6 +194,7 @@ function splitOf(since: number, until?: number): OpDef<'Split'> {
  * without them the parts are equal, and from version 18 (`num_outputs`) the last may be smaller.
  */
 export const Split = op([splitOf(1, 12), splitOf(13)], {
+  elements: 'part',
   gradientsOf: 'all',
   /** Split: the parts' gradients joined; a part without a gradient counts as zeros. */
   vjp: (b, node, grads) => {
@@ -214,6 +215,7 @@ export const Tile = op({
   name: 'Tile',
   since: 6,
   traits: ['pure', 'linear'],
+  elements: 'repeated',
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const repeats = ctx.ints(1);

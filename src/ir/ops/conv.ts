@@ -104,6 +104,7 @@ export const Conv = op({
   name: 'Conv',
   since: 1,
   traits: ['pure'],
+  linear: { weight: 1, form: 'window' },
   infer: rule((node, ctx) => {
     const [x, w] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const a = attrs(node, ctx);
@@ -263,6 +264,7 @@ export const ConvTranspose = op({
   name: 'ConvTranspose',
   since: 1,
   traits: ['pure'],
+  linear: { weight: 1, does: 'is a transposed convolution' },
   infer: rule((node, ctx) => {
     const [x, w] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const a = attrs(node, ctx);

@@ -74,6 +74,7 @@ export const Gather = op({
   name: 'Gather',
   since: 1,
   traits: ['pure'],
+  parameter: { input: 0, rank: 2, does: 'is an embedding table: rows are looked up, not multiplied' },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const at = tensorAt(ctx, 1)?.shape;

@@ -178,7 +178,7 @@ function randomOp<const Op extends 'RandomNormal' | 'RandomUniform'>(name: Op): 
 }
 
 /** RandomNormal. Shapes only: the values are random. */
-export const RandomNormal = randomOp('RandomNormal');
+export const RandomNormal = op(randomOp('RandomNormal'), { random: true });
 
 /** A random tensor of the input's shape, and of its type unless `dtype` says otherwise. */
 function randomLikeOp<const Op extends 'RandomNormalLike' | 'RandomUniformLike' | 'Bernoulli'>(
@@ -197,13 +197,25 @@ function randomLikeOp<const Op extends 'RandomNormalLike' | 'RandomUniformLike' 
 }
 
 /** RandomNormalLike. Shapes only: the values are random. */
-export const RandomNormalLike = op(randomLikeOp('RandomNormalLike'), { stopsGradient: true });
+export const RandomNormalLike = op(randomLikeOp('RandomNormalLike'), { random: true, stopsGradient: true });
 
 /** RandomUniform. Shapes only: the values are random. */
-export const RandomUniform = randomOp('RandomUniform');
+export const RandomUniform = op(randomOp('RandomUniform'), { random: true });
 
 /** RandomUniformLike. Shapes only: the values are random. */
-export const RandomUniformLike = op(randomLikeOp('RandomUniformLike'), { stopsGradient: true });
+export const RandomUniformLike = op(randomLikeOp('RandomUniformLike'), { random: true, stopsGradient: true });
+
+/** Multinomial: classes drawn with the logarithms of probabilities in each row. Shapes only: the values are random. */
+export const Multinomial = op({
+  name: 'Multinomial',
+  since: 7,
+  infer: rule((node, ctx) => {
+    const { dtype, sample_size } = attrs(node, ctx);
+    return one(dtypeFromOnnx(dtype), [tensorAt(ctx, 0)?.shape?.[0] ?? null, sample_size]);
+  }),
+  random: true,
+  stopsGradient: true,
+});
 
 /** Bernoulli: 1 with the probability that the input states. Shapes only: the values are random. */
-export const Bernoulli = randomLikeOp('Bernoulli', 15);
+export const Bernoulli = op(randomLikeOp('Bernoulli', 15), { random: true });

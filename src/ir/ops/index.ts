@@ -1,3 +1,5 @@
+import { opsetOf } from '../builder.js';
+import type { Node } from '../model.js';
 import * as activations from './activations.js';
 import * as arithmetic from './arithmetic.js';
 import * as attention from './attention.js';
@@ -79,6 +81,7 @@ const TABLE = new Map<string, OpDef[]>();
 for (const def of DEFINITIONS) {
   const rows = TABLE.get(keyOf(def.domain ?? '', def.name)) ?? [];
   rows.push(def);
+  rows.sort((a, b) => a.since - b.since);
   TABLE.set(keyOf(def.domain ?? '', def.name), rows);
 }
 
@@ -91,6 +94,16 @@ function keyOf(domain: string, name: string): string {
 export function opDef(domain: string, op: string, opset: number): OpDef | undefined {
   const rows = TABLE.get(keyOf(domain === 'ai.onnx' ? '' : domain, op));
   return rows?.find((def) => def.since <= opset && opset <= (def.until ?? Number.POSITIVE_INFINITY));
+}
+
+/** The definition that holds for a node: that of the operator set of its model or function. */
+export function definitionOf(node: Node): OpDef | undefined {
+  return opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0);
+}
+
+/** The newest definition of an op, by its key (`Node.opKey`): for facts that no version changes. */
+export function declaredOp(key: string): OpDef | undefined {
+  return TABLE.get(key)?.at(-1);
 }
 
 /** All definitions, for tests and listings. */

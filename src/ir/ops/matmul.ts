@@ -159,6 +159,7 @@ export const MatMul = op({
   name: 'MatMul',
   since: 1,
   traits: ['pure', 'linear'],
+  linear: { weight: 1, form: 'product' },
   infer: rule((node, ctx) => {
     const [a, b] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     return one(a?.dtype ?? b?.dtype, matmulShape(node, a?.shape, b?.shape));
@@ -216,6 +217,7 @@ export const Gemm = op({
   name: 'Gemm',
   since: 1,
   traits: ['pure'],
+  linear: { weight: 1, form: 'product' },
   infer: rule((node, ctx) => {
     const [a, b, c] = [0, 1, 2].map((index) => tensorAt(ctx, index));
     const { transA, transB } = attrs(node, ctx);
@@ -255,6 +257,7 @@ export const MsFusedMatMul = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure', 'linear'],
+  linear: { weight: 1, form: 'product' },
   infer: rule((node, ctx) => {
     const [a, b] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const { transA, transB, transBatchA, transBatchB } = attrs(node, ctx);
@@ -341,6 +344,7 @@ export const MsFusedGemm = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure'],
+  linear: { weight: 1, form: 'product', keeps: 'does more than the product in one step' },
   infer: rule((node, ctx) => {
     const [a, b] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const { transA, transB } = attrs(node, ctx);

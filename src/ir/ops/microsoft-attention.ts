@@ -53,6 +53,7 @@ export const MsAttention = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure'],
+  linear: { weight: 1, keeps: 'projects query, key and value inside the operator' },
   infer: rule((node, ctx) => {
     const a = attrs(node, ctx);
     const [x, w, bias] = [0, 1, 2].map((index) => tensorAt(ctx, index));

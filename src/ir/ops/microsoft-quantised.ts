@@ -63,6 +63,7 @@ export const MsMatMulNBits = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure', 'linear'],
+  linear: { weight: 1, extents: ['K', 'N'] },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const { K, N } = attrs(node, ctx);
@@ -191,6 +192,7 @@ export const MsMatMulBnb4 = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure', 'linear'],
+  linear: { weight: 1, extents: ['K', 'N'] },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const { K, N } = attrs(node, ctx);
@@ -276,6 +278,7 @@ export const MsDynamicQuantizeMatMul = op({
   since: 1,
   straightThrough: [0],
   traits: ['pure'],
+  linear: { weight: 1 },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     return one(x?.dtype, matmulShape(node, x?.shape, tensorAt(ctx, 1)?.shape));
@@ -336,6 +339,7 @@ export const MsMatMulIntegerToFloat = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure'],
+  linear: { weight: 1, keeps: 'multiplies integers' },
   infer: rule((node, ctx) =>
     one(tensorAt(ctx, 2)?.dtype, matmulShape(node, tensorAt(ctx, 0)?.shape, tensorAt(ctx, 1)?.shape)),
   ),

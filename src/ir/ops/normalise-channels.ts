@@ -38,6 +38,7 @@ export const BatchNormalization = op({
   name: 'BatchNormalization',
   since: 1,
   traits: ['pure'],
+  parameter: { input: 1, does: 'normalises, with a vector for a weight' },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const channels = [x?.shape?.[1] ?? tensorAt(ctx, 1)?.shape?.[0] ?? null];
@@ -128,6 +129,7 @@ export const InstanceNormalization = op({
   name: 'InstanceNormalization',
   since: 1,
   traits: ['pure'],
+  parameter: { input: 1, does: 'normalises, with a vector for a weight' },
   infer: rule((_, ctx) => {
     const x = tensorAt(ctx, 0);
     return one(x?.dtype, x?.shape ?? null);

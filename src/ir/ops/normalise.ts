@@ -100,6 +100,7 @@ export const LayerNormalization = op({
   name: 'LayerNormalization',
   since: 1, // in the schema from 17 on; ONNX Runtime wrote it into older models
   traits: ['pure'],
+  parameter: { input: 1, does: 'normalises, with a vector for a weight' },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const { axis = -1, stash_type = 1 } = attrs(node, ctx);
@@ -183,6 +184,7 @@ export const RMSNormalization = op({
   name: 'RMSNormalization',
   since: 23,
   traits: ['pure'],
+  parameter: { input: 1, does: 'normalises, with a vector for a weight' },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     if (x?.shape) axisIn(node, attrs(node, ctx).axis, x.shape.length);
@@ -205,6 +207,7 @@ export const SimplifiedLayerNormalization = op({
   name: 'SimplifiedLayerNormalization',
   since: 1,
   traits: ['pure'],
+  parameter: { input: 1, does: 'normalises, with a vector for a weight' },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const { axis, stash_type } = attrs(node, ctx);

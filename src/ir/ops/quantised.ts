@@ -222,6 +222,7 @@ export const MatMulInteger = op({
   name: 'MatMulInteger',
   since: 10,
   traits: ['pure'],
+  linear: { weight: 1 },
   infer: rule((node, ctx) => one('i32', matmulShape(node, tensorAt(ctx, 0)?.shape, tensorAt(ctx, 1)?.shape))),
   cost: (node) => {
     const [a, b] = [shapeAt(node, 0), shapeAt(node, 1)];

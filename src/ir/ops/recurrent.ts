@@ -53,10 +53,22 @@ export const recurrentProblem: FormProblem = (node) => {
 };
 
 /** RNN: simple recurrent network. Shapes only. */
-export const RNN = op(recurrent('RNN', 1), { gradientsOf: 'all', vjp: byDecomposition(recurrentProblem) });
+export const RNN = op(recurrent('RNN', 1), {
+  linear: { weight: 1, more: [2], does: 'is recurrent: its weights are multiplied inside the operator' },
+  gradientsOf: 'all',
+  vjp: byDecomposition(recurrentProblem),
+});
 
 /** GRU: gated recurrent unit. Shapes only. */
-export const GRU = op(recurrent('GRU', 3), { gradientsOf: 'all', vjp: byDecomposition(recurrentProblem) });
+export const GRU = op(recurrent('GRU', 3), {
+  linear: { weight: 1, more: [2], does: 'is recurrent: its weights are multiplied inside the operator' },
+  gradientsOf: 'all',
+  vjp: byDecomposition(recurrentProblem),
+});
 
 /** LSTM: long short-term memory. Shapes only. */
-export const LSTM = op(recurrent('LSTM', 4), { gradientsOf: 'all', vjp: byDecomposition(recurrentProblem) });
+export const LSTM = op(recurrent('LSTM', 4), {
+  linear: { weight: 1, more: [2], does: 'is recurrent: its weights are multiplied inside the operator' },
+  gradientsOf: 'all',
+  vjp: byDecomposition(recurrentProblem),
+});

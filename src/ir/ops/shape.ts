@@ -147,6 +147,7 @@ export const Reshape = op(
     }),
   ],
   {
+    elements: 'kept',
     vjp: reshapeVjp,
     throughIntegers: true,
     cases: [{ inputs: ['float[2,3,4]', 'const int64[3] {0, -1, 2}'] }],
@@ -158,6 +159,7 @@ export const Flatten = op({
   name: 'Flatten',
   since: 1,
   traits: ['pure', 'linear'],
+  elements: 'kept',
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     if (!x?.shape) return one(x?.dtype, [null, null]);
@@ -237,6 +239,7 @@ function squeezeOf(since: number, until?: number): OpDef<'Squeeze'> {
 
 /** Squeeze: without the dimensions `axes` of extent 1 (all such when absent). Axes are an input from version 13 on. */
 export const Squeeze = op([squeezeOf(1, 12), squeezeOf(13)], {
+  elements: 'kept',
   vjp: reshapeVjp,
   throughIntegers: true,
   cases: [
@@ -280,6 +283,7 @@ function unsqueezeOf(since: number, until?: number): OpDef<'Unsqueeze'> {
 
 /** Unsqueeze: with new dimensions of extent 1 at the places `axes` of the result. Axes are an input from version 13 on. */
 export const Unsqueeze = op([unsqueezeOf(1, 12), unsqueezeOf(13)], {
+  elements: 'kept',
   vjp: reshapeVjp,
   throughIntegers: true,
   cases: [
@@ -303,6 +307,7 @@ export const Transpose = op({
   name: 'Transpose',
   since: 1,
   traits: ['pure', 'linear'],
+  elements: 'reordered',
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const given = attrs(node, ctx).perm;
@@ -342,6 +347,7 @@ export const Expand = op({
   name: 'Expand',
   since: 8,
   traits: ['pure', 'linear'],
+  elements: 'repeated',
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const wanted = ctx.ints(1);

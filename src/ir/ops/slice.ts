@@ -314,6 +314,7 @@ export const Slice = op(
     }),
   ],
   {
+    elements: 'part',
     vjp: sliceVjp,
     throughIntegers: true,
     cases: [

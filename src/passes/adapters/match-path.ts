@@ -1,8 +1,8 @@
 import type { PlanRow, SavedPlan, SiteRow, WeightRow } from '../../adapter/saved-plan.js';
 import { noSuchLayer } from '../../ir/codes/adapters.js';
+import { constantData } from '../../ir/constants.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
-import { constantData } from '../sites/constant.js';
 import { findLinears, type Linears } from '../sites/find.js';
 import { namesOf, nearestPaths } from '../sites/patterns.js';
 import { digester, useRows } from '../sites/plan.js';

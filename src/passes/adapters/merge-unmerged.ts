@@ -1,13 +1,13 @@
 import { LORA } from '../../adapter/methods/lora.js';
 import { deltaTerm } from '../../adapter/terms.js';
 import { mergeRefused } from '../../ir/codes/adapters.js';
+import { constantData } from '../../ir/constants.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { toF64 } from '../../ir/values.js';
 import { type Candidate, findCandidates } from '../sites/candidates.js';
-import { constantData } from '../sites/constant.js';
 import { findUnmergedLora, type UnmergedLora } from '../sites/unmerged-lora.js';
 import { alphaOf } from './base-attrs.js';
 import { eraseDead } from './erase.js';

@@ -1,9 +1,9 @@
 import type { SavedPlan, WeightRow } from '../../adapter/saved-plan.js';
 import { baseGone, strangeTensors, weightDiffers } from '../../ir/codes/adapters.js';
+import { constantData } from '../../ir/constants.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
-import { constantData } from '../sites/constant.js';
 import { weightDigest } from '../sites/reading.js';
 import { factorTensors, readPlan, withWeights, writePlan } from './plan.js';
 import { TrainedTensor, TransposedTensor } from './trained-tensor.js';

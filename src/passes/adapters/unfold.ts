@@ -1,5 +1,5 @@
+import { constantData } from '../../ir/constants.js';
 import type { Model, Value } from '../../ir/model.js';
-import { constantData } from '../sites/constant.js';
 import { isUniform } from '../sites/weight-identity.js';
 import { addStored } from './weight.js';
 

@@ -1,7 +1,8 @@
+import { constantData } from '../../ir/constants.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
-import { constantData, swapsMatrix } from '../sites/constant.js';
+import { swapsMatrix } from '../sites/constant.js';
 
 /** Where a weight that a node reads is stored, and what lies between. */
 export interface StoredWeight {

@@ -1,10 +1,9 @@
-import { opsetOf } from '../../ir/builder.js';
 import { controlFlow, noGradient, pastCache, straightThrough } from '../../ir/codes/autodiff.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import { type DType, isFloat } from '../../ir/dtype.js';
 import { type Graph, modelOf, type Node, nodePath, type Value } from '../../ir/model.js';
 import type { OpDef, Refusal } from '../../ir/ops/core/define.js';
-import { opDef } from '../../ir/ops/index.js';
+import { definitionOf } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { calledBy, obstacle } from '../inline/inline.js';
@@ -53,7 +52,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Map<
         contribute(parts, value, gradient, grads);
       continue;
     }
-    if (defOf(node)?.straightThrough) rounded.push(node);
+    if (definitionOf(node)?.straightThrough) rounded.push(node);
     b.current = { node, wanted, dtype: floatOf(grads) };
     const result = apply(b, node, grads);
     b.current = null;
@@ -156,7 +155,7 @@ function reachable(order: readonly Node[], from: readonly Value[]): ReadonlySet<
   for (const node of order) {
     const read = node.inputs.filter((input) => input && found.has(input));
     if (read.length === 0 && !readsInside(node, found)) continue;
-    const def = defOf(node);
+    const def = definitionOf(node);
     if (def?.stopsGradient) continue;
     // integers that represent rounded numbers lead on to others; indices, masks and shapes carry no gradient
     const integers = !def || read.some((input) => isDiscrete(input!));
@@ -184,16 +183,12 @@ function readsInside(node: Node, found: ReadonlySet<Value>): boolean {
   return false;
 }
 
-function defOf(node: Node): OpDef | undefined {
-  return opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0);
-}
-
 function apply(
   b: Gradients,
   node: Node,
   grads: readonly (Value | null)[],
 ): readonly (Value | null)[] | Refusal {
-  const def = defOf(node);
+  const def = definitionOf(node);
   if (!def) return { because: unknownOp(node) };
   if (!def.vjp) return { because: 'it has no gradient rule' };
   const integer = node.inputs.find((input, index) => input && b.wants(index) && isDiscrete(input));

@@ -1,3 +1,4 @@
+import { constantTensor } from '../../ir/constants.js';
 import { isFloat } from '../../ir/dtype.js';
 import type { Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
@@ -5,9 +6,7 @@ import { toF64, toIntegers } from '../../ir/values.js';
 
 /** The data of an initializer, which a caller may replace by other data of its shape, or of a Constant node. */
 export function dataOf(value: Value): TensorData | null {
-  const node = value.producer;
-  const attr = node?.opKey === 'Constant' ? node.attrs.get('value') : undefined;
-  return attr?.kind === 'tensor' ? attr.value : value.constant;
+  return constantTensor(value.producer) ?? value.constant;
 }
 
 function fixed(value: Value): TensorData | null {

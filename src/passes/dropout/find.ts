@@ -1,21 +1,12 @@
 import { opsetOf } from '../../ir/builder.js';
 import type { Graph, GraphFunction, Model, Node } from '../../ir/model.js';
 import { constantOf, constantScalar } from '../../ir/ops/core/gradient.js';
+import { declaredOp } from '../../ir/ops/index.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { calledBy } from '../inline/inline.js';
 
 /** Dropout has a training mode from this operator set on. */
 const TRAINING_SINCE = 12;
-
-/** Operators whose results are drawn at random in every run. */
-const RANDOM: ReadonlySet<string> = new Set([
-  'Bernoulli',
-  'Multinomial',
-  'RandomNormal',
-  'RandomNormalLike',
-  'RandomUniform',
-  'RandomUniformLike',
-]);
 
 /** Where a model draws random numbers. */
 export interface Draws {
@@ -32,7 +23,7 @@ export function findDraws(model: Model): Draws {
   const walk = (graph: Graph, list: Node[]): void => {
     for (const node of topologicalOrder(graph)) {
       if (drawsMask(node)) list.push(node);
-      if (RANDOM.has(node.opKey)) others.push(node);
+      if (declaredOp(node.opKey)?.random) others.push(node);
       for (const inner of node.subgraphs()) walk(inner, node.opKey === 'If' ? list : repeated);
     }
   };

@@ -1,8 +1,7 @@
-import { opsetOf } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
 import type { Slices } from '../../ir/ops/core/define.js';
 import { elementwiseSlices } from '../../ir/ops/core/slices.js';
-import { opDef } from '../../ir/ops/index.js';
+import { definitionOf } from '../../ir/ops/index.js';
 
 /** A node of which only one index along `axis` of its output is read. */
 export interface Narrowed {
@@ -54,7 +53,7 @@ function producerOf(value: Value, reader: Node): Node | null {
 }
 
 function slicesOf(node: Node, axis: number): Slices | null {
-  const def = opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0);
+  const def = definitionOf(node);
   if (!def?.traits?.includes('pure')) return null;
   return (
     def.slices?.(node, axis) ?? (def.traits.includes('elementwise') ? elementwiseSlices(node, axis) : null)
@@ -63,5 +62,5 @@ function slicesOf(node: Node, axis: number): Slices | null {
 
 /** Whether a node does arithmetic that is worth saving: its op has a cost. */
 export function isCostly(node: Node): boolean {
-  return opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0)?.cost !== undefined;
+  return definitionOf(node)?.cost !== undefined;
 }

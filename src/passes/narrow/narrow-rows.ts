@@ -1,4 +1,5 @@
 import { GraphBuilder } from '../../ir/builder.js';
+import { constantTensor } from '../../ir/constants.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { axisIn, shapeAt } from '../../ir/ops/core/rules.js';
 import { i64Tensor } from '../../ir/tensor.js';
@@ -48,8 +49,7 @@ function indexOf(node: Node): number | null {
 }
 
 function constantOf(value: Value | null) {
-  const attr = value?.producer?.opKey === 'Constant' ? value.producer.attrs.get('value') : undefined;
-  return attr?.kind === 'tensor' ? attr.value : (value?.isInput ?? true) ? null : value!.constant;
+  return constantTensor(value?.producer) ?? ((value?.isInput ?? true) ? null : value!.constant);
 }
 
 function rebuild(reader: Node, index: number, cone: readonly Narrowed[]): void {

@@ -1,6 +1,6 @@
-import { GraphBuilder, opsetOf } from '../../ir/builder.js';
+import { GraphBuilder } from '../../ir/builder.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
-import { opDef } from '../../ir/ops/index.js';
+import { definitionOf } from '../../ir/ops/index.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { anchored, awaited, type Backward } from './anchor.js';
 import { isSmall, isWorth } from './size.js';
@@ -74,7 +74,7 @@ function blocksOf(
 }
 
 function isCostly(node: Node): boolean {
-  return opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0)?.cost !== undefined;
+  return definitionOf(node)?.cost !== undefined;
 }
 
 /** Makes what the backward pass reads from inside a block out of the block's input; returns what is no longer kept. */
@@ -102,7 +102,7 @@ function recompute(graph: Graph, { input, output, nodes }: Block, pass: Backward
 
 /** Pure, without branches; of several outputs only the first is made again. */
 function canRepeat(node: Node): boolean {
-  const def = opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0);
+  const def = definitionOf(node);
   if (!def?.traits?.includes('pure') || node.subgraphs().length > 0) return false;
   return node.outputs.slice(1).every((output) => output.uses.size === 0 || isSmall(output));
 }

@@ -1,9 +1,8 @@
-import { opsetOf } from '../../ir/builder.js';
 import { isFloat } from '../../ir/dtype.js';
 import type { Node, Value } from '../../ir/model.js';
 import { productOf } from '../../ir/ops/core/dims.js';
 import { shapeAt } from '../../ir/ops/core/rules.js';
-import { opDef } from '../../ir/ops/index.js';
+import { definitionOf } from '../../ir/ops/index.js';
 import { sameDim } from '../../ir/shape.js';
 
 /** Nodes to run again, in order, and the values that they start from. */
@@ -62,7 +61,7 @@ export function sourceOf(value: Value): Value {
 
 /** Linear, not elementwise, one operand and as many elements out as in: the elements are moved. */
 function movesOnly(node: Node): boolean {
-  const traits = defOf(node)?.traits ?? [];
+  const traits = definitionOf(node)?.traits ?? [];
   const [from, to] = [shapeAt(node, 0), node.outputs[0]?.type];
   if (!traits.includes('linear') || traits.includes('elementwise') || !from) return false;
   const shape = to?.kind === 'tensor' ? to.shape : null;
@@ -73,16 +72,12 @@ function isFloatTensor({ type }: Value): boolean {
   return type?.kind !== 'tensor' || isFloat(type.dtype);
 }
 
-function defOf(node: Node) {
-  return opDef(node.domain, node.op, node.graph ? opsetOf(node.graph, node.domain) : 0);
-}
-
 export function isConstant(value: Value): boolean {
   return value.constant !== null || value.producer?.opKey === 'Constant';
 }
 
 function isCheap(node: Node): boolean {
-  const def = defOf(node);
+  const def = definitionOf(node);
   if (!def?.traits?.includes('pure') || node.subgraphs().length > 0) return false;
   if (!def.cost) return true;
   const inner = shapeAt(node, 0)?.at(-1);

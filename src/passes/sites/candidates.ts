@@ -14,9 +14,9 @@ import {
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { type DType, isFloat } from '../../ir/dtype.js';
 import { type GraphFunction, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
+import { declaredOp } from '../../ir/ops/index.js';
 import { shapeText } from '../../ir/shape.js';
 import { alphaOf, isSet } from '../adapters/base-attrs.js';
-import { CONVOLUTION } from '../adapters/conv-layer.js';
 import { functionOf, holderOf, Origins, type Stored } from './constant.js';
 import { BY_GROUPS, type OtherOp, otherLinear } from './other-ops.js';
 import { equationOf, MATRIX, stackMember } from './stacked.js';
@@ -82,11 +82,14 @@ function dependents(layers: readonly Candidate[], origins: Origins): ReadonlySet
 }
 
 /** Products of x with a matrix, of which alpha, transA and transB say more where the operator has them. */
-const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'Gemm', 'com.microsoft::FusedMatMul']);
+function isProduct(node: Node): boolean {
+  const linear = declaredOp(node.opKey)?.linear;
+  return linear?.form === 'product' && !linear.keeps;
+}
 
 /** The input by which a linear operator multiplies; null for any other operator. */
 export function weightInput(node: Node): number | null {
-  return PRODUCTS.has(node.opKey) ? 1 : (otherLinear(node)?.weight ?? null);
+  return isProduct(node) ? 1 : (otherLinear(node)?.weight ?? null);
 }
 
 function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
@@ -96,7 +99,7 @@ function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
   const other = otherLinear(node);
   const found = other
     ? [other.weight, ...(other.more ?? [])].map((input) => otherCandidate(node, other, input, origins))
-    : PRODUCTS.has(node.opKey)
+    : isProduct(node)
       ? [product(node, origins)]
       : isConvolution(node)
         ? [convolution(node, origins)]
@@ -154,7 +157,7 @@ function otherCandidate(node: Node, other: OtherOp, input: number, origins: Orig
 
 /** Whether a node slides stored filters over its input: adapted when named, and no part of `all-linear`. */
 export function isConvolution(node: Node): boolean {
-  return node.opKey === CONVOLUTION;
+  return declaredOp(node.opKey)?.linear?.form === 'window';
 }
 
 /** A matrix of a stack that was taken apart. */
@@ -318,7 +321,7 @@ function addsToWeight(node: Node, origins: Origins): boolean {
     const [use] = value.uses;
     if (!use || value.uses.size > 1) return false;
     const { node: next, index } = use;
-    if (PRODUCTS.has(next.opKey)) return added && index === 1;
+    if (isProduct(next)) return added && index === 1;
     if (next.opKey === 'Add') {
       const other = next.inputs[1 - index];
       if ((other && (origins.stored(other)?.data.shape.length ?? 0)) !== 2) return false;

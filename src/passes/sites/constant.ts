@@ -1,5 +1,7 @@
+import { constantData } from '../../ir/constants.js';
 import { dtypeFromOnnx } from '../../ir/dtype.js';
 import { functionKey, type Graph, GraphFunction, type Model, type Node, type Value } from '../../ir/model.js';
+import { declaredOp } from '../../ir/ops/index.js';
 import { shapeOf } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { toIntegers } from '../../ir/values.js';
@@ -122,19 +124,11 @@ export class Origins {
     }
     const node = value.producer;
     if (!node) return false;
-    if (node.op === 'Constant' && node.domain === '') return true;
+    if (node.opKey === 'Constant') return true;
     const inputs = node.inputs.filter((input) => input !== null);
-    return inputs.length > 0 && node.subgraphs().length === 0 && !node.op.startsWith('Random') && inputs;
+    const drawn = declaredOp(node.opKey)?.random;
+    return inputs.length > 0 && node.subgraphs().length === 0 && !drawn && inputs;
   }
-}
-
-/** The data of an initializer or of a Constant node's output. */
-export function constantData(value: Value): TensorData | null {
-  if (value.constant) return value.constant;
-  const node = value.producer;
-  if (node?.op !== 'Constant' || node.domain !== '') return null;
-  const attr = node.attrs.get('value');
-  return attr?.kind === 'tensor' ? attr.value : null;
 }
 
 /** The output type in the attribute of a DequantizeLinear (operator set 23); null: that of its scale. */
@@ -164,22 +158,10 @@ export function rankOf(value: Value): number | null {
   return shapeOf(value)?.length ?? null;
 }
 
-/** Ops that show the elements of a tensor, all or part of them, without computing with them. */
-const SHOWS: ReadonlySet<string> = new Set([
-  'Identity',
-  'Cast',
-  'Transpose',
-  'Slice',
-  'Split',
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-]);
-
 /** Whether a node shows a part of its first input, or the elements in another shape. */
 export function shows(node: Node): boolean {
-  return SHOWS.has(node.opKey) || pickedIndex(node) !== null;
+  const { elements } = declaredOp(node.opKey) ?? {};
+  return (elements !== undefined && elements !== 'repeated') || pickedIndex(node) !== null;
 }
 
 /** The constant index of a Gather that takes one slice of a tensor: `weight[3]`; null for any other node. */

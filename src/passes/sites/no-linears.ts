@@ -1,5 +1,6 @@
 import { isFloat } from '../../ir/dtype.js';
 import type { Model, Value } from '../../ir/model.js';
+import { declaredOp } from '../../ir/ops/index.js';
 
 /** What a model has instead of linear layers: the facts that explain why there is none. */
 export interface Instead {
@@ -11,12 +12,10 @@ export interface Instead {
 
 export function whatInstead(model: Model): Instead {
   let products = 0;
-  for (const { opKey } of model.everyNode()) if (PRODUCTS.has(opKey)) products++;
+  for (const { opKey } of model.everyNode()) if (declaredOp(opKey)?.linear?.form === 'product') products++;
   const inputs = model.graph.inputs.filter((input) => !input.constant && isFixedMatrix(input));
   return { products, matrixInputs: inputs.map(({ name }) => name) };
 }
-
-const PRODUCTS = new Set(['MatMul', 'Gemm', 'com.microsoft::FusedMatMul', 'com.microsoft::FusedGemm']);
 
 function isFixedMatrix({ type }: Value): boolean {
   return (

@@ -12,12 +12,13 @@ import type {
 } from '../../adapter/saved-plan.js';
 import { alreadyAdapted } from '../../ir/codes/adapters.js';
 import { badNumber, conflict, noMatch, rankTooLarge, smallLayers } from '../../ir/codes/sites.js';
+import { constantData } from '../../ir/constants.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { halfOf, refuseFedHalf } from '../adapters/factor-dtype.js';
 import { readPlan } from '../adapters/plan.js';
 import { resultOf } from './candidates.js';
-import { constantData, swapsMatrix } from './constant.js';
+import { swapsMatrix } from './constant.js';
 import { findLinears, type Linears } from './find.js';
 import { groupBy } from './group-by.js';
 import { groupSites } from './groups.js';

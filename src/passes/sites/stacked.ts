@@ -1,6 +1,6 @@
 import { attrText } from '../../ir/attr.js';
+import { constantData } from '../../ir/constants.js';
 import type { Node, Value } from '../../ir/model.js';
-import { constantData } from './constant.js';
 
 /**
  * Stacked weights: matrices of several experts in one tensor (experts, rows, columns), of which a product takes those that

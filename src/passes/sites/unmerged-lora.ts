@@ -1,9 +1,9 @@
+import { constantData } from '../../ir/constants.js';
 import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
 import { toF64 } from '../../ir/values.js';
 import { alphaOf } from '../adapters/base-attrs.js';
 import type { Candidate } from './candidates.js';
-import { constantData } from './constant.js';
 
 /**
  * A LoRA adapter that PEFT left next to its layer when the model was exported: `add = x W + scale ((x A) B)`, with other

@@ -1,8 +1,9 @@
+import { constantData } from '../../ir/constants.js';
 import type { Graph, GraphFunction, Model, Value } from '../../ir/model.js';
 import { isStep } from '../adapters/weight.js';
 import { calledBy, inlineCalls } from '../inline/inline.js';
 import { weightInput } from '../sites/candidates.js';
-import { constantData, Origins } from '../sites/constant.js';
+import { Origins } from '../sites/constant.js';
 
 /** Where the weights of a function's linear layers come from. */
 interface Weights {

@@ -1,5 +1,6 @@
 import { attrInt, attrInts } from '../../ir/attr.js';
 import type { GraphBuilder } from '../../ir/builder.js';
+import { constantData } from '../../ir/constants.js';
 import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { attributes, axisOf } from '../../ir/ops/core/gradient.js';
@@ -10,7 +11,7 @@ import { isDense, type StridedLayout, StridedTensor } from '../../ir/strided-ten
 import { isOverridable, isStep } from '../adapters/weight.js';
 import { knownIntegers } from '../infer-shapes.js';
 import { weightInput } from '../sites/candidates.js';
-import { constantData, pickedIndex, shows } from '../sites/constant.js';
+import { pickedIndex, shows } from '../sites/constant.js';
 
 /** A stored tensor of floats as a value shows it: all of it or a part, in some order of its elements. */
 export interface View {
@@ -77,7 +78,9 @@ export class Views {
       case 'Gather':
         return picked(view, node);
       default: {
-        const shape = output.type?.kind === 'tensor' ? staticShape(output.type.shape) : null;
+        const [from, to] = [node.inputs[0]?.type, output.type];
+        const cast = from?.kind === 'tensor' && to?.kind === 'tensor' && from.dtype !== to.dtype;
+        const shape = to?.kind === 'tensor' && !cast ? staticShape(to.shape) : null;
         return shape && reshaped(view, shape);
       }
     }

@@ -4,11 +4,11 @@ import { commonLabel, contract } from '../../../src/backends/kernel/model/contra
 import type { AdaptedLayer, Contraction } from '../../../src/backends/kernel/model/layers.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
+import { constantData } from '../../../src/ir/constants.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { parseModel } from '../../../src/ir/text/index.js';
-import { constantData } from '../../../src/passes/sites/constant.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { profile } from '../../support/devices.js';
 import { eightBits } from '../../support/eight-bits.js';

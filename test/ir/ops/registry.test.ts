@@ -7,6 +7,7 @@ import { matmul, swapLast } from '../../../src/ir/ops/core/nd.js';
 import { OP_VERSIONS } from '../../../src/ir/ops/generated/attr-defaults.js';
 import { allOpDefs, opDef } from '../../../src/ir/ops/index.js';
 import { tensorType } from '../../../src/ir/shape.js';
+import { DECLARED_CASES, nodeCase } from '../../support/declared-cases.js';
 import { buildCase } from '../../support/op-case.js';
 
 /** The operators of the exported transformers that the project is measured on. */
@@ -51,6 +52,24 @@ describe('the registry', () => {
     );
     expect(hidden).toEqual([]);
   });
+});
+
+describe('ops that hand on elements', () => {
+  const CASES = DECLARED_CASES.filter(({ key, def }) => def.elements && !/^Cast/.test(key));
+  test.each(CASES)('$name', ({ key, def, given }) => {
+    const { model, inputs } = buildCase(...nodeCase({ key, given }));
+    const from = [...inputs[0]!.data];
+    for (const { data } of def.value!(model.graph.nodes.first!, inputs)) {
+      if (def.elements === 'kept') expect([...data]).toEqual(from);
+      else if (def.elements === 'reordered') expect([...data].sort()).toEqual(from.sort());
+      else expect(from).toEqual(expect.arrayContaining([...data]));
+      if (def.elements === 'repeated') expect(data.length % from.length).toBe(0);
+    }
+  });
+  test('are of every kind', () =>
+    expect(new Set(CASES.map(({ def }) => def.elements))).toEqual(
+      new Set(['kept', 'reordered', 'repeated', 'part']),
+    ));
 });
 
 test('cost of a matrix product: two operations for each product, every element moved once', () => {

@@ -1,7 +1,7 @@
 import { attrText } from '../../../ir/attr.js';
+import { constantData } from '../../../ir/constants.js';
 import type { Node, Value } from '../../../ir/model.js';
 import { toF64 } from '../../../ir/values.js';
-import { constantData } from '../../../passes/sites/constant.js';
 import type { Activation } from './types.js';
 
 /** An activation that is the only reader of a value, and the value it gives. */

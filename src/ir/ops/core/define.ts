@@ -138,6 +138,31 @@ export interface Slices {
   one?(b: Builder, inputs: readonly (Value | null)[]): Value;
 }
 
+/** How an op multiplies x by a weight that models store. */
+export interface LinearFacts {
+  /** the input that holds the weight */
+  readonly weight: number;
+  /** inputs that hold other weights */
+  readonly more?: readonly number[];
+  /** a matrix product (`alpha`, `transA` and `transB` say more where the op has them) or a convolution; else a way of its own */
+  readonly form?: 'product' | 'window';
+  /** attributes that give in and out where the weight's own shape does not */
+  readonly extents?: readonly [inn: string, out: string];
+  /** why no adapter can be parallel to it, completes "FusedGemm ..." */
+  readonly keeps?: string;
+  /** what it is when it is not a linear layer, completes "it ..." */
+  readonly does?: string;
+}
+
+/** An input that models store a weight in, of an op that is no linear layer. */
+export interface ParameterFacts {
+  readonly input: number;
+  /** the rank that the weight must have */
+  readonly rank?: number;
+  /** completes "it ..." */
+  readonly does: string;
+}
+
 /**
  * Everything about one op, in one object, in one file. Shared code never branches on an op's name: it asks this table.
  * `infer` returns a diagnostic when the inputs cannot be right (ranks, extents that contradict each other).
@@ -181,6 +206,15 @@ export interface OpDef<Op extends string = string> {
   cost?(node: Node<Op>): { readonly flops: DimExpr; readonly bytes: DimExpr };
   /** The outputs in float64, after the text of the specification. */
   value?(node: Node<Op>, inputs: readonly (NdArray | null)[]): readonly NdArray[];
+  /**
+   * The outputs hold elements of the first input and nothing else, as they are or in another type: all of them in the
+   * same order, in another order, several times, or a part of them.
+   */
+  readonly elements?: 'kept' | 'reordered' | 'repeated' | 'part';
+  readonly linear?: LinearFacts;
+  readonly parameter?: ParameterFacts;
+  /** The results are drawn at random in every run. */
+  readonly random?: true;
   /** Examples, at least one for each op with a value or a gradient. */
   readonly cases?: readonly OpCase[];
 }
@@ -204,10 +238,7 @@ export interface OpCase {
 }
 
 /** What holds for an op in every version of its operator set. */
-type OpFacts = Pick<
-  OpDef,
-  'vjp' | 'gradientsOf' | 'stopsGradient' | 'straightThrough' | 'throughIntegers' | 'cases'
->;
+type OpFacts = Omit<OpDef, 'name' | 'domain' | 'since' | 'until' | 'traits' | 'infer' | 'value'>;
 
 /** Declares an op: its definition, or one for each range of versions, and what holds for all of them. */
 export function op<const Op extends string>(def: OpDef<Op>, facts?: OpFacts): OpDef<Op>;

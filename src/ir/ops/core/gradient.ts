@@ -1,3 +1,4 @@
+import { constantData } from '../../constants.js';
 import { isFloat } from '../../dtype.js';
 import type { Node, OpName, Value } from '../../model.js';
 import { toF64, toIntegers } from '../../values.js';
@@ -54,11 +55,10 @@ export function runTimeShape(b: GradBuilder, like: Value, shape: readonly number
 
 /** Data of an initializer or of a Constant node's `value`, through Identity and Cast-free chains. */
 export function constantOf(value: Value) {
-  if (value.constant) return value.constant;
   const { producer } = value;
-  if (producer?.opKey === 'Identity' && producer.inputs[0]) return constantOf(producer.inputs[0]);
-  const attr = producer?.opKey === 'Constant' ? producer.attrs.get('value') : undefined;
-  return attr?.kind === 'tensor' ? attr.value : null;
+  if (!value.constant && producer?.opKey === 'Identity' && producer.inputs[0])
+    return constantOf(producer.inputs[0]);
+  return constantData(value);
 }
 
 /** The only number of a constant float or integer tensor of one element, or null. */

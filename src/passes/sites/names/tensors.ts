@@ -1,7 +1,7 @@
+import { constantData } from '../../../ir/constants.js';
 import type { Node, Value } from '../../../ir/model.js';
 import type { TensorData } from '../../../ir/tensor.js';
 import { type Candidate, resultOf } from '../candidates.js';
-import { constantData } from '../constant.js';
 import { parsePythonList } from './scopes.js';
 
 /** Module paths in the names of stored tensors. */
