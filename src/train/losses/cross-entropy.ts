@@ -1,22 +1,14 @@
-import { attrInt, attrInts } from '../../ir/attr.js';
+import { attrInt } from '../../ir/attr.js';
 import type { Value } from '../../ir/model.js';
-import { shapeOf, tensorType } from '../../ir/shape.js';
-import { f32Tensor } from '../../ir/tensor.js';
 import type { TrainBuilder } from './builder.js';
-import { defineLoss, type Loss } from './define.js';
-import { areClasses, asF32, classCount, classesOf, classRange, softmaxParts } from './parts.js';
+import { type ClassLabels, classMean, classScores, defineClassLoss } from './classes.js';
+import type { Loss } from './define.js';
+import { classesOf } from './parts.js';
 
-export const crossEntropyLoss = defineLoss({
+export const crossEntropyLoss = defineClassLoss({
   kind: 'cross-entropy',
   doc: 'mean cross-entropy of logits and class numbers (torch.nn.functional.cross_entropy)',
-  takes: {
-    output: '[batch, classes] or [batch, seq, vocabulary]',
-    labels:
-      'i32 [batch] or [batch, seq]; labels of `--ignore-index` (-100) are ignored; `--shift` scores position t against label t + 1',
-  },
-  labels: 'classes',
   perplexity: true,
-  reads: ['--labels', '--shift', '--ignore-index', '--class-weights'],
   numbers: {
     labelSmoothing: {
       default: 0,
@@ -25,36 +17,13 @@ export const crossEntropyLoss = defineLoss({
       doc: 'share of the target spread over all classes',
     },
   },
-  problem: (output, { shift, classWeights }) => {
-    const shape = shapeOf(output);
-    if (!shape) return 'its rank is unknown';
-    if (shape.length < 2) return `cross-entropy needs at least 2 axes, it has ${shape.length}`;
-    if (shift && shape.length !== 3) return 'shifting needs logits [batch, seq, vocabulary]';
-    const classes = shape.at(-1);
-    if (!classWeights || classes === classWeights.length) return null;
-    return typeof classes === 'number'
-      ? `it has ${classes} classes, and --class-weights gives ${classWeights.length}`
-      : 'class weights need a fixed number of classes';
-  },
-  labelType: (shape) => tensorType('i32', shape?.slice(0, -1) ?? null),
-  build: (b, { output, labels, options, numbers }) => {
-    const [scored, shifted] = options.shift ? shiftForNextToken(b, output, labels!) : [output, labels!];
-    return crossEntropy(b, scored, shifted, classesOf(output), { ...options, ...numbers });
-  },
-  signature: ({ ignoreIndex, shift, classWeights }) => ({
-    ignoreIndex,
-    shift,
-    ...(classWeights ? { classWeights } : {}),
-  }),
+  build: (b, { output, labels, options, numbers }) =>
+    crossEntropy(b, output, labels!, classesOf(output), { ...options, ...numbers }),
 });
 
-export interface CrossEntropyOptions {
-  /** labels with this value are ignored */
-  readonly ignoreIndex: number;
+export interface CrossEntropyOptions extends ClassLabels {
   /** e: the target is (1 - e) for the label and e / classes for every class */
   readonly labelSmoothing: number;
-  /** w: the loss of a label y counts w_y times, and the mean is over the sum of w_y; null: all are 1 */
-  readonly classWeights?: readonly number[] | null;
 }
 
 /**
@@ -70,22 +39,9 @@ export function crossEntropy(
   classes: number | null,
   { ignoreIndex, labelSmoothing, classWeights = null }: CrossEntropyOptions,
 ): Loss {
-  const at = asF32(b, logits);
-  const valid = b.one('Not', [b.one('Equal', [labels, b.i32(ignoreIndex)])], {}, 'loss/valid');
-  const safe = b.one('Where', [valid, labels, b.i32(0)]);
-  const column = b.unsqueeze(safe, -1);
-  const isLabel = b.one('Equal', [column, classRange(b, at, classes)], {}, 'loss/isLabel');
-  const isClass = areClasses(b, column, classCount(b, at, classes));
-  const scored = b.one('And', [b.unsqueeze(valid, -1), isClass], {}, 'loss/scored');
-  const otherwise = b.one('Where', [isClass, b.f32(0), b.f32(Number.NaN)]);
-  const { shifted, exp, sum, logSum } = softmaxParts(b, at);
-  // -log p of the label; with smoothing, the mean of -log p over all classes joins in
-  const labelScore = b.reduce('ReduceSum', b.one('Where', [isLabel, shifted, b.f32(0)]), -1, true);
-  const weights = classWeights
-    ? b.constant(f32Tensor([classWeights.length], Float32Array.from(classWeights)), 'loss/weights')
-    : null;
-  const labelWeight =
-    weights && b.reduce('ReduceSum', b.one('Where', [isLabel, weights, b.f32(0)]), -1, true);
+  const scores = classScores(b, logits, labels, classes, { ignoreIndex, classWeights });
+  const { at, isLabel, scored, otherwise, shifted, exp, sum, logSum, labelScore, weights, labelWeight } =
+    scores;
   const all = classWeights?.reduce((total, w) => total + Math.fround(w), 0) ?? 1;
   let perItem = b.one('Sub', [logSum, labelScore]);
   if (labelWeight) perItem = b.one('Mul', [perItem, labelWeight]);
@@ -103,16 +59,7 @@ export function crossEntropy(
       b.one('Mul', [uniform, b.f32(labelSmoothing)]),
     ]);
   }
-  const counted = b.one('Cast', [b.unsqueeze(valid, -1)], { to: attrInt(1) });
-  const weight = labelWeight ? b.one('Mul', [counted, labelWeight]) : counted;
-  const count = b.sumAll(weight, 'loss/count');
-  // weights may be any numbers from 0 on, so that their sum may be below 1
-  const divisor = weights
-    ? b.one('Where', [b.one('Greater', [count, b.f32(0)]), count, b.f32(1)])
-    : b.one('Max', [count, b.f32(1)]);
-  // Where selects: a NaN or infinite loss at an ignored position must not leak through 0 * NaN
-  const scoredItems = b.one('Where', [scored, perItem, otherwise]);
-  const loss = b.one('Div', [b.sumAll(scoredItems), divisor]);
+  const { loss, count, divisor } = classMean(b, scores, perItem);
   const gradient = (scale: Value | null): Value => {
     const p = b.one('Div', [exp, sum]);
     if (weights) {
@@ -147,22 +94,4 @@ export function crossEntropy(
     return b.one('Where', [scored, raw, otherwise], {}, 'loss/gradient');
   };
   return { loss, count, at, gradient };
-}
-
-/**
- * Drops the last position of the logits and the first of the labels, so that position t is scored against token t + 1
- * (causal language models whose labels are the input ids themselves).
- */
-export function shiftForNextToken(b: TrainBuilder, logits: Value, labels: Value): [Value, Value] {
-  const slice = (x: Value, from: number, to: number): Value =>
-    b.opset >= 10
-      ? b.one('Slice', [x, b.i64([from]), b.i64([to]), b.i64([1])])
-      : b.one('Slice', [x], { starts: attrInts([from]), ends: attrInts([to]), axes: attrInts([1]) });
-  const cut = slice(logits, 0, -1);
-  const { type } = logits;
-  if (type?.kind === 'tensor' && type.shape) {
-    const shape = type.shape.map((dim, i) => (i === 1 ? null : dim));
-    cut.setType(tensorType(type.dtype, shape));
-  }
-  return [cut, slice(labels, 1, Number.MAX_SAFE_INTEGER)];
 }
