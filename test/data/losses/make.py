@@ -84,6 +84,17 @@ for temperature in (0.05, 0.7):
     similar = F.cosine_similarity(z[:3, None], z[None, 3:], dim=-1)
     rows.append(row("contrastive", z, None, F.cross_entropy(similar / temperature, torch.arange(3)), 3, temperature=temperature))
 
+# focal loss, by its formula: class weights are alpha, the mean is over their sum
+for gamma, alpha, size in ((2, None, 1), (0.5, weights, 1), (0, weights, 1), (0.5, None, 9)):
+    z = (draw(7, 5).detach() * size).requires_grad_()
+    y = torch.tensor([4, 1, -100, 0, 2, 3, 3])
+    kept = y != -100
+    logp = F.log_softmax(z[kept], -1).gather(1, y[kept, None])[:, 0]
+    w = torch.tensor(alpha or [1.0] * 5).double()[y[kept]]
+    loss = (w * (1 - logp.exp()) ** gamma * -logp).sum() / w.sum()
+    more = dict(classWeights=alpha) if alpha else {}
+    rows.append(row("focal", z, y, loss, w.sum().item(), gamma=gamma, **more))
+
 with open("losses.json", "w") as out:
     json.dump(rows, out)
     out.write("\n")
