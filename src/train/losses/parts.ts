@@ -22,6 +22,12 @@ export function counted(b: TrainBuilder, target: Value) {
   return { ignored, count, divisor: b.one('Max', [count, b.f32(1)]) };
 }
 
+/** As `counted`, for labels that count or not with all numbers of a position: the first number says it. [..., 1] */
+export function countedRows(b: TrainBuilder, target: Value) {
+  const first = b.one('Gather', [target, b.i64([0])], { axis: attrInt(-1) });
+  return counted(b, first);
+}
+
 /** The last extent of logits, where it is known before a run. */
 export function classesOf(logits: Value): number | null {
   const last = shapeOf(logits)?.at(-1);

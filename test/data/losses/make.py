@@ -95,6 +95,17 @@ for gamma, alpha, size in ((2, None, 1), (0.5, weights, 1), (0, weights, 1), (0.
     more = dict(classWeights=alpha) if alpha else {}
     rows.append(row("focal", z, y, loss, w.sum().item(), gamma=gamma, **more))
 
+# distillation: teacher logits, of which one position does not count
+for shape, T in (((4, 5), 1), ((2, 3, 5), 2.5)):
+    z = draw(*shape)
+    y = draw(*shape).detach()
+    kept = torch.ones(shape[:-1], dtype=torch.bool)
+    kept.view(-1)[1] = False
+    logp, logq = F.log_softmax(z[kept] / T, -1), F.log_softmax(y[kept] / T, -1)
+    loss = F.kl_div(logp, logq, reduction="batchmean", log_target=True) * T * T
+    y = torch.where(kept[..., None], y, IGNORED)
+    rows.append(row("kl", z, y, loss, int(kept.sum()), temperature=T))
+
 with open("losses.json", "w") as out:
     json.dump(rows, out)
     out.write("\n")
