@@ -1,7 +1,6 @@
 import { attrInt, attrText } from '../../ir/attr.js';
 import { dtypeToOnnx } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
-import { declaredOp } from '../../ir/ops/index.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
 import type { TrainBuilder } from './builder.js';
 import { defineLoss, type Loss } from './define.js';
@@ -38,13 +37,16 @@ interface OwnLoss {
   readonly reduction: 'mean' | 'sum';
 }
 
+/** As `elements: "kept"` says in the declarations of ops, which help texts must not load. */
+const CHANGES_SHAPE: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Reshape', 'Squeeze', 'Unsqueeze']);
+
 /**
  * The SoftmaxCrossEntropyLoss or NegativeLogLikelihoodLoss whose result an output is, after operators that change nothing
  * but type and shape; null when the loss is made in another way.
  */
 function ownLossOf(output: Value): OwnLoss | null {
   let node: Node | null = output.producer;
-  while (node && declaredOp(node.opKey)?.elements === 'kept') node = node.inputs[0]?.producer ?? null;
+  while (node && CHANGES_SHAPE.has(node.opKey)) node = node.inputs[0]?.producer ?? null;
   if (node?.opKey !== 'SoftmaxCrossEntropyLoss' && node?.opKey !== 'NegativeLogLikelihoodLoss') return null;
   // both have the default "mean"
   const given = node.attrs.get('reduction');
