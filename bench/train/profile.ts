@@ -13,7 +13,7 @@ interface Event {
 /** Time of one step by operator, as a table: takes three steps and counts the last. */
 export async function profileTable(folder: string, extents: Extents): Promise<string> {
   const prefix = join(folder, 'profile');
-  const run = TrainingRun.open(folder, { threads: 2, profile: prefix });
+  const run = TrainingRun.open(folder, { threads: 2, profile: prefix, inProcess: true });
   for (let step = 0; step < 3; step++) await run.step(batchOf(run.signature, extents, 50265), 1e-3);
   await run.close();
   const file = readdirSync(folder).find((name) => name.startsWith('profile'))!;

@@ -7,7 +7,7 @@ import { batchOf } from './feeds.js';
  * two threads and prints a JSON line: the median of the steps after the first, seconds, and the peak of resident memory, MB.
  */
 const [folder, steps, batch, seq, vocabulary] = process.argv.slice(2) as [string, ...string[]];
-const run = TrainingRun.open(folder, { threads: 2 });
+const run = TrainingRun.open(folder, { threads: 2, inProcess: true });
 const data = batchOf(run.signature, { batch: Number(batch), seq: Number(seq) }, Number(vocabulary));
 const times: number[] = [];
 for (let step = 0; step <= Number(steps); step++) {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +9,7 @@ import { Graph, Model } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
-import { f32Tensor } from '../../src/ir/tensor.js';
+import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
 import { rewrite } from '../../src/rewrite.js';
 import { readPosition } from '../../src/train/checkpoint.js';
 import { type Batch, TrainingRun } from '../../src/train/run.js';
@@ -41,6 +41,15 @@ const FILES = ['run.json', 'checkpoint.safetensors', 'best.safetensors', 'adapte
 function sameFiles(a: string, b: string, names = FILES): void {
   for (const name of names)
     expect(readFileSync(join(a, name)).equals(readFileSync(join(b, name))), name).toBe(true);
+}
+
+type Tensors = ReadonlyMap<string, TensorData>;
+function sameTensors(found: Tensors, wanted: Tensors): void {
+  expect([...found.keys()]).toEqual([...wanted.keys()]);
+  for (const [name, tensor] of wanted) {
+    expect(found.get(name)!.shape, name).toEqual(tensor.shape);
+    expect(Buffer.compare(found.get(name)!.bytes(), tensor.bytes()), name).toBe(0);
+  }
 }
 
 /** A net whose trained weights travel in several pieces. */
@@ -87,7 +96,9 @@ describe('the bits of both are the same:', () => {
       run.load(initial);
       results.push(await run.evaluate(batch(3, 1)));
       results.push(await run.evaluateTerms(batch(3, 1), () => false));
-      found.push({ results, saved, parameters: await run.parameters(), t: run.t });
+      const parameters = await run.parameters();
+      run.load(saved);
+      found.push({ results, saved, again: await run.save(), parameters, t: run.t });
       await run.close();
     }
     const [here, there] = found as [(typeof found)[0], (typeof found)[0]];
@@ -95,14 +106,10 @@ describe('the bits of both are the same:', () => {
     expect(here.results[5]).toEqual([{ ...(here.results[0] as object), logits: null }]);
     expect(there.results).toEqual(here.results);
     expect(there.t).toBe(4);
-    for (const kind of ['saved', 'parameters'] as const) {
-      expect([...there[kind].keys()]).toEqual([...here[kind].keys()]);
-      for (const [name, tensor] of here[kind]) {
-        const other = there[kind].get(name)!;
-        expect(other.shape, name).toEqual(tensor.shape);
-        expect(Buffer.compare(other.bytes(), tensor.bytes()), name).toBe(0);
-      }
-    }
+    sameTensors(there.saved, here.saved);
+    sameTensors(there.parameters, here.parameters);
+    sameTensors(here.again, here.saved);
+    sameTensors(there.again, here.saved);
   });
   test.each([
     ['one batch a step', ['--schedule', 'cosine', '--warmup', '0.1', '--best', 'accuracy']],
@@ -157,6 +164,7 @@ function started(...argv: readonly string[]) {
   const parent = spawn(process.execPath, [MAIN, ...argv], {
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
+    env: { ...process.env, LOTRC_TEST_SECRET: 'x', ORT_TEST_SETTING: '7' },
   });
   let err = '';
   parent.stderr.on('data', (text: Buffer) => {
@@ -181,20 +189,21 @@ test.runIf(process.platform === 'linux')(
       return childOf(pid, 'runner/child.js')!;
     };
     let reached = 0;
-    for (const signal of ['SIGSEGV', 'SIGKILL'] as const) {
-      const { pid, ended } = go();
-      process.kill(await working(pid, reached), signal);
-      const { code, err } = await ended;
-      expect(err).toMatch(
-        new RegExp(
-          `error LOTR8112: the process that runs the training graphs ended by signal ${signal} after`,
-        ),
-      );
-      reached = readPosition(output)!.step;
-      expect(err).toContain(`note: the last checkpoint is of step ${reached}\n`);
-      expect(err).toMatch(/hint: .*resume it with --resume/);
-      expect(code).toBe(1);
-    }
+    const first = go();
+    const crashing = await working(first.pid, reached);
+    // what it does not need: variables that may hold secrets, the folder, input
+    const variables = readFileSync(`/proc/${crashing}/environ`, 'utf8').split('\0');
+    expect(variables.includes('LOTRC_TEST_SECRET=x')).toBe(false);
+    expect(variables.includes('ORT_TEST_SETTING=7')).toBe(true);
+    expect(readlinkSync(`/proc/${crashing}/cwd`)).toBe('/');
+    expect(readlinkSync(`/proc/${crashing}/fd/0`)).toBe('/dev/null');
+    process.kill(crashing, 'SIGSEGV');
+    const { code: failed, err: told } = await first.ended;
+    expect(told).toMatch(/error LOTR8112: .* ended by signal SIGSEGV after step \d+ of \d+\n/);
+    reached = readPosition(output)!.step;
+    expect(told).toContain(`note: the last checkpoint is of step ${reached}\n`);
+    expect(told).toContain('hint: resume it with --resume\n');
+    expect(failed).toBe(1);
     // Ctrl-C and the end of a service reach all processes of the group
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
       const { pid, ended } = go();
@@ -217,16 +226,35 @@ test.runIf(process.platform === 'linux')(
   },
 );
 
-test('before its first checkpoint a run that lost its process says so', async () => {
-  const output = join(root, 'early');
-  const { pid, ended } = started(...words, '-o', output, '--epochs', '1000000', '--eval-every', '1000000');
-  await until(() =>
-    existsSync(join(output, 'report.html')) || childOf(pid, 'runner/child.js') ? true : null,
-  );
-  process.kill(await until(() => childOf(pid, 'runner/child.js')), 'SIGKILL');
-  const { code, err } = await ended;
-  expect(err).toMatch(/error LOTR8112: .* ended by signal SIGKILL/);
-  expect(err).toMatch(/note: (there is no checkpoint yet|the last checkpoint is of step \d+)\n/);
-  expect(err).toMatch(/hint: check that the memory suffices; (start the run again|resume it)/);
-  expect(code).toBe(1);
-});
+test.runIf(process.platform === 'linux')(
+  'a library user is told that the process ended, at every call',
+  async () => {
+    const run = TrainingRun.open(net.train, { threads: 1 });
+    const initial = await run.save();
+    process.kill(childOf(process.pid, 'runner/child.js')!, 'SIGKILL');
+    for (let call = 0; call < 2; call++)
+      await expect(run.save()).rejects.toThrow(
+        /LOTR8112: .* ended by signal SIGKILL.*check that the memory/s,
+      );
+    run.load(initial);
+    await expect(run.parameters()).rejects.toThrow(/LOTR8112/);
+    await run.close();
+  },
+);
+
+test.runIf(process.platform === 'linux')(
+  'before its first checkpoint a run that lost its process says so',
+  async () => {
+    const output = join(root, 'early');
+    const { pid, ended } = started(...words, '-o', output, '--epochs', '1000000', '--eval-every', '1000000');
+    await until(() =>
+      existsSync(join(output, 'report.html')) || childOf(pid, 'runner/child.js') ? true : null,
+    );
+    process.kill(await until(() => childOf(pid, 'runner/child.js')), 'SIGKILL');
+    const { code, err } = await ended;
+    expect(err).toMatch(/error LOTR8112: .* ended by signal SIGKILL/);
+    expect(err).toMatch(/note: (there is no checkpoint yet|the last checkpoint is of step \d+)\n/);
+    expect(err).toMatch(/hint: check that the memory suffices; (start the run again|resume it)/);
+    expect(code).toBe(1);
+  },
+);

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, type ForkOptions, fork, type SpawnOptions } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join, parse, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -113,7 +113,7 @@ export class WorkerProcess {
 
   #start(): ChildProcess {
     if (this.#child) return this.#child;
-    const child = fork(this.#program, [String(process.pid)], {
+    const options: ForkOptions & Pick<SpawnOptions, 'windowsHide'> = {
       serialization: 'advanced',
       // what ONNX Runtime prints goes nowhere: refusals come back as messages
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
@@ -122,7 +122,9 @@ export class WorkerProcess {
       cwd: parse(process.execPath).root,
       // out of reach of the signals that a terminal sends to all processes of a command
       detached: true,
-    });
+      windowsHide: true,
+    };
+    const child = fork(this.#program, [String(process.pid)], options);
     child.on('message', (reply: WorkerReply) => this.#settle(reply));
     child.on('error', (error) => this.#abandon(child, error.message));
     child.on('exit', (code, signal) =>
