@@ -126,7 +126,8 @@ function writeLarge(path: string): void {
   const [rows, columns] = [4352, 4096];
   const graph = new Graph('large');
   const x = graph.addInput('x', tensorType('f32', ['n', rows]));
-  const values = Float32Array.from({ length: rows * columns }, (_, i) => ((i * 37) % 101) / 101 - 0.5);
+  const values = new Float32Array(rows * columns);
+  for (let i = 0; i < values.length; i++) values[i] = ((i * 37) % 101) / 101 - 0.5;
   const weight = graph.addInitializer('layer.weight', f32Tensor([rows, columns], values));
   const node = graph.append({ op: 'MatMul', name: '/layer/MatMul', inputs: [x, weight], outputs: ['y'] });
   const y = node.outputs[0]!;
