@@ -1,9 +1,12 @@
 import type { AdapterSpec } from '../src/adapter/description.js';
+import { readDescription } from '../src/adapter/description-check.js';
 import { METHODS } from '../src/adapter/methods/index.js';
 import type { Lowering } from '../src/adapter/saved-plan.js';
 import { needsResidual, parseInit } from '../src/init/spec.js';
+import { badDescription } from '../src/ir/codes/methods.js';
 import { conflict } from '../src/ir/codes/sites.js';
 import { fail } from '../src/ir/diagnostics.js';
+import { readText } from './load.js';
 import { usageError } from './usage.js';
 
 export interface MethodOptions {
@@ -15,13 +18,27 @@ export interface MethodOptions {
 
 /** The adapter description that --method, --scale, --init and --base ask for. Throws LOTR34xx and LOTR3007. */
 export function specOf({ method, scale, init, base }: MethodOptions): AdapterSpec {
-  const known = METHODS.get(method);
+  const known = method.endsWith('.json') ? specIn(method) : METHODS.get(method);
   if (!known) {
-    throw usageError(`--method takes ${[...METHODS.keys()].join(' or ')}, not ${JSON.stringify(method)}`);
+    throw usageError(
+      `--method takes a name of docs/methods.md or a JSON file, not ${JSON.stringify(method)}`,
+    );
   }
   const scaled = scale === undefined ? known : { ...known, scale };
   if (init === undefined) return refuseBase(scaled, base);
   return refuseBase(parseInit(init, scaled), base);
+}
+
+/** The description in a JSON file. Throws LOTR1001, LOTR3501, LOTR3502. */
+function specIn(file: string): AdapterSpec {
+  let value: unknown;
+  try {
+    value = JSON.parse(readText(file));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    fail(badDescription({ source: file, field: '', why: 'is not JSON' }));
+  }
+  return readDescription(value, file);
 }
 
 /** How layers are written. Throws a usage error for --keep-functions with --lowering. */

@@ -50,7 +50,7 @@ export function planReport({ plans }: SavedPlan): PlanReport {
     version: 1,
     method: plans[0]?.spec.method ?? '',
     layers: sum(groups.map(({ layers }) => layers.length)),
-    trainable: sum(groups.map(({ trainable }) => trainable)),
+    trainable: countTrainable(...plans),
     lora: sum(groups.map(({ lora }) => lora)),
     groups,
   };
@@ -81,6 +81,6 @@ export function planText(plan: SavedPlan): string {
   ].join('');
 }
 
-function ratio({ trainable, lora, method }: PlanReport): string {
-  return method === 'lora' || trainable === 0 ? '' : ` (${(lora / trainable).toFixed(1)} times as many)`;
+function ratio({ trainable, lora }: PlanReport): string {
+  return trainable === lora || trainable === 0 ? '' : ` (${(lora / trainable).toFixed(1)} times as many)`;
 }

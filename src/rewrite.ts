@@ -1,3 +1,4 @@
+import { planFactors } from './adapter/plan-factors.js';
 import type { Carry, Lowering, PlanRow, SavedPlan } from './adapter/saved-plan.js';
 import { alreadyAdapted, factorsMissing } from './ir/codes/adapters.js';
 import { conflict } from './ir/codes/sites.js';
@@ -26,7 +27,6 @@ import {
   toFunctionsPass,
 } from './passes/adapters/passes.js';
 import {
-  factorTensors,
   outputsByName,
   planIn,
   readPlan,
@@ -35,6 +35,7 @@ import {
   writePlan,
 } from './passes/adapters/plan.js';
 import { raiseAdapters } from './passes/adapters/raise.js';
+import { withSeeded } from './passes/adapters/seeded.js';
 import { shareFactors } from './passes/adapters/share-factors.js';
 import { stripAdapters } from './passes/adapters/strip.js';
 import { toFunctions } from './passes/adapters/to-functions.js';
@@ -190,7 +191,7 @@ function sameWork(a: SavedPlan, b: SavedPlan): boolean {
 
 /** A file without a plan is taken at its tensors' names, so at least one must be a factor's. */
 function refuseStrangers(plan: SavedPlan, adapter: Adapter): void {
-  const names = plan.plans.flatMap((row) => factorTensors(row).map(({ name }) => name));
+  const names = planFactors(plan.plans).map(({ name }) => name);
   if (!names.some((name) => adapter.tensors.has(name)))
     fail(factorsMissing({ names, from: 'the adapter file' }));
 }
@@ -292,7 +293,7 @@ function insert(model: Model, plan: SavedPlan, adapter: Adapter, file: string): 
   checkBase(model, plan);
   const bare = withWeights(plan, []);
   writePlan(model, bare);
-  insertAdapters(model, adapter.tensors);
+  insertAdapters(model, withSeeded(plan, adapter.tensors));
   placeWeights(model, bare, weightsOfFile(model, plan, adapter.tensors, file), adapter.tensors);
 }
 
@@ -309,7 +310,7 @@ export function placeAdapter(model: Model, adapter: Adapter, file = '<adapter>')
     rows.filter(({ places }) => !places.some(({ tensor }) => model.graph.own(tensor)?.isInput)),
     adapter.tensors,
   );
-  const stored = present.plans.flatMap(factorTensors).filter(({ name }) => !model.graph.own(name)?.isInput);
+  const stored = planFactors(present.plans).filter(({ name }) => !model.graph.own(name)?.isInput);
   replaceFactors(
     model,
     stored.map(({ name }) => name),
@@ -335,7 +336,7 @@ function exchange(
   raiseAdapters(model, 'apply');
   replaceFactors(
     model,
-    present.plans.flatMap(factorTensors).map(({ name }) => name),
+    planFactors(present.plans).map(({ name }) => name),
     adapter,
   );
   const wide = factorDType === 'f32' || carry !== 'embedded';
@@ -347,10 +348,11 @@ function exchange(
 }
 
 function replaceFactors(model: Model, names: readonly string[], adapter: Adapter): void {
+  const plan = planIn(adapter.metadata);
+  const tensors = plan ? withSeeded(plan, adapter.tensors) : adapter.tensors;
   for (const name of names) {
     const value = model.graph.own(name);
-    const given =
-      adapter.tensors.get(name) ?? fail(factorsMissing({ names: [name], from: 'the adapter file' }));
+    const given = tensors.get(name) ?? fail(factorsMissing({ names: [name], from: 'the adapter file' }));
     const half = value?.constant?.dtype;
     const data = half === 'f16' || half === 'bf16' ? narrowed(given, half) : given;
     if (value?.isInput) model.graph.embedInput(value, data);

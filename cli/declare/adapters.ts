@@ -116,7 +116,7 @@ function declareRewrite(program: Command, run: Run): void {
     .description('add adapters to the chosen linear layers; writes the model and an adapter file')
     .argument('<model>', 'an ONNX model, .onnx or .onnxtxt')
     .requiredOption('--rank <n>', 'rank of the adapters', whole('--rank'))
-    .option('--method <name>', 'adapter method: lotr or lora', 'lotr')
+    .option('--method <name>', 'adapter method, by name or as a JSON file (docs/methods.md)', 'lotr')
     .option(
       '--target <pattern>',
       'layers to adapt, repeatable: a dotted suffix of the module path (query, self.query), glob:PATTERN, ' +

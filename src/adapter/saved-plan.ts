@@ -1,4 +1,4 @@
-import type { AdapterSpec } from './description.js';
+import type { AdapterSpec, Init } from './description.js';
 
 /** The plan that is saved in a rewritten file and in adapter files. */
 
@@ -26,8 +26,11 @@ export const PLAN_KEY = 'lotrc.adapters';
 
 /** `metadata_props["lotrc.adapters"]`: what lets a rewritten file be inspected, merged, extracted and re-ranked. */
 export interface SavedPlan {
-  /** 2 where `weights` has rows: what reads version 1 alone would leave the trained weights out */
-  readonly version: 1 | 2;
+  /**
+   * 2 where `weights` has rows: what reads version 1 alone would leave the trained weights out; 3 where a description says
+   * more than those of version 1 could
+   */
+  readonly version: 1 | 2 | 3;
   readonly plans: readonly PlanRow[];
   /** weights of the base that were trained in full (`--also-train`) and belong to the adapter */
   readonly weights?: readonly WeightRow[];
@@ -70,7 +73,7 @@ export interface GroupRow {
   readonly in: number;
   readonly out: number;
   readonly rank: number;
-  /** group-shared factors: factor name -> tensor name (R -> "lotr/128x128/R") */
+  /** factors shared by the group: factor name -> tensor name (R -> "lotr/128x128/R") */
   readonly factors: Readonly<Record<string, string>>;
 }
 
@@ -80,7 +83,7 @@ export interface SiteRow {
   readonly nameFrom: NameSource;
   readonly aliases: readonly string[];
   readonly group: string;
-  /** site factors: factor name -> tensor name (M -> "lotr/encoder.q/M") */
+  /** all other factors: factor name -> tensor name (M -> "lotr/encoder.q/M"); sites that share one name one tensor */
   readonly factors: Readonly<Record<string, string>>;
   /** one per node that reads the weight */
   readonly uses: readonly SiteUseRow[];
@@ -97,4 +100,25 @@ export interface SiteUseRow {
   readonly layout: Layout;
   /** storage is transposed against the layout the node reads (a Transpose lies between) */
   readonly transposed: boolean;
+}
+
+/** The version of a plan: the oldest one that says everything in it. */
+export function planVersion(plans: readonly PlanRow[], weights: readonly WeightRow[]): SavedPlan['version'] {
+  if (plans.some(({ spec, lowering }) => lowering === 'dense' || saysMore(spec))) return 3;
+  return weights.length > 0 ? 2 : 1;
+}
+
+function saysMore({ extents, factors }: AdapterSpec): boolean {
+  return (
+    extents !== undefined ||
+    factors.some(
+      ({ share, mode, slice, init }) =>
+        !['site', 'group'].includes(share) || mode === 'seeded' || slice === true || !isOldInit(init),
+    )
+  );
+}
+
+function isOldInit(init: Init): boolean {
+  if (typeof init === 'string') return init === 'zeros' || init === 'eye';
+  return 'normal' in init || 'fanIn' in init || ('svd' in init && init.power === undefined);
 }

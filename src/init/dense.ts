@@ -189,3 +189,28 @@ export function dot(a: Float64Array, b: Float64Array): number {
 function subtractMultiple(row: Float64Array, factor: number, other: Float64Array): void {
   for (let i = 0; i < row.length; i++) row[i]! -= factor * other[i]!;
 }
+
+/** A matrix with orthonormal columns, or rows where it is wide, that spans what the given one does; overwrites it. */
+export function orthonormal(matrix: Float64Array, rows: number, columns: number): Float64Array {
+  if (rows < columns)
+    return transpose(orthonormal(transpose(matrix, rows, columns), columns, rows), columns, rows);
+  const dot = (a: number, b: number): number => {
+    let sum = 0;
+    for (let i = 0; i < rows; i++) sum += matrix[i * columns + a]! * matrix[i * columns + b]!;
+    return sum;
+  };
+  for (let k = 0; k < columns; k++) {
+    // the second round takes out what rounding left of the first
+    for (let round = 0; round < 2; round++) {
+      for (let before = 0; before < k; before++) {
+        const along = dot(before, k);
+        for (let i = 0; i < rows; i++) {
+          matrix[i * columns + k] = matrix[i * columns + k]! - along * matrix[i * columns + before]!;
+        }
+      }
+    }
+    const norm = Math.sqrt(dot(k, k));
+    for (let i = 0; i < rows; i++) matrix[i * columns + k] = matrix[i * columns + k]! / norm;
+  }
+  return matrix;
+}

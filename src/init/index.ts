@@ -1,4 +1,5 @@
-import { effectiveScale, factorShape, type Init } from '../adapter/description.js';
+import { type AdapterSpec, effectiveScale, fanOf, type Init, type Share } from '../adapter/description.js';
+import { type FactorTensor, factorNames, groupOf, planFactors } from '../adapter/plan-factors.js';
 import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
 import { startDiffers, svdRank, svdWeight } from '../ir/codes/init.js';
 import { fail } from '../ir/diagnostics.js';
@@ -6,9 +7,9 @@ import { isFloat } from '../ir/dtype.js';
 import { elementCount, sameShape } from '../ir/shape.js';
 import { ComputedTensor, f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF64 } from '../ir/values.js';
-import { product, productTransposed, transpose } from './dense.js';
-import { NormalTensor } from './normal.js';
-import { formText, needsResidual, printInit } from './spec.js';
+import { orthonormal, product, productTransposed, transpose } from './dense.js';
+import { DrawnTensor, normalQuantile } from './normal.js';
+import { formText, printInit, startsAtBase } from './spec.js';
 import { type Tucker, tucker2 } from './tucker.js';
 import type { WeightAccess } from './weights.js';
 
@@ -22,6 +23,8 @@ export interface InitOptions {
   readonly given?: ReadonlyMap<string, TensorData>;
   /** HOOI sweeps of the decomposition */
   readonly sweeps?: number;
+  /** the tensors of the whole plan, where the row is one of several that share some */
+  readonly tensors?: readonly FactorTensor[];
 }
 
 /**
@@ -40,59 +43,91 @@ export function initFactors(
 ): Map<string, TensorData> {
   const { spec } = plan;
   const given = options.given ?? new Map<string, TensorData>();
-  const zero = spec.factors.some(({ init }) => init === 'zeros');
-  if (!zero && !needsResidual(spec) && given.size === 0) {
+  if (!startsAtBase(spec) && given.size === 0)
     fail(startDiffers({ method: spec.method, init: printInit(spec) }));
-  }
   const parts = new Decompositions(plan, weights, options.sweeps ?? 0);
+  const tensors = new Map((options.tensors ?? planFactors([plan])).map((tensor) => [tensor.name, tensor]));
   const found = new Map<string, TensorData>();
-  const add = (tensor: string, factor: number, site: SiteRow) => {
-    if (found.has(tensor)) return;
-    const group = parts.group(site);
-    const shape = factorShape(spec, factor, group.in, group.out, group.rank);
-    const present = given.get(tensor);
-    if (present && (present.dtype !== 'f32' || !sameShape(present.shape, shape))) {
+  const add = (site: SiteRow, factor: number, name: string): void => {
+    const { shape, spec: of } = tensors.get(name)!;
+    const present = given.get(name);
+    if (present && (present.dtype !== 'f32' || !sameShape(present.shape, shape)))
       throw new Error(
-        `"${tensor}" is ${present.dtype}[${present.shape.join(',')}], not f32[${shape.join(',')}]`,
+        `"${name}" is ${present.dtype}[${present.shape.join(',')}], not f32[${shape.join(',')}]`,
       );
-    }
     found.set(
-      tensor,
-      present ?? make(tensor, shape, spec.factors[factor]!.init, plan.seed, factor, site, parts),
+      name,
+      present ??
+        decomposed(of.init, shape, factor, site, parts) ??
+        initialValues(spec, factor, shape, plan.seed, name),
     );
   };
-  for (const share of ['group', 'site'] as const) {
+  for (const shared of [true, false]) {
     for (const site of plan.sites) {
-      for (const [index, factor] of spec.factors.entries()) {
-        if (factor.share !== share) continue;
-        const tensor = (share === 'group' ? parts.group(site) : site).factors[factor.name];
-        if (tensor === undefined)
-          throw new Error(`the plan names no tensor for ${factor.name} of "${site.id}"`);
-        add(tensor, index, site);
+      for (const [factor, name] of factorNames(plan, site).entries()) {
+        const ofGroup = spec.factors[factor]!.share === 'group';
+        if (ofGroup === shared && !found.has(name)) add(site, factor, name);
       }
     }
   }
   return found;
 }
 
-function make(
-  tensor: string,
-  shape: readonly number[],
+function decomposed(
   init: Init,
-  seed: number,
+  shape: readonly number[],
   factor: number,
   site: SiteRow,
   parts: Decompositions,
+): TensorData | null {
+  if (typeof init === 'string' || !('svd' in init)) return null;
+  return f32Tensor(shape, parts.part(init.svd, init.power ?? 0, factor, site));
+}
+
+/**
+ * The values of a factor that starts from numbers alone, made when they are read. Random ones depend on the seed and the name;
+ * those of a `seeded` factor also on their place, not on the extents, so that a leading part is the same in a larger factor.
+ */
+export function initialValues(
+  spec: AdapterSpec,
+  factor: number,
+  shape: readonly number[],
+  seed: number,
+  name: string,
 ): TensorData {
+  const { init, mode } = spec.factors[factor]!;
   const by = `init:${formText(init)}`;
   if (init === 'zeros')
     return new ComputedTensor('f32', shape, by, () => new Uint8Array(4 * elementCount(shape)));
   if (init === 'eye') return new ComputedTensor('f32', shape, by, () => identity(shape).bytes());
-  if ('svd' in init) return f32Tensor(shape, parts.part(init.svd, factor, site));
-  const seeded = `${by.slice(0, -1)},seed=${seed})`;
-  const sd = 'normal' in init ? init.normal : Math.sqrt(init.fanIn / shape[0]!);
-  return new NormalTensor('f32', shape, sd, seed, tensor, seeded);
+  const filled = init === 'ones' ? 1 : typeof init === 'object' && 'constant' in init ? init.constant : null;
+  if (filled !== null) return new ComputedTensor('f32', shape, by, () => constants(shape, filled).bytes());
+  if (init === 'orthogonal') {
+    const from = { seed, name, by: `init:orthogonal(seed=${seed})`, byPlace: mode === 'seeded' };
+    return new ComputedTensor('f32', shape, from.by, () => {
+      const draws = toF64(new DrawnTensor('f64', shape, normalQuantile, from)).slice();
+      return f32Tensor(shape, orthonormal(draws, shape[0]!, shape[1]!)).bytes();
+    });
+  }
+  if (typeof init === 'string') throw new Error(`no values for ${init}`);
+  const draw = drawOf(init, () => fanOf(spec, factor, shape));
+  const text = by.endsWith(')') ? `${by.slice(0, -1)},seed=${seed})` : by;
+  return new DrawnTensor('f32', shape, draw, { seed, name, by: text, byPlace: mode === 'seeded' });
 }
+
+/** A number of the distribution from one that is uniform in (0, 1). */
+function drawOf(init: Exclude<Init, string>, fan: () => number): (uniform: number) => number {
+  const normal = (sd: number) => (u: number) => sd * normalQuantile(u);
+  const within = (bound: number) => (u: number) => bound * (2 * u - 1);
+  if ('normal' in init) return normal(init.normal);
+  if ('fanIn' in init) return normal(Math.sqrt(init.fanIn / fan()));
+  if ('uniform' in init) return within(init.uniform);
+  if ('kaimingUniform' in init) return within(Math.sqrt(6 / ((1 + init.kaimingUniform ** 2) * fan())));
+  throw new Error(`${formText(init)} is not a distribution`);
+}
+
+const constants = (shape: readonly number[], value: number): TensorData =>
+  f32Tensor(shape, new Float64Array(elementCount(shape)).fill(value));
 
 function identity(shape: readonly number[]): TensorData {
   const [rows, columns] = [shape[0]!, shape[1]!];
@@ -112,16 +147,18 @@ class Decompositions {
   ) {}
 
   group(site: SiteRow): PlanRow['groups'][number] {
-    const found = this.plan.groups.find(({ id }) => id === site.group);
-    if (!found) throw new Error(`the plan has no group "${site.group}"`);
-    return found;
+    return groupOf(this.plan, site);
   }
 
-  /** A factor's values, row-major: left or right singular vectors, or what lies between them divided by the scale. */
-  part(which: 'in' | 'out' | 'core', factor: number, site: SiteRow): Float64Array {
+  /**
+   * A factor's values, row-major: left or right singular vectors, times their singular values to a power, or what lies
+   * between them divided by the scale.
+   */
+  part(which: 'in' | 'out' | 'core', power: number, factor: number, site: SiteRow): Float64Array {
     if (which !== 'core') {
-      const tucker = this.#tucker(site, this.plan.spec.factors[factor]!.share);
-      return which === 'in' ? tucker.u : tucker.v;
+      const { share } = this.plan.spec.factors[factor]!;
+      const tucker = this.#tucker(site, share);
+      return this.#powered(which, which === 'in' ? tucker.u : tucker.v, power, site, share);
     }
     const { factors } = this.plan.spec;
     const { in: m, out: n, rank } = this.group(site);
@@ -142,14 +179,44 @@ class Decompositions {
     return core.map((x) => x / scale);
   }
 
-  #tucker(site: SiteRow, share: 'site' | 'group'): Tucker {
+  /** Vectors times the singular values that belong to them: the norms of the weights' products with each vector. */
+  #powered(
+    which: 'in' | 'out',
+    vectors: Float64Array,
+    power: number,
+    site: SiteRow,
+    share: Share,
+  ): Float64Array {
+    if (power === 0) return vectors;
+    const { in: m, out: n, rank } = this.group(site);
+    const squares = new Float64Array(rank);
+    for (const other of this.#sites(site, share)) {
+      const w = this.#matrix(other);
+      const along =
+        which === 'in'
+          ? product(transpose(vectors, m, rank), w, rank, m, n)
+          : productTransposed(vectors, w, rank, m, n);
+      const width = along.length / rank;
+      for (let k = 0; k < along.length; k++) squares[Math.floor(k / width)]! += along[k]! ** 2;
+    }
+    return vectors.map((x, k) => {
+      const vector = which === 'in' ? k % rank : Math.floor(k / n);
+      return x * Math.sqrt(squares[vector]!) ** power;
+    });
+  }
+
+  #sites(site: SiteRow, share: Share): readonly SiteRow[] {
+    return share === 'site' ? [site] : this.plan.sites.filter((other) => other.group === site.group);
+  }
+
+  #tucker(site: SiteRow, share: Share): Tucker {
     const key = `${share}:${share === 'group' ? site.group : site.id}`;
     let found = this.#tuckers.get(key);
     if (!found) {
       const group = this.group(site);
       const limit = Math.min(group.in, group.out);
       if (group.rank > limit) fail(svdRank({ group: group.id, rank: group.rank, limit }));
-      const sites = share === 'site' ? [site] : this.plan.sites.filter((other) => other.group === site.group);
+      const sites = this.#sites(site, share);
       found = tucker2(
         {
           count: sites.length,

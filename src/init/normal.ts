@@ -93,28 +93,36 @@ export function normalQuantile(p: number): number {
 /** Elements made at a time when a tensor is streamed. */
 const CHUNK = 1 << 16;
 
+export interface DrawnFrom {
+  readonly seed: number;
+  readonly name: string;
+  /** origin of the tensor, as text */
+  readonly by: string;
+  /** numbers depend on their place in the tensor, and not on its extents; otherwise on their place in row-major order */
+  readonly byPlace: boolean;
+}
+
 /**
- * A tensor of independent N(0, sd^2) numbers that is made when it is read: element k is sd times the k-th deviate of
- * the stream (seed, name), rounded once to the element type. No data is kept in memory, and parts are computed without
- * the rest.
+ * A tensor of independent random numbers that is made when it is read: element k is `draw` of the k-th number of the
+ * stream (seed, name), rounded once to the element type; with `byPlace`, of the number at {@link placeOf}. No data is kept in
+ * memory, and parts are computed without the rest.
  */
-export class NormalTensor extends BaseTensor {
+export class DrawnTensor extends BaseTensor {
   readonly origin: TensorOrigin;
-  readonly #sd: number;
-  readonly #seed: number;
-  readonly #name: string;
+  readonly #draw: (uniform: number) => number;
+  readonly #from: DrawnFrom;
   readonly #width: number;
 
-  /** Throws when `dtype` is not a floating-point type. */
-  constructor(dtype: DType, shape: readonly number[], sd: number, seed: number, name: string, by?: string) {
+  /** Throws when `dtype` is not a floating-point type, or a place is beyond what {@link placeOf} tells apart. */
+  constructor(dtype: DType, shape: readonly number[], draw: (uniform: number) => number, from: DrawnFrom) {
     if (!isFloat(dtype)) throw new Error(`${dtype} is not a floating-point type`);
     const width = dtype === 'f64' ? 8 : dtype === 'f32' ? 4 : 2;
     super(dtype, shape, elementCount(shape) * width);
+    if (from.byPlace) placeOf(elementCount(shape) - 1, shape);
     this.#width = width;
-    this.#sd = sd;
-    this.#seed = seed;
-    this.#name = name;
-    this.origin = { kind: 'computed', by: by ?? `init:normal(${sd},seed=${seed})` };
+    this.#draw = draw;
+    this.#from = from;
+    this.origin = { kind: 'computed', by: from.by };
   }
 
   bytes(): Uint8Array {
@@ -134,9 +142,36 @@ export class NormalTensor extends BaseTensor {
   }
 
   #elements(from: number, to: number): Uint8Array {
-    const stream = new RandomStream(this.#seed, this.#name);
+    const { seed, name, byPlace } = this.#from;
+    const stream = new RandomStream(seed, name);
     const values = new Float64Array(Math.max(0, to - from));
-    for (let i = 0; i < values.length; i++) values[i] = this.#sd * normalQuantile(stream.uniform(from + i));
+    for (let i = 0; i < values.length; i++) {
+      const at = byPlace ? placeOf(from + i, this.shape) : from + i;
+      values[i] = this.#draw(stream.uniform(at));
+    }
     return encodeFloats(this.dtype, values);
   }
+}
+
+/** Bits of the numbers that a stream is asked for. */
+const PLACE_BITS = 52;
+
+/**
+ * The number of the stream that belongs to an element wherever it is in the tensor: its indices side by side, of equally many
+ * bits, the last one lowest. Throws when an index does not fit.
+ */
+export function placeOf(flat: number, shape: readonly number[]): number {
+  const size = 2 ** Math.floor(PLACE_BITS / Math.max(1, shape.length));
+  let rest = flat;
+  let place = 0;
+  let unit = 1;
+  for (const extent of [...shape].reverse()) {
+    const index = rest % extent;
+    if (index >= size)
+      throw new Error(`a seeded factor of extent ${extent} and ${shape.length} axes is too large`);
+    place += index * unit;
+    unit *= size;
+    rest = Math.floor(rest / extent);
+  }
+  return place;
 }

@@ -1,4 +1,5 @@
 import { effectiveScale } from '../adapter/description.js';
+import { factorNames, readBy } from '../adapter/plan-factors.js';
 import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
 import { deltaTerm, type Split, splitAtInput } from '../adapter/terms.js';
 import { numbersOf } from '../adapter/to-numbers/tensor.js';
@@ -33,17 +34,17 @@ export function residualWeight(
   const group = plan.groups.find(({ id }) => id === site.group);
   if (!group) throw new Error(`the plan has no group "${site.group}"`);
   const term = deltaTerm(plan.spec.delta);
-  const data = plan.spec.factors.map(({ name, share }) => {
-    const found = factors.get((share === 'group' ? group : site).factors[name] ?? '');
+  const data = factorNames(plan, site).map((name, k) => {
+    const found = factors.get(name);
     if (!found) throw new Error(`no values for ${name} of "${site.id}"`);
-    return found;
+    return readBy(plan, site, k, found);
   });
   const refuse = (why: string): never => fail(residualRefused({ site: site.id, why }));
   if (!isFloat(stored.data.dtype)) return refuse(`its elements are ${stored.data.dtype}`);
   if (stored.alpha === 0) return refuse('the layer multiplies it by zero');
   const scale = Math.fround(effectiveScale(plan.spec, group.rank)) / stored.alpha;
   const split = splitAtInput(term);
-  if (!split) return refuse(`${plan.spec.method} is no product of two matrices`);
+  if (!split) return refuse(`${plan.spec.method} is not a product of two matrices`);
   return new ResidualTensor(stored, { split, factors: data }, scale, refuse);
 }
 

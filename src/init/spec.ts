@@ -1,5 +1,5 @@
 import type { AdapterSpec, Init } from '../adapter/description.js';
-import { operandsOf } from '../adapter/terms.js';
+import { chainShape, deltaTerm, isChain } from '../adapter/terms.js';
 import { badInit, initForm, normalScale, nothingLearns, startDiffers } from '../ir/codes/init.js';
 import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
 
@@ -21,7 +21,18 @@ const PRESETS: ReadonlyMap<string, (init: Init) => Asked> = new Map<string, (ini
   ['svd', () => 'svd'],
   ['zeros', () => 'zeros'],
 ]);
-const FORMS = ['zeros', 'eye', 'normal', 'fan-in', 'svd'];
+const FORMS = [
+  'zeros',
+  'ones',
+  'eye',
+  'orthogonal',
+  'constant',
+  'normal',
+  'uniform',
+  'fan-in',
+  'kaiming-uniform',
+  'svd',
+];
 
 /**
  * The adapter description with the initial forms that `text` asks for: a preset, forms of single factors
@@ -66,8 +77,27 @@ export function printInit(spec: AdapterSpec): string {
 /** An initial form as options and tensor origins show it. */
 export function formText(init: Init): string {
   if (typeof init === 'string') return init;
-  if ('normal' in init) return `normal(${init.normal})`;
-  return 'fanIn' in init ? `fan-in(${init.fanIn})` : `svd-${init.svd}`;
+  if ('svd' in init) return `svd-${init.svd}${init.power === undefined ? '' : `(${init.power})`}`;
+  const [[name, amount]] = Object.entries(init) as [[string, number]];
+  return `${FORM_OF.get(name)}(${amount})`;
+}
+
+/** Initial forms of one number: how options call them. */
+const FORM_OF: ReadonlyMap<string, string> = new Map([
+  ['constant', 'constant'],
+  ['normal', 'normal'],
+  ['uniform', 'uniform'],
+  ['fanIn', 'fan-in'],
+  ['kaimingUniform', 'kaiming-uniform'],
+]);
+
+/** Whether a factor's values are zero at the start. */
+const isZero = (init: Init): boolean =>
+  init === 'zeros' || (typeof init === 'object' && 'constant' in init && init.constant === 0);
+
+/** Whether the adapted model computes what the base computes at the start: by a factor of zeros, or by changed base weights. */
+export function startsAtBase(spec: AdapterSpec): boolean {
+  return spec.factors.some(({ init }) => isZero(init)) || needsResidual(spec);
 }
 
 /**
@@ -82,11 +112,11 @@ export function needsResidual(spec: AdapterSpec): boolean {
 export function checkInit(spec: AdapterSpec): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
   for (const [index, { name, init }] of spec.factors.entries()) {
-    const why = misfit(spec, index);
+    const why = misfit(spec, index) ?? powerProblem(spec, index);
     if (why) found.push(initForm({ factor: name, form: formText(init), why }));
   }
-  const zeros = spec.factors.filter(({ init }) => init === 'zeros').map(({ name }) => name);
-  if (zeros.length === 0 && !needsResidual(spec)) {
+  const zeros = spec.factors.filter(({ init }) => isZero(init)).map(({ name }) => name);
+  if (!startsAtBase(spec)) {
     found.push(startDiffers({ method: spec.method, init: printInit(spec) }));
   }
   if (zeros.length > 1) found.push(nothingLearns({ factors: zeros }));
@@ -122,29 +152,21 @@ function parseForm(text: string, form: string): Asked {
   const parts = /^([a-z-]+)(?:\(([^()]*)\))?$/.exec(form);
   const word = parts?.[1] ?? '';
   const given = parts?.[2];
-  const amount = given === undefined ? 1 : given.trim() === '' ? Number.NaN : Number(given);
-  const parameter = word === 'normal' || word === 'fan-in';
-  if (!parts || (given !== undefined && !parameter)) return unknownForm(text, form);
-  if (!(Number.isFinite(amount) && amount > 0)) {
+  const field = [...FORM_OF].find(([, name]) => name === word)?.[0];
+  const usual = word === 'kaiming-uniform' ? 0 : 1;
+  const amount = given === undefined ? usual : given.trim() === '' ? Number.NaN : Number(given);
+  const part = /^svd-(in|out|core)$/.exec(word)?.[1] as 'in' | 'out' | 'core' | undefined;
+  if (!parts || (given !== undefined && !field && !part)) return unknownForm(text, form);
+  const least = word === 'constant' ? -Infinity : word === 'kaiming-uniform' || part ? 0 : Number.MIN_VALUE;
+  if (!(Number.isFinite(amount) && amount >= least)) {
     const hint = `write ${word}, or ${word}(0.02)`;
     return fail(badInit({ text, why: `"${given}" in ${form} is not a positive number`, hint }));
   }
-  switch (word) {
-    case 'zeros':
-    case 'eye':
-    case 'svd':
-      return word;
-    case 'normal':
-      return { normal: amount };
-    case 'fan-in':
-      return { fanIn: amount };
-    case 'svd-in':
-    case 'svd-out':
-    case 'svd-core':
-      return { svd: word.slice(4) as 'in' | 'out' | 'core' };
-    default:
-      return unknownForm(text, form);
-  }
+  if (field) return { [field]: amount } as unknown as Init;
+  if (part) return given === undefined ? { svd: part } : { svd: part, power: amount };
+  if (word === 'zeros' || word === 'ones' || word === 'eye' || word === 'orthogonal' || word === 'svd')
+    return word;
+  return unknownForm(text, form);
 }
 
 function unknownForm(text: string, form: string): never {
@@ -160,35 +182,38 @@ function suggest(word: string, what: string, known: readonly string[]): string {
 
 /** Which part of the decomposition a factor with form `svd` gets: by what it reads and gives. */
 function partOf(spec: AdapterSpec, index: number, asked: ReadonlyMap<string, Asked>): Init {
-  const letters = operandsOf(spec)[index] ?? [];
-  if (letters[0] === 'i') return { svd: 'in' };
-  if (letters.at(-1) !== 'o') return { svd: 'core' };
+  const term = deltaTerm(spec.delta);
+  const letters = term.operands[index] ?? [];
+  if (letters[0] === term.in[0]) return { svd: 'in' };
+  if (letters.at(-1) !== term.out[0]) return { svd: 'core' };
   // the last of two factors (B of LoRA) gets what is left of W once the first has taken the input side
   const first = asked.get(spec.factors[0]!.name);
-  const before =
-    spec.factors.length === 2 &&
-    (first === 'svd' || (typeof first === 'object' && first !== null && 'svd' in first));
-  return { svd: before ? 'core' : 'out' };
+  const taken = first === 'svd' || (typeof first === 'object' && first !== null && 'svd' in first);
+  return { svd: chainShape(term) === 'pair' && taken ? 'core' : 'out' };
 }
 
 /** Why a factor cannot have its form, or null. */
 function misfit(spec: AdapterSpec, index: number): string | null {
   const { init, share } = spec.factors[index]!;
-  const operands = operandsOf(spec);
+  const term = deltaTerm(spec.delta);
+  const { operands } = term;
   const letters = operands[index] ?? [];
-  if (init === 'eye') return letters.length === 2 ? null : 'it is not a matrix';
+  if (init === 'eye' || init === 'orthogonal') return letters.length === 2 ? null : 'it is not a matrix';
   if (typeof init === 'string' || !('svd' in init)) return null;
+  if (share !== 'site' && share !== 'group')
+    return `it is shared by ${share}, and singular vectors are those of a layer or a group`;
   if (init.svd === 'in') {
-    return letters.length === 2 && letters[0] === 'i' ? null : 'it does not read the input of the layer';
+    return letters.length === 2 && letters[0] === term.in[0]
+      ? null
+      : 'it does not read the input of the layer';
   }
   if (init.svd === 'out') {
-    return letters.length === 2 && letters[1] === 'o' ? null : 'it does not give the output of the layer';
+    return letters.length === 2 && letters[1] === term.out[0]
+      ? null
+      : 'it does not give the output of the layer';
   }
   if (share !== 'site') return 'it is shared, and every layer has its own core';
-  const chained = operands.every(
-    (operand, k) => operand.length === 2 && operand[0] === (k === 0 ? 'i' : operands[k - 1]![1]),
-  );
-  if (!chained) return 'the factors are not a chain of matrices';
+  if (!isChain(term)) return 'the factors are not a chain of matrices';
   const isPart = (k: number, part: 'in' | 'out') => {
     const form = spec.factors[k]!.init;
     return typeof form === 'object' && 'svd' in form && form.svd === part;
@@ -196,4 +221,17 @@ function misfit(spec: AdapterSpec, index: number): string | null {
   const before = index === 0 || (index === 1 && isPart(0, 'in'));
   const after = index === operands.length - 1 || (index === operands.length - 2 && isPart(index + 1, 'out'));
   return before && after ? null : 'the factors next to it are not the singular vectors that belong to it';
+}
+
+/** Singular vectors times powers of their values have signs and scales of their own, which no core or residual takes back. */
+function powerProblem(spec: AdapterSpec, index: number): string | null {
+  const { init } = spec.factors[index]!;
+  if (typeof init === 'string' || !('svd' in init) || init.power === undefined) return null;
+  if (init.svd === 'core') return 'a core has no power';
+  const decomposed = spec.factors.some(
+    ({ init: other }) => typeof other === 'object' && 'svd' in other && other.svd === 'core',
+  );
+  return decomposed || needsResidual(spec)
+    ? 'next to a core, and with a residual base, vectors have no power'
+    : null;
 }

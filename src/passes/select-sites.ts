@@ -1,4 +1,5 @@
 import type { AdapterSpec } from '../adapter/description.js';
+import { readDescription } from '../adapter/description-check.js';
 import { METHODS } from '../adapter/methods/index.js';
 import { LOTR } from '../adapter/methods/lotr.js';
 import type { Carry, Lowering, ShareRule } from '../adapter/saved-plan.js';
@@ -33,20 +34,26 @@ interface SelectPassOptions {
 
 /** A method by name, or any adapter description as JSON. */
 const method: OptionSpec<AdapterSpec> = {
-  doc: `adapter method (${[...METHODS.keys()].join(', ')}), or an adapter description as JSON`,
+  doc: 'adapter method by name, or an adapter description as JSON (docs/methods.md)',
   default: LOTR,
   print: (spec) => (METHODS.get(spec.method) === spec ? spec.method : JSON.stringify(spec)),
   parse: (text) => {
     if (text.startsWith('{')) {
+      let value: unknown;
       try {
-        return JSON.parse(text) as AdapterSpec;
+        value = JSON.parse(text);
       } catch {
         throw new Error('takes a method name or JSON');
       }
+      try {
+        return readDescription(value, 'the description');
+      } catch (error) {
+        if (!(error instanceof LotrcError)) throw error;
+        throw new Error(`cannot take it: ${error.diagnostics[0]!.message}`);
+      }
     }
     const spec = METHODS.get(text);
-    if (!spec)
-      throw new Error(`takes ${[...METHODS.keys()].join(' or ')} or a description in JSON, not "${text}"`);
+    if (!spec) throw new Error(`takes a name of docs/methods.md or a description in JSON, not "${text}"`);
     return spec;
   },
 };

@@ -10,11 +10,11 @@ import {
   residualWeight,
   type StoredMatrix,
 } from '../../src/init/index.js';
-import { NormalTensor } from '../../src/init/normal.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 import type { DType } from '../../src/ir/dtype.js';
 import { f32Tensor, i64Tensor, MemoryTensor, type TensorData } from '../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../src/ir/values.js';
+import { normalTensor } from '../support/normal.js';
 
 const [IN, OUT, RANK] = [11, 7, 3];
 const IDS = ['enc.q', 'enc.v', 'dec.q'];
@@ -53,7 +53,7 @@ function planOf(spec: AdapterSpec, options: { seed?: number; rank?: number } = {
 /** One weight per site: the first is stored transposed, the second is float16 under alpha = 0.5, the third float64. */
 function stored(site: SiteRow): StoredMatrix {
   const index = IDS.indexOf(site.id);
-  const values = toF64(new NormalTensor('f64', [IN * OUT], 0.3, 9, site.id));
+  const values = toF64(normalTensor('f64', [IN * OUT], 0.3, 9, site.id));
   if (index === 0)
     return { data: new MemoryTensor('f32', [OUT, IN], encodeFloats('f32', values)), layout: 'oi', alpha: 1 };
   if (index === 1)
@@ -120,7 +120,7 @@ describe('random factors', () => {
 
   test('values depend on seed and name alone', () => {
     const a = initFactors(planOf(LOTR), refused).get('lotr/11x7/R')!;
-    expect(a.digest()).toBe(new NormalTensor('f32', [IN, RANK], 1, 0, 'lotr/11x7/R').digest());
+    expect(a.digest()).toBe(normalTensor('f32', [IN, RANK], 1, 0, 'lotr/11x7/R').digest());
     expect(
       initFactors(planOf(LOTR, { seed: 1 }), refused)
         .get('lotr/11x7/R')!
@@ -133,10 +133,10 @@ describe('random factors', () => {
 
   test('fan-in divides the variance by the first extent', () => {
     const factors = initFactors(planOf(parseInit('fan-in', LOTR)), refused);
-    const unit = toF64(new NormalTensor('f64', [IN, RANK], 1, 0, 'lotr/11x7/R'));
+    const unit = toF64(normalTensor('f64', [IN, RANK], 1, 0, 'lotr/11x7/R'));
     const scaled = toF64(factors.get('lotr/11x7/R')!);
     expect(scaled[5]! / unit[5]!).toBeCloseTo(Math.sqrt(1 / IN), 6);
-    const last = toF64(new NormalTensor('f64', [RANK, OUT], 1, 0, 'lotr/11x7/L'));
+    const last = toF64(normalTensor('f64', [RANK, OUT], 1, 0, 'lotr/11x7/L'));
     expect(toF64(factors.get('lotr/11x7/L')!)[4]! / last[4]!).toBeCloseTo(Math.sqrt(1 / RANK), 6);
   });
 
@@ -255,8 +255,8 @@ test('a large weight is streamed in several chunks, equal to the whole', () => {
     groups: [{ ...small.groups[0]!, in: inn, out, rank: 1 }],
     sites: [small.sites[0]!],
   };
-  const data = new NormalTensor('f32', [inn, out], 1, 4, 'large');
-  const [u, v] = [new NormalTensor('f32', [inn, 1], 1, 4, 'u'), new NormalTensor('f32', [1, out], 1, 4, 'v')];
+  const data = normalTensor('f32', [inn, out], 1, 4, 'large');
+  const [u, v] = [normalTensor('f32', [inn, 1], 1, 4, 'u'), normalTensor('f32', [1, out], 1, 4, 'v')];
   const factors = new Map<string, TensorData>([
     ['lora/enc.q/A', u],
     ['lora/enc.q/B', v],

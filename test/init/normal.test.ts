@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { ln, NormalTensor, normalQuantile } from '../../src/init/normal.js';
+import { ln, normalQuantile } from '../../src/init/normal.js';
 import { toF32, toF64 } from '../../src/ir/values.js';
+import { normalTensor } from '../support/normal.js';
 
 // reference values: CPython 3 statistics.NormalDist().inv_cdf, and decimal logarithms rounded once to float64
 const QUANTILES: readonly (readonly [number, number])[] = [
@@ -66,9 +67,9 @@ describe('normalQuantile', () => {
   });
 });
 
-describe('NormalTensor', () => {
+describe('DrawnTensor', () => {
   test('its first values are fixed for good', () => {
-    const tensor = new NormalTensor('f32', [5, 3], 1, 0, 'lotr/128x128/R');
+    const tensor = normalTensor('f32', [5, 3], 1, 0, 'lotr/128x128/R');
     expect(Array.from(toF32(tensor).subarray(0, 6))).toMatchInlineSnapshot(`
       [
         -0.8033967614173889,
@@ -84,17 +85,15 @@ describe('NormalTensor', () => {
   });
 
   test('the element type only changes the rounding', () => {
-    const wide = toF64(new NormalTensor('f64', [7], 0.5, 2, 'w'));
-    expect(Array.from(toF32(new NormalTensor('f32', [7], 0.5, 2, 'w')))).toEqual(
-      Array.from(wide, Math.fround),
-    );
-    for (const [i, value] of toF64(new NormalTensor('bf16', [7], 0.5, 2, 'w')).entries()) {
+    const wide = toF64(normalTensor('f64', [7], 0.5, 2, 'w'));
+    expect(Array.from(toF32(normalTensor('f32', [7], 0.5, 2, 'w')))).toEqual(Array.from(wide, Math.fround));
+    for (const [i, value] of toF64(normalTensor('bf16', [7], 0.5, 2, 'w')).entries()) {
       expect(Math.abs(value - wide[i]!)).toBeLessThan(2 ** -8 * Math.abs(wide[i]!));
     }
   });
 
   test('slices and chunks are parts of the whole', () => {
-    const tensor = new NormalTensor('f32', [233, 317], 2, 5, 'big');
+    const tensor = normalTensor('f32', [233, 317], 2, 5, 'big');
     const whole = Buffer.from(tensor.bytes());
     expect(Buffer.from(tensor.slice(1001, 5003)).equals(whole.subarray(1001, 6004))).toBe(true);
     expect(Buffer.from(tensor.slice(whole.length - 3, 100)).equals(whole.subarray(-3))).toBe(true);
@@ -106,7 +105,7 @@ describe('NormalTensor', () => {
 
   test('is normal: moments, Kolmogorov-Smirnov, no correlation of neighbours', () => {
     const n = 100_000;
-    const values = toF64(new NormalTensor('f64', [n], 1, 11, 'statistics')).slice();
+    const values = toF64(normalTensor('f64', [n], 1, 11, 'statistics')).slice();
     const moment = (k: number) => values.reduce((sum, v) => sum + v ** k, 0) / n;
     // four standard errors of each estimate
     expect(Math.abs(moment(1))).toBeLessThan(4 / Math.sqrt(n));

@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { addGram, orthonormalRows, product, productTransposed, transpose } from '../../src/init/dense.js';
 import { symmetricEigen } from '../../src/init/eigen.js';
-import { NormalTensor } from '../../src/init/normal.js';
 import { chooseMethod, type Tucker, tucker2, type WeightStack } from '../../src/init/tucker.js';
 import { toF64 } from '../../src/ir/values.js';
+import { normalTensor } from '../support/normal.js';
 
-const random = (name: string, ...shape: number[]) =>
-  toF64(new NormalTensor('f64', shape, 1, 1, name)).slice();
+const random = (name: string, ...shape: number[]) => toF64(normalTensor('f64', shape, 1, 1, name)).slice();
 
 function stackOf(weights: readonly Float64Array[], inn: number, out: number): WeightStack {
   return { count: weights.length, in: inn, out, weight: (index) => weights[index]! };

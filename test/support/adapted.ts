@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { effectiveScale, factorShape } from '../../src/adapter/description.js';
+import { effectiveScale } from '../../src/adapter/description.js';
+import { factorNames, planFactors } from '../../src/adapter/plan-factors.js';
 import { constantData } from '../../src/ir/constants.js';
 import type { Model } from '../../src/ir/model.js';
 import { readModelBytes } from '../../src/ir/onnx/reader.js';
@@ -8,7 +9,6 @@ import type { NdArray } from '../../src/ir/ops/core/define.js';
 import { elementCount } from '../../src/ir/shape.js';
 import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
 import { toF64 } from '../../src/ir/values.js';
-import { factorNames, factorTensors } from '../../src/passes/adapters/plan.js';
 import { differentiate } from '../../src/passes/autodiff/engine.js';
 import { inferShapes } from '../../src/passes/infer-shapes.js';
 import { apply, rewrite, strip } from '../../src/rewrite.js';
@@ -43,8 +43,7 @@ export async function checkAdapted(
   const factors = new Map<string, TensorData>();
   const deltas = new Map<string, Float64Array>();
   for (const row of plan.plans) {
-    for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
-      const shape = factorShape(row.spec, factor, inn, out, rank);
+    for (const { name, shape } of planFactors([row])) {
       factors.set(name, f32Tensor(shape, noise(elementCount(shape), 61 + factors.size)));
     }
     for (const site of row.sites) {
@@ -116,7 +115,7 @@ export function factorGradientError(
   const given = new Map<string, NdArray>();
   for (const [name, { shape, data }] of Object.entries(feeds))
     given.set(name, { shape, data: Float64Array.from(data as ArrayLike<number>, Number) });
-  const names = new Set(plan.plans.flatMap((row) => factorTensors(row).map(({ name }) => name)));
+  const names = new Set(planFactors(plan.plans).map(({ name }) => name));
   for (const name of names) {
     const { shape } = graph.own(name)!.constant!;
     given.set(name, { shape, data: Float64Array.from(noise(elementCount(shape), 61 + given.size)) });

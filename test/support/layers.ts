@@ -1,11 +1,11 @@
-import { factorShape } from '../../src/adapter/description.js';
+import { planFactors } from '../../src/adapter/plan-factors.js';
 import { type Attr, attrFloat, attrInt, attrInts } from '../../src/ir/attr.js';
 import { type DType, dtypeToOnnx } from '../../src/ir/dtype.js';
 import { Graph, Model, type Value } from '../../src/ir/model.js';
 import { elementCount, tensorType } from '../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor, type TensorData } from '../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../src/ir/values.js';
-import { factorTensors, writePlan } from '../../src/passes/adapters/plan.js';
+import { writePlan } from '../../src/passes/adapters/plan.js';
 import { type SelectOptions, selectSites } from '../../src/passes/sites/plan.js';
 import { noise } from './ort.js';
 
@@ -112,8 +112,7 @@ export function planned(model: Model, options: Partial<SelectOptions> = {}): Rea
   writePlan(model, plan);
   const factors = new Map<string, TensorData>();
   for (const row of plan.plans) {
-    for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
-      const shape = factorShape(row.spec, factor, inn, out, rank);
+    for (const { name, shape } of planFactors([row])) {
       factors.set(name, f32Tensor(shape, noise(elementCount(shape), 31 + factors.size)));
     }
   }

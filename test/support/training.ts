@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { factorShape } from '../../src/adapter/description.js';
+import { planFactors } from '../../src/adapter/plan-factors.js';
 import { emitTraining } from '../../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
@@ -9,7 +9,7 @@ import type { TensorData } from '../../src/ir/tensor.js';
 import { toF32, toIntegers } from '../../src/ir/values.js';
 import { insertAdapters } from '../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../src/passes/adapters/lower.js';
-import { factorTensors, writePlan } from '../../src/passes/adapters/plan.js';
+import { writePlan } from '../../src/passes/adapters/plan.js';
 import type { GraphSignature, Signature } from '../../src/train/signature.js';
 import { feedsOf, type Oracle, planOf } from './oracle.js';
 import type { Tensor } from './ort.js';
@@ -40,9 +40,9 @@ export function writeOracle(oracle: Oracle, path: string): void {
   const row = planOf(oracle, model);
   writePlan(model, { version: 1, plans: [row] });
   const factors = new Map<string, TensorData>();
-  for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
+  for (const { name, shape } of planFactors([row])) {
     const data = oracle.tensors.get(name)!;
-    const expected = factorShape(row.spec, factor, inn, out, rank);
+    const expected = shape;
     if (data.shape.join() !== expected.join())
       throw new Error(`${name} is [${data.shape}], not [${expected}]`);
     factors.set(name, data);

@@ -1,3 +1,5 @@
+import { METHODS } from '../../../src/adapter/methods/index.js';
+import { formText } from '../../../src/init/spec.js';
 import { kebab } from '../../../src/options/flags.js';
 import { type Range, rangeText } from '../../../src/options/range.js';
 import { LOSS_KINDS, lossDef } from '../../../src/train/losses/index.js';
@@ -5,6 +7,21 @@ import { OPTIMIZER_KINDS, optimizerDef } from '../../../src/train/optimizers/ind
 
 /** Every table that a document may hold, by its name there, as Markdown. */
 export const TABLES: Readonly<Record<string, () => string>> = {
+  methods: () =>
+    table(
+      ['`--method`', 'delta', 'factors: share, mode, at the start', 'scale'],
+      [...METHODS.values()].map(({ method, delta, factors, scaling, scale }) => [
+        `\`${method}\``,
+        `\`${delta}\``,
+        factors
+          .map(({ name, share, mode, init, slice }) => {
+            const part = slice ? ', leading part' : '';
+            return `\`${name}\`: ${share}${part}, ${mode}, ${formText(init)}`;
+          })
+          .join('<br>'),
+        SCALES[scaling].replace('scale', `${scale}`),
+      ]),
+    ),
   losses: () =>
     table(
       ['`--loss`', 'what it is', 'output', 'labels', 'options'],
@@ -35,6 +52,9 @@ export const TABLES: Readonly<Record<string, () => string>> = {
       }),
     ),
 };
+
+/** What D is multiplied by. */
+const SCALES = { rank: 'scale / rank', 'sqrt-rank': 'scale / sqrt(rank)', none: 'scale' } as const;
 
 type Numbers = Readonly<
   Record<string, Range & { readonly default: number; readonly whole?: true; readonly doc: string }>

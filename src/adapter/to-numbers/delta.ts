@@ -20,10 +20,11 @@ export function deltaParts(
   const split = splitAtInput(term);
   if (!split) return { left: null, right: turned(wholeDelta(term, factors, extents), transposed) };
   const first = factors[split.first]!;
-  const rest = evaluateTerm(
+  const { data } = evaluateTerm(
     split.rest,
     split.others.map((k) => factors[k]!),
   );
+  const rest = { shape: [first.shape[1]!, extents.out], data };
   return transposed ? { left: turned(rest, true), right: turned(first, true) } : { left: first, right: rest };
 }
 

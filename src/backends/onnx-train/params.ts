@@ -1,3 +1,5 @@
+import { isTrained } from '../../adapter/description.js';
+import { planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow, WeightRow } from '../../adapter/saved-plan.js';
 import { formText } from '../../init/index.js';
 import { attrInts } from '../../ir/attr.js';
@@ -13,7 +15,7 @@ import { closest, type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
-import { factorTensors } from '../../passes/adapters/plan.js';
+import { reproducible } from '../../passes/adapters/seeded.js';
 import { dropStored, storedWeight } from '../../passes/adapters/weight.js';
 import { findLinears } from '../../passes/sites/find.js';
 import { weightDigest } from '../../passes/sites/reading.js';
@@ -43,24 +45,22 @@ export function collectParams(
 ): readonly Param[] {
   const params: Param[] = [];
   const names = new Set(plans.flatMap((row) => row.spec.factors.map(({ name }) => name)));
-  for (const plan of plans) {
-    for (const tensor of factorTensors(plan)) {
-      const spec = plan.spec.factors[tensor.factor]!;
-      const site = plan.sites.find((row) => Object.values(row.factors).includes(tensor.name));
-      const held = data.get(tensor.name)!;
-      const row: ParamRow = {
-        name: tensor.name,
-        factor: spec.name,
-        group: tensor.group,
-        site: site?.id ?? null,
-        shape: held.shape,
-        dtype: 'f32',
-        init: formText(spec.init),
-        lrMultiplier: options.lrMultipliers[spec.name] ?? spec.lrMultiplier,
-        trainable: spec.mode === 'trainable' && (options.train?.includes(spec.name) ?? true),
-      };
-      params.push({ row, data: held });
-    }
+  const made = reproducible({ version: 1, plans }, data);
+  for (const { name, spec, group, site } of planFactors(plans)) {
+    if (made.has(name)) continue;
+    const held = data.get(name)!;
+    const row: ParamRow = {
+      name,
+      factor: spec.name,
+      group,
+      site: site?.id ?? null,
+      shape: held.shape,
+      dtype: 'f32',
+      init: formText(spec.init),
+      lrMultiplier: options.lrMultipliers[spec.name] ?? spec.lrMultiplier,
+      trainable: isTrained(spec) && (options.train?.includes(spec.name) ?? true),
+    };
+    params.push({ row, data: held });
   }
   for (const { row: weight, data: held, trainable } of weights) {
     const row: ParamRow = {
@@ -77,7 +77,7 @@ export function collectParams(
     params.push({ row, data: held });
   }
   const frozen = plans.flatMap(({ spec }) =>
-    spec.factors.flatMap(({ name, mode }) => (mode === 'frozen' ? [name] : [])),
+    spec.factors.flatMap((factor) => (isTrained(factor) ? [] : [factor.name])),
   );
   checkNames(params, weights, frozen, options);
   if (!params.some(({ row }) => row.trainable)) {
@@ -115,6 +115,7 @@ function checkNames(
 ): void {
   const known = new Set([
     ...params.map(({ row }) => row.factor),
+    ...frozen,
     ...weights.flatMap(({ row }) => row.places.map(({ tensor }) => tensor)),
   ]);
   const hint = `there are ${[...known].join(', ')}`;

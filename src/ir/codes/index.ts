@@ -9,6 +9,7 @@ export * as kernelIr from './kernel-ir.js';
 export * as kernels from './kernels.js';
 export * as load from './load.js';
 export * as logs from './logs.js';
+export * as methods from './methods.js';
 export * as passes from './passes.js';
 export * as refusedSites from './refused-sites.js';
 export * as shapes from './shapes.js';

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { effectiveScale } from '../../adapter/description.js';
+import { factorNames, readBy } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow } from '../../adapter/saved-plan.js';
 import { deltaTerm, splitAtInput } from '../../adapter/terms.js';
 import { notLora } from '../codes/files.js';
@@ -51,9 +52,10 @@ export function toPeft(
   for (const site of plan.sites) {
     const group = plan.groups.find(({ id }) => id === site.group);
     if (!group) return refuse(`layer "${site.id}" is in no group`);
-    const chain = spec.factors.map(({ name, share }) => {
-      const tensor = (share === 'group' ? group : site).factors[name];
-      return factors.get(tensor ?? '') ?? refuse(`there are no values for ${name} of layer "${site.id}"`);
+    const chain = factorNames(plan, site).map((tensor, k) => {
+      const { name } = spec.factors[k]!;
+      const data = factors.get(tensor) ?? refuse(`there are no values for ${name} of layer "${site.id}"`);
+      return readBy(plan, site, k, data);
     });
     const a = transposedF32(chain[split.first]!);
     const b = transposedTermF32(

@@ -1,4 +1,4 @@
-import { factorShape as extentsOf } from '../../adapter/description.js';
+import { planFactors } from '../../adapter/plan-factors.js';
 import { PLAN_KEY, type SavedPlan, type WeightRow } from '../../adapter/saved-plan.js';
 import { factorShape, factorsMissing, notAnAdapter, otherBase, otherPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
@@ -7,12 +7,16 @@ import type { TensorData } from '../../ir/tensor.js';
 import { MATRIX } from '../sites/stacked.js';
 import { baseNode } from './insert.js';
 import { factorData } from './merge.js';
-import { factorTensors, outputsByName, planIn, requirePlan, samePlan, withWeights } from './plan.js';
+import { outputsByName, planIn, requirePlan, samePlan, withWeights } from './plan.js';
+import { reproducible, withSeeded } from './seeded.js';
 import { requireBaseWeights, trainedWeights, weightsOfFile } from './trained-weights.js';
 
 /** An adapter apart from its model: what a `.safetensors` file holds. */
 export interface Adapter {
-  /** factors by tensor name, group factors first, then weights that were trained in full */
+  /**
+   * factors by tensor name, group factors first, then weights that were trained in full; without those that the seed of the
+   * plan gives again
+   */
   readonly tensors: ReadonlyMap<string, TensorData>;
   readonly metadata: Readonly<Record<string, string>>;
 }
@@ -31,7 +35,8 @@ export function extractAdapter(
   const kept = (held.weights ?? []).filter(({ name }) => !fresh.has(name));
   const plan = withWeights(held, [...kept, ...rows]);
   const data = factorData(model, given);
-  const names = plan.plans.flatMap((row) => factorTensors(row).map(({ name }) => name));
+  const made = reproducible(plan, data);
+  const names = planFactors(plan.plans).flatMap(({ name }) => (made.has(name) ? [] : [name]));
   return {
     tensors: new Map([
       ...names.map((name) => [name, data.get(name)!] as const),
@@ -45,7 +50,7 @@ export function extractAdapter(
 /** The plan of an adapter file. Throws LOTR7002 without one, LOTR3202, LOTR3207 or LOTR3208 when it is not consistent. */
 export function planOfAdapter(adapter: Adapter, file: string): SavedPlan {
   const plan = planIn(adapter.metadata) ?? fail(notAnAdapter({ file }));
-  checkFactors(plan, adapter.tensors);
+  checkFactors(plan, withSeeded(plan, adapter.tensors));
   return plan;
 }
 
@@ -71,17 +76,15 @@ export function weightsFor(
 /** Every factor of a plan must be there, in float32 and with the plan's extents. */
 export function checkFactors(plan: SavedPlan, tensors: ReadonlyMap<string, TensorData>): void {
   const missing: string[] = [];
-  for (const row of plan.plans) {
-    for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
-      const data = tensors.get(name);
-      if (!data) {
-        missing.push(name);
-        continue;
-      }
-      const wanted = `f32[${extentsOf(row.spec, factor, inn, out, rank).join(',')}]`;
-      const found = `${data.dtype}[${data.shape.join(',')}]`;
-      if (found !== wanted) fail(factorShape({ name, found, wanted }));
+  for (const { name, shape } of planFactors(plan.plans)) {
+    const data = tensors.get(name);
+    if (!data) {
+      missing.push(name);
+      continue;
     }
+    const wanted = `f32[${shape.join(',')}]`;
+    const found = `${data.dtype}[${data.shape.join(',')}]`;
+    if (found !== wanted) fail(factorShape({ name, found, wanted }));
   }
   if (missing.length > 0) fail(factorsMissing({ names: missing, from: 'the adapter file' }));
 }

@@ -1,11 +1,12 @@
+import { factorNames, planFactors } from '../../adapter/plan-factors.js';
 import type { Carry, PlanRow, SiteRow } from '../../adapter/saved-plan.js';
-import { operandsOf } from '../../adapter/terms.js';
+import { deltaTerm } from '../../adapter/terms.js';
 import { byteLengthOf } from '../../ir/dtype.js';
 import type { Model } from '../../ir/model.js';
 import { elementCount, tensorType } from '../../ir/shape.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { CONVOLUTION } from './conv-layer.js';
-import { factorNames, factorTensors, patchPlan, requirePlan } from './plan.js';
+import { patchPlan, requirePlan } from './plan.js';
 import { isOverridable, requireIrVersion } from './weight.js';
 
 /**
@@ -19,23 +20,23 @@ import { isOverridable, requireIrVersion } from './weight.js';
 export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, TensorData> {
   const plan = requirePlan(model, 'carry factors');
   const data = new Map<string, TensorData>();
+  const tensors = planFactors(plan.plans);
   for (const row of plan.plans) {
     const carry = form ?? row.carry;
     // before IR version 4 a caller could not override the defaults
     if (carry === 'optional') requireIrVersion(model, 4);
-    const operands = operandsOf(row.spec);
     const symbols = rankSymbols(row);
     const convolved = convolvedFactors(row);
-    for (const { name, factor } of factorTensors(row)) {
+    for (const { name, factor, spec } of tensors.filter((tensor) => tensor.row === row)) {
       const value = model.graph.own(name);
       if (!value?.constant || isOverridable(model, value)) continue;
       const held = value.constant;
       data.set(name, held);
-      if (carry === 'embedded') continue;
+      // what follows from a seed is the same for every adapter of the plan
+      if (carry === 'embedded' || spec.mode === 'seeded') continue;
+      const letters = deltaTerm(row.spec.delta).operands[factor]!;
       const extents = <T>(rank: (letter: string) => T): (T | number)[] =>
-        operands[factor]!.map((letter, axis) =>
-          letter === 'i' || letter === 'o' ? held.shape[axis]! : rank(letter),
-        );
+        letters.map((letter, axis) => (symbols.get(name)!.has(letter) ? rank(letter) : held.shape[axis]!));
       const symbolic = extents((letter) => symbols.get(name)!.get(letter)!);
       const rank = convolved.has(name) ? 1 : 0;
       const shape = extents(() => rank);
@@ -61,17 +62,28 @@ function convolvedFactors(row: PlanRow): ReadonlySet<string> {
 
 /**
  * A symbol for every rank of every factor tensor: equal where the extents must be equal, so that a runtime can check
- * them. A rank that some shared factor has is one per group, any other one per site.
+ * them. A rank that some factor of a group has is one per group, any other one per site. A letter that is left out keeps its extent.
  */
 function rankSymbols(row: PlanRow): ReadonlyMap<string, ReadonlyMap<string, string>> {
-  const operands = operandsOf(row.spec);
-  const shared = new Set(row.spec.factors.flatMap(({ share }, k) => (share === 'group' ? operands[k]! : [])));
+  const { operands, result } = deltaTerm(row.spec.delta);
+  const { factors, extents = {} } = row.spec;
+  // ranks that values outside the caller's reach have are those of the plan
+  const bound = new Set([
+    ...result,
+    ...Object.keys(extents),
+    ...factors.flatMap(({ mode, share, slice }, k) => {
+      const fixed = mode === 'seeded' || slice || (share !== 'site' && share !== 'group');
+      return fixed ? operands[k]! : [];
+    }),
+  ]);
+  const shared = new Set(factors.flatMap(({ share }, k) => (share === 'group' ? operands[k]! : [])));
   const symbols = new Map<string, Map<string, string>>();
   for (const site of row.sites) {
     for (const [k, name] of factorNames(row, site).entries()) {
       const own = symbols.get(name) ?? new Map<string, string>();
       symbols.set(name, own);
       for (const letter of operands[k]!) {
+        if (bound.has(letter)) continue;
         own.set(letter, `rank_${letter}_${shared.has(letter) ? site.group : site.id}`);
       }
     }

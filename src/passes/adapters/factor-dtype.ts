@@ -1,4 +1,5 @@
-import type { Carry, FactorDType, PlanRow } from '../../adapter/saved-plan.js';
+import { planFactors } from '../../adapter/plan-factors.js';
+import type { Carry, FactorDType } from '../../adapter/saved-plan.js';
 import { attrInt } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { conflict } from '../../ir/codes/sites.js';
@@ -8,7 +9,7 @@ import type { Model, Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
 import { f32Tensor, MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
-import { factorTensors, readPlan } from './plan.js';
+import { readPlan } from './plan.js';
 
 /**
  * The half-precision type that all layers of a plan compute in; null when it is float32 or float64. `dtypes`: types of the
@@ -90,13 +91,9 @@ export function narrowed(data: TensorData, dtype: FactorDType): TensorData {
 }
 
 function* narrowOf(model: Model): Iterable<readonly [Value, FactorDType]> {
-  const rows: readonly PlanRow[] = readPlan(model)?.plans ?? [];
-  for (const row of rows) {
-    if (!row.factorDType) continue;
-    for (const { name } of factorTensors(row)) {
-      const value = model.graph.own(name);
-      if (value) yield [value, row.factorDType];
-    }
+  for (const { name, row } of planFactors(readPlan(model)?.plans ?? [])) {
+    const value = row.factorDType ? model.graph.own(name) : undefined;
+    if (value) yield [value, row.factorDType!];
   }
 }
 

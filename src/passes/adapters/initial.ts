@@ -1,3 +1,4 @@
+import { planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
 import { transpose } from '../../init/dense.js';
 import {
@@ -33,13 +34,14 @@ export function initialFactors(
   const plan = requirePlan(model, 'initialise factors');
   const outputs = outputsByName(model);
   const all = new Map<string, TensorData>();
+  const tensors = planFactors(plan.plans);
   const rows: PlanRow[] = [];
   for (const row of plan.plans) {
     for (const diagnostic of checkInit(row.spec)) report(diagnostic);
     const weights: WeightAccess = {
       weight: (site) => matrixOf(baseNode(outputs, site, site.uses[0]!).identity),
     };
-    const factors = initFactors(row, weights);
+    const factors = initFactors(row, weights, { tensors });
     for (const [name, data] of factors) all.set(name, data);
     rows.push(needsResidual(row.spec) ? takeLeadingPart(model, row, outputs, factors) : row);
   }

@@ -1,4 +1,5 @@
-import { effectiveScale } from '../../adapter/description.js';
+import { effectiveScale, factorShape } from '../../adapter/description.js';
+import { factorNames, groupOf, planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
 import { operandsOf } from '../../adapter/terms.js';
 import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
@@ -11,7 +12,8 @@ import type { TensorData } from '../../ir/tensor.js';
 import { weightDigest } from '../sites/reading.js';
 import { type BaseLayer, baseLayer } from './base-layer.js';
 import { eraseDead } from './erase.js';
-import { factorNames, factorTensors, groupOf, type Outputs, outputsByName, requirePlan } from './plan.js';
+import { leadingPart } from './leading-part.js';
+import { type Outputs, outputsByName, requirePlan } from './plan.js';
 import { addStored, storedWeight } from './weight.js';
 
 /** domain and name of the IR op that represents an adapted layer */
@@ -27,13 +29,13 @@ export const ADAPTED = 'lotrc::LoTRLinear';
 export function insertAdapters(model: Model, factors: ReadonlyMap<string, TensorData>): void {
   const plan = requirePlan(model, 'insert adapters');
   const outputs = outputsByName(model);
+  for (const { name } of planFactors(plan.plans)) {
+    const data = factors.get(name);
+    if (!data) throw new Error(`no data for factor "${name}"`);
+    if (model.graph.own(name)) fail(nameTaken({ name }));
+    addStored(model, name, data);
+  }
   for (const row of plan.plans) {
-    for (const { name } of factorTensors(row)) {
-      const data = factors.get(name);
-      if (!data) throw new Error(`no data for factor "${name}"`);
-      if (model.graph.own(name)) fail(nameTaken({ name }));
-      addStored(model, name, data);
-    }
     for (const site of row.sites) {
       for (const use of site.uses) replaceBase(model, row, site, use, baseNode(outputs, site, use));
     }
@@ -62,7 +64,10 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
   const opset = opsetOf(graph);
   if (opset < 7) fail(oldOpset({ opset, site: site.id }));
   const group = groupOf(row, site);
-  const factors = factorNames(row, site).map((name) => model.graph.own(name)!);
+  const factors = factorNames(row, site).map((name, k) => {
+    const whole = model.graph.own(name)!;
+    return row.spec.factors[k]!.slice ? leadingPart(model, whole, factorShape(row.spec, k, group)) : whole;
+  });
   const attrs = new Map<string, HeldAttr>([
     ['delta', attrString(row.spec.delta)],
     ['scale', attrFloat(effectiveScale(row.spec, group.rank))],

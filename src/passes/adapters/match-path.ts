@@ -1,3 +1,4 @@
+import { groupOf } from '../../adapter/plan-factors.js';
 import type { PlanRow, SavedPlan, SiteRow, WeightRow } from '../../adapter/saved-plan.js';
 import { noSuchLayer } from '../../ir/codes/adapters.js';
 import { constantData } from '../../ir/constants.js';
@@ -8,7 +9,6 @@ import { namesOf, nearestPaths } from '../sites/patterns.js';
 import { digester, useRows } from '../sites/plan.js';
 import { weightDigest } from '../sites/reading.js';
 import type { Site } from '../sites/site.js';
-import { groupOf } from './plan.js';
 
 /** A layer of an adapter's plan and the layer of another file that it is put on. */
 export interface MatchedLayer {

@@ -54,7 +54,7 @@ export function matchSum(model: Model, top: Node, wanted: Wanted): FoundLayer | 
   return typeof constants === 'string' ? constants : { identity, x, w, rest, attrs, constants };
 }
 
-/** The layer that reads W + D; null where the node is not the base or its weight is no such sum. */
+/** The layer that reads W + D; null where the node is not the base or its weight is not such a sum. */
 function matchDense(model: Model, top: Node, wanted: Wanted): FoundLayer | string | null {
   const base = baseLayer(top, wanted.op);
   const sum = base?.w?.producer;

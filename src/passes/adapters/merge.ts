@@ -1,4 +1,5 @@
 import { effectiveScale } from '../../adapter/description.js';
+import { factorNames, groupOf, planFactors, readBy } from '../../adapter/plan-factors.js';
 import { PLAN_KEY, type PlanRow, type SiteRow } from '../../adapter/saved-plan.js';
 import { deltaTerm, operandsOf } from '../../adapter/terms.js';
 import { factorShape, factorsMissing, mergeRefused } from '../../ir/codes/adapters.js';
@@ -12,7 +13,7 @@ import { eraseDead } from './erase.js';
 import { widened } from './factor-dtype.js';
 import { baseOf } from './insert.js';
 import { MergedTensor } from './merged-tensor.js';
-import { factorNames, factorTensors, groupOf, outputsByName, readPlan, requirePlan } from './plan.js';
+import { outputsByName, readPlan, requirePlan } from './plan.js';
 import { raiseAdapters } from './raise.js';
 import { removeFactors, restoreBase } from './strip.js';
 import {
@@ -62,14 +63,12 @@ export function factorData(
   const plan = readPlan(model);
   const found = new Map<string, TensorData>();
   const missing: string[] = [];
-  for (const row of plan?.plans ?? []) {
-    for (const { name } of factorTensors(row)) {
-      const value = model.graph.own(name);
-      const embedded = value && !isOverridable(model, value) ? value.constant : null;
-      const data = given.get(name) ?? embedded;
-      if (data) found.set(name, widened(data));
-      else missing.push(name);
-    }
+  for (const { name } of planFactors(plan?.plans ?? [])) {
+    const value = model.graph.own(name);
+    const embedded = value && !isOverridable(model, value) ? value.constant : null;
+    const data = given.get(name) ?? embedded;
+    if (data) found.set(name, widened(data));
+    else missing.push(name);
   }
   if (missing.length > 0)
     fail(factorsMissing({ names: missing, from: given.size > 0 ? 'the adapter' : 'the model' }));
@@ -85,7 +84,7 @@ function fitting(row: PlanRow, site: SiteRow, data: ReadonlyMap<string, TensorDa
   ]);
   const operands = operandsOf(row.spec);
   return factorNames(row, site).map((name, k) => {
-    const tensor = data.get(name)!;
+    const tensor = readBy(row, site, k, data.get(name)!);
     const wanted = operands[k]!.map((letter, axis) => {
       const extent = extents.get(letter) ?? tensor.shape[axis] ?? -1;
       extents.set(letter, extent);

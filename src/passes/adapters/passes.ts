@@ -1,3 +1,4 @@
+import { planFactors } from '../../adapter/plan-factors.js';
 import type { Carry, Lowering } from '../../adapter/saved-plan.js';
 import { oneOf } from '../options.js';
 import { definePass } from '../pipeline.js';
@@ -7,7 +8,7 @@ import { initialFactors } from './initial.js';
 import { insertAdapters } from './insert.js';
 import { lowerAdapters } from './lower.js';
 import { mergeAdapters } from './merge.js';
-import { factorTensors, requirePlan } from './plan.js';
+import { requirePlan } from './plan.js';
 import { raiseAdapters } from './raise.js';
 import { shareFactors } from './share-factors.js';
 import { stripAdapters } from './strip.js';
@@ -22,13 +23,14 @@ export const insertAdaptersPass = definePass<object>({
   run(model, _options, ctx) {
     const factors = initialFactors(model, (diagnostic) => ctx.report(diagnostic));
     insertAdapters(model, factors);
-    for (const row of requirePlan(model, 'count adapters').plans) {
+    const { plans } = requirePlan(model, 'count adapters');
+    for (const { sites } of plans) {
       ctx.stat(
         'nodes',
-        row.sites.reduce((sum, site) => sum + site.uses.length, 0),
+        sites.reduce((sum, site) => sum + site.uses.length, 0),
       );
-      ctx.stat('factors', factorTensors(row).length);
     }
+    ctx.stat('factors', planFactors(plans).length);
     return 'changed';
   },
 });

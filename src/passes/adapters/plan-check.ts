@@ -1,92 +1,20 @@
+import type { AdapterSpec } from '../../adapter/description.js';
+import { descriptionFault, specCheck } from '../../adapter/description-check.js';
+import {
+  extent,
+  faultText,
+  fits,
+  flag,
+  list,
+  nullable,
+  object,
+  oneOf,
+  optional,
+  text,
+  texts,
+  whole,
+} from '../../adapter/fields.js';
 import type { PlanRow, WeightRow } from '../../adapter/saved-plan.js';
-import { operandsOf } from '../../adapter/terms.js';
-
-/** Returns what is wrong with a value, or null. */
-type Check = (value: unknown) => string | null;
-type Fields = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function fits(what: string, test: (value: unknown) => boolean): Check {
-  return (value) => (test(value) ? null : `is not ${what}`);
-}
-
-function oneOf(...words: readonly unknown[]): Check {
-  return fits(`one of ${words.join(', ')}`, (value) => words.includes(value));
-}
-
-function object(fields: Readonly<Record<string, Check>>): Check {
-  const checks = Object.entries(fields);
-  return (value) => {
-    if (!isObject(value)) return 'is not an object';
-    for (const [key, check] of checks) {
-      const why = check(Object.hasOwn(value, key) ? value[key] : undefined);
-      if (why !== null) return why.startsWith('is ') ? `has a ${key} that ${why}` : why;
-    }
-    return null;
-  };
-}
-
-function list(check: Check): Check {
-  return (value) => {
-    if (!Array.isArray(value)) return 'is not a list';
-    for (const item of value) {
-      const why = check(item);
-      if (why !== null) return why.startsWith('is ') ? `is a list with an entry that ${why}` : why;
-    }
-    return null;
-  };
-}
-
-const text = fits('text', (value) => typeof value === 'string');
-const number = fits('a finite number', Number.isFinite);
-const whole = fits('a whole number', Number.isSafeInteger);
-const extent = fits('a whole number from 1', (value) => Number.isSafeInteger(value) && (value as number) > 0);
-const flag = fits('true or false', (value) => typeof value === 'boolean');
-const texts = fits(
-  'a list of names',
-  (value) => isObject(value) && Object.values(value).every((name) => typeof name === 'string'),
-);
-const nullable =
-  (check: Check): Check =>
-  (value) =>
-    value === null ? null : check(value);
-const optional =
-  (check: Check): Check =>
-  (value) =>
-    value === undefined ? null : check(value);
-
-const initial = fits(
-  'an initialisation',
-  (value) =>
-    value === 'zeros' ||
-    value === 'eye' ||
-    (isObject(value) &&
-      (Number.isFinite(value.normal) ||
-        Number.isFinite(value.fanIn) ||
-        ['in', 'out', 'core'].includes(value.svd as string))),
-);
-
-const spec = object({
-  method: text,
-  delta: fits(
-    'an einsum ending in "->io"',
-    (value) => typeof value === 'string' && /^[A-Za-z]+(,[A-Za-z]+)*->io$/.test(value),
-  ),
-  scale: number,
-  scaling: oneOf('rank', 'sqrt-rank', 'none'),
-  factors: list(
-    object({
-      name: text,
-      share: oneOf('site', 'group'),
-      init: initial,
-      lrMultiplier: number,
-      mode: oneOf('trainable', 'frozen'),
-    }),
-  ),
-});
 
 const use = object({
   node: text,
@@ -99,7 +27,7 @@ const use = object({
 });
 
 const row = object({
-  spec,
+  spec: specCheck,
   share: text,
   carry: oneOf('embedded', 'inputs', 'optional'),
   lowering: oneOf('fold', 'token', 'dense', 'function'),
@@ -128,8 +56,8 @@ const weight = object({
 
 /** What is wrong with a row of a plan's trained weights, or null. */
 export function faultOfWeight(value: unknown): string | null {
-  const why = weight(value);
-  if (why !== null) return `a trained weight ${why}`;
+  const fault = weight(value);
+  if (fault) return `a trained weight ${faultText(fault)}`;
   const { name, places } = value as WeightRow;
   if (places[0]?.tensor !== name || places[0].transposed)
     return `trained weight "${name}" has no place of its own`;
@@ -173,19 +101,18 @@ function repeated(names: readonly string[]): string | null {
  * rely on every type in it. References from sites to groups are not looked at.
  */
 export function faultOfRow(value: unknown): string | null {
-  const why = row(value);
-  if (why !== null) return `a plan ${why}`;
-  const { spec: adapter, sites } = value as {
-    spec: { delta: string; factors: readonly unknown[] };
+  const wrong = row(value);
+  if (wrong) return `a plan ${faultText(wrong)}`;
+  const { spec, sites } = value as {
+    spec: AdapterSpec;
     sites: readonly { id: string; uses: readonly unknown[] }[];
   };
-  if (operandsOf(adapter).length !== adapter.factors.length) {
-    return `its einsum ${adapter.delta} has another number of operands than the ${adapter.factors.length} factors`;
-  }
+  const unusable = descriptionFault(spec);
+  if (unusable) return `its method ${spec.method} cannot be used: ${unusable.why}`;
   for (const { id, uses } of sites) {
     if (uses.length === 0) return `site "${id}" has no use`;
     const fault = list(use)(uses);
-    if (fault !== null) return `site "${id}" is incomplete: its uses: ${fault}`;
+    if (fault) return `site "${id}" is incomplete: its uses: ${faultText(fault)}`;
   }
   return null;
 }

@@ -1,9 +1,8 @@
 import {
-  type GroupRow,
   PLAN_KEY,
   type PlanRow,
+  planVersion,
   type SavedPlan,
-  type SiteRow,
   type WeightRow,
 } from '../../adapter/saved-plan.js';
 import { badPlan, noPlan } from '../../ir/codes/adapters.js';
@@ -39,8 +38,8 @@ export function parsePlan(text: string): SavedPlan {
   }
   if (typeof data !== 'object' || data === null) return refuse('it is not an object');
   const plan = data as Partial<SavedPlan>;
-  if (plan.version !== 1 && plan.version !== 2)
-    return refuse(`it has version ${JSON.stringify(plan.version)}, this lotrc reads 1 and 2`);
+  if (plan.version !== 1 && plan.version !== 2 && plan.version !== 3)
+    return refuse(`it has version ${JSON.stringify(plan.version)}, this lotrc reads 1, 2 and 3`);
   if (!Array.isArray(plan.plans)) return refuse('it lists no plans');
   for (const row of plan.plans as unknown[]) {
     const fault = faultOfRow(row);
@@ -62,7 +61,8 @@ export function parsePlan(text: string): SavedPlan {
 
 /** The plan with these weights trained in full; its version says whether there are any. */
 export function withWeights({ plans }: SavedPlan, weights: readonly WeightRow[]): SavedPlan {
-  return weights.length > 0 ? { version: 2, plans, weights } : { version: 1, plans };
+  const version = planVersion(plans, weights);
+  return weights.length > 0 ? { version, plans, weights } : { version, plans };
 }
 
 /**
@@ -72,11 +72,12 @@ export function withWeights({ plans }: SavedPlan, weights: readonly WeightRow[])
 export function samePlan(a: SavedPlan, b: SavedPlan): boolean {
   const essence = ({ plans }: SavedPlan) =>
     JSON.stringify(
-      plans.map(({ spec: { delta, scale, scaling, factors }, groups, sites }) => [
+      plans.map(({ spec: { delta, scale, scaling, extents, factors }, groups, sites }) => [
         delta,
         scale,
         scaling,
-        factors.map(({ name, share }) => [name, share]),
+        extents ?? {},
+        factors.map(({ name, share, slice }) => [name, share, slice ?? false]),
         groups.map((row) => [row.id, row.in, row.out, row.rank, row.factors]),
         sites.map(({ id, group, factors: own, uses }) => [
           id,
@@ -107,61 +108,6 @@ export function patchPlan(model: Model, patch: Partial<Pick<PlanRow, 'lowering' 
     Object.entries(patch).every(([key, value]) => row[key as 'carry'] === value),
   );
   if (!same) writePlan(model, { ...plan, plans: plan.plans.map((row) => ({ ...row, ...patch })) });
-}
-
-const groupIndexes = new WeakMap<PlanRow, ReadonlyMap<string, GroupRow>>();
-
-/** The group of a site. */
-export function groupOf(row: PlanRow, site: SiteRow): GroupRow {
-  let index = groupIndexes.get(row);
-  if (!index) {
-    index = new Map(row.groups.map((group) => [group.id, group]));
-    groupIndexes.set(row, index);
-  }
-  return index.get(site.group)!;
-}
-
-/** A site's factor tensors in the order of the einsum's operands: group factors from its group, site factors its own. */
-export function factorNames(row: PlanRow, site: SiteRow): readonly string[] {
-  const group = groupOf(row, site);
-  return row.spec.factors.map(({ name, share }) => {
-    const held = share === 'group' ? group.factors : site.factors;
-    return (
-      (Object.hasOwn(held, name) ? held[name] : undefined) ??
-      fail(badPlan({ why: `site "${site.id}" has no factor ${name}` }))
-    );
-  });
-}
-
-/** Every factor tensor of a plan row, each once: group factors first. With its shape letters' extents. */
-export function factorTensors(row: PlanRow): readonly FactorTensor[] {
-  const list = new Map<string, FactorTensor>();
-  for (const site of row.sites) {
-    const group = groupOf(row, site);
-    for (const [index, name] of factorNames(row, site).entries()) {
-      if (!list.has(name))
-        list.set(name, {
-          name,
-          factor: index,
-          group: group.id,
-          in: group.in,
-          out: group.out,
-          rank: group.rank,
-        });
-    }
-  }
-  const shared = (tensor: FactorTensor) => row.spec.factors[tensor.factor]!.share === 'group';
-  return [...[...list.values()].filter(shared), ...[...list.values()].filter((tensor) => !shared(tensor))];
-}
-
-export interface FactorTensor {
-  readonly name: string;
-  /** index of the einsum operand */
-  readonly factor: number;
-  readonly group: string;
-  readonly in: number;
-  readonly out: number;
-  readonly rank: number;
 }
 
 /** Finds the value of a name that a node delivers. */

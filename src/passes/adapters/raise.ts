@@ -1,4 +1,5 @@
-import { effectiveScale } from '../../adapter/description.js';
+import { effectiveScale, factorShape } from '../../adapter/description.js';
+import { factorNames, groupOf } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
 import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { structureChanged } from '../../ir/codes/adapters.js';
@@ -8,8 +9,9 @@ import { supersede } from '../../ir/supersede.js';
 import { eraseDead } from './erase.js';
 import { widenFactors } from './factor-dtype.js';
 import { ADAPTED, copyIdentity } from './insert.js';
+import { readPart } from './leading-part.js';
 import { matchCall, matchSum } from './match.js';
-import { factorNames, groupOf, outputsByName, requirePlan } from './plan.js';
+import { outputsByName, requirePlan } from './plan.js';
 import { dropStored } from './weight.js';
 
 /**
@@ -45,10 +47,15 @@ function raiseUse(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, y:
   const top = y?.producer;
   if (!y || !top) throw refuse('no node delivers its output');
   if (top.opKey === ADAPTED) return false;
-  const factors = factorNames(row, site).map(
-    (name) => model.graph.own(name) ?? refuse(`factor "${name}" is not in the model`),
-  );
   const group = groupOf(row, site);
+  const factors = factorNames(row, site).map((name, k) => {
+    const whole = model.graph.own(name) ?? refuse(`factor "${name}" is not in the model`);
+    if (!row.spec.factors[k]!.slice) return whole;
+    return (
+      readPart(whole, factorShape(row.spec, k, group)) ??
+      refuse(`the part of "${name}" that it reads is gone`)
+    );
+  });
   const scale = Math.fround(effectiveScale(row.spec, group.rank));
   const wanted = { op: use.op, factors, spec: row.spec, scale };
   const layer = top.domain === 'lotrc' ? matchCall(model, top, wanted) : matchSum(model, top, wanted);

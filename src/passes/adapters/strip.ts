@@ -1,3 +1,4 @@
+import { planFactors } from '../../adapter/plan-factors.js';
 import { PLAN_KEY } from '../../adapter/saved-plan.js';
 import { baseGone } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
@@ -5,7 +6,8 @@ import type { Model, Node, Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { placeBaseLayer } from './base-layer.js';
 import { ADAPTED } from './insert.js';
-import { factorTensors, readPlan, requirePlan } from './plan.js';
+import { dropLeadingParts } from './leading-part.js';
+import { readPlan, requirePlan } from './plan.js';
 import { raiseAdapters } from './raise.js';
 
 /**
@@ -42,13 +44,12 @@ export function restoreBase(node: Node, weight: Value): void {
 
 /** Factors and lotrc's operator set are removed with the adapters. */
 export function removeFactors(model: Model): void {
-  for (const row of readPlan(model)?.plans ?? []) {
-    for (const { name } of factorTensors(row)) {
-      const value = model.graph.own(name);
-      if (!value || value.uses.size > 0 || value.isOutput) continue;
-      if (value.isInput) model.graph.removeInput(value);
-      if (value.constant) model.graph.removeInitializer(value);
-    }
+  for (const { name } of planFactors(readPlan(model)?.plans ?? [])) {
+    const value = model.graph.own(name);
+    if (value) dropLeadingParts(model, value);
+    if (!value || value.uses.size > 0 || value.isOutput) continue;
+    if (value.isInput) model.graph.removeInput(value);
+    if (value.constant) model.graph.removeInitializer(value);
   }
   model.removeOpset('lotrc');
 }

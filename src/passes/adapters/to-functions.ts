@@ -1,5 +1,6 @@
 import type { AdapterSpec } from '../../adapter/description.js';
 import { LOTR } from '../../adapter/methods/lotr.js';
+import { planFactors } from '../../adapter/plan-factors.js';
 import { sameTerm } from '../../adapter/terms.js';
 import { opsetOf } from '../../ir/builder.js';
 import { functionsNeedOpset } from '../../ir/codes/adapters.js';
@@ -12,8 +13,9 @@ import { CONVOLUTION } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
 import { defineGradient, GRADIENTS, gradientHints } from './gradient-function.js';
 import { ADAPTED, baseOf, copyIdentity, factorCount } from './insert.js';
+import { wholeFactor } from './leading-part.js';
 import { dtypeOf, layerType, lowerAdapters } from './lower.js';
-import { factorTensors, patchPlan, requirePlan } from './plan.js';
+import { patchPlan, requirePlan } from './plan.js';
 import { requireIrVersion } from './weight.js';
 
 /**
@@ -28,11 +30,9 @@ import { requireIrVersion } from './weight.js';
 export function toFunctions(model: Model): number {
   // a method is known by the first factor: layers may have been recreated, and gradients are not layers
   const specs = new Map(
-    requirePlan(model, 'write functions').plans.flatMap((row) =>
-      factorTensors(row).map(({ name }) => [name, row.spec]),
-    ),
+    planFactors(requirePlan(model, 'write functions').plans).map(({ name, row }) => [name, row.spec]),
   );
-  const specOf = (node: Node): AdapterSpec => specs.get(node.inputs[2]?.name ?? '')!;
+  const specOf = (node: Node): AdapterSpec => specs.get(wholeFactor(node.inputs[2]!).name)!;
   let calls = 0;
   for (const graph of model.everyGraph()) {
     for (const node of graph.nodes) {

@@ -1,3 +1,4 @@
+import { planFactors } from '../../adapter/plan-factors.js';
 import type { SavedPlan, WeightRow } from '../../adapter/saved-plan.js';
 import { baseGone, strangeTensors, weightDiffers } from '../../ir/codes/adapters.js';
 import { constantData } from '../../ir/constants.js';
@@ -5,7 +6,7 @@ import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { weightDigest } from '../sites/reading.js';
-import { factorTensors, readPlan, withWeights, writePlan } from './plan.js';
+import { readPlan, withWeights, writePlan } from './plan.js';
 import { TrainedTensor, TransposedTensor } from './trained-tensor.js';
 import { unfold } from './unfold.js';
 import { replaceStored } from './weight.js';
@@ -27,7 +28,7 @@ export function weightsOfFile(
 ): readonly WeightRow[] {
   const held = readPlan(model);
   const plans = [...(plan?.plans ?? held?.plans ?? [])];
-  const factors = new Set(plans.flatMap((row) => factorTensors(row).map(({ name }) => name)));
+  const factors = new Set(planFactors(plans).map(({ name }) => name));
   const present = new Map((held?.weights ?? []).map((row) => [row.name, row]));
   const rows = [...(plan?.weights ?? [])];
   const lost = rows.find(({ name }) => !tensors.has(name));

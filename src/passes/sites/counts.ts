@@ -1,4 +1,5 @@
-import { type AdapterSpec, factorShape } from '../../adapter/description.js';
+import { type AdapterSpec, factorShape, isTrained } from '../../adapter/description.js';
+import { planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow } from '../../adapter/saved-plan.js';
 import { elementCount } from '../../ir/shape.js';
 
@@ -10,22 +11,25 @@ export interface GroupExtents {
   readonly sites: number;
 }
 
-/** Trainable parameters of a method over groups: shared factors once per group, the others once per site. */
+/** Trainable parameters of a method whose factors belong to groups or sites: the former once per group, the others once per site. */
 export function countFactors(spec: AdapterSpec, groups: readonly GroupExtents[]): number {
   let total = 0;
   for (const group of groups) {
     for (const [index, factor] of spec.factors.entries()) {
-      if (factor.mode !== 'trainable') continue;
-      const size = elementCount(factorShape(spec, index, group.in, group.out, group.rank));
+      if (!isTrained(factor)) continue;
+      const size = elementCount(factorShape(spec, index, group));
       total += factor.share === 'group' ? size : size * group.sites;
     }
   }
   return total;
 }
 
-/** Trainable parameters of a plan. For LoTR: (in + out) r per group and r^2 per site. */
-export function countTrainable(plan: PlanRow): number {
-  return countFactors(plan.spec, groupExtents(plan));
+/** Trainable parameters of plan rows. For LoTR: (in + out) r per group and r^2 per site. */
+export function countTrainable(...rows: readonly PlanRow[]): number {
+  return planFactors(rows).reduce(
+    (sum, { spec, shape }) => sum + (isTrained(spec) ? elementCount(shape) : 0),
+    0,
+  );
 }
 
 /** What LoRA would train on the same sites at the same ranks: (in + out) r per site. */

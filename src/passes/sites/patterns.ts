@@ -79,10 +79,24 @@ export function parseLayers(text: string): readonly (readonly [low: number, high
   });
 }
 
+/** A segment of a module path that numbers the layers: `0`, `layer_0`, `h0`. */
+const NUMBERED = /^(?:(?:layers?|blocks?|h|l)_?)?(\d+)$/i;
+
+/**
+ * A module path up to and including its first numbered segment, and what is after it; of a path without a number, null and the
+ * whole path.
+ */
+export function pathParts(path: string): readonly [layer: string | null, type: string] {
+  const segments = path.split('.');
+  const at = segments.findIndex((segment) => NUMBERED.test(segment));
+  if (at < 0) return [null, path];
+  return [segments.slice(0, at + 1).join('.'), segments.slice(at + 1).join('.')];
+}
+
 /** The layer number of a module path: its first numbered segment (`layer.3`, `layers_3`, `h3`), or null. */
 export function layerNumber(path: string): number | null {
   for (const segment of path.split('.')) {
-    const [, digits] = /^(?:(?:layers?|blocks?|h|l)_?)?(\d+)$/i.exec(segment) ?? [];
+    const [, digits] = NUMBERED.exec(segment) ?? [];
     if (digits !== undefined) return Number(digits);
   }
   return null;

@@ -1,5 +1,6 @@
-import type { AdapterSpec } from '../../adapter/description.js';
+import { type AdapterSpec, type FactorSpec, factorShape, type Share } from '../../adapter/description.js';
 import { LOTR } from '../../adapter/methods/lotr.js';
+import { factorNames, groupOf } from '../../adapter/plan-factors.js';
 import type {
   Carry,
   GroupRow,
@@ -16,13 +17,13 @@ import { constantData } from '../../ir/constants.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { halfOf, refuseFedHalf } from '../adapters/factor-dtype.js';
-import { readPlan } from '../adapters/plan.js';
+import { readPlan, withWeights } from '../adapters/plan.js';
 import { resultOf } from './candidates.js';
 import { swapsMatrix } from './constant.js';
 import { findLinears, type Linears } from './find.js';
 import { groupBy } from './group-by.js';
 import { groupSites } from './groups.js';
-import { ALL_LINEAR, namesOf, nearestPaths, parsePattern } from './patterns.js';
+import { ALL_LINEAR, namesOf, nearestPaths, parsePattern, pathParts } from './patterns.js';
 import { digestIfThere, weightDigest } from './reading.js';
 import { remarksOn } from './remarks.js';
 import { type Chosen, chooseSites, type Selection } from './select.js';
@@ -83,6 +84,7 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
   const rows: PlanRow[] = [];
   const scales = new Map(chosen.map(({ site }) => [site.id, scaleOf(site)]));
   const placed: AdapterSite[] = [];
+  const names = new FactorNames(model, spec);
   const half = options.factorDType === 'model' ? halfOf(sites.map(({ dtype }) => dtype)) : null;
   refuseFedHalf(half, options.carry ?? 'embedded');
   for (const ofScale of groupBy(sites, ({ id }) => String(scales.get(id))).values()) {
@@ -97,33 +99,39 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
       lowering: options.lowering ?? 'fold',
       seed: options.seed ?? 0,
       ...(half ? { factorDType: half } : {}),
-      groups: groupRows(model, spec, members),
-      sites: members.map((site) => siteRow(model, spec, site, digestOf)),
+      groups: groupRows(spec, members, names),
+      sites: members.map((site) => siteRow(spec, site, names, digestOf)),
     });
   }
   const remarks = [...diagnostics, ...small, ...remarksOn(rows, placed, chosen, linears)];
-  return { plan: { version: 1, plans: rows }, sites: placed, diagnostics: remarks };
+  checkShared(rows);
+  return { plan: withWeights({ version: 1, plans: rows }, []), sites: placed, diagnostics: remarks };
 }
 
-function groupRows(model: Model, spec: AdapterSpec, sites: readonly AdapterSite[]): GroupRow[] {
+function groupRows(spec: AdapterSpec, sites: readonly AdapterSite[], names: FactorNames): GroupRow[] {
   return [...groupBy(sites, ({ group }) => group)].map(([id, [first]]) => ({
     id,
     in: first!.in,
     out: first!.out,
     rank: first!.rank,
-    factors: factorNames(model, spec, 'group', id),
+    factors: names.of(
+      spec.factors.filter(({ share }) => share === 'group'),
+      () => id,
+    ),
   }));
 }
 
 function siteRow(
-  model: Model,
   spec: AdapterSpec,
   site: AdapterSite,
+  names: FactorNames,
   digestOf: (weight: Value) => string,
 ): SiteRow {
   const { id, modulePath, nameFrom, aliases, group } = site;
   const uses = useRows(site, digestOf);
-  return { id, modulePath, nameFrom, aliases, group, factors: factorNames(model, spec, 'site', id), uses };
+  const own = spec.factors.filter(({ share }) => share !== 'group');
+  const factors = names.of(own, ({ share }) => (share === 'site' ? id : ownerOf(share, site, spec)));
+  return { id, modulePath, nameFrom, aliases, group, factors, uses };
 }
 
 /** What a plan says of the nodes that read a layer's weight. */
@@ -142,12 +150,68 @@ export function useRows({ uses }: Site, digestOf: (weight: Value) => string): re
   });
 }
 
-/** `lotr/<group or site>/<factor>`, made unique. */
-function factorNames(model: Model, spec: AdapterSpec, share: 'group' | 'site', owner: string) {
-  const own = spec.factors.filter((factor) => factor.share === share);
-  return Object.fromEntries(
-    own.map(({ name }) => [name, model.graph.names.freshValue(`${spec.method}/${owner}/${name}`)]),
-  );
+/** What the layers that share a factor have in common, as a part of its tensor's name. Throws LOTR3007. */
+function ownerOf(share: Share, { id, modulePath }: Site, { method }: AdapterSpec): string {
+  if (share === 'model') return 'model';
+  const [layer, type] = modulePath === null ? [null, null] : pathParts(modulePath);
+  const key = share === 'layer' ? layer : type;
+  if (key === null) {
+    fail(
+      conflict({
+        options: `--method ${method}`,
+        why: `it shares factors by ${share}, and the path of layer "${id}" ${modulePath === null ? 'is not known' : 'has no number'}`,
+        hint: '--exclude the layer, or use a method without such factors',
+      }),
+    );
+  }
+  return `${share}/${key}`;
+}
+
+/** Names of factor tensors, `lotr/<group, site or what shares it>/<factor>`, made unique; one per factor and owner. */
+class FactorNames {
+  readonly #names = new Map<string, string>();
+
+  constructor(
+    readonly model: Model,
+    readonly spec: AdapterSpec,
+  ) {}
+
+  of(factors: readonly FactorSpec[], ownerOf: (factor: FactorSpec) => string): Record<string, string> {
+    return Object.fromEntries(
+      factors.map((factor) => {
+        const owner = ownerOf(factor);
+        const key = `${factor.share} ${owner} ${factor.name}`;
+        const name =
+          this.#names.get(key) ??
+          this.model.graph.names.freshValue(`${this.spec.method}/${owner}/${factor.name}`);
+        this.#names.set(key, name);
+        return [factor.name, name];
+      }),
+    );
+  }
+}
+
+/** Layers that share a factor need it in the same extents, unless they read its leading part. Throws LOTR3007. */
+function checkShared(rows: readonly PlanRow[]): void {
+  const first = new Map<string, { readonly shape: string; readonly site: string }>();
+  for (const row of rows) {
+    for (const site of row.sites) {
+      for (const [k, name] of factorNames(row, site).entries()) {
+        const { slice, share, name: factor } = row.spec.factors[k]!;
+        const shape = factorShape(row.spec, k, groupOf(row, site)).join('x');
+        const held = first.get(name) ?? { shape, site: site.id };
+        first.set(name, held);
+        if (slice || held.shape === shape) continue;
+        fail(
+          conflict({
+            options: `--method ${row.spec.method}`,
+            why: `factor ${factor} is shared by ${share}, and "${held.site}" needs it as ${held.shape}, "${site.id}" as ${shape}`,
+            hint: 'choose layers of one shape and rank with --target, or give the factor "slice": true in the method',
+          }),
+        );
+      }
+    }
+  }
 }
 
 /** Digests of weights, each read once. */

@@ -6,7 +6,6 @@ import { type AdapterSpec, effectiveScale } from '../../../src/adapter/descripti
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import type { PlanRow, SiteRow } from '../../../src/adapter/saved-plan.js';
-import { NormalTensor } from '../../../src/init/normal.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { writeAtomically } from '../../../src/ir/files/atomic.js';
 import { type PeftOptions, peftOutputs, toPeft } from '../../../src/ir/files/peft.js';
@@ -14,6 +13,7 @@ import { matchModules, readPeft } from '../../../src/ir/files/peft-read.js';
 import { writeSafetensors } from '../../../src/ir/files/safetensors.js';
 import { f32Tensor, i64Tensor, type TensorData } from '../../../src/ir/tensor.js';
 import { toF64 } from '../../../src/ir/values.js';
+import { normalTensor } from '../../support/normal.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-peft-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -57,7 +57,7 @@ function valuesOf(plan: PlanRow): Map<string, TensorData> {
     for (const [k, { name, share }] of plan.spec.factors.entries()) {
       const tensor = (share === 'group' ? group : site).factors[name]!;
       const shape = [...letters[k]!].map((c) => (c === 'i' ? group.in : c === 'o' ? group.out : group.rank));
-      found.set(tensor, new NormalTensor('f32', shape, 1, 3, tensor));
+      found.set(tensor, normalTensor('f32', shape, 1, 3, tensor));
     }
   }
   return found;

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { planFactors } from '../../../src/adapter/plan-factors.js';
 import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS } from '../../../src/backends/onnx-train/options.js';
 import type { DType } from '../../../src/ir/dtype.js';
@@ -12,7 +13,7 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../../src/ir/values.js';
 import { narrowed, widened } from '../../../src/passes/adapters/factor-dtype.js';
-import { factorTensors, requirePlan } from '../../../src/passes/adapters/plan.js';
+import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { apply, extract, merge, type RewriteOptions, rewrite, strip } from '../../../src/rewrite.js';
 import { noise, runOrt } from '../../support/ort.js';
 
@@ -63,7 +64,7 @@ const run = async (model: Model) => {
 /** The same factors in float32, rounded to half precision. */
 function rounded(options: Partial<RewriteOptions>): Model {
   const model = adapted(options);
-  for (const { name } of requirePlan(model, 'test').plans.flatMap((row) => factorTensors(row))) {
+  for (const { name } of planFactors(requirePlan(model, 'test').plans)) {
     const value = model.graph.own(name)!;
     value.setConstant(widened(narrowed(value.constant!, 'f16')));
   }
@@ -72,7 +73,7 @@ function rounded(options: Partial<RewriteOptions>): Model {
 
 const factorsOf = (model: Model) =>
   requirePlan(model, 'test').plans.flatMap((row) =>
-    factorTensors(row).map(({ name }) => model.graph.own(name)!.constant!),
+    planFactors([row]).map(({ name }) => model.graph.own(name)!.constant!),
   );
 
 describe.each<[string, Partial<RewriteOptions>]>([

@@ -2,13 +2,14 @@ import { describe, expect, test } from 'vitest';
 import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { planFactors } from '../../../src/adapter/plan-factors.js';
 import { attrString } from '../../../src/ir/attr.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
-import { factorTensors, requirePlan } from '../../../src/passes/adapters/plan.js';
+import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
 import { floats, layerModel, planned } from '../../support/layers.js';
@@ -164,7 +165,7 @@ test('a plan lists each factor tensor once, group factors first', () => {
   const model = attention();
   planned(model);
   const [row] = requirePlan(model, 'test').plans;
-  expect(factorTensors(row!).map(({ name }) => name)).toEqual([
+  expect(planFactors([row!]).map(({ name }) => name)).toEqual([
     'lotr/6x6/R',
     'lotr/6x6/L',
     'lotr/q/M',

@@ -11,7 +11,7 @@ import { evaluateGraph } from '../../support/evaluate.js';
 import { noise } from '../../support/ort.js';
 
 const [IN, OUT, RANK] = [7, 5, 3];
-/** chains, vectors between, and einsums that are no product of a matrix and the rest */
+/** chains, vectors between, and einsums that are not a product of a matrix and the rest */
 const DELTAS = [
   'ir,ro->io',
   'ir,rs,so->io',

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { effectiveScale } from '../../../src/adapter/description.js';
+import { factorNames } from '../../../src/adapter/plan-factors.js';
 import { readModelBytes } from '../../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import type { TensorData } from '../../../src/ir/tensor.js';
@@ -7,7 +8,7 @@ import { encodeFloats, toF64 } from '../../../src/ir/values.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
 import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
-import { factorNames, requirePlan } from '../../../src/passes/adapters/plan.js';
+import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
 import { type LayerForm, layerModel, matrix, planned, times, turn } from '../../support/layers.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { effectiveScale } from '../../../src/adapter/description.js';
+import { factorNames } from '../../../src/adapter/plan-factors.js';
 import type { Model } from '../../../src/ir/model.js';
 import { readModelBytes } from '../../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
@@ -10,7 +11,7 @@ import { verify } from '../../../src/ir/verify.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
 import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
-import { factorNames, requirePlan } from '../../../src/passes/adapters/plan.js';
+import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
 import { stripAdapters } from '../../../src/passes/adapters/strip.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { factorShape } from '../../../src/adapter/description.js';
+import { planFactors } from '../../../src/adapter/plan-factors.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { f32Tensor, type TensorData } from '../../../src/ir/tensor.js';
@@ -12,7 +12,7 @@ import { carryFactors } from '../../../src/passes/adapters/carry-factors.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
 import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
-import { factorTensors, writePlan } from '../../../src/passes/adapters/plan.js';
+import { writePlan } from '../../../src/passes/adapters/plan.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
 import { stripAdapters } from '../../../src/passes/adapters/strip.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
@@ -31,8 +31,7 @@ function rewritten(oracle: Oracle, form: Form, zeroCores = false) {
   const row = planOf(oracle, model);
   writePlan(model, { version: 1, plans: [row] });
   const factors = new Map<string, TensorData>();
-  for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
-    const shape = factorShape(row.spec, factor, inn, out, rank);
+  for (const { name, shape, factor } of planFactors([row])) {
     const zeros = f32Tensor(shape, new Float32Array(shape.reduce((a, b) => a * b, 1)));
     factors.set(
       name,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { factorNames } from '../../../src/adapter/plan-factors.js';
 import { attrInt } from '../../../src/ir/attr.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model } from '../../../src/ir/model.js';
@@ -10,7 +11,7 @@ import { encodeFloats } from '../../../src/ir/values.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
 import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
-import { factorNames, requirePlan } from '../../../src/passes/adapters/plan.js';
+import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { stripAdapters } from '../../../src/passes/adapters/strip.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
 import { type Matrix, matrix, planned, times } from '../../support/layers.js';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { factorShape } from '../../../src/adapter/description.js';
+import { planFactors } from '../../../src/adapter/plan-factors.js';
 import { type InspectReport, inspect, inspectJson } from '../../../src/inspect.js';
 import { formatInspect } from '../../../src/inspect-format.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
@@ -10,7 +10,7 @@ import { f32Tensor, type TensorData } from '../../../src/ir/tensor.js';
 import { carryFactors } from '../../../src/passes/adapters/carry-factors.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
-import { factorTensors, requirePlan } from '../../../src/passes/adapters/plan.js';
+import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
 import { parsePipeline, runPipeline } from '../../../src/passes/pipeline.js';
@@ -78,8 +78,7 @@ describe.each(all.map((oracle) => [oracle.name, oracle] as const))('%s', (_name,
       const rewritten = planned(oracle);
       const factors = new Map<string, TensorData>();
       for (const row of plan.plans) {
-        for (const { name, factor, in: inn, out, rank } of factorTensors(row)) {
-          const shape = factorShape(row.spec, factor, inn, out, rank);
+        for (const { name, shape } of planFactors([row])) {
           factors.set(
             name,
             f32Tensor(

@@ -1,5 +1,6 @@
 import type { AdapterSpec } from '../../../adapter/description.js';
 import { effectiveScale } from '../../../adapter/description.js';
+import { factorNames, groupOf } from '../../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../../adapter/saved-plan.js';
 import { chainShape, deltaTerm } from '../../../adapter/terms.js';
 import { nothingToPlan } from '../../../ir/codes/kernels.js';
@@ -9,7 +10,7 @@ import type { Model, Node, Value } from '../../../ir/model.js';
 import { alphaOf, isSet } from '../../../passes/adapters/base-attrs.js';
 import { factorCount } from '../../../passes/adapters/insert.js';
 import { dtypeOf } from '../../../passes/adapters/lower.js';
-import { factorNames, groupOf, outputsByName, requirePlan } from '../../../passes/adapters/plan.js';
+import { outputsByName, requirePlan } from '../../../passes/adapters/plan.js';
 import { raiseAdapters } from '../../../passes/adapters/raise.js';
 import { storedWeight } from '../../../passes/adapters/weight.js';
 import { activationAfter } from './activations.js';
@@ -92,9 +93,14 @@ function kernelProblem({ method, delta, factors }: AdapterSpec): string | null {
   const shape = chainShape(deltaTerm(delta));
   const instead = 'merge the adapter, or train it with `lotrc emit onnx-train`';
   if (shape === null) return `kernels multiply two or three matrices, and ${method} is ${delta}: ${instead}`;
-  const [, middle, last] = factors;
-  if (shape === 'core' && (middle!.share !== 'site' || last!.share !== 'group'))
-    return `kernels need the factor ${middle!.name} of ${method} (${delta}) per layer and ${last!.name} per group: ${instead}`;
+  const wide = factors.find(({ share, slice }) => slice || (share !== 'site' && share !== 'group'));
+  if (wide)
+    return `kernels know factors of a layer and of a group, and ${wide.name} of ${method} (${delta}) is shared by ${wide.share}: ${instead}`;
+  // the first factor may be shared or not; the gradient of a shared last one comes from the cores of its layers
+  const expected = shape === 'core' ? ['site', 'group'] : ['site'];
+  const other = factors.slice(1).find(({ share }, k) => share !== expected[k]);
+  if (other)
+    return `kernels have no form for ${method} (${delta}) with ${other.name} per ${other.share}: ${instead}`;
   return null;
 }
 
