@@ -25,7 +25,6 @@ import { allCodes } from '../src/ir/diagnostics.js';
 import { readModel } from '../src/ir/onnx/reader.js';
 import { writeModel } from '../src/ir/onnx/writer.js';
 import { OP_VERSIONS } from '../src/ir/ops/generated/attr-defaults.js';
-import { allOpDefs } from '../src/ir/ops/index.js';
 import { rewrite } from '../src/rewrite.js';
 import { oracles } from './support/oracle.js';
 import { emitOracle } from './support/training.js';
@@ -123,20 +122,6 @@ test('options that docs/onnx-train.md names exist, and so do the operators', () 
 });
 
 const models = readFileSync(join(ROOT, 'docs/models.md'), 'utf8');
-
-test('docs/models.md lists the ops that have a gradient', () => {
-  const [, list] = /<!-- gradients -->([\s\S]*)<!-- end -->/.exec(models)!;
-  const [standard, contrib] = list!
-    .replace(/\s+/g, ' ')
-    .split('; of com.microsoft: ')
-    .map((part) => part.trim().replace(/\.$/, '').split(', '));
-  // an adapted layer is not an operator of a user's model
-  const defs = allOpDefs().filter(({ domain }) => domain !== 'lotrc');
-  const known = new Set(defs.flatMap(({ name, vjp }) => (vjp ? [name] : [])));
-  expect([...standard!, ...contrib!.map((name) => `com.microsoft::${name}`)].sort()).toEqual(
-    [...known].sort(),
-  );
-});
 
 test('codes, options and commands that docs/models.md names exist', () => {
   const known = new Set<string>(allCodes().map(({ code }) => code));
