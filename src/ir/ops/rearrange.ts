@@ -83,6 +83,47 @@ export const Trilu = op({
   ],
 });
 
+/** ReverseSequence: the first `lengths[b]` steps of each row of the batch in the opposite order, the others as they are. */
+export const ReverseSequence = op({
+  name: 'ReverseSequence',
+  since: 10,
+  traits: ['pure'],
+  infer: rule((node, ctx) => {
+    const x = tensorAt(ctx, 0);
+    rankIn(node, tensorAt(ctx, 1)?.shape, 1, 1, 'the lengths');
+    mustAgree(
+      node,
+      x?.shape?.[attrs(node, ctx).batch_axis],
+      tensorAt(ctx, 1)?.shape?.[0],
+      'rows and lengths',
+    );
+    return one(x?.dtype, x?.shape ?? null);
+  }),
+  value: (node, inputs) => {
+    const [x, lengths] = [need(inputs, 0), need(inputs, 1)];
+    const { batch_axis: row, time_axis: time } = attrsOf(node);
+    const strides = stridesOf(x.shape);
+    return [
+      fromIndex(x.shape, (index) => {
+        const length = lengths.data[index[row]!]!;
+        const at = index[time]! < length ? length - 1 - index[time]! : index[time]!;
+        return x.data[offset(strides, index.with(time, at))]!;
+      }),
+    ];
+  },
+  /** the same rows turned back */
+  vjp: (b, node, [dy]) => {
+    const { batch_axis, time_axis } = attributes(node, 'ReverseSequence');
+    const axes = { batch_axis: attrInt(batch_axis), time_axis: attrInt(time_axis) };
+    return [b.one('ReverseSequence', [dy!, input(node, 1)], axes), null];
+  },
+  throughIntegers: true,
+  cases: [
+    { inputs: ['float[4,3,2]', 'int64[3] {3, 1, 4}'] },
+    { inputs: ['float[2,5]', 'int64[2] {2, 5}'], attrs: { batch_axis: 0, time_axis: 1 } },
+  ],
+});
+
 /** DepthToSpace: blocks of channels laid out as squares of b x b pixels, depth first (DCR) or column first (CRD). */
 export const DepthToSpace = op({
   name: 'DepthToSpace',
