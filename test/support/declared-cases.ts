@@ -9,7 +9,7 @@ import type { Case, Wanted } from './gradcheck.js';
 import { type Arg, attrOf, type OpCase as NodeOptions } from './op-case.js';
 import { noise } from './ort.js';
 
-/** A case that stands beside the rule of an op (`OpDef.cases`). */
+/** A case in the declaration of an op (`OpDef.cases`). */
 export interface DeclaredCase {
   /** `Add 1`, `Add 2`, ... */
   readonly name: string;
@@ -101,7 +101,7 @@ function argOf(text: string): Arg {
   if (text === '') return null;
   const [, constant, word, extents, positive, elements] = INPUT.exec(text) ?? [];
   const dtype = dtypeFromText(word ?? '');
-  if (!dtype) throw new Error(`"${text}" is no input of a case`);
+  if (!dtype) throw new Error(`"${text}" is not an input of a case`);
   const shape = extents ? extents.split(',').map(Number) : [];
   const plain = !constant && !positive && elements === undefined;
   if (dtype === 'f32' && plain) return shape;

@@ -6,7 +6,7 @@ import { DECLARED_CASES, DEFINITIONS, nodeCase } from '../../support/declared-ca
 import { buildCase, dtypeOfOrt } from '../../support/op-case.js';
 import { runOrt } from '../../support/ort.js';
 
-/** The ways of Resize to place and to weigh: too many to stand beside its rule. */
+/** The ways of Resize to place and to weigh: too many for its declaration. */
 const RESIZE: readonly OpCase[] = (
   [
     ['nearest', 'half_pixel', 'ceil'],

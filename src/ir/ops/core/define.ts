@@ -154,7 +154,7 @@ export interface LinearFacts {
   readonly does?: string;
 }
 
-/** An input that models store a weight in, of an op that is no linear layer. */
+/** An input that models store a weight in, of an op that is not a linear layer. */
 export interface ParameterFacts {
   readonly input: number;
   /** the rank that the weight must have */
