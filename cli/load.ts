@@ -1,7 +1,6 @@
-import { readFileSync, statSync } from 'node:fs';
 import { cannotRead } from '../src/ir/codes/load.js';
 import { fail } from '../src/ir/diagnostics.js';
-import { isSystemError } from '../src/ir/files/atomic.js';
+import { readRegular, Unreadable } from '../src/ir/files/regular.js';
 import type { Model } from '../src/ir/model.js';
 import { readModel } from '../src/ir/onnx/reader.js';
 import { parseModel } from '../src/ir/text/index.js';
@@ -18,10 +17,9 @@ export function loadModel(path: string): Model {
 /** A text file whole. Throws LOTR1002. */
 export function readText(path: string): string {
   try {
-    if (!statSync(path).isFile()) fail(cannotRead({ file: path, why: 'it is not a file' }));
-    return readFileSync(path, 'utf8');
+    return readRegular(path).toString('utf8');
   } catch (error) {
-    if (isSystemError(error)) fail(cannotRead({ file: path, why: error.message }));
+    if (error instanceof Unreadable) fail(cannotRead({ file: path, why: error.message }));
     throw error;
   }
 }

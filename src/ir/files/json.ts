@@ -135,3 +135,28 @@ function isEscaped(text: string, at: number, start: number): boolean {
   while (at - 1 - slashes > start && text[at - 1 - slashes] === '\\') slashes += 1;
   return slashes % 2 === 1;
 }
+
+/**
+ * The value that the text is, as plain objects and lists: for files whose keys become no properties of objects that have
+ * others. Throws SyntaxError, also for values nested deeper than `parseJson` takes: what walks through them would overflow.
+ */
+export function parsePlain(text: string): unknown {
+  if (isDeep(text)) throw new SyntaxError(`values are nested deeper than ${MAX_DEPTH} levels`);
+  return JSON.parse(text);
+}
+
+/** Whether the brackets of a text that may be JSON are nested deeper than the limit; those in strings do not count. */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === 0x22) {
+      do at = text.indexOf('"', at + 1);
+      while (at > 0 && isEscaped(text, at, 0));
+      if (at < 0) return false;
+    } else if (code === 0x7b || code === 0x5b) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (code === 0x7d || code === 0x5d) depth -= 1;
+  }
+  return false;
+}

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { badPeft, peftFeature } from '../codes/files.js';
 import { cannotRead } from '../codes/load.js';
@@ -6,10 +6,10 @@ import { fail } from '../diagnostics.js';
 import { isFloat } from '../dtype.js';
 import type { TensorData } from '../tensor.js';
 import { matching, mayBacktrack, patternSeconds, TooLong } from '../time-limit.js';
-import { isSystemError } from './atomic.js';
 import { type Json, JsonError, type JsonObject, parseJson } from './json.js';
 import { transposedF32 } from './matrices.js';
 import { CONFIG_FILE, KEY_PREFIX, WEIGHTS_FILE } from './peft.js';
+import { readRegular, Unreadable } from './regular.js';
 import { readSafetensors } from './safetensors.js';
 
 /** One adapted layer of a PEFT adapter, in the orientation of lotrc's factors. */
@@ -125,11 +125,11 @@ function isSuffix(short: string, long: string): boolean {
 function readConfig(file: string): JsonObject {
   let text: string;
   try {
-    if (statSync(file).size > MAX_CONFIG)
-      fail(badPeft({ file, why: 'the configuration is larger than 16 MiB' }));
-    text = readFileSync(file, 'utf8');
+    const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    if (size > MAX_CONFIG) fail(badPeft({ file, why: 'the configuration is larger than 16 MiB' }));
+    text = readRegular(file).toString('utf8');
   } catch (error) {
-    if (isSystemError(error)) fail(cannotRead({ file, why: error.message }));
+    if (error instanceof Unreadable) fail(cannotRead({ file, why: error.message }));
     throw error;
   }
   let value: Json;

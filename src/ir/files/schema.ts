@@ -1,7 +1,6 @@
-import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { bare } from '../keys.js';
 import { type Json, JsonError, parseJson } from './json.js';
-import { isSystemError } from './system-error.js';
+import { readRegular, Unreadable } from './regular.js';
 
 /**
  * Shapes of JSON that others wrote: a schema reads a value field by field and gives it as the type that it promises. The
@@ -138,30 +137,12 @@ const MAX_BYTES = 256 * 2 ** 20;
  */
 export function readJsonFile<T>(file: string, schema: Schema<T>, refused: (why: string) => never): T {
   try {
-    return schema(parseJson(readWhole(file)), '');
+    return schema(parseJson(readRegular(file, MAX_BYTES).toString('utf8')), '');
   } catch (error) {
     if (error instanceof SchemaError) return refused(error.message);
     if (error instanceof JsonError)
       return refused(`it cannot be read as JSON: ${error.message} (at character ${error.offset})`);
-    if (isSystemError(error)) return refused(`it cannot be read: ${error.message}`);
+    if (error instanceof Unreadable) return refused(`it cannot be read: ${error.message}`);
     throw error;
-  }
-}
-
-/** The text of a regular file. A pipe or device would not end. */
-function readWhole(file: string): string {
-  const refuseKind = (): never => {
-    throw new SchemaError('', 'it cannot be read: it is not a regular file');
-  };
-  if (!statSync(file).isFile()) refuseKind();
-  const fd = openSync(file, 'r');
-  try {
-    const { size } = fstatSync(fd);
-    if (size > MAX_BYTES) {
-      throw new SchemaError('', `it cannot be read: it has ${size} bytes, and the limit is ${MAX_BYTES}`);
-    }
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
   }
 }

@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, lstatSync, readSync } from 'node:fs';
 import type { ByteSource } from '../carried.js';
 import { cannotRead, fileChanged, malformed } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
-import { isSystemError } from '../files/atomic.js';
+import { openRegular, Unreadable } from '../files/regular.js';
 
 /** One read never exceeds this: Node refuses single reads of 2 GiB and more. */
 const MAX_READ = 1 << 30;
@@ -91,20 +91,11 @@ export class FileSource implements ByteSource {
   }
 }
 
-/** Opening a pipe would otherwise wait until something writes to it. Absent on Windows. */
-const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-
-function open(path: string): { fd: number; stat: import('node:fs').BigIntStats } {
+function open(path: string): ReturnType<typeof openRegular> {
   try {
-    const fd = openSync(path, READ);
-    const stat = fstatSync(fd, { bigint: true });
-    if (stat.isFile()) return { fd, stat };
-    closeSync(fd);
-    return fail(
-      cannotRead({ file: path, why: stat.isDirectory() ? 'it is a folder' : 'it is not a regular file' }),
-    );
+    return openRegular(path);
   } catch (error) {
-    if (isSystemError(error)) fail(cannotRead({ file: path, why: error.message }));
+    if (error instanceof Unreadable) fail(cannotRead({ file: path, why: error.message }));
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import {
 } from '../../adapter/saved-plan.js';
 import { badPlan, noPlan } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
+import { parsePlain } from '../../ir/files/json.js';
 import type { Model, Value } from '../../ir/model.js';
 import { faultOfRepeats, faultOfRow, faultOfWeight } from './plan-check.js';
 
@@ -32,7 +33,7 @@ export function parsePlan(text: string): SavedPlan {
   const refuse = (why: string): never => fail(badPlan({ why }));
   let data: unknown;
   try {
-    data = JSON.parse(text);
+    data = parsePlain(text);
   } catch {
     refuse('it is not JSON');
   }

@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { labelOrder, orderUnused } from '../../ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import { parsePlain } from '../../ir/files/json.js';
+import { readRegular } from '../../ir/files/regular.js';
 import { encodeLabel, type LabelMap, labelMapOf } from './labels.js';
 
 export interface OrderRequest {
@@ -56,7 +57,7 @@ export function orderedLabels(
 function id2label(file: string): readonly string[] | null {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
+    value = parsePlain(readRegular(file).toString('utf8'));
   } catch {
     return null; // this file was not named by the user: it is read only if it exists
   }

@@ -2,6 +2,7 @@ import { pipeline, Readable } from 'node:stream';
 import { type CsvError, type Info, parse } from 'csv-parse';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
+import { parsePlain } from '../../ir/files/json.js';
 import type { BadLines } from './bad-lines.js';
 import { MAX_RECORD, readLines, tooLong, utf8 } from './lines.js';
 import type { Source } from './source.js';
@@ -31,7 +32,7 @@ export async function* jsonLines(source: Source, bad: BadLines): AsyncGenerator<
     if (text.trim() === '') continue;
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parsePlain(text);
     } catch (error) {
       bad.add(line, `it is not JSON: ${(error as Error).message}`);
       continue;

@@ -1,7 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { badTokenizer } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
+import { parsePlain } from '../../ir/files/json.js';
+import { readRegular, Unreadable } from '../../ir/files/regular.js';
 import type { Tokenizer } from './tokenizer.js';
 
 /** What the files next to a tokenizer.json say. */
@@ -74,7 +76,7 @@ function readJson(file: string, files: string[]): object | null {
   if (!existsSync(file)) return null;
   files.push(file);
   try {
-    const value: unknown = JSON.parse(readText(file));
+    const value: unknown = parsePlain(readText(file));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch (error) {
     if (error instanceof SyntaxError) fail(badTokenizer({ file, why: `it is not JSON: ${error.message}` }));
@@ -85,8 +87,9 @@ function readJson(file: string, files: string[]): object | null {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, 'utf8');
+    return readRegular(file).toString('utf8');
   } catch (error) {
-    return fail(badTokenizer({ file, why: `it cannot be read: ${(error as Error).message}` }));
+    if (!(error instanceof Unreadable)) throw error;
+    return fail(badTokenizer({ file, why: `it cannot be read: ${error.message}` }));
   }
 }

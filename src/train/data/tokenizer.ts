@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { badTokenizer } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
-import { isSystemError } from '../../ir/files/atomic.js';
+import { parsePlain } from '../../ir/files/json.js';
+import { readRegular, Unreadable } from '../../ir/files/regular.js';
 import { characterVocabulary } from './characters.js';
 
 /** Tokens of one text or pair, cut to a length. */
@@ -40,9 +40,9 @@ export async function readTokenizer(file: string): Promise<Tokenizer> {
   const refuse = (why: string): never => fail(badTokenizer({ file, why }));
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
+    value = parsePlain(readRegular(file).toString('utf8'));
   } catch (error) {
-    if (isSystemError(error)) return refuse(`it cannot be read: ${error.message}`);
+    if (error instanceof Unreadable) return refuse(`it cannot be read: ${error.message}`);
     return refuse(`it is not JSON: ${(error as Error).message}`);
   }
   if (typeof value !== 'object' || value === null) return refuse('it is not a JSON object');

@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { cannotRead } from '../../ir/codes/load.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isSystemError } from '../../ir/files/atomic.js';
+import { openRegular, Unreadable } from '../../ir/files/regular.js';
 import { maskedCrc32c } from './crc32c.js';
 
 /** TFRecord framing: length u64, masked crc32c of it, data, masked crc32c of the data, all little-endian. */
@@ -61,8 +62,9 @@ class FileBytes {
 
   constructor(file: string) {
     this.#file = file;
-    this.#fd = this.#try(() => openSync(file, 'r'));
-    this.size = this.#try(() => fstatSync(this.#fd).size);
+    const { fd, stat } = this.#try(() => openRegular(file));
+    this.#fd = fd;
+    this.size = Number(stat.size);
   }
 
   /** Bytes that lie in the file; they hold until the next call. */
@@ -89,7 +91,7 @@ class FileBytes {
     try {
       return act();
     } catch (error) {
-      if (!isSystemError(error)) throw error;
+      if (!isSystemError(error) && !(error instanceof Unreadable)) throw error;
       return fail(cannotRead({ file: this.#file, why: error.message }));
     }
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Json, JsonError, parseJson } from '../../../src/ir/files/json.js';
+import { type Json, JsonError, parseJson, parsePlain } from '../../../src/ir/files/json.js';
 
 /** Maps as objects, to compare with JSON.parse. */
 function plain(value: Json): unknown {
@@ -60,5 +60,23 @@ describe('parseJson', () => {
     const value = parseJson('{"__proto__":{"polluted":1}}') as ReadonlyMap<string, Json>;
     expect(value.has('__proto__')).toBe(true);
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
+  });
+});
+
+describe('parsePlain', () => {
+  test.each(['{"a":[1,{"b":null}]}', '"[[[["', '{"\\"[":"]\\\\"}', ' 1 '])(
+    '%s is as JSON.parse reads it',
+    (text) => {
+      expect(parsePlain(text)).toEqual(JSON.parse(text));
+    },
+  );
+  test.each([64, 65, 100_000])('%d lists in one another', (depth) => {
+    const text = `${'['.repeat(depth)}"${'['.repeat(99)}"${']'.repeat(depth)}`;
+    if (depth <= 64) expect(parsePlain(text)).toEqual(JSON.parse(text));
+    else expect(() => parsePlain(text)).toThrow(new SyntaxError('values are nested deeper than 64 levels'));
+  });
+  test('brackets in strings, and lists one after another, do not count', () => {
+    expect(parsePlain(`["\\"${'['.repeat(200)}"${',[]'.repeat(200)}]`)).toHaveLength(201);
+    expect(() => parsePlain(`"${'['.repeat(200)}`)).toThrow(SyntaxError);
   });
 });

@@ -1,5 +1,6 @@
 import { badSchedules } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
+import { parsePlain } from '../../../ir/files/json.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
 import { illegal, inBucket } from './schedule.js';
 
@@ -31,7 +32,7 @@ export function parseSchedules(
   const refuse = (why: string): never => fail(badSchedules({ file, why }));
   let data: unknown;
   try {
-    data = JSON.parse(text);
+    data = parsePlain(text);
   } catch {
     return refuse('it is not JSON');
   }
