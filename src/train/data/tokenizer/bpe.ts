@@ -95,6 +95,7 @@ function mergesOf(part: Part, vocabulary: ReadonlyMap<string, number>, prefix: n
   const made: number[] = [];
   let width = 1;
   for (const id of vocabulary.values()) width = Math.max(width, id + 1);
+  if (!Number.isSafeInteger(width * width)) part.refuse(`the vocabulary has the id ${width - 1}`);
   const idOf = (token: string): number =>
     vocabulary.get(token) ?? part.refuse(`a merge has ${JSON.stringify(token)}, which the vocabulary lacks`);
   for (const row of part.list('merges')) {

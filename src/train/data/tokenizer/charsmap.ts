@@ -9,7 +9,7 @@ import { bytesOf } from './pieces.js';
  */
 export function charsmapOf(part: Part): Normalizer {
   const base64 = part.text('precompiled_charsmap');
-  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  const bytes = Uint8Array.from(Buffer.from(base64, 'base64'));
   const view = new DataView(bytes.buffer);
   const size = bytes.length < 4 ? -1 : view.getUint32(0, true);
   if (size < 0 || size % 4 !== 0 || size + 4 > bytes.length) {
@@ -35,7 +35,10 @@ export function charsmapOf(part: Part): Normalizer {
   return (text) => {
     let made = '';
     const chars = (run: string) => {
-      for (const char of run) made += mapped(char) ?? char;
+      for (const char of run) {
+        made += mapped(char) ?? char;
+        part.requireLength(made.length);
+      }
     };
     for (const [run] of text.matchAll(RUNS)) {
       if (ASCII.test(run)) {
@@ -46,6 +49,7 @@ export function charsmapOf(part: Part): Normalizer {
         const whole = bytesOf(segment).length < 6 ? mapped(segment) : null;
         if (whole === null) chars(segment);
         else made += whole;
+        part.requireLength(made.length);
       }
     }
     return made;

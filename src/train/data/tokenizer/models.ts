@@ -72,6 +72,8 @@ function wordPiece(part: Part): Model {
   const unknown = unknownOf(part, vocabulary, part.text('unk_token', '[UNK]'));
   const prefix = part.text('continuing_subword_prefix', '##');
   const longest = part.count('max_input_chars_per_word', 100);
+  // no token has more characters
+  const widest = [...vocabulary.keys()].reduce((most, token) => Math.max(most, token.length), 0);
   return {
     size: vocabulary.size,
     idOf: (token) => vocabulary.get(token),
@@ -80,7 +82,8 @@ function wordPiece(part: Part): Model {
       const before = into.length;
       for (let start = 0, end: number; start < chars.length; start = end) {
         let id: number | undefined;
-        for (end = chars.length <= longest ? chars.length : start; end > start; end--) {
+        const furthest = chars.length <= longest ? Math.min(chars.length, start + widest) : start;
+        for (end = furthest; end > start; end--) {
           const text = chars.slice(start, end).join('');
           id = vocabulary.get(start > 0 ? prefix + text : text);
           if (id !== undefined) break;

@@ -11,7 +11,12 @@ export function normalizerOf(part: Part | null): Normalizer {
   switch (part.type) {
     case 'Sequence': {
       const steps = part.parts('normalizers').map(normalizerOf);
-      return (text) => steps.reduce((made, step) => step(made), text);
+      return (text) =>
+        steps.reduce((made, step) => {
+          const next = step(made);
+          part.requireLength(next.length);
+          return next;
+        }, text);
     }
     case 'NFC':
     case 'NFD':
@@ -33,7 +38,14 @@ export function normalizerOf(part: Part | null): Normalizer {
     case 'Replace': {
       const pattern = patternOf(part);
       const content = part.text('content');
-      return (text) => pattern.match(text, () => text.replace(pattern.regex, () => content));
+      return (text) =>
+        pattern.match(text, () => {
+          let length = text.length;
+          return text.replace(pattern.regex, () => {
+            part.requireLength((length += content.length));
+            return content;
+          });
+        });
     }
     case 'BertNormalizer':
       return bert(part);

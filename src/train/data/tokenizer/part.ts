@@ -4,6 +4,9 @@ import { fail } from '../../../ir/diagnostics.js';
 /** The hint for a tokenizer that lotrc cannot run. */
 export const OTHER_PROGRAM = 'make the token ids with another program, and give them as a .safetensors file';
 
+/** Characters that steps of a tokenizer may make of one text. */
+const MAX_TEXT = 2 ** 28;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
@@ -30,6 +33,11 @@ export class Part {
   refuse(why: string, hint?: string): never {
     const named = this.path === '' ? why : `${this.path}: ${why}`;
     return fail(badTokenizer({ file: this.file, why: named, ...(hint === undefined ? {} : { hint }) }));
+  }
+
+  /** Refuses to make a text far longer than any: steps that each make one twice as long need few of them. */
+  requireLength(length: number): void {
+    if (length > MAX_TEXT) this.refuse(`it makes more than ${MAX_TEXT} characters of one text`);
   }
 
   /** Refuses what other programs can do with this part and lotrc cannot. */

@@ -1,6 +1,6 @@
 import type { Encoded, Framed, Tokenizer } from '../tokenizer.js';
 import { AddedTokens } from './added-tokens.js';
-import { type Model, modelOf } from './models.js';
+import { isId, type Model, modelOf } from './models.js';
 import { normalizerOf } from './normalizers.js';
 import { Part } from './part.js';
 import { addedBy, type Layout, layOut, layoutOf } from './post-processors.js';
@@ -105,7 +105,10 @@ export class Pipeline implements Tokenizer {
   /** The id that fills up shorter rows: what the file says, else that of a token which is usually meant for it, else 0. */
   #padId(root: Part): number {
     const padding = root.part('padding');
-    if (padding?.has('pad_id')) return padding.count('pad_id');
+    if (padding?.has('pad_id')) {
+      const id = padding.count('pad_id');
+      return isId(id) ? id : padding.refuse('"pad_id" is not the id of a token');
+    }
     for (const name of ['[PAD]', '<pad>', '<|pad|>', '<|endoftext|>', '</s>']) {
       const id = this.#added.ids.get(name);
       if (id !== undefined) return id;

@@ -94,10 +94,14 @@ function template(part: Part): Layout {
       };
     });
   const pair = part.has('pair') ? items('pair') : PLAIN.pair;
-  for (const text of ['A', 'B']) {
-    if (!pair.some((item) => 'text' in item && item.text === text)) {
-      part.refuse(`"pair" leaves out the text ${text}`);
-    }
-  }
-  return { single: part.has('single') ? items('single') : PLAIN.single, pair };
+  const single = part.has('single') ? items('single') : PLAIN.single;
+  const requireOnce = (name: string, list: readonly Item[], text: string, times: number) => {
+    const found = list.filter((item) => 'text' in item && item.text === text).length;
+    if (found < times) part.refuse(`"${name}" leaves out the text ${text}`);
+    if (found > times) part.unsupported(`a text ${text} that "${name}" has ${found} times`);
+  };
+  for (const text of ['A', 'B']) requireOnce('pair', pair, text, 1);
+  requireOnce('single', single, 'A', 1);
+  requireOnce('single', single, 'B', 0);
+  return { single, pair };
 }

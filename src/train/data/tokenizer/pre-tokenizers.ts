@@ -17,7 +17,15 @@ export function preTokenizerOf(part: Part | null): PreTokenizer {
   switch (part.type) {
     case 'Sequence': {
       const steps = part.parts('pretokenizers').map(preTokenizerOf);
-      return (piece) => steps.reduce<readonly Piece[]>((pieces, step) => pieces.flatMap(step), [piece]);
+      return (piece) =>
+        steps.reduce<readonly Piece[]>(
+          (pieces, step) => {
+            const made = pieces.flatMap(step);
+            part.requireLength(made.reduce((sum, { text }) => sum + text.length, 0));
+            return made;
+          },
+          [piece],
+        );
     }
     case 'BertPreTokenizer':
       return (piece) =>
@@ -74,6 +82,7 @@ function metaspace(part: Part): PreTokenizer {
   }
   const pattern = literal([mark]);
   return (piece) => {
+    part.requireLength(piece.text.length * Math.max(1, mark.length));
     const text = piece.text.replaceAll(' ', mark);
     const marked = scheme === 'always' || (scheme === 'first' && piece.first);
     const whole = { ...piece, text: marked && !text.startsWith(mark) ? mark + text : text };

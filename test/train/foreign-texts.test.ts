@@ -1,0 +1,109 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { readPeft } from '../../src/ir/files/peft-read.js';
+import { readModelConfig, readTokenizerConfig } from '../../src/train/data/special-tokens.js';
+import { readTokenizer } from '../../src/train/data/tokenizer.js';
+import { readEvents } from '../../src/train/logs/event-file.js';
+import { readSettings } from '../../src/train/settings.js';
+
+// Tokenizers, and files that are read whole, that someone else wrote.
+
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-foreign-texts-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const at = (name: string) => join(folder, name);
+
+const WORDS = { type: 'WordPiece', vocab: { '[UNK]': 0, a: 1, b: 2, '##a': 3 }, unk_token: '[UNK]' };
+
+async function tokenizerWith(parts: Readonly<Record<string, unknown>>) {
+  const file = at('tokenizer.json');
+  writeFileSync(file, JSON.stringify({ version: '1.0', model: WORDS, ...parts }));
+  return readTokenizer(file);
+}
+
+describe('tokenizers that are refused', () => {
+  const twice = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
+  test.each([
+    [
+      'a map that is no base64',
+      { normalizer: { type: 'Precompiled', precompiled_charsmap: '*!' } },
+      'precompiled_charsmap',
+    ],
+    [
+      'a text that is left out',
+      { post_processor: templates([], ['A', 'B']) },
+      '"single" leaves out the text A',
+    ],
+    [
+      'a text that comes twice',
+      { post_processor: templates(['A', 'A'], ['A', 'B']) },
+      'a text A that "single" has 2 times',
+    ],
+    [
+      'a second text of one',
+      { post_processor: templates(['A', 'B'], ['A', 'B']) },
+      'a text B that "single" has 1 times',
+    ],
+    ['padding beyond the ids', { padding: { pad_id: 2 ** 40 } }, '"pad_id" is not the id of a token'],
+    [
+      'ids whose pairs are no numbers',
+      { model: { type: 'BPE', vocab: { a: 2 ** 30 }, merges: [] } },
+      'the id 1073741824',
+    ],
+  ])('%s', async (_, parts, why) => {
+    await expect(tokenizerWith(parts)).rejects.toThrow(new RegExp(`LOTR8209.*${escaped(why)}`, 's'));
+  });
+  test('values nested very deep', async () => {
+    const file = at('deep.json');
+    writeFileSync(
+      file,
+      `{"model":{"type":"BPE","vocab":{},"merges":[${'['.repeat(9000)}${']'.repeat(9000)}]}}`,
+    );
+    await expect(readTokenizer(file)).rejects.toThrow(/LOTR8209.*nested deeper than 64 levels/s);
+  });
+  test('steps that each make the text longer', async () => {
+    const normalizers = Array.from({ length: 40 }, () => twice);
+    const growing = await tokenizerWith({ normalizer: { type: 'Sequence', normalizers } });
+    expect(() => growing.plain('a')).toThrow(/LOTR8209.*makes more than 268435456 characters of one text/s);
+    expect((await tokenizerWith({ normalizer: twice })).plain('a')).toEqual([1, 3]);
+  });
+  test('bytes of bytes of bytes', async () => {
+    const pretokenizers = Array.from({ length: 40 }, () => ({ type: 'ByteLevel', use_regex: false }));
+    const growing = await tokenizerWith({ pre_tokenizer: { type: 'Sequence', pretokenizers } });
+    expect(() => growing.plain('\u00e9')).toThrow(/LOTR8209.*makes more than 268435456 characters/s);
+  });
+});
+
+test('a word of very many characters is looked up in tokens that are no longer than those of the vocabulary', async () => {
+  const tokenizer = await tokenizerWith({ model: { ...WORDS, max_input_chars_per_word: 1e9 } });
+  const long = 'a'.repeat(60_000);
+  expect(tokenizer.plain(long)).toEqual([1, ...new Array<number>(59_999).fill(3)]);
+});
+
+describe.skipIf(process.platform === 'win32')('a pipe that nothing writes to, in place of a file', () => {
+  const pipe = at('pipe');
+  const refused = /it cannot be read: it is not a regular file|LOTR1002.*it is not a regular file/s;
+  execFileSync('mkfifo', [pipe]);
+  for (const name of ['run.json', 'adapter_config.json', 'config.json', 'chat_template.jinja']) {
+    symlinkSync('pipe', at(name));
+  }
+  test('tokenizer and the files next to it', async () => {
+    await expect(readTokenizer(pipe)).rejects.toThrow(refused);
+    expect(() => readTokenizerConfig(pipe)).toThrow(refused);
+    expect(() => readModelConfig(pipe)).toThrow(refused);
+  });
+  test('settings of a run, events, a PEFT configuration', () => {
+    expect(() => readSettings(folder)).toThrow(refused);
+    expect(() => readEvents(pipe)).toThrow(refused);
+    expect(() => readPeft(folder)).toThrow(refused);
+  });
+});
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
+function templates(single: readonly string[], pair: readonly string[]) {
+  const items = (texts: readonly string[]) => texts.map((id) => ({ Sequence: { id, type_id: 0 } }));
+  return { type: 'TemplateProcessing', single: items(single), pair: items(pair), special_tokens: {} };
+}
