@@ -9,7 +9,7 @@ import { Message } from './encode.js';
 import { carriedEntries } from './entries.js';
 import { encodeTensor, type Placement } from './tensor-write.js';
 import { encodeType } from './types.js';
-import { Scanner } from './wire.js';
+import { BYTES, Scanner } from './wire.js';
 
 /** Decides where a tensor's elements go. Null: the tensor is written exactly as it was read. */
 export type Place = (name: string, data: TensorData) => Placement | null;
@@ -184,7 +184,7 @@ function typeFields({ source, offset, length }: Carried): RawField[] {
     const start = scan.pos;
     const [field, wire] = scan.tag();
     scan.skip(wire, offset + length);
-    if (field === 2) found.push({ field, source, offset: start, length: scan.pos - start });
+    if (field === 2 && wire === BYTES) found.push({ field, source, offset: start, length: scan.pos - start });
   }
   return found;
 }

@@ -21,6 +21,9 @@ export interface Stored {
   readonly dtype: string;
 }
 
+/** Scales of scales that are looked through. */
+const MAX_SCALES = 8;
+
 /** Finds where a value comes from: stored data, constants alone, or the model's inputs. */
 export class Origins {
   readonly #constant = new Map<Value, boolean>();
@@ -48,9 +51,9 @@ export class Origins {
 
   /**
    * The stored tensor that a value comes from, through Identity, Transpose, Cast and one DequantizeLinear with constant
-   * scales; null when there is none.
+   * scales; null when there is none. `depth`: scales that the value is in the scale of.
    */
-  stored(value: Value): Stored | null {
+  stored(value: Value, depth = 0): Stored | null {
     const via: Node[] = [];
     let transposed = false;
     let dtype: string | null = null;
@@ -71,8 +74,10 @@ export class Origins {
         if (swaps === null) return null;
         transposed = transposed !== swaps;
       } else if (node.op === 'DequantizeLinear') {
-        const scale = node.inputs[1] ? this.stored(node.inputs[1]) : null;
-        if (dequantize || !scale || (node.inputs[2] && !this.isConstant(node.inputs[2]))) return null;
+        // of a model with a cycle, a scale may come from itself
+        if (dequantize || depth > MAX_SCALES) return null;
+        const scale = node.inputs[1] ? this.stored(node.inputs[1], depth + 1) : null;
+        if (!scale || (node.inputs[2] && !this.isConstant(node.inputs[2]))) return null;
         dequantize = node;
         dtype ??= dequantizedType(node) ?? scale.dtype;
       } else if (node.op !== 'Identity') return null;

@@ -6,8 +6,11 @@ export function ticks(low: number, high: number, count: number): readonly number
   const distance = (step: number) => Math.abs(Math.log(step / rough));
   const steps = [1, 2, 5, 10].map((factor) => factor * power);
   const step = steps.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+  const first = Math.ceil(low / step - 1e-9);
+  // numbers so close together that no round one lies between
+  if (!Number.isSafeInteger(first) || !(Math.abs(high / step) < Number.MAX_SAFE_INTEGER)) return [low];
   const found: number[] = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(i * step + 0); // -0 becomes 0
+  for (let i = first; i * step <= high + step * 1e-9; i++) found.push(i * step + 0); // -0 becomes 0
   return found;
 }
 

@@ -127,6 +127,9 @@ test('ticks are round and within', () => {
   expect(ticks(1.41, 1.47, 3).map(short)).toEqual(['1.42', '1.44', '1.46']);
   expect(ticks(2, 2, 5)).toEqual([2]);
   expect(Object.is(ticks(0, 1, 5)[0], 0)).toBe(true);
+  // no round number lies between neighbours
+  expect(ticks(1e300, 1.0000000000000002e300, 5)).toEqual([1e300]);
+  expect(ticks(-1e308, 1e308, 5).every((tick) => tick >= -1e308 && tick <= 1e308)).toBe(true);
 });
 
 test('numbers are short', () => {
