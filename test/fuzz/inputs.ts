@@ -1,29 +1,32 @@
-import { mutateModel } from './mutate-proto.js';
-import { mutateFlat, mutateSafetensors, mutateText } from './mutate-text.js';
+import type { Files } from './files.js';
+import type { Format } from './format.js';
+import { FORMATS, formatOf } from './formats.js';
 import { Random } from './random.js';
 import type { Seeds } from './seeds.js';
 
-export type Format = 'onnx' | 'onnxtxt' | 'safetensors' | 'onnx_adapter' | 'peft.json';
-
-/** A file under test: its content and the format it pretends to have. */
+/** Files under test, and the format that they pretend to have. */
 export interface Input {
-  readonly format: Format;
-  readonly bytes: Uint8Array;
+  readonly format: string;
+  readonly files: Files;
+  /** what chooses the options of the commands */
+  readonly choice: number;
 }
 
-/** The input of a seed and an index, the same wherever it is made: three quarters are models. */
-export function makeInput(seeds: Seeds, seed: number, index: number): Input {
+/** The input of a seed and an index, the same wherever it is made; of one format, or of all by their shares. */
+export function makeInput(seeds: Seeds, seed: number, index: number, only: string | null = null): Input {
   const random = new Random(seed, index);
-  const share = random.below(100);
-  if (share < 72) return { format: 'onnx', bytes: mutateModel(random, seeds.models) };
-  if (share < 86) {
-    return {
-      format: 'onnxtxt',
-      bytes: Buffer.from(mutateText(random, random.pick(seeds.texts), seeds.texts)),
-    };
+  const format = only === null ? byShare(random) : formatOf(only);
+  const files = format.make(random, seeds);
+  return { format: format.name, files, choice: random.below(2 ** 30) };
+}
+
+const TOTAL = FORMATS.reduce((sum, { share }) => sum + share, 0);
+
+function byShare(random: Random): Format {
+  let at = random.below(TOTAL);
+  for (const format of FORMATS) {
+    if (at < format.share) return format;
+    at -= format.share;
   }
-  if (share < 94)
-    return { format: 'safetensors', bytes: mutateSafetensors(random, random.pick(seeds.safetensors)) };
-  if (share < 98) return { format: 'onnx_adapter', bytes: mutateFlat(random, random.pick(seeds.flat)) };
-  return { format: 'peft.json', bytes: Buffer.from(mutateText(random, random.pick(seeds.peft), seeds.peft)) };
+  throw new Error('the shares do not add up');
 }

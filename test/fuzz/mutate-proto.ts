@@ -18,8 +18,18 @@ type Mutation = (random: Random, root: Message, others: readonly Message[]) => v
 
 /** A changed copy of an ONNX file: one to five mutations of its structure, and now and then of its bytes. */
 export function mutateModel(random: Random, seeds: readonly Uint8Array[]): Uint8Array {
-  const root = decode(random.pick(seeds), 'Model');
-  const others = [decode(random.pick(seeds), 'Model')];
+  return mutateMessage(random, random.pick(seeds), 'Model', seeds);
+}
+
+/** The same of another message; parts come from `seeds` too. */
+export function mutateMessage(
+  random: Random,
+  seed: Uint8Array,
+  kind: Kind,
+  seeds: readonly Uint8Array[],
+): Uint8Array {
+  const root = decode(seed, kind);
+  const others = [decode(random.pick(seeds), kind)];
   for (let left = 1 + random.below(5); left > 0; left--) random.pick(MUTATIONS)(random, root, others);
   const bytes = encode(root);
   if (!random.chance(0.12)) return bytes;

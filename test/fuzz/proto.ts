@@ -4,7 +4,7 @@
  */
 export type Kind = keyof typeof CHILDREN;
 
-/** Fields that are messages, by message (onnx.proto). All other length-delimited fields are text or bytes. */
+/** Fields that are messages, by message (onnx.proto and event.proto of TensorBoard). All other length-delimited fields are text or bytes. */
 const CHILDREN = {
   Model: { 7: 'Graph', 8: 'Opset', 14: 'Entry', 20: 'Training', 25: 'Function' },
   Graph: {
@@ -43,6 +43,15 @@ const CHILDREN = {
   Opset: {},
   Entry: {},
   Segment: {},
+  // TensorBoard's
+  Event: { 5: 'Summary', 7: 'SessionLog' },
+  Summary: { 1: 'SummaryValue' },
+  SummaryValue: { 8: 'TensorProto', 9: 'SummaryMetadata' },
+  SummaryMetadata: { 1: 'Plugin' },
+  Plugin: { 2: 'Hparams' },
+  Hparams: { 3: 'Hparams', 1: 'Hparams', 2: 'Hparams' },
+  SessionLog: {},
+  TensorProto: {},
 } as const;
 
 export interface Message {

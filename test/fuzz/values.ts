@@ -153,6 +153,13 @@ export function aLocation(random: Random): string {
   return random.pick(LOCATIONS);
 }
 
+/** Where a symbolic link leads: of the places those that the system takes. */
+export function aLink(random: Random): { readonly link: string } {
+  return { link: random.pick(LINKS) };
+}
+
+const LINKS = LOCATIONS.filter((place) => place !== '' && place.length < 4096 && !place.includes('\0'));
+
 /** Bytes of a payload, changed: cut, grown, flipped, or filled with NaN, infinities, or text that is not UTF-8. */
 export function changedBytes(random: Random, bytes: Uint8Array): Uint8Array {
   const at = random.below(bytes.byteLength + 1);

@@ -27,7 +27,7 @@ describe('tokenizers that are refused', () => {
   const twice = { type: 'Replace', pattern: { String: 'a' }, content: 'aa' };
   test.each([
     [
-      'a map that is no base64',
+      'a map that is not base64',
       { normalizer: { type: 'Precompiled', precompiled_charsmap: '*!' } },
       'precompiled_charsmap',
     ],
@@ -48,7 +48,7 @@ describe('tokenizers that are refused', () => {
     ],
     ['padding beyond the ids', { padding: { pad_id: 2 ** 40 } }, '"pad_id" is not the id of a token'],
     [
-      'ids whose pairs are no numbers',
+      'ids whose pairs are too large',
       { model: { type: 'BPE', vocab: { a: 2 ** 30 }, merges: [] } },
       'the id 1073741824',
     ],
