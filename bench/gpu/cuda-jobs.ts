@@ -219,7 +219,7 @@ export function tunedPlans(
   const { dtype, purpose, tf32 } = given;
   const device = deviceOfArch(given.arch, CUDA.devices);
   return given.tokens.map((tokens) => ({
-    plan: choose(contraction, { device, tokens, purpose, dtype, form: 'split' }),
+    plan: choose(contraction, { device, tokens, purpose, dtype, strategy: 'split' }),
     tf32,
   }));
 }

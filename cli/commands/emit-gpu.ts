@@ -3,7 +3,7 @@ import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { deviceNamed, deviceOfArch } from '../../src/backends/kernel/device/find.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/model/types.js';
-import { choose, type FormKey } from '../../src/backends/kernel/plan/choose.js';
+import { choose, type StrategyKey } from '../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../src/backends/kernel/plan/explain.js';
 import { plansJson } from '../../src/backends/kernel/plan/explain-json.js';
 import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/plan/schedule-file.js';
@@ -23,7 +23,7 @@ export interface EmitGpuOptions {
   readonly dtype?: KernelDtype;
   readonly for: 'train' | 'serve';
   readonly adapters: number;
-  readonly form?: FormKey;
+  readonly form?: StrategyKey;
   readonly schedules?: string;
   readonly json?: true;
   readonly tf32?: true;
@@ -73,7 +73,7 @@ export async function emitGpuCommand(
       adapters: options.adapters,
       schedules,
       ...(options.dtype ? { dtype: options.dtype } : {}),
-      ...(options.form ? { form: options.form } : {}),
+      ...(options.form ? { strategy: options.form } : {}),
       ...(options.merge ? { merging: true } : {}),
       ...(options.subgroups ? { subgroups: true } : {}),
     }),

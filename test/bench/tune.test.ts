@@ -14,7 +14,7 @@ import { contraction } from '../support/host-layers.js';
 
 const device = profile('webgpu-laptop', 'webgpu');
 const found = contraction(LOTR, ['o']);
-const setting = { device, tokens: 41, purpose: 'train', form: 'split', dtype: 'f32' } as const;
+const setting = { device, tokens: 41, purpose: 'train', strategy: 'split', dtype: 'f32' } as const;
 const plan = choose(found, setting);
 
 test('the fastest schedule that gives the right numbers becomes a row, and the planner takes it', () => {

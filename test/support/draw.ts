@@ -27,7 +27,7 @@ const DEVICES = {
 /** Most multiplications that a drawn case may cost, as far as they are known in advance. */
 const MOST = 2e6;
 
-/** Layers, a device and a form at random, the same for a seed; small enough to be interpreted in a moment. */
+/** Layers, a device and a strategy at random, the same for a seed; small enough to be interpreted in a moment. */
 export function draw(seed: number, api: 'webgpu' | 'cuda'): Drawn {
   for (let attempt = 0; ; attempt++) {
     const drawn = once(seed, attempt, api);
@@ -56,7 +56,7 @@ function once(seed: number, attempt: number, api: 'webgpu' | 'cuda'): Drawn {
   const factors = one([3, 3, 2] as const);
   const adapters = purpose === 'serve' ? one([1, 1, 3]) : 1;
   const dtype: KernelDtype = api === 'webgpu' ? one(['f32', 'f32', 'f16']) : one(['f32', 'f16', 'bf16']);
-  const open: readonly (PlanOptions['form'] | undefined)[] =
+  const open: readonly (PlanOptions['strategy'] | undefined)[] =
     purpose === 'train'
       ? ['split', 'merged']
       : adapters > 1
@@ -64,7 +64,7 @@ function once(seed: number, attempt: number, api: 'webgpu' | 'cuda'): Drawn {
         : tokens <= 64 && rank <= 16 && factors === 3
           ? ['split', 'widen']
           : ['split'];
-  const form = one(open);
+  const strategy = one(open);
   const activation = purpose === 'serve' ? one([null, 'relu', 'gelu', 'gelu-tanh', 'silu'] as const) : null;
   const sketch: Sketch = {
     factors,
@@ -78,10 +78,10 @@ function once(seed: number, attempt: number, api: 'webgpu' | 'cuda'): Drawn {
   };
   const device = profile(one(DEVICES[api]), api);
   const tf32 = api === 'cuda' && dtype === 'f32' && below(2) === 0;
-  const name = `${seed}: ${purpose} ${form ?? 'any form'} ${factors} factors ${sketch.in}x${sketch.out} rank ${rank}, ${tokens} tokens, ${adapters} adapters, ${tf32 ? 'tf32' : dtype}, ${device.name}`;
+  const name = `${seed}: ${purpose} ${strategy ?? 'any form'} ${factors} factors ${sketch.in}x${sketch.out} rank ${rank}, ${tokens} tokens, ${adapters} adapters, ${tf32 ? 'tf32' : dtype}, ${device.name}`;
   return {
     name,
     sketch,
-    options: { device, tokens, purpose, adapters, dtype, tf32, ...(form ? { form } : {}) },
+    options: { device, tokens, purpose, adapters, dtype, tf32, ...(strategy ? { strategy } : {}) },
   };
 }

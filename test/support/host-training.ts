@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { AdapterSpec } from '../../src/adapter/description.js';
 import { placesOf } from '../../src/backends/host/shared/tables.js';
 import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
-import { choose, type FormKey } from '../../src/backends/kernel/plan/choose.js';
+import { choose, type StrategyKey } from '../../src/backends/kernel/plan/choose.js';
 
 import { profile } from './devices.js';
 import type { HostAnswer, HostJob } from './host.js';
@@ -24,7 +24,7 @@ export interface TrainingJob {
  */
 export function trainingJob(
   spec: AdapterSpec,
-  form: FormKey,
+  strategy: StrategyKey,
   planned: number,
   tokens: number,
   dtype: 'f32' | 'f16' = 'f32',
@@ -33,7 +33,7 @@ export function trainingJob(
   const bound = dtype === 'f32' ? EXACT : 2e-3;
   const found = contraction(spec);
   const device = profile('webgpu-laptop', 'webgpu');
-  const plan = choose(found, { device, tokens: planned, purpose: 'train', form, dtype, subgroups });
+  const plan = choose(found, { device, tokens: planned, purpose: 'train', strategy, dtype, subgroups });
   const tensors = tensorsOf(allPlaces(plan), 5);
   const inputs = inputsOf(plan, tokens);
   const numbers = (life: 'weight' | 'step') =>

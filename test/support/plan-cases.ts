@@ -1,5 +1,5 @@
 import type { KernelPlan, Launch } from '../../src/backends/kernel/model/types.js';
-import { choose, type FormKey } from '../../src/backends/kernel/plan/choose.js';
+import { choose, type StrategyKey } from '../../src/backends/kernel/plan/choose.js';
 import { contractionOf, type Sketch } from './contraction.js';
 import { profile } from './devices.js';
 import { type KernelCase, values } from './kernel-cases.js';
@@ -9,7 +9,7 @@ const LAYERS = { in: 17, out: 11, inputs: [['q', 'k', 'v'], ['o']] } as const;
 
 /** Plans of every form for small layers of odd sizes, forward and backward. */
 const PLANS: readonly (readonly [
-  form: FormKey,
+  strategy: StrategyKey,
   tokens: number,
   sketch: Pick<Sketch, 'factors' | 'rank' | 'stored'>,
 ])[] = [
@@ -24,16 +24,16 @@ const PLANS: readonly (readonly [
 export function planCases(): readonly KernelCase[] {
   const device = profile('webgpu-laptop', 'webgpu');
   return [
-    ...PLANS.flatMap(([form, tokens, sketch]) => {
+    ...PLANS.flatMap(([strategy, tokens, sketch]) => {
       const contraction = contractionOf({ ...LAYERS, ...sketch });
-      return casesOf(choose(contraction, { device, tokens, purpose: 'train', form }));
+      return casesOf(choose(contraction, { device, tokens, purpose: 'train', strategy }));
     }),
     ...casesOf(
       choose(contractionOf({ ...LAYERS, factors: 3, rank: 3, stored: 'io', activation: 'relu' }), {
         device,
         tokens: 7,
         purpose: 'serve',
-        form: 'widen',
+        strategy: 'widen',
       }),
     ),
   ];
@@ -41,7 +41,7 @@ export function planCases(): readonly KernelCase[] {
 
 /** Plans for few rows, of which the launches sum over subgroups: one row and several, ranks from 1 to 128. */
 const FEW: readonly (readonly [
-  form: FormKey,
+  strategy: StrategyKey,
   tokens: number,
   purpose: 'train' | 'serve',
   sketch: Pick<Sketch, 'factors' | 'rank' | 'stored' | 'activation'>,
@@ -57,9 +57,9 @@ const FEW: readonly (readonly [
 /** The launches of these plans that sum over subgroups. */
 export function subgroupPlanCases(): readonly KernelCase[] {
   const device = profile('webgpu-laptop', 'webgpu');
-  return FEW.flatMap(([form, tokens, purpose, sketch]) => {
+  return FEW.flatMap(([strategy, tokens, purpose, sketch]) => {
     const contraction = contractionOf({ ...LAYERS, ...sketch });
-    return casesOf(choose(contraction, { device, tokens, purpose, form, subgroups: true })).filter(
+    return casesOf(choose(contraction, { device, tokens, purpose, strategy, subgroups: true })).filter(
       ({ launch }) => launch.schedule.subgroups,
     );
   });
@@ -90,7 +90,7 @@ export function casesOf(plan: KernelPlan): KernelCase[] {
       );
       runLaunch(launch, memory, bound);
       return {
-        name: `${launch.name} of ${plan.regions[0]!.form}`,
+        name: `${launch.name} of ${plan.regions[0]!.strategy}`,
         launch,
         bound,
         buffers,

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type Place, placesOf } from '../../src/backends/host/shared/tables.js';
+import { placesOf, type TensorPlace } from '../../src/backends/host/shared/tables.js';
 import type { Contraction } from '../../src/backends/kernel/model/layers.js';
 import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
 import { adamw, partOf, rateOf, reference } from './host-layers.js';
@@ -10,14 +10,14 @@ import { worstError } from './kernel-run.js';
 export const EXACT = 2e-6;
 
 /** Places of the weights and of the factors of a plan. */
-export const allPlaces = ({ buffers }: KernelPlan): Readonly<Record<string, readonly Place[]>> => ({
+export const allPlaces = ({ buffers }: KernelPlan): Readonly<Record<string, readonly TensorPlace[]>> => ({
   ...placesOf(buffers, 'weight'),
   ...placesOf(buffers, 'step'),
 });
 
 /** Numbers for the tensors of these places. */
 export const tensorsOf = (
-  places: Readonly<Record<string, readonly Place[]>>,
+  places: Readonly<Record<string, readonly TensorPlace[]>>,
   seed: number,
 ): Record<string, readonly number[]> =>
   Object.fromEntries(

@@ -1,4 +1,4 @@
-import type { GroupType } from '../../src/backends/kernel/ir/warpgroups.js';
+import type { WarpgroupType } from '../../src/backends/kernel/ir/warpgroups.js';
 import type { Extent, MatrixRef, Schedule, Segment } from '../../src/backends/kernel/model/types.js';
 import { type KernelCase, make, typedSegment as part } from './kernel-cases.js';
 
@@ -17,7 +17,7 @@ function within(segment: Segment, offset: number, rowStride: number): Segment {
  * Products for warpgroups in one type: lengths that tiles do not divide, fewer and more tiles than a ring has, every way to
  * store an operand, segments that are stored differently, one row, all widths of a tile, one to three warpgroups.
  */
-export function warpgroupCases(type: GroupType): readonly KernelCase[] {
+export function warpgroupCases(type: WarpgroupType): readonly KernelCase[] {
   const of = (name: string, made: Parameters<typeof make>[1]) =>
     make(`${name}_${type}`, { unit: type, ...made });
   const M: Extent = 'M';

@@ -81,7 +81,7 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
   const agrees = (...[, spec, sizes, planned, tokens, { dtype, tf32 = false, bound }]: Training) => {
     const found = contraction(spec, ['q', 'k', 'o'], sizes);
     expect(found.regions.map(({ input }) => input)).toEqual(sizes.apart ? [0, 0, 1] : [0, 1]);
-    const plan = choose(found, { device, tokens: planned, purpose: 'train', form: 'bordered', dtype });
+    const plan = choose(found, { device, tokens: planned, purpose: 'train', strategy: 'bordered', dtype });
     const files = written(plan, { tf32 });
     const { tensors, inputs, calls } = filled(plan, tokens);
     const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs);
@@ -111,7 +111,7 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
     timeout: 120_000,
   }, () => {
     const found = contraction(LOTR);
-    const plan = choose(found, { device, tokens: 7, purpose: 'serve', form: 'bordered', dtype: 'f32' });
+    const plan = choose(found, { device, tokens: 7, purpose: 'serve', strategy: 'bordered', dtype: 'f32' });
     const files = written(plan);
     const { tensors, inputs, calls } = filled(plan, 7);
     const R = found.regions[0]!.layers[0]!.factors[0]!;
@@ -166,7 +166,7 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
   test('compiles calls of cuBLASLt for every architecture without a warning', { timeout: 300_000 }, () => {
-    const options = { device, tokens: 7, purpose: 'train', form: 'bordered', dtype: 'bf16' } as const;
+    const options = { device, tokens: 7, purpose: 'train', strategy: 'bordered', dtype: 'bf16' } as const;
     const files = written(choose(contraction(LOTR), options));
     // its kernels are those of other forms
     compileLibrary(files, ['adapters.cu'], ['sm_90a', 'sm_80', 'sm_120']);
@@ -174,8 +174,8 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
 });
 
 test('cuBLASLt is linked only where it is called', () => {
-  const made = (form: 'bordered' | 'split', tf32: boolean) => {
-    const options = { device, tokens: 7, purpose: 'train', form, dtype: 'f32' } as const;
+  const made = (strategy: 'bordered' | 'split', tf32: boolean) => {
+    const options = { device, tokens: 7, purpose: 'train', strategy, dtype: 'f32' } as const;
     const files = cudaHost(choose(contraction(LOTR), options), ['sm_80'], { tf32 });
     const all = files.filter(({ path }) => !path.startsWith('ort/'));
     return (wanted: RegExp) => all.filter(({ text }) => wanted.test(text)).map(({ path }) => path);

@@ -6,7 +6,7 @@ import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { placesOf, rowBlockOf } from '../../../src/backends/host/shared/tables.js';
 import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
-import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
+import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
 import { profile } from '../../support/devices.js';
@@ -29,7 +29,7 @@ const device = profile('h100', 'cuda');
 const written = (plan: KernelPlan, options: { readonly tf32?: boolean } = {}) =>
   cudaHost(plan, ['sm_80', 'sm_90a'], options);
 
-type Training = readonly [string, AdapterSpec, FormKey, number, number, How];
+type Training = readonly [string, AdapterSpec, StrategyKey, number, number, How];
 interface How {
   readonly dtype: KernelDtype;
   readonly tf32?: boolean;
@@ -62,10 +62,10 @@ const MORE: typeof TRAINING = [
 ];
 
 describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', () => {
-  const agrees = (...[, spec, form, planned, tokens, how]: Training) => {
+  const agrees = (...[, spec, strategy, planned, tokens, how]: Training) => {
     const { dtype, tf32 = false, bound, warpgroups: size } = how;
     const found = contraction(spec, undefined, size);
-    const plan = choose(found, { device, tokens: planned, purpose: 'train', form, dtype });
+    const plan = choose(found, { device, tokens: planned, purpose: 'train', strategy, dtype });
     const files = written(plan, { tf32 });
     const units = files.some(({ path }) => path === 'kernels/matrix_units.cuh');
     expect(units).toBe(dtype !== 'f32' || tf32);
@@ -89,7 +89,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
     ];
     const answer = runLibrary(files, tokens, calls, {
       warpgroups: size !== undefined,
-      checked: how === F32 && form === 'split' && spec === LOTR,
+      checked: how === F32 && strategy === 'split' && spec === LOTR,
     });
     expect(answer.messages).toEqual([]);
     check(answer.reads, bound);
@@ -223,7 +223,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       device,
       tokens: 7,
       purpose: 'train',
-      form: 'split',
+      strategy: 'split',
       dtype: 'f32',
     });
     const files = written(plan);
@@ -261,7 +261,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
         device,
         tokens: 7,
         purpose: 'train',
-        form: 'split',
+        strategy: 'split',
         dtype,
       });
       const files = written(plan);

@@ -120,7 +120,7 @@ async function prepared(oracle: Oracle, target: 'webgpu' | 'cuda'): Promise<Prep
   const traffic = await trafficOf(oracle, path, layers);
   const tokens = Math.max(...traffic.map(({ layer, x }) => x.length / layer.in));
   const device = target === 'cuda' ? profile('h100', 'cuda') : profile('webgpu-laptop', 'webgpu');
-  const plan = choose(found, { device, tokens, purpose: 'train', form: 'split', dtype: 'f32' });
+  const plan = choose(found, { device, tokens, purpose: 'train', strategy: 'split', dtype: 'f32' });
   const wide = (data: Float32Array, columns: number) => {
     const all = new Float32Array(tokens * columns);
     all.set(data);

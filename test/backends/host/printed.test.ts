@@ -9,7 +9,7 @@ import { OPERATORS_CU } from '../../../src/backends/host/ort/generated/runtime.j
 import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
-import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
+import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
 import { profile } from '../../support/devices.js';
 import { differences } from '../../support/diff.js';
@@ -19,14 +19,14 @@ import { contraction, type Layers } from '../../support/host-layers.js';
 const FOLDER = join(import.meta.dirname, '../../data/hosts');
 
 /**
- * name, the case before it that its files are compared with, method, form, purpose, tokens, layers, type of the operands on CUDA
+ * name, the case before it that its files are compared with, method, strategy, purpose, tokens, layers, type of the operands on CUDA
  * where it is not float32, size for warpgroups
  */
 type Case = readonly [
   string,
   string | null,
   AdapterSpec,
-  FormKey,
+  StrategyKey,
   'train' | 'serve',
   number,
   string[],
@@ -60,7 +60,7 @@ function printed([
   name,
   base,
   spec,
-  form,
+  strategy,
   purpose,
   tokens,
   layers,
@@ -68,12 +68,12 @@ function printed([
   size,
 ]: Case): readonly EmittedFile[] {
   // only CUDA has matrix units, and a library to call
-  const cudaOnly = form === 'bordered' || narrow !== 'f32';
+  const cudaOnly = strategy === 'bordered' || narrow !== 'f32';
   const apis = cudaOnly ? (['cuda'] as const) : (['webgpu', 'cuda'] as const);
   const made = apis.map((api) => {
     const device = api === 'webgpu' ? profile('webgpu-laptop', api) : profile('h100', api);
     const dtype = api === 'webgpu' ? 'f32' : narrow;
-    const plan = choose(contraction(spec, layers, size), { device, tokens, purpose, form, dtype });
+    const plan = choose(contraction(spec, layers, size), { device, tokens, purpose, strategy, dtype });
     const files = api === 'webgpu' ? webgpuHost(plan) : cudaHost(plan, [size ? 'sm_90a' : 'sm_80']);
     const kernels = files.filter(({ path }) => path.startsWith('kernels/'));
     // the operators for ONNX Runtime differ in their tables only: one case is enough

@@ -6,7 +6,7 @@ import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { launchesOf, placesOf } from '../../../src/backends/host/shared/tables.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
-import { choose, type FormKey } from '../../../src/backends/kernel/plan/choose.js';
+import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
 import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
@@ -30,7 +30,7 @@ afterAll(() => {
 const TRAINING: readonly (readonly [
   name: string,
   spec: AdapterSpec,
-  form: FormKey,
+  strategy: StrategyKey,
   planned: number,
   tokens: number,
 ])[] = [
@@ -41,8 +41,8 @@ const TRAINING: readonly (readonly [
 test.skipIf(!driver).each(allOrFirst(TRAINING))(
   '%s: forward, backward and a step agree with float64',
   { timeout: 300_000 },
-  (_, spec, form, planned, tokens) => {
-    const { plan, job, check } = trainingJob(spec, form, planned, tokens);
+  (_, spec, strategy, planned, tokens) => {
+    const { plan, job, check } = trainingJob(spec, strategy, planned, tokens);
     const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     check(runHost(folder, driver!, job));
@@ -81,7 +81,7 @@ test.skipIf(!driver)(
   { timeout: 300_000 },
   () => {
     const [found, tokens] = [contraction(LOTR), 1];
-    const plan = choose(found, { device, tokens, purpose: 'serve', form: 'widen', subgroups: true });
+    const plan = choose(found, { device, tokens, purpose: 'serve', strategy: 'widen', subgroups: true });
     expect(overSubgroups(plan).map(({ family }) => family)).toEqual(['gemv', 'gemv', 'gemv']);
     const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
@@ -154,7 +154,7 @@ test.skipIf(!driver)(
   { timeout: 300_000 },
   () => {
     const found = contraction(LOTR);
-    const plan = choose(found, { device, tokens: 7, purpose: 'serve', form: 'widen' });
+    const plan = choose(found, { device, tokens: 7, purpose: 'serve', strategy: 'widen' });
     const folder = compileHost(webgpuHost(plan));
     folders.push(folder);
     const all = allPlaces(plan);

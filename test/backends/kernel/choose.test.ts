@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AdaptedLayer } from '../../../src/backends/kernel/model/layers.js';
 import type { KernelPlan, MatrixRef } from '../../../src/backends/kernel/model/types.js';
-import { choose, type FormKey, total } from '../../../src/backends/kernel/plan/choose.js';
+import { choose, type StrategyKey, total } from '../../../src/backends/kernel/plan/choose.js';
 import { buffersOf } from '../../../src/backends/kernel/plan/launches.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 import { profile } from '../../support/devices.js';
@@ -158,7 +158,7 @@ const METHODS = {
   // A of q is trained by two regions, so q is apart; k and v have theirs side by side
   lora: { factors: 2, ownA: true, inputs: [['q', 'k', 'v'], ['o'], ['q#2', 'g', 'h']] },
 } as const;
-const FORMS: readonly (readonly [FormKey, keyof typeof METHODS, 'io' | 'oi', number])[] = [
+const STRATEGIES: readonly (readonly [StrategyKey, keyof typeof METHODS, 'io' | 'oi', number])[] = [
   ['bordered', 'lotr', 'io', 13],
   ['bordered', 'shared A', 'oi', 300],
   ['bordered', 'lora', 'io', 13],
@@ -173,10 +173,10 @@ const FORMS: readonly (readonly [FormKey, keyof typeof METHODS, 'io' | 'oi', num
   ['merged', 'lora', 'oi', 13],
 ];
 
-describe.each(FORMS)('training, %s, %s, W stored %s, %i tokens', (form, method, stored, tokens) => {
+describe.each(STRATEGIES)('training, %s, %s, W stored %s, %i tokens', (strategy, method, stored, tokens) => {
   const contraction = contractionOf({ ...SKETCH, ...METHODS[method], stored });
-  const device = form === 'bordered' ? h100 : laptop;
-  const plan = choose(contraction, { device, tokens, purpose: 'train', form });
+  const device = strategy === 'bordered' ? h100 : laptop;
+  const plan = choose(contraction, { device, tokens, purpose: 'train', strategy });
   const tensors = tensorsOf(plan);
   const memory = upload(plan, tensors);
   const launches = [
@@ -199,7 +199,7 @@ describe.each(FORMS)('training, %s, %s, W stored %s, %i tokens', (form, method, 
   test('forward is the definition', () => {
     for (const [index, layer] of layers.entries()) {
       const expected = direct(layer, contraction.groups[0]!.scale, tensors);
-      const got = memory.get(`${form === 'bordered' ? 'yb' : 'y'}_${index}`)!;
+      const got = memory.get(`${strategy === 'bordered' ? 'yb' : 'y'}_${index}`)!;
       for (const [i, y] of got.entries())
         expect(Math.abs(y - expected[i]!), `y of ${layer.id}`).toBeLessThan(1e-12);
     }
@@ -244,10 +244,10 @@ describe.each(FORMS)('training, %s, %s, W stored %s, %i tokens', (form, method, 
 });
 
 describe('serving', () => {
-  test.each(['split', 'widen'] as const)('%s with bias and activation', (form) => {
+  test.each(['split', 'widen'] as const)('%s with bias and activation', (strategy) => {
     for (const factors of [2, 3] as const) {
       const contraction = contractionOf({ ...SKETCH, factors, activation: 'relu', stored: 'oi' });
-      const plan = choose(contraction, { device: laptop, tokens: 7, purpose: 'serve', form });
+      const plan = choose(contraction, { device: laptop, tokens: 7, purpose: 'serve', strategy });
       const tensors = tensorsOf(plan);
       const memory = upload(plan, tensors);
       for (const launch of [...plan.prologue, ...plan.regions.flatMap(({ forward }) => forward)]) {
@@ -268,7 +268,9 @@ describe('serving', () => {
     const contraction = contractionOf({ ...SKETCH, factors });
     const [tokens, rowBlock, table] = [12, 3, [2, 0, 1, 2]];
     const plan = choose(contraction, { device: laptop, tokens, purpose: 'serve', adapters: 3 });
-    expect(plan.regions.map(({ form }) => form)).toEqual(Array(3).fill(factors === 3 ? 'token' : 'L-fold'));
+    expect(plan.regions.map(({ strategy }) => strategy)).toEqual(
+      Array(3).fill(factors === 3 ? 'token' : 'L-fold'),
+    );
     const base = tensorsOf(plan);
     const own = [0, 1, 2].map(() => {
       const factorsOnly = new Map(
@@ -315,7 +317,7 @@ test('16-bit operands: factors, gradients and sums stay in f32, products read co
     dtype: 'f16',
     tokens: 300,
     purpose: 'train',
-    form: 'split',
+    strategy: 'split',
   });
   const types = Object.fromEntries(plan.buffers.map(({ name, dtype }) => [name, dtype]));
   expect(types).toMatchObject({
@@ -348,14 +350,19 @@ describe('the choice', () => {
     contractionOf({ factors: 3, in: d, out: d, rank, inputs });
 
   test('dispatches: two forward and at most five backward for a layer of its own', () => {
-    const plan = choose(square(768, 8), { device: laptop, tokens: 1024, purpose: 'train', form: 'split' });
+    const plan = choose(square(768, 8), {
+      device: laptop,
+      tokens: 1024,
+      purpose: 'train',
+      strategy: 'split',
+    });
     expect(plan.regions[0]!.forward.length).toBe(2);
     expect(plan.regions[0]!.backward.length).toBe(5);
     const shared = choose(square(768, 8, [['q', 'k', 'v']]), {
       device: laptop,
       tokens: 1024,
       purpose: 'train',
-      form: 'split',
+      strategy: 'split',
     });
     expect(shared.regions[0]!.forward.length).toBe(1 + 3);
     expect(shared.regions[0]!.backward.length).toBeLessThanOrEqual(3 * 5);
@@ -366,7 +373,7 @@ describe('the choice', () => {
       dtype: 'bf16',
       tokens: 1024,
       purpose: 'train',
-      form: 'split',
+      strategy: 'split',
     });
     expect(cuda.regions[0]!.backward.length).toBe(7);
     const launches = [...plan.prologue, ...plan.epilogue];
@@ -380,7 +387,9 @@ describe('the choice', () => {
     expect(at(64, 16)).toMatchObject({ scheme: 'S2' });
     expect(at(65, 8)).toMatchObject({ scheme: 'S1' });
     expect(at(1, 17)).toMatchObject({ scheme: 'S1' });
-    expect(at(65, 8).rejected.find(({ form }) => form.includes('S2'))?.because).toMatch(/^65 tokens: /);
+    expect(at(65, 8).rejected.find(({ strategy }) => strategy.includes('S2'))?.because).toMatch(
+      /^65 tokens: /,
+    );
   });
 
   test('decoding costs at most 3 % over the base for r <= 16, d = 4096', () => {
@@ -400,7 +409,7 @@ describe('the choice', () => {
 
   test('many tokens at small d and large rank merge; few tokens do not', () => {
     const form = (d: number, tokens: number, rank: number) =>
-      choose(square(d, rank), { device: laptop, tokens, purpose: 'train' }).regions[0]!.form;
+      choose(square(d, rank), { device: laptop, tokens, purpose: 'train' }).regions[0]!.strategy;
     expect(form(768, 8192, 128)).toBe('merged');
     expect(form(768, 1, 8)).toBe('L-fold');
     expect(form(4096, 64, 8)).toBe('L-fold');
@@ -408,7 +417,13 @@ describe('the choice', () => {
 
   test('predicts for d = 4096, M = 8192, r = 8 what the table of forms does', () => {
     const over = (inputs: Sketch['inputs']) => {
-      const options = { device: h100, dtype: 'bf16', tokens: 8192, purpose: 'serve', form: 'split' } as const;
+      const options = {
+        device: h100,
+        dtype: 'bf16',
+        tokens: 8192,
+        purpose: 'serve',
+        strategy: 'split',
+      } as const;
       const [region] = choose(square(4096, 8, inputs), options).regions;
       return 100 * (total(region!.forward).seconds / region!.base.forward.seconds - 1);
     };
@@ -428,7 +443,7 @@ describe('the choice', () => {
   });
 
   test('a bordered weight is filled with W as (in, out), however it is stored', () => {
-    const options = { device: h100, tokens: 9, purpose: 'train', form: 'bordered' } as const;
+    const options = { device: h100, tokens: 9, purpose: 'train', strategy: 'bordered' } as const;
     const plan = choose(contractionOf({ ...SKETCH, stored: 'oi', inputs: [['q']] }), options);
     expect(plan.buffers.find(({ name }) => name === 'Wb_0')).toMatchObject({
       shape: [17 + 8, 11 + 8],
@@ -448,7 +463,7 @@ describe('the choice', () => {
           const plan = choose(contraction, { device: h100, tokens, purpose, dtype });
           expect(plan.regions.map(({ scheme }) => scheme)).not.toContain('S0');
         }
-    const wanted = { tokens: 9, purpose: 'serve', form: 'bordered' } as const;
+    const wanted = { tokens: 9, purpose: 'serve', strategy: 'bordered' } as const;
     const made = (options: object) => () => choose(contraction, { device: h100, ...wanted, ...options });
     expect(made({ device: laptop })).toThrow(/LOTR6006.*a vendor library/);
     expect(made({ adapters: 2 })).toThrow(/LOTR6006.*holds one adapter/);
@@ -471,7 +486,7 @@ describe('the choice', () => {
     expect(() => choose(square(64, 4), { ...options, dtype: 'bf16' })).toThrow(
       /webgpu-laptop does not compute in bf16/,
     );
-    expect(() => choose(square(64, 4), { ...options, form: 'widen' })).toThrow(
+    expect(() => choose(square(64, 4), { ...options, strategy: 'widen' })).toThrow(
       /cannot be used for q: 100 tokens/,
     );
   });

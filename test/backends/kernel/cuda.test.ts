@@ -55,7 +55,7 @@ function planned(): readonly Kernel[] {
   const sketch = { factors: 3, in: 117, out: 91, rank: 13, inputs: [['q', 'k', 'v'], ['o']] } as const;
   const contraction = { ...contractionOf(sketch), dtype: 'bf16' as const };
   const device = profile('h100', 'cuda');
-  const plan = choose(contraction, { device, tokens: 1031, purpose: 'train', form: 'split' });
+  const plan = choose(contraction, { device, tokens: 1031, purpose: 'train', strategy: 'split' });
   return [
     ...plan.prologue,
     ...plan.regions.flatMap(({ forward, backward }) => [...forward, ...backward]),

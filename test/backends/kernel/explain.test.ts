@@ -50,7 +50,7 @@ const CASES: readonly (readonly [
   [
     'bordered-weight-on-request',
     { in: 4096, out: 4096, rank: 12, inputs: [['q', 'k']] },
-    { device: h100, dtype: 'bf16', tokens: 1024, purpose: 'train', form: 'bordered' },
+    { device: h100, dtype: 'bf16', tokens: 1024, purpose: 'train', strategy: 'bordered' },
   ],
   [
     'into-the-weights-and-out',

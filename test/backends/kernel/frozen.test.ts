@@ -48,12 +48,12 @@ describe.each([
   ['split', webgpu, CASES],
   ['merged', webgpu, FEW],
   ['split', cuda, FEW.slice(1)],
-] as const)('frozen factors in the form %s', (form, device, cases) => {
+] as const)('frozen factors in the form %s', (strategy, device, cases) => {
   test.each(cases)(
     '%j with %j frozen: y, dx and the other gradients are those of float64',
     (kind, frozen) => {
       const sketch: Sketch = { ...LAYERS, ...kind, frozen };
-      const options = { device, tokens: 5, purpose: 'train', form } as const;
+      const options = { device, tokens: 5, purpose: 'train', strategy } as const;
       const whole = wholePlan(sketch, options);
       for (const launch of whole.launches) expect(verifyKernel(kernelOf(launch), device)).toEqual([]);
       const { name, error } = worstOf(whole, interpreted(whole));
@@ -82,7 +82,7 @@ test('the description of an adapter reaches plans, their texts, and the PyTorch 
     { name: 'A', trainable: false, lrMultiplier: 1 },
     { name: 'B', trainable: true, lrMultiplier: 4 },
   ]);
-  const plan = choose(found, { device: cuda, tokens: 21, purpose: 'train', form: 'split' });
+  const plan = choose(found, { device: cuda, tokens: 21, purpose: 'train', strategy: 'split' });
   expect(explainPlan(plan)).toContain('; A, B per layer, A frozen, B at 4 times the learning rate\n');
   const serving = choose(found, { device: cuda, tokens: 21, purpose: 'serve' });
   expect(explainPlan(serving)).not.toContain('frozen');
@@ -116,7 +116,7 @@ test('terms without the gradient of M and L need no sums over tokens either', ()
     device: webgpu,
     tokens: 21,
     purpose: 'train',
-    form: 'split',
+    strategy: 'split',
   });
   const [json] = (
     JSON.parse(plansJson([plan])) as { plans: { regions: { terms: Record<string, { out: string }[]> }[] }[] }

@@ -19,7 +19,7 @@ function regionOf(
   inputs: Sketch['inputs'] = [['k']],
 ) {
   const contraction = contractionOf({ factors: 3, in: d, out: d, rank, inputs });
-  return choose(contraction, { ...on, tokens, purpose, form: 'split' }).regions[0]!;
+  return choose(contraction, { ...on, tokens, purpose, strategy: 'split' }).regions[0]!;
 }
 
 const percent = (own: number, base: number) => 100 * (own / base - 1);
@@ -94,18 +94,18 @@ describe('launches of a layer', () => {
     ),
   );
   test.each(cases)('%i tokens, rank %i, %s', (tokens, rank, _, on) => {
-    for (const form of ['split', 'merged'] as const) {
+    for (const strategy of ['split', 'merged'] as const) {
       for (const inputs of [[['q']], [['q', 'k', 'v']]] as const) {
         const count = inputs[0].length;
         const contraction = contractionOf({ factors: 3, in: 96, out: 80, rank, inputs });
-        const plan = choose(contraction, { ...on, tokens, purpose: 'train', form });
+        const plan = choose(contraction, { ...on, tokens, purpose: 'train', strategy });
         const [region] = plan.regions;
         // two forward: one of them shared by the layers that read the same x
         expect(region!.forward.length).toBe(1 + count);
         expect(region!.backward.length).toBeLessThanOrEqual(5 * count);
         if (count === 1) expect(region!.backward.length).toBeGreaterThanOrEqual(4);
         // over all layers of the group, whatever their number
-        const own = form === 'merged' ? count : 0;
+        const own = strategy === 'merged' ? count : 0;
         expect(plan.prologue.length).toBe(1 + own);
         expect(plan.epilogue.length).toBe(2);
       }

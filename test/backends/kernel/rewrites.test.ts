@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Form, Term } from '../../../src/backends/kernel/model/types.js';
+import type { Strategy, Term } from '../../../src/backends/kernel/model/types.js';
 import { type LayerOperands, lowerTerms, termFlops } from '../../../src/backends/kernel/plan/rewrites.js';
 import { rounded } from '../../support/rounded.js';
 
@@ -11,7 +11,7 @@ type Env = Map<string, Tensor>;
 
 // M, K, N, r: odd, all different, no divisor in common
 const EXTENTS: Readonly<Record<string, number>> = { m: 13, k: 17, n: 11, r: 5, t: 5 };
-const FORMS: readonly Form[] = ['L-fold', 'R-fold', 'token', 'merged'];
+const STRATEGIES: readonly Strategy[] = ['L-fold', 'token', 'merged'];
 
 /** Sums the product of the arguments over all letters that the result lacks, point by point, in float64. */
 function einsum(spec: string, args: readonly Tensor[], scale: number): Tensor {
@@ -128,11 +128,11 @@ function loss(layers: readonly LayerOperands[], env: Env): number {
   }, 0);
 }
 
-describe.each(FORMS.flatMap((form) => [[form, 3] as const, [form, 2] as const]))(
+describe.each(STRATEGIES.flatMap((strategy) => [[strategy, 3] as const, [strategy, 2] as const]))(
   '%s, %i factors',
-  (form, count) => {
+  (strategy, count) => {
     const { layers, env, inputs, factors } = caseOf(count);
-    const { prologue, forward, backward, epilogue } = lowerTerms(form, layers);
+    const { prologue, forward, backward, epilogue } = lowerTerms(strategy, layers);
     const values: Env = new Map(env);
     run([...prologue, ...forward, ...backward, ...epilogue], values);
 

@@ -57,7 +57,7 @@ function planned(dtype: 'bf16' | 'f16' | 'f32', width: number): readonly Kernel[
   const sketch = { factors: 3, in: width, out: width, rank: 16, inputs: [['q', 'k', 'v'], ['o']] } as const;
   const device = profile('a100', 'cuda');
   const contraction = { ...contractionOf(sketch), dtype };
-  const plan = choose(contraction, { device, tokens: 4096, purpose: 'train', form: 'split' });
+  const plan = choose(contraction, { device, tokens: 4096, purpose: 'train', strategy: 'split' });
   return plan.regions
     .flatMap(({ forward, backward }) => [...forward, ...backward])
     .flatMap((launch) => {

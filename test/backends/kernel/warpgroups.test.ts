@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { gridOf, kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import type { Kernel, Stmt } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
-import type { GroupType } from '../../../src/backends/kernel/ir/warpgroups.js';
+import type { WarpgroupType } from '../../../src/backends/kernel/ir/warpgroups.js';
 import type { Product } from '../../../src/backends/kernel/model/types.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { ofWarpgroups, whyNoWarpgroups } from '../../../src/backends/kernel/plan/warpgroup-schedule.js';
@@ -16,7 +16,7 @@ import { worstError } from '../../support/kernel-run.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
 import { warpgroupCases } from '../../support/warpgroup-cases.js';
 
-const TYPES: readonly GroupType[] = ['bf16', 'f16'];
+const TYPES: readonly WarpgroupType[] = ['bf16', 'f16'];
 const cases = TYPES.flatMap((type) => warpgroupCases(type)).map((one) => ({
   ...one,
   kernel: kernelOf(one.launch),
@@ -83,11 +83,11 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
 });
 
 /** The kernels for warpgroups of a training plan, with tiles of a real size. */
-function planned(dtype: GroupType, width: number): readonly Kernel[] {
+function planned(dtype: WarpgroupType, width: number): readonly Kernel[] {
   const sketch = { factors: 3, in: width, out: width, rank: 16, inputs: [['q', 'k', 'v'], ['o']] } as const;
   const plan = choose(
     { ...contractionOf(sketch), dtype },
-    { device: h100, tokens: 4096, purpose: 'train', form: 'split' },
+    { device: h100, tokens: 4096, purpose: 'train', strategy: 'split' },
   );
   return plan.regions
     .flatMap(({ forward, backward }) => [...forward, ...backward])

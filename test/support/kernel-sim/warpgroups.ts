@@ -2,11 +2,11 @@ import type { Kernel, U32 } from '../../../src/backends/kernel/ir/kir.js';
 import { UNIT, UNIT_INNER, WARP } from '../../../src/backends/kernel/ir/units.js';
 import {
   BOX,
-  GROUP,
-  GROUP_UNIT,
-  type GroupStmt,
   type MapParam,
   type RingDecl,
+  WARPGROUP,
+  WARPGROUP_UNIT,
+  type WarpgroupStmt,
 } from '../../../src/backends/kernel/ir/warpgroups.js';
 import type { Buffers, Counts, Thread } from './memory.js';
 
@@ -25,7 +25,7 @@ type Place = (row: number, col: number) => number | null;
  * Statements of warpgroups. The interpreter has no ring: `drain` multiplies the matrices directly, with the sums of
  * every 16 steps rounded to f32, and `feed` counts what the copy engine loads.
  */
-export function groupCode(stmt: GroupStmt, machine: Machine): (thread: Thread) => void {
+export function groupCode(stmt: WarpgroupStmt, machine: Machine): (thread: Thread) => void {
   if (stmt.s !== 'feed' && stmt.s !== 'drain') return () => {};
   const { counts, memory } = machine;
   const ring = ringOf(machine.kernel);
@@ -64,12 +64,12 @@ export function groupCode(stmt: GroupStmt, machine: Machine): (thread: Thread) =
       const at = transposed ? place(j, i) : place(i, j);
       return at === null ? 0 : memory.look(buffer, at, thread);
     };
-    const lane = thread.local[0] - GROUP;
+    const lane = thread.local[0] - WARPGROUP;
     const own = row(thread) + UNIT.rows * Math.floor(lane / WARP) + Math.floor((lane % WARP) / 4);
     for (let at = 0; at < ring.cols / 2; at++) {
       const [unit, e] = [Math.floor(at / 4), at % 4];
       const i = own + (UNIT.rows / 2) * (e >> 1);
-      const j = col(thread) + GROUP_UNIT * unit + 2 * (lane % 4) + (e & 1);
+      const j = col(thread) + WARPGROUP_UNIT * unit + 2 * (lane % 4) + (e & 1);
       let sum = thread.registers.read(stmt.acc, at, thread);
       for (let k0 = 0; k0 < length; k0 += step) {
         for (let k = k0; k < Math.min(k0 + step, length); k++) {

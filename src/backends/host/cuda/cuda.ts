@@ -7,7 +7,7 @@ import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/war
 import { ortOperators } from '../ort/operators.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { distinct } from '../shared/kernels.js';
-import { narrowedOf, trainedOf } from '../shared/steps.js';
+import { factorCastsOf, trainedOf } from '../shared/steps.js';
 import { gridFor, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
 import { torchText } from '../torch/torch.js';
 import { headerText } from './header.js';
@@ -35,7 +35,7 @@ export function cudaHost(
 ): readonly EmittedFile[] {
   const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
   const kernels = kernelsOf(lowered);
-  const [trained, narrowed] = [trainedOf(lowered), narrowedOf(lowered)];
+  const [trained, narrowed] = [trainedOf(lowered), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...trained]);
   const twins = twinsOf(lowered);
   const grouped = distinct(twins.values());

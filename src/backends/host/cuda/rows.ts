@@ -1,7 +1,7 @@
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { BufferPlan } from '../../kernel/model/types.js';
 import type { EmittedFile } from '../shared/emitted.js';
-import type { Place } from '../shared/tables.js';
+import type { TensorPlace } from '../shared/tables.js';
 
 /** Rows of the tables of an emitted CUDA library, and its CMakeLists.txt. */
 
@@ -30,7 +30,7 @@ export function bufferText(
 /** `factor`: the tensor belongs to an adapter; `library`: it may be stored transposed. */
 export function placeText(
   tensor: string,
-  place: Place,
+  place: TensorPlace,
   factor: boolean,
   number: Numbers,
   library: boolean,

@@ -1,12 +1,12 @@
 import { ADAMW_WIDTH } from '../../kernel/gen/adamw.js';
-import { NARROW_WIDTH } from '../../kernel/gen/round.js';
+import { CAST_WIDTH } from '../../kernel/gen/cast.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import { ringBytes } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
 import { cudaPrototype } from '../../kernel/print/cuda/print.js';
 import { runtimeText } from '../../runtime-text.js';
 import { type BoundKernel, distinct } from '../shared/kernels.js';
-import type { Narrowed, Trained } from '../shared/steps.js';
+import type { FactorCast, TrainedFactor } from '../shared/steps.js';
 import {
   type GridExtent,
   gridFor,
@@ -35,8 +35,8 @@ export function sourceText(
   plan: KernelPlan,
   kernels: ReturnType<typeof kernelsOf>,
   twins: ReturnType<typeof twinsOf>,
-  trained: readonly Trained[],
-  narrowed: readonly Narrowed[],
+  trained: readonly TrainedFactor[],
+  narrowed: readonly FactorCast[],
   tf32: boolean,
 ): string {
   const properties = propertiesOf(plan, twins.size > 0);
@@ -86,7 +86,7 @@ export function sourceText(
 /** Everything that the functions of the library look up. */
 function tablesText(
   plan: KernelPlan,
-  trained: readonly Trained[],
+  trained: readonly TrainedFactor[],
   maps: MapTable,
   number: Numbers,
   { training, library, warpgroups }: LibraryProperties,
@@ -124,15 +124,15 @@ function tablesText(
 function launchesText(
   plan: KernelPlan,
   calls: (launches: readonly Launch[], indent?: string) => readonly string[],
-  trained: readonly Trained[],
-  narrowed: readonly Narrowed[],
+  trained: readonly TrainedFactor[],
+  narrowed: readonly FactorCast[],
   number: Numbers,
 ): readonly string[] {
   const cleared = plan.buffers.flatMap(({ name, cleared: yes }) => (yes ? [number.get(name)!] : []));
   return [
     '// what depends on the factors alone',
     ...functionText('prologue', [
-      ...narrowText(narrowed, number),
+      ...castsText(narrowed, number),
       ...borderCopies(plan.buffers, number),
       ...calls(plan.prologue),
     ]),
@@ -224,16 +224,16 @@ function threadsOf({ name, workgroup: [x, y, z] }: Kernel): number {
   return x;
 }
 
-function narrowText(narrowed: readonly Narrowed[], number: Numbers): string[] {
+function castsText(narrowed: readonly FactorCast[], number: Numbers): string[] {
   return narrowed.map(({ kernel, from, to, elements }) => {
     const own: Readonly<Record<string, string>> = { wide: from, narrow: to };
     const operands = kernel.buffers.map(({ name }) => `a->buffer[${number.get(own[name]!)!}]`);
-    const grid = `dim3(${Math.ceil(elements / NARROW_WIDTH)}, 1, 1)`;
+    const grid = `dim3(${Math.ceil(elements / CAST_WIDTH)}, 1, 1)`;
     return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands].join(', ')}));`;
   });
 }
 
-function updateText(trained: readonly Trained[], number: Numbers): string[] {
+function updateText(trained: readonly TrainedFactor[], number: Numbers): string[] {
   const values: Readonly<Record<string, string>> = {
     correction1: 'correction1',
     correction2: 'correction2',

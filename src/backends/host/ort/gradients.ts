@@ -1,12 +1,12 @@
 import type { Launch, MatrixRef, Operand } from '../../kernel/model/types.js';
-import { dense, flipped, plain, TokenSums, type Wanted } from '../../kernel/plan/launches.js';
-import { narrowedFactors } from './half.js';
+import { dense, flipped, type ProductRequest, plain, TokenSums } from '../../kernel/plan/launches.js';
+import { castFactors } from './half.js';
 import {
-  type Kind,
+  type LayerKind,
   launchText,
+  type OperatorTarget,
   productStep,
   Scratch,
-  type Setting,
   type Step,
   stepOf,
   tileOf,
@@ -51,7 +51,7 @@ interface Sum {
  * where the rank is beyond a tile: L' = s M L, then dP = dy L'^T; so in 16 bits, where R and L' are rounded first), Z = P^T dy and
  * dR = x^T dP in parts that one launch adds in order, dM, dL, and dx = [dy|dP] [W^T; R^T]. Sums are taken in the same order each time.
  */
-export function gradientSteps(kind: Kind, index: number, setting: Setting): GradientSteps {
+export function gradientSteps(kind: LayerKind, index: number, setting: OperatorTarget): GradientSteps {
   const { in: inn, out, rank, factors, transposed, scale } = kind;
   const { target, tf32 } = setting;
   const { dtype } = target;
@@ -65,11 +65,16 @@ export function gradientSteps(kind: Kind, index: number, setting: Setting): Grad
   const up = own('up', rank, out);
   const three = factors === 3;
   const z = wide(three ? 'z' : 'd_last', rank, out);
-  const narrowed = dtype === 'f32' ? null : narrowedFactors(kind, setting, scratch, name);
+  const narrowed = dtype === 'f32' ? null : castFactors(kind, setting, scratch, name);
   if (three) scratch.take('z', rank * out);
   // with two factors the scale is applied to P and dP
   const scaled = { epilogue: { scale } };
-  const down = (part: string, does: string, segment: Wanted['segments'][number], to: MatrixRef): Wanted => ({
+  const down = (
+    part: string,
+    does: string,
+    segment: ProductRequest['segments'][number],
+    to: MatrixRef,
+  ): ProductRequest => ({
     name: name(part),
     family: 'skinny',
     does,
@@ -78,7 +83,7 @@ export function gradientSteps(kind: Kind, index: number, setting: Setting): Grad
     segments: [segment],
     out: to,
   });
-  const back = (does: string, by: Operand): Wanted =>
+  const back = (does: string, by: Operand): ProductRequest =>
     down('dp', does, { a: plain(dy), b: by, inner: out }, dP);
   const rankSpace = (
     part: string,

@@ -1,8 +1,15 @@
 import { dense, plain } from '../../kernel/plan/launches.js';
-import { type Kind, narrowStep, productStep, type Scratch, type Setting, type Step } from './kinds.js';
+import {
+  castStep,
+  type LayerKind,
+  type OperatorTarget,
+  productStep,
+  type Scratch,
+  type Step,
+} from './kinds.js';
 
 /** The factors of a layer in 16 bits, as its products need them. */
-export interface NarrowedFactors {
+export interface CastFactors {
   /** R rounded */
   readonly first: Step;
   /** L' = s M L rounded; of two factors B, whose scale is applied to x A */
@@ -15,21 +22,21 @@ export interface NarrowedFactors {
  * Rounds what x and its product with R are multiplied by to the type of the layer. Factors are float32 and so is the product of
  * M and L, which is rounded once at the end.
  */
-export function narrowedFactors(
-  { in: inn, out, rank, factors, scale }: Kind,
-  setting: Setting,
+export function castFactors(
+  { in: inn, out, rank, factors, scale }: LayerKind,
+  setting: OperatorTarget,
   scratch: Scratch,
   name: (part: string) => string,
-): NarrowedFactors {
+): CastFactors {
   const { dtype } = setting.target;
   const first = scratch.take('first', inn * rank, dtype);
   const up = scratch.take('up', rank * out, dtype);
   const operands = { wide_core: 'factors[1]', wide_last: `factors[${factors - 1}]` };
   return {
-    first: narrowStep(name('first'), inn * rank, dtype, 'factors[0]', first),
+    first: castStep(name('first'), inn * rank, dtype, 'factors[0]', first),
     up:
       factors === 2
-        ? narrowStep(name('up'), rank * out, dtype, operands.wide_last, up)
+        ? castStep(name('up'), rank * out, dtype, operands.wide_last, up)
         : productStep(
             { ...setting, tf32: false },
             {

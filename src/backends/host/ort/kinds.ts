@@ -1,14 +1,14 @@
+import { CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
-import { NARROW_WIDTH, narrowKernel } from '../../kernel/gen/round.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { KernelDtype, KernelPlan, Launch } from '../../kernel/model/types.js';
 import { BYTES } from '../../kernel/plan/cost.js';
-import { productLaunch, type Target, type Wanted } from '../../kernel/plan/launches.js';
+import { type ProductRequest, productLaunch, type Target } from '../../kernel/plan/launches.js';
 import { scheduleOf } from '../cuda/lower.js';
 import { type GridExtent, gridFor } from '../shared/tables.js';
 
 /** A kind of adapted layer: what kernels are made for. */
-export interface Kind {
+export interface LayerKind {
   /** name of the operator without endings */
   readonly stem: string;
   readonly in: number;
@@ -20,12 +20,12 @@ export interface Kind {
 }
 
 /** The kinds of layers of a plan, each once. */
-export function kindsOf({ regions, groups }: KernelPlan): readonly Kind[] {
-  const kinds = new Map<string, Kind>();
+export function layerKindsOf({ regions, groups }: KernelPlan): readonly LayerKind[] {
+  const kinds = new Map<string, LayerKind>();
   for (const layer of regions.flatMap(({ region }) => region.layers)) {
     const { scale, method } = groups.find(({ id }) => id === layer.group)!;
     const factors = layer.factors.length === 3 ? 3 : 2;
-    const kind: Kind = {
+    const kind: LayerKind = {
       stem: factors === 3 ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`,
       in: layer.in,
       out: layer.out,
@@ -48,7 +48,7 @@ export interface Step {
 }
 
 /** What steps are emitted for. */
-export interface Setting {
+export interface OperatorTarget {
   readonly target: Target;
   /** float32 products over tokens may be rounded */
   readonly tf32: boolean;
@@ -60,28 +60,22 @@ export function stepOf(launch: Launch, tf32: boolean, tokens: number): Step {
   return { kernel: kernelOf(written), grid: gridFor(written, tokens) };
 }
 
-export const productStep = ({ target, tf32 }: Setting, wanted: Wanted): Step =>
+export const productStep = ({ target, tf32 }: OperatorTarget, wanted: ProductRequest): Step =>
   stepOf(productLaunch(target, wanted), tf32, target.tokens);
 
 /**
  * Columns of the tile of a product: a tile at least as wide as the rank can be multiplied once more before it is
  * stored.
  */
-export const tileOf = ({ target, tf32 }: Setting, wanted: Wanted): number =>
+export const tileOf = ({ target, tf32 }: OperatorTarget, wanted: ProductRequest): number =>
   scheduleOf(productLaunch(target, wanted), tf32).BN;
 
 /** Rounds a factor to the type of the layer. */
-export function narrowStep(
-  name: string,
-  elements: number,
-  dtype: KernelDtype,
-  from: string,
-  to: string,
-): Step {
-  const kernel = narrowKernel(name, elements, dtype);
+export function castStep(name: string, elements: number, dtype: KernelDtype, from: string, to: string): Step {
+  const kernel = castKernel(name, elements, dtype);
   return {
     kernel,
-    grid: [Math.ceil(elements / NARROW_WIDTH), 1, 1],
+    grid: [Math.ceil(elements / CAST_WIDTH), 1, 1],
     operands: { wide: from, narrow: to },
   };
 }

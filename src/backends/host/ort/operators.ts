@@ -1,7 +1,7 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan, Operand } from '../../kernel/model/types.js';
-import { dense, flipped, plain, type Target, type Wanted } from '../../kernel/plan/launches.js';
+import { dense, flipped, type ProductRequest, plain, type Target } from '../../kernel/plan/launches.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
 import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
 import { runtimeText } from '../../runtime-text.js';
@@ -9,14 +9,14 @@ import { quoted } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { GRADIENTS_CU, OPERATORS_CU, ORT_ABI_H } from './generated/runtime.js';
 import { gradientSteps, gradientText } from './gradients.js';
-import { narrowedFactors } from './half.js';
+import { castFactors } from './half.js';
 import {
-  type Kind,
-  kindsOf,
+  type LayerKind,
   launchText,
+  layerKindsOf,
+  type OperatorTarget,
   productStep,
   Scratch,
-  type Setting,
   type Step,
   tileOf,
 } from './kinds.js';
@@ -30,11 +30,11 @@ import {
  * these instead of the functions' bodies; others run the bodies.
  */
 export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedFile[] {
-  const kinds = kindsOf(plan);
+  const kinds = layerKindsOf(plan);
   const { dtype } = plan;
   const training = plan.purpose === 'train';
   const target: Target = { device: plan.device, db: plan.device.tiles, dtype, tokens: plan.tokens };
-  const setting: Setting = { target, tf32 };
+  const setting: OperatorTarget = { target, tf32 };
   const steps = kinds.map((kind, index) =>
     dtype === 'f32' ? stepsOf(kind, index, setting) : halfSteps(kind, index, setting),
   );
@@ -104,14 +104,14 @@ interface Forward {
   readonly operands: Readonly<Record<string, string>>;
 }
 
-function stepsOf(kind: Kind, index: number, setting: Setting): Forward {
+function stepsOf(kind: LayerKind, index: number, setting: OperatorTarget): Forward {
   const { in: inn, rank, factors, scale } = kind;
   const matrix = (name: string, rows: number | 'M', cols: number): Operand =>
     plain(dense(name, 'f32', rows, cols));
   const [x, first] = [matrix('x', 'M', inn), matrix('first', inn, rank)];
   const core = matrix('core', rank, rank);
   const p = dense('p', 'f32', 'M', rank);
-  const down = (name: string, does: string, rest: Partial<Wanted>): Wanted => ({
+  const down = (name: string, does: string, rest: Partial<ProductRequest>): ProductRequest => ({
     name: `ort_${name}_${index}`,
     family: 'skinny',
     does,
@@ -145,12 +145,12 @@ function stepsOf(kind: Kind, index: number, setting: Setting): Forward {
   };
 }
 
-function halfSteps(kind: Kind, index: number, setting: Setting): Forward {
+function halfSteps(kind: LayerKind, index: number, setting: OperatorTarget): Forward {
   const { in: inn, rank, factors, scale } = kind;
   const { dtype } = setting.target;
   const scratch = new Scratch();
-  const narrowed = narrowedFactors(kind, setting, scratch, (part) => `ort_${part}_${index}`);
-  const p: Wanted = {
+  const narrowed = castFactors(kind, setting, scratch, (part) => `ort_${part}_${index}`);
+  const p: ProductRequest = {
     name: `ort_down_${index}`,
     family: 'skinny',
     does: factors === 3 ? 'P = x R' : 'P = s x A',
@@ -175,9 +175,9 @@ function halfSteps(kind: Kind, index: number, setting: Setting): Forward {
  * out).
  */
 function layerSteps(
-  { in: inn, out, rank, transposed }: Kind,
+  { in: inn, out, rank, transposed }: LayerKind,
   index: number,
-  setting: Setting,
+  setting: OperatorTarget,
   tokens: string,
   up: string,
   formula: string,

@@ -1,10 +1,10 @@
 import { adamwKernel } from '../../kernel/gen/adamw.js';
-import { narrowKernel } from '../../kernel/gen/round.js';
+import { castKernel } from '../../kernel/gen/cast.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 
 /** A factor buffer with a gradient, and the kernel of its step. */
-export interface Trained {
+export interface TrainedFactor {
   readonly factor: string;
   readonly gradient: string;
   readonly kernel: Kernel;
@@ -12,10 +12,10 @@ export interface Trained {
 }
 
 /** What a step of a plan updates: factors that are not frozen, and nothing in a plan for serving. */
-export function trainedOf({ buffers, purpose }: KernelPlan): readonly Trained[] {
+export function trainedOf({ buffers, purpose }: KernelPlan): readonly TrainedFactor[] {
   if (purpose === 'serve') return [];
   const known = new Map<string, Kernel>();
-  return buffers.flatMap(({ name, gradientOf, lrMultiplier = 1, shape }): Trained[] => {
+  return buffers.flatMap(({ name, gradientOf, lrMultiplier = 1, shape }): TrainedFactor[] => {
     if (gradientOf === undefined) return [];
     const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
     // factors of one size and rate have one kernel, by the name of the first
@@ -27,7 +27,7 @@ export function trainedOf({ buffers, purpose }: KernelPlan): readonly Trained[] 
 }
 
 /** A buffer with the numbers of another one in a narrower type, and the kernel that writes it. */
-export interface Narrowed {
+export interface FactorCast {
   readonly from: string;
   readonly to: string;
   readonly kernel: Kernel;
@@ -35,13 +35,13 @@ export interface Narrowed {
 }
 
 /** Copies that a plan keeps of its factors in the type of token space. */
-export function narrowedOf({ buffers }: KernelPlan): readonly Narrowed[] {
+export function factorCastsOf({ buffers }: KernelPlan): readonly FactorCast[] {
   const known = new Map<string, Kernel>();
-  return buffers.flatMap(({ name, copyOf, dtype, shape }): Narrowed[] => {
+  return buffers.flatMap(({ name, copyOf, dtype, shape }): FactorCast[] => {
     if (copyOf === undefined || dtype === 'u32') return [];
     const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
     const key = `${elements} ${dtype}`;
-    const kernel = known.get(key) ?? narrowKernel(`narrow_${copyOf}`, elements, dtype);
+    const kernel = known.get(key) ?? castKernel(`narrow_${copyOf}`, elements, dtype);
     known.set(key, kernel);
     return [{ from: copyOf, to: name, kernel, elements }];
   });

@@ -9,7 +9,7 @@ import { siText } from '../../kernel/plan/unit-text.js';
 import { type BoundKernel, SharedKernels } from './kernels.js';
 
 /** Place of a tensor in a buffer: rows x cols from element `offset` on, `rowStride` elements from row to row. */
-export interface Place {
+export interface TensorPlace {
   readonly buffer: string;
   readonly offset: number;
   readonly rows: number;
@@ -80,8 +80,8 @@ export function placesOf(
   buffers: readonly BufferPlan[],
   life: 'weight' | 'step',
   adapters = 1,
-): Record<string, readonly Place[]> {
-  const places = bare<Place[]>();
+): Record<string, readonly TensorPlace[]> {
+  const places = bare<TensorPlace[]>();
   for (const { name, shape, blocks = [] } of life === 'weight' ? buffers : []) {
     const rowStride = Number(shape[1]);
     for (const block of blocks) {

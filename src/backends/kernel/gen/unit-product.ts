@@ -48,7 +48,7 @@ export function unitProductKernel(launch: Launch): Kernel {
 }
 
 /** A segment as it is brought in: the shapes of its tiles and whether they come in vectors. */
-interface Plan {
+interface SegmentTiles {
   readonly segment: Segment;
   readonly index: number;
   readonly a: TileShape;
@@ -59,7 +59,7 @@ class UnitProduct {
   readonly #params = new Parameters();
   readonly #type: UnitType;
   readonly #threads: number;
-  readonly #runs: Plan[][] = [];
+  readonly #runs: SegmentTiles[][] = [];
   readonly #lane = ref('u32', 'lane');
   readonly #row0 = ref('u32', 'row0');
   readonly #col0 = ref('u32', 'col0');
@@ -137,7 +137,7 @@ class UnitProduct {
   }
 
   /** Segments that share a ring: fill all stages but one, then bring the tile after those while one is multiplied. */
-  #run(run: readonly Plan[], number: number): Stmt[] {
+  #run(run: readonly SegmentTiles[], number: number): Stmt[] {
     const { BK, stages } = this.launch.schedule;
     const n = `${number}`;
     const split = this.work.parts > 1;
@@ -192,7 +192,7 @@ class UnitProduct {
     ];
   }
 
-  #bring({ segment, a, b }: Plan, name: string, k0: U32, end: U32, stage: U32): Stmt[] {
+  #bring({ segment, a, b }: SegmentTiles, name: string, k0: U32, end: U32, stage: U32): Stmt[] {
     const { inner } = segment;
     const length = this.#params.length(inner);
     const cut = this.work.parts > 1;
@@ -231,7 +231,7 @@ class UnitProduct {
   }
 
   /** acc += tile_a tile_b for the TM x TN of a warp. */
-  #multiply({ a, b }: Plan, n: string, stage: U32): Stmt[] {
+  #multiply({ a, b }: SegmentTiles, n: string, stage: U32): Stmt[] {
     const { BK, TM, TN } = this.launch.schedule;
     const inner = UNIT_INNER[this.#type];
     const [down, across] = [TM / UNIT.rows, TN / UNIT.cols];

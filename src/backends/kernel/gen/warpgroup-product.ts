@@ -18,10 +18,17 @@ import {
   u32,
 } from '../ir/kir.js';
 import { UNIT, UNIT_RESULTS, WARP } from '../ir/units.js';
-import { boxRows, GROUP, GROUP_ROWS, GROUP_UNIT, type MapParam, type Tiles } from '../ir/warpgroups.js';
+import {
+  boxRows,
+  type MapParam,
+  type Tiles,
+  WARPGROUP,
+  WARPGROUP_ROWS,
+  WARPGROUP_UNIT,
+} from '../ir/warpgroups.js';
 import type { Launch, Operand, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
-import { groupTypeOf, whyNoWarpgroups } from '../plan/warpgroup-schedule.js';
+import { warpgroupTypeOf, whyNoWarpgroups } from '../plan/warpgroup-schedule.js';
 import { storeResults } from './epilogue.js';
 import { Parameters } from './parameters.js';
 import { unitResults } from './unit-results.js';
@@ -44,11 +51,11 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
   const why = whyNoWarpgroups(work, schedule);
   if (why !== null) return fail(refused({ launch: name, why }));
   const { BM, BN, stages } = schedule;
-  const type = groupTypeOf(work)!;
+  const type = warpgroupTypeOf(work)!;
   const params = new Parameters();
   const { maps, tiles } = mapped(params, work, BM, BN);
   const operands = new Set(maps.map(({ view }) => view.buffer));
-  const multipliers = BM / GROUP_ROWS;
+  const multipliers = BM / WARPGROUP_ROWS;
   const registers = REGISTERS[multipliers];
   const counted = (count: number | undefined, more: boolean): Stmt[] =>
     count === undefined ? [] : [{ s: 'registers', count, more }];
@@ -61,7 +68,7 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
       `${does}.`,
       `${rows} x ${cols}, inner ${segments.map(({ inner }) => inner).join(' + ')}; tiles ${scheduleText(schedule)}, warpgroups in ${type}.`,
     ],
-    workgroup: [GROUP * (1 + multipliers), 1, 1],
+    workgroup: [WARPGROUP * (1 + multipliers), 1, 1],
     buffers: buffers.map(
       (buffer): BufferParam => (operands.has(buffer.name) ? { ...buffer, mapped: true } : buffer),
     ),
@@ -76,7 +83,7 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
       { s: 'ring' },
       {
         s: 'roles',
-        threads: GROUP,
+        threads: WARPGROUP,
         first: [
           comment('one thread has tiles brought'),
           ...counted(registers?.[0], false),
@@ -126,7 +133,7 @@ function mapped(
 /** A warp holds 16 rows; within 8 columns its threads hold results as UNIT_RESULTS says. */
 function resultsOf(params: Parameters, work: Product, BN: number): Stmt[] {
   const lane = ref('u32', 'lane');
-  const [warp, own] = [div(sub(lane, u32(GROUP)), u32(WARP)), mod(lane, u32(WARP))];
+  const [warp, own] = [div(sub(lane, u32(WARPGROUP)), u32(WARP)), mod(lane, u32(WARP))];
   return storeResults(params, work, {
     array: 'acc',
     row: add(ref('u32', 'row0'), add(mul(warp, u32(UNIT.rows)), div(own, u32(4)))),
@@ -135,9 +142,9 @@ function resultsOf(params: Parameters, work: Product, BN: number): Stmt[] {
     cols: params.length(work.cols),
     paired: true,
     each: (result, width) => [
-      repeat('out_j', BN / GROUP_UNIT, (j) =>
+      repeat('out_j', BN / WARPGROUP_UNIT, (j) =>
         unitResults(width, (e, down, along) =>
-          result(add(mul(j, u32(UNIT_RESULTS)), e), down, add(mul(j, u32(GROUP_UNIT)), along)),
+          result(add(mul(j, u32(UNIT_RESULTS)), e), down, add(mul(j, u32(WARPGROUP_UNIT)), along)),
         ),
       ),
     ],

@@ -6,7 +6,7 @@
 
 import type { SubgroupExpr } from './subgroups.js';
 import type { FragmentDecl, UnitStmt } from './units.js';
-import type { GroupStmt, MapParam, RingDecl } from './warpgroups.js';
+import type { MapParam, RingDecl, WarpgroupStmt } from './warpgroups.js';
 
 /** Type of a value in registers. */
 export type KType = 'f32' | 'u32' | 'bool';
@@ -84,7 +84,7 @@ export type Stmt =
   | { readonly s: 'barrier' }
   | { readonly s: 'comment'; readonly text: string }
   | UnitStmt
-  | GroupStmt;
+  | WarpgroupStmt;
 
 export interface BufferParam {
   readonly name: string;

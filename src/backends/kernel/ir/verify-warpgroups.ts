@@ -5,18 +5,18 @@ import {
   BOX,
   type Boxed,
   boxRows,
-  GROUP,
-  GROUP_ROWS,
-  type GroupStmt,
   type MapParam,
   type Tiles,
+  WARPGROUP,
+  WARPGROUP_ROWS,
+  type WarpgroupStmt,
 } from './warpgroups.js';
 
 /** Which threads execute a statement: those that load, those that multiply, or all. */
 export type Role = 'all' | 'first' | 'rest';
 
 /** What the checks of a statement need from the verifier. */
-export interface GroupScope {
+export interface WarpgroupScope {
   readonly kernel: Kernel;
   readonly facts: Facts;
   readonly uniformFlow: boolean;
@@ -36,13 +36,13 @@ const ALIGNED = 8;
 /**
  * Rules of warpgroups:
  *  - one ring, made ready where all threads execute it, of a shape that the hardware multiplies, with a warpgroup for every
- *    GROUP_ROWS rows and one more;
+ *    WARPGROUP_ROWS rows and one more;
  *  - the first warpgroup feeds, the others drain, both the same tiles in the same order: otherwise one of them waits
  *    for ever; sums are read after `drained`;
  *  - maps are of the ring's type, their rows and first elements lie on multiples of 16 bytes, and their boxes are as the
  *    operand needs them; a buffer that is `mapped` has no other access.
  */
-export function verifyGroup(stmt: GroupStmt, scope: GroupScope): void {
+export function verifyGroup(stmt: WarpgroupStmt, scope: WarpgroupScope): void {
   const { kernel, role } = scope;
   if (!kernel.ring) {
     scope.broken('defined', `a ${stmt.s} and no ring`);
@@ -77,10 +77,10 @@ export function verifyGroup(stmt: GroupStmt, scope: GroupScope): void {
 /** Rules of a kernel as a whole: every tile that is fed is drained. */
 export function verifyRoles(
   { threads, first, rest }: Extract<Stmt, { s: 'roles' }>,
-  scope: Pick<GroupScope, 'broken' | 'uniformFlow' | 'role'>,
+  scope: Pick<WarpgroupScope, 'broken' | 'uniformFlow' | 'role'>,
 ): void {
   if (scope.role !== 'all' || !scope.uniformFlow) scope.broken(RULE, 'roles inside of something else');
-  if (threads % GROUP !== 0) scope.broken(RULE, `${threads} threads are not a multiple of a warpgroup`);
+  if (threads % WARPGROUP !== 0) scope.broken(RULE, `${threads} threads are not a multiple of a warpgroup`);
   const tiles = (body: readonly Stmt[]) =>
     body.flatMap((stmt) => (stmt.s === 'feed' || stmt.s === 'drain' ? [JSON.stringify(stmt.tiles)] : []));
   if (tiles(first).join() !== tiles(rest).join())
@@ -90,17 +90,17 @@ export function verifyRoles(
   if (last >= 0 && ends < last) scope.broken(RULE, 'sums are read while products are under way');
 }
 
-function shapeOf({ ring, workgroup }: Kernel, scope: GroupScope): void {
+function shapeOf({ ring, workgroup }: Kernel, scope: WarpgroupScope): void {
   const { rows, cols, stages } = ring!;
   const whole =
-    rows > 0 && rows % GROUP_ROWS === 0 && rows <= MOST && cols > 0 && cols % BOX === 0 && cols <= MOST;
+    rows > 0 && rows % WARPGROUP_ROWS === 0 && rows <= MOST && cols > 0 && cols % BOX === 0 && cols <= MOST;
   if (!whole || stages < 2) scope.broken(RULE, `a ring of ${stages} tiles for ${rows} x ${cols}`);
-  const threads = GROUP * (1 + rows / GROUP_ROWS);
+  const threads = WARPGROUP * (1 + rows / WARPGROUP_ROWS);
   if (workgroup[0] !== threads)
     scope.broken(RULE, `${workgroup[0]} threads for ${rows} rows, which take ${threads}`);
 }
 
-function tilesOf({ a, b, row, col, inner }: Tiles, scope: GroupScope): void {
+function tilesOf({ a, b, row, col, inner }: Tiles, scope: WarpgroupScope): void {
   for (const part of [row, col, inner]) scope.expr(part);
   const { rows, cols } = scope.kernel.ring!;
   // in memory the inner dimension runs along the rows of a, and of b where that is transposed
@@ -108,7 +108,7 @@ function tilesOf({ a, b, row, col, inner }: Tiles, scope: GroupScope): void {
   mapOf(b, boxRows(b.transposed, cols), scope);
 }
 
-function mapOf({ map: name }: Boxed, rows: number, scope: GroupScope): void {
+function mapOf({ map: name }: Boxed, rows: number, scope: WarpgroupScope): void {
   const map = scope.kernel.maps?.find((candidate) => candidate.name === name);
   if (!map) {
     scope.broken('defined', `there is no map ${name}`);
@@ -122,14 +122,14 @@ function mapOf({ map: name }: Boxed, rows: number, scope: GroupScope): void {
     scope.broken(RULE, `${map.view.buffer} is not read as ${scope.kernel.ring!.type}`);
 }
 
-function aligned({ name, view }: MapParam, scope: GroupScope): void {
+function aligned({ name, view }: MapParam, scope: WarpgroupScope): void {
   const parts: readonly U32[] = [view.offset, view.strides[0]!];
   const last = view.strides[1];
   if (!parts.every((part) => isMultiple(part, ALIGNED, scope.facts)) || last?.e !== 'lit' || last.value !== 1)
     scope.broken(RULE, `rows of ${name} do not begin at multiples of 16 bytes`);
 }
 
-function sumsOf(acc: string, { kernel, broken }: GroupScope): void {
+function sumsOf(acc: string, { kernel, broken }: WarpgroupScope): void {
   const array = kernel.arrays.find(({ name, space }) => name === acc && space === 'register');
   const size = (kernel.ring!.cols * UNIT.rows) / 32;
   if (array?.size !== size) broken(RULE, `${acc} does not hold the ${size} results of a thread`);

@@ -19,7 +19,7 @@ import { beyond } from './verify-device.js';
 import { WorkgroupOrder } from './verify-order.js';
 import { type UnitScope, verifyUnit } from './verify-units.js';
 import { type Role, verifyGroup, verifyRoles } from './verify-warpgroups.js';
-import type { GroupStmt } from './warpgroups.js';
+import type { WarpgroupStmt } from './warpgroups.js';
 
 /**
  * Rules, each named in the diagnostic of a kernel that breaks it:
@@ -170,7 +170,7 @@ class Verifier {
     }
   }
 
-  #group(stmt: GroupStmt): void {
+  #group(stmt: WarpgroupStmt): void {
     verifyGroup(stmt, {
       kernel: this.kernel,
       facts: this.#facts,

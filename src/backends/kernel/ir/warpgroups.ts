@@ -9,22 +9,22 @@ import type { U32, View } from './kir.js';
  */
 
 /** Threads of a warpgroup. */
-export const GROUP = 128;
+export const WARPGROUP = 128;
 /** Rows of results of a warpgroup. */
-export const GROUP_ROWS = 64;
+export const WARPGROUP_ROWS = 64;
 /** Elements of a row of a box, and inner length of a tile: 128 bytes, across which banks are spread. */
 export const BOX = 64;
 /** Results that one thread holds of 8 columns: the layout of `UNIT_RESULTS` in units.ts, 16 rows for each warp. */
-export const GROUP_UNIT = 8;
+export const WARPGROUP_UNIT = 8;
 /** Alignment of tiles in workgroup memory, in bytes. */
 export const TILE_ALIGNMENT = 1024;
 
-export type GroupType = 'bf16' | 'f16';
+export type WarpgroupType = 'bf16' | 'f16';
 
 /** The ring of a kernel: `stages` tiles of rows x BOX and BOX x cols, for rows x cols results of a block. */
 export interface RingDecl {
-  readonly type: GroupType;
-  /** a multiple of GROUP_ROWS; one warpgroup for each, and one that loads */
+  readonly type: WarpgroupType;
+  /** a multiple of WARPGROUP_ROWS; one warpgroup for each, and one that loads */
   readonly rows: number;
   readonly cols: number;
   readonly stages: number;
@@ -61,7 +61,7 @@ export interface Tiles {
  * - `drained`: the sums may be read;
  * - `registers`: a warpgroup releases registers, or takes registers that another one released.
  */
-export type GroupStmt =
+export type WarpgroupStmt =
   | { readonly s: 'ring' }
   | { readonly s: 'feed'; readonly tiles: Tiles }
   | { readonly s: 'drain'; readonly tiles: Tiles; readonly acc: string }

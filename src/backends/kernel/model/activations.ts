@@ -5,16 +5,16 @@ import { toF64 } from '../../../ir/values.js';
 import type { Activation } from './types.js';
 
 /** An activation that is the only reader of a value, and the value it gives. */
-export interface Found {
+export interface FusedActivation {
   readonly activation: Activation;
   readonly out: Value;
 }
 
 /** One way in which exporters write an activation. */
-type Reading = (v: Value, readers: readonly Node[]) => Found | null;
+type Reading = (v: Value, readers: readonly Node[]) => FusedActivation | null;
 
 /** The activation that is the only reader of `v`; null when other nodes read `v` too, or `v` is an output. */
-export function activationAfter(v: Value): Found | null {
+export function activationAfter(v: Value): FusedActivation | null {
   if (v.isOutput) return null;
   const readers = [...new Set([...v.uses].map(({ node }) => node))];
   for (const reading of READINGS) {

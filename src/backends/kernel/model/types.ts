@@ -54,7 +54,7 @@ export interface DeviceProfile {
   readonly tiles: readonly ScheduleRow[];
 }
 
-// ── contraction regions ─────────────────────────────────────────────────────
+// ── terms ─────────────────────────────────────────────────────
 
 /** `out (+)= scale * einsum(args)`: one step of an exact lowering. `einsum` is like "mk,kr->mr". */
 export interface Term {
@@ -63,13 +63,6 @@ export interface Term {
   readonly args: readonly string[];
   readonly scale: number;
   readonly accumulate: boolean;
-}
-
-/** Terms in order of execution, the extents of their letters, and the operands that stay on the device. */
-export interface Region {
-  readonly terms: readonly Term[];
-  readonly extents: Readonly<Record<string, Extent>>;
-  readonly resident: readonly string[];
 }
 
 // ── schedules ───────────────────────────────────────────────────────────────
@@ -100,18 +93,10 @@ export interface Schedule {
 
 /**
  * `gemm`: tiles of an M x N result; `skinny`: M x r, reads a wide matrix once; `skinnyT`: r x N or K x r, sums over
- * tokens; `dyPass`: dP and partial Z in one read of dy; `rankBatched`: weight-space products over all sites of a group;
+ * tokens; `rankBatched`: weight-space products over all sites of a group;
  * `gemv`: few rows; `reducePartials`: adds partial results in a fixed order; `blas`: a call of the vendor's library.
  */
-export type Family =
-  | 'gemm'
-  | 'skinny'
-  | 'skinnyT'
-  | 'dyPass'
-  | 'rankBatched'
-  | 'gemv'
-  | 'reducePartials'
-  | 'blas';
+export type Family = 'gemm' | 'skinny' | 'skinnyT' | 'rankBatched' | 'gemv' | 'reducePartials' | 'blas';
 
 /** A schedule for a family on a target. `bucket` is a shape class, see schedule.ts. */
 export interface ScheduleRow {
@@ -270,19 +255,21 @@ export interface Launch {
 
 // ── plans ───────────────────────────────────────────────────────────────────
 
-export type Form = 'L-fold' | 'R-fold' | 'token' | 'merged';
+/** Where the middle factor is multiplied: into the last one, with the tokens, or into the weight together with the others. */
+export type Strategy = 'L-fold' | 'token' | 'merged';
 /** S0 bordered weight, S1 split + concat-K, S2 widened single launch; `plain`: no adapter work in token space. */
 export type Scheme = 'S0' | 'S1' | 'S2' | 'plain';
 
 export interface Rejected {
-  readonly form: string;
+  /** a strategy, with its scheme, in words */
+  readonly strategy: string;
   readonly because: string;
 }
 
 /** The plan of a region: its launches in order. */
 export interface RegionPlan {
   readonly region: LayerRegion;
-  readonly form: Form;
+  readonly strategy: Strategy;
   readonly scheme: Scheme;
   /** why this one, in a line */
   readonly because: string;

@@ -8,7 +8,7 @@ import {
   downLaunch,
   downName,
   layerLaunch,
-  type Setting,
+  type RegionContext,
   segment,
   upName,
 } from './strategies.js';
@@ -20,10 +20,10 @@ import { borders } from './views.js';
  * x and dy in this way. The calls include the whole border with its zeros, because libraries are fast at lengths that are
  * multiples of 8. Activations are not fused, not even in serving.
  */
-export function bordered(region: LayerRegion, given: Setting): Candidate {
+export function bordered(region: LayerRegion, given: RegionContext): Candidate {
   const { buffers, target, group } = given;
   const views = borders(buffers, region);
-  const setting: Setting = { ...given, views };
+  const context: RegionContext = { ...given, views };
   const three = group.factors.length === 3;
   const weights = !three
     ? []
@@ -48,7 +48,7 @@ export function bordered(region: LayerRegion, given: Setting): Candidate {
     const inner = region.in + room;
     const a = plain(wider(views.x(region), inner));
     const b = plain({ ...all, rows: inner, cols: layer.out });
-    return layerLaunch(layer, setting, [segment(a, b, inner)], `[x|P] [W; ${upName(group)}]`, {
+    return layerLaunch(layer, context, [segment(a, b, inner)], `[x|P] [W; ${upName(group)}]`, {
       library: true,
     });
   });
@@ -71,10 +71,10 @@ export function bordered(region: LayerRegion, given: Setting): Candidate {
       });
     });
   return {
-    form: 'L-fold',
+    strategy: 'L-fold',
     scheme: 'S0',
     weights,
-    forward: [downLaunch(region, setting), ...forward],
-    backward: backwardOf(region, setting, dx),
+    forward: [downLaunch(region, context), ...forward],
+    backward: backwardOf(region, context, dx),
   };
 }

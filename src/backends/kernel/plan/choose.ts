@@ -16,7 +16,7 @@ import { Buffers } from './buffers.js';
 import { BYTES } from './cost.js';
 import { basePrediction, type Target } from './launches.js';
 import { mergingOf } from './merging.js';
-import { byToken, type Candidate, merged, type Setting, split, widened } from './strategies.js';
+import { byToken, type Candidate, merged, type RegionContext, split, widened } from './strategies.js';
 import { siText, timeText } from './unit-text.js';
 import { ownBuffers } from './views.js';
 import { epilogueOf, prologueOf } from './weight-space.js';
@@ -31,8 +31,8 @@ export interface PlanOptions {
   readonly dtype?: KernelDtype;
   /** adapters in one batch: serving only */
   readonly adapters?: number;
-  /** use this form wherever it is possible, instead of the cheapest */
-  readonly form?: FormKey;
+  /** use this strategy wherever it is possible, instead of the cheapest */
+  readonly strategy?: StrategyKey;
   /** also launches that fold the adapter into the weights and out again; for serving one adapter */
   readonly merging?: boolean;
   /** also schedules that spread a sum over subgroups; kernels without them run everywhere */
@@ -41,14 +41,14 @@ export interface PlanOptions {
   readonly schedules?: readonly ScheduleRow[];
 }
 
-export const FORM_KEYS = ['split', 'widen', 'token', 'merged', 'bordered'] as const;
-export type FormKey = (typeof FORM_KEYS)[number];
+export const STRATEGY_KEYS = ['split', 'widen', 'token', 'merged', 'bordered'] as const;
+export type StrategyKey = (typeof STRATEGY_KEYS)[number];
 
 /** Ranks and rows up to which a widened launch is worthwhile: beyond them, computing P again costs more than a launch. */
 export const WIDEN = { tokens: 64, rank: 16 } as const;
 
 /**
- * Plans the launches of all adapted layers on a device. For each region the legal form with the least predicted time per
+ * Plans the launches of all adapted layers on a device. For each region the legal strategy with the least predicted time per
  * step wins; the others are listed with the reason. Throws LOTR6005 when the device does not compute in the type,
  * LOTR6004 when the table has no schedule, and LOTR6031 when a plan for training has nothing to train.
  */
@@ -70,19 +70,19 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
     throw new Error('merging on the device is for serving one adapter');
   const weights = new Map<string, Launch>();
   const written = new Set<number>();
-  const settingOf = (region: LayerRegion, addsToDx: boolean): Setting => {
+  const contextOf = (region: LayerRegion, addsToDx: boolean): RegionContext => {
     const group = groups.get(region.group)!;
     return { target, buffers, group, purpose, views: ownBuffers(buffers), addsToDx };
   };
   const regions = contraction.regions.map((region): RegionPlan => {
     const addsToDx = written.has(region.input);
     written.add(region.input);
-    const setting = settingOf(region, addsToDx);
+    const context = contextOf(region, addsToDx);
     const { candidate, because, rejected } = best(
       region,
-      setting,
+      context,
       adapters,
-      options.form,
+      options.strategy,
       options.merging === true,
     );
     for (const launch of candidate.weights) weights.set(launch.name, launch);
@@ -93,17 +93,19 @@ export function choose(contraction: Contraction, options: PlanOptions): KernelPl
       sizes.map(([rows, inner, cols]) => [rows, cols, inner] as const),
     );
     const base = { forward, backward, launches: region.layers.length };
-    const { form, scheme } = candidate;
+    const { strategy, scheme } = candidate;
     const launches = { forward: candidate.forward, backward: candidate.backward };
-    return { region, form, scheme, because, ...launches, base, rejected };
+    return { region, strategy, scheme, because, ...launches, base, rejected };
   });
   const merging = options.merging
-    ? mergingOf(contraction.regions, (region) => settingOf(region, false))
+    ? mergingOf(contraction.regions, (region) => contextOf(region, false))
     : null;
   const folding = contraction.groups.filter(
     ({ id }) =>
       merging !== null ||
-      regions.some(({ region, form, scheme }) => region.group === id && form !== 'token' && scheme !== 'S0'),
+      regions.some(
+        ({ region, strategy, scheme }) => region.group === id && strategy !== 'token' && scheme !== 'S0',
+      ),
   );
   const prologue = [...folding.flatMap((group) => prologueOf(group, buffers, target)), ...weights.values()];
   const epilogue =
@@ -149,21 +151,21 @@ export function total(launches: readonly Launch[]): Predicted {
   );
 }
 
-/** A form that may be tried, or why not. */
-interface Option {
-  readonly key: FormKey | null;
+/** A strategy that may be tried, or why not. */
+interface Choice {
+  readonly key: StrategyKey;
   readonly name: string;
-  readonly make: (region: LayerRegion, setting: Setting) => Candidate;
+  readonly make: (region: LayerRegion, context: RegionContext) => Candidate;
   refuse(
     region: LayerRegion,
-    setting: Setting,
+    context: RegionContext,
     adapters: number,
-    wanted: FormKey | undefined,
+    wanted: StrategyKey | undefined,
     merging: boolean,
   ): string | null;
 }
 
-const OPTIONS: readonly Option[] = [
+const CHOICES: readonly Choice[] = [
   {
     key: 'split',
     name: 'split + concat-K (S1)',
@@ -224,57 +226,61 @@ const OPTIONS: readonly Option[] = [
         : 'whoever makes x and dy has to leave room for P and dP in every row: only on request (--form bordered)';
     },
   },
-  {
-    key: null,
-    name: 'R-fold',
-    make: split,
-    refuse: ({ layers }, { group }) =>
-      group.factors.length === 2
-        ? 'with two factors it is the same as L-fold'
-        : layers.length > 1
-          ? `x would be read ${layers.length} times for x R', P is shared`
-          : "x R' costs what x R costs, and its gradient needs x^T G for every layer",
-  },
 ];
+
+/** Why the middle factor is never multiplied into the first one, R' = s R M. */
+const againstRFold = ({ layers }: LayerRegion, { group }: RegionContext): Rejected => ({
+  strategy: 'R-fold',
+  because:
+    group.factors.length === 2
+      ? 'with two factors it is the same as L-fold'
+      : layers.length > 1
+        ? `x would be read ${layers.length} times for x R', P is shared`
+        : "x R' costs what x R costs, and its gradient needs x^T G for every layer",
+});
 
 const byteText = (elements: number, { dtype }: Target) => siText(elements * BYTES[dtype], 'B');
 
-/** The cheapest possible form, or the wanted one. Of equals, the first one in OPTIONS. */
+/** The cheapest possible strategy, or the wanted one. Of equals, the first one in CHOICES. */
 function best(
   region: LayerRegion,
-  setting: Setting,
+  context: RegionContext,
   adapters: number,
-  wanted: FormKey | undefined,
+  wanted: StrategyKey | undefined,
   merging: boolean,
 ) {
   const rejected: Rejected[] = [];
   const priced: Priced[] = [];
-  for (const { key, name, make, refuse } of OPTIONS) {
-    const because = refuse(region, setting, adapters, wanted, merging);
+  for (const { key, name, make, refuse } of CHOICES) {
+    const because = refuse(region, context, adapters, wanted, merging);
     if (because !== null) {
-      if (key !== null && key === wanted) fail(formRefused({ form: name, region: region.label, because }));
-      rejected.push({ form: name, because });
+      if (key === wanted) fail(formRefused({ form: name, region: region.label, because }));
+      rejected.push({ strategy: name, because });
       continue;
     }
-    const candidate = make(region, setting);
+    const candidate = make(region, context);
     const { weights, forward, backward } = candidate;
     priced.push({ key, name, candidate, ...total([...weights, ...forward, ...backward]) });
   }
   const chosen =
     priced.find(({ key }) => key === wanted) ?? priced.reduce((a, b) => (b.seconds < a.seconds ? b : a));
   const others = priced.filter((entry) => entry !== chosen);
-  const lost = others.map((entry) => ({ form: entry.name, because: compared(entry, chosen) }));
+  const lost = others.map((entry) => ({ strategy: entry.name, because: compared(entry, chosen) }));
   const because =
     chosen.key === wanted
       ? 'requested'
       : others.length > 0
         ? 'the cheapest of what is open here'
         : 'the only form that is open here';
-  return { candidate: chosen.candidate, because, rejected: [...lost, ...rejected] };
+  return {
+    candidate: chosen.candidate,
+    because,
+    rejected: [...lost, ...rejected, againstRFold(region, context)],
+  };
 }
 
 interface Priced extends Predicted {
-  readonly key: FormKey | null;
+  readonly key: StrategyKey;
   readonly name: string;
   readonly candidate: Candidate;
 }
@@ -286,9 +292,9 @@ function compared(entry: Priced, chosen: Priced): string {
 }
 
 /** Name of a scheme in messages. */
-export function formName({ form, scheme }: Pick<RegionPlan, 'form' | 'scheme'>): string {
-  if (form === 'merged') return 'merged weight';
-  if (form === 'token') return 'token form, concat-K';
+export function strategyName({ strategy, scheme }: Pick<RegionPlan, 'strategy' | 'scheme'>): string {
+  if (strategy === 'merged') return 'merged weight';
+  if (strategy === 'token') return 'token form, concat-K';
   if (scheme === 'S0') return 'bordered weight (S0)';
   return scheme === 'S2' ? 'one widened launch per layer (S2)' : 'split + concat-K (S1)';
 }

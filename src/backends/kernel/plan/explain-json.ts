@@ -1,5 +1,5 @@
 import type { Group, LayerRegion } from '../model/layers.js';
-import type { Form, KernelPlan, Launch, Predicted, Term } from '../model/types.js';
+import type { KernelPlan, Launch, Predicted, Strategy, Term } from '../model/types.js';
 import { total } from './choose.js';
 import { totals } from './explain.js';
 import { type Lowered, lowerTerms } from './rewrites.js';
@@ -30,11 +30,11 @@ function planJson(plan: KernelPlan) {
       sites,
     })),
     regions: plan.regions.map(
-      ({ region, form, scheme, because, forward, backward, base: bare, rejected }) => ({
+      ({ region, strategy, scheme, because, forward, backward, base: bare, rejected }) => ({
         group: region.group,
         input: region.x,
         layers: region.layers.map(({ id, bias, activation }) => ({ id, bias, activation })),
-        form,
+        form: strategy,
         scheme,
         because,
         forward: forward.map(launchJson),
@@ -43,8 +43,8 @@ function planJson(plan: KernelPlan) {
           forward: ratio(total(forward), bare.forward),
           backward: backward.length === 0 ? null : ratio(total(backward), bare.backward),
         },
-        terms: termsOf(region, form, groups),
-        rejected,
+        terms: termsOf(region, strategy, groups),
+        rejected: rejected.map((entry) => ({ form: entry.strategy, because: entry.because })),
       }),
     ),
     prologue: prologue.map(launchJson),
@@ -64,7 +64,7 @@ function planJson(plan: KernelPlan) {
 }
 
 /** The lowering as einsum terms over the model's own tensors and values. */
-function termsOf(region: LayerRegion, form: Form, groups: readonly Group[]) {
+function termsOf(region: LayerRegion, strategy: Strategy, groups: readonly Group[]) {
   const { scale, factors: rows } = groups.find(({ id }) => id === region.group)!;
   const operands = region.layers.map(({ id, weight, factors }) => ({
     id,
@@ -74,7 +74,7 @@ function termsOf(region: LayerRegion, form: Form, groups: readonly Group[]) {
     scale,
   }));
   const frozen = region.layers.flatMap(({ factors }) => factors.filter((_, k) => !rows[k]!.trainable));
-  return withoutGradients(lowerTerms(form, operands), new Set(frozen.map((name) => `d.${name}`)));
+  return withoutGradients(lowerTerms(strategy, operands), new Set(frozen.map((name) => `d.${name}`)));
 }
 
 /** The terms without these results, and without terms that only they need. */

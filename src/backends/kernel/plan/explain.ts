@@ -1,7 +1,7 @@
 import { visible } from '../../../ir/visible.js';
 import type { Group } from '../model/layers.js';
 import type { KernelPlan, Launch, Predicted, RegionPlan } from '../model/types.js';
-import { formName, total } from './choose.js';
+import { strategyName, total } from './choose.js';
 import { scheduleText } from './schedule.js';
 import { siText, timeText } from './unit-text.js';
 
@@ -61,7 +61,7 @@ export function kindsOf(regions: readonly RegionPlan[]): readonly (readonly Regi
   const kinds = new Map<string, RegionPlan[]>();
   for (const plan of regions) {
     const shape = [plan.forward, plan.backward].map((list) => list.map(launchKey));
-    const key = JSON.stringify([plan.form, plan.scheme, shape, plan.rejected]);
+    const key = JSON.stringify([plan.strategy, plan.scheme, shape, plan.rejected]);
     const kind = kinds.get(key);
     if (kind) kind.push(plan);
     else kinds.set(key, [plan]);
@@ -94,7 +94,7 @@ function regionLines(plan: KernelPlan, alike: readonly RegionPlan[]): readonly s
       `and alike: ${labels.length > 4 ? `${labels.slice(0, 3).join(', ')}, ... (${labels.length} in all)` : labels.join(', ')}`,
     );
   }
-  lines.push(`  ${formName(first)}: ${because}`);
+  lines.push(`  ${strategyName(first)}: ${because}`);
   lines.push(
     ...table([...phase('forward', forward), ...phase('backward', backward)]).map((line) => `  ${line}`),
   );
@@ -103,7 +103,7 @@ function regionLines(plan: KernelPlan, alike: readonly RegionPlan[]): readonly s
     lines.push(`  ${against('backward', total(backward), base.backward, backward.length, base.launches)}`);
   }
   lines.push('  not chosen');
-  for (const { form, because: reason } of rejected) lines.push(`    ${form}: ${reason}`);
+  for (const { strategy, because: reason } of rejected) lines.push(`    ${strategy}: ${reason}`);
   return lines;
 }
 

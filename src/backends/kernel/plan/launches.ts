@@ -25,7 +25,7 @@ export interface Target {
 }
 
 /** A product without the parts that depend on the device. */
-export type Wanted = Pick<Product, 'rows' | 'cols' | 'segments' | 'out'> &
+export type ProductRequest = Pick<Product, 'rows' | 'cols' | 'segments' | 'out'> &
   Partial<Pick<Product, 'widen' | 'chain'>> & {
     readonly name: string;
     readonly family: Family;
@@ -44,7 +44,7 @@ export const plain = (matrix: MatrixRef): Operand => ({ matrix, transposed: fals
 export const flipped = (matrix: MatrixRef): Operand => ({ matrix, transposed: true });
 
 /** One launch for a product, with the schedule of the table and the predicted cost. */
-export function productLaunch(target: Target, wanted: Wanted): Launch {
+export function productLaunch(target: Target, wanted: ProductRequest): Launch {
   const { name, family, does, epilogue, ...rest } = wanted;
   const bound = { M: target.tokens };
   const { schedule } = pickSchedule(target.db, target.device, problemOf(target, wanted));
@@ -66,7 +66,7 @@ export function productLaunch(target: Target, wanted: Wanted): Launch {
   };
 }
 
-function problemOf(target: Target, { family, rows, cols, segments, widen }: Wanted) {
+function problemOf(target: Target, { family, rows, cols, segments, widen }: ProductRequest) {
   const n = (extent: Extent) => lengthOf(extent, { M: target.tokens });
   return {
     family,
@@ -86,7 +86,7 @@ function operandType(segments: readonly Segment[]): KernelDtype {
  * A product whose segments need more buffers than a kernel may bind becomes several, each adding to the result of the
  * one before; the epilogue's scale applies to each. For products without bias and activation.
  */
-export function concatLaunches(target: Target, wanted: Wanted): readonly Launch[] {
+export function concatLaunches(target: Target, wanted: ProductRequest): readonly Launch[] {
   const room = target.device.storageBuffers - 1;
   const bins: Segment[][] = [];
   let names = new Set<string>();
@@ -127,7 +127,7 @@ export class TokenSums {
   ) {}
 
   /** out += (or =) a sum over tokens: at once, or in parts that `finish` adds up in order. */
-  add(wanted: Wanted): void {
+  add(wanted: ProductRequest): void {
     const { accumulate } = this;
     const whole = productLaunch(this.target, {
       ...wanted,

@@ -1,7 +1,7 @@
 import type { AdaptedLayer, LayerRegion } from '../model/layers.js';
 import type { Launch, Operand } from '../model/types.js';
 import { flipped, plain, productLaunch } from './launches.js';
-import { downOf, layerLaunch, type Setting, scaleText, segment, upName } from './strategies.js';
+import { downOf, layerLaunch, type RegionContext, scaleText, segment, upName } from './strategies.js';
 
 /** Launches that fold an adapter into the weights in place, and the launches that run while it is merged. */
 export interface Merging {
@@ -16,18 +16,18 @@ export interface Merging {
 /** A tied weight is folded once, with the adapter of its site. */
 export function mergingOf(
   regions: readonly LayerRegion[],
-  settingOf: (region: LayerRegion) => Setting,
+  contextOf: (region: LayerRegion) => RegionContext,
 ): Merging {
   const weights = new Map<string, (sign: 1 | -1) => Launch>();
   const forward = regions.map((region) => {
-    const setting = settingOf(region);
-    const { buffers } = setting;
+    const context = contextOf(region);
+    const { buffers } = context;
     return region.layers.map((layer) => {
       const weight = buffers.weight(layer);
       const { buffer } = weight.matrix;
-      if (!weights.has(buffer)) weights.set(buffer, (sign) => fold(sign, region, layer, weight, setting));
+      if (!weights.has(buffer)) weights.set(buffer, (sign) => fold(sign, region, layer, weight, context));
       const x = segment(plain(buffers.ofInput('x', region)), weight, region.in);
-      return { ...layerLaunch(layer, setting, [x], 'x W'), name: `merged_${buffers.layerNumber(layer)}` };
+      return { ...layerLaunch(layer, context, [x], 'x W'), name: `merged_${buffers.layerNumber(layer)}` };
     });
   });
   const all = (sign: 1 | -1) => [...weights.values()].map((make) => make(sign));
@@ -39,7 +39,7 @@ function fold(
   region: LayerRegion,
   layer: AdaptedLayer,
   { matrix, transposed }: Operand,
-  { buffers, target, group }: Setting,
+  { buffers, target, group }: RegionContext,
 ): Launch {
   const [down, up] = [downOf(region, layer, buffers), buffers.up(layer)];
   const product = transposed

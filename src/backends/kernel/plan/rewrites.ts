@@ -1,4 +1,4 @@
-import type { Form, Term } from '../model/types.js';
+import type { Strategy, Term } from '../model/types.js';
 
 /**
  * Exact lowerings of y = x W + s x F_1 ... F_n over layers, as einsum terms. Letters: m tokens, k inputs, n outputs,
@@ -22,17 +22,17 @@ export interface Lowered {
   readonly epilogue: readonly Term[];
 }
 
-/** Lowers layers in one form. Throws for chains other than of two or three factors. */
-export function lowerTerms(form: Form, layers: readonly LayerOperands[]): Lowered {
+/** Lowers layers by one strategy. Throws for chains other than of two or three factors. */
+export function lowerTerms(strategy: Strategy, layers: readonly LayerOperands[]): Lowered {
   const lists = { prologue: new Terms(), forward: new Terms(), backward: new Terms(), epilogue: new Terms() };
   for (const layer of layers) {
     if (layer.factors.length !== 2 && layer.factors.length !== 3) {
       throw new Error(`layer "${layer.id}" has ${layer.factors.length} factors, not 2 or 3`);
     }
-    LOWER[form](layer, lists);
+    LOWER[strategy](layer, lists);
   }
   // terms that need the sum over layers come after all of them
-  for (const layer of layers) FINISH[form](layer, lists);
+  for (const layer of layers) FINISH[strategy](layer, lists);
   return {
     prologue: lists.prologue.list,
     forward: lists.forward.list,
@@ -107,7 +107,7 @@ const base = (layer: LayerOperands, w: string, { forward, backward }: Lists) => 
   backward.add(`d.${layer.x}`, 'mn,kn->mk', [`dy.${layer.id}`, w]);
 };
 
-const LOWER: Readonly<Record<Form, (layer: LayerOperands, lists: Lists) => void>> = {
+const LOWER: Readonly<Record<Strategy, (layer: LayerOperands, lists: Lists) => void>> = {
   'L-fold': (layer, lists) => {
     foldL(layer, lists.prologue);
     down(layer, lists.forward);
@@ -115,26 +115,6 @@ const LOWER: Readonly<Record<Form, (layer: LayerOperands, lists: Lists) => void>
     lists.forward.add(`y.${layer.id}`, 'mr,rn->mn', [P(layer), folded(layer)]);
     backwardOfFold(layer, lists.backward);
     epilogueOfFold(layer, lists.epilogue);
-  },
-  'R-fold': (layer, lists) => {
-    const { id, x, scale } = layer;
-    const [l, r] = [last(layer), first(layer)];
-    const wide = `R'.${id}`;
-    if (three(layer)) lists.prologue.once(wide, 'kr,rt->kt', [r, layer.factors[1]!], scale);
-    else lists.prologue.once(wide, 'kt->kt', [r], scale);
-    lists.forward.once(`T.${id}`, 'mk,kt->mt', [x, wide]);
-    base(layer, layer.w, lists);
-    lists.forward.add(`y.${id}`, 'mt,tn->mn', [`T.${id}`, l]);
-    lists.backward.add(`G.${id}`, 'mn,tn->mt', [`dy.${id}`, l]);
-    lists.backward.add(`d.${l}`, 'mt,mn->tn', [`T.${id}`, `dy.${id}`]);
-    lists.backward.add(`H.${id}`, 'mk,mt->kt', [x, `G.${id}`]);
-    lists.backward.add(`d.${x}`, 'mt,kt->mk', [`G.${id}`, wide]);
-    if (!three(layer)) {
-      lists.epilogue.add(`d.${r}`, 'kt->kt', [`H.${id}`], scale);
-      return;
-    }
-    lists.epilogue.add(`d.${r}`, 'kt,rt->kr', [`H.${id}`, layer.factors[1]!], scale);
-    lists.epilogue.add(`d.${layer.factors[1]!}`, 'kr,kt->rt', [r, `H.${id}`], scale);
   },
   token: (layer, lists) => {
     if (!three(layer)) return LOWER['L-fold'](layer, lists);
@@ -173,9 +153,8 @@ function upstream(layer: LayerOperands, { backward }: Lists, intoX: boolean): vo
   }
 }
 
-const FINISH: Readonly<Record<Form, (layer: LayerOperands, lists: Lists) => void>> = {
+const FINISH: Readonly<Record<Strategy, (layer: LayerOperands, lists: Lists) => void>> = {
   'L-fold': (layer, lists) => upstream(layer, lists, true),
-  'R-fold': () => {},
   token: (layer, lists) => upstream(layer, lists, true),
   merged: (layer, lists) => upstream(layer, lists, false),
 };

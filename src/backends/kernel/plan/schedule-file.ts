@@ -4,15 +4,7 @@ import { parsePlain } from '../../../ir/files/json.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
 import { illegal, inBucket } from './schedule.js';
 
-const FAMILIES: readonly Family[] = [
-  'gemm',
-  'skinny',
-  'skinnyT',
-  'dyPass',
-  'rankBatched',
-  'gemv',
-  'reducePartials',
-];
+const FAMILIES: readonly Family[] = ['gemm', 'skinny', 'skinnyT', 'rankBatched', 'gemv', 'reducePartials'];
 const DTYPES: readonly KernelDtype[] = ['f32', 'f16', 'bf16'];
 
 /** Rows as the JSON that a tuner writes and {@link parseSchedules} reads: one row per line. */

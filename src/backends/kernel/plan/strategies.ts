@@ -1,12 +1,12 @@
 import type { AdaptedLayer, Group, LayerRegion } from '../model/layers.js';
-import type { Activation, Form, Launch, Operand, Product, Scheme, Segment } from '../model/types.js';
+import type { Activation, Launch, Operand, Product, Scheme, Segment, Strategy } from '../model/types.js';
 import type { Buffers } from './buffers.js';
 import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
 import { chainedColumns } from './schedule.js';
 import { columnsOf, type Views } from './views.js';
 
 /** What candidates are made from. */
-export interface Setting {
+export interface RegionContext {
   readonly target: Target;
   readonly buffers: Buffers;
   readonly group: Group;
@@ -18,7 +18,7 @@ export interface Setting {
 
 /** One way to run a region, with all its launches. */
 export interface Candidate {
-  readonly form: Form;
+  readonly strategy: Strategy;
   readonly scheme: Scheme;
   /** weight-space launches of this region alone */
   readonly weights: readonly Launch[];
@@ -27,14 +27,14 @@ export interface Candidate {
 }
 
 /** Split + concat-K: P = x R once, then one product per layer over the inner dimension in + r. */
-export function split(region: LayerRegion, setting: Setting): Candidate {
-  const { buffers, group } = setting;
+export function split(region: LayerRegion, context: RegionContext): Candidate {
+  const { buffers, group } = context;
   return {
-    form: 'L-fold',
+    strategy: 'L-fold',
     scheme: 'S1',
     weights: [],
     forward: [
-      downLaunch(region, setting),
+      downLaunch(region, context),
       ...region.layers.map((layer) => {
         const segments = [
           segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in),
@@ -44,16 +44,16 @@ export function split(region: LayerRegion, setting: Setting): Candidate {
             region.rank,
           ),
         ];
-        return layerLaunch(layer, setting, segments, `x W + P ${upName(group)}`);
+        return layerLaunch(layer, context, segments, `x W + P ${upName(group)}`);
       }),
     ],
-    backward: backwardOf(region, setting, (id) => dxLaunches(region, setting, id, true)),
+    backward: backwardOf(region, context, (id) => dxLaunches(region, context, id, true)),
   };
 }
 
 /** One launch per layer that forms P while it reads x: for few rows. */
-export function widened(region: LayerRegion, setting: Setting): Candidate {
-  const { buffers, group } = setting;
+export function widened(region: LayerRegion, context: RegionContext): Candidate {
+  const { buffers, group } = context;
   const forward = region.layers.map((layer) => {
     const widen = {
       rank: region.rank,
@@ -63,17 +63,17 @@ export function widened(region: LayerRegion, setting: Setting): Candidate {
     };
     const x = segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in);
     const formula = `x W + ${scaleText(group)}(x ${group.factors[0]!.name}) ${upName(group)}`;
-    return layerLaunch(layer, setting, [x], formula, { widen });
+    return layerLaunch(layer, context, [x], formula, { widen });
   });
-  return { form: 'L-fold', scheme: 'S2', weights: [], forward, backward: [] };
+  return { strategy: 'L-fold', scheme: 'S2', weights: [], forward, backward: [] };
 }
 
 /**
  * T = (x R) M for all layers of the region, in one launch unless the rank is large, then one product per layer;
  * adapters differ by row block.
  */
-export function byToken(region: LayerRegion, setting: Setting): Candidate {
-  const { buffers, target, group } = setting;
+export function byToken(region: LayerRegion, context: RegionContext): Candidate {
+  const { buffers, target, group } = context;
   const [first, middle, last] = group.factors.map(({ name }) => name);
   const scale = group.scale;
   const down = {
@@ -122,14 +122,14 @@ export function byToken(region: LayerRegion, setting: Setting): Candidate {
       segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in),
       segment(plain(own), buffers.factor(layer, 2, 'tokens'), region.rank),
     ];
-    return layerLaunch(layer, setting, segments, `x W + T ${last}`);
+    return layerLaunch(layer, context, segments, `x W + T ${last}`);
   });
-  return { form: 'token', scheme: 'S1', weights: [], forward: [...steps, ...layers], backward: [] };
+  return { strategy: 'token', scheme: 'S1', weights: [], forward: [...steps, ...layers], backward: [] };
 }
 
 /** W' = W + R L' per step, then the layer as if it had no adapter. */
-export function merged(region: LayerRegion, setting: Setting): Candidate {
-  const { buffers, target, group } = setting;
+export function merged(region: LayerRegion, context: RegionContext): Candidate {
+  const { buffers, target, group } = context;
   const weights = region.layers.map((layer) => {
     const { matrix, transposed } = buffers.weight(layer);
     const out = buffers.merged(layer).matrix;
@@ -149,23 +149,23 @@ export function merged(region: LayerRegion, setting: Setting): Candidate {
   const forward = region.layers.map((layer) =>
     layerLaunch(
       layer,
-      setting,
+      context,
       [segment(plain(buffers.ofInput('x', region)), buffers.merged(layer), region.in)],
       "x W'",
     ),
   );
-  const training = setting.purpose === 'train';
+  const training = context.purpose === 'train';
   return {
-    form: 'merged',
+    strategy: 'merged',
     scheme: 'plain',
     weights,
-    forward: training && sumsWanted(group) ? [...forward, downLaunch(region, setting)] : forward,
-    backward: backwardOf(region, setting, (id) => dxLaunches(region, setting, id, false)),
+    forward: training && sumsWanted(group) ? [...forward, downLaunch(region, context)] : forward,
+    backward: backwardOf(region, context, (id) => dxLaunches(region, context, id, false)),
   };
 }
 
 /** P = x R; with two factors the scale is applied here. */
-export function downLaunch(region: LayerRegion, { buffers, target, group, views }: Setting): Launch {
+export function downLaunch(region: LayerRegion, { buffers, target, group, views }: RegionContext): Launch {
   return productLaunch(target, {
     name: `down_${buffers.number(region)}`,
     family: 'skinny',
@@ -181,7 +181,7 @@ export function downLaunch(region: LayerRegion, { buffers, target, group, views 
 /** y of a layer; `library`: by a call of the vendor's library, which does not apply the activation. */
 export function layerLaunch(
   layer: AdaptedLayer,
-  { buffers, target, purpose }: Setting,
+  { buffers, target, purpose }: RegionContext,
   segments: readonly Segment[],
   formula: string,
   how: { readonly widen?: Product['widen']; readonly library?: true } = {},
@@ -209,11 +209,11 @@ const sumsWanted = ({ factors }: Group): boolean => factors.slice(1).some(({ tra
 /** dP, Z, dR, and the launches for dx, which differ. Frozen factors have no gradients. */
 export function backwardOf(
   region: LayerRegion,
-  setting: Setting,
+  context: RegionContext,
   dx: (id: number) => readonly Launch[],
 ): readonly Launch[] {
-  if (setting.purpose === 'serve') return [];
-  const { buffers, target, group, views } = setting;
+  if (context.purpose === 'serve') return [];
+  const { buffers, target, group, views } = context;
   const { layers } = region;
   const id = buffers.number(region);
   const up = upName(group);
@@ -268,8 +268,13 @@ export function backwardOf(
 }
 
 /** dx in one launch, if the bindings allow. `concat`: it takes dP R^T as well, which a merged weight already contains. */
-function dxLaunches(region: LayerRegion, setting: Setting, id: number, concat: boolean): readonly Launch[] {
-  const { buffers, target, group, views, addsToDx } = setting;
+function dxLaunches(
+  region: LayerRegion,
+  context: RegionContext,
+  id: number,
+  concat: boolean,
+): readonly Launch[] {
+  const { buffers, target, group, views, addsToDx } = context;
   const { layers } = region;
   const weight = (layer: AdaptedLayer) => (concat ? buffers.weight(layer) : buffers.merged(layer));
   const segments = layers.map((layer) => segment(plain(views.dy(layer)), flip(weight(layer)), layer.out));

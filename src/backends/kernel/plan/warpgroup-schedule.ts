@@ -1,4 +1,4 @@
-import { BOX, GROUP_ROWS, type GroupType } from '../ir/warpgroups.js';
+import { BOX, WARPGROUP_ROWS, type WarpgroupType } from '../ir/warpgroups.js';
 import type { Extent, Operand, Product, Schedule } from '../model/types.js';
 
 /** Elements of 16 bytes: rows and first elements of what the copy engine loads are at multiples of this. */
@@ -8,11 +8,11 @@ const WARPS = 4;
 
 /** Whether a schedule is one of warpgroups: 64 rows and all columns of a tile each, and one more that loads. */
 export const ofWarpgroups = ({ BM, BN, BK, TM, TN, warps, stages, splitK }: Schedule): boolean =>
-  TM === GROUP_ROWS &&
+  TM === WARPGROUP_ROWS &&
   TN === BN &&
   BN % BOX === 0 &&
   BK === BOX &&
-  warps === WARPS * (BM / GROUP_ROWS + 1) &&
+  warps === WARPS * (BM / WARPGROUP_ROWS + 1) &&
   stages > 1 &&
   splitK === 1;
 
@@ -26,7 +26,7 @@ export function whyNoWarpgroups(work: Product, schedule: Schedule): string | nul
   if (work.parts > 1) return 'its sums are taken in parts';
   const operands = work.segments.flatMap(({ a, b }) => [a, b]);
   const [first] = operands;
-  if (!groupTypeOf(work)) return `its operands are ${first!.matrix.dtype}`;
+  if (!warpgroupTypeOf(work)) return `its operands are ${first!.matrix.dtype}`;
   const odd = operands.find(({ matrix }) => ![matrix.offset, matrix.rowStride].every(isAligned));
   if (odd) return `rows of ${odd.matrix.buffer} do not begin at multiples of 16 bytes`;
   const own = operands.find(({ perRowBlock }) => perRowBlock);
@@ -36,7 +36,7 @@ export function whyNoWarpgroups(work: Product, schedule: Schedule): string | nul
 const isAligned = (extent: Extent) => typeof extent === 'number' && extent % ALIGNED === 0;
 
 /** The one type of all operands, if warpgroups multiply it. */
-export function groupTypeOf({ segments }: Product): GroupType | null {
+export function warpgroupTypeOf({ segments }: Product): WarpgroupType | null {
   const types = new Set(segments.flatMap(({ a, b }) => [a, b].map(({ matrix }: Operand) => matrix.dtype)));
   const [type] = types;
   return types.size === 1 && (type === 'bf16' || type === 'f16') ? type : null;

@@ -1,6 +1,6 @@
 import { type Expr, flatIndex, type KType, type Stmt, type U32 } from '../ir/kir.js';
 import type { UnitStmt } from '../ir/units.js';
-import type { GroupStmt } from '../ir/warpgroups.js';
+import type { WarpgroupStmt } from '../ir/warpgroups.js';
 
 /** What is written differently in WGSL and CUDA. */
 export interface Spelling {
@@ -25,7 +25,7 @@ export interface Spelling {
   /** a statement of matrix units; refused where the language has none */
   unit(stmt: UnitStmt, text: (expr: Expr) => string): string;
   /** a statement of warpgroups; likewise */
-  group(stmt: GroupStmt, text: (expr: Expr) => string): string;
+  group(stmt: WarpgroupStmt, text: (expr: Expr) => string): string;
   /** line before a loop that the compiler has to write out */
   readonly unroll: string;
   readonly counter: string;

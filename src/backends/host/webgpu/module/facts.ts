@@ -1,19 +1,19 @@
 import { ADAMW_WIDTH } from '../../../kernel/gen/adamw.js';
-import { NARROW_WIDTH } from '../../../kernel/gen/round.js';
+import { CAST_WIDTH } from '../../../kernel/gen/cast.js';
 import type { Kernel } from '../../../kernel/ir/kir.js';
 import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
 import { printWgsl } from '../../../kernel/print/wgsl/print.js';
 import { distinct } from '../../shared/kernels.js';
-import { narrowedOf, trainedOf } from '../../shared/steps.js';
+import { factorCastsOf, trainedOf } from '../../shared/steps.js';
 import {
   type GridExtent,
   gridFor,
   kernelsOf,
-  type Place,
   placesOf,
   regionRow,
   rowBlockOf,
+  type TensorPlace,
 } from '../../shared/tables.js';
 
 /** A kernel as the module has it: everything that is needed to bind and to launch it. */
@@ -49,8 +49,8 @@ export interface ModuleFacts {
   /** rows of x of one adapter that lie together at least */
   readonly rowBlock: number;
   readonly buffers: readonly BufferPlan[];
-  readonly weights: Readonly<Record<string, readonly Place[]>>;
-  readonly factors: Readonly<Record<string, readonly Place[]>>;
+  readonly weights: Readonly<Record<string, readonly TensorPlace[]>>;
+  readonly factors: Readonly<Record<string, readonly TensorPlace[]>>;
   readonly regions: readonly ReturnType<typeof regionRow>[];
   readonly prologue: readonly string[];
   readonly epilogue: readonly string[];
@@ -69,13 +69,13 @@ export interface ModuleFacts {
 
 /** The kernels of a module: those that make narrow copies of factors, those of the launches, those of the step. */
 export interface ModuleKernels {
-  readonly narrowed: ReturnType<typeof narrowedOf>;
+  readonly narrowed: ReturnType<typeof factorCastsOf>;
   readonly launched: ReturnType<typeof kernelsOf>;
   readonly trained: ReturnType<typeof trainedOf>;
 }
 
 export function kernelsOfModule(plan: KernelPlan): ModuleKernels & { readonly all: readonly Kernel[] } {
-  const [narrowed, launched, trained] = [narrowedOf(plan), kernelsOf(plan), trainedOf(plan)];
+  const [narrowed, launched, trained] = [factorCastsOf(plan), kernelsOf(plan), trainedOf(plan)];
   return {
     narrowed,
     launched,
@@ -107,7 +107,7 @@ export function factsOf(
     sources: all.map((kernel) => ({ name: kernel.name, code: printWgsl(kernel) })),
     kernels: [
       ...narrowed.map(({ kernel, from, to, elements }): KernelRow => {
-        const grid = [Math.ceil(elements / NARROW_WIDTH), 1, 1];
+        const grid = [Math.ceil(elements / CAST_WIDTH), 1, 1];
         const does = `${to} = ${from} in float16`;
         return kernelRow({ name: narrowName(from), does, kernel, grid }, (_, index) =>
           index === 0 ? from : to,

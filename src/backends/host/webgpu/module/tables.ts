@@ -1,5 +1,5 @@
 import type { BufferPlan } from '../../../kernel/model/types.js';
-import type { Place } from '../../shared/tables.js';
+import type { TensorPlace } from '../../shared/tables.js';
 import type { ModuleFacts } from './facts.js';
 import { keyText, literal, type Value } from './literal.js';
 import type { Statement } from './source.js';
@@ -124,7 +124,7 @@ const tensors = ({ weights, factors, adapters: count }: ModuleFacts): Statement[
   alias({ name: 'FactorName', doc: 'Name of a factor in the model.' }, 'keyof typeof FACTORS'),
 ];
 
-const placesValue = (places: Readonly<Record<string, readonly Place[]>>): Value =>
+const placesValue = (places: Readonly<Record<string, readonly TensorPlace[]>>): Value =>
   Object.fromEntries(Object.entries(places).map(([name, rows]) => [name, rows.map((row) => ({ ...row }))]));
 
 const KERNEL_LIST = 'readonly KernelName[]';

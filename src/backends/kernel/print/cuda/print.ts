@@ -7,7 +7,7 @@ import { usesSubgroups } from '../../ir/subgroups.js';
 import { WARP } from '../../ir/units.js';
 import { CFamily, type Spelling } from '../c-family.js';
 import { MATRIX_UNITS, unitText } from './matrix-units.js';
-import { groupText, WARPGROUP_UNITS } from './warpgroup-units.js';
+import { WARPGROUP_UNITS, warpgroupText } from './warpgroup-units.js';
 
 const AXES = ['x', 'y', 'z'] as const;
 const TYPES = { f32: 'float', u32: 'unsigned', bool: 'bool' } as const;
@@ -141,7 +141,7 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
     subgroup: (of) => (of === 'peer' ? `threadIdx.x % ${WARP}u` : `${WARP}u`),
     subgroupAdd: (of) => `warp_sum(${of})`,
     unit: (stmt, text) => unitText(stmt, kernel, text),
-    group: (stmt, text) => groupText(stmt, kernel, text),
+    group: (stmt, text) => warpgroupText(stmt, kernel, text),
     unroll: '#pragma unroll',
     counter: 'unsigned',
     barrier: '__syncthreads();',

@@ -2,21 +2,21 @@ import { runtimeText } from '../../../runtime-text.js';
 import type { Expr, Kernel } from '../../ir/kir.js';
 import { UNIT_INNER } from '../../ir/units.js';
 import {
-  GROUP_ROWS,
-  type GroupStmt,
-  type GroupType,
   type RingDecl,
   type Tiles,
+  WARPGROUP_ROWS,
+  type WarpgroupStmt,
+  type WarpgroupType,
 } from '../../ir/warpgroups.js';
 import { WARPGROUP_UNITS_CUH } from './generated/runtime.js';
 
 /** File that kernels for warpgroups include. */
 export const WARPGROUP_UNITS = 'warpgroup_units.cuh';
 
-const ELEMENTS: Readonly<Record<GroupType, string>> = { bf16: '__nv_bfloat16', f16: '__half' };
+const ELEMENTS: Readonly<Record<WarpgroupType, string>> = { bf16: '__nv_bfloat16', f16: '__half' };
 
 /** A statement of warpgroups in CUDA. */
-export function groupText(stmt: GroupStmt, { ring }: Kernel, text: (expr: Expr) => string): string {
+export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr: Expr) => string): string {
   if (!ring) throw new Error('the kernel declares no ring');
   const stored = ({ a, b }: Tiles) => `<${a.transposed}, ${b.transposed}>`;
   switch (stmt.s) {
@@ -36,8 +36,8 @@ export function groupText(stmt: GroupStmt, { ring }: Kernel, text: (expr: Expr) 
 }
 
 /** One multiplication: 64 rows, `cols` columns and 16 steps of the inner dimension, operands in workgroup memory. */
-function multiplyText(type: GroupType, cols: number): string {
-  const count = (GROUP_ROWS * cols) / 128;
+function multiplyText(type: WarpgroupType, cols: number): string {
+  const count = (WARPGROUP_ROWS * cols) / 128;
   const list = (from: number, to: number, text: (at: number) => string) => {
     const all = Array.from({ length: to - from }, (_, at) => text(from + at));
     return Array.from({ length: Math.ceil(all.length / 16) }, (_, line) =>
@@ -55,7 +55,7 @@ struct Multiply<${ELEMENTS[type]}, ${cols}> {
   LOTRC_MEMBER void add(float (&c)[${count}], uint64_t a, uint64_t b) {
     asm volatile(
       "{ .reg .pred adds; setp.ne.b32 adds, 1, 0;"
-      " wgmma.mma_async.sync.aligned.m${GROUP_ROWS}n${cols}k${UNIT_INNER[type]}.f32.${type}.${type} {"
+      " wgmma.mma_async.sync.aligned.m${WARPGROUP_ROWS}n${cols}k${UNIT_INNER[type]}.f32.${type}.${type} {"
 ${sums.join('\n')}
       "}, ${a}, ${b}, adds, 1, 1, ${ta}, ${tb}; }"
       : ${registers}

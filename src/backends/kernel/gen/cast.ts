@@ -3,10 +3,10 @@ import type { KernelDtype } from '../model/types.js';
 import { Parameters, vectorOf } from './parameters.js';
 
 /** Invocations of a workgroup; each rounds one number. */
-export const NARROW_WIDTH = 64;
+export const CAST_WIDTH = 64;
 
 /** Rounds the `elements` numbers of the buffer `wide`, in f32, to the type of the buffer `narrow`. */
-export function narrowKernel(name: string, elements: number, dtype: KernelDtype): Kernel {
+export function castKernel(name: string, elements: number, dtype: KernelDtype): Kernel {
   const params = new Parameters();
   const vector = (buffer: string) => vectorOf(buffer, elements);
   params.reads('wide', 'f32');
@@ -15,11 +15,11 @@ export function narrowKernel(name: string, elements: number, dtype: KernelDtype)
   return {
     name,
     about: [`Rounds ${elements} numbers to ${dtype}.`],
-    workgroup: [NARROW_WIDTH, 1, 1],
+    workgroup: [CAST_WIDTH, 1, 1],
     ...params.list(),
     arrays: [],
     body: [
-      define('element', add(mul(id('group', 0), u32(NARROW_WIDTH)), id('local', 0))),
+      define('element', add(mul(id('group', 0), u32(CAST_WIDTH)), id('local', 0))),
       {
         s: 'if',
         cond: lt(ref('u32', 'element'), u32(elements)),
