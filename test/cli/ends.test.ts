@@ -1,5 +1,5 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -39,32 +39,50 @@ test.each([
   ['SIGINT', 'waits for its data'],
   ['SIGINT', 'reads data without end'],
   ['SIGTERM', 'reads data without end'],
-] as const)(
-  '%s ends a training run at once while it %s',
-  async (signal, state) => {
-    const scratch = mkdtempSync(join(folder, 'reading-'));
-    const net = await textClassifier(join(scratch, 'net'));
-    const data = join(scratch, 'data.jsonl');
-    execFileSync('mkfifo', [data]);
-    const output = join(scratch, 'run');
-    const words = ['train', net.train, '--data', data, '--tokenizer', net.tokenizer, '-o', output];
-    const training = spawn(process.execPath, [MAIN, ...words], { stdio: 'ignore' });
-    const ended = new Promise((done) => training.on('exit', (_code, by) => done(by)));
-    // a pipe is opened once it is being read
-    const writer = await open(data, 'w');
-    const line = `{"text":"${'some words '.repeat(99)}","label":"fish"}`;
-    const busy =
-      state.startsWith('reads') && spawn('yes', [line], { stdio: ['ignore', writer.fd, 'ignore'] });
-    await pause(500);
-    training.kill(signal);
-    expect(await ended).toBe(signal);
-    await writer.close();
-    if (busy)
-      await new Promise((done) => ((busy.exitCode ?? busy.signalCode) ? done(null) : busy.on('exit', done)));
-    expect(existsSync(output)).toBe(false);
-  },
-  60_000,
-);
+] as const)('%s ends a training run at once while it %s', async (signal, state) => {
+  const scratch = mkdtempSync(join(folder, 'reading-'));
+  const net = await textClassifier(join(scratch, 'net'));
+  const data = join(scratch, 'data.jsonl');
+  execFileSync('mkfifo', [data]);
+  const output = join(scratch, 'run');
+  const words = ['train', net.train, '--data', data, '--tokenizer', net.tokenizer, '-o', output];
+  const training = spawn(process.execPath, [MAIN, ...words], { stdio: 'ignore' });
+  const ended = new Promise((done) => training.on('exit', (_code, by) => done(by)));
+  // a pipe is opened once it is being read
+  const writer = await open(data, 'w');
+  const line = `{"text":"${'some words '.repeat(99)}","label":"fish"}`;
+  const busy = state.startsWith('reads') && spawn('yes', [line], { stdio: ['ignore', writer.fd, 'ignore'] });
+  await pause(500);
+  training.kill(signal);
+  expect(await ended).toBe(signal);
+  await writer.close();
+  if (busy)
+    await new Promise((done) => ((busy.exitCode ?? busy.signalCode) ? done(null) : busy.on('exit', done)));
+  expect(existsSync(output)).toBe(false);
+});
+
+test('data of more rows than the memory holds is refused', async () => {
+  const net = await textClassifier(join(folder, 'many'));
+  const data = join(folder, 'many.jsonl');
+  writeFileSync(data, '{"text":"some words","label":"fish"}\n'.repeat(200_000));
+  const words = [
+    'train',
+    net.train,
+    '--data',
+    data,
+    '--tokenizer',
+    net.tokenizer,
+    '-o',
+    join(folder, 'none'),
+  ];
+  const { status, stderr } = spawnSync(process.execPath, ['--max-old-space-size=96', MAIN, ...words], {
+    encoding: 'utf8',
+  });
+  expect(stderr).toMatch(
+    /error LOTR8204: its first \d+ rows fill the \d+ MiB of Node.js\n.*\n.*max-old-space-size/,
+  );
+  expect(status).toBe(1);
+});
 
 test('a run that does not end is ended after --timeout', async () => {
   const { code, err } = await lotrc('verify', ENDLESS, ENDLESS, '--timeout', '1');

@@ -7,6 +7,7 @@ import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isSystemError } from '../../ir/files/system-error.js';
 import { identity } from '../../ir/onnx/source.js';
+import { heapIsFull, heapLimit } from './heap.js';
 
 /** A data file as a run identifies it: by its contents. */
 export interface DataFile {
@@ -32,6 +33,8 @@ export type Watch = (progress: ReadProgress) => void;
 const CHUNK = 1 << 18;
 /** Work goes on for so long; then signals, timers and output have their turn. */
 const TURN_MS = 50;
+
+const MORE = 'divide the file, or give Node.js more memory: NODE_OPTIONS=--max-old-space-size=MB';
 
 /** The same items, with turns for the event loop between them. `turn`: called at each. */
 export async function* paced<T>(
@@ -94,10 +97,16 @@ export class Source {
     }
   }
 
-  /** What is made of the bytes, one by one, with turns for the event loop between them. */
+  /**
+   * What is made of the bytes, one by one, with turns for the event loop between them. Throws LOTR8204 when what is kept of
+   * them leaves no memory.
+   */
   rows<T>(made: AsyncIterable<T>): AsyncGenerator<T> {
-    const tell = () => this.#tell(false);
-    const rows = paced(this.#counted(made), tell);
+    const rows = paced(this.#counted(made), () => {
+      this.#tell(false);
+      if (heapIsFull())
+        this.#refuse(`its first ${this.#rows} rows fill the ${heapLimit()} MiB of Node.js`, MORE);
+    });
     this.#open = rows;
     return rows;
   }
@@ -132,7 +141,11 @@ export class Source {
       return await work;
     } catch (error) {
       if (!isSystemError(error)) throw error;
-      return fail(badData({ file: this.file, why: `it cannot be read: ${error.message}` }));
+      return this.#refuse(`it cannot be read: ${error.message}`);
     }
+  }
+
+  #refuse(why: string, hint?: string): never {
+    return fail(badData({ file: this.file, why, ...(hint === undefined ? {} : { hint }) }));
   }
 }
