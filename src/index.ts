@@ -91,6 +91,6 @@ export type { Setting, Settings } from './train/logs/hparams.js';
 export { type Layout as ParquetLayout, parquetOutput } from './train/logs/parquet.js';
 export { reportHtml } from './train/logs/report.js';
 export type { Log, LogRow } from './train/logs/rows.js';
-export { type Batch, type StepResult, TrainingRun } from './train/run.js';
+export { type Batch, type StepResult, TrainingRun, type TrainingRunOptions } from './train/run.js';
 export type { Signature } from './train/signature.js';
 export { type TrainEvents, type Trained, type TrainRequest, train } from './train/train.js';

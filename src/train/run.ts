@@ -40,7 +40,7 @@ export interface StepResult {
   readonly finite: boolean;
 }
 
-export interface RunOptions extends SessionOptions {
+export interface TrainingRunOptions extends SessionOptions {
   /**
    * run the graphs in this process, where a fault in them ends it, instead of in one of their own; default false. The bits
    * are the same
@@ -75,7 +75,7 @@ export class TrainingRun {
   }
 
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
-  static open(folder: string, { inProcess = false, ...given }: RunOptions = {}): TrainingRun {
+  static open(folder: string, { inProcess = false, ...given }: TrainingRunOptions = {}): TrainingRun {
     const signature = readSignature(folder);
     const file = join(folder, 'state.safetensors');
     const { tensors, metadata } = readSafetensors(file);

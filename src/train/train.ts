@@ -50,7 +50,7 @@ export interface TrainRequest {
   readonly threads: number;
   readonly inputs: ReadonlyMap<string, string>;
   readonly resume: boolean;
-  /** see `RunOptions`; default false */
+  /** see `TrainingRunOptions`; default false */
   readonly inProcess?: boolean;
 }
 

@@ -18,7 +18,7 @@ import { stackBatches } from '../../src/train/stack.js';
 import { records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { command, lotrc } from '../support/cli.js';
 import { noise } from '../support/ort.js';
-import { childOf, commandOf, until } from '../support/processes.js';
+import { childOf, commandOf, pause, until } from '../support/processes.js';
 import { writeJsonl } from '../support/reading.js';
 
 // Graphs in a process of their own, and in this one.
@@ -256,5 +256,23 @@ test.runIf(process.platform === 'linux')(
     expect(err).toMatch(/note: (there is no checkpoint yet|the last checkpoint is of step \d+)\n/);
     expect(err).toMatch(/hint: check that the memory suffices; (start the run again|resume it)/);
     expect(code).toBe(1);
+  },
+);
+
+test.runIf(process.platform === 'linux')(
+  'Ctrl-C twice ends a run whose step does not end, and its process goes',
+  async () => {
+    const output = join(root, 'endless');
+    const { pid, ended } = started(...words, '-o', output, '--epochs', '1000000', '--checkpoint-every', '3');
+    await until(() => ((readPosition(output)?.step ?? 0) > 0 ? true : null));
+    const child = childOf(pid, 'runner/child.js')!;
+    process.kill(child, 'SIGSTOP');
+    process.kill(pid, 'SIGINT');
+    await pause(200);
+    expect(commandOf(pid)).toContain('train');
+    process.kill(pid, 'SIGINT');
+    expect((await ended).code).toBe(130);
+    process.kill(child, 'SIGCONT');
+    await until(() => (commandOf(child) === null ? true : null));
   },
 );
