@@ -53,7 +53,10 @@ export function countTerms(
 ): readonly number[] {
   return terms.map((term, index) => {
     const port = labelPort(graph, index);
-    if (!port) return batches.reduce((sum, batch) => sum + rowsOf(graph, batch), 0);
+    if (!port) {
+      const rows = batches.reduce((sum, batch) => sum + rowsOf(graph, batch), 0);
+      return lossDef(term.kind).pairs ? rows / 2 : rows;
+    }
     const tensors = batches.map(({ inputs, labels }) => inputs[port.name] ?? labels);
     return tensors.reduce(
       (sum, { dims, data }) => sum + countLabels(term, { shape: dims, data: numbers(data) }),

@@ -100,6 +100,7 @@ export function evalGraph(prepared: Prepared, params: readonly Param[], options:
   const given = addLabels(prepared, ports, options);
   paramPorts(params, ports);
   const { loss, losses } = totalLoss(b, heads, given, options, null);
+  retireTeachers(graph, heads);
   retireOwn(graph, heads);
   publish(graph, loss, 'loss');
   ports.outputs.push(scalarPort(loss.name, 'loss'));
@@ -173,6 +174,7 @@ function lossAndGradients(
       : null;
   const { loss, losses, seeds } = totalLoss(b, held, given, options, divisors);
   for (const { value } of held) graph.removeOutput(value);
+  retireTeachers(graph, held);
   retireOwn(graph, held);
   publish(graph, loss, 'loss');
   const starts = seeds(scale);
@@ -364,6 +366,11 @@ const isOwn = ({ term: { kind } }: Head): boolean => lossDef(kind).labels === 'o
 
 /** To which of several losses a port belongs. */
 const termOf = (heads: readonly Head[], term: number) => (heads.length > 1 ? { term } : {});
+
+/** Outputs of the base are for the loss alone. */
+function retireTeachers(graph: Graph, heads: readonly Head[]): void {
+  for (const { teacher } of heads) if (teacher) graph.removeOutput(teacher);
+}
 
 /** A loss that the model computes leaves its name, which is likely `loss`, to the loss of the graph. */
 function retireOwn(graph: Graph, heads: readonly Head[]): void {

@@ -10,6 +10,8 @@ import type { TermOptions, TrainOptions } from './options.js';
 export interface Head {
   readonly term: TermOptions;
   readonly value: Value;
+  /** distillation: the same output of the base */
+  readonly teacher: Value | null;
   /** embedding losses: the input that says which positions count */
   readonly mask: Value | null;
 }
@@ -33,13 +35,14 @@ export function headProblem(value: Value, options: TrainOptions, term: TermOptio
 /** The nodes of one loss. */
 export function buildLoss(
   b: TrainBuilder,
-  { term, value, mask }: Head,
+  { term, value, teacher, mask }: Head,
   given: { readonly labels: Value | null; readonly frames: Value | null },
   options: TrainOptions,
 ): Loss {
   return lossDef(term.kind).build(b, {
     output: value,
     mask,
+    teacher,
     ...given,
     options: optionsOf(options, term),
     numbers: numbersOf(term.kind, options),

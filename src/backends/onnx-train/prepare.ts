@@ -1,4 +1,5 @@
-import type { PlanRow, WeightRow } from '../../adapter/saved-plan.js';
+import type { PlanRow, SavedPlan, WeightRow } from '../../adapter/saved-plan.js';
+import { baseGone } from '../../ir/codes/adapters.js';
 import { logitsRank, noLogits, uselessOption } from '../../ir/codes/training.js';
 import { dropoutInLoop } from '../../ir/codes/training-loss.js';
 import { constantTensor } from '../../ir/constants.js';
@@ -8,6 +9,7 @@ import { type Graph, type Model, type Node, nodePath, type Value } from '../../i
 import { adaptedGradientProblem } from '../../ir/ops/lotr-linear.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
+import { copyBase } from '../../passes/adapters/base-copy.js';
 import { ADAPTED } from '../../passes/adapters/insert.js';
 import { lowerAdapters } from '../../passes/adapters/lower.js';
 import { requirePlan } from '../../passes/adapters/plan.js';
@@ -83,6 +85,9 @@ export function prepare(
   const trained = weights.some(({ trainable }) => trainable) ? undefined : [...factors.keys()];
   raiseAdapters(model, 'emit training graphs');
   embed(model.graph, factors);
+  const distils = !keepOutputs && termsOf(options).some(({ kind }) => lossDef(kind).teacher);
+  if (distils) requireBase(plan, weights);
+  const teachers = distils ? copyBase(model) : null;
   const places = placesOf(weights.map(({ row }) => row));
   unfold(model, (name, source) => places.has(name) || places.has(source));
   lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);
@@ -100,8 +105,8 @@ export function prepare(
   liftConstants(model, options, places);
   uniteWeights(model, weights);
   inferShapes(model);
-  const heads = chooseHeads(model.graph, options);
-  const read = new Set(heads.map(({ value }) => value));
+  const heads = chooseHeads(model.graph, options, teachers);
+  const read = new Set(heads.flatMap(({ value, teacher }) => (teacher ? [value, teacher] : [value])));
   if (!keepOutputs) {
     for (const output of [...model.graph.outputs]) if (!read.has(output)) model.graph.removeOutput(output);
     removeDead(model);
@@ -173,18 +178,44 @@ function liftConstants(model: Model, { alsoTrain }: TrainOptions, places: Readon
   }
 }
 
-function chooseHeads(graph: Graph, options: TrainOptions): readonly Head[] {
+function chooseHeads(
+  graph: Graph,
+  options: TrainOptions,
+  /** null: the graph has no loss */
+  teachers: ReadonlyMap<string, string> | null,
+): readonly Head[] {
+  const copies = new Set(teachers?.values());
   return termsOf(options).map((term) => {
-    const value = chooseOutput(graph, term);
+    const value = chooseOutput(graph, term, copies);
     const why = headProblem(value, options, term);
     if (why !== null) fail(logitsRank({ name: value.name, why }));
-    return { term, value, mask: chooseMask(graph, value, term, options) };
+    const name = lossDef(term.kind).teacher ? teachers?.get(value.name) : undefined;
+    const teacher = graph.outputs.find((output) => output.name === name) ?? null;
+    if (lossDef(term.kind).teacher && teachers && !teacher)
+      fail(logitsRank({ name: value.name, why: 'it depends on no adapter' }));
+    return { term, value, teacher, mask: chooseMask(graph, value, term, options) };
   });
 }
 
+/** Throws where the base, which is the teacher, is not in the model any more. */
+function requireBase({ plans }: SavedPlan, weights: readonly FullWeight[]): void {
+  if (plans.some(({ residual }) => residual))
+    fail(baseGone({ doing: 'distil from the base', why: 'residual' }));
+  if (weights.length === 0) return;
+  fail(
+    uselessOption({
+      option: '--loss',
+      why: 'the teacher is the base, whose weights must not be trained',
+      hint: "leave out --also-train, or give the teacher's logits with --loss kl",
+    }),
+  );
+}
+
 /** The output of that name, or the only one that is a candidate. Throws LOTR5001. */
-function chooseOutput(graph: Graph, { kind, output }: TermOptions): Value {
-  const floats = graph.outputs.filter(({ type }) => type?.kind === 'tensor' && isFloat(type.dtype));
+function chooseOutput(graph: Graph, { kind, output }: TermOptions, copies: ReadonlySet<string>): Value {
+  const floats = graph.outputs.filter(
+    ({ name, type }) => !copies.has(name) && type?.kind === 'tensor' && isFloat(type.dtype),
+  );
   const found = floats.map(({ name }) => name);
   if (output !== undefined) {
     return floats.find(({ name }) => name === output) ?? fail(noLogits({ found, wanted: output }));
@@ -202,7 +233,8 @@ function chooseMask(
   { mask: given }: TrainOptions,
 ): Value | null {
   const mask = given ?? 'attention_mask';
-  if (!lossDef(kind).pairs || (type?.kind === 'tensor' && type.shape?.length !== 3)) return null;
+  if (!lossDef(kind).reads.includes('--mask') || (type?.kind === 'tensor' && type.shape?.length !== 3))
+    return null;
   const found = graph.inputs.find(({ name }) => name === mask) ?? null;
   if (!found && given !== undefined) {
     const inputs = graph.inputs.map((input) => input.name).join(', ');

@@ -55,6 +55,8 @@ export interface LossNumber extends Range {
 export interface LossGiven<N extends string> {
   readonly output: Value;
   readonly labels: Value | null;
+  /** distillation: the same output of the base */
+  readonly teacher: Value | null;
   /** the input that says which positions count */
   readonly mask: Value | null;
   /** how many frames of each row count */
@@ -76,6 +78,8 @@ export interface LossDef<K extends string = string, N extends string = string> {
   readonly labels: 'classes' | 'numbers' | 'sequences' | 'none' | 'own';
   /** a batch of 2B rows holds B pairs in two halves */
   readonly pairs?: true;
+  /** it compares the output with that of the base */
+  readonly teacher?: true;
   /** its exponential is a perplexity */
   readonly perplexity?: true;
   readonly reads: readonly LossFlag[];

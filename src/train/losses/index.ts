@@ -5,12 +5,23 @@ import { crossEntropyLoss } from './cross-entropy.js';
 import { ctc } from './ctc.js';
 import type { LossDef } from './define.js';
 import { focal } from './focal.js';
-import { kl } from './kl.js';
+import { kl, klBase } from './kl.js';
 import { mse } from './mse.js';
 import { output } from './output.js';
 
 /** All losses; the first is the default. */
-export const LOSSES = [crossEntropyLoss, focal, mse, bce, kl, cosine, contrastive, ctc, output] as const;
+export const LOSSES = [
+  crossEntropyLoss,
+  focal,
+  mse,
+  bce,
+  kl,
+  klBase,
+  cosine,
+  contrastive,
+  ctc,
+  output,
+] as const;
 
 type Declared = (typeof LOSSES)[number];
 export type LossKind = Declared['kind'];

@@ -1,9 +1,10 @@
+import { attrInt } from '../../ir/attr.js';
 import type { Value } from '../../ir/model.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
 import type { TrainBuilder } from './builder.js';
 import { defineLoss, type Loss } from './define.js';
 import { numberSignature } from './numbers.js';
-import { asF32, countedRows, softmaxParts } from './parts.js';
+import { asF32, countedRows, rowsOf, softmaxParts } from './parts.js';
 
 const temperature = {
   temperature: {
@@ -36,6 +37,32 @@ export const kl = defineLoss({
   build: (b, { output, labels, numbers }) => {
     const { ignored, count, divisor } = countedRows(b, labels!);
     return divergence(b, output, labels!, { ...numbers, ignored, count, divisor });
+  },
+});
+
+/** No float32 is below it. */
+const LOWEST = -3.4028234663852886e38;
+
+export const klBase = defineLoss({
+  kind: 'kl-base',
+  doc: 'distillation from the base: as `kl`, with the logits of the model without its adapters; the mean over positions, or over those where the mask is 1',
+  takes: { output: 'logits, at least 2 axes', labels: 'none' },
+  labels: 'none',
+  teacher: true,
+  reads: ['--mask'],
+  numbers: temperature,
+  problem,
+  labelType: () => null,
+  signature: () => ({}),
+  build: (b, { output, teacher, mask, numbers }) => {
+    const theirs = asF32(b, teacher!);
+    // without a mask none, also no NaN
+    const ignored = mask
+      ? b.one('Not', [b.unsqueeze(b.one('Cast', [mask], { to: attrInt(9) }), -1)])
+      : b.one('Less', [b.reduce('ReduceMax', theirs, -1, true), b.f32(LOWEST)]);
+    const positions = b.sumAll(b.one('Cast', [b.one('Not', [ignored])], { to: attrInt(1) }));
+    const divisor = b.one('Max', [positions, b.f32(1)]);
+    return divergence(b, output, theirs, { ...numbers, ignored, count: rowsOf(b, output.graph!), divisor });
   },
 });
 

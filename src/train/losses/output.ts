@@ -1,9 +1,10 @@
 import { attrInt, attrText } from '../../ir/attr.js';
 import { dtypeToOnnx } from '../../ir/dtype.js';
-import type { Graph, Node, Value } from '../../ir/model.js';
+import type { Node, Value } from '../../ir/model.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
 import type { TrainBuilder } from './builder.js';
 import { defineLoss, type Loss } from './define.js';
+import { rowsOf } from './parts.js';
 
 export const output = defineLoss({
   kind: 'output',
@@ -89,12 +90,4 @@ function countOf(b: TrainBuilder, { labels, weights, ignoreIndex }: OwnLoss): Va
   const safe = ignoreIndex === null ? typed : b.one('Where', [ignored, b.i32(0), typed]);
   const each = b.one('Gather', [b.one('Cast', [weights], { to: attrInt(1) }), safe], { axis: attrInt(0) });
   return b.sumAll(ignoreIndex === null ? each : b.one('Where', [ignored, zero, each]));
-}
-
-/** Rows of the batch: the first extent of the first input that has one. */
-function rowsOf(b: TrainBuilder, graph: Graph): Value {
-  const input = graph.inputs.find(({ type }) => type?.kind === 'tensor' && (type.shape?.length ?? 0) > 0);
-  if (!input) return b.f32(1);
-  const first = b.one('Gather', [b.one('Shape', [input]), b.index(0)], { axis: attrInt(0) });
-  return b.one('Cast', [first], { to: attrInt(1) });
 }

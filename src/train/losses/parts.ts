@@ -1,6 +1,6 @@
 import { attrInt } from '../../ir/attr.js';
 import { isFloat } from '../../ir/dtype.js';
-import type { Value } from '../../ir/model.js';
+import type { Graph, Value } from '../../ir/model.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
 import { MemoryTensor } from '../../ir/tensor.js';
 import type { TrainBuilder } from './builder.js';
@@ -68,4 +68,12 @@ export function softmaxParts(b: TrainBuilder, logits: Value) {
   const exp = b.one('Exp', [shifted]);
   const sum = b.reduce('ReduceSum', exp, -1, true);
   return { shifted, exp, sum, logSum: b.one('Log', [sum]) };
+}
+
+/** Rows of the batch: the first extent of the first input that has one. */
+export function rowsOf(b: TrainBuilder, graph: Graph): Value {
+  const input = graph.inputs.find(({ type }) => type?.kind === 'tensor' && (type.shape?.length ?? 0) > 0);
+  if (!input) return b.f32(1);
+  const first = b.one('Gather', [b.one('Shape', [input]), b.index(0)], { axis: attrInt(0) });
+  return b.one('Cast', [first], { to: attrInt(1) });
 }

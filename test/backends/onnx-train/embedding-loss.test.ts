@@ -11,6 +11,8 @@ import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
 import { rewrite } from '../../../src/rewrite.js';
+import { countTerms } from '../../../src/train/labels.js';
+import type { Batch } from '../../../src/train/run.js';
 import type { Signature } from '../../../src/train/signature.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 
@@ -208,4 +210,17 @@ describe('options that the loss has no use for (LOTR5008), and shapes that do no
     }
     expect(found).toBe(code);
   });
+});
+
+test('what a host counts for a loss without labels in a sum is what the graph counts: pairs', () => {
+  const { signature } = emitted(encoder(2, false, 17), { loss: 'contrastive' });
+  const terms = [{ ...signature.loss, output: 'y', weight: 1 }] as unknown as Parameters<
+    typeof countTerms
+  >[0]['terms'];
+  const batch = {
+    inputs: { x: { type: 'float32', dims: [ROWS, IN], data: noise(ROWS * IN, 11) } },
+  } as unknown as Batch;
+  expect(
+    countTerms({ terms } as Parameters<typeof countTerms>[0], signature.graphs.grad!, [batch, batch]),
+  ).toEqual([ROWS]);
 });
