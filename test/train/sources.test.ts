@@ -188,6 +188,15 @@ describe('budgets', () => {
     expect(err.length).toBeLessThan(2000);
   });
 
+  test('labels and columns that are long or many are shown in part', async () => {
+    const long = writeJsonl(at('long.jsonl'), [{ text: 'a', label: ['x'.repeat(5000)] }]);
+    expect((await refused(open(long))).message).toMatch(/^the label \["x{98}\.\.\. is not a text/);
+    const columns = Array.from({ length: 5000 }, (_, i) => `c${i}`).join();
+    const { hint } = await refused(open(file('wide.csv', `${columns}\n${columns}\n`)));
+    expect(hint).toMatch(/^its columns are c0, c1, .*, c19, \.\.\.; /);
+    expect(hint!.length).toBeLessThan(500);
+  });
+
   test('a conversation of very many answers', () => {
     const each = '{% for message in messages %}{{ message.content }}{% endfor %}';
     const template = new ChatTemplate(`${each}{% if add_generation_prompt %}>{% endif %}`, {}, 'x');

@@ -46,23 +46,28 @@ export function encodeLabel(map: LabelMap, label: unknown): readonly number[] | 
     const fits = numbers.length > 0 && numbers.every((n) => typeof n === 'number' && Number.isFinite(n));
     return fits
       ? (numbers as readonly number[])
-      : { why: `the label ${JSON.stringify(label)} is not a number or a list of numbers` };
+      : { why: `the label ${shown(label)} is not a number or a list of numbers` };
   }
   const name = nameOf(label);
-  if (name === null)
-    return { why: `the label ${JSON.stringify(label)} is not a text, a whole number, true or false` };
+  if (name === null) return { why: `the label ${shown(label)} is not a text, a whole number, true or false` };
   const number = isInteger(name) && Number(name) >= 0 ? Number(name) : null;
   if (map.kind === 'names') {
     const index = numbersOf(map.names).get(name);
     if (index !== undefined) return [index];
     if (map.order === undefined || map.order === 'data')
-      return { why: `the label ${JSON.stringify(name)} does not occur in training` };
+      return { why: `the label ${shown(name)} does not occur in training` };
     // names that were given name numbers
     return number !== null && number < map.names.length
       ? [number]
-      : { why: `the label ${JSON.stringify(name)} is not one of ${map.names.slice(0, 12).join(', ')}` };
+      : { why: `the label ${shown(name)} is not one of ${map.names.slice(0, 12).join(', ')}` };
   }
-  return number !== null ? [number] : { why: `the label ${JSON.stringify(label)} is not a class number` };
+  return number !== null ? [number] : { why: `the label ${shown(label)} is not a class number` };
+}
+
+/** A label as JSON, or the start of a long one. */
+function shown(label: unknown): string {
+  const text = String(JSON.stringify(label));
+  return text.length > 100 ? `${text.slice(0, 100)}...` : text;
 }
 
 /** The number of each name, found once for each list of names: there may be many of both. */

@@ -1,5 +1,6 @@
 import { pipeline, Readable } from 'node:stream';
 import { type CsvError, type Info, parse } from 'csv-parse';
+import { listed } from '../../ir/codes/listed.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { parsePlain } from '../../ir/files/json.js';
@@ -144,7 +145,7 @@ export function requireColumns({ file, columns }: Rows, wanted: readonly string[
     const hint =
       count > 1
         ? 'give the columns names of their own'
-        : `its columns are ${columns.join(', ')}; \`lotrc train --help\` lists the options that name fields`;
+        : `its columns are ${listed(columns, 20)}; \`lotrc train --help\` lists the options that name fields`;
     const why = count > 1 ? `it has ${count} columns "${name}"` : `it has no column "${name}"`;
     fail(badData({ file, why, hint }));
   }
