@@ -13,6 +13,7 @@ import { canonicalisePass } from './canonicalise/canonicalise.js';
 import { cse } from './cse.js';
 import { dce } from './dce.js';
 import { decomposePass } from './decompose/decompose.js';
+import { foldConstantsPass } from './fold-constants.js';
 import { inlinePass } from './inline/inline.js';
 import { narrowRowsPass } from './narrow/narrow-rows.js';
 import type { PassFactory } from './pass.js';
@@ -36,6 +37,7 @@ export const ALL_PASSES: readonly PassFactory[] = [
   mergeAdaptersPass,
   stripAdaptersPass,
   simplifyPass,
+  foldConstantsPass,
   inlinePass,
   decomposePass,
   canonicalisePass,
