@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AdapterSpec } from '../../src/adapter/description.js';
+import { factorNames, planFactors } from '../../src/adapter/plan-factors.js';
+import type { Lowering, SavedPlan } from '../../src/adapter/saved-plan.js';
+import { readSafetensors } from '../../src/ir/files/safetensors.js';
+import type { Model } from '../../src/ir/model.js';
+import { readModel } from '../../src/ir/onnx/reader.js';
+import type { TensorData } from '../../src/ir/tensor.js';
+import { insertAdapters } from '../../src/passes/adapters/insert.js';
+import { lowerAdapters } from '../../src/passes/adapters/lower.js';
+import { writePlan } from '../../src/passes/adapters/plan.js';
+import { shareFactors } from '../../src/passes/adapters/share-factors.js';
+import { toFunctions } from '../../src/passes/adapters/to-functions.js';
+import { parseShare } from '../../src/passes/sites/groups.js';
+import { selectSites } from '../../src/passes/sites/plan.js';
+import type { Oracle } from './oracle.js';
+import { sharedDir } from './shared.js';
+
+interface MethodJson {
+  readonly model: string;
+  readonly inputs: readonly string[];
+  readonly logits: string;
+  readonly rank: number;
+  readonly effective_scale: number;
+  readonly share: string;
+  readonly targets: readonly string[];
+  readonly trainable_parameters: number;
+  readonly sites: readonly { readonly module: string; readonly factors: Readonly<Record<string, string>> }[];
+}
+
+/** PyTorch's numbers for a method on a model, under the names that lotrc gives the factors. */
+export interface MethodOracle extends Oracle {
+  readonly trainable: number;
+  readonly plan: SavedPlan;
+  readonly factors: ReadonlyMap<string, TensorData>;
+}
+
+/** The numbers for a method on `bert`, or on another model of the shared folder; null where there are none. */
+export function methodOracle(spec: AdapterSpec, on = 'bert'): MethodOracle | null {
+  const shared = sharedDir();
+  const own = join(import.meta.dirname, '../data/methods');
+  const folder = on === 'bert' ? own : shared && join(shared, 'oracle/methods');
+  const stem = folder && join(folder, `${on}.${spec.method}`);
+  if (!folder || !stem || !existsSync(`${stem}.json`)) return null;
+  const json = JSON.parse(readFileSync(`${stem}.json`, 'utf8')) as MethodJson;
+  const { tensors } = readSafetensors(`${stem}.safetensors`);
+  const path = join(folder, json.model);
+  const { plan } = selectSites(readModel(path), {
+    rank: json.rank,
+    spec: { ...spec, scale: json.effective_scale, scaling: 'none' },
+    targets: json.targets,
+    share: parseShare(json.share),
+  });
+  const renamed = new Map<string, TensorData>();
+  for (const name of ['labels', 'logits', ...json.inputs.map((input) => `input.${input}`)])
+    renamed.set(name, tensors.get(name)!);
+  const factors = new Map<string, TensorData>();
+  for (const row of plan.plans) {
+    for (const site of row.sites) {
+      const known = json.sites.find(({ module }) => [site.modulePath, ...site.aliases].includes(module));
+      if (!known) throw new Error(`${stem} has no layer ${site.modulePath}`);
+      for (const [k, name] of factorNames(row, site).entries()) {
+        const tensor = known.factors[row.spec.factors[k]!.name]!;
+        factors.set(name, tensors.get(`init.${tensor}`)!);
+        for (const kind of ['grad', 'adamw10'])
+          if (tensors.has(`${kind}.${tensor}`))
+            renamed.set(`${kind}.${name}`, tensors.get(`${kind}.${tensor}`)!);
+        renamed.set(name, tensors.get(`init.${tensor}`)!);
+      }
+    }
+  }
+  for (const { name, shape } of planFactors(plan.plans)) {
+    if (factors.get(name)?.shape.join() !== shape.join())
+      throw new Error(`${name} is not [${shape}] in ${stem}`);
+  }
+  return {
+    name: `${on}.${spec.method}`,
+    path,
+    description: { inputs: json.inputs, logits: json.logits, loss_at_init: 0, groups: [] },
+    tensors: renamed,
+    trainable: json.trainable_parameters,
+    plan,
+    factors,
+  };
+}
+
+/** The model with the method's factors, written in a form. */
+export function writtenAs(oracle: MethodOracle, form: Lowering | 'function'): Model {
+  const model = readModel(oracle.path);
+  writePlan(model, oracle.plan);
+  insertAdapters(model, oracle.factors);
+  if (form === 'function') toFunctions(model);
+  else {
+    lowerAdapters(model, form);
+    shareFactors(model);
+  }
+  return model;
+}
