@@ -107,6 +107,12 @@ export class Model {
     this.edited = true;
   }
 
+  /** The model-local function that a node calls; null for an operator. */
+  calledBy(node: Node): GraphFunction | null {
+    if (this.functions.size === 0) return null;
+    return this.functions.get(functionKey(node.domain, node.op, node.overload)) ?? null;
+  }
+
   /** The main graph, every function body, and every graph nested in them. With {@link everyNode} the only recursion over graphs. */
   *everyGraph(): IterableIterator<Graph> {
     const stack: Graph[] = [...[...this.functions.values()].map((fn) => fn.graph).reverse(), this.graph];

@@ -40,6 +40,8 @@ export class Node<Op extends string = string> {
   graph: Graph | null = null;
   /** @internal for NodeList: its place in the list that holds it */
   link: Link | null = null;
+  /** @internal for `isInOrder`: the number of the walk that met it last */
+  met = 0;
   /** bytes it was read from; meaningful while not `edited` */
   carried: Carried | null = null;
   edited = false;

@@ -41,19 +41,22 @@ export function topologicalOrder(graph: Graph): Node[] {
   return order;
 }
 
+let walks = 0;
+
 /** Whether every node of a graph already is after all that it and its subgraphs read: then there is no cycle. */
 export function isInOrder(graph: Graph): boolean {
-  const seen = new Set<Node>();
+  // nodes that were met bear the number of this walk, which is cheaper than a set of them
+  const walk = ++walks;
   for (const node of graph.nodes) {
     if (node.subgraphs().length > 0) {
-      for (const source of sourcesOf(node, graph)) if (!seen.has(source)) return false;
+      for (const source of sourcesOf(node, graph)) if (source.met !== walk) return false;
     } else {
       for (const input of node.inputs) {
         const producer = input?.producer;
-        if (producer && producer.graph === graph && !seen.has(producer)) return false;
+        if (producer && producer.met !== walk && producer.graph === graph) return false;
       }
     }
-    seen.add(node);
+    node.met = walk;
   }
   return true;
 }

@@ -140,7 +140,7 @@ function checkNode(
     if (!node.isListed(index)) throw new Error(`"${input.name}" does not list its reader "${node.label}"`);
   }
   const opsets = fn ? fn.opsets : model.opsets;
-  const called = model.functions.get(functionKey(node.domain, node.op, node.overload));
+  const called = model.calledBy(node);
   if (called) checkCall(node, called, found);
   const missing = !opsets.has(node.domain) && !missingDomains.has(node.domain);
   if (missing && !called) {

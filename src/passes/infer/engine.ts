@@ -2,7 +2,6 @@ import type { Attr } from '../../ir/attr.js';
 import { declaredContradiction, incompleteNode, shapeContradiction } from '../../ir/codes/shapes.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import {
-  functionKey,
   type Graph,
   type GraphFunction,
   type Model,
@@ -50,7 +49,7 @@ export class Engine {
 
   #visit(node: Node, frame: Frame): void {
     if (++this.#visits > MAX_VISITS && (frame.attrs || node.graph?.outer)) return;
-    const fn = this.model?.functions.get(functionKey(node.domain, node.op, node.overload));
+    const fn = this.model?.calledBy(node);
     const inferred = fn ? this.#call(node, fn, frame) : this.#infer(node, frame);
     for (const [k, output] of node.outputs.entries()) {
       if (output.name === '') continue;

@@ -55,13 +55,19 @@ export class Frame implements CallTypes {
 
   /** Records contents, unless their number contradicts the type or they are too many to be a shape. */
   setInts(value: Value, ints: Ints | null): void {
-    if (ints && ints.length > MAX_INTS) {
+    // most values are not shapes: what is not known without an entry needs none
+    if (!ints && !this.#ints.has(value) && !this.#mayBeConstant(value)) return;
+    if (!ints || ints.length > MAX_INTS) {
       this.#ints.set(value, null);
       return;
     }
     const type = this.typeOf(value);
     const extents = type?.kind === 'tensor' ? staticShape(type.shape) : null;
-    this.#ints.set(value, ints && extents && elementCount(extents) === ints.length ? ints : null);
+    this.#ints.set(value, extents && elementCount(extents) === ints.length ? ints : null);
+  }
+
+  #mayBeConstant(value: Value): boolean {
+    return value.constant !== null || this.#constants.has(value) || (value.producer?.is('Constant') ?? false);
   }
 
   /** The data of a value that no run can change: an initializer that is not an input, or a Constant node. */

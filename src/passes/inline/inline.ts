@@ -1,12 +1,5 @@
 import { GraphBuilder } from '../../ir/builder.js';
-import {
-  canTakeName,
-  functionKey,
-  type GraphFunction,
-  type Model,
-  type Node,
-  type Value,
-} from '../../ir/model.js';
+import { canTakeName, type GraphFunction, type Model, type Node, type Value } from '../../ir/model.js';
 import { opDef } from '../../ir/ops/index.js';
 import { supersede } from '../../ir/supersede.js';
 import { topologicalOrder } from '../../ir/topo.js';
@@ -16,7 +9,7 @@ import { copyNode } from './copy.js';
 
 /** The model-local function that a node calls; null for an operator. */
 export function calledBy(model: Model, node: Node): GraphFunction | null {
-  return model.functions.get(functionKey(node.domain, node.op, node.overload)) ?? null;
+  return model.calledBy(node);
 }
 
 /**

@@ -46,7 +46,7 @@ export class Origins {
   }
 
   isCall(node: Node): boolean {
-    return this.model.functions.has(functionKey(node.domain, node.op, node.overload));
+    return this.model.calledBy(node) !== null;
   }
 
   /**
