@@ -32,6 +32,7 @@ const ROWS: readonly (readonly [method: string, trainable: number])[] = [
   ['sharelora-a', 1088],
   ['sharelora-b', 1088],
   ['sharelora-ab', 672],
+  ['vera', 516],
 ];
 
 test('every method has a row', () => {
