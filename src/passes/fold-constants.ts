@@ -1,5 +1,5 @@
 import { GraphBuilder } from '../ir/builder.js';
-import { constantData } from '../ir/constants.js';
+import { constantData, isConstantNode } from '../ir/constants.js';
 import { type DType, isFloat } from '../ir/dtype.js';
 import { type Graph, GraphFunction, type Model, type Node, type Value } from '../ir/model.js';
 import type { NdArray } from '../ir/ops/core/define.js';
@@ -52,7 +52,7 @@ function fold(graph: Graph, node: Node, largest: number): boolean {
 /** What a node delivers, one tensor for each output; null when it is not known before a run, or too large. */
 function knownResults(node: Node, largest: number): readonly TensorData[] | null {
   const def = definitionOf(node);
-  if (!def?.value || !def.traits?.includes('pure') || node.opKey === 'Constant' || !node.outputs[0]?.name)
+  if (!def?.value || !def.traits?.includes('pure') || isConstantNode(node) || !node.outputs[0]?.name)
     return null;
   const inputs: (NdArray | null)[] = [];
   for (const input of node.inputs) {

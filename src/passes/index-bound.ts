@@ -3,12 +3,6 @@ import type { Node, Value } from '../ir/model.js';
 import { declaredOp } from '../ir/ops/index.js';
 import { shapeOf } from '../ir/shape.js';
 
-/** Contrib embedding: operand of the indices and operand of the table. */
-const EMBEDDING: readonly (readonly [number, number])[] = [
-  [0, 2],
-  [1, 4],
-];
-
 /**
  * The smallest number of rows of the tables that an input indexes; null when it indexes none. `needed`: one that every
  * element must keep, from tables that the whole input chooses rows of; else one that is safe, also from tables that a slice
@@ -32,16 +26,11 @@ export function indexBound(input: Value, bounds: 'needed' | 'safe'): number | nu
 }
 
 function rowsOf(node: Node, index: number, needed: boolean): number | null {
-  if (node.opKey === 'Gather' && index === 1) {
-    const attr = node.attrs.get('axis');
-    const axis = attr?.kind === 'int' ? Number(attr.value) : 0;
-    return needed && axis !== 0 ? null : extent(node.inputs[0], axis);
-  }
-  if (node.opKey === 'com.microsoft::EmbedLayerNormalization') {
-    const row = EMBEDDING.find(([indices]) => indices === index);
-    return row ? extent(node.inputs[row[1]], 0) : null;
-  }
-  return null;
+  const lookup = declaredOp(node.opKey)?.lookups?.find(({ indices }) => indices === index);
+  if (!lookup) return null;
+  const attr = node.attrs.get('axis');
+  const axis = attr?.kind === 'int' ? Number(attr.value) : 0;
+  return needed && axis !== 0 ? null : extent(node.inputs[lookup.table], axis);
 }
 
 function extent(table: Value | null | undefined, axis: number): number | null {

@@ -74,6 +74,7 @@ export const Gather = op({
   name: 'Gather',
   since: 1,
   traits: ['pure'],
+  lookups: [{ indices: 1, table: 0 }],
   parameter: { input: 0, rank: 2, does: 'is an embedding table: rows are looked up, not multiplied' },
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);

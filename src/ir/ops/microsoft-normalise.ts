@@ -178,6 +178,10 @@ export const MsEmbedLayerNormalization = op({
       : nd([batch], new Float64Array(batch));
     return [y, lengths, sum];
   },
+  lookups: [
+    { indices: 0, table: 2 },
+    { indices: 1, table: 4 },
+  ],
   gradientsOf: [0, 2],
   vjp: embedLayerNormVjp,
   cases: [

@@ -1,3 +1,4 @@
+import { isConstantNode } from '../../ir/constants.js';
 import { isFloat } from '../../ir/dtype.js';
 import type { Node, Value } from '../../ir/model.js';
 import { productOf } from '../../ir/ops/core/dims.js';
@@ -73,7 +74,7 @@ function isFloatTensor({ type }: Value): boolean {
 }
 
 export function isConstant(value: Value): boolean {
-  return value.constant !== null || value.producer?.opKey === 'Constant';
+  return value.constant !== null || isConstantNode(value.producer);
 }
 
 function isCheap(node: Node): boolean {

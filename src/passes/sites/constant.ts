@@ -1,4 +1,4 @@
-import { constantData } from '../../ir/constants.js';
+import { constantData, isConstantNode } from '../../ir/constants.js';
 import { dtypeFromOnnx } from '../../ir/dtype.js';
 import { functionKey, type Graph, GraphFunction, type Model, type Node, type Value } from '../../ir/model.js';
 import { declaredOp } from '../../ir/ops/index.js';
@@ -129,7 +129,7 @@ export class Origins {
     }
     const node = value.producer;
     if (!node) return false;
-    if (node.opKey === 'Constant') return true;
+    if (isConstantNode(node)) return true;
     const inputs = node.inputs.filter((input) => input !== null);
     const drawn = declaredOp(node.opKey)?.random;
     return inputs.length > 0 && node.subgraphs().length === 0 && !drawn && inputs;

@@ -213,6 +213,8 @@ export interface OpDef<Op extends string = string> {
   readonly elements?: 'kept' | 'reordered' | 'repeated' | 'part';
   readonly linear?: LinearFacts;
   readonly parameter?: ParameterFacts;
+  /** Inputs of indices, each with the table whose rows it reads along `axis` (default 0). */
+  readonly lookups?: readonly { readonly indices: number; readonly table: number }[];
   /** The results are drawn at random in every run. */
   readonly random?: true;
   /** Examples, at least one for each op with a value or a gradient. */
