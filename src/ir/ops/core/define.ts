@@ -155,7 +155,7 @@ export interface LinearFacts {
 }
 
 /** An input that models store a weight in, of an op that is not a linear layer. */
-export interface ParameterFacts {
+interface ParameterFacts {
   readonly input: number;
   /** the rank that the weight must have */
   readonly rank?: number;
