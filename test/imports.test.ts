@@ -83,7 +83,10 @@ function targetOf(file: string, target: string): string {
 }
 
 /** Files of more than 500 lines, and why. */
-const LONG: Readonly<Record<string, string>> = {};
+const LONG: Readonly<Record<string, string>> = {
+  'src/backends/host/webgpu/runtime/adapters.ts':
+    'one emitted module, whose functions see each other without being exported',
+};
 
 describe('imports', () => {
   test('are found at all', () => {

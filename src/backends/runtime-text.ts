@@ -2,7 +2,8 @@
  * The text of an emitted file from its runtime source, a file in `runtime/` that is written, formatted and compiled as what it is.
  * Some lines of it are instructions, bare in C++ (`#if EMIT_MANY`) and in a comment elsewhere (`// #if EMIT_MANY`, `# #if EMIT_MANY`):
  *  - `#if EMIT_NAME` or `#if !EMIT_NAME`, `#else`, `#endif`: the lines between stay where the property `name` holds, or does not;
- *  - `//- text` or `#- text` between `#else` and `#endif`: `text`, in languages where both alternatives at once would not compile;
+ *  - `//- text` or `#- text` between `#else` and `#endif`: `text` with its own indentation, where both alternatives at once would not
+ *    compile;
  *  - `#insert name`: the lines of that name. After ` * `, in a comment of C, each of them follows the same.
  * Other conditions of the preprocessor are text. Throws for an instruction that does not fit.
  */
@@ -48,7 +49,7 @@ export function runtimeText(
       out.push(...lines.map((one) => prefix + one));
       continue;
     }
-    if (!open.includes(false)) out.push(line.replace(/^(\s*)(?:\/\/-|#-) /, '$1'));
+    if (!open.includes(false)) out.push(line.replace(/^\s*(?:\/\/-|#-) /, ''));
   }
   if (open.length > 0) throw new Error('a runtime source ends within a condition');
   if (wanted.size > 0) throw new Error(`a runtime source has no place for ${[...wanted].join(', ')}`);

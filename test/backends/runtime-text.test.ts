@@ -47,7 +47,7 @@ describe('runtimeText', () => {
       '    # #if EMIT_FAST',
       '    x = 1',
       '    # #else',
-      '    #- x = 2',
+      '    #-     x = 2',
       '    # #endif',
     ];
     expect(runtimeText(python.join('\n'), { fast: true })).toBe('if a:\n    x = 1');

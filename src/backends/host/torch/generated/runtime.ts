@@ -91,7 +91,7 @@ class Adapters(torch.nn.Module):
         # x and dy have gaps between their rows: a dense tensor is copied in row by row, which costs one more pass over it
         return flat.view([shape[0], shape[1] + BORDERS[name]])[:, : shape[1]]
         # #else
-        #- return flat.view([self._tokens if extent == "M" else extent for extent in BUFFERS[name]])
+        #-         return flat.view([self._tokens if extent == "M" else extent for extent in BUFFERS[name]])
         # #endif
 
     def _part(self, buffer, offset, rows, columns, stride):

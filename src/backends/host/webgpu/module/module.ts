@@ -1,10 +1,8 @@
 import { api } from './api.js';
-import { create } from './create.js';
-import { device } from './device.js';
 import type { ModuleFacts } from './facts.js';
-import { halves, words } from './half.js';
 import { kernels } from './kernels.js';
-import { pipelines } from './pipelines.js';
+import { needs } from './needs.js';
+import { runtime } from './runtime.js';
 import { moduleText } from './source.js';
 import { tables } from './tables.js';
 
@@ -15,10 +13,8 @@ export function adaptersModule(facts: ModuleFacts): string {
     `/** Adapted layers on WebGPU, ${purpose}. Written by lotrc from a plan for ${facts.device}: see plan.txt. */`,
     ...tables(facts),
     ...api(facts),
-    ...device(facts),
-    ...(facts.half ? halves : words),
-    ...create(facts),
-    ...pipelines,
+    ...needs(facts),
+    runtime(facts),
     ...kernels(facts),
   ]);
 }

@@ -1,0 +1,123 @@
+/**
+ * What a module has of a plan, as far as its runtime sees it: types of the tables that `../module/` writes, with all that a plan can
+ * have. Only the source of the runtime imports it; in a module they are in one file.
+ */
+
+export declare const TOKENS: number;
+export declare const ADAPTERS: number;
+export declare const ROW_BLOCK: number;
+
+export type Extent = number | 'M' | 'rowBlocks';
+export interface BufferLayout {
+  readonly type: 'f32' | 'f16';
+  readonly shape: readonly Extent[];
+}
+export type BufferName = 'x_0' | 'rowAdapter';
+export declare const BUFFERS: Readonly<Record<BufferName, BufferLayout>>;
+export declare const BUFFER_NAMES: readonly BufferName[];
+
+export interface Place {
+  readonly buffer: BufferName;
+  readonly offset: number;
+  readonly rows: number;
+  readonly cols: number;
+  readonly rowStride: number;
+}
+export type Places = Readonly<Record<string, readonly Place[]>>;
+export declare const WEIGHTS: Places;
+export declare const FACTORS: Places;
+
+export interface Region {
+  /** argument of forward */
+  readonly index: number;
+  readonly label: string;
+  /** nodes of the model */
+  readonly layers: readonly string[];
+  /** read: (M, in) */
+  readonly x: BufferName;
+  /** written by forward, one for each layer: (M, out) */
+  readonly y: readonly BufferName[];
+  /** launches in order */
+  readonly forward: readonly KernelName[];
+  /** read by backward, one for each layer: (M, out) */
+  readonly dy: readonly BufferName[];
+  /** written by backward: (M, in); null where nothing needs it */
+  readonly dx: BufferName | null;
+  /** an earlier region reads the same x: its backward goes first */
+  readonly addsToDx: boolean;
+  /** launches in order */
+  readonly backward: readonly KernelName[];
+  /** launches of the layers while the weights hold the adapter */
+  readonly merged: readonly KernelName[];
+}
+export type RegionIndex = number;
+export declare const REGIONS: readonly Region[];
+export declare const PROLOGUE: readonly KernelName[];
+export declare const EPILOGUE: readonly KernelName[];
+export declare const CLEARED: readonly BufferName[];
+export declare const MERGE: readonly KernelName[];
+export declare const UNMERGE: readonly KernelName[];
+
+export type TensorData<Name extends string> = Partial<Readonly<Record<Name, Float32Array<ArrayBuffer>>>>;
+export interface AdamW {
+  readonly learningRate: number;
+  /** 0.9 unless given */
+  readonly beta1?: number;
+  /** 0.999 unless given */
+  readonly beta2?: number;
+  /** 1e-8 unless given */
+  readonly epsilon?: number;
+  /** 0 unless given */
+  readonly weightDecay?: number;
+}
+export interface AdaptersOptions {
+  /** rows of every x; TOKENS unless given */
+  readonly tokens?: number;
+}
+
+/** All methods that a module can have. */
+export interface Adapters {
+  readonly tokens: number;
+  readonly buffers: Readonly<Record<BufferName, GPUBuffer>>;
+  setWeights(tensors: TensorData<string>): void;
+  setAdapter(tensors: TensorData<string>, adapter?: number): void;
+  setRows(adapters: readonly number[]): void;
+  write(name: BufferName, data: Float32Array<ArrayBuffer>): void;
+  read(name: BufferName): Promise<Float32Array<ArrayBuffer>>;
+  forward(region: RegionIndex): void;
+  merge(): void;
+  unmerge(): void;
+  backward(region: RegionIndex): void;
+  gradients(): void;
+  step(hyper: AdamW): void;
+  clearGradients(): void;
+  destroy(): void;
+}
+
+export declare const FEATURES: readonly GPUFeatureName[];
+export declare const LIMITS: Readonly<Record<string, number>>;
+
+export type GridExtent = number | { readonly per: number };
+export interface Kernel<Name extends string = BufferName> {
+  /** invocations of a workgroup */
+  readonly workgroup: readonly [x: number, y: number, z: number];
+  /** workgroups of a launch */
+  readonly grid: readonly [x: GridExtent, y: GridExtent, z: GridExtent];
+  /** buffers at the bindings from 0 on */
+  readonly bindings: readonly { readonly buffer: Name; readonly type: 'read-only-storage' | 'storage' }[];
+  /** bytes of the struct of uniforms at the binding after the buffers; 0: there is none */
+  readonly uniformBytes: number;
+  /** WGSL */
+  readonly code: string;
+}
+export type KernelName = 'layer_0';
+export declare const KERNELS: Readonly<Record<KernelName, Kernel>>;
+export declare const KERNEL_NAMES: readonly KernelName[];
+
+export type StepBuffer = 'parameter' | 'gradient' | 'moment1' | 'moment2';
+export interface Step {
+  readonly factor: BufferName;
+  readonly gradient: BufferName;
+  readonly kernel: Kernel<StepBuffer>;
+}
+export declare const STEPS: readonly Step[];
