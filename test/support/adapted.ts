@@ -11,7 +11,7 @@ import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
 import { toF64 } from '../../src/ir/values.js';
 import { differentiate } from '../../src/passes/autodiff/engine.js';
 import { inferShapes } from '../../src/passes/infer-shapes.js';
-import { apply, rewrite, strip } from '../../src/rewrite.js';
+import { apply, type RewriteOptions, rewrite, strip } from '../../src/rewrite.js';
 import { evaluateGraph } from './evaluate.js';
 import { matrix, times } from './layers.js';
 import { noise, relativeError, runOrt, type Tensor } from './ort.js';
@@ -107,9 +107,10 @@ export function factorGradientError(
   make: () => Model,
   feeds: Readonly<Record<string, Tensor>>,
   lower: (model: Model) => void = () => {},
+  options: Pick<RewriteOptions, 'spec' | 'lowering'> = {},
 ): number {
   const model = make();
-  const { plan } = rewrite(model, { rank: RANK, targets: ['.*'], share: 'site' });
+  const { plan } = rewrite(model, { rank: RANK, targets: ['.*'], share: 'site', ...options });
   const { graph } = model;
   lower(model);
   const given = new Map<string, NdArray>();

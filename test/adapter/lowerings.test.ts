@@ -1,0 +1,147 @@
+import { describe, expect, test } from 'vitest';
+import type { AdapterSpec } from '../../src/adapter/description.js';
+import { effectiveScale } from '../../src/adapter/description.js';
+import { readDescription } from '../../src/adapter/description-check.js';
+import { METHODS } from '../../src/adapter/methods/index.js';
+import { factorNames, groupOf, readBy } from '../../src/adapter/plan-factors.js';
+import { deltaTerm } from '../../src/adapter/terms.js';
+import { wholeDelta } from '../../src/adapter/to-numbers/delta.js';
+import { numbersOf } from '../../src/adapter/to-numbers/tensor.js';
+import { attrFloat, attrInt } from '../../src/ir/attr.js';
+import type { Model } from '../../src/ir/model.js';
+import { Graph, Model as OnnxModel } from '../../src/ir/model.js';
+import { readModelBytes } from '../../src/ir/onnx/reader.js';
+import { encodeModel } from '../../src/ir/onnx/writer.js';
+import { tensorType } from '../../src/ir/shape.js';
+import { toF64 } from '../../src/ir/values.js';
+import { insertAdapters } from '../../src/passes/adapters/insert.js';
+import { lowerAdapters } from '../../src/passes/adapters/lower.js';
+import { mergeAdapters } from '../../src/passes/adapters/merge.js';
+import { requirePlan } from '../../src/passes/adapters/plan.js';
+import { raiseAdapters } from '../../src/passes/adapters/raise.js';
+import { toFunctions } from '../../src/passes/adapters/to-functions.js';
+import { factorGradientError } from '../support/adapted.js';
+import { floats, matrix, planned, times, turn } from '../support/layers.js';
+import { noise, runOrt } from '../support/ort.js';
+
+const factorsOf = (names: string): unknown[] => [...names].map((name) => ({ name, init: 'zeros' }));
+
+/** Einsums that no shipped method has: what the language can say and lowering must do all the same. */
+const OTHERS = [
+  ['cp', 'ir,r,r,ro->io', 'ABCD'],
+  ['four', 'ir,rs,su,uo->io', 'ABCD'],
+  ['tucker', 'ir,rsk,k,so->io', 'ABCD'],
+  ['hadamard-product', 'ir,ro,is,so->io', 'ABCD'],
+  ['random-sum', 'ri,rj,ji,jro->io', 'ABCD'],
+  ['basis', 'k,kir,l,lro->io', 'ABCD'],
+  ['outer', 'i,o->io', 'AB'],
+].map(([method, delta, names]) =>
+  readDescription({ method, delta, factors: factorsOf(names!), extents: extentsFor(delta!) }, method!),
+);
+
+/** Letters other than r get extents of their own, so that no axis fits another one's place. */
+function extentsFor(delta: string): Record<string, number> | undefined {
+  const own = Object.entries({ s: 4, u: 5, k: 6, l: 2, j: 4 }).filter(([letter]) =>
+    delta.split('->')[0]!.includes(letter),
+  );
+  return own.length > 0 ? Object.fromEntries(own) : undefined;
+}
+
+const SPECS: readonly AdapterSpec[] = [...METHODS.values(), ...OTHERS];
+
+/** x (7) -> a Gemm with alpha, beta and transB to 5 -> a MatMul to 9: two shapes, so that shared factors are sliced. */
+function twoLayers(): Model {
+  const graph = new Graph('main');
+  const model = new OnnxModel(graph);
+  model.setOpset('', 17);
+  model.setIrVersion(8);
+  const x = graph.addInput('x', tensorType('f32', ['n', 7]));
+  const stored = (name: string, shape: readonly number[], seed: number) =>
+    graph.addInitializer(name, floats('f32', shape, seed));
+  const [hidden] = graph.append({
+    op: 'Gemm',
+    name: 'a',
+    inputs: [x, stored('a.weight', [5, 7], 3), stored('a.bias', [5], 4)],
+    outputs: ['h'],
+    attrs: [
+      ['alpha', attrFloat(0.5)],
+      ['beta', attrFloat(0.75)],
+      ['transB', attrInt(1)],
+    ],
+  }).outputs;
+  const [y] = graph.append({
+    op: 'MatMul',
+    name: 'b',
+    inputs: [hidden!, stored('b.weight', [5, 9], 5)],
+    outputs: ['y'],
+  }).outputs;
+  y!.setType(tensorType('f32', ['n', 9]));
+  graph.addOutput(y!);
+  return model;
+}
+
+const ROWS = 4;
+const feeds = { x: { dtype: 'float32' as const, shape: [ROWS, 7], data: noise(ROWS * 7, 9) } };
+
+/** The outputs by the definition: D of each layer as numbers, then products in float64. */
+function byDefinition(spec: AdapterSpec): Float64Array {
+  const model = twoLayers();
+  const factors = planned(model, { spec, rank: 3 });
+  const { plans } = requirePlan(model, 'test');
+  const [row] = plans as [(typeof plans)[number]];
+  const delta = (index: number) => {
+    const site = row.sites[index]!;
+    const group = groupOf(row, site);
+    const own = factorNames(row, site).map((name, k) => numbersOf(readBy(row, site, k, factors.get(name)!)));
+    const { data } = wholeDelta(deltaTerm(spec.delta), own, group);
+    const scale = Math.fround(effectiveScale(row.spec, group.rank));
+    return { rows: group.in, columns: group.out, data: data.map((v) => scale * v) };
+  };
+  const weight = (name: string) => matrix(model.graph.own(name)!.constant!);
+  const x = { rows: ROWS, columns: 7, data: Float64Array.from(feeds.x.data) };
+  const bias = toF64(model.graph.own('a.bias')!.constant!);
+  const [base, added] = [times(x, turn(weight('a.weight'))).data, times(x, delta(0)).data];
+  const hidden = base.map((v, k) => 0.5 * v + added[k]! + 0.75 * bias[k % 5]!);
+  const h = { rows: ROWS, columns: 5, data: hidden };
+  const [last, more] = [times(h, weight('b.weight')).data, times(h, delta(1)).data];
+  return last.map((v, k) => v + more[k]!);
+}
+
+const FORMS = ['fold', 'token', 'dense', 'function'] as const;
+
+function written(spec: AdapterSpec, form: (typeof FORMS)[number]): Model {
+  const model = twoLayers();
+  insertAdapters(model, planned(model, { spec, rank: 3 }));
+  if (form === 'function') toFunctions(model);
+  else lowerAdapters(model, form);
+  return readModelBytes(encodeModel(model));
+}
+
+const worst = (found: ArrayLike<number | bigint>, right: Float64Array): number => {
+  const size = Math.max(...right.map(Math.abs));
+  return Math.max(...right.map((v, k) => Math.abs(v - Number(found[k])))) / size;
+};
+
+describe.each(SPECS.map((spec) => [spec.method, spec] as const))('%s', (_, spec) => {
+  const right = byDefinition(spec);
+
+  test.each(FORMS)(
+    '%s: ONNX Runtime agrees with the numbers, before and after it is merged',
+    async (form) => {
+      const model = written(spec, form);
+      expect(worst((await runOrt(encodeModel(model), feeds)).y!.data, right)).toBeLessThan(1e-6);
+      expect(raiseAdapters(model, 'test')).toBe(2);
+      mergeAdapters(model);
+      expect([...model.graph.nodes].map(({ op }) => op)).toEqual(['Gemm', 'MatMul']);
+      expect(worst((await runOrt(encodeModel(model), feeds)).y!.data, right)).toBeLessThan(1e-6);
+    },
+  );
+
+  test.each(['fold', 'token', 'dense'] as const)(
+    '%s: gradients of all factors are those of finite differences in float64',
+    (lowering) => {
+      const small = { x: { ...feeds.x, shape: [2, 7], data: noise(14, 9) } };
+      expect(factorGradientError(twoLayers, small, () => {}, { spec, lowering })).toBeLessThan(1e-7);
+    },
+  );
+});
