@@ -1,20 +1,16 @@
 import type { Model } from '../src/ir/model.js';
 import { printModel } from '../src/ir/text/index.js';
+import type { GivenOf } from '../src/options/define.js';
+import type { WATCH } from '../src/options/sets/shared.js';
 import { type PassTiming, type PipelineHooks, reproducer } from '../src/passes/pipeline.js';
 import { aboutThisLotrc, writeReport } from './crash.js';
 import type { Run } from './program.js';
-
-export interface WatchOptions {
-  /** changed, all, or pass names separated by commas */
-  readonly printIrAfter?: string;
-  readonly time?: true;
-}
 
 /** The model as text for readers: without the places of weights, which passes do not change. */
 export const printed = (model: Model): string => printModel(model, { locations: false });
 
 /** What `--print-ir-after` and `--time` watch, and the reproducer that a failing pass leaves. */
-export function hooksOf({ printIrAfter, time }: WatchOptions, run: Run): readonly PipelineHooks[] {
+export function hooksOf({ printIrAfter, time }: GivenOf<typeof WATCH>, run: Run): readonly PipelineHooks[] {
   const wanted = printIrAfter === undefined ? new Set<string>() : new Set(printIrAfter.split(','));
   const shows = ({ pass, changed }: PassTiming): boolean =>
     wanted.has('all') ||

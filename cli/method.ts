@@ -6,15 +6,12 @@ import { needsResidual, parseInit } from '../src/init/spec.js';
 import { badDescription } from '../src/ir/codes/methods.js';
 import { conflict } from '../src/ir/codes/sites.js';
 import { fail } from '../src/ir/diagnostics.js';
+import type { ValuesOf } from '../src/options/define.js';
+import type { FORM, SELECT } from '../src/options/sets/adapters.js';
 import { readText } from './load.js';
 import { usageError } from './usage.js';
 
-export interface MethodOptions {
-  readonly method: string;
-  readonly scale?: number;
-  readonly init?: string;
-  readonly base?: 'keep' | 'residual';
-}
+type MethodOptions = Pick<ValuesOf<typeof SELECT>, 'method' | 'scale' | 'init' | 'base'>;
 
 /** The adapter description that --method, --scale, --init and --base ask for. Throws LOTR34xx and LOTR3007. */
 export function specOf({ method, scale, init, base }: MethodOptions): AdapterSpec {
@@ -42,15 +39,15 @@ function specIn(file: string): AdapterSpec {
 }
 
 /** How layers are written. Throws a usage error for --keep-functions with --lowering. */
-export function loweringOf(o: {
-  readonly keepFunctions?: true;
-  readonly lowering?: Lowering;
-}): Lowering | 'function' | undefined {
-  if (o.keepFunctions && o.lowering !== undefined)
+export function loweringOf({
+  keepFunctions,
+  lowering,
+}: Pick<ValuesOf<typeof FORM>, 'keepFunctions' | 'lowering'>): Lowering | 'function' | undefined {
+  if (keepFunctions && lowering !== undefined)
     throw usageError(
       '--keep-functions keeps layers as calls, and --lowering writes them out: give one of them',
     );
-  return o.keepFunctions ? 'function' : o.lowering;
+  return keepFunctions ? 'function' : lowering;
 }
 
 /** Only an init of singular vectors throughout has a product to take out of the weights, and needs that done. */

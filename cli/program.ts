@@ -3,7 +3,9 @@ import { BACK_ENDS, type BackEnd } from '../src/backends/backend.js';
 import { usage } from '../src/ir/codes/cli.js';
 import { closest, LotrcError } from '../src/ir/diagnostics.js';
 import { visibleLines } from '../src/ir/visible.js';
+import { COMMON } from '../src/options/sets/models.js';
 import { declareAdapterCommands } from './declare/adapters.js';
+import { addOptions } from './declare/from-set.js';
 import { declareGpuCommands } from './declare/gpu.js';
 import { declareHelpCommands } from './declare/help.js';
 import { declareLogsCommands } from './declare/logs.js';
@@ -121,20 +123,7 @@ function settle(command: Command, run: Run): void {
       getOutHasColors: () => false,
     })
     .allowExcessArguments(command.parent === null);
-  if (command.parent) {
-    command.option(
-      '--diagnostics <format>',
-      'how diagnostics appear on stderr: text or json',
-      format,
-      'text',
-    );
-  }
-}
-
-function format(text: string): string {
-  if (text !== 'text' && text !== 'json')
-    throw usageError(`--diagnostics takes text or json, not ${JSON.stringify(text)}`);
-  return text;
+  if (command.parent) addOptions(command, COMMON);
 }
 
 const EXAMPLES = `

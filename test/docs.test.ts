@@ -110,11 +110,14 @@ function emitted(path: string, options: Partial<TrainOptions>): string {
   return directory;
 }
 
-test('options that docs/onnx-train.md names exist, and so do the operators', () => {
+function commands() {
   const io = { out: () => {}, err: () => {} };
   const program = buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 });
-  const commands = program.commands.flatMap((command) => [command, ...command.commands]);
-  const declared = commands
+  return program.commands.flatMap((command) => [command, ...command.commands]);
+}
+
+test('options that docs/onnx-train.md names exist, and so do the operators', () => {
+  const declared = commands()
     .filter((command) => ['onnx-train', 'train', 'eval'].includes(command.name()))
     .flatMap(({ options }) => options.map(({ long }) => long));
   for (const [, option] of page.matchAll(/`(--[a-z0-9-]+)/g)) expect(declared).toContain(option);
@@ -126,11 +129,8 @@ const models = readFileSync(join(ROOT, 'docs/models.md'), 'utf8');
 test('codes, options and commands that docs/models.md names exist', () => {
   const known = new Set<string>(allCodes().map(({ code }) => code));
   for (const [code] of models.matchAll(/LOTR\d{4}/g)) expect(known, code).toContain(code);
-  const declared = ['adapters', 'models', 'train', 'tune']
-    .map((name) => readFileSync(join(ROOT, `cli/declare/${name}.ts`), 'utf8'))
-    .join('\n');
-  for (const [, option] of models.matchAll(/(?<=[ `])--([a-z][a-z-]*)/g))
-    expect(declared, option).toMatch(new RegExp(`'--${option}[ ']`));
+  const declared = commands().flatMap(({ options }) => options.map(({ long }) => long));
+  for (const [, option] of models.matchAll(/(?<=[ `])(--[a-z][a-z-]*)/g)) expect(declared).toContain(option);
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
   for (const [, script] of models.matchAll(/npm run (\w+)/g)) expect(scripts).toHaveProperty(script!);
 });

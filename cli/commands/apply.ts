@@ -1,6 +1,6 @@
-import type { Carry, Lowering } from '../../src/adapter/saved-plan.js';
 import { type DType, dtypeText } from '../../src/ir/dtype.js';
-import type { WeightsMode } from '../../src/ir/onnx/writer.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { APPLY } from '../../src/options/sets/adapters.js';
 import type { MatchedLayer } from '../../src/passes/adapters/match-path.js';
 import { apply } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
@@ -11,25 +11,19 @@ import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { count, filesText, table, weightsText } from '../text.js';
 
-export interface ApplyOptions {
-  readonly output?: string;
-  readonly factors?: Carry;
-  readonly factorDtype?: 'f32' | 'model';
-  readonly keepFunctions?: true;
-  readonly lowering?: Lowering;
-  readonly match: 'weights' | 'path';
-  readonly weights: WeightsMode;
-  readonly json?: true;
-}
-
-export function applyCommand(base: string, adapterPath: string, options: ApplyOptions, run: Run): void {
+export function applyCommand(
+  base: string,
+  adapterPath: string,
+  options: ValuesOf<typeof APPLY>,
+  run: Run,
+): void {
   const lowering = loweringOf(options);
   const model = loadModel(base);
   let matched: readonly MatchedLayer[] = [];
   const plan = apply(model, readAdapter(adapterPath), {
-    carry: options.factors,
+    carry: options.carry,
     lowering,
-    factorDType: options.factorDtype,
+    factorDType: options.factorDType,
     match: options.match,
     matched: (layers) => {
       matched = layers;

@@ -1,11 +1,13 @@
 import { unknownCode } from '../../src/ir/codes/cli.js';
 import '../../src/ir/codes/index.js';
 import { allCodes, type CodeInfo, closest, fail } from '../../src/ir/diagnostics.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { EXPLAIN } from '../../src/options/sets/models.js';
 import type { Run } from '../program.js';
 import { wrap } from '../wrap.js';
 
 /** The long text of one code, or one line per code. */
-export function explainCommand(word: string | undefined, options: { readonly json?: true }, run: Run): void {
+export function explainCommand(word: string | undefined, options: ValuesOf<typeof EXPLAIN>, run: Run): void {
   const { io } = run;
   const codes = allCodes();
   const shown = word === undefined ? codes : [find(word, codes)];

@@ -1,3 +1,5 @@
+import type { ValuesOf } from '../../src/options/define.js';
+import type { EXTRACT } from '../../src/options/sets/adapters.js';
 import { requirePlan } from '../../src/passes/adapters/plan.js';
 import { extract } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
@@ -5,12 +7,7 @@ import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count, filesText, weightsText } from '../text.js';
 
-export interface ExtractOptions {
-  readonly output?: string;
-  readonly json?: true;
-}
-
-export function extractCommand(path: string, options: ExtractOptions, run: Run): void {
+export function extractCommand(path: string, options: ValuesOf<typeof EXTRACT>, run: Run): void {
   const model = loadModel(path);
   const adapter = extract(model);
   const output = outputFile(options.output, defaultOutput(path, '.safetensors'));

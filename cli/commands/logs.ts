@@ -1,20 +1,18 @@
 import { writeAtomically } from '../../src/ir/files/atomic.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { TO_PARQUET } from '../../src/options/sets/models.js';
 import { readLogs } from '../../src/train/logs/find.js';
-import { type Layout, parquetOutput } from '../../src/train/logs/parquet.js';
+import { parquetOutput } from '../../src/train/logs/parquet.js';
 import { outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count, filesText } from '../text.js';
 
-export interface ToParquetOptions {
-  readonly output: string;
-  readonly names?: readonly string[];
-  readonly tags?: RegExp;
-  readonly layout: Layout;
-  readonly json?: true;
-}
-
 /** Event files as one Parquet file; damaged parts are left out with a warning. */
-export function toParquetCommand(paths: readonly string[], options: ToParquetOptions, run: Run): void {
+export function toParquetCommand(
+  paths: readonly string[],
+  options: ValuesOf<typeof TO_PARQUET>,
+  run: Run,
+): void {
   const { names, tags, layout, json } = options;
   const output = outputFile(options.output, 'logs.parquet');
   const { logs, files, diagnostics } = readLogs(paths, {

@@ -1,4 +1,5 @@
-import type { WeightsMode } from '../../src/ir/onnx/writer.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { MERGE } from '../../src/options/sets/adapters.js';
 import { mergeUnmergedLora } from '../../src/passes/adapters/merge-unmerged.js';
 import { readPlan } from '../../src/passes/adapters/plan.js';
 import { merge } from '../../src/rewrite.js';
@@ -8,14 +9,7 @@ import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count, filesText, weightsText } from '../text.js';
 
-export interface MergeOptions {
-  readonly output?: string;
-  readonly adapter?: string;
-  readonly weights: WeightsMode;
-  readonly json?: true;
-}
-
-export function mergeCommand(path: string, options: MergeOptions, run: Run): void {
+export function mergeCommand(path: string, options: ValuesOf<typeof MERGE>, run: Run): void {
   const model = loadModel(path);
   const { adapter } = options;
   const unmerged = adapter === undefined && !readPlan(model) ? mergeUnmergedLora(model) : 0;

@@ -1,11 +1,13 @@
 import { unknownPass } from '../../src/ir/codes/passes.js';
 import { closest, fail } from '../../src/ir/diagnostics.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { PASSES } from '../../src/options/sets/models.js';
 import type { OptionSpec, PassFactory } from '../../src/passes/pass.js';
 import { ALL_PASSES } from '../../src/passes/registry.js';
 import type { Run } from '../program.js';
 
 /** Every pass with its options and their defaults. */
-export function passesCommand(name: string | undefined, options: { readonly json?: true }, run: Run): void {
+export function passesCommand(name: string | undefined, options: ValuesOf<typeof PASSES>, run: Run): void {
   const shown = name === undefined ? ALL_PASSES : [find(name)];
   if (options.json) {
     const rows = shown.map((pass) => ({

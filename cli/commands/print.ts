@@ -1,18 +1,15 @@
 import { dirname } from 'node:path';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { printModel } from '../../src/ir/text/index.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { PRINT } from '../../src/options/sets/models.js';
 import { loadModel, TEXT } from '../load.js';
 import { defaultOutput, outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 
-export interface PrintCommandOptions {
-  readonly output?: string;
-  readonly locations: boolean;
-}
-
 export function printCommand(
   path: string,
-  { output: given, locations }: PrintCommandOptions,
+  { output: given, locations }: ValuesOf<typeof PRINT>,
   { io }: Run,
 ): void {
   const model = loadModel(path);

@@ -1,21 +1,16 @@
 import { writeAtomically } from '../../src/ir/files/atomic.js';
-import type { WeightsMode } from '../../src/ir/onnx/writer.js';
 import { printModel } from '../../src/ir/text/index.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { RUN } from '../../src/options/sets/models.js';
 import { parsePipeline, runPipeline } from '../../src/passes/pipeline.js';
 import { ALL_PASSES } from '../../src/passes/registry.js';
-import { hooksOf, printed, type WatchOptions } from '../hooks.js';
+import { hooksOf, printed } from '../hooks.js';
 import { loadModel, TEXT } from '../load.js';
 import { defaultOutput, outputFile, refuseInputs, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { filesText } from '../text.js';
 
-export interface RunPassesOptions extends WatchOptions {
-  readonly passes: string;
-  readonly output?: string;
-  readonly weights: WeightsMode;
-}
-
-export function runCommand(path: string, options: RunPassesOptions, run: Run): void {
+export function runCommand(path: string, options: ValuesOf<typeof RUN>, run: Run): void {
   const pipeline = parsePipeline(options.passes, ALL_PASSES);
   const model = loadModel(path);
   run.reporter.report(

@@ -1,17 +1,12 @@
-import type { WeightsMode } from '../../src/ir/onnx/writer.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { STRIP } from '../../src/options/sets/adapters.js';
 import { strip } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { filesText } from '../text.js';
 
-export interface StripOptions {
-  readonly output?: string;
-  readonly weights: WeightsMode;
-  readonly json?: true;
-}
-
-export function stripCommand(path: string, options: StripOptions, run: Run): void {
+export function stripCommand(path: string, options: ValuesOf<typeof STRIP>, run: Run): void {
   const model = loadModel(path);
   strip(model);
   const output = outputFile(options.output, defaultOutput(path, '.base.onnx'));

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { Side } from '../../src/backends/ort/compare.js';
 import { compareOnSome, type SomeComparison } from '../../src/backends/ort/extents.js';
 import { freeInputs } from '../../src/backends/ort/free-inputs.js';
-import type { Optimization } from '../../src/backends/ort/messages.js';
 import { OrtProcess } from '../../src/backends/ort/process.js';
 import { toleranceFor } from '../../src/backends/ort/tolerance.js';
 import { nanMeetsNan, notCompared, otherExtents, tooDifferent } from '../../src/ir/codes/cli.js';
@@ -10,6 +9,8 @@ import { dtypeText } from '../../src/ir/dtype.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import type { TensorData } from '../../src/ir/tensor.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { VERIFY } from '../../src/options/sets/models.js';
 import { placeAdapter } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel, TEXT } from '../load.js';
@@ -17,17 +18,7 @@ import type { Run } from '../program.js';
 import { inScratch } from '../scratch.js';
 import { table } from '../text.js';
 
-export interface VerifyOptions {
-  readonly dim?: ReadonlyMap<string, number>;
-  readonly inputs?: string;
-  readonly adapterA?: string;
-  readonly adapterB?: string;
-  readonly seed: number;
-  readonly tolerance?: number;
-  readonly timeout: number;
-  readonly optimization: Optimization;
-  readonly json?: true;
-}
+type VerifyOptions = ValuesOf<typeof VERIFY>;
 
 export async function verifyCommand(a: string, b: string, options: VerifyOptions, run: Run): Promise<void> {
   await inScratch('lotrc-verify-', async (scratch) => {
@@ -40,7 +31,7 @@ export async function verifyCommand(a: string, b: string, options: VerifyOptions
     // ONNX Runtime leaves a log of its own in the folder for temporary files
     const host = new OrtProcess({ TMPDIR: scratch });
     const compared = await compareOnSome(sides[0], sides[1], {
-      dims: options.dim,
+      dims: options.dims,
       seed: options.seed,
       optimization: options.optimization,
       timeout: options.timeout,

@@ -1,13 +1,15 @@
 import type { Command } from 'commander';
+import { EXPLAIN, PASSES } from '../../src/options/sets/models.js';
 import type { Run } from '../program.js';
+import { addOptions, valuesOf } from './from-set.js';
 
 /** `passes` and `explain`: the list of passes, and the meaning of messages. */
 export function declareHelpCommands(program: Command, run: Run): void {
-  program
+  const passes = program
     .command('passes')
     .description('list the passes with their options, as `lotrc run --passes` takes them')
-    .argument('[name]', 'show only this pass')
-    .option('--json', 'print JSON')
+    .argument('[name]', 'show only this pass');
+  addOptions(passes, PASSES)
     .addHelpText(
       'after',
       `
@@ -15,16 +17,16 @@ Examples:
   lotrc passes
   lotrc passes insert-adapters`,
     )
-    .action(async (name: string | undefined, options: { json?: true }) => {
+    .action(async (name: string | undefined) => {
       const { passesCommand } = await import('../commands/passes.js');
-      passesCommand(name, options, run);
+      passesCommand(name, valuesOf(passes, PASSES), run);
     });
 
-  program
+  const explain = program
     .command('explain')
     .description('explain what a diagnostic means and what to do; without a code, list all')
-    .argument('[code]', 'such as LOTR3006, or 3006')
-    .option('--json', 'print JSON')
+    .argument('[code]', 'such as LOTR3006, or 3006');
+  addOptions(explain, EXPLAIN)
     .addHelpText(
       'after',
       `
@@ -32,8 +34,8 @@ Examples:
   lotrc explain LOTR3006
   lotrc explain`,
     )
-    .action(async (code: string | undefined, options: { json?: true }) => {
+    .action(async (code: string | undefined) => {
       const { explainCommand } = await import('../commands/explain.js');
-      explainCommand(code, options, run);
+      explainCommand(code, valuesOf(explain, EXPLAIN), run);
     });
 }

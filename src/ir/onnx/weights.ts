@@ -1,22 +1,12 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, relative, sep } from 'node:path';
+import type { WeightsMode } from '../../options/words.js';
 import { linkOutside } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import { realFolder } from '../files/folders.js';
 import type { ByteSink, TensorData } from '../tensor.js';
 import type { Place } from './graph-write.js';
 import type { WholeFile } from './whole-file.js';
-
-/**
- * Where weights that lie in the base's files go.
- * - `keep` (default): external data is referred to where it lies when the output is in the same folder, else copied
- *   into a data file next to the output; inline data stays inline.
- * - `link`: every weight of 1 KiB and more is referred to where it lies in the base, inline ones included. Tensors of other
- *   files (the factors of an adapter file) are inline.
- * - `copy`: the output is self-contained: external data is copied into its own data file, inline data stays inline.
- * - `inline`: everything goes into the one output file.
- */
-export type WeightsMode = 'keep' | 'link' | 'copy' | 'inline';
 
 /** Smaller tensors are not worth a reference. */
 const LINK_FROM = 1024;

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { WeightsMode } from '../../options/words.js';
 import { tooLargeToInline, wouldOverwriteInput } from '../codes/load.js';
 import { type Diagnostic, fail } from '../diagnostics.js';
 import { type Output, writeAtomically } from '../files/atomic.js';
@@ -8,10 +9,10 @@ import type { ByteSink } from '../tensor.js';
 import type { Message } from './encode.js';
 import { ModelEncoder } from './graph-write.js';
 import { copyRange, FileSource } from './source.js';
-import { DataFile, placement, type WeightsMode } from './weights.js';
+import { DataFile, placement } from './weights.js';
 import { wholeFile } from './whole-file.js';
 
-export type { WeightsMode } from './weights.js';
+export type { WeightsMode } from '../../options/words.js';
 
 export interface WriteOptions {
   readonly weights?: WeightsMode;

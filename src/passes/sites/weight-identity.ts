@@ -1,12 +1,12 @@
 import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
+import type { Tie } from '../../options/words.js';
 import type { Candidate } from './candidates.js';
 import { groupBy } from './group-by.js';
 import { type Peek, peekInto } from './reading.js';
 
-/** `content`: equal stored matrices are one weight too; `initializer`: only layers that read one stored tensor. */
-export type Tie = 'content' | 'initializer';
+export type { Tie };
 
 /** A stored matrix as the (in, out) matrix by which a layer multiplies. */
 interface Matrix {

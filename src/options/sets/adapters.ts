@@ -1,0 +1,135 @@
+import { defineOptions } from '../define.js';
+import { file, flag, real, text, texts, whole, word } from '../types.js';
+import { CARRIES, FACTOR_DTYPES, TIES } from '../words.js';
+import { output, REPORT, WATCH, WEIGHTS } from './shared.js';
+
+/** rewrite, merge, extract, apply, strip: what puts adapters in, takes them out, or folds them in. */
+
+/** How adapted layers and their factors are written. */
+export const FORM = defineOptions({
+  carry: {
+    flag: 'factors',
+    type: word('form', CARRIES),
+    doc: 'factors are initializers (embedded, the default), required inputs (inputs), or inputs with a default that adds nothing (optional: ONNX Runtime then prints one harmless warning per factor when it loads the model)',
+  },
+  factorDType: {
+    flag: 'factor-dtype',
+    type: word('type', FACTOR_DTYPES),
+    doc: 'type that the factors are stored in: f32 (default), or model, the half precision that the layers compute in',
+  },
+  keepFunctions: {
+    type: flag,
+    default: false,
+    doc: 'write each adapted layer as a call of a model-local function',
+  },
+  lowering: {
+    type: word('form', ['fold', 'token']),
+    doc: 'plain ONNX for many tokens per run (fold, the default) or few (token)',
+  },
+});
+
+/** Which layers get adapters, and which. */
+export const SELECT = defineOptions({
+  rank: { type: whole(1), required: true, doc: 'rank of the adapters' },
+  method: {
+    type: text('name'),
+    default: 'lotr',
+    doc: 'adapter method, by name or as a JSON file (docs/methods.md)',
+  },
+  targets: {
+    flag: 'target',
+    type: texts('pattern'),
+    doc:
+      'layers to adapt, repeatable: a dotted suffix of the module path (query, self.query), glob:PATTERN, ' +
+      'a regular expression, or all-linear (default: every layer but output heads, convolutions and stacked experts)',
+  },
+  exclude: { type: texts('pattern'), doc: 'layers to leave out, repeatable, as --target' },
+  layers: { type: text('list'), doc: 'only these layer numbers, such as 0-5,8' },
+  rankPatterns: {
+    flag: 'rank-pattern',
+    type: texts('pattern=n'),
+    doc: 'rank of the layers that match, repeatable',
+  },
+  scale: {
+    type: real(),
+    doc: 'scale of the adapters: the product of the factors is multiplied by scale/rank (default 1)',
+  },
+  scalePatterns: {
+    flag: 'scale-pattern',
+    type: texts('pattern=x'),
+    doc: 'scale of the layers that match, repeatable',
+  },
+  share: {
+    type: text('rule'),
+    default: 'shape',
+    doc: 'layers that share their outer factors: shape, target, type, block=K, site',
+  },
+  init: {
+    type: text('init'),
+    doc: 'initial factors: normal, fan-in, svd-factors, svd, or per factor: R=svd,M=zeros (docs/init.md)',
+  },
+  base: {
+    type: word('keep|residual', ['keep', 'residual']),
+    doc: 'keep the weights, or subtract the initial adapter from them (--init svd does this)',
+  },
+  seed: { type: whole(), default: 0, doc: 'seed of the initial factors' },
+  replace: { type: flag, default: false, doc: 'remove the adapters that the model already has first' },
+  tie: {
+    type: word('content|initializer', TIES),
+    default: 'content',
+    doc: 'treat layers as one if their weights are equal (content), or only if they read one stored weight (initializer)',
+  },
+});
+
+export const REWRITE = defineOptions({
+  ...SELECT,
+  ...FORM,
+  ...WEIGHTS,
+  output: output(
+    'the rewritten model, or a folder for it; by default MODEL.lotr.onnx in the folder of the model',
+  ),
+  adapter: { type: file, doc: 'the adapter file; by default the output with the ending .safetensors' },
+  withoutData: {
+    type: flag,
+    default: false,
+    doc: 'only print the plan, also when the data files of the model are missing; writes nothing',
+  },
+  ...WATCH,
+  ...REPORT,
+});
+
+export const MERGE = defineOptions({
+  output: output(
+    'the merged model, or a folder for it; by default MODEL.merged.onnx in the folder of the model',
+  ),
+  adapter: { type: file, doc: 'factors from this .safetensors file, instead of those in the model' },
+  ...WEIGHTS,
+  ...REPORT,
+});
+
+export const EXTRACT = defineOptions({
+  output: output(
+    'the adapter file, or a folder for it; by default MODEL.safetensors in the folder of the model',
+  ),
+  ...REPORT,
+});
+
+export const APPLY = defineOptions({
+  output: output(
+    'the adapted model, or a folder for it; by default BASE.lotr.onnx in the folder of the base',
+  ),
+  ...FORM,
+  ...WEIGHTS,
+  match: {
+    type: word('how', ['weights', 'path']),
+    default: 'weights',
+    doc: 'weights: the base must hold the very weights that the adapter was made for; path: layers of the same module paths and shapes, in a float16, quantised or re-exported file of the same network',
+  },
+  ...REPORT,
+});
+
+export const STRIP = defineOptions({
+  output: output('the base model, or a folder for it; by default MODEL.base.onnx in the folder of the model'),
+  ...WEIGHTS,
+  ...REPORT,
+});

@@ -1,0 +1,100 @@
+import { defineOptions } from '../define.js';
+import { extents, file, flag, names, real, regex, text, whole, word } from '../types.js';
+import { LAYOUTS, OPTIMIZATIONS } from '../words.js';
+import { output, REPORT, WATCH, weightsMode } from './shared.js';
+
+/** inspect, print, verify, run: what looks at any model, compares two, or runs passes on one; logs; the help commands. */
+
+const json = { type: flag, default: false, doc: 'print JSON' } as const;
+
+export const INSPECT = defineOptions({
+  json: { ...json, doc: 'print JSON (version 1)' },
+  checkWeights: {
+    type: flag,
+    default: false,
+    doc: 'read all weights and report those with NaN or infinite elements',
+  },
+});
+
+export const PRINT = defineOptions({
+  output: output('write to this file instead of stdout'),
+  locations: {
+    flag: 'no-locations',
+    type: flag,
+    default: true,
+    doc: 'leave out the locations of large tensors; keep their checksums',
+  },
+});
+
+export const VERIFY = defineOptions({
+  dims: {
+    flag: 'dim',
+    type: extents('name=n'),
+    doc: 'extent of a symbolic dimension, repeatable (default: 2 for batch, 8 for others)',
+  },
+  inputs: {
+    type: file,
+    doc: 'inputs from a .safetensors file, by name; the others are made from the seed',
+  },
+  adapterA: { type: file, doc: 'factors that model A takes as inputs, from a .safetensors file' },
+  adapterB: { type: file, doc: 'factors that model B takes as inputs, from a .safetensors file' },
+  seed: { type: whole(), default: 0, doc: 'seed of the random inputs' },
+  tolerance: {
+    type: real({ least: 0 }),
+    doc: 'largest allowed difference relative to the largest magnitude of an output (default: 1e-4; 0.01 where a model computes in float16, 0.08 in bfloat16)',
+  },
+  timeout: {
+    type: real({ above: 0, most: 86400 }, 'seconds'),
+    default: 300,
+    doc: 'time that one run of a model may take',
+  },
+  optimization: {
+    type: word('level', OPTIMIZATIONS),
+    default: 'all',
+    doc: "ONNX Runtime's graph optimisation: disabled, basic, extended or all",
+  },
+  json,
+});
+
+export const RUN = defineOptions({
+  passes: {
+    type: text('pipeline'),
+    required: true,
+    doc: 'passes with their options: a,b{key=value}; see `lotrc passes`',
+  },
+  output: output('write the model here (.onnx, or .onnxtxt for text); by default print it as text'),
+  weights: {
+    type: weightsMode,
+    default: 'keep',
+    doc: 'weights of the base: keep, link, copy or inline',
+  },
+  ...WATCH,
+});
+
+export const TO_PARQUET = defineOptions({
+  output: { ...output('the Parquet file'), required: true },
+  names: {
+    type: names('list', true),
+    doc: 'folders between a given folder and an event file become these columns, from the outside in: model,method,task',
+  },
+  tags: { type: regex(), doc: 'only values whose tag matches, such as ^eval/' },
+  layout: {
+    type: word('form', LAYOUTS),
+    default: 'wide',
+    doc: 'wide: a row per step, a column per value; long: a row per value, with its tag',
+  },
+  ...REPORT,
+});
+
+export const PASSES = defineOptions({ json });
+
+export const EXPLAIN = defineOptions({ json });
+
+/** What every command has. */
+export const COMMON = defineOptions({
+  diagnostics: {
+    type: word('format', ['text', 'json']),
+    default: 'text',
+    doc: 'how diagnostics appear on stderr: text or json',
+  },
+});

@@ -1,0 +1,77 @@
+/** Words that options take and that several layers know: each list once, types from the lists. */
+
+/** `content`: equal stored matrices are one weight too; `initializer`: only layers that read one stored tensor. */
+export const TIES = ['content', 'initializer'] as const;
+export type Tie = (typeof TIES)[number];
+
+/**
+ * Where weights that lie in the base's files go.
+ * - `keep` (default): external data is referred to where it lies when the output is in the same folder, else copied
+ *   into a data file next to the output; inline data stays inline.
+ * - `link`: every weight of 1 KiB and more is referred to where it lies in the base, inline ones included. Tensors of other
+ *   files (the factors of an adapter file) are inline.
+ * - `copy`: the output is self-contained: external data is copied into its own data file, inline data stays inline.
+ * - `inline`: everything goes into the one output file.
+ */
+export const WEIGHTS_MODES = ['keep', 'link', 'copy', 'inline'] as const;
+export type WeightsMode = (typeof WEIGHTS_MODES)[number];
+
+/** How a model carries factors: as initializers, as required inputs, or as inputs with a default that adds nothing. */
+export const CARRIES = ['embedded', 'inputs', 'optional'] as const;
+export type Carry = (typeof CARRIES)[number];
+
+/** Types that factors are stored in: float32, or the half precision that the layers compute in. */
+export const FACTOR_DTYPES = ['f32', 'model'] as const;
+
+/** Levels of ONNX Runtime's graph optimisation. */
+export const OPTIMIZATIONS = ['disabled', 'basic', 'extended', 'all'] as const;
+export type Optimization = (typeof OPTIMIZATIONS)[number];
+
+/** Execution providers that training graphs are written for; the last only runs in browsers. */
+export const EPS = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
+export type Ep = (typeof EPS)[number];
+
+/** Execution providers that run in Node. */
+export const NODE_EPS = ['cpu', 'cuda', 'webgpu'] as const satisfies readonly Ep[];
+export type NodeEp = (typeof NODE_EPS)[number];
+
+/** How Dropout in training mode is handled: masks that depend on the input `draw`, or inference mode. */
+export const DROPOUT_MODES = ['seeded', 'off'] as const;
+export type DropoutMode = (typeof DROPOUT_MODES)[number];
+
+/** Activations that are computed again: none, those that cost little time, or all but the inputs of blocks. */
+export const RECOMPUTES = ['none', 'cheap', 'block'] as const;
+export type Recompute = (typeof RECOMPUTES)[number];
+
+/** `ort`: gradients and learning rate are called as in ONNX Runtime's retired training API. */
+export const NAMINGS = ['lotrc', 'ort'] as const;
+export type Naming = (typeof NAMINGS)[number];
+
+/** How the learning rate goes after the warm-up. */
+export const SCHEDULES = ['constant', 'linear', 'cosine', 'polynomial'] as const;
+export type ScheduleKind = (typeof SCHEDULES)[number];
+
+/** What evaluations are compared by. Accuracy is better when larger, the others when smaller. */
+export const METRICS = ['loss', 'accuracy', 'perplexity'] as const;
+export type Metric = (typeof METRICS)[number];
+
+/**
+ * What the records of a file are: `label`, a text (or two) with a label; `text`, running text; `prompt`, a prompt and the
+ * text that follows it; `chat`, messages; `tags`, words with a tag each; `seq2seq`, a source and a target.
+ */
+export const TASKS = ['label', 'text', 'prompt', 'chat', 'tags', 'seq2seq'] as const;
+export type Task = (typeof TASKS)[number];
+
+/** What is predicted of prompts and conversations: all answers, the last one, or everything. */
+export const LOSS_ON = ['answers', 'last', 'all'] as const;
+export type LossOn = (typeof LOSS_ON)[number];
+
+/** The tag of a word is that of its first token, or of all its tokens. */
+export const SUBWORDS = ['first', 'all'] as const;
+
+/** What is done with lines that cannot be read. */
+export const BAD_LINES = ['skip', 'stop'] as const;
+
+/** Parquet files: a row per step and a column per value, or a row per value. */
+export const LAYOUTS = ['wide', 'long'] as const;
+export type Layout = (typeof LAYOUTS)[number];
