@@ -17,7 +17,7 @@ import {
   whole,
 } from '../ir/files/schema.js';
 import { entryFault, type SessionEntries } from '../ir/ops/core/session-entries.js';
-import { LOSS_KINDS, LOSS_NUMBERS, type LossNumbers } from './losses/index.js';
+import { LOSS_KINDS, LOSS_NUMBERS, type LossNumbers, lossDef } from './losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
 import {
   type BaseFile,
@@ -208,11 +208,16 @@ function partsFault({ graphs, params, loss: held }: Signature): string | null {
   const rows = new Map(params.map((row) => [row.name, row]));
   if (rows.size < params.length) return 'field "params": two parameters have one name';
   const terms = held.kind === 'sum' ? held.terms.length : 1;
+  const pairs = (held.kind === 'sum' ? held.terms : [held]).some(({ kind }) => lossDef(kind).pairs);
   for (const name of Object.keys(RESULTS) as GraphName[]) {
     const own = graphs[name];
     if (!own) continue;
     const refuse = (why: string) => `field "graphs.${name}": ${why}`;
     for (const { name: called, role, param: of, shape, term = 0 } of [...own.inputs, ...own.outputs]) {
+      const [height] = shape;
+      const odd =
+        role === 'batch' && typeof height === 'number' && (height === 0 || (pairs && height % 2 > 0));
+      if (odd) return refuse(`port ${JSON.stringify(called)} takes batches of ${height} rows`);
       const row = of === undefined ? null : rows.get(of);
       if (row === undefined)
         return refuse(`port ${JSON.stringify(called)} names a parameter that is not in "params"`);

@@ -2,12 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readPeft } from '../../src/ir/files/peft-read.js';
 import { readModelConfig, readTokenizerConfig } from '../../src/train/data/special-tokens.js';
 import { readTokenizer } from '../../src/train/data/tokenizer.js';
 import { readEvents } from '../../src/train/logs/event-file.js';
 import { readSettings } from '../../src/train/settings.js';
+import { type TrainingSeed, trainingSeeds } from '../fuzz/training-seeds.js';
+import { Workspace } from '../fuzz/workspace.js';
+import { lotrc } from '../support/cli.js';
 
 // Tokenizers, and files that are read whole, that someone else wrote.
 
@@ -66,13 +69,13 @@ describe('tokenizers that are refused', () => {
   test('steps that each make the text longer', async () => {
     const normalizers = Array.from({ length: 40 }, () => twice);
     const growing = await tokenizerWith({ normalizer: { type: 'Sequence', normalizers } });
-    expect(() => growing.plain('a')).toThrow(/LOTR8209.*makes more than 268435456 characters of one text/s);
+    expect(() => growing.plain('a')).toThrow(/LOTR8209.*makes more than 16777216 characters of one text/s);
     expect((await tokenizerWith({ normalizer: twice })).plain('a')).toEqual([1, 3]);
   });
   test('bytes of bytes of bytes', async () => {
     const pretokenizers = Array.from({ length: 40 }, () => ({ type: 'ByteLevel', use_regex: false }));
     const growing = await tokenizerWith({ pre_tokenizer: { type: 'Sequence', pretokenizers } });
-    expect(() => growing.plain('\u00e9')).toThrow(/LOTR8209.*makes more than 268435456 characters/s);
+    expect(() => growing.plain('\u00e9')).toThrow(/LOTR8209.*makes more than 16777216 characters/s);
   });
 });
 
@@ -98,6 +101,53 @@ describe.skipIf(process.platform === 'win32')('a pipe that nothing writes to, in
     expect(() => readSettings(folder)).toThrow(refused);
     expect(() => readEvents(pipe)).toThrow(refused);
     expect(() => readPeft(folder)).toThrow(refused);
+  });
+});
+
+describe('extents of a signature that no batch has', () => {
+  const folders = new Map<string, TrainingSeed>();
+  const workspace = new Workspace();
+  beforeAll(() => {
+    for (const seed of trainingSeeds(workspace)) folders.set(seed.name, seed);
+  });
+  afterAll(() => {
+    workspace.remove();
+  });
+  test.each([
+    ['values', 'd.safetensors', 0, 0, /LOTR8201: field "graphs\.step": port "x" takes batches of 0 rows/],
+    ['classes', 'd.jsonl', 0, 0, /LOTR8201: field "graphs\.step": port "input_ids" takes batches of 0 rows/],
+    ['pairs', 'd.jsonl', 0, 3, /LOTR8201: field "graphs\.step": port "input_ids" takes batches of 3 rows/],
+    [
+      'values',
+      'd.safetensors',
+      0,
+      2 ** 40,
+      /LOTR8230: a batch of 1099511627776 rows of 3 elements is too large/,
+    ],
+    ['language', 'd.txt', 1, 1, /LOTR8204: the model takes rows of 1 tokens, and prediction needs two/],
+    ['language', 'd.txt', 1, 2 ** 31, /LOTR8230: a batch of 1 rows of 2147483648 tokens is too large/],
+  ] as const)('%s, %s: axis %i is %i', async (name, data, axis, extent, wanted) => {
+    const seed = folders.get(name)!;
+    const signature = structuredClone(seed.signature);
+    for (const { inputs } of Object.values(signature.graphs)) {
+      for (const { role, shape } of inputs)
+        if (role === 'batch') (shape as (number | string)[])[axis] = extent;
+    }
+    workspace.place(
+      new Map([
+        ['in/t/signature.json', Buffer.from(JSON.stringify(signature))],
+        ...[...seed.files].map(([file, bytes]) => [`in/t/${file}`, bytes] as const),
+        [`in/${data}`, seed.data.get(data)!],
+        ['in/vocab.json', Buffer.from('{"type":"character","chars":" abcdefghijklmnopqrstuvwxyz"}')],
+      ]),
+    );
+    const path = (file: string) => workspace.path(file);
+    const reading = data.endsWith('.safetensors')
+      ? []
+      : ['--tokenizer', path('vocab.json'), '--pair-field', 'other'];
+    const words = ['eval', path('t'), '--in-process', '--data', path(data), '--batch-size', '1', ...reading];
+    const { code, err } = await lotrc(...words);
+    expect([code, err]).toEqual([1, expect.stringMatching(wanted)]);
   });
 });
 

@@ -175,15 +175,20 @@ function listed(names: readonly string[]): string {
   return `${names.slice(0, LISTED).join(', ')}${more}`;
 }
 
-export const batchTooLarge = defineCode<{ rows: number; length: number; most: number }>({
+export const batchTooLarge = defineCode<{
+  rows: number;
+  length: number;
+  most: number;
+  unit?: 'elements';
+}>({
   code: 'LOTR8230',
   severity: 'error',
   title: 'a batch has more tokens than lotrc makes',
   explain:
     'A batch is made of rows of one length, with padding. Its size is --batch-size times the longest row, which is at most ' +
-    '--max-length, or the length that the model takes. Batches of more than 2^26 tokens are refused: they would take all memory.',
-  make: ({ rows, length, most }) => ({
-    message: `a batch of ${rows} rows of ${length} tokens is too large: at most ${most} tokens are possible`,
+    '--max-length, or the length that the model takes. Batches of more than 2^26 tokens, or of tensors with more than 2^28 elements, are refused: they would take all memory.',
+  make: ({ rows, length, most, unit = 'tokens' }) => ({
+    message: `a batch of ${rows} rows of ${length} ${unit} is too large: at most ${most} ${unit} are possible`,
     hint: 'give a smaller --max-length or --batch-size',
   }),
 });

@@ -84,7 +84,8 @@ export function windowDataset(
   file: string,
 ): Dataset {
   const { length, shift, ignoreIndex } = windows;
-  if (length < 2) throw new Error(`a window needs at least 2 tokens, not ${length}`);
+  if (length < 2)
+    fail(badData({ file, why: `the model takes rows of ${length} tokens, and prediction needs two` }));
   if (ids.length < 2) fail(badData({ file, why: `it has ${ids.length} tokens, and prediction needs two` }));
   const stride = shift ? length - 1 : length;
   const size = Math.ceil((ids.length - 1) / stride);

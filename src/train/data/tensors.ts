@@ -10,6 +10,7 @@ import type { Batch, Column, Dataset } from './dataset.js';
 import { valueProblem } from './labels.js';
 import { sidesOf } from './pairs.js';
 import { paced } from './source.js';
+import { requireElements } from './token-columns.js';
 
 interface Held extends Column {
   /** elements of one row */
@@ -140,6 +141,7 @@ function labelProblem(
 
 /** Rows beyond those requested repeat the first one, or are filled with a number. */
 function rowsOf(tensor: Held, indices: ArrayLike<number>, filled: number, fill: number | null): Column {
+  requireElements(filled, tensor.width);
   const { width, data, shape } = tensor;
   const out = new (data instanceof Float32Array ? Float32Array : Int32Array)(filled * width);
   for (let row = 0; row < filled; row++) {

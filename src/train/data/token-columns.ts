@@ -4,10 +4,18 @@ import type { Column } from './dataset.js';
 
 /** Tokens of one batch, padding too: each takes 16 bytes before ONNX Runtime sees it. */
 const MAX_TOKENS = 2 ** 26;
+/** The same of tensors: 1 GiB of float32. */
+const MAX_ELEMENTS = 2 ** 28;
 
 /** Throws LOTR8230 for a batch that is too large to be made. */
 export function requireSize(rows: number, length: number): void {
   if (rows * length > MAX_TOKENS) fail(batchTooLarge({ rows, length, most: MAX_TOKENS }));
+}
+
+/** Throws LOTR8230 for a batch of ready rows that is too large to be made. */
+export function requireElements(rows: number, width: number): void {
+  if (rows * width > MAX_ELEMENTS)
+    fail(batchTooLarge({ rows, length: width, most: MAX_ELEMENTS, unit: 'elements' }));
 }
 
 /** How rows of tokens are laid out. */

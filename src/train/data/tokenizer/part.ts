@@ -5,7 +5,7 @@ import { fail } from '../../../ir/diagnostics.js';
 export const OTHER_PROGRAM = 'make the token ids with another program, and give them as a .safetensors file';
 
 /** Characters that steps of a tokenizer may make of one text. */
-const MAX_TEXT = 2 ** 28;
+const MAX_TEXT = 2 ** 24;
 
 type Fields = Readonly<Record<string, unknown>>;
 
