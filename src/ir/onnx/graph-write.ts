@@ -4,6 +4,7 @@ import { unknownFieldsTravel } from '../codes/load.js';
 import type { Diagnostic } from '../diagnostics.js';
 import { type Graph, type GraphFunction, type Model, type Node, nodePath, type Value } from '../model.js';
 import type { TensorData } from '../tensor.js';
+import { labelOf } from '../tensor-label.js';
 import type { CarriedInfo } from '../value.js';
 import { Message } from './encode.js';
 import { carriedEntries } from './entries.js';
@@ -122,14 +123,13 @@ export class ModelEncoder {
     else if (attr.kind === 'int') inner.int(3, attr.value);
     else if (attr.kind === 'string') inner.bytes(4, attr.value);
     else if (attr.kind === 'tensor')
-      inner.message(5, encodeTensor(attr.value.carried?.name ?? '', attr.value, INLINE));
+      inner.message(5, encodeTensor(labelOf(attr.value).name, attr.value, INLINE));
     else if (attr.kind === 'graph') inner.message(6, this.graph(attr.value));
     else if (attr.kind === 'floats') for (const value of attr.value) inner.float(7, value);
     else if (attr.kind === 'ints') for (const value of attr.value) inner.int(8, value);
     else if (attr.kind === 'strings') for (const value of attr.value) inner.bytes(9, value);
     else if (attr.kind === 'tensors') {
-      for (const value of attr.value)
-        inner.message(10, encodeTensor(value.carried?.name ?? '', value, INLINE));
+      for (const value of attr.value) inner.message(10, encodeTensor(labelOf(value).name, value, INLINE));
     } else if (attr.kind === 'graphs') for (const value of attr.value) inner.message(11, this.graph(value));
     inner.text(13, attr.docString ?? '');
     inner.int(20, attr.kind === 'ref' || attr.kind === 'raw' ? attr.type : ATTR_TYPES[attr.kind]);

@@ -1,5 +1,6 @@
 import { dtypeToOnnx } from '../dtype.js';
 import type { TensorData } from '../tensor.js';
+import { labelOf } from '../tensor-label.js';
 import { Message } from './encode.js';
 
 /** Where a tensor's elements go: into the message, or to a place in a file named relative to the output. */
@@ -15,11 +16,12 @@ export function encodeTensor(name: string, data: TensorData, placement: Placemen
   if (data.dtype === 'string') for (const item of data.strings()) out.bytes(6, item);
   out.text(8, name);
   if (data.dtype !== 'string' && placement.kind === 'inline') out.payload(9, data);
-  out.text(12, data.carried?.docString ?? '');
+  const { docString, metadata } = labelOf(data);
+  out.text(12, docString);
   if (placement.kind === 'external') {
     for (const [key, value] of placement.entries) out.entry(13, key, value);
     out.int(14, 1);
   }
-  for (const [key, value] of data.carried?.metadata ?? []) out.entry(16, key, value);
+  for (const [key, value] of data.carried?.metadata ?? metadata) out.entry(16, key, value);
   return out.raw(data.carried?.unknown ?? []);
 }

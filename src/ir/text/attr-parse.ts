@@ -2,12 +2,12 @@ import type { Attr, Int } from '../attr.js';
 import type { Carried } from '../carried.js';
 import { NO_FIELDS } from '../carried.js';
 import { MemorySource } from '../onnx/source.js';
+import { setLabel } from '../tensor-label.js';
 import type { GraphDraft } from './drafts.js';
 import type { Lexer } from './lexer.js';
 import { message } from './nested-type.js';
 import { parseFloatText } from './numbers.js';
 import { isFloatWord } from './strings.js';
-import { setLabel } from './tensor.js';
 import { parseTensor } from './tensor-parse.js';
 import { atType, attrTypeFromText, attrTypeText, parseHexCall, parseType } from './types.js';
 

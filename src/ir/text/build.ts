@@ -4,9 +4,9 @@ import { textDuplicate } from '../codes/text.js';
 import { fail } from '../diagnostics.js';
 import type { Graph, Node } from '../model.js';
 import { MemorySource } from '../onnx/source.js';
+import { setLabel } from '../tensor-label.js';
 import type { GraphDraft, Note } from './drafts.js';
 import type { Lexer } from './lexer.js';
-import { setLabel } from './tensor.js';
 
 /**
  * Turns a draft's names into values and edges, the same way as the ONNX reader: every node of a graph is declared

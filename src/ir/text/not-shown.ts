@@ -1,7 +1,7 @@
 import type { HeldAttr } from '../attr.js';
 import type { Model } from '../model.js';
 import type { TensorData } from '../tensor.js';
-import { labelOf } from './tensor.js';
+import { labelOf } from '../tensor-label.js';
 
 /**
  * What a model holds and its text does not: kind -> count. Fields that the IR does not model exist only in the binary

@@ -4,11 +4,12 @@ import { fail } from '../diagnostics.js';
 import { dtypeText } from '../dtype.js';
 import { type Graph, type GraphFunction, type Model, modelOf, type Node, type Value } from '../model.js';
 import { sameShape, type ValueType } from '../shape.js';
+import { labelOf } from '../tensor-label.js';
 import { attrText } from './attr-print.js';
 import { notShown } from './not-shown.js';
 import { canonicalOrder } from './order.js';
 import { idText, quote, wordText } from './strings.js';
-import { labelOf, type TensorTextOptions, tensorText } from './tensor.js';
+import { type TensorTextOptions, tensorText } from './tensor.js';
 import { typeText } from './types.js';
 
 export interface PrintOptions {

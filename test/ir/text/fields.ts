@@ -4,7 +4,7 @@ import { LotrcError } from '../../../src/ir/diagnostics.js';
 import type { Graph, Model, Node, Value } from '../../../src/ir/model.js';
 import type { ValueType } from '../../../src/ir/shape.js';
 import type { TensorData } from '../../../src/ir/tensor.js';
-import { labelOf } from '../../../src/ir/text/tensor.js';
+import { labelOf } from '../../../src/ir/tensor-label.js';
 
 /**
  * A model as plain data, every field of the IR: two models are the same when these are equal. Names and documentation
