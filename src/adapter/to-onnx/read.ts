@@ -63,8 +63,12 @@ export function isDelta({ axes, factors, x }: ReadTerm, term: DeltaTerm, withX: 
 
 type Axis = number | null;
 
+/** Nodes that one term is read through: far more than any that lotrc writes, and few enough where values depend on themselves. */
+const MAX_VISITS = 1000;
+
 class Reader {
   #next = 0;
+  #visits = 0;
   /** axes that were found to be the same one */
   readonly #same = new Map<number, number>();
 
@@ -86,6 +90,7 @@ class Reader {
   }
 
   #read(value: Value, whole = false): ReadTerm | string {
+    if (++this.#visits > MAX_VISITS) return `"${value.name}" is computed by more than ${MAX_VISITS} nodes`;
     if (value === this.x) {
       const axis = this.#fresh();
       return { axes: [axis], factors: [], x: axis, scales: [], constants: [] };

@@ -347,6 +347,8 @@ export function layerType(node: Node): DType {
 /** Element type of a weight as the layer reads it. */
 export function dtypeOf(weight: Value): DType {
   if (weight.type?.kind === 'tensor') return weight.type.dtype;
+  // a stored tensor may be declared as an optional one
+  if (weight.constant) return weight.constant.dtype;
   const { producer } = weight;
   const dequantizes = producer?.opKey === 'DequantizeLinear';
   const attr = producer?.attrs.get(TYPE_ATTRS.get(producer.opKey) ?? 'value');

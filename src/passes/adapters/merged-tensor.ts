@@ -1,7 +1,9 @@
 import type { DeltaTerm } from '../../adapter/terms.js';
 import { type DeltaParts, deltaParts } from '../../adapter/to-numbers/delta.js';
 import { numbersOf } from '../../adapter/to-numbers/tensor.js';
-import type { DType } from '../../ir/dtype.js';
+import { tensorSize } from '../../ir/codes/verify.js';
+import { fail } from '../../ir/diagnostics.js';
+import { byteLengthOf, type DType } from '../../ir/dtype.js';
 import { elementCount } from '../../ir/shape.js';
 import {
   BaseTensor,
@@ -10,6 +12,7 @@ import {
   type TensorData,
   type TensorOrigin,
 } from '../../ir/tensor.js';
+import { labelOf } from '../../ir/tensor-label.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
 
 /** Elements of a weight that are in memory at a time. */
@@ -39,6 +42,9 @@ export class MergedTensor extends BaseTensor {
 
   constructor(weight: TensorData, delta: ScaledDelta, transposed: boolean, refuse: () => never) {
     super(weight.dtype, weight.shape, weight.byteLength);
+    const wanted = byteLengthOf(weight.dtype, elementCount(weight.shape));
+    if (wanted !== null && wanted !== weight.byteLength)
+      fail(tensorSize({ name: labelOf(weight).name, wanted, found: weight.byteLength }));
     this.#weight = weight;
     this.#delta = delta;
     this.#transposed = transposed;
