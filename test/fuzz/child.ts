@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { Commands } from './commands.js';
 import { exercise, kindOf, type Place } from './exercise.js';
@@ -51,6 +52,8 @@ export interface Counts {
 const SECONDS = 2;
 /** Resident memory that the process may ever have taken. */
 const MAX_BYTES = 600e6;
+/** Files that the process may have open: lotrc keeps 32 for reading, and Node some of its own. */
+const MAX_OPEN = 100;
 /** Defects of one kind that are minimised and kept. */
 const KEPT = 2;
 
@@ -66,6 +69,7 @@ const formats = new Map<string, { inputs: number; accepted: number; ms: number }
 const kinds = new Map<string, number>();
 let slowest = { index: -1, ms: 0 };
 const peak = () => process.resourceUsage().maxRSS * 1024;
+const openFiles = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0);
 let overfull = false;
 
 async function one(index: number): Promise<void> {
@@ -97,6 +101,9 @@ async function one(index: number): Promise<void> {
   const { seconds = SECONDS } = formatOf(input.format);
   if (ms > 1000 * seconds)
     report(index, input, `${input.format}: it took too long`, `it took ${ms.toFixed(0)} ms`);
+  if (index % 500 === 0 && openFiles() > MAX_OPEN) {
+    report(index, input, 'open files', `the process has ${openFiles()} open files`);
+  }
   if (!overfull && peak() > MAX_BYTES) {
     overfull = true;
     report(

@@ -11,6 +11,7 @@ import { parseModel } from '../../src/ir/text/index.js';
 import { rewrite } from '../../src/rewrite.js';
 import { writeCheckpoint } from '../../src/train/checkpoint.js';
 import { FIELDS } from '../../src/train/data/fields.js';
+import type { LabelMap } from '../../src/train/data/labels.js';
 import { TrainingRun } from '../../src/train/run.js';
 import type { Settings } from '../../src/train/settings.js';
 import type { Signature } from '../../src/train/signature.js';
@@ -56,6 +57,9 @@ interface Variant {
   readonly text: string;
   readonly options: Partial<TrainOptions>;
   readonly data: Readonly<Record<string, string | ((path: string) => void)>>;
+  /** the field with a second text, and what the labels of the first data file mean */
+  readonly pair?: string;
+  readonly labels?: LabelMap;
 }
 
 const lines = (...rows: readonly object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
@@ -91,6 +95,7 @@ const VARIANTS: readonly Variant[] = [
     name: 'classes',
     text: model(IDS, 'float[batch, 4] logits', `${EMBED},\n  ${HEAD}`, MEAN),
     options: { alsoTrain: ['^embed'] },
+    labels: { kind: 'names', names: ['no', 'yes'], order: 'data' },
     data: {
       'd.jsonl': lines(...LABELLED),
       'd.csv': table(','),
@@ -127,7 +132,8 @@ const VARIANTS: readonly Variant[] = [
   {
     name: 'tags',
     text: model(IDS, 'float[batch, seq, 4] logits', `${EMBED},\n  ${HEAD}`, EACH),
-    options: { optimizer: { ...TRAIN_DEFAULTS.optimizer }, names: 'ort' },
+    options: { names: 'ort' },
+    labels: { kind: 'names', names: ['A', 'B'], order: 'data' },
     data: {
       'd.jsonl': lines({ tokens: ['hello', 'there'], tags: ['A', 'B'] }, { tokens: ['yes'], tags: ['B'] }),
       'd.safetensors': (path) =>
@@ -163,7 +169,7 @@ const VARIANTS: readonly Variant[] = [
           new Map([
             ['x', ones(4)],
             ['labels', f32Tensor([4, 4], new Float32Array(16).fill(0.5))],
-            ['labels_z', f32Tensor([4, 4], new Float32Array(16).fill(1))],
+            ['labels/z', f32Tensor([4, 4], new Float32Array(16).fill(1))],
           ]),
         ),
     },
@@ -172,6 +178,8 @@ const VARIANTS: readonly Variant[] = [
     name: 'pairs',
     text: model(IDS, 'float[batch, 4] logits', `${EMBED},\n  ${HEAD}`, MEAN),
     options: { loss: 'cosine' },
+    pair: 'other',
+    labels: { kind: 'values' },
     data: { 'd.jsonl': lines(...LABELLED.map((row, i) => ({ ...row, label: i / 4 }))), 'd.csv': table(',') },
   },
   {
@@ -206,7 +214,7 @@ export function trainingSeeds(workspace: Workspace): readonly TrainingSeed[] {
     const all = readdirSync(folder).map(
       (name) => [name, new Uint8Array(readFileSync(join(folder, name)))] as const,
     );
-    const signatureText = readFileSync(join(folder, 'signature.json'), 'utf8');
+    const signatureTree = JsonTree.parse(readFileSync(join(folder, 'signature.json'), 'utf8'));
     const data = new Map(
       Object.entries(variant.data).map(([name, made]) => {
         if (typeof made === 'string') return [name, new Uint8Array(Buffer.from(made))] as const;
@@ -217,11 +225,11 @@ export function trainingSeeds(workspace: Workspace): readonly TrainingSeed[] {
     return {
       name: variant.name,
       signature,
-      signatureTree: JsonTree.parse(signatureText),
+      signatureTree,
       files: new Map(all.filter(([name]) => name !== 'signature.json' && !GRAPHS.test(name))),
       graphs: new Map(all.filter(([name]) => GRAPHS.test(name))),
       data,
-      settings: JsonTree.of(settingsFor(signatureText, data)),
+      settings: JsonTree.of(settingsFor(signatureTree.text, data, variant)),
       run: runOf(folder),
     };
   });
@@ -230,7 +238,11 @@ export function trainingSeeds(workspace: Workspace): readonly TrainingSeed[] {
 const sha256 = (bytes: Uint8Array | string) => createHash('sha256').update(bytes).digest('hex');
 
 /** The settings of a run with the options that `train` has by default, in the folder where inputs are placed. */
-function settingsFor(signatureText: string, data: ReadonlyMap<string, Uint8Array>): Settings {
+function settingsFor(
+  signatureText: string,
+  data: ReadonlyMap<string, Uint8Array>,
+  { pair, labels }: Variant,
+): Settings {
   const [[file, bytes]] = [...data] as unknown as [[string, Uint8Array]];
   return {
     version: 1,
@@ -240,7 +252,7 @@ function settingsFor(signatureText: string, data: ReadonlyMap<string, Uint8Array
     evalSplit: 0,
     reading: {
       tokenizer: file.endsWith('.safetensors') ? null : 'k/tokenizer.json',
-      fields: { ...FIELDS, pair: null },
+      fields: { ...FIELDS, pair: pair ?? null },
       badLines: 'stop',
       maxLength: 128,
       padTo: 8,
@@ -248,8 +260,8 @@ function settingsFor(signatureText: string, data: ReadonlyMap<string, Uint8Array
       quote: null,
       labels: null,
       bucket: false,
-      bos: null,
-      eos: null,
+      bos: 'none',
+      eos: 'none',
       pack: false,
       lossOn: 'answers',
       subwords: 'first',
@@ -273,7 +285,7 @@ function settingsFor(signatureText: string, data: ReadonlyMap<string, Uint8Array
     ep: 'cpu',
     threads: 1,
     inputs: {},
-    labels: file.endsWith('.safetensors') ? null : { kind: 'names', names: ['no', 'yes'], order: 'data' },
+    labels: labels ?? null,
   };
 }
 

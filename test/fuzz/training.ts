@@ -89,7 +89,10 @@ export const run: Format = {
     const files = folderOf(seed, random);
     const [[name, data]] = [...seed.data] as unknown as [[string, Uint8Array]];
     files.set(`in/${name}`, data);
-    for (const [path, content] of tokenizerOf(seeds, random)) files.set(path, content);
+    // files next to the tokenizer are a part of what a run depends on
+    for (const [path, content] of tokenizerOf(seeds, random)) {
+      if (path.endsWith('tokenizer.json') || random.chance(0.05)) files.set(path, content);
+    }
     const tokenizer = files.get('in/k/tokenizer.json') as Uint8Array;
     const trees = seeds.training.map(({ settings }) => settings);
     const right = JsonTree.parse(seed.settings.text.replaceAll(sha256(''), sha256(tokenizer)));
@@ -137,7 +140,8 @@ export const run: Format = {
 };
 
 const isRegular = (path: string): boolean => {
-  const found = path.includes('\0') ? undefined : statSync(path, { throwIfNoEntry: false });
+  const found =
+    path.includes('\0') || path.length > 255 ? undefined : statSync(path, { throwIfNoEntry: false });
   return found === undefined || found.isFile();
 };
 
