@@ -9,6 +9,7 @@ const bin = (name) => join(root, 'node_modules/.bin', name);
 const steps = [
   [bin('tsc'), '-p', 'tsconfig.build.json'],
   [bin('tsc'), '-p', 'tsconfig.json', '--noEmit'],
+  [bin('tsc'), '-p', 'tsconfig.runtime.json'],
   [bin('biome'), 'check', '.'],
   [bin('vitest'), 'run', ...process.argv.slice(2)],
 ];

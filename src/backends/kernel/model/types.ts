@@ -1,4 +1,3 @@
-import type { Merging } from '../plan/merging.js';
 import type { Group, LayerRegion, Skipped } from './layers.js';
 
 /**
@@ -279,6 +278,16 @@ export interface RegionPlan {
   /** the same layers without adapters: their products (forward) and the gradients of their inputs (backward) */
   readonly base: { readonly forward: Predicted; readonly backward: Predicted; readonly launches: number };
   readonly rejected: readonly Rejected[];
+}
+
+/** Launches that fold an adapter into the weights in place, and the launches that run while it is merged. */
+export interface Merging {
+  /** W += s R M L for every weight, after the prologue */
+  readonly merge: readonly Launch[];
+  /** W -= s R M L: restores the weight, except for rounding */
+  readonly unmerge: readonly Launch[];
+  /** y = x W + b for the layers of each region */
+  readonly forward: readonly (readonly Launch[])[];
 }
 
 export interface KernelPlan {

@@ -1,17 +1,7 @@
 import type { AdaptedLayer, LayerRegion } from '../model/layers.js';
-import type { Launch, Operand } from '../model/types.js';
+import type { Launch, Merging, Operand } from '../model/types.js';
 import { flipped, plain, productLaunch } from './launches.js';
 import { downOf, layerLaunch, type RegionContext, scaleText, segment, upName } from './strategies.js';
-
-/** Launches that fold an adapter into the weights in place, and the launches that run while it is merged. */
-export interface Merging {
-  /** W += s R M L for every weight, after the prologue */
-  readonly merge: readonly Launch[];
-  /** W -= s R M L: restores the weight, except for rounding */
-  readonly unmerge: readonly Launch[];
-  /** y = x W + b for the layers of each region */
-  readonly forward: readonly (readonly Launch[])[];
-}
 
 /** A tied weight is folded once, with the adapter of its site. */
 export function mergingOf(
