@@ -170,8 +170,9 @@ class Decompositions {
       core = product(transpose(u, m, rank), core, rank, m, n);
       rows = rank;
     }
-    if (factor + 1 < factors.length) {
-      const { v } = this.#tucker(site, factors[factor + 1]!.share);
+    const next = factors[factor + 1];
+    if (next) {
+      const { v } = this.#tucker(site, next.share);
       core = productTransposed(core, v, rows, rank, n);
     }
     const scale = effectiveScale(this.plan.spec, rank);

@@ -1,5 +1,5 @@
 import type { AdapterSpec } from '../../adapter/description.js';
-import { deltaTerm } from '../../adapter/terms.js';
+import { deltaTerm, operandsOf } from '../../adapter/terms.js';
 import { isDelta, readTerm } from '../../adapter/to-onnx/read.js';
 import type { HeldAttr } from '../../ir/attr.js';
 import { constantData } from '../../ir/constants.js';
@@ -100,7 +100,8 @@ function matchDelta(model: Model, delta: Value, wanted: Wanted, place: Place): r
   const read = readTerm(delta, leaves, x);
   if (typeof read === 'string') return read;
   const found = read.factors.map(({ factor }) => factor);
-  const missing = found.length !== wanted.factors.length || new Set(found).size < found.length;
+  const missing =
+    !wanted.factors.every((_, factor) => found.includes(factor)) || new Set(found).size < found.length;
   const as = flipped ? { ...term, in: term.out, out: term.in } : term;
   if (missing || !isDelta(read, as, x !== null)) {
     const order = found.map((factor) => wanted.factors[factor]!);
@@ -124,15 +125,16 @@ export function matchCall(model: Model, call: Node, wanted: Wanted): FoundLayer 
   const fn = model.functions.get(functionKey(call.domain, call.op, call.overload));
   if (!fn) return `the model has no function ${call.opKey}`;
   const { spec, factors } = wanted;
+  const count = operandsOf(spec).length;
   const [x, w, ...rest] = call.inputs;
   if (!x || !w) return 'its call lacks an input';
   if (!factors.every((factor, k) => rest[k] === factor)) {
-    return `its call reads ${names(rest.slice(0, factors.length))}, the plan ${names(factors)}`;
+    return `its call reads ${names(rest.slice(0, count))}, the plan ${names(factors)}`;
   }
   const scale = call.attrs.get('scale');
   const value = scale?.kind === 'float' ? scale.value : null;
   if (value !== wanted.scale) return `it is scaled by ${value ?? 'nothing'}, the plan by ${wanted.scale}`;
-  const others = rest.slice(factors.length);
+  const others = rest.slice(count);
   const half = [...fn.graph.nodes].some(({ op }) => op === 'CastLike');
   const form = {
     op: wanted.op,

@@ -116,12 +116,12 @@ const LARGEST: ReadonlyMap<DType, number> = new Map([
 ]);
 
 /** What was made of the delta last requested: blocks of one weight are made one after another. */
-let last: { readonly delta: ScaledDelta; readonly transposed: boolean; readonly parts: DeltaParts } | null =
+let made: { readonly of: ScaledDelta; readonly transposed: boolean; readonly parts: DeltaParts } | null =
   null;
 
-function partsOf(delta: ScaledDelta, transposed: boolean): DeltaParts {
-  if (last?.delta === delta && last.transposed === transposed) return last.parts;
-  const parts = deltaParts(delta.term, delta.factors.map(numbersOf), transposed, delta.extents);
-  last = { delta, transposed, parts };
+function partsOf(of: ScaledDelta, transposed: boolean): DeltaParts {
+  if (made?.of === of && made.transposed === transposed) return made.parts;
+  const parts = deltaParts(of.term, of.factors.map(numbersOf), transposed, of.extents);
+  made = { of, transposed, parts };
   return parts;
 }

@@ -1,3 +1,4 @@
+import { hasCore } from '../../../adapter/kernel-chain.js';
 import { CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
@@ -24,7 +25,7 @@ export function layerKindsOf({ regions, groups }: KernelPlan): readonly LayerKin
   const kinds = new Map<string, LayerKind>();
   for (const layer of regions.flatMap(({ region }) => region.layers)) {
     const { scale, method } = groups.find(({ id }) => id === layer.group)!;
-    const factors = layer.factors.length === 3 ? 3 : 2;
+    const factors = hasCore(layer) ? 3 : 2;
     const kind: LayerKind = {
       stem: factors === 3 ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`,
       in: layer.in,

@@ -1,3 +1,4 @@
+import { hasCore } from '../../../adapter/kernel-chain.js';
 import type { LayerRegion } from '../model/layers.js';
 import type { Launch, MatrixRef } from '../model/types.js';
 import { borderOf } from './buffers.js';
@@ -24,7 +25,7 @@ export function bordered(region: LayerRegion, given: RegionContext): Candidate {
   const { buffers, target, group } = given;
   const views = borders(buffers, region);
   const context: RegionContext = { ...given, views };
-  const three = group.factors.length === 3;
+  const three = hasCore(group);
   const weights = !three
     ? []
     : region.layers.map((layer) => {

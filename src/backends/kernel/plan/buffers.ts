@@ -1,3 +1,4 @@
+import { hasCore } from '../../../adapter/kernel-chain.js';
 import type { AdaptedLayer, Contraction, Group, LayerRegion } from '../model/layers.js';
 import type {
   Block,
@@ -149,9 +150,9 @@ export class Buffers {
         transposed: layer.weightStored === 'oi',
       },
       ...(all ? [{ row: 0, col: out, rows: inn, cols: downs * rank, copyOf: down }] : []),
-      ...(factors.length === 2
-        ? [{ row: at, col: 0, rows: rank, cols: out, copyOf: this.factor(layer, 1, 'tokens').matrix }]
-        : []),
+      ...(hasCore(layer)
+        ? []
+        : [{ row: at, col: 0, rows: rank, cols: out, copyOf: this.factor(layer, 1, 'tokens').matrix }]),
     ];
     this.#add({ name, dtype: this.target.dtype, shape: [rows, cols], life: 'step', blocks });
     return dense(name, this.target.dtype, rows, cols);
@@ -243,13 +244,13 @@ export class Buffers {
 
   /** What P is multiplied by: L' of the layer's site, or with two factors B itself. */
   up(layer: AdaptedLayer): Operand {
-    if (layer.factors.length === 2) return this.factor(layer, 1, 'tokens');
+    if (!hasCore(layer)) return this.factor(layer, 1, 'tokens');
     return plain(this.#slice(this.foldedStack(layer.group), layer));
   }
 
   /** P^T dy: Z of the layer's site, or with two factors the gradient of B. */
   sums(layer: AdaptedLayer): MatrixRef {
-    if (layer.factors.length === 3) return this.#slice(this.sumsStack(layer.group), layer);
+    if (hasCore(layer)) return this.#slice(this.sumsStack(layer.group), layer);
     return this.gradient(layer, 1);
   }
 
@@ -328,7 +329,7 @@ export class Buffers {
 
   #factorShape(groupId: string, k: number): { readonly rows: number; readonly cols: number } {
     const { group } = this.#groups.get(groupId)!;
-    const last = k === group.factors.length - 1;
+    const last = group.factors[k + 1] === undefined;
     return { rows: k === 0 ? group.in : group.rank, cols: last ? group.out : group.rank };
   }
 

@@ -1,3 +1,4 @@
+import { hasCore } from '../../../adapter/kernel-chain.js';
 import { formRefused, nothingTrained, otherType } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
 import type { Contraction, LayerRegion } from '../model/layers.js';
@@ -171,7 +172,7 @@ const CHOICES: readonly Choice[] = [
     name: 'split + concat-K (S1)',
     make: split,
     refuse: (_, { group, target }, adapters) =>
-      adapters > 1 && group.factors.length === 3
+      adapters > 1 && hasCore(group)
         ? `L' of ${adapters} adapters would be folded and kept for every layer: ` +
           `${byteText(adapters * group.rank * group.out, target)} instead of ` +
           `${byteText(adapters * group.rank * group.rank, target)} per layer`
@@ -195,7 +196,7 @@ const CHOICES: readonly Choice[] = [
     name: 'token form',
     make: byToken,
     refuse: ({ downs }, { group, purpose }, adapters) => {
-      if (group.factors.length === 2) return 'two factors have no core to multiply tokens with';
+      if (!hasCore(group)) return 'two factors have no core to multiply tokens with';
       if (downs.length > 1) return 'the layers share no P';
       if (purpose === 'train') return "it repeats the work of L' for every token and does not share dP";
       return adapters === 1 ? "with one adapter L' is folded once and costs the tokens nothing" : null;
@@ -231,12 +232,11 @@ const CHOICES: readonly Choice[] = [
 /** Why the middle factor is never multiplied into the first one, R' = s R M. */
 const againstRFold = ({ layers }: LayerRegion, { group }: RegionContext): Rejected => ({
   strategy: 'R-fold',
-  because:
-    group.factors.length === 2
-      ? 'with two factors it is the same as L-fold'
-      : layers.length > 1
-        ? `x would be read ${layers.length} times for x R', P is shared`
-        : "x R' costs what x R costs, and its gradient needs x^T G for every layer",
+  because: !hasCore(group)
+    ? 'with two factors it is the same as L-fold'
+    : layers.length > 1
+      ? `x would be read ${layers.length} times for x R', P is shared`
+      : "x R' costs what x R costs, and its gradient needs x^T G for every layer",
 });
 
 const byteText = (elements: number, { dtype }: Target) => siText(elements * BYTES[dtype], 'B');

@@ -1,3 +1,4 @@
+import { tokenScale } from '../../../adapter/kernel-chain.js';
 import type { AdaptedLayer, LayerRegion } from '../model/layers.js';
 import type { Launch, Merging, Operand } from '../model/types.js';
 import { flipped, plain, productLaunch } from './launches.js';
@@ -43,7 +44,7 @@ function fold(
     rows: matrix.rows,
     cols: matrix.cols,
     segments: [product],
-    epilogue: { scale: sign * (group.factors.length === 2 ? group.scale : 1), accumulate: true },
+    epilogue: { scale: sign * tokenScale(group), accumulate: true },
     out: matrix,
   });
 }

@@ -1,3 +1,4 @@
+import { hasCore } from '../../../adapter/kernel-chain.js';
 import type { Strategy, Term } from '../model/types.js';
 
 /**
@@ -22,13 +23,10 @@ export interface Lowered {
   readonly epilogue: readonly Term[];
 }
 
-/** Lowers layers by one strategy. Throws for chains other than of two or three factors. */
+/** Lowers layers by one strategy. */
 export function lowerTerms(strategy: Strategy, layers: readonly LayerOperands[]): Lowered {
   const lists = { prologue: new Terms(), forward: new Terms(), backward: new Terms(), epilogue: new Terms() };
   for (const layer of layers) {
-    if (layer.factors.length !== 2 && layer.factors.length !== 3) {
-      throw new Error(`layer "${layer.id}" has ${layer.factors.length} factors, not 2 or 3`);
-    }
     LOWER[strategy](layer, lists);
   }
   // terms that need the sum over layers come after all of them
@@ -67,7 +65,6 @@ class Terms {
   }
 }
 
-const three = (layer: LayerOperands) => layer.factors.length === 3;
 const first = (layer: LayerOperands) => layer.factors[0]!;
 const last = (layer: LayerOperands) => layer.factors.at(-1)!;
 const P = (layer: LayerOperands) => `P(${layer.x},${first(layer)})`;
@@ -75,28 +72,28 @@ const dP = (layer: LayerOperands) => `d.${P(layer)}`;
 
 /** P = x R. With two factors the scale is applied here, forward and backward, and B needs no copy. */
 function down(layer: LayerOperands, terms: Terms): void {
-  terms.once(P(layer), 'mk,kr->mr', [layer.x, first(layer)], three(layer) ? 1 : layer.scale);
+  terms.once(P(layer), 'mk,kr->mr', [layer.x, first(layer)], hasCore(layer) ? 1 : layer.scale);
 }
 
 /** L' = s M L; with two factors B as it is. */
 function folded(layer: LayerOperands): string {
-  return three(layer) ? `L'.${layer.id}` : last(layer);
+  return hasCore(layer) ? `L'.${layer.id}` : last(layer);
 }
 
 function foldL(layer: LayerOperands, terms: Terms): void {
-  if (three(layer)) terms.once(folded(layer), 'rt,tn->rn', [layer.factors[1]!, last(layer)], layer.scale);
+  if (hasCore(layer)) terms.once(folded(layer), 'rt,tn->rn', [layer.factors[1]!, last(layer)], layer.scale);
 }
 
 /** Z = P^T dy and dP = dy L'^T: the gradients of all factors are computed from these. */
 function backwardOfFold(layer: LayerOperands, terms: Terms): void {
   const { id } = layer;
-  terms.add(dP(layer), 'mn,rn->mr', [`dy.${id}`, folded(layer)], three(layer) ? 1 : layer.scale);
-  if (three(layer)) terms.add(`Z.${id}`, 'mr,mn->rn', [P(layer), `dy.${id}`]);
+  terms.add(dP(layer), 'mn,rn->mr', [`dy.${id}`, folded(layer)], hasCore(layer) ? 1 : layer.scale);
+  if (hasCore(layer)) terms.add(`Z.${id}`, 'mr,mn->rn', [P(layer), `dy.${id}`]);
   else terms.add(`d.${last(layer)}`, 'mr,mn->rn', [P(layer), `dy.${id}`]);
 }
 
 function epilogueOfFold(layer: LayerOperands, terms: Terms): void {
-  if (!three(layer)) return;
+  if (!hasCore(layer)) return;
   const [, m, l] = layer.factors;
   terms.add(`d.${m}`, 'rn,tn->rt', [`Z.${layer.id}`, l!], layer.scale);
   terms.add(`d.${l}`, 'rt,rn->tn', [m!, `Z.${layer.id}`], layer.scale);
@@ -117,7 +114,7 @@ const LOWER: Readonly<Record<Strategy, (layer: LayerOperands, lists: Lists) => v
     epilogueOfFold(layer, lists.epilogue);
   },
   token: (layer, lists) => {
-    if (!three(layer)) return LOWER['L-fold'](layer, lists);
+    if (!hasCore(layer)) return LOWER['L-fold'](layer, lists);
     const { id, scale } = layer;
     const [, m, l] = layer.factors;
     down(layer, lists.forward);
@@ -133,7 +130,7 @@ const LOWER: Readonly<Record<Strategy, (layer: LayerOperands, lists: Lists) => v
     const merged = `W'.${layer.id}`;
     foldL(layer, lists.prologue);
     lists.prologue.add(merged, 'kn->kn', [layer.w]);
-    const scale = three(layer) ? 1 : layer.scale;
+    const scale = hasCore(layer) ? 1 : layer.scale;
     lists.prologue.add(merged, 'kr,rn->kn', [first(layer), folded(layer)], scale);
     base(layer, merged, lists);
     down(layer, lists.backward);

@@ -1,3 +1,4 @@
+import { hasCore, tokenScale } from '../../../adapter/kernel-chain.js';
 import type { AdaptedLayer, Group, LayerRegion } from '../model/layers.js';
 import type { Activation, Launch, Operand, Product, Scheme, Segment, Strategy } from '../model/types.js';
 import type { Buffers } from './buffers.js';
@@ -57,7 +58,7 @@ export function widened(region: LayerRegion, context: RegionContext): Candidate 
   const forward = region.layers.map((layer) => {
     const widen = {
       rank: region.rank,
-      scale: group.factors.length === 2 ? group.scale : 1,
+      scale: tokenScale(group),
       down: downOf(region, layer, buffers),
       up: buffers.up(layer),
     };
@@ -142,7 +143,7 @@ export function merged(region: LayerRegion, context: RegionContext): Candidate {
       rows: out.rows,
       cols: out.cols,
       segments: [product],
-      epilogue: { scale: group.factors.length === 2 ? group.scale : 1, residual: matrix },
+      epilogue: { scale: tokenScale(group), residual: matrix },
       out,
     });
   });
@@ -173,7 +174,7 @@ export function downLaunch(region: LayerRegion, { buffers, target, group, views 
     rows: 'M',
     cols: views.P(region).cols,
     segments: [segment(plain(views.x(region)), views.down(region), region.in)],
-    epilogue: { scale: group.factors.length === 2 ? group.scale : 1 },
+    epilogue: { scale: tokenScale(group) },
     out: views.P(region),
   });
 }
@@ -218,7 +219,7 @@ export function backwardOf(
   const id = buffers.number(region);
   const up = upName(group);
   const dP = views.dP(region);
-  const epilogue = { scale: group.factors.length === 2 ? group.scale : 1 };
+  const epilogue = { scale: tokenScale(group) };
   const back = (layer: AdaptedLayer) => segment(plain(views.dy(layer)), flip(views.up(layer)), layer.out);
   const common = { family: 'skinny', rows: 'M', cols: region.rank, epilogue } as const;
   const summed = layers.length > 1 ? 'sum of ' : '';
@@ -245,7 +246,7 @@ export function backwardOf(
     sums.add({
       name: `sum_${buffers.layerNumber(layer)}`,
       family: 'skinnyT',
-      does: `${layer.factors.length === 3 ? 'Z' : `d${group.factors[1]!.name}`} = P^T dy`,
+      does: `${hasCore(layer) ? 'Z' : `d${group.factors[1]!.name}`} = P^T dy`,
       rows: region.rank,
       cols: layer.out,
       segments: [segment(flipped(columnsOf(views.P(region), region, layer)), plain(views.dy(layer)), 'M')],
@@ -308,12 +309,11 @@ export const downName = (region: LayerRegion, { factors }: Group): string =>
   region.downs.length === 1 ? factors[0]!.name : `[${factors[0]!.name} of ${region.downs.length}]`;
 
 /** What P is multiplied by: L' = s M L, or B. */
-export const upName = ({ factors }: Group): string =>
-  factors.length === 3 ? `${factors[2]!.name}'` : factors[1]!.name;
+export const upName = (group: Group): string =>
+  hasCore(group) ? `${group.factors[2]!.name}'` : group.factors[1]!.name;
 
 /** With two factors the scale is applied to P and dP. */
-export const scaleText = (group: Group): string =>
-  group.factors.length === 2 && group.scale !== 1 ? 's ' : '';
+export const scaleText = (group: Group): string => (tokenScale(group) !== 1 ? 's ' : '');
 
 const ACTIVATION_TEXT: Readonly<Record<Activation, string>> = {
   relu: 'Relu',

@@ -1,3 +1,4 @@
+import { hasCore } from '../../../adapter/kernel-chain.js';
 import type { Group } from '../model/layers.js';
 import type { Launch } from '../model/types.js';
 import type { Buffers } from './buffers.js';
@@ -8,7 +9,7 @@ import { flipped, plain, productLaunch, type Target } from './launches.js';
  * product with inner dimension r. Nothing to do with two factors.
  */
 export function prologueOf(group: Group, buffers: Buffers, target: Target): readonly Launch[] {
-  if (group.factors.length !== 3) return [];
+  if (!hasCore(group)) return [];
   const [m, l] = [buffers.stack(group.id, 1, 'weights'), buffers.stack(group.id, 2, 'weights')];
   const out = buffers.foldedStack(group.id);
   return [
@@ -30,7 +31,7 @@ export function prologueOf(group: Group, buffers: Buffers, target: Target): read
  * Frozen factors have no gradients.
  */
 export function epilogueOf(group: Group, buffers: Buffers, target: Target): readonly Launch[] {
-  if (group.factors.length !== 3) return [];
+  if (!hasCore(group)) return [];
   const [m, l] = [buffers.stack(group.id, 1, 'weights'), buffers.stack(group.id, 2, 'weights')];
   const [, middle, last] = group.factors;
   const common = { family: 'rankBatched', epilogue: { scale: group.scale } } as const;
