@@ -1,43 +1,13 @@
 import { optionIgnored } from '../src/ir/codes/train-data.js';
 import type { Diagnostic } from '../src/ir/diagnostics.js';
+import type { ValuesOf } from '../src/options/define.js';
 import { kebab } from '../src/options/flags.js';
-import type { DataOptions, LossOn, OpenedData } from '../src/train/data/open.js';
-import type { Task } from '../src/train/data/tasks.js';
+import type { READING } from '../src/options/sets/train.js';
+import type { DataOptions, OpenedData } from '../src/train/data/open.js';
 import type { Settings } from '../src/train/settings.js';
 import type { Signature } from '../src/train/signature.js';
 
-/** Options that `train` and `eval` share. */
-export interface ReadingOptions {
-  readonly tokenizer?: string;
-  readonly textField: string;
-  readonly pairField?: string;
-  readonly labelField: string;
-  readonly promptField: string;
-  readonly completionField: string;
-  readonly sourceField: string;
-  readonly targetField: string;
-  readonly decoderStart?: string;
-  readonly messagesField: string;
-  readonly tokensField: string;
-  readonly tagsField: string;
-  readonly task?: Task;
-  readonly quote?: string;
-  readonly labels?: readonly string[];
-  readonly bucket?: boolean;
-  readonly bos?: string;
-  readonly eos?: string;
-  readonly pack?: boolean;
-  readonly lossOn: LossOn;
-  readonly subwords: 'first' | 'all';
-  readonly badLines: 'skip' | 'stop';
-  readonly maxLength: number;
-  readonly padTo: number;
-  readonly batchSize: number;
-  readonly input?: ReadonlyMap<string, string>;
-  readonly ep: 'cpu' | 'cuda' | 'webgpu';
-  readonly threads: number;
-  readonly inProcess?: true;
-}
+type ReadingOptions = ValuesOf<typeof READING>;
 
 export function readingOf(o: ReadingOptions): DataOptions {
   return {
@@ -60,10 +30,10 @@ export function readingOf(o: ReadingOptions): DataOptions {
     task: o.task ?? null,
     quote: o.quote ?? null,
     labels: o.labels ?? null,
-    bucket: o.bucket ?? false,
+    bucket: o.bucket,
     bos: o.bos ?? null,
     eos: o.eos ?? null,
-    pack: o.pack ?? false,
+    pack: o.pack,
     lossOn: o.lossOn,
     decoderStart: o.decoderStart ?? null,
     subwords: o.subwords,
@@ -99,7 +69,7 @@ export function resumed(held: Settings, given: ReadonlySet<string>): Readonly<Re
     patience: plan.patience ?? undefined,
     ...readingOptions(reading),
     batchSize: held.batchSize,
-    input: new Map(Object.entries(held.inputs)),
+    inputs: new Map(Object.entries(held.inputs)),
     ep: held.ep,
     threads: held.threads,
   };

@@ -2,34 +2,21 @@ import { BACK_ENDS, type BackEnd, type EmitOptions } from '../../src/backends/ba
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { deviceNamed, deviceOfArch } from '../../src/backends/kernel/device/find.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { DeviceProfile, KernelDtype } from '../../src/backends/kernel/model/types.js';
-import { choose, type StrategyKey } from '../../src/backends/kernel/plan/choose.js';
+import type { DeviceProfile } from '../../src/backends/kernel/model/types.js';
+import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../src/backends/kernel/plan/explain.js';
 import { plansJson } from '../../src/backends/kernel/plan/explain-json.js';
 import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/plan/schedule-file.js';
+import type { GpuOptions } from '../../src/backends/option-set.js';
 import { fail } from '../../src/ir/diagnostics.js';
+import type { ValuesOf } from '../../src/options/define.js';
 import { writeFolder } from '../folder.js';
 import { loadModel, readText } from '../load.js';
 import type { Run } from '../program.js';
 import { count } from '../text.js';
 import { usageError } from '../usage.js';
 
-export interface EmitGpuOptions {
-  readonly output?: string;
-  readonly explain?: true;
-  readonly device?: string;
-  readonly arch?: string;
-  readonly tokens: readonly number[];
-  readonly dtype?: KernelDtype;
-  readonly for: 'train' | 'serve';
-  readonly adapters: number;
-  readonly form?: StrategyKey;
-  readonly schedules?: string;
-  readonly json?: true;
-  readonly tf32?: true;
-  readonly merge?: true;
-  readonly subgroups?: true;
-}
+type EmitGpuOptions = ValuesOf<GpuOptions>;
 
 /**
  * Prints the plan of the kernels for each number of tokens (--explain), or writes the kernels, the module or C library that
@@ -73,7 +60,7 @@ export async function emitGpuCommand(
       adapters: options.adapters,
       schedules,
       ...(options.dtype ? { dtype: options.dtype } : {}),
-      ...(options.form ? { strategy: options.form } : {}),
+      ...(options.strategy ? { strategy: options.strategy } : {}),
       ...(options.merge ? { merging: true } : {}),
       ...(options.subgroups ? { subgroups: true } : {}),
     }),

@@ -1,56 +1,23 @@
 import { emitTraining } from '../../src/backends/onnx-train/emit.js';
-import {
-  type DropoutMode,
-  type Recompute,
-  TRAIN_DEFAULTS,
-  type TrainOptions,
-} from '../../src/backends/onnx-train/options.js';
+import { HYPER_OPTIONS, type LossSpec, type ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
+import { TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
 import { visible } from '../../src/ir/visible.js';
+import type { ValuesOf } from '../../src/options/define.js';
 import { kebab } from '../../src/options/flags.js';
-import type { Tie } from '../../src/passes/sites/weight-identity.js';
-import { LOSS_NUMBERS, type LossKind, type LossNumbers, lossDef } from '../../src/train/losses/index.js';
+import { LOSS_NUMBERS, lossDef } from '../../src/train/losses/index.js';
 import {
-  OPTIMIZERS,
+  type HyperName,
   type Optimizer,
-  type OptimizerKind,
   optimizerDef,
   optimizerOf,
 } from '../../src/train/optimizers/index.js';
-import type { Ep } from '../../src/train/signature.js';
 import { readAdapter } from '../adapter-file.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
 import { count, filesText, num, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
 
-export interface EmitTrainOptions extends LossNumbers {
-  readonly output: string;
-  readonly loss?: readonly LossSpec[];
-  readonly classWeights?: readonly ClassWeights[];
-  readonly frames?: string;
-  readonly logits?: string;
-  readonly labels: string;
-  readonly shift?: true;
-  readonly ignoreIndex: number;
-  readonly mask?: string;
-  readonly optimizer: OptimizerKind;
-  readonly maxNorm: number;
-  readonly train?: readonly string[];
-  readonly lrMultiplier?: ReadonlyMap<string, number>;
-  readonly alsoTrain?: readonly string[];
-  readonly tie: Tie;
-  readonly names: 'lotrc' | 'ort';
-  readonly loop?: number;
-  readonly recompute: Recompute;
-  readonly dropout: DropoutMode;
-  readonly keepFunctions?: true;
-  readonly ep: Ep;
-  readonly allowFallback?: readonly string[];
-  readonly adapter?: string;
-  readonly link?: true;
-  readonly copyBase?: true;
-  readonly json?: true;
-}
+type EmitTrainOptions = ValuesOf<typeof ONNX_TRAIN>;
 
 /** Writes a training directory from a rewritten model and says what is in it. */
 export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): void {
@@ -60,21 +27,21 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     ...lossesOf(given),
     frames: given.frames,
     labels: given.labels,
-    shift: given.shift ?? false,
+    shift: given.shift,
     ignoreIndex: given.ignoreIndex,
     ...Object.fromEntries(LOSS_NUMBERS.map((name) => [name, given[name]])),
     mask: given.mask,
     optimizer: chosenOptimizer(given),
     maxNorm: given.maxNorm === 0 ? null : given.maxNorm,
     train: given.train ?? null,
-    lrMultipliers: Object.fromEntries(given.lrMultiplier ?? []),
+    lrMultipliers: Object.fromEntries(given.lrMultipliers ?? []),
     alsoTrain: given.alsoTrain ?? [],
     tie: given.tie,
     names: given.names,
     loop: given.loop ?? null,
     recompute: given.recompute,
     dropout: given.dropout,
-    keepFunctions: given.keepFunctions ?? false,
+    keepFunctions: given.keepFunctions,
     ep: [given.ep],
     allowFallback: (given.allowFallback ?? []).flatMap((ops) => ops.split(',')),
   };
@@ -104,19 +71,6 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
   run.io.out(`wrote ${given.output}/state.safetensors and signature.json\n`);
   for (const { file, how } of emitted.placed) run.io.out(`${how} the base weights: ${visible(file)}\n`);
   if (emitted.placed.length === 0) run.io.out('the base weights are in this folder already\n');
-}
-
-/** `--loss KIND`, or `OUTPUT:KIND:WEIGHT`. */
-export interface LossSpec {
-  readonly kind: LossKind;
-  readonly output?: string | undefined;
-  readonly weight?: number | undefined;
-}
-
-/** `--class-weights W0,W1,...`, or `OUTPUT:W0,W1,...`. */
-export interface ClassWeights {
-  readonly output?: string | undefined;
-  readonly weights: readonly number[];
 }
 
 /** One loss with its output, or several as terms. */
@@ -157,11 +111,10 @@ function lossesOf({
 /** The optimizer with the numbers of the command line, which all must be its own. */
 function chosenOptimizer(given: EmitTrainOptions): Optimizer {
   const { optimizer: kind } = given;
-  const values = given as unknown as Readonly<Record<string, number | undefined>>;
   const own = new Set(Object.keys(optimizerDef(kind).hyper));
-  const names = new Set(OPTIMIZERS.flatMap(({ hyper }) => Object.keys(hyper)));
-  const numbers = [...names].flatMap((name): [string, number][] => {
-    const value = values[name];
+  const names = Object.keys(HYPER_OPTIONS) as readonly HyperName[];
+  const numbers = names.flatMap((name): [string, number][] => {
+    const value = given[name];
     if (value === undefined) return [];
     if (!own.has(name)) throw usageError(`--${kebab(name)} does not belong to --optimizer ${kind}`);
     return [[name, value]];

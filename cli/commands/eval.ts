@@ -4,6 +4,8 @@ import { badRun } from '../../src/ir/codes/train.js';
 import { notANumber } from '../../src/ir/codes/train-loop.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { visible } from '../../src/ir/visible.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { EVAL } from '../../src/options/sets/train.js';
 import { takeAdapter } from '../../src/train/adapter.js';
 import { classesText, namesOf } from '../../src/train/data/labels.js';
 import { openData } from '../../src/train/data/open.js';
@@ -15,15 +17,10 @@ import { cutOf, droppedRows, threadsOf } from '../../src/train/train.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { count } from '../text.js';
-import { type ReadingOptions, readingOf, readingOptions, unusedNotes } from '../train-options.js';
+import { readingOf, readingOptions, unusedNotes } from '../train-options.js';
 import { evaluationText } from './train.js';
 
-export interface EvalOptions extends ReadingOptions {
-  readonly data: string;
-  readonly adapter?: string;
-  readonly run?: string;
-  readonly json?: true;
-}
+type EvalOptions = ValuesOf<typeof EVAL>;
 
 /** Evaluates the adapter of a run, another one, or the initial parameters. Reads data as the run did, where not told. */
 export async function evalCommand(
@@ -36,20 +33,20 @@ export async function evalCommand(
   const settings = readSettings(of);
   if (options.run !== undefined && !settings) fail(badRun({ file: of, why: 'it holds no run' }));
   const held = Object.entries(
-    settings ? { ...readingOptions(settings.reading), input: new Map(Object.entries(settings.inputs)) } : {},
+    settings ? { ...readingOptions(settings.reading), inputs: new Map(Object.entries(settings.inputs)) } : {},
   );
   const o: EvalOptions = { ...options, ...Object.fromEntries(held.filter(([name]) => !given.has(name))) };
   const progress = new Progress(host.io);
   const run = TrainingRun.open(folder, {
     ep: o.ep,
-    inProcess: options.inProcess ?? false,
+    inProcess: options.inProcess,
     ...threadsOf(o.threads),
   });
   try {
     const trained = join(of, 'adapter.safetensors');
     const adapter = options.adapter ?? (existsSync(trained) ? trained : null);
     if (adapter !== null) takeAdapter(run, adapter);
-    const inputs = o.input ?? new Map<string, string>();
+    const inputs = o.inputs ?? new Map<string, string>();
     const known = given.has('labels') ? null : (settings?.labels ?? null);
     const opened = await openData(o.data, run.signature, readingOf(o), known, inputs, (reading) =>
       progress.read(reading),
@@ -57,7 +54,7 @@ export async function evalCommand(
     const { dataset, notes, unused, labels } = opened;
     host.reporter.report([...notes, ...unusedNotes(unused, given)]);
     requireLabels(dataset, run.signature, 'evaluation data');
-    const cut = cutOf(run, dataset, o.batchSize, inputs, o.bucket ?? false);
+    const cut = cutOf(run, dataset, o.batchSize, inputs, o.bucket);
     host.reporter.report(droppedRows(dataset, cut, o.data));
     const result = await evaluateDataset(run, dataset, cut);
     if (!Number.isFinite(result.loss)) host.reporter.report([notANumber({ step: null })]);

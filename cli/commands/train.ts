@@ -3,7 +3,8 @@ import { requireData } from '../../src/ir/codes/train.js';
 import { optionIgnored } from '../../src/ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../src/ir/diagnostics.js';
 import { visible } from '../../src/ir/visible.js';
-import type { Metric } from '../../src/train/best.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { TRAIN } from '../../src/options/sets/train.js';
 import { classesText } from '../../src/train/data/labels.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
 import { readSignature } from '../../src/train/read-signature.js';
@@ -12,31 +13,10 @@ import { type Started, type TrainRequest, train } from '../../src/train/train.js
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { count, num } from '../text.js';
-import { initialScale, type ReadingOptions, readingOf, resumed, unusedNotes } from '../train-options.js';
+import { initialScale, readingOf, resumed, unusedNotes } from '../train-options.js';
 import { usageError } from '../usage.js';
 
-export interface TrainCommandOptions extends ReadingOptions {
-  readonly data?: string;
-  readonly evalData?: string;
-  readonly evalSplit: number;
-  readonly output?: string;
-  readonly epochs: number;
-  readonly maxSteps?: number;
-  readonly accumulate: number;
-  readonly lr: number;
-  readonly schedule: 'constant' | 'linear' | 'cosine' | 'polynomial';
-  readonly warmup: number;
-  readonly minLr: number;
-  readonly power: number;
-  readonly seed: number;
-  readonly lossScale?: number;
-  readonly evalEvery?: number;
-  readonly checkpointEvery: number;
-  readonly best: Metric;
-  readonly patience?: number;
-  readonly resume?: true;
-  readonly json?: true;
-}
+type TrainCommandOptions = ValuesOf<typeof TRAIN>;
 
 /** Exit code after Ctrl-C, as shells have it. */
 const INTERRUPTED = 130;
@@ -122,9 +102,9 @@ function requestOf(
     plan,
     ep: o.ep,
     threads: o.threads,
-    inputs: o.input ?? new Map(),
-    resume: options.resume ?? false,
-    inProcess: options.inProcess ?? false,
+    inputs: o.inputs ?? new Map(),
+    resume: options.resume,
+    inProcess: options.inProcess,
   };
 }
 

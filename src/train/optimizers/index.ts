@@ -17,6 +17,9 @@ export type Optimizer = {
   };
 }[OptimizerKind];
 
+/** A number that some optimizer has. */
+export type HyperName = { [D in Declared as D['kind']]: keyof D['hyper'] & string }[OptimizerKind];
+
 export const OPTIMIZER_KINDS: readonly OptimizerKind[] = OPTIMIZERS.map(({ kind }) => kind);
 
 /** What a back end knows of an optimizer: all code that depends on the kind uses it. */

@@ -1,0 +1,83 @@
+import { defineOptions, type OptionSet } from '../options/define.js';
+import { alternatives, file, flag, list, text, whole, word } from '../options/types.js';
+import type { BackEnd } from './backend.js';
+import type { KernelDtype } from './kernel/model/types.js';
+import type { StrategyKey } from './kernel/plan/choose.js';
+
+/** Element types that some device of a back end computes in. */
+const dtypesOf = ({ devices }: BackEnd): readonly KernelDtype[] =>
+  (['f32', 'f16', 'bf16'] as const).filter((dtype) => devices.some(({ flops }) => flops[dtype] !== null));
+
+/** Values of --form; the bordered weight needs a vendor library. */
+const formsOf = ({ devices }: BackEnd): readonly StrategyKey[] => [
+  ...(['split', 'widen', 'token', 'merged'] as const),
+  ...(devices.some(({ features }) => features.includes('library')) ? (['bordered'] as const) : []),
+];
+
+/** Options that not every back end takes. */
+const SPECIAL = defineOptions({
+  subgroups: {
+    type: flag,
+    doc: 'use subgroup sums where there are few rows (not every browser has subgroups)',
+  },
+  arch: {
+    type: text('arch'),
+    doc: 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80',
+  },
+  tf32: {
+    type: flag,
+    doc: 'run float32 products over tokens on matrix units, with operands rounded to 10 bits',
+  },
+}) satisfies OptionSet;
+
+/** Options of `lotrc emit NAME`: kernels for the adapted layers. Those that the back end does not take are left out. */
+export function gpuOptions(backEnd: BackEnd) {
+  const { devices, flags } = backEnd;
+  const [dtypes, forms] = [dtypesOf(backEnd), formsOf(backEnd)];
+  const set = defineOptions({
+    output: { type: text('dir'), short: 'o', doc: 'folder for the kernels' },
+    explain: { type: flag, default: false, doc: 'print the plan and write nothing' },
+    device: {
+      type: text('name'),
+      doc: `profile of the device: ${devices.map((device) => device.name).join(', ')}`,
+    },
+    tokens: {
+      type: list(whole(1), 'separated'),
+      default: [1024],
+      doc: 'rows of every input (batch times sequence); several: 1,1024',
+    },
+    dtype: {
+      type: word('type', dtypes),
+      doc: `${alternatives(dtypes)} (default: that of the layers)`,
+    },
+    for: {
+      type: word('purpose', ['train', 'serve']),
+      default: 'train',
+      doc: 'train, or serve (forward only, adapters can be exchanged)',
+    },
+    adapters: { type: whole(1), default: 1, doc: 'adapters in one batch (--for serve)' },
+    strategy: {
+      flag: 'form',
+      type: word('form', forms),
+      doc: `${alternatives(forms)} (default: the cheapest)`,
+    },
+    merge: {
+      type: flag,
+      default: false,
+      doc: 'also write kernels that merge the adapter into the weights and unmerge it (--for serve)',
+    },
+    schedules: {
+      type: file,
+      doc: 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)',
+    },
+    json: { type: flag, default: false, doc: 'print JSON (version 1)' },
+    ...SPECIAL,
+  });
+  const taken = Object.entries(set).filter(
+    ([key]) => !Object.hasOwn(SPECIAL, key) || flags.some((name) => name === key),
+  );
+  return Object.fromEntries(taken) as unknown as typeof set;
+}
+
+/** The options of one back end. */
+export type GpuOptions = ReturnType<typeof gpuOptions>;
