@@ -185,7 +185,10 @@ export function merge(model: Model, adapter?: Adapter, file = '<adapter>'): Save
 /** Whether two plans adapt the same layers in the same way, however they are written in the graph. */
 function sameWork(a: SavedPlan, b: SavedPlan): boolean {
   const essence = ({ plans }: SavedPlan) =>
-    JSON.stringify(plans.map(({ carry: _carry, lowering: _lowering, ...row }) => row));
+    // written in one order: a form that was chosen anew stands after the other fields
+    JSON.stringify(
+      plans.map(({ carry: _carry, lowering: _lowering, factorDType, ...row }) => ({ ...row, factorDType })),
+    );
   return essence(a) === essence(b);
 }
 

@@ -72,7 +72,9 @@ test('graphs are of many kinds', () => {
 
 test('what lotrc writes computes what graph and adapters say', async () => {
   const compared = new Map<string, number>();
-  for (let seed = 1; seed <= (EVERYTHING ? 60 : 16); seed++) {
+  // 1020: an adapter with --init svd and float16 factors goes back onto its model
+  const seeds = [...Array(EVERYTHING ? 60 : 16).keys()].map((k) => k + 1);
+  for (const seed of [...seeds, 1020]) {
     const own = join(folder, String(seed));
     mkdirSync(own);
     const outcome = await check(generate(seed), own);
