@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { METHODS } from '../../../src/adapter/methods/index.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { commonLabel, contract } from '../../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayer, Contraction } from '../../../src/backends/kernel/model/layers.js';
@@ -97,6 +98,16 @@ describe('storage', () => {
     model.setOpset('', 21);
     model.setOpset('com.microsoft', 1);
     rewrite(model, { rank: 2, targets: ['q'] });
+    expect(() => contract(model)).toThrow(why);
+  });
+
+  test.each([
+    ['vera', /vera is ir,r,ro,o->io: merge the adapter, or train it/],
+    ['sharelora-b', /sharelora-b \(ir,ro->io\) with B per group: merge/],
+    ['lora-xs', /lora-xs \(ir,rs,so->io\) with B per site: merge/],
+  ])('LOTR6002: %s, by its name, its einsum and what to do', (method, why) => {
+    const model = layerModel();
+    rewrite(model, { rank: 2, targets: ['.*'], spec: METHODS.get(method)! });
     expect(() => contract(model)).toThrow(why);
   });
 
