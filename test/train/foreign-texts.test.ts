@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -67,7 +67,8 @@ describe('tokenizers that are refused', () => {
     await expect(readTokenizer(file)).rejects.toThrow(/LOTR8209.*nested deeper than 64 levels/s);
   });
   test('steps that each make the text longer', async () => {
-    const normalizers = Array.from({ length: 40 }, () => twice);
+    const longer = { ...twice, content: 'a'.repeat(1000) };
+    const normalizers = Array.from({ length: 40 }, () => longer);
     const growing = await tokenizerWith({ normalizer: { type: 'Sequence', normalizers } });
     expect(() => growing.plain('a')).toThrow(/LOTR8209.*makes more than 16777216 characters of one text/s);
     expect((await tokenizerWith({ normalizer: twice })).plain('a')).toEqual([1, 3]);
@@ -102,6 +103,16 @@ describe.skipIf(process.platform === 'win32')('a pipe that nothing writes to, in
     expect(() => readEvents(pipe)).toThrow(refused);
     expect(() => readPeft(folder)).toThrow(refused);
   });
+});
+
+test('files of more bytes than a text can have', async () => {
+  const file = at('long.onnxtxt');
+  writeFileSync(file, '');
+  truncateSync(file, 2 ** 29); // takes no place on the disk
+  const why = /it has 536870912 bytes, and the limit is 536870888/;
+  await expect(readTokenizer(file)).rejects.toThrow(why);
+  expect(await lotrc('inspect', file)).toMatchObject({ code: 1, err: expect.stringMatching(why) as string });
+  rmSync(file);
 });
 
 describe('extents of a signature that no batch has', () => {
