@@ -12,18 +12,19 @@ import {
   planOfAdapter,
   weightsFor,
 } from './passes/adapters/adapter-file.js';
-import { carryFactors } from './passes/adapters/carry-factors.js';
-import { halfOf, narrowed, narrowFactors, refuseFedHalf } from './passes/adapters/factor-dtype.js';
+import { halfOf, narrowed, refuseFedHalf } from './passes/adapters/factor-dtype.js';
 import { baseNode, insertAdapters } from './passes/adapters/insert.js';
-import { dtypeOf, lowerAdapters } from './passes/adapters/lower.js';
+import { dtypeOf } from './passes/adapters/lower.js';
 import { type MatchedLayer, matchByPath } from './passes/adapters/match-path.js';
 import { factorData, mergeAdapters } from './passes/adapters/merge.js';
 import {
   carryFactorsPass,
   insertAdaptersPass,
   lowerPass,
+  mergeAdaptersPass,
   narrowFactorsPass,
   shareFactorsPass,
+  stripAdaptersPass,
   toFunctionsPass,
 } from './passes/adapters/passes.js';
 import {
@@ -36,16 +37,17 @@ import {
 } from './passes/adapters/plan.js';
 import { raiseAdapters } from './passes/adapters/raise.js';
 import { withSeeded } from './passes/adapters/seeded.js';
-import { shareFactors } from './passes/adapters/share-factors.js';
 import { stripAdapters } from './passes/adapters/strip.js';
-import { toFunctions } from './passes/adapters/to-functions.js';
 import { placeWeights, requireBaseWeights, weightsOfFile } from './passes/adapters/trained-weights.js';
+import type { BoundPass } from './passes/pass.js';
 import {
   type PassTiming,
   type Pipeline,
   type PipelineHooks,
   pipelineOf,
   runPipeline,
+  startJob,
+  type WatchOptions,
 } from './passes/pipeline.js';
 import { requireData } from './passes/require-data.js';
 import { resolveNames } from './passes/resolve-names.js';
@@ -104,11 +106,23 @@ export function rewritePipeline(options: RewriteOptions, stacks: readonly string
   return pipelineOf([
     ...choose,
     insertAdaptersPass(),
-    ...(lowering === 'function' ? [toFunctionsPass()] : [lowerPass({ form: lowering }), shareFactorsPass()]),
-    ...(options.factorDType === 'model' ? [narrowFactorsPass({})] : []),
-    ...(carry === 'embedded' ? [] : [carryFactorsPass({ form: carry })]),
+    ...formPasses(lowering, carry, options.factorDType === 'model'),
   ]);
 }
+
+/** The passes that write adapted layers for a runtime. */
+function formPasses(lowering: Lowering | 'function', carry: Carry, narrows = true): readonly BoundPass[] {
+  return [
+    ...(lowering === 'function' ? [toFunctionsPass()] : [lowerPass({ form: lowering }), shareFactorsPass()]),
+    ...(narrows ? [narrowFactorsPass({})] : []),
+    ...(carry === 'embedded' ? [] : [carryFactorsPass({ form: carry })]),
+  ];
+}
+
+/** Facts of steps that need what a command was given, and so are not passes by name. */
+const STRIPS = { requires: stripAdaptersPass.requires, ensures: stripAdaptersPass.ensures };
+const INSERTS = { ensures: insertAdaptersPass.ensures };
+const MERGES = { requires: mergeAdaptersPass.requires, ensures: mergeAdaptersPass.ensures };
 
 /**
  * Gives the chosen layers of a model adapters, in place. The model then carries its plan in its metadata and, unless
@@ -157,28 +171,34 @@ function withoutAdapters(model: Model): Model {
  * that count instead of its own; when its plan has another rank, scale or choice of layers it replaces the model's.
  * Weights that it holds in full take the place of those of the base before that. Returns the plan that was merged.
  */
-export function merge(model: Model, adapter?: Adapter, file = '<adapter>'): SavedPlan {
+export function merge(
+  model: Model,
+  adapter?: Adapter,
+  file = '<adapter>',
+  watch: WatchOptions = {},
+): SavedPlan {
   requireData(model);
   const present = requirePlan(model, 'merge');
+  const job = startJob(model, watch);
   if (!adapter) {
-    mergeAdapters(model);
+    job.run(mergeAdaptersPass(), model);
     return present;
   }
   const own = planIn(adapter.metadata);
   if (own && !sameWork(present, own)) {
     const plan = planOfAdapter(adapter, file);
-    stripAdapters(model, 'merge');
-    insert(model, plan, adapter, file);
+    job.step('strip-adapters', model, () => stripAdapters(model, 'merge'), STRIPS);
+    job.step('insert-adapter-file', model, () => insert(model, plan, adapter, file), INSERTS);
     const placed = requirePlan(model, 'merge');
-    mergeAdapters(model);
+    job.run(mergeAdaptersPass(), model);
     return placed;
   }
   if (!own) refuseStrangers(present, adapter);
   const rows = weightsOfFile(model, own, adapter.tensors, file);
   // a file without a plan may hold some of the tensors only
   if (own) requireBaseWeights(present, rows, 'merge');
-  const plan = placeWeights(model, present, rows, adapter.tensors);
-  mergeAdapters(model, adapter.tensors);
+  const plan = job.step('place-weights', model, () => placeWeights(model, present, rows, adapter.tensors));
+  job.step('merge-adapters', model, () => mergeAdapters(model, adapter.tensors), MERGES);
   return plan;
 }
 
@@ -207,12 +227,12 @@ export function extract(model: Model, adapter?: Adapter, file = '<adapter>'): Ad
 }
 
 /** Takes the adapters out of a rewritten model, in place: the base comes back bit for bit. */
-export function strip(model: Model): void {
-  stripAdapters(model);
+export function strip(model: Model, watch: WatchOptions = {}): void {
+  startJob(model, watch).run(stripAdaptersPass(), model);
 }
 
 /** How `apply` writes the adapted layers. */
-export interface ApplyOptions {
+export interface ApplyOptions extends WatchOptions {
   /** how the model carries the factors; default `embedded`, whatever form the adapter was made in */
   readonly carry?: Carry | undefined;
   /** default `fold` */
@@ -242,29 +262,25 @@ export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}
   const { carry = 'embedded', lowering = 'fold', file = '<adapter>' } = options;
   requireData(model);
   const own = planOfAdapter(adapter, file);
+  const job = startJob(model, options);
   const present = readPlan(model);
   if (present && !sameWork(present, own)) fail(alreadyAdapted({ doing: 'apply' }));
   // a base whose weights were replaced cannot be restored: factors and weights change where they are
   if (present && (present.plans.some(({ residual }) => residual) || present.weights)) {
-    exchange(model, present, own, adapter, options);
+    job.step('exchange-factors', model, () => exchange(model, present, own, adapter, options), INSERTS);
   } else {
-    if (present) stripAdapters(model, 'apply');
-    unpackLayers(model, stacksOf(own));
+    if (present) job.step('strip-adapters', model, () => stripAdapters(model, 'apply'), STRIPS);
+    job.step('unpack', model, () => unpackLayers(model, stacksOf(own)));
     let given = own;
     if (options.match === 'path') {
       const { plan, matched } = matchByPath(model, own);
       given = plan;
       options.matched?.(matched);
     }
-    insert(model, inForm(model, given, options), adapter, file);
+    const formed = inForm(model, given, options);
+    job.step('insert-adapter-file', model, () => insert(model, formed, adapter, file), INSERTS);
   }
-  if (lowering === 'function') toFunctions(model);
-  else {
-    lowerAdapters(model, lowering);
-    shareFactors(model);
-  }
-  narrowFactors(model);
-  if (carry !== 'embedded') carryFactors(model, carry);
+  for (const pass of formPasses(lowering, carry)) job.run(pass, model);
   return requirePlan(model, 'apply');
 }
 

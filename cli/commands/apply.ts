@@ -4,6 +4,7 @@ import type { APPLY } from '../../src/options/sets/adapters.js';
 import type { MatchedLayer } from '../../src/passes/adapters/match-path.js';
 import { apply } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
+import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { loweringOf } from '../method.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
@@ -29,6 +30,7 @@ export function applyCommand(
       matched = layers;
     },
     file: adapterPath,
+    hooks: hooksOf(options, run, base),
   });
   const output = outputFile(options.output, defaultOutput(base, '.lotr.onnx'));
   const inputs = [base, adapterPath];

@@ -11,6 +11,7 @@ import type { GpuOptions } from '../../src/backends/option-set.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import { writeFolder } from '../folder.js';
+import { hooksOf } from '../hooks.js';
 import { loadModel, readText } from '../load.js';
 import type { Run } from '../program.js';
 import { count } from '../text.js';
@@ -50,7 +51,7 @@ export async function emitGpuCommand(
   const { schedules: file } = options;
   const schedules = file === undefined ? [] : parseSchedules(readText(file), file, TARGETS);
   if (file !== undefined) refuseIllegal(schedules, device, file);
-  const contraction = contract(loadModel(path));
+  const contraction = contract(loadModel(path), { hooks: hooksOf(options, run, path) });
   const tf32 = options.tf32 ?? false;
   const planned = options.tokens.map((tokens) =>
     choose(contraction, {

@@ -12,6 +12,7 @@ import {
   optimizerOf,
 } from '../../src/train/optimizers/index.js';
 import { readAdapter } from '../adapter-file.js';
+import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
 import { count, filesText, num, weightsText } from '../text.js';
@@ -48,6 +49,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
   const emitted = emitTraining({
     open: () => loadModel(path),
     folder: given.output,
+    watch: { hooks: hooksOf(given, run, path) },
     options,
     base: given.link ? 'link' : given.copyBase ? 'copy' : 'auto',
     ...(given.adapter === undefined

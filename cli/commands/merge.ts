@@ -4,6 +4,7 @@ import { mergeUnmergedLora } from '../../src/passes/adapters/merge-unmerged.js';
 import { readPlan } from '../../src/passes/adapters/plan.js';
 import { merge } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
+import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
@@ -16,7 +17,9 @@ export function mergeCommand(path: string, options: ValuesOf<typeof MERGE>, run:
   const { plans, weights = [] } =
     unmerged > 0
       ? { plans: [] }
-      : merge(model, adapter === undefined ? undefined : readAdapter(adapter), adapter);
+      : merge(model, adapter === undefined ? undefined : readAdapter(adapter), adapter, {
+          hooks: hooksOf(options, run, path),
+        });
   const layers = unmerged || plans.reduce((sum, row) => sum + row.sites.length, 0);
   const output = outputFile(options.output, defaultOutput(path, '.merged.onnx'));
   const inputs = [path, ...(adapter === undefined ? [] : [adapter])];

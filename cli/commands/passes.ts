@@ -13,6 +13,8 @@ export function passesCommand(name: string | undefined, options: ValuesOf<typeof
     const rows = shown.map((pass) => ({
       name: pass.passName,
       summary: pass.summary,
+      requires: pass.requires,
+      ensures: pass.ensures,
       options: optionsOf(pass),
     }));
     run.io.out(`${JSON.stringify({ version: 1, passes: rows }, null, 2)}\n`);
@@ -20,6 +22,8 @@ export function passesCommand(name: string | undefined, options: ValuesOf<typeof
   }
   for (const pass of shown) {
     run.io.out(`${pass.passName}\n    ${pass.summary}\n`);
+    if (pass.requires.length > 0) run.io.out(`    requires: ${pass.requires.join(', ')}\n`);
+    if (pass.ensures.length > 0) run.io.out(`    ensures: ${pass.ensures.join(', ')}\n`);
     for (const row of optionsOf(pass)) {
       const given = row.default === null ? '' : `  [default ${row.default}]`;
       run.io.out(`    ${row.name}  ${row.doc}${given}\n`);

@@ -1,6 +1,7 @@
 import type { ValuesOf } from '../../src/options/define.js';
 import type { STRIP } from '../../src/options/sets/adapters.js';
 import { strip } from '../../src/rewrite.js';
+import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
@@ -8,7 +9,7 @@ import { filesText } from '../text.js';
 
 export function stripCommand(path: string, options: ValuesOf<typeof STRIP>, run: Run): void {
   const model = loadModel(path);
-  strip(model);
+  strip(model, { hooks: hooksOf(options, run, path) });
   const output = outputFile(options.output, defaultOutput(path, '.base.onnx'));
   const files = writeArtifacts(
     { model: { model, path: output, weights: options.weights }, inputs: [path] },

@@ -1,4 +1,5 @@
 import { defineOptions, type OptionSet } from '../options/define.js';
+import { WATCH } from '../options/sets/shared.js';
 import { alternatives, file, flag, list, text, whole, word } from '../options/types.js';
 import type { BackEnd } from './backend.js';
 import type { KernelDtype } from './kernel/model/types.js';
@@ -70,6 +71,7 @@ export function gpuOptions(backEnd: BackEnd) {
       type: file,
       doc: 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)',
     },
+    ...WATCH,
     json: { type: flag, default: false, doc: 'print JSON (version 1)' },
     ...SPECIAL,
   });

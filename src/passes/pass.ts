@@ -1,5 +1,6 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
 import type { Model } from '../ir/model.js';
+import type { Fact } from './facts.js';
 
 /** `metadata`: only entries of the model's metadata, which the verifier does not check. */
 export type Changed = 'changed' | 'metadata' | 'unchanged';
@@ -23,7 +24,13 @@ export interface PassContext {
   readonly notes: Map<string, unknown>;
 }
 
-export interface PassDef<O extends object> {
+/** What must be true of a model before a pass, and what is true of it afterwards. */
+export interface PassFacts {
+  readonly requires?: readonly Fact[];
+  readonly ensures?: readonly Fact[];
+}
+
+export interface PassDef<O extends object> extends PassFacts {
   readonly name: string;
   readonly summary: string;
   readonly options: Options<O>;
@@ -31,7 +38,7 @@ export interface PassDef<O extends object> {
 }
 
 /** A pass with its options; `text` parses back to the same pass. */
-export interface BoundPass {
+export interface BoundPass extends PassFacts {
   readonly name: string;
   readonly text: string;
   run(model: Model, ctx: PassContext): Changed;
@@ -41,6 +48,8 @@ export interface PassFactory<O extends object = object> {
   readonly passName: string;
   readonly summary: string;
   readonly options: Options<O>;
+  readonly requires: readonly Fact[];
+  readonly ensures: readonly Fact[];
   /** Reads `key=value,...` (what is between the braces). */
   parse(optionText: string): BoundPass;
   (options?: Partial<O>): BoundPass;

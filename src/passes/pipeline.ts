@@ -1,10 +1,11 @@
-import { internalError, passError, unknownPass } from '../ir/codes/passes.js';
+import { internalError, notReady, passError, unknownPass } from '../ir/codes/passes.js';
 import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
 import { own } from '../ir/keys.js';
 import type { Model } from '../ir/model.js';
 import { verify } from '../ir/verify.js';
+import { FACTS } from './facts.js';
 import { quoteValue, splitOptions } from './options.js';
-import type { BoundPass, Changed, OptionSpec, PassContext, PassDef, PassFactory } from './pass.js';
+import type { BoundPass, Changed, OptionSpec, PassContext, PassDef, PassFactory, PassFacts } from './pass.js';
 
 /** Turns a definition into a factory: `pass({rank: 8})` and `pass.parse('rank=8')` give the same bound pass. */
 export function definePass<O extends object>(def: PassDef<O>): PassFactory<O> {
@@ -23,6 +24,8 @@ export function definePass<O extends object>(def: PassDef<O>): PassFactory<O> {
     return {
       name: def.name,
       text: shown.length === 0 ? def.name : `${def.name}{${shown.join(',')}}`,
+      ...(def.requires ? { requires: def.requires } : {}),
+      ...(def.ensures ? { ensures: def.ensures } : {}),
       run: (model, ctx) => def.run(model, options as O, ctx),
     };
   };
@@ -43,8 +46,8 @@ export function definePass<O extends object>(def: PassDef<O>): PassFactory<O> {
     return bind(given);
   };
   const factory = (options: Partial<O> = {}): BoundPass => bind(options as Record<string, unknown>);
-  const { summary, options, name: passName } = def;
-  return Object.assign(factory, { summary, options, parse, passName });
+  const { summary, options, name: passName, requires = [], ensures = [] } = def;
+  return Object.assign(factory, { summary, options, parse, passName, requires, ensures });
 }
 
 function printed(spec: OptionSpec<unknown>): string | null {
@@ -110,6 +113,8 @@ function closingBrace(text: string, open: number): number {
 
 /** One row of `--time`. */
 export interface PassTiming {
+  /** what is made, where one command makes several models: `grad.onnx` */
+  readonly of: string | null;
   readonly pass: string;
   readonly milliseconds: number;
   readonly verifyMilliseconds: number;
@@ -118,13 +123,17 @@ export interface PassTiming {
 }
 
 export interface PipelineHooks {
-  beforePass?(pass: BoundPass, model: Model): void;
+  beforePass?(pass: Pick<BoundPass, 'name' | 'text'>, model: Model): void;
   afterPass?(timing: PassTiming, model: Model): void;
-  /** `rest` is the pipeline from the failing pass on; `before` the model's text before it, when `print` is given */
-  onFailure?(rest: string, before: string | null, error: unknown): string | null;
+  /**
+   * `rest` is the pipeline from the failing pass on, null where the command cannot be said as one; `before` the model's
+   * text before it, when `print` is given
+   */
+  onFailure?(rest: string | null, before: string | null, error: unknown): string | null;
 }
 
-export interface RunOptions {
+/** How a job that changes a model is watched and verified. */
+export interface WatchOptions {
   /**
    * verify after each pass; default true. Otherwise before the first and after the last, and when that finds errors and
    * the model can be loaded again with `reload`, the passes run again and are verified one by one, so that the failing
@@ -134,12 +143,115 @@ export interface RunOptions {
   readonly hooks?: readonly PipelineHooks[];
   /** prints a model; needed for a reproducer to hold the text before the failing pass */
   readonly print?: (model: Model) => string;
+}
+
+export interface RunOptions extends WatchOptions {
   /**
    * loads the model again as it was before the first pass. Printing before every pass costs more than the passes; with
    * this, a failure runs the passes before the failing one again and prints only then
    */
   readonly reload?: () => Model;
 }
+
+/** Runs the passes of one job over one model, one call for each, with what is watched and verified between them. */
+export class PassRunner {
+  readonly #collected: Diagnostic[] = [];
+  readonly #notes = new Map<string, unknown>();
+  readonly #options: WatchOptions;
+  readonly #of: string | null;
+  #changes = false;
+
+  constructor(options: WatchOptions, of: string | null = null) {
+    this.#options = options;
+    this.#of = of;
+  }
+
+  /** warnings and remarks of the passes so far */
+  get collected(): readonly Diagnostic[] {
+    return this.#collected;
+  }
+
+  /**
+   * One pass. Throws what the pass reports; a model that it leaves invalid throws LotrcError; an exception that is not a
+   * diagnostic becomes LOTR9001. `failed`: the pipeline from here on, and the model's text before this pass.
+   */
+  run(
+    pass: BoundPass,
+    model: Model,
+    failed: () => { readonly rest: string | null; readonly before: string | null } = () => NOTHING,
+  ): void {
+    const { verifyEach = true, hooks = [] } = this.#options;
+    for (const hook of hooks) hook.beforePass?.(pass, model);
+    const stats = new Map<string, number>();
+    const ctx: PassContext = {
+      notes: this.#notes,
+      report: (diagnostic) => this.#collected.push(diagnostic),
+      stat: (name, by = 1) => stats.set(name, (stats.get(name) ?? 0) + by),
+    };
+    let ran = false;
+    try {
+      requireFacts(pass, model);
+      const start = performance.now();
+      const changed = pass.run(model, ctx);
+      const middle = performance.now();
+      if (this.#collected.some(({ severity }) => severity === 'error')) throw new LotrcError(this.#collected);
+      ran = true;
+      this.#changes ||= changed === 'changed';
+      if (verifyEach && changed === 'changed') demandValid(model);
+      if (verifyEach) ensureFacts(pass, model);
+      const timing = {
+        of: this.#of,
+        pass: pass.text,
+        milliseconds: middle - start,
+        verifyMilliseconds: performance.now() - middle,
+        changed,
+        stats,
+      };
+      for (const hook of hooks) hook.afterPass?.(timing, model);
+    } catch (error) {
+      // a pass reports problems of the model or the options; a model that it leaves invalid is a bug of the pass
+      if (error instanceof LotrcError && !ran) throw error;
+      const { rest, before } = failed();
+      const places = hooks.map((hook) => hook.onFailure?.(rest, before, error) ?? null);
+      if (error instanceof LotrcError) throw error;
+      const where = places.find((place) => place !== null) ?? null;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new LotrcError([...this.#collected, internalError({ pass: pass.name, why, reproducer: where })]);
+    }
+  }
+
+  /** A pass of a job that has no text to be named by: `work` changes the model and may return something. */
+  step<T>(name: string, model: Model, work: (ctx: PassContext) => T, facts: PassFacts = {}): T {
+    let result: T;
+    this.run(
+      {
+        name,
+        text: name,
+        ...facts,
+        run: (given, ctx) => {
+          result = work(ctx);
+          return given === model ? 'changed' : 'unchanged';
+        },
+      },
+      model,
+    );
+    return result!;
+  }
+
+  /** Errors of the model after the last pass, where it was not verified after each. */
+  errors(model: Model): readonly Diagnostic[] {
+    const { verifyEach = true } = this.#options;
+    return !verifyEach && this.#changes ? errorsOf(model) : [];
+  }
+}
+
+/** The runner of a job over a model, which is verified first. */
+export function startJob(model: Model, options: WatchOptions): PassRunner {
+  demandValid(model);
+  return new PassRunner(options);
+}
+
+const NOTHING = { rest: null, before: null } as const;
 
 /**
  * Runs passes over a model and verifies it. Returns the warnings and remarks. An error that a pass reports, or a
@@ -151,56 +263,21 @@ export function runPipeline(
   model: Model,
   options: RunOptions = {},
 ): readonly Diagnostic[] {
-  const { verifyEach = true, hooks = [], print, reload } = options;
-  const collected: Diagnostic[] = [];
-  const notes = new Map<string, unknown>();
+  const { print, reload } = options;
   demandValid(model);
-  let changes = false;
+  const runner = new PassRunner(options);
   for (const [index, pass] of pipeline.passes.entries()) {
-    const rest = pipelineOf(pipeline.passes.slice(index)).toString();
-    const before = print && !reload ? print(model) : null;
-    for (const hook of hooks) hook.beforePass?.(pass, model);
-    const stats = new Map<string, number>();
-    const ctx: PassContext = {
-      notes,
-      report: (diagnostic) => collected.push(diagnostic),
-      stat: (name, by = 1) => stats.set(name, (stats.get(name) ?? 0) + by),
-    };
-    let ran = false;
-    try {
-      const start = performance.now();
-      const changed = pass.run(model, ctx);
-      const middle = performance.now();
-      if (collected.some(({ severity }) => severity === 'error')) throw new LotrcError(collected);
-      ran = true;
-      changes ||= changed === 'changed';
-      if (verifyEach && changed === 'changed') demandValid(model);
-      const timing = {
-        pass: pass.text,
-        milliseconds: middle - start,
-        verifyMilliseconds: performance.now() - middle,
-        changed,
-        stats,
-      };
-      for (const hook of hooks) hook.afterPass?.(timing, model);
-    } catch (error) {
-      // a pass reports problems of the model or the options; a model that it leaves invalid is a defect of the pass
-      if (error instanceof LotrcError && !ran) throw error;
-      const text = print && reload ? textBefore(pipeline.passes.slice(0, index), reload, print) : before;
-      const places = hooks.map((hook) => hook.onFailure?.(rest, text, error) ?? null);
-      if (error instanceof LotrcError) throw error;
-      const where = places.find((place) => place !== null) ?? null;
-      const why = error instanceof Error ? error.message : String(error);
-      throw new LotrcError([...collected, internalError({ pass: pass.name, why, reproducer: where })]);
-    }
+    const early = print && !reload ? print(model) : null;
+    runner.run(pass, model, () => ({
+      rest: pipelineOf(pipeline.passes.slice(index)).toString(),
+      before: print && reload ? textBefore(pipeline.passes.slice(0, index), reload, print) : early,
+    }));
   }
-  if (!verifyEach && changes) {
-    const errors = errorsOf(model);
-    // the same passes over the same model fail in the same place
-    if (errors.length > 0 && reload) runPipeline(pipeline, reload(), { ...options, verifyEach: true });
-    if (errors.length > 0) throw new LotrcError(errors);
-  }
-  return collected;
+  const errors = runner.errors(model);
+  // the same passes over the same model fail in the same place
+  if (errors.length > 0 && reload) runPipeline(pipeline, reload(), { ...options, verifyEach: true });
+  if (errors.length > 0) throw new LotrcError(errors);
+  return runner.collected;
 }
 
 /** The model's text after some passes, or null when it cannot be made again, e.g. because its file is gone. */
@@ -219,11 +296,27 @@ function textBefore(
   }
 }
 
+/** Throws LOTR4003 for a pass whose model is not what it needs. */
+function requireFacts({ name, requires = [] }: BoundPass, model: Model): void {
+  for (const fact of requires) {
+    const { holds, otherwise, hint } = FACTS[fact];
+    if (!holds(model)) fail(notReady({ pass: name, why: otherwise, hint }));
+  }
+}
+
+/** Throws for a pass that does not leave what it says that it leaves: a bug of the pass. */
+function ensureFacts({ name, ensures = [] }: BoundPass, model: Model): void {
+  for (const fact of ensures)
+    if (!FACTS[fact].holds(model))
+      throw new Error(`${name} leaves a model of which ${FACTS[fact].otherwise}`);
+}
+
 function errorsOf(model: Model): readonly Diagnostic[] {
   return verify(model).filter(({ severity }) => severity === 'error');
 }
 
-function demandValid(model: Model): void {
+/** Throws the errors that the verifier finds. */
+export function demandValid(model: Model): void {
   const errors = errorsOf(model);
   if (errors.length > 0) throw new LotrcError(errors);
 }

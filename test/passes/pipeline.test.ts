@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 import type { Model } from '../../src/ir/model.js';
 import { parseModel } from '../../src/ir/text/index.js';
-import { definePass, pipelineOf, runPipeline } from '../../src/passes/pipeline.js';
+import { lowerPass } from '../../src/passes/adapters/passes.js';
+import { definePass, PassRunner, pipelineOf, runPipeline } from '../../src/passes/pipeline.js';
 
 const make = (): Model =>
   parseModel(
@@ -56,4 +57,46 @@ test('verified at the ends alone, a model that a pass breaks is still laid to th
   expect(failures).toEqual(['breaking,harmless', 'breaking,harmless']);
   expect(run({ verifyEach: false })).toEqual(each);
   expect(failures.length).toBe(2);
+});
+
+test('a pass that needs another one first says which, and one that breaks its promise is internal', () => {
+  const codesOf = (passes: Parameters<typeof pipelineOf>[0]) => {
+    try {
+      runPipeline(pipelineOf(passes), make());
+    } catch (error) {
+      if (!(error instanceof LotrcError)) throw error;
+      return error.diagnostics.map(({ code, message, hint }) => `${code} ${message} | ${hint}`);
+    }
+    return [];
+  };
+  const named = { summary: '', options: {} };
+  const needs = definePass<object>({ ...named, name: 'needs', requires: ['raised'], run: () => 'unchanged' });
+  const promises = definePass<object>({
+    ...named,
+    name: 'promises',
+    ensures: ['planned'],
+    run: () => 'changed',
+  });
+  expect(codesOf([needs()])).toEqual([
+    'LOTR4003 pass "needs": no adapted layer is a lotrc::LoTRLinear | run insert-adapters or raise-adapters before it',
+  ]);
+  expect(codesOf([promises()])[0]).toContain(
+    'LOTR9001 pass "promises" failed: promises leaves a model of which',
+  );
+  expect(codesOf([lowerPass()])[0]).toContain('LOTR4003');
+});
+
+test('a step of a job is watched, verified and named as a pass is', () => {
+  const seen: string[] = [];
+  const job = new PassRunner(
+    { hooks: [{ afterPass: ({ of, pass }) => seen.push(`${of}: ${pass}`), onFailure: () => '/report' }] },
+    'grad.onnx',
+  );
+  const model = make();
+  expect(job.step('harmless', model, () => 7)).toBe(7);
+  const bad = () => job.step('breaking', model, () => breaking().run(model, null as never));
+  expect(bad).toThrow(LotrcError);
+  const crash = () => job.step('crash', make(), () => JSON.parse('{') as unknown);
+  expect(crash).toThrow(/LOTR9001: pass "crash" failed/);
+  expect(seen).toEqual(['grad.onnx: harmless']);
 });

@@ -19,6 +19,7 @@ import { placeWeights } from '../../passes/adapters/trained-weights.js';
 import { DRAWS } from '../../passes/dropout/field.js';
 import { findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
+import { demandValid, PassRunner, type WatchOptions } from '../../passes/pipeline.js';
 import { requireData } from '../../passes/require-data.js';
 import { requireElementTypes } from '../../passes/type-check.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
@@ -62,6 +63,8 @@ export interface EmitRequest {
   readonly adapterFile?: string;
   readonly folder: string;
   readonly options: TrainOptions;
+  /** how the passes of each graph are watched; the graphs are verified after each pass */
+  readonly watch?: WatchOptions;
   readonly base?: BaseMode;
 }
 
@@ -107,18 +110,28 @@ export function emitTraining(request: EmitRequest): Emitted {
     weights.map(({ row }) => row),
   );
   const params = collectParams(plan.plans, factors, weights, options);
-  const fresh = (keep: Keep) => prepare(open(), factors, weights, options, keep);
-  const whole = fresh({ outputs: true });
+  const job = (of: string) => new PassRunner(request.watch ?? {}, of);
+  const fresh = (of: string, keep: Keep) => {
+    const model = open();
+    demandValid(model);
+    return prepare(model, factors, weights, options, keep, job(of));
+  };
+  const whole = fresh('infer.onnx', { outputs: true });
   notes.push(...drawNotes(first, options));
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
-    step: stepGraph(fresh({ dropout: true }), params, options),
-    grad: gradGraph(fresh({ dropout: true }), params, options, (remark) => notes.push(remark)),
-    apply: applyGraph(params, options, opset),
-    eval: evalGraph(fresh({}), params, options),
+    step: stepGraph(fresh('step.onnx', { dropout: true }), params, options),
+    grad: gradGraph(fresh('grad.onnx', { dropout: true }), params, options, (remark) => notes.push(remark)),
+    apply: applyGraph(params, options, opset, job('apply.onnx')),
+    eval: evalGraph(fresh('eval.onnx', {}), params, options),
     infer: inferGraph(whole, params),
     ...(options.loop === null
       ? {}
-      : { stepLoop: stepLoopGraph(stepGraph(fresh({ dropout: true }), params, options), options.loop) }),
+      : {
+          stepLoop: stepLoopGraph(
+            stepGraph(fresh('step-loop.onnx', { dropout: true }), params, options),
+            options.loop,
+          ),
+        }),
   };
   // kernels depend on element types, also those of loss and gradients
   for (const { model } of Object.values(graphs)) {

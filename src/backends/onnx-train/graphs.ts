@@ -11,6 +11,7 @@ import { findDraws } from '../../passes/dropout/find.js';
 import { seedDropout } from '../../passes/dropout/seeded.js';
 import { indexBound } from '../../passes/index-bound.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
+import type { PassRunner } from '../../passes/pipeline.js';
 import { recomputeBlocks } from '../../passes/remat/blocks.js';
 import { rematerialise } from '../../passes/remat/rematerialise.js';
 import { TrainBuilder } from '../../train/losses/builder.js';
@@ -41,8 +42,9 @@ export function stepGraph(prepared: Prepared, params: readonly Param[], options:
   const built = lossAndGradients(prepared, params, options, true, false);
   const { b, ports, values, grads, loss, scale } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
-  addUpdate(b, ports, params, values, grads, options, scale);
-  return finish(prepared.model, 'step.onnx', ports);
+  const { model, job } = prepared;
+  job.step('optimizer', model, () => addUpdate(b, ports, params, values, grads, options, scale));
+  return finish(model, 'step.onnx', ports, job);
 }
 
 /** (batch, labels, params) -> (loss, grads, count) */
@@ -56,7 +58,8 @@ export function gradGraph(
   const built = lossAndGradients(prepared, params, options, half, true, report);
   const { b, ports, grads, loss, counts, scale } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
-  const { graph } = prepared.model;
+  const { model, job } = prepared;
+  const { graph } = model;
   for (const [index, { row }] of trainable(params).entries()) {
     const grad = unscaled(b, grads[index]!, scale);
     publish(graph, grad, gradName(row.name, options));
@@ -64,11 +67,16 @@ export function gradGraph(
     ports.outputs.push({ name: grad.name, role: 'grad', dtype: 'f32', shape: row.shape, param: row.name });
   }
   for (const [term, count] of counts.entries()) publishOf(prepared, ports, term, count, 'count');
-  return finish(prepared.model, 'grad.onnx', ports);
+  return finish(model, 'grad.onnx', ports, job);
 }
 
 /** (params, grads, state, scalars) -> (params', state', grad norm, finite); holds no part of the base model. */
-export function applyGraph(params: readonly Param[], options: TrainOptions, opset: number): TrainGraph {
+export function applyGraph(
+  params: readonly Param[],
+  options: TrainOptions,
+  opset: number,
+  job: PassRunner,
+): TrainGraph {
   const graph = new Graph('apply');
   const model = new Model(graph);
   model.setOpset('', opset);
@@ -85,13 +93,14 @@ export function applyGraph(params: readonly Param[], options: TrainOptions, opse
     grads.push(graph.addInput(name, tensorType('f32', row.shape)));
     ports.inputs.push({ name, role: 'grad', dtype: 'f32', shape: row.shape, param: row.name });
   }
-  addUpdate(new TrainBuilder(graph, 'apply'), ports, params, values, grads, options, null);
-  return finish(model, 'apply.onnx', ports);
+  const b = new TrainBuilder(graph, 'apply');
+  job.step('optimizer', model, () => addUpdate(b, ports, params, values, grads, options, null));
+  return finish(model, 'apply.onnx', ports, job);
 }
 
 /** (batch, labels, params) -> (loss, logits, count), for a sum of losses also each of them */
 export function evalGraph(prepared: Prepared, params: readonly Param[], options: TrainOptions): TrainGraph {
-  const { model, heads } = prepared;
+  const { model, job, heads } = prepared;
   const { graph } = model;
   const ports: Ports = { inputs: [], outputs: [] };
   const b = new TrainBuilder(graph, 'loss');
@@ -99,7 +108,7 @@ export function evalGraph(prepared: Prepared, params: readonly Param[], options:
   exposeParams(model, params, namesOf(heads));
   const given = addLabels(prepared, ports, options);
   paramPorts(params, ports);
-  const { loss, losses } = totalLoss(b, heads, given, options, null);
+  const { loss, losses } = job.step('loss', model, () => totalLoss(b, heads, given, options, null));
   retireTeachers(graph, heads);
   retireOwn(graph, heads);
   publish(graph, loss, 'loss');
@@ -114,12 +123,12 @@ export function evalGraph(prepared: Prepared, params: readonly Param[], options:
     ports.outputs.push({ ...portOf(value, 'logits'), ...termOf(heads, term) });
   }
   for (const [term, { count }] of losses.entries()) publishOf(prepared, ports, term, count, 'count');
-  return finish(model, 'eval.onnx', ports);
+  return finish(model, 'eval.onnx', ports, job);
 }
 
 /** (model inputs, params) -> model outputs */
 export function inferGraph(prepared: Prepared, params: readonly Param[]): TrainGraph {
-  const { model } = prepared;
+  const { model, job } = prepared;
   const ports: Ports = { inputs: [], outputs: [] };
   batchPorts(prepared, ports, params);
   // here frozen factors are inputs too: this graph serves any adapter of the plan
@@ -127,7 +136,7 @@ export function inferGraph(prepared: Prepared, params: readonly Param[]): TrainG
   exposeParams(model, all, 'outputs');
   paramPorts(all, ports);
   for (const output of model.graph.outputs) ports.outputs.push(portOf(output, 'output'));
-  return finish(model, 'infer.onnx', ports);
+  return finish(model, 'infer.onnx', ports, job);
 }
 
 interface Built {
@@ -150,7 +159,7 @@ function lossAndGradients(
   summed: boolean,
   report?: (diagnostic: Diagnostic) => void,
 ): Built {
-  const { model } = prepared;
+  const { model, job } = prepared;
   const { graph } = model;
   const ports: Ports = { inputs: [], outputs: [] };
   const b = new TrainBuilder(graph, 'loss');
@@ -162,7 +171,10 @@ function lossAndGradients(
   const scale = scaled ? addScalar(graph, ports, 'loss_scale') : null;
   const { dropouts } = findDraws(model);
   const heads = prepared.heads.map((head) => ({ ...head, name: head.value.name }));
-  if (dropouts.length > 0) seedDropout(graph, dropouts, addScalar(graph, ports, 'draw'));
+  if (dropouts.length > 0) {
+    const draw = addScalar(graph, ports, 'draw');
+    job.step('seed-dropout', model, () => seedDropout(graph, dropouts, draw));
+  }
   // a Dropout that computes an output was replaced
   const held = heads.map((head) => ({
     ...head,
@@ -172,25 +184,29 @@ function lossAndGradients(
     summed && held.length > 1
       ? held.map(({ name }, term) => addScalar(graph, ports, 'divisor', `divisor/${name}`, term))
       : null;
-  const { loss, losses, seeds } = totalLoss(b, held, given, options, divisors);
+  const { loss, losses, seeds } = job.step('loss', model, () => totalLoss(b, held, given, options, divisors));
   for (const { value } of held) graph.removeOutput(value);
   retireTeachers(graph, held);
   retireOwn(graph, held);
   publish(graph, loss, 'loss');
   const starts = seeds(scale);
   const forward = new Set(graph.nodes);
-  const found = differentiate(graph, {
-    seeds: starts,
-    wrt: values,
-    pass: 'onnx-train',
-    ...(report ? { report } : {}),
-  });
+  const found = job.step('differentiate', model, () =>
+    differentiate(graph, {
+      seeds: starts,
+      wrt: values,
+      pass: 'onnx-train',
+      ...(report ? { report } : {}),
+    }),
+  );
   const idle = values.filter((value) => !found.has(value)).map(({ name }) => name);
   if (idle.length > 0) fail(noInfluence({ names: idle, logits: outputs }));
   if (options.recompute !== 'none') {
-    inferShapes(model);
-    if (options.recompute === 'block') recomputeBlocks(graph, forward, starts.values(), values);
-    rematerialise(graph, forward, starts.values());
+    job.step('infer-shapes', model, () => inferShapes(model));
+    job.step('recompute', model, () => {
+      if (options.recompute === 'block') recomputeBlocks(graph, forward, starts.values(), values);
+      rematerialise(graph, forward, starts.values());
+    });
   }
   const grads = values.map((value) => found.get(value)!);
   return { b, ports, values, grads, loss, counts: losses.map(({ count }) => count), scale };
@@ -441,8 +457,9 @@ function computesInHalf(model: Model): boolean {
 }
 
 /** Cleans up what the artifact does not need, and writes the adapted layers that were kept. */
-function finish(model: Model, file: string, ports: Ports): TrainGraph {
-  removeDead(model);
-  if ([...model.everyNode()].some((node) => node.opKey === ADAPTED)) toFunctions(model);
+function finish(model: Model, file: string, ports: Ports, job: PassRunner): TrainGraph {
+  job.step('dce', model, () => removeDead(model));
+  if ([...model.everyNode()].some((node) => node.opKey === ADAPTED))
+    job.step('to-functions', model, () => toFunctions(model), { ensures: ['lowered'] });
   return { model, signature: { file, inputs: ports.inputs, outputs: ports.outputs } };
 }

@@ -1,6 +1,6 @@
 import { defineOptions, type OptionDef, type OptionSet } from '../../options/define.js';
 import type { Range } from '../../options/range.js';
-import { REPORT } from '../../options/sets/shared.js';
+import { REPORT, WATCH } from '../../options/sets/shared.js';
 import {
   alternatives,
   BadValue,
@@ -242,5 +242,6 @@ export const ONNX_TRAIN = defineOptions({
     default: false,
     doc: 'copy the base weights even where the file system could clone them',
   },
+  ...WATCH,
   json: { ...REPORT.json, doc: 'print JSON (version 1)' },
 });

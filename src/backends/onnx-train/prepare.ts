@@ -25,6 +25,7 @@ import { bypassDropout, drawingFunctions, dropoutOff, findDraws } from '../../pa
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { calledBy, inlineCalls } from '../../passes/inline/inline.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
+import type { PassRunner } from '../../passes/pipeline.js';
 import { lossDef } from '../../train/losses/index.js';
 import { hasKernel } from './legality.js';
 import { type Head, headProblem } from './losses.js';
@@ -34,6 +35,8 @@ import { type FullWeight, fullWeights, uniteWeights } from './params.js';
 /** A forward graph ready for a loss: adapters in the folded form or kept as they are, embedded, types inferred. */
 export interface Prepared {
   readonly model: Model;
+  /** runs the passes of this graph */
+  readonly job: PassRunner;
   readonly plans: readonly PlanRow[];
   /** the outputs that losses are computed from, in the order of the losses */
   readonly heads: readonly Head[];
@@ -79,42 +82,57 @@ export function prepare(
   factors: ReadonlyMap<string, TensorData>,
   weights: readonly FullWeight[],
   options: TrainOptions,
-  { outputs: keepOutputs = false, dropout = false }: Keep = {},
+  { outputs: keepOutputs = false, dropout = false }: Keep,
+  job: PassRunner,
 ): Prepared {
   const plan = requirePlan(model, 'emit training graphs');
   const trained = weights.some(({ trainable }) => trainable) ? undefined : [...factors.keys()];
-  raiseAdapters(model, 'emit training graphs');
-  embed(model.graph, factors);
+  job.step(
+    'raise-adapters',
+    model,
+    () => {
+      raiseAdapters(model, 'emit training graphs');
+      embed(model.graph, factors);
+    },
+    { requires: ['planned'], ensures: ['raised'] },
+  );
   const distils = !keepOutputs && termsOf(options).some(({ kind }) => lossDef(kind).teacher);
   if (distils) requireBase(plan, weights);
-  const teachers = distils ? copyBase(model) : null;
+  const teachers = distils ? job.step('copy-base', model, () => copyBase(model)) : null;
   const places = placesOf(weights.map(({ row }) => row));
-  unfold(model, (name, source) => places.has(name) || places.has(source));
-  lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);
-  if (options.keepFunctions) requireFunctions(model);
-  shareFactors(model);
-  if (!dropout || options.dropout === 'off') dropoutOff(model);
-  if (!keepOutputs) inlineTrained(model, trained);
+  job.step('unfold', model, () => unfold(model, (name, source) => places.has(name) || places.has(source)));
+  job.step('lower', model, () => {
+    lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);
+    if (options.keepFunctions) requireFunctions(model);
+  });
+  job.step('share-factors', model, () => shareFactors(model));
+  if (!dropout || options.dropout === 'off') job.step('dropout-off', model, () => dropoutOff(model));
+  if (!keepOutputs) job.step('inline', model, () => inlineTrained(model, trained));
   const { repeated } = findDraws(model);
   const [first] = repeated;
   if (first) {
     const at = { kind: 'node', path: nodePath(first), op: first.opKey } as const;
     fail(dropoutInLoop({ at, count: repeated.length }));
   }
-  bypassDropout(model);
-  liftConstants(model, options, places);
-  uniteWeights(model, weights);
-  inferShapes(model);
+  job.step('bypass-dropout', model, () => bypassDropout(model));
+  job.step('lift-weights', model, () => {
+    liftConstants(model, options, places);
+    uniteWeights(model, weights);
+  });
+  job.step('infer-shapes', model, () => inferShapes(model));
   const heads = chooseHeads(model.graph, options, teachers);
   const read = new Set(heads.flatMap(({ value, teacher }) => (teacher ? [value, teacher] : [value])));
   if (!keepOutputs) {
-    for (const output of [...model.graph.outputs]) if (!read.has(output)) model.graph.removeOutput(output);
-    removeDead(model);
-    decompose(model, trained);
-    canonicalise(model, (op, opset) => options.ep.every((ep) => hasKernel(ep, op, opset)));
-    narrowRows(model);
+    job.step('choose-outputs', model, () => {
+      for (const output of [...model.graph.outputs]) if (!read.has(output)) model.graph.removeOutput(output);
+      removeDead(model);
+    });
+    job.step('decompose', model, () => decompose(model, trained));
+    const everywhere = (op: string, opset: number) => options.ep.every((ep) => hasKernel(ep, op, opset));
+    job.step('canonicalise', model, () => canonicalise(model, everywhere));
+    job.step('narrow-rows', model, () => narrowRows(model));
   }
-  return { model, plans: plan.plans, heads };
+  return { model, job, plans: plan.plans, heads };
 }
 
 /** Whether a layer is written in plain ONNX although functions are kept: its gradient has none. */

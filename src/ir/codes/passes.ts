@@ -26,6 +26,16 @@ export const passError = defineCode<{ pass: string; why: string }>({
   }),
 });
 
+export const notReady = defineCode<{ pass: string; why: string; hint: string }>({
+  code: 'LOTR4003',
+  severity: 'error',
+  title: 'a pass needs another one before it',
+  explain:
+    'Passes say what must be true of a model before them: that it has a plan of adapters, or that adapted layers are ' +
+    'lotrc::LoTRLinear. `lotrc passes` shows it.',
+  make: ({ pass, why, hint }) => ({ message: `pass "${pass}": ${why}`, hint }),
+});
+
 export const internalError = defineCode<{ pass: string; why: string; reproducer: string | null }>({
   code: 'LOTR9001',
   severity: 'error',

@@ -104,6 +104,7 @@ export const MERGE = defineOptions({
   ),
   adapter: { type: file, doc: 'factors from this .safetensors file, instead of those in the model' },
   ...WEIGHTS,
+  ...WATCH,
   ...REPORT,
 });
 
@@ -125,11 +126,13 @@ export const APPLY = defineOptions({
     default: 'weights',
     doc: 'weights: the base must hold the very weights that the adapter was made for; path: layers of the same module paths and shapes, in a float16, quantised or re-exported file of the same network',
   },
+  ...WATCH,
   ...REPORT,
 });
 
 export const STRIP = defineOptions({
   output: output('the base model, or a folder for it; by default MODEL.base.onnx in the folder of the model'),
   ...WEIGHTS,
+  ...WATCH,
   ...REPORT,
 });

@@ -19,6 +19,8 @@ import { toFunctions } from './to-functions.js';
 export const insertAdaptersPass = definePass<object>({
   name: 'insert-adapters',
   summary: 'put lotrc::LoTRLinear in place of every layer of the plan, with initial factors',
+  requires: ['planned'],
+  ensures: ['raised'],
   options: {},
   run(model, _options, ctx) {
     const factors = initialFactors(model, (diagnostic) => ctx.report(diagnostic));
@@ -38,6 +40,8 @@ export const insertAdaptersPass = definePass<object>({
 export const lowerPass = definePass<{ readonly form: Lowering }>({
   name: 'lower',
   summary: 'write adapted layers in plain ONNX',
+  requires: ['planned', 'raised'],
+  ensures: ['lowered'],
   options: {
     form: oneOf(
       'fold: (x R)(s M L), for many tokens; token: ((x R)(s M)) L, for few; dense: x (W + s R M L)',
@@ -54,6 +58,7 @@ export const lowerPass = definePass<{ readonly form: Lowering }>({
 export const shareFactorsPass = definePass<object>({
   name: 'share-factors',
   summary: 'one x R for siblings that read the same x and share R',
+  requires: ['planned', 'lowered'],
   options: {},
   run(model, _options, ctx) {
     const merged = shareFactors(model);
@@ -65,6 +70,8 @@ export const shareFactorsPass = definePass<object>({
 export const toFunctionsPass = definePass<object>({
   name: 'to-functions',
   summary: 'write adapted layers as calls of model-local functions in domain lotrc',
+  requires: ['planned', 'raised'],
+  ensures: ['lowered'],
   options: {},
   run(model) {
     toFunctions(model);
@@ -75,6 +82,7 @@ export const toFunctionsPass = definePass<object>({
 export const carryFactorsPass = definePass<{ readonly form: Carry }>({
   name: 'carry-factors',
   summary: 'carry factors as initializers, required inputs, or optional inputs',
+  requires: ['planned'],
   options: {
     form: oneOf('how factors are carried', ['embedded', 'inputs', 'optional'], 'embedded'),
   },
@@ -87,6 +95,7 @@ export const carryFactorsPass = definePass<{ readonly form: Carry }>({
 export const narrowFactorsPass = definePass<object>({
   name: 'narrow-factors',
   summary: 'store the factors in half precision where the plan says so',
+  requires: ['planned'],
   options: {},
   run(model, _options, ctx) {
     const narrowed = narrowFactors(model);
@@ -98,6 +107,8 @@ export const narrowFactorsPass = definePass<object>({
 export const raiseAdaptersPass = definePass<object>({
   name: 'raise-adapters',
   summary: 'bring adapted layers of a rewritten model back to lotrc::LoTRLinear',
+  requires: ['planned'],
+  ensures: ['raised'],
   options: {},
   run(model) {
     raiseAdapters(model, 'raise');
@@ -108,6 +119,8 @@ export const raiseAdaptersPass = definePass<object>({
 export const mergeAdaptersPass = definePass<object>({
   name: 'merge-adapters',
   summary: 'fold the factors into the weights: W + s D',
+  requires: ['planned'],
+  ensures: ['unplanned', 'lowered'],
   options: {},
   run(model) {
     mergeAdapters(model);
@@ -118,6 +131,8 @@ export const mergeAdaptersPass = definePass<object>({
 export const stripAdaptersPass = definePass<object>({
   name: 'strip-adapters',
   summary: 'take the adapters out again',
+  requires: ['planned'],
+  ensures: ['unplanned', 'lowered'],
   options: {},
   run(model) {
     stripAdapters(model);

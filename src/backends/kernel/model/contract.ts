@@ -13,6 +13,7 @@ import { dtypeOf } from '../../../passes/adapters/lower.js';
 import { outputsByName, requirePlan } from '../../../passes/adapters/plan.js';
 import { raiseAdapters } from '../../../passes/adapters/raise.js';
 import { storedWeight } from '../../../passes/adapters/weight.js';
+import { startJob, type WatchOptions } from '../../../passes/pipeline.js';
 import { activationAfter } from './activations.js';
 import type { AdaptedLayer, Contraction, Group, LayerRegion, Skipped } from './layers.js';
 import type { KernelDtype } from './types.js';
@@ -23,8 +24,11 @@ import type { KernelDtype } from './types.js';
  * caller hands over a model that is not needed any more. Reads no weights. Throws LOTR3201 without a plan, LOTR3203 when
  * a layer does not compute what the plan says, LOTR6002 when there are no kernels for any of the layers.
  */
-export function contract(model: Model): Contraction {
-  raiseAdapters(model, 'plan kernels');
+export function contract(model: Model, watch: WatchOptions = {}): Contraction {
+  requirePlan(model, 'plan kernels');
+  startJob(model, watch).step('raise-adapters', model, () => raiseAdapters(model, 'plan kernels'), {
+    ensures: ['raised'],
+  });
   const plan = requirePlan(model, 'plan kernels');
   const outputs = outputsByName(model);
   const position = new Map([...model.everyNode()].map((node, index) => [node, index]));
