@@ -228,6 +228,7 @@ export function extract(model: Model, adapter?: Adapter, file = '<adapter>'): Ad
 
 /** Takes the adapters out of a rewritten model, in place: the base comes back bit for bit. */
 export function strip(model: Model, watch: WatchOptions = {}): void {
+  requirePlan(model, 'strip');
   startJob(model, watch).run(stripAdaptersPass(), model);
 }
 
