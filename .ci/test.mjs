@@ -11,6 +11,8 @@ const steps = [
   [bin('tsc'), '-p', 'tsconfig.json', '--noEmit'],
   [bin('tsc'), '-p', 'tsconfig.runtime.json'],
   [bin('biome'), 'check', '.'],
+  [bin('knip')],
+  [bin('knip'), '--production'],
   [bin('vitest'), 'run', ...process.argv.slice(2)],
 ];
 

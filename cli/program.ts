@@ -16,7 +16,7 @@ import type { Io } from './io.js';
 import { type DiagnosticsFormat, Reporter } from './reporter.js';
 import { usageError } from './usage.js';
 
-export const EXIT = { ok: 0, diagnostics: 1, usage: 2, internal: 70 } as const;
+const EXIT = { ok: 0, diagnostics: 1, usage: 2, internal: 70 } as const;
 
 /** The streams and the environment of a command, and its exit code, which it may raise. */
 export interface Run {

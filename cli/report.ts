@@ -15,7 +15,7 @@ export interface PlanReport {
   readonly groups: readonly GroupReport[];
 }
 
-export interface GroupReport {
+interface GroupReport {
   readonly id: string;
   readonly in: number;
   readonly out: number;

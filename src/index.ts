@@ -38,6 +38,14 @@ export {
 export type { DType } from './ir/dtype.js';
 export { type Output, writeAtomically } from './ir/files/atomic.js';
 export {
+  type OnnxAdapter,
+  onnxAdapterOutput,
+  readOnnxAdapter,
+  writeOnnxAdapter,
+} from './ir/files/onnx-adapter.js';
+export { type PeftAdapter, type PeftOptions, peftOutputs, toPeft } from './ir/files/peft.js';
+export { matchModules, type PeftLayer, type PeftMatch, readPeft } from './ir/files/peft-read.js';
+export {
   readSafetensors,
   type Safetensors,
   safetensorsOutput,

@@ -159,7 +159,7 @@ function introduction({ examples, evalExamples, perEpoch, total, parameters, uni
   );
 }
 
-export function evaluationLine(step: number, evaluation: Evaluation, best: boolean): string {
+function evaluationLine(step: number, evaluation: Evaluation, best: boolean): string {
   return `step ${num(step)}: evaluation ${evaluationText(evaluation)}${best ? ' (best so far)' : ''}`;
 }
 

@@ -43,7 +43,7 @@ export type Share = (typeof SHARES)[number];
 export const SHARES = ['site', 'group', 'model', 'layer', 'type'] as const;
 
 /** `frozen`: stored, not trained. `seeded`: frozen, and made again from the seed where an adapter file does not hold it. */
-export type Mode = (typeof MODES)[number];
+type Mode = (typeof MODES)[number];
 export const MODES = ['trainable', 'frozen', 'seeded'] as const;
 
 /**
@@ -70,7 +70,7 @@ export interface LayerExtents {
 }
 
 /** Extent of a letter of the delta for a layer. */
-export function extentOf(spec: AdapterSpec, letter: string, layer: LayerExtents): number {
+function extentOf(spec: AdapterSpec, letter: string, layer: LayerExtents): number {
   const term = deltaTerm(spec.delta);
   if (term.in.includes(letter)) return layer.in;
   if (term.out.includes(letter)) return layer.out;

@@ -46,7 +46,7 @@ export interface WeightRow {
   readonly places: readonly WeightPlace[];
 }
 
-export interface WeightPlace {
+interface WeightPlace {
   /** name of the initializer, or of the output of the Constant node */
   readonly tensor: string;
   /** of the data that the base has there */

@@ -5,7 +5,7 @@ import { WEBGPU } from './host/webgpu/back-end.js';
 import type { DeviceProfile, KernelPlan } from './kernel/model/types.js';
 
 /** Options of `lotrc emit` that not every back end takes. */
-export type BackEndFlag = 'subgroups' | 'arch' | 'tf32';
+type BackEndFlag = 'subgroups' | 'arch' | 'tf32';
 
 /** What files depend on besides the plan. */
 export interface EmitOptions {

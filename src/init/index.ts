@@ -15,7 +15,7 @@ import type { WeightAccess } from './weights.js';
 
 export { residualWeight } from './residual.js';
 export { checkInit, formText, needsResidual, parseInit, printInit } from './spec.js';
-export { type Tucker, type TuckerOptions, tucker2, type WeightStack } from './tucker.js';
+
 export type { StoredMatrix, WeightAccess } from './weights.js';
 
 export interface InitOptions {

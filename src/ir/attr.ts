@@ -1,6 +1,5 @@
 import type { Carried } from './carried.js';
 import type { Graph } from './model.js';
-import type { ValueType } from './shape.js';
 import type { TensorData } from './tensor.js';
 
 /** `number` when it is a safe integer, else `bigint`; protobuf's Long never leaves `ir/onnx`. */
@@ -49,6 +48,3 @@ export function attrGraphs(attr: Attr): readonly Graph[] {
   if (attr.kind === 'graph') return [attr.value];
   return attr.kind === 'graphs' ? attr.value : [];
 }
-
-/** Type of a value, or null; re-exported for op files. */
-export type MaybeType = ValueType | null;

@@ -1,4 +1,4 @@
-import type { Attr } from './attr.js';
+import { type Attr, attrTensor } from './attr.js';
 import { type Graph, GraphFunction, Model, modelOf, Node, type Value } from './model.js';
 import type { Builder } from './ops/core/define.js';
 import type { TensorData } from './tensor.js';
@@ -75,7 +75,7 @@ export class GraphBuilder implements Builder {
   constant(data: TensorData, hint = 'constant'): Value {
     const graph = this.graph.outermost;
     if (graph.owner instanceof GraphFunction) {
-      return this.node('Constant', [], { value: { kind: 'tensor', value: data } }, { outputs: [hint] })[0]!;
+      return this.node('Constant', [], { value: attrTensor(data) }, { outputs: [hint] })[0]!;
     }
     return graph.addInitializer(graph.names.freshValue(hint), data);
   }

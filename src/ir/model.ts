@@ -3,10 +3,9 @@ import type { Carried } from './carried.js';
 import type { Graph } from './graph.js';
 import type { Node } from './node.js';
 
-export { Graph, type GraphOwner } from './graph.js';
-export { Node, type NodeInit, type OpName, type Origin } from './node.js';
-export { NodeList } from './node-list.js';
-export { canTakeName, type Use, Value } from './value.js';
+export { Graph } from './graph.js';
+export { Node, type OpName, type Origin } from './node.js';
+export { canTakeName, Value } from './value.js';
 
 /** A model-local function. Its graph has inputs and outputs without types and no initializers. */
 export class GraphFunction {

@@ -1,6 +1,6 @@
 import type { Node } from './node.js';
 
-/** @internal A place in a list; the node knows its own, which saves a table of all nodes. */
+/** A place in a list; the node knows its own, which saves a table of all nodes. */
 export interface Link {
   readonly list: NodeList;
   readonly node: Node | null; // null: the list's own head

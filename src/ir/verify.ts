@@ -58,11 +58,6 @@ export function assertValid(model: Model): void {
   if (errors.length > 0) throw new LotrcError(errors);
 }
 
-/** Whether a model has no errors. */
-export function check(model: Model): boolean {
-  return !verify(model).some(({ severity }) => severity === 'error');
-}
-
 function placeOf(node: Node, input?: number): Place {
   return { kind: 'node', path: nodePath(node), op: node.opKey, ...(input === undefined ? {} : { input }) };
 }

@@ -198,7 +198,7 @@ export function names(placeholder: string, distinct: boolean): OptionType<readon
  * `NAME=VALUE`, the option given for each name. `split`: at which of several `=`; names of tensors may hold some, numbers
  * and columns do not.
  */
-export function named<T>(
+function named<T>(
   of: Scalar<T>,
   placeholder: string,
   form: string,

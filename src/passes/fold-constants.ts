@@ -1,3 +1,4 @@
+import { attrTensor } from '../ir/attr.js';
 import { GraphBuilder } from '../ir/builder.js';
 import { constantData, isConstantNode } from '../ir/constants.js';
 import { type DType, isFloat } from '../ir/dtype.js';
@@ -38,8 +39,7 @@ function fold(graph: Graph, node: Node, largest: number): boolean {
   const build = new GraphBuilder(graph, { before: node, pass: 'fold-constants', from: [node.name] });
   for (const [k, output] of node.outputs.entries()) {
     if (output.uses.size === 0) continue;
-    const data = { kind: 'tensor', value: results[k]! } as const;
-    const constant = build.one('Constant', [], { value: data }, output.name);
+    const constant = build.one('Constant', [], { value: attrTensor(results[k]!) }, output.name);
     constant.setType(output.type, true);
     output.replaceAllUsesWith(constant);
     made.push([constant, output.name]);

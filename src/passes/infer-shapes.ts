@@ -26,7 +26,8 @@ export interface Inference {
  * per distinct call, bodies of Loop and Scan up to four times.
  */
 export function analyse(model: Model): Inference {
-  return analyseGraph(model.graph, model);
+  const { engine, frame } = run(model.graph, model);
+  return { types: frame.types, calls: frame.calls, diagnostics: engine.diagnostics };
 }
 
 /**
@@ -36,12 +37,9 @@ export function analyse(model: Model): Inference {
  * LOTR4104 malformed nodes. Never throws for what a file can hold.
  */
 export function inferShapes(model: Model): Diagnostic[] {
-  return apply(analyse(model));
-}
-
-/** As {@link inferShapes} for one graph and those nested in it: the main graph, a subgraph or a function body. */
-export function inferGraph(graph: Graph): Diagnostic[] {
-  return apply(analyseGraph(graph, modelOf(graph)));
+  const { types, diagnostics } = analyse(model);
+  for (const [value, type] of types) if (value.type !== type) value.setType(type, true);
+  return [...diagnostics];
 }
 
 /**
@@ -53,21 +51,11 @@ export function knownIntegers(graph: Graph): (value: Value) => Ints | null {
   return (value) => frame.intsOf(value);
 }
 
-function analyseGraph(graph: Graph, model: Model | null): Inference {
-  const { engine, frame } = run(graph, model);
-  return { types: frame.types, calls: frame.calls, diagnostics: engine.diagnostics };
-}
-
 function run(graph: Graph, model: Model | null): { readonly engine: Engine; readonly frame: Frame } {
   const engine = new Engine(model);
   const frame = new Frame(opsetsOf(graph), null, model !== null && model.irVersion < 4);
   engine.run(graph, frame);
   return { engine, frame };
-}
-
-function apply({ types, diagnostics }: Inference): Diagnostic[] {
-  for (const [value, type] of types) if (value.type !== type) value.setType(type, true);
-  return [...diagnostics];
 }
 
 /** The operator sets that the nodes of a graph are written in; none for a graph that belongs to nothing yet. */

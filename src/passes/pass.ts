@@ -12,7 +12,7 @@ export interface OptionSpec<T> {
   readonly default?: T;
   readonly doc: string;
 }
-export type Options<O extends object> = { readonly [Key in keyof O]-?: OptionSpec<O[Key]> };
+type Options<O extends object> = { readonly [Key in keyof O]-?: OptionSpec<O[Key]> };
 
 /** What a pass may use besides the model. */
 export interface PassContext {

@@ -15,7 +15,7 @@ export interface Cut {
 }
 
 /** Numbers of rows, cut into batches in their order; with `bucket`, those of each length by themselves, shortest first. */
-export function batchesOf(order: Int32Array, data: Dataset, cut: Cut): readonly Int32Array[] {
+function batchesOf(order: Int32Array, data: Dataset, cut: Cut): readonly Int32Array[] {
   const size = cut.rows ?? cut.batchSize;
   const batches: Int32Array[] = [];
   for (const rows of cut.bucket ? buckets(order, data) : [order]) {

@@ -43,7 +43,7 @@ export function f16Bits(value: number): number {
 }
 
 /** The bytes of a tensor as ONNX's `raw_data` has them. */
-export function rawBytes({ dtype, data }: Nd): Uint8Array {
+function rawBytes({ dtype, data }: Nd): Uint8Array {
   const width = WIDTHS[dtype];
   const bytes = new Uint8Array(width * data.length);
   const view = new DataView(bytes.buffer);

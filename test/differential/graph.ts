@@ -78,7 +78,6 @@ export const int = (value: number): Attr => ({ kind: 'int', value });
 export const float = (value: number): Attr => ({ kind: 'float', value: Math.fround(value) });
 export const text = (value: string): Attr => ({ kind: 'string', value });
 export const ints = (value: readonly number[]): Attr => ({ kind: 'ints', value });
-export const tensor = (value: Nd): Attr => ({ kind: 'tensor', value });
 export const graph = (value: Net): Attr => ({ kind: 'graph', value });
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);

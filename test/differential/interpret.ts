@@ -71,7 +71,7 @@ function resultsOf(op: Op, scope: Scope, evaluation: Evaluation, prefix: string)
 }
 
 /** Runs a graph inside another: it sees the values around it. */
-export function runNet(
+function runNet(
   net: Net,
   inputs: readonly Nd[],
   around: Scope,

@@ -28,11 +28,7 @@ function adapted(y: Nd, x: Nd, adapters: readonly LayerAdapter[]): Nd {
 }
 
 /** Convolutions over patches of x: filters (out, channels / group, window...). */
-export function convolve(
-  [x, w, bias]: readonly (Nd | null)[],
-  attrs: Attrs,
-  adapters: readonly LayerAdapter[],
-): Nd {
+function convolve([x, w, bias]: readonly (Nd | null)[], attrs: Attrs, adapters: readonly LayerAdapter[]): Nd {
   const window = w!.shape.slice(2);
   const rank = window.length;
   const ones = window.map(() => 1);

@@ -64,7 +64,7 @@ export class Commands {
 }
 
 /** The codes of a refusal. Throws the error on when it is none, or a diagnostic about a defect of lotrc. */
-export function refusal(error: unknown): readonly string[] {
+function refusal(error: unknown): readonly string[] {
   if (!(error instanceof LotrcError)) throw error;
   const codes = error.diagnostics.map(({ code }) => code);
   // a pass that fails with an error of its own says so in a diagnostic: that is a defect too

@@ -1,5 +1,4 @@
 import { type Commands, Steps } from './commands.js';
-import { isLink } from './files.js';
 import { formatOf } from './formats.js';
 import type { Input } from './inputs.js';
 import { Random } from './random.js';
@@ -41,6 +40,3 @@ export function kindOf(error: unknown): string {
     .slice(0, 200);
   return `${error.name}: ${message} ${place.trim().replace(/\(?file:.*\/dist\//, '')}`;
 }
-
-export const sizeOf = ({ files }: Input): number =>
-  [...files.values()].reduce((sum, content) => sum + (isLink(content) ? 1 : content.byteLength), 0);

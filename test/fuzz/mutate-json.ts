@@ -100,7 +100,7 @@ export function mutateJson(random: Random, seed: JsonTree, others: readonly Json
 }
 
 /** One mutation of a tree. */
-export function mutateTree(random: Random, root: JsonTree, others: readonly JsonTree[]): JsonTree {
+function mutateTree(random: Random, root: JsonTree, others: readonly JsonTree[]): JsonTree {
   const k = random.below(root.size);
   const node = root.at(k);
   const choice = random.below(12);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { attrInt, attrInts, attrTensor } from '../../src/ir/attr.js';
-import type { NodeInit } from '../../src/ir/model.js';
 import { Graph, GraphFunction, Model, type Node, type Value } from '../../src/ir/model.js';
+import type { NodeInit } from '../../src/ir/node.js';
 import { type Shape, shapeText, tensorType } from '../../src/ir/shape.js';
 import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
 import { analyse, inferShapes } from '../../src/passes/infer-shapes.js';

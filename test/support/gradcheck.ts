@@ -19,7 +19,7 @@ export interface Wanted {
 }
 
 /** An input that is fed in each run and not differentiated: nothing about its contents is known before. */
-export interface Fed {
+interface Fed {
   readonly fed: TensorData;
 }
 

@@ -7,7 +7,7 @@ import type { Loss } from '../../src/train/losses/define.js';
 import { runOrt } from './ort.js';
 
 /** A tensor of a loss: extents and elements. */
-export interface LossTensor {
+interface LossTensor {
   readonly shape: readonly number[];
   readonly data: readonly number[];
 }

@@ -19,15 +19,6 @@ export type Arg =
       readonly constant?: boolean;
     };
 
-/** Integer elements; a constant, so that shape rules see them. */
-export function ints(...data: number[]): Arg {
-  return { dtype: 'i64', shape: [data.length], data, constant: true };
-}
-
-export function int(value: number): Arg {
-  return { dtype: 'i64', shape: [], data: [value], constant: true };
-}
-
 export function tensor(dtype: DType, shape: readonly number[], data: readonly number[]): Arg {
   return { dtype, shape, data };
 }

@@ -20,7 +20,7 @@ export interface Oracle {
   readonly tensors: ReadonlyMap<string, TensorData>;
 }
 
-export interface OracleDescription {
+interface OracleDescription {
   readonly inputs: readonly string[];
   readonly logits: string;
   readonly loss_at_init: number;

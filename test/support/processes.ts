@@ -24,7 +24,7 @@ export function commandOf(pid: number): string | null {
 }
 
 /** Processes that a process started. */
-export function childrenOf(pid: number): readonly number[] {
+function childrenOf(pid: number): readonly number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
     return text.trim().split(' ').filter(Boolean).map(Number);

@@ -21,7 +21,7 @@ interface Group {
 }
 
 /** The calls of a device, in order. */
-export interface Made {
+interface Made {
   readonly buffers: Buffer[];
   readonly layouts: Layout[];
   readonly pipelines: Pipeline[];

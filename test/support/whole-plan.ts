@@ -22,7 +22,7 @@ export interface WholePlan {
   readonly expected: readonly Expected[];
 }
 
-export interface Expected {
+interface Expected {
   readonly name: string;
   /** stretches of buffers whose sum it is */
   readonly places: readonly { readonly buffer: string; at(element: number): number }[];

@@ -14,10 +14,10 @@ import { toF32 } from '../../src/ir/values.js';
 import { rewrite } from '../../src/rewrite.js';
 import { TrainingRun } from '../../src/train/run.js';
 import type { Signature } from '../../src/train/signature.js';
-import { stackBatches } from '../../src/train/stack.js';
 import { done } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
 import { noise } from '../support/ort.js';
+import { stackBatches } from '../support/stack-batches.js';
 
 /** Models that were exported in training mode. */
 const root = mkdtempSync(join(tmpdir(), 'lotrc-drop-'));

@@ -14,12 +14,12 @@ import { rewrite } from '../../src/rewrite.js';
 import { readPosition } from '../../src/train/checkpoint.js';
 import { type Batch, TrainingRun } from '../../src/train/run.js';
 import { TensorRow } from '../../src/train/runner/tensor-row.js';
-import { stackBatches } from '../../src/train/stack.js';
 import { records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { command, lotrc } from '../support/cli.js';
 import { noise } from '../support/ort.js';
 import { childOf, commandOf, pause, until } from '../support/processes.js';
 import { writeJsonl } from '../support/reading.js';
+import { stackBatches } from '../support/stack-batches.js';
 
 // Graphs in a process of their own, and in this one.
 

@@ -5,7 +5,7 @@ import { packageFolder } from '../../version.js';
 
 /** What `models/charlm` holds: the model, its characters, two parts of a text, and the windows to train and score on. */
 
-export const FOLDER = join(packageFolder()!, 'models/charlm');
+const FOLDER = join(packageFolder()!, 'models/charlm');
 export const MODEL = join(FOLDER, 'charlm.onnx');
 
 const { chars } = read<{ chars: string }>('vocab.json');

@@ -30,7 +30,7 @@ export interface LossSpec {
 }
 
 /** `--class-weights W0,W1,...`, or `OUTPUT:W0,W1,...`. */
-export interface ClassWeights {
+interface ClassWeights {
   readonly output?: string | undefined;
   readonly weights: readonly number[];
 }
@@ -142,7 +142,7 @@ function numberOptions<N extends string>(
   return Object.fromEntries(rows) as { readonly [K in N]: OptionDef<number> };
 }
 
-export const LOSS_NUMBER_OPTIONS = numberOptions<LossNumberName>(LOSSES);
+const LOSS_NUMBER_OPTIONS = numberOptions<LossNumberName>(LOSSES);
 export const HYPER_OPTIONS = numberOptions<HyperName>(
   OPTIMIZERS.map(({ kind, hyper }) => ({ kind, numbers: hyper })),
 );

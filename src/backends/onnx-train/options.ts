@@ -4,8 +4,8 @@ import { type Optimizer, optimizerOf } from '../../train/optimizers/index.js';
 import type { Ep } from '../../train/signature.js';
 
 /** How Dropout in training mode is handled: masks that depend on the input `draw`, or inference mode. */
-export type DropoutMode = 'seeded' | 'off';
-export type Recompute = 'none' | 'cheap' | 'block';
+type DropoutMode = 'seeded' | 'off';
+type Recompute = 'none' | 'cheap' | 'block';
 
 /** One of several losses: the sum of all, each times its weight, is minimized. */
 export interface TermOptions {

@@ -138,7 +138,7 @@ function feedsFor({ model, own }: Side, shared: ReadonlyMap<string, HostTensor>)
   return feeds;
 }
 
-export function hosted(data: TensorData): HostTensor {
+function hosted(data: TensorData): HostTensor {
   return { dtype: data.dtype, shape: data.shape, data: data.bytes() };
 }
 

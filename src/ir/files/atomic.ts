@@ -64,7 +64,7 @@ function writeAll(fd: number, chunk: Uint8Array): void {
 }
 
 /** A file that an output is a copy of, or begins as one. */
-export interface CopyOf {
+interface CopyOf {
   readonly path: string;
   /** length in bytes when the output was planned */
   readonly size: number;

@@ -183,7 +183,7 @@ function isAscii(bytes: Uint8Array, from: number, length: number): boolean {
 }
 
 /** Combines two 32-bit halves of a two's complement 64-bit integer. */
-export function int64Of(low: number, high: number): Int {
+function int64Of(low: number, high: number): Int {
   const value = high * 4294967296 + low;
   return Number.isSafeInteger(value) ? value : (BigInt(high) << 32n) | BigInt(low);
 }

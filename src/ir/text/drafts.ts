@@ -42,7 +42,7 @@ export interface Note {
   origin: Origin | null;
 }
 
-export interface NoteDraft {
+interface NoteDraft {
   readonly target: 'value' | 'tensor';
   readonly name: string;
   readonly note: Note;

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { textTooDeep } from '../codes/text.js';
 import { fail } from '../diagnostics.js';
 import { dtypeText } from '../dtype.js';
-import { type Graph, type GraphFunction, type Model, modelOf, type Node, type Value } from '../model.js';
+import type { Graph, GraphFunction, Model, Node, Value } from '../model.js';
 import { sameShape, type ValueType } from '../shape.js';
 import { labelOf } from '../tensor-label.js';
 import { attrText } from './attr-print.js';
@@ -42,24 +42,11 @@ export function printModel(model: Model, options: PrintOptions = {}): string {
   return `${parts.join('\n')}\n`;
 }
 
-/** A graph as it is in the text of its model. */
-export function printGraph(graph: Graph, options: PrintOptions = {}): string {
-  refuseDeep(graph);
-  return `${new Printer(settle(options, modelOf(graph))).graph(graph, '', graphName(graph))}\n`;
-}
-
-/** A node on one line, without documentation; graphs in attributes appear by name only. For messages. */
-export function printNode(node: Node, options: PrintOptions = {}): string {
-  const printer = new Printer(settle(options, node.graph && modelOf(node.graph)));
-  return printer.nodeText(node, (graph) => `${idText(graph.name)} () => () {...}`, null);
-}
-
 interface Settled extends TensorTextOptions {
   readonly origins: boolean;
 }
 
-function settle(options: PrintOptions, model: Model | null): Settled {
-  const path = model?.path ?? null;
+function settle(options: PrintOptions, { path }: Model): Settled {
   return {
     folder: options.folder ?? (path === null ? null : dirname(path)),
     locations: options.locations ?? true,
@@ -171,8 +158,8 @@ class Printer {
     ].join('');
   }
 
-  /** A node without indentation, documentation and line feed; all on one line when `indent` is null. */
-  nodeText(node: Node, graph: (graph: Graph, indent: string) => string, indent: string | null): string {
+  /** A node without indentation, documentation and line feed. */
+  #nodeText(node: Node, indent: string): string {
     const label = node.name === '' ? '' : `[${wordText(node.name)}] `;
     const outputs = node.outputs.map((output) => idText(output.name)).join(', ');
     const op = `${node.domain === '' ? '' : `${domainText(node.domain)}.`}${wordText(node.op)}`;
@@ -180,12 +167,11 @@ class Printer {
     const inputs = `(${node.inputs.map((input) => idText(input?.name ?? '')).join(', ')})`;
     const nested = node.subgraphs().length > 0;
     const attrs = [...node.attrs].map(([name, attr]) =>
-      attrText(name, attr, this.#options, (inner) => graph(inner, `${indent ?? ''}  `)),
+      attrText(name, attr, this.#options, (inner) => this.#nested(inner, `${indent}  `)),
     );
     const start = `${label}${outputs}${outputs === '' ? '' : ' '}= ${op}${overload}`;
     if (attrs.length === 0) return `${start} ${inputs}`;
     if (!nested) return `${start} <${attrs.join(', ')}> ${inputs}`;
-    if (indent === null) return `${start} ${inputs} <${attrs.join(', ')}>`;
     return `${start} ${inputs} <\n${indent}  ${attrs.join(`,\n${indent}  `)}\n${indent}>`;
   }
 
@@ -205,7 +191,7 @@ class Printer {
       if (attr.docString) extra.push(...note(`attr ${wordText(name)}`, attr.docString, NO_ENTRIES));
     }
     for (const line of extra) lines.push(`${indent}${line}`);
-    lines.push(`${indent}${this.nodeText(node, (graph, inner) => this.#nested(graph, inner), indent)}`);
+    lines.push(`${indent}${this.#nodeText(node, indent)}`);
   }
 
   /** Initializers in their order, then types of values that are neither inputs nor outputs. */

@@ -12,7 +12,7 @@ import { printElements } from './elements.js';
 import { quote, quoteBytes, toHex } from './strings.js';
 
 /** Tensors up to this many elements show their elements. */
-export const INLINE_ELEMENTS = 8;
+const INLINE_ELEMENTS = 8;
 /** Elements without literals (see elements.ts) show their bytes up to this many. */
 const INLINE_BYTES = 4096;
 /** Checksum of a tensor whose data file is missing. */

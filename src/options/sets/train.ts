@@ -16,7 +16,7 @@ const quote = scalar<string>(
 );
 
 /** Which fields of a record are used. */
-export const FIELD_OPTIONS = defineOptions({
+const FIELD_OPTIONS = defineOptions({
   textField: { type: name, default: 'text', doc: 'field or column with the text' },
   pairField: { type: name, doc: 'field or column with a second text' },
   labelField: { type: name, default: 'label', doc: 'field or column with the label' },
@@ -35,7 +35,7 @@ export const FIELD_OPTIONS = defineOptions({
 });
 
 /** Fields of conversations and of words with tags. */
-export const LIST_FIELD_OPTIONS = defineOptions({
+const LIST_FIELD_OPTIONS = defineOptions({
   messagesField: { type: name, default: 'messages', doc: 'field with the messages of a conversation' },
   tokensField: { type: name, default: 'tokens', doc: 'field with a list of words' },
   tagsField: { type: name, default: 'tags', doc: 'field with a list of tags, one for each word' },

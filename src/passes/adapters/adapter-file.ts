@@ -74,7 +74,7 @@ export function weightsFor(
 }
 
 /** Every factor of a plan must be there, in float32 and with the plan's extents. */
-export function checkFactors(plan: SavedPlan, tensors: ReadonlyMap<string, TensorData>): void {
+function checkFactors(plan: SavedPlan, tensors: ReadonlyMap<string, TensorData>): void {
   const missing: string[] = [];
   for (const { name, shape } of planFactors(plan.plans)) {
     const data = tensors.get(name);

@@ -20,7 +20,7 @@ export interface MatchedLayer {
   readonly to: readonly (LayerPlace & { readonly dtype: string })[];
 }
 
-export interface LayerPlace {
+interface LayerPlace {
   readonly op: string;
   readonly weight: string;
 }

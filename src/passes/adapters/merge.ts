@@ -27,7 +27,7 @@ import {
 } from './weight.js';
 
 /** metadata key under which a merged model remembers what was folded in */
-export const MERGED_KEY = 'lotrc.merged';
+const MERGED_KEY = 'lotrc.merged';
 
 /**
  * Folds every adapter into its weight: W' = W + (s / alpha) D, accumulated in float64 and rounded once to the type of W.

@@ -4,7 +4,7 @@ import { initialValues } from '../../init/index.js';
 import type { TensorData } from '../../ir/tensor.js';
 
 /** Values of the factors that follow from a plan's seeds, by tensor name; they are made when they are read. */
-export function seededFactors({ plans }: SavedPlan): ReadonlyMap<string, TensorData> {
+function seededFactors({ plans }: SavedPlan): ReadonlyMap<string, TensorData> {
   return new Map(
     planFactors(plans).flatMap(({ name, row, factor, spec, shape }) =>
       spec.mode === 'seeded' ? [[name, initialValues(row.spec, factor, shape, row.seed, name)] as const] : [],

@@ -1,3 +1,4 @@
+import { attrTensor } from '../../ir/attr.js';
 import { constantData } from '../../ir/constants.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
@@ -58,7 +59,7 @@ export function addStored(model: Model, name: string, data: TensorData): Value {
 /** Puts other data of the same type and shape into an initializer or a Constant node. */
 export function replaceStored(value: Value, data: TensorData): void {
   if (value.constant) value.setConstant(data);
-  else value.producer!.setAttr('value', { kind: 'tensor', value: data });
+  else value.producer!.setAttr('value', attrTensor(data));
 }
 
 /** Whether a caller may replace the data. Before IR version 4 initializers are inputs and yet constant. */

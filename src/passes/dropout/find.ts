@@ -33,7 +33,7 @@ export function findDraws(model: Model): Draws {
 }
 
 /** Whether a node is a Dropout that may change its input. */
-export function drawsMask(node: Node): boolean {
+function drawsMask(node: Node): boolean {
   const [, ratio, training] = node.inputs;
   if (node.opKey !== 'Dropout' || !training || opsetOf(node.graph!) < TRAINING_SINCE) return false;
   return constantOf(training)?.bytes()[0] !== 0 && !(ratio && constantScalar(ratio) === 0);

@@ -24,7 +24,7 @@ export function isSmall(value: Value): boolean {
 }
 
 /** Elements per row or token: the product of the static extents; null when the shape is unknown. */
-export function weightOf(shape: Shape | null | undefined): number | null {
+function weightOf(shape: Shape | null | undefined): number | null {
   if (!shape) return null;
   return shape.reduce<number>((product, dim) => product * (typeof dim === 'number' ? dim : 1), 1);
 }

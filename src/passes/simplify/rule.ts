@@ -2,7 +2,7 @@ import type { Node, Value } from '../../ir/model.js';
 import type { Refusal } from '../../ir/ops/core/define.js';
 
 /** What a rule puts in the place of a node's first output: another value of the graph. */
-export type Rewrite = { readonly becomes: Value } | { readonly reads: Value };
+type Rewrite = { readonly becomes: Value } | { readonly reads: Value };
 
 /**
  * One algebraic rule over a node. `becomes`: readers read that value instead of the node's output. `reads`: the node

@@ -6,7 +6,7 @@ import { fromNameScopes, fromNamespace, fromOnnxscriptScopes } from './names/sco
 import { fromBias, fromFoldedFrom, fromSharedWeight, fromWeight } from './names/tensors.js';
 
 /** A candidate's module path and where it was found; null path: only the ordinal is known. */
-export interface Naming {
+interface Naming {
   readonly path: string | null;
   readonly from: NameSource;
 }

@@ -109,7 +109,7 @@ export const namesOf = (map: LabelMap | null): readonly string[] | null =>
 const isInteger = (text: string): boolean => /^-?\d{1,9}$/.test(text);
 
 /** The text of a label that names a class: text, true, false or a whole number. */
-export function nameOf(label: unknown): string | null {
+function nameOf(label: unknown): string | null {
   if (typeof label === 'string') return label.trim();
   if (typeof label === 'boolean') return String(label);
   return typeof label === 'number' && Number.isInteger(label) ? String(label) : null;

@@ -184,7 +184,7 @@ function pieces(ids: readonly number[], max: number, ignored: number): readonly 
 }
 
 /** How many elements two lists have in common from the start. */
-export function common(a: readonly number[], b: readonly number[]): number {
+function common(a: readonly number[], b: readonly number[]): number {
   const end = Math.min(a.length, b.length);
   for (let i = 0; i < end; i++) if (a[i] !== b[i]) return i;
   return end;

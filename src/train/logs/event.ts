@@ -21,7 +21,7 @@ export interface ScalarEvent {
   readonly settings: Settings | null;
 }
 
-export const FILE_VERSION = 'brain.Event:2';
+const FILE_VERSION = 'brain.Event:2';
 const SESSION_START = 1;
 const HPARAMS_TAG = '_hparams_/session_start_info';
 const HPARAMS = 'hparams';

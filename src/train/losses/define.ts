@@ -44,7 +44,7 @@ export interface LossOptions {
 export type LossFlag = '--labels' | '--shift' | '--ignore-index' | '--class-weights' | '--mask' | '--frames';
 
 /** A number of a loss that a user may set. */
-export interface LossNumber extends Range {
+interface LossNumber extends Range {
   readonly default: number;
   /** only whole numbers below 2^31 */
   readonly whole?: true;
@@ -52,7 +52,7 @@ export interface LossNumber extends Range {
 }
 
 /** What a loss is built from. */
-export interface LossGiven<N extends string> {
+interface LossGiven<N extends string> {
   readonly output: Value;
   readonly labels: Value | null;
   /** distillation: the same output of the base */

@@ -4,7 +4,7 @@ import type { Range } from '../../options/range.js';
  * The arithmetic that updates are written in. Training graphs realise it as ONNX nodes, kernels as expressions on single
  * elements, tests as float64. Numbers that depend on neither gradients nor the step are computed in double.
  */
-export interface Elementwise<T> {
+interface Elementwise<T> {
   number(value: number): T;
   add(a: T, b: T): T;
   sub(a: T, b: T): T;
@@ -27,7 +27,7 @@ export interface Matrices<T> extends Elementwise<T> {
 }
 
 /** What an update is computed from. `lr` is the rate of this parameter; the gradient is clipped. */
-export interface Given<T, Hyper extends string, Slot extends string, Correction extends string> {
+interface Given<T, Hyper extends string, Slot extends string, Correction extends string> {
   readonly param: T;
   readonly grad: T;
   readonly lr: T;
@@ -37,13 +37,13 @@ export interface Given<T, Hyper extends string, Slot extends string, Correction 
 }
 
 /** The parameter and the state after a step. */
-export interface Next<T, Slot extends string> {
+interface Next<T, Slot extends string> {
   readonly param: T;
   readonly slots: Readonly<Record<Slot, T>>;
 }
 
 /** A number of an optimizer that a user may set. */
-export interface HyperParameter extends Range {
+interface HyperParameter extends Range {
   readonly default: number;
   readonly doc: string;
 }

@@ -13,10 +13,10 @@ import { f32Tensor } from '../../../src/ir/tensor.js';
 import { verify } from '../../../src/ir/verify.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { type Batch, TrainingRun } from '../../../src/train/run.js';
-import { stackBatches } from '../../../src/train/stack.js';
 import { inTurn } from '../../support/everything.js';
 import { feedsOf, type Oracle, oracles } from '../../support/oracle.js';
 import { noise, relativeError, type Tensor } from '../../support/ort.js';
+import { stackBatches } from '../../support/stack-batches.js';
 import { emitOracle, labelsOf } from '../../support/training.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-loop-'));

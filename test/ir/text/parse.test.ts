@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
-import { notShown, parseModel, printModel } from '../../../src/ir/text/index.js';
+import { parseModel, printModel } from '../../../src/ir/text/index.js';
+import { notShown } from '../../../src/ir/text/not-shown.js';
 
 /** A main graph around a list of nodes. */
 const body = (nodes: string, head = 'g (float[2] x) => ()'): string => `${head} {\n${nodes}\n}`;

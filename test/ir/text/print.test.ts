@@ -3,7 +3,7 @@ import { attrFloat, attrInt, attrInts, attrString, attrTensor, type HeldAttr } f
 import { Graph, GraphFunction, Model } from '../../../src/ir/model.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { ComputedTensor, f32Tensor, i64Tensor, MemoryTensor, StringTensor } from '../../../src/ir/tensor.js';
-import { parseModel, printGraph, printModel, printNode } from '../../../src/ir/text/index.js';
+import { parseModel, printModel } from '../../../src/ir/text/index.js';
 
 /** The graph part of the text, after checking that parsing it gives the same text. */
 function printed(graph: Graph): string {
@@ -319,18 +319,4 @@ test('long signatures have one value per line', () => {
     }
     "
   `);
-});
-
-test('printGraph and printNode, for messages', () => {
-  const graph = new Graph('g');
-  const body = new Graph('body');
-  const node = graph.append({
-    op: 'Loop',
-    name: 'l',
-    inputs: [null],
-    outputs: ['y'],
-    attrs: [['body', { kind: 'graph', value: body }]],
-  });
-  expect(printGraph(body)).toBe('body () => () {\n}\n');
-  expect(printNode(node)).toBe('[l] y = Loop ("") <body = body () => () {...}>');
 });

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Model } from '../../../src/ir/model.js';
 import { tensorType } from '../../../src/ir/shape.js';
-import { check } from '../../../src/ir/verify.js';
 import { decompose } from '../../../src/passes/decompose/decompose.js';
+import { isValid } from '../../support/is-valid.js';
 import { buildCase, tensor } from '../../support/op-case.js';
 
 /** Two layers of attention over the same keys, values and mask; `w` enters before the second. */
@@ -37,7 +37,7 @@ const count = (model: Model, op: string): number =>
 test('layers of one model share what is derived of the masks', () => {
   const model = layers();
   expect(decompose(model)).toBe(2);
-  expect(check(model)).toBe(true);
+  expect(isValid(model)).toBe(true);
   const ops = ['Attention', 'Softmax', 'Range', 'And', 'ReduceMax', 'Greater'];
   expect(ops.map((op) => count(model, op))).toEqual([0, 2, 2, 1, 1, 2]);
 });
@@ -45,7 +45,7 @@ test('layers of one model share what is derived of the masks', () => {
 test('only what depends on a trained value is lowered', () => {
   const model = layers();
   expect(decompose(model, ['w'])).toBe(1);
-  expect(check(model)).toBe(true);
+  expect(isValid(model)).toBe(true);
   expect(model.graph.own('y0')!.producer!.op).toBe('Attention');
   expect(count(model, 'Softmax')).toBe(1);
   expect(decompose(layers(), ['x0'])).toBe(2);

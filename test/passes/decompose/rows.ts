@@ -8,7 +8,7 @@ export interface Row {
 }
 
 /** Booleans, two thirds of them true. */
-export const bool = (...shape: number[]): Arg =>
+const bool = (...shape: number[]): Arg =>
   tensor(
     'bool',
     shape,

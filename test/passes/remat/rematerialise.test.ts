@@ -3,12 +3,12 @@ import type { Model, Node, Value } from '../../../src/ir/model.js';
 import type { NdArray } from '../../../src/ir/ops/core/define.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
 import { parseModel } from '../../../src/ir/text/index.js';
-import { check } from '../../../src/ir/verify.js';
 import { differentiate } from '../../../src/passes/autodiff/engine.js';
 import { inferShapes } from '../../../src/passes/infer-shapes.js';
 import { recomputeBlocks } from '../../../src/passes/remat/blocks.js';
 import { rematerialise } from '../../../src/passes/remat/rematerialise.js';
 import { evaluateGraph } from '../../support/evaluate.js';
+import { isValid } from '../../support/is-valid.js';
 
 const SHAPES: Readonly<Record<string, readonly number[]>> = {
   x: [2, 3, 80],
@@ -67,7 +67,7 @@ describe('rematerialise', () => {
     expect(before).toEqual(expect.arrayContaining(['p', 'l', 'z', 'h']));
     const dropped = rematerialise(made.model.graph, made.forward, made.seeds).map(({ name }) => name);
     expect(dropped).toEqual(['p', 'l']);
-    expect(check(made.model)).toBe(true);
+    expect(isValid(made.model)).toBe(true);
     expect(kept(made.forward)).toEqual(before.filter((name) => name !== 'p' && name !== 'l'));
     const [a, b] = [results(plain.model), results(made.model)];
     expect(Math.max(...a[1]!.map(Math.abs))).toBeGreaterThan(0.01);
@@ -100,7 +100,7 @@ describe('rematerialise', () => {
     const [plain, made] = [build(body), build(body)];
     const dropped = rematerialise(made.model.graph, made.forward, made.seeds).map(({ name }) => name);
     expect(dropped).toContain('a');
-    expect(check(made.model)).toBe(true);
+    expect(isValid(made.model)).toBe(true);
     const copy = [...made.model.graph.nodes].find(
       ({ origin, op }) => origin.pass === 'rematerialise' && op === 'Split',
     );
@@ -142,7 +142,7 @@ describe('recomputeBlocks', () => {
     const before = kept(plain.forward);
     const r = made.model.graph.own('r')!;
     const dropped = recomputeBlocks(made.model.graph, made.forward, made.seeds, [r]).map(({ name }) => name);
-    expect(check(made.model)).toBe(true);
+    expect(isValid(made.model)).toBe(true);
     expect(dropped.length).toBeGreaterThan(2);
     const after = kept(made.forward);
     for (const name of dropped) {

@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
-import type { Node, Use } from '../../../src/ir/model.js';
+import type { Node } from '../../../src/ir/model.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
+import type { Use } from '../../../src/ir/value.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
 import { fromNodeName } from '../../../src/passes/sites/names/node-name.js';
 import { parsePythonList } from '../../../src/passes/sites/names/scopes.js';

@@ -24,7 +24,7 @@ import { activate } from './maths.js';
 import type { Parameters } from './parameters.js';
 
 /** Statements for one result: its place in the register array, and its row and column from the first ones on. */
-export type Result = (index: U32, row: U32, col: U32) => readonly Stmt[];
+type Result = (index: U32, row: U32, col: U32) => readonly Stmt[];
 
 /**
  * Where an invocation's results lie: a register array, the first row and column, and a walk over all of them or, where

@@ -19,7 +19,7 @@ export type Bool = Expr<'bool'>;
 
 export type Unary = 'exp' | 'sqrt' | 'abs';
 export type Arithmetic = '+' | '-' | '*' | '/' | '%' | 'min' | 'max';
-export type Comparison = '<' | '==';
+type Comparison = '<' | '==';
 
 /** A strided window of a buffer. Every coordinate of an access is below its extent: proved or masked (verify.ts). */
 export interface View {
@@ -283,4 +283,4 @@ export function operands(expr: Expr): readonly Expr[] {
   }
 }
 
-export const viewParts = (view: View): readonly U32[] => [view.offset, ...view.extents, ...view.strides];
+const viewParts = (view: View): readonly U32[] => [view.offset, ...view.extents, ...view.strides];

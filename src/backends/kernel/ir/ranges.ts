@@ -142,10 +142,10 @@ export function conjuncts(mask: Bool | undefined): readonly Expr[] {
   return mask.e === 'and' ? [...conjuncts(mask.a), ...conjuncts(mask.b)] : [mask];
 }
 
-export const same = (a: Expr, b: Expr): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
+const same = (a: Expr, b: Expr): boolean => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 /** Whether `bound` is at most `extent`: the same, or the lesser of it and something else. */
-export function atMost(bound: Expr, extent: Expr, facts: Facts): boolean {
+function atMost(bound: Expr, extent: Expr, facts: Facts): boolean {
   if (same(bound, extent)) return true;
   if (bound.e === 'lit' && extent.e === 'lit') return bound.value <= extent.value;
   if (bound.e === 'bin' && bound.op === 'min') {

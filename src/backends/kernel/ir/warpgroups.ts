@@ -17,7 +17,7 @@ export const BOX = 64;
 /** Results that one thread holds of 8 columns: the layout of `UNIT_RESULTS` in units.ts, 16 rows for each warp. */
 export const WARPGROUP_UNIT = 8;
 /** Alignment of tiles in workgroup memory, in bytes. */
-export const TILE_ALIGNMENT = 1024;
+const TILE_ALIGNMENT = 1024;
 
 export type WarpgroupType = 'bf16' | 'f16';
 

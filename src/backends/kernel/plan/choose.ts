@@ -42,11 +42,11 @@ export interface PlanOptions {
   readonly schedules?: readonly ScheduleRow[];
 }
 
-export const STRATEGY_KEYS = ['split', 'widen', 'token', 'merged', 'bordered'] as const;
+const STRATEGY_KEYS = ['split', 'widen', 'token', 'merged', 'bordered'] as const;
 export type StrategyKey = (typeof STRATEGY_KEYS)[number];
 
 /** Ranks and rows up to which a widened launch is worthwhile: beyond them, computing P again costs more than a launch. */
-export const WIDEN = { tokens: 64, rank: 16 } as const;
+const WIDEN = { tokens: 64, rank: 16 } as const;
 
 /**
  * Plans the launches of all adapted layers on a device. For each region the legal strategy with the least predicted time per

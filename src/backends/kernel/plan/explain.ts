@@ -57,7 +57,7 @@ function groupLine(
 }
 
 /** Regions whose plans differ in names only. */
-export function kindsOf(regions: readonly RegionPlan[]): readonly (readonly RegionPlan[])[] {
+function kindsOf(regions: readonly RegionPlan[]): readonly (readonly RegionPlan[])[] {
   const kinds = new Map<string, RegionPlan[]>();
   for (const plan of regions) {
     const shape = [plan.forward, plan.backward].map((list) => list.map(launchKey));

@@ -39,14 +39,6 @@ export function lowerTerms(strategy: Strategy, layers: readonly LayerOperands[])
   };
 }
 
-/** FLOPs of a term: two per point of its index space, one where nothing is multiplied. */
-export function termFlops(term: Term, extents: Readonly<Record<string, number>>): number {
-  const letters = new Set(term.einsum.replace(/[^a-z]/g, ''));
-  let points = 1;
-  for (const letter of letters) points *= extents[letter]!;
-  return (term.args.length > 1 ? 2 : 1) * points;
-}
-
 type Lists = { readonly [K in keyof Lowered]: Terms };
 
 class Terms {

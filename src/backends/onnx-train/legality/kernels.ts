@@ -1,5 +1,5 @@
 /** A kernel: the versions of the op that it was registered for, and element types of its data operand. */
-export interface Kernel {
+interface Kernel {
   readonly from: number;
   /** last version; null: none was given */
   readonly to: number | null;
@@ -7,7 +7,7 @@ export interface Kernel {
   readonly types: ReadonlySet<string> | null;
 }
 
-export interface KernelRow {
+interface KernelRow {
   /** the input whose element type decides */
   readonly operand: number;
   readonly versions: readonly Kernel[];

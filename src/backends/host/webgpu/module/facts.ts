@@ -32,7 +32,7 @@ export interface KernelRow {
 }
 
 /** A row for the kernel of an optimizer step; its buffers are the `parameter`, its `gradient` and the two moments. */
-export interface StepRow {
+interface StepRow {
   readonly factor: string;
   readonly gradient: string;
   readonly kernel: KernelRow;

@@ -1,5 +1,4 @@
 import {
-  type FunctionDeclarationStructure,
   type InterfaceDeclarationStructure,
   type MethodSignatureStructure,
   type OptionalKind,
@@ -14,7 +13,7 @@ import { literal, type Value, WIDTH } from './literal.js';
 /** Declarations of an emitted module, each with its comment. */
 
 /** The comment above a declaration; a line of its own stays one. `indent`: of the declaration. */
-export function doc(text: string, indent = 0): string {
+function doc(text: string, indent = 0): string {
   const safe = text.replaceAll('*/', '* /');
   if (!safe.includes('\n') && indent + '/**  */'.length + safe.length <= WIDTH) return safe;
   const room = WIDTH - indent - ' * '.length;
@@ -142,27 +141,5 @@ export function shape(
     docs: [doc(about)],
     ...parameters(declared),
     ...(bases === undefined ? {} : { extends: bases }),
-  };
-}
-
-/** A function: parameters as `name: type`, or `name: type = value`. */
-export function fn(
-  { name, doc: about, exported = false, async = false }: Declared & { readonly async?: boolean },
-  parameters: Readonly<Record<string, string>>,
-  returnType: string,
-  body: string,
-): FunctionDeclarationStructure {
-  return {
-    kind: StructureKind.Function,
-    isExported: exported,
-    isAsync: async,
-    name,
-    parameters: Object.entries(parameters).map(([key, text]) => {
-      const [type, initializer] = text.split(' = ') as [string, string?];
-      return { name: key, type, ...(initializer === undefined ? {} : { initializer }) };
-    }),
-    returnType,
-    statements: [body.trim()],
-    docs: [doc(about)],
   };
 }

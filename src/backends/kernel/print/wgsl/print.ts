@@ -22,7 +22,7 @@ const TAKEN = new Set([
 ]);
 
 /** Name of the binding that holds a buffer in the emitted source. */
-export const wgslName = (buffer: string): string => (TAKEN.has(buffer) ? `${buffer}_` : buffer);
+const wgslName = (buffer: string): string => (TAKEN.has(buffer) ? `${buffer}_` : buffer);
 
 /**
  * A kernel as a WGSL module with the entry point `main`: buffers at group 0 in the order of `kernel.buffers`, then the

@@ -1,0 +1,36 @@
+import process from 'node:process';
+import type { KnipConfig } from 'knip';
+
+/**
+ * What nothing uses: `npm run lint` asks twice, once of everything and once of what users reach (`--production`, the
+ * patterns that end in `!`), so that code which only tests can reach is found too. A test may import what its file uses.
+ */
+export default {
+  entry: [
+    'cli/dev/*/main.ts!',
+    'cli/dev/gen-*.ts!',
+    'bench/{run,start,scale}.ts!',
+    'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
+    'bench/train/{run,step}.ts!',
+    // programs of their own: workers, threads and what the survey starts for each model
+    'src/{backends/ort,train/runner}/child.ts!',
+    'src/backends/ort/watchdog.ts!',
+    'cli/dev/survey/one.ts!',
+    // sources whose text is embedded by `npm run gen`
+    'src/backends/**/runtime/*.ts!',
+    'test/{differential,fuzz,kill}/main.ts',
+    'test/fuzz/child.ts',
+    '{.ci,test/support}/*.mjs',
+  ],
+  project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '.ci/*.mjs'],
+  ignoreExportsUsedInFile: process.argv.includes('--production'),
+  ignoreBinaries: ['mkfifo'],
+  // a page of a test imports it by this name
+  ignoreDependencies: ['emitted-module'],
+  ignoreIssues: {
+    // every runtime source is embedded, whoever needs it
+    'src/**/generated/*.ts': ['exports'],
+    // what else a declaration of options gives; the callers of the API do not use it yet
+    'src/options/{define,words}.ts': ['exports', 'types'],
+  },
+} satisfies KnipConfig;
