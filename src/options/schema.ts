@@ -9,6 +9,7 @@ export interface JsonSchema {
   readonly maximum?: number;
   readonly exclusiveMaximum?: number;
   readonly pattern?: string;
+  readonly minLength?: number;
   readonly items?: JsonSchema;
   readonly minItems?: number;
   readonly uniqueItems?: true;

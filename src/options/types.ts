@@ -174,7 +174,7 @@ export function names(placeholder: string, distinct: boolean): OptionType<readon
     wanted: 'names separated by commas',
     schema: {
       type: 'array',
-      items: { type: 'string', pattern: '.' },
+      items: { type: 'string', minLength: 1 },
       minItems: 1,
       ...(distinct ? { uniqueItems: true } : {}),
     },
@@ -236,7 +236,7 @@ export function pairs(placeholder: string): OptionType<ReadonlyMap<string, strin
   const value = scalar<string>(
     'value',
     'NAME=VALUE with a value',
-    { type: 'string', pattern: '.' },
+    { type: 'string', minLength: 1 },
     (given) => typeof given === 'string' && given !== '',
     (given) => given,
   );

@@ -4,11 +4,14 @@ import { kebab } from '../../../src/options/flags.js';
 import { type Range, rangeText } from '../../../src/options/range.js';
 import { LOSS_KINDS, lossDef } from '../../../src/train/losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from '../../../src/train/optimizers/index.js';
+import { markdownTable } from './markdown.js';
+import { optionTables } from './options.js';
 
 /** Every table that a document may hold, by its name there, as Markdown. */
 export const TABLES: Readonly<Record<string, () => string>> = {
+  ...optionTables(),
   methods: () =>
-    table(
+    markdownTable(
       ['`--method`', 'delta', 'factors: share, mode, at the start', 'scale'],
       [...METHODS.values()].map(({ method, delta, factors, scaling, scale }) => [
         `\`${method}\``,
@@ -23,7 +26,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
       ]),
     ),
   losses: () =>
-    table(
+    markdownTable(
       ['`--loss`', 'what it is', 'output', 'labels', 'options'],
       LOSS_KINDS.map((kind) => {
         const { doc, takes, pairs, reads, numbers } = lossDef(kind);
@@ -38,7 +41,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
       }),
     ),
   optimizers: () =>
-    table(
+    markdownTable(
       ['`--optimizer`', 'what it is', 'numbers (default)', 'state'],
       OPTIMIZER_KINDS.map((kind) => {
         const { doc, hyper, slots, arithmetic } = optimizerDef(kind);
@@ -65,9 +68,3 @@ const numbersText = (numbers: Numbers): string[] =>
     const what = number.whole ? 'a whole number' : 'a number';
     return `\`--${kebab(name)}\` (${number.default}): ${number.doc}, ${what}${rangeText(number)}`;
   });
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
-  return line(head) + line(head.map(() => '---')) + rows.map(line).join('');
-}

@@ -1,0 +1,29 @@
+import { BACK_ENDS, type BackEnd } from '../../src/backends/backend.js';
+import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
+import { gpuOptions } from '../../src/backends/option-set.js';
+import type { OptionSet } from '../../src/options/define.js';
+import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
+import { EXPLAIN, INSPECT, PASSES, PRINT, RUN, TO_PARQUET, VERIFY } from '../../src/options/sets/models.js';
+import { EVAL, TRAIN } from '../../src/options/sets/train.js';
+
+/** The options of every command by its words, for documents and the schema; all commands have `COMMON` besides. */
+export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): ReadonlyMap<string, OptionSet> {
+  return new Map<string, OptionSet>([
+    ['inspect', INSPECT],
+    ['print', PRINT],
+    ['verify', VERIFY],
+    ['run', RUN],
+    ['rewrite', REWRITE],
+    ['merge', MERGE],
+    ['extract', EXTRACT],
+    ['apply', APPLY],
+    ['strip', STRIP],
+    ['emit onnx-train', ONNX_TRAIN],
+    ...backEnds.map((backEnd) => [`emit ${backEnd.name}`, gpuOptions(backEnd)] as const),
+    ['train', TRAIN],
+    ['eval', EVAL],
+    ['logs to-parquet', TO_PARQUET],
+    ['passes', PASSES],
+    ['explain', EXPLAIN],
+  ]);
+}

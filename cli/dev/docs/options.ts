@@ -1,0 +1,56 @@
+import { flagOf, type OptionDef, type OptionSet, schemaOf } from '../../../src/options/define.js';
+import type { JsonSchema } from '../../../src/options/schema.js';
+import { COMMON } from '../../../src/options/sets/models.js';
+import { READING } from '../../../src/options/sets/train.js';
+import { setsByCommand } from '../../declare/sets.js';
+import { markdownTable } from './markdown.js';
+
+/** Commands whose options for reading data have a table of their own. */
+const READERS: ReadonlySet<string> = new Set(['train', 'eval']);
+
+/** A table of options for each command, by its name in docs/options.md. */
+export function optionTables(): Readonly<Record<string, () => string>> {
+  const sets: [string, OptionSet][] = [...setsByCommand()].map(([command, set]) => {
+    const rows = Object.entries(set).filter(
+      ([key, def]) => !READERS.has(command) || (READING as OptionSet)[key] !== def,
+    );
+    return [command.replaceAll(' ', '-'), Object.fromEntries(rows)];
+  });
+  const all: [string, OptionSet][] = [...sets, ['reading', READING], ['common', COMMON]];
+  return Object.fromEntries(all.map(([name, set]) => [`options-${name}`, () => tableOf(set)]));
+}
+
+function tableOf(set: OptionSet): string {
+  return markdownTable(
+    ['option', 'key', 'value', 'default', 'what it is'],
+    Object.entries(set).map(([key, def]) => [
+      `\`${optionText(key, def)}\``,
+      `\`${key}\``,
+      def.type.placeholder === null ? '' : plain(def.type.wanted),
+      def.required ? 'must be given' : def.default === undefined ? '' : `\`${JSON.stringify(def.default)}\``,
+      `${plain(def.doc)}${def.since === undefined ? '' : ` (since ${def.since})`}`,
+    ]),
+  );
+}
+
+function optionText(key: string, def: OptionDef): string {
+  const placeholder = def.type.placeholder === null ? '' : ` <${def.placeholder ?? def.type.placeholder}>`;
+  return `${def.short === undefined ? '' : `-${def.short}, `}--${flagOf(key, def)}${placeholder}`;
+}
+
+/** Text that Markdown does not take for HTML. */
+const plain = (text: string): string => text.replace(/<(?=[a-z])/g, '\\<');
+
+/** docs/options.schema.json: an object that has, by command, the options by key. */
+export function optionSchema(): string {
+  const properties: Record<string, JsonSchema> = {};
+  for (const [command, set] of setsByCommand()) properties[command] = schemaOf({ ...set, ...COMMON });
+  const schema = {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'options of lotrc, by command',
+    type: 'object',
+    properties,
+    additionalProperties: false,
+  };
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}
