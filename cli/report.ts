@@ -50,7 +50,7 @@ export function planReport({ plans }: SavedPlan): PlanReport {
     version: 1,
     method: plans[0]?.spec.method ?? '',
     layers: sum(groups.map(({ layers }) => layers.length)),
-    trainable: countTrainable(...plans),
+    trainable: countTrainable(plans),
     lora: sum(groups.map(({ lora }) => lora)),
     groups,
   };

@@ -79,7 +79,7 @@ describe.each(ROWS)('%s', (method, trainable) => {
   const oracles = MODELS.flatMap((on) => methodOracle(METHODS.get(method)!, on) ?? []);
 
   test('has the trainable parameters of its paper', () => {
-    expect(oracles.map(({ plan }) => countTrainable(...plan.plans))).toEqual(
+    expect(oracles.map(({ plan }) => countTrainable(plan.plans))).toEqual(
       oracles.map((each) => each.trainable),
     );
     expect(oracles[0]!.trainable).toBe(trainable);

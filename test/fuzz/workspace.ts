@@ -54,7 +54,7 @@ export class Workspace {
   }
 
   #remove(part: string, name: string): void {
-    rmSync(join(this.root, part, name), { recursive: true, force: true });
+    rmSync(join(this.root, part, name), { recursive: true, force: true, maxRetries: 5 });
   }
 
   path(name: string): string {
@@ -62,6 +62,6 @@ export class Workspace {
   }
 
   remove(): void {
-    rmSync(this.root, { recursive: true, force: true });
+    rmSync(this.root, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -54,7 +54,7 @@ function parse(source: ByteSource, path: string | null): Model {
     if (wire === BYTES && EMPTY_TEXT.has(field) && scan.peekEmpty()) {
       scan.skip(wire, end);
       unknown.push(rawField(scan, field, start));
-    } else if (field === 1 && wire === VARINT) model.irVersion = Number(scan.int64());
+    } else if (field === 1 && wire === VARINT) model.irVersion = version(scan, 'ir_version');
     else if (field === 2 && wire === BYTES) model.producerName = scan.string(scan.length(end));
     else if (field === 3 && wire === BYTES) model.producerVersion = scan.string(scan.length(end));
     else if (field === 4 && wire === BYTES) model.domain = scan.string(scan.length(end));
@@ -96,17 +96,24 @@ function rawField(scan: Scanner, field: number, start: number): RawField {
   return { field, source: scan.source, offset: start, length: scan.pos - start };
 }
 
+/** A version, which must be a number that is kept exactly. */
+function version(scan: Scanner, what: string): number {
+  const start = scan.pos;
+  const value = Number(scan.int64());
+  return Number.isSafeInteger(value) ? value : scan.fail(`${what} is ${value}`, start);
+}
+
 function readOpset(scan: Scanner, outerEnd: number): readonly [string, number] {
   const end = scan.length(outerEnd) + scan.pos;
   let domain = '';
-  let version = 0;
+  let found = 0;
   while (scan.pos < end) {
     const [field, wire] = scan.tag();
     if (field === 1 && wire === BYTES) domain = scan.string(scan.length(end));
-    else if (field === 2 && wire === VARINT) version = Number(scan.int64());
+    else if (field === 2 && wire === VARINT) found = version(scan, 'the version of an operator set');
     else scan.skip(wire, end);
   }
-  return [domain === 'ai.onnx' ? '' : domain, version];
+  return [domain === 'ai.onnx' ? '' : domain, found];
 }
 
 interface FunctionDraft {

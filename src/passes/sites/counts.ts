@@ -24,9 +24,12 @@ export function countFactors(spec: AdapterSpec, groups: readonly GroupExtents[])
   return total;
 }
 
-/** Trainable parameters of plan rows. For LoTR: (in + out) r per group and r^2 per site. */
-export function countTrainable(...rows: readonly PlanRow[]): number {
-  return planFactors(rows).reduce(
+/**
+ * Trainable parameters of a plan row, or of several, whose common factors count once. For LoTR: (in + out) r per group and
+ * r^2 per site.
+ */
+export function countTrainable(rows: PlanRow | readonly PlanRow[]): number {
+  return planFactors([rows].flat() as readonly PlanRow[]).reduce(
     (sum, { spec, shape }) => sum + (isTrained(spec) ? elementCount(shape) : 0),
     0,
   );
