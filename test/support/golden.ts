@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { PLAN_KEY } from '../../src/adapter/saved-plan.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import type { Model } from '../../src/ir/model.js';
@@ -23,6 +23,8 @@ import { makeFile } from './files.js';
 
 /** Where the cases of this repository are. */
 export const GOLDEN = resolve(import.meta.dirname, '../../golden');
+/** the area of the cases of single passes (golden-passes.ts), which are files and have no command lines */
+const PASSES = 'passes';
 const INPUT = 'input.onnxtxt';
 
 export interface Case {
@@ -36,12 +38,14 @@ export interface Case {
   readonly files: readonly string[];
   /** why ONNX Runtime is not asked to load the input; null when it is */
   readonly notForOrt: string | null;
+  /** the outputs to show, by path in %t; null: every file that lies in %t itself */
+  readonly shown: readonly string[] | null;
 }
 
 /** Every case below a folder, sorted. Throws for folders that are not a case. */
 export function cases(root = GOLDEN): Case[] {
   return readdirSync(root, { withFileTypes: true })
-    .filter((area) => area.isDirectory())
+    .filter((area) => area.isDirectory() && area.name !== PASSES)
     .flatMap((area) => readdirSync(join(root, area.name)).map((name) => `${area.name}/${name}`))
     .sort()
     .map((name) => readCase(root, name));
@@ -68,6 +72,7 @@ function readCase(root: string, name: string): Case {
     runs,
     files: directive('FILE'),
     notForOrt: directive('NOT-FOR-ORT')[0] ?? null,
+    shown: directive('SHOW')[0]?.split(' ') ?? null,
   };
 }
 
@@ -75,8 +80,10 @@ function readCase(root: string, name: string): Case {
 export interface Outcome {
   /** expected files by name: report.txt, diagnostics.txt, one view per output */
   readonly views: ReadonlyMap<string, string>;
-  /** models that were written, by path, in the scratch folder */
+  /** models that are shown, by path, in the scratch folder */
   readonly models: readonly string[];
+  /** those of them that the case wrote in place of the input: in %t itself, not in a folder that a back end fills */
+  readonly rewritten: readonly string[];
   /** the copy of the input in the scratch folder */
   readonly input: string;
   readonly scratch: string;
@@ -109,27 +116,43 @@ export async function runCase(test: Case): Promise<Outcome> {
   if (diagnostics !== '') views.set('diagnostics.txt', strip(diagnostics));
   const models: string[] = [];
   const plans = new Map<string, string>();
-  const made = readdirSync(target).filter((name) => !before.has(name));
+  const made = readdirSync(target, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(target, join(entry.parentPath, entry.name)))
+    .filter((file) => !before.has(file))
+    .sort();
+  const shown = test.shown ?? made.filter((file) => dirname(file) === '.');
+  for (const file of shown)
+    if (!made.includes(file))
+      throw new Error(`golden/${test.name}: no run writes %t/${file}, which it shows`);
+  const view = (name: string, text: string) => {
+    if (views.has(name)) throw new Error(`golden/${test.name} shows two files as ${name}`);
+    views.set(name, text);
+  };
   // adapter files first: a model that carries the same plan only refers to it
-  for (const file of made.filter((name) => name.endsWith('.safetensors')).sort()) {
+  for (const file of made.filter((name) => name.endsWith('.safetensors'))) {
     const { tensors, metadata } = readSafetensors(join(target, file));
     const plan = metadata[PLAN_KEY];
-    if (plan !== undefined && !plans.has(plan)) plans.set(plan, file);
-    views.set(`${file}.txt`, adapterText(tensors, metadata));
+    const name = `${basename(file)}.txt`;
+    if (plan !== undefined && !plans.has(plan)) plans.set(plan, shown.includes(file) ? name : `%t/${file}`);
+    if (shown.includes(file)) view(name, adapterText(tensors, metadata));
   }
-  for (const file of made.filter((name) => !name.endsWith('.safetensors')).sort()) {
+  for (const file of shown.filter((name) => !name.endsWith('.safetensors'))) {
     const path = join(target, file);
     if (file.endsWith('.onnx')) {
       models.push(path);
-      views.set(`${basename(file, '.onnx')}.onnxtxt`, modelText(readModel(path), plans));
-    } else views.set(file, strip(readFileSync(path, 'utf8')));
+      view(`${basename(file, '.onnx')}.onnxtxt`, modelText(readModel(path), plans));
+    } else if (file.endsWith('.json')) {
+      view(basename(file), `${json(JSON.parse(strip(readFileSync(path, 'utf8'))) as Json, '', 160)}\n`);
+    } else view(basename(file), strip(readFileSync(path, 'utf8')));
   }
-  return { views, models, input, scratch };
+  const rewritten = models.filter((path) => dirname(path) === target);
+  return { views, models, rewritten, input, scratch };
 }
 
 function modelText(model: Model, plans: ReadonlyMap<string, string>): string {
   const file = plans.get(model.metadata.get(PLAN_KEY) ?? '');
-  if (file !== undefined) model.setMetadata(PLAN_KEY, `(as in ${file}.txt)`);
+  if (file !== undefined) model.setMetadata(PLAN_KEY, `(as in ${file})`);
   return printModel(model, { locations: false });
 }
 
@@ -149,14 +172,14 @@ function adapterText(
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
-/** JSON in which everything that fits on a line is on one. */
-function json(value: Json, indent: string): string {
+/** JSON in which everything that fits on a line of `width` characters is on one. */
+function json(value: Json, indent: string, width = 100): string {
   const line = JSON.stringify(value);
-  if (indent.length + line.length <= 100 || typeof value !== 'object' || value === null) return line;
+  if (indent.length + line.length <= width || typeof value !== 'object' || value === null) return line;
   const inner = `${indent}  `;
   const items = Array.isArray(value)
-    ? (value as readonly Json[]).map((item) => json(item, inner))
-    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${json(item, inner)}`);
+    ? (value as readonly Json[]).map((item) => json(item, inner, width))
+    : Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${json(item, inner, width)}`);
   const [open, close] = Array.isArray(value) ? '[]' : '{}';
   return `${open}\n${items.map((item) => inner + item).join(',\n')}\n${indent}${close}`;
 }
