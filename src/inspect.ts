@@ -1,7 +1,7 @@
 import type { NameSource, SavedPlan, SiteRow } from './adapter/saved-plan.js';
 import { constantData } from './ir/constants.js';
 import type { Model, Value } from './ir/model.js';
-import { outputsByName, readPlan } from './passes/adapters/plan.js';
+import { outputsByName, readPlan } from './passes/plan/plan.js';
 import { findLinears, type Linears } from './passes/sites/find.js';
 
 /** What `lotrc inspect --json` prints. The form is stable: other tools read it. */

@@ -12,7 +12,7 @@ import {
   planOfAdapter,
   weightsFor,
 } from './passes/adapters/adapter-file.js';
-import { halfOf, narrowed, refuseFedHalf } from './passes/adapters/factor-dtype.js';
+import { narrowed } from './passes/adapters/factor-dtype.js';
 import { baseNode, insertAdapters } from './passes/adapters/insert.js';
 import { dtypeOf } from './passes/adapters/lower.js';
 import { type MatchedLayer, matchByPath } from './passes/adapters/match-path.js';
@@ -27,14 +27,6 @@ import {
   stripAdaptersPass,
   toFunctionsPass,
 } from './passes/adapters/passes.js';
-import {
-  outputsByName,
-  planIn,
-  readPlan,
-  requirePlan,
-  withWeights,
-  writePlan,
-} from './passes/adapters/plan.js';
 import { raiseAdapters } from './passes/adapters/raise.js';
 import { withSeeded } from './passes/adapters/seeded.js';
 import { stripAdapters } from './passes/adapters/strip.js';
@@ -49,9 +41,11 @@ import {
   startJob,
   type WatchOptions,
 } from './passes/pipeline.js';
+import { outputsByName, planIn, readPlan, requirePlan, withWeights, writePlan } from './passes/plan/plan.js';
 import { requireData } from './passes/require-data.js';
 import { resolveNames } from './passes/resolve-names.js';
 import { selectSitesPass } from './passes/select-sites.js';
+import { halfOf, refuseFedHalf } from './passes/sites/half-factors.js';
 import type { SelectOptions } from './passes/sites/plan.js';
 import { stacksNamed, stacksOf } from './passes/unpack/stacks.js';
 import { unpackLayers, unpackPass } from './passes/unpack/unpack.js';
@@ -205,7 +199,7 @@ export function merge(
 /** Whether two plans adapt the same layers in the same way, however they are written in the graph. */
 function sameWork(a: SavedPlan, b: SavedPlan): boolean {
   const essence = ({ plans }: SavedPlan) =>
-    // written in one order: a form that was chosen anew stands after the other fields
+    // written in one order: a form that was chosen later is the last field
     JSON.stringify(
       plans.map(({ carry: _carry, lowering: _lowering, factorDType, ...row }) => ({ ...row, factorDType })),
     );

@@ -10,7 +10,7 @@ import { readModel, readModelBytes } from '../src/ir/onnx/reader.js';
 import { encodeModel, writeModel } from '../src/ir/onnx/writer.js';
 import { parseModel, printModel } from '../src/ir/text/index.js';
 import { verify } from '../src/ir/verify.js';
-import { readPlan } from '../src/passes/adapters/plan.js';
+import { readPlan } from '../src/passes/plan/plan.js';
 import { BLESS } from './support/expected.js';
 import { type Case, cases, type Outcome, runCase, settle } from './support/golden.js';
 

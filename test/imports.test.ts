@@ -82,6 +82,40 @@ function targetOf(file: string, target: string): string {
   return relative(ROOT, resolve(ROOT, dirname(file), target)).replace(/\.js$/, '.ts');
 }
 
+/** The circles that a walk of a graph finds, each from the place where it was entered. */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const found: string[] = [];
+  const done = new Set<string>();
+  const walk = (file: string, path: readonly string[]): void => {
+    const start = path.indexOf(file);
+    if (start >= 0) found.push([...path.slice(start), file].join(' -> '));
+    if (start >= 0 || done.has(file)) return;
+    for (const next of graph.get(file) ?? []) walk(next, [...path, file]);
+    done.add(file);
+  };
+  for (const file of graph.keys()) walk(file, []);
+  return found;
+}
+
+/** Names of what runs models: execution providers, browsers and the libraries that they compute with. */
+const RUNTIMES =
+  /\b(?:cpu|cuda|webgpu|wgsl|wasm|directml|dml|tensorrt|openvino|coreml|chrom(?:e|ium)|firefox|safari|dawn|deno|swiftshader|nvidia|onnxruntime-web)\b|ExecutionProvider/i;
+
+/** Layers that are the same whatever runs the model. */
+const NEUTRAL = /^src\/(?:ir|adapter|init|passes|options)\//;
+
+/** Files of neutral layers that name runtimes all the same, and why. */
+const NAMES_RUNTIMES: Readonly<Record<string, string>> = {
+  'src/ir/codes/host.ts': 'what users read when a provider is missing',
+  'src/ir/codes/kernel-ir.ts': 'what users read of kernels that a language cannot express',
+  'src/ir/codes/kernels.ts': 'what users read of plans for devices',
+  'src/ir/codes/training-loss.ts': 'what users read of masks that a provider draws',
+  'src/ir/codes/training.ts': 'what users read of nodes without a kernel in a provider',
+  'src/ir/files/file-kind.ts': 'OpenVINO is also a format of files, which are not ONNX models',
+  'src/options/words.ts': 'the words of --ep',
+  'src/options/sets/train.ts': 'the text of --ep',
+};
+
 /** Files of more than 500 lines, and why. */
 const LONG: Readonly<Record<string, string>> = {
   'src/backends/host/webgpu/runtime/adapters.ts':
@@ -101,6 +135,30 @@ describe('imports', () => {
       .filter(({ file, path }) => layerOf(file) < layerOf(path))
       .map(({ file, path }) => `${file} -> ${path}`);
     expect(wrong).toEqual([]);
+  });
+
+  test('of values go in no circle', () => {
+    const graph = new Map<string, string[]>();
+    for (const { file, target, kind } of imports) {
+      if (kind !== 'static' || !target.startsWith('.')) continue;
+      graph.set(file, [...(graph.get(file) ?? []), targetOf(file, target)]);
+    }
+    expect(circles(graph)).toEqual([]);
+    expect(circles(new Map(Object.entries({ a: ['b'], b: ['c', 'd'], c: ['a'], d: [] })))).toEqual([
+      'a -> b -> c -> a',
+    ]);
+  });
+
+  test('of sites name nothing that works on adapters', () => {
+    const wrong = imports
+      .filter(({ file, target }) => file.startsWith('src/passes/sites/') && target.startsWith('.'))
+      .map(({ file, target }) => ({ file, path: targetOf(file, target) }))
+      .filter(({ path }) =>
+        /^src\/(?:passes\/adapters\/|adapter\/(?:.*\/|terms|contraction|derivative))/.test(path),
+      )
+      .map(({ file, path }) => `${file} -> ${path}`);
+    // the method that is chosen where none is named
+    expect(wrong).toEqual(['src/passes/sites/plan.ts -> src/adapter/methods/lotr.ts']);
   });
 
   test('name packages only where they belong', () => {
@@ -154,6 +212,13 @@ describe('imports', () => {
 });
 
 describe('files', () => {
+  test('of layers below the back ends name no provider and no browser', () => {
+    const naming = files
+      .filter((file) => NEUTRAL.test(file) && !file.includes('/generated/'))
+      .filter((file) => RUNTIMES.test(readFileSync(join(ROOT, file), 'utf8')));
+    expect(naming.sort()).toEqual(Object.keys(NAMES_RUNTIMES).sort());
+  });
+
   test('have one idea each: over 500 lines need a reason', () => {
     const long = files
       .filter((file) => !file.includes('/generated/') && !(file in LONG))

@@ -1,6 +1,6 @@
 import type { ValuesOf } from '../../src/options/define.js';
 import type { EXTRACT } from '../../src/options/sets/adapters.js';
-import { requirePlan } from '../../src/passes/adapters/plan.js';
+import { requirePlan } from '../../src/passes/plan/plan.js';
 import { extract } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';

@@ -1,7 +1,7 @@
 import type { ValuesOf } from '../../src/options/define.js';
 import type { MERGE } from '../../src/options/sets/adapters.js';
 import { mergeUnmergedLora } from '../../src/passes/adapters/merge-unmerged.js';
-import { readPlan } from '../../src/passes/adapters/plan.js';
+import { readPlan } from '../../src/passes/plan/plan.js';
 import { merge } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';

@@ -3,7 +3,7 @@ import { otherPlan } from '../ir/codes/adapters.js';
 import { badRun, fixedHere } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
-import { parsePlan, samePlan } from '../passes/adapters/plan.js';
+import { parsePlan, samePlan } from '../passes/plan/plan.js';
 import type { TrainingRun } from './run.js';
 
 /**

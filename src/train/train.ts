@@ -11,7 +11,7 @@ import { makeFolders } from '../ir/files/folders.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import { sweepStale } from '../ir/files/temporary.js';
 import type { TensorData } from '../ir/tensor.js';
-import { planIn } from '../passes/adapters/plan.js';
+import { planIn } from '../passes/plan/plan.js';
 import { batchesInOrder, type Cut } from './batches.js';
 import type { Best } from './best.js';
 import { type Position, readPosition } from './checkpoint.js';

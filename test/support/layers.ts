@@ -5,7 +5,7 @@ import { Graph, Model, type Value } from '../../src/ir/model.js';
 import { elementCount, tensorType } from '../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor, type TensorData } from '../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../src/ir/values.js';
-import { writePlan } from '../../src/passes/adapters/plan.js';
+import { writePlan } from '../../src/passes/plan/plan.js';
 import { type SelectOptions, selectSites } from '../../src/passes/sites/plan.js';
 import { noise } from './ort.js';
 

@@ -9,7 +9,7 @@ import type { TensorData } from '../../src/ir/tensor.js';
 import { toF32, toIntegers } from '../../src/ir/values.js';
 import { insertAdapters } from '../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../src/passes/adapters/lower.js';
-import { writePlan } from '../../src/passes/adapters/plan.js';
+import { writePlan } from '../../src/passes/plan/plan.js';
 import type { GraphSignature, Signature } from '../../src/train/signature.js';
 import { feedsOf, type Oracle, planOf } from './oracle.js';
 import type { Tensor } from './ort.js';

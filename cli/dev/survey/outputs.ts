@@ -1,8 +1,8 @@
 import { isFloat } from '../../../src/ir/dtype.js';
 import type { Model, Value } from '../../../src/ir/model.js';
 import { topologicalOrder } from '../../../src/ir/topo.js';
-import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { dependents } from '../../../src/passes/dependents.js';
+import { requirePlan } from '../../../src/passes/plan/plan.js';
 import type { LossKind } from '../../../src/train/signature.js';
 
 export interface Reached {

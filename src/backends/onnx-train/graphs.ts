@@ -3,7 +3,7 @@ import { matrixOptimizer } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
-import { ADAPTED } from '../../passes/adapters/insert.js';
+import { ADAPTED } from '../../passes/adapters/adapted-node.js';
 import { toFunctions } from '../../passes/adapters/to-functions.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';

@@ -161,7 +161,7 @@ export const Mod = op(
 
 /** Abs: |x|. */
 export const Abs = op(unary('Abs', Math.abs), {
-  /** dx = dy sign(x), 0 at 0; written without Sign, which WebGPU lacks */
+  /** dx = dy sign(x), 0 at 0; written without Sign, which some runtimes lack */
   vjp: unaryVjp((b, dy, x) => {
     const zero = b.scalar(0, x);
     const negative = b.one('Where', [b.one('Less', [x, zero]), b.neg(dy), zero]);

@@ -30,7 +30,7 @@ function ones(count: number): number[] {
 
 /**
  * `updates` added into zeros of a shape at their indices, repeated ones included; in the element type of `like`. 16-bit
- * numbers are added up in float32: ONNX Runtime's CPU kernels add no others, and many small shares would be lost.
+ * numbers are added up in float32: some kernels add no others, and many small shares would be lost.
  */
 export function scatterAdd(
   b: GradBuilder,

@@ -46,8 +46,8 @@ interface Affine {
 }
 
 /**
- * [ds, dw, dc] of layer normalisation of s over its last axis, with statistics computed again: WebGPU does not deliver
- * them.
+ * [ds, dw, dc] of layer normalisation of s over its last axis, with statistics computed again: some kernels do not
+ * deliver them.
  */
 function ofSum(b: GradBuilder, s: Value, { w, c, at }: Affine, epsilon: number, dy: Value): Grads {
   const axes = [b.rank(s) - 1];

@@ -174,8 +174,8 @@ const rmsNormVjp: Vjp = (b, node, [dy]) => {
   const rank = b.rank(x);
   const { axis, epsilon } = attributes(node, 'RMSNormalization');
   const axes = axesFrom(axisOf(axis, rank), rank);
-  // k is computed again: WebGPU writes the mean where SimplifiedLayerNormalization has k, and RMSNormalization has no
-  // such output
+  // k is computed again: some kernels write the mean where SimplifiedLayerNormalization has k, and RMSNormalization
+  // has no such output
   return rms(b, { x, w, k: inverseRms(b, x, axes, epsilon), axes }, dy!, [0, 1]);
 };
 

@@ -217,7 +217,7 @@ export const ReduceMin = op(
 export const ReduceL1 = op(
   reduction('ReduceL1', (v) => v.reduce((a, x) => a + Math.abs(x), 0)),
   {
-    /** ReduceL1: dx = dy sign(x), 0 at 0; written without Sign, which WebGPU lacks */
+    /** ReduceL1: dx = dy sign(x), 0 at 0; written without Sign, which some runtimes lack */
     vjp: (b, node, [dy]) => {
       const x = input(node, 0);
       const laid = spread(b, node, dy!);

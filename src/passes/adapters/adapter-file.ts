@@ -4,10 +4,10 @@ import { factorShape, factorsMissing, notAnAdapter, otherBase, otherPlan } from 
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { outputsByName, planIn, requirePlan, samePlan, withWeights } from '../plan/plan.js';
 import { MATRIX } from '../sites/stacked.js';
 import { baseNode } from './insert.js';
 import { factorData } from './merge.js';
-import { outputsByName, planIn, requirePlan, samePlan, withWeights } from './plan.js';
 import { reproducible, withSeeded } from './seeded.js';
 import { requireBaseWeights, trainedWeights, weightsOfFile } from './trained-weights.js';
 

@@ -3,9 +3,9 @@ import type { Model, Value } from '../../ir/model.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { dependents } from '../dependents.js';
 import { copyNode, type Substitution } from '../inline/copy.js';
+import { readPlan } from '../plan/plan.js';
+import { ADAPTED } from './adapted-node.js';
 import { placeBaseLayer } from './base-layer.js';
-import { ADAPTED } from './insert.js';
-import { readPlan } from './plan.js';
 import { restoreBase } from './strip.js';
 
 /**

@@ -1,8 +1,8 @@
 import type { HeldAttr } from '../../ir/attr.js';
 import { Node, type Value } from '../../ir/model.js';
+import { buildIntegerLayer, INTEGER_PRODUCT, integerLayerOf, namesOf } from '../sites/integer-layer.js';
 import { MATRIX } from '../sites/stacked.js';
-import { baseOf, copyIdentity, factorCount } from './insert.js';
-import { buildIntegerLayer, INTEGER_PRODUCT, integerLayerOf, namesOf } from './integer-layer.js';
+import { baseOf, copyIdentity, factorCount } from './adapted-node.js';
 
 /** A layer without its adapter, as it is in a graph: one node, or the few of an integer layer. */
 export interface BaseLayer {

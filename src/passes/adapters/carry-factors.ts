@@ -5,8 +5,8 @@ import { byteLengthOf } from '../../ir/dtype.js';
 import type { Model } from '../../ir/model.js';
 import { elementCount, tensorType } from '../../ir/shape.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
+import { patchPlan, requirePlan } from '../plan/plan.js';
 import { CONVOLUTION } from './conv-layer.js';
-import { patchPlan, requirePlan } from './plan.js';
 import { isOverridable, requireIrVersion } from './weight.js';
 
 /**

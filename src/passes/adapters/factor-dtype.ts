@@ -1,46 +1,13 @@
 import { planFactors } from '../../adapter/plan-factors.js';
-import type { Carry, FactorDType } from '../../adapter/saved-plan.js';
+import type { FactorDType } from '../../adapter/saved-plan.js';
 import { attrInt } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
-import { conflict } from '../../ir/codes/sites.js';
-import { fail } from '../../ir/diagnostics.js';
 import { dtypeToOnnx } from '../../ir/dtype.js';
 import type { Model, Value } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
 import { f32Tensor, MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
-import { readPlan } from './plan.js';
-
-/**
- * The half-precision type that all layers of a plan compute in; null when it is float32 or float64. `dtypes`: types of the
- * weights, integers for quantised ones. Throws LOTR3007 when the layers differ.
- */
-export function halfOf(dtypes: readonly string[]): FactorDType | null {
-  const found = [...new Set(dtypes)];
-  const half = found.find((dtype): dtype is FactorDType => dtype === 'f16' || dtype === 'bf16');
-  if (half && found.length > 1) {
-    fail(
-      conflict({
-        options: '--factor-dtype model',
-        why: `the chosen layers are of several types: ${found.join(', ')}`,
-        hint: 'choose layers of one type with --target, or leave the factors in float32',
-      }),
-    );
-  }
-  return half ?? null;
-}
-
-/** Factors that the caller feeds are float32. Throws LOTR3007 when they are to be stored in half precision. */
-export function refuseFedHalf(half: FactorDType | null, carry: Carry): void {
-  if (!half || carry === 'embedded') return;
-  fail(
-    conflict({
-      options: '--factor-dtype model with --factors',
-      why: 'factors that the caller feeds are float32',
-      hint: 'leave one of the two options out',
-    }),
-  );
-}
+import { readPlan } from '../plan/plan.js';
 
 /**
  * Stores the factors of plans that say so in half precision, rounded once to nearest, each after a Cast to float32:

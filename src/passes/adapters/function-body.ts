@@ -6,8 +6,8 @@ import { GraphBuilder } from '../../ir/builder.js';
 import { own } from '../../ir/keys.js';
 import { Graph, GraphFunction, type Value } from '../../ir/model.js';
 import { i64Tensor } from '../../ir/tensor.js';
-import { splitKey } from './insert.js';
-import { buildIntegerLayer, INTEGER_PRODUCT } from './integer-layer.js';
+import { buildIntegerLayer, INTEGER_PRODUCT } from '../sites/integer-layer.js';
+import { splitKey } from './adapted-node.js';
 
 /** AttributeProto types of what is forwarded */
 export const FLOAT = 1;

@@ -14,12 +14,12 @@ import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
+import { type Outputs, outputsByName, requirePlan, writePlan } from '../plan/plan.js';
+import { alphaOf, isSet } from '../sites/base-attrs.js';
 import { weightDigest } from '../sites/reading.js';
 import { MATRIX } from '../sites/stacked.js';
-import { alphaOf, isSet } from './base-attrs.js';
 import { eraseDead } from './erase.js';
 import { baseNode } from './insert.js';
-import { type Outputs, outputsByName, requirePlan, writePlan } from './plan.js';
 import { addStored, dropStored, storedWeight } from './weight.js';
 
 /**

@@ -1,7 +1,6 @@
 import { effectiveScale, factorShape } from '../../adapter/description.js';
 import { factorNames, groupOf, planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
-import { operandsOf } from '../../adapter/terms.js';
 import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
 import { nameTaken, oldOpset, otherBase } from '../../ir/codes/adapters.js';
@@ -9,15 +8,13 @@ import { fail } from '../../ir/diagnostics.js';
 import { type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { type Outputs, outputsByName, requirePlan } from '../plan/plan.js';
 import { weightDigest } from '../sites/reading.js';
+import { copyIdentity } from './adapted-node.js';
 import { type BaseLayer, baseLayer } from './base-layer.js';
 import { eraseDead } from './erase.js';
 import { leadingPart } from './leading-part.js';
-import { type Outputs, outputsByName, requirePlan } from './plan.js';
 import { addStored, storedWeight } from './weight.js';
-
-/** domain and name of the IR op that represents an adapted layer */
-export const ADAPTED = 'lotrc::LoTRLinear';
 
 /**
  * Replaces every base node of the plan by one `lotrc::LoTRLinear(x, W, factors..., rest...)`, with what else the base reads (a
@@ -88,48 +85,4 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
   graph.insertBefore(result, node);
   supersede(output, node.outputs[0]!, `${output.name}/replaced`);
   eraseDead(result);
-}
-
-/** `domain::op`, or `op` of the standard domain, in its two parts. */
-export function splitKey(key: string): { readonly op: string; readonly domain: string } {
-  const at = key.lastIndexOf('::');
-  return at < 0 ? { op: key, domain: '' } : { op: key.slice(at + 2), domain: key.slice(0, at) };
-}
-
-/** Documentation, metadata and unknown fields of a node pass to the node that replaces it. */
-export function copyIdentity(from: Node, to: Node): void {
-  to.docString = from.docString;
-  to.metadata = from.metadata;
-  to.carried = from.carried;
-  to.edited = true;
-}
-
-/** Number of factors that a LoTRLinear reads, from its `delta`. */
-export function factorCount(node: Node): number {
-  return operandsOf({ delta: deltaOf(node) }).length;
-}
-
-export function deltaOf(node: Node): string {
-  const attr = node.attrs.get('delta');
-  if (attr?.kind !== 'string') throw new Error(`node "${node.label}" has no delta`);
-  return new TextDecoder().decode(attr.value);
-}
-
-export function scaleOf(node: Node): number {
-  const attr = node.attrs.get('scale');
-  if (attr?.kind !== 'float') throw new Error(`node "${node.label}" has no scale`);
-  return attr.value;
-}
-
-/** The layer under an adapted node: its op, also with the domain as a key, and its own attributes. */
-export function baseOf(node: Node): {
-  readonly key: string;
-  readonly op: string;
-  readonly domain: string;
-  readonly attrs: [string, HeldAttr][];
-} {
-  const attr = node.attrs.get('base');
-  const own = new Set(['delta', 'scale', 'base']);
-  const key = attr?.kind === 'string' ? new TextDecoder().decode(attr.value) : 'MatMul';
-  return { key, ...splitKey(key), attrs: [...node.attrs].filter(([name]) => !own.has(name)) };
 }

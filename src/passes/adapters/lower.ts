@@ -17,11 +17,11 @@ import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor, i64Tensor } from '../../ir/tensor.js';
-import { alphaOf, isSet } from './base-attrs.js';
+import { outputsByName, patchPlan, readPlan } from '../plan/plan.js';
+import { alphaOf, isSet } from '../sites/base-attrs.js';
+import { ADAPTED, baseOf, deltaOf, factorCount, scaleOf } from './adapted-node.js';
 import { placeBaseLayer } from './base-layer.js';
 import { CONVOLUTION, filterShape, filtersOf } from './conv-layer.js';
-import { ADAPTED, baseOf, deltaOf, factorCount, scaleOf } from './insert.js';
-import { outputsByName, patchPlan, readPlan } from './plan.js';
 import { addStored, storedWeight } from './weight.js';
 
 /**

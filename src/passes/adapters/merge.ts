@@ -7,13 +7,13 @@ import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
-import { alphaOf, isSet } from './base-attrs.js';
+import { outputsByName, readPlan, requirePlan } from '../plan/plan.js';
+import { alphaOf, isSet } from '../sites/base-attrs.js';
+import { baseOf } from './adapted-node.js';
 import { CONVOLUTION } from './conv-layer.js';
 import { eraseDead } from './erase.js';
 import { widened } from './factor-dtype.js';
-import { baseOf } from './insert.js';
 import { MergedTensor } from './merged-tensor.js';
-import { outputsByName, readPlan, requirePlan } from './plan.js';
 import { raiseAdapters } from './raise.js';
 import { removeFactors, restoreBase } from './strip.js';
 import {

@@ -6,12 +6,12 @@ import { structureChanged } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { functionKey, type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
+import { outputsByName, requirePlan } from '../plan/plan.js';
+import { ADAPTED, copyIdentity } from './adapted-node.js';
 import { eraseDead } from './erase.js';
 import { widenFactors } from './factor-dtype.js';
-import { ADAPTED, copyIdentity } from './insert.js';
 import { readPart } from './leading-part.js';
 import { matchCall, matchSum } from './match.js';
-import { outputsByName, requirePlan } from './plan.js';
 import { dropStored } from './weight.js';
 
 /**

@@ -4,10 +4,10 @@ import { baseGone } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
+import { readPlan, requirePlan } from '../plan/plan.js';
+import { ADAPTED } from './adapted-node.js';
 import { placeBaseLayer } from './base-layer.js';
-import { ADAPTED } from './insert.js';
 import { dropLeadingParts } from './leading-part.js';
-import { readPlan, requirePlan } from './plan.js';
 import { raiseAdapters } from './raise.js';
 
 /**

@@ -7,15 +7,15 @@ import { functionsNeedOpset } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { functionKey, type Graph, type GraphFunction, type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
+import { patchPlan, requirePlan } from '../plan/plan.js';
 import { MATRIX } from '../sites/stacked.js';
+import { ADAPTED, baseOf, copyIdentity, factorCount } from './adapted-node.js';
 import { NAMES } from './base-layer.js';
 import { CONVOLUTION } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
 import { defineGradient, GRADIENTS, gradientHints } from './gradient-function.js';
-import { ADAPTED, baseOf, copyIdentity, factorCount } from './insert.js';
 import { wholeFactor } from './leading-part.js';
 import { dtypeOf, layerType, lowerAdapters } from './lower.js';
-import { patchPlan, requirePlan } from './plan.js';
 import { requireIrVersion } from './weight.js';
 
 /**

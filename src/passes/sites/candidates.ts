@@ -16,7 +16,7 @@ import { type DType, isFloat } from '../../ir/dtype.js';
 import { type GraphFunction, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
 import { declaredOp } from '../../ir/ops/index.js';
 import { shapeText } from '../../ir/shape.js';
-import { alphaOf, isSet } from '../adapters/base-attrs.js';
+import { alphaOf, isSet } from './base-attrs.js';
 import { functionOf, holderOf, Origins, type Stored } from './constant.js';
 import { BY_GROUPS, type OtherOp, otherLinear } from './other-ops.js';
 import { equationOf, MATRIX, stackMember } from './stacked.js';

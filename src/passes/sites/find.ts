@@ -3,7 +3,7 @@ import { tiedToRefused, unmergedLora } from '../../ir/codes/refused-sites.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, nodePath, type Value } from '../../ir/model.js';
-import { readPlan } from '../adapters/plan.js';
+import { readPlan } from '../plan/plan.js';
 import { type Candidate, findCandidates, isStacked } from './candidates.js';
 import { nameCandidates } from './module-path.js';
 import { type Instead, whatInstead } from './no-linears.js';

@@ -1,7 +1,7 @@
 import type { Node } from '../../ir/model.js';
 import type { LinearFacts } from '../../ir/ops/core/define.js';
 import { allOpDefs } from '../../ir/ops/index.js';
-import { INTEGER_PRODUCT, integerLayer } from '../adapters/integer-layer.js';
+import { INTEGER_PRODUCT, integerLayer } from './integer-layer.js';
 
 /** An operator that multiplies by a weight in its own way; without `keeps` an adapter reads x and adds to y. */
 export interface OtherOp extends LinearFacts {

@@ -16,13 +16,13 @@ import { badNumber, conflict, noMatch, rankTooLarge, smallLayers } from '../../i
 import { constantData } from '../../ir/constants.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
-import { halfOf, refuseFedHalf } from '../adapters/factor-dtype.js';
-import { readPlan, withWeights } from '../adapters/plan.js';
+import { readPlan, withWeights } from '../plan/plan.js';
 import { resultOf } from './candidates.js';
 import { swapsMatrix } from './constant.js';
 import { findLinears, type Linears } from './find.js';
 import { groupBy } from './group-by.js';
 import { groupSites } from './groups.js';
+import { halfOf, refuseFedHalf } from './half-factors.js';
 import { ALL_LINEAR, namesOf, nearestPaths, parsePattern, pathParts } from './patterns.js';
 import { digestIfThere, weightDigest } from './reading.js';
 import { remarksOn } from './remarks.js';

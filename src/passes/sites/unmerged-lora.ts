@@ -2,7 +2,7 @@ import { constantData } from '../../ir/constants.js';
 import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
 import { toF64 } from '../../ir/values.js';
-import { alphaOf } from '../adapters/base-attrs.js';
+import { alphaOf } from './base-attrs.js';
 import type { Candidate } from './candidates.js';
 
 /**

@@ -13,7 +13,7 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../../src/ir/values.js';
 import { narrowed, widened } from '../../../src/passes/adapters/factor-dtype.js';
-import { requirePlan } from '../../../src/passes/adapters/plan.js';
+import { requirePlan } from '../../../src/passes/plan/plan.js';
 import { apply, extract, merge, type RewriteOptions, rewrite, strip } from '../../../src/rewrite.js';
 import { noise, runOrt } from '../../support/ort.js';
 

@@ -9,9 +9,9 @@ import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
-import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
+import { requirePlan } from '../../../src/passes/plan/plan.js';
 import { floats, layerModel, planned } from '../../support/layers.js';
 import { f32, runOrt } from '../../support/ort.js';
 

@@ -8,8 +8,8 @@ import { encodeFloats, toF64 } from '../../../src/ir/values.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
 import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
-import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
+import { requirePlan } from '../../../src/passes/plan/plan.js';
 import { type LayerForm, layerModel, matrix, planned, times, turn } from '../../support/layers.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 

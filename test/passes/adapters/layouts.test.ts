@@ -11,10 +11,10 @@ import { verify } from '../../../src/ir/verify.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
 import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
-import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
 import { stripAdapters } from '../../../src/passes/adapters/strip.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
+import { requirePlan } from '../../../src/passes/plan/plan.js';
 import { expected, type LayerForm, layerModel, planned } from '../../support/layers.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 

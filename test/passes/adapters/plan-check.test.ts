@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { SavedPlan } from '../../../src/adapter/saved-plan.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { parseModel } from '../../../src/ir/text/index.js';
-import { parsePlan } from '../../../src/passes/adapters/plan.js';
+import { parsePlan } from '../../../src/passes/plan/plan.js';
 import { rewrite } from '../../../src/rewrite.js';
 
 const TEXT = `<ir_version: 9, opset_import: ["" : 17]>

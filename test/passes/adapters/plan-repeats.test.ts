@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { PLAN_KEY, type PlanRow, type SavedPlan } from '../../../src/adapter/saved-plan.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
-import { readPlan } from '../../../src/passes/adapters/plan.js';
+import { readPlan } from '../../../src/passes/plan/plan.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { lotrc } from '../../support/cli.js';
 

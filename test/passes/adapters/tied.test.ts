@@ -9,8 +9,8 @@ import { toF32 } from '../../../src/ir/values.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
 import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
-import { requirePlan } from '../../../src/passes/adapters/plan.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
+import { requirePlan } from '../../../src/passes/plan/plan.js';
 import { floats, planned } from '../../support/layers.js';
 import { f32, maxDifference, relativeError, runOrt } from '../../support/ort.js';
 

@@ -6,7 +6,7 @@ import { Graph } from '../../../src/ir/model.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats } from '../../../src/ir/values.js';
-import { writePlan } from '../../../src/passes/adapters/plan.js';
+import { writePlan } from '../../../src/passes/plan/plan.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
 import { outputHeads } from '../../../src/passes/sites/heads.js';
 import {

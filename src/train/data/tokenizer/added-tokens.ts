@@ -1,7 +1,7 @@
-import type { Model } from './models.js';
 import { endOf, type Normalizer } from './normalizers.js';
 import type { Part } from './part.js';
 import { literal, type Piece } from './pieces.js';
+import type { TokenModel } from './vocabulary.js';
 
 /** A token that is found in the text before the model sees it. */
 interface Added {
@@ -29,7 +29,7 @@ export class AddedTokens {
   readonly #normalized: Finder;
   readonly #normalizer: Normalizer;
 
-  constructor(parts: readonly Part[], model: Model, normalizer: Normalizer) {
+  constructor(parts: readonly Part[], model: TokenModel, normalizer: Normalizer) {
     const ids = new Map<string, number>();
     const rows: Added[] = [];
     const special: Added[] = [];

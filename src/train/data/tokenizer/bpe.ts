@@ -1,7 +1,7 @@
 import { MinHeap } from '../../../ir/heap.js';
-import { type Model, vocabularyOf } from './models.js';
 import type { Part } from './part.js';
 import { bytesOf } from './pieces.js';
+import { type TokenModel, vocabularyOf } from './vocabulary.js';
 
 /** Pairs of ids that may become one. */
 interface Merges {
@@ -15,7 +15,7 @@ interface Merges {
 const CACHED = 1 << 14;
 
 /** Byte pair encoding: the characters of a piece, joined pair by pair in the order of the list of merges. */
-export function bpeOf(part: Part): Model {
+export function bpeOf(part: Part): TokenModel {
   if (part.has('dropout') && part.get('dropout') !== 0) {
     part.unsupported('"dropout", which makes tokens random,');
   }

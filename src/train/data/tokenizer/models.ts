@@ -1,18 +1,10 @@
 import { bpeOf } from './bpe.js';
 import type { Part } from './part.js';
 import { unigramOf } from './unigram.js';
-
-/** What turns one piece of text into token ids. */
-export interface Model {
-  /** the number of tokens in its vocabulary */
-  readonly size: number;
-  idOf(token: string): number | undefined;
-  /** Appends the ids of a piece. */
-  encode(piece: string, into: number[]): void;
-}
+import { type TokenModel, vocabularyOf } from './vocabulary.js';
 
 /** The model that a tokenizer.json holds. Throws LOTR8209 for one that is not known. */
-export function modelOf(part: Part): Model {
+export function modelOf(part: Part): TokenModel {
   switch (kindOf(part)) {
     case 'WordLevel':
       return wordLevel(part);
@@ -37,26 +29,8 @@ function kindOf(part: Part): string {
     : 'WordLevel';
 }
 
-/** The field "vocab": {token: id}. Every id is a whole number of at least 0. */
-export function vocabularyOf(part: Part): ReadonlyMap<string, number> {
-  const value = part.get('vocab');
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return part.refuse('"vocab" is not an object of tokens and ids');
-  }
-  const ids = new Map<string, number>();
-  for (const [token, id] of Object.entries(value as Readonly<Record<string, unknown>>)) {
-    if (!isId(id)) part.refuse(`the id of the token ${JSON.stringify(token)} is not a whole number`);
-    ids.set(token, id as number);
-  }
-  return ids;
-}
-
-/** Whether a value can be a token id: a whole number that fits 32 bits. */
-export const isId = (id: unknown): id is number =>
-  Number.isInteger(id) && (id as number) >= 0 && (id as number) < 2 ** 31;
-
 /** One word, one token. */
-function wordLevel(part: Part): Model {
+function wordLevel(part: Part): TokenModel {
   const vocabulary = vocabularyOf(part);
   const unknown = unknownOf(part, vocabulary, part.text('unk_token', '<unk>'));
   return {
@@ -67,7 +41,7 @@ function wordLevel(part: Part): Model {
 }
 
 /** Greedy: at every place the longest token that fits; a word with a stretch that no token fits is unknown as a whole. */
-function wordPiece(part: Part): Model {
+function wordPiece(part: Part): TokenModel {
   const vocabulary = vocabularyOf(part);
   const unknown = unknownOf(part, vocabulary, part.text('unk_token', '[UNK]'));
   const prefix = part.text('continuing_subword_prefix', '##');

@@ -1,10 +1,11 @@
 import type { Encoded, Framed, Tokenizer } from '../tokenizer.js';
 import { AddedTokens } from './added-tokens.js';
-import { isId, type Model, modelOf } from './models.js';
+import { modelOf } from './models.js';
 import { normalizerOf } from './normalizers.js';
 import { Part } from './part.js';
 import { addedBy, type Layout, layOut, layoutOf } from './post-processors.js';
 import { type PreTokenizer, preTokenizerOf } from './pre-tokenizers.js';
+import { isId, type TokenModel } from './vocabulary.js';
 
 /** Halves of a surrogate pair without the other: UTF-8 cannot hold them. */
 const LONE = /\p{Cs}/gu;
@@ -21,7 +22,7 @@ export class Pipeline implements Tokenizer {
   readonly padId: number;
   readonly #added: AddedTokens;
   readonly #preTokenizer: PreTokenizer;
-  readonly #model: Model;
+  readonly #model: TokenModel;
   readonly #layout: Layout;
   readonly #side: Side;
   readonly #file: Part;

@@ -1,5 +1,5 @@
-import { isId } from './models.js';
 import type { Part } from './part.js';
+import { isId } from './vocabulary.js';
 
 /** A piece of the layout of a row: the tokens of one of the texts, or special tokens. */
 type Item =

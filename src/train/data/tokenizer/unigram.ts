@@ -1,6 +1,6 @@
 import { byteTokens } from './bpe.js';
-import type { Model } from './models.js';
 import type { Part } from './part.js';
+import type { TokenModel } from './vocabulary.js';
 
 /** How much worse than the worst token a character without one is. */
 const PENALTY = 10;
@@ -9,7 +9,7 @@ const PENALTY = 10;
  * Unigram: of all ways to write a piece as tokens, the one with the largest sum of scores (log probabilities), found
  * from left to right; characters without a token are unknown, and neighbours that are unknown are one.
  */
-export function unigramOf(part: Part): Model {
+export function unigramOf(part: Part): TokenModel {
   const ids = new Map<string, number>();
   const scores: number[] = [];
   for (const row of part.list('vocab')) {
