@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { guard, update } from '../../src/backends/onnx-train/optimizer.js';
 import { Graph, Model } from '../../src/ir/model.js';
@@ -7,39 +5,15 @@ import { encodeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { inRange } from '../../src/options/range.js';
 import { TrainBuilder } from '../../src/train/losses/builder.js';
-import {
-  hyperOf,
-  OPTIMIZER_KINDS,
-  type OptimizerKind,
-  optimizerDef,
-  optimizerOf,
-} from '../../src/train/optimizers/index.js';
+import { hyperOf, OPTIMIZER_KINDS, optimizerDef, optimizerOf } from '../../src/train/optimizers/index.js';
 import { type F64, FLOAT64 } from '../support/float64.js';
+import { correctionsOf, OPTIMIZER_ROWS, type OptimizerRow } from '../support/optimizer-rows.js';
 import { relativeError, runOrt, type Tensor } from '../support/ort.js';
 
-/** Steps of each optimizer in float64, by PyTorch or the formula of its paper (test/data/optimizers/make.py). */
-interface Row {
-  readonly kind: OptimizerKind;
-  readonly hyper: Readonly<Record<string, number>>;
-  readonly shape: readonly [number, number];
-  readonly rates: readonly number[];
-  readonly param: readonly number[];
-  readonly grads: readonly (readonly number[])[];
-  /** the parameter after each step */
-  readonly after: readonly (readonly number[])[];
-}
-const ROWS = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../data/optimizers/optimizers.json'), 'utf8'),
-) as readonly Row[];
-
-const optimizerIn = ({ kind, hyper }: Row) => optimizerOf(kind, hyper as never);
-
-/** The corrections of step t. */
-const correctionsOf = (row: Row, t: number): [string, number][] =>
-  Object.entries(optimizerDef(row.kind).corrections).map(([name, h]) => [name, 1 - row.hyper[h]! ** t]);
+const optimizerIn = ({ kind, hyper }: OptimizerRow) => optimizerOf(kind, hyper as never);
 
 test.each(OPTIMIZER_KINDS)('%s has rows, with its own numbers and with defaults', (kind) => {
-  const rows = ROWS.filter((row) => row.kind === kind);
+  const rows = OPTIMIZER_ROWS.filter((row) => row.kind === kind);
   const defaults = hyperOf(optimizerOf(kind));
   expect(new Set(rows.map(({ hyper }) => JSON.stringify(hyper))).size).toBeGreaterThan(1);
   for (const { hyper } of rows) expect(Object.keys(hyper)).toEqual(Object.keys(defaults));
@@ -58,71 +32,67 @@ test('a number that several optimizers have is read in one range, and defaults a
   }
 });
 
-describe.each(ROWS.map((row) => [`${row.kind} ${JSON.stringify(row.hyper)} [${row.shape}]`, row] as const))(
-  '%s',
-  (_, row) => {
-    const def = optimizerDef(row.kind);
-    const { shape } = row;
+describe.each(
+  OPTIMIZER_ROWS.map((row) => [`${row.kind} ${JSON.stringify(row.hyper)} [${row.shape}]`, row] as const),
+)('%s', (_, row) => {
+  const def = optimizerDef(row.kind);
+  const { shape } = row;
 
-    test('in float64', () => {
-      const tensor = (data: readonly number[]): F64 => ({ shape, data });
-      const numbers = Object.entries(row.hyper).map(([name, value]) => [name, FLOAT64.number(value)]);
-      let param = tensor(row.param);
-      let slots: Readonly<Record<string, F64>> = Object.fromEntries(
-        def.slots.map((slot) => [slot, tensor(row.param.map(() => 0))]),
+  test('in float64', () => {
+    const tensor = (data: readonly number[]): F64 => ({ shape, data });
+    const numbers = Object.entries(row.hyper).map(([name, value]) => [name, FLOAT64.number(value)]);
+    let param = tensor(row.param);
+    let slots: Readonly<Record<string, F64>> = Object.fromEntries(
+      def.slots.map((slot) => [slot, tensor(row.param.map(() => 0))]),
+    );
+    for (const [t, grad] of row.grads.entries()) {
+      const given = {
+        param,
+        grad: tensor(grad),
+        lr: FLOAT64.number(row.rates[t]!),
+        hyper: Object.fromEntries(numbers),
+        slots,
+        corrections: Object.fromEntries(
+          correctionsOf(row, t + 1).map(([name, value]) => [name, FLOAT64.number(value)]),
+        ),
+      };
+      ({ param, slots } =
+        def.arithmetic === 'matrices' ? def.update(FLOAT64, given, shape) : def.update<F64>(FLOAT64, given));
+      expect(relativeError(param.data, row.after[t]!)).toBeLessThan(1e-11);
+    }
+  });
+
+  test('as a graph in ONNX Runtime; a step that is not finite changes nothing', async () => {
+    const bytes = stepOf(row);
+    const f32 = (data: readonly number[], dims: readonly number[] = shape): Tensor => ({
+      dtype: 'float32',
+      shape: dims,
+      data: Float32Array.from(data),
+    });
+    let state: Record<string, Tensor> = Object.fromEntries([
+      ['p', f32(row.param)],
+      ...def.slots.map((slot) => [slot, f32(row.param.map(() => 0))]),
+    ]);
+    const feeds = (t: number, grad: readonly number[]) => ({
+      ...state,
+      grad: f32(grad),
+      lr: f32([row.rates[t]!], []),
+      ...Object.fromEntries(correctionsOf(row, t + 1).map(([name, value]) => [name, f32([value], [])])),
+    });
+    for (const [t, grad] of row.grads.entries()) {
+      const broken = await runOrt(bytes, feeds(t, [Number.NaN, ...grad.slice(1)]));
+      const results = await runOrt(bytes, feeds(t, grad));
+      for (const name of Object.keys(state)) expect(broken[`${name}/next`]!.data).toEqual(state[name]!.data);
+      state = Object.fromEntries(
+        Object.keys(state).map((name) => [name, f32([...(results[`${name}/next`]!.data as Float32Array)])]),
       );
-      for (const [t, grad] of row.grads.entries()) {
-        const given = {
-          param,
-          grad: tensor(grad),
-          lr: FLOAT64.number(row.rates[t]!),
-          hyper: Object.fromEntries(numbers),
-          slots,
-          corrections: Object.fromEntries(
-            correctionsOf(row, t + 1).map(([name, value]) => [name, FLOAT64.number(value)]),
-          ),
-        };
-        ({ param, slots } =
-          def.arithmetic === 'matrices'
-            ? def.update(FLOAT64, given, shape)
-            : def.update<F64>(FLOAT64, given));
-        expect(relativeError(param.data, row.after[t]!)).toBeLessThan(1e-11);
-      }
-    });
-
-    test('as a graph in ONNX Runtime; a step that is not finite changes nothing', async () => {
-      const bytes = stepOf(row);
-      const f32 = (data: readonly number[], dims: readonly number[] = shape): Tensor => ({
-        dtype: 'float32',
-        shape: dims,
-        data: Float32Array.from(data),
-      });
-      let state: Record<string, Tensor> = Object.fromEntries([
-        ['p', f32(row.param)],
-        ...def.slots.map((slot) => [slot, f32(row.param.map(() => 0))]),
-      ]);
-      const feeds = (t: number, grad: readonly number[]) => ({
-        ...state,
-        grad: f32(grad),
-        lr: f32([row.rates[t]!], []),
-        ...Object.fromEntries(correctionsOf(row, t + 1).map(([name, value]) => [name, f32([value], [])])),
-      });
-      for (const [t, grad] of row.grads.entries()) {
-        const broken = await runOrt(bytes, feeds(t, [Number.NaN, ...grad.slice(1)]));
-        const results = await runOrt(bytes, feeds(t, grad));
-        for (const name of Object.keys(state))
-          expect(broken[`${name}/next`]!.data).toEqual(state[name]!.data);
-        state = Object.fromEntries(
-          Object.keys(state).map((name) => [name, f32([...(results[`${name}/next`]!.data as Float32Array)])]),
-        );
-        expect(relativeError(state.p!.data as Float32Array, row.after[t]!)).toBeLessThan(2e-6);
-      }
-    });
-  },
-);
+      expect(relativeError(state.p!.data as Float32Array, row.after[t]!)).toBeLessThan(2e-6);
+    }
+  });
+});
 
 /** (p, grad, state, lr, corrections) -> (p/next, state/next) */
-function stepOf(row: Row): Uint8Array {
+function stepOf(row: OptimizerRow): Uint8Array {
   const { slots, corrections } = optimizerDef(row.kind);
   const graph = new Graph('step');
   const input = (name: string, dims: readonly number[]) => graph.addInput(name, tensorType('f32', dims));

@@ -4,7 +4,7 @@ import type { Range } from '../../options/range.js';
  * The arithmetic that updates are written in. Training graphs realise it as ONNX nodes, kernels as expressions on single
  * elements, tests as float64. Numbers that depend on neither gradients nor the step are computed in double.
  */
-interface Elementwise<T> {
+export interface Elementwise<T> {
   number(value: number): T;
   add(a: T, b: T): T;
   sub(a: T, b: T): T;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { ADAMW_WIDTH, adamwKernel } from '../../../src/backends/kernel/gen/adamw.js';
 import { activate } from '../../../src/backends/kernel/gen/maths.js';
+import { STEP_WIDTH, stepKernel } from '../../../src/backends/kernel/gen/step.js';
 import {
   define,
   id,
@@ -12,6 +12,7 @@ import {
   type View,
 } from '../../../src/backends/kernel/ir/kir.js';
 import type { Activation } from '../../../src/backends/kernel/model/types.js';
+import { adamw } from '../../../src/train/optimizers/adamw.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
@@ -72,12 +73,12 @@ test.each(Object.keys(REFERENCE) as Activation[])('%s agrees with its definition
 test.each([1, 4])(
   'three AdamW steps at %d times the rate agree with the published update in float64',
   (times) => {
-    const n = ADAMW_WIDTH + 13;
+    const n = STEP_WIDTH + 13;
     const [rate, beta1, beta2, epsilon, decay] = [0.03, 0.9, 0.95, 1e-6, 0.1] as const;
     const parameter = values(n, 1);
     const [moment1, moment2] = [new Float32Array(n), new Float32Array(n)];
     const [p, m, v] = [Float64Array.from(parameter), new Float64Array(n), new Float64Array(n)];
-    const kernel = adamwKernel('step', n, times);
+    const kernel = stepKernel(adamw, 'step', n, times);
     for (let t = 1; t <= 3; t++) {
       const gradient = values(n, 10 + t);
       const [correction1, correction2] = [1 - beta1 ** t, 1 - beta2 ** t];
@@ -92,7 +93,7 @@ test.each([1, 4])(
           correction1,
           correction2,
         },
-        grid: [Math.ceil(n / ADAMW_WIDTH), 1, 1],
+        grid: [Math.ceil(n / STEP_WIDTH), 1, 1],
         order: { seed: t },
       });
       for (let i = 0; i < n; i++) {

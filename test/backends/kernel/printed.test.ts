@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { adamwKernel } from '../../../src/backends/kernel/gen/adamw.js';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { stepKernel } from '../../../src/backends/kernel/gen/step.js';
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
+import { adamw } from '../../../src/train/optimizers/adamw.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { planCases } from '../../support/plan-cases.js';
@@ -31,7 +32,7 @@ const kernels: readonly Kernel[] = [
     ...kernelOf(planCases().find(({ launch }) => launch.work.kind === 'reduce')!.launch),
     name: 'reduce_partials',
   },
-  adamwKernel('adamw_step', 85),
+  stepKernel(adamw, 'adamw_step', 85),
 ];
 
 describe.each(kernels.map((kernel) => [kernel.name, kernel] as const))('%s', (name, kernel) => {

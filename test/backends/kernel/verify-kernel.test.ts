@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { adamwKernel } from '../../../src/backends/kernel/gen/adamw.js';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { stepKernel } from '../../../src/backends/kernel/gen/step.js';
 import {
   add,
   barrier,
@@ -21,6 +21,7 @@ import {
   type View,
 } from '../../../src/backends/kernel/ir/kir.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { adamw } from '../../../src/train/optimizers/adamw.js';
 import { profile } from '../../support/devices.js';
 import { kernelCases } from '../../support/kernel-cases.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
@@ -153,7 +154,7 @@ describe('a kernel that is wrong is refused, and fails when it runs', () => {
 });
 
 describe('kernels of every family', () => {
-  const kernels = [...kernelCases().map(({ launch }) => kernelOf(launch)), adamwKernel('step', 37)];
+  const kernels = [...kernelCases().map(({ launch }) => kernelOf(launch)), stepKernel(adamw, 'step', 37)];
   test.each(kernels.map((one) => [one.name, one] as const))('%s keeps all rules', (_, one) => {
     expect(verifyKernel(one)).toEqual([]);
   });

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { stepKernel } from '../../../src/backends/kernel/gen/step.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
+import { OPTIMIZERS, optimizerDef } from '../../../src/train/optimizers/index.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { runOnCpu } from '../../support/cuda.js';
 import {
@@ -66,6 +68,14 @@ describe.skipIf(!validator)('WGSL', () => {
     });
     const answers = runDawn('null', validator!, kernels.map(validation));
     expect(answers.flatMap(({ messages }) => messages)).toEqual([]);
+  });
+
+  test('is valid for the step of every optimizer of single elements', { timeout: 60_000 }, () => {
+    const steps = OPTIMIZERS.filter(({ arithmetic }) => arithmetic === 'elementwise').map(({ kind }) =>
+      stepKernel(optimizerDef(kind), `${kind}_step`, 85, 4),
+    );
+    const answers = runDawn('null', validator!, steps.map(validation));
+    expect(answers.map(({ messages }) => messages)).toEqual(steps.map(() => []));
   });
 });
 

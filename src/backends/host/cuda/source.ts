@@ -1,5 +1,5 @@
-import { ADAMW_WIDTH } from '../../kernel/gen/adamw.js';
 import { CAST_WIDTH } from '../../kernel/gen/cast.js';
+import { STEP_WIDTH } from '../../kernel/gen/step.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import { ringBytes } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
@@ -247,7 +247,7 @@ function updateText(trained: readonly TrainedFactor[], number: Numbers): string[
     };
     const operands = kernel.buffers.map(({ name }) => own[name]!);
     const numbers = kernel.uniforms.map(({ name }) => values[name] ?? `n.${name}`);
-    const grid = `dim3(${Math.ceil(elements / ADAMW_WIDTH)}, 1, 1)`;
+    const grid = `dim3(${Math.ceil(elements / STEP_WIDTH)}, 1, 1)`;
     return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands, ...numbers].join(', ')}));`;
   });
   const head =

@@ -1,5 +1,6 @@
-import { adamwKernel } from '../../kernel/gen/adamw.js';
+import { adamw } from '../../../train/optimizers/adamw.js';
 import { castKernel } from '../../kernel/gen/cast.js';
+import { stepKernel } from '../../kernel/gen/step.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 
@@ -20,7 +21,7 @@ export function trainedOf({ buffers, purpose }: KernelPlan): readonly TrainedFac
     const elements = shape.reduce<number>((size, extent) => size * Number(extent), 1);
     // factors of one size and rate have one kernel, by the name of the first
     const key = `${elements} ${lrMultiplier}`;
-    const kernel = known.get(key) ?? adamwKernel(`step_${gradientOf}`, elements, lrMultiplier);
+    const kernel = known.get(key) ?? stepKernel(adamw, `step_${gradientOf}`, elements, lrMultiplier);
     known.set(key, kernel);
     return [{ factor: gradientOf, gradient: name, kernel, elements }];
   });

@@ -1,5 +1,5 @@
-import { ADAMW_WIDTH } from '../../../kernel/gen/adamw.js';
 import { CAST_WIDTH } from '../../../kernel/gen/cast.js';
+import { STEP_WIDTH } from '../../../kernel/gen/step.js';
 import type { Kernel } from '../../../kernel/ir/kir.js';
 import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
@@ -127,7 +127,7 @@ export function factsOf(
         name: `step_${factor}`,
         does: `one AdamW step on ${factor}`,
         kernel,
-        grid: [Math.ceil(elements / ADAMW_WIDTH), 1, 1],
+        grid: [Math.ceil(elements / STEP_WIDTH), 1, 1],
       }),
     })),
     stepUniforms: trained[0]?.kernel.uniforms.map(({ name }) => name) ?? [],
