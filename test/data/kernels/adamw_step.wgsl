@@ -21,10 +21,10 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   let element = group.x * 64u + local.x;
   if (element < 85u) {
     let g = gradient[element];
-    let m = uniforms.beta1 * moment1[element] + (1.0 - uniforms.beta1) * g;
-    let v = uniforms.beta2 * moment2[element] + (1.0 - uniforms.beta2) * g * g;
+    let m = moment1[element] * uniforms.beta1 + g * (1.0 - uniforms.beta1);
+    let v = moment2[element] * uniforms.beta2 + g * g * (1.0 - uniforms.beta2);
     moment1[element] = m;
     moment2[element] = v;
-    parameter[element] = parameter[element] * (1.0 - uniforms.learning_rate * uniforms.weight_decay) - uniforms.learning_rate * (m / uniforms.correction1 / (sqrt(v / uniforms.correction2) + uniforms.epsilon));
+    parameter[element] = parameter[element] * (1.0 - uniforms.learning_rate * uniforms.weight_decay) - m / uniforms.correction1 / (sqrt(v / uniforms.correction2) + uniforms.epsilon) * uniforms.learning_rate;
   }
 }

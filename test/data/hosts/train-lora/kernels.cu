@@ -627,11 +627,11 @@ step_B_0(const float* __restrict__ gradient, float* __restrict__ parameter, floa
   const unsigned element = blockIdx.x * 64u + threadIdx.x;
   if (element < 33u) {
     const float g = gradient[element];
-    const float m = beta1 * moment1[element] + (1.0f - beta1) * g;
-    const float v = beta2 * moment2[element] + (1.0f - beta2) * g * g;
+    const float m = moment1[element] * beta1 + g * (1.0f - beta1);
+    const float v = moment2[element] * beta2 + g * g * (1.0f - beta2);
     moment1[element] = m;
     moment2[element] = v;
-    parameter[element] = parameter[element] * (1.0f - learning_rate * weight_decay) - learning_rate * (m / correction1 / (sqrtf(v / correction2) + epsilon));
+    parameter[element] = parameter[element] * (1.0f - learning_rate * weight_decay) - m / correction1 / (sqrtf(v / correction2) + epsilon) * learning_rate;
   }
 }
 
@@ -642,10 +642,10 @@ step_A_0_0(const float* __restrict__ gradient, float* __restrict__ parameter, fl
   const unsigned element = blockIdx.x * 64u + threadIdx.x;
   if (element < 51u) {
     const float g = gradient[element];
-    const float m = beta1 * moment1[element] + (1.0f - beta1) * g;
-    const float v = beta2 * moment2[element] + (1.0f - beta2) * g * g;
+    const float m = moment1[element] * beta1 + g * (1.0f - beta1);
+    const float v = moment2[element] * beta2 + g * g * (1.0f - beta2);
     moment1[element] = m;
     moment2[element] = v;
-    parameter[element] = parameter[element] * (1.0f - learning_rate * weight_decay) - learning_rate * (m / correction1 / (sqrtf(v / correction2) + epsilon));
+    parameter[element] = parameter[element] * (1.0f - learning_rate * weight_decay) - m / correction1 / (sqrtf(v / correction2) + epsilon) * learning_rate;
   }
 }
