@@ -7,7 +7,7 @@ import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { EVAL } from '../../src/options/sets/train.js';
 import { takeAdapter } from '../../src/train/adapter.js';
-import { classesText, namesOf } from '../../src/train/data/labels.js';
+import { classesText, labelNames } from '../../src/train/data/labels.js';
 import { openData } from '../../src/train/data/open.js';
 import { evaluateDataset } from '../../src/train/evaluate.js';
 import { requireLabels } from '../../src/train/labels.js';
@@ -60,7 +60,7 @@ export async function evalCommand(
     if (!Number.isFinite(result.loss)) host.reporter.report([notANumber({ step: null })]);
     if (options.json) {
       host.io.out(
-        `${JSON.stringify({ version: 1, adapter, examples: dataset.size, classes: namesOf(labels), ...result }, null, 2)}\n`,
+        `${JSON.stringify({ version: 1, adapter, examples: dataset.size, classes: labelNames(labels), ...result }, null, 2)}\n`,
       );
       return;
     }

@@ -18,7 +18,7 @@ import type { TrainingRun } from './run.js';
 import { learningRate, type Schedule, warmupSteps } from './schedule.js';
 
 /** What a training run does; together with data and training directory it fixes every bit of the result. */
-export interface Plan {
+export interface TrainingPlan {
   readonly epochs: number;
   /** ends the run early; null: after the epochs */
   readonly maxSteps: number | null;
@@ -48,7 +48,10 @@ export interface Length {
 }
 
 /** `batches`: how many a pass over the data has. */
-export function lengthOf(plan: Pick<Plan, 'epochs' | 'maxSteps' | 'accumulate'>, batches: number): Length {
+export function lengthOf(
+  plan: Pick<TrainingPlan, 'epochs' | 'maxSteps' | 'accumulate'>,
+  batches: number,
+): Length {
   const perEpoch = Math.max(1, Math.ceil(batches / plan.accumulate));
   const whole = Math.ceil(plan.epochs * perEpoch);
   return { perEpoch, total: plan.maxSteps === null ? whole : Math.min(whole, plan.maxSteps) };
@@ -59,7 +62,7 @@ export interface LoopHost {
   readonly data: Dataset;
   readonly evalData: Dataset | null;
   readonly cut: Cut;
-  readonly plan: Plan;
+  readonly plan: TrainingPlan;
   /** folder of the run, which holds its checkpoint */
   readonly folder: string;
   readonly logs: readonly TrainingLog[];
@@ -142,7 +145,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
 }
 
 /** The learning rates of a run of that many steps. */
-export function scheduleOf({ schedule, warmupSteps: held }: Plan, total: number): Schedule {
+export function scheduleOf({ schedule, warmupSteps: held }: TrainingPlan, total: number): Schedule {
   return { ...schedule, warmup: held ?? warmupSteps(schedule.warmup, total), total };
 }
 

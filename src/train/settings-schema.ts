@@ -20,7 +20,7 @@ import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { DataFile } from './data/source.js';
 import { TASKS } from './data/tasks.js';
-import type { Plan } from './loop.js';
+import type { TrainingPlan } from './loop.js';
 import type { LossScale } from './loss-scale.js';
 import type { Settings } from './settings.js';
 
@@ -72,11 +72,11 @@ const reading = settings<DataOptions>({
   decoderStart: later(nullable(text), null),
 });
 
-const plan = settings<Plan>({
+const plan = settings<TrainingPlan>({
   epochs: above0,
   maxSteps: nullable(whole(1)),
   accumulate: whole(1),
-  schedule: settings<Plan['schedule']>({
+  schedule: settings<TrainingPlan['schedule']>({
     kind: oneOf(['constant', 'linear', 'cosine', 'polynomial']),
     peak: from0,
     floor: from0,

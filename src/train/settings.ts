@@ -7,7 +7,7 @@ import { readJsonFile } from '../ir/files/schema.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { DataFile } from './data/source.js';
-import type { Plan } from './loop.js';
+import type { TrainingPlan } from './loop.js';
 import { settingsSchema } from './settings-schema.js';
 
 /** Everything that fixes the result of a run, as `run.json` keeps it. Version 1. */
@@ -22,7 +22,7 @@ export interface Settings {
   /** by its contents: other ids are other data, whatever the name of the file */
   readonly tokenizer: DataFile | null;
   readonly batchSize: number;
-  readonly plan: Plan;
+  readonly plan: TrainingPlan;
   readonly ep: 'cpu' | 'cuda' | 'webgpu';
   readonly threads: number;
   readonly inputs: Readonly<Record<string, string>>;

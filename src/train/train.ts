@@ -25,7 +25,7 @@ import { requireFinite } from './finite.js';
 import { requireLabels, termsOf } from './labels.js';
 import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
-import { type Length, lengthOf, type Plan, scheduleOf, trainLoop } from './loop.js';
+import { type Length, lengthOf, scheduleOf, type TrainingPlan, trainLoop } from './loop.js';
 import { TrainingRun } from './run.js';
 import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
@@ -44,7 +44,7 @@ export interface TrainRequest {
   readonly evalSplit: number;
   readonly reading: DataOptions;
   readonly batchSize: number;
-  readonly plan: Plan;
+  readonly plan: TrainingPlan;
   readonly ep: 'cpu' | 'cuda' | 'webgpu';
   /** 0: the default of ONNX Runtime; fixed, so that a resumed run has the same bits */
   readonly threads: number;
@@ -213,8 +213,8 @@ function continued(
   { plan, output }: TrainRequest,
   held: Settings | null,
   position: Position | null,
-  lengthOfPlan: (plan: Plan) => Length,
-): { readonly plan: Plan; readonly change: Diagnostic | null } {
+  lengthOfPlan: (plan: TrainingPlan) => Length,
+): { readonly plan: TrainingPlan; readonly change: Diagnostic | null } {
   if (!held || !position) return { plan, change: null };
   const [before, after] = [held.plan, plan].map((p) => lengthOfPlan(p).total) as [number, number];
   const { step } = position;
@@ -223,7 +223,7 @@ function continued(
     fail(runDiffers({ folder: output, what: [`it took ${step} steps, and is now to have ${after}`] }));
   }
   const old = scheduleOf(held.plan, before);
-  const next: Plan = { ...plan, warmupSteps: old.warmup };
+  const next: TrainingPlan = { ...plan, warmupSteps: old.warmup };
   const rate = learningRate(scheduleOf(next, after), step);
   const ended = learningRate(old, before - 1);
   return { plan: next, change: lengthChanged({ step, before, after, rate, ended }) };

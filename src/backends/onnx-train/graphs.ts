@@ -105,7 +105,7 @@ export function evalGraph(prepared: Prepared, params: readonly Param[], options:
   const ports: Ports = { inputs: [], outputs: [] };
   const b = new TrainBuilder(graph, 'loss');
   batchPorts(prepared, ports, params, options);
-  exposeParams(model, params, namesOf(heads));
+  exposeParams(model, params, headNames(heads));
   const given = addLabels(prepared, ports, options);
   paramPorts(params, ports);
   const { loss, losses } = job.step('loss', model, () => totalLoss(b, heads, given, options, null));
@@ -164,7 +164,7 @@ function lossAndGradients(
   const ports: Ports = { inputs: [], outputs: [] };
   const b = new TrainBuilder(graph, 'loss');
   batchPorts(prepared, ports, params, options);
-  const outputs = namesOf(prepared.heads);
+  const outputs = headNames(prepared.heads);
   const values = exposeParams(model, params, outputs);
   const given = addLabels(prepared, ports, options);
   paramPorts(params, ports);
@@ -375,7 +375,7 @@ function addLabels({ model, heads }: Prepared, ports: Ports, options: TrainOptio
   return { labels, frames };
 }
 
-const namesOf = (heads: readonly Head[]): string => heads.map(({ value }) => value.name).join('" and "');
+const headNames = (heads: readonly Head[]): string => heads.map(({ value }) => value.name).join('" and "');
 
 /** Whether the model computes the loss itself. */
 const isOwn = ({ term: { kind } }: Head): boolean => lossDef(kind).labels === 'own';

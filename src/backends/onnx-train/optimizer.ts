@@ -5,7 +5,7 @@ import type { TrainBuilder } from '../../train/losses/builder.js';
 import type { Matrices } from '../../train/optimizers/define.js';
 import { type Correction, hyperOf, type Optimizer, optimizerDef } from '../../train/optimizers/index.js';
 
-export interface Trained {
+export interface UpdatedParam {
   readonly param: Value;
   readonly grad: Value;
   readonly slots: readonly Value[];
@@ -87,7 +87,7 @@ export function update(
   optimizer: Optimizer,
   scalars: Readonly<Partial<Record<'lr' | Correction, Value>>>,
   guarded: Guard,
-  trained: Trained,
+  trained: UpdatedParam,
   names: { readonly param: string; readonly slots: readonly string[] },
 ): Updated {
   const { param, slots, lrMultiplier } = trained;

@@ -13,7 +13,7 @@ import { encodeType } from './types.js';
 import { BYTES, Scanner } from './wire.js';
 
 /** Decides where a tensor's elements go. Null: the tensor is written exactly as it was read. */
-export type Place = (name: string, data: TensorData) => Placement | null;
+export type TensorPlacer = (name: string, data: TensorData) => Placement | null;
 
 const INLINE: Placement = { kind: 'inline' };
 
@@ -25,7 +25,7 @@ export class ModelEncoder {
   readonly notes: Diagnostic[] = [];
 
   constructor(
-    readonly place: Place,
+    readonly place: TensorPlacer,
     readonly canonical = false,
   ) {}
 

@@ -5,8 +5,8 @@ import { linkOutside } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import { realFolder } from '../files/folders.js';
 import type { ByteSink, TensorData } from '../tensor.js';
-import type { Place } from './graph-write.js';
-import type { WholeFile } from './whole-file.js';
+import type { CopiedFile } from './copied-file.js';
+import type { TensorPlacer } from './graph-write.js';
 
 /** Smaller tensors are not worth a reference. */
 const LINK_FROM = 1024;
@@ -23,7 +23,7 @@ export class DataFile {
   /** `copyOf`: the data file begins as a copy of this one; its tensors keep their offsets, others follow. */
   constructor(
     readonly path: string,
-    readonly copyOf: WholeFile | null = null,
+    readonly copyOf: CopiedFile | null = null,
   ) {
     this.name = basename(path);
     this.size = copyOf?.size ?? 0;
@@ -77,7 +77,7 @@ export function placement(
   file: DataFile,
   spill: boolean,
   standIns: ReadonlyMap<string, string> = new Map(),
-): Place {
+): TensorPlacer {
   const folder = realFolder(dirname(path));
   const within = (target: string): string | null => relativeTo(folder, standIns.get(target) ?? target);
   return (_name, data) => {

@@ -6,11 +6,11 @@ import { type Diagnostic, fail } from '../diagnostics.js';
 import { type Output, writeAtomically } from '../files/atomic.js';
 import type { Model } from '../model.js';
 import type { ByteSink } from '../tensor.js';
+import { fileToCopy } from './copied-file.js';
 import type { Message } from './encode.js';
 import { ModelEncoder } from './graph-write.js';
 import { copyRange, FileSource } from './source.js';
 import { DataFile, placement } from './weights.js';
-import { wholeFile } from './whole-file.js';
 
 export type { WeightsMode } from '../../options/words.js';
 
@@ -56,7 +56,7 @@ export function planModel(
   }
   let file = new DataFile(dataPath);
   const whole =
-    mode === 'copy' ? wholeFile(model, placement(mode, path, file, false, options.standIns)) : null;
+    mode === 'copy' ? fileToCopy(model, placement(mode, path, file, false, options.standIns)) : null;
   const encode = (spill: boolean) => {
     file = new DataFile(dataPath, whole);
     const encoder = new ModelEncoder(

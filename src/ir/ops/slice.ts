@@ -89,10 +89,14 @@ interface Parts {
   readonly steps: Ints | undefined;
 }
 
-type Plan = readonly (readonly [start: number, step: number, count: number])[];
+type SlicedAxes = readonly (readonly [start: number, step: number, count: number])[];
 
 /** Start, step and count of every dimension; null when a bound is not a number. */
-function plan(node: Node, extents: readonly number[], { starts, ends, axes, steps }: Parts): Plan | null {
+function plan(
+  node: Node,
+  extents: readonly number[],
+  { starts, ends, axes, steps }: Parts,
+): SlicedAxes | null {
   const rows: (readonly [number, number, number])[] = extents.map((extent) => [0, 1, extent]);
   for (const [i, start] of starts.entries()) {
     const [end, step, axis] = [ends[i], steps ? steps[i] : 1, axes ? axes[i] : i];
@@ -110,7 +114,7 @@ function plan(node: Node, extents: readonly number[], { starts, ends, axes, step
   return rows;
 }
 
-function source(plans: Plan, index: readonly number[]): number[] {
+function source(plans: SlicedAxes, index: readonly number[]): number[] {
   return plans.map(([start, step], k) => start + step * index[k]!);
 }
 

@@ -6,8 +6,8 @@ import { type AttrHost, parseAttr, parseInt64 } from './attr-parse.js';
 import { describeGraph, fillGraph, withDocs } from './build.js';
 import type { GraphDraft, InfoDraft, NodeDraft, Note } from './drafts.js';
 import { Lexer } from './lexer.js';
-import { rememberNotShown } from './not-shown.js';
 import { emptyNote, parseNote } from './notes.js';
+import { rememberOmitted } from './omitted-fields.js';
 import { MAX_NESTING } from './printer.js';
 import { parseEntries, parseString, parseTensor } from './tensor-parse.js';
 import { atType, parseType } from './types.js';
@@ -59,7 +59,7 @@ class Parser implements AttrHost {
     model.path = this.file;
     while (lex.kind !== 'end') {
       if (lex.is('#@')) {
-        rememberNotShown(model, this.#notShown());
+        rememberOmitted(model, this.#omitted());
         if ((lex.kind as string) !== 'end') lex.unexpected('the end of the text after "#@ not_shown"');
       } else this.#function(model);
     }
@@ -258,7 +258,7 @@ class Parser implements AttrHost {
   }
 
   /** `#@ not_shown kind: count, ...` as the last line. */
-  #notShown(): Map<string, number> {
+  #omitted(): Map<string, number> {
     const { lex } = this;
     const counts = new Map<string, number>();
     lex.need('#@', 'at the end');

@@ -6,7 +6,7 @@ import type { Graph, GraphFunction, Model, Node, Value } from '../model.js';
 import { sameShape, type ValueType } from '../shape.js';
 import { labelOf } from '../tensor-label.js';
 import { attrText } from './attr-print.js';
-import { notShown } from './not-shown.js';
+import { omittedFields } from './omitted-fields.js';
 import { canonicalOrder } from './order.js';
 import { idText, quote, wordText } from './strings.js';
 import { type TensorTextOptions, tensorText } from './tensor.js';
@@ -37,7 +37,7 @@ export function printModel(model: Model, options: PrintOptions = {}): string {
   const printer = new Printer(settle(options, model));
   const parts = [header(model), printer.graph(model.graph, '', graphName(model.graph))];
   for (const fn of model.functions.values()) parts.push(printer.functionText(fn));
-  const missing = [...notShown(model)].map(([kind, count]) => `${kind}: ${count}`).sort();
+  const missing = [...omittedFields(model)].map(([kind, count]) => `${kind}: ${count}`).sort();
   if (missing.length > 0) parts.push(`#@ not_shown ${missing.join(', ')}`);
   return `${parts.join('\n')}\n`;
 }

@@ -1,6 +1,6 @@
 import type { HeldAttr } from '../../ir/attr.js';
 import { Node, type Value } from '../../ir/model.js';
-import { buildIntegerLayer, INTEGER_PRODUCT, integerLayerOf, namesOf } from '../sites/integer-layer.js';
+import { buildIntegerLayer, INTEGER_PRODUCT, innerNames, integerLayerOf } from '../sites/integer-layer.js';
 import { MATRIX } from '../sites/stacked.js';
 import { baseOf, copyIdentity, factorCount } from './adapted-node.js';
 
@@ -26,7 +26,7 @@ export function baseLayer(result: Node | null | undefined, op: string): BaseLaye
     if (!layer) return null;
     const { product, x, w, scales } = layer;
     const [xq, , xz, wz] = product.inputs;
-    const names = namesOf(layer).map((name) => new TextEncoder().encode(name));
+    const names = innerNames(layer).map((name) => new TextEncoder().encode(name));
     return {
       identity: product,
       result,

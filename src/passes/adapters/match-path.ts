@@ -5,7 +5,7 @@ import { constantData } from '../../ir/constants.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import { findLinears, type Linears } from '../sites/find.js';
-import { namesOf, nearestPaths } from '../sites/patterns.js';
+import { nearestPaths, pathsSeen } from '../sites/patterns.js';
 import { digester, useRows } from '../sites/plan.js';
 import { weightDigest } from '../sites/reading.js';
 import type { Site } from '../sites/site.js';
@@ -83,7 +83,7 @@ function sitesByName({ sites, wrapper }: Linears): ReadonlyMap<string, readonly 
   const byName = new Map<string, Site[]>();
   for (const site of sites) {
     if (site.modulePath === null) continue;
-    for (const name of namesOf(site, wrapper)) byName.set(name, [...(byName.get(name) ?? []), site]);
+    for (const name of pathsSeen(site, wrapper)) byName.set(name, [...(byName.get(name) ?? []), site]);
   }
   return byName;
 }

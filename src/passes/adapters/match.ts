@@ -14,7 +14,7 @@ import { bodyText, defineFunction } from './function-body.js';
 import { isOverridable } from './weight.js';
 
 /** The entry of the plan for a layer. */
-export interface Wanted {
+export interface PlannedLayer {
   readonly op: string;
   readonly factors: readonly Value[];
   readonly spec: AdapterSpec;
@@ -40,7 +40,7 @@ export interface FoundLayer {
  * Reads y = base(x, W) + x D, or base(x, W + D), with D the einsum of the factors and the factor s somewhere in the product,
  * however it is bracketed: all lowered forms, and equivalent ones. Returns the reason when the nodes compute anything else.
  */
-export function matchSum(model: Model, top: Node, wanted: Wanted): FoundLayer | string {
+export function matchSum(model: Model, top: Node, wanted: PlannedLayer): FoundLayer | string {
   const dense = matchDense(model, top, wanted);
   if (dense !== null) return dense;
   if (top.opKey !== 'Add') return `its output comes from ${top.opKey}, not from an Add`;
@@ -55,7 +55,7 @@ export function matchSum(model: Model, top: Node, wanted: Wanted): FoundLayer | 
 }
 
 /** The layer that reads W + D; null where the node is not the base or its weight is not such a sum. */
-function matchDense(model: Model, top: Node, wanted: Wanted): FoundLayer | string | null {
+function matchDense(model: Model, top: Node, wanted: PlannedLayer): FoundLayer | string | null {
   const base = baseLayer(top, wanted.op);
   const sum = base?.w?.producer;
   if (!base?.x || sum?.opKey !== 'Add') return null;
@@ -68,7 +68,7 @@ function matchDense(model: Model, top: Node, wanted: Wanted): FoundLayer | strin
   return typeof constants === 'string' ? constants : { identity, x, w, rest, attrs, constants };
 }
 
-interface Place {
+interface DeltaPlace {
   /** null where the delta is not multiplied by x */
   readonly x: Value | null;
   readonly attrs: FoundLayer['attrs'];
@@ -78,7 +78,12 @@ interface Place {
 }
 
 /** The constants that a value read which is s D, or s x D; or the reason why it is not that. */
-function matchDelta(model: Model, delta: Value, wanted: Wanted, place: Place): readonly Value[] | string {
+function matchDelta(
+  model: Model,
+  delta: Value,
+  wanted: PlannedLayer,
+  place: DeltaPlace,
+): readonly Value[] | string {
   const { x, attrs, scale, flipped } = place;
   const term = deltaTerm(wanted.spec.delta);
   const leaves = {
@@ -121,7 +126,7 @@ function scalar(model: Model, value: Value): number | null {
 }
 
 /** Reads a call of one of lotrc's functions: inputs are x, W, the factors and what else the base reads. */
-export function matchCall(model: Model, call: Node, wanted: Wanted): FoundLayer | string {
+export function matchCall(model: Model, call: Node, wanted: PlannedLayer): FoundLayer | string {
   const fn = model.functions.get(functionKey(call.domain, call.op, call.overload));
   if (!fn) return `the model has no function ${call.opKey}`;
   const { spec, factors } = wanted;

@@ -7,9 +7,9 @@ import { encodeFloats } from '../../ir/values.js';
 import { removeDeadIn } from '../dce.js';
 import { inferShapes } from '../infer-shapes.js';
 import { definePass } from '../pipeline.js';
+import type { FusedOperator } from './fused-operator.js';
 import { geluAt } from './gelu.js';
 import { normAt } from './norm.js';
-import type { Raised } from './raised.js';
 
 /** ONNX Runtime's kernels of the raised operators take this element type on every provider. */
 const ELEMENT = 'f32';
@@ -39,7 +39,7 @@ export function canonicalise(model: Model, mayUse: MayUse = defined): number {
   return count;
 }
 
-function raise(model: Model, raised: Raised, mayUse: MayUse, ones: Map<string, Value>): boolean {
+function raise(model: Model, raised: FusedOperator, mayUse: MayUse, ones: Map<string, Value>): boolean {
   const { root, inputs, op, domain, attrs } = raised;
   const { type } = inputs[0];
   const [output] = root.outputs;

@@ -2,8 +2,8 @@ import { attrString } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
 import { own } from '../../ir/keys.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
+import type { FusedOperator } from './fused-operator.js';
 import { matches, polynomialOf } from './polynomial.js';
-import type { Raised } from './raised.js';
 
 /** A form of GELU: x (1 + f(u(x))) / 2. */
 interface Form {
@@ -26,7 +26,7 @@ const TOLERANCE = 1e-4;
 const MOST_STEPS = 5;
 
 /** The GELU whose error function or hyperbolic tangent this node is; null when it is something else. */
-export function geluAt(node: Node): Raised | null {
+export function geluAt(node: Node): FusedOperator | null {
   const form = own(FORMS, node.opKey);
   const [u, f] = [node.inputs[0], node.outputs[0]];
   if (!form || !u || !f || !node.graph) return null;
@@ -48,7 +48,7 @@ function argumentOf(u: Value, form: Form): Value | null {
 }
 
 /** Follows the only readers of f until the product is complete. */
-function rootOf(f: Value, x: Value, form: Form, graph: Graph): Raised | null {
+function rootOf(f: Value, x: Value, form: Form, graph: Graph): FusedOperator | null {
   let at = f;
   for (let step = 0; step < MOST_STEPS; step++) {
     const [use, ...others] = [...at.uses];

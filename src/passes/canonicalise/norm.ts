@@ -4,13 +4,13 @@ import type { Node, Value } from '../../ir/model.js';
 import { staticShape, type TensorType } from '../../ir/shape.js';
 import { dataOf, integersOf, scalarOf } from './constants.js';
 import { onlyReader, plain, readOnlyWithin } from './follow.js';
-import type { Raised } from './raised.js';
+import type { FusedOperator } from './fused-operator.js';
 
 /**
  * The layer or RMS normalisation whose standard deviation or root mean square this Sqrt computes, over the last axes;
  * null when it is something else. y = (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon) w + b, or without means and b.
  */
-export function normAt(node: Node): Raised | null {
+export function normAt(node: Node): FusedOperator | null {
   if (node.opKey !== 'Sqrt' || !node.graph) return null;
   const spread = spreadOf(node);
   if (!spread) return null;

@@ -19,14 +19,14 @@ interface Weights {
   readonly one: Value;
 }
 
-interface Kind {
+interface RecurrentOp {
   readonly gates: number;
   readonly states: number;
   readonly activations: readonly string[];
   readonly cell: (node: Node) => Cell;
 }
 
-const KINDS: Readonly<Record<string, Kind>> = {
+const KINDS: Readonly<Record<string, RecurrentOp>> = {
   RNN: { gates: 1, states: 1, activations: ['Tanh'], cell: () => plain },
   LSTM: { gates: 4, states: 2, activations: ['Sigmoid', 'Tanh', 'Tanh'], cell: () => longShort },
   GRU: {

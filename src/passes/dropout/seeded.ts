@@ -52,9 +52,9 @@ export function seedDropout(graph: Graph, dropouts: readonly Node[], draw: Value
   }
 }
 
-type Kind = 'rows' | 'columns';
+type LineKind = 'rows' | 'columns';
 
-function replace(b: Field, node: Node, keys: readonly Value[], line: (kind: Kind) => State): void {
+function replace(b: Field, node: Node, keys: readonly Value[], line: (kind: LineKind) => State): void {
   const [x, ratio, training] = node.inputs as [Value, Value | null, Value];
   const keyed = (value: Value, key: Value) => b.mod(b.add(value, key));
   const [rowA, rowC] = line('rows');
@@ -105,7 +105,7 @@ function ratioOf(b: Field, ratio: Value): Value {
 }
 
 /** Two hashes of every row number or column number of a node's input: vectors. Equal extents share them. */
-function lineOf(b: Field, { inputs }: Node, kind: Kind, key: State, held: Map<string, State>): State {
+function lineOf(b: Field, { inputs }: Node, kind: LineKind, key: State, held: Map<string, State>): State {
   const x = inputs[0]!;
   const dims = shapeOf(x);
   const chosen = dims && (kind === 'rows' ? dims.slice(0, -1) : dims.slice(-1));
@@ -125,7 +125,7 @@ function lineOf(b: Field, { inputs }: Node, kind: Kind, key: State, held: Map<st
 }
 
 /** Number of rows or columns of a value, int32 of rank 0. A value of rank 0 is one row of one column. */
-function extentOf(b: Field, x: Value, kind: Kind, rank: number | null): Value {
+function extentOf(b: Field, x: Value, kind: LineKind, rank: number | null): Value {
   if (rank === 0 || (rank === 1 && kind === 'rows')) return b.i32(1);
   const shape = b.one('Shape', [x]);
   const last = b.cast(b.one('Gather', [shape, b.index(-1)], { axis: attrInt(0) }), 'i32');

@@ -18,7 +18,7 @@ import { declaredOp } from '../../ir/ops/index.js';
 import { shapeText } from '../../ir/shape.js';
 import { alphaOf, isSet } from './base-attrs.js';
 import { functionOf, holderOf, Origins, type Stored } from './constant.js';
-import { BY_GROUPS, type OtherOp, otherLinear } from './other-ops.js';
+import { BY_GROUPS, type SpecialLinear, specialLinear } from './special-linears.js';
 import { equationOf, MATRIX, stackMember } from './stacked.js';
 
 /** A node that multiplies by a weight. `problem` says, given the layer's name, why no adapter can go there. */
@@ -43,7 +43,7 @@ export interface Candidate {
 
 /** The node that delivers the result of a linear layer whose product `node` computes. */
 export function resultOf(node: Node): Node {
-  return otherLinear(node)?.result?.(node) ?? node;
+  return specialLinear(node)?.result?.(node) ?? node;
 }
 
 /**
@@ -89,14 +89,14 @@ function isProduct(node: Node): boolean {
 
 /** The input by which a linear operator multiplies; null for any other operator. */
 export function weightInput(node: Node): number | null {
-  return isProduct(node) ? 1 : (otherLinear(node)?.weight ?? null);
+  return isProduct(node) ? 1 : (specialLinear(node)?.weight ?? null);
 }
 
 function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
   // what delivers nothing is not a layer
   if (origins.isCall(node) || node.outputs.length === 0) return [];
   if (node.opKey === 'Einsum') return einsum(node, origins);
-  const other = otherLinear(node);
+  const other = specialLinear(node);
   const found = other
     ? [other.weight, ...(other.more ?? [])].map((input) => otherCandidate(node, other, input, origins))
     : isProduct(node)
@@ -131,7 +131,7 @@ function einsum(node: Node, origins: Origins): readonly Candidate[] {
 }
 
 /** A weight of an operator that multiplies in its own way. */
-function otherCandidate(node: Node, other: OtherOp, input: number, origins: Origins): Candidate | null {
+function otherCandidate(node: Node, other: SpecialLinear, input: number, origins: Origins): Candidate | null {
   const operand = node.inputs[input];
   if (!operand || !origins.isConstant(operand)) return null;
   const stored = origins.stored(operand);
@@ -197,7 +197,7 @@ function convolution(node: Node, origins: Origins): Candidate | null {
 /** Why one of the other operators cannot take an adapter. */
 function otherProblem(
   node: Node,
-  { does, keeps, unless }: OtherOp,
+  { does, keeps, unless }: SpecialLinear,
   weight: number,
   stored: Stored | null,
   origins: Origins,
@@ -218,7 +218,7 @@ function otherProblem(
  */
 function tooWide(
   node: Node,
-  { weight, extents }: OtherOp,
+  { weight, extents }: SpecialLinear,
   stored: Stored | null,
   [inn, out]: readonly (number | null)[],
 ): Candidate['problem'] {

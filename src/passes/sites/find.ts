@@ -47,7 +47,7 @@ export interface Linears {
  * where those agree.
  */
 export function findLinears(model: Model, options: { readonly tie?: Tie | undefined } = {}): Linears {
-  const factors = factorNames(model);
+  const factors = adapterTensors(model);
   const products = findCandidates(model).filter((candidate) => !readsFactor(candidate, factors));
   const lora = findUnmergedLora(products);
   const candidates = withoutLora(products, lora);
@@ -194,7 +194,7 @@ function ordinalName(candidate: Candidate, ordinal: number): string {
 }
 
 /** Tensors of the adapters that the model carries. */
-function factorNames(model: Model): ReadonlySet<string> {
+function adapterTensors(model: Model): ReadonlySet<string> {
   const rows = readPlan(model)?.plans.flatMap(({ groups, sites }) => [...groups, ...sites]) ?? [];
   return new Set(rows.flatMap(({ factors }) => Object.values(factors)));
 }

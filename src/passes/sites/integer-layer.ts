@@ -61,7 +61,7 @@ function onlyReader(node: Node): Node | null {
 }
 
 /** Names of the three nodes and the values between them, for the nodes to come back as they were. */
-export function namesOf({ product, tail: [cast, scale] }: IntegerLayer): readonly string[] {
+export function innerNames({ product, tail: [cast, scale] }: IntegerLayer): readonly string[] {
   return [product.outputs[0]!.name, cast.name, cast.outputs[0]!.name, scale.name];
 }
 

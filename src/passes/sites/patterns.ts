@@ -49,7 +49,7 @@ export function parsePattern(text: string, option: string): Pattern {
  * The names of a layer that patterns see. A wrapper segment that was dropped from every path may be written or left
  * out: both forms match.
  */
-export function namesOf(site: Named, wrapper: string): readonly string[] {
+export function pathsSeen(site: Named, wrapper: string): readonly string[] {
   const own = [site.modulePath ?? site.id, ...(site.aliases ?? [])];
   return wrapper === '' ? own : [...own, ...own.map((name) => `${wrapper}.${name}`)];
 }

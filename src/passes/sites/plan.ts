@@ -23,7 +23,7 @@ import { findLinears, type Linears } from './find.js';
 import { groupBy } from './group-by.js';
 import { groupSites } from './groups.js';
 import { halfOf, refuseFedHalf } from './half-factors.js';
-import { ALL_LINEAR, namesOf, nearestPaths, parsePattern, pathParts } from './patterns.js';
+import { ALL_LINEAR, nearestPaths, parsePattern, pathParts, pathsSeen } from './patterns.js';
 import { digestIfThere, weightDigest } from './reading.js';
 import { remarksOn } from './remarks.js';
 import { type Chosen, chooseSites, type Selection } from './select.js';
@@ -269,7 +269,7 @@ function byPattern(
     seen.set(text, value);
     const pattern = parsePattern(text, option);
     const matches = (site: Site) =>
-      pattern.kind === 'all-linear' || namesOf(site, wrapper).some((name) => pattern.matches(name));
+      pattern.kind === 'all-linear' || pathsSeen(site, wrapper).some((name) => pattern.matches(name));
     if (!chosen.some(({ site }) => matches(site))) {
       const near = nearestPaths(
         text,

@@ -15,11 +15,11 @@ import {
   ALL_LINEAR,
   layerNumber,
   type Named,
-  namesOf,
   nearestPaths,
   type Pattern,
   parseLayers,
   parsePattern,
+  pathsSeen,
 } from './patterns.js';
 import type { Site } from './site.js';
 
@@ -52,7 +52,7 @@ export function chooseSites(linears: Linears, selection: Selection): Selected {
   const { sites, refused, wrapper } = linears;
   if (sites.length === 0) fail(noLinears({ refused: refused.map(noteOf), ...linears.instead() }));
   const matches = (pattern: Pattern, site: Named) =>
-    namesOf(site, wrapper).some((name) => pattern.matches(name));
+    pathsSeen(site, wrapper).some((name) => pattern.matches(name));
 
   const targets = readTargets(selection.targets ?? [ALL_LINEAR]);
   const all = targets.some(({ kind }) => kind === 'all-linear');
@@ -166,7 +166,9 @@ function failUnmatched(target: Pattern, misses: readonly RefusedSite[], linears:
             : `${count} linear layer${count === 1 ? '' : 's'} cannot carry an adapter, and the others are output heads, which must be named`;
     return fail(noMatch({ option: '--target', pattern: target.text, near, why, notes: refused.map(noteOf) }));
   }
-  const other = linears.others().find((site) => namesOf(site, wrapper).some((name) => target.matches(name)));
+  const other = linears
+    .others()
+    .find((site) => pathsSeen(site, wrapper).some((name) => target.matches(name)));
   if (other) fail(notLinear({ ...other, layer: other.modulePath ?? other.id }));
   return fail(noMatch({ option: '--target', pattern: target.text, near: nearestPaths(target.text, sites) }));
 }

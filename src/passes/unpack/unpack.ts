@@ -24,18 +24,18 @@ interface Unpacking {
   readonly views: Views;
 }
 
-interface Row {
+interface Unpacker {
   /** whether a node may hide a layer; types need not be known */
   readonly wants: (node: Node, origins: Origins) => boolean;
   /** makes the replacements of the node's outputs, before it; null: the node is of a form that stays */
   readonly unpack: (b: GraphBuilder, node: Node, given: Unpacking) => readonly Value[] | null;
 }
 
-const readsStored: Row['wants'] = (node, origins) =>
+const readsStored: Unpacker['wants'] = (node, origins) =>
   node.inputs.some((input) => input && origins.stored(input));
-const PRODUCT: Row = { wants: readsPart, unpack: (b, node, { views }) => unpackProduct(b, node, views) };
+const PRODUCT: Unpacker = { wants: readsPart, unpack: (b, node, { views }) => unpackProduct(b, node, views) };
 
-const TABLE: ReadonlyMap<string, Row> = new Map<string, Row>([
+const TABLE: ReadonlyMap<string, Unpacker> = new Map<string, Unpacker>([
   ['MatMul', PRODUCT],
   ['Gemm', PRODUCT],
   ['com.microsoft::FusedMatMul', PRODUCT],

@@ -103,7 +103,7 @@ export function classesText(map: LabelMap | null): string | null {
 }
 
 /** The names of the classes in their order; null where labels are numbers. */
-export const namesOf = (map: LabelMap | null): readonly string[] | null =>
+export const labelNames = (map: LabelMap | null): readonly string[] | null =>
   map?.kind === 'names' ? map.names : null;
 
 const isInteger = (text: string): boolean => /^-?\d{1,9}$/.test(text);

@@ -15,7 +15,7 @@ import type { LabelMap } from './labels.js';
 import { tokenizeText, windowDataset } from './language.js';
 import { languageDataset } from './language-rows.js';
 import { pairDataset } from './pairs.js';
-import { type Kind, unusedOptions } from './reads.js';
+import { type DataKind, unusedOptions } from './reads.js';
 import { jsonLines, noRecords, type Row, type Rows, tableRows } from './records.js';
 import { seq2seqDataset } from './seq2seq.js';
 import { type DataFile, Source, type Watch } from './source.js';
@@ -112,7 +112,7 @@ async function readData(
   const { rows, length } = fixedExtents(graph);
   const classes = classesOf(graph);
   const extension = extname(file).toLowerCase();
-  const unused = (kind: Kind) =>
+  const unused = (kind: DataKind) =>
     unusedOptions({
       kind,
       table: extension === '.csv' || extension === '.tsv',

@@ -1,10 +1,10 @@
 import { TASKS, type Task } from './tasks.js';
 
 /** What a data file is. */
-export type Kind = 'tensors' | 'plain' | Task;
+export type DataKind = 'tensors' | 'plain' | Task;
 
 /** Options of reading, and the kinds of data that have a use for each. */
-const READERS: Readonly<Record<string, readonly Kind[]>> = {
+const READERS: Readonly<Record<string, readonly DataKind[]>> = {
   tokenizer: ['plain', ...TASKS],
   textField: ['label', 'text'],
   pairField: ['label'],
@@ -31,7 +31,7 @@ const READERS: Readonly<Record<string, readonly Kind[]>> = {
   decoderStart: ['seq2seq'],
 };
 
-const KINDS: Readonly<Record<Kind, string>> = {
+const KINDS: Readonly<Record<DataKind, string>> = {
   tensors: 'the data is ready tensors',
   plain: 'the data is plain text',
   label: 'the data is texts with labels',
@@ -43,7 +43,7 @@ const KINDS: Readonly<Record<Kind, string>> = {
 };
 
 export interface Reading {
-  readonly kind: Kind;
+  readonly kind: DataKind;
   /** a table, not JSON Lines */
   readonly table: boolean;
   /** labels are numbers */

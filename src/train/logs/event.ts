@@ -55,7 +55,7 @@ export function encodeSettings(wallTime: number, settings: Settings): Uint8Array
 
 /** An event with its scalars; events of other kinds have none. Throws a plain Error when the bytes are not Event. */
 export function decodeEvent(bytes: Uint8Array): ScalarEvent {
-  const found: Found = { scalars: new Map(), settings: null };
+  const found: EventValues = { scalars: new Map(), settings: null };
   let [wallTime, step, restart] = [0, 0, false];
   for (const { tag, reader } of fields(bytes)) {
     if (tag === 9) wallTime = reader.double();
@@ -72,7 +72,7 @@ function stepOf(step: number): number {
   return step;
 }
 
-interface Found {
+interface EventValues {
   readonly scalars: Map<string, number>;
   settings: Settings | null;
 }
@@ -83,11 +83,11 @@ function sessionStatus(bytes: Uint8Array): number {
   return status;
 }
 
-function decodeSummary(bytes: Uint8Array, into: Found): void {
+function decodeSummary(bytes: Uint8Array, into: EventValues): void {
   for (const { tag, reader } of fields(bytes)) if (tag === 10) decodeValue(reader.bytes(), into);
 }
 
-function decodeValue(bytes: Uint8Array, into: Found): void {
+function decodeValue(bytes: Uint8Array, into: EventValues): void {
   let name = '';
   let value: number | null = null;
   let plugin: Plugin = { name: '', content: new Uint8Array() };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { parseModel, printModel } from '../../../src/ir/text/index.js';
-import { notShown } from '../../../src/ir/text/not-shown.js';
+import { omittedFields } from '../../../src/ir/text/omitted-fields.js';
 
 /** A main graph around a list of nodes. */
 const body = (nodes: string, head = 'g (float[2] x) => ()'): string => `${head} {\n${nodes}\n}`;
@@ -74,7 +74,7 @@ test('subgraphs see the values around them', () => {
 test('what the text could not show stays counted', () => {
   const text = printModel(parseModel(`${body('')}\n#@ not_shown unknown_fields: 3, sparse_initializers: 1`));
   expect(text.split('\n').at(-2)).toBe('#@ not_shown sparse_initializers: 1, unknown_fields: 3');
-  expect(notShown(parseModel(text))).toEqual(
+  expect(omittedFields(parseModel(text))).toEqual(
     new Map([
       ['unknown_fields', 3],
       ['sparse_initializers', 1],

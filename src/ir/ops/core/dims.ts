@@ -86,7 +86,7 @@ function polyOf(dim: number | string): Poly {
   return poly;
 }
 
-function namesOf(key: string): string[] {
+function namesIn(key: string): string[] {
   return key === '' ? [] : key.split(SEPARATOR);
 }
 
@@ -96,12 +96,12 @@ function textOf(poly: Poly): Dim {
   const constant = poly.get('') ?? 0;
   if (!Number.isSafeInteger(constant)) return null;
   if (keys.length === 0) return constant;
-  if (keys.length === 1 && constant === 0 && poly.get(keys[0]!) === 1 && namesOf(keys[0]!).length === 1)
+  if (keys.length === 1 && constant === 0 && poly.get(keys[0]!) === 1 && namesIn(keys[0]!).length === 1)
     return keys[0]!;
   let text = '';
   for (const key of keys) {
     const coefficient = poly.get(key)!;
-    const names = namesOf(key);
+    const names = namesIn(key);
     if (!Number.isSafeInteger(coefficient) || names.length > MAX_DEGREE || !names.every(isFactor))
       return null;
     const size = [...(Math.abs(coefficient) === 1 ? [] : [Math.abs(coefficient)]), ...names].join('*');
@@ -122,7 +122,7 @@ export function addDim(a: Dim, b: Dim): Dim {
 }
 
 function times(a: string, b: string): string {
-  return a === '' || b === '' ? a + b : joinNames([...namesOf(a), ...namesOf(b)]);
+  return a === '' || b === '' ? a + b : joinNames([...namesIn(a), ...namesIn(b)]);
 }
 
 export function mulDim(a: Dim, b: Dim): Dim {
@@ -149,8 +149,8 @@ export function sameExtent(a: Dim, b: Dim): boolean {
 
 /** The monomial `term` with the names of `key` taken out; null when one is missing. */
 function without(term: string, key: string): string | null {
-  const names = namesOf(term);
-  for (const name of namesOf(key)) {
+  const names = namesIn(term);
+  for (const name of namesIn(key)) {
     const at = names.indexOf(name);
     if (at < 0) return null;
     names.splice(at, 1);

@@ -7,17 +7,17 @@ import { labelOf } from '../tensor-label.js';
  * What a model holds and its text does not: kind -> count. Fields that the IR does not model exist only in the binary
  * form; the last line of the text counts them, and a model read from text remembers that they are missing.
  */
-export type NotShown = ReadonlyMap<string, number>;
+export type OmittedFields = ReadonlyMap<string, number>;
 
-const remembered = new WeakMap<Model, NotShown>();
+const remembered = new WeakMap<Model, OmittedFields>();
 
 /** For the parser: what the model that the text shows had besides. */
-export function rememberNotShown(model: Model, counts: NotShown): void {
+export function rememberOmitted(model: Model, counts: OmittedFields): void {
   remembered.set(model, counts);
 }
 
 /** Counts what `printModel` leaves out. For a model read from text: what was left out when that was printed. */
-export function notShown(model: Model): NotShown {
+export function omittedFields(model: Model): OmittedFields {
   const counts = new Map<string, number>(remembered.get(model));
   const add = (kind: string, by: number): void => {
     if (by > 0) counts.set(kind, (counts.get(kind) ?? 0) + by);

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Model } from '../model.js';
-import type { Place } from './graph-write.js';
+import type { TensorPlacer } from './graph-write.js';
 
 /** Below this many bytes the copy of a whole file gains nothing. */
 const WHOLE_FROM = 16 << 20;
@@ -8,7 +8,7 @@ const WHOLE_FROM = 16 << 20;
 const WHOLE_SHARE = 0.9;
 
 /** A file of the base that an output's data file begins as a copy of. */
-export interface WholeFile {
+export interface CopiedFile {
   readonly path: string;
   readonly size: number;
 }
@@ -18,7 +18,7 @@ export interface WholeFile {
  * bytes of them, when they are nearly all of it. The system copies a whole file several times faster than a program that
  * reads and writes its parts, or shares its blocks where the file system can. Only external data counts.
  */
-export function wholeFile(model: Model, place: Place): WholeFile | null {
+export function fileToCopy(model: Model, place: TensorPlacer): CopiedFile | null {
   const wanted = new Map<string, Map<number, number>>();
   for (const graph of model.everyGraph()) {
     for (const [name, { constant }] of graph.initializers) {
@@ -29,7 +29,7 @@ export function wholeFile(model: Model, place: Place): WholeFile | null {
       wanted.set(path, ranges.set(offset, constant.byteLength));
     }
   }
-  let best: (WholeFile & { readonly used: number }) | null = null;
+  let best: (CopiedFile & { readonly used: number }) | null = null;
   for (const [path, ranges] of wanted) {
     if (!existsSync(path)) continue; // reported when a tensor of it is read
     const { size } = statSync(path);

@@ -4,7 +4,7 @@ import { allOpDefs } from '../../ir/ops/index.js';
 import { INTEGER_PRODUCT, integerLayer } from './integer-layer.js';
 
 /** An operator that multiplies by a weight in its own way; without `keeps` an adapter reads x and adds to y. */
-export interface OtherOp extends LinearFacts {
+export interface SpecialLinear extends LinearFacts {
   /** why a node cannot take one although others of its kind can; null when it can */
   readonly unless?: (node: Node) => string | null;
   /** the node that delivers the layer's result, when it is another */
@@ -21,7 +21,7 @@ const ATTENTION = 'projects query, key and value inside the operator';
 export const BY_GROUPS = 'is a convolution by groups of channels';
 
 /** Operators that lotrc has no declaration of. */
-const UNDECLARED: readonly (readonly [string, OtherOp])[] = [
+const UNDECLARED: readonly (readonly [string, SpecialLinear])[] = [
   ['QLinearMatMul', { weight: 3, keeps: INTEGER }],
   ['com.microsoft::MatMulFpQ4', { weight: 1, keeps: PACKED }],
   ['com.microsoft::MatMulInteger16', { weight: 1, keeps: INTEGER }],
@@ -38,14 +38,14 @@ const UNDECLARED: readonly (readonly [string, OtherOp])[] = [
 ];
 
 /** A product of integers is a layer together with the nodes around it. */
-const WITH_OTHERS: Partial<OtherOp> = {
+const WITH_OTHERS: Partial<SpecialLinear> = {
   unless: (node) => (integerLayer(node) ? null : INTEGER),
   result: (node) => integerLayer(node)?.tail[1] ?? node,
 };
 
 /** Linear operators besides matrix products and convolutions that take an adapter as they are. */
-const TABLE: ReadonlyMap<string, OtherOp> = new Map([
-  ...allOpDefs().flatMap(({ name, linear }): (readonly [string, OtherOp])[] =>
+const TABLE: ReadonlyMap<string, SpecialLinear> = new Map([
+  ...allOpDefs().flatMap(({ name, linear }): (readonly [string, SpecialLinear])[] =>
     linear && (!linear.form || linear.keeps)
       ? [[name, name === INTEGER_PRODUCT ? { ...linear, ...WITH_OTHERS } : linear]]
       : [],
@@ -54,6 +54,6 @@ const TABLE: ReadonlyMap<string, OtherOp> = new Map([
 ]);
 
 /** The row for a node, or null when it is not such an operator. */
-export function otherLinear(node: Node): OtherOp | null {
+export function specialLinear(node: Node): SpecialLinear | null {
   return TABLE.get(node.opKey) ?? null;
 }

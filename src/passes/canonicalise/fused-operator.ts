@@ -2,7 +2,7 @@ import type { Attr } from '../../ir/attr.js';
 import type { Node, Value } from '../../ir/model.js';
 
 /** What a root node is, as one operator. */
-export interface Raised {
+export interface FusedOperator {
   /** the last node of the decomposed form: its output becomes the operator's */
   readonly root: Node;
   /** x first, then values or, where the decomposed form has no scale, a constant of ones of that shape */
