@@ -2,7 +2,8 @@ import type { Range } from '../../options/range.js';
 
 /**
  * The arithmetic that updates are written in. Training graphs realise it as ONNX nodes, kernels as expressions on single
- * elements, tests as float64. Numbers that depend on neither gradients nor the step are computed in double.
+ * elements, tests as float64. Numbers that are known when a graph or kernel is made are computed in double; kernels take
+ * an optimizer's numbers as float32 when a step runs.
  */
 export interface Elementwise<T> {
   number(value: number): T;
