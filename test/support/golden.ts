@@ -24,7 +24,7 @@ import { makeFile } from './files.js';
 /** Where the cases of this repository are. */
 export const GOLDEN = resolve(import.meta.dirname, '../../golden');
 /** the area of the cases of single passes (golden-passes.ts), which are files and have no command lines */
-const PASSES = 'passes';
+export const PASSES = 'passes';
 const INPUT = 'input.onnxtxt';
 
 export interface Case {
@@ -170,10 +170,10 @@ function adapterText(
   return `${lines.join('\n')}\n`;
 }
 
-type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
 /** JSON in which everything that fits on a line of `width` characters is on one. */
-function json(value: Json, indent: string, width = 100): string {
+export function json(value: Json, indent: string, width = 100): string {
   const line = JSON.stringify(value);
   if (indent.length + line.length <= width || typeof value !== 'object' || value === null) return line;
   const inner = `${indent}  `;
