@@ -18,7 +18,7 @@ import type { Position } from './checkpoint.js';
 import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
-import type { DataFile } from './data/source.js';
+import type { RecordFile } from './data/source.js';
 import { TASKS } from './data/tasks.js';
 import type { TrainingPlan } from './loop.js';
 import type { LossScale } from './loss-scale.js';
@@ -39,7 +39,7 @@ const from0 = fits<number>('a number from 0', (value) => Number.isFinite(value) 
 /** An object of `run.json`: a setting that this version does not know would be lost, so it is refused. */
 const settings = <T>(fields: Parameters<typeof object<T>>[0]): Schema<T> => object<T>(fields, 'refused');
 
-const file = settings<DataFile>({ file: text, sha256: text });
+const file = settings<RecordFile>({ file: text, sha256: text });
 
 const fields = settings<Fields>({
   text: later(text, FIELDS.text),

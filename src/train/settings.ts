@@ -6,7 +6,7 @@ import { writeAtomically } from '../ir/files/atomic.js';
 import { readJsonFile } from '../ir/files/schema.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
-import type { DataFile } from './data/source.js';
+import type { RecordFile } from './data/source.js';
 import type { TrainingPlan } from './loop.js';
 import { settingsSchema } from './settings-schema.js';
 
@@ -15,12 +15,12 @@ export interface Settings {
   readonly version: 1;
   /** of signature.json */
   readonly training: string;
-  readonly data: DataFile;
-  readonly evalData: DataFile | null;
+  readonly data: RecordFile;
+  readonly evalData: RecordFile | null;
   readonly evalSplit: number;
   readonly reading: DataOptions;
   /** by its contents: other ids are other data, whatever the name of the file */
-  readonly tokenizer: DataFile | null;
+  readonly tokenizer: RecordFile | null;
   readonly batchSize: number;
   readonly plan: TrainingPlan;
   readonly ep: 'cpu' | 'cuda' | 'webgpu';
@@ -28,7 +28,7 @@ export interface Settings {
   readonly inputs: Readonly<Record<string, string>>;
   readonly labels: LabelMap | null;
   /** files next to the tokenizer that say how texts become tokens; absent in runs of older versions */
-  readonly tokenizerFiles?: readonly DataFile[];
+  readonly tokenizerFiles?: readonly RecordFile[];
 }
 
 const FILE = 'run.json';

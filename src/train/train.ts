@@ -18,7 +18,7 @@ import { type Position, readPosition } from './checkpoint.js';
 import { type Dataset, subset } from './data/dataset.js';
 import { type DataOptions, type OpenedData, openData } from './data/open.js';
 import { shuffled } from './data/order.js';
-import { type DataFile, type ReadProgress, Source } from './data/source.js';
+import { type ReadProgress, type RecordFile, Source } from './data/source.js';
 import type { Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
 import { requireFinite } from './finite.js';
@@ -271,7 +271,7 @@ async function openAll(request: TrainRequest, run: TrainingRun, held: Settings |
   events.opened(first);
   let data = first.dataset;
   let evalData: Dataset | null = null;
-  let evalFile: DataFile | null = null;
+  let evalFile: RecordFile | null = null;
   if (request.evalData !== null) {
     const second = await opened(request.evalData, first.labels);
     for (const note of second.notes) events.note(note);

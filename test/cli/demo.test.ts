@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { CONTEXT, Corpus, decode, encode, MODEL, STEPS } from '../../cli/dev/demo/charlm.js';
 import { continued } from '../../cli/dev/demo/sample.js';
-import { emitWords, filesOf, type Recipe, rateAt, rewriteWords, tune } from '../../cli/dev/demo/tune.js';
+import { type DemoRecipe, emitWords, filesOf, rateAt, rewriteWords, tune } from '../../cli/dev/demo/tune.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { toF32 } from '../../src/ir/values.js';
 import { short } from '../../src/train/logs/ticks.js';
@@ -35,7 +35,7 @@ test('windows lie in the text, inputs and labels one character apart', () => {
 const RECIPES = [
   { method: 'lotr', rank: 8, rate: 1e-2, torch: 1.757 },
   { method: 'lora', rank: 1, rate: 1e-2, torch: 1.764 },
-] satisfies Recipe[];
+] satisfies DemoRecipe[];
 
 test.each(allOrFirst(RECIPES))(
   '$method r=$rank starts at the loss that PyTorch has and learns',

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { surveyFile } from '../../cli/dev/survey/file.js';
 import { type Checked, checkGradient } from '../../cli/dev/survey/gradient-check.js';
-import type { Row } from '../../cli/dev/survey/row.js';
+import type { SurveyRow } from '../../cli/dev/survey/row.js';
 import { supervise } from '../../cli/dev/survey/supervise.js';
 import { faults, refusals, summary, table } from '../../cli/dev/survey/table.js';
 import { makeInputs } from '../../src/backends/ort/inputs.js';
@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** Cells as text: the code where there is one, and no numbers that depend on the machine. */
-function plain(row: Row): Record<string, string> {
+function plain(row: SurveyRow): Record<string, string> {
   return Object.fromEntries(
     Object.entries(row).map(([column, { kind, code, text }]) => [
       column,

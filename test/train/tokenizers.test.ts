@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Pipeline } from '../../src/train/data/tokenizer/pipeline.js';
+import { TokenizerPipeline } from '../../src/train/data/tokenizer/pipeline.js';
 import { readTokenizer } from '../../src/train/data/tokenizer.js';
 import { checkIds } from '../../src/train/ids.js';
 import type { Port } from '../../src/train/signature.js';
@@ -90,7 +90,7 @@ describe('what a tokenizer.json asks for and is not known is refused by name', (
   const base = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null };
   const words = { type: 'WordLevel', vocab: { a: 0, b: 1 }, unk_token: '[UNK]' };
   const bpe = { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'] };
-  const made = (fields: object) => new Pipeline('t.json', { ...base, model: words, ...fields });
+  const made = (fields: object) => new TokenizerPipeline('t.json', { ...base, model: words, ...fields });
   test.each([
     [
       { normalizer: { type: 'Sequence', normalizers: [{ type: 'NFC' }, { type: 'Rot13' }] } },

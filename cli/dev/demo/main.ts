@@ -9,7 +9,7 @@ import { wrap } from '../../wrap.js';
 import { CONTEXT, Corpus, MODEL, STEPS } from './charlm.js';
 import { continued } from './sample.js';
 import { command, Show } from './show.js';
-import { emitWords, filesOf, type Recipe, rewriteWords, type Tuned, tune } from './tune.js';
+import { type DemoRecipe, emitWords, filesOf, rewriteWords, type Tuned, tune } from './tune.js';
 
 /** `npm run demo`: a small language model moves from one author to another, and the cost is shown. */
 
@@ -18,8 +18,8 @@ const PYTORCH_BEFORE = 2.331;
 const NEAR = 0.02;
 const PROMPT = 'In the year ';
 
-const main: Recipe = { method: 'lotr', rank: 8, rate: 1e-2, torch: 1.757 };
-const others: readonly Recipe[] = [
+const main: DemoRecipe = { method: 'lotr', rank: 8, rate: 1e-2, torch: 1.757 };
+const others: readonly DemoRecipe[] = [
   { method: 'lora', rank: 1, rate: 1e-2, torch: 1.764 },
   { method: 'lotr', rank: 32, rate: 1e-2, torch: 1.659 },
   { method: 'lora', rank: 8, rate: 5e-3, torch: 1.664 },
@@ -103,7 +103,7 @@ for (const tuned of all.slice(1)) near(tuned);
 const seconds = (performance.now() - started) / 1000;
 show.say(`\n${seconds.toFixed(0)} s on ${threads} threads. The files are in ${folder}`);
 
-async function trained(recipe: Recipe): Promise<Tuned> {
+async function trained(recipe: DemoRecipe): Promise<Tuned> {
   return tune(recipe, {
     folder,
     corpus,
@@ -121,6 +121,6 @@ function near({ recipe, after }: Tuned): void {
   show.check(after < recipe.torch + NEAR, what);
 }
 
-function label({ method, rank }: Recipe): string {
+function label({ method, rank }: DemoRecipe): string {
   return `${method === 'lotr' ? 'LoTR' : 'LoRA'} r=${rank}`;
 }

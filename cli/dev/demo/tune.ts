@@ -6,7 +6,7 @@ import { TrainingRun } from '../../../src/train/run.js';
 import { type Corpus, MODEL, STEPS } from './charlm.js';
 
 /** One way to adapt the model. */
-export interface Recipe {
+export interface DemoRecipe {
   readonly method: 'lotr' | 'lora';
   readonly rank: number;
   readonly rate: number;
@@ -15,7 +15,7 @@ export interface Recipe {
 }
 
 export interface Tuned {
-  readonly recipe: Recipe;
+  readonly recipe: DemoRecipe;
   readonly parameters: number;
   readonly before: number;
   readonly after: number;
@@ -24,7 +24,7 @@ export interface Tuned {
 }
 
 /** The files of one recipe. */
-export function filesOf({ method, rank }: Recipe, folder: string) {
+export function filesOf({ method, rank }: DemoRecipe, folder: string) {
   const stem = join(folder, `${method}-r${rank}`);
   return {
     model: `${stem}.onnx`,
@@ -36,14 +36,14 @@ export function filesOf({ method, rank }: Recipe, folder: string) {
 }
 
 /** scale = rank: the product of the factors counts whole, as in the PyTorch runs. */
-export function rewriteWords(recipe: Recipe, folder: string): readonly string[] {
+export function rewriteWords(recipe: DemoRecipe, folder: string): readonly string[] {
   const { method, rank } = recipe;
   const words = ['rewrite', MODEL, '--method', method, '--rank', `${rank}`, '--scale', `${rank}`];
   return [...words, '--init', 'fan-in', '-o', filesOf(recipe, folder).model];
 }
 
 /** No clipping, as in the PyTorch runs. Memory is not a concern at this size, so nothing is computed twice. */
-export function emitWords(recipe: Recipe, folder: string): readonly string[] {
+export function emitWords(recipe: DemoRecipe, folder: string): readonly string[] {
   const { model, train } = filesOf(recipe, folder);
   return [
     ...['emit', 'onnx-train', model, '-o', train],
@@ -75,7 +75,7 @@ export interface TuneOptions {
 }
 
 /** Trains in the recipe's training directory and leaves the adapter file and the logs next to it. */
-export async function tune(recipe: Recipe, options: TuneOptions): Promise<Tuned> {
+export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<Tuned> {
   const { folder, corpus, threads, steps = STEPS, onProgress } = options;
   const files = filesOf(recipe, folder);
   const run = TrainingRun.open(files.train, { threads });
@@ -118,7 +118,11 @@ export async function tune(recipe: Recipe, options: TuneOptions): Promise<Tuned>
   }
 }
 
-function logsOf({ method, rank, rate }: Recipe, parameters: number, folder: string): readonly TrainingLog[] {
+function logsOf(
+  { method, rank, rate }: DemoRecipe,
+  parameters: number,
+  folder: string,
+): readonly TrainingLog[] {
   const about = { model: 'charlm.onnx', method, task: 'moby-dick', lr: rate, rank, seed: 0, parameters };
   return openLogs(folder, {
     ...about,

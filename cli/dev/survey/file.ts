@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import type { Column, Row, Told } from './row.js';
+import type { SurveyColumn, SurveyRow, Told } from './row.js';
 import { type Limits, supervise } from './supervise.js';
 
 const LIMITS: Limits = { seconds: 120, bytes: 3 * 2 ** 30 };
 
 /** Surveys one file in a process of its own. Where that crashes, hangs or takes too much, the column it was at is a fault. */
-export async function surveyFile(path: string, limits: Limits = LIMITS): Promise<Row> {
+export async function surveyFile(path: string, limits: Limits = LIMITS): Promise<SurveyRow> {
   const { stdout, stderr, trouble } = await supervise(program(), [path], limits);
-  const row: Row = {};
-  let at: Column = 'loads';
+  const row: SurveyRow = {};
+  let at: SurveyColumn = 'loads';
   for (const line of stdout.split('\n')) {
     // a process that was ended may leave half a line
     if (!line.endsWith('}')) continue;

@@ -9,7 +9,7 @@ import { findLinears } from '../../../src/passes/sites/find.js';
 import { unpackLayers } from '../../../src/passes/unpack/unpack.js';
 import { adapt } from './adapt.js';
 import { type Compared, compareOnSome } from './inputs.js';
-import type { Cell, Column, Told } from './row.js';
+import type { Cell, SurveyColumn, Told } from './row.js';
 import { trains } from './trains.js';
 
 /** Largest relative difference that other sums of the same numbers explain. */
@@ -22,7 +22,7 @@ function tell(told: Told): void {
 }
 
 /** Answers one column. A diagnostic becomes a refusal, anything else that is thrown a fault. */
-async function column(name: Column, step: () => string | Promise<string>): Promise<boolean> {
+async function column(name: SurveyColumn, step: () => string | Promise<string>): Promise<boolean> {
   tell({ column: name, begun: true });
   const cell = await answered(step);
   tell({ column: name, cell });

@@ -1,6 +1,6 @@
 /** The questions that are asked of every file, in this order. */
 export const COLUMNS = ['loads', 'round trip', 'sites', 'rewrites', 'equals base', 'trains'] as const;
-export type Column = (typeof COLUMNS)[number];
+export type SurveyColumn = (typeof COLUMNS)[number];
 
 /** What was found out about one file in one column. */
 export interface Cell {
@@ -12,9 +12,9 @@ export interface Cell {
 }
 
 /** Columns that were not reached are absent. */
-export type Row = Partial<Record<Column, Cell>>;
+export type SurveyRow = Partial<Record<SurveyColumn, Cell>>;
 
 /** What the process that surveys one file prints, a line each: columns as they are begun and answered. */
 export type Told =
-  | { readonly column: Column; readonly begun: true }
-  | { readonly column: Column; readonly cell: Cell };
+  | { readonly column: SurveyColumn; readonly begun: true }
+  | { readonly column: SurveyColumn; readonly cell: Cell };

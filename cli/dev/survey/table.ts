@@ -1,9 +1,9 @@
-import { type Cell, COLUMNS, type Column, type Row } from './row.js';
+import { type Cell, COLUMNS, type SurveyColumn, type SurveyRow } from './row.js';
 
 export interface Surveyed {
   /** relative to where the survey was told to look */
   readonly file: string;
-  readonly row: Row;
+  readonly row: SurveyRow;
 }
 
 /** Lengths at which cells and examples are cut. */
@@ -36,7 +36,10 @@ export function summary(files: readonly Surveyed[]): string {
 
 /** Refusals by column, code and reason (names and numbers apart), the most frequent first, with one example each. */
 export function refusals(files: readonly Surveyed[]): string {
-  const found = new Map<string, { column: Column; code: string; count: number; file: string; cell: Cell }>();
+  const found = new Map<
+    string,
+    { column: SurveyColumn; code: string; count: number; file: string; cell: Cell }
+  >();
   for (const { file, row } of files) {
     for (const column of COLUMNS) {
       const cell = row[column];
@@ -48,7 +51,7 @@ export function refusals(files: readonly Surveyed[]): string {
       else found.set(key, { column, code, count: 1, file, cell });
     }
   }
-  const order = (column: Column): number => COLUMNS.indexOf(column);
+  const order = (column: SurveyColumn): number => COLUMNS.indexOf(column);
   const rows = [...found.values()]
     .sort((a, b) => order(a.column) - order(b.column) || b.count - a.count || (a.code < b.code ? -1 : 1))
     .map(({ column, code, count, file, cell }) => [

@@ -17,7 +17,7 @@ const SMALL = 1 << 16;
  * A protobuf message under construction: encoded fields, ranges to be copied from the input, and tensor payloads that
  * are streamed. Its length is known before anything is written, so messages of any size are written in one pass.
  */
-export class Message {
+export class ProtoMessage {
   length = 0;
   readonly #parts: Part[] = [];
   #writer = protobuf.Writer.create();
@@ -50,10 +50,10 @@ export class Message {
   }
 
   entry(field: number, key: string, value: string): this {
-    return this.message(field, new Message().string(1, key).string(2, value));
+    return this.message(field, new ProtoMessage().string(1, key).string(2, value));
   }
 
-  message(field: number, inner: Message): this {
+  message(field: number, inner: ProtoMessage): this {
     inner.#flush();
     this.#writer.uint32(tag(field)).uint32(inner.length);
     this.#flush();

@@ -6,7 +6,7 @@ import { type Graph, type GraphFunction, type Model, type Node, nodePath, type V
 import type { TensorData } from '../tensor.js';
 import { labelOf } from '../tensor-label.js';
 import type { CarriedInfo } from '../value.js';
-import { Message } from './encode.js';
+import { ProtoMessage } from './encode.js';
 import { carriedEntries } from './entries.js';
 import { encodeTensor, type Placement } from './tensor-write.js';
 import { encodeType } from './types.js';
@@ -29,8 +29,8 @@ export class ModelEncoder {
     readonly canonical = false,
   ) {}
 
-  model(model: Model): Message {
-    const out = new Message();
+  model(model: Model): ProtoMessage {
+    const out = new ProtoMessage();
     out.int(1, model.irVersion).text(2, model.producerName).text(3, model.producerVersion);
     out.text(4, model.domain);
     if (model.modelVersion !== null) out.int(5, model.modelVersion);
@@ -58,8 +58,8 @@ export class ModelEncoder {
     return out.raw(unknown.filter(({ field }) => field >= 25));
   }
 
-  graph(graph: Graph): Message {
-    const out = new Message();
+  graph(graph: Graph): ProtoMessage {
+    const out = new ProtoMessage();
     for (const node of graph.nodes) this.#node(out, 1, node);
     out.text(2, graph.name);
     for (const value of graph.initializers.values()) this.#initializer(out, value);
@@ -73,8 +73,8 @@ export class ModelEncoder {
     return out;
   }
 
-  function(fn: GraphFunction): Message {
-    const out = new Message().text(1, fn.name);
+  function(fn: GraphFunction): ProtoMessage {
+    const out = new ProtoMessage().text(1, fn.name);
     for (const input of fn.graph.inputs) out.string(4, input.name);
     for (const output of fn.graph.outputs) out.string(5, output.name);
     for (const name of fn.attributes) out.string(6, name);
@@ -90,12 +90,12 @@ export class ModelEncoder {
     return out.raw(fn.carried?.unknown ?? []);
   }
 
-  #node(out: Message, field: number, node: Node): void {
+  #node(out: ProtoMessage, field: number, node: Node): void {
     if (!this.canonical && !node.edited && node.carried) {
       out.copy(node.carried);
       return;
     }
-    const inner = new Message();
+    const inner = new ProtoMessage();
     for (const input of node.inputs) inner.string(1, input?.name ?? '');
     for (const output of node.outputs) inner.string(2, output.name);
     inner.text(3, node.name).text(4, node.op);
@@ -111,14 +111,14 @@ export class ModelEncoder {
     out.message(field, inner.raw(unknown));
   }
 
-  #attr(out: Message, field: number, name: string, attr: HeldAttr): void {
+  #attr(out: ProtoMessage, field: number, name: string, attr: HeldAttr): void {
     const nested = attr.kind === 'graph' || attr.kind === 'graphs';
     const same = nested ? ![attr.value].flat().some((graph) => (graph as Graph).edited) : true;
     if (attr.carried && (attr.kind === 'raw' || (same && !this.canonical))) {
       out.copy(attr.carried);
       return;
     }
-    const inner = new Message().string(1, name);
+    const inner = new ProtoMessage().string(1, name);
     if (attr.kind === 'float') inner.float(2, attr.value);
     else if (attr.kind === 'int') inner.int(3, attr.value);
     else if (attr.kind === 'string') inner.bytes(4, attr.value);
@@ -137,7 +137,7 @@ export class ModelEncoder {
     out.message(field, inner.raw(attr.carried?.unknown ?? []));
   }
 
-  #initializer(out: Message, value: Value): void {
+  #initializer(out: ProtoMessage, value: Value): void {
     const data = value.constant!;
     const placement = this.place(value.name, data);
     const { carried } = data;
@@ -145,7 +145,7 @@ export class ModelEncoder {
     else out.message(5, encodeTensor(value.name, data, placement ?? asRead(data)));
   }
 
-  #infos(out: Message, field: number, values: readonly Value[], read: readonly CarriedInfo[]): void {
+  #infos(out: ProtoMessage, field: number, values: readonly Value[], read: readonly CarriedInfo[]): void {
     const held = new Map(read.map(({ value, carried }) => [value, carried]));
     for (const value of values) {
       const carried = held.get(value);
@@ -154,7 +154,7 @@ export class ModelEncoder {
     }
   }
 
-  #info(out: Message, field: number, { value, carried }: CarriedInfo): void {
+  #info(out: ProtoMessage, field: number, { value, carried }: CarriedInfo): void {
     if (!this.canonical && !value.infoEdited) out.copy(carried);
     else out.message(field, encodeInfo(value, carried).raw(carried.unknown));
   }
@@ -167,8 +167,8 @@ function asRead(data: TensorData): Placement {
 }
 
 /** A ValueInfoProto. A type that was not edited is the one that this list gave: lists may know more or less of a shape. */
-function encodeInfo(value: Value, carried?: Carried): Message {
-  const out = new Message().string(1, value.name);
+function encodeInfo(value: Value, carried?: Carried): ProtoMessage {
+  const out = new ProtoMessage().string(1, value.name);
   if (carried && !value.typeEdited) out.raw(typeFields(carried));
   else if (value.type) out.bytes(2, encodeType(value.type));
   out.text(3, value.docString);
@@ -189,8 +189,8 @@ function typeFields({ source, offset, length }: Carried): RawField[] {
   return found;
 }
 
-function encodeOpset(domain: string, version: number): Message {
-  return new Message().text(1, domain).int(2, version);
+function encodeOpset(domain: string, version: number): ProtoMessage {
+  return new ProtoMessage().text(1, domain).int(2, version);
 }
 
 /** AttributeProto.AttributeType */

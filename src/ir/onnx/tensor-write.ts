@@ -1,7 +1,7 @@
 import { dtypeToOnnx } from '../dtype.js';
 import type { TensorData } from '../tensor.js';
 import { labelOf } from '../tensor-label.js';
-import { Message } from './encode.js';
+import { ProtoMessage } from './encode.js';
 
 /** Where a tensor's elements go: into the message, or to a place in a file named relative to the output. */
 export type Placement =
@@ -9,8 +9,8 @@ export type Placement =
   | { readonly kind: 'external'; readonly entries: readonly (readonly [string, string])[] };
 
 /** A TensorProto. Name, documentation, metadata and unknown fields of a tensor that was read travel along. */
-export function encodeTensor(name: string, data: TensorData, placement: Placement): Message {
-  const out = new Message();
+export function encodeTensor(name: string, data: TensorData, placement: Placement): ProtoMessage {
+  const out = new ProtoMessage();
   for (const dim of data.shape) out.int(1, dim);
   out.int(2, dtypeToOnnx(data.dtype));
   if (data.dtype === 'string') for (const item of data.strings()) out.bytes(6, item);

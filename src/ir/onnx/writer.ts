@@ -7,7 +7,7 @@ import { type Output, writeAtomically } from '../files/atomic.js';
 import type { Model } from '../model.js';
 import type { ByteSink } from '../tensor.js';
 import { fileToCopy } from './copied-file.js';
-import type { Message } from './encode.js';
+import type { ProtoMessage } from './encode.js';
 import { ModelEncoder } from './graph-write.js';
 import { copyRange, FileSource } from './source.js';
 import { DataFile, placement } from './weights.js';
@@ -118,7 +118,7 @@ export function encodeModel(model: Model, options: { readonly canonical?: boolea
         data.carried?.external ? { kind: 'inline' } : data.carried ? null : { kind: 'inline' },
       options.canonical ?? false,
     );
-    const message: Message = encoder.model(model);
+    const message: ProtoMessage = encoder.model(model);
     message.writeTo(sink);
   }
   return Buffer.concat(chunks);

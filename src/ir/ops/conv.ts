@@ -23,7 +23,7 @@ import {
   tensorAt,
   unknownDims,
 } from './core/rules.js';
-import { type Frame, frameOf, padsBefore, windowExtents, windowOf } from './core/window.js';
+import { frameOf, padsBefore, type WindowFrame, windowExtents, windowOf } from './core/window.js';
 
 /** Convolutions. */
 
@@ -41,7 +41,7 @@ function kernelOf(b: GradBuilder, w: Value, given: readonly number[] | undefined
   );
 }
 
-function ofInput(b: GradBuilder, dy: Value, x: Value, w: Value, frame: Frame, group: number): Value {
+function ofInput(b: GradBuilder, dy: Value, x: Value, w: Value, frame: WindowFrame, group: number): Value {
   const { kernel, strides, dilations, before, after } = frame;
   const wide = b.one('ConvTranspose', [dy, w], {
     kernel_shape: attrInts(kernel),
@@ -74,7 +74,7 @@ function ofFilters(
   narrow: Value,
   wide: Value,
   like: Value,
-  frame: Frame,
+  frame: WindowFrame,
   group: number,
 ): Value {
   const { kernel, strides, dilations, before, after } = frame;
@@ -216,7 +216,7 @@ function transposedFrame(
   x: Value,
   kernel: readonly number[],
   a: AttrsOf<'ConvTranspose'>,
-): Frame {
+): WindowFrame {
   const same = a.auto_pad === 'SAME_UPPER' || a.auto_pad === 'SAME_LOWER';
   const wanted = a.output_shape?.slice(-kernel.length);
   const frame = frameOf(b, x, kernel, { ...a, auto_pad: a.auto_pad === 'VALID' ? 'VALID' : 'NOTSET' });
@@ -241,7 +241,7 @@ function ofTransposedInput(
   dy: Value,
   x: Value,
   w: Value,
-  { kernel, strides, dilations, before, after }: Frame,
+  { kernel, strides, dilations, before, after }: WindowFrame,
   { group, output_padding: extra = [] }: AttrsOf<'ConvTranspose'>,
 ): Value {
   const wide = b.one('Conv', [dy, w], {

@@ -8,7 +8,14 @@ import { attributes, extraOutput, input, unaryVjp, type Vjp } from './core/gradi
 import { extentAt, floats, range, slice, unsqueeze } from './core/gradient-shape.js';
 import { fromIndex, offset, reduce, stridesOf } from './core/nd.js';
 import { attrs, need, one, rankIn, rule, tensorAt, typeOf } from './core/rules.js';
-import { type Frame, frameOf, padsBefore, type WindowAttrs, windowExtents, windowOf } from './core/window.js';
+import {
+  frameOf,
+  padsBefore,
+  type WindowAttrs,
+  type WindowFrame,
+  windowExtents,
+  windowOf,
+} from './core/window.js';
 import { scatterAdd } from './gather.js';
 
 /** Pooling over windows and over all positions. */
@@ -150,7 +157,7 @@ export const MaxPool = op(
 );
 
 interface Reach {
-  readonly frame: Frame;
+  readonly frame: WindowFrame;
   readonly s: number;
   /** the first place that counts, and how many places after the last element count */
   readonly first: number;
@@ -184,7 +191,7 @@ function places(
 }
 
 /** dy divided by the number of places of each window, which is a product over the axes. */
-function shares(b: GradBuilder, node: Node, dy: Value, frame: Frame, a: AttrsOf<'AveragePool'>): Value {
+function shares(b: GradBuilder, node: Node, dy: Value, frame: WindowFrame, a: AttrsOf<'AveragePool'>): Value {
   const [x, y] = [input(node, 0), node.outputs[0]!];
   const { kernel, before, after } = frame;
   const explicit = a.auto_pad !== 'SAME_UPPER' && a.auto_pad !== 'SAME_LOWER';

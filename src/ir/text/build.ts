@@ -5,7 +5,7 @@ import { fail } from '../diagnostics.js';
 import type { Graph, Node } from '../model.js';
 import { MemorySource } from '../onnx/source.js';
 import { setLabel } from '../tensor-label.js';
-import type { GraphDraft, Note } from './drafts.js';
+import type { GraphDraft, TextNote } from './drafts.js';
 import type { Lexer } from './lexer.js';
 
 /**
@@ -113,7 +113,7 @@ export function withDocs(
 }
 
 /** Documentation of a graph itself. */
-export function describeGraph(graph: Graph, note: Note): void {
+export function describeGraph(graph: Graph, note: TextNote): void {
   graph.docString = note.docString;
   if (note.metadata.size > 0) graph.metadata = note.metadata;
 }

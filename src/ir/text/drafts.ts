@@ -32,11 +32,11 @@ export interface NodeDraft {
   readonly attrs: readonly (readonly [string, HeldAttr])[];
   /** the graphs of the attributes */
   readonly graphs: readonly GraphDraft[];
-  readonly note: Note;
+  readonly note: TextNote;
 }
 
 /** The entries of a `#@` note. */
-export interface Note {
+export interface TextNote {
   docString: string;
   metadata: ReadonlyMap<string, string>;
   origin: Origin | null;
@@ -45,6 +45,6 @@ export interface Note {
 interface NoteDraft {
   readonly target: 'value' | 'tensor';
   readonly name: string;
-  readonly note: Note;
+  readonly note: TextNote;
   readonly at: number;
 }

@@ -1,4 +1,4 @@
-import type { Note } from './drafts.js';
+import type { TextNote } from './drafts.js';
 import type { Lexer } from './lexer.js';
 import { parseEntries, parseString } from './tensor-parse.js';
 
@@ -7,13 +7,13 @@ export interface ParsedNote {
   readonly target: 'node' | 'graph' | 'function' | 'value' | 'tensor' | 'attr';
   /** of the value, tensor or attribute */
   readonly name: string;
-  readonly note: Note;
+  readonly note: TextNote;
 }
 
 const NAMED: readonly ParsedNote['target'][] = ['value', 'tensor', 'attr'];
 const TARGETS: readonly ParsedNote['target'][] = ['graph', 'function', ...NAMED];
 
-export function emptyNote(): Note {
+export function emptyNote(): TextNote {
   return { docString: '', metadata: new Map(), origin: null };
 }
 
@@ -26,7 +26,7 @@ interface NoteHost {
  * `#@ [target [name]] key: value, ...` with the keys doc_string, metadata_props, origin and pass. Several notes on one
  * node add up in `node`. Throws LOTR1401.
  */
-export function parseNote(host: NoteHost, node: Note): ParsedNote {
+export function parseNote(host: NoteHost, node: TextNote): ParsedNote {
   const { lex } = host;
   lex.need('#@', 'before a note');
   let word = wordOf(lex);

@@ -4,7 +4,7 @@ import { fail } from '../diagnostics.js';
 import { Graph, GraphFunction, Model } from '../model.js';
 import { type AttrHost, parseAttr, parseInt64 } from './attr-parse.js';
 import { describeGraph, fillGraph, withDocs } from './build.js';
-import type { GraphDraft, InfoDraft, NodeDraft, Note } from './drafts.js';
+import type { GraphDraft, InfoDraft, NodeDraft, TextNote } from './drafts.js';
 import { Lexer } from './lexer.js';
 import { emptyNote, parseNote } from './notes.js';
 import { rememberOmitted } from './omitted-fields.js';
@@ -77,7 +77,7 @@ class Parser implements AttrHost {
   }
 
   /** `(inputs) => (outputs) <initializers and types> { nodes }` */
-  graph(name: string, note: Note = emptyNote()): GraphDraft {
+  graph(name: string, note: TextNote = emptyNote()): GraphDraft {
     const { lex } = this;
     if (++this.#depth > MAX_NESTING) fail(textNesting({ ...lex.place(lex.start), limit: MAX_NESTING }));
     const draft: GraphDraft = {
@@ -131,7 +131,7 @@ class Parser implements AttrHost {
   }
 
   /** `[label] outputs = domain.Op:overload <attributes> (inputs)`, attributes possibly last. */
-  #node(note: Note, docs: ReadonlyMap<string, string>): NodeDraft {
+  #node(note: TextNote, docs: ReadonlyMap<string, string>): NodeDraft {
     const { lex } = this;
     let label = '';
     if (lex.take('[')) {

@@ -1,10 +1,10 @@
 import type { Node, Value } from '../../ir/model.js';
 import { attributes } from '../../ir/ops/core/gradient.js';
 import { attend, joinHeads, repeatHeads, splitHeads } from './heads.js';
-import { dimsOf, type Lowering } from './lowering.js';
+import { dimsOf, type OpLowering } from './lowering.js';
 
 /** Attention (operator sets 23 and later), without a past: outputs y and the keys and values per head. */
-export function lowerAttention(b: Lowering, node: Node): readonly Value[] {
+export function lowerAttention(b: OpLowering, node: Node): readonly Value[] {
   const a = attributes(node, 'Attention');
   const [q, k, v] = node.inputs as Value[];
   const flat = dimsOf(q!)!.length === 3;

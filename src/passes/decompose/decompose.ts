@@ -18,7 +18,7 @@ import { inferShapes } from '../infer-shapes.js';
 import { definePass } from '../pipeline.js';
 import { lowerAttention } from './attention.js';
 import { lowerGroupQueryAttention } from './group-query-attention.js';
-import { Lowering, type Shared } from './lowering.js';
+import { OpLowering, type Shared } from './lowering.js';
 import { lowerMsAttention } from './ms-attention.js';
 import { lowerMultiHeadAttention } from './multi-head-attention.js';
 import { lowerRecurrent } from './recurrent.js';
@@ -26,7 +26,7 @@ import { lowerRecurrent } from './recurrent.js';
 /** How one operator is lowered: which forms are not lowered, and what replaces the outputs of the others. */
 interface Entry {
   readonly problem: FormProblem;
-  readonly lower: (b: Lowering, node: Node) => readonly Value[];
+  readonly lower: (b: OpLowering, node: Node) => readonly Value[];
 }
 
 const TABLE: Readonly<Record<string, Entry>> = {
@@ -69,7 +69,7 @@ function lower(model: Model, node: Node, shared: Shared): boolean {
   const type = node.inputs[0]?.type;
   if (!entry || type?.kind !== 'tensor' || !isFloat(type.dtype)) return false;
   if ((model.opsets.get('') ?? 0) < DECOMPOSED_SINCE || entry.problem(node) !== null) return false;
-  const b = new Lowering(node, type.dtype, shared);
+  const b = new OpLowering(node, type.dtype, shared);
   const made = entry.lower(b, node);
   for (const [index, output] of node.outputs.entries()) {
     const fresh = made[index];

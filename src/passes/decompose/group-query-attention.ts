@@ -2,13 +2,13 @@ import { attrInt } from '../../ir/attr.js';
 import type { Node, Value } from '../../ir/model.js';
 import { attributes } from '../../ir/ops/core/gradient.js';
 import { attend, joinHeads, repeatHeads, splitHeads } from './heads.js';
-import { dimsOf, type Lowering } from './lowering.js';
+import { dimsOf, type OpLowering } from './lowering.js';
 
 /**
  * com.microsoft GroupQueryAttention without a past: query i of a row sees the keys up to i, and none after the row's
  * length. Outputs y and the (rotated) keys and the values per head.
  */
-export function lowerGroupQueryAttention(b: Lowering, node: Node): readonly Value[] {
+export function lowerGroupQueryAttention(b: OpLowering, node: Node): readonly Value[] {
   const a = attributes(node, 'com.microsoft::GroupQueryAttention');
   const [heads, own] = [a.num_heads, a.kv_num_heads];
   const first = node.inputs[0]!;
@@ -40,7 +40,7 @@ export function lowerGroupQueryAttention(b: Lowering, node: Node): readonly Valu
 }
 
 /** (batch, 1, queries, keys) booleans. `last` holds the last key of each row, counted from 0. */
-function visible(b: Lowering, x: Value, last: Value): Value {
+function visible(b: OpLowering, x: Value, last: Value): Value {
   const make = (): Value => {
     const ends = b.reshape(b.cast(last, 'i64'), [-1, 1, 1, 1]);
     const within = b.one('Not', [b.one('Greater', [b.positions(x, 1), ends])]);
@@ -51,7 +51,7 @@ function visible(b: Lowering, x: Value, last: Value): Value {
 }
 
 /** The rotation as an operator of its own, which has a gradient rule; positions start at 0. */
-function rotate(b: Lowering, node: Node, x: Value, heads: number, size: number): Value {
+function rotate(b: OpLowering, node: Node, x: Value, heads: number, size: number): Value {
   const a = attributes(node, 'com.microsoft::GroupQueryAttention');
   const [cos, sin, ids] = [node.inputs[7]!, node.inputs[8]!, b.ints([0])];
   const rotated = 2 * (dimsOf(cos)![1] as number);

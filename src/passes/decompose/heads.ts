@@ -1,20 +1,20 @@
 import { attrInt } from '../../ir/attr.js';
 import type { DType } from '../../ir/dtype.js';
 import type { Value } from '../../ir/model.js';
-import type { Lowering } from './lowering.js';
+import type { OpLowering } from './lowering.js';
 
 /** (batch, seq, heads*d) -> (batch, heads, seq, d) */
-export function splitHeads(b: Lowering, x: Value, heads: number): Value {
+export function splitHeads(b: OpLowering, x: Value, heads: number): Value {
   return b.transpose(b.reshape(x, [0, 0, heads, -1]), 0, 2, 1, 3);
 }
 
 /** (batch, heads, seq, d) -> (batch, seq, heads*d); d is the extent of the last axis. */
-export function joinHeads(b: Lowering, x: Value, heads: number, d: number): Value {
+export function joinHeads(b: OpLowering, x: Value, heads: number, d: number): Value {
   return b.reshape(b.transpose(x, 0, 2, 1, 3), [0, 0, heads * d]);
 }
 
 /** (batch, own, seq, d) -> (batch, heads, seq, d): each head is repeated for every query head that shares it. */
-export function repeatHeads(b: Lowering, x: Value, own: number, heads: number, d: number): Value {
+export function repeatHeads(b: OpLowering, x: Value, own: number, heads: number, d: number): Value {
   if (own === heads) return x;
   const single = b.reshape(b.reshape(x, [0, own, -1]), [0, own, 1, -1]);
   const repeated = b.one('Expand', [single, b.ints([1, 1, heads / own, 1])]);
@@ -43,7 +43,7 @@ export interface Attended {
  * softmax(scale q k^T, capped, + bias where allowed) v -> (batch, heads, queries, e). Masked scores are finite, so that
  * neither the softmax nor its gradient is NaN in a row without any key; such a row gives zeros, as in ONNX Runtime.
  */
-export function attend(b: Lowering, { q, k, v, scale, softcap, allowed, bias, full }: Attended): Value {
+export function attend(b: OpLowering, { q, k, v, scale, softcap, allowed, bias, full }: Attended): Value {
   const low = b.scalar(lowest(b.dtype));
   let scores = b.one('MatMul', [b.mul(q, b.scalar(scale)), b.transpose(k, 0, 1, 3, 2)]);
   if (softcap > 0) {
@@ -66,7 +66,7 @@ export function attend(b: Lowering, { q, k, v, scale, softcap, allowed, bias, fu
 }
 
 /** The largest element of each row, the axis kept. */
-function best(b: Lowering, x: Value): Value {
+function best(b: OpLowering, x: Value): Value {
   // axes became an input of ReduceMax in opset 18
   return b.opset >= 18
     ? b.same('ReduceMax', [x, b.ints([-1])], { keepdims: attrInt(1) })

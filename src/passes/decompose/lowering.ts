@@ -13,7 +13,7 @@ export type Shared = Map<string, Value>;
 const AS_INPUT = 13;
 
 /** Makes the nodes that replace one node, before it. */
-export class Lowering extends GraphBuilder {
+export class OpLowering extends GraphBuilder {
   readonly #shared: Shared;
 
   /** `dtype` is the floating-point element type that the node computes in. */

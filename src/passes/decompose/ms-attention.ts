@@ -1,11 +1,11 @@
 import type { Node, Value } from '../../ir/model.js';
 import { attributes } from '../../ir/ops/core/gradient.js';
 import { attend, joinHeads, splitHeads } from './heads.js';
-import { dimsOf, type Lowering } from './lowering.js';
+import { dimsOf, type OpLowering } from './lowering.js';
 import { paddingBias, sumOf } from './padding.js';
 
 /** com.microsoft Attention without a past: the packed projection, then attention per head. */
-export function lowerMsAttention(b: Lowering, node: Node): readonly Value[] {
+export function lowerMsAttention(b: OpLowering, node: Node): readonly Value[] {
   const a = attributes(node, 'com.microsoft::Attention');
   const [x, weights, bias, mask] = node.inputs as [Value, Value, Value | null, Value | null];
   const width = dimsOf(weights)![1] as number;

@@ -1,11 +1,11 @@
 import type { Node, Value } from '../../ir/model.js';
 import { attributes } from '../../ir/ops/core/gradient.js';
 import { attend, joinHeads, splitHeads } from './heads.js';
-import { dimsOf, type Lowering } from './lowering.js';
+import { dimsOf, type OpLowering } from './lowering.js';
 import { paddingBias, sumOf } from './padding.js';
 
 /** com.microsoft MultiHeadAttention without a past: outputs y and the keys and values per head. */
-export function lowerMultiHeadAttention(b: Lowering, node: Node): readonly Value[] {
+export function lowerMultiHeadAttention(b: OpLowering, node: Node): readonly Value[] {
   const a = attributes(node, 'com.microsoft::MultiHeadAttention');
   const heads = a.num_heads;
   const given = node.inputs.slice(0, 3) as Value[];

@@ -1,5 +1,5 @@
 import type { Value } from '../../ir/model.js';
-import { dimsOf, type Lowering } from './lowering.js';
+import { dimsOf, type OpLowering } from './lowering.js';
 
 /** The number that com.microsoft operators add to the scores of masked keys by default. */
 const FILTER = -10000;
@@ -10,7 +10,7 @@ const FILTER = -10000;
  * which positive ones count. `k` has its keys along `axis`. Layers that read the same mask share the bias.
  */
 export function paddingBias(
-  b: Lowering,
+  b: OpLowering,
   mask: Value,
   k: Value,
   axis: number,
@@ -28,17 +28,17 @@ export function paddingBias(
 }
 
 /** (batch, 1, 1, keys) or (batch, 1, queries, keys) int64 */
-function wide(b: Lowering, mask: Value, rank: number): Value {
+function wide(b: OpLowering, mask: Value, rank: number): Value {
   return b.unsqueeze(b.cast(mask, 'i64'), rank === 2 ? [1, 2] : [1]);
 }
 
 /** (batch, 1, 1, keys) booleans: key j counts when j < length */
-function shorter(b: Lowering, lengths: Value, k: Value, axis: number): Value {
+function shorter(b: OpLowering, lengths: Value, k: Value, axis: number): Value {
   const last = b.reshape(b.cast(lengths, 'i64'), [-1, 1, 1, 1]);
   return b.one('Greater', [last, b.positions(k, axis)]);
 }
 
 /** The sum of the biases that there are. */
-export function sumOf(b: Lowering, x: Value | null, y: Value | null): Value | null {
+export function sumOf(b: OpLowering, x: Value | null, y: Value | null): Value | null {
   return x && y ? b.add(x, y) : (x ?? y);
 }

@@ -3,7 +3,7 @@ import { GraphBuilder } from '../../ir/builder.js';
 import { Graph, type Node, type Value } from '../../ir/model.js';
 import { attrsOf } from '../../ir/ops/core/attrs.js';
 import { tensorType, type ValueType } from '../../ir/shape.js';
-import { dimsOf, type Lowering } from './lowering.js';
+import { dimsOf, type OpLowering } from './lowering.js';
 
 /** One round of a cell: from the share of x in the gates, the last state and the weights, the next state; h comes first. */
 type Cell = (c: GraphBuilder, gates: Value, state: readonly Value[], by: Weights) => readonly Value[];
@@ -45,7 +45,7 @@ function resetsBehind(node: Node): boolean {
  * LSTM, GRU or RNN as a Scan over the rounds, one for each direction; the share of x in the gates is one product before
  * it.
  */
-export function lowerRecurrent(b: Lowering, node: Node): readonly Value[] {
+export function lowerRecurrent(b: OpLowering, node: Node): readonly Value[] {
   const kind = KINDS[node.op]!;
   const [x, w, r] = node.inputs as [Value, Value, Value];
   const a = attrsOf(node as Node<'LSTM'>);
@@ -120,7 +120,7 @@ interface Rounds {
 
 /** The Scan: the state after the last round, and h after each. */
 function scan(
-  b: Lowering,
+  b: OpLowering,
   { cell, weights, gates, states, mask, backwards }: Rounds,
 ): { readonly last: readonly Value[]; readonly all: Value } {
   const { names } = b.graph;
@@ -202,7 +202,7 @@ function mixed(c: GraphBuilder, h: Value, z: Value, n: Value): Value {
 
 /** The two biases (2 * rows) as one for all rounds, and the part of the second that is added after the product. */
 function biasOf(
-  b: Lowering,
+  b: OpLowering,
   both: Value,
   rows: number,
   hidden: number,
@@ -219,19 +219,19 @@ function biasOf(
 }
 
 /** Zeros (batch, hidden). */
-function zeroState(b: Lowering, x: Value, hidden: number): Value {
+function zeroState(b: OpLowering, x: Value, hidden: number): Value {
   const batch = b.reshape(b.extent(x, 1), [1]);
   const shape = b.one('Concat', [batch, b.ints([hidden])], { axis: attrInt(0) });
   return b.one('Expand', [b.scalar(0), shape]);
 }
 
 /** (seq, batch, 1): whether a row is longer than the number of the round. */
-function maskOf(b: Lowering, x: Value, lengths: Value): Value {
+function maskOf(b: OpLowering, x: Value, lengths: Value): Value {
   const rounds = b.reshape(b.positions(x, 0), [-1, 1]);
   return b.unsqueeze(b.one('Less', [rounds, b.cast(lengths, 'i64')]), [2]);
 }
 
-function split(b: Lowering, c: GraphBuilder, x: Value, extents: readonly number[]): readonly Value[] {
+function split(b: OpLowering, c: GraphBuilder, x: Value, extents: readonly number[]): readonly Value[] {
   const axis = { axis: attrInt(1) };
   const outputs = extents.length;
   return c.opset >= 13

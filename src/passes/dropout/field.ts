@@ -22,7 +22,7 @@ const ROUND_KEYS = [5, 37, 18, 52, 29, 44];
 export type State = readonly [Value, Value];
 
 /** Nodes that compute with residues modulo `PRIME`, kept as float32. Constants are made once in the whole graph. */
-export class Field extends GraphBuilder {
+export class MaskField extends GraphBuilder {
   readonly #constants: Map<string, Value>;
 
   constructor(graph: Graph, before: Node, constants: Map<string, Value>) {

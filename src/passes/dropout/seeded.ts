@@ -7,7 +7,7 @@ import { shapeOf, tensorType } from '../../ir/shape.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
-import { Field, PRIME, type State } from './field.js';
+import { MaskField, PRIME, type State } from './field.js';
 
 /** Ratio of Dropout when none is given. */
 const RATIO = 0.5;
@@ -29,7 +29,7 @@ export function seedDropout(graph: Graph, dropouts: readonly Node[], draw: Value
   const [first] = topologicalOrder(graph);
   if (!first || dropouts.length === 0) return;
   const constants = new Map<string, Value>();
-  const start = new Field(graph, first, constants);
+  const start = new MaskField(graph, first, constants);
   // the key of the draw, and four residues for each node
   const low = start.mod(draw);
   const high = start.mod(start.quotient(draw));
@@ -43,7 +43,7 @@ export function seedDropout(graph: Graph, dropouts: readonly Node[], draw: Value
   const lines = new Map<Graph, Map<string, State>>();
   for (const [number, node] of dropouts.entries()) {
     const own = node.graph!;
-    const b = new Field(own, node, constants);
+    const b = new MaskField(own, node, constants);
     const held = lines.get(own) ?? new Map<string, State>();
     lines.set(own, held);
     const at = b.index(number);
@@ -54,7 +54,7 @@ export function seedDropout(graph: Graph, dropouts: readonly Node[], draw: Value
 
 type LineKind = 'rows' | 'columns';
 
-function replace(b: Field, node: Node, keys: readonly Value[], line: (kind: LineKind) => State): void {
+function replace(b: MaskField, node: Node, keys: readonly Value[], line: (kind: LineKind) => State): void {
   const [x, ratio, training] = node.inputs as [Value, Value | null, Value];
   const keyed = (value: Value, key: Value) => b.mod(b.add(value, key));
   const [rowA, rowC] = line('rows');
@@ -99,13 +99,13 @@ function replace(b: Field, node: Node, keys: readonly Value[], line: (kind: Line
 }
 
 /** The ratio as float32, rank 0. */
-function ratioOf(b: Field, ratio: Value): Value {
+function ratioOf(b: MaskField, ratio: Value): Value {
   const known = constantScalar(ratio);
   return known === null ? b.one('Reshape', [b.cast(ratio, 'f32'), b.ints([])]) : b.f32(known);
 }
 
 /** Two hashes of every row number or column number of a node's input: vectors. Equal extents share them. */
-function lineOf(b: Field, { inputs }: Node, kind: LineKind, key: State, held: Map<string, State>): State {
+function lineOf(b: MaskField, { inputs }: Node, kind: LineKind, key: State, held: Map<string, State>): State {
   const x = inputs[0]!;
   const dims = shapeOf(x);
   const chosen = dims && (kind === 'rows' ? dims.slice(0, -1) : dims.slice(-1));
@@ -125,7 +125,7 @@ function lineOf(b: Field, { inputs }: Node, kind: LineKind, key: State, held: Ma
 }
 
 /** Number of rows or columns of a value, int32 of rank 0. A value of rank 0 is one row of one column. */
-function extentOf(b: Field, x: Value, kind: LineKind, rank: number | null): Value {
+function extentOf(b: MaskField, x: Value, kind: LineKind, rank: number | null): Value {
   if (rank === 0 || (rank === 1 && kind === 'rows')) return b.i32(1);
   const shape = b.one('Shape', [x]);
   const last = b.cast(b.one('Gather', [shape, b.index(-1)], { axis: attrInt(0) }), 'i32');
@@ -134,4 +134,4 @@ function extentOf(b: Field, x: Value, kind: LineKind, rank: number | null): Valu
 }
 
 /** The start of a hash, different for each purpose; `number` is small. */
-const tag = (b: Field, [s, t]: State, number: number): State => [s, b.add(t, b.f32(number))];
+const tag = (b: MaskField, [s, t]: State, number: number): State => [s, b.add(t, b.f32(number))];

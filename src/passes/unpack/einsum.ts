@@ -4,14 +4,14 @@ import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
 import { rankOf } from '../sites/constant.js';
-import { readWhole, transposed, type Views } from './views.js';
+import { type PartViews, readWhole, transposed } from './views.js';
 
 /**
  * MatMul in place of an Einsum that multiplies by a stored tensor: `bsi,io->bso`, attention kernels such as
  * `abc,cde->abde` and `abcd,cde->abe`, and all others in which the letters of the tensor are those of a matrix, its rows
  * summed and its columns new. Transposes and Reshapes are around the product where the axes need them.
  */
-export function unpackEinsum(b: GraphBuilder, node: Node, views: Views): readonly Value[] | null {
+export function unpackEinsum(b: GraphBuilder, node: Node, views: PartViews): readonly Value[] | null {
   const held = node.attrs.get('equation');
   if (held?.kind !== 'string' || node.inputs.length !== 2) return null;
   for (const product of asProducts(attrText(held.value))) {
@@ -22,7 +22,7 @@ export function unpackEinsum(b: GraphBuilder, node: Node, views: Views): readonl
 }
 
 /** An Einsum read as x W: letters of axes, and `...` for those without one. */
-export interface Product {
+export interface EinsumProduct {
   /** which operand is W */
   readonly weight: 0 | 1;
   readonly kernel: readonly string[];
@@ -37,7 +37,7 @@ export interface Product {
 }
 
 /** The readings of an equation as a product with a matrix; the second operand as the matrix comes first. */
-export function asProducts(equation: string): readonly Product[] {
+export function asProducts(equation: string): readonly EinsumProduct[] {
   const [left = '', right, more] = equation.replaceAll(/\s/g, '').split('->');
   const operands = left.split(',').map(tokensOf);
   if (operands.length !== 2 || more !== undefined || operands.includes(null)) return [];
@@ -71,7 +71,12 @@ function implicitResult(tokens: readonly string[]): readonly string[] {
   return [...(tokens.includes('...') ? ['...'] : []), ...once.sort()];
 }
 
-function write(b: GraphBuilder, node: Node, product: Product, views: Views): readonly Value[] | null {
+function write(
+  b: GraphBuilder,
+  node: Node,
+  product: EinsumProduct,
+  views: PartViews,
+): readonly Value[] | null {
   const x = node.inputs[1 - product.weight];
   const kernel = node.inputs[product.weight];
   const view = kernel ? views.of(kernel) : null;
@@ -109,7 +114,7 @@ function write(b: GraphBuilder, node: Node, product: Product, views: Views): rea
 }
 
 /** How many axes `...` represents: 0 where there is none, null where the rank of x is not known. */
-function widthOf(product: Product, x: Value): number | null {
+function widthOf(product: EinsumProduct, x: Value): number | null {
   if (!product.x.includes('...')) return 0;
   const rank = rankOf(x);
   return rank === null ? null : rank - product.x.length + 1;

@@ -3,7 +3,7 @@ import type { Node, Value } from '../../ir/model.js';
 import { range } from '../../ir/ops/core/gradient-shape.js';
 import { holderOf, type Origins, rankOf } from '../sites/constant.js';
 import { unsqueeze } from './unsqueeze.js';
-import { readWhole, reshaped, type View, type Views } from './views.js';
+import { type PartView, type PartViews, readWhole, reshaped } from './views.js';
 
 /** Whether a product multiplies by stored numbers that are not a stored matrix as they are. */
 export function readsPart(node: Node, origins: Origins): boolean {
@@ -16,7 +16,7 @@ export function readsPart(node: Node, origins: Origins): boolean {
  * shape (Reshape, Transpose), or by a matrix with axes of extent 1 in front. Null when the weight is computed otherwise,
  * or holds several matrices.
  */
-export function unpackProduct(b: GraphBuilder, node: Node, views: Views): readonly Value[] | null {
+export function unpackProduct(b: GraphBuilder, node: Node, views: PartViews): readonly Value[] | null {
   const [x, weight, ...rest] = node.inputs;
   const view = weight ? views.of(weight) : null;
   if (!x || !view || readWhole(view)) return null;
@@ -39,7 +39,7 @@ export function unpackProduct(b: GraphBuilder, node: Node, views: Views): readon
   return [unsqueeze(b, y!, range(front), `${output!.name}/front`)];
 }
 
-function withoutLead(view: View, shape: readonly number[]): View | null {
+function withoutLead(view: PartView, shape: readonly number[]): PartView | null {
   if (view.shown) return { ...view, shown: shape };
   return reshaped(view, shape);
 }

@@ -15,13 +15,13 @@ import { unpackEinsum } from './einsum.js';
 import { unpackFusedGemm } from './fused-gemm.js';
 import { readsPart, unpackProduct } from './products.js';
 import { findStacks, unpackStacks } from './stacks.js';
-import { Views } from './views.js';
+import { PartViews } from './views.js';
 
 /** What unpacking knows of the model. */
 interface Unpacking {
   readonly origins: Origins;
   readonly parts: Parts;
-  readonly views: Views;
+  readonly views: PartViews;
 }
 
 interface Unpacker {
@@ -88,7 +88,7 @@ export function unpackLayers(model: Model, stacks: (path: string) => boolean = (
   const apart = unpackStacks(model, stacks);
   if (found.length === 0) return { calls, nodes, stacks: apart };
   inferShapes(model); // forms of masks are told by their shapes
-  const given: Unpacking = { origins, parts: new Map(), views: new Views(model) };
+  const given: Unpacking = { origins, parts: new Map(), views: new PartViews(model) };
   for (const node of found) {
     if (!unpack(model, node, given)) continue;
     nodes.set(node.opKey, (nodes.get(node.opKey) ?? 0) + 1);

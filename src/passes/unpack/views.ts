@@ -14,7 +14,7 @@ import { weightInput } from '../sites/candidates.js';
 import { pickedIndex, shows } from '../sites/constant.js';
 
 /** A stored tensor of floats as a value shows it: all of it or a part, in some order of its elements. */
-export interface View {
+export interface PartView {
   readonly holder: Value;
   readonly layout: StridedLayout;
   /** another shape in which the elements are read in that order, where it has no strides of its own */
@@ -24,7 +24,7 @@ export interface View {
 }
 
 /** Answers which part of a stored tensor a value is, through slices, splits, reshapes and transposes. */
-export class Views {
+export class PartViews {
   readonly #made = new Map<Value, Map<string, Value>>();
   #ints: ReturnType<typeof knownIntegers> | null = null;
 
@@ -32,7 +32,7 @@ export class Views {
   constructor(readonly model: Model) {}
 
   /** Null when a value is computed in any other way, when a caller may replace the tensor, and for types of less than a byte. */
-  of(value: Value): View | null {
+  of(value: Value): PartView | null {
     const steps: Value[] = [];
     let at: Value = value;
     while (!constantData(at)) {
@@ -45,7 +45,7 @@ export class Views {
     const count = elementCount(shape);
     if (!isFloat(dtype) || isOverridable(this.model, at) || count === 0 || byteLength % count !== 0)
       return null;
-    let view: View = { holder: at, casts: [], layout: { shape, strides: stridesOf(shape), offset: 0 } };
+    let view: PartView = { holder: at, casts: [], layout: { shape, strides: stridesOf(shape), offset: 0 } };
     for (const step of steps.reverse()) {
       const next = this.#step(view, step);
       if (!next || next.layout.shape.includes(0)) return null;
@@ -54,7 +54,7 @@ export class Views {
     return view;
   }
 
-  #step(view: View, output: Value): View | null {
+  #step(view: PartView, output: Value): PartView | null {
     const node = output.producer!;
     const { layout } = view;
     if (view.shown && !['Identity', 'Cast'].includes(node.op)) return null;
@@ -86,7 +86,7 @@ export class Views {
     }
   }
 
-  #slice(view: View, node: Node): View | null {
+  #slice(view: PartView, node: Node): PartView | null {
     const a = attributes(node, 'Slice');
     const given = (index: number, held: readonly (number | bigint)[] | null | undefined) =>
       node.inputs[index] ? staticShape(this.#known(node.inputs[index]!)) : (held?.map(Number) ?? undefined);
@@ -118,7 +118,7 @@ export class Views {
    * before the builder's place. One that is transposed in the file is stored so, with a Transpose after it. Equal views
    * of one tensor are one initializer.
    */
-  matrix(b: GraphBuilder, view: View, rows = 1): Value {
+  matrix(b: GraphBuilder, view: PartView, rows = 1): Value {
     const { layout, shown, casts } = view;
     const axes = Array.from(layout.shape.keys());
     const turned = transposed(view, [...axes.slice(rows), ...axes.slice(0, rows)])!;
@@ -136,7 +136,7 @@ export class Views {
   }
 
   /** An initializer with the elements of a view, before its casts, in a shape: the tensor itself where it is that. */
-  #stored(b: GraphBuilder, view: View, shape: readonly number[]): Value {
+  #stored(b: GraphBuilder, view: PartView, shape: readonly number[]): Value {
     const { holder, layout } = view;
     const data = constantData(holder)!;
     const count = elementCount(layout.shape);
@@ -152,7 +152,7 @@ export class Views {
 }
 
 /** Axes in another order. */
-export function transposed(view: View, perm: readonly number[]): View | null {
+export function transposed(view: PartView, perm: readonly number[]): PartView | null {
   const { shape, strides, offset } = view.layout;
   if (perm.length !== shape.length || perm.some((axis) => shape[axis] === undefined)) return null;
   const layout = { shape: perm.map((k) => shape[k]!), strides: perm.map((k) => strides[k]!), offset };
@@ -160,7 +160,7 @@ export function transposed(view: View, perm: readonly number[]): View | null {
 }
 
 /** The same elements in another shape; null when there are more or fewer. */
-export function reshaped(view: View, shape: readonly number[]): View | null {
+export function reshaped(view: PartView, shape: readonly number[]): PartView | null {
   const { layout } = view;
   if (elementCount(shape) !== elementCount(layout.shape)) return null;
   const strides = isDense(layout) ? stridesOf(shape) : regroup(layout, shape);
@@ -192,7 +192,7 @@ function regroup({ shape, strides }: StridedLayout, wanted: readonly number[]): 
 }
 
 /** One slice of an axis, which is gone. */
-function picked(view: View, node: Node): View | null {
+function picked(view: PartView, node: Node): PartView | null {
   const { shape, strides, offset } = view.layout;
   const axis = axisOf(Number(attributes(node, 'Gather').axis ?? 0), shape.length);
   const extent = shape[axis];
@@ -207,7 +207,7 @@ function picked(view: View, node: Node): View | null {
   return { ...view, layout };
 }
 
-function split(view: View, node: Node, output: Value): View | null {
+function split(view: PartView, node: Node, output: Value): PartView | null {
   const { shape, strides, offset } = view.layout;
   const axis = axisOf(Number(attributes(node, 'Split').axis ?? 0), shape.length);
   let from = 0;
@@ -225,7 +225,7 @@ function split(view: View, node: Node, output: Value): View | null {
 }
 
 /** A name by which a module path is found where the tensor's own name gives one: `a.b.q` is the parameter of a layer `a.b.q`. */
-function nameOf({ holder, layout }: View): string {
+function nameOf({ holder, layout }: PartView): string {
   const { name } = holder;
   const whole = elementCount(layout.shape) === elementCount(constantData(holder)!.shape);
   if (!whole) return `${name}_part`;
@@ -233,7 +233,7 @@ function nameOf({ holder, layout }: View): string {
 }
 
 /** Whether a view is a part of a tensor that some layer multiplies by as a whole: two adapters would pull at one weight. */
-export function readWhole({ holder, layout }: View): boolean {
+export function readWhole({ holder, layout }: PartView): boolean {
   if (elementCount(layout.shape) === elementCount(constantData(holder)!.shape)) return false;
   const seen = new Set<Value>([holder]);
   for (const value of seen) {

@@ -1,4 +1,4 @@
-import type { Encoded, Framed, Tokenizer } from './tokenizer.js';
+import type { Encoded, FramedTokens, Tokenizer } from './tokenizer.js';
 
 /** Typographic characters and what a plain keyboard has for them. */
 const PLAIN: readonly (readonly [RegExp, string])[] = [
@@ -30,7 +30,7 @@ export function characterVocabulary(value: object): Tokenizer | string {
   return {
     padId: ids.get(' ') ?? 0,
     plain,
-    frame(ids, max): Framed {
+    frame(ids, max): FramedTokens {
       const kept = ids.slice(0, max);
       return { ids: Int32Array.from(kept), types: null, start: 0, from: 0, kept: kept.length };
     },

@@ -1,5 +1,5 @@
 import { LotrcError } from '../../ir/diagnostics.js';
-import type { ChatTemplate, Message, Rendered } from './chat-template.js';
+import type { ChatMessage, ChatTemplate, Rendered } from './chat-template.js';
 import type { LossOn } from './open.js';
 
 /** Characters that are rendered or made into tokens once more to find the ends of all answers of a conversation. */
@@ -18,9 +18,9 @@ export type Conversation = { readonly text: string; readonly spans: Spans } | { 
  */
 export function renderChat(
   template: ChatTemplate,
-  messages: readonly Message[],
+  messages: readonly ChatMessage[],
   loss: LossOn,
-  more: Message,
+  more: ChatMessage,
   from = 0,
 ): Conversation {
   try {
@@ -62,10 +62,10 @@ export function renderChat(
 }
 
 /** Messages of a record: a list of objects with a role. Returns a text that says what is wrong. */
-export function messagesOf(value: unknown, field: string): readonly Message[] | string {
+export function messagesOf(value: unknown, field: string): readonly ChatMessage[] | string {
   if (!Array.isArray(value) || value.length === 0) return `"${field}" is not a list of messages`;
   const odd = (value as readonly unknown[]).findIndex(
     (message) => typeof message !== 'object' || message === null || !('role' in message),
   );
-  return odd < 0 ? (value as readonly Message[]) : `message ${odd + 1} of "${field}" has no "role"`;
+  return odd < 0 ? (value as readonly ChatMessage[]) : `message ${odd + 1} of "${field}" has no "role"`;
 }

@@ -2,10 +2,10 @@ import { badTemplate, noEnd, nothingLeft } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { BadLines } from './bad-lines.js';
 import { messagesOf, renderChat, type Spans } from './chat.js';
-import { ChatTemplate, type Message } from './chat-template.js';
+import { type ChatMessage, ChatTemplate } from './chat-template.js';
 import { cutNotes } from './classification.js';
 import type { LossOn } from './open.js';
-import { noRecords, type Row, type Rows, requireColumns, textOf } from './records.js';
+import { type DataRow, noRecords, type Rows, requireColumns, textOf } from './records.js';
 import type { WritingData, WritingTask } from './row-task.js';
 import { packed, type Sequence, sequenceDataset } from './sequences.js';
 import { idOf, readTokenizerConfig, type TokenizerConfig } from './special-tokens.js';
@@ -100,7 +100,7 @@ class Examples {
   }
 
   /** The example of a record; null, and a bad line, when there is none. */
-  of(record: Row): Example | null {
+  of(record: DataRow): Example | null {
     const { kind, fields, lossOn } = this.#task;
     const { value } = record;
     if (kind === 'chat') return this.#chat(record, messagesOf(value[fields.messages], fields.messages), 0);
@@ -123,7 +123,7 @@ class Examples {
     return { ids, predicted: [[start, ids.length]] };
   }
 
-  #chat(record: Row, messages: readonly Message[] | string, from: number): Example | null {
+  #chat(record: DataRow, messages: readonly ChatMessage[] | string, from: number): Example | null {
     const { tokenizer, lossOn } = this.#task;
     const { tools, chat_template_kwargs: more } = record.value;
     const variables = { ...(tools ? { tools } : {}), ...(typeof more === 'object' ? more : {}) };

@@ -16,9 +16,9 @@ import { tokenizeText, windowDataset } from './language.js';
 import { languageDataset } from './language-rows.js';
 import { pairDataset } from './pairs.js';
 import { type DataKind, unusedOptions } from './reads.js';
-import { jsonLines, noRecords, type Row, type Rows, tableRows } from './records.js';
+import { type DataRow, jsonLines, noRecords, type Rows, tableRows } from './records.js';
 import { seq2seqDataset } from './seq2seq.js';
-import { type DataFile, Source, type Watch } from './source.js';
+import { type RecordFile, Source, type Watch } from './source.js';
 import { tagDataset } from './tags.js';
 import { predicts, type Task, taskOf } from './tasks.js';
 import { tensorDataset } from './tensors.js';
@@ -60,7 +60,7 @@ export type LossOn = 'answers' | 'last' | 'all';
 export interface OpenedData {
   readonly dataset: Dataset;
   /** what was read */
-  readonly data: DataFile;
+  readonly data: RecordFile;
   /** what labels mean; null where they are tokens or ready numbers */
   readonly labels: LabelMap | null;
   readonly notes: readonly Diagnostic[];
@@ -209,7 +209,7 @@ const WITHOUT_SHIFT = 'write the training directory without --shift';
 
 interface Opened extends Rows {
   /** the first record; null when there is none */
-  readonly peek: Row | null;
+  readonly peek: DataRow | null;
   /** what is to be said when all records were read */
   notes(): readonly Diagnostic[];
 }
@@ -243,8 +243,8 @@ async function recordsOf(
 }
 
 /** The first row, and all of them. */
-async function peeked(rows: AsyncGenerator<Row>) {
-  const { value: peek = null } = (await rows.next()) as { readonly value?: Row };
+async function peeked(rows: AsyncGenerator<DataRow>) {
+  const { value: peek = null } = (await rows.next()) as { readonly value?: DataRow };
   const all = async function* () {
     if (peek) yield peek;
     yield* rows;

@@ -3,7 +3,7 @@ import { fail } from '../../ir/diagnostics.js';
 import type { BadLines } from './bad-lines.js';
 import { type TextData, type TextTask, textDataset } from './classification.js';
 import type { Batch, Dataset } from './dataset.js';
-import { has, type Row, type Rows, requireColumns, textOf } from './records.js';
+import { type DataRow, has, type Rows, requireColumns, textOf } from './records.js';
 
 /**
  * Row numbers of a batch of pairs: the left sides of these pairs, then their right sides, which are `size` rows further.
@@ -35,7 +35,7 @@ export async function pairDataset(
   }
   requireColumns(records, [text, pair, ...(labelled ? [label] : [])]);
   let count = 0;
-  const sides = async function* (): AsyncGenerator<Row> {
+  const sides = async function* (): AsyncGenerator<DataRow> {
     for await (const record of records.rows) {
       const { line, value } = record;
       const one = textOf(record, text, bad);

@@ -9,7 +9,7 @@ import { MAX_RECORD, readLines, tooLong, utf8 } from './lines.js';
 import type { Source } from './source.js';
 
 /** One record as it is in the file: an object of JSON, or texts by column name. */
-export interface Row {
+export interface DataRow {
   readonly line: number;
   readonly value: Readonly<Record<string, unknown>>;
 }
@@ -19,11 +19,11 @@ export interface Rows {
   readonly file: string;
   /** names of columns; null where every record has its own fields */
   readonly columns: readonly string[] | null;
-  readonly rows: AsyncIterable<Row>;
+  readonly rows: AsyncIterable<DataRow>;
 }
 
 /** Records of a JSON Lines file: one object per line; empty lines do not count. Throws LOTR8204, LOTR8205. */
-export async function* jsonLines(source: Source, bad: BadLines): AsyncGenerator<Row> {
+export async function* jsonLines(source: Source, bad: BadLines): AsyncGenerator<DataRow> {
   for await (const { line, bytes } of readLines(source)) {
     const text = utf8(bytes);
     if (text === null) {
@@ -55,13 +55,13 @@ export async function tableRows(
   delimiter: string,
   quote: string | null,
   bad: BadLines,
-): Promise<{ readonly columns: readonly string[]; readonly rows: AsyncGenerator<Row> }> {
+): Promise<{ readonly columns: readonly string[]; readonly rows: AsyncGenerator<DataRow> }> {
   const { file } = source;
   const lines = tableLines(source, delimiter, quote, bad);
   const { value: head } = (await lines.next()) as { readonly value?: CsvRow };
   if (!head) return fail(badData({ file, why: 'it is empty' }));
   const columns = head.record;
-  const rows = async function* (): AsyncGenerator<Row> {
+  const rows = async function* (): AsyncGenerator<DataRow> {
     for await (const { info, record } of lines) {
       yield {
         line: info.lines,
@@ -152,7 +152,7 @@ export function requireColumns({ file, columns }: Rows, wanted: readonly string[
 }
 
 /** A text under a name; null, and a bad line, when the record does not have it. */
-export function textOf({ line, value }: Row, field: string, bad: BadLines): string | null {
+export function textOf({ line, value }: DataRow, field: string, bad: BadLines): string | null {
   const text = Object.hasOwn(value, field) ? value[field] : undefined;
   if (typeof text === 'string') return text;
   bad.add(line, text === undefined ? `it has no "${field}"` : `"${field}" is not a text`);
@@ -160,7 +160,7 @@ export function textOf({ line, value }: Row, field: string, bad: BadLines): stri
 }
 
 /** Whether a record has a value under a name; null and the empty text are none. */
-export function has({ value }: Row, field: string): boolean {
+export function has({ value }: DataRow, field: string): boolean {
   const found = Object.hasOwn(value, field) ? value[field] : undefined;
   return found !== undefined && found !== null && found !== '';
 }

@@ -7,7 +7,7 @@ import { cutNotes } from './classification.js';
 import type { Batch, Column, Dataset } from './dataset.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
-import { has, noRecords, type Row, type Rows, requireColumns, textOf } from './records.js';
+import { type DataRow, has, noRecords, type Rows, requireColumns, textOf } from './records.js';
 import type { WritingData, WritingTask } from './row-task.js';
 import { idOf, readModelConfig } from './special-tokens.js';
 import { type Padding, rowLength, TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
@@ -25,7 +25,7 @@ interface Example {
 }
 
 /** Throws LOTR8208 with what is expected when the first record has no source and target. */
-function requireFields(first: Row, { name }: Port, { source, target }: Fields): void {
+function requireFields(first: DataRow, { name }: Port, { source, target }: Fields): void {
   if (has(first, source) && has(first, target)) return;
   const columns = Object.keys(first.value);
   const hint = `an encoder-decoder is trained on records with "${source}" and "${target}"; --source-field and --target-field name others`;
@@ -37,7 +37,7 @@ function requireFields(first: Row, { name }: Port, { source, target }: Fields): 
  * place later, after the token that decoders start with. Throws LOTR8204, LOTR8205, LOTR8208, LOTR8251, LOTR8252.
  */
 export async function seq2seqDataset(
-  records: Rows & { readonly peek: Row | null },
+  records: Rows & { readonly peek: DataRow | null },
   graph: GraphSignature,
   task: Seq2seqTask,
   bad: BadLines,

@@ -10,7 +10,7 @@ import { identity } from '../../ir/onnx/source.js';
 import { heapIsFull, heapLimit } from './heap.js';
 
 /** A data file as a run identifies it: by its contents. */
-export interface DataFile {
+export interface RecordFile {
   readonly file: string;
   readonly sha256: string;
 }
@@ -112,7 +112,7 @@ export class Source {
   }
 
   /** The file and its digest; what has not been read is read. Throws as `chunks`. */
-  async contents(): Promise<DataFile> {
+  async contents(): Promise<RecordFile> {
     if (this.#sha256 === null) for await (const _ of paced(this.chunks(), () => this.#tell(false)));
     return { file: this.file, sha256: this.#sha256! };
   }

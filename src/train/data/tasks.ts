@@ -5,7 +5,7 @@ import { lossDef } from '../losses/index.js';
 import type { Signature } from '../signature.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
-import { has, type Row } from './records.js';
+import { type DataRow, has } from './records.js';
 
 /**
  * What the records of a file are: `label`, a text (or two) with a label; `text`, running text; `prompt`, a prompt and the
@@ -47,7 +47,7 @@ const FORMS: Readonly<Record<Task, (fields: Fields) => string>> = {
  */
 export function taskOf(
   file: string,
-  first: Row,
+  first: DataRow,
   fields: Fields,
   given: Task | null,
   predicted: Predicts,

@@ -21,11 +21,11 @@ export interface Tokenizer {
   /** A stretch of running text without special tokens. */
   plain(text: string): readonly number[];
   /** Tokens that are known already, with the special tokens of a single text around them, at most `max` in all. */
-  frame(ids: readonly number[], max: number): Framed;
+  frame(ids: readonly number[], max: number): FramedTokens;
 }
 
 /** Tokens between special tokens. */
-export interface Framed {
+export interface FramedTokens {
   readonly ids: Int32Array;
   readonly types: readonly number[] | null;
   /** where the tokens begin in the row */
@@ -52,6 +52,6 @@ export async function readTokenizer(file: string): Promise<Tokenizer> {
   }
   if (!('model' in value)) return refuse('it has neither "model" (tokenizer.json) nor "type": "character"');
   // with its engine for regular expressions: only programs that read such a file load it
-  const { Pipeline } = await import('./tokenizer/pipeline.js');
-  return new Pipeline(file, value);
+  const { TokenizerPipeline } = await import('./tokenizer/pipeline.js');
+  return new TokenizerPipeline(file, value);
 }

@@ -1,13 +1,13 @@
 import protobuf from 'protobufjs/minimal.js';
 
 /** A field of a protobuf message: field number * 8 + wire type, and the reader, which is positioned before its value. */
-export interface Field {
+export interface ProtoField {
   readonly tag: number;
   readonly reader: protobuf.Reader;
 }
 
 /** The fields of a message in order. A value that the loop's body does not read is passed over. */
-export function* fields(bytes: Uint8Array): Generator<Field> {
+export function* fields(bytes: Uint8Array): Generator<ProtoField> {
   const reader = protobuf.Reader.create(bytes);
   while (reader.pos < reader.len) {
     const tag = reader.uint32();

@@ -66,7 +66,7 @@ export function padsBefore(spatial: readonly number[], w: Window, a: WindowAttrs
 }
 
 /** Where the window of a convolution or a pool goes along each spatial axis, with what the attributes leave out filled in. */
-export interface Frame {
+export interface WindowFrame {
   readonly kernel: readonly number[];
   readonly strides: readonly number[];
   readonly dilations: readonly number[];
@@ -75,7 +75,7 @@ export interface Frame {
 }
 
 /** The frame of a window of the extents `kernel` over x (batch, channels, spatial...). Refuses padding that depends on an extent that varies. */
-export function frameOf(b: GradBuilder, x: Value, kernel: readonly number[], a: WindowAttrs): Frame {
+export function frameOf(b: GradBuilder, x: Value, kernel: readonly number[], a: WindowAttrs): WindowFrame {
   const spatial = b.dims(x).slice(2);
   const strides = a.strides ?? kernel.map(() => 1);
   const dilations = a.dilations ?? kernel.map(() => 1);

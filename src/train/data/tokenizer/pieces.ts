@@ -33,14 +33,14 @@ export function behaviorOf(part: Part, otherwise?: Behavior): Behavior {
 }
 
 /** A pattern of a tokenizer.json, and how work with it is done: within a time, since a stranger wrote it. */
-export interface Pattern {
+export interface SplitPattern {
   readonly regex: RegExp;
   /** does work that matches the pattern against a text */
   match<T>(text: string, work: () => T): T;
 }
 
 /** The pattern of a part. Matching it throws LOTR8209 when it takes too long on a text. */
-export function patternOf(part: Part): Pattern {
+export function patternOf(part: Part): SplitPattern {
   const regex = regexOf(part);
   const risky = mayBacktrack(regex.source);
   return {
@@ -113,7 +113,12 @@ export function literal(texts: readonly string[]): RegExp {
  * Divides a piece by a pattern, which is a RegExp where it is lotrc's own and needs no limit; `invert` exchanges what matches
  * and what does not. Empty stretches are left out.
  */
-export function split(piece: Piece, pattern: RegExp | Pattern, behavior: Behavior, invert = false): Piece[] {
+export function split(
+  piece: Piece,
+  pattern: RegExp | SplitPattern,
+  behavior: Behavior,
+  invert = false,
+): Piece[] {
   const { text } = piece;
   const spans =
     pattern instanceof RegExp

@@ -1,9 +1,9 @@
-import type { Encoded, Framed, Tokenizer } from '../tokenizer.js';
+import type { Encoded, FramedTokens, Tokenizer } from '../tokenizer.js';
 import { AddedTokens } from './added-tokens.js';
 import { modelOf } from './models.js';
 import { normalizerOf } from './normalizers.js';
 import { Part } from './part.js';
-import { addedBy, type Layout, layOut, layoutOf } from './post-processors.js';
+import { addedBy, layOut, layoutOf, type TokenLayout } from './post-processors.js';
 import { type PreTokenizer, preTokenizerOf } from './pre-tokenizers.js';
 import { isId, type TokenModel } from './vocabulary.js';
 
@@ -18,12 +18,12 @@ type Side = 'Left' | 'Right';
  * special tokens are laid around it. Gives the ids, the token types and the truncation (`longest_first`) of Python's
  * tokenizers. Whatever it does not know is refused (LOTR8209) when the file is read.
  */
-export class Pipeline implements Tokenizer {
+export class TokenizerPipeline implements Tokenizer {
   readonly padId: number;
   readonly #added: AddedTokens;
   readonly #preTokenizer: PreTokenizer;
   readonly #model: TokenModel;
-  readonly #layout: Layout;
+  readonly #layout: TokenLayout;
   readonly #side: Side;
   readonly #file: Part;
 
@@ -82,7 +82,7 @@ export class Pipeline implements Tokenizer {
     return { ...row, full: a.ids.length + b.ids.length + special };
   }
 
-  frame(ids: readonly number[], max: number): Framed {
+  frame(ids: readonly number[], max: number): FramedTokens {
     const items = this.#layout.single;
     const room = max - this.#special(items, max);
     const kept = this.#cut(ids, Math.min(ids.length, room));
@@ -92,7 +92,7 @@ export class Pipeline implements Tokenizer {
   }
 
   /** How many special tokens a layout adds. Throws LOTR8209 when nothing else fits in a row. */
-  #special(items: Layout['single'], max: number): number {
+  #special(items: TokenLayout['single'], max: number): number {
     const count = addedBy(items);
     if (count <= max) return count;
     const why = `it adds ${count} special tokens, and the longest row has ${max}`;

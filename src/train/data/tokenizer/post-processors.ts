@@ -7,7 +7,7 @@ type Item =
   | { readonly ids: readonly number[]; readonly type: number };
 
 /** How one text, or two, are laid out in a row. */
-export interface Layout {
+export interface TokenLayout {
   readonly single: readonly Item[];
   readonly pair: readonly Item[];
 }
@@ -16,10 +16,10 @@ const A = (type = 0): Item => ({ text: 'A', type });
 const B = (type = 1): Item => ({ text: 'B', type });
 const special = (id: number, type = 0): Item => ({ ids: [id], type });
 
-const PLAIN: Layout = { single: [A()], pair: [A(), B()] };
+const PLAIN: TokenLayout = { single: [A()], pair: [A(), B()] };
 
 /** The layout that a tokenizer.json asks for. Throws LOTR8209 for a post-processor that is not known. */
-export function layoutOf(part: Part | null): Layout {
+export function layoutOf(part: Part | null): TokenLayout {
   if (part === null) return PLAIN;
   switch (part.type) {
     case 'ByteLevel':
@@ -75,7 +75,7 @@ function tokenOf(part: Part, name: string): number {
   return isId(id) ? id : part.refuse(`"${name}" is not a token and its id`);
 }
 
-function template(part: Part): Layout {
+function template(part: Part): TokenLayout {
   const tokens = part.part('special_tokens');
   const items = (name: string): readonly Item[] =>
     part.parts(name).map((row) => {
