@@ -30,7 +30,5 @@ export default {
   ignoreIssues: {
     // every runtime source is embedded, whoever needs it
     'src/**/generated/*.ts': ['exports'],
-    // what else a declaration of options gives; the callers of the API do not use it yet
-    'src/options/{define,words}.ts': ['exports', 'types'],
   },
 } satisfies KnipConfig;

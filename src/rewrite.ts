@@ -5,6 +5,9 @@ import { conflict } from './ir/codes/sites.js';
 import { type Diagnostic, fail } from './ir/diagnostics.js';
 import type { Model } from './ir/model.js';
 import type { TensorData } from './ir/tensor.js';
+import { requireFit } from './options/check.js';
+import { type GivenOf, pick } from './options/define.js';
+import { APPLY, FORM } from './options/sets/adapters.js';
 import {
   type Adapter,
   checkBase,
@@ -226,19 +229,13 @@ export function strip(model: Model, watch: WatchOptions = {}): void {
   startJob(model, watch).run(stripAdaptersPass(), model);
 }
 
-/** How `apply` writes the adapted layers. */
-export interface ApplyOptions extends WatchOptions {
-  /** how the model carries the factors; default `embedded`, whatever form the adapter was made in */
-  readonly carry?: Carry | undefined;
+/** Options of {@link apply} whose values are those of the command line. */
+const APPLIED = { ...pick(FORM, 'carry', 'factorDType'), ...pick(APPLY, 'match') };
+
+/** How `apply` writes the adapted layers: `carry`, `factorDType` and `match` as of `lotrc apply`. */
+export interface ApplyOptions extends GivenOf<typeof APPLIED>, WatchOptions {
   /** default `fold` */
   readonly lowering?: Lowering | 'function' | undefined;
-  /** type that embedded factors are stored in; default that of the adapter's plan */
-  readonly factorDType?: 'f32' | 'model' | undefined;
-  /**
-   * `weights` (default): layers are those of the base, with the very weights; `path`: layers of these module paths and
-   * extents, in another file of the same network
-   */
-  readonly match?: 'weights' | 'path' | undefined;
   /** told which layers were found when they are matched by path */
   readonly matched?: ((layers: readonly MatchedLayer[]) => void) | undefined;
   /** what messages call the adapter */
@@ -255,6 +252,7 @@ export interface ApplyOptions extends WatchOptions {
  */
 export function apply(model: Model, adapter: Adapter, options: ApplyOptions = {}): SavedPlan {
   const { carry = 'embedded', lowering = 'fold', file = '<adapter>' } = options;
+  requireFit(APPLIED, options);
   requireData(model);
   const own = planOfAdapter(adapter, file);
   const job = startJob(model, options);

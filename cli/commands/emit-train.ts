@@ -1,6 +1,6 @@
 import { emitTraining } from '../../src/backends/onnx-train/emit.js';
 import { HYPER_OPTIONS, type LossSpec, type ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
-import { TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
+import { sharedOptions, TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
 import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import { kebab } from '../../src/options/flags.js';
@@ -27,9 +27,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     ...TRAIN_DEFAULTS,
     ...lossesOf(given),
     frames: given.frames,
-    labels: given.labels,
-    shift: given.shift,
-    ignoreIndex: given.ignoreIndex,
+    ...sharedOptions(given),
     ...Object.fromEntries(LOSS_NUMBERS.map((name) => [name, given[name]])),
     mask: given.mask,
     optimizer: chosenOptimizer(given),
@@ -37,12 +35,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     train: given.train ?? null,
     lrMultipliers: Object.fromEntries(given.lrMultipliers ?? []),
     alsoTrain: given.alsoTrain ?? [],
-    tie: given.tie,
-    names: given.names,
     loop: given.loop ?? null,
-    recompute: given.recompute,
-    dropout: given.dropout,
-    keepFunctions: given.keepFunctions,
     ep: [given.ep],
     allowFallback: (given.allowFallback ?? []).flatMap((ops) => ops.split(',')),
   };

@@ -48,6 +48,9 @@ export type ValuesOf<S> = { readonly [K in Always<S>]: ValueOf<S[K]> } & {
 /** The values that a caller may give: none must be. */
 export type GivenOf<S> = { readonly [K in keyof S]?: ValueOf<S[K]> | undefined };
 
+/** Values that may be absent, with null in the place of those. */
+export type OrNull<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> | null };
+
 /** The name on the command line, without dashes. */
 export function flagOf(key: string, { flag }: OptionDef): string {
   return flag ?? kebab(key);
@@ -72,10 +75,11 @@ export function pick<S extends OptionSet, const K extends keyof S & string>(
 /** What is wrong with values that a caller gave, by key: the first of each option; undefined and null are not given. */
 export function problemsOf(
   set: OptionSet,
-  given: Readonly<Record<string, unknown>>,
+  given: object,
 ): readonly { readonly key: string; readonly why: string }[] {
+  const values = given as Readonly<Record<string, unknown>>;
   return Object.entries(set).flatMap(([key, { type }]) => {
-    const value = given[key];
+    const value = values[key];
     const why = value === undefined || value === null ? null : type.problem(value);
     return why === null ? [] : [{ key, why }];
   });

@@ -37,15 +37,12 @@ export type NodeEp = (typeof NODE_EPS)[number];
 
 /** How Dropout in training mode is handled: masks that depend on the input `draw`, or inference mode. */
 export const DROPOUT_MODES = ['seeded', 'off'] as const;
-export type DropoutMode = (typeof DROPOUT_MODES)[number];
 
 /** Activations that are computed again: none, those that cost little time, or all but the inputs of blocks. */
 export const RECOMPUTES = ['none', 'cheap', 'block'] as const;
-export type Recompute = (typeof RECOMPUTES)[number];
 
 /** `ort`: gradients and learning rate are called as in ONNX Runtime's retired training API. */
 export const NAMINGS = ['lotrc', 'ort'] as const;
-export type Naming = (typeof NAMINGS)[number];
 
 /** How the learning rate goes after the warm-up. */
 export const SCHEDULES = ['constant', 'linear', 'cosine', 'polynomial'] as const;

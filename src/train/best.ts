@@ -1,10 +1,9 @@
 import { metricUnknown } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
+import { METRICS, type Metric } from '../options/words.js';
 import type { Evaluation } from './evaluate.js';
 
-/** What evaluations are compared by. Accuracy is better when larger, the others when smaller. */
-export const METRICS = ['loss', 'accuracy', 'perplexity'] as const;
-export type Metric = (typeof METRICS)[number];
+export type { Metric };
 
 /** The best evaluation so far. */
 export interface Best {

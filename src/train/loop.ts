@@ -3,8 +3,10 @@ import { diverged } from '../ir/codes/train.js';
 import { notANumber } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import type { TensorData } from '../ir/tensor.js';
+import type { OrNull, ValuesOf } from '../options/define.js';
+import type { TRAIN } from '../options/sets/train.js';
 import { batchesInOrder, type Cut, epochBatches } from './batches.js';
-import { isBetter, type Metric, metricOf } from './best.js';
+import { isBetter, metricOf } from './best.js';
 import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
 import { type Evaluation, evaluateDataset } from './evaluate.js';
@@ -17,26 +19,16 @@ import { graphOf } from './read-signature.js';
 import type { TrainingRun } from './run.js';
 import { learningRate, type Schedule, warmupSteps } from './schedule.js';
 
+type Train = ValuesOf<typeof TRAIN>;
+
 /** What a training run does; together with data and training directory it fixes every bit of the result. */
-export interface TrainingPlan {
-  readonly epochs: number;
-  /** ends the run early; null: after the epochs */
-  readonly maxSteps: number | null;
-  /** batches per step */
-  readonly accumulate: number;
+export interface TrainingPlan
+  extends Pick<Train, 'epochs' | 'accumulate' | 'seed' | 'checkpointEvery' | 'best'>,
+    OrNull<Pick<Train, 'maxSteps' | 'evalEvery' | 'patience'>> {
   /** without `total`, which follows from the data */
   readonly schedule: Omit<Schedule, 'total'>;
-  readonly seed: number;
   /** loss scale at the start, a power of two */
   readonly lossScale: number;
-  /** steps between evaluations; null: at the end of each epoch */
-  readonly evalEvery: number | null;
-  /** steps between checkpoints, besides those at evaluations and at the end */
-  readonly checkpointEvery: number;
-  /** what evaluations are compared by */
-  readonly best: Metric;
-  /** evaluations without a better one after which the run ends; null: it never ends early */
-  readonly patience: number | null;
   /** steps of warm-up of a run whose length was changed when it was resumed; null: as the schedule says */
   readonly warmupSteps: number | null;
 }

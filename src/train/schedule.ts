@@ -1,6 +1,8 @@
+import type { ScheduleKind } from '../options/words.js';
+
 /** The learning rate over a run. */
 export interface Schedule {
-  readonly kind: 'constant' | 'linear' | 'cosine' | 'polynomial';
+  readonly kind: ScheduleKind;
   /** after warm-up */
   readonly peak: number;
   /** where linear, cosine and polynomial end */

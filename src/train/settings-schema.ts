@@ -13,13 +13,13 @@ import {
   text,
   whole,
 } from '../ir/files/schema.js';
-import { type Best, METRICS } from './best.js';
+import { BAD_LINES, LOSS_ON, METRICS, NODE_EPS, SCHEDULES, SUBWORDS, TASKS } from '../options/words.js';
+import type { Best } from './best.js';
 import type { Position } from './checkpoint.js';
 import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { RecordFile } from './data/source.js';
-import { TASKS } from './data/tasks.js';
 import type { TrainingPlan } from './loop.js';
 import type { LossScale } from './loss-scale.js';
 import type { Settings } from './settings.js';
@@ -57,7 +57,7 @@ const fields = settings<Fields>({
 const reading = settings<DataOptions>({
   tokenizer: nullable(text),
   fields,
-  badLines: oneOf(['skip', 'stop']),
+  badLines: oneOf(BAD_LINES),
   maxLength: whole(1),
   padTo: whole(1),
   task: later(nullable(oneOf(TASKS)), null),
@@ -67,8 +67,8 @@ const reading = settings<DataOptions>({
   bos: later(nullable(text), null),
   eos: later(nullable(text), null),
   pack: later(flag, false),
-  lossOn: later(oneOf(['answers', 'last', 'all']), 'answers'),
-  subwords: later(oneOf(['first', 'all']), 'first'),
+  lossOn: later(oneOf(LOSS_ON), 'answers'),
+  subwords: later(oneOf(SUBWORDS), 'first'),
   decoderStart: later(nullable(text), null),
 });
 
@@ -77,7 +77,7 @@ const plan = settings<TrainingPlan>({
   maxSteps: nullable(whole(1)),
   accumulate: whole(1),
   schedule: settings<TrainingPlan['schedule']>({
-    kind: oneOf(['constant', 'linear', 'cosine', 'polynomial']),
+    kind: oneOf(SCHEDULES),
     peak: from0,
     floor: from0,
     power: number,
@@ -119,7 +119,7 @@ export const settingsSchema: Schema<Settings> = settings<Settings>({
   tokenizer: nullable(file),
   batchSize: whole(1),
   plan,
-  ep: oneOf(['cpu', 'cuda', 'webgpu']),
+  ep: oneOf(NODE_EPS),
   threads: whole(),
   inputs: record(text),
   labels: nullable(labels),

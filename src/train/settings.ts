@@ -4,6 +4,7 @@ import { badRun, runDiffers, runExists } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { writeAtomically } from '../ir/files/atomic.js';
 import { readJsonFile } from '../ir/files/schema.js';
+import type { NodeEp } from '../options/words.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { RecordFile } from './data/source.js';
@@ -23,7 +24,7 @@ export interface Settings {
   readonly tokenizer: RecordFile | null;
   readonly batchSize: number;
   readonly plan: TrainingPlan;
-  readonly ep: 'cpu' | 'cuda' | 'webgpu';
+  readonly ep: NodeEp;
   readonly threads: number;
   readonly inputs: Readonly<Record<string, string>>;
   readonly labels: LabelMap | null;

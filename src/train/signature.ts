@@ -1,4 +1,5 @@
 import type { SessionEntries } from '../ir/ops/core/session-entries.js';
+import { EPS, type Ep } from '../options/words.js';
 import type { TermFields } from './losses/define.js';
 import type { LossKind, LossNumbers } from './losses/index.js';
 import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/index.js';
@@ -40,8 +41,7 @@ export type LossSignature =
       readonly terms: readonly (LossTerm & { readonly output: string; readonly weight: number })[];
     });
 
-export const EPS = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
-export type Ep = (typeof EPS)[number];
+export { EPS, type Ep };
 export type GraphName = 'step' | 'grad' | 'apply' | 'eval' | 'infer' | 'stepLoop';
 export type { LossKind } from './losses/index.js';
 

@@ -11,6 +11,9 @@ import { makeFolders } from '../ir/files/folders.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import { sweepStale } from '../ir/files/temporary.js';
 import type { TensorData } from '../ir/tensor.js';
+import { requireFit } from '../options/check.js';
+import { TRAIN } from '../options/sets/train.js';
+import type { NodeEp } from '../options/words.js';
 import { planIn } from '../passes/plan/plan.js';
 import { batchesInOrder, type Cut } from './batches.js';
 import type { Best } from './best.js';
@@ -45,7 +48,7 @@ export interface TrainRequest {
   readonly reading: DataOptions;
   readonly batchSize: number;
   readonly plan: TrainingPlan;
-  readonly ep: 'cpu' | 'cuda' | 'webgpu';
+  readonly ep: NodeEp;
   /** 0: the default of ONNX Runtime; fixed, so that a resumed run has the same bits */
   readonly threads: number;
   readonly inputs: ReadonlyMap<string, string>;
@@ -94,7 +97,9 @@ const ADAPTER = 'adapter.safetensors';
  * evaluation, or the last ones where nothing was evaluated. Throws LotrcError for inputs that cannot be used.
  */
 export async function train(request: TrainRequest, events: TrainEvents): Promise<Trained> {
-  const { folder, output } = request;
+  const { folder, output, reading, plan: wanted } = request;
+  const { peak: lr, floor: minLr, power, warmup, kind: schedule } = wanted.schedule;
+  requireFit(TRAIN, { ...request, ...reading, ...wanted, lr, minLr, power, warmup, schedule });
   requireEvaluation(request);
   requireFreeRun(output);
   const run = TrainingRun.open(folder, {

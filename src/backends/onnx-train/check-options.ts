@@ -1,11 +1,19 @@
 import { uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
+import { flagOf, type OptionSet, pick, problemsOf } from '../../options/define.js';
 import { kebab } from '../../options/flags.js';
 import { inRange, rangeText } from '../../options/range.js';
 import type { LossFlag } from '../../train/losses/define.js';
 import { LOSS_KINDS, LOSS_NUMBERS, type LossKind, lossDef } from '../../train/losses/index.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
+import { ONNX_TRAIN } from './option-set.js';
 import { type TermOptions, TRAIN_DEFAULTS, type TrainOptions, termsOf } from './options.js';
+
+/** Options whose values are those of the command line. */
+const DECLARED = pick(
+  ONNX_TRAIN,
+  ...(['ignoreIndex', 'loop', 'maxNorm', 'lrMultipliers', 'tie', 'names', 'recompute', 'dropout'] as const),
+);
 
 /** Throws LOTR5008 for an option that no loss uses, or whose value is out of range. */
 export function checkOptions(options: TrainOptions): void {
@@ -41,12 +49,10 @@ export function checkOptions(options: TrainOptions): void {
     const good = inRange(value, own!) && (!own!.whole || value === (value | 0));
     range(option, good, `give ${what}${rangeText(own!)}`);
   }
-  range('--ignore-index', ignoreIndex === (ignoreIndex | 0), 'give an integer of 32 bits');
-  range(
-    '--loop',
-    options.loop === null || (Number.isSafeInteger(options.loop) && options.loop > 0),
-    'give a number of steps',
-  );
+  for (const { key } of problemsOf(DECLARED, options)) {
+    const def = (DECLARED as OptionSet)[key]!;
+    range(`--${flagOf(key, def)}`, false, `give ${def.type.wanted}`);
+  }
   for (const list of weights) {
     const good = list.every((w) => w >= 0 && w < Infinity) && list.some((w) => w > 0);
     range('--class-weights', good, 'give one number from 0 on for each class, not all 0');

@@ -6,6 +6,9 @@ import type { Model } from '../../ir/model.js';
 import { shapeText } from '../../ir/shape.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { toF64, toIntegers } from '../../ir/values.js';
+import { requireFit } from '../../options/check.js';
+import { pick } from '../../options/define.js';
+import { VERIFY } from '../../options/sets/models.js';
 import { type InputOptions, makeInputs, requiredInputs } from './inputs.js';
 import type { Feeds, HostTensor, Optimization } from './messages.js';
 import { OrtProcess } from './process.js';
@@ -56,6 +59,7 @@ export interface Comparison {
  * cannot be run or compared.
  */
 export async function compareModels(a: Side, b: Side, options: CompareOptions = {}): Promise<Comparison> {
+  requireFit(pick(VERIFY, 'dims', 'seed', 'timeout', 'optimization'), options);
   const shared = sharedInputs(a, b, options);
   const notCompared = [a, b].flatMap(({ model }) =>
     model.graph.outputs.filter(({ type }) => type && type.kind !== 'tensor').map(({ name }) => name),

@@ -1,4 +1,5 @@
 import type { DType } from '../../ir/dtype.js';
+import type { Optimization } from '../../options/words.js';
 import type { Config } from './config.js';
 
 /** A tensor between the processes: little-endian packed bytes, or strings. */
@@ -9,7 +10,7 @@ export interface HostTensor {
 }
 
 export type Feeds = Readonly<Record<string, HostTensor>>;
-export type Optimization = 'disabled' | 'basic' | 'extended' | 'all';
+export type { Optimization };
 /** ONNX Runtime's execution providers that onnxruntime-node has. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu';
 

@@ -198,6 +198,19 @@ export const nanMeetsNan = defineCode<{ name: string; count: number; size: numbe
   }),
 });
 
+export const badOption = defineCode<{ option: string; why: string }>({
+  code: 'LOTR8015',
+  severity: 'error',
+  title: 'an option of a function has a value that it does not take',
+  explain:
+    'A program gave a function of lotrc a value that is out of the range of its option, or of another type. The command line ' +
+    'has the same options with the same ranges and refuses such values as LOTR8001. docs/options.md lists them all.',
+  make: ({ option, why }) => ({
+    message: `option "${option}" ${why}`,
+    hint: 'docs/options.md lists every option with its range and default',
+  }),
+});
+
 export const internal = defineCode<{ what: string; file: string | null }>({
   code: 'LOTR9002',
   severity: 'error',

@@ -2,7 +2,6 @@ import { type AdapterSpec, type FactorSpec, factorShape, type Share } from '../.
 import { LOTR } from '../../adapter/methods/lotr.js';
 import { factorNames, groupOf } from '../../adapter/plan-factors.js';
 import type {
-  Carry,
   GroupRow,
   Lowering,
   PlanRow,
@@ -16,6 +15,9 @@ import { badNumber, conflict, noMatch, rankTooLarge, smallLayers } from '../../i
 import { constantData } from '../../ir/constants.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
+import { requireFit } from '../../options/check.js';
+import { type GivenOf, pick } from '../../options/define.js';
+import { FORM, SELECT } from '../../options/sets/adapters.js';
 import { readPlan, withWeights } from '../plan/plan.js';
 import { resultOf } from './candidates.js';
 import { swapsMatrix } from './constant.js';
@@ -28,10 +30,12 @@ import { digestIfThere, weightDigest } from './reading.js';
 import { remarksOn } from './remarks.js';
 import { type Chosen, chooseSites, type Selection } from './select.js';
 import type { AdapterSite, Site } from './site.js';
-import type { Tie } from './weight-identity.js';
+
+/** Options whose values are those of the command line; others have checks of their own. */
+const CHECKED = { ...pick(SELECT, 'seed', 'tie'), ...pick(FORM, 'carry', 'factorDType') };
 
 /** What to adapt, and how. */
-export interface SelectOptions extends Selection {
+export interface SelectOptions extends Selection, GivenOf<typeof CHECKED> {
   readonly rank: number;
   /** default: LoTR. The scale of the adapter is `spec.scale`. */
   readonly spec?: AdapterSpec | undefined;
@@ -40,12 +44,7 @@ export interface SelectOptions extends Selection {
   /** scales of single layers; layers of another scale make a plan, and groups, of their own */
   readonly scalePatterns?: readonly (readonly [string, number])[] | undefined;
   readonly share?: ShareRule | undefined;
-  readonly carry?: Carry | undefined;
   readonly lowering?: Lowering | 'function' | undefined;
-  readonly seed?: number | undefined;
-  /** `model`: factors are stored in the type that their layers compute in; default: float32 */
-  readonly factorDType?: 'f32' | 'model' | undefined;
-  readonly tie?: Tie | undefined;
   /** plan a model whose weights are not there; such a plan is for reading, adapters cannot be inserted by it */
   readonly withoutData?: boolean | undefined;
 }
@@ -67,6 +66,7 @@ export interface SelectedSites {
 export function selectSites(model: Model, options: SelectOptions, known?: Linears): SelectedSites {
   if (readPlan(model)) fail(alreadyAdapted({ doing: 'select layers' }));
   const spec = options.spec ?? LOTR;
+  requireFit(CHECKED, options);
   checkRank('--rank', options.rank);
   checkScale('--scale', spec.scale);
   const linears = known ?? findLinears(model, { tie: options.tie });
@@ -226,12 +226,12 @@ export function digester(withoutData: boolean): (weight: Value) => string {
 }
 
 function checkRank(option: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1)
+  if (SELECT.rank.type.problem(value) !== null)
     fail(
       badNumber({
         option,
         value,
-        wanted: 'a whole number of at least 1',
+        wanted: SELECT.rank.type.wanted,
         hint: 'LoTR is useful from rank 8 on; its authors use ranks of 32 to 88',
       }),
     );

@@ -1,6 +1,6 @@
 import { LotrcError } from '../../ir/diagnostics.js';
+import type { LossOn } from '../../options/words.js';
 import type { ChatMessage, ChatTemplate, Rendered } from './chat-template.js';
-import type { LossOn } from './open.js';
 
 /** Characters that are rendered or made into tokens once more to find the ends of all answers of a conversation. */
 const MAX_REPEATED = 2 ** 26;

@@ -1,3 +1,6 @@
+import { defaultsOf } from '../../options/define.js';
+import { READING } from '../../options/sets/train.js';
+
 /** Which fields of a record are used. */
 export interface Fields {
   readonly text: string;
@@ -14,15 +17,17 @@ export interface Fields {
   readonly target: string;
 }
 
+const defaults = defaultsOf(READING);
+
 export const FIELDS: Fields = {
-  text: 'text',
+  text: defaults.textField,
   pair: null,
-  label: 'label',
-  prompt: 'prompt',
-  completion: 'completion',
-  messages: 'messages',
-  tokens: 'tokens',
-  tags: 'tags',
-  source: 'source',
-  target: 'target',
+  label: defaults.labelField,
+  prompt: defaults.promptField,
+  completion: defaults.completionField,
+  messages: defaults.messagesField,
+  tokens: defaults.tokensField,
+  tags: defaults.tagsField,
+  source: defaults.sourceField,
+  target: defaults.targetField,
 };

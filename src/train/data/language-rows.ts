@@ -1,10 +1,10 @@
 import { badTemplate, noEnd, nothingLeft } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
+import type { LossOn } from '../../options/words.js';
 import type { BadLines } from './bad-lines.js';
 import { messagesOf, renderChat, type Spans } from './chat.js';
 import { type ChatMessage, ChatTemplate } from './chat-template.js';
 import { cutNotes } from './classification.js';
-import type { LossOn } from './open.js';
 import { type DataRow, noRecords, type Rows, requireColumns, textOf } from './records.js';
 import type { WritingData, WritingTask } from './row-task.js';
 import { packed, type Sequence, sequenceDataset } from './sequences.js';

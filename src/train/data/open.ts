@@ -2,6 +2,8 @@ import { extname } from 'node:path';
 import { badData, tooManyClasses } from '../../ir/codes/train.js';
 import { paddingSeen, quotesKept } from '../../ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
+import type { OrNull, ValuesOf } from '../../options/define.js';
+import type { READING } from '../../options/sets/train.js';
 import { feedsOf, fixedExtents, mapInputs } from '../feeds.js';
 import { dataGraph, labelPort, termsOf } from '../labels.js';
 import { lossDef } from '../losses/index.js';
@@ -20,42 +22,18 @@ import { type DataRow, jsonLines, noRecords, type Rows, tableRows } from './reco
 import { seq2seqDataset } from './seq2seq.js';
 import { type RecordFile, Source, type Watch } from './source.js';
 import { tagDataset } from './tags.js';
-import { predicts, type Task, taskOf } from './tasks.js';
+import { predicts, taskOf } from './tasks.js';
 import { tensorDataset } from './tensors.js';
 import { readTokenizer, type Tokenizer } from './tokenizer.js';
 
-/** How data files are read. */
-export interface DataOptions {
-  /** tokenizer.json or a character vocabulary */
-  readonly tokenizer: string | null;
-  readonly fields: Fields;
-  readonly badLines: 'skip' | 'stop';
-  /** longest row or window in tokens */
-  readonly maxLength: number;
-  /** rows are padded to a multiple of this */
-  readonly padTo: number;
-  /** what the records are; null: as the first record and the model say */
-  readonly task: Task | null;
-  /** the character that quotes fields of a table, or `none`; null: `"` in CSV, none in TSV */
-  readonly quote: string | null;
-  /** names of the classes in their order; null: as in config.json or the data */
-  readonly labels: readonly string[] | null;
-  /** batches hold rows of one length, so that nothing is padded */
-  readonly bucket: boolean;
-  /** language models: first and last token of an example, `none`, or null: as the tokenizer's files say */
-  readonly bos: string | null;
-  readonly eos: string | null;
-  /** language models: several examples in a row */
-  readonly pack: boolean;
-  readonly lossOn: LossOn;
-  /** tags: the tag of a word is that of its first token, or of all its tokens */
-  readonly subwords: 'first' | 'all';
-  /** encoder-decoder models: the token that decoders start with; null: as config.json next to the tokenizer says */
-  readonly decoderStart: string | null;
-}
+type Reading = ValuesOf<typeof READING>;
 
-/** What is predicted of prompts and conversations: all answers, the last one, or everything. */
-export type LossOn = 'answers' | 'last' | 'all';
+/** How data files are read: options of `lotrc train`. Null: not given. */
+export interface DataOptions
+  extends Pick<Reading, 'badLines' | 'maxLength' | 'padTo' | 'bucket' | 'pack' | 'lossOn' | 'subwords'>,
+    OrNull<Pick<Reading, 'tokenizer' | 'task' | 'quote' | 'labels' | 'bos' | 'eos' | 'decoderStart'>> {
+  readonly fields: Fields;
+}
 
 export interface OpenedData {
   readonly dataset: Dataset;

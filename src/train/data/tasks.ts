@@ -1,5 +1,6 @@
 import { otherRecords } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
+import { TASKS, type Task } from '../../options/words.js';
 import { dataGraph, labelPort, termsOf } from '../labels.js';
 import { lossDef } from '../losses/index.js';
 import type { Signature } from '../signature.js';
@@ -7,12 +8,7 @@ import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
 import { type DataRow, has } from './records.js';
 
-/**
- * What the records of a file are: `label`, a text (or two) with a label; `text`, running text; `prompt`, a prompt and the
- * text that follows it; `chat`, messages; `tags`, words with a tag each; `seq2seq`, a source and a target.
- */
-export const TASKS = ['label', 'text', 'prompt', 'chat', 'tags', 'seq2seq'] as const;
-export type Task = (typeof TASKS)[number];
+export { TASKS, type Task };
 
 /**
  * What the loss of a training directory compares: numbers, one class per row, or one class per position, of a decoder's

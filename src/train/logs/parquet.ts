@@ -1,5 +1,6 @@
 import { type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer';
 import type { Output } from '../../ir/files/atomic.js';
+import type { Layout } from '../../options/words.js';
 import type { Setting } from './hparams.js';
 import type { Log, LogRow } from './rows.js';
 
@@ -10,7 +11,7 @@ const MEASURED = ['loss', 'learning_rate'];
 /** `lr` is a setting of the run, the peak; the learning rate of a step is another column. */
 const COLUMN_OF: ReadonlyMap<string, string> = new Map([['lr', 'learning_rate']]);
 
-export type Layout = 'wide' | 'long';
+export type { Layout };
 
 /**
  * Logs as one Parquet file. Columns: model, method, task, lr, rank, seed, every other setting by name, step (int64),
