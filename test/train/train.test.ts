@@ -311,8 +311,16 @@ describe('says what is wrong:', () => {
     ));
   test('LOTR8215 an interruption', async () => {
     const output = fresh();
-    setTimeout(() => process.emit('SIGINT'), 30);
-    const { code, err } = await train(jsonl('c.jsonl', DATA), output, '--epochs', '500');
+    // a run listens once it has started, which takes as long as it takes
+    const listening = process.listenerCount('SIGINT');
+    const watch = setInterval(() => {
+      if (process.listenerCount('SIGINT') === listening) return;
+      clearInterval(watch);
+      process.emit('SIGINT');
+    }, 5);
+    const { code, err } = await train(jsonl('c.jsonl', DATA), output, '--epochs', '500').finally(() =>
+      clearInterval(watch),
+    );
     expect(err).toMatch(/warning LOTR8215: interrupted after step \d+ of 2500/);
     expect(code).toBe(130);
   });
