@@ -428,8 +428,9 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
         beta2,
         epsilon,
         weightDecay,
-        1 - beta1 ** steps,
-        1 - beta2 ** steps,
+        // of the betas as the kernel has them
+        1 - Math.fround(beta1) ** steps,
+        1 - Math.fround(beta2) ** steps,
       );
       device.queue.writeBuffer(numbers, 0, values);
       submit(named(EPILOGUE), updates);
