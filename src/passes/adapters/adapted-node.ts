@@ -1,6 +1,6 @@
 import { operandsOf } from '../../adapter/terms.js';
 import type { HeldAttr } from '../../ir/attr.js';
-import type { Node } from '../../ir/model.js';
+import type { Model, Node } from '../../ir/model.js';
 
 /** domain and name of the IR op that represents an adapted layer */
 export const ADAPTED = 'lotrc::LoTRLinear';
@@ -47,4 +47,9 @@ export function baseOf(node: Node): {
   const own = new Set(['delta', 'scale', 'base']);
   const key = attr?.kind === 'string' ? new TextDecoder().decode(attr.value) : 'MatMul';
   return { key, ...splitKey(key), attrs: [...node.attrs].filter(([name]) => !own.has(name)) };
+}
+
+/** Removes lotrc's operator set, unless a layer is of it: also a call of a layer that the plan leaves out. */
+export function dropOpset(model: Model): void {
+  if (![...model.everyNode()].some((node) => node.domain === 'lotrc')) model.removeOpset('lotrc');
 }

@@ -19,7 +19,7 @@ import { supersede } from '../../ir/supersede.js';
 import { f32Tensor, i64Tensor } from '../../ir/tensor.js';
 import { outputsByName, patchPlan, readPlan } from '../plan/plan.js';
 import { alphaOf, isSet } from '../sites/base-attrs.js';
-import { ADAPTED, baseOf, deltaOf, factorCount, scaleOf } from './adapted-node.js';
+import { ADAPTED, baseOf, deltaOf, dropOpset, factorCount, scaleOf } from './adapted-node.js';
 import { placeBaseLayer } from './base-layer.js';
 import { CONVOLUTION, filterShape, filtersOf } from './conv-layer.js';
 import { addStored, storedWeight } from './weight.js';
@@ -61,7 +61,7 @@ export function lowerAdapters(
   };
   for (const { node, anchor } of layers) lowerNode(model, node, anchor, form, once, labels.get(node));
   if (layers.length > 0) patchPlan(model, { lowering: form });
-  if (![...model.everyNode()].some((node) => node.domain === 'lotrc')) model.removeOpset('lotrc');
+  dropOpset(model);
   return layers.length;
 }
 

@@ -5,7 +5,7 @@ import { fail } from '../../ir/diagnostics.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { readPlan, requirePlan } from '../plan/plan.js';
-import { ADAPTED } from './adapted-node.js';
+import { ADAPTED, dropOpset } from './adapted-node.js';
 import { placeBaseLayer } from './base-layer.js';
 import { dropLeadingParts } from './leading-part.js';
 import { raiseAdapters } from './raise.js';
@@ -51,5 +51,5 @@ export function removeFactors(model: Model): void {
     if (value.isInput) model.graph.removeInput(value);
     if (value.constant) model.graph.removeInitializer(value);
   }
-  model.removeOpset('lotrc');
+  dropOpset(model);
 }
