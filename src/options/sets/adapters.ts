@@ -23,8 +23,8 @@ export const FORM = defineOptions({
     doc: 'write each adapted layer as a call of a model-local function',
   },
   lowering: {
-    type: word('form', ['fold', 'token']),
-    doc: 'plain ONNX for many tokens per run (fold, the default) or few (token)',
+    type: word('form', ['fold', 'token', 'dense']),
+    doc: 'plain ONNX for many tokens per run (fold, the default), for few (token), or with the weight and its adapter as one matrix (dense)',
   },
 });
 
