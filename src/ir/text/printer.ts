@@ -253,6 +253,8 @@ function inner(graph: Graph, nodes: readonly Node[]): readonly Value[] {
   const produced = unique ? null : new Set(found);
   const loose: Value[] = [];
   for (const value of graph.ownValues()) {
+    // a type of a value that nothing makes or reads is not of the model: binary files keep it unread
+    if (value.uses.size === 0 && !value.isOutput) continue;
     if (!value.producer && !value.isInput && !value.constant && !produced?.has(value)) loose.push(value);
   }
   return [...found, ...loose.sort((a, b) => (a.name < b.name ? -1 : 1))];
