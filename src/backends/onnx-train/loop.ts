@@ -1,4 +1,6 @@
 import { attrInt } from '../../ir/attr.js';
+import { uselessOption } from '../../ir/codes/training.js';
+import { fail } from '../../ir/diagnostics.js';
 import type { DType } from '../../ir/dtype.js';
 import { Graph, Model, type Node, type Value } from '../../ir/model.js';
 import { tensorType, type ValueType } from '../../ir/shape.js';
@@ -15,6 +17,12 @@ import type { TrainGraph } from './graphs.js';
 export function stepLoopGraph(step: TrainGraph, count: number): TrainGraph {
   const body = step.model.graph;
   const ports = step.signature;
+  // a batch of a loop has one more axis, which a sequence does not have
+  const odd = ports.inputs.find(({ name }) => body.own(name)!.type?.kind !== 'tensor');
+  if (odd) {
+    const why = `the input ${JSON.stringify(odd.name)} is not a tensor`;
+    fail(uselessOption({ option: '--loop', why, hint: 'leave --loop out' }));
+  }
   const inner = new Map([...ports.inputs, ...ports.outputs].map(({ name }) => [name, body.own(name)!]));
   // public names belong to the outer graph; a nested one must not use them again
   for (const [name, value] of inner) value.rename(body.names.freshValue(`step/${name}`));

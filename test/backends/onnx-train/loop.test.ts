@@ -125,3 +125,24 @@ test('webgpu has no Loop: refused with the reason', () => {
   expect(() => emitOracle(all[0]!, scratch, { loop: K, ep: ['webgpu'] })).toThrow(/LOTR5006.*Loop/);
   expect(() => emitOracle(all[0]!, scratch, { loop: 0 })).toThrow(/LOTR5008.*--loop/);
 });
+
+test('an input that is not a tensor cannot have an axis of microbatches: --loop is refused', () => {
+  // TypeProto { sequence_type { elem_type { tensor_type { elem_type: FLOAT } } } }
+  const proto = Uint8Array.of(0x22, 0x06, 0x0a, 0x04, 0x0a, 0x02, 0x08, 0x01);
+  const graph = new Graph('net');
+  graph.addInput('list', { kind: 'raw', proto });
+  const x = graph.addInput('x', tensorType('f32', ['batch', 7]));
+  const w = graph.addInitializer('w', f32Tensor([7, 5], noise(35, 3)));
+  const y = graph.append({ op: 'MatMul', inputs: [x, w], outputs: ['y'], name: '/fc/MatMul' }).outputs[0]!;
+  y.setType(tensorType('f32', ['batch', 5]));
+  graph.addOutput(y);
+  const model = new Model(graph);
+  model.irVersion = 8;
+  model.setOpset('', 18);
+  rewrite(model, { rank: 2, targets: ['fc'] });
+  const folder = mkdtempSync(join(scratch, 'net-'));
+  writeModel(model, join(folder, 'model.onnx'));
+  const options = { ...TRAIN_DEFAULTS, loss: 'mse', loop: K } as const;
+  const emit = () => emitTraining({ open: () => readModel(join(folder, 'model.onnx')), folder, options });
+  expect(emit).toThrow(/LOTR5008: --loop: the input "list" is not a tensor/);
+});
