@@ -1,5 +1,6 @@
 import { PLAN_KEY } from '../adapter/saved-plan.js';
 import type { Model } from '../ir/model.js';
+import { hasAdapted } from './adapters/adapted-node.js';
 
 interface FactDef {
   holds(model: Model): boolean;
@@ -9,9 +10,6 @@ interface FactDef {
 }
 
 const hasPlan = (model: Model): boolean => model.metadata.has(PLAN_KEY);
-const isRaised = (model: Model): boolean =>
-  [...model.everyNode()].some(({ opKey }) => opKey === 'lotrc::LoTRLinear');
-
 /** What passes may say of a model. */
 export const FACTS = {
   planned: {
@@ -25,12 +23,12 @@ export const FACTS = {
     hint: 'run strip-adapters or merge-adapters before it',
   },
   raised: {
-    holds: isRaised,
+    holds: hasAdapted,
     otherwise: 'no adapted layer is a lotrc::LoTRLinear',
     hint: 'run insert-adapters or raise-adapters before it',
   },
   lowered: {
-    holds: (model) => !isRaised(model),
+    holds: (model) => !hasAdapted(model),
     otherwise: 'an adapted layer is still a lotrc::LoTRLinear, which no runtime has',
     hint: 'run lower or to-functions before it',
   },

@@ -228,9 +228,9 @@ export class PassRunner {
         name,
         text: name,
         ...facts,
-        run: (given, ctx) => {
+        run: (_, ctx) => {
           result = work(ctx);
-          return given === model ? 'changed' : 'unchanged';
+          return 'changed';
         },
       },
       model,
@@ -246,9 +246,9 @@ export class PassRunner {
 }
 
 /** The runner of a job over a model, which is verified first. */
-export function startJob(model: Model, options: WatchOptions): PassRunner {
+export function startJob(model: Model, options: WatchOptions, of: string | null = null): PassRunner {
   demandValid(model);
-  return new PassRunner(options);
+  return new PassRunner(options, of);
 }
 
 const NOTHING = { rest: null, before: null } as const;
@@ -315,8 +315,7 @@ function errorsOf(model: Model): readonly Diagnostic[] {
   return verify(model).filter(({ severity }) => severity === 'error');
 }
 
-/** Throws the errors that the verifier finds. */
-export function demandValid(model: Model): void {
+function demandValid(model: Model): void {
   const errors = errorsOf(model);
   if (errors.length > 0) throw new LotrcError(errors);
 }

@@ -28,12 +28,13 @@ export function countLabels(
 ): number {
   const ignored = ignoreIndex ?? ignoreValue;
   const width = shape.at(-1) ?? 1;
+  const sequences = lossDef(kind).labels === 'sequences';
   let count = 0;
   let row = -1;
   for (let i = 0; i < data.length; i++) {
     const label = data[i]!;
     if (label === ignored) continue;
-    if (lossDef(kind).labels === 'sequences') {
+    if (sequences) {
       const own = Math.floor(i / width);
       if (own !== row) count++;
       row = own;

@@ -18,7 +18,7 @@ import { placeWeights } from '../../passes/adapters/trained-weights.js';
 import { DRAWS } from '../../passes/dropout/field.js';
 import { findDraws } from '../../passes/dropout/find.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
-import { demandValid, PassRunner, type WatchOptions } from '../../passes/pipeline.js';
+import { PassRunner, startJob, type WatchOptions } from '../../passes/pipeline.js';
 import { requirePlan, withWeights } from '../../passes/plan/plan.js';
 import { requireData } from '../../passes/require-data.js';
 import { requireElementTypes } from '../../passes/type-check.js';
@@ -86,7 +86,7 @@ export interface Emitted {
  * a gradient, LOTR50xx for what does not fit.
  */
 export function emitTraining(request: EmitRequest): Emitted {
-  const { folder, options, adapter, adapterFile = '<adapter>' } = request;
+  const { folder, options, adapter, adapterFile = '<adapter>', watch = {} } = request;
   checkOptions(options);
   const notes: Diagnostic[] = [];
   const open = (): Model => startFrom(request.open(), adapter, adapterFile);
@@ -110,18 +110,16 @@ export function emitTraining(request: EmitRequest): Emitted {
     weights.map(({ row }) => row),
   );
   const params = collectParams(plan.plans, factors, weights, options);
-  const job = (of: string) => new PassRunner(request.watch ?? {}, of);
   const fresh = (of: string, keep: Keep) => {
     const model = open();
-    demandValid(model);
-    return prepare(model, factors, weights, options, keep, job(of));
+    return prepare(model, factors, weights, options, keep, startJob(model, watch, of));
   };
   const whole = fresh('infer.onnx', { outputs: true });
   notes.push(...drawNotes(first, options));
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
     step: stepGraph(fresh('step.onnx', { dropout: true }), params, options),
     grad: gradGraph(fresh('grad.onnx', { dropout: true }), params, options, (remark) => notes.push(remark)),
-    apply: applyGraph(params, options, opset, job('apply.onnx')),
+    apply: applyGraph(params, options, opset, new PassRunner(watch, 'apply.onnx')),
     eval: evalGraph(fresh('eval.onnx', {}), params, options),
     infer: inferGraph(whole, params),
     ...(options.loop === null

@@ -3,7 +3,7 @@ import { matrixOptimizer } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
-import { ADAPTED } from '../../passes/adapters/adapted-node.js';
+import { hasAdapted } from '../../passes/adapters/adapted-node.js';
 import { toFunctions } from '../../passes/adapters/to-functions.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
 import { removeDead } from '../../passes/dce.js';
@@ -459,7 +459,6 @@ function computesInHalf(model: Model): boolean {
 /** Cleans up what the artifact does not need, and writes the adapted layers that were kept. */
 function finish(model: Model, file: string, ports: Ports, job: PassRunner): TrainGraph {
   job.step('dce', model, () => removeDead(model));
-  if ([...model.everyNode()].some((node) => node.opKey === ADAPTED))
-    job.step('to-functions', model, () => toFunctions(model), { ensures: ['lowered'] });
+  if (hasAdapted(model)) job.step('to-functions', model, () => toFunctions(model), { ensures: ['lowered'] });
   return { model, signature: { file, inputs: ports.inputs, outputs: ports.outputs } };
 }

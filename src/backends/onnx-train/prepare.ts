@@ -9,7 +9,7 @@ import { type Graph, type Model, type Node, nodePath, type Value } from '../../i
 import { adaptedGradientProblem } from '../../ir/ops/lotr-linear.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
-import { ADAPTED } from '../../passes/adapters/adapted-node.js';
+import { hasAdapted } from '../../passes/adapters/adapted-node.js';
 import { copyBase } from '../../passes/adapters/base-copy.js';
 import { lowerAdapters } from '../../passes/adapters/lower.js';
 import { raiseAdapters } from '../../passes/adapters/raise.js';
@@ -139,7 +139,7 @@ export function prepare(
 const hasNoFunction = (layer: Node): boolean => adaptedGradientProblem(layer) !== null;
 
 function requireFunctions(model: Model): void {
-  if ([...model.everyNode()].some((node) => node.opKey === ADAPTED)) return;
+  if (hasAdapted(model)) return;
   fail(
     uselessOption({
       option: '--keep-functions',

@@ -5,6 +5,12 @@ import type { Model, Node } from '../../ir/model.js';
 /** domain and name of the IR op that represents an adapted layer */
 export const ADAPTED = 'lotrc::LoTRLinear';
 
+/** Whether a layer is in that form. */
+export function hasAdapted(model: Model): boolean {
+  for (const node of model.everyNode()) if (node.opKey === ADAPTED) return true;
+  return false;
+}
+
 /** `domain::op`, or `op` of the standard domain, in its two parts. */
 export function splitKey(key: string): { readonly op: string; readonly domain: string } {
   const at = key.lastIndexOf('::');
@@ -51,5 +57,6 @@ export function baseOf(node: Node): {
 
 /** Removes lotrc's operator set, unless a layer is of it: also a call of a layer that the plan leaves out. */
 export function dropOpset(model: Model): void {
-  if (![...model.everyNode()].some((node) => node.domain === 'lotrc')) model.removeOpset('lotrc');
+  for (const node of model.everyNode()) if (node.domain === 'lotrc') return;
+  model.removeOpset('lotrc');
 }
