@@ -4,7 +4,7 @@ import { type GradBuilder, type NdArray, op } from './core/define.js';
 import { binary, unary, unaryWith } from './core/elementwise.js';
 import { attributes, input, keepWhere, unaryVjp } from './core/gradient.js';
 import { nd, zip } from './core/nd.js';
-import { need, one, rule, tensorAt } from './core/rules.js';
+import { likeFirst, need } from './core/rules.js';
 
 /** Activation functions but for those of the GELU family. */
 
@@ -61,10 +61,7 @@ export const PRelu = [
     since: 1,
     until: 6,
     traits: ['pure', 'elementwise'],
-    infer: rule((_, ctx) => {
-      const x = tensorAt(ctx, 0);
-      return one(x?.dtype, x?.shape ?? null);
-    }),
+    infer: likeFirst(),
     value: (_, inputs): NdArray[] => {
       const [x, slope] = [need(inputs, 0), need(inputs, 1)];
       const ones = new Array<number>(Math.max(0, x.shape.length - 2)).fill(1);

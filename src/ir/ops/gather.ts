@@ -10,7 +10,7 @@ import { attributes, axisOf, constantOf, input } from './core/gradient.js';
 import { extentAt, pad, range, zerosLike } from './core/gradient-shape.js';
 import { gatherInts } from './core/ints.js';
 import { fromIndex, offset, sizeOf, stridesOf } from './core/nd.js';
-import { attrs, axisIn, need, one, refuse, rule, tensorAt } from './core/rules.js';
+import { attrs, axisIn, likeFirst, need, one, refuse, rule, tensorAt } from './core/rules.js';
 
 /** Reading and writing at places that another input states. */
 
@@ -299,10 +299,7 @@ export const ScatterND = op({
   name: 'ScatterND',
   since: 11,
   traits: ['pure'],
-  infer: rule((_, ctx) => {
-    const x = tensorAt(ctx, 0);
-    return one(x?.dtype, x?.shape ?? null);
-  }),
+  infer: likeFirst(),
   value: (node, inputs) => {
     const x = need(inputs, 0);
     const indices = need(inputs, 1);

@@ -1,11 +1,11 @@
 import { attrText } from '../attr.js';
 import type { Value } from '../model.js';
 import { attrsOf } from './core/attrs.js';
-import { type GradBuilder, type NdArray, op } from './core/define.js';
+import { type GradBuilder, type NdArray, type OpDef, op } from './core/define.js';
 import { unary, unaryWith } from './core/elementwise.js';
-import { input, type Vjp } from './core/gradient.js';
+import { attributes, input, type Vjp } from './core/gradient.js';
 import { erf, map, zip } from './core/nd.js';
-import { need, one, rule, tensorAt } from './core/rules.js';
+import { likeFirst, need } from './core/rules.js';
 
 /** GELU in its exact and approximate forms, Swish, and their fusions with a bias. */
 
@@ -63,22 +63,28 @@ function swishRule(b: GradBuilder, dy: Value, x: Value, y: Value, alpha: number)
   return b.mul(dy, b.add(s, alpha === 1 ? slope : b.mul(slope, b.scalar(alpha, x))));
 }
 
-/** Swish: x / (1 + e^(-alpha x)). */
-export const Swish = op(
-  unaryWith('Swish', 24, (node) => {
-    const { alpha } = attrsOf(node);
-    return (x) => x / (1 + Math.exp(-alpha * x));
-  }),
-  {
-    /** Swish of opset 24: x sigmoid(alpha x), alpha 1 by default. */
-    vjp: (b, node, [dy]) => {
-      const attr = node.attrs.get('alpha');
-      const alpha = attr?.kind === 'float' ? attr.value : 1;
-      return [swishRule(b, dy!, input(node, 0), node.outputs[0]!, alpha)];
+/** x sigmoid(alpha x), with the attribute alpha or its default. */
+function swishOf<const Op extends 'Swish' | 'com.microsoft::QuickGelu'>(
+  name: Op,
+  since: number,
+  cases: OpDef<Op>['cases'],
+): OpDef<Op> {
+  return op(
+    unaryWith(name, since, (node) => {
+      const { alpha } = attrsOf(node);
+      return (x) => x / (1 + Math.exp(-alpha * x));
+    }),
+    {
+      vjp: (b, node, [dy]) => [
+        swishRule(b, dy!, input(node, 0), node.outputs[0]!, attributes(node, name).alpha),
+      ],
+      ...(cases ? { cases } : {}),
     },
-    cases: [{ inputs: ['float[3,5]'], attrs: { alpha: 0.75 } }],
-  },
-);
+  );
+}
+
+/** Swish: x sigmoid(alpha x), alpha 1 by default. */
+export const Swish = swishOf('Swish', 24, [{ inputs: ['float[3,5]'], attrs: { alpha: 0.75 } }]);
 
 /** com.microsoft Gelu: x Phi(x). */
 export const MsGelu = op(unary('com.microsoft::Gelu', geluErf), {
@@ -100,10 +106,7 @@ export const MsBiasGelu = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure', 'elementwise'],
-  infer: rule((_, ctx) => {
-    const x = tensorAt(ctx, 0);
-    return one(x?.dtype, x?.shape ?? null);
-  }),
+  infer: likeFirst(),
   value: (_, inputs): NdArray[] => [
     map(
       zip([need(inputs, 0), need(inputs, 1)], (a, b) => a! + b!),
@@ -122,10 +125,7 @@ export const MsFastGelu = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure', 'elementwise'],
-  infer: rule((_, ctx) => {
-    const x = tensorAt(ctx, 0);
-    return one(x?.dtype, x?.shape ?? null);
-  }),
+  infer: likeFirst(),
   value: (_, inputs): NdArray[] => {
     const x = need(inputs, 0);
     return [map(inputs[1] ? zip([x, inputs[1]], (a, b) => a! + b!) : x, geluTanh)];
@@ -136,19 +136,5 @@ export const MsFastGelu = op({
   cases: [{ inputs: ['float[2,3]', 'float[3]'], tolerance: 0.0001 }],
 });
 
-/** com.microsoft QuickGelu: x sigmoid(alpha x). */
-export const MsQuickGelu = op(
-  unaryWith('com.microsoft::QuickGelu', 1, (node) => {
-    const { alpha } = attrsOf(node);
-    return (x) => x / (1 + Math.exp(-alpha * x));
-  }),
-  {
-    /** com.microsoft QuickGelu: x sigmoid(alpha x). */
-    vjp: (b, node, [dy]) => {
-      const attr = node.attrs.get('alpha');
-      const alpha = attr?.kind === 'float' ? attr.value : 1.702;
-      return [swishRule(b, dy!, input(node, 0), node.outputs[0]!, alpha)];
-    },
-    cases: [{ inputs: ['float[2,3]'] }],
-  },
-);
+/** com.microsoft QuickGelu: x sigmoid(alpha x), alpha 1.702 by default. */
+export const MsQuickGelu = swishOf('com.microsoft::QuickGelu', 1, [{ inputs: ['float[2,3]'] }]);

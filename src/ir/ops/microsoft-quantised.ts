@@ -2,7 +2,7 @@ import { attrInt } from '../attr.js';
 import type { Node, Value } from '../model.js';
 import { f32Tensor } from '../tensor.js';
 import { attrsOf } from './core/attrs.js';
-import { type GradBuilder, type NdArray, op } from './core/define.js';
+import { type GradBuilder, type NdArray, type OpDef, op } from './core/define.js';
 import { attributes, input, runTimeShape, type Vjp } from './core/gradient.js';
 import { slice } from './core/gradient-shape.js';
 import { elements, matmulShape, matrixCost } from './core/matrix.js';
@@ -54,29 +54,36 @@ function unpackedNBits(b: GradBuilder, node: Node, dy: Value, K: number, N: numb
   return b.isHalf(dy) ? b.one('Cast', [w], { to: attrInt(b.onnxType(dy)) }) : w;
 }
 
+/** What products with a weight (N, K) in a few bits have in common: x (..., K) gives (..., N). */
+function packedProduct<Op extends 'com.microsoft::MatMulNBits' | 'com.microsoft::MatMulBnb4'>() {
+  return {
+    domain: 'com.microsoft',
+    since: 1,
+    traits: ['pure', 'linear'],
+    linear: { weight: 1, extents: ['K', 'N'] },
+    infer: rule<Op>((node, ctx) => {
+      const x = tensorAt(ctx, 0);
+      const { K, N } = attrs(node, ctx);
+      mustAgree(node, x?.shape?.at(-1), K, 'inner extents');
+      return one(x?.dtype, x?.shape ? [...x.shape.slice(0, -1), N] : null);
+    }),
+    cost: (node: Node<Op>) => {
+      const { K, N } = attrsOf(node);
+      const x = shapeAt(node, 0);
+      const rows = elements(x ? x.slice(0, -1) : null);
+      const stored = sum(elements(shapeAt(node, 1)), product(4, elements(shapeAt(node, 2))));
+      return { flops: product(2, rows, K, N), bytes: sum(stored, product(4, rows, K), product(4, rows, N)) };
+    },
+  } as const satisfies Partial<OpDef<Op>>;
+}
+
 /**
  * com.microsoft MatMulNBits: x (..., K) times the transpose of a weight (N, K) whose rows are stored as blocks of
  * packed unsigned integers (N, blocks, bytes), least significant bits first: (q - zero point) * scale per block.
  */
 export const MsMatMulNBits = op({
   name: 'com.microsoft::MatMulNBits',
-  domain: 'com.microsoft',
-  since: 1,
-  traits: ['pure', 'linear'],
-  linear: { weight: 1, extents: ['K', 'N'] },
-  infer: rule((node, ctx) => {
-    const x = tensorAt(ctx, 0);
-    const { K, N } = attrs(node, ctx);
-    mustAgree(node, x?.shape?.at(-1), K, 'inner extents');
-    return one(x?.dtype, x?.shape ? [...x.shape.slice(0, -1), N] : null);
-  }),
-  cost: (node) => {
-    const { K, N } = attrsOf(node);
-    const x = shapeAt(node, 0);
-    const rows = elements(x ? x.slice(0, -1) : null);
-    const stored = sum(elements(shapeAt(node, 1)), product(4, elements(shapeAt(node, 2))));
-    return { flops: product(2, rows, K, N), bytes: sum(stored, product(4, rows, K), product(4, rows, N)) };
-  },
+  ...packedProduct<'com.microsoft::MatMulNBits'>(),
   value: (node, inputs): NdArray[] => {
     const { K, N, bits, block_size } = attrsOf(node);
     if (inputs[4]) throw new Error('MatMulNBits with g_idx has no reference');
@@ -189,23 +196,7 @@ function unpackedBnb4(
  */
 export const MsMatMulBnb4 = op({
   name: 'com.microsoft::MatMulBnb4',
-  domain: 'com.microsoft',
-  since: 1,
-  traits: ['pure', 'linear'],
-  linear: { weight: 1, extents: ['K', 'N'] },
-  infer: rule((node, ctx) => {
-    const x = tensorAt(ctx, 0);
-    const { K, N } = attrs(node, ctx);
-    mustAgree(node, x?.shape?.at(-1), K, 'inner extents');
-    return one(x?.dtype, x?.shape ? [...x.shape.slice(0, -1), N] : null);
-  }),
-  cost: (node) => {
-    const { K, N } = attrsOf(node);
-    const x = shapeAt(node, 0);
-    const rows = elements(x ? x.slice(0, -1) : null);
-    const stored = sum(elements(shapeAt(node, 1)), product(4, elements(shapeAt(node, 2))));
-    return { flops: product(2, rows, K, N), bytes: sum(stored, product(4, rows, K), product(4, rows, N)) };
-  },
+  ...packedProduct<'com.microsoft::MatMulBnb4'>(),
   value: (node, inputs): NdArray[] => {
     const { K, N, block_size, quant_type, transB } = attrsOf(node);
     const table = BNB4_TABLES[quant_type];

@@ -5,7 +5,7 @@ import { attrsOf } from './core/attrs.js';
 import { type GradBuilder, type NdArray, op } from './core/define.js';
 import { attributes, axisOf, type Grads, input, type Vjp } from './core/gradient.js';
 import { alongAxis, nd, reshape, zip } from './core/nd.js';
-import { axisIn, need, one, rule, tensorAt, typeOf } from './core/rules.js';
+import { axisIn, likeFirst, need, rule, tensorAt, typeOf } from './core/rules.js';
 import { affine, normalise } from './normalise.js';
 
 /** Normalisation per channel or group of channels, and to norm 1. */
@@ -130,10 +130,7 @@ export const InstanceNormalization = op({
   since: 1,
   traits: ['pure'],
   parameter: { input: 1, does: 'normalises, with a vector for a weight' },
-  infer: rule((_, ctx) => {
-    const x = tensorAt(ctx, 0);
-    return one(x?.dtype, x?.shape ?? null);
-  }),
+  infer: likeFirst(),
   value: (node, inputs) => {
     const x = need(inputs, 0);
     const [scale, bias] = [1, 2].map((k) => perChannel(need(inputs, k), x.shape.length));
@@ -188,10 +185,7 @@ export const GroupNormalization = op({
   name: 'GroupNormalization',
   since: 18,
   traits: ['pure'],
-  infer: rule((_, ctx) => {
-    const x = tensorAt(ctx, 0);
-    return one(x?.dtype, x?.shape ?? null);
-  }),
+  infer: likeFirst(),
   value: (node, inputs) => {
     const x = need(inputs, 0);
     const { epsilon, num_groups } = attrsOf(node);
@@ -217,10 +211,7 @@ export const LpNormalization = op({
   name: 'LpNormalization',
   since: 1,
   traits: ['pure'],
-  infer: rule((_, ctx) => {
-    const x = tensorAt(ctx, 0);
-    return one(x?.dtype, x?.shape ?? null);
-  }),
+  infer: likeFirst(),
   value: (node, inputs) => {
     const x = need(inputs, 0);
     const { axis, p } = attrsOf(node);

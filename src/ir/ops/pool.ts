@@ -250,6 +250,15 @@ const averagePoolVjp: Vjp = (b, node, [dy]) => {
   return [b.reshapeLike(cut, x)];
 };
 
+/** The last window passes the end: padding counts or not, and before operator set 22 in another way. */
+const UNEVEN = [17, 22].flatMap((opset) =>
+  [0, 1].map((count_include_pad) => ({
+    inputs: ['float[1,2,8,6]'],
+    opset,
+    attrs: { kernel_shape: [4, 3], strides: [3, 2], pads: [1, 1, 0, 1], ceil_mode: 1, count_include_pad },
+  })),
+);
+
 /** AveragePool: the mean of each window. */
 export const AveragePool = op(
   pool('AveragePool', ({ values, places }) => [values.reduce((a, b) => a + b, 0) / places]),
@@ -258,50 +267,7 @@ export const AveragePool = op(
     cases: [
       { inputs: ['float[1,2,5,6]'], attrs: { kernel_shape: [2, 3], strides: [2, 2], pads: [0, 1, 1, 1] } },
       { inputs: ['float[1,2,6]'], attrs: { kernel_shape: [3], strides: [2], ceil_mode: 1 } },
-      {
-        inputs: ['float[1,2,8,6]'],
-        opset: 17,
-        attrs: {
-          kernel_shape: [4, 3],
-          strides: [3, 2],
-          pads: [1, 1, 0, 1],
-          ceil_mode: 1,
-          count_include_pad: 0,
-        },
-      },
-      {
-        inputs: ['float[1,2,8,6]'],
-        opset: 17,
-        attrs: {
-          kernel_shape: [4, 3],
-          strides: [3, 2],
-          pads: [1, 1, 0, 1],
-          ceil_mode: 1,
-          count_include_pad: 1,
-        },
-      },
-      {
-        inputs: ['float[1,2,8,6]'],
-        opset: 22,
-        attrs: {
-          kernel_shape: [4, 3],
-          strides: [3, 2],
-          pads: [1, 1, 0, 1],
-          ceil_mode: 1,
-          count_include_pad: 0,
-        },
-      },
-      {
-        inputs: ['float[1,2,8,6]'],
-        opset: 22,
-        attrs: {
-          kernel_shape: [4, 3],
-          strides: [3, 2],
-          pads: [1, 1, 0, 1],
-          ceil_mode: 1,
-          count_include_pad: 1,
-        },
-      },
+      ...UNEVEN,
       {
         inputs: ['float[1,2,4,5,3]'],
         opset: 22,

@@ -8,7 +8,18 @@ import { divExact, mulDim, productOf } from './core/dims.js';
 import { attributes, axisOf, input } from './core/gradient.js';
 import { floats, range, unsqueeze, zerosLike } from './core/gradient-shape.js';
 import { alongAxis, fromIndex, nd, offset, reshape, stridesOf, transpose } from './core/nd.js';
-import { attrs, axisIn, mustAgree, need, one, rankIn, rule, tensorAt, typeOf } from './core/rules.js';
+import {
+  attrs,
+  axisIn,
+  likeFirst,
+  mustAgree,
+  need,
+  one,
+  rankIn,
+  rule,
+  tensorAt,
+  typeOf,
+} from './core/rules.js';
 import { ndOf } from './core/tensor-values.js';
 
 /** Running sums, triangles, blocks, the greatest elements, determinants. */
@@ -18,10 +29,7 @@ export const CumSum = op({
   name: 'CumSum',
   since: 11,
   traits: ['pure', 'linear'],
-  infer: rule((_, ctx) => {
-    const x = tensorAt(ctx, 0);
-    return one(x?.dtype, x?.shape ?? null);
-  }),
+  infer: likeFirst(),
   value: (node, inputs) => {
     const x = need(inputs, 0);
     const { exclusive, reverse } = attrsOf(node);

@@ -56,6 +56,14 @@ export function one(dtype: DType | null | undefined, shape: Shape | null, ints?:
   return { types: [typeOf(dtype, shape)], ...(ints ? { ints: [ints] } : {}) };
 }
 
+/** The `infer` of an op whose result has type and shape of its first input. */
+export function likeFirst<Op extends string>(): OpDef<Op>['infer'] {
+  return rule((_, ctx) => {
+    const x = tensorAt(ctx, 0);
+    return one(x?.dtype, x?.shape ?? null);
+  });
+}
+
 /** A shape of that rank of which nothing is known. */
 export function unknownDims(rank: number): Shape {
   return new Array<Dim>(rank).fill(null);
