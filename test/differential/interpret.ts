@@ -105,13 +105,18 @@ function loop(
     const [goes, ...results] = runNet(net, [turn, going, ...state], scope, evaluation, prefix);
     going = goes!;
     state = results.slice(0, state.length);
-    for (const [k, row] of results.slice(state.length).entries()) {
-      const list = rows[k] ?? [];
-      rows[k] = list;
-      list.push(row);
-    }
+    collect(rows, results.slice(state.length));
   }
   return [...state, ...rows.map(stacked)];
+}
+
+/** Adds one row to each list of rows that an iteration gives. */
+function collect(rows: Nd[][], results: readonly Nd[]): void {
+  for (const [k, row] of results.entries()) {
+    const list = rows[k] ?? [];
+    rows[k] = list;
+    list.push(row);
+  }
 }
 
 function scan(op: Op, inputs: readonly (Nd | null)[], scope: Scope, evaluation: Evaluation, prefix: string) {
@@ -131,11 +136,7 @@ function scan(op: Op, inputs: readonly (Nd | null)[], scope: Scope, evaluation: 
     });
     const results = runNet(net, [...state, ...slices], scope, evaluation, prefix);
     state = results.slice(0, state.length);
-    for (const [k, row] of results.slice(state.length).entries()) {
-      const list = rows[k] ?? [];
-      rows[k] = list;
-      list.push(row);
-    }
+    collect(rows, results.slice(state.length));
   }
   return [...state, ...rows.map(stacked)];
 }

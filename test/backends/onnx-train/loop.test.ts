@@ -89,8 +89,8 @@ describe.each(all.map((oracle, n) => [oracle.name, oracle, n] as const))('%s', (
   });
 });
 
-test('a microbatch whose gradients overflow changes nothing and uses up neither rate nor bias correction', async () => {
-  const graph = new Graph('net');
+/** A training directory with a loop for one adapted layer, [batch, 7] -> [batch, 5], in a graph that may have more inputs. */
+function emitLayer(graph: Graph): string {
   const x = graph.addInput('x', tensorType('f32', ['batch', 7]));
   const w = graph.addInitializer('w', f32Tensor([7, 5], noise(35, 3)));
   const y = graph.append({ op: 'MatMul', inputs: [x, w], outputs: ['y'], name: '/fc/MatMul' }).outputs[0]!;
@@ -104,6 +104,11 @@ test('a microbatch whose gradients overflow changes nothing and uses up neither 
   writeModel(model, join(folder, 'model.onnx'));
   const options = { ...TRAIN_DEFAULTS, loss: 'mse', loop: K } as const;
   emitTraining({ open: () => readModel(join(folder, 'model.onnx')), folder, options });
+  return folder;
+}
+
+test('a microbatch whose gradients overflow changes nothing and uses up neither rate nor bias correction', async () => {
+  const folder = emitLayer(new Graph('net'));
   const batch = (seed: number, factor = 1): Batch => ({
     inputs: { x: { type: 'float32', dims: [3, 7], data: noise(21, seed).map((v) => v * factor) } },
     labels: { type: 'float32', dims: [3, 5], data: noise(15, seed + 1) },
@@ -131,18 +136,5 @@ test('an input that is not a tensor cannot have an axis of microbatches: --loop 
   const proto = Uint8Array.of(0x22, 0x06, 0x0a, 0x04, 0x0a, 0x02, 0x08, 0x01);
   const graph = new Graph('net');
   graph.addInput('list', { kind: 'raw', proto });
-  const x = graph.addInput('x', tensorType('f32', ['batch', 7]));
-  const w = graph.addInitializer('w', f32Tensor([7, 5], noise(35, 3)));
-  const y = graph.append({ op: 'MatMul', inputs: [x, w], outputs: ['y'], name: '/fc/MatMul' }).outputs[0]!;
-  y.setType(tensorType('f32', ['batch', 5]));
-  graph.addOutput(y);
-  const model = new Model(graph);
-  model.irVersion = 8;
-  model.setOpset('', 18);
-  rewrite(model, { rank: 2, targets: ['fc'] });
-  const folder = mkdtempSync(join(scratch, 'net-'));
-  writeModel(model, join(folder, 'model.onnx'));
-  const options = { ...TRAIN_DEFAULTS, loss: 'mse', loop: K } as const;
-  const emit = () => emitTraining({ open: () => readModel(join(folder, 'model.onnx')), folder, options });
-  expect(emit).toThrow(/LOTR5008: --loop: the input "list" is not a tensor/);
+  expect(() => emitLayer(graph)).toThrow(/LOTR5008: --loop: the input "list" is not a tensor/);
 });
