@@ -43,7 +43,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Median time and largest memory of several runs. */
-export function summary(runs: readonly Measure[]): Measure {
+export function summarise(runs: readonly Measure[]): Measure {
   const peaks = runs.flatMap(({ peak }) => (peak === null ? [] : [peak]));
   return {
     seconds: median(runs.map(({ seconds }) => seconds)),

@@ -18,7 +18,7 @@ function noise(seed: number, count: number): Uint8Array {
 }
 
 /** A model of random weights in the making. */
-export class Builder {
+export class RandomModel {
   readonly graph = new Graph('bench');
   readonly model = new Model(this.graph);
   #tensors = 0;
@@ -79,7 +79,7 @@ export const SINGLE: DecoderSize = { blocks: 12, width: 768, inner: 2048, keys: 
  */
 export function writeDecoder(path: string, size: DecoderSize): void {
   const { blocks, width, inner, keys, vocabulary } = size;
-  const net = new Builder();
+  const net = new RandomModel();
   const ids = net.graph.addInput('input_ids', tensorType('i64', ['batch', 'tokens']));
   let x = net.op('Gather', '/model/embed/Gather', net.weight('model.embed.weight', vocabulary, width), ids);
   for (let n = 0; n < blocks; n++) {
@@ -113,7 +113,7 @@ const STEPS = ['Relu', 'Mul', 'Add', 'Tanh', 'Sub', 'Abs', 'Mul', 'Neg', 'Add', 
  * about half of the nodes, as constants of exported models do.
  */
 export function writeChain(path: string, sites: number): void {
-  const net = new Builder();
+  const net = new RandomModel();
   const width = 16;
   let x = net.graph.addInput('x', tensorType('f32', ['batch', width]));
   const scalar = net.graph.addInitializer('onnx::Scalar_1', f32Tensor([], [0.75]));

@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Measure, measure, median, summary } from './measure.js';
+import { type Measure, measure, median, summarise } from './measure.js';
 import { LARGE, SINGLE, writeChain, writeDecoder } from './models.js';
 import { findPeers, type Peer } from './peers.js';
-import { bytesText, secondsText, table } from './table.js';
+import { alignedTable, bytesText, secondsText } from './table.js';
 
 const CLI = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 const HEADER = ['what', 'median', 'peak memory', 'ratio', 'target', ''];
@@ -38,7 +38,7 @@ export class RewriteBench {
     this.#decoder('500 MB, one file', { ...SINGLE, blocks: scaled(SINGLE.blocks, size) }, false);
     const once = this.#chain(scaled(5000, size), 3, null);
     this.#chain(2 * scaled(5000, size), null, once);
-    return table(this.#rows);
+    return alignedTable(this.#rows);
   }
 
   #decoder(label: string, shape: typeof LARGE, external: boolean): void {
@@ -71,11 +71,11 @@ export class RewriteBench {
     }
     const pairs = copies.map(({ seconds }, i) => seconds / plain[i]!.seconds);
     const flushed = copies.map(({ seconds }, i) => seconds / synced[i]!.seconds);
-    this.#row(`${label}: cp`, summary(plain), { ratio: 1 });
-    this.#row(`${label}: cp, flushed to the disk`, summary(synced), { ratio: 1 });
+    this.#row(`${label}: cp`, summarise(plain), { ratio: 1 });
+    this.#row(`${label}: cp, flushed to the disk`, summarise(synced), { ratio: 1 });
     const what = `${label}: rewrite, weights ${external ? 'copied' : 'inline'}`;
-    this.#row(`${what}, against cp`, summary(copies), { ratio: median(pairs), most: 1.3 });
-    this.#row(`${what}, against cp, flushed`, summary(copies), { ratio: median(flushed), most: 1.3 });
+    this.#row(`${what}, against cp`, summarise(copies), { ratio: median(pairs), most: 1.3 });
+    this.#row(`${what}, against cp, flushed`, summarise(copies), { ratio: median(flushed), most: 1.3 });
     this.#peerRows(label, model, external);
     this.#clean();
   }
@@ -101,7 +101,7 @@ export class RewriteBench {
       for (let i = 0; i < Math.min(3, this.options.repeat); i++) {
         runs.push(this.#fresh(() => measure(command(model, out))));
       }
-      this.#row(`${label}: ${name}`, summary(runs), {});
+      this.#row(`${label}: ${name}`, summarise(runs), {});
     }
   }
 
@@ -110,7 +110,7 @@ export class RewriteBench {
     for (let i = 0; i < this.options.repeat; i++) {
       runs.push(this.#fresh(() => measure([process.execPath, CLI, ...args])));
     }
-    return summary(runs);
+    return summarise(runs);
   }
 
   #row(

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type Measure, measure, summary } from './measure.js';
+import { type Measure, measure, summarise } from './measure.js';
 import { writeChain } from './models.js';
-import { bytesText, secondsText, table } from './table.js';
+import { alignedTable, bytesText, secondsText } from './table.js';
 
 const { values } = parseArgs({
   options: {
@@ -41,7 +41,7 @@ try {
       };
       const runs: Measure[] = [];
       for (let i = 0; i < repeat; i++) runs.push(measure([process.execPath, CLI, ...args[command]]));
-      const run = summary(runs);
+      const run = summarise(runs);
       const before = half.get(command);
       half.set(command, run);
       const ratio = before ? `${(run.seconds / before.seconds).toFixed(2)}x` : '';
@@ -56,7 +56,7 @@ try {
       console.error(rows.at(-1)!.join('  '));
     }
   }
-  console.log(`\n${table(rows)}`);
+  console.log(`\n${alignedTable(rows)}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

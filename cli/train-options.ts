@@ -4,7 +4,7 @@ import type { ValuesOf } from '../src/options/define.js';
 import { kebab } from '../src/options/flags.js';
 import type { READING } from '../src/options/sets/train.js';
 import type { DataOptions, OpenedData } from '../src/train/data/open.js';
-import type { Settings } from '../src/train/settings.js';
+import type { RunSettings } from '../src/train/settings.js';
 import type { Signature } from '../src/train/signature.js';
 
 type ReadingOptions = ValuesOf<typeof READING>;
@@ -46,7 +46,7 @@ export function initialScale({ graphs }: Signature): number {
 }
 
 /** Options of a run, by option name, without those that the command line gives. */
-export function resumed(held: Settings, given: ReadonlySet<string>): Readonly<Record<string, unknown>> {
+export function resumed(held: RunSettings, given: ReadonlySet<string>): Readonly<Record<string, unknown>> {
   const { plan, reading, data, evalData } = held;
   const { schedule } = plan;
   const options: Readonly<Record<string, unknown>> = {

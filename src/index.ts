@@ -96,7 +96,7 @@ export { type Evaluation, evaluateDataset } from './train/evaluate.js';
 export type { EvaluationRow, StepRow, TrainingLog } from './train/log.js';
 export { type FindOptions, type FoundLogs, readLogs } from './train/logs/find.js';
 export type { Setting, Settings } from './train/logs/hparams.js';
-export { type Layout as ParquetLayout, parquetOutput } from './train/logs/parquet.js';
+export { type ParquetLayout, parquetOutput } from './train/logs/parquet.js';
 export { reportHtml } from './train/logs/report.js';
 export type { Log, LogRow } from './train/logs/rows.js';
 export { type Batch, type StepResult, TrainingRun, type TrainingRunOptions } from './train/run.js';

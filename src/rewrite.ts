@@ -15,7 +15,7 @@ import {
   planOfAdapter,
   weightsFor,
 } from './passes/adapters/adapter-file.js';
-import { narrowed } from './passes/adapters/factor-dtype.js';
+import { narrowedFactor } from './passes/adapters/factor-dtype.js';
 import { baseNode, insertAdapters } from './passes/adapters/insert.js';
 import { dtypeOf } from './passes/adapters/lower.js';
 import { type MatchedLayer, matchByPath } from './passes/adapters/match-path.js';
@@ -366,7 +366,7 @@ function replaceFactors(model: Model, names: readonly string[], adapter: Adapter
     const value = model.graph.own(name);
     const given = tensors.get(name) ?? fail(factorsMissing({ names: [name], from: 'the adapter file' }));
     const half = value?.constant?.dtype;
-    const data = half === 'f16' || half === 'bf16' ? narrowed(given, half) : given;
+    const data = half === 'f16' || half === 'bf16' ? narrowedFactor(given, half) : given;
     if (value?.isInput) model.graph.embedInput(value, data);
     else if (value?.constant) value.setConstant(data);
   }

@@ -33,7 +33,7 @@ const SHARED_BYTES = 48 << 10;
 const BYTES = { f32: 4, f16: 2, bf16: 2, u32: 4 } as const;
 
 /** What is tuned: a plan of products that run on matrix units in tf32 or not. */
-export interface Tuned {
+export interface TunedPlan {
   readonly plan: KernelPlan;
   readonly tf32: boolean;
 }
@@ -88,7 +88,7 @@ const fills = (BM: number, BN: number, rows: number, cols: number): boolean =>
  * The products of a plan for CUDA with their candidates: schedules that are written as they are, in static shared memory.
  * Split sums keep their parts; products that are planned for warpgroups have none.
  */
-export function cudaJobs({ plan, tf32 }: Tuned, most: number): readonly TuningJob[] {
+export function cudaJobs({ plan, tf32 }: TunedPlan, most: number): readonly TuningJob[] {
   const rounds = new Set(
     tf32 ? plan.regions.flatMap(({ forward, backward }) => [...forward, ...backward]) : [],
   );
@@ -181,7 +181,7 @@ export function jobJson({ launch, problem, schedules }: TuningJob, plan: KernelP
 }
 
 /** Writes the kernels of all candidates and jobs.json below a folder; says how many. */
-export function writeJobs(tuned: readonly Tuned[], most: number, folder: string) {
+export function writeJobs(tuned: readonly TunedPlan[], most: number, folder: string) {
   mkdirSync(join(folder, 'kernels'), { recursive: true });
   writeFileSync(join(folder, 'kernels', MATRIX_UNITS), MATRIX_UNITS_TEXT);
   const seen = new Set<string>();
@@ -215,7 +215,7 @@ export function tunedPlans(
     readonly purpose: 'train' | 'serve';
     readonly tf32: boolean;
   },
-): readonly Tuned[] {
+): readonly TunedPlan[] {
   const { dtype, purpose, tf32 } = given;
   const device = deviceOfArch(given.arch, CUDA.devices);
   return given.tokens.map((tokens) => ({

@@ -19,7 +19,7 @@ export interface TuningJob {
 }
 
 /** Candidates of a launch: tiles to try, and which of them its kernel can be written for. */
-export interface Tiles {
+export interface TileChoices {
   readonly of: (launch: Launch, problem: Problem) => readonly Schedule[];
   readonly fits?: (candidate: Launch) => boolean;
 }
@@ -28,7 +28,7 @@ export interface Tiles {
  * The products of a plan that differ in family or lengths, each with the schedules of `tiles` that the device can run, `most`
  * at most: where there are more, some from all over the list.
  */
-export function jobsOf(plan: KernelPlan, tiles: Tiles, most: number): readonly TuningJob[] {
+export function jobsOf(plan: KernelPlan, tiles: TileChoices, most: number): readonly TuningJob[] {
   const jobs = new Map<string, TuningJob>();
   for (const launch of launchesOf(plan)) {
     const { work, schedule } = launch;

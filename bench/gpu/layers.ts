@@ -6,7 +6,7 @@ import { writeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { ComputedTensor } from '../../src/ir/tensor.js';
 import { rewrite } from '../../src/rewrite.js';
-import { Builder } from '../models.js';
+import { RandomModel } from '../models.js';
 
 export interface LayersSize {
   readonly in: number;
@@ -19,7 +19,7 @@ export interface LayersSize {
 }
 
 /** The timed program sets its own weights: those of the file are not used. */
-function zeros(net: Builder, name: string, ...shape: readonly number[]): Value {
+function zeros(net: RandomModel, name: string, ...shape: readonly number[]): Value {
   const bytes = 4 * shape.reduce((product, extent) => product * extent, 1);
   return net.graph.addInitializer(
     name,
@@ -29,7 +29,7 @@ function zeros(net: Builder, name: string, ...shape: readonly number[]): Value {
 
 /** A model of nothing but adapted layers that read one x: what query, key and value are in a transformer. */
 export function layersModel({ in: inn, out, layers, rank, method, bias }: LayersSize): Model {
-  const net = new Builder();
+  const net = new RandomModel();
   const x = net.graph.addInput('x', tensorType('f32', ['tokens', inn]));
   const names = Array.from({ length: layers }, (_, n) => `linear_${n}`);
   for (const name of names) {

@@ -2,7 +2,7 @@ import type { Value } from '../../src/ir/model.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
-import { Builder } from '../models.js';
+import { RandomModel } from '../models.js';
 
 export interface EncoderSize {
   readonly layers: number;
@@ -26,7 +26,7 @@ export const BASE: EncoderSize = {
 /** Writes a RoBERTa classifier of random weights in the operators that PyTorch's exporter writes for opset 17. */
 export function writeRoberta(path: string, size: EncoderSize): void {
   const { width, layers, vocabulary, positions, classes } = size;
-  const net = new Builder();
+  const net = new RandomModel();
   const ids = net.graph.addInput('input_ids', tensorType('i64', ['batch', 'seq']));
   const mask = net.graph.addInput('attention_mask', tensorType('i64', ['batch', 'seq']));
   const root = '/roberta/embeddings';
@@ -64,7 +64,7 @@ export function writeRoberta(path: string, size: EncoderSize): void {
   writeModel(net.model, path);
 }
 
-function layer(net: Builder, at: string, { width, heads }: EncoderSize, x: Value, bias: Value): Value {
+function layer(net: RandomModel, at: string, { width, heads }: EncoderSize, x: Value, bias: Value): Value {
   const path = `/${at.replaceAll(/\.(?!\d)/g, '/')}/attention/self`;
   const split = (name: string, perm: readonly number[]): Value => {
     const y = affine(net, `${at}.attention.self.${name}`, width, width, x);
@@ -99,12 +99,12 @@ function layer(net: Builder, at: string, { width, heads }: EncoderSize, x: Value
 }
 
 /** x W + b as the exporter writes it. */
-function affine(net: Builder, path: string, inn: number, out: number, x: Value): Value {
+function affine(net: RandomModel, path: string, inn: number, out: number, x: Value): Value {
   const y = net.linear(x, path, inn, out);
   return net.op('Add', `/${path.replaceAll(/\.(?!\d)/g, '/')}/Add`, net.weight(`${path}.bias`, out), y);
 }
 
-function norm(net: Builder, path: string, width: number, x: Value): Value {
+function norm(net: RandomModel, path: string, width: number, x: Value): Value {
   const ones = net.graph.addInitializer(
     `${path}.weight`,
     f32Tensor([width], new Float32Array(width).fill(1)),
@@ -118,7 +118,7 @@ function norm(net: Builder, path: string, width: number, x: Value): Value {
 }
 
 /** x (1 + erf(x / sqrt 2)) / 2 in the five operators of the exporter. */
-function gelu(net: Builder, path: string, x: Value): Value {
+function gelu(net: RandomModel, path: string, x: Value): Value {
   const constant = (name: string, value: number) =>
     net.graph.own(`gelu.${name}`) ?? net.graph.addInitializer(`gelu.${name}`, f32Tensor([], [value]));
   const erf = net.op('Erf', `${path}/Erf`, net.op('Div', `${path}/Div`, x, constant('root', Math.SQRT2)));
@@ -127,7 +127,7 @@ function gelu(net: Builder, path: string, x: Value): Value {
 }
 
 /** 0 where the mask is 1, -3.4e38 where it is 0, shaped [batch, 1, 1, seq]. */
-function maskBias(net: Builder, mask: Value): Value {
+function maskBias(net: RandomModel, mask: Value): Value {
   const wide = net.op('Unsqueeze', '/mask/Unsqueeze', mask, ints(net, [1, 2]));
   const real = net.node('Cast', '/mask/Cast', [wide], { to: { kind: 'int', value: 1n } });
   const constant = (name: string, value: number) =>
@@ -136,7 +136,7 @@ function maskBias(net: Builder, mask: Value): Value {
   return net.op('Mul', '/mask/Mul', inverse, constant('low', -3.4028234663852886e38));
 }
 
-function ints(net: Builder, values: readonly number[]): Value {
+function ints(net: RandomModel, values: readonly number[]): Value {
   const name = `ints.${values.join('.')}`;
   return net.graph.own(name) ?? net.graph.addInitializer(name, i64Tensor([values.length], values));
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { requireData } from '../../src/ir/codes/train.js';
+import { noTrainingData } from '../../src/ir/codes/train.js';
 import { optionIgnored } from '../../src/ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../src/ir/diagnostics.js';
 import { visible } from '../../src/ir/visible.js';
@@ -8,7 +8,7 @@ import type { TRAIN } from '../../src/options/sets/train.js';
 import { classesText } from '../../src/train/data/labels.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
 import { readSignature } from '../../src/train/read-signature.js';
-import { readSettings, type Settings } from '../../src/train/settings.js';
+import { type RunSettings, readSettings } from '../../src/train/settings.js';
 import { type Started, type TrainRequest, train } from '../../src/train/train.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
@@ -71,10 +71,10 @@ function requestOf(
   output: string,
   options: TrainCommandOptions,
   given: ReadonlySet<string>,
-  held: Settings | null,
+  held: RunSettings | null,
 ): TrainRequest {
   const o = held ? { ...options, ...resumed(held, given) } : options;
-  const data = o.data ?? fail(requireData({}));
+  const data = o.data ?? fail(noTrainingData({}));
   checkTogether(o);
   const signature = readSignature(folder);
   const schedule = { kind: o.schedule, peak: o.lr, floor: o.minLr, power: o.power, warmup: o.warmup };

@@ -95,7 +95,7 @@ export function fanOf(spec: AdapterSpec, factor: number, shape: readonly number[
 export const isTrained = ({ mode }: FactorSpec): boolean => mode === 'trainable';
 
 /** Extents of a factor as a layer reads it: R of LoTR is [in, r]. */
-export function factorShape(spec: AdapterSpec, factor: number, layer: LayerExtents): number[] {
+export function shapeOfFactor(spec: AdapterSpec, factor: number, layer: LayerExtents): number[] {
   const letters = deltaTerm(spec.delta).operands[factor];
   if (!letters) throw new Error(`${spec.method} has no factor ${factor}`);
   return letters.map((letter) => extentOf(spec, letter, layer));

@@ -1,7 +1,7 @@
 import { badPlan } from '../ir/codes/adapters.js';
 import { fail } from '../ir/diagnostics.js';
 import type { TensorData } from '../ir/tensor.js';
-import { type FactorSpec, factorShape } from './description.js';
+import { type FactorSpec, shapeOfFactor } from './description.js';
 import type { GroupRow, PlanRow, SiteRow } from './saved-plan.js';
 import { leadingTensor } from './to-numbers/tensor.js';
 
@@ -57,7 +57,7 @@ export function planFactors(rows: readonly PlanRow[]): readonly FactorTensor[] {
       const group = groupOf(row, site);
       for (const [factor, name] of factorNames(row, site).entries()) {
         const spec = row.spec.factors[factor]!;
-        const shape = factorShape(row.spec, factor, group);
+        const shape = shapeOfFactor(row.spec, factor, group);
         const held = found.get(name);
         if (held) {
           const merged = withShape(held, shape);
@@ -99,5 +99,5 @@ function withShape(held: FactorTensor, shape: readonly number[]): FactorTensor {
 /** What a layer reads of a factor's tensor: the leading part where layers of several extents share it. */
 export function readBy(row: PlanRow, site: SiteRow, factor: number, whole: TensorData): TensorData {
   if (!row.spec.factors[factor]!.slice) return whole;
-  return leadingTensor(whole, factorShape(row.spec, factor, groupOf(row, site)));
+  return leadingTensor(whole, shapeOfFactor(row.spec, factor, groupOf(row, site)));
 }

@@ -21,7 +21,7 @@ export type NameSource =
   | 'ordinal';
 
 /** `io`: W is (in, out) as in MatMul; `oi`: (out, in) as in Gemm with transB=1. */
-export type Layout = 'io' | 'oi';
+export type WeightLayout = 'io' | 'oi';
 
 export const PLAN_KEY = 'lotrc.adapters';
 
@@ -98,7 +98,7 @@ export interface SiteUseRow {
   readonly op: string;
   readonly weight: string;
   readonly digest: string;
-  readonly layout: Layout;
+  readonly layout: WeightLayout;
   /** storage is transposed against the layout the node reads (a Transpose lies between) */
   readonly transposed: boolean;
 }

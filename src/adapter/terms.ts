@@ -65,7 +65,7 @@ function readDelta(delta: string): DeltaTerm {
  * A delta as the product of a matrix that x is multiplied by and the rest: D = F (rest), F with the letters [i, r] and
  * the rest a term of result [r, o].
  */
-export interface Split {
+export interface DeltaSplit {
   /** index of F among the operands */
   readonly first: number;
   /** indices of the operands of the rest, in order */
@@ -77,7 +77,7 @@ export interface Split {
  * How a delta splits, or null where x meets more than one operand, or none that is a matrix. A delta of one factor has no
  * rest and does not split.
  */
-export function splitAtInput({ operands, in: inn, out }: DeltaTerm): Split | null {
+export function splitAtInput({ operands, in: inn, out }: DeltaTerm): DeltaSplit | null {
   const holds = operands.flatMap((letters, k) => (letters.some((letter) => inn.includes(letter)) ? [k] : []));
   const [first] = holds;
   if (first === undefined || holds.length > 1 || inn.length > 1) return null;

@@ -81,7 +81,13 @@ export function addProductTransposed(
 }
 
 /** q (p x m) w (m x n). */
-export function product(q: Float64Array, w: Float64Array, p: number, m: number, n: number): Float64Array {
+export function matrixProduct(
+  q: Float64Array,
+  w: Float64Array,
+  p: number,
+  m: number,
+  n: number,
+): Float64Array {
   const out = new Float64Array(p * n);
   addProduct(out, q, w, p, m, n);
   return out;
@@ -136,7 +142,7 @@ export function addGram(out: Float64Array, w: Float64Array, m: number, n: number
 }
 
 /** The transpose (n x m) of w (m x n). */
-export function transpose(w: Float64Array, m: number, n: number): Float64Array {
+export function transposeMatrix(w: Float64Array, m: number, n: number): Float64Array {
   const out = new Float64Array(w.length);
   const BLOCK = 32;
   for (let i0 = 0; i0 < m; i0 += BLOCK) {
@@ -193,7 +199,7 @@ function subtractMultiple(row: Float64Array, factor: number, other: Float64Array
 /** A matrix with orthonormal columns, or rows where it is wide, that spans what the given one does; overwrites it. */
 export function orthonormal(matrix: Float64Array, rows: number, columns: number): Float64Array {
   if (rows < columns)
-    return transpose(orthonormal(transpose(matrix, rows, columns), columns, rows), columns, rows);
+    return transposeMatrix(orthonormal(transposeMatrix(matrix, rows, columns), columns, rows), columns, rows);
   const dot = (a: number, b: number): number => {
     let sum = 0;
     for (let i = 0; i < rows; i++) sum += matrix[i * columns + a]! * matrix[i * columns + b]!;

@@ -7,7 +7,7 @@ import { isFloat } from '../ir/dtype.js';
 import { elementCount, sameShape } from '../ir/shape.js';
 import { ComputedTensor, f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF64 } from '../ir/values.js';
-import { orthonormal, product, productTransposed, transpose } from './dense.js';
+import { matrixProduct, orthonormal, productTransposed, transposeMatrix } from './dense.js';
 import { DrawnTensor, normalQuantile } from './normal.js';
 import { formText, printInit, startsAtBase } from './spec.js';
 import { type Tucker, tucker2 } from './tucker.js';
@@ -167,7 +167,7 @@ class Decompositions {
     let rows = m;
     if (factor > 0) {
       const { u } = this.#tucker(site, factors[factor - 1]!.share);
-      core = product(transpose(u, m, rank), core, rank, m, n);
+      core = matrixProduct(transposeMatrix(u, m, rank), core, rank, m, n);
       rows = rank;
     }
     const next = factors[factor + 1];
@@ -195,7 +195,7 @@ class Decompositions {
       const w = this.#matrix(other);
       const along =
         which === 'in'
-          ? product(transpose(vectors, m, rank), w, rank, m, n)
+          ? matrixProduct(transposeMatrix(vectors, m, rank), w, rank, m, n)
           : productTransposed(vectors, w, rank, m, n);
       const width = along.length / rank;
       for (let k = 0; k < along.length; k++) squares[Math.floor(k / width)]! += along[k]! ** 2;
@@ -245,7 +245,7 @@ class Decompositions {
     if (alpha === 0) refuse('the layer multiplies it by zero');
     let values = toF64(data);
     if (!values.every(Number.isFinite)) refuse('it holds values that are not finite');
-    if (layout === 'oi') values = transpose(values, group.out, group.in);
+    if (layout === 'oi') values = transposeMatrix(values, group.out, group.in);
     return alpha === 1 ? values : values.map((x) => alpha * x);
   }
 }

@@ -1,7 +1,7 @@
 import { effectiveScale } from '../adapter/description.js';
 import { factorNames, readBy } from '../adapter/plan-factors.js';
 import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
-import { deltaTerm, type Split, splitAtInput } from '../adapter/terms.js';
+import { type DeltaSplit, deltaTerm, splitAtInput } from '../adapter/terms.js';
 import { numbersOf } from '../adapter/to-numbers/tensor.js';
 import { evaluateTerm } from '../adapter/to-numbers/term.js';
 import { residualRefused } from '../ir/codes/init.js';
@@ -9,7 +9,7 @@ import { fail } from '../ir/diagnostics.js';
 import { isFloat } from '../ir/dtype.js';
 import { BaseTensor, type ByteSink, MemoryTensor, type TensorData, type TensorOrigin } from '../ir/tensor.js';
 import { encodeFloats, toF64 } from '../ir/values.js';
-import { addProduct, transpose } from './dense.js';
+import { addProduct, transposeMatrix } from './dense.js';
 import type { StoredMatrix } from './weights.js';
 
 /** Elements of a weight that are computed at a time. */
@@ -50,7 +50,7 @@ export function residualWeight(
 
 /** Factors whose delta is a matrix times the rest. */
 interface Parts {
-  readonly split: Split;
+  readonly split: DeltaSplit;
   readonly factors: readonly TensorData[];
 }
 
@@ -110,6 +110,10 @@ class ResidualTensor extends BaseTensor {
     const rest = split.others.map((k) => numbersOf(factors[k]!));
     const tail = evaluateTerm(split.rest, rest);
     if (this.#stored.layout === 'io') return { left: head, right: tail.data, rank };
-    return { left: transpose(tail.data, rank, tail.shape[1]!), right: transpose(head, inn, rank), rank };
+    return {
+      left: transposeMatrix(tail.data, rank, tail.shape[1]!),
+      right: transposeMatrix(head, inn, rank),
+      rank,
+    };
   }
 }

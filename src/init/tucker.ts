@@ -1,4 +1,11 @@
-import { addGram, addProduct, addProductTransposed, product, productTransposed, transpose } from './dense.js';
+import {
+  addGram,
+  addProduct,
+  addProductTransposed,
+  matrixProduct,
+  productTransposed,
+  transposeMatrix,
+} from './dense.js';
 import { symmetricEigen } from './eigen.js';
 import { BlockKrylov, OVERSAMPLING, POWER_STEPS } from './krylov.js';
 
@@ -76,7 +83,7 @@ export function tucker2(stack: WeightStack, options: TuckerOptions): Tucker {
     energy = now;
   }
   const core = (index: number) => coreOf(stack, bases, rank, index);
-  return { u: transpose(bases.u, rank, stack.in), v: bases.v, core, method, sweeps: done };
+  return { u: transposeMatrix(bases.u, rank, stack.in), v: bases.v, core, method, sweeps: done };
 }
 
 /** Singular vectors of both modes as rows: u is (rank x in), v is (rank x out). */
@@ -92,7 +99,7 @@ function byGram(stack: WeightStack, rank: number): Bases {
   for (let s = 0; s < count; s++) {
     const w = stack.weight(s);
     addGram(left, w, m, n);
-    addGram(right, transpose(w, m, n), n, m);
+    addGram(right, transposeMatrix(w, m, n), n, m);
   }
   return { u: symmetricEigen(left, m, rank).vectors, v: symmetricEigen(right, n, rank).vectors };
 }
@@ -110,7 +117,7 @@ function byKrylov(stack: WeightStack, rank: number, seed: number): Bases {
     // one pass over the weights serves both modes
     for (let s = 0; s < count; s++) {
       const w = stack.weight(s);
-      if (a) addProductTransposed(imageA, product(a.rows, w, a.count, m, n), w, a.count, m, n);
+      if (a) addProductTransposed(imageA, matrixProduct(a.rows, w, a.count, m, n), w, a.count, m, n);
       if (b) addProduct(imageB, productTransposed(b.rows, w, b.count, m, n), w, b.count, m, n);
     }
     if (a) left.absorb(imageA);
@@ -128,7 +135,7 @@ function sweep(stack: WeightStack, { u, v }: Bases, rank: number, seed: number):
   const nextU = improve(projected, count * rank, m, rank, seed, 'hooi/in', u);
   const other = new Float64Array(count * rank * n);
   for (let s = 0; s < count; s++) {
-    other.set(product(nextU, stack.weight(s), rank, m, n), s * rank * n);
+    other.set(matrixProduct(nextU, stack.weight(s), rank, m, n), s * rank * n);
   }
   return { u: nextU, v: improve(other, count * rank, n, rank, seed, 'hooi/out', v) };
 }
@@ -146,14 +153,14 @@ function improve(
   const krylov = new BlockKrylov(n, rank, seed, name, start);
   for (let block = krylov.block(); block; block = krylov.block()) {
     const inner = productTransposed(block.rows, rows, block.count, p, n);
-    krylov.absorb(product(inner, rows, block.count, p, n));
+    krylov.absorb(matrixProduct(inner, rows, block.count, p, n));
   }
   return krylov.leading();
 }
 
 /** u W_s v^T: (rank, rank), the in-rank first. */
 function coreOf(stack: WeightStack, { u, v }: Bases, rank: number, index: number): Float64Array {
-  const half = product(u, stack.weight(index), rank, stack.in, stack.out);
+  const half = matrixProduct(u, stack.weight(index), rank, stack.in, stack.out);
   return productTransposed(half, v, rank, rank, stack.out);
 }
 

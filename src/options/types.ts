@@ -1,4 +1,4 @@
-import { inRange, type Range, rangeText } from './range.js';
+import { inRange, type NumberRange, rangeText } from './range.js';
 import type { JsonSchema } from './schema.js';
 
 /**
@@ -107,7 +107,7 @@ export function integer32(placeholder = 'n'): Scalar<number> {
 const FLOAT32_MAX = (2 - 2 ** -23) * 2 ** 127;
 
 /** A number in a range; the graphs compute with it in float32, so it must be finite there. */
-export function real(range: Range = {}, placeholder = 'x'): Scalar<number> {
+export function real(range: NumberRange = {}, placeholder = 'x'): Scalar<number> {
   const { least, above, most, below } = range;
   return scalar(
     placeholder,

@@ -24,15 +24,15 @@ export type Carry = (typeof CARRIES)[number];
 export const FACTOR_DTYPES = ['f32', 'model'] as const;
 
 /** Levels of ONNX Runtime's graph optimisation. */
-export const OPTIMIZATIONS = ['disabled', 'basic', 'extended', 'all'] as const;
-export type Optimization = (typeof OPTIMIZATIONS)[number];
+export const GRAPH_OPTIMIZATIONS = ['disabled', 'basic', 'extended', 'all'] as const;
+export type GraphOptimization = (typeof GRAPH_OPTIMIZATIONS)[number];
 
 /** Execution providers that training graphs are written for; the last only runs in browsers. */
-export const EPS = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
-export type Ep = (typeof EPS)[number];
+export const TRAINING_EPS = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
+export type TrainingEp = (typeof TRAINING_EPS)[number];
 
 /** Execution providers that run in Node. */
-export const NODE_EPS = ['cpu', 'cuda', 'webgpu'] as const satisfies readonly Ep[];
+export const NODE_EPS = ['cpu', 'cuda', 'webgpu'] as const satisfies readonly TrainingEp[];
 export type NodeEp = (typeof NODE_EPS)[number];
 
 /** How Dropout in training mode is handled: masks that depend on the input `draw`, or inference mode. */
@@ -45,23 +45,23 @@ export const RECOMPUTES = ['none', 'cheap', 'block'] as const;
 export const NAMINGS = ['lotrc', 'ort'] as const;
 
 /** How the learning rate goes after the warm-up. */
-export const SCHEDULES = ['constant', 'linear', 'cosine', 'polynomial'] as const;
-export type ScheduleKind = (typeof SCHEDULES)[number];
+export const RATE_SCHEDULES = ['constant', 'linear', 'cosine', 'polynomial'] as const;
+export type RateScheduleKind = (typeof RATE_SCHEDULES)[number];
 
 /** What evaluations are compared by. Accuracy is better when larger, the others when smaller. */
-export const METRICS = ['loss', 'accuracy', 'perplexity'] as const;
-export type Metric = (typeof METRICS)[number];
+export const EVAL_METRICS = ['loss', 'accuracy', 'perplexity'] as const;
+export type EvalMetric = (typeof EVAL_METRICS)[number];
 
 /**
  * What the records of a file are: `label`, a text (or two) with a label; `text`, running text; `prompt`, a prompt and the
  * text that follows it; `chat`, messages; `tags`, words with a tag each; `seq2seq`, a source and a target.
  */
-export const TASKS = ['label', 'text', 'prompt', 'chat', 'tags', 'seq2seq'] as const;
-export type Task = (typeof TASKS)[number];
+export const RECORD_TASKS = ['label', 'text', 'prompt', 'chat', 'tags', 'seq2seq'] as const;
+export type RecordTask = (typeof RECORD_TASKS)[number];
 
 /** What is predicted of prompts and conversations: all answers, the last one, or everything. */
-export const LOSS_ON = ['answers', 'last', 'all'] as const;
-export type LossOn = (typeof LOSS_ON)[number];
+export const PREDICTED_TURNS = ['answers', 'last', 'all'] as const;
+export type PredictedTurns = (typeof PREDICTED_TURNS)[number];
 
 /** The tag of a word is that of its first token, or of all its tokens. */
 export const SUBWORDS = ['first', 'all'] as const;
@@ -70,5 +70,5 @@ export const SUBWORDS = ['first', 'all'] as const;
 export const BAD_LINES = ['skip', 'stop'] as const;
 
 /** Parquet files: a row per step and a column per value, or a row per value. */
-export const LAYOUTS = ['wide', 'long'] as const;
-export type Layout = (typeof LAYOUTS)[number];
+export const PARQUET_LAYOUTS = ['wide', 'long'] as const;
+export type ParquetLayout = (typeof PARQUET_LAYOUTS)[number];

@@ -34,4 +34,4 @@ export const FACTS = {
   },
 } as const satisfies Readonly<Record<string, FactDef>>;
 
-export type Fact = keyof typeof FACTS;
+export type ModelFact = keyof typeof FACTS;

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
 import type { Model } from '../ir/model.js';
-import type { Fact } from './facts.js';
+import type { ModelFact } from './facts.js';
 
 /** `metadata`: only entries of the model's metadata, which the verifier does not check. */
 export type Changed = 'changed' | 'metadata' | 'unchanged';
@@ -26,8 +26,8 @@ export interface PassContext {
 
 /** What must be true of a model before a pass, and what is true of it afterwards. */
 export interface PassFacts {
-  readonly requires?: readonly Fact[];
-  readonly ensures?: readonly Fact[];
+  readonly requires?: readonly ModelFact[];
+  readonly ensures?: readonly ModelFact[];
 }
 
 export interface PassDef<O extends object> extends PassFacts {
@@ -48,8 +48,8 @@ export interface PassFactory<O extends object = object> {
   readonly passName: string;
   readonly summary: string;
   readonly options: Options<O>;
-  readonly requires: readonly Fact[];
-  readonly ensures: readonly Fact[];
+  readonly requires: readonly ModelFact[];
+  readonly ensures: readonly ModelFact[];
   /** Reads `key=value,...` (what is between the braces). */
   parse(optionText: string): BoundPass;
   (options?: Partial<O>): BoundPass;

@@ -2,7 +2,7 @@ import { badlyTyped, declaredContradiction } from '../ir/codes/shapes.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { type DType, dtypeText } from '../ir/dtype.js';
 import { type Graph, type Model, type Node, nodePath, type Value } from '../ir/model.js';
-import { opsetOf } from '../ir/ops/core/attrs.js';
+import { nodeOpset } from '../ir/ops/core/attrs.js';
 import { inputTypesOf } from '../ir/ops/core/input-types.js';
 import type { ValueType } from '../ir/shape.js';
 import { analyse, type CallTypes } from './infer-shapes.js';
@@ -92,7 +92,7 @@ function check(graph: Graph, { types }: CallTypes, found: TypeFault[]): void {
 
 /** Says which inputs of a node differ in element type; null when nothing is known to be wrong. */
 function faultOf(node: Node, typeOf: (value: Value) => ValueType | null): string | null {
-  const wanted = inputTypesOf(node.opKey, opsetOf(node));
+  const wanted = inputTypesOf(node.opKey, nodeOpset(node));
   if (!wanted) return null;
   const dtypes = node.inputs.map((value): DType | null => {
     const type = value && typeOf(value);

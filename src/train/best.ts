@@ -1,9 +1,9 @@
 import { metricUnknown } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
-import { METRICS, type Metric } from '../options/words.js';
+import { EVAL_METRICS, type EvalMetric } from '../options/words.js';
 import type { Evaluation } from './evaluate.js';
 
-export type { Metric };
+export type { EvalMetric };
 
 /** The best evaluation so far. */
 export interface Best {
@@ -14,14 +14,14 @@ export interface Best {
 }
 
 /** The metric of an evaluation. Throws LOTR8241 when this kind of model and data has no such metric. */
-export function metricOf(evaluation: Evaluation, metric: Metric): number {
+export function metricOf(evaluation: Evaluation, metric: EvalMetric): number {
   const value = evaluation[metric];
   if (value !== null) return value;
-  return fail(metricUnknown({ metric, known: METRICS.filter((name) => evaluation[name] !== null) }));
+  return fail(metricUnknown({ metric, known: EVAL_METRICS.filter((name) => evaluation[name] !== null) }));
 }
 
 /** Whether a value is better than the best one. A value that is not finite never is, also when it is the first. */
-export function isBetter(value: number, best: Best | null, metric: Metric): boolean {
+export function isBetter(value: number, best: Best | null, metric: EvalMetric): boolean {
   if (!Number.isFinite(value)) return false;
   if (best === null) return true;
   return metric === 'accuracy' ? value > best.value : value < best.value;

@@ -5,7 +5,7 @@ import { fromF16 } from '../ir/half.js';
 import { batchesInOrder, type Cut } from './batches.js';
 import type { Column, Dataset } from './data/dataset.js';
 import { feedsOf } from './feeds.js';
-import { countLabels, labelColumns, labelPort, termsOf } from './labels.js';
+import { countLabels, labelColumns, labelPort, signatureTerms } from './labels.js';
 import { lossDef } from './losses/index.js';
 import { graphOf } from './read-signature.js';
 import type { TermResult, TrainingRun } from './run.js';
@@ -31,7 +31,7 @@ export interface Evaluation {
 export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut): Promise<Evaluation> {
   const { signature } = run;
   const graph = graphOf(signature, run.folder, 'eval');
-  const terms = termsOf(signature);
+  const terms = signatureTerms(signature);
   const tagged = data.tagged ?? false;
   const sums = terms.map((term, index) => new TermSum(term, labelPort(graph, index), tagged));
   for (const rows of batchesInOrder(data, cut)) {

@@ -3,7 +3,7 @@ import { badData, inputUnknown } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { toF16 } from '../ir/half.js';
 import { bare } from '../ir/keys.js';
-import type { Batch, Column, Dataset } from './data/dataset.js';
+import type { Column, DataBatch, Dataset } from './data/dataset.js';
 import { checkIds } from './ids.js';
 import type { Batch as Feeds } from './run.js';
 import type { GraphSignature, LossTerm, Port } from './signature.js';
@@ -65,7 +65,7 @@ export function fixedExtents(graph: GraphSignature): {
 export function feedsOf(
   graph: GraphSignature,
   inputs: InputMap,
-  batch: Batch,
+  batch: DataBatch,
   terms: readonly LossTerm[],
   file = 'the data',
 ): Feeds {
@@ -96,7 +96,7 @@ const NO_LABELS: OrtTensor = { type: 'int32', dims: [0], data: new Int32Array(0)
 /** Labels of a loss after the first, a column of the data; rows that only fill up the batch get labels that do not count. */
 function furtherLabels(
   { name }: Port,
-  { columns, examples }: Batch,
+  { columns, examples }: DataBatch,
   { ignoreIndex, ignoreValue }: LossTerm,
   file: string,
 ): Column {

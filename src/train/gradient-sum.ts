@@ -1,6 +1,6 @@
 import type { OrtFeeds, OrtTensor } from '../backends/ort/session.js';
 import { bare } from '../ir/keys.js';
-import type { GraphSignature, Role } from './signature.js';
+import type { GraphSignature, TensorRole } from './signature.js';
 
 /** Results of grad.onnx over several batches, added up. */
 export class GradientSum {
@@ -15,7 +15,8 @@ export class GradientSum {
   }
 
   add({ outputs }: GraphSignature, results: OrtFeeds): void {
-    const number = (role: Role) => Number(results[outputs.find((port) => port.role === role)!.name]!.data[0]);
+    const number = (role: TensorRole) =>
+      Number(results[outputs.find((port) => port.role === role)!.name]!.data[0]);
     const weight = this.#mean ? number('count') : 1;
     this.#weight += weight;
     // a batch in which no label counts has a gradient of zeros, which stays so when an element is not finite

@@ -1,13 +1,13 @@
 import type { OrtTensor } from '../backends/ort/session.js';
 import { noLabels } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
-import type { Column, Dataset, Batch as Rows } from './data/dataset.js';
+import type { Column, Dataset, DataBatch as Rows } from './data/dataset.js';
 import { lossDef } from './losses/index.js';
 import type { Batch } from './run.js';
 import type { GraphSignature, LossTerm, Port, Signature } from './signature.js';
 
 /** The losses of a training directory: one, or the terms of a sum. */
-export function termsOf({ loss }: Signature): readonly LossTerm[] {
+export function signatureTerms({ loss }: Signature): readonly LossTerm[] {
   return loss.kind === 'sum' ? loss.terms : [loss];
 }
 
@@ -83,7 +83,7 @@ export function labelColumns(graph: GraphSignature, terms: number, batch: Rows):
 
 /** Throws LOTR8240 when no label of the data counts in a loss. Reads batches up to the first label that does. */
 export function requireLabels(data: Dataset, signature: Signature, what: string): void {
-  const terms = termsOf(signature);
+  const terms = signatureTerms(signature);
   const graph = dataGraph(signature);
   const open = new Set(terms.keys());
   for (let start = 0; start < data.size; start += 64) {

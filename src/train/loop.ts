@@ -12,12 +12,12 @@ import type { Dataset } from './data/dataset.js';
 import { type Evaluation, evaluateDataset } from './evaluate.js';
 import { feedsOf } from './feeds.js';
 import { requireFinite } from './finite.js';
-import { termsOf } from './labels.js';
+import { signatureTerms } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
 import { MAX_SKIPPED, nextScale } from './loss-scale.js';
 import { graphOf } from './read-signature.js';
 import type { TrainingRun } from './run.js';
-import { learningRate, type Schedule, warmupSteps } from './schedule.js';
+import { learningRate, type RateSchedule, warmupSteps } from './schedule.js';
 
 type Train = ValuesOf<typeof TRAIN>;
 
@@ -26,7 +26,7 @@ export interface TrainingPlan
   extends Pick<Train, 'epochs' | 'accumulate' | 'seed' | 'checkpointEvery' | 'best'>,
     OrNull<Pick<Train, 'maxSteps' | 'evalEvery' | 'patience'>> {
   /** without `total`, which follows from the data */
-  readonly schedule: Omit<Schedule, 'total'>;
+  readonly schedule: Omit<RateSchedule, 'total'>;
   /** loss scale at the start, a power of two */
   readonly lossScale: number;
   /** steps of warm-up of a run whose length was changed when it was resumed; null: as the schedule says */
@@ -34,16 +34,16 @@ export interface TrainingPlan
 }
 
 /** Steps of a run: passes over the data, cut short by `maxSteps`. */
-export interface Length {
+export interface RunLength {
   readonly perEpoch: number;
   readonly total: number;
 }
 
 /** `batches`: how many a pass over the data has. */
-export function lengthOf(
+export function stepsOfRun(
   plan: Pick<TrainingPlan, 'epochs' | 'maxSteps' | 'accumulate'>,
   batches: number,
-): Length {
+): RunLength {
   const perEpoch = Math.max(1, Math.ceil(batches / plan.accumulate));
   const whole = Math.ceil(plan.epochs * perEpoch);
   return { perEpoch, total: plan.maxSteps === null ? whole : Math.min(whole, plan.maxSteps) };
@@ -72,7 +72,7 @@ export interface LoopHost {
 
 export interface Outcome {
   readonly position: Position;
-  readonly length: Length;
+  readonly length: RunLength;
   readonly finished: boolean;
   /** the run ended before its last step because no evaluation was better than the best one */
   readonly early: boolean;
@@ -86,9 +86,9 @@ export interface Outcome {
  */
 export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const { run, plan, folder, logs } = host;
-  const length = lengthOf(plan, batchesInOrder(host.data, host.cut).length);
+  const length = stepsOfRun(plan, batchesInOrder(host.data, host.cut).length);
   const epochs = new Epochs(host);
-  const schedule = scheduleOf(plan, length.total);
+  const schedule = rateScheduleOf(plan, length.total);
   const firstDraw = Math.floor(
     new RandomStream(plan.seed, 'train.dropout').uniform(0) * (run.signature.draws ?? 1),
   );
@@ -137,7 +137,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
 }
 
 /** The learning rates of a run of that many steps. */
-export function scheduleOf({ schedule, warmupSteps: held }: TrainingPlan, total: number): Schedule {
+export function rateScheduleOf({ schedule, warmupSteps: held }: TrainingPlan, total: number): RateSchedule {
   return { ...schedule, warmup: held ?? warmupSteps(schedule.warmup, total), total };
 }
 
@@ -188,7 +188,7 @@ function feedsOfStep({ run, data, cut, plan }: LoopHost, epochs: Epochs, step: n
   let [examples, tokens] = [0, 0];
   for (const rows of epochs.of(Math.floor(step / perEpoch)).slice(first, first + plan.accumulate)) {
     const batch = data.batch(rows, cut.rows ?? undefined);
-    batches.push(feedsOf(graph, cut.inputs, batch, termsOf(run.signature)));
+    batches.push(feedsOf(graph, cut.inputs, batch, signatureTerms(run.signature)));
     examples += batch.examples;
     tokens += batch.tokens ?? 0;
   }

@@ -13,7 +13,7 @@ import { graphOf, readSignature } from './read-signature.js';
 import { LocalRunner } from './runner/local.js';
 import { RemoteRunner } from './runner/remote.js';
 import type { GraphRunner, HeldTensor, HeldTensors } from './runner/runner.js';
-import type { GraphName, GraphSignature, Port, Role, ScalarKind, Signature } from './signature.js';
+import type { GraphName, GraphSignature, Port, ScalarKind, Signature, TensorRole } from './signature.js';
 
 /** Divides a sum that is 0 where no label counts. */
 const MIN_DIVISOR = 1e-30;
@@ -149,7 +149,8 @@ export class TrainingRun {
       const feeds = batches.map((batch) => this.#feeds(grad, batch, [lr], divisors));
       return runner.accumulate(feeds, this.#feeds(apply, null, [lr]), outputsOf(apply, ['norm', 'finite']));
     });
-    const output = (role: Role) => results[apply.outputs.find((port) => port.role === role)!.name]!.data;
+    const output = (role: TensorRole) =>
+      results[apply.outputs.find((port) => port.role === role)!.name]!.data;
     const finite = Boolean(output('finite')[0]);
     this.#count([finite]);
     return { loss, norm: Number(output('norm')[0]), finite };
@@ -179,7 +180,7 @@ export class TrainingRun {
     const { loss } = this.signature;
     const terms = loss.kind === 'sum' ? [...loss.terms.keys()] : [undefined];
     return terms.map((term) => {
-      const output = (role: Role) => {
+      const output = (role: TensorRole) => {
         const port = wanted.find((found) => found.role === role && found.term === term);
         return port ? results[port.name]! : null;
       };
@@ -213,12 +214,12 @@ export class TrainingRun {
   }
 
   /** Runs a graph; its outputs by role. */
-  async #run(name: GraphName, batch: Batch, rates: readonly number[], roles: readonly Role[]) {
+  async #run(name: GraphName, batch: Batch, rates: readonly number[], roles: readonly TensorRole[]) {
     const graph = this.#graph(name);
     const results = await this.#turn((runner) =>
       runner.run(name, this.#feeds(graph, batch, rates), outputsOf(graph, roles)),
     );
-    return (role: Role) => results[graph.outputs.find((port) => port.role === role)!.name]!.data;
+    return (role: TensorRole) => results[graph.outputs.find((port) => port.role === role)!.name]!.data;
   }
 
   /** Steps that were taken, or skipped because their gradients were not finite. */
@@ -273,10 +274,10 @@ export class TrainingRun {
   }
 }
 
-const STEP_RESULTS: readonly Role[] = ['loss', 'norm', 'finite'];
+const STEP_RESULTS: readonly TensorRole[] = ['loss', 'norm', 'finite'];
 
 /** Names of the outputs with these roles. */
-function outputsOf({ outputs }: GraphSignature, roles: readonly Role[]): readonly string[] {
+function outputsOf({ outputs }: GraphSignature, roles: readonly TensorRole[]): readonly string[] {
   return outputs.filter(({ role }) => roles.includes(role)).map(({ name }) => name);
 }
 

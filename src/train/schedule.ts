@@ -1,8 +1,8 @@
-import type { ScheduleKind } from '../options/words.js';
+import type { RateScheduleKind } from '../options/words.js';
 
 /** The learning rate over a run. */
-export interface Schedule {
-  readonly kind: ScheduleKind;
+export interface RateSchedule {
+  readonly kind: RateScheduleKind;
   /** after warm-up */
   readonly peak: number;
   /** where linear, cosine and polynomial end */
@@ -19,7 +19,7 @@ export interface Schedule {
  * an effect and the first step after it has the peak. Then, with p from 0 to 1 over the rest of the run: constant;
  * linear, 1 - p; cosine, (1 + cos(pi p)) / 2; polynomial, (1 - p)^power, between peak and floor.
  */
-export function learningRate(schedule: Schedule, step: number): number {
+export function learningRate(schedule: RateSchedule, step: number): number {
   const { kind, peak, floor, power, warmup, total } = schedule;
   if (step < warmup) return (peak * (step + 1)) / (warmup + 1);
   if (kind === 'constant') return peak;

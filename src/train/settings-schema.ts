@@ -13,7 +13,15 @@ import {
   text,
   whole,
 } from '../ir/files/schema.js';
-import { BAD_LINES, LOSS_ON, METRICS, NODE_EPS, SCHEDULES, SUBWORDS, TASKS } from '../options/words.js';
+import {
+  BAD_LINES,
+  EVAL_METRICS,
+  NODE_EPS,
+  PREDICTED_TURNS,
+  RATE_SCHEDULES,
+  RECORD_TASKS,
+  SUBWORDS,
+} from '../options/words.js';
 import type { Best } from './best.js';
 import type { Position } from './checkpoint.js';
 import { FIELDS, type Fields } from './data/fields.js';
@@ -22,7 +30,7 @@ import type { DataOptions } from './data/open.js';
 import type { RecordFile } from './data/source.js';
 import type { TrainingPlan } from './loop.js';
 import type { LossScale } from './loss-scale.js';
-import type { Settings } from './settings.js';
+import type { RunSettings } from './settings.js';
 
 /**
  * `run.json` and the position in a checkpoint, field by field. Fields that older versions did not write default to what
@@ -60,14 +68,14 @@ const reading = settings<DataOptions>({
   badLines: oneOf(BAD_LINES),
   maxLength: whole(1),
   padTo: whole(1),
-  task: later(nullable(oneOf(TASKS)), null),
+  task: later(nullable(oneOf(RECORD_TASKS)), null),
   quote: later(nullable(text), null),
   labels: later(nullable(list(text)), null),
   bucket: later(flag, false),
   bos: later(nullable(text), null),
   eos: later(nullable(text), null),
   pack: later(flag, false),
-  lossOn: later(oneOf(LOSS_ON), 'answers'),
+  lossOn: later(oneOf(PREDICTED_TURNS), 'answers'),
   subwords: later(oneOf(SUBWORDS), 'first'),
   decoderStart: later(nullable(text), null),
 });
@@ -77,7 +85,7 @@ const plan = settings<TrainingPlan>({
   maxSteps: nullable(whole(1)),
   accumulate: whole(1),
   schedule: settings<TrainingPlan['schedule']>({
-    kind: oneOf(SCHEDULES),
+    kind: oneOf(RATE_SCHEDULES),
     peak: from0,
     floor: from0,
     power: number,
@@ -87,7 +95,7 @@ const plan = settings<TrainingPlan>({
   lossScale: above0,
   evalEvery: nullable(whole(1)),
   checkpointEvery: whole(1),
-  best: later(oneOf(METRICS), 'loss'),
+  best: later(oneOf(EVAL_METRICS), 'loss'),
   patience: later(nullable(whole(1)), null),
   warmupSteps: later(nullable(whole()), null),
 });
@@ -109,7 +117,7 @@ const labels: Schema<LabelMap> = (value, field) => {
 };
 
 /** `run.json`. */
-export const settingsSchema: Schema<Settings> = settings<Settings>({
+export const settingsSchema: Schema<RunSettings> = settings<RunSettings>({
   version: oneOf([1]),
   training: text,
   data: file,

@@ -12,7 +12,7 @@ import type { TrainingPlan } from './loop.js';
 import { settingsSchema } from './settings-schema.js';
 
 /** Everything that fixes the result of a run, as `run.json` keeps it. Version 1. */
-export interface Settings {
+export interface RunSettings {
   readonly version: 1;
   /** of signature.json */
   readonly training: string;
@@ -43,13 +43,13 @@ const MAY_CHANGE: ReadonlySet<string> = new Set([
 ]);
 
 /** Settings of the run in a folder; null when there is none. Throws LOTR8212. */
-export function readSettings(folder: string): Settings | null {
+export function readSettings(folder: string): RunSettings | null {
   const file = join(folder, FILE);
   if (!existsSync(file)) return null;
   return readJsonFile(file, settingsSchema, (why) => fail(badRun({ file, why })));
 }
 
-export function writeSettings(folder: string, settings: Settings): void {
+export function writeSettings(folder: string, settings: RunSettings): void {
   const bytes = new TextEncoder().encode(`${JSON.stringify(settings, null, 2)}\n`);
   writeAtomically([{ path: join(folder, FILE), write: (sink) => sink.write(bytes) }]);
 }
@@ -63,7 +63,7 @@ export function requireNoRun(folder: string): void {
  * Throws LOTR8211 when a run would be resumed with other settings than it was started with, except its length. Paths of
  * files may change, their contents may not.
  */
-export function requireSame(folder: string, held: Settings, now: Settings): void {
+export function requireSame(folder: string, held: RunSettings, now: RunSettings): void {
   const [a, b] = [flat(held), flat(now)];
   const names = [...new Set([...a.keys(), ...b.keys()])].filter(
     (name) => !/(^|\.)file$|^reading\.tokenizer$/.test(name) && !MAY_CHANGE.has(name),

@@ -21,18 +21,18 @@ import { LOSS_KINDS, LOSS_NUMBERS, type LossNumbers, lossDef } from './losses/in
 import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
 import {
   type BaseFile,
-  EPS,
   type GraphName,
   type GraphSignature,
   type LossSignature,
   type LossTerm,
   type ParamRow,
   type Port,
-  ROLES,
-  type Role,
   SCALAR_KINDS,
   type Signature,
   type SiteSignature,
+  TENSOR_ROLES,
+  type TensorRole,
+  TRAINING_EPS,
 } from './signature.js';
 
 /** `signature.json` of a training directory, field by field, and what its parts must have in common. */
@@ -42,7 +42,7 @@ const extents = list(either('a whole number from 0, or a name', whole(), text));
 const port: Schema<Port> = where(
   object<Port>({
     name: text,
-    role: oneOf(ROLES),
+    role: oneOf(TENSOR_ROLES),
     dtype: oneOf(allDTypes()),
     shape: extents,
     rows: optional(whole()),
@@ -170,7 +170,7 @@ export const signatureSchema: Schema<Signature> = where(
   object<Signature>({
     version,
     opset: whole(1),
-    ep: list(oneOf(EPS)),
+    ep: list(oneOf(TRAINING_EPS)),
     graphs: object<Signature['graphs']>({
       step: optional(graph),
       grad: optional(graph),
@@ -192,7 +192,7 @@ export const signatureSchema: Schema<Signature> = where(
 
 /** What the host reads from the results of each graph, once for each loss where `each` says so. */
 const RESULTS: Readonly<
-  Record<GraphName, { readonly once: readonly Role[]; readonly each: readonly Role[] }>
+  Record<GraphName, { readonly once: readonly TensorRole[]; readonly each: readonly TensorRole[] }>
 > = {
   step: { once: ['loss', 'norm', 'finite'], each: [] },
   stepLoop: { once: ['loss', 'norm', 'finite'], each: [] },

@@ -1,5 +1,5 @@
 import type { SessionEntries } from '../ir/ops/core/session-entries.js';
-import { EPS, type Ep } from '../options/words.js';
+import { TRAINING_EPS, type TrainingEp } from '../options/words.js';
 import type { TermFields } from './losses/define.js';
 import type { LossKind, LossNumbers } from './losses/index.js';
 import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/index.js';
@@ -11,7 +11,7 @@ import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/i
 export interface Signature {
   readonly version: 1;
   readonly opset: number;
-  readonly ep: readonly Ep[];
+  readonly ep: readonly TrainingEp[];
   readonly graphs: Readonly<Partial<Record<GraphName, GraphSignature>>>;
   readonly params: readonly ParamRow[];
   readonly sites: readonly SiteSignature[];
@@ -41,7 +41,7 @@ export type LossSignature =
       readonly terms: readonly (LossTerm & { readonly output: string; readonly weight: number })[];
     });
 
-export { EPS, type Ep };
+export { TRAINING_EPS, type TrainingEp };
 export type GraphName = 'step' | 'grad' | 'apply' | 'eval' | 'infer' | 'stepLoop';
 export type { LossKind } from './losses/index.js';
 
@@ -53,7 +53,7 @@ export interface GraphSignature {
   readonly onCpu?: readonly string[];
 }
 
-export const ROLES = [
+export const TENSOR_ROLES = [
   'batch',
   'label',
   'mask',
@@ -68,7 +68,7 @@ export const ROLES = [
   'finite',
   'count',
 ] as const;
-export type Role = (typeof ROLES)[number];
+export type TensorRole = (typeof TENSOR_ROLES)[number];
 
 /**
  * Learning rate, loss scale, the corrections of the optimizer for step t (AdamW: 1 - beta1^t and 1 - beta2^t), and the number of a draw: a whole
@@ -86,7 +86,7 @@ export const SCALAR_KINDS: readonly ScalarKind[] = [
 
 export interface Port {
   readonly name: string;
-  readonly role: Role;
+  readonly role: TensorRole;
   /** element type: f32, i64, i32, bool, ... */
   readonly dtype: string;
   readonly shape: readonly (number | string)[];

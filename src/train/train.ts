@@ -25,14 +25,14 @@ import { type ReadProgress, type RecordFile, Source } from './data/source.js';
 import type { Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
 import { requireFinite } from './finite.js';
-import { requireLabels, termsOf } from './labels.js';
+import { requireLabels, signatureTerms } from './labels.js';
 import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
-import { type Length, lengthOf, scheduleOf, type TrainingPlan, trainLoop } from './loop.js';
+import { type RunLength, rateScheduleOf, stepsOfRun, type TrainingPlan, trainLoop } from './loop.js';
 import { TrainingRun } from './run.js';
 import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
-import { readSettings, requireNoRun, requireSame, type Settings, writeSettings } from './settings.js';
+import { type RunSettings, readSettings, requireNoRun, requireSame, writeSettings } from './settings.js';
 import type { LossTerm } from './signature.js';
 
 /** What to train, on what, and how. */
@@ -123,11 +123,11 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     sweep(output);
     const at = readPosition(output);
     const count = batchesInOrder(data, cut).length;
-    const { plan, change } = continued(request, held, at, (p) => lengthOf(p, count));
+    const { plan, change } = continued(request, held, at, (p) => stepsOfRun(p, count));
     if (change) events.note(change);
     const settings = { ...asked, plan };
     let saved = held !== null && JSON.stringify(held.plan) === JSON.stringify(plan);
-    const { perEpoch, total } = lengthOf(plan, count);
+    const { perEpoch, total } = stepsOfRun(plan, count);
     for (const note of droppedRows(data, cut, request.data)) events.note(note);
     if (evalData)
       for (const note of droppedRows(evalData, cut, request.evalData ?? request.data)) events.note(note);
@@ -198,7 +198,7 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
 }
 
 /** Throws LOTR1006 when another process trained in the folder while this one read its data. */
-function requireUnchanged(output: string, held: Settings | null): void {
+function requireUnchanged(output: string, held: RunSettings | null): void {
   const now = readSettings(output);
   if (JSON.stringify(now) !== JSON.stringify(held)) fail(fileChanged({ file: join(output, 'run.json') }));
 }
@@ -216,9 +216,9 @@ function requireEvaluation({ plan, evalData, evalSplit }: TrainRequest): void {
  */
 function continued(
   { plan, output }: TrainRequest,
-  held: Settings | null,
+  held: RunSettings | null,
   position: Position | null,
-  lengthOfPlan: (plan: TrainingPlan) => Length,
+  lengthOfPlan: (plan: TrainingPlan) => RunLength,
 ): { readonly plan: TrainingPlan; readonly change: Diagnostic | null } {
   if (!held || !position) return { plan, change: null };
   const [before, after] = [held.plan, plan].map((p) => lengthOfPlan(p).total) as [number, number];
@@ -227,9 +227,9 @@ function continued(
   if (after < step) {
     fail(runDiffers({ folder: output, what: [`it took ${step} steps, and is now to have ${after}`] }));
   }
-  const old = scheduleOf(held.plan, before);
+  const old = rateScheduleOf(held.plan, before);
   const next: TrainingPlan = { ...plan, warmupSteps: old.warmup };
-  const rate = learningRate(scheduleOf(next, after), step);
+  const rate = learningRate(rateScheduleOf(next, after), step);
   const ended = learningRate(old, before - 1);
   return { plan: next, change: lengthChanged({ step, before, after, rate, ended }) };
 }
@@ -246,7 +246,7 @@ export function cutOf(
 ): Cut {
   const { graphs } = run.signature;
   const graph = graphs.step ?? graphs.eval!; // a signature has one of them
-  const terms = termsOf(run.signature);
+  const terms = signatureTerms(run.signature);
   const { rows: height } = fixedExtents(graph);
   // a pair takes two rows
   const rows = height !== null && terms.some(({ pairs }) => pairs) ? height / 2 : height;
@@ -268,7 +268,12 @@ export function droppedRows(data: Dataset, cut: Cut, file: string): readonly Dia
   return [rowsDropped({ count, batch: rows! })];
 }
 
-async function openAll(request: TrainRequest, run: TrainingRun, held: Settings | null, events: TrainEvents) {
+async function openAll(
+  request: TrainRequest,
+  run: TrainingRun,
+  held: RunSettings | null,
+  events: TrainEvents,
+) {
   const { reading, inputs } = request;
   const opened = (file: string, labels: OpenedData['labels']) =>
     openData(file, run.signature, reading, labels, inputs, events.reading);
@@ -295,7 +300,7 @@ async function openAll(request: TrainRequest, run: TrainingRun, held: Settings |
 
 type Opened = Awaited<ReturnType<typeof openAll>>;
 
-async function settingsOf(request: TrainRequest, opened: Opened): Promise<Settings> {
+async function settingsOf(request: TrainRequest, opened: Opened): Promise<RunSettings> {
   const { folder, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;
   const { labels, files, dataFile, evalFile } = opened;
   const contents = (file: string) => new Source(file).contents();

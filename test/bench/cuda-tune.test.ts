@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { cudaJobs, jobJson, type Tuned, tunedPlans, writeJobs } from '../../bench/gpu/cuda-jobs.js';
+import { cudaJobs, jobJson, type TunedPlan, tunedPlans, writeJobs } from '../../bench/gpu/cuda-jobs.js';
 import { type JobsFile, rowsText } from '../../bench/gpu/cuda-rows.js';
 import { tunedRows } from '../../bench/gpu/jobs.js';
 import { layersModel } from '../../bench/gpu/layers.js';
@@ -62,7 +62,7 @@ test.each(KINDS)(
 );
 
 test('a job says in numbers what its product reads and writes', () => {
-  const [{ plan, tf32 }] = tunedPlans(contraction, { ...setting, dtype: 'bf16' }) as [Tuned];
+  const [{ plan, tf32 }] = tunedPlans(contraction, { ...setting, dtype: 'bf16' }) as [TunedPlan];
   const jobs = cudaJobs({ plan, tf32 }, 2);
   const at = jobs.findIndex(({ launch }) => (launch.work as Product).segments.length === 2);
   const { work, buffers, uniforms, candidates } = jobJson(jobs[at]!, plan, at);

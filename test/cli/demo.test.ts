@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { CONTEXT, Corpus, decode, encode, MODEL, STEPS } from '../../cli/dev/demo/charlm.js';
+import { CONTEXT, Corpus, decode, encode, MODEL, TRAINED_STEPS } from '../../cli/dev/demo/charlm.js';
 import { continued } from '../../cli/dev/demo/sample.js';
 import { type DemoRecipe, emitWords, filesOf, rateAt, rewriteWords, tune } from '../../cli/dev/demo/tune.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
@@ -27,7 +27,7 @@ test('windows lie in the text, inputs and labels one character apart', () => {
   }
   expect(decode(encode('Call me Ishmael.\n~'))).toBe('Call me Ishmael.\n~');
   expect(() => encode('caf\u00e9')).toThrow('"\u00e9"');
-  expect([0, 9, 19, 100, STEPS - 1].map((step) => Number(rateAt(step, 1).toFixed(4)))).toEqual([
+  expect([0, 9, 19, 100, TRAINED_STEPS - 1].map((step) => Number(rateAt(step, 1).toFixed(4)))).toEqual([
     0.05, 0.4775, 0.905, 0.5, 0.005,
   ]);
 });

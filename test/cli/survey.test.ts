@@ -6,7 +6,7 @@ import { surveyFile } from '../../cli/dev/survey/file.js';
 import { type Checked, checkGradient } from '../../cli/dev/survey/gradient-check.js';
 import type { SurveyRow } from '../../cli/dev/survey/row.js';
 import { supervise } from '../../cli/dev/survey/supervise.js';
-import { faults, refusals, summary, table } from '../../cli/dev/survey/table.js';
+import { faults, refusals, surveySummary, surveyTable } from '../../cli/dev/survey/table.js';
 import { makeInputs } from '../../src/backends/ort/inputs.js';
 import { OrtProcess } from '../../src/backends/ort/process.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
@@ -153,7 +153,7 @@ describe('tables', () => {
   ] as const;
 
   test('rows', () => {
-    expect(table(files).split('\n').slice(2)).toEqual([
+    expect(surveyTable(files).split('\n').slice(2)).toEqual([
       '| a.onnx | yes | - | - | - | - | FAULT: a\\|b |',
       '| b.onnx | LOTR1101: the reason of "b" | - | - | - | - | - |',
       '| c.onnx | LOTR1101: another | - | - | - | - | - |',
@@ -163,9 +163,9 @@ describe('tables', () => {
 
   test('summary and refusals', () => {
     expect(faults(files)).toBe(1);
-    expect(summary(files)).toContain('4 files, 1 with a fault.');
-    expect(summary(files)).toContain('| loads | 4 | 1 | 3 | 0 |');
-    expect(summary(files)).toContain('| trains | 1 | 0 | 0 | 1 |');
+    expect(surveySummary(files)).toContain('4 files, 1 with a fault.');
+    expect(surveySummary(files)).toContain('| loads | 4 | 1 | 3 | 0 |');
+    expect(surveySummary(files)).toContain('| trains | 1 | 0 | 0 | 1 |');
     expect(refusals(files).split('\n').slice(2)).toEqual([
       '| loads | LOTR1101 | 2 | b.onnx | the reason of "b" | the hint |',
       '| loads | LOTR1101 | 1 | c.onnx | another |  |',

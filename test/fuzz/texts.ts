@@ -6,7 +6,7 @@ import { type DataOptions, openData } from '../../src/train/data/open.js';
 import { readModelConfig, readTokenizerConfig } from '../../src/train/data/special-tokens.js';
 import { readTokenizer } from '../../src/train/data/tokenizer.js';
 import { feedsOf, mapInputs } from '../../src/train/feeds.js';
-import { dataGraph, termsOf } from '../../src/train/labels.js';
+import { dataGraph, signatureTerms } from '../../src/train/labels.js';
 import { signatureSchema } from '../../src/train/signature-schema.js';
 import type { Steps } from './commands.js';
 import { type Content, isLink } from './files.js';
@@ -136,7 +136,7 @@ export const data: Format = {
       const { dataset } = await openData(name, signature, reading, null, inputs);
       const graph = dataGraph(signature);
       const rows = Array.from({ length: Math.min(dataset.size, 3) }, (_, i) => i);
-      feedsOf(graph, mapInputs(graph, dataset, inputs), dataset.batch(rows), termsOf(signature), name);
+      feedsOf(graph, mapInputs(graph, dataset, inputs), dataset.batch(rows), signatureTerms(signature), name);
     });
   },
 };

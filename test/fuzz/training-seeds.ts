@@ -13,7 +13,7 @@ import { writeCheckpoint } from '../../src/train/checkpoint.js';
 import { FIELDS } from '../../src/train/data/fields.js';
 import type { LabelMap } from '../../src/train/data/labels.js';
 import { TrainingRun } from '../../src/train/run.js';
-import type { Settings } from '../../src/train/settings.js';
+import type { RunSettings } from '../../src/train/settings.js';
 import type { Signature } from '../../src/train/signature.js';
 import { JsonTree } from './mutate-json.js';
 import type { Workspace } from './workspace.js';
@@ -242,7 +242,7 @@ function settingsFor(
   signatureText: string,
   data: ReadonlyMap<string, Uint8Array>,
   { pair, labels }: Variant,
-): Settings {
+): RunSettings {
   const [[file, bytes]] = [...data] as unknown as [[string, Uint8Array]];
   return {
     version: 1,

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { addGram, orthonormalRows, product, productTransposed, transpose } from '../../src/init/dense.js';
+import {
+  addGram,
+  matrixProduct,
+  orthonormalRows,
+  productTransposed,
+  transposeMatrix,
+} from '../../src/init/dense.js';
 import { symmetricEigen } from '../../src/init/eigen.js';
 import { chooseMethod, type Tucker, tucker2, type WeightStack } from '../../src/init/tucker.js';
 import { toF64 } from '../../src/ir/values.js';
@@ -27,7 +33,7 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 /** u core v */
 function rebuilt(tucker: Tucker, index: number, m: number, n: number, r: number): Float64Array {
-  return product(product(tucker.u, tucker.core(index), m, r, r), tucker.v, m, r, n);
+  return matrixProduct(matrixProduct(tucker.u, tucker.core(index), m, r, r), tucker.v, m, r, n);
 }
 
 function energy(tucker: Tucker, count: number): number {
@@ -57,8 +63,8 @@ describe('dense kernels', () => {
         for (let i = 0; i < m; i++) expected[a * n + j]! += q[a * m + i]! * w[i * n + j]!;
       }
     }
-    expect(largestDifference(product(q, w, p, m, n), expected)).toBeLessThan(1e-13);
-    const turned = productTransposed(q, transpose(w, m, n), p, n, m);
+    expect(largestDifference(matrixProduct(q, w, p, m, n), expected)).toBeLessThan(1e-13);
+    const turned = productTransposed(q, transposeMatrix(w, m, n), p, n, m);
     expect(largestDifference(turned, expected)).toBeLessThan(1e-13);
     const gram = new Float64Array(p * p);
     addGram(gram, q, p, m);
@@ -128,14 +134,16 @@ describe.each(['gram', 'krylov'] as const)('Tucker-2, %s form', (method) => {
   const [m, n, r] = [37, 53, 3];
   const u = random('u', m, r);
   const v = random('v', r, n);
-  const low = [0, 1, 2, 3, 4].map((s) => product(product(u, random(`c${s}`, r, r), m, r, r), v, m, r, n));
+  const low = [0, 1, 2, 3, 4].map((s) =>
+    matrixProduct(matrixProduct(u, random(`c${s}`, r, r), m, r, r), v, m, r, n),
+  );
 
   test('a stack of rank r is recovered exactly', () => {
     const found = tucker2(stackOf(low, m, n), { rank: r, method });
     for (const [s, w] of low.entries()) {
       expect(largestDifference(rebuilt(found, s, m, n, r), w)).toBeLessThan(1e-11);
     }
-    expectOrthonormal(transpose(found.u, m, r), r, m);
+    expectOrthonormal(transposeMatrix(found.u, m, r), r, m);
     expectOrthonormal(found.v, r, n);
   });
 
@@ -143,19 +151,19 @@ describe.each(['gram', 'krylov'] as const)('Tucker-2, %s form', (method) => {
     const a = tucker2(stackOf(low, m, n), { rank: r, method });
     const b = tucker2(
       stackOf(
-        low.map((w) => transpose(w, m, n)),
+        low.map((w) => transposeMatrix(w, m, n)),
         n,
         m,
       ),
       { rank: r, method },
     );
-    expect(largestDifference(transpose(a.u, m, r), b.v)).toBeLessThan(1e-9);
-    expect(largestDifference(transpose(a.core(2), r, r), b.core(2))).toBeLessThan(1e-9);
+    expect(largestDifference(transposeMatrix(a.u, m, r), b.v)).toBeLessThan(1e-9);
+    expect(largestDifference(transposeMatrix(a.core(2), r, r), b.core(2))).toBeLessThan(1e-9);
   });
 
   test('more rank than the stack has still gives orthonormal vectors', () => {
     const found = tucker2(stackOf(low, m, n), { rank: r + 2, method });
-    expectOrthonormal(transpose(found.u, m, r + 2), r + 2, m);
+    expectOrthonormal(transposeMatrix(found.u, m, r + 2), r + 2, m);
     expectOrthonormal(found.v, r + 2, n);
     expect(largestDifference(rebuilt(found, 1, m, n, r + 2), low[1]!)).toBeLessThan(1e-11);
   });
@@ -168,7 +176,7 @@ describe.each(['gram', 'krylov'] as const)('Tucker-2, %s form', (method) => {
 
   test('the largest entry of each vector is positive', () => {
     const found = tucker2(stackOf(low, m, n), { rank: r, method });
-    for (const [rows, length] of [[transpose(found.u, m, r), m] as const, [found.v, n] as const]) {
+    for (const [rows, length] of [[transposeMatrix(found.u, m, r), m] as const, [found.v, n] as const]) {
       for (let k = 0; k < r; k++) {
         const row = [...rows.subarray(k * length, (k + 1) * length)];
         expect(Math.max(...row)).toBeGreaterThanOrEqual(-Math.min(...row));
@@ -227,7 +235,7 @@ describe('HOOI', () => {
     expect(energies[2]!).toBeGreaterThan(energies[1]!);
     expect(kept[2]!.sweeps).toBe(3);
     expect(kept[3]!.sweeps).toBeLessThan(200);
-    expectOrthonormal(transpose(kept[3]!.u, 23, 4), 4, 23);
+    expectOrthonormal(transposeMatrix(kept[3]!.u, 23, 4), 4, 23);
   });
 });
 

@@ -1,6 +1,6 @@
 import { fromF16, toF16 } from '../../src/ir/half.js';
 import { type Graph, modelOf, type Value } from '../../src/ir/model.js';
-import { opsetOf } from '../../src/ir/ops/core/attrs.js';
+import { nodeOpset } from '../../src/ir/ops/core/attrs.js';
 import type { NdArray } from '../../src/ir/ops/core/define.js';
 import { ndOf } from '../../src/ir/ops/core/tensor-values.js';
 import { opDef } from '../../src/ir/ops/index.js';
@@ -33,7 +33,7 @@ export function evaluateGraph(
   };
   if (!modelOf(graph)) throw new Error('the graph belongs to no model');
   for (const node of topologicalOrder(graph)) {
-    const def = opDef(node.domain, node.op, opsetOf(node));
+    const def = opDef(node.domain, node.op, nodeOpset(node));
     if (!def?.value) throw new Error(`${node.opKey} has no reference`);
     const results = def.value(
       node,

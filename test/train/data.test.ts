@@ -9,13 +9,13 @@ import { shuffled } from '../../src/train/data/order.js';
 import { Source } from '../../src/train/data/source.js';
 import { readTokenizer, type Tokenizer } from '../../src/train/data/tokenizer.js';
 import { GROW_AFTER, nextScale } from '../../src/train/loss-scale.js';
-import { learningRate, type Schedule, warmupSteps } from '../../src/train/schedule.js';
+import { learningRate, type RateSchedule, warmupSteps } from '../../src/train/schedule.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-data-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe('learning rates', () => {
-  const base: Schedule = { kind: 'constant', peak: 0.3, floor: 0.1, power: 3, warmup: 4, total: 24 };
+  const base: RateSchedule = { kind: 'constant', peak: 0.3, floor: 0.1, power: 3, warmup: 4, total: 24 };
   const half = 14;
   test.each([
     ['constant', 0.3],

@@ -7,7 +7,7 @@ import {
   type LossKind,
   type LossNumbers,
   lossDef,
-  numbersOf,
+  lossNumbersOf,
 } from '../../src/train/losses/index.js';
 import { runLoss } from '../support/loss-graph.js';
 import { relativeError } from '../support/ort.js';
@@ -51,7 +51,7 @@ test('a number that several losses have is read in one range, and defaults are i
 
 describe('values and gradients are those of PyTorch:', () => {
   const title = ({ kind, shape, ...row }: Row): string => {
-    const numbers = numbersOf(kind, row);
+    const numbers = lossNumbersOf(kind, row);
     return `${kind} [${shape}] ${JSON.stringify(numbers)} ${row.frames ?? ''}`;
   };
   test.each(ROWS.map((row, i) => [`${i} ${title(row)}`, row] as const))('%s', async (_, row) => {
@@ -72,7 +72,7 @@ describe('values and gradients are those of PyTorch:', () => {
           teacher: null,
           frames: all ? null : frames,
           options: { shift: false, ignoreIndex: -100, classWeights: row.classWeights ?? null },
-          numbers: numbersOf(row.kind, row),
+          numbers: lossNumbersOf(row.kind, row),
         });
     const all = row.frames?.every((n) => n === row.shape[1]) ?? false;
     for (const named of row.classWeights ? [false] : [true, false]) {

@@ -12,7 +12,7 @@ const { chars } = read<{ chars: string }>('vocab.json');
 const ids: ReadonlyMap<string, number> = new Map([...chars].map((char, id) => [char, id]));
 const windows = read<{ length: number; validation: number[]; train: number[][] }>('windows.json');
 
-export const STEPS = windows.train.length;
+export const TRAINED_STEPS = windows.train.length;
 /** characters that the model looks back on */
 export const CONTEXT = windows.length;
 

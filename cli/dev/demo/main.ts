@@ -6,10 +6,10 @@ import { readModel } from '../../../src/ir/onnx/reader.js';
 import { i64Tensor } from '../../../src/ir/tensor.js';
 import { table } from '../../text.js';
 import { wrap } from '../../wrap.js';
-import { CONTEXT, Corpus, MODEL, STEPS } from './charlm.js';
+import { CONTEXT, Corpus, MODEL, TRAINED_STEPS } from './charlm.js';
 import { continued } from './sample.js';
 import { command, Show } from './show.js';
-import { type DemoRecipe, emitWords, filesOf, rewriteWords, type Tuned, tune } from './tune.js';
+import { type DemoRecipe, emitWords, filesOf, rewriteWords, type TuneResult, tune } from './tune.js';
 
 /** `npm run demo`: a small language model moves from one author to another, and the cost is shown. */
 
@@ -46,7 +46,7 @@ await show.run(rewriteWords(main, folder));
 show.heading('2. Its training step as ordinary ONNX operators, gradients and optimizer included:');
 await show.run(emitWords(main, folder));
 
-show.heading(`3. ${STEPS} steps on Moby-Dick, 16 windows of 128 characters each, in ONNX Runtime:`);
+show.heading(`3. ${TRAINED_STEPS} steps on Moby-Dick, 16 windows of 128 characters each, in ONNX Runtime:`);
 const first = await trained(main);
 show.say(`   validation loss ${first.before.toFixed(3)} -> ${first.after.toFixed(3)}`);
 show.check(Math.abs(first.before - PYTORCH_BEFORE) < 0.001, `before: as in PyTorch, ${PYTORCH_BEFORE}`);
@@ -103,19 +103,19 @@ for (const tuned of all.slice(1)) near(tuned);
 const seconds = (performance.now() - started) / 1000;
 show.say(`\n${seconds.toFixed(0)} s on ${threads} threads. The files are in ${folder}`);
 
-async function trained(recipe: DemoRecipe): Promise<Tuned> {
+async function trained(recipe: DemoRecipe): Promise<TuneResult> {
   return tune(recipe, {
     folder,
     corpus,
     threads,
     onProgress: (step, training, validation) => {
-      const place = `${label(recipe).padEnd(9)}  step ${String(step).padStart(3)} of ${STEPS}`;
+      const place = `${label(recipe).padEnd(9)}  step ${String(step).padStart(3)} of ${TRAINED_STEPS}`;
       show.say(`   ${place}  training loss ${training.toFixed(3)}, validation loss ${validation.toFixed(3)}`);
     },
   });
 }
 
-function near({ recipe, after }: Tuned): void {
+function near({ recipe, after }: TuneResult): void {
   // better than PyTorch is not a failure
   const what = `${label(recipe)}: ${after.toFixed(3)} against PyTorch's ${recipe.torch.toFixed(3)}, limit +${NEAR}`;
   show.check(after < recipe.torch + NEAR, what);

@@ -3,7 +3,7 @@ import { readSafetensors, writeSafetensors } from '../../../src/ir/files/safeten
 import type { TrainingLog } from '../../../src/train/log.js';
 import { openLogs } from '../../../src/train/logs/open.js';
 import { TrainingRun } from '../../../src/train/run.js';
-import { type Corpus, MODEL, STEPS } from './charlm.js';
+import { type Corpus, MODEL, TRAINED_STEPS } from './charlm.js';
 
 /** One way to adapt the model. */
 export interface DemoRecipe {
@@ -14,7 +14,7 @@ export interface DemoRecipe {
   readonly torch: number;
 }
 
-export interface Tuned {
+export interface TuneResult {
   readonly recipe: DemoRecipe;
   readonly parameters: number;
   readonly before: number;
@@ -57,7 +57,7 @@ export function emitWords(recipe: DemoRecipe, folder: string): readonly string[]
 }
 
 /** 20 steps of warm-up, then linear decay to zero. */
-export function rateAt(step: number, peak: number, steps = STEPS): number {
+export function rateAt(step: number, peak: number, steps = TRAINED_STEPS): number {
   return peak * Math.min(1, (step + 1) / 20) * (1 - step / steps);
 }
 
@@ -75,8 +75,8 @@ export interface TuneOptions {
 }
 
 /** Trains in the recipe's training directory and leaves the adapter file and the logs next to it. */
-export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<Tuned> {
-  const { folder, corpus, threads, steps = STEPS, onProgress } = options;
+export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<TuneResult> {
+  const { folder, corpus, threads, steps = TRAINED_STEPS, onProgress } = options;
   const files = filesOf(recipe, folder);
   const run = TrainingRun.open(files.train, { threads });
   const sizes = run.signature.params.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
@@ -126,7 +126,7 @@ function logsOf(
   const about = { model: 'charlm.onnx', method, task: 'moby-dick', lr: rate, rank, seed: 0, parameters };
   return openLogs(folder, {
     ...about,
-    more: { schedule: 'linear', warmup_steps: 20, batch_size: 16, steps: STEPS },
+    more: { schedule: 'linear', warmup_steps: 20, batch_size: 16, steps: TRAINED_STEPS },
   });
 }
 

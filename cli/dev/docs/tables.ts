@@ -1,7 +1,7 @@
 import { METHODS } from '../../../src/adapter/methods/index.js';
 import { formText } from '../../../src/init/spec.js';
 import { kebab } from '../../../src/options/flags.js';
-import { type Range, rangeText } from '../../../src/options/range.js';
+import { type NumberRange, rangeText } from '../../../src/options/range.js';
 import { LOSS_KINDS, lossDef } from '../../../src/train/losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from '../../../src/train/optimizers/index.js';
 import { markdownTable } from './markdown.js';
@@ -60,7 +60,7 @@ export const TABLES: Readonly<Record<string, () => string>> = {
 const SCALES = { rank: 'scale / rank', 'sqrt-rank': 'scale / sqrt(rank)', none: 'scale' } as const;
 
 type Numbers = Readonly<
-  Record<string, Range & { readonly default: number; readonly whole?: true; readonly doc: string }>
+  Record<string, NumberRange & { readonly default: number; readonly whole?: true; readonly doc: string }>
 >;
 
 const numbersText = (numbers: Numbers): string[] =>

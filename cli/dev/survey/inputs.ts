@@ -11,7 +11,7 @@ export interface Compared {
 }
 
 /** Compares two models on made inputs. Throws what `compareModels` throws for the first choice of extents. */
-export async function compareOnSome(
+export async function compareOnMade(
   base: string,
   adapted: string,
   host: OrtProcess,

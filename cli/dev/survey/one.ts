@@ -8,7 +8,7 @@ import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
 import { unpackLayers } from '../../../src/passes/unpack/unpack.js';
 import { adapt } from './adapt.js';
-import { type Compared, compareOnSome } from './inputs.js';
+import { type Compared, compareOnMade } from './inputs.js';
 import type { Cell, SurveyColumn, Told } from './row.js';
 import { trains } from './trains.js';
 
@@ -65,11 +65,11 @@ async function survey(file: string, folder: string, host: OrtProcess): Promise<v
   if (!written) return;
   let compared: Compared | null = null;
   await column('equals base', async () => {
-    compared = await compareOnSome(file, adapted, host);
+    compared = await compareOnMade(file, adapted, host);
     const worst = largest(compared);
     if (worst <= ROUNDING) return worst === 0 ? 'bit for bit' : `within ${worst.toExponential(1)}`;
     // the optimiser may round a quantised base otherwise than the adapted model; nothing else may differ as much
-    const plain = largest(await compareOnSome(file, adapted, host, 'disabled'));
+    const plain = largest(await compareOnMade(file, adapted, host, 'disabled'));
     if (!(plain <= ROUNDING)) throw new Error(`differs from the base by ${plain.toExponential(1)}`);
     const exact = plain === 0 ? 'bit for bit' : `within ${plain.toExponential(1)}`;
     return `${exact} without the optimiser, which rounds the base otherwise: ${worst.toExponential(1)}`;

@@ -12,11 +12,11 @@ const EXAMPLE = 220;
 
 /** The survey as Markdown: a summary, what was refused and why, and the table itself. */
 export function report(files: readonly Surveyed[]): string {
-  return [summary(files), refusals(files), table(files)].join('\n\n');
+  return [surveySummary(files), refusals(files), surveyTable(files)].join('\n\n');
 }
 
 /** One row per file. */
-export function table(files: readonly Surveyed[]): string {
+export function surveyTable(files: readonly Surveyed[]): string {
   const rows = files.map(({ file, row }) => [
     file,
     ...COLUMNS.map((column) => (row[column] ? cut(textOf(row[column]), CELL) : '-')),
@@ -25,7 +25,7 @@ export function table(files: readonly Surveyed[]): string {
 }
 
 /** Answers by column. */
-export function summary(files: readonly Surveyed[]): string {
+export function surveySummary(files: readonly Surveyed[]): string {
   const rows = COLUMNS.map((column) => {
     const cells = files.flatMap(({ row }) => row[column] ?? []);
     const count = (kind: Cell['kind']): string => String(cells.filter((cell) => cell.kind === kind).length);

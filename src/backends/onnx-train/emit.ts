@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { PLAN_KEY, type WeightRow } from '../../adapter/saved-plan.js';
 import { opsetOf } from '../../ir/builder.js';
-import { cannotLinkBase, oldOpset } from '../../ir/codes/training.js';
+import { cannotLinkBase, oldTrainingOpset } from '../../ir/codes/training.js';
 import { drawsRandomly, seededDropout } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { type Output, type WrittenOutput, writeAtomically } from '../../ir/files/atomic.js';
@@ -103,7 +103,7 @@ export function emitTraining(request: EmitRequest): Emitted {
   const factors = factorData(first, given);
   const held = requirePlan(first, 'emit training graphs');
   const opset = opsetOf(first.graph);
-  if (opset < OLDEST_OPSET) fail(oldOpset({ opset, needed: OLDEST_OPSET }));
+  if (opset < OLDEST_OPSET) fail(oldTrainingOpset({ opset, needed: OLDEST_OPSET }));
   const weights = chooseWeights(open(), factors, held.weights ?? [], options, (note) => notes.push(note));
   const plan = withWeights(
     held,

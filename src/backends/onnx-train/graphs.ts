@@ -18,7 +18,7 @@ import { TrainBuilder } from '../../train/losses/builder.js';
 import type { Loss } from '../../train/losses/define.js';
 import { lossDef } from '../../train/losses/index.js';
 import { type Correction, optimizerDef } from '../../train/optimizers/index.js';
-import type { GraphSignature, Port, Role, ScalarKind } from '../../train/signature.js';
+import type { GraphSignature, Port, ScalarKind, TensorRole } from '../../train/signature.js';
 import { buildLoss, type Head } from './losses.js';
 import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
@@ -437,11 +437,11 @@ function paramPort(name: string, shape: readonly number[]): Port {
   return { name, role: 'param', dtype: 'f32', shape, param: name };
 }
 
-function scalarPort(name: string, role: Role): Port {
+function scalarPort(name: string, role: TensorRole): Port {
   return { name, role, dtype: 'f32', shape: [] };
 }
 
-function portOf({ name, type }: Value, role: Role): Port {
+function portOf({ name, type }: Value, role: TensorRole): Port {
   const tensor = type?.kind === 'tensor' ? type : null;
   const shape = (tensor?.shape ?? []).map((dim, i) => dim ?? `${name}_${i}`);
   return { name, role, dtype: tensor?.dtype ?? 'unknown', shape };

@@ -5,7 +5,7 @@ import { dtypeText, isFloat } from '../../ir/dtype.js';
 import { own } from '../../ir/keys.js';
 import { functionKey, type Model, type Node, nodePath } from '../../ir/model.js';
 import { OP_VERSIONS } from '../../ir/ops/generated/attr-defaults.js';
-import type { Ep } from '../../train/signature.js';
+import type { TrainingEp } from '../../train/signature.js';
 import { PROVIDERS } from './legality/providers.js';
 
 type Verdict = { readonly is: 'legal' | 'unsure' } | { readonly is: 'illegal'; readonly why: string };
@@ -17,7 +17,11 @@ const LEGAL: Verdict = { is: 'legal' };
  * indices, which the runtime keeps on the host, and the ops of `allowed`. Returns remarks (LOTR5009) on what its lists
  * leave open.
  */
-export function checkLegality(model: Model, ep: Ep, allowed: readonly string[]): readonly Diagnostic[] {
+export function checkLegality(
+  model: Model,
+  ep: TrainingEp,
+  allowed: readonly string[],
+): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
   const unsure = new Map<string, number>();
   for (const node of model.everyNode()) {
@@ -41,7 +45,7 @@ export function checkLegality(model: Model, ep: Ep, allowed: readonly string[]):
  * Names of the nodes that the provider computes too coarsely; a host leaves them to the CPU. Nodes without a name get
  * one: the session option knows no other handle.
  */
-export function coarseNodes(model: Model, ep: Ep): readonly string[] {
+export function coarseNodes(model: Model, ep: TrainingEp): readonly string[] {
   const found: string[] = [];
   for (const node of model.graph.nodes) {
     if (!PROVIDERS[ep].coarse.has(node.opKey)) continue;
@@ -51,7 +55,7 @@ export function coarseNodes(model: Model, ep: Ep): readonly string[] {
   return found;
 }
 
-function judge(node: Node, ep: Ep): Verdict {
+function judge(node: Node, ep: TrainingEp): Verdict {
   const { kernels, expanded, widensHalf, registered, reasons, unwritten } = PROVIDERS[ep];
   // ops of other domains have a library and kernels of their own
   if (node.domain !== '' && node.domain !== 'com.microsoft') return LEGAL;
@@ -80,7 +84,7 @@ function judge(node: Node, ep: Ep): Verdict {
 }
 
 /** Whether the provider has a kernel for float32 of an op (key as in `Node.opKey`) in that version of its operator set. */
-export function hasKernel(ep: Ep, op: string, opset: number): boolean {
+export function hasKernel(ep: TrainingEp, op: string, opset: number): boolean {
   const row = PROVIDERS[ep].kernels.get(op);
   return !!row?.versions.some(
     ({ from, to, types }) => from <= opset && (to === null || opset <= to) && (!types || types.has('f32')),

@@ -2,7 +2,7 @@ import { opsetOf } from '../../ir/builder.js';
 import type { Value } from '../../ir/model.js';
 import type { TrainBuilder } from '../../train/losses/builder.js';
 import type { Loss, LossOptions } from '../../train/losses/define.js';
-import { lossDef, numbersOf } from '../../train/losses/index.js';
+import { lossDef, lossNumbersOf } from '../../train/losses/index.js';
 import type { LossTerm } from '../../train/signature.js';
 import type { TermOptions, TrainOptions } from './options.js';
 
@@ -27,7 +27,7 @@ export function headProblem(value: Value, options: TrainOptions, term: TermOptio
   return lossDef(kind).problem(
     value,
     optionsOf(options, term),
-    numbersOf(kind, options),
+    lossNumbersOf(kind, options),
     opsetOf(value.graph!),
   );
 }
@@ -45,7 +45,7 @@ export function buildLoss(
     teacher,
     ...given,
     options: optionsOf(options, term),
-    numbers: numbersOf(term.kind, options),
+    numbers: lossNumbersOf(term.kind, options),
   });
 }
 
@@ -62,7 +62,7 @@ export function termSignature(options: TrainOptions, { term, value }: Head): Los
     reduction: 'mean',
     shift: false,
     ...own,
-    ...numbersOf(kind, options),
+    ...lossNumbersOf(kind, options),
     ...(def.pairs ? { pairs: 'halves' as const } : {}),
   };
 }

@@ -1,5 +1,5 @@
 import { defineOptions, type OptionDef, type OptionSet } from '../../options/define.js';
-import type { Range } from '../../options/range.js';
+import type { NumberRange } from '../../options/range.js';
 import { REPORT, WATCH } from '../../options/sets/shared.js';
 import {
   alternatives,
@@ -16,7 +16,7 @@ import {
   whole,
   word,
 } from '../../options/types.js';
-import { DROPOUT_MODES, EPS, NAMINGS, RECOMPUTES, TIES } from '../../options/words.js';
+import { DROPOUT_MODES, NAMINGS, RECOMPUTES, TIES, TRAINING_EPS } from '../../options/words.js';
 import { LOSS_KINDS, LOSSES, type LossKind, type LossNumberName } from '../../train/losses/index.js';
 import { type HyperName, OPTIMIZER_KINDS, OPTIMIZERS } from '../../train/optimizers/index.js';
 
@@ -119,7 +119,7 @@ const classWeights: OptionType<readonly ClassWeights[]> = {
 };
 
 /** What a declaration says of a number that a user may set. */
-interface DeclaredNumber extends Range {
+interface DeclaredNumber extends NumberRange {
   readonly default: number;
   readonly whole?: true;
   readonly doc: string;
@@ -214,7 +214,7 @@ export const ONNX_TRAIN = defineOptions({
     default: 'lotrc',
     doc: "lotrc, or ort: learning_rate and <param>_grad as in ONNX Runtime's retired training API",
   },
-  ep: { type: word('provider', EPS), default: 'cpu', doc: alternatives(EPS) },
+  ep: { type: word('provider', TRAINING_EPS), default: 'cpu', doc: alternatives(TRAINING_EPS) },
   recompute: {
     type: word('kind', RECOMPUTES),
     default: 'cheap',

@@ -1,7 +1,7 @@
 import { defaultsOf, type OrNull, pick, type ValuesOf } from '../../options/define.js';
 import { LOSS_KINDS, type LossKind, type LossNumbers } from '../../train/losses/index.js';
 import { type Optimizer, optimizerOf } from '../../train/optimizers/index.js';
-import type { Ep } from '../../train/signature.js';
+import type { TrainingEp } from '../../train/signature.js';
 import { ONNX_TRAIN } from './option-set.js';
 
 /** One of several losses: the sum of all, each times its weight, is minimized. */
@@ -48,7 +48,7 @@ export interface TrainOptions
   readonly lrMultipliers: Readonly<Record<string, number>>;
   /** regular expressions: weights that are trained in full */
   readonly alsoTrain: readonly string[];
-  readonly ep: readonly Ep[];
+  readonly ep: readonly TrainingEp[];
   /** ops that may run on the CPU although the chosen provider has no kernel */
   readonly allowFallback: readonly string[];
 }

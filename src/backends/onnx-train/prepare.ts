@@ -14,7 +14,7 @@ import { copyBase } from '../../passes/adapters/base-copy.js';
 import { lowerAdapters } from '../../passes/adapters/lower.js';
 import { raiseAdapters } from '../../passes/adapters/raise.js';
 import { shareFactors } from '../../passes/adapters/share-factors.js';
-import { placesOf } from '../../passes/adapters/trained-weights.js';
+import { tensorNamesOf } from '../../passes/adapters/trained-weights.js';
 import { unfold } from '../../passes/adapters/unfold.js';
 import { canonicalise } from '../../passes/canonicalise/canonicalise.js';
 import { removeDead } from '../../passes/dce.js';
@@ -63,7 +63,7 @@ export function chooseWeights(
 ): readonly FullWeight[] {
   raiseAdapters(model, 'emit training graphs');
   embed(model.graph, factors);
-  liftConstants(model, options, placesOf(trained));
+  liftConstants(model, options, tensorNamesOf(trained));
   if (options.alsoTrain.length > 0) unfold(model, () => true);
   // before adapters are lowered, which adds constants of lotrc
   const own = new Set([...model.graph.initializers.keys()].filter((name) => !factors.has(name)));
@@ -99,7 +99,7 @@ export function prepare(
   const distils = !keepOutputs && termsOf(options).some(({ kind }) => lossDef(kind).teacher);
   if (distils) requireBase(plan, weights);
   const teachers = distils ? job.step('copy-base', model, () => copyBase(model)) : null;
-  const places = placesOf(weights.map(({ row }) => row));
+  const places = tensorNamesOf(weights.map(({ row }) => row));
   job.step('unfold', model, () => unfold(model, (name, source) => places.has(name) || places.has(source)));
   job.step('lower', model, () => {
     lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);

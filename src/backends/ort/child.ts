@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import type * as Ort from 'onnxruntime-node';
-import { hostRefused } from '../../ir/codes/cli.js';
+import { ortRefused } from '../../ir/codes/cli.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { DType } from '../../ir/dtype.js';
 import { bare } from '../../ir/keys.js';
@@ -37,7 +37,7 @@ async function answer(request: HostRequest): Promise<Feeds> {
   loaded ??= loadRuntime();
   const ort = await loaded;
   const refuse = (doing: 'load' | 'run') => (error: unknown) =>
-    fail(hostRefused({ file: label, doing, why: firstLine(error) }));
+    fail(ortRefused({ file: label, doing, why: firstLine(error) }));
   const session = await sessionOf(ort, request).catch(refuse('load'));
   if (!feeds) return {};
   const run = async (): Promise<Feeds> => {

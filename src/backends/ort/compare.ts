@@ -10,7 +10,7 @@ import { requireFit } from '../../options/check.js';
 import { pick } from '../../options/define.js';
 import { VERIFY } from '../../options/sets/models.js';
 import { type InputOptions, makeInputs, requiredInputs } from './inputs.js';
-import type { Feeds, HostTensor, Optimization } from './messages.js';
+import type { Feeds, GraphOptimization, HostTensor } from './messages.js';
 import { OrtProcess } from './process.js';
 
 /** One side of a comparison: the file to run and the model that was read from it. */
@@ -26,7 +26,7 @@ export interface Side {
 export interface CompareOptions extends InputOptions {
   /** values of inputs by name; the others are generated */
   readonly inputs?: ReadonlyMap<string, TensorData> | undefined;
-  readonly optimization?: Optimization | undefined;
+  readonly optimization?: GraphOptimization | undefined;
   /** seconds that one run may take; default no limit */
   readonly timeout?: number | undefined;
   /** the process to use; by default one is started and ended */

@@ -1,5 +1,5 @@
 import type { DType } from '../../ir/dtype.js';
-import type { Optimization } from '../../options/words.js';
+import type { GraphOptimization } from '../../options/words.js';
 import type { Config } from './config.js';
 
 /** A tensor between the processes: little-endian packed bytes, or strings. */
@@ -10,7 +10,7 @@ export interface HostTensor {
 }
 
 export type Feeds = Readonly<Record<string, HostTensor>>;
-export type { Optimization };
+export type { GraphOptimization };
 /** ONNX Runtime's execution providers that onnxruntime-node has. */
 export type Provider = 'cpu' | 'cuda' | 'webgpu';
 
@@ -23,7 +23,7 @@ export interface HostRequest {
   readonly feeds: Feeds | null;
   /** outputs to compute; null: all, which must be tensors */
   readonly outputs: readonly string[] | null;
-  readonly optimization: Optimization;
+  readonly optimization: GraphOptimization;
   readonly provider: Provider;
   /** nodes that a WebGPU session leaves to the CPU */
   readonly onCpu: readonly string[];

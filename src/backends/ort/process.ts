@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import { hostCrashed, hostTimeout } from '../../ir/codes/cli.js';
 import type { Config } from './config.js';
-import type { Feeds, HostRequest, Optimization, Provider } from './messages.js';
+import type { Feeds, GraphOptimization, HostRequest, Provider } from './messages.js';
 import { compiledProgram, WorkerProcess } from './worker-process.js';
 
 export interface HostOptions {
   /** ONNX Runtime's graph optimisation; default 'all' */
-  readonly optimization?: Optimization | undefined;
+  readonly optimization?: GraphOptimization | undefined;
   /** outputs to compute, by name; default all, which must be tensors */
   readonly outputs?: readonly string[] | undefined;
   /** what messages call the model; default its path */

@@ -3,7 +3,7 @@ import { cannotRun, stepFails } from '../../ir/codes/host.js';
 import { fail } from '../../ir/diagnostics.js';
 import { bare } from '../../ir/keys.js';
 import { type Config, nested } from './config.js';
-import type { Optimization } from './messages.js';
+import type { GraphOptimization } from './messages.js';
 import { loadRuntime } from './runtime.js';
 
 /** A tensor in this process, as ONNX Runtime's JavaScript interface has it. */
@@ -17,7 +17,7 @@ export type OrtFeeds = Readonly<Record<string, OrtTensor>>;
 export interface SessionOptions {
   readonly ep?: 'cpu' | 'cuda' | 'webgpu';
   readonly threads?: number;
-  readonly optimization?: Optimization;
+  readonly optimization?: GraphOptimization;
   /**
    * As little memory as ONNX Runtime can do with: weights stay where they are mapped (no packed copies), and no block is
    * laid out for all tensors of a run, which would add to the memory of the first run. Small models are slower then.

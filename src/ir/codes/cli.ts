@@ -40,7 +40,7 @@ export const hostMissing = defineCode<{ why: string }>({
   }),
 });
 
-export const hostRefused = defineCode<{ file: string; doing: 'load' | 'run'; why: string }>({
+export const ortRefused = defineCode<{ file: string; doing: 'load' | 'run'; why: string }>({
   code: 'LOTR8004',
   severity: 'error',
   title: 'ONNX Runtime refuses the model',

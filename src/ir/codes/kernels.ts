@@ -100,7 +100,7 @@ export const badSchedules = defineCode<{ file: string; why: string }>({
   }),
 });
 
-export const hostRefused = defineCode<{ why: string; hint: string }>({
+export const planTooLarge = defineCode<{ why: string; hint: string }>({
   code: 'LOTR6008',
   severity: 'error',
   title: 'a buffer of the plan is too large for the kernels',

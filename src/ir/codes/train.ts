@@ -215,7 +215,7 @@ export const tooManyClasses = defineCode<{ file: string; found: number; classes:
   }),
 });
 
-export const requireData = defineCode<Record<never, never>>({
+export const noTrainingData = defineCode<Record<never, never>>({
   code: 'LOTR8203',
   severity: 'error',
   title: 'there is no data to train on',

@@ -143,7 +143,7 @@ export const unsureKernel = defineCode<{ ep: string; count: number; ops: readonl
   }),
 });
 
-export const oldOpset = defineCode<{ opset: number; needed: number }>({
+export const oldTrainingOpset = defineCode<{ opset: number; needed: number }>({
   code: 'LOTR5010',
   severity: 'error',
   title: 'the operator set of the model is too old for training graphs',

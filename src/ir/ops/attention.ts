@@ -41,7 +41,7 @@ function headed(shape: Shape, heads: number | undefined): Dim[] {
 }
 
 /** (batch, seq, heads*d) -> (batch, heads, seq, d) */
-export function splitHeads(x: NdArray, heads: number): NdArray {
+export function splitHeadsOfArray(x: NdArray, heads: number): NdArray {
   const [batch, seq, width] = x.shape as [number, number, number];
   return transpose(reshape(x, [batch, seq, heads, width / heads]), [0, 2, 1, 3]);
 }
@@ -74,7 +74,7 @@ function repeatHeads(x: NdArray, heads: number): NdArray {
 }
 
 /** softmax(scale q k^T, softcap, + bias) v on (batch, heads, seq, d); a row with nothing to attend to gives 0. */
-export function attend(
+export function attendArrays(
   q: NdArray,
   k: NdArray,
   v: NdArray,
@@ -153,7 +153,7 @@ function biasOf(
 }
 
 /** (batch, heads, seq, d) -> (batch, seq, heads*d) */
-export function joinHeads(x: NdArray): NdArray {
+export function joinHeadsOfArray(x: NdArray): NdArray {
   const [batch, heads, seq, depth] = x.shape as [number, number, number, number];
   return reshape(transpose(x, [0, 2, 1, 3]), [batch, seq, heads * depth]);
 }
@@ -258,14 +258,14 @@ export const Attention = op({
     const flat = need(inputs, 0).shape.length === 3;
     const [q, k1, v1] = [0, 1, 2].map((index) =>
       flat
-        ? splitHeads(need(inputs, index), (index === 0 ? a.q_num_heads : a.kv_num_heads)!)
+        ? splitHeadsOfArray(need(inputs, index), (index === 0 ? a.q_num_heads : a.kv_num_heads)!)
         : need(inputs, index),
     ) as [NdArray, NdArray, NdArray];
     const [k, v] = [inputs[4] ? append(inputs[4], k1, 2) : k1, inputs[5] ? append(inputs[5], v1, 2) : v1];
     const scale = a.scale ?? 1 / Math.sqrt(q.shape[3]!);
-    const stages = attend(q, k, v, scale, a.softcap, biasOf(node, a, inputs, q.shape[2]!, k.shape[2]!));
+    const stages = attendArrays(q, k, v, scale, a.softcap, biasOf(node, a, inputs, q.shape[2]!, k.shape[2]!));
     const shown = [stages.scores, stages.capped, stages.biased, stages.weights][a.qk_matmul_output_mode]!;
-    return [flat ? joinHeads(stages.y) : stages.y, k, v, shown];
+    return [flat ? joinHeadsOfArray(stages.y) : stages.y, k, v, shown];
   },
   gradientsOf: 'all',
   vjp: byDecomposition(attentionProblem),
@@ -342,7 +342,7 @@ export const RotaryEmbedding = op({
     const given = need(inputs, 0);
     const a = attrsOf(node);
     const flat = given.shape.length === 3;
-    const x = flat ? splitHeads(given, a.num_heads!) : given;
+    const x = flat ? splitHeadsOfArray(given, a.num_heads!) : given;
     const half = (a.rotary_embedding_dim || x.shape[3]!) / 2;
     const [cos, sin, ids] = [need(inputs, 1), need(inputs, 2), inputs[3]];
     const seq = x.shape[2]!;
@@ -351,7 +351,7 @@ export const RotaryEmbedding = op({
       const row = ids ? ids.data[(ids.shape[0] === 1 ? 0 : b) * seq + s]! : cell;
       return [cos.data[row * half + pair]!, sin.data[row * half + pair]!];
     });
-    return [flat ? joinHeads(y) : y];
+    return [flat ? joinHeadsOfArray(y) : y];
   },
   vjp: rotaryVjp(2),
   cases: [

@@ -2,7 +2,7 @@ import { attrInt } from '../attr.js';
 import type { Node } from '../model.js';
 import { type Dim, staticShape } from '../shape.js';
 import { attrsOf } from './core/attrs.js';
-import { type Count, extentOf, shapeOf } from './core/counts.js';
+import { type Count, extentOf, shapeOfCounts } from './core/counts.js';
 import { type Inferred, type NdArray, type OpDef, op } from './core/define.js';
 import { addDim, divExact, type Ints, mulDim, unifyDim } from './core/dims.js';
 import { attributes, axisOf, input, type Vjp } from './core/gradient.js';
@@ -277,7 +277,7 @@ export const Tile = op({
       counts.push(extentOf(b, x, axis));
     }
     if (axes.length === 0) return [dy!, null];
-    return [b.reduceSum(b.reshape(dy!, shapeOf(b, counts)), axes, false), null];
+    return [b.reduceSum(b.reshape(dy!, shapeOfCounts(b, counts)), axes, false), null];
   },
   cases: [{ inputs: ['float[2,3]', 'const int64[2] {2, 1}'] }],
 });

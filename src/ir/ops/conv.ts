@@ -2,7 +2,7 @@ import { attrInt, attrInts } from '../attr.js';
 import type { Value } from '../model.js';
 import type { Dim, Shape } from '../shape.js';
 import { attrsOf } from './core/attrs.js';
-import { extentOf, shapeOf } from './core/counts.js';
+import { extentOf, shapeOfCounts } from './core/counts.js';
 import { type AttrsOf, type GradBuilder, type NdArray, op } from './core/define.js';
 import { addDim, mulDim } from './core/dims.js';
 import { attributes, input } from './core/gradient.js';
@@ -12,10 +12,10 @@ import { fromIndex, offset, stridesOf } from './core/nd.js';
 import {
   attrs,
   dimExpr,
+  dimProduct,
   mustAgree,
   need,
   one,
-  product,
   rankIn,
   rule,
   shapeAt,
@@ -63,9 +63,9 @@ function byGroup(b: GradBuilder, x: Value, like: Value, group: number): Value {
     .dims(like)
     .slice(2)
     .map((_, s) => extentOf(b, like, s + 2));
-  const apart = b.reshape(x, shapeOf(b, [0, group, -1, ...places]));
+  const apart = b.reshape(x, shapeOfCounts(b, [0, group, -1, ...places]));
   const swapped = b.transpose(apart, [2, 1, 0, ...places.map((_, s) => s + 3)]);
-  return b.reshape(swapped, shapeOf(b, [0, -1, ...places]));
+  return b.reshape(swapped, shapeOfCounts(b, [0, -1, ...places]));
 }
 
 /** The gradient of filters that slide over `wide`, of the extents of `like`, and gave `narrow` or were given it. */
@@ -119,10 +119,10 @@ export const Conv = op({
   cost: (node) => {
     const [x, w] = [shapeAt(node, 0), shapeAt(node, 1)];
     const result = convShape(x, w, attrsOf(node));
-    const perOutput = w ? product(2, ...w.slice(1).map(dimExpr)) : dimExpr(null);
+    const perOutput = w ? dimProduct(2, ...w.slice(1).map(dimExpr)) : dimExpr(null);
     return {
-      flops: product(elements(result), perOutput),
-      bytes: product(4, sum(...[x, w, result].map(elements))),
+      flops: dimProduct(elements(result), perOutput),
+      bytes: dimProduct(4, sum(...[x, w, result].map(elements))),
     };
   },
   value: (node, inputs): NdArray[] => {

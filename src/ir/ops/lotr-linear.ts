@@ -15,10 +15,10 @@ import { map, matmul, reduce, reshape, swapLast, zip } from './core/nd.js';
 import {
   attrs,
   dimExpr,
+  dimProduct,
   mustAgree,
   need,
   one,
-  product,
   rankIn,
   refuse,
   rule,
@@ -179,9 +179,14 @@ export const LoTRLinear = op({
     const rows: Shape | null = x ? x.slice(0, -1) : null;
     const factors = Array.from({ length: factorCount(node, a) }, (_, f) => shapeAt(node, 2 + f));
     // x is multiplied by one factor after another: for few rows, no other order of LoTR or LoRA is cheaper
-    const steps: DimExpr[] = [weight, ...factors].map((shape) => product(2, elements(rows), elements(shape)));
+    const steps: DimExpr[] = [weight, ...factors].map((shape) =>
+      dimProduct(2, elements(rows), elements(shape)),
+    );
     const moved = [x, ...node.inputs.slice(1).map((_, k) => shapeAt(node, k + 1)), result];
-    return { flops: sum(...steps, product(1, dimExpr(1))), bytes: product(4, sum(...moved.map(elements))) };
+    return {
+      flops: sum(...steps, dimProduct(1, dimExpr(1))),
+      bytes: dimProduct(4, sum(...moved.map(elements))),
+    };
   },
   value: (node, inputs): NdArray[] => {
     const a = attrsOf(node);
@@ -234,9 +239,9 @@ export const LoTRLinearGrad = op({
       elements(shapeAt(node, k)),
     );
     const ends = [elements(shapeAt(node, 2)), elements(shapeAt(node, 1 + count))];
-    const steps: DimExpr[] = [...matrices, ...ends].map((size) => product(2, rows, size));
+    const steps: DimExpr[] = [...matrices, ...ends].map((size) => dimProduct(2, rows, size));
     const moved = [0, 1, 2 + count, 0].map((k) => elements(shapeAt(node, k)));
-    return { flops: sum(...steps), bytes: product(4, sum(...moved)) };
+    return { flops: sum(...steps), bytes: dimProduct(4, sum(...moved)) };
   },
   value: (node, inputs): NdArray[] => {
     const { alpha, beta, delta, scale, transB } = attrsOf(node);

@@ -1,16 +1,16 @@
 import type { Dim } from '../shape.js';
 import {
   append,
-  attend,
+  attendArrays,
   byDecomposition,
   causalBias,
   groupQueryAttentionProblem,
-  joinHeads,
+  joinHeadsOfArray,
   msAttentionProblem,
   multiHeadAttentionProblem,
   rotaryVjp,
   rotate,
-  splitHeads,
+  splitHeadsOfArray,
 } from './attention.js';
 import { attrsOf } from './core/attrs.js';
 import { type NdArray, op } from './core/define.js';
@@ -84,7 +84,7 @@ export const MsAttention = op({
     const starts = [0, sizes[0]!, sizes[0]! + sizes[1]!];
     const strides = stridesOf(packed.shape);
     const [q, k1, v1] = sizes.map((width, part) =>
-      splitHeads(
+      splitHeadsOfArray(
         fromIndex(
           [batch, seq, width],
           ([b, s, i]) => packed.data[offset(strides, [b!, s!, starts[part]! + i!])]!,
@@ -99,7 +99,7 @@ export const MsAttention = op({
     if (a.unidirectional) parts.push(causalBias(seq, total, total - seq));
     if (inputs[5]) parts.push(inputs[5]);
     const bias = zip(parts, (...values) => values.reduce((p, n) => p + n));
-    const y = joinHeads(attend(q, k, v, a.scale ?? 1 / Math.sqrt(q.shape[3]!), 0, bias).y);
+    const y = joinHeadsOfArray(attendArrays(q, k, v, a.scale ?? 1 / Math.sqrt(q.shape[3]!), 0, bias).y);
     const present = k.shape.join() === v.shape.join() ? nd([2, ...k.shape], [...k.data, ...v.data]) : k;
     return [y, present];
   },
@@ -159,7 +159,7 @@ export const MsMultiHeadAttention = op({
       const width = x.shape[2]!;
       const from = start;
       start += width;
-      return splitHeads(
+      return splitHeadsOfArray(
         bias ? zip([x, nd([width], bias.data.slice(from, from + width))], (p, b) => p! + b!) : x,
         heads,
       );
@@ -180,8 +180,8 @@ export const MsMultiHeadAttention = op({
     if (inputs[5]) parts.push(inputs[5]);
     if (a.unidirectional) parts.push(causalBias(q.shape[2]!, total, total - q.shape[2]!));
     const sum = parts.length > 0 ? zip(parts, (...xs) => xs.reduce((p, x) => p + x)) : null;
-    const stages = attend(q, k, v, a.scale || 1 / Math.sqrt(q.shape[3]!), 0, sum);
-    return [joinHeads(stages.y), k, v, stages.biased];
+    const stages = attendArrays(q, k, v, a.scale || 1 / Math.sqrt(q.shape[3]!), 0, sum);
+    return [joinHeadsOfArray(stages.y), k, v, stages.biased];
   },
   gradientsOf: 'all',
   vjp: byDecomposition(multiHeadAttentionProblem),
@@ -254,9 +254,9 @@ export const MsGroupQueryAttention = op({
     if (new Set(lengths).size > 1) throw new Error('rows of different length have no reference');
     const shift = lengths[0]! - seq;
     let [q, k, v] = [
-      splitHeads(need(inputs, 0), a.num_heads),
-      splitHeads(inputs[1], a.kv_num_heads),
-      splitHeads(inputs[2], a.kv_num_heads),
+      splitHeadsOfArray(need(inputs, 0), a.num_heads),
+      splitHeadsOfArray(inputs[1], a.kv_num_heads),
+      splitHeadsOfArray(inputs[2], a.kv_num_heads),
     ];
     const [cos, sin] = [inputs[7], inputs[8]];
     if (a.do_rotary && cos && sin) {
@@ -274,8 +274,8 @@ export const MsGroupQueryAttention = op({
       [k, v] = [append(head(inputs[3], shift), k, 2), append(head(inputs[4], shift), v, 2)];
     const total = k.shape[2]!;
     const bias = fromIndex([seq, total], ([i, j]) => (j! <= i! + total - seq ? 0 : Number.NEGATIVE_INFINITY));
-    const { y, capped } = attend(q, k, v, a.scale || 1 / Math.sqrt(q.shape[3]!), a.softcap, bias);
-    return [joinHeads(y), k, v, capped];
+    const { y, capped } = attendArrays(q, k, v, a.scale || 1 / Math.sqrt(q.shape[3]!), a.softcap, bias);
+    return [joinHeadsOfArray(y), k, v, capped];
   },
   gradientsOf: 'all',
   vjp: byDecomposition(groupQueryAttentionProblem),
@@ -319,13 +319,13 @@ export const MsRotaryEmbedding = op({
     const cached = cos!.shape[1]!;
     const size = a.rotary_embedding_dim ? given!.shape.at(-1)! / a.num_heads : 2 * cached;
     const flat = given!.shape.length === 3;
-    const x = flat ? splitHeads(given!, given!.shape[2]! / size) : given!;
+    const x = flat ? splitHeadsOfArray(given!, given!.shape[2]! / size) : given!;
     const seq = x.shape[2]!;
     const y = rotate(x, cached, a.interleaved === 1, (b, s, pair) => {
       const row = ids!.data.length === 1 ? ids!.data[0]! + s : ids!.data[b * seq + s]!;
       return [cos!.data[row * cached + pair]!, sin!.data[row * cached + pair]!];
     });
-    return [flat ? joinHeads(y) : y];
+    return [flat ? joinHeadsOfArray(y) : y];
   },
   vjp: rotaryVjp(3),
   cases: [

@@ -6,7 +6,7 @@ import { attributes, extraOutput, type Grads, input, type Vjp } from './core/gra
 import { fromIndex, nd, reduce, zip } from './core/nd.js';
 import { broadcastInputs, need, rule, tensorAt, typeOf } from './core/rules.js';
 import { addSlices } from './gather.js';
-import { affine, centred, inFloat, inverseRms, inverseRoot, normalise, rms } from './normalise.js';
+import { affine, inFloat, inverseRms, inverseRoot, layerNormGrads, normalise, rms } from './normalise.js';
 
 /** Normalisation fused with a sum of embeddings or a residual connection (com.microsoft). */
 
@@ -56,7 +56,7 @@ function ofSum(b: GradBuilder, s: Value, { w, c, at }: Affine, epsilon: number, 
   const deviation = b.sub(wide, mean);
   const variance = b.reduceMean(b.mul(deviation, deviation), axes, true);
   const k = inverseRoot(b, variance, epsilon, wide);
-  return centred(b, { x: s, w, c, mean, k, axes }, dy, [0, ...at]);
+  return layerNormGrads(b, { x: s, w, c, mean, k, axes }, dy, [0, ...at]);
 }
 
 function both(b: GradBuilder, a: Value | null, c: Value | null): Value | null {

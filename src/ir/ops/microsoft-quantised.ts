@@ -7,9 +7,9 @@ import { attributes, input, runTimeShape, type Vjp } from './core/gradient.js';
 import { slice } from './core/gradient-shape.js';
 import { elements, matmulShape, matrixCost } from './core/matrix.js';
 import { fromIndex, matmul, zip } from './core/nd.js';
-import { attrs, mustAgree, need, one, product, rule, shapeAt, sum, tensorAt } from './core/rules.js';
+import { attrs, dimProduct, mustAgree, need, one, rule, shapeAt, sum, tensorAt } from './core/rules.js';
 import { gemm } from './matmul.js';
-import { centred, DynamicQuantizeLinear, frozenProduct } from './quantised.js';
+import { DynamicQuantizeLinear, frozenProduct, lessZeroPoint } from './quantised.js';
 
 /** Products with packed weights and with rounded activations (com.microsoft). */
 
@@ -71,8 +71,11 @@ function packedProduct<Op extends 'com.microsoft::MatMulNBits' | 'com.microsoft:
       const { K, N } = attrsOf(node);
       const x = shapeAt(node, 0);
       const rows = elements(x ? x.slice(0, -1) : null);
-      const stored = sum(elements(shapeAt(node, 1)), product(4, elements(shapeAt(node, 2))));
-      return { flops: product(2, rows, K, N), bytes: sum(stored, product(4, rows, K), product(4, rows, N)) };
+      const stored = sum(elements(shapeAt(node, 1)), dimProduct(4, elements(shapeAt(node, 2))));
+      return {
+        flops: dimProduct(2, rows, K, N),
+        bytes: sum(stored, dimProduct(4, rows, K), dimProduct(4, rows, N)),
+      };
     },
   } as const satisfies Partial<OpDef<Op>>;
 }
@@ -255,7 +258,7 @@ function scaledProduct(b: GradBuilder, node: Node, dy: Value, p: Scaled): Return
   if (bias && b.wants(p.bias)) grads[p.bias] = b.sumTo(dy, node.outputs[0]!, bias);
   if (!b.wants(0)) return grads;
   const scaled = p.scales.reduce((g, scale) => b.mul(g, scale), dy);
-  grads[0] = frozenProduct(b, scaled, centred(b, dy, p.w, p.zero, false), p.x, p.w);
+  grads[0] = frozenProduct(b, scaled, lessZeroPoint(b, dy, p.w, p.zero, false), p.x, p.w);
   return grads;
 }
 

@@ -78,7 +78,7 @@ export function inFloat(b: GradBuilder, x: Value): Readonly<Record<'up' | 'down'
 }
 
 /** [dx, dw, dc] of layer normalisation; `wanted` are the input numbers of x, w and c. */
-export function centred(b: GradBuilder, t: Centred, dy: Value, wanted: readonly number[]): Grads {
+export function layerNormGrads(b: GradBuilder, t: Centred, dy: Value, wanted: readonly number[]): Grads {
   const { up, down } = inFloat(b, t.x);
   const g = up(dy);
   const n = b.mul(b.sub(up(t.x), t.mean), t.k);
@@ -128,7 +128,7 @@ export const LayerNormalization = op({
     const axes = axesFrom(axisOf(axis, b.rank(x)), b.rank(x));
     const mean = extraOutput(b, node, 1);
     const k = extraOutput(b, node, 2);
-    return centred(b, { x, w, c: node.inputs[2] ?? null, mean, k, axes }, dy!, [0, 1, 2]);
+    return layerNormGrads(b, { x, w, c: node.inputs[2] ?? null, mean, k, axes }, dy!, [0, 1, 2]);
   },
   cases: [
     {

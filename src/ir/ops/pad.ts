@@ -2,12 +2,12 @@ import { attrText, type HeldAttr } from '../attr.js';
 import type { Node, Value } from '../model.js';
 import type { Dim } from '../shape.js';
 import { attrsOf } from './core/attrs.js';
-import { add, type Count, extentOf, shapeOf, vector } from './core/counts.js';
+import { addCounts, type Count, extentOf, shapeOfCounts, vector } from './core/counts.js';
 import { type GradBuilder, type InferContext, type NdArray, type OpDef, op } from './core/define.js';
 import { addDim, type Ints } from './core/dims.js';
 import { axisOf, input } from './core/gradient.js';
 import { attributesOf, entry, numbers, padAxes, range, slice } from './core/gradient-shape.js';
-import { contract, identityMatrix } from './core/linear-map.js';
+import { contractAxis, identityMatrix } from './core/linear-map.js';
 import { fromIndex, offset, stridesOf } from './core/nd.js';
 import { attrs, axisIn, need, numbersAt, one, refuse, rule, tensorAt, unknownDims } from './core/rules.js';
 
@@ -104,9 +104,9 @@ function inner(b: GradBuilder, dy: Value, x: Value, rows: ReadonlyMap<number, Ro
       continue;
     }
     const lead = Math.max(before, 0);
-    const kept = add(b, extentOf(b, x, axis), Math.min(before, 0) + Math.min(after, 0));
+    const kept = addCounts(b, extentOf(b, x, axis), Math.min(before, 0) + Math.min(after, 0));
     if (before > 0 || after > 0)
-      gradient = slice(b, gradient, b.ints([lead]), vector(b, add(b, kept, lead)), axis);
+      gradient = slice(b, gradient, b.ints([lead]), vector(b, addCounts(b, kept, lead)), axis);
     if (before < 0 || after < 0)
       widths.set(axis, [b.ints([Math.max(-before, 0)]), b.ints([Math.max(-after, 0)])]);
   }
@@ -127,9 +127,9 @@ function folded(
   for (const [axis, [before, after]] of rows) {
     const extent = extentOf(b, x, axis);
     extents[axis] = extent;
-    const pads = shapeOf(b, [before, 0, after, 0]);
+    const pads = shapeOfCounts(b, [before, 0, after, 0]);
     const matrix = b.one('Pad', [identityMatrix(b, extent, x), pads], { mode });
-    gradient = contract(b, gradient, matrix, axis, extents);
+    gradient = contractAxis(b, gradient, matrix, axis, extents);
   }
   return gradient;
 }

@@ -2,10 +2,10 @@ import { attrInt, attrInts } from '../attr.js';
 import type { Node, Value } from '../model.js';
 import { tensorType } from '../shape.js';
 import { attrsOf } from './core/attrs.js';
-import { type Count, extentOf, positions, shapeOf, vector } from './core/counts.js';
+import { type Count, extentOf, positions, shapeOfCounts, vector } from './core/counts.js';
 import { type AttrsOf, type GradBuilder, type NdArray, type OpDef, type OpName, op } from './core/define.js';
 import { attributes, extraOutput, input, unaryVjp, type Vjp } from './core/gradient.js';
-import { extentAt, floats, range, slice, unsqueeze } from './core/gradient-shape.js';
+import { extentAt, floats, range, slice, unsqueezeAxis } from './core/gradient-shape.js';
 import { fromIndex, offset, reduce, stridesOf } from './core/nd.js';
 import { attrs, need, one, rankIn, rule, tensorAt, typeOf } from './core/rules.js';
 import {
@@ -182,7 +182,7 @@ function places(
   }
   if (b.opset < 11) return b.refuse('extents that vary need Range, of operator set 11');
   const numbers = positions(b, vector(b, windows));
-  const at = b.one('Add', [unsqueeze(b, b.one('Mul', [numbers, b.ints([stride])]), 1), b.ints(taps)]);
+  const at = b.one('Add', [unsqueezeAxis(b, b.one('Mul', [numbers, b.ints([stride])]), 1), b.ints(taps)]);
   const inside = b.one('And', [
     b.one('Less', [at, b.one('Add', [vector(b, extent), b.ints([end])])]),
     b.one('Less', [b.ints([first - 1]), at]),
@@ -209,7 +209,7 @@ function shares(b: GradBuilder, node: Node, dy: Value, frame: WindowFrame, a: At
     const line = places(b, x, extentOf(b, x, s + 2), extentOf(b, y, s + 2), counts);
     share = b.div(
       share,
-      kernel.slice(s + 1).reduce((value) => unsqueeze(b, value, 1), line),
+      kernel.slice(s + 1).reduce((value) => unsqueezeAxis(b, value, 1), line),
     );
   }
   return share;
@@ -232,7 +232,7 @@ const averagePoolVjp: Vjp = (b, node, [dy]) => {
   const share = shares(b, node, dy!, frame, a);
   const { kernel, strides, dilations, before } = frame;
   const places = kernel.map((_, s) => extentOf(b, node.outputs[0]!, s + 2));
-  const alone = b.reshape(share, shapeOf(b, [-1, 1, ...places]));
+  const alone = b.reshape(share, shapeOfCounts(b, [-1, 1, ...places]));
   const wide = b.one('ConvTranspose', [alone, ones(b, x, kernel)], {
     kernel_shape: attrInts(kernel),
     strides: attrInts(strides),

@@ -6,7 +6,17 @@ import { attrsOf } from './core/attrs.js';
 import { type GradBuilder, type NdArray, op } from './core/define.js';
 import { attributes, axisOf, input, runTimeShape, type Vjp } from './core/gradient.js';
 import { matmulShape, matrixCost } from './core/matrix.js';
-import { fromIndex, map, matmul, offset, reshape, roundEven, scalar, stridesOf, zip } from './core/nd.js';
+import {
+  fromIndex,
+  map,
+  matmul,
+  offset,
+  reshape,
+  roundEven,
+  scalarArray,
+  stridesOf,
+  zip,
+} from './core/nd.js';
 import { attrs, axisIn, dtypeAt, need, one, rule, shapeAt, tensorAt, typeOf } from './core/rules.js';
 import { gemm } from './matmul.js';
 
@@ -174,7 +184,7 @@ export const DynamicQuantizeLinear = op({
     const scale = (high - low) / 255 || 1;
     const clamp = (v: number): number => Math.min(255, Math.max(0, v));
     const zero = clamp(roundEven(-low / scale));
-    return [map(x, (v) => clamp(roundEven(v / scale) + zero)), scalar(scale), scalar(zero)];
+    return [map(x, (v) => clamp(roundEven(v / scale) + zero)), scalarArray(scale), scalarArray(zero)];
   },
 
   /** q = round(x / s) + z with s and z from the range of x, which nothing exceeds: dx = dq / s, both taken for constants. */
@@ -183,7 +193,7 @@ export const DynamicQuantizeLinear = op({
 });
 
 /** An operand of an integer product as numbers of the type of `like`, less its zero point: per row of the left one, per column of the right. */
-export function centred(
+export function lessZeroPoint(
   b: GradBuilder,
   like: Value,
   operand: Value,
@@ -242,8 +252,8 @@ export const MatMulInteger = op({
     const [ra, rw] = [b.rank(a), b.rank(w)];
     if (ra < 2 || rw < 2) return { because: 'one of its operands is a vector', at: node };
     const y = node.outputs[0]!;
-    const left = () => centred(b, dy!, a, node.inputs[2] ?? null, true);
-    const right = () => centred(b, dy!, w, node.inputs[3] ?? null, false);
+    const left = () => lessZeroPoint(b, dy!, a, node.inputs[2] ?? null, true);
+    const right = () => lessZeroPoint(b, dy!, w, node.inputs[3] ?? null, false);
     if (rw === 2 && !b.wants(1)) return [frozenProduct(b, dy!, right(), a, w), null, null, null];
     const product = (p: Value, q: Value, to: Value) => b.sumTo(b.one('MatMul', [p, q]), y, to);
     if (ra !== rw && (b.wants(0) ? ra : rw) < Math.max(ra, rw)) {

@@ -6,7 +6,7 @@ import { attrsOf } from './core/attrs.js';
 import { type InferContext, type NdArray, type OpDef, op } from './core/define.js';
 import { divExact, mulDim, productOf } from './core/dims.js';
 import { attributes, axisOf, input } from './core/gradient.js';
-import { floats, range, unsqueeze, zerosLike } from './core/gradient-shape.js';
+import { floats, range, unsqueezeAxis, zerosLike } from './core/gradient-shape.js';
 import { alongAxis, fromIndex, nd, offset, reshape, stridesOf, transpose } from './core/nd.js';
 import {
   attrs,
@@ -343,7 +343,7 @@ export const Det = op({
     const n = b.dims(x)[rank - 1];
     if (typeof n !== 'number' || n > MOST)
       return { because: `its matrices are larger than ${MOST} x ${MOST}, or of an unknown extent`, at: node };
-    const wide = unsqueeze(b, unsqueeze(b, dy!, rank - 2), rank - 1);
+    const wide = unsqueezeAxis(b, unsqueezeAxis(b, dy!, rank - 2), rank - 1);
     if (n === 1) return [wide];
     const left = range(n).flatMap((out) => range(n).filter((k) => k !== out));
     const others = b.constant(i64Tensor([n, n - 1], left), 'grad/others');

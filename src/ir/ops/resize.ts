@@ -4,12 +4,12 @@ import type { Dim } from '../shape.js';
 import { f32Tensor } from '../tensor.js';
 import { toF64 } from '../values.js';
 import { attrsOf } from './core/attrs.js';
-import { type Count, extentOf, shapeOf, vector } from './core/counts.js';
+import { type Count, extentOf, shapeOfCounts, vector } from './core/counts.js';
 import { type AttrsOf, type GradBuilder, type InferContext, type NdArray, op } from './core/define.js';
 import { mulDim } from './core/dims.js';
 import { attributes, axisOf, constantOf, input, type Vjp } from './core/gradient.js';
 import { entry, range } from './core/gradient-shape.js';
-import { contract, identityMatrix } from './core/linear-map.js';
+import { contractAxis, identityMatrix } from './core/linear-map.js';
 import { fromIndex, offset, stridesOf } from './core/nd.js';
 import { attrs, axisIn, need, one, refuse, rule, tensorAt, unknownDims } from './core/rules.js';
 import { ndOf } from './core/tensor-values.js';
@@ -165,7 +165,7 @@ function repeats(b: GradBuilder, a: AttrsOf<'Resize'>, factor: number): boolean 
 /** The sum over `factor` neighbours along an axis; `extents` are those of the result. */
 function summed(b: GradBuilder, dy: Value, axis: number, factor: number, extents: readonly Count[]): Value {
   const apart = extents.flatMap((extent, k) => (k === axis ? [extent, factor] : [extent]));
-  return b.reduceSum(b.reshape(dy, shapeOf(b, apart)), [axis + 1], false);
+  return b.reduceSum(b.reshape(dy, shapeOfCounts(b, apart)), [axis + 1], false);
 }
 
 function flat(b: GradBuilder, image: Value, line: GradLine): Value {
@@ -176,14 +176,14 @@ function flat(b: GradBuilder, image: Value, line: GradLine): Value {
 function matrixOf(b: GradBuilder, node: Node, x: Value, line: GradLine): Value {
   const one = identityMatrix(b, line.in, x);
   // rows of an image of one channel: runtimes interpolate images
-  const image = b.reshape(one, shapeOf(b, [1, 1, line.in, line.in]));
+  const image = b.reshape(one, shapeOfCounts(b, [1, 1, line.in, line.in]));
   const attrs: Record<string, HeldAttr> = Object.fromEntries(
     [...node.attrs].filter(([name]) => name !== 'axes' && name !== 'keep_aspect_ratio_policy'),
   );
   // before operator set 13 these inputs are there, though empty
   const roi = node.inputs[1] ?? null;
   if (line.scale === null) {
-    const sizes = shapeOf(b, [1, 1, line.out, line.in]);
+    const sizes = shapeOfCounts(b, [1, 1, line.out, line.in]);
     const empty = b.opset < 13 ? (node.inputs[2] ?? null) : null;
     return flat(b, b.one('Resize', [image, roi, empty, sizes], attrs), line);
   }
@@ -220,7 +220,7 @@ const resizeVjp: Vjp = (b, node, [dy]) => {
     extents[axis] = line.in;
     if (line.factor !== null && repeats(b, a, line.factor)) {
       gradient = summed(b, gradient, axis, line.factor, extents);
-    } else gradient = contract(b, gradient, matrixOf(b, node, x, line), axis, extents);
+    } else gradient = contractAxis(b, gradient, matrixOf(b, node, x, line), axis, extents);
   }
   return node.inputs.map((_, index) => (index === 0 ? gradient : null));
 };

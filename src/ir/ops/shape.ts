@@ -12,7 +12,7 @@ import {
   offset,
   reshape,
   reshape as reshapeNd,
-  scalar,
+  scalarArray,
   sizeOf,
   stridesOf,
   transpose as transposeNd,
@@ -70,7 +70,7 @@ export const Size = op({
     const dims = tensorAt(ctx, 0)?.shape;
     return one('i64', [], dims ? [productOf(dims)] : null);
   }),
-  value: (_, inputs) => [scalar(need(inputs, 0).data.length)],
+  value: (_, inputs) => [scalarArray(need(inputs, 0).data.length)],
   stopsGradient: true,
   cases: [{ inputs: ['float[2,3,4]'] }],
 });

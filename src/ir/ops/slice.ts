@@ -3,16 +3,16 @@ import type { Node, Value } from '../model.js';
 import { type Dim, staticShape, type TensorType } from '../shape.js';
 import { attrsOf } from './core/attrs.js';
 import {
-  add,
+  addCounts,
   type Count,
-  div,
+  divCounts,
   extentOf,
   least,
   most,
-  mul,
+  mulCounts,
   rest,
-  shapeOf,
-  sub,
+  shapeOfCounts,
+  subCounts,
   vector,
 } from './core/counts.js';
 import { type GradBuilder, type Inferred, type NdArray, op } from './core/define.js';
@@ -26,7 +26,7 @@ import {
   padAxes,
   range,
   slice,
-  unsqueeze,
+  unsqueezeAxis,
 } from './core/gradient-shape.js';
 import { gatherInts } from './core/ints.js';
 import { fromIndex, offset, stridesOf } from './core/nd.js';
@@ -190,13 +190,13 @@ function firstOf(b: GradBuilder, { extent, start, step }: Cut): Count {
   if (typeof start === 'number' && typeof extent === 'number') {
     return sliceStatic(extent, start, step > 0 ? extent : FRONT, step)[0];
   }
-  const end = step > 0 ? extent : sub(b, extent, 1);
+  const end = step > 0 ? extent : subCounts(b, extent, 1);
   if (typeof start === 'number') {
-    if (start < 0) return most(b, add(b, extent, start), 0);
+    if (start < 0) return most(b, addCounts(b, extent, start), 0);
     return step > 0 ? start : most(b, least(b, start, end), 0);
   }
   const isNegative = b.one('Less', [start, b.ints([0])]);
-  const counted = b.one('Where', [isNegative, vector(b, add(b, start, extent)), start]);
+  const counted = b.one('Where', [isNegative, vector(b, addCounts(b, start, extent)), start]);
   return least(b, most(b, counted, 0), end);
 }
 
@@ -213,24 +213,24 @@ function lay(b: GradBuilder, dy: Value, x: Value, laid: Laid, extents: readonly 
   const { axis, extent, first, step, count } = laid;
   const rank = b.rank(x);
   if (step === 1) {
-    const after = sub(b, sub(b, extent, count), first);
+    const after = subCounts(b, subCounts(b, extent, count), first);
     return pad(b, dy, vector(b, first), vector(b, after), axis, x);
   }
   // blocks of `step` places: each element lies in its block where the first one lies in its own
-  const blocks = div(b, add(b, extent, step - 1), step);
-  const [before, within] = [div(b, first, step), rest(b, first, step)];
+  const blocks = divCounts(b, addCounts(b, extent, step - 1), step);
+  const [before, within] = [divCounts(b, first, step), rest(b, first, step)];
   const counts = new Map([
-    [axis, [before, sub(b, sub(b, blocks, count), before)]],
-    [axis + 1, [within, sub(b, step - 1, within)]],
+    [axis, [before, subCounts(b, subCounts(b, blocks, count), before)]],
+    [axis + 1, [within, subCounts(b, step - 1, within)]],
   ] as const);
   const vectors = new Map(
     [...counts].map(([at, [lead, tail]]) => [at, [vector(b, lead), vector(b, tail)]] as const),
   );
-  const padded = padAxes(b, unsqueeze(b, dy, axis + 1), rank + 1, vectors, x);
-  const whole = mul(b, blocks, step);
+  const padded = padAxes(b, unsqueezeAxis(b, dy, axis + 1), rank + 1, vectors, x);
+  const whole = mulCounts(b, blocks, step);
   const joined = b.reshape(
     padded,
-    shapeOf(
+    shapeOfCounts(
       b,
       extents.map((held, k) => (k === axis ? whole : held)),
     ),
@@ -245,7 +245,7 @@ function widen(b: GradBuilder, dy: Value, x: Value, cut: Cut, extents: readonly 
   if (step > 0) return lay(b, dy, x, { axis, extent, first, step, count }, extents);
   const reversed = b.one('Slice', [dy, b.ints([-1]), b.ints([FRONT]), b.ints([axis]), b.ints([-1])]);
   // the element that was taken last; of an empty slice any place will do
-  const last = add(b, first, mul(b, sub(b, count, 1), step));
+  const last = addCounts(b, first, mulCounts(b, subCounts(b, count, 1), step));
   const lowest = most(b, least(b, last, extent), 0);
   return lay(b, reversed, x, { axis, extent, first: lowest, step: -step, count }, extents);
 }

@@ -3,7 +3,7 @@ import type { Carried } from '../carried.js';
 import { NO_FIELDS } from '../carried.js';
 import { MemorySource } from '../onnx/source.js';
 import { setLabel } from '../tensor-label.js';
-import type { GraphDraft } from './drafts.js';
+import type { ParsedGraph } from './drafts.js';
 import type { Lexer } from './lexer.js';
 import { message } from './nested-type.js';
 import { parseFloatText } from './numbers.js';
@@ -20,13 +20,13 @@ export interface AttrHost {
   readonly file: string | null;
   name(what: string): string;
   /** a nested graph whose name was read */
-  graph(name: string): GraphDraft;
+  graph(name: string): ParsedGraph;
 }
 
 /** The value of an attribute and the graphs in it. */
 export interface ParsedAttr {
   readonly attr: Attr & { readonly carried?: Carried };
-  readonly graphs: readonly GraphDraft[];
+  readonly graphs: readonly ParsedGraph[];
 }
 
 /** AttributeProto.type numbers. */
@@ -59,7 +59,7 @@ export function parseAttr(host: AttrHost, field: number): ParsedAttr {
     return only({ kind: 'ref', name: host.name('an attribute of the function'), type: type ?? 0 });
   const bytes = lex.kind === 'id' && lex.text === 'proto';
   if (type !== null && (bytes || type > GRAPHS || type === 0)) return only(parseRaw(lex, type, field));
-  const graphs: GraphDraft[] = [];
+  const graphs: ParsedGraph[] = [];
   const start = lex.start;
   if (!lex.take('[')) {
     const value = parseSingle(host, type === FLOAT, graphs);
@@ -133,7 +133,7 @@ function parseRaw(lex: Lexer, type: number, field: number): ParsedAttr['attr'] {
   };
 }
 
-function parseSingle(host: AttrHost, wantFloat: boolean, graphs: GraphDraft[]): Single {
+function parseSingle(host: AttrHost, wantFloat: boolean, graphs: ParsedGraph[]): Single {
   const { lex } = host;
   const { kind, text } = lex;
   if (kind === 'float' || (kind === 'int' && wantFloat) || (kind === 'id' && isFloatWord(text))) {
@@ -162,7 +162,7 @@ function parseSingle(host: AttrHost, wantFloat: boolean, graphs: GraphDraft[]): 
   return { kind: 'tensor', value };
 }
 
-function nested(host: AttrHost, name: string, graphs: GraphDraft[]): Single {
+function nested(host: AttrHost, name: string, graphs: ParsedGraph[]): Single {
   const draft = host.graph(name);
   graphs.push(draft);
   return { kind: 'graph', value: draft.graph };

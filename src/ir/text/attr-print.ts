@@ -15,7 +15,7 @@ export type GraphText = (graph: Graph) => string;
  * One attribute. Types are left out where the value tells them: `1` is an int, `1.0` a float. They are written before
  * references, empty lists and lists of tensors, which the value alone does not tell apart.
  */
-export function attrText(
+export function printAttr(
   name: string,
   attr: Attr | HeldAttr,
   options: TensorTextOptions,

@@ -5,7 +5,7 @@ import { fail } from '../diagnostics.js';
 import type { Graph, Node } from '../model.js';
 import { MemorySource } from '../onnx/source.js';
 import { setLabel } from '../tensor-label.js';
-import type { GraphDraft, TextNote } from './drafts.js';
+import type { ParsedGraph, TextNote } from './drafts.js';
 import type { Lexer } from './lexer.js';
 
 /**
@@ -13,7 +13,7 @@ import type { Lexer } from './lexer.js';
  * before an input is bound, so nodes may be in any order; a name that nothing defines becomes a missing value of the
  * graph that reads it. Throws LOTR1403 when inputs or initializers repeat a name.
  */
-export function fillGraph(draft: GraphDraft, lex: Lexer): void {
+export function fillParsedGraph(draft: ParsedGraph, lex: Lexer): void {
   const { graph } = draft;
   const twice = (what: string, name: string, at: number): never =>
     fail(textDuplicate({ ...lex.place(at), what, name }));
@@ -42,7 +42,7 @@ export function fillGraph(draft: GraphDraft, lex: Lexer): void {
       node.setInput(at, name === '' ? null : (graph.find(name) ?? graph.declare(name, false)));
     }
   }
-  for (const held of draft.nodes) for (const inner of held.graphs) fillGraph(inner, lex);
+  for (const held of draft.nodes) for (const inner of held.graphs) fillParsedGraph(inner, lex);
   for (const { name, type } of draft.outputs) {
     const value = graph.find(name) ?? graph.declare(name, false);
     if (!value.isInput && type !== null && value.graph === graph) value.setType(type);
@@ -60,7 +60,7 @@ const NOT_READ: Carried = {
   unknown: NO_FIELDS,
 };
 
-function declareNodes(draft: GraphDraft): Node[] {
+function declareNodes(draft: ParsedGraph): Node[] {
   return draft.nodes.map((held) => {
     const node = draft.graph.append({
       op: held.op,
@@ -79,7 +79,7 @@ function declareNodes(draft: GraphDraft): Node[] {
 }
 
 /** Documentation of values and of the tensors of initializers. Throws LOTR1402 when there is no such value. */
-function applyNotes(draft: GraphDraft, lex: Lexer): void {
+function applyNotes(draft: ParsedGraph, lex: Lexer): void {
   for (const { target, name, note, at } of draft.notes) {
     const value = draft.graph.own(name);
     const tensor = value?.constant;

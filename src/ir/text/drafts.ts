@@ -4,25 +4,25 @@ import type { ValueType } from '../shape.js';
 import type { TensorData } from '../tensor.js';
 
 /** What the parser reads before names become values (build.ts). `at` are offsets in the text, for messages. */
-export interface GraphDraft {
+export interface ParsedGraph {
   readonly graph: Graph;
-  readonly inputs: InfoDraft[];
-  readonly outputs: InfoDraft[];
+  readonly inputs: ParsedInfo[];
+  readonly outputs: ParsedInfo[];
   /** initializers (`data`) and types of values, in order */
-  readonly infos: InfoDraft[];
-  readonly nodes: NodeDraft[];
+  readonly infos: ParsedInfo[];
+  readonly nodes: ParsedNode[];
   /** notes on values and on the tensors of initializers */
   readonly notes: NoteDraft[];
 }
 
-export interface InfoDraft {
+export interface ParsedInfo {
   readonly name: string;
   readonly type: ValueType | null;
   readonly data: TensorData | null;
   readonly at: number;
 }
 
-export interface NodeDraft {
+export interface ParsedNode {
   readonly name: string;
   readonly domain: string;
   readonly op: string;
@@ -31,7 +31,7 @@ export interface NodeDraft {
   readonly inputs: readonly string[];
   readonly attrs: readonly (readonly [string, HeldAttr])[];
   /** the graphs of the attributes */
-  readonly graphs: readonly GraphDraft[];
+  readonly graphs: readonly ParsedGraph[];
   readonly note: TextNote;
 }
 

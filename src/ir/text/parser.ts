@@ -3,8 +3,8 @@ import { textDuplicate, textNesting } from '../codes/text.js';
 import { fail } from '../diagnostics.js';
 import { Graph, GraphFunction, Model } from '../model.js';
 import { type AttrHost, parseAttr, parseInt64 } from './attr-parse.js';
-import { describeGraph, fillGraph, withDocs } from './build.js';
-import type { GraphDraft, InfoDraft, NodeDraft, TextNote } from './drafts.js';
+import { describeGraph, fillParsedGraph, withDocs } from './build.js';
+import type { ParsedGraph, ParsedInfo, ParsedNode, TextNote } from './drafts.js';
 import { Lexer } from './lexer.js';
 import { emptyNote, parseNote } from './notes.js';
 import { rememberOmitted } from './omitted-fields.js';
@@ -46,7 +46,7 @@ class Parser implements AttrHost {
     const header = this.#header();
     const draft = this.graph(this.name('the name of the graph'));
     const model = new Model(draft.graph);
-    fillGraph(draft, lex);
+    fillParsedGraph(draft, lex);
     const number = (key: string): number | bigint | null => header.numbers.get(key) ?? null;
     model.irVersion = Number(number('ir_version') ?? model.irVersion);
     model.modelVersion = number('model_version');
@@ -77,10 +77,10 @@ class Parser implements AttrHost {
   }
 
   /** `(inputs) => (outputs) <initializers and types> { nodes }` */
-  graph(name: string, note: TextNote = emptyNote()): GraphDraft {
+  graph(name: string, note: TextNote = emptyNote()): ParsedGraph {
     const { lex } = this;
     if (++this.#depth > MAX_NESTING) fail(textNesting({ ...lex.place(lex.start), limit: MAX_NESTING }));
-    const draft: GraphDraft = {
+    const draft: ParsedGraph = {
       graph: new Graph(name),
       inputs: [],
       outputs: [],
@@ -116,7 +116,7 @@ class Parser implements AttrHost {
   }
 
   /** A list of values with types, and data for initializers. */
-  #infos(open: string, close: string, what: string, into: InfoDraft[]): void {
+  #infos(open: string, close: string, what: string, into: ParsedInfo[]): void {
     const { lex } = this;
     lex.need(open, `before ${what}`);
     if (lex.take(close)) return;
@@ -131,7 +131,7 @@ class Parser implements AttrHost {
   }
 
   /** `[label] outputs = domain.Op:overload <attributes> (inputs)`, attributes possibly last. */
-  #node(note: TextNote, docs: ReadonlyMap<string, string>): NodeDraft {
+  #node(note: TextNote, docs: ReadonlyMap<string, string>): ParsedNode {
     const { lex } = this;
     let label = '';
     if (lex.take('[')) {
@@ -148,7 +148,7 @@ class Parser implements AttrHost {
       op = this.name('an operator after the domain');
     }
     const overload = lex.take(':') ? this.name('an overload') : '';
-    const graphs: GraphDraft[] = [];
+    const graphs: ParsedGraph[] = [];
     let attrs = this.#attrs(graphs);
     lex.need('(', 'before the inputs of a node');
     const inputs: string[] = [];
@@ -168,7 +168,7 @@ class Parser implements AttrHost {
     } while (lex.take(','));
   }
 
-  #attrs(graphs: GraphDraft[]): (readonly [string, HeldAttr])[] {
+  #attrs(graphs: ParsedGraph[]): (readonly [string, HeldAttr])[] {
     const { lex } = this;
     const attrs: (readonly [string, HeldAttr])[] = [];
     if (!lex.take('<')) return attrs;
@@ -224,7 +224,7 @@ class Parser implements AttrHost {
     const name = this.name('a function');
     const attributes: string[] = [];
     const defaults: (readonly [string, HeldAttr])[] = [];
-    const graphs: GraphDraft[] = [];
+    const graphs: ParsedGraph[] = [];
     if (lex.take('<') && !lex.take('>')) {
       do {
         const attr = this.name('the name of an attribute');
@@ -245,8 +245,8 @@ class Parser implements AttrHost {
       strings.get('overload') ?? '',
       draft.graph,
     );
-    fillGraph(draft, lex);
-    for (const inner of graphs) fillGraph(inner, lex);
+    fillParsedGraph(draft, lex);
+    for (const inner of graphs) fillParsedGraph(inner, lex);
     fn.attributes = attributes;
     fn.defaults = defaults;
     fn.docString = strings.get('doc_string') ?? '';

@@ -5,7 +5,7 @@ import { dtypeText } from '../dtype.js';
 import type { Graph, GraphFunction, Model, Node, Value } from '../model.js';
 import { sameShape, type ValueType } from '../shape.js';
 import { labelOf } from '../tensor-label.js';
-import { attrText } from './attr-print.js';
+import { printAttr } from './attr-print.js';
 import { omittedFields } from './omitted-fields.js';
 import { canonicalOrder } from './order.js';
 import { idText, quote, wordText } from './strings.js';
@@ -130,7 +130,7 @@ class Printer {
     const attrs = [
       ...fn.attributes.map(wordText),
       ...fn.defaults.map(([name, attr]) =>
-        attrText(name, attr, this.#options, (graph) => this.#nested(graph, '')),
+        printAttr(name, attr, this.#options, (graph) => this.#nested(graph, '')),
       ),
     ];
     const name = `${idText(fn.name)}${attrs.length === 0 ? '' : ` <${attrs.join(', ')}>`}`;
@@ -167,7 +167,7 @@ class Printer {
     const inputs = `(${node.inputs.map((input) => idText(input?.name ?? '')).join(', ')})`;
     const nested = node.subgraphs().length > 0;
     const attrs = [...node.attrs].map(([name, attr]) =>
-      attrText(name, attr, this.#options, (inner) => this.#nested(inner, `${indent}  `)),
+      printAttr(name, attr, this.#options, (inner) => this.#nested(inner, `${indent}  `)),
     );
     const start = `${label}${outputs}${outputs === '' ? '' : ' '}= ${op}${overload}`;
     if (attrs.length === 0) return `${start} ${inputs}`;

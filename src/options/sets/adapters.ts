@@ -1,7 +1,7 @@
 import { defineOptions } from '../define.js';
 import { file, flag, real, text, texts, whole, word } from '../types.js';
 import { CARRIES, FACTOR_DTYPES, TIES } from '../words.js';
-import { output, REPORT, WATCH, WEIGHTS } from './shared.js';
+import { outputOption, REPORT, WATCH, WEIGHTS } from './shared.js';
 
 /** rewrite, merge, extract, apply, strip: what puts adapters in, takes them out, or folds them in. */
 
@@ -85,7 +85,7 @@ export const REWRITE = defineOptions({
   ...SELECT,
   ...FORM,
   ...WEIGHTS,
-  output: output(
+  output: outputOption(
     'the rewritten model, or a folder for it; by default MODEL.lotr.onnx in the folder of the model',
   ),
   adapter: { type: file, doc: 'the adapter file; by default the output with the ending .safetensors' },
@@ -99,7 +99,7 @@ export const REWRITE = defineOptions({
 });
 
 export const MERGE = defineOptions({
-  output: output(
+  output: outputOption(
     'the merged model, or a folder for it; by default MODEL.merged.onnx in the folder of the model',
   ),
   adapter: { type: file, doc: 'factors from this .safetensors file, instead of those in the model' },
@@ -109,14 +109,14 @@ export const MERGE = defineOptions({
 });
 
 export const EXTRACT = defineOptions({
-  output: output(
+  output: outputOption(
     'the adapter file, or a folder for it; by default MODEL.safetensors in the folder of the model',
   ),
   ...REPORT,
 });
 
 export const APPLY = defineOptions({
-  output: output(
+  output: outputOption(
     'the adapted model, or a folder for it; by default BASE.lotr.onnx in the folder of the base',
   ),
   ...FORM,
@@ -131,7 +131,9 @@ export const APPLY = defineOptions({
 });
 
 export const STRIP = defineOptions({
-  output: output('the base model, or a folder for it; by default MODEL.base.onnx in the folder of the model'),
+  output: outputOption(
+    'the base model, or a folder for it; by default MODEL.base.onnx in the folder of the model',
+  ),
   ...WEIGHTS,
   ...WATCH,
   ...REPORT,

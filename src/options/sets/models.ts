@@ -1,7 +1,7 @@
 import { defineOptions } from '../define.js';
 import { extents, file, flag, names, real, regex, text, whole, word } from '../types.js';
-import { LAYOUTS, OPTIMIZATIONS } from '../words.js';
-import { output, REPORT, WATCH, weightsMode } from './shared.js';
+import { GRAPH_OPTIMIZATIONS, PARQUET_LAYOUTS } from '../words.js';
+import { outputOption, REPORT, WATCH, weightsMode } from './shared.js';
 
 /** inspect, print, verify, run: what looks at any model, compares two, or runs passes on one; logs; the help commands. */
 
@@ -17,7 +17,7 @@ export const INSPECT = defineOptions({
 });
 
 export const PRINT = defineOptions({
-  output: output('write to this file instead of stdout'),
+  output: outputOption('write to this file instead of stdout'),
   locations: {
     flag: 'no-locations',
     type: flag,
@@ -49,7 +49,7 @@ export const VERIFY = defineOptions({
     doc: 'time that one run of a model may take',
   },
   optimization: {
-    type: word('level', OPTIMIZATIONS),
+    type: word('level', GRAPH_OPTIMIZATIONS),
     default: 'all',
     doc: "ONNX Runtime's graph optimisation: disabled, basic, extended or all",
   },
@@ -62,7 +62,7 @@ export const RUN = defineOptions({
     required: true,
     doc: 'passes with their options: a,b{key=value}; see `lotrc passes`',
   },
-  output: output('write the model here (.onnx, or .onnxtxt for text); by default print it as text'),
+  output: outputOption('write the model here (.onnx, or .onnxtxt for text); by default print it as text'),
   weights: {
     type: weightsMode,
     default: 'keep',
@@ -72,14 +72,14 @@ export const RUN = defineOptions({
 });
 
 export const TO_PARQUET = defineOptions({
-  output: { ...output('the Parquet file'), required: true },
+  output: { ...outputOption('the Parquet file'), required: true },
   names: {
     type: names('list', true),
     doc: 'folders between a given folder and an event file become these columns, from the outside in: model,method,task',
   },
   tags: { type: regex(), doc: 'only values whose tag matches, such as ^eval/' },
   layout: {
-    type: word('form', LAYOUTS),
+    type: word('form', PARQUET_LAYOUTS),
     default: 'wide',
     doc: 'wide: a row per step, a column per value; long: a row per value, with its tag',
   },

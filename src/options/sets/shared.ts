@@ -27,4 +27,4 @@ export const WATCH = {
 export const REPORT = { json: { type: flag, default: false, doc: 'print the report as JSON' } } as const;
 
 /** An output file with its usual name. */
-export const output = <const D extends string>(doc: D) => ({ type: file, short: 'o', doc }) as const;
+export const outputOption = <const D extends string>(doc: D) => ({ type: file, short: 'o', doc }) as const;

@@ -1,6 +1,14 @@
 import { defineOptions } from '../define.js';
 import { file, flag, names, pairs, real, scalar, text, whole, word } from '../types.js';
-import { BAD_LINES, LOSS_ON, METRICS, NODE_EPS, SCHEDULES, SUBWORDS, TASKS } from '../words.js';
+import {
+  BAD_LINES,
+  EVAL_METRICS,
+  NODE_EPS,
+  PREDICTED_TURNS,
+  RATE_SCHEDULES,
+  RECORD_TASKS,
+  SUBWORDS,
+} from '../words.js';
 
 /** train and eval: what runs a training directory. */
 
@@ -55,7 +63,7 @@ export const READING = defineOptions({
     doc: 'names of the classes in their order (default: id2label of the config.json in the folder of the tokenizer, else sorted)',
   },
   task: {
-    type: word('kind', TASKS),
+    type: word('kind', RECORD_TASKS),
     doc: 'label: a text with a label; text: running text; prompt: a prompt and its completion; chat: messages; tags: words with a tag each; seq2seq: a source and a target (default: as the data and the model say)',
   },
   quote: {
@@ -71,7 +79,7 @@ export const READING = defineOptions({
     doc: 'token that ends each text, or none (default: eos_token of tokenizer_config.json)',
   },
   lossOn: {
-    type: word('part', LOSS_ON),
+    type: word('part', PREDICTED_TURNS),
     default: 'answers',
     doc: 'what is predicted: answers (completions, messages of the assistant), the last answer, or all',
   },
@@ -129,7 +137,7 @@ export const TRAIN = defineOptions({
   accumulate: { type: whole(1), default: 1, doc: 'batches per step' },
   lr: { type: real({ above: 0 }), default: 2e-3, doc: 'largest learning rate' },
   schedule: {
-    type: word('kind', SCHEDULES),
+    type: word('kind', RATE_SCHEDULES),
     default: 'linear',
     doc: 'constant, linear, cosine or polynomial, after the warm-up',
   },
@@ -152,7 +160,7 @@ export const TRAIN = defineOptions({
   evalEvery: { type: whole(1, 'steps'), doc: 'default: at the end of each epoch' },
   checkpointEvery: { type: whole(1, 'steps'), default: 100, doc: 'besides those at evaluations' },
   best: {
-    type: word('metric', METRICS),
+    type: word('metric', EVAL_METRICS),
     default: 'loss',
     doc: 'metric that chooses the best checkpoint: loss, accuracy or perplexity',
   },

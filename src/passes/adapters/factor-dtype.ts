@@ -23,7 +23,7 @@ export function narrowFactors(model: Model): number {
     const readers = [...value.uses];
     const wide = b.one('Cast', [value], { to: attrInt(dtypeToOnnx('f32')) }, `${value.name}/f32`);
     for (const { node, index } of readers) node.setInput(index, wide);
-    replaceData(value, narrowed(data, dtype));
+    replaceData(value, narrowedFactor(data, dtype));
     count++;
   }
   return count;
@@ -43,17 +43,17 @@ export function widenFactors(model: Model): void {
       cast.replaceAllUsesWith(value);
       node.graph!.erase(node);
     }
-    replaceData(value, widened(data));
+    replaceData(value, widenedFactor(data));
   }
 }
 
 /** A factor in float32: every half-precision number is one of float32. */
-export function widened(data: TensorData): TensorData {
+export function widenedFactor(data: TensorData): TensorData {
   return data.dtype === 'f16' || data.dtype === 'bf16' ? f32Tensor(data.shape, toF64(data)) : data;
 }
 
 /** A factor in half precision, rounded to nearest, ties to even. */
-export function narrowed(data: TensorData, dtype: FactorDType): TensorData {
+export function narrowedFactor(data: TensorData, dtype: FactorDType): TensorData {
   return new MemoryTensor(dtype, data.shape, encodeFloats(dtype, toF64(data)));
 }
 

@@ -1,6 +1,6 @@
 import { planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
-import { transpose } from '../../init/dense.js';
+import { transposeMatrix } from '../../init/dense.js';
 import {
   checkInit,
   initFactors,
@@ -119,7 +119,7 @@ function asRead(node: Node): StoredMatrix {
   if (!transposed) return { data, layout, alpha: alphaOf(node) };
   const [rows, columns] = [data.shape[0]!, data.shape[1]!];
   const flipped = new ComputedTensor(data.dtype, [columns, rows], 'transpose', () =>
-    encodeFloats(data.dtype, transpose(toF64(data), rows, columns)),
+    encodeFloats(data.dtype, transposeMatrix(toF64(data), rows, columns)),
   );
   return { data: flipped, layout, alpha: alphaOf(node) };
 }

@@ -1,4 +1,4 @@
-import { effectiveScale, factorShape } from '../../adapter/description.js';
+import { effectiveScale, shapeOfFactor } from '../../adapter/description.js';
 import { factorNames, groupOf, planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
 import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
@@ -63,7 +63,7 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
   const group = groupOf(row, site);
   const factors = factorNames(row, site).map((name, k) => {
     const whole = model.graph.own(name)!;
-    return row.spec.factors[k]!.slice ? leadingPart(model, whole, factorShape(row.spec, k, group)) : whole;
+    return row.spec.factors[k]!.slice ? leadingPart(model, whole, shapeOfFactor(row.spec, k, group)) : whole;
   });
   const attrs = new Map<string, HeldAttr>([
     ['delta', attrString(row.spec.delta)],

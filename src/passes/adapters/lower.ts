@@ -1,9 +1,9 @@
 import { usualExtent } from '../../adapter/contraction.js';
 import type { Lowering } from '../../adapter/saved-plan.js';
 import {
+  type DeltaSplit,
   type DeltaTerm,
   deltaTerm,
-  type Split,
   splitAtInput,
   type Term,
   tokenSteps,
@@ -268,7 +268,7 @@ function extentsOf({ term, factors }: Layer): (letter: string) => number {
 }
 
 /** (x F) (s times the rest) */
-function folded(layer: Layer, x: Value, { first, others, rest }: Split): Value {
+function folded(layer: Layer, x: Value, { first, others, rest }: DeltaSplit): Value {
   const { factors, label } = layer;
   const wide = scaledTerm(layer, rest, others, layer.scale);
   const tokens = times(layer, x, cast(layer, factors[first]!), `${label.prefix}/x${label.factors[first]}`);

@@ -8,7 +8,7 @@ import { supersede } from '../../ir/supersede.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { toF64 } from '../../ir/values.js';
 import { alphaOf } from '../sites/base-attrs.js';
-import { type Candidate, findCandidates } from '../sites/candidates.js';
+import { findCandidates, type SiteCandidate } from '../sites/candidates.js';
 import { findUnmergedLora, type UnmergedLora } from '../sites/unmerged-lora.js';
 import { eraseDead } from './erase.js';
 import { hasOtherReaders } from './merge.js';
@@ -51,7 +51,7 @@ function mergeOne(model: Model, { base, a, b, scale, add, delta }: UnmergedLora)
 }
 
 /** The (in, out) matrix by which a product multiplies, in float64. Both sides of an adapter are thin. */
-function asMatrix({ stored, layout, in: inn, out }: Candidate): TensorData {
+function asMatrix({ stored, layout, in: inn, out }: SiteCandidate): TensorData {
   const values = toF64(stored!.data);
   const transposed = (layout === 'oi') !== stored!.transposed;
   const matrix = new Float64Array(values.length);

@@ -12,7 +12,7 @@ import { alphaOf, isSet } from '../sites/base-attrs.js';
 import { baseOf } from './adapted-node.js';
 import { CONVOLUTION } from './conv-layer.js';
 import { eraseDead } from './erase.js';
-import { widened } from './factor-dtype.js';
+import { widenedFactor } from './factor-dtype.js';
 import { MergedTensor } from './merged-tensor.js';
 import { raiseAdapters } from './raise.js';
 import { removeFactors, restoreBase } from './strip.js';
@@ -67,7 +67,7 @@ export function factorData(
     const value = model.graph.own(name);
     const embedded = value && !isOverridable(model, value) ? value.constant : null;
     const data = given.get(name) ?? embedded;
-    if (data) found.set(name, widened(data));
+    if (data) found.set(name, widenedFactor(data));
     else missing.push(name);
   }
   if (missing.length > 0)

@@ -1,4 +1,4 @@
-import { effectiveScale, factorShape } from '../../adapter/description.js';
+import { effectiveScale, shapeOfFactor } from '../../adapter/description.js';
 import { factorNames, groupOf } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
 import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
@@ -52,7 +52,7 @@ function raiseUse(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, y:
     const whole = model.graph.own(name) ?? refuse(`factor "${name}" is not in the model`);
     if (!row.spec.factors[k]!.slice) return whole;
     return (
-      readPart(whole, factorShape(row.spec, k, group)) ??
+      readPart(whole, shapeOfFactor(row.spec, k, group)) ??
       refuse(`the part of "${name}" that it reads is gone`)
     );
   });

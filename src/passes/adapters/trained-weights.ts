@@ -61,7 +61,7 @@ export function placeWeights(
   tensors: ReadonlyMap<string, TensorData>,
 ): SavedPlan {
   const held = new Map((plan.weights ?? []).map((row) => [row.name, row]));
-  const places = placesOf(rows);
+  const places = tensorNamesOf(rows);
   unfold(model, (name, source) => places.has(name) || places.has(source));
   for (const row of rows) {
     const data = tensors.get(row.name)!;
@@ -89,7 +89,7 @@ export function placeWeights(
 }
 
 /** Names by which the base stores these weights. */
-export const placesOf = (rows: readonly WeightRow[]): ReadonlySet<string> =>
+export const tensorNamesOf = (rows: readonly WeightRow[]): ReadonlySet<string> =>
   new Set(rows.flatMap(({ places }) => places.map(({ tensor }) => tensor)));
 
 /** Throws LOTR3210 when the model holds a trained weight that an adapter means to be as in the base. */

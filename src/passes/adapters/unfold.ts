@@ -1,6 +1,6 @@
 import { constantData } from '../../ir/constants.js';
 import type { Model, Value } from '../../ir/model.js';
-import { isUniform } from '../sites/weight-identity.js';
+import { isOneNumber } from '../sites/weight-identity.js';
 import { addStored } from './weight.js';
 
 /**
@@ -18,7 +18,7 @@ export function unfold(model: Model, wanted: (name: string, source: string) => b
     if (node.opKey !== 'Identity' || !source || output.isOutput) continue;
     const data = constantData(source);
     if (data?.dtype !== 'f32' || !wanted(output.name, source.name)) continue;
-    const known = uniform.get(source) ?? isUniform(data);
+    const known = uniform.get(source) ?? isOneNumber(data);
     uniform.set(source, known);
     if (!known) continue;
     const { name } = output;

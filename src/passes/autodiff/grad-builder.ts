@@ -4,7 +4,7 @@ import { type DType, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import type { GradBuilder, Refusal } from '../../ir/ops/core/define.js';
 import type { Ints } from '../../ir/ops/core/dims.js';
-import { entry, vectorOf } from '../../ir/ops/core/gradient-shape.js';
+import { constantVector, entry } from '../../ir/ops/core/gradient-shape.js';
 import { scalarTensor } from '../../ir/scalar.js';
 import type { Dim } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
@@ -99,7 +99,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
   }
 
   contents(value: Value): Ints | null {
-    const constant = vectorOf(value);
+    const constant = constantVector(value);
     if (constant) return constant;
     // computed for values of the forward graph: nodes appended since do not change them; what a branch reads from outside
     // is known in the graph around it

@@ -1,7 +1,7 @@
 import type { Node, Value } from '../../ir/model.js';
 
 /** A value without the nodes that change nothing: Identity, and Cast to the type it has. */
-export function plain(value: Value): Value {
+export function followed(value: Value): Value {
   let at = value;
   while (at.producer && changesNothing(at.producer)) at = at.producer.inputs[0]!;
   return at;
@@ -29,7 +29,7 @@ export function readOnlyWithin(root: Node, ends: readonly (Value | undefined)[])
   for (const node of inside) {
     for (const input of node.inputs) {
       if (!input?.producer || input.producer.inputs.length === 0) continue;
-      if (!ends.includes(plain(input))) inside.add(input.producer);
+      if (!ends.includes(followed(input))) inside.add(input.producer);
     }
   }
   inside.delete(root);

@@ -3,7 +3,7 @@ import { opsetOf } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
 import { staticShape, type TensorType } from '../../ir/shape.js';
 import { dataOf, integersOf, scalarOf } from './constants.js';
-import { onlyReader, plain, readOnlyWithin } from './follow.js';
+import { followed, onlyReader, readOnlyWithin } from './follow.js';
 import type { FusedOperator } from './fused-operator.js';
 
 /**
@@ -55,7 +55,7 @@ function spreadOf(root: Node): Spread | null {
   if (!deviation || epsilon === undefined || epsilon < 0) return null;
   const subtracted = difference(deviation);
   const other = subtracted && meanOf(subtracted.right);
-  const centred = !!other && plain(other.of) === subtracted.left && other.first === mean.first;
+  const centred = !!other && followed(other.of) === subtracted.left && other.first === mean.first;
   return {
     x: centred ? subtracted.left : deviation,
     deviation,
@@ -68,7 +68,7 @@ function spreadOf(root: Node): Spread | null {
 
 /** A ReduceMean over the last axes, all of static extent, that keeps them: what it averages. */
 function meanOf(value: Value): { of: Value; first: number; dims: readonly number[] } | null {
-  const node = plain(value).producer;
+  const node = followed(value).producer;
   const x = node?.inputs[0];
   const type = x?.type;
   if (node?.opKey !== 'ReduceMean' || type?.kind !== 'tensor' || !type.shape) return null;
@@ -79,7 +79,7 @@ function meanOf(value: Value): { of: Value; first: number; dims: readonly number
   const count = axes?.length ?? 0;
   if (count === 0 || !axes!.every((axis, i) => axis === rank - count + i)) return null;
   const dims = staticShape(type.shape.slice(-count));
-  return dims && { of: plain(x!), first: -count, dims };
+  return dims && { of: followed(x!), first: -count, dims };
 }
 
 /** Axes as attribute or input, counted from the front and in order; null when computed or left out. */
@@ -92,17 +92,17 @@ function axesOf(node: Node, { shape }: TensorType): readonly number[] | null {
 
 /** The d of Pow(d, 2) or d * d. */
 function squared(value: Value): Value | null {
-  const node = plain(value).producer;
+  const node = followed(value).producer;
   const [a, b] = node?.inputs ?? [];
   if (!a || !b) return null;
-  if (node!.opKey === 'Pow') return scalarOf(plain(b)) === 2 ? plain(a) : null;
-  return node!.opKey === 'Mul' && plain(a) === plain(b) ? plain(a) : null;
+  if (node!.opKey === 'Pow') return scalarOf(followed(b)) === 2 ? followed(a) : null;
+  return node!.opKey === 'Mul' && followed(a) === followed(b) ? followed(a) : null;
 }
 
 function difference(value: Value): { left: Value; right: Value } | null {
   const node = value.producer;
   const [a, b] = node?.inputs ?? [];
-  return node?.opKey === 'Sub' && a && b ? { left: plain(a), right: plain(b) } : null;
+  return node?.opKey === 'Sub' && a && b ? { left: followed(a), right: followed(b) } : null;
 }
 
 /** Whether two values are one value, or the same difference computed twice, as some exporters do. */
@@ -116,7 +116,7 @@ function alike(a: Value, b: Value): boolean {
 function quotient(root: Node, deviation: Value): Node | null {
   const reader = onlyReader(root.outputs[0]!);
   if (!reader) return null;
-  const [numerator, divisor] = reader.inputs.map((input) => input && plain(input));
+  const [numerator, divisor] = reader.inputs.map((input) => input && followed(input));
   if (reader.opKey === 'Div' && divisor === root.outputs[0] && numerator) {
     if (alike(numerator, deviation)) return reader;
     return scalarOf(numerator) === 1 ? product(reader, deviation) : null;
@@ -127,8 +127,8 @@ function quotient(root: Node, deviation: Value): Node | null {
 function product(inverse: Node, deviation: Value): Node | null {
   const reader = onlyReader(inverse.outputs[0]!);
   if (reader?.opKey !== 'Mul') return null;
-  const others = reader.inputs.filter((input) => input && plain(input) !== inverse.outputs[0]);
-  return others.length === 1 && alike(plain(others[0]!), deviation) ? reader : null;
+  const others = reader.inputs.filter((input) => input && followed(input) !== inverse.outputs[0]);
+  return others.length === 1 && alike(followed(others[0]!), deviation) ? reader : null;
 }
 
 /** The only reader of a node, when it is that operator with a constant of exactly the normalised extents. */
@@ -139,7 +139,7 @@ function withConstant(
 ): { root: Node; constant: Value } | null {
   const root = onlyReader(node.outputs[0]!);
   if (root?.opKey !== op) return null;
-  const constant = root.inputs.map((input) => plain(input!)).find((input) => input !== node.outputs[0]);
+  const constant = root.inputs.map((input) => followed(input!)).find((input) => input !== node.outputs[0]);
   const data = constant && dataOf(constant);
   const fits = data?.dtype === 'f32' && data.shape.join() === dims.join();
   return constant && fits ? { root, constant } : null;
@@ -147,10 +147,10 @@ function withConstant(
 
 /** [value, scalar] of a node of that operator with one scalar constant. */
 function withScalar(value: Value | null | undefined, op: string): [Value, number] | null {
-  const node = value && plain(value).producer;
+  const node = value && followed(value).producer;
   const [a, b] = node?.inputs ?? [];
   if (!a || !b || node!.opKey !== op) return null;
-  const [left, right] = [scalarOf(plain(a)), scalarOf(plain(b))];
-  if (left !== null) return right === null ? [plain(b), left] : null;
-  return right === null ? null : [plain(a), right];
+  const [left, right] = [scalarOf(followed(a)), scalarOf(followed(b))];
+  if (left !== null) return right === null ? [followed(b), left] : null;
+  return right === null ? null : [followed(a), right];
 }

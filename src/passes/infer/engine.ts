@@ -15,7 +15,7 @@ import { opDef } from '../../ir/ops/index.js';
 import { elementCount, type ValueType } from '../../ir/shape.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { Frame } from './frame.js';
-import { mergeTypes, typeText } from './merge.js';
+import { mergeTypes, shortTypeText } from './merge.js';
 
 type Types = readonly (ValueType | null)[];
 
@@ -152,8 +152,8 @@ export class Engine {
       this.#report(
         declaredContradiction({
           name: value.name,
-          declared: typeText(declared!),
-          inferred: typeText(inferred!),
+          declared: shortTypeText(declared!),
+          inferred: shortTypeText(inferred!),
         }),
       );
     }

@@ -43,6 +43,6 @@ function same(declared: ValueType, merged: ValueType): ValueType {
 }
 
 /** `float[2,seq]`, for messages. */
-export function typeText(type: ValueType): string {
+export function shortTypeText(type: ValueType): string {
   return type.kind === 'tensor' ? `${dtypeText(type.dtype)}${shapeText(type.shape)}` : 'no tensor';
 }

@@ -4,7 +4,7 @@ import { definitionOf } from '../../ir/ops/index.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { anchored, awaited, type Backward } from './anchor.js';
 import { isSmall, isWorth } from './size.js';
-import { dependents, redirect, replay, sort, usedIn } from './walk.js';
+import { backwardValues, redirect, replay, sort, usedIn } from './walk.js';
 
 /** Forward nodes between two places where a single activation is alive. */
 interface Block {
@@ -30,9 +30,9 @@ export function recomputeBlocks(
 ): readonly Value[] {
   const order = topologicalOrder(graph);
   const backward = new Set(order.filter((node) => !forward.has(node)));
-  const pass = { order, backward, gradients: dependents(order, backward, seeds) };
+  const pass = { order, backward, gradients: backwardValues(order, backward, seeds) };
   const walked = order.filter((node) => forward.has(node));
-  const trained = dependents(walked, forward, wrt);
+  const trained = backwardValues(walked, forward, wrt);
   const done: Value[] = [];
   for (const block of blocksOf(walked, forward, trained)) done.push(...recompute(graph, block, pass));
   if (done.length > 0) sort(graph);

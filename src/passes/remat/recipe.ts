@@ -36,7 +36,7 @@ export function recipeOf(value: Value, kept: (value: Value) => boolean): Recipe 
     for (const input of node.inputs) {
       if (!input) continue;
       if (input.graph !== wanted.graph) return false;
-      const stays = isConstant(input) || (kept(input) && sourceOf(input) === input);
+      const stays = isConstantValue(input) || (kept(input) && sourceOf(input) === input);
       if (stays) leaves.add(input);
       else if (!visit(input)) return false;
     }
@@ -73,7 +73,7 @@ function isFloatTensor({ type }: Value): boolean {
   return type?.kind !== 'tensor' || isFloat(type.dtype);
 }
 
-export function isConstant(value: Value): boolean {
+export function isConstantValue(value: Value): boolean {
   return value.constant !== null || isConstantNode(value.producer);
 }
 

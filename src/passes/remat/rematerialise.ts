@@ -2,9 +2,9 @@ import { GraphBuilder } from '../../ir/builder.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { anchored, awaited, type Backward } from './anchor.js';
-import { isConstant, type Recipe, recipeOf, sourceOf } from './recipe.js';
+import { isConstantValue, type Recipe, recipeOf, sourceOf } from './recipe.js';
 import { isOpen, isSmall, isWorth } from './size.js';
-import { dependents, redirect, replay, sort, usedIn } from './walk.js';
+import { backwardValues, redirect, replay, sort, usedIn } from './walk.js';
 
 /**
  * Computes activations again in the backward pass where that is cheap (elementwise ops, normalisations, softmax, products
@@ -19,7 +19,7 @@ export function rematerialise(
 ): readonly Value[] {
   const order = topologicalOrder(graph);
   const backward = new Set(order.filter((node) => !forward.has(node)));
-  const gradients = dependents(order, backward, seeds);
+  const gradients = backwardValues(order, backward, seeds);
   const dropped = new Map<Value, Recipe>();
   const held = new Set<Value>();
   for (const node of order) {
@@ -55,7 +55,7 @@ function rebuild(graph: Graph, value: Value, { nodes, leaves }: Recipe, pass: Ba
   const copies = new Map<Value, Value>();
   for (const leaf of leaves) {
     // weights, factors and masks are read as they are: one operand that waits for the gradient is enough
-    if (isConstant(leaf) || isSmall(leaf) || !isOpen(leaf)) continue;
+    if (isConstantValue(leaf) || isSmall(leaf) || !isOpen(leaf)) continue;
     const copy = anchored(b, leaf, gradient, pass);
     if (!copy) return false;
     copies.set(leaf, copy);

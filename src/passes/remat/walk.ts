@@ -3,7 +3,7 @@ import type { Graph, Node, Value } from '../../ir/model.js';
 import { isInOrder, topologicalOrder } from '../../ir/topo.js';
 
 /** Values that the backward pass makes from the seeds. */
-export function dependents(
+export function backwardValues(
   order: readonly Node[],
   backward: ReadonlySet<Node>,
   seeds: Iterable<Value>,

@@ -1,7 +1,7 @@
 import { dtypeFromOnnx } from '../../ir/dtype.js';
 import type { Node, Value } from '../../ir/model.js';
 import { constantOf, constantScalar } from '../../ir/ops/core/gradient.js';
-import { vectorOf } from '../../ir/ops/core/gradient-shape.js';
+import { constantVector } from '../../ir/ops/core/gradient-shape.js';
 import { sameShape } from '../../ir/shape.js';
 import { declines, type Rule } from './rule.js';
 
@@ -63,7 +63,7 @@ const reshapePair: Rule = {
   apply: (node) => {
     const inner = producer(input(node));
     if (inner?.opKey !== 'Reshape') return declines('its input is not a Reshape', node);
-    const target = node.inputs[1] ? vectorOf(node.inputs[1]) : null;
+    const target = node.inputs[1] ? constantVector(node.inputs[1]) : null;
     if (!target || target.includes(0)) return declines('its target is computed or copies an extent', node);
     const x = input(inner);
     return x ? { reads: x } : declines('it reads nothing', inner);
@@ -142,7 +142,7 @@ function permOf(node: Node): readonly number[] | null {
 function axesOf(node: Node): readonly number[] | null {
   const attr = node.attrs.get('axes');
   if (attr?.kind === 'ints') return attr.value.map(Number);
-  return node.inputs[1] ? vectorOf(node.inputs[1]) : null;
+  return node.inputs[1] ? constantVector(node.inputs[1]) : null;
 }
 
 function keepsShape(x: Value, node: Node): boolean {

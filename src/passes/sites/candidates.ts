@@ -1,4 +1,4 @@
-import type { Layout } from '../../adapter/saved-plan.js';
+import type { WeightLayout } from '../../adapter/saved-plan.js';
 import {
   computedWeight,
   constantLeft,
@@ -22,7 +22,7 @@ import { BY_GROUPS, type SpecialLinear, specialLinear } from './special-linears.
 import { equationOf, MATRIX, stackMember } from './stacked.js';
 
 /** A node that multiplies by a weight. `problem` says, given the layer's name, why no adapter can go there. */
-export interface Candidate {
+export interface SiteCandidate {
   readonly node: Node;
   /** the weight as the node reads it */
   readonly operand: Value;
@@ -31,7 +31,7 @@ export interface Candidate {
   readonly stored: Stored | null;
   readonly in: number | null;
   readonly out: number | null;
-  readonly layout: Layout;
+  readonly layout: WeightLayout;
   /** the tensor of which a weight that is not stored as it is read is a part */
   readonly partOf?: Value | null;
   /** the layer's input depends on stored data alone: learned queries, position tables */
@@ -53,9 +53,9 @@ export function resultOf(node: Node): Node {
  * constant input (a projected position table) is an activation too, and so are matrices that are put together to a
  * stack. Reads no weight data.
  */
-export function findCandidates(model: Model): readonly Candidate[] {
+export function findCandidates(model: Model): readonly SiteCandidate[] {
   const origins = new Origins(model);
-  const found: Candidate[] = [];
+  const found: SiteCandidate[] = [];
   for (const graph of model.everyGraph()) {
     if (functionOf(graph)?.domain === 'lotrc') continue;
     for (const node of graph.nodes) {
@@ -71,7 +71,7 @@ export function findCandidates(model: Model): readonly Candidate[] {
 }
 
 /** Constant values that are computed from the results of layers. */
-function dependents(layers: readonly Candidate[], origins: Origins): ReadonlySet<Value> {
+function dependents(layers: readonly SiteCandidate[], origins: Origins): ReadonlySet<Value> {
   const found = new Set<Value>(layers.flatMap(({ node }) => node.outputs));
   for (const value of found) {
     for (const { node } of value.uses) {
@@ -92,7 +92,7 @@ export function weightInput(node: Node): number | null {
   return isProduct(node) ? 1 : (specialLinear(node)?.weight ?? null);
 }
 
-function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
+function candidatesOf(node: Node, origins: Origins): readonly SiteCandidate[] {
   // what delivers nothing is not a layer
   if (origins.isCall(node) || node.outputs.length === 0) return [];
   if (node.opKey === 'Einsum') return einsum(node, origins);
@@ -110,10 +110,10 @@ function candidatesOf(node: Node, origins: Origins): readonly Candidate[] {
 }
 
 /** An Einsum that sums over axes of a stored tensor and is not a product with one matrix: those were written as MatMul. */
-function einsum(node: Node, origins: Origins): readonly Candidate[] {
+function einsum(node: Node, origins: Origins): readonly SiteCandidate[] {
   const { text, operands: letters, result } = equationOf(node);
   if (node.inputs.length !== 2 || letters.length !== 2) return [];
-  return [1, 0].flatMap((input): Candidate[] => {
+  return [1, 0].flatMap((input): SiteCandidate[] => {
     const [operand, other] = [node.inputs[input], node.inputs[1 - input]];
     const stored = operand ? origins.stored(operand) : null;
     if (!operand || !other || !stored || origins.isConstant(other) || stored.data.shape.length < 2) return [];
@@ -131,7 +131,12 @@ function einsum(node: Node, origins: Origins): readonly Candidate[] {
 }
 
 /** A weight of an operator that multiplies in its own way. */
-function otherCandidate(node: Node, other: SpecialLinear, input: number, origins: Origins): Candidate | null {
+function otherCandidate(
+  node: Node,
+  other: SpecialLinear,
+  input: number,
+  origins: Origins,
+): SiteCandidate | null {
   const operand = node.inputs[input];
   if (!operand || !origins.isConstant(operand)) return null;
   const stored = origins.stored(operand);
@@ -161,7 +166,7 @@ export function isConvolution(node: Node): boolean {
 }
 
 /** A matrix of a stack that was taken apart. */
-function stacked(node: Node, origins: Origins): Candidate | null {
+function stacked(node: Node, origins: Origins): SiteCandidate | null {
   const operand = node.inputs[0];
   const stored = operand && stackMember(node) ? origins.stored(operand) : null;
   const shape = stored?.data.shape ?? [];
@@ -177,7 +182,7 @@ export function isStacked(node: Node): boolean {
 }
 
 /** A convolution by stored filters, of all channels or refused. */
-function convolution(node: Node, origins: Origins): Candidate | null {
+function convolution(node: Node, origins: Origins): SiteCandidate | null {
   const operand = node.inputs[1];
   const group = node.attrs.get('group');
   if (!operand) return null;
@@ -201,7 +206,7 @@ function otherProblem(
   weight: number,
   stored: Stored | null,
   origins: Origins,
-): Candidate['problem'] {
+): SiteCandidate['problem'] {
   if (does) return (layer) => notLinear({ ...at(node, weight, layer), does });
   const because = keeps ?? unless?.(node) ?? null;
   if (because !== null) return (layer) => otherOp({ ...at(node, weight, layer), keeps: because });
@@ -221,7 +226,7 @@ function tooWide(
   { weight, extents }: SpecialLinear,
   stored: Stored | null,
   [inn, out]: readonly (number | null)[],
-): Candidate['problem'] {
+): SiteCandidate['problem'] {
   if (!extents || !stored) return null;
   if (isFloat(stored.data.dtype)) {
     const keeps = `takes integers, and its weight is ${stored.data.dtype}`;
@@ -236,7 +241,7 @@ function tooWide(
     });
 }
 
-function product(node: Node, origins: Origins): Candidate | null {
+function product(node: Node, origins: Origins): SiteCandidate | null {
   const [left, right] = node.inputs;
   if (!left || !right) return null;
   if (!origins.isConstant(right) && !holderOf(right)) {
@@ -250,7 +255,7 @@ function product(node: Node, origins: Origins): Candidate | null {
     const other = leftConstant(node, left, isSet(node, 'transA'), origins);
     return other?.stored ? { ...other, onlyIfTied: true } : null;
   }
-  const layout: Layout = isSet(node, 'transB') ? 'oi' : 'io';
+  const layout: WeightLayout = isSet(node, 'transB') ? 'oi' : 'io';
   const shape = stored?.data.shape ?? staticShapeOf(right) ?? dequantizedShape(right, origins);
   const asRead = shape?.length === 2 && stored?.transposed ? [...shape].reverse() : shape;
   const [rows = null, columns = null] = asRead?.length === 2 ? asRead : [];
@@ -279,7 +284,7 @@ function problemOf(
   operand: Value,
   stored: Stored | null,
   origins: Origins,
-): Candidate['problem'] {
+): SiteCandidate['problem'] {
   const fn = functionOf(node.graph);
   if (fn) {
     return insideFunction(node, fn, stored, origins);
@@ -304,7 +309,7 @@ function insideFunction(
   fn: GraphFunction,
   stored: Stored | null,
   origins: Origins,
-): NonNullable<Candidate['problem']> {
+): NonNullable<SiteCandidate['problem']> {
   const calls = origins.callsOf(fn).length;
   return (layer) =>
     inFunction({ ...at(node, 1, layer), fn: `${fn.domain}::${fn.name}`, calls, argument: !stored });
@@ -336,14 +341,14 @@ function addsToWeight(node: Node, origins: Origins): boolean {
 
 const STEPS_OF_SUM: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Transpose', 'Mul', 'Div']);
 
-function leftConstant(node: Node, left: Value, transA: boolean, origins: Origins): Candidate | null {
+function leftConstant(node: Node, left: Value, transA: boolean, origins: Origins): SiteCandidate | null {
   const stored = origins.stored(left);
   const shape = stored?.data.shape ?? staticShapeOf(left);
   // a constant of another rank (rotary frequencies, masks) is not a layer's weight
   if (shape?.length !== 2) return null;
   const swapped = transA !== (stored?.transposed ?? false);
   const [out = null, inn = null] = swapped ? [...shape].reverse() : shape;
-  const layout: Layout = transA ? 'io' : 'oi';
+  const layout: WeightLayout = transA ? 'io' : 'oi';
   return {
     node,
     operand: left,

@@ -1,4 +1,4 @@
-import { type AdapterSpec, factorShape, isTrained } from '../../adapter/description.js';
+import { type AdapterSpec, isTrained, shapeOfFactor } from '../../adapter/description.js';
 import { planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow } from '../../adapter/saved-plan.js';
 import { elementCount } from '../../ir/shape.js';
@@ -17,7 +17,7 @@ export function countFactors(spec: AdapterSpec, groups: readonly GroupExtents[])
   for (const group of groups) {
     for (const [index, factor] of spec.factors.entries()) {
       if (!isTrained(factor)) continue;
-      const size = elementCount(factorShape(spec, index, group));
+      const size = elementCount(shapeOfFactor(spec, index, group));
       total += factor.share === 'group' ? size : size * group.sites;
     }
   }

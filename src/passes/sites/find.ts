@@ -4,7 +4,7 @@ import type { Diagnostic } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, nodePath, type Value } from '../../ir/model.js';
 import { readPlan } from '../plan/plan.js';
-import { type Candidate, findCandidates, isStacked } from './candidates.js';
+import { findCandidates, isStacked, type SiteCandidate } from './candidates.js';
 import { nameCandidates } from './module-path.js';
 import { type Instead, whatInstead } from './no-linears.js';
 import { type NotLinear, otherModules } from './not-linear.js';
@@ -17,7 +17,7 @@ export interface RefusedSite {
   readonly id: string;
   readonly modulePath: string | null;
   readonly nameFrom: NameSource;
-  readonly candidate: Candidate;
+  readonly candidate: SiteCandidate;
   readonly weight: Value;
   readonly diagnostic: Diagnostic;
 }
@@ -30,7 +30,7 @@ export interface Linears {
   /** sites whose layers were tied because their weights are equal in content */
   readonly tiedByContent: ReadonlySet<Site>;
   /** every node that multiplies by a weight, adaptable or not */
-  readonly candidates: readonly Candidate[];
+  readonly candidates: readonly SiteCandidate[];
   /** LoRA adapters that were exported unmerged; their matrices are among the refused */
   readonly unmergedLora: number;
   /** the segment dropped from the front of every module path, or '' */
@@ -54,7 +54,7 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
   const names = nameCandidates(model, candidates);
   const ordinals = new Map(candidates.map((candidate, index) => [candidate, index]));
   const ids = new Set<string>();
-  const identify = (candidate: Candidate, path: string | null): string => {
+  const identify = (candidate: SiteCandidate, path: string | null): string => {
     const base = path ?? ordinalName(candidate, ordinals.get(candidate)!);
     let id = base;
     for (let count = 2; ids.has(id); count++) id = `${base}:${count}`;
@@ -63,8 +63,10 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
   };
 
   const sites: Site[] = [];
-  const refusals: { readonly candidate: Candidate; readonly problem: NonNullable<Candidate['problem']> }[] =
-    [];
+  const refusals: {
+    readonly candidate: SiteCandidate;
+    readonly problem: NonNullable<SiteCandidate['problem']>;
+  }[] = [];
   const tiedByContent = new Set<Site>();
   const blocked = blockedTensors(candidates);
   for (const { members, byContent } of tieWeights(candidates.filter(isMatrix), options.tie)) {
@@ -135,9 +137,12 @@ export function findLinears(model: Model, options: { readonly tie?: Tie | undefi
 }
 
 /** The matrices of LoRA adapters that were exported unmerged are not layers of the base. */
-function withoutLora(candidates: readonly Candidate[], lora: readonly UnmergedLora[]): readonly Candidate[] {
+function withoutLora(
+  candidates: readonly SiteCandidate[],
+  lora: readonly UnmergedLora[],
+): readonly SiteCandidate[] {
   if (lora.length === 0) return candidates;
-  const base = new Map<Candidate, Candidate>();
+  const base = new Map<SiteCandidate, SiteCandidate>();
   for (const pair of lora) base.set(pair.a, pair.base).set(pair.b, pair.base);
   return candidates.map((candidate) => {
     const of = base.get(candidate);
@@ -152,15 +157,15 @@ function withoutLora(candidates: readonly Candidate[], lora: readonly UnmergedLo
 const PEFT_BASE = /\.base_layer$/;
 
 /** Whether a candidate multiplies by one stored matrix, whatever the reasons against an adapter. */
-function isMatrix({ problem, stored, in: inn, out }: Candidate): boolean {
+function isMatrix({ problem, stored, in: inn, out }: SiteCandidate): boolean {
   if (!problem) return true;
   const { shape = [], dtype = 'f32' } = stored?.data ?? {};
   return shape.length === 2 && !shape.includes(0) && isFloat(dtype) && inn !== null && out !== null;
 }
 
 /** The stored tensors that refused candidates read, whole or in part, each with the first of them. */
-function blockedTensors(candidates: readonly Candidate[]): ReadonlyMap<Value, Candidate> {
-  const found = new Map<Value, Candidate>();
+function blockedTensors(candidates: readonly SiteCandidate[]): ReadonlyMap<Value, SiteCandidate> {
+  const found = new Map<Value, SiteCandidate>();
   for (const candidate of candidates) {
     const { problem, stored, partOf } = candidate;
     const weight = stored && isMatrix(candidate) ? stored.weight : partOf;
@@ -170,7 +175,10 @@ function blockedTensors(candidates: readonly Candidate[]): ReadonlyMap<Value, Ca
 }
 
 /** Why a layer is refused when another use of its weight is. */
-function becauseOf(blocker: Candidate, { node, input }: Candidate): NonNullable<Candidate['problem']> {
+function becauseOf(
+  blocker: SiteCandidate,
+  { node, input }: SiteCandidate,
+): NonNullable<SiteCandidate['problem']> {
   const other = blocker.node.label;
   return (layer) =>
     tiedToRefused({
@@ -183,12 +191,12 @@ function becauseOf(blocker: Candidate, { node, input }: Candidate): NonNullable<
     });
 }
 
-function useOf({ node, stored, layout }: Candidate): SiteUse {
+function useOf({ node, stored, layout }: SiteCandidate): SiteUse {
   return { node, weight: stored!.weight, layout, via: stored!.via };
 }
 
 /** `linear3_32x64`: the name of a layer without a name of its own. The number counts all linear layers from 0. */
-function ordinalName(candidate: Candidate, ordinal: number): string {
+function ordinalName(candidate: SiteCandidate, ordinal: number): string {
   const { in: inn, out } = candidate;
   return `linear${ordinal}${inn === null || out === null ? '' : `_${inn}x${out}`}`;
 }
@@ -200,7 +208,7 @@ function adapterTensors(model: Model): ReadonlySet<string> {
 }
 
 /** True for a product that an adapter added: its constant operand is a factor, or made of factors. */
-function readsFactor({ operand }: Candidate, factors: ReadonlySet<string>): boolean {
+function readsFactor({ operand }: SiteCandidate, factors: ReadonlySet<string>): boolean {
   if (factors.size === 0) return false;
   const seen = new Set<Value>([operand]);
   for (const value of seen) {

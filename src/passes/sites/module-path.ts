@@ -1,6 +1,6 @@
 import type { NameSource } from '../../adapter/saved-plan.js';
 import type { Model, Node } from '../../ir/model.js';
-import { type Candidate, resultOf } from './candidates.js';
+import { resultOf, type SiteCandidate } from './candidates.js';
 import { fromNodeName } from './names/node-name.js';
 import { fromNameScopes, fromNamespace, fromOnnxscriptScopes } from './names/scopes.js';
 import { fromBias, fromFoldedFrom, fromSharedWeight, fromWeight } from './names/tensors.js';
@@ -12,12 +12,12 @@ interface Naming {
 }
 
 export interface Namings {
-  readonly of: ReadonlyMap<Candidate, Naming>;
+  readonly of: ReadonlyMap<SiteCandidate, Naming>;
   /** the segment that was dropped from the front of every path, or '' */
   readonly wrapper: string;
 }
 
-type Source = (candidate: Candidate, all: ReadonlyMap<Node, Candidate>) => string | null;
+type Source = (candidate: SiteCandidate, all: ReadonlyMap<Node, SiteCandidate>) => string | null;
 
 /** In order of preference: first metadata that the exporter wrote about modules, then parameters, then names of nodes. */
 const SOURCES: readonly (readonly [NameSource, Source])[] = [
@@ -44,7 +44,7 @@ const FINER: ReadonlySet<NameSource> = new Set([...FROM_PARAMETER, 'node']);
 const MADE_UP = /^(?:node_\w+|(?:MatMul|Gemm|Einsum|Conv|Linear|val)(?:_?\d+)?)$/;
 
 /** Module paths of all candidates. */
-export function nameCandidates(model: Model, candidates: readonly Candidate[]): Namings {
+export function nameCandidates(model: Model, candidates: readonly SiteCandidate[]): Namings {
   const byNode = new Map(candidates.map((candidate) => [resultOf(candidate.node), candidate]));
   const raw = new Map(candidates.map((candidate) => [candidate, nameOf(candidate, byNode)]));
   completeScopes(raw);
@@ -60,7 +60,7 @@ export function nameCandidates(model: Model, candidates: readonly Candidate[]): 
   };
 }
 
-function nameOf(candidate: Candidate, byNode: ReadonlyMap<Node, Candidate>): Naming {
+function nameOf(candidate: SiteCandidate, byNode: ReadonlyMap<Node, SiteCandidate>): Naming {
   let found: Naming | null = null;
   for (const [from, source] of SOURCES) {
     if (found && !FINER.has(from)) continue;
@@ -77,7 +77,7 @@ function nameOf(candidate: Candidate, byNode: ReadonlyMap<Node, Candidate>): Nam
  * Layers that have both show what is missing before which segment; layers that have only a scope get the same, where
  * all that have both agree.
  */
-function completeScopes(namings: Map<Candidate, Naming>): void {
+function completeScopes(namings: Map<SiteCandidate, Naming>): void {
   const heads = new Map<string, string | null>(); // `decoder` to `model.decoder`; null: they disagree
   for (const [{ node }, { path, from }] of namings) {
     const scope = FROM_PARAMETER.has(from) ? fromNodeName(node.name) : null;

@@ -1,4 +1,4 @@
-import { type AdapterSpec, type FactorSpec, factorShape, type Share } from '../../adapter/description.js';
+import { type AdapterSpec, type FactorSpec, type Share, shapeOfFactor } from '../../adapter/description.js';
 import { LOTR } from '../../adapter/methods/lotr.js';
 import { factorNames, groupOf } from '../../adapter/plan-factors.js';
 import type {
@@ -198,7 +198,7 @@ function checkShared(rows: readonly PlanRow[]): void {
     for (const site of row.sites) {
       for (const [k, name] of factorNames(row, site).entries()) {
         const { slice, share, name: factor } = row.spec.factors[k]!;
-        const shape = factorShape(row.spec, k, groupOf(row, site)).join('x');
+        const shape = shapeOfFactor(row.spec, k, groupOf(row, site)).join('x');
         const held = first.get(name) ?? { shape, site: site.id };
         first.set(name, held);
         if (slice || held.shape === shape) continue;

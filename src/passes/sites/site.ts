@@ -1,4 +1,4 @@
-import type { Layout, NameSource } from '../../adapter/saved-plan.js';
+import type { NameSource, WeightLayout } from '../../adapter/saved-plan.js';
 import type { Node, Value } from '../../ir/model.js';
 
 /** One node that reads a site's weight. `via` are the Identity/Transpose/Cast nodes between the weight and the node. */
@@ -7,7 +7,7 @@ export interface SiteUse {
   /** the initializer, or the output of the Constant node, that stores the weight */
   readonly weight: Value;
   /** layout of the matrix as the node reads it: after `via` */
-  readonly layout: Layout;
+  readonly layout: WeightLayout;
   readonly via: readonly Node[];
 }
 

@@ -3,16 +3,16 @@ import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
 import { toF64 } from '../../ir/values.js';
 import { alphaOf } from './base-attrs.js';
-import type { Candidate } from './candidates.js';
+import type { SiteCandidate } from './candidates.js';
 
 /**
  * A LoRA adapter that PEFT left next to its layer when the model was exported: `add = x W + scale ((x A) B)`, with other
  * nodes such as the bias between `x W` and `add`.
  */
 export interface UnmergedLora {
-  readonly base: Candidate;
-  readonly a: Candidate;
-  readonly b: Candidate;
+  readonly base: SiteCandidate;
+  readonly a: SiteCandidate;
+  readonly b: SiteCandidate;
   readonly scale: number;
   /** adds the correction to the layer's result */
   readonly add: Node;
@@ -21,13 +21,13 @@ export interface UnmergedLora {
 }
 
 /** Finds {@link UnmergedLora} by its structure, not by names. Reads only scalars. */
-export function findUnmergedLora(candidates: readonly Candidate[]): readonly UnmergedLora[] {
-  const byResult = new Map<Value, Candidate>();
+export function findUnmergedLora(candidates: readonly SiteCandidate[]): readonly UnmergedLora[] {
+  const byResult = new Map<Value, SiteCandidate>();
   for (const candidate of candidates) {
     const output = candidate.node.outputs[0];
     if (output && isPlainProduct(candidate)) byResult.set(output, candidate);
   }
-  const adapters = new Set<Candidate>();
+  const adapters = new Set<SiteCandidate>();
   const found: UnmergedLora[] = [];
   for (const b of byResult.values()) {
     const a = byResult.get(through(b.node.inputs[0]!));
@@ -47,7 +47,7 @@ export function findUnmergedLora(candidates: readonly Candidate[]): readonly Unm
 }
 
 /** MatMul or Gemm by one stored matrix on the right. */
-function isPlainProduct({ node, input, stored, in: inn, out, problem }: Candidate): boolean {
+function isPlainProduct({ node, input, stored, in: inn, out, problem }: SiteCandidate): boolean {
   if (problem || input !== 1 || !stored || inn === null || out === null) return false;
   return node.opKey === 'MatMul' || node.opKey === 'Gemm';
 }
@@ -87,9 +87,9 @@ function sumAfter(product: Value): Pick<UnmergedLora, 'scale' | 'add' | 'delta'>
 /** The layer whose result a value is: over casts, a bias, and the corrections of other adapters of the layer. */
 function baseOf(
   result: Value,
-  byResult: ReadonlyMap<Value, Candidate>,
-  adapters: ReadonlySet<Candidate>,
-): Candidate | null {
+  byResult: ReadonlyMap<Value, SiteCandidate>,
+  adapters: ReadonlySet<SiteCandidate>,
+): SiteCandidate | null {
   let at = through(result);
   for (let steps = 0; steps < 16; steps++) {
     const found = byResult.get(at);
@@ -106,8 +106,8 @@ function baseOf(
 
 function leadsToBase(
   side: Value,
-  byResult: ReadonlyMap<Value, Candidate>,
-  adapters: ReadonlySet<Candidate>,
+  byResult: ReadonlyMap<Value, SiteCandidate>,
+  adapters: ReadonlySet<SiteCandidate>,
 ): boolean {
   const product = byResult.get(side);
   return product ? !adapters.has(product) : side.producer?.opKey === 'Add';

@@ -2,7 +2,7 @@ import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import type { Tie } from '../../options/words.js';
-import type { Candidate } from './candidates.js';
+import type { SiteCandidate } from './candidates.js';
 import { groupBy } from './group-by.js';
 import { type Peek, peekInto } from './reading.js';
 
@@ -19,7 +19,7 @@ interface Matrix {
 
 /** Layers of one weight. */
 export interface TiedSet {
-  readonly members: readonly Candidate[];
+  readonly members: readonly SiteCandidate[];
   /** some members were tied because their contents are equal, not because they read one tensor */
   readonly byContent: boolean;
 }
@@ -31,8 +31,8 @@ export interface TiedSet {
  * different corrections. Matrices of equal shape are told apart by up to 64 sampled elements; only those that agree in
  * all of them are read. A matrix whose samples are all one number (fresh zeros or ones) is never tied by content.
  */
-export function tieWeights(candidates: readonly Candidate[], tie: Tie = 'content'): readonly TiedSet[] {
-  const byTensor = new Map<string, Candidate[]>();
+export function tieWeights(candidates: readonly SiteCandidate[], tie: Tie = 'content'): readonly TiedSet[] {
+  const byTensor = new Map<string, SiteCandidate[]>();
   const ids = new Map<object | null, number>();
   const idOf = (value: object | null): number => {
     const id = ids.get(value) ?? ids.size;
@@ -48,7 +48,7 @@ export function tieWeights(candidates: readonly Candidate[], tie: Tie = 'content
   }
   const sets = [...byTensor.values()];
   if (tie === 'initializer') return sets.map((members) => ({ members, byContent: false }));
-  const merged: { members: Candidate[]; byContent: boolean }[] = [];
+  const merged: { members: SiteCandidate[]; byContent: boolean }[] = [];
   for (const classes of classesByContent(sets)) {
     merged.push({ members: classes.flat(), byContent: classes.length > 1 });
   }
@@ -62,12 +62,14 @@ function tensorsOf(weight: Value, dequantize: Node | null): readonly (Value | nu
   return dequantize ? [weight, ...dequantize.inputs.slice(1)] : [weight];
 }
 
-function matrixOf({ stored, layout, in: inn, out }: Candidate): Matrix {
+function matrixOf({ stored, layout, in: inn, out }: SiteCandidate): Matrix {
   return { data: stored!.data, in: inn!, out: out!, rowsAreIn: (layout === 'io') !== stored!.transposed };
 }
 
-function classesByContent(sets: readonly (readonly Candidate[])[]): readonly (readonly Candidate[])[][] {
-  const result: (readonly Candidate[])[][] = [];
+function classesByContent(
+  sets: readonly (readonly SiteCandidate[])[],
+): readonly (readonly SiteCandidate[])[][] {
+  const result: (readonly SiteCandidate[])[][] = [];
   const buckets = groupBy(sets, ([first]) => {
     const { stored, in: inn, out } = first!;
     return `${stored!.dtype}:${stored!.data.dtype}:${inn}x${out}:${stored!.dequantize !== null}`;
@@ -84,10 +86,10 @@ function classesByContent(sets: readonly (readonly Candidate[])[]): readonly (re
 /** Positions tell most matrices apart at once; the later ones are read only for those that still agree. */
 const STAGES = [4, 60] as const;
 
-function splitByContent(bucket: readonly (readonly Candidate[])[]): (readonly Candidate[])[][] {
-  const result: (readonly Candidate[])[][] = [];
+function splitByContent(bucket: readonly (readonly SiteCandidate[])[]): (readonly SiteCandidate[])[][] {
+  const result: (readonly SiteCandidate[])[][] = [];
   interface Row {
-    readonly set: readonly Candidate[];
+    readonly set: readonly SiteCandidate[];
     readonly matrix: Matrix;
     readonly peek: Peek;
     readonly samples: string[];
@@ -136,7 +138,7 @@ export interface Copy<T> {
 }
 
 /** Whether all elements are one number, as far as 64 samples say. False where the data is not there. */
-export function isUniform(data: TensorData): boolean {
+export function isOneNumber(data: TensorData): boolean {
   const elements = elementCount(data.shape);
   const samples = samplesOf({ data, in: 1, out: elements, rowsAreIn: true });
   return samples !== null && new Set(samples).size === 1;

@@ -1,5 +1,5 @@
 import { LotrcError } from '../../ir/diagnostics.js';
-import type { LossOn } from '../../options/words.js';
+import type { PredictedTurns } from '../../options/words.js';
 import type { ChatMessage, ChatTemplate, Rendered } from './chat-template.js';
 
 /** Characters that are rendered or made into tokens once more to find the ends of all answers of a conversation. */
@@ -19,7 +19,7 @@ export type Conversation = { readonly text: string; readonly spans: Spans } | { 
 export function renderChat(
   template: ChatTemplate,
   messages: readonly ChatMessage[],
-  loss: LossOn,
+  loss: PredictedTurns,
   more: ChatMessage,
   from = 0,
 ): Conversation {

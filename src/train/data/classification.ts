@@ -2,7 +2,7 @@ import { truncated } from '../../ir/codes/train.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import type { LossKind } from '../signature.js';
 import type { BadLines } from './bad-lines.js';
-import type { Batch, Column, Dataset } from './dataset.js';
+import type { Column, DataBatch, Dataset } from './dataset.js';
 import { encodeLabel, type LabelMap, valueProblem } from './labels.js';
 import { has, noRecords, type Rows, requireColumns, textOf } from './records.js';
 import type { RowTask } from './row-task.js';
@@ -111,7 +111,7 @@ class Texts implements Dataset {
     this.#values = labels.kind === 'values';
   }
 
-  batch(indices: ArrayLike<number>, filled = indices.length): Batch {
+  batch(indices: ArrayLike<number>, filled = indices.length): DataBatch {
     const { tokenizer, padding, ignored } = this.#task;
     const chosen = Array.from(indices, (index) => this.#rows[index]!);
     const { columns, tokens } = tokenColumns(chosen, padding, tokenizer.padId, filled);

@@ -5,7 +5,7 @@ export interface Column {
 }
 
 /** What a data set gives for some of its rows. */
-export interface Batch {
+export interface DataBatch {
   /** by name: input_ids, attention_mask, token_type_ids, position_ids, or the names of tensors */
   readonly columns: ReadonlyMap<string, Column>;
   readonly labels: Column;
@@ -28,7 +28,7 @@ export interface Dataset {
    * The rows of these numbers as one batch. `rows`: fill up to that many with rows whose labels do not count, for
    * models with a fixed batch size.
    */
-  batch(indices: ArrayLike<number>, rows?: number): Batch;
+  batch(indices: ArrayLike<number>, rows?: number): DataBatch;
 }
 
 /** Some rows of another data set. */

@@ -1,6 +1,6 @@
 import { badTemplate, noEnd, nothingLeft } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
-import type { LossOn } from '../../options/words.js';
+import type { PredictedTurns } from '../../options/words.js';
 import type { BadLines } from './bad-lines.js';
 import { messagesOf, renderChat, type Spans } from './chat.js';
 import { type ChatMessage, ChatTemplate } from './chat-template.js';
@@ -18,7 +18,7 @@ export interface LanguageTask extends WritingTask {
   /** several examples in a row */
   readonly pack: boolean;
   /** what is predicted of prompts and conversations */
-  readonly lossOn: LossOn;
+  readonly lossOn: PredictedTurns;
 }
 
 /** Tokens of an example, and which of them are predicted. */

@@ -1,6 +1,6 @@
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
-import type { Batch, Column, Dataset } from './dataset.js';
+import type { Column, DataBatch, Dataset } from './dataset.js';
 import { readLines, utf8 } from './lines.js';
 import type { Source } from './source.js';
 import { requireSize } from './token-columns.js';
@@ -89,7 +89,7 @@ export function windowDataset(
   if (ids.length < 2) fail(badData({ file, why: `it has ${ids.length} tokens, and prediction needs two` }));
   const stride = shift ? length - 1 : length;
   const size = Math.ceil((ids.length - 1) / stride);
-  const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
+  const batch = (indices: ArrayLike<number>, filled = indices.length): DataBatch => {
     requireSize(filled, length);
     const shape = [filled, length];
     const inputs = new Int32Array(filled * length).fill(tokenizer.padId);

@@ -5,7 +5,7 @@ import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { OrNull, ValuesOf } from '../../options/define.js';
 import type { READING } from '../../options/sets/train.js';
 import { feedsOf, fixedExtents, mapInputs } from '../feeds.js';
-import { dataGraph, labelPort, termsOf } from '../labels.js';
+import { dataGraph, labelPort, signatureTerms } from '../labels.js';
 import { lossDef } from '../losses/index.js';
 import type { GraphSignature, LossTerm, Signature } from '../signature.js';
 import { BadLines } from './bad-lines.js';
@@ -83,7 +83,7 @@ async function readData(
   const { loss } = signature;
   const predicted = predicts(signature);
   const values = predicted === 'values';
-  const terms = termsOf(signature);
+  const terms = signatureTerms(signature);
   const [term] = terms as [LossTerm];
   const { labels: labelKind, pairs } = lossDef(term.kind);
   const ignored = (values ? term.ignoreValue : term.ignoreIndex) ?? -100;

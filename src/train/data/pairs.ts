@@ -2,7 +2,7 @@ import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { BadLines } from './bad-lines.js';
 import { type TextData, type TextTask, textDataset } from './classification.js';
-import type { Batch, Dataset } from './dataset.js';
+import type { DataBatch, Dataset } from './dataset.js';
 import { type DataRow, has, type Rows, requireColumns, textOf } from './records.js';
 
 /**
@@ -63,7 +63,7 @@ export async function pairDataset(
 /** Pairs of a data set in which the right side follows the left one. The label of a pair is that of its left side. */
 function paired(rows: Dataset, ignored: number): Dataset {
   const size = rows.size / 2;
-  const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
+  const batch = (indices: ArrayLike<number>, filled = indices.length): DataBatch => {
     const sides = sidesOf(indices, filled, size);
     const made = rows.batch(sides.map((side) => (side < size ? 2 * side : 2 * (side - size) + 1)));
     const { shape, data } = made.labels;

@@ -1,21 +1,21 @@
-import { TASKS, type Task } from './tasks.js';
+import { RECORD_TASKS, type RecordTask } from './tasks.js';
 
 /** What a data file is. */
-export type DataKind = 'tensors' | 'plain' | Task;
+export type DataKind = 'tensors' | 'plain' | RecordTask;
 
 /** Options of reading, and the kinds of data that have a use for each. */
 const READERS: Readonly<Record<string, readonly DataKind[]>> = {
-  tokenizer: ['plain', ...TASKS],
+  tokenizer: ['plain', ...RECORD_TASKS],
   textField: ['label', 'text'],
   pairField: ['label'],
   labelField: ['label'],
-  badLines: TASKS,
-  maxLength: ['plain', ...TASKS],
-  padTo: TASKS,
-  quote: TASKS,
-  task: TASKS,
+  badLines: RECORD_TASKS,
+  maxLength: ['plain', ...RECORD_TASKS],
+  padTo: RECORD_TASKS,
+  quote: RECORD_TASKS,
+  task: RECORD_TASKS,
   labels: ['label', 'tags'],
-  bucket: TASKS,
+  bucket: RECORD_TASKS,
   promptField: ['prompt'],
   completionField: ['prompt'],
   bos: ['text', 'prompt'],

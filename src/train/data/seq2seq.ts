@@ -4,7 +4,7 @@ import { fail } from '../../ir/diagnostics.js';
 import type { GraphSignature, Port } from '../signature.js';
 import type { BadLines } from './bad-lines.js';
 import { cutNotes } from './classification.js';
-import type { Batch, Column, Dataset } from './dataset.js';
+import type { Column, DataBatch, Dataset } from './dataset.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
 import { type DataRow, has, noRecords, type Rows, requireColumns, textOf } from './records.js';
@@ -111,7 +111,7 @@ interface Form {
 
 /** Sources with targets, made into batches of any rows. */
 function pairsOf(rows: readonly Example[], { lengths, padId, start, ignored }: Form): Dataset {
-  const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
+  const batch = (indices: ArrayLike<number>, filled = indices.length): DataBatch => {
     const chosen = Array.from(indices, (index) => rows[index]!);
     const sources = chosen.map(({ source }) => source);
     const targets = chosen.map(({ target }) => target.ids);

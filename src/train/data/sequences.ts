@@ -1,4 +1,4 @@
-import type { Batch, Dataset } from './dataset.js';
+import type { DataBatch, Dataset } from './dataset.js';
 import { type Padding, TOKEN_COLUMNS, type TokenRow, tokenColumns } from './token-columns.js';
 
 /** A row of tokens with a label for each. */
@@ -21,7 +21,7 @@ export interface SequenceForm {
 /** Rows of tokens with labels for every position, made into batches of any rows. */
 export function sequenceDataset(rows: readonly Sequence[], form: SequenceForm): Dataset {
   const { padding, padId, ignored, before, tagged } = form;
-  const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
+  const batch = (indices: ArrayLike<number>, filled = indices.length): DataBatch => {
     const chosen = Array.from(indices, (index) => rows[index]!);
     const { columns, length, tokens } = tokenColumns(chosen, padding, padId, filled);
     const data = new Int32Array(filled * length).fill(ignored);

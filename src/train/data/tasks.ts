@@ -1,14 +1,14 @@
 import { otherRecords } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
-import { TASKS, type Task } from '../../options/words.js';
-import { dataGraph, labelPort, termsOf } from '../labels.js';
+import { RECORD_TASKS, type RecordTask } from '../../options/words.js';
+import { dataGraph, labelPort, signatureTerms } from '../labels.js';
 import { lossDef } from '../losses/index.js';
 import type { Signature } from '../signature.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
 import { type DataRow, has } from './records.js';
 
-export { TASKS, type Task };
+export { RECORD_TASKS, type RecordTask };
 
 /**
  * What the loss of a training directory compares: numbers, one class per row, or one class per position, of a decoder's
@@ -18,7 +18,7 @@ export type Predicts = 'values' | 'row' | 'positions' | 'target';
 
 /** Of several losses, the first. */
 export function predicts(signature: Signature): Predicts {
-  const { labels } = lossDef(termsOf(signature)[0]!.kind);
+  const { labels } = lossDef(signatureTerms(signature)[0]!.kind);
   const graph = dataGraph(signature);
   const label = labelPort(graph);
   const own = labels === 'own' && label !== undefined && label.dtype !== 'f32' && label.dtype !== 'f16';
@@ -28,7 +28,7 @@ export function predicts(signature: Signature): Predicts {
 }
 
 /** What each task needs, for messages. */
-const FORMS: Readonly<Record<Task, (fields: Fields) => string>> = {
+const FORMS: Readonly<Record<RecordTask, (fields: Fields) => string>> = {
   label: ({ text, label }) => `"${text}" and "${label}"`,
   text: ({ text }) => `"${text}" without a label`,
   chat: ({ messages }) => `"${messages}"`,
@@ -45,10 +45,10 @@ export function taskOf(
   file: string,
   first: DataRow,
   fields: Fields,
-  given: Task | null,
+  given: RecordTask | null,
   predicted: Predicts,
-): Task {
-  const forms = TASKS.filter((task) => serves(task, predicted)).map((task) => FORMS[task](fields));
+): RecordTask {
+  const forms = RECORD_TASKS.filter((task) => serves(task, predicted)).map((task) => FORMS[task](fields));
   if (given !== null) {
     if (serves(given, predicted)) return given;
     const why = `--task ${given} gives ${GIVES[given] ?? 'a class for every token'}`;
@@ -56,7 +56,7 @@ export function taskOf(
   }
   if (predicted === 'target') return 'seq2seq';
   if (predicted !== 'positions') return 'label';
-  const found: readonly (readonly [Task, boolean])[] = [
+  const found: readonly (readonly [RecordTask, boolean])[] = [
     ['chat', has(first, fields.messages)],
     ['tags', has(first, fields.tokens) && has(first, fields.tags)],
     ['prompt', has(first, fields.prompt) && has(first, fields.completion)],
@@ -72,12 +72,12 @@ export function taskOf(
 }
 
 /** What a task gives, where it is not a class for every token. */
-const GIVES: Readonly<Partial<Record<Task, string>>> = {
+const GIVES: Readonly<Partial<Record<RecordTask, string>>> = {
   label: 'one label for a text',
   seq2seq: 'what a decoder is to write',
 };
 
-function serves(task: Task, predicted: Predicts): boolean {
+function serves(task: RecordTask, predicted: Predicts): boolean {
   if (predicted === 'target') return task === 'seq2seq';
   if (predicted === 'positions') return task !== 'label' && task !== 'seq2seq';
   return task === 'label';

@@ -6,7 +6,7 @@ import { FileSource } from '../../ir/onnx/source.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { toF64, toIntegers } from '../../ir/values.js';
 import { type LossKind, lossDef } from '../losses/index.js';
-import type { Batch, Column, Dataset } from './dataset.js';
+import type { Column, DataBatch, Dataset } from './dataset.js';
 import { valueProblem } from './labels.js';
 import { sidesOf } from './pairs.js';
 import { paced } from './source.js';
@@ -75,7 +75,7 @@ export async function tensorDataset(file: string, task: TensorTask): Promise<Dat
   if (why) return fail(badData({ file, why, hint: LABELS }));
   const labels = found && values ? { ...found, data: Float32Array.from(found.data) } : found;
   const count = size;
-  const batch = (indices: ArrayLike<number>, filled = indices.length): Batch => {
+  const batch = (indices: ArrayLike<number>, filled = indices.length): DataBatch => {
     const rows = pairs ? sidesOf(indices, filled, count) : indices;
     const height = pairs ? 2 * filled : filled;
     return {

@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/minimal.js';
 import { fields } from './fields.js';
 import { decodeHparams, encodeHparams, type Settings } from './hparams.js';
-import { scalarOf } from './tensor-proto.js';
+import { scalarOfProto } from './tensor-proto.js';
 
 /**
  * The parts of TensorBoard's messages that scalars need (tensorflow/core/util/event.proto, framework/summary.proto):
@@ -94,7 +94,7 @@ function decodeValue(bytes: Uint8Array, into: EventValues): void {
   for (const { tag, reader } of fields(bytes)) {
     if (tag === 10) name = reader.string();
     else if (tag === 21) value = reader.float();
-    else if (tag === 66) value = scalarOf(reader.bytes());
+    else if (tag === 66) value = scalarOfProto(reader.bytes());
     else if (tag === 74) plugin = pluginOf(reader.bytes());
   }
   if (plugin.name === HPARAMS) into.settings = decodeHparams(plugin.content) ?? into.settings;

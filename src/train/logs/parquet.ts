@@ -1,6 +1,6 @@
 import { type ColumnSource, parquetWriteBuffer } from 'hyparquet-writer';
 import type { Output } from '../../ir/files/atomic.js';
-import type { Layout } from '../../options/words.js';
+import type { ParquetLayout } from '../../options/words.js';
 import type { Setting } from './hparams.js';
 import type { Log, LogRow } from './rows.js';
 
@@ -11,7 +11,7 @@ const MEASURED = ['loss', 'learning_rate'];
 /** `lr` is a setting of the run, the peak; the learning rate of a step is another column. */
 const COLUMN_OF: ReadonlyMap<string, string> = new Map([['lr', 'learning_rate']]);
 
-export type { Layout };
+export type { ParquetLayout };
 
 /**
  * Logs as one Parquet file. Columns: model, method, task, lr, rank, seed, every other setting by name, step (int64),
@@ -19,7 +19,7 @@ export type { Layout };
  * `long`: a row per value, with columns tag and value. Values that a row lacks are null. Numbers that TensorBoard holds
  * as float32 are stored so. `path` is replaced whole.
  */
-export function parquetOutput(path: string, logs: readonly Log[], layout: Layout = 'wide'): Output {
+export function parquetOutput(path: string, logs: readonly Log[], layout: ParquetLayout = 'wide'): Output {
   const rows = logs.flatMap(({ rows, settings }) => rows.map((row) => ({ row, settings })));
   const columns = layout === 'wide' ? wideColumns(rows) : longColumns(rows);
   const bytes = new Uint8Array(parquetWriteBuffer({ columnData: columns, createdBy: 'lotrc' }));

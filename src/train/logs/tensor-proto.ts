@@ -26,7 +26,7 @@ const HALF = 19;
  * other: dtype = 1, tensor_shape = 2, tensor_content = 4, and by type float_val = 5, double_val = 6, int_val = 7,
  * int64_val = 10, bool_val = 11, half_val = 13, uint32_val = 16, uint64_val = 17, each packed or not.
  */
-export function scalarOf(bytes: Uint8Array): number | null {
+export function scalarOfProto(bytes: Uint8Array): number | null {
   let [dtype, elements] = [0, 1];
   let content: Uint8Array | null = null;
   const values: number[] = [];

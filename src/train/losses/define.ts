@@ -1,6 +1,6 @@
 import type { Value } from '../../ir/model.js';
 import type { Shape, ValueType } from '../../ir/shape.js';
-import type { Range } from '../../options/range.js';
+import type { NumberRange } from '../../options/range.js';
 import type { TrainBuilder } from './builder.js';
 
 /** A loss as nodes: its mean, how many items were counted, and the gradient to start differentiation from. */
@@ -44,7 +44,7 @@ export interface LossOptions {
 export type LossFlag = '--labels' | '--shift' | '--ignore-index' | '--class-weights' | '--mask' | '--frames';
 
 /** A number of a loss that a user may set. */
-interface LossNumber extends Range {
+interface LossNumber extends NumberRange {
   readonly default: number;
   /** only whole numbers below 2^31 */
   readonly whole?: true;

@@ -45,7 +45,7 @@ export const LOSS_NUMBERS = [
 export type LossNumbers = { readonly [N in LossNumberName]?: number | undefined };
 
 /** The numbers of one loss: those given, and else its defaults. */
-export function numbersOf(kind: LossKind, given: LossNumbers): Readonly<Record<string, number>> {
+export function lossNumbersOf(kind: LossKind, given: LossNumbers): Readonly<Record<string, number>> {
   const numbers: Readonly<Record<string, number | undefined>> = given;
   return Object.fromEntries(
     Object.entries(lossDef(kind).numbers).map(([name, own]) => [name, numbers[name] ?? own.default]),

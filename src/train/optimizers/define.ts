@@ -1,4 +1,4 @@
-import type { Range } from '../../options/range.js';
+import type { NumberRange } from '../../options/range.js';
 
 /**
  * The arithmetic that updates are written in. Training graphs realise it as ONNX nodes, kernels as expressions on single
@@ -44,7 +44,7 @@ interface Next<T, Slot extends string> {
 }
 
 /** A number of an optimizer that a user may set. */
-interface HyperParameter extends Range {
+interface HyperParameter extends NumberRange {
   readonly default: number;
   readonly doc: string;
 }

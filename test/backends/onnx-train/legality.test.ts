@@ -11,7 +11,7 @@ import { readModel } from '../../../src/ir/onnx/reader.js';
 import { OP_VERSIONS } from '../../../src/ir/ops/generated/attr-defaults.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { inferShapes } from '../../../src/passes/infer-shapes.js';
-import type { Ep } from '../../../src/train/signature.js';
+import type { TrainingEp } from '../../../src/train/signature.js';
 import { inTurn } from '../../support/everything.js';
 import { oracles } from '../../support/oracle.js';
 import { emitOracle } from '../../support/training.js';
@@ -19,7 +19,7 @@ import { emitOracle } from '../../support/training.js';
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-legality-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-const EPS: readonly Ep[] = ['cpu', 'cuda', 'webgpu', 'wasm'];
+const EPS: readonly TrainingEp[] = ['cpu', 'cuda', 'webgpu', 'wasm'];
 
 describe.each(oracles().map((oracle, n) => [oracle.name, oracle, n] as const))('%s', (_name, oracle, n) => {
   test('every node of every graph is legal on every provider, as emitted and as read from the files', () => {
@@ -68,7 +68,7 @@ function modelOf(op: string, type: DType, opset: number, outputs = ['y'], domain
 }
 
 describe('refusals (LOTR5006) name op, provider and node path', () => {
-  test.each<[Ep, string, DType, number, RegExp]>([
+  test.each<[TrainingEp, string, DType, number, RegExp]>([
     ['cpu', 'QuickGeluGrad', 'f32', 17, /no kernel/],
     ['wasm', 'NoSuchOp', 'f32', 17, /no kernel/],
     ['cpu', 'Erf', 'f64', 17, /takes no double/],

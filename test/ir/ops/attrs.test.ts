@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type Attr, attrFloat, attrInt, attrInts, attrString } from '../../../src/ir/attr.js';
 import type { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model, type Node, type OpName } from '../../../src/ir/model.js';
-import { attrsOf, opsetOf, opVersion } from '../../../src/ir/ops/core/attrs.js';
+import { attrsOf, nodeOpset, opVersion } from '../../../src/ir/ops/core/attrs.js';
 
 function node<Op extends OpName>(op: Op, opset: number, attrs: Record<string, Attr> = {}): Node<Op> {
   const graph = new Graph('g');
@@ -51,10 +51,10 @@ describe('attrsOf', () => {
 
 test('the operator set of a node is that of its domain; 1 when it is not imported', () => {
   const n = node('Relu', 17);
-  expect(opsetOf(n)).toBe(17);
-  expect(opsetOf(n.graph!.append({ op: 'Gelu', domain: 'com.microsoft', inputs: [], outputs: ['z'] }))).toBe(
-    1,
-  );
+  expect(nodeOpset(n)).toBe(17);
+  expect(
+    nodeOpset(n.graph!.append({ op: 'Gelu', domain: 'com.microsoft', inputs: [], outputs: ['z'] })),
+  ).toBe(1);
 });
 
 test('schema versions', () => {

@@ -12,7 +12,7 @@ import { encodeModel, writeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor, MemoryTensor } from '../../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../../src/ir/values.js';
-import { narrowed, widened } from '../../../src/passes/adapters/factor-dtype.js';
+import { narrowedFactor, widenedFactor } from '../../../src/passes/adapters/factor-dtype.js';
 import { requirePlan } from '../../../src/passes/plan/plan.js';
 import { apply, extract, merge, type RewriteOptions, rewrite, strip } from '../../../src/rewrite.js';
 import { noise, runOrt } from '../../support/ort.js';
@@ -66,7 +66,7 @@ function rounded(options: Partial<RewriteOptions>): Model {
   const model = adapted(options);
   for (const { name } of planFactors(requirePlan(model, 'test').plans)) {
     const value = model.graph.own(name)!;
-    value.setConstant(widened(narrowed(value.constant!, 'f16')));
+    value.setConstant(widenedFactor(narrowedFactor(value.constant!, 'f16')));
   }
   return model;
 }

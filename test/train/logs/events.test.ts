@@ -15,7 +15,7 @@ import { crc32c } from '../../../src/train/logs/crc32c.js';
 import { EventWriter, lengthUpTo, readEvents } from '../../../src/train/logs/event-file.js';
 import { framed } from '../../../src/train/logs/records.js';
 import { logOf } from '../../../src/train/logs/rows.js';
-import { scalarOf } from '../../../src/train/logs/tensor-proto.js';
+import { scalarOfProto } from '../../../src/train/logs/tensor-proto.js';
 import { noise } from '../../support/ort.js';
 
 /** Written by torch.utils.tensorboard.SummaryWriter; see the README next to it. */
@@ -284,14 +284,14 @@ describe('a tensor with one element', () => {
     ['uint64_val', 23, Buffer.of(0x8a, 0x01, 1, 9), 9],
     ['nothing stored: zero', 1, Buffer.alloc(0), 0],
   ])('%s', (_name, dtype, rest, value) => {
-    expect(scalarOf(tensor(dtype, rest))).toBe(value);
-    expect(scalarOf(tensor(dtype, rest, 1, 1))).toBe(value);
-    expect(scalarOf(tensor(dtype, rest, 2))).toBe(null);
+    expect(scalarOfProto(tensor(dtype, rest))).toBe(value);
+    expect(scalarOfProto(tensor(dtype, rest, 1, 1))).toBe(value);
+    expect(scalarOfProto(tensor(dtype, rest, 2))).toBe(null);
   });
 
   test('is not a scalar when it is a text, or when its bytes do not fit its type', () => {
-    expect(scalarOf(tensor(7, Buffer.of(0x42, 1, 65)))).toBe(null);
-    expect(scalarOf(tensor(1, content(0, 0)))).toBe(null);
+    expect(scalarOfProto(tensor(7, Buffer.of(0x42, 1, 65)))).toBe(null);
+    expect(scalarOfProto(tensor(1, content(0, 0)))).toBe(null);
   });
 });
 

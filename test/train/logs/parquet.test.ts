@@ -5,14 +5,14 @@ import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { afterAll, expect, test } from 'vitest';
 import { writeAtomically } from '../../../src/ir/files/atomic.js';
 import type { Setting } from '../../../src/train/logs/hparams.js';
-import { type Layout, parquetOutput } from '../../../src/train/logs/parquet.js';
+import { type ParquetLayout, parquetOutput } from '../../../src/train/logs/parquet.js';
 import type { Log } from '../../../src/train/logs/rows.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-parquet-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Rows as the file has them, and the physical type of each column. */
-async function written(logs: readonly Log[], layout?: Layout) {
+async function written(logs: readonly Log[], layout?: ParquetLayout) {
   const path = join(folder, 'log.parquet');
   writeAtomically([parquetOutput(path, logs, layout)]);
   const bytes = readFileSync(path);

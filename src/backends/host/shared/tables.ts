@@ -1,4 +1,4 @@
-import { hostRefused } from '../../../ir/codes/kernels.js';
+import { planTooLarge } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { bare } from '../../../ir/keys.js';
 import { gridOf } from '../../kernel/gen/kernels.js';
@@ -67,7 +67,7 @@ function refuseBeyondIndices({ buffers, tokens }: KernelPlan): void {
     );
     if (elements >= 2 ** 32) {
       const why = `${name} has ${siText(elements, '')} elements, and kernels count to 4294967295`;
-      fail(hostRefused({ why, hint: 'choose fewer --tokens or --adapters' }));
+      fail(planTooLarge({ why, hint: 'choose fewer --tokens or --adapters' }));
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Ep } from '../../../train/signature.js';
+import type { TrainingEp } from '../../../train/signature.js';
 import { CPU } from './cpu.js';
 import { CUDA } from './cuda.js';
 import type { KernelTable } from './kernels.js';
@@ -44,7 +44,7 @@ const onCpu: Provider = {
   coarse: new Set(),
 };
 
-export const PROVIDERS: Readonly<Record<Ep, Provider>> = {
+export const PROVIDERS: Readonly<Record<TrainingEp, Provider>> = {
   cpu: onCpu,
   wasm: onCpu,
   cuda: {

@@ -32,7 +32,7 @@ export function opVersion(key: string, opset: number): OpVersion | undefined {
  * The version of the operator set that `node` is written in: that of its domain in the function or model around it.
  * A domain that is not imported counts as version 1; a node in no model as the newest.
  */
-export function opsetOf(node: Node): number {
+export function nodeOpset(node: Node): number {
   let graph: Graph | null = node.graph;
   while (graph) {
     const owner: Graph['owner'] = graph.owner;
@@ -78,7 +78,7 @@ function plain(attr: Attr): unknown {
  */
 export function attrsOf<Op extends OpName>(
   node: Node<Op>,
-  source: number | AttrSource = opsetOf(node),
+  source: number | AttrSource = nodeOpset(node),
 ): AttrsOf<Op> {
   const { opset, attrs = node.attrs } = typeof source === 'number' ? { opset: source } : source;
   const rows = rowsOf(node.opKey, opset);

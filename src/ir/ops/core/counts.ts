@@ -27,7 +27,7 @@ function operation(op: string, f: (left: number, right: number) => number): Rule
       : b.one(op, [vector(b, left), vector(b, right)]);
 }
 
-export const sub = operation('Sub', (left, right) => left - right);
+export const subCounts = operation('Sub', (left, right) => left - right);
 
 export const least = operation('Min', Math.min);
 
@@ -35,21 +35,22 @@ export const most = operation('Max', Math.max);
 
 const sum = operation('Add', (left, right) => left + right);
 
-export const add: Rule = (b, left, right) => (right === 0 ? left : left === 0 ? right : sum(b, left, right));
+export const addCounts: Rule = (b, left, right) =>
+  right === 0 ? left : left === 0 ? right : sum(b, left, right);
 
 const product = operation('Mul', (left, right) => left * right);
 
-export const mul: Rule = (b, left, right) =>
+export const mulCounts: Rule = (b, left, right) =>
   right === 1 ? left : left === 1 ? right : product(b, left, right);
 
 /** The quotient of natural numbers, rounded down. */
-export const div = operation('Div', (left, right) => Math.floor(left / right));
+export const divCounts = operation('Div', (left, right) => Math.floor(left / right));
 
 /** The remainder of natural numbers. */
 export const rest: Rule = (b, left, right) =>
   typeof left === 'number' && typeof right === 'number'
     ? left % right
-    : sub(b, left, mul(b, div(b, left, right), right));
+    : subCounts(b, left, mulCounts(b, divCounts(b, left, right), right));
 
 /** 0, 1, ... below a number that the graph computes. */
 export function positions(b: GradBuilder, count: Value): Value {
@@ -57,7 +58,7 @@ export function positions(b: GradBuilder, count: Value): Value {
 }
 
 /** A shape of these extents. */
-export function shapeOf(b: GradBuilder, counts: readonly Count[]): Value {
+export function shapeOfCounts(b: GradBuilder, counts: readonly Count[]): Value {
   if (counts.every((count) => typeof count === 'number')) return b.ints(counts);
   return b.one(
     'Concat',

@@ -77,7 +77,7 @@ export function zerosLike(b: GradBuilder, x: Value): Value {
 }
 
 /** Contents of a constant integer vector, or null. */
-export function vectorOf(value: Value): readonly number[] | null {
+export function constantVector(value: Value): readonly number[] | null {
   const { producer } = value;
   const attr = producer?.opKey === 'Constant' ? producer.attrs.get('value') : undefined;
   const list = producer?.opKey === 'Constant' ? producer.attrs.get('value_ints') : undefined;
@@ -89,7 +89,7 @@ export function vectorOf(value: Value): readonly number[] | null {
 
 export function slice(b: GradBuilder, x: Value, from: Value, to: Value, axis: number): Value {
   if (b.opset < 10) {
-    const [starts, ends] = [vectorOf(from), vectorOf(to)];
+    const [starts, ends] = [constantVector(from), constantVector(to)];
     if (!starts || !ends) return b.refuse('a slice with computed bounds needs opset 10');
     return b.one('Slice', [x], { axes: attrInts([axis]), starts: attrInts(starts), ends: attrInts(ends) });
   }
@@ -97,7 +97,7 @@ export function slice(b: GradBuilder, x: Value, from: Value, to: Value, axis: nu
 }
 
 /** An axis of extent 1 put in at `axis`. */
-export function unsqueeze(b: GradBuilder, x: Value, axis: number): Value {
+export function unsqueezeAxis(b: GradBuilder, x: Value, axis: number): Value {
   return b.opset >= 13
     ? b.one('Unsqueeze', [x, b.ints([axis])])
     : b.one('Unsqueeze', [x], { axes: attrInts([axis]) });

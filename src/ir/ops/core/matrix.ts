@@ -2,7 +2,7 @@ import type { Node } from '../../model.js';
 import { type Shape, shapeText } from '../../shape.js';
 import type { DimExpr } from './define.js';
 import { broadcastShapes, productOf } from './dims.js';
-import { dimExpr, mustAgree, product, refuse, sum } from './rules.js';
+import { dimExpr, dimProduct, mustAgree, refuse, sum } from './rules.js';
 
 /** Shape of numpy.matmul: vectors are promoted, leading dimensions broadcast. Null when an input is unknown. */
 export function matmulShape(
@@ -24,7 +24,7 @@ export function matmulShape(
 export function elements(shape: Shape | null): DimExpr {
   if (!shape) return { op: 'dim', name: '?' };
   const count = productOf(shape);
-  return typeof count === 'number' ? { op: 'const', value: count } : product(1, ...shape.map(dimExpr));
+  return typeof count === 'number' ? { op: 'const', value: count } : dimProduct(1, ...shape.map(dimExpr));
 }
 
 /** Multiply-adds count as two operations; every operand and the result is moved once, `width` bytes per element. */
@@ -36,8 +36,8 @@ export function matrixCost(
 ): { readonly flops: DimExpr; readonly bytes: DimExpr } {
   const k = dimExpr(inner?.at(-1));
   return {
-    flops: product(2, elements(result), k),
-    bytes: product(width, sum(...[...operands, result].map(elements))),
+    flops: dimProduct(2, elements(result), k),
+    bytes: dimProduct(width, sum(...[...operands, result].map(elements))),
   };
 }
 

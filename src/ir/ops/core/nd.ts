@@ -75,7 +75,7 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);
 }
 
-export function scalar(value: number): NdArray {
+export function scalarArray(value: number): NdArray {
   return nd([], [value]);
 }
 

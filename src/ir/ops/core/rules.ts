@@ -150,7 +150,7 @@ export function dimExpr(dim: Dim | undefined): DimExpr {
   return typeof dim === 'number' ? { op: 'const', value: dim } : { op: 'dim', name: dim ?? '?' };
 }
 
-export function product(...args: readonly (DimExpr | number)[]): DimExpr {
+export function dimProduct(...args: readonly (DimExpr | number)[]): DimExpr {
   return {
     op: 'mul',
     args: args.map((arg) => (typeof arg === 'number' ? { op: 'const', value: arg } : arg)),

@@ -1,7 +1,7 @@
 import { constantData } from '../../../ir/constants.js';
 import type { Node, Value } from '../../../ir/model.js';
 import type { TensorData } from '../../../ir/tensor.js';
-import { type Candidate, resultOf } from '../candidates.js';
+import { resultOf, type SiteCandidate } from '../candidates.js';
 import { parsePythonList } from './scopes.js';
 
 /** Module paths in the names of stored tensors. */
@@ -18,7 +18,7 @@ export const FOLDED_FROM = 'pkg.onnxscript.optimizer.folded_from';
  * The parameters that a value was made of, by the entry that constant folding left on it.
  * A weight that several parameters were joined to (`torch.cat` of q, k and v) belongs to the module around them.
  */
-export function fromFoldedFrom({ stored, operand }: Candidate): string | null {
+export function fromFoldedFrom({ stored, operand }: SiteCandidate): string | null {
   const carried = stored?.data.carried?.metadata.find(([name]) => name === FOLDED_FROM)?.[1];
   for (const text of [stored?.weight.metadata.get(FOLDED_FROM), carried, operand.metadata.get(FOLDED_FROM)]) {
     const paths = parsePythonList(text).flatMap((name) => strip(WEIGHT, name) ?? []);
@@ -40,7 +40,7 @@ function commonPath([first = '', ...others]: readonly string[]): string | null {
  * The name of the weight. A weight that other operators read too (an embedding tied to the output layer) is named
  * after the other module, so it does not count here.
  */
-export function fromWeight({ stored, operand, node }: Candidate, all: Candidates): string | null {
+export function fromWeight({ stored, operand, node }: SiteCandidate, all: Candidates): string | null {
   if (!stored) return operand.constant ? strip(WEIGHT, operand.name) : null;
   for (const value of [stored.weight, ...stored.via.flatMap(({ outputs }) => outputs)]) {
     if (othersOf(value, all).some((other) => other !== node)) return null;
@@ -52,7 +52,7 @@ export function fromWeight({ stored, operand, node }: Candidate, all: Candidates
 const PRODUCTS = /^(MatMul|Gemm|Identity|Transpose|Cast)/;
 
 /** What all candidates are looked up in while they are named. */
-type Candidates = ReadonlyMap<Node, Candidate>;
+type Candidates = ReadonlyMap<Node, SiteCandidate>;
 
 /**
  * What is found for a value once, while candidates are named: a weight or a bias may have thousands of readers, and each
@@ -84,20 +84,20 @@ export function pathOfWeight(name: string): string | null {
 }
 
 /** The name of the weight, whatever else reads it. */
-export function fromSharedWeight({ stored }: Candidate): string | null {
+export function fromSharedWeight({ stored }: SiteCandidate): string | null {
   return stored ? strip(WEIGHT, stored.weight.name) : null;
 }
 
 /** A layer is told by its weight, and without a stored one by its candidate. */
-const layerOf = (candidate: Candidate): Value | Candidate => candidate.stored?.weight ?? candidate;
+const layerOf = (candidate: SiteCandidate): Value | SiteCandidate => candidate.stored?.weight ?? candidate;
 
 /** The layers to whose products every reader of a bias adds it: one, or two where products are added to each other. */
-const layersOfBias = once((bias, all): readonly (Value | Candidate)[] => {
-  let common: readonly (Value | Candidate)[] | null = null;
+const layersOfBias = once((bias, all): readonly (Value | SiteCandidate)[] => {
+  let common: readonly (Value | SiteCandidate)[] | null = null;
   for (const { node: reader } of bias.uses) {
     if (reader.op === 'Identity') continue; // another layer's bias, under its own name
     const producers = reader.op === 'Add' ? reader.inputs.map((input) => input?.producer) : [reader];
-    const layers: readonly (Value | Candidate)[] = producers.flatMap((producer) => {
+    const layers: readonly (Value | SiteCandidate)[] = producers.flatMap((producer) => {
       const found = producer && all.get(producer);
       return found ? [layerOf(found)] : [];
     });
@@ -111,7 +111,7 @@ const layersOfBias = once((bias, all): readonly (Value | Candidate)[] => {
  * The name of the bias: Gemm's third input, or the stored vector in an Add after the product. Exporters store equal
  * vectors once (all biases of a fresh model are zero), so a bias that layers of different weights read is not used.
  */
-export function fromBias(candidate: Candidate, candidates: Candidates): string | null {
+export function fromBias(candidate: SiteCandidate, candidates: Candidates): string | null {
   const { node, out } = candidate;
   const product = resultOf(node).outputs[0];
   const found: Value[] = [];

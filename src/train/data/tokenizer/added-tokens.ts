@@ -1,6 +1,6 @@
 import { endOf, type Normalizer } from './normalizers.js';
 import type { Part } from './part.js';
-import { literal, type Piece } from './pieces.js';
+import { anyOfTexts, type Piece } from './pieces.js';
 import type { TokenModel } from './vocabulary.js';
 
 /** A token that is found in the text before the model sees it. */
@@ -87,7 +87,7 @@ class Finder {
     for (const token of tokens) {
       if (token.content !== '' && !this.#tokens.has(token.content)) this.#tokens.set(token.content, token);
     }
-    this.#pattern = this.#tokens.size === 0 ? null : literal([...this.#tokens.keys()]);
+    this.#pattern = this.#tokens.size === 0 ? null : anyOfTexts([...this.#tokens.keys()]);
   }
 
   divide({ text, first }: Piece): readonly Section[] {

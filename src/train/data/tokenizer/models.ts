@@ -4,7 +4,7 @@ import { unigramOf } from './unigram.js';
 import { type TokenModel, vocabularyOf } from './vocabulary.js';
 
 /** The model that a tokenizer.json holds. Throws LOTR8209 for one that is not known. */
-export function modelOf(part: Part): TokenModel {
+export function tokenModelOf(part: Part): TokenModel {
   switch (kindOf(part)) {
     case 'WordLevel':
       return wordLevel(part);

@@ -65,7 +65,7 @@ export function patternOf(part: Part): SplitPattern {
  */
 function regexOf(part: Part): RegExp {
   const pattern = part.part('pattern') ?? part.refuse('it has no "pattern"');
-  if (pattern.has('String')) return literal([pattern.text('String')]);
+  if (pattern.has('String')) return anyOfTexts([pattern.text('String')]);
   const source = pattern.text('Regex');
   try {
     // a letter that never matches keeps (?i:...) from being made a flag of the whole expression, which changes \p{L}
@@ -104,7 +104,7 @@ function withWords(source: string): string {
 const why = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Any of some texts, the longest where several begin at one place. */
-export function literal(texts: readonly string[]): RegExp {
+export function anyOfTexts(texts: readonly string[]): RegExp {
   const longest = [...texts].sort((a, b) => b.length - a.length);
   return new RegExp(longest.map((text) => text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')).join('|'), 'gu');
 }
@@ -113,7 +113,7 @@ export function literal(texts: readonly string[]): RegExp {
  * Divides a piece by a pattern, which is a RegExp where it is lotrc's own and needs no limit; `invert` exchanges what matches
  * and what does not. Empty stretches are left out.
  */
-export function split(
+export function splitPiece(
   piece: Piece,
   pattern: RegExp | SplitPattern,
   behavior: Behavior,

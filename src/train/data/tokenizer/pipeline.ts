@@ -1,6 +1,6 @@
 import type { Encoded, FramedTokens, Tokenizer } from '../tokenizer.js';
 import { AddedTokens } from './added-tokens.js';
-import { modelOf } from './models.js';
+import { tokenModelOf } from './models.js';
 import { normalizerOf } from './normalizers.js';
 import { Part } from './part.js';
 import { addedBy, layOut, layoutOf, type TokenLayout } from './post-processors.js';
@@ -30,7 +30,7 @@ export class TokenizerPipeline implements Tokenizer {
   constructor(file: string, fields: object) {
     const root = Part.root(file, fields);
     this.#file = root;
-    this.#model = modelOf(root.part('model') ?? root.refuse('it has no "model"'));
+    this.#model = tokenModelOf(root.part('model') ?? root.refuse('it has no "model"'));
     this.#added = new AddedTokens(
       root.parts('added_tokens'),
       this.#model,

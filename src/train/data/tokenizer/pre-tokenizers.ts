@@ -1,5 +1,5 @@
 import type { Part } from './part.js';
-import { behaviorOf, byteChars, cut, literal, type Piece, patternOf, split } from './pieces.js';
+import { anyOfTexts, behaviorOf, byteChars, cut, type Piece, patternOf, splitPiece } from './pieces.js';
 
 /** Divides one piece of normalized text into those that the model sees one by one. */
 export type PreTokenizer = (piece: Piece) => readonly Piece[];
@@ -29,11 +29,12 @@ export function preTokenizerOf(part: Part | null): PreTokenizer {
     }
     case 'BertPreTokenizer':
       return (piece) =>
-        split(piece, SPACE, 'Removed').flatMap((word) => split(word, PUNCTUATION, 'Isolated'));
+        splitPiece(piece, SPACE, 'Removed').flatMap((word) => splitPiece(word, PUNCTUATION, 'Isolated'));
     case 'Whitespace':
-      return (piece) => split(piece, SPACE, 'Removed').flatMap((word) => split(word, WORD, 'Isolated'));
+      return (piece) =>
+        splitPiece(piece, SPACE, 'Removed').flatMap((word) => splitPiece(word, WORD, 'Isolated'));
     case 'WhitespaceSplit':
-      return (piece) => split(piece, SPACE, 'Removed');
+      return (piece) => splitPiece(piece, SPACE, 'Removed');
     case 'ByteLevel':
       return byteLevel(part.flag('add_prefix_space', true), part.flag('use_regex', true));
     case 'Metaspace':
@@ -42,19 +43,19 @@ export function preTokenizerOf(part: Part | null): PreTokenizer {
       const pattern = patternOf(part);
       const behavior = behaviorOf(part);
       const invert = part.flag('invert', false);
-      return (piece) => split(piece, pattern, behavior, invert);
+      return (piece) => splitPiece(piece, pattern, behavior, invert);
     }
     case 'Punctuation': {
       const behavior = behaviorOf(part, 'Isolated');
-      return (piece) => split(piece, PUNCTUATION, behavior);
+      return (piece) => splitPiece(piece, PUNCTUATION, behavior);
     }
     case 'Digits': {
       const behavior = part.flag('individual_digits', false) ? 'Isolated' : 'Contiguous';
-      return (piece) => split(piece, /\p{N}/gu, behavior);
+      return (piece) => splitPiece(piece, /\p{N}/gu, behavior);
     }
     case 'CharDelimiterSplit': {
-      const pattern = literal([part.text('delimiter')]);
-      return (piece) => split(piece, pattern, 'Removed');
+      const pattern = anyOfTexts([part.text('delimiter')]);
+      return (piece) => splitPiece(piece, pattern, 'Removed');
     }
     case 'FixedLength':
       return fixedLength(Math.max(1, part.count('length', 5)));
@@ -67,7 +68,7 @@ function byteLevel(prefix: boolean, useRegex: boolean): PreTokenizer {
   return (piece) => {
     const text = prefix && !piece.text.startsWith(' ') ? ` ${piece.text}` : piece.text;
     const whole = { ...piece, text };
-    const words = useRegex ? split(whole, GPT2, 'Isolated') : [whole];
+    const words = useRegex ? splitPiece(whole, GPT2, 'Isolated') : [whole];
     return words.map((word) => ({ ...word, text: byteChars(word.text) }));
   };
 }
@@ -80,13 +81,13 @@ function metaspace(part: Part): PreTokenizer {
   if (!part.flag('add_prefix_space', true) && scheme !== 'never') {
     part.refuse('"add_prefix_space" is false and "prepend_scheme" is not "never"');
   }
-  const pattern = literal([mark]);
+  const pattern = anyOfTexts([mark]);
   return (piece) => {
     part.requireLength(piece.text.length * Math.max(1, mark.length));
     const text = piece.text.replaceAll(' ', mark);
     const marked = scheme === 'always' || (scheme === 'first' && piece.first);
     const whole = { ...piece, text: marked && !text.startsWith(mark) ? mark + text : text };
-    return divide ? split(whole, pattern, 'MergedWithNext') : [whole];
+    return divide ? splitPiece(whole, pattern, 'MergedWithNext') : [whole];
   };
 }
 
