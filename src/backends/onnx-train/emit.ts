@@ -32,20 +32,12 @@ import type {
 } from '../../train/signature.js';
 import { type BaseMode, placeBase } from './base-files.js';
 import { checkOptions } from './check-options.js';
-import {
-  applyGraph,
-  evalGraph,
-  gradGraph,
-  inferGraph,
-  stepGraph,
-  type TrainGraph,
-  trainable,
-} from './graphs.js';
+import { applyGraph, evalGraph, gradGraph, inferGraph, stepGraph, type TrainGraph } from './graphs.js';
 import { checkLegality, coarseNodes } from './legality.js';
 import { stepLoopGraph } from './loop.js';
 import { type Head, termSignature } from './losses.js';
 import type { TrainOptions } from './options.js';
-import { collectParams, type Param } from './params.js';
+import { collectParams, type Param, trainable } from './params.js';
 import { chooseWeights, type Keep, prepare } from './prepare.js';
 
 /** the first operator set with Where, which losses and gradients are written with */
@@ -112,7 +104,7 @@ export function emitTraining(request: EmitRequest): Emitted {
   const params = collectParams(plan.plans, factors, weights, options);
   const fresh = (of: string, keep: Keep) => {
     const model = open();
-    return prepare(model, factors, weights, options, keep, startJob(model, watch, of));
+    return prepare(model, { factors, weights, params }, options, keep, startJob(model, watch, of));
   };
   const whole = fresh('infer.onnx', { outputs: true });
   notes.push(...drawNotes(first, options));

@@ -22,7 +22,7 @@ import type { GraphSignature, Port, ScalarKind, TensorRole } from '../../train/s
 import { buildLoss, type Head } from './losses.js';
 import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
-import { exposeParams, type Param } from './params.js';
+import { exposeParams, type Param, trainable } from './params.js';
 import type { Prepared } from './prepare.js';
 
 /** A finished graph and what its ports mean. */
@@ -427,10 +427,6 @@ function batchPorts(
 
 function paramPorts(params: readonly Param[], ports: Ports): void {
   for (const { row } of trainable(params)) ports.inputs.push(paramPort(row.name, row.shape));
-}
-
-export function trainable(params: readonly Param[]): readonly Param[] {
-  return params.filter(({ row }) => row.trainable);
 }
 
 function paramPort(name: string, shape: readonly number[]): Port {

@@ -29,6 +29,10 @@ export interface Param {
   readonly data: TensorData;
 }
 
+export function trainable(params: readonly Param[]): readonly Param[] {
+  return params.filter(({ row }) => row.trainable);
+}
+
 /** A weight of the base that is a parameter: trained in full now, or by the adapter that training starts from. */
 export interface FullWeight {
   readonly row: WeightRow;

@@ -11,7 +11,7 @@ import type { TensorData } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { hasAdapted } from '../../passes/adapters/adapted-node.js';
 import { copyBase } from '../../passes/adapters/base-copy.js';
-import { lowerAdapters } from '../../passes/adapters/lower.js';
+import { lowerAdapters, trainingForm } from '../../passes/adapters/lower.js';
 import { raiseAdapters } from '../../passes/adapters/raise.js';
 import { shareFactors } from '../../passes/adapters/share-factors.js';
 import { tensorNamesOf } from '../../passes/adapters/trained-weights.js';
@@ -30,7 +30,7 @@ import { lossDef } from '../../train/losses/index.js';
 import { hasKernel } from './legality.js';
 import { type Head, headProblem } from './losses.js';
 import { type TermOptions, type TrainOptions, termsOf } from './options.js';
-import { type FullWeight, fullWeights, uniteWeights } from './params.js';
+import { type FullWeight, fullWeights, type Param, trainable, uniteWeights } from './params.js';
 
 /** A forward graph ready for a loss: adapters in the folded form or kept as they are, embedded, types inferred. */
 export interface Prepared {
@@ -40,6 +40,13 @@ export interface Prepared {
   readonly plans: readonly PlanRow[];
   /** the outputs that losses are computed from, in the order of the losses */
   readonly heads: readonly Head[];
+}
+
+/** What training starts from, and what is trained. */
+export interface Start {
+  readonly factors: ReadonlyMap<string, TensorData>;
+  readonly weights: readonly FullWeight[];
+  readonly params: readonly Param[];
 }
 
 /** The parts of the model that stay in addition to those that a loss needs. */
@@ -72,21 +79,22 @@ export function chooseWeights(
 }
 
 /**
- * Brings a rewritten model into the form that training graphs are built from: folded adapters, weights of Constant nodes
- * as initializers (only those can be referred to), and, unless outputs are kept, only what the logits need: one row after a
+ * Brings a rewritten model into the form that training graphs are built from: folded adapters (by token where that makes
+ * gradients cheaper, except in the graph that keeps the outputs), weights of Constant nodes as initializers (only those can be referred to), and, unless outputs are kept, only what the logits need: one row after a
  * Gather of one token. Dropout in training mode stays where gradients are wanted, and is left out elsewhere. Throws
  * LOTR5021 for Dropout in a loop.
  */
 export function prepare(
   model: Model,
-  factors: ReadonlyMap<string, TensorData>,
-  weights: readonly FullWeight[],
+  { factors, weights, params }: Start,
   options: TrainOptions,
   { outputs: keepOutputs = false, dropout = false }: Keep,
   job: PassRunner,
 ): Prepared {
   const plan = requirePlan(model, 'emit training graphs');
-  const trained = weights.some(({ trainable }) => trainable) ? undefined : [...factors.keys()];
+  const trained = new Set(trainable(params).map(({ row }) => row.name));
+  // weights that are trained in full have their own names only after `uniteWeights`
+  const starts = weights.some((weight) => weight.trainable) ? undefined : [...trained];
   job.step(
     'raise-adapters',
     model,
@@ -102,12 +110,16 @@ export function prepare(
   const places = tensorNamesOf(weights.map(({ row }) => row));
   job.step('unfold', model, () => unfold(model, (name, source) => places.has(name) || places.has(source)));
   job.step('lower', model, () => {
-    lowerAdapters(model, 'fold', options.keepFunctions ? hasNoFunction : undefined);
+    const chosen = options.keepFunctions ? hasNoFunction : () => true;
+    const formOf = (layer: Node) =>
+      keepOutputs ? 'fold' : trainingForm(layer, (factor) => trained.has(factor));
+    for (const form of ['fold', 'token'] as const)
+      lowerAdapters(model, form, (layer) => chosen(layer) && formOf(layer) === form);
     if (options.keepFunctions) requireFunctions(model);
   });
   job.step('share-factors', model, () => shareFactors(model));
   if (!dropout || options.dropout === 'off') job.step('dropout-off', model, () => dropoutOff(model));
-  if (!keepOutputs) job.step('inline', model, () => inlineTrained(model, trained));
+  if (!keepOutputs) job.step('inline', model, () => inlineTrained(model, starts));
   const { repeated } = findDraws(model);
   const [first] = repeated;
   if (first) {
@@ -127,7 +139,7 @@ export function prepare(
       for (const output of [...model.graph.outputs]) if (!read.has(output)) model.graph.removeOutput(output);
       removeDead(model);
     });
-    job.step('decompose', model, () => decompose(model, trained));
+    job.step('decompose', model, () => decompose(model, starts));
     const everywhere = (op: string, opset: number) => options.ep.every((ep) => hasKernel(ep, op, opset));
     job.step('canonicalise', model, () => canonicalise(model, everywhere));
     job.step('narrow-rows', model, () => narrowRows(model));

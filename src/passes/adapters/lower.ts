@@ -6,6 +6,7 @@ import {
   deltaTerm,
   splitAtInput,
   type Term,
+  type TokenStep,
   tokenSteps,
 } from '../../adapter/terms.js';
 import { emitTerm, type NodeMaker } from '../../adapter/to-onnx/weight-space.js';
@@ -22,6 +23,7 @@ import { alphaOf, isSet } from '../sites/base-attrs.js';
 import { ADAPTED, baseOf, deltaOf, dropOpset, factorCount, scaleOf } from './adapted-node.js';
 import { placeBaseLayer } from './base-layer.js';
 import { CONVOLUTION, filterShape, filtersOf } from './conv-layer.js';
+import { wholeFactor } from './leading-part.js';
 import { addStored, storedWeight } from './weight.js';
 
 /**
@@ -63,6 +65,28 @@ export function lowerAdapters(
   if (layers.length > 0) patchPlan(model, { lowering: form });
   dropOpset(model);
   return layers.length;
+}
+
+/**
+ * The form in which the gradients of the trained factors of a layer are cheapest: `token` where the last factor is not
+ * trained but one between it and the first is, so that dy is multiplied by the last factor, and everything else is as
+ * small as a rank. In `fold` the gradient of the folded factor is as wide as the layer.
+ */
+export function trainingForm(layer: Node, trained: (factor: string) => boolean): Lowering {
+  const term = deltaTerm(deltaOf(layer));
+  const steps = tokenSteps(term);
+  const factors = layer.inputs.slice(2, 2 + factorCount(layer)).map((value) => value!);
+  const isTrained = (operand: number): boolean => trained(wholeFactor(factors[operand]!).name);
+  const last = steps?.at(-1);
+  if (!steps || !last || last.by === 'vector' || isTrained(last.operand)) return 'fold';
+  const between = steps.slice(1, -1);
+  if (!between.some(({ operand }) => isTrained(operand))) return 'fold';
+  const extent = extentsOf({ term, factors });
+  const volume = ({ operand }: TokenStep): number =>
+    term.operands[operand]!.reduce((product, letter) => product * extent(letter), 1);
+  // for each token: forward, to the left and to the factor itself
+  const more = 3 * between.reduce((sum, step) => sum + volume(step), 0);
+  return more < volume(last) ? 'token' : 'fold';
 }
 
 /** Makes a value once for equal keys. */
@@ -253,7 +277,7 @@ function nodesOf({ model, node, weights, once }: Layer): NodeMaker {
 const EINSUM_OPSET = 12;
 
 /** Extents by which orders are priced: those of the factors, or usual ones where these are symbolic. */
-function extentsOf({ term, factors }: Layer): (letter: string) => number {
+function extentsOf({ term, factors }: Pick<Layer, 'term' | 'factors'>): (letter: string) => number {
   const extents = new Map<string, number>();
   for (const [k, letters] of term.operands.entries()) {
     const { constant, type } = factors[k]!;

@@ -61,15 +61,20 @@ describe.each(oracles().map((oracle, n) => [oracle.name, oracle, n] as const))('
   test.each(
     inTurn(
       [
-        ['cheap', 'all'],
-        ['cheap', 'disabled'],
-        ['block', 'all'],
-        ['none', 'disabled'],
+        ['cheap', 'all', null],
+        ['cheap', 'disabled', ['M']],
+        ['block', 'all', ['M']],
+        ['none', 'disabled', null],
+        ['block', 'all', null],
       ] as const,
       n,
     ),
-  )('loss and gradients, recompute %s, optimisation %s', async (recompute, level) => {
-    const { folder, signature } = emitOracle(oracle, scratch, { optimizer: OPTIMIZERS.adamw!, recompute });
+  )('loss and gradients, recompute %s, optimisation %s, trained %o', async (recompute, level, train) => {
+    const { folder, signature } = emitOracle(oracle, scratch, {
+      optimizer: OPTIMIZERS.adamw!,
+      recompute,
+      train,
+    });
     const host = new Host(signature, oracle);
     const graph = signature.graphs.grad!;
     const results = await run(

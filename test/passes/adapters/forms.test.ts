@@ -2,13 +2,15 @@ import { describe, expect, test } from 'vitest';
 import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { VERA } from '../../../src/adapter/methods/vera.js';
 import { planFactors } from '../../../src/adapter/plan-factors.js';
 import { attrString } from '../../../src/ir/attr.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
+import { ADAPTED } from '../../../src/passes/adapters/adapted-node.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
-import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
+import { lowerAdapters, trainingForm } from '../../../src/passes/adapters/lower.js';
 import { shareFactors } from '../../../src/passes/adapters/share-factors.js';
 import { toFunctions } from '../../../src/passes/adapters/to-functions.js';
 import { requirePlan } from '../../../src/passes/plan/plan.js';
@@ -82,6 +84,33 @@ describe('share-factors', () => {
     lowerAdapters(model, 'fold');
     shareFactors(model);
     expect([...model.graph.nodes].filter(({ inputs }) => inputs[1] === w)).toHaveLength(2);
+  });
+});
+
+describe('the form in which gradients are cheapest', () => {
+  const wide = { in: 14, out: 40 };
+  test.each([
+    ['token', LOTR, wide, ['M']],
+    ['token', LOTR, wide, ['R', 'M']],
+    // dL is as wide as the layer anyway
+    ['fold', LOTR, wide, ['M', 'L']],
+    ['fold', LOTR, wide, ['R', 'M', 'L']],
+    // nothing in M L is trained
+    ['fold', LOTR, wide, ['R']],
+    // 3 * 2 * 2 multiplications for each token are more than 2 * 5
+    ['fold', LOTR, { in: 7, out: 5 }, ['M']],
+    ['fold', LORA, wide, ['A']],
+    // the last step is a vector as wide as the layer
+    ['fold', VERA, wide, ['d']],
+  ] as const)('%s: %o, layer %o, %o trained', (form, spec, size, trained) => {
+    const model = layerModel(size);
+    insertAdapters(model, planned(model, { spec }));
+    const rows = planFactors(requirePlan(model).plans).filter(({ spec: { name } }) =>
+      (trained as readonly string[]).includes(name),
+    );
+    const names = new Set(rows.map(({ name }) => name));
+    const [layer] = [...model.graph.nodes].filter(({ opKey }) => opKey === ADAPTED);
+    expect(trainingForm(layer!, (name) => names.has(name))).toBe(form);
   });
 });
 
