@@ -16,6 +16,9 @@ export default {
     'src/{backends/ort,train/runner}/child.ts!',
     'src/backends/ort/watchdog.ts!',
     'cli/dev/survey/one.ts!',
+    'cli/build/worker.ts!',
+    // a subpath of the package
+    'src/build/config.ts!',
     // sources whose text is embedded by `npm run gen`
     'src/backends/**/runtime/*.ts!',
     'test/{differential,fuzz,kill}/main.ts',

@@ -1,10 +1,10 @@
-import { Command, CommanderError } from 'commander';
+import { Command, type CommanderError } from 'commander';
 import { BACK_ENDS, type BackEnd } from '../src/backends/backend.js';
-import { usage } from '../src/ir/codes/cli.js';
-import { closest, LotrcError } from '../src/ir/diagnostics.js';
+import { closest } from '../src/ir/diagnostics.js';
 import { visibleLines } from '../src/ir/visible.js';
 import { COMMON } from '../src/options/sets/models.js';
 import { declareAdapterCommands } from './declare/adapters.js';
+import { declareBuildCommands } from './declare/build.js';
 import { addOptions } from './declare/from-set.js';
 import { declareGpuCommands } from './declare/gpu.js';
 import { declareHelpCommands } from './declare/help.js';
@@ -12,11 +12,10 @@ import { declareLogsCommands } from './declare/logs.js';
 import { declareModelCommands } from './declare/models.js';
 import { declareEmitCommands } from './declare/train.js';
 import { declareTuneCommands } from './declare/tune.js';
+import { EXIT, failureOf } from './failure.js';
 import type { Io } from './io.js';
 import { type DiagnosticsFormat, Reporter } from './reporter.js';
 import { usageError } from './usage.js';
-
-const EXIT = { ok: 0, diagnostics: 1, usage: 2, internal: 70 } as const;
 
 /** The streams and the environment of a command, and its exit code, which it may raise. */
 export interface Run {
@@ -41,33 +40,12 @@ export async function main(
     await buildProgram(run, backEnds).parseAsync(argv, { from: 'user' });
     if (run.reporter.hasErrors && run.exitCode === EXIT.ok) run.exitCode = EXIT.diagnostics;
   } catch (error) {
-    run.exitCode = await explainFailure(error, argv, run);
+    const { diagnostics, exitCode } = await failureOf(error, argv);
+    run.reporter.report(diagnostics);
+    run.exitCode = exitCode;
   }
   run.reporter.end();
   return run.exitCode;
-}
-
-async function explainFailure(error: unknown, argv: readonly string[], run: Run): Promise<number> {
-  if (error instanceof CommanderError) {
-    if (error.exitCode === 0) return EXIT.ok; // help or version was requested and shown
-    const [problem, suggestion] = error.message.replace(/^error: /, '').split('\n');
-    run.reporter.report(usage({ problem: problem!, hint: hintOf(suggestion) }));
-    return EXIT.usage;
-  }
-  if (error instanceof LotrcError) {
-    run.reporter.report(error.diagnostics);
-    const ours = error.diagnostics.some(({ code }) => code.startsWith('LOTR9'));
-    return ours ? EXIT.internal : EXIT.diagnostics;
-  }
-  const { crashReport } = await import('./crash.js');
-  run.reporter.report(crashReport(error, argv));
-  return EXIT.internal;
-}
-
-function hintOf(suggestion: string | undefined): string | undefined {
-  return suggestion
-    ? suggestion.replace(/^\((.*)\)$/, '$1').replace('Did you mean', 'did you mean')
-    : undefined;
 }
 
 /** The format is needed before the options are parsed, because parsing them may fail. */
@@ -94,6 +72,7 @@ export function buildProgram(run: Run, backEnds: readonly BackEnd[] = BACK_ENDS)
   declareAdapterCommands(program, run);
   declareEmitCommands(program, run);
   declareTuneCommands(program, run);
+  declareBuildCommands(program, run);
   declareLogsCommands(program, run);
   declareGpuCommands(program, run, backEnds);
   declareHelpCommands(program, run);

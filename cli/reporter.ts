@@ -26,6 +26,11 @@ export class Reporter {
     }
   }
 
+  /** what was reported so far */
+  get all(): readonly Diagnostic[] {
+    return this.#all;
+  }
+
   get hasErrors(): boolean {
     return this.#all.some(({ severity }) => severity === 'error');
   }

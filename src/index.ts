@@ -36,6 +36,7 @@ export {
   type Severity,
 } from './ir/diagnostics.js';
 export type { DType } from './ir/dtype.js';
+export { filesOf } from './ir/files-of.js';
 export { type Output, writeAtomically } from './ir/files/atomic.js';
 export {
   type OnnxAdapter,

@@ -6,11 +6,17 @@ import { merge } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
-import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, type Written, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count, filesText, weightsText } from '../text.js';
 
-export function mergeCommand(path: string, options: ValuesOf<typeof MERGE>, run: Run): void {
+/** What a merge did. */
+interface MergeReport {
+  readonly layers: number;
+  readonly files: readonly Written[];
+}
+
+export function mergeCommand(path: string, options: ValuesOf<typeof MERGE>, run: Run): MergeReport {
   const model = loadModel(path);
   const { adapter } = options;
   const unmerged = adapter === undefined && !readPlan(model) ? mergeUnmergedLora(model) : 0;
@@ -32,4 +38,5 @@ export function mergeCommand(path: string, options: ValuesOf<typeof MERGE>, run:
     run.io.out(
       `merged the adapters of ${count(layers, 'layer')}\n${weightsText(weights)}${filesText(files)}`,
     );
+  return { layers, files };
 }

@@ -1,8 +1,10 @@
+import type { SavedPlan } from '../../src/adapter/saved-plan.js';
+import type { Model } from '../../src/ir/model.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { REWRITE } from '../../src/options/sets/adapters.js';
 import { parseShare } from '../../src/passes/sites/groups.js';
 import { parsePatternValue } from '../../src/passes/sites/patterns.js';
-import { rewrite } from '../../src/rewrite.js';
+import { type Adapter, rewrite } from '../../src/rewrite.js';
 import { hooksOf, printed } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { loweringOf, specOf } from '../method.js';
@@ -13,8 +15,34 @@ import { filesText } from '../text.js';
 import { usageError } from '../usage.js';
 
 export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, run: Run): void {
-  if (options.withoutData && (options.output ?? options.adapter) !== undefined)
+  const { withoutData } = options;
+  if (withoutData && (options.output ?? options.adapter) !== undefined)
     throw usageError('--without-data only prints the plan: leave -o and --adapter out');
+  const { model, plan, adapter } = rewritten(path, options, run);
+  if (withoutData) {
+    if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files: [] }, null, 2)}\n`);
+    else run.io.out(`${planText(plan)}planned without the weights: nothing was written\n`);
+    return;
+  }
+  const output = outputFile(options.output, defaultOutput(path, '.lotr.onnx'));
+  const files = writeArtifacts(
+    {
+      model: { model, path: output, weights: options.weights },
+      adapter: { adapter, path: outputFile(options.adapter, defaultOutput(output, '.safetensors')) },
+      inputs: [path],
+    },
+    run,
+  );
+  if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files }, null, 2)}\n`);
+  else run.io.out(`${planText(plan)}${filesText(files)}`);
+}
+
+/** Reads a model and gives it adapters, as the options say; warnings go to the reporter. Writes nothing. */
+export function rewritten(
+  path: string,
+  options: ValuesOf<typeof REWRITE>,
+  run: Run,
+): { readonly model: Model; readonly plan: SavedPlan; readonly adapter: Adapter } {
   const pairs = (option: string, list: readonly string[] = []) =>
     list.map((text) => parsePatternValue(text, option));
   const { rank, targets, exclude, layers, carry, factorDType, seed, tie, replace, withoutData } = options;
@@ -32,20 +60,5 @@ export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, 
   const model = loadModel(path);
   const { plan, adapter, diagnostics } = rewrite(model, targets ? { ...chosen, targets } : chosen);
   run.reporter.report(diagnostics);
-  if (withoutData) {
-    if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files: [] }, null, 2)}\n`);
-    else run.io.out(`${planText(plan)}planned without the weights: nothing was written\n`);
-    return;
-  }
-  const output = outputFile(options.output, defaultOutput(path, '.lotr.onnx'));
-  const files = writeArtifacts(
-    {
-      model: { model, path: output, weights: options.weights },
-      adapter: { adapter, path: outputFile(options.adapter, defaultOutput(output, '.safetensors')) },
-      inputs: [path],
-    },
-    run,
-  );
-  if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files }, null, 2)}\n`);
-  else run.io.out(`${planText(plan)}${filesText(files)}`);
+  return { model, plan, adapter };
 }

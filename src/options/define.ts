@@ -35,7 +35,8 @@ export function defineOptions<const S extends OptionSet>(set: S & Typed<S>): S {
   return set;
 }
 
-type ValueOf<D> = D extends { readonly type: OptionType<infer T> } ? T : never;
+/** The type of an option's values. */
+export type ValueOf<D> = D extends { readonly type: OptionType<infer T> } ? T : never;
 type Always<S> = {
   [K in keyof S]: S[K] extends { readonly default: unknown } | { readonly required: true } ? K : never;
 }[keyof S];
@@ -70,6 +71,15 @@ export function pick<S extends OptionSet, const K extends keyof S & string>(
   ...keys: readonly K[]
 ): Pick<S, K> {
   return Object.fromEntries(keys.map((key) => [key, set[key]])) as unknown as Pick<S, K>;
+}
+
+/** A set without some of its options. */
+export function omit<S extends OptionSet, const K extends keyof S & string>(
+  set: S,
+  ...keys: readonly K[]
+): Omit<S, K> {
+  const left = Object.entries(set).filter(([key]) => !keys.some((one) => one === key));
+  return Object.fromEntries(left) as unknown as Omit<S, K>;
 }
 
 /** What is wrong with values that a caller gave, by key: the first of each option; undefined and null are not given. */

@@ -1,5 +1,7 @@
 /** A part of JSON Schema (draft 2020-12): what the values of options need. */
 export interface JsonSchema {
+  /** `#/$defs/NAME` */
+  readonly $ref?: string;
   readonly type?: 'boolean' | 'string' | 'number' | 'integer' | 'array' | 'object';
   readonly description?: string;
   readonly default?: unknown;
@@ -9,6 +11,8 @@ export interface JsonSchema {
   readonly maximum?: number;
   readonly exclusiveMaximum?: number;
   readonly pattern?: string;
+  /** of the keys of an object */
+  readonly propertyNames?: JsonSchema;
   readonly minLength?: number;
   readonly items?: JsonSchema;
   readonly minItems?: number;

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Graph, Model } from '../../src/ir/model.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
@@ -98,6 +98,16 @@ export async function makeJobs(root: string): Promise<readonly Job[]> {
         (out) => ['train', net.train, ...training, ...plan, '--checkpoint-every', '4', '--resume', '-o', out],
       ],
       compared: /^(checkpoint|best|adapter)\.safetensors$/,
+    },
+    {
+      name: 'build',
+      commands: RANKS.map((rank) => (out: string) => {
+        const config = `${out}-${rank}.json`;
+        const model = { input: net.model, output: out, rewrite: { rank: Number(rank) } };
+        writeFileSync(config, JSON.stringify({ models: { net: model } }));
+        return ['build', '--config', config, '--cache', `${out}.cache`];
+      }),
+      compared: ANY,
     },
     {
       name: 'rewrite of a large model',

@@ -1,8 +1,13 @@
 import type { JsonSchema } from '../../src/options/schema.js';
 
 /** Whether a JSON value is one of those that a schema describes: a reading of JSON Schema of its own. */
-export function fitsSchema(value: unknown, schema: JsonSchema): boolean {
-  const { type, enum: words } = schema;
+export function fitsSchema(
+  value: unknown,
+  schema: JsonSchema,
+  defs: Readonly<Record<string, JsonSchema>> = {},
+): boolean {
+  const { type, enum: words, $ref } = schema;
+  if ($ref !== undefined) return fitsSchema(value, defs[$ref.replace('#/$defs/', '')]!, defs);
   if (type !== undefined && !TYPES[type](value)) return false;
   if (words && !words.includes(value as string)) return false;
   if (typeof value === 'number') {
@@ -21,15 +26,16 @@ export function fitsSchema(value: unknown, schema: JsonSchema): boolean {
   if (Array.isArray(value)) {
     const { items, minItems = 0, uniqueItems } = schema;
     if (value.length < minItems || (uniqueItems && new Set(value).size < value.length)) return false;
-    return !items || value.every((item) => fitsSchema(item, items));
+    return !items || value.every((item) => fitsSchema(item, items, defs));
   }
   if (typeof value !== 'object' || value === null) return true;
-  const { properties = {}, required = [], additionalProperties } = schema;
+  const { properties = {}, required = [], additionalProperties, propertyNames } = schema;
   return (
     required.every((key) => Object.hasOwn(value, key)) &&
     Object.entries(value).every(([key, item]) => {
       const own = Object.hasOwn(properties, key) ? properties[key] : additionalProperties;
-      return own === undefined || (own !== false && fitsSchema(item, own));
+      const named = propertyNames === undefined || fitsSchema(key, propertyNames);
+      return named && (own === undefined || (own !== false && fitsSchema(item, own, defs)));
     })
   );
 }

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { optionSchema } from './options.js';
+import { configSchemaText, optionSchema } from './options.js';
 import { withTables } from './regions.js';
 import { TABLES } from './tables.js';
 
-/** `npm run gen`: makes the tables of all documents, and the schema of options. */
+/** `npm run gen`: makes the tables of all documents, and the schemas of options and configs. */
 const documents = readdirSync('docs', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.md'))
   .map((name) => join('docs', name));
@@ -14,3 +14,4 @@ for (const path of documents) {
   if (made !== text) writeFileSync(path, made);
 }
 writeFileSync('docs/options.schema.json', optionSchema());
+writeFileSync('docs/config.schema.json', configSchemaText());

@@ -1,3 +1,4 @@
+import { configSchema } from '../../../src/build/config-schema.js';
 import { flagOf, type OptionDef, type OptionSet, schemaOf } from '../../../src/options/define.js';
 import type { JsonSchema } from '../../../src/options/schema.js';
 import { COMMON } from '../../../src/options/sets/models.js';
@@ -40,6 +41,12 @@ function optionText(key: string, def: OptionDef): string {
 
 /** Text that Markdown does not take for HTML. */
 const plain = (text: string): string => text.replace(/<(?=[a-z])/g, '\\<');
+
+/** docs/config.schema.json: a config of `lotrc build`, for editors. */
+export function configSchemaText(): string {
+  const $schema = 'https://json-schema.org/draft/2020-12/schema';
+  return `${JSON.stringify({ $schema, title: 'config of lotrc build', ...configSchema() }, null, 2)}\n`;
+}
 
 /** docs/options.schema.json: an object that has, by command, the options by key. */
 export function optionSchema(): string {

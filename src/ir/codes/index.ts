@@ -1,6 +1,7 @@
 /** Declares every diagnostic code. One file per range; the import order does not matter. */
 export * as adapters from './adapters.js';
 export * as autodiff from './autodiff.js';
+export * as build from './build.js';
 export * as cli from './cli.js';
 export * as files from './files.js';
 export * as host from './host.js';

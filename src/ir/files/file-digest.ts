@@ -21,6 +21,11 @@ export function fileDigest(path: string): FileDigest {
   return { digest: digestAs(source, size <= WHOLE_UP_TO ? 'sha256' : 'sampled-sha256'), byteLength: size };
 }
 
+/** `sha256:...` of the whole file, however large. Throws LOTR1002. */
+export function wholeDigest(path: string): string {
+  return digestAs(new FileSource(path), 'sha256');
+}
+
 /**
  * Whether a file still has the digest that was taken of it. Digests of unknown kinds are of other versions of lotrc and
  * are not checked.

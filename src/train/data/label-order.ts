@@ -4,6 +4,7 @@ import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { parsePlain } from '../../ir/files/json.js';
 import { readRegular } from '../../ir/files/regular.js';
 import { encodeLabel, type LabelMap, labelMapOf } from './labels.js';
+import { TOKENIZER_FILES } from './tokenizer-files.js';
 
 export interface OrderRequest {
   /** the data file */
@@ -36,7 +37,7 @@ export function orderedLabels(
     return { kind: 'names', names: given, order: 'given' };
   }
   const own = labelMapOf(found, false);
-  const config = tokenizer === null ? null : join(dirname(tokenizer), 'config.json');
+  const config = tokenizer === null ? null : join(dirname(tokenizer), TOKENIZER_FILES.model);
   const names = config === null ? null : id2label(config);
   if (config === null || names === null) return own;
   const map: LabelMap = { kind: 'names', names, order: 'config' };

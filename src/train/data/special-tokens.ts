@@ -5,6 +5,7 @@ import { fail } from '../../ir/diagnostics.js';
 import { parsePlain } from '../../ir/files/json.js';
 import { readRegular, Unreadable } from '../../ir/files/regular.js';
 import type { Tokenizer } from './tokenizer.js';
+import { TOKENIZER_FILES } from './tokenizer-files.js';
 
 /** What the files next to a tokenizer.json say. */
 export interface TokenizerConfig {
@@ -24,7 +25,7 @@ export function readTokenizerConfig(tokenizer: string): TokenizerConfig {
   const files: string[] = [];
   const tokens: Record<string, string> = {};
   const templates = new Map<string, string>();
-  for (const name of ['special_tokens_map.json', 'tokenizer_config.json']) {
+  for (const name of TOKENIZER_FILES.tokens) {
     const value = readJson(join(dirname(tokenizer), name), files);
     for (const [key, token] of Object.entries(value ?? {})) {
       const text = key.endsWith('_token') ? contentOf(token) : null;
@@ -39,7 +40,7 @@ export function readTokenizerConfig(tokenizer: string): TokenizerConfig {
       }
     }
   }
-  const jinja = join(dirname(tokenizer), 'chat_template.jinja');
+  const jinja = join(dirname(tokenizer), TOKENIZER_FILES.template);
   if (existsSync(jinja)) {
     templates.set('default', readText(jinja));
     files.push(jinja);
@@ -54,7 +55,7 @@ export function readModelConfig(tokenizer: string): {
 } {
   const files: string[] = [];
   const read = (name: string) => readJson(join(dirname(tokenizer), name), files) ?? {};
-  return { config: { ...read('generation_config.json'), ...read('config.json') }, files };
+  return { config: { ...read(TOKENIZER_FILES.generation), ...read(TOKENIZER_FILES.model) }, files };
 }
 
 /** The id of a special token. Throws LOTR8209 when the tokenizer does not have it as one token. */

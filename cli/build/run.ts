@@ -1,0 +1,270 @@
+import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { FileTable } from '../../src/build/file-table.js';
+import { keyOf, type Read } from '../../src/build/keys.js';
+import { makesFolder, type Step, stepsOf } from '../../src/build/steps.js';
+import { type Counts, type Made, type MadeFile, replaceFile, Store } from '../../src/build/store.js';
+import { type Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
+import { readRegular, Unreadable } from '../../src/ir/files/regular.js';
+import { version } from '../version.js';
+import { defaultCache, findConfig, loadConfig } from './load-config.js';
+import { Pool } from './pool.js';
+import { type States, stateOf } from './watch.js';
+
+/** What becomes of a step. */
+export type StepResult =
+  | 'up to date'
+  | 'from the cache'
+  | 'made'
+  | 'failed'
+  /** what it needs failed */
+  | 'left out'
+  /** with --dry-run */
+  | 'would be made'
+  | 'would come from the cache';
+
+/** A step and what became of it. */
+export interface Outcome {
+  readonly step: Step;
+  readonly result: StepResult;
+  readonly about: string;
+  readonly counts: Counts | null;
+  readonly files: readonly MadeFile[];
+}
+
+export interface BuildRequest {
+  readonly config: string | undefined;
+  readonly cache: string | undefined;
+  readonly jobs: number | undefined;
+  readonly force: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface BuildEvents {
+  /** a step that was not up to date has ended */
+  ended(outcome: Outcome): void;
+  report(diagnostics: readonly Diagnostic[], exitCode: number): void;
+  line(step: Step, text: string): void;
+  /** how the build is told to end */
+  started(interrupt: () => void): void;
+}
+
+export interface Built {
+  readonly outcomes: readonly Outcome[];
+  /** every file that was read, absolute, as it was before; also those that were looked for and are not there */
+  readonly reads: States;
+  /** folder of the config, absolute */
+  readonly folder: string;
+}
+
+/** A step with what is known before it runs. */
+interface Known {
+  readonly step: Step;
+  readonly key: string;
+  readonly made: Made | null;
+  readonly current: boolean;
+}
+
+/** Builds what a config says. Steps that fail are reported; throws LOTR83xx for the config itself. */
+export async function build(request: BuildRequest, events: BuildEvents): Promise<Built> {
+  const file = findConfig(request.config);
+  const folder = dirname(file);
+  const cache = request.cache === undefined ? defaultCache(file) : resolve(request.cache);
+  const reads = new Map([[file, stateOf(file)]]);
+  const { config, shown } = await loadConfig(file, cache);
+  const steps = stepsOf(config, folder, shown);
+  const table = new FileTable(cache);
+  const store = new Store(cache);
+  const last = new LastBuild(cache, file);
+  const pool = new Pool(folder);
+  const outcomes = new Map<string, Outcome>();
+  const known = new Map<string, Known>();
+
+  let stopped = false;
+  events.started(() => {
+    stopped = true;
+    pool.interrupt();
+  });
+
+  const end = (outcome: Outcome): Outcome => {
+    outcomes.set(outcome.step.id, outcome);
+    if (outcome.result !== 'up to date') events.ended(outcome);
+    return outcome;
+  };
+  const failed = (step: Step, diagnostics: readonly Diagnostic[], exitCode: number): Outcome => {
+    events.report(
+      diagnostics.map((one) => within(one, step, shown)),
+      exitCode,
+    );
+    return end({ step, result: 'failed', about: '', counts: null, files: [] });
+  };
+  const look = async (step: Step): Promise<Known> => {
+    const found = await readsOf(step, folder, table, reads);
+    const after = step.after.map((id) => known.get(id)!.key);
+    const key = keyOf(step, found, after, version());
+    const made = request.force ? null : store.find(key, (path) => table.digest(path));
+    const current = made?.files.every((one) => table.digest(join(folder, one.path)) === one.digest) ?? false;
+    const row = { step, key, made, current };
+    known.set(step.id, row);
+    return row;
+  };
+  const runOne = async (step: Step): Promise<Outcome> => {
+    if (stopped || step.after.some((id) => !known.has(id) || FAILED.has(outcomes.get(id)!.result)))
+      return end({ step, result: 'left out', about: '', counts: null, files: [] });
+    let row: Known;
+    try {
+      row = await look(step);
+    } catch (error) {
+      if (!(error instanceof LotrcError)) throw error;
+      return failed(step, error.diagnostics, 1);
+    }
+    const { key, made, current } = row;
+    const told = made ?? { about: '', counts: null, files: [] };
+    const { about, counts, files } = told;
+    if (current) {
+      last.set(step.id, key);
+      return end({ step, result: 'up to date', about, counts, files });
+    }
+    const ask = (want: 'make' | 'make again' | 'place' | 'plan') =>
+      pool.run({ step, key, cache, want }, (text) => events.line(step, text));
+    if (request.dryRun) {
+      if (made) return end({ step, result: 'would come from the cache', about, counts, files });
+      const planned = step.kind === 'rewrite' ? await ask('plan') : null;
+      if (planned?.kind === 'failed') return failed(step, planned.diagnostics, planned.exitCode);
+      const plan = planned?.kind === 'planned' ? planned : { about: '', counts: null };
+      return end({ step, result: 'would be made', about: plan.about, counts: plan.counts, files: [] });
+    }
+    const reply = await ask(made ? 'place' : request.force ? 'make again' : 'make');
+    if (reply.kind !== 'made') {
+      if (reply.kind === 'planned') throw new Error('a step was planned that was to be made');
+      return stopped && reply.diagnostics.every(({ severity }) => severity === 'error')
+        ? end({ step, result: 'left out', about: '', counts: null, files: [] })
+        : failed(step, reply.diagnostics, reply.exitCode);
+    }
+    events.report(
+      reply.made.diagnostics.map((one) => within(one, step, shown)),
+      0,
+    );
+    const before = last.key(step.id);
+    if (before !== null && makesFolder(step)) removeOld(store.read(before), reply.made, step, folder, table);
+    last.set(step.id, key);
+    for (const { path } of reply.made.files) table.digest(join(folder, path));
+    return end({ step, result: reply.from === 'step' ? 'made' : 'from the cache', ...reply.made });
+  };
+  try {
+    await inOrder(steps, request.jobs ?? availableParallelism(), runOne);
+  } finally {
+    pool.close();
+    table.save();
+    if (!request.dryRun) last.save();
+  }
+  return { outcomes: steps.map(({ id }) => outcomes.get(id)!), reads, folder };
+}
+
+const FAILED: ReadonlySet<StepResult> = new Set(['failed', 'left out']);
+
+/** Runs steps, each after those that it names, at most so many at a time. */
+async function inOrder(
+  steps: readonly Step[],
+  jobs: number,
+  run: (step: Step) => Promise<unknown>,
+): Promise<void> {
+  const waiting = [...steps];
+  const running = new Map<string, Promise<string>>();
+  while (waiting.length > 0 || running.size > 0) {
+    const next = running.size < jobs ? waiting.findIndex((step) => ready(step, waiting, running)) : -1;
+    if (next >= 0) {
+      const [step] = waiting.splice(next, 1) as [Step];
+      running.set(
+        step.id,
+        run(step).then(() => step.id),
+      );
+    } else running.delete(await Promise.race(running.values()));
+  }
+}
+
+const ready = ({ after }: Step, waiting: readonly Step[], running: ReadonlyMap<string, unknown>): boolean =>
+  after.every((id) => !running.has(id) && !waiting.some((other) => other.id === id));
+
+/** Every file of the user that a step reads, with its digest. */
+async function readsOf(
+  step: Step,
+  folder: string,
+  table: FileTable,
+  all: Map<string, string>,
+): Promise<readonly Read[]> {
+  const paths = [...step.files];
+  if (step.input !== null) {
+    const model = join(folder, step.input);
+    all.set(model, stateOf(model));
+    let data = table.dataOf(model);
+    if (data === null) {
+      const { filesOfModel } = await import('./model-files.js');
+      data = filesOfModel(model);
+      table.setData(model, data);
+    }
+    paths.push(step.input, ...data.map((path) => relative(folder, path).split(sep).join('/')));
+  }
+  return paths.sort().map((path): Read => {
+    const file = join(folder, path);
+    all.set(file, stateOf(file));
+    return [path, table.digest(file)];
+  });
+}
+
+/** A diagnostic of a step, with the place in the config that it comes from. */
+function within(diagnostic: Diagnostic, { at }: Step, config: string): Diagnostic {
+  const notes = [...(diagnostic.notes ?? []), { message: `in ${at} of ${config}` }];
+  return { ...diagnostic, notes };
+}
+
+/** Removes what the last build put into the folder of a step and this one did not, where it was not changed since. */
+function removeOld(before: Made | null, now: Made, step: Step, folder: string, table: FileTable): void {
+  const stays = new Set(now.files.map(({ path }) => path));
+  for (const { path, digest } of before?.files ?? []) {
+    const file = join(folder, path);
+    if (!stays.has(path) && path.startsWith(`${step.makes.folder}/`) && table.digest(file) === digest)
+      rmSync(file, { force: true });
+  }
+}
+
+/** The key with which each step of a config was built last. */
+class LastBuild {
+  readonly #path: string;
+  readonly #keys: Map<string, string>;
+  #changed = false;
+
+  constructor(cache: string, config: string) {
+    const name = createHash('sha256').update(config).digest('hex').slice(0, 16);
+    this.#path = join(cache, 'last', `${name}.json`);
+    this.#keys = new Map(Object.entries(this.#read()));
+  }
+
+  key(step: string): string | null {
+    return this.#keys.get(step) ?? null;
+  }
+
+  set(step: string, key: string): void {
+    if (this.#keys.get(step) === key) return;
+    this.#keys.set(step, key);
+    this.#changed = true;
+  }
+
+  save(): void {
+    if (this.#changed) replaceFile(this.#path, JSON.stringify(Object.fromEntries(this.#keys)));
+  }
+
+  #read(): Readonly<Record<string, string>> {
+    try {
+      const value: unknown = JSON.parse(readRegular(this.#path).toString('utf8'));
+      const rows = Object.entries(value as object).filter(([, key]) => /^[0-9a-f]{64}$/.test(String(key)));
+      return Object.fromEntries(rows) as Record<string, string>;
+    } catch (error) {
+      if (error instanceof Unreadable || error instanceof SyntaxError || error instanceof TypeError)
+        return {};
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { defineCode } from '../diagnostics.js';
+
+/** Diagnostics 83xx: configs and builds. */
+
+export const noConfig = defineCode<{ folder: string; found: readonly string[] }>({
+  code: 'LOTR8301',
+  severity: 'error',
+  title: 'there is no config to build from',
+  explain:
+    '`lotrc build` reads lotrc.config.ts, lotrc.config.mjs or lotrc.config.json in the working folder, or the file that ' +
+    '--config names. There must be one of them, and only one.',
+  make: ({ folder, found }) => ({
+    message:
+      found.length === 0
+        ? 'there is no lotrc.config.ts, lotrc.config.mjs or lotrc.config.json'
+        : `there are several configs: ${found.join(', ')}`,
+    at: { kind: 'file', file: folder },
+    hint:
+      found.length === 0 ? 'write one (docs/build.md), or name it with --config' : 'name one with --config',
+  }),
+});
+
+export const badConfig = defineCode<{
+  file: string;
+  path: string;
+  why: string;
+  hint?: string | undefined;
+}>({
+  code: 'LOTR8302',
+  severity: 'error',
+  title: 'a config holds a value that does not fit',
+  explain:
+    'A name in the config is unknown, a value is of another kind than the option takes, or something that must be given is ' +
+    'missing. The message begins with the path in the config. The options of a step are those of its command, by the keys in ' +
+    'docs/options.md; docs/config.schema.json lets editors check them.',
+  make: ({ file, path, why, hint }) => ({
+    message: path === '' ? `the config ${why}` : `${path} ${why}`,
+    at: { kind: 'file', file },
+    hint: hint ?? 'docs/build.md shows what a config holds',
+  }),
+});
+
+export const configFails = defineCode<{ file: string; why: string }>({
+  code: 'LOTR8303',
+  severity: 'error',
+  title: 'a config cannot be loaded',
+  explain:
+    'The config cannot be read, is not valid TypeScript, JavaScript or JSON, imports something that is not there, or ends in an ' +
+    'error when it is run. The message quotes the reason.',
+  make: ({ file, why }) => ({
+    message: `the config cannot be loaded: ${why}`,
+    at: { kind: 'file', file },
+    hint: 'a config exports its value: `export default defineConfig({ models: { ... } })`',
+  }),
+});
+
+export const stepEnded = defineCode<{ step: string; how: string }>({
+  code: 'LOTR8304',
+  severity: 'error',
+  title: 'the process of a build step ended',
+  explain:
+    'The steps of `lotrc build` run in processes of their own. This one ended before its step did: it was killed, or there was ' +
+    'not enough memory. What it had not finished was not written. Fewer steps at a time (--jobs) need less memory.',
+  make: ({ step, how }) => ({
+    message: `the process of the step ${JSON.stringify(step)} ended ${how}`,
+    hint: 'run the build again, with --jobs 1 where memory is short',
+  }),
+});
