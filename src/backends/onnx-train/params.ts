@@ -13,6 +13,7 @@ import {
 } from '../../ir/codes/training.js';
 import { closest, type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { reproducible } from '../../passes/adapters/seeded.js';
@@ -225,9 +226,10 @@ function matched(
     }
   }
   // an exporter writes a parameter that equals another one as an Identity node of it
-  for (const { opKey, inputs, outputs } of model.graph.nodes) {
-    if (opKey === 'Identity' && inputs[0] && stored.has(inputs[0].name))
-      alias(inputs[0].name, outputs[0]!.name);
+  for (const node of model.graph.nodes) {
+    const [source] = node.inputs;
+    if (source && weightStep(node) === 'same' && stored.has(source.name))
+      alias(source.name, node.outputs[0]!.name);
   }
   const hits = new Set<string>();
   for (const pattern of patterns) {

@@ -1,6 +1,7 @@
+import { isConstantNode } from '../../ir/constants.js';
 import type { DType } from '../../ir/dtype.js';
-import type { Model } from '../../ir/model.js';
-import { declaredOp } from '../../ir/ops/index.js';
+import type { Model, Node } from '../../ir/model.js';
+import { declaredOp, weightStep } from '../../ir/ops/index.js';
 import { analyse } from '../../passes/infer-shapes.js';
 
 /** How far two forms of one computation may lie apart, relative to the largest magnitude of an output. */
@@ -18,7 +19,8 @@ const TOLERANCES: readonly (readonly [DType, number])[] = [
 const FLOAT32: Tolerance = { value: 1e-4, dtype: 'f32' };
 
 /** Ops whose results were computed elsewhere, or stored, besides those that hand on elements: half precision there costs one rounding, not many. */
-const CARRIERS = new Set(['Constant', 'DequantizeLinear', 'Gather']);
+const carries = (node: Node): boolean =>
+  isConstantNode(node) || node.opKey === 'Gather' || weightStep(node) !== undefined;
 
 /** The tolerance for a comparison of models, by the element types that their nodes compute in, whatever their outputs are. */
 export function toleranceFor(models: readonly Model[]): Tolerance {
@@ -26,7 +28,7 @@ export function toleranceFor(models: readonly Model[]): Tolerance {
   for (const model of models) {
     const { types } = analyse(model);
     for (const node of model.everyNode()) {
-      if (CARRIERS.has(node.opKey) || declaredOp(node.opKey)?.elements) continue;
+      if (carries(node) || declaredOp(node.opKey)?.elements) continue;
       for (const output of node.outputs) {
         const type = types.get(output) ?? output.type;
         if (type?.kind === 'tensor') found.add(type.dtype);

@@ -26,6 +26,7 @@ export const Add = op(
 export const Sub = op(
   binary('Sub', (a, b) => a - b, { linear: true, ints: subDim }),
   {
+    neutral: 0,
     vjp: (b, _node, [dy]) => [dy!, b.wants(1) ? b.neg(dy!) : null],
     cases: [{ inputs: ['float[2,1,3]', 'float[5,3]'] }],
   },
@@ -35,6 +36,7 @@ export const Sub = op(
 export const Mul = op(
   binary('Mul', (a, b) => a * b, { commutative: true, linear: true, ints: mulDim }),
   {
+    neutral: 1,
     vjp: (b, node, [dy]) => [
       b.wants(0) ? b.mul(dy!, input(node, 1)) : null,
       b.wants(1) ? b.mul(dy!, input(node, 0)) : null,
@@ -54,6 +56,7 @@ export const Div = op(
     { ints: divDim },
   ),
   {
+    neutral: 1,
     /** y = a / c: da = dy / c, dc = -dy y / c */
     vjp: (b, node, [dy]) => {
       const c = input(node, 1);

@@ -16,6 +16,7 @@ export const Identity = op({
   since: 1,
   traits: ['pure', 'elementwise', 'linear'],
   elements: 'kept',
+  weightStep: 'same',
   infer: rule((_, ctx) => ({ types: [ctx.type(0)], ints: [ctx.ints(0)] })),
   value: (_, inputs) => [need(inputs, 0)],
 
@@ -54,6 +55,7 @@ export const Cast = op({
   since: 6,
   traits: ['pure', 'elementwise'],
   elements: 'kept',
+  weightStep: 'cast',
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const { to } = attrs(node, ctx);

@@ -9,6 +9,7 @@ import { attrs, axisIn, joinTypes, rule, tensorAt, typeOf } from './core/rules.j
 export const If = op({
   name: 'If',
   since: 1,
+  runs: 'branch',
   infer: rule((node, ctx) => {
     const condition = ctx.ints(0)?.[0];
     const yes = ctx.subgraph('then_branch', []);
@@ -58,6 +59,7 @@ function settle(
 export const Loop = op({
   name: 'Loop',
   since: 1,
+  runs: 'loop',
   infer: rule((node, ctx) => {
     const initial = node.inputs.slice(2).map((_, k) => ctx.type(k + 2));
     const head = [typeOf('i64', []), typeOf('bool', [])];
@@ -81,6 +83,7 @@ export const Loop = op({
 export const Scan = op({
   name: 'Scan',
   since: 9,
+  runs: 'scan',
   infer: rule((node, ctx) => {
     const a = attrs(node, ctx);
     const states = node.inputs.length - a.num_scan_inputs;

@@ -104,7 +104,7 @@ export const Conv = op({
   name: 'Conv',
   since: 1,
   traits: ['pure'],
-  linear: { weight: 1, form: 'window' },
+  linear: { weight: 1, bias: 2, form: 'window' },
   infer: rule((node, ctx) => {
     const [x, w] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const a = attrs(node, ctx);

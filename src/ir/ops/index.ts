@@ -7,7 +7,7 @@ import * as cast from './cast.js';
 import * as concat from './concat.js';
 import * as controlFlow from './control-flow.js';
 import * as conv from './conv.js';
-import type { OpDef } from './core/define.js';
+import type { OpDef, WeightStep } from './core/define.js';
 import * as einsum from './einsum.js';
 import * as elementary from './elementary.js';
 import * as gather from './gather.js';
@@ -104,6 +104,11 @@ export function definitionOf(node: Node): OpDef | undefined {
 /** The newest definition of an op, by its key (`Node.opKey`): for facts that no version changes. */
 export function declaredOp(key: string): OpDef | undefined {
   return TABLE.get(key)?.at(-1);
+}
+
+/** What a node does to a stored weight that it reads; undefined for an op that is never between a weight and its layer. */
+export function weightStep(node: Node): WeightStep | undefined {
+  return declaredOp(node.opKey)?.weightStep;
 }
 
 /** All definitions, for tests and listings. */

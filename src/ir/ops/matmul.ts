@@ -217,7 +217,7 @@ export const Gemm = op({
   name: 'Gemm',
   since: 1,
   traits: ['pure'],
-  linear: { weight: 1, form: 'product' },
+  linear: { weight: 1, bias: 2, form: 'product' },
   infer: rule((node, ctx) => {
     const [a, b, c] = [0, 1, 2].map((index) => tensorAt(ctx, index));
     const { transA, transB } = attrs(node, ctx);
@@ -344,7 +344,7 @@ export const MsFusedGemm = op({
   domain: 'com.microsoft',
   since: 1,
   traits: ['pure'],
-  linear: { weight: 1, form: 'product', keeps: 'does more than the product in one step' },
+  linear: { weight: 1, bias: 2, form: 'product', keeps: 'does more than the product in one step' },
   infer: rule((node, ctx) => {
     const [a, b] = [tensorAt(ctx, 0), tensorAt(ctx, 1)];
     const { transA, transB } = attrs(node, ctx);

@@ -137,6 +137,7 @@ export const DequantizeLinear = op({
   name: 'DequantizeLinear',
   since: 10,
   traits: ['pure'],
+  weightStep: 'dequantise',
   // products with 4-bit and 8-bit weights become MatMulNBits, which by default rounds activations to 8 bits
   session: { 'session.qdq_matmulnbits_accuracy_level': '1' },
   infer: rule((node, ctx) => {

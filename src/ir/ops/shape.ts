@@ -308,6 +308,7 @@ export const Transpose = op({
   since: 1,
   traits: ['pure', 'linear'],
   elements: 'reordered',
+  weightStep: 'transpose',
   infer: rule((node, ctx) => {
     const x = tensorAt(ctx, 0);
     const given = attrs(node, ctx).perm;

@@ -4,6 +4,7 @@ import { attrInt } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { dtypeToOnnx } from '../../ir/dtype.js';
 import type { Model, Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import { f32Tensor, MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
@@ -36,7 +37,8 @@ export function widenFactors(model: Model): void {
     if (!data || data.dtype === 'f32') continue;
     for (const { node } of [...value.uses]) {
       const to = node.attrs.get('to');
-      const widens = node.opKey === 'Cast' && to?.kind === 'int' && Number(to.value) === dtypeToOnnx('f32');
+      const widens =
+        weightStep(node) === 'cast' && to?.kind === 'int' && Number(to.value) === dtypeToOnnx('f32');
       const cast = widens ? node.outputs[0]! : null;
       // another reader means that the layer was changed: the passes that look for the layer report it
       if (!cast || cast.isOutput) continue;

@@ -5,6 +5,7 @@ import type { HeldAttr } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
 import { own } from '../../ir/keys.js';
 import { Graph, GraphFunction, type Value } from '../../ir/model.js';
+import { declaredOp } from '../../ir/ops/index.js';
 import { i64Tensor } from '../../ir/tensor.js';
 import { buildIntegerLayer, INTEGER_PRODUCT } from '../sites/integer-layer.js';
 import { splitKey } from './adapted-node.js';
@@ -64,8 +65,9 @@ export function defineFunction(name: string, form: FunctionForm): GraphFunction 
   const tokens = split ? build.one('MatMul', [x, asX(factors[split.first]!)], {}, 'xR') : x;
   const delta = build.one('MatMul', [tokens, wide], {}, 'delta');
   // a product of two operands has its bias added after it
-  const added = form.op === 'MatMul' ? others : [];
-  const taken = form.op === 'MatMul' ? [] : others;
+  const linear = declaredOp(form.op)?.linear;
+  const isAlone = linear?.form === 'product' && linear.bias === undefined;
+  const [added, taken] = isAlone ? [others, []] : [[], others];
   const base =
     form.op === INTEGER_PRODUCT
       ? buildIntegerLayer(graph, null, w, taken, fixed, 'base').y

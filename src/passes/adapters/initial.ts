@@ -12,6 +12,7 @@ import {
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
 import { type Outputs, outputsByName, requirePlan, writePlan } from '../plan/plan.js';
@@ -96,7 +97,7 @@ function takeLeadingPart(
 function asCast(node: Node, via: readonly Node[], weight: Value): Value {
   const graph = node.graph!;
   return via
-    .filter(({ op }) => op === 'Cast')
+    .filter((step) => weightStep(step) === 'cast')
     .reduce((value, step) => {
       const cast = new Node({
         op: step.op,

@@ -16,6 +16,8 @@ import { noPlainForm } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
+import type { WeightStep } from '../../ir/ops/core/define.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor, i64Tensor } from '../../ir/tensor.js';
 import { outputsByName, patchPlan, readPlan } from '../plan/plan.js';
@@ -356,10 +358,7 @@ function cast({ weights, compute, label, once }: Layer, value: Value, name?: str
 }
 
 /** attributes that say the element type of a result */
-const TYPE_ATTRS: ReadonlyMap<string, string> = new Map([
-  ['Cast', 'to'],
-  ['DequantizeLinear', 'output_dtype'],
-]);
+const TYPE_ATTRS: Readonly<Partial<Record<WeightStep, string>>> = { cast: 'to', dequantise: 'output_dtype' };
 
 /** Element type that an adapted layer computes in: that of its weight, or of the scales that a packed weight comes with. */
 export function layerType(node: Node): DType {
@@ -374,11 +373,11 @@ export function dtypeOf(weight: Value): DType {
   // a stored tensor may be declared as an optional one
   if (weight.constant) return weight.constant.dtype;
   const { producer } = weight;
-  const dequantizes = producer?.opKey === 'DequantizeLinear';
-  const attr = producer?.attrs.get(TYPE_ATTRS.get(producer.opKey) ?? 'value');
+  const step = producer ? weightStep(producer) : undefined;
+  const attr = producer?.attrs.get(TYPE_ATTRS[step ?? 'same'] ?? 'value');
   if (attr?.kind === 'tensor') return attr.value.dtype;
   if (attr?.kind === 'int' && Number(attr.value) !== 0) return dtypeFromOnnx(Number(attr.value));
-  const source = producer?.inputs[dequantizes ? 1 : 0];
+  const source = producer?.inputs[step === 'dequantise' ? 1 : 0];
   if (!source) throw new Error(`the type of weight "${weight.name}" is unknown`);
   return dtypeOf(source);
 }

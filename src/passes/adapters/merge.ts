@@ -6,6 +6,7 @@ import { factorShape, factorsMissing, mergeRefused } from '../../ir/codes/adapte
 import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { outputsByName, readPlan, requirePlan } from '../plan/plan.js';
 import { alphaOf, isSet } from '../sites/base-attrs.js';
@@ -20,7 +21,6 @@ import {
   addStored,
   dropStored,
   isOverridable,
-  isStep,
   replaceStored,
   type StoredWeight,
   storedWeight,
@@ -125,7 +125,7 @@ function mergeSite(
     if (baseOf(node).domain !== '' && !isFloat(stored.data.dtype)) {
       refuse(`${baseOf(node).op} keeps it packed, and the sum with the adapter is not on its grid`);
     }
-    if (stored.via.some(({ op }) => op === 'DequantizeLinear')) {
+    if (stored.via.some((step) => weightStep(step) === 'dequantise')) {
       refuse(`it is quantised (${stored.data.dtype}), and the sum with the adapter is not on its grid`);
     }
     if (!isFloat(stored.data.dtype)) refuse(`its elements are ${stored.data.dtype}`);
@@ -212,7 +212,7 @@ export function hasOtherReaders(holder: Value, own: ReadonlySet<Node>): boolean 
     if (value.isOutput) return true;
     for (const { node, index } of value.uses) {
       if (own.has(node) && index === 1) continue;
-      if (!isStep(node)) return true;
+      if (!weightStep(node)) return true;
       stack.push(node.outputs[0]!);
     }
   }

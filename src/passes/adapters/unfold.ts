@@ -1,5 +1,6 @@
 import { constantData } from '../../ir/constants.js';
 import type { Model, Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { isOneNumber } from '../sites/weight-identity.js';
 import { addStored } from './weight.js';
 
@@ -15,7 +16,7 @@ export function unfold(model: Model, wanted: (name: string, source: string) => b
   for (const node of [...graph.nodes]) {
     const [source] = node.inputs;
     const output = node.outputs[0]!;
-    if (node.opKey !== 'Identity' || !source || output.isOutput) continue;
+    if (weightStep(node) !== 'same' || !source || output.isOutput) continue;
     const data = constantData(source);
     if (data?.dtype !== 'f32' || !wanted(output.name, source.name)) continue;
     const known = uniform.get(source) ?? isOneNumber(data);

@@ -1,6 +1,7 @@
 import { attrTensor } from '../../ir/attr.js';
 import { constantData } from '../../ir/constants.js';
 import type { Model, Node, Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { swapsMatrix } from '../sites/constant.js';
@@ -10,14 +11,14 @@ export interface StoredWeight {
   readonly data: TensorData;
   /** the initializer, or the Constant node's output */
   readonly holder: Value;
-  /** nodes from the storage to the reader: Identity, Transpose, Cast, DequantizeLinear */
+  /** nodes from the storage to the reader, each a step of a weight (`weightStep`) */
   readonly via: readonly Node[];
   /** an odd number of Transposes lies between: the stored matrix is the transpose of the one that is read */
   readonly transposed: boolean;
 }
 
 /**
- * Follows Identity, Cast, 2-D Transpose and DequantizeLinear back to the stored matrix (of a quantised weight, its
+ * Follows the steps of a weight, a transposition of two axes among them, back to the stored matrix (of a quantised weight, its
  * integers); null when the weight is computed.
  */
 export function storedWeight(weight: Value): StoredWeight | null {
@@ -29,8 +30,9 @@ export function storedWeight(weight: Value): StoredWeight | null {
     if (data) return { data, holder: value, via, transposed };
     const node: Node | null = value.producer;
     const source: Value | null | undefined = node?.inputs[0];
-    if (!node || !source || !isStep(node)) return null;
-    if (node.op === 'Transpose') {
+    const step = node && weightStep(node);
+    if (!node || !source || !step) return null;
+    if (step === 'transpose') {
       const swaps = swapsMatrix(node);
       if (swaps === null) return null;
       transposed = transposed !== swaps;
@@ -39,11 +41,6 @@ export function storedWeight(weight: Value): StoredWeight | null {
     value = source;
   }
   return null;
-}
-
-/** Whether a node may be between a stored weight and the layer that reads it. */
-export function isStep(node: Node): boolean {
-  return node.domain === '' && ['Identity', 'Transpose', 'Cast', 'DequantizeLinear'].includes(node.op);
 }
 
 /**

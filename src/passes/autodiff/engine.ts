@@ -112,9 +112,10 @@ function within(
       ...(report ? { report } : {}),
     });
   try {
-    if (node.is('If')) return throughIf(b, node, grads, readInBranches(node, depends), inner);
-    // Scan of operator set 8 has a batch of its own
-    if (node.is('Scan') && b.opset >= 9) return throughScan(b, node, grads, depends, inner);
+    // Scan of operator set 8, which has a batch of its own, is not declared
+    const runs = definitionOf(node)?.runs;
+    if (runs === 'branch') return throughIf(b, node, grads, readInBranches(node, depends), inner);
+    if (runs === 'scan') return throughScan(b, node, grads, depends, inner);
     problems.push(controlFlow({ path: nodePath(node), op: node.opKey }));
   } catch (error) {
     if (error instanceof LotrcError) problems.push(...error.diagnostics);

@@ -1,4 +1,5 @@
 import type { Node, Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 
 /** A value without the nodes that change nothing: Identity, and Cast to the type it has. */
 export function followed(value: Value): Value {
@@ -8,9 +9,10 @@ export function followed(value: Value): Value {
 }
 
 function changesNothing(node: Node): boolean {
-  if (node.opKey === 'Identity') return true;
+  const step = weightStep(node);
+  if (step !== 'cast') return step === 'same';
   const [from, to] = [node.inputs[0]?.type, node.outputs[0]?.type];
-  return node.opKey === 'Cast' && from?.kind === 'tensor' && to?.kind === 'tensor' && from.dtype === to.dtype;
+  return from?.kind === 'tensor' && to?.kind === 'tensor' && from.dtype === to.dtype;
 }
 
 /** The one node that reads a value, past nodes that change nothing; null when there are several or it is an output. */

@@ -23,8 +23,9 @@ export function findDraws(model: Model): Draws {
   const walk = (graph: Graph, list: Node[]): void => {
     for (const node of topologicalOrder(graph)) {
       if (drawsMask(node)) list.push(node);
-      if (declaredOp(node.opKey)?.random) others.push(node);
-      for (const inner of node.subgraphs()) walk(inner, node.opKey === 'If' ? list : repeated);
+      const { random, runs } = declaredOp(node.opKey) ?? {};
+      if (random) others.push(node);
+      for (const inner of node.subgraphs()) walk(inner, runs === 'branch' ? list : repeated);
     }
   };
   walk(model.graph, dropouts);

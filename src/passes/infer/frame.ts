@@ -1,4 +1,5 @@
 import type { Attr } from '../../ir/attr.js';
+import { isConstantNode } from '../../ir/constants.js';
 import { LotrcError } from '../../ir/diagnostics.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
 import { attrsOf } from '../../ir/ops/core/attrs.js';
@@ -67,7 +68,7 @@ export class Frame implements CallTypes {
   }
 
   #mayBeConstant(value: Value): boolean {
-    return value.constant !== null || this.#constants.has(value) || (value.producer?.is('Constant') ?? false);
+    return value.constant !== null || this.#constants.has(value) || isConstantNode(value.producer);
   }
 
   /** The data of a value that no run can change: an initializer that is not an input, or a Constant node. */
@@ -76,7 +77,7 @@ export class Frame implements CallTypes {
     if (bound) return bound;
     if (value.constant) return value.isInput && !this.inputsAreConstant ? null : value.constant;
     const { producer } = value;
-    if (!producer?.is('Constant') || value.outputIndex !== 0) return null;
+    if (!isConstantNode(producer) || value.outputIndex !== 0) return null;
     const resolved = this.resolve(producer);
     return tensorOf(attrsOf(producer, { opset: this.opsetOf(producer), attrs: resolved }));
   }

@@ -2,6 +2,7 @@ import { dtypeFromOnnx } from '../../ir/dtype.js';
 import type { Node, Value } from '../../ir/model.js';
 import { constantOf, constantScalar } from '../../ir/ops/core/gradient.js';
 import { constantVector } from '../../ir/ops/core/gradient-shape.js';
+import { allOpDefs, declaredOp } from '../../ir/ops/index.js';
 import { sameShape } from '../../ir/shape.js';
 import { declines, type Rule } from './rule.js';
 
@@ -86,10 +87,10 @@ const involution: Rule = {
 /** x * 1 = 1 * x = x / 1 = x, x - 0 = x: exact; x + 0 is left alone because -0 + 0 is 0 */
 const neutral: Rule = {
   name: 'neutral-constant',
-  roots: ['Mul', 'Div', 'Sub'],
+  roots: allOpDefs().flatMap(({ name, neutral }) => (neutral === undefined ? [] : [name])),
   apply: (node) => {
-    const wanted = node.op === 'Sub' ? 0 : 1;
-    const sides = node.op === 'Mul' ? [1, 0] : [1];
+    const { neutral: wanted, traits } = declaredOp(node.opKey)!;
+    const sides = traits?.includes('commutative') ? [1, 0] : [1];
     for (const side of sides) {
       const constant = node.inputs[side];
       const x = node.inputs[1 - side];

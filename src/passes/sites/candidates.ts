@@ -14,7 +14,7 @@ import {
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import { type DType, isFloat } from '../../ir/dtype.js';
 import { type GraphFunction, type Model, type Node, nodePath, type Value } from '../../ir/model.js';
-import { declaredOp } from '../../ir/ops/index.js';
+import { declaredOp, weightStep } from '../../ir/ops/index.js';
 import { shapeText } from '../../ir/shape.js';
 import { alphaOf, isSet } from './base-attrs.js';
 import { functionOf, holderOf, Origins, type Stored } from './constant.js';
@@ -82,7 +82,7 @@ function dependents(layers: readonly SiteCandidate[], origins: Origins): Readonl
 }
 
 /** Products of x with a matrix, of which alpha, transA and transB say more where the operator has them. */
-function isProduct(node: Node): boolean {
+export function isProduct(node: Node): boolean {
   const linear = declaredOp(node.opKey)?.linear;
   return linear?.form === 'product' && !linear.keeps;
 }
@@ -188,7 +188,7 @@ function convolution(node: Node, origins: Origins): SiteCandidate | null {
   if (!operand) return null;
   const stored = origins.stored(operand);
   const shape = stored?.data.shape ?? [];
-  if (!stored || stored.via.some(({ op }) => op === 'Transpose') || shape.length < 3) return null;
+  if (!stored || stored.via.some((step) => weightStep(step) === 'transpose') || shape.length < 3) return null;
   if (shape.includes(0) || !isFloat(stored.dtype as DType) || functionOf(node.graph)) return null;
   const [out = 0, ...patch] = shape;
   const inn = patch.reduce((a, b) => a * b, 1);
@@ -331,7 +331,7 @@ function addsToWeight(node: Node, origins: Origins): boolean {
       const other = next.inputs[1 - index];
       if ((other && (origins.stored(other)?.data.shape.length ?? 0)) !== 2) return false;
       added = true;
-    } else if (!STEPS_OF_SUM.has(next.opKey)) return false;
+    } else if (!SCALES.has(next.opKey) && !keepsFloats(next)) return false;
     const [after] = next.outputs;
     if (!after) return false;
     value = after;
@@ -339,7 +339,12 @@ function addsToWeight(node: Node, origins: Origins): boolean {
   return false;
 }
 
-const STEPS_OF_SUM: ReadonlySet<string> = new Set(['Identity', 'Cast', 'Transpose', 'Mul', 'Div']);
+const SCALES: ReadonlySet<string> = new Set(['Mul', 'Div']);
+
+function keepsFloats(node: Node): boolean {
+  const step = weightStep(node);
+  return step !== undefined && step !== 'dequantise';
+}
 
 function leftConstant(node: Node, left: Value, transA: boolean, origins: Origins): SiteCandidate | null {
   const stored = origins.stored(left);
@@ -373,7 +378,7 @@ function staticShapeOf(value: Value): readonly number[] | null {
 /** The shape of what a DequantizeLinear reads, which is that of its output. */
 function dequantizedShape(value: Value, origins: Origins): readonly number[] | null {
   const node = value.producer;
-  const packed = node?.opKey === 'DequantizeLinear' ? node.inputs[0] : null;
+  const packed = node && weightStep(node) === 'dequantise' ? node.inputs[0] : null;
   return packed ? (origins.stored(packed)?.data.shape ?? null) : null;
 }
 

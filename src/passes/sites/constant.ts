@@ -1,7 +1,7 @@
 import { constantData, isConstantNode } from '../../ir/constants.js';
 import { dtypeFromOnnx } from '../../ir/dtype.js';
 import { functionKey, type Graph, GraphFunction, type Model, type Node, type Value } from '../../ir/model.js';
-import { declaredOp } from '../../ir/ops/index.js';
+import { declaredOp, weightStep } from '../../ir/ops/index.js';
 import { shapeOf } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { toIntegers } from '../../ir/values.js';
@@ -11,7 +11,7 @@ export interface Stored {
   /** the initializer, or the output of the Constant node */
   readonly weight: Value;
   readonly data: TensorData;
-  /** Identity, Transpose, Cast and DequantizeLinear nodes from the weight to the reader, in that order */
+  /** nodes from the weight to the reader, in that order: each a step of a weight (`weightStep`) */
   readonly via: readonly Node[];
   /** the node that makes floats of a quantised weight; null when the weight is stored in floats */
   readonly dequantize: Node | null;
@@ -64,23 +64,25 @@ export class Origins {
         return { weight: at, data, via: via.reverse(), transposed, dtype: dtype ?? data.dtype, dequantize };
       }
       const node: Node | null = at.producer;
-      if (node?.domain !== '' || at.outputIndex !== 0) return null;
-      if (node.op === 'Cast') {
+      if (!node || at.outputIndex !== 0) return null;
+      const step = weightStep(node);
+      if (step === undefined) return null;
+      if (step === 'cast') {
         const to = node.attrs.get('to');
         if (to?.kind !== 'int') return null;
         dtype ??= dtypeFromOnnx(Number(to.value));
-      } else if (node.op === 'Transpose') {
+      } else if (step === 'transpose') {
         const swaps = swapsMatrix(node);
         if (swaps === null) return null;
         transposed = transposed !== swaps;
-      } else if (node.op === 'DequantizeLinear') {
+      } else if (step === 'dequantise') {
         // of a model with a cycle, a scale may come from itself
         if (dequantize || depth > MAX_SCALES) return null;
         const scale = node.inputs[1] ? this.stored(node.inputs[1], depth + 1) : null;
         if (!scale || (node.inputs[2] && !this.isConstant(node.inputs[2]))) return null;
         dequantize = node;
         dtype ??= dequantizedType(node) ?? scale.dtype;
-      } else if (node.op !== 'Identity') return null;
+      }
       via.push(node);
       at = node.inputs[0] ?? null;
     }

@@ -15,6 +15,7 @@ import { badNumber, conflict, noMatch, rankTooLarge, smallLayers } from '../../i
 import { constantData } from '../../ir/constants.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { requireFit } from '../../options/check.js';
 import { type GivenOf, pick } from '../../options/define.js';
 import { FORM, SELECT } from '../../options/sets/adapters.js';
@@ -137,7 +138,7 @@ function siteRow(
 /** What a plan says of the nodes that read a layer's weight. */
 export function useRows({ uses }: Site, digestOf: (weight: Value) => string): readonly SiteUseRow[] {
   return uses.map(({ node, weight, layout, via }): SiteUseRow => {
-    const swaps = via.filter((step) => step.op === 'Transpose' && swapsMatrix(step)).length;
+    const swaps = via.filter((step) => weightStep(step) === 'transpose' && swapsMatrix(step)).length;
     return {
       node: node.name,
       output: resultOf(node).outputs[0]!.name,

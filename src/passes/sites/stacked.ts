@@ -1,6 +1,7 @@
 import { attrText } from '../../ir/attr.js';
 import { constantData } from '../../ir/constants.js';
 import type { Node, Value } from '../../ir/model.js';
+import { declaredOp, weightStep } from '../../ir/ops/index.js';
 
 /**
  * Stacked weights: matrices of several experts in one tensor (experts, rows, columns), of which a product takes those that
@@ -52,7 +53,8 @@ function readsMatrices(node: Node, index: number): StackLayout | null {
     return attr?.kind === 'int' && Number(attr.value) !== 0;
   };
   if (node.opKey === 'Einsum') return einsumReads(node, index);
-  if (node.opKey !== 'MatMul' && node.opKey !== 'com.microsoft::FusedMatMul') return null;
+  const linear = declaredOp(node.opKey)?.linear;
+  if (linear?.form !== 'product' || linear.keeps) return null;
   if (index === 1) return set('transB') ? 'oi' : 'io';
   return index === 0 ? (set('transA') ? 'io' : 'oi') : null;
 }
@@ -86,15 +88,14 @@ function einsumReads(node: Node, index: number): StackLayout | null {
 /** Whether matrices come out of a node as they went in (false) or transposed (true); null when they do not. */
 function passes(node: Node, index: number): boolean | null {
   if (index !== 0) return null;
+  const step = weightStep(node);
+  if (step === 'same' || step === 'cast') return false;
+  if (step === 'transpose') {
+    const perm = node.attrs.get('perm');
+    const order = perm?.kind === 'ints' ? perm.value.map(Number).join() : '';
+    return order === '0,2,1' ? true : order === '0,1,2' ? false : null;
+  }
   switch (node.opKey) {
-    case 'Identity':
-    case 'Cast':
-      return false;
-    case 'Transpose': {
-      const perm = node.attrs.get('perm');
-      const order = perm?.kind === 'ints' ? perm.value.map(Number).join() : '';
-      return order === '0,2,1' ? true : order === '0,1,2' ? false : null;
-    }
     case 'Gather': {
       const axis = node.attrs.get('axis');
       return axis?.kind !== 'int' || Number(axis.value) === 0 ? false : null;

@@ -1,5 +1,6 @@
 import { constantData } from '../../ir/constants.js';
 import type { Node, Value } from '../../ir/model.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { elementCount } from '../../ir/shape.js';
 import { toF64 } from '../../ir/values.js';
 import { alphaOf } from './base-attrs.js';
@@ -56,13 +57,16 @@ function multipliesOnly(node: Node): boolean {
   return alphaOf(node) === 1 && !node.inputs[2];
 }
 
-/** The value that Identity and Cast nodes read. */
+/** The value that another is, but for its type. */
 function through(value: Value): Value {
   let at = value;
-  while (at.producer && (at.producer.opKey === 'Cast' || at.producer.opKey === 'Identity')) {
-    at = at.producer.inputs[0]!;
-  }
+  while (at.producer && keepsNumbers(at.producer)) at = at.producer.inputs[0]!;
   return at;
+}
+
+function keepsNumbers(node: Node): boolean {
+  const step = weightStep(node);
+  return step === 'same' || step === 'cast';
 }
 
 /** From the product with B over a scaling and casts to the addition, each the only reader of the one before. */
@@ -79,7 +83,7 @@ function sumAfter(product: Value): Pick<UnmergedLora, 'scale' | 'add' | 'delta'>
       const factor = scalar(other);
       if (factor === null) return null;
       scale *= factor;
-    } else if (node.opKey !== 'Cast' && node.opKey !== 'Identity') return null;
+    } else if (!keepsNumbers(node)) return null;
     at = node.outputs[0]!;
   }
 }

@@ -1,6 +1,6 @@
 import { constantData } from '../../ir/constants.js';
 import type { Graph, GraphFunction, Model, Value } from '../../ir/model.js';
-import { isStep } from '../adapters/weight.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { calledBy, inlineCalls } from '../inline/inline.js';
 import { weightInput } from '../sites/candidates.js';
 import { Origins } from '../sites/constant.js';
@@ -101,7 +101,7 @@ function source(value: Value): Value {
   let at = value;
   for (let steps = 0; steps < 64; steps++) {
     const { producer } = at;
-    const next: Value | null | undefined = producer && isStep(producer) ? producer.inputs[0] : null;
+    const next: Value | null | undefined = producer && weightStep(producer) ? producer.inputs[0] : null;
     if (!next) break;
     at = next;
   }

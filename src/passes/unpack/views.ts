@@ -5,10 +5,11 @@ import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.
 import type { Model, Node, Value } from '../../ir/model.js';
 import { attributes, axisOf } from '../../ir/ops/core/gradient.js';
 import { stridesOf } from '../../ir/ops/core/nd.js';
+import { weightStep } from '../../ir/ops/index.js';
 import { sliceStatic } from '../../ir/ops/slice.js';
 import { elementCount, staticShape } from '../../ir/shape.js';
 import { isDense, type StridedLayout, StridedTensor } from '../../ir/strided-tensor.js';
-import { isOverridable, isStep } from '../adapters/weight.js';
+import { isOverridable } from '../adapters/weight.js';
 import { knownIntegers } from '../infer-shapes.js';
 import { weightInput } from '../sites/candidates.js';
 import { pickedIndex, shows } from '../sites/constant.js';
@@ -57,7 +58,8 @@ export class PartViews {
   #step(view: PartView, output: Value): PartView | null {
     const node = output.producer!;
     const { layout } = view;
-    if (view.shown && !['Identity', 'Cast'].includes(node.op)) return null;
+    const kind = weightStep(node);
+    if (view.shown && kind !== 'same' && kind !== 'cast') return null;
     switch (node.op) {
       case 'Identity':
         return view;
@@ -239,7 +241,7 @@ export function readWhole({ holder, layout }: PartView): boolean {
   for (const value of seen) {
     for (const { node, index } of value.uses) {
       if (weightInput(node) === index) return true;
-      if (isStep(node)) seen.add(node.outputs[0]!);
+      if (weightStep(node)) seen.add(node.outputs[0]!);
     }
   }
   return false;

@@ -142,6 +142,8 @@ export interface Slices {
 export interface LinearFacts {
   /** the input that holds the weight */
   readonly weight: number;
+  /** the input that is added to the product */
+  readonly bias?: number;
   /** inputs that hold other weights */
   readonly more?: readonly number[];
   /** a matrix product (`alpha`, `transA` and `transB` say more where the op has them) or a convolution; else a way of its own */
@@ -153,6 +155,12 @@ export interface LinearFacts {
   /** what it is when it is not a linear layer, completes "it ..." */
   readonly does?: string;
 }
+
+/**
+ * What an op does to a weight on its way from where it is stored to the layer that reads it: nothing, another element
+ * type, another order of axes, or floats made of integers.
+ */
+export type WeightStep = 'same' | 'cast' | 'transpose' | 'dequantise';
 
 /** An input that models store a weight in, of an op that is not a linear layer. */
 interface ParameterFacts {
@@ -212,6 +220,15 @@ export interface OpDef<Op extends string = string> {
    */
   readonly elements?: 'kept' | 'reordered' | 'repeated' | 'part';
   readonly linear?: LinearFacts;
+  /** The op may lie between a stored weight, its first input, and the layer that reads it. */
+  readonly weightStep?: WeightStep;
+  /**
+   * A constant that as the second operand (of a commutative op as either) leaves the other as it is, for every value,
+   * NaN and -0 included.
+   */
+  readonly neutral?: number;
+  /** How the op runs its subgraphs: one of them once, one for every element of an axis, or one until a condition fails. */
+  readonly runs?: 'branch' | 'scan' | 'loop';
   readonly parameter?: ParameterFacts;
   /** Inputs of indices, each with the table whose rows it reads along `axis` (default 0). */
   readonly lookups?: readonly { readonly indices: number; readonly table: number }[];

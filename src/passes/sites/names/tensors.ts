@@ -1,7 +1,8 @@
 import { constantData } from '../../../ir/constants.js';
 import type { Node, Value } from '../../../ir/model.js';
+import { declaredOp, weightStep } from '../../../ir/ops/index.js';
 import type { TensorData } from '../../../ir/tensor.js';
-import { resultOf, type SiteCandidate } from '../candidates.js';
+import { isProduct, resultOf, type SiteCandidate } from '../candidates.js';
 import { parsePythonList } from './scopes.js';
 
 /** Module paths in the names of stored tensors. */
@@ -95,7 +96,7 @@ const layerOf = (candidate: SiteCandidate): Value | SiteCandidate => candidate.s
 const layersOfBias = once((bias, all): readonly (Value | SiteCandidate)[] => {
   let common: readonly (Value | SiteCandidate)[] | null = null;
   for (const { node: reader } of bias.uses) {
-    if (reader.op === 'Identity') continue; // another layer's bias, under its own name
+    if (weightStep(reader) === 'same') continue; // another layer's bias, under its own name
     const producers = reader.op === 'Add' ? reader.inputs.map((input) => input?.producer) : [reader];
     const layers: readonly (Value | SiteCandidate)[] = producers.flatMap((producer) => {
       const found = producer && all.get(producer);
@@ -115,7 +116,9 @@ export function fromBias(candidate: SiteCandidate, candidates: Candidates): stri
   const { node, out } = candidate;
   const product = resultOf(node).outputs[0];
   const found: Value[] = [];
-  if (node.op === 'Gemm' && node.inputs[2]) found.push(node.inputs[2]);
+  const own = isProduct(node) ? declaredOp(node.opKey)?.linear?.bias : undefined;
+  const added = own === undefined ? null : node.inputs[own];
+  if (added) found.push(added);
   for (const { node: add } of product?.uses ?? []) {
     if (add.op === 'Add' && add.domain === '')
       found.push(...(add.inputs.filter((input) => input !== null && input !== product) as Value[]));
@@ -123,8 +126,8 @@ export function fromBias(candidate: SiteCandidate, candidates: Candidates): stri
   for (const bias of found) {
     const shape = storedBehind(bias)?.shape;
     if (shape?.length !== 1 || (out !== null && shape[0] !== out)) continue;
-    const own = layersOfBias(bias, candidates).includes(layerOf(candidate));
-    const path = own ? strip(BIAS, bias.name) : null;
+    const isOwn = layersOfBias(bias, candidates).includes(layerOf(candidate));
+    const path = isOwn ? strip(BIAS, bias.name) : null;
     if (path) return path;
   }
   return null;
@@ -132,7 +135,8 @@ export function fromBias(candidate: SiteCandidate, candidates: Candidates): stri
 
 /** The data of a vector, which the exporter may have put after an Identity that keeps its name. */
 function storedBehind(value: Value): TensorData | null {
-  const source = value.producer?.opKey === 'Identity' ? value.producer.inputs[0] : null;
+  const { producer } = value;
+  const source = producer && weightStep(producer) === 'same' ? producer.inputs[0] : null;
   return constantData(source ?? value);
 }
 
