@@ -9,7 +9,7 @@ import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
 import { WARP } from '../../src/backends/kernel/ir/units.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { Contraction } from '../../src/backends/kernel/model/layers.js';
+import type { AdaptedLayers } from '../../src/backends/kernel/model/layers.js';
 import type {
   Extent,
   KernelDtype,
@@ -207,7 +207,7 @@ export function writeJobs(tuned: readonly TunedPlan[], most: number, folder: str
 
 /** Plans of a model, whose launches are tuned. */
 export function tunedPlans(
-  contraction: Contraction,
+  contraction: AdaptedLayers,
   given: {
     readonly arch: string;
     readonly dtype: KernelDtype;

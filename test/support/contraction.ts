@@ -1,5 +1,5 @@
 import { regionsOf } from '../../src/backends/kernel/model/contract.js';
-import type { AdaptedLayer, Contraction, Group } from '../../src/backends/kernel/model/layers.js';
+import type { AdaptedLayer, AdaptedLayers, Group } from '../../src/backends/kernel/model/layers.js';
 
 /** A contraction without a model: layers by input, all in one group. */
 export interface Sketch {
@@ -19,7 +19,7 @@ export interface Sketch {
   readonly lrMultipliers?: Readonly<Record<string, number>>;
 }
 
-export function contractionOf(sketch: Sketch): Contraction {
+export function contractionOf(sketch: Sketch): AdaptedLayers {
   const { in: inn, out, rank, factors, scale = 0.37, stored = 'io', activation = null } = sketch;
   const ids = sketch.inputs.flat();
   const sites = [...new Set(ids.map((id) => id.split('#')[0]!))];

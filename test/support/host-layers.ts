@@ -1,7 +1,7 @@
 import type { AdapterSpec } from '../../src/adapter/description.js';
 import { LORA } from '../../src/adapter/methods/lora.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { AdaptedLayer, Contraction } from '../../src/backends/kernel/model/layers.js';
+import type { AdaptedLayer, AdaptedLayers } from '../../src/backends/kernel/model/layers.js';
 import { parseModel } from '../../src/ir/text/index.js';
 import { rewrite } from '../../src/rewrite.js';
 import { values } from './kernel-cases.js';
@@ -23,7 +23,7 @@ export function contraction(
   method: AdapterSpec,
   targets = ['q', 'k', 'o'],
   { in: IN, out: OUT, rank: RANK, apart }: Layers = ODD,
-): Contraction {
+): AdaptedLayers {
   const stored = (count: number, seed: number) => [...values(count, seed)].join(', ');
   const model = parseModel(`<ir_version: 9, opset_import: ["" : 17]>
 g (float[tokens, ${IN}] x, float[tokens, ${IN}] z) => (float[tokens, ${OUT}] y, float[tokens, ${OUT}] w, float[tokens, ${OUT}] v)
@@ -53,7 +53,7 @@ const plus = (a: Matrix, b: Matrix): Matrix => a.map((row, i) => row.map((value,
 
 /** Layers in float64 from the stored weights and factors: outputs, and gradients of inputs and of every factor. */
 export function reference(
-  { groups, regions }: Contraction,
+  { groups, regions }: AdaptedLayers,
   tensors: Readonly<Record<string, ArrayLike<number>>>,
   inputs: Readonly<Record<string, ArrayLike<number>>>,
 ) {
@@ -111,7 +111,7 @@ export const adamw = (from: ArrayLike<number>, gradient: readonly number[], mult
   gradient.map((g, i) => from[i]! - multiplier * RATE * (g / (Math.abs(g) + 1e-8) + DECAY * from[i]!));
 
 /** What a spec says of the training of a factor: null for one that is frozen, else its multiplier. */
-export function rateOf({ groups }: Contraction, tensor: string): number | null {
+export function rateOf({ groups }: AdaptedLayers, tensor: string): number | null {
   const factor = groups.flatMap(({ factors }) => factors).find(({ tensors }) => tensors.includes(tensor))!;
   return factor.trainable ? factor.lrMultiplier : null;
 }

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { placesOf, type TensorPlace } from '../../src/backends/host/shared/tables.js';
-import type { Contraction } from '../../src/backends/kernel/model/layers.js';
+import type { AdaptedLayers } from '../../src/backends/kernel/model/layers.js';
 import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
 import { adamw, partOf, rateOf, reference } from './host-layers.js';
 import { values } from './kernel-cases.js';
@@ -63,7 +63,7 @@ export interface TwoPasses {
 
 /** Two passes and a step over the layers of host-layers.ts, from these tensors and inputs. */
 export function twoPasses(
-  found: Contraction,
+  found: AdaptedLayers,
   plan: KernelPlan,
   tensors: Readonly<Record<string, ArrayLike<number>>>,
   inputs: Readonly<Record<string, ArrayLike<number>>>,

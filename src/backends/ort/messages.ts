@@ -12,7 +12,7 @@ export interface HostTensor {
 export type Feeds = Readonly<Record<string, HostTensor>>;
 export type { GraphOptimization };
 /** ONNX Runtime's execution providers that onnxruntime-node has. */
-export type Provider = 'cpu' | 'cuda' | 'webgpu';
+export type NodeEp = 'cpu' | 'cuda' | 'webgpu';
 
 /** One piece of work: load a model and, with feeds, run it. */
 export interface HostRequest {
@@ -24,7 +24,7 @@ export interface HostRequest {
   /** outputs to compute; null: all, which must be tensors */
   readonly outputs: readonly string[] | null;
   readonly optimization: GraphOptimization;
-  readonly provider: Provider;
+  readonly provider: NodeEp;
   /** nodes that a WebGPU session leaves to the CPU */
   readonly onCpu: readonly string[];
   /** entries of ONNX Runtime's session configuration */

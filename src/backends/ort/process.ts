@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { hostCrashed, hostTimeout } from '../../ir/codes/cli.js';
 import type { Config } from './config.js';
-import type { Feeds, GraphOptimization, HostRequest, Provider } from './messages.js';
+import type { Feeds, GraphOptimization, HostRequest, NodeEp } from './messages.js';
 import { compiledProgram, WorkerProcess } from './worker-process.js';
 
 export interface HostOptions {
@@ -12,7 +12,7 @@ export interface HostOptions {
   /** what messages call the model; default its path */
   readonly label?: string | undefined;
   /** execution provider; default 'cpu' */
-  readonly provider?: Provider | undefined;
+  readonly provider?: NodeEp | undefined;
   /** names of nodes that the WebGPU provider leaves to the CPU */
   readonly onCpu?: readonly string[] | undefined;
   /** entries of ONNX Runtime's session configuration */

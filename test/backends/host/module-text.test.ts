@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { literal, quoted, template, type Value } from '../../../src/backends/host/webgpu/module/literal.js';
+import { literal, quotedText, template, type TableValue } from '../../../src/backends/host/webgpu/module/literal.js';
 import { comment } from '../../../src/backends/host/webgpu/module/structures.js';
 
 const evaluated = (text: string): unknown => new Function(`return ${text};`)();
 
 test('values come back as they were, on lines of at most 110 characters where a line can break', () => {
   const word = (length: number) => 'w'.repeat(length);
-  const values: readonly Value[] = [
+  const values: readonly TableValue[] = [
     0,
     -1.5,
     true,
@@ -48,7 +48,7 @@ test('strings and templates hold any text', () => {
     '${',
     '*/',
   ]) {
-    expect(evaluated(quoted(text))).toBe(text);
+    expect(evaluated(quotedText(text))).toBe(text);
     expect(evaluated(template(text))).toBe(text);
   }
 });

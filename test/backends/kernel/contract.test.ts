@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { METHODS } from '../../../src/adapter/methods/index.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { commonLabel, contract } from '../../../src/backends/kernel/model/contract.js';
-import type { AdaptedLayer, Contraction } from '../../../src/backends/kernel/model/layers.js';
+import type { AdaptedLayer, AdaptedLayers } from '../../../src/backends/kernel/model/layers.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
 import { constantData } from '../../../src/ir/constants.js';
@@ -18,7 +18,7 @@ import { layerModel } from '../../support/layers.js';
 import { oracles } from '../../support/oracle.js';
 
 /** A layer p (3 -> 2, bias b) and what follows it up to y. */
-function layerWith(tail: string): Contraction & { readonly layer: AdaptedLayer } {
+function layerWith(tail: string): AdaptedLayers & { readonly layer: AdaptedLayer } {
   const model = parseModel(`<ir_version: 9, opset_import: ["" : 20, "com.microsoft" : 1]>
 g (float[batch, 3] x) => (float[batch, 2] y)
 <

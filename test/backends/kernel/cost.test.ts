@@ -7,7 +7,7 @@ import type {
 } from '../../../src/backends/kernel/model/types.js';
 import {
   addWork,
-  BYTES,
+  ELEMENT_BYTES,
   predict,
   productWork,
   reduceWork,
@@ -21,7 +21,7 @@ type Column = 'naive' | 'addmm' | 'split' | 'split/3' | 'widen' | 'merge';
 
 /** Launches with the factor with which each counts: siblings share a launch three ways. */
 function launches(column: Column | 'base', d: number, M: number, r: number, dtype: KernelDtype) {
-  const size = BYTES[dtype];
+  const size = ELEMENT_BYTES[dtype];
   const work = (flops: number, elements: number): Work => ({ flops, bytes: elements * size });
   const gemm = (m: number, k: number, n: number) => work(2 * m * k * n, m * k + k * n + m * n);
   const base = gemm(M, d, d);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
 import { choose, total } from '../../../src/backends/kernel/plan/choose.js';
-import { BYTES } from '../../../src/backends/kernel/plan/cost.js';
+import { ELEMENT_BYTES } from '../../../src/backends/kernel/plan/cost.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 import { profile } from '../../support/devices.js';
 
@@ -77,7 +77,7 @@ describe('time over that of the layer alone, split + concat-K, and where three l
         const { device, dtype } = on;
         const seconds =
           (2 * tokens * rank * rank) / device.flops[dtype]! +
-          (BYTES[dtype] * rank * rank) / device.bytesPerSecond;
+          (ELEMENT_BYTES[dtype] * rank * rank) / device.bytesPerSecond;
         const core = seconds / base.forward.seconds;
         const half = wanted[index]! < 10 && cells.includes('.') ? 0.06 : 0.55;
         expect(found - wanted[index]!, `rank ${rank}`).toBeLessThan(half);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Strategy, Term } from '../../../src/backends/kernel/model/types.js';
+import type { Strategy, EinsumStep } from '../../../src/backends/kernel/model/types.js';
 import { type LayerOperands, lowerTerms } from '../../../src/backends/kernel/plan/rewrites.js';
 import { rounded } from '../../support/rounded.js';
 
@@ -10,7 +10,7 @@ interface Tensor {
 type Env = Map<string, Tensor>;
 
 /** FLOPs of a term: two per point of its index space, one where nothing is multiplied. */
-function termFlops(term: Term, extents: Readonly<Record<string, number>>): number {
+function termFlops(term: EinsumStep, extents: Readonly<Record<string, number>>): number {
   const letters = new Set(term.einsum.replace(/[^a-z]/g, ''));
   let points = 1;
   for (const letter of letters) points *= extents[letter]!;
@@ -62,7 +62,7 @@ function einsum(spec: string, args: readonly Tensor[], scale: number): Tensor {
   return { shape, data };
 }
 
-function run(terms: readonly Term[], env: Env): void {
+function run(terms: readonly EinsumStep[], env: Env): void {
   for (const { out, einsum: spec, args, scale, accumulate } of terms) {
     const value = einsum(
       spec,
@@ -175,7 +175,7 @@ describe.each(STRATEGIES.flatMap((strategy) => [[strategy, 3] as const, [strateg
 test('P and what follows from it is computed once for layers that share x and R', () => {
   const { layers } = caseOf(3);
   const { forward, backward } = lowerTerms('L-fold', layers);
-  const writes = (terms: readonly Term[], pattern: RegExp) => terms.filter(({ out }) => pattern.test(out));
+  const writes = (terms: readonly EinsumStep[], pattern: RegExp) => terms.filter(({ out }) => pattern.test(out));
   expect(writes(forward, /^P\(/).map(({ out }) => out)).toEqual(['P(x,R)', 'P(x2,R)']);
   expect(writes(backward, /^d\.R$/).length).toBe(2);
   expect(backward.filter(({ out, args }) => out === 'd.x' && args[0] === 'd.P(x,R)').length).toBe(1);
@@ -201,7 +201,7 @@ test.each(OVERHEAD)('FLOPs at d = %i, r = %i', (d, r, forward, backward) => {
   const layer: LayerOperands = { id: 'q', x: 'x', w: 'W', factors: ['R', 'M', 'L'], scale: 1 };
   const lowered = lowerTerms('L-fold', [layer]);
   const extents = { m: 8192, k: d, n: d, r, t: r };
-  const sum = (terms: readonly Term[]) => terms.reduce((total, term) => total + termFlops(term, extents), 0);
+  const sum = (terms: readonly EinsumStep[]) => terms.reduce((total, term) => total + termFlops(term, extents), 0);
   const base = 2 * 8192 * d * d;
   expect(rounded(100 * ((sum(lowered.prologue) + sum(lowered.forward)) / base - 1), forward)).toContain(
     forward,

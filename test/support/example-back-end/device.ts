@@ -1,4 +1,4 @@
-import { table } from '../../../src/backends/kernel/device/tiles.js';
+import { scheduleRows } from '../../../src/backends/kernel/device/tiles.js';
 import type { DeviceProfile } from '../../../src/backends/kernel/model/types.js';
 
 /** A device that computes in float32 alone, in tiles of 4 x 4. */
@@ -16,7 +16,7 @@ export const EXAMPLE_DEVICE: DeviceProfile = {
   storageBuffers: 8,
   features: [],
   source: 'invented',
-  tiles: table(
+  tiles: scheduleRows(
     'example',
     ['f32'],
     [

@@ -1,6 +1,6 @@
 import type { BufferPlan, KernelPlan, Launch, MatrixRef } from '../../kernel/model/types.js';
 import { launchesOf } from '../shared/tables.js';
-import { type Numbers, quoted } from './rows.js';
+import { type BufferNumbers, cString } from './rows.js';
 
 /** cuBLASLt in an emitted CUDA library: products over tokens that the vendor's library does (bordered weights, S0). */
 
@@ -14,7 +14,7 @@ export function productText(launch: Launch, calls: readonly Launch[]): string {
 }
 
 /** The table of the products: before the state of the library. */
-export function productTable(plan: KernelPlan, tf32: boolean, number: Numbers): readonly string[] {
+export function productTable(plan: KernelPlan, tf32: boolean, number: BufferNumbers): readonly string[] {
   const calls = libraryCalls(plan);
   const type = { f32: 'CUDA_R_32F', f16: 'CUDA_R_16F', bf16: 'CUDA_R_16BF' }[plan.dtype];
   return [
@@ -30,7 +30,7 @@ export function productTable(plan: KernelPlan, tf32: boolean, number: Numbers): 
 }
 
 /** The arguments of the library for each product; the launch must be one that cuBLASLt takes in one call. */
-function productRow({ name, work }: Launch, number: Numbers): readonly (string | number | boolean)[] {
+function productRow({ name, work }: Launch, number: BufferNumbers): readonly (string | number | boolean)[] {
   if (work.kind !== 'product') throw new Error(`${name} is not a product`);
   const { segments, epilogue, out, cols, parts, chain, widen } = work;
   const [segment, more] = segments;
@@ -44,7 +44,7 @@ function productRow({ name, work }: Launch, number: Numbers): readonly (string |
   if (![a.matrix, b.matrix, out].every(whole)) throw new Error(`${name} begins inside of a buffer`);
   const { bias } = epilogue;
   return [
-    quoted(name),
+    cString(name),
     ...[a.matrix, b.matrix, out].map(({ buffer }) => number.get(buffer)!),
     bias ? number.get(bias.buffer)! : -1,
     inner,
@@ -56,7 +56,7 @@ function productRow({ name, work }: Launch, number: Numbers): readonly (string |
 }
 
 /** Copies of factors into the borders of weights: part of the work that depends on the factors alone. */
-export function borderCopies(buffers: readonly BufferPlan[], number: Numbers): readonly string[] {
+export function borderCopies(buffers: readonly BufferPlan[], number: BufferNumbers): readonly string[] {
   return buffers.flatMap(({ name, shape, blocks = [] }) =>
     blocks.flatMap((block) => {
       if (!('copyOf' in block)) return [];

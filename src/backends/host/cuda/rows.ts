@@ -6,7 +6,7 @@ import type { TensorPlace } from '../shared/tables.js';
 /** Rows of the tables of an emitted CUDA library, and its CMakeLists.txt. */
 
 /** Numbers of buffers by name. */
-export type Numbers = ReadonlyMap<string, number>;
+export type BufferNumbers = ReadonlyMap<string, number>;
 
 const TYPES = {
   f32: 'LOTRC_FLOAT32',
@@ -23,7 +23,7 @@ export function bufferText(
 ): string {
   const fixed = shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? 1 : extent), 1);
   const per = shape.includes('M') ? 1 : shape.includes('rowBlocks') ? rowBlock : 0;
-  const row = [quoted(name), TYPES[dtype], fixed, per, ...(library ? [border] : [])];
+  const row = [cString(name), TYPES[dtype], fixed, per, ...(library ? [border] : [])];
   return `    {${row.join(', ')}},`;
 }
 
@@ -32,16 +32,16 @@ export function placeText(
   tensor: string,
   place: TensorPlace,
   factor: boolean,
-  number: Numbers,
+  number: BufferNumbers,
   library: boolean,
 ): string {
   const { buffer, offset, rows, cols, rowStride, transposed = false } = place;
-  const row = [quoted(tensor), factor, number.get(buffer)!, offset, rows, cols, rowStride];
+  const row = [cString(tensor), factor, number.get(buffer)!, offset, rows, cols, rowStride];
   return `    {${[...row, ...(library ? [transposed] : [])].join(', ')}},`;
 }
 
 /** A C string of any text; other characters than plain ASCII as octal escapes, which end after three digits. */
-export function quoted(text: string): string {
+export function cString(text: string): string {
   const bytes = [...new TextEncoder().encode(text)].map((byte) => {
     const char = String.fromCharCode(byte);
     if (char === '"' || char === '\\') return `\\${char}`;

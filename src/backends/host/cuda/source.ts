@@ -18,7 +18,7 @@ import {
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
 import type { LibraryProperties } from './header.js';
-import { bufferText, type Numbers, placeText } from './rows.js';
+import { bufferText, type BufferNumbers, placeText } from './rows.js';
 import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
 
 /** What the text of a library depends on; `warpgroups`: some kernels need warpgroups. */
@@ -88,7 +88,7 @@ function tablesText(
   plan: KernelPlan,
   trained: readonly TrainedFactor[],
   maps: MapTable,
-  number: Numbers,
+  number: BufferNumbers,
   { training, library, warpgroups }: LibraryProperties,
 ): readonly string[] {
   const rows = plan.regions.map((region) => regionRow(region, plan));
@@ -126,7 +126,7 @@ function launchesText(
   calls: (launches: readonly Launch[], indent?: string) => readonly string[],
   trained: readonly TrainedFactor[],
   narrowed: readonly FactorCast[],
-  number: Numbers,
+  number: BufferNumbers,
 ): readonly string[] {
   const cleared = plan.buffers.flatMap(({ name, cleared: yes }) => (yes ? [number.get(name)!] : []));
   return [
@@ -199,7 +199,7 @@ const LENGTHS: Readonly<Record<string, string>> = {
 };
 
 /** `launch(a, NAME, grid, threads, buffers..., uniforms...)`, for warpgroups with the maps first. */
-function callText(bound: BoundKernel, number: Numbers, tokens: number, table?: MapTable): string {
+function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, table?: MapTable): string {
   const { kernel, launch, buffers } = bound;
   const grid = gridFor(launch, tokens).map(extentText).join(', ');
   const maps = (kernel.maps ?? []).map((map) => `a->map[${table!.of(map, bound)}]`);
@@ -224,7 +224,7 @@ function threadsOf({ name, workgroup: [x, y, z] }: Kernel): number {
   return x;
 }
 
-function castsText(narrowed: readonly FactorCast[], number: Numbers): string[] {
+function castsText(narrowed: readonly FactorCast[], number: BufferNumbers): string[] {
   return narrowed.map(({ kernel, from, to, elements }) => {
     const own: Readonly<Record<string, string>> = { wide: from, narrow: to };
     const operands = kernel.buffers.map(({ name }) => `a->buffer[${number.get(own[name]!)!}]`);
@@ -233,7 +233,7 @@ function castsText(narrowed: readonly FactorCast[], number: Numbers): string[] {
   });
 }
 
-function updateText(trained: readonly TrainedFactor[], number: Numbers): string[] {
+function updateText(trained: readonly TrainedFactor[], number: BufferNumbers): string[] {
   const values: Readonly<Record<string, string>> = {
     correction1: 'correction1',
     correction2: 'correction2',

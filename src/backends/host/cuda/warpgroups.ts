@@ -5,7 +5,7 @@ import { runtimeText } from '../../runtime-text.js';
 import { type BoundKernel, SharedKernels } from '../shared/kernels.js';
 import { launchesOf } from '../shared/tables.js';
 import { WARPGROUPS_CU } from './generated/runtime.js';
-import type { Numbers } from './rows.js';
+import type { BufferNumbers } from './rows.js';
 
 /**
  * The part of an emitted CUDA library that is for devices with warpgroups (sm_90a): kernels in addition to those for
@@ -33,7 +33,7 @@ export function twinsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
 export class MapTable {
   readonly #rows = new Map<string, number>();
 
-  constructor(readonly number: Numbers) {}
+  constructor(readonly number: BufferNumbers) {}
 
   /** Number of a map of a kernel, for the buffers that it is launched with; equal maps are one. */
   of({ view, rows }: MapParam, { buffers }: BoundKernel): number {

@@ -3,7 +3,7 @@ import { CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
 import type { KernelDtype, KernelPlan, Launch } from '../../kernel/model/types.js';
-import { BYTES } from '../../kernel/plan/cost.js';
+import { ELEMENT_BYTES } from '../../kernel/plan/cost.js';
 import { type ProductRequest, productLaunch, type Target } from '../../kernel/plan/launches.js';
 import { scheduleOf } from '../cuda/lower.js';
 import { type GridExtent, gridFor } from '../shared/tables.js';
@@ -105,7 +105,7 @@ export class Scratch {
     const at = `room + ${this.size}`;
     this.places[name] = dtype === 'f32' ? at : `reinterpret_cast<Element *>(${at})`;
     // 16 bytes are copied at once
-    this.size += Math.ceil((elements * BYTES[dtype]) / 16) * 4;
+    this.size += Math.ceil((elements * ELEMENT_BYTES[dtype]) / 16) * 4;
     return this.places[name];
   }
 

@@ -5,7 +5,7 @@ import { dense, flipped, type ProductRequest, plain, type Target } from '../../k
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
 import { cudaPrototype, printCuda } from '../../kernel/print/cuda/print.js';
 import { runtimeText } from '../../runtime-text.js';
-import { quoted } from '../cuda/rows.js';
+import { cString } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { GRADIENTS_CU, OPERATORS_CU, ORT_ABI_H } from './generated/runtime.js';
 import { gradientSteps, gradientText } from './gradients.js';
@@ -57,7 +57,7 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
     ...kinds.map(({ stem, in: inn, out, rank, transposed, scale }, index) => {
       const back = training ? [gradients[index]!.scratch.size, `gradient_${index}`] : [0, 'nullptr'];
       const run = [steps[index]!.scratch.size, `run_${index}`];
-      return `    {${[quoted(stem), inn, out, rank, transposed, `${scale}`, ...run, ...back].join(', ')}},`;
+      return `    {${[cString(stem), inn, out, rank, transposed, `${scale}`, ...run, ...back].join(', ')}},`;
     }),
     '};',
     '',
@@ -66,13 +66,13 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
       ['', '_gemm'].flatMap((gemm) =>
         ['', '_nobias'].map((nobias) => {
           const flags = [factors, gemm !== '', nobias === ''];
-          return `    {table(), ${[quoted(stem + gemm + half + nobias), quoted(stem), ...flags].join(', ')}},`;
+          return `    {table(), ${[cString(stem + gemm + half + nobias), cString(stem), ...flags].join(', ')}},`;
         }),
       ),
     ),
     '};',
   ];
-  const stemRows = stems.map(([stem, factors]) => `{${quoted(stem)}, ${factors}}`).join(', ');
+  const stemRows = stems.map(([stem, factors]) => `{${cString(stem)}, ${factors}}`).join(', ');
   const stemTable = `  static const struct { const char *stem; size_t factors; } STEMS[] = {${stemRows}};`;
   const back = () => runtimeText(GRADIENTS_CU, types, { stems: [stemTable] }).trimEnd();
   const text = runtimeText(

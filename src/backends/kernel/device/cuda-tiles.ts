@@ -1,5 +1,5 @@
 import type { ScheduleRow } from '../model/types.js';
-import { type Entry, table } from './tiles.js';
+import { type Entry, scheduleRows } from './tiles.js';
 
 /** Families whose tiles are the same on all CUDA targets. */
 const COMMON: readonly Entry[] = [
@@ -48,8 +48,8 @@ const WGMMA_GEMM: readonly Entry[] = [
  * operands that differ from target to target.
  */
 export const cudaTiles = (target: string, gemm: readonly Entry[]): readonly ScheduleRow[] => [
-  ...table(target, ['f16', 'bf16'], [...gemm, ...COMMON]),
-  ...table(target, ['f32'], FLOAT32),
+  ...scheduleRows(target, ['f16', 'bf16'], [...gemm, ...COMMON]),
+  ...scheduleRows(target, ['f32'], FLOAT32),
 ];
 
 /** H100 and H200 differ in memory only. */

@@ -15,7 +15,7 @@ type Tiles = readonly [
 export type Entry = readonly [family: Family, bucket: string, tiles: Tiles];
 
 /** Rows of one target. Rows of one family are tried in order; the first whose shape class fits and that the device can run is taken. */
-export function table(
+export function scheduleRows(
   target: string,
   dtypes: readonly KernelDtype[],
   entries: readonly Entry[],

@@ -1,5 +1,5 @@
 import type { ScheduleRow } from '../model/types.js';
-import { type Entry, table } from './tiles.js';
+import { type Entry, scheduleRows } from './tiles.js';
 
 /** The same tiles, with the inner dimension spread over subgroups: rows that a plan may only take when it is asked to. */
 const overSubgroups = (rows: readonly ScheduleRow[]): ScheduleRow[] =>
@@ -51,6 +51,6 @@ const COMMON: readonly Entry[] = [
  * from target to target.
  */
 export const webgpuTiles = (target: string, gemm: readonly Entry[]): readonly ScheduleRow[] => [
-  ...overSubgroups(table(target, ['f32', 'f16'], SUBGROUPS)),
-  ...padded(table(target, ['f32', 'f16'], [...gemm, ...COMMON])),
+  ...overSubgroups(scheduleRows(target, ['f32', 'f16'], SUBGROUPS)),
+  ...padded(scheduleRows(target, ['f32', 'f16'], [...gemm, ...COMMON])),
 ];

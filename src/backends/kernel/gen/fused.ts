@@ -22,15 +22,15 @@ import {
 } from '../ir/kir.js';
 import type { Operand } from '../model/types.js';
 import { coordinates, type Read } from './parameters.js';
-import type { Tile } from './tile.js';
+import type { ProductTile } from './tile.js';
 
 /** Elements of P = a_0 down that each invocation computes when launches are merged (widen-N). */
-function downElements(tile: Tile, rank: number): number {
+function downElements(tile: ProductTile, rank: number): number {
   return Math.ceil((tile.schedule.BM * rank) / tile.threads);
 }
 
 /** P += tile_a tile_d, together with the base product. */
-export function multiplyDown(tile: Tile, n: string, rank: number): Stmt {
+export function multiplyDown(tile: ProductTile, n: string, rank: number): Stmt {
   const { BM, BK } = tile.schedule;
   return loop(`kd_${n}`, u32(0), u32(BK), u32(1), (k) => [
     repeat(`q_${n}`, downElements(tile, rank), (q) => {
@@ -46,7 +46,7 @@ export function multiplyDown(tile: Tile, n: string, rank: number): Stmt {
 }
 
 /** acc += scale P up, with P passed through workgroup memory. */
-export function widened(tile: Tile): Stmt[] {
+export function widenedSum(tile: ProductTile): Stmt[] {
   const { TM, TN, BM, BK } = tile.schedule;
   const { widen } = tile.work;
   if (!widen) return [];
@@ -85,7 +85,7 @@ export function widened(tile: Tile): Stmt[] {
 }
 
 /** TN elements of one row of a matrix, into `row_b`. */
-function rowOf(tile: Tile, name: string, read: Read, k: U32, cols: U32, col0: U32): Stmt[] {
+function rowOf(tile: ProductTile, name: string, read: Read, k: U32, cols: U32, col0: U32): Stmt[] {
   return [
     repeat(`jb_${name}`, tile.schedule.TN, (j) => {
       const col = add(add(col0, tile.tileCol), j);
@@ -98,7 +98,7 @@ function rowOf(tile: Tile, name: string, read: Read, k: U32, cols: U32, col0: U3
  * T = (sum) chain: the whole row of the sum is in one tile and is multiplied once more before it is stored, by one
  * tile of columns after another.
  */
-export function chained(tile: Tile, name: string, chain: Operand): Stmt[] {
+export function chained(tile: ProductTile, name: string, chain: Operand): Stmt[] {
   const { BM, BN, TM, TN } = tile.schedule;
   const { cols, out } = tile.work;
   if (typeof cols !== 'number' || cols > BN) {

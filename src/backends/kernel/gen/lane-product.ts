@@ -13,7 +13,7 @@ import {
   fma,
   id,
   type Kernel,
-  literal,
+  literalValue,
   load,
   loop,
   lt,
@@ -125,7 +125,7 @@ class LaneProduct {
   #plain(): Stmt[] {
     const { widen } = this.work;
     const base = this.work.segments.map((_, index) => this.#segment(index));
-    const width = Math.min(this.launch.schedule.BN, literal(this.#cols) ?? Number.POSITIVE_INFINITY);
+    const width = Math.min(this.launch.schedule.BN, literalValue(this.#cols) ?? Number.POSITIVE_INFINITY);
     if (!widen) return this.#stored(base, this.#cols, width);
     return [
       ...this.#kept([{ ...this.#segment(0, widen.down), name: 'p' }], widen.rank, widen.scale),

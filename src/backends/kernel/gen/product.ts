@@ -24,9 +24,9 @@ import {
 } from '../ir/kir.js';
 import type { Launch, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
-import { chained, multiplyDown, widened } from './fused.js';
+import { chained, multiplyDown, widenedSum } from './fused.js';
 import { coordinates, type Read } from './parameters.js';
-import { Tile } from './tile.js';
+import { ProductTile } from './tile.js';
 
 /**
  * The kernel of every product of a plan: forward and backward GEMMs, P = x R, sums over tokens, weight space. A workgroup
@@ -53,13 +53,13 @@ interface Staged {
 }
 
 class ProductKernel {
-  readonly #tile: Tile;
+  readonly #tile: ProductTile;
 
   constructor(
     readonly launch: Launch,
     readonly work: Product,
   ) {
-    this.#tile = new Tile(work, launch.schedule);
+    this.#tile = new ProductTile(work, launch.schedule);
   }
 
   kernel(): Kernel {
@@ -67,7 +67,7 @@ class ProductKernel {
     const { chain } = this.work;
     const parts = [
       ...this.work.segments.flatMap((_, index) => this.#segment(index)),
-      ...widened(tile),
+      ...widenedSum(tile),
       ...(chain ? chained(tile, this.launch.name, chain) : tile.stores('acc', tile.cols)),
     ];
     return {

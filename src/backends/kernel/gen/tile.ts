@@ -4,7 +4,7 @@ import { storeResults, tileOfResults } from './epilogue.js';
 import { Parameters } from './parameters.js';
 
 /** What the parts of a product's kernel share: its tile, the place of an invocation in it, arrays and parameters. */
-export class Tile {
+export class ProductTile {
   readonly params = new Parameters();
   readonly threads: number;
   /** elements from row to row of tile_a, which is stored transposed, and of tile_b */

@@ -1,6 +1,6 @@
 import { UNIT_INNER, type UnitType } from '../ir/units.js';
 import type { Product, Schedule } from '../model/types.js';
-import { vectorOf } from './unit-tiles.js';
+import { vectorWidth } from './unit-tiles.js';
 
 /** In which type the matrix unit multiplies: the narrowest of the operands. */
 export function unitTypeOf({ segments }: Product): UnitType {
@@ -17,7 +17,7 @@ export function unitSchedule(schedule: Schedule, type: UnitType, bytes: number):
   if (schedule.warps === 0) return null;
   const [BM, BN] = [schedule.BM, Math.min(schedule.BN, 128)];
   const [TM, TN] = [Math.min(schedule.TM, 64), Math.min(schedule.TN, 64, BN)];
-  const size = 16 / vectorOf(type);
+  const size = 16 / vectorWidth(type);
   // for both ways to store the tiles
   const tile = (outer: number, BK: number) => Math.max(outer * (BK + 8), BK * (outer + 8));
   const ring = (BK: number, stages: number) => stages * size * (tile(BM, BK) + tile(BN, BK));

@@ -30,7 +30,7 @@ export interface TileShape {
 }
 
 /** Elements of 16 bytes. */
-export const vectorOf = (type: UnitType): number => (type === 'tf32' ? 4 : 8);
+export const vectorWidth = (type: UnitType): number => (type === 'tf32' ? 4 : 8);
 
 /** The tile of rows x cols of an operand. `rowsOuter`: the rows are not the inner dimension of the product. */
 export function tileShape(
@@ -59,7 +59,7 @@ export function inVectors(
   type: UnitType,
   cut: boolean,
 ): boolean {
-  const count = vectorOf(type);
+  const count = vectorWidth(type);
   const elem = type === 'tf32' ? 'f32' : type;
   const whole = (extent: Extent) => typeof extent === 'number' && extent % count === 0;
   return (
@@ -92,7 +92,7 @@ export interface Bring {
 /** All threads together load a tile: in asynchronous copies of 16 bytes, or element by element. */
 export function bring(bring: Bring): Stmt {
   const { name, array, base, shape, read, lane, threads, type, vectors } = bring;
-  const step = vectors ? vectorOf(type) : 1;
+  const step = vectors ? vectorWidth(type) : 1;
   const across = shape.width / step;
   return loop(`e_${name}`, lane, u32(shape.height * across), u32(threads), (e) => {
     const [down, along] = [div(e, u32(across)), mul(mod(e, u32(across)), u32(step))];

@@ -141,7 +141,7 @@ export const id = (of: 'local' | 'group', axis: 0 | 1 | 2): U32 => ({ type: 'u32
 /** Arithmetic; folds literals and drops additions of 0 and products with 0 or 1 of whole numbers. */
 export function bin<T extends 'u32' | 'f32'>(op: Arithmetic, a: Expr<T>, b: Expr<T>): Expr<T> {
   if (a.type === 'u32') {
-    const [x, y] = [literal(a), literal(b)];
+    const [x, y] = [literalValue(a), literalValue(b)];
     if (x !== null && y !== null) return u32(wholeArithmetic(op, x, y)) as Expr<T>;
     if ((op === '+' && x === 0) || (op === '*' && x === 1)) return b;
     if ((op === '+' || op === '-') && y === 0) return a;
@@ -172,7 +172,7 @@ export function wholeArithmetic(op: Arithmetic, a: number, b: number): number {
 }
 
 /** The value of a literal, or null. */
-export const literal = (expr: Expr): number | null => (expr.e === 'lit' ? expr.value : null);
+export const literalValue = (expr: Expr): number | null => (expr.e === 'lit' ? expr.value : null);
 
 export const add = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('+', a, b);
 export const sub = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>) => bin('-', a, b);
@@ -191,8 +191,8 @@ export const lt = <T extends 'u32' | 'f32'>(a: Expr<T>, b: Expr<T>): Bool => ({
   b,
 });
 export const and = (a: Bool, b: Bool): Bool => {
-  if (literal(a) === 1) return b;
-  return literal(b) === 1 ? a : { type: 'bool', e: 'and', a, b };
+  if (literalValue(a) === 1) return b;
+  return literalValue(b) === 1 ? a : { type: 'bool', e: 'and', a, b };
 };
 export const select = <T extends KType>(cond: Bool, whenTrue: Expr<T>, whenFalse: Expr<T>): Expr<T> =>
   ({ type: whenTrue.type, e: 'select', cond, whenTrue, whenFalse }) as Expr<T>;

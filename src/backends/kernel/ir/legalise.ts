@@ -5,7 +5,7 @@ import {
   type Expr,
   f32,
   type Kernel,
-  literal,
+  literalValue,
   ref,
   type Stmt,
   select,
@@ -101,7 +101,7 @@ class Rewriter {
   }
 
   #register(array: string, index: U32): string {
-    const at = literal(index);
+    const at = literalValue(index);
     if (at === null || at >= this.registers.get(array)!)
       throw new Error(`${array} is indexed by what is not known`);
     return `${array}_${at}`;
@@ -134,7 +134,7 @@ class Rewriter {
         );
       case 'cmp': {
         const [a, b] = [this.expr(expr.a, known), this.expr(expr.b, known)];
-        const [x, y] = [literal(a), literal(b)];
+        const [x, y] = [literalValue(a), literalValue(b)];
         if (x === null || y === null) return { ...expr, a, b };
         return { type: 'bool', e: 'lit', value: Number(expr.op === '<' ? x < y : x === y) };
       }
@@ -177,7 +177,7 @@ class Rewriter {
 }
 
 function constant(bound: U32): number {
-  const value = literal(bound);
+  const value = literalValue(bound);
   if (value === null) throw new Error('a loop that is written out has bounds that are not literals');
   return value;
 }

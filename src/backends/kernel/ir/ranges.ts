@@ -2,18 +2,18 @@ import type { Bool, Expr, KType, U32, View } from './kir.js';
 import { WARP } from './units.js';
 
 /** Least and greatest value of a whole number. */
-export interface Range {
+export interface Interval {
   readonly low: number;
   readonly high: number;
 }
 
-const UNKNOWN: Range = { low: 0, high: Number.POSITIVE_INFINITY };
+const UNKNOWN: Interval = { low: 0, high: Number.POSITIVE_INFINITY };
 
 /** What is known about a name: its definition, the range of a loop counter, and whether all invocations agree on it. */
-export interface Fact {
+export interface NameFact {
   readonly type: KType;
   readonly init?: Expr;
-  readonly range?: Range;
+  readonly range?: Interval;
   readonly uniform: boolean;
   /** counter of a loop that is written out: a constant when it is used as an index */
   readonly constant: boolean;
@@ -21,10 +21,10 @@ export interface Fact {
   readonly multipleOf?: number;
 }
 
-export type Facts = ReadonlyMap<string, Fact>;
+export type Facts = ReadonlyMap<string, NameFact>;
 
 /** The range of an expression by interval arithmetic; what is not known is unbounded. */
-export function rangeOf(expr: Expr, facts: Facts, workgroup: readonly number[]): Range {
+export function rangeOf(expr: Expr, facts: Facts, workgroup: readonly number[]): Interval {
   const of = (part: Expr) => rangeOf(part, facts, workgroup);
   switch (expr.e) {
     case 'lit':

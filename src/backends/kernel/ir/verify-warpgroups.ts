@@ -13,14 +13,14 @@ import {
 } from './warpgroups.js';
 
 /** Which threads execute a statement: those that load, those that multiply, or all. */
-export type Role = 'all' | 'first' | 'rest';
+export type ThreadRole = 'all' | 'first' | 'rest';
 
 /** What the checks of a statement need from the verifier. */
 export interface WarpgroupScope {
   readonly kernel: Kernel;
   readonly facts: Facts;
   readonly uniformFlow: boolean;
-  readonly role: Role;
+  readonly role: ThreadRole;
   /** statements are directly in their role, so that all its threads execute them */
   readonly direct: boolean;
   broken(rule: string, where: string): void;

@@ -12,13 +12,13 @@ import {
   u32,
   type View,
 } from './kir.js';
-import { conjuncts, type Fact, isBelow, isConstant, isPair, isUniform, rangeOf } from './ranges.js';
+import { conjuncts, type NameFact, isBelow, isConstant, isPair, isUniform, rangeOf } from './ranges.js';
 import { collective } from './subgroups.js';
 import type { UnitStmt } from './units.js';
 import { beyond } from './verify-device.js';
 import { WorkgroupOrder } from './verify-order.js';
 import { type UnitScope, verifyUnit } from './verify-units.js';
-import { type Role, verifyGroup, verifyRoles } from './verify-warpgroups.js';
+import { type ThreadRole, verifyGroup, verifyRoles } from './verify-warpgroups.js';
 import type { WarpgroupStmt } from './warpgroups.js';
 
 /**
@@ -44,12 +44,12 @@ export function verifyKernel(kernel: Kernel, device?: DeviceProfile): readonly D
 
 class Verifier {
   readonly #found: Diagnostic[] = [];
-  readonly #facts = new Map<string, Fact>();
+  readonly #facts = new Map<string, NameFact>();
   readonly #variables = new Set<string>();
   readonly #order: WorkgroupOrder;
   readonly #conditions: Expr[] = [];
   #uniformFlow = true;
-  #role: Role = 'all';
+  #role: ThreadRole = 'all';
   #direct = false;
   /** the subgroup operation of the current statement */
   #own: Expr | null = null;

@@ -15,7 +15,7 @@ import { startJob, type WatchOptions } from '../../../passes/pipeline.js';
 import { outputsByName, requirePlan } from '../../../passes/plan/plan.js';
 import { alphaOf, isSet } from '../../../passes/sites/base-attrs.js';
 import { activationAfter } from './activations.js';
-import type { AdaptedLayer, Contraction, Group, LayerRegion, Skipped } from './layers.js';
+import type { AdaptedLayer, AdaptedLayers, Group, LayerRegion, Skipped } from './layers.js';
 import type { KernelDtype } from './types.js';
 
 /**
@@ -24,7 +24,7 @@ import type { KernelDtype } from './types.js';
  * caller hands over a model that is not needed any more. Reads no weights. Throws LOTR3201 without a plan, LOTR3203 when
  * a layer does not compute what the plan says, LOTR6002 when there are no kernels for any of the layers.
  */
-export function contract(model: Model, watch: WatchOptions = {}): Contraction {
+export function contract(model: Model, watch: WatchOptions = {}): AdaptedLayers {
   requirePlan(model, 'plan kernels');
   startJob(model, watch).step('raise-adapters', model, () => raiseAdapters(model, 'plan kernels'), {
     ensures: ['raised'],

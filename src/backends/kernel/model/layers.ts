@@ -75,7 +75,7 @@ export interface Skipped {
   readonly because: string;
 }
 
-export interface Contraction {
+export interface AdaptedLayers {
   /** type in which the layers compute */
   readonly dtype: KernelDtype;
   readonly groups: readonly Group[];

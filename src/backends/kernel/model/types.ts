@@ -56,7 +56,7 @@ export interface DeviceProfile {
 // ── terms ─────────────────────────────────────────────────────
 
 /** `out (+)= scale * einsum(args)`: one step of an exact lowering. `einsum` is like "mk,kr->mr". */
-export interface Term {
+export interface EinsumStep {
   readonly out: string;
   readonly einsum: string;
   readonly args: readonly string[];

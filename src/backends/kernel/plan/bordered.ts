@@ -5,7 +5,7 @@ import { borderOf } from './buffers.js';
 import { flipped, plain, productLaunch } from './launches.js';
 import {
   backwardOf,
-  type Candidate,
+  type RegionCandidate,
   downLaunch,
   downName,
   layerLaunch,
@@ -21,7 +21,7 @@ import { borders } from './views.js';
  * x and dy in this way. The calls include the whole border with its zeros, because libraries are fast at lengths that are
  * multiples of 8. Activations are not fused, not even in serving.
  */
-export function bordered(region: LayerRegion, given: RegionContext): Candidate {
+export function bordered(region: LayerRegion, given: RegionContext): RegionCandidate {
   const { buffers, target, group } = given;
   const views = borders(buffers, region);
   const context: RegionContext = { ...given, views };

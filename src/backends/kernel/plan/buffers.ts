@@ -1,5 +1,5 @@
 import { hasCore } from '../../../adapter/kernel-chain.js';
-import type { AdaptedLayer, Contraction, Group, LayerRegion } from '../model/layers.js';
+import type { AdaptedLayer, AdaptedLayers, Group, LayerRegion } from '../model/layers.js';
 import type {
   Block,
   BufferPlan,
@@ -29,7 +29,7 @@ export class Buffers {
   readonly #groups: ReadonlyMap<string, { readonly group: Group; readonly index: number }>;
 
   constructor(
-    contraction: Contraction,
+    contraction: AdaptedLayers,
     readonly target: Target,
     readonly adapters: number,
     readonly purpose: 'train' | 'serve',

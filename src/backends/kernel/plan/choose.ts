@@ -1,7 +1,7 @@
 import { hasCore } from '../../../adapter/kernel-chain.js';
 import { formRefused, nothingTrained, otherType } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
-import type { Contraction, LayerRegion } from '../model/layers.js';
+import type { AdaptedLayers, LayerRegion } from '../model/layers.js';
 import type {
   DeviceProfile,
   KernelDtype,
@@ -14,10 +14,10 @@ import type {
 } from '../model/types.js';
 import { bordered } from './bordered.js';
 import { Buffers } from './buffers.js';
-import { BYTES } from './cost.js';
+import { ELEMENT_BYTES } from './cost.js';
 import { basePrediction, type Target } from './launches.js';
 import { mergingOf } from './merging.js';
-import { byToken, type Candidate, merged, type RegionContext, split, widened } from './strategies.js';
+import { byToken, type RegionCandidate, merged, type RegionContext, split, widened } from './strategies.js';
 import { siText, timeText } from './unit-text.js';
 import { ownBuffers } from './views.js';
 import { epilogueOf, prologueOf } from './weight-space.js';
@@ -53,7 +53,7 @@ const WIDEN = { tokens: 64, rank: 16 } as const;
  * step wins; the others are listed with the reason. Throws LOTR6005 when the device does not compute in the type,
  * LOTR6004 when the table has no schedule, and LOTR6031 when a plan for training has nothing to train.
  */
-export function choose(contraction: Contraction, options: PlanOptions): KernelPlan {
+export function choose(contraction: AdaptedLayers, options: PlanOptions): KernelPlan {
   const { device, tokens, purpose } = options;
   const dtype = options.dtype ?? contraction.dtype;
   const adapters = options.adapters ?? 1;
@@ -156,7 +156,7 @@ export function total(launches: readonly Launch[]): Predicted {
 interface Choice {
   readonly key: StrategyKey;
   readonly name: string;
-  readonly make: (region: LayerRegion, context: RegionContext) => Candidate;
+  readonly make: (region: LayerRegion, context: RegionContext) => RegionCandidate;
   refuse(
     region: LayerRegion,
     context: RegionContext,
@@ -239,7 +239,7 @@ const againstRFold = ({ layers }: LayerRegion, { group }: RegionContext): Reject
       : "x R' costs what x R costs, and its gradient needs x^T G for every layer",
 });
 
-const byteText = (elements: number, { dtype }: Target) => siText(elements * BYTES[dtype], 'B');
+const byteText = (elements: number, { dtype }: Target) => siText(elements * ELEMENT_BYTES[dtype], 'B');
 
 /** The cheapest possible strategy, or the wanted one. Of equals, the first one in CHOICES. */
 function best(
@@ -282,7 +282,7 @@ function best(
 interface Priced extends Predicted {
   readonly key: StrategyKey;
   readonly name: string;
-  readonly candidate: Candidate;
+  readonly candidate: RegionCandidate;
 }
 
 function compared(entry: Priced, chosen: Priced): string {

@@ -17,7 +17,7 @@ export interface Work {
 }
 
 /** Bytes of one element. */
-export const BYTES: Readonly<Record<KernelDtype, number>> = { f32: 4, f16: 2, bf16: 2 };
+export const ELEMENT_BYTES: Readonly<Record<KernelDtype, number>> = { f32: 4, f16: 2, bf16: 2 };
 
 /**
  * Time of a launch on a device: the slower of arithmetic and memory, which overlap, and the cost of launching. A
@@ -76,7 +76,7 @@ export function productWork(
     read(product.chain);
   }
   const { bias, residual, accumulate } = product.epilogue;
-  if (bias) bytes += cols * BYTES[bias.dtype];
+  if (bias) bytes += cols * ELEMENT_BYTES[bias.dtype];
   if (residual) bytes += sizeOf(residual, bound);
   const out = sizeOf(product.out, bound);
   if (product.parts > 1) bytes += product.parts * out;
@@ -89,11 +89,11 @@ export function reduceWork({ jobs }: Reduce): Work {
   return addWork(
     ...jobs.map(({ elements, parts, partials, out, accumulate }) => ({
       flops: elements * parts,
-      bytes: elements * (parts * BYTES[partials.dtype] + (accumulate ? 2 : 1) * BYTES[out.dtype]),
+      bytes: elements * (parts * ELEMENT_BYTES[partials.dtype] + (accumulate ? 2 : 1) * ELEMENT_BYTES[out.dtype]),
     })),
   );
 }
 
 function sizeOf(matrix: MatrixRef, bound: Readonly<Record<string, number>>): number {
-  return lengthOf(matrix.rows, bound) * lengthOf(matrix.cols, bound) * BYTES[matrix.dtype];
+  return lengthOf(matrix.rows, bound) * lengthOf(matrix.cols, bound) * ELEMENT_BYTES[matrix.dtype];
 }

@@ -1,5 +1,5 @@
 import type { Group, LayerRegion } from '../model/layers.js';
-import type { KernelPlan, Launch, Predicted, Strategy, Term } from '../model/types.js';
+import type { KernelPlan, Launch, Predicted, Strategy, EinsumStep } from '../model/types.js';
 import { total } from './choose.js';
 import { totals } from './explain.js';
 import { type Lowered, lowerTerms } from './rewrites.js';
@@ -79,9 +79,9 @@ function termsOf(region: LayerRegion, strategy: Strategy, groups: readonly Group
 
 /** The terms without these results, and without terms that only they need. */
 function withoutGradients(terms: Lowered, dropped: ReadonlySet<string>): Lowered {
-  const all = (lists: Lowered) => Object.values(lists).flat() as Term[];
+  const all = (lists: Lowered) => Object.values(lists).flat() as EinsumStep[];
   const read = new Set(all(terms).flatMap(({ args }) => args));
-  const left = (lists: Lowered, keep: (term: Term) => boolean): Lowered => ({
+  const left = (lists: Lowered, keep: (term: EinsumStep) => boolean): Lowered => ({
     prologue: lists.prologue.filter(keep),
     forward: lists.forward.filter(keep),
     backward: lists.backward.filter(keep),

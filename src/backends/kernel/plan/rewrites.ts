@@ -1,5 +1,5 @@
 import { hasCore } from '../../../adapter/kernel-chain.js';
-import type { Strategy, Term } from '../model/types.js';
+import type { Strategy, EinsumStep } from '../model/types.js';
 
 /**
  * Exact lowerings of y = x W + s x F_1 ... F_n over layers, as einsum terms. Letters: m tokens, k inputs, n outputs,
@@ -17,10 +17,10 @@ export interface LayerOperands {
 
 /** Terms once per step before the tokens, for the tokens forward and backward, and once per step after them. */
 export interface Lowered {
-  readonly prologue: readonly Term[];
-  readonly forward: readonly Term[];
-  readonly backward: readonly Term[];
-  readonly epilogue: readonly Term[];
+  readonly prologue: readonly EinsumStep[];
+  readonly forward: readonly EinsumStep[];
+  readonly backward: readonly EinsumStep[];
+  readonly epilogue: readonly EinsumStep[];
 }
 
 /** Lowers layers by one strategy. */
@@ -42,7 +42,7 @@ export function lowerTerms(strategy: Strategy, layers: readonly LayerOperands[])
 type Lists = { readonly [K in keyof Lowered]: Terms };
 
 class Terms {
-  readonly list: Term[] = [];
+  readonly list: EinsumStep[] = [];
   readonly #written = new Set<string>();
 
   /** out = scale * einsum(args), unless it is there. */

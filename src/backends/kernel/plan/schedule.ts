@@ -2,7 +2,7 @@ import { noSchedule } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { UNIT, UNIT_INNER } from '../ir/units.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
-import { BYTES } from './cost.js';
+import { ELEMENT_BYTES } from './cost.js';
 import { ofWarpgroups } from './warpgroup-schedule.js';
 
 /** Lengths of a problem, by which a shape class is found. */
@@ -149,7 +149,7 @@ export function workgroupBytes(
   if (family === 'reducePartials') return 0;
   if (subgroups) return 4 * BM * (BK * TN + (widen === undefined ? 0 : widen + TN - 1));
   // only matrix units read tiles of the operands' type: elsewhere an element is widened when it is loaded
-  const size = warps > 0 ? BYTES[dtype] : 4;
+  const size = warps > 0 ? ELEMENT_BYTES[dtype] : 4;
   const extra = widen === undefined ? 0 : stages * BK * widen * size + BM * widen * 4;
   return stages * BK * (BM + BN + 2 * pad) * size + extra;
 }

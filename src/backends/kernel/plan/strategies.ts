@@ -18,7 +18,7 @@ export interface RegionContext {
 }
 
 /** One way to run a region, with all its launches. */
-export interface Candidate {
+export interface RegionCandidate {
   readonly strategy: Strategy;
   readonly scheme: Scheme;
   /** weight-space launches of this region alone */
@@ -28,7 +28,7 @@ export interface Candidate {
 }
 
 /** Split + concat-K: P = x R once, then one product per layer over the inner dimension in + r. */
-export function split(region: LayerRegion, context: RegionContext): Candidate {
+export function split(region: LayerRegion, context: RegionContext): RegionCandidate {
   const { buffers, group } = context;
   return {
     strategy: 'L-fold',
@@ -53,7 +53,7 @@ export function split(region: LayerRegion, context: RegionContext): Candidate {
 }
 
 /** One launch per layer that forms P while it reads x: for few rows. */
-export function widened(region: LayerRegion, context: RegionContext): Candidate {
+export function widened(region: LayerRegion, context: RegionContext): RegionCandidate {
   const { buffers, group } = context;
   const forward = region.layers.map((layer) => {
     const widen = {
@@ -73,7 +73,7 @@ export function widened(region: LayerRegion, context: RegionContext): Candidate 
  * T = (x R) M for all layers of the region, in one launch unless the rank is large, then one product per layer;
  * adapters differ by row block.
  */
-export function byToken(region: LayerRegion, context: RegionContext): Candidate {
+export function byToken(region: LayerRegion, context: RegionContext): RegionCandidate {
   const { buffers, target, group } = context;
   const [first, middle, last] = group.factors.map(({ name }) => name);
   const scale = group.scale;
@@ -129,7 +129,7 @@ export function byToken(region: LayerRegion, context: RegionContext): Candidate 
 }
 
 /** W' = W + R L' per step, then the layer as if it had no adapter. */
-export function merged(region: LayerRegion, context: RegionContext): Candidate {
+export function merged(region: LayerRegion, context: RegionContext): RegionCandidate {
   const { buffers, target, group } = context;
   const weights = region.layers.map((layer) => {
     const { matrix, transposed } = buffers.weight(layer);

@@ -1,10 +1,10 @@
-import { kernels } from './kernels.js';
+import { kernelTable } from './kernels.js';
 
 /**
  * Kernels of the CPU provider, as the registry of ONNX Runtime 1.30 holds them. The wasm build has the same. Both compute
  * float16 in float32 where a kernel lacks it.
  */
-export const CPU = kernels(`
+export const CPU = kernelTable(`
 Abs 6 int f32 f64
 Acos 7 f32
 Acosh 9 f32

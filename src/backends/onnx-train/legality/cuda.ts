@@ -1,11 +1,11 @@
-import { kernels } from './kernels.js';
+import { kernelTable } from './kernels.js';
 
 /**
  * Kernels of the CUDA provider, from the list that ONNX Runtime publishes (docs/OperatorKernels.md), with the registrations
  * up to operator set 25 that came after it for Flatten, Identity, If, Loop, Scan, ConstantOfShape and Size. A kernel without
  * an end was registered for one version of its op: whether a later version has one too, the list does not say.
  */
-export const CUDA = kernels(`
+export const CUDA_KERNELS = kernelTable(`
 Abs 6-12 float int | 13 float bf16 int
 Add 7-12 float wide | 13-13 float bf16 wide | 14 float bf16 int
 And 7 bool

@@ -26,7 +26,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
  * Reads a table: one op a line, `OP[@OPERAND] FROM[-TO] TYPES | ...`, where TYPES are element types, `float` (16 to 64
  * bits), `int` (8 to 64 bits), `wide` (integers of 32 and 64 bits) or `any`.
  */
-export function kernels(text: string): KernelTable {
+export function kernelTable(text: string): KernelTable {
   const rows = text.trim().split('\n').map(row);
   return new Map(rows);
 }

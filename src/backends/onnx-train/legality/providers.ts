@@ -1,11 +1,11 @@
 import type { TrainingEp } from '../../../train/signature.js';
 import { CPU } from './cpu.js';
-import { CUDA } from './cuda.js';
+import { CUDA_KERNELS } from './cuda.js';
 import type { KernelTable } from './kernels.js';
-import { WEBGPU } from './webgpu.js';
+import { WEBGPU_KERNELS } from './webgpu.js';
 
 /** What an execution provider of ONNX Runtime 1.30 runs. */
-export interface Provider {
+export interface ProviderKernels {
   readonly kernels: KernelTable;
   /** ops without a kernel that the runtime turns into initializers or ops which have one */
   readonly expanded: ReadonlySet<string>;
@@ -24,7 +24,7 @@ export interface Provider {
 const OWN_LOSS =
   'it is made of operators that have no kernel there; --loss cross-entropy on the logits has one for each';
 
-const onCpu: Provider = {
+const onCpu: ProviderKernels = {
   kernels: CPU,
   expanded: new Set([
     'Constant',
@@ -44,18 +44,18 @@ const onCpu: Provider = {
   coarse: new Set(),
 };
 
-export const PROVIDERS: Readonly<Record<TrainingEp, Provider>> = {
+export const PROVIDERS: Readonly<Record<TrainingEp, ProviderKernels>> = {
   cpu: onCpu,
   wasm: onCpu,
   cuda: {
     ...onCpu,
-    kernels: CUDA,
+    kernels: CUDA_KERNELS,
     expanded: new Set(['Constant', 'NegativeLogLikelihoodLoss', 'SoftmaxCrossEntropyLoss']),
     widensHalf: false,
     registered: true,
   },
   webgpu: {
-    kernels: WEBGPU,
+    kernels: WEBGPU_KERNELS,
     expanded: new Set(['Constant']),
     widensHalf: false,
     registered: false,

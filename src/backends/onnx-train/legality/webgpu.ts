@@ -1,11 +1,11 @@
-import { kernels } from './kernels.js';
+import { kernelTable } from './kernels.js';
 
 /**
  * Kernels of the native WebGPU provider of ONNX Runtime 1.30, found by loading a model of one node for each op, type and
  * operator set and reading where it was placed. Cast, ConstantOfShape, DequantizeLinear, If and the last two contrib ops are read
  * in its source.
  */
-export const WEBGPU = kernels(`
+export const WEBGPU_KERNELS = kernelTable(`
 Abs 1 f16 f32
 Acos 1-21 f16 f32
 Acosh 1-21 f16 f32

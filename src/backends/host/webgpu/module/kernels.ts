@@ -1,5 +1,5 @@
 import type { KernelRow, ModuleFacts } from './facts.js';
-import { keyText, literal, template, type Value } from './literal.js';
+import { keyText, literal, template, type TableValue } from './literal.js';
 import type { Statement } from './source.js';
 import { alias, comment, constant, field, shape } from './structures.js';
 
@@ -78,11 +78,11 @@ export const kernels = ({ sources, kernels: rows, steps, training }: ModuleFacts
 const entry = (row: KernelRow): string => `${comment(row.does, 2)}\n${keyText(row.name)}: ${rowText(row)},`;
 
 function rowText({ workgroup, grid, bindings, uniformBytes, source }: KernelRow): string {
-  const value = (name: string, held: Value) => `${name}: ${literal(held)},`;
+  const value = (name: string, held: TableValue) => `${name}: ${literal(held)},`;
   return [
     '{',
     value('workgroup', workgroup),
-    value('grid', grid as Value),
+    value('grid', grid as TableValue),
     'bindings: [',
     ...bindings.map((binding) => `${literal({ ...binding })},`),
     '],',

@@ -2,13 +2,13 @@
 export const WIDTH = 110;
 
 /** What tables hold. */
-export type Value = number | boolean | string | null | readonly Value[] | { readonly [key: string]: Value };
+export type TableValue = number | boolean | string | null | readonly TableValue[] | { readonly [key: string]: TableValue };
 
 /**
  * A value as TypeScript: on one line where it fits after `before` characters, otherwise one line per entry. `indent`:
  * of the line that it begins on.
  */
-export function literal(value: Value, indent = 0, before = 0): string {
+export function literal(value: TableValue, indent = 0, before = 0): string {
   const flat = flatText(value);
   const room = WIDTH - indent - before - ','.length;
   if (typeof value !== 'object' || value === null || flat.length <= room) return flat;
@@ -23,8 +23,8 @@ export function literal(value: Value, indent = 0, before = 0): string {
   );
 }
 
-function flatText(value: Value): string {
-  if (typeof value === 'string') return quoted(value);
+function flatText(value: TableValue): string {
+  if (typeof value === 'string') return quotedText(value);
   if (typeof value !== 'object' || value === null) return String(value);
   if (isList(value)) return `[${value.map(flatText).join(', ')}]`;
   const entries = Object.entries(value).map(([key, item]) => `${keyText(key)}: ${flatText(item)}`);
@@ -32,17 +32,17 @@ function flatText(value: Value): string {
 }
 
 // Array.isArray does not narrow a readonly array
-const isList = (value: Value): value is readonly Value[] => Array.isArray(value);
+const isList = (value: TableValue): value is readonly TableValue[] => Array.isArray(value);
 
 /** A string in single quotes. */
-export function quoted(text: string): string {
+export function quotedText(text: string): string {
   return `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
 /** The key of an entry: in quotes where it is not an identifier. `__proto__` would set the prototype, in quotes too. */
 export const keyText = (key: string): string => {
   if (key === '__proto__') return "['__proto__']";
-  return /^[A-Za-z_]\w*$/.test(key) ? key : quoted(key);
+  return /^[A-Za-z_]\w*$/.test(key) ? key : quotedText(key);
 };
 
 /** Text between backticks, as it is. */

@@ -1,7 +1,7 @@
 import { runtimeText } from '../../../runtime-text.js';
 import { ADAPTERS_TS } from '../generated/runtime.js';
 import type { ModuleFacts } from './facts.js';
-import { quoted } from './literal.js';
+import { quotedText } from './literal.js';
 
 /** What runs the tables of a module: its functions, from the source in ../runtime. */
 export function runtime(facts: ModuleFacts): string {
@@ -22,11 +22,11 @@ function example({ regions, training }: ModuleFacts): readonly string[] {
     'const host = await createAdapters(device);',
     'host.setWeights(weights);',
     'host.setAdapter(factors);',
-    `host.write(${quoted(region.x)}, x);`,
+    `host.write(${quotedText(region.x)}, x);`,
     'host.forward(0);',
-    ...(y === undefined ? [] : [`const y = await host.read(${quoted(y)});`]),
+    ...(y === undefined ? [] : [`const y = await host.read(${quotedText(y)});`]),
     ...(training && dy !== undefined
-      ? [`host.write(${quoted(dy)}, dy);`, 'host.backward(0);', 'host.step({ learningRate: 1e-3 });']
+      ? [`host.write(${quotedText(dy)}, dy);`, 'host.backward(0);', 'host.step({ learningRate: 1e-3 });']
       : []),
   ];
 }

@@ -8,7 +8,7 @@ import {
   VariableDeclarationKind,
   type VariableStatementStructure,
 } from 'ts-morph';
-import { literal, type Value, WIDTH } from './literal.js';
+import { literal, type TableValue, WIDTH } from './literal.js';
 
 /** Declarations of an emitted module, each with its comment. */
 
@@ -66,9 +66,9 @@ export function constant(
 }
 
 /** A table: its names and numbers are types too, and it is checked against `type`. */
-export function table(
+export function typedTable(
   declared: Declared & { readonly type: string },
-  value: Value,
+  value: TableValue,
 ): VariableStatementStructure {
   const { type, ...rest } = declared;
   const before = `export const ${declared.name} = `.length + ` as const satisfies ${type};`.length;
@@ -78,7 +78,7 @@ export function table(
 /** A list whose entries are not needed as types. */
 export function list(
   declared: Declared & { readonly type: string },
-  value: Value,
+  value: TableValue,
 ): VariableStatementStructure {
   const before = `export const ${declared.name}: ${declared.type} = `.length;
   return constant(declared, literal(value, 0, before));

@@ -1,9 +1,9 @@
 import type { BufferPlan } from '../../../kernel/model/types.js';
 import type { TensorPlace } from '../../shared/tables.js';
 import type { ModuleFacts } from './facts.js';
-import { keyText, literal, type Value } from './literal.js';
+import { keyText, literal, type TableValue } from './literal.js';
 import type { Statement } from './source.js';
-import { alias, comment, constant, field, list, shape, table } from './structures.js';
+import { alias, comment, constant, field, list, shape, typedTable } from './structures.js';
 
 /** A module's description of its plan as data: buffers, tensors of the model, regions and the order of launches. */
 export const tables = (facts: ModuleFacts): Statement[] => [
@@ -108,12 +108,12 @@ const tensors = ({ weights, factors, adapters: count }: ModuleFacts): Statement[
     { name: 'Places', doc: 'The places of tensors, by name.' },
     'Readonly<Record<string, readonly Place[]>>',
   ),
-  table(
+  typedTable(
     { name: 'WEIGHTS', doc: "The model's weights and biases of the adapted layers.", type: PLACES },
     placesValue(weights),
   ),
   alias({ name: 'WeightName', doc: 'Name of a weight or bias in the model.' }, 'keyof typeof WEIGHTS'),
-  table(
+  typedTable(
     {
       name: 'FACTORS',
       doc: `The model's factors.${count > 1 ? ' Places are those of adapter 0.' : ''}`,
@@ -124,7 +124,7 @@ const tensors = ({ weights, factors, adapters: count }: ModuleFacts): Statement[
   alias({ name: 'FactorName', doc: 'Name of a factor in the model.' }, 'keyof typeof FACTORS'),
 ];
 
-const placesValue = (places: Readonly<Record<string, readonly TensorPlace[]>>): Value =>
+const placesValue = (places: Readonly<Record<string, readonly TensorPlace[]>>): TableValue =>
   Object.fromEntries(Object.entries(places).map(([name, rows]) => [name, rows.map((row) => ({ ...row }))]));
 
 const KERNEL_LIST = 'readonly KernelName[]';
@@ -148,9 +148,9 @@ function regions({ regions: rows, training, merging }: ModuleFacts): Statement[]
           ]
         : []),
     ]),
-    table(
+    typedTable(
       { name: 'REGIONS', doc: 'All regions, in the order of the model.', type: 'readonly Region[]' },
-      rows.map((row, index) => ({ index, ...row }) as Value),
+      rows.map((row, index) => ({ index, ...row }) as TableValue),
     ),
     alias({ name: 'RegionIndex', doc: 'Index of a region.' }, "(typeof REGIONS)[number]['index']"),
   ];
