@@ -105,7 +105,7 @@ describe('the form in which gradients are cheapest', () => {
   ] as const)('%s: %o, layer %o, %o trained', (form, spec, size, trained) => {
     const model = layerModel(size);
     insertAdapters(model, planned(model, { spec }));
-    const rows = planFactors(requirePlan(model).plans).filter(({ spec: { name } }) =>
+    const rows = planFactors(requirePlan(model, 'test').plans).filter(({ spec: { name } }) =>
       (trained as readonly string[]).includes(name),
     );
     const names = new Set(rows.map(({ name }) => name));
