@@ -2,8 +2,8 @@ import { optionIgnored } from '../src/ir/codes/train-data.js';
 import type { Diagnostic } from '../src/ir/diagnostics.js';
 import type { ValuesOf } from '../src/options/define.js';
 import { kebab } from '../src/options/flags.js';
-import type { READING } from '../src/options/sets/train.js';
 import type { DataOptions, OpenedData } from '../src/train/data/open.js';
+import type { READING } from '../src/train/option-set.js';
 import type { RunSettings } from '../src/train/settings.js';
 import type { Signature } from '../src/train/signature.js';
 

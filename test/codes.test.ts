@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import '../src/backends/codes/index.js';
 import '../src/ir/codes/index.js';
 import { allCodes } from '../src/ir/diagnostics.js';
 import { GOLDEN } from './support/golden.js';

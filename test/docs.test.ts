@@ -20,6 +20,7 @@ import { LOTR } from '../src/adapter/methods/lotr.js';
 import { emitTraining } from '../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../src/backends/onnx-train/options.js';
 import { parseInit } from '../src/init/index.js';
+import '../src/backends/codes/index.js';
 import '../src/ir/codes/index.js';
 import { allCodes } from '../src/ir/diagnostics.js';
 import { readModel } from '../src/ir/onnx/reader.js';

@@ -8,7 +8,7 @@ import { inferShapes } from '../../src/passes/infer-shapes.js';
 import type { Extents } from './feeds.js';
 
 /** What the nodes of one kind do in a run. */
-export interface Count {
+export interface KindTotals {
   nodes: number;
   /** operations of products: two for each multiplication and addition */
   flops: number;
@@ -25,7 +25,7 @@ export function countGraph(
   file: string,
   extents: Extents,
   rank: number,
-): { readonly counts: ReadonlyMap<string, Count>; readonly kept: number } {
+): { readonly counts: ReadonlyMap<string, KindTotals>; readonly kept: number } {
   const model = readModel(file);
   for (const input of model.graph.inputs) {
     const { type } = input;
@@ -39,7 +39,7 @@ export function countGraph(
   }
   for (const node of model.graph.nodes) for (const output of node.outputs) output.setType(null, true);
   inferShapes(model);
-  const counts = new Map<string, Count>();
+  const counts = new Map<string, KindTotals>();
   for (const node of model.graph.nodes) {
     const kind = `${passOf(node)}, ${productOf(node, rank)}`;
     const held = counts.get(kind) ?? { nodes: 0, flops: 0, bytes: 0 };

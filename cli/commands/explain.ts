@@ -1,4 +1,5 @@
 import { unknownCode } from '../../src/ir/codes/cli.js';
+import '../../src/backends/codes/index.js';
 import '../../src/ir/codes/index.js';
 import { allCodes, type CodeInfo, closest, fail } from '../../src/ir/diagnostics.js';
 import type { ValuesOf } from '../../src/options/define.js';

@@ -5,7 +5,7 @@ import type { OptionSet } from '../../src/options/define.js';
 import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
 import { BUILD } from '../../src/options/sets/build.js';
 import { EXPLAIN, INSPECT, PASSES, PRINT, RUN, TO_PARQUET, VERIFY } from '../../src/options/sets/models.js';
-import { EVAL, TRAIN } from '../../src/options/sets/train.js';
+import { EVAL, TRAIN } from '../../src/train/option-set.js';
 
 /** The options of every command by its words, for documents and the schema; all commands have `COMMON` besides. */
 export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): ReadonlyMap<string, OptionSet> {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { EVAL, TRAIN } from '../../src/options/sets/train.js';
+import { EVAL, TRAIN } from '../../src/train/option-set.js';
 import type { Run } from '../program.js';
 import { addOptions, givenOf, valuesOf } from './from-set.js';
 

@@ -73,7 +73,7 @@ export function defineCode<P>(def: CodeInfo & { make: (params: P) => Occurrence 
   return Object.assign(construct, info);
 }
 
-/** Every declared code, sorted. Import `codes/index.js` first so that all are declared. */
+/** Every declared code, sorted. Import `codes/index.js`, and that of the back ends, first so that all are declared. */
 export function allCodes(): readonly CodeInfo[] {
   return [...registry.values()].sort((a, b) => a.code.localeCompare(b.code));
 }

@@ -27,14 +27,6 @@ export const FACTOR_DTYPES = ['f32', 'model'] as const;
 export const GRAPH_OPTIMIZATIONS = ['disabled', 'basic', 'extended', 'all'] as const;
 export type GraphOptimization = (typeof GRAPH_OPTIMIZATIONS)[number];
 
-/** Execution providers that training graphs are written for; the last only runs in browsers. */
-export const TRAINING_EPS = ['cpu', 'cuda', 'webgpu', 'wasm'] as const;
-export type TrainingEp = (typeof TRAINING_EPS)[number];
-
-/** Execution providers that run in Node. */
-export const NODE_EPS = ['cpu', 'cuda', 'webgpu'] as const satisfies readonly TrainingEp[];
-export type NodeEp = (typeof NODE_EPS)[number];
-
 /** How Dropout in training mode is handled: masks that depend on the input `draw`, or inference mode. */
 export const DROPOUT_MODES = ['seeded', 'off'] as const;
 

@@ -1,3 +1,4 @@
+import { NODE_EPS } from '../backends/execution-providers.js';
 import {
   fits,
   flag,
@@ -16,7 +17,6 @@ import {
 import {
   BAD_LINES,
   EVAL_METRICS,
-  NODE_EPS,
   PREDICTED_TURNS,
   RATE_SCHEDULES,
   RECORD_TASKS,

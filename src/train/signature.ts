@@ -1,5 +1,5 @@
+import { TRAINING_EPS, type TrainingEp } from '../backends/execution-providers.js';
 import type { SessionEntries } from '../ir/ops/core/session-entries.js';
-import { TRAINING_EPS, type TrainingEp } from '../options/words.js';
 import type { TermFields } from './losses/define.js';
 import type { LossKind, LossNumbers } from './losses/index.js';
 import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/index.js';

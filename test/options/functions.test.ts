@@ -4,9 +4,9 @@ import { TRAIN_DEFAULTS } from '../../src/backends/onnx-train/options.js';
 import { compareModels } from '../../src/backends/ort/compare.js';
 import { parseModel } from '../../src/ir/text/index.js';
 import { defaultsOf } from '../../src/options/define.js';
-import { TRAIN } from '../../src/options/sets/train.js';
 import { apply, rewrite } from '../../src/rewrite.js';
 import { FIELDS } from '../../src/train/data/fields.js';
+import { TRAIN } from '../../src/train/option-set.js';
 import { type TrainEvents, type TrainRequest, train } from '../../src/train/train.js';
 
 /** Functions refuse what the command line refuses, by the same declarations, before they do anything. */

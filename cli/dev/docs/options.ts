@@ -2,7 +2,7 @@ import { configSchema } from '../../../src/build/config-schema.js';
 import { flagOf, type OptionDef, type OptionSet, schemaOf } from '../../../src/options/define.js';
 import type { JsonSchema } from '../../../src/options/schema.js';
 import { COMMON } from '../../../src/options/sets/models.js';
-import { READING } from '../../../src/options/sets/train.js';
+import { READING } from '../../../src/train/option-set.js';
 import { setsByCommand } from '../../declare/sets.js';
 import { markdownTable } from './markdown.js';
 

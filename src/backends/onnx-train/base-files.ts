@@ -1,6 +1,5 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
-import { cannotLinkBase } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Output } from '../../ir/files/atomic.js';
 import { fileDigest } from '../../ir/files/file-digest.js';
@@ -9,6 +8,7 @@ import type { Model } from '../../ir/model.js';
 import { isLinked } from '../../ir/onnx/weights.js';
 import type { TensorData } from '../../ir/tensor.js';
 import type { BaseFile } from '../../train/signature.js';
+import { cannotLinkBase } from '../codes/training.js';
 
 /** How the base's files get into the training directory. */
 export interface PlacedBase {

@@ -1,4 +1,3 @@
-import { uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
 import { flagOf, type OptionSet, pick, problemsOf } from '../../options/define.js';
 import { kebab } from '../../options/flags.js';
@@ -6,6 +5,7 @@ import { inRange, rangeText } from '../../options/range.js';
 import type { LossFlag } from '../../train/losses/define.js';
 import { LOSS_KINDS, LOSS_NUMBERS, type LossKind, lossDef } from '../../train/losses/index.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
+import { uselessOption } from '../codes/training.js';
 import { ONNX_TRAIN } from './option-set.js';
 import { type TermOptions, TRAIN_DEFAULTS, type TrainOptions, termsOf } from './options.js';
 

@@ -1,8 +1,6 @@
 import { join } from 'node:path';
 import { PLAN_KEY, type WeightRow } from '../../adapter/saved-plan.js';
 import { opsetOf } from '../../ir/builder.js';
-import { cannotLinkBase, oldTrainingOpset } from '../../ir/codes/training.js';
-import { drawsRandomly, seededDropout } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { type Output, type WrittenOutput, writeAtomically } from '../../ir/files/atomic.js';
 import { safetensorsOutput } from '../../ir/files/safetensors.js';
@@ -30,6 +28,8 @@ import type {
   Signature,
   SiteSignature,
 } from '../../train/signature.js';
+import { cannotLinkBase, oldTrainingOpset } from '../codes/training.js';
+import { drawsRandomly, seededDropout } from '../codes/training-loss.js';
 import { type BaseMode, placeBase } from './base-files.js';
 import { checkOptions } from './check-options.js';
 import { applyGraph, evalGraph, gradGraph, inferGraph, stepGraph, type TrainGraph } from './graphs.js';

@@ -1,5 +1,3 @@
-import { noInfluence } from '../../ir/codes/training.js';
-import { matrixOptimizer } from '../../ir/codes/training-loss.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { Graph, Model, type Value } from '../../ir/model.js';
 import { shapeOf, tensorType } from '../../ir/shape.js';
@@ -19,6 +17,8 @@ import type { Loss } from '../../train/losses/define.js';
 import { lossDef } from '../../train/losses/index.js';
 import { type Correction, optimizerDef } from '../../train/optimizers/index.js';
 import type { GraphSignature, Port, ScalarKind, TensorRole } from '../../train/signature.js';
+import { noInfluence } from '../codes/training.js';
+import { matrixOptimizer } from '../codes/training-loss.js';
 import { buildLoss, type Head } from './losses.js';
 import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';

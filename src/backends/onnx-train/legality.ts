@@ -1,11 +1,11 @@
 import { opsetOf } from '../../ir/builder.js';
-import { illegalOp, unsureKernel } from '../../ir/codes/training.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 import { dtypeText, isFloat } from '../../ir/dtype.js';
 import { own } from '../../ir/keys.js';
 import { functionKey, type Model, type Node, nodePath } from '../../ir/model.js';
 import { OP_VERSIONS } from '../../ir/ops/generated/attr-defaults.js';
 import type { TrainingEp } from '../../train/signature.js';
+import { illegalOp, unsureKernel } from '../codes/training.js';
 import { PROVIDERS } from './legality/providers.js';
 
 type Verdict = { readonly is: 'legal' | 'unsure' } | { readonly is: 'illegal'; readonly why: string };

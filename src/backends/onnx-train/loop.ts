@@ -1,11 +1,11 @@
 import { attrInt } from '../../ir/attr.js';
-import { uselessOption } from '../../ir/codes/training.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { DType } from '../../ir/dtype.js';
 import { Graph, Model, type Node, type Value } from '../../ir/model.js';
 import { tensorType, type ValueType } from '../../ir/shape.js';
 import { TrainBuilder } from '../../train/losses/builder.js';
 import type { Port } from '../../train/signature.js';
+import { uselessOption } from '../codes/training.js';
 import type { TrainGraph } from './graphs.js';
 
 /**

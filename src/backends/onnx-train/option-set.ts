@@ -16,9 +16,10 @@ import {
   whole,
   word,
 } from '../../options/types.js';
-import { DROPOUT_MODES, NAMINGS, RECOMPUTES, TIES, TRAINING_EPS } from '../../options/words.js';
+import { DROPOUT_MODES, NAMINGS, RECOMPUTES, TIES } from '../../options/words.js';
 import { LOSS_KINDS, LOSSES, type LossKind, type LossNumberName } from '../../train/losses/index.js';
 import { type HyperName, OPTIMIZER_KINDS, OPTIMIZERS } from '../../train/optimizers/index.js';
+import { TRAINING_EPS } from '../execution-providers.js';
 
 /** Options of `lotrc emit onnx-train` and of {@link emitTraining}. Losses and optimizers declare their own numbers. */
 

@@ -4,13 +4,6 @@ import type { PlanRow, WeightRow } from '../../adapter/saved-plan.js';
 import { formText } from '../../init/index.js';
 import { attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
-import {
-  noInfluence,
-  nothingToTrain,
-  trainedAsOne,
-  uselessOption,
-  alsoTrain as uselessPattern,
-} from '../../ir/codes/training.js';
 import { closest, type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { Model, Value } from '../../ir/model.js';
 import { weightStep } from '../../ir/ops/index.js';
@@ -22,6 +15,13 @@ import { findLinears } from '../../passes/sites/find.js';
 import { weightDigest } from '../../passes/sites/reading.js';
 import { copiesOf } from '../../passes/sites/weight-identity.js';
 import type { ParamRow } from '../../train/signature.js';
+import {
+  noInfluence,
+  nothingToTrain,
+  trainedAsOne,
+  uselessOption,
+  alsoTrain as uselessPattern,
+} from '../codes/training.js';
 import type { TrainOptions } from './options.js';
 
 /** A parameter: its row in the signature and its data at the start. */

@@ -1,7 +1,5 @@
 import type { PlanRow, SavedPlan, WeightRow } from '../../adapter/saved-plan.js';
 import { baseGone } from '../../ir/codes/adapters.js';
-import { logitsRank, noLogits, uselessOption } from '../../ir/codes/training.js';
-import { dropoutInLoop } from '../../ir/codes/training-loss.js';
 import { constantTensor } from '../../ir/constants.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
@@ -27,6 +25,8 @@ import { narrowRows } from '../../passes/narrow/narrow-rows.js';
 import type { PassRunner } from '../../passes/pipeline.js';
 import { requirePlan } from '../../passes/plan/plan.js';
 import { lossDef } from '../../train/losses/index.js';
+import { logitsRank, noLogits, uselessOption } from '../codes/training.js';
+import { dropoutInLoop } from '../codes/training-loss.js';
 import { hasKernel } from './legality.js';
 import { type Head, headProblem } from './losses.js';
 import { type TermOptions, type TrainOptions, termsOf } from './options.js';

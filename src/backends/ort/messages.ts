@@ -1,5 +1,6 @@
 import type { DType } from '../../ir/dtype.js';
 import type { GraphOptimization } from '../../options/words.js';
+import type { NodeEp } from '../execution-providers.js';
 import type { Config } from './config.js';
 
 /** A tensor between the processes: little-endian packed bytes, or strings. */
@@ -11,9 +12,6 @@ export interface HostTensor {
 
 export type Feeds = Readonly<Record<string, HostTensor>>;
 export type { GraphOptimization };
-/** ONNX Runtime's execution providers that onnxruntime-node has. */
-export type NodeEp = 'cpu' | 'cuda' | 'webgpu';
-
 /** One piece of work: load a model and, with feeds, run it. */
 export interface HostRequest {
   /** absolute */

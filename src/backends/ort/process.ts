@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { hostCrashed, hostTimeout } from '../../ir/codes/cli.js';
+import type { NodeEp } from '../execution-providers.js';
 import type { Config } from './config.js';
-import type { Feeds, GraphOptimization, HostRequest, NodeEp } from './messages.js';
+import type { Feeds, GraphOptimization, HostRequest } from './messages.js';
 import { compiledProgram, WorkerProcess } from './worker-process.js';
 
 export interface HostOptions {

@@ -1,7 +1,7 @@
 import type * as Ort from 'onnxruntime-node';
-import { cannotRun, stepFails } from '../../ir/codes/host.js';
 import { fail } from '../../ir/diagnostics.js';
 import { bare } from '../../ir/keys.js';
+import { cannotRun, stepFails } from '../codes/host.js';
 import { type Config, nested } from './config.js';
 import type { GraphOptimization } from './messages.js';
 import { loadRuntime } from './runtime.js';

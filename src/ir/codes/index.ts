@@ -1,13 +1,10 @@
-/** Declares every diagnostic code. One file per range; the import order does not matter. */
+/** Declares the codes of everything below the back ends. One file per range; the import order does not matter. */
 export * as adapters from './adapters.js';
 export * as autodiff from './autodiff.js';
 export * as build from './build.js';
 export * as cli from './cli.js';
 export * as files from './files.js';
-export * as host from './host.js';
 export * as init from './init.js';
-export * as kernelIr from './kernel-ir.js';
-export * as kernels from './kernels.js';
 export * as load from './load.js';
 export * as logs from './logs.js';
 export * as methods from './methods.js';
@@ -20,6 +17,4 @@ export * as train from './train.js';
 export * as trainData from './train-data.js';
 export * as trainLoop from './train-loop.js';
 export * as trainText from './train-text.js';
-export * as training from './training.js';
-export * as trainingLoss from './training-loss.js';
 export * as verify from './verify.js';

@@ -1,5 +1,5 @@
 import { defaultsOf } from '../../options/define.js';
-import { READING } from '../../options/sets/train.js';
+import { READING } from '../option-set.js';
 
 /** Which fields of a record are used. */
 export interface Fields {

@@ -1,6 +1,6 @@
+import { graphsEnded } from '../../backends/codes/host.js';
 import type { OrtFeeds } from '../../backends/ort/session.js';
 import { compiledProgram, WorkerEnded, WorkerProcess } from '../../backends/ort/worker-process.js';
-import { graphsEnded } from '../../ir/codes/host.js';
 import type { GraphName } from '../signature.js';
 import { type RunnerCall, received, type SentTensors, sent } from './messages.js';
 import type { Accumulated, GraphRunner, HeldTensors, RunnerJob } from './runner.js';

@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { literal, quotedText, template, type TableValue } from '../../../src/backends/host/webgpu/module/literal.js';
+import {
+  literal,
+  quotedText,
+  type TableValue,
+  template,
+} from '../../../src/backends/host/webgpu/module/literal.js';
 import { comment } from '../../../src/backends/host/webgpu/module/structures.js';
 
 const evaluated = (text: string): unknown => new Function(`return ${text};`)();

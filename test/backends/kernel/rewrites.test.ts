@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Strategy, EinsumStep } from '../../../src/backends/kernel/model/types.js';
+import type { EinsumStep, Strategy } from '../../../src/backends/kernel/model/types.js';
 import { type LayerOperands, lowerTerms } from '../../../src/backends/kernel/plan/rewrites.js';
 import { rounded } from '../../support/rounded.js';
 
@@ -175,7 +175,8 @@ describe.each(STRATEGIES.flatMap((strategy) => [[strategy, 3] as const, [strateg
 test('P and what follows from it is computed once for layers that share x and R', () => {
   const { layers } = caseOf(3);
   const { forward, backward } = lowerTerms('L-fold', layers);
-  const writes = (terms: readonly EinsumStep[], pattern: RegExp) => terms.filter(({ out }) => pattern.test(out));
+  const writes = (terms: readonly EinsumStep[], pattern: RegExp) =>
+    terms.filter(({ out }) => pattern.test(out));
   expect(writes(forward, /^P\(/).map(({ out }) => out)).toEqual(['P(x,R)', 'P(x2,R)']);
   expect(writes(backward, /^d\.R$/).length).toBe(2);
   expect(backward.filter(({ out, args }) => out === 'd.x' && args[0] === 'd.P(x,R)').length).toBe(1);
@@ -201,7 +202,8 @@ test.each(OVERHEAD)('FLOPs at d = %i, r = %i', (d, r, forward, backward) => {
   const layer: LayerOperands = { id: 'q', x: 'x', w: 'W', factors: ['R', 'M', 'L'], scale: 1 };
   const lowered = lowerTerms('L-fold', [layer]);
   const extents = { m: 8192, k: d, n: d, r, t: r };
-  const sum = (terms: readonly EinsumStep[]) => terms.reduce((total, term) => total + termFlops(term, extents), 0);
+  const sum = (terms: readonly EinsumStep[]) =>
+    terms.reduce((total, term) => total + termFlops(term, extents), 0);
   const base = 2 * 8192 * d * d;
   expect(rounded(100 * ((sum(lowered.prologue) + sum(lowered.forward)) / base - 1), forward)).toContain(
     forward,

@@ -18,7 +18,7 @@ import {
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
 import type { LibraryProperties } from './header.js';
-import { bufferText, type BufferNumbers, placeText } from './rows.js';
+import { type BufferNumbers, bufferText, placeText } from './rows.js';
 import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
 
 /** What the text of a library depends on; `warpgroups`: some kernels need warpgroups. */

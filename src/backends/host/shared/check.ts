@@ -1,6 +1,6 @@
-import { otherBackEnd } from '../../../ir/codes/kernels.js';
 import type { Diagnostic } from '../../../ir/diagnostics.js';
 import type { BackEnd } from '../../backend.js';
+import { otherBackEnd } from '../../codes/kernels.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 
 /** LOTR6009 for a plan that was made for a device of another back end. */

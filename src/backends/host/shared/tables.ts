@@ -1,6 +1,6 @@
-import { planTooLarge } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { bare } from '../../../ir/keys.js';
+import { planTooLarge } from '../../codes/kernels.js';
 import { gridOf } from '../../kernel/gen/kernels.js';
 import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../../kernel/model/types.js';
 import { ROW_TABLE } from '../../kernel/plan/buffers.js';

@@ -1,5 +1,5 @@
-import { unknownDevice } from '../../../ir/codes/kernels.js';
 import { closest, fail } from '../../../ir/diagnostics.js';
+import { unknownDevice } from '../../codes/kernels.js';
 import type { DeviceProfile } from '../model/types.js';
 
 /** The device of that name among those of a back end. Throws LOTR6003. */

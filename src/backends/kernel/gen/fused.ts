@@ -1,5 +1,5 @@
-import { refused } from '../../../ir/codes/kernel-ir.js';
 import { fail } from '../../../ir/diagnostics.js';
+import { refused } from '../../codes/kernel-ir.js';
 import {
   add,
   barrier,

@@ -1,5 +1,5 @@
-import { refused } from '../../../ir/codes/kernel-ir.js';
 import { fail } from '../../../ir/diagnostics.js';
+import { refused } from '../../codes/kernel-ir.js';
 import type { Kernel } from '../ir/kir.js';
 import type { Launch, Schedule } from '../model/types.js';
 import { lengthOf } from '../plan/cost.js';

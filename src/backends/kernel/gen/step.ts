@@ -1,7 +1,7 @@
-import { noStepKernel } from '../../../ir/codes/kernel-ir.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { kebab } from '../../../options/flags.js';
 import type { Elementwise, OptimizerDef } from '../../../train/optimizers/define.js';
+import { noStepKernel } from '../../codes/kernel-ir.js';
 import {
   add,
   call,

@@ -1,5 +1,5 @@
-import { beyondDevice } from '../../../ir/codes/kernel-ir.js';
 import type { Diagnostic } from '../../../ir/diagnostics.js';
+import { beyondDevice } from '../../codes/kernel-ir.js';
 import type { DeviceProfile } from '../model/types.js';
 import type { Kernel } from './kir.js';
 import { usesSubgroups } from './subgroups.js';

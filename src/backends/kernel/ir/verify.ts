@@ -1,5 +1,5 @@
-import { brokenRule } from '../../../ir/codes/kernel-ir.js';
 import type { Diagnostic } from '../../../ir/diagnostics.js';
+import { brokenRule } from '../../codes/kernel-ir.js';
 import type { DeviceProfile } from '../model/types.js';
 import {
   type Expr,
@@ -12,7 +12,7 @@ import {
   u32,
   type View,
 } from './kir.js';
-import { conjuncts, type NameFact, isBelow, isConstant, isPair, isUniform, rangeOf } from './ranges.js';
+import { conjuncts, isBelow, isConstant, isPair, isUniform, type NameFact, rangeOf } from './ranges.js';
 import { collective } from './subgroups.js';
 import type { UnitStmt } from './units.js';
 import { beyond } from './verify-device.js';

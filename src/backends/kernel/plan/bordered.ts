@@ -5,10 +5,10 @@ import { borderOf } from './buffers.js';
 import { flipped, plain, productLaunch } from './launches.js';
 import {
   backwardOf,
-  type RegionCandidate,
   downLaunch,
   downName,
   layerLaunch,
+  type RegionCandidate,
   type RegionContext,
   segment,
   upName,

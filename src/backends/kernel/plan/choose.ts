@@ -1,6 +1,6 @@
 import { hasCore } from '../../../adapter/kernel-chain.js';
-import { formRefused, nothingTrained, otherType } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
+import { formRefused, nothingTrained, otherType } from '../../codes/kernels.js';
 import type { AdaptedLayers, LayerRegion } from '../model/layers.js';
 import type {
   DeviceProfile,
@@ -17,7 +17,7 @@ import { Buffers } from './buffers.js';
 import { ELEMENT_BYTES } from './cost.js';
 import { basePrediction, type Target } from './launches.js';
 import { mergingOf } from './merging.js';
-import { byToken, type RegionCandidate, merged, type RegionContext, split, widened } from './strategies.js';
+import { byToken, merged, type RegionCandidate, type RegionContext, split, widened } from './strategies.js';
 import { siText, timeText } from './unit-text.js';
 import { ownBuffers } from './views.js';
 import { epilogueOf, prologueOf } from './weight-space.js';

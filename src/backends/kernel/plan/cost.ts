@@ -89,7 +89,8 @@ export function reduceWork({ jobs }: Reduce): Work {
   return addWork(
     ...jobs.map(({ elements, parts, partials, out, accumulate }) => ({
       flops: elements * parts,
-      bytes: elements * (parts * ELEMENT_BYTES[partials.dtype] + (accumulate ? 2 : 1) * ELEMENT_BYTES[out.dtype]),
+      bytes:
+        elements * (parts * ELEMENT_BYTES[partials.dtype] + (accumulate ? 2 : 1) * ELEMENT_BYTES[out.dtype]),
     })),
   );
 }

@@ -1,5 +1,5 @@
 import type { Group, LayerRegion } from '../model/layers.js';
-import type { KernelPlan, Launch, Predicted, Strategy, EinsumStep } from '../model/types.js';
+import type { EinsumStep, KernelPlan, Launch, Predicted, Strategy } from '../model/types.js';
 import { total } from './choose.js';
 import { totals } from './explain.js';
 import { type Lowered, lowerTerms } from './rewrites.js';

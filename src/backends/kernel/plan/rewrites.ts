@@ -1,5 +1,5 @@
 import { hasCore } from '../../../adapter/kernel-chain.js';
-import type { Strategy, EinsumStep } from '../model/types.js';
+import type { EinsumStep, Strategy } from '../model/types.js';
 
 /**
  * Exact lowerings of y = x W + s x F_1 ... F_n over layers, as einsum terms. Letters: m tokens, k inputs, n outputs,

@@ -1,6 +1,6 @@
-import { badSchedules } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { parsePlain } from '../../../ir/files/json.js';
+import { badSchedules } from '../../codes/kernels.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
 import { illegal, inBucket } from './schedule.js';
 

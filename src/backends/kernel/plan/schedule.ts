@@ -1,5 +1,5 @@
-import { noSchedule } from '../../../ir/codes/kernels.js';
 import { fail } from '../../../ir/diagnostics.js';
+import { noSchedule } from '../../codes/kernels.js';
 import { UNIT, UNIT_INNER } from '../ir/units.js';
 import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';

@@ -1,5 +1,5 @@
 import type { KernelRow, ModuleFacts } from './facts.js';
-import { keyText, literal, template, type TableValue } from './literal.js';
+import { keyText, literal, type TableValue, template } from './literal.js';
 import type { Statement } from './source.js';
 import { alias, comment, constant, field, shape } from './structures.js';
 

@@ -2,7 +2,13 @@
 export const WIDTH = 110;
 
 /** What tables hold. */
-export type TableValue = number | boolean | string | null | readonly TableValue[] | { readonly [key: string]: TableValue };
+export type TableValue =
+  | number
+  | boolean
+  | string
+  | null
+  | readonly TableValue[]
+  | { readonly [key: string]: TableValue };
 
 /**
  * A value as TypeScript: on one line where it fits after `before` characters, otherwise one line per entry. `indent`:

@@ -1,6 +1,6 @@
-import { cannotSpell } from '../../../../ir/codes/kernel-ir.js';
 import { fail } from '../../../../ir/diagnostics.js';
 import { f32Text } from '../../../../ir/text/numbers.js';
+import { cannotSpell } from '../../../codes/kernel-ir.js';
 import type { BufferParam, Kernel, UniformParam } from '../../ir/kir.js';
 import { legalise } from '../../ir/legalise.js';
 import { usesSubgroups } from '../../ir/subgroups.js';

@@ -1,5 +1,5 @@
-import { defineCode, type Place } from '../diagnostics.js';
-import { listed } from './listed.js';
+import { listed } from '../../ir/codes/listed.js';
+import { defineCode, type Place } from '../../ir/diagnostics.js';
 
 /** Diagnostics 50xx (training back end). */
 

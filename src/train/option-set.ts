@@ -1,14 +1,14 @@
-import { defineOptions } from '../define.js';
-import { file, flag, names, pairs, real, scalar, text, whole, word } from '../types.js';
+import { NODE_EPS } from '../backends/execution-providers.js';
+import { defineOptions } from '../options/define.js';
+import { file, flag, names, pairs, real, scalar, text, whole, word } from '../options/types.js';
 import {
   BAD_LINES,
   EVAL_METRICS,
-  NODE_EPS,
   PREDICTED_TURNS,
   RATE_SCHEDULES,
   RECORD_TASKS,
   SUBWORDS,
-} from '../words.js';
+} from '../options/words.js';
 
 /** train and eval: what runs a training directory. */
 

@@ -1,4 +1,4 @@
-import { defineCode, type Place } from '../diagnostics.js';
+import { defineCode, type Place } from '../../ir/diagnostics.js';
 
 /** Diagnostics 502x (training back end: random numbers, losses, optimizers). */
 

@@ -1,4 +1,4 @@
-import { defineCode } from '../diagnostics.js';
+import { defineCode } from '../../ir/diagnostics.js';
 
 /** Diagnostics 6xxx (kernels). */
 
