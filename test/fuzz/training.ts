@@ -139,11 +139,14 @@ export const run: Format = {
   },
 };
 
-const isRegular = (path: string): boolean => {
-  const found =
-    path.includes('\0') || path.length > 255 ? undefined : statSync(path, { throwIfNoEntry: false });
-  return found === undefined || found.isFile();
-};
+/** Also true where there is no file: reading says so at once. */
+function isRegular(path: string): boolean {
+  try {
+    return statSync(path).isFile();
+  } catch {
+    return true;
+  }
+}
 
 /** The data file of an input. */
 export function dataIn(files: Files): string | null {
