@@ -1,5 +1,8 @@
-import { type DType, isFloat } from './dtype.js';
+import { badTensor } from './codes/load.js';
+import { fail } from './diagnostics.js';
+import { byteLengthOf, type DType, isFloat } from './dtype.js';
 import { fromBf16, fromF16, toBf16, toF16 } from './half.js';
+import { elementCount } from './shape.js';
 import type { TensorData } from './tensor.js';
 
 /**
@@ -7,9 +10,18 @@ import type { TensorData } from './tensor.js';
  * array over an unaligned offset throws.
  */
 
-/** A float tensor's elements in float64. Throws for other types. */
+/** Throws LOTR1005 when a tensor has another number of bytes than its type and shape need. Reads nothing. */
+export function requireWhole({ dtype, shape, byteLength, carried }: TensorData): void {
+  const wanted = byteLengthOf(dtype, elementCount(shape));
+  if (wanted === null || wanted === byteLength) return;
+  const { name = '', source } = carried ?? {};
+  const why = `${wanted} bytes of data are needed, ${byteLength} are stored`;
+  fail(badTensor({ name, file: source?.path ?? '<model>', why }));
+}
+
+/** A float tensor's elements in float64. Throws LOTR1005, and for other types. */
 export function toF64(tensor: TensorData): Float64Array {
-  const raw = aligned(tensor.bytes());
+  const raw = aligned(tensor);
   switch (tensor.dtype) {
     case 'f64':
       return new Float64Array(raw);
@@ -27,12 +39,12 @@ export function toF64(tensor: TensorData): Float64Array {
 /** A float32 tensor's elements. */
 export function toF32(tensor: TensorData): Float32Array {
   if (tensor.dtype !== 'f32') throw new Error(`a ${tensor.dtype} tensor is not float32`);
-  return new Float32Array(aligned(tensor.bytes()));
+  return new Float32Array(aligned(tensor));
 }
 
 /** Integer elements as numbers (int64 beyond 2^53 loses precision). Throws for float, string and 4-bit types. */
 export function toIntegers(tensor: TensorData): number[] {
-  const raw = aligned(tensor.bytes());
+  const raw = aligned(tensor);
   switch (tensor.dtype) {
     case 'i64':
       return Array.from(new BigInt64Array(raw), Number);
@@ -69,7 +81,9 @@ export function encodeFloats(dtype: DType, values: ArrayLike<number>): Uint8Arra
 }
 
 /** The bytes in a buffer of their own, so that any typed array may lie over them. */
-function aligned(bytes: Uint8Array): ArrayBuffer {
+function aligned(tensor: TensorData): ArrayBuffer {
+  requireWhole(tensor);
+  const bytes = tensor.bytes();
   const whole = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength;
   return (whole ? bytes.buffer : Uint8Array.from(bytes).buffer) as ArrayBuffer;
 }

@@ -24,6 +24,18 @@ export function carryEntry(
   entries.set(model, held);
 }
 
-export function carriedEntries(model: Model, kind: CarriedEntry['kind']): readonly CarriedEntry[] {
-  return (entries.get(model) ?? []).filter((entry) => entry.kind === kind);
+/** Entries in their order, each with its bytes in the file where it is as it was there. */
+export function* withCarried<V extends string | number>(
+  model: Model,
+  kind: CarriedEntry['kind'],
+  now: ReadonlyMap<string, V>,
+): Iterable<readonly [key: string, value: V, raw: RawField | null]> {
+  // of entries with one key the last counts, as for every reader of the file
+  const held = new Map(
+    (entries.get(model) ?? []).filter((entry) => entry.kind === kind).map((entry) => [entry.key, entry]),
+  );
+  for (const [key, value] of now) {
+    const entry = held.get(key);
+    yield [key, value, entry?.value === value ? entry.raw : null];
+  }
 }

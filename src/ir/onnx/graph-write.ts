@@ -7,7 +7,7 @@ import type { TensorData } from '../tensor.js';
 import { labelOf } from '../tensor-label.js';
 import type { CarriedInfo } from '../value.js';
 import { ProtoMessage } from './encode.js';
-import { carriedEntries } from './entries.js';
+import { withCarried } from './entries.js';
 import { encodeTensor, type Placement } from './tensor-write.js';
 import { encodeType } from './types.js';
 import { BYTES, Scanner } from './wire.js';
@@ -35,20 +35,14 @@ export class ModelEncoder {
     out.text(4, model.domain);
     if (model.modelVersion !== null) out.int(5, model.modelVersion);
     out.text(6, model.docString).message(7, this.graph(model.graph));
-    const opsets = new Map(model.opsets);
-    for (const { key, value, raw } of carriedEntries(model, 'opset')) {
-      if (opsets.get(key) !== value) continue;
-      out.raw([raw]);
-      opsets.delete(key);
+    for (const [domain, version, raw] of withCarried(model, 'opset', model.opsets)) {
+      if (raw) out.raw([raw]);
+      else out.message(8, encodeOpset(domain, version));
     }
-    for (const [domain, version] of opsets) out.message(8, encodeOpset(domain, version));
-    const metadata = new Map(model.metadata);
-    for (const { key, value, raw } of carriedEntries(model, 'metadata')) {
-      if (metadata.get(key) !== value) continue;
-      out.raw([raw]);
-      metadata.delete(key);
+    for (const [key, value, raw] of withCarried(model, 'metadata', model.metadata)) {
+      if (raw) out.raw([raw]);
+      else out.entry(14, key, value);
     }
-    for (const [key, value] of metadata) out.entry(14, key, value);
     const unknown = model.carried?.unknown ?? [];
     out.raw(unknown.filter(({ field }) => field < 25));
     for (const fn of model.functions.values()) {

@@ -8,6 +8,7 @@ import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { weightStep } from '../../ir/ops/index.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { requireWhole } from '../../ir/values.js';
 import { outputsByName, readPlan, requirePlan } from '../plan/plan.js';
 import { alphaOf, isSet } from '../sites/base-attrs.js';
 import { baseOf } from './adapted-node.js';
@@ -55,7 +56,7 @@ export function mergeAdapters(model: Model, given: ReadonlyMap<string, TensorDat
   return weights;
 }
 
-/** Data of all factors by tensor name: given ones first, then the model's initializers. Throws LOTR3207. */
+/** Data of all factors by tensor name: given ones first, then the model's initializers. Throws LOTR1005, LOTR3207. */
 export function factorData(
   model: Model,
   given: ReadonlyMap<string, TensorData>,
@@ -67,8 +68,10 @@ export function factorData(
     const value = model.graph.own(name);
     const embedded = value && !isOverridable(model, value) ? value.constant : null;
     const data = given.get(name) ?? embedded;
-    if (data) found.set(name, widenedFactor(data));
-    else missing.push(name);
+    if (data) {
+      requireWhole(data);
+      found.set(name, widenedFactor(data));
+    } else missing.push(name);
   }
   if (missing.length > 0)
     fail(factorsMissing({ names: missing, from: given.size > 0 ? 'the adapter' : 'the model' }));

@@ -1,9 +1,8 @@
-import { badTensor } from '../../codes/load.js';
-import { fail } from '../../diagnostics.js';
-import { byteLengthOf, type DType } from '../../dtype.js';
+import type { DType } from '../../dtype.js';
 import { fromBf16, fromF16 } from '../../half.js';
 import { elementCount } from '../../shape.js';
 import type { TensorData } from '../../tensor.js';
+import { requireWhole } from '../../values.js';
 import type { NdArray } from './define.js';
 import type { Ints } from './dims.js';
 
@@ -54,13 +53,8 @@ export function isInteger(dtype: DType): boolean {
 export function ndOf(tensor: TensorData): NdArray | null {
   const read = READERS[tensor.dtype];
   if (!read) return null;
+  requireWhole(tensor);
   const bytes = tensor.bytes();
-  const wanted = byteLengthOf(tensor.dtype, elementCount(tensor.shape)) ?? 0;
-  if (bytes.byteLength !== wanted) {
-    const { name = '', source } = tensor.carried ?? {};
-    const why = `${wanted} bytes of data are needed, ${bytes.byteLength} are stored`;
-    fail(badTensor({ name, file: source?.path ?? '<model>', why }));
-  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const data = Float64Array.from({ length: elementCount(tensor.shape) }, (_, i) => read(view, i));
   return { shape: tensor.shape, data };
