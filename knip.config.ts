@@ -11,14 +11,12 @@ export default {
     'cli/dev/gen-*.ts!',
     'bench/{run,start,scale}.ts!',
     'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
-    'bench/train/{run,step}.ts!',
+    'bench/train/{count,run,step}.ts!',
     // programs of their own: workers, threads and what the survey starts for each model
     'src/{backends/ort,train/runner}/child.ts!',
     'src/backends/ort/watchdog.ts!',
     'cli/dev/survey/one.ts!',
     'cli/build/worker.ts!',
-    // a subpath of the package
-    'src/build/config.ts!',
     // sources whose text is embedded by `npm run gen`
     'src/backends/**/runtime/*.ts!',
     'test/{differential,fuzz,kill}/main.ts',

@@ -36,7 +36,6 @@ export {
   type Severity,
 } from './ir/diagnostics.js';
 export type { DType } from './ir/dtype.js';
-export { filesOf } from './ir/files-of.js';
 export { type Output, writeAtomically } from './ir/files/atomic.js';
 export {
   type OnnxAdapter,
@@ -52,6 +51,7 @@ export {
   safetensorsOutput,
   writeSafetensors,
 } from './ir/files/safetensors.js';
+export { filesOf } from './ir/files-of.js';
 export { Graph, GraphFunction, Model, Node, Value } from './ir/model.js';
 export { readModel, readModelBytes } from './ir/onnx/reader.js';
 export {

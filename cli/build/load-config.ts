@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { createJiti } from 'jiti';
 import { checkConfig } from '../../src/build/check-config.js';
-import type { Config } from '../../src/build/config.js';
+import type { BuildConfig } from '../../src/build/config.js';
 import { configFails, noConfig } from '../../src/ir/codes/build.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { isFolder } from '../../src/ir/files/folders.js';
@@ -13,7 +13,7 @@ const NAMES = ['lotrc.config.ts', 'lotrc.config.mjs', 'lotrc.config.json'];
 
 /** A config and where it is. */
 export interface LoadedConfig {
-  readonly config: Config;
+  readonly config: BuildConfig;
   /** as messages call it */
   readonly shown: string;
 }

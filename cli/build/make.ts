@@ -5,7 +5,7 @@ import { BACK_ENDS } from '../../src/backends/backend.js';
 import type { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import type { GpuOptions } from '../../src/backends/option-set.js';
 import { SECTIONS } from '../../src/build/config.js';
-import { makesFolder, type Step } from '../../src/build/steps.js';
+import { type BuildStep, makesFolder } from '../../src/build/steps.js';
 import { type Made, type MadeFile, Store } from '../../src/build/store.js';
 import { heldByOther } from '../../src/ir/codes/load.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
@@ -14,7 +14,7 @@ import { isFolder, makeFolders } from '../../src/ir/files/folders.js';
 import { FileLock } from '../../src/ir/files/lock.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { MERGE, REWRITE } from '../../src/options/sets/adapters.js';
-import type { TRAIN } from '../../src/options/sets/train.js';
+import type { TRAIN } from '../../src/train/option-set.js';
 import { writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport } from '../report.js';
@@ -76,7 +76,7 @@ export async function doTask({ step, key, cache, want }: Task, line: (text: stri
 type Result = Pick<Made, 'about' | 'counts'> & { readonly files: readonly string[] };
 
 /** Runs the command of a step; null where it ended without its result, and said why. */
-async function make(step: Step, work: string, run: Run): Promise<Result | null> {
+async function make(step: BuildStep, work: string, run: Run): Promise<Result | null> {
   const { kind, takes, makes, given } = step;
   if (kind === 'rewrite') {
     const { rewritten } = await import('../commands/rewrite.js');
@@ -127,7 +127,7 @@ function told({ layers, trainable }: { readonly layers: number; readonly trainab
 }
 
 /** The options of a step as its command takes them: maps in place of objects, and what a build never asks for is off. */
-function valuesOf<S>({ kind, options }: Step): ValuesOf<S> {
+function valuesOf<S>({ kind, options }: BuildStep): ValuesOf<S> {
   const off = {
     json: false,
     time: false,

@@ -1,9 +1,9 @@
 import { visible } from '../../src/ir/visible.js';
 import { num, table } from '../text.js';
-import type { Built, Outcome } from './run.js';
+import type { BuildOutcome, Built } from './run.js';
 
 /** `reviews rewrite: made; 24 layers, 17,920 trainable`. */
-export function outcomeLine({ step, result, about }: Outcome): string {
+export function outcomeLine({ step, result, about }: BuildOutcome): string {
   return `${visible(step.id)}: ${result}${about === '' ? '' : `; ${visible(about)}`}\n`;
 }
 

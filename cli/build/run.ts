@@ -3,8 +3,8 @@ import { rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { FileTable } from '../../src/build/file-table.js';
-import { keyOf, type Read } from '../../src/build/keys.js';
-import { makesFolder, type Step, stepsOf } from '../../src/build/steps.js';
+import { type BuildRead, keyOf } from '../../src/build/keys.js';
+import { type BuildStep, makesFolder, stepsOf } from '../../src/build/steps.js';
 import { type Counts, type Made, type MadeFile, replaceFile, Store } from '../../src/build/store.js';
 import { type Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
 import { readRegular, Unreadable } from '../../src/ir/files/regular.js';
@@ -14,7 +14,7 @@ import { Pool } from './pool.js';
 import { type States, stateOf } from './watch.js';
 
 /** What becomes of a step. */
-export type StepResult =
+type BuildResult =
   | 'up to date'
   | 'from the cache'
   | 'made'
@@ -26,9 +26,9 @@ export type StepResult =
   | 'would come from the cache';
 
 /** A step and what became of it. */
-export interface Outcome {
-  readonly step: Step;
-  readonly result: StepResult;
+export interface BuildOutcome {
+  readonly step: BuildStep;
+  readonly result: BuildResult;
   readonly about: string;
   readonly counts: Counts | null;
   readonly files: readonly MadeFile[];
@@ -44,15 +44,15 @@ export interface BuildRequest {
 
 export interface BuildEvents {
   /** a step that was not up to date has ended */
-  ended(outcome: Outcome): void;
+  ended(outcome: BuildOutcome): void;
   report(diagnostics: readonly Diagnostic[], exitCode: number): void;
-  line(step: Step, text: string): void;
+  line(step: BuildStep, text: string): void;
   /** how the build is told to end */
   started(interrupt: () => void): void;
 }
 
 export interface Built {
-  readonly outcomes: readonly Outcome[];
+  readonly outcomes: readonly BuildOutcome[];
   /** every file that was read, absolute, as it was before; also those that were looked for and are not there */
   readonly reads: States;
   /** folder of the config, absolute */
@@ -61,7 +61,7 @@ export interface Built {
 
 /** A step with what is known before it runs. */
 interface Known {
-  readonly step: Step;
+  readonly step: BuildStep;
   readonly key: string;
   readonly made: Made | null;
   readonly current: boolean;
@@ -79,7 +79,7 @@ export async function build(request: BuildRequest, events: BuildEvents): Promise
   const store = new Store(cache);
   const last = new LastBuild(cache, file);
   const pool = new Pool(folder);
-  const outcomes = new Map<string, Outcome>();
+  const outcomes = new Map<string, BuildOutcome>();
   const known = new Map<string, Known>();
 
   let stopped = false;
@@ -88,19 +88,19 @@ export async function build(request: BuildRequest, events: BuildEvents): Promise
     pool.interrupt();
   });
 
-  const end = (outcome: Outcome): Outcome => {
+  const end = (outcome: BuildOutcome): BuildOutcome => {
     outcomes.set(outcome.step.id, outcome);
     if (outcome.result !== 'up to date') events.ended(outcome);
     return outcome;
   };
-  const failed = (step: Step, diagnostics: readonly Diagnostic[], exitCode: number): Outcome => {
+  const failed = (step: BuildStep, diagnostics: readonly Diagnostic[], exitCode: number): BuildOutcome => {
     events.report(
       diagnostics.map((one) => within(one, step, shown)),
       exitCode,
     );
     return end({ step, result: 'failed', about: '', counts: null, files: [] });
   };
-  const look = async (step: Step): Promise<Known> => {
+  const look = async (step: BuildStep): Promise<Known> => {
     const found = await readsOf(step, folder, table, reads);
     const after = step.after.map((id) => known.get(id)!.key);
     const key = keyOf(step, found, after, version());
@@ -110,7 +110,7 @@ export async function build(request: BuildRequest, events: BuildEvents): Promise
     known.set(step.id, row);
     return row;
   };
-  const runOne = async (step: Step): Promise<Outcome> => {
+  const runOne = async (step: BuildStep): Promise<BuildOutcome> => {
     if (stopped || step.after.some((id) => !known.has(id) || FAILED.has(outcomes.get(id)!.result)))
       return end({ step, result: 'left out', about: '', counts: null, files: [] });
     let row: Known;
@@ -163,20 +163,20 @@ export async function build(request: BuildRequest, events: BuildEvents): Promise
   return { outcomes: steps.map(({ id }) => outcomes.get(id)!), reads, folder };
 }
 
-const FAILED: ReadonlySet<StepResult> = new Set(['failed', 'left out']);
+const FAILED: ReadonlySet<BuildResult> = new Set(['failed', 'left out']);
 
 /** Runs steps, each after those that it names, at most so many at a time. */
 async function inOrder(
-  steps: readonly Step[],
+  steps: readonly BuildStep[],
   jobs: number,
-  run: (step: Step) => Promise<unknown>,
+  run: (step: BuildStep) => Promise<unknown>,
 ): Promise<void> {
   const waiting = [...steps];
   const running = new Map<string, Promise<string>>();
   while (waiting.length > 0 || running.size > 0) {
     const next = running.size < jobs ? waiting.findIndex((step) => ready(step, waiting, running)) : -1;
     if (next >= 0) {
-      const [step] = waiting.splice(next, 1) as [Step];
+      const [step] = waiting.splice(next, 1) as [BuildStep];
       running.set(
         step.id,
         run(step).then(() => step.id),
@@ -185,16 +185,19 @@ async function inOrder(
   }
 }
 
-const ready = ({ after }: Step, waiting: readonly Step[], running: ReadonlyMap<string, unknown>): boolean =>
-  after.every((id) => !running.has(id) && !waiting.some((other) => other.id === id));
+const ready = (
+  { after }: BuildStep,
+  waiting: readonly BuildStep[],
+  running: ReadonlyMap<string, unknown>,
+): boolean => after.every((id) => !running.has(id) && !waiting.some((other) => other.id === id));
 
 /** Every file of the user that a step reads, with its digest. */
 async function readsOf(
-  step: Step,
+  step: BuildStep,
   folder: string,
   table: FileTable,
   all: Map<string, string>,
-): Promise<readonly Read[]> {
+): Promise<readonly BuildRead[]> {
   const paths = [...step.files];
   if (step.input !== null) {
     const model = join(folder, step.input);
@@ -207,7 +210,7 @@ async function readsOf(
     }
     paths.push(step.input, ...data.map((path) => relative(folder, path).split(sep).join('/')));
   }
-  return paths.sort().map((path): Read => {
+  return paths.sort().map((path): BuildRead => {
     const file = join(folder, path);
     all.set(file, stateOf(file));
     return [path, table.digest(file)];
@@ -215,13 +218,13 @@ async function readsOf(
 }
 
 /** A diagnostic of a step, with the place in the config that it comes from. */
-function within(diagnostic: Diagnostic, { at }: Step, config: string): Diagnostic {
+function within(diagnostic: Diagnostic, { at }: BuildStep, config: string): Diagnostic {
   const notes = [...(diagnostic.notes ?? []), { message: `in ${at} of ${config}` }];
   return { ...diagnostic, notes };
 }
 
 /** Removes what the last build put into the folder of a step and this one did not, where it was not changed since. */
-function removeOld(before: Made | null, now: Made, step: Step, folder: string, table: FileTable): void {
+function removeOld(before: Made | null, now: Made, step: BuildStep, folder: string, table: FileTable): void {
   const stays = new Set(now.files.map(({ path }) => path));
   for (const { path, digest } of before?.files ?? []) {
     const file = join(folder, path);

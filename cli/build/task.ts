@@ -1,10 +1,10 @@
-import type { Step } from '../../src/build/steps.js';
+import type { BuildStep } from '../../src/build/steps.js';
 import type { Counts, Made } from '../../src/build/store.js';
 import type { Diagnostic } from '../../src/ir/diagnostics.js';
 
 /** What a process of `lotrc build` is asked: to make a step, to put what the cache has in its place, or to plan a step. */
 export interface Task {
-  readonly step: Step;
+  readonly step: BuildStep;
   readonly key: string;
   /** folder of the cache, absolute */
   readonly cache: string;

@@ -1,7 +1,7 @@
 import { badConfig } from '../ir/codes/build.js';
 import { closest, type Diagnostic, LotrcError } from '../ir/diagnostics.js';
 import { flagOf, type OptionSet, problemsOf } from '../options/define.js';
-import { type Config, MODEL_NAME, OUTPUTS, SECTIONS } from './config.js';
+import { type BuildConfig, MODEL_NAME, OUTPUTS, SECTIONS } from './config.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -19,7 +19,7 @@ export function pathOf(...keys: readonly string[]): string {
  * The value of a config file as a config. Throws LOTR8302 with every place that does not fit: its path, and the nearest valid
  * name for one that is unknown.
  */
-export function checkConfig(value: unknown, file: string): Config {
+export function checkConfig(value: unknown, file: string): BuildConfig {
   const found: Diagnostic[] = [];
   const refuse = (keys: readonly string[], why: string, hint?: string): void => {
     found.push(badConfig({ file, path: pathOf(...keys), why, hint }));
@@ -91,7 +91,7 @@ export function checkConfig(value: unknown, file: string): Config {
     }
   }
   if (found.length > 0) throw new LotrcError(found);
-  return value as unknown as Config;
+  return value as unknown as BuildConfig;
 }
 
 function nearest(word: string, names: readonly string[]): string {

@@ -3,7 +3,7 @@ import { ONNX_TRAIN } from '../backends/onnx-train/option-set.js';
 import { type GpuOptions, gpuOptions } from '../backends/option-set.js';
 import { type OptionSet, omit, type ValueOf } from '../options/define.js';
 import { MERGE, REWRITE } from '../options/sets/adapters.js';
-import { TRAIN } from '../options/sets/train.js';
+import { TRAIN } from '../train/option-set.js';
 
 /** What a config of `lotrc build` holds. The options of a step are those of its command, by their keys. */
 
@@ -55,7 +55,7 @@ export interface ModelConfig extends Sections {
 }
 
 /** What lotrc.config.ts, .mjs or .json holds. */
-export interface Config {
+export interface BuildConfig {
   /** for editors: docs/config.schema.json of the package */
   readonly $schema?: string | undefined;
   /** folder of the outputs of all models; default `dist` */
@@ -67,7 +67,7 @@ export interface Config {
 }
 
 /** Gives the config as it is: for the types in editors. */
-export function defineConfig(config: Config): Config {
+export function defineConfig(config: BuildConfig): BuildConfig {
   return config;
 }
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { Step } from './steps.js';
+import type { BuildStep } from './steps.js';
 
 /** How keys are made; a change of it makes every cache entry one of another version. */
 const FORMAT = 1;
 
 /** A file that a step reads: its path as the config has it, and its digest; null where there is none. */
-export type Read = readonly [path: string, digest: string | null];
+export type BuildRead = readonly [path: string, digest: string | null];
 
 /**
  * What names the outputs of a step: everything that their bytes depend on. That is the version of lotrc, the options with
@@ -13,8 +13,8 @@ export type Read = readonly [path: string, digest: string | null];
  * weights by them, and the keys of the steps whose outputs it takes. Times and absolute paths have no part in it.
  */
 export function keyOf(
-  { model, kind, options, takes, makes }: Step,
-  reads: readonly Read[],
+  { model, kind, options, takes, makes }: BuildStep,
+  reads: readonly BuildRead[],
   after: readonly string[],
   version: string,
 ): string {

@@ -7,13 +7,13 @@ import { toJson } from '../options/schema.js';
 import { file } from '../options/types.js';
 import { TOKENIZER_FILES } from '../train/data/tokenizer-files.js';
 import { pathOf } from './check-config.js';
-import { type Config, type ModelConfig, type OutputName, SECTIONS } from './config.js';
+import { type BuildConfig, type ModelConfig, type OutputName, SECTIONS } from './config.js';
 
 /** `rewrite`, `training`, `train`, `merge`, or the name of a back end. */
-export type StepKind = string;
+type StepKind = string;
 
 /** One command that a build runs. Paths are relative to the folder of the config, with slashes. */
-export interface Step {
+export interface BuildStep {
   /** `reviews rewrite` */
   readonly id: string;
   readonly model: string;
@@ -37,20 +37,20 @@ export interface Step {
 }
 
 /** Whether a step makes a folder, and not single files whose contents depend on where they are. */
-export const makesFolder = ({ makes }: Step): boolean => makes.folder !== undefined;
+export const makesFolder = ({ makes }: BuildStep): boolean => makes.folder !== undefined;
 
 /**
  * The steps of a config, each after those whose outputs it reads. `folder`: that of the config, absolute. Throws LOTR8302 for
  * what does not go together.
  */
-export function stepsOf(config: Config, folder: string, configFile: string): readonly Step[] {
+export function stepsOf(config: BuildConfig, folder: string, configFile: string): readonly BuildStep[] {
   const found: Diagnostic[] = [];
   const steps = Object.entries(config.models).flatMap(([name, model]) =>
     modelSteps(name, model, config, folder, (keys, why, hint) => {
       found.push(badConfig({ file: configFile, path: pathOf('models', name, ...keys), why, hint }));
     }),
   );
-  const taken = new Map<string, Step>();
+  const taken = new Map<string, BuildStep>();
   for (const step of steps) {
     for (const path of Object.values(step.makes)) {
       const other = taken.get(path);
@@ -75,10 +75,10 @@ type Refuse = (keys: readonly string[], why: string, hint?: string) => void;
 function modelSteps(
   name: string,
   model: ModelConfig,
-  config: Config,
+  config: BuildConfig,
   folder: string,
   refuse: Refuse,
-): readonly Step[] {
+): readonly BuildStep[] {
   const { defaults } = config;
   const outputs = new Set<OutputName>(model.outputs ?? defaults?.outputs ?? ['onnx', 'adapter']);
   const to = (ending: string) =>
@@ -86,8 +86,11 @@ function modelSteps(
   const trains = model.train !== undefined || (defaults?.train !== undefined && outputs.has('training'));
   const step = (
     kind: StepKind,
-    parts: Pick<Step, 'takes' | 'makes'> & { readonly input?: string; readonly after: readonly StepKind[] },
-  ): Step => {
+    parts: Pick<BuildStep, 'takes' | 'makes'> & {
+      readonly input?: string;
+      readonly after: readonly StepKind[];
+    },
+  ): BuildStep => {
     const set = SECTIONS.get(kind)!;
     const given = sectionOf(kind, model, config);
     const options = { ...plainDefaults(set), ...given };
@@ -154,7 +157,7 @@ function modelSteps(
 }
 
 /** What the config gives a step: the defaults of all models, and over them the model's own. */
-function sectionOf(kind: StepKind, model: ModelConfig, { defaults }: Config): Record<string, unknown> {
+function sectionOf(kind: StepKind, model: ModelConfig, { defaults }: BuildConfig): Record<string, unknown> {
   const own = (section: object | undefined) => (section as Record<string, Record<string, unknown>>)?.[kind];
   const all = { ...own(defaults), ...own(model) };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { configSchemaText } from '../../cli/dev/docs/options.js';
 import { checkConfig } from '../../src/build/check-config.js';
-import { type Config, defineConfig } from '../../src/build/config.js';
+import { type BuildConfig, defineConfig } from '../../src/build/config.js';
 import { configSchema } from '../../src/build/config-schema.js';
 import { keyOf } from '../../src/build/keys.js';
 import { stepsOf } from '../../src/build/steps.js';
@@ -121,7 +121,8 @@ describe('docs/config.schema.json', () => {
 });
 
 describe('steps', () => {
-  const steps = (config: unknown = CONFIG, folder = '/project') => stepsOf(config as Config, folder, 'x');
+  const steps = (config: unknown = CONFIG, folder = '/project') =>
+    stepsOf(config as BuildConfig, folder, 'x');
   const key = (config: unknown, { folder = '/project', version = '1', digest = 'a' } = {}) => {
     const [first] = steps(config, folder);
     return keyOf(first!, [['models/bert.onnx', digest]], [], version);

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Pool } from '../../cli/build/pool.js';
-import type { Config } from '../../src/build/config.js';
+import type { BuildConfig } from '../../src/build/config.js';
 import { stepsOf } from '../../src/build/steps.js';
 import { type CliResult, command } from '../support/cli.js';
 
@@ -39,7 +39,7 @@ class Project {
   readonly folder: string;
   readonly config: string;
 
-  constructor(name: string, model: Omit<Config['models'][string], 'input'>, base = 'gpt2c.onnx') {
+  constructor(name: string, model: Omit<BuildConfig['models'][string], 'input'>, base = 'gpt2c.onnx') {
     this.folder = join(root, name);
     mkdirSync(this.folder);
     for (const file of [base, 'gpt2tok.json', 'sent.jsonl'])
@@ -178,7 +178,7 @@ describe('a step that fails', () => {
       outputs: ['onnx', 'merged'],
     });
     const good = { input: 'gpt2c.onnx', rewrite: REWRITE, outputs: ['adapter'] };
-    const { models } = JSON.parse(readFileSync(project.config, 'utf8')) as Config;
+    const { models } = JSON.parse(readFileSync(project.config, 'utf8')) as BuildConfig;
     writeFileSync(project.config, JSON.stringify({ models: { ...models, good } }));
     const { code, out, err } = await project.build();
     expect(code).toBe(1);
@@ -193,7 +193,7 @@ describe('a step that fails', () => {
 
   test('also when its process is killed', async () => {
     const project = new Project('killed', { rewrite: REWRITE });
-    const config = JSON.parse(readFileSync(project.config, 'utf8')) as Config;
+    const config = JSON.parse(readFileSync(project.config, 'utf8')) as BuildConfig;
     const [step] = stepsOf(config, project.folder, 'x');
     const pool = new Pool(project.folder);
     const task = { step: step!, key: '0'.repeat(64), cache: project.at('cache'), want: 'make' } as const;

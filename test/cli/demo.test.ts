@@ -4,7 +4,14 @@ import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { CONTEXT, Corpus, decode, encode, MODEL, TRAINED_STEPS } from '../../cli/dev/demo/charlm.js';
 import { continued } from '../../cli/dev/demo/sample.js';
-import { type DemoRecipe, emitWords, filesOf, rateAt, rewriteWords, tune } from '../../cli/dev/demo/tune.js';
+import {
+  type DemoRecipe,
+  emitWords,
+  filesOfRun,
+  rateAt,
+  rewriteWords,
+  tune,
+} from '../../cli/dev/demo/tune.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { toF32 } from '../../src/ir/values.js';
 import { short } from '../../src/train/logs/ticks.js';
@@ -58,10 +65,10 @@ test.each(allOrFirst(RECIPES))(
     // PyTorch: 2.33105 over the same 64 windows
     expect(Math.abs(tuned.before - 2.33105)).toBeLessThan(2e-5);
     expect(tuned.after).toBeLessThan(tuned.before - 0.1);
-    const report = readFileSync(join(filesOf(recipe, folder).logs, 'report.html'), 'utf8');
+    const report = readFileSync(join(filesOfRun(recipe, folder).logs, 'report.html'), 'utf8');
     expect(report).toContain(`first ${short(tuned.before)}`);
-    const { tensors, metadata } = readSafetensors(filesOf(recipe, folder).trained);
-    expect(metadata).toEqual(readSafetensors(filesOf(recipe, folder).initial).metadata);
+    const { tensors, metadata } = readSafetensors(filesOfRun(recipe, folder).trained);
+    expect(metadata).toEqual(readSafetensors(filesOfRun(recipe, folder).initial).metadata);
     const values = [...tensors.values()].flatMap((data) => [...toF32(data)]);
     expect(values).toHaveLength(tuned.parameters);
     expect(values.filter((value) => value === 0).length).toBeLessThan(10);

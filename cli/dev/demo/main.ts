@@ -9,7 +9,7 @@ import { wrap } from '../../wrap.js';
 import { CONTEXT, Corpus, MODEL, TRAINED_STEPS } from './charlm.js';
 import { continued } from './sample.js';
 import { command, Show } from './show.js';
-import { type DemoRecipe, emitWords, filesOf, rewriteWords, type TuneResult, tune } from './tune.js';
+import { type DemoRecipe, emitWords, filesOfRun, rewriteWords, type TuneResult, tune } from './tune.js';
 
 /** `npm run demo`: a small language model moves from one author to another, and the cost is shown. */
 
@@ -51,10 +51,10 @@ const first = await trained(main);
 show.say(`   validation loss ${first.before.toFixed(3)} -> ${first.after.toFixed(3)}`);
 show.check(Math.abs(first.before - PYTORCH_BEFORE) < 0.001, `before: as in PyTorch, ${PYTORCH_BEFORE}`);
 near(first);
-show.say(`   the curves: ${join(filesOf(main, folder).logs, 'report.html')}`);
+show.say(`   the curves: ${join(filesOfRun(main, folder).logs, 'report.html')}`);
 
 show.heading('4. The adapter applied to the base, and merged into its weights:');
-const { trained: adapter, model: rewritten } = filesOf(main, folder);
+const { trained: adapter, model: rewritten } = filesOfRun(main, folder);
 await show.run(['apply', MODEL, adapter, '-o', file('adapted.onnx')], /^wrote/);
 await show.run(['merge', rewritten, '--adapter', adapter, '-o', file('merged.onnx')]);
 const { data: windows } = corpus.validation().inputs.input_ids!;

@@ -24,7 +24,7 @@ export interface TuneResult {
 }
 
 /** The files of one recipe. */
-export function filesOf({ method, rank }: DemoRecipe, folder: string) {
+export function filesOfRun({ method, rank }: DemoRecipe, folder: string) {
   const stem = join(folder, `${method}-r${rank}`);
   return {
     model: `${stem}.onnx`,
@@ -39,12 +39,12 @@ export function filesOf({ method, rank }: DemoRecipe, folder: string) {
 export function rewriteWords(recipe: DemoRecipe, folder: string): readonly string[] {
   const { method, rank } = recipe;
   const words = ['rewrite', MODEL, '--method', method, '--rank', `${rank}`, '--scale', `${rank}`];
-  return [...words, '--init', 'fan-in', '-o', filesOf(recipe, folder).model];
+  return [...words, '--init', 'fan-in', '-o', filesOfRun(recipe, folder).model];
 }
 
 /** No clipping, as in the PyTorch runs. Memory is not a concern at this size, so nothing is computed twice. */
 export function emitWords(recipe: DemoRecipe, folder: string): readonly string[] {
-  const { model, train } = filesOf(recipe, folder);
+  const { model, train } = filesOfRun(recipe, folder);
   return [
     ...['emit', 'onnx-train', model, '-o', train],
     '--loss',
@@ -77,7 +77,7 @@ export interface TuneOptions {
 /** Trains in the recipe's training directory and leaves the adapter file and the logs next to it. */
 export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<TuneResult> {
   const { folder, corpus, threads, steps = TRAINED_STEPS, onProgress } = options;
-  const files = filesOf(recipe, folder);
+  const files = filesOfRun(recipe, folder);
   const run = TrainingRun.open(files.train, { threads });
   const sizes = run.signature.params.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
   const parameters = sizes.reduce((a, b) => a + b, 0);

@@ -4,7 +4,7 @@ import { file, flag, text, whole } from '../types.js';
 /** build: what runs the steps of a config. */
 
 /** Which config, and where results are kept. */
-export const CONFIGURED = defineOptions({
+const CONFIGURED = defineOptions({
   config: {
     type: file,
     doc: 'the config (default: lotrc.config.ts, .mjs or .json in the working folder)',
