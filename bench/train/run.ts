@@ -15,6 +15,8 @@ interface Steps {
 interface Case {
   readonly name: string;
   readonly ours: readonly string[];
+  /** the same with `--base-dtype int8` */
+  readonly int8: readonly string[] | null;
   /** none: lotrc alone */
   readonly peer: readonly string[] | null;
 }
@@ -48,6 +50,7 @@ function prepare(): readonly Case[] {
   lotrc('rewrite', roberta, '--rank', '8', '--target', 'query', '--target', 'value', '--weights', 'link');
   const rewritten = join(folder, 'roberta.lotr.onnx');
   lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'all'));
+  lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'int8'), '--base-dtype', 'int8');
   lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'cores'), '--train', 'M', '--recompute', 'block');
   const charlm = join(folder, 'charlm.lotr.onnx');
   lotrc(
@@ -65,7 +68,9 @@ function prepare(): readonly Case[] {
     '-o',
     charlm,
   );
-  lotrc('emit', 'onnx-train', charlm, '-o', join(folder, 'charlm'), '--recompute', 'none');
+  const whole = ['--recompute', 'none'];
+  lotrc('emit', 'onnx-train', charlm, '-o', join(folder, 'charlm'), ...whole);
+  lotrc('emit', 'onnx-train', charlm, '-o', join(folder, 'charlm8'), ...whole, '--base-dtype', 'int8');
   const step = (name: string, batch: number, vocabulary: number, steps: string) => [
     process.execPath,
     join(import.meta.dirname, 'step.js'),
@@ -81,16 +86,19 @@ function prepare(): readonly Case[] {
     {
       name: 'RoBERTa-base, R, L and M',
       ours: step('all', 8, BASE.vocabulary, values.steps),
+      int8: step('int8', 8, BASE.vocabulary, values.steps),
       peer: peer('bench_torch_step.py', '8', '8', '128', values.steps),
     },
     {
       name: 'RoBERTa-base, M alone, --recompute block (PyTorch: all)',
       ours: step('cores', 8, BASE.vocabulary, values.steps),
+      int8: null,
       peer: peer('bench_torch_step.py', '8', '8', '128', values.steps),
     },
     {
       name: 'charlm, 16 x 128 characters, --recompute none',
       ours: step('charlm', 16, 96, '30'),
+      int8: step('charlm8', 16, 96, '30'),
       peer: peer('bench_torch_charlm.py', 'lotr', '8', '1e-2', '30'),
     },
   ];
@@ -105,21 +113,27 @@ function forgetPages(file: string): void {
   spawnSync('dd', [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], { stdio: 'ignore' });
 }
 
-/** Runs both in alternation and prints medians and ratios. */
-function report({ name, ours, peer }: Case): void {
-  const [mine, theirs]: [Steps[], Steps[]] = [[], []];
-  for (let i = 0; i < Number(values.repeat); i++) {
-    mine.push(measureSteps(ours));
-    if (peer) theirs.push(measureSteps(peer));
+/** Runs all in alternation and prints medians, and ratios of neighbouring runs to the first. */
+function report({ name, ours, int8, peer }: Case): void {
+  const columns = [
+    { who: 'lotrc', command: ours },
+    { who: 'int8', command: int8 },
+    { who: 'PyTorch', command: peer },
+  ].flatMap(({ who, command }) => (command ? [{ who, command, runs: [] as Steps[] }] : []));
+  for (let i = 0; i < Number(values.repeat); i++)
+    for (const { command, runs } of columns) runs.push(measureSteps(command));
+  console.log(name);
+  for (const { who, runs } of columns) {
+    const step = median(runs.map((run) => run.step_s)).toFixed(3);
+    console.log(`  ${who.padEnd(8)} ${step} s a step${peak(runs)}`);
   }
-  const line = (who: string, runs: readonly Steps[]) =>
-    `  ${who.padEnd(8)} ${median(runs.map((run) => run.step_s)).toFixed(3)} s a step${peak(runs)}`;
-  console.log(`${name}\n${line('lotrc', mine)}`);
-  if (!peer) return;
-  const ratio = (of: (run: Steps) => number) =>
-    median(mine.map((run, i) => of(run) / of(theirs[i]!))).toFixed(2);
-  const memory = theirs[0]!.peak_mb === undefined ? '' : `, memory ${ratio((run) => run.peak_mb!)}`;
-  console.log(`${line('PyTorch', theirs)}\n  ratio    time ${ratio((run) => run.step_s)}${memory}`);
+  const [first, ...others] = columns;
+  for (const { who, runs } of others) {
+    const ratio = (of: (run: Steps) => number) =>
+      median(first!.runs.map((run, i) => of(run) / of(runs[i]!))).toFixed(2);
+    const memory = runs[0]!.peak_mb === undefined ? '' : `, memory ${ratio((run) => run.peak_mb!)}`;
+    console.log(`  lotrc / ${who}: time ${ratio((run) => run.step_s)}${memory}`);
+  }
 }
 
 function peak(runs: readonly Steps[]): string {

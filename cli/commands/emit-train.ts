@@ -50,9 +50,10 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
       : { adapter: readAdapter(given.adapter), adapterFile: given.adapter }),
   });
   run.reporter.report(emitted.notes);
+  const { base, baseProducts } = emitted.signature;
   if (given.json) {
     run.io.out(
-      `${JSON.stringify({ version: 1, files: emitted.files, base: emitted.signature.base }, null, 2)}\n`,
+      `${JSON.stringify({ version: 1, files: emitted.files, base, ...(baseProducts ? { baseProducts } : {}) }, null, 2)}\n`,
     );
     return;
   }
@@ -64,6 +65,13 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     filesText(emitted.files.map(({ path: file, byteLength }) => ({ path: file, bytes: byteLength }))),
   );
   run.io.out(`wrote ${given.output}/state.safetensors and signature.json\n`);
+  if (baseProducts) {
+    const { rounded, float32 } = baseProducts;
+    const rest = float32 > 0 ? `, ${num(float32)} in float32` : '';
+    run.io.out(
+      `${count(rounded, 'product')} of the base in int8${rest}; eval.onnx and infer.onnx compute in float32\n`,
+    );
+  }
   for (const { file, how } of emitted.placed) run.io.out(`${how} the base weights: ${visible(file)}\n`);
   if (emitted.placed.length === 0) run.io.out('the base weights are in this folder already\n');
 }

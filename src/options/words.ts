@@ -33,6 +33,9 @@ export const DROPOUT_MODES = ['seeded', 'off'] as const;
 /** Activations that are computed again: none, those that cost little time, or all but the inputs of blocks. */
 export const RECOMPUTES = ['none', 'cheap', 'block'] as const;
 
+/** What products of training graphs with frozen matrices of the base are computed in. */
+export const BASE_DTYPES = ['float32', 'int8'] as const;
+
 /** `ort`: gradients and learning rate are called as in ONNX Runtime's retired training API. */
 export const NAMINGS = ['lotrc', 'ort'] as const;
 

@@ -21,6 +21,7 @@ import { LOSS_KINDS, LOSS_NUMBERS, type LossNumbers, lossDef } from './losses/in
 import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
 import {
   type BaseFile,
+  type BaseProducts,
   type GraphName,
   type GraphSignature,
   type LossSignature,
@@ -185,6 +186,9 @@ export const signatureSchema: Schema<Signature> = where(
     loss,
     draws: optional(whole(1)),
     session: later(session, {}),
+    baseProducts: optional(
+      object<BaseProducts>({ dtype: oneOf(['int8']), rounded: whole(), float32: whole() }),
+    ),
     base: list(base),
   }),
   partsFault,

@@ -25,7 +25,16 @@ export interface Signature {
   readonly draws?: number;
   /** settings of the runtime that the graphs need to compute correctly */
   readonly session: SessionEntries;
+  /** how step, grad and step-loop compute products with frozen matrices of the base; absent where in float32 */
+  readonly baseProducts?: BaseProducts;
   readonly base: readonly BaseFile[];
+}
+
+/** Products in 8 bits: how many there are in step.onnx, and how many stay in float32. */
+export interface BaseProducts {
+  readonly dtype: 'int8';
+  readonly rounded: number;
+  readonly float32: number;
 }
 
 /** A loss over one output of the model, with its numbers. */

@@ -6,13 +6,25 @@ import type { LossFlag } from '../../train/losses/define.js';
 import { LOSS_KINDS, LOSS_NUMBERS, type LossKind, lossDef } from '../../train/losses/index.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
 import { uselessOption } from '../codes/training.js';
+import { ROUNDED_OPS, ROUNDED_OPSET } from './int8/rows.js';
+import { hasKernel } from './legality.js';
 import { ONNX_TRAIN } from './option-set.js';
 import { type TermOptions, TRAIN_DEFAULTS, type TrainOptions, termsOf } from './options.js';
 
 /** Options whose values are those of the command line. */
 const DECLARED = pick(
   ONNX_TRAIN,
-  ...(['ignoreIndex', 'loop', 'maxNorm', 'lrMultipliers', 'tie', 'names', 'recompute', 'dropout'] as const),
+  ...([
+    'ignoreIndex',
+    'loop',
+    'maxNorm',
+    'lrMultipliers',
+    'tie',
+    'names',
+    'recompute',
+    'baseDtype',
+    'dropout',
+  ] as const),
 );
 
 /** Throws LOTR5008 for an option that no loss uses, or whose value is out of range. */
@@ -69,6 +81,27 @@ export function checkOptions(options: TrainOptions): void {
     range(`the optimizer's ${name}`, inRange(value, hyper[name]!), `give a number${rangeText(hyper[name]!)}`);
   }
   checkTerms(terms);
+  checkBaseDtype(options);
+}
+
+/** Throws LOTR5008 where products in 8 bits have no kernel, or are not in sight. */
+function checkBaseDtype({ baseDtype, ep: eps, keepFunctions }: TrainOptions): void {
+  if (baseDtype === 'float32') return;
+  const refuse = (why: string, hint: string) =>
+    fail(uselessOption({ option: `--base-dtype ${baseDtype}`, why, hint }));
+  const lacking = eps.find((ep) => ROUNDED_OPS.some((op) => !hasKernel(ep, op, ROUNDED_OPSET, 'u8')));
+  if (lacking) {
+    refuse(
+      `the ${lacking} provider has no kernels for products of rounded activations`,
+      'train on --ep cpu, or leave it out',
+    );
+  }
+  if (keepFunctions) {
+    refuse(
+      'with --keep-functions the products are inside the functions of adapted layers',
+      'leave out one of the two',
+    );
+  }
 }
 
 /** What does not go together in a sum of losses. */

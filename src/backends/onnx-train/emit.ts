@@ -1,8 +1,9 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { PLAN_KEY, type WeightRow } from '../../adapter/saved-plan.js';
 import { opsetOf } from '../../ir/builder.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { type Output, type WrittenOutput, writeAtomically } from '../../ir/files/atomic.js';
+import { realFolder } from '../../ir/files/folders.js';
 import { safetensorsOutput } from '../../ir/files/safetensors.js';
 import type { Model } from '../../ir/model.js';
 import { planModel } from '../../ir/onnx/writer.js';
@@ -22,17 +23,28 @@ import { requireData } from '../../passes/require-data.js';
 import { requireElementTypes } from '../../passes/type-check.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
 import type {
+  BaseFile,
   GraphName,
   GraphSignature,
   LossSignature,
   Signature,
   SiteSignature,
 } from '../../train/signature.js';
-import { cannotLinkBase, oldTrainingOpset } from '../codes/training.js';
+import { cannotLinkBase, oldTrainingOpset, uselessOption } from '../codes/training.js';
 import { drawsRandomly, seededDropout } from '../codes/training-loss.js';
 import { type BaseMode, placeBase } from './base-files.js';
 import { checkOptions } from './check-options.js';
-import { applyGraph, evalGraph, gradGraph, inferGraph, stepGraph, type TrainGraph } from './graphs.js';
+import {
+  applyGraph,
+  evalGraph,
+  gradGraph,
+  inferGraph,
+  type Rounding,
+  stepGraph,
+  type TrainGraph,
+} from './graphs.js';
+import { CodesFile } from './int8/codes-file.js';
+import { ROUNDED_OPSET } from './int8/rows.js';
 import { checkLegality, coarseNodes } from './legality.js';
 import { stepLoopGraph } from './loop.js';
 import { type Head, termSignature } from './losses.js';
@@ -106,11 +118,16 @@ export function emitTraining(request: EmitRequest): Emitted {
     const model = open();
     return prepare(model, { factors, weights, params }, options, keep, startJob(model, watch, of));
   };
+  const base = placeBase(first, folder, request.base ?? 'auto');
+  const rounding =
+    options.baseDtype === 'int8' ? roundingOf(folder, opset, base.files, [...factors.keys()]) : null;
   const whole = fresh('infer.onnx', { outputs: true });
   notes.push(...drawNotes(first, options));
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
-    step: stepGraph(fresh('step.onnx', { dropout: true }), params, options),
-    grad: gradGraph(fresh('grad.onnx', { dropout: true }), params, options, (remark) => notes.push(remark)),
+    step: stepGraph(fresh('step.onnx', { dropout: true }), params, options, rounding),
+    grad: gradGraph(fresh('grad.onnx', { dropout: true }), params, options, rounding, (remark) =>
+      notes.push(remark),
+    ),
     apply: applyGraph(params, options, opset, new PassRunner(watch, 'apply.onnx')),
     eval: evalGraph(fresh('eval.onnx', {}), params, options),
     infer: inferGraph(whole, params),
@@ -118,7 +135,7 @@ export function emitTraining(request: EmitRequest): Emitted {
       ? {}
       : {
           stepLoop: stepLoopGraph(
-            stepGraph(fresh('step-loop.onnx', { dropout: true }), params, options),
+            stepGraph(fresh('step-loop.onnx', { dropout: true }), params, options, rounding),
             options.loop,
           ),
         }),
@@ -135,8 +152,8 @@ export function emitTraining(request: EmitRequest): Emitted {
       if (model === graphs.step!.model) notes.push(...remarks);
     }
   }
-  const base = placeBase(first, folder, request.base ?? 'auto');
-  const outputs: Output[] = [...base.outputs];
+  const codes = rounding && !rounding.file.isEmpty ? rounding.file : null;
+  const outputs: Output[] = [...base.outputs, ...(codes ? [codes.output()] : [])];
   const files: { path: string; byteLength: number }[] = [];
   const signatures: Partial<Record<GraphName, GraphSignature>> = {};
   for (const [name, { model, signature }] of Object.entries(graphs) as [GraphName, TrainGraph][]) {
@@ -148,7 +165,8 @@ export function emitTraining(request: EmitRequest): Emitted {
     notes.push(...planned.report.notes);
     signatures[name] = onCpu.length > 0 ? { ...signature, onCpu } : signature;
   }
-  const signature: Signature = {
+  // once the codes are written, which their digest is taken of
+  const signature = (): Signature => ({
     version: 1,
     opset,
     ep: options.ep,
@@ -181,16 +199,37 @@ export function emitTraining(request: EmitRequest): Emitted {
     loss: lossSignature(whole.heads, options),
     ...(graphs.step!.signature.inputs.some(({ scalar }) => scalar === 'draw') ? { draws: DRAWS } : {}),
     session: sessionOf(Object.values(graphs).map(({ model: emitted }) => emitted)),
-    base: base.files,
-  };
+    ...(rounding ? { baseProducts: { dtype: 'int8', ...graphs.step!.products! } } : {}),
+    base: [...base.files, ...(codes ? [{ location: basename(codes.path), ...codes.written }] : [])],
+  });
   const state = initialState(params, options);
   const metadata = { format: 'pt', [PLAN_KEY]: JSON.stringify(plan) };
   outputs.push(safetensorsOutput(join(folder, 'state.safetensors'), state, metadata));
-  const text = Buffer.from(`${JSON.stringify(signature, null, 2)}\n`);
-  outputs.push({ path: join(folder, 'signature.json'), write: (sink) => sink.write(text) });
+  outputs.push({
+    path: join(folder, 'signature.json'),
+    write: (sink) => sink.write(Buffer.from(`${JSON.stringify(signature(), null, 2)}\n`)),
+  });
   const written = writeAtomically(outputs);
   const placed = written.slice(0, base.outputs.length).map(({ path, how }) => ({ file: path, how }));
-  return { signature, placed, files, params, weights: plan.weights ?? [], notes };
+  return { signature: signature(), placed, files, params, weights: plan.weights ?? [], notes };
+}
+
+/** Throws LOTR5008 for operator sets without the rounding of activations. */
+function roundingOf(
+  folder: string,
+  opset: number,
+  base: readonly BaseFile[],
+  factors: readonly string[],
+): Rounding {
+  if (opset < ROUNDED_OPSET) {
+    const why = `the model uses operator set ${opset}, and it needs ${ROUNDED_OPSET} or newer`;
+    const hint = 'leave it out, or convert the model (onnx.version_converter)';
+    fail(uselessOption({ option: '--base-dtype int8', why, hint }));
+  }
+  const taken = new Set(base.map(({ location }) => location));
+  let name = 'base.int8';
+  for (let count = 1; taken.has(name); count++) name = `base${count}.int8`;
+  return { file: new CodesFile(join(realFolder(folder), name)), own: new Set(factors) };
 }
 
 /**

@@ -19,6 +19,8 @@ import { type Correction, optimizerDef } from '../../train/optimizers/index.js';
 import type { GraphSignature, Port, ScalarKind, TensorRole } from '../../train/signature.js';
 import { noInfluence } from '../codes/training.js';
 import { matrixOptimizer } from '../codes/training-loss.js';
+import type { CodesFile } from './int8/codes-file.js';
+import { type RoundedProducts, roundProducts } from './int8/products.js';
 import { buildLoss, type Head } from './losses.js';
 import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
@@ -29,6 +31,14 @@ import type { Prepared } from './prepare.js';
 export interface TrainGraph {
   readonly model: Model;
   readonly signature: GraphSignature;
+  /** with `baseDtype` int8, in graphs with gradients */
+  readonly products?: RoundedProducts;
+}
+
+/** Where products of the base in 8 bits have their matrices, and the tensors that are not of the base. */
+export interface Rounding {
+  readonly file: CodesFile;
+  readonly own: ReadonlySet<string>;
 }
 
 /** Names of inputs and outputs that are not the model's own. Made unique against the model's names. */
@@ -38,13 +48,18 @@ interface Ports {
 }
 
 /** (batch, labels, params, state, scalars) -> (loss, params', state', grad norm, finite) */
-export function stepGraph(prepared: Prepared, params: readonly Param[], options: TrainOptions): TrainGraph {
-  const built = lossAndGradients(prepared, params, options, true, false);
-  const { b, ports, values, grads, loss, scale } = built;
+export function stepGraph(
+  prepared: Prepared,
+  params: readonly Param[],
+  options: TrainOptions,
+  rounding: Rounding | null,
+): TrainGraph {
+  const built = lossAndGradients(prepared, params, options, rounding, true, false);
+  const { b, ports, values, grads, loss, scale, products } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
   const { model, job } = prepared;
   job.step('optimizer', model, () => addUpdate(b, ports, params, values, grads, options, scale));
-  return finish(model, 'step.onnx', ports, job);
+  return { ...finish(model, 'step.onnx', ports, job), ...products };
 }
 
 /** (batch, labels, params) -> (loss, grads, count) */
@@ -52,11 +67,12 @@ export function gradGraph(
   prepared: Prepared,
   params: readonly Param[],
   options: TrainOptions,
+  rounding: Rounding | null,
   report?: (diagnostic: Diagnostic) => void,
 ): TrainGraph {
   const half = computesInHalf(prepared.model);
-  const built = lossAndGradients(prepared, params, options, half, true, report);
-  const { b, ports, grads, loss, counts, scale } = built;
+  const built = lossAndGradients(prepared, params, options, rounding, half, true, report);
+  const { b, ports, grads, loss, counts, scale, products } = built;
   ports.outputs.push(scalarPort(loss.name, 'loss'));
   const { model, job } = prepared;
   const { graph } = model;
@@ -67,7 +83,7 @@ export function gradGraph(
     ports.outputs.push({ name: grad.name, role: 'grad', dtype: 'f32', shape: row.shape, param: row.name });
   }
   for (const [term, count] of counts.entries()) publishOf(prepared, ports, term, count, 'count');
-  return finish(model, 'grad.onnx', ports, job);
+  return { ...finish(model, 'grad.onnx', ports, job), ...products };
 }
 
 /** (params, grads, state, scalars) -> (params', state', grad norm, finite); holds no part of the base model. */
@@ -148,12 +164,14 @@ interface Built {
   /** labels that count, of each loss */
   readonly counts: readonly Value[];
   readonly scale: Value | null;
+  readonly products: Pick<TrainGraph, 'products'>;
 }
 
 function lossAndGradients(
   prepared: Prepared,
   params: readonly Param[],
   options: TrainOptions,
+  rounding: Rounding | null,
   scaled: boolean,
   /** the batch is one of several: for a sum of losses the host gives the divisor of each */
   summed: boolean,
@@ -209,7 +227,11 @@ function lossAndGradients(
     });
   }
   const grads = values.map((value) => found.get(value)!);
-  return { b, ports, values, grads, loss, counts: losses.map(({ count }) => count), scale };
+  if (rounding) job.step('infer-shapes', model, () => inferShapes(model));
+  const products = rounding
+    ? { products: job.step('round-products', model, () => roundProducts(model, rounding.file, rounding.own)) }
+    : {};
+  return { b, ports, values, grads, loss, counts: losses.map(({ count }) => count), scale, products };
 }
 
 /** Labels of each loss, and the inputs that CTC takes besides. */

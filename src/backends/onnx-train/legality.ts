@@ -1,6 +1,6 @@
 import { opsetOf } from '../../ir/builder.js';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
-import { dtypeText, isFloat } from '../../ir/dtype.js';
+import { type DType, dtypeText, isFloat } from '../../ir/dtype.js';
 import { own } from '../../ir/keys.js';
 import { functionKey, type Model, type Node, nodePath } from '../../ir/model.js';
 import { OP_VERSIONS } from '../../ir/ops/generated/attr-defaults.js';
@@ -83,11 +83,11 @@ function judge(node: Node, ep: TrainingEp): Verdict {
   return registered && kernel.to === null && kernel.from < version ? { is: 'unsure' } : LEGAL;
 }
 
-/** Whether the provider has a kernel for float32 of an op (key as in `Node.opKey`) in that version of its operator set. */
-export function hasKernel(ep: TrainingEp, op: string, opset: number): boolean {
+/** Whether the provider has a kernel of an op (key as in `Node.opKey`) for a type, in that version of its operator set. */
+export function hasKernel(ep: TrainingEp, op: string, opset: number, dtype: DType = 'f32'): boolean {
   const row = PROVIDERS[ep].kernels.get(op);
   return !!row?.versions.some(
-    ({ from, to, types }) => from <= opset && (to === null || opset <= to) && (!types || types.has('f32')),
+    ({ from, to, types }) => from <= opset && (to === null || opset <= to) && (!types || types.has(dtype)),
   );
 }
 

@@ -22,6 +22,7 @@ const SHARED_KEYS = [
   'tie',
   'names',
   'recompute',
+  'baseDtype',
   'dropout',
   'keepFunctions',
 ] as const;

@@ -28,7 +28,12 @@ export class TrainBuilder extends GraphBuilder {
   }
 
   /** Reduction over one axis. */
-  reduce(op: 'ReduceSum' | 'ReduceMax' | 'ReduceMean', x: Value, axis: number, keep: boolean): Value {
+  reduce(
+    op: 'ReduceSum' | 'ReduceMax' | 'ReduceMin' | 'ReduceMean',
+    x: Value,
+    axis: number,
+    keep: boolean,
+  ): Value {
     const keepdims = attrInt(keep ? 1 : 0);
     return this.opset >= (op === 'ReduceSum' ? 13 : 18)
       ? this.one(op, [x, this.i64([axis])], { keepdims })

@@ -103,6 +103,19 @@ test('an op that the provider lacks (LOTR5006), unless it is allowed', () => {
   expect(codeOf(path, allowed)).toBe('none');
 });
 
+test('products in 8 bits where nothing computes them, or where they are not in sight (LOTR5008)', () => {
+  const path = base();
+  const int8 = { logits: 'a', train: ['R'], baseDtype: 'int8' } as const;
+  for (const ep of ['cuda', 'webgpu'] as const) expect(codeOf(path, { ...int8, ep: [ep] })).toBe('LOTR5008');
+  expect(codeOf(path, { ...int8, keepFunctions: true })).toBe('LOTR5008');
+  expect(codeOf(path, { ...int8, ep: ['cpu', 'wasm'] })).toBe('none');
+  const old = readModel(path);
+  old.setOpset('', 10);
+  expect(() => emitTraining({ open: () => old, folder, options: { ...TRAIN_DEFAULTS, ...int8 } })).toThrow(
+    /LOTR5008.*operator set 10/,
+  );
+});
+
 test('an op without a gradient on the path (LOTR4201)', () => {
   expect(codeOf(base('Bernoulli'), { logits: 'b', train: ['R'] })).toBe('LOTR4201');
 });
