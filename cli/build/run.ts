@@ -57,6 +57,8 @@ export interface Built {
   readonly reads: States;
   /** folder of the config, absolute */
   readonly folder: string;
+  /** folder of golden files, absolute */
+  readonly golden: string;
 }
 
 /** A step with what is known before it runs. */
@@ -160,7 +162,12 @@ export async function build(request: BuildRequest, events: BuildEvents): Promise
     table.save();
     if (!request.dryRun) last.save();
   }
-  return { outcomes: steps.map(({ id }) => outcomes.get(id)!), reads, folder };
+  return {
+    outcomes: steps.map(({ id }) => outcomes.get(id)!),
+    reads,
+    folder,
+    golden: resolve(folder, config.golden ?? 'golden'),
+  };
 }
 
 const FAILED: ReadonlySet<BuildResult> = new Set(['failed', 'left out']);

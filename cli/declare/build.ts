@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { BUILD } from '../../src/options/sets/build.js';
+import { BUILD, CHECK, DIFF } from '../../src/options/sets/build.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
-/** build: what runs the steps of a config. */
+/** build, check, diff: what runs the steps of a config, and compares what they make. */
 export function declareBuildCommands(program: Command, run: Run): void {
   const build = program
     .command('build')
@@ -13,6 +13,28 @@ export function declareBuildCommands(program: Command, run: Run): void {
     .action(async () => {
       const { buildCommand } = await import('../commands/build.js');
       await buildCommand(valuesOf(build, BUILD), run);
+    });
+
+  const check = program
+    .command('check')
+    .description('build, and compare models and their numbers with golden files');
+  addOptions(check, CHECK)
+    .addHelpText('after', CHECK_HELP)
+    .action(async () => {
+      const { checkCommand } = await import('../commands/check.js');
+      await checkCommand(valuesOf(check, CHECK), run);
+    });
+
+  const diff = program
+    .command('diff')
+    .description('say which layers, groups, nodes, attributes and tensors of two models differ')
+    .argument('<a>', 'a model, .onnx or .onnxtxt')
+    .argument('<b>', 'another');
+  addOptions(diff, DIFF)
+    .addHelpText('after', DIFF_HELP)
+    .action(async (a: string, b: string) => {
+      const { diffCommand } = await import('../commands/diff.js');
+      await diffCommand(a, b, valuesOf(diff, DIFF), run);
     });
 }
 
@@ -32,3 +54,19 @@ A config names models and what is made of them:
 
 Paths in it are relative to its folder. Options of a step are those of its command, by the keys in docs/options.md.
 A step is done again when its options, the bytes of a file that it reads, or the version of lotrc change.`;
+
+const CHECK_HELP = `
+Examples:
+  lotrc check --update
+  lotrc check
+
+Golden files lie in the folder \`golden\` next to the config, or in that which \`golden\` in the config names, to be committed:
+of each model its adapters and its text with a digest for each tensor, and its outputs on seeded inputs; of each folder that a
+step makes the digests of its files. What a trained adapter is part of depends on the machine, and has none.`;
+
+const DIFF_HELP = `
+Examples:
+  lotrc diff old.onnx new.onnx
+  lotrc diff model.onnx model.lotr.onnx --numbers
+
+The exit code is 1 when they differ. The order of nodes is ignored.`;

@@ -3,7 +3,7 @@ import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { gpuOptions } from '../../src/backends/option-set.js';
 import type { OptionSet } from '../../src/options/define.js';
 import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
-import { BUILD } from '../../src/options/sets/build.js';
+import { BUILD, CHECK, DIFF } from '../../src/options/sets/build.js';
 import { EXPLAIN, INSPECT, PASSES, PRINT, RUN, TO_PARQUET, VERIFY } from '../../src/options/sets/models.js';
 import { EVAL, TRAIN } from '../../src/train/option-set.js';
 
@@ -24,6 +24,8 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['train', TRAIN],
     ['eval', EVAL],
     ['build', BUILD],
+    ['check', CHECK],
+    ['diff', DIFF],
     ['logs to-parquet', TO_PARQUET],
     ['passes', PASSES],
     ['explain', EXPLAIN],

@@ -66,8 +66,9 @@ export function checkConfig(value: unknown, file: string): BuildConfig {
   };
 
   if (!isObject(value, [])) throw new LotrcError(found);
-  known(value, ['$schema', 'output', 'defaults', 'models'], []);
-  const { output, defaults, models } = value;
+  known(value, ['$schema', 'output', 'golden', 'defaults', 'models'], []);
+  const { output, golden, defaults, models } = value;
+  if (golden !== undefined) text(golden, ['golden']);
   if (output !== undefined) text(output, ['output']);
   if (defaults !== undefined && isObject(defaults, ['defaults'])) {
     known(defaults, [...SECTIONS.keys(), 'outputs'], ['defaults']);

@@ -20,6 +20,7 @@ export function configSchema(): JsonSchema & { readonly $defs: Readonly<Record<s
     properties: {
       $schema: text('this schema'),
       output: text('folder of the outputs; default: dist'),
+      golden: text('folder of the golden files of lotrc check; default: golden'),
       defaults: {
         type: 'object',
         description: 'options that all models share',

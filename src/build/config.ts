@@ -60,6 +60,8 @@ export interface BuildConfig {
   readonly $schema?: string | undefined;
   /** folder of the outputs of all models; default `dist` */
   readonly output?: string | undefined;
+  /** folder of the golden files of `lotrc check`; default `golden` */
+  readonly golden?: string | undefined;
   /** options that all models share */
   readonly defaults?: (Sections & { readonly outputs?: readonly OutputName[] | undefined }) | undefined;
   /** models by the names that their outputs get */

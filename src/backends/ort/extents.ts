@@ -1,7 +1,8 @@
 import { LotrcError } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import { type CompareOptions, type Comparison, compareModels, type Side } from './compare.js';
-import { requiredInputs } from './inputs.js';
+import { makeInputs, requiredInputs } from './inputs.js';
+import type { Feeds } from './messages.js';
 import { OrtProcess } from './process.js';
 
 export interface SomeComparison extends Comparison {
@@ -16,23 +17,46 @@ export interface SomeComparison extends Comparison {
  */
 export async function compareOnSome(a: Side, b: Side, options: CompareOptions = {}): Promise<SomeComparison> {
   const host = options.host ?? new OrtProcess();
-  let first: LotrcError | null = null;
   try {
-    for (const choice of choices(a.model)) {
+    return await onSome(a.model, async (choice) => {
       const dims = new Map([...choice, ...(options.dims ?? [])]);
-      try {
-        return { ...(await compareModels(a, b, { ...options, dims, host })), dims: choice };
-      } catch (error) {
-        if (!(error instanceof LotrcError)) throw error;
-        first ??= error;
-        // another extent helps only where the model loads and does not run
-        if (error.diagnostics[0]!.code !== 'LOTR8004') break;
-      }
-    }
-    throw first;
+      return { ...(await compareModels(a, b, { ...options, dims, host })), dims: choice };
+    });
   } finally {
     if (!options.host) host.close();
   }
+}
+
+/** Runs a model on given inputs, or on generated ones with extents that it runs with. Throws LOTR80xx when it does not run. */
+export async function runOnSome(
+  { path, model }: Side,
+  { host, inputs }: { readonly host: OrtProcess; readonly inputs?: Feeds | undefined },
+): Promise<{ readonly inputs: Feeds; readonly outputs: Feeds }> {
+  // the JavaScript interface gives tensors only
+  const outputs = model.graph.outputs.filter(({ type }) => type === null || type.kind === 'tensor');
+  const names = outputs.map(({ name }) => name);
+  const run = async (feeds: Feeds) => ({
+    inputs: feeds,
+    outputs: await host.run(path, feeds, { outputs: names }),
+  });
+  if (inputs) return run(inputs);
+  return onSome(model, (dims) => run(Object.fromEntries(makeInputs(model, { dims }))));
+}
+
+/** Acts with the first choice of extents with which a model runs. Throws what the first of all choices throws. */
+async function onSome<T>(model: Model, act: (dims: ReadonlyMap<string, number>) => Promise<T>): Promise<T> {
+  let first: LotrcError | null = null;
+  for (const choice of choices(model)) {
+    try {
+      return await act(choice);
+    } catch (error) {
+      if (!(error instanceof LotrcError)) throw error;
+      first ??= error;
+      // another extent helps only where the model loads and does not run
+      if (error.diagnostics[0]!.code !== 'LOTR8004') break;
+    }
+  }
+  throw first;
 }
 
 /**

@@ -66,3 +66,32 @@ export const stepEnded = defineCode<{ step: string; how: string }>({
     hint: 'run the build again, with --jobs 1 where memory is short',
   }),
 });
+
+export const goldenDiffers = defineCode<{ file: string; what: string }>({
+  code: 'LOTR8305',
+  severity: 'error',
+  title: 'an output is not as its golden file says',
+  explain:
+    '`lotrc check` compares what a config makes with files that were committed: adapters, nodes, digests of tensors, and outputs ' +
+    'on recorded inputs. What differs is printed. When the change is meant, `lotrc check --update` writes the files again; read ' +
+    'their diff before it is committed.',
+  make: ({ file, what }) => ({
+    message: `what was built differs in ${what}`,
+    at: { kind: 'file', file },
+    hint: 'when this is meant, run `lotrc check --update` and read the diff',
+  }),
+});
+
+export const goldenMissing = defineCode<{ file: string }>({
+  code: 'LOTR8306',
+  severity: 'error',
+  title: 'a golden file is missing',
+  explain:
+    '`lotrc check` compares what a config makes with files that were committed, and one of them is not there: the config makes ' +
+    'something new, or the file was not committed.',
+  make: ({ file }) => ({
+    message: 'there is no such golden file',
+    at: { kind: 'file', file },
+    hint: 'run `lotrc check --update` to write it, and commit it',
+  }),
+});

@@ -17,6 +17,8 @@ export interface PrintOptions {
   readonly folder?: string;
   /** false leaves out where large tensors lie: their checksums remain (default true) */
   readonly locations?: boolean;
+  /** keys of the model's metadata that are left out (default none) */
+  readonly hidden?: ReadonlySet<string>;
   /** true adds which nodes and which pass each node came from (default false) */
   readonly origins?: boolean;
 }
@@ -35,7 +37,7 @@ export function printModel(model: Model, options: PrintOptions = {}): string {
   const graphs = [model.graph, ...[...model.functions.values()].map((fn) => fn.graph)];
   for (const graph of graphs) refuseDeep(graph);
   const printer = new Printer(settle(options, model));
-  const parts = [header(model), printer.graph(model.graph, '', graphName(model.graph))];
+  const parts = [header(model, options.hidden), printer.graph(model.graph, '', graphName(model.graph))];
   for (const fn of model.functions.values()) parts.push(printer.functionText(fn));
   const missing = [...omittedFields(model)].map(([kind, count]) => `${kind}: ${count}`).sort();
   if (missing.length > 0) parts.push(`#@ not_shown ${missing.join(', ')}`);
@@ -81,7 +83,8 @@ function headerText(fields: readonly (string | false)[]): string {
     .join(',\n')}\n>`;
 }
 
-function header(model: Model): string {
+function header(model: Model, hidden: ReadonlySet<string> = new Set()): string {
+  const metadata = new Map([...model.metadata].filter(([key]) => !hidden.has(key)));
   return headerText([
     `ir_version: ${model.irVersion}`,
     opsetText(model.opsets),
@@ -90,7 +93,7 @@ function header(model: Model): string {
     model.domain !== '' && `domain: ${quote(model.domain)}`,
     model.modelVersion !== null && `model_version: ${model.modelVersion}`,
     model.docString !== '' && `doc_string: ${quote(model.docString)}`,
-    model.metadata.size > 0 && `metadata_props: ${entries(model.metadata)}`,
+    metadata.size > 0 && `metadata_props: ${entries(metadata)}`,
   ]);
 }
 

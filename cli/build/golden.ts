@@ -1,0 +1,114 @@
+import { existsSync } from 'node:fs';
+import { compareOutputs } from '../../src/backends/ort/compare.js';
+import { runOnSome } from '../../src/backends/ort/extents.js';
+import type { Feeds, HostTensor } from '../../src/backends/ort/messages.js';
+import { OrtProcess } from '../../src/backends/ort/process.js';
+import { toleranceFor } from '../../src/backends/ort/tolerance.js';
+import { goldenDiffers, goldenMissing } from '../../src/ir/codes/build.js';
+import { type Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
+import type { Output } from '../../src/ir/files/atomic.js';
+import { readSafetensors, safetensorsOutput } from '../../src/ir/files/safetensors.js';
+import { MemoryTensor, type TensorData } from '../../src/ir/tensor.js';
+import { loadModel, readText } from '../load.js';
+import { modelText } from '../model-text.js';
+import { num } from '../text.js';
+import { changesText, textChanges } from '../text-changes.js';
+import type { BuildOutcome } from './run.js';
+
+/** A golden file that is not as it should be. */
+export interface Finding {
+  readonly diagnostic: Diagnostic;
+  /** what differs, for readers */
+  readonly shown: string;
+  /** what `--update` writes */
+  readonly output: Output;
+}
+
+/** Compares an expected text with what is there now; null where they are equal. */
+export function checkText(path: string, shown: string, now: string): Finding | null {
+  const output: Output = { path, write: (sink) => sink.write(Buffer.from(now)) };
+  if (!existsSync(path)) return { diagnostic: goldenMissing({ file: shown }), shown: '', output };
+  const before = readText(path);
+  if (before === now) return null;
+  const changes = textChanges(before, now);
+  const what = changes.length === 0 ? 'the order of its lines' : `${num(changes.length)} of its lines`;
+  return { diagnostic: goldenDiffers({ file: shown, what }), shown: changesText(changes), output };
+}
+
+/** What is expected of a model: its adapters and its text form. */
+export const textOfModel = (path: string): string => modelText(loadModel(path));
+
+/** What is expected of a folder: its files by their digests. */
+export function textOfFiles({ files }: BuildOutcome): string {
+  return files.map(({ path, bytes, digest }) => `${path}  ${num(bytes)} bytes  ${digest}\n`).join('');
+}
+
+const INPUT = 'input/';
+const OUTPUT = 'output/';
+
+/**
+ * Runs a model on the inputs of a file and compares its outputs with those there, within the tolerance of the file; null
+ * where they agree. Where there is none, inputs are made from a seed. Throws LOTR80xx when the model cannot be run.
+ */
+export async function checkNumbers(model: string, path: string, shown: string): Promise<Finding | null> {
+  const read = loadModel(model);
+  const side = { path: model, model: read };
+  const host = new OrtProcess();
+  const record = async (): Promise<Output> => {
+    const { inputs, outputs } = await runOnSome(side, { host });
+    const tolerance = String(toleranceFor([read]).value);
+    const tensors = new Map([...tensorsOf(INPUT, inputs), ...tensorsOf(OUTPUT, outputs)]);
+    return safetensorsOutput(path, tensors, { tolerance });
+  };
+  try {
+    if (!existsSync(path))
+      return { diagnostic: goldenMissing({ file: shown }), shown: '', output: await record() };
+    const { tensors, metadata } = readSafetensors(path);
+    const tolerance = Number(metadata.tolerance);
+    let what = '';
+    try {
+      const { outputs } = await runOnSome(side, { host, inputs: feedsOf(INPUT, tensors) });
+      const over = compareOutputs(feedsOf(OUTPUT, tensors), stored(outputs)).filter(
+        ({ relative }) => !(relative <= tolerance),
+      );
+      what = over
+        .map(
+          ({ name, relative }) =>
+            `output ${JSON.stringify(name)} by ${relative.toExponential(2)} of its largest value, where ${tolerance} is allowed`,
+        )
+        .join('; ');
+    } catch (error) {
+      // other inputs or outputs than the model had
+      if (!(error instanceof LotrcError) || !/^LOTR80(?:0[47]|10)$/.test(error.diagnostics[0]!.code))
+        throw error;
+      what = error.diagnostics[0]!.message;
+    }
+    return what === ''
+      ? null
+      : { diagnostic: goldenDiffers({ file: shown, what }), shown: '', output: await record() };
+  } finally {
+    host.close();
+  }
+}
+
+/** Tensors that a file can hold: those of numbers. */
+function stored(feeds: Feeds): Feeds {
+  return Object.fromEntries(Object.entries(feeds).filter(([, { dtype }]) => dtype !== 'string'));
+}
+
+function tensorsOf(prefix: string, feeds: Feeds): readonly (readonly [string, TensorData])[] {
+  return Object.entries(stored(feeds)).map(([name, { dtype, shape, data }]) => [
+    `${prefix}${name}`,
+    new MemoryTensor(dtype, shape, data as Uint8Array),
+  ]);
+}
+
+function feedsOf(prefix: string, tensors: ReadonlyMap<string, TensorData>): Feeds {
+  const own = [...tensors].filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(
+    own.map(([name, data]): [string, HostTensor] => [
+      name.slice(prefix.length),
+      { dtype: data.dtype, shape: data.shape, data: data.bytes() },
+    ]),
+  );
+}

@@ -1,0 +1,65 @@
+import { basename, join, resolve } from 'node:path';
+import { writeAtomically } from '../../src/ir/files/atomic.js';
+import type { ValuesOf } from '../../src/options/define.js';
+import type { CHECK } from '../../src/options/sets/build.js';
+import { checkNumbers, checkText, type Finding, textOfFiles, textOfModel } from '../build/golden.js';
+import { shownPath } from '../build/load-config.js';
+import { outcomeLine } from '../build/report.js';
+import { type Built, build } from '../build/run.js';
+import { EXIT } from '../failure.js';
+import type { Run } from '../program.js';
+import { count } from '../text.js';
+
+/** Builds what the config says, and compares it with golden files; with `--update` writes these. */
+export async function checkCommand(options: ValuesOf<typeof CHECK>, run: Run): Promise<void> {
+  const { update, config, cache, jobs } = options;
+  const built = await build(
+    { config, cache, jobs, force: false, dryRun: false },
+    {
+      started: () => undefined,
+      ended: (outcome) => run.io.err(outcomeLine(outcome)),
+      report: (diagnostics, exitCode) => {
+        run.reporter.report(diagnostics);
+        run.exitCode = Math.max(run.exitCode, exitCode);
+      },
+      line: (step, text) => run.io.err(`${step.id}: ${text}\n`),
+    },
+  );
+  if (run.exitCode !== EXIT.ok) return;
+  const { findings, files } = await findingsOf(built);
+  if (!update) {
+    for (const { diagnostic, shown } of findings) {
+      run.reporter.report(diagnostic);
+      run.io.out(shown);
+    }
+    if (findings.length === 0) run.io.out(`${count(files, 'golden file')} as expected\n`);
+    return;
+  }
+  writeAtomically(findings.map(({ output }) => output));
+  for (const { output } of findings) run.io.out(`wrote ${shownPath(resolve(output.path))}\n`);
+  if (findings.length === 0) run.io.out(`${count(files, 'golden file')} as expected: nothing was written\n`);
+}
+
+/** Golden files that are missing or differ. What a trained adapter is part of depends on the machine, and has none. */
+async function findingsOf(
+  built: Built,
+): Promise<{ readonly findings: readonly Finding[]; readonly files: number }> {
+  const found: (Finding | null)[] = [];
+  const at = (name: string) => join(built.golden, name);
+  const text = (name: string, now: string) => found.push(checkText(at(name), shownPath(at(name)), now));
+  for (const outcome of built.outcomes) {
+    const { kind, makes, takes } = outcome.step;
+    const path = makes.onnx ?? makes.folder ?? makes.adapter!;
+    const name = basename(path);
+    if (kind === 'train' || (kind === 'merge' && takes.adapter !== undefined)) continue;
+    if (makes.onnx === undefined) {
+      text(`${name}.txt`, textOfFiles(outcome));
+      continue;
+    }
+    const model = join(built.folder, path);
+    text(`${name}.txt`, textOfModel(model));
+    const numbers = at(`${name}.numbers.safetensors`);
+    found.push(await checkNumbers(model, numbers, shownPath(numbers)));
+  }
+  return { findings: found.filter((one) => one !== null), files: found.length };
+}
