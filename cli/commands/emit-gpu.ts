@@ -10,6 +10,7 @@ import { parseSchedules, refuseIllegal } from '../../src/backends/kernel/plan/sc
 import type { GpuOptions } from '../../src/backends/option-set.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import type { ValuesOf } from '../../src/options/define.js';
+import { DEFAULT_OPTIMIZER } from '../../src/train/optimizers/index.js';
 import { writeFolder } from '../folder.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel, readText } from '../load.js';
@@ -44,6 +45,9 @@ export async function emitGpuCommand(
   if (options.merge && options.adapters > 1) {
     throw usageError('--merge folds one adapter into the weights: leave --adapters out');
   }
+  if (options.optimizer !== undefined && options.for === 'serve') {
+    throw usageError('--optimizer is for training: leave it out with --for serve');
+  }
   if (options.arch !== undefined && options.device !== undefined) {
     throw usageError('--arch and --device exclude each other');
   }
@@ -70,8 +74,9 @@ export async function emitGpuCommand(
     throw usageError(`--tf32 is for float32: the operands are ${planned[0]!.dtype}`);
   }
   // the plan that is explained is the one that is written
-  const emitted: EmitOptions = { architectures: architecturesOf(options, device), tf32 };
-  for (const plan of planned) for (const problem of backEnd.check(plan)) fail(problem);
+  const { optimizer = DEFAULT_OPTIMIZER.kind } = options;
+  const emitted: EmitOptions = { architectures: architecturesOf(options, device), tf32, optimizer };
+  for (const plan of planned) for (const problem of backEnd.check(plan, emitted)) fail(problem);
   const plans = await Promise.all(planned.map((plan) => backEnd.lower(plan, emitted)));
   if (!options.explain) {
     const [plan] = plans;

@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
+import type { OptimizerKind } from '../train/optimizers/index.js';
 import { CUDA } from './host/cuda/back-end.js';
 import type { EmittedFile } from './host/shared/emitted.js';
 import { WEBGPU } from './host/webgpu/back-end.js';
@@ -13,6 +14,8 @@ export interface EmitOptions {
   readonly architectures: readonly string[];
   /** float32 products over tokens may be rounded */
   readonly tf32: boolean;
+  /** what the steps of a plan for training do */
+  readonly optimizer: OptimizerKind;
 }
 
 /**
@@ -27,7 +30,7 @@ export interface BackEnd {
   readonly devices: readonly DeviceProfile[];
   readonly flags: readonly BackEndFlag[];
   /** why it cannot emit a plan; empty when it can. Kernels are verified when they are made. */
-  check(plan: KernelPlan): readonly Diagnostic[];
+  check(plan: KernelPlan, options: EmitOptions): readonly Diagnostic[];
   /** the plan with the schedules that its kernels have */
   lower(plan: KernelPlan, options: EmitOptions): Promise<KernelPlan>;
   /** the files of a plan that was checked; kernels are in the folder `kernels` */

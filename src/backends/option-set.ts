@@ -1,7 +1,9 @@
 import { defineOptions, type OptionSet } from '../options/define.js';
 import { WATCH } from '../options/sets/shared.js';
 import { alternatives, file, flag, list, text, whole, word } from '../options/types.js';
+import { DEFAULT_OPTIMIZER, OPTIMIZER_KINDS } from '../train/optimizers/index.js';
 import type { BackEnd } from './backend.js';
+import { STEP_KINDS } from './host/shared/optimizer.js';
 import type { KernelDtype } from './kernel/model/types.js';
 import type { StrategyKey } from './kernel/plan/choose.js';
 
@@ -55,6 +57,10 @@ export function gpuOptions(backEnd: BackEnd) {
       type: word('purpose', ['train', 'serve']),
       default: 'train',
       doc: 'train, or serve (forward only, adapters can be exchanged)',
+    },
+    optimizer: {
+      type: word('kind', OPTIMIZER_KINDS),
+      doc: `what a step does: ${alternatives(STEP_KINDS)} (--for train; default: ${DEFAULT_OPTIMIZER.kind})`,
     },
     adapters: { type: whole(1), default: 1, doc: 'adapters in one batch (--for serve)' },
     strategy: {

@@ -53,6 +53,21 @@ g (float[batch, 3] x) => (float[batch, 2] y)
   const narrow = await lotrc('emit', 'cuda', model, '-o', output, '--tf32', '--dtype', 'bf16');
   expect(narrow).toMatchObject({ code: 2, out: '' });
   expect(narrow.err).toContain('--tf32 is for float32: the operands are bf16');
+  const lion = join(folder, 'lion');
+  expect(
+    await lotrc('emit', 'cuda', model, '-o', lion, '--tokens', '5', '--optimizer', 'lion'),
+  ).toMatchObject({
+    code: 0,
+  });
+  expect(readFileSync(join(lion, 'adapters.h'), 'utf8')).toContain('const lotrc_lion *numbers');
+  expect(readFileSync(join(lion, 'adapters_torch.py'), 'utf8')).toContain('class Lion(');
+  for (const backEnd of ['cuda', 'wgsl']) {
+    const refused = (...rest: string[]) => lotrc('emit', backEnd, model, '-o', lion, '--optimizer', ...rest);
+    const muon = await refused('muon');
+    expect(muon).toMatchObject({ code: 1, out: '' });
+    expect(muon.err).toContain('LOTR6105');
+    expect((await refused('sgd', '--for', 'serve')).err).toContain('--optimizer is for training');
+  }
   const library = join(folder, 'library');
   const bordered = ['--form', 'bordered', '--tokens', '5', '--dtype', 'bf16', '--arch', 'sm_90a'];
   expect(await lotrc('emit', 'cuda', model, '-o', library, ...bordered)).toMatchObject({ code: 0 });

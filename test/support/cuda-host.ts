@@ -11,7 +11,7 @@ export type CudaCall =
   | readonly [kind: 'read', name: string, count: number, as: string]
   | readonly [kind: 'forward' | 'backward', region: number]
   | readonly [kind: 'gradients' | 'clear_gradients' | 'begin_inputs' | 'changed' | 'merge' | 'unmerge']
-  | readonly [kind: 'step', rate: number, decay: number]
+  | readonly [kind: 'step', optimizer: string, numbers: readonly number[]]
   /** the next call of cuBLASLt is refused; those after it are not */
   | readonly [kind: 'refuse', status: string]
   | readonly [kind: 'row', name: string];
@@ -76,7 +76,7 @@ export function runLibrary(
       case 'backward':
         return `check(lotrc_${call[0]}(a, ${call[1]}));`;
       case 'step':
-        return `{ const lotrc_adamw n = {float(${call[1]}), 0.9f, 0.999f, 1e-8f, float(${call[2]})}; check(lotrc_step(a, &n)); }`;
+        return `{ const lotrc_${call[1]} n = {${call[2].map((x) => `float(${x})`).join(', ')}}; check(lotrc_step(a, &n)); }`;
       default:
         return `check(lotrc_${call[0]}(a));`;
     }

@@ -104,11 +104,50 @@ function weightOf({ weightStored, in: inn, out }: AdaptedLayer, data: ArrayLike<
   return weightStored === 'io' ? matrix(data, out) : turn(matrix(data, inn));
 }
 
-/** What one AdamW step makes of numbers with zero moments. */
 export const RATE = 0.03;
 export const DECAY = 0.1;
-export const adamw = (from: ArrayLike<number>, gradient: readonly number[], multiplier = 1): number[] =>
-  gradient.map((g, i) => from[i]! - multiplier * RATE * (g / (Math.abs(g) + 1e-8) + DECAY * from[i]!));
+
+/** An optimizer as the tests of hosts step with it: the numbers in the order of their struct in C, and one number's way. */
+interface Stepping {
+  readonly numbers: readonly number[];
+  /** from p through steps with these gradients at a rate, in float64 by the formula of the paper; what is kept begins at 0 */
+  readonly way: (p: number, gradients: readonly number[], rate: number) => number;
+}
+
+export const STEPPING: Readonly<Record<string, Stepping>> = {
+  adamw: {
+    numbers: [RATE, 0.9, 0.999, 1e-8, DECAY],
+    way: (p, gradients, rate) => {
+      let [m, v] = [0, 0];
+      return gradients.reduce((at, g, t) => {
+        [m, v] = [0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g];
+        const direction = m / (1 - 0.9 ** (t + 1)) / (Math.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-8);
+        return at - rate * (direction + DECAY * at);
+      }, p);
+    },
+  },
+  sgd: {
+    numbers: [RATE, 0.9, DECAY],
+    way: (p, gradients, rate) => {
+      let u = 0;
+      return gradients.reduce((at, g) => {
+        u = 0.9 * u + g + DECAY * at;
+        return at - rate * u;
+      }, p);
+    },
+  },
+  lion: {
+    numbers: [RATE, 0.9, 0.99, DECAY],
+    way: (p, gradients, rate) => {
+      let m = 0;
+      return gradients.reduce((at, g) => {
+        const direction = Math.sign(0.9 * m + 0.1 * g);
+        m = 0.99 * m + 0.01 * g;
+        return at - rate * (direction + DECAY * at);
+      }, p);
+    },
+  },
+};
 
 /** What a spec says of the training of a factor: null for one that is frozen, else its multiplier. */
 export function rateOf({ groups }: AdaptedLayers, tensor: string): number | null {

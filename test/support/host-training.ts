@@ -4,6 +4,7 @@ import { placesOf } from '../../src/backends/host/shared/tables.js';
 import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey } from '../../src/backends/kernel/plan/choose.js';
 
+import type { OptimizerKind } from '../../src/train/optimizers/index.js';
 import { profile } from './devices.js';
 import type { HostAnswer, HostJob } from './host.js';
 
@@ -14,12 +15,17 @@ import { allPlaces, EXACT, inputsOf, tensorsOf, twoPasses } from './two-passes.j
 export interface TrainingJob {
   readonly plan: KernelPlan;
   readonly job: HostJob;
-  /** Forward, backward, an AdamW step, and both passes again, against float64. */
+  /** Forward, backward and a step, and all of it again, against float64. */
   check(answer: HostAnswer): void;
 }
 
+interface Training {
+  readonly subgroups?: boolean;
+  readonly optimizer?: OptimizerKind;
+}
+
 /**
- * Two passes and a step over the layers of host-layers.ts. `planned`: tokens that the tiles are chosen for. In float16 results
+ * Two passes, each with a step, over the layers of host-layers.ts. `planned`: tokens that the tiles are chosen for. In float16 results
  * are held to `bound`, and a step to the gradient that was found: it is of its gradient's sign, which may be all rounding.
  */
 export function trainingJob(
@@ -28,7 +34,7 @@ export function trainingJob(
   planned: number,
   tokens: number,
   dtype: 'f32' | 'f16' = 'f32',
-  subgroups = false,
+  { subgroups = false, optimizer = 'adamw' }: Training = {},
 ): TrainingJob {
   const bound = dtype === 'f32' ? EXACT : 2e-3;
   const found = contraction(spec);
@@ -38,7 +44,8 @@ export function trainingJob(
   const inputs = inputsOf(plan, tokens);
   const numbers = (life: 'weight' | 'step') =>
     Object.fromEntries(Object.keys(placesOf(plan.buffers, life)).map((name) => [name, tensors[name]!]));
-  const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs);
+  const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs, optimizer);
+  const step = ['step', { learningRate: RATE, weightDecay: DECAY }] as const;
   const job: HostJob = {
     tokens,
     weights: numbers('weight'),
@@ -47,11 +54,13 @@ export function trainingJob(
       ...Object.entries(inputs).map(([name, data]) => ['write', name, data] as const),
       ...pass,
       ...read.map((name) => ['read', name] as const),
-      ['step', { learningRate: RATE, weightDecay: DECAY }],
+      step,
       ...stepped.map((name) => ['read', name] as const),
       // the stepped factors are what the next pass reads, and gradients start from zero again
       ...pass,
       ...read.map((name) => ['read', name, `${name} again`] as const),
+      step,
+      ...stepped.map((name) => ['read', name, `${name} twice`] as const),
     ],
   };
   return {

@@ -26,6 +26,8 @@ interface Made {
   readonly layouts: Layout[];
   readonly pipelines: Pipeline[];
   readonly groups: Group[];
+  /** what was written to buffers, in order */
+  readonly written: { readonly label: string; readonly data: ArrayLike<number> }[];
   /** command buffers */
   submitted: number;
 }
@@ -40,7 +42,7 @@ export interface DeviceTraits {
 }
 
 export function recordingDevice({ limits = {}, features = [], refuses, full }: DeviceTraits = {}) {
-  const made: Made = { buffers: [], layouts: [], pipelines: [], groups: [], submitted: 0 };
+  const made: Made = { buffers: [], layouts: [], pipelines: [], groups: [], written: [], submitted: 0 };
   const kept = <T>(list: T[], value: T): T => {
     list.push(value);
     return value;
@@ -51,7 +53,9 @@ export function recordingDevice({ limits = {}, features = [], refuses, full }: D
     limits,
     features: new Set(features),
     queue: {
-      writeBuffer() {},
+      writeBuffer({ label }: Buffer, _offset: number, data: ArrayLike<number>) {
+        made.written.push({ label, data });
+      },
       submit() {
         made.submitted++;
       },

@@ -2,7 +2,8 @@ import { expect } from 'vitest';
 import { placesOf, type TensorPlace } from '../../src/backends/host/shared/tables.js';
 import type { AdaptedLayers } from '../../src/backends/kernel/model/layers.js';
 import type { KernelPlan } from '../../src/backends/kernel/model/types.js';
-import { adamw, partOf, rateOf, reference } from './host-layers.js';
+import type { OptimizerKind } from '../../src/train/optimizers/index.js';
+import { partOf, RATE, rateOf, reference, STEPPING } from './host-layers.js';
 import { values } from './kernel-cases.js';
 import { worstError } from './kernel-run.js';
 
@@ -54,19 +55,21 @@ export interface TwoPasses {
   /** buffers of trained factors, to read after the step */
   readonly stepped: readonly string[];
   /**
-   * Compares what was read after a pass, after a step of AdamW (RATE, DECAY), and, under the name with ` again`, after
-   * another pass, with float64. Results are held to `bound`; where that is larger than EXACT the rounding must show, and the
-   * step is held to the gradient that was found: it is of its gradient's sign, which may be all rounding.
+   * Compares what was read after a pass, after a step (the numbers of STEPPING), under the name with ` again` after another
+   * pass, and with ` twice` after another step, with float64. Results are held to `bound`; where that is larger than EXACT the
+   * rounding must show, and the steps are held to the gradients that were found: they are of their signs, which may be all
+   * rounding.
    */
   check(reads: Readonly<Record<string, ArrayLike<number>>>, bound: number): void;
 }
 
-/** Two passes and a step over the layers of host-layers.ts, from these tensors and inputs. */
+/** Two passes, each with a step, over the layers of host-layers.ts, from these tensors and inputs. */
 export function twoPasses(
   found: AdaptedLayers,
   plan: KernelPlan,
   tensors: Readonly<Record<string, ArrayLike<number>>>,
   inputs: Readonly<Record<string, ArrayLike<number>>>,
+  optimizer: OptimizerKind = 'adamw',
 ): TwoPasses {
   const places = allPlaces(plan);
   const regions = found.regions.map((_, index) => index);
@@ -85,6 +88,8 @@ export function twoPasses(
     stepped: gradients.map(({ gradientOf }) => gradientOf),
     check: (reads, bound) => {
       const after: Record<string, ArrayLike<number>> = { ...tensors };
+      const gradientsOf = new Map<string, (readonly number[])[]>();
+      const { way } = STEPPING[optimizer]!;
       const checkPass = (suffix: string, expected: ReturnType<typeof reference>) => {
         for (const name of results) {
           const error = worstError(reads[name + suffix]!, expected[name.replace('yb', 'y')]!.flat());
@@ -104,10 +109,17 @@ export function twoPasses(
           const own = partOf(reads[gradient.name + suffix]!, place!);
           const wanted = expected[name]!.flat();
           expect(worstError(own, wanted), `gradient of ${name}${suffix}`).toBeLessThan(bound);
-          if (suffix !== '') continue;
-          const stepped = partOf(reads[place!.buffer]!, place!);
-          const moved = adamw(tensors[name]!, bound === EXACT ? wanted : own, multiplier);
-          expect(worstError(stepped, moved), `step of ${name}`).toBeLessThan(EXACT);
+          const steps = [...(gradientsOf.get(name) ?? []), bound === EXACT ? wanted : own];
+          gradientsOf.set(name, steps);
+          const stepped = partOf(reads[place!.buffer + (suffix && ' twice')]!, place!);
+          const moved = Array.from(tensors[name]!, (from, i) =>
+            way(
+              from,
+              steps.map((gradient) => gradient[i]!),
+              multiplier * RATE,
+            ),
+          );
+          expect(worstError(stepped, moved), `step of ${name}${suffix}`).toBeLessThan(EXACT);
           after[name] = stepped;
         }
       };

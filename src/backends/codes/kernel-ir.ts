@@ -56,15 +56,15 @@ export const brokenRule = defineCode<{ kernel: string; rule: string; where: stri
   }),
 });
 
-export const noStepKernel = defineCode<{ kernel: string; optimizer: string }>({
+export const noStepKernel = defineCode<{ optimizer: string; others: readonly string[] }>({
   code: 'LOTR6105',
   severity: 'error',
   title: 'an optimizer has no kernel of its step',
   explain:
     'A kernel of a step updates each number by itself. An optimizer that needs products of whole matrices, or a norm, has no ' +
     'such kernel; training graphs can have it (`lotrc emit onnx-train --optimizer`).',
-  make: ({ kernel, optimizer }) => ({
-    message: `there is no kernel ${kernel}: ${optimizer} updates whole matrices, not single numbers`,
-    hint: 'train with `lotrc emit onnx-train`, or choose an optimizer that updates each number by itself, such as adamw',
+  make: ({ optimizer, others }) => ({
+    message: `there are no kernels for the steps of ${optimizer}: it updates whole matrices, not single numbers`,
+    hint: `train with \`lotrc emit onnx-train\`, or choose an optimizer that updates each number by itself: ${others.join(', ')}`,
   }),
 });

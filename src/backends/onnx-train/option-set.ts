@@ -18,7 +18,12 @@ import {
 } from '../../options/types.js';
 import { BASE_DTYPES, DROPOUT_MODES, NAMINGS, RECOMPUTES, TIES } from '../../options/words.js';
 import { LOSS_KINDS, LOSSES, type LossKind, type LossNumberName } from '../../train/losses/index.js';
-import { type HyperName, OPTIMIZER_KINDS, OPTIMIZERS } from '../../train/optimizers/index.js';
+import {
+  DEFAULT_OPTIMIZER,
+  type HyperName,
+  OPTIMIZER_KINDS,
+  OPTIMIZERS,
+} from '../../train/optimizers/index.js';
 import { TRAINING_EPS } from '../execution-providers.js';
 
 /** Options of `lotrc emit onnx-train` and of {@link emitTraining}. Losses and optimizers declare their own numbers. */
@@ -185,7 +190,7 @@ export const ONNX_TRAIN = defineOptions({
   ...LOSS_NUMBER_OPTIONS,
   optimizer: {
     type: word('kind', OPTIMIZER_KINDS),
-    default: 'adamw',
+    default: DEFAULT_OPTIMIZER.kind,
     doc: alternatives(OPTIMIZER_KINDS),
   },
   ...HYPER_OPTIONS,

@@ -5,6 +5,9 @@ const fraction = { least: 0, below: 1 } as const;
 export const adamw = defineOptimizer({
   kind: 'adamw',
   title: 'AdamW',
+  variant: 'decoupled decay',
+  paper: 'arXiv 1711.05101',
+  torch: 'AdamW',
   doc: 'AdamW with decoupled weight decay (arXiv 1711.05101), as torch.optim.AdamW',
   hyper: {
     beta1: { default: 0.9, ...fraction, doc: 'decay of the mean of the gradients' },

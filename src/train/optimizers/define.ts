@@ -62,9 +62,18 @@ interface Common<Kind extends string, Hyper extends string, Slot extends string,
 }
 
 /** An update of each element by itself. */
-export interface ElementwiseDef<K extends string, H extends string, S extends string, C extends string>
-  extends Common<K, H, S, C> {
+export interface ElementwiseDef<
+  K extends string = string,
+  H extends string = string,
+  S extends string = string,
+  C extends string = string,
+> extends Common<K, H, S, C> {
   readonly arithmetic: 'elementwise';
+  /** what it adds to a step along the gradient: emitted code says `AdamW with decoupled decay` */
+  readonly variant: string;
+  readonly paper?: string;
+  /** the class of torch.optim that the emitted PyTorch module leaves the steps to; without it the module has one of its own */
+  readonly torch?: string;
   update<T>(x: Elementwise<T>, given: Given<T, H, S, C>): Next<T, S>;
 }
 

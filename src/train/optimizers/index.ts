@@ -4,8 +4,10 @@ import { lion } from './lion.js';
 import { muon } from './muon.js';
 import { sgd } from './sgd.js';
 
-/** All optimizers; the first is the default. */
 export const OPTIMIZERS = [adamw, sgd, lion, muon] as const;
+
+/** The optimizer where none is chosen. */
+export const DEFAULT_OPTIMIZER = adamw;
 
 type Declared = (typeof OPTIMIZERS)[number];
 export type OptimizerKind = Declared['kind'];

@@ -3,6 +3,8 @@ import { defineOptimizer } from './define.js';
 export const lion = defineOptimizer({
   kind: 'lion',
   title: 'Lion',
+  variant: 'decoupled decay',
+  paper: 'arXiv 2302.06675',
   doc: "Lion with decoupled weight decay (arXiv 2302.06675); rates are about a tenth of AdamW's",
   hyper: {
     beta1: { default: 0.9, least: 0, below: 1, doc: 'share of the mean in the direction of a step' },

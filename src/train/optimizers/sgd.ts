@@ -3,6 +3,7 @@ import { defineOptimizer } from './define.js';
 export const sgd = defineOptimizer({
   kind: 'sgd',
   title: 'SGD',
+  variant: 'momentum',
   doc: 'SGD with momentum, as torch.optim.SGD without dampening',
   hyper: {
     momentum: { default: 0.9, least: 0, below: 1, doc: 'decay of the sum of the gradients' },

@@ -9,16 +9,7 @@ import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
 import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
-import {
-  contraction,
-  DECAY,
-  IN,
-  type Layers,
-  OUT,
-  RANK,
-  RATE,
-  reference,
-} from '../../support/host-layers.js';
+import { contraction, IN, type Layers, OUT, RANK, reference, STEPPING } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { allPlaces, EXACT, elementsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
@@ -86,16 +77,19 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
     const { tensors, inputs, calls } = filled(plan, tokens);
     const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs);
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
+    const step: CudaCall = ['step', 'adamw', STEPPING.adamw!.numbers];
     const answer = runLibrary(files, tokens, [
       ...calls,
       ...pass,
       ...read.map((name) => reading(name)),
       ...inputsOf(plan).map(([buffer]) => reading(buffer)),
-      ['step', RATE, DECAY],
+      step,
       ...stepped.map((name) => reading(name)),
       // the borders of weights are made again of the stepped factors
       ...pass,
       ...read.map((name) => reading(name, `${name} again`)),
+      step,
+      ...stepped.map((name) => reading(name, `${name} twice`)),
     ]);
     expect(answer.messages).toEqual([]);
     // P and dP are next to x and dy

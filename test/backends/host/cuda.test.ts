@@ -7,27 +7,29 @@ import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { placesOf, rowBlockOf } from '../../../src/backends/host/shared/tables.js';
 import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
+import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { type CudaCall, compileLibrary, runLibrary } from '../../support/cuda-host.js';
 import { profile } from '../../support/devices.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
 import {
   contraction,
-  DECAY,
   IN,
   type Layers,
   LORA_FA,
-  RATE,
   reference,
   rowsOf,
+  STEPPING,
 } from '../../support/host-layers.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 import { allPlaces, EXACT, elementsOf, inputsOf, tensorsOf, twoPasses } from '../../support/two-passes.js';
 
 const device = profile('h100', 'cuda');
-const written = (plan: KernelPlan, options: { readonly tf32?: boolean } = {}) =>
-  cudaHost(plan, ['sm_80', 'sm_90a'], options);
+const written = (
+  plan: KernelPlan,
+  options: { readonly tf32?: boolean; readonly optimizer?: OptimizerKind } = {},
+) => cudaHost(plan, ['sm_80', 'sm_90a'], options);
 
 type Training = readonly [string, AdapterSpec, StrategyKey, number, number, How];
 interface How {
@@ -37,13 +39,14 @@ interface How {
   readonly bound: number;
   /** run as on a device with warpgroups, in a size that they take */
   readonly warpgroups?: Layers;
+  readonly optimizer?: OptimizerKind;
 }
 const F32: How = { dtype: 'f32', bound: EXACT };
 const EVEN: Layers = { in: 72, out: 88, rank: 8 };
 const TRAINING: readonly Training[] = [
   ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41, F32],
-  ['lotr, merged weights', LOTR, 'merged', 64, 9, F32],
-  ['lora, A frozen, B at four times the rate', LORA_FA, 'split', 13, 70, F32],
+  ['lotr, merged weights, Lion', LOTR, 'merged', 64, 9, { ...F32, optimizer: 'lion' }],
+  ['lora, A frozen, B at four times the rate, SGD', LORA_FA, 'split', 13, 70, { ...F32, optimizer: 'sgd' }],
   ['lotr in bfloat16', LOTR, 'split', 300, 41, { dtype: 'bf16', bound: 1e-2 }],
   [
     'lotr in bfloat16 on warpgroups',
@@ -63,22 +66,23 @@ const MORE: typeof TRAINING = [
 
 describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', () => {
   const agrees = (...[, spec, strategy, planned, tokens, how]: Training) => {
-    const { dtype, tf32 = false, bound, warpgroups: size } = how;
+    const { dtype, tf32 = false, bound, warpgroups: size, optimizer = 'adamw' } = how;
     const found = contraction(spec, undefined, size);
     const plan = choose(found, { device, tokens: planned, purpose: 'train', strategy, dtype });
-    const files = written(plan, { tf32 });
+    const files = written(plan, { tf32, optimizer });
     const units = files.some(({ path }) => path === 'kernels/matrix_units.cuh');
     expect(units).toBe(dtype !== 'f32' || tf32);
     const tensors = tensorsOf(allPlaces(plan), 5);
     const inputs = inputsOf(plan, tokens);
-    const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs);
+    const { pass, read, stepped, check } = twoPasses(found, plan, tensors, inputs, optimizer);
+    const step: CudaCall = ['step', optimizer, STEPPING[optimizer]!.numbers];
     const reading = (name: string, as = name): CudaCall => ['read', name, elementsOf(plan, name, tokens), as];
     const calls: CudaCall[] = [
       ...Object.entries(tensors).map(([name, data]): CudaCall => ['set', name, data]),
       ...Object.entries(inputs).map(([name, data]): CudaCall => ['write', name, data]),
       ...pass,
       ...read.map((name) => reading(name)),
-      ['step', RATE, DECAY],
+      step,
       ...stepped.map((name) => reading(name)),
       // the stepped factors are what the next pass reads, and gradients start from zero again
       // factors written in place, and regions in any order: neither changes what is computed here
@@ -86,6 +90,8 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       ['begin_inputs'],
       ...pass,
       ...read.map((name) => reading(name, `${name} again`)),
+      step,
+      ...stepped.map((name) => reading(name, `${name} twice`)),
     ];
     const answer = runLibrary(files, tokens, calls, {
       warpgroups: size !== undefined,
@@ -234,7 +240,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       ['set', 'q.bias', [1]],
       ['forward', 9],
       ['backward', 9],
-      ['step', -1, 0],
+      ['step', 'adamw', [-1, 0.9, 0.999, 1e-8, 0]],
       ['read', 'y_0', 3, 'y'],
     ]);
     expect(messages).toEqual([

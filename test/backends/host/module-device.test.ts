@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from 'vitest';
+import { STEP_KINDS, stepOptimizer } from '../../../src/backends/host/shared/optimizer.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import { type EmittedModule, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
@@ -134,25 +135,52 @@ test('destroy frees every buffer, and calls say so afterwards', async () => {
   expect(() => call('destroy')).not.toThrow();
 });
 
-test('numbers that are not hyperparameters change nothing', async () => {
-  const { device, made } = recordingDevice();
-  const host = await train.createAdapters(device, { tokens: 5 });
-  const step = host.step as (hyper: unknown) => void;
-  const before = made.submitted;
-  for (const hyper of [
-    { learningRate: -1 },
-    { learningRate: Number.NaN },
-    { learningRate: Number.POSITIVE_INFINITY },
-    { learningRate: 1, beta1: 1 },
-    { learningRate: 1, beta2: -0.1 },
-    { learningRate: 1, epsilon: 0 },
-    { learningRate: 1, weightDecay: -1 },
-  ])
-    expect(() => step(hyper), JSON.stringify(hyper)).toThrowError('not the numbers of an AdamW step');
-  expect(made.submitted).toBe(before);
-  step({ learningRate: 1 });
-  expect(made.submitted).toBeGreaterThan(before);
-});
+/** Of each optimizer: what is refused, numbers of a second step, and what its kernels get then. */
+const NUMBERS: Readonly<
+  Record<string, readonly [wrong: readonly object[], second: object, uniforms: readonly number[]]>
+> = {
+  adamw: [
+    [{ beta1: 1 }, { beta2: -0.1 }, { epsilon: 0 }, { weightDecay: -1 }],
+    { beta1: 0.5, weightDecay: 0.25 },
+    [0.5, 0.999, 1e-8, 0.25, 0.75, 1 - Math.fround(0.999) ** 2],
+  ],
+  sgd: [
+    [{ momentum: 1 }, { momentum: Number.NaN }, { weightDecay: Number.POSITIVE_INFINITY }],
+    { weightDecay: 0.25 },
+    [0.9, 0.25],
+  ],
+  lion: [[{ beta1: 1 }, { beta2: -0.1 }, { weightDecay: -1 }], { beta2: 0.5 }, [0.9, 0.5, 0]],
+};
+
+test.each(STEP_KINDS)(
+  '%s: numbers that it does not take change nothing, others reach the kernels',
+  async (kind) => {
+    const plan = hostPlans()['train, lotr, sums in parts']!;
+    const module = kind === 'adamw' ? train : await loadModule(webgpuHost(plan, kind)[0]!.text);
+    const { device, made } = recordingDevice();
+    const host = await module.createAdapters(device, { tokens: 5 });
+    const step = host.step as (hyper: unknown) => void;
+    const moments = made.buffers.filter(({ label }) => label.startsWith('L_0_moment'));
+    expect(moments).toHaveLength(stepOptimizer(kind).slots.length);
+    const before = [made.submitted, made.written.length];
+    const [wrong, second, uniforms] = NUMBERS[kind]!;
+    const rates = [-1, Number.NaN, Number.POSITIVE_INFINITY].map((learningRate) => ({ learningRate }));
+    for (const hyper of [...rates, ...wrong])
+      expect(() => step({ learningRate: 1, ...hyper }), JSON.stringify(hyper)).toThrowError(
+        `not the numbers of ${kind === 'lion' ? 'a' : 'an'} ${stepOptimizer(kind).title} step`,
+      );
+    expect([made.submitted, made.written.length]).toEqual(before);
+    step({ learningRate: 1 });
+    step({ learningRate: 2, ...second });
+    expect(made.submitted).toBeGreaterThan(before[0]!);
+    const numbers = made.buffers.find(({ label }) => label === 'step')!;
+    const { data } = made.written.filter(({ label }) => label === 'step')[1]!;
+    expect(data).toEqual(Float32Array.of(2, ...uniforms));
+    // the struct of the kernels has room for them, in whole words of 16 bytes
+    expect(module.STEPS![0]!.kernel.uniformBytes).toBe(4 * data.length);
+    expect(numbers.size).toBe(16 * Math.ceil(data.length / 4));
+  },
+);
 
 test('the table of rows holds no float32, whatever a caller without types asks', async () => {
   const text = webgpuHost(hostPlans()['serve, three adapters, lotr']!)[0]!.text;

@@ -6,15 +6,23 @@ import { Project, SyntaxKind } from 'ts-morph';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { placesOf } from '../../../src/backends/host/shared/tables.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
+import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { diagnosticsOf, loadModule } from '../../support/host-module.js';
 import { hostPlans } from '../../support/host-plans.js';
 
-/** index.ts of every kind of plan, in a folder of its own. */
+/** Plans whose modules are for another optimizer than AdamW. */
+const OPTIMIZER_OF: Readonly<Record<string, OptimizerKind>> = {
+  'train, lotr, merged weights': 'lion',
+  'train, lora': 'sgd',
+};
+
+/** index.ts of every kind of plan and optimizer, in a folder of its own. */
 const modules: Record<string, string> = {};
 const folderOf = (kind: string) => kind.replace(/\W+/g, '-');
 
 beforeAll(() => {
-  for (const [kind, plan] of Object.entries(hostPlans())) modules[kind] = webgpuHost(plan)[0]!.text;
+  for (const [kind, plan] of Object.entries(hostPlans()))
+    modules[kind] = webgpuHost(plan, OPTIMIZER_OF[kind])[0]!.text;
 }, 300_000);
 
 /** The use that is shown above createAdapters, as a program of its own. */
@@ -61,6 +69,10 @@ const WRONG: Readonly<Record<string, readonly (readonly [line: string, says: Reg
     ['const kernel: KernelName = "nobody";', /"nobody"' is not assignable/],
     ["const code: string = KERNELS['nobody'].code;", /'nobody'/],
   ],
+  'train, lotr, merged weights': [
+    ['host.step({ learningRate: 1, epsilon: 1 });', /'epsilon' does not exist/],
+  ],
+  'train, lora': [["host.step({ learningRate: '1', momentum: 0 });", /'string' is not assignable/]],
   'serve, three adapters, lotr': [
     ['host.backward(0);', /'backward' does not exist/],
     ['host.step({ learningRate: 1 });', /'step' does not exist/],
@@ -89,6 +101,11 @@ const need: GPUDeviceDescriptor = requirements(7);
 const { forward, write } = host;
 const all: Adapters = host;
 console.log(kernel, place.offset + sizeOf(place.buffer, 7), need, forward, write, all, missing(device), KERNELS[kernel].code);
+`,
+  'train, lotr, merged weights': 'host.step({ learningRate: 1, beta1: 0.9, beta2: 0.5, weightDecay: 0 });',
+  'train, lora': `
+const numbers: SGD = { learningRate: 1, momentum: 0, weightDecay: 0 };
+host.step(numbers);
 `,
   'serve, three adapters, lotr': `
 host.setAdapter({}, ADAPTERS - 1);

@@ -11,6 +11,7 @@ import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import type { KernelDtype } from '../../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
 import { explainPlan } from '../../../src/backends/kernel/plan/explain.js';
+import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { profile } from '../../support/devices.js';
 import { differences } from '../../support/diff.js';
 import { expectFile, expectNothingElse } from '../../support/expected.js';
@@ -19,8 +20,8 @@ import { contraction, type Layers } from '../../support/host-layers.js';
 const FOLDER = join(import.meta.dirname, '../../data/hosts');
 
 /**
- * name, the case before it that its files are compared with, method, strategy, purpose, tokens, layers, type of the operands on CUDA
- * where it is not float32, size for warpgroups
+ * name, the case before it that its files are compared with, method, strategy, purpose, tokens, layers; the type of the operands on
+ * CUDA, a size for warpgroups and an optimizer where they are not the usual ones
  */
 type Case = readonly [
   string,
@@ -30,15 +31,16 @@ type Case = readonly [
   'train' | 'serve',
   number,
   string[],
-  KernelDtype?,
-  Layers?,
+  { readonly narrow?: KernelDtype; readonly size?: Layers; readonly optimizer?: OptimizerKind }?,
 ];
 const CASES: readonly Case[] = [
   ['train-lora', null, LORA, 'split', 'train', 64, ['o']],
+  ['train-sgd', 'train-lora', LORA, 'split', 'train', 64, ['o'], { optimizer: 'sgd' }],
+  ['train-lion', 'train-lora', LORA, 'split', 'train', 64, ['o'], { optimizer: 'lion' }],
   ['train-merged', 'train-lora', LOTR, 'merged', 'train', 64, ['o']],
   ['train-in-parts', 'train-merged', LOTR, 'split', 'train', 300, ['o']],
   ['train-few-tokens', 'train-in-parts', LOTR, 'split', 'train', 13, ['q']],
-  ['train-matrix-units', 'train-in-parts', LOTR, 'split', 'train', 300, ['o'], 'bf16'],
+  ['train-matrix-units', 'train-in-parts', LOTR, 'split', 'train', 300, ['o'], { narrow: 'bf16' }],
   ['train-bordered', 'train-in-parts', LOTR, 'bordered', 'train', 300, ['q', 'o']],
   ['serve-widened', 'train-lora', LOTR, 'widen', 'serve', 7, ['q', 'k']],
   ['serve-split', 'serve-widened', LOTR, 'split', 'serve', 300, ['q', 'k', 'o']],
@@ -50,8 +52,7 @@ const CASES: readonly Case[] = [
     'serve',
     300,
     ['o'],
-    'bf16',
-    { in: 24, out: 16, rank: 8 },
+    { narrow: 'bf16', size: { in: 24, out: 16, rank: 8 } },
   ],
 ];
 
@@ -64,8 +65,7 @@ function printed([
   purpose,
   tokens,
   layers,
-  narrow = 'f32',
-  size,
+  { narrow = 'f32', size, optimizer = 'adamw' } = {},
 ]: Case): readonly EmittedFile[] {
   // only CUDA has matrix units, and a library to call
   const cudaOnly = strategy === 'bordered' || narrow !== 'f32';
@@ -74,7 +74,10 @@ function printed([
     const device = api === 'webgpu' ? profile('webgpu-laptop', api) : profile('h100', api);
     const dtype = api === 'webgpu' ? 'f32' : narrow;
     const plan = choose(contraction(spec, layers, size), { device, tokens, purpose, strategy, dtype });
-    const files = api === 'webgpu' ? webgpuHost(plan) : cudaHost(plan, [size ? 'sm_90a' : 'sm_80']);
+    const files =
+      api === 'webgpu'
+        ? webgpuHost(plan, optimizer)
+        : cudaHost(plan, [size ? 'sm_90a' : 'sm_80'], { optimizer });
     const kernels = files.filter(({ path }) => path.startsWith('kernels/'));
     // the operators for ONNX Runtime differ in their tables only: one case is enough
     const operators = name === 'serve-split' ? files.filter(({ path }) => path === 'ort/operators.cu') : [];

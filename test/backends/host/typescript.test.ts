@@ -7,6 +7,7 @@ import { launchesOf, placesOf } from '../../../src/backends/host/shared/tables.j
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
+import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
 import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
@@ -33,17 +34,19 @@ const TRAINING: readonly (readonly [
   strategy: StrategyKey,
   planned: number,
   tokens: number,
+  optimizer: OptimizerKind,
 ])[] = [
-  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41],
-  ['lora', LORA, 'split', 13, 70],
+  ['lotr, sums in parts, for other numbers of tokens than planned, Lion', LOTR, 'split', 300, 41, 'lion'],
+  ['lotr, AdamW', LOTR, 'split', 300, 41, 'adamw'],
+  ['lora, SGD', LORA, 'split', 13, 70, 'sgd'],
 ];
 
 test.skipIf(!driver).each(allOrFirst(TRAINING))(
   '%s: forward, backward and a step agree with float64',
   { timeout: 300_000 },
-  (_, spec, strategy, planned, tokens) => {
-    const { plan, job, check } = trainingJob(spec, strategy, planned, tokens);
-    const folder = compileHost(webgpuHost(plan));
+  (_, spec, strategy, planned, tokens, optimizer) => {
+    const { plan, job, check } = trainingJob(spec, strategy, planned, tokens, 'f32', { optimizer });
+    const folder = compileHost(webgpuHost(plan, optimizer));
     folders.push(folder);
     check(runHost(folder, driver!, job));
   },
@@ -56,7 +59,7 @@ test.skipIf(!driver || !EVERYTHING)(
   'with subgroups, for other numbers of tokens than planned: forward, backward and a step agree with float64',
   { timeout: 300_000 },
   () => {
-    const { plan, job, check } = trainingJob(LOTR, 'split', 4, 41, 'f32', true);
+    const { plan, job, check } = trainingJob(LOTR, 'split', 4, 41, 'f32', { subgroups: true });
     expect(new Set(overSubgroups(plan).map(({ family }) => family))).toEqual(new Set(['skinny', 'gemm']));
     const folder = compileHost(webgpuHost(plan));
     folders.push(folder);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { stepOptimizer } from '../../../src/backends/host/shared/optimizer.js';
 import { trainedOf } from '../../../src/backends/host/shared/steps.js';
 import { torchText } from '../../../src/backends/host/torch/torch.js';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
@@ -105,7 +106,7 @@ test('the description of an adapter reaches plans, their texts, and the PyTorch 
   expect(outs).toContain('d.lora-fa/q/B');
   expect(outs).not.toContain('d.lora-fa/q/A');
   expect(trainedOf(plan).map(({ factor }) => factor)).toEqual(['B_0']);
-  const text = torchText(plan);
+  const text = torchText(plan, stepOptimizer('adamw'));
   expect(text).toContain('FROZEN = [\n    "lora-fa/q/A",\n    "lora-fa/k/A",\n    "lora-fa/o/A",\n]');
   expect(text).toContain('LR_MULTIPLIERS = {\n    "lora-fa/q/B": 4,');
 });

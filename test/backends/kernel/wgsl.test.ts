@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { STEP_KINDS, stepOptimizer } from '../../../src/backends/host/shared/optimizer.js';
 import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
 import { stepKernel } from '../../../src/backends/kernel/gen/step.js';
 import { printWgsl } from '../../../src/backends/kernel/print/wgsl/print.js';
-import { OPTIMIZERS, optimizerDef } from '../../../src/train/optimizers/index.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { runOnCpu } from '../../support/cuda.js';
 import {
@@ -71,9 +71,7 @@ describe.skipIf(!validator)('WGSL', () => {
   });
 
   test('is valid for the step of every optimizer of single elements', { timeout: 60_000 }, () => {
-    const steps = OPTIMIZERS.filter(({ arithmetic }) => arithmetic === 'elementwise').map(({ kind }) =>
-      stepKernel(optimizerDef(kind), `${kind}_step`, 85, 4),
-    );
+    const steps = STEP_KINDS.map((kind) => stepKernel(stepOptimizer(kind), `${kind}_step`, 85, 4));
     const answers = runDawn('null', validator!, steps.map(validation));
     expect(answers.map(({ messages }) => messages)).toEqual(steps.map(() => []));
   });

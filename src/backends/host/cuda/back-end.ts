@@ -4,6 +4,7 @@ import { H100 } from '../../kernel/device/h100.js';
 import { H200 } from '../../kernel/device/h200.js';
 import { RTX_5090 } from '../../kernel/device/rtx-5090.js';
 import { forOtherDevice } from '../shared/check.js';
+import { noSteps } from '../shared/optimizer.js';
 
 /** Kernels in CUDA C++, and a C library that runs them. */
 export const CUDA: BackEnd = {
@@ -11,13 +12,13 @@ export const CUDA: BackEnd = {
   about: 'write fused CUDA kernels for the adapted layers and a C library that runs them',
   devices: [H100, H200, A100, RTX_5090],
   flags: ['arch', 'tf32'],
-  check: (plan) => forOtherDevice(plan, CUDA),
+  check: (plan, { optimizer }) => [...forOtherDevice(plan, CUDA), ...noSteps(optimizer)],
   async lower(plan, { tf32, architectures }) {
     const { loweredPlan } = await import('./lower.js');
     return loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
   },
-  async emit(plan, { tf32, architectures }) {
+  async emit(plan, { tf32, architectures, optimizer }) {
     const { cudaHost } = await import('./cuda.js');
-    return cudaHost(plan, architectures, { tf32 });
+    return cudaHost(plan, architectures, { tf32, optimizer });
   },
 };

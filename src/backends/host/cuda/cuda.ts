@@ -1,4 +1,6 @@
 import { fail } from '../../../ir/diagnostics.js';
+import type { ElementwiseDef } from '../../../train/optimizers/define.js';
+import { DEFAULT_OPTIMIZER, type OptimizerKind } from '../../../train/optimizers/index.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import { MATRIX_UNITS, MATRIX_UNITS_TEXT } from '../../kernel/print/cuda/matrix-units.js';
@@ -7,7 +9,8 @@ import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/war
 import { ortOperators } from '../ort/operators.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { distinct } from '../shared/kernels.js';
-import { factorCastsOf, trainedOf } from '../shared/steps.js';
+import { stepOptimizer } from '../shared/optimizer.js';
+import { factorCastsOf, stepsOf } from '../shared/steps.js';
 import { gridFor, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
 import { torchText } from '../torch/torch.js';
 import { headerText } from './header.js';
@@ -26,17 +29,21 @@ const MOST_BLOCKS = 65535;
  * as nvcc spells them: sm_80. Products of float16 and bfloat16 run on matrix units, those of float32 only with `tf32`, which
  * rounds their operands to 10 bits of fraction; a plan with bordered weights calls cuBLASLt for them. With sm_90a among the
  * architectures, products of 16-bit operands that warpgroups take have a second kernel, NAME_warpgroups.cu, which devices of
- * that kind use. Throws LOTR6101 to LOTR6104 for a kernel that cannot be made.
+ * that kind use. `optimizer`: what a step does. Throws LOTR6101 to LOTR6105 for a kernel that cannot be made.
  */
 export function cudaHost(
   plan: KernelPlan,
   architectures: readonly string[],
-  { tf32 = false }: { readonly tf32?: boolean } = {},
+  {
+    tf32 = false,
+    optimizer: kind = DEFAULT_OPTIMIZER.kind,
+  }: { readonly tf32?: boolean; readonly optimizer?: OptimizerKind } = {},
 ): readonly EmittedFile[] {
+  const optimizer = stepOptimizer(kind);
   const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
   const kernels = kernelsOf(lowered);
-  const [trained, narrowed] = [trainedOf(lowered), factorCastsOf(lowered)];
-  const all = distinct([...kernels.values(), ...narrowed, ...trained]);
+  const [steps, narrowed] = [stepsOf(lowered, optimizer), factorCastsOf(lowered)];
+  const all = distinct([...kernels.values(), ...narrowed, ...steps]);
   const twins = twinsOf(lowered);
   const grouped = distinct(twins.values());
   for (const kernel of [...all, ...grouped]) {
@@ -45,13 +52,16 @@ export function cudaHost(
   }
   const operators = ortOperators(lowered, tf32);
   return [
-    { path: 'adapters.h', text: header(lowered, kernels) },
-    { path: 'adapters.cu', text: sourceText(lowered, kernels, twins, trained, narrowed, tf32) },
+    { path: 'adapters.h', text: header(lowered, kernels, optimizer) },
+    {
+      path: 'adapters.cu',
+      text: sourceText(lowered, kernels, twins, optimizer, steps, narrowed, tf32),
+    },
     {
       path: 'CMakeLists.txt',
       text: cmakeText(all, grouped, operators, architectures, propertiesOf(lowered, false).library),
     },
-    ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered) }] : []),
+    ...(plan.purpose === 'train' ? [{ path: 'adapters_torch.py', text: torchText(lowered, optimizer) }] : []),
     ...(all.some(({ fragments }) => fragments)
       ? [{ path: `kernels/${MATRIX_UNITS}`, text: MATRIX_UNITS_TEXT }]
       : []),
@@ -71,7 +81,7 @@ export function cudaHost(
   ];
 }
 
-function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): string {
+function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>, optimizer: ElementwiseDef): string {
   const training = plan.purpose === 'train';
   const summary = [
     `Adapted layers on CUDA, ${training ? 'for training' : 'for serving'}. Written by lotrc from a plan for ${plan.device.name}: see plan.txt.`,
@@ -91,7 +101,7 @@ function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>): string
       ? [`#define LOTRC_ADAPTERS ${plan.adapters}u`, `#define LOTRC_ROW_BLOCK ${rowBlockOf(plan)}u`]
       : []),
   ];
-  return headerText(propertiesOf(plan, false), numbers, summary.map(plain), regions.map(plain));
+  return headerText(propertiesOf(plan, false), optimizer, numbers, summary.map(plain), regions.map(plain));
 }
 
 /** Names of a model may end a comment. */

@@ -1,5 +1,7 @@
+import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { runtimeText } from '../../runtime-text.js';
 import { ADAPTERS_H } from './generated/runtime.js';
+import { stepHeader } from './step.js';
 
 /** The properties of a plan on which the text of the library depends. */
 export interface LibraryProperties {
@@ -17,7 +19,9 @@ export interface LibraryProperties {
 /** adapters.h. `numbers`: definitions; `summary`: comment lines about the plan; `regions`: one comment line each. */
 export const headerText = (
   properties: LibraryProperties,
+  optimizer: ElementwiseDef,
   numbers: readonly string[],
   summary: readonly string[],
   regions: readonly string[],
-): string => runtimeText(ADAPTERS_H, { ...properties }, { numbers, summary, regions });
+): string =>
+  runtimeText(ADAPTERS_H, { ...properties }, { numbers, summary, regions, ...stepHeader(optimizer) });

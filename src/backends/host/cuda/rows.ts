@@ -40,6 +40,12 @@ export function placeText(
   return `    {${[...row, ...(library ? [transposed] : [])].join(', ')}},`;
 }
 
+/** Threads of a kernel's block, which is a line of them. */
+export function threadsOf({ name, workgroup: [x, y, z] }: Kernel): number {
+  if (y !== 1 || z !== 1) throw new Error(`the block of ${name} is not a line`);
+  return x;
+}
+
 /** A C string of any text; other characters than plain ASCII as octal escapes, which end after three digits. */
 export function cString(text: string): string {
   const bytes = [...new TextEncoder().encode(text)].map((byte) => {

@@ -1,12 +1,11 @@
+import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { CAST_WIDTH } from '../../kernel/gen/cast.js';
-import { STEP_WIDTH } from '../../kernel/gen/step.js';
-import type { Kernel } from '../../kernel/ir/kir.js';
 import { ringBytes } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
 import { cudaPrototype } from '../../kernel/print/cuda/print.js';
 import { runtimeText } from '../../runtime-text.js';
 import { type BoundKernel, distinct } from '../shared/kernels.js';
-import type { FactorCast, TrainedFactor } from '../shared/steps.js';
+import type { FactorCast, FactorStep } from '../shared/steps.js';
 import {
   type GridExtent,
   gridFor,
@@ -18,7 +17,8 @@ import {
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
 import type { LibraryProperties } from './header.js';
-import { type BufferNumbers, bufferText, placeText } from './rows.js';
+import { type BufferNumbers, bufferText, placeText, threadsOf } from './rows.js';
+import { stepSource, updateText } from './step.js';
 import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
 
 /** What the text of a library depends on; `warpgroups`: some kernels need warpgroups. */
@@ -35,11 +35,13 @@ export function sourceText(
   plan: KernelPlan,
   kernels: ReturnType<typeof kernelsOf>,
   twins: ReturnType<typeof twinsOf>,
-  trained: readonly TrainedFactor[],
+  optimizer: ElementwiseDef,
+  steps: readonly FactorStep[],
   narrowed: readonly FactorCast[],
   tf32: boolean,
 ): string {
   const properties = propertiesOf(plan, twins.size > 0);
+  const corrections = Object.keys(optimizer.corrections).length > 0;
   const number = new Map(plan.buffers.map(({ name }, index) => [name, index]));
   const products = libraryCalls(plan);
   const maps = new MapTable(number);
@@ -60,25 +62,19 @@ export function sourceText(
         `${indent}${call}`,
       ];
     });
-  const moments = trained.flatMap(({ elements }, index) =>
-    [2 * index, 2 * index + 1].flatMap((slot) => [
-      `  LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[${slot}]), ${elements} * sizeof(float)));`,
-      `  LOTRC_TRY(cudaMemsetAsync(a->moment[${slot}], 0, ${elements} * sizeof(float), a->stream));`,
-    ]),
-  );
   return runtimeText(
     ADAPTERS_CU,
-    { ...properties },
+    { ...properties, corrections },
     {
       prototypes: [
-        ...distinct([...kernels.values(), ...narrowed, ...trained]).map(cudaPrototype),
+        ...distinct([...kernels.values(), ...narrowed, ...steps]).map(cudaPrototype),
         ...(grouped.length > 0 ? [`#ifdef ${SM90A}`, ...grouped.map(cudaPrototype), '#endif'] : []),
       ],
-      tables: tablesText(plan, trained, maps, number, properties),
+      tables: tablesText(plan, steps.length, maps, number, properties),
       products: properties.library ? productTable(plan, tf32, number) : [],
       warpgroups: properties.warpgroups ? preparationText(maps, grouped) : [],
-      moments,
-      launches: launchesText(plan, calls, trained, narrowed, number),
+      ...stepSource(optimizer, steps),
+      launches: launchesText(plan, calls, updateText(optimizer, steps, number), narrowed, number),
     },
   );
 }
@@ -86,7 +82,7 @@ export function sourceText(
 /** Everything that the functions of the library look up. */
 function tablesText(
   plan: KernelPlan,
-  trained: readonly TrainedFactor[],
+  trained: number,
   maps: MapTable,
   number: BufferNumbers,
   { training, library, warpgroups }: LibraryProperties,
@@ -94,7 +90,7 @@ function tablesText(
   const rows = plan.regions.map((region) => regionRow(region, plan));
   return [
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
-    `static constexpr int TRAINED_COUNT = ${trained.length};`,
+    `static constexpr int TRAINED_COUNT = ${trained};`,
     `static constexpr uint32_t REGION_COUNT = ${plan.regions.length};`,
     ...(warpgroups ? [`static constexpr int MAP_COUNT = ${maps.rows.length};`] : []),
     '',
@@ -120,11 +116,11 @@ function tablesText(
   ];
 }
 
-/** The functions that run the launches of each part of the plan; `calls`: those of some launches. */
+/** The functions that run the launches of each part of the plan; `calls`: those of some launches, `update`: those of a step. */
 function launchesText(
   plan: KernelPlan,
   calls: (launches: readonly Launch[], indent?: string) => readonly string[],
-  trained: readonly TrainedFactor[],
+  update: readonly string[],
   narrowed: readonly FactorCast[],
   number: BufferNumbers,
 ): readonly string[] {
@@ -166,7 +162,7 @@ function launchesText(
               (i) => `  LOTRC_TRY(cudaMemsetAsync(a->buffer[${i}], 0, bytes_of(a, ${i}), a->stream));`,
             ),
           ),
-          ...updateText(trained, number),
+          ...update,
         ]
       : []),
   ];
@@ -219,11 +215,6 @@ function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, tab
 const extentText = (extent: GridExtent): string =>
   typeof extent === 'number' ? `${extent}` : `tiles(a, ${extent.per})`;
 
-function threadsOf({ name, workgroup: [x, y, z] }: Kernel): number {
-  if (y !== 1 || z !== 1) throw new Error(`the block of ${name} is not a line`);
-  return x;
-}
-
 function castsText(narrowed: readonly FactorCast[], number: BufferNumbers): string[] {
   return narrowed.map(({ kernel, from, to, elements }) => {
     const own: Readonly<Record<string, string>> = { wide: from, narrow: to };
@@ -231,26 +222,4 @@ function castsText(narrowed: readonly FactorCast[], number: BufferNumbers): stri
     const grid = `dim3(${Math.ceil(elements / CAST_WIDTH)}, 1, 1)`;
     return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands].join(', ')}));`;
   });
-}
-
-function updateText(trained: readonly TrainedFactor[], number: BufferNumbers): string[] {
-  const values: Readonly<Record<string, string>> = {
-    correction1: 'correction1',
-    correction2: 'correction2',
-  };
-  const lines = trained.map(({ kernel, factor, gradient, elements }, index) => {
-    const own: Readonly<Record<string, string>> = {
-      parameter: `a->buffer[${number.get(factor)!}]`,
-      gradient: `a->buffer[${number.get(gradient)!}]`,
-      moment1: `a->moment[${2 * index}]`,
-      moment2: `a->moment[${2 * index + 1}]`,
-    };
-    const operands = kernel.buffers.map(({ name }) => own[name]!);
-    const numbers = kernel.uniforms.map(({ name }) => values[name] ?? `n.${name}`);
-    const grid = `dim3(${Math.ceil(elements / STEP_WIDTH)}, 1, 1)`;
-    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands, ...numbers].join(', ')}));`;
-  });
-  const head =
-    'static cudaError_t update(lotrc_adapters *a, const lotrc_adamw &n, float correction1, float correction2) {';
-  return ['// one step of every factor', head, ...lines, '  return cudaSuccess;', '}', ''];
 }

@@ -1,15 +1,18 @@
+import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import type { Group, GroupFactor } from '../../kernel/model/layers.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import { runtimeText } from '../../runtime-text.js';
 import { trainedOf } from '../shared/steps.js';
 import { placesOf, regionRow } from '../shared/tables.js';
 import { ADAPTERS_TORCH_PY } from './generated/runtime.js';
+import { classText, optimizerClass } from './optimizer.js';
 
 /**
  * adapters_torch.py: the C library of a plan for training as a PyTorch module, over ctypes: tensors of PyTorch that lie in
- * the library's buffers, and an autograd.Function per region. Needs only PyTorch; the library must be a shared one.
+ * the library's buffers, an autograd.Function per region, and the optimizer where PyTorch has none like it. Needs only PyTorch;
+ * the library must be a shared one.
  */
-export function torchText(plan: KernelPlan): string {
+export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
   const factors = placesOf(plan.buffers, 'step');
   const regions = plan.regions.map((region) => {
     const { x, y, dy = [], dx = null } = regionRow(region, plan);
@@ -95,7 +98,17 @@ export function torchText(plan: KernelPlan): string {
     '# layers that read one x together; a weight stored "oi" is (out, in)',
     ...table('REGIONS', regions),
   ];
-  return runtimeText(ADAPTERS_TORCH_PY, { borders: borders.length > 0 }, { tables });
+  return runtimeText(
+    ADAPTERS_TORCH_PY,
+    { borders: borders.length > 0 },
+    {
+      tables,
+      optimizing: [
+        `get none. ${optimizerClass(optimizer)}(host.parameter_groups(lr)) heeds the multipliers of LR_MULTIPLIERS. Factors that`,
+      ],
+      optimizer: optimizer.torch === undefined ? classText(optimizer) : [],
+    },
+  );
 }
 
 /** Tensors of the factors that are chosen, with their multipliers. */

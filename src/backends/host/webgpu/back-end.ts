@@ -3,6 +3,7 @@ import { APPLE_M1 } from '../../kernel/device/apple-m1.js';
 import { INTEL_XE } from '../../kernel/device/intel-xe.js';
 import { WEBGPU_LAPTOP } from '../../kernel/device/webgpu-laptop.js';
 import { forOtherDevice } from '../shared/check.js';
+import { noSteps } from '../shared/optimizer.js';
 
 /** Kernels in WGSL, and a typed ES module that runs them. Loads ts-morph, which takes a second, only to write it. */
 export const WEBGPU: BackEnd = {
@@ -10,10 +11,10 @@ export const WEBGPU: BackEnd = {
   about: 'write fused WebGPU kernels for the adapted layers and a TypeScript module that runs them',
   devices: [WEBGPU_LAPTOP, APPLE_M1, INTEL_XE],
   flags: ['subgroups'],
-  check: (plan) => forOtherDevice(plan, WEBGPU),
+  check: (plan, { optimizer }) => [...forOtherDevice(plan, WEBGPU), ...noSteps(optimizer)],
   lower: async (plan) => plan,
-  async emit(plan) {
+  async emit(plan, { optimizer }) {
     const { webgpuHost } = await import('./webgpu.js');
-    return webgpuHost(plan);
+    return webgpuHost(plan, optimizer);
   },
 };

@@ -1,7 +1,5 @@
-import { fail } from '../../../ir/diagnostics.js';
 import { kebab } from '../../../options/flags.js';
-import type { Elementwise, OptimizerDef } from '../../../train/optimizers/define.js';
-import { noStepKernel } from '../../codes/kernel-ir.js';
+import type { Elementwise, ElementwiseDef } from '../../../train/optimizers/define.js';
 import {
   add,
   call,
@@ -28,13 +26,16 @@ import { Parameters, vectorOf } from './parameters.js';
 /** Invocations of a workgroup; each updates one number. */
 export const STEP_WIDTH = 64;
 
-/** What a kernel of a step calls the things that an optimizer declares. */
-function stepNames({ hyper, slots, corrections }: OptimizerDef) {
+/** The name of a number in kernels, and in C and Python: `weight_decay`. */
+export const snake = (name: string): string => kebab(name).replaceAll('-', '_');
+
+/** What a kernel of a step calls the things that an optimizer declares, by their names in the declaration. */
+export function stepNames({ hyper, slots, corrections }: ElementwiseDef) {
   const numbered = (names: readonly string[], prefix: string) =>
     new Map(names.map((name, i) => [name, `${prefix}${i + 1}`]));
   return {
-    /** the numbers that a user sets, by the names of the declaration */
-    hyper: new Map(Object.keys(hyper).map((name) => [name, kebab(name).replaceAll('-', '_')])),
+    /** the numbers that a user sets */
+    hyper: new Map(Object.keys(hyper).map((name) => [name, snake(name)])),
     slots: numbered(slots, 'moment'),
     corrections: numbered(Object.keys(corrections), 'correction'),
   };
@@ -43,10 +44,9 @@ function stepNames({ hyper, slots, corrections }: OptimizerDef) {
 /**
  * One step of an optimizer, as its declaration has it, on a factor of `elements` numbers in f32, in place: buffers
  * gradient, parameter, moment1 and so on for the slots; uniforms learning_rate, the optimizer's numbers, correction1 and
- * so on. `lrMultiplier` multiplies the learning rate, for the decay too. Throws LOTR6105 for an optimizer of matrices.
+ * so on. `lrMultiplier` multiplies the learning rate, for the decay too.
  */
-export function stepKernel(def: OptimizerDef, name: string, elements: number, lrMultiplier = 1): Kernel {
-  if (def.arithmetic === 'matrices') return fail(noStepKernel({ kernel: name, optimizer: def.title }));
+export function stepKernel(def: ElementwiseDef, name: string, elements: number, lrMultiplier = 1): Kernel {
   const params = new Parameters();
   const names = stepNames(def);
   const states = [...names.slots.values()];

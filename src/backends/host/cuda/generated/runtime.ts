@@ -82,14 +82,16 @@ struct lotrc_adapters {
   uint32_t tokens = 0;
   cudaStream_t stream = nullptr;
   void *buffer[BUFFER_COUNT] = {};
-  float *moment[2 * TRAINED_COUNT + 1] = {};
+#insert moment_rows
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
   CUtensorMap map[MAP_COUNT] = {};
   bool warpgroups = false;          // the device has them
 #endif
 #endif
+#if EMIT_CORRECTIONS
   uint64_t steps = 0;
+#endif
   bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what depends on the factors alone has to be computed again
   bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
@@ -590,16 +592,10 @@ lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
   return cuda(a, clear(a), "clearing gradients");
 }
 
-lotrc_status lotrc_step(lotrc_adapters *a, const lotrc_adamw *n) {
-  if (!a || !n) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
-  const bool valid = n->learning_rate >= 0 && n->epsilon > 0 && n->weight_decay >= 0 && n->beta1 >= 0 && n->beta1 < 1 &&
-                     n->beta2 >= 0 && n->beta2 < 1;
-  if (!valid || !std::isfinite(n->learning_rate + n->epsilon + n->weight_decay))
-    return fail(a, LOTRC_BAD_ARGUMENT, "not the numbers of an AdamW step");
+#insert step_check
   cudaError_t error = epilogue(a);
   if (error == cudaSuccess) {
-    const double t = static_cast<double>(++a->steps);
-    error = update(a, *n, static_cast<float>(1 - std::pow(n->beta1, t)), static_cast<float>(1 - std::pow(n->beta2, t)));
+#insert step_update
     a->stale = true;
   }
   const lotrc_status status = cuda(a, error, "step");
@@ -643,10 +639,7 @@ typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 =
 typedef struct lotrc_adapters lotrc_adapters;
 #if EMIT_TRAINING
 
-/* Hyperparameters of a step (decoupled decay, arXiv 1711.05101). Usual: beta1 0.9, beta2 0.999, epsilon 1e-8. */
-typedef struct lotrc_adamw {
-  float learning_rate, beta1, beta2, epsilon, weight_decay;
-} lotrc_adamw;
+#insert hyper
 #endif
 
 /*
@@ -723,8 +716,7 @@ lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
 /* Finishes the gradients of the factors from what lotrc_backward has summed; may be called again. */
 lotrc_status lotrc_gradients(lotrc_adapters *adapters);
 
-/* One AdamW step on all factors that are trained, with their gradients finished first and cleared afterwards. */
-lotrc_status lotrc_step(lotrc_adapters *adapters, const lotrc_adamw *numbers);
+#insert step
 
 /* Drops the gradients that were summed since the last step. */
 lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);

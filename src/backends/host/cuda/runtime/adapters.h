@@ -30,10 +30,7 @@ typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 =
 typedef struct lotrc_adapters lotrc_adapters;
 #if EMIT_TRAINING
 
-/* Hyperparameters of a step (decoupled decay, arXiv 1711.05101). Usual: beta1 0.9, beta2 0.999, epsilon 1e-8. */
-typedef struct lotrc_adamw {
-  float learning_rate, beta1, beta2, epsilon, weight_decay;
-} lotrc_adamw;
+#insert hyper
 #endif
 
 /*
@@ -110,8 +107,7 @@ lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
 /* Finishes the gradients of the factors from what lotrc_backward has summed; may be called again. */
 lotrc_status lotrc_gradients(lotrc_adapters *adapters);
 
-/* One AdamW step on all factors that are trained, with their gradients finished first and cleared afterwards. */
-lotrc_status lotrc_step(lotrc_adapters *adapters, const lotrc_adamw *numbers);
+#insert step
 
 /* Drops the gradients that were summed since the last step. */
 lotrc_status lotrc_clear_gradients(lotrc_adapters *adapters);

@@ -9,7 +9,7 @@ Build the library as a shared one and load it:
     q, k = host(0, x)                           # the layers of REGIONS[0], x is [..., in], of the type of its buffer
 
 host.parameters() are the factors; autograd gives their gradients and that of x. Frozen weights and the factors of FROZEN
-get none. torch.optim.AdamW(host.parameter_groups(lr)) heeds the multipliers of LR_MULTIPLIERS. Factors that
+# #insert optimizing
 an optimizer changes are seen; what is written through parameter.data is seen after host.reload().
 """
 import ctypes
@@ -215,3 +215,4 @@ class _Region(torch.autograd.Function):
             found.append(sum(parts[1:], parts[0]))
         dx = views[row["dx"]].clone().reshape(ctx.shape) if row["dx"] and ctx.needs_input_grad[2] else None
         return (None, None, dx, *found)
+# #insert optimizer

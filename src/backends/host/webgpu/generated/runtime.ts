@@ -199,14 +199,23 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   // every kernel that has uniforms reads the first of these
   const uniforms = allocate('uniforms', 16, USAGE.UNIFORM | USAGE.COPY_DST);
   // #if EMIT_TRAINING
-  const numbers = allocate('step', 32, USAGE.UNIFORM | USAGE.COPY_DST);
+  // #if EMIT_SOURCE
+  const numbers = allocate('step', 16, USAGE.UNIFORM | USAGE.COPY_DST);
+  // #else
+  // #insert numbers
+  // #endif
   const bindSteps = stepping.map(([{ factor, gradient, kernel }, bind]) => {
+    // #if EMIT_MOMENTS
     const size = bytesOf(factor, tokens);
+    // #endif
     const own: Readonly<Record<StepBuffer, GPUBuffer>> = {
       parameter: buffers[factor],
       gradient: buffers[gradient],
+      // #if EMIT_SOURCE
       moment1: allocate(\`\${factor}_moment1\`, size, storage),
-      moment2: allocate(\`\${factor}_moment2\`, size, storage),
+      // #else
+      // #insert moments
+      // #endif
     };
     return () => bind([...kernel.bindings.map(({ buffer }) => own[buffer]), numbers]);
   });
@@ -230,7 +239,9 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   ) as Record<KernelName, Dispatch>;
   // #if EMIT_TRAINING
   const updates = bindSteps.map((bind) => bind());
+  // #if EMIT_CORRECTIONS
   let steps = 0;
+  // #endif
   // #endif
 
   let destroyed = false;
@@ -414,24 +425,18 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       submit(named(EPILOGUE));
     },
 
-    step({ learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }) {
+    // #if EMIT_SOURCE
+    // of an optimizer with a beta and its correction
+    step({ learningRate, beta1 = 0.9 }) {
       checkAlive();
-      const positive = learningRate >= 0 && epsilon > 0 && weightDecay >= 0;
-      const finite = Number.isFinite(learningRate + epsilon + weightDecay);
-      if (!positive || !finite || !isFraction(beta1) || !isFraction(beta2)) {
-        throw new RangeError('not the numbers of an AdamW step');
+      if (!isFraction(beta1)) {
+        throw new RangeError('not the numbers of a step');
       }
       steps++;
-      const values = Float32Array.of(
-        learningRate,
-        beta1,
-        beta2,
-        epsilon,
-        weightDecay,
-        // of the betas as the kernel has them
-        1 - Math.fround(beta1) ** steps,
-        1 - Math.fround(beta2) ** steps,
-      );
+      const values = Float32Array.of(learningRate, beta1, 1 - Math.fround(beta1) ** steps);
+      // #else
+      // #insert step
+      // #endif
       device.queue.writeBuffer(numbers, 0, values);
       submit(named(EPILOGUE), updates);
       clear();
@@ -495,11 +500,13 @@ function checkAdapter(adapter: number): void {
 
 // #endif
 // #if EMIT_TRAINING
+// #if EMIT_FRACTIONS
 /** Whether a number is at least 0 and below 1. */
 function isFraction(value: number): boolean {
   return value >= 0 && value < 1;
 }
 
+// #endif
 // #endif
 /**
  * Flags of the WebGPU standard: not every library of types declares their namespaces, and Node has no such
@@ -629,16 +636,10 @@ export declare const MERGE: readonly KernelName[];
 export declare const UNMERGE: readonly KernelName[];
 
 export type TensorData<Name extends string> = Partial<Readonly<Record<Name, Float32Array<ArrayBuffer>>>>;
-export interface AdamW {
+/** Numbers of a step: each optimizer has its own. */
+export interface StepNumbers {
   readonly learningRate: number;
-  /** 0.9 unless given */
   readonly beta1?: number;
-  /** 0.999 unless given */
-  readonly beta2?: number;
-  /** 1e-8 unless given */
-  readonly epsilon?: number;
-  /** 0 unless given */
-  readonly weightDecay?: number;
 }
 export interface AdaptersOptions {
   /** rows of every x; TOKENS unless given */
@@ -659,7 +660,7 @@ export interface Adapters {
   unmerge(): void;
   backward(region: RegionIndex): void;
   gradients(): void;
-  step(hyper: AdamW): void;
+  step(hyper: StepNumbers): void;
   clearGradients(): void;
   destroy(): void;
 }
@@ -684,7 +685,7 @@ export type KernelName = 'layer_0';
 export declare const KERNELS: Readonly<Record<KernelName, Kernel>>;
 export declare const KERNEL_NAMES: readonly KernelName[];
 
-export type StepBuffer = 'parameter' | 'gradient' | 'moment1' | 'moment2';
+export type StepBuffer = 'parameter' | 'gradient' | 'moment1';
 export interface Step {
   readonly factor: BufferName;
   readonly gradient: BufferName;

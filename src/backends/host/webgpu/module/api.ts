@@ -1,3 +1,4 @@
+import { optimizerText, stepNumbers } from '../../shared/optimizer.js';
 import type { ModuleFacts } from './facts.js';
 import type { Statement } from './source.js';
 import { alias, field, method, shape } from './structures.js';
@@ -12,7 +13,7 @@ export const api = (facts: ModuleFacts): Statement[] => [
     },
     'Partial<Readonly<Record<Name, Float32Array<ArrayBuffer>>>>',
   ),
-  ...(facts.training ? [hyperparameters] : []),
+  ...(facts.training ? [hyperparameters(facts)] : []),
   shape({ name: 'AdaptersOptions', doc: 'Options of createAdapters.' }, [
     field('tokens?', 'number', 'rows of every x; TOKENS unless given'),
   ]),
@@ -29,23 +30,22 @@ export const api = (facts: ModuleFacts): Statement[] => [
         "All buffers, for the caller's own passes: to be bound as storage and to be copied from and to.",
       ),
     ],
-    [...uploads(facts), ...passes(facts), ...(facts.training ? trainingMethods : []), destroy],
+    [...uploads(facts), ...passes(facts), ...(facts.training ? trainingMethods(facts) : []), destroy],
   ),
 ];
 
-const hyperparameters = shape(
-  {
-    name: 'AdamW',
-    doc: 'Hyperparameters of a step of AdamW with decoupled decay (arXiv 1711.05101).',
-  },
-  [
-    field('learningRate', 'number'),
-    field('beta1?', 'number', '0.9 unless given'),
-    field('beta2?', 'number', '0.999 unless given'),
-    field('epsilon?', 'number', '1e-8 unless given'),
-    field('weightDecay?', 'number', '0 unless given'),
-  ],
-);
+const hyperparameters = ({ optimizer }: ModuleFacts) =>
+  shape(
+    {
+      name: optimizer.title,
+      doc: `Hyperparameters of a step of ${optimizerText(optimizer)}.`,
+    },
+    stepNumbers(optimizer).map((number) =>
+      number.default === undefined
+        ? field(number.name, 'number')
+        : field(`${number.name}?`, 'number', `${number.default} unless given`),
+    ),
+  );
 
 function uploads({ adapters, merging }: ModuleFacts) {
   const many = adapters > 1;
@@ -122,7 +122,7 @@ function passes({ merging }: ModuleFacts) {
   ];
 }
 
-const trainingMethods = [
+const trainingMethods = ({ optimizer: { title } }: ModuleFacts) => [
   method(
     'backward',
     { region: 'RegionIndex' },
@@ -137,9 +137,9 @@ const trainingMethods = [
   ),
   method(
     'step',
-    { hyper: 'AdamW' },
+    { hyper: title },
     'void',
-    'One AdamW step on all factors that are trained, with their gradients finished first and zero afterwards. Throws RangeError for numbers that are not valid hyperparameters.',
+    `One ${title} step on all factors that are trained, with their gradients finished first and zero afterwards. Throws RangeError for numbers that are not valid hyperparameters.`,
   ),
   method('clearGradients', {}, 'void', 'Drops the gradients that were summed since the last step.'),
 ];

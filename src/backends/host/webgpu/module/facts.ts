@@ -1,3 +1,4 @@
+import type { ElementwiseDef } from '../../../../train/optimizers/define.js';
 import { CAST_WIDTH } from '../../../kernel/gen/cast.js';
 import { STEP_WIDTH } from '../../../kernel/gen/step.js';
 import type { Kernel } from '../../../kernel/ir/kir.js';
@@ -5,7 +6,7 @@ import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
 import { printWgsl } from '../../../kernel/print/wgsl/print.js';
 import { distinct } from '../../shared/kernels.js';
-import { factorCastsOf, trainedOf } from '../../shared/steps.js';
+import { factorCastsOf, stepsOf } from '../../shared/steps.js';
 import {
   type GridExtent,
   gridFor,
@@ -31,7 +32,7 @@ export interface KernelRow {
   readonly source: string;
 }
 
-/** A row for the kernel of an optimizer step; its buffers are the `parameter`, its `gradient` and the two moments. */
+/** A row for the kernel of an optimizer step; its buffers are the `parameter`, its `gradient` and the moments. */
 interface StepRow {
   readonly factor: string;
   readonly gradient: string;
@@ -60,6 +61,8 @@ export interface ModuleFacts {
   /** WGSL of the kernels, each once */
   readonly sources: readonly { readonly name: string; readonly code: string }[];
   readonly kernels: readonly KernelRow[];
+  /** what a step does, in a plan for training */
+  readonly optimizer: ElementwiseDef;
   readonly steps: readonly StepRow[];
   /** uniforms of the kernels of a step, in the order of their struct */
   readonly stepUniforms: readonly string[];
@@ -71,22 +74,27 @@ export interface ModuleFacts {
 export interface ModuleKernels {
   readonly narrowed: ReturnType<typeof factorCastsOf>;
   readonly launched: ReturnType<typeof kernelsOf>;
-  readonly trained: ReturnType<typeof trainedOf>;
+  readonly optimizer: ElementwiseDef;
+  readonly steps: ReturnType<typeof stepsOf>;
 }
 
-export function kernelsOfModule(plan: KernelPlan): ModuleKernels & { readonly all: readonly Kernel[] } {
-  const [narrowed, launched, trained] = [factorCastsOf(plan), kernelsOf(plan), trainedOf(plan)];
+export function kernelsOfModule(
+  plan: KernelPlan,
+  optimizer: ElementwiseDef,
+): ModuleKernels & { readonly all: readonly Kernel[] } {
+  const [narrowed, launched, steps] = [factorCastsOf(plan), kernelsOf(plan), stepsOf(plan, optimizer)];
   return {
     narrowed,
     launched,
-    trained,
-    all: distinct([...narrowed, ...launched.values(), ...trained]),
+    optimizer,
+    steps,
+    all: distinct([...narrowed, ...launched.values(), ...steps]),
   };
 }
 
 export function factsOf(
   plan: KernelPlan,
-  { narrowed, launched, trained, all }: ReturnType<typeof kernelsOfModule>,
+  { narrowed, launched, optimizer, steps, all }: ReturnType<typeof kernelsOfModule>,
 ): ModuleFacts {
   const names = (list: readonly Pick<Launch, 'name'>[]) => list.map(({ name }) => name);
   return {
@@ -120,17 +128,18 @@ export function factsOf(
         ),
       ),
     ],
-    steps: trained.map(({ factor, gradient, kernel, elements }) => ({
+    optimizer,
+    steps: steps.map(({ factor, gradient, kernel, elements }) => ({
       factor,
       gradient,
       kernel: kernelRow({
         name: `step_${factor}`,
-        does: `one AdamW step on ${factor}`,
+        does: `one ${optimizer.title} step on ${factor}`,
         kernel,
         grid: [Math.ceil(elements / STEP_WIDTH), 1, 1],
       }),
     })),
-    stepUniforms: trained[0]?.kernel.uniforms.map(({ name }) => name) ?? [],
+    stepUniforms: steps[0]?.kernel.uniforms.map(({ name }) => name) ?? [],
     features: featuresOf(all),
     limits: limitsOf(all),
   };

@@ -1,10 +1,13 @@
+import type { ElementwiseDef } from '../../../../train/optimizers/define.js';
+import { stepNames } from '../../../kernel/gen/step.js';
+import { momentsText } from '../../shared/optimizer.js';
 import type { KernelRow, ModuleFacts } from './facts.js';
 import { keyText, literal, type TableValue, template } from './literal.js';
 import type { Statement } from './source.js';
 import { alias, comment, constant, field, shape } from './structures.js';
 
 /** The kernels of a module, with what is needed to bind and launch each: the last and longest part. */
-export const kernels = ({ sources, kernels: rows, steps, training }: ModuleFacts): Statement[] => [
+export const kernels = ({ sources, kernels: rows, steps, optimizer, training }: ModuleFacts): Statement[] => [
   alias(
     { name: 'GridExtent', doc: 'Workgroups along one axis: a fixed number, or one for every `per` tokens.' },
     'number | { readonly per: number }',
@@ -53,9 +56,11 @@ export const kernels = ({ sources, kernels: rows, steps, training }: ModuleFacts
         alias(
           {
             name: 'StepBuffer',
-            doc: 'What the kernel of a step binds: a factor, its gradient and the two moments.',
+            doc: `What the kernel of a step binds: ${boundText(optimizer)}.`,
           },
-          "'parameter' | 'gradient' | 'moment1' | 'moment2'",
+          ['parameter', 'gradient', ...stepNames(optimizer).slots.values()]
+            .map((name) => literal(name))
+            .join(' | '),
         ),
         shape({ name: 'Step', doc: 'The optimizer step of the factors in one buffer.' }, [
           field('factor', 'BufferName'),
@@ -74,6 +79,12 @@ export const kernels = ({ sources, kernels: rows, steps, training }: ModuleFacts
       ]
     : []),
 ];
+
+/** A factor and what belongs to it. */
+function boundText(optimizer: ElementwiseDef): string {
+  const moments = momentsText(optimizer);
+  return moments === null ? 'a factor and its gradient' : `a factor, its gradient and ${moments}`;
+}
 
 const entry = (row: KernelRow): string => `${comment(row.does, 2)}\n${keyText(row.name)}: ${rowText(row)},`;
 

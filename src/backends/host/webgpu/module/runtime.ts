@@ -2,13 +2,22 @@ import { runtimeText } from '../../../runtime-text.js';
 import { ADAPTERS_TS } from '../generated/runtime.js';
 import type { ModuleFacts } from './facts.js';
 import { quotedText } from './literal.js';
+import { stepParts } from './step.js';
 
 /** What runs the tables of a module: its functions, from the source in ../runtime. */
 export function runtime(facts: ModuleFacts): string {
-  checkUniforms(facts);
   const { training, merging, half, adapters } = facts;
-  const properties = { source: false, training, merging: merging !== null, half, many: adapters > 1 };
-  return `\n${runtimeText(ADAPTERS_TS, properties, { example: example(facts) }).trimEnd()}\n`;
+  const { conditions, lines } = stepParts(facts);
+  const properties = {
+    source: false,
+    training,
+    merging: merging !== null,
+    half,
+    many: adapters > 1,
+    ...conditions,
+  };
+  const inserted = { example: example(facts), ...lines };
+  return `\n${runtimeText(ADAPTERS_TS, properties, inserted).trimEnd()}\n`;
 }
 
 /** A use of the module, with names of the first region. */
@@ -29,20 +38,4 @@ function example({ regions, training }: ModuleFacts): readonly string[] {
       ? [`host.write(${quotedText(dy)}, dy);`, 'host.backward(0);', 'host.step({ learningRate: 1e-3 });']
       : []),
   ];
-}
-
-/** The uniforms of a step's kernel in the order in which the source gives their values. */
-const STEP_UNIFORMS: readonly string[] = [
-  'learning_rate',
-  'beta1',
-  'beta2',
-  'epsilon',
-  'weight_decay',
-  'correction1',
-  'correction2',
-];
-
-function checkUniforms({ training, stepUniforms }: ModuleFacts): void {
-  if (training && stepUniforms.join() !== STEP_UNIFORMS.join())
-    throw new Error(`the kernel of a step takes ${stepUniforms.join(', ')}`);
 }

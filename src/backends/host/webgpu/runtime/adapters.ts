@@ -196,14 +196,23 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   // every kernel that has uniforms reads the first of these
   const uniforms = allocate('uniforms', 16, USAGE.UNIFORM | USAGE.COPY_DST);
   // #if EMIT_TRAINING
-  const numbers = allocate('step', 32, USAGE.UNIFORM | USAGE.COPY_DST);
+  // #if EMIT_SOURCE
+  const numbers = allocate('step', 16, USAGE.UNIFORM | USAGE.COPY_DST);
+  // #else
+  // #insert numbers
+  // #endif
   const bindSteps = stepping.map(([{ factor, gradient, kernel }, bind]) => {
+    // #if EMIT_MOMENTS
     const size = bytesOf(factor, tokens);
+    // #endif
     const own: Readonly<Record<StepBuffer, GPUBuffer>> = {
       parameter: buffers[factor],
       gradient: buffers[gradient],
+      // #if EMIT_SOURCE
       moment1: allocate(`${factor}_moment1`, size, storage),
-      moment2: allocate(`${factor}_moment2`, size, storage),
+      // #else
+      // #insert moments
+      // #endif
     };
     return () => bind([...kernel.bindings.map(({ buffer }) => own[buffer]), numbers]);
   });
@@ -227,7 +236,9 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   ) as Record<KernelName, Dispatch>;
   // #if EMIT_TRAINING
   const updates = bindSteps.map((bind) => bind());
+  // #if EMIT_CORRECTIONS
   let steps = 0;
+  // #endif
   // #endif
 
   let destroyed = false;
@@ -411,24 +422,18 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       submit(named(EPILOGUE));
     },
 
-    step({ learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }) {
+    // #if EMIT_SOURCE
+    // of an optimizer with a beta and its correction
+    step({ learningRate, beta1 = 0.9 }) {
       checkAlive();
-      const positive = learningRate >= 0 && epsilon > 0 && weightDecay >= 0;
-      const finite = Number.isFinite(learningRate + epsilon + weightDecay);
-      if (!positive || !finite || !isFraction(beta1) || !isFraction(beta2)) {
-        throw new RangeError('not the numbers of an AdamW step');
+      if (!isFraction(beta1)) {
+        throw new RangeError('not the numbers of a step');
       }
       steps++;
-      const values = Float32Array.of(
-        learningRate,
-        beta1,
-        beta2,
-        epsilon,
-        weightDecay,
-        // of the betas as the kernel has them
-        1 - Math.fround(beta1) ** steps,
-        1 - Math.fround(beta2) ** steps,
-      );
+      const values = Float32Array.of(learningRate, beta1, 1 - Math.fround(beta1) ** steps);
+      // #else
+      // #insert step
+      // #endif
       device.queue.writeBuffer(numbers, 0, values);
       submit(named(EPILOGUE), updates);
       clear();
@@ -492,11 +497,13 @@ function checkAdapter(adapter: number): void {
 
 // #endif
 // #if EMIT_TRAINING
+// #if EMIT_FRACTIONS
 /** Whether a number is at least 0 and below 1. */
 function isFraction(value: number): boolean {
   return value >= 0 && value < 1;
 }
 
+// #endif
 // #endif
 /**
  * Flags of the WebGPU standard: not every library of types declares their namespaces, and Node has no such

@@ -59,16 +59,10 @@ export declare const MERGE: readonly KernelName[];
 export declare const UNMERGE: readonly KernelName[];
 
 export type TensorData<Name extends string> = Partial<Readonly<Record<Name, Float32Array<ArrayBuffer>>>>;
-export interface AdamW {
+/** Numbers of a step: each optimizer has its own. */
+export interface StepNumbers {
   readonly learningRate: number;
-  /** 0.9 unless given */
   readonly beta1?: number;
-  /** 0.999 unless given */
-  readonly beta2?: number;
-  /** 1e-8 unless given */
-  readonly epsilon?: number;
-  /** 0 unless given */
-  readonly weightDecay?: number;
 }
 export interface AdaptersOptions {
   /** rows of every x; TOKENS unless given */
@@ -89,7 +83,7 @@ export interface Adapters {
   unmerge(): void;
   backward(region: RegionIndex): void;
   gradients(): void;
-  step(hyper: AdamW): void;
+  step(hyper: StepNumbers): void;
   clearGradients(): void;
   destroy(): void;
 }
@@ -114,7 +108,7 @@ export type KernelName = 'layer_0';
 export declare const KERNELS: Readonly<Record<KernelName, Kernel>>;
 export declare const KERNEL_NAMES: readonly KernelName[];
 
-export type StepBuffer = 'parameter' | 'gradient' | 'moment1' | 'moment2';
+export type StepBuffer = 'parameter' | 'gradient' | 'moment1';
 export interface Step {
   readonly factor: BufferName;
   readonly gradient: BufferName;
