@@ -2,7 +2,8 @@ import { unknownPass } from '../../src/ir/codes/passes.js';
 import { closest, fail } from '../../src/ir/diagnostics.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { PASSES } from '../../src/options/sets/models.js';
-import type { OptionSpec, PassFactory } from '../../src/passes/pass.js';
+import { printValue } from '../../src/passes/option-text.js';
+import type { PassFactory } from '../../src/passes/pass.js';
 import { ALL_PASSES } from '../../src/passes/registry.js';
 import type { Run } from '../program.js';
 
@@ -31,12 +32,11 @@ export function passesCommand(name: string | undefined, options: ValuesOf<typeof
   }
 }
 
-function optionsOf(pass: PassFactory): { name: string; doc: string; default: string | null }[] {
-  const specs = pass.options as Readonly<Record<string, OptionSpec<unknown>>>;
-  return Object.entries(specs).map(([name, spec]) => ({
+function optionsOf({ options }: PassFactory): { name: string; doc: string; default: string | null }[] {
+  return Object.entries(options).map(([name, { type, doc, default: usual }]) => ({
     name,
-    doc: spec.doc,
-    default: spec.default === undefined ? null : spec.print(spec.default),
+    doc: type.schema.enum === undefined ? doc : `${doc} (${type.schema.enum.join(', ')})`,
+    default: usual === undefined ? null : printValue(type, usual),
   }));
 }
 

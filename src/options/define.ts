@@ -26,7 +26,8 @@ export interface OptionDef<T = unknown> {
 /** Options by their keys, in the order of `--help`. */
 export type OptionSet = Readonly<Record<string, OptionDef>>;
 
-type Typed<S> = {
+/** The same options with defaults of their types. */
+export type Typed<S> = {
   readonly [K in keyof S]: S[K] extends { type: OptionType<infer T> } ? OptionDef<T> : never;
 };
 

@@ -12,6 +12,8 @@ export interface OptionType<T> {
   readonly wanted: string;
   /** The value that a text stands for, after those that were read `before`. Throws BadValue. */
   read(text: string, before: T | undefined): T;
+  /** A text that reads to a value, where String does not give one. */
+  print?(value: T): string;
   /** What is wrong with a value, as the end of a sentence that starts with the option; null: nothing. */
   problem(value: unknown): string | null;
   readonly schema: JsonSchema;
@@ -50,12 +52,16 @@ function shown(value: unknown): string {
   return typeof value === 'number' || value === undefined ? String(value) : JSON.stringify(value);
 }
 
-/** Given or not. */
+/** Given or not: without text on the command line, `true` or `false` elsewhere. */
 export const flag: OptionType<boolean> = {
   placeholder: null,
   wanted: 'true or false',
   schema: { type: 'boolean' },
-  read: () => true,
+  read(given) {
+    if (given !== 'true' && given !== 'false')
+      throw new BadValue(`takes true or false, not ${JSON.stringify(given)}`);
+    return given === 'true';
+  },
   problem: (value) => (typeof value === 'boolean' ? null : `takes true or false, not ${shown(value)}`),
 };
 

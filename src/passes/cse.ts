@@ -2,7 +2,7 @@ import { attrGraphs, type HeldAttr } from '../ir/attr.js';
 import { canTakeName, type Graph, type Model, type Node } from '../ir/model.js';
 import { definitionOf } from '../ir/ops/index.js';
 import { topologicalOrder } from '../ir/topo.js';
-import { oneOf } from './options.js';
+import { word } from '../options/types.js';
 import { definePass } from './pipeline.js';
 
 /**
@@ -77,11 +77,15 @@ function mergeInto(graph: Graph, first: Node, second: Node): boolean {
   return true;
 }
 
-export const cse = definePass<{ readonly scope: 'all' | 'new' }>({
+export const cse = definePass({
   name: 'cse',
   summary: 'compute equal expressions once',
   options: {
-    scope: oneOf('all nodes, or only those made by lotrc passes', ['all', 'new'], 'all'),
+    scope: {
+      type: word('scope', ['all', 'new']),
+      default: 'all',
+      doc: 'all nodes, or only those made by lotrc passes',
+    },
   },
   run(model, { scope }, ctx) {
     const removed = eliminateCommon(model, scope);

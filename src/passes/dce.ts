@@ -1,7 +1,7 @@
 import type { Graph, Model, Node, Value } from '../ir/model.js';
 import { definitionOf } from '../ir/ops/index.js';
 import { topologicalOrder } from '../ir/topo.js';
-import { oneOf } from './options.js';
+import { word } from '../options/types.js';
 import { definePass } from './pipeline.js';
 
 /**
@@ -66,11 +66,15 @@ function clearSubgraphs(node: Node): void {
   }
 }
 
-export const dce = definePass<{ readonly scope: 'all' | 'new' }>({
+export const dce = definePass({
   name: 'dce',
   summary: 'remove nodes and initializers whose results are unused',
   options: {
-    scope: oneOf('all nodes, or only those made by lotrc passes', ['all', 'new'], 'all'),
+    scope: {
+      type: word('scope', ['all', 'new']),
+      default: 'all',
+      doc: 'all nodes, or only those made by lotrc passes',
+    },
   },
   run(model, { scope }, ctx) {
     const removed = removeDead(model, scope);

@@ -10,8 +10,8 @@ import { elementCount, staticShape } from '../ir/shape.js';
 import { i64Tensor, MemoryTensor, type TensorData } from '../ir/tensor.js';
 import { topologicalOrder } from '../ir/topo.js';
 import { encodeFloats } from '../ir/values.js';
+import { whole } from '../options/types.js';
 import { inferShapes } from './infer-shapes.js';
-import { int } from './options.js';
 import { definePass } from './pipeline.js';
 
 /**
@@ -116,11 +116,15 @@ function tensorOf(dtype: DType, { shape, data }: NdArray): TensorData | null {
   return exact ? new MemoryTensor(dtype, shape, new Uint8Array(typed.buffer)) : null;
 }
 
-export const foldConstantsPass = definePass<{ readonly largest: number }>({
+export const foldConstantsPass = definePass({
   name: 'fold-constants',
   summary: 'compute what depends on constants only',
   options: {
-    largest: int('number of elements up to which operands and results are computed', 1024),
+    largest: {
+      type: whole(),
+      default: 1024,
+      doc: 'number of elements up to which operands and results are computed',
+    },
   },
   run(model, { largest }, ctx) {
     const folded = foldConstants(model, largest);

@@ -1,18 +1,10 @@
 import type { Diagnostic } from '../ir/diagnostics.js';
 import type { Model } from '../ir/model.js';
+import type { GivenOf, OptionSet, Typed, ValuesOf } from '../options/define.js';
 import type { ModelFact } from './facts.js';
 
 /** `metadata`: only entries of the model's metadata, which the verifier does not check. */
 export type Changed = 'changed' | 'metadata' | 'unchanged';
-
-/** One option of a pass: how its text is read and printed. `parse` throws a plain Error that says what is wrong. */
-export interface OptionSpec<T> {
-  readonly parse: (text: string) => T;
-  readonly print: (value: T) => string;
-  readonly default?: T;
-  readonly doc: string;
-}
-type Options<O extends object> = { readonly [Key in keyof O]-?: OptionSpec<O[Key]> };
 
 /** What a pass may use besides the model. */
 export interface PassContext {
@@ -30,11 +22,12 @@ export interface PassFacts {
   readonly ensures?: readonly ModelFact[];
 }
 
-export interface PassDef<O extends object> extends PassFacts {
+export interface PassDef<S extends OptionSet> extends PassFacts {
   readonly name: string;
   readonly summary: string;
-  readonly options: Options<O>;
-  run(model: Model, options: Readonly<O>, ctx: PassContext): Changed;
+  /** by their names in a pipeline */
+  readonly options: S & Typed<S>;
+  run(model: Model, options: ValuesOf<S>, ctx: PassContext): Changed;
 }
 
 /** A pass with its options; `text` parses back to the same pass. */
@@ -44,13 +37,14 @@ export interface BoundPass extends PassFacts {
   run(model: Model, ctx: PassContext): Changed;
 }
 
-export interface PassFactory<O extends object = object> {
+export interface PassFactory<S extends OptionSet = OptionSet> {
   readonly passName: string;
   readonly summary: string;
-  readonly options: Options<O>;
+  readonly options: S;
   readonly requires: readonly ModelFact[];
   readonly ensures: readonly ModelFact[];
   /** Reads `key=value,...` (what is between the braces). */
   parse(optionText: string): BoundPass;
-  (options?: Partial<O>): BoundPass;
+  /** Throws LOTR8015 for a value that is not one of its option. */
+  (options?: GivenOf<S>): BoundPass;
 }

@@ -3,55 +3,53 @@ import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js
 import { own } from '../ir/keys.js';
 import type { Model } from '../ir/model.js';
 import { verify } from '../ir/verify.js';
+import { requireFit } from '../options/check.js';
+import type { GivenOf, OptionSet, ValuesOf } from '../options/define.js';
 import { FACTS } from './facts.js';
-import { quoteValue, splitOptions } from './options.js';
-import type { BoundPass, Changed, OptionSpec, PassContext, PassDef, PassFactory, PassFacts } from './pass.js';
+import { printValue, quoteValue, readValue, splitOptions } from './option-text.js';
+import type { BoundPass, Changed, PassContext, PassDef, PassFactory, PassFacts } from './pass.js';
 
 /** Turns a definition into a factory: `pass({rank: 8})` and `pass.parse('rank=8')` give the same bound pass. */
-export function definePass<O extends object>(def: PassDef<O>): PassFactory<O> {
-  const specs = def.options as Readonly<Record<string, OptionSpec<unknown>>>;
+export function definePass<const S extends OptionSet>(def: PassDef<S>): PassFactory<S> {
+  const set: OptionSet = def.options;
   const bind = (given: Readonly<Record<string, unknown>>): BoundPass => {
-    const options: Record<string, unknown> = {};
+    requireFit(set, given);
+    const values: Record<string, unknown> = {};
     const shown: string[] = [];
-    for (const [name, spec] of Object.entries(specs)) {
-      const value = given[name] ?? spec.default;
+    for (const [name, { type, default: usual }] of Object.entries(set)) {
+      const value = given[name] ?? usual;
       if (value === undefined) continue;
-      options[name] = value;
-      if (given[name] !== undefined && spec.print(value) !== printed(spec)) {
-        shown.push(`${name}=${quoteValue(spec.print(value))}`);
-      }
+      values[name] = value;
+      const text = printValue(type, value);
+      if (usual === undefined || text !== printValue(type, usual)) shown.push(`${name}=${quoteValue(text)}`);
     }
     return {
       name: def.name,
       text: shown.length === 0 ? def.name : `${def.name}{${shown.join(',')}}`,
       ...(def.requires ? { requires: def.requires } : {}),
       ...(def.ensures ? { ensures: def.ensures } : {}),
-      run: (model, ctx) => def.run(model, options as O, ctx),
+      run: (model, ctx) => def.run(model, values as unknown as ValuesOf<S>, ctx),
     };
   };
   const parse = (text: string): BoundPass => {
     const given: Record<string, unknown> = {};
     for (const [name, value] of splitOptions(text)) {
-      const spec = own(specs, name);
-      if (!spec) {
-        const near = closest(name, Object.keys(specs));
+      const option = own(set, name);
+      if (!option) {
+        const near = closest(name, Object.keys(set));
         throw new Error(`has no option "${name}"${near.length > 0 ? `; it has ${near.join(', ')}` : ''}`);
       }
       try {
-        given[name] = spec.parse(value);
+        given[name] = readValue(option.type, value);
       } catch (error) {
         throw new Error(`option ${name} ${(error as Error).message}`);
       }
     }
     return bind(given);
   };
-  const factory = (options: Partial<O> = {}): BoundPass => bind(options as Record<string, unknown>);
+  const factory = (options: GivenOf<S> = {}): BoundPass => bind(options);
   const { summary, options, name: passName, requires = [], ensures = [] } = def;
   return Object.assign(factory, { summary, options, parse, passName, requires, ensures });
-}
-
-function printed(spec: OptionSpec<unknown>): string | null {
-  return spec.default === undefined ? null : spec.print(spec.default);
 }
 
 export interface Pipeline {

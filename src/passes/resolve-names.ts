@@ -1,5 +1,6 @@
 import type { Model } from '../ir/model.js';
-import { oneOf } from './options.js';
+import { word } from '../options/types.js';
+import { TIES } from '../options/words.js';
 import type { PassContext } from './pass.js';
 import { definePass } from './pipeline.js';
 import { findLinears, type Linears } from './sites/find.js';
@@ -13,16 +14,12 @@ interface Note {
   readonly tie: Tie;
 }
 
-interface ResolveOptions {
-  readonly tie: Tie;
-}
-
 /** Finds the linear layers and their module paths, and keeps them for the passes that follow. Changes nothing. */
-export const resolveNames = definePass<ResolveOptions>({
+export const resolveNames = definePass({
   name: 'resolve-names',
   summary: 'find linear layers, their module paths and which of them hold one weight',
   options: {
-    tie: oneOf('which equal weights are one layer', ['content', 'initializer'], 'content'),
+    tie: { type: word('tie', TIES), default: 'content', doc: 'which equal weights are one layer' },
   },
   run(model, { tie }, ctx) {
     const linears = findLinears(model, { tie });

@@ -86,7 +86,7 @@ function mayReplace(output: Value, other: Value): boolean {
   return true;
 }
 
-export const simplifyPass = definePass<object>({
+export const simplifyPass = definePass({
   name: 'simplify',
   summary: 'apply algebraic rules: identities, pairs that cancel, neutral constants',
   options: {},

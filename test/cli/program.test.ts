@@ -121,7 +121,7 @@ describe('exit codes and streams', () => {
   });
 
   test('a failing pass is LOTR9001 and leaves a reproducer that runs', async () => {
-    const broken = definePass<object>({
+    const broken = definePass({
       name: 'broken',
       summary: 'fails',
       options: {},

@@ -4,6 +4,7 @@ import type { Model } from '../../src/ir/model.js';
 import { parseModel } from '../../src/ir/text/index.js';
 import { lowerPass } from '../../src/passes/adapters/passes.js';
 import { definePass, PassRunner, pipelineOf, runPipeline } from '../../src/passes/pipeline.js';
+import { selectSitesPass } from '../../src/passes/select-sites.js';
 
 const make = (): Model =>
   parseModel(
@@ -12,7 +13,7 @@ const make = (): Model =>
   );
 
 /** A pass that renames a node, and one that leaves a node without an operator. */
-const harmless = definePass<object>({
+const harmless = definePass({
   name: 'harmless',
   summary: '',
   options: {},
@@ -21,7 +22,7 @@ const harmless = definePass<object>({
     return 'changed';
   },
 });
-const breaking = definePass<object>({
+const breaking = definePass({
   name: 'breaking',
   summary: '',
   options: {},
@@ -70,8 +71,8 @@ test('a pass that needs another one first says which, and one that breaks its pr
     return [];
   };
   const named = { summary: '', options: {} };
-  const needs = definePass<object>({ ...named, name: 'needs', requires: ['raised'], run: () => 'unchanged' });
-  const promises = definePass<object>({
+  const needs = definePass({ ...named, name: 'needs', requires: ['raised'], run: () => 'unchanged' });
+  const promises = definePass({
     ...named,
     name: 'promises',
     ensures: ['planned'],
@@ -99,4 +100,25 @@ test('a step of a job is watched, verified and named as a pass is', () => {
   const crash = () => job.step('crash', make(), () => JSON.parse('{') as unknown);
   expect(crash).toThrow(/LOTR9001: pass "crash" failed/);
   expect(seen).toEqual(['grad.onnx: harmless']);
+});
+
+test('options of a pass print what they parse, without those at their defaults; others are refused', () => {
+  const given = 'rank=4,target=["q","glob:a,{b}"],scale=0.5,share="block=2",without-data=true';
+  expect(selectSitesPass.parse(given).text).toBe(
+    'select-sites{rank=4,scale=0.5,target=["q","glob:a,{b}"],share="block=2",without-data=true}',
+  );
+  expect(selectSitesPass.parse('rank=8,target=all-linear,exclude=[],method=lotr').text).toBe('select-sites');
+  expect(selectSitesPass({ rank: 4, target: ['q'] }).text).toBe('select-sites{rank=4,target=["q"]}');
+  for (const wrong of [
+    'rank=-1',
+    'carry=both',
+    'without-data=maybe',
+    'target=[1]',
+    'share=block',
+    'scale=1e39',
+  ])
+    expect(() => selectSitesPass.parse(wrong), wrong).toThrow(/^option [\w-]+ takes /);
+  expect(() => selectSitesPass({ seed: -1 })).toThrow(
+    expect.objectContaining({ diagnostics: [expect.objectContaining({ code: 'LOTR8015' })] }),
+  );
 });

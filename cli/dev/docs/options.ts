@@ -2,6 +2,8 @@ import { configSchema } from '../../../src/build/config-schema.js';
 import { flagOf, type OptionDef, type OptionSet, schemaOf } from '../../../src/options/define.js';
 import type { JsonSchema } from '../../../src/options/schema.js';
 import { COMMON } from '../../../src/options/sets/models.js';
+import { printValue } from '../../../src/passes/option-text.js';
+import { ALL_PASSES } from '../../../src/passes/registry.js';
 import { READING } from '../../../src/train/option-set.js';
 import { setsByCommand } from '../../declare/sets.js';
 import { markdownTable } from './markdown.js';
@@ -20,6 +22,21 @@ export function optionTables(): Readonly<Record<string, () => string>> {
   const all: [string, OptionSet][] = [...sets, ['reading', READING], ['common', COMMON]];
   return Object.fromEntries(all.map(([name, set]) => [`options-${name}`, () => tableOf(set)]));
 }
+
+/** A table of the options of all passes. */
+export const passTable = (): string =>
+  markdownTable(
+    ['pass', 'option', 'value', 'default', 'what it is'],
+    ALL_PASSES.flatMap(({ passName, options }) =>
+      Object.entries(options).map(([name, { type, doc, default: usual }]) => [
+        `\`${passName}\``,
+        `\`${name}\``,
+        plain(type.wanted),
+        usual === undefined ? '' : `\`${printValue(type, usual)}\``,
+        plain(doc),
+      ]),
+    ),
+  );
 
 function tableOf(set: OptionSet): string {
   return markdownTable(

@@ -5,11 +5,12 @@ import { type NumberRange, rangeText } from '../../../src/options/range.js';
 import { LOSS_KINDS, lossDef } from '../../../src/train/losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from '../../../src/train/optimizers/index.js';
 import { markdownTable } from './markdown.js';
-import { optionTables } from './options.js';
+import { optionTables, passTable } from './options.js';
 
 /** Every table that a document may hold, by its name there, as Markdown. */
 export const TABLES: Readonly<Record<string, () => string>> = {
   ...optionTables(),
+  'options-of-passes': passTable,
   methods: () =>
     markdownTable(
       ['`--method`', 'delta', 'factors: share, mode, at the start', 'scale'],

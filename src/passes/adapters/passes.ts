@@ -1,6 +1,6 @@
 import { planFactors } from '../../adapter/plan-factors.js';
-import type { Carry, Lowering } from '../../adapter/saved-plan.js';
-import { oneOf } from '../options.js';
+import { word } from '../../options/types.js';
+import { CARRIES } from '../../options/words.js';
 import { definePass } from '../pipeline.js';
 import { requirePlan } from '../plan/plan.js';
 import { carryFactors } from './carry-factors.js';
@@ -16,7 +16,7 @@ import { toFunctions } from './to-functions.js';
 
 /** The adapter passes as a pipeline names them. */
 
-export const insertAdaptersPass = definePass<object>({
+export const insertAdaptersPass = definePass({
   name: 'insert-adapters',
   summary: 'put lotrc::LoTRLinear in place of every layer of the plan, with initial factors',
   requires: ['planned'],
@@ -37,17 +37,17 @@ export const insertAdaptersPass = definePass<object>({
   },
 });
 
-export const lowerPass = definePass<{ readonly form: Lowering }>({
+export const lowerPass = definePass({
   name: 'lower',
   summary: 'write adapted layers in plain ONNX',
   requires: ['planned', 'raised'],
   ensures: ['lowered'],
   options: {
-    form: oneOf(
-      'fold: (x R)(s M L), for many tokens; token: ((x R)(s M)) L, for few; dense: x (W + s R M L)',
-      ['fold', 'token', 'dense'],
-      'fold',
-    ),
+    form: {
+      type: word('form', ['fold', 'token', 'dense']),
+      default: 'fold',
+      doc: 'fold: (x R)(s M L), for many tokens; token: ((x R)(s M)) L, for few; dense: x (W + s R M L)',
+    },
   },
   run(model, { form }) {
     lowerAdapters(model, form);
@@ -55,7 +55,7 @@ export const lowerPass = definePass<{ readonly form: Lowering }>({
   },
 });
 
-export const shareFactorsPass = definePass<object>({
+export const shareFactorsPass = definePass({
   name: 'share-factors',
   summary: 'one x R for siblings that read the same x and share R',
   requires: ['planned', 'lowered'],
@@ -67,7 +67,7 @@ export const shareFactorsPass = definePass<object>({
   },
 });
 
-export const toFunctionsPass = definePass<object>({
+export const toFunctionsPass = definePass({
   name: 'to-functions',
   summary: 'write adapted layers as calls of model-local functions in domain lotrc',
   requires: ['planned', 'raised'],
@@ -79,12 +79,12 @@ export const toFunctionsPass = definePass<object>({
   },
 });
 
-export const carryFactorsPass = definePass<{ readonly form: Carry }>({
+export const carryFactorsPass = definePass({
   name: 'carry-factors',
   summary: 'carry factors as initializers, required inputs, or optional inputs',
   requires: ['planned'],
   options: {
-    form: oneOf('how factors are carried', ['embedded', 'inputs', 'optional'], 'embedded'),
+    form: { type: word('form', CARRIES), default: 'embedded', doc: 'how factors are carried' },
   },
   run(model, { form }) {
     carryFactors(model, form);
@@ -92,7 +92,7 @@ export const carryFactorsPass = definePass<{ readonly form: Carry }>({
   },
 });
 
-export const narrowFactorsPass = definePass<object>({
+export const narrowFactorsPass = definePass({
   name: 'narrow-factors',
   summary: 'store the factors in half precision where the plan says so',
   requires: ['planned'],
@@ -104,7 +104,7 @@ export const narrowFactorsPass = definePass<object>({
   },
 });
 
-export const raiseAdaptersPass = definePass<object>({
+export const raiseAdaptersPass = definePass({
   name: 'raise-adapters',
   summary: 'bring adapted layers of a rewritten model back to lotrc::LoTRLinear',
   requires: ['planned'],
@@ -116,7 +116,7 @@ export const raiseAdaptersPass = definePass<object>({
   },
 });
 
-export const mergeAdaptersPass = definePass<object>({
+export const mergeAdaptersPass = definePass({
   name: 'merge-adapters',
   summary: 'fold the factors into the weights: W + s D',
   requires: ['planned'],
@@ -128,7 +128,7 @@ export const mergeAdaptersPass = definePass<object>({
   },
 });
 
-export const stripAdaptersPass = definePass<object>({
+export const stripAdaptersPass = definePass({
   name: 'strip-adapters',
   summary: 'take the adapters out again',
   requires: ['planned'],

@@ -73,7 +73,7 @@ function onesOf(b: GraphBuilder, shape: readonly number[], held: Map<string, Val
   return value;
 }
 
-export const canonicalisePass = definePass<object>({
+export const canonicalisePass = definePass({
   name: 'canonicalise',
   summary: 'raise decomposed GELU, LayerNormalization and RMSNorm to single operators',
   options: {},

@@ -81,7 +81,7 @@ function lower(model: Model, node: Node, shared: Shared): boolean {
   return true;
 }
 
-export const decomposePass = definePass<object>({
+export const decomposePass = definePass({
   name: 'decompose',
   summary: 'lower attention operators to products and softmax, recurrent ones to Scan',
   options: {},

@@ -129,7 +129,7 @@ function removeUncalled(model: Model, candidates: ReadonlySet<GraphFunction>): v
   }
 }
 
-export const inlinePass = definePass<object>({
+export const inlinePass = definePass({
   name: 'inline',
   summary: 'replace calls of model-local functions by their bodies',
   options: {},

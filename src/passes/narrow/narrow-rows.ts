@@ -86,7 +86,7 @@ function rebuild(reader: Node, index: number, cone: readonly Narrowed[]): void {
   reader.setInput(1, at.constant(i64Tensor(new Array<number>(rank).fill(1), [0]), 'rows/first'));
 }
 
-export const narrowRowsPass = definePass<object>({
+export const narrowRowsPass = definePass({
   name: 'narrow-rows',
   summary: 'compute only the rows that a Gather of one index reads',
   options: {},

@@ -2,11 +2,11 @@ import { GraphBuilder } from '../../ir/builder.js';
 import { stacksLeftOut, unpackedLayers } from '../../ir/codes/sites.js';
 import { canTakeName, type Model, type Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
+import { texts } from '../../options/types.js';
 import { copyIdentity } from '../adapters/adapted-node.js';
 import { eraseDead } from '../adapters/erase.js';
 import { dropStored } from '../adapters/weight.js';
 import { inferShapes } from '../infer-shapes.js';
-import { list } from '../options.js';
 import { definePass } from '../pipeline.js';
 import { functionOf, holderOf, Origins } from '../sites/constant.js';
 import { type Parts, unpackAttention } from './attention.js';
@@ -135,10 +135,16 @@ function constantsBehind(node: Node, origins: Origins): ReadonlySet<Value> {
   return new Set([...seen].filter((value) => value.constant));
 }
 
-export const unpackPass = definePass<{ readonly stacks: readonly string[] }>({
+export const unpackPass = definePass({
   name: 'unpack',
   summary: 'inline functions with linear layers, and split fused layers into product and rest',
-  options: { stacks: list('module paths of stacked weights whose matrices become layers of their own', []) },
+  options: {
+    stacks: {
+      type: texts('path'),
+      default: [],
+      doc: 'module paths of stacked weights whose matrices become layers of their own',
+    },
+  },
   run(model, options, ctx) {
     const { calls, nodes, stacks } = unpackLayers(model, (path) => options.stacks.includes(path));
     const left = findStacks(model);
