@@ -6,7 +6,7 @@ import type { Diagnostic } from '../src/ir/diagnostics.js';
 import { writeAtomically } from '../src/ir/files/atomic.js';
 import { version } from './version.js';
 
-/** Writes a report on a defect of lotrc and returns the diagnostic that names it. */
+/** Writes a report on a bug in lotrc and returns the diagnostic that names it. */
 export function crashReport(error: unknown, argv: readonly string[]): Diagnostic {
   const problem = error instanceof Error ? error : new Error(String(error));
   const command = `lotrc ${argv.map((word) => JSON.stringify(word)).join(' ')}`;

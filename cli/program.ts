@@ -26,7 +26,7 @@ export interface Run {
 
 /**
  * Runs one command line (without `node` and the script) and returns its exit code: 0 done, 1 diagnostics, 2 the
- * command line is wrong, 70 a defect of lotrc. Never throws and never ends the process. `backEnds`: those of `lotrc emit`.
+ * command line is wrong, 70 a bug in lotrc. Never throws and never ends the process. `backEnds`: those of `lotrc emit`.
  */
 export async function main(
   argv: readonly string[],

@@ -8,7 +8,7 @@ const ABREAST = 2;
 
 /**
  * `npm run survey -- FILE|FOLDER...`: prints, as Markdown, what lotrc does with every ONNX file given or below the folders
- * given. The exit code is 1 when one shows a defect of lotrc, 2 when nothing was given.
+ * given. The exit code is 1 when one shows a bug in lotrc, 2 when nothing was given.
  */
 async function main(paths: readonly string[]): Promise<void> {
   const files = paths.flatMap(modelsAt);

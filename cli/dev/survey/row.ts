@@ -4,7 +4,7 @@ export type SurveyColumn = (typeof COLUMNS)[number];
 
 /** What was found out about one file in one column. */
 export interface Cell {
-  /** `yes`: as it should be; `refused`: a diagnostic says why not; `fault`: a defect of lotrc */
+  /** `yes`: as it should be; `refused`: a diagnostic says why not; `fault`: a bug in lotrc */
   readonly kind: 'yes' | 'refused' | 'fault';
   readonly text: string;
   readonly code?: string;

@@ -65,7 +65,7 @@ export function refusals(files: readonly Surveyed[]): string {
   return markdown(['column', 'code', 'files', 'for example', 'reason', 'hint'], rows);
 }
 
-/** Number of files with a cell that is a defect. */
+/** Number of files with a cell that shows a bug in lotrc. */
 export function faults(files: readonly Surveyed[]): number {
   return files.filter(({ row }) => COLUMNS.some((column) => row[column]?.kind === 'fault')).length;
 }

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { type Diagnostic, LotrcError } from '../../ir/diagnostics.js';
 
-/** The answer to a request: a value, the diagnostics of a refusal, or a defect of lotrc. */
+/** The answer to a request: a value, the diagnostics of a refusal, or a bug in lotrc. */
 export type WorkerReply =
   | { readonly id: number; readonly kind: 'value'; readonly value: unknown }
   | { readonly id: number; readonly kind: 'refused'; readonly diagnostics: readonly Diagnostic[] }

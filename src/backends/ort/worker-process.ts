@@ -65,7 +65,7 @@ export class WorkerProcess {
 
   /**
    * The answer to a request. Throws the LotrcError that the answer to it ends in, or of `unanswered`; a plain Error, with the
-   * stack of the other process, for a defect of lotrc.
+   * stack of the other process, for a bug in lotrc.
    */
   ask(request: unknown, unanswered: Unanswered): Promise<unknown> {
     const id = this.#next++;
