@@ -27,7 +27,10 @@ const angle = (...shape: number[]) =>
     Array.from({ length: shape.reduce((a, c) => a * c, 1) }, (_, i) => Math.sin(1 + 2.3 * i)),
   );
 
-/** Odd shapes, broadcasts, negative axes; every differentiated input is checked. */
+/**
+ * What operators do not declare as cases of their own (declared-gradients.test.ts): extents known at run time only, other operator
+ * sets, all combinations of attributes. Every differentiated input is checked.
+ */
 const CASES: readonly (readonly [string, Case])[] = [
   ...(['Add', 'Sub', 'Mul'] as const).flatMap((op): [string, Case][] => [
     [`${op}`, { op, inputs: [x(3, 5), x(3, 5)] }],
@@ -48,9 +51,6 @@ const CASES: readonly (readonly [string, Case])[] = [
   ]),
   ['Div', { op: 'Div', inputs: [x(3, 5), positive(5)] }],
   ['Div by a number', { op: 'Div', inputs: [x(3, 5), positive()] }],
-  ...(['Neg', 'Identity', 'Tanh', 'Sigmoid', 'Erf', 'Exp', 'Sin', 'Cos', 'Relu', 'Abs'] as const).map(
-    (op): [string, Case] => [op, { op, inputs: [x(3, 7)] }],
-  ),
   ...(['Sqrt', 'Reciprocal', 'Log'] as const).map((op): [string, Case] => [
     op,
     { op, inputs: [positive(3, 7)] },
@@ -59,7 +59,6 @@ const CASES: readonly (readonly [string, Case])[] = [
     `Pow to ${e}`,
     { op: 'Pow', inputs: [positive(3, 5), f64([], [e])] },
   ]),
-  ['Pow, a trained exponent', { op: 'Pow', inputs: [positive(3, 5), x(5)] }],
   ['Pow, an exponent alone', { op: 'Pow', inputs: [f64([3, 1], [2, 0, 0.5]), positive(3, 5)] }],
   [
     'Pow, an exponent for each element, one of them 0 over 0',
@@ -67,11 +66,9 @@ const CASES: readonly (readonly [string, Case])[] = [
   ],
   ['Pow, integer exponents', { op: 'Pow', inputs: [positive(2, 3), ints(2, 0, -1)] }],
   ['Pow to 3 at zero', { op: 'Pow', inputs: [{ shape: [3], data: [0, -1, 2] }, f64([1], [3])] }],
-  ['Max of three', { op: 'Max', inputs: [x(3, 5), x(5), x(3, 1)] }],
   ['Min', { op: 'Min', inputs: [x(3, 5), x(3, 5)] }],
   ['Clip', { op: 'Clip', inputs: [x(4, 5), f64([], [-0.5]), f64([], [0.5])] }],
   ['Where, broadcast', { op: 'Where', inputs: [bool([3, 1], [1, 0, 1]), x(3, 5), x(5)] }],
-  ['Cast', { op: 'Cast', inputs: [x(3, 5)], attrs: { to: attrInt(11) } }],
   ['Dropout, inference', { op: 'Dropout', inputs: [x(3, 5)], opset: 13 }],
   ['MatMul 2x2', { op: 'MatMul', inputs: [x(3, 5), x(5, 7)] }],
   ['MatMul 3x2', { op: 'MatMul', inputs: [x(2, 3, 5), x(5, 7)] }],
@@ -80,7 +77,6 @@ const CASES: readonly (readonly [string, Case])[] = [
     { op: 'MatMul', inputs: [{ shape: [2, 1, 3, 5], declared: ['b', 'h', null, 5] }, x(5, 2)] },
   ],
   ['MatMul 3x3', { op: 'MatMul', inputs: [x(2, 3, 5), x(2, 5, 7)] }],
-  ['MatMul, batch broadcast both ways', { op: 'MatMul', inputs: [x(2, 1, 3, 5), x(4, 5, 2)] }],
   [
     'MatMul, batch broadcast at run time',
     {
@@ -92,8 +88,6 @@ const CASES: readonly (readonly [string, Case])[] = [
     },
   ],
   ['MatMul 2x3', { op: 'MatMul', inputs: [x(3, 5), x(4, 5, 2)] }],
-  ['MatMul vector x matrix', { op: 'MatMul', inputs: [x(5), x(5, 3)] }],
-  ['MatMul matrix x vector', { op: 'MatMul', inputs: [x(3, 5), x(5)] }],
   ['MatMul vector x vector', { op: 'MatMul', inputs: [x(5), x(5)] }],
   ['MatMul inner extent 1', { op: 'MatMul', inputs: [x(3, 1), x(1, 4)] }],
   ...[0, 1].flatMap((transA) =>
@@ -117,12 +111,8 @@ const CASES: readonly (readonly [string, Case])[] = [
   ['Reshape, symbolic', { op: 'Reshape', inputs: [{ shape: [3, 4], declared: ['n', 4] }, ints(-1, 2)] }],
   ['Squeeze', { op: 'Squeeze', inputs: [x(3, 1, 4), ints(-2)] }],
   ['Unsqueeze', { op: 'Unsqueeze', inputs: [x(3, 4), ints(0, -1)] }],
-  ['Flatten', { op: 'Flatten', inputs: [x(2, 3, 4)], attrs: { axis: attrInt(-1) } }],
-  ['Transpose', { op: 'Transpose', inputs: [x(2, 3, 4)], attrs: { perm: attrInts([2, 0, 1]) } }],
-  ['Transpose without perm', { op: 'Transpose', inputs: [x(2, 3, 4)] }],
   ['Expand', { op: 'Expand', inputs: [x(3, 1), ints(2, 3, 4)] }],
   ['Expand at run time', { op: 'Expand', inputs: [{ shape: [1, 3], declared: ['a', 3] }, ints(4, 3)] }],
-  ['Concat', { op: 'Concat', inputs: [x(2, 3), x(2, 1), x(2, 2)], attrs: { axis: attrInt(-1) } }],
   [
     'Concat, symbolic',
     {
@@ -205,7 +195,6 @@ const CASES: readonly (readonly [string, Case])[] = [
     { op: 'Slice', inputs: [x(5, 7), { fed: ints(1, -3) }, { fed: ints(4, FAR) }, ints(1, 0)] },
   ],
   ['Slice of nothing, backwards', { op: 'Slice', inputs: [x(5, 3), ints(1), ints(3), ints(0), ints(-2)] }],
-  ['Tile', { op: 'Tile', inputs: [x(2, 3), ints(2, 1)] }],
   ['Tile both axes', { op: 'Tile', inputs: [x(2, 3), ints(3, 2)] }],
   ['Tile, repeats known at run time only', { op: 'Tile', inputs: [x(2, 3, 2), { fed: ints(3, 1, 2) }] }],
   [
@@ -279,19 +268,18 @@ const CASES: readonly (readonly [string, Case])[] = [
           attrs: { ...attrs, reduction: attrString(reduction) },
         },
       ],
-      [
-        `NegativeLogLikelihoodLoss, ${reduction}${what}`,
-        {
-          op: 'NegativeLogLikelihoodLoss',
-          opset: what === '' ? 12 : 18,
-          inputs,
-          attrs: { ...attrs, reduction: attrString(reduction) },
-        },
-      ],
     ]),
   ),
+  ...(['mean', 'sum', 'none'] as const).map((reduction): [string, Case] => [
+    `NegativeLogLikelihoodLoss, ${reduction}, symbolic`,
+    {
+      op: 'NegativeLogLikelihoodLoss',
+      opset: 18,
+      inputs: [{ shape: [3, 5], declared: ['n', 'c'] }, classes([3], 7, 1, 4)],
+      attrs: { ignore_index: attrInt(7), reduction: attrString(reduction) },
+    },
+  ]),
   ['Softmax', { op: 'Softmax', inputs: [x(3, 5)] }],
-  ['Softmax, middle axis', { op: 'Softmax', inputs: [x(2, 3, 5)], attrs: { axis: attrInt(1) } }],
   [
     'Softmax of opset 11 flattens',
     { op: 'Softmax', opset: 11, inputs: [x(2, 3, 5)], attrs: { axis: attrInt(1) } },
@@ -322,14 +310,10 @@ const CASES: readonly (readonly [string, Case])[] = [
       attrs: { epsilon: attrFloat(1e-5) },
     },
   ],
-  ['Gelu', { op: 'Gelu', inputs: [x(3, 5)] }],
-  ['Gelu, tanh form', { op: 'Gelu', inputs: [x(3, 5)], attrs: { approximate: attrString('tanh') } }],
-  ['com.microsoft Gelu', { ...ms, op: 'Gelu', inputs: [x(3, 5)] }],
   ['BiasGelu', { ...ms, op: 'BiasGelu', inputs: [x(2, 3, 5), x(5)] }],
   ['FastGelu', { ...ms, op: 'FastGelu', inputs: [x(2, 3, 5), x(5)] }],
   ['FastGelu without bias', { ...ms, op: 'FastGelu', inputs: [x(3, 5)] }],
   ['QuickGelu', { ...ms, op: 'QuickGelu', inputs: [x(3, 5)], attrs: { alpha: attrFloat(1.702) } }],
-  ['Swish', { op: 'Swish', opset: 24, inputs: [x(3, 5)], attrs: { alpha: attrFloat(0.75) } }],
   ...[0, 1].flatMap((transA) =>
     [0, 1].flatMap((transB): [string, Case][] => {
       const turned = (t: number, ...shape: number[]) =>
@@ -355,10 +339,6 @@ const CASES: readonly (readonly [string, Case])[] = [
       inputs: [{ shape: [2, 3, 5], declared: ['b', 's', 5] }, x(7, 5)],
       attrs: { transB: attrInt(1), alpha: attrFloat(0.5) },
     },
-  ],
-  [
-    'FusedMatMul vector x matrix',
-    { ...ms, op: 'FusedMatMul', inputs: [x(5), x(3, 5)], attrs: { transB: attrInt(1) } },
   ],
   [
     'FusedMatMul matrix x vector',
@@ -503,18 +483,10 @@ const CASES: readonly (readonly [string, Case])[] = [
     { op: 'Det', inputs: [{ shape: [2, 3, 3], declared: ['n', 3, 3] }] },
   ],
   ['Einsum', { op: 'Einsum', inputs: [x(2, 3, 4), x(4, 5)], attrs: { equation: attrString('bij,jk->bik') } }],
-  ...(['Mish', 'Softplus', 'Softsign', 'HardSwish', 'Atan', 'Asinh', 'Sinh', 'Cosh', 'Tan'] as const).map(
-    (op): [string, Case] => [op, { op, opset: 22, inputs: [x(3, 7)] }],
-  ),
   [
     'HardSwish beyond its bends',
     { op: 'HardSwish', inputs: [{ shape: [5], data: [-4, -2, 0.5, 2.9, 3.5] }] },
   ],
-  ...(['Asin', 'Acos', 'Atanh'] as const).map((op): [string, Case] => [
-    op,
-    { op, inputs: [{ shape: [2, 3], data: [-0.9, -0.3, 0.1, 0.4, 0.7, 0.85] }] },
-  ]),
-  ['Acosh', { op: 'Acosh', inputs: [{ shape: [3], data: [1.2, 2, 5] }] }],
   ...(['Elu', 'Celu', 'LeakyRelu'] as const).map((op): [string, Case] => [
     op,
     { op, inputs: [x(3, 7)], attrs: { alpha: attrFloat(0.75) } },
@@ -529,10 +501,7 @@ const CASES: readonly (readonly [string, Case])[] = [
       attrs: { alpha: attrFloat(0.5), beta: attrFloat(0.25) },
     },
   ],
-  ['PRelu, a slope per channel', { op: 'PRelu', inputs: [x(2, 3, 5), x(3, 1)] }],
   ['PRelu, one slope', { op: 'PRelu', inputs: [x(3, 5), x(1)] }],
-  ['Sum of three', { op: 'Sum', inputs: [x(3, 5), x(5), x(3, 1)] }],
-  ['Mean of three', { op: 'Mean', inputs: [x(3, 5), x(5), x(3, 1)] }],
   ...[0, 1].flatMap((exclusive) =>
     [0, 1].map((reverse): [string, Case] => [
       `CumSum exclusive=${exclusive} reverse=${reverse}`,
@@ -597,20 +566,12 @@ const CASES: readonly (readonly [string, Case])[] = [
     [`${op}, symbolic`, { op, inputs: [{ shape: [2, 3, 5], declared: ['n', 3, 'w'] }] }],
   ]),
   [
-    'BatchNormalization',
-    {
-      op: 'BatchNormalization',
-      inputs: [x(2, 3, 5), x(3), x(3), f64([3], [0.1, -0.4, 2]), f64([3], [0.5, 2, 1])],
-    },
-  ],
-  [
     'BatchNormalization without pixels',
     {
       op: 'BatchNormalization',
       inputs: [x(4, 3), x(3), x(3), f64([3], [0.1, -0.4, 2]), f64([3], [0.5, 2, 1])],
     },
   ],
-  ['InstanceNormalization', { op: 'InstanceNormalization', inputs: [x(2, 3, 5, 2), x(3), x(3)] }],
   [
     'InstanceNormalization, symbolic',
     { op: 'InstanceNormalization', inputs: [{ shape: [2, 3, 5], declared: ['n', 3, 'w'] }, x(3), x(3)] },
@@ -767,14 +728,6 @@ const CASES: readonly (readonly [string, Case])[] = [
     ];
   }),
   [
-    'Resize, cubic, nothing outside',
-    {
-      op: 'Resize',
-      inputs: [x(1, 1, 4, 3), null, floats(1, 1, 1.7, 2)],
-      attrs: { mode: attrString('cubic'), exclude_outside: attrInt(1), cubic_coeff_a: attrFloat(-0.5) },
-    },
-  ],
-  [
     'Resize of chosen axes, factors known at run time only',
     {
       op: 'Resize',
@@ -836,14 +789,6 @@ const CASES: readonly (readonly [string, Case])[] = [
       attrs: { auto_pad: attrString(auto), strides: attrInts([2, 3]) },
     },
   ]),
-  [
-    'ConvTranspose to a given extent',
-    {
-      op: 'ConvTranspose',
-      inputs: [x(1, 2, 4), x(2, 3, 3)],
-      attrs: { output_shape: attrInts([8]), strides: attrInts([2]) },
-    },
-  ],
   [
     'ConvTranspose, extents known at run time only',
     {

@@ -58,7 +58,6 @@ export const optimizerText = ({ title, variant, paper }: ElementwiseDef): string
 
 /** `the two moments`, of a factor; null where a step keeps none. */
 export function momentsText({ slots: { length } }: ElementwiseDef): string | null {
-  const counts = ['', ' two', ' three', ' four'];
-  if (length === 0) return null;
-  return length === 1 ? 'the moment' : `the${counts[length - 1] ?? ` ${length}`} moments`;
+  if (length < 2) return length === 0 ? null : 'the moment';
+  return `the ${length === 2 ? 'two' : length} moments`;
 }
