@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { stepOptimizer } from '../../../src/backends/host/shared/optimizer.js';
 import { STEP_WIDTH, stepKernel } from '../../../src/backends/kernel/gen/step.js';
 import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import { printCuda } from '../../../src/backends/kernel/print/cuda/print.js';
 import { defineOptimizer } from '../../../src/train/optimizers/define.js';
 import { OPTIMIZERS, optimizerDef } from '../../../src/train/optimizers/index.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
@@ -60,11 +61,13 @@ test('values are computed from the numbers before the step, in whatever order th
     corrections: {},
     update: (x, { param, grad, lr, slots }) => ({
       param: x.named('element', x.add(slots.a, x.mul(grad, x.div(x.number(1), x.number(4))))),
-      slots: { a: slots.b, b: x.sub(x.add(slots.a, param), x.mul(lr, x.number(2))) },
+      slots: { a: slots.b, b: x.named('signed', x.sub(x.add(slots.a, param), x.mul(lr, x.number(2)))) },
     }),
   });
   const kernel = stepKernel(crossed, 'step', 3);
   expect(verifyKernel(kernel)).toEqual([]);
+  // a keyword of C++ is no name
+  expect(printCuda([kernel])).toContain('float signed2 =');
   const buffers = {
     gradient: Float32Array.of(4, -8, 2),
     parameter: Float32Array.of(1, 2, 3),

@@ -105,6 +105,12 @@ type Operand = F32 | number;
 
 const asF32 = (x: Operand): F32 => (typeof x === 'number' ? f32(x) : x);
 
+/** Words of C++ and WGSL that a declaration could give a value as its name. */
+const KEYWORDS =
+  'auto bool case char class const default delete double else enable float fn for if inline int let long loop new null operator override private public register return short signed sizeof static struct switch template this union unsigned var void volatile while'.split(
+    ' ',
+  );
+
 /** Values that are computed once, in the order of their definitions. */
 class Values {
   readonly defined: Stmt[] = [];
@@ -112,7 +118,7 @@ class Values {
 
   /** `taken`: names that the kernel has already */
   constructor(taken: readonly string[]) {
-    this.#taken = new Set(taken);
+    this.#taken = new Set([...KEYWORDS, ...taken]);
   }
 
   once(name: string, value: F32): F32 {
@@ -140,7 +146,7 @@ function arithmetic(values: Values): Elementwise<Operand> {
     // of comparisons, as in training graphs; 0 for NaN
     sign: (a) => {
       if (typeof a === 'number') return Math.sign(a);
-      const of = values.once('signed', a);
+      const of = values.once('argument', a);
       return select(lt(f32(0), of), f32(1), select(lt(of, f32(0)), f32(-1), f32(0)));
     },
   };
