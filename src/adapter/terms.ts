@@ -136,8 +136,8 @@ function numbered({ operands, in: inn, out }: DeltaTerm): string {
 }
 
 /**
- * The chains that kernels are written for: `pair`, two matrices (in, r) and (r, out); `core`, with a third one between
- * them. Null for any other einsum.
+ * The shortest chains: `pair`, two matrices (in, r) and (r, out); `core`, with a third one between them. Null for any
+ * other einsum.
  */
 export function chainShape(term: DeltaTerm): 'pair' | 'core' | null {
   if (!isChain(term)) return null;

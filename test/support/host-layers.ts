@@ -4,6 +4,7 @@ import { contract } from '../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayer, AdaptedLayers } from '../../src/backends/kernel/model/layers.js';
 import { parseModel } from '../../src/ir/text/index.js';
 import { rewrite } from '../../src/rewrite.js';
+import { deltaOf, factorGradients } from './adapter-reference.js';
 import { values } from './kernel-cases.js';
 
 /** Three layers with adapters, and what they compute in float64: what emitted hosts are held to. */
@@ -47,8 +48,8 @@ const matrix = (data: ArrayLike<number>, cols: number): Matrix =>
     Array.from({ length: cols }, (__, j) => data[i * cols + j]!),
   );
 const turn = (a: Matrix): Matrix => a[0]!.map((_, j) => a.map((row) => row[j]!));
-const times = (a: Matrix, b: Matrix, scale = 1): Matrix =>
-  a.map((row) => b[0]!.map((_, j) => scale * row.reduce((sum, value, k) => sum + value * b[k]![j]!, 0)));
+const times = (a: Matrix, b: Matrix): Matrix =>
+  a.map((row) => b[0]!.map((_, j) => row.reduce((sum, value, k) => sum + value * b[k]![j]!, 0)));
 const plus = (a: Matrix, b: Matrix): Matrix => a.map((row, i) => row.map((value, j) => value + b[i]![j]!));
 
 /** Layers in float64 from the stored weights and factors: outputs, and gradients of inputs and of every factor. */
@@ -63,17 +64,14 @@ export function reference(
   };
   let number = 0;
   for (const { layers, input, group } of regions) {
-    const { scale } = groups.find(({ id }) => id === group)!;
+    const own = groups.find(({ id }) => id === group)!;
     for (const layer of layers) {
-      const { in: IN, out: OUT, rank: RANK } = layer;
+      const { in: IN, out: OUT } = layer;
       const x = matrix(inputs[`x_${input}`]!, IN);
       const w = weightOf(layer, tensors[layer.weight]!);
-      const factors = layer.factors.map((name, k) =>
-        matrix(tensors[name]!, k === layer.factors.length - 1 ? OUT : RANK),
-      );
+      const factors = layer.factors.map((name) => tensors[name]!);
       const bias = layer.bias ? [...Array.from(tensors[layer.bias]!)] : Array<number>(OUT).fill(0);
-      const delta = factors.reduce((a, b) => times(a, b));
-      const effective = plus(w, times(delta, unit(OUT), scale));
+      const effective = plus(w, matrix(deltaOf(own, factors).data, OUT));
       add(
         `y_${number}`,
         plus(
@@ -85,20 +83,15 @@ export function reference(
       number++;
       if (dy.length === 0) continue;
       add(`dx_${input}`, times(dy, turn(effective)));
+      const gradients = factorGradients(own, factors, times(turn(x), dy).flat());
       for (const [k, name] of layer.factors.entries()) {
-        const before = factors.slice(0, k).reduce((a, b) => times(a, b), x);
-        const after = factors
-          .slice(k + 1)
-          .reduce((a, b) => times(a, b), unit(k === factors.length - 1 ? OUT : RANK));
-        add(name, times(times(turn(before), dy), turn(after), scale));
+        const { shape, data } = gradients[k]!;
+        add(name, matrix(data, shape.at(-1)!));
       }
     }
   }
   return found;
 }
-
-const unit = (n: number): Matrix =>
-  Array.from({ length: n }, (_, i) => Array.from({ length: n }, (__, j) => Number(i === j)));
 
 function weightOf({ weightStored, in: inn, out }: AdaptedLayer, data: ArrayLike<number>): Matrix {
   return weightStored === 'io' ? matrix(data, out) : turn(matrix(data, inn));

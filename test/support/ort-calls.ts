@@ -1,4 +1,4 @@
-import type { AdapterSpec } from '../../src/adapter/description.js';
+import { type AdapterSpec, effectiveScale, shapeOfFactor } from '../../src/adapter/description.js';
 import { cudaHost } from '../../src/backends/host/cuda/cuda.js';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
@@ -16,6 +16,7 @@ import { parseModel } from '../../src/ir/text/index.js';
 import { encodeFloats, toF64 } from '../../src/ir/values.js';
 import { defineFunction } from '../../src/passes/adapters/function-body.js';
 import { defineGradient, gradientHints } from '../../src/passes/adapters/gradient-function.js';
+import { stemOf } from '../../src/passes/adapters/to-functions.js';
 import { rewrite } from '../../src/rewrite.js';
 import { profile } from './devices.js';
 import { values } from './kernel-cases.js';
@@ -133,13 +134,9 @@ function calling({ spec, rank, inn, out, stored, rows, dtype = 'f32' }: LayerCas
   const calls = new Calling(dtype);
   calls.input([...rows, inn], false);
   calls.input(stored ? [out, inn] : [inn, out], false);
-  const count = spec.factors.length;
-  for (let f = 0; f < count; f++) calls.input([f === 0 ? inn : rank, f === count - 1 ? out : rank], true);
+  for (const k of spec.factors.keys()) calls.input(shapeOfFactor(spec, k, { in: inn, out, rank }), true);
   return calls;
 }
-
-const stemOf = ({ factors, method }: AdapterSpec) =>
-  factors.length === 3 ? 'LoTRLinear' : `Adapter_${method}`;
 
 /** A model that calls the gradient function of every choice of outputs. */
 export function gradientCalls(one: LayerCase): Calls {
@@ -149,7 +146,7 @@ export function gradientCalls(one: LayerCase): Calls {
   const factors = spec.factors.map(({ name }) => name);
   const count = factors.length;
   const attrs = {
-    scale: attrFloat(1 / rank),
+    scale: attrFloat(effectiveScale(spec, rank)),
     alpha: attrFloat(1),
     beta: attrFloat(1),
     transB: attrInt(stored ? 0 : 1),
@@ -181,7 +178,7 @@ export function layerCalls(one: LayerCase, biased: boolean): Calls {
   if (biased) calls.input([out], false);
   const half = dtype !== 'f32';
   const base = stored ? 'Gemm' : 'MatMul';
-  const attrs = { scale: attrFloat(1 / rank), ...(stored ? { transB: attrInt(1) } : {}) };
+  const attrs = { scale: attrFloat(effectiveScale(spec, rank)), ...(stored ? { transB: attrInt(1) } : {}) };
   const own = { ...attrs, delta: attrString(spec.delta), base: attrString(base) };
   const op = [
     stemOf(spec),

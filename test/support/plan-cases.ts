@@ -102,10 +102,12 @@ export function casesOf(plan: KernelPlan): KernelCase[] {
 }
 
 const writtenBy = ({ work }: Launch): readonly string[] =>
-  work.kind === 'product' ? [work.out.buffer] : [...new Set(work.jobs.map(({ out }) => out.buffer))];
+  work.kind === 'reduce' ? [...new Set(work.jobs.map(({ out }) => out.buffer))] : [work.out.buffer];
 
 /** Whether the launch reads the buffer that it writes. */
 const adds = ({ work }: Launch): boolean =>
   work.kind === 'product'
     ? work.epilogue.accumulate || work.parts > 1
-    : work.jobs.some(({ accumulate }) => accumulate);
+    : work.kind === 'einsum'
+      ? work.accumulate
+      : work.jobs.some(({ accumulate }) => accumulate);

@@ -1,4 +1,5 @@
 import type {
+  Einsum,
   Extent,
   KernelPlan,
   Launch,
@@ -6,6 +7,7 @@ import type {
   Operand,
   Product,
   ReduceJob,
+  StridedRef,
 } from '../../src/backends/kernel/model/types.js';
 
 /** Buffers of a plan with float64 contents, whatever their type is. */
@@ -23,6 +25,7 @@ export interface Bound {
  */
 export function runLaunch({ work }: Launch, memory: Memory, bound: Bound): void {
   if (work.kind === 'reduce') for (const job of work.jobs) reduce(job, memory);
+  else if (work.kind === 'einsum') sumProducts(work, memory);
   else runProduct(work, memory, bound);
 }
 
@@ -110,4 +113,24 @@ function reduce({ partials, parts, elements, out, accumulate }: ReduceJob, memor
     for (let part = 0; part < parts; part++) sum += from[partials.offset + part * elements + i]!;
     to[out.offset + i] = sum;
   }
+}
+
+function sumProducts({ extents, kept, operands, scale, accumulate, out }: Einsum, memory: Memory): void {
+  const to = memory.get(out.buffer)!;
+  const placeIn = ({ offset, strides }: StridedRef, at: readonly number[]) =>
+    at.reduce((place, index, axis) => place + index * strides[axis]!, offset);
+  const visit = (at: readonly number[], end: number, each: (at: readonly number[]) => void): void => {
+    if (at.length === end) each(at);
+    else for (let index = 0; index < extents[at.length]!; index++) visit([...at, index], end, each);
+  };
+  visit([], kept, (result) => {
+    let sum = 0;
+    visit(result, extents.length, (at) => {
+      const factors = operands.map((one) => memory.get(one.buffer)![placeIn(one, at)]!);
+      if (factors.length > 0) sum += factors.reduce((a, b) => a * b);
+    });
+    const place = placeIn(out, result);
+    if (place >= to.length) throw new Error(`writes outside of ${out.buffer}`);
+    to[place] = scale * sum + (accumulate ? to[place]! : 0);
+  });
 }

@@ -2,10 +2,11 @@ import { loweredPlan } from '../../src/backends/host/cuda/lower.js';
 import { trainedOf } from '../../src/backends/host/shared/steps.js';
 import { launchesOf, placesOf, rowBlockOf } from '../../src/backends/host/shared/tables.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
-import type { AdaptedLayer } from '../../src/backends/kernel/model/layers.js';
+import type { AdaptedLayer, Group } from '../../src/backends/kernel/model/layers.js';
 import type { BufferPlan, KernelDtype, KernelPlan, Launch } from '../../src/backends/kernel/model/types.js';
 import { choose, type PlanOptions } from '../../src/backends/kernel/plan/choose.js';
 import { fromBf16, fromF16, toBf16, toF16 } from '../../src/ir/half.js';
+import { deltaOf, factorGradients } from './adapter-reference.js';
 import { contractionOf, type Sketch } from './contraction.js';
 import { values } from './kernel-cases.js';
 import { interpret } from './kernel-sim/interpret.js';
@@ -48,7 +49,6 @@ const times = (a: Matrix, b: Matrix): Matrix => {
   return a.map((row) => columns.map((column) => row.reduce((sum, value, k) => sum + value * column[k]!, 0)));
 };
 const plus = (a: Matrix, b: Matrix): Matrix => a.map((row, i) => row.map((value, j) => value + b[i]![j]!));
-const scaled = (a: Matrix, by: number): Matrix => a.map((row) => row.map((value) => by * value));
 
 const ACTIVATIONS: Readonly<Record<NonNullable<Sketch['activation']>, (x: number) => number>> = {
   relu: (x) => Math.max(x, 0),
@@ -118,15 +118,14 @@ function tensorsOf(sketch: Sketch, plan: KernelPlan, layers: readonly AdaptedLay
     add(layer.weight, sketch.in * sketch.out, 1 / Math.sqrt(sketch.in));
     if (layer.bias) add(layer.bias, sketch.out, 1);
     for (const [k, name] of layer.factors.entries()) {
-      const [rows, cols] = factorShape(layer, k);
-      add(name, plan.adapters * rows * cols, 1 / Math.sqrt(rows));
+      const { shape } = plan.groups[0]!.factors[k]!;
+      add(name, plan.adapters * sizeOf(shape), shape.length === 1 ? 1 : 1 / Math.sqrt(shape[0]!));
     }
   }
   return tensors;
 }
 
-const factorShape = ({ in: inn, out, rank, factors }: AdaptedLayer, k: number) =>
-  [k === 0 ? inn : rank, k === factors.length - 1 ? out : rank] as const;
+const sizeOf = (shape: readonly number[]): number => shape.reduce((all, extent) => all * extent, 1);
 
 function filled(
   plan: KernelPlan,
@@ -134,7 +133,7 @@ function filled(
   table: readonly number[],
   tensors: ReadonlyMap<string, Float32Array>,
 ) {
-  const sizeOf = ({ shape }: BufferPlan) =>
+  const elementsOf = ({ shape }: BufferPlan) =>
     shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? bound[extent]! : extent), 1);
   const buffers: Record<string, Float32Array | Uint32Array> = {};
   for (const buffer of plan.buffers) {
@@ -142,7 +141,7 @@ function filled(
     buffers[name] =
       dtype === 'u32'
         ? Uint32Array.from(table)
-        : new Float32Array(sizeOf(buffer)).fill(cleared ? 0 : Number.NaN);
+        : new Float32Array(elementsOf(buffer)).fill(cleared ? 0 : Number.NaN);
   }
   const dtypes = new Map(plan.buffers.map(({ name, dtype }) => [name, dtype]));
   for (const life of ['weight', 'step'] as const) {
@@ -184,7 +183,7 @@ function expectedOf(
   round: (value: number) => number,
 ): readonly Expected[] {
   const training = plan.purpose === 'train';
-  const { scale } = plan.groups[0]!;
+  const [group] = plan.groups as readonly [Group];
   const found = new Map<string, Matrix>();
   const add = (name: string, value: Matrix) =>
     found.set(name, found.has(name) ? plus(found.get(name)!, value) : value);
@@ -198,12 +197,11 @@ function expectedOf(
     const bias = layer.bias ? read(layer.bias, layer.out)[0]! : Array<number>(layer.out).fill(0);
     const factors = Array.from({ length: plan.adapters }, (_, adapter) =>
       layer.factors.map((name, k) => {
-        const [rows, cols] = factorShape(layer, k);
-        const data = tensors.get(name)!;
-        return matrix(data.subarray(adapter * rows * cols, (adapter + 1) * rows * cols), cols);
+        const size = sizeOf(group.factors[k]!.shape);
+        return tensors.get(name)!.subarray(adapter * size, (adapter + 1) * size);
       }),
     );
-    const weights = factors.map((list) => plus(w, scaled(list.reduce(times), scale)));
+    const weights = factors.map((list) => plus(w, matrix(deltaOf(group, list).data, layer.out)));
     const byAdapter = weights.map((weight) => times(x, weight));
     const act = layer.activation && !training ? ACTIVATIONS[layer.activation] : (value: number) => value;
     add(
@@ -213,11 +211,10 @@ function expectedOf(
     if (!training) continue;
     const dy = read(`d${layer.y}`, layer.out);
     add(`dx_${input}`, times(dy, transposed(weights[0]!)));
+    const gradients = factorGradients(group, factors[0]!, times(transposed(x), dy).flat());
     for (const [k, name] of layer.factors.entries()) {
-      if (!plan.groups[0]!.factors[k]!.trainable) continue;
-      const before = factors[0]!.slice(0, k).reduce(times, x);
-      const after = factors[0]!.slice(k + 1).reduceRight((all, factor) => times(all, transposed(factor)), dy);
-      add(name, scaled(times(transposed(before), after), scale));
+      const { shape, data } = gradients[k]!;
+      if (group.factors[k]!.trainable) add(name, matrix(data, shape.at(-1)!));
     }
   }
   const places = placesOf(plan.buffers, 'step');

@@ -7,8 +7,8 @@ export const nothingToPlan = defineCode<{ why: string }>({
   severity: 'error',
   title: 'lotrc has no kernels for the adapted layers',
   explain:
-    'Kernels are made for layers y = x W + b with a stored weight in float32, float16 or bfloat16 and an adapter that is ' +
-    'a product of two factors, or of three of which the middle one belongs to the layer and the last one is shared. ' +
+    'Kernels are made for layers y = x W + b with a stored weight in float32, float16 or bfloat16 and an adapter of ' +
+    'which no factor spans both the inputs and the outputs of the layer. ' +
     'The rewritten model itself runs in any ONNX runtime.',
   make: ({ why }) => ({
     message: `lotrc has no kernels for any of the adapted layers: ${why}`,

@@ -23,12 +23,19 @@ export interface GradientForm {
   readonly opset: number;
 }
 
-/** The names of those outputs: dx, dR, dM, dL, db. */
+/**
+ * The names of those outputs: dx, dR, dM, dL, db. A function is known by them, so no two choices have the same: the bias is
+ * written out where a factor is called b, and factors are numbered where their names could be taken for others.
+ */
 export function gradientHints({
   factors,
   wanted,
 }: Pick<GradientForm, 'factors' | 'wanted'>): readonly string[] {
-  return ['dx', ...factors.map((name) => `d${name}`), 'db'].filter((_, k) => wanted[k]);
+  const bias = factors.includes('b') ? 'bias' : 'b';
+  const all = ['x', ...factors, bias];
+  const clear = new Set(all).size === all.length && factors.every((name) => /^[A-Za-z0-9]+$/.test(name));
+  const names = clear ? all : ['x', ...factors.map((_, k) => `F${k + 1}`), 'b'];
+  return names.map((name) => `d${name}`).filter((_, k) => wanted[k]);
 }
 
 /**

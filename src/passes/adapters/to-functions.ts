@@ -116,7 +116,7 @@ function callGradient(model: Model, graph: Graph, node: Node, spec: AdapterSpec)
 const NO_FUNCTION: ReadonlySet<string> = new Set([CONVOLUTION, MATRIX]);
 
 /** Operators of a custom-op library are known by these names. */
-const stemOf = ({ delta, method }: AdapterSpec): string =>
+export const stemOf = ({ delta, method }: Pick<AdapterSpec, 'delta' | 'method'>): string =>
   sameTerm(delta, LOTR.delta) ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`;
 
 /** The operator set of the bodies that a graph calls. Throws LOTR3209 where it lacks what they are written with. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { VERA } from '../../../src/adapter/methods/vera.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
 import { placesOf, rowBlockOf } from '../../../src/backends/host/shared/tables.js';
@@ -45,7 +46,7 @@ const F32: How = { dtype: 'f32', bound: EXACT };
 const EVEN: Layers = { in: 72, out: 88, rank: 8 };
 const TRAINING: readonly Training[] = [
   ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41, F32],
-  ['lotr, merged weights, Lion', LOTR, 'merged', 64, 9, { ...F32, optimizer: 'lion' }],
+  ['vera, merged weights, Lion', VERA, 'merged', 64, 9, { ...F32, optimizer: 'lion' }],
   ['lora, A frozen, B at four times the rate, SGD', LORA_FA, 'split', 13, 70, { ...F32, optimizer: 'sgd' }],
   ['lotr in bfloat16', LOTR, 'split', 300, 41, { dtype: 'bf16', bound: 1e-2 }],
   [
@@ -58,6 +59,8 @@ const TRAINING: readonly Training[] = [
   ],
 ];
 const MORE: typeof TRAINING = [
+  ['lotr, merged weights', LOTR, 'merged', 64, 9, F32],
+  ['vera in bfloat16', VERA, 'split', 300, 41, { dtype: 'bf16', bound: 1e-2 }],
   ['lora', LORA, 'split', 13, 70, F32],
   ['lora in float16', LORA, 'split', 13, 70, { dtype: 'f16', bound: 2e-3 }],
   ['lora in float16 on warpgroups', LORA, 'split', 300, 65, { dtype: 'f16', bound: 2e-3, warpgroups: EVEN }],

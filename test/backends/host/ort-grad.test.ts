@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { VERA } from '../../../src/adapter/methods/vera.js';
 import { attrFloat } from '../../../src/ir/attr.js';
 import type { Model, Node } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
@@ -12,6 +14,7 @@ import { toF32 } from '../../../src/ir/values.js';
 import { hasCompiler } from '../../support/compilers.js';
 import { compileLibrary } from '../../support/cuda-host.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
+import { KERNEL_METHODS } from '../../support/kernel-methods.js';
 import { oracles } from '../../support/oracle.js';
 import { relativeError, type Tensor } from '../../support/ort.js';
 import { gradientCalls, type LayerCase, layerModel, operators } from '../../support/ort-calls.js';
@@ -31,12 +34,21 @@ interface Case extends LayerCase {
 const BASE: Case = { spec: LOTR, rank: 3, inn: 17, out: 11, rows: [2, 3], tokens: 6, bound: 2e-6 };
 const CASES: readonly (readonly [string, Case])[] = [
   ['lotr', BASE],
-  ['lotr, W stored as (out, in)', { ...BASE, stored: true, rows: [5] }],
+  [
+    'vera, W stored as (out, in)',
+    { ...BASE, spec: VERA, stored: true, rows: [5], masks: [0b111111, 0b001010, 0b010100, 1] },
+  ],
   // sums over this many tokens are taken in parts
   ['lotr, many tokens', { ...BASE, rank: 8, rows: [3, 211], tokens: 640 }],
   ['lora', { ...BASE, spec: LORA, rank: 4 }],
 ];
 const MORE: typeof CASES = [
+  ['lotr, W stored as (out, in)', { ...BASE, stored: true, rows: [5] }],
+  ...KERNEL_METHODS.slice(1).map((own): (typeof CASES)[number] => {
+    const spec: AdapterSpec = { scale: 1, scaling: 'rank', ...own };
+    const all = 2 ** (own.factors.length + 2) - 1;
+    return [own.delta, { ...BASE, spec, rows: [601], tokens: 600, masks: [all, all - 1, 2, 1] }];
+  }),
   ['lotr, one row', { ...BASE, rank: 1, rows: [] }],
   [
     'lotr, a rank wider than a tile',

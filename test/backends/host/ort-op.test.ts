@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import { VERA } from '../../../src/adapter/methods/vera.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { contract } from '../../../src/backends/kernel/model/contract.js';
 import { choose } from '../../../src/backends/kernel/plan/choose.js';
@@ -82,9 +83,10 @@ interface Case {
 }
 const CASES: readonly (readonly [name: string, one: Case])[] = [
   ['lotr', { spec: LOTR, rank: 3, sizes: [17, 11], bound: 2e-6 }],
-  ['lora', { spec: LORA, rank: 4, sizes: [17, 11], bound: 2e-6 }],
+  ['vera', { spec: VERA, rank: 4, sizes: [17, 11], bound: 2e-6 }],
 ];
 const MORE: typeof CASES = [
+  ['lora', { spec: LORA, rank: 4, sizes: [17, 11], bound: 2e-6 }],
   ['lotr, a rank wider than a tile', { spec: LOTR, rank: 37, sizes: [48, 41], bound: 2e-6 }],
   ['lotr in tf32', { spec: LOTR, rank: 3, sizes: [17, 11], tf32: true, bound: 2e-3 }],
 ];

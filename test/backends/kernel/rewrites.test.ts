@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
+import { operandsOf } from '../../../src/adapter/terms.js';
+import type { Group } from '../../../src/backends/kernel/model/layers.js';
 import type { EinsumStep, Strategy } from '../../../src/backends/kernel/model/types.js';
 import { type LayerOperands, lowerTerms } from '../../../src/backends/kernel/plan/rewrites.js';
+import { contractionOf, type Sketch } from '../../support/contraction.js';
+import { einsum, inTurn, type Tensor } from '../../support/einsum.js';
+import { KERNEL_METHODS } from '../../support/kernel-methods.js';
 import { rounded } from '../../support/rounded.js';
 
-interface Tensor {
-  readonly shape: readonly number[];
-  readonly data: Float64Array;
-}
 type Env = Map<string, Tensor>;
 
 /** FLOPs of a term: two per point of its index space, one where nothing is multiplied. */
@@ -20,47 +21,6 @@ function termFlops(term: EinsumStep, extents: Readonly<Record<string, number>>):
 // M, K, N, r: odd, all different, no divisor in common
 const EXTENTS: Readonly<Record<string, number>> = { m: 13, k: 17, n: 11, r: 5, t: 5 };
 const STRATEGIES: readonly Strategy[] = ['L-fold', 'token', 'merged'];
-
-/** Sums the product of the arguments over all letters that the result lacks, point by point, in float64. */
-function einsum(spec: string, args: readonly Tensor[], scale: number): Tensor {
-  const [left, right] = spec.split('->') as [string, string];
-  const operands = left.split(',');
-  const extent = new Map<string, number>();
-  operands.forEach((letters, a) => {
-    [...letters].forEach((letter, axis) => {
-      expect(args[a]!.shape[axis]).toBe(extent.get(letter) ?? args[a]!.shape[axis]);
-      extent.set(letter, args[a]!.shape[axis]!);
-    });
-  });
-  const all = [...extent.keys()];
-  const shape = [...right].map((letter) => extent.get(letter)!);
-  const data = new Float64Array(shape.reduce((a, b) => a * b, 1));
-  /** elements by which each letter of `all` moves in an operand */
-  const strides = (letters: string) =>
-    all.map((letter) => {
-      const at = letters.indexOf(letter);
-      return at < 0 ? 0 : [...letters.slice(at + 1)].reduce((n, inner) => n * extent.get(inner)!, 1);
-    });
-  const moves = [...operands, right].map(strides);
-  const lengths = all.map((letter) => extent.get(letter)!);
-  const visit = (depth: number, offsets: readonly number[]): void => {
-    if (depth === all.length) {
-      data[offsets.at(-1)!]! += args.reduce((value, arg, a) => value * arg.data[offsets[a]!]!, scale);
-      return;
-    }
-    for (let i = 0; i < lengths[depth]!; i++) {
-      visit(
-        depth + 1,
-        offsets.map((offset, a) => offset + i * moves[a]![depth]!),
-      );
-    }
-  };
-  visit(
-    0,
-    moves.map(() => 0),
-  );
-  return { shape, data };
-}
 
 function run(terms: readonly EinsumStep[], env: Env): void {
   for (const { out, einsum: spec, args, scale, accumulate } of terms) {
@@ -94,37 +54,37 @@ function random(...shape: number[]): Tensor {
   return { shape, data };
 }
 
-/** q, k and v read x and share R and L; o reads y of another input, with the same R and L; g has its own x. */
-function caseOf(count: 2 | 3): { layers: LayerOperands[]; env: Env; inputs: string[]; factors: string[] } {
+/** q, k and v read one x and o another; W and dy of each, and all factors. */
+function caseOf(sketch: Pick<Sketch, 'factors' | 'ownA'>) {
   const { m, k, n, r } = EXTENTS as { m: number; k: number; n: number; r: number };
+  const inputs = [['q', 'k', 'v'], ['o']];
+  const { groups, regions } = contractionOf({ ...sketch, in: k, out: n, rank: r, inputs });
+  const [group] = groups as readonly [Group];
   const env: Env = new Map();
-  const layers = ['q', 'k', 'v', 'o'].map((id, index): LayerOperands => {
-    const x = id === 'o' ? 'x2' : 'x';
-    env.set(x, env.get(x) ?? random(m, k));
-    env.set(`W.${id}`, random(k, n));
-    env.set(`dy.${id}`, random(m, n));
-    // with two factors q and k share A, v and o have their own
-    const names = count === 3 ? ['R', `M.${id}`, 'L'] : [index < 2 ? 'A' : `A.${id}`, `B.${id}`];
-    for (const [f, name] of names.entries()) {
-      const shape = [f === 0 ? k : r, f === names.length - 1 ? n : r];
-      env.set(name, env.get(name) ?? random(...shape));
-    }
-    return { id, x, w: `W.${id}`, factors: names, scale: 0.37 };
-  });
-  return {
-    layers,
-    env,
-    inputs: ['x', 'x2'],
-    factors: [...new Set(layers.flatMap(({ factors }) => factors))],
-  };
+  for (const { name, tensors } of group.factors) {
+    const letters = operandsOf(group)[group.factors.findIndex((factor) => factor.name === name)]!;
+    for (const tensor of tensors) env.set(tensor, random(...letters.map((letter) => group.extents[letter]!)));
+  }
+  const layers = regions.flatMap((region) =>
+    region.layers.map(({ id, x, weight, factors, down }): LayerOperands => {
+      env.set(x, env.get(x) ?? random(m, k));
+      env.set(weight, random(k, n));
+      env.set(`dy.${id}`, random(m, n));
+      return { id, x, w: weight, factors, down, group };
+    }),
+  );
+  return { layers, env, inputs: ['x0', 'x1'], factors: group.factors.flatMap(({ tensors }) => tensors) };
 }
 
-/** y = x W + s x F1 F2 ..., by the definition. */
-function direct({ x, w, factors, scale }: LayerOperands, env: Env): Tensor {
-  const y = einsum('mk,kn->mn', [env.get(x)!, env.get(w)!], 1);
-  const product = factors.map((name) => env.get(name)!).reduce((a, b) => einsum('ab,bc->ac', [a, b], 1));
-  const delta = einsum('mk,kn->mn', [env.get(x)!, product], scale);
-  addTo(y, delta);
+/** y = x W + s x D, by the definition. */
+function direct({ x, w, factors, group }: LayerOperands, env: Env): Tensor {
+  const y = einsum('mk,kn->mn', [env.get(x)!, env.get(w)!]);
+  const delta = inTurn(
+    group.delta,
+    factors.map((name) => env.get(name)!),
+    group.scale,
+  );
+  addTo(y, einsum('mk,kn->mn', [env.get(x)!, delta]));
   return y;
 }
 
@@ -136,10 +96,17 @@ function loss(layers: readonly LayerOperands[], env: Env): number {
   }, 0);
 }
 
-describe.each(STRATEGIES.flatMap((strategy) => [[strategy, 3] as const, [strategy, 2] as const]))(
-  '%s, %i factors',
-  (strategy, count) => {
-    const { layers, env, inputs, factors } = caseOf(count);
+const CASES: readonly (readonly [string, Pick<Sketch, 'factors' | 'ownA'>])[] = [
+  ['three factors', { factors: 3 }],
+  ['two factors', { factors: 2 }],
+  ['two factors, A of each layer', { factors: 2, ownA: true }],
+  ...KERNEL_METHODS.map((spec) => [spec.delta, { factors: spec }] as const),
+];
+
+describe.each(STRATEGIES.flatMap((strategy) => CASES.map(([name, one]) => [strategy, name, one] as const)))(
+  '%s, %s',
+  (strategy, _, one) => {
+    const { layers, env, inputs, factors } = caseOf(one);
     const { prologue, forward, backward, epilogue } = lowerTerms(strategy, layers);
     const values: Env = new Map(env);
     run([...prologue, ...forward, ...backward, ...epilogue], values);
@@ -173,13 +140,13 @@ describe.each(STRATEGIES.flatMap((strategy) => [[strategy, 3] as const, [strateg
 );
 
 test('P and what follows from it is computed once for layers that share x and R', () => {
-  const { layers } = caseOf(3);
+  const { layers } = caseOf({ factors: 3 });
   const { forward, backward } = lowerTerms('L-fold', layers);
   const writes = (terms: readonly EinsumStep[], pattern: RegExp) =>
     terms.filter(({ out }) => pattern.test(out));
-  expect(writes(forward, /^P\(/).map(({ out }) => out)).toEqual(['P(x,R)', 'P(x2,R)']);
+  expect(writes(forward, /^P\(/).map(({ out }) => out)).toEqual(['P(x0,R)', 'P(x1,R)']);
   expect(writes(backward, /^d\.R$/).length).toBe(2);
-  expect(backward.filter(({ out, args }) => out === 'd.x' && args[0] === 'd.P(x,R)').length).toBe(1);
+  expect(backward.filter(({ out, args }) => out === 'd.x0' && args[0] === 'd.P(x0,R)').length).toBe(1);
 });
 
 /** Overhead in FLOPs: [d, r, forward %, backward %], one square layer at 8192 tokens. */
@@ -199,7 +166,9 @@ const OVERHEAD: readonly (readonly [d: number, r: number, forward: string, backw
 ];
 
 test.each(OVERHEAD)('FLOPs at d = %i, r = %i', (d, r, forward, backward) => {
-  const layer: LayerOperands = { id: 'q', x: 'x', w: 'W', factors: ['R', 'M', 'L'], scale: 1 };
+  const { groups } = contractionOf({ factors: 3, in: d, out: d, rank: r, inputs: [['q']] });
+  const factors = ['R', 'M', 'L'];
+  const layer: LayerOperands = { id: 'q', x: 'x', w: 'W', factors, down: 'R', group: groups[0]! };
   const lowered = lowerTerms('L-fold', [layer]);
   const extents = { m: 8192, k: d, n: d, r, t: r };
   const sum = (terms: readonly EinsumStep[]) =>

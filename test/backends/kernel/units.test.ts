@@ -61,7 +61,7 @@ function planned(dtype: 'bf16' | 'f16' | 'f32', width: number): readonly Kernel[
   return plan.regions
     .flatMap(({ forward, backward }) => [...forward, ...backward])
     .flatMap((launch) => {
-      if (launch.work.kind === 'reduce') return [];
+      if (launch.work.kind !== 'product') return [];
       const schedule = unitSchedule(launch.schedule, unitTypeOf(launch.work), 48 << 10);
       expect(schedule).not.toBeNull();
       return [kernelOf({ ...launch, schedule: schedule! })];

@@ -46,7 +46,7 @@ export function loweredPlan(
 
 /** The schedule that is emitted for a planned one; `tf32`: float32 products may be rounded. */
 export function scheduleOf({ work, schedule, family }: Launch, tf32: boolean): Schedule {
-  if (family === 'blas') return schedule;
+  if (family === 'blas' || work.kind === 'einsum') return schedule;
   const scalar = scalarSchedule(schedule, SHARED_BYTES);
   if (work.kind === 'reduce' || work.chain || work.widen) return scalar;
   const type = unitTypeOf(work);

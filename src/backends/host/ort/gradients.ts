@@ -1,6 +1,7 @@
+import { derivativeBy } from '../../../adapter/derivative.js';
+import { tokenScale } from '../../../adapter/kernel-form.js';
 import type { Launch, MatrixRef, Operand } from '../../kernel/model/types.js';
 import { dense, flipped, type ProductRequest, plain, TokenSums } from '../../kernel/plan/launches.js';
-import { castFactors } from './half.js';
 import {
   type LayerKind,
   launchText,
@@ -11,17 +12,27 @@ import {
   stepOf,
   tileOf,
 } from './kinds.js';
+import {
+  arrayOf,
+  coreOf,
+  downSteps,
+  factorNames,
+  factorOperands,
+  sideOperands,
+  termSteps,
+  upOperand,
+  upSteps,
+} from './sides.js';
 
 /** The launches of the gradients of a kind of layer, by purpose. */
 export interface GradientSteps {
-  readonly factors: 2 | 3;
-  /** R in 16 bits, as P = x R and dP R^T need it */
-  readonly narrowed: readonly Step[];
+  /** what x is multiplied by, where it is computed or rounded: P = x R and dP R^T need it */
+  readonly before: readonly Step[];
   /** P = x R */
   readonly p: Step;
   /** dP = s dy (M L)^T */
   readonly dP: readonly Step[];
-  /** Z = P^T dy, which is the gradient of the second of two factors */
+  /** Z = P^T dy, which is the gradient of a last factor that P is multiplied by as it is */
   readonly z: Sum;
   /** dR = x^T dP */
   readonly first: Sum;
@@ -29,9 +40,11 @@ export interface GradientSteps {
   readonly both: Step | null;
   /** db: the sum of dy */
   readonly bias: Sum;
-  /** dM = s Z L^T, dL = s M^T Z */
-  readonly core: Step | null;
-  readonly last: Step | null;
+  /** from the two sums the gradients of the factors, by their numbers: dM = s Z L^T, dL = s M^T Z */
+  readonly factors: readonly { readonly factor: number; readonly steps: readonly Step[] }[];
+  /** the factors whose gradients need the one sum or the other */
+  readonly rest: readonly number[];
+  readonly left: readonly number[];
   readonly dx: Step;
   readonly all: readonly Step[];
   readonly scratch: Scratch;
@@ -48,27 +61,31 @@ interface Sum {
 
 /**
  * Gradients of y = x W + s x R M L (+ b) from x, W, the factors and dy: P = x R and dP = s (dy L^T) M^T in one launch each (two
- * where the rank is beyond a tile: L' = s M L, then dP = dy L'^T; so in 16 bits, where R and L' are rounded first), Z = P^T dy and
- * dR = x^T dP in parts that one launch adds in order, dM, dL, and dx = [dy|dP] [W^T; R^T]. Sums are taken in the same order each time.
+ * where the rank is beyond a tile: L' = s M L, then dP = dy L'^T; so in 16 bits, where R and L' are rounded first, and of any
+ * other factors), Z = P^T dy and dR = x^T dP in parts that one launch adds in order, dM, dL, and dx = [dy|dP] [W^T; R^T]. Sums
+ * are taken in the same order each time.
  */
 export function gradientSteps(kind: LayerKind, index: number, setting: OperatorTarget): GradientSteps {
-  const { in: inn, out, rank, factors, transposed, scale } = kind;
+  const { in: inn, out, rank, form, transposed } = kind;
   const { target, tf32 } = setting;
   const { dtype } = target;
   const scratch = new Scratch();
   const name = (part: string) => `ort_grad_${part}_${index}`;
+  const making = { kind, setting, scratch, name };
   const wide = (of: string, rows: number, cols: number): MatrixRef => dense(of, 'f32', rows, cols);
   const own = (of: string, rows: number | 'M', cols: number): MatrixRef => dense(of, dtype, rows, cols);
   const [x, dy, p, dP] = [own('x', 'M', inn), own('dy', 'M', out), own('p', 'M', rank), own('dp', 'M', rank)];
-  const [core, last] = [wide('core', rank, rank), wide('last', rank, out)];
   const first = own('first', inn, rank);
-  const up = own('up', rank, out);
-  const three = factors === 3;
-  const z = wide(three ? 'z' : 'd_last', rank, out);
-  const narrowed = dtype === 'f32' ? null : castFactors(kind, setting, scratch, name);
-  if (three) scratch.take('z', rank * out);
-  // with two factors the scale is applied to P and dP
-  const scaled = { epilogue: { scale } };
+  const bare = form.up.bare !== null;
+  const [R, L] = bare ? ['A', 'B'] : ['R', 'L'];
+  const core = dtype === 'f32' ? coreOf(kind) : null;
+  const before = downSteps(making);
+  const ups = core ? [] : upSteps(making);
+  const scaled = { epilogue: { scale: tokenScale(kind) } };
+  const z = wide(bare ? 'd_last' : 'z', rank, out);
+  if (!bare) scratch.take('z', rank * out);
+  const dFirst = wide(form.down.bare === null ? 'd_down' : 'd_first', inn, rank);
+  if (form.down.bare === null) scratch.take('d_down', inn * rank);
   const down = (
     part: string,
     does: string,
@@ -85,39 +102,20 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
   });
   const back = (does: string, by: Operand): ProductRequest =>
     down('dp', does, { a: plain(dy), b: by, inner: out }, dP);
-  const rankSpace = (
-    part: string,
-    does: string,
-    a: Operand,
-    b: Operand,
-    inner: number,
-    to: MatrixRef,
-  ): Step =>
-    productStep(
-      { ...setting, tf32: false },
-      {
-        name: name(part),
-        family: 'rankBatched',
-        does,
-        rows: to.rows,
-        cols: to.cols,
-        segments: [{ a, b, inner }],
-        out: to,
-        ...scaled,
-      },
-    );
   const dPSteps = (): readonly Step[] => {
-    const folded = () => productStep(setting, back("dP = dy L'^T", flipped(up)));
-    if (!three) {
-      const by = back('dP = s dy B^T', flipped(narrowed ? up : last));
-      return [...(narrowed ? [narrowed.up] : []), productStep(setting, { ...by, ...scaled })];
+    const folded = () =>
+      productStep(setting, {
+        ...back(bare ? 'dP = s dy B^T' : "dP = dy L'^T", flipped(own(upOperand(kind, dtype), rank, out))),
+        ...scaled,
+      });
+    if (!core) return [...ups, folded()];
+    const last = flipped(wide('last', core.cols, out));
+    const chained = { ...back('dP = s (dy L^T) M^T', last), cols: core.cols };
+    if (core.cols <= tileOf(setting, chained)) {
+      const chain = flipped(wide('core', core.rows, core.cols));
+      return [productStep(setting, { ...chained, chain, epilogue: { scale: kind.scale } })];
     }
-    if (narrowed) return [narrowed.up, folded()];
-    const chained = back('dP = s (dy L^T) M^T', flipped(last));
-    if (rank <= tileOf(setting, chained))
-      return [productStep(setting, { ...chained, chain: flipped(core), ...scaled })];
-    scratch.take('up', rank * out);
-    return [rankSpace('up', "L' = s M L", plain(core), plain(last), rank, up), folded()];
+    return [...upSteps(making), folded()];
   };
   const sum = (part: string, does: string, a: Operand, b: Operand, to: MatrixRef): Sum => {
     const sums = new TokenSums(target, `parts_${part}`, false);
@@ -135,19 +133,14 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
     const whole = reduction && stepOf(reduction, tf32, target.tokens);
     return { parts: stepOf(parts!, tf32, target.tokens), whole, reduction };
   };
-  const downward = down(
-    'p',
-    three ? 'P = x R' : 'P = s x A',
-    { a: plain(x), b: plain(first), inner: inn },
-    p,
-  );
+  const downward = down('p', bare ? 'P = s x A' : 'P = x R', { a: plain(x), b: plain(first), inner: inn }, p);
+  const sums = { up: { buffer: 'z', text: 'Z' }, down: { buffer: 'd_down', text: `d${R}'` } };
   const made = {
-    factors,
-    narrowed: narrowed ? [narrowed.first] : [],
-    p: productStep(setting, three ? downward : { ...downward, ...scaled }),
+    before,
+    p: productStep(setting, { ...downward, ...scaled }),
     dP: dPSteps(),
-    z: sum('last', `${three ? 'Z' : 'dB'} = P^T dy`, flipped(p), plain(dy), z),
-    first: sum('first', `${three ? 'dR' : 'dA'} = x^T dP`, flipped(x), plain(dP), wide('d_first', inn, rank)),
+    z: sum('last', `${bare ? `d${L}` : 'Z'} = P^T dy`, flipped(p), plain(dy), z),
+    first: sum('first', `d${R} = x^T dP`, flipped(x), plain(dP), dFirst),
     // one number, read as a column of M ones
     bias: sum(
       'bias',
@@ -156,16 +149,30 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
       plain(dy),
       own('d_bias', 1, out),
     ),
-    core: three
-      ? rankSpace('core', 'dM = s Z L^T', plain(z), flipped(last), out, wide('d_core', rank, rank))
-      : null,
-    last: three
-      ? rankSpace('last', 'dL = s M^T Z', flipped(core), plain(z), rank, wide('d_last', rank, out))
-      : null,
+    factors: (['down', 'up'] as const).flatMap((which) => {
+      const side = form[which];
+      if (side.bare !== null) return [];
+      const { buffer, text } = sums[which];
+      const operands = sideOperands(kind, side);
+      return side.operands.map((factor, at) => {
+        const { operand, text: own } = factorNames(kind)[factor]!;
+        const gradient = { value: arrayOf(buffer, side.term.result, kind), name: text };
+        const steps = termSteps(
+          making,
+          derivativeBy(side.term, at),
+          [gradient, ...operands.filter((_, other) => other !== at)],
+          arrayOf(`d_${operand}`, side.term.operands[at]!, kind),
+          which === 'up'
+            ? { part: operand, makes: `d${own} = s `, scale: kind.scale }
+            : { part: operand, makes: `d${own} = `, scale: 1 },
+        );
+        return { factor, steps };
+      });
+    }),
     dx: productStep(setting, {
       name: name('dx'),
       family: 'gemm',
-      does: `dx = dy W^T + dP ${three ? 'R' : 'A'}^T`,
+      does: `dx = dy W^T + dP ${R}^T`,
       rows: 'M',
       cols: inn,
       segments: [
@@ -181,18 +188,19 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
   };
   const both = joined(made.z.reduction, made.first.reduction, name('reduce'), target.tokens);
   scratch.take('one', 1, dtype);
-  const steps = [...made.narrowed, made.p, ...made.dP, made.core, made.last, made.dx, both];
-  const sums = [made.z, made.first, made.bias].flatMap(({ parts, whole }) => [parts, whole]);
+  const ofFactors = made.factors.flatMap(({ steps }) => steps);
+  const steps = [...made.before, made.p, ...made.dP, ...ofFactors, made.dx, both];
+  const parts = [made.z, made.first, made.bias].flatMap(({ parts, whole }) => [parts, whole]);
   return {
     ...made,
     both,
-    all: [...steps, ...sums].filter((step) => step !== null),
+    rest: form.up.operands,
+    left: form.down.operands,
+    all: [...steps, ...parts].filter((step) => step !== null),
     scratch,
     operands: {
       ...OPERANDS,
-      last: `factors[${factors - 1}]`,
-      d_last: `dfactors[${factors - 1}]`,
-      ...narrowed?.operands,
+      ...factorOperands(kind),
       ...scratch.places,
       p: 'tokens',
       dp: 'tokens + size_t(M) * kind.rank',
@@ -214,11 +222,7 @@ const OPERANDS: Readonly<Record<string, string>> = {
   x: 'x',
   w: 'w',
   dy: 'dy',
-  first: 'factors[0]',
-  core: 'factors[1]',
   dx: 'dx',
-  d_first: 'dfactors[0]',
-  d_core: 'dfactors[1]',
   d_bias: 'dbias',
 };
 
@@ -228,22 +232,23 @@ export function gradientText(index: number, steps: GradientSteps): string[] {
   const when = (condition: string, lines: readonly string[]) =>
     lines.length === 0 ? [] : [`  if (${condition}) {`, ...lines.map((line) => `    ${line}`), '  }'];
   const { both } = steps;
-  const last = `dfactors[${steps.factors - 1}]`;
-  const rest = steps.factors === 3 ? `dfactors[1] || ${last}` : last;
+  const any = (factors: readonly number[]) => factors.map((k) => `dfactors[${k}]`).join(' || ');
+  const [only, ...more] = steps.left;
+  const left = more.length === 0 ? any([only!]) : 'left';
   const apart = both ? [] : [steps.z.whole, steps.first.whole];
   return [
     `static cudaError_t gradient_${index}(GRADIENT_PARAMETERS) {`,
     steps.scratch.tokensText(),
-    `  const bool rest = ${rest};`,
-    ...when('rest || dx', steps.narrowed.flatMap(run)),
-    ...when('dx || dfactors[0]', steps.dP.flatMap(run)),
+    `  const bool rest = ${any(steps.rest)};`,
+    ...(more.length === 0 ? [] : [`  const bool left = ${any(steps.left)};`]),
+    ...when('rest || dx', steps.before.flatMap(run)),
+    ...when(`dx || ${left}`, steps.dP.flatMap(run)),
     ...when('rest', [steps.p, steps.z.parts].flatMap(run)),
-    ...when('dfactors[0]', run(steps.first.parts)),
-    ...when('rest && dfactors[0]', [both, ...apart].flatMap(run)),
-    ...when('rest && !dfactors[0]', run(steps.z.whole)),
-    ...when('!rest && dfactors[0]', run(steps.first.whole)),
-    ...when('dfactors[1]', run(steps.core)),
-    ...when(last, run(steps.last)),
+    ...when(left, run(steps.first.parts)),
+    ...when(`rest && ${left}`, [both, ...apart].flatMap(run)),
+    ...when(`rest && !${left}`, run(steps.z.whole)),
+    ...when(`!rest && ${left}`, run(steps.first.whole)),
+    ...steps.factors.flatMap(({ factor, steps: own }) => when(`dfactors[${factor}]`, own.flatMap(run))),
     ...when('dx', run(steps.dx)),
     ...when('dbias', [
       `LOTRC_TRY(cudaMemcpyAsync(${steps.operands.one}, &ONE, sizeof ONE, cudaMemcpyHostToDevice, stream));`,

@@ -1,4 +1,7 @@
-import { hasCore } from '../../../adapter/kernel-chain.js';
+import type { KernelForm } from '../../../adapter/kernel-form.js';
+import { operandsOf } from '../../../adapter/terms.js';
+import { gradientHints } from '../../../passes/adapters/gradient-function.js';
+import { stemOf } from '../../../passes/adapters/to-functions.js';
 import { CAST_WIDTH, castKernel } from '../../kernel/gen/cast.js';
 import { kernelOf } from '../../kernel/gen/kernels.js';
 import type { Kernel } from '../../kernel/ir/kir.js';
@@ -14,30 +17,54 @@ export interface LayerKind {
   readonly stem: string;
   readonly in: number;
   readonly out: number;
+  /** columns of P = x down */
   readonly rank: number;
-  readonly factors: 2 | 3;
   readonly transposed: boolean;
   readonly scale: number;
+  readonly delta: string;
+  readonly form: KernelForm;
+  /** of the letters of delta */
+  readonly extents: Readonly<Record<string, number>>;
 }
+
+/** Extents of the factors of a layer. */
+export const shapesOf = (kind: Pick<LayerKind, 'delta' | 'extents'>): readonly (readonly number[])[] =>
+  operandsOf(kind).map((letters) => letters.map((letter) => kind.extents[letter]!));
 
 /** The kinds of layers of a plan, each once. */
 export function layerKindsOf({ regions, groups }: KernelPlan): readonly LayerKind[] {
   const kinds = new Map<string, LayerKind>();
   for (const layer of regions.flatMap(({ region }) => region.layers)) {
-    const { scale, method } = groups.find(({ id }) => id === layer.group)!;
-    const factors = hasCore(layer) ? 3 : 2;
+    const group = groups.find(({ id }) => id === layer.group)!;
+    const { scale, delta, form, extents } = group;
     const kind: LayerKind = {
-      stem: factors === 3 ? 'LoTRLinear' : `Adapter_${method.replace(/\W/g, '_')}`,
+      stem: stemOf(group),
       in: layer.in,
       out: layer.out,
       rank: layer.rank,
-      factors,
       transposed: layer.weightStored === 'oi',
       scale,
+      delta,
+      form,
+      extents,
     };
     kinds.set(JSON.stringify(kind), kind);
   }
   return [...kinds.values()];
+}
+
+/** The names of operators of a plan, each once, with those of the gradients that they can have. */
+export function stemsOf({
+  groups,
+}: KernelPlan): readonly { readonly stem: string; readonly hints: readonly string[] }[] {
+  const found = groups.map((group) => {
+    const factors = group.factors.map(({ name }) => name);
+    return {
+      stem: stemOf(group),
+      hints: gradientHints({ factors, wanted: ['x', ...factors, 'b'].map(() => true) }),
+    };
+  });
+  return [...new Map(found.map((one) => [JSON.stringify(one), one])).values()];
 }
 
 /** One launch of a kind: its kernel and the extents of its grid. */

@@ -1,3 +1,4 @@
+import { tokenScale } from '../../../adapter/kernel-form.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { verifyKernel } from '../../kernel/ir/verify.js';
 import type { KernelPlan, Operand } from '../../kernel/model/types.js';
@@ -9,7 +10,6 @@ import { cString } from '../cuda/rows.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { GRADIENTS_CU, OPERATORS_CU, ORT_ABI_H } from './generated/runtime.js';
 import { gradientSteps, gradientText } from './gradients.js';
-import { castFactors } from './half.js';
 import {
   type LayerKind,
   launchText,
@@ -18,13 +18,17 @@ import {
   productStep,
   Scratch,
   type Step,
+  shapesOf,
+  stemsOf,
   tileOf,
 } from './kinds.js';
+import { coreOf, downSteps, factorOperands, upOperand, upSteps } from './sides.js';
 
 /**
  * Source of a library for ONNX Runtime with the operators that `rewrite --keep-functions` calls (lotrc::LoTRLinear,
  * lotrc::Adapter_lora, each also as _gemm and _nobias, and with _half where the plan is in float16 or bfloat16), for the layers of
- * a plan. In float32: T = s x R M in one launch (two where the rank is beyond a tile), then y = [x|T] [W; L] + b. In 16 bits, as
+ * a plan. In float32: T = s x R M in one launch (two where the rank is beyond a tile), then y = [x|T] [W; L] + b; where the factors
+ * are no such product, those that follow P = x R are multiplied first, and y = [x|P] [W; L'] + b. In 16 bits, as
  * the functions' bodies have it: L' = s M L in float32, R and L' rounded, P = x R, y = [x|P] [W; L'] + b. A plan for training has
  * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
  * these instead of the functions' bodies; others run the bodies.
@@ -35,9 +39,10 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
   const training = plan.purpose === 'train';
   const target: Target = { device: plan.device, db: plan.device.tiles, dtype, tokens: plan.tokens };
   const setting: OperatorTarget = { target, tf32 };
-  const steps = kinds.map((kind, index) =>
-    dtype === 'f32' ? stepsOf(kind, index, setting) : halfSteps(kind, index, setting),
-  );
+  const steps = kinds.map((kind, index) => {
+    const core = dtype === 'f32' ? coreOf(kind) : null;
+    return core ? chainSteps(kind, core, index, setting) : foldSteps(kind, index, setting);
+  });
   const gradients = training ? kinds.map((kind, index) => gradientSteps(kind, index, setting)) : [];
   const kernels = [
     ...steps.flatMap(({ before, layer, biased }) => [...before, layer, biased]),
@@ -47,17 +52,24 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
     const [problem] = verifyKernel(kernel, plan.device);
     if (problem) fail(problem);
   }
-  const stems = [...new Map(kinds.map(({ stem, factors }) => [stem, factors]))];
+  const stems = [...new Map(kinds.map((kind) => [kind.stem, shapesOf(kind).length]))];
   const half = dtype === 'f32' ? '' : '_half';
   const types = { f32: dtype === 'f32', f16: dtype === 'f16', bf16: dtype === 'bf16' };
   const tables = [
     ...steps.flatMap(runText),
     ...gradients.flatMap((gradient, index) => gradientText(index, gradient)),
     'static const Kind KINDS[] = {',
-    ...kinds.map(({ stem, in: inn, out, rank, transposed, scale }, index) => {
+    ...kinds.map((kind, index) => {
+      const { stem, in: inn, out, transposed, scale } = kind;
+      // of what lies between x and y, the widest
+      const rank = Math.max(kind.rank, coreOf(kind)?.cols ?? 0);
+      const factors = `{${shapesOf(kind)
+        .map((shape) => `{${shape.join(', ')}}`)
+        .join(', ')}}`;
       const back = training ? [gradients[index]!.scratch.size, `gradient_${index}`] : [0, 'nullptr'];
       const run = [steps[index]!.scratch.size, `run_${index}`];
-      return `    {${[cString(stem), inn, out, rank, transposed, `${scale}`, ...run, ...back].join(', ')}},`;
+      const row = [cString(stem), inn, out, rank, transposed, `${scale}`, factors, ...run, ...back];
+      return `    {${row.join(', ')}},`;
     }),
     '};',
     '',
@@ -72,9 +84,15 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
     ),
     '};',
   ];
-  const stemRows = stems.map(([stem, factors]) => `{${cString(stem)}, ${factors}}`).join(', ');
-  const stemTable = `  static const struct { const char *stem; size_t factors; } STEMS[] = {${stemRows}};`;
-  const back = () => runtimeText(GRADIENTS_CU, types, { stems: [stemTable] }).trimEnd();
+  const stemRows = stemsOf(plan).map(
+    ({ stem, hints }) => `      {${cString(stem)}, {${hints.map(cString).join(', ')}}},`,
+  );
+  const stemTable = [
+    '  static const struct { const char *stem; std::vector<std::string> outputs; } STEMS[] = {',
+    ...stemRows,
+    '  };',
+  ];
+  const back = () => runtimeText(GRADIENTS_CU, types, { stems: stemTable }).trimEnd();
   const text = runtimeText(
     OPERATORS_CU,
     { training, ...types },
@@ -104,13 +122,20 @@ interface Forward {
   readonly operands: Readonly<Record<string, string>>;
 }
 
-function stepsOf(kind: LayerKind, index: number, setting: OperatorTarget): Forward {
-  const { in: inn, rank, factors, scale } = kind;
+/** T = s (x R) M, then y from T and L. */
+function chainSteps(
+  kind: LayerKind,
+  core: NonNullable<ReturnType<typeof coreOf>>,
+  index: number,
+  setting: OperatorTarget,
+): Forward {
+  const { in: inn, rank, scale } = kind;
   const matrix = (name: string, rows: number | 'M', cols: number): Operand =>
     plain(dense(name, 'f32', rows, cols));
   const [x, first] = [matrix('x', 'M', inn), matrix('first', inn, rank)];
-  const core = matrix('core', rank, rank);
+  const middle = matrix('core', core.rows, core.cols);
   const p = dense('p', 'f32', 'M', rank);
+  const t = dense('t', 'f32', 'M', core.cols);
   const down = (name: string, does: string, rest: Partial<ProductRequest>): ProductRequest => ({
     name: `ort_${name}_${index}`,
     family: 'skinny',
@@ -118,69 +143,79 @@ function stepsOf(kind: LayerKind, index: number, setting: OperatorTarget): Forwa
     rows: 'M',
     cols: rank,
     segments: [{ a: x, b: first, inner: inn }],
-    out: dense('t', 'f32', 'M', rank),
+    out: t,
     ...rest,
   });
   const scaled = { epilogue: { scale } };
-  const fits = rank <= tileOf(setting, down('down', '', {}));
   const before =
-    factors === 2
-      ? [down('down', 'T = s x A', scaled)]
-      : fits
-        ? [down('down', 'T = s (x R) M', { chain: core, ...scaled })]
-        : [
-            down('down', 'P = x R', { out: p }),
-            down('core', 'T = s P M', { segments: [{ a: plain(p), b: core, inner: rank }], ...scaled }),
-          ];
+    rank <= tileOf(setting, down('down', '', {}))
+      ? [down('down', 'T = s (x R) M', { chain: middle, ...scaled })]
+      : [
+          down('down', 'P = x R', { out: p }),
+          down('core', 'T = s P M', {
+            cols: core.cols,
+            segments: [{ a: plain(p), b: middle, inner: rank }],
+            ...scaled,
+          }),
+        ];
+  const layer = { tokens: 't', columns: core.cols, up: 'last', formula: 'x W + T L' };
   return {
     before: before.map((wanted) => productStep(setting, wanted)),
-    ...layerSteps(kind, index, setting, 't', 'last', 'x W + T L'),
+    ...layerSteps(kind, index, setting, layer),
     scratch: new Scratch(),
     operands: {
       ...OPERANDS,
-      last: `factors[${factors - 1}]`,
+      ...factorOperands(kind),
       t: 'tokens',
       p: 'tokens + size_t(M) * kind.rank',
     },
   };
 }
 
-function halfSteps(kind: LayerKind, index: number, setting: OperatorTarget): Forward {
-  const { in: inn, rank, factors, scale } = kind;
+/** What x and P are multiplied by, in the type of the layer; P = x R; then y from P and that. */
+function foldSteps(kind: LayerKind, index: number, setting: OperatorTarget): Forward {
+  const { in: inn, rank } = kind;
   const { dtype } = setting.target;
   const scratch = new Scratch();
-  const narrowed = castFactors(kind, setting, scratch, (part) => `ort_${part}_${index}`);
-  const p: ProductRequest = {
+  const making = { kind, setting, scratch, name: (part: string) => `ort_${part}_${index}` };
+  const [first, up] = [downSteps(making), upSteps(making)];
+  const bare = kind.form.up.bare !== null;
+  // without anything to compute, P has the scale and is called T
+  const tokens = dtype === 'f32' && bare ? 't' : 'p';
+  const letter = tokens.toUpperCase();
+  const down: ProductRequest = {
     name: `ort_down_${index}`,
     family: 'skinny',
-    does: factors === 3 ? 'P = x R' : 'P = s x A',
+    does: `${letter} = ${bare ? 's x A' : 'x R'}`,
     rows: 'M',
     cols: rank,
     segments: [
       { a: plain(dense('x', dtype, 'M', inn)), b: plain(dense('first', dtype, inn, rank)), inner: inn },
     ],
-    epilogue: { scale: factors === 3 ? 1 : scale },
-    out: dense('p', dtype, 'M', rank),
+    epilogue: { scale: tokenScale(kind) },
+    out: dense(tokens, dtype, 'M', rank),
   };
+  const formula = dtype === 'f32' && bare ? 'x W + T L' : `x W + P ${bare ? 'B' : "L'"}`;
+  const layer = { tokens, columns: rank, up: upOperand(kind, dtype), formula };
   return {
-    before: [narrowed.first, narrowed.up, productStep(setting, p)],
-    ...layerSteps(kind, index, setting, 'p', 'up', factors === 3 ? "x W + P L'" : 'x W + P B'),
+    before: [...first, ...up, productStep(setting, down)],
+    ...layerSteps(kind, index, setting, layer),
     scratch,
-    operands: { ...OPERANDS, ...narrowed.operands, ...scratch.places, p: 'tokens' },
+    operands: { ...OPERANDS, ...factorOperands(kind), ...scratch.places, [tokens]: 'tokens' },
   };
 }
 
-/**
- * The layer from the result of its adapter for x, `tokens` (M, r), and the matrix that it is multiplied by, `up` (r,
- * out).
- */
+/** The layer from the result of its adapter for x, `tokens` (M, columns), and the matrix that it is multiplied by, `up` (columns, out). */
 function layerSteps(
-  { in: inn, out, rank, transposed }: LayerKind,
+  { in: inn, out, transposed }: LayerKind,
   index: number,
   setting: OperatorTarget,
-  tokens: string,
-  up: string,
-  formula: string,
+  {
+    tokens,
+    columns,
+    up,
+    formula,
+  }: Readonly<Record<'tokens' | 'up' | 'formula', string>> & { readonly columns: number },
 ): { readonly layer: Step; readonly biased: Step } {
   const { dtype } = setting.target;
   const matrix = (name: string, rows: number | 'M', cols: number): Operand =>
@@ -195,7 +230,7 @@ function layerSteps(
       cols: out,
       segments: [
         { a: matrix('x', 'M', inn), b: w, inner: inn },
-        { a: matrix(tokens, 'M', rank), b: matrix(up, rank, out), inner: rank },
+        { a: matrix(tokens, 'M', columns), b: matrix(up, columns, out), inner: columns },
       ],
       out: dense('y', dtype, 'M', out),
       ...(biased ? { epilogue: { bias: { buffer: 'bias', dtype, offset: 0 } } } : {}),
@@ -207,8 +242,6 @@ function layerSteps(
 const OPERANDS: Readonly<Record<string, string>> = {
   x: 'x',
   w: 'w',
-  first: 'factors[0]',
-  core: 'factors[1]',
   bias: 'bias',
   y: 'y',
 };

@@ -26,7 +26,7 @@ export type GridExtent = number | { readonly per: number };
 export function gridFor(launch: Launch, tokens: number): readonly GridExtent[] {
   const grid = gridOf(launch, { M: tokens });
   const { work, schedule } = launch;
-  if (work.kind === 'reduce') return grid;
+  if (work.kind !== 'product') return grid;
   const along = (extent: Extent, tile: number, count: number): GridExtent =>
     typeof extent === 'string' ? { per: tile } : count;
   return [

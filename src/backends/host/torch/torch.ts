@@ -48,6 +48,13 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
       [place!.rows, place!.cols],
     ]),
   );
+  const arrays = Object.fromEntries(
+    plan.groups.flatMap((group) =>
+      group.factors.flatMap(({ shape, tensors }) =>
+        shape.length === 2 ? [] : tensors.map((name) => [name, shape] as const),
+      ),
+    ),
+  );
   const table = (name: string, rows: Readonly<Record<string, unknown>> | readonly unknown[]) =>
     Array.isArray(rows)
       ? [`${name} = [`, ...rows.map((row) => `    ${literal(row)},`), ']']
@@ -77,15 +84,19 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
         ]),
       ),
     ),
+    ...(Object.keys(arrays).length === 0
+      ? []
+      : ['# shape of the factors that are no matrices', ...table('SHAPES', arrays)]),
     '# shape of every frozen weight and bias, as the model stores it',
     ...table('WEIGHTS', weights),
     '# the gradient of every buffer of factors',
     ...table('GRADIENTS', gradients),
     '# factors that are not trained',
-    ...table(
-      'FROZEN',
-      plan.groups.flatMap((group) => ofGroup(group, ({ trainable }) => !trainable).map(([name]) => name)),
-    ),
+    ...table('FROZEN', [
+      ...new Set(
+        plan.groups.flatMap((group) => ofGroup(group, ({ trainable }) => !trainable).map(([name]) => name)),
+      ),
+    ]),
     '# what multiplies the learning rate of a factor; others: 1',
     ...table(
       'LR_MULTIPLIERS',
@@ -100,7 +111,7 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
   ];
   return runtimeText(
     ADAPTERS_TORCH_PY,
-    { borders: borders.length > 0 },
+    { borders: borders.length > 0, shapes: Object.keys(arrays).length > 0 },
     {
       tables,
       optimizing: [

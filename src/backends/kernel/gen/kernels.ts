@@ -6,6 +6,7 @@ import { lengthOf } from '../plan/cost.js';
 import { SCALAR_TILE } from '../plan/schedule.js';
 import { siText } from '../plan/unit-text.js';
 import { ofWarpgroups } from '../plan/warpgroup-schedule.js';
+import { einsumGrid, einsumKernel } from './einsum.js';
 import { laneProductKernel } from './lane-product.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
@@ -29,6 +30,7 @@ export function kernelOf(launch: Launch): Kernel {
 
 function bare(launch: Launch): Kernel {
   if (launch.work.kind === 'reduce') return reduceKernel(launch);
+  if (launch.work.kind === 'einsum') return einsumKernel(launch);
   if (launch.schedule.subgroups) return laneProductKernel(launch);
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
   return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
@@ -36,9 +38,11 @@ function bare(launch: Launch): Kernel {
 
 /** Workgroups of a launch along x, y and z, for bound lengths. */
 export function gridOf(
-  { work, schedule }: Launch,
+  launch: Launch,
   bound: Readonly<Record<string, number>>,
 ): readonly [number, number, number] {
+  const { work, schedule } = launch;
+  if (work.kind === 'einsum') return einsumGrid(launch);
   if (work.kind === 'reduce') return [reduceGroups(work.jobs, schedule.BM), 1, 1];
   const [rows, cols] = [
     lengthOf(work.rows, bound),

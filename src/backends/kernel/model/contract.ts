@@ -1,8 +1,8 @@
-import type { AdapterSpec } from '../../../adapter/description.js';
-import { effectiveScale } from '../../../adapter/description.js';
-import { factorNames, groupOf } from '../../../adapter/plan-factors.js';
-import type { PlanRow, SiteRow, SiteUseRow } from '../../../adapter/saved-plan.js';
-import { chainShape, deltaTerm } from '../../../adapter/terms.js';
+import { type AdapterSpec, effectiveScale, shapeOfFactor } from '../../../adapter/description.js';
+import { type KernelForm, kernelForm } from '../../../adapter/kernel-form.js';
+import { factorNames, groupOf, planFactors } from '../../../adapter/plan-factors.js';
+import type { GroupRow, PlanRow, SiteRow, SiteUseRow } from '../../../adapter/saved-plan.js';
+import { operandsOf } from '../../../adapter/terms.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { isFloat } from '../../../ir/dtype.js';
 import type { Model, Node, Value } from '../../../ir/model.js';
@@ -15,7 +15,14 @@ import { outputsByName, requirePlan } from '../../../passes/plan/plan.js';
 import { alphaOf, isSet } from '../../../passes/sites/base-attrs.js';
 import { nothingToPlan } from '../../codes/kernels.js';
 import { activationAfter } from './activations.js';
-import type { AdaptedLayer, AdaptedLayers, Group, LayerRegion, Skipped } from './layers.js';
+import {
+  type AdaptedLayer,
+  type AdaptedLayers,
+  type Group,
+  type LayerRegion,
+  type Skipped,
+  variesBySite,
+} from './layers.js';
 import type { KernelDtype } from './types.js';
 
 /**
@@ -35,13 +42,15 @@ export function contract(model: Model, watch: WatchOptions = {}): AdaptedLayers 
   const groups: Group[] = [];
   const found: { layer: AdaptedLayer; x: Value; at: number; dtype: KernelDtype }[] = [];
   const skipped: Skipped[] = [];
+  const shapes = new Map(planFactors(plan.plans).map(({ name, shape }) => [name, shape]));
   for (const row of plan.plans) {
+    const form = kernelForm(row.spec);
     const sites = new Map<string, string[]>();
     for (const site of row.sites) {
       for (const [nth, use] of site.uses.entries()) {
         const node = outputs.get(use.output)!.producer!;
         const id = nth === 0 ? site.id : `${site.id}#${nth + 1}`;
-        const layer = layerOf(row, site, use, id, node);
+        const layer = layerOf(row, form, site, use, id, node);
         if (typeof layer === 'string') {
           skipped.push({ layer: id, because: layer });
           continue;
@@ -55,7 +64,7 @@ export function contract(model: Model, watch: WatchOptions = {}): AdaptedLayers 
     }
     for (const group of row.groups) {
       const members = sites.get(group.id);
-      if (members) groups.push(groupRow(row, group.id, members));
+      if (members && typeof form !== 'string') groups.push(groupRow(row, form, group, members, shapes));
     }
   }
   if (found.length === 0) fail(nothingToPlan({ why: skipped[0]?.because ?? 'the plan lists none' }));
@@ -71,20 +80,30 @@ export function contract(model: Model, watch: WatchOptions = {}): AdaptedLayers 
   return { dtype, groups, regions: regionsOf(entries), skipped };
 }
 
-function groupRow(row: PlanRow, id: string, sites: readonly string[]): Group {
-  const group = row.groups.find((candidate) => candidate.id === id)!;
+function groupRow(
+  row: PlanRow,
+  form: KernelForm,
+  group: GroupRow,
+  sites: readonly string[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): Group {
   const members = row.sites.filter((site) => sites.includes(site.id));
+  const tensorsOf = (k: number) => [...new Set(members.map((site) => factorNames(row, site)[k]!))];
   return {
-    id,
+    id: group.id,
     method: row.spec.method,
+    delta: row.spec.delta,
+    form,
+    extents: extentsOf(row, group),
     in: group.in,
     out: group.out,
     rank: group.rank,
     scale: effectiveScale(row.spec, group.rank),
     factors: row.spec.factors.map(({ name, share, mode, lrMultiplier }, k) => ({
       name,
-      shared: share === 'group',
-      tensors: [...new Set(members.map((site) => factorNames(row, site)[k]!))],
+      share,
+      shape: shapes.get(tensorsOf(k)[0]!)!,
+      tensors: tensorsOf(k),
       trainable: mode === 'trainable',
       lrMultiplier,
     })),
@@ -92,32 +111,44 @@ function groupRow(row: PlanRow, id: string, sites: readonly string[]): Group {
   };
 }
 
-/** Why there are no kernels for a method, naming it, its einsum and what to do; null where there are. */
-function kernelProblem({ method, delta, factors }: AdapterSpec): string | null {
-  const shape = chainShape(deltaTerm(delta));
-  const instead = 'merge the adapter, or train it with `lotrc emit onnx-train`';
-  if (shape === null) return `kernels multiply two or three matrices, and ${method} is ${delta}: ${instead}`;
-  const wide = factors.find(({ share, slice }) => slice || (share !== 'site' && share !== 'group'));
-  if (wide)
-    return `kernels know factors of a layer and of a group, and ${wide.name} of ${method} (${delta}) is shared by ${wide.share}: ${instead}`;
-  // the first factor may be shared or not; the gradient of a shared last one comes from the cores of its layers
-  const expected = shape === 'core' ? ['site', 'group'] : ['site'];
-  const other = factors.slice(1).find(({ share }, k) => share !== expected[k]);
-  if (other)
-    return `kernels have no form for ${method} (${delta}) with ${other.name} per ${other.share}: ${instead}`;
-  return null;
+/** Extents of the letters of delta in a group. */
+function extentsOf({ spec }: PlanRow, group: GroupRow): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    operandsOf(spec).flatMap((letters, k) => {
+      const shape = shapeOfFactor(spec, k, group);
+      return letters.map((letter, axis) => [letter, shape[axis]!]);
+    }),
+  );
+}
+
+/**
+ * What x is multiplied by, and whether each layer of a region may have its own: the factors themselves can lie side by side where
+ * no other group reads them.
+ */
+export function downOf(
+  { factors: specs }: Pick<AdapterSpec, 'factors'>,
+  { down }: KernelForm,
+  group: string,
+  site: string,
+  factors: readonly string[],
+): Pick<AdaptedLayer, 'down' | 'beside'> {
+  if (down.bare !== null) return { down: factors[down.bare]!, beside: specs[down.bare]!.share === 'site' };
+  return { down: `${variesBySite(down, specs) ? site : group}/down`, beside: false };
 }
 
 /** The layer as kernels see it, or why there are none for it. */
 function layerOf(
   row: PlanRow,
+  form: KernelForm | string,
   site: SiteRow,
   use: SiteUseRow,
   id: string,
   node: Node,
 ): AdaptedLayer | string {
-  const refused = kernelProblem(row.spec);
-  if (refused !== null) return refused;
+  if (typeof form === 'string') {
+    const { method, delta } = row.spec;
+    return `there are no kernels for ${method} (${delta}), ${form}: merge the adapter, or train it with \`lotrc emit onnx-train\``;
+  }
   if (!node.inputs[0]) return 'its adapter is added to one matrix of a stack of experts';
   if (isSet(node, 'transA')) return 'it reads its input transposed';
   if (alphaOf(node) !== 1) return 'it scales its product (Gemm with alpha)';
@@ -136,14 +167,16 @@ function layerOf(
   const added = own ? null : biasAfter(node.outputs[0]!, group.out, dtype);
   const linear = added?.out ?? node.outputs[0]!;
   const activation = activationAfter(linear);
+  const [factors, extents] = [factorNames(row, site), extentsOf(row, group)];
   return {
     id,
     site: site.id,
     group: group.id,
     in: group.in,
     out: group.out,
-    rank: group.rank,
-    factors: factorNames(row, site),
+    rank: form.inner.reduce((all, letter) => all * extents[letter]!, 1),
+    factors,
+    ...downOf(row.spec, form, group.id, site.id, factors),
     weight: stored.holder.name,
     weightStored: stored.transposed === isSet(node, 'transB') ? 'io' : 'oi',
     x: node.inputs[0]!.name,
@@ -181,21 +214,21 @@ function vectorBehind(value: Value, width: number, dtype: string): string | null
 }
 
 /**
- * Groups layers by input and group, in order of first appearance. Layers with a first factor of their own join only if
- * their site is used once: a factor that two regions train must be in one place.
+ * Groups layers by input and group, in order of first appearance. Layers that multiply x by something of their own join only
+ * where that can lie side by side, and if their site is used once: a factor that two regions train must be in one place.
  */
 export function regionsOf(
   entries: readonly { readonly layer: AdaptedLayer; readonly input: number }[],
 ): readonly LayerRegion[] {
   const uses = new Map<string, Set<string>>();
   for (const { layer } of entries) {
-    const sites = uses.get(layer.factors[0]!) ?? new Set();
-    uses.set(layer.factors[0]!, sites.add(layer.id));
+    const sites = uses.get(layer.down) ?? new Set();
+    uses.set(layer.down, sites.add(layer.id));
   }
   const regions = new Map<string, { readonly input: number; readonly layers: AdaptedLayer[] }>();
   for (const { layer, input } of entries) {
-    const [down] = layer.factors;
-    const key = `${input}|${layer.group}|${uses.get(down!)!.size > 1 ? down : ''}`;
+    const { down, beside } = layer;
+    const key = `${input}|${layer.group}|${!beside || uses.get(down)!.size > 1 ? down : ''}`;
     const region = regions.get(key);
     if (region) region.layers.push(layer);
     else regions.set(key, { input, layers: [layer] });
@@ -207,7 +240,7 @@ export function regionsOf(
     input,
     in: layers[0]!.in,
     rank: layers[0]!.rank,
-    downs: [...new Set(layers.map(({ factors }) => factors[0]!))],
+    downs: [...new Set(layers.map(({ down }) => down))],
     layers,
   }));
 }

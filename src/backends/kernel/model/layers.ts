@@ -1,8 +1,10 @@
+import type { Share } from '../../../adapter/description.js';
+import type { KernelForm, Side } from '../../../adapter/kernel-form.js';
 import type { Activation, KernelDtype } from './types.js';
 
 /** What the adapted layers of a model compute: the input of contraction planning. */
 
-/** One use of one adapted weight: y = act(x W + b + s x F_1 ... F_n). */
+/** One use of one adapted weight: y = act(x W + b + s x D), D by the einsum of its group. */
 export interface AdaptedLayer {
   /** the site, with `#2`, `#3` for further uses of a tied weight */
   readonly id: string;
@@ -10,9 +12,14 @@ export interface AdaptedLayer {
   readonly group: string;
   readonly in: number;
   readonly out: number;
+  /** columns of P = x down: the rank, unless the description says otherwise */
   readonly rank: number;
-  /** names of the factor tensors in order: R, M, L or A, B */
+  /** names of the factor tensors in the order of the description: R, M, L or A, B */
   readonly factors: readonly string[];
+  /** what x is multiplied by: a factor, or a name for what is computed of some. Layers of one name have it in common */
+  readonly down: string;
+  /** the layers of a region may each have their own, side by side */
+  readonly beside: boolean;
   /** name of the stored weight */
   readonly weight: string;
   /** `io`: stored (in, out); `oi`: (out, in) */
@@ -29,8 +36,8 @@ export interface AdaptedLayer {
 }
 
 /**
- * Layers of a group that read the same x. With a shared first factor P = x F_1 is computed once; with first factors of
- * their own, these are side by side and P = x [F_1 F_1' ...] is still one launch that reads x once.
+ * Layers of a group that read the same x. If they multiply it by the same, P = x down is computed once; factors of
+ * their own lie side by side and P = x [F F' ...] is still one launch that reads x once.
  */
 export interface LayerRegion {
   /** module paths in short: `layer.0.attention.{q,k,v}` */
@@ -41,7 +48,7 @@ export interface LayerRegion {
   readonly input: number;
   readonly in: number;
   readonly rank: number;
-  /** first factors, each once */
+  /** what x is multiplied by, each once */
   readonly downs: readonly string[];
   readonly layers: readonly AdaptedLayer[];
 }
@@ -49,7 +56,10 @@ export interface LayerRegion {
 /** One factor of a group's layers. */
 export interface GroupFactor {
   readonly name: string;
-  readonly shared: boolean;
+  readonly share: Share;
+  /** of its tensors; a layer may read a leading part */
+  readonly shape: readonly number[];
+  /** each once: one for a shared factor, one per site, in the order of the sites, for their own */
   readonly tensors: readonly string[];
   /** false: the factor is frozen, and its gradient is not computed */
   readonly trainable: boolean;
@@ -60,12 +70,16 @@ export interface GroupFactor {
 export interface Group {
   readonly id: string;
   readonly method: string;
+  readonly delta: string;
+  readonly form: KernelForm;
+  /** of the letters of delta */
+  readonly extents: Readonly<Record<string, number>>;
   readonly in: number;
   readonly out: number;
   readonly rank: number;
   /** s: the factor by which the product of the factors is multiplied */
   readonly scale: number;
-  /** `tensors`: one for a shared factor, else one per site in the order of `sites` */
+  /** in the order of the description */
   readonly factors: readonly GroupFactor[];
   readonly sites: readonly string[];
 }
@@ -83,3 +97,10 @@ export interface AdaptedLayers {
   /** adapted layers that stay as they are, with the reason */
   readonly skipped: readonly Skipped[];
 }
+
+/** Whether the layers of a group may each have their own instance of a factor. */
+const ofSites = ({ share }: Pick<GroupFactor, 'share'>): boolean => share !== 'group' && share !== 'model';
+
+/** Whether a side of a form differs from site to site of a group. */
+export const variesBySite = ({ operands }: Side, factors: readonly Pick<GroupFactor, 'share'>[]): boolean =>
+  operands.some((k) => ofSites(factors[k]!));

@@ -92,10 +92,18 @@ export interface Schedule {
 
 /**
  * `gemm`: tiles of an M x N result; `skinny`: M x r, reads a wide matrix once; `skinnyT`: r x N or K x r, sums over
- * tokens; `rankBatched`: weight-space products over all sites of a group;
+ * tokens; `rankBatched`: weight-space products over all sites of a group; `einsum`: those that are no products of matrices;
  * `gemv`: few rows; `reducePartials`: adds partial results in a fixed order; `blas`: a call of the vendor's library.
  */
-export type Family = 'gemm' | 'skinny' | 'skinnyT' | 'rankBatched' | 'gemv' | 'reducePartials' | 'blas';
+export type Family =
+  | 'gemm'
+  | 'skinny'
+  | 'skinnyT'
+  | 'rankBatched'
+  | 'einsum'
+  | 'gemv'
+  | 'reducePartials'
+  | 'blas';
 
 /** A schedule for a family on a target. `bucket` is a shape class, see schedule.ts. */
 export interface ScheduleRow {
@@ -233,6 +241,29 @@ export interface Reduce {
   readonly jobs: readonly ReduceJob[];
 }
 
+/** An array as an einsum reads or writes it, in the axes of its index space. */
+export interface StridedRef {
+  readonly buffer: string;
+  readonly dtype: KernelDtype;
+  /** first element in the buffer */
+  readonly offset: number;
+  /** elements from one index to the next along each axis of the index space; 0: it lacks that axis */
+  readonly strides: readonly number[];
+}
+
+/** out (+)= scale times the sum of products of operands, number by number. Without operands the product is 0. */
+export interface Einsum {
+  readonly kind: 'einsum';
+  /** of the index space: the axes of the result, then those that are summed */
+  readonly extents: readonly number[];
+  /** number of axes of the result */
+  readonly kept: number;
+  readonly operands: readonly StridedRef[];
+  readonly scale: number;
+  readonly accumulate: boolean;
+  readonly out: StridedRef;
+}
+
 export interface Predicted {
   readonly flops: number;
   readonly bytes: number;
@@ -246,7 +277,7 @@ export interface Launch {
   readonly schedule: Schedule;
   /** tiles of the same product where the device has warpgroups (sm_90a); `schedule` elsewhere */
   readonly warpgroups?: Schedule;
-  readonly work: Product | Reduce;
+  readonly work: Product | Reduce | Einsum;
   readonly predicted: Predicted;
   /** one line of mathematics for readers: "P = x R" */
   readonly does: string;

@@ -1,4 +1,3 @@
-import { hasCore } from '../../../adapter/kernel-chain.js';
 import type { LayerRegion } from '../model/layers.js';
 import type { Launch, MatrixRef } from '../model/types.js';
 import { borderOf } from './buffers.js';
@@ -14,6 +13,7 @@ import {
   upName,
 } from './strategies.js';
 import { borders } from './views.js';
+import { sideLaunches } from './weight-space.js';
 
 /**
  * Bordered weight (S0): [[W, R], [L', 0]] in place of W, x stored with room for P and dy with room for dP, so that
@@ -25,23 +25,18 @@ export function bordered(region: LayerRegion, given: RegionContext): RegionCandi
   const { buffers, target, group } = given;
   const views = borders(buffers, region);
   const context: RegionContext = { ...given, views };
-  const three = hasCore(group);
-  const weights = !three
-    ? []
-    : region.layers.map((layer) => {
-        const { matrix } = views.up(layer);
-        const core = buffers.factor(layer, 1, 'weights');
-        return productLaunch(target, {
-          name: `fold_${matrix.buffer}`,
-          family: 'rankBatched',
-          does: `${upName(group)} = s ${group.factors[1]!.name} ${group.factors[2]!.name} into the border of W`,
-          rows: layer.rank,
-          cols: layer.out,
-          segments: [segment(core, buffers.factor(layer, 2, 'weights'), layer.rank)],
-          epilogue: { scale: group.scale },
-          out: matrix,
+  const weights =
+    group.form.up.bare !== null
+      ? []
+      : region.layers.flatMap((layer) => {
+          const { buffer, dtype, offset, rowStride } = views.up(layer).matrix;
+          const stride = Number(rowStride);
+          // rows of the border are further apart than those of the side itself
+          const own = buffers.computed(group.id, 'up', layer.site);
+          const strides = own.strides.map((each) => (each / layer.out) * stride);
+          const out = { ...own, buffer, dtype, offset, strides: [...strides.slice(0, -1), 1] };
+          return sideLaunches(group, 'up', layer.site, out, ' into the border of W', buffers, target);
         });
-      });
   const room = borderOf(region);
   const wider = (matrix: MatrixRef, cols: number): MatrixRef => ({ ...matrix, cols });
   const forward = region.layers.map((layer) => {

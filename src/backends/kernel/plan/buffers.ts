@@ -1,5 +1,11 @@
-import { hasCore } from '../../../adapter/kernel-chain.js';
-import type { AdaptedLayer, AdaptedLayers, Group, LayerRegion } from '../model/layers.js';
+import { type Letters, operandsOf } from '../../../adapter/terms.js';
+import {
+  type AdaptedLayer,
+  type AdaptedLayers,
+  type Group,
+  type LayerRegion,
+  variesBySite,
+} from '../model/layers.js';
 import type {
   Block,
   BufferPlan,
@@ -10,7 +16,9 @@ import type {
   MatrixRef,
   Operand,
 } from '../model/types.js';
+import { bufferName } from './buffer-names.js';
 import { buffersOf, dense, plain, type Target } from './launches.js';
+import { ADAPTERS, denseStrides, type Lettered, SITES } from './lettered.js';
 
 /** Which adapter each row block belongs to, when there are several in a batch. */
 export const ROW_TABLE = 'rowAdapter';
@@ -18,7 +26,8 @@ export const ROW_TABLE = 'rowAdapter';
 /**
  * Names and shapes of the buffers of a plan. Numbers in names: regions (x_0, P_0), layers (y_3, W_3) and groups (R_1) in
  * the order of the contraction. The factors of a group lie stacked in one buffer per factor, site after site, so that the
- * weight-space products over all sites are single launches. A buffer is created when it is first used.
+ * weight-space products over all sites are single launches; one that layers of other groups may read has a buffer of its own.
+ * A buffer is created when it is first used.
  */
 export class Buffers {
   readonly #plans = new Map<string, BufferPlan>();
@@ -27,6 +36,8 @@ export class Buffers {
   /** a tied weight is one buffer: the number of its first layer */
   readonly #weights = new Map<string, number>();
   readonly #groups: ReadonlyMap<string, { readonly group: Group; readonly index: number }>;
+  /** buffers of tensors that layers of several groups may read */
+  readonly #wide = new Map<string, string>();
 
   constructor(
     contraction: AdaptedLayers,
@@ -41,6 +52,15 @@ export class Buffers {
       if (!this.#weights.has(weight)) this.#weights.set(weight, index);
     }
     this.#groups = new Map(groups.map((group, index) => [group.id, { group, index }]));
+    for (const [index, group] of groups.entries()) {
+      for (const [k, { share, tensors }] of group.factors.entries()) {
+        if (share === 'site' || share === 'group') continue;
+        for (const [n, tensor] of tensors.entries()) {
+          const name = `${bufferName(group, k)}_${index}${tensors.length > 1 ? `_${n}` : ''}`;
+          if (!this.#wide.has(tensor)) this.#wide.set(tensor, name);
+        }
+      }
+    }
   }
 
   /** x, dx (M, in) of a region's input. */
@@ -53,9 +73,10 @@ export class Buffers {
     return this.#tokens(`${kind}_${this.number(region)}`, region.downs.length * region.rank);
   }
 
-  /** What x is multiplied by: the first factor, or those of all layers side by side (in, r for each). */
+  /** What x is multiplied by: a factor or what is computed of some, or factors of all layers side by side (in, r for each). */
   down(region: LayerRegion): Operand {
-    if (this.#sharesDown(region)) return this.factor(region.layers[0]!, 0, 'tokens');
+    const [layer] = region.layers as readonly [AdaptedLayer];
+    if (!layer.beside) return this.#side(layer, 'down');
     const cols = region.downs.length * region.rank;
     const shape = [this.adapters * region.in, cols];
     const name = this.#besides(this.#besideName(region), shape, region.downs);
@@ -64,21 +85,28 @@ export class Buffers {
 
   /** Gradient of what x is multiplied by, laid out as that is. */
   downGradient(region: LayerRegion): MatrixRef {
-    if (this.#sharesDown(region)) return this.gradient(region.layers[0]!, 0);
+    const [layer] = region.layers as readonly [AdaptedLayer];
+    if (!layer.beside) return this.#sideSums(layer, 'down');
     this.down(region); // this creates the buffer whose gradient is returned
     const cols = region.downs.length * region.rank;
-    return this.#gradientOf(dense(this.#besideName(region), 'f32', region.in, cols), region.group, 0);
+    const { form } = this.groupOf(region.group);
+    return this.#gradientOf(this.#besideName(region), [region.in, cols], region.group, form.down.bare!);
   }
 
-  #sharesDown({ group }: LayerRegion): boolean {
-    return this.#groups.get(group)!.group.factors[0]!.shared;
-  }
-
-  /** Every first factor is in one such buffer, which has the number of the first factor in it. */
+  /** Every such factor is in one such buffer, which has the number of the first factor in it. */
   #besideName(region: LayerRegion): string {
     const { group, index } = this.#groups.get(region.group)!;
-    const { name, tensors } = group.factors[0]!;
-    return `${name}_${index}_${tensors.indexOf(region.downs[0]!)}`;
+    const down = group.form.down.bare!;
+    return `${bufferName(group, down)}_${index}_${group.factors[down]!.tensors.indexOf(region.downs[0]!)}`;
+  }
+
+  groupOf(id: string): Group {
+    return this.#groups.get(id)!.group;
+  }
+
+  /** Number of a group in buffer names. */
+  groupNumber(id: string): number {
+    return this.#groups.get(id)!.index;
   }
 
   #ofAdapter(matrix: MatrixRef): Operand {
@@ -87,9 +115,15 @@ export class Buffers {
     return { ...plain(matrix), perRowBlock: { table: this.#rowTable(), stride, count: this.adapters } };
   }
 
-  /** T = P [M_1 M_2 ...] of a region: (M, layers * r). */
+  /** T = P [M_1 M_2 ...] of a region: (M, layers * columns of M). */
   cores(region: LayerRegion): MatrixRef {
-    return this.#tokens(`T_${this.number(region)}`, region.layers.length * region.rank);
+    return this.#tokens(`T_${this.number(region)}`, region.layers.length * this.#core(region).cols);
+  }
+
+  /** The factor between P and the last one, and its columns. */
+  #core(region: LayerRegion): { readonly middle: number; readonly cols: number } {
+    const [middle] = this.groupOf(region.group).form.core!;
+    return { middle, cols: this.groupOf(region.group).factors[middle]!.shape[1]! };
   }
 
   number(region: LayerRegion): number {
@@ -128,18 +162,19 @@ export class Buffers {
 
   /**
    * [[W, R], [L', 0]] of a layer, (in + r^) x (out + r^): W and its adapter as one matrix whose parts a library multiplies.
-   * R, of every layer where each has its own, and with two factors B are copies in it that are made again when a factor
+   * R, of every layer where each has its own, and B where it is not computed are copies in it that are made again when a factor
    * changes. Only the first layer is multiplied by all of dP and therefore needs the R of other layers.
    */
   bordered(region: LayerRegion, layer: AdaptedLayer): MatrixRef {
-    const { in: inn, out, rank, factors } = layer;
+    const { in: inn, out, rank } = layer;
+    const { up } = this.groupOf(layer.group).form;
     const room = borderOf(region);
     const [rows, cols] = [inn + room, out + room];
     const name = `Wb_${this.#weights.get(layer.weight)!}`;
     const down = this.down(region).matrix;
     const downs = region.downs.length;
     const all = downs === 1 || layer === region.layers[0];
-    const at = inn + region.downs.indexOf(factors[0]!) * rank;
+    const at = inn + region.downs.indexOf(layer.down) * rank;
     const blocks: Block[] = [
       {
         row: 0,
@@ -150,9 +185,9 @@ export class Buffers {
         transposed: layer.weightStored === 'oi',
       },
       ...(all ? [{ row: 0, col: out, rows: inn, cols: downs * rank, copyOf: down }] : []),
-      ...(hasCore(layer)
+      ...(up.bare === null
         ? []
-        : [{ row: at, col: 0, rows: rank, cols: out, copyOf: this.factor(layer, 1, 'tokens').matrix }]),
+        : [{ row: at, col: 0, rows: rank, cols: out, copyOf: this.#side(layer, 'up').matrix }]),
     ];
     this.#add({ name, dtype: this.target.dtype, shape: [rows, cols], life: 'step', blocks });
     return dense(name, this.target.dtype, rows, cols);
@@ -184,22 +219,28 @@ export class Buffers {
     return { bias: { buffer: name, dtype, offset: 0 } };
   }
 
-  /** Factor `k` of a layer, in the type of token-space products or, for weight space, in f32. */
-  factor(layer: AdaptedLayer, k: number, space: 'tokens' | 'weights'): Operand {
-    const stack = this.stack(layer.group, k, space);
-    const { rows, cols } = this.#factorShape(layer.group, k);
-    const matrix = dense(stack.buffer, stack.dtype, rows, cols, this.#place(layer, k) * rows * cols);
+  /** Factor `k` of a layer as a matrix (rows, cols) of which rows lie `rowStride` apart, in the type of token-space products. */
+  factor(layer: AdaptedLayer, k: number, rows: number, cols: number, rowStride: number): Operand {
+    const { buffer, offset } = this.#home(layer.group, k, layer.factors[k]!);
+    const { dtype } = this.target;
+    const matrix = { buffer: this.#inTokens(buffer), dtype, rows, cols, offset, rowStride };
     if (this.adapters === 1) return plain(matrix);
-    const { group } = this.#groups.get(layer.group)!;
-    const stride = group.factors[k]!.tensors.length * rows * cols;
+    const stride = this.#sizeOf(buffer) / this.adapters;
     return { ...plain(matrix), perRowBlock: { table: this.#rowTable(), stride, count: this.adapters } };
   }
 
-  /** [M_1 M_2 ...] of a region side by side (r, layers * r), for the token form. */
+  /** The last factor of a core (columns of the core, out), for the token form. */
+  lastOfCore(region: LayerRegion, layer: AdaptedLayer): Operand {
+    const [, last] = this.groupOf(layer.group).form.core!;
+    return this.factor(layer, last, this.#core(region).cols, layer.out, layer.out);
+  }
+
+  /** [M_1 M_2 ...] of a region side by side (r, layers * columns of M), for the token form. */
   coresBeside(region: LayerRegion): Operand {
-    const cols = region.layers.length * region.rank;
+    const { middle, cols: each } = this.#core(region);
+    const cols = region.layers.length * each;
     const shape = [this.adapters * region.rank, cols];
-    const from = region.layers.map(({ factors }) => factors[1]!);
+    const from = region.layers.map(({ factors }) => factors[middle]!);
     const name = this.#besides(`Ms_${this.number(region)}`, shape, from);
     return this.#ofAdapter(dense(name, this.target.dtype, region.rank, cols));
   }
@@ -217,68 +258,145 @@ export class Buffers {
     return `${master}_${dtype}`;
   }
 
-  /** All tensors of factor `k` of a group, one below the other. */
-  stack(groupId: string, k: number, space: 'tokens' | 'weights'): MatrixRef {
+  /** Factor `k` of a group in weight space, f32: of one site, or of all, along the axis SITES where each has its own. */
+  lettered(groupId: string, k: number, site: string | null): Lettered {
+    const group = this.groupOf(groupId);
+    const { shape, share, tensors } = group.factors[k]!;
+    const nth = site === null || share === 'group' || share === 'model' ? 0 : this.#tensorOf(group, k, site);
+    const { buffer, offset } = this.#home(groupId, k, tensors[nth]!);
+    const size = shape.reduce((all, extent) => all * extent, 1);
+    const axes: [string, number][] = operandsOf(group)[k]!.map((letter, axis) => [
+      letter,
+      shape.slice(axis + 1).reduce((all, extent) => all * extent, 1),
+    ]);
+    if (site === null && share === 'site') axes.unshift([SITES, size]);
+    if (this.adapters > 1) axes.unshift([ADAPTERS, this.#sizeOf(buffer) / this.adapters]);
+    return {
+      buffer,
+      dtype: 'f32',
+      offset,
+      letters: axes.map(([letter]) => letter),
+      strides: axes.map(([, stride]) => stride),
+    };
+  }
+
+  /** The gradient of factor `k`, laid out as it is. */
+  letteredGradient(groupId: string, k: number, site: string | null): Lettered {
+    const own = this.lettered(groupId, k, site);
+    const shape = this.#plans.get(own.buffer)!.shape;
+    return { ...own, buffer: this.#gradientOf(own.buffer, shape, groupId, k).buffer };
+  }
+
+  /** The number among the tensors of factor `k` of the one that a site reads. */
+  #tensorOf(group: Group, k: number, site: string): number {
+    const [layer] = [...this.#layers.keys()].filter((own) => own.site === site && own.group === group.id);
+    return group.factors[k]!.tensors.indexOf(layer!.factors[k]!);
+  }
+
+  /** The buffer of a tensor of factor `k`, f32, and where the tensor begins in it. */
+  #home(groupId: string, k: number, tensor: string): { readonly buffer: string; readonly offset: number } {
     const { group, index } = this.#groups.get(groupId)!;
-    const { name, tensors } = group.factors[k]!;
-    const { rows, cols } = this.#factorShape(groupId, k);
-    const height = this.adapters * tensors.length * rows;
-    const master = `${name}_${index}`;
-    this.#add({ name: master, dtype: 'f32', shape: [height, cols], life: 'step', from: tensors });
+    const { shape, tensors } = group.factors[k]!;
+    const own = this.#wide.get(tensor);
+    const from = own === undefined ? tensors : [tensor];
+    const buffer = own ?? `${bufferName(group, k)}_${index}`;
+    const [rows, cols] = [shape.slice(0, -1).reduce((all, extent) => all * extent, 1), shape.at(-1)!];
+    const stacked = [this.adapters * from.length * rows, cols];
+    this.#add({ name: buffer, dtype: 'f32', shape: stacked, life: 'step', from });
+    return { buffer, offset: from.indexOf(tensor) * rows * cols };
+  }
+
+  /** The copy of a buffer of factors in the type of token space; the buffer itself in f32. */
+  #inTokens(master: string): string {
     const { dtype } = this.target;
-    if (space === 'weights' || dtype === 'f32') return dense(master, 'f32', height, cols);
-    const copy = `${master}_${dtype}`;
-    this.#add({ name: copy, dtype, shape: [height, cols], life: 'step', copyOf: master });
-    return dense(copy, dtype, height, cols);
+    if (dtype === 'f32') return master;
+    const { shape } = this.#plans.get(master)!;
+    this.#add({ name: `${master}_${dtype}`, dtype, shape, life: 'step', copyOf: master });
+    return `${master}_${dtype}`;
   }
 
-  /** L' of all sites of a group, one below the other: (sites * r, out). */
-  foldedStack(groupId: string): MatrixRef {
-    return this.#ofSites('Lp', groupId, this.target.dtype, false);
+  #sizeOf(buffer: string): number {
+    return this.#plans.get(buffer)!.shape.reduce<number>((all, extent) => all * Number(extent), 1);
   }
 
-  /** Z of all sites of a group, one below the other: (sites * r, out), sums over tokens. */
-  sumsStack(groupId: string): MatrixRef {
-    return this.#ofSites('Z', groupId, 'f32', true);
+  /** A computed side of a group, and its gradient, which is a sum over tokens: of one site or of all, one after another. */
+  computed(groupId: string, which: 'down' | 'up', site: string | null): Lettered {
+    const dtype = this.target.dtype;
+    return this.#ofSites(which === 'up' ? 'Lp' : 'Fp', groupId, which, dtype, site);
   }
 
-  /** What P is multiplied by: L' of the layer's site, or with two factors B itself. */
+  computedSums(groupId: string, which: 'down' | 'up', site: string | null): Lettered {
+    return this.#ofSites(which === 'up' ? 'Z' : 'dFp', groupId, which, 'f32', site);
+  }
+
+  /** What P is multiplied by: (r, out). */
   up(layer: AdaptedLayer): Operand {
-    if (!hasCore(layer)) return this.factor(layer, 1, 'tokens');
-    return plain(this.#slice(this.foldedStack(layer.group), layer));
+    return this.#side(layer, 'up');
   }
 
-  /** P^T dy: Z of the layer's site, or with two factors the gradient of B. */
+  /** P^T dy: the gradient of what P is multiplied by. */
   sums(layer: AdaptedLayer): MatrixRef {
-    if (hasCore(layer)) return this.#slice(this.sumsStack(layer.group), layer);
-    return this.gradient(layer, 1);
+    return this.#sideSums(layer, 'up');
   }
 
-  /** Gradient of factor `k` of a layer: where its stack has the factor. */
-  gradient(layer: AdaptedLayer, k: number): MatrixRef {
-    const { rows, cols } = this.#factorShape(layer.group, k);
-    const stack = this.gradientStack(layer.group, k);
-    return dense(stack.buffer, 'f32', rows, cols, this.#place(layer, k) * rows * cols);
+  #side(layer: AdaptedLayer, which: 'down' | 'up'): Operand {
+    const side = this.groupOf(layer.group).form[which];
+    const [rows, cols] = sideShape(layer, which);
+    if (side.bare !== null)
+      return this.factor(layer, side.bare, rows, cols, this.#bareStride(layer, side.bare, which));
+    const { buffer, dtype, offset } = this.computed(layer.group, which, layer.site);
+    const matrix = dense(buffer, dtype, rows, cols, offset);
+    if (this.adapters === 1) return plain(matrix);
+    const stride = this.#sizeOf(buffer) / this.adapters;
+    return { ...plain(matrix), perRowBlock: { table: this.#rowTable(), stride, count: this.adapters } };
   }
 
-  gradientStack(groupId: string, k: number): MatrixRef {
-    return this.#gradientOf(this.stack(groupId, k, 'weights'), groupId, k);
+  #sideSums(layer: AdaptedLayer, which: 'down' | 'up'): MatrixRef {
+    const side = this.groupOf(layer.group).form[which];
+    const [rows, cols] = sideShape(layer, which);
+    if (side.bare === null) {
+      const { buffer, offset } = this.computedSums(layer.group, which, layer.site);
+      return dense(buffer, 'f32', rows, cols, offset);
+    }
+    const { buffer, offset } = this.#home(layer.group, side.bare, layer.factors[side.bare]!);
+    const { shape } = this.#plans.get(buffer)!;
+    const gradient = this.#gradientOf(buffer, shape, layer.group, side.bare);
+    const rowStride = this.#bareStride(layer, side.bare, which);
+    return { ...gradient, rows, cols, offset, rowStride };
   }
 
-  #gradientOf({ buffer, rows, cols }: MatrixRef, groupId: string, k: number): MatrixRef {
+  /** Elements from row to row of a factor that is a side as it is; one with no axis between the sides is a row or a column. */
+  #bareStride({ group, rank }: AdaptedLayer, k: number, which: 'down' | 'up'): number {
+    const { factors, form } = this.groupOf(group);
+    const { shape } = factors[k]!;
+    if (which === 'up') return shape.at(-1)!;
+    return form.inner.length === 0 ? 1 : form.inner.length === 1 ? shape.at(-1)! : rank;
+  }
+
+  #gradientOf(buffer: string, shape: readonly Extent[], groupId: string, k: number): MatrixRef {
     const name = `d${buffer}`;
-    const { lrMultiplier } = this.#groups.get(groupId)!.group.factors[k]!;
+    const { lrMultiplier } = this.groupOf(groupId).factors[k]!;
     const rate = lrMultiplier === 1 ? {} : { lrMultiplier };
     this.#add({
       name,
       dtype: 'f32',
-      shape: [rows, cols],
+      shape,
       life: 'step',
       gradientOf: buffer,
       ...rate,
       cleared: true,
     });
-    return dense(name, 'f32', rows, cols);
+    return dense(name, 'f32', shape[0]!, shape[1]!);
+  }
+
+  /** Room for a result on the way to another one in weight space. */
+  between(groupId: string, letters: Letters, extent: (letter: string) => number): Lettered {
+    const index = this.groupNumber(groupId);
+    const nth = [...this.#plans.keys()].filter((name) => name.startsWith(`V_${index}_`)).length;
+    const name = `V_${index}_${nth}`;
+    const { strides, size } = denseStrides(letters, extent);
+    this.#add({ name, dtype: 'f32', shape: [size], life: 'scratch' });
+    return { buffer: name, dtype: 'f32', offset: 0, letters, strides };
   }
 
   /** Scratch for partial sums; grows to what the largest user needs. */
@@ -310,27 +428,44 @@ export class Buffers {
     return dense(name, dtype, 'M', cols);
   }
 
-  #ofSites(kind: string, groupId: string, dtype: KernelDtype, cleared: boolean): MatrixRef {
+  #ofSites(
+    kind: string,
+    groupId: string,
+    which: 'down' | 'up',
+    dtype: KernelDtype,
+    site: string | null,
+  ): Lettered {
     const { group, index } = this.#groups.get(groupId)!;
-    const rows = group.sites.length * group.rank;
+    const side = group.form[which];
+    const perSite = variesBySite(side, group.factors);
+    const size = side.term.result.reduce((all, letter) => all * group.extents[letter]!, 1);
+    const cols = group.extents[side.term.result.at(-1)!]!;
+    const count = perSite ? group.sites.length : 1;
+    // the sums of a batch of adapters are never needed: it is not trained
+    const rows = (this.adapters * count * size) / cols;
     const name = `${kind}_${index}`;
-    this.#add({ name, dtype, shape: [rows, group.out], life: 'step', ...(cleared ? { cleared } : {}) });
-    return dense(name, dtype, rows, group.out);
-  }
-
-  #slice(stack: MatrixRef, layer: AdaptedLayer): MatrixRef {
-    const at = this.#groups.get(layer.group)!.group.sites.indexOf(layer.site);
-    return dense(stack.buffer, stack.dtype, layer.rank, layer.out, at * layer.rank * layer.out);
-  }
-
-  #place(layer: AdaptedLayer, k: number): number {
-    return this.#groups.get(layer.group)!.group.factors[k]!.tensors.indexOf(layer.factors[k]!);
-  }
-
-  #factorShape(groupId: string, k: number): { readonly rows: number; readonly cols: number } {
-    const { group } = this.#groups.get(groupId)!;
-    const last = group.factors[k + 1] === undefined;
-    return { rows: k === 0 ? group.in : group.rank, cols: last ? group.out : group.rank };
+    this.#add({
+      name,
+      dtype,
+      shape: [rows, cols],
+      life: 'step',
+      ...(kind === 'Z' || kind === 'dFp' ? { cleared: true } : {}),
+    });
+    const letters = [...side.term.result];
+    const { strides } = denseStrides(letters, (letter) => group.extents[letter]!);
+    const axes = letters.map((letter, axis) => [letter, strides[axis]!] as const);
+    const all = [
+      ...(this.adapters > 1 ? [[ADAPTERS, count * size] as const] : []),
+      ...(perSite && site === null ? [[SITES, size] as const] : []),
+      ...axes,
+    ];
+    return {
+      buffer: name,
+      dtype,
+      offset: perSite && site !== null ? group.sites.indexOf(site) * size : 0,
+      letters: all.map(([letter]) => letter),
+      strides: all.map(([, stride]) => stride),
+    };
   }
 
   #rowTable(): string {
@@ -349,3 +484,7 @@ export class Buffers {
  * of 16 bytes.
  */
 export const borderOf = ({ downs, rank }: LayerRegion): number => 8 * Math.ceil((downs.length * rank) / 8);
+
+/** Rows and columns of what x, or P, is multiplied by. */
+const sideShape = (layer: AdaptedLayer, which: 'down' | 'up'): readonly [number, number] =>
+  which === 'down' ? [layer.in, layer.rank] : [layer.rank, layer.out];

@@ -1,7 +1,6 @@
-import { hasCore } from '../../../adapter/kernel-chain.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { formRefused, nothingTrained, otherType } from '../../codes/kernels.js';
-import type { AdaptedLayers, LayerRegion } from '../model/layers.js';
+import type { AdaptedLayers, Group, LayerRegion } from '../model/layers.js';
 import type {
   DeviceProfile,
   KernelDtype,
@@ -109,8 +108,7 @@ export function choose(contraction: AdaptedLayers, options: PlanOptions): Kernel
       ),
   );
   const prologue = [...folding.flatMap((group) => prologueOf(group, buffers, target)), ...weights.values()];
-  const epilogue =
-    purpose === 'train' ? contraction.groups.flatMap((group) => epilogueOf(group, buffers, target)) : [];
+  const epilogue = purpose === 'train' ? epilogueOf(contraction.groups, buffers, target) : [];
   const all = [
     ...prologue,
     ...regions.flatMap((r) => [...r.forward, ...r.backward]),
@@ -171,11 +169,11 @@ const CHOICES: readonly Choice[] = [
     key: 'split',
     name: 'split + concat-K (S1)',
     make: split,
-    refuse: (_, { group, target }, adapters) =>
-      adapters > 1 && hasCore(group)
+    refuse: (region, { group, target }, adapters) =>
+      adapters > 1 && againstToken(region, group) === null
         ? `L' of ${adapters} adapters would be folded and kept for every layer: ` +
-          `${byteText(adapters * group.rank * group.out, target)} instead of ` +
-          `${byteText(adapters * group.rank * group.rank, target)} per layer`
+          `${byteText(adapters * region.rank * group.out, target)} instead of ` +
+          `${byteText(adapters * region.rank * group.rank, target)} per layer`
         : null,
   },
   {
@@ -195,9 +193,9 @@ const CHOICES: readonly Choice[] = [
     key: 'token',
     name: 'token form',
     make: byToken,
-    refuse: ({ downs }, { group, purpose }, adapters) => {
-      if (!hasCore(group)) return 'two factors have no core to multiply tokens with';
-      if (downs.length > 1) return 'the layers share no P';
+    refuse: (region, { group, purpose }, adapters) => {
+      const never = againstToken(region, group);
+      if (never !== null) return never;
       if (purpose === 'train') return "it repeats the work of L' for every token and does not share dP";
       return adapters === 1 ? "with one adapter L' is folded once and costs the tokens nothing" : null;
     },
@@ -217,7 +215,9 @@ const CHOICES: readonly Choice[] = [
     key: 'bordered',
     name: 'bordered weight (S0)',
     make: bordered,
-    refuse: (_, { target }, adapters, wanted, merging) => {
+    refuse: (_, { target, group }, adapters, wanted, merging) => {
+      if (group.form.down.bare === null)
+        return 'what x is multiplied by is computed, and its border is a copy of a factor';
       if (!target.device.features.includes('library'))
         return 'it needs a vendor library that multiplies strided matrices';
       if (adapters > 1) return 'the border of a weight holds one adapter';
@@ -229,14 +229,23 @@ const CHOICES: readonly Choice[] = [
   },
 ];
 
+/** Why no layer of a region can take the token form, whatever is asked for. */
+function againstToken({ downs }: LayerRegion, { form }: Group): string | null {
+  if (form.up.bare !== null) return 'two factors have no core to multiply tokens with';
+  if (form.core === null) return 'what P is multiplied by is no product of a core and a last factor';
+  if (form.down.bare === null) return 'what x is multiplied by is computed of factors';
+  return downs.length > 1 ? 'the layers share no P' : null;
+}
+
 /** Why the middle factor is never multiplied into the first one, R' = s R M. */
 const againstRFold = ({ layers }: LayerRegion, { group }: RegionContext): Rejected => ({
   strategy: 'R-fold',
-  because: !hasCore(group)
-    ? 'with two factors it is the same as L-fold'
-    : layers.length > 1
-      ? `x would be read ${layers.length} times for x R', P is shared`
-      : "x R' costs what x R costs, and its gradient needs x^T G for every layer",
+  because:
+    group.form.up.bare !== null
+      ? 'with two factors it is the same as L-fold'
+      : layers.length > 1
+        ? `x would be read ${layers.length} times for x R', P is shared`
+        : "x R' costs what x R costs, and its gradient needs x^T G for every layer",
 });
 
 const byteText = (elements: number, { dtype }: Target) => siText(elements * ELEMENT_BYTES[dtype], 'B');

@@ -1,5 +1,6 @@
 import type {
   DeviceProfile,
+  Einsum,
   Extent,
   KernelDtype,
   MatrixRef,
@@ -8,6 +9,7 @@ import type {
   Product,
   Reduce,
   Schedule,
+  StridedRef,
 } from '../model/types.js';
 
 /** Work of one launch: floating-point operations (a multiply-add is two) and bytes to and from device memory. */
@@ -93,6 +95,18 @@ export function reduceWork({ jobs }: Reduce): Work {
         elements * (parts * ELEMENT_BYTES[partials.dtype] + (accumulate ? 2 : 1) * ELEMENT_BYTES[out.dtype]),
     })),
   );
+}
+
+/** Work of an einsum: at each point as many operations as operands; every array is read or written once. */
+export function einsumWork({ extents, kept, operands, accumulate, out }: Einsum): Work {
+  const product = (of: readonly number[]) => of.reduce((all, extent) => all * extent, 1);
+  const size = ({ dtype, strides }: StridedRef, own: readonly number[]) =>
+    ELEMENT_BYTES[dtype] * product(own.filter((_, axis) => strides[axis] !== 0));
+  const written = size(out, extents.slice(0, kept));
+  return {
+    flops: product(extents) * operands.length,
+    bytes: operands.reduce((all, one) => all + size(one, extents), (accumulate ? 2 : 1) * written),
+  };
 }
 
 function sizeOf(matrix: MatrixRef, bound: Readonly<Record<string, number>>): number {

@@ -65,13 +65,15 @@ function planJson(plan: KernelPlan) {
 
 /** The lowering as einsum terms over the model's own tensors and values. */
 function termsOf(region: LayerRegion, strategy: Strategy, groups: readonly Group[]) {
-  const { scale, factors: rows } = groups.find(({ id }) => id === region.group)!;
-  const operands = region.layers.map(({ id, weight, factors }) => ({
+  const group = groups.find(({ id }) => id === region.group)!;
+  const { factors: rows } = group;
+  const operands = region.layers.map(({ id, weight, factors, down }) => ({
     id,
     x: region.x,
     w: weight,
     factors,
-    scale,
+    down,
+    group,
   }));
   const frozen = region.layers.flatMap(({ factors }) => factors.filter((_, k) => !rows[k]!.trainable));
   return withoutGradients(lowerTerms(strategy, operands), new Set(frozen.map((name) => `d.${name}`)));

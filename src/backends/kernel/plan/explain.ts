@@ -1,3 +1,5 @@
+import type { Share } from '../../../adapter/description.js';
+import { deltaTerm, isChain } from '../../../adapter/terms.js';
 import { visible } from '../../../ir/visible.js';
 import type { Group } from '../model/layers.js';
 import type { KernelPlan, Launch, Predicted, RegionPlan } from '../model/types.js';
@@ -37,14 +39,14 @@ function headline({ device, dtype, tokens, purpose, adapters }: KernelPlan): str
 }
 
 function groupLine(
-  { id, method, rank, scale, sites, factors, in: inn, out }: Group,
+  { id, method, delta, rank, scale, sites, factors, in: inn, out }: Group,
   purpose: KernelPlan['purpose'],
 ): string {
-  const shared = factors.filter((factor) => factor.shared).map(({ name }) => name);
-  const own = factors.filter((factor) => !factor.shared).map(({ name }) => name);
   const sharing = [
-    ...(shared.length > 0 ? [`${shared.join(', ')} shared`] : []),
-    ...(own.length > 0 ? [`${own.join(', ')} per layer`] : []),
+    ...Object.entries(SHARING).flatMap(([share, text]) => {
+      const own = factors.filter((factor) => factor.share === share).map(({ name }) => name);
+      return own.length > 0 ? [`${own.join(', ')} ${text}`] : [];
+    }),
     ...factors.flatMap(({ name, trainable, lrMultiplier }) => {
       if (purpose === 'serve') return [];
       if (!trainable) return [`${name} frozen`];
@@ -52,9 +54,21 @@ function groupLine(
     }),
   ].join(', ');
   const count = sites.length === 1 ? '1 layer' : `${sites.length} layers`;
-  const formula = `y = x W + s x ${factors.map(({ name }) => name).join(' ')}`;
+  const names = factors.map(({ name }) => name).join(' ');
+  const formula = isChain(deltaTerm(delta))
+    ? `y = x W + s x ${names}`
+    : `y = x W + s x D, D = ${delta} of ${names}`;
   return `group ${id}: ${method}, ${formula}, ${inn} x ${out}, rank ${rank}, s = ${Number(scale.toPrecision(6))}, ${count}; ${sharing}`;
 }
+
+/** Which layers read one instance of a factor. */
+const SHARING: Readonly<Record<Share, string>> = {
+  group: 'shared',
+  model: 'of all layers',
+  layer: 'of the layers in one block',
+  type: 'of the layers of one kind',
+  site: 'per layer',
+};
 
 /** Regions whose plans differ in names only. */
 function kindsOf(regions: readonly RegionPlan[]): readonly (readonly RegionPlan[])[] {

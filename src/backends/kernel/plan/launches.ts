@@ -1,5 +1,6 @@
 import type {
   DeviceProfile,
+  Einsum,
   Epilogue,
   Extent,
   Family,
@@ -12,8 +13,8 @@ import type {
   ScheduleRow,
   Segment,
 } from '../model/types.js';
-import { lengthOf, predict, productWork, reduceWork } from './cost.js';
-import { LIBRARY, pickSchedule } from './schedule.js';
+import { einsumWork, lengthOf, predict, productWork, reduceWork } from './cost.js';
+import { einsumSchedule, LIBRARY, pickSchedule } from './schedule.js';
 
 /** What launches are made for. */
 export interface Target {
@@ -66,6 +67,16 @@ export function productLaunch(target: Target, wanted: ProductRequest): Launch {
   };
 }
 
+/** One launch for an einsum. */
+export function einsumLaunch(
+  { device }: Target,
+  { name, does, ...rest }: Omit<Einsum, 'kind'> & Pick<Launch, 'name' | 'does'>,
+): Launch {
+  const work: Einsum = { kind: 'einsum', ...rest };
+  const predicted = predict(einsumWork(work), 'f32', device);
+  return { name, family: 'einsum', schedule: einsumSchedule(work), work, predicted, does };
+}
+
 function problemOf(target: Target, { family, rows, cols, segments, widen }: ProductRequest) {
   const n = (extent: Extent) => lengthOf(extent, { M: target.tokens });
   return {
@@ -115,7 +126,8 @@ export function concatLaunches(target: Target, wanted: ProductRequest): readonly
 /** Partial sums over tokens of one region, and the launch that adds them up. */
 export class TokenSums {
   readonly launches: Launch[] = [];
-  readonly #jobs: ReduceJob[] = [];
+  /** those of one launch write different places */
+  readonly #rounds: ReduceJob[][] = [];
   /** elements of the scratch buffer that are taken */
   elements = 0;
 
@@ -145,7 +157,7 @@ export class TokenSums {
     const dtype = operandType(split.segments);
     const predicted = predict(productWork(split, whole.schedule, bound), dtype, this.target.device);
     this.launches.push({ ...whole, work: split, predicted });
-    this.#jobs.push({
+    this.#reduce({
       partials: { buffer: this.scratch, dtype: 'f32', offset: this.elements },
       parts: work.parts,
       elements,
@@ -155,21 +167,38 @@ export class TokenSums {
     this.elements += work.parts * elements;
   }
 
-  /** The launch that adds the parts of all sums, if any was split. */
+  /** Parts of one sum that lie together are added as one job; other parts of it in a launch of their own. */
+  #reduce(job: ReduceJob): void {
+    const isSame = ({ out }: ReduceJob) => out.buffer === job.out.buffer && out.offset === job.out.offset;
+    const isNext = ({ partials, parts, elements }: ReduceJob) =>
+      partials.offset + parts * elements === job.partials.offset;
+    for (const jobs of this.#rounds) {
+      const at = jobs.findIndex((one) => isSame(one) && isNext(one) && one.accumulate);
+      if (at < 0) continue;
+      jobs[at] = { ...jobs[at]!, parts: jobs[at]!.parts + job.parts };
+      return;
+    }
+    const round = this.#rounds.find((jobs) => !jobs.some(isSame));
+    if (round) round.push(job);
+    else this.#rounds.push([job]);
+  }
+
+  /** The launches and, where any sum was split, the one that adds the parts of all; a second one for places of the first. */
   finish(name: string): readonly Launch[] {
-    if (this.#jobs.length === 0) return this.launches;
-    const work = { kind: 'reduce', jobs: this.#jobs } as const;
     const problem = { family: 'reducePartials', dtype: 'f32', rows: 1, cols: 1, inner: 1 } as const;
     return [
       ...this.launches,
-      {
-        name,
-        family: 'reducePartials',
-        schedule: pickSchedule(this.target.db, this.target.device, problem).schedule,
-        work,
-        predicted: predict(reduceWork(work), 'f32', this.target.device),
-        does: 'adds the parts of each sum, in order',
-      },
+      ...this.#rounds.map((jobs, nth): Launch => {
+        const work = { kind: 'reduce', jobs } as const;
+        return {
+          name: nth === 0 ? name : `${name}_${nth + 1}`,
+          family: 'reducePartials',
+          schedule: pickSchedule(this.target.db, this.target.device, problem).schedule,
+          work,
+          predicted: predict(reduceWork(work), 'f32', this.target.device),
+          does: 'adds the parts of each sum, in order',
+        };
+      }),
     ];
   }
 }
@@ -205,6 +234,7 @@ export function buffersOf({ work }: Launch): readonly string[] {
   if (work.kind === 'reduce') {
     return [...new Set(work.jobs.flatMap(({ partials, out }) => [partials.buffer, out.buffer]))];
   }
+  if (work.kind === 'einsum') return [...new Set([...work.operands, work.out].map(({ buffer }) => buffer))];
   const operands = work.segments.flatMap(({ a, b }) => [a, b]);
   if (work.widen) operands.push(work.widen.down, work.widen.up);
   if (work.chain) operands.push(work.chain);

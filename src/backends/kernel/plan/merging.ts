@@ -1,8 +1,9 @@
-import { tokenScale } from '../../../adapter/kernel-chain.js';
+import { tokenScale } from '../../../adapter/kernel-form.js';
 import type { AdaptedLayer, LayerRegion } from '../model/layers.js';
 import type { Launch, Merging, Operand } from '../model/types.js';
 import { flipped, plain, productLaunch } from './launches.js';
 import { downOf, layerLaunch, type RegionContext, scaleText, segment, upName } from './strategies.js';
+import { sideName } from './weight-space.js';
 
 /** A tied weight is folded once, with the adapter of its site. */
 export function mergingOf(
@@ -40,7 +41,7 @@ function fold(
   return productLaunch(target, {
     name: `${name}_${matrix.buffer}`,
     family: 'rankBatched',
-    does: `W ${means} ${scaleText(group)}${group.factors[0]!.name} ${upName(group)}`,
+    does: `W ${means} ${scaleText(group)}${sideName(group, 'down')} ${upName(group)}`,
     rows: matrix.rows,
     cols: matrix.cols,
     segments: [product],

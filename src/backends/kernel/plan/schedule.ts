@@ -1,7 +1,7 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { noSchedule } from '../../codes/kernels.js';
 import { UNIT, UNIT_INNER } from '../ir/units.js';
-import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
+import type { DeviceProfile, Einsum, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
 import { ofWarpgroups } from './warpgroup-schedule.js';
 
@@ -36,6 +36,20 @@ export const LIBRARY: Schedule = {
   warps: 0,
   splitK: 1,
 };
+
+/** Invocations of a workgroup of an einsum: all devices have as many. */
+const EINSUM_LANES = 64;
+
+/**
+ * The schedule of an einsum: an invocation for each result, or, where a result is a long sum over neighbours in memory, a
+ * workgroup for each.
+ */
+export function einsumSchedule({ extents, kept, operands }: Einsum): Schedule {
+  const summed = extents.slice(kept).reduce((all, extent) => all * extent, 1);
+  const together = operands.some(({ strides }) => strides.at(-1) === 1);
+  const spread = kept < extents.length && summed >= EINSUM_LANES && together;
+  return { ...LIBRARY, BM: spread ? 1 : EINSUM_LANES, BK: spread ? EINSUM_LANES : 1 };
+}
 
 /** The longest step of a matrix unit along the inner dimension. */
 const WHOLE_STEPS = Math.max(...Object.values(UNIT_INNER));
@@ -161,7 +175,7 @@ export function scheduleText(schedule: Schedule): string {
     const columns = TN < BN ? `, ${TN} columns at a time` : '';
     return `${BM}x${BN}${columns}, inner over ${BK} invocations, subgroups`;
   }
-  if (BM === 1) return 'the library chooses';
+  if (BM === 1) return BN === 1 && BK > 1 ? `each over ${BK} invocations` : 'the library chooses';
   if (BK === 1) return `${BM} elements`;
   const shape = `${BM}x${BN}x${BK}`;
   const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each`;

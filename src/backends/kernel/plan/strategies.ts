@@ -1,10 +1,11 @@
-import { hasCore, tokenScale } from '../../../adapter/kernel-chain.js';
+import { tokenScale } from '../../../adapter/kernel-form.js';
 import type { AdaptedLayer, Group, LayerRegion } from '../model/layers.js';
 import type { Activation, Launch, Operand, Product, Scheme, Segment, Strategy } from '../model/types.js';
 import type { Buffers } from './buffers.js';
 import { concatLaunches, flipped, plain, productLaunch, type Target, TokenSums } from './launches.js';
 import { chainedColumns } from './schedule.js';
 import { columnsOf, type Views } from './views.js';
+import { sideName } from './weight-space.js';
 
 /** What candidates are made from. */
 export interface RegionContext {
@@ -63,7 +64,7 @@ export function widened(region: LayerRegion, context: RegionContext): RegionCand
       up: buffers.up(layer),
     };
     const x = segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in);
-    const formula = `x W + ${scaleText(group)}(x ${group.factors[0]!.name}) ${upName(group)}`;
+    const formula = `x W + ${scaleText(group)}(x ${sideName(group, 'down')}) ${upName(group)}`;
     return layerLaunch(layer, context, [x], formula, { widen });
   });
   return { strategy: 'L-fold', scheme: 'S2', weights: [], forward, backward: [] };
@@ -75,7 +76,8 @@ export function widened(region: LayerRegion, context: RegionContext): RegionCand
  */
 export function byToken(region: LayerRegion, context: RegionContext): RegionCandidate {
   const { buffers, target, group } = context;
-  const [first, middle, last] = group.factors.map(({ name }) => name);
+  const first = sideName(group, 'down');
+  const [middle, last] = group.form.core!.map((k) => group.factors[k]!.name) as [string, string];
   const scale = group.scale;
   const down = {
     family: 'skinny',
@@ -112,16 +114,17 @@ export function byToken(region: LayerRegion, context: RegionContext): RegionCand
             family: 'gemm',
             does: `T = s P ${middle}`,
             rows: 'M',
-            cols: region.layers.length * region.rank,
+            cols: buffers.cores(region).cols,
             segments: [segment(plain(sums), cores, region.rank)],
           }),
         ];
   const layers = region.layers.map((layer, index) => {
     const all = buffers.cores(region);
-    const own = { ...all, cols: region.rank, offset: index * region.rank };
+    const cols = Number(all.cols) / region.layers.length;
+    const own = { ...all, cols, offset: index * cols };
     const segments = [
       segment(plain(buffers.ofInput('x', region)), buffers.weight(layer), region.in),
-      segment(plain(own), buffers.factor(layer, 2, 'tokens'), region.rank),
+      segment(plain(own), buffers.lastOfCore(region, layer), cols),
     ];
     return layerLaunch(layer, context, segments, `x W + T ${last}`);
   });
@@ -139,7 +142,7 @@ export function merged(region: LayerRegion, context: RegionContext): RegionCandi
     return productLaunch(target, {
       name: `merge_${out.buffer}`,
       family: 'rankBatched',
-      does: `W' = W + ${scaleText(group)}${group.factors[0]!.name} ${upName(group)}`,
+      does: `W' = W + ${scaleText(group)}${sideName(group, 'down')} ${upName(group)}`,
       rows: out.rows,
       cols: out.cols,
       segments: [product],
@@ -165,7 +168,7 @@ export function merged(region: LayerRegion, context: RegionContext): RegionCandi
   };
 }
 
-/** P = x R; with two factors the scale is applied here. */
+/** P = x R; where up is a factor, the scale is applied here. */
 export function downLaunch(region: LayerRegion, { buffers, target, group, views }: RegionContext): Launch {
   return productLaunch(target, {
     name: `down_${buffers.number(region)}`,
@@ -204,8 +207,9 @@ export function layerLaunch(
   });
 }
 
-/** Whether any gradient follows from P^T dy: that of a factor after the first one. */
-const sumsWanted = ({ factors }: Group): boolean => factors.slice(1).some(({ trainable }) => trainable);
+/** Whether any gradient follows from P^T dy, or from x^T dP: that of a factor of the side. */
+const sumsWanted = ({ factors, form }: Group, which: 'down' | 'up' = 'up'): boolean =>
+  form[which].operands.some((k) => factors[k]!.trainable);
 
 /** dP, Z, dR, and the launches for dx, which differ. Frozen factors have no gradients. */
 export function backwardOf(
@@ -246,14 +250,14 @@ export function backwardOf(
     sums.add({
       name: `sum_${buffers.layerNumber(layer)}`,
       family: 'skinnyT',
-      does: `${hasCore(layer) ? 'Z' : `d${group.factors[1]!.name}`} = P^T dy`,
+      does: `${group.form.up.bare === null ? 'Z' : `d${up}`} = P^T dy`,
       rows: region.rank,
       cols: layer.out,
       segments: [segment(flipped(columnsOf(views.P(region), region, layer)), plain(views.dy(layer)), 'M')],
       out: buffers.sums(layer),
     });
   }
-  if (group.factors[0]!.trainable) {
+  if (sumsWanted(group, 'down')) {
     sums.add({
       name: `dfirst_${id}`,
       family: 'skinnyT',
@@ -298,21 +302,22 @@ const flip = (operand: Operand): Operand => ({ ...operand, transposed: !operand.
 
 export const segment = (a: Operand, b: Operand, inner: Segment['inner']): Segment => ({ a, b, inner });
 
-/** A layer's own first factor, within the matrix that x is multiplied by. */
+/** What a layer's x is multiplied by, within that of its region. */
 export function downOf(region: LayerRegion, layer: AdaptedLayer, buffers: Buffers): Operand {
   const all = buffers.down(region);
   return { ...all, matrix: columnsOf(all.matrix, region, layer) };
 }
 
 /** R, or [A A' ...] where every layer has its own. */
-export const downName = (region: LayerRegion, { factors }: Group): string =>
-  region.downs.length === 1 ? factors[0]!.name : `[${factors[0]!.name} of ${region.downs.length}]`;
+export const downName = (region: LayerRegion, group: Group): string => {
+  const name = sideName(group, 'down');
+  return region.downs.length === 1 ? name : `[${name} of ${region.downs.length}]`;
+};
 
 /** What P is multiplied by: L' = s M L, or B. */
-export const upName = (group: Group): string =>
-  hasCore(group) ? `${group.factors[2]!.name}'` : group.factors[1]!.name;
+export const upName = (group: Group): string => sideName(group, 'up');
 
-/** With two factors the scale is applied to P and dP. */
+/** Where up is a factor, the scale is applied to P and dP. */
 export const scaleText = (group: Group): string => (tokenScale(group) !== 1 ? 's ' : '');
 
 const ACTIVATION_TEXT: Readonly<Record<Activation, string>> = {

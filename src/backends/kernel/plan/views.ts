@@ -6,19 +6,19 @@ import { plain } from './launches.js';
 /** Where the matrices of a region are: this differs between buffers of their own and bordered ones. */
 export interface Views {
   x(region: LayerRegion): MatrixRef;
-  /** all of P or dP: the columns of every first factor */
+  /** all of P or dP: the columns of everything that x is multiplied by */
   P(region: LayerRegion): MatrixRef;
   dP(region: LayerRegion): MatrixRef;
   dy(layer: AdaptedLayer): MatrixRef;
-  /** what x is multiplied by: (in, r for each first factor) */
+  /** what x is multiplied by: (in, r for each) */
   down(region: LayerRegion): Operand;
-  /** L', or B with two factors: (r, out) */
+  /** L', or B: (r, out) */
   up(layer: AdaptedLayer): Operand;
 }
 
-/** The columns of a layer's own first factor in P, dP, or what x is multiplied by. */
+/** A layer's own columns in P, dP, or what x is multiplied by. */
 export function columnsOf<T extends MatrixRef>(all: T, region: LayerRegion, layer: AdaptedLayer): T {
-  const at = region.downs.indexOf(layer.factors[0]!) * region.rank;
+  const at = region.downs.indexOf(layer.down) * region.rank;
   return { ...all, cols: region.rank, offset: all.offset + at };
 }
 
@@ -52,7 +52,7 @@ export function borders(buffers: Buffers, region: LayerRegion): Views {
     down: () => plain(part(buffers.bordered(region, first!), region.in, rank, first!.out)),
     up: (layer) => {
       const all = buffers.bordered(region, layer);
-      const row = layer.in + region.downs.indexOf(layer.factors[0]!) * layer.rank;
+      const row = layer.in + region.downs.indexOf(layer.down) * layer.rank;
       return plain(part(all, layer.rank, layer.out, row * Number(all.rowStride)));
     },
   };

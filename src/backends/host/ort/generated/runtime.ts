@@ -42,20 +42,19 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   const Gradient &op = *kernel.op;
   std::vector<Tensor> in(3 + op.factors);
   for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
-  const std::vector<int64_t> &x = in[0].extents, &w = in[1].extents, &first = in[2].extents;
-  const Kind *kind = find(op.stem, kernel.transposed, kernel.scale, w, first);
-  if (!kind) return unknown(ort, op.name, w, first, kernel.scale);
-  std::vector<int64_t> core = {kind->rank, kind->rank}, last = {kind->rank, kind->out}, dy = x;
+  const std::vector<int64_t> &x = in[0].extents;
+  const Kind *kind = find(op.stem, kernel.transposed, kernel.scale, in);
+  if (!kind) return unknown(ort, op.name, in[1].extents, in[2].extents, kernel.scale);
+  std::vector<int64_t> dy = x;
   if (!dy.empty()) dy.back() = kind->out;
-  const bool fits = !x.empty() && x.back() == kind->in && (op.factors == 2 || in[3].extents == core) &&
-                    in[1 + op.factors].extents == last && in.back().extents == dy;
+  const bool fits = !x.empty() && x.back() == kind->in && in.back().extents == dy;
   if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op.name + ": the shapes of its inputs do not fit each other");
   int64_t rows;
   ORT_TRY(count(ort, op.name, *kind, x, &rows));
   cudaStream_t queue;
   ORT_TRY(stream_of(ort, context, &queue));
 
-  void *out[5] = {};
+  std::vector<void *> out(op.factors + 2);
   size_t delivered = 0;
   for (size_t i = 0; i < op.factors + 2; i++) {
     if (!op.wants(i)) continue;
@@ -73,8 +72,8 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   }
   if (rows == 0) return nullptr;
 
-  const float *matrices[3] = {};
-  float *sums[3] = {};
+  std::vector<const float *> matrices(op.factors);
+  std::vector<float *> sums(op.factors);
   for (size_t i = 0; i < op.factors; i++) {
     matrices[i] = in[2 + i].as<float>();
     sums[i] = static_cast<float *>(out[1 + i]);
@@ -82,8 +81,8 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   void *room;
   cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
   if (error == cudaSuccess) {
-    error = kind->gradient(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
-                           in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums,
+    error = kind->gradient(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
+                           in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums.data(),
                            static_cast<Element *>(out[1 + op.factors]));
     const cudaError_t freed = cudaFreeAsync(room, queue);
     if (error == cudaSuccess) error = freed;
@@ -120,18 +119,16 @@ static OrtCustomOp gradient_table() {
 static std::vector<Gradient> all_gradients() {
 #insert stems
   std::vector<Gradient> all;
-  for (const auto &[stem, factors] : STEMS) {
-    const char *letters = factors == 3 ? "RML" : "AB";
+  for (const auto &[stem, outputs] : STEMS) {
+    const size_t factors = outputs.size() - 2;
     for (unsigned wanted = 1; wanted < 1u << (factors + 2); wanted++) {
 #if EMIT_F32
       Gradient one = {gradient_table(), std::string(stem) + "Grad", stem, factors, wanted};
 #else
       Gradient one = {gradient_table(), std::string(stem) + "Grad_half", stem, factors, wanted};
 #endif
-      if (one.wants(0)) one.name += "_dx";
-      for (size_t i = 0; i < factors; i++)
-        if (one.wants(1 + i)) one.name += std::string("_d") + letters[i];
-      if (one.wants(1 + factors)) one.name += "_db";
+      for (size_t i = 0; i < outputs.size(); i++)
+        if (one.wants(i)) one.name += "_" + outputs[i];
       all.push_back(one);
     }
   }
@@ -198,6 +195,7 @@ struct Kind {
   int64_t in, out, rank;
   bool transposed;
   float scale;
+  std::vector<std::vector<int64_t>> factors;  // extents of each
   // float32 of scratch, besides two matrices of the rows by the rank, and the function that runs
   size_t room;
   cudaError_t (*run)(RUN_PARAMETERS);
@@ -298,12 +296,14 @@ static std::string text(const std::vector<int64_t> &extents) {
   return all;
 }
 
-static const Kind *find(const char *stem, bool transposed, float scale, const std::vector<int64_t> &w, const std::vector<int64_t> &first) {
+// of a layer with these inputs: x, W, the factors and others
+static const Kind *find(const char *stem, bool transposed, float scale, const std::vector<Tensor> &in) {
   for (const Kind &one : KINDS) {
     const std::vector<int64_t> stored = one.transposed ? std::vector<int64_t>{one.out, one.in} : std::vector<int64_t>{one.in, one.out};
-    if (std::strcmp(one.stem, stem) == 0 && one.transposed == transposed && one.scale == scale && w == stored &&
-        first == std::vector<int64_t>{one.in, one.rank})
-      return &one;
+    bool fits = std::strcmp(one.stem, stem) == 0 && one.transposed == transposed && one.scale == scale && in[1].extents == stored &&
+                in.size() >= 2 + one.factors.size();
+    for (size_t i = 0; fits && i < one.factors.size(); i++) fits = in[2 + i].extents == one.factors[i];
+    if (fits) return &one;
   }
   return nullptr;
 }
@@ -338,13 +338,12 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
   const size_t factors = layer.op->factors;
   std::vector<Tensor> in(2 + factors + (layer.op->bias ? 1 : 0));
   for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
-  const std::vector<int64_t> &x = in[0].extents, &w = in[1].extents, &first = in[2].extents;
+  const std::vector<int64_t> &x = in[0].extents;
 
-  const Kind *kind = find(layer.op->stem, layer.transposed, layer.scale, w, first);
-  if (!kind) return unknown(ort, layer.op->name, w, first, layer.scale);
-  std::vector<int64_t> core = {kind->rank, kind->rank}, last = {kind->rank, kind->out}, row = {kind->out};
-  const bool fits = !x.empty() && x.back() == kind->in && (factors == 2 || in[3].extents == core) &&
-                    in[1 + factors].extents == last && (!layer.op->bias || in.back().extents == row);
+  const Kind *kind = find(layer.op->stem, layer.transposed, layer.scale, in);
+  if (!kind) return unknown(ort, layer.op->name, in[1].extents, in[2].extents, layer.scale);
+  const std::vector<int64_t> row = {kind->out};
+  const bool fits = !x.empty() && x.back() == kind->in && (!layer.op->bias || in.back().extents == row);
   if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, std::string("lotrc::") + layer.op->name + ": the shapes of its inputs do not fit each other");
 
   int64_t rows;
@@ -359,12 +358,12 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
 
   cudaStream_t queue;
   ORT_TRY(stream_of(ort, context, &queue));
-  const float *matrices[3] = {};
+  std::vector<const float *> matrices(factors);
   for (size_t i = 0; i < factors; i++) matrices[i] = in[2 + i].as<float>();
   void *room;
   cudaError_t error = cudaMallocAsync(&room, kind->room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
   if (error == cudaSuccess) {
-    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
+    error = kind->run(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
                       layer.op->bias ? in.back().as<Element>() : nullptr, static_cast<float *>(room), static_cast<Element *>(data));
     const cudaError_t freed = cudaFreeAsync(room, queue);
     if (error == cudaSuccess) error = freed;

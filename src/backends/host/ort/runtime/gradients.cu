@@ -39,20 +39,19 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   const Gradient &op = *kernel.op;
   std::vector<Tensor> in(3 + op.factors);
   for (size_t i = 0; i < in.size(); i++) ORT_TRY(tensor(ort, context, i, &in[i]));
-  const std::vector<int64_t> &x = in[0].extents, &w = in[1].extents, &first = in[2].extents;
-  const Kind *kind = find(op.stem, kernel.transposed, kernel.scale, w, first);
-  if (!kind) return unknown(ort, op.name, w, first, kernel.scale);
-  std::vector<int64_t> core = {kind->rank, kind->rank}, last = {kind->rank, kind->out}, dy = x;
+  const std::vector<int64_t> &x = in[0].extents;
+  const Kind *kind = find(op.stem, kernel.transposed, kernel.scale, in);
+  if (!kind) return unknown(ort, op.name, in[1].extents, in[2].extents, kernel.scale);
+  std::vector<int64_t> dy = x;
   if (!dy.empty()) dy.back() = kind->out;
-  const bool fits = !x.empty() && x.back() == kind->in && (op.factors == 2 || in[3].extents == core) &&
-                    in[1 + op.factors].extents == last && in.back().extents == dy;
+  const bool fits = !x.empty() && x.back() == kind->in && in.back().extents == dy;
   if (!fits) return ort.fail(LOTRC_ORT_INVALID_ARGUMENT, "lotrc::" + op.name + ": the shapes of its inputs do not fit each other");
   int64_t rows;
   ORT_TRY(count(ort, op.name, *kind, x, &rows));
   cudaStream_t queue;
   ORT_TRY(stream_of(ort, context, &queue));
 
-  void *out[5] = {};
+  std::vector<void *> out(op.factors + 2);
   size_t delivered = 0;
   for (size_t i = 0; i < op.factors + 2; i++) {
     if (!op.wants(i)) continue;
@@ -70,8 +69,8 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   }
   if (rows == 0) return nullptr;
 
-  const float *matrices[3] = {};
-  float *sums[3] = {};
+  std::vector<const float *> matrices(op.factors);
+  std::vector<float *> sums(op.factors);
   for (size_t i = 0; i < op.factors; i++) {
     matrices[i] = in[2 + i].as<float>();
     sums[i] = static_cast<float *>(out[1 + i]);
@@ -79,8 +78,8 @@ static OrtStatus *compute_gradient(void *held, OrtKernelContext *context) {
   void *room;
   cudaError_t error = cudaMallocAsync(&room, kind->gradient_room * sizeof(float) + 2 * rows * kind->rank * sizeof(Element), queue);
   if (error == cudaSuccess) {
-    error = kind->gradient(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices,
-                           in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums,
+    error = kind->gradient(queue, *kind, static_cast<unsigned>(rows), in[0].as<Element>(), in[1].as<Element>(), matrices.data(),
+                           in.back().as<Element>(), static_cast<float *>(room), static_cast<Element *>(out[0]), sums.data(),
                            static_cast<Element *>(out[1 + op.factors]));
     const cudaError_t freed = cudaFreeAsync(room, queue);
     if (error == cudaSuccess) error = freed;
@@ -117,18 +116,16 @@ static OrtCustomOp gradient_table() {
 static std::vector<Gradient> all_gradients() {
 #insert stems
   std::vector<Gradient> all;
-  for (const auto &[stem, factors] : STEMS) {
-    const char *letters = factors == 3 ? "RML" : "AB";
+  for (const auto &[stem, outputs] : STEMS) {
+    const size_t factors = outputs.size() - 2;
     for (unsigned wanted = 1; wanted < 1u << (factors + 2); wanted++) {
 #if EMIT_F32
       Gradient one = {gradient_table(), std::string(stem) + "Grad", stem, factors, wanted};
 #else
       Gradient one = {gradient_table(), std::string(stem) + "Grad_half", stem, factors, wanted};
 #endif
-      if (one.wants(0)) one.name += "_dx";
-      for (size_t i = 0; i < factors; i++)
-        if (one.wants(1 + i)) one.name += std::string("_d") + letters[i];
-      if (one.wants(1 + factors)) one.name += "_db";
+      for (size_t i = 0; i < outputs.size(); i++)
+        if (one.wants(i)) one.name += "_" + outputs[i];
       all.push_back(one);
     }
   }

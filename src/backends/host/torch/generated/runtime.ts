@@ -58,7 +58,13 @@ class Adapters(torch.nn.Module):
         # how often the forward pass of each region has run: its backward pass reads what the last one left
         self._passes = [0] * len(REGIONS)
         self.factors = torch.nn.ParameterList(
-            torch.nn.Parameter(torch.zeros(rows, columns, device=self._device), requires_grad=name not in FROZEN)
+            # #if EMIT_SHAPES
+            torch.nn.Parameter(
+                torch.zeros(SHAPES.get(name, (rows, columns)), device=self._device), requires_grad=name not in FROZEN
+            )
+            # #else
+            #-             torch.nn.Parameter(torch.zeros(rows, columns, device=self._device), requires_grad=name not in FROZEN)
+            # #endif
             for name, ((_, _, rows, columns, _), *_) in FACTORS.items()
         )
         self._loaded = {}
@@ -160,7 +166,12 @@ class Adapters(torch.nn.Module):
             if name in self._loaded and self._loaded[name][:2] == held[:2]:
                 continue
             for place in FACTORS[name]:
-                self._part(*place).copy_(factor.detach())
+                # #if EMIT_SHAPES
+                part = self._part(*place)
+                part.copy_(factor.detach().reshape(part.shape))
+                # #else
+                #-                 self._part(*place).copy_(factor.detach())
+                # #endif
             self._loaded[name] = held
             changed = True
         if changed:
@@ -215,7 +226,11 @@ class _Region(torch.autograd.Function):
                 found.append(None)
                 continue
             parts = [host._part(GRADIENTS[buffer], *rest).clone() for buffer, *rest in FACTORS[name]]
-            found.append(sum(parts[1:], parts[0]))
+            # #if EMIT_SHAPES
+            found.append(sum(parts[1:], parts[0]).reshape(host.factor(name).shape))
+            # #else
+            #-             found.append(sum(parts[1:], parts[0]))
+            # #endif
         dx = views[row["dx"]].clone().reshape(ctx.shape) if row["dx"] and ctx.needs_input_grad[2] else None
         return (None, None, dx, *found)
 # #insert optimizer

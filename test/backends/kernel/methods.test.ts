@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { kernelOf } from '../../../src/backends/kernel/gen/kernels.js';
+import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
+import type { PlanOptions } from '../../../src/backends/kernel/plan/choose.js';
+import type { Sketch } from '../../support/contraction.js';
+import { profile } from '../../support/devices.js';
+import { KERNEL_METHODS } from '../../support/kernel-methods.js';
+import { interpreted, wholePlan, worstOf } from '../../support/whole-plan.js';
+
+const webgpu = profile('webgpu-laptop', 'webgpu');
+const cuda = profile('h100', 'cuda');
+
+const WAYS: readonly (readonly [string, PlanOptions, number])[] = [
+  ['split', { device: webgpu, tokens: 5, purpose: 'train', strategy: 'split' }, 2e-6],
+  // sums over this many tokens are taken in parts, and operands are rounded
+  [
+    'split in bfloat16',
+    { device: cuda, tokens: 300, purpose: 'train', strategy: 'split', dtype: 'bf16' },
+    2e-2,
+  ],
+  ['merged', { device: webgpu, tokens: 7, purpose: 'train', strategy: 'merged' }, 2e-6],
+  ['three adapters', { device: webgpu, tokens: 70, purpose: 'serve', adapters: 3 }, 2e-6],
+];
+
+describe.each(
+  KERNEL_METHODS.map((spec) => [`${spec.delta} ${spec.factors.map(({ share }) => share)}`, spec] as const),
+)('%s', (_, factors) => {
+  const inputs = [
+    ['q', 'k', 'v'],
+    ['o', 'q#2'],
+  ];
+  const sketch: Sketch = { factors, in: 13, out: 9, rank: 3, inputs };
+  test.each(WAYS)(
+    '%s: y, dx and the gradient of every factor are those of float64',
+    (_way, options, bound) => {
+      const whole = wholePlan(sketch, options);
+      for (const launch of whole.launches) expect(verifyKernel(kernelOf(launch), options.device)).toEqual([]);
+      const { name, error } = worstOf(whole, interpreted(whole));
+      expect(error, name).toBeLessThan(bound);
+      expect(error, name).toBeGreaterThan(0);
+    },
+  );
+});
