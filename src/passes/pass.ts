@@ -45,6 +45,5 @@ export interface PassFactory<S extends OptionSet = OptionSet> {
   readonly ensures: readonly ModelFact[];
   /** Reads `key=value,...` (what is between the braces). */
   parse(optionText: string): BoundPass;
-  /** Throws LOTR8015 for a value that is not one of its option. */
   (options?: GivenOf<S>): BoundPass;
 }

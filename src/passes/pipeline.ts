@@ -3,7 +3,6 @@ import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js
 import { own } from '../ir/keys.js';
 import type { Model } from '../ir/model.js';
 import { verify } from '../ir/verify.js';
-import { requireFit } from '../options/check.js';
 import type { GivenOf, OptionSet, ValuesOf } from '../options/define.js';
 import { FACTS } from './facts.js';
 import { printValue, quoteValue, readValue, splitOptions } from './option-text.js';
@@ -13,7 +12,6 @@ import type { BoundPass, Changed, PassContext, PassDef, PassFactory, PassFacts }
 export function definePass<const S extends OptionSet>(def: PassDef<S>): PassFactory<S> {
   const set: OptionSet = def.options;
   const bind = (given: Readonly<Record<string, unknown>>): BoundPass => {
-    requireFit(set, given);
     const values: Record<string, unknown> = {};
     const shown: string[] = [];
     for (const [name, { type, default: usual }] of Object.entries(set)) {

@@ -66,7 +66,7 @@ test('values are computed from the numbers before the step, in whatever order th
   });
   const kernel = stepKernel(crossed, 'step', 3);
   expect(verifyKernel(kernel)).toEqual([]);
-  // a keyword of C++ is no name
+  // a keyword of C++ is not a name
   expect(printCuda([kernel])).toContain('float signed2 =');
   const buffers = {
     gradient: Float32Array.of(4, -8, 2),

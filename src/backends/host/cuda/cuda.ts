@@ -10,7 +10,7 @@ import { ortOperators } from '../ort/operators.js';
 import type { EmittedFile } from '../shared/emitted.js';
 import { distinct } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
-import { factorCastsOf, stepsOf } from '../shared/steps.js';
+import { factorCastsOf, factorSteps } from '../shared/steps.js';
 import { gridFor, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
 import { torchText } from '../torch/torch.js';
 import { headerText } from './header.js';
@@ -42,7 +42,7 @@ export function cudaHost(
   const optimizer = stepOptimizer(kind);
   const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
   const kernels = kernelsOf(lowered);
-  const [steps, narrowed] = [stepsOf(lowered, optimizer), factorCastsOf(lowered)];
+  const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...steps]);
   const twins = twinsOf(lowered);
   const grouped = distinct(twins.values());

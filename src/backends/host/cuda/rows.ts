@@ -41,7 +41,7 @@ export function placeText(
 }
 
 /** Threads of a kernel's block, which is a line of them. */
-export function threadsOf({ name, workgroup: [x, y, z] }: Kernel): number {
+export function blockThreads({ name, workgroup: [x, y, z] }: Kernel): number {
   if (y !== 1 || z !== 1) throw new Error(`the block of ${name} is not a line`);
   return x;
 }

@@ -17,7 +17,7 @@ import {
 import { borderCopies, libraryCalls, productTable, productText } from './blas.js';
 import { ADAPTERS_CU } from './generated/runtime.js';
 import type { LibraryProperties } from './header.js';
-import { type BufferNumbers, bufferText, placeText, threadsOf } from './rows.js';
+import { type BufferNumbers, blockThreads, bufferText, placeText } from './rows.js';
 import { stepSource, updateText } from './step.js';
 import { MapTable, preparationText, SM90A, type twinsOf } from './warpgroups.js';
 
@@ -208,7 +208,7 @@ function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, tab
     return text;
   });
   const start = kernel.ring ? `launch_with(${ringBytes(kernel.ring)}, a` : 'launch(a';
-  const rest = [kernel.name, `dim3(${grid})`, threadsOf(kernel), ...maps, ...operands, ...uniforms];
+  const rest = [kernel.name, `dim3(${grid})`, blockThreads(kernel), ...maps, ...operands, ...uniforms];
   return `${start}, ${rest.join(', ')})`;
 }
 
@@ -220,6 +220,6 @@ function castsText(narrowed: readonly FactorCast[], number: BufferNumbers): stri
     const own: Readonly<Record<string, string>> = { wide: from, narrow: to };
     const operands = kernel.buffers.map(({ name }) => `a->buffer[${number.get(own[name]!)!}]`);
     const grid = `dim3(${Math.ceil(elements / CAST_WIDTH)}, 1, 1)`;
-    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands].join(', ')}));`;
+    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, blockThreads(kernel), ...operands].join(', ')}));`;
   });
 }

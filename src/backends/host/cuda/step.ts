@@ -1,8 +1,8 @@
 import type { ElementwiseDef } from '../../../train/optimizers/define.js';
 import { STEP_WIDTH, snake, stepNames } from '../../kernel/gen/step.js';
-import { comparisons, isOpen, type StepNumber, stepNumbers, stepText } from '../shared/optimizer.js';
+import { comparisons, hasNoUpperBound, type StepNumber, stepNumbers, stepText } from '../shared/optimizer.js';
 import type { FactorStep } from '../shared/steps.js';
-import { type BufferNumbers, threadsOf } from './rows.js';
+import { type BufferNumbers, blockThreads } from './rows.js';
 
 /** What of a C library depends on its optimizer. */
 
@@ -83,7 +83,7 @@ export function updateText(
     const operands = kernel.buffers.map(({ name }) => buffers.get(name)!);
     const numbers = kernel.uniforms.map(({ name }) => (own.has(name) ? name : `n.${name}`));
     const grid = `dim3(${Math.ceil(elements / STEP_WIDTH)}, 1, 1)`;
-    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, threadsOf(kernel), ...operands, ...numbers].join(', ')}));`;
+    return `  LOTRC_TRY(launch(a, ${[kernel.name, grid, blockThreads(kernel), ...operands, ...numbers].join(', ')}));`;
   });
   const parameters = [
     'lotrc_adapters *a',
@@ -98,8 +98,8 @@ export function updateText(
 function checkLines(optimizer: ElementwiseDef): readonly string[] {
   const given = stepNumbers(optimizer);
   const text = ({ name }: StepNumber) => `n->${snake(name)}`;
-  const open = given.filter(isOpen);
-  const bounds = [...open, ...given.filter((number) => !isOpen(number))].flatMap((number) =>
+  const open = given.filter(hasNoUpperBound);
+  const bounds = [...open, ...given.filter((number) => !hasNoUpperBound(number))].flatMap((number) =>
     comparisons(number).map((bound) => `${text(number)} ${bound}`),
   );
   return [

@@ -45,7 +45,8 @@ export const comparisons = ({ least, above, most, below }: NumberRange): readonl
 ];
 
 /** Whether a number may be infinite for all that its bounds say. */
-export const isOpen = ({ most, below }: NumberRange): boolean => most === undefined && below === undefined;
+export const hasNoUpperBound = ({ most, below }: NumberRange): boolean =>
+  most === undefined && below === undefined;
 
 /** `an AdamW step`, `a Lion step`: several capitals are read one by one. */
 export function stepText({ title }: ElementwiseDef): string {

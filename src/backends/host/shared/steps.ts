@@ -29,7 +29,7 @@ export interface FactorStep extends TrainedFactor {
 }
 
 /** The step of a plan. Factors of one size and rate have one kernel, by the name of the first. */
-export function stepsOf(plan: KernelPlan, optimizer: ElementwiseDef): readonly FactorStep[] {
+export function factorSteps(plan: KernelPlan, optimizer: ElementwiseDef): readonly FactorStep[] {
   const known = new Map<string, Kernel>();
   return trainedOf(plan).map((trained): FactorStep => {
     const { factor, elements, lrMultiplier } = trained;

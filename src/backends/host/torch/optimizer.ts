@@ -1,6 +1,6 @@
 import type { Elementwise, ElementwiseDef } from '../../../train/optimizers/define.js';
 import { snake } from '../../kernel/gen/step.js';
-import { comparisons, isOpen, optimizerText, stepNumbers, stepText } from '../shared/optimizer.js';
+import { comparisons, hasNoUpperBound, optimizerText, stepNumbers, stepText } from '../shared/optimizer.js';
 
 /** What makes the optimizer in Python: a class of PyTorch, or the one that the module has. */
 export const optimizerClass = ({ title, torch }: ElementwiseDef): string =>
@@ -15,7 +15,7 @@ export function classText(optimizer: ElementwiseDef): readonly string[] {
   const own = Object.entries(hyper).map(([name, number]) => ({ ...number, name: snake(name) }));
   const conditions = stepNumbers(optimizer).flatMap((number) => {
     const value = `numbers["${number.name === 'learningRate' ? 'lr' : snake(number.name)}"]`;
-    const bounds = [...comparisons(number), ...(isOpen(number) ? ['< float("inf")'] : [])];
+    const bounds = [...comparisons(number), ...(hasNoUpperBound(number) ? ['< float("inf")'] : [])];
     return bounds.map((bound) => `${value} ${bound}`);
   });
   const defaults = own.map(({ name }) => `"${name}": ${name}`);
@@ -41,7 +41,7 @@ export function classText(optimizer: ElementwiseDef): readonly string[] {
     '',
     '    @torch.no_grad()',
     '    def step(self, closure=None):',
-    '        """One step on every parameter that has a gradient. `closure` makes the gradients anew and returns the loss, as does step."""',
+    '        """One step on every parameter that has a gradient. `closure` makes the gradients again and returns the loss, as does step."""',
     '        loss = None',
     '        if closure is not None:',
     '            with torch.enable_grad():',

@@ -6,7 +6,7 @@ import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
 import { printWgsl } from '../../../kernel/print/wgsl/print.js';
 import { distinct } from '../../shared/kernels.js';
-import { factorCastsOf, stepsOf } from '../../shared/steps.js';
+import { factorCastsOf, factorSteps } from '../../shared/steps.js';
 import {
   type GridExtent,
   gridFor,
@@ -75,14 +75,14 @@ export interface ModuleKernels {
   readonly narrowed: ReturnType<typeof factorCastsOf>;
   readonly launched: ReturnType<typeof kernelsOf>;
   readonly optimizer: ElementwiseDef;
-  readonly steps: ReturnType<typeof stepsOf>;
+  readonly steps: ReturnType<typeof factorSteps>;
 }
 
 export function kernelsOfModule(
   plan: KernelPlan,
   optimizer: ElementwiseDef,
 ): ModuleKernels & { readonly all: readonly Kernel[] } {
-  const [narrowed, launched, steps] = [factorCastsOf(plan), kernelsOf(plan), stepsOf(plan, optimizer)];
+  const [narrowed, launched, steps] = [factorCastsOf(plan), kernelsOf(plan), factorSteps(plan, optimizer)];
   return {
     narrowed,
     launched,

@@ -1,6 +1,12 @@
 import type { ElementwiseDef } from '../../../../train/optimizers/define.js';
 import { stepNames } from '../../../kernel/gen/step.js';
-import { comparisons, isOpen, type StepNumber, stepNumbers, stepText } from '../../shared/optimizer.js';
+import {
+  comparisons,
+  hasNoUpperBound,
+  type StepNumber,
+  stepNumbers,
+  stepText,
+} from '../../shared/optimizer.js';
 import type { ModuleFacts } from './facts.js';
 import { WIDTH } from './literal.js';
 
@@ -83,7 +89,7 @@ const isFraction = ({ least, above, most, below }: StepNumber): boolean =>
 function checkLines(given: readonly StepNumber[]): readonly string[] {
   const others = given.filter((number) => !isFraction(number));
   const bounds = others.flatMap((number) => comparisons(number).map((bound) => `${number.name} ${bound}`));
-  const open = others.filter(isOpen).map(({ name }) => name);
+  const open = others.filter(hasNoUpperBound).map(({ name }) => name);
   const wrong = [
     '!positive',
     '!finite',
