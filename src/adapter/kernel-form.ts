@@ -9,9 +9,9 @@ import { type DeltaTerm, deltaTerm, type Letters, type Term } from './terms.js';
 export interface KernelForm {
   readonly inner: Letters;
   /** (in, inner) */
-  readonly down: Side;
+  readonly down: FormSide;
   /** (inner, out) */
-  readonly up: Side;
+  readonly up: FormSide;
   /**
    * Where up is one product of two matrices, the factors: P can be multiplied by the first of them, and the result by the
    * second, without up itself.
@@ -20,7 +20,7 @@ export interface KernelForm {
 }
 
 /** A side of a form. */
-export interface Side {
+export interface FormSide {
   /** its factors, by their places in the delta */
   readonly operands: readonly number[];
   /** over these, in order */
@@ -70,7 +70,7 @@ function partedAt(
   const right = operands.flatMap((_, k) => (left.includes(k) ? [] : [k]));
   const lettersOf = (side: readonly number[]) => new Set(side.flatMap((k) => operands[k]!));
   const inner = [...lettersOf(left)].filter((letter) => lettersOf(right).has(letter));
-  const side = (own: readonly number[], result: Letters): Side => {
+  const side = (own: readonly number[], result: Letters): FormSide => {
     const term = { operands: own.map((k) => operands[k]!), result };
     const [only, ...others] = own;
     // the letters between lie one after another in memory only where all of their axis is read
@@ -85,7 +85,7 @@ function partedAt(
 }
 
 function coreOf(
-  { operands, term }: Side,
+  { operands, term }: FormSide,
   inner: Letters,
   sliced: (factor: number) => boolean,
 ): KernelForm['core'] {

@@ -5,14 +5,14 @@ import type { Letters, Term } from './terms.js';
 type StepPart = { readonly operand: number } | { readonly step: number };
 
 /** One sum of products on the way to the value of a term. */
-export interface WeightStep {
+export interface TermStep {
   readonly parts: readonly StepPart[];
   /** of each part */
   readonly letters: readonly Letters[];
   readonly result: Letters;
 }
 
-/** Operands of one step: a kernel binds them and its result, and WebGPU binds eight buffers. */
+/** Operands of one step: with the result as many as a kernel may bind where it may bind few. */
 const MOST = 7;
 
 /**
@@ -20,8 +20,8 @@ const MOST = 7;
  * not a step of its own where the step that takes it has the same points or sums nothing: then it takes the numbers as
  * they are.
  */
-export function weightSteps(term: Term, extent: (letter: string) => number): readonly WeightStep[] {
-  const steps: WeightStep[] = [];
+export function weightSteps(term: Term, extent: (letter: string) => number): readonly TermStep[] {
+  const steps: TermStep[] = [];
   const add = (operands: readonly Contraction[], result: Letters): StepPart => {
     const parts = operands.map((tree) => ('operand' in tree ? { operand: tree.operand } : made(tree)));
     steps.push({ parts, letters: operands.map(({ letters }) => letters), result });

@@ -3,7 +3,7 @@ import { kernelForm } from '../../src/adapter/kernel-form.js';
 import { LORA } from '../../src/adapter/methods/lora.js';
 import { LOTR } from '../../src/adapter/methods/lotr.js';
 import { operandsOf } from '../../src/adapter/terms.js';
-import { downOf, regionsOf } from '../../src/backends/kernel/model/contract.js';
+import { ownDown, regionsOf } from '../../src/backends/kernel/model/contract.js';
 import type { AdaptedLayer, AdaptedLayers, Group } from '../../src/backends/kernel/model/layers.js';
 
 /** A contraction without a model: layers by input, all in one group. */
@@ -84,7 +84,7 @@ export function contractionOf(sketch: Sketch): AdaptedLayers {
       out,
       rank: form.inner.reduce((all, letter) => all * extents[letter]!, 1),
       factors,
-      ...downOf(spec, form, 'g', site, factors),
+      ...ownDown(spec, form, 'g', site, factors),
       weight: `W.${site}`,
       weightStored: stored,
       x,

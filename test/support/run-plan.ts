@@ -1,5 +1,5 @@
 import type {
-  Einsum,
+  EinsumWork,
   Extent,
   KernelPlan,
   Launch,
@@ -115,7 +115,7 @@ function reduce({ partials, parts, elements, out, accumulate }: ReduceJob, memor
   }
 }
 
-function sumProducts({ extents, kept, operands, scale, accumulate, out }: Einsum, memory: Memory): void {
+function sumProducts({ extents, kept, operands, scale, accumulate, out }: EinsumWork, memory: Memory): void {
   const to = memory.get(out.buffer)!;
   const placeIn = ({ offset, strides }: StridedRef, at: readonly number[]) =>
     at.reduce((place, index, axis) => place + index * strides[axis]!, offset);

@@ -16,8 +16,8 @@ import {
   arrayOf,
   coreOf,
   downSteps,
-  factorNames,
   factorOperands,
+  operandNames,
   sideOperands,
   termSteps,
   upOperand,
@@ -155,7 +155,7 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
       const { buffer, text } = sums[which];
       const operands = sideOperands(kind, side);
       return side.operands.map((factor, at) => {
-        const { operand, text: own } = factorNames(kind)[factor]!;
+        const { operand, text: own } = operandNames(kind)[factor]!;
         const gradient = { value: arrayOf(buffer, side.term.result, kind), name: text };
         const steps = termSteps(
           making,

@@ -28,7 +28,7 @@ import { coreOf, downSteps, factorOperands, upOperand, upSteps } from './sides.j
  * Source of a library for ONNX Runtime with the operators that `rewrite --keep-functions` calls (lotrc::LoTRLinear,
  * lotrc::Adapter_lora, each also as _gemm and _nobias, and with _half where the plan is in float16 or bfloat16), for the layers of
  * a plan. In float32: T = s x R M in one launch (two where the rank is beyond a tile), then y = [x|T] [W; L] + b; where the factors
- * are no such product, those that follow P = x R are multiplied first, and y = [x|P] [W; L'] + b. In 16 bits, as
+ * are not such a product, those that follow P = x R are multiplied first, and y = [x|P] [W; L'] + b. In 16 bits, as
  * the functions' bodies have it: L' = s M L in float32, R and L' rounded, P = x R, y = [x|P] [W; L'] + b. A plan for training has
  * their gradients too, which `emit onnx-train --keep-functions` calls. A session that has registered the library runs
  * these instead of the functions' bodies; others run the bodies.

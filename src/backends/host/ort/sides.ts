@@ -1,8 +1,8 @@
-import type { Side } from '../../../adapter/kernel-form.js';
+import type { FormSide } from '../../../adapter/kernel-form.js';
 import { type Letters, operandsOf, type Term } from '../../../adapter/terms.js';
 import type { KernelDtype } from '../../kernel/model/types.js';
 import { denseStrides, type Lettered } from '../../kernel/plan/lettered.js';
-import { type Named, termLaunches } from '../../kernel/plan/term-launches.js';
+import { type NamedArray, termLaunches } from '../../kernel/plan/term-launches.js';
 import {
   castStep,
   type LayerKind,
@@ -22,7 +22,7 @@ interface FactorName {
 }
 
 /** `first` is what x is multiplied by, `last` ends the product; what lies before or between is numbered. */
-export function factorNames({ form, delta }: Pick<LayerKind, 'form' | 'delta'>): readonly FactorName[] {
+export function operandNames({ form, delta }: Pick<LayerKind, 'form' | 'delta'>): readonly FactorName[] {
   const { down, up } = form;
   const bare = up.bare !== null;
   const numbered = (name: string, nth: number) => (nth === 0 ? name : `${name}${nth + 1}`);
@@ -38,7 +38,7 @@ export function factorNames({ form, delta }: Pick<LayerKind, 'form' | 'delta'>):
 /** C++ expressions of the factors and their gradients, by their names in kernels; factors in float32 also as `wide_...`. */
 export const factorOperands = (kind: LayerKind): Readonly<Record<string, string>> =>
   Object.fromEntries(
-    factorNames(kind).flatMap(({ operand }, k) => [
+    operandNames(kind).flatMap(({ operand }, k) => [
       [operand, `factors[${k}]`],
       [`wide_${operand}`, `factors[${k}]`],
       [`d_${operand}`, `dfactors[${k}]`],
@@ -57,8 +57,12 @@ export function arrayOf(
 }
 
 /** Factors of a side as terms read them; `prefix`: of their names in kernels. */
-export function sideOperands(kind: LayerKind, { operands, term }: Side, prefix = ''): readonly Named[] {
-  const names = factorNames(kind);
+export function sideOperands(
+  kind: LayerKind,
+  { operands, term }: FormSide,
+  prefix = '',
+): readonly NamedArray[] {
+  const names = operandNames(kind);
   return operands.map((k, at) => {
     const { operand, text } = names[k]!;
     return { value: arrayOf(prefix + operand, term.operands[at]!, kind), name: text };
@@ -77,7 +81,7 @@ export interface Making {
 export function termSteps(
   { kind, setting, scratch, name }: Making,
   term: Term,
-  operands: readonly Named[],
+  operands: readonly NamedArray[],
   out: Lettered,
   { part, makes, scale }: { readonly part: string; readonly makes: string; readonly scale: number },
 ): readonly Step[] {

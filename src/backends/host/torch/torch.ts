@@ -86,7 +86,10 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
     ),
     ...(Object.keys(arrays).length === 0
       ? []
-      : ['# shape of the factors that are no matrices', ...table('SHAPES', arrays)]),
+      : [
+          '# shape of the factors that are vectors, or have more axes than a matrix',
+          ...table('SHAPES', arrays),
+        ]),
     '# shape of every frozen weight and bias, as the model stores it',
     ...table('WEIGHTS', weights),
     '# the gradient of every buffer of factors',

@@ -24,7 +24,7 @@ import {
   u32,
   type View,
 } from '../ir/kir.js';
-import type { Einsum, Launch, StridedRef } from '../model/types.js';
+import type { EinsumWork, Launch, StridedRef } from '../model/types.js';
 import { Parameters } from './parameters.js';
 
 /** Workgroups along the first axis of a grid: a device has at least these, and further ones are a second row. */
@@ -32,7 +32,7 @@ const ACROSS = 32768;
 
 /** Workgroups of an einsum along x and y. */
 export function einsumGrid({ work, schedule }: Launch): readonly [number, number, number] {
-  const groups = Math.ceil(resultsOf(work as Einsum) / schedule.BM);
+  const groups = Math.ceil(resultsOf(work as EinsumWork) / schedule.BM);
   const rows = Math.ceil(groups / ACROSS);
   return [Math.ceil(groups / rows), rows, 1];
 }
@@ -40,7 +40,7 @@ export function einsumGrid({ work, schedule }: Launch): readonly [number, number
 const product = (extents: readonly number[]): number => extents.reduce((all, extent) => all * extent, 1);
 
 /** Numbers that an einsum gives. */
-const resultsOf = ({ extents, kept }: Einsum): number => product(extents.slice(0, kept));
+const resultsOf = ({ extents, kept }: EinsumWork): number => product(extents.slice(0, kept));
 
 /**
  * The kernel of an einsum: a workgroup makes BM results, one in each invocation; or one, whose sum is spread over its BK

@@ -125,7 +125,7 @@ function extentsOf({ spec }: PlanRow, group: GroupRow): Readonly<Record<string, 
  * What x is multiplied by, and whether each layer of a region may have its own: the factors themselves can lie side by side where
  * no other group reads them.
  */
-export function downOf(
+export function ownDown(
   { factors: specs }: Pick<AdapterSpec, 'factors'>,
   { down }: KernelForm,
   group: string,
@@ -176,7 +176,7 @@ function layerOf(
     out: group.out,
     rank: form.inner.reduce((all, letter) => all * extents[letter]!, 1),
     factors,
-    ...downOf(row.spec, form, group.id, site.id, factors),
+    ...ownDown(row.spec, form, group.id, site.id, factors),
     weight: stored.holder.name,
     weightStored: stored.transposed === isSet(node, 'transB') ? 'io' : 'oi',
     x: node.inputs[0]!.name,

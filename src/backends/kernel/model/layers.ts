@@ -1,5 +1,5 @@
 import type { Share } from '../../../adapter/description.js';
-import type { KernelForm, Side } from '../../../adapter/kernel-form.js';
+import type { FormSide, KernelForm } from '../../../adapter/kernel-form.js';
 import type { Activation, KernelDtype } from './types.js';
 
 /** What the adapted layers of a model compute: the input of contraction planning. */
@@ -102,5 +102,7 @@ export interface AdaptedLayers {
 const ofSites = ({ share }: Pick<GroupFactor, 'share'>): boolean => share !== 'group' && share !== 'model';
 
 /** Whether a side of a form differs from site to site of a group. */
-export const variesBySite = ({ operands }: Side, factors: readonly Pick<GroupFactor, 'share'>[]): boolean =>
-  operands.some((k) => ofSites(factors[k]!));
+export const variesBySite = (
+  { operands }: FormSide,
+  factors: readonly Pick<GroupFactor, 'share'>[],
+): boolean => operands.some((k) => ofSites(factors[k]!));

@@ -92,7 +92,7 @@ export interface Schedule {
 
 /**
  * `gemm`: tiles of an M x N result; `skinny`: M x r, reads a wide matrix once; `skinnyT`: r x N or K x r, sums over
- * tokens; `rankBatched`: weight-space products over all sites of a group; `einsum`: those that are no products of matrices;
+ * tokens; `rankBatched`: weight-space products over all sites of a group; `einsum`: all other ones;
  * `gemv`: few rows; `reducePartials`: adds partial results in a fixed order; `blas`: a call of the vendor's library.
  */
 export type Family =
@@ -252,7 +252,7 @@ export interface StridedRef {
 }
 
 /** out (+)= scale times the sum of products of operands, number by number. Without operands the product is 0. */
-export interface Einsum {
+export interface EinsumWork {
   readonly kind: 'einsum';
   /** of the index space: the axes of the result, then those that are summed */
   readonly extents: readonly number[];
@@ -277,7 +277,7 @@ export interface Launch {
   readonly schedule: Schedule;
   /** tiles of the same product where the device has warpgroups (sm_90a); `schedule` elsewhere */
   readonly warpgroups?: Schedule;
-  readonly work: Product | Reduce | Einsum;
+  readonly work: Product | Reduce | EinsumWork;
   readonly predicted: Predicted;
   /** one line of mathematics for readers: "P = x R" */
   readonly does: string;

@@ -232,7 +232,7 @@ const CHOICES: readonly Choice[] = [
 /** Why no layer of a region can take the token form, whatever is asked for. */
 function againstToken({ downs }: LayerRegion, { form }: Group): string | null {
   if (form.up.bare !== null) return 'two factors have no core to multiply tokens with';
-  if (form.core === null) return 'what P is multiplied by is no product of a core and a last factor';
+  if (form.core === null) return 'what P is multiplied by is not the product of a core and a last factor';
   if (form.down.bare === null) return 'what x is multiplied by is computed of factors';
   return downs.length > 1 ? 'the layers share no P' : null;
 }

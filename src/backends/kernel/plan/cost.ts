@@ -1,6 +1,6 @@
 import type {
   DeviceProfile,
-  Einsum,
+  EinsumWork,
   Extent,
   KernelDtype,
   MatrixRef,
@@ -98,7 +98,7 @@ export function reduceWork({ jobs }: Reduce): Work {
 }
 
 /** Work of an einsum: at each point as many operations as operands; every array is read or written once. */
-export function einsumWork({ extents, kept, operands, accumulate, out }: Einsum): Work {
+export function einsumWork({ extents, kept, operands, accumulate, out }: EinsumWork): Work {
   const product = (of: readonly number[]) => of.reduce((all, extent) => all * extent, 1);
   const size = ({ dtype, strides }: StridedRef, own: readonly number[]) =>
     ELEMENT_BYTES[dtype] * product(own.filter((_, axis) => strides[axis] !== 0));

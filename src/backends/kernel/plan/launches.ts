@@ -1,6 +1,6 @@
 import type {
   DeviceProfile,
-  Einsum,
+  EinsumWork,
   Epilogue,
   Extent,
   Family,
@@ -70,9 +70,9 @@ export function productLaunch(target: Target, wanted: ProductRequest): Launch {
 /** One launch for an einsum. */
 export function einsumLaunch(
   { device }: Target,
-  { name, does, ...rest }: Omit<Einsum, 'kind'> & Pick<Launch, 'name' | 'does'>,
+  { name, does, ...rest }: Omit<EinsumWork, 'kind'> & Pick<Launch, 'name' | 'does'>,
 ): Launch {
-  const work: Einsum = { kind: 'einsum', ...rest };
+  const work: EinsumWork = { kind: 'einsum', ...rest };
   const predicted = predict(einsumWork(work), 'f32', device);
   return { name, family: 'einsum', schedule: einsumSchedule(work), work, predicted, does };
 }

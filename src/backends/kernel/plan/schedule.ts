@@ -1,7 +1,14 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { noSchedule } from '../../codes/kernels.js';
 import { UNIT, UNIT_INNER } from '../ir/units.js';
-import type { DeviceProfile, Einsum, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
+import type {
+  DeviceProfile,
+  EinsumWork,
+  Family,
+  KernelDtype,
+  Schedule,
+  ScheduleRow,
+} from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
 import { ofWarpgroups } from './warpgroup-schedule.js';
 
@@ -44,7 +51,7 @@ const EINSUM_LANES = 64;
  * The schedule of an einsum: an invocation for each result, or, where a result is a long sum over neighbours in memory, a
  * workgroup for each.
  */
-export function einsumSchedule({ extents, kept, operands }: Einsum): Schedule {
+export function einsumSchedule({ extents, kept, operands }: EinsumWork): Schedule {
   const summed = extents.slice(kept).reduce((all, extent) => all * extent, 1);
   const together = operands.some(({ strides }) => strides.at(-1) === 1);
   const spread = kept < extents.length && summed >= EINSUM_LANES && together;

@@ -5,7 +5,7 @@ import { einsumLaunch, productLaunch, type Target } from './launches.js';
 import { type Lettered, SITES } from './lettered.js';
 
 /** An array that a term reads, with what it is called in texts. */
-export interface Named {
+export interface NamedArray {
   readonly value: Lettered;
   readonly name: string;
 }
@@ -14,7 +14,7 @@ export interface Named {
 export interface TermRequest {
   readonly term: Term;
   /** one for each operand of the term */
-  readonly operands: readonly Named[];
+  readonly operands: readonly NamedArray[];
   readonly out: Lettered;
   readonly extent: (letter: string) => number;
   readonly scale: number;
@@ -26,7 +26,7 @@ export interface TermRequest {
   /** follows the product */
   readonly where: string;
   /** room for a result on the way, its name, and that of its launch */
-  between(letters: Letters): Named & { readonly launch: string };
+  between(letters: Letters): NamedArray & { readonly launch: string };
 }
 
 /**
@@ -36,7 +36,7 @@ export interface TermRequest {
 export function termLaunches(target: Target, request: TermRequest): readonly Launch[] {
   const { term, operands, extent, out } = request;
   const steps = weightSteps(term, extent);
-  const made: Named[] = [];
+  const made: NamedArray[] = [];
   return steps.map(({ parts, result }, index) => {
     const own = parts.map((part) => ('operand' in part ? operands[part.operand]! : made[part.step]!));
     const last = index === steps.length - 1;
@@ -58,7 +58,7 @@ export function termLaunches(target: Target, request: TermRequest): readonly Lau
 }
 
 interface Step extends Pick<TermRequest, 'extent' | 'out' | 'name' | 'makes' | 'where'> {
-  readonly operands: readonly Named[];
+  readonly operands: readonly NamedArray[];
   readonly epilogue: { readonly scale: number; readonly accumulate: boolean };
 }
 
@@ -68,7 +68,7 @@ function productOf(target: Target, step: Step): Launch | null {
   const [one, two, ...more] = step.operands;
   if (!one || !two || more.length > 0) return null;
   const [a, b] = one.value.letters.includes(out.letters[0]!) ? [one, two] : [two, one];
-  const has = ({ value }: Named, letter: string) => value.letters.includes(letter);
+  const has = ({ value }: NamedArray, letter: string) => value.letters.includes(letter);
   const rows = out.letters.filter((letter) => has(a, letter) && !has(b, letter));
   const cols = out.letters.filter((letter) => has(b, letter) && !has(a, letter));
   const inner = a.value.letters.filter((letter) => has(b, letter));
@@ -81,7 +81,7 @@ function productOf(target: Target, step: Step): Launch | null {
     matrixOf(out, rows, cols, extent),
   ];
   if (!left || !right || !to || to.transposed) return null;
-  const text = ({ name }: Named, { transposed }: Operand) => `${name}${transposed ? '^T' : ''}`;
+  const text = ({ name }: NamedArray, { transposed }: Operand) => `${name}${transposed ? '^T' : ''}`;
   const sums = inner.includes(SITES) ? 'sum of ' : '';
   return productLaunch(target, {
     name: step.name,
@@ -133,7 +133,7 @@ function einsumOf(target: Target, { operands, out, extent, epilogue, ...step }: 
     (letter) => !out.letters.includes(letter),
   );
   // neighbours in the largest operand are summed one after another
-  const size = ({ value }: Named) => sizeOf(value.letters, extent);
+  const size = ({ value }: NamedArray) => sizeOf(value.letters, extent);
   const largest = [...operands].sort((a, b) => size(b) - size(a))[0]?.value;
   const strideIn = (letter: string) =>
     largest?.strides[largest.letters.indexOf(letter)] ?? Number.POSITIVE_INFINITY;

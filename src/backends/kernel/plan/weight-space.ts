@@ -1,15 +1,15 @@
 import { derivativeBy } from '../../../adapter/derivative.js';
-import type { Side } from '../../../adapter/kernel-form.js';
+import type { FormSide } from '../../../adapter/kernel-form.js';
 import { type Group, type GroupFactor, variesBySite } from '../model/layers.js';
 import type { Launch } from '../model/types.js';
 import type { Buffers } from './buffers.js';
 import { einsumLaunch, type Target } from './launches.js';
 import { ADAPTERS, type Lettered, SITES } from './lettered.js';
-import { type Named, type TermRequest, termLaunches } from './term-launches.js';
+import { type NamedArray, type TermRequest, termLaunches } from './term-launches.js';
 
 /** What is computed of the factors alone, and their gradients from sums over tokens: terms over all sites of a group. */
 
-/** The launches that compute the sides of a group that are no factors as they are: L' = s M L of all sites in one. */
+/** The launches that compute the computed sides of a group: L' = s M L of all sites in one. */
 export function prologueOf(group: Group, buffers: Buffers, target: Target): readonly Launch[] {
   return SIDES.flatMap((which) =>
     sitesOf(group, which).flatMap((site) =>
@@ -58,10 +58,10 @@ export function sideLaunches(
 
 const factorsOf = (
   group: Group,
-  { operands }: Side,
+  { operands }: FormSide,
   site: string | null,
   buffers: Buffers,
-): readonly Named[] =>
+): readonly NamedArray[] =>
   operands.map((k) => ({ value: buffers.lettered(group.id, k, site), name: group.factors[k]!.name }));
 
 /** What all launches of a side have. */
@@ -70,7 +70,7 @@ function common(
   buffers: Buffers,
   name: string,
   site: string | null,
-  side: Side,
+  side: FormSide,
 ): Pick<TermRequest, 'extent' | 'name' | 'where' | 'between'> {
   const extent = (letter: string) =>
     letter === SITES ? group.sites.length : letter === ADAPTERS ? buffers.adapters : group.extents[letter]!;
