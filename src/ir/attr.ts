@@ -46,5 +46,7 @@ export function attrText(value: Uint8Array): string {
 /** The graphs that an attribute holds, in order. */
 export function attrGraphs(attr: Attr): readonly Graph[] {
   if (attr.kind === 'graph') return [attr.value];
-  return attr.kind === 'graphs' ? attr.value : [];
+  return attr.kind === 'graphs' ? attr.value : NO_GRAPHS;
 }
+
+const NO_GRAPHS: readonly Graph[] = [];

@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes at `offset`; possibly a view that the caller must not change. Throws a diagnostic when out of range. */
   read(offset: number, length: number): Uint8Array;
+  /** Fills `into` from `offset`, of sources that copy anyway; the caller has checked the range. */
+  readInto?(into: Uint8Array, offset: number): void;
 }
 
 /** One field that the IR does not model: its bytes, tag included, where they are in the file. */

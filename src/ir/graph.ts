@@ -27,6 +27,10 @@ export class Graph {
   readonly looseInfo: Carried[] = [];
   inputInfo: readonly CarriedInfo[] = [];
   outputInfo: readonly CarriedInfo[] = [];
+  /** false when no node ever held a graph in an attribute: then none is to be looked for */
+  holdsGraphs = false;
+  /** false while no two values of this graph ever had one name */
+  repeatsNames = false;
   #owner: GraphOwner = null;
   #names: Names | null = null;
   #inputs: Value[] = [];
@@ -207,6 +211,15 @@ export class Graph {
     this.touch();
   }
 
+  /** Puts nodes that are in no graph at the end. */
+  attachAll(nodes: readonly Node[]): void {
+    for (const node of nodes) {
+      this.#attach(node);
+      this.nodes.append(node);
+    }
+    this.touch();
+  }
+
   /** Puts nodes that are in no graph before `at`. */
   insertBefore(at: Node, ...fresh: readonly Node[]): void {
     for (const node of fresh) {
@@ -252,11 +265,17 @@ export class Graph {
 
   /** @internal for Node: takes an output in. Duplicate names keep the first entry; the verifier reports them. */
   adopt(value: Value): void {
+    this.#adopt(value, this.#knownNames);
+  }
+
+  #adopt(value: Value, names: Names | null): void {
     value.graph = this;
-    if (value.name === '') return;
+    const { name } = value;
+    if (name === '') return;
     // the authority asks the outermost graph's table itself
-    if (!this.#names) this.#knownNames?.reserveValue(value.name);
-    if (!this.#byName.has(value.name)) this.#byName.set(value.name, value);
+    if (names && !this.#names) names.reserveValue(name);
+    if (this.#byName.has(name)) this.repeatsNames = true;
+    else this.#byName.set(name, value);
   }
 
   /** @internal for the reader: a value that a sparse initializer defines, or that nothing defines. */
@@ -315,11 +334,13 @@ export class Graph {
 
   #attach(node: Node): void {
     node.graph = this;
-    for (const output of node.outputs) this.adopt(output);
     const names = this.#knownNames;
+    for (const output of node.outputs) this.#adopt(output, names);
+    const inner = node.subgraphs();
+    if (inner.length > 0) this.holdsGraphs = true;
     if (!names) return;
     names.reserveNode(node.name);
-    for (const inner of node.subgraphs()) reserveAll(inner, names);
+    for (const graph of inner) reserveAll(graph, names);
   }
 
   #forget(value: Value): void {
@@ -350,7 +371,7 @@ function reserveNested(graph: Graph, names: Names): void {
     if (current !== graph) for (const value of current.ownValues()) names.reserveValue(value.name);
     for (const node of current.nodes) {
       names.reserveNode(node.name);
-      stack.push(...node.subgraphs());
+      if (current.holdsGraphs) stack.push(...node.subgraphs());
     }
   }
 }

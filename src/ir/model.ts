@@ -118,6 +118,7 @@ export class Model {
     while (stack.length > 0) {
       const graph = stack.pop()!;
       yield graph;
+      if (!graph.holdsGraphs) continue;
       for (const node of graph.nodes.reversed()) {
         for (const inner of [...node.subgraphs()].reverse()) stack.push(inner);
       }
@@ -126,7 +127,7 @@ export class Model {
 
   /** Every node of every graph. */
   *everyNode(): IterableIterator<Node> {
-    for (const graph of this.everyGraph()) yield* graph.nodes;
+    for (const graph of this.everyGraph()) for (const node of graph.nodes) yield node;
   }
 }
 

@@ -58,8 +58,9 @@ export class Node<Op extends string = string> {
     this.overload = init.overload ?? '';
     this.#name = init.name ?? '';
     this.origin = init.origin ?? NO_ORIGIN;
-    this.#inputs = [];
-    this.#uses = [];
+    // arrays that grow by assignment reserve many places, so both are made in their lengths
+    this.#inputs = new Array(init.inputs.length);
+    this.#uses = new Array(init.inputs.length);
     for (let index = 0; index < init.inputs.length; index++) this.#bind(index, init.inputs[index] ?? null);
     this.#outputs = init.outputs.map((name, index) => new Value(name, this as Node, index));
     for (const [name, attr] of init.attrs ?? NO_ATTRS) {
@@ -106,6 +107,13 @@ export class Node<Op extends string = string> {
     while (this.#inputs.length < index) this.#bind(this.#inputs.length, null);
     this.#bind(index, value);
     this.touch();
+  }
+
+  /** @internal for the reader: gives its inputs to a node that was made without any, and takes the array over. */
+  connect(inputs: (Value | null)[]): void {
+    this.#inputs = inputs;
+    this.#uses = new Array(inputs.length);
+    for (let index = 0; index < inputs.length; index++) this.#bind(index, inputs[index]!);
   }
 
   /** Adds an output, e.g. LayerNormalization's statistics. */
@@ -177,7 +185,10 @@ export class Node<Op extends string = string> {
   }
 
   #own(attr: HeldAttr): void {
-    for (const graph of attrGraphs(attr)) graph.owner = this as Node;
+    for (const graph of attrGraphs(attr)) {
+      graph.owner = this as Node;
+      if (this.graph) this.graph.holdsGraphs = true;
+    }
   }
 }
 

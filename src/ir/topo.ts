@@ -48,7 +48,7 @@ export function isInOrder(graph: Graph): boolean {
   // nodes that were met bear the number of this walk, which is cheaper than a set of them
   const walk = ++walks;
   for (const node of graph.nodes) {
-    if (node.subgraphs().length > 0) {
+    if (graph.holdsGraphs && node.subgraphs().length > 0) {
       for (const source of sourcesOf(node, graph)) if (source.met !== walk) return false;
     } else {
       for (const input of node.inputs) {

@@ -1,6 +1,6 @@
 import { duplicateDefinition } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
-import type { Node, Value } from '../model.js';
+import type { Value } from '../model.js';
 import type { ValueType } from '../shape.js';
 import type { CarriedInfo } from '../value.js';
 import type { GraphDraft, InfoDraft } from './graph-read.js';
@@ -43,28 +43,15 @@ export function fillGraph(draft: GraphDraft): void {
 /** The nodes and value_info of a draft whose inputs and initializers are in place. */
 export function fillNodes(draft: GraphDraft): void {
   const { graph } = draft;
-  const nodes: Node[] = [];
-  for (const held of draft.nodes) {
-    const node = graph.append({
-      op: held.op,
-      domain: held.domain,
-      overload: held.overload,
-      name: held.name,
-      inputs: [],
-      outputs: held.outputs,
-      ...(held.attrs.length > 0 ? { attrs: held.attrs.map(({ name, attr }) => [name, attr] as const) } : {}),
-    });
-    node.docString = held.docString;
-    if (held.metadata) node.metadata = held.metadata;
-    node.carried = held.carried;
-    nodes.push(node);
-  }
-  for (const [index, held] of draft.nodes.entries()) {
-    const node = nodes[index]!;
-    for (let input = 0; input < held.inputs.length; input++) {
-      const name = held.inputs[input]!;
-      node.setInput(input, name === '' ? null : (graph.find(name) ?? graph.declare(name, false)));
+  graph.attachAll(draft.nodes);
+  let at = 0;
+  for (let index = 0; index < draft.nodes.length; index++) {
+    const inputs = new Array<Value | null>(draft.counts[index]!);
+    for (let input = 0; input < inputs.length; input++) {
+      const name = draft.reads[at++]!;
+      inputs[input] = name === '' ? null : (graph.find(name) ?? graph.declare(name, false));
     }
+    draft.nodes[index]!.connect(inputs);
   }
   for (const info of draft.valueInfo) {
     const value = graph.own(info.name);
@@ -76,9 +63,7 @@ export function fillNodes(draft: GraphDraft): void {
     describe(value, info);
     value.setType(info.type, true);
   }
-  for (const held of draft.nodes) {
-    for (const { graphs } of held.attrs) for (const inner of graphs) fillGraph(inner);
-  }
+  for (const inner of draft.nested) fillGraph(inner);
 }
 
 function describe(value: Value, info: InfoDraft): void {

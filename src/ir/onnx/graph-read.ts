@@ -1,6 +1,6 @@
 import type { Attr, HeldAttr, Int } from '../attr.js';
 import { type Carried, NO_FIELDS, type RawField } from '../carried.js';
-import { Graph } from '../model.js';
+import { Graph, Node } from '../model.js';
 import type { ValueType } from '../shape.js';
 import type { TensorData } from '../tensor.js';
 import type { ExternalFiles } from './external.js';
@@ -11,29 +11,25 @@ import { BYTES, FIXED32, type Scanner, VARINT } from './wire.js';
 /** Graphs nested in attributes deeper than this are refused before the stack is in danger. */
 const MAX_NESTING = 64;
 
-/** A graph as it is in the file: everything by name. `build.ts` turns names into values. */
+/**
+ * A graph as it is in the file: everything by name. `build.ts` turns names into values. Nodes are made at once, without
+ * their inputs; a large graph has hundreds of thousands, and a draft of each would cost as much as the node.
+ */
 export interface GraphDraft {
   readonly graph: Graph;
-  readonly nodes: NodeDraft[];
+  readonly nodes: Node[];
+  /** names of the inputs of all nodes, one node after another */
+  readonly reads: string[];
+  /** for each node the number of its inputs */
+  readonly counts: number[];
+  /** drafts of the graphs that attributes of the nodes hold, in their order */
+  readonly nested: GraphDraft[];
   readonly inputs: InfoDraft[];
   readonly outputs: InfoDraft[];
   readonly valueInfo: InfoDraft[];
   readonly initializers: { readonly name: string; readonly data: TensorData }[];
   /** names that sparse initializers define */
   readonly sparse: string[];
-}
-
-export interface NodeDraft {
-  readonly inputs: string[];
-  readonly outputs: string[];
-  name: string;
-  op: string;
-  domain: string;
-  overload: string;
-  docString: string;
-  readonly attrs: AttrDraft[];
-  metadata: Map<string, string> | null;
-  carried: Carried;
 }
 
 export interface AttrDraft {
@@ -53,6 +49,8 @@ export interface InfoDraft {
 /** Reads GraphProto, NodeProto, AttributeProto and ValueInfoProto. Each method expects `scan.pos` at the message body. */
 export class GraphReader {
   #depth = 0;
+  /** names of the outputs of the node that is being read, for each level of nesting */
+  readonly #outputs: string[][] = [];
 
   constructor(
     readonly scan: Scanner,
@@ -63,6 +61,9 @@ export class GraphReader {
     return {
       graph: new Graph(''),
       nodes: [],
+      reads: [],
+      counts: [],
+      nested: [],
       inputs: [],
       outputs: [],
       valueInfo: [],
@@ -90,7 +91,7 @@ export class GraphReader {
       if (wire !== BYTES) {
         scan.skip(wire, end);
         unknown.push(this.#raw(field, at));
-      } else if (field === 1) draft.nodes.push(this.node(at, stop));
+      } else if (field === 1) this.node(draft, at, stop);
       else if (field === 2 && stop > scan.pos) graph.name = scan.string(stop - scan.pos);
       else if (field === 5) {
         const data = readTensor(scan, at, stop, this.external);
@@ -112,44 +113,60 @@ export class GraphReader {
     this.#depth--;
   }
 
-  node(start: number, end: number): NodeDraft {
+  /** Adds a node to `draft`. */
+  node(draft: GraphDraft, start: number, end: number): void {
     const { scan } = this;
     const offset = scan.pos;
     let unknown: RawField[] | null = null;
-    const draft: NodeDraft = {
-      inputs: [],
-      outputs: [],
-      name: '',
-      op: '',
-      domain: '',
-      overload: '',
-      docString: '',
-      attrs: [],
-      metadata: null,
-      carried: this.#carried(start, offset, end, NO_FIELDS),
-    };
+    const { reads } = draft;
+    const before = reads.length;
+    this.#outputs[this.#depth] ??= [];
+    const outputs = this.#outputs[this.#depth]!;
+    outputs.length = 0;
+    let attrs: (readonly [string, HeldAttr])[] | null = null;
+    let name = '';
+    let op = '';
+    let domain = '';
+    let overload = '';
+    let docString = '';
+    let metadata: Map<string, string> | null = null;
     while (scan.pos < end) {
       const at = scan.pos;
-      const [field, wire] = scan.tag();
-      if (wire !== BYTES) {
-        scan.skip(wire, end);
+      const field = scan.field();
+      if (scan.wire !== BYTES) {
+        scan.skip(scan.wire, end);
         (unknown ??= []).push(this.#raw(field, at));
-      } else if (field === 1) draft.inputs.push(scan.string(scan.length(end)));
-      else if (field === 2) draft.outputs.push(scan.string(scan.length(end)));
-      else if (field === 3) draft.name = scan.string(scan.length(end));
-      else if (field === 4) draft.op = scan.string(scan.length(end));
-      else if (field === 5) draft.attrs.push(this.attribute(at, scan.length(end) + scan.pos));
-      else if (field === 6) draft.docString = scan.string(scan.length(end));
-      else if (field === 7) draft.domain = scan.string(scan.length(end));
-      else if (field === 8) draft.overload = scan.string(scan.length(end));
-      else if (field === 9) (draft.metadata ??= new Map()).set(...readEntry(scan, end));
+      } else if (field === 1) reads.push(scan.name(scan.length(end)));
+      else if (field === 2) outputs.push(scan.name(scan.length(end)));
+      else if (field === 3) name = scan.string(scan.length(end));
+      else if (field === 4) op = scan.name(scan.length(end));
+      else if (field === 5) {
+        const { name: key, attr, graphs } = this.attribute(at, scan.length(end) + scan.pos);
+        (attrs ??= []).push([key, attr]);
+        if (graphs.length > 0) draft.nested.push(...graphs);
+      } else if (field === 6) docString = scan.string(scan.length(end));
+      else if (field === 7) domain = scan.name(scan.length(end));
+      else if (field === 8) overload = scan.string(scan.length(end));
+      else if (field === 9) (metadata ??= new Map()).set(...readEntry(scan, end));
       else {
-        scan.skip(wire, end);
+        scan.skip(BYTES, end);
         (unknown ??= []).push(this.#raw(field, at));
       }
     }
-    if (unknown) draft.carried = this.#carried(start, offset, end, unknown);
-    return draft;
+    const node = new Node({
+      op,
+      domain,
+      overload,
+      name,
+      inputs: NO_INPUTS,
+      outputs,
+      attrs: attrs ?? NO_ATTRS,
+    });
+    node.docString = docString;
+    if (metadata) node.metadata = metadata;
+    node.carried = this.#carried(start, offset, end, unknown ?? NO_FIELDS);
+    draft.nodes.push(node);
+    draft.counts.push(reads.length - before);
   }
 
   attribute(start: number, end: number): AttrDraft {
@@ -172,7 +189,7 @@ export class GraphReader {
     while (scan.pos < end) {
       const at = scan.pos;
       const [field, wire] = scan.tag();
-      if (field === 1 && wire === BYTES) name = scan.string(scan.length(end));
+      if (field === 1 && wire === BYTES) name = scan.name(scan.length(end));
       else if (field === 2 && wire === FIXED32) float = scan.float32();
       else if (field === 3 && wire === VARINT) int = scan.int64();
       else if (field === 4 && wire === BYTES) string = scan.bytes(scan.length(end));
@@ -281,6 +298,9 @@ export class GraphReader {
     return { source: this.scan.source, start, offset, length: end - offset, unknown };
   }
 }
+
+const NO_INPUTS: readonly null[] = [];
+const NO_ATTRS: readonly (readonly [string, HeldAttr])[] = [];
 
 /** AttributeProto.type for the field that holds the value (files before IR version 3 leave the type out). */
 const FIELD_TYPES: ReadonlyMap<number, number> = new Map([

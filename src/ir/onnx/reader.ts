@@ -158,7 +158,7 @@ function readFunction(scan: Scanner, reader: GraphReader, start: number, end: nu
     else if (field === 4) draft.inputs.push(scan.string(scan.length(end)));
     else if (field === 5) draft.outputs.push(scan.string(scan.length(end)));
     else if (field === 6) draft.attributes.push(scan.string(scan.length(end)));
-    else if (field === 7) draft.body.nodes.push(reader.node(at, scan.length(end) + scan.pos));
+    else if (field === 7) reader.node(draft.body, at, scan.length(end) + scan.pos);
     else if (field === 8) draft.docString = scan.string(scan.length(end));
     else if (field === 9) draft.opsets.push(readOpset(scan, end));
     else if (field === 10) draft.domain = scan.string(scan.length(end));
@@ -195,17 +195,10 @@ function addFunction(model: Model, draft: FunctionDraft): void {
   model.addFunction(fn);
 }
 
-/** What was built is what the file says: nothing counts as edited. */
+/** What was built is what the file says: nothing counts as edited. Nodes and their outputs never were. */
 function settle(model: Model): void {
   for (const graph of model.everyGraph()) {
-    for (const node of graph.nodes) {
-      node.edited = false;
-      for (const output of node.outputs) output.infoEdited = false;
-    }
-    for (const value of graph.ownValues()) {
-      value.infoEdited = false;
-      value.typeEdited = false;
-    }
+    for (const input of graph.inputs) input.infoEdited = false;
     graph.edited = false;
   }
   for (const fn of model.functions.values()) fn.edited = false;

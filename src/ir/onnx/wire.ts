@@ -16,16 +16,25 @@ const MAX_STRING = 64 << 20;
 /** Up to this many bytes a loop over them is cheaper than a call of the decoder. */
 const SHORT = 256;
 
+/** Number of names that a scanner remembers; a power of two. */
+const KNOWN = 4096;
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Protobuf wire format (protobuf.dev/programming-guides/encoding), read by position; payloads can be skipped unread. */
 export class Scanner {
   pos: number;
+  /** wire type of the last tag that was read */
+  wire = 0;
   #window: Uint8Array = new Uint8Array(0);
   /** the window's bytes as a Buffer, for text */
   #text: Buffer = Buffer.alloc(0);
+  /** a window of a file, which is filled again for the next part */
+  #own: Uint8Array | null = null;
   #from = 0;
   #to = 0;
+  /** names that were read a short while ago: see `name` */
+  readonly #names: string[] = new Array(KNOWN).fill('');
 
   constructor(
     readonly source: ByteSource,
@@ -51,8 +60,17 @@ export class Scanner {
 
   #load(pos: number): void {
     if (pos >= this.source.size) this.fail('the file ends in the middle of a field');
-    const length = Math.min(WINDOW, this.source.size - pos);
-    this.#window = this.source.read(pos, length);
+    const { source } = this;
+    const length = Math.min(WINDOW, source.size - pos);
+    const own = this.#own;
+    this.#from = this.#to = 0; // nothing is in the window while it is filled
+    if (source.readInto && own?.byteLength === length) {
+      source.readInto(own, pos);
+      this.#window = own;
+    } else {
+      this.#window = source.read(pos, length);
+      this.#own = source.readInto ? this.#window : null;
+    }
     this.#text = Buffer.from(this.#window.buffer, this.#window.byteOffset, length);
     this.#from = pos;
     this.#to = pos + length;
@@ -147,6 +165,31 @@ export class Scanner {
     }
   }
 
+  /**
+   * As {@link string}, for names that a file repeats: of operators, and of values, which are read soon after they are
+   * made. One that was read a short while ago is not made again, so that equal names are mostly one string.
+   */
+  name(length: number): string {
+    const from = this.pos - this.#from;
+    if (from < 0 || this.pos + length > this.#to || length > SHORT || length === 0)
+      return this.string(length);
+    const bytes = this.#window;
+    // a sample of the bytes will do, as what is found is compared
+    let hash = length;
+    for (let at = from + length - 1, step = 1 + (length >> 4); at >= from; at -= step) {
+      hash = (Math.imul(hash, 31) + bytes[at]!) | 0;
+    }
+    const slot = (hash ^ (hash >>> 12)) & (KNOWN - 1);
+    const known = this.#names[slot]!;
+    if (known.length === length && isText(known, bytes, from)) {
+      this.pos += length;
+      return known;
+    }
+    const text = this.string(length);
+    this.#names[slot] = text;
+    return text;
+  }
+
   /** float32 from a FIXED32 field. */
   float32(): number {
     const raw = this.bytes(4);
@@ -165,6 +208,12 @@ export class Scanner {
 
   /** Reads a tag: [field number, wire type]. Refuses field 0 and the group wire types, which ONNX never uses. */
   tag(): [number, number] {
+    const field = this.field();
+    return [field, this.wire];
+  }
+
+  /** As {@link tag}: returns the field number and leaves the wire type in `wire`, so that nothing is made for each field. */
+  field(): number {
     const start = this.pos;
     const tag = this.uint();
     const wire = tag & 7;
@@ -173,8 +222,18 @@ export class Scanner {
     if (wire !== VARINT && wire !== FIXED64 && wire !== BYTES && wire !== FIXED32) {
       this.fail(`wire type ${wire} is not used by ONNX`, start);
     }
-    return [field, wire];
+    this.wire = wire;
+    return field;
   }
+}
+
+/** Whether the bytes from there on are that text in ASCII. */
+function isText(text: string, bytes: Uint8Array, from: number): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code !== bytes[from + at] || code > 0x7f) return false;
+  }
+  return true;
 }
 
 function isAscii(bytes: Uint8Array, from: number, length: number): boolean {
