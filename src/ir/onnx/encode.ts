@@ -1,8 +1,7 @@
-import protobuf from 'protobufjs/minimal.js';
 import type { Int } from '../attr.js';
 import type { ByteSource, Carried, RawField } from '../carried.js';
 import type { ByteSink, TensorData } from '../tensor.js';
-import { copyRange } from './source.js';
+import { copyPart, FileSource } from './source.js';
 import { tag } from './types.js';
 
 type Part =
@@ -12,6 +11,13 @@ type Part =
 
 /** Small fields gather here before they become a part. */
 const SMALL = 1 << 16;
+/** Room that a message begins with; most are nodes. */
+const FIRST = 512;
+/** Up to this many characters a loop over them is cheaper than a call of the encoder. */
+const SHORT = 128;
+
+/** Buffers of messages that became fields of others, to be filled again. */
+const spare: Buffer[] = [];
 
 /**
  * A protobuf message under construction: encoded fields, ranges to be copied from the input, and tensor payloads that
@@ -20,22 +26,51 @@ const SMALL = 1 << 16;
 export class ProtoMessage {
   length = 0;
   readonly #parts: Part[] = [];
-  #writer = protobuf.Writer.create();
+  /** fields that are not a part yet: the first `#used` bytes of `#bytes` */
+  #bytes: Buffer = spare.pop() ?? Buffer.allocUnsafeSlow(FIRST);
+  #used = 0;
 
   int(field: number, value: Int): this {
-    const big = BigInt.asUintN(64, BigInt(value));
-    this.#writer.uint32(field << 3);
-    this.#writer.uint64({ low: Number(big & 0xffffffffn) | 0, high: Number(big >> 32n) | 0, unsigned: true });
-    return this;
+    this.#varint(field << 3);
+    if (typeof value === 'number' && value >= 0) return this.#varint(value);
+    let rest = BigInt.asUintN(64, BigInt(value));
+    while (rest > 0x7fffffffn) {
+      this.#room(1);
+      this.#bytes[this.#used++] = Number(rest & 0x7fn) | 0x80;
+      rest >>= 7n;
+    }
+    return this.#varint(Number(rest));
   }
 
   float(field: number, value: number): this {
-    this.#writer.uint32((field << 3) | 5).float(value);
+    this.#varint((field << 3) | 5).#room(4);
+    this.#used = this.#bytes.writeFloatLE(value, this.#used);
     return this;
   }
 
   string(field: number, value: string): this {
-    this.#writer.uint32(tag(field)).string(value);
+    this.#varint(tag(field));
+    const { length } = value;
+    if (length <= SHORT) {
+      this.#room(length + 1);
+      const bytes = this.#bytes;
+      // a length below 128 has one byte; text that turns out not to be ASCII is written again
+      let at = this.#used;
+      bytes[at++] = length;
+      let all = length < 0x80 ? 0 : 0x80;
+      for (let k = 0; k < length; k++) {
+        const code = value.charCodeAt(k);
+        all |= code;
+        bytes[at++] = code;
+      }
+      if (all < 0x80) {
+        this.#used = at;
+        return this.#spill();
+      }
+    }
+    const size = Buffer.byteLength(value, 'utf8');
+    this.#varint(size).#room(size);
+    this.#used += this.#bytes.write(value, this.#used, size, 'utf8');
     return this.#spill();
   }
 
@@ -45,20 +80,25 @@ export class ProtoMessage {
   }
 
   bytes(field: number, value: Uint8Array): this {
-    this.#writer.uint32(tag(field)).bytes(value);
-    return this.#spill();
+    return this.#varint(tag(field)).#varint(value.byteLength).#append(value, value.byteLength).#spill();
   }
 
   entry(field: number, key: string, value: string): this {
     return this.message(field, new ProtoMessage().string(1, key).string(2, value));
   }
 
+  /** A message as a field; `inner` is not used after that. */
   message(field: number, inner: ProtoMessage): this {
-    inner.#flush();
-    this.#writer.uint32(tag(field)).uint32(inner.length);
-    this.#flush();
-    for (const part of inner.#parts) this.#push(part);
-    return this;
+    this.#varint(tag(field)).#varint(inner.length + inner.#used);
+    if (inner.#parts.length > 0) {
+      inner.#flush();
+      this.#flush();
+      for (const part of inner.#parts) this.#push(part);
+      return this;
+    }
+    this.#append(inner.#bytes, inner.#used);
+    if (inner.#bytes.byteLength <= SMALL && spare.length < 16) spare.push(inner.#bytes);
+    return this.#spill();
   }
 
   /** Tensor elements as a length-delimited field, streamed when the message is written. */
@@ -80,10 +120,13 @@ export class ProtoMessage {
 
   writeTo(sink: ByteSink): void {
     this.#flush();
+    const copied = new Set<FileSource>();
     for (const part of this.#parts) {
       if (part.kind === 'bytes') sink.write(part.bytes);
-      else if (part.kind === 'range') copyRange(part.source, part.offset, part.length, sink);
-      else {
+      else if (part.kind === 'range') {
+        copyPart(part.source, part.offset, part.length, sink);
+        if (part.source instanceof FileSource) copied.add(part.source);
+      } else {
         let written = 0;
         part.data.copyTo({
           write: (chunk) => {
@@ -96,6 +139,8 @@ export class ProtoMessage {
         }
       }
     }
+    // one question for all ranges of a file
+    for (const source of copied) source.checkUnchanged();
   }
 
   /** Length so far, everything included. */
@@ -106,11 +151,36 @@ export class ProtoMessage {
 
   /** A length can exceed 32 bits while the caller decides what to move out of the file. */
   #header(field: number, length: number): void {
-    this.#writer.uint32(tag(field));
     // beyond what protobuf allows: written out so that the whole has a size, which the caller refuses
-    if (length > 0xffffffff) this.#writer.uint64(length);
-    else this.#writer.uint32(length);
-    this.#flush();
+    this.#varint(tag(field)).#varint(length).#flush();
+  }
+
+  /** A natural number that is a safe integer. */
+  #varint(value: number): this {
+    this.#room(10);
+    let rest = value;
+    for (; rest > 0x7fffffff; rest = Math.floor(rest / 128)) {
+      this.#bytes[this.#used++] = (rest % 128) | 0x80;
+    }
+    for (; rest > 0x7f; rest >>>= 7) this.#bytes[this.#used++] = (rest & 0x7f) | 0x80;
+    this.#bytes[this.#used++] = rest;
+    return this;
+  }
+
+  #append(bytes: Uint8Array, length: number): this {
+    this.#room(length);
+    this.#bytes.set(length === bytes.byteLength ? bytes : bytes.subarray(0, length), this.#used);
+    this.#used += length;
+    return this;
+  }
+
+  /** Makes place for that number of bytes more. */
+  #room(length: number): void {
+    const wanted = this.#used + length;
+    if (wanted <= this.#bytes.byteLength) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#bytes.byteLength));
+    larger.set(this.#bytes.subarray(0, this.#used));
+    this.#bytes = larger;
   }
 
   #range(source: ByteSource, offset: number, length: number): this {
@@ -136,14 +206,15 @@ export class ProtoMessage {
   }
 
   #spill(): this {
-    if (this.#writer.len > SMALL) this.#flush();
+    if (this.#used > SMALL) this.#flush();
     return this;
   }
 
+  /** Makes a part of the fields that are none yet. */
   #flush(): void {
-    if (this.#writer.len === 0) return;
-    const bytes = this.#writer.finish();
-    this.#writer = protobuf.Writer.create();
+    if (this.#used === 0) return;
+    const bytes = Uint8Array.prototype.slice.call(this.#bytes, 0, this.#used);
+    this.#used = 0;
     this.#push({ kind: 'bytes', bytes });
   }
 }

@@ -3,6 +3,7 @@ import type { ByteSource } from '../carried.js';
 import { cannotRead, fileChanged, malformed } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import { openRegular, Unreadable } from '../files/regular.js';
+import type { ByteSink } from '../tensor.js';
 
 /** One read never exceeds this: Node refuses single reads of 2 GiB and more. */
 const MAX_READ = 1 << 30;
@@ -146,15 +147,15 @@ let chunk: Uint8Array | null = null;
  * Streams a range in chunks of at most 1 MiB. A sink may not keep them: they share one buffer. Throws LOTR1006 when the file
  * changed since it was opened.
  */
-export function copyRange(
-  source: ByteSource,
-  offset: number,
-  length: number,
-  sink: { write(chunk: Uint8Array): void },
-): void {
-  if (!(source instanceof FileSource) || length <= CHUNK) {
+export function copyRange(source: ByteSource, offset: number, length: number, sink: ByteSink): void {
+  copyPart(source, offset, length, sink);
+  if (source instanceof FileSource) source.checkUnchanged();
+}
+
+/** As {@link copyRange}, for a caller that copies many ranges and asks at the end whether the file changed. */
+export function copyPart(source: ByteSource, offset: number, length: number, sink: ByteSink): void {
+  if (!(source instanceof FileSource)) {
     sink.write(source.read(offset, length));
-    if (source instanceof FileSource) source.checkUnchanged();
     return;
   }
   if (offset + length > source.size) source.read(offset, length);
@@ -167,5 +168,4 @@ export function copyRange(
     sink.write(part);
   }
   chunk = buffer;
-  source.checkUnchanged();
 }

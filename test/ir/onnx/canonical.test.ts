@@ -2,9 +2,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { attrInts } from '../../../src/ir/attr.js';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
+import { Graph, Model } from '../../../src/ir/model.js';
 import { ModelEncoder } from '../../../src/ir/onnx/graph-write.js';
-import { readModel } from '../../../src/ir/onnx/reader.js';
+import { readModel, readModelBytes } from '../../../src/ir/onnx/reader.js';
+import { encodeModel } from '../../../src/ir/onnx/writer.js';
 import { onnxFiles, sharedDir } from '../../support/shared.js';
 
 // the oracle: a decoder generated from onnx.proto, independent of ours; it knows the fields up to IR version 8
@@ -69,6 +72,41 @@ describe.each(all.map((path) => [basename(path), path] as const))('%s', (_name, 
     }
     expect(plain(again)).toEqual(given);
   });
+});
+
+test('texts around the length of one byte, in any script, and integers of every size are encoded right', () => {
+  const texts = [0, 1, 127, 128, 129, 70_000].flatMap((length) => [
+    'a'.repeat(length),
+    'é'.repeat(length),
+    `${'b'.repeat(length)}\u{1f600}`,
+  ]);
+  const bounds = [0n, 127n, 128n, 2n ** 31n, 2n ** 35n + 5n, 2n ** 53n - 1n, 2n ** 63n - 1n];
+  const ints = bounds.flatMap((bound) => [bound, -bound - 1n]);
+  const graph = new Graph('g');
+  for (const text of texts) {
+    const held = ints.map((value) => (Number.isSafeInteger(Number(value)) ? Number(value) : value));
+    const attrs = [['ints', attrInts(held)]] as const;
+    graph.append({ op: 'Custom', name: text, inputs: [], outputs: [], attrs });
+  }
+  const { nodes } = graph;
+  const nested = new Graph('outer');
+  nested.append({
+    op: 'If',
+    name: 'i',
+    inputs: [],
+    outputs: ['p', 'q'],
+    attrs: [['then_branch', { kind: 'graph', value: graph }]],
+  });
+  const bytes = encodeModel(new Model(nested));
+  const decoded = onnx.ModelProto.toObject(onnx.ModelProto.decode(bytes), { longs: String });
+  const [outer] = decoded.graph.node;
+  const inner: { readonly name?: string; readonly attribute: { readonly ints: string[] }[] }[] =
+    outer.attribute[0].g.node;
+  expect(inner.map(({ name = '' }) => name)).toEqual(texts);
+  for (const { attribute } of inner) expect(attribute[0]!.ints).toEqual(ints.map(String));
+  const read = readModelBytes(bytes).graph.nodes.first!;
+  expect(read.outputs.map(({ name }) => name)).toEqual(['p', 'q']);
+  expect([...read.subgraphs()[0]!.nodes].map(({ name }) => name)).toEqual([...nodes].map(({ name }) => name));
 });
 
 test('there are files to check', () => expect(all.length).toBeGreaterThan(0));
