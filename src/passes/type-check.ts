@@ -3,7 +3,7 @@ import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { type DType, dtypeText } from '../ir/dtype.js';
 import { type Graph, type Model, type Node, nodePath, type Value } from '../ir/model.js';
 import { nodeOpset } from '../ir/ops/core/attrs.js';
-import { inputTypesOf } from '../ir/ops/core/input-types.js';
+import { type InputTypes, inputTypesOf } from '../ir/ops/core/input-types.js';
 import type { ValueType } from '../ir/shape.js';
 import { analyse, type CallTypes } from './infer-shapes.js';
 import { calledBy } from './inline/inline.js';
@@ -80,10 +80,18 @@ function typeFaults(model: Model, inference: CallTypes): readonly TypeFault[] {
 
 function check(graph: Graph, { types }: CallTypes, found: TypeFault[]): void {
   const typeOf = (value: Value): ValueType | null => types.get(value) ?? value.type;
+  // nodes of a graph and of those in it are written in one set of operators
+  const known = new Map<string, InputTypes | null>();
   const stack = [graph];
   for (let at = stack.pop(); at; at = stack.pop()) {
     for (const node of at.nodes) {
-      const why = faultOf(node, typeOf);
+      const { opKey } = node;
+      let wanted = known.get(opKey);
+      if (wanted === undefined) {
+        wanted = inputTypesOf(opKey, nodeOpset(node)) ?? null;
+        known.set(opKey, wanted);
+      }
+      const why = wanted && faultOf(node, wanted, typeOf);
       if (why !== null) found.push({ node, why });
       stack.push(...node.subgraphs());
     }
@@ -91,22 +99,28 @@ function check(graph: Graph, { types }: CallTypes, found: TypeFault[]): void {
 }
 
 /** Says which inputs of a node differ in element type; null when nothing is known to be wrong. */
-function faultOf(node: Node, typeOf: (value: Value) => ValueType | null): string | null {
-  const wanted = inputTypesOf(node.opKey, nodeOpset(node));
-  if (!wanted) return null;
-  const dtypes = node.inputs.map((value): DType | null => {
+function faultOf(node: Node, wanted: InputTypes, typeOf: (value: Value) => ValueType | null): string | null {
+  const { inputs } = node;
+  const dtypeAt = (index: number): DType | null => {
+    const value = inputs[index];
     const type = value && typeOf(value);
     return type?.kind === 'tensor' ? type.dtype : null;
-  });
-  const name = (index: number): string => `"${node.inputs[index]!.name}" is ${dtypeText(dtypes[index]!)}`;
+  };
+  const name = (index: number): string => `"${inputs[index]!.name}" is ${dtypeText(dtypeAt(index)!)}`;
   for (const group of wanted.groups) {
-    const members = group === 'all' ? [...dtypes.keys()] : group;
-    const known = members.filter((index) => dtypes[index]);
-    const odd = known.find((index) => dtypes[index] !== dtypes[known[0]!]);
-    if (odd !== undefined) return `${node.op} takes one element type: ${name(known[0]!)} and ${name(odd)}`;
+    const count = group === 'all' ? inputs.length : group.length;
+    let first = -1;
+    for (let k = 0; k < count; k++) {
+      const index = group === 'all' ? k : group[k]!;
+      const dtype = dtypeAt(index);
+      if (!dtype) continue;
+      if (first < 0) first = index;
+      else if (dtype !== dtypeAt(first))
+        return `${node.op} takes one element type: ${name(first)} and ${name(index)}`;
+    }
   }
   for (const { input, dtype } of wanted.fixed) {
-    const found = dtypes[input];
+    const found = dtypeAt(input);
     if (found && found !== dtype) return `${node.op} takes ${dtypeText(dtype)} there: ${name(input)}`;
   }
   return null;

@@ -9,10 +9,10 @@ import {
   nodePath,
   type Value,
 } from '../../ir/model.js';
-import { opVersion } from '../../ir/ops/core/attrs.js';
 import type { InferContext, Inferred } from '../../ir/ops/core/define.js';
-import { opDef } from '../../ir/ops/index.js';
-import { elementCount, type ValueType } from '../../ir/shape.js';
+import type { Ints } from '../../ir/ops/core/dims.js';
+import { type Dim, elementCount, type Shape, type ValueType } from '../../ir/shape.js';
+import type { TensorData } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
 import { Frame } from './frame.js';
 import { mergeTypes, shortTypeText } from './merge.js';
@@ -33,6 +33,8 @@ export class Engine {
   readonly #orders = new Map<Graph, readonly Node[]>();
   readonly #calls = new Map<string, { readonly frame: Frame; readonly outputs: readonly Value[] }>();
   readonly #active: GraphFunction[] = [];
+  readonly #nested = (graph: Graph, inputs: Types, frame: Frame): Types =>
+    this.#subgraph(graph, inputs, frame);
   #visits = 0;
 
   constructor(readonly model: Model | null) {}
@@ -51,7 +53,8 @@ export class Engine {
     if (++this.#visits > MAX_VISITS && (frame.attrs || node.graph?.outer)) return;
     const fn = this.model?.calledBy(node);
     const inferred = fn ? this.#call(node, fn, frame) : this.#infer(node, frame);
-    for (const [k, output] of node.outputs.entries()) {
+    for (let k = 0; k < node.outputs.length; k++) {
+      const output = node.outputs[k]!;
       if (output.name === '') continue;
       this.#setType(output, inferred?.types[k] ?? null, frame);
       frame.setInts(output, inferred?.ints?.[k] ?? null);
@@ -59,30 +62,18 @@ export class Engine {
   }
 
   #infer(node: Node, frame: Frame): Inferred | null {
-    const opset = frame.opsetOf(node);
-    const def = opDef(node.domain, node.op, opset);
+    const { def, opset, fewest, required } = frame.operatorOf(node);
     const attrs = frame.resolve(node);
     if (!def) {
       for (const inner of node.subgraphs()) this.#subgraph(inner, [], frame);
       return null;
     }
-    const missing = incomplete(node, opset, attrs ?? node.attrs);
+    const missing = incomplete(node, fewest, required, attrs ?? node.attrs);
     if (missing) {
       this.#report(incompleteNode({ path: nodePath(node), op: node.op, why: missing }));
       return null;
     }
-    const at = (index: number): Value | null => node.inputs[index] ?? null;
-    const ctx: InferContext = {
-      opset,
-      ...(attrs ? { attrs } : {}),
-      type: (index) => (at(index) ? frame.typeOf(at(index)!) : null),
-      ints: (index) => (at(index) ? frame.intsOf(at(index)!) : null),
-      constant: (index) => (at(index) ? frame.constantOf(at(index)!) : null),
-      subgraph: (attr, inputs) => {
-        const graph = frame.graphOf(node, attr);
-        return graph && this.#subgraph(graph, inputs, frame);
-      },
-    };
+    const ctx = new NodeContext(node, frame, opset, attrs ?? node.attrs, this.#nested);
     const result = tryInfer(() => def.infer(node, ctx));
     if (!('code' in result)) return this.#possible(node, result);
     this.#report(result);
@@ -92,8 +83,8 @@ export class Engine {
   /** Extents are natural numbers; a rule that finds another one was given impossible contents. */
   #possible(node: Node, result: Inferred): Inferred | null {
     for (const type of result.types) {
-      const dims = type?.kind === 'tensor' ? (type.shape ?? []) : [];
-      const wrong = dims.find((dim) => typeof dim === 'number' && !(Number.isInteger(dim) && dim >= 0));
+      const shape = type?.kind === 'tensor' ? type.shape : null;
+      const wrong = shape ? impossible(shape) : undefined;
       if (wrong === undefined) continue;
       this.#report(
         shapeContradiction({ path: nodePath(node), op: node.op, why: `an extent would be ${wrong}` }),
@@ -146,13 +137,17 @@ export class Engine {
 
   #setType(value: Value, inferred: ValueType | null, frame: Frame): void {
     const declared = value.type;
+    if (!declared) {
+      frame.setType(value, inferred);
+      return;
+    }
     const { type, contradiction } = mergeTypes(inferred, declared);
     frame.setType(value, type);
     if (contradiction) {
       this.#report(
         declaredContradiction({
           name: value.name,
-          declared: shortTypeText(declared!),
+          declared: shortTypeText(declared),
           inferred: shortTypeText(inferred!),
         }),
       );
@@ -177,16 +172,55 @@ function tryInfer(infer: () => Inferred | Diagnostic): Inferred | Diagnostic {
   }
 }
 
-/** Returns what the schema of this version requires and the node lacks; null when it is complete. */
-function incomplete(node: Node, opset: number, attrs: ReadonlyMap<string, Attr>): string | null {
-  const version = opVersion(node.opKey, opset);
-  if (!version) return null;
-  if (node.inputs.length < version.in[0])
-    return `has ${node.inputs.length} inputs and needs ${version.in[0]}`;
-  for (const [name, row] of Object.entries(version.attrs)) {
-    if (row.required && !attrs.has(name)) return `lacks the attribute "${name}"`;
-  }
+/** Returns what the schema requires and the node lacks; null when it is complete. */
+function incomplete(
+  node: Node,
+  fewest: number,
+  required: readonly string[],
+  attrs: ReadonlyMap<string, Attr>,
+): string | null {
+  if (node.inputs.length < fewest) return `has ${node.inputs.length} inputs and needs ${fewest}`;
+  for (const name of required) if (!attrs.has(name)) return `lacks the attribute "${name}"`;
   return null;
+}
+
+/** The first extent that is not a natural number. */
+function impossible(shape: Shape): Dim | undefined {
+  for (const dim of shape) {
+    if (typeof dim === 'number' && !(Number.isInteger(dim) && dim >= 0)) return dim;
+  }
+  return undefined;
+}
+
+/** What a rule may ask about one node. */
+class NodeContext implements InferContext {
+  constructor(
+    readonly node: Node,
+    readonly frame: Frame,
+    readonly opset: number,
+    readonly attrs: ReadonlyMap<string, Attr>,
+    readonly nested: (graph: Graph, inputs: Types, frame: Frame) => Types,
+  ) {}
+
+  type(index: number): ValueType | null {
+    const value = this.node.inputs[index];
+    return value ? this.frame.typeOf(value) : null;
+  }
+
+  ints(index: number): Ints | null {
+    const value = this.node.inputs[index];
+    return value ? this.frame.intsOf(value) : null;
+  }
+
+  constant(index: number): TensorData | null {
+    const value = this.node.inputs[index];
+    return value ? this.frame.constantOf(value) : null;
+  }
+
+  subgraph(attr: string, inputs: Types): Types | null {
+    const graph = this.frame.graphOf(this.node, attr);
+    return graph && this.nested(graph, inputs, this.frame);
+  }
 }
 
 /** A text of everything that the result of a call depends on; null when it would be too long. */

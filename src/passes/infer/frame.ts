@@ -2,15 +2,27 @@ import type { Attr } from '../../ir/attr.js';
 import { isConstantNode } from '../../ir/constants.js';
 import { LotrcError } from '../../ir/diagnostics.js';
 import type { Graph, Node, Value } from '../../ir/model.js';
-import { attrsOf } from '../../ir/ops/core/attrs.js';
+import { attrsOf, opVersion } from '../../ir/ops/core/attrs.js';
+import type { OpDef } from '../../ir/ops/core/define.js';
 import type { Ints } from '../../ir/ops/core/dims.js';
 import { intsOf } from '../../ir/ops/core/tensor-values.js';
 import { tensorOf } from '../../ir/ops/generators.js';
+import { opDef } from '../../ir/ops/index.js';
 import { elementCount, staticShape, type ValueType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 
 /** Contents of more elements than this are not followed: a node may double them, thirty times in a row. */
 const MAX_INTS = 1 << 16;
+
+/** An operator of one version, as nodes need it. */
+interface Operator {
+  readonly def: OpDef | undefined;
+  readonly opset: number;
+  /** the number of inputs that a node must have */
+  readonly fewest: number;
+  /** attributes that a node must have */
+  readonly required: readonly string[];
+}
 
 /** Types of the values of one function body at one call, and of the calls inside it. */
 export interface CallTypes {
@@ -25,6 +37,7 @@ export interface CallTypes {
 export class Frame implements CallTypes {
   readonly types = new Map<Value, ValueType>();
   readonly calls = new Map<Node, CallTypes>();
+  readonly #operators = new Map<string, Operator>();
   readonly #ints = new Map<Value, Ints | null>();
   readonly #constants = new Map<Value, TensorData>();
 
@@ -84,6 +97,24 @@ export class Frame implements CallTypes {
 
   bindConstant(value: Value, data: TensorData): void {
     this.#constants.set(value, data);
+  }
+
+  /** What is known of a node's operator in the version that it is written in. */
+  operatorOf(node: Node): Operator {
+    const { opKey } = node;
+    let held = this.#operators.get(opKey);
+    if (!held) {
+      const opset = this.opsetOf(node);
+      const version = opVersion(opKey, opset);
+      held = {
+        def: opDef(node.domain, node.op, opset),
+        opset,
+        fewest: version?.in[0] ?? 0,
+        required: Object.entries(version?.attrs ?? {}).flatMap(([name, row]) => (row.required ? [name] : [])),
+      };
+      this.#operators.set(opKey, held);
+    }
+    return held;
   }
 
   opsetOf(node: Node): number {

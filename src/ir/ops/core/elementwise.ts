@@ -6,7 +6,7 @@ import type { AttrsOf, NdArray, OpDef, OpName } from './define.js';
 import type { Ints } from './dims.js';
 import { broadcastIndex } from './ints.js';
 import { map, reshape, zip } from './nd.js';
-import { attrs, axisIn, broadcastInputs, need, one, refuse, rule, tensorAt } from './rules.js';
+import { attrs, axisIn, broadcastInputs, need, one, refuse, rule, sameAs, tensorAt } from './rules.js';
 import { isInteger } from './tensor-values.js';
 
 interface UnaryOptions {
@@ -38,7 +38,8 @@ export function unary<const Op extends OpName>(
     infer: rule<Op>((_, ctx) => {
       const x = tensorAt(ctx, 0);
       const known = ints ? ctx.ints(0) : null;
-      return one(x && (dtype ?? x.dtype), x?.shape ?? null, known && ints!(known));
+      const values = known && ints!(known);
+      return dtype ? one(x && dtype, x?.shape ?? null, values) : sameAs(x, values);
     }),
     value: (_, inputs) => [map(need(inputs, 0), f)],
   };

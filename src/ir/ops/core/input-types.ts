@@ -129,7 +129,7 @@ com.microsoft::SkipSimplifiedLayerNormalization 1 0,1,2,3
 `;
 
 /** The constraints of a signature on the element types of its inputs. */
-interface InputTypes {
+export interface InputTypes {
   /** indexes of inputs that have one element type */
   readonly groups: readonly (readonly number[] | 'all')[];
   readonly fixed: readonly { readonly input: number; readonly dtype: DType }[];

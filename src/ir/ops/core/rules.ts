@@ -56,12 +56,15 @@ export function one(dtype: DType | null | undefined, shape: Shape | null, ints?:
   return { types: [typeOf(dtype, shape)], ...(ints ? { ints: [ints] } : {}) };
 }
 
+/** One output of that type, but for what a file says of the input alone. */
+export function sameAs(type: TensorType | null, ints?: Ints | null): Inferred {
+  if (!type || type.proto) return one(type?.dtype, type?.shape ?? null, ints);
+  return ints ? { types: [type], ints: [ints] } : { types: [type] };
+}
+
 /** The `infer` of an op whose result has type and shape of its first input. */
 export function likeFirst<Op extends string>(): OpDef<Op>['infer'] {
-  return rule((_, ctx) => {
-    const x = tensorAt(ctx, 0);
-    return one(x?.dtype, x?.shape ?? null);
-  });
+  return rule((_, ctx) => sameAs(tensorAt(ctx, 0)));
 }
 
 /** A shape of that rank of which nothing is known. */
@@ -79,6 +82,9 @@ export function ofRank(rank: Dim | undefined): Shape | null {
 
 /** Broadcast of input shapes; null when one is unknown. */
 export function broadcastInputs(node: Node, shapes: readonly (Shape | null | undefined)[]): Shape | null {
+  const [a, b] = shapes;
+  // a scalar, as in most nodes that read a constant
+  if (shapes.length === 2 && a && b?.length === 0) return a;
   const known = shapes.filter((shape): shape is Shape => shape !== null && shape !== undefined);
   const result = broadcastShapes(known);
   if (!result) refuse(node, `shapes ${known.map(shapeText).join(' and ')} do not broadcast`);
