@@ -49,6 +49,14 @@ export interface FactorTensor {
  * Throws LOTR3202 when layers that share a tensor do not agree on its extents.
  */
 export function planFactors(rows: readonly PlanRow[]): readonly FactorTensor[] {
+  const known = factorsOf.get(rows) ?? tensorsOf(rows);
+  factorsOf.set(rows, known);
+  return known;
+}
+
+const factorsOf = new WeakMap<readonly PlanRow[], readonly FactorTensor[]>();
+
+function tensorsOf(rows: readonly PlanRow[]): readonly FactorTensor[] {
   const found = new Map<string, FactorTensor>();
   for (const row of rows) {
     const fresh: FactorTensor[] = [];

@@ -65,6 +65,13 @@ export class Value {
     return this.#uses ?? NO_USES;
   }
 
+  /** The edge that reads this value where there is exactly one, found without making the set of `uses`; else null. */
+  get soleUse(): Use | null {
+    if (this.#only || this.#uses?.size !== 1) return this.#only;
+    const [use] = this.#uses;
+    return use!;
+  }
+
   /** True when some graph names it among its outputs. */
   get isOutput(): boolean {
     return this.#outputOf > 0;

@@ -63,6 +63,8 @@ function placeOf(node: Node, input?: number): Place {
 }
 
 function checkNames(graph: Graph, found: Diagnostic[]): void {
+  // most graphs never had a name twice, and the graph knows
+  if (!graph.repeatsNames && !graph.outer) return;
   // the graph knows the first value of each name: a table is kept only for those that are not it
   const seen = new Map<string, Value>();
   const define = (value: Value): void => {
@@ -101,6 +103,7 @@ function sameConstant(a: Value, b: Value): boolean {
 function checkTensors(graph: Graph, found: Diagnostic[]): void {
   for (const [name, value] of graph.initializers) checkSize(name, value.constant!, found);
   for (const node of graph.nodes) {
+    if (node.attrs.size === 0) continue;
     for (const [name, attr] of node.attrs) {
       const held = attr.kind === 'tensor' ? [attr.value] : attr.kind === 'tensors' ? attr.value : [];
       for (const data of held) checkSize(name, data, found, node);
@@ -131,7 +134,7 @@ function checkNode(
   for (let index = 0; index < node.inputs.length; index++) {
     const input = node.inputs[index];
     if (!input) continue;
-    checkDefined(input, placeOf, graph, found, node, index);
+    if (input.graph !== graph || !isDefined(input)) checkDefined(input, placeOf, graph, found, node, index);
     if (!node.isListed(index)) throw new Error(`"${input.name}" does not list its reader "${node.label}"`);
   }
   const opsets = fn ? fn.opsets : model.opsets;

@@ -104,13 +104,13 @@ interface Label {
 
 /** Adapted nodes in the order of the main-graph nodes that hold them, each with that node: what goes before it is seen. */
 function adaptedLayers(model: Model): readonly { readonly node: Node; readonly anchor: Node }[] {
-  const found = [...model.everyNode()]
-    .filter((node) => node.opKey === ADAPTED)
-    .map((node) => {
-      let anchor = node;
-      while (anchor.graph?.owner instanceof Node) anchor = anchor.graph.owner;
-      return { node, anchor };
-    });
+  const found: { readonly node: Node; readonly anchor: Node }[] = [];
+  for (const node of model.everyNode()) {
+    if (node.opKey !== ADAPTED) continue;
+    let anchor = node;
+    while (anchor.graph?.owner instanceof Node) anchor = anchor.graph.owner;
+    found.push({ node, anchor });
+  }
   if (found.every(({ node, anchor }) => node === anchor)) return found;
   const position = new Map([...model.graph.nodes].map((node, index) => [node, index]));
   return found.sort((a, b) => (position.get(a.anchor) ?? 0) - (position.get(b.anchor) ?? 0));

@@ -14,8 +14,16 @@ import { faultOfRepeats, faultOfRow, faultOfWeight } from './plan-check.js';
 /** The plan that a model carries, or null. Throws LOTR3202 when the entry is there but is not a plan. */
 export function readPlan(model: Model): SavedPlan | null {
   const text = model.metadata.get(PLAN_KEY);
-  return text === undefined ? null : parsePlan(text);
+  if (text === undefined) return null;
+  const known = parsed.get(model);
+  if (known?.text === text) return known.plan;
+  const plan = parsePlan(text);
+  parsed.set(model, { text, plan });
+  return plan;
 }
+
+/** The plan that was read last of each model: nobody changes a plan, and many passes ask for it. */
+const parsed = new WeakMap<Model, { readonly text: string; readonly plan: SavedPlan }>();
 
 /** The plan in the metadata of an adapter file, or null. Throws as {@link readPlan}. */
 export function planIn(metadata: Readonly<Record<string, string>>): SavedPlan | null {

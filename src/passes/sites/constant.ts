@@ -91,6 +91,9 @@ export class Origins {
 
   /** True when a value depends on stored data alone: neither on inputs nor on random numbers. */
   isConstant(value: Value): boolean {
+    if (value.constant) return true;
+    const known = this.#constant.get(value);
+    if (known !== undefined) return known;
     const stack = [value];
     const open = new Set<Value>();
     for (let at = stack.at(-1); at; at = stack.at(-1)) {

@@ -53,7 +53,8 @@ function endsAtOutput(start: Node, isLinear: ReadonlySet<Node>): boolean {
       if (!owner || owner instanceof Model || owner instanceof GraphFunction) reached = true;
       else visit(owner.outputs);
     }
-    for (const { node } of value.uses) {
+    const only = value.soleUse;
+    for (const { node } of only ? [only] : value.uses) {
       if (isLinear.has(node)) return false;
       visit(node.outputs);
       for (const graph of node.subgraphs()) visit(graph.inputs); // the inputs of a Loop or Scan body

@@ -78,13 +78,12 @@ export function unpackLayers(model: Model, stacks: (path: string) => boolean = (
   const calls = inlineLayerCalls(model);
   const nodes = new Map<string, number>();
   const origins = new Origins(model);
-  const found = [...model.everyNode()].filter(
-    (node) =>
-      TABLE.has(node.opKey) &&
-      !functionOf(node.graph) &&
-      !origins.isCall(node) &&
-      TABLE.get(node.opKey)!.wants(node, origins),
-  );
+  const found: Node[] = [];
+  for (const node of model.everyNode()) {
+    const form = TABLE.get(node.opKey);
+    if (form && !functionOf(node.graph) && !origins.isCall(node) && form.wants(node, origins))
+      found.push(node);
+  }
   const apart = unpackStacks(model, stacks);
   if (found.length === 0) return { calls, nodes, stacks: apart };
   inferShapes(model); // forms of masks are told by their shapes
