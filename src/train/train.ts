@@ -303,7 +303,8 @@ type Opened = Awaited<ReturnType<typeof openAll>>;
 async function settingsOf(request: TrainRequest, opened: Opened): Promise<RunSettings> {
   const { folder, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;
   const { labels, files, dataFile, evalFile } = opened;
-  const contents = (file: string) => new Source(file).contents();
+  // a run folder names them, which a stranger may have made
+  const contents = (file: string) => new Source(file, undefined, true).contents();
   const signature = readFileSync(join(folder, 'signature.json'));
   return {
     version: 1,

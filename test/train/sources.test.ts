@@ -232,6 +232,11 @@ describe('budgets', () => {
 });
 
 describe('files that are not as others', () => {
+  test.skipIf(process.platform === 'win32')('a device that a run folder names is not read', async () => {
+    const named = new Source('/dev/zero', undefined, true);
+    await expect(named.contents()).rejects.toThrow(/LOTR8204.*not a regular file/s);
+  });
+
   test.each(['csv', 'tsv', 'jsonl', 'txt'])('an empty .%s', async (extension) => {
     const found = await refused(open(file(`empty.${extension}`, '')));
     expect(found.code).toBe('LOTR8204');

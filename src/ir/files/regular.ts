@@ -11,11 +11,11 @@ import { isSystemError } from './system-error.js';
 export class Unreadable extends Error {}
 
 /** Opening a pipe would otherwise wait until something writes to it. Absent on Windows. */
-const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+export const AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** Opens a regular file; whoever called closes it. Throws {@link Unreadable}. */
 export function openRegular(path: string): { readonly fd: number; readonly stat: BigIntStats } {
-  const fd = attempt(() => openSync(path, READ));
+  const fd = attempt(() => openSync(path, AT_ONCE));
   const stat = fstatSync(fd, { bigint: true });
   if (stat.isFile()) return { fd, stat };
   closeSync(fd);

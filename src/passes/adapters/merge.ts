@@ -7,6 +7,7 @@ import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { weightStep } from '../../ir/ops/index.js';
+import { elementCount } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { requireWhole } from '../../ir/values.js';
 import { outputsByName, readPlan, requirePlan } from '../plan/plan.js';
@@ -118,7 +119,7 @@ function mergeSite(
   nodes: readonly Node[],
   factors: readonly TensorData[],
 ): number {
-  const { rank } = groupOf(row, site);
+  const group = groupOf(row, site);
   const byHolder = new Map<Value, Reader[]>();
   for (const node of nodes) {
     const weight = node.inputs[1]!;
@@ -132,12 +133,14 @@ function mergeSite(
       refuse(`it is quantised (${stored.data.dtype}), and the sum with the adapter is not on its grid`);
     }
     if (!isFloat(stored.data.dtype)) refuse(`its elements are ${stored.data.dtype}`);
-    const reader = {
-      node,
-      stored,
-      scale: effectiveScale(row.spec, rank) / alphaOf(node),
-      flipped: (isSet(node, 'transB') || baseOf(node).key === CONVOLUTION) !== stored.transposed,
-    };
+    const flipped = (isSet(node, 'transB') || baseOf(node).key === CONVOLUTION) !== stored.transposed;
+    const { shape } = stored.data;
+    const [first, rest] = flipped ? [group.out, group.in] : [group.in, group.out];
+    if (shape[0] !== first || elementCount(shape.slice(1)) !== rest) {
+      refuse(`its shape is [${shape.join(',')}], and the adapter was made for [${first},${rest}]`);
+    }
+    const scale = effectiveScale(row.spec, group.rank) / alphaOf(node);
+    const reader = { node, stored, scale, flipped };
     byHolder.set(stored.holder, [...(byHolder.get(stored.holder) ?? []), reader]);
   }
   let weights = 0;

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { fileChanged } from '../../ir/codes/load.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
+import { AT_ONCE } from '../../ir/files/regular.js';
 import { isSystemError } from '../../ir/files/system-error.js';
 import { identity } from '../../ir/onnx/source.js';
 import { heapIsFull, heapLimit } from './heap.js';
@@ -65,16 +66,19 @@ export class Source {
   constructor(
     readonly file: string,
     watch: Watch = () => {},
+    /** A stranger named it: a pipe may wait for ever, and a device may never end. */
+    readonly regularOnly = false,
   ) {
     this.#watch = watch;
   }
 
   /** The bytes. Throws LOTR8204, and LOTR1006 when the file changes meanwhile. */
   async *chunks(): AsyncGenerator<Buffer> {
-    const handle = await this.#system(open(this.file, 'r'));
+    const handle = await this.#system(open(this.file, this.regularOnly ? AT_ONCE : 'r'));
     this.#handle = handle;
     try {
       const before = await this.#system(handle.stat({ bigint: true }));
+      if (this.regularOnly && !before.isFile()) this.#refuse('it is not a regular file');
       this.#size = before.isFile() ? Number(before.size) : null;
       const hash = createHash('sha256');
       for (;;) {

@@ -3,7 +3,7 @@ import { effectiveScale } from '../../../src/adapter/description.js';
 import { factorNames } from '../../../src/adapter/plan-factors.js';
 import { readModelBytes } from '../../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
-import type { TensorData } from '../../../src/ir/tensor.js';
+import { MemoryTensor, type TensorData } from '../../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../../src/ir/values.js';
 import { insertAdapters } from '../../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../../src/passes/adapters/lower.js';
@@ -49,7 +49,7 @@ function read({ dtype, shape, data }: Tensor): Float64Array {
   if (dtype !== 'float16') return Float64Array.from(data as ArrayLike<number>);
   const held = new Uint16Array(data as unknown as Uint16Array);
   const bytes = new Uint8Array(held.buffer);
-  return toF64({ dtype: 'f16', shape, bytes: () => bytes } as unknown as TensorData);
+  return toF64(new MemoryTensor('f16', shape, bytes));
 }
 
 function weightOf(form: LayerForm): TensorData {
