@@ -134,8 +134,15 @@ async function turn(): Promise<void> {
   for (let left = 32; left > 0 && index < task.last; left--) await one(index++);
   if (index < task.last) setImmediate(() => void turn());
   else {
-    send({ kind: 'end', formats: [...formats], codes: [...codes].sort(), slowest, peak: peak() });
-    process.disconnect();
+    const end: Report = {
+      kind: 'end',
+      formats: [...formats],
+      codes: [...codes].sort(),
+      slowest,
+      peak: peak(),
+    };
+    // before it has left, a parent that is slow would lose it
+    process.send!(end, () => process.disconnect());
   }
 }
 await turn();
