@@ -123,7 +123,9 @@ function matrixOf(
     offset,
     rowStride,
   });
-  return across === 1
+  // one row or one column is both: then as its axes lie
+  const inOrder = letters.indexOf(rows.at(-1)!) < letters.indexOf(cols.at(-1)!);
+  return across === 1 && (inOrder || down !== 1)
     ? { matrix: stored(rows, cols, down), transposed: false }
     : { matrix: stored(cols, rows, across), transposed: true };
 }
