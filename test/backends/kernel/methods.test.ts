@@ -4,6 +4,7 @@ import { verifyKernel } from '../../../src/backends/kernel/ir/verify.js';
 import type { PlanOptions } from '../../../src/backends/kernel/plan/choose.js';
 import type { Sketch } from '../../support/contraction.js';
 import { profile } from '../../support/devices.js';
+import { inTurn } from '../../support/everything.js';
 import { KERNEL_METHODS } from '../../support/kernel-methods.js';
 import { interpreted, wholePlan, worstOf } from '../../support/whole-plan.js';
 
@@ -23,14 +24,16 @@ const WAYS: readonly (readonly [string, PlanOptions, number])[] = [
 ];
 
 describe.each(
-  KERNEL_METHODS.map((spec) => [`${spec.delta} ${spec.factors.map(({ share }) => share)}`, spec] as const),
-)('%s', (_, factors) => {
+  KERNEL_METHODS.map(
+    (spec, n) => [`${spec.delta} ${spec.factors.map(({ share }) => share)}`, spec, inTurn(WAYS, n)] as const,
+  ),
+)('%s', (_, factors, ways) => {
   const inputs = [
     ['q', 'k', 'v'],
     ['o', 'q#2'],
   ];
   const sketch: Sketch = { factors, in: 13, out: 9, rank: 3, inputs };
-  test.each(WAYS)(
+  test.each(ways)(
     '%s: y, dx and the gradient of every factor are those of float64',
     (_way, options, bound) => {
       const whole = wholePlan(sketch, options);
