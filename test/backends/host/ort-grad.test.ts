@@ -45,7 +45,11 @@ const CASES: readonly (readonly [string, Case])[] = [
 const MORE: typeof CASES = [
   ['lotr, W stored as (out, in)', { ...BASE, stored: true, rows: [5] }],
   ...KERNEL_METHODS.slice(1).map((own): (typeof CASES)[number] => {
-    const spec: AdapterSpec = { scale: 1, scaling: 'rank', ...own };
+    // the one layer has no number, by which layers could share
+    const factors = own.factors.map((each) =>
+      each.share === 'layer' ? { ...each, share: 'site' as const } : each,
+    );
+    const spec: AdapterSpec = { scale: 1, scaling: 'rank', ...own, factors };
     const all = 2 ** (own.factors.length + 2) - 1;
     return [own.delta, { ...BASE, spec, rows: [601], tokens: 600, masks: [all, all - 1, 2, 1] }];
   }),
