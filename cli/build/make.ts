@@ -11,7 +11,7 @@ import { heldByOther } from '../../src/ir/codes/load.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 import { wholeDigest } from '../../src/ir/files/file-digest.js';
 import { isFolder, makeFolders } from '../../src/ir/files/folders.js';
-import { FileLock } from '../../src/ir/files/lock.js';
+import { FileLock, isLockName } from '../../src/ir/files/lock.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { MERGE, REWRITE } from '../../src/options/sets/adapters.js';
 import type { TRAIN } from '../../src/train/option-set.js';
@@ -116,7 +116,8 @@ async function make(step: BuildStep, work: string, run: Run): Promise<Result | n
   }
   if (run.exitCode !== 0) return null;
   const files = readdirSync(work, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    // the lock of the run folder is released by a process of its own, which may still be about it
+    .filter((entry) => entry.isFile() && !isLockName(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort();
   return { files, about: count(files.length, 'file'), counts: null };
