@@ -316,9 +316,10 @@ export const MsDynamicQuantizeMatMul = op({
   },
   cases: [
     {
+      // weights of 7 bits: with larger ones, ONNX Runtime's sums of pairs saturate on x86 processors without VNNI
       inputs: [
         'float[3,4]',
-        'const int8[4,5]',
+        'const int8[4,5] {-63, 17, 40, -8, 61, 5, -33, 29, 63, -50, 12, 44, -21, -2, 37, 58, -60, 9, 26, -45}',
         'const float[5] > 0',
         'const int8[5] {3, -2, 0, 5, 1}',
         'float[5]',

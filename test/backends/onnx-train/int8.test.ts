@@ -42,7 +42,7 @@ const weight = Float64Array.from(Float32Array.from(noise(INNER * OUTER, 5)), (v,
 const bias = noise(OUTER, 8);
 
 /** x w with both rounded as docs/onnx-train.md says, in float64. */
-function reference(x: Float32Array, rows: number): Float64Array {
+function reference(x: Float32Array, rows: number, w = weight): Float64Array {
   const even = new Float64Array(x.length);
   const sizes = Array.from({ length: rows }, (_, r) =>
     Math.max(1e-30, ...x.subarray(r * INNER, (r + 1) * INNER).map(Math.abs)),
@@ -54,13 +54,20 @@ function reference(x: Float32Array, rows: number): Float64Array {
   const y = new Float64Array(rows * OUTER);
   for (let c = 0; c < OUTER; c++) {
     let most = 0;
-    for (let k = 0; k < INNER; k++) most = Math.max(most, Math.abs(weight[k * OUTER + c]!));
+    for (let k = 0; k < INNER; k += 2) {
+      const pair = [w[k * OUTER + c]!, w[(k + 1) * OUTER + c] ?? 0];
+      for (const sign of [1, -1])
+        most = Math.max(
+          most,
+          pair.reduce((sum, v) => sum + Math.max(sign * v, 0), 0),
+        );
+    }
     const scale = Math.fround(most / 127);
     for (let r = 0; r < rows; r++) {
       let sum = 0;
       for (let k = 0; k < INNER; k++) {
         const code = Math.min(255, Math.max(0, Math.round(even[r * INNER + k]! / step) + zero)) - zero;
-        sum += code * (scale === 0 ? 0 : Math.round(weight[k * OUTER + c]! / scale));
+        sum += code * (scale === 0 ? 0 : Math.round(w[k * OUTER + c]! / scale));
       }
       y[r * OUTER + c] = sum * step * scale * sizes[r]!;
     }
@@ -129,6 +136,23 @@ test.each(FORMS)('%s in 8 bits is the product of rounded rows and columns', asyn
   }
 });
 
+test.each([1, 2, 5, 64])('no sum saturates at the largest codes of both sides, %i rows', async (rows) => {
+  const x = new Float32Array(rows * INNER).fill(3);
+  // pairs of 64 and 64, of 127 and 0, of 1 and 126, with both signs
+  const w = Float64Array.from(weight, (_, i) => {
+    const [k, c] = [Math.floor(i / OUTER) % 2, i % OUTER];
+    return (
+      [
+        [64, 64],
+        [127, 0],
+        [1, 126],
+      ][c % 3]![k]! * (c % 2 === 0 ? 1 : -1)
+    );
+  });
+  const y = await run(FORMS[0]!, x, 18, w);
+  expect(relativeError(y, reference(x, rows, w))).toBeLessThan(1e-6);
+});
+
 test('what is not finite stays so: in its row, in its column of the weight', async () => {
   for (const last of [Number.NaN, Infinity, -Infinity]) {
     const y = await run(FORMS[0]!, rowsOf(last), 18);
@@ -155,8 +179,11 @@ test('the digest of a large file is taken while it is written', () => {
   expect(digesting.digest()).toBe(fileDigest(path).digest);
 });
 
-/** Of all oracle models and factors, the largest error that int8 makes to a gradient is 0.115. */
-const WORST = 0.13;
+/**
+ * Of all oracle models and factors, the largest error that int8 makes to a gradient is 0.171, of one core of BERT; the mean
+ * of each model is at most 0.088. It was 0.115 with codes that sums of pairs do not bound, and 1.4 where those saturate.
+ */
+const WORST = 0.18;
 
 const chosen = oracles().filter(({ name }) => EVERYTHING || /^(gpt2|llama)\.ts$/.test(name));
 test.each(chosen.map((oracle) => [oracle.name, oracle] as const))(

@@ -12,13 +12,18 @@ import { toF32, toF64 } from '../../../ir/values.js';
 const BLOCK = 1 << 18;
 /** Bytes of the turned matrix that are in memory at a time. */
 const TURNED = 32 << 20;
-/** The largest code: -128 is left out, so that codes are symmetric. */
-const LARGEST = 127;
+/**
+ * What the codes of a pair, neighbours along the inner axis, reach at most when their signs agree, before they are rounded.
+ * x86 processors without VNNI multiply 8-bit numbers by VPMADDUBSW: it adds the products of such a pair in 16 bits and
+ * saturates, silently. Rounding adds at most one: (127 + 1) * 255 = 32,640 is below 32,768, so sums are exact everywhere.
+ */
+const LARGEST_PAIR = 127;
 
 /**
  * A stored float matrix in 8 bits as a product reads it: [inner, outer], `turned` when it is stored as [outer, inner].
- * w = code * scale with a scale for each column, the largest magnitude there divided by 127. A column with a number that is
- * not finite has a scale that is not, so that results are not finite either. Memory is flat in the size of the matrix.
+ * w = code * scale with a scale for each column: the largest sum there of two neighbours (inner 0 and 1, 2 and 3, ...), of
+ * their positive or of their negative parts, divided by 127. A column with a number that is not finite has a scale that is
+ * not, so that results are not finite either. Memory is flat in the size of the matrix.
  */
 export class RoundedMatrix {
   readonly shape: readonly [inner: number, outer: number];
@@ -36,17 +41,27 @@ export class RoundedMatrix {
   scales(): Float32Array {
     if (this.#scales) return this.#scales;
     const most = new Float64Array(this.shape[1]);
+    const take = (index: number, first: number, second: number): void => {
+      const size = Math.max(
+        Math.max(first, 0) + Math.max(second, 0),
+        Math.max(-first, 0) + Math.max(-second, 0),
+      );
+      // a NaN stays: nothing is greater
+      if (size > most[index]! || Number.isNaN(size)) most[index] = size;
+    };
     this.#rows((values, from, to, columns) => {
-      for (let row = from, at = 0; row < to; row++) {
-        for (let column = 0; column < columns; column++, at++) {
-          const size = Math.abs(values[at]!);
-          const index = this.turned ? row : column;
-          // a NaN stays: nothing is greater
-          if (size > most[index]! || Number.isNaN(size)) most[index] = size;
-        }
+      if (this.turned) {
+        for (let row = from, at = 0; row < to; row++, at += columns)
+          for (let c = 0; c < columns; c += 2)
+            take(row, values[at + c]!, c + 1 < columns ? values[at + c + 1]! : 0);
+        return;
       }
+      // `from` is even: see #rows
+      for (let row = from, at = 0; row < to; row += 2, at += 2 * columns)
+        for (let c = 0; c < columns; c++)
+          take(c, values[at + c]!, row + 1 < to ? values[at + columns + c]! : 0);
     });
-    this.#scales = Float32Array.from(most, (size) => size / LARGEST);
+    this.#scales = Float32Array.from(most, (size) => size / LARGEST_PAIR);
     return this.#scales;
   }
 
@@ -83,12 +98,12 @@ export class RoundedMatrix {
     }
   }
 
-  /** Calls with rows `from` to `to` of the stored matrix, all rows in order. */
+  /** Calls with rows `from` to `to` of the stored matrix, all rows in order; `from` is even. */
   #rows(take: (values: ArrayLike<number>, from: number, to: number, columns: number) => void): void {
     const { dtype, shape, byteLength } = this.source;
     const [rows, columns] = shape as readonly [number, number];
     const width = byteLength / rows;
-    const step = Math.max(1, Math.floor(BLOCK / columns));
+    const step = 2 * Math.max(1, Math.floor(BLOCK / 2 / columns));
     for (let from = 0; from < rows; from += step) {
       const to = Math.min(from + step, rows);
       const bytes = this.source.slice(from * width, (to - from) * width);
@@ -99,7 +114,7 @@ export class RoundedMatrix {
 }
 
 function code(value: number): number {
-  return Math.max(-LARGEST, Math.min(LARGEST, Math.round(value)));
+  return Math.max(-LARGEST_PAIR, Math.min(LARGEST_PAIR, Math.round(value)));
 }
 
 /** Codes or scales of a matrix at their place in a file that is yet to be written; made again by whoever reads them. */
