@@ -9,7 +9,8 @@ import { isFolder } from '../../src/ir/files/folders.js';
 import { parsePlain } from '../../src/ir/files/json.js';
 import { readRegular, Unreadable } from '../../src/ir/files/regular.js';
 
-const NAMES = ['lotrc.config.ts', 'lotrc.config.mjs', 'lotrc.config.json'];
+/** What a config is called. */
+export const CONFIG_NAMES = ['lotrc.config.ts', 'lotrc.config.mjs', 'lotrc.config.json'];
 
 /** A config and where it is. */
 export interface LoadedConfig {
@@ -21,7 +22,7 @@ export interface LoadedConfig {
 /** The config that is given, or the one in the working folder, as an absolute path. Throws LOTR8301. */
 export function findConfig(given: string | undefined): string {
   if (given !== undefined) return resolve(given);
-  const found = NAMES.filter((name) => existsSync(name));
+  const found = CONFIG_NAMES.filter((name) => existsSync(name));
   return found.length === 1 ? resolve(found[0]!) : fail(noConfig({ folder: resolve(), found }));
 }
 

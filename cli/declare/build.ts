@@ -1,10 +1,21 @@
 import type { Command } from 'commander';
-import { BUILD, CHECK, DIFF } from '../../src/options/sets/build.js';
+import { BUILD, CHECK, DIFF, INIT } from '../../src/options/sets/build.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
-/** build, check, diff: what runs the steps of a config, and compares what they make. */
+/** init, build, check, diff: what writes a config, runs its steps, and compares what they make. */
 export function declareBuildCommands(program: Command, run: Run): void {
+  const init = program
+    .command('init')
+    .description('write lotrc.config.ts for a model: options that fit it, with comments that say why')
+    .argument('[model]', 'a model, or a folder with models (default: the folder of the config)');
+  addOptions(init, INIT)
+    .addHelpText('after', INIT_HELP)
+    .action(async (model: string | undefined) => {
+      const { initCommand } = await import('../commands/init.js');
+      initCommand(model, valuesOf(init, INIT), run);
+    });
+
   const build = program
     .command('build')
     .description('run what lotrc.config.ts says: adapters, training, kernels; skip what is up to date');
@@ -37,6 +48,15 @@ export function declareBuildCommands(program: Command, run: Run): void {
       await diffCommand(a, b, valuesOf(diff, DIFF), run);
     });
 }
+
+const INIT_HELP = `
+Examples:
+  lotrc init
+  lotrc init models/bert.onnx --data reviews.csv
+  lotrc init --format json
+
+Nothing is asked: the layers say which rank fits, inputs and outputs what the model is trained for. In a folder the model is
+model.onnx, else onnx/model.onnx, else every .onnx file in it, else those in its folder models. Then: lotrc build --dry-run`;
 
 const BUILD_HELP = `
 Examples:

@@ -3,7 +3,7 @@ import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { gpuOptions } from '../../src/backends/option-set.js';
 import type { OptionSet } from '../../src/options/define.js';
 import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
-import { BUILD, CHECK, DIFF } from '../../src/options/sets/build.js';
+import { BUILD, CHECK, DIFF, INIT } from '../../src/options/sets/build.js';
 import { EXPLAIN, INSPECT, PASSES, PRINT, RUN, TO_PARQUET, VERIFY } from '../../src/options/sets/models.js';
 import { EVAL, TRAIN } from '../../src/train/option-set.js';
 
@@ -23,6 +23,7 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ...backEnds.map((backEnd) => [`emit ${backEnd.name}`, gpuOptions(backEnd)] as const),
     ['train', TRAIN],
     ['eval', EVAL],
+    ['init', INIT],
     ['build', BUILD],
     ['check', CHECK],
     ['diff', DIFF],

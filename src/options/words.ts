@@ -67,3 +67,7 @@ export const BAD_LINES = ['skip', 'stop'] as const;
 /** Parquet files: a row per step and a column per value, or a row per value. */
 export const PARQUET_LAYOUTS = ['wide', 'long'] as const;
 export type ParquetLayout = (typeof PARQUET_LAYOUTS)[number];
+
+/** Forms of the config that `lotrc init` writes. */
+export const CONFIG_FORMATS = ['ts', 'mjs', 'json'] as const;
+export type ConfigFormat = (typeof CONFIG_FORMATS)[number];

@@ -95,3 +95,35 @@ export const goldenMissing = defineCode<{ file: string }>({
     hint: 'run `lotrc check --update` to write it, and commit it',
   }),
 });
+
+export const configExists = defineCode<{ file: string }>({
+  code: 'LOTR8307',
+  severity: 'error',
+  title: 'there is a config already',
+  explain:
+    '`lotrc init` writes a new config, and one is there: lotrc.config.ts, lotrc.config.mjs or lotrc.config.json in the folder. ' +
+    '`lotrc build` takes only one. --force replaces the file that `lotrc init` would write; another form must be removed first.',
+  make: ({ file }) => ({
+    message: 'there is a config already, and it was not changed',
+    at: { kind: 'file', file },
+    hint: 'run `lotrc build` with it, remove it, or replace it with --force',
+  }),
+});
+
+export const noModelHere = defineCode<{ folder: string; found: readonly string[] }>({
+  code: 'LOTR8308',
+  severity: 'error',
+  title: 'a folder does not say which model is meant',
+  explain:
+    'A folder in place of a model means the model.onnx in it, else onnx/model.onnx, else the only .onnx file in it or in ' +
+    'its folder models. Models that lotrc wrote (.lotr.onnx, .merged.onnx, .base.onnx) are not looked for. There is none, or there ' +
+    'are several.',
+  make: ({ folder, found }) => ({
+    message:
+      found.length === 0
+        ? 'the folder holds no .onnx file'
+        : `the folder holds several models: ${found.slice(0, 8).join(', ')}${found.length > 8 ? ', ...' : ''}`,
+    at: { kind: 'file', file: folder },
+    hint: 'give the path of the model',
+  }),
+});

@@ -1,7 +1,9 @@
 import { defineOptions } from '../define.js';
-import { file, flag, text, whole } from '../types.js';
+import { file, flag, text, whole, word } from '../types.js';
+import { CONFIG_FORMATS } from '../words.js';
+import { outputOption } from './shared.js';
 
-/** build, check, diff: what runs the steps of a config, and compares what they make. */
+/** init, build, check, diff: what writes a config, runs its steps, and compares what they make. */
 
 /** Which config, and how its steps run. */
 const STEPS = defineOptions({
@@ -14,6 +16,24 @@ const STEPS = defineOptions({
     doc: 'folder of the cache (default: node_modules/.cache/lotrc in the folder of the package.json above the config)',
   },
   jobs: { type: whole(1), doc: 'steps that run at a time (default: one for each core)' },
+});
+
+export const INIT = defineOptions({
+  output: outputOption('the config, or a folder for it; by default lotrc.config.ts in the working folder'),
+  format: {
+    type: word('format', CONFIG_FORMATS),
+    default: 'ts',
+    doc: 'ts or mjs, with comments that say why; json, without',
+  },
+  data: {
+    type: file,
+    doc: 'data to train on (default: the only .jsonl, .csv or .tsv file in the folder of the config or its folder data)',
+  },
+  tokenizer: {
+    type: file,
+    doc: 'tokenizer of the model (default: tokenizer.json in the folder of the model, or above it)',
+  },
+  force: { type: flag, default: false, doc: 'replace a config that is there' },
 });
 
 export const BUILD = defineOptions({

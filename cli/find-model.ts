@@ -1,0 +1,34 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { noModelHere } from '../src/ir/codes/build.js';
+import { fail } from '../src/ir/diagnostics.js';
+import { isFolder } from '../src/ir/files/folders.js';
+
+/** Where exporters put a model. */
+const USUAL = ['model.onnx', 'onnx/model.onnx'];
+/** What commands of lotrc call their outputs. */
+const OURS = /\.(lotr|merged|base)\.onnx$/;
+
+/** The models in a folder: the one with a usual name, else all in it, else all in its folder `models`. */
+export function modelsIn(folder: string): readonly string[] {
+  const usual = USUAL.map((name) => join(folder, name)).find((path) => existsSync(path));
+  if (usual !== undefined) return [usual];
+  const own = namesIn(folder, '.onnx').filter((path) => !OURS.test(path));
+  return own.length > 0 ? own : namesIn(join(folder, 'models'), '.onnx').filter((path) => !OURS.test(path));
+}
+
+/** The model that an argument means: itself, or the only one in the folder that it names. Throws LOTR8308. */
+export function modelAt(path: string): string {
+  if (!isFolder(path)) return path;
+  const found = modelsIn(path);
+  return found.length === 1 ? found[0]! : fail(noModelHere({ folder: path, found }));
+}
+
+/** Files of a folder whose names have an ending, sorted; none where there is no such folder. */
+export function namesIn(folder: string, ...endings: readonly string[]): readonly string[] {
+  if (!isFolder(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => endings.some((ending) => name.endsWith(ending)) && !isFolder(join(folder, name)))
+    .sort()
+    .map((name) => join(folder, name));
+}
