@@ -24,6 +24,12 @@ export function modelAt(path: string): string {
   return found.length === 1 ? found[0]! : fail(noModelHere({ folder: path, found }));
 }
 
+/** The same of a command that takes what `lotrc rewrite` wrote: the only .lotr.onnx in the folder, else as above. */
+export function rewrittenAt(path: string): string {
+  const [one, ...more] = namesIn(path, '.lotr.onnx');
+  return one !== undefined && more.length === 0 ? one : modelAt(path);
+}
+
 /** Files of a folder whose names have an ending, sorted; none where there is no such folder. */
 export function namesIn(folder: string, ...endings: readonly string[]): readonly string[] {
   if (!isFolder(folder)) return [];

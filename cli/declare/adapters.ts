@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
+import { modelAt, rewrittenAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
@@ -8,7 +9,7 @@ export function declareAdapterCommands(program: Command, run: Run): void {
   const rewrite = program
     .command('rewrite')
     .description('add adapters to the chosen linear layers; writes the model and an adapter file')
-    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt');
+    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt', modelAt);
   addOptions(rewrite, REWRITE)
     .addHelpText(
       'after',
@@ -28,7 +29,7 @@ Examples:
   const merge = program
     .command('merge')
     .description('fold the adapters into the weights: W + (scale/rank) R M L')
-    .argument('<model>', 'a model that `lotrc rewrite` wrote');
+    .argument('<model>', 'a model that `lotrc rewrite` wrote', rewrittenAt);
   addOptions(merge, MERGE)
     .addHelpText(
       'after',
@@ -45,7 +46,7 @@ Examples:
   const extract = program
     .command('extract')
     .description('write the adapters of a rewritten model to an adapter file')
-    .argument('<model>', 'a model that `lotrc rewrite` wrote');
+    .argument('<model>', 'a model that `lotrc rewrite` wrote', rewrittenAt);
   addOptions(extract, EXTRACT)
     .addHelpText(
       'after',
@@ -61,7 +62,7 @@ Example:
   const apply = program
     .command('apply')
     .description('add the adapters of an adapter file to a base model')
-    .argument('<base>', 'the model that the adapter was made for')
+    .argument('<base>', 'the model that the adapter was made for', modelAt)
     .argument('<adapter>', 'a .safetensors file that `lotrc rewrite` or `lotrc extract` wrote');
   addOptions(apply, APPLY)
     .addHelpText(
@@ -79,7 +80,7 @@ Examples:
   const strip = program
     .command('strip')
     .description('remove the adapters: the output is the base model')
-    .argument('<model>', 'a model that `lotrc rewrite` wrote');
+    .argument('<model>', 'a model that `lotrc rewrite` wrote', rewrittenAt);
   addOptions(strip, STRIP)
     .addHelpText(
       'after',

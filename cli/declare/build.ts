@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { BUILD, CHECK, DIFF, INIT } from '../../src/options/sets/build.js';
+import { modelAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
@@ -39,8 +40,8 @@ export function declareBuildCommands(program: Command, run: Run): void {
   const diff = program
     .command('diff')
     .description('say which layers, groups, nodes, attributes and tensors of two models differ')
-    .argument('<a>', 'a model, .onnx or .onnxtxt')
-    .argument('<b>', 'another');
+    .argument('<a>', 'a model, .onnx or .onnxtxt', modelAt)
+    .argument('<b>', 'another', modelAt);
   addOptions(diff, DIFF)
     .addHelpText('after', DIFF_HELP)
     .action(async (a: string, b: string) => {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { BackEnd } from '../../src/backends/backend.js';
 import { gpuOptions } from '../../src/backends/option-set.js';
+import { rewrittenAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
@@ -13,7 +14,7 @@ export function declareGpuCommands(program: Command, run: Run, backEnds: readonl
     const command = emit
       .command(name)
       .description(about)
-      .argument('<model>', 'a model that `lotrc rewrite` wrote');
+      .argument('<model>', 'a model that `lotrc rewrite` wrote', rewrittenAt);
     addOptions(command, set)
       .addHelpText(
         'after',

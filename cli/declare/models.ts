@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { INSPECT, PRINT, RUN, VERIFY } from '../../src/options/sets/models.js';
+import { modelAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
@@ -8,7 +9,7 @@ export function declareModelCommands(program: Command, run: Run): void {
   const inspect = program
     .command('inspect')
     .description('list every linear layer: module path, operator, shape, type, and what can be adapted')
-    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt');
+    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt', modelAt);
   addOptions(inspect, INSPECT)
     .addHelpText(
       'after',
@@ -26,7 +27,7 @@ Examples:
   const print = program
     .command('print')
     .description("print the model as text, in ONNX's textual syntax; every command can read it")
-    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt');
+    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt', modelAt);
   addOptions(print, PRINT)
     .addHelpText(
       'after',
@@ -43,8 +44,8 @@ Examples:
   const verify = program
     .command('verify')
     .description('run two models in ONNX Runtime on the same inputs and compare their outputs')
-    .argument('<a>', 'a model')
-    .argument('<b>', 'a model with the same inputs and outputs');
+    .argument('<a>', 'a model', modelAt)
+    .argument('<b>', 'a model with the same inputs and outputs', modelAt);
   addOptions(verify, VERIFY)
     .addHelpText(
       'after',
@@ -62,7 +63,7 @@ Examples:
   const runPasses = program
     .command('run')
     .description('run a pipeline of passes on a model')
-    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt');
+    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt', modelAt);
   addOptions(runPasses, RUN)
     .addHelpText(
       'after',

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
+import { rewrittenAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
@@ -9,7 +10,7 @@ export function declareEmitCommands(program: Command, run: Run): void {
   const train = emit
     .command('onnx-train')
     .description('write a training directory: step, grad, apply, eval and infer graphs in ordinary ONNX ops')
-    .argument('<model>', 'a model that `lotrc rewrite` wrote');
+    .argument('<model>', 'a model that `lotrc rewrite` wrote', rewrittenAt);
   addOptions(train, ONNX_TRAIN)
     .addHelpText(
       'after',
