@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { MODEL_NAME } from '../../src/build/config.js';
 import { configText, type ProposedModel, trainSection } from '../../src/build/proposal/config-text.js';
-import { proposalOf, settingsOf } from '../../src/build/proposal/proposal.js';
+import { proposalOf, proposedValues } from '../../src/build/proposal/proposal.js';
 import { configExists, noModelHere } from '../../src/ir/codes/build.js';
 import { type Diagnostic, fail, LotrcError } from '../../src/ir/diagnostics.js';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
@@ -106,7 +106,7 @@ function tokenizerFor(given: string | undefined, model: string): string | null {
 /** What was chosen, for who does not read the file: JSON has no comments. */
 function aboutModel(model: ProposedModel): string {
   const { name, input, proposal } = model;
-  const { rank } = settingsOf(proposal.rewrite);
+  const { rank } = proposedValues(proposal.rewrite);
   const { whole } = trainSection(model);
   const [counts] = proposal.rewrite[0]!.why;
   const data = whole

@@ -10,7 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { proposalOf, settingsOf } from '../../src/build/proposal/proposal.js';
+import { proposalOf, proposedValues } from '../../src/build/proposal/proposal.js';
 import { purposeOf } from '../../src/build/proposal/purpose.js';
 import { Graph, Model } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
@@ -146,12 +146,12 @@ describe('what a model is for', () => {
     const model = new Model(graph);
     model.setOpset('', 17);
     const { rewrite, training } = proposalOf(() => model);
-    expect(settingsOf(rewrite)).toEqual({ rank: 1, targets: ['.*'], init: 'fan-in', scale: 1 });
-    expect(settingsOf(training!)).toEqual({ loss: [{ kind: 'cross-entropy' }] });
+    expect(proposedValues(rewrite)).toEqual({ rank: 1, targets: ['.*'], init: 'fan-in', scale: 1 });
+    expect(proposedValues(training!)).toEqual({ loss: [{ kind: 'cross-entropy' }] });
   });
 
   test('positions limit the length of rows', () => {
     const { train } = proposalOf(() => readModel(join(CASES, 'tied.ts.onnx')));
-    expect(settingsOf(train!)).toEqual({ evalSplit: 0.1, maxLength: 64 });
+    expect(proposedValues(train!)).toEqual({ evalSplit: 0.1, maxLength: 64 });
   });
 });

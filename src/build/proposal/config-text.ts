@@ -1,5 +1,5 @@
 import type { ConfigFormat } from '../../options/words.js';
-import { listText, outputsOf, type Proposal, type Setting, settingsOf } from './proposal.js';
+import { listText, outputsOf, type Proposal, type ProposedOption, proposedValues } from './proposal.js';
 
 /** A model of a config that is written, with what is proposed for it. Paths are relative to the folder of the config. */
 export interface ProposedModel {
@@ -23,7 +23,7 @@ export function configText(models: readonly ProposedModel[], format: ConfigForma
 
 /** Options of `lotrc train` for what was found, and whether that is all it needs. */
 export function trainSection({ proposal, data, tokenizer }: ProposedModel): {
-  readonly settings: readonly Setting[];
+  readonly settings: readonly ProposedOption[];
   readonly whole: boolean;
 } {
   const { train, purpose } = proposal;
@@ -58,7 +58,7 @@ function modelText(model: ProposedModel): string {
   return lines.map((line) => `    ${line}\n`).join('');
 }
 
-function sectionLines(name: string, settings: readonly Setting[]): readonly string[] {
+function sectionLines(name: string, settings: readonly ProposedOption[]): readonly string[] {
   const rows = settings.flatMap(({ key, value, why }) => [
     ...why.map((line) => `    // ${line}`),
     `    ${key}: ${valueText(value)},`,
@@ -67,7 +67,7 @@ function sectionLines(name: string, settings: readonly Setting[]): readonly stri
 }
 
 /** What to write once there is data. */
-function offLines(settings: readonly Setting[]): readonly string[] {
+function offLines(settings: readonly ProposedOption[]): readonly string[] {
   return [
     "  // To train, name your data here, and add 'merged' to the outputs for a model with the trained adapters folded in.",
     `  // train: { ${settings.map(({ key, value }) => `${key}: ${valueText(value)}`).join(', ')} },`,
@@ -96,9 +96,9 @@ function jsonText(models: readonly ProposedModel[]): string {
     const { settings, whole } = trainSection(model);
     const section = {
       input,
-      rewrite: settingsOf(proposal.rewrite),
-      ...(proposal.training === null ? {} : { training: settingsOf(proposal.training) }),
-      ...(whole ? { train: settingsOf(settings) } : {}),
+      rewrite: proposedValues(proposal.rewrite),
+      ...(proposal.training === null ? {} : { training: proposedValues(proposal.training) }),
+      ...(whole ? { train: proposedValues(settings) } : {}),
       outputs: outputsOf(proposal, whole),
     };
     return [name, section] as const;

@@ -13,7 +13,7 @@ import type { ModelConfig } from '../config.js';
 import { type Purpose, type PurposeKind, purposeOf } from './purpose.js';
 
 /** An option that is proposed, by its key in a config. */
-export interface Setting<V = unknown> {
+export interface ProposedOption<V = unknown> {
   readonly key: string;
   readonly value: V;
   /** sentences that say why; none where the key says it */
@@ -23,10 +23,10 @@ export interface Setting<V = unknown> {
 /** What is proposed for a model: the options of each step. */
 export interface Proposal {
   readonly purpose: Purpose;
-  readonly rewrite: readonly Setting[];
+  readonly rewrite: readonly ProposedOption[];
   /** null: no training is proposed */
-  readonly training: readonly Setting[] | null;
-  readonly train: readonly Setting[] | null;
+  readonly training: readonly ProposedOption[] | null;
+  readonly train: readonly ProposedOption[] | null;
 }
 
 /** Paths of layers that are often adapted alone: queries, values, or both in one matrix. */
@@ -62,7 +62,7 @@ export function proposalOf(open: () => Model): Proposal {
 }
 
 /** The settings as an object. */
-export function settingsOf(section: readonly Setting[]): Readonly<Record<string, unknown>> {
+export function proposedValues(section: readonly ProposedOption[]): Readonly<Record<string, unknown>> {
   return Object.fromEntries(section.map(({ key, value }) => [key, value]));
 }
 
@@ -98,7 +98,7 @@ function rewriteOf(open: () => Model, linears: Linears, heads: ReadonlySet<Site>
   const few = attention.length === 0 ? [] : [`For fewer: targets: ${listText(attention)}`];
   const n = (value: number) => value.toLocaleString('en-US');
   const counts = `${n(layers)} linear layers get adapters: ${n(countTrainable(plan.plans))} trainable parameters. LoRA at this rank has ${n(plan.plans.reduce((sum, row) => sum + countLora(row), 0))}.`;
-  const section: Setting[] = [
+  const section: ProposedOption[] = [
     { key: 'rank', value: rank, why: [counts, ...few] },
     ...(all
       ? [
@@ -115,7 +115,7 @@ function rewriteOf(open: () => Model, linears: Linears, heads: ReadonlySet<Site>
   return { section, all };
 }
 
-function trainingOf(purpose: Purpose, heads: readonly Site[]): readonly Setting[] | null {
+function trainingOf(purpose: Purpose, heads: readonly Site[]): readonly ProposedOption[] | null {
   const { kind, outputs, others, mask } = purpose;
   const [first] = outputs;
   const of = (loss: string) => [{ key: 'loss', value: [{ kind: loss }], why: [`It ${purpose.about}.`] }];
@@ -156,7 +156,7 @@ function trainingOf(purpose: Purpose, heads: readonly Site[]): readonly Setting[
 }
 
 /** The head in full, where its weights are numbers that training can change. */
-function alsoTrain(heads: readonly Site[]): readonly Setting[] {
+function alsoTrain(heads: readonly Site[]): readonly ProposedOption[] {
   const paths = heads.flatMap(({ modulePath, dtype }) =>
     modulePath !== null && dtype === 'f32' ? [modulePath] : [],
   );
@@ -173,7 +173,7 @@ function alsoTrain(heads: readonly Site[]): readonly Setting[] {
   ];
 }
 
-function trainOf({ kind, text, longest }: Purpose): readonly Setting[] | null {
+function trainOf({ kind, text, longest }: Purpose): readonly ProposedOption[] | null {
   if (kind === 'unknown' || kind === 'masked') return null;
   const split = {
     key: 'evalSplit',
