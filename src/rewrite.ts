@@ -31,7 +31,7 @@ import {
   toFunctionsPass,
 } from './passes/adapters/passes.js';
 import { raiseAdapters } from './passes/adapters/raise.js';
-import { withSeeded } from './passes/adapters/seeded.js';
+import { withSeeded } from './passes/adapters/seeded-factors.js';
 import { stripAdapters } from './passes/adapters/strip.js';
 import { placeWeights, requireBaseWeights, weightsOfFile } from './passes/adapters/trained-weights.js';
 import type { BoundPass } from './passes/pass.js';

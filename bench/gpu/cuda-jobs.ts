@@ -17,7 +17,7 @@ import type {
   Launch,
   Operand,
   Product,
-  Schedule,
+  TileSchedule,
 } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { lengthOf } from '../../src/backends/kernel/plan/cost.js';
@@ -46,7 +46,7 @@ const THREAD_TILES = [1, 2, 4, 8].flatMap((TM) => [1, 2, 4, 8].map((TN) => [TM, 
 const BLOCKS = [8, 16, 32, 64, 128].flatMap((BM) => [8, 16, 32, 64, 128].map((BN) => [BM, BN] as const));
 
 /** Tiles for matrix units: 1 to 8 warps, 2 to 5 tiles in the ring. */
-function unitTiles(schedule: Schedule, { rows, cols }: Problem): readonly Schedule[] {
+function unitTiles(schedule: TileSchedule, { rows, cols }: Problem): readonly TileSchedule[] {
   return WARP_TILES.flatMap(([TM, TN]) =>
     WARPS.filter(([down, across]) => down * across <= 8).flatMap(([down, across]) =>
       [16, 32, 64, 128].flatMap((BK) =>
@@ -60,7 +60,7 @@ function unitTiles(schedule: Schedule, { rows, cols }: Problem): readonly Schedu
 }
 
 /** Tiles for CUDA cores: 64 to 256 threads. */
-function coreTiles(schedule: Schedule, { rows, cols }: Problem): readonly Schedule[] {
+function coreTiles(schedule: TileSchedule, { rows, cols }: Problem): readonly TileSchedule[] {
   return BLOCKS.flatMap(([BM, BN]) =>
     THREAD_TILES.filter(([TM, TN]) => TM <= BM && TN <= BN).flatMap(([TM, TN]) =>
       [8, 16, 32].map((BK) => ({ ...schedule, BM, BN, BK, TM, TN, vec: 1 as const, stages: 1, warps: 0 })),

@@ -5,8 +5,8 @@ import type {
   KernelPlan,
   Launch,
   Product,
-  Schedule,
   ScheduleRow,
+  TileSchedule,
 } from '../../src/backends/kernel/model/types.js';
 import { lengthOf } from '../../src/backends/kernel/plan/cost.js';
 import { illegal, type Problem, scheduleText } from '../../src/backends/kernel/plan/schedule.js';
@@ -15,12 +15,12 @@ import { illegal, type Problem, scheduleText } from '../../src/backends/kernel/p
 export interface TuningJob {
   readonly launch: Launch;
   readonly problem: Problem;
-  readonly schedules: readonly Schedule[];
+  readonly schedules: readonly TileSchedule[];
 }
 
 /** Candidates of a launch: tiles to try, and which of them its kernel can be written for. */
 export interface TileChoices {
-  readonly of: (launch: Launch, problem: Problem) => readonly Schedule[];
+  readonly of: (launch: Launch, problem: Problem) => readonly TileSchedule[];
   readonly fits?: (candidate: Launch) => boolean;
 }
 
@@ -43,7 +43,7 @@ export function jobsOf(plan: KernelPlan, tiles: TileChoices, most: number): read
           illegal(candidate, plan.device, problem).length === 0 &&
           scheduleText(candidate) !== scheduleText(schedule),
       );
-    const kept = new Set<Schedule>();
+    const kept = new Set<TileSchedule>();
     // kernels are made and verified of those that are taken only
     for (const candidate of spread(open, most - 1)) {
       if (kept.size === most - 1) break;

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { WEBGPU_LAPTOP } from '../../src/backends/kernel/device/webgpu-laptop.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import { contract } from '../../src/backends/kernel/model/contract.js';
-import type { KernelPlan, Launch, Schedule } from '../../src/backends/kernel/model/types.js';
+import type { KernelPlan, Launch, TileSchedule } from '../../src/backends/kernel/model/types.js';
 import { choose } from '../../src/backends/kernel/plan/choose.js';
 import { scheduleText } from '../../src/backends/kernel/plan/schedule.js';
 import { schedulesJson } from '../../src/backends/kernel/plan/schedule-file.js';
@@ -33,7 +33,7 @@ const TILES = [
 /** The products of a plan for WebGPU, each with its candidates. */
 export function tuningJobs(plan: KernelPlan, most: number = TILES.length): readonly TuningJob[] {
   const of = ({ schedule }: Launch) =>
-    TILES.map(([BM, BN, BK, TM, TN, vec]): Schedule => ({ ...schedule, BM, BN, BK, TM, TN, vec }));
+    TILES.map(([BM, BN, BK, TM, TN, vec]): TileSchedule => ({ ...schedule, BM, BN, BK, TM, TN, vec }));
   return jobsOf(plan, { of }, most);
 }
 

@@ -4,7 +4,7 @@ import { type AdapterSpec, MODES, SHARES } from './description.js';
 import {
   type Check,
   extent,
-  type Fault,
+  type FieldFault,
   fits,
   isObject,
   list,
@@ -64,8 +64,8 @@ export const specCheck: Check = object({
 });
 
 /** What is wrong with a description whose fields are of their types, or null. */
-export function descriptionFault(spec: AdapterSpec): Fault | null {
-  const wrong = (path: Fault['path'], why: string): Fault => ({ path, why });
+export function descriptionFault(spec: AdapterSpec): FieldFault | null {
+  const wrong = (path: FieldFault['path'], why: string): FieldFault => ({ path, why });
   let operands: readonly (readonly string[])[];
   try {
     const term = deltaTerm(spec.delta);
@@ -106,7 +106,7 @@ const LATER_DELTA =
  * that this version does not carry out.
  */
 export function readDescription(value: unknown, source: string): AdapterSpec {
-  const refuse = (path: Fault['path'], why: string): never =>
+  const refuse = (path: FieldFault['path'], why: string): never =>
     fail(badDescription({ source, field: pathText(path), why }));
   if (!isObject(value)) return refuse([], 'is not an object');
   const later = (field: string, held: unknown): never =>

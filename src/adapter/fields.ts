@@ -1,12 +1,12 @@
 /** What is wrong with a value out of JSON, and where in it. */
-export interface Fault {
+export interface FieldFault {
   readonly path: readonly (string | number)[];
   /** `is not a finite number`: completes a sentence about the value at the path */
   readonly why: string;
 }
 
 /** Returns what is wrong with a value, or null. */
-export type Check = (value: unknown) => Fault | null;
+export type Check = (value: unknown) => FieldFault | null;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -69,14 +69,14 @@ export const optional =
     value === undefined ? null : check(value);
 
 /** `has a share that is not one of site, group`, for a sentence that begins with what holds the value. */
-export function faultText({ path, why }: Fault): string {
+export function faultText({ path, why }: FieldFault): string {
   const key = path.filter((step) => typeof step === 'string').at(-1);
   const entry = typeof path.at(-1) === 'number' ? `is a list with an entry that ${why}` : why;
   return key === undefined ? entry : `has a ${key} that ${entry}`;
 }
 
 /** `factors[1].share` */
-export function pathText(path: Fault['path']): string {
+export function pathText(path: FieldFault['path']): string {
   return path
     .map((step, k) => (typeof step === 'number' ? `[${step}]` : `${k > 0 ? '.' : ''}${step}`))
     .join('');

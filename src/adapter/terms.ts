@@ -135,19 +135,6 @@ function numbered({ operands, in: inn, out }: DeltaTerm): string {
   return [...operands, inn, out].map((letters) => letters.map(number).join(' ')).join('|');
 }
 
-/**
- * The shortest chains: `pair`, two matrices (in, r) and (r, out); `core`, with a third one between them. Null for any
- * other einsum.
- */
-export function chainShape(term: DeltaTerm): 'pair' | 'core' | null {
-  if (!isChain(term)) return null;
-  const shapes = new Map([
-    [2, 'pair'],
-    [3, 'core'],
-  ] as const);
-  return shapes.get(term.operands.length as 2 | 3) ?? null;
-}
-
 /** Whether the two axes of the result are letters of operands: nothing is repeated and no axis is split. */
 export function spansResult({ operands, in: inn, out }: DeltaTerm): boolean {
   const held = operands.flat();

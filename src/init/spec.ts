@@ -1,5 +1,5 @@
 import type { AdapterSpec, Init } from '../adapter/description.js';
-import { chainShape, deltaTerm, isChain } from '../adapter/terms.js';
+import { deltaTerm, isChain } from '../adapter/terms.js';
 import { badInit, initForm, normalScale, nothingLearns, startDiffers } from '../ir/codes/init.js';
 import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
 
@@ -186,10 +186,11 @@ function partOf(spec: AdapterSpec, index: number, asked: ReadonlyMap<string, Ask
   const letters = term.operands[index] ?? [];
   if (letters[0] === term.in[0]) return { svd: 'in' };
   if (letters.at(-1) !== term.out[0]) return { svd: 'core' };
-  // the last of two factors (B of LoRA) gets what is left of W once the first has taken the input side
-  const first = asked.get(spec.factors[0]!.name);
+  // a factor that the factor of the input meets (B of LoRA) gets what is left of W once that one has taken the input side
+  const met = term.operands.findIndex((other) => other[0] === term.in[0] && other.at(-1) === letters[0]);
+  const first = met < 0 ? undefined : asked.get(spec.factors[met]!.name);
   const taken = first === 'svd' || (typeof first === 'object' && first !== null && 'svd' in first);
-  return { svd: chainShape(term) === 'pair' && taken ? 'core' : 'out' };
+  return { svd: isChain(term) && taken ? 'core' : 'out' };
 }
 
 /** Why a factor cannot have its form, or null. */

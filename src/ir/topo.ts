@@ -1,5 +1,5 @@
 import type { Graph } from './graph.js';
-import { MinHeap } from './heap.js';
+import { MinHeap } from './min-heap.js';
 import type { Node } from './node.js';
 
 /**

@@ -3,7 +3,7 @@ import { shuffled } from './data/order.js';
 import type { InputMap } from './feeds.js';
 
 /** How a data set is divided into batches. */
-export interface Cut {
+export interface BatchSplit {
   readonly inputs: InputMap;
   readonly batchSize: number;
   /** the model's fixed batch size */
@@ -15,7 +15,7 @@ export interface Cut {
 }
 
 /** Numbers of rows, cut into batches in their order; with `bucket`, those of each length by themselves, shortest first. */
-function batchesOf(order: Int32Array, data: Dataset, cut: Cut): readonly Int32Array[] {
+function batchesOf(order: Int32Array, data: Dataset, cut: BatchSplit): readonly Int32Array[] {
   const size = cut.rows ?? cut.batchSize;
   const batches: Int32Array[] = [];
   for (const rows of cut.bucket ? buckets(order, data) : [order]) {
@@ -28,7 +28,7 @@ function batchesOf(order: Int32Array, data: Dataset, cut: Cut): readonly Int32Ar
 }
 
 /** Batches of a data set in the order of its rows. */
-export function batchesInOrder(data: Dataset, cut: Cut): readonly Int32Array[] {
+export function batchesInOrder(data: Dataset, cut: BatchSplit): readonly Int32Array[] {
   return batchesOf(
     Int32Array.from({ length: data.size }, (_, i) => i),
     data,
@@ -37,7 +37,12 @@ export function batchesInOrder(data: Dataset, cut: Cut): readonly Int32Array[] {
 }
 
 /** The batches of an epoch, by the streams of (seed, epoch). Epochs do not depend on each other. */
-export function epochBatches(data: Dataset, cut: Cut, seed: number, epoch: number): readonly Int32Array[] {
+export function epochBatches(
+  data: Dataset,
+  cut: BatchSplit,
+  seed: number,
+  epoch: number,
+): readonly Int32Array[] {
   const batches = batchesOf(shuffled(data.size, seed, epoch), data, cut);
   if (!cut.bucket) return batches;
   return Array.from(shuffled(batches.length, seed, `${epoch}.batches`), (index) => batches[index]!);

@@ -6,7 +6,7 @@ import type { Evaluation } from './evaluate.js';
 export type { EvalMetric };
 
 /** The best evaluation so far. */
-export interface Best {
+export interface BestEvaluation {
   readonly step: number;
   readonly loss: number;
   /** value of the metric that evaluations are compared by */
@@ -21,7 +21,7 @@ export function metricOf(evaluation: Evaluation, metric: EvalMetric): number {
 }
 
 /** Whether a value is better than the best one. A value that is not finite never is, also when it is the first. */
-export function isBetter(value: number, best: Best | null, metric: EvalMetric): boolean {
+export function isBetter(value: number, best: BestEvaluation | null, metric: EvalMetric): boolean {
   if (!Number.isFinite(value)) return false;
   if (best === null) return true;
   return metric === 'accuracy' ? value > best.value : value < best.value;

@@ -6,7 +6,7 @@ import { JsonError, parseJson } from '../ir/files/json.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import { SchemaError } from '../ir/files/schema.js';
 import type { TensorData } from '../ir/tensor.js';
-import type { Best } from './best.js';
+import type { BestEvaluation } from './best.js';
 import type { LossScale } from './loss-scale.js';
 import type { TrainingRun } from './run.js';
 import { positionSchema } from './settings-schema.js';
@@ -19,7 +19,7 @@ export interface Position {
   readonly updates: number;
   readonly scale: LossScale;
   /** the best evaluation so far */
-  readonly best: Best | null;
+  readonly best: BestEvaluation | null;
   /** evaluations since the best one */
   readonly stale: number;
 }

@@ -2,7 +2,7 @@ import type { OrtTensor } from '../backends/ort/session.js';
 import { noLabels } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
 import { fromF16 } from '../ir/half.js';
-import { batchesInOrder, type Cut } from './batches.js';
+import { type BatchSplit, batchesInOrder } from './batches.js';
 import type { Column, Dataset } from './data/dataset.js';
 import { feedsOf } from './feeds.js';
 import { countLabels, labelColumns, labelPort, signatureTerms } from './labels.js';
@@ -28,7 +28,7 @@ export interface Evaluation {
  * Loss over a whole data set, with the number of labels that count as weights, so that the batch size does not matter;
  * and accuracy, or perplexity for token losses. Throws LOTR8240 when no label counts.
  */
-export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: Cut): Promise<Evaluation> {
+export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: BatchSplit): Promise<Evaluation> {
   const { signature } = run;
   const graph = graphOf(signature, run.folder, 'eval');
   const terms = signatureTerms(signature);

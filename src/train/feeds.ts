@@ -3,8 +3,8 @@ import { badData, inputUnknown } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { toF16 } from '../ir/half.js';
 import { bare } from '../ir/keys.js';
+import { checkIds } from './check-ids.js';
 import type { Column, DataBatch, Dataset } from './data/dataset.js';
-import { checkIds } from './ids.js';
 import type { Batch as Feeds } from './run.js';
 import type { GraphSignature, LossTerm, Port } from './signature.js';
 

@@ -4,18 +4,18 @@ import { notANumber } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import type { TensorData } from '../ir/tensor.js';
 import type { OrNull, ValuesOf } from '../options/define.js';
-import { batchesInOrder, type Cut, epochBatches } from './batches.js';
+import { type BatchSplit, batchesInOrder, epochBatches } from './batches.js';
 import { isBetter, metricOf } from './best.js';
 import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
 import { type Evaluation, evaluateDataset } from './evaluate.js';
 import { feedsOf } from './feeds.js';
-import { requireFinite } from './finite.js';
 import { signatureTerms } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
 import { MAX_SKIPPED, nextScale } from './loss-scale.js';
 import type { TRAIN } from './option-set.js';
 import { graphOf } from './read-signature.js';
+import { requireFinite } from './require-finite.js';
 import type { TrainingRun } from './run.js';
 import { learningRate, type RateSchedule, warmupSteps } from './schedule.js';
 
@@ -53,7 +53,7 @@ export interface LoopHost {
   readonly run: TrainingRun;
   readonly data: Dataset;
   readonly evalData: Dataset | null;
-  readonly cut: Cut;
+  readonly cut: BatchSplit;
   readonly plan: TrainingPlan;
   /** folder of the run, which holds its checkpoint */
   readonly folder: string;

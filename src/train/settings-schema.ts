@@ -22,7 +22,7 @@ import {
   RECORD_TASKS,
   SUBWORDS,
 } from '../options/words.js';
-import type { Best } from './best.js';
+import type { BestEvaluation } from './best.js';
 import type { Position } from './checkpoint.js';
 import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
@@ -134,8 +134,8 @@ export const settingsSchema: Schema<RunSettings> = settings<RunSettings>({
   tokenizerFiles: optional(list(file)),
 });
 
-const best: Schema<Best> = (value, field) => {
-  const read = object<Omit<Best, 'value'> & { readonly value?: number | undefined }>({
+const best: Schema<BestEvaluation> = (value, field) => {
+  const read = object<Omit<BestEvaluation, 'value'> & { readonly value?: number | undefined }>({
     step: whole(),
     loss: number,
     value: optional(number),

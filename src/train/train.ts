@@ -14,8 +14,8 @@ import { sweepStale } from '../ir/files/temporary.js';
 import type { TensorData } from '../ir/tensor.js';
 import { requireFit } from '../options/check.js';
 import { planIn } from '../passes/plan/plan.js';
-import { batchesInOrder, type Cut } from './batches.js';
-import type { Best } from './best.js';
+import { type BatchSplit, batchesInOrder } from './batches.js';
+import type { BestEvaluation } from './best.js';
 import { type Position, readPosition } from './checkpoint.js';
 import { type Dataset, subset } from './data/dataset.js';
 import { type DataOptions, type OpenedData, openData } from './data/open.js';
@@ -23,12 +23,12 @@ import { shuffled } from './data/order.js';
 import { type ReadProgress, type RecordFile, Source } from './data/source.js';
 import type { Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
-import { requireFinite } from './finite.js';
 import { requireLabels, signatureTerms } from './labels.js';
 import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
 import { type RunLength, rateScheduleOf, stepsOfRun, type TrainingPlan, trainLoop } from './loop.js';
 import { TRAIN } from './option-set.js';
+import { requireFinite } from './require-finite.js';
 import { TrainingRun } from './run.js';
 import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
@@ -84,7 +84,7 @@ export interface Trained {
   readonly steps: number;
   /** the run ended before its last step because of `patience` */
   readonly early: boolean;
-  readonly best: Best | null;
+  readonly best: BestEvaluation | null;
   /** the adapter file; null for a run that was interrupted */
   readonly adapter: string | null;
 }
@@ -243,7 +243,7 @@ export function cutOf(
   batchSize: number,
   inputs: ReadonlyMap<string, string>,
   bucket: boolean,
-): Cut {
+): BatchSplit {
   const { graphs } = run.signature;
   const graph = graphs.step ?? graphs.eval!; // a signature has one of them
   const terms = signatureTerms(run.signature);
@@ -257,7 +257,7 @@ export function cutOf(
 }
 
 /** The rows that are left out where short batches cannot be used. Throws LOTR8204 when these are all rows. */
-export function droppedRows(data: Dataset, cut: Cut, file: string): readonly Diagnostic[] {
+export function droppedRows(data: Dataset, cut: BatchSplit, file: string): readonly Diagnostic[] {
   const { rows, dropShort } = cut;
   const batches = batchesInOrder(data, cut);
   const count = batches.reduce((left, batch) => left - batch.length, data.size);

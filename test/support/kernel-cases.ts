@@ -6,8 +6,8 @@ import type {
   Launch,
   Operand,
   Product,
-  Schedule,
   Segment,
+  TileSchedule,
 } from '../../src/backends/kernel/model/types.js';
 import { dense, flipped, plain } from '../../src/backends/kernel/plan/launches.js';
 import { fromBf16, fromF16, toBf16, toF16 } from '../../src/ir/half.js';
@@ -24,7 +24,7 @@ export interface KernelCase {
   readonly expected: Float64Array;
 }
 
-const SMALL: Schedule = { BM: 8, BN: 8, BK: 4, TM: 2, TN: 2, vec: 1, stages: 1, warps: 0, splitK: 1 };
+const SMALL: TileSchedule = { BM: 8, BN: 8, BK: 4, TM: 2, TN: 2, vec: 1, stages: 1, warps: 0, splitK: 1 };
 
 /** Numbers between -1 and 1 that differ and are not zero. */
 export function values(count: number, seed: number): Float32Array {
@@ -41,7 +41,7 @@ export type Made = Partial<Pick<Product, 'chain' | 'widen'>> & {
   readonly segments: readonly Segment[];
   readonly M: number;
   readonly epilogue?: Partial<Epilogue>;
-  readonly schedule?: Partial<Schedule>;
+  readonly schedule?: Partial<TileSchedule>;
   readonly outCols?: number;
   /** first element of the result in its buffer */
   readonly outOffset?: number;

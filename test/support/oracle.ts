@@ -8,7 +8,7 @@ import type { Model } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import type { TensorData } from '../../src/ir/tensor.js';
 import { toF32, toIntegers } from '../../src/ir/values.js';
-import { storedWeight } from '../../src/passes/adapters/weight.js';
+import { storedWeight } from '../../src/passes/adapters/stored-weight.js';
 import type { Tensor } from './ort.js';
 import { sharedDir } from './shared.js';
 

@@ -1,9 +1,9 @@
-import type { Operand, Schedule, Segment } from '../../src/backends/kernel/model/types.js';
+import type { Operand, Segment, TileSchedule } from '../../src/backends/kernel/model/types.js';
 import { dense, flipped, plain } from '../../src/backends/kernel/plan/launches.js';
 import { type KernelCase, type Made, make, typedSegment as part } from './kernel-cases.js';
 
 /** One row or several, results that are and are not as many as invocations. */
-const LANES: Schedule = {
+const LANES: TileSchedule = {
   BM: 4,
   BN: 8,
   BK: 64,

@@ -1,11 +1,11 @@
 import type { UnitType } from '../../src/backends/kernel/ir/units.js';
-import type { KernelDtype, Schedule } from '../../src/backends/kernel/model/types.js';
+import type { KernelDtype, TileSchedule } from '../../src/backends/kernel/model/types.js';
 import { type KernelCase, make, typedSegment as part } from './kernel-cases.js';
 
 /** Tiles of four warps, two by two. */
-const FOUR: Partial<Schedule> = { BM: 32, BN: 32, BK: 16, TM: 16, TN: 16, vec: 4, stages: 3, warps: 4 };
+const FOUR: Partial<TileSchedule> = { BM: 32, BN: 32, BK: 16, TM: 16, TN: 16, vec: 4, stages: 3, warps: 4 };
 /** One warp, several units of it in both directions. */
-const ONE: Partial<Schedule> = { BM: 32, BN: 24, BK: 32, TM: 32, TN: 24, vec: 4, stages: 2, warps: 1 };
+const ONE: Partial<TileSchedule> = { BM: 32, BN: 24, BK: 32, TM: 32, TN: 24, vec: 4, stages: 2, warps: 1 };
 
 /**
  * Products for matrix units, operands in one type: lengths that are and are not multiples of tiles and of 16 bytes, every

@@ -1,9 +1,9 @@
 import type { WarpgroupType } from '../../src/backends/kernel/ir/warpgroups.js';
-import type { Extent, MatrixRef, Schedule, Segment } from '../../src/backends/kernel/model/types.js';
+import type { Extent, MatrixRef, Segment, TileSchedule } from '../../src/backends/kernel/model/types.js';
 import { type KernelCase, make, typedSegment as part } from './kernel-cases.js';
 
 /** The number of warpgroups that multiply, the columns of a tile, and the number of tiles in the ring. */
-const ring = (groups: number, BN: number, stages: number): Schedule => ({
+const ring = (groups: number, BN: number, stages: number): TileSchedule => ({
   ...{ BM: 64 * groups, BN, BK: 64, TM: 64, TN: BN, vec: 4, stages, warps: 4 * (groups + 1), splitK: 1 },
 });
 

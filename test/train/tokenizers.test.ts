@@ -3,9 +3,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { checkIds } from '../../src/train/check-ids.js';
 import { TokenizerPipeline } from '../../src/train/data/tokenizer/pipeline.js';
 import { readTokenizer } from '../../src/train/data/tokenizer.js';
-import { checkIds } from '../../src/train/ids.js';
 import type { Port } from '../../src/train/signature.js';
 import { CHARACTERS, done, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';

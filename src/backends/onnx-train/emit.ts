@@ -14,8 +14,8 @@ import { type Adapter, weightsFor } from '../../passes/adapters/adapter-file.js'
 import { factorData } from '../../passes/adapters/merge.js';
 import { TrainedTensor } from '../../passes/adapters/trained-tensor.js';
 import { placeWeights } from '../../passes/adapters/trained-weights.js';
-import { DRAWS } from '../../passes/dropout/field.js';
 import { findDraws } from '../../passes/dropout/find.js';
+import { DRAWS } from '../../passes/dropout/mask-field.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { PassRunner, startJob, type WatchOptions } from '../../passes/pipeline.js';
 import { requirePlan, withWeights } from '../../passes/plan/plan.js';

@@ -9,10 +9,10 @@ import type { Model, Value } from '../../ir/model.js';
 import { weightStep } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
-import { reproducible } from '../../passes/adapters/seeded.js';
-import { dropStored, storedWeight } from '../../passes/adapters/weight.js';
+import { reproducible } from '../../passes/adapters/seeded-factors.js';
+import { dropStored, storedWeight } from '../../passes/adapters/stored-weight.js';
 import { findLinears } from '../../passes/sites/find.js';
-import { weightDigest } from '../../passes/sites/reading.js';
+import { weightDigest } from '../../passes/sites/weight-digest.js';
 import { copiesOf } from '../../passes/sites/weight-identity.js';
 import type { ParamRow } from '../../train/signature.js';
 import {

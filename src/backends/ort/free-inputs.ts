@@ -1,6 +1,6 @@
 import type { Model } from '../../ir/model.js';
 import { tensorType } from '../../ir/shape.js';
-import { isOverridable } from '../../passes/adapters/weight.js';
+import { isOverridable } from '../../passes/adapters/stored-weight.js';
 
 /**
  * Makes inputs of a model that have a default required ones, in place, so that values can be fed: ONNX Runtime's JavaScript

@@ -1,4 +1,4 @@
-import { MinHeap } from '../heap.js';
+import { MinHeap } from '../min-heap.js';
 import type { Graph, Node } from '../model.js';
 
 /**

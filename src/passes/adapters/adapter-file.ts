@@ -8,7 +8,7 @@ import { outputsByName, planIn, requirePlan, samePlan, withWeights } from '../pl
 import { MATRIX } from '../sites/stacked.js';
 import { baseNode } from './insert.js';
 import { factorData } from './merge.js';
-import { reproducible, withSeeded } from './seeded.js';
+import { reproducible, withSeeded } from './seeded-factors.js';
 import { requireBaseWeights, trainedWeights, weightsOfFile } from './trained-weights.js';
 
 /** An adapter apart from its model: what a `.safetensors` file holds. */

@@ -7,7 +7,7 @@ import { elementCount, tensorType } from '../../ir/shape.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { patchPlan, requirePlan } from '../plan/plan.js';
 import { CONVOLUTION } from './conv-layer.js';
-import { isOverridable, requireIrVersion } from './weight.js';
+import { isOverridable, requireIrVersion } from './stored-weight.js';
 
 /**
  * How a rewritten model carries its factors; by default as its plan says. `embedded`: initializers. `inputs`: required

@@ -9,12 +9,12 @@ import { type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { type Outputs, outputsByName, requirePlan } from '../plan/plan.js';
-import { weightDigest } from '../sites/reading.js';
+import { weightDigest } from '../sites/weight-digest.js';
 import { copyIdentity } from './adapted-node.js';
 import { type BaseLayer, baseLayer } from './base-layer.js';
 import { eraseDead } from './erase.js';
 import { leadingPart } from './leading-part.js';
-import { addStored, storedWeight } from './weight.js';
+import { addStored, storedWeight } from './stored-weight.js';
 
 /**
  * Replaces every base node of the plan by one `lotrc::LoTRLinear(x, W, factors..., rest...)`, with what else the base reads (a

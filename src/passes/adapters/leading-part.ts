@@ -5,7 +5,7 @@ import { tensorType } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
 import { toIntegers } from '../../ir/values.js';
 import { eraseDead } from './erase.js';
-import { addStored, dropStored } from './weight.js';
+import { addStored, dropStored } from './stored-weight.js';
 
 /** Leading parts of factors that layers of several extents share (`slice` in a description): a Slice in the main graph. */
 

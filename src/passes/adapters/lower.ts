@@ -26,7 +26,7 @@ import { ADAPTED, baseOf, deltaOf, dropOpset, factorCount, scaleOf } from './ada
 import { placeBaseLayer } from './base-layer.js';
 import { CONVOLUTION, filterShape, filtersOf } from './conv-layer.js';
 import { wholeFactor } from './leading-part.js';
-import { addStored, storedWeight } from './weight.js';
+import { addStored, storedWeight } from './stored-weight.js';
 
 /**
  * Writes every `lotrc::LoTRLinear`, or those that are chosen, in plain ONNX; returns how many. The base node comes back with its name and

@@ -7,8 +7,8 @@ import type { Model } from '../../ir/model.js';
 import { findLinears, type Linears } from '../sites/find.js';
 import { nearestPaths, pathsSeen } from '../sites/patterns.js';
 import { digester, useRows } from '../sites/plan.js';
-import { weightDigest } from '../sites/reading.js';
 import type { Site } from '../sites/site.js';
+import { weightDigest } from '../sites/weight-digest.js';
 
 /** A layer of an adapter's plan and the layer of another file that it is put on. */
 export interface MatchedLayer {

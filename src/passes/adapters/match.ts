@@ -11,7 +11,7 @@ import { MATRIX } from '../sites/stacked.js';
 import { baseLayer } from './base-layer.js';
 import { CONVOLUTION, factorOf, slidesLike } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
-import { isOverridable } from './weight.js';
+import { isOverridable } from './stored-weight.js';
 
 /** The entry of the plan for a layer. */
 export interface PlannedLayer {

@@ -13,7 +13,7 @@ import { findUnmergedLora, type UnmergedLora } from '../sites/unmerged-lora.js';
 import { eraseDead } from './erase.js';
 import { hasOtherReaders } from './merge.js';
 import { MergedTensor } from './merged-tensor.js';
-import { dropStored, isOverridable, replaceStored } from './weight.js';
+import { dropStored, isOverridable, replaceStored } from './stored-weight.js';
 
 /**
  * Folds the LoRA adapters that PEFT left next to their layers into the weights, W' = W + scale A B, as

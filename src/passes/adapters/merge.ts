@@ -18,7 +18,6 @@ import { eraseDead } from './erase.js';
 import { widenedFactor } from './factor-dtype.js';
 import { MergedTensor } from './merged-tensor.js';
 import { raiseAdapters } from './raise.js';
-import { removeFactors, restoreBase } from './strip.js';
 import {
   addStored,
   dropStored,
@@ -26,7 +25,8 @@ import {
   replaceStored,
   type StoredWeight,
   storedWeight,
-} from './weight.js';
+} from './stored-weight.js';
+import { removeFactors, restoreBase } from './strip.js';
 
 /** metadata key under which a merged model remembers what was folded in */
 const MERGED_KEY = 'lotrc.merged';

@@ -5,7 +5,7 @@ import { definePass } from '../pipeline.js';
 import { requirePlan } from '../plan/plan.js';
 import { carryFactors } from './carry-factors.js';
 import { narrowFactors } from './factor-dtype.js';
-import { initialFactors } from './initial.js';
+import { initialFactors } from './initial-factors.js';
 import { insertAdapters } from './insert.js';
 import { lowerAdapters } from './lower.js';
 import { mergeAdapters } from './merge.js';

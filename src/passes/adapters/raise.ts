@@ -12,7 +12,7 @@ import { eraseDead } from './erase.js';
 import { widenFactors } from './factor-dtype.js';
 import { readPart } from './leading-part.js';
 import { matchCall, matchSum } from './match.js';
-import { dropStored } from './weight.js';
+import { dropStored } from './stored-weight.js';
 
 /**
  * The inverse of lowering: brings the adapted layers of a rewritten file back to `lotrc::LoTRLinear`, so that merging,

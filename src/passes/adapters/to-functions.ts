@@ -16,7 +16,7 @@ import { bodyText, defineFunction } from './function-body.js';
 import { defineGradient, GRADIENTS, gradientHints } from './gradient-function.js';
 import { wholeFactor } from './leading-part.js';
 import { dtypeOf, layerType, lowerAdapters } from './lower.js';
-import { requireIrVersion } from './weight.js';
+import { requireIrVersion } from './stored-weight.js';
 
 /**
  * Writes adapted layers as calls of model-local functions in domain `lotrc`, one function per distinct (einsum, bias,

@@ -6,10 +6,10 @@ import { fail } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { readPlan, withWeights, writePlan } from '../plan/plan.js';
-import { weightDigest } from '../sites/reading.js';
+import { weightDigest } from '../sites/weight-digest.js';
+import { replaceStored } from './stored-weight.js';
 import { TrainedTensor, TransposedTensor } from './trained-tensor.js';
 import { unfold } from './unfold.js';
-import { replaceStored } from './weight.js';
 
 /** Names under which optimizers keep their state of a parameter: `<param>/m`. */
 const SLOTS = ['m', 'v', 'u'];

@@ -2,7 +2,7 @@ import { constantData } from '../../ir/constants.js';
 import type { Model, Value } from '../../ir/model.js';
 import { weightStep } from '../../ir/ops/index.js';
 import { isOneNumber } from '../sites/weight-identity.js';
-import { addStored } from './weight.js';
+import { addStored } from './stored-weight.js';
 
 /**
  * Gives float32 parameters an initializer of their own that an exporter has folded into another one because all elements of

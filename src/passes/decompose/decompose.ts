@@ -18,7 +18,7 @@ import { inferShapes } from '../infer-shapes.js';
 import { definePass } from '../pipeline.js';
 import { lowerAttention } from './attention.js';
 import { lowerGroupQueryAttention } from './group-query-attention.js';
-import { OpLowering, type Shared } from './lowering.js';
+import { OpLowering, type SharedValues } from './lowering.js';
 import { lowerMsAttention } from './ms-attention.js';
 import { lowerMultiHeadAttention } from './multi-head-attention.js';
 import { lowerRecurrent } from './recurrent.js';
@@ -50,7 +50,7 @@ const TABLE: Readonly<Record<string, Entry>> = {
  */
 export function decompose(model: Model, trained?: Iterable<string>): number {
   inferShapes(model);
-  const shared: Shared = new Map();
+  const shared: SharedValues = new Map();
   const order = topologicalOrder(model.graph);
   const chosen = trained ? dependents(model.graph, order, trained) : order;
   let count = 0;
@@ -64,7 +64,7 @@ export function decompose(model: Model, trained?: Iterable<string>): number {
   return count;
 }
 
-function lower(model: Model, node: Node, shared: Shared): boolean {
+function lower(model: Model, node: Node, shared: SharedValues): boolean {
   const entry = own(TABLE, node.opKey);
   const type = node.inputs[0]?.type;
   if (!entry || type?.kind !== 'tensor' || !isFloat(type.dtype)) return false;

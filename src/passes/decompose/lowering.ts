@@ -7,20 +7,20 @@ import type { Dim } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
 
 /** Values that several decompositions of one graph read: constants, and causal masks by the extents they span. */
-export type Shared = Map<string, Value>;
+export type SharedValues = Map<string, Value>;
 
 /** Extents of Split and axes of Unsqueeze are inputs from this operator set on. */
 const AS_INPUT = 13;
 
 /** Makes the nodes that replace one node, before it. */
 export class OpLowering extends GraphBuilder {
-  readonly #shared: Shared;
+  readonly #shared: SharedValues;
 
   /** `dtype` is the floating-point element type that the node computes in. */
   constructor(
     place: Node,
     readonly dtype: DType,
-    shared: Shared,
+    shared: SharedValues,
   ) {
     super(place.graph!, { before: place, pass: 'decompose', from: [place.name], prefix: 'decomposed' });
     this.#shared = shared;

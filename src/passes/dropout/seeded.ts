@@ -7,7 +7,7 @@ import { shapeOf, tensorType } from '../../ir/shape.js';
 import { supersede } from '../../ir/supersede.js';
 import { f32Tensor } from '../../ir/tensor.js';
 import { topologicalOrder } from '../../ir/topo.js';
-import { MaskField, PRIME, type State } from './field.js';
+import { type DrawState, MaskField, PRIME } from './mask-field.js';
 
 /** Ratio of Dropout when none is given. */
 const RATIO = 0.5;
@@ -33,18 +33,18 @@ export function seedDropout(graph: Graph, dropouts: readonly Node[], draw: Value
   // the key of the draw, and four residues for each node
   const low = start.mod(draw);
   const high = start.mod(start.quotient(draw));
-  const zero: State = [start.f32(0), start.f32(1)];
+  const zero: DrawState = [start.f32(0), start.f32(1)];
   const key = start.absorb(start.absorb(zero, low, KEY_ROUNDS), high, KEY_ROUNDS);
   const numbers = f32Tensor([dropouts.length], Float32Array.from(dropouts.keys()));
   const each = start.constant(numbers, 'dropout/nodes');
   const tagged = tag(start, key, 3);
   const half = start.absorb(tagged, each, KEY_ROUNDS);
   const keys = [...half, ...start.rounds(half, KEY_ROUNDS)];
-  const lines = new Map<Graph, Map<string, State>>();
+  const lines = new Map<Graph, Map<string, DrawState>>();
   for (const [number, node] of dropouts.entries()) {
     const own = node.graph!;
     const b = new MaskField(own, node, constants);
-    const held = lines.get(own) ?? new Map<string, State>();
+    const held = lines.get(own) ?? new Map<string, DrawState>();
     lines.set(own, held);
     const at = b.index(number);
     const mine = keys.map((values) => b.one('Gather', [values, at], { axis: attrInt(0) }));
@@ -54,7 +54,12 @@ export function seedDropout(graph: Graph, dropouts: readonly Node[], draw: Value
 
 type LineKind = 'rows' | 'columns';
 
-function replace(b: MaskField, node: Node, keys: readonly Value[], line: (kind: LineKind) => State): void {
+function replace(
+  b: MaskField,
+  node: Node,
+  keys: readonly Value[],
+  line: (kind: LineKind) => DrawState,
+): void {
   const [x, ratio, training] = node.inputs as [Value, Value | null, Value];
   const keyed = (value: Value, key: Value) => b.mod(b.add(value, key));
   const [rowA, rowC] = line('rows');
@@ -105,7 +110,13 @@ function ratioOf(b: MaskField, ratio: Value): Value {
 }
 
 /** Two hashes of every row number or column number of a node's input: vectors. Equal extents share them. */
-function lineOf(b: MaskField, { inputs }: Node, kind: LineKind, key: State, held: Map<string, State>): State {
+function lineOf(
+  b: MaskField,
+  { inputs }: Node,
+  kind: LineKind,
+  key: DrawState,
+  held: Map<string, DrawState>,
+): DrawState {
   const x = inputs[0]!;
   const dims = shapeOf(x);
   const chosen = dims && (kind === 'rows' ? dims.slice(0, -1) : dims.slice(-1));
@@ -116,7 +127,7 @@ function lineOf(b: MaskField, { inputs }: Node, kind: LineKind, key: State, held
   const upper = b.one('Div', [numbers, b.i32(PRIME)]);
   const lower = b.one('Sub', [numbers, b.mul(upper, b.i32(PRIME))]);
   const words = [b.cast(lower, 'f32'), b.mod(b.cast(upper, 'f32'))];
-  const made = words.reduce<State>(
+  const made = words.reduce<DrawState>(
     (state, word) => b.absorb(state, word, INDEX_ROUNDS),
     tag(b, key, kind === 'rows' ? 1 : 2),
   );
@@ -134,4 +145,4 @@ function extentOf(b: MaskField, x: Value, kind: LineKind, rank: number | null): 
 }
 
 /** The start of a hash, different for each purpose; `number` is small. */
-const tag = (b: MaskField, [s, t]: State, number: number): State => [s, b.add(t, b.f32(number))];
+const tag = (b: MaskField, [s, t]: DrawState, number: number): DrawState => [s, b.add(t, b.f32(number))];

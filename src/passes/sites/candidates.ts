@@ -17,7 +17,7 @@ import { type GraphFunction, type Model, type Node, nodePath, type Value } from 
 import { declaredOp, weightStep } from '../../ir/ops/index.js';
 import { shapeText } from '../../ir/shape.js';
 import { alphaOf, isSet } from './base-attrs.js';
-import { functionOf, holderOf, Origins, type Stored } from './constant.js';
+import { functionOf, holderOf, Origins, type SiteWeight } from './origins.js';
 import { BY_GROUPS, type SpecialLinear, specialLinear } from './special-linears.js';
 import { equationOf, MATRIX, stackMember } from './stacked.js';
 
@@ -28,7 +28,7 @@ export interface SiteCandidate {
   readonly operand: Value;
   /** index of that input */
   readonly input: number;
-  readonly stored: Stored | null;
+  readonly stored: SiteWeight | null;
   readonly in: number | null;
   readonly out: number | null;
   readonly layout: WeightLayout;
@@ -204,7 +204,7 @@ function otherProblem(
   node: Node,
   { does, keeps, unless }: SpecialLinear,
   weight: number,
-  stored: Stored | null,
+  stored: SiteWeight | null,
   origins: Origins,
 ): SiteCandidate['problem'] {
   if (does) return (layer) => notLinear({ ...at(node, weight, layer), does });
@@ -224,7 +224,7 @@ function otherProblem(
 function tooWide(
   node: Node,
   { weight, extents }: SpecialLinear,
-  stored: Stored | null,
+  stored: SiteWeight | null,
   [inn, out]: readonly (number | null)[],
 ): SiteCandidate['problem'] {
   if (!extents || !stored) return null;
@@ -282,7 +282,7 @@ function product(node: Node, origins: Origins): SiteCandidate | null {
 function problemOf(
   node: Node,
   operand: Value,
-  stored: Stored | null,
+  stored: SiteWeight | null,
   origins: Origins,
 ): SiteCandidate['problem'] {
   const fn = functionOf(node.graph);
@@ -307,7 +307,7 @@ function problemOf(
 function insideFunction(
   node: Node,
   fn: GraphFunction,
-  stored: Stored | null,
+  stored: SiteWeight | null,
   origins: Origins,
 ): NonNullable<SiteCandidate['problem']> {
   const calls = origins.callsOf(fn).length;

@@ -1,9 +1,9 @@
 import { type Model, type Node, nodePath } from '../../ir/model.js';
 import { declaredOp } from '../../ir/ops/index.js';
-import { Origins } from './constant.js';
 import { fromNodeName } from './names/node-name.js';
 import { fromNameScopes, fromNamespace, fromOnnxscriptScopes } from './names/scopes.js';
 import { pathOfWeight } from './names/tensors.js';
+import { Origins } from './origins.js';
 
 /** A module that has a weight and is not a linear layer: a possible meaning of a target. */
 export interface NotLinear {

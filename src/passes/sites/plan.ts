@@ -21,16 +21,16 @@ import { type GivenOf, pick } from '../../options/define.js';
 import { FORM, SELECT } from '../../options/sets/adapters.js';
 import { readPlan, withWeights } from '../plan/plan.js';
 import { resultOf } from './candidates.js';
-import { swapsMatrix } from './constant.js';
 import { findLinears, type Linears } from './find.js';
 import { groupBy } from './group-by.js';
 import { groupSites } from './groups.js';
 import { halfOf, refuseFedHalf } from './half-factors.js';
+import { swapsMatrix } from './origins.js';
 import { ALL_LINEAR, nearestPaths, parsePattern, pathParts, pathsSeen } from './patterns.js';
-import { digestIfThere, weightDigest } from './reading.js';
 import { remarksOn } from './remarks.js';
 import { type Chosen, chooseSites, type Selection } from './select.js';
 import type { AdapterSite, Site } from './site.js';
+import { digestIfThere, weightDigest } from './weight-digest.js';
 
 /** Options whose values are those of the command line; others have checks of their own. */
 const CHECKED = { ...pick(SELECT, 'seed', 'tie'), ...pick(FORM, 'carry', 'factorDType') };

@@ -4,7 +4,7 @@ import type { TensorData } from '../../ir/tensor.js';
 import type { Tie } from '../../options/words.js';
 import type { SiteCandidate } from './candidates.js';
 import { groupBy } from './group-by.js';
-import { type Peek, peekInto } from './reading.js';
+import { type Peek, peekInto } from './weight-digest.js';
 
 export type { Tie };
 

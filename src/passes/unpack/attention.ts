@@ -5,12 +5,12 @@ import { attributes } from '../../ir/ops/core/gradient.js';
 import { sameDim } from '../../ir/shape.js';
 import { StridedTensor } from '../../ir/strided-tensor.js';
 import { i64Tensor, type TensorData } from '../../ir/tensor.js';
-import { isOverridable } from '../adapters/weight.js';
-import type { Origins } from '../sites/constant.js';
+import { isOverridable } from '../adapters/stored-weight.js';
+import type { Origins } from '../sites/origins.js';
 import { unsqueeze } from './unsqueeze.js';
 
 /** Three matrices by the packed one they came from and their widths: nodes of one weight stay tied. */
-export type Parts = Map<Value, Map<string, readonly Value[]>>;
+export type PackedParts = Map<Value, Map<string, readonly Value[]>>;
 
 const PARTS = ['query', 'key', 'value'] as const;
 /** attributes that MultiHeadAttention has too */
@@ -29,7 +29,7 @@ export function unpackAttention(
   b: GraphBuilder,
   node: Node,
   origins: Origins,
-  parts: Parts,
+  parts: PackedParts,
 ): readonly Value[] | null {
   const a = attributes(node, 'com.microsoft::Attention');
   const [x, packed, bias = null, mask = null, past = null, scores = null, length = null] = node.inputs;
@@ -87,7 +87,7 @@ function partsOf(
   holder: Value,
   data: TensorData,
   widths: readonly number[],
-  parts: Parts,
+  parts: PackedParts,
 ): readonly Value[] {
   const known = parts.get(holder) ?? new Map<string, readonly Value[]>();
   parts.set(holder, known);

@@ -3,7 +3,7 @@ import type { Graph, GraphFunction, Model, Value } from '../../ir/model.js';
 import { weightStep } from '../../ir/ops/index.js';
 import { calledBy, inlineCalls } from '../inline/inline.js';
 import { weightInput } from '../sites/candidates.js';
-import { Origins } from '../sites/constant.js';
+import { Origins } from '../sites/origins.js';
 
 /** Where the weights of a function's linear layers come from. */
 interface Weights {

@@ -3,7 +3,7 @@ import type { GraphBuilder } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
 import { i64Tensor } from '../../ir/tensor.js';
-import { rankOf } from '../sites/constant.js';
+import { rankOf } from '../sites/origins.js';
 import { type PartViews, readWhole, transposed } from './views.js';
 
 /**

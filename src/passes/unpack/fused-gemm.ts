@@ -1,7 +1,7 @@
 import { type Attr, attrFloat } from '../../ir/attr.js';
 import type { GraphBuilder } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
-import type { Origins } from '../sites/constant.js';
+import type { Origins } from '../sites/origins.js';
 
 /** Activations by name, with the attributes of their ops that FusedGemm carries as `activation_<name>`. */
 const ACTIVATIONS: ReadonlyMap<string, readonly string[]> = new Map([

@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../../ir/builder.js';
 import type { Node, Value } from '../../ir/model.js';
 import { range } from '../../ir/ops/core/gradient-shape.js';
-import { holderOf, type Origins, rankOf } from '../sites/constant.js';
+import { holderOf, type Origins, rankOf } from '../sites/origins.js';
 import { unsqueeze } from './unsqueeze.js';
 import { type PartView, type PartViews, readWhole, reshaped } from './views.js';
 

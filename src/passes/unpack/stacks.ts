@@ -5,7 +5,7 @@ import { isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import { StridedTensor } from '../../ir/strided-tensor.js';
 import type { TensorData } from '../../ir/tensor.js';
-import { dropStored, isOverridable } from '../adapters/weight.js';
+import { dropStored, isOverridable } from '../adapters/stored-weight.js';
 import { parsePythonList } from '../sites/names/scopes.js';
 import { FOLDED_FROM } from '../sites/names/tensors.js';
 import { parsePattern } from '../sites/patterns.js';

@@ -5,11 +5,11 @@ import { supersede } from '../../ir/supersede.js';
 import { texts } from '../../options/types.js';
 import { copyIdentity } from '../adapters/adapted-node.js';
 import { eraseDead } from '../adapters/erase.js';
-import { dropStored } from '../adapters/weight.js';
+import { dropStored } from '../adapters/stored-weight.js';
 import { inferShapes } from '../infer-shapes.js';
 import { definePass } from '../pipeline.js';
-import { functionOf, holderOf, Origins } from '../sites/constant.js';
-import { type Parts, unpackAttention } from './attention.js';
+import { functionOf, holderOf, Origins } from '../sites/origins.js';
+import { type PackedParts, unpackAttention } from './attention.js';
 import { inlineLayerCalls } from './calls.js';
 import { unpackEinsum } from './einsum.js';
 import { unpackFusedGemm } from './fused-gemm.js';
@@ -20,7 +20,7 @@ import { PartViews } from './views.js';
 /** What unpacking knows of the model. */
 interface Unpacking {
   readonly origins: Origins;
-  readonly parts: Parts;
+  readonly parts: PackedParts;
   readonly views: PartViews;
 }
 

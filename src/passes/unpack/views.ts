@@ -9,10 +9,10 @@ import { weightStep } from '../../ir/ops/index.js';
 import { sliceStatic } from '../../ir/ops/slice.js';
 import { elementCount, staticShape } from '../../ir/shape.js';
 import { isDense, type StridedLayout, StridedTensor } from '../../ir/strided-tensor.js';
-import { isOverridable } from '../adapters/weight.js';
+import { isOverridable } from '../adapters/stored-weight.js';
 import { knownIntegers } from '../infer-shapes.js';
 import { weightInput } from '../sites/candidates.js';
-import { pickedIndex, shows } from '../sites/constant.js';
+import { pickedIndex, shows } from '../sites/origins.js';
 
 /** A stored tensor of floats as a value shows it: all of it or a part, in some order of its elements. */
 export interface PartView {

@@ -8,7 +8,7 @@ import { fail } from '../../ir/diagnostics.js';
 import { AT_ONCE } from '../../ir/files/regular.js';
 import { isSystemError } from '../../ir/files/system-error.js';
 import { identity } from '../../ir/onnx/source.js';
-import { heapIsFull, heapLimit } from './heap.js';
+import { heapIsFull, heapLimit } from './heap-limit.js';
 
 /** A data file as a run identifies it: by its contents. */
 export interface RecordFile {

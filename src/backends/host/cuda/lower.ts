@@ -1,6 +1,6 @@
 import { scalarSchedule } from '../../kernel/gen/kernels.js';
 import { unitSchedule, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
-import type { KernelPlan, Launch, Schedule } from '../../kernel/model/types.js';
+import type { KernelPlan, Launch, TileSchedule } from '../../kernel/model/types.js';
 import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
 
 /** Static shared memory of a block on every device. */
@@ -45,7 +45,7 @@ export function loweredPlan(
 }
 
 /** The schedule that is emitted for a planned one; `tf32`: float32 products may be rounded. */
-export function scheduleOf({ work, schedule, family }: Launch, tf32: boolean): Schedule {
+export function scheduleOf({ work, schedule, family }: Launch, tf32: boolean): TileSchedule {
   if (family === 'blas' || work.kind === 'einsum') return schedule;
   const scalar = scalarSchedule(schedule, SHARED_BYTES);
   if (work.kind === 'reduce' || work.chain || work.widen) return scalar;

@@ -3,12 +3,12 @@ import { tokenScale } from '../../../adapter/kernel-form.js';
 import type { Launch, MatrixRef, Operand } from '../../kernel/model/types.js';
 import { dense, flipped, type ProductRequest, plain, TokenSums } from '../../kernel/plan/launches.js';
 import {
+  type KindLaunch,
   type LayerKind,
   launchText,
   type OperatorTarget,
   productStep,
   Scratch,
-  type Step,
   stepOf,
   tileOf,
 } from './kinds.js';
@@ -27,26 +27,26 @@ import {
 /** The launches of the gradients of a kind of layer, by purpose. */
 export interface GradientSteps {
   /** what x is multiplied by, where it is computed or rounded: P = x R and dP R^T need it */
-  readonly before: readonly Step[];
+  readonly before: readonly KindLaunch[];
   /** P = x R */
-  readonly p: Step;
+  readonly p: KindLaunch;
   /** dP = s dy (M L)^T */
-  readonly dP: readonly Step[];
+  readonly dP: readonly KindLaunch[];
   /** Z = P^T dy, which is the gradient of a last factor that P is multiplied by as it is */
   readonly z: Sum;
   /** dR = x^T dP */
   readonly first: Sum;
   /** adds the parts of both in one launch */
-  readonly both: Step | null;
+  readonly both: KindLaunch | null;
   /** db: the sum of dy */
   readonly bias: Sum;
   /** from the two sums the gradients of the factors, by their numbers: dM = s Z L^T, dL = s M^T Z */
-  readonly factors: readonly { readonly factor: number; readonly steps: readonly Step[] }[];
+  readonly factors: readonly { readonly factor: number; readonly steps: readonly KindLaunch[] }[];
   /** the factors whose gradients need the one sum or the other */
   readonly rest: readonly number[];
   readonly left: readonly number[];
-  readonly dx: Step;
-  readonly all: readonly Step[];
+  readonly dx: KindLaunch;
+  readonly all: readonly KindLaunch[];
   readonly scratch: Scratch;
   /** operands in the C++ text */
   readonly operands: Readonly<Record<string, string>>;
@@ -54,8 +54,8 @@ export interface GradientSteps {
 
 /** A sum over tokens, in one launch or in parts that a second adds up. */
 interface Sum {
-  readonly parts: Step;
-  readonly whole: Step | null;
+  readonly parts: KindLaunch;
+  readonly whole: KindLaunch | null;
   readonly reduction: Launch | null;
 }
 
@@ -102,7 +102,7 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
   });
   const back = (does: string, by: Operand): ProductRequest =>
     down('dp', does, { a: plain(dy), b: by, inner: out }, dP);
-  const dPSteps = (): readonly Step[] => {
+  const dPSteps = (): readonly KindLaunch[] => {
     const folded = () =>
       productStep(setting, {
         ...back(bare ? 'dP = s dy B^T' : "dP = dy L'^T", flipped(own(upOperand(kind, dtype), rank, out))),
@@ -209,7 +209,7 @@ export function gradientSteps(kind: LayerKind, index: number, setting: OperatorT
 }
 
 /** Two reductions in one launch, where there are two. */
-function joined(a: Launch | null, b: Launch | null, name: string, tokens: number): Step | null {
+function joined(a: Launch | null, b: Launch | null, name: string, tokens: number): KindLaunch | null {
   if (a?.work.kind !== 'reduce' || b?.work.kind !== 'reduce') return null;
   return stepOf(
     { ...a, name, work: { kind: 'reduce', jobs: [...a.work.jobs, ...b.work.jobs] } },
@@ -228,7 +228,7 @@ const OPERANDS: Readonly<Record<string, string>> = {
 
 /** The C++ function that runs the launches that the wanted gradients need. */
 export function gradientText(index: number, steps: GradientSteps): string[] {
-  const run = (step: Step | null) => (step ? [`LOTRC_TRY(${launchText(step, steps.operands)});`] : []);
+  const run = (step: KindLaunch | null) => (step ? [`LOTRC_TRY(${launchText(step, steps.operands)});`] : []);
   const when = (condition: string, lines: readonly string[]) =>
     lines.length === 0 ? [] : [`  if (${condition}) {`, ...lines.map((line) => `    ${line}`), '  }'];
   const { both } = steps;

@@ -68,7 +68,7 @@ export function stemsOf({
 }
 
 /** One launch of a kind: its kernel and the extents of its grid. */
-export interface Step {
+export interface KindLaunch {
   readonly kernel: Kernel;
   readonly grid: readonly GridExtent[];
   /** names of its buffers in the C++ text, where they are its own */
@@ -83,12 +83,12 @@ export interface OperatorTarget {
 }
 
 /** A launch with the schedule that is emitted for it. */
-export function stepOf(launch: Launch, tf32: boolean, tokens: number): Step {
+export function stepOf(launch: Launch, tf32: boolean, tokens: number): KindLaunch {
   const written = { ...launch, schedule: scheduleOf(launch, tf32) };
   return { kernel: kernelOf(written), grid: gridFor(written, tokens) };
 }
 
-export const productStep = ({ target, tf32 }: OperatorTarget, wanted: ProductRequest): Step =>
+export const productStep = ({ target, tf32 }: OperatorTarget, wanted: ProductRequest): KindLaunch =>
   stepOf(productLaunch(target, wanted), tf32, target.tokens);
 
 /**
@@ -99,7 +99,13 @@ export const tileOf = ({ target, tf32 }: OperatorTarget, wanted: ProductRequest)
   scheduleOf(productLaunch(target, wanted), tf32).BN;
 
 /** Rounds a factor to the type of the layer. */
-export function castStep(name: string, elements: number, dtype: KernelDtype, from: string, to: string): Step {
+export function castStep(
+  name: string,
+  elements: number,
+  dtype: KernelDtype,
+  from: string,
+  to: string,
+): KindLaunch {
   const kernel = castKernel(name, elements, dtype);
   return {
     kernel,
@@ -110,7 +116,7 @@ export function castStep(name: string, elements: number, dtype: KernelDtype, fro
 
 /** The C++ call that launches it; `operands`: C++ expressions of buffers, by their names. */
 export function launchText(
-  { kernel, grid, operands: own }: Step,
+  { kernel, grid, operands: own }: KindLaunch,
   operands: Readonly<Record<string, string>>,
 ): string {
   const extents = grid.map(extentText).join(', ');

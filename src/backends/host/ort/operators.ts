@@ -11,13 +11,13 @@ import type { EmittedFile } from '../shared/emitted.js';
 import { GRADIENTS_CU, OPERATORS_CU, ORT_ABI_H } from './generated/runtime.js';
 import { gradientSteps, gradientText } from './gradients.js';
 import {
+  type KindLaunch,
   type LayerKind,
   launchText,
   layerKindsOf,
   type OperatorTarget,
   productStep,
   Scratch,
-  type Step,
   shapesOf,
   stemsOf,
   tileOf,
@@ -114,9 +114,9 @@ export function ortOperators(plan: KernelPlan, tf32: boolean): readonly EmittedF
 
 /** The launches of a kind of layer: those before the layer, the layer without and with its bias. */
 interface Forward {
-  readonly before: readonly Step[];
-  readonly layer: Step;
-  readonly biased: Step;
+  readonly before: readonly KindLaunch[];
+  readonly layer: KindLaunch;
+  readonly biased: KindLaunch;
   readonly scratch: Scratch;
   /** operands in the C++ text */
   readonly operands: Readonly<Record<string, string>>;
@@ -216,12 +216,12 @@ function layerSteps(
     up,
     formula,
   }: Readonly<Record<'tokens' | 'up' | 'formula', string>> & { readonly columns: number },
-): { readonly layer: Step; readonly biased: Step } {
+): { readonly layer: KindLaunch; readonly biased: KindLaunch } {
   const { dtype } = setting.target;
   const matrix = (name: string, rows: number | 'M', cols: number): Operand =>
     plain(dense(name, dtype, rows, cols));
   const w = transposed ? flipped(dense('w', dtype, out, inn)) : matrix('w', inn, out);
-  const layer = (name: string, biased: boolean): Step =>
+  const layer = (name: string, biased: boolean): KindLaunch =>
     productStep(setting, {
       name: `ort_${name}_${index}`,
       family: 'gemm',
@@ -247,7 +247,7 @@ const OPERANDS: Readonly<Record<string, string>> = {
 };
 
 function runText({ before, layer, biased, scratch, operands }: Forward, index: number): string[] {
-  const call = (step: Step) => launchText(step, operands);
+  const call = (step: KindLaunch) => launchText(step, operands);
   return [
     `static cudaError_t run_${index}(RUN_PARAMETERS) {`,
     scratch.tokensText(),

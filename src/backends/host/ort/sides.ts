@@ -5,10 +5,10 @@ import { denseStrides, type Lettered } from '../../kernel/plan/lettered.js';
 import { type NamedArray, termLaunches } from '../../kernel/plan/term-launches.js';
 import {
   castStep,
+  type KindLaunch,
   type LayerKind,
   type OperatorTarget,
   type Scratch,
-  type Step,
   shapesOf,
   stepOf,
 } from './kinds.js';
@@ -84,7 +84,7 @@ export function termSteps(
   operands: readonly NamedArray[],
   out: Lettered,
   { part, makes, scale }: { readonly part: string; readonly makes: string; readonly scale: number },
-): readonly Step[] {
+): readonly KindLaunch[] {
   const { target } = setting;
   let count = 0;
   const launches = termLaunches(target, {
@@ -113,7 +113,7 @@ export function termSteps(
  * The steps that leave what x is multiplied by in `first`, in the type of the layer; none where that is a factor as it is. Factors
  * are float32 and so is what is computed of them, which is rounded once at the end.
  */
-export function downSteps(making: Making): readonly Step[] {
+export function downSteps(making: Making): readonly KindLaunch[] {
   const { kind, setting, scratch, name } = making;
   const { dtype } = setting.target;
   const { down } = kind.form;
@@ -127,7 +127,7 @@ export function downSteps(making: Making): readonly Step[] {
 }
 
 /** The same of what P is multiplied by: `up`, or the last factor where {@link upOperand} says so. */
-export function upSteps(making: Making): readonly Step[] {
+export function upSteps(making: Making): readonly KindLaunch[] {
   const { kind, setting, scratch, name } = making;
   const { dtype } = setting.target;
   const { up } = kind.form;

@@ -1,8 +1,8 @@
 import type { ScheduleRow } from '../model/types.js';
-import { type Entry, scheduleRows } from './tiles.js';
+import { scheduleRows, type TileEntry } from './tiles.js';
 
 /** Families whose tiles are the same on all CUDA targets. */
-const COMMON: readonly Entry[] = [
+const COMMON: readonly TileEntry[] = [
   ['gemv', 'any', [16, 128, 64, 16, 32, 4, 3, 4, 1]],
   ['skinny', 'cols<=16', [64, 16, 64, 16, 16, 4, 4, 4, 1]],
   ['skinny', 'cols<=32', [64, 32, 64, 16, 32, 4, 3, 4, 1]],
@@ -19,7 +19,7 @@ const COMMON: readonly Entry[] = [
 ];
 
 /** One block tile for small, one for large problems of the f32 products on CUDA cores. */
-const FLOAT32: readonly Entry[] = [
+const FLOAT32: readonly TileEntry[] = [
   ['gemm', 'rows<=64', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
   ['gemm', 'any', [64, 64, 16, 32, 32, 4, 2, 4, 1]],
   ['gemv', 'any', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
@@ -31,13 +31,13 @@ const FLOAT32: readonly Entry[] = [
 ];
 
 /** mma.sync, 64x64 warp tiles, cp.async */
-export const MMA_GEMM: readonly Entry[] = [
+export const MMA_GEMM: readonly TileEntry[] = [
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 3, 4, 1]],
   ['gemm', 'any', [128, 128, 32, 64, 64, 4, 3, 4, 1]],
 ];
 
 /** wgmma m64n256k16: one producer and two consumer warpgroups */
-const WGMMA_GEMM: readonly Entry[] = [
+const WGMMA_GEMM: readonly TileEntry[] = [
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 4, 4, 1]],
   ['gemm', 'any', [128, 256, 64, 64, 256, 4, 4, 12, 1]],
   ['gemm', 'any', [128, 128, 64, 64, 128, 4, 3, 12, 1]],
@@ -47,7 +47,7 @@ const WGMMA_GEMM: readonly Entry[] = [
  * Starting points, not measurements: tiles that others report as good, within the limits of the target. `gemm`: those of 16-bit
  * operands that differ from target to target.
  */
-export const cudaTiles = (target: string, gemm: readonly Entry[]): readonly ScheduleRow[] => [
+export const cudaTiles = (target: string, gemm: readonly TileEntry[]): readonly ScheduleRow[] => [
   ...scheduleRows(target, ['f16', 'bf16'], [...gemm, ...COMMON]),
   ...scheduleRows(target, ['f32'], FLOAT32),
 ];

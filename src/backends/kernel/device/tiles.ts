@@ -1,4 +1,4 @@
-import type { Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
+import type { Family, KernelDtype, ScheduleRow, TileSchedule } from '../model/types.js';
 
 type Tiles = readonly [
   BM: number,
@@ -12,17 +12,17 @@ type Tiles = readonly [
   splitK: number,
 ];
 /** A row of a table without what is the same for all of its rows. */
-export type Entry = readonly [family: Family, bucket: string, tiles: Tiles];
+export type TileEntry = readonly [family: Family, bucket: string, tiles: Tiles];
 
 /** Rows of one target. Rows of one family are tried in order; the first whose shape class fits and that the device can run is taken. */
 export function scheduleRows(
   target: string,
   dtypes: readonly KernelDtype[],
-  entries: readonly Entry[],
+  entries: readonly TileEntry[],
 ): ScheduleRow[] {
   return dtypes.flatMap((dtype) =>
     entries.map(([family, bucket, [BM, BN, BK, TM, TN, vec, stages, warps, splitK]]) => {
-      const schedule: Schedule = { BM, BN, BK, TM, TN, vec, stages, warps, splitK };
+      const schedule: TileSchedule = { BM, BN, BK, TM, TN, vec, stages, warps, splitK };
       return { target, dtype, family, bucket, schedule, source: 'heuristic' as const };
     }),
   );

@@ -1,5 +1,5 @@
 import type { ScheduleRow } from '../model/types.js';
-import { type Entry, scheduleRows } from './tiles.js';
+import { scheduleRows, type TileEntry } from './tiles.js';
 
 /** The same tiles, with the inner dimension spread over subgroups: rows that a plan may only take when it is asked to. */
 const overSubgroups = (rows: readonly ScheduleRow[]): ScheduleRow[] =>
@@ -15,7 +15,7 @@ const padded = (rows: readonly ScheduleRow[]): ScheduleRow[] =>
  * Few rows: 64 invocations share the inner dimension. A merged launch takes the narrowest tile that is wide enough for its rank;
  * reading W along its rows, 8 neighbours fill 32 bytes.
  */
-const SUBGROUPS: readonly Entry[] = [
+const SUBGROUPS: readonly TileEntry[] = [
   ['gemv', 'rows<=1', [1, 32, 64, 1, 8, 1, 1, 0, 1]],
   ['gemv', 'rows<=1', [1, 64, 64, 1, 8, 1, 1, 0, 1]],
   ['gemv', 'rows<=1', [1, 128, 64, 1, 8, 1, 1, 0, 1]],
@@ -29,7 +29,7 @@ const SUBGROUPS: readonly Entry[] = [
 ];
 
 /** Families whose tiles are the same on all WebGPU targets. */
-const COMMON: readonly Entry[] = [
+const COMMON: readonly TileEntry[] = [
   ['gemv', 'any', [4, 128, 16, 4, 2, 1, 1, 0, 1]],
   ['gemv', 'any', [4, 64, 16, 4, 1, 1, 1, 0, 1]],
   ['skinny', 'cols<=8', [64, 8, 16, 4, 2, 1, 1, 0, 1]],
@@ -50,7 +50,7 @@ const COMMON: readonly Entry[] = [
  * Starting points, not measurements: tiles that others report as good, within the limits of WebGPU. `gemm`: those that differ
  * from target to target.
  */
-export const webgpuTiles = (target: string, gemm: readonly Entry[]): readonly ScheduleRow[] => [
+export const webgpuTiles = (target: string, gemm: readonly TileEntry[]): readonly ScheduleRow[] => [
   ...overSubgroups(scheduleRows(target, ['f32', 'f16'], SUBGROUPS)),
   ...padded(scheduleRows(target, ['f32', 'f16'], [...gemm, ...COMMON])),
 ];

@@ -21,7 +21,7 @@ import {
   u32,
 } from '../ir/kir.js';
 import type { Operand } from '../model/types.js';
-import { coordinates, type Read } from './parameters.js';
+import { coordinates, type OrientedView } from './parameters.js';
 import type { ProductTile } from './tile.js';
 
 /** Elements of P = a_0 down that each invocation computes when launches are merged (widen-N). */
@@ -85,7 +85,7 @@ export function widenedSum(tile: ProductTile): Stmt[] {
 }
 
 /** TN elements of one row of a matrix, into `row_b`. */
-function rowOf(tile: ProductTile, name: string, read: Read, k: U32, cols: U32, col0: U32): Stmt[] {
+function rowOf(tile: ProductTile, name: string, read: OrientedView, k: U32, cols: U32, col0: U32): Stmt[] {
   return [
     repeat(`jb_${name}`, tile.schedule.TN, (j) => {
       const col = add(add(col0, tile.tileCol), j);

@@ -1,7 +1,7 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { refused } from '../../codes/kernel-ir.js';
 import type { Kernel } from '../ir/kir.js';
-import type { Launch, Schedule } from '../model/types.js';
+import type { Launch, TileSchedule } from '../model/types.js';
 import { lengthOf } from '../plan/cost.js';
 import { SCALAR_TILE } from '../plan/schedule.js';
 import { siText } from '../plan/unit-text.js';
@@ -55,7 +55,7 @@ export function gridOf(
  * The nearest schedule without matrix units and copy pipeline: as many invocations as it had, fewer results each where a
  * tile would not be divided, and a shorter stretch of the inner dimension so that f32 tiles fit in `bytes`.
  */
-export function scalarSchedule(schedule: Schedule, bytes: number): Schedule {
+export function scalarSchedule(schedule: TileSchedule, bytes: number): TileSchedule {
   if (schedule.warps === 0) return schedule;
   const [BM, BN] = [Math.min(schedule.BM, SCALAR_TILE), Math.min(schedule.BN, SCALAR_TILE)];
   const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];

@@ -73,7 +73,7 @@ export class Parameters {
    * An operand of logical size rows x cols and the way from logical to stored coordinates. `row` is any row of the
    * workgroup: with several adapters all its rows belong to one block of `rowBlock` rows.
    */
-  operand({ matrix, transposed, perRowBlock }: Operand, rows: U32, cols: U32, row: U32): Read {
+  operand({ matrix, transposed, perRowBlock }: Operand, rows: U32, cols: U32, row: U32): OrientedView {
     this.reads(matrix.buffer, matrix.dtype);
     const shift = perRowBlock
       ? mul(u32(perRowBlock.stride), this.#adapterOf(perRowBlock.table, row))
@@ -128,11 +128,11 @@ export const vectorOf = (buffer: string, elements: number): View => ({
 });
 
 /** A view and whether its coordinates are swapped. */
-export interface Read {
+export interface OrientedView {
   readonly view: View;
   readonly transposed: boolean;
 }
 
 /** Coordinates of logical element (i, j). */
-export const coordinates = ({ transposed }: Read, i: U32, j: U32): readonly U32[] =>
+export const coordinates = ({ transposed }: OrientedView, i: U32, j: U32): readonly U32[] =>
   transposed ? [j, i] : [i, j];

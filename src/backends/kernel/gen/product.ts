@@ -25,7 +25,7 @@ import {
 import type { Launch, Product } from '../model/types.js';
 import { scheduleText } from '../plan/schedule.js';
 import { chained, multiplyDown, widenedSum } from './fused.js';
-import { coordinates, type Read } from './parameters.js';
+import { coordinates, type OrientedView } from './parameters.js';
 import { ProductTile } from './tile.js';
 
 /**
@@ -154,7 +154,7 @@ class ProductKernel {
   #stage(
     name: string,
     tile: string,
-    read: Read,
+    read: OrientedView,
     { height, width, i0, j0, slow, pitch }: Staged,
     rows: U32,
     cols: U32,

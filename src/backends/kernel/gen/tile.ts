@@ -1,5 +1,5 @@
 import { add, define, div, id, mod, mul, ref, type Stmt, type U32, u32 } from '../ir/kir.js';
-import type { Product, Schedule } from '../model/types.js';
+import type { Product, TileSchedule } from '../model/types.js';
 import { storeResults, tileOfResults } from './epilogue.js';
 import { Parameters } from './parameters.js';
 
@@ -22,7 +22,7 @@ export class ProductTile {
 
   constructor(
     readonly work: Product,
-    readonly schedule: Schedule,
+    readonly schedule: TileSchedule,
   ) {
     const { BM, BN, BK, TM, TN, pad = 0 } = schedule;
     [this.pitchA, this.pitchB] = [BM + pad, BN + pad];

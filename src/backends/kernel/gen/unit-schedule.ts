@@ -1,5 +1,5 @@
 import { UNIT_INNER, type UnitType } from '../ir/units.js';
-import type { Product, Schedule } from '../model/types.js';
+import type { Product, TileSchedule } from '../model/types.js';
 import { vectorWidth } from './unit-tiles.js';
 
 /** In which type the matrix unit multiplies: the narrowest of the operands. */
@@ -13,7 +13,7 @@ export function unitTypeOf({ segments }: Product): UnitType {
  * memory: warps of at most 64 x 64 results, as many as the tile needs, and fewer stages or shorter tiles where the ring
  * would not fit. Null for a schedule without warps.
  */
-export function unitSchedule(schedule: Schedule, type: UnitType, bytes: number): Schedule | null {
+export function unitSchedule(schedule: TileSchedule, type: UnitType, bytes: number): TileSchedule | null {
   if (schedule.warps === 0) return null;
   const [BM, BN] = [schedule.BM, Math.min(schedule.BN, 128)];
   const [TM, TN] = [Math.min(schedule.TM, 64), Math.min(schedule.TN, 64, BN)];

@@ -16,7 +16,7 @@ import {
 } from '../ir/kir.js';
 import type { UnitType } from '../ir/units.js';
 import type { Extent, Operand } from '../model/types.js';
-import { coordinates, type Read } from './parameters.js';
+import { coordinates, type OrientedView } from './parameters.js';
 
 /** A tile of an operand in workgroup memory, stored as the operand is: neighbours in memory stay neighbours. */
 export interface TileShape {
@@ -77,7 +77,7 @@ export interface Bring {
   /** first element in the array */
   readonly base: U32;
   readonly shape: TileShape;
-  readonly read: Read;
+  readonly read: OrientedView;
   readonly i0: U32;
   readonly j0: U32;
   /** logical bounds: elements beyond are 0 */

@@ -9,7 +9,7 @@ import type { Model, Node, Value } from '../../../ir/model.js';
 import { factorCount } from '../../../passes/adapters/adapted-node.js';
 import { dtypeOf } from '../../../passes/adapters/lower.js';
 import { raiseAdapters } from '../../../passes/adapters/raise.js';
-import { storedWeight } from '../../../passes/adapters/weight.js';
+import { storedWeight } from '../../../passes/adapters/stored-weight.js';
 import { startJob, type WatchOptions } from '../../../passes/pipeline.js';
 import { outputsByName, requirePlan } from '../../../passes/plan/plan.js';
 import { alphaOf, isSet } from '../../../passes/sites/base-attrs.js';

@@ -75,7 +75,7 @@ export interface EinsumStep {
  * `subgroups`: the inner dimension is spread over the BK invocations of a workgroup, which make BM x BN outputs, BM x
  * TN (TM is BM) at a time, and sum over subgroups what each of them has.
  */
-export interface Schedule {
+export interface TileSchedule {
   readonly BM: number;
   readonly BN: number;
   readonly BK: number;
@@ -111,7 +111,7 @@ export interface ScheduleRow {
   readonly dtype: KernelDtype;
   readonly family: Family;
   readonly bucket: string;
-  readonly schedule: Schedule;
+  readonly schedule: TileSchedule;
   readonly source: 'tuned' | 'heuristic';
 }
 
@@ -274,9 +274,9 @@ export interface Launch {
   /** unique in the plan, usable as an identifier: "forward_down_3" */
   readonly name: string;
   readonly family: Family;
-  readonly schedule: Schedule;
+  readonly schedule: TileSchedule;
   /** tiles of the same product where the device has warpgroups (sm_90a); `schedule` elsewhere */
-  readonly warpgroups?: Schedule;
+  readonly warpgroups?: TileSchedule;
   readonly work: Product | Reduce | EinsumWork;
   readonly predicted: Predicted;
   /** one line of mathematics for readers: "P = x R" */

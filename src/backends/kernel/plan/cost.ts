@@ -8,8 +8,8 @@ import type {
   Predicted,
   Product,
   Reduce,
-  Schedule,
   StridedRef,
+  TileSchedule,
 } from '../model/types.js';
 
 /** Work of one launch: floating-point operations (a multiply-add is two) and bytes to and from device memory. */
@@ -47,7 +47,7 @@ export function lengthOf(extent: Extent, bound: Readonly<Record<string, number>>
 /** Work of a product under a schedule (the widened form computes P once per column tile of BN). */
 export function productWork(
   product: Product,
-  schedule: Pick<Schedule, 'BN'>,
+  schedule: Pick<TileSchedule, 'BN'>,
   bound: Readonly<Record<string, number>>,
 ): Work {
   const n = (extent: Extent) => lengthOf(extent, bound);

@@ -1,7 +1,7 @@
 import { fail } from '../../../ir/diagnostics.js';
 import { parsePlain } from '../../../ir/files/json.js';
 import { badSchedules } from '../../codes/kernels.js';
-import type { DeviceProfile, Family, KernelDtype, Schedule, ScheduleRow } from '../model/types.js';
+import type { DeviceProfile, Family, KernelDtype, ScheduleRow, TileSchedule } from '../model/types.js';
 import { illegal, inBucket } from './schedule.js';
 
 const FAMILIES: readonly Family[] = ['gemm', 'skinny', 'skinnyT', 'rankBatched', 'gemv', 'reducePartials'];
@@ -58,8 +58,8 @@ function rowOf(row: unknown, targets: readonly string[], refuse: (why: string) =
   return { target, dtype, family, bucket, schedule: scheduleOf(schedule, refuse), source };
 }
 
-function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => never): Schedule {
-  const length = (name: keyof Schedule, least = 1): number => {
+function scheduleOf(given: Record<string, unknown>, refuse: (why: string) => never): TileSchedule {
+  const length = (name: keyof TileSchedule, least = 1): number => {
     const value = given[name];
     if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > 4096) {
       return refuse(`"${name}" is not a whole number from ${least} to 4096`);

@@ -6,8 +6,8 @@ import type {
   EinsumWork,
   Family,
   KernelDtype,
-  Schedule,
   ScheduleRow,
+  TileSchedule,
 } from '../model/types.js';
 import { ELEMENT_BYTES } from './cost.js';
 import { ofWarpgroups } from './warpgroup-schedule.js';
@@ -25,14 +25,14 @@ export interface Problem {
 }
 
 export interface Picked {
-  readonly schedule: Schedule;
+  readonly schedule: TileSchedule;
   readonly source: ScheduleRow['source'];
   /** rows of the right shape class that the device cannot run, with the reason */
   readonly passedOver: readonly string[];
 }
 
 /** Schedule of a call to the vendor's library, which chooses its own tiles. */
-export const LIBRARY: Schedule = {
+export const LIBRARY: TileSchedule = {
   BM: 1,
   BN: 1,
   BK: 1,
@@ -51,7 +51,7 @@ const EINSUM_LANES = 64;
  * The schedule of an einsum: an invocation for each result, or, where a result is a long sum over neighbours in memory, a
  * workgroup for each.
  */
-export function einsumSchedule({ extents, kept, operands }: EinsumWork): Schedule {
+export function einsumSchedule({ extents, kept, operands }: EinsumWork): TileSchedule {
   const summed = extents.slice(kept).reduce((all, extent) => all * extent, 1);
   const together = operands.some(({ strides }) => strides.at(-1) === 1);
   const spread = kept < extents.length && summed >= EINSUM_LANES && together;
@@ -99,7 +99,7 @@ export function inBucket(bucket: string, problem: Pick<Problem, 'rows' | 'cols' 
 }
 
 /** Why a device cannot run a schedule; empty when it can. */
-export function illegal(schedule: Schedule, device: DeviceProfile, problem: Problem): readonly string[] {
+export function illegal(schedule: TileSchedule, device: DeviceProfile, problem: Problem): readonly string[] {
   const { BM, BN, TM, TN, vec, BK } = schedule;
   const reasons: string[] = [];
   if (schedule.subgroups) {
@@ -147,7 +147,7 @@ export function illegal(schedule: Schedule, device: DeviceProfile, problem: Prob
 const SPREAD: readonly Family[] = ['gemm', 'gemv', 'skinny', 'rankBatched'];
 
 /** Invocations (threads) of a workgroup. */
-export function invocations({ BM, BN, BK, TM, TN, warps, subgroups }: Schedule): number {
+export function invocations({ BM, BN, BK, TM, TN, warps, subgroups }: TileSchedule): number {
   if (subgroups) return BK;
   return warps > 0 ? warps * 32 : (BM / TM) * (BN / TN);
 }
@@ -156,7 +156,7 @@ export function invocations({ BM, BN, BK, TM, TN, warps, subgroups }: Schedule):
 export const SCALAR_TILE = 64;
 
 /** Sums of one row that a chained product holds in one tile: it runs without matrix units. */
-export const chainedColumns = ({ BN, warps }: Schedule): number =>
+export const chainedColumns = ({ BN, warps }: TileSchedule): number =>
   warps > 0 ? Math.min(BN, SCALAR_TILE) : BN;
 
 /**
@@ -164,7 +164,7 @@ export const chainedColumns = ({ BN, warps }: Schedule): number =>
  * subgroups what every invocation has of every result, and P.
  */
 export function workgroupBytes(
-  { BM, BN, BK, TN, stages, warps, subgroups, pad = 0 }: Schedule,
+  { BM, BN, BK, TN, stages, warps, subgroups, pad = 0 }: TileSchedule,
   { family, dtype, widen }: Pick<Problem, 'family' | 'dtype' | 'widen'>,
 ): number {
   if (family === 'reducePartials') return 0;
@@ -176,7 +176,7 @@ export function workgroupBytes(
 }
 
 /** `64x64x16, 4x4 each`, `128x256x64, 4 stages, 12 warps`, `4x8, inner over 64 invocations, subgroups`. */
-export function scheduleText(schedule: Schedule): string {
+export function scheduleText(schedule: TileSchedule): string {
   const { BM, BN, BK, TM, TN, stages, warps, splitK, subgroups } = schedule;
   if (subgroups) {
     const columns = TN < BN ? `, ${TN} columns at a time` : '';

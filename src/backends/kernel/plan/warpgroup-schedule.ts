@@ -1,5 +1,5 @@
 import { BOX, WARPGROUP_ROWS, type WarpgroupType } from '../ir/warpgroups.js';
-import type { Extent, Operand, Product, Schedule } from '../model/types.js';
+import type { Extent, Operand, Product, TileSchedule } from '../model/types.js';
 
 /** Elements of 16 bytes: rows and first elements of what the copy engine loads are at multiples of this. */
 const ALIGNED = 8;
@@ -7,7 +7,7 @@ const ALIGNED = 8;
 const WARPS = 4;
 
 /** Whether a schedule is one of warpgroups: 64 rows and all columns of a tile each, and one more that loads. */
-export const ofWarpgroups = ({ BM, BN, BK, TM, TN, warps, stages, splitK }: Schedule): boolean =>
+export const ofWarpgroups = ({ BM, BN, BK, TM, TN, warps, stages, splitK }: TileSchedule): boolean =>
   TM === WARPGROUP_ROWS &&
   TN === BN &&
   BN % BOX === 0 &&
@@ -20,7 +20,7 @@ export const ofWarpgroups = ({ BM, BN, BK, TM, TN, warps, stages, splitK }: Sche
  * Why the matrix units of warpgroups (tier T2, sm_90a) cannot run a product with a schedule; null where they can. They take
  * operands of 16 bits whose rows begin at multiples of 16 bytes, in one launch for one adapter.
  */
-export function whyNoWarpgroups(work: Product, schedule: Schedule): string | null {
+export function whyNoWarpgroups(work: Product, schedule: TileSchedule): string | null {
   if (!ofWarpgroups(schedule)) return 'its schedule is none of warpgroups';
   if (work.chain || work.widen) return 'it is chained or widened';
   if (work.parts > 1) return 'its sums are taken in parts';

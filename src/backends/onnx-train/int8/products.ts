@@ -4,7 +4,7 @@ import { attrsOf } from '../../../ir/ops/core/attrs.js';
 import { shapeOf, tensorType } from '../../../ir/shape.js';
 import { supersede } from '../../../ir/supersede.js';
 import type { TensorData } from '../../../ir/tensor.js';
-import { storedWeight } from '../../../passes/adapters/weight.js';
+import { storedWeight } from '../../../passes/adapters/stored-weight.js';
 import { TrainBuilder } from '../../../train/losses/builder.js';
 import type { CodesFile } from './codes-file.js';
 import { type RoundedRows, roundRows } from './rows.js';

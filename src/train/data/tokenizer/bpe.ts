@@ -1,4 +1,4 @@
-import { MinHeap } from '../../../ir/heap.js';
+import { MinHeap } from '../../../ir/min-heap.js';
 import type { Part } from './part.js';
 import { bytesOf } from './pieces.js';
 import { type TokenModel, vocabularyOf } from './vocabulary.js';

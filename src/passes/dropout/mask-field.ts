@@ -19,7 +19,7 @@ export const DRAWS = PRIME * PRIME;
 const ROUND_KEYS = [5, 37, 18, 52, 29, 44];
 
 /** What the permutation below works on: a whole number below 3 p, and a residue or a little more. */
-export type State = readonly [Value, Value];
+export type DrawState = readonly [Value, Value];
 
 /** Nodes that compute with residues modulo `PRIME`, kept as float32. Constants are made once in the whole graph. */
 export class MaskField extends GraphBuilder {
@@ -73,8 +73,8 @@ export class MaskField extends GraphBuilder {
   }
 
   /** Rounds of a Feistel network whose round function is (x + key)^3, as in MiMC (Albrecht et al., ASIACRYPT 2016). */
-  rounds([s, t]: State, count: number): State {
-    let state: State = [s, t];
+  rounds([s, t]: DrawState, count: number): DrawState {
+    let state: DrawState = [s, t];
     for (const key of ROUND_KEYS.slice(0, count)) {
       const [left, right] = state;
       const x = this.add(right, this.f32(key));
@@ -85,7 +85,7 @@ export class MaskField extends GraphBuilder {
   }
 
   /** Mixes a residue into a state. */
-  absorb([s, t]: State, word: Value, count: number): State {
+  absorb([s, t]: DrawState, word: Value, count: number): DrawState {
     return this.rounds([this.add(s, word), t], count);
   }
 

@@ -17,11 +17,11 @@ import { ComputedTensor, type TensorData } from '../../ir/tensor.js';
 import { encodeFloats, toF64 } from '../../ir/values.js';
 import { type Outputs, outputsByName, requirePlan, writePlan } from '../plan/plan.js';
 import { alphaOf, isSet } from '../sites/base-attrs.js';
-import { weightDigest } from '../sites/reading.js';
 import { MATRIX } from '../sites/stacked.js';
+import { weightDigest } from '../sites/weight-digest.js';
 import { eraseDead } from './erase.js';
 import { baseNode } from './insert.js';
-import { addStored, dropStored, storedWeight } from './weight.js';
+import { addStored, dropStored, storedWeight } from './stored-weight.js';
 
 /**
  * Initial factors of a model's plan by tensor name. An init that takes the leading part of the weights (`svd`) also

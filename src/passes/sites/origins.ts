@@ -7,7 +7,7 @@ import type { TensorData } from '../../ir/tensor.js';
 import { toIntegers } from '../../ir/values.js';
 
 /** A stored matrix as a node reads it: its data and the nodes between. */
-export interface Stored {
+export interface SiteWeight {
   /** the initializer, or the output of the Constant node */
   readonly weight: Value;
   readonly data: TensorData;
@@ -53,7 +53,7 @@ export class Origins {
    * The stored tensor that a value comes from, through Identity, Transpose, Cast and one DequantizeLinear with constant
    * scales; null when there is none. `depth`: scales that the value is in the scale of.
    */
-  stored(value: Value, depth = 0): Stored | null {
+  stored(value: Value, depth = 0): SiteWeight | null {
     const via: Node[] = [];
     let transposed = false;
     let dtype: string | null = null;

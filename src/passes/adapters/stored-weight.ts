@@ -4,7 +4,7 @@ import type { Model, Node, Value } from '../../ir/model.js';
 import { weightStep } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
-import { swapsMatrix } from '../sites/constant.js';
+import { swapsMatrix } from '../sites/origins.js';
 
 /** Where a weight that a node reads is stored, and what lies between. */
 export interface StoredWeight {
