@@ -3,7 +3,7 @@ import { EXPLAIN, PASSES } from '../../src/options/sets/models.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
-/** `passes` and `explain`: the list of passes, and the meaning of messages. */
+/** `passes`, `explain` and `demo`: the list of passes, the meaning of messages, and where the demo is. */
 export function declareHelpCommands(program: Command, run: Run): void {
   const passes = program
     .command('passes')
@@ -38,4 +38,14 @@ Examples:
       const { explainCommand } = await import('../commands/explain.js');
       explainCommand(code, valuesOf(explain, EXPLAIN), run);
     });
+
+  program
+    .command('demo')
+    .description('say how to run the demo, whose model is not in the package')
+    .action(() => run.io.out(DEMO));
 }
+
+const DEMO = `The demo adapts a small language model to another author, in ONNX Runtime. Its model and texts are in the repository:
+  git clone https://github.com/lotrc/lotrc && cd lotrc
+  npm ci && npm run demo
+`;

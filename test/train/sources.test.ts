@@ -254,7 +254,7 @@ describe('files that are not as others', () => {
   });
   test('LOTR1006 a file that grows or is cut while it is read', async () => {
     const data = writeJsonl(at('grows.jsonl'), records(9, NAMES));
-    const read = async (change: (chunk: Buffer) => void) => {
+    const read = async (change: (chunk: Uint8Array) => void) => {
       for await (const chunk of new Source(data).chunks()) change(chunk);
     };
     await expect(read((chunk) => appendFileSync(data, chunk))).rejects.toThrow('LOTR1006');

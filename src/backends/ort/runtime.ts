@@ -12,6 +12,8 @@ export async function loadRuntime(): Promise<typeof Ort> {
   try {
     return await import('onnxruntime-node');
   } catch (error) {
-    return fail(hostMissing({ why: (error as Error).message.split('\n')[0]! }));
+    const { code, message } = error as NodeJS.ErrnoException;
+    const absent = code === 'ERR_MODULE_NOT_FOUND' && message.includes("'onnxruntime-node'");
+    return fail(hostMissing({ why: absent ? null : message.split('\n')[0]! }));
   }
 }

@@ -27,16 +27,25 @@ export const unknownCode = defineCode<{ word: string; near: readonly string[] }>
   }),
 });
 
-export const hostMissing = defineCode<{ why: string }>({
+/** The version of onnxruntime-node that lotrc is tested with. */
+const ORT_VERSION = '1.30.0';
+
+/** `why`: null where the package is not there. */
+export const hostMissing = defineCode<{ why: string | null }>({
   code: 'LOTR8003',
   severity: 'error',
   title: 'ONNX Runtime cannot be started',
   explain:
-    '`lotrc verify`, `train` and `eval` run models with the package onnxruntime-node. The package is not installed for ' +
-    'this platform, or its native library does not load. The other commands work without it.',
+    '`lotrc verify`, `train`, `eval`, `check` and `diff --numbers` run models with the package onnxruntime-node, which lotrc does ' +
+    'not install by itself: it is ten times as large as lotrc. It is not installed, not for this platform, or its native library ' +
+    'does not load. The other commands work without it. On Linux its installation also downloads libraries for graphics cards, several ' +
+    'hundred megabytes, unless the environment has ONNXRUNTIME_NODE_INSTALL=skip.',
   make: ({ why }) => ({
-    message: `ONNX Runtime cannot be started: ${why}`,
-    hint: 'run `npm install onnxruntime-node@1.30.0` where lotrc is installed',
+    message:
+      why === null
+        ? 'the package onnxruntime-node, which runs models, is not installed'
+        : `ONNX Runtime cannot be started: ${why}`,
+    hint: `run \`npm install onnxruntime-node@${ORT_VERSION}\` where lotrc is installed`,
   }),
 });
 

@@ -21,10 +21,10 @@ export async function* readLines(
   source: Source,
 ): AsyncGenerator<{ readonly line: number; readonly bytes: Uint8Array }> {
   // parts of the line that has not ended yet
-  let parts: Buffer[] = [];
+  let parts: Uint8Array[] = [];
   let held = 0;
   let line = 1;
-  const whole = (end: Buffer) => {
+  const whole = (end: Uint8Array) => {
     if (held + end.length > MAX_RECORD) tooLong(source.file, line, DIVIDE);
     return trimmed(parts.length === 0 ? end : Buffer.concat([...parts, end]));
   };

@@ -115,9 +115,9 @@ const UNQUOTED =
   'a quote that is not closed takes in all that follows: close it, or give --quote none when quotes are a part of the texts';
 
 /** The bytes of a file that is UTF-8. Throws LOTR8204 where it is not. */
-async function* checked(source: Source): AsyncGenerator<Buffer> {
+async function* checked(source: Source): AsyncGenerator<Uint8Array> {
   const decoder = new TextDecoder('utf-8', { fatal: true });
-  const check = (bytes?: Buffer): void => {
+  const check = (bytes?: Uint8Array): void => {
     try {
       decoder.decode(bytes, { stream: bytes !== undefined });
     } catch {

@@ -73,7 +73,7 @@ export class Source {
   }
 
   /** The bytes. Throws LOTR8204, and LOTR1006 when the file changes meanwhile. */
-  async *chunks(): AsyncGenerator<Buffer> {
+  async *chunks(): AsyncGenerator<Uint8Array> {
     const handle = await this.#system(open(this.file, this.regularOnly ? AT_ONCE : 'r'));
     this.#handle = handle;
     try {
