@@ -36,6 +36,8 @@ const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy:
   '@huggingface/jinja': { where: /^src\/train\/data\//, lazy: false },
   'csv-parse': { where: /^src\/train\/data\//, lazy: false },
   'hyparquet-writer': { where: /^src\/train\/logs\//, lazy: false },
+  unplugin: { where: /^cli\/plugin\//, lazy: false },
+  vitest: { where: /^cli\/plugin\/vitest\.ts$/, lazy: false },
   'ml-matrix': { where: /^src\/init\//, lazy: false },
 };
 

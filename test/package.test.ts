@@ -94,12 +94,21 @@ describe('the package', () => {
   )('has types that need no others: --module %s --moduleResolution %s', (module, resolution) => {
     writeFileSync(
       join(folder, 'use.mts'),
-      `import { type Diagnostic, readModel, rewrite, writeModel } from 'lotrc';
+      `/// <reference types="lotrc/client" />
+import { type Diagnostic, readModel, rewrite, writeModel } from 'lotrc';
 import { defineConfig } from 'lotrc/config';
+import esbuild from 'lotrc/esbuild';
+import rollup from 'lotrc/rollup';
+import rspack from 'lotrc/rspack';
+import vite from 'lotrc/vite';
+import webpack from 'lotrc/webpack';
+import { adapter, model as url } from './bert.onnx?rank=4&lotr';
 const model = readModel('a.onnx');
 export const { plan } = rewrite(model, { rank: 8 });
 export const said: readonly Diagnostic[] = [];
 writeModel(model, 'b.onnx');
+export const urls: readonly string[] = [url, adapter];
+export const plugins = [esbuild(), rollup(), rspack(), vite({ cache: 'c' }), webpack()];
 export default defineConfig({ models: { a: { input: 'a.onnx', rewrite: { rank: 8 } } } });
 // @ts-expect-error
 defineConfig({ models: { a: { input: 'a.onnx', rewrite: { rnk: 8 } } } });

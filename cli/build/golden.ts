@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { compareOutputs } from '../../src/backends/ort/compare.js';
 import { runOnSome } from '../../src/backends/ort/extents.js';
 import type { Feeds, HostTensor } from '../../src/backends/ort/messages.js';
@@ -13,6 +14,7 @@ import { loadModel, readText } from '../load.js';
 import { modelText } from '../model-text.js';
 import { num } from '../text.js';
 import { changesText, textChanges } from '../text-changes.js';
+import { shownPath } from './load-config.js';
 import type { BuildOutcome } from './run.js';
 
 /** A golden file that is not as it should be. */
@@ -35,8 +37,22 @@ export function checkText(path: string, shown: string, now: string): Finding | n
   return { diagnostic: goldenDiffers({ file: shown, what }), shown: changesText(changes), output };
 }
 
-/** What is expected of a model: its adapters and its text form. */
-export const textOfModel = (path: string): string => modelText(loadModel(path));
+/**
+ * Compares a model with what is expected of it, in files called after it: its adapters and its text form, and with `numbers` its
+ * outputs. Throws LOTR80xx when it cannot be run.
+ */
+export async function checkModel(
+  model: string,
+  folder: string,
+  numbers: boolean,
+): Promise<readonly (Finding | null)[]> {
+  const at = (ending: string) => join(folder, `${basename(model)}${ending}`);
+  const text = at('.txt');
+  const found = checkText(text, shownPath(text), modelText(loadModel(model)));
+  if (!numbers) return [found];
+  const recorded = at('.numbers.safetensors');
+  return [found, await checkNumbers(model, recorded, shownPath(recorded))];
+}
 
 /** What is expected of a folder: its files by their digests. */
 export function textOfFiles({ files }: BuildOutcome): string {
@@ -50,7 +66,7 @@ const OUTPUT = 'output/';
  * Runs a model on the inputs of a file and compares its outputs with those there, within the tolerance of the file; null
  * where they agree. Where there is none, inputs are made from a seed. Throws LOTR80xx when the model cannot be run.
  */
-export async function checkNumbers(model: string, path: string, shown: string): Promise<Finding | null> {
+async function checkNumbers(model: string, path: string, shown: string): Promise<Finding | null> {
   const read = loadModel(model);
   const side = { path: model, model: read };
   const host = new OrtProcess();

@@ -42,13 +42,18 @@ export async function loadConfig(path: string, cache: string): Promise<LoadedCon
   return { config: checkConfig(value, shown), shown };
 }
 
-/** The folder of the cache where none is given: next to the installed packages of the project. */
-export function defaultCache(config: string): string {
-  const home = dirname(config);
+/** The folder of the project that a file is in: that of the next package.json, else its own. */
+export function projectOf(file: string): string {
+  const home = dirname(file);
   for (let folder = home; ; folder = dirname(folder)) {
-    if (existsSync(join(folder, 'package.json'))) return join(folder, 'node_modules/.cache/lotrc');
-    if (dirname(folder) === folder) return join(home, 'node_modules/.cache/lotrc');
+    if (existsSync(join(folder, 'package.json'))) return folder;
+    if (dirname(folder) === folder) return home;
   }
+}
+
+/** The folder of the cache where none is given: next to the installed packages of the project. */
+export function defaultCache(file: string): string {
+  return join(projectOf(file), 'node_modules/.cache/lotrc');
 }
 
 function readJson(path: string, shown: string): unknown {

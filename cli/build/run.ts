@@ -77,9 +77,34 @@ export async function build(request: BuildRequest, events: BuildEvents): Promise
   const reads = new Map([[file, stateOf(file)]]);
   const { config, shown } = await loadConfig(file, cache);
   const steps = stepsOf(config, folder, shown);
+  const outcomes = await buildSteps({ steps, folder, cache, name: file, shown, reads }, request, events);
+  return { outcomes, reads, folder, golden: resolve(folder, config.golden ?? 'golden') };
+}
+
+/** Steps, and where they are done. */
+interface StepsRequest {
+  readonly steps: readonly BuildStep[];
+  /** which their paths are relative to, absolute */
+  readonly folder: string;
+  /** folder of the cache, absolute */
+  readonly cache: string;
+  /** what their last build is remembered by */
+  readonly name: string;
+  /** the file that asks for them, as messages call it */
+  readonly shown: string;
+  /** gets every file that is read, absolute, as it was before; also those that were looked for and are not there */
+  readonly reads: Map<string, string>;
+}
+
+/** Does steps, each after those that it needs, or takes what they make from the cache. Those that fail are reported. */
+export async function buildSteps(
+  { steps, folder, cache, name, shown, reads }: StepsRequest,
+  request: Pick<BuildRequest, 'jobs' | 'force' | 'dryRun'>,
+  events: BuildEvents,
+): Promise<readonly BuildOutcome[]> {
   const table = new FileTable(cache);
   const store = new Store(cache);
-  const last = new LastBuild(cache, file);
+  const last = new LastBuild(cache, name);
   const pool = new Pool(folder);
   const outcomes = new Map<string, BuildOutcome>();
   const known = new Map<string, Known>();
@@ -162,12 +187,7 @@ export async function build(request: BuildRequest, events: BuildEvents): Promise
     table.save();
     if (!request.dryRun) last.save();
   }
-  return {
-    outcomes: steps.map(({ id }) => outcomes.get(id)!),
-    reads,
-    folder,
-    golden: resolve(folder, config.golden ?? 'golden'),
-  };
+  return steps.map(({ id }) => outcomes.get(id)!);
 }
 
 const FAILED: ReadonlySet<BuildResult> = new Set(['failed', 'left out']);

@@ -2,7 +2,7 @@ import { basename, join, resolve } from 'node:path';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { CHECK } from '../../src/options/sets/build.js';
-import { checkNumbers, checkText, type Finding, textOfFiles, textOfModel } from '../build/golden.js';
+import { checkModel, checkText, type Finding, textOfFiles } from '../build/golden.js';
 import { shownPath } from '../build/load-config.js';
 import { outcomeLine } from '../build/report.js';
 import { type Built, build } from '../build/run.js';
@@ -45,21 +45,16 @@ async function findingsOf(
   built: Built,
 ): Promise<{ readonly findings: readonly Finding[]; readonly files: number }> {
   const found: (Finding | null)[] = [];
-  const at = (name: string) => join(built.golden, name);
-  const text = (name: string, now: string) => found.push(checkText(at(name), shownPath(at(name)), now));
   for (const outcome of built.outcomes) {
     const { kind, makes, takes } = outcome.step;
     const path = makes.onnx ?? makes.folder ?? makes.adapter!;
-    const name = basename(path);
     if (kind === 'train' || (kind === 'merge' && takes.adapter !== undefined)) continue;
-    if (makes.onnx === undefined) {
-      text(`${name}.txt`, textOfFiles(outcome));
+    if (makes.onnx !== undefined) {
+      found.push(...(await checkModel(join(built.folder, path), built.golden, true)));
       continue;
     }
-    const model = join(built.folder, path);
-    text(`${name}.txt`, textOfModel(model));
-    const numbers = at(`${name}.numbers.safetensors`);
-    found.push(await checkNumbers(model, numbers, shownPath(numbers)));
+    const text = join(built.golden, `${basename(path)}.txt`);
+    found.push(checkText(text, shownPath(text), textOfFiles(outcome)));
   }
   return { findings: found.filter((one) => one !== null), files: found.length };
 }

@@ -100,8 +100,8 @@ function nearest(word: string, names: readonly string[]): string {
   return near === undefined ? `known are ${names.join(', ')}` : `did you mean ${JSON.stringify(near)}?`;
 }
 
-/** A config has keys; who knows the command line may have written its flag. */
-function nearestOption(word: string, set: OptionSet): string {
+/** The option that a word may mean, as a hint. Keys are wanted; who knows the command line may have written a flag. */
+export function nearestOption(word: string, set: OptionSet): string {
   const flag = word.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const named = Object.entries(set).find(([key, def]) => flagOf(key, def) === flag);
   if (named) return `--${flag} of the command line is ${JSON.stringify(named[0])} here`;

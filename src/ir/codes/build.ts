@@ -127,3 +127,18 @@ export const noModelHere = defineCode<{ folder: string; found: readonly string[]
     hint: 'give the path of the model',
   }),
 });
+
+export const badImport = defineCode<{ request: string; why: string; hint?: string | undefined }>({
+  code: 'LOTR8320',
+  severity: 'error',
+  title: 'the import of a model does not fit',
+  explain:
+    'With the plugin, `./bert.onnx?lotr&rank=4` imports a model with adapters. Its path begins with ./ or ../, and its options are those of ' +
+    '`lotrc rewrite` by the keys in docs/options.md, a list given once for each item. One of them is unknown, does not fit, is missing, or ' +
+    'the file is not there.',
+  make: ({ request, why, hint }) => ({
+    message: `the import ${why}`,
+    at: { kind: 'file', file: request },
+    hint: hint ?? 'docs/plugin.md shows what an import holds',
+  }),
+});
