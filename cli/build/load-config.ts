@@ -73,7 +73,9 @@ async function runModule(path: string, shown: string, cache: string): Promise<un
     moduleCache: false,
     fsCache: join(cache, 'config'),
     // a config finds this package also where lotrc is not installed in its project
-    alias: { 'lotrc/config': ['config.js', 'config.ts'].map((name) => join(own, name)).find(existsSync)! },
+    alias: {
+      'lotrc/config': ['.js', '.ts'].map((end) => join(own, `define-config${end}`)).find(existsSync)!,
+    },
   });
   try {
     return await jiti.import(path, { default: true });

@@ -68,11 +68,6 @@ export interface BuildConfig {
   readonly models: Readonly<Record<string, ModelConfig>>;
 }
 
-/** Gives the config as it is: for the types in editors. */
-export function defineConfig(config: BuildConfig): BuildConfig {
-  return config;
-}
-
 /** The options of each section. */
 export const SECTIONS: ReadonlyMap<string, OptionSet> = new Map<string, OptionSet>([
   ['rewrite', REWRITES],
