@@ -14,6 +14,10 @@ export function ticks(low: number, high: number, count: number): readonly number
   return found;
 }
 
+// made once: making one takes far longer than using it
+const FOUR_DIGITS = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 4 });
+const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+
 /** A number as people write it: at most four digits that matter, grouped, without trailing zeros. */
 export function short(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
@@ -25,8 +29,5 @@ export function short(value: number): string {
       .replace(/\.?0+e/, 'e')
       .replace('e+', 'e');
   }
-  return value.toLocaleString(
-    'en-US',
-    size < 1000 ? { maximumSignificantDigits: 4 } : { maximumFractionDigits: 0 },
-  );
+  return (size < 1000 ? FOUR_DIGITS : WHOLE).format(value);
 }
