@@ -40,8 +40,9 @@ test('windows lie in the text, inputs and labels one character apart', () => {
 });
 
 const RECIPES = [
-  { method: 'lotr', rank: 8, rate: 1e-2, torch: 1.757 },
-  { method: 'lora', rank: 1, rate: 1e-2, torch: 1.764 },
+  // a few steps at a higher rate learn as much as many
+  { method: 'lotr', rank: 8, rate: 3e-2, torch: 1.757 },
+  { method: 'lora', rank: 1, rate: 3e-2, torch: 1.764 },
 ] satisfies DemoRecipe[];
 
 test.each(allOrFirst(RECIPES))(
@@ -57,11 +58,11 @@ test.each(allOrFirst(RECIPES))(
     const tuned = await tune(recipe, {
       folder,
       corpus,
-      threads: 2,
-      steps: 15,
+      threads: 1,
+      steps: 8,
       onProgress: (...row) => told.push(row),
     });
-    expect(told).toEqual([[15, expect.closeTo(2.2, 0), tuned.after]]);
+    expect(told).toEqual([[8, expect.closeTo(2.2, 0), tuned.after]]);
     // PyTorch: 2.33105 over the same 64 windows
     expect(Math.abs(tuned.before - 2.33105)).toBeLessThan(2e-5);
     expect(tuned.after).toBeLessThan(tuned.before - 0.1);
@@ -78,9 +79,9 @@ test.each(allOrFirst(RECIPES))(
 );
 
 test('a continuation is drawn from the model, the same each time, also beyond its context', async () => {
-  const text = await continued(MODEL, 'the United Stat', 12);
+  const text = await continued(MODEL, 'the United Stat', 4);
   expect(text.slice(0, 17)).toBe('the United States');
-  expect(await continued(MODEL, 'the United Stat', 12)).toBe(text);
+  expect(await continued(MODEL, 'the United Stat', 4)).toBe(text);
   const long = 'America '.repeat(16);
-  expect(await continued(MODEL, long, 3)).toHaveLength(long.length + 3);
+  expect(await continued(MODEL, long, 2)).toHaveLength(long.length + 2);
 });

@@ -13,7 +13,7 @@ import { readModel } from '../../src/ir/onnx/reader.js';
 import type { Signature } from '../../src/train/signature.js';
 import { allOrFirst } from '../support/everything.js';
 import { oracles } from '../support/oracle.js';
-import { emitOracle } from '../support/training.js';
+import { type Emission, emitOracle } from '../support/training.js';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 let scratch: string;
@@ -45,11 +45,13 @@ describe('the models of this repository', () => {
       ['test/data/oracle/gpt2.ts.onnx', { ...TRAINED, sites: '13', rewrites: '12 sites' }],
       ['test/data/oracle/llama.dynamo.onnx', { ...TRAINED, sites: '22', rewrites: '21 sites' }],
     ] as const),
-    ['test/data/text/burn.all_dtypes.onnx', NONE],
-    ['test/data/text/burn.nested_if_loop_if_scan.onnx', NONE],
     ['test/data/text/trt.nested_local_function.onnx', { ...NONE, 'round trip': 'stable' }],
-    ['test/data/text/trt.sparse_nnz.onnx', NONE],
-    ['test/data/text/trt.unsorted.onnx', { ...NONE, 'round trip': 'stable' }],
+    ...allOrFirst([
+      ['test/data/text/trt.sparse_nnz.onnx', NONE],
+      ['test/data/text/burn.all_dtypes.onnx', NONE],
+      ['test/data/text/burn.nested_if_loop_if_scan.onnx', NONE],
+      ['test/data/text/trt.unsorted.onnx', { ...NONE, 'round trip': 'stable' }],
+    ] as const),
   ] as const)('%s', async (file, expected) => {
     expect(plain(await surveyFile(join(ROOT, file)))).toEqual(expected);
   });
@@ -99,7 +101,7 @@ describe('limits', () => {
   });
 
   test('what was being asked when the process ended is the fault', async () => {
-    const row = await surveyFile(join(ROOT, 'models/charlm/charlm.onnx'), { ...roomy, bytes: 1 });
+    const row = await surveyFile(join(ROOT, 'test/data/oracle/bert.ts.onnx'), { ...roomy, bytes: 1 });
     const cells = Object.values(row);
     expect(cells.at(-1)).toMatchObject({ kind: 'fault' });
     expect(cells.slice(0, -1).every(({ kind }) => kind === 'yes')).toBe(true);
@@ -110,10 +112,14 @@ describe('gradients against differences', () => {
   const oracle = oracles().find(({ name }) => name === 'bert.ts')!;
   const host = new OrtProcess();
   afterAll(() => host.close());
+  let emission: Emission;
+  beforeAll(() => {
+    emission = emitOracle(oracle, scratch, { logits: oracle.description.logits });
+  });
 
   /** The check with the gradients of a signature that says what `change` makes of it. */
   async function checked(change: (signature: Signature) => Signature): Promise<Checked> {
-    const { folder, signature } = emitOracle(oracle, scratch, { logits: oracle.description.logits });
+    const { folder, signature } = emission;
     const batch = Object.fromEntries(makeInputs(readModel(oracle.path), { seed: 1 }));
     const of = { folder, signature: change(signature), batch, logits: oracle.description.logits };
     return checkGradient(of, host, 1);

@@ -10,9 +10,14 @@ export interface CliResult {
 /** Commands that start a process for graphs, where they are not told to run them in their own. */
 const WITH_GRAPHS: ReadonlySet<string | undefined> = new Set(['train', 'eval']);
 
-/** Runs a command line in this process, training graphs too: starting another takes longer than most tests. */
+/**
+ * Runs a command line in this process, training graphs too: starting another takes longer than most tests. Graphs get one
+ * thread, unless told otherwise: those of ONNX Runtime wait for each other by turning round, which takes another core.
+ */
 export const lotrc = (...argv: readonly string[]): Promise<CliResult> =>
-  command(WITH_GRAPHS.has(argv[0]) ? [...argv, '--in-process'] : argv);
+  command(WITH_GRAPHS.has(argv[0]) ? [...argv, '--in-process', ...oneThread(argv)] : argv);
+
+const oneThread = (argv: readonly string[]) => (argv.includes('--threads') ? [] : ['--threads', '1']);
 
 /** Runs a command line in this process as it is. */
 export const command = (argv: readonly string[]): Promise<CliResult> => lotrcWith(BACK_ENDS, argv);

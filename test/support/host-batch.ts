@@ -10,6 +10,7 @@ import type { HostAnswer, HostJob } from './host.js';
 import { contraction, IN, OUT, reference, rowsOf } from './host-layers.js';
 import { values } from './kernel-cases.js';
 import { worstError } from './kernel-run.js';
+import { tilesToRun } from './small-tiles.js';
 import { tensorsOf } from './two-passes.js';
 
 /** The adapters of the blocks of rows; no block has the second adapter. */
@@ -36,6 +37,7 @@ export function batchJob(
     adapters: 3,
     dtype,
     subgroups,
+    schedules: tilesToRun(device, subgroups),
   });
   const rowBlock = rowBlockOf(plan);
   const tokens = 2 * rowBlock + 5;

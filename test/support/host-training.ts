@@ -9,6 +9,7 @@ import { profile } from './devices.js';
 import type { HostAnswer, HostJob } from './host.js';
 
 import { contraction, DECAY, RATE } from './host-layers.js';
+import { tilesToRun } from './small-tiles.js';
 import { allPlaces, EXACT, inputsOf, tensorsOf, twoPasses } from './two-passes.js';
 
 /** A plan for training, a job for its module, and what the answer must be. */
@@ -39,7 +40,17 @@ export function trainingJob(
   const bound = dtype === 'f32' ? EXACT : 2e-3;
   const found = contraction(spec);
   const device = profile('webgpu-laptop', 'webgpu');
-  const plan = choose(found, { device, tokens: planned, purpose: 'train', strategy, dtype, subgroups });
+  const schedules = tilesToRun(device, subgroups);
+  const options = {
+    device,
+    tokens: planned,
+    purpose: 'train',
+    strategy,
+    dtype,
+    subgroups,
+    schedules,
+  } as const;
+  const plan = choose(found, options);
   const tensors = tensorsOf(allPlaces(plan), 5);
   const inputs = inputsOf(plan, tokens);
   const numbers = (life: 'weight' | 'step') =>

@@ -25,11 +25,16 @@ export interface HostAnswer {
 const TSC = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc');
 
 /**
- * Writes files to a folder and compiles their index.ts as a user would, with all checks; other files next to it are
- * compiled with it. Throws with the complaints of the compiler.
+ * Writes the files of each module to a folder of its own below one folder, and compiles them as a user would, with all
+ * checks, together: most of the time goes into TypeScript's own libraries. Throws with the complaints of the compiler.
  */
-export function compileHost(files: readonly EmittedFile[]): string {
+export function compileHosts(modules: readonly (readonly EmittedFile[])[]): {
+  /** holds the others, to be removed */
+  readonly folder: string;
+  readonly modules: readonly string[];
+} {
   const folder = mkdtempSync(join(tmpdir(), 'lotrc-host-'));
+  const files = modules.flatMap((own, n) => own.map(({ path, text }) => ({ path: `m${n}/${path}`, text })));
   for (const { path, text } of files) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), text);
@@ -46,7 +51,6 @@ export function compileHost(files: readonly EmittedFile[]): string {
     lib: ['ES2023', 'DOM'],
     types: [],
     rootDir: '.',
-    outDir: 'out',
   };
   const include = files.filter(({ path }) => path.endsWith('.ts')).map(({ path }) => path);
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: include }));
@@ -56,7 +60,7 @@ export function compileHost(files: readonly EmittedFile[]): string {
     rmSync(folder, { recursive: true });
     throw new Error((error as { stdout?: string }).stdout ?? String(error));
   }
-  return folder;
+  return { folder, modules: modules.map((_, n) => join(folder, `m${n}`)) };
 }
 
 /** Runs a compiled module with Dawn, or with another program that has WebGPU. */
@@ -70,7 +74,7 @@ export function runHost(
   writeFileSync(input, JSON.stringify(job));
   const child = join(import.meta.dirname, 'host-child.mjs');
   const [file, ...flags] = program;
-  execFileSync(file, [...flags, child, join(folder, 'out/index.js'), input, output], {
+  execFileSync(file, [...flags, child, join(folder, 'index.js'), input, output], {
     env: { ...process.env, ...environment },
     stdio: 'pipe',
   });

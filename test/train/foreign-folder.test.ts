@@ -192,7 +192,7 @@ function altered(source: string, path: readonly (string | number)[], value: Tree
 
 test('every field of signature.json missing or of another kind: it opens, or LOTR8201 says what is wrong', async () => {
   const run = async (): Promise<void> => {
-    const one = TrainingRun.open(folder, { inProcess: true });
+    const one = TrainingRun.open(folder, { inProcess: true, threads: 1 });
     try {
       await one.step(batch(), 0.01);
       await one.evaluate(batch());
@@ -245,7 +245,7 @@ test('a state that lacks a tensor, and graphs that are others than listed', asyn
   writeFileSync(state, bytes);
   const step = readFileSync(join(folder, 'step.onnx'));
   writeFileSync(join(folder, 'step.onnx'), readFileSync(join(folder, 'eval.onnx')));
-  const run = TrainingRun.open(folder, { inProcess: true });
+  const run = TrainingRun.open(folder, { inProcess: true, threads: 1 });
   await expect(run.step(batch(), 0.01)).rejects.toThrow(
     /LOTR8201: the graph is not the one in signature\.json/,
   );

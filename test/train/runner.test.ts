@@ -34,7 +34,7 @@ beforeAll(async () => {
   net = await textClassifier(join(root, 'net'));
   const data = writeJsonl(join(root, 'data.jsonl'), records(60, ['a', 'b', 'c']));
   words = ['train', net.train, '--data', data, '--tokenizer', net.tokenizer, '--eval-split', '0.2'];
-  words = [...words, '--batch-size', '8', '--lr', '0.03'];
+  words = [...words, '--batch-size', '8', '--lr', '0.03', '--threads', '1'];
 });
 
 const FILES = ['run.json', 'checkpoint.safetensors', 'best.safetensors', 'adapter.safetensors'];
@@ -181,7 +181,8 @@ test.runIf(process.platform === 'linux')(
   'a run whose process of ONNX Runtime dies, that is interrupted and that is killed goes on with the bits of one that was not disturbed',
   async () => {
     const output = join(root, 'disturbed');
-    const long = [...words, '--schedule', 'constant', '--checkpoint-every', '3', '--eval-every', '50'];
+    const plan = [...words, '--schedule', 'constant', '--eval-every', '50'];
+    const long = [...plan, '--checkpoint-every', '3'];
     const go = () => started(...long, '-o', output, '--epochs', '1000000', '--resume');
     /** The process of ONNX Runtime, once the run has gone beyond a step. */
     const working = async (pid: number, beyond: number) => {
@@ -221,7 +222,8 @@ test.runIf(process.platform === 'linux')(
     const whole = join(root, 'undisturbed');
     const last = ['--epochs', '1000000', '--max-steps', `${reached + 7}`];
     expect((await lotrc(...long, ...last, '-o', output, '--resume')).code).toBe(0);
-    expect((await lotrc(...long, ...last, '-o', whole)).code).toBe(0);
+    // checkpoints change no bits
+    expect((await lotrc(...plan, ...last, '-o', whole)).code).toBe(0);
     sameFiles(output, whole, ['checkpoint.safetensors', 'best.safetensors', 'adapter.safetensors']);
   },
 );

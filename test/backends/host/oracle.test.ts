@@ -22,7 +22,7 @@ import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
 import { profile } from '../../support/devices.js';
 import { EVERYTHING } from '../../support/everything.js';
-import { compileHost, type HostJob, runHost } from '../../support/host.js';
+import { compileHosts, type HostJob, runHost } from '../../support/host.js';
 import { partOf } from '../../support/host-layers.js';
 import { feedsOf, type Oracle, oracles } from '../../support/oracle.js';
 import { relativeError, runOrt } from '../../support/ort.js';
@@ -228,7 +228,7 @@ describe.each(PROGRAMS)(
       async (_name, oracle) => {
         const work = await prepared(oracle, 'webgpu');
         const { plan, tokens, tensors, inputs } = work;
-        const folder = compileHost(webgpuHost(plan));
+        const { folder, modules } = compileHosts([webgpuHost(plan)]);
         const numbers = (life: 'weight' | 'step') =>
           Object.fromEntries(
             Object.keys(placesOf(plan.buffers, life)).map((name) => [name, [...tensors[name]!]]),
@@ -246,7 +246,7 @@ describe.each(PROGRAMS)(
           ],
         };
         try {
-          const { messages, reads } = runHost(folder, environment(folder), job, command());
+          const { messages, reads } = runHost(modules[0]!, environment(folder), job, command());
           expect(messages).toEqual([]);
           check(oracle, work, reads);
         } finally {

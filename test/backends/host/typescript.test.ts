@@ -1,8 +1,9 @@
 import { rmSync } from 'node:fs';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { AdapterSpec } from '../../../src/adapter/description.js';
 import { LORA } from '../../../src/adapter/methods/lora.js';
 import { LOTR } from '../../../src/adapter/methods/lotr.js';
+import type { EmittedFile } from '../../../src/backends/host/shared/emitted.js';
 import { launchesOf, placesOf } from '../../../src/backends/host/shared/tables.js';
 import { webgpuHost } from '../../../src/backends/host/webgpu/webgpu.js';
 import type { KernelPlan } from '../../../src/backends/kernel/model/types.js';
@@ -13,20 +14,41 @@ import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
 import { profile } from '../../support/devices.js';
 import { allOrFirst, EVERYTHING } from '../../support/everything.js';
-import { compileHost, runHost } from '../../support/host.js';
+import { compileHosts, runHost } from '../../support/host.js';
 import { batchJob } from '../../support/host-batch.js';
 import { contraction, IN, reference } from '../../support/host-layers.js';
 import { trainingJob } from '../../support/host-training.js';
 import { values } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
+import { tilesToRun } from '../../support/small-tiles.js';
 import { allPlaces, tensorsOf } from '../../support/two-passes.js';
 
 const driver = dawnEnvironment();
 const device = profile('webgpu-laptop', 'webgpu');
+
+/** A module that a test runs; its folder is there once all of them were compiled together. */
+interface Compiled {
+  readonly files: readonly EmittedFile[];
+  folder: string;
+}
+const all: Compiled[] = [];
 const folders: string[] = [];
+function compiled(files: readonly EmittedFile[]): Compiled {
+  const one = { files, folder: '' };
+  all.push(one);
+  return one;
+}
+beforeAll(() => {
+  const { folder, modules } = compileHosts(all.map(({ files }) => files));
+  folders.push(folder);
+  for (const [n, one] of all.entries()) one.folder = modules[n]!;
+});
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true });
 });
+/** Cases of tests that are skipped are not made. */
+const casesFor = <T, R>(program: unknown, cases: readonly T[], make: (one: T) => R): readonly R[] =>
+  program ? cases.map(make) : [];
 
 const TRAINING: readonly (readonly [
   name: string,
@@ -41,53 +63,59 @@ const TRAINING: readonly (readonly [
   ['lora, SGD', LORA, 'split', 13, 70, 'sgd'],
 ];
 
-test.skipIf(!driver).each(allOrFirst(TRAINING))(
+const training = casesFor(
+  driver,
+  allOrFirst(TRAINING),
+  ([name, spec, strategy, planned, tokens, optimizer]) => {
+    const made = trainingJob(spec, strategy, planned, tokens, 'f32', { optimizer });
+    return [name, { ...made, module: compiled(webgpuHost(made.plan, optimizer)) }] as const;
+  },
+);
+test.skipIf(!driver).each(training)(
   '%s: forward, backward and a step agree with float64',
   { timeout: 300_000 },
-  (_, spec, strategy, planned, tokens, optimizer) => {
-    const { plan, job, check } = trainingJob(spec, strategy, planned, tokens, 'f32', { optimizer });
-    const folder = compileHost(webgpuHost(plan, optimizer));
-    folders.push(folder);
-    check(runHost(folder, driver!, job));
-  },
+  (_, { job, check, module }) => check(runHost(module.folder, driver!, job)),
 );
 
 /** Launches of a plan that sum over subgroups. */
 const overSubgroups = (plan: KernelPlan) => launchesOf(plan).filter(({ schedule }) => schedule.subgroups);
 
-test.skipIf(!driver || !EVERYTHING)(
+const subgroups = casesFor(driver && EVERYTHING, [LOTR], (spec) => {
+  const made = trainingJob(spec, 'split', 4, 41, 'f32', { subgroups: true });
+  return { ...made, module: compiled(webgpuHost(made.plan)) };
+});
+test.skipIf(!driver || !EVERYTHING).each(subgroups)(
   'with subgroups, for other numbers of tokens than planned: forward, backward and a step agree with float64',
   { timeout: 300_000 },
-  () => {
-    const { plan, job, check } = trainingJob(LOTR, 'split', 4, 41, 'f32', { subgroups: true });
+  ({ plan, job, check, module }) => {
     expect(new Set(overSubgroups(plan).map(({ family }) => family))).toEqual(new Set(['skinny', 'gemm']));
-    const folder = compileHost(webgpuHost(plan));
-    folders.push(folder);
-    check(runHost(folder, driver!, job));
+    check(runHost(module.folder, driver!, job));
   },
 );
 
-test.skipIf(!driver)(
+const subgroupBatch = casesFor(driver, [LOTR], (spec) => {
+  const made = batchJob(spec, 5, 'f32', true);
+  return { ...made, module: compiled(webgpuHost(made.plan)) };
+});
+test.skipIf(!driver).each(subgroupBatch)(
   'with subgroups, several adapters in a batch: every block of rows has its own',
   { timeout: 300_000 },
-  () => {
-    const { plan, job, check } = batchJob(LOTR, 5, 'f32', true);
+  ({ plan, job, check, module }) => {
     expect(overSubgroups(plan).some(({ work }) => work.kind === 'product' && work.chain)).toBe(true);
-    const folder = compileHost(webgpuHost(plan));
-    folders.push(folder);
-    check(runHost(folder, driver!, job));
+    check(runHost(module.folder, driver!, job));
   },
 );
 
-test.skipIf(!driver)(
+const oneToken = casesFor(driver, [contraction(LOTR)], (found) => {
+  const tokens = 1;
+  const plan = choose(found, { device, tokens, purpose: 'serve', strategy: 'widen', subgroups: true });
+  return { found, tokens, plan, module: compiled(webgpuHost(plan)) };
+});
+test.skipIf(!driver).each(oneToken)(
   'with subgroups, one token in one launch per layer agrees with float64',
   { timeout: 300_000 },
-  () => {
-    const [found, tokens] = [contraction(LOTR), 1];
-    const plan = choose(found, { device, tokens, purpose: 'serve', strategy: 'widen', subgroups: true });
+  ({ found, tokens, plan, module: { folder } }) => {
     expect(overSubgroups(plan).map(({ family }) => family)).toEqual(['gemv', 'gemv', 'gemv']);
-    const folder = compileHost(webgpuHost(plan));
-    folders.push(folder);
     const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
     const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);
     const inputs = { x_0: [...values(tokens * IN, 31)], x_1: [...values(tokens * IN, 32)] };
@@ -125,41 +153,55 @@ test('a module asks for subgroups where its plan has them, and for them only the
 
 const deno = denoProgram();
 
-test.skipIf(!deno).each(['f32', 'f16'] as const)(
+const inDeno = casesFor(deno, allOrFirst(['f16', 'f32']), (dtype) => {
+  const made = trainingJob(LOTR, 'split', 300, 41, dtype);
+  return [dtype, { ...made, module: compiled(webgpuHost(made.plan)) }] as const;
+});
+test.skipIf(!deno).each(inDeno)(
   'in Deno, %s: forward, backward and a step agree with float64',
   { timeout: 300_000 },
-  (dtype) => {
-    const { plan, job, check } = trainingJob(LOTR, 'split', 300, 41, dtype);
-    const folder = compileHost(webgpuHost(plan));
-    folders.push(folder);
-    check(runHost(folder, denoEnvironment(folder), job, denoCommand(deno!)));
-  },
+  (_, { job, check, module: { folder } }) =>
+    check(runHost(folder, denoEnvironment(folder), job, denoCommand(deno!))),
 );
 
 const browser = chromium();
 
-test.skipIf(!browser).each(
+const inChromium = casesFor(
+  browser,
   allOrFirst([
     ['several adapters in a batch', () => batchJob(LOTR, 3)],
     ['forward, backward and a step', () => trainingJob(LOTR, 'split', 300, 41)],
   ] as const),
-)('in Chromium, bundled: %s agree with float64', { timeout: 120_000 }, async (_, made) => {
-  const { plan, job, check } = made();
-  const folder = compileHost(webgpuHost(plan));
-  folders.push(folder);
-  const answer = await runInBrowser(browser!, folder, job);
-  expect(answer.agent).toContain('Chrome/');
-  check(answer);
-});
+  ([name, make]) => {
+    const { plan, job, check } = make();
+    return [name, { job, check, module: compiled(webgpuHost(plan)) }] as const;
+  },
+);
+test.skipIf(!browser).each(inChromium)(
+  'in Chromium, bundled: %s agree with float64',
+  { timeout: 120_000 },
+  async (_, { job, check, module }) => {
+    const answer = await runInBrowser(browser!, module.folder, job);
+    expect(answer.agent).toContain('Chrome/');
+    check(answer);
+  },
+);
 
-test.skipIf(!driver)(
+const serving = casesFor(driver, [contraction(LOTR)], (found) => {
+  const options = {
+    device,
+    tokens: 7,
+    purpose: 'serve',
+    strategy: 'widen',
+    schedules: tilesToRun(device),
+  } as const;
+  const plan = choose(found, options);
+  return { found, plan, module: compiled(webgpuHost(plan)) };
+});
+test.skipIf(!driver).each(serving)(
   'a module for serving has forward only, and takes other adapters',
   { timeout: 300_000 },
-  () => {
-    const found = contraction(LOTR);
-    const plan = choose(found, { device, tokens: 7, purpose: 'serve', strategy: 'widen' });
-    const folder = compileHost(webgpuHost(plan));
-    folders.push(folder);
+  ({ found, plan, module: { folder } }) => {
     const all = allPlaces(plan);
     const [tensors, others] = [tensorsOf(all, 3), tensorsOf(all, 90)];
     const only = (life: 'weight' | 'step', from: typeof tensors) =>
@@ -203,78 +245,84 @@ test.skipIf(!driver)(
   },
 );
 
-test('the types of a module refuse names that its plan does not have', { timeout: 60_000 }, () => {
-  const plan = choose(contraction(LOTR), { device, tokens: 7, purpose: 'serve' });
-  const use = (line: string) => ({
-    path: 'use.ts',
-    text: `import { createAdapters } from './index.js';
+const use = (line: string) => ({
+  path: 'use.ts',
+  text: `import { createAdapters } from './index.js';
 export async function use(device: GPUDevice): Promise<void> {
   const host = await createAdapters(device, { tokens: 7 });
   ${line}
 }
 `,
-  });
-  const files = webgpuHost(plan);
-  folders.push(compileHost([...files, use("host.write('x_0', new Float32Array(7)); host.forward(1);")]));
+});
+const typed = webgpuHost(choose(contraction(LOTR), { device, tokens: 7, purpose: 'serve' }));
+// compiled with the others
+compiled([...typed, use("host.write('x_0', new Float32Array(7)); host.forward(1);")]);
+
+test('the types of a module refuse names that its plan does not have', { timeout: 60_000 }, () => {
   const wrong = [
     ["host.write('x_9', new Float32Array(7));", '\'"x_9"\' is not assignable'],
     ['host.forward(2);', "'2' is not assignable"],
     ['host.backward(0);', "'backward' does not exist"],
   ] as const;
   const lines = wrong.map(([line]) => line).join('\n  ');
-  expect(() => compileHost([...files, use(lines)])).toThrowError(
+  expect(() => compileHosts([[...typed, use(lines)]])).toThrowError(
     expect.objectContaining({ message: expect.stringMatching(/x_9[\s\S]*'2'[\s\S]*'backward'/) }),
   );
 });
 
-test.skipIf(!driver).each(
-  allOrFirst([
-    // the columns of T need more than one tile
-    ['lotr', 5, LOTR],
-    ['lotr', 3, LOTR],
-    ['lora', 3, LORA],
-  ] as const),
-)(
+type Batched = readonly [name: string, rank: number, spec: AdapterSpec];
+const batchOf =
+  (dtype: 'f32' | 'f16') =>
+  ([name, rank, spec]: Batched) => {
+    const made = batchJob(spec, rank, dtype);
+    return [name, rank, { ...made, module: compiled(webgpuHost(made.plan)) }] as const;
+  };
+const BATCHES: readonly Batched[] = [
+  // the columns of T need more than one tile
+  ['lotr', 5, LOTR],
+  ['lotr', 3, LOTR],
+  ['lora', 3, LORA],
+];
+test.skipIf(!driver).each(casesFor(driver, allOrFirst(BATCHES), batchOf('f32')))(
   'several adapters in a batch, %s of rank %i: every block of rows has its own',
   { timeout: 300_000 },
-  (_, rank, spec) => {
-    const { plan, job, check } = batchJob(spec, rank);
-    const folder = compileHost(webgpuHost(plan));
-    folders.push(folder);
-    check(runHost(folder, driver!, job));
-  },
+  (_name, _rank, { job, check, module }) => check(runHost(module.folder, driver!, job)),
 );
 
-test.skipIf(!deno).each([
+const HALVES: readonly Batched[] = [
+  ['lora', 1, LORA],
   ['lotr', 3, LOTR],
   ['lotr', 5, LOTR],
-  ['lora', 1, LORA],
-] as const)(
+];
+test.skipIf(!deno).each(casesFor(deno, allOrFirst(HALVES), batchOf('f16')))(
   'in Deno, f16, several adapters in a batch, %s of rank %i: every block of rows has its own',
   { timeout: 300_000 },
-  (_, rank, spec) => {
-    const { plan, job, check } = batchJob(spec, rank, 'f16');
-    const folder = compileHost(webgpuHost(plan));
-    folders.push(folder);
-    check(runHost(folder, denoEnvironment(folder), job, denoCommand(deno!)));
-  },
+  (_name, _rank, { job, check, module: { folder } }) =>
+    check(runHost(folder, denoEnvironment(folder), job, denoCommand(deno!))),
 );
 
-test.skipIf(!driver).each(
-  allOrFirst([
-    ['lotr', LOTR],
-    ['lora', LORA],
-  ] as const),
-)(
+const MERGING = [
+  ['lotr', LOTR],
+  ['lora', LORA],
+] as const;
+const merging = casesFor(driver, allOrFirst(MERGING), ([name, spec]) => {
+  const found = contraction(spec);
+  const options = {
+    device,
+    tokens: 9,
+    purpose: 'serve',
+    merging: true,
+    schedules: tilesToRun(device),
+  } as const;
+  const plan = choose(found, options);
+  return [name, { found, plan, module: compiled(webgpuHost(plan)) }] as const;
+});
+test.skipIf(!driver).each(merging)(
   'merge and unmerge, %s: the same results, with and without the adapter in the weights',
   {
     timeout: 300_000,
   },
-  (_, spec) => {
-    const found = contraction(spec);
-    const plan = choose(found, { device, tokens: 9, purpose: 'serve', merging: true });
-    const folder = compileHost(webgpuHost(plan));
-    folders.push(folder);
+  (_, { found, plan, module: { folder } }) => {
     const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 3);
     const factors = tensorsOf(placesOf(plan.buffers, 'step'), 20);
     const inputs = Object.fromEntries(

@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { OrtProcess } from '../../../src/backends/ort/process.js';
 import type { GraphSignature } from '../../../src/train/signature.js';
+import { EVERYTHING } from '../../support/everything.js';
 import { type Oracle, oracles } from '../../support/oracle.js';
 import { relativeError, type Tensor } from '../../support/ort.js';
 import { type Emission, emitOracle, f32Of, Host } from '../../support/training.js';
 import { runIn, webgpuEnvironment } from '../../support/webgpu.js';
 
-const MODELS = ['bert.ts', 'bert.dynamo', 'gpt2.ts', 'llama.dynamo', 't5.ts'];
-const STEPS = 4;
+// outside CI one of each architecture that differs in its operators; what one step leaves is the input of another
+const MODELS = ['bert.ts', 'llama.dynamo', 't5.ts', ...(EVERYTHING ? ['bert.dynamo', 'gpt2.ts'] : [])];
+const STEPS = EVERYTHING ? 4 : 2;
 
 const environment = webgpuEnvironment();
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-webgpu-'));
@@ -73,7 +75,7 @@ describe.skipIf(environment === null).each(all.map((oracle) => [oracle.name, ora
 
 describe.skipIf(environment === null)('losses on pairs', () => {
   test('in-batch negatives over masked means: loss and gradients are those of the CPU', async () => {
-    const oracle = all.find(({ name }) => name === 'gpt2.ts')!;
+    const oracle = oracles().find(({ name }) => name === 'gpt2.ts')!;
     // a lower temperature divides the rounding of similarities too: 0.05 makes 1e-7 a difference of 2e-6
     const options = { ep: ['webgpu'], loss: 'contrastive', temperature: 1 } as const;
     const { folder, signature } = emitOracle(oracle, scratch, options);
@@ -109,31 +111,33 @@ describe.skipIf(environment === null)('losses on pairs', () => {
 
 describe.skipIf(environment === null)('gradients that are not finite', () => {
   // a compiler of shaders may assume that NaN does not occur, so a comparison must hold on the device
-  test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
-    '%f in one element: finite is false, and every parameter and moment keeps its bits',
-    async (poison) => {
-      const oracle = all[0]!;
-      const { folder, signature } = emitOracle(oracle, scratch, { ep: ['webgpu'], maxNorm: 1 });
-      const apply = signature.graphs.apply!;
-      const trainee = new Host(signature, oracle);
+  test('finite is false, and every parameter and moment keeps its bits', async () => {
+    const oracle = all[0]!;
+    const { folder, signature } = emitOracle(oracle, scratch, { ep: ['webgpu'], maxNorm: 1 });
+    const apply = signature.graphs.apply!;
+    const trainee = new Host(signature, oracle);
+    const applied = (poison: number) => {
       const grads = Object.fromEntries(
         signature.params.map(({ name, shape }) => {
           const count = shape.reduce((a, b) => a * b, 1);
           return [name, f32Of(shape, new Float32Array(count).fill(0.25))] as const;
         }),
       );
-      const feed = () => trainee.feeds(apply, scalarsAt(1), grads);
-      const changed = await run(join(folder, apply.file), feed(), { provider: 'webgpu' });
-      expect(Number(changed.finite!.data[0])).toBe(1);
       (Object.values(grads).at(-1)!.data as Float32Array)[3] = poison;
-      const kept = await run(join(folder, apply.file), feed(), { provider: 'webgpu' });
+      const feeds = trainee.feeds(apply, scalarsAt(1), grads);
+      return run(join(folder, apply.file), feeds, { provider: 'webgpu' });
+    };
+    const changed = await applied(0.25);
+    expect(Number(changed.finite!.data[0])).toBe(1);
+    for (const poison of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const kept = await applied(poison);
       expect(Number(kept.finite!.data[0])).toBe(0);
       for (const port of apply.inputs) {
         if (!port.next) continue;
         const before = trainee.held.get(port.slot ? `${port.param} ${port.slot}` : port.param!)!;
-        expect(kept[port.next]!.data, port.name).toEqual(before.data);
+        expect(kept[port.next]!.data, `${port.name}, ${poison}`).toEqual(before.data);
         expect(changed[port.next]!.data, port.name).not.toEqual(before.data);
       }
-    },
-  );
+    }
+  });
 });
