@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { noModelHere } from '../src/ir/codes/build.js';
 import { fail } from '../src/ir/diagnostics.js';
 import { isFolder } from '../src/ir/files/folders.js';
@@ -37,4 +37,11 @@ export function namesIn(folder: string, ...endings: readonly string[]): readonly
     .filter((name) => endings.some((ending) => name.endsWith(ending)) && !isFolder(join(folder, name)))
     .sort()
     .map((name) => join(folder, name));
+}
+
+/** The tokenizer of a model: tokenizer.json in its folder, or in the one above; null without. */
+export function tokenizerOf(model: string): string | null {
+  const folder = dirname(model);
+  const places = [folder, join(folder, '..')].map((place) => join(place, 'tokenizer.json'));
+  return places.find((path) => existsSync(path)) ?? null;
 }

@@ -7,17 +7,18 @@ import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { loweringOf } from '../method.js';
-import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, type Written, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { count, filesText, table, weightsText } from '../text.js';
 
+/** Adds the adapters of a file to a base model, and gives the files that it wrote. */
 export function applyCommand(
   base: string,
   adapterPath: string,
   options: ValuesOf<typeof APPLY>,
   run: Run,
-): void {
+): readonly Written[] {
   const lowering = loweringOf(options);
   const model = loadModel(base);
   let matched: readonly MatchedLayer[] = [];
@@ -41,6 +42,7 @@ export function applyCommand(
     run.io.out(`${JSON.stringify({ ...planReport(plan), ...found, weights, files }, null, 2)}\n`);
   else
     run.io.out(`${matchText(matched)}${planText(plan)}${weightsText(plan.weights ?? [])}${filesText(files)}`);
+  return files;
 }
 
 /** Which layer of the adapter was put on which of the file. */

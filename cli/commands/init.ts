@@ -11,7 +11,7 @@ import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { INIT } from '../../src/options/sets/build.js';
 import { CONFIG_NAMES, shownPath } from '../build/load-config.js';
-import { modelsIn, namesIn } from '../find-model.js';
+import { modelsIn, namesIn, tokenizerOf } from '../find-model.js';
 import { loadModel } from '../load.js';
 import { outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
@@ -32,7 +32,7 @@ export function initCommand(given: string | undefined, options: ValuesOf<typeof 
       const proposal = proposalOf(() => loadModel(path));
       const trains = proposal.training !== null;
       const data = trains ? dataFor(options.data, dirname(output), proposal.purpose.text) : null;
-      const tokenizer = trains && proposal.purpose.text ? tokenizerFor(options.tokenizer, path) : null;
+      const tokenizer = trains && proposal.purpose.text ? (options.tokenizer ?? tokenizerOf(path)) : null;
       return [
         {
           name: nameOf(path, taken),
@@ -94,13 +94,6 @@ function dataFor(given: string | undefined, home: string, text: boolean): string
   const train = found.filter((path) => basename(path).startsWith('train'));
   const [one, ...more] = train.length > 0 ? train : text ? found : [];
   return one !== undefined && more.length === 0 ? one : null;
-}
-
-function tokenizerFor(given: string | undefined, model: string): string | null {
-  if (given !== undefined) return given;
-  const folder = dirname(model);
-  const places = [folder, join(folder, '..')].map((place) => join(place, 'tokenizer.json'));
-  return places.find((path) => existsSync(path)) ?? null;
 }
 
 /** What was chosen, for who does not read the file: JSON has no comments. */

@@ -9,7 +9,7 @@ import type { Evaluation } from '../../src/train/evaluate.js';
 import type { TRAIN } from '../../src/train/option-set.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { type RunSettings, readSettings } from '../../src/train/settings.js';
-import { type Started, type TrainRequest, train } from '../../src/train/train.js';
+import { type Started, type Trained, type TrainRequest, train } from '../../src/train/train.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { count, num } from '../text.js';
@@ -27,7 +27,7 @@ export async function trainCommand(
   options: TrainCommandOptions,
   given: ReadonlySet<string>,
   run: Run,
-): Promise<void> {
+): Promise<Trained> {
   const output = options.output ?? join(folder, 'run');
   const held = options.resume ? readSettings(output) : null;
   const request = requestOf(folder, output, options, given, held);
@@ -60,6 +60,7 @@ export async function trainCommand(
     if (options.json) run.io.out(`${JSON.stringify({ version: 1, output, ...result }, null, 2)}\n`);
     else if (result.adapter)
       run.io.out(`wrote ${result.adapter}\nthe curves: ${join(output, 'report.html')}\n`);
+    return result;
   } finally {
     progress.end();
     (stop as Interrupt | null)?.release();

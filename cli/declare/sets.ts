@@ -1,6 +1,7 @@
 import { BACK_ENDS, type BackEnd } from '../../src/backends/backend.js';
 import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { gpuOptions } from '../../src/backends/option-set.js';
+import { TUNE } from '../../src/build/tune-set.js';
 import type { OptionSet } from '../../src/options/define.js';
 import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
 import { BUILD, CHECK, DIFF, INIT } from '../../src/options/sets/build.js';
@@ -21,6 +22,7 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['strip', STRIP],
     ['emit onnx-train', ONNX_TRAIN],
     ...backEnds.map((backEnd) => [`emit ${backEnd.name}`, gpuOptions(backEnd)] as const),
+    ['tune', TUNE],
     ['train', TRAIN],
     ['eval', EVAL],
     ['init', INIT],

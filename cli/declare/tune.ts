@@ -1,10 +1,23 @@
 import type { Command } from 'commander';
+import { TUNE } from '../../src/build/tune-set.js';
 import { EVAL, TRAIN } from '../../src/train/option-set.js';
+import { modelAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, givenOf, valuesOf } from './from-set.js';
 
-/** train and eval: the commands that run a training directory. */
+/** train and eval, which run a training directory, and tune, which makes one and runs it. */
 export function declareTuneCommands(program: Command, run: Run): void {
+  const tune = program
+    .command('tune')
+    .description('adapt a model to a data file: rewrite, emit, train and merge in one command')
+    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt', modelAt);
+  addOptions(tune, TUNE)
+    .addHelpText('after', TUNE_HELP)
+    .action(async (model: string) => {
+      const { tuneCommand } = await import('../commands/tune.js');
+      await tuneCommand(model, valuesOf(tune, TUNE), givenOf(tune, TUNE), run);
+    });
+
   const train = program
     .command('train')
     .description('train the adapters of a training directory on a data file')
@@ -27,6 +40,16 @@ export function declareTuneCommands(program: Command, run: Run): void {
       await evalCommand(dir, valuesOf(evaluate, EVAL), givenOf(evaluate, EVAL), run);
     });
 }
+
+const TUNE_HELP = `
+Examples:
+  lotrc tune model.onnx --data reviews.csv
+  lotrc tune model.onnx --data book.txt --tokenizer tokenizer.json --epochs 2 -o book/
+  lotrc tune model.onnx -o book/ --resume
+
+What is not given fits the model, as with \`lotrc init\`: the rank, the loss, whether the head is trained too. A tenth of the data is
+for evaluation. The folder then holds MODEL.safetensors (the adapter), MODEL.lotr.onnx (the model with it), MODEL.merged.onnx (folded
+in), the training directory, and the run with its curves. Ctrl-C ends with a checkpoint, and --resume goes on.`;
 
 const TRAIN_HELP = `
 Examples:

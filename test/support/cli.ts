@@ -8,7 +8,7 @@ export interface CliResult {
 }
 
 /** Commands that start a process for graphs, where they are not told to run them in their own. */
-const WITH_GRAPHS: ReadonlySet<string | undefined> = new Set(['train', 'eval']);
+const WITH_GRAPHS: ReadonlySet<string | undefined> = new Set(['tune', 'train', 'eval']);
 
 /**
  * Runs a command line in this process, training graphs too: starting another takes longer than most tests. Graphs get one

@@ -9,7 +9,7 @@ import { setsByCommand } from '../../declare/sets.js';
 import { markdownTable } from './markdown.js';
 
 /** Commands whose options for reading data have a table of their own. */
-const READERS: ReadonlySet<string> = new Set(['train', 'eval']);
+const READERS: ReadonlySet<string> = new Set(['tune', 'train', 'eval']);
 
 /** A table of options for each command, by its name in docs/options.md. */
 export function optionTables(): Readonly<Record<string, () => string>> {

@@ -128,6 +128,21 @@ export const noModelHere = defineCode<{ folder: string; found: readonly string[]
   }),
 });
 
+export const cannotTune = defineCode<{ file: string; about: string }>({
+  code: 'LOTR8309',
+  severity: 'error',
+  title: 'it is not clear what a model is to be trained for',
+  explain:
+    '`lotrc tune` chooses the loss from the inputs and outputs of the model: classes, numbers, tags, the next token, the text of a ' +
+    'decoder, vectors, or the start and end of an answer. This model has other outputs, or predicts masked tokens, which data files of ' +
+    'lotrc do not say. --loss says what it is trained for, with --logits, --shift and --mask as `lotrc emit onnx-train` has them.',
+  make: ({ file, about }) => ({
+    message: `the model ${about}, and that says nothing about the loss`,
+    at: { kind: 'file', file },
+    hint: 'give --loss KIND, and --logits OUTPUT where it has several outputs',
+  }),
+});
+
 export const badImport = defineCode<{ request: string; why: string; hint?: string | undefined }>({
   code: 'LOTR8320',
   severity: 'error',

@@ -1,0 +1,87 @@
+import { ONNX_TRAIN } from '../backends/onnx-train/option-set.js';
+import { type OptionDef, omit, type ValueOf } from '../options/define.js';
+import { MERGE, SELECT } from '../options/sets/adapters.js';
+import { REPORT } from '../options/sets/shared.js';
+import { text } from '../options/types.js';
+import { TRAIN } from '../train/option-set.js';
+
+/** An option that one of the commands declares, as `tune` has it: with what it fits to the model. */
+const fitted = <D extends OptionDef>(def: D, usual: string): OptionDef<ValueOf<D>> => ({
+  type: def.type as OptionDef<ValueOf<D>>['type'],
+  doc: `${def.doc.replace(/ \(default[^()]*\)$/, '')} (default: ${usual})`,
+  ...(def.flag === undefined ? {} : { flag: def.flag }),
+});
+
+/** What says how layers are adapted. */
+const ADAPTS = {
+  rank: fitted(SELECT.rank, 'as the width of the layers says'),
+  ...omit(SELECT, 'rank', 'scale', 'init', 'seed'),
+  scale: fitted(SELECT.scale, 'the rank; with another --method that of the method'),
+  init: fitted(SELECT.init, 'fan-in; with another --method that of the method'),
+};
+
+type Left =
+  | 'output'
+  | 'labels'
+  | 'alsoTrain'
+  | 'tie'
+  | 'ep'
+  | 'loop'
+  | 'names'
+  | 'keepFunctions'
+  | 'link'
+  | 'copyBase';
+type Watches = 'printIrAfter' | 'time' | 'json';
+const LEFT: readonly (Left | Watches)[] = [
+  ...([
+    'output',
+    'labels',
+    'alsoTrain',
+    'tie',
+    'ep',
+    'loop',
+    'names',
+    'keepFunctions',
+    'link',
+    'copyBase',
+  ] as const),
+  ...(['printIrAfter', 'time', 'json'] as const),
+];
+const GRAPHS: Omit<typeof ONNX_TRAIN, Left | Watches> = omit(ONNX_TRAIN, ...LEFT);
+
+/** What says how the graphs are made. `--labels` is of the data here, as with `lotrc train`. */
+const EMITS = {
+  alsoTrain: fitted(ONNX_TRAIN.alsoTrain, 'the output head of a classifier'),
+  labelInput: ONNX_TRAIN.labels,
+};
+
+const TRAINS = {
+  ...omit(TRAIN, 'output', 'json', 'evalSplit', 'seed'),
+  evalSplit: { ...TRAIN.evalSplit, default: 0.1 },
+  seed: { ...TRAIN.seed, doc: `${SELECT.seed.doc}; ${TRAIN.seed.doc}` },
+  weights: MERGE.weights,
+  ...REPORT,
+};
+
+const OUTPUT = {
+  output: {
+    type: text('dir'),
+    short: 'o',
+    doc: 'folder for what is made; by default MODEL.tuned in the folder of the model',
+  },
+} as const;
+
+/**
+ * Options of `lotrc tune`: those of the commands that it runs. Where two of them have one of the same name, `seed` and `tie` are
+ * of both.
+ */
+export const TUNE: typeof OUTPUT & typeof ADAPTS & typeof GRAPHS & typeof EMITS & typeof TRAINS = {
+  ...OUTPUT,
+  ...ADAPTS,
+  ...GRAPHS,
+  ...EMITS,
+  ...TRAINS,
+};
+
+/** Options that a run which is resumed has already. */
+export const FIXED_BY_START: ReadonlySet<string> = new Set([ADAPTS, GRAPHS, EMITS].flatMap(Object.keys));
