@@ -1,17 +1,14 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { compareOutputs } from '../../src/backends/ort/compare.js';
 import { runOnSome } from '../../src/backends/ort/extents.js';
-import type { Feeds, HostTensor } from '../../src/backends/ort/messages.js';
 import { OrtProcess } from '../../src/backends/ort/process.js';
 import { toleranceFor } from '../../src/backends/ort/tolerance.js';
 import { goldenDiffers, goldenMissing } from '../../src/ir/codes/build.js';
 import { type Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
 import type { Output } from '../../src/ir/files/atomic.js';
-import { readSafetensors, safetensorsOutput } from '../../src/ir/files/safetensors.js';
-import { MemoryTensor, type TensorData } from '../../src/ir/tensor.js';
 import { loadModel, readText } from '../load.js';
 import { modelText } from '../model-text.js';
+import { compareRecorded, readRecord, recordOutput } from '../numbers.js';
 import { num } from '../text.js';
 import { changesText, textChanges } from '../text-changes.js';
 import { shownPath } from './load-config.js';
@@ -59,9 +56,6 @@ export function textOfFiles({ files }: BuildOutcome): string {
   return files.map(({ path, bytes, digest }) => `${path}  ${num(bytes)} bytes  ${digest}\n`).join('');
 }
 
-const INPUT = 'input/';
-const OUTPUT = 'output/';
-
 /**
  * Runs a model on the inputs of a file and compares its outputs with those there, within the tolerance of the file; null
  * where they agree. Where there is none, inputs are made from a seed. Throws LOTR80xx when the model cannot be run.
@@ -72,21 +66,17 @@ async function checkNumbers(model: string, path: string, shown: string): Promise
   const host = new OrtProcess();
   const record = async (): Promise<Output> => {
     const { inputs, outputs } = await runOnSome(side, { host });
-    const tolerance = String(toleranceFor([read]).value);
-    const tensors = new Map([...tensorsOf(INPUT, inputs), ...tensorsOf(OUTPUT, outputs)]);
-    return safetensorsOutput(path, tensors, { tolerance });
+    return recordOutput(path, { inputs, outputs, tolerance: toleranceFor([read]).value, model: null });
   };
   try {
     if (!existsSync(path))
       return { diagnostic: goldenMissing({ file: shown }), shown: '', output: await record() };
-    const { tensors, metadata } = readSafetensors(path);
-    const tolerance = Number(metadata.tolerance);
     let what = '';
     try {
-      const { outputs } = await runOnSome(side, { host, inputs: feedsOf(INPUT, tensors) });
-      const over = compareOutputs(feedsOf(OUTPUT, tensors), stored(outputs)).filter(
-        ({ relative }) => !(relative <= tolerance),
-      );
+      const recorded = readRecord(path);
+      const { tolerance } = recorded;
+      const { outputs } = await runOnSome(side, { host, inputs: recorded.inputs });
+      const over = compareRecorded(recorded, outputs).filter(({ relative }) => !(relative <= tolerance));
       what = over
         .map(
           ({ name, relative }) =>
@@ -94,8 +84,8 @@ async function checkNumbers(model: string, path: string, shown: string): Promise
         )
         .join('; ');
     } catch (error) {
-      // other inputs or outputs than the model had
-      if (!(error instanceof LotrcError) || !/^LOTR80(?:0[47]|10)$/.test(error.diagnostics[0]!.code))
+      // other inputs or outputs than the model had, or no record
+      if (!(error instanceof LotrcError) || !/^LOTR8(?:00[47]|010|310)$/.test(error.diagnostics[0]!.code))
         throw error;
       what = error.diagnostics[0]!.message;
     }
@@ -105,26 +95,4 @@ async function checkNumbers(model: string, path: string, shown: string): Promise
   } finally {
     host.close();
   }
-}
-
-/** Tensors that a file can hold: those of numbers. */
-function stored(feeds: Feeds): Feeds {
-  return Object.fromEntries(Object.entries(feeds).filter(([, { dtype }]) => dtype !== 'string'));
-}
-
-function tensorsOf(prefix: string, feeds: Feeds): readonly (readonly [string, TensorData])[] {
-  return Object.entries(stored(feeds)).map(([name, { dtype, shape, data }]) => [
-    `${prefix}${name}`,
-    new MemoryTensor(dtype, shape, data as Uint8Array),
-  ]);
-}
-
-function feedsOf(prefix: string, tensors: ReadonlyMap<string, TensorData>): Feeds {
-  const own = [...tensors].filter(([name]) => name.startsWith(prefix));
-  return Object.fromEntries(
-    own.map(([name, data]): [string, HostTensor] => [
-      name.slice(prefix.length),
-      { dtype: data.dtype, shape: data.shape, data: data.bytes() },
-    ]),
-  );
 }

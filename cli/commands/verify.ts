@@ -8,7 +8,6 @@ import { nanMeetsNan, notCompared, otherExtents, tooDifferent } from '../../src/
 import { dtypeText } from '../../src/ir/dtype.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
-import type { TensorData } from '../../src/ir/tensor.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { VERIFY } from '../../src/options/sets/models.js';
 import { placeAdapter } from '../../src/rewrite.js';
@@ -17,16 +16,20 @@ import { loadModel, TEXT } from '../load.js';
 import type { Run } from '../program.js';
 import { inScratch } from '../scratch.js';
 import { table } from '../text.js';
+import { usageError } from '../usage.js';
 
 type VerifyOptions = ValuesOf<typeof VERIFY>;
 
 export async function verifyCommand(a: string, b: string, options: VerifyOptions, run: Run): Promise<void> {
+  const { record, against } = options;
+  if ((record ?? against) !== undefined)
+    throw usageError(`--${record === undefined ? 'against' : 'record'} takes one model, not two`);
   await inScratch('lotrc-verify-', async (scratch) => {
     const inputs = options.inputs === undefined ? undefined : readSafetensors(options.inputs).tensors;
-    const given = inputs ?? new Map<string, TensorData>();
+    const given = [...(inputs?.keys() ?? [])];
     const sides = [
-      side(a, options.adapterA, given, join(scratch, 'a.onnx')),
-      side(b, options.adapterB, given, join(scratch, 'b.onnx')),
+      sideOf(a, options.adapterA, given, join(scratch, 'a.onnx')),
+      sideOf(b, options.adapterB, given, join(scratch, 'b.onnx')),
     ] as const;
     // ONNX Runtime leaves a log of its own in the folder for temporary files
     const host = new OrtProcess({ TMPDIR: scratch });
@@ -38,7 +41,10 @@ export async function verifyCommand(a: string, b: string, options: VerifyOptions
       inputs,
       host,
     }).finally(() => host.close());
-    show(compared, sides, options, run);
+    const general = toleranceFor(sides.map(({ model }) => model));
+    const known = options.tolerance === undefined && general.dtype !== 'f32';
+    const because = known ? `a model computes in ${dtypeText(general.dtype)}` : null;
+    showComparison(compared, { value: options.tolerance ?? general.value, because }, options.json, run);
   });
 }
 
@@ -48,16 +54,16 @@ export async function verifyCommand(a: string, b: string, options: VerifyOptions
  * JavaScript interface feeds no inputs that have a default: a model in text form, and one that was changed so, is written
  * out first.
  */
-function side(
+export function sideOf(
   path: string,
   file: string | undefined,
-  given: ReadonlyMap<string, TensorData>,
+  given: Iterable<string>,
   scratch: string,
 ): Side {
   const model = loadModel(path);
   const adapter = file === undefined ? undefined : readAdapter(file);
   const tensors = [...(adapter?.tensors ?? [])];
-  const freed = freeInputs(model, [...given.keys(), ...tensors.map(([name]) => name)]);
+  const freed = freeInputs(model, [...given, ...tensors.map(([name]) => name)]);
   const isInput = (name: string) => model.graph.own(name)?.isInput ?? false;
   const stored = !tensors.every(([name]) => isInput(name));
   if (adapter && stored) placeAdapter(model, adapter, file);
@@ -67,14 +73,14 @@ function side(
   return { path: scratch, label: path, model, own };
 }
 
-function show(
+/** Prints a comparison and reports what is beyond the tolerance. `more`: for the report as JSON. */
+export function showComparison(
   { outputs, notCompared: others, dims }: SomeComparison,
-  sides: readonly Side[],
-  { tolerance: given, json }: VerifyOptions,
+  { value: tolerance, because }: { readonly value: number; readonly because: string | null },
+  json: boolean,
   run: Run,
+  more: object = {},
 ): void {
-  const general = toleranceFor(sides.map(({ model }) => model));
-  const tolerance = given ?? general.value;
   const over = outputs.filter(({ relative }) => !(relative <= tolerance));
   if (json) {
     const report = {
@@ -84,6 +90,7 @@ function show(
       outputs,
       notCompared: others,
       dims: Object.fromEntries(dims),
+      ...more,
     };
     run.io.out(
       `${JSON.stringify(report, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? 'infinite' : value), 2)}\n`,
@@ -96,8 +103,7 @@ function show(
       text(relative),
     ]);
     run.io.out(table([['output', 'type', 'largest difference', 'relative'], ...lines]));
-    if (given === undefined && general.dtype !== 'f32')
-      run.io.out(`tolerance ${tolerance}: a model computes in ${dtypeText(general.dtype)}\n`);
+    if (because !== null) run.io.out(`tolerance ${tolerance}: ${because}\n`);
   }
   if (dims.size > 0) run.reporter.report(otherExtents({ dims }));
   if (others.length > 0) run.reporter.report(notCompared({ names: others }));

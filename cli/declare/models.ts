@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { INSPECT, PRINT, RUN, VERIFY } from '../../src/options/sets/models.js';
 import { modelAt } from '../find-model.js';
 import type { Run } from '../program.js';
-import { addOptions, valuesOf } from './from-set.js';
+import { addOptions, givenOf, valuesOf } from './from-set.js';
 
 /** inspect, print, verify, run: the commands that look at any model, compare two, or run passes on one. */
 export function declareModelCommands(program: Command, run: Run): void {
@@ -43,9 +43,11 @@ Examples:
 
   const verify = program
     .command('verify')
-    .description('run two models in ONNX Runtime on the same inputs and compare their outputs')
+    .description(
+      'run two models in ONNX Runtime on the same inputs and compare their outputs; or one, with recorded outputs',
+    )
     .argument('<a>', 'a model', modelAt)
-    .argument('<b>', 'a model with the same inputs and outputs', modelAt);
+    .argument('[b]', 'a model with the same inputs and outputs', modelAt);
   addOptions(verify, VERIFY)
     .addHelpText(
       'after',
@@ -53,11 +55,19 @@ Examples:
 Examples:
   lotrc verify model.onnx model.lotr.onnx
   lotrc verify model.lotr.onnx merged.onnx --dim batch=4 --dim sequence=16 --tolerance 1e-5
-  lotrc verify model.onnx adapted.onnx --adapter-b adapted.safetensors`,
+  lotrc verify model.onnx adapted.onnx --adapter-b adapted.safetensors
+  lotrc verify model.onnx --record numbers.safetensors
+  lotrc verify model.onnx --against numbers.safetensors`,
     )
-    .action(async (a: string, b: string) => {
-      const { verifyCommand } = await import('../commands/verify.js');
-      await verifyCommand(a, b, valuesOf(verify, VERIFY), run);
+    .action(async (a: string, b: string | undefined) => {
+      const options = valuesOf(verify, VERIFY);
+      if (b !== undefined) {
+        const { verifyCommand } = await import('../commands/verify.js');
+        await verifyCommand(a, b, options, run);
+      } else {
+        const { verifyRecorded } = await import('../commands/verify-recorded.js');
+        await verifyRecorded(a, options, givenOf(verify, VERIFY), run);
+      }
     });
 
   const runPasses = program

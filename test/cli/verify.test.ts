@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { f32Tensor } from '../../src/ir/tensor.js';
+import { toF32, toIntegers } from '../../src/ir/values.js';
 import { lotrc } from '../support/cli.js';
-import { noise } from '../support/ort.js';
+import { noise, runOrt, type Tensor } from '../support/ort.js';
 
 const CASES = join(import.meta.dirname, '../data/cases');
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-verify-test-'));
@@ -116,4 +117,81 @@ test('LOTR8014 an output that is NaN in both models is said to be', async () => 
   expect(err).toMatch(
     /warning LOTR8014: output "y" is NaN in both models in 3 of 3 elements, which were not compared/,
   );
+});
+
+describe('recorded numbers', () => {
+  const base = join(CASES, 'train/gpt2c.onnx');
+  const numbers = at('numbers.safetensors');
+
+  test('are those of ONNX Runtime, and the same file each time', async () => {
+    const made = await lotrc('verify', base, '--record', numbers, '--dim', 'batch=3', '--seed', '5');
+    expect(made).toMatchObject({
+      code: 0,
+      err: '',
+      out: expect.stringMatching(/^recorded 2 inputs and 1 output, tolerance 0.0001\nwrote /),
+    });
+    const { tensors, metadata } = readSafetensors(numbers);
+    expect(metadata).toMatchObject({
+      tolerance: '0.0001',
+      model: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
+    });
+    const ids = tensors.get('input/input_ids')!;
+    expect(ids.shape).toEqual([3, 8]);
+    const feeds = Object.fromEntries(
+      ['input_ids', 'attention_mask'].map((name): [string, Tensor] => [
+        name,
+        {
+          dtype: 'int64',
+          shape: ids.shape,
+          data: BigInt64Array.from(toIntegers(tensors.get(`input/${name}`)!), BigInt),
+        },
+      ]),
+    );
+    const { logits } = await runOrt(base, feeds);
+    expect([...toF32(tensors.get('output/logits')!)]).toEqual([...(logits!.data as Float32Array)]);
+    const bytes = readFileSync(numbers);
+    await lotrc('verify', base, '--record', numbers, '--dim', 'batch=3', '--seed', '5');
+    expect(readFileSync(numbers).equals(bytes)).toBe(true);
+  });
+
+  test('are compared with those of another file of the model, and say what moved', async () => {
+    const same = await lotrc('verify', base, '--against', numbers);
+    expect(same).toMatchObject({ code: 0, err: '' });
+    expect(same.out).toMatch(/logits +float\[3,2\] +0 +0\nthe model is the one that was recorded\n$/);
+    const adapted = ['--rank', '2', '--target', 'c_attn', '--init', 'fan-in', '-o', at('recorded.onnx')];
+    expect((await lotrc('rewrite', base, ...adapted)).code).toBe(0);
+    const rewritten = await lotrc('verify', at('recorded.onnx'), '--against', numbers, '--json');
+    expect(JSON.parse(rewritten.out)).toMatchObject({ equal: true, sameModel: false, tolerance: 1e-4 });
+    const { tensors, metadata } = readSafetensors(at('recorded.safetensors'));
+    const moved = new Map(
+      [...tensors].map(([name, { shape }], k) => [name, f32Tensor(shape, noise(shape[0]! * shape[1]!, k))]),
+    );
+    writeSafetensors(at('moved.safetensors'), moved, metadata);
+    const other = await lotrc(
+      'verify',
+      at('recorded.onnx'),
+      '--against',
+      numbers,
+      '--adapter-a',
+      at('moved.safetensors'),
+    );
+    expect(other).toMatchObject({ code: 1, err: expect.stringContaining('LOTR8009') });
+    expect(await lotrc('verify', base, '--against', at('recorded.safetensors'))).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('LOTR8310'),
+    });
+  });
+
+  test.each([
+    [[], /two models, or one with --record/],
+    [['--record', 'x', '--against', 'y'], /two models, or one with --record/],
+    [[base, '--record', 'x'], /--record takes one model, not two/],
+    [['--against', 'x', '--dim', 'batch=2'], /--dim is for --record/],
+    [['--record', 'x', '--adapter-b', 'y'], /use --adapter-a/],
+  ] as const)('verify MODEL %j is a wrong command line', async (words, said) => {
+    expect(await lotrc('verify', base, ...words)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(said),
+    });
+  });
 });

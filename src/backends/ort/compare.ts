@@ -142,7 +142,8 @@ function feedsFor({ model, own }: Side, shared: ReadonlyMap<string, HostTensor>)
   return feeds;
 }
 
-function hosted(data: TensorData): HostTensor {
+/** A tensor as the process of ONNX Runtime takes it. */
+export function hosted(data: TensorData): HostTensor {
   return { dtype: data.dtype, shape: data.shape, data: data.bytes() };
 }
 

@@ -1,6 +1,7 @@
 import { LotrcError } from '../../ir/diagnostics.js';
 import type { Model } from '../../ir/model.js';
-import { type CompareOptions, type Comparison, compareModels, type Side } from './compare.js';
+import type { TensorData } from '../../ir/tensor.js';
+import { type CompareOptions, type Comparison, compareModels, hosted, type Side } from './compare.js';
 import { makeInputs, requiredInputs } from './inputs.js';
 import type { Feeds } from './messages.js';
 import { OrtProcess } from './process.js';
@@ -27,20 +28,45 @@ export async function compareOnSome(a: Side, b: Side, options: CompareOptions = 
   }
 }
 
-/** Runs a model on given inputs, or on generated ones with extents that it runs with. Throws LOTR80xx when it does not run. */
+/**
+ * Runs a model on given inputs, or on generated ones with extents that it runs with; `some` are values of single inputs.
+ * Throws LOTR80xx when it does not run.
+ */
 export async function runOnSome(
-  { path, model }: Side,
-  { host, inputs }: { readonly host: OrtProcess; readonly inputs?: Feeds | undefined },
-): Promise<{ readonly inputs: Feeds; readonly outputs: Feeds }> {
+  { path, label, model, own }: Side,
+  {
+    host,
+    inputs,
+    some = new Map(),
+    dims = new Map(),
+    seed,
+    ...how
+  }: Pick<CompareOptions, 'dims' | 'seed' | 'optimization' | 'timeout'> & {
+    readonly host: OrtProcess;
+    readonly inputs?: Feeds | undefined;
+    readonly some?: ReadonlyMap<string, TensorData> | undefined;
+  },
+): Promise<{
+  readonly inputs: Feeds;
+  readonly outputs: Feeds;
+  /** see `SomeComparison` */
+  readonly dims: ReadonlyMap<string, number>;
+}> {
   // the JavaScript interface gives tensors only
   const outputs = model.graph.outputs.filter(({ type }) => type === null || type.kind === 'tensor');
   const names = outputs.map(({ name }) => name);
-  const run = async (feeds: Feeds) => ({
+  const given = new Map([...some, ...(own ?? [])].map(([name, data]) => [name, hosted(data)] as const));
+  const run = async (feeds: Feeds, choice: ReadonlyMap<string, number>) => ({
     inputs: feeds,
-    outputs: await host.run(path, feeds, { outputs: names }),
+    outputs: await host.run(path, feeds, { ...how, label, outputs: names }),
+    dims: choice,
   });
-  if (inputs) return run(inputs);
-  return onSome(model, (dims) => run(Object.fromEntries(makeInputs(model, { dims }))));
+  if (inputs) return run({ ...inputs, ...Object.fromEntries(given) }, new Map());
+  const taken = new Set(given.keys());
+  return onSome(model, (choice) => {
+    const made = makeInputs(model, { dims: new Map([...choice, ...dims]), seed }, taken);
+    return run(Object.fromEntries([...made, ...given]), choice);
+  });
 }
 
 /** Acts with the first choice of extents with which a model runs. Throws what the first of all choices throws. */

@@ -143,6 +143,20 @@ export const cannotTune = defineCode<{ file: string; about: string }>({
   }),
 });
 
+export const badRecord = defineCode<{ file: string }>({
+  code: 'LOTR8310',
+  severity: 'error',
+  title: 'a file does not hold recorded numbers',
+  explain:
+    '`lotrc verify MODEL --against FILE` and `lotrc check` compare the outputs of a model with those that were recorded: a safetensors ' +
+    'file with tensors `input/NAME` and `output/NAME`, and the tolerance in its metadata. `lotrc verify MODEL --record FILE` writes one.',
+  make: ({ file }) => ({
+    message: 'the file has no outputs with a tolerance',
+    at: { kind: 'file', file },
+    hint: 'record it again: `lotrc verify MODEL --record FILE`',
+  }),
+});
+
 export const badImport = defineCode<{ request: string; why: string; hint?: string | undefined }>({
   code: 'LOTR8320',
   severity: 'error',

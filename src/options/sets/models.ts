@@ -39,6 +39,11 @@ export const VERIFY = defineOptions({
   adapterA: { type: file, doc: 'factors that model A takes as inputs, from a .safetensors file' },
   adapterB: { type: file, doc: 'factors that model B takes as inputs, from a .safetensors file' },
   seed: { type: whole(), default: 0, doc: 'seed of the random inputs' },
+  record: {
+    type: file,
+    doc: 'write inputs and outputs of one model to this .safetensors file, with the tolerance and a digest of the model',
+  },
+  against: { type: file, doc: 'compare one model with what --record wrote' },
   tolerance: {
     type: real({ least: 0 }),
     doc: 'largest allowed difference relative to the largest magnitude of an output (default: 1e-4; 0.01 where a model computes in float16, 0.08 in bfloat16)',
