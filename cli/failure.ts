@@ -2,8 +2,17 @@ import { CommanderError } from 'commander';
 import { usage } from '../src/ir/codes/cli.js';
 import { type Diagnostic, LotrcError } from '../src/ir/diagnostics.js';
 
-/** Exit codes. */
-export const EXIT = { ok: 0, diagnostics: 1, usage: 2, internal: 70 } as const;
+/** Exit codes. After a signal it is that of shells. */
+export const EXIT = { ok: 0, diagnostics: 1, usage: 2, internal: 70, interrupted: 130 } as const;
+
+/** What each code says, for `--help` and documents. */
+export const EXIT_MEANINGS: readonly (readonly [keyof typeof EXIT, string])[] = [
+  ['ok', 'success'],
+  ['diagnostics', 'error diagnostics, or what was compared differs'],
+  ['usage', 'usage error'],
+  ['internal', 'internal error'],
+  ['interrupted', 'interrupted by Ctrl-C'],
+];
 
 /** What is said of an error that ends a command, and its exit code. */
 export async function failureOf(

@@ -25,9 +25,9 @@ export function hooksOf(
   return [
     {
       afterPass(timing, model) {
-        if (time) run.io.err(timeRow(timing));
+        if (time) run.reporter.io.err(timeRow(timing));
         const of = timing.of === null ? '' : ` of ${timing.of}`;
-        if (shows(timing)) run.io.err(`# after ${timing.pass}${of}\n${printed(model)}\n`);
+        if (shows(timing)) run.reporter.io.err(`# after ${timing.pass}${of}\n${printed(model)}\n`);
       },
       onFailure: (rest, before) => {
         const text =

@@ -1,6 +1,5 @@
-import { Command, type CommanderError } from 'commander';
+import { Command } from 'commander';
 import { BACK_ENDS, type BackEnd } from '../src/backends/backend.js';
-import { closest } from '../src/ir/diagnostics.js';
 import { visibleLines } from '../src/ir/visible.js';
 import { COMMON } from '../src/options/sets/models.js';
 import { declareAdapterCommands } from './declare/adapters.js';
@@ -12,21 +11,21 @@ import { declareLogsCommands } from './declare/logs.js';
 import { declareModelCommands } from './declare/models.js';
 import { declareEmitCommands } from './declare/train.js';
 import { declareTuneCommands } from './declare/tune.js';
-import { EXIT, failureOf } from './failure.js';
+import { EXIT, EXIT_MEANINGS, failureOf } from './failure.js';
 import type { Io } from './io.js';
-import { type DiagnosticsFormat, Reporter } from './reporter.js';
-import { usageError } from './usage.js';
+import { lookUp } from './look-up.js';
+import { type DiagnosticsFormat, type Level, Reporter } from './reporter.js';
 
 /** The streams and the environment of a command, and its exit code, which it may raise. */
 export interface Run {
+  /** with --quiet, what goes to `err` is left out; what an option asks for goes to that of the reporter */
   readonly io: Io;
   readonly reporter: Reporter;
   exitCode: number;
 }
 
 /**
- * Runs one command line (without `node` and the script) and returns its exit code: 0 done, 1 diagnostics, 2 the
- * command line is wrong, 70 a bug in lotrc. Never throws and never ends the process. `backEnds`: those of `lotrc emit`.
+ * Runs one command line (without `node` and the script) and returns its exit code, one of `EXIT`. Never throws and never ends the process. `backEnds`: those of `lotrc emit`.
  */
 export async function main(
   argv: readonly string[],
@@ -34,10 +33,17 @@ export async function main(
   backEnds: readonly BackEnd[] = BACK_ENDS,
 ): Promise<number> {
   // names from a model must not control the terminal, whatever prints them
-  const shown: Io = { out: (text) => io.out(visibleLines(text)), err: io.err };
-  const run: Run = { io: shown, reporter: new Reporter(shown, wantedFormat(argv)), exitCode: EXIT.ok };
+  const shown: Io = { ...io, out: (text) => io.out(visibleLines(text)) };
+  const level = wantedLevel(argv);
+  const run: Run = {
+    io: level === 'quiet' ? { ...shown, err: () => undefined } : shown,
+    reporter: new Reporter(shown, wantedFormat(argv), level),
+    exitCode: EXIT.ok,
+  };
   try {
-    await buildProgram(run, backEnds).parseAsync(argv, { from: 'user' });
+    const program = buildProgram(run, backEnds);
+    const common = addOptions(new Command(), COMMON).options;
+    await program.parseAsync([...lookUp(program, argv, common)], { from: 'user' });
     if (run.reporter.hasErrors && run.exitCode === EXIT.ok) run.exitCode = EXIT.diagnostics;
   } catch (error) {
     const { diagnostics, exitCode } = await failureOf(error, argv);
@@ -46,6 +52,12 @@ export async function main(
   }
   run.reporter.end();
   return run.exitCode;
+}
+
+/** Likewise how much is said. */
+function wantedLevel(argv: readonly string[]): Level {
+  const has = (...words: readonly string[]) => argv.some((word) => words.includes(word));
+  return has('-q', '--quiet') ? 'quiet' : has('-v', '--verbose') ? 'verbose' : 'usual';
 }
 
 /** The format is needed before the options are parsed, because parsing them may fail. */
@@ -59,11 +71,10 @@ export function buildProgram(run: Run, backEnds: readonly BackEnd[] = BACK_ENDS)
   const program = new Command('lotrc')
     .description('The adapter compiler for ONNX: gives the linear layers of a model LoTR or LoRA adapters.')
     .addHelpText('after', EXAMPLES)
-    .option('--version', 'print the version')
-    .argument('[command]')
+    .option('-V, --version', 'print the version')
     .usage('COMMAND [options]')
-    .action(async (name: string | undefined) => {
-      if (name !== undefined) throw unknownCommand(name, program);
+    .helpCommand(false)
+    .action(async () => {
       if (!program.opts().version) program.help({ error: false });
       const { version } = await import('./version.js');
       run.io.out(`${version()}\n`);
@@ -80,15 +91,6 @@ export function buildProgram(run: Run, backEnds: readonly BackEnd[] = BACK_ENDS)
     settle(command, run);
   }
   return program;
-}
-
-function unknownCommand(name: string, program: Command): CommanderError {
-  const [near] = closest(
-    name,
-    program.commands.map((command) => command.name()),
-    1,
-  );
-  return usageError(`unknown command '${name}'\n(Did you mean ${near}?)`);
 }
 
 /** Commander must not write to the process's streams or end it, and its messages become diagnostics. */
@@ -113,4 +115,4 @@ Examples:
   lotrc explain LOTR3006                       what a diagnostic means
 
 Models may be .onnx files or .onnxtxt, the text form that \`lotrc print\` gives.
-Exit codes: 0 success, 1 error diagnostics, 2 usage error, 70 internal error.`;
+Exit codes: ${EXIT_MEANINGS.map(([name, meaning]) => `${EXIT[name]} ${meaning}`).join(', ')}.`;

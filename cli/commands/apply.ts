@@ -10,6 +10,7 @@ import { loweringOf } from '../method.js';
 import { defaultOutput, outputFile, type Written, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
+import { suggest, tell } from '../tell.js';
 import { count, filesText, table, weightsText } from '../text.js';
 
 /** Adds the adapters of a file to a base model, and gives the files that it wrote. */
@@ -41,7 +42,8 @@ export function applyCommand(
   if (options.json)
     run.io.out(`${JSON.stringify({ ...planReport(plan), ...found, weights, files }, null, 2)}\n`);
   else
-    run.io.out(`${matchText(matched)}${planText(plan)}${weightsText(plan.weights ?? [])}${filesText(files)}`);
+    tell(run, `${matchText(matched)}${planText(plan)}${weightsText(plan.weights ?? [])}${filesText(files)}`);
+  if (!options.json) suggest(run, `lotrc merge ${output}`);
   return files;
 }
 

@@ -12,12 +12,10 @@ import { type BuildRequest, type Built, build } from '../build/run.js';
 import { changed, type States, stateOf } from '../build/watch.js';
 import { EXIT, failureOf } from '../failure.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 import { usageError } from '../usage.js';
 
 type BuildOptions = ValuesOf<typeof BUILD>;
-
-/** Exit code after Ctrl-C, as shells have it. */
-const INTERRUPTED = 130;
 
 /** Builds what the config says, once or whenever a file changes. */
 export async function buildCommand(options: BuildOptions, run: Run): Promise<void> {
@@ -40,7 +38,7 @@ export async function buildCommand(options: BuildOptions, run: Run): Promise<voi
     } catch (error) {
       run.reporter.report((await failureOf(error, ['build'])).diagnostics);
     }
-    if (run.exitCode === INTERRUPTED) return;
+    if (run.exitCode === EXIT.interrupted) return;
     run.io.err('waiting for changes\n');
     await changed(states);
   }
@@ -48,10 +46,10 @@ export async function buildCommand(options: BuildOptions, run: Run): Promise<voi
 
 async function once(request: BuildRequest, options: BuildOptions, run: Run): Promise<Built> {
   const { json, depfile } = options;
-  let interrupt = (): void => process.exit(INTERRUPTED);
+  let interrupt = (): void => process.exit(EXIT.interrupted);
   let asked = false;
   const onSignal = (): void => {
-    if (asked) process.exit(INTERRUPTED);
+    if (asked) process.exit(EXIT.interrupted);
     asked = true;
     interrupt();
   };
@@ -62,7 +60,7 @@ async function once(request: BuildRequest, options: BuildOptions, run: Run): Pro
         interrupt = stop;
       },
       ended: (outcome) => {
-        if (!json) run.io.out(outcomeLine(outcome));
+        if (!json) tell(run, outcomeLine(outcome));
       },
       report: (diagnostics, exitCode) => {
         run.reporter.report(diagnostics);
@@ -70,10 +68,11 @@ async function once(request: BuildRequest, options: BuildOptions, run: Run): Pro
       },
       line: (step, text) => run.io.err(`${visible(step.id)}: ${visible(text)}\n`),
     });
-    run.io.out(json ? buildJson(built) : summary(built));
+    if (json) run.io.out(buildJson(built));
+    else tell(run, summary(built));
     const whole = built.outcomes.every(({ result }) => result !== 'failed' && result !== 'left out');
     if (whole && depfile !== undefined) writeDepfile(depfile, built);
-    if (asked) run.exitCode = INTERRUPTED;
+    if (asked) run.exitCode = EXIT.interrupted;
     else if (!whole && run.exitCode === EXIT.ok) run.exitCode = EXIT.diagnostics;
     return built;
   } finally {

@@ -15,6 +15,7 @@ import { writeFolder } from '../folder.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel, readText } from '../load.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 import { count } from '../text.js';
 import { usageError } from '../usage.js';
 
@@ -95,7 +96,7 @@ function writeHost(files: readonly EmittedFile[], folder: string, inputs: readon
   const others = files.flatMap(({ path }) => (path.includes('/') ? [] : [path]));
   if (files.some(({ path }) => path.startsWith('ort/'))) others.push('ort/');
   const last = others.pop();
-  run.io.out(`wrote ${count(kernels.length, 'kernel')}, ${others.join(', ')} and ${last} to ${folder}\n`);
+  tell(run, `wrote ${count(kernels.length, 'kernel')}, ${others.join(', ')} and ${last} to ${folder}\n`);
 }
 
 /** What the library is built for: the architectures that --arch lists, or that of the device. */

@@ -15,6 +15,7 @@ import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
+import { suggest, tell } from '../tell.js';
 import { count, filesText, num, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
 
@@ -59,21 +60,24 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
   }
   const trained = emitted.params.filter(({ row }) => row.trainable);
   const size = trained.reduce((sum, { row }) => sum + row.shape.reduce((a, b) => a * b, 1), 0);
-  run.io.out(`${count(trained.length, 'parameter')} to train, ${num(size)} values\n`);
-  run.io.out(weightsText(emitted.weights));
-  run.io.out(
+  tell(run, `${count(trained.length, 'parameter')} to train, ${num(size)} values\n`);
+  tell(run, weightsText(emitted.weights));
+  tell(
+    run,
     filesText(emitted.files.map(({ path: file, byteLength }) => ({ path: file, bytes: byteLength }))),
   );
-  run.io.out(`wrote ${given.output}/state.safetensors and signature.json\n`);
+  tell(run, `wrote ${given.output}/state.safetensors and signature.json\n`);
   if (baseProducts) {
     const { rounded, float32 } = baseProducts;
     const rest = float32 > 0 ? `, ${num(float32)} in float32` : '';
-    run.io.out(
+    tell(
+      run,
       `${count(rounded, 'product')} of the base in int8${rest}; eval.onnx and infer.onnx compute in float32\n`,
     );
   }
-  for (const { file, how } of emitted.placed) run.io.out(`${how} the base weights: ${visible(file)}\n`);
-  if (emitted.placed.length === 0) run.io.out('the base weights are in this folder already\n');
+  for (const { file, how } of emitted.placed) tell(run, `${how} the base weights: ${visible(file)}\n`);
+  if (emitted.placed.length === 0) tell(run, 'the base weights are in this folder already\n');
+  suggest(run, `lotrc train ${given.output} --data FILE`);
 }
 
 /** One loss with its output, or several as terms. */

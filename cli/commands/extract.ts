@@ -5,6 +5,7 @@ import { extract } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 import { count, filesText, weightsText } from '../text.js';
 
 export function extractCommand(path: string, options: ValuesOf<typeof EXTRACT>, run: Run): void {
@@ -17,5 +18,5 @@ export function extractCommand(path: string, options: ValuesOf<typeof EXTRACT>, 
   if (options.json) {
     const names = weights.map(({ name }) => name);
     run.io.out(`${JSON.stringify({ version: 1, factors, weights: names, files }, null, 2)}\n`);
-  } else run.io.out(`extracted ${count(factors, 'factor')}\n${weightsText(weights)}${filesText(files)}`);
+  } else tell(run, `extracted ${count(factors, 'factor')}\n${weightsText(weights)}${filesText(files)}`);
 }

@@ -15,6 +15,7 @@ import { modelsIn, namesIn, tokenizerOf } from '../find-model.js';
 import { loadModel } from '../load.js';
 import { outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 
 /** Writes a config for a model, or for those in a folder, with options that fit it. */
 export function initCommand(given: string | undefined, options: ValuesOf<typeof INIT>, run: Run): void {
@@ -53,10 +54,10 @@ export function initCommand(given: string | undefined, options: ValuesOf<typeof 
   refuseInputs([output], paths);
   const text = configText(models, options.format);
   writeAtomically([{ path: output, write: (sink) => sink.write(Buffer.from(text)) }]);
-  for (const model of models) run.io.out(aboutModel(model));
-  run.io.out(`wrote ${visible(output)}\n`);
+  for (const model of models) tell(run, aboutModel(model));
+  tell(run, `wrote ${visible(output)}\n`);
   const named = dirname(output) === '.' ? '' : ` --config ${visible(output)}`;
-  run.io.out(`next: lotrc build --dry-run${named}\n`);
+  tell(run, `next: lotrc build --dry-run${named}\n`);
 }
 
 /** `lotrc build` takes one config of a folder. Throws LOTR8307. */

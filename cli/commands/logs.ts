@@ -5,6 +5,7 @@ import { readLogs } from '../../src/train/logs/find.js';
 import { parquetOutput } from '../../src/train/logs/parquet.js';
 import { outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 import { count, filesText } from '../text.js';
 
 /** Event files as one Parquet file; damaged parts are left out with a warning. */
@@ -29,6 +30,6 @@ export function toParquetCommand(
     run.io.out(`${JSON.stringify(report, null, 2)}\n`);
     return;
   }
-  run.io.out(`${count(files.length, 'event file')}, ${count(logs.length, 'run')}, ${count(rows, 'row')}\n`);
-  run.io.out(filesText([{ path: output, bytes }]));
+  tell(run, `${count(files.length, 'event file')}, ${count(logs.length, 'run')}, ${count(rows, 'row')}\n`);
+  tell(run, filesText([{ path: output, bytes }]));
 }

@@ -8,6 +8,7 @@ import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, outputFile, type Written, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 import { count, filesText, weightsText } from '../text.js';
 
 /** What a merge did. */
@@ -35,8 +36,6 @@ export function mergeCommand(path: string, options: ValuesOf<typeof MERGE>, run:
       `${JSON.stringify({ version: 1, layers, weights: weights.map(({ name }) => name), files }, null, 2)}\n`,
     );
   else
-    run.io.out(
-      `merged the adapters of ${count(layers, 'layer')}\n${weightsText(weights)}${filesText(files)}`,
-    );
+    tell(run, `merged the adapters of ${count(layers, 'layer')}\n${weightsText(weights)}${filesText(files)}`);
   return { layers, files };
 }

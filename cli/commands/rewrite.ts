@@ -11,6 +11,7 @@ import { loweringOf, specOf } from '../method.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
+import { suggest, tell } from '../tell.js';
 import { filesText } from '../text.js';
 import { usageError } from '../usage.js';
 
@@ -34,7 +35,10 @@ export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, 
     run,
   );
   if (options.json) run.io.out(`${JSON.stringify({ ...planReport(plan), files }, null, 2)}\n`);
-  else run.io.out(`${planText(plan)}${filesText(files)}`);
+  else {
+    tell(run, `${planText(plan)}${filesText(files)}`);
+    suggest(run, `lotrc emit onnx-train ${output} -o DIR, or lotrc verify ${path} ${output}`);
+  }
 }
 
 /** Reads a model and gives it adapters, as the options say; warnings go to the reporter. Writes nothing. */

@@ -8,6 +8,7 @@ import { hooksOf, printed } from '../hooks.js';
 import { loadModel, TEXT } from '../load.js';
 import { defaultOutput, outputFile, refuseInputs, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 import { filesText } from '../text.js';
 
 export function runCommand(path: string, options: ValuesOf<typeof RUN>, run: Run): void {
@@ -29,6 +30,6 @@ export function runCommand(path: string, options: ValuesOf<typeof RUN>, run: Run
     writeAtomically([{ path: output, write: (sink) => sink.write(Buffer.from(text)) }]);
   } else {
     const files = writeArtifacts({ model: { model, path: output, weights }, inputs: [path] }, run);
-    run.io.out(filesText(files));
+    tell(run, filesText(files));
   }
 }

@@ -5,6 +5,7 @@ import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 import { filesText } from '../text.js';
 
 export function stripCommand(path: string, options: ValuesOf<typeof STRIP>, run: Run): void {
@@ -16,5 +17,5 @@ export function stripCommand(path: string, options: ValuesOf<typeof STRIP>, run:
     run,
   );
   if (options.json) run.io.out(`${JSON.stringify({ version: 1, files }, null, 2)}\n`);
-  else run.io.out(filesText(files));
+  else tell(run, filesText(files));
 }

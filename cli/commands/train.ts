@@ -10,16 +10,15 @@ import type { TRAIN } from '../../src/train/option-set.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { type RunSettings, readSettings } from '../../src/train/settings.js';
 import { type Started, type Trained, type TrainRequest, train } from '../../src/train/train.js';
+import { EXIT } from '../failure.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
+import { suggest, tell } from '../tell.js';
 import { count, num } from '../text.js';
 import { initialScale, readingOf, resumed, unusedNotes } from '../train-options.js';
 import { usageError } from '../usage.js';
 
 type TrainCommandOptions = ValuesOf<typeof TRAIN>;
-
-/** Exit code after Ctrl-C, as shells have it. */
-const INTERRUPTED = 130;
 
 /** Trains, shows how it goes, and says where the adapter is. */
 export async function trainCommand(
@@ -56,10 +55,12 @@ export async function trainCommand(
       interrupted: () => stop?.asked() ?? false,
     });
     progress.end();
-    if (!result.finished) run.exitCode = INTERRUPTED;
+    if (!result.finished) run.exitCode = EXIT.interrupted;
     if (options.json) run.io.out(`${JSON.stringify({ version: 1, output, ...result }, null, 2)}\n`);
-    else if (result.adapter)
-      run.io.out(`wrote ${result.adapter}\nthe curves: ${join(output, 'report.html')}\n`);
+    else if (result.adapter) {
+      tell(run, `wrote ${result.adapter}\nthe curves: ${join(output, 'report.html')}\n`);
+      suggest(run, `lotrc apply BASE ${result.adapter}`);
+    }
     return result;
   } finally {
     progress.end();
@@ -183,7 +184,7 @@ interface Interrupt {
 function catchInterrupt(): Interrupt {
   let asked = false;
   const ask = () => {
-    if (asked) process.exit(INTERRUPTED);
+    if (asked) process.exit(EXIT.interrupted);
     asked = true;
   };
   process.on('SIGINT', ask);

@@ -20,6 +20,7 @@ import { tokenizerOf } from '../find-model.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, type Written, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
+import { tell } from '../tell.js';
 import { filesText, table } from '../text.js';
 import { usageError } from '../usage.js';
 import { applyCommand } from './apply.js';
@@ -79,8 +80,8 @@ export async function tuneCommand(
     host.io.out(`${JSON.stringify(report, null, 2)}\n`);
     return;
   }
-  host.io.out(changeText(before, after));
-  host.io.out(`${filesText(files)}the curves: ${visible(join(places.run, 'report.html'))}\n`);
+  tell(host, changeText(before, after));
+  tell(host, `${filesText(files)}the curves: ${visible(join(places.run, 'report.html'))}\n`);
 }
 
 function placesOf(path: string, output: string | undefined): Places {

@@ -12,6 +12,7 @@ import { compareRecorded, modelDigest, readRecord, recordOutput } from '../numbe
 import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { inScratch } from '../scratch.js';
+import { tell } from '../tell.js';
 import { count, filesText } from '../text.js';
 import { usageError } from '../usage.js';
 import { showComparison, sideOf } from './verify.js';
@@ -47,7 +48,7 @@ export async function verifyRecorded(
     const how = { host, optimization, timeout, dims: options.dims, seed: options.seed, some };
     const ran = await runOnSome(side, { ...how, inputs: recorded?.inputs }).finally(() => host.close());
     const model = modelDigest(side.model);
-    // texts, and what is no tensor, are not in the file
+    // safetensors holds neither texts nor sequences
     const kept = new Set(
       Object.entries(ran.outputs).flatMap(([name, { dtype }]) => (dtype === 'string' ? [] : [name])),
     );
@@ -84,7 +85,8 @@ export async function verifyRecorded(
       const report = { version: 1, tolerance, model, inputs: Object.keys(inputs), outputs: [...kept], files };
       run.io.out(`${JSON.stringify(report, null, 2)}\n`);
     } else
-      run.io.out(
+      tell(
+        run,
         `recorded ${count(Object.keys(inputs).length, 'input')} and ${count(kept.size, 'output')}, tolerance ${tolerance}\n${filesText(files)}`,
       );
   });

@@ -42,6 +42,7 @@ Examples:
   program
     .command('demo')
     .description('say how to run the demo, whose model is not in the package')
+    .addHelpText('after', '\nExample:\n  lotrc demo')
     .action(() => run.io.out(DEMO));
 }
 

@@ -2,7 +2,10 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { lotrc } from '../support/cli.js';
+import { main } from '../../cli/program.js';
+import { Reporter } from '../../cli/reporter.js';
+import type { Diagnostic } from '../../src/ir/diagnostics.js';
+import { command, lotrc } from '../support/cli.js';
 
 /** What users of other command lines expect. */
 
@@ -42,5 +45,111 @@ describe('a folder in place of a model', () => {
     const { code, err } = await lotrc('inspect', at('two'));
     expect(code).toBe(1);
     expect(err).toMatch(/LOTR8308: the folder holds several models: .*a\.onnx, .*b\.onnx\n/);
+  });
+});
+
+describe('the command is looked up first', () => {
+  test.each([
+    [['rewrit', 'm.onnx', '--rank', '8'], "unknown command 'rewrit'", 'did you mean rewrite?'],
+    [['emit', 'wgls', 'm.onnx'], "unknown command 'emit wgls'", 'did you mean wgsl?'],
+    [['help', 'meger'], "unknown command 'meger'", 'did you mean merge?'],
+    [['xyzzy'], "unknown command 'xyzzy'", '`lotrc --help` lists commands and options'],
+    [['rewrite', 'm.onnx', '--rnk', '8'], "unknown option '--rnk'", 'did you mean --rank?'],
+    [['-q'], 'a command is missing after -q', '`lotrc --help` lists commands and options'],
+  ])('%j', async (words, problem, hint) => {
+    expect(await command(words)).toEqual({
+      code: 2,
+      out: '',
+      err: `error LOTR8001: ${problem}\n  hint: ${hint}\n`,
+    });
+  });
+
+  test('help X is X --help, a group shows its commands, and -V is --version', async () => {
+    expect(await command(['help', 'emit', 'wgsl'])).toEqual(await command(['emit', 'wgsl', '--help']));
+    expect(await command(['help'])).toEqual(await command(['--help']));
+    expect(await command(['emit'])).toMatchObject({
+      code: 0,
+      err: '',
+      out: expect.stringContaining('onnx-train'),
+    });
+    expect(await command(['-V'])).toEqual(await command(['--version']));
+  });
+
+  test('options of every command may come before it, and values may begin with dashes', async () => {
+    const before = await command(['--diagnostics', 'json', 'inspect', at('none.onnx')]);
+    expect(JSON.parse(before.err)).toMatchObject({ diagnostics: [{ code: 'LOTR1002' }] });
+    const value = await command(['run', at('hub'), '--passes', '--x']);
+    expect(value).toMatchObject({ code: 1, err: expect.not.stringContaining('unknown option') });
+  });
+});
+
+describe('how much is said', () => {
+  const onTerminal = async (...argv: readonly string[]) => {
+    let [out, err] = ['', ''];
+    const io = {
+      out: (text: string) => {
+        out += text;
+      },
+      err: (text: string) => {
+        err += text;
+      },
+      coloured: (colour: string, text: string) => `<${colour}>${text}</>`,
+      terminal: true,
+    };
+    return { code: await main(argv, io), out, err };
+  };
+  const output = ['-o', at('said/')];
+
+  test('a terminal has colours and the next command', async () => {
+    const { out, err } = await onTerminal('rewrite', at('hub'), '--rank', '2', ...output);
+    expect(out).toContain('wrote ');
+    expect(err).toMatch(
+      /^<cyan>remark LOTR3026:<\/> .*\n {2}hint: .*\nnext: lotrc emit onnx-train .*model\.lotr\.onnx/,
+    );
+    const { err: json } = await onTerminal(
+      'rewrite',
+      at('hub'),
+      '--rank',
+      '2',
+      ...output,
+      '--diagnostics=json',
+    );
+    expect(JSON.parse(json)).toMatchObject({ diagnostics: [{ code: 'LOTR3026' }] });
+  });
+
+  test('--quiet leaves errors and results, --verbose adds what a code means', async () => {
+    const words = ['rewrite', at('hub'), '--rank', '2', ...output];
+    expect(await onTerminal(...words, '--quiet')).toEqual({ code: 0, out: '', err: '' });
+    expect((await onTerminal(...words, '-q', '--time')).err).toMatch(/^ +[\d.]+ ms {2}verify /);
+    expect((await onTerminal('-q', 'inspect', at('hub'))).out).toContain('linear layers');
+    expect((await onTerminal('-q', 'inspect', at('none.onnx'))).err).toContain('LOTR1002');
+    const { err } = await lotrc(...words, '-v');
+    expect(err).toMatch(/^remark LOTR3026: .*\n {2}hint: .*\n(?: {2}\| .*\n)+$/);
+  });
+
+  test('many equal diagnostics are one, with the first places; JSON and --verbose have all', () => {
+    const list = Array.from(
+      { length: 20 },
+      (_, k): Diagnostic => ({
+        code: 'LOTR2001',
+        severity: 'error',
+        message: `value "${k}" is defined twice`,
+        at: { kind: 'value', name: `v${k}` },
+        hint: 'rename it',
+      }),
+    );
+    const other: Diagnostic = { code: 'LOTR2002', severity: 'warning', message: 'another' };
+    const said = (level: 'usual' | 'verbose') => {
+      let text = '';
+      const io = { out: () => undefined, err: (part: string) => void (text += part) };
+      new Reporter(io, 'text', level).report([list[0]!, other, ...list.slice(1)]);
+      return text;
+    };
+    expect(said('usual')).toBe(
+      'error LOTR2001: value "0" is defined twice\n  --> value "v0"\n' +
+        '  note: 19 more LOTR2001: "v1", "v2", "v3", ...; --verbose shows all\n  hint: rename it\n' +
+        'warning LOTR2002: another\n',
+    );
+    expect(said('verbose').match(/error LOTR2001/g)).toHaveLength(20);
   });
 });

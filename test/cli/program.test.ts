@@ -375,16 +375,19 @@ describe('the built program', () => {
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   });
 
-  test('writes no colour codes', () => {
-    const { stdout, stderr, status } = spawnSync(
-      process.execPath,
-      [PROGRAM, 'rewrite', base, '--rank', '99', '--target', 'proj'],
-      {
-        encoding: 'utf8',
-        env: { ...process.env, FORCE_COLOR: '1' },
-      },
-    );
+  test.each([
+    [{}, false],
+    [{ FORCE_COLOR: '1' }, true],
+    [{ NO_COLOR: '1' }, false],
+  ])('has colours where it is told to with %j, and else none in a pipe', (wanted, coloured) => {
+    const { FORCE_COLOR: _force, NO_COLOR: _no, ...env } = process.env;
+    const words = ['rewrite', base, '--rank', '99', '--target', 'proj'];
+    const { stdout, stderr, status } = spawnSync(process.execPath, [PROGRAM, ...words], {
+      encoding: 'utf8',
+      env: { ...env, ...wanted },
+    });
     expect(status).toBe(1);
-    expect(stdout + stderr).not.toContain('\u001b');
+    expect(stderr.includes('\u001b[')).toBe(coloured);
+    expect(stdout).toBe('');
   });
 });

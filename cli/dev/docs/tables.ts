@@ -4,6 +4,7 @@ import { kebab } from '../../../src/options/flags.js';
 import { type NumberRange, rangeText } from '../../../src/options/range.js';
 import { LOSS_KINDS, lossDef } from '../../../src/train/losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from '../../../src/train/optimizers/index.js';
+import { EXIT, EXIT_MEANINGS } from '../../failure.js';
 import { markdownTable } from './markdown.js';
 import { optionTables, passTable } from './options.js';
 
@@ -11,6 +12,11 @@ import { optionTables, passTable } from './options.js';
 export const TABLES: Readonly<Record<string, () => string>> = {
   ...optionTables(),
   'options-of-passes': passTable,
+  'exit-codes': () =>
+    markdownTable(
+      ['code', 'meaning'],
+      EXIT_MEANINGS.map(([name, meaning]) => [`${EXIT[name]}`, meaning]),
+    ),
   methods: () =>
     markdownTable(
       ['`--method`', 'delta', 'factors: share, mode, at the start', 'scale'],

@@ -102,4 +102,16 @@ export const COMMON = defineOptions({
     default: 'text',
     doc: 'how diagnostics appear on stderr: text or json',
   },
+  quiet: {
+    type: flag,
+    default: false,
+    short: 'q',
+    doc: 'leave out progress, remarks, next steps, and the reports of commands that write files',
+  },
+  verbose: {
+    type: flag,
+    default: false,
+    short: 'v',
+    doc: 'show each of several equal diagnostics, and what each code means',
+  },
 });
