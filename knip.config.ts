@@ -23,7 +23,7 @@ export default {
     'test/fuzz/child.ts',
     '{.ci,test/support}/*.mjs',
   ],
-  project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '.ci/*.mjs'],
+  project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '!test/fixtures/**', '.ci/*.mjs'],
   ignoreExportsUsedInFile: process.argv.includes('--production'),
   ignoreBinaries: ['mkfifo'],
   // a page of a test imports it by this name

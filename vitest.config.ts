@@ -9,7 +9,7 @@ const FULL = [
   'test/bench/*.test.ts',
   'test/kill/*.test.ts',
   'test/package.test.ts',
-  'test/plugin/vite.test.ts',
+  'test/plugin/{bundlers,vite}.test.ts',
 ];
 
 export default defineConfig({
