@@ -5,6 +5,7 @@ import { choose, type StrategyKey, total } from '../../../src/backends/kernel/pl
 import { buffersOf } from '../../../src/backends/kernel/plan/launches.js';
 import { contractionOf, type Sketch } from '../../support/contraction.js';
 import { profile } from '../../support/devices.js';
+import { KERNEL_METHODS } from '../../support/kernel-methods.js';
 import { type Memory, poisoned, runLaunch } from '../../support/run-plan.js';
 
 const laptop = profile('webgpu-laptop', 'webgpu');
@@ -453,6 +454,24 @@ describe('the choice', () => {
       ],
     });
     expect(plan.buffers.map(({ name }) => name)).toContain('R_0');
+  });
+
+  test('a bordered weight that two layers share is made once, of what was made before', () => {
+    const factors = KERNEL_METHODS.find(({ delta }) => delta === 'ir,rs,st,to->io')!;
+    const contraction = contractionOf({ factors, rank: 8, in: 16, out: 24, inputs: [['q'], ['q#2']] });
+    const options = { device: h100, tokens: 9, purpose: 'serve', strategy: 'bordered' } as const;
+    const { prologue } = choose(contraction, options);
+    const made = prologue.map(({ work }) => (work.kind === 'reduce' ? '' : work.out.buffer));
+    const between = (name: string) => name.startsWith('V_');
+    expect(made.filter(between).length).toBeGreaterThan(0);
+    expect(made.filter((name) => name === 'Wb_0')).toHaveLength(1);
+    const read = prologue.flatMap((launch, index) => {
+      const names = buffersOf(launch).filter((name) => between(name) && name !== made[index]);
+      for (const name of names) expect(made.slice(0, index), `${launch.name} reads ${name}`).toContain(name);
+      return names;
+    });
+    // nothing is made that nothing reads
+    expect(new Set(read)).toEqual(new Set(made.filter(between)));
   });
 
   test('a bordered weight is chosen on request only, and then refused where it cannot be: LOTR6006', () => {

@@ -28,7 +28,7 @@ export function bordered(region: LayerRegion, given: RegionContext): RegionCandi
   const weights =
     group.form.up.bare !== null
       ? []
-      : region.layers.flatMap((layer) => {
+      : region.layers.map((layer) => {
           const { buffer, dtype, offset, rowStride } = views.up(layer).matrix;
           const stride = Number(rowStride);
           // rows of the border are further apart than those of the side itself

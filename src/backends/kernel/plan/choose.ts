@@ -68,7 +68,7 @@ export function choose(contraction: AdaptedLayers, options: PlanOptions): Kernel
   const groups = new Map(contraction.groups.map((group) => [group.id, group]));
   if (options.merging && (purpose === 'train' || adapters > 1))
     throw new Error('merging on the device is for serving one adapter');
-  const weights = new Map<string, Launch>();
+  const weights = new Map<string, readonly Launch[]>();
   const written = new Set<number>();
   const contextOf = (region: LayerRegion, addsToDx: boolean): RegionContext => {
     const group = groups.get(region.group)!;
@@ -85,7 +85,11 @@ export function choose(contraction: AdaptedLayers, options: PlanOptions): Kernel
       options.strategy,
       options.merging === true,
     );
-    for (const launch of candidate.weights) weights.set(launch.name, launch);
+    for (const launches of candidate.weights) {
+      // a weight that layers of two regions read is made once
+      const { name } = launches.at(-1)!;
+      if (!weights.has(name)) weights.set(name, launches);
+    }
     const sizes = region.layers.map(({ out }) => [tokens, region.in, out] as const);
     const forward = basePrediction(target, sizes);
     const backward = basePrediction(
@@ -107,7 +111,10 @@ export function choose(contraction: AdaptedLayers, options: PlanOptions): Kernel
         ({ region, strategy, scheme }) => region.group === id && strategy !== 'token' && scheme !== 'S0',
       ),
   );
-  const prologue = [...folding.flatMap((group) => prologueOf(group, buffers, target)), ...weights.values()];
+  const prologue = [
+    ...folding.flatMap((group) => prologueOf(group, buffers, target)),
+    ...[...weights.values()].flat(),
+  ];
   const epilogue = purpose === 'train' ? epilogueOf(contraction.groups, buffers, target) : [];
   const all = [
     ...prologue,
@@ -269,7 +276,7 @@ function best(
     }
     const candidate = make(region, context);
     const { weights, forward, backward } = candidate;
-    priced.push({ key, name, candidate, ...total([...weights, ...forward, ...backward]) });
+    priced.push({ key, name, candidate, ...total([...weights.flat(), ...forward, ...backward]) });
   }
   const chosen =
     priced.find(({ key }) => key === wanted) ?? priced.reduce((a, b) => (b.seconds < a.seconds ? b : a));

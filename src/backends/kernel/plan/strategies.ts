@@ -22,8 +22,8 @@ export interface RegionContext {
 export interface RegionCandidate {
   readonly strategy: Strategy;
   readonly scheme: Scheme;
-  /** weight-space launches of this region alone */
-  readonly weights: readonly Launch[];
+  /** for each weight of this region the launches that make it, of which the last writes it */
+  readonly weights: readonly (readonly Launch[])[];
   readonly forward: readonly Launch[];
   readonly backward: readonly Launch[];
 }
@@ -139,7 +139,7 @@ export function merged(region: LayerRegion, context: RegionContext): RegionCandi
     const out = buffers.merged(layer).matrix;
     const [down, up] = [downOf(region, layer, buffers), buffers.up(layer)];
     const product = transposed ? segment(flip(up), flip(down), region.rank) : segment(down, up, region.rank);
-    return productLaunch(target, {
+    const launch = productLaunch(target, {
       name: `merge_${out.buffer}`,
       family: 'rankBatched',
       does: `W' = W + ${scaleText(group)}${sideName(group, 'down')} ${upName(group)}`,
@@ -149,6 +149,7 @@ export function merged(region: LayerRegion, context: RegionContext): RegionCandi
       epilogue: { scale: tokenScale(group), residual: matrix },
       out,
     });
+    return [launch];
   });
   const forward = region.layers.map((layer) =>
     layerLaunch(
