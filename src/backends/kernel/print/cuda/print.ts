@@ -53,7 +53,7 @@ export function printCuda(kernels: readonly Kernel[]): string {
 
 /** The declaration of a kernel, for another source file that launches it. */
 export function cudaPrototype(kernel: Kernel): string {
-  return `extern "C" __global__ void ${kernel.name}(${parameters(legalise(kernel)).join(', ')});`;
+  return `extern "C" __global__ void ${kernel.name}(${parameters(kernel).join(', ')});`;
 }
 
 function parameters({ buffers, uniforms, maps = [] }: Kernel): string[] {
@@ -72,7 +72,7 @@ function cudaKernel(kernel: Kernel): string[] {
   if (usesSubgroups(kernel) && (x * y * z) % WARP !== 0)
     fail(cannotSpell({ kernel: name, target: 'CUDA', what: `a subgroup of fewer than ${WARP} threads` }));
   const elems = new Map(kernel.buffers.map((param) => [param.name, param.elem]));
-  const params = parameters(legal);
+  const params = parameters(kernel);
   return [
     ...about.map((line) => `// ${line}`),
     `extern "C" __global__ void __launch_bounds__(${x * y * z})`,
