@@ -32,16 +32,17 @@ export class Banks {
     }
   }
 
-  /** An element of an array is read or written; register arrays have no banks. */
-  touch(array: string, index: number, { global }: Thread): void {
+  /** An element of an array is read or written; register arrays have no banks. Returns the index. */
+  touch(array: string, index: number, { global }: Thread): number {
     const first = this.#first.get(array);
-    if (!first) return;
+    if (!first) return index;
     const turn = this.#turns.get(global) ?? 0;
     this.#turns.set(global, turn + 1);
     const key = `${turn} ${Math.floor((global % this.threads) / WARP)}`;
     const words = this.#asked.get(key) ?? new Set();
     words.add(Math.floor((first.at + index * first.bytes) / 4));
     this.#asked.set(key, words);
+    return index;
   }
 
   /** The conflicts since the last barrier: additional accesses that a warp had to make. */

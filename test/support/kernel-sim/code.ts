@@ -1,11 +1,4 @@
-import {
-  type Arithmetic,
-  type Expr,
-  flatIndex,
-  type Kernel,
-  type Stmt,
-  wholeArithmetic,
-} from '../../../src/backends/kernel/ir/kir.js';
+import type { Arithmetic, Expr, Kernel, Stmt, U32, View } from '../../../src/backends/kernel/ir/kir.js';
 import { collective } from '../../../src/backends/kernel/ir/subgroups.js';
 import type { Banks } from './banks.js';
 import type { Buffers, Counts, Thread } from './memory.js';
@@ -13,25 +6,38 @@ import type { Stop } from './subgroups.js';
 import { unitCode } from './units.js';
 import { groupCode } from './warpgroups.js';
 
-type Value = (thread: Thread) => number;
-type Run = (thread: Thread) => void;
-type Stepwise = (thread: Thread) => Generator<Stop, void>;
-/** A statement: one that a barrier or a sum over a subgroup can interrupt, or one that runs through. */
-type Code = { readonly run: Run } | { readonly steps: Stepwise };
+/** What an invocation does, step by step; a barrier or a sum over a subgroup lies between two steps. */
+type Steps = (thread: Thread) => Generator<Stop, void>;
 
-/** A statement as steps; a barrier may lie between two of them. */
-export function stepwise(code: Code): Stepwise {
-  if ('steps' in code) return code.steps;
-  // a kernel without barriers runs through at once
-  return function* (thread) {
-    code.run(thread);
-    yield* [];
-  };
+/** What writes the code of expressions. */
+export interface Machine {
+  readonly kernel: Kernel;
+  readonly memory: Buffers;
+  readonly counts: Counts;
+  /** the name in the code of a function or an object */
+  constant(value: object | number): string;
+  /** the name of a buffer in the code */
+  buffer(name: string): string;
+  value(expr: Expr): string;
+  /** the index of an element in its buffer, after every coordinate was checked */
+  address(view: View, at: readonly U32[]): string;
 }
 
-/** Turns statements into closures over numbered variables. Names are unique in a kernel (verify.ts). */
-export class Compiler {
-  readonly #slots = new Map<string, number>();
+/** The code of a kernel, given its constants. */
+type Made = (constants: readonly (object | number)[]) => Steps;
+
+/** By text: what has run many times is fast, and most kernels have the code of others. */
+const MADE = new Map<string, Made>();
+
+/**
+ * The code of a kernel in JavaScript, which runs many times faster than functions for its expressions. In the code `t` is the
+ * invocation, `g` its number; `v_` begins variables, `a_` arrays, `f_` fragments, `b` buffers and `k`
+ * constants.
+ */
+export class Compiler implements Machine {
+  readonly #constants: (object | number)[] = [];
+  /** operations that the code counts for the block, or the part of an expression, that is being written */
+  #flops = 0;
 
   constructor(
     readonly kernel: Kernel,
@@ -41,258 +47,225 @@ export class Compiler {
     readonly banks: Banks | null,
   ) {}
 
-  get slots(): number {
-    return this.#slots.size;
+  steps(): Steps {
+    const { kernel, memory } = this;
+    const body = this.#block(kernel.body);
+    const counts = this.constant(this.counts);
+    const buffers = kernel.buffers.map(({ name }) => this.constant(memory.of(name)));
+    const own = [
+      ...buffers.map((constant, at) => `const b${at} = ${constant};`),
+      ...kernel.arrays.map(({ name, space }) => `const a_${name} = t.${space}.get('${name}');`),
+      ...(kernel.fragments ?? []).map(({ name }) => `const f_${name} = [];`),
+    ];
+    const text = [
+      "'use strict';",
+      `const [${this.#constants.map((_, at) => `k${at}`).join(', ')}] = constants;`,
+      'return function* (t) {',
+      'const g = t.global, [l0, l1, l2] = t.local, [g0, g1, g2] = t.group;',
+      ...own,
+      'let flops = 0;',
+      body,
+      `${counts}.flops += flops;`,
+      '};',
+    ].join('\n');
+    const made = MADE.get(text) ?? (new Function('constants', text) as Made);
+    MADE.set(text, made);
+    return made(this.#constants);
   }
 
-  #slot(name: string): number {
-    const known = this.#slots.get(name) ?? this.#slots.size;
-    this.#slots.set(name, known);
-    return known;
+  constant(value: object | number): string {
+    return `k${this.#constants.push(value) - 1}`;
   }
 
-  block(stmts: readonly Stmt[]): Code {
-    const codes = stmts.map((stmt) => this.stmt(stmt));
-    if (codes.every((code) => 'run' in code)) {
-      const runs = codes.map(({ run }) => run);
-      return {
-        run: (thread) => {
-          for (const run of runs) run(thread);
-        },
-      };
-    }
-    return {
-      steps: function* (thread) {
-        for (const code of codes) {
-          if ('run' in code) code.run(thread);
-          else yield* code.steps(thread);
-        }
-      },
-    };
+  /** Kernels with other lengths and numbers have the same code. */
+  #number(value: number): string {
+    return value === 0 || value === 1 ? String(value) : this.constant(value);
   }
 
-  stmt(stmt: Stmt): Code {
+  #block(stmts: readonly Stmt[]): string {
+    const outside = this.#flops;
+    this.#flops = 0;
+    const lines = stmts.map((stmt) => this.#stmt(stmt));
+    const counted = this.#flops > 0 ? [`flops += ${this.#flops};`] : [];
+    this.#flops = outside;
+    return [...counted, ...lines].join('\n');
+  }
+
+  /** Code that may not run: it counts its operations itself. */
+  #perhaps(make: () => string): string {
+    const outside = this.#flops;
+    this.#flops = 0;
+    const code = make();
+    const own = this.#flops;
+    this.#flops = outside;
+    return own > 0 ? `(flops += ${own}, ${code})` : code;
+  }
+
+  #stmt(stmt: Stmt): string {
     const sum = collective(stmt);
-    if (sum?.e === 'subgroupAdd') return this.#together(stmt, sum);
-    return this.#single(stmt);
+    if (sum?.e !== 'subgroupAdd') return this.#single(stmt);
+    // the invocation waits for the others, and continues with the sum
+    this.#flops += 1;
+    const waiting = `{ value: ${this.value(sum.of)}, at: ${this.constant(stmt)} }`;
+    return `t.subgroup.waiting.set(t.peer, ${waiting}); yield 'subgroup';\n${this.#single(stmt)}`;
   }
 
-  /** Stores the value to add and waits for the other invocations; the statement then continues with the sum. */
-  #together(stmt: Stmt, sum: Extract<Expr, { e: 'subgroupAdd' }>): Code {
-    const { counts } = this;
-    const of = this.value(sum.of);
-    const taken = this.#single(stmt);
-    if (!('run' in taken)) throw new Error('a sum over a subgroup is a simple statement');
-    return {
-      steps: function* (thread) {
-        thread.subgroup.waiting.set(thread.peer, { value: of(thread), at: stmt });
-        counts.flops += 1;
-        yield 'subgroup';
-        taken.run(thread);
-      },
-    };
-  }
-
-  #single(stmt: Stmt): Code {
+  #single(stmt: Stmt): string {
     switch (stmt.s) {
       case 'let':
-      case 'var': {
-        const [slot, value] = [this.#slot(stmt.name), this.value(stmt.init)];
-        return { run: (thread) => void (thread.vars[slot] = value(thread)) };
-      }
-      case 'assign': {
-        const [slot, value] = [this.#slot(stmt.name), this.value(stmt.value)];
-        return { run: (thread) => void (thread.vars[slot] = value(thread)) };
-      }
+      case 'var':
+        return `let v_${stmt.name} = ${this.value(stmt.init)};`;
+      case 'assign':
+        return `v_${stmt.name} = ${this.value(stmt.value)};`;
       case 'poke': {
         const [index, value] = [this.value(stmt.index), this.value(stmt.value)];
-        return {
-          run: (thread) => {
-            const sum = value(thread);
-            const at = index(thread);
-            this.banks?.touch(stmt.array, at, thread);
-            arraysOf(thread, stmt.array).write(stmt.array, at, sum, thread);
-          },
-        };
+        const array = this.#array(stmt.array);
+        if (!this.banks) return `${array}.write(${index}, ${value}, g);`;
+        const touched = `${this.constant(this.banks)}.touch('${stmt.array}', at, t);`;
+        return `{ const sum = ${value}, at = ${index}; ${touched} ${array}.write(at, sum, g); }`;
       }
       case 'store': {
-        const [at, value] = [this.address(stmt.view, stmt.at), this.value(stmt.value)];
-        const mask = stmt.mask ? this.value(stmt.mask) : null;
-        const next = stmt.next ? this.value(stmt.next) : null;
-        return {
-          run: (thread) => {
-            if (mask && !mask(thread)) return;
-            this.memory.write(stmt.view.buffer, at(thread), value(thread), thread);
-            if (next) this.memory.write(stmt.view.buffer, at(thread) + 1, next(thread), thread);
-          },
+        const { view, at, mask, next } = stmt;
+        const buffer = this.buffer(view.buffer);
+        const write = (index: string, value: Expr) => `${buffer}.write(${index}, ${this.value(value)}, g);`;
+        const make = () => {
+          const index = this.address(view, at);
+          if (!next) return write(index, stmt.value);
+          return `const at = ${index}; ${write('at', stmt.value)} ${write('at + 1', next)}`;
         };
+        return mask ? this.#conditional(mask, make) : `{ ${make()} }`;
       }
-      case 'if': {
-        const [cond, body] = [this.value(stmt.cond), this.block(stmt.body)];
-        if ('run' in body) return { run: (thread) => void (cond(thread) && body.run(thread)) };
-        return {
-          steps: function* (thread) {
-            if (cond(thread)) yield* body.steps(thread);
-          },
-        };
+      case 'if':
+        return this.#conditional(stmt.cond, () => this.#block(stmt.body));
+      case 'roles':
+        return `if (l0 < ${stmt.threads}) {\n${this.#block(stmt.first)}\n} else {\n${this.#block(stmt.rest)}\n}`;
+      case 'for': {
+        const [from, to, step] = [stmt.from, stmt.to, stmt.step].map((part) => this.value(part));
+        const at = `v_${stmt.name}`;
+        return `for (let ${at} = ${from}; ${at} < ${to}; ${at} += ${step}) {\n${this.#block(stmt.body)}\n}`;
       }
-      case 'roles': {
-        const [first, rest] = [stepwise(this.block(stmt.first)), stepwise(this.block(stmt.rest))];
-        return {
-          steps: (thread) => (thread.local[0] < stmt.threads ? first(thread) : rest(thread)),
-        };
-      }
-      case 'for':
-        return this.#loop(stmt);
       case 'ring':
       case 'feed':
       case 'drain':
       case 'drained':
       case 'registers':
-        return { run: groupCode(stmt, this) };
+        return groupCode(stmt, this);
       case 'barrier':
-        return {
-          steps: function* () {
-            yield;
-          },
-        };
+        return 'yield;';
       case 'comment':
-        return { run: () => {} };
+        return '';
       default:
-        return { run: unitCode(stmt, this) };
+        return unitCode(stmt, this);
     }
   }
 
-  #loop({ name, from, to, step, body }: Extract<Stmt, { s: 'for' }>): Code {
-    const slot = this.#slot(name);
-    const [first, end, by] = [this.value(from), this.value(to), this.value(step)];
-    const inner = this.block(body);
-    if ('run' in inner) {
-      return {
-        run: (thread) => {
-          for (let at = first(thread); at < end(thread); at += by(thread)) {
-            thread.vars[slot] = at;
-            inner.run(thread);
-          }
-        },
-      };
-    }
-    return {
-      steps: function* (thread) {
-        for (let at = first(thread); at < end(thread); at += by(thread)) {
-          thread.vars[slot] = at;
-          yield* inner.steps(thread);
-        }
-      },
-    };
+  #conditional(cond: Expr, make: () => string): string {
+    const test = this.value(cond);
+    const outside = this.#flops;
+    this.#flops = 0;
+    const code = make();
+    const counted = this.#flops > 0 ? `flops += ${this.#flops}; ` : '';
+    this.#flops = outside;
+    return `if (${test}) {\n${counted}${code}\n}`;
   }
 
-  /** Checks every coordinate against its extent, then gives the element's index. */
-  address(view: Parameters<typeof flatIndex>[0], at: Parameters<typeof flatIndex>[1]): Value {
-    const flat = this.value(flatIndex(view, at));
-    const coordinates = at.map((coordinate) => this.value(coordinate));
-    const extents = view.extents.map((extent) => this.value(extent));
-    return (thread) => {
-      for (const [axis, coordinate] of coordinates.entries()) {
-        const [value, extent] = [coordinate(thread), extents[axis]!(thread)];
-        if (value >= extent) {
-          this.memory.fault('bounds', `${view.buffer}: ${value} on axis ${axis} of ${extent}`);
-        }
-      }
-      return flat(thread);
-    };
+  #array(name: string): string {
+    if (!this.kernel.arrays.some((decl) => decl.name === name))
+      throw new Error(`the kernel declares no array ${name}`);
+    return `a_${name}`;
   }
 
-  value(expr: Expr): Value {
+  buffer(name: string): string {
+    const at = this.kernel.buffers.findIndex((param) => param.name === name);
+    if (at < 0) throw new Error(`the kernel binds no buffer ${name}`);
+    return `b${at}`;
+  }
+
+  address(view: View, at: readonly U32[]): string {
+    const numbers = (list: readonly U32[]) => list.map((part) => this.value(part)).join(', ');
+    const buffer = this.buffer(view.buffer);
+    const offset = this.value(view.offset);
+    if (at.length === 2)
+      return `${buffer}.at(${[numbers(at), numbers(view.extents), numbers(view.strides), offset].join(', ')})`;
+    const lists = [at, view.extents, view.strides].map((list) => `[${numbers(list)}]`);
+    return `${buffer}.place(${[...lists, offset].join(', ')})`;
+  }
+
+  value(expr: Expr): string {
     switch (expr.e) {
       case 'lit':
-        return () => expr.value;
-      case 'ref': {
-        const slot = this.#slot(expr.name);
-        return (thread) => thread.vars[slot]!;
-      }
+        return this.#number(expr.value);
+      case 'ref':
+        return `v_${expr.name}`;
       case 'uniform': {
         const value = this.uniforms[expr.name];
         if (value === undefined) throw new Error(`no value for the uniform ${expr.name}`);
-        return () => value;
+        return this.constant(value);
       }
       case 'id':
-        return (thread) => thread[expr.of][expr.axis];
-      case 'bin':
-        return this.#arithmetic(expr.type === 'f32', expr.op, this.value(expr.a), this.value(expr.b));
-      case 'cmp': {
+        return `${expr.of === 'local' ? 'l' : 'g'}${expr.axis}`;
+      case 'bin': {
         const [a, b] = [this.value(expr.a), this.value(expr.b)];
-        return expr.op === '<' ? (t) => Number(a(t) < b(t)) : (t) => Number(a(t) === b(t));
+        if (expr.type !== 'f32') return WHOLE[expr.op](a, b);
+        this.#flops += 1;
+        return `Math.fround(${FLOAT[expr.op](a, b)})`;
       }
-      case 'and': {
-        const [a, b] = [this.value(expr.a), this.value(expr.b)];
-        return (t) => (a(t) ? b(t) : 0);
-      }
-      case 'fma': {
-        const [a, b, c] = [this.value(expr.a), this.value(expr.b), this.value(expr.c)];
-        return (t) => {
-          this.counts.flops += 2;
-          return Math.fround(a(t) * b(t) + c(t));
-        };
-      }
-      case 'call': {
-        const of = this.value(expr.of);
-        return (t) => {
-          this.counts.flops += 1;
-          return Math.fround(Math[expr.fn](of(t)));
-        };
-      }
-      case 'cast': {
-        const of = this.value(expr.of);
-        return expr.type === 'f32' ? (t) => Math.fround(of(t)) : (t) => Math.trunc(of(t)) >>> 0;
-      }
+      case 'cmp':
+        return `(${this.value(expr.a)} ${expr.op === '<' ? '<' : '==='} ${this.value(expr.b)})`;
+      case 'and':
+        return `(${this.value(expr.a)} && ${this.#perhaps(() => this.value(expr.b))})`;
+      case 'fma':
+        this.#flops += 2;
+        return `Math.fround(${this.value(expr.a)} * ${this.value(expr.b)} + ${this.value(expr.c)})`;
+      case 'call':
+        this.#flops += 1;
+        return `Math.fround(Math.${expr.fn}(${this.value(expr.of)}))`;
+      case 'cast':
+        return expr.type === 'f32'
+          ? `Math.fround(${this.value(expr.of)})`
+          : `(Math.trunc(${this.value(expr.of)}) >>> 0)`;
       case 'select': {
-        const [cond, whenTrue, whenFalse] = [
-          this.value(expr.cond),
-          this.value(expr.whenTrue),
-          this.value(expr.whenFalse),
-        ];
-        return (t) => (cond(t) ? whenTrue(t) : whenFalse(t));
+        const [first, second] = [expr.whenTrue, expr.whenFalse].map((one) =>
+          this.#perhaps(() => this.value(one)),
+        );
+        return `(${this.value(expr.cond)} ? ${first} : ${second})`;
       }
       case 'load': {
-        const at = this.address(expr.view, expr.at);
-        const mask = expr.mask ? this.value(expr.mask) : null;
-        return (t) => (mask && !mask(t) ? 0 : this.memory.read(expr.view.buffer, at(t), t));
+        const read = () => `${this.buffer(expr.view.buffer)}.read(${this.address(expr.view, expr.at)}, g)`;
+        return expr.mask ? `(${this.value(expr.mask)} ? ${this.#perhaps(read)} : 0)` : read();
       }
       case 'peek': {
-        const index = this.value(expr.index);
-        return (t) => {
-          const at = index(t);
-          this.banks?.touch(expr.array, at, t);
-          return arraysOf(t, expr.array).read(expr.array, at, t);
-        };
+        const [index, array] = [this.value(expr.index), this.#array(expr.array)];
+        if (!this.banks) return `${array}.read(${index}, g)`;
+        return `${array}.read(${this.constant(this.banks)}.touch('${expr.array}', ${index}, t), g)`;
       }
       case 'subgroup':
-        return expr.of === 'peer' ? ({ peer }) => peer : ({ subgroup }) => subgroup.size;
+        return expr.of === 'peer' ? 't.peer' : 't.subgroup.size';
       case 'subgroupAdd':
-        return ({ subgroup }) => subgroup.sum;
+        return 't.subgroup.sum';
     }
-  }
-
-  #arithmetic(float: boolean, op: Arithmetic, a: Value, b: Value): Value {
-    if (!float) return (t) => wholeArithmetic(op, a(t), b(t));
-    const apply = FLOAT[op];
-    return (t) => {
-      this.counts.flops += 1;
-      return Math.fround(apply(a(t), b(t)));
-    };
   }
 }
 
-const FLOAT: Readonly<Record<Arithmetic, (a: number, b: number) => number>> = {
-  '+': (a, b) => a + b,
-  '-': (a, b) => a - b,
-  '*': (a, b) => a * b,
-  '/': (a, b) => a / b,
-  '%': (a, b) => a % b,
-  min: Math.min,
-  max: Math.max,
+type Written = Readonly<Record<Arithmetic, (a: string, b: string) => string>>;
+
+/** As `wholeArithmetic` does it. */
+const WHOLE: Written = {
+  '+': (a, b) => `((${a} + ${b}) >>> 0)`,
+  '-': (a, b) => `((${a} - ${b}) >>> 0)`,
+  '*': (a, b) => `(Math.imul(${a}, ${b}) >>> 0)`,
+  '/': (a, b) => `((${a} / ${b}) >>> 0)`,
+  '%': (a, b) => `((${a} % ${b}) >>> 0)`,
+  min: (a, b) => `Math.min(${a}, ${b})`,
+  max: (a, b) => `Math.max(${a}, ${b})`,
 };
 
-const arraysOf = (thread: Thread, array: string) =>
-  thread.shared.has(array) ? thread.shared : thread.registers;
+const FLOAT: Written = {
+  '+': (a, b) => `${a} + ${b}`,
+  '-': (a, b) => `${a} - ${b}`,
+  '*': (a, b) => `${a} * ${b}`,
+  '/': (a, b) => `${a} / ${b}`,
+  '%': (a, b) => `${a} % ${b}`,
+  min: (a, b) => `Math.min(${a}, ${b})`,
+  max: (a, b) => `Math.max(${a}, ${b})`,
+};

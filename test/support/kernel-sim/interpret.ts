@@ -1,14 +1,15 @@
 import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import { Banks } from './banks.js';
-import { Compiler, stepwise } from './code.js';
+import { Compiler } from './code.js';
 import {
-  Arrays,
   Buffers,
   type Counts,
   type Elements,
+  KernelFault,
   type Order,
   permutation,
-  type Thread,
+  registersOf,
+  sharedOf,
 } from './memory.js';
 import { type Division, divided, untilBarrier, WARPS } from './subgroups.js';
 
@@ -40,37 +41,35 @@ export function interpret(
   const [width, height, depth] = kernel.workgroup;
   const threads = width * height * depth;
   const banks = counted ? new Banks(kernel.arrays, threads) : null;
-  const compiler = new Compiler(kernel, memory, uniforms, counts, banks);
-  const code = compiler.block(kernel.body);
-  const steps = stepwise(code);
+  const steps = new Compiler(kernel, memory, uniforms, counts, banks).steps();
   const groups = grid[0] * grid[1] * grid[2];
   for (const g of permutation(groups, order, 1)) {
     const group = split(g, grid[0], grid[1]);
-    const shared = new Arrays(kernel.arrays, 'workgroup');
+    const workgroup = sharedOf(kernel.arrays);
     const members = divided(threads, subgroups, g);
-    const running = Array.from({ length: threads }, (_, index) => {
-      const thread: Thread = {
+    const running = Array.from({ length: threads }, (_, index) =>
+      steps({
         global: g * threads + index,
         local: split(index, width, height),
         group,
-        vars: new Float64Array(compiler.slots),
-        shared,
-        registers: new Arrays(kernel.arrays, 'register'),
-        fragments: new Map(),
+        workgroup,
+        register: registersOf(kernel.arrays),
         copies: [[]],
         ...members[index]!,
-      };
-      return steps(thread);
-    });
+      }),
+    );
     let ended = 0;
     for (let interval = 0; ended === 0; interval++) {
-      shared.nextInterval();
+      for (const array of workgroup.values()) array.nextInterval();
       const turns = permutation(threads, order, interval + 2 + g);
       ended = untilBarrier(running, (index) => members[index]!.subgroup, turns);
       counts.bankConflicts += banks?.take() ?? 0;
     }
     if (ended !== threads)
-      memory.fault('barrier', `${threads - ended} invocations wait at a barrier that the others miss`);
+      throw new KernelFault(
+        'barrier',
+        `${threads - ended} invocations wait at a barrier that the others miss`,
+      );
   }
   return counts;
 }

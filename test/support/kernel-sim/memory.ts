@@ -24,11 +24,8 @@ export interface Thread {
   readonly global: number;
   readonly local: readonly [number, number, number];
   readonly group: readonly [number, number, number];
-  readonly vars: Float64Array;
-  readonly shared: Arrays;
-  readonly registers: Arrays;
-  /** fragments of matrix units by name and number: what this thread's results need of them */
-  readonly fragments: Map<string, Float64Array>;
+  readonly workgroup: ReadonlyMap<string, Shared>;
+  readonly register: ReadonlyMap<string, Registers>;
   readonly subgroup: Subgroup;
   /** number in the subgroup */
   readonly peer: number;
@@ -57,68 +54,119 @@ export class KernelFault extends Error {
 
 const NOBODY = -1;
 
-/**
- * Buffers of a launch. Invocations communicate only through workgroup memory, so an element that one writes and
- * another touches is a race, whatever their workgroups are.
- */
+/** The buffers of a launch, by name. */
 export class Buffers {
-  readonly #buffers = new Map<
-    string,
-    { data: Elements; param: BufferParam; writer: Int32Array; reader: Int32Array }
-  >();
+  readonly #buffers = new Map<string, Cells>();
 
-  constructor(
-    params: readonly BufferParam[],
-    given: Readonly<Record<string, Elements>>,
-    readonly counts: Counts,
-  ) {
+  constructor(params: readonly BufferParam[], given: Readonly<Record<string, Elements>>, counts: Counts) {
     for (const param of params) {
       const data = given[param.name];
       if (!data) throw new Error(`no contents for the buffer ${param.name}`);
       if (data instanceof Uint32Array !== (param.elem === 'u32'))
         throw new Error(`${param.name} holds ${param.elem}`);
-      const marks = () => new Int32Array(data.length).fill(NOBODY);
-      this.#buffers.set(param.name, { data, param, writer: marks(), reader: marks() });
+      this.#buffers.set(param.name, new Cells(param, data, counts));
     }
   }
 
-  fault(kind: KernelFault['kind'], text: string): never {
-    throw new KernelFault(kind, text);
+  of(name: string): Cells {
+    const cells = this.#buffers.get(name);
+    if (!cells) throw new Error(`the kernel binds no buffer ${name}`);
+    return cells;
+  }
+}
+
+const marks = (size: number) => new Int32Array(size).fill(NOBODY);
+
+/**
+ * A buffer. Invocations communicate only through workgroup memory, so an element that one writes and another touches is
+ * a race, whatever their workgroups are.
+ */
+export class Cells {
+  readonly #writer: Int32Array;
+  readonly #reader: Int32Array;
+  readonly #round: (value: number) => number;
+
+  constructor(
+    readonly param: BufferParam,
+    readonly data: Elements,
+    readonly counts: Counts,
+  ) {
+    this.#writer = marks(data.length);
+    this.#reader = marks(data.length);
+    this.#round = ROUND[param.elem];
   }
 
-  #at(name: string, index: number) {
-    const buffer = this.#buffers.get(name);
-    if (!buffer) throw new Error(`the kernel binds no buffer ${name}`);
-    if (index >= buffer.data.length) this.fault('bounds', `${name}[${index}] of ${buffer.data.length}`);
-    return buffer;
-  }
-
-  read(name: string, index: number, thread: Thread): number {
+  read(index: number, global: number): number {
     this.counts.loads++;
-    return this.look(name, index, thread);
+    return this.look(index, global);
   }
 
   /** An element that another thread loads for this one. */
-  look(name: string, index: number, { global }: Thread): number {
-    const { data, param, writer, reader } = this.#at(name, index);
-    if (param.access === 'write') this.fault('access', `${name} is only written`);
-    const by = writer[index]!;
-    if (by !== NOBODY && by !== global)
-      this.fault('race', `${name}[${index}] is written by ${by}, read by ${global}`);
-    reader[index] = global;
-    return data[index]!;
+  look(index: number, global: number): number {
+    if (index >= this.data.length) this.#beyond(index);
+    const by = this.#writer[index]!;
+    if ((by !== NOBODY && by !== global) || this.param.access === 'write') this.#misread(index, global);
+    this.#reader[index] = global;
+    return this.data[index]!;
   }
 
-  write(name: string, index: number, value: number, { global }: Thread): void {
-    const { data, param, writer, reader } = this.#at(name, index);
-    if (param.access === 'read') this.fault('access', `${name} is only read`);
-    for (const other of [writer[index]!, reader[index]!]) {
-      if (other !== NOBODY && other !== global)
-        this.fault('race', `${name}[${index}]: ${other} and ${global}`);
-    }
-    writer[index] = global;
+  write(index: number, value: number, global: number): void {
+    if (index >= this.data.length) this.#beyond(index);
+    const [writer, reader] = [this.#writer[index]!, this.#reader[index]!];
+    if (
+      (writer !== NOBODY && writer !== global) ||
+      (reader !== NOBODY && reader !== global) ||
+      this.param.access === 'read'
+    )
+      this.#miswritten(index, global);
+    this.#writer[index] = global;
     this.counts.stores++;
-    data[index] = ROUND[param.elem](value);
+    this.data[index] = this.#round(value);
+  }
+
+  /** The index of an element of a matrix in the buffer, after its coordinates were checked. */
+  at(i: number, j: number, rows: number, cols: number, down: number, across: number, first: number): number {
+    if (i >= rows) this.#outside(i, 0, rows);
+    if (j >= cols) this.#outside(j, 1, cols);
+    return (first + Math.imul(i, down) + Math.imul(j, across)) >>> 0;
+  }
+
+  /** The same of an array with any number of axes. */
+  place(
+    at: readonly number[],
+    extents: readonly number[],
+    strides: readonly number[],
+    first: number,
+  ): number {
+    let index = first;
+    for (let axis = 0; axis < at.length; axis++) {
+      if (at[axis]! >= extents[axis]!) this.#outside(at[axis]!, axis, extents[axis]!);
+      index += Math.imul(at[axis]!, strides[axis]!);
+    }
+    return index >>> 0;
+  }
+
+  #outside(value: number, axis: number, extent: number): never {
+    throw new KernelFault('bounds', `${this.param.name}: ${value} on axis ${axis} of ${extent}`);
+  }
+
+  #beyond(index: number): never {
+    throw new KernelFault('bounds', `${this.param.name}[${index}] of ${this.data.length}`);
+  }
+
+  #misread(index: number, global: number): never {
+    const { name, access } = this.param;
+    if (access === 'write') throw new KernelFault('access', `${name} is only written`);
+    const by = this.#writer[index];
+    throw new KernelFault('race', `${name}[${index}] is written by ${by}, read by ${global}`);
+  }
+
+  #miswritten(index: number, global: number): never {
+    const { name, access } = this.param;
+    if (access === 'read') throw new KernelFault('access', `${name} is only read`);
+    const others = [this.#writer[index]!, this.#reader[index]!];
+    const other = others.find((one) => one !== NOBODY && one !== global);
+    throw new KernelFault('race', `${name}[${index}]: ${other} and ${global}`);
   }
 }
 
@@ -130,41 +178,51 @@ const ROUND: Readonly<Record<Storage, (value: number) => number>> = {
   bf16: (value) => fromBf16(toBf16(value)),
 };
 
-interface Cells {
-  readonly values: Float32Array;
-  readonly round: (value: number) => number;
-  /** invocation and interval of the last write and read */
-  readonly written: Int32Array;
-  readonly writtenIn: Int32Array;
-  readonly readBy: Int32Array;
-  readonly readIn: Int32Array;
-}
+/** The register arrays of one invocation, which are zero at first. */
+export const registersOf = (decls: readonly ArrayDecl[]): ReadonlyMap<string, Registers> =>
+  new Map(decls.filter(({ space }) => space === 'register').map((decl) => [decl.name, new Registers(decl)]));
 
-/** Arrays of one workgroup, or the register arrays of one invocation (which are zero at first). */
-export class Arrays {
-  readonly #cells = new Map<string, Cells>();
-  #interval = 0;
+/** The arrays of one workgroup. */
+export const sharedOf = (decls: readonly ArrayDecl[]): ReadonlyMap<string, Shared> =>
+  new Map(decls.filter(({ space }) => space === 'workgroup').map((decl) => [decl.name, new Shared(decl)]));
 
-  constructor(
-    decls: readonly ArrayDecl[],
-    readonly space: ArrayDecl['space'],
-  ) {
-    const first = space === 'register' ? 0 : NOBODY;
-    for (const { name, size, elem = 'f32' } of decls.filter((decl) => decl.space === space)) {
-      const marks = (value: number) => new Int32Array(size).fill(value);
-      this.#cells.set(name, {
-        values: new Float32Array(size),
-        round: ROUND[elem],
-        written: marks(first),
-        writtenIn: marks(NOBODY),
-        readBy: marks(NOBODY),
-        readIn: marks(NOBODY),
-      });
-    }
+export class Registers {
+  readonly #values: Float32Array;
+  readonly #round: (value: number) => number;
+
+  constructor(readonly decl: ArrayDecl) {
+    this.#values = new Float32Array(decl.size);
+    this.#round = ROUND[decl.elem ?? 'f32'];
   }
 
-  has(name: string): boolean {
-    return this.#cells.has(name);
+  read(index: number): number {
+    if (index >= this.#values.length) beyond(this.decl, index);
+    return this.#values[index]!;
+  }
+
+  write(index: number, value: number): void {
+    if (index >= this.#values.length) beyond(this.decl, index);
+    this.#values[index] = this.#round(value);
+  }
+}
+
+/** Bits of a mark: the invocation, as no workgroup has more of them, one that says "several", and above them the interval. */
+const [SEVERAL, INTERVAL] = [1 << 10, 11];
+
+/** An array of a workgroup. A mark says who wrote or read an element last, and in which interval between two barriers. */
+export class Shared {
+  readonly #values: Float32Array;
+  readonly #round: (value: number) => number;
+  readonly #written: Int32Array;
+  readonly #read: Int32Array;
+  #interval = 0;
+
+  constructor(readonly decl: ArrayDecl) {
+    const { size, elem = 'f32' } = decl;
+    this.#values = new Float32Array(size);
+    this.#round = ROUND[elem];
+    this.#written = marks(size);
+    this.#read = marks(size);
   }
 
   /** A barrier was passed. */
@@ -172,41 +230,58 @@ export class Arrays {
     this.#interval++;
   }
 
-  #at(name: string, index: number): Cells {
-    const cells = this.#cells.get(name);
-    if (!cells) throw new Error(`the kernel declares no array ${name}`);
-    if (index >= cells.values.length)
-      throw new KernelFault('bounds', `${name}[${index}] of ${cells.values.length}`);
-    return cells;
+  #mark(global: number): number {
+    return (this.#interval << INTERVAL) | (global & (SEVERAL - 1));
   }
 
-  read(name: string, index: number, { global }: Thread): number {
-    const { values, written, writtenIn, readBy, readIn } = this.#at(name, index);
-    if (this.space === 'register') return values[index]!;
-    if (written[index] === NOBODY) throw new KernelFault('unwritten', `${name}[${index}]`);
-    if (writtenIn[index] === this.#interval && written[index] !== global) {
-      throw new KernelFault('race', `${name}[${index}]: written by ${written[index]}, read by ${global}`);
-    }
-    // a second reader is recorded without a number: any later writer then races with one of the two
-    readBy[index] = readIn[index] === this.#interval && readBy[index] !== global ? -2 : global;
-    readIn[index] = this.#interval;
-    return values[index]!;
+  read(index: number, global: number): number {
+    if (index >= this.#values.length) beyond(this.decl, index);
+    const [now, mark] = [this.#interval, this.#mark(global)];
+    const writer = this.#written[index]!;
+    if (writer === NOBODY || (writer !== mark && writer >> INTERVAL === now)) this.#misread(index, global);
+    // after a second reader any later writer races with one of the two
+    const reader = this.#read[index]!;
+    this.#read[index] = reader !== mark && reader >> INTERVAL === now ? (now << INTERVAL) | SEVERAL : mark;
+    return this.#values[index]!;
   }
 
-  write(name: string, index: number, value: number, { global }: Thread): void {
-    const { values, round, written, writtenIn, readBy, readIn } = this.#at(name, index);
-    values[index] = round(value);
-    if (this.space === 'register') return;
-    const now = this.#interval;
-    if (
-      (writtenIn[index] === now && written[index] !== global) ||
-      (readIn[index] === now && readBy[index] !== global)
-    ) {
-      throw new KernelFault('race', `${name}[${index}] is written by ${global} while another uses it`);
+  /** Reads `count` elements, `step` apart. */
+  readAll(from: number, step: number, count: number, global: number, to: Float64Array, at: number): void {
+    const [values, written, read] = [this.#values, this.#written, this.#read];
+    const [now, mark] = [this.#interval, this.#mark(global)];
+    const several = (now << INTERVAL) | SEVERAL;
+    for (let k = 0; k < count; k++) {
+      const index = from + k * step;
+      if (index >= values.length) beyond(this.decl, index);
+      const writer = written[index]!;
+      if (writer === NOBODY || (writer !== mark && writer >> INTERVAL === now)) this.#misread(index, global);
+      const reader = read[index]!;
+      read[index] = reader !== mark && reader >> INTERVAL === now ? several : mark;
+      to[at + k] = values[index]!;
     }
-    written[index] = global;
-    writtenIn[index] = now;
   }
+
+  #misread(index: number, global: number): never {
+    const place = `${this.decl.name}[${index}]`;
+    if (this.#written[index] === NOBODY) throw new KernelFault('unwritten', place);
+    throw new KernelFault('race', `${place} was just written by another, read by ${global}`);
+  }
+
+  write(index: number, value: number, global: number): void {
+    if (index >= this.#values.length) beyond(this.decl, index);
+    const [now, mark] = [this.#interval, this.#mark(global)];
+    const [writer, reader] = [this.#written[index]!, this.#read[index]!];
+    if ((writer !== mark && writer >> INTERVAL === now) || (reader !== mark && reader >> INTERVAL === now)) {
+      const place = `${this.decl.name}[${index}]`;
+      throw new KernelFault('race', `${place} is written by ${global} while another uses it`);
+    }
+    this.#values[index] = this.#round(value);
+    this.#written[index] = mark;
+  }
+}
+
+function beyond({ name, size }: ArrayDecl, index: number): never {
+  throw new KernelFault('bounds', `${name}[${index}] of ${size}`);
 }
 
 /** The numbers below `count` in the given order; `salt` varies shuffles. */

@@ -38,6 +38,7 @@ export function untilBarrier(
 ): number {
   let ended = 0;
   const stopped = new Set<number>();
+  let members: ReadonlyMap<Subgroup, readonly number[]> | undefined;
   let due = [...order];
   while (due.length > 0) {
     const next: number[] = [];
@@ -49,8 +50,8 @@ export function untilBarrier(
       const subgroup = subgroupOf(index);
       if (subgroup.waiting.size < subgroup.size) continue;
       add(subgroup);
-      for (const other of order) {
-        if (subgroupOf(other) !== subgroup) continue;
+      members ??= membersOf(subgroupOf, order);
+      for (const other of members.get(subgroup)!) {
         stopped.delete(other);
         next.push(other);
       }
@@ -60,6 +61,17 @@ export function untilBarrier(
   if (stopped.size > 0)
     throw new KernelFault('subgroup', `${stopped.size} invocations wait for others of their subgroup`);
   return ended;
+}
+
+/** The invocations of each subgroup, in the order in which they run. */
+function membersOf(subgroupOf: (index: number) => Subgroup, order: readonly number[]) {
+  const members = new Map<Subgroup, number[]>();
+  for (const index of order) {
+    const subgroup = subgroupOf(index);
+    if (members.has(subgroup)) members.get(subgroup)!.push(index);
+    else members.set(subgroup, [index]);
+  }
+  return members;
 }
 
 /** Pairs of neighbours, then pairs of pairs, as hardware does it. */

@@ -1,4 +1,4 @@
-import type { Kernel, U32, View } from '../../../src/backends/kernel/ir/kir.js';
+import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import {
   type FragmentDecl,
   UNIT,
@@ -7,84 +7,90 @@ import {
   type UnitStmt,
   WARP,
 } from '../../../src/backends/kernel/ir/units.js';
-import type { Buffers, Counts, Thread } from './memory.js';
-
-/** What the code of a statement needs from the interpreter. */
-interface Machine {
-  readonly kernel: Kernel;
-  readonly memory: Buffers;
-  readonly counts: Counts;
-  value(expr: U32 | NonNullable<Extract<UnitStmt, { s: 'copy' }>['mask']>): (thread: Thread) => number;
-  address(view: View, at: readonly U32[]): (thread: Thread) => number;
-}
+import type { Machine } from './code.js';
+import { type Cells, KernelFault, type Registers, type Shared, type Thread } from './memory.js';
 
 /**
  * Statements of matrix units and asynchronous copies, thread by thread. A thread keeps the part of a fragment that its
  * own results need; the hardware distributes the elements differently, with the same results, since nothing writes a
  * tile while it is read. The data of a copy is there after the `wait`; until then its target holds NaN.
  */
-export function unitCode(stmt: UnitStmt, machine: Machine): (thread: Thread) => void {
-  const { counts, memory } = machine;
+export function unitCode(stmt: UnitStmt, machine: Machine): string {
   switch (stmt.s) {
     case 'fragment': {
       const decl = fragmentOf(machine.kernel, stmt.fragment);
+      const load = machine.constant(loader(decl, stmt));
       const [index, at] = [machine.value(stmt.index), machine.value(stmt.at)];
-      const element = (i: number, j: number) => (stmt.transposed ? j * stmt.stride + i : i * stmt.stride + j);
-      const inner = UNIT_INNER[decl.type];
-      return (thread) => {
-        const first = at(thread);
-        const held = new Float64Array(2 * inner);
-        for (const [row, outer] of ownOuter(decl.part, thread).entries()) {
-          for (let k = 0; k < inner; k++) {
-            const place = decl.part === 'a' ? element(outer, k) : element(k, outer);
-            const value = thread.shared.read(stmt.tile, first + place, thread);
-            held[row * inner + k] = decl.type === 'tf32' ? tf32(value) : value;
-          }
-        }
-        thread.fragments.set(`${stmt.fragment}[${index(thread)}]`, held);
-      };
+      return `f_${decl.name}[${index}] = ${load}(t, a_${stmt.tile}, ${at});`;
     }
     case 'mma': {
-      const [at, a, b] = [stmt.at, stmt.aIndex, stmt.bIndex].map((index) => machine.value(index));
       const inner = UNIT_INNER[fragmentOf(machine.kernel, stmt.a).type];
-      const held = (thread: Thread, name: string, index: number) => {
-        const found = thread.fragments.get(`${name}[${index}]`);
-        return found ?? memory.fault('unwritten', `fragment ${name}[${index}]`);
-      };
-      return (thread) => {
-        const [rows, cols] = [held(thread, stmt.a, a!(thread)), held(thread, stmt.b, b!(thread))];
-        for (let e = 0; e < UNIT_RESULTS; e++) {
-          const place = at!(thread) + e;
-          let sum = thread.registers.read(stmt.acc, place, thread);
-          for (let k = 0; k < inner; k++) sum += rows[(e >> 1) * inner + k]! * cols[(e & 1) * inner + k]!;
-          thread.registers.write(stmt.acc, place, Math.fround(sum), thread);
-        }
-        counts.flops += 2 * inner * UNIT_RESULTS;
-      };
+      const [at, a, b] = [stmt.at, stmt.aIndex, stmt.bIndex].map((index) => machine.value(index));
+      const multiply = machine.constant(multiplier(inner, stmt));
+      return (
+        `${multiply}(f_${stmt.a}, ${a}, f_${stmt.b}, ${b}, a_${stmt.acc}, ${at}); ` +
+        `flops += ${2 * inner * UNIT_RESULTS};`
+      );
     }
     case 'copy': {
-      const [index, mask] = [machine.value(stmt.index), stmt.mask ? machine.value(stmt.mask) : () => 1];
-      const address = machine.address(stmt.view, stmt.at);
-      return (thread) => {
-        const to = index(thread);
-        const from = mask(thread) ? address(thread) : null;
-        for (let n = 0; n < stmt.count; n++) thread.shared.write(stmt.array, to + n, Number.NaN, thread);
-        thread.copies.at(-1)!.push(() => {
-          for (let n = 0; n < stmt.count; n++) {
-            const value = from === null ? 0 : memory.read(stmt.view.buffer, from + n, thread);
-            thread.shared.write(stmt.array, to + n, value, thread);
-          }
-        });
-      };
+      const from = machine.address(stmt.view, stmt.at);
+      const index = stmt.mask ? `(${machine.value(stmt.mask)} ? ${from} : -1)` : from;
+      const given = [machine.buffer(stmt.view.buffer), index, `a_${stmt.array}`, machine.value(stmt.index)];
+      return `${machine.constant(copy)}(t, ${given.join(', ')}, ${stmt.count});`;
     }
     case 'commit':
-      return ({ copies }) => void copies.push([]);
+      return 't.copies.push([]);';
     case 'wait':
-      return ({ copies }) => {
-        // the last group is still open
-        while (copies.length - 1 > stmt.pending) for (const arrive of copies.shift()!) arrive();
-      };
+      return `${machine.constant(arrived)}(t, ${stmt.pending});`;
   }
+}
+
+/** Loads the part of a fragment that a thread's results need. */
+function loader({ part, type }: FragmentDecl, { stride, transposed }: Extract<UnitStmt, { s: 'fragment' }>) {
+  const inner = UNIT_INNER[type];
+  // a's rows are stored as rows, b's columns as columns, or the other way around
+  const [across, along] = (part === 'a') === transposed ? [1, stride] : [stride, 1];
+  return (thread: Thread, tile: Shared, first: number): Float64Array => {
+    const held = new Float64Array(2 * inner);
+    const outer = ownOuter(part, thread);
+    for (let row = 0; row < 2; row++)
+      tile.readAll(first + outer[row]! * across, along, inner, thread.global, held, row * inner);
+    if (type === 'tf32') for (let k = 0; k < 2 * inner; k++) held[k] = tf32(held[k]!);
+    return held;
+  };
+}
+
+type Fragments = readonly (Float64Array | undefined)[];
+
+function multiplier(inner: number, { a, b }: Extract<UnitStmt, { s: 'mma' }>) {
+  return (as: Fragments, aIndex: number, bs: Fragments, bIndex: number, acc: Registers, at: number): void => {
+    const rows = as[aIndex] ?? unwritten(a, aIndex);
+    const cols = bs[bIndex] ?? unwritten(b, bIndex);
+    for (let e = 0; e < UNIT_RESULTS; e++) {
+      const [row, col] = [(e >> 1) * inner, (e & 1) * inner];
+      let sum = acc.read(at + e);
+      for (let k = 0; k < inner; k++) sum += rows[row + k]! * cols[col + k]!;
+      acc.write(at + e, Math.fround(sum));
+    }
+  };
+}
+
+function unwritten(name: string, index: number): never {
+  throw new KernelFault('unwritten', `fragment ${name}[${index}]`);
+}
+
+/** Begins a copy from an index of a buffer; of zeros where it is negative. */
+function copy(thread: Thread, buffer: Cells, from: number, array: Shared, to: number, count: number): void {
+  const { global, copies } = thread;
+  for (let n = 0; n < count; n++) array.write(to + n, Number.NaN, global);
+  copies.at(-1)!.push(() => {
+    for (let n = 0; n < count; n++) array.write(to + n, from < 0 ? 0 : buffer.read(from + n, global), global);
+  });
+}
+
+/** All groups of copies but the last `pending` have arrived; the last one is still open. */
+function arrived({ copies }: Thread, pending: number): void {
+  while (copies.length - 1 > pending) for (const arrive of copies.shift()!) arrive();
 }
 
 function fragmentOf({ fragments = [] }: Kernel, name: string): FragmentDecl {

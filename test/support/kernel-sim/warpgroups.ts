@@ -1,91 +1,85 @@
-import type { Kernel, U32 } from '../../../src/backends/kernel/ir/kir.js';
+import type { Kernel } from '../../../src/backends/kernel/ir/kir.js';
 import { UNIT, UNIT_INNER, WARP } from '../../../src/backends/kernel/ir/units.js';
 import {
   BOX,
+  type Boxed,
   type MapParam,
   type RingDecl,
   WARPGROUP,
   WARPGROUP_UNIT,
   type WarpgroupStmt,
 } from '../../../src/backends/kernel/ir/warpgroups.js';
-import type { Buffers, Counts, Thread } from './memory.js';
+import type { Machine } from './code.js';
+import type { Cells, Counts, Registers, Thread } from './memory.js';
 
-/** What the code of a statement needs from the interpreter. */
-interface Machine {
-  readonly kernel: Kernel;
-  readonly memory: Buffers;
-  readonly counts: Counts;
-  value(expr: U32): (thread: Thread) => number;
-}
-
-/** Element (row, col) of a matrix as it is stored, or null outside of it. */
-type Place = (row: number, col: number) => number | null;
+/** A matrix as the copy engine sees it: its lengths, its first element, and the elements from row to row. */
+type Box = readonly [rows: number, cols: number, offset: number, stride: number];
 
 /**
  * Statements of warpgroups. The interpreter has no ring: `drain` multiplies the matrices directly, with the sums of
  * every 16 steps rounded to f32, and `feed` counts what the copy engine loads.
  */
-export function groupCode(stmt: WarpgroupStmt, machine: Machine): (thread: Thread) => void {
-  if (stmt.s !== 'feed' && stmt.s !== 'drain') return () => {};
-  const { counts, memory } = machine;
+export function groupCode(stmt: WarpgroupStmt, machine: Machine): string {
+  if (stmt.s !== 'feed' && stmt.s !== 'drain') return '';
   const ring = ringOf(machine.kernel);
   const { a, b } = stmt.tiles;
-  const [row, col, inner] = [stmt.tiles.row, stmt.tiles.col, stmt.tiles.inner].map((part) =>
-    machine.value(part),
-  ) as [Value, Value, Value];
-  const [mapA, mapB] = [a, b].map(({ map }) => placesOf(mapOf(machine.kernel, map), machine)) as [
-    ReturnType<typeof placesOf>,
-    ReturnType<typeof placesOf>,
+  const place = [stmt.tiles.inner, stmt.tiles.row, stmt.tiles.col].map((part) => machine.value(part));
+  const boxes = [a, b].map((boxed) => boxOf(mapOf(machine.kernel, boxed.map), machine));
+  const given = [...place, ...boxes].join(', ');
+  if (stmt.s === 'feed')
+    return `if (l0 === 0) ${machine.constant(feeder(ring, a, b, machine.counts))}(${given});`;
+  const [from, by] = [a, b].map(({ map }) => machine.memory.of(mapOf(machine.kernel, map).view.buffer)) as [
+    Cells,
+    Cells,
   ];
-  const bufferOf = ({ map }: typeof a) => mapOf(machine.kernel, map).view.buffer;
-  if (stmt.s === 'feed') {
-    return (thread) => {
-      if (thread.local[0] !== 0) return;
-      const inside = (
-        place: Place,
-        transposed: boolean,
-        [r0, rows]: readonly [number, number],
-        [c0, cols]: readonly [number, number],
-      ) => {
-        for (let i = 0; i < rows; i++)
-          for (let j = 0; j < cols; j++) {
-            if ((transposed ? place(c0 + j, r0 + i) : place(r0 + i, c0 + j)) !== null) counts.loads++;
-          }
-      };
-      const [k, m, n] = [inner(thread), row(thread), col(thread)];
-      inside(mapA(thread), a.transposed, [m, ring.rows], [0, k]);
-      inside(mapB(thread), b.transposed, [0, k], [n, ring.cols]);
-    };
-  }
-  const step = UNIT_INNER[ring.type];
-  return (thread) => {
-    const [length, placeA, placeB] = [inner(thread), mapA(thread), mapB(thread)];
-    const element = (place: Place, buffer: string, i: number, j: number, transposed: boolean) => {
-      const at = transposed ? place(j, i) : place(i, j);
-      return at === null ? 0 : memory.look(buffer, at, thread);
-    };
-    const lane = thread.local[0] - WARPGROUP;
-    const own = row(thread) + UNIT.rows * Math.floor(lane / WARP) + Math.floor((lane % WARP) / 4);
-    for (let at = 0; at < ring.cols / 2; at++) {
-      const [unit, e] = [Math.floor(at / 4), at % 4];
-      const i = own + (UNIT.rows / 2) * (e >> 1);
-      const j = col(thread) + WARPGROUP_UNIT * unit + 2 * (lane % 4) + (e & 1);
-      let sum = thread.registers.read(stmt.acc, at, thread);
-      for (let k0 = 0; k0 < length; k0 += step) {
-        for (let k = k0; k < Math.min(k0 + step, length); k++) {
-          sum +=
-            element(placeA, bufferOf(a), i, k, a.transposed) *
-            element(placeB, bufferOf(b), k, j, b.transposed);
-        }
-        sum = Math.fround(sum);
-      }
-      thread.registers.write(stmt.acc, at, sum, thread);
-    }
-    counts.flops += ring.cols * BOX * Math.ceil(length / BOX);
+  const drain = machine.constant(drainer(ring, [a, from], [b, by], machine.counts));
+  return `${drain}(t, a_${stmt.acc}, ${given});`;
+}
+
+/** Counts the elements of tiles that lie inside of their matrices. */
+function feeder(ring: RingDecl, a: Boxed, b: Boxed, counts: Counts) {
+  const inside = ([rows, cols]: Box, { transposed }: Boxed, r0: number, r: number, c0: number, c: number) => {
+    const [height, width] = transposed ? [cols, rows] : [rows, cols];
+    const within = (from: number, count: number, end: number) => Math.max(0, Math.min(count, end - from));
+    return within(r0, r, height) * within(c0, c, width);
+  };
+  return (inner: number, row: number, col: number, boxA: Box, boxB: Box): void => {
+    counts.loads += inside(boxA, a, row, ring.rows, 0, inner) + inside(boxB, b, 0, inner, col, ring.cols);
   };
 }
 
-type Value = (thread: Thread) => number;
+/** Adds the products of the tiles to a thread's results. */
+function drainer(
+  ring: RingDecl,
+  [a, from]: readonly [Boxed, Cells],
+  [b, by]: readonly [Boxed, Cells],
+  counts: Counts,
+) {
+  const step = UNIT_INNER[ring.type];
+  const element = (buffer: Cells, [rows, cols, offset, stride]: Box, i: number, j: number, global: number) =>
+    i < rows && j < cols ? buffer.look(offset + i * stride + j, global) : 0;
+  return (thread: Thread, acc: Registers, inner: number, row: number, col: number, boxA: Box, boxB: Box) => {
+    const { global } = thread;
+    const lane = thread.local[0] - WARPGROUP;
+    const own = row + UNIT.rows * Math.floor(lane / WARP) + Math.floor((lane % WARP) / 4);
+    for (let at = 0; at < ring.cols / 2; at++) {
+      const [unit, e] = [Math.floor(at / 4), at % 4];
+      const i = own + (UNIT.rows / 2) * (e >> 1);
+      const j = col + WARPGROUP_UNIT * unit + 2 * (lane % 4) + (e & 1);
+      let sum = acc.read(at);
+      for (let k0 = 0; k0 < inner; k0 += step) {
+        for (let k = k0; k < Math.min(k0 + step, inner); k++) {
+          sum +=
+            (a.transposed ? element(from, boxA, k, i, global) : element(from, boxA, i, k, global)) *
+            (b.transposed ? element(by, boxB, j, k, global) : element(by, boxB, k, j, global));
+        }
+        sum = Math.fround(sum);
+      }
+      acc.write(at, sum);
+    }
+    counts.flops += ring.cols * BOX * Math.ceil(inner / BOX);
+  };
+}
 
 function ringOf({ ring }: Kernel): RingDecl {
   if (!ring) throw new Error('the kernel declares no ring');
@@ -98,11 +92,5 @@ function mapOf({ maps = [] }: Kernel, name: string): MapParam {
   return found;
 }
 
-function placesOf({ view }: MapParam, machine: Machine): (thread: Thread) => Place {
-  const [rows, cols] = view.extents.map((extent) => machine.value(extent)) as [Value, Value];
-  const [offset, stride] = [machine.value(view.offset), machine.value(view.strides[0]!)];
-  return (thread) => {
-    const [height, width, first, pitch] = [rows(thread), cols(thread), offset(thread), stride(thread)];
-    return (row, col) => (row < height && col < width ? first + row * pitch + col : null);
-  };
-}
+const boxOf = ({ view: { extents, offset, strides } }: MapParam, machine: Machine): string =>
+  `[${[...extents, offset, strides[0]!].map((part) => machine.value(part)).join(', ')}]`;
