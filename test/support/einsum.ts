@@ -27,22 +27,22 @@ export function einsum(spec: string, args: readonly Tensor[], scale = 1): Tensor
     });
   const moves = [...operands, right].map(strides);
   const lengths = all.map((letter) => extent.get(letter)!);
-  const visit = (depth: number, offsets: readonly number[]): void => {
-    if (depth === all.length) {
-      data[offsets.at(-1)!]! += args.reduce((value, arg, a) => value * arg.data[offsets[a]!]!, scale);
-      return;
+  const points = lengths.reduce((a, b) => a * b, 1);
+  const at = lengths.map(() => 0);
+  const offsets = moves.map(() => 0);
+  for (let point = 0; point < points; point++) {
+    let value = scale;
+    for (let a = 0; a < args.length; a++) value *= args[a]!.data[offsets[a]!]!;
+    data[offsets[args.length]!]! += value;
+    // the next point: the last letter moves first
+    for (let depth = all.length - 1; depth >= 0; depth--) {
+      const whole = ++at[depth]! === lengths[depth];
+      if (whole) at[depth] = 0;
+      for (let a = 0; a < moves.length; a++)
+        offsets[a]! += moves[a]![depth]! * (whole ? 1 - lengths[depth]! : 1);
+      if (!whole) break;
     }
-    for (let i = 0; i < lengths[depth]!; i++) {
-      visit(
-        depth + 1,
-        offsets.map((offset, a) => offset + i * moves[a]![depth]!),
-      );
-    }
-  };
-  visit(
-    0,
-    moves.map(() => 0),
-  );
+  }
   return { shape, data };
 }
 

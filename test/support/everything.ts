@@ -14,3 +14,11 @@ export const allOrFirst = <const T extends readonly unknown[]>(all: T): readonly
  */
 export const inTurn = <const T extends readonly unknown[]>(variants: T, n: number): readonly T[number][] =>
   EVERYTHING || n === 0 ? variants : [variants[n % variants.length]];
+
+/** Some of many cases that are alike: all in CI, otherwise every n-th, from the first on. */
+export const everyNth = <T>(n: number, cases: readonly T[]): readonly T[] =>
+  EVERYTHING ? cases : cases.filter((_, at) => at % n === 0);
+
+/** Cases in each of some types: all in CI; otherwise each case in one of the types, in turn. */
+export const typesInTurn = <T, C>(types: readonly T[], casesOf: (type: T) => readonly C[]): readonly C[] =>
+  types.flatMap((type, t) => casesOf(type).filter((_, n) => EVERYTHING || n % types.length === t));

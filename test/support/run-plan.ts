@@ -3,7 +3,6 @@ import type {
   Extent,
   KernelPlan,
   Launch,
-  MatrixRef,
   Operand,
   Product,
   ReduceJob,
@@ -45,54 +44,56 @@ export function poisoned(plan: KernelPlan): Memory {
 function runProduct(work: Product, memory: Memory, bound: Bound): void {
   const n = (extent: Extent) => (typeof extent === 'number' ? extent : bound.M);
   const [rows, cols] = [n(work.rows), n(work.cols)];
-  const element = (
-    { matrix, transposed, perRowBlock }: Operand,
-    i: number,
-    j: number,
-    row: number,
-  ): number => {
-    const [a, b] = transposed ? [j, i] : [i, j];
-    const block = perRowBlock ? memory.get(perRowBlock.table)![Math.floor(row / bound.rowBlock!)]! : 0;
-    return read(matrix, (perRowBlock?.stride ?? 0) * block, a, b);
+  /** Reads element (i, j) of an operand, for a row of the result. */
+  const reader = ({ matrix, transposed, perRowBlock }: Operand) => {
+    const { buffer, offset } = matrix;
+    const [data, stride] = [memory.get(buffer), n(matrix.rowStride)];
+    const [down, across] = transposed ? [1, stride] : [stride, 1];
+    return (i: number, j: number, row: number): number => {
+      const block = perRowBlock ? memory.get(perRowBlock.table)![Math.floor(row / bound.rowBlock!)]! : 0;
+      const value = data?.[offset + (perRowBlock?.stride ?? 0) * block + i * down + j * across];
+      if (value === undefined) throw new Error(`outside of ${buffer}: (${i}, ${j}) from ${offset} on`);
+      return value;
+    };
   };
-  const read = ({ buffer, offset, rowStride }: MatrixRef, shift: number, i: number, j: number): number => {
-    const value = memory.get(buffer)?.[offset + shift + i * n(rowStride) + j];
-    if (value === undefined) throw new Error(`outside of ${buffer}: (${i}, ${j}) at ${offset + shift}`);
-    return value;
-  };
+  const segments = work.segments.map(({ a, b, inner }) => ({ a: reader(a), b: reader(b), length: n(inner) }));
+  const { widen, chain } = work;
+  const [down, up] = widen ? [reader(widen.down), reader(widen.up)] : [];
+  const chained = chain ? reader(chain) : null;
+  const before = work.epilogue.residual
+    ? reader({ matrix: work.epilogue.residual, transposed: false })
+    : null;
   const out = memory.get(work.out.buffer)!;
-  const inner = work.segments.reduce((sum, segment) => sum + n(segment.inner), 0);
+  const inner = segments.reduce((sum, { length }) => sum + length, 0);
   const share = Math.ceil(inner / work.parts);
   const sumOf = (i: number, j: number, from: number, to: number): number => {
-    let [sum, at] = [0, 0];
-    for (const { a, b, inner: length } of work.segments) {
-      for (let k = 0; k < n(length); k++, at++) {
-        if (at >= from && at < to) sum += element(a, i, k, i) * element(b, k, j, i);
-      }
+    let [sum, first] = [0, 0];
+    for (const { a, b, length } of segments) {
+      const end = Math.min(length, to - first);
+      for (let k = Math.max(0, from - first); k < end; k++) sum += a(i, k, i) * b(k, j, i);
+      first += length;
     }
-    const { widen } = work;
     for (let r = 0; widen && r < widen.rank; r++) {
       let p = 0;
-      const { a, inner: length } = work.segments[0]!;
-      for (let k = 0; k < n(length); k++) p += element(a, i, k, i) * element(widen.down, k, r, i);
-      sum += widen.scale * p * element(widen.up, r, j, i);
+      const { a, length } = segments[0]!;
+      for (let k = 0; k < length; k++) p += a(i, k, i) * down!(k, r, i);
+      sum += widen.scale * p * up!(r, j, i);
     }
     return sum;
   };
-  const { scale, bias, residual, activation, accumulate } = work.epilogue;
+  const { scale, bias, activation, accumulate } = work.epilogue;
   for (let part = 0; part < work.parts; part++) {
     for (let i = 0; i < rows; i++) {
       const row = Array.from({ length: cols }, (_, j) => sumOf(i, j, part * share, (part + 1) * share));
-      const { chain } = work;
-      const sums = chain
+      const sums = chained
         ? Array.from({ length: n(work.out.cols) }, (_, j) =>
-            row.reduce((sum, value, k) => sum + value * element(chain, k, j, i), 0),
+            row.reduce((sum, value, k) => sum + value * chained(k, j, i), 0),
           )
         : row;
       for (const [j, sum] of sums.entries()) {
         let value = scale * sum;
         if (bias) value += memory.get(bias.buffer)![bias.offset + j]!;
-        if (residual) value += read(residual, 0, i, j);
+        if (before) value += before(i, j, i);
         if (activation === 'relu') value = Math.max(value, 0);
         else if (activation) throw new Error(`no ${activation} here`);
         const at =
@@ -117,20 +118,27 @@ function reduce({ partials, parts, elements, out, accumulate }: ReduceJob, memor
 
 function sumProducts({ extents, kept, operands, scale, accumulate, out }: EinsumWork, memory: Memory): void {
   const to = memory.get(out.buffer)!;
-  const placeIn = ({ offset, strides }: StridedRef, at: readonly number[]) =>
-    at.reduce((place, index, axis) => place + index * strides[axis]!, offset);
-  const visit = (at: readonly number[], end: number, each: (at: readonly number[]) => void): void => {
-    if (at.length === end) each(at);
-    else for (let index = 0; index < extents[at.length]!; index++) visit([...at, index], end, each);
+  const points = (list: readonly number[]) => list.reduce((all, extent) => all * extent, 1);
+  const [results, summed] = [points(extents.slice(0, kept)), points(extents.slice(kept))];
+  const data = operands.map(({ buffer }) => memory.get(buffer)!);
+  /** Where the n-th point of the index space is in an array. */
+  const placeIn = ({ offset, strides }: StridedRef, point: number): number => {
+    let [place, rest] = [offset, point];
+    for (let axis = extents.length - 1; axis >= 0; axis--) {
+      place += (rest % extents[axis]!) * strides[axis]!;
+      rest = Math.floor(rest / extents[axis]!);
+    }
+    return place;
   };
-  visit([], kept, (result) => {
+  for (let result = 0; result < results; result++) {
     let sum = 0;
-    visit(result, extents.length, (at) => {
-      const factors = operands.map((one) => memory.get(one.buffer)![placeIn(one, at)]!);
-      if (factors.length > 0) sum += factors.reduce((a, b) => a * b);
-    });
-    const place = placeIn(out, result);
+    for (let point = result * summed; operands.length > 0 && point < (result + 1) * summed; point++) {
+      let product = 1;
+      for (let k = 0; k < operands.length; k++) product *= data[k]![placeIn(operands[k]!, point)]!;
+      sum += product;
+    }
+    const place = placeIn(out, result * summed);
     if (place >= to.length) throw new Error(`writes outside of ${out.buffer}`);
     to[place] = scale * sum + (accumulate ? to[place]! : 0);
-  });
+  }
 }

@@ -11,7 +11,7 @@ import { hasCompiler } from '../../support/compilers.js';
 import { contractionOf } from '../../support/contraction.js';
 import { compileCuda, ptxOf, runOnCpu } from '../../support/cuda.js';
 import { profile } from '../../support/devices.js';
-import { allOrFirst, EVERYTHING } from '../../support/everything.js';
+import { allOrFirst, EVERYTHING, everyNth, typesInTurn } from '../../support/everything.js';
 import { worstError } from '../../support/kernel-run.js';
 import { interpret } from '../../support/kernel-sim/interpret.js';
 import { warpgroupCases } from '../../support/warpgroup-cases.js';
@@ -26,7 +26,11 @@ const h100 = profile('h100', 'cuda');
 /** Sums of at most 350 products in f32. */
 const ROUNDING = 2e-6;
 
-describe.each(cases.map((one) => [one.name, one] as const))('%s', (_, one) => {
+/** In CI every kernel in both types, elsewhere in one. */
+const names = new Set(typesInTurn(TYPES, warpgroupCases).map(({ name }) => name));
+const sampled = cases.filter(({ name }) => names.has(name));
+
+describe.each(sampled.map((one) => [one.name, one] as const))('%s', (_, one) => {
   test('keeps the rules', () => {
     expect(one.kernel.ring).toBeDefined();
     expect(verifyKernel(one.kernel, h100)).toEqual([]);
@@ -43,11 +47,11 @@ describe.each(cases.map((one) => [one.name, one] as const))('%s', (_, one) => {
 
 describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
   test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
-    const close = runOnCpu(cases).map((actual, index) => [
-      cases[index]!.name,
-      worstError(actual, cases[index]!.expected) < ROUNDING,
+    const close = runOnCpu(sampled).map((actual, index) => [
+      sampled[index]!.name,
+      worstError(actual, sampled[index]!.expected) < ROUNDING,
     ]);
-    expect(close).toEqual(cases.map(({ name }) => [name, true]));
+    expect(close).toEqual(sampled.map(({ name }) => [name, true]));
   });
 
   const MISTAKES = [
@@ -99,11 +103,11 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     'compiles all products over tokens of a plan within the budget, %s',
     { timeout: 120_000 },
     (type) => {
-      // all of them in one type is enough
+      // all of them in one type is enough; outside of CI y of the first layer, and dx of an input
       const all = planned(type, 1024);
       // y of every layer, and dx of both inputs
       expect(all.length).toBe(4 + 2);
-      const kernels = type === 'bf16' ? all : all.slice(0, 1);
+      const kernels = type === 'bf16' ? everyNth(4, all) : all.slice(0, 1);
       for (const kernel of kernels) expect(verifyKernel(kernel, h100)).toEqual([]);
       const compiled = compileCuda(kernels, 'sm_90a');
       expect(compiled.length).toBe(kernels.length);

@@ -6,20 +6,24 @@ import { hasCompiler } from '../../support/compilers.js';
 import { runSequences } from '../../support/cuda.js';
 import { profile } from '../../support/devices.js';
 import { type Drawn, draw } from '../../support/draw.js';
+import { everyNth } from '../../support/everything.js';
 import { interpreted, wholePlan, worstOf } from '../../support/whole-plan.js';
 
 /** Rounding of operands and of what a launch hands to the next, over the largest number of a result. */
 const ALLOWED = { f32: 2e-6, tf32: 3e-3, f16: 3e-3, bf16: 2e-2 } as const;
 const allowedFor = ({ options: { dtype, tf32 } }: Drawn) => ALLOWED[tf32 ? 'tf32' : dtype!];
 
-/** More of them: `LOTRC_DRAWS=10 npx vitest run test/backends/kernel/whole-plans.test.ts` draws ten times as many. */
+/** Half of them outside of CI. More of them: `LOTRC_DRAWS=10 npx vitest run test/backends/kernel/whole-plans.test.ts` draws ten times as many. */
 const MORE = Number(process.env.LOTRC_DRAWS ?? 1);
 
 describe.each([
   ['webgpu', 8 * MORE],
   ['cuda', 6 * MORE],
 ] as const)('a step of layers drawn at random, planned for %s', (api, count) => {
-  const drawn = Array.from({ length: count }, (_, seed) => draw(seed, api));
+  const drawn = everyNth(
+    2,
+    Array.from({ length: count }, (_, seed) => draw(seed, api)),
+  );
 
   test.each(drawn.map((one) => [one.name, one] as const))('%s', (_, one) => {
     const whole = wholePlan(one.sketch, one.options);
@@ -70,7 +74,10 @@ describe('several adapters in a batch, token form', () => {
 
 describe.skipIf(!hasCompiler('g++'))('the same as CUDA source on the CPU', () => {
   test('agrees with float64', { timeout: 120_000 }, () => {
-    const drawn = Array.from({ length: 2 * MORE }, (_, seed) => draw(100 + seed, 'cuda'));
+    const drawn = everyNth(
+      2,
+      Array.from({ length: 2 * MORE }, (_, seed) => draw(100 + seed, 'cuda')),
+    );
     const plans = drawn.map(({ sketch, options }) => wholePlan(sketch, options));
     const results = runSequences(
       plans.map(({ launches, bound, buffers, expected }) => ({
