@@ -249,7 +249,7 @@ export class Compiler implements Machine {
 
 type Written = Readonly<Record<Arithmetic, (a: string, b: string) => string>>;
 
-/** As `wholeArithmetic` does it. */
+/** Unsigned numbers of 32 bits, as both targets compute with them. */
 const WHOLE: Written = {
   '+': (a, b) => `((${a} + ${b}) >>> 0)`,
   '-': (a, b) => `((${a} - ${b}) >>> 0)`,

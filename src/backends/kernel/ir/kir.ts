@@ -152,7 +152,7 @@ export function bin<T extends 'u32' | 'f32'>(op: Arithmetic, a: Expr<T>, b: Expr
 }
 
 /** Arithmetic of unsigned 32-bit numbers, as both targets do it. */
-export function wholeArithmetic(op: Arithmetic, a: number, b: number): number {
+function wholeArithmetic(op: Arithmetic, a: number, b: number): number {
   switch (op) {
     case '+':
       return (a + b) >>> 0;
