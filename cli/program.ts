@@ -86,7 +86,7 @@ export function buildProgram(run: Run, backEnds: readonly BackEnd[] = BACK_ENDS)
   declareBuildCommands(program, run);
   declareLogsCommands(program, run);
   declareGpuCommands(program, run, backEnds);
-  declareHelpCommands(program, run);
+  declareHelpCommands(program, run, backEnds);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
     settle(command, run);
   }

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import { EXPLAIN, PASSES } from '../../src/options/sets/models.js';
+import type { BackEnd } from '../../src/backends/backend.js';
+import { COMMON, EXPLAIN, PASSES } from '../../src/options/sets/models.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
-/** `passes`, `explain` and `demo`: the list of passes, the meaning of messages, and where the demo is. */
-export function declareHelpCommands(program: Command, run: Run): void {
+/** passes, explain, completion, demo: the list of passes, the meaning of messages, words for shells, and where the demo is. */
+export function declareHelpCommands(program: Command, run: Run, backEnds: readonly BackEnd[]): void {
   const passes = program
     .command('passes')
     .description('list the passes with their options, as `lotrc run --passes` takes them')
@@ -44,6 +45,25 @@ Examples:
     .description('say how to run the demo, whose model is not in the package')
     .addHelpText('after', '\nExample:\n  lotrc demo')
     .action(() => run.io.out(DEMO));
+
+  program
+    .command('completion')
+    .description('print a script that completes commands and options: bash, zsh or fish')
+    .argument('<shell>', 'bash, zsh or fish')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  eval "$(lotrc completion bash)"         in ~/.bashrc
+  eval "$(lotrc completion zsh)"          in ~/.zshrc, after compinit
+  lotrc completion fish > ~/.config/fish/completions/lotrc.fish`,
+    )
+    .action(async (shell: string) => {
+      const { completionCommand } = await import('../commands/completion.js');
+      const { setsByCommand } = await import('./sets.js');
+      const sets = setsByCommand(backEnds);
+      completionCommand(shell, program, (path) => ({ ...sets.get(path), ...COMMON }), run);
+    });
 }
 
 const DEMO = `The demo adapts a small language model to another author, in ONNX Runtime. Its model and texts are in the repository:

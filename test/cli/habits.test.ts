@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -151,5 +152,56 @@ describe('how much is said', () => {
         'warning LOTR2002: another\n',
     );
     expect(said('verbose').match(/error LOTR2001/g)).toHaveLength(20);
+  });
+});
+
+describe('completion', () => {
+  const script = async (shell: string) => (await command(['completion', shell])).out;
+  const has = (program: string) => spawnSync(program, ['--version']).status === 0;
+
+  test('in bash offers commands, those of a group, options, and their values', async () => {
+    const lines: readonly (readonly [string, string, string])[] = [
+      ['lotrc rewr', 'rewrite', 'merge'],
+      ['lotrc emit w', 'wgsl', 'cuda'],
+      ['lotrc rewrite --fac', '--factors', '--rank'],
+      ['lotrc rewrite --factors ', 'optional', 'lotr'],
+      ['lotrc emit onnx-train m.onnx --optimizer ', 'muon', '--ep'],
+      ['lotrc help mer', 'merge', 'rewrite'],
+      ['lotrc train --qui', '--quiet', '--data'],
+    ];
+    const asks = lines.map(([line]) => {
+      const words = line.split(' ').map((word) => `'${word}'`);
+      return `COMP_WORDS=(${words.join(' ')}); COMP_CWORD=${words.length - 1}; _lotrc; echo "\${COMPREPLY[*]}"`;
+    });
+    const { stdout, stderr } = spawnSync('bash', ['-c', `${await script('bash')}\n${asks.join('\n')}`], {
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    const offered = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(' '));
+    for (const [k, [line, wanted, other]] of lines.entries()) {
+      expect(offered[k], line).toContain(wanted);
+      expect(offered[k], line).not.toContain(other);
+    }
+  });
+
+  test.each(['zsh', 'fish'])('for %s has every command and is a script that it reads', async (shell) => {
+    const text = await script(shell);
+    for (const word of ['rewrite', 'onnx-train', 'wgsl', 'factors', 'embedded inputs optional'])
+      expect(text).toContain(word);
+    if (has(shell))
+      expect(spawnSync(shell, ['-n'], { input: text, encoding: 'utf8' })).toMatchObject({
+        status: 0,
+        stderr: '',
+      });
+  });
+
+  test('of another shell is refused', async () => {
+    expect(await command(['completion', 'csh'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('bash, zsh, fish'),
+    });
   });
 });
