@@ -11,6 +11,7 @@ export function writeFolder(
   files: readonly { readonly path: string; readonly text: string }[],
   folder: string,
   inputs: readonly string[],
+  clobber = true,
 ): void {
   const outputs = files.map(({ path, text }) => ({
     path: join(folder, path),
@@ -19,6 +20,7 @@ export function writeFolder(
   refuseInputs(
     outputs.map(({ path }) => path),
     inputs,
+    clobber,
   );
   writeAtomically(outputs);
 }

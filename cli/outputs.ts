@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { wouldOverwriteInput } from '../src/ir/codes/load.js';
+import { fileIsThere, wouldOverwriteInput } from '../src/ir/codes/load.js';
 import { type Diagnostic, fail } from '../src/ir/diagnostics.js';
 import { type Output, writeAtomically } from '../src/ir/files/atomic.js';
 import { isFolder } from '../src/ir/files/folders.js';
@@ -13,10 +13,14 @@ import { loadModel, TEXT } from './load.js';
 import type { Run } from './program.js';
 import { usageError } from './usage.js';
 
+/** Marks a file in the place of another one; JSON has no symbols, and does not show it. */
+export const REPLACED: unique symbol = Symbol('replaced');
+
 /** A file that was written. */
 export interface Written {
   readonly path: string;
   readonly bytes: number;
+  readonly [REPLACED]?: boolean;
 }
 
 export interface Artifacts {
@@ -26,13 +30,15 @@ export interface Artifacts {
   readonly adapter?: { readonly adapter: Adapter; readonly path: string } | undefined;
   /** files that were read: none of them may be written over */
   readonly inputs: readonly string[];
+  /** false: no file may be written over */
+  readonly clobber?: boolean | undefined;
 }
 
 /**
  * Writes a model, an adapter file, or both, all or none. Throws LOTR1201 when the system refuses, LOTR1202 when an
- * output is an input, also through a link.
+ * output is an input, also through a link, LOTR1206 for a file that must not be replaced.
  */
-export function writeArtifacts({ model, adapter, inputs }: Artifacts, run: Run): readonly Written[] {
+export function writeArtifacts({ model, adapter, inputs, clobber }: Artifacts, run: Run): readonly Written[] {
   const outputs: Output[] = [];
   const notes: Diagnostic[] = [];
   if (adapter)
@@ -48,15 +54,23 @@ export function writeArtifacts({ model, adapter, inputs }: Artifacts, run: Run):
   refuseInputs(
     outputs.map(({ path }) => path),
     inputs,
+    clobber,
   );
-  const written = writeAtomically(outputs);
+  const written = writeNoting(outputs);
   run.reporter.report(notes);
-  return written.map(({ path, bytes }) => ({ path, bytes })).reverse();
+  return written.toReversed();
 }
 
-/** No output may be an input, and no two outputs the same file. Throws LOTR1202. */
-export function refuseInputs(outputs: readonly string[], inputs: readonly string[]): void {
+/** Writes files, and says of each whether it replaced one. Throws what `writeAtomically` throws. */
+export function writeNoting(outputs: readonly Output[]): readonly Written[] {
+  const there = new Set(outputs.flatMap(({ path }) => (existsSync(path) ? [path] : [])));
+  return writeAtomically(outputs).map(({ path, bytes }) => ({ path, bytes, [REPLACED]: there.has(path) }));
+}
+
+/** No output may be an input, and no two outputs the same file; without `clobber` none may be there. Throws LOTR1202, LOTR1206. */
+export function refuseInputs(outputs: readonly string[], inputs: readonly string[], clobber = true): void {
   for (const [index, path] of outputs.entries()) {
+    if (!clobber && existsSync(path)) fail(fileIsThere({ file: path }));
     for (const input of inputs) if (sameFile(path, input)) fail(wouldOverwriteInput({ file: path, input }));
     if (outputs.slice(0, index).some((other) => sameFile(path, other))) {
       throw usageError(`two outputs would go to ${path}`);

@@ -1,6 +1,6 @@
 import type { WeightRow } from '../src/adapter/saved-plan.js';
 import { visible } from '../src/ir/visible.js';
-import type { Written } from './outputs.js';
+import { REPLACED, type Written } from './outputs.js';
 
 /** 1234567 as 1,234,567. */
 export const num = (value: number): string => value.toLocaleString('en-US');
@@ -27,7 +27,11 @@ export function table(rows: readonly (readonly string[])[]): string {
 }
 
 export function filesText(files: readonly Written[]): string {
-  return files.map(({ path, bytes }) => `wrote ${visible(path)} (${num(bytes)} bytes)\n`).join('');
+  return files
+    .map(
+      (file) => `${file[REPLACED] ? 'replaced' : 'wrote'} ${visible(file.path)} (${num(file.bytes)} bytes)\n`,
+    )
+    .join('');
 }
 
 /** The weights that were trained in full and replace those of the base; empty without such weights. */

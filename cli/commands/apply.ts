@@ -36,7 +36,10 @@ export function applyCommand(
   });
   const output = outputFile(options.output, defaultOutput(base, '.lotr.onnx'));
   const inputs = [base, adapterPath];
-  const files = writeArtifacts({ model: { model, path: output, weights: options.weights }, inputs }, run);
+  const files = writeArtifacts(
+    { model: { model, path: output, weights: options.weights }, inputs, clobber: options.clobber },
+    run,
+  );
   const weights = (plan.weights ?? []).map(({ name }) => name);
   const found = options.match === 'path' ? { matched } : {};
   if (options.json)

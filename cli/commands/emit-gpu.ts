@@ -83,15 +83,27 @@ export async function emitGpuCommand(
     const [plan] = plans;
     const files = await backEnd.emit(plan!, emitted);
     const inputs = file === undefined ? [path] : [path, file];
-    writeHost([...files, { path: 'plan.txt', text: explainPlan(plan!) }], output!, inputs, run);
+    writeHost(
+      [...files, { path: 'plan.txt', text: explainPlan(plan!) }],
+      output!,
+      inputs,
+      options.clobber,
+      run,
+    );
     return;
   }
   run.io.out(options.json ? plansJson(plans) : plans.map(explainPlan).join('\n'));
 }
 
 /** Writes the files of a host and says so. */
-function writeHost(files: readonly EmittedFile[], folder: string, inputs: readonly string[], run: Run): void {
-  writeFolder(files, folder, inputs);
+function writeHost(
+  files: readonly EmittedFile[],
+  folder: string,
+  inputs: readonly string[],
+  clobber: boolean,
+  run: Run,
+): void {
+  writeFolder(files, folder, inputs, clobber);
   const kernels = files.filter(({ path }) => path.startsWith('kernels/') && !/\.(h|cuh)$/.test(path));
   const others = files.flatMap(({ path }) => (path.includes('/') ? [] : [path]));
   if (files.some(({ path }) => path.startsWith('ort/'))) others.push('ort/');

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { emitTraining } from '../../src/backends/onnx-train/emit.js';
 import { HYPER_OPTIONS, type LossSpec, type ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { sharedOptions, TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
@@ -14,6 +15,7 @@ import {
 import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
+import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { suggest, tell } from '../tell.js';
 import { count, filesText, num, weightsText } from '../text.js';
@@ -24,6 +26,8 @@ type EmitTrainOptions = ValuesOf<typeof ONNX_TRAIN>;
 /** Writes a training directory from a rewritten model and says what is in it. */
 export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): void {
   if (given.link && given.copyBase) throw usageError('--link and --copy-base exclude each other');
+  const sign = join(given.output, 'signature.json');
+  refuseInputs([sign], [], given.clobber);
   const options: TrainOptions = {
     ...TRAIN_DEFAULTS,
     ...lossesOf(given),

@@ -12,7 +12,10 @@ export function extractCommand(path: string, options: ValuesOf<typeof EXTRACT>, 
   const model = loadModel(path);
   const adapter = extract(model);
   const output = outputFile(options.output, defaultOutput(path, '.safetensors'));
-  const files = writeArtifacts({ adapter: { adapter, path: output }, inputs: [path] }, run);
+  const files = writeArtifacts(
+    { adapter: { adapter, path: output }, inputs: [path], clobber: options.clobber },
+    run,
+  );
   const { weights = [] } = requirePlan(model, 'extract');
   const factors = adapter.tensors.size - weights.length;
   if (options.json) {

@@ -1,9 +1,8 @@
-import { writeAtomically } from '../../src/ir/files/atomic.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { TO_PARQUET } from '../../src/options/sets/models.js';
 import { readLogs } from '../../src/train/logs/find.js';
 import { parquetOutput } from '../../src/train/logs/parquet.js';
-import { outputFile, refuseInputs } from '../outputs.js';
+import { outputFile, refuseInputs, writeNoting } from '../outputs.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
 import { count, filesText } from '../text.js';
@@ -20,8 +19,8 @@ export function toParquetCommand(
     ...(names ? { names } : {}),
     ...(tags ? { wanted: (tag) => tags.test(tag) } : {}),
   });
-  refuseInputs([output], files);
-  const [written] = writeAtomically([parquetOutput(output, logs, layout)]);
+  refuseInputs([output], files, options.clobber);
+  const [written] = writeNoting([parquetOutput(output, logs, layout)]);
   run.reporter.report(diagnostics);
   const rows = logs.reduce((sum, log) => sum + log.rows.length, 0);
   const { bytes } = written!;
@@ -31,5 +30,5 @@ export function toParquetCommand(
     return;
   }
   tell(run, `${count(files.length, 'event file')}, ${count(logs.length, 'run')}, ${count(rows, 'row')}\n`);
-  tell(run, filesText([{ path: output, bytes }]));
+  tell(run, filesText([written!]));
 }

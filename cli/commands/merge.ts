@@ -30,7 +30,10 @@ export function mergeCommand(path: string, options: ValuesOf<typeof MERGE>, run:
   const layers = unmerged || plans.reduce((sum, row) => sum + row.sites.length, 0);
   const output = outputFile(options.output, defaultOutput(path, '.merged.onnx'));
   const inputs = [path, ...(adapter === undefined ? [] : [adapter])];
-  const files = writeArtifacts({ model: { model, path: output, weights: options.weights }, inputs }, run);
+  const files = writeArtifacts(
+    { model: { model, path: output, weights: options.weights }, inputs, clobber: options.clobber },
+    run,
+  );
   if (options.json)
     run.io.out(
       `${JSON.stringify({ version: 1, layers, weights: weights.map(({ name }) => name), files }, null, 2)}\n`,

@@ -9,7 +9,7 @@ import type { Run } from '../program.js';
 
 export function printCommand(
   path: string,
-  { output: given, locations }: ValuesOf<typeof PRINT>,
+  { output: given, locations, clobber }: ValuesOf<typeof PRINT>,
   { io }: Run,
 ): void {
   const model = loadModel(path);
@@ -21,6 +21,6 @@ export function printCommand(
     io.out(text);
     return;
   }
-  refuseInputs([output], [path]);
+  refuseInputs([output], [path], clobber);
   writeAtomically([{ path: output, write: (sink) => sink.write(Buffer.from(text)) }]);
 }

@@ -31,6 +31,7 @@ export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, 
       model: { model, path: output, weights: options.weights },
       adapter: { adapter, path: outputFile(options.adapter, defaultOutput(output, '.safetensors')) },
       inputs: [path],
+      clobber: options.clobber,
     },
     run,
   );

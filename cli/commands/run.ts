@@ -25,11 +25,14 @@ export function runCommand(path: string, options: ValuesOf<typeof RUN>, run: Run
   const output = given === undefined ? undefined : outputFile(given, defaultOutput(path, '.onnx'));
   if (output === undefined) run.io.out(printed(model));
   else if (output.endsWith(TEXT)) {
-    refuseInputs([output], [path]);
+    refuseInputs([output], [path], options.clobber);
     const text = printModel(model);
     writeAtomically([{ path: output, write: (sink) => sink.write(Buffer.from(text)) }]);
   } else {
-    const files = writeArtifacts({ model: { model, path: output, weights }, inputs: [path] }, run);
+    const files = writeArtifacts(
+      { model: { model, path: output, weights }, inputs: [path], clobber: options.clobber },
+      run,
+    );
     tell(run, filesText(files));
   }
 }

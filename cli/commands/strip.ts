@@ -13,7 +13,7 @@ export function stripCommand(path: string, options: ValuesOf<typeof STRIP>, run:
   strip(model, { hooks: hooksOf(options, run, path) });
   const output = outputFile(options.output, defaultOutput(path, '.base.onnx'));
   const files = writeArtifacts(
-    { model: { model, path: output, weights: options.weights }, inputs: [path] },
+    { model: { model, path: output, weights: options.weights }, inputs: [path], clobber: options.clobber },
     run,
   );
   if (options.json) run.io.out(`${JSON.stringify({ version: 1, files }, null, 2)}\n`);

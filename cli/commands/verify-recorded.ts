@@ -3,13 +3,12 @@ import { runOnSome } from '../../src/backends/ort/extents.js';
 import { OrtProcess } from '../../src/backends/ort/process.js';
 import { toleranceFor } from '../../src/backends/ort/tolerance.js';
 import { notCompared } from '../../src/ir/codes/cli.js';
-import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import type { TensorData } from '../../src/ir/tensor.js';
 import { flagOf, type OptionSet, type ValuesOf } from '../../src/options/define.js';
 import { VERIFY } from '../../src/options/sets/models.js';
 import { compareRecorded, modelDigest, readRecord, recordOutput } from '../numbers.js';
-import { refuseInputs } from '../outputs.js';
+import { refuseInputs, writeNoting } from '../outputs.js';
 import type { Run } from '../program.js';
 import { inScratch } from '../scratch.js';
 import { tell } from '../tell.js';
@@ -77,10 +76,11 @@ export async function verifyRecorded(
     refuseInputs(
       [record!],
       [path, ...[options.adapterA, options.inputs].filter((file) => file !== undefined)],
+      options.clobber,
     );
     const { inputs, outputs } = ran;
-    const [written] = writeAtomically([recordOutput(record!, { inputs, outputs, tolerance, model })]);
-    const files = [{ path: written!.path, bytes: written!.bytes }];
+    const [written] = writeNoting([recordOutput(record!, { inputs, outputs, tolerance, model })]);
+    const files = [written!];
     if (options.json) {
       const report = { version: 1, tolerance, model, inputs: Object.keys(inputs), outputs: [...kept], files };
       run.io.out(`${JSON.stringify(report, null, 2)}\n`);

@@ -1,5 +1,5 @@
 import { defineOptions, type OptionSet } from '../options/define.js';
-import { WATCH } from '../options/sets/shared.js';
+import { CLOBBER, WATCH } from '../options/sets/shared.js';
 import { alternatives, file, flag, list, text, whole, word } from '../options/types.js';
 import { DEFAULT_OPTIMIZER, OPTIMIZER_KINDS } from '../train/optimizers/index.js';
 import type { BackEnd } from './backend.js';
@@ -77,6 +77,7 @@ export function gpuOptions(backEnd: BackEnd) {
       type: file,
       doc: 'tile sizes to try before the built-in ones (JSON, docs/kernels.md)',
     },
+    ...CLOBBER,
     ...WATCH,
     json: { type: flag, default: false, doc: 'print JSON (version 1)' },
     ...SPECIAL,

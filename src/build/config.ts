@@ -8,12 +8,14 @@ import { TRAIN } from '../train/option-set.js';
 /** What a config of `lotrc build` holds. The options of a step are those of its command, by their keys. */
 
 /** Options that `lotrc build` sets itself, or that only watch or print. */
-const REWRITES = omit(REWRITE, 'output', 'adapter', 'withoutData', 'printIrAfter', 'time', 'json');
-const MERGES = omit(MERGE, 'output', 'adapter', 'printIrAfter', 'time', 'json');
-const TRAINING: Omit<typeof ONNX_TRAIN, 'output' | 'link' | 'copyBase' | 'printIrAfter' | 'time' | 'json'> =
-  omit(ONNX_TRAIN, 'output', 'link', 'copyBase', 'printIrAfter', 'time', 'json');
+const REWRITES = omit(REWRITE, 'output', 'adapter', 'withoutData', 'clobber', 'printIrAfter', 'time', 'json');
+const MERGES = omit(MERGE, 'output', 'adapter', 'clobber', 'printIrAfter', 'time', 'json');
+const TRAINING: Omit<
+  typeof ONNX_TRAIN,
+  'output' | 'link' | 'copyBase' | 'clobber' | 'printIrAfter' | 'time' | 'json'
+> = omit(ONNX_TRAIN, 'output', 'link', 'copyBase', 'clobber', 'printIrAfter', 'time', 'json');
 const TRAINS = omit(TRAIN, 'output', 'resume', 'inProcess', 'json');
-const gpu = (set: GpuOptions) => omit(set, 'output', 'explain', 'printIrAfter', 'time', 'json');
+const gpu = (set: GpuOptions) => omit(set, 'output', 'explain', 'clobber', 'printIrAfter', 'time', 'json');
 
 /** Values of a set as a config has them: objects in place of maps, and none must be given. */
 type Given<S> = { readonly [K in keyof S]?: Plain<ValueOf<S[K]>> | undefined };

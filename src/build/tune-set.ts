@@ -31,7 +31,7 @@ type Left =
   | 'keepFunctions'
   | 'link'
   | 'copyBase';
-type Watches = 'printIrAfter' | 'time' | 'json';
+type Watches = 'clobber' | 'printIrAfter' | 'time' | 'json';
 const LEFT: readonly (Left | Watches)[] = [
   ...([
     'output',
@@ -45,7 +45,7 @@ const LEFT: readonly (Left | Watches)[] = [
     'link',
     'copyBase',
   ] as const),
-  ...(['printIrAfter', 'time', 'json'] as const),
+  ...(['clobber', 'printIrAfter', 'time', 'json'] as const),
 ];
 const GRAPHS: Omit<typeof ONNX_TRAIN, Left | Watches> = omit(ONNX_TRAIN, ...LEFT);
 

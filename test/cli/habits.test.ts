@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -155,6 +155,53 @@ describe('how much is said', () => {
   });
 });
 
+describe('files that are there', () => {
+  test('are said to be replaced, in text and not in JSON', async () => {
+    const words = ['rewrite', at('hub'), '--rank', '2', '-o', at('twice/')];
+    const lines = async () => (await lotrc(...words)).out.match(/^(?:wrote|replaced)/gm);
+    expect(await lines()).toEqual(['wrote', 'wrote']);
+    expect(await lines()).toEqual(['replaced', 'replaced']);
+    const { files } = JSON.parse((await lotrc(...words, '--json')).out) as { files: object[] };
+    expect(files.map((file) => Object.keys(file))).toEqual([
+      ['path', 'bytes'],
+      ['path', 'bytes'],
+    ]);
+  });
+
+  test.each<readonly string[]>([
+    ['rewrite', 'hub', '--rank', '2', '-o'],
+    ['merge', 'base.lotr.onnx', '-o'],
+    ['strip', 'base.lotr.onnx', '-o'],
+    ['extract', 'base.lotr.onnx', '-o'],
+    ['apply', 'hub', 'base.lotr.safetensors', '-o'],
+    ['print', 'hub', '-o'],
+    ['run', 'hub', '--passes', 'dce', '-o'],
+    ['emit', 'onnx-train', 'base.lotr.onnx', '-o'],
+    ['emit', 'cuda', 'base.lotr.onnx', '--tokens', '16', '-o'],
+  ])('%s %s stay with --no-clobber', async (...words) => {
+    const from = await lotrc(
+      'rewrite',
+      at('hub'),
+      '--rank',
+      '2',
+      '--target',
+      'c_attn',
+      '-o',
+      at('base.lotr.onnx'),
+    );
+    expect(from.code).toBe(0);
+    const target = at(`kept-${words[0]}${words[1]}`);
+    const line = [
+      ...words.map((word) => (existsSync(at(word)) ? at(word) : word)),
+      words[0] === 'emit' ? target : `${target}.onnx`,
+    ];
+    expect((await lotrc(...line, '--no-clobber')).code).toBe(0);
+    const again = await lotrc(...line, '--no-clobber');
+    expect(again).toMatchObject({ code: 1, out: '', err: expect.stringContaining('error LOTR1206') });
+    expect((await lotrc(...line)).code).toBe(0);
+  });
+});
+
 describe('completion', () => {
   const script = async (shell: string) => (await command(['completion', shell])).out;
   const has = (program: string) => spawnSync(program, ['--version']).status === 0;
@@ -191,8 +238,9 @@ describe('completion', () => {
     const text = await script(shell);
     for (const word of ['rewrite', 'onnx-train', 'wgsl', 'factors', 'embedded inputs optional'])
       expect(text).toContain(word);
+    writeFileSync(at(`completion.${shell}`), text);
     if (has(shell))
-      expect(spawnSync(shell, ['-n'], { input: text, encoding: 'utf8' })).toMatchObject({
+      expect(spawnSync(shell, ['-n', at(`completion.${shell}`)], { encoding: 'utf8' })).toMatchObject({
         status: 0,
         stderr: '',
       });

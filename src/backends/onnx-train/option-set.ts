@@ -1,6 +1,6 @@
 import { defineOptions, type OptionDef, type OptionSet } from '../../options/define.js';
 import type { NumberRange } from '../../options/range.js';
-import { REPORT, WATCH } from '../../options/sets/shared.js';
+import { CLOBBER, REPORT, WATCH } from '../../options/sets/shared.js';
 import {
   alternatives,
   BadValue,
@@ -253,6 +253,7 @@ export const ONNX_TRAIN = defineOptions({
     default: false,
     doc: 'copy the base weights even where the file system could clone them',
   },
+  ...CLOBBER,
   ...WATCH,
   json: { ...REPORT.json, doc: 'print JSON (version 1)' },
 });

@@ -158,6 +158,20 @@ export const cannotWrite = defineCode<{ file: string; why: string }>({
   }),
 });
 
+export const fileIsThere = defineCode<{ file: string }>({
+  code: 'LOTR1206',
+  severity: 'error',
+  title: 'an output is there already',
+  explain:
+    'With --no-clobber a command replaces no file. One of its outputs is there, so it wrote none of them. Without the option a file is ' +
+    'replaced whole, and the command says so.',
+  make: ({ file }) => ({
+    message: 'the file is there already, and was not replaced',
+    at: { kind: 'file', file },
+    hint: 'choose another place with -o, or leave --no-clobber out',
+  }),
+});
+
 export const wouldOverwriteInput = defineCode<{ file: string; input: string }>({
   code: 'LOTR1202',
   severity: 'error',

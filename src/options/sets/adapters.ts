@@ -1,7 +1,7 @@
 import { defineOptions } from '../define.js';
 import { file, flag, real, text, texts, whole, word } from '../types.js';
 import { CARRIES, FACTOR_DTYPES, TIES } from '../words.js';
-import { outputOption, REPORT, WATCH, WEIGHTS } from './shared.js';
+import { CLOBBER, outputOption, REPORT, WATCH, WEIGHTS } from './shared.js';
 
 /** rewrite, merge, extract, apply, strip: what puts adapters in, takes them out, or folds them in. */
 
@@ -95,6 +95,7 @@ export const REWRITE = defineOptions({
     doc: 'only print the plan, also when the data files of the model are missing; writes nothing',
   },
   ...WATCH,
+  ...CLOBBER,
   ...REPORT,
 });
 
@@ -105,6 +106,7 @@ export const MERGE = defineOptions({
   adapter: { type: file, doc: 'factors from this .safetensors file, instead of those in the model' },
   ...WEIGHTS,
   ...WATCH,
+  ...CLOBBER,
   ...REPORT,
 });
 
@@ -112,6 +114,7 @@ export const EXTRACT = defineOptions({
   output: outputOption(
     'the adapter file, or a folder for it; by default MODEL.safetensors in the folder of the model',
   ),
+  ...CLOBBER,
   ...REPORT,
 });
 
@@ -127,6 +130,7 @@ export const APPLY = defineOptions({
     doc: 'weights: the base must hold the very weights that the adapter was made for; path: layers of the same module paths and shapes, in a float16, quantised or re-exported file of the same network',
   },
   ...WATCH,
+  ...CLOBBER,
   ...REPORT,
 });
 
@@ -136,5 +140,6 @@ export const STRIP = defineOptions({
   ),
   ...WEIGHTS,
   ...WATCH,
+  ...CLOBBER,
   ...REPORT,
 });

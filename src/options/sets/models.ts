@@ -1,7 +1,7 @@
 import { defineOptions } from '../define.js';
 import { extents, file, flag, names, real, regex, text, whole, word } from '../types.js';
 import { GRAPH_OPTIMIZATIONS, PARQUET_LAYOUTS } from '../words.js';
-import { outputOption, REPORT, WATCH, weightsMode } from './shared.js';
+import { CLOBBER, outputOption, REPORT, WATCH, weightsMode } from './shared.js';
 
 /** inspect, print, verify, run: what looks at any model, compares two, or runs passes on one; logs; the help commands. */
 
@@ -24,6 +24,7 @@ export const PRINT = defineOptions({
     default: true,
     doc: 'leave out the locations of large tensors; keep their checksums',
   },
+  ...CLOBBER,
 });
 
 export const VERIFY = defineOptions({
@@ -58,6 +59,7 @@ export const VERIFY = defineOptions({
     default: 'all',
     doc: "ONNX Runtime's graph optimisation: disabled, basic, extended or all",
   },
+  ...CLOBBER,
   json,
 });
 
@@ -73,6 +75,7 @@ export const RUN = defineOptions({
     default: 'keep',
     doc: 'weights of the base: keep, link, copy or inline',
   },
+  ...CLOBBER,
   ...WATCH,
 });
 
@@ -88,6 +91,7 @@ export const TO_PARQUET = defineOptions({
     default: 'wide',
     doc: 'wide: a row per step, a column per value; long: a row per value, with its tag',
   },
+  ...CLOBBER,
   ...REPORT,
 });
 

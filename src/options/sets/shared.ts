@@ -26,5 +26,10 @@ export const WATCH = {
 /** The report as JSON. */
 export const REPORT = { json: { type: flag, default: false, doc: 'print the report as JSON' } } as const;
 
+/** Files that are there already. */
+export const CLOBBER = {
+  clobber: { flag: 'no-clobber', type: flag, default: true, doc: 'refuse to replace files that are there' },
+} as const;
+
 /** An output file with its usual name. */
 export const outputOption = <const D extends string>(doc: D) => ({ type: file, short: 'o', doc }) as const;
