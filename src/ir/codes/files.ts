@@ -2,7 +2,9 @@ import { defineCode } from '../diagnostics.js';
 
 /** Diagnostics 7xxx (adapter files): 70xx safetensors, 71xx .onnx_adapter, 72xx PEFT. */
 
-export const badSafetensors = defineCode<{ file: string; offset: number; why: string }>({
+export const badSafetensors = defineCode<
+  { file: string } & ({ offset: number; why: string } | { what: string; hint: string })
+>({
   code: 'LOTR7001',
   severity: 'error',
   title: 'the file is not a well-formed safetensors file',
@@ -11,11 +13,14 @@ export const badSafetensors = defineCode<{ file: string; offset: number; why: st
     'place of every tensor, and the data, which the tensors cover without holes or overlaps. Everything is checked ' +
     'before any data is read. A file that breaks these rules is damaged, cut short, or made to mislead a reader; a ' +
     'Git LFS pointer in place of the file is a common cause.',
-  make: ({ file, offset, why }) => ({
-    message: `not a well-formed safetensors file: ${why}`,
-    at: { kind: 'bytes', file, offset },
-    hint: 'check that the file is complete and is a safetensors file, then fetch or write it again',
-  }),
+  make: ({ file, ...found }) =>
+    'what' in found
+      ? { message: `not a safetensors file but ${found.what}`, at: { kind: 'file', file }, hint: found.hint }
+      : {
+          message: `not a well-formed safetensors file: ${found.why}`,
+          at: { kind: 'bytes', file, offset: found.offset },
+          hint: 'check that the file is complete and is a safetensors file, then fetch or write it again',
+        },
 });
 
 export const safetensorsDtype = defineCode<{ file: string; name: string; dtype: string }>({

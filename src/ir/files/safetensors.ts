@@ -8,6 +8,7 @@ import { FileTensor } from '../onnx/tensor-read.js';
 import { elementCount } from '../shape.js';
 import type { TensorData } from '../tensor.js';
 import { type Output, writeAtomically } from './atomic.js';
+import { fileKind } from './file-kind.js';
 import { type Json, JsonError, type JsonObject, parseJson } from './json.js';
 
 /**
@@ -86,6 +87,8 @@ export function readSafetensorsFrom(source: ByteSource): Safetensors {
 }
 
 function refuse(source: ByteSource, offset: number, why: string): never {
+  const kind = fileKind(source.read(0, Math.min(32, source.size)));
+  if (kind?.never) fail(badSafetensors({ file: source.path, what: kind.what, hint: kind.hint }));
   return fail(badSafetensors({ file: source.path, offset, why }));
 }
 

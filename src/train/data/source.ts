@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { fileChanged } from '../../ir/codes/load.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
+import { fileKind } from '../../ir/files/file-kind.js';
 import { AT_ONCE } from '../../ir/files/regular.js';
 import { isSystemError } from '../../ir/files/system-error.js';
 import { identity } from '../../ir/onnx/source.js';
@@ -87,6 +88,8 @@ export class Source {
         );
         if (bytesRead === 0) break;
         const chunk = buffer.subarray(0, bytesRead);
+        const kind = this.#bytes === 0 ? fileKind(chunk) : null;
+        if (kind?.never) this.#refuse(`it is ${kind.what}`, kind.hint);
         hash.update(chunk);
         this.#bytes += bytesRead;
         // it may grow as fast as it is read

@@ -1,5 +1,6 @@
 import { badTokenizer } from '../../ir/codes/train.js';
-import { fail } from '../../ir/diagnostics.js';
+import { fail, LotrcError } from '../../ir/diagnostics.js';
+import { fileKind } from '../../ir/files/file-kind.js';
 import { parsePlain } from '../../ir/files/json.js';
 import { readRegular, Unreadable } from '../../ir/files/regular.js';
 import { characterVocabulary } from './characters.js';
@@ -40,8 +41,12 @@ export async function readTokenizer(file: string): Promise<Tokenizer> {
   const refuse = (why: string): never => fail(badTokenizer({ file, why }));
   let value: unknown;
   try {
-    value = parsePlain(readRegular(file).toString('utf8'));
+    const bytes = readRegular(file);
+    const kind = fileKind(bytes.subarray(0, 32));
+    if (kind?.never) return refuse(`it is ${kind.what}; ${kind.hint}`);
+    value = parsePlain(bytes.toString('utf8'));
   } catch (error) {
+    if (error instanceof LotrcError) throw error;
     if (error instanceof Unreadable) return refuse(`it cannot be read: ${error.message}`);
     return refuse(`it is not JSON: ${(error as Error).message}`);
   }

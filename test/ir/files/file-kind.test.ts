@@ -9,6 +9,8 @@ test.each([
   ['PK\x03\x04\x14\0\0\0', /zip archive \(a PyTorch checkpoint/],
   ['\x1f\x8b\x08\0', /gzip/],
   ['\x80\x02}q\0', /pickle/],
+  ['\x80\x04\x95\0', /pickle/],
+  ['\x08\x07\x12\x40\x0a\x1e\x0a\x05image', /Core ML/],
   ['GGUF\x03\0\0\0', /GGUF/],
   ['\x89HDF\r\n\x1a\n', /HDF5/],
   ['\x1c\0\0\0TFL3', /TensorFlow Lite/],
@@ -38,5 +40,6 @@ test.each([
 
 test('other bytes say nothing', () => {
   expect(fileKind(latin1('\x08\x08\x12\x07pytorch'))).toBeNull();
+  expect(fileKind(latin1('\x08\x08\x12\x0apytorch 2.'))).toBeNull();
   expect(fileKind(new Uint8Array(0))).toBeNull();
 });

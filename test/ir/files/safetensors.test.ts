@@ -235,7 +235,12 @@ describe('malformed files', () => {
     ['metadata that is not an object', file('{"__metadata__":"text"}'), '__metadata__'],
     ['metadata with a number', file('{"__metadata__":{"k":1}}'), 'not a string'],
     ['deep nesting', file(`{"w":${'['.repeat(5000)}`), 'nested deeper'],
-    ['a Git LFS pointer', Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'), 'limit'],
+    ['a text', Buffer.from('a text that is longer than a header\n'), 'limit'],
+    [
+      'a Git LFS pointer',
+      Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\n'),
+      'a Git LFS pointer',
+    ],
   ];
 
   test.each(cases)('%s', (_, bytes, reason) => {
