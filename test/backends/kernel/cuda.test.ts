@@ -16,7 +16,7 @@ const cases = kernelCases().map((one) => ({ ...one, kernel: kernelOf(one.launch)
 describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
   test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
     // in CI all of them
-    const sampled = everyNth(2, cases);
+    const sampled = everyNth(3, cases);
     const results = runOnCpu(sampled, { checked: true });
     const close = results.map((actual, index) => [
       sampled[index]!.name,
@@ -70,7 +70,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     timeout: 120_000,
   }, () => {
     // in CI all of them
-    const kernels = everyNth(5, planned());
+    const kernels = everyNth(8, planned());
     expect(kernels.flatMap((kernel) => verifyKernel(kernel, profile('h100', 'cuda')))).toEqual([]);
     const compiled = compileCuda(kernels, 'sm_90a');
     expect(compiled.map(({ spills }) => spills)).toEqual(kernels.map(() => 0));
@@ -81,7 +81,7 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
     'compiles every kernel for %s within its budget',
     { timeout: 120_000 },
     (arch) => {
-      const kernels = everyNth(5, large());
+      const kernels = everyNth(9, large());
       const compiled = compileCuda(kernels, arch);
       expect(compiled.map(({ kernel }) => kernel).sort()).toEqual(kernels.map(({ name }) => name).sort());
       for (const { registers, spills, sharedBytes } of compiled) {

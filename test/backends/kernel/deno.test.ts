@@ -9,7 +9,7 @@ import { worstError } from '../../support/kernel-run.js';
 
 const program = denoProgram();
 /** In CI all. */
-const cases = everyNth(2, kernelCases());
+const cases = everyNth(3, kernelCases());
 const narrow = (kernel: Kernel): Kernel => ({
   ...kernel,
   buffers: kernel.buffers.map((param) => (param.elem === 'f32' ? { ...param, elem: 'f16' } : param)),

@@ -26,7 +26,7 @@ const h100 = profile('h100', 'cuda');
 /** Sums of at most 350 products in f32. */
 const ROUNDING = 2e-6;
 
-/** In CI every kernel in both types, elsewhere in one. */
+/** In CI every kernel in both types; elsewhere in one, and compiled for the CPU every second. */
 const names = new Set(typesInTurn(TYPES, warpgroupCases).map(({ name }) => name));
 const sampled = cases.filter(({ name }) => names.has(name));
 
@@ -47,11 +47,12 @@ describe.each(sampled.map((one) => [one.name, one] as const))('%s', (_, one) => 
 
 describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
   test('agrees with float64 for every kernel', { timeout: 120_000 }, () => {
-    const close = runOnCpu(sampled).map((actual, index) => [
-      sampled[index]!.name,
-      worstError(actual, sampled[index]!.expected) < ROUNDING,
+    const compiled = everyNth(2, sampled);
+    const close = runOnCpu(compiled).map((actual, index) => [
+      compiled[index]!.name,
+      worstError(actual, compiled[index]!.expected) < ROUNDING,
     ]);
-    expect(close).toEqual(sampled.map(({ name }) => [name, true]));
+    expect(close).toEqual(compiled.map(({ name }) => [name, true]));
   });
 
   const MISTAKES = [

@@ -18,7 +18,7 @@ import { kernelCases } from '../../support/kernel-cases.js';
 import { worstError } from '../../support/kernel-run.js';
 
 /** What a driver runs takes a moment each: in CI all. */
-const cases = everyNth(2, kernelCases());
+const cases = everyNth(3, kernelCases());
 const driver = dawnEnvironment();
 const validator = validationEnvironment();
 
