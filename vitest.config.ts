@@ -8,6 +8,7 @@ const FULL = [
   'test/backends/onnx-train/webgpu.test.ts',
   'test/bench/*.test.ts',
   'test/kill/*.test.ts',
+  'test/build/recipes.test.ts',
   'test/package.test.ts',
   'test/plugin/{bundlers,vite}.test.ts',
 ];
