@@ -70,7 +70,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     run,
     filesText(emitted.files.map(({ path: file, byteLength }) => ({ path: file, bytes: byteLength }))),
   );
-  tell(run, `wrote ${given.output}/state.safetensors and signature.json\n`);
+  tell(run, `wrote ${join(given.output, 'state.safetensors')} and signature.json\n`);
   if (baseProducts) {
     const { rounded, float32 } = baseProducts;
     const rest = float32 > 0 ? `, ${num(float32)} in float32` : '';
