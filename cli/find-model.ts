@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { noModelHere } from '../src/ir/codes/build.js';
 import { fail } from '../src/ir/diagnostics.js';
 import { isFolder } from '../src/ir/files/folders.js';
+import { modelFromStdin, STANDARD } from './standard-streams.js';
 
 /** Where exporters put a model. */
 const USUAL = ['model.onnx', 'onnx/model.onnx'];
@@ -17,8 +18,9 @@ export function modelsIn(folder: string): readonly string[] {
   return own.length > 0 ? own : namesIn(join(folder, 'models'), '.onnx').filter((path) => !OURS.test(path));
 }
 
-/** The model that an argument means: itself, or the only one in the folder that it names. Throws LOTR8308. */
+/** The model that an argument means: itself, what stdin holds, or the only one in the folder that it names. Throws LOTR8308. */
 export function modelAt(path: string): string {
+  if (path === STANDARD) return modelFromStdin();
   if (!isFolder(path)) return path;
   const found = modelsIn(path);
   return found.length === 1 ? found[0]! : fail(noModelHere({ folder: path, found }));

@@ -4,6 +4,8 @@ import { styleText } from 'node:util';
 export interface Io {
   out(text: string): void;
   err(text: string): void;
+  /** writes bytes where `out` writes text; absent: to stdout */
+  bytes?(chunk: Uint8Array): void;
   /** A text for `err` in a colour, where it shows colours; absent: it does not. */
   coloured?(colour: Colour, text: string): string;
   /** whether a person reads `err` as it is written */

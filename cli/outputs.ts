@@ -11,6 +11,7 @@ import { requireTyped } from '../src/passes/type-check.js';
 import type { Adapter } from '../src/rewrite.js';
 import { loadModel, TEXT } from './load.js';
 import type { Run } from './program.js';
+import { fileToStdout, isFromStdin, STANDARD } from './standard-streams.js';
 import { usageError } from './usage.js';
 
 /** Marks a file in the place of another one; JSON has no symbols, and does not show it. */
@@ -39,6 +40,8 @@ export interface Artifacts {
  * output is an input, also through a link, LOTR1206 for a file that must not be replaced.
  */
 export function writeArtifacts({ model, adapter, inputs, clobber }: Artifacts, run: Run): readonly Written[] {
+  if (model?.path === STANDARD || adapter?.path === STANDARD)
+    return artifactToStdout({ model, adapter, inputs }, run);
   const outputs: Output[] = [];
   const notes: Diagnostic[] = [];
   if (adapter)
@@ -59,6 +62,27 @@ export function writeArtifacts({ model, adapter, inputs, clobber }: Artifacts, r
   const written = writeNoting(outputs);
   run.reporter.report(notes);
   return written.toReversed();
+}
+
+/** Writes one file to stdout; what would be said there goes to stderr (see `main`). */
+function artifactToStdout({ model, adapter, inputs }: Artifacts, run: Run): readonly Written[] {
+  let bytes = 0;
+  fileToStdout(run.io, (folder) => {
+    const path = join(folder, 'stdout');
+    const written = writeArtifacts(
+      {
+        model: model && { ...model, path },
+        adapter: adapter && { ...adapter, path: model ? adapter.path : path },
+        inputs,
+      },
+      run,
+    );
+    const [file, data] = written.filter((one) => dirname(one.path) === folder);
+    if (data) throw usageError('-o - writes one file, and the weights are in another: use --weights inline');
+    ({ bytes } = file!);
+    return path;
+  });
+  return [{ path: STANDARD, bytes }];
 }
 
 /** Writes files, and says of each whether it replaced one. Throws what `writeAtomically` throws. */
@@ -88,6 +112,8 @@ export function defaultOutput(path: string, ending: string): string {
  * path that ends in a slash); the standard path without -o.
  */
 export function outputFile(given: string | undefined, standard: string): string {
+  if (given === undefined && isFromStdin(standard))
+    throw usageError('-o is missing: a model from stdin has no folder for the output');
   if (given === undefined) return standard;
   const folder = /[/\\]$/.test(given) || isFolder(given);
   return folder ? join(given, basename(standard)) : given;

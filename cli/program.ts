@@ -33,7 +33,8 @@ export async function main(
   backEnds: readonly BackEnd[] = BACK_ENDS,
 ): Promise<number> {
   // names from a model must not control the terminal, whatever prints them
-  const shown: Io = { ...io, out: (text) => io.out(visibleLines(text)) };
+  const out = fileOnStdout(argv) ? io.err : io.out;
+  const shown: Io = { ...io, out: (text) => out(visibleLines(text)) };
   const level = wantedLevel(argv);
   const run: Run = {
     io: level === 'quiet' ? { ...shown, err: () => undefined } : shown,
@@ -53,6 +54,11 @@ export async function main(
   run.reporter.end();
   return run.exitCode;
 }
+
+/** Whether stdout takes a file: then texts go to stderr. */
+const fileOnStdout = (argv: readonly string[]): boolean =>
+  argv.includes('--output=-') ||
+  argv.some((word, at) => /^(-o|--output)$/.test(word) && argv[at + 1] === '-');
 
 /** Likewise how much is said. */
 function wantedLevel(argv: readonly string[]): Level {

@@ -15,6 +15,7 @@ import { writeFolder } from '../folder.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel, readText } from '../load.js';
 import type { Run } from '../program.js';
+import { STANDARD } from '../standard-streams.js';
 import { tell } from '../tell.js';
 import { count } from '../text.js';
 import { usageError } from '../usage.js';
@@ -33,6 +34,7 @@ export async function emitGpuCommand(
 ): Promise<void> {
   const { output } = options;
   if (!options.explain) {
+    if (output === STANDARD) throw usageError('-o names a folder: kernels are several files');
     if (!output) throw usageError('-o FOLDER is missing (or --explain)');
     if (options.json) throw usageError('--json is for --explain');
     if (options.tokens.length > 1) throw usageError('kernels are written for one number of tokens');

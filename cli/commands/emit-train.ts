@@ -17,6 +17,7 @@ import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
+import { STANDARD } from '../standard-streams.js';
 import { suggest, tell } from '../tell.js';
 import { count, filesText, num, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
@@ -25,6 +26,8 @@ type EmitTrainOptions = ValuesOf<typeof ONNX_TRAIN>;
 
 /** Writes a training directory from a rewritten model and says what is in it. */
 export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): void {
+  if (given.output === STANDARD)
+    throw usageError('-o names a folder: a training directory has several files');
   if (given.link && given.copyBase) throw usageError('--link and --copy-base exclude each other');
   const sign = join(given.output, 'signature.json');
   refuseInputs([sign], [], given.clobber);

@@ -4,8 +4,10 @@ import { readLogs } from '../../src/train/logs/find.js';
 import { parquetOutput } from '../../src/train/logs/parquet.js';
 import { outputFile, refuseInputs, writeNoting } from '../outputs.js';
 import type { Run } from '../program.js';
+import { STANDARD } from '../standard-streams.js';
 import { tell } from '../tell.js';
 import { count, filesText } from '../text.js';
+import { usageError } from '../usage.js';
 
 /** Event files as one Parquet file; damaged parts are left out with a warning. */
 export function toParquetCommand(
@@ -14,6 +16,8 @@ export function toParquetCommand(
   run: Run,
 ): void {
   const { names, tags, layout, json } = options;
+  if (options.output === STANDARD)
+    throw usageError('a Parquet file is not written to stdout: -o names a file');
   const output = outputFile(options.output, 'logs.parquet');
   const { logs, files, diagnostics } = readLogs(paths, {
     ...(names ? { names } : {}),

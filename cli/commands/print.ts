@@ -6,6 +6,7 @@ import type { PRINT } from '../../src/options/sets/models.js';
 import { loadModel, TEXT } from '../load.js';
 import { defaultOutput, outputFile, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
+import { STANDARD, textToStdout } from '../standard-streams.js';
 
 export function printCommand(
   path: string,
@@ -13,12 +14,14 @@ export function printCommand(
   { io }: Run,
 ): void {
   const model = loadModel(path);
-  const output = given === undefined ? undefined : outputFile(given, defaultOutput(path, TEXT));
+  const output =
+    given === undefined || given === STANDARD ? undefined : outputFile(given, defaultOutput(path, TEXT));
   // locations are relative to the folder of the text, which is where they are looked up when it is read
   const folder = output === undefined ? {} : { folder: dirname(output) };
   const text = printModel(model, { locations, ...folder });
   if (output === undefined) {
-    io.out(text);
+    if (given === STANDARD) textToStdout(io, text);
+    else io.out(text);
     return;
   }
   refuseInputs([output], [path], clobber);

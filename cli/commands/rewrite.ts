@@ -11,6 +11,7 @@ import { loweringOf, specOf } from '../method.js';
 import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
+import { STANDARD } from '../standard-streams.js';
 import { suggest, tell } from '../tell.js';
 import { filesText } from '../text.js';
 import { usageError } from '../usage.js';
@@ -25,6 +26,8 @@ export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, 
     else run.io.out(`${planText(plan)}planned without the weights: nothing was written\n`);
     return;
   }
+  if (options.output === STANDARD && options.adapter === undefined)
+    throw usageError('-o - writes the model to stdout: give --adapter FILE for the factors');
   const output = outputFile(options.output, defaultOutput(path, '.lotr.onnx'));
   const files = writeArtifacts(
     {

@@ -18,8 +18,9 @@ import { readAdapter } from '../adapter-file.js';
 import { EXIT } from '../failure.js';
 import { tokenizerOf } from '../find-model.js';
 import { loadModel } from '../load.js';
-import { defaultOutput, type Written, writeArtifacts } from '../outputs.js';
+import { defaultOutput, outputFile, type Written, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
+import { STANDARD } from '../standard-streams.js';
 import { tell } from '../tell.js';
 import { filesText, table } from '../text.js';
 import { usageError } from '../usage.js';
@@ -85,7 +86,8 @@ export async function tuneCommand(
 }
 
 function placesOf(path: string, output: string | undefined): Places {
-  const folder = output ?? defaultOutput(path, '.tuned');
+  if (output === STANDARD) throw usageError('-o names a folder: several files are made');
+  const folder = output ?? outputFile(undefined, defaultOutput(path, '.tuned'));
   const named = (ending: string) => join(folder, basename(defaultOutput(path, ending)));
   return {
     folder,

@@ -1,7 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { main } from '../../cli/program.js';
 import { Reporter } from '../../cli/reporter.js';
@@ -190,6 +198,50 @@ describe('files that are there', () => {
     const again = await lotrc(...line, '--no-clobber');
     expect(again).toMatchObject({ code: 1, out: '', err: expect.stringContaining('error LOTR1206') });
     if (words[0] !== 'emit') expect((await lotrc(...line)).code).toBe(0);
+  });
+});
+
+describe('stdin and stdout in place of files', () => {
+  test('hold a model, and then stdout has nothing else', () => {
+    const program = resolve(import.meta.dirname, '../../dist/cli/main.js');
+    const input = readFileSync(at('base.lotr.onnx'));
+    const { stdout, stderr, status } = spawnSync(process.execPath, [program, 'strip', '-', '-o', '-'], {
+      input,
+    });
+    expect({ status, said: stderr.toString() }).toEqual({
+      status: 0,
+      said: `wrote - (${stdout.length} bytes)\n`.replace(/\d+/, (n) => Number(n).toLocaleString('en-US')),
+    });
+    expect(stdout.equals(readFileSync(BASE))).toBe(true);
+  });
+
+  test('take the text of a model and its factors', async () => {
+    const parts: Uint8Array[] = [];
+    let err = '';
+    const io = {
+      out: () => {
+        throw new Error('stdout has the file');
+      },
+      err: (text: string) => {
+        err += text;
+      },
+      bytes: (chunk: Uint8Array) => void parts.push(chunk),
+    };
+    expect(await main(['extract', at('base.lotr.onnx'), '-o', '-', '--json'], io)).toBe(0);
+    expect(Buffer.concat(parts).equals(readFileSync(at('base.lotr.safetensors')))).toBe(true);
+    expect(JSON.parse(err)).toMatchObject({ files: [{ path: '-' }] });
+    parts.length = 0;
+    expect(await main(['print', BASE, '-o', '-'], io)).toBe(0);
+    expect(Buffer.concat(parts).toString()).toBe((await lotrc('print', BASE)).out);
+  });
+
+  test.each([
+    [['rewrite', BASE, '--rank', '2', '-o', '-'], /give --adapter FILE/],
+    [['emit', 'onnx-train', 'base.lotr.onnx', '-o', '-'], /-o names a folder/],
+    [['emit', 'cuda', 'base.lotr.onnx', '-o', '-'], /-o names a folder/],
+  ])('%j is refused', async (words, said) => {
+    const line = words.map((word) => (word === 'base.lotr.onnx' ? at(word) : word));
+    expect(await lotrc(...line)).toMatchObject({ code: 2, err: expect.stringMatching(said) });
   });
 });
 
