@@ -26,6 +26,16 @@ export function modelAt(path: string): string {
   return found.length === 1 ? found[0]! : fail(noModelHere({ folder: path, found }));
 }
 
+/** The models that several arguments mean, as commander gathers them. */
+export const modelsAt = (path: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  modelAt(path),
+];
+export const allRewrittenAt = (path: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  rewrittenAt(path),
+];
+
 /** The same of a command that takes what `lotrc rewrite` wrote: the only .lotr.onnx in the folder, else as above. */
 export function rewrittenAt(path: string): string {
   const [one, ...more] = namesIn(path, '.lotr.onnx');

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
-import { modelAt, rewrittenAt } from '../find-model.js';
+import { forEachModel } from '../each.js';
+import { allRewrittenAt, modelAt, modelsAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
@@ -9,7 +10,7 @@ export function declareAdapterCommands(program: Command, run: Run): void {
   const rewrite = program
     .command('rewrite')
     .description('add adapters to the chosen linear layers; writes the model and an adapter file')
-    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt', modelAt);
+    .argument('<model...>', 'an ONNX model, .onnx or .onnxtxt', modelsAt);
   addOptions(rewrite, REWRITE)
     .addHelpText(
       'after',
@@ -21,15 +22,16 @@ Examples:
   lotrc rewrite model.onnx --rank 16 --init fan-in --scale 16 --factors inputs -o adapted.onnx
   lotrc rewrite model.onnx --rank 8 --method lora`,
     )
-    .action(async (model: string) => {
+    .action(async (models: readonly string[]) => {
       const { rewriteCommand } = await import('../commands/rewrite.js');
-      rewriteCommand(model, valuesOf(rewrite, REWRITE), run);
+      const values = valuesOf(rewrite, REWRITE);
+      forEachModel(models, values, run, (model) => rewriteCommand(model, values, run));
     });
 
   const merge = program
     .command('merge')
     .description('fold the adapters into the weights: W + (scale/rank) R M L')
-    .argument('<model>', 'a model that `lotrc rewrite` wrote', rewrittenAt);
+    .argument('<model...>', 'a model that `lotrc rewrite` wrote', allRewrittenAt);
   addOptions(merge, MERGE)
     .addHelpText(
       'after',
@@ -38,15 +40,16 @@ Examples:
   lotrc merge model.lotr.onnx -o merged.onnx
   lotrc merge model.lotr.onnx --adapter trained.safetensors -o merged.onnx`,
     )
-    .action(async (model: string) => {
+    .action(async (models: readonly string[]) => {
       const { mergeCommand } = await import('../commands/merge.js');
-      mergeCommand(model, valuesOf(merge, MERGE), run);
+      const values = valuesOf(merge, MERGE);
+      forEachModel(models, values, run, (model) => mergeCommand(model, values, run));
     });
 
   const extract = program
     .command('extract')
     .description('write the adapters of a rewritten model to an adapter file')
-    .argument('<model>', 'a model that `lotrc rewrite` wrote', rewrittenAt);
+    .argument('<model...>', 'a model that `lotrc rewrite` wrote', allRewrittenAt);
   addOptions(extract, EXTRACT)
     .addHelpText(
       'after',
@@ -54,9 +57,10 @@ Examples:
 Example:
   lotrc extract model.lotr.onnx -o adapter.safetensors`,
     )
-    .action(async (model: string) => {
+    .action(async (models: readonly string[]) => {
       const { extractCommand } = await import('../commands/extract.js');
-      extractCommand(model, valuesOf(extract, EXTRACT), run);
+      const values = valuesOf(extract, EXTRACT);
+      forEachModel(models, values, run, (model) => extractCommand(model, values, run));
     });
 
   const apply = program
@@ -80,7 +84,7 @@ Examples:
   const strip = program
     .command('strip')
     .description('remove the adapters: the output is the base model')
-    .argument('<model>', 'a model that `lotrc rewrite` wrote', rewrittenAt);
+    .argument('<model...>', 'a model that `lotrc rewrite` wrote', allRewrittenAt);
   addOptions(strip, STRIP)
     .addHelpText(
       'after',
@@ -88,8 +92,9 @@ Examples:
 Example:
   lotrc strip model.lotr.onnx -o base.onnx`,
     )
-    .action(async (model: string) => {
+    .action(async (models: readonly string[]) => {
       const { stripCommand } = await import('../commands/strip.js');
-      stripCommand(model, valuesOf(strip, STRIP), run);
+      const values = valuesOf(strip, STRIP);
+      forEachModel(models, values, run, (model) => stripCommand(model, values, run));
     });
 }

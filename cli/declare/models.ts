@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { INSPECT, PRINT, RUN, VERIFY } from '../../src/options/sets/models.js';
-import { modelAt } from '../find-model.js';
+import { forEachModel } from '../each.js';
+import { modelAt, modelsAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, givenOf, valuesOf } from './from-set.js';
 
@@ -9,7 +10,7 @@ export function declareModelCommands(program: Command, run: Run): void {
   const inspect = program
     .command('inspect')
     .description('list every linear layer: module path, operator, shape, type, and what can be adapted')
-    .argument('<model>', 'an ONNX model, .onnx or .onnxtxt', modelAt);
+    .argument('<model...>', 'an ONNX model, .onnx or .onnxtxt', modelsAt);
   addOptions(inspect, INSPECT)
     .addHelpText(
       'after',
@@ -19,9 +20,10 @@ Examples:
   lotrc inspect model.onnx --check-weights
   lotrc inspect model.lotr.onnx --json`,
     )
-    .action(async (model: string) => {
+    .action(async (models: readonly string[]) => {
       const { inspectCommand } = await import('../commands/inspect.js');
-      inspectCommand(model, valuesOf(inspect, INSPECT), run);
+      const values = valuesOf(inspect, INSPECT);
+      forEachModel(models, values, run, (model) => inspectCommand(model, values, run));
     });
 
   const print = program

@@ -245,6 +245,31 @@ describe('stdin and stdout in place of files', () => {
   });
 });
 
+describe('several models', () => {
+  test('are done one after the other, into one folder', async () => {
+    const [a, b] = [at('hub'), at('other.onnx')];
+    copyFileSync(BASE, b);
+    const { code, out } = await lotrc('rewrite', a, b, '--rank', '2', '-o', at('many/'));
+    expect(code).toBe(0);
+    expect(out.match(/^.*\.onnx:$/gm)).toEqual([`${at('hub/onnx/model.onnx')}:`, `${b}:`]);
+    for (const name of ['model.lotr.onnx', 'other.lotr.safetensors'])
+      expect(existsSync(at('many', name))).toBe(true);
+    expect((await lotrc('inspect', a, b)).out.match(/linear layers?, /g)).toHaveLength(2);
+  });
+
+  test.each([
+    [['-o', 'one.onnx'], /-o must be a folder for several models/],
+    [['-o', 'one/'], /two models are called gpt2c\.onnx/],
+    [['--adapter', 'x.safetensors'], /--adapter is of one model/],
+    [['--json'], /--json is the report on one model/],
+  ])('share no %j', async (words, said) => {
+    expect(await lotrc('rewrite', BASE, BASE, '--rank', '2', ...words)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(said),
+    });
+  });
+});
+
 describe('files of another kind', () => {
   const POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n';
   const directory = () => at('kept-emitonnx-train');
