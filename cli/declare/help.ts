@@ -54,9 +54,9 @@ Examples:
       'after',
       `
 Examples:
+  lotrc completion fish > ~/.config/fish/completions/lotrc.fish
   eval "$(lotrc completion bash)"         in ~/.bashrc
-  eval "$(lotrc completion zsh)"          in ~/.zshrc, after compinit
-  lotrc completion fish > ~/.config/fish/completions/lotrc.fish`,
+  eval "$(lotrc completion zsh)"          in ~/.zshrc, after compinit`,
     )
     .action(async (shell: string) => {
       const { completionCommand } = await import('../commands/completion.js');
