@@ -19,14 +19,15 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     pool: 'forks',
+    // files share what they import
+    isolate: false,
     // tests that load ONNX Runtime themselves report nothing to Microsoft either
     env: { ORT_DISABLE_TELEMETRY: '1' },
     maxWorkers: availableParallelism(),
     projects: [
       {
         extends: true,
-        // these files share what they import
-        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: FULL, isolate: false },
+        test: { name: 'fast', include: ['test/**/*.test.ts'], exclude: FULL },
       },
       { extends: true, test: { name: 'full', include: FULL, globalSetup: 'test/support/prune.ts' } },
     ],

@@ -41,8 +41,8 @@ test('windows lie in the text, inputs and labels one character apart', () => {
 
 const RECIPES = [
   // a few steps at a higher rate learn as much as many
-  { method: 'lotr', rank: 8, rate: 3e-2, torch: 1.757 },
-  { method: 'lora', rank: 1, rate: 3e-2, torch: 1.764 },
+  { method: 'lotr', rank: 8, rate: 6e-2, torch: 1.757 },
+  { method: 'lora', rank: 1, rate: 6e-2, torch: 1.764 },
 ] satisfies DemoRecipe[];
 
 test.each(allOrFirst(RECIPES))(
@@ -59,10 +59,10 @@ test.each(allOrFirst(RECIPES))(
       folder,
       corpus,
       threads: 1,
-      steps: 8,
+      steps: 5,
       onProgress: (...row) => told.push(row),
     });
-    expect(told).toEqual([[8, expect.closeTo(2.2, 0), tuned.after]]);
+    expect(told).toEqual([[5, expect.closeTo(2.2, 0), tuned.after]]);
     // PyTorch: 2.33105 over the same 64 windows
     expect(Math.abs(tuned.before - 2.33105)).toBeLessThan(2e-5);
     expect(tuned.after).toBeLessThan(tuned.before - 0.1);

@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 const words = (output: string, steps: number, ...more: readonly string[]) =>
   ['train', net.train, '--data', data, '--tokenizer', net.tokenizer, '-o', output].concat(
-    ['--epochs', '1000000', '--max-steps', `${steps}`, '--checkpoint-every', '2'],
+    ['--epochs', '1000000', '--max-steps', `${steps}`, '--checkpoint-every', '2', '--threads', '1'],
     more,
   );
 

@@ -7,8 +7,17 @@ import { runChain } from './chain.js';
 import { type Job, type Measured, makeJobs, measure } from './jobs.js';
 
 /** Chains by job: what goes on with what is there has the most to lose. */
-const CHAINS = ['train', 'rewrite', 'emit onnx-train', 'build'];
-const MORE = ['merge', 'apply', 'rewrite of a large model', 'train', 'emit onnx-train', 'train', 'build'];
+const CHAINS = ['train', 'rewrite', 'build'];
+const MORE = [
+  'emit onnx-train',
+  'merge',
+  'apply',
+  'rewrite of a large model',
+  'train',
+  'emit onnx-train',
+  'train',
+  'build',
+];
 const KILLS = EVERYTHING ? 3 : 2;
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-kill-'));

@@ -41,11 +41,11 @@ export const SHIM = join(import.meta.dirname, 'cuda-cpu');
 
 /**
  * How g++ compiles what runs on the CPU. Programs run once and for a moment, so the time goes into compiling them, and they
- * are not optimised unless `checked`. The checks for undefined behaviour double it: they are on where `checked`, and in CI.
+ * are not optimised. The checks for undefined behaviour double it: they are on where `checked`, and in CI.
  */
 export const cppFlags = (checked: boolean): readonly string[] => [
   '-std=c++17',
-  checked ? '-O1' : '-O0',
+  '-O0',
   ...(checked || EVERYTHING ? ['-fsanitize=undefined', '-fno-sanitize-recover=all'] : []),
   '-I',
   SHIM,
@@ -66,12 +66,30 @@ export interface Compiled {
 
 /**
  * Compiles files of a folder of their own; `args` are relative to it, `-o` is added. A result that was made before of the same
- * files, headers, arguments and compiler is used again. Throws with what the compiler says.
+ * files, headers, arguments and compiler is used again. The headers that replace CUDA's are compiled once for all programs.
+ * Throws with what the compiler says.
  */
 export function compiled(name: Compiler, files: readonly EmittedFile[], args: readonly string[]): Compiled {
+  // compiled headers are taken by programs that are compiled in the same way
+  const way = args.filter((word) => /^-(std=|O|f)/.test(word));
+  return args.includes(SHIM)
+    ? made(name, files, ['-include', headersFor(way), ...args])
+    : made(name, files, args);
+}
+
+/** Path of a header next to which lies what g++ makes of all headers that replace CUDA's. */
+function headersFor(way: readonly string[]): string {
+  const file = { path: 'first.h', text: '#include <cuda_runtime.h>\n' };
+  const { path } = made('g++', [file], ['-x', 'c++-header', ...way, '-I', SHIM, file.path], '.gch');
+  const header = path.slice(0, -'.gch'.length);
+  if (!existsSync(header)) writeFileSync(header, file.text);
+  return header;
+}
+
+function made(name: Compiler, files: readonly EmittedFile[], args: readonly string[], end = ''): Compiled {
   const hash = createHash('sha256').update(JSON.stringify([versionOf(name), args, files, headers()]));
   const folder = join(CACHE, hash.digest('hex').slice(0, 40));
-  const [path, log] = [join(folder, 'out'), join(folder, 'said')];
+  const [path, log] = [join(folder, `out${end}`), join(folder, 'said')];
   if (existsSync(log)) {
     const now = new Date();
     utimesSync(folder, now, now);
@@ -84,21 +102,21 @@ export function compiled(name: Compiler, files: readonly EmittedFile[], args: re
       mkdirSync(dirname(join(scratch, file.path)), { recursive: true });
       writeFileSync(join(scratch, file.path), file.text);
     }
-    const made = `${folder}.${randomUUID()}`;
-    mkdirSync(made);
-    const { status, stderr } = spawnSync(name, [...args, '-o', join(made, 'out')], {
+    const own = `${folder}.${randomUUID()}`;
+    mkdirSync(own);
+    const { status, stderr } = spawnSync(name, [...args, '-o', join(own, `out${end}`)], {
       cwd: scratch,
       encoding: 'utf8',
     });
     if (status !== 0) {
-      rmSync(made, { recursive: true });
+      rmSync(own, { recursive: true });
       throw new Error(stderr);
     }
-    writeFileSync(join(made, 'said'), stderr);
+    writeFileSync(join(own, 'said'), stderr);
     try {
-      renameSync(made, folder);
+      renameSync(own, folder);
     } catch {
-      rmSync(made, { recursive: true }); // another process made the same meanwhile
+      rmSync(own, { recursive: true }); // another process made the same meanwhile
     }
     return { path, said: stderr };
   } finally {

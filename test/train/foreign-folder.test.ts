@@ -25,6 +25,7 @@ import { toF32 } from '../../src/ir/values.js';
 import { rewrite } from '../../src/rewrite.js';
 import { type Batch, TrainingRun } from '../../src/train/run.js';
 import { lotrc } from '../support/cli.js';
+import { EVERYTHING } from '../support/everything.js';
 import { noise } from '../support/ort.js';
 
 // Training folders and run folders that someone else wrote.
@@ -201,14 +202,16 @@ test('every field of signature.json missing or of another kind: it opens, or LOT
       await one.close();
     }
   };
-  let [refused, ran] = [0, 0];
+  let [refused, ran, opens] = [0, 0, 0];
   for (const path of paths(JSON.parse(text) as Tree)) {
     for (const value of [undefined, 'x', {}] as (Tree | undefined)[]) {
       const why = opened(altered(text, path, value));
       refused += why === null ? 0 : 1;
       if (why !== null) expect(why, `${path.join('.')} = ${JSON.stringify(value)}`).toMatch(/LOTR8201/);
-      // what opens is also run: fields that fit and say something else
+      // what opens is also run: fields that fit and say something else; outside CI every third
       else if (path[0] === 'graphs' && (value === undefined || value === 'x')) {
+        opens += 1;
+        if (!EVERYTHING && opens % 3 > 0) continue;
         ran += 1;
         await run().catch((error: unknown) => {
           if (!(error instanceof LotrcError)) throw new Error(path.join('.'), { cause: error });
@@ -217,7 +220,8 @@ test('every field of signature.json missing or of another kind: it opens, or LOT
     }
   }
   expect(refused).toBeGreaterThan(200);
-  expect(ran).toBeGreaterThan(10);
+  expect(opens).toBeGreaterThan(10);
+  expect(ran).toBeGreaterThan(3);
 }, 60_000);
 
 test('weights called constructor and __proto__ are trained and saved like others', async () => {

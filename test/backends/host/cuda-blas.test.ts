@@ -38,10 +38,10 @@ const TRAINING: readonly Training[] = [
   ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, ODD, 300, 41, F32],
   ['lotr, regions that add to one dx', LOTR, { ...ODD, apart: true }, 64, 9, F32],
   ['lotr, one token', LOTR, EVEN, 1, 1, F32],
-  ['lora, first factors side by side in one border', LORA, ODD, 13, 70, F32],
-  ['lora in bfloat16, rows of 16 bytes', LORA, EVEN, 40, 33, BF16],
+  ['lora in bfloat16, first factors side by side in one border, rows of 16 bytes', LORA, EVEN, 40, 33, BF16],
 ];
 const MORE: typeof TRAINING = [
+  ['lora, first factors side by side in one border', LORA, ODD, 13, 70, F32],
   ['lotr in bfloat16', LOTR, ODD, 300, 41, BF16],
   ['lora in float16', LORA, ODD, 13, 70, F16],
   ['lotr in tf32', LOTR, ODD, 300, 41, TF32],
