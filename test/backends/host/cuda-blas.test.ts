@@ -98,11 +98,11 @@ describe.skipIf(!hasCompiler('g++'))('bordered weights with cuBLASLt, on the CPU
     check(answer.reads, bound);
   };
   const title = '%s: forward, backward and a step agree with float64';
-  test.each(TRAINING)(title, { timeout: 120_000 }, agrees);
-  test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 120_000 }, agrees);
+  test.each(TRAINING)(title, { timeout: 300_000 }, agrees);
+  test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 300_000 }, agrees);
 
   test('serving: another adapter, and refusals of cuBLASLt and of wrong calls with a reason', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, () => {
     const found = contraction(LOTR);
     const plan = choose(found, { device, tokens: 7, purpose: 'serve', strategy: 'bordered', dtype: 'f32' });

@@ -104,8 +104,8 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
     check(answer.reads, bound);
   };
   const title = '%s: forward, backward and a step agree with float64';
-  test.each(TRAINING)(title, { timeout: 120_000 }, agrees);
-  test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 120_000 }, agrees);
+  test.each(TRAINING)(title, { timeout: 300_000 }, agrees);
+  test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 300_000 }, agrees);
 
   test.each(
     allOrFirst([
@@ -115,7 +115,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
     ] as const),
   )(
     'several adapters in a batch, %s: every block of rows has its own',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     (_, spec, dtype, bound) => {
       const found = contraction(spec);
       const plan = choose(found, { device, tokens: 150, purpose: 'serve', adapters: 3, dtype });
@@ -175,7 +175,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
   )(
     'merge and unmerge, %s: the same results, with and without the adapter in the weights',
     {
-      timeout: 120_000,
+      timeout: 300_000,
     },
     (_, spec, dtype, bound) => {
       const found = contraction(spec);
@@ -227,7 +227,7 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
     },
   );
 
-  test('wrong calls are refused with a reason and change nothing', { timeout: 120_000 }, () => {
+  test('wrong calls are refused with a reason and change nothing', { timeout: 300_000 }, () => {
     const plan = choose(contraction(LOTR), {
       device,
       tokens: 7,

@@ -181,7 +181,7 @@ describe.skipIf(!hasCompiler('g++'))(
     const chosen = oracles().filter((_, n) => EVERYTHING || n % 5 === 0);
     test.each(chosen.map((oracle) => [oracle.name, oracle] as const))(
       '%s: outputs of every layer and PyTorch gradients of every factor',
-      { timeout: 120_000 },
+      { timeout: 300_000 },
       async (_name, oracle) => {
         const work = await prepared(oracle, 'cuda');
         const { plan, tokens, tensors, inputs } = work;

@@ -118,10 +118,10 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')(
       expect(kernels).not.toEqual(bodies);
     };
     const title = '%s: the kernels agree with float64';
-    test.each(CASES)(title, { timeout: 240_000 }, agrees);
-    test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 240_000 }, agrees);
+    test.each(CASES)(title, { timeout: 300_000 }, agrees);
+    test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 300_000 }, agrees);
 
-    test('no rows: sums are zero', { timeout: 120_000 }, () => {
+    test('no rows: sums are zero', { timeout: 300_000 }, () => {
       const one = { ...BASE, rows: [0, 3], masks: [0b11111] };
       const { model, feeds, expected } = gradientCalls(one);
       const library = built();

@@ -108,14 +108,14 @@ describe.skipIf(!hasCompiler('g++') || process.platform !== 'linux')('operators 
     expect(error).toBeGreaterThan(0);
   };
   const title = '%s: the kernels give what the bodies of the functions give';
-  test.each(CASES)(title, { timeout: 120_000 }, agrees);
-  test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 120_000 }, agrees);
+  test.each(CASES)(title, { timeout: 300_000 }, agrees);
+  test.skipIf(!EVERYTHING).each(MORE)(title, { timeout: 300_000 }, agrees);
 
   describe('a library that does not fit the model', () => {
     let other: BuiltOperators;
     beforeAll(() => {
       other = buildOperators(operators(model(LOTR, 3, [16, 8])));
-    }, 120_000);
+    }, 300_000);
 
     test('says which layer it has no kernel for', () => {
       const made = model(LOTR, 3);

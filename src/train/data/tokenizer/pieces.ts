@@ -184,13 +184,27 @@ const BYTE_CHARS: readonly string[] = (() => {
   const printable = (b: number) => (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
   return Array.from({ length: 256 }, (_, b) => String.fromCharCode(printable(b) ? b : next++));
 })();
+const BYTE_CODES = Uint16Array.from(BYTE_CHARS, (char) => char.charCodeAt(0));
+
+/** Characters of a long text that are joined at once: one by one they would be as many strings until it is read. */
+const AT_ONCE = 4096;
 
 const UTF8 = new TextEncoder();
 
 /** The UTF-8 bytes of a text, each as one printable character. */
 export function byteChars(text: string): string {
+  const bytes = UTF8.encode(text);
   let made = '';
-  for (const byte of UTF8.encode(text)) made += BYTE_CHARS[byte]!;
+  if (bytes.length <= AT_ONCE) {
+    for (const byte of bytes) made += BYTE_CHARS[byte]!;
+    return made;
+  }
+  const codes = new Uint16Array(AT_ONCE);
+  for (let start = 0; start < bytes.length; start += AT_ONCE) {
+    const count = Math.min(AT_ONCE, bytes.length - start);
+    for (let i = 0; i < count; i++) codes[i] = BYTE_CODES[bytes[start + i]!]!;
+    made += String.fromCharCode(...codes.subarray(0, count));
+  }
   return made;
 }
 
