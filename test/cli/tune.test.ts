@@ -85,7 +85,7 @@ describe('a classifier', () => {
     const { code, out } = await lotrc(...again);
     expect(code).toBe(0);
     expect(out).toMatch(/^evaluation +step +loss +accuracy\nbefore +0 +\d\.\d{4} +\d\.\d{4}\nafter +\d /);
-    expect(out).toContain(`wrote ${at('long/model.merged.onnx')}`);
+    expect(out).toContain(`replaced ${at('long/model.merged.onnx')}`);
   });
 
   test('takes the names of an option that two commands have apart', async () => {
