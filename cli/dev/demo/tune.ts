@@ -19,6 +19,8 @@ export interface TuneResult {
   readonly parameters: number;
   readonly before: number;
   readonly after: number;
+  /** validation loss by step */
+  readonly curve: readonly (readonly [step: number, loss: number])[];
   /** median time of a step in seconds */
   readonly stepTime: number;
 }
@@ -82,9 +84,11 @@ export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<Tu
   const sizes = run.signature.params.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
   const parameters = sizes.reduce((a, b) => a + b, 0);
   const logs = logsOf(recipe, parameters, files.logs);
+  const curve: [number, number][] = [];
   const evaluated = async (step: number) => {
     const { loss } = await run.evaluate(corpus.validation());
     for (const log of logs) log.evaluation({ step, loss, accuracy: null, perplexity: Math.exp(loss) });
+    curve.push([step, loss]);
     return loss;
   };
   try {
@@ -111,7 +115,7 @@ export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<Tu
       sum = 0;
     }
     writeSafetensors(files.trained, await run.parameters(), readSafetensors(files.initial).metadata);
-    return { recipe, parameters, before, after, stepTime: median(times) };
+    return { recipe, parameters, before, after, curve, stepTime: median(times) };
   } finally {
     for (const log of logs) log.close();
     await run.close();
