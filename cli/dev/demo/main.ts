@@ -55,8 +55,8 @@ show.heading('2. Its training step as ordinary ONNX operators, gradients and opt
 await show.run(emitWords(main, folder));
 
 show.heading(
-  `3. ${TRAINED_STEPS} steps on Moby-Dick, 16 windows of 128 characters each, in ONNX Runtime; beside it, on the same windows,\n` +
-    '   LoRA of about the same size:',
+  `3. ${TRAINED_STEPS} steps on Moby-Dick, 16 windows of 128 characters each, in ONNX Runtime; at the same time and on the same\n` +
+    '   windows, LoRA of about the same size:',
 );
 await prepared(equalSize);
 // each step is small: two runs on half of the threads take less time than one after the other

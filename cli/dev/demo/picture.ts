@@ -1,5 +1,6 @@
 import { chart, escaped, type Series } from '../../../src/train/logs/chart.js';
 
+const TITLE = 'Validation loss on Moby-Dick by training step, frozen model of 1.2 million weights';
 const WIDTH = 900;
 const HEIGHT = 350;
 /** colours that are read on white and on black */
@@ -33,8 +34,9 @@ export function picture(curves: readonly Curve[]): string {
   );
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}">`,
+    `<title>${TITLE}</title>`,
     `<style>${STYLE}</style>`,
-    '<text class="title" x="52" y="24">Validation loss on Moby-Dick by training step, frozen model of 1.2 million weights</text>',
+    `<text class="title" x="52" y="24">${TITLE}</text>`,
     ...names,
     inner,
     '</svg>',

@@ -35,17 +35,21 @@ const homeless = pages.filter((page) => !named.has(page));
 if (homeless.length > 0) throw new Error(`pages.ts does not say where these stand: ${homeless.join(', ')}`);
 for (const page of pages) {
   const at = `docs/${page}`;
-  put(page, linkedPage(readFileSync(join(root, at), 'utf8'), at, address));
+  putPage(page.replace(/\.md$/, ''), linkedPage(readFileSync(join(root, at), 'utf8'), at, address));
 }
-put('index.md', readFileSync(join(root, 'site/index.md'), 'utf8'));
+putPage('index', readFileSync(join(root, 'site/home.md'), 'utf8'));
 copyImages();
 
 const codes = allCodes();
-for (const code of codes) put(`diagnostics/${code.code}.md`, codePage(code));
-put('diagnostics/index.md', codeList(codes));
+for (const code of codes) putPage(`diagnostics/${code.code}`, codePage(code));
+putPage('diagnostics/index', codeList(codes));
 put('pages.json', JSON.stringify({ repository: address, ...sidebar() }, null, 2));
 put('public/llms.txt', llms());
 console.log(`${pages.length} pages of docs, ${codes.length} diagnostics: ${out}`);
+
+function putPage(name: string, text: string): void {
+  put(`${name}.md`, text);
+}
 
 function put(name: string, text: string): void {
   const path = join(out, name);
