@@ -13,7 +13,7 @@ import { chromium, runInBrowser } from '../../support/browser.js';
 import { dawnEnvironment } from '../../support/dawn.js';
 import { denoCommand, denoEnvironment, denoProgram } from '../../support/deno.js';
 import { profile } from '../../support/devices.js';
-import { allOrFirst, EVERYTHING } from '../../support/everything.js';
+import { allOrFirst, EVERYTHING, everySecond } from '../../support/everything.js';
 import { compileHosts, runHost } from '../../support/host.js';
 import { batchJob } from '../../support/host-batch.js';
 import { contraction, IN, reference } from '../../support/host-layers.js';
@@ -65,7 +65,7 @@ const TRAINING: readonly (readonly [
 
 const training = casesFor(
   driver,
-  allOrFirst(TRAINING),
+  everySecond(allOrFirst(TRAINING)),
   ([name, spec, strategy, planned, tokens, optimizer]) => {
     const made = trainingJob(spec, strategy, planned, tokens, 'f32', { optimizer });
     return [name, { ...made, module: compiled(webgpuHost(made.plan, optimizer)) }] as const;
@@ -283,7 +283,7 @@ const BATCHES: readonly Batched[] = [
   ['lotr', 3, LOTR],
   ['lora', 3, LORA],
 ];
-test.skipIf(!driver).each(casesFor(driver, allOrFirst(BATCHES), batchOf('f32')))(
+test.skipIf(!driver).each(casesFor(driver, everySecond(allOrFirst(BATCHES)), batchOf('f32')))(
   'several adapters in a batch, %s of rank %i: every block of rows has its own',
   { timeout: 300_000 },
   (_name, _rank, { job, check, module }) => check(runHost(module.folder, driver!, job)),
@@ -294,7 +294,7 @@ const HALVES: readonly Batched[] = [
   ['lotr', 3, LOTR],
   ['lotr', 5, LOTR],
 ];
-test.skipIf(!deno).each(casesFor(deno, allOrFirst(HALVES), batchOf('f16')))(
+test.skipIf(!deno).each(casesFor(deno, everySecond(allOrFirst(HALVES)), batchOf('f16')))(
   'in Deno, f16, several adapters in a batch, %s of rank %i: every block of rows has its own',
   { timeout: 300_000 },
   (_name, _rank, { job, check, module: { folder } }) =>
@@ -305,7 +305,7 @@ const MERGING = [
   ['lotr', LOTR],
   ['lora', LORA],
 ] as const;
-const merging = casesFor(driver, allOrFirst(MERGING), ([name, spec]) => {
+const merging = casesFor(driver, everySecond(allOrFirst(MERGING)), ([name, spec]) => {
   const found = contraction(spec);
   const options = {
     device,
