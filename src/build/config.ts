@@ -3,19 +3,22 @@ import { ONNX_TRAIN } from '../backends/onnx-train/option-set.js';
 import { type GpuOptions, gpuOptions } from '../backends/option-set.js';
 import { type OptionSet, omit, type ValueOf } from '../options/define.js';
 import { MERGE, REWRITE } from '../options/sets/adapters.js';
+import { OF_COMMAND } from '../options/sets/shared.js';
 import { TRAIN } from '../train/option-set.js';
 
 /** What a config of `lotrc build` holds. The options of a step are those of its command, by their keys. */
 
-/** Options that `lotrc build` sets itself, or that only watch or print. */
-const REWRITES = omit(REWRITE, 'output', 'adapter', 'withoutData', 'clobber', 'printIrAfter', 'time', 'json');
-const MERGES = omit(MERGE, 'output', 'adapter', 'clobber', 'printIrAfter', 'time', 'json');
-const TRAINING: Omit<
-  typeof ONNX_TRAIN,
-  'output' | 'link' | 'copyBase' | 'clobber' | 'printIrAfter' | 'time' | 'json'
-> = omit(ONNX_TRAIN, 'output', 'link', 'copyBase', 'clobber', 'printIrAfter', 'time', 'json');
+/** The options of each step, without those that `lotrc build` sets itself, or that only watch or print. */
+const REWRITES = omit(REWRITE, ...OF_COMMAND, 'adapter', 'withoutData');
+const MERGES = omit(MERGE, ...OF_COMMAND, 'adapter');
+const TRAINING: Omit<typeof ONNX_TRAIN, (typeof OF_COMMAND)[number] | 'link' | 'copyBase'> = omit(
+  ONNX_TRAIN,
+  ...OF_COMMAND,
+  'link',
+  'copyBase',
+);
 const TRAINS = omit(TRAIN, 'output', 'resume', 'inProcess', 'json');
-const gpu = (set: GpuOptions) => omit(set, 'output', 'explain', 'clobber', 'printIrAfter', 'time', 'json');
+const gpu = (set: GpuOptions) => omit(set, ...OF_COMMAND, 'explain');
 
 /** Values of a set as a config has them: objects in place of maps, and none must be given. */
 type Given<S> = { readonly [K in keyof S]?: Plain<ValueOf<S[K]>> | undefined };

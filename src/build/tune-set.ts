@@ -1,7 +1,7 @@
 import { ONNX_TRAIN } from '../backends/onnx-train/option-set.js';
 import { type OptionDef, omit, type ValueOf } from '../options/define.js';
 import { MERGE, SELECT } from '../options/sets/adapters.js';
-import { REPORT } from '../options/sets/shared.js';
+import { OF_COMMAND, REPORT } from '../options/sets/shared.js';
 import { text } from '../options/types.js';
 import { TRAIN } from '../train/option-set.js';
 
@@ -20,34 +20,20 @@ const ADAPTS = {
   init: fitted(SELECT.init, 'fan-in; with another --method that of the method'),
 };
 
-type Left =
-  | 'output'
-  | 'labels'
-  | 'alsoTrain'
-  | 'tie'
-  | 'ep'
-  | 'loop'
-  | 'names'
-  | 'keepFunctions'
-  | 'link'
-  | 'copyBase';
-type Watches = 'clobber' | 'printIrAfter' | 'time' | 'json';
-const LEFT: readonly (Left | Watches)[] = [
-  ...([
-    'output',
-    'labels',
-    'alsoTrain',
-    'tie',
-    'ep',
-    'loop',
-    'names',
-    'keepFunctions',
-    'link',
-    'copyBase',
-  ] as const),
-  ...(['clobber', 'printIrAfter', 'time', 'json'] as const),
-];
-const GRAPHS: Omit<typeof ONNX_TRAIN, Left | Watches> = omit(ONNX_TRAIN, ...LEFT);
+/** Options of the graphs that `tune` gives itself or has from another command. */
+const LEFT = [
+  ...OF_COMMAND,
+  'labels',
+  'alsoTrain',
+  'tie',
+  'ep',
+  'loop',
+  'names',
+  'keepFunctions',
+  'link',
+  'copyBase',
+] as const;
+const GRAPHS: Omit<typeof ONNX_TRAIN, (typeof LEFT)[number]> = omit(ONNX_TRAIN, ...LEFT);
 
 /** What says how the graphs are made. `--labels` is of the data here, as with `lotrc train`. */
 const EMITS = {

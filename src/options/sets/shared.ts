@@ -33,3 +33,6 @@ export const CLOBBER = {
 
 /** An output file with its usual name. */
 export const outputOption = <const D extends string>(doc: D) => ({ type: file, short: 'o', doc }) as const;
+
+/** Options of a command line alone: where it writes, and what it prints on the way. What runs a command's work itself has its own. */
+export const OF_COMMAND = ['output', 'clobber', 'printIrAfter', 'time', 'json'] as const;
