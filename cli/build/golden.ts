@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { Side } from '../../src/backends/ort/compare.js';
 import { runOnSome } from '../../src/backends/ort/extents.js';
 import { OrtProcess } from '../../src/backends/ort/process.js';
 import { toleranceFor } from '../../src/backends/ort/tolerance.js';
@@ -45,10 +46,11 @@ export async function checkModel(
 ): Promise<readonly (Finding | null)[]> {
   const at = (ending: string) => join(folder, `${basename(model)}${ending}`);
   const text = at('.txt');
-  const found = checkText(text, shownPath(text), modelText(loadModel(model)));
+  const read = loadModel(model);
+  const found = checkText(text, shownPath(text), modelText(read));
   if (!numbers) return [found];
   const recorded = at('.numbers.safetensors');
-  return [found, await checkNumbers(model, recorded, shownPath(recorded))];
+  return [found, await checkNumbers({ path: model, model: read }, recorded, shownPath(recorded))];
 }
 
 /** What is expected of a folder: its files by their digests. */
@@ -60,13 +62,11 @@ export function textOfFiles({ files }: BuildOutcome): string {
  * Runs a model on the inputs of a file and compares its outputs with those there, within the tolerance of the file; null
  * where they agree. Where there is none, inputs are made from a seed. Throws LOTR80xx when the model cannot be run.
  */
-async function checkNumbers(model: string, path: string, shown: string): Promise<Finding | null> {
-  const read = loadModel(model);
-  const side = { path: model, model: read };
+async function checkNumbers(side: Side, path: string, shown: string): Promise<Finding | null> {
   const host = new OrtProcess();
   const record = async (): Promise<Output> => {
     const { inputs, outputs } = await runOnSome(side, { host });
-    return recordOutput(path, { inputs, outputs, tolerance: toleranceFor([read]).value, model: null });
+    return recordOutput(path, { inputs, outputs, tolerance: toleranceFor([side.model]).value, model: null });
   };
   try {
     if (!existsSync(path))
