@@ -14,8 +14,9 @@ const OURS = /\.(lotr|merged|base)\.onnx$/;
 export function modelsIn(folder: string): readonly string[] {
   const usual = USUAL.map((name) => join(folder, name)).find((path) => existsSync(path));
   if (usual !== undefined) return [usual];
-  const own = namesIn(folder, '.onnx').filter((path) => !OURS.test(path));
-  return own.length > 0 ? own : namesIn(join(folder, 'models'), '.onnx').filter((path) => !OURS.test(path));
+  const basesIn = (place: string) => namesIn(place, '.onnx').filter((path) => !OURS.test(path));
+  const own = basesIn(folder);
+  return own.length > 0 ? own : basesIn(join(folder, 'models'));
 }
 
 /** The model that an argument means: itself, what stdin holds, or the only one in the folder that it names. Throws LOTR8308. */
@@ -27,14 +28,11 @@ export function modelAt(path: string): string {
 }
 
 /** The models that several arguments mean, as commander gathers them. */
-export const modelsAt = (path: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  modelAt(path),
-];
-export const allRewrittenAt = (path: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  rewrittenAt(path),
-];
+const each =
+  (at: (path: string) => string) =>
+  (path: string, before: readonly string[] = []): readonly string[] => [...before, at(path)];
+export const modelsAt = each(modelAt);
+export const allRewrittenAt = each(rewrittenAt);
 
 /** The same of a command that takes what `lotrc rewrite` wrote: the only .lotr.onnx in the folder, else as above. */
 export function rewrittenAt(path: string): string {

@@ -12,7 +12,11 @@ const NAMED = 3;
 export function gathered(list: readonly Diagnostic[]): readonly Diagnostic[] {
   const kind = ({ code, severity, hint }: Diagnostic) => `${severity} ${code} ${hint ?? ''}`;
   const kinds = new Map<string, Diagnostic[]>();
-  for (const one of list) kinds.set(kind(one), [...(kinds.get(kind(one)) ?? []), one]);
+  for (const one of list) {
+    const equal = kinds.get(kind(one));
+    if (equal) equal.push(one);
+    else kinds.set(kind(one), [one]);
+  }
   return list.flatMap((one): readonly Diagnostic[] => {
     const all = kinds.get(kind(one))!;
     if (all.length < MANY) return [one];

@@ -51,9 +51,8 @@ function find(program: Command, words: readonly string[]) {
 
 function unknownCommand(name: string, group: Command): CommanderError {
   const names = group.commands.map((command) => command.name());
-  const [near] = closest(name, names, 1);
   const full = group.parent === null ? name : `${group.name()} ${name}`;
-  return usageError(`unknown command '${full}'${near === undefined ? '' : `\n(Did you mean ${near}?)`}`);
+  return usageError(`unknown command '${full}'${didYouMean(name, names)}`);
 }
 
 /** An option that is unknown is reported before one that is missing. */
@@ -65,15 +64,17 @@ function refuseUnknown(command: Command, words: readonly string[]): void {
     const option = named(command.options, word);
     const flag = word.split('=')[0]!;
     if (!option && flag !== '--help') {
-      const [near] = closest(
-        flag,
-        command.options.map(({ long }) => long!),
-        1,
-      );
-      throw usageError(`unknown option '${flag}'${near === undefined ? '' : `\n(Did you mean ${near}?)`}`);
+      const flags = command.options.map(({ long }) => long!);
+      throw usageError(`unknown option '${flag}'${didYouMean(flag, flags)}`);
     }
     if (option?.required && !word.includes('=')) at++;
   }
+}
+
+/** As commander says it; `failureOf` makes a hint of it. */
+function didYouMean(word: string, known: readonly string[]): string {
+  const [near] = closest(word, known, 1);
+  return near === undefined ? '' : `\n(Did you mean ${near}?)`;
 }
 
 const named = (options: readonly Option[], word = ''): Option | undefined =>

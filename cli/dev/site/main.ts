@@ -1,12 +1,4 @@
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import '../../../src/backends/codes/index.js';
@@ -38,7 +30,7 @@ for (const page of pages) {
   putPage(page.replace(/\.md$/, ''), linkedPage(readFileSync(join(root, at), 'utf8'), at, address));
 }
 putPage('index', readFileSync(join(root, 'site/home.md'), 'utf8'));
-copyImages();
+cpSync(join(root, 'docs/images'), join(out, 'images'), { recursive: true });
 
 const codes = allCodes();
 for (const code of codes) putPage(`diagnostics/${code.code}`, codePage(code));
@@ -55,14 +47,6 @@ function put(name: string, text: string): void {
   const path = join(out, name);
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
-}
-
-function copyImages(): void {
-  const from = join(root, 'docs/images');
-  if (!existsSync(from)) return;
-  const to = join(out, 'images');
-  mkdirSync(to, { recursive: true });
-  for (const name of readdirSync(from)) copyFileSync(join(from, name), join(to, name));
 }
 
 /** `lotrc explain CODE` as a page; what Markdown or Vue would read as their own is escaped. */
