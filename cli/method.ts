@@ -5,7 +5,7 @@ import type { Lowering } from '../src/adapter/saved-plan.js';
 import { needsResidual, parseInit } from '../src/init/spec.js';
 import { badDescription } from '../src/ir/codes/methods.js';
 import { conflict } from '../src/ir/codes/sites.js';
-import { fail } from '../src/ir/diagnostics.js';
+import { closest, fail } from '../src/ir/diagnostics.js';
 import type { ValuesOf } from '../src/options/define.js';
 import type { FORM, SELECT } from '../src/options/sets/adapters.js';
 import { readText } from './load.js';
@@ -15,15 +15,20 @@ type MethodOptions = Pick<ValuesOf<typeof SELECT>, 'method' | 'scale' | 'init' |
 
 /** The adapter description that --method, --scale, --init and --base ask for. Throws LOTR34xx and LOTR3007. */
 export function specOf({ method, scale, init, base }: MethodOptions): AdapterSpec {
-  const known = method.endsWith('.json') ? specIn(method) : METHODS.get(method);
-  if (!known) {
-    throw usageError(
-      `--method takes a name of docs/methods.md or a JSON file, not ${JSON.stringify(method)}`,
-    );
-  }
+  const known = method.endsWith('.json') ? specIn(method) : methodNamed(method);
   const scaled = scale === undefined ? known : { ...known, scale };
   if (init === undefined) return refuseBase(scaled, base);
   return refuseBase(parseInit(init, scaled), base);
+}
+
+/** A method that lotrc comes with. Throws a usage error for any other name. */
+export function methodNamed(name: string): AdapterSpec {
+  const near = closest(name, [...METHODS.keys()]);
+  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : '`lotrc methods` lists them';
+  const problem = `there is no adapter method ${JSON.stringify(name)}, and no JSON file is named: ${hint}`;
+  const found = METHODS.get(name);
+  if (!found) throw usageError(problem);
+  return found;
 }
 
 /** The description in a JSON file. Throws LOTR1001, LOTR3501, LOTR3502. */

@@ -1,11 +1,30 @@
 import type { Command } from 'commander';
 import type { BackEnd } from '../../src/backends/backend.js';
-import { COMMON, EXPLAIN, PASSES } from '../../src/options/sets/models.js';
+import { COMMON, EXPLAIN, METHODS_SHOWN, PASSES } from '../../src/options/sets/models.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
-/** passes, explain, completion, demo: the list of passes, the meaning of messages, words for shells, and where the demo is. */
+/** methods, passes, explain, completion, demo: what there is, what messages mean, words for shells, and where the demo is. */
 export function declareHelpCommands(program: Command, run: Run, backEnds: readonly BackEnd[]): void {
+  const methods = program
+    .command('methods')
+    .description(
+      'list the adapter methods; with a name, print the description as JSON, for --method FILE.json',
+    )
+    .argument('[name]', 'a method, such as vera');
+  addOptions(methods, METHODS_SHOWN)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lotrc methods
+  lotrc methods vera > mine.json`,
+    )
+    .action(async (name: string | undefined) => {
+      const { methodsCommand } = await import('../commands/methods.js');
+      methodsCommand(name, valuesOf(methods, METHODS_SHOWN), run);
+    });
+
   const passes = program
     .command('passes')
     .description('list the passes with their options, as `lotrc run --passes` takes them')

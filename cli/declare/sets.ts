@@ -5,7 +5,16 @@ import { TUNE } from '../../src/build/tune-set.js';
 import type { OptionSet } from '../../src/options/define.js';
 import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
 import { BUILD, CHECK, DIFF, INIT } from '../../src/options/sets/build.js';
-import { EXPLAIN, INSPECT, PASSES, PRINT, RUN, TO_PARQUET, VERIFY } from '../../src/options/sets/models.js';
+import {
+  EXPLAIN,
+  INSPECT,
+  METHODS_SHOWN,
+  PASSES,
+  PRINT,
+  RUN,
+  TO_PARQUET,
+  VERIFY,
+} from '../../src/options/sets/models.js';
 import { EVAL, TRAIN } from '../../src/train/option-set.js';
 
 /** The options of every command by its words, for documents and the schema; all commands have `COMMON` besides. */
@@ -30,6 +39,7 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['check', CHECK],
     ['diff', DIFF],
     ['logs to-parquet', TO_PARQUET],
+    ['methods', METHODS_SHOWN],
     ['passes', PASSES],
     ['explain', EXPLAIN],
   ]);

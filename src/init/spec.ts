@@ -203,6 +203,9 @@ function misfit(spec: AdapterSpec, index: number): string | null {
   if (typeof init === 'string' || !('svd' in init)) return null;
   if (share !== 'site' && share !== 'group')
     return `it is shared by ${share}, and singular vectors are those of a layer or a group`;
+  const own = letters.find((letter) => Object.hasOwn(spec.extents ?? {}, letter));
+  if (own !== undefined)
+    return `its axis ${own} has an extent of its own, and of singular vectors there are as many as the rank`;
   if (init.svd === 'in') {
     return letters.length === 2 && letters[0] === term.in[0]
       ? null

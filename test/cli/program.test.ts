@@ -17,6 +17,8 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { hooksOf } from '../../cli/hooks.js';
 import { main } from '../../cli/program.js';
 import { Reporter } from '../../cli/reporter.js';
+import { readDescription } from '../../src/adapter/description-check.js';
+import { METHODS } from '../../src/adapter/methods/index.js';
 import type { LotrcError } from '../../src/ir/diagnostics.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import { parseModel, printModel } from '../../src/ir/text/index.js';
@@ -345,6 +347,19 @@ describe('commands', () => {
     expect(err).toContain('# after insert-adapters');
     expect(err).toContain('lotrc.LoTRLinear');
     expect(err).not.toContain('# after lower');
+  });
+
+  test('methods lists every adapter method, and prints one as --method takes it', async () => {
+    const all = JSON.parse((await lotrc('methods', '--json')).out) as { methods: { method: string }[] };
+    expect(all.methods.map(({ method }) => method)).toEqual([...METHODS.keys()]);
+    expect((await lotrc('methods')).out.split('\n').length).toBe(METHODS.size + 2);
+    const printed = [...METHODS.values()].map(async (spec) => {
+      const { out } = await lotrc('methods', spec.method);
+      expect(readDescription(JSON.parse(out), spec.method)).toEqual(spec);
+      expect(out.trimEnd().split('\n').length).toBeLessThanOrEqual(25);
+    });
+    await Promise.all(printed);
+    expect(await lotrc('methods', 'veera')).toMatchObject({ code: 2, err: expect.stringContaining('vera') });
   });
 
   test('passes and explain list everything, also as JSON', async () => {

@@ -70,6 +70,13 @@ describe('parseInit', () => {
 });
 
 describe('checkInit', () => {
+  test('singular vectors are as many as the rank, so that their axis has no extent of its own', () => {
+    const spec = { ...parseInit('svd-factors', LOTR), extents: { s: 3 } };
+    expect(checkInit(spec).map(({ message }) => message)).toEqual([
+      expect.stringContaining('its axis s has an extent of its own'),
+    ]);
+  });
+
   test('warns about N(0, 1) factors with a scale of 8 and more', () => {
     expect(codes({ ...LOTR, scale: 8 })).toEqual(['LOTR3405']);
     expect(codes({ ...LOTR, scale: -16 })).toEqual(['LOTR3405']);

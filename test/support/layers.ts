@@ -21,6 +21,8 @@ export interface LayerForm {
   readonly beta?: number;
   readonly transB?: boolean;
   readonly bias?: boolean;
+  /** what the stored weight is called */
+  readonly weight?: string;
   /** where the weight is stored */
   readonly storage?: 'initializer' | 'constant';
   /** a Transpose between the stored weight and the layer */
@@ -33,7 +35,7 @@ export interface LayerForm {
   readonly irVersion?: number;
 }
 
-/** A model `x -> y` of one layer. The weight is called `W`, the layer's node `layer`. */
+/** A model `x -> y` of one layer. The weight is called `W` or as the form says, the layer's node `layer`. */
 export function layerModel(form: LayerForm = {}): Model {
   const { op = 'MatMul', in: inn = 7, out = 5, dtype = 'f32', batch = [3], opset = 17 } = form;
   const graph = new Graph('main');
@@ -77,7 +79,7 @@ function readable(graph: Graph, data: TensorData, form: LayerForm, dtype: DType)
           outputs: ['W'],
           attrs: [['value', { kind: 'tensor', value: data }]],
         }).outputs[0]!
-      : stored(graph, 'W', data, form.irVersion);
+      : stored(graph, form.weight ?? 'W', data, form.irVersion);
   const step = (op: string, attrs: [string, Attr][]) => {
     value = graph.append({
       op,

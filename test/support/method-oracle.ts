@@ -18,6 +18,10 @@ import type { Oracle } from './oracle.js';
 import { sharedDir } from './shared.js';
 
 interface MethodJson {
+  readonly description: {
+    readonly extents?: AdapterSpec['extents'];
+    readonly factors: readonly { readonly slice?: true }[];
+  };
   readonly model: string;
   readonly inputs: readonly string[];
   readonly logits: string;
@@ -36,19 +40,37 @@ export interface MethodOracle extends Oracle {
   readonly factors: ReadonlyMap<string, TensorData>;
 }
 
+/** What the files call a method. */
+const CASE_OF: Readonly<Record<string, string>> = { 'randlora-simple': 'randlora' };
+
+/** The description with the extents and leading parts of the numbers, which may be others than those that lotrc comes with. */
+function asRecorded(spec: AdapterSpec, { description, effective_scale }: MethodJson): AdapterSpec {
+  const { extents: _extents, ...rest } = spec;
+  return {
+    ...rest,
+    scale: effective_scale,
+    scaling: 'none',
+    ...(description.extents ? { extents: description.extents } : {}),
+    factors: spec.factors.map(({ slice: _slice, ...factor }, k) => ({
+      ...factor,
+      ...(description.factors[k]!.slice ? { slice: true } : {}),
+    })),
+  };
+}
+
 /** The numbers for a method on `bert`, or on another model of the shared folder; null where there are none. */
 export function methodOracle(spec: AdapterSpec, on = 'bert'): MethodOracle | null {
   const shared = sharedDir();
   const own = join(import.meta.dirname, '../data/methods');
   const folder = on === 'bert' ? own : shared && join(shared, 'oracle/methods');
-  const stem = folder && join(folder, `${on}.${spec.method}`);
+  const stem = folder && join(folder, `${on}.${CASE_OF[spec.method] ?? spec.method}`);
   if (!folder || !stem || !existsSync(`${stem}.json`)) return null;
   const json = JSON.parse(readFileSync(`${stem}.json`, 'utf8')) as MethodJson;
   const { tensors } = readSafetensors(`${stem}.safetensors`);
   const path = join(folder, json.model);
   const { plan } = selectSites(readModel(path), {
     rank: json.rank,
-    spec: { ...spec, scale: json.effective_scale, scaling: 'none' },
+    spec: asRecorded(spec, json),
     targets: json.targets,
     share: parseShare(json.share),
   });

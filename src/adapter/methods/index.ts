@@ -1,18 +1,47 @@
 import type { AdapterSpec } from '../description.js';
+import { CP } from './cp.js';
+import { FACT_TK } from './fact-tk.js';
+import { FACT_TT } from './fact-tt.js';
+import { LOHA } from './loha.js';
 import { LORA } from './lora.js';
 import { LORA_FA } from './lora-fa.js';
+import { LORA_PLUS } from './lora-plus.js';
 import { LORA_XS } from './lora-xs.js';
 import { LOTR } from './lotr.js';
+import { METATT_4D } from './metatt-4d.js';
 import { MOSLORA } from './moslora.js';
+import { NOLA } from './nola.js';
+import { RANDLORA_SIMPLE } from './randlora-simple.js';
+import { RANK_ONE } from './rank-one.js';
+import { RSLORA } from './rslora.js';
 import { SHARELORA_A } from './sharelora-a.js';
 import { SHARELORA_AB } from './sharelora-ab.js';
 import { SHARELORA_B } from './sharelora-b.js';
+import { TIED_LORA } from './tied-lora.js';
 import { VERA } from './vera.js';
 
+const ALL: readonly AdapterSpec[] = [
+  LOTR,
+  LORA,
+  RSLORA,
+  LORA_PLUS,
+  LORA_FA,
+  LORA_XS,
+  MOSLORA,
+  SHARELORA_A,
+  SHARELORA_B,
+  SHARELORA_AB,
+  VERA,
+  TIED_LORA,
+  FACT_TT,
+  FACT_TK,
+  METATT_4D,
+  CP,
+  LOHA,
+  NOLA,
+  RANDLORA_SIMPLE,
+  RANK_ONE,
+];
+
 /** The methods that `--method` knows by name. */
-export const METHODS: ReadonlyMap<string, AdapterSpec> = new Map(
-  [LOTR, LORA, LORA_FA, LORA_XS, MOSLORA, SHARELORA_A, SHARELORA_B, SHARELORA_AB, VERA].map((spec) => [
-    spec.method,
-    spec,
-  ]),
-);
+export const METHODS: ReadonlyMap<string, AdapterSpec> = new Map(ALL.map((spec) => [spec.method, spec]));

@@ -97,6 +97,8 @@ export const TO_PARQUET = defineOptions({
 
 export const PASSES = defineOptions({ json });
 
+export const METHODS_SHOWN = defineOptions({ json });
+
 export const EXPLAIN = defineOptions({ json });
 
 /** What every command has. */
