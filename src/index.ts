@@ -15,6 +15,7 @@ export {
   type SiteRow,
 } from './adapter/saved-plan.js';
 export { type EmitRequest, type Emitted, emitTraining } from './backends/onnx-train/emit.js';
+export { type ChosenBaseDtype, chooseBaseDtype } from './backends/onnx-train/int8/choose.js';
 export { TRAIN_DEFAULTS, type TrainOptions } from './backends/onnx-train/options.js';
 export {
   type CompareOptions,

@@ -104,7 +104,7 @@ async function make(step: BuildStep, work: string, run: Run): Promise<Result | n
   if (!resume) rmSync(work, { recursive: true, force: true });
   if (kind === 'training') {
     const { emitTrainCommand } = await import('../commands/emit-train.js');
-    emitTrainCommand(takes.model!, { ...valuesOf<typeof ONNX_TRAIN>(step), output: work }, run);
+    await emitTrainCommand(takes.model!, { ...valuesOf<typeof ONNX_TRAIN>(step), output: work }, run);
   } else if (kind === 'train') {
     const { trainCommand } = await import('../commands/train.js');
     const options = { ...valuesOf<typeof TRAIN>(step), output: work, resume };

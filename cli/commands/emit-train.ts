@@ -1,5 +1,7 @@
 import { join } from 'node:path';
-import { emitTraining } from '../../src/backends/onnx-train/emit.js';
+import { type Emitted, emitTraining } from '../../src/backends/onnx-train/emit.js';
+import { explainProducts, type MatrixForm } from '../../src/backends/onnx-train/explain.js';
+import { chooseBaseDtype } from '../../src/backends/onnx-train/int8/choose.js';
 import { HYPER_OPTIONS, type LossSpec, type ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { sharedOptions, TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
 import { visible } from '../../src/ir/visible.js';
@@ -17,21 +19,64 @@ import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
+import { inScratch } from '../scratch.js';
 import { STANDARD } from '../standard-streams.js';
 import { suggest, tell } from '../tell.js';
-import { count, filesText, num, weightsText } from '../text.js';
+import { count, filesText, num, table, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
 
 type EmitTrainOptions = ValuesOf<typeof ONNX_TRAIN>;
 
-/** Writes a training directory from a rewritten model and says what is in it. */
-export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): void {
-  if (given.output === STANDARD)
-    throw usageError('-o names a folder: a training directory has several files');
+/** Writes a training directory from a rewritten model and says what is in it; with --explain prints what it would compute in. */
+export async function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run): Promise<void> {
+  const { output } = given;
+  if (output === STANDARD) throw usageError('-o names a folder: a training directory has several files');
+  if (!output && !given.explain) throw usageError('-o DIR is missing (or --explain)');
   if (given.link && given.copyBase) throw usageError('--link and --copy-base exclude each other');
-  const sign = join(given.output, 'signature.json');
-  refuseInputs([sign], [], given.clobber);
-  const options: TrainOptions = {
+  if (output && !given.explain) refuseInputs([join(output, 'signature.json')], [], given.clobber);
+  const options = await withBaseDtype(path, given, run);
+  const request = {
+    open: () => loadModel(path),
+    watch: { hooks: hooksOf(given, run, path) },
+    options,
+    ...(given.adapter === undefined
+      ? {}
+      : { adapter: readAdapter(given.adapter), adapterFile: given.adapter }),
+  };
+  if (given.explain) {
+    const matrices = explainProducts(request);
+    const { baseDtype } = options;
+    run.io.out(
+      given.json
+        ? `${JSON.stringify({ version: 1, baseDtype, matrices }, null, 2)}\n`
+        : matricesText(baseDtype, matrices),
+    );
+    return;
+  }
+  const base = given.link ? 'link' : given.copyBase ? 'copy' : 'auto';
+  tellEmitted(emitTraining({ ...request, folder: output!, base }), output!, given, run);
+}
+
+/** The options of the graphs; `--base-dtype auto` is measured and said. */
+async function withBaseDtype(path: string, given: EmitTrainOptions, run: Run): Promise<TrainOptions> {
+  const { baseDtype } = given;
+  const options = optionsOf(given);
+  if (baseDtype !== 'auto') return { ...options, baseDtype };
+  const chosen = await inScratch('lotrc-auto-', (folder) =>
+    chooseBaseDtype(loadModel(path), options, folder),
+  );
+  run.reporter.report([chosen.note]);
+  return { ...options, baseDtype: chosen.baseDtype };
+}
+
+function matricesText(baseDtype: string, matrices: readonly MatrixForm[]): string {
+  const rows = matrices.map(({ layer, shape, form, why }) => [layer, shape?.join('x') ?? '', form, why]);
+  const head = `products of the base in a step, --base-dtype ${baseDtype}\n`;
+  return `${head}${table([['layer', 'in x out', 'form', 'why'], ...rows])}`;
+}
+
+function optionsOf(given: EmitTrainOptions): TrainOptions {
+  return {
     ...TRAIN_DEFAULTS,
     ...lossesOf(given),
     frames: given.frames,
@@ -47,16 +92,9 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     ep: [given.ep],
     allowFallback: (given.allowFallback ?? []).flatMap((ops) => ops.split(',')),
   };
-  const emitted = emitTraining({
-    open: () => loadModel(path),
-    folder: given.output,
-    watch: { hooks: hooksOf(given, run, path) },
-    options,
-    base: given.link ? 'link' : given.copyBase ? 'copy' : 'auto',
-    ...(given.adapter === undefined
-      ? {}
-      : { adapter: readAdapter(given.adapter), adapterFile: given.adapter }),
-  });
+}
+
+function tellEmitted(emitted: Emitted, output: string, given: EmitTrainOptions, run: Run): void {
   run.reporter.report(emitted.notes);
   const { base, baseProducts } = emitted.signature;
   if (given.json) {
@@ -73,7 +111,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
     run,
     filesText(emitted.files.map(({ path: file, byteLength }) => ({ path: file, bytes: byteLength }))),
   );
-  tell(run, `wrote ${join(given.output, 'state.safetensors')} and signature.json\n`);
+  tell(run, `wrote ${join(output, 'state.safetensors')} and signature.json\n`);
   if (baseProducts) {
     const { rounded, float32 } = baseProducts;
     const rest = float32 > 0 ? `, ${num(float32)} in float32` : '';
@@ -84,7 +122,7 @@ export function emitTrainCommand(path: string, given: EmitTrainOptions, run: Run
   }
   for (const { file, how } of emitted.placed) tell(run, `${how} the base weights: ${visible(file)}\n`);
   if (emitted.placed.length === 0) tell(run, 'the base weights are in this folder already\n');
-  suggest(run, `lotrc train ${given.output} --data FILE`);
+  suggest(run, `lotrc train ${output} --data FILE`);
 }
 
 /** One loss with its output, or several as terms. */

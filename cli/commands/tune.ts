@@ -64,7 +64,7 @@ export async function tuneCommand(
     if (options.data === undefined) fail(noTrainingData({}));
     requireNoRun(places.run);
     proposal = proposalOf(() => loadModel(path));
-    start(path, proposal, options, given, places, run);
+    await start(path, proposal, options, given, places, run);
   }
   const trains = trainOptions(path, proposal, options, given, places);
   const keys = new Set([...given].filter((key) => Object.hasOwn(TRAIN, key)));
@@ -113,14 +113,14 @@ function refuseFixed(given: ReadonlySet<string>): void {
 }
 
 /** Rewrites the model and writes the graphs that train it. */
-function start(
+async function start(
   path: string,
   proposal: Proposal,
   options: TuneOptions,
   given: ReadonlySet<string>,
   places: Places,
   run: Run,
-): void {
+): Promise<void> {
   const { training: proposed, purpose } = proposal;
   if (proposed === null && !given.has('loss')) fail(cannotTune({ file: path, about: purpose.about }));
   run.io.err(`${visible(path)} ${visible(purpose.about)}\n`);
@@ -144,7 +144,7 @@ function start(
       output: places.training,
       json: false,
     };
-    emitTrainCommand(output, emits as ValuesOf<typeof ONNX_TRAIN>, run);
+    await emitTrainCommand(output, emits as ValuesOf<typeof ONNX_TRAIN>, run);
   } finally {
     rmSync(places.start, { recursive: true, force: true });
   }

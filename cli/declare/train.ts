@@ -22,6 +22,7 @@ Examples:
   lotrc emit onnx-train qa.lotr.onnx -o train/ --loss start:cross-entropy:0.5 --loss end:cross-entropy:0.5
   lotrc emit onnx-train speech.lotr.onnx -o train/ --loss ctc --blank 0
   lotrc emit onnx-train model.lotr.onnx -o train/ --also-train '^classifier' --ep webgpu
+  lotrc emit onnx-train model.lotr.onnx --explain --base-dtype auto
 
 For cosine and contrastive a batch holds 2B rows, and row i belongs to row B + i: left sides of the pairs first, then
 their right sides. Outputs [rows, seq, width] are averaged over the positions where the mask is 1. Labels of cosine are
@@ -29,6 +30,6 @@ B similarities in [-1, 1]; contrastive takes none.`,
     )
     .action(async (model: string) => {
       const { emitTrainCommand } = await import('../commands/emit-train.js');
-      emitTrainCommand(model, valuesOf(train, ONNX_TRAIN), run);
+      await emitTrainCommand(model, valuesOf(train, ONNX_TRAIN), run);
     });
 }

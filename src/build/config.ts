@@ -11,9 +11,10 @@ import { TRAIN } from '../train/option-set.js';
 /** The options of each step, without those that `lotrc build` sets itself, or that only watch or print. */
 const REWRITES = omit(REWRITE, ...OF_COMMAND, 'adapter', 'withoutData');
 const MERGES = omit(MERGE, ...OF_COMMAND, 'adapter');
-const TRAINING: Omit<typeof ONNX_TRAIN, (typeof OF_COMMAND)[number] | 'link' | 'copyBase'> = omit(
+const TRAINING: Omit<typeof ONNX_TRAIN, (typeof OF_COMMAND)[number] | 'explain' | 'link' | 'copyBase'> = omit(
   ONNX_TRAIN,
   ...OF_COMMAND,
+  'explain',
   'link',
   'copyBase',
 );

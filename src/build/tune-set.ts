@@ -32,6 +32,7 @@ const LEFT = [
   'keepFunctions',
   'link',
   'copyBase',
+  'explain',
 ] as const;
 const GRAPHS: Omit<typeof ONNX_TRAIN, (typeof LEFT)[number]> = omit(ONNX_TRAIN, ...LEFT);
 

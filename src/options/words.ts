@@ -35,6 +35,9 @@ export const RECOMPUTES = ['none', 'cheap', 'block'] as const;
 
 /** What products of training graphs with frozen matrices of the base are computed in. */
 export const BASE_DTYPES = ['float32', 'int8'] as const;
+export type BaseDtype = (typeof BASE_DTYPES)[number];
+/** `auto`: the faster one where the graphs are written. */
+export const BASE_DTYPE_CHOICES = [...BASE_DTYPES, 'auto'] as const;
 
 /** `ort`: gradients and learning rate are called as in ONNX Runtime's retired training API. */
 export const NAMINGS = ['lotrc', 'ort'] as const;

@@ -155,3 +155,45 @@ export const oldTrainingOpset = defineCode<{ opset: number; needed: number }>({
     hint: 'export the model with a newer opset, or convert it (onnx.version_converter)',
   }),
 });
+
+export const cannotMeasure = defineCode<{ why: string }>({
+  code: 'LOTR5024',
+  severity: 'error',
+  title: 'ONNX Runtime is needed to choose the faster products',
+  explain:
+    '--base-dtype auto runs a product of the model in float32 and in 8 bits, for about a second, and takes the faster form. That ' +
+    'needs the package onnxruntime-node, which lotrc does not install by itself.',
+  make: ({ why }) => ({
+    message: `--base-dtype auto has nothing to measure with: ${why}`,
+    hint: 'run `npm install onnxruntime-node`, or write --base-dtype float32 or --base-dtype int8',
+  }),
+});
+
+export const chosenBaseDtype = defineCode<{
+  because: string | null;
+  times:
+    | (Readonly<Record<'float32' | 'int8' | 'rows', number>> & {
+        readonly shape: readonly [number, number];
+        readonly baseDtype: string;
+      })
+    | null;
+}>({
+  code: 'LOTR5025',
+  severity: 'remark',
+  title: 'what products of the base compute in was chosen here',
+  explain:
+    '--base-dtype auto takes int8 where a product of the shape that most of the arithmetic has takes at most four fifths of its ' +
+    'time in float32, and float32 elsewhere and where 8 bits are not possible. Another machine, or another day, may choose ' +
+    'otherwise: where the same bytes must come out again, write the choice out.',
+  make: ({ because, times }) => {
+    const chosen = times?.baseDtype ?? 'float32';
+    const ms = (seconds: number) => `${(1000 * seconds).toFixed(1)} ms`;
+    const why = times
+      ? `[${times.rows},${times.shape[0]}] x [${times.shape.join(',')}] takes ${ms(times.float32)} in float32 and ${ms(times.int8)} in int8`
+      : because;
+    return {
+      message: `--base-dtype auto is ${chosen} here: ${why}`,
+      hint: `for the same bytes on every machine: --base-dtype ${chosen}`,
+    };
+  },
+});

@@ -2,6 +2,8 @@ import { fail } from '../../ir/diagnostics.js';
 import { flagOf, type OptionSet, pick, problemsOf } from '../../options/define.js';
 import { kebab } from '../../options/flags.js';
 import { inRange, rangeText } from '../../options/range.js';
+import { word } from '../../options/types.js';
+import { BASE_DTYPES } from '../../options/words.js';
 import type { LossFlag } from '../../train/losses/define.js';
 import { LOSS_KINDS, LOSS_NUMBERS, type LossKind, lossDef } from '../../train/losses/index.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
@@ -14,17 +16,7 @@ import { type TermOptions, TRAIN_DEFAULTS, type TrainOptions, termsOf } from './
 /** Options whose values are those of the command line. */
 const DECLARED = pick(
   ONNX_TRAIN,
-  ...([
-    'ignoreIndex',
-    'loop',
-    'maxNorm',
-    'lrMultipliers',
-    'tie',
-    'names',
-    'recompute',
-    'baseDtype',
-    'dropout',
-  ] as const),
+  ...(['ignoreIndex', 'loop', 'maxNorm', 'lrMultipliers', 'tie', 'names', 'recompute', 'dropout'] as const),
 );
 
 /** Throws LOTR5008 for an option that no loss uses, or whose value is out of range. */
@@ -85,23 +77,43 @@ export function checkOptions(options: TrainOptions): void {
 }
 
 /** Throws LOTR5008 where products in 8 bits have no kernel, or are not in sight. */
-function checkBaseDtype({ baseDtype, ep: eps, keepFunctions }: TrainOptions): void {
-  if (baseDtype === 'float32') return;
-  const refuse = (why: string, hint: string) =>
-    fail(uselessOption({ option: `--base-dtype ${baseDtype}`, why, hint }));
+function checkBaseDtype(options: TrainOptions): void {
+  const { baseDtype } = options;
+  const wrong = word('type', BASE_DTYPES).problem(baseDtype);
+  const problem =
+    wrong !== null
+      ? { why: wrong, hint: 'chooseBaseDtype says which is faster here' }
+      : baseDtype === 'int8'
+        ? roundingProblem(options, null)
+        : null;
+  if (problem) fail(uselessOption({ option: `--base-dtype ${baseDtype}`, ...problem }));
+}
+
+/** Why the graphs cannot have products in 8 bits; null: they can. Without an operator set, the other reasons. */
+export function roundingProblem(
+  { ep: eps, keepFunctions }: Pick<TrainOptions, 'ep' | 'keepFunctions'>,
+  opset: number | null,
+): { readonly why: string; readonly hint: string } | null {
   const lacking = eps.find((ep) => ROUNDED_OPS.some((op) => !hasKernel(ep, op, ROUNDED_OPSET, 'u8')));
   if (lacking) {
-    refuse(
-      `the ${lacking} provider has no kernels for products of rounded activations`,
-      'train on --ep cpu, or leave it out',
-    );
+    return {
+      why: `the ${lacking} provider has no kernels for products of rounded activations`,
+      hint: 'train on --ep cpu, or leave it out',
+    };
   }
   if (keepFunctions) {
-    refuse(
-      'with --keep-functions the products are inside the functions of adapted layers',
-      'leave out one of the two',
-    );
+    return {
+      why: 'with --keep-functions the products are inside the functions of adapted layers',
+      hint: 'leave out one of the two',
+    };
   }
+  if (opset !== null && opset < ROUNDED_OPSET) {
+    return {
+      why: `the model uses operator set ${opset}, and it needs ${ROUNDED_OPSET} or newer`,
+      hint: 'leave it out, or convert the model (onnx.version_converter)',
+    };
+  }
+  return null;
 }
 
 /** What does not go together in a sum of losses. */

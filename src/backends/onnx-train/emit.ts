@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path';
-import { PLAN_KEY, type WeightRow } from '../../adapter/saved-plan.js';
+import { PLAN_KEY, type SavedPlan, type WeightRow } from '../../adapter/saved-plan.js';
 import { opsetOf } from '../../ir/builder.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { type Output, type WrittenOutput, writeAtomically } from '../../ir/files/atomic.js';
@@ -33,7 +33,7 @@ import type {
 import { cannotLinkBase, oldTrainingOpset, uselessOption } from '../codes/training.js';
 import { drawsRandomly, seededDropout } from '../codes/training-loss.js';
 import { type BaseMode, placeBase } from './base-files.js';
-import { checkOptions } from './check-options.js';
+import { checkOptions, roundingProblem } from './check-options.js';
 import {
   applyGraph,
   evalGraph,
@@ -44,13 +44,12 @@ import {
   type TrainGraph,
 } from './graphs.js';
 import { CodesFile } from './int8/codes-file.js';
-import { ROUNDED_OPSET } from './int8/rows.js';
 import { checkLegality, coarseNodes } from './legality.js';
 import { stepLoopGraph } from './loop.js';
 import { type Head, termSignature } from './losses.js';
 import type { TrainOptions } from './options.js';
 import { collectParams, type Param, trainable } from './params.js';
-import { chooseWeights, type Keep, prepare } from './prepare.js';
+import { chooseWeights, type Keep, type Prepared, prepare } from './prepare.js';
 
 /** the first operator set with Where, which losses and gradients are written with */
 const OLDEST_OPSET = 9;
@@ -90,37 +89,15 @@ export interface Emitted {
  * a gradient, LOTR50xx for what does not fit.
  */
 export function emitTraining(request: EmitRequest): Emitted {
-  const { folder, options, adapter, adapterFile = '<adapter>', watch = {} } = request;
-  checkOptions(options);
-  const notes: Diagnostic[] = [];
-  const open = (): Model => startFrom(request.open(), adapter, adapterFile);
-  const first = open();
+  const { folder, options, watch = {} } = request;
+  const { first, open, opset, factors, plan, params, fresh, notes } = beginTraining(request);
   if (request.base === 'link' && options.loop !== null) {
     const why = 'ONNX Runtime does not load step-loop.onnx when its weights are in a hard-linked file';
     fail(cannotLinkBase({ file: first.path ?? '<model>', why }));
   }
-  requireData(first);
-  // frozen factors are constants of the graphs, which must not refer to the adapter file
-  const given = new Map(
-    [...(adapter?.tensors ?? [])].map(([name, data]) => [name, new TrainedTensor(data)] as const),
-  );
-  const factors = factorData(first, given);
-  const held = requirePlan(first, 'emit training graphs');
-  const opset = opsetOf(first.graph);
-  if (opset < OLDEST_OPSET) fail(oldTrainingOpset({ opset, needed: OLDEST_OPSET }));
-  const weights = chooseWeights(open(), factors, held.weights ?? [], options, (note) => notes.push(note));
-  const plan = withWeights(
-    held,
-    weights.map(({ row }) => row),
-  );
-  const params = collectParams(plan.plans, factors, weights, options);
-  const fresh = (of: string, keep: Keep) => {
-    const model = open();
-    return prepare(model, { factors, weights, params }, options, keep, startJob(model, watch, of));
-  };
   const base = placeBase(first, folder, request.base ?? 'auto');
   const rounding =
-    options.baseDtype === 'int8' ? roundingOf(folder, opset, base.files, [...factors.keys()]) : null;
+    options.baseDtype === 'int8' ? roundingOf(folder, options, opset, base.files, factors) : null;
   const whole = fresh('infer.onnx', { outputs: true });
   notes.push(...drawNotes(first, options));
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
@@ -214,22 +191,66 @@ export function emitTraining(request: EmitRequest): Emitted {
   return { signature: signature(), placed, files, params, weights: plan.weights ?? [], notes };
 }
 
+/** What the graphs of a directory are built from. */
+export interface Beginning {
+  /** the model as it is, for what is asked of it */
+  readonly first: Model;
+  readonly open: () => Model;
+  readonly opset: number;
+  readonly factors: ReadonlyMap<string, TensorData>;
+  readonly plan: SavedPlan;
+  readonly params: readonly Param[];
+  /** a copy of the model that is ready for a graph */
+  readonly fresh: (of: string, keep: Keep) => Prepared;
+  /** remarks until then; later ones are added */
+  readonly notes: Diagnostic[];
+}
+
+/** Checks what is asked for and chooses what is trained. Throws as {@link emitTraining}. */
+export function beginTraining(
+  request: Pick<EmitRequest, 'open' | 'options' | 'adapter' | 'adapterFile' | 'watch'>,
+): Beginning {
+  const { options, adapter, adapterFile = '<adapter>', watch = {} } = request;
+  checkOptions(options);
+  const notes: Diagnostic[] = [];
+  const open = (): Model => startFrom(request.open(), adapter, adapterFile);
+  const first = open();
+  requireData(first);
+  // frozen factors are constants of the graphs, which must not refer to the adapter file
+  const given = new Map(
+    [...(adapter?.tensors ?? [])].map(([name, data]) => [name, new TrainedTensor(data)] as const),
+  );
+  const factors = factorData(first, given);
+  const held = requirePlan(first, 'emit training graphs');
+  const opset = opsetOf(first.graph);
+  if (opset < OLDEST_OPSET) fail(oldTrainingOpset({ opset, needed: OLDEST_OPSET }));
+  const weights = chooseWeights(open(), factors, held.weights ?? [], options, (note) => notes.push(note));
+  const plan = withWeights(
+    held,
+    weights.map(({ row }) => row),
+  );
+  const params = collectParams(plan.plans, factors, weights, options);
+  const fresh = (of: string, keep: Keep) => {
+    const model = open();
+    return prepare(model, { factors, weights, params }, options, keep, startJob(model, watch, of));
+  };
+  return { first, open, opset, factors, plan, params, fresh, notes };
+}
+
 /** Throws LOTR5008 for operator sets without the rounding of activations. */
 function roundingOf(
   folder: string,
+  options: TrainOptions,
   opset: number,
   base: readonly BaseFile[],
-  factors: readonly string[],
+  factors: ReadonlyMap<string, TensorData>,
 ): Rounding {
-  if (opset < ROUNDED_OPSET) {
-    const why = `the model uses operator set ${opset}, and it needs ${ROUNDED_OPSET} or newer`;
-    const hint = 'leave it out, or convert the model (onnx.version_converter)';
-    fail(uselessOption({ option: '--base-dtype int8', why, hint }));
-  }
+  const problem = roundingProblem(options, opset);
+  if (problem) fail(uselessOption({ option: '--base-dtype int8', ...problem }));
   const taken = new Set(base.map(({ location }) => location));
   let name = 'base.int8';
   for (let count = 1; taken.has(name); count++) name = `base${count}.int8`;
-  return { file: new CodesFile(join(realFolder(folder), name)), own: new Set(factors) };
+  return { file: new CodesFile(join(realFolder(folder), name)), own: new Set(factors.keys()) };
 }
 
 /**

@@ -16,7 +16,7 @@ import {
   whole,
   word,
 } from '../../options/types.js';
-import { BASE_DTYPES, DROPOUT_MODES, NAMINGS, RECOMPUTES, TIES } from '../../options/words.js';
+import { BASE_DTYPE_CHOICES, DROPOUT_MODES, NAMINGS, RECOMPUTES, TIES } from '../../options/words.js';
 import { LOSS_KINDS, LOSSES, type LossKind, type LossNumberName } from '../../train/losses/index.js';
 import {
   DEFAULT_OPTIMIZER,
@@ -185,7 +185,12 @@ const LOSS = {
 } as const satisfies OptionSet;
 
 export const ONNX_TRAIN = defineOptions({
-  output: { type: text('dir'), short: 'o', required: true, doc: 'the training directory' },
+  output: { type: text('dir'), short: 'o', doc: 'the training directory' },
+  explain: {
+    type: flag,
+    default: false,
+    doc: 'print what the products with each matrix of the base compute in, and why, and write nothing',
+  },
   ...LOSS,
   ...LOSS_NUMBER_OPTIONS,
   optimizer: {
@@ -227,9 +232,9 @@ export const ONNX_TRAIN = defineOptions({
     doc: 'compute activations again in the backward pass instead of keeping them: none, cheap (those that cost little), or block (all but the input of each block)',
   },
   baseDtype: {
-    type: word('type', BASE_DTYPES),
+    type: word('type', BASE_DTYPE_CHOICES),
     default: 'float32',
-    doc: 'products with frozen matrices of the base while training: float32, or int8: both operands rounded to 8 bits, about 1 % off; faster on processors with instructions for it (AVX-VNNI, AVX512-VNNI, AMX), on the CPU provider alone',
+    doc: 'products with frozen matrices of the base while training: float32, or int8: both operands rounded to 8 bits, about 1 % off; faster on processors with instructions for it (AVX-VNNI, AVX512-VNNI, AMX), on the CPU provider alone; auto: int8 where a measurement in ONNX Runtime says so',
   },
   dropout: {
     type: word('mode', DROPOUT_MODES),

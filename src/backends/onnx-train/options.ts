@@ -1,4 +1,5 @@
 import { defaultsOf, type OrNull, pick, type ValuesOf } from '../../options/define.js';
+import type { BaseDtype } from '../../options/words.js';
 import { LOSS_KINDS, type LossKind, type LossNumbers } from '../../train/losses/index.js';
 import { type Optimizer, optimizerOf } from '../../train/optimizers/index.js';
 import type { TrainingEp } from '../../train/signature.js';
@@ -22,7 +23,6 @@ const SHARED_KEYS = [
   'tie',
   'names',
   'recompute',
-  'baseDtype',
   'dropout',
   'keepFunctions',
 ] as const;
@@ -43,6 +43,8 @@ export interface TrainOptions
   /** several losses, in place of `loss`, `logits` and `classWeights` */
   readonly terms?: readonly TermOptions[];
   readonly optimizer: Optimizer;
+  /** what products with frozen matrices of the base compute in; `chooseBaseDtype` measures which is faster here */
+  readonly baseDtype: BaseDtype;
   /** gradients are scaled down to this global norm; null: never */
   readonly maxNorm: number | null;
   /** learning-rate multipliers by factor name */
@@ -58,6 +60,7 @@ export const TRAIN_DEFAULTS: TrainOptions = {
   ...defaultsOf(SHARED),
   loss: LOSS_KINDS[0]!,
   optimizer: optimizerOf(ONNX_TRAIN.optimizer.default),
+  baseDtype: ONNX_TRAIN.baseDtype.default,
   maxNorm: ONNX_TRAIN.maxNorm.default,
   train: null,
   lrMultipliers: {},

@@ -109,6 +109,7 @@ test('products in 8 bits where nothing computes them, or where they are not in s
   for (const ep of ['cuda', 'webgpu'] as const) expect(codeOf(path, { ...int8, ep: [ep] })).toBe('LOTR5008');
   expect(codeOf(path, { ...int8, keepFunctions: true })).toBe('LOTR5008');
   expect(codeOf(path, { ...int8, ep: ['cpu', 'wasm'] })).toBe('none');
+  expect(codeOf(path, { ...int8, baseDtype: 'auto' as 'int8' })).toBe('LOTR5008');
   const old = readModel(path);
   old.setOpset('', 10);
   expect(() => emitTraining({ open: () => old, folder, options: { ...TRAIN_DEFAULTS, ...int8 } })).toThrow(

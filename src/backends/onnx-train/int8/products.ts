@@ -23,6 +23,8 @@ export interface RoundedProducts {
 interface Product {
   readonly x: Value;
   readonly weight: TensorData;
+  /** the stored value that holds it */
+  readonly holder: Value;
   readonly turned: boolean;
   readonly alpha: number;
   readonly addend: { readonly value: Value; readonly beta: number } | null;
@@ -36,23 +38,32 @@ interface Product {
 export function roundProducts(model: Model, file: CodesFile, own: ReadonlySet<string>): RoundedProducts {
   const { graph } = model;
   const rows = new Map<Value, RoundedRows>();
-  let [rounded, float32] = [0, 0];
-  for (const node of [...graph.nodes]) {
-    const found = productAt(node, own);
-    if (!found) continue;
-    if (!isRounded(node, found)) {
-      float32++;
-      continue;
-    }
-    rounded++;
+  const products = frozenProducts(model, own);
+  const rounded = products.filter(({ why }) => why === null);
+  for (const { node, product } of rounded) {
     const b = new TrainBuilder(graph, 'int8', node);
-    const held = rows.get(found.x) ?? roundRows(b, found.x);
-    rows.set(found.x, held);
-    rebuild(b, file, node, found, held);
+    const held = rows.get(product.x) ?? roundRows(b, product.x);
+    rows.set(product.x, held);
+    rebuild(b, file, node, product, held);
     graph.erase(node);
   }
-  if (rounded > 0 && !model.opsets.has('com.microsoft')) model.setOpset('com.microsoft', 1);
-  return { rounded, float32 };
+  if (rounded.length > 0 && !model.opsets.has('com.microsoft')) model.setOpset('com.microsoft', 1);
+  return { rounded: rounded.length, float32: products.length - rounded.length };
+}
+
+/** A product of the main graph with a frozen matrix of the base, and why it is not rounded; null: it is. */
+export interface FrozenProduct {
+  readonly node: Node;
+  readonly product: Product;
+  readonly why: string | null;
+}
+
+/** All of them, in node order. Types must be inferred. */
+export function frozenProducts({ graph }: Model, own: ReadonlySet<string>): readonly FrozenProduct[] {
+  return [...graph.nodes].flatMap((node) => {
+    const product = productAt(node, own);
+    return product ? [{ node, product, why: reasonAgainst(node, product) }] : [];
+  });
 }
 
 function productAt(node: Node, own: ReadonlySet<string>): Product | null {
@@ -62,7 +73,8 @@ function productAt(node: Node, own: ReadonlySet<string>): Product | null {
   if (!stored || stored.holder.isInput || own.has(stored.holder.name) || stored.data.shape.length !== 2)
     return null;
   if (!isFloat(stored.data.dtype) || stored.via.some(({ op }) => op === 'DequantizeLinear')) return null;
-  const plain = { x, weight: stored.data, turned: stored.transposed, alpha: 1, addend: null };
+  const { data, holder } = stored;
+  const plain = { x, weight: data, holder, turned: stored.transposed, alpha: 1, addend: null };
   if (node.is('MatMul')) return plain;
   if (!node.is('Gemm')) return null;
   const { transA, transB, alpha, beta } = attrsOf(node);
@@ -76,13 +88,20 @@ function productAt(node: Node, own: ReadonlySet<string>): Product | null {
   };
 }
 
-/** Whether kernels in 8 bits take the product and gain by it. */
-function isRounded({ outputs }: Node, { x, weight }: Product): boolean {
-  const { type } = outputs[0]!;
-  const float32 =
-    type?.kind === 'tensor' ? type.dtype === 'f32' : x.type?.kind === 'tensor' && x.type.dtype === 'f32';
-  const [rows, columns] = weight.shape as readonly [number, number];
-  return float32 && (shapeOf(x)?.length ?? 0) > 1 && rows * columns >= LEAST_NUMBERS;
+/** Why kernels in 8 bits do not take the product, or gain nothing by it. */
+function reasonAgainst({ outputs }: Node, { x, weight }: Product): string | null {
+  const type = outputs[0]!.type ?? x.type;
+  if (type?.kind !== 'tensor' || type.dtype !== 'f32') {
+    const dtype = type?.kind === 'tensor' ? type.dtype : 'a type that is not known';
+    return `the product computes in ${dtype}`;
+  }
+  if ((shapeOf(x)?.length ?? 0) < 2) return 'what it multiplies is not known to be a matrix';
+  return isWorthRounding(weight.shape) ? null : `it has fewer than ${LEAST_NUMBERS} numbers`;
+}
+
+/** Whether a matrix is large enough. */
+export function isWorthRounding([rows, columns]: readonly number[]): boolean {
+  return rows! * columns! >= LEAST_NUMBERS;
 }
 
 function rebuild(

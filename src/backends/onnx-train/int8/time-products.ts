@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import { writeAtomically } from '../../../ir/files/atomic.js';
+import { Graph, Model } from '../../../ir/model.js';
+import { planModel } from '../../../ir/onnx/writer.js';
+import { tensorType } from '../../../ir/shape.js';
+import { f32Tensor } from '../../../ir/tensor.js';
+import { inferShapes } from '../../../passes/infer-shapes.js';
+import { OrtSession } from '../../ort/session.js';
+import { CodesFile } from './codes-file.js';
+import { roundProducts } from './products.js';
+
+export type MatrixShape = readonly [inner: number, outer: number];
+
+/** Seconds of a product in both forms, the least of several runs. */
+export interface ProductTimes {
+  readonly rows: number;
+  /** that was run: a larger matrix is cut */
+  readonly shape: MatrixShape;
+  readonly float32: number;
+  readonly int8: number;
+}
+
+/** Rows of what is multiplied: a batch of a few texts. */
+const ROWS = 256;
+/** The largest number of elements: longer matrices are cut, and take no longer for each element. */
+const LARGEST = 2 ** 22;
+/** Runs of each form: at least these, more until the seconds are over. */
+const RUNS = { least: 3, most: 15, seconds: 1 };
+
+/**
+ * Times the product of generated rows with a generated matrix as training graphs have it: in float32 (`large`: without
+ * packed copies, as large bases are trained), and in 8 bits with the rounding of the rows. The forms take turns.
+ */
+export async function timeProducts(
+  folder: string,
+  [inner, outer]: MatrixShape,
+  large: boolean,
+): Promise<ProductTimes> {
+  const shape = [inner, Math.max(1, Math.min(outer, Math.floor(LARGEST / inner)))] as const;
+  const [first, second] = [join(folder, 'float32.onnx'), join(folder, 'int8.onnx')];
+  const file = new CodesFile(join(folder, 'codes'));
+  const rounded = productOf(shape);
+  roundProducts(rounded, file, new Set());
+  writeAtomically([
+    ...planModel(productOf(shape), first).outputs,
+    file.output(),
+    ...planModel(rounded, second, { weights: 'link' }).outputs,
+  ]);
+  const float32 = await OrtSession.open(first, { lowMemory: large });
+  try {
+    const int8 = await OrtSession.open(second);
+    try {
+      const feeds = { x: { type: 'float32', dims: [ROWS, inner], data: noise(ROWS * inner) } };
+      const seconds = async (session: OrtSession): Promise<number> => {
+        const start = performance.now();
+        await session.run(feeds);
+        return (performance.now() - start) / 1000;
+      };
+      for (const session of [float32, int8]) await seconds(session);
+      const least = { float32: Infinity, int8: Infinity };
+      const end = performance.now() + 1000 * RUNS.seconds;
+      for (let run = 0; run < RUNS.most && (run < RUNS.least || performance.now() < end); run++) {
+        least.float32 = Math.min(least.float32, await seconds(float32));
+        least.int8 = Math.min(least.int8, await seconds(int8));
+      }
+      return { rows: ROWS, shape, ...least };
+    } finally {
+      await int8.close();
+    }
+  } finally {
+    await float32.close();
+  }
+}
+
+/** y = x W */
+function productOf(shape: MatrixShape): Model {
+  const graph = new Graph('product');
+  const x = graph.addInput('x', tensorType('f32', ['rows', shape[0]]));
+  const weight = graph.addInitializer('w', f32Tensor(shape, noise(shape[0] * shape[1])));
+  const y = graph.append({ op: 'MatMul', inputs: [x, weight], outputs: ['y'] }).outputs[0]!;
+  graph.addOutput(y);
+  const model = new Model(graph);
+  model.irVersion = 8;
+  model.setOpset('', 17);
+  inferShapes(model);
+  return model;
+}
+
+/** Numbers between -1 and 1, the same in every run. */
+function noise(count: number): Float32Array {
+  const values = new Float32Array(count);
+  let state = 1;
+  for (let i = 0; i < count; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    values[i] = state / 2 ** 31;
+  }
+  return values;
+}
