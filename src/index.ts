@@ -27,6 +27,11 @@ export {
 export { type InitOptions, initFactors, parseInit, printInit } from './init/index.js';
 export { type InspectGroup, type InspectReport, type InspectSite, inspect, inspectJson } from './inspect.js';
 export { formatInspect, type InspectTotals, inspectTotals } from './inspect-format.js';
+export { type BindOptions, type BoundAdapter, bindAdapter } from './interop/bind.js';
+export type { ForeignAdapter, ForeignLayer, ForeignWeight } from './interop/foreign.js';
+export { type AnyAdapter, openAdapter } from './interop/open.js';
+export { readPeft } from './interop/peft-read.js';
+export { type PeftAdapter, type PeftOptions, peftOutputs, toPeft } from './interop/peft-write.js';
 export {
   allCodes,
   type Code,
@@ -44,8 +49,6 @@ export {
   readOnnxAdapter,
   writeOnnxAdapter,
 } from './ir/files/onnx-adapter.js';
-export { type PeftAdapter, type PeftOptions, peftOutputs, toPeft } from './ir/files/peft.js';
-export { matchModules, type PeftLayer, type PeftMatch, readPeft } from './ir/files/peft-read.js';
 export {
   readSafetensors,
   type Safetensors,

@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
   ['src/passes/', 2],
   ['src/inspect', 3],
   ['src/rewrite.ts', 3],
+  ['src/interop/', 3],
   ['src/backends/', 4],
   ['src/train/', 4],
   ['src/build/', 5],

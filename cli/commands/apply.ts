@@ -1,9 +1,11 @@
+import { bindAdapter } from '../../src/interop/bind.js';
+import { filesOfAdapter, openAdapter } from '../../src/interop/open.js';
 import { type DType, dtypeText } from '../../src/ir/dtype.js';
+import type { Model } from '../../src/ir/model.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { APPLY } from '../../src/options/sets/adapters.js';
 import type { MatchedLayer } from '../../src/passes/adapters/match-path.js';
 import { apply } from '../../src/rewrite.js';
-import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { loweringOf } from '../method.js';
@@ -12,6 +14,7 @@ import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { suggest, tell } from '../tell.js';
 import { count, filesText, table, weightsText } from '../text.js';
+import { usageError } from '../usage.js';
 
 /** Adds the adapters of a file to a base model, and gives the files that it wrote. */
 export function applyCommand(
@@ -23,7 +26,8 @@ export function applyCommand(
   const lowering = loweringOf(options);
   const model = loadModel(base);
   let matched: readonly MatchedLayer[] = [];
-  const plan = apply(model, readAdapter(adapterPath), {
+  const bound = adapterFor(model, adapterPath, options, run);
+  const plan = apply(model, bound.adapter, {
     carry: options.carry,
     lowering,
     factorDType: options.factorDType,
@@ -35,19 +39,33 @@ export function applyCommand(
     hooks: hooksOf(options, run, base),
   });
   const output = outputFile(options.output, defaultOutput(base, '.lotr.onnx'));
-  const inputs = [base, adapterPath];
+  const inputs = [base, ...filesOfAdapter(adapterPath)];
   const files = writeArtifacts(
     { model: { model, path: output, weights: options.weights }, inputs, clobber: options.clobber },
     run,
   );
   const weights = (plan.weights ?? []).map(({ name }) => name);
-  const found = options.match === 'path' ? { matched } : {};
+  const found = options.match === 'path' ? { matched } : bound.modules ? { modules: bound.modules } : {};
   if (options.json)
     run.io.out(`${JSON.stringify({ ...planReport(plan), ...found, weights, files }, null, 2)}\n`);
   else
     tell(run, `${matchText(matched)}${planText(plan)}${weightsText(plan.weights ?? [])}${filesText(files)}`);
   if (!options.json) suggest(run, `lotrc merge ${output}`);
   return files;
+}
+
+/** The adapter at a path, put in its places in the model where another program wrote it. */
+function adapterFor(model: Model, path: string, { moduleMap, match }: ValuesOf<typeof APPLY>, run: Run) {
+  const opened = openAdapter(path);
+  if (opened.kind === 'own') {
+    if (moduleMap) throw usageError('--module-map is for adapters of other programs: this one is of lotrc');
+    return { adapter: opened.adapter, modules: null };
+  }
+  if (match === 'path')
+    throw usageError('--match path is for adapters of lotrc: others are matched by module paths anyway');
+  const { adapter, matched, diagnostics } = bindAdapter(model, opened.foreign, { moduleMap });
+  run.reporter.report(diagnostics);
+  return { adapter, modules: matched };
 }
 
 /** Which layer of the adapter was put on which of the file. */

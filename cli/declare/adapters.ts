@@ -67,14 +67,15 @@ Example:
     .command('apply')
     .description('add the adapters of an adapter file to a base model')
     .argument('<base>', 'the model that the adapter was made for', modelAt)
-    .argument('<adapter>', 'a .safetensors file that `lotrc rewrite` or `lotrc extract` wrote');
+    .argument('<adapter>', 'a .safetensors file of lotrc, or an adapter of PEFT or kohya (docs/interop.md)');
   addOptions(apply, APPLY)
     .addHelpText(
       'after',
       `
 Examples:
   lotrc apply model.onnx trained.safetensors -o adapted.onnx
-  lotrc apply model.fp16.onnx trained.safetensors --match path`,
+  lotrc apply model.fp16.onnx trained.safetensors --match path
+  lotrc apply model.onnx ./peft-folder -o adapted.onnx`,
     )
     .action(async (base: string, adapter: string) => {
       const { applyCommand } = await import('../commands/apply.js');

@@ -1,5 +1,5 @@
+import { readPeft } from '../../src/interop/peft-read.js';
 import { readOnnxAdapter, writeOnnxAdapter } from '../../src/ir/files/onnx-adapter.js';
-import { readPeft } from '../../src/ir/files/peft-read.js';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
@@ -95,9 +95,8 @@ export const peft: Format = {
     return files;
   },
   async exercise(steps) {
-    for (const { a, b } of steps.try(() => readPeft('peft')) ?? []) {
-      steps.try(() => drain(a));
-      steps.try(() => drain(b));
+    for (const { factors } of steps.try(() => readPeft('peft'))?.layers ?? []) {
+      for (const data of factors) steps.try(() => drain(data));
     }
   },
 };

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readPeft } from '../../src/ir/files/peft-read.js';
+import { readPeft } from '../../src/interop/peft-read.js';
 import { readModelConfig, readTokenizerConfig } from '../../src/train/data/special-tokens.js';
 import { readTokenizer } from '../../src/train/data/tokenizer.js';
 import { readEvents } from '../../src/train/logs/event-file.js';

@@ -17,6 +17,7 @@ export const SITE_SECTIONS = {
     ['training', 'Training'],
     ['init', 'Initial factors'],
     ['methods', 'Adapter methods'],
+    ['interop', 'Other programs'],
     ['build', 'Config, build and check'],
     ['plugin', 'Bundlers and vitest'],
     ['onnx-train', 'A training loop of your own'],

@@ -113,12 +113,40 @@ export const peftFeature = defineCode<{ file: string; feature: string }>({
   severity: 'error',
   title: 'a PEFT adapter uses something that lotrc does not import',
   explain:
-    'lotrc imports LoRA matrices of linear layers. DoRA, trained biases, modules saved whole, adapted embeddings, ' +
+    'lotrc imports LoRA matrices of linear layers and convolutions, trained biases and modules saved whole. Adapted embeddings, ' +
     'adapters of other kinds, and initialisations that change the base weights (PiSSA, OLoRA, CorDA, LoftQ) would be ' +
     'lost or wrong, so they are refused.',
   make: ({ file, feature }) => ({
     message: `the PEFT adapter uses ${feature}, which cannot be imported`,
     at: { kind: 'file', file },
     hint: 'train without it, or convert the adapter to plain LoRA with PEFT first',
+  }),
+});
+
+export const badKohya = defineCode<{ file: string; why: string }>({
+  code: 'LOTR7401',
+  severity: 'error',
+  title: 'a LoRA file of the kohya form cannot be read',
+  explain:
+    'Such a safetensors file holds, for each module, <module>.lora_down.weight (rank x in), <module>.lora_up.weight ' +
+    '(out x rank) and <module>.alpha, a number; the module has underscores in the places of dots, after lora_unet_ or lora_te_.',
+  make: ({ file, why }) => ({
+    message: `not a LoRA file of the kohya form: ${why}`,
+    at: { kind: 'file', file },
+    hint: 'write it again with the tool that trained it',
+  }),
+});
+
+export const kohyaFeature = defineCode<{ file: string; name: string }>({
+  code: 'LOTR7402',
+  severity: 'error',
+  title: 'a file of the kohya form holds an adapter that is not LoRA',
+  explain:
+    'Files with these names may hold LoHa, LoKr, OFT, DoRA scales, middle factors of convolutions or whole differences besides ' +
+    'LoRA. lotrc reads lora_down, lora_up and alpha of them; to leave the rest out would change what the adapter computes.',
+  make: ({ file, name }) => ({
+    message: `"${name}" is not a part of LoRA, and cannot be imported`,
+    at: { kind: 'file', file },
+    hint: 'train plain LoRA, or convert the adapter with PEFT first',
   }),
 });

@@ -5,6 +5,7 @@ export * as build from './build.js';
 export * as cli from './cli.js';
 export * as files from './files.js';
 export * as init from './init.js';
+export * as interop from './interop.js';
 export * as load from './load.js';
 export * as logs from './logs.js';
 export * as methods from './methods.js';

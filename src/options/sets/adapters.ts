@@ -1,5 +1,5 @@
 import { defineOptions } from '../define.js';
-import { file, flag, real, text, texts, whole, word } from '../types.js';
+import { file, flag, pairs, real, text, texts, whole, word } from '../types.js';
 import { CARRIES, FACTOR_DTYPES, TIES } from '../words.js';
 import { CLOBBER, outputOption, REPORT, WATCH, WEIGHTS } from './shared.js';
 
@@ -118,6 +118,14 @@ export const EXTRACT = defineOptions({
   ...REPORT,
 });
 
+/** Modules of other programs. */
+const MODULE_MAP = {
+  moduleMap: {
+    type: pairs('from=to'),
+    doc: 'for adapters of PEFT and other programs, repeatable: names of modules that begin with FROM begin with TO in the model',
+  },
+} as const;
+
 export const APPLY = defineOptions({
   output: outputOption(
     'the adapted model, or a folder for it; by default BASE.lotr.onnx in the folder of the base',
@@ -129,6 +137,7 @@ export const APPLY = defineOptions({
     default: 'weights',
     doc: 'weights: the base must hold the very weights that the adapter was made for; path: layers of the same module paths and shapes, in a float16, quantised or re-exported file of the same network',
   },
+  ...MODULE_MAP,
   ...WATCH,
   ...CLOBBER,
   ...REPORT,

@@ -1,12 +1,12 @@
-import type { Term } from '../../adapter/terms.js';
-import { numbersOf } from '../../adapter/to-numbers/tensor.js';
-import { evaluateTerm } from '../../adapter/to-numbers/term.js';
-import { ComputedTensor, type TensorData } from '../tensor.js';
-import { encodeFloats, toF64 } from '../values.js';
+import type { Term } from '../adapter/terms.js';
+import { numbersOf } from '../adapter/to-numbers/tensor.js';
+import { evaluateTerm } from '../adapter/to-numbers/term.js';
+import { ComputedTensor, type TensorData } from '../ir/tensor.js';
+import { encodeFloats, toF64 } from '../ir/values.js';
 
-/** The transpose of a floating-point matrix as float32, computed when it is read. */
+/** The transpose of a floating-point matrix, or of filters as one, as float32; computed when it is read. */
 export function transposedF32(matrix: TensorData): TensorData {
-  const [rows, columns] = extents(matrix);
+  const [rows, columns] = matrixExtents(matrix);
   return new ComputedTensor('f32', [columns, rows], 'transpose', () => {
     const values = toF64(matrix);
     const out = new Float32Array(values.length);
@@ -34,7 +34,9 @@ export function transposedTermF32(term: Term, operands: readonly TensorData[]): 
   );
 }
 
-function extents({ shape }: TensorData): readonly [number, number] {
-  if (shape.length !== 2) throw new Error(`[${shape.join(',')}] is not a matrix`);
-  return [shape[0]!, shape[1]!];
+/** Rows and columns of a matrix; of filters (out, channels, window...) the product of all but the first are columns. */
+export function matrixExtents({ shape }: TensorData): readonly [number, number] {
+  const [rows, ...rest] = shape;
+  if (rows === undefined || rest.length === 0) throw new Error(`[${shape.join(',')}] is not a matrix`);
+  return [rows, rest.reduce((product, extent) => product * extent, 1)];
 }

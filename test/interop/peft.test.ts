@@ -2,18 +2,18 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { type AdapterSpec, effectiveScale } from '../../../src/adapter/description.js';
-import { LORA } from '../../../src/adapter/methods/lora.js';
-import { LOTR } from '../../../src/adapter/methods/lotr.js';
-import type { PlanRow, SiteRow } from '../../../src/adapter/saved-plan.js';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
-import { writeAtomically } from '../../../src/ir/files/atomic.js';
-import { type PeftOptions, peftOutputs, toPeft } from '../../../src/ir/files/peft.js';
-import { matchModules, readPeft } from '../../../src/ir/files/peft-read.js';
-import { writeSafetensors } from '../../../src/ir/files/safetensors.js';
-import { f32Tensor, i64Tensor, type TensorData } from '../../../src/ir/tensor.js';
-import { toF64 } from '../../../src/ir/values.js';
-import { normalTensor } from '../../support/normal.js';
+import { type AdapterSpec, effectiveScale } from '../../src/adapter/description.js';
+import { LORA } from '../../src/adapter/methods/lora.js';
+import { LOTR } from '../../src/adapter/methods/lotr.js';
+import type { PlanRow, SiteRow } from '../../src/adapter/saved-plan.js';
+import { readPeft } from '../../src/interop/peft-read.js';
+import { type PeftOptions, peftOutputs, toPeft } from '../../src/interop/peft-write.js';
+import { LotrcError } from '../../src/ir/diagnostics.js';
+import { writeAtomically } from '../../src/ir/files/atomic.js';
+import { writeSafetensors } from '../../src/ir/files/safetensors.js';
+import { f32Tensor, i64Tensor, type TensorData } from '../../src/ir/tensor.js';
+import { toF64 } from '../../src/ir/values.js';
+import { normalTensor } from '../support/normal.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-peft-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -102,7 +102,7 @@ describe.each<[string, AdapterSpec]>([
 
   test('A is the first factor, B the product of the rest, at the same rank and scale', () => {
     write(plan);
-    const layers = new Map(readPeft(folder).map((layer) => [layer.module, layer]));
+    const layers = new Map(readPeft(folder).layers.map((layer) => [layer.module, layer]));
     expect([...layers.keys()]).toEqual(['enc.0.q', 'enc.0.v', 'enc.1.v', 'out']);
     for (const site of plan.sites) {
       const group = plan.groups.find(({ id }) => id === site.group)!;
@@ -111,9 +111,9 @@ describe.each<[string, AdapterSpec]>([
       );
       const layer = layers.get(site.id)!;
       expect([layer.in, layer.out, layer.rank]).toEqual([group.in, group.out, group.rank]);
-      expect([...toF64(layer.a)]).toEqual([...toF64(data[0]!)]);
-      expect([...toF64(layer.b)]).toEqual([...toF64(data.slice(1).reduce(times))]);
-      expect(layer.scale).toBeCloseTo(effectiveScale(spec, group.rank), 12);
+      expect([...toF64(layer.factors[0]!)]).toEqual([...toF64(data[0]!)]);
+      expect([...toF64(layer.factors[1]!)]).toEqual([...toF64(data.slice(1).reduce(times))]);
+      expect(effectiveScale(layer.spec, layer.rank)).toBeCloseTo(effectiveScale(spec, group.rank), 12);
     }
   });
 });
@@ -145,7 +145,7 @@ describe('the configuration', () => {
     expect(code(() => write(lost))).toBe('LOTR7201');
     const moduleMap = new Map(plan.sites.map(({ id }) => [id, `model.${id}`]));
     write(lost, { moduleMap });
-    expect(readPeft(folder).map(({ module }) => module)).toEqual([
+    expect(readPeft(folder).layers.map(({ module }) => module)).toEqual([
       'model.enc.0.q',
       'model.enc.0.v',
       'model.out',
@@ -189,10 +189,10 @@ describe('reading what others wrote', () => {
 
   test('orientation and scale', () => {
     files(plain, good);
-    const [layer] = readPeft(folder);
-    expect(layer).toMatchObject({ module: 'enc.q', in: 3, out: 4, rank: 2, scale: 4 });
-    expect([...toF64(layer!.a)]).toEqual([1, 4, 2, 5, 3, 6]);
-    expect([...toF64(layer!.b)]).toEqual([1, 3, 5, 7, 2, 4, 6, 8]);
+    const [layer] = readPeft(folder).layers;
+    expect(layer).toMatchObject({ module: 'enc.q', in: 3, out: 4, rank: 2, spec: { scale: 8 } });
+    expect([...toF64(layer!.factors[0]!)]).toEqual([1, 4, 2, 5, 3, 6]);
+    expect([...toF64(layer!.factors[1]!)]).toEqual([1, 3, 5, 7, 2, 4, 6, 8]);
   });
 
   test('rsLoRA, alpha_pattern by suffix and by regular expression, a named adapter', () => {
@@ -200,18 +200,25 @@ describe('reading what others wrote', () => {
       (['A', 'B'] as const).map(
         (s) => [`base_model.model.${module}.lora_${s}.default.weight`, s === 'A' ? a : b] as const,
       );
-    const settings = { ...plain, use_rslora: true, alpha_pattern: { q: 2, 'layers\\.(0|1)\\.v': 6 } };
+    const settings = {
+      ...plain,
+      target_modules: ['q', 'v'],
+      use_rslora: true,
+      alpha_pattern: { q: 2, 'layers\\.(0|1)\\.v': 6 },
+    };
     files(settings, [...named('enc.q'), ...named('layers.1.v'), ...named('layers.2.v')]);
-    const scales = readPeft(folder).map(({ scale }) => scale * Math.SQRT2);
-    for (const [k, expected] of [2, 6, 8].entries()) expect(scales[k]).toBeCloseTo(expected, 12);
+    const { layers } = readPeft(folder);
+    expect(layers.map(({ spec }) => [spec.scale, spec.scaling])).toEqual([
+      [2, 'sqrt-rank'],
+      [6, 'sqrt-rank'],
+      [8, 'sqrt-rank'],
+    ]);
   });
 
   test.each<[string, object]>([
     ['another kind', { ...plain, peft_type: 'VERA' }],
     ['DoRA', { ...plain, use_dora: true }],
     ['lora_bias', { ...plain, lora_bias: true }],
-    ['trained biases', { ...plain, bias: 'lora_only' }],
-    ['modules saved whole', { ...plain, modules_to_save: ['classifier'] }],
     ['replicated layers', { ...plain, layer_replication: [[0, 4]] }],
     ['PiSSA', { ...plain, init_lora_weights: 'pissa_niter_4' }],
     ['LoRA-GA', { ...plain, init_lora_weights: 'lora_ga' }],
@@ -235,20 +242,22 @@ describe('reading what others wrote', () => {
       },
       good,
     );
-    expect(readPeft(folder)).toHaveLength(1);
+    expect(readPeft(folder).layers).toHaveLength(1);
   });
 
   test.each<[string, object | string, readonly (readonly [string, TensorData])[], string]>([
     ['a configuration that is not JSON', '{', good, 'LOTR7202'],
     ['a configuration that is a list', '[]', good, 'LOTR7202'],
     ['no lora_alpha', { peft_type: 'LORA' }, good, 'LOTR7202'],
+    ['another rank', { ...plain, r: 3 }, good, 'LOTR7202'],
     ['a bad pattern', { ...plain, alpha_pattern: { '(': 1 } }, good, 'LOTR7202'],
     ['a bad alpha', { ...plain, alpha_pattern: { q: '1' } }, good, 'LOTR7202'],
     ['no layers', plain, [], 'LOTR7202'],
     ['A without B', plain, good.slice(0, 1), 'LOTR7202'],
     ['shapes that do not fit', plain, [good[0], [key('enc.q', 'B'), a]], 'LOTR7202'],
     ['integers', plain, [good[0], [key('enc.q', 'B'), i64Tensor([1, 2], [1, 2])]], 'LOTR7202'],
-    ['a foreign key', plain, [...good, ['classifier.weight', a]], 'LOTR7202'],
+    ['a key without a module', plain, [...good, ['classifier', a]], 'LOTR7202'],
+    ['a matrix of one axis', plain, [good[0], [key('enc.q', 'B'), f32Tensor([2], [1, 2])]], 'LOTR7202'],
     ['embeddings', plain, [...good, ['base_model.model.wte.lora_embedding_A', a]], 'LOTR7203'],
     ['magnitudes', plain, [...good, ['base_model.model.q.lora_magnitude_vector', a]], 'LOTR7203'],
     ['two matrices A', plain, [...good, ['base_model.model.enc.q.lora_A.x.weight', a]], 'LOTR7202'],
@@ -263,26 +272,5 @@ describe('reading what others wrote', () => {
     expect(code(() => readPeft(folder))).toBe('LOTR1002');
     writeFileSync(join(folder, 'adapter_model.bin'), 'x');
     expect(code(() => readPeft(folder))).toBe('LOTR7202');
-  });
-});
-
-describe('matchModules', () => {
-  test('equal, longer and shorter paths', () => {
-    const paths = ['encoder.layer.0.q', 'encoder.layer.1.q', 'head'];
-    const { matched, unmatched } = matchModules(
-      ['roberta.encoder.layer.0.q', 'layer.1.q', 'head', 'q', 'absent', 'mlp.ahead'],
-      paths,
-    );
-    expect([...matched]).toEqual([
-      ['roberta.encoder.layer.0.q', 'encoder.layer.0.q'],
-      ['layer.1.q', 'encoder.layer.1.q'],
-      ['head', 'head'],
-    ]);
-    expect(unmatched).toEqual(['q', 'absent', 'mlp.ahead']);
-  });
-
-  test('the longest common suffix wins', () => {
-    expect([...matchModules(['a.b.q'], ['q', 'b.q']).matched]).toEqual([['a.b.q', 'b.q']]);
-    expect([...matchModules(['q'], ['q', 'b.q']).matched]).toEqual([['q', 'q']]);
   });
 });

@@ -1,18 +1,17 @@
 import { join } from 'node:path';
-import { effectiveScale } from '../../adapter/description.js';
-import { factorNames, readBy } from '../../adapter/plan-factors.js';
-import type { PlanRow, SiteRow } from '../../adapter/saved-plan.js';
-import { deltaTerm, splitAtInput } from '../../adapter/terms.js';
-import { notLora } from '../codes/files.js';
-import { fail } from '../diagnostics.js';
-import type { TensorData } from '../tensor.js';
-import type { Output } from './atomic.js';
+import { effectiveScale } from '../adapter/description.js';
+import { factorNames, readBy } from '../adapter/plan-factors.js';
+import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
+import { deltaTerm, splitAtInput } from '../adapter/terms.js';
+import { notLora } from '../ir/codes/files.js';
+import { fail } from '../ir/diagnostics.js';
+import type { Output } from '../ir/files/atomic.js';
+import { safetensorsOutput } from '../ir/files/safetensors.js';
+import type { TensorData } from '../ir/tensor.js';
+import { mostFrequent } from './bind.js';
 import { transposedF32, transposedTermF32 } from './matrices.js';
-import { safetensorsOutput } from './safetensors.js';
-
-export const CONFIG_FILE = 'adapter_config.json';
-export const WEIGHTS_FILE = 'adapter_model.safetensors';
-export const KEY_PREFIX = 'base_model.model.';
+import { CONFIG_FILE } from './peft-config.js';
+import { KEY_PREFIX, WEIGHTS_FILE } from './peft-read.js';
 
 export interface PeftOptions {
   /** site id -> module path in the PyTorch model, where the plan does not know it or knows it differently */
@@ -130,10 +129,4 @@ function configOf(
 /** Keys of rank_pattern are regular expressions that PEFT anchors at the end and at a dot. */
 function escapePattern(module: string): string {
   return module.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&');
-}
-
-function mostFrequent(values: readonly number[]): number {
-  const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0]![0];
 }

@@ -1,0 +1,69 @@
+import { defineCode } from '../diagnostics.js';
+import { listed } from './listed.js';
+
+/** Diagnostics 73xx: adapters of other programs and a model. */
+
+interface Misplaced {
+  /** what the adapter calls it */
+  readonly module: string;
+  readonly why: string;
+  /** names in the model that are like it */
+  readonly near: readonly string[];
+}
+
+export const noForeignPlace = defineCode<
+  Misplaced & { file: string; what: 'layer' | 'parameter'; more: readonly Misplaced[] }
+>({
+  code: 'LOTR7301',
+  severity: 'error',
+  title: 'a module of the adapter has no place in the model',
+  explain:
+    'Adapters of PEFT and of other programs name modules of a PyTorch model. lotrc looks for layers of the same module path, or ' +
+    'of a path that ends in it, or that it ends in, since programs and exporters add and drop wrappers in front. Every module must ' +
+    'have exactly one place, of the same extents; an adapter on some of its layers only computes something else. ' +
+    '--module-map FROM=TO replaces the beginning FROM of names of the adapter by TO.',
+  make: ({ module, why, near, file, what, more }) => ({
+    message:
+      `no place for ${what} "${module}" of the adapter: ${why}` +
+      (near.length > 0 ? `; the nearest are ${near.map((one) => `"${one}"`).join(', ')}` : '') +
+      (more.length > 0 ? `; nor for ${listed(more.map((other) => `"${other.module}"`))}` : ''),
+    at: { kind: 'file', file },
+    hint: 'compare with the module paths of `lotrc inspect MODEL`, and give --module-map FROM=TO where names differ',
+  }),
+});
+
+export const uselessModuleMap = defineCode<{ from: string; file: string; near: readonly string[] }>({
+  code: 'LOTR7302',
+  severity: 'error',
+  title: 'an entry of --module-map fits nothing',
+  explain:
+    'Each FROM=TO of --module-map replaces FROM where it is the beginning of a name, in whole segments between dots. An entry ' +
+    'that fits no name is a mistake in it.',
+  make: ({ from, file, near }) => ({
+    message:
+      `--module-map "${from}" is the beginning of no name` +
+      (near.length > 0 ? `; there are ${near.map((one) => `"${one}"`).join(', ')}` : ''),
+    at: { kind: 'file', file },
+    hint: 'FROM is what is read calls it, TO what is written calls it',
+  }),
+});
+
+export const foreignLayersLeftOut = defineCode<{
+  file: string;
+  modules: readonly { readonly module: string; readonly why: string }[];
+}>({
+  code: 'LOTR7303',
+  severity: 'warning',
+  title: 'the configuration of an adapter leaves out modules that its weights hold',
+  explain:
+    'PEFT adapts the modules that its configuration chooses (target_modules, exclude_modules, layers_to_transform), and ignores ' +
+    'matrices of others in the weights file. lotrc does the same.',
+  make: ({ file, modules }) => ({
+    message:
+      `${modules.length} ${modules.length === 1 ? 'module' : 'modules'} of the weights file ` +
+      `${modules.length === 1 ? 'is' : 'are'} left out, as PEFT does: ` +
+      `${listed(modules.map(({ module, why }) => `"${module}" (${why})`))}`,
+    at: { kind: 'file', file },
+    hint: 'mend target_modules in adapter_config.json where they should count',
+  }),
+});
