@@ -7,21 +7,32 @@ import { isFolder } from '../src/ir/files/folders.js';
 import { safetensorsOutput } from '../src/ir/files/safetensors.js';
 import type { Model } from '../src/ir/model.js';
 import { planModel, type WeightsMode } from '../src/ir/onnx/writer.js';
+import { visible } from '../src/ir/visible.js';
 import { requireTyped } from '../src/passes/type-check.js';
 import type { Adapter } from '../src/rewrite.js';
 import { loadModel, TEXT } from './load.js';
 import type { Run } from './program.js';
 import { fileToStdout, isFromStdin, STANDARD } from './standard-streams.js';
+import { num } from './text.js';
 import { usageError } from './usage.js';
 
 /** Marks a file in the place of another one; JSON has no symbols, and does not show it. */
-export const REPLACED: unique symbol = Symbol('replaced');
+const REPLACED: unique symbol = Symbol('replaced');
 
 /** A file that was written. */
 export interface Written {
   readonly path: string;
   readonly bytes: number;
   readonly [REPLACED]?: boolean;
+}
+
+/** A line for each file that was written. */
+export function filesText(files: readonly Written[]): string {
+  return files
+    .map(
+      (file) => `${file[REPLACED] ? 'replaced' : 'wrote'} ${visible(file.path)} (${num(file.bytes)} bytes)\n`,
+    )
+    .join('');
 }
 
 export interface Artifacts {

@@ -1,16 +1,8 @@
 import { Command } from 'commander';
-import { BACK_ENDS, type BackEnd } from '../src/backends/backend.js';
+import type { BackEnd } from '../src/backends/backend.js';
 import { visibleLines } from '../src/ir/visible.js';
 import { COMMON } from '../src/options/sets/models.js';
-import { declareAdapterCommands } from './declare/adapters.js';
-import { declareBuildCommands } from './declare/build.js';
 import { addOptions } from './declare/from-set.js';
-import { declareGpuCommands } from './declare/gpu.js';
-import { declareHelpCommands } from './declare/help.js';
-import { declareLogsCommands } from './declare/logs.js';
-import { declareModelCommands } from './declare/models.js';
-import { declareEmitCommands } from './declare/train.js';
-import { declareTuneCommands } from './declare/tune.js';
 import { EXIT, EXIT_MEANINGS, failureOf } from './failure.js';
 import type { Io } from './io.js';
 import { lookUp } from './look-up.js';
@@ -27,11 +19,7 @@ export interface Run {
 /**
  * Runs one command line (without `node` and the script) and returns its exit code, one of `EXIT`. Never throws and never ends the process. `backEnds`: those of `lotrc emit`.
  */
-export async function main(
-  argv: readonly string[],
-  io: Io,
-  backEnds: readonly BackEnd[] = BACK_ENDS,
-): Promise<number> {
+export async function main(argv: readonly string[], io: Io, backEnds?: readonly BackEnd[]): Promise<number> {
   // names from a model must not control the terminal, whatever prints them
   const out = fileOnStdout(argv) ? io.err : io.out;
   const shown: Io = { ...io, out: (text) => out(visibleLines(text)) };
@@ -42,7 +30,7 @@ export async function main(
     exitCode: EXIT.ok,
   };
   try {
-    const program = buildProgram(run, backEnds);
+    const program = await buildProgram(run, backEnds, argv);
     const common = addOptions(new Command(), COMMON).options;
     await program.parseAsync([...lookUp(program, argv, common)], { from: 'user' });
     if (run.reporter.hasErrors && run.exitCode === EXIT.ok) run.exitCode = EXIT.diagnostics;
@@ -72,8 +60,54 @@ function wantedFormat(argv: readonly string[]): DiagnosticsFormat {
   return argv[at + 1] === 'json' && at >= 0 ? 'json' : argv.includes('--diagnostics=json') ? 'json' : 'text';
 }
 
-/** All commands. Declaring them loads no code that works on models. */
-export function buildProgram(run: Run, backEnds: readonly BackEnd[] = BACK_ENDS): Command {
+/** Adds commands to the program. `backEnds`: those of `lotrc emit`. */
+type Declare = (program: Command, run: Run, backEnds: () => Promise<readonly BackEnd[]>) => Promise<void>;
+
+/** Commands by what declares them, which is loaded when one of them is asked for. In the order of `--help`. */
+const GROUPS: readonly (readonly [names: readonly string[], declare: Declare])[] = [
+  [
+    ['inspect', 'print', 'verify', 'run'],
+    async (program, run) => (await import('./declare/models.js')).declareModelCommands(program, run),
+  ],
+  [
+    ['rewrite', 'merge', 'extract', 'apply', 'strip'],
+    async (program, run) => (await import('./declare/adapters.js')).declareAdapterCommands(program, run),
+  ],
+  [
+    ['emit'],
+    async (program, run, backEnds) => {
+      (await import('./declare/train.js')).declareEmitCommands(program, run);
+      (await import('./declare/gpu.js')).declareGpuCommands(program, run, await backEnds());
+    },
+  ],
+  [
+    ['tune', 'train', 'eval'],
+    async (program, run) => (await import('./declare/tune.js')).declareTuneCommands(program, run),
+  ],
+  [
+    ['init', 'build', 'check', 'diff'],
+    async (program, run) => (await import('./declare/build.js')).declareBuildCommands(program, run),
+  ],
+  [['logs'], async (program, run) => (await import('./declare/logs.js')).declareLogsCommands(program, run)],
+  [
+    ['methods', 'passes', 'explain', 'demo', 'completion'],
+    async (program, run, backEnds) =>
+      (await import('./declare/help.js')).declareHelpCommands(program, run, backEnds),
+  ],
+];
+
+/** Commands that must know all others. */
+const WHOLE: ReadonlySet<string> = new Set(['completion']);
+
+/**
+ * The commands that a command line may mean: those declared with the one that it begins with, and all where it begins otherwise, as
+ * for help. Declaring them loads no code that works on models.
+ */
+export async function buildProgram(
+  run: Run,
+  backEnds?: readonly BackEnd[],
+  argv: readonly string[] = [],
+): Promise<Command> {
   const program = new Command('lotrc')
     .description('The adapter compiler for ONNX: gives the linear layers of a model LoTR or LoRA adapters.')
     .addHelpText('after', EXAMPLES)
@@ -85,14 +119,10 @@ export function buildProgram(run: Run, backEnds: readonly BackEnd[] = BACK_ENDS)
       const { version } = await import('./version.js');
       run.io.out(`${version()}\n`);
     });
-  declareModelCommands(program, run);
-  declareAdapterCommands(program, run);
-  declareEmitCommands(program, run);
-  declareTuneCommands(program, run);
-  declareBuildCommands(program, run);
-  declareLogsCommands(program, run);
-  declareGpuCommands(program, run, backEnds);
-  declareHelpCommands(program, run, backEnds);
+  const word = argv.find((one) => !one.startsWith('-')) ?? '';
+  const asked = WHOLE.has(word) ? undefined : GROUPS.find(([names]) => names.includes(word));
+  const known = async () => backEnds ?? (await import('../src/backends/backend.js')).BACK_ENDS;
+  for (const [, declare] of asked ? [asked] : GROUPS) await declare(program, run, known);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((c) => c.commands)]) {
     settle(command, run);
   }

@@ -1,9 +1,12 @@
 import type { WeightRow } from '../src/adapter/saved-plan.js';
 import { visible } from '../src/ir/visible.js';
-import { REPLACED, type Written } from './outputs.js';
 
 /** 1234567 as 1,234,567. */
-export const num = (value: number): string => value.toLocaleString('en-US');
+export const num = (value: number): string =>
+  // the system's tables of languages take longer to load than most commands take
+  Number.isSafeInteger(value)
+    ? String(value).replace(/\B(?=(?:\d{3})+$)/g, ',')
+    : value.toLocaleString('en-US');
 
 /** `3 layers`, `1 layer`. */
 export const count = (value: number, what: string): string =>
@@ -23,14 +26,6 @@ export function table(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .map((line) => `${line}\n`)
-    .join('');
-}
-
-export function filesText(files: readonly Written[]): string {
-  return files
-    .map(
-      (file) => `${file[REPLACED] ? 'replaced' : 'wrote'} ${visible(file.path)} (${num(file.bytes)} bytes)\n`,
-    )
     .join('');
 }
 

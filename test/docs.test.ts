@@ -111,14 +111,14 @@ function emitted(path: string, options: Partial<TrainOptions>): string {
   return directory;
 }
 
-function commands() {
+async function commands() {
   const io = { out: () => {}, err: () => {} };
-  const program = buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 });
+  const program = await buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 });
   return program.commands.flatMap((command) => [command, ...command.commands]);
 }
 
-test('options that docs/onnx-train.md names exist, and so do the operators', () => {
-  const declared = commands()
+test('options that docs/onnx-train.md names exist, and so do the operators', async () => {
+  const declared = (await commands())
     .filter((command) => ['onnx-train', 'train', 'eval'].includes(command.name()))
     .flatMap(({ options }) => options.map(({ long }) => long));
   for (const [, option] of page.matchAll(/`(--[a-z0-9-]+)/g)) expect(declared).toContain(option);
@@ -127,10 +127,10 @@ test('options that docs/onnx-train.md names exist, and so do the operators', () 
 
 const models = readFileSync(join(ROOT, 'docs/models.md'), 'utf8');
 
-test('codes, options and commands that docs/models.md names exist', () => {
+test('codes, options and commands that docs/models.md names exist', async () => {
   const known = new Set<string>(allCodes().map(({ code }) => code));
   for (const [code] of models.matchAll(/LOTR\d{4}/g)) expect(known, code).toContain(code);
-  const declared = commands().flatMap(({ options }) => options.map(({ long }) => long));
+  const declared = (await commands()).flatMap(({ options }) => options.map(({ long }) => long));
   for (const [, option] of models.matchAll(/(?<=[ `])(--[a-z][a-z-]*)/g)) expect(declared).toContain(option);
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
   for (const [, script] of models.matchAll(/npm run (\w+)/g)) expect(scripts).toHaveProperty(script!);

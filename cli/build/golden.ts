@@ -12,7 +12,7 @@ import { modelText } from '../model-text.js';
 import { compareRecorded, readRecord, recordOutput } from '../numbers.js';
 import { num } from '../text.js';
 import { changesText, textChanges } from '../text-changes.js';
-import { shownPath } from './load-config.js';
+import { shownPath } from './find-config.js';
 import type { BuildOutcome } from './run.js';
 
 /** A golden file that is not as it should be. */

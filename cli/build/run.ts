@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
+import { type States, stateAt } from '../../src/build/file-state.js';
 import { FileTable } from '../../src/build/file-table.js';
 import { type BuildRead, keyOf } from '../../src/build/keys.js';
 import { type BuildStep, makesFolder, stepsOf } from '../../src/build/steps.js';
@@ -9,9 +9,9 @@ import { type Counts, type Made, type MadeFile, replaceFile, Store } from '../..
 import { type Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
 import { readRegular, Unreadable } from '../../src/ir/files/regular.js';
 import { version } from '../version.js';
-import { defaultCache, findConfig, loadConfig } from './load-config.js';
+import { loadConfig } from './load-config.js';
 import { Pool } from './pool.js';
-import { type States, stateOf } from './watch.js';
+import { memoryOf, memoryText } from './recall.js';
 
 /** What becomes of a step. */
 type BuildResult =
@@ -69,16 +69,54 @@ interface Known {
   readonly current: boolean;
 }
 
-/** Builds what a config says. Steps that fail are reported; throws LOTR83xx for the config itself. */
-export async function build(request: BuildRequest, events: BuildEvents): Promise<Built> {
-  const file = findConfig(request.config);
+/**
+ * Builds what a config says, of which something may have changed. `file`, `cache`: the config and the folder of the cache, absolute.
+ * Steps that fail are reported; throws LOTR83xx for the config itself.
+ */
+export async function buildConfig(
+  file: string,
+  cache: string,
+  request: BuildRequest,
+  events: BuildEvents,
+): Promise<Built> {
   const folder = dirname(file);
-  const cache = request.cache === undefined ? defaultCache(file) : resolve(request.cache);
-  const reads = new Map([[file, stateOf(file)]]);
-  const { config, shown } = await loadConfig(file, cache);
+  const reads = new Map([[file, stateAt(file)]]);
+  const { config, shown, isData } = await loadConfig(file, cache);
+  const table = new FileTable(cache);
+  look(file, table, reads);
   const steps = stepsOf(config, folder, shown);
-  const outcomes = await buildSteps({ steps, folder, cache, name: file, shown, reads }, request, events);
-  return { outcomes, reads, folder, golden: resolve(folder, config.golden ?? 'golden') };
+  const place = { folder, cache, table, name: file, shown, reads };
+  const outcomes = await buildSteps({ steps, ...place }, request, events);
+  const built = { outcomes, reads, folder, golden: resolve(folder, config.golden ?? 'golden') };
+  if (isData && !request.dryRun) remember(built, table, memoryOf(cache, file, 'whole'));
+  return built;
+}
+
+/** Keeps what `recalled` needs, where all outputs are there and no file was changed while it was read. */
+function remember(built: Built, table: FileTable, path: string): void {
+  const outputs = new Map<string, string>();
+  for (const { result, files } of built.outcomes) {
+    if (FAILED.has(result)) return;
+    for (const { path: output, digest } of files) {
+      const file = join(built.folder, output);
+      const state = table.digest(file) === digest ? table.stateOf(file) : null;
+      if (state === null) return;
+      outputs.set(file, state);
+    }
+  }
+  for (const [file, state] of built.reads) if (table.stateOf(file) !== state) return;
+  try {
+    replaceFile(path, memoryText(built, outputs));
+  } catch (error) {
+    // a cache that cannot be written to: the next build looks again
+    if (!(error instanceof LotrcError)) throw error;
+  }
+}
+
+/** The digest of a file that a build reads. Its state is that before it was read first. */
+function look(file: string, table: FileTable, reads: Map<string, string>): string | null {
+  if (!reads.has(file)) reads.set(file, stateAt(file));
+  return table.digest(file);
 }
 
 /** Steps, and where they are done. */
@@ -86,8 +124,9 @@ interface StepsRequest {
   readonly steps: readonly BuildStep[];
   /** which their paths are relative to, absolute */
   readonly folder: string;
-  /** folder of the cache, absolute */
+  /** folder of the cache, absolute, and what it knows of files */
   readonly cache: string;
+  readonly table: FileTable;
   /** what their last build is remembered by */
   readonly name: string;
   /** the file that asks for them, as messages call it */
@@ -98,11 +137,10 @@ interface StepsRequest {
 
 /** Does steps, each after those that it needs, or takes what they make from the cache. Those that fail are reported. */
 export async function buildSteps(
-  { steps, folder, cache, name, shown, reads }: StepsRequest,
+  { steps, folder, cache, table, name, shown, reads }: StepsRequest,
   request: Pick<BuildRequest, 'jobs' | 'force' | 'dryRun'>,
   events: BuildEvents,
 ): Promise<readonly BuildOutcome[]> {
-  const table = new FileTable(cache);
   const store = new Store(cache);
   const last = new LastBuild(cache, name);
   const pool = new Pool(folder);
@@ -127,7 +165,7 @@ export async function buildSteps(
     );
     return end({ step, result: 'failed', about: '', counts: null, files: [] });
   };
-  const look = async (step: BuildStep): Promise<Known> => {
+  const know = async (step: BuildStep): Promise<Known> => {
     const found = await readsOf(step, folder, table, reads);
     const after = step.after.map((id) => known.get(id)!.key);
     const key = keyOf(step, found, after, version());
@@ -142,7 +180,7 @@ export async function buildSteps(
       return end({ step, result: 'left out', about: '', counts: null, files: [] });
     let row: Known;
     try {
-      row = await look(step);
+      row = await know(step);
     } catch (error) {
       if (!(error instanceof LotrcError)) throw error;
       return failed(step, error.diagnostics, 1);
@@ -228,7 +266,7 @@ async function readsOf(
   const paths = [...step.files];
   if (step.input !== null) {
     const model = join(folder, step.input);
-    all.set(model, stateOf(model));
+    look(model, table, all);
     let data = table.dataOf(model);
     if (data === null) {
       const { filesOfModel } = await import('./model-files.js');
@@ -238,9 +276,7 @@ async function readsOf(
     paths.push(step.input, ...data.map((path) => relative(folder, path).split(sep).join('/')));
   }
   return paths.sort().map((path): BuildRead => {
-    const file = join(folder, path);
-    all.set(file, stateOf(file));
-    return [path, table.digest(file)];
+    return [path, look(join(folder, path), table, all)];
   });
 }
 
@@ -267,8 +303,7 @@ class LastBuild {
   #changed = false;
 
   constructor(cache: string, config: string) {
-    const name = createHash('sha256').update(config).digest('hex').slice(0, 16);
-    this.#path = join(cache, 'last', `${name}.json`);
+    this.#path = memoryOf(cache, config, 'json');
     this.#keys = new Map(Object.entries(this.#read()));
   }
 

@@ -9,11 +9,11 @@ import { apply } from '../../src/rewrite.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { loweringOf } from '../method.js';
-import { defaultOutput, outputFile, type Written, writeArtifacts } from '../outputs.js';
+import { defaultOutput, filesText, outputFile, type Written, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { suggest, tell } from '../tell.js';
-import { count, filesText, table, weightsText } from '../text.js';
+import { count, table, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
 
 /** Adds the adapters of a file to a base model, and gives the files that it wrote. */

@@ -1,15 +1,11 @@
-import { existsSync, statSync, utimesSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { depfileText } from '../../src/build/depfile.js';
-import { writeAtomically } from '../../src/ir/files/atomic.js';
-import { isFolder } from '../../src/ir/files/folders.js';
+import { type States, stateAt } from '../../src/build/file-state.js';
 import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { BUILD } from '../../src/options/sets/build.js';
-import { findConfig, shownPath } from '../build/load-config.js';
+import { build } from '../build/build.js';
+import { findConfig } from '../build/find-config.js';
 import { buildJson, outcomeLine, summary } from '../build/report.js';
-import { type BuildRequest, type Built, build } from '../build/run.js';
-import { changed, type States, stateOf } from '../build/watch.js';
+import type { BuildRequest, Built } from '../build/run.js';
 import { EXIT, failureOf } from '../failure.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
@@ -28,11 +24,12 @@ export async function buildCommand(options: BuildOptions, run: Run): Promise<voi
     await once(request, options, run);
     return;
   }
+  const { changed } = await import('../build/watch.js');
   // the config may be wrong, at first or later
   const file = findConfig(config);
   let states: States = new Map();
   for (let again = force; ; again = false) {
-    states = new Map([...states, [file, stateOf(file)]]);
+    states = new Map([...states, [file, stateAt(file)]]);
     try {
       states = (await once({ ...request, force: again }, options, run)).reads;
     } catch (error) {
@@ -71,37 +68,14 @@ async function once(request: BuildRequest, options: BuildOptions, run: Run): Pro
     if (json) run.io.out(buildJson(built));
     else tell(run, summary(built));
     const whole = built.outcomes.every(({ result }) => result !== 'failed' && result !== 'left out');
-    if (whole && depfile !== undefined) writeDepfile(depfile, built);
+    if (whole && depfile !== undefined) {
+      const { writeDepfile } = await import('../build/rule.js');
+      writeDepfile(depfile, built);
+    }
     if (asked) run.exitCode = EXIT.interrupted;
     else if (!whole && run.exitCode === EXIT.ok) run.exitCode = EXIT.diagnostics;
     return built;
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
   }
-}
-
-/** The file of each folder that is named in a rule: a folder has the time of its last new name. */
-const SIGNS = ['signature.json', 'adapter.safetensors', 'plan.txt'];
-
-/**
- * Writes the rule. An output that is up to date and older than an input gets the time of now: Make would otherwise ask for it
- * each time.
- */
-function writeDepfile(path: string, { outcomes, reads, folder }: Built): void {
-  const outputs = outcomes.flatMap(({ step, files }) => {
-    const { folder: made, ...single } = step.makes;
-    if (made === undefined) return Object.values(single);
-    const names = files.map((one) => one.path);
-    return SIGNS.map((name) => `${made}/${name}`).filter((name) => names.includes(name));
-  });
-  const inputs = [...reads.keys()].filter((file) => existsSync(file));
-  const newest = Math.max(...inputs.map((file) => statSync(file).mtimeMs));
-  for (const output of outputs.map((name) => join(folder, name))) {
-    const now = new Date();
-    if (statSync(output).mtimeMs < newest) utimesSync(output, now, now);
-  }
-  const shown = (file: string) => shownPath(resolve(folder, file));
-  const text = depfileText(outputs.map(shown), inputs.map(shown));
-  if (isFolder(path)) throw usageError(`--depfile names a file, and ${path} is a folder`);
-  writeAtomically([{ path, write: (sink) => sink.write(Buffer.from(text)) }]);
 }

@@ -17,12 +17,12 @@ import {
 import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
-import { refuseInputs } from '../outputs.js';
+import { filesText, refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { inScratch } from '../scratch.js';
 import { STANDARD } from '../standard-streams.js';
 import { suggest, tell } from '../tell.js';
-import { count, filesText, num, table, weightsText } from '../text.js';
+import { count, num, table, weightsText } from '../text.js';
 import { usageError } from '../usage.js';
 
 type EmitTrainOptions = ValuesOf<typeof ONNX_TRAIN>;

@@ -3,10 +3,10 @@ import type { EXTRACT } from '../../src/options/sets/adapters.js';
 import { requirePlan } from '../../src/passes/plan/plan.js';
 import { extract } from '../../src/rewrite.js';
 import { loadModel } from '../load.js';
-import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, filesText, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
-import { count, filesText, weightsText } from '../text.js';
+import { count, weightsText } from '../text.js';
 
 export function extractCommand(path: string, options: ValuesOf<typeof EXTRACT>, run: Run): void {
   const model = loadModel(path);

@@ -10,7 +10,7 @@ import { isFolder } from '../../src/ir/files/folders.js';
 import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { INIT } from '../../src/options/sets/build.js';
-import { CONFIG_NAMES, shownPath } from '../build/load-config.js';
+import { CONFIG_NAMES, shownPath } from '../build/find-config.js';
 import { modelsIn, namesIn, tokenizerOf } from '../find-model.js';
 import { loadModel } from '../load.js';
 import { outputFile, refuseInputs } from '../outputs.js';

@@ -2,11 +2,11 @@ import type { ValuesOf } from '../../src/options/define.js';
 import type { TO_PARQUET } from '../../src/options/sets/models.js';
 import { readLogs } from '../../src/train/logs/find.js';
 import { parquetOutput } from '../../src/train/logs/parquet.js';
-import { outputFile, refuseInputs, writeNoting } from '../outputs.js';
+import { filesText, outputFile, refuseInputs, writeNoting } from '../outputs.js';
 import type { Run } from '../program.js';
 import { STANDARD } from '../standard-streams.js';
 import { tell } from '../tell.js';
-import { count, filesText } from '../text.js';
+import { count } from '../text.js';
 import { usageError } from '../usage.js';
 
 /** Event files as one Parquet file; damaged parts are left out with a warning. */

@@ -6,10 +6,10 @@ import { merge } from '../../src/rewrite.js';
 import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
-import { defaultOutput, outputFile, type Written, writeArtifacts } from '../outputs.js';
+import { defaultOutput, filesText, outputFile, type Written, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
-import { count, filesText, weightsText } from '../text.js';
+import { count, weightsText } from '../text.js';
 
 /** What a merge did. */
 interface MergeReport {

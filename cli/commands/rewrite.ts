@@ -8,12 +8,11 @@ import { type Adapter, rewrite } from '../../src/rewrite.js';
 import { hooksOf, printed } from '../hooks.js';
 import { loadModel } from '../load.js';
 import { loweringOf, specOf } from '../method.js';
-import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, filesText, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
 import { STANDARD } from '../standard-streams.js';
 import { suggest, tell } from '../tell.js';
-import { filesText } from '../text.js';
 import { usageError } from '../usage.js';
 
 export function rewriteCommand(path: string, options: ValuesOf<typeof REWRITE>, run: Run): void {

@@ -6,10 +6,9 @@ import { parsePipeline, runPipeline } from '../../src/passes/pipeline.js';
 import { ALL_PASSES } from '../../src/passes/registry.js';
 import { hooksOf, printed } from '../hooks.js';
 import { loadModel, TEXT } from '../load.js';
-import { defaultOutput, outputFile, refuseInputs, writeArtifacts } from '../outputs.js';
+import { defaultOutput, filesText, outputFile, refuseInputs, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
-import { filesText } from '../text.js';
 
 export function runCommand(path: string, options: ValuesOf<typeof RUN>, run: Run): void {
   const pipeline = parsePipeline(options.passes, ALL_PASSES);

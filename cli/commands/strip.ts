@@ -3,10 +3,9 @@ import type { STRIP } from '../../src/options/sets/adapters.js';
 import { strip } from '../../src/rewrite.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
-import { defaultOutput, outputFile, writeArtifacts } from '../outputs.js';
+import { defaultOutput, filesText, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { tell } from '../tell.js';
-import { filesText } from '../text.js';
 
 export function stripCommand(path: string, options: ValuesOf<typeof STRIP>, run: Run): void {
   const model = loadModel(path);

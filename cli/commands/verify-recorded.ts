@@ -8,11 +8,11 @@ import type { TensorData } from '../../src/ir/tensor.js';
 import { flagOf, type OptionSet, type ValuesOf } from '../../src/options/define.js';
 import { VERIFY } from '../../src/options/sets/models.js';
 import { compareRecorded, modelDigest, readRecord, recordOutput } from '../numbers.js';
-import { refuseInputs, writeNoting } from '../outputs.js';
+import { filesText, refuseInputs, writeNoting } from '../outputs.js';
 import type { Run } from '../program.js';
 import { inScratch } from '../scratch.js';
 import { tell } from '../tell.js';
-import { count, filesText } from '../text.js';
+import { count } from '../text.js';
 import { usageError } from '../usage.js';
 import { showComparison, sideOf } from './verify.js';
 

@@ -5,7 +5,11 @@ import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
 /** methods, passes, explain, completion, demo: what there is, what messages mean, words for shells, and where the demo is. */
-export function declareHelpCommands(program: Command, run: Run, backEnds: readonly BackEnd[]): void {
+export function declareHelpCommands(
+  program: Command,
+  run: Run,
+  backEnds: () => Promise<readonly BackEnd[]>,
+): void {
   const methods = program
     .command('methods')
     .description(
@@ -80,7 +84,7 @@ Examples:
     .action(async (shell: string) => {
       const { completionCommand } = await import('../commands/completion.js');
       const { setsByCommand } = await import('./sets.js');
-      const sets = setsByCommand(backEnds);
+      const sets = setsByCommand(await backEnds());
       completionCommand(shell, program, (path) => ({ ...sets.get(path), ...COMMON }), run);
     });
 }

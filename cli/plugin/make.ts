@@ -1,5 +1,6 @@
 import { constants, copyFileSync, existsSync, linkSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { FileTable } from '../../src/build/file-table.js';
 import { stepsOf } from '../../src/build/steps.js';
 import type { MadeFile } from '../../src/build/store.js';
 import { cannotWrite } from '../../src/ir/codes/load.js';
@@ -29,7 +30,7 @@ export async function makeImport(asked: ModelImport): Promise<ImportedFiles> {
   const said: Diagnostic[] = [];
   const reads = new Map<string, string>();
   const outcomes = await buildSteps(
-    { steps, folder, cache, name: output, shown: importer, reads },
+    { steps, folder, cache, table: new FileTable(cache), name: output, shown: importer, reads },
     { jobs: 1, force: false, dryRun: false },
     {
       started: () => undefined,

@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { replaceFile } from '../../src/build/store.js';
 import { badImport } from '../../src/ir/codes/build.js';
 import { fail } from '../../src/ir/diagnostics.js';
-import { defaultCache, projectOf } from '../build/load-config.js';
+import { defaultCache, projectOf } from '../build/find-config.js';
 import { readQuery } from './query.js';
 
 /** An import of a model, with all that it depends on but the bytes of files. */

@@ -1,8 +1,8 @@
-import { type BigIntStats, statSync } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { wholeDigest } from '../ir/files/file-digest.js';
 import { list, object, optional, readJsonFile, record, text } from '../ir/files/schema.js';
-import { isSystemError } from '../ir/files/system-error.js';
+import { ABSENT, stateOf, statOf } from './file-state.js';
 import { replaceFile } from './store.js';
 
 /** What is known of a file. */
@@ -59,6 +59,11 @@ export class FileTable {
     if (row) this.#set(path, { ...row, data });
   }
 
+  /** The state of a file whose digest was taken, as it was then; null where it was changed meanwhile. */
+  stateOf(path: string): string | null {
+    return statOf(path) === null ? ABSENT : (this.#rows.get(resolve(path))?.state ?? null);
+  }
+
   /** Keeps what was learnt. Rows of files that are gone are left out. */
   save(): void {
     if (!this.#changed) return;
@@ -105,19 +110,6 @@ function read(path: string): Readonly<Record<string, Row>> {
     throw error;
   }
 }
-
-function statOf(path: string): BigIntStats | null {
-  try {
-    return statSync(path, { bigint: true, throwIfNoEntry: false }) ?? null;
-  } catch (error) {
-    // a folder of the path is a file
-    if (isSystemError(error) && error.code === 'ENOTDIR') return null;
-    throw error;
-  }
-}
-
-const stateOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
-  [dev, ino, size, mtimeNs, ctimeNs].join(':');
 
 /** Waits until a change of the file would be seen in its times. */
 function settle({ ctimeMs, mtimeMs }: BigIntStats): void {

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Pool } from '../../cli/build/pool.js';
+import { recalled } from '../../cli/build/recall.js';
 import type { BuildConfig } from '../../src/build/config.js';
 import { stepsOf } from '../../src/build/steps.js';
 import { type CliResult, command } from '../support/cli.js';
@@ -161,6 +162,53 @@ describe('what is made again', () => {
     bytes[bytes.length >> 1]! ^= 1;
     writeFileSync(project.at('gpt2c.onnx'), bytes);
     expect(await project.results('--dry-run')).toBe('rewrite would be made');
+  });
+
+  test('is nothing as long as no file is another, and then not even the options are read', async () => {
+    const project = new Project('recalled', { rewrite: REWRITE, outputs: ['adapter'] });
+    const cache = project.at('cache');
+    const last = () => recalled(cache, project.config)?.outcomes.map(({ result }) => result) ?? null;
+    expect(last()).toBeNull();
+    expect(await project.results()).toBe('rewrite made');
+    expect(last()).toEqual(['up to date']);
+    const shown = (await project.build()).out;
+    rmSync(join(cache, 'last'), { recursive: true });
+    expect((await project.build()).out).toBe(shown);
+    const touched = new Date();
+    for (const file of [project.config, project.at('gpt2c.onnx'), project.at('dist/net.safetensors')]) {
+      expect(last()).toEqual(['up to date']);
+      utimesSync(file, touched, touched);
+      expect(last()).toBeNull();
+      expect(await project.results()).toBe('rewrite up to date');
+    }
+    const memory = join(cache, 'last', readdirSync(join(cache, 'last')).find((name) => /whole$/.test(name))!);
+    writeFileSync(memory, readFileSync(memory, 'utf8').replace('"about":"2', '"about":"3'));
+    expect(last()).toBeNull();
+    expect(await project.results('--force')).toBe('rewrite made');
+    expect(last()).toEqual(['up to date']);
+    rmSync(project.at('dist/net.safetensors'));
+    expect(await project.results()).toBe('rewrite from the cache');
+    project.write({ rewrite: { ...REWRITE, rank: 0 } });
+    expect((await project.build()).err).toContain('LOTR8302');
+
+    // a config that computes may become another without a change of a file
+    const program = project.at('lotrc.config.mjs');
+    writeFileSync(
+      program,
+      "const rank = Number(process.env.LOTRC_TEST_RANK ?? 2);\nexport default { models: { net: { input: 'gpt2c.onnx', rewrite: { rank } } } };",
+    );
+    const counts = async () => {
+      const { out } = await command(['build', '--dry-run', '--json', '--config', program, '--cache', cache]);
+      expect(recalled(cache, program)).toBeNull();
+      return (JSON.parse(out) as Report).steps[0]!.counts!.trainable;
+    };
+    const two = await counts();
+    process.env.LOTRC_TEST_RANK = '3';
+    try {
+      expect(await counts()).toBeGreaterThan(two);
+    } finally {
+      delete process.env.LOTRC_TEST_RANK;
+    }
   });
 
   test('is made once by two builds at once', async () => {

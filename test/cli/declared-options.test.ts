@@ -14,7 +14,7 @@ import { fitsSchema } from '../support/json-schema.js';
 /** What the declarations of options, the command line and the schema say is the same. */
 
 const io = { out: () => {}, err: () => {} };
-const program = buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 });
+const program = await buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 });
 const commands = [...program.commands, ...program.commands.flatMap((command) => command.commands)];
 const nameOf = (command: Command): string =>
   command.parent === program ? command.name() : `${command.parent!.name()} ${command.name()}`;
@@ -23,6 +23,18 @@ const sets = setsByCommand();
 /** Every option of every command by its declaration. */
 const declared = [...sets].flatMap(([command, set]) =>
   Object.entries({ ...set, ...COMMON }).map(([key, def]): [string, string, OptionDef] => [command, key, def]),
+);
+
+test.each(program.commands.map((command) => command.name()))(
+  '%s is declared without the others',
+  async (name) => {
+    const few = await buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 }, undefined, [
+      name,
+    ]);
+    expect(few.commands.map((command) => command.name())).toContain(name);
+    // a script that completes command lines knows all
+    expect(few.commands.length < program.commands.length).toBe(name !== 'completion');
+  },
 );
 
 describe('options of the command line', () => {

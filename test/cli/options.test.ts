@@ -7,7 +7,7 @@ import { lotrc } from '../support/cli.js';
 /** Every option that takes a number refuses what is not one, and what is out of its range. */
 
 const io = { out: () => {}, err: () => {} };
-const program = buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 });
+const program = await buildProgram({ io, reporter: new Reporter(io, 'text'), exitCode: 0 });
 const options = [...program.commands, ...program.commands.flatMap(({ commands }) => commands)].flatMap(
   (command) => command.options.map((option) => [command.name(), option.long!, option] as const),
 );

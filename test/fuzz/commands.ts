@@ -40,7 +40,7 @@ export class Commands {
     // a reporter keeps what it reported
     Object.assign(this.#run, { reporter: new Reporter(this.#run.io, 'text'), exitCode: 0 });
     try {
-      await this.#program.parseAsync([...argv], { from: 'user' });
+      await (await this.#program).parseAsync([...argv], { from: 'user' });
     } catch (error) {
       if (error instanceof CommanderError) return { code: 2, codes: ['usage'], out: this.#out };
       if (!(error instanceof Enough)) {
