@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
+import type { Signature } from '../../src/train/signature.js';
 import { CHARACTERS, done, records, type TextClassifier, textClassifier } from '../support/classifier.js';
 import { lotrc } from '../support/cli.js';
 import { EVERYTHING } from '../support/everything.js';
@@ -129,43 +130,57 @@ describe('lotrc train', () => {
       }
     },
   );
-  test('plain text: a language model learns from a novel, and resumes in mid-epoch with accumulation', async () => {
-    const base = join(root, 'language.onnx');
-    cpSync(join(import.meta.dirname, '../data/cases/train/tied.ts.onnx'), base);
-    await done('rewrite', base, '--rank', '4', '--init', 'fan-in', '--scale', '4');
-    const graphs = join(root, 'language');
-    await done('emit', 'onnx-train', join(root, 'language.lotr.onnx'), '-o', graphs, '--shift');
-    const novel = join(import.meta.dirname, '../../models/charlm/moby-dick.val.txt');
-    const text = readFileSync(novel, 'utf8')
-      .toLowerCase()
-      .replace(/[^a-z]+/g, ' ');
-    const data = file('moby.txt', text.slice(20_000, 22_500));
-    const held = file('moby.val.txt', text.slice(60_000, 60_500));
-    const words = ['train', graphs, '--data', data, '--eval-data', held, '--max-length', '16'];
-    words.push('--tokenizer', net.tokenizer, '--batch-size', '4', '--accumulate', '2');
-    words.push('--max-steps', '9', '--lr', '0.04');
-    const [whole, parts] = [fresh(), fresh()];
-    const { code, out, err } = await lotrc(...words, '--eval-every', '4', '-o', whole, '--json');
-    expect(code, err).toBe(0);
-    const first = Number(/step 0: evaluation loss ([\d.]+), .*perplexity/.exec(err)?.[1]);
-    expect((JSON.parse(out) as { best: { loss: number } }).best.loss).toBeLessThan(first - 0.03);
-    // stopped after the checkpoint of step 4, of the 20 steps that an epoch has
-    let asked = false;
-    const watch = setInterval(() => {
-      if (asked || !existsSync(join(parts, 'checkpoint.safetensors'))) return;
-      asked = true;
-      process.emit('SIGINT');
-    }, 5);
-    const stopped = await lotrc(...words, '--eval-every', '4', '-o', parts).finally(() =>
-      clearInterval(watch),
-    );
-    expect(stopped.code).toBe(130);
-    expect(stopped.err).toMatch(/interrupted after step \d+ of 9/);
-    expect((await lotrc('train', graphs, '--resume', '-o', parts)).code).toBe(0);
-    for (const name of ['checkpoint.safetensors', 'best.safetensors', 'adapter.safetensors']) {
-      expect(readFileSync(join(parts, name)).equals(readFileSync(join(whole, name))), name).toBe(true);
-    }
-  });
+  test.each(['float32', 'int8'])(
+    'plain text: a language model learns from a novel, and resumes in mid-epoch with accumulation, %s',
+    async (dtype) => {
+      const base = join(root, `${dtype}.onnx`);
+      cpSync(join(import.meta.dirname, '../data/cases/train/tied.ts.onnx'), base);
+      await done('rewrite', base, '--rank', '4', '--init', 'fan-in', '--scale', '4');
+      const graphs = join(root, dtype);
+      await done(
+        'emit',
+        'onnx-train',
+        join(root, `${dtype}.lotr.onnx`),
+        '-o',
+        graphs,
+        '--shift',
+        '--base-dtype',
+        dtype,
+      );
+      const { baseProducts } = JSON.parse(readFileSync(join(graphs, 'signature.json'), 'utf8')) as Signature;
+      expect(baseProducts).toEqual(dtype === 'int8' ? { dtype, rounded: 21, float32: 0 } : undefined);
+      const novel = join(import.meta.dirname, '../../models/charlm/moby-dick.val.txt');
+      const text = readFileSync(novel, 'utf8')
+        .toLowerCase()
+        .replace(/[^a-z]+/g, ' ');
+      const data = file('moby.txt', text.slice(20_000, 22_500));
+      const held = file('moby.val.txt', text.slice(60_000, 60_500));
+      const words = ['train', graphs, '--data', data, '--eval-data', held, '--max-length', '16'];
+      words.push('--tokenizer', net.tokenizer, '--batch-size', '4', '--accumulate', '2');
+      words.push('--max-steps', '9', '--lr', '0.04');
+      const [whole, parts] = [fresh(), fresh()];
+      const { code, out, err } = await lotrc(...words, '--eval-every', '4', '-o', whole, '--json');
+      expect(code, err).toBe(0);
+      const first = Number(/step 0: evaluation loss ([\d.]+), .*perplexity/.exec(err)?.[1]);
+      expect((JSON.parse(out) as { best: { loss: number } }).best.loss).toBeLessThan(first - 0.03);
+      // stopped after the checkpoint of step 4, of the 20 steps that an epoch has
+      let asked = false;
+      const watch = setInterval(() => {
+        if (asked || !existsSync(join(parts, 'checkpoint.safetensors'))) return;
+        asked = true;
+        process.emit('SIGINT');
+      }, 5);
+      const stopped = await lotrc(...words, '--eval-every', '4', '-o', parts).finally(() =>
+        clearInterval(watch),
+      );
+      expect(stopped.code).toBe(130);
+      expect(stopped.err).toMatch(/interrupted after step \d+ of 9/);
+      expect((await lotrc('train', graphs, '--resume', '-o', parts)).code).toBe(0);
+      for (const name of ['checkpoint.safetensors', 'best.safetensors', 'adapter.safetensors']) {
+        expect(readFileSync(join(parts, name)).equals(readFileSync(join(whole, name))), name).toBe(true);
+      }
+    },
+  );
   test('gradients of unequal batches weigh as one large batch', async () => {
     const data = jsonl('a.jsonl', DATA.slice(0, 23));
     const [once, split] = [fresh(), fresh()];
