@@ -4,6 +4,7 @@ import { shapeOf, tensorType } from '../../ir/shape.js';
 import { hasAdapted } from '../../passes/adapters/adapted-node.js';
 import { toFunctions } from '../../passes/adapters/to-functions.js';
 import { differentiate } from '../../passes/autodiff/engine.js';
+import { foldScales } from '../../passes/autodiff/fold-scales.js';
 import { removeDead } from '../../passes/dce.js';
 import { findDraws } from '../../passes/dropout/find.js';
 import { seedDropout } from '../../passes/dropout/seeded.js';
@@ -219,6 +220,8 @@ function lossAndGradients(
   );
   const idle = values.filter((value) => !found.has(value)).map(({ name }) => name);
   if (idle.length > 0) fail(noInfluence({ names: idle, logits: outputs }));
+  const results = new Set(found.values());
+  job.step('fold-scales', model, () => foldScales(graph, (node) => !forward.has(node), results));
   if (options.recompute !== 'none') {
     job.step('infer-shapes', model, () => inferShapes(model));
     job.step('recompute', model, () => {

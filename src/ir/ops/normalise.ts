@@ -77,20 +77,23 @@ export function inFloat(b: GradBuilder, x: Value): Readonly<Record<'up' | 'down'
   };
 }
 
-/** [dx, dw, dc] of layer normalisation; `wanted` are the input numbers of x, w and c. */
+/**
+ * [dx, dw, dc] of layer normalisation; `wanted` are the input numbers of x, w and c. What has one number for each row is gathered
+ * there: each other operator is a pass over whole activations.
+ */
 export function layerNormGrads(b: GradBuilder, t: Centred, dy: Value, wanted: readonly number[]): Grads {
   const { up, down } = inFloat(b, t.x);
   const g = up(dy);
-  const n = b.mul(b.sub(up(t.x), t.mean), t.k);
+  const centred = b.sub(up(t.x), t.mean);
   const h = b.mul(g, up(t.w));
-  const along = b.sub(h, b.reduceMean(h, t.axes, true));
-  const across = b.mul(n, b.reduceMean(b.mul(h, n), t.axes, true));
-  const dx = b.mul(t.k, b.sub(along, across));
+  const share = b.mul(b.mul(t.k, t.k), b.reduceMean(b.mul(h, centred), t.axes, true));
+  const across = b.sub(h, b.mul(centred, share));
+  const dx = b.mul(t.k, b.sub(across, b.reduceMean(h, t.axes, true)));
   const wantsW = b.wants(wanted[1]!);
   const wantsC = t.c !== null && b.wants(wanted[2]!);
   return [
     down(dx),
-    wantsW ? b.sumTo(down(b.mul(g, n)), t.x, t.w) : null,
+    wantsW ? b.sumTo(down(b.mul(g, b.mul(centred, t.k))), t.x, t.w) : null,
     wantsC ? b.sumTo(dy, t.x, t.c!) : null,
   ];
 }
@@ -119,7 +122,7 @@ export const LayerNormalization = op({
 
   /**
    * Layer normalisation over axes [axis, rank): y = (x - mean) k w + c with k the inverse deviation.
-   * With h = dy w and n = (x - mean) k: dx = k (h - mean(h) - n mean(h n)), dw = sum(dy n), dc = sum(dy).
+   * With h = dy w and e = x - mean: dx = k (h - e k k mean(h e) - mean(h)), dw = sum(dy e k), dc = sum(dy).
    * Statistics come from the node's own outputs, which are added when they are not there.
    */
   vjp: (b, node, [dy]) => {
