@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+from types import SimpleNamespace
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -81,7 +82,8 @@ def check_report():
     from report import row_of, table, targets, text
 
     case = lambda tokens, purpose: Case(None, 4096, 4096, 3, 16, tokens, purpose=purpose)
-    row = lambda case, forward, step={}: row_of(case, 0, 3, (4096, (4096,) * 3), {"lotrc": 1e-3, "torch": 1e-3}, {}, forward, step)
+    timed = lambda forward, step: SimpleNamespace(forward=forward, step=step, spread={}, why={}, kernels={})
+    row = lambda case, forward, step={}: row_of(case, 0, 3, (4096, (4096,) * 3), {"lotrc": 1e-3, "torch": 1e-3}, {}, timed(forward, step))
     slow = row(case(8192, "train"), {"base": 1.0, "lotrc": 1.04}, {"base": 2.0, "lotrc": 2.2, "module": 2.4, "torch": 3.1, "addmm": 2.9})
     few, slower = (row(case(32, "serve"), {"base": 1.0, "lotrc": time}) for time in (1.02, 1.2))
     untimed = row(case(1, "serve"), {})
@@ -119,23 +121,24 @@ def check_timed(folder):
     import run
     import timing
 
-    def counted(calls, repeats, graphs=False, flush=False):
+    def counted(calls, repeats, in_graph, flush=False):
         for call in calls.values():
             call()
-        return {name: 1.0 + at for at, name in enumerate(calls)}, {}
+        return {name: 1.0 + at for at, name in enumerate(calls)}, {}, {}
 
     timing.medians, argv = counted, sys.argv
     try:
         for purpose, parts in (("train", {"base", "lotrc", "module", "torch", "addmm", "triton"}), ("serve", None)):
             sys.argv = ["run.py", "--device", "cpu", "--shape", "in=33,out=29", "--layers", "2", "--rank", "3", "--tokens", "7",
-                        "--for", purpose, "--peers", "torch,addmm,triton"]
+                        "--for", purpose, "--blocks", "2" if purpose == "train" else "1"]
             args = run.parse()
             args.timed = True
             run.check_machine(args)
             for case in run.cases_of(args):
-                (row,) = run.run_case(case, run.emit(case, folder, "sm_80", args), args)
+                row, *whole = run.run_case(case, run.emit(case, folder, "sm_80", args), args)
                 names = {"base", "lotrc", "module", "torch", "addmm", "triton"}
                 good = set(row["forward"]) == names and set(row["step"]) == (parts or set())
+                good = good and all(set(one["step"]) == parts for one in whole) and len(whole) == (purpose == "train")
                 expect(good, f"what is timed in {case.name}: {sorted(row['forward'])}, {sorted(row['step'])}")
     finally:
         sys.argv = argv

@@ -13,6 +13,8 @@ export interface LayersSize {
   readonly out: number;
   /** layers that read one x */
   readonly layers: number;
+  /** groups of such layers, each with an x of its own */
+  readonly blocks?: number;
   readonly rank: number;
   readonly method: 'lotr' | 'lora';
   readonly bias: boolean;
@@ -27,23 +29,21 @@ function zeros(net: RandomModel, name: string, ...shape: readonly number[]): Val
   );
 }
 
-/** A model of nothing but adapted layers that read one x: what query, key and value are in a transformer. */
-export function layersModel({ in: inn, out, layers, rank, method, bias }: LayersSize): Model {
+/** A model of nothing but adapted layers that read one x: what query, key and value are in each block of a transformer. */
+export function layersModel({ in: inn, out, layers, blocks = 1, rank, method, bias }: LayersSize): Model {
   const net = new RandomModel();
-  const x = net.graph.addInput('x', tensorType('f32', ['tokens', inn]));
   const names = Array.from({ length: layers }, (_, n) => `linear_${n}`);
-  for (const name of names) {
-    const product = net.op(
-      'MatMul',
-      `/block/${name}/MatMul`,
-      x,
-      zeros(net, `block.${name}.weight`, inn, out),
-    );
-    const y = bias
-      ? net.op('Add', `/block/${name}/Add`, product, zeros(net, `block.${name}.bias`, out))
-      : product;
-    net.graph.addOutput(y);
-    y.setType(tensorType('f32', ['tokens', out]));
+  for (let block = 0; block < blocks; block++) {
+    const numbered = blocks === 1 ? '' : `.${block}`;
+    const x = net.graph.addInput(`x${numbered}`, tensorType('f32', ['tokens', inn]));
+    for (const name of names) {
+      const path = `block${numbered}.${name}`;
+      const node = `/${path.replaceAll('.', '/')}`;
+      const product = net.op('MatMul', `${node}/MatMul`, x, zeros(net, `${path}.weight`, inn, out));
+      const y = bias ? net.op('Add', `${node}/Add`, product, zeros(net, `${path}.bias`, out)) : product;
+      net.graph.addOutput(y);
+      y.setType(tensorType('f32', ['tokens', out]));
+    }
   }
   rewrite(net.model, { spec: method === 'lora' ? LORA : LOTR, rank, targets: names });
   return net.model;
@@ -55,6 +55,7 @@ function main(): void {
       in: { type: 'string', default: '4096' },
       out: { type: 'string', default: '4096' },
       layers: { type: 'string', default: '3' },
+      blocks: { type: 'string', default: '1' },
       rank: { type: 'string', default: '16' },
       method: { type: 'string', default: 'lotr' },
       bias: { type: 'boolean', default: false },
@@ -65,6 +66,7 @@ function main(): void {
     in: Number(values.in),
     out: Number(values.out),
     layers: Number(values.layers),
+    blocks: Number(values.blocks),
     rank: Number(values.rank),
     method: values.method === 'lora' ? 'lora' : 'lotr',
     bias: values.bias,

@@ -1,4 +1,5 @@
-"""Emitted CUDA libraries: written by lotrc, built with CMake and nvcc or, to be checked, with g++ for the CPU, and loaded."""
+"""Emitted CUDA libraries: written by lotrc, built with nvcc or, to be checked, with g++ for the CPU, and loaded."""
+import concurrent.futures
 import ctypes
 import hashlib
 import importlib.util
@@ -10,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+LIBRARY = "liblotrc_adapters.so"
 SHIM = ROOT / "test" / "support" / "cuda-cpu"
 
 
@@ -33,6 +35,7 @@ class Case:
     form: str = "split"
     method: str = "lotr"
     bias: bool = False
+    blocks: int = 1
 
     @property
     def kind(self):
@@ -43,7 +46,8 @@ class Case:
         """Name of the model."""
         if self.model:
             return re.sub(r"\W+", "-", pathlib.Path(self.model).stem)
-        return f"{self.inputs}x{self.outputs}-layers{self.layers}-r{self.rank}-{self.method}{'-bias' if self.bias else ''}"
+        blocks = "" if self.blocks == 1 else f"blocks{self.blocks}-"
+        return f"{blocks}{self.inputs}x{self.outputs}-layers{self.layers}-r{self.rank}-{self.method}{'-bias' if self.bias else ''}"
 
     @property
     def name(self):
@@ -98,7 +102,7 @@ def emit(case, work, arch, options):
             raise Missing(f"there is no model {model}")
         flags = ["--bias"] if case.bias else []
         run(*node_script("layers"), "--in", case.inputs, "--out", case.outputs, "--layers", case.layers, "--rank", case.rank,
-            "--method", case.method, *flags, "-o", model, what="generating layers")
+            "--blocks", case.blocks, "--method", case.method, *flags, "-o", model, what="generating layers")
     common = ["--arch", arch, "--tokens", case.tokens, "--dtype", case.dtype, *(["--tf32"] if case.tf32 else []),
               *(["--schedules", options.schedules] if options.schedules else [])]
     command = [*lotrc(options.lotrc), "emit", "cuda", model]
@@ -115,23 +119,55 @@ def emit(case, work, arch, options):
     return folder
 
 
-def build(folder, device):
-    """The shared library of an emitted folder."""
-    return build_cuda(folder) if device == "cuda" else build_cpu(folder)
+def build(folder, device, arch):
+    """The shared library of an emitted folder; one that is there is used."""
+    built = folder / "build" / LIBRARY
+    if built.exists():
+        return built
+    return build_cuda(folder, arch) if device == "cuda" else build_cpu(folder)
+
+
+def build_all(folders, device, arch):
+    """Builds all of them, compilers of all folders at once; says why some have no library."""
+    wrong = {}
+    with concurrent.futures.ThreadPoolExecutor(max(1, len(list(folders)))) as pool:
+        building = {folder: pool.submit(build, folder, device, arch) for folder in folders}
+    for folder, made in building.items():
+        try:
+            made.result()
+        except Missing as error:
+            wrong[folder] = str(error)
+    return wrong
 
 
 def check_tools(device):
     """Says what is missing before hours of work need it."""
-    for tool in ("cmake", "nvcc") if device == "cuda" else ("g++",):
-        if shutil.which(tool) is None:
-            raise Missing(f"there is no {tool} on the PATH (CUDA toolkit 11.8, CMake 3.24 or newer; g++ for --device cpu)")
+    tool = "nvcc" if device == "cuda" else "g++"
+    if shutil.which(tool) is None:
+        raise Missing(f"there is no {tool} on the PATH (CUDA toolkit 12 or newer; g++ for --device cpu)")
 
 
-def build_cuda(folder):
+# compilers that run at once, over all folders
+COMPILERS = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
+
+
+def build_cuda(folder, arch):
+    """What the folder's CMakeLists.txt does, without CMake's search for compilers: each source by one nvcc."""
     target = folder / "build"
-    run("cmake", "-S", folder, "-B", target, "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_BUILD_TYPE=Release", what="cmake")
-    run("cmake", "--build", target, "--target", "lotrc_adapters", "-j", os.cpu_count() or 1, what="the build")
-    return target / "liblotrc_adapters.so"
+    target.mkdir(exist_ok=True)
+    hopper = ["-DLOTRC_SM90A"] if arch == "sm_90a" else []
+    sources = [folder / "adapters.cu", *sorted((folder / "kernels").glob("*.cu"))]
+    if not hopper:
+        sources = [source for source in sources if not source.stem.endswith("_warpgroups")]
+    objects = [target / f"{source.stem}.o" for source in sources]
+    flags = ["-O3", "-std=c++17", f"-arch={arch}", "-Xcompiler", "-fPIC", *hopper, "-I", folder]
+    compiled = [COMPILERS.submit(run, "nvcc", *flags, "-c", source, "-o", made, what="the build")
+                for source, made in zip(sources, objects)]
+    for one in compiled:
+        one.result()
+    linked = ["-lcublasLt"] if "cublasLt" in (folder / "adapters.cu").read_text() else []
+    run("nvcc", "-shared", f"-arch={arch}", "-o", target / LIBRARY, *objects, *linked, what="the build")
+    return target / LIBRARY
 
 
 def build_cpu(folder):
@@ -141,7 +177,7 @@ def build_cpu(folder):
     sources = [folder / "adapters.cu", *sorted((folder / "kernels").glob("*.cu"))]
     text = "#include <cuda_runtime.h>\n" + "".join(f'#include "{source.resolve()}"\n' for source in sources)
     (target / "all.cpp").write_text(text)
-    library = target / "liblotrc_adapters.so"
+    library = target / LIBRARY
     run("g++", "-std=c++17", "-O2", "-shared", "-fPIC", "-I", folder.resolve(), "-I", SHIM, "-o", library, target / "all.cpp",
         what="the build for the CPU")
     return library
@@ -168,9 +204,13 @@ class Trained:
         """Through PyTorch: x is copied into the library's buffer, y out of it."""
         return self.host(number, x)
 
-    def fresh(self, number, x):
-        """The same after factors have changed, as after each step of an optimizer."""
+    def forget(self):
+        """As after a step of an optimizer: all factors have changed."""
         self.host._loaded.clear()
+
+    def fresh(self, number, x):
+        """The same after factors have changed."""
+        self.forget()
         return self.host(number, x)
 
     def grad(self, name):
@@ -190,6 +230,18 @@ class Trained:
         self._do("forward", number)
         self._do("begin_inputs")
         self._do("backward", number)
+        self._do("gradients")
+
+    def step_all(self):
+        """The same of all regions: one pass forward, one backward."""
+        self._do("changed")
+        self._do("clear_gradients")
+        numbers = range(len(self.module.REGIONS))
+        for number in numbers:
+            self._do("forward", number)
+        self._do("begin_inputs")
+        for number in reversed(numbers):
+            self._do("backward", number)
         self._do("gradients")
 
 

@@ -13,12 +13,14 @@ def ratio(a, b):
     return None if a is None or b is None else a / b
 
 
-def row_of(case, region, layers, shape, errors, skipped, forward=None, step=None):
+def row_of(case, region, layers, shape, errors, skipped, timed=None):
     """One row: times in milliseconds by name, empty where nothing was timed."""
     row = {
         "case": case.name, "region": region, "layers": layers, "in": shape[0], "out": shape[1], "rank": case.rank,
-        "tokens": case.tokens, "dtype": case.kind, "purpose": case.purpose, "form": case.form,
-        "errors": errors, "skipped": skipped, "forward": forward or {}, "step": step or {}, "ratios": {},
+        "tokens": case.tokens, "dtype": case.kind, "purpose": case.purpose, "form": case.form, "blocks": case.blocks,
+        "errors": errors, "skipped": skipped | (timed.why if timed else {}), "forward": timed.forward if timed else {},
+        "step": timed.step if timed else {}, "spread": timed.spread if timed else {},
+        "kernels": timed.kernels if timed else {}, "ratios": {},
     }
     for part in ("forward", "step"):
         times = row[part]
@@ -45,7 +47,7 @@ def targets(rows):
         found.append({"target": text, "case": row["case"], "value": value, "limit": limit, "met": met})
 
     for row in rows:
-        if (row["in"], set(row["out"])) != (4096, {4096}):
+        if (row["in"], set(row["out"])) != (4096, {4096}) or row["region"] == "all":
             continue
         over = ratio(row["forward"].get("lotrc"), row["forward"].get("base"))
         over = None if over is None else over - 1

@@ -4,29 +4,52 @@
     python bench/gpu/run.py --shape d=4096 --layers 3 --rank 16 --tokens 1024,8192
     python bench/gpu/run.py model.lotr.onnx --tokens 8192          # a model that lotrc rewrite wrote
 
-Emits each library with `lotrc emit cuda`, builds it with CMake, holds forward and backward of every region to float64 in
+Emits each library with `lotrc emit cuda`, builds all of them with nvcc, holds forward and backward of every region to float64 in
 PyTorch, and times them beside the base product alone (cuBLAS), the adapter in PyTorch (as written, with addmm, and with torch.compile)
-and a Triton split kernel, all in one type. Prints a table in Markdown. Needs a CUDA machine with PyTorch, CMake and nvcc;
+and a Triton split kernel, all in one type. Each case is a process of its own: an error of the device ends no other case. Every
+case's line and JSON are written when it ends; a table in Markdown comes last. Needs a CUDA machine with PyTorch and nvcc;
 Node for lotrc, here or, with --emit-only, elsewhere. `--device cpu` builds the same sources with g++ and checks them: it
 times nothing. See README.md.
 """
 import argparse
+import concurrent.futures
 import dataclasses
+import json
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
-from library import Case, Missing, Served, Trained, build, check_tools, emit, tables
+from library import Case, Missing, Served, Trained, build, build_all, check_tools, emit, tables
 
-# in and out, layers, rank, rows, purpose
+# blocks, in and out, layers, rank, rows, purpose: what matters most comes first
 GRID = (
-    *((4096, 3, 16, tokens, "serve") for tokens in (1, 8, 32)),
-    *((4096, 3, rank, tokens, "train") for tokens in (1024, 8192) for rank in (16, 32, 64)),
-    (4096, 1, 16, 8192, "train"), (1024, 3, 16, 8192, "train"), (768, 3, 16, 8192, "train"),
+    (1, 4096, 3, 16, 8192, "train"), (1, 4096, 3, 16, 1024, "train"),
+    *((1, 4096, 3, 16, tokens, "serve") for tokens in (32, 1, 8)),
+    (4, 4096, 3, 16, 2048, "train"),
+    *((1, 4096, 3, rank, tokens, "train") for tokens in (8192, 1024) for rank in (32, 64)),
+    (1, 768, 3, 16, 8192, "train"), (1, 1024, 3, 16, 8192, "train"), (1, 4096, 1, 16, 8192, "train"),
 )
-# rows up to which one launch per layer is open, and what is timed as a CUDA graph
+# small and odd: every type, purpose and form, extents and ranks that no tile divides; checked and not timed
+EDGES = (
+    {"inputs": 33, "outputs": 29, "layers": 3, "rank": 5, "tokens": 41, "dtype": "f32", "bias": True},
+    {"inputs": 264, "outputs": 136, "layers": 2, "rank": 16, "tokens": 300, "dtype": "f32"},
+    {"inputs": 40, "outputs": 24, "layers": 2, "rank": 3, "tokens": 70, "dtype": "f32", "tf32": True},
+    {"inputs": 264, "outputs": 136, "layers": 2, "rank": 16, "tokens": 300, "dtype": "f32", "tf32": True},
+    {"inputs": 40, "outputs": 24, "layers": 2, "rank": 3, "tokens": 41, "method": "lora"},
+    {"inputs": 520, "outputs": 392, "layers": 3, "rank": 8, "tokens": 1000},
+    {"inputs": 528, "outputs": 264, "layers": 2, "rank": 24, "tokens": 129, "bias": True},
+    {"inputs": 1032, "outputs": 776, "layers": 1, "rank": 40, "tokens": 2049, "dtype": "f16"},
+    {"inputs": 264, "outputs": 136, "layers": 2, "rank": 16, "tokens": 300, "method": "lora", "blocks": 3},
+    {"inputs": 264, "outputs": 520, "layers": 3, "rank": 16, "tokens": 7, "purpose": "serve"},
+    {"inputs": 264, "outputs": 520, "layers": 3, "rank": 16, "tokens": 7, "purpose": "serve", "form": "widen"},
+    {"inputs": 264, "outputs": 520, "layers": 3, "rank": 8, "tokens": 33, "purpose": "serve", "form": "widen", "dtype": "f16"},
+    {"inputs": 264, "outputs": 136, "layers": 2, "rank": 16, "tokens": 200, "form": "bordered"},
+    {"inputs": 33, "outputs": 29, "layers": 2, "rank": 5, "tokens": 41, "form": "bordered", "dtype": "f32"},
+)
+# rows up to which one launch per layer is open
 FEW = 64
 
 
@@ -41,16 +64,24 @@ def shape_of(text):
 
 def cases_of(args):
     """The libraries that are asked for. For few rows there are two forms for serving, both are timed."""
+    if args.edges:
+        for number, edge in enumerate(EDGES):
+            case = Case(model=None, **edge)
+            if args.only is None or any(part in (case.name, f"edge{number}") for part in args.only):
+                yield case
+        return
     common = {"dtype": args.dtype, "tf32": args.tf32, "method": args.method, "bias": args.bias, "model": args.model}
     if args.grid:
-        asked = [((d, d), *rest) for d, *rest in GRID]
+        asked = [(blocks, (d, d), *rest) for blocks, d, *rest in GRID]
     else:
-        asked = [(args.shape or (0, 0), args.layers, args.rank, tokens, args.purpose) for tokens in args.tokens]
-    for (inputs, outputs), layers, rank, tokens, purpose in asked:
+        asked = [(args.blocks, args.shape or (0, 0), args.layers, args.rank, tokens, args.purpose) for tokens in args.tokens]
+    for blocks, (inputs, outputs), layers, rank, tokens, purpose in asked:
         few = purpose == "serve" and tokens <= FEW and rank <= 16
         for form in ("split", "widen") if few else ("split",):
-            yield Case(inputs=inputs, outputs=outputs, layers=layers, rank=rank, tokens=tokens, purpose=purpose, form=form,
-                       **common)
+            case = Case(inputs=inputs, outputs=outputs, layers=layers, rank=rank, tokens=tokens, purpose=purpose, form=form,
+                        blocks=blocks, **common)
+            if args.only is None or any(part in case.name for part in args.only):
+                yield case
 
 
 def arch_of(args):
@@ -80,9 +111,29 @@ def machine_of(device):
     return found
 
 
+class Timed:
+    """Milliseconds of columns by name, their spread, and why some have none."""
+
+    def __init__(self, case, args):
+        # few rows take less time than a launch of a graph
+        self.graph = (20 if case.tokens <= FEW else 2) if args.graphs == "on" else 0
+        self.repeats, self.flush = args.repeats, args.flush
+        self.profile = args.profile
+        self.forward, self.step, self.spread, self.why, self.kernels = {}, {}, {}, {}, {}
+
+    def take(self, part, calls):
+        import timing
+
+        if self.profile and "lotrc" in calls:
+            self.kernels[part] = timing.kernels(calls["lotrc"])
+        times, spread, why = timing.medians(calls, self.repeats, self.graph, self.flush)
+        getattr(self, part).update(times)
+        self.spread.setdefault(part, {}).update(spread)
+        self.why |= why
+
+
 def measure(case, library, module, number, found, weights, factors, args):
-    """Milliseconds of one region: forward, and forward with backward where the library trains."""
-    import timing
+    """Times of one region: forward, and forward with backward where the library trains."""
     import torch
     from checks import type_of
     from peers import base_backward, base_forward
@@ -91,22 +142,52 @@ def measure(case, library, module, number, found, weights, factors, args):
     kind = type_of(module, row)
     noise = lambda name: torch.randn(case.tokens, module.BUFFERS[name][1], device=args.device, dtype=kind)
     x, dys = noise(row["x"]).requires_grad_(), [noise(name) for name in row["y"]]
-    graphs = args.graphs == "on" or (args.graphs == "auto" and case.tokens <= FEW)
+    timed = Timed(case, args)
     forward = {"base": lambda: base_forward(row, weights, x), "lotrc": lambda: library.forward(number),
                "module": lambda: library(number, x)}
     forward |= {name: lambda peer=peer: peer(row, weights, factors, x) for name, peer in found.items()}
     with torch.no_grad():
-        times, why = timing.medians(forward, args.repeats, graphs, args.flush)
+        timed.take("forward", forward)
     if case.purpose == "serve":
-        return times, {}, why
+        return timed
     both = lambda layers: lambda: torch.autograd.backward(layers(), dys)
     with torch.no_grad():
         without = lambda: (base_forward(row, weights, x), base_backward(row, weights, x, dys))
-        alone, more = timing.medians({"base": without, "lotrc": lambda: library.step(number)}, args.repeats, False, args.flush)
+        timed.take("step", {"base": without, "lotrc": lambda: library.step(number)})
     steps = {"module": both(lambda: library.fresh(number, x))}
-    steps |= {name: both(lambda peer=peer: peer(row, weights, factors, x)) for name, peer in found.items()}
-    others, rest = timing.medians(steps, args.repeats, False, args.flush)
-    return times, alone | others, why | more | rest
+    timed.take("step", steps | {name: both(lambda peer=peer: peer(row, weights, factors, x)) for name, peer in found.items()})
+    return timed
+
+
+def measure_blocks(case, library, module, found, weights, factors, args):
+    """Times of a step over all regions, every forward pass before the first backward pass, as in a model."""
+    import torch
+    from checks import type_of
+    from peers import base_backward, base_forward
+
+    regions = module.REGIONS
+    noise = lambda name, row: torch.randn(case.tokens, module.BUFFERS[name][1], device=args.device, dtype=type_of(module, row))
+    xs = [noise(row["x"], row).requires_grad_() for row in regions]
+    dys = [[noise(name, row) for name in row["y"]] for row in regions]
+
+    def step(layers):
+        ys = [layers(number, x) for number, x in enumerate(xs)]
+        for y, dy in reversed(list(zip(ys, dys))):
+            torch.autograd.backward(y, dy)
+
+    def without():
+        for row, x in zip(regions, xs):
+            base_forward(row, weights, x)
+        for row, x, dy in zip(regions, xs, dys):
+            base_backward(row, weights, x, dy)
+
+    timed = Timed(case, args)
+    with torch.no_grad():
+        timed.take("step", {"base": without, "lotrc": library.step_all})
+    steps = {"module": lambda: (library.forget(), step(library))}
+    steps |= {name: lambda peer=peer: step(lambda number, x: peer(regions[number], weights, factors, x)) for name, peer in found.items()}
+    timed.take("step", steps)
+    return timed
 
 
 def run_case(case, folder, args):
@@ -116,8 +197,10 @@ def run_case(case, folder, args):
     from peers import peers
 
     module = tables(folder)
-    made = build(folder, args.device) if args.library is None else args.library.resolve()
+    made = build(folder, args.device, arch_of(args)) if args.library is None else args.library.resolve()
+    before = free_bytes(args.device)
     library = (Trained if case.purpose == "train" else Served)(made, module, case.tokens, args.device)
+    held = before - free_bytes(args.device)
     problem = Problem(module, case.tokens, args.device, backward=case.purpose == "train")
     bound = BOUNDS[case.kind]
     errors = {"lotrc": check_library(library, problem)}
@@ -150,20 +233,47 @@ def run_case(case, folder, args):
             continue
         seen.add(shape)
         rank = module.FACTORS[region["factors"][0]][0][3]
-        times, steps, why = {}, {}, {}
-        if good and args.timed:
-            times, steps, why = measure(case, library, module, number, found, weights, factors, args)
         own = dataclasses.replace(case, rank=rank)
-        rows.append(row_of(own, number, len(region["y"]), shape, errors, skipped | why, times, steps) | {"good": good})
-    return rows
+        timed = measure(case, library, module, number, found, weights, factors, args) if good and args.timed else None
+        rows.append(row_of(own, number, len(region["y"]), shape, errors, skipped, timed))
+    if good and args.timed and case.blocks > 1:
+        timed = measure_blocks(case, library, module, found, weights, factors, args)
+        layers = sum(len(region["y"]) for region in module.REGIONS)
+        rows.append(row_of(dataclasses.replace(case, rank=rank), "all", layers, shape, errors, skipped, timed))
+    return [row | {"good": good, "device bytes": held, "clocks": clocks(args.device)} for row in rows]
+
+
+def free_bytes(device):
+    """Bytes of device memory that nothing holds; PyTorch's own cache is emptied first."""
+    if device != "cuda":
+        return 0
+    import torch
+
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    return torch.cuda.mem_get_info()[0]
+
+
+def clocks(device):
+    """What the driver says of the device now: clock, power and temperature explain times that differ."""
+    if device != "cuda":
+        return None
+    try:
+        asked = ["nvidia-smi", "--query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu", "--format=csv,noheader"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", type=pathlib.Path, help="a model with adapters")
     parser.add_argument("--grid", action="store_true", help="the shapes of the project's targets")
+    parser.add_argument("--edges", action="store_true", help="small and odd shapes in every type and form: checked, not timed")
     parser.add_argument("--shape", type=shape_of, help="generated layers that read one x: d=4096, or in=4096,out=11008")
     parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--blocks", type=int, default=1, help="so many groups of such layers, each with an x of its own")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="cases whose names contain one of these, separated by commas")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--method", default="lotr", choices=["lotr", "lora"])
     parser.add_argument("--bias", action="store_true", help="generated layers have a bias")
@@ -173,28 +283,32 @@ def parse():
     parser.add_argument("--tf32", action="store_true", help="float32 products on matrix units")
     parser.add_argument("--schedules", type=pathlib.Path, help="rows that tune.py wrote")
     parser.add_argument("--arch", help="as nvcc spells it; that of this GPU")
-    parser.add_argument("--peers", default="torch,addmm,compiled,triton", type=lambda text: text.split(","))
-    parser.add_argument("--repeats", type=int, default=50)
-    parser.add_argument("--graphs", default="auto", choices=["auto", "on", "off"],
-                        help=f"time forward passes as CUDA graphs: auto does for at most {FEW} rows")
+    parser.add_argument("--peers", default="torch,addmm,triton", type=lambda text: text.split(","))
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--graphs", default="on", choices=["on", "off"],
+                        help="time CUDA graphs of several calls, so that no column waits for its host program")
+    parser.add_argument("--limit", type=int, default=180, help="seconds after which a case is ended")
+    parser.add_argument("--profile", action="store_true", help="also the time of each kernel of the library, in the JSON")
     parser.add_argument("--flush", action="store_true", help="wipe the second-level cache before each call (not within a graph)")
     parser.add_argument("--json", type=pathlib.Path, help="write the results there")
     parser.add_argument("--work", type=pathlib.Path, help="folder for models, sources and builds; what is there is used")
     parser.add_argument("--emit-only", action="store_true", help="write the sources below --work and stop (needs no PyTorch)")
+    parser.add_argument("--build-only", action="store_true", help="build the libraries below --work and stop")
     parser.add_argument("--lotrc", help="how lotrc is started; default: the build of this checkout")
     parser.add_argument("--folder", type=pathlib.Path, help="an emitted folder for training, with --library")
     parser.add_argument("--library", type=pathlib.Path, help="the shared library of that folder")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--case", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if (args.folder is None) != (args.library is None):
         parser.error("--folder and --library go together")
-    if sum(given is not None and given is not False for given in (args.model, args.shape, args.folder, args.grid or None)) != 1:
-        parser.error("give one of: a model, --shape, --grid, --folder with --library")
-    if args.emit_only and args.work is None:
-        parser.error("--emit-only needs --work FOLDER")
+    if sum(given is not None and given is not False for given in (args.model, args.shape, args.folder, args.grid or None, args.edges or None)) != 1:
+        parser.error("give one of: a model, --shape, --grid, --edges, --folder with --library")
+    if (args.emit_only or args.build_only) and args.work is None:
+        parser.error("--emit-only and --build-only need --work FOLDER")
     if set(args.peers) - {"torch", "addmm", "compiled", "triton"}:
         parser.error("--peers are torch, addmm, compiled and triton")
-    args.timed = args.device == "cuda"
+    args.timed = args.device == "cuda" and not args.edges
     return args
 
 
@@ -220,38 +334,103 @@ def check_machine(args):
         torch.set_num_threads(1)
 
 
+def run_here(case, folder, args):
+    """Rows of a case, in this process."""
+    if args.device == "cpu":
+        return run_case(case, folder, args)
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = args.tf32
+    # the library queues on the stream that it is made on; the default one cannot be captured
+    with torch.cuda.stream(torch.cuda.Stream()):
+        return run_case(case, folder, args)
+
+
+def run_apart(case, folder, args):
+    """Rows of a case, from a process of its own: an error that the device keeps, or a hang, ends that process alone."""
+    given = [part for part in sys.argv[1:] if part != "--emit-only"]
+    result = folder / "rows.json"
+    result.unlink(missing_ok=True)
+    command = [sys.executable, __file__, *given, "--work", folder.parent, "--case", case.name]
+    try:
+        done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, timeout=args.limit)
+    except subprocess.TimeoutExpired:
+        raise Missing(f"no end after {args.limit} seconds") from None
+    if not result.exists():
+        raise Missing(f"its process ended with {done.returncode}")
+    return json.loads(result.read_text())
+
+
+def line_of(row):
+    """What is printed when a case ends."""
+    shown = lambda part: "".join(f" {name} {time * 1000:.1f}" for name, time in row[part].items())
+    parts = "; ".join(f"{part}{shown(part)} us" for part in ("forward", "step") if row[part])
+    return f"{row['case']} region {row['region']}: error {row['errors']['lotrc']:.1e} {parts} ({row['seconds']:.0f} s)"
+
+
+def emit_all(cases, work, args):
+    """The folder of each case; models are large, made again in seconds, and deleted."""
+    folders = {case.name: args.folder or emit(case, work, arch_of(args), args) for case in cases}
+    for case in cases:
+        if case.model is None:
+            for generated in work.glob(f"{case.source}.lotr.onnx*"):
+                generated.unlink()
+    return folders
+
+
 def run_all(args, work):
     from report import text, write_json
 
     rows, failed = [], 0
-    for case in cases_of(args):
-        if args.folder:
-            case = dataclasses.replace(case, model=args.folder)
+    cases = list(cases_of(args))
+    if args.folder:
+        cases = [dataclasses.replace(case, model=args.folder) for case in cases]
+    folders = emit_all(cases, work, args)
+    if args.emit_only:
+        print("\n".join(f"emitted {folder}" for folder in folders.values()))
+        return True
+    unbuilt = {}
+    if args.library is None:
+        unbuilt = build_all(folders.values(), args.device, arch_of(args))
+        for folder, why in unbuilt.items():
+            print(f"{folder.name}: {why}", file=sys.stderr)
+    if args.build_only:
+        return not unbuilt
+    machine = machine_of(args.device)
+
+    def rows_of(case):
+        began = time.monotonic()
         try:
-            folder = args.folder or emit(case, work, arch_of(args), args)
-            if args.emit_only:
-                print(f"emitted {folder}")
-                continue
-            rows += run_case(case, folder, args)
+            apart = args.device == "cuda" and args.folder is None
+            found = (run_apart if apart else run_here)(case, folders[case.name], args)
+            return [row | {"seconds": time.monotonic() - began} for row in found], None
         except (Missing, RuntimeError) as error:
             # what PyTorch and the library raise too: no memory, a device that is lost
-            failed += 1
-            print(f"{case.name}: {error}", file=sys.stderr)
-        if args.device == "cuda" and not args.emit_only:
-            import torch
+            return [], f"{case.name}: {error}"
 
-            torch.cuda.empty_cache()
-    for case in cases_of(args):
-        if case.model is None:
-            # large, and made again in seconds
-            for generated in work.glob(f"{case.source}.lotr.onnx*"):
-                generated.unlink()
-    if rows:
-        machine = machine_of(args.device)
-        print(text(rows, machine))
-        if args.json:
+    # what is timed has the device to itself
+    at_once = concurrent.futures.ThreadPoolExecutor(8 if args.device == "cuda" and not args.timed else 1)
+    for found, wrong in at_once.map(rows_of, cases):
+        failed += wrong is not None
+        if wrong is not None:
+            print(wrong, file=sys.stderr, flush=True)
+        rows += found
+        for row in found:
+            print(line_of(row), flush=True)
+        if args.json and found:
             write_json(args.json, rows, machine)
+    if rows:
+        print(text(rows, machine))
     return failed == 0 and all(row["good"] for row in rows)
+
+
+def run_one(args, work):
+    """The case of that name alone: rows.json in its folder has its rows."""
+    (case,) = (case for case in cases_of(args) if case.name == args.case)
+    folder = emit(case, work, arch_of(args), args)
+    rows = run_here(case, folder, args)
+    (folder / "rows.json").write_text(json.dumps(rows))
+    return True
 
 
 def main():
@@ -260,15 +439,7 @@ def main():
     try:
         check_machine(args)
         work.mkdir(parents=True, exist_ok=True)
-        if args.device == "cpu" or args.emit_only:
-            good = run_all(args, work)
-        else:
-            import torch
-
-            torch.backends.cuda.matmul.allow_tf32 = args.tf32
-            # the library queues on the stream that it is made on; the default one cannot be captured
-            with torch.cuda.stream(torch.cuda.Stream()):
-                good = run_all(args, work)
+        good = run_one(args, work) if args.case else run_all(args, work)
     except Missing as error:
         sys.exit(str(error))
     finally:

@@ -4,21 +4,18 @@ import statistics
 import torch
 
 WARM_UP = 5
-# calls in one captured graph: few rows take less time than a launch of a graph
-IN_GRAPH = 20
-
-
-def captured(call, stream):
-    """The call as a CUDA graph of several."""
+def captured(call, stream, count):
+    """The call as a CUDA graph of `count`."""
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph, stream=stream):
-        for _ in range(IN_GRAPH):
+        for _ in range(count):
             call()
     return graph.replay
 
 
-def medians(calls, repeats, graphs=False, flush=False):
-    """Milliseconds of each call by name, on the current stream, and why some have none."""
+def medians(calls, repeats, in_graph, flush=False):
+    """Milliseconds of each call by name on the current stream: the median, and the tenth and ninetieth of a hundred; and
+    why some have none. `in_graph`: calls in one CUDA graph, so that no column waits for its host program; 0: no graph."""
     stream = torch.cuda.current_stream()
     cache = getattr(torch.cuda.get_device_properties(stream.device), "L2_cache_size", 64 << 20)
     wiped = torch.empty(2 * max(cache, 1 << 20), dtype=torch.int8, device="cuda") if flush else None
@@ -28,7 +25,7 @@ def medians(calls, repeats, graphs=False, flush=False):
             for _ in range(WARM_UP):
                 call()
             torch.cuda.synchronize()
-            ready[name] = captured(call, stream) if graphs else call
+            ready[name] = captured(call, stream, in_graph) if in_graph else call
             ready[name]()
             torch.cuda.synchronize()
         except Exception as error:  # a compiler that is missing, a graph that cannot be captured
@@ -45,5 +42,20 @@ def medians(calls, repeats, graphs=False, flush=False):
             end.record()
             times[name].append((start, end))
     torch.cuda.synchronize()
-    per = IN_GRAPH if graphs else 1
-    return {name: statistics.median(s.elapsed_time(e) for s, e in pairs) / per for name, pairs in times.items()}, why
+    taken = {name: sorted(s.elapsed_time(e) / max(in_graph, 1) for s, e in pairs) for name, pairs in times.items()}
+    at = lambda all_of, share: all_of[min(len(all_of) - 1, int(share * len(all_of)))]
+    spread = {name: [at(all_of, 0.1), at(all_of, 0.9)] for name, all_of in taken.items()}
+    return {name: statistics.median(all_of) for name, all_of in taken.items()}, spread, why
+
+
+def kernels(call, times=10):
+    """Microseconds of each kernel in one call, by name, as PyTorch's profiler reads them; and how often it is launched."""
+    from torch.profiler import ProfilerActivity, profile
+
+    call()
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        for _ in range(times):
+            call()
+        torch.cuda.synchronize()
+    return {event.key: [event.device_time_total / times, event.count / times] for event in seen.key_averages() if event.device_time_total > 0}
