@@ -122,6 +122,8 @@ const writtenBy = ({ work }: Launch): readonly string[] =>
 const adds = ({ work }: Launch): boolean =>
   work.kind === 'product'
     ? work.epilogue.accumulate || work.parts > 1
-    : work.kind === 'einsum'
-      ? work.accumulate
-      : work.jobs.some(({ accumulate }) => accumulate);
+    : work.kind === 'finish'
+      ? work.epilogue.accumulate
+      : work.kind === 'einsum'
+        ? work.accumulate
+        : work.jobs.some(({ accumulate }) => accumulate);

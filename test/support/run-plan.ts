@@ -1,12 +1,16 @@
 import type {
   EinsumWork,
   Extent,
+  Finish,
   KernelPlan,
   Launch,
+  MatrixRef,
   Operand,
   Product,
   ReduceJob,
+  Segment,
   StridedRef,
+  TileSchedule,
 } from '../../src/backends/kernel/model/types.js';
 
 /** Buffers of a plan with float64 contents, whatever their type is. */
@@ -22,10 +26,11 @@ export interface Bound {
  * Runs a launch on float64 buffers by its definition in kernel/model/types.ts, element by element: no tiles, no schedule. Reads
  * outside a buffer, and reads of what nothing wrote (NaN), show in the result.
  */
-export function runLaunch({ work }: Launch, memory: Memory, bound: Bound): void {
+export function runLaunch({ work, schedule }: Launch, memory: Memory, bound: Bound): void {
   if (work.kind === 'reduce') for (const job of work.jobs) reduce(job, memory);
   else if (work.kind === 'einsum') sumProducts(work, memory);
-  else runProduct(work, memory, bound);
+  else if (work.kind === 'finish') runFinish(work, memory, bound);
+  else runProduct(work, schedule, memory, bound);
 }
 
 /** All buffers of a plan, poisoned; those that a step clears are zero. */
@@ -41,7 +46,67 @@ export function poisoned(plan: KernelPlan): Memory {
   );
 }
 
-function runProduct(work: Product, memory: Memory, bound: Bound): void {
+/** Which part of a product an element of the inner dimension of a segment belongs to. */
+function partsOf({ segments, parts }: Product, { BK, warps }: TileSchedule, n: (extent: Extent) => number) {
+  // without matrix units every segment is cut by itself; with them, the tiles of neighbours that are stored alike
+  if (warps === 0)
+    return segments.map(({ inner }) => {
+      const share = Math.ceil(n(inner) / parts);
+      return (k: number) => Math.floor(k / share);
+    });
+  const alike = (one: Segment, other: Segment) =>
+    one.a.transposed === other.a.transposed && one.b.transposed === other.b.transposed;
+  const tiles = segments.map(({ inner }) => Math.ceil(n(inner) / BK));
+  return segments.map((segment, index) => {
+    let [first, end] = [index, index + 1];
+    while (first > 0 && alike(segments[first - 1]!, segment)) first--;
+    while (end < segments.length && alike(segments[end]!, segment)) end++;
+    const sum = (from: number, to: number) => tiles.slice(from, to).reduce((all, count) => all + count, 0);
+    const share = Math.ceil(sum(first, end) / parts);
+    return (k: number) => Math.floor((sum(first, index) + Math.floor(k / BK)) / share);
+  });
+}
+
+function runFinish(work: Finish, memory: Memory, bound: Bound): void {
+  const { partials, parts, cols, epilogue, out } = work;
+  const n = (extent: Extent) => (typeof extent === 'number' ? extent : bound.M);
+  const rows = n(work.rows);
+  const from = memory.get(partials.buffer)!;
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++) {
+      let sum = 0;
+      for (let part = 0; part < parts; part++) sum += from[partials.offset + (part * rows + i) * cols + j]!;
+      finish({ epilogue, out }, epilogue.scale * sum, [i, j], n, memory);
+    }
+  }
+}
+
+/** Bias, residual, activation and the store of a sum. */
+function finish(
+  { epilogue, out }: Pick<Product, 'epilogue' | 'out'>,
+  scaled: number,
+  [i, j]: readonly [number, number],
+  n: (extent: Extent) => number,
+  memory: Memory,
+): void {
+  const { bias, residual, activation, accumulate } = epilogue;
+  const placeIn = ({ offset, rowStride }: MatrixRef) => offset + i * n(rowStride) + j;
+  const read = (buffer: string, at: number) => {
+    const value = memory.get(buffer)![at];
+    if (value === undefined) throw new Error(`outside of ${buffer}: (${i}, ${j})`);
+    return value;
+  };
+  let value = scaled;
+  if (bias) value += read(bias.buffer, bias.offset + j);
+  if (residual) value += read(residual.buffer, placeIn(residual));
+  if (activation === 'relu') value = Math.max(value, 0);
+  else if (activation) throw new Error(`no ${activation} here`);
+  const to = memory.get(out.buffer)!;
+  if (placeIn(out) >= to.length) throw new Error(`writes outside of ${out.buffer}`);
+  to[placeIn(out)] = accumulate ? to[placeIn(out)]! + value : value;
+}
+
+function runProduct(work: Product, schedule: TileSchedule, memory: Memory, bound: Bound): void {
   const n = (extent: Extent) => (typeof extent === 'number' ? extent : bound.M);
   const [rows, cols] = [n(work.rows), n(work.cols)];
   /** Reads element (i, j) of an operand, for a row of the result. */
@@ -60,18 +125,13 @@ function runProduct(work: Product, memory: Memory, bound: Bound): void {
   const { widen, chain } = work;
   const [down, up] = widen ? [reader(widen.down), reader(widen.up)] : [];
   const chained = chain ? reader(chain) : null;
-  const before = work.epilogue.residual
-    ? reader({ matrix: work.epilogue.residual, transposed: false })
-    : null;
   const out = memory.get(work.out.buffer)!;
-  const inner = segments.reduce((sum, { length }) => sum + length, 0);
-  const share = Math.ceil(inner / work.parts);
-  const sumOf = (i: number, j: number, from: number, to: number): number => {
-    let [sum, first] = [0, 0];
-    for (const { a, b, length } of segments) {
-      const end = Math.min(length, to - first);
-      for (let k = Math.max(0, from - first); k < end; k++) sum += a(i, k, i) * b(k, j, i);
-      first += length;
+  const cuts = partsOf(work, schedule, n);
+  const sumOf = (i: number, j: number, part: number): number => {
+    let sum = 0;
+    for (const [index, { a, b, length }] of segments.entries()) {
+      for (let k = 0; k < length; k++)
+        if (work.parts === 1 || cuts[index]!(k) === part) sum += a(i, k, i) * b(k, j, i);
     }
     for (let r = 0; widen && r < widen.rank; r++) {
       let p = 0;
@@ -81,27 +141,18 @@ function runProduct(work: Product, memory: Memory, bound: Bound): void {
     }
     return sum;
   };
-  const { scale, bias, activation, accumulate } = work.epilogue;
   for (let part = 0; part < work.parts; part++) {
     for (let i = 0; i < rows; i++) {
-      const row = Array.from({ length: cols }, (_, j) => sumOf(i, j, part * share, (part + 1) * share));
+      const row = Array.from({ length: cols }, (_, j) => sumOf(i, j, part));
       const sums = chained
         ? Array.from({ length: n(work.out.cols) }, (_, j) =>
             row.reduce((sum, value, k) => sum + value * chained(k, j, i), 0),
           )
         : row;
       for (const [j, sum] of sums.entries()) {
-        let value = scale * sum;
-        if (bias) value += memory.get(bias.buffer)![bias.offset + j]!;
-        if (before) value += before(i, j, i);
-        if (activation === 'relu') value = Math.max(value, 0);
-        else if (activation) throw new Error(`no ${activation} here`);
-        const at =
-          work.parts > 1
-            ? work.out.offset + (part * rows + i) * cols + j
-            : work.out.offset + i * n(work.out.rowStride) + j;
-        if (at >= out.length) throw new Error(`writes outside of ${work.out.buffer}`);
-        out[at] = accumulate && work.parts === 1 ? out[at]! + value : value;
+        const scaled = work.epilogue.scale * sum;
+        if (work.parts > 1) out[work.out.offset + (part * rows + i) * cols + j] = scaled;
+        else finish(work, scaled, [i, j], n, memory);
       }
     }
   }

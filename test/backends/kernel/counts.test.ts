@@ -38,9 +38,11 @@ function loadsOf({ launch, bound }: KernelCase): number {
 /** Operations of a plain product: whole tiles, whatever their edges hold, and the epilogue of every result. */
 function flopsOf({ launch, bound }: KernelCase): number {
   const { product, rows, cols, inner } = lengths(launch, bound);
-  const { BM, BN, BK } = launch.schedule;
+  const { BM, BN, BK, warps } = launch.schedule;
   const [across, down] = gridOf(launch, bound);
-  const share = (k: number) => Math.ceil(k / product.parts);
+  // matrix units multiply whole tiles in every part
+  const share = (k: number) =>
+    warps > 0 ? BK * Math.ceil(k / BK / product.parts) : Math.ceil(k / product.parts);
   let steps = 0;
   for (const k of inner) {
     for (let part = 0; part < product.parts; part++) {

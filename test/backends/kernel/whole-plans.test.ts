@@ -72,25 +72,88 @@ describe('several adapters in a batch, token form', () => {
   });
 });
 
+/** Small tiles, so that small products have enough of them to be cut. */
+const SMALL_TILES = (['gemm', 'skinny', 'rankBatched'] as const).flatMap((family) =>
+  (['f32', 'bf16'] as const).map(
+    (dtype): ScheduleRow => ({
+      target: 'sm_90a',
+      dtype,
+      family,
+      bucket: 'any',
+      source: 'tuned',
+      schedule: { BM: 16, BN: 16, BK: 16, TM: 16, TN: 8, vec: 4, stages: 3, warps: 2, splitK: 1 },
+    }),
+  ),
+);
+const CUT: readonly (readonly [
+  dtype: 'bf16' | 'f32',
+  purpose: 'train' | 'serve',
+  stored: 'io' | 'oi',
+  activation?: 'relu' | 'silu',
+])[] = [
+  ['bf16', 'train', 'io'],
+  ['bf16', 'train', 'oi'],
+  ['f32', 'train', 'oi'],
+  ['bf16', 'serve', 'oi', 'relu'],
+  ['f32', 'serve', 'io', 'silu'],
+];
+const cutPlan = ([dtype, purpose, stored, activation]: (typeof CUT)[number]) =>
+  wholePlan(
+    {
+      factors: 3,
+      in: 150,
+      out: 130,
+      rank: 5,
+      inputs: [['q', 'k']],
+      stored,
+      ...(activation ? { activation } : {}),
+    },
+    {
+      device: profile('h100', 'cuda'),
+      ...{ dtype, purpose, tokens: 9, strategy: 'split', schedules: SMALL_TILES },
+    },
+  );
+
+describe('products of fewer blocks than multiprocessors', () => {
+  test.each(CUT.map((one) => [one.join(', '), one] as const))(
+    'are cut into parts that a second launch adds: %s',
+    (_, one) => {
+      const whole = cutPlan(one);
+      const cut = whole.launches.filter(({ work }) => work.kind === 'finish').map(({ name }) => name);
+      // x R, both layers and, with a gradient, the sum of two segments dy L'^T and dx; dM sums over out
+      const forward = ['down_0', 'layer_0', 'layer_1'];
+      expect(cut).toEqual(one[1] === 'serve' ? forward : [...forward, 'drank_0', 'dx_0', 'gradient_dM_0']);
+      for (const launch of whole.launches)
+        expect(verifyKernel(kernelOf(launch), profile('h100', 'cuda'))).toEqual([]);
+      const { name, error } = worstOf(whole, interpreted(whole));
+      expect(error, name).toBeLessThan(ALLOWED[one[0]]);
+      expect(error, name).toBeGreaterThan(0);
+    },
+  );
+});
+
 describe.skipIf(!hasCompiler('g++'))('the same as CUDA source on the CPU', () => {
   test('agrees with float64', { timeout: 120_000 }, () => {
     const drawn = everyNth(
       2,
       Array.from({ length: 2 * MORE }, (_, seed) => draw(100 + seed, 'cuda')),
     );
-    const plans = drawn.map(({ sketch, options }) => wholePlan(sketch, options));
+    const plans = [
+      ...drawn.map((one) => ({ ...one, whole: wholePlan(one.sketch, one.options), most: allowedFor(one) })),
+      ...CUT.slice(0, 2).map((one) => ({ name: one.join(', '), whole: cutPlan(one), most: ALLOWED[one[0]] })),
+    ];
     const results = runSequences(
-      plans.map(({ launches, bound, buffers, expected }) => ({
+      plans.map(({ whole: { launches, bound, buffers, expected } }) => ({
         launches,
         bound,
         buffers,
         outs: [...new Set(expected.flatMap(({ places }) => places.map(({ buffer }) => buffer)))],
       })),
     );
-    const found = plans.map((plan, index) => {
-      const { name, error } = worstOf(plan, results[index]!);
-      return error < allowedFor(drawn[index]!) ? 'agrees' : `${name} of ${drawn[index]!.name}: ${error}`;
+    const found = plans.map(({ whole, most, name: plan }, index) => {
+      const { name, error } = worstOf(whole, results[index]!);
+      return error < most ? 'agrees' : `${name} of ${plan}: ${error}`;
     });
-    expect(found).toEqual(drawn.map(() => 'agrees'));
+    expect(found).toEqual(plans.map(() => 'agrees'));
   });
 });

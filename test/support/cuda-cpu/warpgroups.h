@@ -152,6 +152,7 @@ static void await_products() {
     own.groups.erase(own.groups.begin());
   }
 }
+static void not_before(float &) {}
 template <int COUNT>
 static void fewer_registers() {}
 template <int COUNT>

@@ -2,12 +2,13 @@ import { scalarSchedule } from '../../kernel/gen/kernels.js';
 import { unitSchedule, unitTypeOf } from '../../kernel/gen/unit-schedule.js';
 import type { KernelPlan, Launch, TileSchedule } from '../../kernel/model/types.js';
 import { whyNoWarpgroups } from '../../kernel/plan/warpgroup-schedule.js';
+import { ProductCuts } from './cut.js';
 
 /** Static shared memory of a block on every device. */
 const SHARED_BYTES = 48 << 10;
 
 /**
- * The plan with the schedules that are emitted: matrix units (mma.sync) for products of narrow operands and, with
+ * The plan as it is emitted: products of too few blocks in parts, and the schedules of kernels: matrix units (mma.sync) for products of narrow operands and, with
  * `tf32`, for the float32 products over tokens; CUDA cores for the rest. Products of factors alone in float32 stay exact.
  * With `warpgroups` a product whose planned schedule is one of those keeps it, for devices that have warpgroups.
  */
@@ -23,30 +24,34 @@ export function loweredPlan(
       const keeps = warpgroups && work.kind === 'product' && whyNoWarpgroups(work, schedule) === null;
       return keeps ? { ...lowered, warpgroups: schedule } : lowered;
     });
-  return {
+  const cuts = new ProductCuts(plan);
+  const each = (launches: readonly Launch[], rounds: boolean) =>
+    lower(launches, rounds).flatMap((launch) => cuts.of(launch));
+  const lowered = {
     ...plan,
-    prologue: lower(plan.prologue, false),
+    prologue: each(plan.prologue, false),
     regions: plan.regions.map((region) => ({
       ...region,
-      forward: lower(region.forward, tf32),
-      backward: lower(region.backward, tf32),
+      forward: each(region.forward, tf32),
+      backward: each(region.backward, tf32),
     })),
-    epilogue: lower(plan.epilogue, false),
+    epilogue: each(plan.epilogue, false),
     ...(plan.merging
       ? {
           merging: {
-            merge: lower(plan.merging.merge, false),
-            unmerge: lower(plan.merging.unmerge, false),
-            forward: plan.merging.forward.map((launches) => lower(launches, tf32)),
+            merge: each(plan.merging.merge, false),
+            unmerge: each(plan.merging.unmerge, false),
+            forward: plan.merging.forward.map((launches) => each(launches, tf32)),
           },
         }
       : {}),
   };
+  return { ...lowered, buffers: [...plan.buffers, ...cuts.buffers()] };
 }
 
 /** The schedule that is emitted for a planned one; `tf32`: float32 products may be rounded. */
 export function scheduleOf({ work, schedule, family }: Launch, tf32: boolean): TileSchedule {
-  if (family === 'blas' || work.kind === 'einsum') return schedule;
+  if (family === 'blas' || work.kind === 'einsum' || work.kind === 'finish') return schedule;
   const scalar = scalarSchedule(schedule, SHARED_BYTES);
   if (work.kind === 'reduce' || work.chain || work.widen) return scalar;
   const type = unitTypeOf(work);

@@ -2,7 +2,15 @@ import { fail } from '../../../ir/diagnostics.js';
 import { bare } from '../../../ir/keys.js';
 import { planTooLarge } from '../../codes/kernels.js';
 import { gridOf } from '../../kernel/gen/kernels.js';
-import type { BufferPlan, Extent, KernelPlan, Launch, RegionPlan } from '../../kernel/model/types.js';
+import type {
+  BufferPlan,
+  Extent,
+  Finish,
+  KernelPlan,
+  Launch,
+  Product,
+  RegionPlan,
+} from '../../kernel/model/types.js';
 import { ROW_TABLE } from '../../kernel/plan/buffers.js';
 import { buffersOf } from '../../kernel/plan/launches.js';
 import { siText } from '../../kernel/plan/unit-text.js';
@@ -26,11 +34,11 @@ export type GridExtent = number | { readonly per: number };
 export function gridFor(launch: Launch, tokens: number): readonly GridExtent[] {
   const grid = gridOf(launch, { M: tokens });
   const { work, schedule } = launch;
-  if (work.kind !== 'product') return grid;
+  if (work.kind === 'reduce' || work.kind === 'einsum') return grid;
   const along = (extent: Extent, tile: number, count: number): GridExtent =>
     typeof extent === 'string' ? { per: tile } : count;
   return [
-    work.chain ? grid[0] : along(work.cols, schedule.BN, grid[0]),
+    work.kind === 'product' && work.chain ? grid[0] : along(work.cols, schedule.BN, grid[0]),
     along(work.rows, schedule.BM, grid[1]),
     grid[2],
   ];
@@ -122,13 +130,17 @@ export function rowBlockOf(plan: KernelPlan): number {
 /** Greatest common divisor. */
 const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b));
 
+/** Whether a launch writes a product, in one launch or as the one that finishes it. */
+const isProduct = (work: Launch['work']): work is Product | Finish =>
+  work.kind === 'product' || work.kind === 'finish';
+
 /** A region as the module has it: its buffers and the names of its launches. */
 export function regionRow(region: RegionPlan, plan: KernelPlan) {
   const names = (launches: readonly Launch[]) => launches.map(({ name }) => name);
   const writes = (launches: readonly Launch[], buffer: RegExp): readonly Launch[] =>
-    launches.filter(({ work }) => work.kind === 'product' && buffer.test(work.out.buffer));
+    launches.filter(({ work }) => isProduct(work) && buffer.test(work.out.buffer));
   const outs = (launches: readonly Launch[]) => [
-    ...new Set(launches.flatMap(({ work }) => (work.kind === 'product' ? [work.out.buffer] : []))),
+    ...new Set(launches.flatMap(({ work }) => (isProduct(work) ? [work.out.buffer] : []))),
   ];
   const y = outs(writes(region.forward, /^yb?_/));
   // every form begins with a product of x
@@ -148,7 +160,7 @@ export function regionRow(region: RegionPlan, plan: KernelPlan) {
       ? {
           dy: y.map((name) => `d${name}`).filter((name) => known.has(name)),
           dx: outs(toDx)[0] ?? null,
-          addsToDx: first?.work.kind === 'product' && first.work.epilogue.accumulate,
+          addsToDx: first !== undefined && isProduct(first.work) && first.work.epilogue.accumulate,
           backward: names(region.backward),
         }
       : {}),

@@ -13,6 +13,7 @@ export const A100: DeviceProfile = {
   cacheBytes: 40 << 20,
   workgroupBytes: 163 << 10,
   invocations: 1024,
+  multiprocessors: 108,
   storageBuffers: 64,
   features: ['mma', 'cp.async', 'subgroups', 'library'],
   source: 'nominal rates less 15 % (f32, f16, bf16) and 10 % (memory); not measured',

@@ -32,15 +32,17 @@ const FLOAT32: readonly TileEntry[] = [
 
 /** mma.sync, 64x64 warp tiles, cp.async */
 export const MMA_GEMM: readonly TileEntry[] = [
+  ['gemm', 'rows<=16', [16, 128, 64, 16, 32, 4, 3, 4, 1]],
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 3, 4, 1]],
   ['gemm', 'any', [128, 128, 32, 64, 64, 4, 3, 4, 1]],
 ];
 
 /** wgmma m64n256k16: one producer and two consumer warpgroups */
 const WGMMA_GEMM: readonly TileEntry[] = [
+  ['gemm', 'rows<=16', [16, 128, 64, 16, 32, 4, 4, 4, 1]],
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 4, 4, 1]],
   ['gemm', 'any', [128, 256, 64, 64, 256, 4, 4, 12, 1]],
-  ['gemm', 'any', [128, 128, 64, 64, 128, 4, 3, 12, 1]],
+  ['gemm', 'any', [128, 128, 64, 64, 128, 4, 6, 12, 1]],
 ];
 
 /**

@@ -13,6 +13,7 @@ export const H200: DeviceProfile = {
   cacheBytes: 50 << 20,
   workgroupBytes: 227 << 10,
   invocations: 1024,
+  multiprocessors: 132,
   storageBuffers: 64,
   features: ['mma', 'wgmma', 'tma', 'cp.async', 'subgroups', 'library'],
   source: 'measured: bf16 GEMM (770-798 TFLOP/s, the middle) and device copy; f32 nominal; CUDA graph launch',

@@ -13,6 +13,7 @@ export const RTX_5090: DeviceProfile = {
   cacheBytes: 96 << 20,
   workgroupBytes: 99 << 10,
   invocations: 1024,
+  multiprocessors: 170,
   storageBuffers: 64,
   features: ['mma', 'cp.async', 'subgroups', 'library'],
   source: 'nominal rates less 10 %; not measured',

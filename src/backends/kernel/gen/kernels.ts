@@ -7,6 +7,7 @@ import { SCALAR_TILE } from '../plan/schedule.js';
 import { siText } from '../plan/unit-text.js';
 import { ofWarpgroups } from '../plan/warpgroup-schedule.js';
 import { einsumGrid, einsumKernel } from './einsum.js';
+import { finishKernel } from './finish.js';
 import { laneProductKernel } from './lane-product.js';
 import { productKernel } from './product.js';
 import { reduceGroups, reduceKernel } from './reduce.js';
@@ -31,6 +32,7 @@ export function kernelOf(launch: Launch): Kernel {
 function bare(launch: Launch): Kernel {
   if (launch.work.kind === 'reduce') return reduceKernel(launch);
   if (launch.work.kind === 'einsum') return einsumKernel(launch);
+  if (launch.work.kind === 'finish') return finishKernel(launch);
   if (launch.schedule.subgroups) return laneProductKernel(launch);
   if (ofWarpgroups(launch.schedule)) return warpgroupProductKernel(launch);
   return launch.schedule.warps > 0 ? unitProductKernel(launch) : productKernel(launch);
@@ -44,6 +46,8 @@ export function gridOf(
   const { work, schedule } = launch;
   if (work.kind === 'einsum') return einsumGrid(launch);
   if (work.kind === 'reduce') return [reduceGroups(work.jobs, schedule.BM), 1, 1];
+  if (work.kind === 'finish')
+    return [Math.ceil(work.cols / schedule.BN), Math.ceil(lengthOf(work.rows, bound) / schedule.BM), 1];
   const [rows, cols] = [
     lengthOf(work.rows, bound),
     lengthOf(work.chain ? Math.max(1, schedule.BN) : work.cols, bound),

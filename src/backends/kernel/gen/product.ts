@@ -37,8 +37,6 @@ import { ProductTile } from './tile.js';
 export function productKernel(launch: Launch): Kernel {
   const work = launch.work;
   if (work.kind !== 'product') throw new Error(`${launch.name} is not a product`);
-  if (work.parts > 1 && work.segments.length > 1)
-    throw new Error(`${launch.name}: a concatenation is not split`);
   return new ProductKernel(launch, work).kernel();
 }
 
@@ -51,6 +49,10 @@ interface Staged {
   readonly slow: 'i' | 'j';
   readonly pitch: number;
 }
+
+/** Names of the first element of a segment's inner dimension that a part takes, and of the one after its last. */
+const partNames = (segment: string): readonly [from: string, to: string] =>
+  segment === '0' ? ['part_from', 'part_to'] : [`part_from_${segment}`, `part_to_${segment}`];
 
 class ProductKernel {
   readonly #tile: ProductTile;
@@ -97,10 +99,12 @@ class ProductKernel {
         : null;
     const n = `${index}`;
     const split = this.work.parts > 1;
-    const [from, end] = split ? [ref('u32', 'part_from'), ref('u32', 'part_to')] : [u32(0), length];
+    const [from, end] = split
+      ? (partNames(n).map((name) => ref('u32', name)) as [U32, U32])
+      : ([u32(0), length] as const);
     return [
       comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
-      ...(split ? this.#share(length) : []),
+      ...(split ? this.#share(length, n) : []),
       loop(`k0_${n}`, from, end, u32(BK), (k0) => [
         this.#stage(
           `a${n}`,
@@ -138,13 +142,11 @@ class ProductKernel {
     ];
   }
 
-  /** The stretch of a split inner dimension that belongs to this workgroup. */
-  #share(length: U32): Stmt[] {
+  /** The stretch of a segment's inner dimension that belongs to this workgroup, where it is split. */
+  #share(length: U32, n: string): Stmt[] {
     const share = div(add(length, u32(this.work.parts - 1)), u32(this.work.parts));
-    return [
-      define('part_from', mul(id('group', 2), share)),
-      define('part_to', min(add(ref('u32', 'part_from'), share), length)),
-    ];
+    const [from, to] = partNames(n);
+    return [define(from, mul(id('group', 2), share)), define(to, min(add(ref('u32', from), share), length))];
   }
 
   /**

@@ -141,35 +141,36 @@ class UnitProduct {
     const { BK, stages } = this.launch.schedule;
     const n = `${number}`;
     const split = this.work.parts > 1;
-    const lengths = run.map(({ segment }) => this.#params.length(segment.inner));
-    const [from, end] = split ? [ref('u32', 'part_from'), ref('u32', 'part_to')] : [u32(0), lengths[0]!];
-    const ends = split ? [end] : lengths;
-    const tiles = (length: U32) => div(add(length, u32(BK - 1)), u32(BK));
-    const counts = split ? [tiles(sub(end, from))] : lengths.map(tiles);
-    // the first tile of each segment, and the number of all
+    const counts = run.map(({ segment }) =>
+      div(add(this.#params.length(segment.inner), u32(BK - 1)), u32(BK)),
+    );
+    // the first tile of each segment, and the end of those that this block multiplies
     const firsts = counts.map((_, at) => counts.slice(0, at).reduce(add, u32(0)));
-    const total = ref('u32', `tiles_${n}`);
+    const [from, to] = [
+      split ? ref('u32', `from_${n}`) : u32(0),
+      ref('u32', `${split ? 'to' : 'tiles'}_${n}`),
+    ];
     const names = run.map(({ segment: { a, b } }) => `${a.matrix.buffer} ${b.matrix.buffer}`);
     const issue = (t: U32, when: string): Stmt[] =>
       run.flatMap((plan, at): Stmt[] => {
-        const k0 = add(from, mul(sub(t, firsts[at]!), u32(BK)));
+        const k0 = mul(sub(t, firsts[at]!), u32(BK));
         const name = `${when}${plan.index}`;
         const stage = ref('u32', `stage_${name}`);
-        const body = [
-          define(`stage_${name}`, mod(t, u32(stages))),
-          ...this.#bring(plan, name, k0, ends[at]!, stage),
-        ];
-        const cond = within(t, firsts[at]!, at + 1 < run.length ? firsts[at + 1]! : total);
+        const body = [define(`stage_${name}`, mod(t, u32(stages))), ...this.#bring(plan, name, k0, stage)];
+        const own = at + 1 < run.length ? firsts[at + 1]! : to;
+        const cond = within(t, firsts[at]!, split && own !== to ? min(own, to) : own);
         return [{ s: 'if', cond, body }];
       });
     return [
       comment(
         `${names.join(', then ')}: ${BK} of the inner dimension in a tile, ${stages} tiles in the ring`,
       ),
-      ...(split ? this.#share(lengths[0]!) : []),
-      define(`tiles_${n}`, counts.reduce(add)),
-      loop(`t0_${n}`, u32(0), u32(stages - 1), u32(1), (t) => [...issue(t, 'first_'), { s: 'commit' }]),
-      loop(`t_${n}`, u32(0), total, u32(1), (t) => [
+      ...(split ? this.#share(counts.reduce(add), n) : [define(`tiles_${n}`, counts.reduce(add))]),
+      loop(`t0_${n}`, from, add(from, u32(stages - 1)), u32(1), (t) => [
+        ...issue(t, 'first_'),
+        { s: 'commit' },
+      ]),
+      loop(`t_${n}`, from, to, u32(1), (t) => [
         { s: 'wait', pending: stages - 2 },
         barrier,
         define(`next_${n}`, add(t, u32(stages - 1))),
@@ -182,20 +183,19 @@ class UnitProduct {
     ];
   }
 
-  /** The stretch of a split inner dimension that belongs to this block. */
-  #share(length: U32): Stmt[] {
-    const share = div(add(length, u32(this.work.parts - 1)), u32(this.work.parts));
+  /** Of the tiles of a ring those that belong to this block, where the inner dimension is split. */
+  #share(tiles: U32, n: string): Stmt[] {
+    const share = div(add(tiles, u32(this.work.parts - 1)), u32(this.work.parts));
     return [
       // the last blocks may have nothing
-      define('part_from', min(mul(id('group', 2), share), length)),
-      define('part_to', min(add(ref('u32', 'part_from'), share), length)),
+      define(`from_${n}`, min(mul(id('group', 2), share), tiles)),
+      define(`to_${n}`, min(add(ref('u32', `from_${n}`), share), tiles)),
     ];
   }
 
-  #bring({ segment, a, b }: SegmentTiles, name: string, k0: U32, end: U32, stage: U32): Stmt[] {
+  #bring({ segment, a, b }: SegmentTiles, name: string, k0: U32, stage: U32): Stmt[] {
     const { inner } = segment;
     const length = this.#params.length(inner);
-    const cut = this.work.parts > 1;
     const [type, lane, threads] = [this.#type, this.#lane, this.#threads];
     const shared = { type, lane, threads };
     const readA = this.#params.operand(segment.a, this.#rows, length, this.#row0);
@@ -211,8 +211,8 @@ class UnitProduct {
         i0: this.#row0,
         j0: k0,
         rows: this.#rows,
-        cols: end,
-        vectors: inVectors(segment.a, a.transposed ? this.work.rows : inner, type, cut && !a.transposed),
+        cols: length,
+        vectors: inVectors(segment.a, a.transposed ? this.work.rows : inner, type),
       }),
       bring({
         ...shared,
@@ -223,9 +223,9 @@ class UnitProduct {
         read: readB,
         i0: k0,
         j0: this.#col0,
-        rows: end,
+        rows: length,
         cols: this.#cols,
-        vectors: inVectors(segment.b, b.transposed ? inner : this.work.cols, type, cut && b.transposed),
+        vectors: inVectors(segment.b, b.transposed ? inner : this.work.cols, type),
       }),
     ];
   }

@@ -21,11 +21,17 @@ export function unitSchedule(schedule: TileSchedule, type: UnitType, bytes: numb
   // for both ways to store the tiles
   const tile = (outer: number, BK: number) => Math.max(outer * (BK + 8), BK * (outer + 8));
   const ring = (BK: number, stages: number) => stages * size * (tile(BM, BK) + tile(BN, BK));
-  let [BK, stages] = [Math.max(schedule.BK, UNIT_INNER[type]), Math.max(schedule.stages, 2)];
-  while (ring(BK, stages) > bytes) {
-    if (stages > 2) stages--;
-    else if (BK / 2 >= UNIT_INNER[type]) BK /= 2;
-    else return null;
-  }
-  return { ...schedule, BM, BN, BK, TM, TN, stages, warps: (BM / TM) * (BN / TN) };
+  const wanted = Math.max(schedule.stages, 2);
+  const fitting = (BK: number) => {
+    let stages = wanted;
+    while (stages > 1 && ring(BK, stages) > bytes) stages--;
+    return stages;
+  };
+  const lengths: number[] = [];
+  for (let BK = Math.max(schedule.BK, UNIT_INNER[type]); BK >= UNIT_INNER[type]; BK /= 2) lengths.push(BK);
+  // two tiles under way hide more than one that is longer, down to rows of 64 bytes
+  const BK =
+    lengths.find((BK) => BK * size >= 64 && fitting(BK) > 2) ?? lengths.find((BK) => fitting(BK) > 1);
+  if (BK === undefined) return null;
+  return { ...schedule, BM, BN, BK, TM, TN, stages: fitting(BK), warps: (BM / TM) * (BN / TN) };
 }

@@ -53,19 +53,12 @@ export const tileElements = ({ height, pitch }: TileShape): number => height * p
  * Whether an operand can be copied 16 bytes at a time: it has the type of the tile, and its rows, and what a tile takes of
  * them, lie on multiples of 16 bytes. `along`: its length along a row of memory.
  */
-export function inVectors(
-  { matrix, perRowBlock }: Operand,
-  along: Extent,
-  type: UnitType,
-  cut: boolean,
-): boolean {
+export function inVectors({ matrix, perRowBlock }: Operand, along: Extent, type: UnitType): boolean {
   const count = vectorWidth(type);
   const elem = type === 'tf32' ? 'f32' : type;
   const whole = (extent: Extent) => typeof extent === 'number' && extent % count === 0;
   return (
-    !cut &&
-    matrix.dtype === elem &&
-    [matrix.offset, matrix.rowStride, along, perRowBlock?.stride ?? 0].every(whole)
+    matrix.dtype === elem && [matrix.offset, matrix.rowStride, along, perRowBlock?.stride ?? 0].every(whole)
   );
 }
 

@@ -93,7 +93,7 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
           comment('64 rows of results for each warpgroup'),
           ...counted(registers?.[1], true),
           ...tiles.map((part): Stmt => ({ s: 'drain', tiles: part, acc: 'acc' })),
-          { s: 'drained' },
+          { s: 'drained', acc: 'acc' },
           ...results,
         ],
       },

@@ -65,7 +65,7 @@ export type WarpgroupStmt =
   | { readonly s: 'ring' }
   | { readonly s: 'feed'; readonly tiles: Tiles }
   | { readonly s: 'drain'; readonly tiles: Tiles; readonly acc: string }
-  | { readonly s: 'drained' }
+  | { readonly s: 'drained'; readonly acc: string }
   | { readonly s: 'registers'; readonly count: number; readonly more: boolean };
 
 /** Bytes of workgroup memory: tiles from a multiple of TILE_ALIGNMENT on, and two barriers for each stage. */

@@ -40,6 +40,8 @@ export interface DeviceProfile {
   readonly workgroupBytes: number;
   /** most invocations (threads) in a workgroup */
   readonly invocations: number;
+  /** multiprocessors that run workgroups side by side; absent where a kernel's workgroups are not counted */
+  readonly multiprocessors?: number;
   /** storage buffers that one kernel may bind */
   readonly storageBuffers: number;
   /**
@@ -220,8 +222,9 @@ export interface Product {
   readonly epilogue: Epilogue;
   readonly out: MatrixRef;
   /**
-   * More than 1: the inner dimension is cut into this many parts; part p is stored dense at out.offset +
-   * p * rows * cols, the epilogue is the reducing launch's (then only `scale` applies here).
+   * More than 1: the inner dimension is cut into this many parts, each segment by itself or, where matrix units multiply, all
+   * tiles of BK; part p is stored dense at out.offset + p * rows * cols, the epilogue is that of the launch that adds the
+   * parts (then only `scale` applies here).
    */
   readonly parts: number;
 }
@@ -239,6 +242,20 @@ export interface ReduceJob {
 export interface Reduce {
   readonly kind: 'reduce';
   readonly jobs: readonly ReduceJob[];
+}
+
+/**
+ * out (rows x cols) = epilogue(sum over parts, in order of the part number, of `partials`): what finishes a product whose
+ * inner dimension was cut. Parts are dense, one after another; the product has applied the scale of its epilogue.
+ */
+export interface Finish {
+  readonly kind: 'finish';
+  readonly partials: { readonly buffer: string; readonly dtype: 'f32'; readonly offset: number };
+  readonly parts: number;
+  readonly rows: Extent;
+  readonly cols: number;
+  readonly epilogue: Epilogue;
+  readonly out: MatrixRef;
 }
 
 /** An array as an einsum reads or writes it, in the axes of its index space. */
@@ -277,7 +294,7 @@ export interface Launch {
   readonly schedule: TileSchedule;
   /** tiles of the same product where the device has warpgroups (sm_90a); `schedule` elsewhere */
   readonly warpgroups?: TileSchedule;
-  readonly work: Product | Reduce | EinsumWork;
+  readonly work: Product | Reduce | Finish | EinsumWork;
   readonly predicted: Predicted;
   /** one line of mathematics for readers: "P = x R" */
   readonly does: string;

@@ -229,18 +229,22 @@ export function basePrediction(
   return total;
 }
 
+/** Names of the buffers that a product multiplies. */
+function operandBuffers({ segments, widen, chain }: Product): readonly string[] {
+  const operands = [...segments.flatMap(({ a, b }) => [a, b]), ...(widen ? [widen.down, widen.up] : [])];
+  if (chain) operands.push(chain);
+  return operands.flatMap(({ matrix, perRowBlock }) =>
+    perRowBlock ? [matrix.buffer, perRowBlock.table] : [matrix.buffer],
+  );
+}
+
 /** Names of the buffers that a launch reads or writes: those that its kernel binds. */
 export function buffersOf({ work }: Launch): readonly string[] {
   if (work.kind === 'reduce') {
     return [...new Set(work.jobs.flatMap(({ partials, out }) => [partials.buffer, out.buffer]))];
   }
   if (work.kind === 'einsum') return [...new Set([...work.operands, work.out].map(({ buffer }) => buffer))];
-  const operands = work.segments.flatMap(({ a, b }) => [a, b]);
-  if (work.widen) operands.push(work.widen.down, work.widen.up);
-  if (work.chain) operands.push(work.chain);
-  const names = operands.flatMap(({ matrix, perRowBlock }) =>
-    perRowBlock ? [matrix.buffer, perRowBlock.table] : [matrix.buffer],
-  );
+  const names = [...(work.kind === 'finish' ? [work.partials.buffer] : operandBuffers(work))];
   const { bias, residual } = work.epilogue;
   if (bias) names.push(bias.buffer);
   if (residual) names.push(residual.buffer);

@@ -76,13 +76,39 @@ export function pickSchedule(db: readonly ScheduleRow[], device: DeviceProfile, 
   );
   const passedOver: string[] = [];
   for (const source of ['tuned', 'heuristic'] as const) {
-    for (const row of own.filter((candidate) => candidate.source === source)) {
+    const rows = own.filter((candidate) => candidate.source === source);
+    for (const row of rows) {
       const reasons = illegal(row.schedule, device, problem);
-      if (reasons.length === 0) return { schedule: row.schedule, source, passedOver };
-      passedOver.push(`${scheduleText(row.schedule)}: ${reasons.join(', ')}`);
+      if (reasons.length > 0) {
+        passedOver.push(`${scheduleText(row.schedule)}: ${reasons.join(', ')}`);
+        continue;
+      }
+      const open = rows
+        .map(({ schedule }) => schedule)
+        .filter((one) => illegal(one, device, problem).length === 0);
+      const schedule = source === 'tuned' ? row.schedule : inFewestWaves(row.schedule, open, device, problem);
+      return { schedule, source, passedOver };
     }
   }
   return fail(noSchedule({ device: device.name, target: device.target, ...problem, passedOver }));
+}
+
+/**
+ * Of tiles for warpgroups the one that a device is through with first. Its multiprocessors take one block each at a time, so
+ * 192 blocks on 132 of them take as long as 264; smaller tiles waste less of the last wave and load more for each result.
+ */
+function inFewestWaves(
+  first: TileSchedule,
+  open: readonly TileSchedule[],
+  { multiprocessors }: DeviceProfile,
+  { rows, cols }: Problem,
+): TileSchedule {
+  if (!multiprocessors || !ofWarpgroups(first)) return first;
+  const time = ({ BM, BN }: TileSchedule) => {
+    const waves = Math.ceil((Math.ceil(rows / BM) * Math.ceil(cols / BN)) / multiprocessors);
+    return waves * BM * BN * (1 + 64 / BN);
+  };
+  return open.filter(ofWarpgroups).reduce((best, one) => (time(one) < time(best) ? one : best), first);
 }
 
 /**

@@ -75,7 +75,8 @@ function cudaKernel(kernel: Kernel): string[] {
   const params = parameters(kernel);
   return [
     ...about.map((line) => `// ${line}`),
-    `extern "C" __global__ void __launch_bounds__(${x * y * z})`,
+    // a ring takes most of the shared memory: one block at a time, whose warpgroups may exchange registers
+    `extern "C" __global__ void __launch_bounds__(${x * y * z}${legal.ring ? ', 1' : ''})`,
     `${name}(${params.join(', ')}) {`,
     ...(legal.ring ? ['#ifdef LOTRC_WARPGROUPS'] : []),
     ...arrays.map((array) => arrayText(array, legal.fragments !== undefined)),

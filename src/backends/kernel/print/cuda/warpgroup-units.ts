@@ -29,7 +29,7 @@ export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr
     case 'drain':
       return `ring.drain${stored(stmt.tiles)}(${stmt.acc}, ${text(stmt.tiles.inner)});`;
     case 'drained':
-      return 'ring.drained();';
+      return `ring.drained(${stmt.acc});`;
     case 'registers':
       return `${stmt.more ? 'more' : 'fewer'}_registers<${stmt.count}>();`;
   }

@@ -55,6 +55,8 @@ LOTRC_GROUP void begin_products() { asm volatile("wgmma.fence.sync.aligned;" :::
 LOTRC_GROUP void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 template <int PENDING>
 LOTRC_GROUP void await_products() { asm volatile("wgmma.wait_group.sync.aligned %0;" :: "n"(PENDING) : "memory"); }
+// a sum is not read before what stands above has been executed
+LOTRC_GROUP void not_before(float &sum) { asm volatile("" : "+f"(sum) :: "memory"); }
 template <int COUNT>
 LOTRC_GROUP void fewer_registers() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" :: "n"(COUNT)); }
 template <int COUNT>
@@ -134,6 +136,8 @@ struct Ring {
       begin_products();
 #pragma unroll
       for (unsigned step = 0; step < 64; step += 16) {
+        // the rest of a last tile is zeros
+        if (inner % 64 != 0 && k + step >= inner) break;
         const uint64_t a = TRANSPOSED_A ? tile_at(at_a + step * 128, BOX_BYTES) : tile_at(at_a + step * 2, 0);
         const uint64_t b = TRANSPOSED_B ? tile_at(at_b + step * 2, 0) : tile_at(at_b + step * 128, BOX_BYTES);
         Multiply<T, COLS>::template add<TRANSPOSED_A, !TRANSPOSED_B>(acc, a, b);
@@ -151,7 +155,11 @@ struct Ring {
     if (busy >= 0 && threadIdx.x % 32 == 0) arrive(&empty[busy]);
   }
 
-  LOTRC_INSIDE void drained() { await_products<0>(); }
+  LOTRC_INSIDE void drained(float (&acc)[COLS / 2]) {
+    await_products<0>();
+#pragma unroll
+    for (int i = 0; i < COLS / 2; i++) not_before(acc[i]);
+  }
 };
 #endif
 
