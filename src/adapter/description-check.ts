@@ -1,6 +1,6 @@
-import { badDescription, notCarried } from '../ir/codes/methods.js';
+import { badDescription } from '../ir/codes/methods.js';
 import { fail } from '../ir/diagnostics.js';
-import { type AdapterSpec, MODES, SHARES } from './description.js';
+import { type AdapterSpec, EXTENT_WORDS, MODES, SHARES, WRAPS } from './description.js';
 import {
   type Check,
   extent,
@@ -15,12 +15,12 @@ import {
   pathText,
   text,
 } from './fields.js';
-import { deltaTerm, spansResult } from './terms.js';
+import { type DeltaTerm, deltaTerm } from './terms.js';
 
 /** Initial forms with one number. */
 const NUMBERS = ['constant', 'normal', 'uniform', 'fanIn', 'kaimingUniform'];
 
-const WORDS = ['zeros', 'ones', 'eye', 'orthogonal'];
+const WORDS = ['zeros', 'ones', 'eye', 'orthogonal', 'weightNorm'];
 
 const initial = fits('an initialisation', (value) => {
   if (typeof value === 'string') return WORDS.includes(value);
@@ -30,15 +30,19 @@ const initial = fits('an initialisation', (value) => {
   return ['in', 'out', 'core'].includes(value.svd as string) && power;
 });
 
-/** Parts of the language that this lotrc reads and does not carry out. */
-const LATER_INITS = ['weightNorm'];
+/** Fields that may be left out, or say the usual thing. */
+const OPTIONAL = ['extents', 'wrap', 'detachNorm', 'scaleBias'];
 const FACTOR_FIELDS = ['name', 'share', 'init', 'mode', 'lrMultiplier', 'slice'];
-const LATER = ['wrap', 'detachNorm', 'scaleBias'];
+
+const letterExtent = fits(
+  `a whole number from 1, or one of ${EXTENT_WORDS.join(', ')}`,
+  (value) => (EXTENT_WORDS as readonly unknown[]).includes(value) || extent(value) === null,
+);
 
 const extents: Check = (value) => {
   if (!isObject(value)) return { path: [], why: 'is not an object' };
   for (const [letter, of] of Object.entries(value)) {
-    const fault = extent(of);
+    const fault = letterExtent(of);
     if (fault) return { ...fault, path: [letter, ...fault.path] };
   }
   return null;
@@ -51,6 +55,9 @@ export const specCheck: Check = object({
   scale: number,
   scaling: oneOf('rank', 'sqrt-rank', 'none'),
   extents: optional(extents),
+  wrap: optional(oneOf(...WRAPS)),
+  detachNorm: optional(oneOf(true)),
+  scaleBias: optional(oneOf(true)),
   factors: list(
     object({
       name: text,
@@ -65,30 +72,25 @@ export const specCheck: Check = object({
 
 /** What is wrong with a description whose fields are of their types, or null. */
 export function descriptionFault(spec: AdapterSpec): FieldFault | null {
-  const wrong = (path: FieldFault['path'], why: string): FieldFault => ({ path, why });
-  let operands: readonly (readonly string[])[];
+  let term: DeltaTerm;
   try {
-    const term = deltaTerm(spec.delta);
-    operands = term.operands;
-    if (!spansResult(term)) return wrong(['delta'], LATER_DELTA);
+    term = deltaTerm(spec.delta);
   } catch (error) {
     return wrong(['delta'], (error as Error).message);
   }
   const { factors } = spec;
-  if (operands.length !== factors.length) {
-    const why = `its einsum ${spec.delta} has another number of operands than the ${factors.length} factors`;
+  const { operands } = term;
+  const more = spec.wrap === 'column-norm' ? 1 : 0;
+  if (operands.length + more !== factors.length) {
+    const and = more > 0 ? `, and ${spec.wrap} reads one more,` : '';
+    const why = `its einsum ${spec.delta} has another number of operands${and} than there are factors: ${factors.length}`;
     return wrong(['factors'], why);
   }
   const names = factors.map(({ name }) => name);
   const twice = names.findIndex((name, k) => names.indexOf(name) !== k);
   if (twice >= 0) return wrong(['factors', twice, 'name'], `factor "${names[twice]}" is in it twice`);
-  const [inn, out] = [deltaTerm(spec.delta).in[0]!, deltaTerm(spec.delta).out[0]!];
-  for (const letter of Object.keys(spec.extents ?? {})) {
-    if (letter === inn || letter === out)
-      return wrong(['extents', letter], `${letter} has the extent of the layer`);
-    if (!operands.flat().includes(letter))
-      return wrong(['extents', letter], `delta "${spec.delta}" has no letter ${letter}`);
-  }
+  const fault = extentsFault(spec, term) ?? wrapFault(spec, term);
+  if (fault) return fault;
   const frozen = factors.findIndex(({ mode, init }) => mode === 'seeded' && isDecomposed(init));
   if (frozen >= 0)
     return wrong(['factors', frozen, 'mode'], 'singular vectors do not follow from a seed: use frozen');
@@ -97,46 +99,95 @@ export function descriptionFault(spec: AdapterSpec): FieldFault | null {
 
 const isDecomposed = (init: unknown): boolean => isObject(init) && 'svd' in init;
 
-const LATER_DELTA =
-  'its result repeats values or splits an axis in parentheses, which this version of lotrc does not carry out';
+const wrong = (path: FieldFault['path'], why: string): FieldFault => ({ path, why });
+
+/** What is wrong with the extents of letters, or null: each axis of the result must follow from those of the layer. */
+function extentsFault({ delta, extents = {} }: AdapterSpec, term: DeltaTerm): FieldFault | null {
+  const held = new Set([...term.operands.flat(), ...term.result]);
+  const isSplit = (letter: string) =>
+    [term.in, term.out].some((axis) => axis.length > 1 && axis.includes(letter));
+  for (const [letter, extent] of Object.entries(extents)) {
+    const at = ['extents', letter];
+    if (!held.has(letter)) return wrong(at, `delta "${delta}" has no letter ${letter}`);
+    if (term.result.includes(letter) && !isSplit(letter))
+      return wrong(at, `${letter} has the extent of the layer`);
+    if (extent === 'sqrt' && !isSplit(letter))
+      return wrong(at, 'sqrt is for the letters of an axis that is split in parentheses');
+    if (extent === 'cover' && isSplit(letter))
+      return wrong(at, 'cover is for letters that are not in the result');
+  }
+  for (const axis of [term.in, term.out].filter(({ length }) => length > 1)) {
+    const open = axis.filter((letter) => !Object.hasOwn(extents, letter));
+    if (open.length > 1)
+      return wrong(['extents'], `of the letters of (${axis.join('')}) only one may be without an extent`);
+    const absent = axis.filter((letter) => !term.operands.flat().includes(letter));
+    if (absent.length > 1)
+      return wrong(['delta'], `of the letters of (${axis.join('')}) only one may be in no factor`);
+  }
+  return null;
+}
+
+/** What is wrong with what a wrap has besides the einsum, or null. */
+function wrapFault({ wrap, detachNorm, scaleBias, factors, delta }: AdapterSpec, term: DeltaTerm) {
+  if (detachNorm && wrap !== 'column-norm') return wrong(['detachNorm'], 'only column-norm has a norm');
+  const columns = term.out.length === 1 && term.operands.flat().every((letter) => letter === term.out[0]);
+  if (scaleBias && !(wrap === 'hadamard' && columns))
+    return wrong(
+      ['scaleBias'],
+      `it goes with hadamard and a delta over the outputs alone, not with ${delta}`,
+    );
+  for (const [k, { init, slice, mode }] of factors.entries()) {
+    const own = k === term.operands.length;
+    if (own !== (init === 'weightNorm'))
+      return wrong(
+        ['factors', k, 'init'],
+        own
+          ? 'the factor that column-norm reads starts as weightNorm'
+          : 'weightNorm is for the factor that column-norm reads',
+      );
+    if (own && (slice || mode === 'seeded'))
+      return wrong(
+        ['factors', k],
+        'norms belong to the weights of layers: it has no leading parts and no seed',
+      );
+  }
+  return null;
+}
 
 /**
  * Reads an adapter description out of JSON. Fields that may be left out: scale (1), scaling (rank), and of a factor share
- * (site), mode (trainable), lrMultiplier (1). Throws LOTR3501 naming the field that is wrong, LOTR3502 for parts of the language
- * that this version does not carry out.
+ * (site), mode (trainable), lrMultiplier (1). Throws LOTR3501 naming the field that is wrong.
  */
 export function readDescription(value: unknown, source: string): AdapterSpec {
   const refuse = (path: FieldFault['path'], why: string): never =>
     fail(badDescription({ source, field: pathText(path), why }));
   if (!isObject(value)) return refuse([], 'is not an object');
-  const later = (field: string, held: unknown): never =>
-    fail(notCarried({ source, method: String(value.method), field, value: JSON.stringify(held) }));
-  for (const key of LATER)
-    if (value[key] !== undefined && value[key] !== 'add' && value[key] !== false) later(key, value[key]);
   const factors = Array.isArray(value.factors) ? (value.factors as unknown[]) : [];
   for (const [k, factor] of factors.entries()) {
     const strange = isObject(factor)
       ? Object.keys(factor).find((key) => !FACTOR_FIELDS.includes(key))
       : undefined;
     if (strange !== undefined) refuse(['factors', k, strange], 'is not a field of a factor');
-    const init = isObject(factor) ? factor.init : null;
-    if (LATER_INITS.includes(init as string)) later(`factors[${k}].init`, init);
   }
+  const flagged = (key: string) =>
+    value[key] === undefined || value[key] === false ? {} : { [key]: value[key] };
   const whole = {
     method: value.method,
     delta: value.delta,
     scale: value.scale ?? 1,
     scaling: value.scaling ?? 'rank',
     ...(value.extents === undefined ? {} : { extents: value.extents }),
+    ...(value.wrap === undefined || value.wrap === 'add' ? {} : { wrap: value.wrap }),
+    ...flagged('detachNorm'),
+    ...flagged('scaleBias'),
     factors: Array.isArray(value.factors) ? factors.map(withDefaults) : value.factors,
   };
-  const stranger = Object.keys(value).find((key) => !(key in whole) && ![...LATER, 'extents'].includes(key));
+  const stranger = Object.keys(value).find((key) => !(key in whole) && !OPTIONAL.includes(key));
   if (stranger !== undefined) refuse([stranger], 'is not a field of a description');
-  const wrong = specCheck(whole);
-  if (wrong) refuse(wrong.path, wrong.why);
+  const unfit = specCheck(whole);
+  if (unfit) refuse(unfit.path, unfit.why);
   const spec = whole as AdapterSpec;
   const fault = descriptionFault(spec);
-  if (fault?.why === LATER_DELTA) later('delta', spec.delta);
   if (fault) refuse(fault.path, fault.why);
   return spec;
 }

@@ -1,28 +1,53 @@
-import { deltaTerm } from './terms.js';
+import { deltaTerm, type Letters } from './terms.js';
 
 /**
  * An adapter is data: an einsum over factors next to a frozen linear layer y = x W + b, W as (in, out).
  *
  *     D  = delta(factors)              (in, out)
- *     y  = x (W + s D) + b             s: the effective scale
+ *     y  = x wrap(W, s D) + b          s: the effective scale; wrap: W + s D unless the description says otherwise
  *
  * LoTR (arXiv 2402.01376) and LoRA (arXiv 2106.09685) are two values of one description; no pass depends on their names.
  *
  * `delta` maps factor index spaces to `io`: `i` and `o` are the layer's in and out extents, every other letter has the
  * extent that `extents` gives it, or the rank. LoTR is `ir,rs,so->io` with R (group), M (site), L (group); LoRA is
- * `ir,ro->io` with A and B (site).
+ * `ir,ro->io` with A and B (site). An axis of the result may be split in parentheses, outer part first: of its letters one
+ * may have no extent of its own, and has the quotient.
  */
 export interface AdapterSpec {
   readonly method: string;
   readonly delta: string;
-  /** one per einsum operand, in order */
+  /** one per einsum operand, in order; then the one that only the wrap reads */
   readonly factors: readonly FactorSpec[];
   readonly scale: number;
   /** effective scale: scale/r, scale/sqrt(r), scale */
   readonly scaling: 'rank' | 'sqrt-rank' | 'none';
   /** letters whose extent is not the rank */
-  readonly extents?: Readonly<Record<string, number>>;
+  readonly extents?: Readonly<Record<string, Extent>>;
+  /** absent: `add` */
+  readonly wrap?: Wrap;
+  /** of `column-norm`: gradients take the norm as a constant */
+  readonly detachNorm?: true;
+  /** of `hadamard` over the outputs: the bias is scaled too */
+  readonly scaleBias?: true;
 }
+
+/**
+ * What becomes of the weight: `add`: W + s D. `hadamard`: W + s D W, number by number. `column-norm`: the columns of W + s D,
+ * each made as long as the number that its last factor has for it. For the last two, W is as the layer computes it, with the
+ * alpha of a Gemm.
+ */
+export type Wrap = (typeof WRAPS)[number];
+export const WRAPS = ['add', 'hadamard', 'column-norm'] as const;
+
+/** How a description changes the weight. */
+export const wrapOf = ({ wrap }: Pick<AdapterSpec, 'wrap'>): Wrap => wrap ?? 'add';
+
+/**
+ * An extent of a letter. `sqrt`, in parentheses: the largest divisor of the axis that is at most its square root. `cover`,
+ * outside of the result: so many matrices of the rank that their sum may have the rank of the weight.
+ */
+type Extent = number | (typeof EXTENT_WORDS)[number];
+export const EXTENT_WORDS = ['sqrt', 'cover'] as const;
 
 export interface FactorSpec {
   /** R, M, L for LoTR; A, B for LoRA: the name in JSON, files, options and documents */
@@ -49,12 +74,14 @@ export const MODES = ['trainable', 'frozen', 'seeded'] as const;
 /**
  * `normal`: N(0, sd^2); `fanIn`: N(0, gain/fan); `uniform`: within the bound; `kaimingUniform`: within sqrt(6/((1+a^2) fan));
  * fan: see {@link fanOf}. `svd`: see init-factors; `power`: singular vectors times singular values to that power.
+ * `weightNorm`: the norms of the weight's columns.
  */
 export type Init =
   | 'zeros'
   | 'ones'
   | 'eye'
   | 'orthogonal'
+  | 'weightNorm'
   | { readonly constant: number }
   | { readonly normal: number }
   | { readonly uniform: number }
@@ -69,12 +96,54 @@ export interface LayerExtents {
   readonly rank: number;
 }
 
+/** What a description says of the extent of a letter. */
+function givenExtent({ extents }: AdapterSpec, letter: string): Extent | undefined {
+  return extents && Object.hasOwn(extents, letter) ? extents[letter] : undefined;
+}
+
 /** Extent of a letter of the delta for a layer. */
 function extentOf(spec: AdapterSpec, letter: string, layer: LayerExtents): number {
   const term = deltaTerm(spec.delta);
-  if (term.in.includes(letter)) return layer.in;
-  if (term.out.includes(letter)) return layer.out;
-  return (Object.hasOwn(spec.extents ?? {}, letter) ? spec.extents![letter] : undefined) ?? layer.rank;
+  if (term.in.includes(letter)) return partExtent(spec, letter, term.in, layer.in);
+  if (term.out.includes(letter)) return partExtent(spec, letter, term.out, layer.out);
+  const given = givenExtent(spec, letter);
+  if (given === 'cover') return Math.ceil(Math.min(layer.in, layer.out) / layer.rank);
+  return typeof given === 'number' ? given : layer.rank;
+}
+
+/** Extent of one letter of an axis of the result; a quotient need not be whole. */
+function partExtent(spec: AdapterSpec, letter: string, axis: Letters, whole: number): number {
+  const own = (each: string): number | null => {
+    const given = givenExtent(spec, each);
+    return given === 'sqrt' ? rootDivisor(whole) : typeof given === 'number' ? given : null;
+  };
+  if (axis.length === 1) return whole;
+  const rest = axis.reduce((product, each) => (each === letter ? product : product * (own(each) ?? 1)), 1);
+  return own(letter) ?? whole / rest;
+}
+
+/** The largest divisor of a number that is at most its square root. */
+function rootDivisor(of: number): number {
+  let divisor = Math.floor(Math.sqrt(of));
+  while (of % divisor !== 0) divisor--;
+  return divisor;
+}
+
+/** Why an axis of a layer cannot be split as a description says, or null. */
+export function splitProblem(spec: AdapterSpec, layer: LayerExtents): string | null {
+  const term = deltaTerm(spec.delta);
+  for (const [axis, whole] of [
+    [term.in, layer.in],
+    [term.out, layer.out],
+  ] as const) {
+    if (axis.length === 1) continue;
+    const parts = axis.map((letter) => extentOf(spec, letter, layer));
+    if (parts.every(Number.isInteger) && parts.reduce((a, b) => a * b, 1) === whole) continue;
+    const divisors = Array.from({ length: whole }, (_, k) => k + 1).filter((n) => whole % n === 0);
+    const given = axis.flatMap((letter, k) => (givenExtent(spec, letter) ? [`${letter} = ${parts[k]}`] : []));
+    return `${whole} cannot be split into (${axis.join('')}) with ${given.join(', ')}: its divisors are ${divisors.join(', ')}`;
+  }
+  return null;
 }
 
 /**
@@ -83,12 +152,18 @@ function extentOf(spec: AdapterSpec, letter: string, layer: LayerExtents): numbe
  */
 export function fanOf(spec: AdapterSpec, factor: number, shape: readonly number[]): number {
   const term = deltaTerm(spec.delta);
-  const letters = term.operands[factor]!;
+  const letters = lettersOfFactor(spec, factor);
   const over = (wanted: (letter: string) => boolean) =>
     letters.flatMap((l, k) => (wanted(l) ? [shape[k]!] : []));
   const inside = over((letter) => term.in.includes(letter));
   const summed = over((letter) => !term.result.includes(letter));
   return (inside.length > 0 ? inside : summed).reduce((a, b) => a * b, 1);
+}
+
+/** Letters of the axes of a factor; those of the outputs for the factor that only `column-norm` reads. */
+export function lettersOfFactor(spec: Pick<AdapterSpec, 'delta' | 'wrap'>, factor: number): Letters {
+  const { operands, out } = deltaTerm(spec.delta);
+  return operands[factor] ?? [out.join('')];
 }
 
 /** Whether a factor's values are learned. */
@@ -97,8 +172,9 @@ export const isTrained = ({ mode }: FactorSpec): boolean => mode === 'trainable'
 /** Extents of a factor as a layer reads it: R of LoTR is [in, r]. */
 export function shapeOfFactor(spec: AdapterSpec, factor: number, layer: LayerExtents): number[] {
   const letters = deltaTerm(spec.delta).operands[factor];
-  if (!letters) throw new Error(`${spec.method} has no factor ${factor}`);
-  return letters.map((letter) => extentOf(spec, letter, layer));
+  if (letters) return letters.map((letter) => extentOf(spec, letter, layer));
+  if (spec.wrap !== 'column-norm') throw new Error(`${spec.method} has no factor ${factor}`);
+  return [layer.out];
 }
 
 /** The factor by which the product of all factors is multiplied. */

@@ -1,6 +1,6 @@
 import { usualExtent } from './contraction.js';
 import type { AdapterSpec } from './description.js';
-import { type DeltaTerm, deltaTerm, type Letters, type Term } from './terms.js';
+import { type DeltaTerm, deltaTerm, type Letters, spansResult, type Term } from './terms.js';
 
 /**
  * A delta as kernels compute it: D = down up, so that y = x W + P up with P = x down. Each side is a term over some of the
@@ -41,15 +41,21 @@ export function kernelForm({
   delta,
   extents = {},
   factors,
-}: Pick<AdapterSpec, 'delta' | 'extents' | 'factors'>): KernelForm | string {
+  wrap = 'add',
+}: Pick<AdapterSpec, 'delta' | 'extents' | 'factors' | 'wrap'>): KernelForm | string {
+  if (wrap !== 'add') return `its wrap is ${wrap}`;
   const term = deltaTerm(delta);
   const { operands, in: inn, out } = term;
+  if (!spansResult(term)) return 'its delta splits an axis of the layer, or repeats values along one';
   const reads = (letters: Letters, of: Letters) => letters.some((letter) => of.includes(letter));
   const fixed = operands.flatMap((letters, k) => (reads(letters, inn) ? [k] : []));
   if (fixed.some((k) => reads(operands[k]!, out)))
     return 'one of its factors spans the inputs and the outputs of the layer';
   const usual = usualExtent(term);
-  const extent = (letter: string) => (Object.hasOwn(extents, letter) ? extents[letter]! : usual(letter));
+  const extent = (letter: string): number => {
+    const given = Object.hasOwn(extents, letter) ? extents[letter]! : null;
+    return typeof given === 'number' ? given : usual(letter);
+  };
   const free = operands.flatMap((letters, k) => (reads(letters, [...inn, ...out]) ? [] : [k]));
   let best: { readonly form: KernelForm; readonly width: number } | null = null;
   for (let set = 0; set < 2 ** (free.length > EXACT ? 0 : free.length); set++) {

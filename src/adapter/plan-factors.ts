@@ -1,7 +1,7 @@
 import { badPlan } from '../ir/codes/adapters.js';
 import { fail } from '../ir/diagnostics.js';
 import type { TensorData } from '../ir/tensor.js';
-import { type FactorSpec, shapeOfFactor } from './description.js';
+import { type FactorSpec, shapeOfFactor, splitProblem } from './description.js';
 import type { GroupRow, PlanRow, SiteRow } from './saved-plan.js';
 import { leadingTensor } from './to-numbers/tensor.js';
 
@@ -63,6 +63,8 @@ function tensorsOf(rows: readonly PlanRow[]): readonly FactorTensor[] {
     const placeOf = new Map<string, number>();
     for (const site of row.sites) {
       const group = groupOf(row, site);
+      const why = splitProblem(row.spec, group);
+      if (why !== null) fail(badPlan({ why }));
       for (const [factor, name] of factorNames(row, site).entries()) {
         const spec = row.spec.factors[factor]!;
         const shape = shapeOfFactor(row.spec, factor, group);

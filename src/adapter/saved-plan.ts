@@ -1,5 +1,6 @@
 import type { Carry } from '../options/words.js';
-import type { AdapterSpec, Init } from './description.js';
+import { type AdapterSpec, type Init, wrapOf } from './description.js';
+import { deltaTerm, spansResult } from './terms.js';
 
 /** The plan that is saved in a rewritten file and in adapter files. */
 
@@ -29,9 +30,9 @@ export const PLAN_KEY = 'lotrc.adapters';
 export interface SavedPlan {
   /**
    * 2 where `weights` has rows: what reads version 1 alone would leave the trained weights out; 3 where a description says
-   * more than those of version 1 could
+   * more than those of version 1 could; 4 where it has a wrap, or a delta with an axis that is split or that no factor has
    */
-  readonly version: 1 | 2 | 3;
+  readonly version: 1 | 2 | 3 | 4;
   readonly plans: readonly PlanRow[];
   /** weights of the base that were trained in full (`--also-train`) and belong to the adapter */
   readonly weights?: readonly WeightRow[];
@@ -105,9 +106,18 @@ export interface SiteUseRow {
 
 /** The version of a plan: the oldest one that says everything in it. */
 export function planVersion(plans: readonly PlanRow[], weights: readonly WeightRow[]): SavedPlan['version'] {
+  if (
+    plans.some(
+      ({ spec }) => wrapOf(spec) !== 'add' || !spansResult(deltaTerm(spec.delta)) || hasExtentWords(spec),
+    )
+  )
+    return 4;
   if (plans.some(({ spec, lowering }) => lowering === 'dense' || saysMore(spec))) return 3;
   return weights.length > 0 ? 2 : 1;
 }
+
+const hasExtentWords = ({ extents = {} }: AdapterSpec): boolean =>
+  Object.values(extents).some((extent) => typeof extent !== 'number');
 
 function saysMore({ extents, factors }: AdapterSpec): boolean {
   return (

@@ -58,6 +58,7 @@ export function initFactors(
     found.set(
       name,
       present ??
+        ofWeight(of.init, shape, site, parts) ??
         decomposed(of.init, shape, factor, site, parts) ??
         initialValues(spec, factor, shape, plan.seed, name),
     );
@@ -71,6 +72,16 @@ export function initFactors(
     }
   }
   return found;
+}
+
+/** Norms of the columns of the layer's weight. */
+function ofWeight(
+  init: Init,
+  shape: readonly number[],
+  site: SiteRow,
+  parts: Decompositions,
+): TensorData | null {
+  return init === 'weightNorm' ? f32Tensor(shape, parts.columnNorms(site)) : null;
 }
 
 function decomposed(
@@ -178,6 +189,17 @@ class Decompositions {
     const scale = effectiveScale(this.plan.spec, rank);
     if (scale === 0) fail(svdWeight({ site: site.id, why: 'the scale of the adapter is zero' }));
     return core.map((x) => x / scale);
+  }
+
+  /** Throws LOTR3404 for a column of zeros, which has no direction. */
+  columnNorms(site: SiteRow): Float64Array {
+    const { out } = this.group(site);
+    const squares = new Float64Array(out);
+    for (const [k, w] of this.#matrix(site).entries()) squares[k % out]! += w * w;
+    const zero = squares.indexOf(0);
+    if (zero >= 0)
+      fail(svdWeight({ site: site.id, why: `its column ${zero} is zero, and has no direction` }));
+    return squares.map(Math.sqrt);
   }
 
   /** Vectors times the singular values that belong to them: the norms of the weights' products with each vector. */

@@ -1,5 +1,5 @@
 import type { AdapterSpec, Init } from '../adapter/description.js';
-import { deltaTerm, isChain } from '../adapter/terms.js';
+import { deltaTerm, isChain, spansResult } from '../adapter/terms.js';
 import { badInit, initForm, normalScale, nothingLearns, startDiffers } from '../ir/codes/init.js';
 import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
 
@@ -199,10 +199,12 @@ function misfit(spec: AdapterSpec, index: number): string | null {
   const term = deltaTerm(spec.delta);
   const { operands } = term;
   const letters = operands[index] ?? [];
+  if (init === 'weightNorm') return null;
   if (init === 'eye' || init === 'orthogonal') return letters.length === 2 ? null : 'it is not a matrix';
   if (typeof init === 'string' || !('svd' in init)) return null;
   if (share !== 'site' && share !== 'group')
     return `it is shared by ${share}, and singular vectors are those of a layer or a group`;
+  if (!spansResult(term)) return 'the einsum splits an axis of the layer, or repeats values along one';
   const own = letters.find((letter) => Object.hasOwn(spec.extents ?? {}, letter));
   if (own !== undefined)
     return `its axis ${own} has an extent of its own, and of singular vectors there are as many as the rank`;

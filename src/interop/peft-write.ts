@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import { effectiveScale } from '../adapter/description.js';
+import { effectiveScale, wrapOf } from '../adapter/description.js';
 import { factorNames, readBy } from '../adapter/plan-factors.js';
 import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
-import { deltaTerm, splitAtInput } from '../adapter/terms.js';
+import { deltaTerm, spansResult, splitAtInput } from '../adapter/terms.js';
 import { notLora } from '../ir/codes/files.js';
 import { fail } from '../ir/diagnostics.js';
 import type { Output } from '../ir/files/atomic.js';
@@ -43,7 +43,9 @@ export function toPeft(
 ): PeftAdapter {
   const { spec } = plan;
   const refuse = (why: string): never => fail(notLora({ method: spec.method, why }));
-  const split = splitAtInput(deltaTerm(spec.delta));
+  if (wrapOf(spec) !== 'add') return refuse(`its wrap is ${wrapOf(spec)}`);
+  const term = deltaTerm(spec.delta);
+  const split = spansResult(term) ? splitAtInput(term) : null;
   if (!split) return refuse(`its einsum ${spec.delta} is not a matrix times the rest`);
   if (plan.residual) refuse('it was made with --init svd and belongs to changed base weights');
   const tensors = new Map<string, TensorData>();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type AdapterSpec, fanOf } from '../../src/adapter/description.js';
+import { type AdapterSpec, fanOf, shapeOfFactor, splitProblem } from '../../src/adapter/description.js';
 import { readDescription } from '../../src/adapter/description-check.js';
 import { METHODS } from '../../src/adapter/methods/index.js';
 import { type PlanRow, planVersion } from '../../src/adapter/saved-plan.js';
@@ -88,26 +88,96 @@ describe('a fault is named by its field', () => {
   });
 });
 
-describe('a part of the language that is not carried out is refused, whatever it would do', () => {
+const C = { name: 'C', init: { normal: 1 } };
+const LENGTHS = { name: 'm', init: 'weightNorm' };
+const KRONECKER = { ...GOOD, delta: 'ab,cr,rd->(ac)(bd)', factors: [C, A, B], extents: { a: 'sqrt', b: 4 } };
+const DIRECTIONS = { ...GOOD, wrap: 'column-norm', factors: [A, B, LENGTHS] };
+
+describe('wraps, split axes and repeated values', () => {
   test.each([
-    [{ ...GOOD, wrap: 'hadamard' }, 'wrap of method "m" is "hadamard"'],
-    [{ ...GOOD, wrap: 'column-norm', detachNorm: true }, 'wrap of method "m" is "column-norm"'],
-    [{ ...GOOD, scaleBias: true }, 'scaleBias of method "m" is true'],
-    [
-      { ...GOOD, delta: 'ab,cr,rd->(ac)(bd)', factors: [A, A, B] },
-      'delta of method "m" is "ab,cr,rd->(ac)(bd)"',
-    ],
-    [{ ...GOOD, delta: 'o->io', factors: [B] }, 'delta of method "m" is "o->io"'],
-    [
-      { ...GOOD, factors: [A, { ...B, init: 'weightNorm' }] },
-      'factors[1].init of method "m" is "weightNorm"',
-    ],
-  ])('%j', (value, message) => {
-    expect(refusal(value)).toContain(`LOTR3502 m.json: ${message}`);
+    [{ ...GOOD, wrap: 'add', detachNorm: false }],
+    [{ ...GOOD, wrap: 'hadamard' }],
+    [{ ...DIRECTIONS, detachNorm: true }],
+    [{ ...GOOD, delta: 'o->io', factors: [B], wrap: 'hadamard', scaleBias: true }],
+    [KRONECKER],
+    [{ ...GOOD, delta: 'jir,jr,jro->io', factors: [A, B, C], extents: { j: 'cover' } }],
+  ])('%j is taken', (value) => {
+    expect(refusal(value)).toBe('taken');
   });
 
-  test('what says the usual thing is taken', () => {
-    expect(refusal({ ...GOOD, wrap: 'add', detachNorm: false })).toBe('taken');
+  test.each([
+    [{ ...GOOD, wrap: 'rows' }, 'wrap is not one of add, hadamard, column-norm'],
+    [
+      { ...DIRECTIONS, factors: [A, B] },
+      'another number of operands, and column-norm reads one more, than there are',
+    ],
+    [
+      { ...DIRECTIONS, factors: [A, B, C] },
+      'factors[2].init cannot be used: the factor that column-norm reads',
+    ],
+    [
+      { ...GOOD, factors: [A, { ...LENGTHS, name: 'B' }] },
+      'factors[1].init cannot be used: weightNorm is for',
+    ],
+    [
+      { ...DIRECTIONS, factors: [A, B, { ...LENGTHS, mode: 'seeded' }] },
+      'factors[2] cannot be used: norms belong',
+    ],
+    [{ ...GOOD, detachNorm: true }, 'detachNorm cannot be used: only column-norm has a norm'],
+    [
+      { ...GOOD, wrap: 'hadamard', scaleBias: true },
+      'scaleBias cannot be used: it goes with hadamard and a delta',
+    ],
+    [
+      { ...KRONECKER, extents: { a: 2 } },
+      'extents cannot be used: of the letters of (bd) only one may be without',
+    ],
+    [
+      { ...KRONECKER, extents: { a: 2, b: 'half' } },
+      'extents.b is not a whole number from 1, or one of sqrt, cover',
+    ],
+    [
+      { ...KRONECKER, extents: { a: 2, b: 2, r: 'sqrt' } },
+      'extents.r cannot be used: sqrt is for the letters of an',
+    ],
+    [
+      { ...KRONECKER, extents: { a: 'cover', b: 2 } },
+      'extents.a cannot be used: cover is for letters that are not',
+    ],
+    [
+      { ...KRONECKER, delta: 'c,c->(ab)c', factors: [A, B], extents: { a: 2 } },
+      'delta cannot be used: of the letters of (ab) only one may be in no factor',
+    ],
+    [{ ...GOOD, extents: { i: 4 } }, 'extents.i cannot be used: i has the extent of the layer'],
+  ])('%j', (value, message) => {
+    expect(refusal(value)).toContain(
+      `LOTR3501 m.json: ${message}`.replace(
+        'another',
+        'factors cannot be used: its einsum ir,ro->io has another',
+      ),
+    );
+  });
+
+  test('extents of a split axis are given, the divisor nearest to the root, or the quotient', () => {
+    const spec = readDescription(KRONECKER, '');
+    const shapes = (inn: number, out: number) =>
+      [0, 1, 2].map((k) => shapeOfFactor(spec, k, { in: inn, out, rank: 3 }));
+    expect(shapes(768, 12)).toEqual([
+      [24, 4],
+      [32, 3],
+      [3, 3],
+    ]);
+    expect(shapes(11008, 32)[0]).toEqual([86, 4]);
+    expect(splitProblem(spec, { in: 7, out: 12, rank: 3 })).toBeNull();
+    expect(splitProblem(spec, { in: 7, out: 18, rank: 3 })).toBe(
+      '18 cannot be split into (bd) with b = 4: its divisors are 1, 2, 3, 6, 9, 18',
+    );
+  });
+
+  test('cover is as many matrices of the rank as the narrow side needs', () => {
+    const value = { ...GOOD, delta: 'jir,jr,jro->io', factors: [A, B, C], extents: { j: 'cover' } };
+    const spec = readDescription(value, '');
+    expect(shapeOfFactor(spec, 1, { in: 10, out: 7, rank: 3 })).toEqual([3, 3]);
   });
 });
 
@@ -128,6 +198,9 @@ test('a plan has the oldest version that says everything in it', () => {
   expect(versionOf({})).toBe(1);
   expect(versionOf({}, 'dense')).toBe(3);
   expect(versionOf({ extents: { r: 3 } })).toBe(3);
+  expect(versionOf({ extents: { r: 'cover' } })).toBe(4);
+  expect(versionOf({ wrap: 'hadamard' })).toBe(4);
+  expect(versionOf({ delta: 'i->io' })).toBe(4);
   for (const more of [{ share: 'model' }, { mode: 'seeded' }, { slice: true }, { init: 'ones' }] as const) {
     const { factors } = readDescription(GOOD, '');
     expect(versionOf({ factors: [{ ...factors[0]!, ...more }, factors[1]!] })).toBe(3);

@@ -22,7 +22,7 @@ import { toFunctions } from '../../src/passes/adapters/to-functions.js';
 import { requirePlan } from '../../src/passes/plan/plan.js';
 import { factorGradientError } from '../support/adapted.js';
 import { inTurn } from '../support/everything.js';
-import { floats, matrix, planned, times, turn } from '../support/layers.js';
+import { floats, type Matrix, matrix, planned, times, turn } from '../support/layers.js';
 import { noise, runOrt } from '../support/ort.js';
 
 const factorsOf = (names: string): unknown[] => [...names].map((name) => ({ name, init: 'zeros' }));
@@ -32,12 +32,18 @@ const OTHERS = [
   ['random-sum', 'ri,rj,ji,jro->io', 'ABCD'],
   ['backwards', 'or,si,rs->io', 'ABC'],
   ['star', 'irs,rk,sk,ko->io', 'ABCD'],
+  ['columns', 'ir,r->io', 'AB'],
+  ['heads', 'rh,r->i(hd)', 'AB'],
+  ['block-rows', 'ar,rc,o->(ac)o', 'ABC'],
 ].map(([method, delta, names]) =>
   readDescription({ method, delta, factors: factorsOf(names!), extents: extentsFor(delta!) }, method!),
 );
 
 /** Letters other than r get extents of their own, so that no axis fits another one's place. */
-function extentsFor(delta: string): Record<string, number> | undefined {
+function extentsFor(delta: string): AdapterSpec['extents'] {
+  // the axes of the two layers have no divisors in common
+  const split = [...delta.matchAll(/\((\w)\w\)/g)].map(([, letter]) => [letter!, 'sqrt'] as const);
+  if (split.length > 0) return Object.fromEntries(split);
   const own = Object.entries({ s: 4, u: 5, k: 6, l: 2, j: 4 }).filter(([letter]) =>
     delta.split('->')[0]!.includes(letter),
   );
@@ -90,28 +96,51 @@ function twoLayers(): Model {
 const ROWS = 4;
 const feeds = { x: { dtype: 'float32' as const, shape: [ROWS, 7], data: noise(ROWS * 7, 9) } };
 
+/** What becomes of a weight (in, out), as the definition has it: in loops over its elements. */
+function wrappedBy(spec: AdapterSpec, w: Matrix, sd: Float64Array, lengths: Float64Array | null): Matrix {
+  const { rows, columns } = w;
+  const data = Float64Array.from(w.data);
+  for (let o = 0; o < columns; o++) {
+    let square = 0;
+    for (let i = 0; i < rows; i++) {
+      const k = i * columns + o;
+      data[k] = spec.wrap === 'hadamard' ? w.data[k]! * (1 + sd[k]!) : w.data[k]! + sd[k]!;
+      square += data[k] ** 2;
+    }
+    for (let i = 0; lengths && i < rows; i++) data[i * columns + o]! *= lengths[o]! / Math.sqrt(square);
+  }
+  return { rows, columns, data };
+}
+
 /** The outputs by the definition: D of each layer as numbers, then products in float64. */
 function byDefinition(spec: AdapterSpec): Float64Array {
   const model = twoLayers();
   const factors = planned(model, { spec, rank: 3 });
   const { plans } = requirePlan(model, 'test');
   const [row] = plans as [(typeof plans)[number]];
-  const delta = (index: number) => {
+  const changed = (index: number, w: Matrix): Matrix => {
     const site = row.sites[index]!;
     const group = groupOf(row, site);
     const own = factorNames(row, site).map((name, k) => numbersOf(readBy(row, site, k, factors.get(name)!)));
-    const { data } = wholeDelta(deltaTerm(spec.delta), own, group);
+    const term = deltaTerm(spec.delta);
+    const { data } = wholeDelta(term, own.slice(0, term.operands.length), group);
     const scale = Math.fround(effectiveScale(row.spec, group.rank));
-    return { rows: group.in, columns: group.out, data: data.map((v) => scale * v) };
+    const lengths = own[term.operands.length]?.data ?? null;
+    return wrappedBy(
+      spec,
+      w,
+      data.map((v) => scale * v),
+      lengths,
+    );
   };
   const weight = (name: string) => matrix(model.graph.own(name)!.constant!);
   const x = { rows: ROWS, columns: 7, data: Float64Array.from(feeds.x.data) };
   const bias = toF64(model.graph.own('h.0.a.bias')!.constant!);
-  const [base, added] = [times(x, turn(weight('h.0.a.weight'))).data, times(x, delta(0)).data];
-  const hidden = base.map((v, k) => 0.5 * v + added[k]! + 0.75 * bias[k % 5]!);
+  const first = turn(weight('h.0.a.weight'));
+  const scaled = { ...first, data: first.data.map((v) => 0.5 * v) };
+  const hidden = times(x, changed(0, scaled)).data.map((v, k) => v + 0.75 * bias[k % 5]!);
   const h = { rows: ROWS, columns: 5, data: hidden };
-  const [last, more] = [times(h, weight('h.1.b.weight')).data, times(h, delta(1)).data];
-  return last.map((v, k) => v + more[k]!);
+  return times(h, changed(1, weight('h.1.b.weight'))).data;
 }
 
 const FORMS = ['fold', 'token', 'dense', 'function'] as const;

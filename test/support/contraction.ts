@@ -45,7 +45,11 @@ export function contractionOf(sketch: Sketch): AdaptedLayers {
       .flat()
       .map((letter) => [
         letter,
-        letter === 'i' ? inn : letter === 'o' ? out : (spec.extents?.[letter] ?? rank),
+        letter === 'i'
+          ? inn
+          : letter === 'o'
+            ? out
+            : ((spec.extents?.[letter] as number | undefined) ?? rank),
       ]),
   );
   const tensorOf = ({ name, share }: FactorSpec, site: string) =>

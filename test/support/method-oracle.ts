@@ -20,6 +20,8 @@ import { sharedDir } from './shared.js';
 interface MethodJson {
   readonly description: {
     readonly extents?: AdapterSpec['extents'];
+    readonly detachNorm?: true;
+    readonly scaleBias?: true;
     readonly factors: readonly { readonly slice?: true }[];
   };
   readonly model: string;
@@ -45,9 +47,12 @@ const CASE_OF: Readonly<Record<string, string>> = { 'randlora-simple': 'randlora
 
 /** The description with the extents and leading parts of the numbers, which may be others than those that lotrc comes with. */
 function asRecorded(spec: AdapterSpec, { description, effective_scale }: MethodJson): AdapterSpec {
-  const { extents: _extents, ...rest } = spec;
+  const { extents: _extents, detachNorm: _detached, scaleBias: _scaled, ...rest } = spec;
+  const { detachNorm, scaleBias } = description;
   return {
     ...rest,
+    ...(detachNorm ? { detachNorm } : {}),
+    ...(scaleBias ? { scaleBias } : {}),
     scale: effective_scale,
     scaling: 'none',
     ...(description.extents ? { extents: description.extents } : {}),

@@ -19,10 +19,12 @@ export const TABLES: Readonly<Record<string, () => string>> = {
     ),
   methods: () =>
     markdownTable(
-      ['`--method`', 'delta', 'factors: share, mode, at the start', 'scale'],
-      [...METHODS.values()].map(({ method, delta, factors, scaling, scale }) => [
+      ['`--method`', 'delta, wrap', 'factors: share, mode, at the start', 'scale'],
+      [...METHODS.values()].map(({ method, delta, factors, scaling, scale, wrap, detachNorm, scaleBias }) => [
         `\`${method}\``,
-        `\`${delta}\``,
+        [`\`${delta}\``, wrap, detachNorm && 'norm detached', scaleBias && 'bias too']
+          .filter(Boolean)
+          .join(', '),
         factors
           .map(({ name, share, mode, init, slice }) => {
             const part = slice ? ', leading part' : '';

@@ -1,12 +1,18 @@
 import type { AdapterSpec } from '../description.js';
 import { CP } from './cp.js';
+import { DORA } from './dora.js';
 import { FACT_TK } from './fact-tk.js';
 import { FACT_TT } from './fact-tt.js';
+import { HIRA } from './hira.js';
+import { IA3 } from './ia3.js';
+import { IA3_IN } from './ia3-in.js';
 import { LOHA } from './loha.js';
+import { LOKR } from './lokr.js';
 import { LORA } from './lora.js';
 import { LORA_FA } from './lora-fa.js';
 import { LORA_PLUS } from './lora-plus.js';
 import { LORA_XS } from './lora-xs.js';
+import { LORTA } from './lorta.js';
 import { LOTR } from './lotr.js';
 import { METATT_4D } from './metatt-4d.js';
 import { MOSLORA } from './moslora.js';
@@ -37,10 +43,16 @@ const ALL: readonly AdapterSpec[] = [
   FACT_TK,
   METATT_4D,
   CP,
+  LORTA,
   LOHA,
+  LOKR,
   NOLA,
   RANDLORA_SIMPLE,
   RANK_ONE,
+  DORA,
+  HIRA,
+  IA3,
+  IA3_IN,
 ];
 
 /** The methods that `--method` knows by name. */

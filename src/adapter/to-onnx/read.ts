@@ -7,6 +7,8 @@ export interface Leaves {
   /** the values of the factors, in the order of the delta */
   readonly factors: readonly Value[];
   readonly term: DeltaTerm;
+  /** in and out of the layer */
+  readonly shape: { readonly in: number; readonly out: number };
   /** the number that a stored value of one element holds; null for any other value */
   scalar(value: Value): number | null;
   /** the stored int64 numbers of a value; null when it has none */
@@ -21,8 +23,8 @@ export interface ReadTerm {
   readonly axes: readonly (number | null)[];
   /** of the factors read, by their index; a factor that is read twice is there twice */
   readonly factors: readonly { readonly factor: number; readonly axes: readonly number[] }[];
-  /** the last axis of x, where x is in the product */
-  readonly x: number | null;
+  /** the last axis of x, in its parts, where x is in the product */
+  readonly x: readonly number[] | null;
   readonly scales: readonly Value[];
   /** stored numbers that nodes read on the way */
   readonly constants: readonly Value[];
@@ -51,17 +53,27 @@ export function isDelta({ axes, factors, x }: ReadTerm, term: DeltaTerm, withX: 
     }
     return held === letter;
   };
+  const held = term.operands.flat();
+  // values repeat along a letter that no factor has: an axis of extent 1, or one of its own
+  const repeats = (axis: number | null | undefined, letter: string): boolean =>
+    axis === null || (axis !== undefined && !letters.has(axis) && same(axis, letter));
   const once = new Set(factors.map(({ factor }) => factor));
   if (once.size !== factors.length || factors.length !== term.operands.length) return false;
   for (const { factor, axes: own } of factors) {
     if (!term.operands[factor]!.every((letter, k) => same(own[k], letter))) return false;
   }
   const result = withX ? term.out : [...term.in, ...term.out];
-  if (withX !== (x !== null) || (withX && !same(x, term.in[0]!))) return false;
-  return axes.length === result.length && result.every((letter, k) => same(axes[k], letter));
+  const fits = (axis: number | null | undefined, letter: string) =>
+    held.includes(letter) ? same(axis, letter) : repeats(axis, letter);
+  if (withX !== (x !== null) || (x !== null && x.length !== term.in.length)) return false;
+  if (x?.some((axis, k) => !fits(axis, term.in[k]!))) return false;
+  return axes.length === result.length && result.every((letter, k) => fits(axes[k], letter));
 }
 
 type Axis = number | null;
+
+/** A term as it is read: the last axis of x may still be made of parts. */
+type Reading = Omit<ReadTerm, 'x'> & { readonly x: number | null };
 
 /** Nodes that one term is read through: far more than any that lotrc writes, and few enough where values depend on themselves. */
 const MAX_VISITS = 1000;
@@ -71,6 +83,8 @@ class Reader {
   #visits = 0;
   /** axes that were found to be the same one */
   readonly #same = new Map<number, number>();
+  /** what axes that a Reshape has made are made of */
+  readonly #parts = new Map<number, readonly Axis[]>();
 
   constructor(
     readonly leaves: Leaves,
@@ -83,13 +97,20 @@ class Reader {
     const root = (axis: number) => this.#root(axis);
     return {
       ...made,
-      axes: made.axes.map((axis) => (axis === null ? null : root(axis))),
+      axes: made.axes.flatMap((axis) => this.#partsOf(axis)),
       factors: made.factors.map(({ factor, axes }) => ({ factor, axes: axes.map(root) })),
-      x: made.x === null ? null : root(made.x),
+      x: made.x === null ? null : this.#partsOf(made.x).map((axis) => axis ?? this.#fresh()),
     };
   }
 
-  #read(value: Value, whole = false): ReadTerm | string {
+  /** An axis in its parts, outer part first. */
+  #partsOf(axis: Axis): readonly Axis[] {
+    if (axis === null) return [null];
+    const root = this.#root(axis);
+    return this.#parts.get(root)?.flatMap((part) => this.#partsOf(part)) ?? [root];
+  }
+
+  #read(value: Value, whole = false): Reading | string {
     if (++this.#visits > MAX_VISITS) return `"${value.name}" is computed by more than ${MAX_VISITS} nodes`;
     if (value === this.x) {
       const axis = this.#fresh();
@@ -108,7 +129,7 @@ class Reader {
       : `"${value.name}" is neither a factor nor a product of factors`;
   }
 
-  #node(node: Node): ReadTerm | string | null {
+  #node(node: Node): Reading | string | null {
     const [a, b] = node.inputs;
     if (!a) return null;
     switch (node.opKey) {
@@ -124,6 +145,19 @@ class Reader {
         const places = intsOf(node, 'axes') ?? (b ? this.leaves.integers(b) : null);
         if (!places) return null;
         return this.#through(a, ({ axes }) => widened(axes, places), b ? [b] : []);
+      }
+      case 'Expand': {
+        const wide = b ? this.leaves.integers(b) : null;
+        if (!b || !wide) return null;
+        return this.#through(
+          a,
+          ({ axes }) => axes.map((axis, k) => (axis === null && wide[k] !== 1 ? this.#fresh() : axis)),
+          [b],
+        );
+      }
+      case 'Reshape': {
+        const given = b ? this.leaves.integers(b) : null;
+        return b && given ? this.#matrix(a, given, b) : null;
       }
       case 'Mul': {
         if (!b) return null;
@@ -161,21 +195,21 @@ class Reader {
 
   #through(
     value: Value,
-    axesOf: (read: ReadTerm) => readonly Axis[],
+    axesOf: (read: Reading) => readonly Axis[],
     constants: readonly Value[] = [],
-  ): ReadTerm | string {
+  ): Reading | string {
     const read = this.#read(value);
     if (typeof read === 'string') return read;
-    return this.#with({ ...read, axes: axesOf(read) }, { constants }) as ReadTerm;
+    return this.#with({ ...read, axes: axesOf(read) }, { constants });
   }
 
   #with(
-    read: ReadTerm | string,
+    read: Reading | string,
     {
       scales = [],
       constants = [],
     }: { readonly scales?: readonly Value[]; readonly constants?: readonly Value[] },
-  ): ReadTerm | string {
+  ): Reading | string {
     if (typeof read === 'string') return read;
     return { ...read, scales: [...read.scales, ...scales], constants: [...read.constants, ...constants] };
   }
@@ -184,7 +218,7 @@ class Reader {
     a: Value,
     b: Value,
     axesOf: (left: readonly Axis[], right: readonly Axis[]) => readonly Axis[] | null,
-  ): ReadTerm | string | null {
+  ): Reading | string | null {
     const [left, right] = [this.#read(a), this.#read(b)];
     if (typeof left === 'string') return left;
     if (typeof right === 'string') return right;
@@ -198,6 +232,27 @@ class Reader {
       scales: [...left.scales, ...right.scales],
       constants: [...left.constants, ...right.constants],
     };
+  }
+
+  /** A value whose last axes become one, and its first ones too where it has those of the layer's inputs. */
+  #matrix(value: Value, given: readonly number[], shape: Value): Reading | string | null {
+    const { term, shape: layer } = this.leaves;
+    const [rows, columns, ...more] = given;
+    const whole = rows === layer.in;
+    if (columns !== layer.out || (rows !== 0 && !whole) || more.length > 0) return null;
+    const read = this.#read(value);
+    if (typeof read === 'string') return read;
+    const at = read.axes.length - term.out.length;
+    if (at !== (whole ? term.in.length : 1)) return null;
+    const axes = [read.axes.slice(0, at), read.axes.slice(at)].map((parts) => this.#joined(parts));
+    return this.#with({ ...read, axes }, { constants: [shape] });
+  }
+
+  #joined(parts: readonly Axis[]): Axis {
+    if (parts.length === 1) return parts[0]!;
+    const axis = this.#fresh();
+    this.#parts.set(axis, parts);
+    return axis;
   }
 
   /** Axes of a product of matrices; a vector is a row on the left and a column on the right. */
@@ -246,7 +301,10 @@ class Reader {
   #unite(a: Axis, b: Axis): boolean {
     if (a === null || b === null) return false;
     const [left, right] = [this.#root(a), this.#root(b)];
-    if (left !== right) this.#same.set(left, right);
+    // what is made of parts stays the root
+    const [from, to] = this.#parts.has(left) ? [right, left] : [left, right];
+    if (from !== to && this.#parts.has(from)) return false;
+    if (from !== to) this.#same.set(from, to);
     return true;
   }
 }

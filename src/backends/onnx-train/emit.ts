@@ -101,8 +101,8 @@ export function emitTraining(request: EmitRequest): Emitted {
   const whole = fresh('infer.onnx', { outputs: true });
   notes.push(...drawNotes(first, options));
   const graphs: Partial<Record<GraphName, TrainGraph>> = {
-    step: stepGraph(fresh('step.onnx', { dropout: true }), params, options, rounding),
-    grad: gradGraph(fresh('grad.onnx', { dropout: true }), params, options, rounding, (remark) =>
+    step: stepGraph(fresh('step.onnx', { gradients: true }), params, options, rounding),
+    grad: gradGraph(fresh('grad.onnx', { gradients: true }), params, options, rounding, (remark) =>
       notes.push(remark),
     ),
     apply: applyGraph(params, options, opset, new PassRunner(watch, 'apply.onnx')),
@@ -112,7 +112,7 @@ export function emitTraining(request: EmitRequest): Emitted {
       ? {}
       : {
           stepLoop: stepLoopGraph(
-            stepGraph(fresh('step-loop.onnx', { dropout: true }), params, options, rounding),
+            stepGraph(fresh('step-loop.onnx', { gradients: true }), params, options, rounding),
             options.loop,
           ),
         }),

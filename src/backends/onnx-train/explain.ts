@@ -20,7 +20,7 @@ export interface MatrixForm {
 export function explainProducts(request: Omit<EmitRequest, 'folder' | 'base'>): readonly MatrixForm[] {
   const { options } = request;
   const { open, factors, params, fresh } = beginTraining(request);
-  const { model } = stepGraph(fresh('step.onnx', { dropout: true }), params, options, null);
+  const { model } = stepGraph(fresh('step.onnx', { gradients: true }), params, options, null);
   inferShapes(model);
   const products = productsByHolder(model, new Set(factors.keys()));
   const trained = new Set(params.filter(({ row }) => row.group === null).map(({ row }) => row.name));

@@ -218,6 +218,7 @@ function lossAndGradients(
       ...(report ? { report } : {}),
     }),
   );
+  job.step('attach', model, () => attachAll(graph));
   const idle = values.filter((value) => !found.has(value)).map(({ name }) => name);
   if (idle.length > 0) fail(noInfluence({ names: idle, logits: outputs }));
   const results = new Set(found.values());
@@ -235,6 +236,15 @@ function lossAndGradients(
     ? { products: job.step('round-products', model, () => roundProducts(model, rounding.file, rounding.own)) }
     : {};
   return { b, ports, values, grads, loss, counts: losses.map(({ count }) => count), scale, products };
+}
+
+/** What gradients took as a constant is read as it is. */
+function attachAll(graph: Graph): void {
+  for (const node of [...graph.nodes]) {
+    if (node.opKey !== 'lotrc::Detach') continue;
+    node.outputs[0]!.replaceAllUsesWith(node.inputs[0]!);
+    graph.erase(node);
+  }
 }
 
 /** Labels of each loss, and the inputs that CTC takes besides. */

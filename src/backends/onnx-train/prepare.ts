@@ -53,8 +53,8 @@ export interface Start {
 export interface Keep {
   /** all outputs of the model */
   readonly outputs?: boolean;
-  /** Dropout in training mode, unless the options say that it is off */
-  readonly dropout?: boolean;
+  /** for gradients: Dropout in training mode, unless the options say that it is off, and norms that are constants to them */
+  readonly gradients?: boolean;
 }
 
 /**
@@ -88,7 +88,7 @@ export function prepare(
   model: Model,
   { factors, weights, params }: Start,
   options: TrainOptions,
-  { outputs: keepOutputs = false, dropout = false }: Keep,
+  { outputs: keepOutputs = false, gradients = false }: Keep,
   job: PassRunner,
 ): Prepared {
   const plan = requirePlan(model, 'emit training graphs');
@@ -111,14 +111,15 @@ export function prepare(
   job.step('unfold', model, () => unfold(model, (name, source) => places.has(name) || places.has(source)));
   job.step('lower', model, () => {
     const chosen = options.keepFunctions ? hasNoFunction : () => true;
+    const norms = gradients ? 'detached' : 'plain';
     const formOf = (layer: Node) =>
       keepOutputs ? 'fold' : trainingForm(layer, (factor) => trained.has(factor));
     for (const form of ['fold', 'token'] as const)
-      lowerAdapters(model, form, (layer) => chosen(layer) && formOf(layer) === form);
+      lowerAdapters(model, form, (layer) => chosen(layer) && formOf(layer) === form, norms);
     if (options.keepFunctions) requireFunctions(model);
   });
   job.step('share-factors', model, () => shareFactors(model));
-  if (!dropout || options.dropout === 'off') job.step('dropout-off', model, () => dropoutOff(model));
+  if (!gradients || options.dropout === 'off') job.step('dropout-off', model, () => dropoutOff(model));
   if (!keepOutputs) job.step('inline', model, () => inlineTrained(model, starts));
   const { repeated } = findDraws(model);
   const [first] = repeated;
@@ -155,7 +156,7 @@ function requireFunctions(model: Model): void {
   fail(
     uselessOption({
       option: '--keep-functions',
-      why: 'no adapted layer is a MatMul or a Gemm, which alone have functions for their gradients',
+      why: 'no adapted layer is a MatMul or a Gemm to whose weight a product of its factors is added, which alone have functions for their gradients',
       hint: 'leave it out',
     }),
   );

@@ -260,3 +260,17 @@ export const notAnAdapter = defineCode<{ file: string }>({
     hint: 'give the .safetensors file that `lotrc rewrite`, `extract` or `train` wrote',
   }),
 });
+
+export const noWrap = defineCode<{ site: string; op: string; wrap: string }>({
+  code: 'LOTR3211',
+  severity: 'error',
+  title: 'a method changes a weight that a layer does not have as a matrix',
+  explain:
+    'The wraps hadamard (HiRA, IA3) and column-norm (DoRA) put another matrix in place of the weight. That needs a MatMul or a ' +
+    'Gemm with a weight of floating-point numbers, quantised or not; convolutions, packed weights and stacked experts have ' +
+    'none. Methods that add to the weight have no such limit.',
+  make: ({ site, op, wrap }) => ({
+    message: `layer "${site}" is ${op}, whose weight no matrix can take the place of, as the wrap ${wrap} needs`,
+    hint: '--exclude the layer, or use a method that adds to the weight, such as lora',
+  }),
+});

@@ -1,7 +1,9 @@
 import { derivativeBy } from '../../adapter/derivative.js';
+import { WRAPS, type Wrap } from '../../adapter/description.js';
 import { deltaTerm, operandsOf, spansResult } from '../../adapter/terms.js';
 import { wholeDelta } from '../../adapter/to-numbers/delta.js';
 import { evaluateTerm } from '../../adapter/to-numbers/term.js';
+import { columnFactors, wrapElement, wrapScale } from '../../adapter/to-numbers/wrap.js';
 import { attrFloat, attrInt, attrString } from '../attr.js';
 import { isFloat } from '../dtype.js';
 import type { Node } from '../model.js';
@@ -41,7 +43,7 @@ const PLAIN: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);
 function factorCount(node: Node, a: Attrs): number {
   let count: number;
   try {
-    count = operandsOf(a).length;
+    count = operandsOf(a).length + (wrapOf(node, a) === 'column-norm' ? 1 : 0);
   } catch (error) {
     refuse(node, (error as Error).message);
   }
@@ -52,12 +54,17 @@ function factorCount(node: Node, a: Attrs): number {
   return count;
 }
 
+function wrapOf(node: Node, { wrap }: Attrs): Wrap {
+  return WRAPS.find((known) => known === wrap) ?? refuse(node, `there is no wrap "${wrap}"`);
+}
+
 /** base ops with a W of two axes and nothing but a bias after it */
 const PRODUCTS: ReadonlySet<string> = new Set(['MatMul', 'Gemm']);
 
 /** Why an adapted layer has no gradient of its own, and has to be written in plain ONNX first; null when it has one. */
 export function adaptedGradientProblem(node: Node): string | null {
-  const { base, delta } = attributes(node, 'lotrc::LoTRLinear');
+  const { base, delta, wrap } = attributes(node, 'lotrc::LoTRLinear');
+  if (wrap !== 'add') return `its wrap is ${wrap}`;
   if (!PRODUCTS.has(base)) return `its base operator is ${base}`;
   return spansResult(deltaTerm(delta)) ? null : `${delta} repeats values or splits an axis`;
 }
@@ -120,6 +127,8 @@ function rowSlices(node: Node<'lotrc::LoTRLinear'>, axis: number): Slices | null
 
 /**
  * lotrc LoTRLinear: base(x, W, b) + scale * x D, where D (in, out) is the einsum `delta` over the factors.
+ * With `wrap` it is base(x, W', b), W' the hadamard or column-norm of W and scale * D; the latter reads one more factor, the lengths of
+ * the columns, whose norms gradients take as constants with `detach_norm`. `shape`: in and out, where D does not have them from its factors.
  * Inputs: x, W, one factor per operand of `delta`, and last what else the base reads: an optional bias, or what comes with a
  * packed weight. `base` is MatMul (W is (in, out)), Gemm (alpha x W' + beta b with transB; the adapter is added after alpha),
  * Conv (W is (out, channels, window...), D (channels * window, out) multiplies the patches of x)
@@ -146,7 +155,8 @@ export const LoTRLinear = op({
       [term.in.join(), inn],
       [term.out.join(), weight?.[1] ?? null],
     ]);
-    for (const [f, letters] of term.operands.entries()) {
+    const all = wrapOf(node, a) === 'column-norm' ? [...term.operands, [term.out.join()]] : term.operands;
+    for (const [f, letters] of all.entries()) {
       const shape = tensorAt(ctx, 2 + f)?.shape;
       rankIn(node, shape, letters.length, letters.length, `factor ${f}`);
       for (const [k, letter] of letters.entries()) {
@@ -197,7 +207,16 @@ export const LoTRLinear = op({
     const count = factorCount(node, a);
     const [inn, out] = (a.transB ? [...w.shape].reverse() : w.shape) as [number, number];
     const factors = inputs.slice(2, 2 + count).map((f) => f!);
-    const delta = wholeDelta(deltaTerm(a.delta), factors, { in: inn, out });
+    const term = deltaTerm(a.delta);
+    const delta = wholeDelta(term, factors.slice(0, term.operands.length), { in: inn, out });
+    const wrap = wrapOf(node, a);
+    if (wrap !== 'add') {
+      const stored = a.transB ? swapLast(w) : w;
+      const changed = wrapped(wrap, stored, delta, a, factors[term.operands.length]);
+      const result = map(matmul(need(inputs, 0), changed), (v) => a.alpha * v);
+      const bias = inputs[2 + count];
+      return [bias ? zip([result, bias], (v, b) => v! + a.beta * b!) : result];
+    }
     if (a.base === MATRIX) return [zip([w, delta], (v, d) => v! + a.scale * d!)];
     const x = need(inputs, 0);
     const base = map(matmul(x, a.transB ? swapLast(w) : w), (v) => a.alpha * v);
@@ -205,6 +224,34 @@ export const LoTRLinear = op({
     const bias = inputs[2 + count];
     return [bias ? zip([y, bias], (v, b) => v! + a.beta * b!) : y];
   },
+});
+
+/** What a layer with a wrap stores in place of W, (in, out). */
+function wrapped(
+  wrap: Wrap,
+  w: NdArray,
+  delta: NdArray,
+  { scale, alpha }: Attrs,
+  lengths: NdArray | undefined,
+): NdArray {
+  const by = wrapScale(wrap, scale, alpha);
+  const out = w.shape[1]!;
+  const squares = new Float64Array(out);
+  for (const [k, v] of w.data.entries()) squares[k % out]! += (v + by * delta.data[k]!) ** 2;
+  const factors = lengths ? columnFactors(Float64Array.from(lengths.data), squares, alpha) : null;
+  const data = w.data.map((v, k) => wrapElement(wrap, v, by * delta.data[k]!, factors?.[k % out] ?? 1));
+  return { shape: w.shape, data };
+}
+
+/** lotrc Detach: x itself, through which no gradient goes. Training graphs have it until they are differentiated. */
+export const Detach = op({
+  name: 'lotrc::Detach',
+  domain: 'lotrc',
+  since: 1,
+  traits: ['pure', 'elementwise'],
+  infer: rule((_, ctx) => ({ types: [ctx.type(0)] })),
+  value: (_, inputs) => [need(inputs, 0)],
+  stopsGradient: true,
 });
 
 /**

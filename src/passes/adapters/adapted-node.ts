@@ -1,5 +1,7 @@
-import { operandsOf } from '../../adapter/terms.js';
-import type { HeldAttr } from '../../ir/attr.js';
+import { type AdapterSpec, effectiveScale, WRAPS, type Wrap, wrapOf } from '../../adapter/description.js';
+import type { GroupRow } from '../../adapter/saved-plan.js';
+import { deltaTerm, operandsOf, spansResult } from '../../adapter/terms.js';
+import { attrFloat, attrInt, attrInts, attrString, type HeldAttr } from '../../ir/attr.js';
 import type { Model, Node } from '../../ir/model.js';
 
 /** domain and name of the IR op that represents an adapted layer */
@@ -25,15 +27,58 @@ export function copyIdentity(from: Node, to: Node): void {
   to.edited = true;
 }
 
-/** Number of factors that a LoTRLinear reads, from its `delta`. */
+/** Attributes of an adapted node: what the description says, and those of the base. */
+export function adaptedAttrs(
+  spec: AdapterSpec,
+  group: GroupRow,
+  base: string,
+  own: readonly (readonly [string, HeldAttr])[],
+): ReadonlyMap<string, HeldAttr> {
+  const wrap = wrapOf(spec);
+  const attrs: readonly (readonly [string, HeldAttr])[] = [
+    ['delta', attrString(spec.delta)],
+    ['scale', attrFloat(effectiveScale(spec, group.rank))],
+    ['base', attrString(base)],
+    ...(spansResult(deltaTerm(spec.delta))
+      ? []
+      : ([['shape', attrInts([group.in, group.out])]] as [string, HeldAttr][])),
+    ...(wrap === 'add' ? [] : ([['wrap', attrString(wrap)]] as [string, HeldAttr][])),
+    ...(spec.detachNorm ? ([['detach_norm', attrInt(1)]] as [string, HeldAttr][]) : []),
+  ];
+  return new Map([...attrs, ...own]);
+}
+
+/** Attributes that are not those of the base. */
+const OWN: ReadonlySet<string> = new Set(['delta', 'scale', 'base', 'shape', 'wrap', 'detach_norm']);
+
+/** Number of factors that a LoTRLinear reads: those of its `delta`, and one more for the lengths of columns. */
 export function factorCount(node: Node): number {
-  return operandsOf({ delta: deltaOf(node) }).length;
+  return operandsOf({ delta: deltaOf(node) }).length + (wrapOfNode(node) === 'column-norm' ? 1 : 0);
+}
+
+function textOf(node: Node, name: string): string | null {
+  const attr = node.attrs.get(name);
+  return attr?.kind === 'string' ? new TextDecoder().decode(attr.value) : null;
 }
 
 export function deltaOf(node: Node): string {
-  const attr = node.attrs.get('delta');
-  if (attr?.kind !== 'string') throw new Error(`node "${node.label}" has no delta`);
-  return new TextDecoder().decode(attr.value);
+  const delta = textOf(node, 'delta');
+  if (delta === null) throw new Error(`node "${node.label}" has no delta`);
+  return delta;
+}
+
+/** What becomes of the weight of an adapted node. */
+export function wrapOfNode(node: Node): Wrap {
+  const given = textOf(node, 'wrap') ?? 'add';
+  return WRAPS.find((wrap) => wrap === given) ?? 'add';
+}
+
+/** In and out of an adapted node whose delta does not have them from its factors; else null. */
+export function statedShape(node: Node): { readonly in: number; readonly out: number } | null {
+  const attr = node.attrs.get('shape');
+  if (attr?.kind !== 'ints') return null;
+  const [inn, out] = attr.value.map(Number);
+  return inn === undefined || out === undefined ? null : { in: inn, out };
 }
 
 export function scaleOf(node: Node): number {
@@ -49,10 +94,8 @@ export function baseOf(node: Node): {
   readonly domain: string;
   readonly attrs: [string, HeldAttr][];
 } {
-  const attr = node.attrs.get('base');
-  const own = new Set(['delta', 'scale', 'base']);
-  const key = attr?.kind === 'string' ? new TextDecoder().decode(attr.value) : 'MatMul';
-  return { key, ...splitKey(key), attrs: [...node.attrs].filter(([name]) => !own.has(name)) };
+  const key = textOf(node, 'base') ?? 'MatMul';
+  return { key, ...splitKey(key), attrs: [...node.attrs].filter(([name]) => !OWN.has(name)) };
 }
 
 /** Removes lotrc's operator set, unless a layer is of it: also a call of a layer that the plan leaves out. */

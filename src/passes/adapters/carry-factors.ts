@@ -1,6 +1,9 @@
+import { lettersOfFactor, wrapOf } from '../../adapter/description.js';
 import { factorNames, planFactors } from '../../adapter/plan-factors.js';
 import type { Carry, PlanRow, SiteRow } from '../../adapter/saved-plan.js';
 import { deltaTerm } from '../../adapter/terms.js';
+import { conflict } from '../../ir/codes/sites.js';
+import { fail } from '../../ir/diagnostics.js';
 import { byteLengthOf } from '../../ir/dtype.js';
 import type { Model } from '../../ir/model.js';
 import { elementCount, tensorType } from '../../ir/shape.js';
@@ -15,7 +18,7 @@ import { isOverridable, requireIrVersion } from './stored-weight.js';
  * inputs, with defaults that add exactly nothing, for the LoraAdapter interface of C, C++, C#, Java and Python. The
  * defaults have rank 0, and are zeros of rank 1 where a convolution of the group reads them: ONNX Runtime's Conv over
  * no channels leaves its output buffer uninitialised, which may be NaN. Returns the data of the factors that were
- * embedded, by name: with `inputs` and `optional` only the adapter file has it.
+ * embedded, by name: with `inputs` and `optional` only the adapter file has it. Throws LOTR3007 for a wrap without such defaults.
  */
 export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, TensorData> {
   const plan = requirePlan(model, 'carry factors');
@@ -25,6 +28,7 @@ export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, Te
     const carry = form ?? row.carry;
     // before IR version 4 a caller could not override the defaults
     if (carry === 'optional') requireIrVersion(model, 4);
+    refuseOptional(row, carry);
     const symbols = rankSymbols(row);
     const convolved = convolvedFactors(row);
     for (const { name, factor, spec } of tensors.filter((tensor) => tensor.row === row)) {
@@ -34,7 +38,7 @@ export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, Te
       data.set(name, held);
       // what follows from a seed is the same for every adapter of the plan
       if (carry === 'embedded' || spec.mode === 'seeded') continue;
-      const letters = deltaTerm(row.spec.delta).operands[factor]!;
+      const letters = lettersOfFactor(row.spec, factor);
       const extents = <T>(rank: (letter: string) => T): (T | number)[] =>
         letters.map((letter, axis) => (symbols.get(name)!.has(letter) ? rank(letter) : held.shape[axis]!));
       const symbolic = extents((letter) => symbols.get(name)!.get(letter)!);
@@ -51,6 +55,18 @@ export function carryFactors(model: Model, form?: Carry): ReadonlyMap<string, Te
   return data;
 }
 
+/** Lengths of columns have no values that leave every base as it is. */
+function refuseOptional({ spec }: PlanRow, carry: Carry): void {
+  if (carry !== 'optional' || wrapOf(spec) !== 'column-norm') return;
+  fail(
+    conflict({
+      options: '--factors optional',
+      why: `the wrap column-norm of method "${spec.method}" has no factors that change nothing`,
+      hint: 'use --factors inputs, or embedded factors',
+    }),
+  );
+}
+
 /** Factors of the groups that a convolution belongs to: what two of them multiply must have one rank. */
 function convolvedFactors(row: PlanRow): ReadonlySet<string> {
   const slides = ({ uses }: SiteRow) => uses.some(({ op }) => op === CONVOLUTION);
@@ -65,11 +81,13 @@ function convolvedFactors(row: PlanRow): ReadonlySet<string> {
  * them. A rank that some factor of a group has is one per group, any other one per site. A letter that is left out keeps its extent.
  */
 function rankSymbols(row: PlanRow): ReadonlyMap<string, ReadonlyMap<string, string>> {
-  const { operands, result } = deltaTerm(row.spec.delta);
+  const { result, out } = deltaTerm(row.spec.delta);
   const { factors, extents = {} } = row.spec;
+  const operands = factors.map((_, k) => lettersOfFactor(row.spec, k));
   // ranks that values outside the caller's reach have are those of the plan
   const bound = new Set([
     ...result,
+    out.join(''),
     ...Object.keys(extents),
     ...factors.flatMap(({ mode, share, slice }, k) => {
       const fixed = mode === 'seeded' || slice || (share !== 'site' && share !== 'group');

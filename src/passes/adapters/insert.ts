@@ -1,19 +1,19 @@
-import { effectiveScale, shapeOfFactor } from '../../adapter/description.js';
+import { shapeOfFactor, wrapOf } from '../../adapter/description.js';
 import { factorNames, groupOf, planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
-import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { opsetOf } from '../../ir/builder.js';
-import { nameTaken, oldOpset, otherBase } from '../../ir/codes/adapters.js';
+import { nameTaken, noWrap, oldOpset, otherBase } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { type Model, Node } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import type { TensorData } from '../../ir/tensor.js';
 import { type Outputs, outputsByName, requirePlan } from '../plan/plan.js';
 import { weightDigest } from '../sites/weight-digest.js';
-import { copyIdentity } from './adapted-node.js';
+import { adaptedAttrs, copyIdentity } from './adapted-node.js';
 import { type BaseLayer, baseLayer } from './base-layer.js';
 import { eraseDead } from './erase.js';
 import { leadingPart } from './leading-part.js';
+import { takesMatrix } from './lower.js';
 import { addStored, storedWeight } from './stored-weight.js';
 
 /**
@@ -21,7 +21,7 @@ import { addStored, storedWeight } from './stored-weight.js';
  * bias, the scales of a packed weight) at the end, that keeps its name, outputs,
  * documentation, metadata and unknown fields. Factors become initializers of the main graph under the plan's names.
  * `factors` gives their data by name. Throws LOTR3301 when the model does not have a layer of the plan, LOTR3204 below
- * operator set 7, LOTR3304 when a factor's name is taken.
+ * operator set 7, LOTR3304 when a factor's name is taken, LOTR3211 for a wrap over a layer without a matrix of its own.
  */
 export function insertAdapters(model: Model, factors: ReadonlyMap<string, TensorData>): void {
   const plan = requirePlan(model, 'insert adapters');
@@ -65,12 +65,6 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
     const whole = model.graph.own(name)!;
     return row.spec.factors[k]!.slice ? leadingPart(model, whole, shapeOfFactor(row.spec, k, group)) : whole;
   });
-  const attrs = new Map<string, HeldAttr>([
-    ['delta', attrString(row.spec.delta)],
-    ['scale', attrFloat(effectiveScale(row.spec, group.rank))],
-    ['base', attrString(use.op)],
-    ...base.attrs,
-  ]);
   const output = result.outputs[0]!;
   const node = new Node({
     op: 'LoTRLinear',
@@ -78,9 +72,11 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
     name: identity.name,
     inputs: [base.x, base.w, ...factors, ...base.rest],
     outputs: [graph.names.freshValue(`${output.name}/adapted`)],
-    attrs,
+    attrs: adaptedAttrs(row.spec, group, use.op, base.attrs),
     origin: { from: [identity.name], pass: 'insert-adapters' },
   });
+  if (wrapOf(row.spec) !== 'add' && !takesMatrix(node))
+    fail(noWrap({ site: site.id, op: use.op, wrap: wrapOf(row.spec) }));
   copyIdentity(identity, node);
   graph.insertBefore(result, node);
   supersede(output, node.outputs[0]!, `${output.name}/replaced`);

@@ -1,32 +1,39 @@
-import { usualExtent } from '../../adapter/contraction.js';
 import type { Lowering } from '../../adapter/saved-plan.js';
 import {
   type DeltaSplit,
   type DeltaTerm,
   deltaTerm,
   splitAtInput,
-  type Term,
   type TokenStep,
   tokenSteps,
 } from '../../adapter/terms.js';
-import { emitTerm, type NodeMaker } from '../../adapter/to-onnx/weight-space.js';
-import { attrInt, attrInts, type HeldAttr } from '../../ir/attr.js';
+import { wrapScale } from '../../adapter/to-numbers/wrap.js';
+import { attrInts } from '../../ir/attr.js';
 import { GraphBuilder } from '../../ir/builder.js';
-import { noPlainForm } from '../../ir/codes/adapters.js';
-import { fail } from '../../ir/diagnostics.js';
-import { type DType, dtypeFromOnnx, dtypeToOnnx, isFloat } from '../../ir/dtype.js';
+import { type DType, dtypeFromOnnx, isFloat } from '../../ir/dtype.js';
 import { type Model, Node, type Value } from '../../ir/model.js';
 import type { WeightStep } from '../../ir/ops/core/define.js';
 import { weightStep } from '../../ir/ops/index.js';
 import { supersede } from '../../ir/supersede.js';
-import { f32Tensor, i64Tensor } from '../../ir/tensor.js';
+import { i64Tensor } from '../../ir/tensor.js';
 import { outputsByName, patchPlan, readPlan } from '../plan/plan.js';
 import { alphaOf, isSet } from '../sites/base-attrs.js';
-import { ADAPTED, baseOf, deltaOf, dropOpset, factorCount, scaleOf } from './adapted-node.js';
+import {
+  ADAPTED,
+  baseOf,
+  deltaOf,
+  dropOpset,
+  factorCount,
+  scaleOf,
+  statedShape,
+  wrapOfNode,
+} from './adapted-node.js';
 import { placeBaseLayer } from './base-layer.js';
 import { CONVOLUTION, filterShape, filtersOf } from './conv-layer.js';
 import { wholeFactor } from './leading-part.js';
 import { addStored, storedWeight } from './stored-weight.js';
+import { cast, extentsOf, type Label, type Layer, type Once, scaled, scaledTerm } from './weight-terms.js';
+import { wrappedWeight } from './wrapped-weight.js';
 
 /**
  * Writes every `lotrc::LoTRLinear`, or those that are chosen, in plain ONNX; returns how many. The base node comes back with its name and
@@ -36,7 +43,8 @@ import { addStored, storedWeight } from './stored-weight.js';
  * - `token` (few tokens): y = base + ((x F1) (s F2)) F3, where x can be multiplied by one factor after another.
  * - `dense`: D in weight space; the layer reads W + s D, or x D is added where its weight is not a matrix as it is.
  *
- * An einsum that has no such form is written in the next one of this list.
+ * An einsum that has no such form is written in the next one of this list, and so is any wrap but W + s D. "detached": norms of
+ * columns whose gradients are not wanted go through lotrc::Detach, which runtimes do not have.
  *
  * Factors are float32; weight-space products are computed in float32 and cast to the layer's type at the end. They are
  * placed in the main graph, before the first layer that needs them, also for layers in subgraphs: a loop does not
@@ -47,6 +55,7 @@ export function lowerAdapters(
   model: Model,
   form: Lowering,
   chosen: (layer: Node) => boolean = () => true,
+  norms: 'plain' | 'detached' = 'plain',
 ): number {
   const layers = adaptedLayers(model).filter(({ node }) => chosen(node));
   const labels = labelsOf(model);
@@ -63,7 +72,8 @@ export function lowerAdapters(
     held.set(key, value);
     return value;
   };
-  for (const { node, anchor } of layers) lowerNode(model, node, anchor, form, once, labels.get(node));
+  for (const { node, anchor } of layers)
+    lowerNode(model, node, anchor, { form, norms }, once, labels.get(node));
   if (layers.length > 0) patchPlan(model, { lowering: form });
   dropOpset(model);
   return layers.length;
@@ -89,17 +99,6 @@ export function trainingForm(layer: Node, trained: (factor: string) => boolean):
   // for each token: forward, to the left and to the factor itself
   const more = 3 * between.reduce((sum, step) => sum + volume(step), 0);
   return more < volume(last) ? 'token' : 'fold';
-}
-
-/** Makes a value once for equal keys. */
-type Once = (key: readonly (Value | string | number)[], make: () => Value) => Value;
-
-/** How a layer's new values are called. */
-interface Label {
-  /** `lotr/<site>` */
-  readonly prefix: string;
-  /** names of the factors: R, M, L */
-  readonly factors: readonly string[];
 }
 
 /** Adapted nodes in the order of the main-graph nodes that hold them, each with that node: what goes before it is seen. */
@@ -134,47 +133,25 @@ function labelsOf(model: Model): ReadonlyMap<Node, Label> {
   return labels;
 }
 
-/** What both forms need of a layer. */
-interface Layer {
-  /** makes nodes at the place of the layer */
-  readonly b: GraphBuilder;
-  /** makes weight-space nodes in the main graph */
-  readonly weights: GraphBuilder;
-  readonly node: Node;
-  readonly model: Model;
-  readonly term: DeltaTerm;
-  /** null of a matrix in a stack: its adapter is added to the matrix */
-  readonly x: Value | null;
-  readonly factors: readonly Value[];
-  readonly scale: number;
-  /** element type of the layer */
-  readonly compute: DType;
-  readonly label: Label;
-  readonly once: Once;
-  /** how the layer slides over x, when it is a convolution */
-  readonly conv: {
-    readonly filters: readonly number[];
-    readonly attrs: Readonly<Record<string, HeldAttr>>;
-  } | null;
-}
-
 function lowerNode(
   model: Model,
   node: Node,
   anchor: Node,
-  form: Lowering,
+  { form, norms }: { readonly form: Lowering; readonly norms: 'plain' | 'detached' },
   once: Once,
   known: Label | undefined,
 ): void {
   const graph = node.graph!;
   const count = factorCount(node);
   const [x, w] = [node.inputs[0] ?? null, node.inputs[1]!];
-  const factors = node.inputs.slice(2, 2 + count).map((value) => value!);
+  const all = node.inputs.slice(2, 2 + count).map((value) => value!);
   const output = node.outputs[0]!;
   const place = { pass: 'lower', from: node.origin.from };
   const term = deltaTerm(deltaOf(node));
+  const factors = all.slice(0, term.operands.length);
   const conv = convolutionOf(node, w);
-  const how = strategyOf(form, term, conv !== null);
+  const wrap = wrapOfNode(node);
+  const how = wrap === 'add' ? strategyOf(form, term, conv !== null) : 'dense';
   const dense = x !== null && how === 'dense' && takesMatrix(node);
   const base = dense ? null : placeBaseLayer(node, w, `${output.name}/base`);
   const b = new GraphBuilder(graph, { ...place, before: node });
@@ -189,6 +166,8 @@ function lowerNode(
     term,
     x,
     factors,
+    lengths: all[term.operands.length] ?? null,
+    shape: statedShape(node),
     scale: scaleOf(node),
     compute: layerType(node),
     label,
@@ -197,7 +176,7 @@ function lowerNode(
   };
   const y = base
     ? b.one('Add', [base, added(layer, x, how)], {}, `${label.prefix}/y`)
-    : placeBaseLayer(node, denseWeight(layer, w), `${label.prefix}/y`);
+    : placeBaseLayer(node, changedWeight(layer, w, norms), `${label.prefix}/y`);
   supersede(output, y, `${label.prefix}/adapted`);
   graph.erase(node);
 }
@@ -209,7 +188,7 @@ function strategyOf(form: Lowering, term: DeltaTerm, slides: boolean): Lowering 
 }
 
 /** Whether a layer multiplies x by its weight as it is, so that D can be added to that. */
-function takesMatrix(node: Node): boolean {
+export function takesMatrix(node: Node): boolean {
   const { key } = baseOf(node);
   return (key === 'MatMul' || key === 'Gemm') && alphaOf(node) !== 0 && isFloat(dtypeOf(node.inputs[1]!));
 }
@@ -222,81 +201,39 @@ function added(layer: Layer, x: Value | null, how: Lowering): Value {
   return times(layer, x, wholeDelta(layer, layer.scale), `${layer.label.prefix}/delta`);
 }
 
-/** W + (s / alpha) D, transposed where the layer reads W so. */
-function denseWeight(layer: Layer, w: Value): Value {
-  const { b, node, label, once, weights } = layer;
-  const delta = wholeDelta(layer, layer.scale / alphaOf(node));
+/** What a dense layer reads in place of W, transposed where the layer reads W so. */
+function changedWeight(layer: Layer, w: Value, norms: 'plain' | 'detached'): Value {
+  const { b, node, label, term, factors } = layer;
+  const wrap = wrapOfNode(node);
+  const operands = factors.map((_, k) => k);
+  const scale = wrapScale(wrap, layer.scale, alphaOf(node));
+  const delta = scaledTerm(layer, term, operands, scale, 'as one');
+  if (wrap !== 'add') return wrappedWeight(layer, w, turned(layer, delta.value), wrap, norms);
+  const added = turned(layer, cast(layer, delta.value, `s${delta.letters}`));
+  return b.one('Add', [w, added], {}, `${label.prefix}/W`);
+}
+
+/** A weight-space matrix (in, out) in the way that the layer reads its weight. */
+function turned({ node, once, weights, label }: Layer, value: Value): Value {
+  if (!isSet(node, 'transB')) return value;
   const perm = attrInts([1, 0]);
-  const turned = isSet(node, 'transB')
-    ? once(['transposed', delta], () => weights.one('Transpose', [delta], { perm }, `${label.prefix}/D/T`))
-    : delta;
-  return b.one('Add', [w, turned], {}, `${label.prefix}/W`);
+  return once(['transposed', value], () =>
+    weights.one('Transpose', [value], { perm }, `${label.prefix}/D/T`),
+  );
 }
 
 /** s D in the layer's type. */
 function wholeDelta(layer: Layer, scale: number): Value {
-  const all = layer.factors.map((_, k) => k);
-  return scaledTerm(layer, layer.term, all, scale);
-}
-
-/** A term over some of the factors, scaled, in the layer's type. */
-function scaledTerm(layer: Layer, term: Term, operands: readonly number[], scale: number): Value {
-  const { factors, label } = layer;
-  const lettersOf = (own: readonly number[]) => own.map((k) => label.factors[operands[k]!]!).join('');
-  const values = operands.map((k) => factors[k]!);
-  const product = emitTerm(
-    nodesOf(layer),
-    term,
-    values,
-    extentsOf(layer),
-    (own) => `${label.prefix}/${lettersOf(own)}`,
-  );
-  const letters = lettersOf(operands.map((_, k) => k));
-  return cast(layer, scaled(layer, product, letters, scale), `s${letters}`);
-}
-
-/** Makes weight-space nodes, equal ones once. */
-function nodesOf({ model, node, weights, once }: Layer): NodeMaker {
-  const { opset } = weights;
-  return {
-    opset,
-    node: (op, inputs, attrs, name) => {
-      if (op === 'Einsum' && opset < EINSUM_OPSET)
-        fail(noPlainForm({ node: node.name, delta: deltaOf(node), opset }));
-      const text = Object.entries(attrs).map(
-        ([key, attr]) => `${key}=${'value' in attr ? String(attr.value) : ''}`,
-      );
-      return once([op, text.join(), ...inputs], () => weights.one(op, inputs, attrs, name));
-    },
-    integers: (values) =>
-      once(['integers', values.join()], () =>
-        addStored(model, model.graph.names.freshValue('lotr/axes'), i64Tensor([values.length], values)),
-      ),
-  };
-}
-
-/** The operator set that has Einsum. */
-const EINSUM_OPSET = 12;
-
-/** Extents by which orders are priced: those of the factors, or usual ones where these are symbolic. */
-function extentsOf({ term, factors }: Pick<Layer, 'term' | 'factors'>): (letter: string) => number {
-  const extents = new Map<string, number>();
-  for (const [k, letters] of term.operands.entries()) {
-    const { constant, type } = factors[k]!;
-    const shape = constant?.shape ?? (type?.kind === 'tensor' ? type.shape : null);
-    for (const [axis, letter] of letters.entries()) {
-      const dim = shape?.[axis];
-      if (typeof dim === 'number') extents.set(letter, dim);
-    }
-  }
-  const usual = usualExtent(term);
-  return (letter) => extents.get(letter) ?? usual(letter);
+  const operands = layer.factors.map((_, k) => k);
+  const { value, letters } = scaledTerm(layer, layer.term, operands, scale, 'written out');
+  return cast(layer, value, `s${letters}`);
 }
 
 /** (x F) (s times the rest) */
 function folded(layer: Layer, x: Value, { first, others, rest }: DeltaSplit): Value {
   const { factors, label } = layer;
-  const wide = scaledTerm(layer, rest, others, layer.scale);
+  const { value, letters } = scaledTerm(layer, rest, others, layer.scale, 'written out');
+  const wide = cast(layer, value, `s${letters}`);
   const tokens = times(layer, x, cast(layer, factors[first]!), `${label.prefix}/x${label.factors[first]}`);
   return times(layer, tokens, wide, `${label.prefix}/delta`);
 }
@@ -336,25 +273,6 @@ function byToken(layer: Layer, x: Value): Value {
     const name = `${label.prefix}/${index === steps.length - 1 ? 'delta' : letters}`;
     return by === 'vector' ? b.one('Mul', [tokens, ready], {}, name) : times(layer, tokens, ready, name);
   }, x);
-}
-
-/** s V for a weight-space value V; the scale is a float32 constant of rank 0, one per value. */
-function scaled({ model, weights, label, once }: Layer, value: Value, letters: string, scale: number): Value {
-  const factor = once(['scale', scale], () =>
-    addStored(model, model.graph.names.freshValue('lotr/scale'), f32Tensor([], [scale])),
-  );
-  return once(['scaled', scale, value], () =>
-    weights.one('Mul', [value, factor], {}, `${label.prefix}/s${letters}`),
-  );
-}
-
-/** A weight-space value in the layer's type. `name`: last part of the new name, for values that belong to the site. */
-function cast({ weights, compute, label, once }: Layer, value: Value, name?: string): Value {
-  if (compute === 'f32') return value;
-  const hint = name ? `${label.prefix}/${name}` : value.name;
-  return once(['cast', value, compute], () =>
-    weights.one('Cast', [value], { to: attrInt(dtypeToOnnx(compute)) }, `${hint}/${compute}`),
-  );
 }
 
 /** attributes that say the element type of a result */

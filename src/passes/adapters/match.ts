@@ -1,17 +1,18 @@
-import type { AdapterSpec } from '../../adapter/description.js';
+import { type AdapterSpec, wrapOf } from '../../adapter/description.js';
 import { deltaTerm, operandsOf } from '../../adapter/terms.js';
+import { wrapScale } from '../../adapter/to-numbers/wrap.js';
 import { isDelta, readTerm } from '../../adapter/to-onnx/read.js';
 import type { HeldAttr } from '../../ir/attr.js';
 import { constantData } from '../../ir/constants.js';
-import { isFloat } from '../../ir/dtype.js';
 import { functionKey, type Model, type Node, type Value } from '../../ir/model.js';
-import { toF64, toIntegers } from '../../ir/values.js';
+import { toIntegers } from '../../ir/values.js';
 import { alphaOf, isSet } from '../sites/base-attrs.js';
 import { MATRIX } from '../sites/stacked.js';
 import { baseLayer } from './base-layer.js';
 import { CONVOLUTION, factorOf, slidesLike } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
-import { isOverridable } from './stored-weight.js';
+import { storedNumber } from './stored-weight.js';
+import { readColumnNorm, readHadamard } from './wrapped-weight.js';
 
 /** The entry of the plan for a layer. */
 export interface PlannedLayer {
@@ -20,6 +21,8 @@ export interface PlannedLayer {
   readonly spec: AdapterSpec;
   /** effective scale, rounded to float32 as files hold it */
   readonly scale: number;
+  /** in and out */
+  readonly shape: { readonly in: number; readonly out: number };
 }
 
 /** An adapted layer found in plain ONNX or in a call. */
@@ -37,11 +40,11 @@ export interface FoundLayer {
 }
 
 /**
- * Reads y = base(x, W) + x D, or base(x, W + D), with D the einsum of the factors and the factor s somewhere in the product,
+ * Reads y = base(x, W) + x D, or base(x, W') with W' = W + D or another wrap, with D the einsum of the factors and the factor s somewhere in the product,
  * however it is bracketed: all lowered forms, and equivalent ones. Returns the reason when the nodes compute anything else.
  */
 export function matchSum(model: Model, top: Node, wanted: PlannedLayer): FoundLayer | string {
-  const dense = matchDense(model, top, wanted);
+  const dense = matchWrapped(model, top, wanted) ?? matchDense(model, top, wanted);
   if (dense !== null) return dense;
   if (top.opKey !== 'Add') return `its output comes from ${top.opKey}, not from an Add`;
   const base = baseLayer(top.inputs[0]?.producer, wanted.op);
@@ -68,6 +71,26 @@ function matchDense(model: Model, top: Node, wanted: PlannedLayer): FoundLayer |
   return typeof constants === 'string' ? constants : { identity, x, w, rest, attrs, constants };
 }
 
+/** The layer that reads what another wrap makes of W; null where the plan has no other wrap. */
+function matchWrapped(model: Model, top: Node, wanted: PlannedLayer): FoundLayer | string | null {
+  const wrap = wrapOf(wanted.spec);
+  if (wrap === 'add') return null;
+  const base = baseLayer(top, wanted.op);
+  if (!base?.x || !base.w) return `it is not the base ${wanted.op}`;
+  const alpha = alphaOf(top);
+  const flipped = isSet(top, 'transB');
+  const found =
+    wrap === 'hadamard'
+      ? readHadamard(model, base.w)
+      : readColumnNorm(model, base.w, wanted, { alpha, flipped });
+  if (typeof found === 'string') return found;
+  const scale = Math.fround(wrapScale(wrap, wanted.scale, alpha));
+  const constants = matchDelta(model, found.delta, wanted, { x: null, attrs: [], scale, flipped });
+  if (typeof constants === 'string') return constants;
+  const { identity, x, rest, attrs } = base;
+  return { identity, x, w: found.w, rest, attrs, constants: [...constants, ...found.constants] };
+}
+
 interface DeltaPlace {
   /** null where the delta is not multiplied by x */
   readonly x: Value | null;
@@ -86,10 +109,12 @@ function matchDelta(
 ): readonly Value[] | string {
   const { x, attrs, scale, flipped } = place;
   const term = deltaTerm(wanted.spec.delta);
+  const own = wanted.factors.slice(0, term.operands.length);
   const leaves = {
-    factors: wanted.factors,
+    factors: own,
     term,
-    scalar: (value: Value) => scalar(model, value),
+    shape: wanted.shape,
+    scalar: (value: Value) => storedNumber(model, value),
     integers: (value: Value) => {
       const data = constantData(value);
       return data?.dtype === 'i64' ? toIntegers(data) : null;
@@ -105,24 +130,16 @@ function matchDelta(
   const read = readTerm(delta, leaves, x);
   if (typeof read === 'string') return read;
   const found = read.factors.map(({ factor }) => factor);
-  const missing =
-    !wanted.factors.every((_, factor) => found.includes(factor)) || new Set(found).size < found.length;
+  const missing = !own.every((_, factor) => found.includes(factor)) || new Set(found).size < found.length;
   const as = flipped ? { ...term, in: term.out, out: term.in } : term;
   if (missing || !isDelta(read, as, x !== null)) {
     const order = found.map((factor) => wanted.factors[factor]!);
-    return `it multiplies x by ${names(order)} in another way than the plan, by ${names(wanted.factors)} as ${wanted.spec.delta}`;
+    return `it multiplies x by ${names(order)} in another way than the plan, by ${names(own)} as ${wanted.spec.delta}`;
   }
-  const values = read.scales.map((value) => scalar(model, value));
+  const values = read.scales.map((value) => storedNumber(model, value));
   if (values.length !== 1 || values[0] !== scale)
     return `it is scaled by ${values.join(' and ') || 'nothing'}, the plan by ${scale}`;
   return [...read.scales, ...read.constants];
-}
-
-/** The number that a stored float of one element holds; null for anything else. */
-function scalar(model: Model, value: Value): number | null {
-  const data = constantData(value);
-  const one = data && isFloat(data.dtype) && data.shape.every((extent) => extent === 1);
-  return one && !isOverridable(model, value) ? toF64(data)[0]! : null;
 }
 
 /** Reads a call of one of lotrc's functions: inputs are x, W, the factors and what else the base reads. */

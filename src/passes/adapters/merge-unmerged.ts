@@ -41,6 +41,8 @@ function mergeOne(model: Model, { base, a, b, scale, add, delta }: UnmergedLora)
       factors: [asMatrix(a), asMatrix(b)],
       scale: scale / alphaOf(base.node),
       extents: { in: a.in!, out: b.out! },
+      wrap: 'add',
+      norm: null,
     },
     (base.layout === 'oi') !== base.stored!.transposed,
     () => refuse('the result is not finite in its type'),

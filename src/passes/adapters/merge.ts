@@ -1,7 +1,8 @@
-import { effectiveScale } from '../../adapter/description.js';
+import { effectiveScale, shapeOfFactor, wrapOf } from '../../adapter/description.js';
 import { factorNames, groupOf, planFactors, readBy } from '../../adapter/plan-factors.js';
 import { PLAN_KEY, type PlanRow, type SiteRow } from '../../adapter/saved-plan.js';
-import { deltaTerm, operandsOf } from '../../adapter/terms.js';
+import { deltaTerm } from '../../adapter/terms.js';
+import { wrapScale } from '../../adapter/to-numbers/wrap.js';
 import { factorShape, factorsMissing, mergeRefused } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isFloat } from '../../ir/dtype.js';
@@ -79,17 +80,17 @@ export function factorData(
   return found;
 }
 
-/** A site's factors, whose extents must agree with the layer and each other; the rank may differ from the plan's. */
+/** A site's factors, whose extents must agree with the layer and each other; only axes of the layer must be those of the plan. */
 function fitting(row: PlanRow, site: SiteRow, data: ReadonlyMap<string, TensorData>): readonly TensorData[] {
   const group = groupOf(row, site);
-  const extents = new Map([
-    ['i', group.in],
-    ['o', group.out],
-  ]);
-  const operands = operandsOf(row.spec);
+  const { operands, result } = deltaTerm(row.spec.delta);
+  const extents = new Map<string, number>();
   return factorNames(row, site).map((name, k) => {
     const tensor = readBy(row, site, k, data.get(name)!);
-    const wanted = operands[k]!.map((letter, axis) => {
+    const planned = shapeOfFactor(row.spec, k, group);
+    const wanted = planned.map((own, axis) => {
+      const letter = operands[k]?.[axis];
+      if (letter === undefined || result.includes(letter)) return own;
       const extent = extents.get(letter) ?? tensor.shape[axis] ?? -1;
       extents.set(letter, extent);
       return extent;
@@ -106,8 +107,9 @@ function fitting(row: PlanRow, site: SiteRow, data: ReadonlyMap<string, TensorDa
 interface Reader {
   readonly node: Node;
   readonly stored: StoredWeight;
-  /** s / alpha */
+  /** what D is multiplied by */
   readonly scale: number;
+  readonly alpha: number;
   /** the stored matrix is (out, in) */
   readonly flipped: boolean;
 }
@@ -139,8 +141,9 @@ function mergeSite(
     if (shape[0] !== first || elementCount(shape.slice(1)) !== rest) {
       refuse(`its shape is [${shape.join(',')}], and the adapter was made for [${first},${rest}]`);
     }
-    const scale = effectiveScale(row.spec, group.rank) / alphaOf(node);
-    const reader = { node, stored, scale, flipped };
+    const alpha = alphaOf(node);
+    const scale = wrapScale(wrapOf(row.spec), effectiveScale(row.spec, group.rank), alpha);
+    const reader = { node, stored, scale, alpha, flipped };
     byHolder.set(stored.holder, [...(byHolder.get(stored.holder) ?? []), reader]);
   }
   let weights = 0;
@@ -148,7 +151,7 @@ function mergeSite(
     // readers of one tensor that scale or transpose it differently cannot share the merged one
     const forms = new Map<string, Reader[]>();
     for (const reader of readers) {
-      const key = `${reader.scale}|${reader.flipped}`;
+      const key = `${reader.scale}|${reader.alpha}|${reader.flipped}`;
       forms.set(key, [...(forms.get(key) ?? []), reader]);
     }
     const alone = forms.size === 1 && !hasOtherReaders(holder, new Set(readers.map(({ node }) => node)));
@@ -167,13 +170,22 @@ function mergeForm(
   factors: readonly TensorData[],
   alone: boolean,
 ): void {
-  const [{ stored, scale, flipped }] = form as [Reader];
+  const [{ stored, scale, alpha, flipped }] = form as [Reader];
   const { holder, data } = stored;
   const refuse = (): never =>
     fail(
       mergeRefused({ site: site.id, weight: holder.name, why: `the result is not finite in ${data.dtype}` }),
     );
-  const delta = { term: deltaTerm(row.spec.delta), factors, scale, extents: groupOf(row, site) };
+  const term = deltaTerm(row.spec.delta);
+  const lengths = factors[term.operands.length];
+  const delta = {
+    term,
+    factors: factors.slice(0, term.operands.length),
+    scale,
+    extents: groupOf(row, site),
+    wrap: wrapOf(row.spec),
+    norm: lengths ? { lengths, alpha } : null,
+  };
   const merged = new MergedTensor(data, delta, flipped, refuse);
   if (alone) {
     replaceStored(holder, merged);

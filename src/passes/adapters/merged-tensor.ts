@@ -1,6 +1,8 @@
+import type { Wrap } from '../../adapter/description.js';
 import type { DeltaTerm } from '../../adapter/terms.js';
-import { type DeltaParts, deltaParts } from '../../adapter/to-numbers/delta.js';
+import { type DeltaParts, deltaParts, type WeightExtents } from '../../adapter/to-numbers/delta.js';
 import { numbersOf } from '../../adapter/to-numbers/tensor.js';
+import { columnFactors, wrapElement } from '../../adapter/to-numbers/wrap.js';
 import { tensorSize } from '../../ir/codes/verify.js';
 import { fail } from '../../ir/diagnostics.js';
 import { byteLengthOf, type DType } from '../../ir/dtype.js';
@@ -18,18 +20,21 @@ import { encodeFloats, toF64 } from '../../ir/values.js';
 /** Elements of a weight that are in memory at a time. */
 const BLOCK = 1 << 16;
 
-/** scale D, an (in, out) matrix. */
+/** scale D, an (in, out) matrix, and what is done with it. */
 export interface ScaledDelta {
   readonly term: DeltaTerm;
   readonly factors: readonly TensorData[];
   readonly scale: number;
-  readonly extents: { readonly in: number; readonly out: number };
+  readonly extents: WeightExtents;
+  readonly wrap: Wrap;
+  /** of `column-norm`: the lengths of the columns, and what the layer multiplies the weight by */
+  readonly norm: { readonly lengths: TensorData; readonly alpha: number } | null;
 }
 
 /**
- * W + scale D in the type and shape of W, made when it is read: float64 throughout, one rounding at the end, a block of
- * rows at a time, so that a weight of any size merges in flat memory. `transposed`: W is stored as (out, in). `refuse` is
- * called when an element that was finite no longer is.
+ * What a wrap makes of W and scale D, in the type and shape of W, made when it is read: float64 throughout, one rounding at the end, a
+ * block of rows at a time, so that a weight of any size merges in flat memory; for the norms of columns it is read twice.
+ * `transposed`: W is stored as (out, in). `refuse` is called when an element that was finite no longer is.
  */
 export class MergedTensor extends BaseTensor {
   readonly origin: TensorOrigin = { kind: 'computed', by: 'merge' };
@@ -39,6 +44,8 @@ export class MergedTensor extends BaseTensor {
   readonly #refuse: () => never;
 
   readonly #columns: number;
+  /** of `column-norm`: what each column is multiplied by, once it is known */
+  #factors: Float64Array | null = null;
 
   constructor(weight: TensorData, delta: ScaledDelta, transposed: boolean, refuse: () => never) {
     super(weight.dtype, weight.shape, weight.byteLength);
@@ -79,6 +86,42 @@ export class MergedTensor extends BaseTensor {
   }
 
   #rows(from: number, to: number): Uint8Array {
+    const { dtype } = this;
+    const { wrap, scale } = this.#delta;
+    const factors = this.#columnFactors();
+    const { base, values } = this.#parts(from, to);
+    const largest = LARGEST.get(dtype)!;
+    for (let k = 0; k < values.length; k++) {
+      const factor = factors ? factors[this.#output(from, k)]! : 1;
+      const sum = wrapElement(wrap, base[k]!, scale * values[k]!, factor);
+      if (!(Math.abs(sum) < largest) && Number.isFinite(base[k]!)) this.#refuse();
+      values[k] = sum;
+    }
+    return encodeFloats(dtype, values);
+  }
+
+  /** Which output of the layer an element of a block of rows belongs to. */
+  #output(from: number, k: number): number {
+    return this.#transposed ? from + Math.floor(k / this.#columns) : k % this.#columns;
+  }
+
+  #columnFactors(): Float64Array | null {
+    const { norm, scale, extents } = this.#delta;
+    if (!norm || this.#factors) return this.#factors;
+    const squares = new Float64Array(extents.out);
+    const rows = this.shape[0]!;
+    const step = Math.max(1, Math.floor(BLOCK / this.#columns));
+    for (let from = 0; from < rows; from += step) {
+      const { base, values } = this.#parts(from, Math.min(from + step, rows));
+      for (let k = 0; k < values.length; k++)
+        squares[this.#output(from, k)]! += (base[k]! + scale * values[k]!) ** 2;
+    }
+    this.#factors = columnFactors(numbersOf(norm.lengths).data, squares, norm.alpha);
+    return this.#factors;
+  }
+
+  /** Some rows of W and of D. */
+  #parts(from: number, to: number): { readonly base: Float64Array; readonly values: Float64Array } {
     const columns = this.#columns;
     const width = this.byteLength / elementCount(this.shape);
     const { dtype } = this;
@@ -96,14 +139,7 @@ export class MergedTensor extends BaseTensor {
         for (let j = 0; j < columns; j++) row[j] = row[j]! + a * right.data[start + j]!;
       }
     }
-    const { scale } = this.#delta;
-    const largest = LARGEST.get(dtype)!;
-    for (let k = 0; k < values.length; k++) {
-      const sum = base[k]! + scale * values[k]!;
-      if (!(Math.abs(sum) < largest) && Number.isFinite(base[k]!)) this.#refuse();
-      values[k] = sum;
-    }
-    return encodeFloats(dtype, values);
+    return { base, values };
   }
 }
 

@@ -1,13 +1,12 @@
 import { effectiveScale, shapeOfFactor } from '../../adapter/description.js';
 import { factorNames, groupOf } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
-import { attrFloat, attrString, type HeldAttr } from '../../ir/attr.js';
 import { structureChanged } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import { functionKey, type Model, Node, type Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
 import { outputsByName, requirePlan } from '../plan/plan.js';
-import { ADAPTED, copyIdentity } from './adapted-node.js';
+import { ADAPTED, adaptedAttrs, copyIdentity } from './adapted-node.js';
 import { eraseDead } from './erase.js';
 import { widenFactors } from './factor-dtype.js';
 import { readPart } from './leading-part.js';
@@ -57,23 +56,17 @@ function raiseUse(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow, y:
     );
   });
   const scale = Math.fround(effectiveScale(row.spec, group.rank));
-  const wanted = { op: use.op, factors, spec: row.spec, scale };
+  const wanted = { op: use.op, factors, spec: row.spec, scale, shape: group };
   const layer = top.domain === 'lotrc' ? matchCall(model, top, wanted) : matchSum(model, top, wanted);
   if (typeof layer === 'string') throw refuse(layer);
   const graph = top.graph!;
-  const attrs = new Map<string, HeldAttr>([
-    ['delta', attrString(row.spec.delta)],
-    ['scale', attrFloat(scale)],
-    ['base', attrString(use.op)],
-    ...layer.attrs,
-  ]);
   const node = new Node({
     op: 'LoTRLinear',
     domain: 'lotrc',
     name: layer.identity.name,
     inputs: [layer.x, layer.w, ...factors, ...layer.rest],
     outputs: [graph.names.freshValue(`${use.output}/raised`)],
-    attrs,
+    attrs: adaptedAttrs(row.spec, group, use.op, layer.attrs),
     origin: { from: [layer.identity.name], pass: 'raise-adapters' },
   });
   copyIdentity(layer.identity, node);

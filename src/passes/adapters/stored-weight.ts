@@ -1,9 +1,11 @@
 import { attrTensor } from '../../ir/attr.js';
 import { constantData } from '../../ir/constants.js';
+import { isFloat } from '../../ir/dtype.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { weightStep } from '../../ir/ops/index.js';
 import { tensorType } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
+import { toF64 } from '../../ir/values.js';
 import { swapsMatrix } from '../sites/origins.js';
 
 /** Where a weight that a node reads is stored, and what lies between. */
@@ -62,6 +64,13 @@ export function replaceStored(value: Value, data: TensorData): void {
 /** Whether a caller may replace the data. Before IR version 4 initializers are inputs and yet constant. */
 export function isOverridable(model: Model, value: Value): boolean {
   return value.isInput && model.irVersion >= 4;
+}
+
+/** The number that a stored float of one element holds; null for anything else. */
+export function storedNumber(model: Model, value: Value): number | null {
+  const data = constantData(value);
+  const one = data && isFloat(data.dtype) && data.shape.every((extent) => extent === 1);
+  return one && !isOverridable(model, value) ? toF64(data)[0]! : null;
 }
 
 /** Removes a stored value that nothing reads, unless a caller may feed it. */

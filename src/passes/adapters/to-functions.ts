@@ -9,7 +9,7 @@ import { functionKey, type Graph, type GraphFunction, type Model, Node } from '.
 import { supersede } from '../../ir/supersede.js';
 import { patchPlan, requirePlan } from '../plan/plan.js';
 import { MATRIX } from '../sites/stacked.js';
-import { ADAPTED, baseOf, copyIdentity, factorCount } from './adapted-node.js';
+import { ADAPTED, baseOf, copyIdentity, factorCount, statedShape, wrapOfNode } from './adapted-node.js';
 import { NAMES } from './base-layer.js';
 import { CONVOLUTION } from './conv-layer.js';
 import { bodyText, defineFunction } from './function-body.js';
@@ -37,14 +37,14 @@ export function toFunctions(model: Model): number {
   for (const graph of model.everyGraph()) {
     for (const node of graph.nodes) {
       const write = node.opKey === ADAPTED ? callFunction : node.opKey === GRADIENTS ? callGradient : null;
-      if (!write || (write === callFunction && NO_FUNCTION.has(baseOf(node).key))) continue;
+      if (!write || (write === callFunction && hasNone(node))) continue;
       write(model, graph, node, specOf(node));
       calls++;
     }
   }
   if (calls > 0) requireIrVersion(model, 8);
   // a convolution has no function: where its windows lie is in attributes that lists of them would have to be; nor has a
-  // matrix of a stack, which has no x
+  // matrix of a stack, which has no x, nor what changes the weight otherwise than by a sum
   lowerAdapters(model, 'fold');
   if (calls > 0) model.setOpset('lotrc', 1);
   patchPlan(model, { lowering: 'function' });
@@ -114,6 +114,10 @@ function callGradient(model: Model, graph: Graph, node: Node, spec: AdapterSpec)
 }
 
 const NO_FUNCTION: ReadonlySet<string> = new Set([CONVOLUTION, MATRIX]);
+
+/** Whether no function computes a layer: those have no wraps, and no extents of a layer. */
+const hasNone = (layer: Node): boolean =>
+  NO_FUNCTION.has(baseOf(layer).key) || wrapOfNode(layer) !== 'add' || statedShape(layer) !== null;
 
 /** Operators of a custom-op library are known by these names. */
 export const stemOf = ({ delta, method }: Pick<AdapterSpec, 'delta' | 'method'>): string =>

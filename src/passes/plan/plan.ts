@@ -47,8 +47,8 @@ export function parsePlan(text: string): SavedPlan {
   }
   if (typeof data !== 'object' || data === null) return refuse('it is not an object');
   const plan = data as Partial<SavedPlan>;
-  if (plan.version !== 1 && plan.version !== 2 && plan.version !== 3)
-    return refuse(`it has version ${JSON.stringify(plan.version)}, this lotrc reads 1, 2 and 3`);
+  if (![1, 2, 3, 4].includes(plan.version as number))
+    return refuse(`it has version ${JSON.stringify(plan.version)}, this lotrc reads 1 to 4`);
   if (!Array.isArray(plan.plans)) return refuse('it lists no plans');
   for (const row of plan.plans as unknown[]) {
     const fault = faultOfRow(row);

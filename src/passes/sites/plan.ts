@@ -1,4 +1,11 @@
-import { type AdapterSpec, type FactorSpec, type Share, shapeOfFactor } from '../../adapter/description.js';
+import {
+  type AdapterSpec,
+  type FactorSpec,
+  type Share,
+  shapeOfFactor,
+  splitProblem,
+  wrapOf,
+} from '../../adapter/description.js';
 import { LOTR } from '../../adapter/methods/lotr.js';
 import { factorNames, groupOf } from '../../adapter/plan-factors.js';
 import type {
@@ -10,7 +17,7 @@ import type {
   SiteRow,
   SiteUseRow,
 } from '../../adapter/saved-plan.js';
-import { alreadyAdapted } from '../../ir/codes/adapters.js';
+import { alreadyAdapted, noWrap } from '../../ir/codes/adapters.js';
 import { badNumber, conflict, noMatch, rankTooLarge, smallLayers } from '../../ir/codes/sites.js';
 import { constantData } from '../../ir/constants.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
@@ -80,6 +87,7 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
   const share = options.share ?? 'shape';
   const sites = groupSites(chosen, share, options.rank, rankOf);
   checkRanks(sites);
+  checkWrap(spec, sites);
 
   const digestOf = digester(options.withoutData ?? false);
   const rows: PlanRow[] = [];
@@ -104,8 +112,8 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
       sites: members.map((site) => siteRow(spec, site, names, digestOf)),
     });
   }
-  const remarks = [...diagnostics, ...small, ...remarksOn(rows, placed, chosen, linears)];
   checkShared(rows);
+  const remarks = [...diagnostics, ...small, ...remarksOn(rows, placed, chosen, linears)];
   return { plan: withWeights({ version: 1, plans: rows }, []), sites: placed, diagnostics: remarks };
 }
 
@@ -192,11 +200,21 @@ class FactorNames {
   }
 }
 
-/** Layers that share a factor need it in the same extents, unless they read its leading part. Throws LOTR3007. */
+/** Axes must split as the method says, and layers that share a factor need it in the same extents, unless they read its leading part. Throws LOTR3007. */
 function checkShared(rows: readonly PlanRow[]): void {
   const first = new Map<string, { readonly shape: string; readonly site: string }>();
   for (const row of rows) {
     for (const site of row.sites) {
+      const group = groupOf(row, site);
+      const why = splitProblem(row.spec, group);
+      if (why !== null)
+        fail(
+          conflict({
+            options: `--method ${row.spec.method}`,
+            why: `layer "${site.id}" is ${group.in}x${group.out}, and ${why}`,
+            hint: 'choose layers with --target, or give the letters another extent in the method ("sqrt" fits every layer)',
+          }),
+        );
       for (const [k, name] of factorNames(row, site).entries()) {
         const { slice, share, name: factor } = row.spec.factors[k]!;
         const shape = shapeOfFactor(row.spec, k, groupOf(row, site)).join('x');
@@ -299,6 +317,16 @@ function withoutSmall(
   if (kept.length === chosen.length || kept.length === 0) return { chosen, small: [] };
   const layers = chosen.filter(isSmall).map(({ site }) => ({ layer: site.id, in: site.in, out: site.out }));
   return { chosen: kept, small: [smallLayers({ rank, layers })] };
+}
+
+/** Other wraps than `add` put a matrix in place of the weight, which only these operators have. */
+function checkWrap(spec: AdapterSpec, sites: readonly AdapterSite[]): void {
+  const wrap = wrapOf(spec);
+  if (wrap === 'add') return;
+  for (const { id, uses } of sites) {
+    const other = uses.find(({ node }) => node.opKey !== 'MatMul' && node.opKey !== 'Gemm');
+    if (other) fail(noWrap({ site: id, op: other.node.opKey, wrap }));
+  }
 }
 
 function checkRanks(sites: readonly AdapterSite[]): void {

@@ -163,8 +163,8 @@ test('a product bracketed in another way is the same layer', () => {
 test('a model without a plan, and with one that cannot be read', () => {
   const base = layerModel();
   expect(refusal(() => raiseAdapters(base, 'merge'))).toMatch(/^LOTR3201 cannot merge/);
-  base.setMetadata('lotrc.adapters', '{"version":4}');
-  expect(refusal(() => raiseAdapters(base, 'merge'))).toMatch(/^LOTR3202 .*version 4/);
+  base.setMetadata('lotrc.adapters', '{"version":5}');
+  expect(refusal(() => raiseAdapters(base, 'merge'))).toMatch(/^LOTR3202 .*version 5/);
   const plan = (weights: unknown) => JSON.stringify({ version: 2, plans: [], weights });
   const place = { tensor: 'w', digest: '', transposed: false };
   for (const [weights, why] of [

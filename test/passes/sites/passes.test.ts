@@ -58,7 +58,7 @@ test('a description of an adapter may replace the method', () => {
 });
 
 test.each([
-  'select-sites{method=dora}',
+  'select-sites{method=dorra}',
   'select-sites{rank=two}',
   'select-sites{share=block=0}',
   'select-sites{carry=outputs}',

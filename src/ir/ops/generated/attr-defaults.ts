@@ -1093,7 +1093,10 @@ export const OP_VERSIONS: Readonly<Record<string, readonly OpVersion[]>> = {
       { since: 1, in: [3, 4], out: [1, 4], attrs: { epsilon: { kind: 'float', default: 0.00001 } } },
     ],
     'lotrc::LoTRLinear': [
-      { since: 1, in: [2, Infinity], out: [1, 1], attrs: { alpha: { kind: 'float', default: 1 }, base: { kind: 'string', default: 'MatMul' }, beta: { kind: 'float', default: 1 }, delta: { kind: 'string', required: true }, scale: { kind: 'float', default: 1 }, transB: { kind: 'int', default: 0 } } },
+      { since: 1, in: [2, Infinity], out: [1, 1], attrs: { alpha: { kind: 'float', default: 1 }, base: { kind: 'string', default: 'MatMul' }, beta: { kind: 'float', default: 1 }, delta: { kind: 'string', required: true }, detach_norm: { kind: 'int', default: 0 }, scale: { kind: 'float', default: 1 }, shape: { kind: 'ints' }, transB: { kind: 'int', default: 0 }, wrap: { kind: 'string', default: 'add' } } },
+    ],
+    'lotrc::Detach': [
+      { since: 1, in: [1, 1], out: [1, 1], attrs: {} },
     ],
     'lotrc::LoTRLinearGrad': [
       { since: 1, in: [3, Infinity], out: [1, Infinity], attrs: { alpha: { kind: 'float', default: 1 }, beta: { kind: 'float', default: 1 }, delta: { kind: 'string', required: true }, scale: { kind: 'float', default: 1 }, transB: { kind: 'int', default: 0 } } },

@@ -449,7 +449,9 @@ export interface OpMap {
   /** `SkipSimplifiedLayerNormalization(input, skip, gamma, bias?) -> output, mean?, inv_std_var?, input_skip_bias_sum?`; version 1 */
   'com.microsoft::SkipSimplifiedLayerNormalization': { attrs: { readonly epsilon: number } };
   /** `LoTRLinear(x, W, operands...) -> y`; version 1 */
-  'lotrc::LoTRLinear': { attrs: { readonly alpha: number; readonly base: string; readonly beta: number; readonly delta: string; readonly scale: number; readonly transB: number } };
+  'lotrc::LoTRLinear': { attrs: { readonly alpha: number; readonly base: string; readonly beta: number; readonly delta: string; readonly detach_norm: number; readonly scale: number; readonly shape?: readonly number[]; readonly transB: number; readonly wrap: string } };
+  /** `Detach(x) -> y`; version 1 */
+  'lotrc::Detach': { attrs: Record<never, never> };
   /** `LoTRLinearGrad(x, W, operands...) -> gradients...`; version 1 */
   'lotrc::LoTRLinearGrad': { attrs: { readonly alpha: number; readonly beta: number; readonly delta: string; readonly scale: number; readonly transB: number } };
 }

@@ -1,0 +1,11 @@
+import type { AdapterSpec } from '../description.js';
+
+/** IA3 (arXiv 2205.05638): one number for each output of a layer; where PEFT has the factor, this has it less 1. */
+export const IA3: AdapterSpec = {
+  method: 'ia3',
+  delta: 'o->io',
+  scale: 1,
+  scaling: 'none',
+  wrap: 'hadamard',
+  factors: [{ name: 'l', share: 'site', init: 'zeros', mode: 'trainable', lrMultiplier: 1 }],
+};
