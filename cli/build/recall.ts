@@ -16,7 +16,7 @@ interface Memory {
   readonly version: string;
   /** every file that was read or looked for, absolute, with the state in which it was */
   readonly reads: Readonly<Record<string, string>>;
-  /** every output, likewise */
+  /** every output and its folder, likewise */
   readonly outputs: Readonly<Record<string, string>>;
   readonly steps: readonly {
     readonly step: BuildStep;
@@ -50,7 +50,7 @@ export function recalled(cache: string, config: string): Built | null {
   return { outcomes, reads: new Map(Object.entries(reads)), folder, golden };
 }
 
-/** What is remembered of a build whose outputs are as it left them: a text for `recalled`. `outputs`: their states. */
+/** What is remembered of a build whose outputs are as it left them: a text for `recalled`. `outputs`: their states, and those of their folders. */
 export function memoryText({ outcomes, reads, folder, golden }: Built, outputs: States): string {
   const memory: Memory = {
     format: FORMAT,

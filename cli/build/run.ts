@@ -8,6 +8,7 @@ import { type BuildStep, makesFolder, stepsOf } from '../../src/build/steps.js';
 import { type Counts, type Made, type MadeFile, replaceFile, Store } from '../../src/build/store.js';
 import { type Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
 import { readRegular, Unreadable } from '../../src/ir/files/regular.js';
+import { sweepStale } from '../../src/ir/files/temporary.js';
 import { version } from '../version.js';
 import { loadConfig } from './load-config.js';
 import { Pool } from './pool.js';
@@ -102,6 +103,8 @@ function remember(built: Built, table: FileTable, path: string): void {
       const state = table.digest(file) === digest ? table.stateOf(file) : null;
       if (state === null) return;
       outputs.set(file, state);
+      // a build that is killed leaves something in it, which the next one removes
+      outputs.set(dirname(file), stateAt(dirname(file)));
     }
   }
   for (const [file, state] of built.reads) if (table.stateOf(file) !== state) return;
@@ -189,6 +192,7 @@ export async function buildSteps(
     const told = made ?? { about: '', counts: null, files: [] };
     const { about, counts, files } = told;
     if (current) {
+      if (!request.dryRun) sweepStale(files.map((one) => join(folder, one.path)));
       last.set(step.id, key);
       return end({ step, result: 'up to date', about, counts, files });
     }

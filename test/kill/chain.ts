@@ -35,15 +35,21 @@ export async function runChain(
   let kills = 0;
   let within = 0;
   for (let turn = 0; ; turn++) {
-    const [which, kind, at] = [0, 1, 2].map((n) => random.uniform(3 * turn + n)) as [number, number, number];
+    const [which, kind, at, far] = [0, 1, 2, 3].map((n) => random.uniform(4 * turn + n)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const others = job.others === true && far < 0.5;
     const command = Math.floor(which * job.commands.length);
     const undisturbed = job.undisturbed[command]!;
     const moment: Moment | null =
       kills === most
         ? null
         : kind < AT_CHANGES
-          ? { change: 1 + Math.floor(at * undisturbed.changes) }
-          : { ms: at * BEYOND * undisturbed.ms };
+          ? { change: 1 + Math.floor(at * undisturbed.changes), others }
+          : { ms: at * BEYOND * undisturbed.ms, others };
     const before = stateOf(out, job);
     const { ended, ms, errors, left } = await runCommand(job.commands[command]!(out), out, moment);
     const killed = ended === null;

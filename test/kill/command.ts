@@ -14,7 +14,10 @@ const LEFT_MS = 30_000;
 const MARK = 'LOTRC_KILLED_BY_TEST';
 
 /** When a command is killed: some time after its start, or at the n-th change that is seen in the folder. */
-export type Moment = { readonly ms: number } | { readonly change: number };
+export type Moment = ({ readonly ms: number } | { readonly change: number }) & {
+  /** whether every process that it started is killed with it */
+  readonly others: boolean;
+};
 
 export interface Ending {
   /** null: it was killed */
@@ -51,7 +54,16 @@ export async function runCommand(
     errors = (errors + chunk.toString()).slice(-2000);
   });
   let hung = false;
-  const kill = () => child.kill('SIGKILL');
+  const kill = () => {
+    child.kill('SIGKILL');
+    for (const { pid } of moment?.others ? processesWith(`${MARK}=${mark}`) : []) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // it has ended meanwhile
+      }
+    }
+  };
   let changes = 0;
   const watcher = watch(out, () => {
     if (++changes === (moment && 'change' in moment ? moment.change : -1)) kill();
@@ -81,20 +93,21 @@ export async function runCommand(
 async function leftOf(mark: string): Promise<readonly string[]> {
   const end = performance.now() + LEFT_MS;
   for (;;) {
-    const found = process.platform === 'linux' ? processesWith(`${MARK}=${mark}`) : [];
-    if (found.length === 0 || performance.now() > end) return found;
+    const found = processesWith(`${MARK}=${mark}`);
+    if (found.length === 0 || performance.now() > end) return found.map(({ pid, line }) => `${pid} ${line}`);
     await new Promise((next) => setTimeout(next, 20));
   }
 }
 
-function processesWith(entry: string): readonly string[] {
+function processesWith(entry: string): readonly { readonly pid: number; readonly line: string }[] {
+  if (process.platform !== 'linux') return [];
   return readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
     try {
       if (!readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(entry)) return [];
-      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+      const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
       // its parent has not asked after it yet
-      return command === '' ? [] : [`${pid} ${command}`];
+      return line === '' ? [] : [{ pid: Number(pid), line }];
     } catch {
       return []; // it has ended meanwhile, or is another user's
     }

@@ -16,6 +16,8 @@ export interface Job {
   readonly commands: readonly ((out: string) => readonly string[])[];
   /** the outputs whose bytes are known in advance; of other jobs these are all */
   readonly compared: RegExp;
+  /** whether processes of the command write the outputs, so that these are killed too, half of the times */
+  readonly others?: boolean;
 }
 
 /** What an undisturbed command writes, and how long that takes. */
@@ -103,11 +105,18 @@ export async function makeJobs(root: string): Promise<readonly Job[]> {
       name: 'build',
       commands: RANKS.map((rank) => (out: string) => {
         const config = `${out}-${rank}.json`;
-        const model = { input: net.model, output: out, rewrite: { rank: Number(rank) } };
+        const outputs = ['onnx', 'adapter', 'merged'];
+        const model = {
+          input: net.model,
+          output: out,
+          outputs,
+          rewrite: { rank: Number(rank), init: 'fan-in' },
+        };
         writeFileSync(config, JSON.stringify({ models: { net: model } }));
         return ['build', '--config', config, '--cache', `${out}.cache`];
       }),
       compared: ANY,
+      others: true,
     },
     {
       name: 'rewrite of a large model',

@@ -11,6 +11,8 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
     workers: { type: 'string', default: '1' },
+    /** only this one */
+    job: { type: 'string' },
   },
 });
 const [count, seed, from, workers] = [values.count, values.seed, values.from, values.workers].map(Number) as [
@@ -40,8 +42,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pr
 
 const started = Date.now();
 const jobs: Measured[] = [];
-for (const job of await makeJobs(root)) jobs.push(await measure(job, root));
-const small = jobs.slice(0, -1);
+const wanted = (await makeJobs(root)).filter(({ name }) => name === (values.job ?? name));
+if (wanted.length === 0) throw new Error('--job takes the name of a job in jobs.ts');
+for (const job of wanted) jobs.push(await measure(job, root));
+const small = values.job === undefined ? jobs.slice(0, -1) : jobs;
 const kills = new Map(jobs.map(({ name }) => [name, { all: 0, within: 0 }]));
 let total = 0;
 let next = from;

@@ -30,11 +30,11 @@ export function stillRuns({ pid, start }: ProcessMark): boolean {
   return start === null || now === null || now === start;
 }
 
-/** Whether there is a process with this id. */
+/** Whether there is a process with this id, which has not ended. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return startOf(pid) !== 'ended';
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
