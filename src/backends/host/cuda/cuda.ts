@@ -41,7 +41,7 @@ export function cudaHost(
 ): readonly EmittedFile[] {
   const optimizer = stepOptimizer(kind);
   const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
-  const kernels = kernelsOf(lowered);
+  const kernels = kernelsOf(lowered, true);
   const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...steps]);
   const twins = twinsOf(lowered);

@@ -196,12 +196,13 @@ const LENGTHS: Readonly<Record<string, string>> = {
 
 /** `launch(a, NAME, grid, threads, buffers..., uniforms...)`, for warpgroups with the maps first. */
 function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, table?: MapTable): string {
-  const { kernel, launch, buffers } = bound;
+  const { kernel, launch, buffers, firsts } = bound;
   const grid = gridFor(launch, tokens).map(extentText).join(', ');
   const maps = (kernel.maps ?? []).map((map) => `a->map[${table!.of(map, bound)}]`);
-  const operands = kernel.buffers.flatMap(({ name, mapped }) =>
-    mapped ? [] : [`a->buffer[${number.get(buffers.get(name)!)!}]`],
-  );
+  const operands = kernel.buffers.flatMap(({ name, mapped }) => {
+    const [buffer, first] = [number.get(buffers.get(name)!)!, firsts.get(name) ?? 0];
+    return mapped ? [] : [first === 0 ? `a->buffer[${buffer}]` : `within(a, ${buffer}, ${first})`];
+  });
   const uniforms = kernel.uniforms.map(({ name }) => {
     const text = LENGTHS[name];
     if (text === undefined) throw new Error(`the launch ${launch.name} wants a number ${name}`);

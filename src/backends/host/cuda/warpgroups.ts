@@ -18,7 +18,7 @@ export const SM90A = 'LOTRC_SM90A';
 
 /** The kernels for warpgroups of a lowered plan, by the names of the launches that they replace. */
 export function twinsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
-  const shared = new SharedKernels();
+  const shared = new SharedKernels(true);
   return new Map(
     launchesOf(plan).flatMap((launch): [string, BoundKernel][] => {
       const { warpgroups, ...rest } = launch;
@@ -36,11 +36,11 @@ export class MapTable {
   constructor(readonly number: BufferNumbers) {}
 
   /** Number of a map of a kernel, for the buffers that it is launched with; equal maps are one. */
-  of({ view, rows }: MapParam, { buffers }: BoundKernel): number {
+  of({ view, rows }: MapParam, { buffers, firsts }: BoundKernel): number {
     const [height, width] = view.extents.map(lengthText);
     const row = [
       this.number.get(buffers.get(view.buffer)!)!,
-      lengthText(view.offset),
+      `${Number(lengthText(view.offset)) + (firsts.get(view.buffer) ?? 0)}`,
       height,
       width,
       lengthText(view.strides[0]!),

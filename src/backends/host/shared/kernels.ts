@@ -8,33 +8,60 @@ export interface BoundKernel {
   readonly kernel: Kernel;
   /** buffers of the plan by the kernel's names for them */
   readonly buffers: ReadonlyMap<string, string>;
+  /** elements of a buffer that lie before what the kernel is given, by the kernel's names; none: 0 */
+  readonly firsts: ReadonlyMap<string, number>;
 }
+
+/** A kernel is given places that are multiples of this many elements: vectors of 16 bytes stay where they were. */
+const ALIGNED = 8;
 
 /**
  * Kernels of launches, each made once: a model has many layers of few shapes, and launches that differ only in their
- * buffers share one kernel, which names buffers by their role (x, W, P) and has the name of the first launch.
+ * buffers share one kernel, which names buffers by their role (x, W, P) and has the name of the first launch. `byPointer`: the
+ * host passes pointers into buffers, so that launches which differ in their places in stacked buffers share one too.
  */
 export class SharedKernels {
   readonly #known = new Map<string, Kernel>();
 
+  constructor(readonly byPointer = false) {}
+
   of(launch: Launch): BoundKernel {
     const roles = new Map<string, string>();
-    const { name, ...rest } = { ...launch, work: inRoles(launch.work, roles) };
+    const first = this.byPointer ? firstPlaces(launch.work) : new Map<string, number>();
+    const { name, ...rest } = { ...launch, work: inRoles(launch.work, roles, first) };
     const key = JSON.stringify(rest);
     const kernel = this.#known.get(key) ?? kernelOf({ name, ...rest });
     this.#known.set(key, kernel);
     const buffers = new Map([...roles].map(([buffer, role]) => [role, buffer]));
-    return { launch, kernel, buffers };
+    const firsts = new Map([...first].map(([buffer, place]) => [roles.get(buffer)!, place]));
+    return { launch, kernel, buffers, firsts };
   }
 }
 
-/** A part of a launch in which buffers have the names of their roles; `roles` gathers these by buffer. */
-function inRoles<T>(part: T, roles: Map<string, string>): T {
-  if (Array.isArray(part)) return part.map((entry) => inRoles(entry, roles)) as T;
+/** For each buffer that a launch reads or writes the first place in it, rounded down. */
+function firstPlaces(part: unknown, found = new Map<string, number>()): Map<string, number> {
+  if (typeof part !== 'object' || part === null) return found;
+  const { buffer, offset } = part as { buffer?: unknown; offset?: unknown };
+  if (typeof buffer === 'string' && typeof offset === 'number') {
+    const place = offset - (offset % ALIGNED);
+    found.set(buffer, Math.min(found.get(buffer) ?? place, place));
+  }
+  for (const value of Object.values(part)) firstPlaces(value, found);
+  return found;
+}
+
+/**
+ * A part of a launch in which buffers have the names of their roles, and begin at their first places; `roles` gathers these
+ * by buffer.
+ */
+function inRoles<T>(part: T, roles: Map<string, string>, first: ReadonlyMap<string, number>): T {
+  if (Array.isArray(part)) return part.map((entry) => inRoles(entry, roles, first)) as T;
   if (typeof part !== 'object' || part === null) return part;
+  const own = 'buffer' in part ? (first.get(part.buffer as string) ?? 0) : 0;
   const entries = Object.entries(part).map(([key, value]) => {
+    if (key === 'offset' && own > 0) return [key, (value as number) - own];
     const names = (key === 'buffer' || key === 'table') && typeof value === 'string';
-    return [key, names ? roleOf(value, roles) : inRoles(value, roles)];
+    return [key, names ? roleOf(value, roles) : inRoles(value, roles, first)];
   });
   return Object.fromEntries(entries) as T;
 }
