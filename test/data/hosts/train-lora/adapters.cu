@@ -131,6 +131,11 @@ static int buffer_of(const char *name) {
 
 static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
 
+// a place in a buffer
+[[maybe_unused]] static void *within(const lotrc_adapters *a, int buffer, size_t first) {
+  return static_cast<char *>(a->buffer[buffer]) + first * element_bytes(buffer);
+}
+
 // `bytes`: of shared memory in addition to what the kernel declares
 template <class... Parameters, class... Arguments>
 static cudaError_t launch_with(size_t bytes, const lotrc_adapters *a, void (*kernel)(Parameters...), dim3 grid,
