@@ -25,7 +25,7 @@ const SPECIAL = defineOptions({
   },
   arch: {
     type: text('arch'),
-    doc: 'sm_80, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80',
+    doc: 'sm_80, sm_86, sm_89, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80',
   },
   tf32: {
     type: flag,

@@ -78,6 +78,15 @@ export function cmakeText(
     'if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)',
     `  set(CMAKE_CUDA_ARCHITECTURES ${architectures.map((arch) => arch.replace('sm_', '')).join(' ')})`,
     'endif()',
+    ...(grouped.length === 0
+      ? []
+      : [
+          '# warpgroups are features of 90a alone: a build for 90 would leave them out',
+          'list(TRANSFORM CMAKE_CUDA_ARCHITECTURES REPLACE "^90(-real)?$" "90a")',
+          'if(CMAKE_CUDA_ARCHITECTURES MATCHES "native|all")',
+          '  message(WARNING "kernels for warpgroups are left out: for an H100 or H200 set CMAKE_CUDA_ARCHITECTURES=90a")',
+          'endif()',
+        ]),
     'project(lotrc_adapters LANGUAGES CXX CUDA)',
     'add_library(lotrc_adapters',
     '  adapters.cu',

@@ -187,13 +187,16 @@ const CHOICES: readonly Choice[] = [
     key: 'widen',
     name: 'one widened launch (S2)',
     make: widened,
-    refuse: (region, { purpose, target }, adapters) => {
+    refuse: (region, { purpose, target }, adapters, wanted) => {
       if (purpose === 'train') return 'the backward pass needs P itself, so no launch is saved';
       if (adapters > 1) return 'the row blocks of several adapters are too small for it';
       if (target.tokens > WIDEN.tokens) {
         return `${target.tokens} tokens: recomputing P in every column tile pays up to ${WIDEN.tokens}`;
       }
-      return region.rank > WIDEN.rank ? `rank ${region.rank}: it pays up to rank ${WIDEN.rank}` : null;
+      if (region.rank > WIDEN.rank) return `rank ${region.rank}: it pays up to rank ${WIDEN.rank}`;
+      return target.device.features.includes('mma') && wanted !== 'widen'
+        ? 'matrix units take no widened product, and CUDA cores need longer than two launches: only on request (--form widen)'
+        : null;
     },
   },
   {
