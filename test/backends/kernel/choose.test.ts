@@ -387,7 +387,7 @@ describe('the choice', () => {
     const at = (tokens: number, rank: number) =>
       choose(square(4096, rank), { device: laptop, tokens, purpose: 'serve' }).regions[0]!;
     expect(at(1, 8)).toMatchObject({ scheme: 'S2' });
-    expect(at(64, 16)).toMatchObject({ scheme: 'S2' });
+    expect(at(4, 8)).toMatchObject({ scheme: 'S2' });
     expect(at(65, 8)).toMatchObject({ scheme: 'S1' });
     expect(at(1, 17)).toMatchObject({ scheme: 'S1' });
     expect(at(65, 8).rejected.find(({ strategy }) => strategy.includes('S2'))?.because).toMatch(
