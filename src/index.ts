@@ -28,10 +28,16 @@ export { type InitOptions, initFactors, parseInit, printInit } from './init/inde
 export { type InspectGroup, type InspectReport, type InspectSite, inspect, inspectJson } from './inspect.js';
 export { formatInspect, type InspectTotals, inspectTotals } from './inspect-format.js';
 export { type BindOptions, type BoundAdapter, bindAdapter } from './interop/bind.js';
+export {
+  type AdapterFormat,
+  type Converted,
+  type ConvertOptions,
+  convertAdapter,
+  formatOf,
+} from './interop/convert.js';
 export type { ForeignAdapter, ForeignLayer, ForeignWeight } from './interop/foreign.js';
 export { type AnyAdapter, openAdapter } from './interop/open.js';
 export { readPeft } from './interop/peft-read.js';
-export { type PeftAdapter, type PeftOptions, peftOutputs, toPeft } from './interop/peft-write.js';
 export {
   allCodes,
   type Code,

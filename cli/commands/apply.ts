@@ -1,4 +1,5 @@
 import { bindAdapter } from '../../src/interop/bind.js';
+import { leftOutOf } from '../../src/interop/foreign.js';
 import { filesOfAdapter, openAdapter } from '../../src/interop/open.js';
 import { type DType, dtypeText } from '../../src/ir/dtype.js';
 import type { Model } from '../../src/ir/model.js';
@@ -56,15 +57,15 @@ export function applyCommand(
 
 /** The adapter at a path, put in its places in the model where another program wrote it. */
 function adapterFor(model: Model, path: string, { moduleMap, match }: ValuesOf<typeof APPLY>, run: Run) {
-  const opened = openAdapter(path);
+  const opened = openAdapter(path, model);
   if (opened.kind === 'own') {
     if (moduleMap) throw usageError('--module-map is for adapters of other programs: this one is of lotrc');
     return { adapter: opened.adapter, modules: null };
   }
   if (match === 'path')
     throw usageError('--match path is for adapters of lotrc: others are matched by module paths anyway');
-  const { adapter, matched, diagnostics } = bindAdapter(model, opened.foreign, { moduleMap });
-  run.reporter.report(diagnostics);
+  const { adapter, matched } = bindAdapter(model, opened.foreign, { moduleMap });
+  run.reporter.report(leftOutOf(opened.foreign));
   return { adapter, modules: matched };
 }
 

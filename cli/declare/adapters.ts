@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
+import { APPLY, CONVERT, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
 import { forEachModel } from '../each.js';
 import { allRewrittenAt, modelAt, modelsAt } from '../find-model.js';
 import type { Run } from '../program.js';
 import { addOptions, valuesOf } from './from-set.js';
 
-/** rewrite, merge, extract, apply, strip: the commands that put adapters in, take them out, or fold them in. */
+/** rewrite, merge, extract, apply, convert, strip: the commands that put adapters in, take them out, or fold them in. */
 export function declareAdapterCommands(program: Command, run: Run): void {
   const rewrite = program
     .command('rewrite')
@@ -54,8 +54,9 @@ Examples:
     .addHelpText(
       'after',
       `
-Example:
-  lotrc extract model.lotr.onnx -o adapter.safetensors`,
+Examples:
+  lotrc extract model.lotr.onnx -o adapter.safetensors
+  lotrc extract model.lotr.onnx --to peft -o adapter/`,
     )
     .action(async (models: readonly string[]) => {
       const { extractCommand } = await import('../commands/extract.js');
@@ -80,6 +81,28 @@ Examples:
     .action(async (base: string, adapter: string) => {
       const { applyCommand } = await import('../commands/apply.js');
       applyCommand(base, adapter, valuesOf(apply, APPLY), run);
+    });
+
+  const convert = program
+    .command('convert')
+    .description('write an adapter in the form of another program')
+    .argument('<from>', 'a .safetensors file of lotrc, or an adapter of PEFT or kohya (docs/interop.md)')
+    .argument(
+      '<to>',
+      'the output: a file ending in .safetensors or .onnx_adapter, else a folder as PEFT has it',
+    );
+  addOptions(convert, CONVERT)
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lotrc convert trained.safetensors peft-folder/
+  lotrc convert peft-folder/ adapter.safetensors --model model.onnx
+  lotrc convert trained.safetensors adapter.onnx_adapter`,
+    )
+    .action(async (from: string, to: string) => {
+      const { convertCommand } = await import('../commands/convert.js');
+      convertCommand(from, to, valuesOf(convert, CONVERT), run);
     });
 
   const strip = program

@@ -3,7 +3,7 @@ import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { gpuOptions } from '../../src/backends/option-set.js';
 import { TUNE } from '../../src/build/tune-set.js';
 import type { OptionSet } from '../../src/options/define.js';
-import { APPLY, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
+import { APPLY, CONVERT, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
 import { BUILD, CHECK, DIFF, INIT } from '../../src/options/sets/build.js';
 import {
   EXPLAIN,
@@ -28,6 +28,7 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['merge', MERGE],
     ['extract', EXTRACT],
     ['apply', APPLY],
+    ['convert', CONVERT],
     ['strip', STRIP],
     ['emit onnx-train', ONNX_TRAIN],
     ...backEnds.map((backEnd) => [`emit ${backEnd.name}`, gpuOptions(backEnd)] as const),

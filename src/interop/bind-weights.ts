@@ -9,7 +9,7 @@ import { encodeFloats, toF64 } from '../ir/values.js';
 import { TransposedTensor } from '../passes/adapters/trained-tensor.js';
 import { unfold } from '../passes/adapters/unfold.js';
 import { resultOf } from '../passes/sites/candidates.js';
-import type { Linears } from '../passes/sites/find.js';
+import { findLinears, type Linears } from '../passes/sites/find.js';
 import { pathsSeen } from '../passes/sites/patterns.js';
 import { weightDigest } from '../passes/sites/weight-digest.js';
 import type { ModuleNames } from './bind.js';
@@ -30,7 +30,10 @@ interface StoredParameter {
  * The parameters of a model by their names in PyTorch. Exporters keep the names of parameters that they store as they are; what they
  * store otherwise (the weight of a linear layer as (in, out), a bias without a name) is found by the layer that reads it.
  */
-function storedParameters(model: Model, { sites, wrapper }: Linears): ReadonlyMap<string, StoredParameter> {
+export function storedParameters(
+  model: Model,
+  { sites, wrapper }: Linears = findLinears(model, { tie: 'initializer' }),
+): ReadonlyMap<string, StoredParameter> {
   const found = new Map<string, StoredParameter>();
   const add = (name: string, parameter: StoredParameter): void => {
     if (!found.has(name)) found.set(name, parameter);

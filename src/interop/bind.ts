@@ -2,8 +2,8 @@ import type { AdapterSpec } from '../adapter/description.js';
 import { planFactors } from '../adapter/plan-factors.js';
 import { type GroupRow, PLAN_KEY, type PlanRow, type SiteRow } from '../adapter/saved-plan.js';
 import { leadingTensor } from '../adapter/to-numbers/tensor.js';
-import { foreignLayersLeftOut, noForeignPlace, uselessModuleMap } from '../ir/codes/interop.js';
-import { type Diagnostic, fail } from '../ir/diagnostics.js';
+import { noForeignPlace, uselessModuleMap } from '../ir/codes/interop.js';
+import { fail } from '../ir/diagnostics.js';
 import type { Model } from '../ir/model.js';
 import type { TensorData } from '../ir/tensor.js';
 import type { Adapter } from '../passes/adapters/adapter-file.js';
@@ -26,7 +26,6 @@ export interface BoundAdapter {
   readonly adapter: Adapter;
   /** layers: what the adapter calls them and what the model does */
   readonly matched: readonly { readonly module: string; readonly path: string }[];
-  readonly diagnostics: readonly Diagnostic[];
 }
 
 /**
@@ -53,10 +52,6 @@ export function bindAdapter(
       metadata: { format: 'pt', [PLAN_KEY]: JSON.stringify(plan) },
     },
     matched: layers.map(({ layer, sites }) => ({ module: layer.module, path: sites[0]!.id })),
-    diagnostics:
-      foreign.leftOut.length > 0
-        ? [foreignLayersLeftOut({ file: foreign.file, modules: foreign.leftOut })]
-        : [],
   };
 }
 

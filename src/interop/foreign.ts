@@ -1,4 +1,6 @@
 import type { AdapterSpec } from '../adapter/description.js';
+import { foreignLayersLeftOut } from '../ir/codes/interop.js';
+import type { Diagnostic } from '../ir/diagnostics.js';
 import type { TensorData } from '../ir/tensor.js';
 
 /** An adapter of another program: its layers have the names of modules, and it does not say which model file they are in. */
@@ -24,6 +26,8 @@ export interface ForeignLayer {
   readonly spec: AdapterSpec;
   /** one per factor of `spec`; layers that share a factor have one object there */
   readonly factors: readonly TensorData[];
+  /** of a convolution: channels and window, whose product is `in` */
+  readonly window?: readonly number[];
 }
 
 /** A parameter of a module as a whole. */
@@ -32,4 +36,9 @@ export interface ForeignWeight {
   /** `weight`, `bias`, ... */
   readonly parameter: string;
   readonly data: TensorData;
+}
+
+/** What to say of modules that are left out; nothing where there are none. */
+export function leftOutOf({ file, leftOut }: ForeignAdapter): readonly Diagnostic[] {
+  return leftOut.length > 0 ? [foreignLayersLeftOut({ file, modules: leftOut })] : [];
 }

@@ -1,7 +1,8 @@
 import type { Term } from '../adapter/terms.js';
 import { numbersOf } from '../adapter/to-numbers/tensor.js';
 import { evaluateTerm } from '../adapter/to-numbers/term.js';
-import { ComputedTensor, type TensorData } from '../ir/tensor.js';
+import { transposeMatrix } from '../init/dense.js';
+import { BaseTensor, type ByteSink, ComputedTensor, type TensorData } from '../ir/tensor.js';
 import { encodeFloats, toF64 } from '../ir/values.js';
 
 /** The transpose of a floating-point matrix, or of filters as one, as float32; computed when it is read. */
@@ -16,22 +17,21 @@ export function transposedF32(matrix: TensorData): TensorData {
   });
 }
 
-/** The transpose of a term whose result is a matrix, as float32: float64 inside, rounded once. Computed when it is read. */
+/**
+ * The transpose of a term, as float32: its first letter is that of the rows, the others together those of the columns. float64 inside,
+ * rounded once; computed when it is read.
+ */
 export function transposedTermF32(term: Term, operands: readonly TensorData[]): TensorData {
   const extents = new Map<string, number>();
-  for (const [k, letters] of term.operands.entries()) {
-    for (const [axis, letter] of letters.entries()) {
-      const extent = operands[k]!.shape[axis];
-      if (extent === undefined || (extents.get(letter) ?? extent) !== extent)
-        throw new Error('the factors of an adapter do not fit together');
-      extents.set(letter, extent);
-    }
-  }
-  const [rows, columns] = term.result;
-  const turned = { ...term, result: [columns!, rows!] };
-  return new ComputedTensor('f32', [extents.get(columns!)!, extents.get(rows!)!], 'product', () =>
-    encodeFloats('f32', evaluateTerm(turned, operands.map(numbersOf)).data),
-  );
+  for (const [k, letters] of term.operands.entries())
+    for (const [axis, letter] of letters.entries()) extents.set(letter, operands[k]!.shape[axis]!);
+  const [first, ...others] = term.result;
+  const rows = extents.get(first!)!;
+  const columns = others.reduce((product, letter) => product * extents.get(letter)!, 1);
+  return new ComputedTensor('f32', [columns, rows], 'product', () => {
+    const { data } = evaluateTerm(term, operands.map(numbersOf));
+    return encodeFloats('f32', transposeMatrix(data, rows, columns));
+  });
 }
 
 /** Rows and columns of a matrix; of filters (out, channels, window...) the product of all but the first are columns. */
@@ -39,4 +39,24 @@ export function matrixExtents({ shape }: TensorData): readonly [number, number] 
   const [rows, ...rest] = shape;
   if (rows === undefined || rest.length === 0) throw new Error(`[${shape.join(',')}] is not a matrix`);
   return [rows, rest.reduce((product, extent) => product * extent, 1)];
+}
+
+/** A tensor with other extents and the same elements. */
+export class ReshapedTensor extends BaseTensor {
+  readonly origin = { kind: 'computed', by: 'reshape' } as const;
+
+  constructor(
+    readonly source: TensorData,
+    shape: readonly number[],
+  ) {
+    super(source.dtype, shape, source.byteLength);
+  }
+
+  bytes(): Uint8Array {
+    return this.source.bytes();
+  }
+
+  override copyTo(sink: ByteSink): void {
+    this.source.copyTo(sink);
+  }
 }

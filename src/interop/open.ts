@@ -2,9 +2,12 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PLAN_KEY } from '../adapter/saved-plan.js';
 import { notAnAdapter } from '../ir/codes/adapters.js';
+import { needsModel } from '../ir/codes/files.js';
 import { fail } from '../ir/diagnostics.js';
 import { isFolder } from '../ir/files/folders.js';
+import { readOnnxAdapter } from '../ir/files/onnx-adapter.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
+import type { Model } from '../ir/model.js';
 import type { Adapter } from '../passes/adapters/adapter-file.js';
 import type { ForeignAdapter } from './foreign.js';
 import { isKohya, readKohya } from './kohya-read.js';
@@ -18,10 +21,18 @@ export type AnyAdapter =
 
 /**
  * Reads the adapter at a path, whatever wrote it: a file of lotrc, a folder of PEFT or the weights in it, a LoRA file of the kohya
- * form. Throws LOTR1002, LOTR3303 for tensors that are not an adapter, and what the readers throw.
+ * form, an .onnx_adapter file, whose plan is that of the rewritten `model`. Throws LOTR1002, LOTR3303 for tensors that are not an adapter,
+ * LOTR7204 where the model is needed, and what the readers throw.
  */
-export function openAdapter(path: string): AnyAdapter {
+export function openAdapter(path: string, model: Model | null = null): AnyAdapter {
   if (isFolder(path)) return { kind: 'foreign', foreign: readPeft(path) };
+  if (path.endsWith('.onnx_adapter')) {
+    const { tensors } = readOnnxAdapter(path);
+    const plan = model?.metadata.get(PLAN_KEY);
+    if (plan === undefined)
+      return fail(needsModel({ file: path, why: 'which layers its tensors belong to' }));
+    return { kind: 'own', adapter: { tensors, metadata: { format: 'pt', [PLAN_KEY]: plan } } };
+  }
   const file = readSafetensors(path);
   if (file.metadata[PLAN_KEY] !== undefined) return { kind: 'own', adapter: file };
   if (isKohya(file.tensors.keys())) return { kind: 'foreign', foreign: readKohya(path, file.tensors) };

@@ -1,28 +1,15 @@
 import { join } from 'node:path';
-import { effectiveScale, wrapOf } from '../adapter/description.js';
-import { factorNames, readBy } from '../adapter/plan-factors.js';
-import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
-import { deltaTerm, spansResult, splitAtInput } from '../adapter/terms.js';
 import { notLora } from '../ir/codes/files.js';
 import { fail } from '../ir/diagnostics.js';
 import type { Output } from '../ir/files/atomic.js';
 import { safetensorsOutput } from '../ir/files/safetensors.js';
 import type { TensorData } from '../ir/tensor.js';
 import { mostFrequent } from './bind.js';
-import { transposedF32, transposedTermF32 } from './matrices.js';
+import type { ForeignWeight } from './foreign.js';
+import { ReshapedTensor } from './matrices.js';
 import { CONFIG_FILE } from './peft-config.js';
 import { KEY_PREFIX, WEIGHTS_FILE } from './peft-read.js';
-
-export interface PeftOptions {
-  /** site id -> module path in the PyTorch model, where the plan does not know it or knows it differently */
-  readonly moduleMap?: ReadonlyMap<string, string>;
-  /** the PyTorch base uses Conv1D (GPT-2), which stores weights as (in, out) */
-  readonly fanInFanOut?: boolean;
-  /** `base_model_name_or_path` of the configuration */
-  readonly baseModel?: string;
-  /** `task_type` of the configuration, e.g. CAUSAL_LM */
-  readonly taskType?: string;
-}
+import type { LoraLayer } from './to-lora.js';
 
 /** A PEFT LoRA adapter: the contents of its two files. */
 export interface PeftAdapter {
@@ -31,50 +18,34 @@ export interface PeftAdapter {
 }
 
 /**
- * The adapter of a plan as a PEFT LoRA adapter, exactly: where delta is a matrix F times the rest, A is F and B is
- * the rest (computed in float64, rounded once to float32), at the same rank; no decomposition. For LoTR A = R and
- * B = M L. A tied layer is written once for each of its module paths. `factors` gives data by tensor name.
- * Throws LOTR7201 when the plan has no such form.
+ * Layers and whole parameters as a PEFT LoRA adapter. Biases are PEFT's `bias`, modules of other parameters its `modules_to_save`.
+ * Throws LOTR7201 when there is no layer.
  */
-export function toPeft(
-  plan: PlanRow,
-  factors: ReadonlyMap<string, TensorData>,
-  options: PeftOptions = {},
-): PeftAdapter {
-  const { spec } = plan;
-  const refuse = (why: string): never => fail(notLora({ method: spec.method, why }));
-  if (wrapOf(spec) !== 'add') return refuse(`its wrap is ${wrapOf(spec)}`);
-  const term = deltaTerm(spec.delta);
-  const split = spansResult(term) ? splitAtInput(term) : null;
-  if (!split) return refuse(`its einsum ${spec.delta} is not a matrix times the rest`);
-  if (plan.residual) refuse('it was made with --init svd and belongs to changed base weights');
+export function peftAdapter(layers: readonly LoraLayer[], weights: readonly ForeignWeight[]): PeftAdapter {
+  if (layers.length === 0) fail(notLora({ method: 'given', why: 'it has no layers' }));
   const tensors = new Map<string, TensorData>();
-  const ranks = new Map<string, number>();
-  for (const site of plan.sites) {
-    const group = plan.groups.find(({ id }) => id === site.group);
-    if (!group) return refuse(`layer "${site.id}" is in no group`);
-    const chain = factorNames(plan, site).map((tensor, k) => {
-      const { name } = spec.factors[k]!;
-      const data = factors.get(tensor) ?? refuse(`there are no values for ${name} of layer "${site.id}"`);
-      return readBy(plan, site, k, data);
-    });
-    const a = transposedF32(chain[split.first]!);
-    const b = transposedTermF32(
-      split.rest,
-      split.others.map((k) => chain[k]!),
-    );
-    for (const module of modulesOf(site, options.moduleMap, refuse)) {
-      if (ranks.has(module)) refuse(`two layers have the module path "${module}"`);
-      ranks.set(module, group.rank);
-      tensors.set(`${KEY_PREFIX}${module}.lora_A.weight`, a);
-      tensors.set(`${KEY_PREFIX}${module}.lora_B.weight`, b);
-    }
+  for (const { module, rank, a, b, window } of layers) {
+    const key = `${KEY_PREFIX}${module}.lora_`;
+    tensors.set(`${key}A.weight`, window ? new ReshapedTensor(a, [rank, ...window]) : a);
+    const ones = window ? window.slice(1).map(() => 1) : null;
+    tensors.set(`${key}B.weight`, ones ? new ReshapedTensor(b, [b.shape[0]!, rank, ...ones]) : b);
   }
-  if (ranks.size === 0) refuse('it has no layers');
-  return { config: configOf(plan, ranks, options), tensors };
+  const adapted = new Set(layers.map(({ module }) => module));
+  const saved = new Set(
+    weights.flatMap(({ module, parameter }) => (parameter === 'bias' || adapted.has(module) ? [] : [module])),
+  );
+  const biases = weights.filter(({ module, parameter }) => parameter === 'bias' && !saved.has(module));
+  for (const { module, parameter, data } of weights)
+    tensors.set(`${KEY_PREFIX}${module}.${adapted.has(module) ? 'base_layer.' : ''}${parameter}`, data);
+  const bias =
+    biases.length === 0 ? 'none' : biases.every(({ module }) => adapted.has(module)) ? 'lora_only' : 'all';
+  return {
+    config: { ...configOf(layers), bias, modules_to_save: saved.size > 0 ? [...saved] : null },
+    tensors,
+  };
 }
 
-/** The two files of an adapter in a folder, for `writeAtomically`. The folder must exist. */
+/** The two files of an adapter in a folder, for `writeAtomically`. */
 export function peftOutputs(folder: string, adapter: PeftAdapter): readonly Output[] {
   const text = Buffer.from(`${JSON.stringify(adapter.config, null, 2)}\n`);
   return [
@@ -83,47 +54,43 @@ export function peftOutputs(folder: string, adapter: PeftAdapter): readonly Outp
   ];
 }
 
-function modulesOf(
-  site: SiteRow,
-  map: ReadonlyMap<string, string> | undefined,
-  refuse: (why: string) => never,
-): readonly string[] {
-  const mapped = map?.get(site.id);
-  if (mapped !== undefined) return [mapped];
-  if (site.modulePath === null) return refuse(`the module path of layer "${site.id}" is unknown`);
-  return [...new Set([site.modulePath, ...site.aliases])];
-}
-
 /** PEFT multiplies by lora_alpha / r, or lora_alpha / sqrt(r) with rsLoRA; both r and alpha may differ by module. */
-function configOf(
-  plan: PlanRow,
-  ranks: ReadonlyMap<string, number>,
-  options: PeftOptions,
-): Record<string, unknown> {
-  const { spec } = plan;
-  const rsLora = spec.scaling === 'sqrt-rank';
-  const alphaOf = (rank: number) => effectiveScale(spec, rank) * (rsLora ? Math.sqrt(rank) : rank);
-  // `scale` itself where that is what PEFT divides, so that no rounding enters
-  const alpha = (rank: number) => (spec.scaling === 'none' ? alphaOf(rank) : spec.scale);
-  const rank = mostFrequent([...ranks.values()]);
-  const others = [...ranks].filter(([, r]) => r !== rank);
-  const pattern = (value: (r: number) => number) =>
-    Object.fromEntries(others.map(([module, r]) => [escapePattern(module), value(r)]));
-  const alphas = alpha(rank);
+function configOf(layers: readonly LoraLayer[]): Record<string, unknown> {
+  const rsLora = layers.every(({ scaling }) => scaling === 'sqrt-rank');
+  const alphas = new Map(
+    layers.map(({ module, alpha, rank, scaling }) => [
+      module,
+      scaling === 'sqrt-rank' && !rsLora ? alpha * Math.sqrt(rank) : alpha,
+    ]),
+  );
+  const rank = mostFrequent(layers.map((layer) => layer.rank));
+  const alpha = mostFrequent([...alphas.values()]);
+  const modules = layers.map(({ module }) => module);
+  // an expression that is the end of another module's path would count for that one too
+  const anchor = (module: string) => (modules.some((other) => other.endsWith(`.${module}`)) ? '^' : '');
+  const pattern = (values: Iterable<readonly [string, number]>, usual: number) =>
+    Object.fromEntries(
+      [...values].flatMap(([module, value]) =>
+        value === usual ? [] : [[anchor(module) + escapePattern(module), value]],
+      ),
+    );
   return {
-    base_model_name_or_path: options.baseModel ?? null,
+    base_model_name_or_path: null,
     bias: 'none',
-    fan_in_fan_out: options.fanInFanOut ?? false,
+    fan_in_fan_out: false,
     inference_mode: true,
-    lora_alpha: alphas,
-    alpha_pattern: others.some(([, r]) => alpha(r) !== alphas) ? pattern(alpha) : {},
+    lora_alpha: alpha,
+    alpha_pattern: pattern(alphas, alpha),
     lora_dropout: 0,
     modules_to_save: null,
     peft_type: 'LORA',
     r: rank,
-    rank_pattern: pattern((r) => r),
-    target_modules: [...ranks.keys()],
-    task_type: options.taskType ?? null,
+    rank_pattern: pattern(
+      layers.map((layer) => [layer.module, layer.rank] as const),
+      rank,
+    ),
+    target_modules: modules,
+    task_type: null,
     use_rslora: rsLora,
   };
 }

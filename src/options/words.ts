@@ -74,3 +74,6 @@ export type ParquetLayout = (typeof PARQUET_LAYOUTS)[number];
 /** Forms of the config that `lotrc init` writes. */
 export const CONFIG_FORMATS = ['ts', 'mjs', 'json'] as const;
 export type ConfigFormat = (typeof CONFIG_FORMATS)[number];
+
+/** Forms of adapter files. */
+export const ADAPTER_FORMATS = ['safetensors', 'peft', 'onnx_adapter'] as const;

@@ -4,7 +4,7 @@ import { LORA } from '../../src/adapter/methods/lora.js';
 import { H100 } from '../../src/backends/kernel/device/h100.js';
 import { WEBGPU_LAPTOP } from '../../src/backends/kernel/device/webgpu-laptop.js';
 import { schedulesJson } from '../../src/backends/kernel/plan/schedule-file.js';
-import { peftOutputs, toPeft } from '../../src/interop/peft-write.js';
+import { convertAdapter } from '../../src/interop/convert.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { onnxAdapterOutput } from '../../src/ir/files/onnx-adapter.js';
@@ -106,7 +106,7 @@ function derive(bytes: Uint8Array, method: 'lotr' | 'lora', workspace: Workspace
   const model = readModel(path);
   const read = (name: string) => new Uint8Array(readFileSync(workspace.path(name)));
   try {
-    const { adapter, plan } = rewrite(model, {
+    const { adapter } = rewrite(model, {
       rank: 1,
       targets: ['.*'],
       ...(method === 'lora' ? { spec: LORA } : {}),
@@ -121,8 +121,8 @@ function derive(bytes: Uint8Array, method: 'lotr' | 'lora', workspace: Workspace
     writeAtomically([onnxAdapterOutput(workspace.path('seed.onnx_adapter'), adapter.tensors)]);
     into.flat.push(read('seed.onnx_adapter'));
     mkdirSync(workspace.path('peft'), { recursive: true });
-    for (const row of plan.plans)
-      writeAtomically(peftOutputs(workspace.path('peft'), toPeft(row, adapter.tensors)));
+    const as = { kind: 'own', adapter } as const;
+    writeAtomically(convertAdapter(as, 'seed', 'peft', workspace.path('peft')).outputs);
     const weights = read('peft/adapter_model.safetensors');
     const config = Buffer.from(read('peft/adapter_config.json')).toString();
     into.peft.push({ config: JsonTree.parse(config), weights });

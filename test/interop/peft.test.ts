@@ -6,8 +6,8 @@ import { type AdapterSpec, effectiveScale } from '../../src/adapter/description.
 import { LORA } from '../../src/adapter/methods/lora.js';
 import { LOTR } from '../../src/adapter/methods/lotr.js';
 import type { PlanRow, SiteRow } from '../../src/adapter/saved-plan.js';
+import { convertAdapter } from '../../src/interop/convert.js';
 import { readPeft } from '../../src/interop/peft-read.js';
-import { type PeftOptions, peftOutputs, toPeft } from '../../src/interop/peft-write.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
@@ -37,7 +37,7 @@ function planOf(spec: AdapterSpec): PlanRow {
     aliases,
     group,
     factors: names(spec, id, 'site'),
-    uses: [],
+    uses: [{ node: id, output: id, op: 'MatMul', weight: id, digest: '', layout: 'io', transposed: false }],
   });
   const sites = [site('enc.0.q', '5x4'), site('enc.0.v', '5x4', ['enc.1.v']), site('out', '6x4')];
   return { spec, share: 'shape', carry: 'embedded', lowering: 'fold', seed: 0, groups, sites };
@@ -74,8 +74,11 @@ function times(a: TensorData, b: TensorData): TensorData {
   return f32Tensor([m, n], out);
 }
 
-function write(plan: PlanRow, options: PeftOptions = {}): void {
-  writeAtomically(peftOutputs(folder, toPeft(plan, valuesOf(plan), options)));
+/** Writes an adapter of a plan as PEFT has it. */
+function write(plan: PlanRow, values = valuesOf(plan), moduleMap?: ReadonlyMap<string, string>): void {
+  const saved = JSON.stringify({ version: 1, plans: [plan] });
+  const adapter = { tensors: values, metadata: { 'lotrc.adapters': saved } };
+  writeAtomically(convertAdapter({ kind: 'own', adapter }, 'a', 'peft', folder, { moduleMap }).outputs);
 }
 
 const config = () =>
@@ -120,11 +123,7 @@ describe.each<[string, AdapterSpec]>([
 
 describe('the configuration', () => {
   test('ranks that differ from the usual one are in rank_pattern', () => {
-    write(planOf({ ...LOTR, scale: 2 }), {
-      baseModel: 'roberta-base',
-      taskType: 'SEQ_CLS',
-      fanInFanOut: true,
-    });
+    write(planOf({ ...LOTR, scale: 2 }));
     expect(config()).toMatchObject({
       peft_type: 'LORA',
       r: 3,
@@ -132,9 +131,6 @@ describe('the configuration', () => {
       rank_pattern: { out: 2 },
       alpha_pattern: {},
       use_rslora: false,
-      base_model_name_or_path: 'roberta-base',
-      task_type: 'SEQ_CLS',
-      fan_in_fan_out: true,
       target_modules: ['enc.0.q', 'enc.0.v', 'enc.1.v', 'out'],
     });
   });
@@ -144,7 +140,7 @@ describe('the configuration', () => {
     const lost = { ...plan, sites: plan.sites.map((site) => ({ ...site, modulePath: null })) };
     expect(code(() => write(lost))).toBe('LOTR7201');
     const moduleMap = new Map(plan.sites.map(({ id }) => [id, `model.${id}`]));
-    write(lost, { moduleMap });
+    write(lost, valuesOf(lost), moduleMap);
     expect(readPeft(folder).layers.map(({ module }) => module)).toEqual([
       'model.enc.0.q',
       'model.enc.0.v',
@@ -154,19 +150,18 @@ describe('the configuration', () => {
 });
 
 describe('what cannot be exported', () => {
-  test('einsums that are not a chain, adapters of changed bases, missing values, equal paths', () => {
+  test('adapters of changed bases, equal paths, and methods that are not a chain without a tolerance', () => {
     const plan = planOf(LOTR);
-    const values = valuesOf(plan);
-    expect(code(() => toPeft({ ...plan, spec: { ...LOTR, delta: 'ri,rs,so->io' } }, values))).toBe(
-      'LOTR7201',
-    );
-    expect(() => toPeft({ ...plan, residual: true }, values)).toThrow('--init svd');
-    expect(() => toPeft(plan, new Map())).toThrow('no values for R');
-    const same = plan.sites.map((site) => ({ ...site, modulePath: 'same', aliases: [] }));
-    expect(() => toPeft({ ...plan, sites: same }, values)).toThrow('two layers');
-    expect(code(() => toPeft({ ...plan, sites: [] }, values))).toBe('LOTR7201');
+    expect(() => write({ ...plan, residual: true })).toThrow('--init svd');
+    const same = plan.sites.map((site, k) => ({ ...site, id: `${k}`, modulePath: 'same', aliases: [] }));
+    expect(() => write({ ...plan, sites: same })).toThrow('two layers');
+    expect(code(() => write({ ...plan, sites: [] }))).toBe('LOTR7201');
+    const hadamard = { ...LORA, delta: 'ir,ro,is,so->io', factors: ['a', 'b', 'c', 'd'].map(of) };
+    expect(code(() => write(planOf(hadamard)))).toBe('LOTR7205');
   });
 });
+
+const of = (name: string) => ({ ...LORA.factors[0]!, name });
 
 describe('reading what others wrote', () => {
   const a = f32Tensor([2, 3], [1, 2, 3, 4, 5, 6]);

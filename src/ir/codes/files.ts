@@ -1,4 +1,5 @@
 import { defineCode } from '../diagnostics.js';
+import { listed } from './listed.js';
 
 /** Diagnostics 7xxx (adapter files): 70xx safetensors, 71xx .onnx_adapter, 72xx PEFT. */
 
@@ -85,11 +86,63 @@ export const notLora = defineCode<{ method: string; why: string }>({
   explain:
     'A PEFT LoRA adapter holds two matrices for each layer, named by the module path of the PyTorch model; the base ' +
     'stays unchanged. Any chain of factors has that form: A is the first factor and B the product of the rest. It is ' +
-    'refused for other einsums, for layers whose module path is unknown, and for adapters of `--init svd`, whose base ' +
+    'refused for layers whose module path is unknown or that are not modules, and for adapters of `--init svd`, whose base ' +
     'weights are not those of the original model.',
   make: ({ method, why }) => ({
     message: `cannot export the ${method} adapter as LoRA: ${why}`,
     hint: 'give module paths with --module-map where they are missing; otherwise fold the adapter into the weights with `lotrc merge`',
+  }),
+});
+
+export const needsModel = defineCode<{ file: string; why: string }>({
+  code: 'LOTR7204',
+  severity: 'error',
+  title: 'a model is needed to convert the adapter',
+  explain:
+    'An adapter file says which tensors of a model file it changes. Other programs name modules, and have their matrices the other ' +
+    'way round. For trained weights whose names exporters have made up, for windows of convolutions, and for adapters ' +
+    'that are to become files of lotrc, the model says what is missing.',
+  make: ({ file, why }) => ({
+    message: `the adapter does not say ${why}`,
+    at: { kind: 'file', file },
+    hint: 'give the model that it is for with --model MODEL.onnx',
+  }),
+});
+
+export const notExact = defineCode<{
+  layer: string;
+  method: string;
+  error: number | null;
+  tolerance: number | null;
+}>({
+  code: 'LOTR7205',
+  severity: 'error',
+  title: 'a layer of the adapter is not LoRA of a small rank',
+  explain:
+    'A method whose update is a matrix times the rest is LoRA of the same rank, exactly. Others (products of elements, ' +
+    'Kronecker products) are written as the nearest LoRA, by singular values, when --tolerance says how far it may be off.',
+  make: ({ layer, method, error, tolerance }) => ({
+    message:
+      tolerance === null
+        ? `the update of "${layer}" by ${method} is not a product of two matrices`
+        : `no LoRA is within ${tolerance} of the update of "${layer}" by ${method}; the error is ${error}`,
+    hint:
+      tolerance === null
+        ? 'give the largest relative error per layer, --tolerance 1e-3, or fold the adapter into the weights with `lotrc merge`'
+        : 'give a larger --tolerance, or fold the adapter into the weights with `lotrc merge`',
+  }),
+});
+
+export const notAnInput = defineCode<{ names: readonly string[] }>({
+  code: 'LOTR7103',
+  severity: 'error',
+  title: 'an .onnx_adapter file cannot hold weights that were trained in full',
+  explain:
+    'ONNX Runtime gives the tensors of an .onnx_adapter file to graph inputs of their names. Factors are inputs with ' +
+    '--factors optional; weights of the base that were trained in full (--also-train, modules_to_save) are not.',
+  make: ({ names }) => ({
+    message: `the adapter holds ${names.length} weights that are not inputs of a model: ${listed(names)}`,
+    hint: 'put the adapter onto the model with `lotrc apply` instead',
   }),
 });
 

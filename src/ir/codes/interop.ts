@@ -67,3 +67,17 @@ export const foreignLayersLeftOut = defineCode<{
     hint: 'mend target_modules in adapter_config.json where they should count',
   }),
 });
+
+export const otherGraph = defineCode<{ file: string; method: string }>({
+  code: 'LOTR7304',
+  severity: 'error',
+  title: 'the inputs of the model are not those of LoRA',
+  explain:
+    'A LoRA adapter can be made for the graph inputs of a model whose adapters are LoRA with two factors per layer. The factors ' +
+    'of other methods are shared by layers, or say something else.',
+  make: ({ file, method }) => ({
+    message: `the adapters of the model are of ${method}, and the file holds LoRA matrices`,
+    at: { kind: 'file', file },
+    hint: 'make the graph with `lotrc apply BASE ADAPTER --factors optional`, or with `lotrc rewrite --method lora`',
+  }),
+});

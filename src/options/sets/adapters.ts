@@ -1,6 +1,6 @@
 import { defineOptions } from '../define.js';
 import { file, flag, pairs, real, text, texts, whole, word } from '../types.js';
-import { CARRIES, FACTOR_DTYPES, TIES } from '../words.js';
+import { ADAPTER_FORMATS, CARRIES, FACTOR_DTYPES, TIES } from '../words.js';
 import { CLOBBER, outputOption, REPORT, WATCH, WEIGHTS } from './shared.js';
 
 /** rewrite, merge, extract, apply, strip: what puts adapters in, takes them out, or folds them in. */
@@ -110,21 +110,35 @@ export const MERGE = defineOptions({
   ...REPORT,
 });
 
-export const EXTRACT = defineOptions({
-  output: outputOption(
-    'the adapter file, or a folder for it; by default MODEL.safetensors in the folder of the model',
-  ),
-  ...CLOBBER,
-  ...REPORT,
-});
-
 /** Modules of other programs. */
 const MODULE_MAP = {
   moduleMap: {
     type: pairs('from=to'),
-    doc: 'for adapters of PEFT and other programs, repeatable: names of modules that begin with FROM begin with TO in the model',
+    doc: 'for adapters of PEFT and other programs, repeatable: names of modules that begin with FROM in what is read begin with TO in what is written',
   },
 } as const;
+
+/** How an adapter is written for another program. */
+const TO = {
+  to: {
+    type: word('form', ADAPTER_FORMATS),
+    doc: 'form of the output: safetensors (of lotrc), peft (a folder), onnx_adapter; by default what its ending says',
+  },
+  tolerance: {
+    type: real({ above: 0 }),
+    doc: 'for methods that are not LoRA: largest relative error of a layer; without it only exact conversions are made',
+  },
+  ...MODULE_MAP,
+} as const;
+
+export const EXTRACT = defineOptions({
+  output: outputOption(
+    'the adapter file, or a folder for it; by default MODEL.safetensors in the folder of the model',
+  ),
+  ...TO,
+  ...CLOBBER,
+  ...REPORT,
+});
 
 export const APPLY = defineOptions({
   output: outputOption(
@@ -139,6 +153,16 @@ export const APPLY = defineOptions({
   },
   ...MODULE_MAP,
   ...WATCH,
+  ...CLOBBER,
+  ...REPORT,
+});
+
+export const CONVERT = defineOptions({
+  ...TO,
+  model: {
+    type: file,
+    doc: 'the model that the adapter is for: needed to make a file of lotrc of an adapter of another program, and to read .onnx_adapter (then the rewritten one)',
+  },
   ...CLOBBER,
   ...REPORT,
 });

@@ -117,7 +117,7 @@ function* headsOf(scope: readonly string[], path: readonly string[]): Iterable<r
  * Names that exporting scripts give to a model inside a wrapper module. Only these are dropped, since a real model may
  * have one child too (`decoder`, `network`), and its paths must stay what the training code calls them.
  */
-const WRAPPERS: ReadonlySet<string> = new Set(['m', 'module', 'wrapped', 'wrapped_model', 'inner']);
+export const WRAPPERS: ReadonlySet<string> = new Set(['m', 'module', 'wrapped', 'wrapped_model', 'inner']);
 
 /** The wrapper segment: in front of every module path and every parameter, and not a list. */
 function wrapperOf(paths: readonly string[], parameters: readonly string[]): string {

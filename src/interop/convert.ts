@@ -1,0 +1,125 @@
+import type { SavedPlan } from '../adapter/saved-plan.js';
+import { alreadyAdapted, otherPlan } from '../ir/codes/adapters.js';
+import { needsModel, notAnInput } from '../ir/codes/files.js';
+import { fail } from '../ir/diagnostics.js';
+import type { Output } from '../ir/files/atomic.js';
+import { onnxAdapterOutput } from '../ir/files/onnx-adapter.js';
+import { safetensorsOutput } from '../ir/files/safetensors.js';
+import type { Model } from '../ir/model.js';
+import type { ADAPTER_FORMATS } from '../options/words.js';
+import { type Adapter, planOfAdapter } from '../passes/adapters/adapter-file.js';
+import { withSeeded } from '../passes/adapters/seeded-factors.js';
+import { readPlan, samePlan } from '../passes/plan/plan.js';
+import { bindAdapter } from './bind.js';
+import { fitToPlan } from './fit.js';
+import type { ForeignAdapter } from './foreign.js';
+import { asForeign } from './from-plan.js';
+import type { ModuleMap } from './names.js';
+import type { AnyAdapter } from './open.js';
+import { peftAdapter, peftOutputs } from './peft-write.js';
+import { type LoraLayer, toLora } from './to-lora.js';
+
+export type AdapterFormat = (typeof ADAPTER_FORMATS)[number];
+
+export interface ConvertOptions {
+  /** the base, or the adapted model */
+  readonly model?: Model | null | undefined;
+  readonly moduleMap?: ModuleMap | undefined;
+  /** largest relative error of a layer; without it conversions are exact or refused */
+  readonly tolerance?: number | undefined;
+}
+
+/** An adapter in another form, to be written with `writeAtomically`. */
+export interface Converted {
+  readonly outputs: readonly Output[];
+  /** modules, or layers of lotrc */
+  readonly layers: number;
+  /** parameters that are held whole */
+  readonly weights: number;
+  /** layers that were approximated, with their rank and relative error */
+  readonly approximated: readonly {
+    readonly module: string;
+    readonly rank: number;
+    readonly error: number;
+  }[];
+}
+
+/** The form that a path has by its ending; a folder of PEFT without one. */
+export function formatOf(path: string): AdapterFormat {
+  if (path.endsWith('.safetensors')) return 'safetensors';
+  return path.endsWith('.onnx_adapter') ? 'onnx_adapter' : 'peft';
+}
+
+/**
+ * Writes an adapter that was read from `file` in a form, at a path. Throws LOTR7204 where a model is needed, LOTR7201, LOTR7205 for
+ * what is not LoRA, LOTR7103, and what `bindAdapter` throws.
+ */
+export function convertAdapter(
+  opened: AnyAdapter,
+  file: string,
+  format: AdapterFormat,
+  path: string,
+  options: ConvertOptions = {},
+): Converted {
+  if (format === 'peft') return asPeft(foreignOf(opened, file, options), path, options.tolerance ?? null);
+  const present = options.model ? readPlan(options.model) : null;
+  if (present && opened.kind === 'foreign') return fitted(present, opened.foreign, format, path, options);
+  const adapter = opened.kind === 'own' ? opened.adapter : bound(opened.foreign, options).adapter;
+  const plan = planOfAdapter(adapter, file);
+  const weights = plan.weights ?? [];
+  const done = {
+    layers: plan.plans.reduce((sum, { sites }) => sum + sites.length, 0),
+    weights: weights.length,
+    approximated: [],
+  };
+  if (format === 'safetensors')
+    return { ...done, outputs: [safetensorsOutput(path, adapter.tensors, adapter.metadata)] };
+  if (weights.length > 0) fail(notAnInput({ names: weights.map(({ name }) => name) }));
+  if (present && !samePlan(present, plan)) fail(otherPlan({ file, what: 'the model' }));
+  return { ...done, outputs: [onnxAdapterOutput(path, withSeeded(plan, adapter.tensors))] };
+}
+
+/** An adapter of another program for the inputs of an adapted model. */
+function fitted(
+  plan: SavedPlan,
+  foreign: ForeignAdapter,
+  format: AdapterFormat,
+  path: string,
+  { tolerance, moduleMap }: ConvertOptions,
+): Converted {
+  if (format !== 'onnx_adapter') fail(alreadyAdapted({ doing: 'convert the adapter for it' }));
+  const names = foreign.weights.map(({ module, parameter }) => `${module}.${parameter}`);
+  if (names.length > 0) fail(notAnInput({ names }));
+  const layers = foreign.layers.map((layer) => toLora(layer, tolerance ?? null));
+  const outputs = [onnxAdapterOutput(path, fitToPlan(plan, foreign, layers, moduleMap))];
+  return { outputs, layers: layers.length, weights: 0, approximated: approximatedOf(layers) };
+}
+
+/** An adapter of another program as one of lotrc, which needs the model. */
+function bound(foreign: ForeignAdapter, { model, moduleMap }: ConvertOptions): { readonly adapter: Adapter } {
+  if (!model)
+    return fail(needsModel({ file: foreign.file, why: 'which tensors of a model file it changes' }));
+  return bindAdapter(model, foreign, { moduleMap });
+}
+
+/** An adapter by the names of modules: those of the model, where there is one. */
+function foreignOf(opened: AnyAdapter, file: string, options: ConvertOptions): ForeignAdapter {
+  const { model = null, moduleMap } = options;
+  const map = moduleMap ? { moduleMap } : {};
+  if (opened.kind === 'own') return asForeign(opened.adapter, file, { model, ...map });
+  if (opened.foreign.names === 'dotted' && !moduleMap) return opened.foreign;
+  return asForeign(bound(opened.foreign, options).adapter, file, { model });
+}
+
+function asPeft(foreign: ForeignAdapter, folder: string, tolerance: number | null): Converted {
+  const layers = foreign.layers.map((layer) => toLora(layer, tolerance));
+  return {
+    outputs: peftOutputs(folder, peftAdapter(layers, foreign.weights)),
+    layers: layers.length,
+    weights: foreign.weights.length,
+    approximated: approximatedOf(layers),
+  };
+}
+
+const approximatedOf = (layers: readonly LoraLayer[]): Converted['approximated'] =>
+  layers.flatMap(({ module, rank, error }) => (error === null ? [] : [{ module, rank, error }]));

@@ -1,0 +1,169 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { METHODS } from '../../src/adapter/methods/index.js';
+import { readOnnxAdapter } from '../../src/ir/files/onnx-adapter.js';
+import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
+import type { TensorData } from '../../src/ir/tensor.js';
+import { toF32 } from '../../src/ir/values.js';
+import { lotrc } from '../support/cli.js';
+import { EVERYTHING } from '../support/everything.js';
+import { normalTensor } from '../support/normal.js';
+import { relativeError, runOrt } from '../support/ort.js';
+import { baseOf, errorAgainst, PEFT, recorded } from '../support/peft.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-convert-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const at = (name: string) => join(folder, name);
+const WEIGHTS = 'adapter_model.safetensors';
+
+async function done(...argv: readonly string[]): Promise<string> {
+  const { code, out, err } = await lotrc(...argv);
+  expect(code, err).toBe(0);
+  return out;
+}
+
+const bytesOf = (tensors: ReadonlyMap<string, TensorData>) =>
+  new Map([...tensors].map(([name, data]) => [name, Buffer.from(data.bytes()).toString('base64')]));
+
+/** What PEFT wrote, without parameters that it stores twice. */
+const written = (file: string) =>
+  bytesOf(
+    new Map(
+      [...readSafetensors(file).tensors].filter(([key]) => !/original_module|modules_to_save/.test(key)),
+    ),
+  );
+
+describe('PEFT to lotrc and back', () => {
+  test.each(['bert.saved', 'bert.patterns', 'roberta.bias', 'gpt2.rslora', 'qwen2.biases', 't5.plain'])(
+    '%s: every tensor bit for bit, and the same configuration where it counts',
+    async (name) => {
+      await done('apply', baseOf(name), join(PEFT, name), '-o', at(`${name}.onnx`));
+      await done('extract', at(`${name}.onnx`), '--to', 'peft', '-o', at(`${name}.back`));
+      expect(written(join(at(`${name}.back`), WEIGHTS))).toEqual(written(join(PEFT, name, WEIGHTS)));
+      const [own, back] = [join(PEFT, name), at(`${name}.back`)].map(
+        (place) =>
+          JSON.parse(readFileSync(join(place, 'adapter_config.json'), 'utf8')) as Record<string, unknown>,
+      );
+      expect(back).toMatchObject({ peft_type: 'LORA', bias: own!.bias, use_rslora: own!.use_rslora });
+      await done('apply', baseOf(name), at(`${name}.back`), '-o', at(`${name}.again.onnx`));
+      expect(await errorAgainst(name, at(`${name}.again.onnx`))).toBeLessThan(1e-5);
+    },
+  );
+
+  test('through convert, with the model, and the other way round', async () => {
+    await done('convert', join(PEFT, 'bert.saved'), at('c.safetensors'), '--model', baseOf('bert'));
+    await done('apply', baseOf('bert'), at('c.safetensors'), '-o', at('c.onnx'));
+    expect(await errorAgainst('bert.saved', at('c.onnx'))).toBeLessThan(1e-5);
+    await done('convert', at('c.safetensors'), at('c.peft'));
+    expect(written(join(at('c.peft'), WEIGHTS))).toEqual(written(join(PEFT, 'bert.saved', WEIGHTS)));
+    const { err } = await lotrc('convert', join(PEFT, 'bert.saved'), at('d.safetensors'));
+    expect(err).toContain('LOTR7204');
+    expect(existsSync(at('d.safetensors'))).toBe(false);
+  });
+});
+
+describe('.onnx_adapter', () => {
+  test('of PEFT and back, bit for bit, with the rewritten model', async () => {
+    const plain = join(PEFT, 'bert.plain');
+    await done('apply', baseOf('bert'), plain, '--factors', 'optional', '-o', at('opt.onnx'));
+    await done('convert', plain, at('base.onnx_adapter'), '--model', baseOf('bert'));
+    await done('convert', plain, at('opt.onnx_adapter'), '--model', at('opt.onnx'));
+    expect(readFileSync(at('opt.onnx_adapter')).equals(readFileSync(at('base.onnx_adapter')))).toBe(true);
+    await done('convert', at('opt.onnx_adapter'), at('from-ort.safetensors'), '--model', at('opt.onnx'));
+    await done('convert', at('from-ort.safetensors'), at('from-ort'));
+    expect(written(join(at('from-ort'), WEIGHTS))).toEqual(written(join(plain, WEIGHTS)));
+    expect((await lotrc('convert', at('opt.onnx_adapter'), at('x'))).err).toContain('LOTR7204');
+    await done('apply', at('opt.onnx'), at('opt.onnx_adapter'), '-o', at('embedded.onnx'));
+    expect(await errorAgainst('bert.plain', at('embedded.onnx'))).toBeLessThan(1e-5);
+  });
+
+  test('another rank and scale than the graph has, and layers that the adapter does not have', async () => {
+    const rank = ['--rank', '3', '--scale', '7', '--method', 'lora', '--factors', 'inputs'];
+    const targets = ['--target', 'query', '--target', 'value', '--target', 'key'];
+    await done('rewrite', baseOf('bert'), ...rank, ...targets, '-o', at('in.onnx'));
+    await done('convert', join(PEFT, 'bert.plain'), at('in.onnx_adapter'), '--model', at('in.onnx'));
+    const { feeds, logits } = recorded('bert.plain');
+    const factors = [...readOnnxAdapter(at('in.onnx_adapter')).tensors].map(([name, data]) => [
+      name,
+      { dtype: 'float32', shape: data.shape, data: toF32(data) } as const,
+    ]);
+    const found = await runOrt(at('in.onnx'), { ...feeds, ...Object.fromEntries(factors) });
+    expect(relativeError(found.logits!.data, logits)).toBeLessThan(1e-5);
+    const other = await lotrc(
+      'convert',
+      join(PEFT, 'bert.patterns'),
+      at('y.onnx_adapter'),
+      '--model',
+      at('in.onnx'),
+    );
+    expect(other.err).toContain('LOTR7301');
+    await done('rewrite', baseOf('bert'), '--rank', '3', '--target', 'query', '-o', at('lotr.onnx'));
+    const lotr = await lotrc(
+      'convert',
+      join(PEFT, 'bert.plain'),
+      at('y.onnx_adapter'),
+      '--model',
+      at('lotr.onnx'),
+    );
+    expect(lotr.err).toContain('LOTR7304');
+  });
+
+  test('weights that were trained in full are not inputs', async () => {
+    const saved = join(PEFT, 'bert.saved');
+    expect((await lotrc('convert', saved, at('z.onnx_adapter'), '--model', baseOf('bert'))).err).toContain(
+      'LOTR7103',
+    );
+    await done('apply', baseOf('bert'), saved, '-o', at('whole.onnx'));
+    expect((await lotrc('extract', at('whole.onnx'), '-o', at('z.onnx_adapter'))).err).toContain('LOTR7103');
+    expect((await lotrc('extract', at('whole.onnx'), '--tolerance', '1')).err).toContain('add --to peft');
+  });
+});
+
+/** A model with adapters of a method whose factors are all random, and its logits. */
+async function adapted(
+  method: string,
+): Promise<{ readonly model: string; readonly logits: ArrayLike<number | bigint> }> {
+  const [rewritten, given, model] = ['lotr', 'given', 'model'].map((part) => at(`${method}.${part}`));
+  const targets = ['--target', 'query', '--target', 'key'];
+  const to = ['-o', `${rewritten}.onnx`, '--adapter', `${given}.safetensors`];
+  await done('rewrite', baseOf('bert'), '--rank', '4', '--method', method, ...targets, ...to);
+  const { tensors, metadata } = readSafetensors(`${given}.safetensors`);
+  const random = new Map(
+    [...tensors].map(([name, { shape }]) => [name, normalTensor('f32', shape, 1, 3, name)]),
+  );
+  writeSafetensors(`${given}.random.safetensors`, random, metadata);
+  await done('apply', baseOf('bert'), `${given}.random.safetensors`, '-o', `${model}.onnx`);
+  const { logits } = await runOrt(`${model}.onnx`, recorded('bert.plain').feeds);
+  return { model: `${model}.onnx`, logits: logits!.data };
+}
+
+/** Methods that are a matrix times the rest; the others need a tolerance. */
+const CHAINS = ['lotr', 'lora', 'lora-xs', 'moslora', 'sharelora-ab', 'vera'];
+/** Methods that do more than add to the weight. */
+const WRAPPED = ['dora', 'hira', 'ia3', 'ia3-in'];
+
+describe.each(EVERYTHING ? [...METHODS.keys()] : [...CHAINS, 'loha'])(
+  'an adapter of %s as LoRA',
+  (method) => {
+    test('computes the same', async () => {
+      const { model, logits } = await adapted(method);
+      const exact = await lotrc('extract', model, '--to', 'peft', '-o', at(`${method}.peft`));
+      if (WRAPPED.includes(method)) {
+        expect(exact.err).toContain('LOTR7201');
+        return;
+      }
+      if (exact.code !== 0) {
+        expect(exact.err).toContain('LOTR7205');
+        expect(CHAINS).not.toContain(method);
+        const tolerance = ['--tolerance', '1e-6'];
+        const near = await done('extract', model, '--to', 'peft', '-o', at(`${method}.peft`), ...tolerance);
+        expect(near).toContain('relative error');
+      }
+      await done('apply', baseOf('bert'), at(`${method}.peft`), '-o', at(`${method}.lora.onnx`));
+      const { logits: found } = await runOrt(at(`${method}.lora.onnx`), recorded('bert.plain').feeds);
+      expect(relativeError(found!.data, logits)).toBeLessThan(2e-5);
+    });
+  },
+);
