@@ -11,7 +11,8 @@ export default {
     'cli/dev/gen-*.ts!',
     'bench/{run,start,scale}.ts!',
     'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
-    'bench/train/{big,count,run,step}.ts!',
+    'bench/train/{big,count,run,start,step}.ts!',
+    'bench/infer/run.ts!',
     // programs of their own: workers, threads and what the survey starts for each model
     'src/{backends/ort,train/runner}/child.ts!',
     'src/backends/ort/watchdog.ts!',

@@ -3,7 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { timeProducts } from '../../src/backends/onnx-train/int8/time-products.js';
 import { median } from '../measure.js';
+import { processor } from './processor.js';
 import { profileTable } from './profile.js';
 import { BASE, writeRoberta } from './roberta.js';
 
@@ -12,96 +14,152 @@ interface Steps {
   readonly step_s: number;
   readonly peak_mb?: number;
 }
+interface Column {
+  readonly who: string;
+  readonly command: readonly string[];
+}
+/** The first column is what the others are compared with. */
 interface Case {
   readonly name: string;
-  readonly ours: readonly string[];
-  /** the same with `--base-dtype int8` */
-  readonly int8: readonly string[] | null;
-  /** none: lotrc alone */
-  readonly peer: readonly string[] | null;
+  readonly columns: readonly Column[];
 }
 
 const { values } = parseArgs({
   options: {
     dir: { type: 'string', default: tmpdir() },
-    python: { type: 'string', default: 'python3' },
-    peers: { type: 'string' },
-    repeat: { type: 'string', default: '3' },
-    steps: { type: 'string', default: '5' },
+    python: { type: 'string' },
+    repeat: { type: 'string' },
+    steps: { type: 'string' },
+    batch: { type: 'string', default: '8' },
+    seq: { type: 'string', default: '128' },
+    layers: { type: 'string', default: String(BASE.layers) },
+    threads: { type: 'string', default: '2' },
+    quick: { type: 'boolean', default: false },
     profile: { type: 'boolean', default: false },
   },
 });
+const { python, batch, seq, layers, threads, quick } = values;
+const repeat = Number(values.repeat ?? (quick ? 2 : 3));
+const steps = values.steps ?? (quick ? '2' : '5');
 const root = resolve(import.meta.dirname, '../../..');
 const main = join(root, 'dist/cli/main.js');
 mkdirSync(values.dir, { recursive: true });
 const folder = mkdtempSync(join(values.dir, 'lotrc-bench-train-'));
+const all = join(folder, 'float32');
 try {
-  const cases = prepare();
-  for (const item of cases) report(item);
-  if (values.profile) console.log(`\n${await profileTable(join(folder, 'all'), { batch: 8, seq: 128 })}`);
+  console.log(`${processor()}; ${threads} threads`);
+  await productRates();
+  report(encoder());
+  if (!quick) for (const item of [cores(), characters()]) report(item);
+  if (values.profile) {
+    const extents = { batch: Number(batch), seq: Number(seq) };
+    console.log(`\n${await profileTable(all, extents)}`);
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
 
-function prepare(): readonly Case[] {
-  const roberta = join(folder, 'roberta.onnx');
-  writeRoberta(roberta, BASE);
-  forgetPages(roberta);
-  lotrc('rewrite', roberta, '--rank', '8', '--target', 'query', '--target', 'value', '--weights', 'link');
-  const rewritten = join(folder, 'roberta.lotr.onnx');
-  lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'all'));
-  lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'int8'), '--base-dtype', 'int8');
-  lotrc('emit', 'onnx-train', rewritten, '-o', join(folder, 'cores'), '--train', 'M', '--recompute', 'block');
-  const charlm = join(folder, 'charlm.lotr.onnx');
-  lotrc(
-    'rewrite',
-    join(root, 'models/charlm/charlm.onnx'),
-    '--rank',
-    '8',
-    '--init',
-    'fan-in',
-    '--scale',
-    '8',
-    ...['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'].flatMap((name) => ['--target', name]),
-    '--weights',
-    'copy',
-    '-o',
-    charlm,
+/** GFLOP/s of a product that most of the step is, as each column computes it. */
+async function productRates(): Promise<void> {
+  const shape = [768, 3072] as const;
+  const rows = 1024;
+  const rate = (seconds: number) => `${Math.round((2 * rows * shape[0] * shape[1]) / seconds / 1e9)}`;
+  const ours = (large: boolean) => timeProducts(folder, shape, large, { rows, threads: Number(threads) });
+  const [packed, plain] = [await ours(false), await ours(true)];
+  console.log(`[${rows},${shape[0]}] x [${shape.join(',')}], GFLOP/s`);
+  console.log(
+    `  ONNX Runtime: float32 ${rate(plain.float32)} (packed in advance ${rate(packed.float32)}), int8 with its rounding ${rate(packed.int8)}`,
   );
-  const whole = ['--recompute', 'none'];
-  lotrc('emit', 'onnx-train', charlm, '-o', join(folder, 'charlm'), ...whole);
-  lotrc('emit', 'onnx-train', charlm, '-o', join(folder, 'charlm8'), ...whole, '--base-dtype', 'int8');
-  const step = (name: string, batch: number, vocabulary: number, steps: string) => [
-    process.execPath,
-    join(import.meta.dirname, 'step.js'),
-    join(folder, name),
-    steps,
-    String(batch),
-    '128',
-    String(vocabulary),
-  ];
-  const peer = (script: string, ...args: readonly string[]) =>
-    values.peers === undefined ? null : [values.python, join(values.peers, script), ...args];
-  return [
-    {
-      name: 'RoBERTa-base, R, L and M',
-      ours: step('all', 8, BASE.vocabulary, values.steps),
-      int8: step('int8', 8, BASE.vocabulary, values.steps),
-      peer: peer('bench_torch_step.py', '8', '8', '128', values.steps),
-    },
-    {
-      name: 'RoBERTa-base, M alone, --recompute block (PyTorch: all)',
-      ours: step('cores', 8, BASE.vocabulary, values.steps),
-      int8: null,
-      peer: peer('bench_torch_step.py', '8', '8', '128', values.steps),
-    },
-    {
-      name: 'charlm, 16 x 128 characters, --recompute none',
-      ours: step('charlm', 16, 96, '30'),
-      int8: step('charlm8', 16, 96, '30'),
-      peer: peer('bench_torch_charlm.py', 'lotr', '8', '1e-2', '30'),
-    },
-  ];
+  if (python === undefined) return;
+  const rates = answer(peer('--products')) as Readonly<Record<string, number>>;
+  const told = Object.entries(rates).map(([dtype, value]) => `${dtype} ${value}`);
+  console.log(`  PyTorch: ${told.join(', ')}`);
+}
+
+function encoder(): Case {
+  const size = { ...BASE, layers: Number(layers) };
+  const targets = ['--rank', '8', '--target', 'query', '--target', 'value', '--weights', 'link'];
+  const rewritten = (name: string, bits: 4 | 32): string => {
+    const path = join(folder, `${name}.onnx`);
+    writeRoberta(path, size, bits);
+    forgetPages(path);
+    lotrc('rewrite', path, ...targets);
+    return join(folder, `${name}.lotr.onnx`);
+  };
+  const base = rewritten('roberta', 32);
+  lotrc('emit', 'onnx-train', base, '-o', all);
+  lotrc('emit', 'onnx-train', base, '-o', join(folder, 'int8'), '--base-dtype', 'int8');
+  if (!quick)
+    lotrc('emit', 'onnx-train', base, '-o', join(folder, 'cores'), '--train', 'M', '--recompute', 'block');
+  lotrc('emit', 'onnx-train', rewritten('roberta4', 4), '-o', join(folder, 'int4'));
+  return {
+    name: `RoBERTa-base shapes, ${layers} layers, ${batch} x ${seq}, LoTR of rank 8 on query and value`,
+    columns: [
+      ...peerColumn('PyTorch float32', '--layers', layers, '--batch', batch, '--seq', seq),
+      ...peerColumn('PyTorch bfloat16', '--layers', layers, '--batch', batch, '--seq', seq, '--autocast'),
+      ...(['float32', 'int8', 'int4'] as const).map((name) => ({
+        who: `lotrc ${name}`,
+        command: step(name, batch, seq, BASE.vocabulary, steps),
+      })),
+    ],
+  };
+}
+
+/** After `encoder`. */
+function cores(): Case {
+  const shape = ['--layers', layers, '--batch', batch, '--seq', seq];
+  return {
+    name: 'the same, M alone, lotrc with --recompute block',
+    columns: [
+      ...peerColumn('PyTorch float32, R, L and M', ...shape),
+      ...peerColumn('PyTorch float32, M alone', ...shape, '--cores'),
+      { who: 'lotrc float32, M alone', command: step('cores', batch, seq, BASE.vocabulary, steps) },
+    ],
+  };
+}
+
+function characters(): Case {
+  const charlm = join(folder, 'charlm.lotr.onnx');
+  const model = join(root, 'models/charlm/charlm.onnx');
+  const names = ['attn.c_attn', 'attn.c_proj', 'mlp.c_fc', 'mlp.c_proj'];
+  const targets = names.flatMap((name) => ['--target', name]);
+  const start = ['--rank', '8', '--init', 'fan-in', '--scale', '8', '--weights', 'copy'];
+  lotrc('rewrite', model, ...start, ...targets, '-o', charlm);
+  for (const dtype of ['float32', 'int8']) {
+    const into = join(folder, `charlm-${dtype}`);
+    lotrc('emit', 'onnx-train', charlm, '-o', into, '--recompute', 'none', '--base-dtype', dtype);
+  }
+  return {
+    name: 'charlm, 16 x 128 characters, --recompute none',
+    columns: [
+      ...peerColumn('PyTorch float32', '--model', 'charlm', '--batch', '16', '--steps', '30'),
+      ...['float32', 'int8'].map((dtype) => ({
+        who: `lotrc ${dtype}`,
+        command: step(`charlm-${dtype}`, '16', '128', 96, '30'),
+      })),
+    ],
+  };
+}
+
+function step(
+  name: string,
+  rows: string,
+  length: string,
+  vocabulary: number,
+  count: string,
+): readonly string[] {
+  const program = join(import.meta.dirname, 'step.js');
+  return [process.execPath, program, join(folder, name), count, rows, length, String(vocabulary), threads];
+}
+
+function peer(...args: readonly string[]): readonly string[] {
+  const script = join(root, 'bench/train/torch_step.py');
+  return [python ?? 'python3', script, '--threads', threads, '--steps', steps, ...args];
+}
+
+/** None without an interpreter that has PyTorch. */
+function peerColumn(who: string, ...args: readonly string[]): readonly Column[] {
+  return python === undefined ? [] : [{ who, command: peer(...args) }];
 }
 
 /**
@@ -113,38 +171,35 @@ function forgetPages(file: string): void {
   spawnSync('dd', [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], { stdio: 'ignore' });
 }
 
-/** Runs all in alternation and prints medians, and ratios of neighbouring runs to the first. */
-function report({ name, ours, int8, peer }: Case): void {
-  const columns = [
-    { who: 'lotrc', command: ours },
-    { who: 'int8', command: int8 },
-    { who: 'PyTorch', command: peer },
-  ].flatMap(({ who, command }) => (command ? [{ who, command, runs: [] as Steps[] }] : []));
-  for (let i = 0; i < Number(values.repeat); i++)
-    for (const { command, runs } of columns) runs.push(measureSteps(command));
+/** Runs all in alternation and prints medians, spreads, and ratios of neighbouring runs to the first. */
+function report({ name, columns: given }: Case): void {
+  const columns = given.map((column) => ({ ...column, runs: [] as Steps[] }));
+  for (let i = 0; i < repeat; i++)
+    for (const { command, runs } of columns) runs.push(answer(command) as Steps);
   console.log(name);
+  const first = columns[0]!;
   for (const { who, runs } of columns) {
-    const step = median(runs.map((run) => run.step_s)).toFixed(3);
-    console.log(`  ${who.padEnd(8)} ${step} s a step${peak(runs)}`);
-  }
-  const [first, ...others] = columns;
-  for (const { who, runs } of others) {
+    const times = runs.map((run) => run.step_s);
+    const span = `${Math.min(...times).toFixed(3)} to ${Math.max(...times).toFixed(3)}`;
     const ratio = (of: (run: Steps) => number) =>
-      median(first!.runs.map((run, i) => of(run) / of(runs[i]!))).toFixed(2);
-    const memory = runs[0]!.peak_mb === undefined ? '' : `, memory ${ratio((run) => run.peak_mb!)}`;
-    console.log(`  lotrc / ${who}: time ${ratio((run) => run.step_s)}${memory}`);
+      median(runs.map((run, i) => of(run) / of(first.runs[i]!))).toFixed(2);
+    const peaks = runs.flatMap(({ peak_mb }) => (peak_mb === undefined ? [] : [peak_mb]));
+    const memory =
+      peaks.length < runs.length
+        ? ''
+        : `; peak ${Math.max(...peaks)} MB, ${ratio((run) => run.peak_mb!)} of it`;
+    console.log(
+      `  ${who.padEnd(28)} ${median(times).toFixed(3)} s a step (${span}), ${ratio((run) => run.step_s)} of ${first.who}${memory}`,
+    );
   }
 }
 
-function peak(runs: readonly Steps[]): string {
-  const peaks = runs.flatMap(({ peak_mb }) => (peak_mb === undefined ? [] : [peak_mb]));
-  return peaks.length > 0 ? `, peak ${Math.max(...peaks)} MB` : '';
-}
-
-function measureSteps([program, ...args]: readonly string[]): Steps {
+/** The last line that a process prints. */
+function answer([program, ...args]: readonly string[]): unknown {
   const done = spawnSync(program!, args, { encoding: 'utf8' });
-  if (done.status !== 0) throw new Error(`${program} ${args.join(' ')} failed:\n${done.stderr.slice(-2000)}`);
-  return JSON.parse(done.stdout.trim().split('\n').at(-1)!) as Steps;
+  if (done.status !== 0)
+    throw new Error(`${program} ${args.join(' ')} failed:\n${(done.stderr ?? '').slice(-2000)}`);
+  return JSON.parse(done.stdout.trim().split('\n').at(-1)!);
 }
 
 function lotrc(...args: readonly string[]): void {

@@ -3,11 +3,11 @@ import { median } from '../measure.js';
 import { batchOf } from './feeds.js';
 
 /**
- * One peer process: `step.js FOLDER STEPS BATCH SEQ VOCABULARY` takes steps of a training directory on random tokens with
- * two threads and prints a JSON line: the median of the steps after the first, seconds, and the peak of resident memory, MB.
+ * One peer process: `step.js FOLDER STEPS BATCH SEQ VOCABULARY THREADS` takes steps of a training directory on random tokens
+ * and prints a JSON line: the median of the steps after the first, seconds, and the peak of resident memory, MB.
  */
-const [folder, steps, batch, seq, vocabulary] = process.argv.slice(2) as [string, ...string[]];
-const run = TrainingRun.open(folder, { threads: 2, inProcess: true });
+const [folder, steps, batch, seq, vocabulary, threads] = process.argv.slice(2) as [string, ...string[]];
+const run = TrainingRun.open(folder, { threads: Number(threads), inProcess: true });
 const data = batchOf(run.signature, { batch: Number(batch), seq: Number(seq) }, Number(vocabulary));
 const times: number[] = [];
 for (let step = 0; step <= Number(steps); step++) {

@@ -35,7 +35,9 @@ export async function timeProducts(
   folder: string,
   [inner, outer]: MatrixShape,
   large: boolean,
+  { rows = ROWS, threads }: { readonly rows?: number; readonly threads?: number } = {},
 ): Promise<ProductTimes> {
+  const given = threads === undefined ? {} : { threads };
   const shape = [inner, Math.max(1, Math.min(outer, Math.floor(LARGEST / inner)))] as const;
   const [first, second] = [join(folder, 'float32.onnx'), join(folder, 'int8.onnx')];
   const file = new CodesFile(join(folder, 'codes'));
@@ -46,11 +48,11 @@ export async function timeProducts(
     file.output(),
     ...planModel(rounded, second, { weights: 'link' }).outputs,
   ]);
-  const float32 = await OrtSession.open(first, { lowMemory: large });
+  const float32 = await OrtSession.open(first, { lowMemory: large, ...given });
   try {
-    const int8 = await OrtSession.open(second);
+    const int8 = await OrtSession.open(second, given);
     try {
-      const feeds = { x: { type: 'float32', dims: [ROWS, inner], data: noise(ROWS * inner) } };
+      const feeds = { x: { type: 'float32', dims: [rows, inner], data: noise(rows * inner) } };
       const seconds = async (session: OrtSession): Promise<number> => {
         const start = performance.now();
         await session.run(feeds);
@@ -63,7 +65,7 @@ export async function timeProducts(
         least.float32 = Math.min(least.float32, await seconds(float32));
         least.int8 = Math.min(least.int8, await seconds(int8));
       }
-      return { rows: ROWS, shape, ...least };
+      return { rows, shape, ...least };
     } finally {
       await int8.close();
     }
