@@ -1,6 +1,6 @@
 """Checks this folder without a GPU: the peers, the bench and the tuner, with kernels and driver emulated on the CPU.
 
-    python bench/gpu/check.py [--only peer,report,bench,tuner] [--compile]
+    python bench/gpu/check.py [--only peer,report,module,bench,tuner] [--compile]
 
 Needs PyTorch, Triton, g++ and a build of lotrc (`npm run build`). With --compile the Triton kernels are also compiled for
 sm_80 and sm_90, every configuration, by the ptxas that Triton brings; that takes half an hour. Minutes otherwise; no part of `npm test`.
@@ -183,13 +183,16 @@ def compile_peer():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="report,peer,bench,tuner")
+    parser.add_argument("--only", default="report,peer,module,bench,tuner")
     parser.add_argument("--compile", action="store_true")
     args = parser.parse_args()
     os.environ["TRITON_INTERPRET"] = "1"
     with tempfile.TemporaryDirectory(prefix="lotrc-check-") as name:
         folder = pathlib.Path(name)
-        parts = {"report": check_report, "peer": check_peer, "bench": lambda: check_bench(folder), "tuner": lambda: check_tuner(folder)}
+        from autograd import check_module
+
+        parts = {"report": check_report, "peer": check_peer, "module": lambda: check_module(folder / "module", expect),
+                 "bench": lambda: check_bench(folder), "tuner": lambda: check_tuner(folder)}
         for part in args.only.split(","):
             parts[part]()
         if args.compile:

@@ -178,7 +178,7 @@ def build_cpu(folder):
     text = "#include <cuda_runtime.h>\n" + "".join(f'#include "{source.resolve()}"\n' for source in sources)
     (target / "all.cpp").write_text(text)
     library = target / LIBRARY
-    run("g++", "-std=c++17", "-O2", "-shared", "-fPIC", "-I", folder.resolve(), "-I", SHIM, "-o", library, target / "all.cpp",
+    run("g++", "-std=c++17", "-O2", "-shared", "-fPIC", "-I", folder.resolve(), "-I", SHIM, "-I", SHIM / "blas", "-o", library, target / "all.cpp",
         what="the build for the CPU")
     return library
 

@@ -27,6 +27,9 @@ struct cudaLaunchConfig_t {
 // allocations left before one fails; what is not freed at the end is a leak
 static long shim_allocations_left = -1;
 static long shim_held = 0;
+// launches and bytes that were set; kernels need not run to be counted
+static long shim_launches = 0, shim_cleared = 0;
+static bool shim_counts_only = false;
 
 static const char *cudaGetErrorString(cudaError_t error) {
   return error == cudaErrorMemoryAllocation ? "out of memory" : "invalid argument";
@@ -47,6 +50,7 @@ static cudaError_t cudaFree(void *memory) {
 static cudaError_t cudaMallocAsync(void **memory, size_t bytes, cudaStream_t) { return cudaMalloc(memory, bytes); }
 static cudaError_t cudaFreeAsync(void *memory, cudaStream_t) { return cudaFree(memory); }
 static cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
+  shim_cleared += static_cast<long>(bytes);
   std::memset(to, value, bytes);
   return cudaSuccess;
 }
@@ -100,6 +104,8 @@ static cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t *config, void (*k
     if (allowed == reinterpret_cast<const void *>(kernel)) most = static_cast<size_t>(bytes);
   if (config->dynamicSmemBytes > most) return cudaErrorInvalidValue;
   if (config->dynamicSmemBytes > 0) shim_rings++;
+  shim_launches++;
+  if (shim_counts_only) return cudaSuccess;
   shim::launch({grid.x, grid.y, grid.z}, config->blockDim.x, [=] { kernel(arguments...); });
   return cudaSuccess;
 }

@@ -1,0 +1,219 @@
+"""The emitted PyTorch module on the CPU: what autograd makes of it in each of its uses is held to float64."""
+import gc
+import weakref
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from checks import BOUNDS, error
+from library import build, lotrc, run, tables
+from peers import textbook
+
+# q, and k with v, read one x but are regions apart; o reads another, and f has factors of its own
+MODEL = """<ir_version: 9, opset_import: ["" : 17]>
+g (float[tokens, 24] x, float[tokens, 16] z) => (float[tokens, 16] q, float[tokens, 8] k, float[tokens, 8] v, float[tokens, 24] o)
+< float[24,16] "a.q.weight", float[24,8] "a.k.weight", float[24,8] "a.v.weight", float[24,16] "a.o.weight", float[16] "a.q.bias" >
+{
+  ["/a/q/MatMul"] qm = MatMul (x, "a.q.weight")
+  q = Add (qm, "a.q.bias")
+  ["/a/k/MatMul"] k = MatMul (x, "a.k.weight")
+  ["/a/v/MatMul"] v = MatMul (x, "a.v.weight")
+  ["/a/o/Gemm"] o = Gemm <transB = 1> (z, "a.o.weight")
+}
+"""
+TOKENS = 37
+
+
+def model_text():
+    """The model with numbers in its tensors, which nothing reads."""
+    text = MODEL
+    for name, count in (("a.q.weight", 384), ("a.k.weight", 192), ("a.v.weight", 192), ("a.o.weight", 384), ("a.q.bias", 16)):
+        text = text.replace(f'"{name}"', f'"{name}" = {{{", ".join(["1"] * count)}}}', 1)
+    return text
+
+
+def emitted(folder, dtype="f32", form="split", method="lotr"):
+    """A host over the library of that model, its tables, weights and factors."""
+    source, model, out = folder / "model.onnxtxt", folder / f"{method}.onnx", folder / f"{dtype}-{form}-{method}"
+    if not out.exists():
+        source.write_text(model_text())
+        run(*lotrc(None), "rewrite", source, "--rank", 5, "--method", method, "--target", ".*", "-o", model, what="lotrc rewrite")
+        run(*lotrc(None), "emit", "cuda", model, "-o", out, "--for", "train", "--tokens", TOKENS, "--dtype", dtype, "--form", form,
+            what="lotrc emit cuda")
+    module = tables(out)
+    host = module.Adapters(build(out, "cpu", "sm_80"), TOKENS, "cpu")
+    draw = torch.Generator().manual_seed(5)
+    noise = lambda *shape: torch.randn(*shape, generator=draw)
+    weights = {name: noise(*shape) / 5 for name, shape in module.WEIGHTS.items()}
+    factors = {name: noise(*factor.shape) / 3 for name, factor in zip(module.FACTORS, host.factors)}
+    host.set_weights(weights)
+    host.set_factors(factors)
+    return host, module, weights
+
+
+class Net:
+    """Calls of regions as a program of PyTorch: `host` runs them, or float64 by the formula."""
+
+    def __init__(self, host, module, weights, exact):
+        self.host, self.module, self.exact = host, module, exact
+        self.weights = weights
+        self.factors = {name: factor.detach().double().requires_grad_() for name, factor in zip(module.FACTORS, host.factors)}
+
+    def __call__(self, region, x):
+        if not self.exact:
+            return self.host(region, x)
+        return textbook(self.module.REGIONS[region], self.weights, self.factors, x)
+
+    def grads(self):
+        found = {name: self.factors[name].grad if self.exact else self.host.factor(name).grad for name in self.factors}
+        return {name: grad for name, grad in found.items() if grad is not None}
+
+    def leaves(self):
+        return list(self.factors.values()) if self.exact else list(self.host.parameters())
+
+
+def inputs(net, seed=0, rows=TOKENS):
+    """An x for each region: regions that read one x have the same."""
+    kind = torch.float64 if net.exact else getattr(torch, net.module.TYPES.get(net.module.REGIONS[0]["x"], "float32"))
+    held, draw = {}, torch.Generator().manual_seed(seed)
+    for row in net.module.REGIONS:
+        key = row["dx"]
+        if key not in held:
+            held[key] = torch.randn(rows, net.module.BUFFERS[row["x"]][1], generator=draw).bfloat16().to(kind).requires_grad_()
+    return [held[row["dx"]] for row in net.module.REGIONS]
+
+
+def loss_of(ys, seed=1):
+    """Another weight for every number."""
+    draw = torch.Generator().manual_seed(seed)
+    return sum((y * torch.randn(y.shape, generator=draw).bfloat16().to(y.dtype)).sum() for y in ys)
+
+
+def ways():
+    """Uses of the module by name: each returns what is compared, from a Net."""
+
+    def plain(net):
+        xs = inputs(net)
+        ys = [y for region, x in enumerate(xs) for y in net(region, x)]
+        loss_of(ys).backward()
+        return [*ys, *(x.grad for x in xs), *net.grads().values()]
+
+    def two_passes(net):
+        first, second = inputs(net), inputs(net, 7)
+        ys = [y for xs in (first, second) for region, x in enumerate(xs) for y in net(region, x)]
+        loss_of(ys).backward()
+        return [*ys, *(x.grad for x in first + second), *net.grads().values()]
+
+    def in_turn(net):
+        xs, others = inputs(net), inputs(net, 7)
+        one = loss_of([y for region, x in enumerate(xs) for y in net(region, x)])
+        two = loss_of([y for region, x in enumerate(others) for y in net(region, x)], 2)
+        one.backward()
+        two.backward()
+        return [*(x.grad for x in xs + others), *net.grads().values()]
+
+    def twice(net):
+        xs = inputs(net)
+        loss = loss_of([y for region, x in enumerate(xs) for y in net(region, x)])
+        loss.backward(retain_graph=True)
+        loss.backward()
+        return [*(x.grad for x in xs), *net.grads().values()]
+
+    def one_unused(net):
+        xs = inputs(net)
+        ys = [net(region, x) for region, x in enumerate(xs)]
+        loss_of([y[-1] for y in ys[1:]]).backward()
+        return [x.grad for x in xs[1:]] + [grad for grad in net.grads().values() if grad.abs().sum() > 0]
+
+    def checkpointed(reentrant):
+        def way(net):
+            xs = inputs(net)
+            last = len(xs) - 1
+            ys = list(net(last, xs[last]))
+            for region in range(last):
+                part = lambda x, region=region: tuple(2 * y for y in net(region, x))
+                ys += checkpoint(part, xs[region], use_reentrant=reentrant)
+            ys += net(0, xs[0])
+            loss_of(ys).backward()
+            return [*ys, *(x.grad for x in xs), *net.grads().values()]
+
+        return way
+
+    def of_inputs(net):
+        """Gradients of x alone, then all: sums of the first are not in the second."""
+        xs = inputs(net)
+        loss = loss_of([y for region, x in enumerate(xs) for y in net(region, x)])
+        alone = torch.autograd.grad(loss, list(dict.fromkeys(xs)), retain_graph=True)
+        loss.backward()
+        return [*alone, *(x.grad for x in xs), *net.grads().values()]
+
+    def after_a_failure(net):
+        class Broken(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                return x.clone()
+
+            @staticmethod
+            def backward(ctx, gradient):
+                raise ArithmeticError
+
+        xs = inputs(net)
+        ys = [y for region, x in enumerate([Broken.apply(xs[0]), *xs[1:]]) for y in net(region, x)]
+        try:
+            loss_of(ys).backward(retain_graph=True)
+        except ArithmeticError:
+            pass
+        for leaf in [*xs, *net.leaves()]:
+            leaf.grad = None
+        loss_of([y for region, x in enumerate(xs) for y in net(region, x)]).backward()
+        return [*(x.grad for x in xs), *net.grads().values()]
+
+    def a_step(net):
+        """Factors that an optimizer changes are seen; without gradients the result is the same."""
+        optimizer = torch.optim.SGD(net.leaves(), lr=0.01)
+        xs = inputs(net)
+        for seed in (1, 2):
+            optimizer.zero_grad()
+            loss_of([y for region, x in enumerate(xs) for y in net(region, x)], seed).backward()
+            optimizer.step()
+        with torch.no_grad():
+            ys = [y for region, x in enumerate(xs) for y in net(region, x)]
+        return [*ys, *net.grads().values(), *(leaf.detach().clone() for leaf in net.leaves())]
+
+    def some_frozen(net):
+        for leaf in net.leaves()[::2]:
+            leaf.requires_grad_(False)
+        found = plain(net)
+        for leaf in net.leaves():
+            leaf.requires_grad_(True)
+        return found
+
+    return {
+        "plain": plain, "two passes, one loss": two_passes, "two losses in turn": in_turn, "backward twice": twice,
+        "a region that is not used": one_unused, "checkpoints": checkpointed(False), "nested checkpoints": checkpointed(True),
+        "gradients of x alone": of_inputs, "after a pass that failed": after_a_failure, "steps": a_step, "some factors frozen": some_frozen,
+    }
+
+
+def check_module(folder, expect):
+    """Every use in float32 and bfloat16, over every form."""
+    folder.mkdir(exist_ok=True)
+    for dtype, form, method in (("f32", "split", "lotr"), ("bf16", "split", "lora"), ("f32", "merged", "lotr"), ("f32", "bordered", "lotr")):
+        host, module, weights = emitted(folder, dtype, form, method)
+        before = [factor.detach().clone() for factor in host.factors]
+        for name, way in ways().items():
+            results = []
+            for exact in (False, True):
+                for factor, value in zip(host.factors, before):
+                    factor.grad = None
+                    factor.requires_grad_(True)
+                    with torch.no_grad():
+                        factor.copy_(value)
+                results.append(way(Net(host, module, weights, exact)))
+            found, wanted = results
+            worst = max((error(f, w) for f, w in zip(found, wanted)), default=float("inf"))
+            expect(len(found) == len(wanted) and worst < BOUNDS[dtype], f"module, {dtype} {form} {method}, {name}: {worst:.1e}")
+        held = weakref.ref(host)
+        del host, results, found, wanted
+        gc.collect()
+        expect(held() is None, f"module, {dtype} {form} {method}: nothing keeps it alive")
