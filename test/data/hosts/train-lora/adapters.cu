@@ -72,7 +72,8 @@ struct lotrc_adapters {
   uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
   bool stale = true;                // what depends on the factors alone has to be computed again
-  bool begun[BUFFER_COUNT] = {};    // gradients of inputs that the first of their regions has written in this pass
+  bool begun[BUFFER_COUNT] = {};    // gradients of inputs that a region has written in this pass
+  bool any_order = false;           // regions run backward in any order
   std::string message;
 };
 
@@ -354,21 +355,20 @@ lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
   const int dx = DX[region];
-  if (dx >= 0 && ADDS_TO_DX[region] && !a->begun[dx])
-    return fail(a, LOTRC_BAD_ORDER, "a region before " + std::to_string(region) + " reads the same x: its backward pass goes first");
-  if (dx >= 0 && !ADDS_TO_DX[region]) a->begun[dx] = true;
-  const cudaError_t error = refresh(a);
+  cudaError_t error = refresh(a);
+  if (dx >= 0 && ADDS_TO_DX[region] && !a->begun[dx]) {
+    if (!a->any_order)
+      return fail(a, LOTRC_BAD_ORDER, "a region before " + std::to_string(region) + " reads the same x: its backward pass goes first");
+    if (error == cudaSuccess) error = cudaMemsetAsync(a->buffer[dx], 0, bytes_of(a, dx), a->stream);
+  }
+  if (dx >= 0) a->begun[dx] = true;
   return cuda(a, error == cudaSuccess ? backward(a, region) : error, "backward");
 }
 
 lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
-  for (const int dx : DX) {
-    if (dx < 0) continue;
-    const cudaError_t error = cudaMemsetAsync(a->buffer[dx], 0, bytes_of(a, dx), a->stream);
-    if (error != cudaSuccess) return cuda(a, error, "clearing dx");
-    a->begun[dx] = true;
-  }
+  for (bool &begun : a->begun) begun = false;
+  a->any_order = true;
   return LOTRC_OK;
 }
 
@@ -380,6 +380,7 @@ lotrc_status lotrc_gradients(lotrc_adapters *a) {
 lotrc_status lotrc_clear_gradients(lotrc_adapters *a) {
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   for (bool &begun : a->begun) begun = false;
+  a->any_order = false;
   return cuda(a, clear(a), "clearing gradients");
 }
 

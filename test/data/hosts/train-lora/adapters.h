@@ -81,8 +81,8 @@ lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
 lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
 
 /*
- * Sets dx of every input to zero and lets regions run backward in any order: one that adds to the dx of another then gives
- * only its own part.
+ * Begins another pass over the inputs, in which regions run backward in any order: a region that adds to a dx that none has
+ * written in this pass begins it from zero, and the lowest of the regions that read one x writes its own part alone.
  */
 lotrc_status lotrc_begin_inputs(lotrc_adapters *adapters);
 

@@ -13,6 +13,7 @@ get none. torch.optim.AdamW(host.parameter_groups(lr)) heeds the multipliers of 
 an optimizer changes are seen; what is written through parameter.data is seen after host.reload().
 """
 import ctypes
+import weakref
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -99,6 +100,12 @@ class Adapters(torch.nn.Module):
             for name, ((_, _, rows, columns, _), *_) in FACTORS.items()
         )
         self._loaded = {}
+        # how often factors have been loaded
+        self._generation = 0
+        # gradients of the factors flow through it, to where they are finished once
+        self._token = None
+        # lives as long as the backward pass that sums gradients in the library
+        self._summing = None
 
     def _current_stream(self):
         return torch.cuda.current_stream(self._device).cuda_stream if self._device.type == "cuda" else None
@@ -149,7 +156,7 @@ class Adapters(torch.nn.Module):
 
     def factor(self, name):
         """The parameter of that name."""
-        return self.factors[list(FACTORS).index(name)]
+        return self.factors[NUMBERS[name]]
 
     def parameter_groups(self, lr):
         """What an optimizer takes: the trained factors by learning rate, lr times the multiplier of each."""
@@ -173,27 +180,63 @@ class Adapters(torch.nn.Module):
             raise ValueError(f"x must have {shape[0]} rows of {shape[1]}, not the shape {tuple(x.shape)}")
         if self._current_stream() != self._stream:
             raise RuntimeError("the library runs on the stream on which it was made, and that is not the current one")
-        factors = [self.factor(name) for name in REGIONS[region]["factors"]]
-        return _Region.apply(self, region, x, *factors)
+        self._load(REGIONS[region]["factors"])
+        return _Region.apply(self, region, x, self._token_now())
 
     def reload(self):
         """Uploads all factors again before the next pass: to be called after changes that autograd does not see."""
         self._loaded = {}
 
-    def _load(self, names, factors):
-        """Copies factors that have changed into the buffers."""
-        changed = False
-        for name, factor in zip(names, factors):
-            # the tensor is kept too: while it lives, no other takes its place in memory
-            held = (factor.data_ptr(), factor._version, factor.detach())
-            if name in self._loaded and self._loaded[name][:2] == held[:2]:
+    def _load(self, names):
+        """Copies factors into the buffers: all that have changed, if one of these has."""
+        if all(self._loaded.get(name, _NEVER)[:2] == _state(self.factors[NUMBERS[name]]) for name in names):
+            return
+        for name, factor in zip(FACTORS, self.factors):
+            if self._loaded.get(name, _NEVER)[:2] == _state(factor):
                 continue
             for place in FACTORS[name]:
                 self._part(*place).copy_(factor.detach())
-            self._loaded[name] = held
-            changed = True
-        if changed:
-            self._check(self._library.lotrc_changed(self._handle))
+            # the tensor is kept too: while it lives, no other takes its place in memory
+            self._loaded[name] = (*_state(factor), factor.detach())
+        self._generation += 1
+        self._token = None
+        self._check(self._library.lotrc_changed(self._handle))
+
+    def _token_now(self):
+        """The token of the loaded factors; None where they get no gradients."""
+        if not torch.is_grad_enabled():
+            return None
+        if self._token is None:
+            self._token = _Factors.apply(self, *self.factors)
+        return self._token
+
+    def _sum(self):
+        """Begins the sums of gradients, unless a region of this backward pass has begun them."""
+        if self._summing is None or self._summing() is None:
+            self._check(self._library.lotrc_clear_gradients(self._handle))
+
+            def ended():
+                """Nothing is left to do. The pass keeps this function until it ends, also when it fails."""
+
+            torch.autograd.Variable._execution_engine.queue_callback(ended)
+            self._summing = weakref.ref(ended)
+
+    def _finish(self):
+        """Gradients of all factors from the sums, which begin again after that."""
+        self._summing = self._token = None
+        self._check(self._library.lotrc_gradients(self._handle))
+        copies = {name: self._views[name].clone() for name in GRADIENTS.values()}
+        found = []
+        for name, places in FACTORS.items():
+            if name in FROZEN:
+                found.append(None)
+                continue
+            parts = [
+                copies[GRADIENTS[buffer]].reshape(-1).as_strided((rows, columns), (stride, 1), offset)
+                for buffer, offset, rows, columns, stride in places
+            ]
+            found.append(sum(parts[1:], parts[0]))
+        return found
 
     def __del__(self):
         if getattr(self, "_handle", None):
@@ -201,17 +244,43 @@ class Adapters(torch.nn.Module):
             self._handle = None
 
 
+# number of each factor
+NUMBERS = {name: number for number, name in enumerate(FACTORS)}
+_NEVER = (None, None)
+
+
+def _state(factor):
+    """What differs after a factor has changed."""
+    return factor.data_ptr(), factor._version
+
+
+class _Factors(torch.autograd.Function):
+    """Stands between the factors and the regions: autograd comes here once in a backward pass, after the last region."""
+
+    @staticmethod
+    def forward(ctx, host, *factors):
+        ctx.set_materialize_grads(False)
+        # the token is kept by the host: a reference to it would be a cycle
+        ctx.host = weakref.ref(host)
+        return torch.empty(0, device=host._device)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, _):
+        return (None, *ctx.host()._finish())
+
+
 class _Region(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, host, region, x, *factors):
+    def forward(ctx, host, region, x, token):
         row = REGIONS[region]
-        host._load(row["factors"], factors)
         views = host._views
         views[row["x"]].copy_(x.detach().reshape(views[row["x"]].shape))
         host._check(host._library.lotrc_forward(host._handle, ctypes.c_uint32(region)))
         host._passes[region] += 1
         ctx.host, ctx.region, ctx.run, ctx.shape = host, region, host._passes[region], x.shape
-        ctx.save_for_backward(x, *factors)
+        ctx.generation = host._generation
+        ctx.save_for_backward(x)
         return tuple(views[name].clone().reshape(*x.shape[:-1], -1) for name in row["y"])
 
     @staticmethod
@@ -219,31 +288,24 @@ class _Region(torch.autograd.Function):
     def backward(ctx, *gradients):
         host, region = ctx.host, ctx.region
         row, views, library = REGIONS[region], host._views, host._library
-        x, *factors = ctx.saved_tensors
-        host._load(row["factors"], factors)
+        (x,) = ctx.saved_tensors
+        if host._generation != ctx.generation:
+            raise RuntimeError(f"factors have changed since the forward pass of region {region}")
+        host._sum()
+        # regions may share the buffer of x
+        views[row["x"]].copy_(x.detach().reshape(views[row["x"]].shape))
         if host._passes[region] != ctx.run:
             # another batch went through: what this pass left is made again
-            views[row["x"]].copy_(x.detach().reshape(views[row["x"]].shape))
             host._check(library.lotrc_forward(host._handle, ctypes.c_uint32(region)))
             host._passes[region] += 1
-        else:
-            # regions may share the buffer of x
-            views[row["x"]].copy_(x.detach().reshape(views[row["x"]].shape))
         for name, gradient in zip(row["dy"], gradients):
             if gradient is None:
                 views[name].zero_()
             else:
                 views[name].copy_(gradient.reshape(views[name].shape))
-        host._check(library.lotrc_clear_gradients(host._handle))
+        # dx is that of this region alone
         host._check(library.lotrc_begin_inputs(host._handle))
         host._check(library.lotrc_backward(host._handle, ctypes.c_uint32(region)))
-        host._check(library.lotrc_gradients(host._handle))
-        found = []
-        for name in row["factors"]:
-            if name in FROZEN:
-                found.append(None)
-                continue
-            parts = [host._part(GRADIENTS[buffer], *rest).clone() for buffer, *rest in FACTORS[name]]
-            found.append(sum(parts[1:], parts[0]))
         dx = views[row["dx"]].clone().reshape(ctx.shape) if row["dx"] and ctx.needs_input_grad[2] else None
-        return (None, None, dx, *found)
+        # autograd counts the regions that have run: the token needs no gradient
+        return None, None, dx, None
