@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests whose work is done by other programs: compilers, drivers of graphics cards, browsers, whole runs of lotrc. */
 const FULL = [
-  'test/backends/host/{blas-stand-in,cuda,cuda-blas,oracle,ort-grad,ort-half,ort-op,typescript}.test.ts',
+  'test/backends/host/{blas-stand-in,cuda,cuda-blas,cuda-cost,oracle,ort-grad,ort-half,ort-op,typescript}.test.ts',
   'test/backends/kernel/{cuda,deno,subgroups,units,warpgroups,wgsl,whole-plans}.test.ts',
   'test/backends/onnx-train/webgpu.test.ts',
   'test/bench/*.test.ts',
