@@ -16,12 +16,12 @@ interface Shared {
  * Runs a command on each of several models, in their order; the first that fails ends it. Outputs of several models go next to them
  * or into one folder. Throws a usage error for what only one model can have.
  */
-export function forEachModel(
+export async function forEachModel(
   models: readonly string[],
   { output, adapter, json }: Shared,
   run: Run,
-  act: (model: string) => void,
-): void {
+  act: (model: string) => unknown,
+): Promise<void> {
   if (models.length > 1) {
     if (output !== undefined && !/[/\\]$/.test(output) && !isFolder(output))
       throw usageError(`-o must be a folder for several models: ${output}/`);
@@ -35,6 +35,6 @@ export function forEachModel(
   }
   for (const model of models) {
     if (models.length > 1) tell(run, `${visible(model)}:\n`);
-    act(model);
+    await act(model);
   }
 }

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { noModelHere } from '../src/ir/codes/build.js';
+import { malformed } from '../src/ir/codes/load.js';
 import { fail } from '../src/ir/diagnostics.js';
+import { CORE_ML } from '../src/ir/files/file-kind.js';
 import { isFolder } from '../src/ir/files/folders.js';
 import { modelFromStdin, STANDARD } from './standard-streams.js';
 
@@ -23,6 +25,7 @@ export function modelsIn(folder: string): readonly string[] {
 export function modelAt(path: string): string {
   if (path === STANDARD) return modelFromStdin();
   if (!isFolder(path)) return path;
+  if (/\.(mlpackage|mlmodelc)[/\\]*$/.test(path)) fail(malformed({ file: path, offset: 0, ...CORE_ML }));
   const found = modelsIn(path);
   return found.length === 1 ? found[0]! : fail(noModelHere({ folder: path, found }));
 }

@@ -17,12 +17,35 @@ const PAUSE_MS = 10;
  * Copies stdin to a temporary file, which is removed when this process ends, so that weights stay out of memory. Text, which
  * begins with `<`, is a model in text form.
  */
-export function modelFromStdin(): string {
-  if (process.stdin.isTTY) throw usageError('- reads the model from stdin, which is a terminal here');
+export const modelFromStdin = (): string =>
+  fileFromStdin('model', (start) => (start[0] === 0x3c ? 'stdin.onnxtxt' : 'stdin.onnx'));
+
+/** The same for data: JSON Lines, or a table, whose head has tabs or commas. */
+const dataFromStdin = (): string =>
+  fileFromStdin('data', (start) => {
+    const text = Buffer.from(start).toString('utf8').trimStart();
+    if (text.startsWith('{')) return 'stdin.jsonl';
+    return text.split('\n', 1)[0]!.includes('\t') ? 'stdin.tsv' : 'stdin.csv';
+  });
+
+/** Options with a file in place of stdin as data. Throws a usage error where stdin is read twice. `model`: what is read besides. */
+export function withData<
+  O extends { readonly data?: string | undefined; readonly evalData?: string | undefined },
+>(options: O, model?: string): O {
+  if (options.evalData === STANDARD) throw usageError('--eval-data must be a file: stdin is for --data');
+  if (options.data !== STANDARD) return options;
+  if (model !== undefined && isFromStdin(model))
+    throw usageError('--data - and the model are both to come from stdin: give one of them as a file');
+  return { ...options, data: dataFromStdin() };
+}
+
+/** `named`: the name of the file from its first bytes. */
+function fileFromStdin(what: string, named: (start: Uint8Array) => string): string {
+  if (process.stdin.isTTY) throw usageError(`- reads the ${what} from stdin, which is a terminal here`);
   const folder = temporaryFolder(FOLDER);
   const buffer = Buffer.allocUnsafe(CHUNK);
   let count = readSome(buffer);
-  const path = join(folder, buffer[0] === 0x3c ? 'stdin.onnxtxt' : 'stdin.onnx');
+  const path = join(folder, named(buffer.subarray(0, count)));
   const fd = openSync(path, 'wx', 0o600);
   for (; count > 0; count = readSome(buffer)) writeAll(fd, buffer.subarray(0, count));
   closeSync(fd);

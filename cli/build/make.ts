@@ -137,6 +137,7 @@ function valuesOf<S>({ kind, options }: BuildStep): ValuesOf<S> {
     withoutData: false,
     link: false,
     copyBase: false,
+    clobber: true,
   };
   const set = SECTIONS.get(kind)!;
   const values = Object.entries(options).map(([key, value]) => [

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { type States, stateAt } from '../../src/build/file-state.js';
@@ -6,6 +6,7 @@ import { FileTable } from '../../src/build/file-table.js';
 import { type BuildRead, keyOf } from '../../src/build/keys.js';
 import { type BuildStep, makesFolder, stepsOf } from '../../src/build/steps.js';
 import { type Counts, type Made, type MadeFile, replaceFile, Store } from '../../src/build/store.js';
+import { fileIsThere } from '../../src/ir/codes/load.js';
 import { type Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
 import { readRegular, Unreadable } from '../../src/ir/files/regular.js';
 import { sweepStale } from '../../src/ir/files/temporary.js';
@@ -41,6 +42,8 @@ export interface BuildRequest {
   readonly jobs: number | undefined;
   readonly force: boolean;
   readonly dryRun: boolean;
+  /** false: a step whose outputs are there and are not what it makes fails */
+  readonly clobber: boolean;
 }
 
 export interface BuildEvents {
@@ -141,7 +144,7 @@ interface StepsRequest {
 /** Does steps, each after those that it needs, or takes what they make from the cache. Those that fail are reported. */
 export async function buildSteps(
   { steps, folder, cache, table, name, shown, reads }: StepsRequest,
-  request: Pick<BuildRequest, 'jobs' | 'force' | 'dryRun'>,
+  request: Pick<BuildRequest, 'jobs' | 'force' | 'dryRun' | 'clobber'>,
   events: BuildEvents,
 ): Promise<readonly BuildOutcome[]> {
   const store = new Store(cache);
@@ -205,6 +208,10 @@ export async function buildSteps(
       const plan = planned?.kind === 'planned' ? planned : { about: '', counts: null };
       return end({ step, result: 'would be made', about: plan.about, counts: plan.counts, files: [] });
     }
+    const there = request.clobber
+      ? undefined
+      : placesOf(step, made).find((path) => existsSync(join(folder, path)));
+    if (there !== undefined) return failed(step, [fileIsThere({ file: there })], 1);
     const reply = await ask(made ? 'place' : request.force ? 'make again' : 'make');
     if (reply.kind !== 'made') {
       if (reply.kind === 'planned') throw new Error('a step was planned that was to be made');
@@ -282,6 +289,12 @@ async function readsOf(
   return paths.sort().map((path): BuildRead => {
     return [path, look(join(folder, path), table, all)];
   });
+}
+
+/** Where a step writes: its files where they are known, else those that it is sure to make, or its folder. */
+function placesOf({ makes }: BuildStep, made: Made | null): readonly string[] {
+  if (made) return made.files.map(({ path }) => path);
+  return Object.values(makes).flatMap((path) => (path === makes.onnx ? [path, `${path}.data`] : [path]));
 }
 
 /** A diagnostic of a step, with the place in the config that it comes from. */

@@ -15,11 +15,11 @@ type BuildOptions = ValuesOf<typeof BUILD>;
 
 /** Builds what the config says, once or whenever a file changes. */
 export async function buildCommand(options: BuildOptions, run: Run): Promise<void> {
-  const { watch, json, depfile, dryRun, config, cache, jobs, force } = options;
+  const { watch, json, depfile, dryRun, config, cache, jobs, force, clobber } = options;
   if (watch && json) throw usageError('--json is the result of one build: leave --watch out');
   if (dryRun && (watch || depfile !== undefined))
     throw usageError(`--dry-run writes nothing: leave ${watch ? '--watch' : '--depfile'} out`);
-  const request: BuildRequest = { config, cache, jobs, force, dryRun };
+  const request: BuildRequest = { config, cache, jobs, force, dryRun, clobber };
   if (!watch) {
     await once(request, options, run);
     return;

@@ -8,14 +8,15 @@ import { checkModel, checkText, type Finding, textOfFiles } from '../build/golde
 import { outcomeLine } from '../build/report.js';
 import type { Built } from '../build/run.js';
 import { EXIT } from '../failure.js';
+import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { count } from '../text.js';
 
 /** Builds what the config says, and compares it with golden files; with `--update` writes these. */
 export async function checkCommand(options: ValuesOf<typeof CHECK>, run: Run): Promise<void> {
-  const { update, config, cache, jobs } = options;
+  const { update, config, cache, jobs, clobber } = options;
   const built = await build(
-    { config, cache, jobs, force: false, dryRun: false },
+    { config, cache, jobs, force: false, dryRun: false, clobber },
     {
       started: () => undefined,
       ended: (outcome) => run.io.err(outcomeLine(outcome)),
@@ -36,6 +37,11 @@ export async function checkCommand(options: ValuesOf<typeof CHECK>, run: Run): P
     if (findings.length === 0) run.io.out(`${count(files, 'golden file')} as expected\n`);
     return;
   }
+  refuseInputs(
+    findings.map(({ output }) => output.path),
+    [],
+    clobber,
+  );
   writeAtomically(findings.map(({ output }) => output));
   for (const { output } of findings) run.io.out(`wrote ${shownPath(resolve(output.path))}\n`);
   if (findings.length === 0) run.io.out(`${count(files, 'golden file')} as expected: nothing was written\n`);

@@ -11,6 +11,7 @@ import { readSignature } from '../../src/train/read-signature.js';
 import { type RunSettings, readSettings } from '../../src/train/settings.js';
 import { type Started, type Trained, type TrainRequest, train } from '../../src/train/train.js';
 import { EXIT } from '../failure.js';
+import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { suggest, tell } from '../tell.js';
@@ -20,6 +21,16 @@ import { usageError } from '../usage.js';
 
 type TrainCommandOptions = ValuesOf<typeof TRAIN>;
 
+/** Files of a run that are told by their names; the events of TensorBoard have the time in theirs. */
+const RUN_FILES = [
+  'run.json',
+  'checkpoint.safetensors',
+  'best.safetensors',
+  'adapter.safetensors',
+  'log.parquet',
+  'report.html',
+];
+
 /** Trains, shows how it goes, and says where the adapter is. */
 export async function trainCommand(
   folder: string,
@@ -28,6 +39,15 @@ export async function trainCommand(
   run: Run,
 ): Promise<Trained> {
   const output = options.output ?? join(folder, 'run');
+  if (!options.clobber) {
+    if (options.resume)
+      throw usageError('--resume goes on with the files of the run: leave --no-clobber out');
+    refuseInputs(
+      RUN_FILES.map((name) => join(output, name)),
+      [],
+      false,
+    );
+  }
   const held = options.resume ? readSettings(output) : null;
   const request = requestOf(folder, output, options, given, held);
   run.reporter.report(ignored(request, given));

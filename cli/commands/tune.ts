@@ -18,7 +18,14 @@ import { readAdapter } from '../adapter-file.js';
 import { EXIT } from '../failure.js';
 import { tokenizerOf } from '../find-model.js';
 import { loadModel } from '../load.js';
-import { defaultOutput, filesText, outputFile, type Written, writeArtifacts } from '../outputs.js';
+import {
+  defaultOutput,
+  filesText,
+  outputFile,
+  refuseInputs,
+  type Written,
+  writeArtifacts,
+} from '../outputs.js';
 import type { Run } from '../program.js';
 import { STANDARD } from '../standard-streams.js';
 import { tell } from '../tell.js';
@@ -62,6 +69,7 @@ export async function tuneCommand(
   if (options.resume) refuseFixed(given);
   else {
     if (options.data === undefined) fail(noTrainingData({}));
+    refuseInputs([places.adapter, places.adapted, places.merged, places.training], [], options.clobber);
     requireNoRun(places.run);
     proposal = proposalOf(() => loadModel(path));
     await start(path, proposal, options, given, places, run);

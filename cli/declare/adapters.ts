@@ -25,7 +25,7 @@ Examples:
     .action(async (models: readonly string[]) => {
       const { rewriteCommand } = await import('../commands/rewrite.js');
       const values = valuesOf(rewrite, REWRITE);
-      forEachModel(models, values, run, (model) => rewriteCommand(model, values, run));
+      await forEachModel(models, values, run, (model) => rewriteCommand(model, values, run));
     });
 
   const merge = program
@@ -43,7 +43,7 @@ Examples:
     .action(async (models: readonly string[]) => {
       const { mergeCommand } = await import('../commands/merge.js');
       const values = valuesOf(merge, MERGE);
-      forEachModel(models, values, run, (model) => mergeCommand(model, values, run));
+      await forEachModel(models, values, run, (model) => mergeCommand(model, values, run));
     });
 
   const extract = program
@@ -61,7 +61,7 @@ Examples:
     .action(async (models: readonly string[]) => {
       const { extractCommand } = await import('../commands/extract.js');
       const values = valuesOf(extract, EXTRACT);
-      forEachModel(models, values, run, (model) => extractCommand(model, values, run));
+      await forEachModel(models, values, run, (model) => extractCommand(model, values, run));
     });
 
   const apply = program
@@ -119,6 +119,6 @@ Example:
     .action(async (models: readonly string[]) => {
       const { stripCommand } = await import('../commands/strip.js');
       const values = valuesOf(strip, STRIP);
-      forEachModel(models, values, run, (model) => stripCommand(model, values, run));
+      await forEachModel(models, values, run, (model) => stripCommand(model, values, run));
     });
 }

@@ -23,7 +23,7 @@ Examples:
     .action(async (models: readonly string[]) => {
       const { inspectCommand } = await import('../commands/inspect.js');
       const values = valuesOf(inspect, INSPECT);
-      forEachModel(models, values, run, (model) => inspectCommand(model, values, run));
+      await forEachModel(models, values, run, (model) => inspectCommand(model, values, run));
     });
 
   const print = program

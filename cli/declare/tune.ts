@@ -1,8 +1,11 @@
 import type { Command } from 'commander';
 import { TUNE } from '../../src/build/tune-set.js';
 import { EVAL, TRAIN } from '../../src/train/option-set.js';
+import { forEachModel } from '../each.js';
 import { modelAt } from '../find-model.js';
 import type { Run } from '../program.js';
+import { withData } from '../standard-streams.js';
+import { usageError } from '../usage.js';
 import { addOptions, givenOf, valuesOf } from './from-set.js';
 
 /** train and eval, which run a training directory, and tune, which makes one and runs it. */
@@ -15,7 +18,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
     .addHelpText('after', TUNE_HELP)
     .action(async (model: string) => {
       const { tuneCommand } = await import('../commands/tune.js');
-      await tuneCommand(model, valuesOf(tune, TUNE), givenOf(tune, TUNE), run);
+      await tuneCommand(model, withData(valuesOf(tune, TUNE), model), givenOf(tune, TUNE), run);
     });
 
   const train = program
@@ -26,18 +29,21 @@ export function declareTuneCommands(program: Command, run: Run): void {
     .addHelpText('after', TRAIN_HELP)
     .action(async (dir: string) => {
       const { trainCommand } = await import('../commands/train.js');
-      await trainCommand(dir, valuesOf(train, TRAIN), givenOf(train, TRAIN), run);
+      await trainCommand(dir, withData(valuesOf(train, TRAIN)), givenOf(train, TRAIN), run);
     });
 
   const evaluate = program
     .command('eval')
     .description('print the loss, and accuracy or perplexity, of a training directory on a data file')
-    .argument('<dir>', 'a directory that `lotrc emit onnx-train` wrote');
+    .argument('<dir...>', 'a directory that `lotrc emit onnx-train` wrote');
   addOptions(evaluate, EVAL)
     .addHelpText('after', EVAL_HELP)
-    .action(async (dir: string) => {
+    .action(async (dirs: readonly string[]) => {
       const { evalCommand } = await import('../commands/eval.js');
-      await evalCommand(dir, valuesOf(evaluate, EVAL), givenOf(evaluate, EVAL), run);
+      const values = withData(valuesOf(evaluate, EVAL));
+      if (dirs.length > 1 && values.run !== undefined)
+        throw usageError('--run is of one directory: give the others in commands of their own');
+      await forEachModel(dirs, values, run, (dir) => evalCommand(dir, values, givenOf(evaluate, EVAL), run));
     });
 }
 
@@ -56,6 +62,7 @@ Examples:
   lotrc train train/ --data reviews.jsonl --tokenizer tokenizer.json --eval-split 0.1 --epochs 3 --lr 2e-3
   lotrc train train/ --data book.txt --tokenizer vocab.json --eval-data book.val.txt --max-length 128
   lotrc train train/ --data chats.jsonl --tokenizer tokenizer.json --max-length 1024 --pack
+  zcat reviews.jsonl.gz | lotrc train train/ --data - --tokenizer tokenizer.json
   lotrc train train/ --resume
 
 The graphs run in a process of their own: when that ends, by a crash or for want of memory, the last checkpoint stays.
@@ -66,4 +73,5 @@ report.html, and in the end adapter.safetensors for \`lotrc apply\` and \`lotrc 
 const EVAL_HELP = `
 Examples:
   lotrc eval train/ --data test.jsonl --tokenizer tokenizer.json
+  lotrc eval small/train large/train --data test.jsonl
   lotrc eval train/ --data test.jsonl --adapter other.safetensors --json`;

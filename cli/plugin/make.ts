@@ -31,7 +31,7 @@ export async function makeImport(asked: ModelImport): Promise<ImportedFiles> {
   const reads = new Map<string, string>();
   const outcomes = await buildSteps(
     { steps, folder, cache, table: new FileTable(cache), name: output, shown: importer, reads },
-    { jobs: 1, force: false, dryRun: false },
+    { jobs: 1, force: false, dryRun: false, clobber: true },
     {
       started: () => undefined,
       ended: () => undefined,

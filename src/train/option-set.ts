@@ -1,5 +1,6 @@
 import { NODE_EPS } from '../backends/execution-providers.js';
 import { defineOptions } from '../options/define.js';
+import { CLOBBER } from '../options/sets/shared.js';
 import { file, flag, names, pairs, real, scalar, text, whole, word } from '../options/types.js';
 import {
   BAD_LINES,
@@ -132,6 +133,7 @@ export const TRAIN = defineOptions({
     short: 'o',
     doc: 'folder of the run: settings, checkpoint, logs, adapter (default: DIR/run)',
   },
+  ...CLOBBER,
   epochs: { type: real({ above: 0 }, 'n'), default: 3, doc: 'passes over the data' },
   maxSteps: { type: whole(1), doc: 'end after this many steps' },
   accumulate: { type: whole(1), default: 1, doc: 'batches per step' },

@@ -201,6 +201,42 @@ describe('files that are there', () => {
   });
 });
 
+test('build, check, init, train and tune replace nothing with --no-clobber', async () => {
+  const folder = at('whole');
+  mkdirSync(join(folder, 'dist'), { recursive: true });
+  copyFileSync(BASE, join(folder, 'net.onnx'));
+  const config = join(folder, 'lotrc.config.json');
+  const outputs = ['adapter'];
+  const models = { net: { input: 'net.onnx', rewrite: { rank: 2, targets: ['c_attn'] }, outputs } };
+  writeFileSync(config, JSON.stringify({ models }));
+  const output = join(folder, 'dist/net.safetensors');
+  writeFileSync(output, 'mine');
+  const place = ['--config', config, '--cache', join(folder, 'cache')];
+  const kept = { code: 1, err: expect.stringContaining('error LOTR1206') };
+  expect(await command(['build', ...place, '--no-clobber'])).toMatchObject(kept);
+  expect(readFileSync(output, 'utf8')).toBe('mine');
+  rmSync(output);
+  expect((await command(['build', ...place, '--no-clobber'])).code).toBe(0);
+  // what is up to date is not replaced
+  expect((await command(['build', ...place, '--no-clobber'])).code).toBe(0);
+  mkdirSync(join(folder, 'golden'));
+  const golden = join(folder, 'golden/net.safetensors.txt');
+  writeFileSync(golden, 'mine');
+  expect(await command(['check', ...place, '--update', '--no-clobber'])).toMatchObject(kept);
+  expect(readFileSync(golden, 'utf8')).toBe('mine');
+
+  const both = await command(['init', join(folder, 'net.onnx'), '-o', config, '--force', '--no-clobber']);
+  expect(both).toMatchObject({ code: 2, err: expect.stringContaining('--no-clobber') });
+  const run = join(folder, 'run');
+  mkdirSync(run);
+  writeFileSync(join(run, 'adapter.safetensors'), 'mine');
+  const data = ['--data', join(BASE, '../sent.jsonl'), '--no-clobber', '-o'];
+  expect(await command(['train', at('kept-emitonnx-train'), ...data, run])).toMatchObject(kept);
+  expect((await command(['train', run, '--resume', '--no-clobber'])).code).toBe(2);
+  writeFileSync(join(folder, 'net.lotr.onnx'), 'mine');
+  expect(await command(['tune', join(folder, 'net.onnx'), ...data, folder])).toMatchObject(kept);
+});
+
 describe('stdin and stdout in place of files', () => {
   test('hold a model, and then stdout has nothing else', () => {
     const program = resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -295,6 +331,15 @@ describe('files of another kind', () => {
       expect(err).toContain('run `git lfs pull` in the repository');
     }
     expect(existsSync(join(directory(), 'run'))).toBe(false);
+  });
+
+  test('also where they are folders', async () => {
+    mkdirSync(at('net.mlpackage'));
+    for (const path of [at('net.mlpackage'), `${at('net.mlpackage')}/`]) {
+      const { code, err } = await lotrc('rewrite', path, '--rank', '2');
+      expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('a Core ML model') });
+      expect(err).toContain('export the model with torch.onnx.export');
+    }
   });
 });
 

@@ -1,6 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TUNE } from '../../src/build/tune-set.js';
 import { flagOf, type OptionSet } from '../../src/options/define.js';
@@ -70,6 +71,17 @@ describe('a classifier', () => {
     await done('train', at('hand'), ...data, '--epochs', '4', '--lr', '1e-2', '--eval-split', '0.1');
     expect(same(adapter!, at('hand/run/adapter.safetensors'))).toBe(true);
     expect((await lotrc('verify', adapted!, merged!)).code).toBe(0);
+
+    // both from stdin, whose first bytes say what the data is
+    const asks = ['eval', at('tuned/training'), at('hand'), ...data.slice(2), '--data', '-', '-q'];
+    const program = resolve(import.meta.dirname, '../../dist/cli/main.js');
+    const input = readFileSync(at('data.jsonl'));
+    const { stdout, stderr, status } = spawnSync(process.execPath, [program, ...asks], { input });
+    expect({ status, said: stderr.toString() }).toEqual({ status: 0, said: '' });
+    const losses = stdout.toString().match(/^60 examples: loss .*$/gm) ?? [];
+    expect(losses).toHaveLength(2);
+    const { out: alone } = await lotrc('eval', at('hand'), ...data);
+    expect(alone).toContain(losses[1]);
     expect((await lotrc('verify', model, merged!)).code).toBe(1);
   });
 

@@ -65,7 +65,8 @@ const SAFETENSORS: FileKind = {
   hint: 'give the .onnx model here; an adapter goes after the model (`lotrc apply MODEL ADAPTER`) or to --adapter',
 };
 
-const CORE_ML: FileKind = { what: 'a Core ML model', hint: EXPORT, never: true };
+/** Also folders, by their endings .mlpackage and .mlmodelc. */
+export const CORE_ML: FileKind = { what: 'a Core ML model', hint: EXPORT, never: true };
 
 /** Core ML: a version, then a message that begins with a message, where ONNX has the name of the producer. */
 function isCoreMl(start: Uint8Array): boolean {

@@ -1,7 +1,7 @@
 import { defineOptions } from '../define.js';
 import { file, flag, text, whole, word } from '../types.js';
 import { CONFIG_FORMATS } from '../words.js';
-import { outputOption } from './shared.js';
+import { CLOBBER, outputOption } from './shared.js';
 
 /** init, build, check, diff: what writes a config, runs its steps, and compares what they make. */
 
@@ -34,11 +34,13 @@ export const INIT = defineOptions({
     doc: 'tokenizer of the model (default: tokenizer.json in the folder of the model, or above it)',
   },
   force: { type: flag, default: false, doc: 'replace a config that is there' },
+  ...CLOBBER,
 });
 
 export const BUILD = defineOptions({
   ...STEPS,
   force: { type: flag, default: false, doc: 'run every step, whatever is in the cache' },
+  ...CLOBBER,
   dryRun: { type: flag, default: false, doc: 'say what would be made, with counts, and write nothing' },
   watch: { type: flag, default: false, doc: 'build again when the config or a file that it names changes' },
   depfile: {
@@ -51,6 +53,7 @@ export const BUILD = defineOptions({
 export const CHECK = defineOptions({
   ...STEPS,
   update: { type: flag, default: false, doc: 'write the golden files that are missing or differ' },
+  ...CLOBBER,
 });
 
 export const DIFF = defineOptions({
