@@ -1,8 +1,12 @@
+import type { Mode, Share } from './adapter/description.js';
+import { factorNames, groupOf, planFactors } from './adapter/plan-factors.js';
 import type { NameSource, SavedPlan, SiteRow } from './adapter/saved-plan.js';
 import { constantData } from './ir/constants.js';
 import type { Model, Value } from './ir/model.js';
 import { outputsByName, readPlan } from './passes/plan/plan.js';
 import { findLinears, type Linears } from './passes/sites/find.js';
+import { groupBy } from './passes/sites/group-by.js';
+import { pathParts } from './passes/sites/patterns.js';
 
 /** What `lotrc inspect --json` prints. The form is stable: other tools read it. */
 export interface InspectReport {
@@ -10,6 +14,8 @@ export interface InspectReport {
   readonly sites: readonly InspectSite[];
   /** present on a rewritten model */
   readonly groups?: readonly InspectGroup[];
+  /** likewise: of each description, scale and rank the layers and all their factors */
+  readonly plans?: readonly InspectPlan[];
   /** names of weights that were trained in full and replace those of the base; absent: none */
   readonly trained?: readonly string[];
 }
@@ -30,6 +36,31 @@ export interface InspectSite {
   readonly dtype: string;
   readonly nameSource: NameSource;
   readonly adaptable: true | { readonly code: string; readonly reason: string };
+}
+
+/** Layers of one description, scale and rank. */
+interface InspectPlan {
+  readonly method: string;
+  readonly rank: number;
+  readonly scale: number;
+  /** with every factor that a layer reads, whatever shares it */
+  readonly sites: readonly {
+    readonly module: string;
+    readonly nodes: readonly string[];
+    readonly factors: Readonly<Record<string, string>>;
+  }[];
+  readonly factors: readonly InspectFactor[];
+}
+
+interface InspectFactor {
+  readonly name: string;
+  readonly share: Share;
+  /** what the layers that read it have in common: module path, id of a group, `model`, part of a module path */
+  readonly key: string;
+  /** name of the tensor, or of the graph input that carries it */
+  readonly tensor: string;
+  readonly shape: readonly number[];
+  readonly mode: Mode;
 }
 
 export interface InspectGroup {
@@ -65,7 +96,7 @@ export function inspect(model: Model): InspectReport {
   if (plan) rows.push(...planSites(model, plan, order));
   const sites = rows.sort((a, b) => a.at - b.at).map(({ site }) => site);
   const trained = plan?.weights ? { trained: plan.weights.map(({ name }) => name) } : {};
-  return { version: 1, sites, ...(plan ? { groups: groupsOf(plan) } : {}), ...trained };
+  return { version: 1, sites, ...(plan ? { groups: groupsOf(plan), plans: plansOf(plan) } : {}), ...trained };
 }
 
 /** The report as JSON text with a final line feed. */
@@ -175,6 +206,40 @@ function groupsOf(plan: SavedPlan): InspectGroup[] {
         })),
     })),
   );
+}
+
+function plansOf({ plans }: SavedPlan): InspectPlan[] {
+  const tensors = planFactors(plans);
+  return plans.flatMap((row) => {
+    const { method, scale, factors } = row.spec;
+    const byRank = groupBy(row.sites, (site) => String(groupOf(row, site).rank));
+    return [...byRank].map(([rank, sites]): InspectPlan => {
+      const keys = new Map<string, string>();
+      const listed = sites.map((site) => {
+        const names = factorNames(row, site);
+        for (const [k, name] of names.entries())
+          if (!keys.has(name)) keys.set(name, keyOf(factors[k]!.share, site));
+        const own = Object.fromEntries(names.map((name, k) => [factors[k]!.name, name]));
+        return { module: site.modulePath ?? site.id, nodes: nodeNames(site), factors: own };
+      });
+      const all = tensors.flatMap(({ name, spec, shape }): InspectFactor[] => {
+        const key = keys.get(name);
+        if (key === undefined) return [];
+        return [{ name: spec.name, share: spec.share, key, tensor: name, shape, mode: spec.mode }];
+      });
+      return { method, rank: Number(rank), scale, sites: listed, factors: all };
+    });
+  });
+}
+
+/** What the layers that share a factor with this one have in common. */
+function keyOf(share: Share, { id, modulePath, group }: SiteRow): string {
+  if (share === 'group') return group;
+  if (share === 'model') return share;
+  const path = modulePath ?? id;
+  if (share === 'site') return path;
+  const [layer, type] = pathParts(path);
+  return share === 'layer' ? (layer ?? path) : type;
 }
 
 /** Position of the node that delivers a value, over all graphs. */

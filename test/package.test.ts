@@ -59,6 +59,7 @@ describe('the package', () => {
       'LICENSE',
       'CHANGELOG.md',
       'docs/config.schema.json',
+      'docs/method.schema.json',
       'dist/cli/bin.cjs',
     ])
       expect(paths).toContain(path);

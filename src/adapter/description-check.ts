@@ -1,6 +1,6 @@
 import { badDescription } from '../ir/codes/methods.js';
 import { fail } from '../ir/diagnostics.js';
-import { type AdapterSpec, EXTENT_WORDS, MODES, SHARES, WRAPS } from './description.js';
+import { type AdapterSpec, EXTENT_WORDS, formFor, MODES, SHARES, WRAPS } from './description.js';
 import {
   type Check,
   extent,
@@ -18,20 +18,21 @@ import {
 import { type DeltaTerm, deltaTerm } from './terms.js';
 
 /** Initial forms with one number. */
-const NUMBERS = ['constant', 'normal', 'uniform', 'fanIn', 'kaimingUniform'];
+export const INIT_NUMBERS = ['constant', 'normal', 'uniform', 'fanIn', 'kaimingUniform'] as const;
 
-const WORDS = ['zeros', 'ones', 'eye', 'orthogonal', 'weightNorm'];
+export const INIT_WORDS = ['zeros', 'ones', 'eye', 'orthogonal', 'weightNorm'] as const;
 
 const initial = fits('an initialisation', (value) => {
-  if (typeof value === 'string') return WORDS.includes(value);
+  if (typeof value === 'string') return (INIT_WORDS as readonly string[]).includes(value);
   if (!isObject(value)) return false;
-  if (NUMBERS.some((name) => Number.isFinite(value[name]))) return true;
+  if (value.over !== undefined && !('constant' in value && typeof value.over === 'string')) return false;
+  if (INIT_NUMBERS.some((name) => Number.isFinite(value[name]))) return true;
   const power = value.power === undefined || Number.isFinite(value.power);
   return ['in', 'out', 'core'].includes(value.svd as string) && power;
 });
 
 /** Fields that may be left out, or say the usual thing. */
-const OPTIONAL = ['extents', 'wrap', 'detachNorm', 'scaleBias'];
+const OPTIONAL = ['extents', 'wrap', 'detachNorm', 'scaleBias', 'tall'];
 const FACTOR_FIELDS = ['name', 'share', 'init', 'mode', 'lrMultiplier', 'slice'];
 
 const letterExtent = fits(
@@ -48,6 +49,17 @@ const extents: Check = (value) => {
   return null;
 };
 
+const factorList = list(
+  object({
+    name: text,
+    share: oneOf(...SHARES),
+    init: initial,
+    lrMultiplier: number,
+    mode: oneOf(...MODES),
+    slice: optional(oneOf(true)),
+  }),
+);
+
 /** Whether a value has the fields of a description, each of its type; what they mean together is not looked at. */
 export const specCheck: Check = object({
   method: text,
@@ -58,20 +70,23 @@ export const specCheck: Check = object({
   wrap: optional(oneOf(...WRAPS)),
   detachNorm: optional(oneOf(true)),
   scaleBias: optional(oneOf(true)),
-  factors: list(
-    object({
-      name: text,
-      share: oneOf(...SHARES),
-      init: initial,
-      lrMultiplier: number,
-      mode: oneOf(...MODES),
-      slice: optional(oneOf(true)),
-    }),
-  ),
+  factors: factorList,
+  tall: optional(object({ delta: text, factors: factorList })),
 });
 
 /** What is wrong with a description whose fields are of their types, or null. */
 export function descriptionFault(spec: AdapterSpec): FieldFault | null {
+  const fault = formFault(spec);
+  if (fault || !spec.tall) return fault;
+  const tall = formFault(formFor(spec, { in: 2, out: 1 }));
+  if (tall) return { ...tall, path: ['tall', ...tall.path] };
+  const names = ({ factors }: Pick<AdapterSpec, 'factors'>) => factors.map(({ name }) => name).sort();
+  return names(spec).join() === names(spec.tall).join()
+    ? null
+    : wrong(['tall', 'factors'], 'its factors have other names than those for all other layers');
+}
+
+function formFault(spec: AdapterSpec): FieldFault | null {
   let term: DeltaTerm;
   try {
     term = deltaTerm(spec.delta);
@@ -91,6 +106,11 @@ export function descriptionFault(spec: AdapterSpec): FieldFault | null {
   if (twice >= 0) return wrong(['factors', twice, 'name'], `factor "${names[twice]}" is in it twice`);
   const fault = extentsFault(spec, term) ?? wrapFault(spec, term);
   if (fault) return fault;
+  const divided = factors.findIndex(
+    ({ init }, k) => isObject(init) && 'over' in init && !(operands[k] ?? []).includes(init.over as string),
+  );
+  if (divided >= 0)
+    return wrong(['factors', divided, 'init', 'over'], 'it is the letter of an axis of the factor');
   const frozen = factors.findIndex(({ mode, init }) => mode === 'seeded' && isDecomposed(init));
   if (frozen >= 0)
     return wrong(['factors', frozen, 'mode'], 'singular vectors do not follow from a seed: use frozen');
@@ -163,11 +183,18 @@ export function readDescription(value: unknown, source: string): AdapterSpec {
     fail(badDescription({ source, field: pathText(path), why }));
   if (!isObject(value)) return refuse([], 'is not an object');
   const factors = Array.isArray(value.factors) ? (value.factors as unknown[]) : [];
-  for (const [k, factor] of factors.entries()) {
-    const strange = isObject(factor)
-      ? Object.keys(factor).find((key) => !FACTOR_FIELDS.includes(key))
-      : undefined;
-    if (strange !== undefined) refuse(['factors', k, strange], 'is not a field of a factor');
+  const { tall } = value;
+  const others = isObject(tall) && Array.isArray(tall.factors) ? (tall.factors as unknown[]) : [];
+  for (const [at, list] of [
+    [[], factors],
+    [['tall'], others],
+  ] as const) {
+    for (const [k, factor] of list.entries()) {
+      const strange = isObject(factor)
+        ? Object.keys(factor).find((key) => !FACTOR_FIELDS.includes(key))
+        : undefined;
+      if (strange !== undefined) refuse([...at, 'factors', k, strange], 'is not a field of a factor');
+    }
   }
   const flagged = (key: string) =>
     value[key] === undefined || value[key] === false ? {} : { [key]: value[key] };
@@ -181,6 +208,9 @@ export function readDescription(value: unknown, source: string): AdapterSpec {
     ...flagged('detachNorm'),
     ...flagged('scaleBias'),
     factors: Array.isArray(value.factors) ? factors.map(withDefaults) : value.factors,
+    ...(tall === undefined
+      ? {}
+      : { tall: isObject(tall) ? { ...tall, factors: others.map(withDefaults) } : tall }),
   };
   const stranger = Object.keys(value).find((key) => !(key in whole) && !OPTIONAL.includes(key));
   if (stranger !== undefined) refuse([stranger], 'is not a field of a description');

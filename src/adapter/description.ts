@@ -29,6 +29,16 @@ export interface AdapterSpec {
   readonly detachNorm?: true;
   /** of `hadamard` over the outputs: the bias is scaled too */
   readonly scaleBias?: true;
+  /** for layers with more inputs than outputs; plans hold one form only */
+  readonly tall?: Pick<AdapterSpec, 'delta' | 'factors'>;
+}
+
+/** The description as a layer of such extents has it. */
+export function formFor(
+  { tall, ...wide }: AdapterSpec,
+  layer: Pick<LayerExtents, 'in' | 'out'>,
+): AdapterSpec {
+  return tall && layer.in > layer.out ? { ...wide, ...tall } : wide;
 }
 
 /**
@@ -68,13 +78,13 @@ export type Share = (typeof SHARES)[number];
 export const SHARES = ['site', 'group', 'model', 'layer', 'type'] as const;
 
 /** `frozen`: stored, not trained. `seeded`: frozen, and made again from the seed where an adapter file does not hold it. */
-type Mode = (typeof MODES)[number];
+export type Mode = (typeof MODES)[number];
 export const MODES = ['trainable', 'frozen', 'seeded'] as const;
 
 /**
  * `normal`: N(0, sd^2); `fanIn`: N(0, gain/fan); `uniform`: within the bound; `kaimingUniform`: within sqrt(6/((1+a^2) fan));
  * fan: see {@link fanOf}. `svd`: see init-factors; `power`: singular vectors times singular values to that power.
- * `weightNorm`: the norms of the weight's columns.
+ * `weightNorm`: the norms of the weight's columns. `over`: the letter of an axis, whose extent divides the constant.
  */
 export type Init =
   | 'zeros'
@@ -82,7 +92,7 @@ export type Init =
   | 'eye'
   | 'orthogonal'
   | 'weightNorm'
-  | { readonly constant: number }
+  | { readonly constant: number; readonly over?: string }
   | { readonly normal: number }
   | { readonly uniform: number }
   | { readonly fanIn: number }

@@ -1,4 +1,11 @@
-import { type AdapterSpec, effectiveScale, fanOf, type Init, type Share } from '../adapter/description.js';
+import {
+  type AdapterSpec,
+  effectiveScale,
+  fanOf,
+  type Init,
+  lettersOfFactor,
+  type Share,
+} from '../adapter/description.js';
 import { type FactorTensor, factorNames, groupOf, planFactors } from '../adapter/plan-factors.js';
 import type { PlanRow, SiteRow } from '../adapter/saved-plan.js';
 import { startDiffers, svdRank, svdWeight } from '../ir/codes/init.js';
@@ -111,7 +118,7 @@ export function initialValues(
   if (init === 'zeros')
     return new ComputedTensor('f32', shape, by, () => new Uint8Array(4 * elementCount(shape)));
   if (init === 'eye') return new ComputedTensor('f32', shape, by, () => identity(shape).bytes());
-  const filled = init === 'ones' ? 1 : typeof init === 'object' && 'constant' in init ? init.constant : null;
+  const filled = filling(spec, factor, shape);
   if (filled !== null) return new ComputedTensor('f32', shape, by, () => constants(shape, filled).bytes());
   if (init === 'orthogonal') {
     const from = { seed, name, by: `init:orthogonal(seed=${seed})`, byPlace: mode === 'seeded' };
@@ -135,6 +142,16 @@ function drawOf(init: Exclude<Init, string>, fan: () => number): (uniform: numbe
   if ('uniform' in init) return within(init.uniform);
   if ('kaimingUniform' in init) return within(Math.sqrt(6 / ((1 + init.kaimingUniform ** 2) * fan())));
   throw new Error(`${formText(init)} is not a distribution`);
+}
+
+/** The number that a factor is filled with; null where it is not one number. */
+function filling(spec: AdapterSpec, factor: number, shape: readonly number[]): number | null {
+  const { init } = spec.factors[factor]!;
+  if (init === 'ones') return 1;
+  if (typeof init === 'string' || !('constant' in init)) return null;
+  return init.over === undefined
+    ? init.constant
+    : init.constant / shape[lettersOfFactor(spec, factor).indexOf(init.over)]!;
 }
 
 const constants = (shape: readonly number[], value: number): TensorData =>

@@ -1,4 +1,4 @@
-import type { AdapterSpec, Init } from '../adapter/description.js';
+import { type AdapterSpec, formFor, type Init } from '../adapter/description.js';
 import { deltaTerm, isChain, spansResult } from '../adapter/terms.js';
 import { badInit, initForm, normalScale, nothingLearns, startDiffers } from '../ir/codes/init.js';
 import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
@@ -41,6 +41,13 @@ const FORMS = [
  * Warnings of {@link checkInit} are the caller's to report.
  */
 export function parseInit(text: string, spec: AdapterSpec): AdapterSpec {
+  const wide = parseForms(text, formFor(spec, { in: 1, out: 1 }));
+  if (!spec.tall) return wide;
+  const { delta, factors } = parseForms(text, formFor(spec, { in: 2, out: 1 }));
+  return { ...wide, tall: { delta, factors } };
+}
+
+function parseForms(text: string, spec: AdapterSpec): AdapterSpec {
   const asked = new Map<string, Asked>(spec.factors.map(({ name, init }) => [name, init]));
   for (const [position, item] of text
     .split(',')
@@ -78,6 +85,7 @@ export function printInit(spec: AdapterSpec): string {
 export function formText(init: Init): string {
   if (typeof init === 'string') return init;
   if ('svd' in init) return `svd-${init.svd}${init.power === undefined ? '' : `(${init.power})`}`;
+  if ('constant' in init && init.over !== undefined) return `constant(${init.constant}/${init.over})`;
   const [[name, amount]] = Object.entries(init) as [[string, number]];
   return `${FORM_OF.get(name)}(${amount})`;
 }
@@ -149,6 +157,8 @@ function applyPreset(
 }
 
 function parseForm(text: string, form: string): Asked {
+  const [, number, over] = /^constant\(([^()/]+)\/([A-Za-z])\)$/.exec(form) ?? [];
+  if (over !== undefined && Number.isFinite(Number(number))) return { constant: Number(number), over };
   const parts = /^([a-z-]+)(?:\(([^()]*)\))?$/.exec(form);
   const word = parts?.[1] ?? '';
   const given = parts?.[2];
@@ -199,6 +209,8 @@ function misfit(spec: AdapterSpec, index: number): string | null {
   const term = deltaTerm(spec.delta);
   const { operands } = term;
   const letters = operands[index] ?? [];
+  if (typeof init === 'object' && 'constant' in init && init.over !== undefined)
+    return letters.includes(init.over) ? null : `it has no axis ${init.over}`;
   if (init === 'weightNorm') return null;
   if (init === 'eye' || init === 'orthogonal') return letters.length === 2 ? null : 'it is not a matrix';
   if (typeof init === 'string' || !('svd' in init)) return null;

@@ -117,12 +117,13 @@ function byDefinition(spec: AdapterSpec): Float64Array {
   const model = twoLayers();
   const factors = planned(model, { spec, rank: 3 });
   const { plans } = requirePlan(model, 'test');
-  const [row] = plans as [(typeof plans)[number]];
+  const layers = plans.flatMap((row) => row.sites.map((site) => ({ row, site })));
+  layers.sort((a, b) => (a.site.id < b.site.id ? -1 : 1));
   const changed = (index: number, w: Matrix): Matrix => {
-    const site = row.sites[index]!;
+    const { row, site } = layers[index]!;
     const group = groupOf(row, site);
     const own = factorNames(row, site).map((name, k) => numbersOf(readBy(row, site, k, factors.get(name)!)));
-    const term = deltaTerm(spec.delta);
+    const term = deltaTerm(row.spec.delta);
     const { data } = wholeDelta(term, own.slice(0, term.operands.length), group);
     const scale = Math.fround(effectiveScale(row.spec, group.rank));
     const lengths = own[term.operands.length]?.data ?? null;

@@ -45,6 +45,7 @@ const ROWS: readonly (readonly [method: string, trainable: number])[] = [
   ['loha', 1792],
   ['lokr', 672],
   ['nola', 66],
+  ['randlora', 840],
   ['randlora-simple', 72],
   ['rank-one', 864],
   ['dora', 1568],

@@ -8,6 +8,7 @@ export function fitsSchema(
 ): boolean {
   const { type, enum: words, $ref } = schema;
   if ($ref !== undefined) return fitsSchema(value, defs[$ref.replace('#/$defs/', '')]!, defs);
+  if (schema.anyOf && !schema.anyOf.some((one) => fitsSchema(value, one, defs))) return false;
   if (type !== undefined && !TYPES[type](value)) return false;
   if (words && !words.includes(value as string)) return false;
   if (typeof value === 'number') {

@@ -19,6 +19,7 @@ import { sharedDir } from './shared.js';
 
 interface MethodJson {
   readonly description: {
+    readonly delta: string;
     readonly extents?: AdapterSpec['extents'];
     readonly detachNorm?: true;
     readonly scaleBias?: true;
@@ -43,11 +44,16 @@ export interface MethodOracle extends Oracle {
 }
 
 /** What the files call a method. */
-const CASE_OF: Readonly<Record<string, string>> = { 'randlora-simple': 'randlora' };
+const CASE_OF: Readonly<Record<string, string>> = {
+  'randlora-simple': 'randlora',
+  randlora: 'randlora-full',
+};
 
 /** The description with the extents and leading parts of the numbers, which may be others than those that lotrc comes with. */
 function asRecorded(spec: AdapterSpec, { description, effective_scale }: MethodJson): AdapterSpec {
-  const { extents: _extents, detachNorm: _detached, scaleBias: _scaled, ...rest } = spec;
+  const { extents: _extents, detachNorm: _detached, scaleBias: _scaled, tall, ...wide } = spec;
+  // one form for all layers, whatever their extents are
+  const rest = tall?.delta === description.delta ? { ...wide, ...tall } : wide;
   const { detachNorm, scaleBias } = description;
   return {
     ...rest,
@@ -56,7 +62,7 @@ function asRecorded(spec: AdapterSpec, { description, effective_scale }: MethodJ
     scale: effective_scale,
     scaling: 'none',
     ...(description.extents ? { extents: description.extents } : {}),
-    factors: spec.factors.map(({ slice: _slice, ...factor }, k) => ({
+    factors: rest.factors.map(({ slice: _slice, ...factor }, k) => ({
       ...factor,
       ...(description.factors[k]!.slice ? { slice: true } : {}),
     })),

@@ -1,3 +1,4 @@
+import { descriptionSchema } from '../../../src/adapter/description-schema.js';
 import { configSchema } from '../../../src/build/config-schema.js';
 import { flagOf, type OptionDef, type OptionSet, schemaOf } from '../../../src/options/define.js';
 import type { JsonSchema } from '../../../src/options/schema.js';
@@ -63,6 +64,12 @@ const plain = (text: string): string => text.replace(/<(?=[a-z])/g, '\\<');
 export function configSchemaText(): string {
   const $schema = 'https://json-schema.org/draft/2020-12/schema';
   return `${JSON.stringify({ $schema, title: 'config of lotrc build', ...configSchema() }, null, 2)}\n`;
+}
+
+/** docs/method.schema.json: the description of an adapter method. */
+export function methodSchemaText(): string {
+  const $schema = 'https://json-schema.org/draft/2020-12/schema';
+  return `${JSON.stringify({ $schema, title: 'adapter method of lotrc', ...descriptionSchema() }, null, 2)}\n`;
 }
 
 /** docs/options.schema.json: an object that has, by command, the options by key. */

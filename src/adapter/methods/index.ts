@@ -17,6 +17,7 @@ import { LOTR } from './lotr.js';
 import { METATT_4D } from './metatt-4d.js';
 import { MOSLORA } from './moslora.js';
 import { NOLA } from './nola.js';
+import { RANDLORA } from './randlora.js';
 import { RANDLORA_SIMPLE } from './randlora-simple.js';
 import { RANK_ONE } from './rank-one.js';
 import { RSLORA } from './rslora.js';
@@ -47,6 +48,7 @@ const ALL: readonly AdapterSpec[] = [
   LOHA,
   LOKR,
   NOLA,
+  RANDLORA,
   RANDLORA_SIMPLE,
   RANK_ONE,
   DORA,

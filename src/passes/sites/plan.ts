@@ -1,6 +1,7 @@
 import {
   type AdapterSpec,
   type FactorSpec,
+  formFor,
   type Share,
   shapeOfFactor,
   splitProblem,
@@ -58,7 +59,7 @@ export interface SelectOptions extends Selection, GivenOf<typeof CHECKED> {
 }
 
 export interface SelectedSites {
-  /** what goes into the model's metadata; one row per scale, so mostly one */
+  /** what goes into the model's metadata; one row per scale and form of the method, so mostly one */
   readonly plan: SavedPlan;
   readonly sites: readonly AdapterSite[];
   /** remarks and warnings */
@@ -93,23 +94,27 @@ export function selectSites(model: Model, options: SelectOptions, known?: Linear
   const rows: PlanRow[] = [];
   const scales = new Map(chosen.map(({ site }) => [site.id, scaleOf(site)]));
   const placed: AdapterSite[] = [];
-  const names = new FactorNames(model, spec);
+  const wideNames = new FactorNames(model, spec.method);
+  const tallNames = new FactorNames(model, `${spec.method}/tall`);
   const half = options.factorDType === 'model' ? halfOf(sites.map(({ dtype }) => dtype)) : null;
   refuseFedHalf(half, options.carry ?? 'embedded');
-  for (const ofScale of groupBy(sites, ({ id }) => String(scales.get(id))).values()) {
+  const isTall = (site: Site) => spec.tall !== undefined && site.in > site.out;
+  for (const ofScale of groupBy(sites, (site) => `${scales.get(site.id)}/${isTall(site)}`).values()) {
+    const form = formFor(spec, ofScale[0]!);
+    const names = isTall(ofScale[0]!) ? tallNames : wideNames;
     const scale = scales.get(ofScale[0]!.id)!;
     const members =
       scale === spec.scale ? ofScale : ofScale.map((site) => ({ ...site, group: `${site.group}/s${scale}` }));
     placed.push(...members);
     rows.push({
-      spec: { ...spec, scale },
+      spec: { ...form, scale },
       share,
       carry: options.carry ?? 'embedded',
       lowering: options.lowering ?? 'fold',
       seed: options.seed ?? 0,
       ...(half ? { factorDType: half } : {}),
-      groups: groupRows(spec, members, names),
-      sites: members.map((site) => siteRow(spec, site, names, digestOf)),
+      groups: groupRows(form, members, names),
+      sites: members.map((site) => siteRow(form, site, names, digestOf)),
     });
   }
   checkShared(rows);
@@ -176,13 +181,13 @@ function ownerOf(share: Share, { id, modulePath }: Site, { method }: AdapterSpec
   return `${share}/${key}`;
 }
 
-/** Names of factor tensors, `lotr/<group, site or what shares it>/<factor>`, made unique; one per factor and owner. */
+/** Names of factor tensors, `<prefix>/<group, site or what shares it>/<factor>`, made unique; one per factor and owner. */
 class FactorNames {
   readonly #names = new Map<string, string>();
 
   constructor(
     readonly model: Model,
-    readonly spec: AdapterSpec,
+    readonly prefix: string,
   ) {}
 
   of(factors: readonly FactorSpec[], ownerOf: (factor: FactorSpec) => string): Record<string, string> {
@@ -191,8 +196,7 @@ class FactorNames {
         const owner = ownerOf(factor);
         const key = `${factor.share} ${owner} ${factor.name}`;
         const name =
-          this.#names.get(key) ??
-          this.model.graph.names.freshValue(`${this.spec.method}/${owner}/${factor.name}`);
+          this.#names.get(key) ?? this.model.graph.names.freshValue(`${this.prefix}/${owner}/${factor.name}`);
         this.#names.set(key, name);
         return [factor.name, name];
       }),
