@@ -10,7 +10,7 @@
 #include <vector>
 
 struct Index { unsigned x, y, z; };
-static Index threadIdx, blockIdx;
+static Index threadIdx, blockIdx, gridDim;
 
 #define __global__
 #define __device__
@@ -54,6 +54,7 @@ static bool release(unsigned from, unsigned to) {
 
 static void launch(Index grid, unsigned threads, std::function<void()> work) {
   kernel = work;
+  gridDim = grid;
   for (unsigned z = 0; z < grid.z; z++) for (unsigned y = 0; y < grid.y; y++) for (unsigned x = 0; x < grid.x; x++) {
     blockIdx = {x, y, z};
     fibers.assign(threads, {});

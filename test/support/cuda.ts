@@ -197,7 +197,9 @@ function runPrograms(
       const uniforms = kernel.uniforms.map(({ name, type }) => `${bound[name]!}${type === 'u32' ? 'u' : ''}`);
       const plain = kernel.buffers.filter(({ mapped }) => !mapped).map(({ name }) => pointers.get(name)!);
       const given = [...maps.map(({ name }) => name), ...plain, ...uniforms].join(', ');
-      const grid = gridOf(launch, bound).join(', ');
+      const [x, y, z] = gridOf(launch, bound);
+      // blocks of warpgroups compute several tiles each
+      const grid = (kernel.ring ? [Math.min(2, x * y), 1, 1] : [x, y, z]).join(', ');
       return [
         ...maps.map(({ name, map }) => {
           const { buffer } = map.view;

@@ -60,6 +60,8 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
     ['a tile is read before it has come', 'await(&full[stage], round);', ''],
     ['a tile is brought to where one still stands', 'await(&empty[stage], round ^ 1);', ''],
     ['sums are read while products are under way', 'await_products<0>();', ''],
+    ['the last place of a tile is released twice', '    busy = -1;\n', ''],
+    ['the last place of a tile is not released', '    release();\n    busy = -1;\n', '    busy = -1;\n'],
     [
       'columns of the next box are looked for elsewhere',
       'uint64_t(next >> 4) << 16',
@@ -141,7 +143,12 @@ describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
 function changed(kernel: Kernel, change: (stmt: Stmt) => Stmt | null): Kernel {
   const block = (body: readonly Stmt[]): Stmt[] =>
     body.flatMap((stmt) => {
-      const inner = stmt.s === 'roles' ? { ...stmt, first: block(stmt.first), rest: block(stmt.rest) } : stmt;
+      const inner =
+        stmt.s === 'roles'
+          ? { ...stmt, first: block(stmt.first), rest: block(stmt.rest) }
+          : stmt.s === 'each'
+            ? { ...stmt, body: block(stmt.body) }
+            : stmt;
       const after = change(inner);
       return after ? [after] : [];
     });

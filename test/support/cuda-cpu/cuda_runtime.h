@@ -66,7 +66,7 @@ static cudaError_t cudaMemcpy2DAsync(void *to, size_t pitch, const void *from, s
 }
 // a device of compute capability 9.0 whose driver makes tensor maps
 static int shim_capability = 9;
-enum cudaDeviceAttr { cudaDevAttrComputeCapabilityMajor = 75 };
+enum cudaDeviceAttr { cudaDevAttrMultiProcessorCount = 16, cudaDevAttrComputeCapabilityMajor = 75 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0, cudaDriverEntryPointSymbolNotFound = 1 };
 static const unsigned long long cudaEnableDefault = 0;
@@ -74,8 +74,9 @@ static cudaError_t cudaGetDevice(int *device) {
   *device = 0;
   return cudaSuccess;
 }
-static cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int) {
-  *value = shim_capability;
+static cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr what, int) {
+  // few, so that a block has more than one tile
+  *value = what == cudaDevAttrMultiProcessorCount ? 2 : shim_capability;
   return cudaSuccess;
 }
 static cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **found, unsigned version, unsigned long long,

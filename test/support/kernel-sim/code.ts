@@ -139,6 +139,8 @@ export class Compiler implements Machine {
         return this.#conditional(stmt.cond, () => this.#block(stmt.body));
       case 'roles':
         return `if (l0 < ${stmt.threads}) {\n${this.#block(stmt.first)}\n} else {\n${this.#block(stmt.rest)}\n}`;
+      case 'each':
+        return `{\n${this.#block(stmt.body)}\n}`;
       case 'for': {
         const [from, to, step] = [stmt.from, stmt.to, stmt.step].map((part) => this.value(part));
         const at = `v_${stmt.name}`;

@@ -10,8 +10,9 @@ import { ELEMENT_BYTES, lengthOf, predict, productWork } from '../../kernel/plan
 
 /** Blocks for each multiprocessor that a cut product aims at: one loads while others multiply. */
 const BLOCKS_EACH = 2;
-/** Least number of tiles of the inner dimension in a part: fewer would not fill the ring. */
+/** Least number of tiles of the inner dimension in a part: fewer would not fill the ring; and where there is none. */
 const LEAST_TILES = 4;
+const LEAST_WITHOUT_RING = 2;
 /** Most parts: one invocation loads those of a result together. */
 const MOST_PARTS = 32;
 /** Invocations of a block that adds parts. */
@@ -99,7 +100,7 @@ export class ProductCuts {
   }
 
   /** Parts that fill the device; 1 where the product has blocks enough or where parts would cost more than they give. */
-  #partsOf(work: Product, { BM, BN, BK, subgroups }: TileSchedule): number {
+  #partsOf(work: Product, { BM, BN, BK, stages, subgroups }: TileSchedule): number {
     const { device, tokens, adapters } = this.plan;
     const simple = work.parts === 1 && !work.chain && !work.widen && !subgroups && adapters === 1;
     if (!device.multiprocessors || !simple || typeof work.cols !== 'number') return 1;
@@ -112,7 +113,7 @@ export class ProductCuts {
     const read = productWork(work, { BN }, { M: tokens }).bytes;
     return Math.min(
       Math.ceil((BLOCKS_EACH * device.multiprocessors) / blocks),
-      Math.floor(tiles / LEAST_TILES),
+      Math.floor(tiles / (stages > 1 ? LEAST_TILES : LEAST_WITHOUT_RING)),
       Math.floor(read / 2 / (8 * rows * cols)),
       MOST_PARTS,
     );

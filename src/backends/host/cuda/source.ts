@@ -197,7 +197,6 @@ const LENGTHS: Readonly<Record<string, string>> = {
 /** `launch(a, NAME, grid, threads, buffers..., uniforms...)`, for warpgroups with the maps first. */
 function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, table?: MapTable): string {
   const { kernel, launch, buffers, firsts } = bound;
-  const grid = gridFor(launch, tokens).map(extentText).join(', ');
   const maps = (kernel.maps ?? []).map((map) => `a->map[${table!.of(map, bound)}]`);
   const operands = kernel.buffers.flatMap(({ name, mapped }) => {
     const [buffer, first] = [number.get(buffers.get(name)!)!, firsts.get(name) ?? 0];
@@ -209,6 +208,9 @@ function callText(bound: BoundKernel, number: BufferNumbers, tokens: number, tab
     return text;
   });
   const start = kernel.ring ? `launch_with(${ringBytes(kernel.ring)}, a` : 'launch(a';
+  const extents = gridFor(launch, tokens).map(extentText);
+  // one block for each multiprocessor, which computes tile after tile
+  const grid = kernel.ring ? `blocks(a, ${extents[0]} * ${extents[1]})` : extents.join(', ');
   const rest = [kernel.name, `dim3(${grid})`, blockThreads(kernel), ...maps, ...operands, ...uniforms];
   return `${start}, ${rest.join(', ')})`;
 }

@@ -20,6 +20,8 @@ const COMMON: readonly TileEntry[] = [
 
 /** One block tile for small, one for large problems of the f32 products on CUDA cores. */
 const FLOAT32: readonly TileEntry[] = [
+  // gradients of cores: few results of a long sum, which is cut into parts
+  ['rankBatched', 'cols<=16', [16, 16, 64, 1, 1, 1, 1, 0, 1]],
   ['gemm', 'rows<=64', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
   ['gemm', 'any', [64, 64, 16, 32, 32, 4, 2, 4, 1]],
   ['gemv', 'any', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
@@ -33,6 +35,7 @@ const FLOAT32: readonly TileEntry[] = [
 /** mma.sync, 64x64 warp tiles, cp.async */
 export const MMA_GEMM: readonly TileEntry[] = [
   ['gemm', 'rows<=16', [16, 128, 64, 16, 32, 4, 3, 4, 1]],
+  ['gemm', 'rows<=32', [32, 128, 64, 32, 32, 4, 3, 4, 1]],
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 3, 4, 1]],
   ['gemm', 'any', [128, 128, 32, 64, 64, 4, 3, 4, 1]],
 ];
@@ -40,6 +43,7 @@ export const MMA_GEMM: readonly TileEntry[] = [
 /** wgmma m64n256k16: one producer and two consumer warpgroups */
 const WGMMA_GEMM: readonly TileEntry[] = [
   ['gemm', 'rows<=16', [16, 128, 64, 16, 32, 4, 4, 4, 1]],
+  ['gemm', 'rows<=32', [32, 128, 64, 32, 32, 4, 4, 4, 1]],
   ['gemm', 'rows<=64', [64, 128, 64, 32, 64, 4, 4, 4, 1]],
   ['gemm', 'any', [128, 256, 64, 64, 256, 4, 4, 12, 1]],
   ['gemm', 'any', [128, 128, 64, 64, 128, 4, 6, 12, 1]],

@@ -60,10 +60,11 @@ export function gridOf(
  * tile would not be divided, and a shorter stretch of the inner dimension so that f32 tiles fit in `bytes`.
  */
 export function scalarSchedule(schedule: TileSchedule, bytes: number): TileSchedule {
-  if (schedule.warps === 0) return schedule;
+  if (schedule.warps === 0) return { ...schedule, pad: schedule.pad ?? 1 };
   const [BM, BN] = [Math.min(schedule.BM, SCALAR_TILE), Math.min(schedule.BN, SCALAR_TILE)];
   const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];
   let BK = Math.min(schedule.BK, 32);
-  while (BK > 1 && BK * (BM + BN) * 4 > bytes) BK /= 2;
-  return { ...schedule, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0 };
+  while (BK > 1 && BK * (BM + BN + 2) * 4 > bytes) BK /= 2;
+  // rows of tiles begin in different banks
+  return { ...schedule, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0, pad: 1 };
 }

@@ -6,10 +6,12 @@ import {
   comment,
   define,
   div,
+  f32,
   id,
   type Kernel,
   mod,
   mul,
+  poke,
   ref,
   repeat,
   type Stmt,
@@ -42,7 +44,8 @@ const REGISTERS: Readonly<Record<number, readonly [bring: number, multiply: numb
 /**
  * The kernel of a product for warpgroups (tier T2: `wgmma`, fed by the copy engine through tensor maps; sm_90a). A block
  * computes BM x BN results: one thread of the first warpgroup has tiles brought into a ring of `stages`, each of the others
- * multiplies 64 rows. Segments follow each other in one ring (concat-K), each read as it is stored; the copy engine writes
+ * multiplies 64 rows. A block computes one tile after another: while results of one are stored, the next is on its way.
+ * Segments follow each other in one ring (concat-K), each read as it is stored; the copy engine writes
  * zeros for what lies beyond a matrix. Throws LOTR6101 for a product or schedule that warpgroups do not take.
  */
 export function warpgroupProductKernel(launch: Launch): Kernel {
@@ -60,6 +63,8 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
   const counted = (count: number | undefined, more: boolean): Stmt[] =>
     count === undefined ? [] : [{ s: 'registers', count, more }];
   const results = resultsOf(params, work, BN);
+  const sums = (BN * UNIT.rows) / WARP;
+  const places = [define('row0', mul(id('group', 1), u32(BM))), define('col0', mul(id('group', 0), u32(BN)))];
   const { buffers, uniforms } = params.list();
   const { rows, cols, segments } = work;
   return {
@@ -73,13 +78,15 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
       (buffer): BufferParam => (operands.has(buffer.name) ? { ...buffer, mapped: true } : buffer),
     ),
     uniforms,
-    arrays: [{ name: 'acc', space: 'register', size: (BN * UNIT.rows) / WARP }],
-    ring: { type, rows: BM, cols: BN, stages },
+    arrays: [{ name: 'acc', space: 'register', size: sums }],
+    ring: {
+      ...{ type, rows: BM, cols: BN, stages },
+      across: div(add(params.length(cols), u32(BN - 1)), u32(BN)),
+      down: div(add(params.length(rows), u32(BM - 1)), u32(BM)),
+    },
     maps,
     body: [
       define('lane', id('local', 0)),
-      define('row0', mul(id('group', 1), u32(BM))),
-      define('col0', mul(id('group', 0), u32(BN))),
       { s: 'ring' },
       {
         s: 'roles',
@@ -87,14 +94,21 @@ export function warpgroupProductKernel(launch: Launch): Kernel {
         first: [
           comment('one thread has tiles brought'),
           ...counted(registers?.[0], false),
-          ...tiles.map((part): Stmt => ({ s: 'feed', tiles: part })),
+          { s: 'each', body: [...places, ...tiles.map((part): Stmt => ({ s: 'feed', tiles: part }))] },
         ],
         rest: [
           comment('64 rows of results for each warpgroup'),
           ...counted(registers?.[1], true),
-          ...tiles.map((part): Stmt => ({ s: 'drain', tiles: part, acc: 'acc' })),
-          { s: 'drained', acc: 'acc' },
-          ...results,
+          {
+            s: 'each',
+            body: [
+              ...places,
+              repeat('sum', sums, (at) => [poke('acc', at, f32(0))]),
+              ...tiles.map((part): Stmt => ({ s: 'drain', tiles: part, acc: 'acc' })),
+              { s: 'drained', acc: 'acc' },
+              ...results,
+            ],
+          },
         ],
       },
     ],

@@ -81,6 +81,8 @@ export type Stmt =
       readonly first: readonly Stmt[];
       readonly rest: readonly Stmt[];
     }
+  /** in a role: for every tile of results that the workgroup computes; the ids of its group are those of the tile */
+  | { readonly s: 'each'; readonly body: readonly Stmt[] }
   | { readonly s: 'barrier' }
   | { readonly s: 'comment'; readonly text: string }
   | UnitStmt

@@ -81,6 +81,8 @@ class Rewriter {
         return [{ ...stmt, cond: this.expr(stmt.cond, known), body: this.block(stmt.body, known) }];
       case 'roles':
         return [{ ...stmt, first: this.block(stmt.first, known), rest: this.block(stmt.rest, known) }];
+      case 'each':
+        return [{ ...stmt, body: this.block(stmt.body, known) }];
       case 'for': {
         const [from, to, step] = [stmt.from, stmt.to, stmt.step].map((bound) => this.expr(bound, known)) as [
           U32,

@@ -81,12 +81,16 @@ export function verifyRoles(
 ): void {
   if (scope.role !== 'all' || !scope.uniformFlow) scope.broken(RULE, 'roles inside of something else');
   if (threads % WARPGROUP !== 0) scope.broken(RULE, `${threads} threads are not a multiple of a warpgroup`);
+  const within = (body: readonly Stmt[]): readonly Stmt[] =>
+    body.flatMap((stmt) => (stmt.s === 'each' ? stmt.body : [stmt]));
   const tiles = (body: readonly Stmt[]) =>
-    body.flatMap((stmt) => (stmt.s === 'feed' || stmt.s === 'drain' ? [JSON.stringify(stmt.tiles)] : []));
+    within(body).flatMap((stmt) =>
+      stmt.s === 'feed' || stmt.s === 'drain' ? [JSON.stringify(stmt.tiles)] : [],
+    );
   if (tiles(first).join() !== tiles(rest).join())
     scope.broken(RULE, 'what is brought is not what is multiplied: one waits for the other for ever');
-  const ends = rest.findIndex(({ s }) => s === 'drained');
-  const last = rest.findLastIndex(({ s }) => s === 'drain');
+  const ends = within(rest).findIndex(({ s }) => s === 'drained');
+  const last = within(rest).findLastIndex(({ s }) => s === 'drain');
   if (last >= 0 && ends < last) scope.broken(RULE, 'sums are read while products are under way');
 }
 

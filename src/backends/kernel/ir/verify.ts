@@ -143,6 +143,10 @@ class Verifier {
       case 'roles':
         this.#roles(stmt);
         return;
+      case 'each':
+        if (!this.#direct) this.#broken('warpgroup', 'tiles that not all threads of a role reach');
+        this.#block(stmt.body);
+        return;
       case 'ring':
       case 'feed':
       case 'drain':
@@ -337,5 +341,5 @@ const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b)
 function hasBarrier(stmt: Stmt): boolean {
   if (stmt.s === 'barrier') return true;
   if (stmt.s === 'roles') return [...stmt.first, ...stmt.rest].some(hasBarrier);
-  return (stmt.s === 'if' || stmt.s === 'for') && stmt.body.some(hasBarrier);
+  return (stmt.s === 'if' || stmt.s === 'for' || stmt.s === 'each') && stmt.body.some(hasBarrier);
 }

@@ -28,6 +28,9 @@ export interface RingDecl {
   readonly rows: number;
   readonly cols: number;
   readonly stages: number;
+  /** tiles of results along rows and columns; a block computes several of them where a device has fewer multiprocessors */
+  readonly across: U32;
+  readonly down: U32;
 }
 
 /** A matrix as the copy engine sees it: it loads boxes of `rows` x BOX elements; what lies outside is 0. */
@@ -69,7 +72,7 @@ export type WarpgroupStmt =
   | { readonly s: 'registers'; readonly count: number; readonly more: boolean };
 
 /** Bytes of workgroup memory: tiles from a multiple of TILE_ALIGNMENT on, and two barriers for each stage. */
-export const ringBytes = ({ rows, cols, stages }: RingDecl): number =>
+export const ringBytes = ({ rows, cols, stages }: Pick<RingDecl, 'rows' | 'cols' | 'stages'>): number =>
   stages * (rows + cols) * BOX * 2 + stages * 16 + TILE_ALIGNMENT;
 
 /** Rows of the boxes of an operand whose dimension other than the inner one is `outer`. */

@@ -208,8 +208,8 @@ export function scheduleText(schedule: TileSchedule): string {
     const columns = TN < BN ? `, ${TN} columns at a time` : '';
     return `${BM}x${BN}${columns}, inner over ${BK} invocations, subgroups`;
   }
-  if (BM === 1) return BN === 1 && BK > 1 ? `each over ${BK} invocations` : 'the library chooses';
-  if (BK === 1) return `${BM} elements`;
+  if (BM === 1 && BN === 1) return BK > 1 ? `each over ${BK} invocations` : 'the library chooses';
+  if (BK === 1) return `${BM * BN} elements`;
   const shape = `${BM}x${BN}x${BK}`;
   const how = warps > 0 ? `${stages} stages, ${warps} warps` : `${TM}x${TN} each`;
   return `${shape}, ${how}${splitK > 1 ? `, in ${splitK} parts` : ''}`;

@@ -29,6 +29,8 @@ export interface Spelling {
   /** line before a loop that the compiler has to write out */
   readonly unroll: string;
   readonly counter: string;
+  /** the head of a loop over the tiles of a block */
+  readonly each: readonly string[];
   readonly barrier: string;
 }
 
@@ -86,6 +88,12 @@ export class CFamily {
           `${indent}}`,
         ];
       }
+      case 'each':
+        return [
+          ...spelling.each.map((line) => `${indent}${line}`),
+          ...this.block(stmt.body, depth + 1),
+          `${indent}}`,
+        ];
       case 'for': {
         const { name } = stmt;
         const head = `${spelling.counter} ${name} = ${this.text(stmt.from)}; ${name} < ${this.#part(stmt.to, 5)}; ${name} += ${this.text(stmt.step)}`;

@@ -13,6 +13,7 @@
 #endif
 #endif
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <new>
@@ -84,6 +85,7 @@ struct lotrc_adapters {
 #ifdef LOTRC_SM90A
   CUtensorMap map[MAP_COUNT] = {};
   bool warpgroups = false;          // the device has them
+  int multiprocessors = 0;
 #endif
 #endif
 #if EMIT_CORRECTIONS

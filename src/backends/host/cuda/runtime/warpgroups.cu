@@ -16,6 +16,9 @@ static cudaError_t allow_rings() {
   return cudaSuccess;
 }
 
+// Blocks of such a kernel: one for each multiprocessor, which computes one tile after another.
+static unsigned blocks(const lotrc_adapters *a, unsigned tiles) { return std::min(tiles, static_cast<unsigned>(a->multiprocessors)); }
+
 typedef CUresult (*Encode)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *, const cuuint64_t *, const cuuint64_t *,
                            const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
                            CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
@@ -47,6 +50,7 @@ static cudaError_t prepare(lotrc_adapters *a) {
   LOTRC_TRY(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &answer));
 #endif
   if (answer != cudaDriverEntryPointSuccess) return cudaSuccess;
+  LOTRC_TRY(cudaDeviceGetAttribute(&a->multiprocessors, cudaDevAttrMultiProcessorCount, device));
   for (int i = 0; i < MAP_COUNT; i++) LOTRC_TRY(make_map(a, reinterpret_cast<Encode>(found), i));
   LOTRC_TRY(allow_rings());
   a->warpgroups = true;

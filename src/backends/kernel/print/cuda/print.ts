@@ -114,7 +114,15 @@ function spelling(kernel: Kernel, elems: ReadonlyMap<string, BufferParam['elem']
       return type === 'u32' ? `${value}u` : `${f32Text(value)}f`;
     },
     type: (type) => TYPES[type],
-    id: (of, axis) => `${of === 'local' ? 'threadIdx' : 'blockIdx'}.${AXES[axis]}`,
+    // blocks of a ring compute several tiles each
+    id: (of, axis) => {
+      if (of === 'local') return `threadIdx.${AXES[axis]}`;
+      return kernel.ring ? `tile.${AXES[axis]}` : `blockIdx.${AXES[axis]}`;
+    },
+    each: [
+      'for (unsigned n = blockIdx.x; n < tiles.count(); n += gridDim.x) {',
+      '  const Tile tile = tiles.at(n);',
+    ],
     uniform: (name) => name,
     fma: (a, b, c) => `fmaf(${a}, ${b}, ${c})`,
     call: (fn, of) => `${CALLS[fn]}(${of})`,

@@ -21,7 +21,10 @@ export function warpgroupText(stmt: WarpgroupStmt, { ring }: Kernel, text: (expr
   const stored = ({ a, b }: Tiles) => `<${a.transposed}, ${b.transposed}>`;
   switch (stmt.s) {
     case 'ring':
-      return `Ring<${ELEMENTS[ring.type]}, ${ring.rows}, ${ring.cols}, ${ring.stages}> ring;`;
+      return [
+        `Ring<${ELEMENTS[ring.type]}, ${ring.rows}, ${ring.cols}, ${ring.stages}> ring;`,
+        `const Tiles tiles = {${text(ring.across)}, ${text(ring.down)}};`,
+      ].join('\n  ');
     case 'feed': {
       const { a, b, row, col, inner } = stmt.tiles;
       return `ring.feed${stored(stmt.tiles)}(${a.map}, ${b.map}, ${[row, col, inner].map(text).join(', ')});`;

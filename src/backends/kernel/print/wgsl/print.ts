@@ -103,6 +103,7 @@ function spelling(elems: ReadonlyMap<string, BufferParam['elem']>): Spelling {
     group: absent,
     unroll: '',
     counter: 'var',
+    each: [],
     barrier: 'workgroupBarrier();',
   };
 }

@@ -186,6 +186,20 @@ LOTRC_GROUP uint64_t tile_at(const void *place, unsigned next) {
   return uint64_t(place_of(place) >> 4) | uint64_t(next >> 4) << 16 | uint64_t(1024 >> 4) << 32 | uint64_t(1) << 62;
 }
 
+// Tiles of results, in the order in which blocks compute them: column after column of eight rows of tiles, so that blocks
+// that run together read the same rows and columns.
+struct Tile {
+  unsigned x, y;
+};
+struct Tiles {
+  unsigned across, down;
+  LOTRC_INSIDE unsigned count() const { return across * down; }
+  LOTRC_INSIDE Tile at(unsigned n) const {
+    const unsigned first = n / (8 * across) * 8, rows = min(down - first, 8u), own = n % (8 * across);
+    return {own / rows, first + own % rows};
+  }
+};
+
 // Tiles of ROWS x 64 and 64 x COLS on their way from one warpgroup to the others, for ROWS x COLS results of a
 // block.
 template <class T, int ROWS, int COLS, int STAGES>
@@ -267,6 +281,8 @@ struct Ring {
 
   LOTRC_INSIDE void drained(float (&acc)[COLS / 2]) {
     await_products<0>();
+    release();
+    busy = -1;
 #pragma unroll
     for (int i = 0; i < COLS / 2; i++) not_before(acc[i]);
   }
