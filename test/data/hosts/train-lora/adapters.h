@@ -12,6 +12,7 @@
  *   dB_0 [3, 11] f32
  *   dA_0_0 [17, 3] f32
  *   dx_0 [M, 17] f32
+ *   parts_of_factors [102] f32
  */
 #ifndef LOTRC_ADAPTERS_H
 #define LOTRC_ADAPTERS_H
