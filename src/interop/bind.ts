@@ -43,7 +43,7 @@ export function bindAdapter(
   const names = new ModuleNames(foreign, moduleMap);
   const layers = onSites(foreign, linears, names);
   const { plans, tensors } = rowsOf(model, layers);
-  const weights = bindWeights(model, linears, foreign, names);
+  const weights = bindWeights(model, linears, foreign, names, layers);
   names.refuseUnused();
   const plan = withWeights({ version: 1, plans }, [...weights.rows]);
   return {
@@ -83,7 +83,7 @@ export class ModuleNames {
   }
 }
 
-interface PlacedLayer {
+export interface PlacedLayer {
   readonly layer: ForeignLayer;
   /** more than one where the file stores the weight several times */
   readonly sites: readonly Site[];
@@ -103,9 +103,9 @@ function onSites(foreign: ForeignAdapter, linears: Linears, names: ModuleNames):
     const { mapped, found } = names.among(layer.module, byPath.keys());
     const sites = [...new Set(found.flatMap((path) => byPath.get(path)!))];
     const why = ((): string | null => {
-      const other = sites.find((site) => site.in !== layer.in || site.out !== layer.out);
+      const other = sites.find((site) => !fitsExtents(layer, site));
       if (other && found.length === 1)
-        return `it is ${layer.in}x${layer.out}, and "${other.id}" of the model is ${other.in}x${other.out}`;
+        return `it is ${layer.in ?? '?'}x${layer.out ?? '?'}, and "${other.id}" of the model is ${other.in}x${other.out}`;
       if (found.length > 1 && new Set(sites.map(({ uses }) => uses[0]!.weight)).size > 1) {
         const list = found.slice(0, 3).map((path) => `"${path}"`);
         return `it may be ${list.join(' or ')}${found.length > 3 ? ` (${found.length} layers)` : ''}`;
@@ -171,6 +171,11 @@ function distinctModules({ id, modulePath, aliases }: Site): readonly string[] {
   return [own, ...aliases.filter((path) => !own.startsWith(path) && !path.startsWith(own))];
 }
 
+/** Whether the extents that the layer says are those of the site. */
+function fitsExtents(layer: ForeignLayer, { in: inn, out }: Site): boolean {
+  return (layer.in ?? inn) === inn && (layer.out ?? out) === out;
+}
+
 function sameLayer(a: ForeignLayer, b: ForeignLayer): boolean {
   return (
     JSON.stringify([a.spec, a.rank]) === JSON.stringify([b.spec, b.rank]) &&
@@ -194,8 +199,8 @@ function rowsOf(model: Model, placed: readonly PlacedLayer[]) {
     const { spec } = members[0]!.layer;
     const groups = new Map<string, GroupRow>();
     const sites = members.map(({ layer, sites: [first, ...copies] }): SiteRow => {
-      const { id, modulePath, nameFrom, aliases } = first!;
-      const { in: inn, out, rank } = layer;
+      const { id, modulePath, nameFrom, aliases, in: inn, out } = first!;
+      const { rank } = layer;
       const group = `${inn}x${out}${rank === usual ? '' : `/r${rank}`}${at === 0 ? '' : `/s${spec.scale}`}`;
       groups.set(group, { id: group, in: inn, out, rank, factors: {} });
       const factors = spec.factors.map(({ name, share }, k) => {

@@ -107,8 +107,11 @@ function foreignOf(opened: AnyAdapter, file: string, options: ConvertOptions): F
   const { model = null, moduleMap } = options;
   const map = moduleMap ? { moduleMap } : {};
   if (opened.kind === 'own') return asForeign(opened.adapter, file, { model, ...map });
-  if (opened.foreign.names === 'dotted' && !moduleMap) return opened.foreign;
-  return asForeign(bound(opened.foreign, options).adapter, file, { model });
+  const { foreign } = opened;
+  // where the tensors do not say the extents of a layer, the model does
+  const complete = foreign.layers.every((layer) => layer.in !== null && layer.out !== null);
+  if (foreign.names === 'dotted' && complete && !moduleMap) return foreign;
+  return asForeign(bound(foreign, options).adapter, file, { model });
 }
 
 function asPeft(foreign: ForeignAdapter, folder: string, tolerance: number | null): Converted {

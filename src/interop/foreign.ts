@@ -19,13 +19,16 @@ export interface ForeignAdapter {
 /** The adapter of one module. */
 export interface ForeignLayer {
   readonly module: string;
-  readonly in: number;
-  readonly out: number;
+  /** null where the tensors do not say: any extent of a layer fits */
+  readonly in: number | null;
+  readonly out: number | null;
   readonly rank: number;
   /** with the scale of this layer */
   readonly spec: AdapterSpec;
   /** one per factor of `spec`; layers that share a factor have one object there */
   readonly factors: readonly TensorData[];
+  /** what the bias of the layer is multiplied by */
+  readonly biasFactor?: TensorData;
   /** of a convolution: channels and window, whose product is `in` */
   readonly window?: readonly number[];
 }

@@ -35,7 +35,7 @@ export function toLora(layer: ForeignLayer, tolerance: number | null): LoraLayer
   if (wrapOf(spec) !== 'add')
     fail(notLora({ method: spec.method, why: `it changes the weight itself (wrap ${wrapOf(spec)})` }));
   const term = deltaTerm(spec.delta);
-  const split = splitAtInput(term);
+  const split = layer.in === null ? null : splitAtInput(term);
   if (split && term.out.every((letter) => term.operands.flat().includes(letter))) {
     const a = transposedF32(factors[split.first]!);
     const b = transposedTermF32(
@@ -51,8 +51,9 @@ export function toLora(layer: ForeignLayer, tolerance: number | null): LoraLayer
   }
   if (tolerance === null)
     return fail(notExact({ layer: module, method: spec.method, error: null, tolerance: null }));
-  const extents = { in: layer.in, out: layer.out };
-  const delta = wholeDelta(term, factors.map(numbersOf), extents);
+  if (layer.in === null || layer.out === null)
+    return fail(notLora({ method: spec.method, why: `it does not say the extents of "${module}"` }));
+  const delta = wholeDelta(term, factors.map(numbersOf), { in: layer.in, out: layer.out });
   const { left, right, rank, error } = leadingProduct(delta.data, layer.in, layer.out, tolerance);
   if (error > tolerance) fail(notExact({ layer: module, method: spec.method, error, tolerance }));
   const alpha = effectiveScale(spec, own) * rank;

@@ -20,6 +20,12 @@ test.each([
   't5.plain',
   'vit.saved',
   'whisper.plain',
+  'bert.dora',
+  'gpt2.dora',
+  'bert.vera',
+  'bert.loha',
+  'bert.lokr',
+  'bert.ia3',
 ])('lotrc apply %s gives the logits of PyTorch with PEFT', async (name) => {
   const output = join(folder, `${name}.onnx`);
   const { code, err } = await lotrc('apply', baseOf(name), join(PEFT, name), '-o', output);

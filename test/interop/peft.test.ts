@@ -212,7 +212,6 @@ describe('reading what others wrote', () => {
 
   test.each<[string, object]>([
     ['another kind', { ...plain, peft_type: 'VERA' }],
-    ['DoRA', { ...plain, use_dora: true }],
     ['lora_bias', { ...plain, lora_bias: true }],
     ['replicated layers', { ...plain, layer_replication: [[0, 4]] }],
     ['PiSSA', { ...plain, init_lora_weights: 'pissa_niter_4' }],
@@ -254,7 +253,9 @@ describe('reading what others wrote', () => {
     ['a key without a module', plain, [...good, ['classifier', a]], 'LOTR7202'],
     ['a matrix of one axis', plain, [good[0], [key('enc.q', 'B'), f32Tensor([2], [1, 2])]], 'LOTR7202'],
     ['embeddings', plain, [...good, ['base_model.model.wte.lora_embedding_A', a]], 'LOTR7203'],
-    ['magnitudes', plain, [...good, ['base_model.model.q.lora_magnitude_vector', a]], 'LOTR7203'],
+    ['magnitudes', plain, [...good, ['base_model.model.enc.q.lora_magnitude_vector', a]], 'LOTR7203'],
+    ['DoRA without magnitudes', { ...plain, use_dora: true }, good, 'LOTR7202'],
+    ['parts of another kind', plain, [...good, ['base_model.model.enc.q.hada_w1_a', a]], 'LOTR7203'],
     ['two matrices A', plain, [...good, ['base_model.model.enc.q.lora_A.x.weight', a]], 'LOTR7202'],
   ])('%s', (_, settings, tensors, expected) => {
     files(settings, tensors);

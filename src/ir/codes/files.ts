@@ -166,7 +166,8 @@ export const peftFeature = defineCode<{ file: string; feature: string }>({
   severity: 'error',
   title: 'a PEFT adapter uses something that lotrc does not import',
   explain:
-    'lotrc imports LoRA matrices of linear layers and convolutions, trained biases and modules saved whole. Adapted embeddings, ' +
+    'lotrc imports LORA (also with use_dora), VERA, LOHA, LOKR and IA3 of linear layers, LORA of convolutions, trained biases and ' +
+    'modules saved whole. Adapted embeddings, ' +
     'adapters of other kinds, and initialisations that change the base weights (PiSSA, OLoRA, CorDA, LoftQ) would be ' +
     'lost or wrong, so they are refused.',
   make: ({ file, feature }) => ({
