@@ -10,6 +10,7 @@ import { isSystemError } from '../../src/ir/files/system-error.js';
 import { temporaryName } from '../../src/ir/files/temporary.js';
 import { buildSteps } from '../build/run.js';
 import { digestOf, type ModelImport } from './request.js';
+import { refuseTooLarge } from './too-large.js';
 
 /** What an import gives: files whose folders are called after their bytes, so that other bytes are another path. */
 export interface ImportedFiles {
@@ -23,6 +24,7 @@ export interface ImportedFiles {
 /** Makes the files of an import, or takes them from the cache. Throws what is wrong with the model or the options. */
 export async function makeImport(asked: ModelImport): Promise<ImportedFiles> {
   const { request, importer, folder, cache, input, name, options } = asked;
+  refuseTooLarge(join(folder, input), request);
   const output = join(cache, 'imports', digestOf([input, options]));
   const rewrite = { ...options, weights: 'inline' as const };
   const config = { output, models: { [name]: { input, rewrite } } };

@@ -1,6 +1,6 @@
 import { defineOptions, type OptionSet } from '../options/define.js';
 import { CLOBBER, WATCH } from '../options/sets/shared.js';
-import { alternatives, file, flag, list, text, whole, word } from '../options/types.js';
+import { alternatives, file, flag, list, narrowed, text, whole, word } from '../options/types.js';
 import { DEFAULT_OPTIMIZER, OPTIMIZER_KINDS } from '../train/optimizers/index.js';
 import type { BackEnd } from './backend.js';
 import { STEP_KINDS } from './host/shared/optimizer.js';
@@ -59,7 +59,7 @@ export function gpuOptions(backEnd: BackEnd) {
       doc: 'train, or serve (forward only, adapters can be exchanged)',
     },
     optimizer: {
-      type: word('kind', OPTIMIZER_KINDS),
+      type: narrowed(word('kind', OPTIMIZER_KINDS), word('kind', STEP_KINDS)),
       doc: `what a step does: ${alternatives(STEP_KINDS)} (--for train; default: ${DEFAULT_OPTIMIZER.kind})`,
     },
     adapters: { type: whole(1), default: 1, doc: 'adapters in one batch (--for serve)' },

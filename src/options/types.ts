@@ -87,6 +87,12 @@ export function word<const T extends string>(placeholder: string, choices: reado
   );
 }
 
+/** A type that takes `only` these values, but for the command line, whose command refuses others with a reason of its own. */
+export const narrowed = <T>(type: OptionType<T>, only: OptionType<T>): OptionType<T> => ({
+  ...only,
+  read: (text, before) => type.read(text, before),
+});
+
 /** A whole number of at least `least`. */
 export function whole(least = 0, placeholder = 'n'): Scalar<number> {
   return scalar(

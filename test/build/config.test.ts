@@ -54,6 +54,10 @@ function problems(config: unknown): readonly string[] {
 
 describe('a config that does not fit is refused with the path, and the nearest valid name', () => {
   test.each([
+    [
+      [['models/small/wgsl', { optimizer: 'muon' }]],
+      'models.small.wgsl.optimizer takes adamw, sgd, lion, not "muon"',
+    ],
     [[['modles', {}]], 'modles is not known here; did you mean "models"?'],
     [[['models', {}]], 'models names no model'],
     [[['models', undefined]], 'models is missing'],

@@ -5,13 +5,15 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, createServer } from 'vite';
 import { afterAll, expect, test } from 'vitest';
-import { keepImport } from '../../cli/plugin/request.js';
+import { makeImport } from '../../cli/plugin/make.js';
+import { keepImport, keptImport } from '../../cli/plugin/request.js';
 import lotr from '../../cli/plugin/vite.js';
 import { lotrc } from '../support/cli.js';
 import { pause } from '../support/processes.js';
@@ -107,6 +109,25 @@ test.each([
   expect(refused).toThrow('error LOTR8320: the import ');
   expect(refused).toThrow(why);
   expect(refused).toThrow(hint);
+});
+
+test('a model of more than 2 GiB is refused, and its weights are not read', () => {
+  const root = project('large', './models/large.onnxtxt?lotr&rank=2');
+  const model = join(root, 'models/large.onnxtxt');
+  const [rows, columns] = [32768, 16384];
+  writeFileSync(
+    model,
+    `<ir_version: 9, opset_import: ["" : 17]>
+g (float[n, ${rows}] x) => (float[n, ${columns}] y)
+< float[${rows}, ${columns}] w = ["location": "large.data", "offset": "0", "length": "${4 * rows * columns}"] >
+{ y = MatMul (x, w) }
+`,
+  );
+  // a file of holes
+  writeFileSync(join(root, 'models/large.data'), '');
+  truncateSync(join(root, 'models/large.data'), 4 * rows * columns);
+  const kept = keepImport('./models/large.onnxtxt?lotr&rank=2', join(root, 'main.js'), undefined);
+  return expect(makeImport(keptImport(kept))).rejects.toThrow(/error LOTR8321: .*\n.*\n.*`lotrc build`/);
 });
 
 test('a bundler shows what is wrong, without a stack', async () => {

@@ -171,3 +171,18 @@ export const badImport = defineCode<{ request: string; why: string; hint?: strin
     hint: hint ?? 'docs/plugin.md shows what an import holds',
   }),
 });
+
+export const importTooLarge = defineCode<{ request: string; most: number }>({
+  code: 'LOTR8321',
+  severity: 'error',
+  title: 'a model is too large to be imported',
+  explain:
+    'With the plugin a model is one file with its weights in it, which the bundler reads into memory. Such a file ends at 2 GiB. ' +
+    '`lotrc build` writes a model of any size, with its weights in files of their own (`weights: copy`); copy these to where the ' +
+    'site or program is served from, and give the runtime their addresses.',
+  make: ({ request, most }) => ({
+    message: `the model is too large to be imported: in one file it would have more than ${most} bytes`,
+    at: { kind: 'file', file: request },
+    hint: 'make it with `lotrc build`, with `weights: copy`, and copy what it writes to where it is served from',
+  }),
+});
