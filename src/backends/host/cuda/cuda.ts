@@ -8,7 +8,7 @@ import { printCuda } from '../../kernel/print/cuda/print.js';
 import { WARPGROUP_UNITS, warpgroupUnitsText } from '../../kernel/print/cuda/warpgroup-units.js';
 import { ortOperators } from '../ort/operators.js';
 import type { EmittedFile } from '../shared/emitted.js';
-import { distinct } from '../shared/kernels.js';
+import { distinct, PLACED } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
 import { factorCastsOf, factorSteps } from '../shared/steps.js';
 import { gridFor, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
@@ -41,7 +41,7 @@ export function cudaHost(
 ): readonly EmittedFile[] {
   const optimizer = stepOptimizer(kind);
   const lowered = loweredPlan(plan, tf32, { warpgroups: architectures.includes('sm_90a') });
-  const kernels = kernelsOf(lowered, true);
+  const kernels = kernelsOf(lowered, PLACED.byPointer);
   const [steps, narrowed] = [factorSteps(lowered, optimizer), factorCastsOf(lowered)];
   const all = distinct([...kernels.values(), ...narrowed, ...steps]);
   const twins = twinsOf(lowered);

@@ -2,7 +2,7 @@ import type { Kernel, U32 } from '../../kernel/ir/kir.js';
 import { type MapParam, ringBytes } from '../../kernel/ir/warpgroups.js';
 import type { KernelPlan, Launch } from '../../kernel/model/types.js';
 import { runtimeText } from '../../runtime-text.js';
-import { type BoundKernel, SharedKernels } from '../shared/kernels.js';
+import { type BoundKernel, PLACED, SharedKernels } from '../shared/kernels.js';
 import { launchesOf } from '../shared/tables.js';
 import { WARPGROUPS_CU } from './generated/runtime.js';
 import type { BufferNumbers } from './rows.js';
@@ -18,7 +18,7 @@ export const SM90A = 'LOTRC_SM90A';
 
 /** The kernels for warpgroups of a lowered plan, by the names of the launches that they replace. */
 export function twinsOf(plan: KernelPlan): ReadonlyMap<string, BoundKernel> {
-  const shared = new SharedKernels(true);
+  const shared = new SharedKernels(PLACED.byPointer);
   return new Map(
     launchesOf(plan).flatMap((launch): [string, BoundKernel][] => {
       const { warpgroups, ...rest } = launch;

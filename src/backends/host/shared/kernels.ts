@@ -12,22 +12,29 @@ export interface BoundKernel {
   readonly firsts: ReadonlyMap<string, number>;
 }
 
-/** A kernel is given places that are multiples of this many elements: vectors of 16 bytes stay where they were. */
-const ALIGNED = 8;
+/** Elements to a multiple of which a host places what a kernel is given; 0: places are numbers in kernels. */
+export const PLACED = {
+  inKernels: 0,
+  /** a pointer in CUDA: vectors of 16 bytes stay where they were */
+  byPointer: 8,
+  /** the offset of a binding in WebGPU: a multiple of 256 bytes, for elements of 2 bytes too */
+  byBinding: 128,
+} as const;
 
 /**
  * Kernels of launches, each made once: a model has many layers of few shapes, and launches that differ only in their
- * buffers share one kernel, which names buffers by their role (x, W, P) and has the name of the first launch. `byPointer`: the
- * host passes pointers into buffers, so that launches which differ in their places in stacked buffers share one too.
+ * buffers share one kernel, which names buffers by their role (x, W, P) and has the name of the first launch. `aligned`: the
+ * host passes places in buffers, at multiples of so many elements (PLACED), so that launches which differ in their places in
+ * stacked buffers share one too.
  */
 export class SharedKernels {
   readonly #known = new Map<string, Kernel>();
 
-  constructor(readonly byPointer = false) {}
+  constructor(readonly aligned: number = PLACED.inKernels) {}
 
   of(launch: Launch): BoundKernel {
     const roles = new Map<string, string>();
-    const first = this.byPointer ? firstPlaces(launch.work) : new Map<string, number>();
+    const first = firstPlaces(launch.work, this.aligned);
     const { name, ...rest } = { ...launch, work: inRoles(launch.work, roles, first) };
     const key = JSON.stringify(rest);
     const kernel = this.#known.get(key) ?? kernelOf({ name, ...rest });
@@ -39,14 +46,14 @@ export class SharedKernels {
 }
 
 /** For each buffer that a launch reads or writes the first place in it, rounded down. */
-function firstPlaces(part: unknown, found = new Map<string, number>()): Map<string, number> {
-  if (typeof part !== 'object' || part === null) return found;
+function firstPlaces(part: unknown, aligned: number, found = new Map<string, number>()): Map<string, number> {
+  if (typeof part !== 'object' || part === null || aligned === 0) return found;
   const { buffer, offset } = part as { buffer?: unknown; offset?: unknown };
   if (typeof buffer === 'string' && typeof offset === 'number') {
-    const place = offset - (offset % ALIGNED);
+    const place = offset - (offset % aligned);
     found.set(buffer, Math.min(found.get(buffer) ?? place, place));
   }
-  for (const value of Object.values(part)) firstPlaces(value, found);
+  for (const value of Object.values(part)) firstPlaces(value, aligned, found);
   return found;
 }
 

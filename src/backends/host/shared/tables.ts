@@ -53,12 +53,12 @@ export const launchesOf = ({ prologue, regions, epilogue, merging }: KernelPlan)
 ];
 
 /**
- * The kernels of a plan by the names of their launches; calls of the vendor's library have none. `byPointer`: the host passes
- * pointers into buffers. Throws LOTR6008 where their indices would not reach all elements.
+ * The kernels of a plan by the names of their launches; calls of the vendor's library have none. `aligned`: see
+ * PLACED. Throws LOTR6008 where their indices would not reach all elements.
  */
-export function kernelsOf(plan: KernelPlan, byPointer = false): ReadonlyMap<string, BoundKernel> {
+export function kernelsOf(plan: KernelPlan, aligned: number): ReadonlyMap<string, BoundKernel> {
   refuseBeyondIndices(plan);
-  const shared = new SharedKernels(byPointer);
+  const shared = new SharedKernels(aligned);
   return new Map(
     launchesOf(plan).flatMap((launch) =>
       launch.family === 'blas' ? [] : [[launch.name, shared.of(launch)]],

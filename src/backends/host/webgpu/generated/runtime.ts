@@ -217,7 +217,8 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       // #insert moments
       // #endif
     };
-    return () => bind([...kernel.bindings.map(({ buffer }) => own[buffer]), numbers]);
+    const bound = kernel.bindings.map(({ buffer }) => ({ buffer: own[buffer] }));
+    return () => bind([...bound, { buffer: numbers }]);
   });
   // #endif
   const full = await device.popErrorScope();
@@ -233,8 +234,8 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   const dispatches = Object.fromEntries(
     launches.map(([name, bind]) => {
       const { bindings, uniformBytes }: Kernel = KERNELS[name];
-      const bound = bindings.map(({ buffer }) => buffers[buffer]);
-      return [name, bind(uniformBytes > 0 ? [...bound, uniforms] : bound)];
+      const bound = bindings.map(({ buffer, offset = 0 }) => ({ buffer: buffers[buffer], offset }));
+      return [name, bind(uniformBytes > 0 ? [...bound, { buffer: uniforms }] : bound)];
     }),
   ) as Record<KernelName, Dispatch>;
   // #if EMIT_TRAINING
@@ -528,7 +529,7 @@ interface Dispatch {
 }
 
 /** Binds buffers to a compiled kernel: those of its bindings, then its uniforms. */
-type Bind = (buffers: readonly GPUBuffer[]) => Dispatch;
+type Bind = (bound: readonly GPUBufferBinding[]) => Dispatch;
 
 /** Returns the bind-group layout of a kernel. Kernels with the same bindings share one. */
 function layoutsOn(device: GPUDevice): (kernel: Kernel<string>) => GPUBindGroupLayout {
@@ -566,8 +567,8 @@ function compilerOn(device: GPUDevice, tokens: number): Compile {
     known.set(kernel.code, made);
     const pipeline = await made;
     const grid = gridOf(kernel, tokens);
-    return (buffers) => {
-      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    return (bound) => {
+      const entries = bound.map((resource, binding) => ({ binding, resource }));
       return { pipeline, group: device.createBindGroup({ label, layout, entries }), grid };
     };
   };
@@ -668,6 +669,13 @@ export interface Adapters {
 export declare const FEATURES: readonly GPUFeatureName[];
 export declare const LIMITS: Readonly<Record<string, number>>;
 
+export interface Binding<Name extends string> {
+  readonly buffer: Name;
+  readonly type: 'read-only-storage' | 'storage';
+  /** bytes of the buffer before what the kernel is given; absent: 0 */
+  readonly offset?: number;
+}
+
 export type GridExtent = number | { readonly per: number };
 export interface Kernel<Name extends string = BufferName> {
   /** invocations of a workgroup */
@@ -675,7 +683,7 @@ export interface Kernel<Name extends string = BufferName> {
   /** workgroups of a launch */
   readonly grid: readonly [x: GridExtent, y: GridExtent, z: GridExtent];
   /** buffers at the bindings from 0 on */
-  readonly bindings: readonly { readonly buffer: Name; readonly type: 'read-only-storage' | 'storage' }[];
+  readonly bindings: readonly Binding<Name>[];
   /** bytes of the struct of uniforms at the binding after the buffers; 0: there is none */
   readonly uniformBytes: number;
   /** WGSL */

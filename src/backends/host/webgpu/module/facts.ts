@@ -5,7 +5,7 @@ import type { Kernel } from '../../../kernel/ir/kir.js';
 import { usesSubgroups } from '../../../kernel/ir/subgroups.js';
 import type { BufferPlan, KernelPlan, Launch } from '../../../kernel/model/types.js';
 import { printWgsl } from '../../../kernel/print/wgsl/print.js';
-import { distinct } from '../../shared/kernels.js';
+import { distinct, PLACED } from '../../shared/kernels.js';
 import { factorCastsOf, factorSteps } from '../../shared/steps.js';
 import {
   type GridExtent,
@@ -25,7 +25,12 @@ export interface KernelRow {
   readonly workgroup: readonly [number, number, number];
   readonly grid: readonly GridExtent[];
   /** in binding order */
-  readonly bindings: readonly { readonly buffer: string; readonly type: 'read-only-storage' | 'storage' }[];
+  readonly bindings: readonly {
+    readonly buffer: string;
+    readonly type: 'read-only-storage' | 'storage';
+    /** bytes of the buffer before what the kernel is given; absent: 0 */
+    readonly offset?: number;
+  }[];
   /** bytes of the struct of uniforms at the binding after the buffers; 0: there is none */
   readonly uniformBytes: number;
   /** name of the source: launches that differ only in their buffers share one */
@@ -82,7 +87,11 @@ export function kernelsOfModule(
   plan: KernelPlan,
   optimizer: ElementwiseDef,
 ): ModuleKernels & { readonly all: readonly Kernel[] } {
-  const [narrowed, launched, steps] = [factorCastsOf(plan), kernelsOf(plan), factorSteps(plan, optimizer)];
+  const [narrowed, launched, steps] = [
+    factorCastsOf(plan),
+    kernelsOf(plan, PLACED.byBinding),
+    factorSteps(plan, optimizer),
+  ];
   return {
     narrowed,
     launched,
@@ -121,10 +130,11 @@ export function factsOf(
           index === 0 ? from : to,
         );
       }),
-      ...[...launched.values()].map(({ kernel, launch: { name, does }, launch, buffers }) =>
+      ...[...launched.values()].map(({ kernel, launch: { name, does }, launch, buffers, firsts }) =>
         kernelRow(
           { name, does, kernel, grid: gridFor(launch, plan.tokens) },
           (buffer) => buffers.get(buffer)!,
+          firsts,
         ),
       ),
     ],
@@ -147,10 +157,11 @@ export function factsOf(
 
 const narrowName = (factor: string): string => `narrow_${factor}`;
 
-/** `buffer`: which buffer is at a binding, by the kernel's name for it. */
+/** `buffer`: which buffer is at a binding, by the kernel's name for it; `firsts`: elements of it that lie before. */
 function kernelRow(
   { name, does, kernel, grid }: Pick<KernelRow, 'name' | 'does' | 'grid'> & { readonly kernel: Kernel },
   buffer: (name: string, index: number) => string = (own) => own,
+  firsts: ReadonlyMap<string, number> = new Map(),
 ): KernelRow {
   return {
     name,
@@ -158,10 +169,14 @@ function kernelRow(
     source: kernel.name,
     workgroup: kernel.workgroup,
     grid,
-    bindings: kernel.buffers.map(({ name: own, access }, index) => ({
-      buffer: buffer(own, index),
-      type: access === 'read' ? 'read-only-storage' : 'storage',
-    })),
+    bindings: kernel.buffers.map(({ name: own, access, elem }, index) => {
+      const bytes = (firsts.get(own) ?? 0) * (elem === 'f16' ? 2 : 4);
+      return {
+        buffer: buffer(own, index),
+        type: access === 'read' ? 'read-only-storage' : 'storage',
+        ...(bytes > 0 ? { offset: bytes } : {}),
+      };
+    }),
     // all are numbers of four bytes
     uniformBytes: 4 * kernel.uniforms.length,
   };

@@ -12,6 +12,11 @@ export const kernels = ({ sources, kernels: rows, steps, optimizer, training }: 
     { name: 'GridExtent', doc: 'Workgroups along one axis: a fixed number, or one for every `per` tokens.' },
     'number | { readonly per: number }',
   ),
+  shape({ name: 'Binding', parameter: 'Name extends string', doc: 'A buffer at a binding.' }, [
+    field('buffer', 'Name'),
+    field('type', "'read-only-storage' | 'storage'"),
+    field('offset?', 'number', 'bytes of the buffer before what the kernel is given; absent: 0'),
+  ]),
   shape(
     {
       name: 'Kernel',
@@ -21,11 +26,7 @@ export const kernels = ({ sources, kernels: rows, steps, optimizer, training }: 
     [
       field('workgroup', 'readonly [x: number, y: number, z: number]', 'invocations of a workgroup'),
       field('grid', 'readonly [x: GridExtent, y: GridExtent, z: GridExtent]', 'workgroups of a launch'),
-      field(
-        'bindings',
-        "readonly { readonly buffer: Name; readonly type: 'read-only-storage' | 'storage' }[]",
-        'buffers at the bindings from 0 on',
-      ),
+      field('bindings', 'readonly Binding<Name>[]', 'buffers at the bindings from 0 on'),
       field(
         'uniformBytes',
         'number',
@@ -37,7 +38,7 @@ export const kernels = ({ sources, kernels: rows, steps, optimizer, training }: 
   constant(
     {
       name: 'SOURCES',
-      doc: 'WGSL of the kernels. Launches that differ only in their buffers share one, with the name of the first.',
+      doc: 'WGSL of the kernels. Launches that differ only in their buffers and places in them share one, with the name of the first.',
       exported: false,
     },
     `{\n${sources.map(({ name, code }) => `${keyText(name)}: ${template(code)},`).join('\n')}\n}`,

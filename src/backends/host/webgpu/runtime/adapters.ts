@@ -214,7 +214,8 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       // #insert moments
       // #endif
     };
-    return () => bind([...kernel.bindings.map(({ buffer }) => own[buffer]), numbers]);
+    const bound = kernel.bindings.map(({ buffer }) => ({ buffer: own[buffer] }));
+    return () => bind([...bound, { buffer: numbers }]);
   });
   // #endif
   const full = await device.popErrorScope();
@@ -230,8 +231,8 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   const dispatches = Object.fromEntries(
     launches.map(([name, bind]) => {
       const { bindings, uniformBytes }: Kernel = KERNELS[name];
-      const bound = bindings.map(({ buffer }) => buffers[buffer]);
-      return [name, bind(uniformBytes > 0 ? [...bound, uniforms] : bound)];
+      const bound = bindings.map(({ buffer, offset = 0 }) => ({ buffer: buffers[buffer], offset }));
+      return [name, bind(uniformBytes > 0 ? [...bound, { buffer: uniforms }] : bound)];
     }),
   ) as Record<KernelName, Dispatch>;
   // #if EMIT_TRAINING
@@ -525,7 +526,7 @@ interface Dispatch {
 }
 
 /** Binds buffers to a compiled kernel: those of its bindings, then its uniforms. */
-type Bind = (buffers: readonly GPUBuffer[]) => Dispatch;
+type Bind = (bound: readonly GPUBufferBinding[]) => Dispatch;
 
 /** Returns the bind-group layout of a kernel. Kernels with the same bindings share one. */
 function layoutsOn(device: GPUDevice): (kernel: Kernel<string>) => GPUBindGroupLayout {
@@ -563,8 +564,8 @@ function compilerOn(device: GPUDevice, tokens: number): Compile {
     known.set(kernel.code, made);
     const pipeline = await made;
     const grid = gridOf(kernel, tokens);
-    return (buffers) => {
-      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+    return (bound) => {
+      const entries = bound.map((resource, binding) => ({ binding, resource }));
       return { pipeline, group: device.createBindGroup({ label, layout, entries }), grid };
     };
   };

@@ -91,6 +91,13 @@ export interface Adapters {
 export declare const FEATURES: readonly GPUFeatureName[];
 export declare const LIMITS: Readonly<Record<string, number>>;
 
+export interface Binding<Name extends string> {
+  readonly buffer: Name;
+  readonly type: 'read-only-storage' | 'storage';
+  /** bytes of the buffer before what the kernel is given; absent: 0 */
+  readonly offset?: number;
+}
+
 export type GridExtent = number | { readonly per: number };
 export interface Kernel<Name extends string = BufferName> {
   /** invocations of a workgroup */
@@ -98,7 +105,7 @@ export interface Kernel<Name extends string = BufferName> {
   /** workgroups of a launch */
   readonly grid: readonly [x: GridExtent, y: GridExtent, z: GridExtent];
   /** buffers at the bindings from 0 on */
-  readonly bindings: readonly { readonly buffer: Name; readonly type: 'read-only-storage' | 'storage' }[];
+  readonly bindings: readonly Binding<Name>[];
   /** bytes of the struct of uniforms at the binding after the buffers; 0: there is none */
   readonly uniformBytes: number;
   /** WGSL */
