@@ -24,7 +24,7 @@ export const PLACED = {
 /**
  * Kernels of launches, each made once: a model has many layers of few shapes, and launches that differ only in their
  * buffers share one kernel, which names buffers by their role (x, W, P) and has the name of the first launch. `aligned`: the
- * host passes places in buffers, at multiples of so many elements (PLACED), so that launches which differ in their places in
+ * host passes places in buffers, at multiples of that number of elements (PLACED), so that launches which differ in their places in
  * stacked buffers share one too.
  */
 export class SharedKernels {
