@@ -27,6 +27,7 @@ import {
   mergeAdaptersPass,
   narrowFactorsPass,
   shareFactorsPass,
+  storeSeededPass,
   stripAdaptersPass,
   toFunctionsPass,
 } from './passes/adapters/passes.js';
@@ -57,6 +58,8 @@ import { unpackLayers, unpackPass } from './passes/unpack/unpack.js';
 export interface RewriteOptions extends SelectOptions {
   /** take present adapters out first instead of refusing */
   readonly replace?: boolean;
+  /** factors that follow from the seed are stored, or inputs, as frozen ones are */
+  readonly storeSeeded?: boolean;
   readonly hooks?: readonly PipelineHooks[];
   /** prints a model, for reproducers and `--print-ir-after` */
   readonly print?: (model: Model) => string;
@@ -103,6 +106,7 @@ export function rewritePipeline(options: RewriteOptions, stacks: readonly string
   return pipelineOf([
     ...choose,
     insertAdaptersPass(),
+    ...(options.storeSeeded ? [storeSeededPass()] : []),
     ...formPasses(lowering, carry, options.factorDType === 'model'),
   ]);
 }

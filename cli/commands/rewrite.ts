@@ -52,9 +52,10 @@ export function rewritten(
 ): { readonly model: Model; readonly plan: SavedPlan; readonly adapter: Adapter } {
   const pairs = (option: string, list: readonly string[] = []) =>
     list.map((text) => parsePatternValue(text, option));
-  const { rank, targets, exclude, layers, carry, factorDType, seed, tie, replace, withoutData } = options;
+  const { rank, targets, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded, withoutData } =
+    options;
   const chosen = {
-    ...{ rank, exclude, layers, carry, factorDType, seed, tie, replace, withoutData },
+    ...{ rank, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded, withoutData },
     spec: specOf(options),
     rankPatterns: pairs('--rank-pattern', options.rankPatterns),
     scalePatterns: pairs('--scale-pattern', options.scalePatterns),

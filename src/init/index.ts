@@ -16,7 +16,7 @@ import { ComputedTensor, f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF64 } from '../ir/values.js';
 import { matrixProduct, orthonormal, productTransposed, transposeMatrix } from './dense.js';
 import { DrawnTensor, normalQuantile } from './normal.js';
-import { formText, printInit, startsAtBase } from './spec.js';
+import { formText, isLeadingPart, printInit, startsAtBase } from './spec.js';
 import { type Tucker, tucker2 } from './tucker.js';
 import type { WeightAccess } from './weights.js';
 
@@ -186,6 +186,7 @@ class Decompositions {
     if (which !== 'core') {
       const { share } = this.plan.spec.factors[factor]!;
       const tucker = this.#tucker(site, share);
+      if (isLeadingPart(this.plan.spec)) return this.#leading(which, tucker.u, power, site);
       return this.#powered(which, which === 'in' ? tucker.u : tucker.v, power, site, share);
     }
     const { factors } = this.plan.spec;
@@ -208,7 +209,27 @@ class Decompositions {
     return core.map((x) => x / scale);
   }
 
-  /** Throws LOTR3404 for a column of zeros, which has no direction. */
+  /**
+   * One side of the leading part of a weight over the scale: the singular vectors of the in side, or what they make of the
+   * weight over its length, times (S / s) to a power.
+   */
+  #leading(which: 'in' | 'out', u: Float64Array, power: number, site: SiteRow): Float64Array {
+    const { in: m, out: n, rank } = this.group(site);
+    const scale = Math.abs(effectiveScale(this.plan.spec, rank));
+    const along = matrixProduct(transposeMatrix(u, m, rank), this.#matrix(site), rank, m, n);
+    const values = Float64Array.from({ length: rank }, (_, k) =>
+      Math.sqrt(along.subarray(k * n, (k + 1) * n).reduce((sum, x) => sum + x * x, 0)),
+    );
+    const factor = (k: number) => (values[k]! / scale) ** power;
+    if (which === 'in') return u.map((x, k) => x * factor(k % rank));
+    const sign = Math.sign(effectiveScale(this.plan.spec, rank));
+    return along.map((x, k) => {
+      const row = Math.floor(k / n);
+      return values[row] === 0 ? 0 : ((sign * x) / values[row]!) * factor(row);
+    });
+  }
+
+  /** Throws LOTR3403 for a column of zeros, which has no direction. */
   columnNorms(site: SiteRow): Float64Array {
     const { out } = this.group(site);
     const squares = new Float64Array(out);

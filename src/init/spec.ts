@@ -232,12 +232,9 @@ function misfit(spec: AdapterSpec, index: number): string | null {
   }
   if (share !== 'site') return 'it is shared, and every layer has its own core';
   if (!isChain(term)) return 'the factors are not a chain of matrices';
-  const isPart = (k: number, part: 'in' | 'out') => {
-    const form = spec.factors[k]!.init;
-    return typeof form === 'object' && 'svd' in form && form.svd === part;
-  };
-  const before = index === 0 || (index === 1 && isPart(0, 'in'));
-  const after = index === operands.length - 1 || (index === operands.length - 2 && isPart(index + 1, 'out'));
+  const isOf = (k: number, part: 'in' | 'out') => isPart(spec.factors[k]!.init, part);
+  const before = index === 0 || (index === 1 && isOf(0, 'in'));
+  const after = index === operands.length - 1 || (index === operands.length - 2 && isOf(index + 1, 'out'));
   return before && after ? null : 'the factors next to it are not the singular vectors that belong to it';
 }
 
@@ -246,10 +243,25 @@ function powerProblem(spec: AdapterSpec, index: number): string | null {
   const { init } = spec.factors[index]!;
   if (typeof init === 'string' || !('svd' in init) || init.power === undefined) return null;
   if (init.svd === 'core') return 'a core has no power';
-  const decomposed = spec.factors.some(
-    ({ init: other }) => typeof other === 'object' && 'svd' in other && other.svd === 'core',
-  );
-  return decomposed || needsResidual(spec)
-    ? 'next to a core, and with a residual base, vectors have no power'
+  const decomposed = spec.factors.some(({ init: other }) => isPart(other, 'core'));
+  return decomposed || (needsResidual(spec) && !isLeadingPart(spec))
+    ? 'next to a core, and where a product other than that of vectors of one layer is taken out of the weight, vectors have no power'
     : null;
+}
+
+const isPart = (init: Init, part: 'in' | 'out' | 'core'): boolean =>
+  typeof init === 'object' && 'svd' in init && init.svd === part;
+
+/**
+ * Whether the two factors of a method are the singular vectors of a layer with powers of their values: their product times the
+ * scale is then taken out of the weight, and the vectors of one side are made from those of the other.
+ */
+export function isLeadingPart({ delta, factors }: AdapterSpec): boolean {
+  const [first, last, ...more] = factors;
+  if (!first || !last || more.length > 0 || !isChain(deltaTerm(delta))) return false;
+  const powers = [first, last].every(
+    ({ init }) => typeof init === 'object' && 'svd' in init && init.power !== undefined,
+  );
+  const own = first.share === 'site' && last.share === 'site';
+  return powers && own && isPart(first.init, 'in') && isPart(last.init, 'out');
 }

@@ -6,6 +6,7 @@ import {
   narrowFactorsPass,
   raiseAdaptersPass,
   shareFactorsPass,
+  storeSeededPass,
   stripAdaptersPass,
   toFunctionsPass,
 } from './adapters/passes.js';
@@ -28,6 +29,7 @@ export const ALL_PASSES: readonly PassFactory[] = [
   resolveNames,
   selectSitesPass,
   insertAdaptersPass,
+  storeSeededPass,
   lowerPass,
   shareFactorsPass,
   toFunctionsPass,

@@ -31,6 +31,7 @@ const ROWS: readonly (readonly [method: string, trainable: number])[] = [
   ['lora-plus', 768],
   ['lora-fa', 864],
   ['lora-xs', 117],
+  ['pissa', 1152],
   ['moslora', 1632],
   ['sharelora-a', 1088],
   ['sharelora-b', 1088],

@@ -85,6 +85,27 @@ describe.each(OWN.map((value) => [value.method, value] as const))('%s', (_, valu
   });
 });
 
+test('seeded factors that are stored have the values of the seed, and are inputs where factors are', () => {
+  const spec = METHODS.get('vera')!;
+  const [seeded, stored] = [false, true].map((storeSeeded) => {
+    const model = layer();
+    const { adapter, plan } = rewrite(model, { rank: 2, targets: ['.*'], spec, storeSeeded });
+    return { model, adapter, modes: plan.plans[0]!.spec.factors.map(({ mode }) => mode) };
+  });
+  expect(seeded!.modes).toEqual(['seeded', 'trainable', 'seeded', 'trainable']);
+  expect(stored!.modes).toEqual(['frozen', 'trainable', 'frozen', 'trainable']);
+  expect([...seeded!.adapter.tensors.keys()]).toEqual(['vera/h.3.q/d', 'vera/h.3.q/b']);
+  for (const name of ['vera/model/A', 'vera/model/B']) {
+    const bytes = seeded!.model.graph.own(name)!.constant!.bytes();
+    expect(Buffer.compare(stored!.adapter.tensors.get(name)!.bytes(), bytes)).toBe(0);
+  }
+  const fed = layer();
+  rewrite(fed, { rank: 2, targets: ['.*'], spec, storeSeeded: true, carry: 'inputs' });
+  expect(fed.graph.inputs.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['vera/model/A', 'vera/model/B']),
+  );
+});
+
 describe('the JSON schema of descriptions', () => {
   const fits = (value: unknown) => fitsSchema(value, descriptionSchema());
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { type AdapterSpec, effectiveScale } from '../../src/adapter/description.js';
 import { LORA } from '../../src/adapter/methods/lora.js';
 import { LOTR } from '../../src/adapter/methods/lotr.js';
+import { PISSA } from '../../src/adapter/methods/pissa.js';
 import type { GroupRow, PlanRow, SiteRow } from '../../src/adapter/saved-plan.js';
 import {
   initFactors,
@@ -244,6 +245,42 @@ describe.each([
     expect(Buffer.from(rest.slice(16, 24)).equals(first.subarray(16, 40))).toBe(true);
     expect(new MemoryTensor('f64', [IN, OUT], before.data.bytes().slice()).digest()).toBe(digest);
   });
+});
+
+test('pissa starts as the leading part of the weight, which the base then lacks', () => {
+  const plan = planOf({ ...PISSA, scale: 0.7 });
+  const factors = initFactors(plan, access);
+  const scale = effectiveScale(plan.spec, RANK);
+  for (const site of plan.sites) {
+    const before = stored(site);
+    const [a, b] = ['A', 'B'].map((name) => rows(factors.get(site.factors[name]!)!)) as [
+      number[][],
+      number[][],
+    ];
+    const rest = matrix({ data: residualWeight(plan, site, before, factors), layout: before.layout });
+    const w = matrix(before).map((row) => row.map((v) => before.alpha * v));
+    const size = Math.max(...w.flat().map(Math.abs));
+    const change = times(a, b).map((row) => row.map((v) => scale * v));
+    const loose = before.data.dtype === 'f16' ? 2e-3 : 1e-6;
+    for (let p = 0; p < RANK; p++) {
+      const length = a.reduce((sum, row) => sum + row[p]! ** 2, 0);
+      // the columns of A and the rows of B are at right angles, of equal lengths: the root of S / s
+      for (let q = 0; q < RANK; q++) {
+        const wanted = p === q ? length : 0;
+        expect(Math.abs(a.reduce((sum, row) => sum + row[p]! * row[q]!, 0) - wanted)).toBeLessThan(1e-5);
+        expect(Math.abs(b[p]!.reduce((sum, v, o) => sum + v * b[q]![o]!, 0) - wanted)).toBeLessThan(1e-5);
+      }
+      // W along a vector of A is all in s A B: the rest has nothing there
+      for (let o = 0; o < OUT; o++) {
+        const left = w.reduce((sum, row, i) => sum + a[i]![p]! * (row[o]! - change[i]![o]!), 0);
+        expect(Math.abs(left)).toBeLessThan(1e-5 * size);
+      }
+    }
+    for (let i = 0; i < IN; i++) {
+      for (let o = 0; o < OUT; o++)
+        expect(Math.abs(before.alpha * rest[i]![o]! + change[i]![o]! - w[i]![o]!)).toBeLessThan(loose * size);
+    }
+  }
 });
 
 test('a large weight is streamed in several chunks, equal to the whole', () => {

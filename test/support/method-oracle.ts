@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AdapterSpec } from '../../src/adapter/description.js';
 import { factorNames, planFactors } from '../../src/adapter/plan-factors.js';
@@ -6,7 +7,9 @@ import type { Lowering, SavedPlan } from '../../src/adapter/saved-plan.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import type { Model } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
-import type { TensorData } from '../../src/ir/tensor.js';
+import { writeModel } from '../../src/ir/onnx/writer.js';
+import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
+import { toF64 } from '../../src/ir/values.js';
 import { insertAdapters } from '../../src/passes/adapters/insert.js';
 import { lowerAdapters } from '../../src/passes/adapters/lower.js';
 import { shareFactors } from '../../src/passes/adapters/share-factors.js';
@@ -14,6 +17,7 @@ import { toFunctions } from '../../src/passes/adapters/to-functions.js';
 import { writePlan } from '../../src/passes/plan/plan.js';
 import { parseShare } from '../../src/passes/sites/groups.js';
 import { selectSites } from '../../src/passes/sites/plan.js';
+import { matrix, times, turn } from './layers.js';
 import type { Oracle } from './oracle.js';
 import { sharedDir } from './shared.js';
 
@@ -23,7 +27,7 @@ interface MethodJson {
     readonly extents?: AdapterSpec['extents'];
     readonly detachNorm?: true;
     readonly scaleBias?: true;
-    readonly factors: readonly { readonly slice?: true }[];
+    readonly factors: readonly { readonly name: string; readonly slice?: true }[];
   };
   readonly model: string;
   readonly inputs: readonly string[];
@@ -33,7 +37,12 @@ interface MethodJson {
   readonly share: string;
   readonly targets: readonly string[];
   readonly trainable_parameters: number;
-  readonly sites: readonly { readonly module: string; readonly factors: Readonly<Record<string, string>> }[];
+  readonly base: 'keep' | 'residual';
+  readonly sites: readonly {
+    readonly module: string;
+    readonly nodes: readonly { readonly weight: string; readonly trans_b: boolean }[];
+    readonly factors: Readonly<Record<string, string>>;
+  }[];
 }
 
 /** PyTorch's numbers for a method on a model, under the names that lotrc gives the factors. */
@@ -69,6 +78,28 @@ function asRecorded(spec: AdapterSpec, { description, effective_scale }: MethodJ
   };
 }
 
+/** A copy of the model whose weights lack s times the product of two factors. */
+function withoutResidual(path: string, json: MethodJson, tensors: ReadonlyMap<string, TensorData>): string {
+  const model = readModel(path);
+  for (const { nodes, factors } of json.sites) {
+    const parts = json.description.factors.map(({ name }) =>
+      matrix(tensors.get(`residual.${factors[name]!}`)!),
+    );
+    const product = parts.reduce(times);
+    for (const { weight, trans_b } of nodes) {
+      const held = model.graph.own(weight)!;
+      const { data } = trans_b ? turn(product) : product;
+      const values = toF64(held.constant!).map((w, k) => w - json.effective_scale * data[k]!);
+      held.setConstant(f32Tensor(held.constant!.shape, values));
+    }
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'lotrc-residual-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const copy = join(folder, json.model);
+  writeModel(model, copy);
+  return copy;
+}
+
 /** The numbers for a method on `bert`, or on another model of the shared folder; null where there are none. */
 export function methodOracle(spec: AdapterSpec, on = 'bert'): MethodOracle | null {
   const shared = sharedDir();
@@ -78,7 +109,8 @@ export function methodOracle(spec: AdapterSpec, on = 'bert'): MethodOracle | nul
   if (!folder || !stem || !existsSync(`${stem}.json`)) return null;
   const json = JSON.parse(readFileSync(`${stem}.json`, 'utf8')) as MethodJson;
   const { tensors } = readSafetensors(`${stem}.safetensors`);
-  const path = join(folder, json.model);
+  const kept = join(folder, json.model);
+  const path = json.base === 'residual' ? withoutResidual(kept, json, tensors) : kept;
   const { plan } = selectSites(readModel(path), {
     rank: json.rank,
     spec: asRecorded(spec, json),

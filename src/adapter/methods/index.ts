@@ -17,6 +17,7 @@ import { LOTR } from './lotr.js';
 import { METATT_4D } from './metatt-4d.js';
 import { MOSLORA } from './moslora.js';
 import { NOLA } from './nola.js';
+import { PISSA } from './pissa.js';
 import { RANDLORA } from './randlora.js';
 import { RANDLORA_SIMPLE } from './randlora-simple.js';
 import { RANK_ONE } from './rank-one.js';
@@ -34,6 +35,7 @@ const ALL: readonly AdapterSpec[] = [
   LORA_PLUS,
   LORA_FA,
   LORA_XS,
+  PISSA,
   MOSLORA,
   SHARELORA_A,
   SHARELORA_B,

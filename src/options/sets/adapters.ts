@@ -73,6 +73,11 @@ export const SELECT = defineOptions({
     doc: 'keep the weights, or subtract the initial adapter from them (--init svd does this)',
   },
   seed: { type: whole(), default: 0, doc: 'seed of the initial factors' },
+  storeSeeded: {
+    type: flag,
+    default: false,
+    doc: 'store factors that follow from the seed, or make them inputs, as frozen factors are',
+  },
   replace: { type: flag, default: false, doc: 'remove the adapters that the model already has first' },
   tie: {
     type: word('content|initializer', TIES),

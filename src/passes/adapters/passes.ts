@@ -1,8 +1,10 @@
+import type { FactorSpec } from '../../adapter/description.js';
 import { planFactors } from '../../adapter/plan-factors.js';
+import type { PlanRow } from '../../adapter/saved-plan.js';
 import { word } from '../../options/types.js';
 import { CARRIES } from '../../options/words.js';
 import { definePass } from '../pipeline.js';
-import { requirePlan } from '../plan/plan.js';
+import { requirePlan, withWeights, writePlan } from '../plan/plan.js';
 import { carryFactors } from './carry-factors.js';
 import { narrowFactors } from './factor-dtype.js';
 import { initialFactors } from './initial-factors.js';
@@ -34,6 +36,30 @@ export const insertAdaptersPass = definePass({
     }
     ctx.stat('factors', planFactors(plans).length);
     return 'changed';
+  },
+});
+
+export const storeSeededPass = definePass({
+  name: 'store-seeded',
+  summary: 'make factors that follow from the seed ordinary frozen ones, which files hold',
+  requires: ['planned', 'raised'],
+  options: {},
+  run(model, _options, ctx) {
+    const plan = requirePlan(model, 'store factors');
+    const seeded = planFactors(plan.plans).filter(({ spec }) => spec.mode === 'seeded').length;
+    ctx.stat('factors', seeded);
+    if (seeded === 0) return 'unchanged';
+    const plans = plan.plans.map((row): PlanRow => {
+      const factors = row.spec.factors.map(
+        (factor): FactorSpec => ({
+          ...factor,
+          mode: factor.mode === 'seeded' ? 'frozen' : factor.mode,
+        }),
+      );
+      return { ...row, spec: { ...row.spec, factors } };
+    });
+    writePlan(model, withWeights({ ...plan, plans }, plan.weights ?? []));
+    return 'metadata';
   },
 });
 
