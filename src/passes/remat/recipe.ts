@@ -36,7 +36,8 @@ export function recipeOf(value: Value, kept: (value: Value) => boolean): Recipe 
     for (const input of node.inputs) {
       if (!input) continue;
       if (input.graph !== wanted.graph) return false;
-      const stays = isConstantValue(input) || (kept(input) && sourceOf(input) === input);
+      const source = sourceOf(input);
+      const stays = isConstantValue(input) || (kept(input) && (source === input || !kept(source)));
       if (stays) leaves.add(input);
       else if (!visit(input)) return false;
     }

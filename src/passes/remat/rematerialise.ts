@@ -21,11 +21,7 @@ export function rematerialise(
   const backward = new Set(order.filter((node) => !forward.has(node)));
   const gradients = backwardValues(order, backward, seeds);
   const dropped = new Map<Value, Recipe>();
-  const held = new Set<Value>();
-  for (const node of order) {
-    if (!forward.has(node)) continue;
-    for (const output of node.outputs) if (usedIn(output, backward)) held.add(output).add(sourceOf(output));
-  }
+  const held = heldValues(order, forward, backward);
   const isKept = (value: Value): boolean =>
     !dropped.has(value) && (value.isInput || held.has(value) || isSmall(value));
   for (const node of order) {
@@ -40,6 +36,31 @@ export function rematerialise(
     if (rebuild(graph, value, recipe, { order, backward, gradients })) done.push(value);
   if (done.length > 0) sort(graph);
   return done;
+}
+
+/**
+ * What is at hand in the backward pass: the values that it reads, and of those that only hold the elements of another value in another
+ * order, that other one, which is kept in their place. A single one of them stays as it is: it is as large, and
+ * moving its elements again takes a pass.
+ */
+function heldValues(
+  order: readonly Node[],
+  forward: ReadonlySet<Node>,
+  backward: ReadonlySet<Node>,
+): ReadonlySet<Value> {
+  const held = new Set<Value>();
+  const views = new Map<Value, number>();
+  for (const node of order) {
+    if (!forward.has(node)) continue;
+    for (const output of node.outputs) {
+      if (!usedIn(output, backward)) continue;
+      held.add(output);
+      const source = sourceOf(output);
+      if (source !== output) views.set(source, (views.get(source) ?? 0) + 1);
+    }
+  }
+  for (const [source, count] of views) if (count > 1) held.add(source);
+  return held;
 }
 
 /** A value that another recipe starts from has to stay. */
