@@ -70,7 +70,7 @@ const GROUPS: readonly (readonly [names: readonly string[], declare: Declare])[]
     async (program, run) => (await import('./declare/models.js')).declareModelCommands(program, run),
   ],
   [
-    ['rewrite', 'merge', 'extract', 'apply', 'convert', 'strip'],
+    ['rewrite', 'merge', 'extract', 'apply', 'convert', 'combine', 'compress', 'strip'],
     async (program, run) => (await import('./declare/adapters.js')).declareAdapterCommands(program, run),
   ],
   [

@@ -1,5 +1,14 @@
 import type { Command } from 'commander';
-import { APPLY, CONVERT, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
+import {
+  APPLY,
+  COMBINE,
+  COMPRESS,
+  CONVERT,
+  EXTRACT,
+  MERGE,
+  REWRITE,
+  STRIP,
+} from '../../src/options/sets/adapters.js';
 import { forEachModel } from '../each.js';
 import { allRewrittenAt, modelAt, modelsAt } from '../find-model.js';
 import type { Run } from '../program.js';
@@ -104,6 +113,40 @@ Examples:
       const { convertCommand } = await import('../commands/convert.js');
       convertCommand(from, to, valuesOf(convert, CONVERT), run);
     });
+
+  const combine = program
+    .command('combine')
+    .description('add several adapters of one model, each times a number')
+    .argument('<adapter=weight...>', 'adapters as of `lotrc convert`, with their weights; without one: 1')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lotrc combine style/=0.7 facts/=0.3 -o both/
+  lotrc combine a.safetensors=1 b.safetensors=-0.5 --how svd --rank 16 -o c/`,
+    );
+  addOptions(combine, COMBINE).action(async (adapters: readonly string[]) => {
+    const { combineCommand } = await import('../commands/combine.js');
+    combineCommand(adapters, valuesOf(combine, COMBINE), run);
+  });
+
+  const compress = program
+    .command('compress')
+    .description(
+      'write many LoRA adapters as LoTR: factors that all share, and a small file of cores for each',
+    )
+    .argument('<adapter...>', 'LoRA adapters of one model, of PEFT, kohya or lotrc')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lotrc compress tenants/* --tolerance 1e-2 -o fleet/
+  lotrc apply model.onnx fleet/first.safetensors`,
+    );
+  addOptions(compress, COMPRESS).action(async (adapters: readonly string[]) => {
+    const { compressCommand } = await import('../commands/compress.js');
+    compressCommand(adapters, valuesOf(compress, COMPRESS), run);
+  });
 
   const strip = program
     .command('strip')

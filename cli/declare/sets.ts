@@ -3,7 +3,16 @@ import { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
 import { gpuOptions } from '../../src/backends/option-set.js';
 import { TUNE } from '../../src/build/tune-set.js';
 import type { OptionSet } from '../../src/options/define.js';
-import { APPLY, CONVERT, EXTRACT, MERGE, REWRITE, STRIP } from '../../src/options/sets/adapters.js';
+import {
+  APPLY,
+  COMBINE,
+  COMPRESS,
+  CONVERT,
+  EXTRACT,
+  MERGE,
+  REWRITE,
+  STRIP,
+} from '../../src/options/sets/adapters.js';
 import { BUILD, CHECK, DIFF, INIT } from '../../src/options/sets/build.js';
 import {
   EXPLAIN,
@@ -29,6 +38,8 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['extract', EXTRACT],
     ['apply', APPLY],
     ['convert', CONVERT],
+    ['combine', COMBINE],
+    ['compress', COMPRESS],
     ['strip', STRIP],
     ['emit onnx-train', ONNX_TRAIN],
     ...backEnds.map((backEnd) => [`emit ${backEnd.name}`, gpuOptions(backEnd)] as const),

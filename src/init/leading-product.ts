@@ -26,28 +26,46 @@ export function leadingProduct(
 ): LeadingProduct {
   const most = Math.min(m, n);
   const norm = squared(matrix);
-  if (norm === 0) return { left: new Float64Array(m), right: new Float64Array(n), rank: 1, error: 0 };
   for (let rank = Math.min(FIRST_RANK, most); ; rank = Math.min(2 * rank, most)) {
-    const { u, v, core: coreAt } = tucker2({ count: 1, in: m, out: n, weight: () => matrix }, { rank });
-    const core = coreAt(0);
-    if (rank < most && norm - squared(core) > (tolerance * tolerance * norm) / 2) continue;
-    // the core is nearly diagonal; its own singular vectors turn both sides so that it is
-    const gram = matrixProduct(core, transposeMatrix(core, rank, rank), rank, rank, rank);
-    const { values, vectors } = symmetricEigen(gram, rank, rank);
+    const found = decomposed(matrix, m, n, rank);
+    const missing = Math.max(0, norm - squared(found.core));
+    if (rank < most && missing > (tolerance * tolerance * norm) / 2) continue;
     let kept = rank;
-    let lost = Math.max(0, norm - squared(core));
-    while (kept > 1 && lost + Math.max(0, values[kept - 1]!) <= tolerance * tolerance * norm)
-      lost += Math.max(0, values[--kept]!);
+    let lost = missing;
+    while (kept > 1 && lost + found.values[kept - 1]! <= tolerance * tolerance * norm)
+      lost += found.values[--kept]!;
+    return found.product(kept, norm);
+  }
+}
+
+/** The same at a given rank, whatever the error. */
+export function leadingOfRank(matrix: Float64Array, m: number, n: number, rank: number): LeadingProduct {
+  return decomposed(matrix, m, n, rank).product(rank, squared(matrix));
+}
+
+/** The leading singular vectors of a matrix, and the product of the first of them. */
+function decomposed(matrix: Float64Array, m: number, n: number, rank: number) {
+  const { u, v, core: coreAt } = tucker2({ count: 1, in: m, out: n, weight: () => matrix }, { rank });
+  const core = coreAt(0);
+  // the core is nearly diagonal; its own singular vectors turn both sides so that it is
+  const gram = matrixProduct(core, transposeMatrix(core, rank, rank), rank, rank, rank);
+  const { values: found, vectors } = symmetricEigen(gram, rank, rank);
+  const values = found.map((value) => Math.max(0, value));
+  const product = (kept: number, norm: number): LeadingProduct => {
     const rows = vectors.subarray(0, kept * rank);
     const left = matrixProduct(rows, transposeMatrix(u, m, rank), kept, rank, m);
     const right = matrixProduct(matrixProduct(rows, core, kept, rank, rank), v, kept, rank, n);
+    let within = 0;
     for (let k = 0; k < kept; k++) {
-      const root = Math.max(values[k]!, 0) ** 0.25;
+      within += values[k]!;
+      const root = values[k]! ** 0.25;
       for (let i = 0; i < m; i++) left[k * m + i]! *= root;
       if (root > 0) for (let j = 0; j < n; j++) right[k * n + j]! /= root;
     }
-    return { left, right: transposeMatrix(right, kept, n), rank: kept, error: Math.sqrt(lost / norm) };
-  }
+    const error = norm === 0 ? 0 : Math.sqrt(Math.max(0, norm - within) / norm);
+    return { left, right: transposeMatrix(right, kept, n), rank: kept, error };
+  };
+  return { core, values, product };
 }
 
 function squared(values: Float64Array): number {

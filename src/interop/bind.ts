@@ -202,15 +202,18 @@ function rowsOf(model: Model, placed: readonly PlacedLayer[]) {
       const { id, modulePath, nameFrom, aliases, in: inn, out } = first!;
       const { rank } = layer;
       const group = `${inn}x${out}${rank === usual ? '' : `/r${rank}`}${at === 0 ? '' : `/s${spec.scale}`}`;
-      groups.set(group, { id: group, in: inn, out, rank, factors: {} });
-      const factors = spec.factors.map(({ name, share }, k) => {
-        const tensor = nameOf(spec, share === 'site' ? id : share, name);
-        const data = layer.factors[k]!;
-        tensors.set(tensor, data);
-        return [name, tensor] as const;
-      });
+      const held = (ofGroup: boolean) =>
+        Object.fromEntries(
+          spec.factors.flatMap(({ name, share }, k) => {
+            if ((share === 'group') !== ofGroup) return [];
+            const tensor = nameOf(spec, share === 'site' ? id : ofGroup ? group : share, name);
+            tensors.set(tensor, layer.factors[k]!);
+            return [[name, tensor] as const];
+          }),
+        );
+      groups.set(group, { id: group, in: inn, out, rank, factors: held(true) });
       const uses = [first!, ...copies].flatMap((site) => useRows(site, digestOf));
-      return { id, modulePath, nameFrom, aliases, group, factors: Object.fromEntries(factors), uses };
+      return { id, modulePath, nameFrom, aliases, group, factors: held(false), uses };
     });
     return {
       spec,

@@ -1,3 +1,4 @@
+import { LORA } from '../adapter/methods/lora.js';
 import type { SavedPlan } from '../adapter/saved-plan.js';
 import { alreadyAdapted, otherPlan } from '../ir/codes/adapters.js';
 import { needsModel, notAnInput } from '../ir/codes/files.js';
@@ -12,8 +13,9 @@ import { withSeeded } from '../passes/adapters/seeded-factors.js';
 import { readPlan, samePlan } from '../passes/plan/plan.js';
 import { bindAdapter } from './bind.js';
 import { fitToPlan } from './fit.js';
-import type { ForeignAdapter } from './foreign.js';
+import type { ForeignAdapter, ForeignLayer, ForeignWeight } from './foreign.js';
 import { asForeign } from './from-plan.js';
+import { transposedF32 } from './matrices.js';
 import type { ModuleMap } from './names.js';
 import type { AnyAdapter } from './open.js';
 import { peftAdapter, peftOutputs } from './peft-write.js';
@@ -103,7 +105,7 @@ function bound(foreign: ForeignAdapter, { model, moduleMap }: ConvertOptions): {
 }
 
 /** An adapter by the names of modules: those of the model, where there is one. */
-function foreignOf(opened: AnyAdapter, file: string, options: ConvertOptions): ForeignAdapter {
+export function foreignOf(opened: AnyAdapter, file: string, options: ConvertOptions): ForeignAdapter {
   const { model = null, moduleMap } = options;
   const map = moduleMap ? { moduleMap } : {};
   if (opened.kind === 'own') return asForeign(opened.adapter, file, { model, ...map });
@@ -115,13 +117,45 @@ function foreignOf(opened: AnyAdapter, file: string, options: ConvertOptions): F
 }
 
 function asPeft(foreign: ForeignAdapter, folder: string, tolerance: number | null): Converted {
-  const layers = foreign.layers.map((layer) => toLora(layer, tolerance));
+  return loraAsPeft(
+    foreign.layers.map((layer) => toLora(layer, tolerance)),
+    foreign.weights,
+    folder,
+  );
+}
+
+/** LoRA layers and whole parameters as a folder of PEFT. */
+function loraAsPeft(
+  layers: readonly LoraLayer[],
+  weights: readonly ForeignWeight[],
+  folder: string,
+): Converted {
   return {
-    outputs: peftOutputs(folder, peftAdapter(layers, foreign.weights)),
+    outputs: peftOutputs(folder, peftAdapter(layers, weights)),
     layers: layers.length,
-    weights: foreign.weights.length,
+    weights: weights.length,
     approximated: approximatedOf(layers),
   };
+}
+
+/** LoRA layers of the modules of a model in a form; all but a folder of PEFT need the model. Throws as `convertAdapter`. */
+export function convertLora(
+  layers: readonly LoraLayer[],
+  file: string,
+  format: AdapterFormat,
+  path: string,
+  options: ConvertOptions,
+): Converted {
+  if (format === 'peft') return loraAsPeft(layers, [], path);
+  const foreign = { file, names: 'dotted', layers: layers.map(asLayer), weights: [], leftOut: [] } as const;
+  const made = convertAdapter({ kind: 'foreign', foreign }, file, format, path, options);
+  return { ...made, approximated: approximatedOf(layers) };
+}
+
+/** A LoRA layer in the orientation of lotrc. */
+function asLayer({ module, a, b, rank, alpha, scaling }: LoraLayer): ForeignLayer {
+  const spec = { ...LORA, scale: alpha, scaling };
+  return { module, in: a.shape[1]!, out: b.shape[0]!, rank, spec, factors: [a, b].map(transposedF32) };
 }
 
 const approximatedOf = (layers: readonly LoraLayer[]): Converted['approximated'] =>

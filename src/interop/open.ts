@@ -9,6 +9,7 @@ import { readOnnxAdapter } from '../ir/files/onnx-adapter.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
 import type { Model } from '../ir/model.js';
 import type { Adapter } from '../passes/adapters/adapter-file.js';
+import { FLEET_KEY, readFleetMember } from './fleet.js';
 import type { ForeignAdapter } from './foreign.js';
 import { isKohya, readKohya } from './kohya-read.js';
 import { CONFIG_FILE } from './peft-config.js';
@@ -20,7 +21,7 @@ export type AnyAdapter =
   | { readonly kind: 'foreign'; readonly foreign: ForeignAdapter };
 
 /**
- * Reads the adapter at a path, whatever wrote it: a file of lotrc, a folder of PEFT or the weights in it, a LoRA file of the kohya
+ * Reads the adapter at a path, whatever wrote it: a file of lotrc (also one that was compressed), a folder of PEFT or the weights in it, a LoRA file of the kohya
  * form, an .onnx_adapter file, whose plan is that of the rewritten `model`. Throws LOTR1002, LOTR3303 for tensors that are not an adapter,
  * LOTR7204 where the model is needed, and what the readers throw.
  */
@@ -35,6 +36,8 @@ export function openAdapter(path: string, model: Model | null = null): AnyAdapte
   }
   const file = readSafetensors(path);
   if (file.metadata[PLAN_KEY] !== undefined) return { kind: 'own', adapter: file };
+  if (file.metadata[FLEET_KEY] !== undefined)
+    return { kind: 'foreign', foreign: readFleetMember(path, dirname(path), file) };
   if (isKohya(file.tensors.keys())) return { kind: 'foreign', foreign: readKohya(path, file.tensors) };
   if (existsSync(join(dirname(path), CONFIG_FILE))) return { kind: 'foreign', foreign: readPeft(path) };
   return fail(notAnAdapter({ file: path }));

@@ -77,3 +77,6 @@ export type ConfigFormat = (typeof CONFIG_FORMATS)[number];
 
 /** Forms of adapter files. */
 export const ADAPTER_FORMATS = ['safetensors', 'peft', 'onnx_adapter'] as const;
+
+/** How `lotrc combine` adds adapters. */
+export const COMBINE_WAYS = ['cat', 'linear', 'svd', 'ties', 'dare'] as const;

@@ -81,3 +81,41 @@ export const otherGraph = defineCode<{ file: string; method: string }>({
     hint: 'make the graph with `lotrc apply BASE ADAPTER --factors optional`, or with `lotrc rewrite --method lora`',
   }),
 });
+
+export const notWithin = defineCode<{ shape: string; rank: number; bound: number; tolerance: number }>({
+  code: 'LOTR7501',
+  severity: 'error',
+  title: 'adapters cannot be compressed to the tolerance',
+  explain:
+    '`lotrc compress` looks for one R and one L for all layers of a shape. Adapters that were trained apart need not have a common ' +
+    'space of small dimension; the rank is at most the smaller extent of the layers, and 256 for wide ones.',
+  make: ({ shape, rank, bound, tolerance }) => ({
+    message: `the layers of ${shape} are within ${bound.toPrecision(3)} at rank ${rank}, not ${tolerance}`,
+    hint: 'give a larger --tolerance, or compress adapters that were trained from the same start',
+  }),
+});
+
+export const badFleet = defineCode<{ file: string; why: string }>({
+  code: 'LOTR7502',
+  severity: 'error',
+  title: 'a compressed adapter and its shared file do not belong together',
+  explain:
+    '`lotrc compress` writes the factors that all adapters share into shared.safetensors, and a file of cores for each. The cores ' +
+    'hold digests of the shared factors, so that they are not read with those of another fleet.',
+  make: ({ file, why }) => ({
+    message: `the compressed adapter cannot be read: ${why}`,
+    at: { kind: 'file', file },
+    hint: 'keep the files of one `lotrc compress` together in one folder',
+  }),
+});
+
+export const cannotCombine = defineCode<{ why: string; hint: string }>({
+  code: 'LOTR7601',
+  severity: 'error',
+  title: 'adapters cannot be combined',
+  explain:
+    '`lotrc combine` adds the updates of adapters, layer by layer. `cat` joins the matrices, exactly, at the sum of the ranks; ' +
+    '`linear` adds A and B by themselves and needs equal ranks; `svd`, `ties` and `dare` add the updates and keep the ' +
+    'leading singular vectors.',
+  make: ({ why, hint }) => ({ message: `cannot combine the adapters: ${why}`, hint }),
+});

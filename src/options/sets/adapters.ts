@@ -1,6 +1,6 @@
 import { defineOptions } from '../define.js';
 import { file, flag, pairs, real, text, texts, whole, word } from '../types.js';
-import { ADAPTER_FORMATS, CARRIES, FACTOR_DTYPES, TIES } from '../words.js';
+import { ADAPTER_FORMATS, CARRIES, COMBINE_WAYS, FACTOR_DTYPES, TIES } from '../words.js';
 import { CLOBBER, outputOption, REPORT, WATCH, WEIGHTS } from './shared.js';
 
 /** rewrite, merge, extract, apply, strip: what puts adapters in, takes them out, or folds them in. */
@@ -167,6 +167,47 @@ export const CONVERT = defineOptions({
   model: {
     type: file,
     doc: 'the model that the adapter is for: needed to make a file of lotrc of an adapter of another program, and to read .onnx_adapter (then the rewritten one)',
+  },
+  ...CLOBBER,
+  ...REPORT,
+});
+
+export const COMBINE = defineOptions({
+  output: {
+    type: file,
+    short: 'o',
+    required: true,
+    doc: 'the combined adapter: a file or a folder, as of `lotrc convert`',
+  },
+  how: {
+    type: word('way', COMBINE_WAYS),
+    default: 'cat',
+    doc: 'cat: joined, exactly, at the sum of the ranks; linear: A and B added, at equal ranks; svd, ties, dare: updates added (whole, those that agree in sign, a random share) and decomposed again',
+  },
+  rank: { type: whole(1), doc: 'rank of svd, ties and dare; by default the largest of the adapters' },
+  density: {
+    type: real({ above: 0, most: 1 }),
+    default: 0.5,
+    doc: 'share of each update that ties and dare keep',
+  },
+  seed: { type: whole(), default: 0, doc: 'seed of dare' },
+  ...TO,
+  model: CONVERT.model,
+  ...CLOBBER,
+  ...REPORT,
+});
+
+export const COMPRESS = defineOptions({
+  output: {
+    type: file,
+    short: 'o',
+    required: true,
+    doc: 'folder of the compressed adapters: shared.safetensors, and NAME.safetensors for each',
+  },
+  tolerance: {
+    type: real({ above: 0, below: 1 }),
+    default: 0.01,
+    doc: 'largest relative error of all layers of one shape together',
   },
   ...CLOBBER,
   ...REPORT,

@@ -95,6 +95,7 @@ FAMILIES = {
 lora = lambda **kw: LoraConfig(init_lora_weights=False, **kw)
 CASES = {
     "bert.plain": lora(r=4, lora_alpha=6, target_modules=["query", "value"]),
+    "bert.second": lora(r=4, lora_alpha=2, target_modules=["query", "value"]),
     "bert.saved": lora(r=2, lora_alpha=3, target_modules=["query", "output.dense"], modules_to_save=["classifier"],
                        task_type="SEQ_CLS"),
     "bert.patterns": lora(r=4, lora_alpha=6, target_modules=["query", "key", "intermediate.dense"],
@@ -172,6 +173,9 @@ for name in wanted:
         config_file = f"{folder}/adapter_config.json"
         held = json.load(open(config_file))
         held["base_model_name_or_path"] = None
+        for key in ("target_modules", "feedforward_modules"):  # sets in PEFT, in any order
+            if isinstance(held.get(key), list):
+                held[key] = sorted(held[key])
         json.dump(held, open(config_file, "w"), indent=1, sort_keys=True)
         with torch.no_grad():
             wide = adapted.double().eval()
@@ -210,6 +214,19 @@ for key, targets, layers, pattern, *exclude in CHOICES:
                  (False, None) and bool(check_target_module_exists(config, key))})
 with open(f"{HERE}/selection.json", "w") as f:
     f.write("[\n" + ",\n".join(json.dumps(r) for r in rows) + "\n]\n")
+
+if "bert" in wanted:
+    # sums of two adapters: bert.sum.HOW.safetensors
+    model, given, kw = family("bert")
+    both = peft.PeftModel.from_pretrained(model, f"{HERE}/bert.plain")
+    both.load_adapter(f"{HERE}/bert.second", adapter_name="second")
+    for how in ("cat", "linear", "svd", "ties_svd"):
+        both.add_weighted_adapter(["default", "second"], [0.7, 0.4], how, combination_type=how, svd_rank=4, density=0.6)
+        both.set_adapter(how)
+        with torch.no_grad():
+            logits = both.eval()(**given, **kw).logits
+        save_file({**{f"input.{k}": t for k, t in given.items()}, "logits": logits.float()},
+                  f"{HERE}/bert.sum.{how.split('_')[0]}.safetensors")
 
 if "llama" in wanted:
     # the same network with a cache of keys and values, for an adapter that was made on the export without one
