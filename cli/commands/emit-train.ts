@@ -87,6 +87,7 @@ function optionsOf(given: EmitTrainOptions): TrainOptions {
     maxNorm: given.maxNorm === 0 ? null : given.maxNorm,
     train: given.train ?? null,
     lrMultipliers: Object.fromEntries(given.lrMultipliers ?? []),
+    groups: given.groups ?? [],
     alsoTrain: given.alsoTrain ?? [],
     loop: given.loop ?? null,
     ep: [given.ep],

@@ -94,6 +94,7 @@ const param = object<ParamRow>({
   dtype: oneOf(['f32']),
   init: text,
   lrMultiplier: number,
+  weightDecay: optional(number),
   trainable: flag,
 });
 

@@ -123,6 +123,8 @@ export interface ParamRow {
   readonly dtype: 'f32';
   readonly init: string;
   readonly lrMultiplier: number;
+  /** absent: that of the optimizer */
+  readonly weightDecay?: number;
   readonly trainable: boolean;
 }
 

@@ -331,7 +331,8 @@ function addUpdate(
   const guarded = guard(b, grads, options.maxNorm);
   const scalars = { lr, ...Object.fromEntries(corrected) };
   const results: { row: (typeof rows)[number]; updated: Updated }[] = rows.map((row, i) => {
-    const trained = { param: values[i]!, grad: grads[i]!, slots: slots[i]!, lrMultiplier: row.lrMultiplier };
+    const { lrMultiplier, weightDecay } = row;
+    const trained = { param: values[i]!, grad: grads[i]!, slots: slots[i]!, lrMultiplier, weightDecay };
     const names = {
       param: `${row.name}/next`,
       slots: slotNames.map((slot) => `${row.name}/${slot}/next`),

@@ -10,6 +10,8 @@ export interface UpdatedParam {
   readonly grad: Value;
   readonly slots: readonly Value[];
   readonly lrMultiplier: number;
+  /** in place of that of the optimizer */
+  readonly weightDecay?: number | undefined;
 }
 
 export interface Updated {
@@ -90,7 +92,7 @@ export function update(
   trained: UpdatedParam,
   names: { readonly param: string; readonly slots: readonly string[] },
 ): Updated {
-  const { param, slots, lrMultiplier } = trained;
+  const { param, slots, lrMultiplier, weightDecay } = trained;
   const def = optimizerDef(optimizer.kind);
   const grad = guarded.clip ? b.one('Mul', [trained.grad, guarded.clip]) : trained.grad;
   const x = nodes(b);
@@ -98,7 +100,7 @@ export function update(
     param,
     grad,
     lr: x.mul(scalars.lr!, lrMultiplier),
-    hyper: hyperOf(optimizer),
+    hyper: { ...hyperOf(optimizer), ...(weightDecay === undefined ? {} : { weightDecay }) },
     slots: Object.fromEntries(def.slots.map((slot, i) => [slot, slots[i]!])),
     corrections: scalars as Readonly<Record<string, Value>>,
   };

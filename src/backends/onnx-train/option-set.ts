@@ -210,6 +210,11 @@ export const ONNX_TRAIN = defineOptions({
     type: factors('factor=x'),
     doc: 'multiplies the learning rate of a factor (M=16), repeatable',
   },
+  groups: {
+    flag: 'group',
+    type: texts('regex:settings'),
+    doc: "settings of the parameters whose names fit, repeatable: 'B$:lr=16x,weight-decay=0' (lr: times the rate of the run); the first group that fits counts",
+  },
   alsoTrain: { type: texts('regex'), doc: 'weights to train in full, repeatable (a classifier head)' },
   tie: {
     type: word('content|initializer', TIES),

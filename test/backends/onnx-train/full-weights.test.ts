@@ -243,6 +243,51 @@ test.each<[string, Partial<TrainOptions>]>([
   expect(() => emitted(options)).toThrow(/LOTR5008/);
 });
 
+test('a group gives parameters a rate and a decay of their own; the first that fits counts', async () => {
+  const groups = ['head:lr=0.5x,weight-decay=0.25', 'lora/.*/B$:lr=4x', '/(A|B)$:weight-decay=0'];
+  const optimizer = optimizerOf('sgd', { momentum: 0, weightDecay: 0.125 });
+  const { folder, signature } = emitted({ groups, optimizer, alsoTrain: ['head.weight'] }, LORA);
+  const rows = signature.params.map(({ factor, lrMultiplier, weightDecay }) => [
+    factor,
+    lrMultiplier,
+    weightDecay,
+  ]);
+  expect(rows).toEqual([
+    ['A', 1, 0],
+    ['B', 4, undefined],
+    ['head.weight', 0.5, 0.25],
+  ]);
+  const apply = signature.graphs.apply!;
+  const lr = 0.5;
+  const feeds: Record<string, Tensor> = {};
+  for (const { name, role, shape, scalar } of apply.inputs) {
+    const dims = (shape as number[]).slice();
+    const size = dims.reduce((a, b) => a * b, 1);
+    const fill = scalar === 'lr' ? lr : role === 'grad' ? 0 : role === 'param' ? 2 : 1;
+    feeds[name] = { dtype: 'float32', shape: dims, data: new Float32Array(size).fill(fill) };
+  }
+  const found = await runOrt(join(folder, apply.file), feeds);
+  for (const { name, lrMultiplier, weightDecay = 0.125 } of signature.params) {
+    const after =
+      found[apply.outputs.find(({ param, role }) => role === 'param' && param === name)!.name]!.data[0];
+    expect(after, name).toBeCloseTo(2 - lr * lrMultiplier * weightDecay * 2, 6);
+  }
+});
+
+test.each([
+  ['B$', 'it has no pattern and settings'],
+  ['(:lr=2x', 'Invalid regular expression'],
+  ['B$:lr=0.001', 'lr is a multiple of the learning rate of the run'],
+  ['B$:lr=0x', 'out of range'],
+  ['B$:weight-decay=-1', 'out of range'],
+  ['B$:lr=2x,lr=3x', 'it gives lr twice'],
+  ['B$:schedule=cosine', 'all parameters follow the schedule of the run'],
+  ['B$:momentum=0', '"momentum=0" is not a setting'],
+  ['Q$:lr=2x', 'no trained parameter is left for it'],
+])('--group %s is refused (LOTR5008)', (group, why) => {
+  expect(() => emitted({ groups: [group] }, LORA)).toThrow(why);
+});
+
 test('what a description freezes, and its multipliers, are what --train and --lr-multiplier say', () => {
   const [a, b] = LORA.factors as [(typeof LORA.factors)[0], (typeof LORA.factors)[0]];
   const described = {
