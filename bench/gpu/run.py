@@ -272,7 +272,7 @@ def parse():
     parser.add_argument("--edges", action="store_true", help="small and odd shapes in every type and form: checked, not timed")
     parser.add_argument("--shape", type=shape_of, help="generated layers that read one x: d=4096, or in=4096,out=11008")
     parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--blocks", type=int, default=1, help="so many groups of such layers, each with an x of its own")
+    parser.add_argument("--blocks", type=int, default=1, help="groups of such layers, each with an x of its own")
     parser.add_argument("--only", type=lambda text: text.split(","), help="cases whose names contain one of these, separated by commas")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--method", default="lotr", choices=["lotr", "lora"])
