@@ -21,23 +21,23 @@ export class Pool {
     const child = this.#free.pop() ?? this.#start();
     return new Promise((done) => {
       const settle = (answer: Answer): void => {
-        child.removeAllListeners('message').removeAllListeners('exit').removeAllListeners('error');
+        child.off('message', replied).off('exit', exited).off('error', failed);
         done(answer);
       };
-      const ended = (how: string): void => {
-        this.#all.delete(child);
+      const ended = (how: string): void =>
         settle({ kind: 'failed', diagnostics: [stepEnded({ step: task.step.id, how })], exitCode: 1 });
-      };
-      child.on('message', (reply: Reply) => {
+      const replied = (reply: Reply): void => {
         if (reply.kind === 'line') {
           line(reply.text);
           return;
         }
         settle(reply);
         this.#free.push(child);
-      });
-      child.on('error', (error) => ended(`with an error: ${error.message}`));
-      child.on('exit', (code, signal) => ended(signal ? `by signal ${signal}` : `with exit code ${code}`));
+      };
+      const failed = (error: Error): void => ended(`with an error: ${error.message}`);
+      const exited = (code: number | null, signal: string | null): void =>
+        ended(signal ? `by signal ${signal}` : `with exit code ${code}`);
+      child.on('message', replied).on('exit', exited).on('error', failed);
       child.send(task, (error) => error && child.kill('SIGKILL'));
     });
   }
@@ -61,6 +61,13 @@ export class Pool {
       detached: true,
     });
     this.#all.add(child);
+    // also one that has nothing to do: the next task gets another
+    const gone = (): void => {
+      this.#all.delete(child);
+      const at = this.#free.indexOf(child);
+      if (at >= 0) this.#free.splice(at, 1);
+    };
+    child.on('exit', gone).on('error', gone);
     return child;
   }
 }

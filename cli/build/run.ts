@@ -175,8 +175,10 @@ export async function buildSteps(
     const found = await readsOf(step, folder, table, reads);
     const after = step.after.map((id) => known.get(id)!.key);
     const key = keyOf(step, found, after, version());
-    const made = request.force ? null : store.find(key, (path) => table.digest(path));
-    const current = made?.files.every((one) => table.digest(join(folder, one.path)) === one.digest) ?? false;
+    const told = request.force ? null : store.read(key);
+    const current = told?.files.every((one) => table.digest(join(folder, one.path)) === one.digest) ?? false;
+    // what is up to date needs no copy in the cache
+    const made = current || told === null ? told : store.find(key, (path) => table.digest(path));
     const row = { step, key, made, current };
     known.set(step.id, row);
     return row;

@@ -1,10 +1,10 @@
 import { type States, stateAt } from '../../src/build/file-state.js';
-import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { BUILD } from '../../src/options/sets/build.js';
 import { build } from '../build/build.js';
+import { eventsTo } from '../build/events.js';
 import { findConfig } from '../build/find-config.js';
-import { buildJson, outcomeLine, summary } from '../build/report.js';
+import { buildJson, summary } from '../build/report.js';
 import type { BuildRequest, Built } from '../build/run.js';
 import { EXIT, failureOf } from '../failure.js';
 import type { Run } from '../program.js';
@@ -52,19 +52,13 @@ async function once(request: BuildRequest, options: BuildOptions, run: Run): Pro
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   try {
-    const built = await build(request, {
-      started: (stop) => {
-        interrupt = stop;
-      },
-      ended: (outcome) => {
-        if (!json) tell(run, outcomeLine(outcome));
-      },
-      report: (diagnostics, exitCode) => {
-        run.reporter.report(diagnostics);
-        run.exitCode = Math.max(run.exitCode, exitCode);
-      },
-      line: (step, text) => run.io.err(`${visible(step.id)}: ${visible(text)}\n`),
+    const say = (line: string): void => {
+      if (!json) tell(run, line);
+    };
+    const events = eventsTo(run, say, (stop) => {
+      interrupt = stop;
     });
+    const built = await build(request, events);
     if (json) run.io.out(buildJson(built));
     else tell(run, summary(built));
     const whole = built.outcomes.every(({ result }) => result !== 'failed' && result !== 'left out');

@@ -3,9 +3,9 @@ import { writeAtomically } from '../../src/ir/files/atomic.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { CHECK } from '../../src/options/sets/build.js';
 import { build } from '../build/build.js';
+import { eventsTo } from '../build/events.js';
 import { shownPath } from '../build/find-config.js';
 import { checkModel, checkText, type Finding, textOfFiles } from '../build/golden.js';
-import { outcomeLine } from '../build/report.js';
 import type { Built } from '../build/run.js';
 import { EXIT } from '../failure.js';
 import { refuseInputs } from '../outputs.js';
@@ -17,15 +17,7 @@ export async function checkCommand(options: ValuesOf<typeof CHECK>, run: Run): P
   const { update, config, cache, jobs, clobber } = options;
   const built = await build(
     { config, cache, jobs, force: false, dryRun: false, clobber },
-    {
-      started: () => undefined,
-      ended: (outcome) => run.io.err(outcomeLine(outcome)),
-      report: (diagnostics, exitCode) => {
-        run.reporter.report(diagnostics);
-        run.exitCode = Math.max(run.exitCode, exitCode);
-      },
-      line: (step, text) => run.io.err(`${step.id}: ${text}\n`),
-    },
+    eventsTo(run, (line) => run.io.err(line)),
   );
   if (run.exitCode !== EXIT.ok) return;
   const { findings, files } = await findingsOf(built);

@@ -252,6 +252,16 @@ describe('a step that fails', () => {
       message: 'the process of the step "net rewrite" ended by signal SIGINT',
     };
     expect(await answer).toMatchObject({ kind: 'failed', diagnostics: [said] });
+    // one that ends between two tasks is not asked for the next
+    const plan = () => pool.run({ ...task, want: 'plan' }, () => undefined);
+    expect(await plan()).toMatchObject({ kind: 'planned' });
+    pool.interrupt();
+    // it may end a little later, with the task that it was given
+    let next = await plan();
+    for (; next.kind === 'failed'; next = await plan())
+      expect(next.diagnostics).toMatchObject([{ code: 'LOTR8304' }]);
+    expect(next).toMatchObject({ kind: 'planned' });
+    pool.close();
   });
 
   test('and so is a config that is missing, cannot be loaded, or does not fit', async () => {
