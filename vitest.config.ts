@@ -1,5 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { dirname, join, relative, resolve } from 'node:path';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+
+const ROOT = import.meta.dirname;
 
 /** Tests whose work is done by other programs: compilers, drivers of graphics cards, browsers, whole runs of lotrc. */
 const FULL = [
@@ -13,8 +17,22 @@ const FULL = [
   'test/plugin/{bundlers,vite}.test.ts',
 ];
 
+/** Modules of the sources are taken from the build, as Node loads them: for `npm test`, which builds first. */
+const BUILT = process.env.LOTRC_BUILT === '1';
+const built: Plugin = {
+  name: 'built',
+  enforce: 'pre',
+  resolveId(id, importer) {
+    if (!id.startsWith('.') || importer === undefined) return null;
+    const inner = relative(ROOT, resolve(dirname(importer), id));
+    return /^(?:src|cli|bench)[\\/].*\.js$/.test(inner) ? join(ROOT, 'dist', inner) : null;
+  },
+};
+
 export default defineConfig({
+  plugins: BUILT ? [built] : [],
   test: {
+    ...(BUILT ? { server: { deps: { external: [/[\\/]dist[\\/](?:src|cli|bench)[\\/]/] } } } : {}),
     // for what hangs; a busy machine takes its time
     testTimeout: 300_000,
     hookTimeout: 300_000,

@@ -22,7 +22,9 @@ const statuses = await Promise.all(rows.map(inOrder));
 process.exitCode = statuses.find((status) => status !== 0) ?? 0;
 if (process.exitCode === 0) {
   const [program, ...args] = tests;
-  const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit' });
+  // the build that was just made is what is tested (vitest.config.ts)
+  const env = { ...process.env, LOTRC_BUILT: '1' };
+  const { status, error } = spawnSync(program, args, { cwd: root, stdio: 'inherit', env });
   if (error) throw error;
   process.exitCode = status ?? 1;
 }
