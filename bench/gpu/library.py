@@ -197,11 +197,11 @@ class Trained:
     """A library for training. `module` has its tables."""
 
     def __init__(self, library, module, tokens, device):
-        self.module, self.host = module, module.Adapters(library, tokens, device)
+        self.module, self.host, self.filled = module, module.Adapters(library, tokens, device), False
         self.set_weights, self.set_factors = self.host.set_weights, self.host.set_factors
 
     def __call__(self, number, x):
-        """Through PyTorch: x is copied into the library's buffer, y out of it."""
+        """Through PyTorch, whose memory the library reads and writes."""
         return self.host(number, x)
 
     def forget(self):
@@ -216,7 +216,18 @@ class Trained:
     def grad(self, name):
         return self.host.factor(name).grad
 
+    def _fill(self):
+        """Numbers in the library's own x and dy: a product of zeros takes less power, and the clock is higher."""
+        if not self.filled:
+            self.filled = True
+            for row in self.module.REGIONS:
+                for name in (row["x"], *row["dy"]):
+                    if name in self.module.BUFFERS:
+                        self.host._view(name).normal_()
+
     def _do(self, function, *numbers):
+        self._fill()
+        self.host._enter()
         self.host._check(getattr(self.host._library, f"lotrc_{function}")(self.host._handle, *map(ctypes.c_uint32, numbers)))
 
     def forward(self, number):
@@ -261,7 +272,8 @@ class Served(Trained):
             self.host._check(self.host._library.lotrc_set(self.host._handle, name.encode(), pointer, count))
 
     def __call__(self, number, x):
-        row, views = self.module.REGIONS[number], self.host._views
-        views[row["x"]].copy_(x.detach())
+        row, view = self.module.REGIONS[number], self.host._view
+        self._fill()
+        view(row["x"]).copy_(x.detach())
         self.forward(number)
-        return tuple(views[name].clone() for name in row["y"])
+        return tuple(view(name).clone() for name in row["y"])

@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EmittedFile } from '../../src/backends/host/shared/emitted.js';
 import { compiled, cppFlags, runProgram, SHIM } from './compilers.js';
 import { allOrFirst, EVERYTHING } from './everything.js';
+
+/** How a program in C++ calls a library with memory of its own. */
+const CALLER = join(import.meta.dirname, 'cuda-caller.h');
 
 /** One call of the C interface. `set`, `write`: a name and its numbers; `read`: a name, how many, and a name for them. */
 export type CudaCall =
@@ -10,11 +14,29 @@ export type CudaCall =
   | readonly [kind: 'set_rows', of: readonly number[]]
   | readonly [kind: 'read', name: string, count: number, as: string]
   | readonly [kind: 'forward' | 'backward', region: number]
+  /** in memory of the caller: what is in x, and the names and lengths of what every y has afterwards */
+  | readonly [kind: 'forward_at', region: number, rows: number, x: ArrayLike<number>, ys: readonly Named[]]
+  /** the same of every dy, and of dx, to which the region adds if there is something to add to */
+  | readonly [
+      kind: 'backward_at',
+      region: number,
+      rows: number,
+      dys: readonly ArrayLike<number>[],
+      dx: Named,
+      before?: ArrayLike<number>,
+    ]
+  /** a weight in memory of the caller */
+  | readonly [kind: 'bind', name: string, data: ArrayLike<number>]
+  /** the same calls with memory at odd addresses */
+  | readonly [kind: 'unaligned', yes: boolean]
   | readonly [kind: 'gradients' | 'clear_gradients' | 'begin_inputs' | 'changed' | 'merge' | 'unmerge']
   | readonly [kind: 'step', optimizer: string, numbers: readonly number[]]
   /** the next call of cuBLASLt is refused; those after it are not */
   | readonly [kind: 'refuse', status: string]
   | readonly [kind: 'row', name: string];
+
+/** What is read: a name for it, and how many numbers. */
+type Named = readonly [as: string, count: number];
 
 export interface CudaAnswer {
   /** `status: message` of calls that failed */
@@ -65,6 +87,21 @@ export function runLibrary(
       case 'set_adapter':
         numbers.push(Float32Array.from(call[2]));
         return `{ auto v = load(${call[2].length}); check(lotrc_set_adapter(a, ${call[3]}, ${JSON.stringify(call[1])}, v.data(), v.size())); }`;
+      case 'forward_at':
+        numbers.push(Float32Array.from(call[3]));
+        reads.push(...call[4].map(([as, count]) => ({ as, count })));
+        return `forward_at(${call[1]}, ${call[2]});`;
+      case 'backward_at': {
+        const [, region, rows, dys, [as, count], before] = call;
+        numbers.push(...[...dys, ...(before ? [before] : [])].map((data) => Float32Array.from(data)));
+        reads.push({ as, count });
+        return `backward_at(${region}, ${rows}, ${before !== undefined});`;
+      }
+      case 'bind':
+        numbers.push(Float32Array.from(call[2]));
+        return `bind(${JSON.stringify(call[1])}, ${call[2].length});`;
+      case 'unaligned':
+        return `shift = ${call[1] ? 8 : 16};`;
       case 'set_rows':
         return `{ const uint32_t of[] = {${call[1].join(', ')}}; check(lotrc_set_rows(a, of, ${call[1].length})); }`;
       case 'read':
@@ -124,6 +161,9 @@ export function runLibrary(
     '  if (status != LOTRC_OK) std::printf("%d: %s\\n", status, lotrc_message(a));',
     ...(library ? ['  cublas_calls_left = -1;'] : []),
     '}',
+    ...(calls.some(([kind]) => kind.endsWith('_at'))
+      ? [readFileSync(CALLER, 'utf8')]
+      : ['static void give_back() {}']),
     'int main(int, char **argv) {',
     '  in = std::fopen(argv[1], "rb");',
     '  out = std::fopen(argv[2], "wb");',
@@ -136,6 +176,7 @@ export function runLibrary(
     `  check(lotrc_create(&a, ${tokens}, nullptr));`,
     ...body.map((line) => `  ${line}`),
     '  lotrc_destroy(a);',
+    '  give_back();',
     '  std::fclose(out);',
     `  if ((shim_rings > 0) != ${warpgroups}) return 6;`,
     `  return ${held} == 0 ? 0 : 5;`,

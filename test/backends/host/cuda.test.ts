@@ -5,7 +5,7 @@ import { LOTR } from '../../../src/adapter/methods/lotr.js';
 import { VERA } from '../../../src/adapter/methods/vera.js';
 import { cudaHost } from '../../../src/backends/host/cuda/cuda.js';
 import { loweredPlan } from '../../../src/backends/host/cuda/lower.js';
-import { placesOf, rowBlockOf } from '../../../src/backends/host/shared/tables.js';
+import { placesOf, regionRow, rowBlockOf } from '../../../src/backends/host/shared/tables.js';
 import type { KernelDtype, KernelPlan } from '../../../src/backends/kernel/model/types.js';
 import { choose, type StrategyKey } from '../../../src/backends/kernel/plan/choose.js';
 import type { OptimizerKind } from '../../../src/train/optimizers/index.js';
@@ -18,6 +18,7 @@ import {
   IN,
   type Layers,
   LORA_FA,
+  partOf,
   reference,
   rowsOf,
   STEPPING,
@@ -106,6 +107,104 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
   const title = '%s: forward, backward and a step agree with float64';
   test.each(TRAINING)(title, { timeout: 300_000 }, agrees);
   test.skipIf(!EVERYTHING).each(everySecond(MORE))(title, { timeout: 300_000 }, agrees);
+
+  test.each(
+    allOrFirst([
+      ['on warpgroups', 'bf16', 1e-2, { ...EVEN, apart: true }],
+      ['in float32', 'f32', EXACT, { in: IN, out: 11, rank: 3, apart: true }],
+    ] as const),
+  )(
+    'memory of the caller, fewer rows than there is room for, %s: no copies, and the same results',
+    { timeout: 300_000 },
+    (how, dtype, bound, size) => {
+      const found = contraction(LORA, undefined, size);
+      const plan = choose(found, { device, tokens: 70, purpose: 'train', strategy: 'split', dtype });
+      const weights = tensorsOf(placesOf(plan.buffers, 'weight'), 5);
+      const factors = tensorsOf(placesOf(plan.buffers, 'step'), 25);
+      const rows = 33;
+      const inputs = inputsOf(plan, rows);
+      const wide = inputsOf(plan, 70);
+      const rowsOfRegions = plan.regions.map((region) => regionRow(region, plan));
+      const regionsAt = (from: typeof inputs, count: number, tag: string): CudaCall[] =>
+        rowsOfRegions.flatMap(({ x, y, dy = [], dx }, region): CudaCall[] => [
+          [
+            'forward_at',
+            region,
+            count,
+            from[x]!,
+            y.map((name) => [name + tag, elementsOf(plan, name, count)]),
+          ],
+          [
+            'backward_at',
+            region,
+            count,
+            dy.map((name) => from[name]!),
+            [`${region} ${dx}${tag}`, elementsOf(plan, dx!, count)],
+          ],
+        ]);
+      const [first] = Object.entries(weights) as [[string, readonly number[]]];
+      const gradients = plan.buffers.filter(({ gradientOf }) => gradientOf);
+      const answer = runLibrary(
+        written(plan),
+        70,
+        [
+          ...Object.entries(weights).map(([name, data]): CudaCall => ['bind', name, data]),
+          ...Object.entries(factors).map(([name, data]): CudaCall => ['set', name, data]),
+          ['clear_gradients'],
+          ...regionsAt(inputs, rows, ''),
+          ['gradients'],
+          ...gradients.map(({ name }): CudaCall => ['read', name, elementsOf(plan, name, rows), name]),
+          // other memory, other rows, and a weight that the library has again
+          ['set', ...first],
+          ['clear_gradients'],
+          ...regionsAt(wide, 70, ' wide'),
+          ['unaligned', true],
+          ['bind', ...first],
+          ['forward_at', 0, rows, inputs['x_0']!, [['unused', elementsOf(plan, 'y_0', rows)]]],
+          ['unaligned', false],
+          ['forward_at', 0, 71, new Float32Array(71 * size.in), [['none', 71 * size.out]]],
+          [
+            'backward_at',
+            0,
+            rows,
+            [inputs['dy_0']!],
+            ['none', elementsOf(plan, 'dx_0', rows)],
+            inputs['x_0']!,
+          ],
+        ],
+        { warpgroups: how === 'on warpgroups' },
+      );
+      expect(answer.messages).toEqual([
+        `1: ${first[0]} is at an address that is no multiple of 16`,
+        '1: x_0 is at an address that is no multiple of 16',
+        '1: rows is 71, not 1 to 70',
+        '1: region 0 writes its dx: regions after it that read the same x add to it',
+      ]);
+      const tensors = { ...weights, ...factors };
+      for (const [from, tag] of [
+        [inputs, ''],
+        [wide, ' wide'],
+      ] as const) {
+        const wanted = reference(found, tensors, from);
+        for (const { y } of rowsOfRegions)
+          for (const name of y)
+            expect(worstError(answer.reads[name + tag]!, wanted[name]!.flat()), name + tag).toBeLessThan(
+              bound,
+            );
+        // q and k read one x: regions apart, each with a dx of its own
+        const dx = (region: number) => answer.reads[`${region} ${rowsOfRegions[region]!.dx}${tag}`]!;
+        const both = Array.from(dx(0), (value, at) => value + dx(1)[at]!);
+        expect(worstError(both, wanted['dx_0']!.flat()), `dx_0${tag}`).toBeLessThan(bound);
+        expect(worstError(dx(2), wanted['dx_1']!.flat()), `dx_1${tag}`).toBeLessThan(bound);
+      }
+      const wanted = reference(found, tensors, inputs);
+      for (const [name, [place]] of Object.entries(placesOf(plan.buffers, 'step'))) {
+        const gradient = gradients.find(({ gradientOf }) => gradientOf === place!.buffer)!;
+        const own = partOf(answer.reads[gradient.name]!, place!);
+        expect(worstError(own, wanted[name]!.flat()), `gradient of ${name}`).toBeLessThan(bound);
+      }
+    },
+  );
 
   test.each(
     allOrFirst([
@@ -292,14 +391,17 @@ test('a library for serving has forward only', () => {
   const header = files.find(({ path }) => path === 'adapters.h')!.text;
   expect([...header.matchAll(/\blotrc_(\w+)\(/g)].map(([, name]) => name)).toEqual([
     'create',
+    'set_stream',
     'destroy',
     'message',
     'set',
+    'bind',
     'buffer',
     'changed',
     'write',
     'read',
     'forward',
+    'forward_at',
   ]);
   expect(files.some(({ path }) => path.includes('step_') || path.endsWith('.py'))).toBe(false);
 });

@@ -11,7 +11,7 @@ import type { EmittedFile } from '../shared/emitted.js';
 import { distinct, PLACED } from '../shared/kernels.js';
 import { stepOptimizer } from '../shared/optimizer.js';
 import { factorCastsOf, factorSteps } from '../shared/steps.js';
-import { gridFor, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
+import { gridFor, keptOf, kernelsOf, regionRow, rowBlockOf } from '../shared/tables.js';
 import { torchText } from '../torch/torch.js';
 import { headerText } from './header.js';
 import { loweredPlan } from './lower.js';
@@ -93,7 +93,9 @@ function header(plan: KernelPlan, kernels: ReturnType<typeof kernelsOf>, optimiz
   ];
   const regions = plan.regions.map((region, index) => {
     const { label, x, y, layers } = regionRow(region, plan);
-    return `  ${index}: ${label}: ${x} -> ${y.join(', ')} (${layers.join(', ')})`;
+    const kept = keptOf(region);
+    const keeps = kept ? `; keeps ${kept}` : '';
+    return `  ${index}: ${label}: ${x} -> ${y.join(', ')} (${layers.join(', ')})${keeps}`;
   });
   const numbers = [
     `#define LOTRC_MAX_TOKENS ${mostTokens(plan, kernels)}u`,

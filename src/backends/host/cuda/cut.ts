@@ -37,7 +37,7 @@ export class ProductCuts {
   /** The launch, or the two that take its place. Its schedule is the one that is emitted. */
   of(launch: Launch): readonly Launch[] {
     const { work, schedule } = launch;
-    if (work.kind !== 'product' || launch.warpgroups) return [launch];
+    if (work.kind !== 'product' || launch.warpgroups || launch.family === 'blas') return [launch];
     const parts = this.#partsOf(work, schedule);
     if (parts < 2) return [launch];
     const { device, tokens } = this.plan;

@@ -15,15 +15,16 @@ const TYPES = {
   u32: 'LOTRC_UINT32',
 } as const;
 
-/** `rowBlock`: number of rows for each element of a table of row blocks; `library`: rows may have borders. */
+/** `rowBlock`: number of rows for each element of a table of row blocks; `library`: rows may have borders; `later`: allocated when it is used. */
 export function bufferText(
   { name, shape, dtype, border = 0 }: BufferPlan,
   rowBlock: number,
   library: boolean,
+  later: boolean,
 ): string {
   const fixed = shape.reduce<number>((size, extent) => size * (typeof extent === 'string' ? 1 : extent), 1);
   const per = shape.includes('M') ? 1 : shape.includes('rowBlocks') ? rowBlock : 0;
-  const row = [cString(name), TYPES[dtype], fixed, per, ...(library ? [border] : [])];
+  const row = [cString(name), TYPES[dtype], fixed, per, later, ...(library ? [border] : [])];
   return `    {${row.join(', ')}},`;
 }
 

@@ -9,6 +9,7 @@ import type { FactorCast, FactorStep } from '../shared/steps.js';
 import {
   type GridExtent,
   gridFor,
+  keptOf,
   type kernelsOf,
   placesOf,
   regionRow,
@@ -54,10 +55,13 @@ export function sourceText(
       const twin = twins.get(launch.name);
       if (!twin) return [`${indent}${call}`];
       const grouped = callText(twin, number, plan.tokens, maps);
+      const used = (twin.kernel.maps ?? []).map((map) => maps.of(map, twin)).join(', ');
       return [
         `#ifdef ${SM90A}`,
-        `${indent}if (a->warpgroups) LOTRC_TRY(${grouped});`,
-        `${indent}else`,
+        `${indent}if (a->warpgroups) {`,
+        `${indent}  LOTRC_TRY(current_maps(a, {${used}}));`,
+        `${indent}  LOTRC_TRY(${grouped});`,
+        `${indent}} else`,
         '#endif',
         `${indent}${call}`,
       ];
@@ -87,7 +91,12 @@ function tablesText(
   number: BufferNumbers,
   { training, library, warpgroups }: LibraryProperties,
 ): readonly string[] {
-  const rows = plan.regions.map((region) => regionRow(region, plan));
+  const regions = plan.regions.map((region) => ({ ...regionRow(region, plan), kept: keptOf(region) }));
+  const place = (name: string | null | undefined) => (name ? number.get(name)! : -1);
+  const lent = new Set(
+    regions.flatMap(({ x, y, dy = [], dx, kept }) => [x, ...y, ...dy, dx ?? '', kept ?? '']),
+  );
+  let outputs = 0;
   return [
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
     `static constexpr int TRAINED_COUNT = ${trained};`,
@@ -95,7 +104,14 @@ function tablesText(
     ...(warpgroups ? [`static constexpr int MAP_COUNT = ${maps.rows.length};`] : []),
     '',
     'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
-    ...plan.buffers.map((buffer) => bufferText(buffer, rowBlockOf(plan), library)),
+    ...plan.buffers.map((buffer) =>
+      bufferText(
+        buffer,
+        rowBlockOf(plan),
+        library,
+        lent.has(buffer.name) || (buffer.life === 'weight' && !library),
+      ),
+    ),
     '};',
     '',
     'static const Place PLACES[] = {',
@@ -105,14 +121,24 @@ function tablesText(
       ),
     ),
     '};',
-    ...(training
-      ? [
-          '',
-          '// the gradient of its input that a region writes (-1: none), and whether it adds to it',
-          `static const int DX[] = {${rows.map(({ dx }) => (dx ? number.get(dx)! : -1)).join(', ')}};`,
-          `static const bool ADDS_TO_DX[] = {${rows.map(({ addsToDx }) => addsToDx === true).join(', ')}};`,
-        ]
-      : []),
+    '',
+    'static const OutputRow OUTPUTS[] = {',
+    ...regions.flatMap(({ y, dy = [] }) =>
+      y.map((name) => {
+        const gradient = dy.includes(`d${name}`) ? `d${name}` : null;
+        return `    {${[place(name), ...(training ? [place(gradient)] : [])].join(', ')}},`;
+      }),
+    ),
+    '};',
+    '',
+    'static const RegionRow REGIONS[REGION_COUNT] = {',
+    ...regions.map(({ x, y, dx, kept, addsToDx }) => {
+      const first = outputs;
+      outputs += y.length;
+      const more = training ? [place(kept), place(dx), addsToDx === true] : [];
+      return `    {${[place(x), first, y.length, ...more].join(', ')}},`;
+    }),
+    '};',
   ];
 }
 
@@ -189,7 +215,7 @@ function regionsText(name: string, regions: readonly (readonly string[])[]): str
 
 /** Lengths that kernels take, as the library names them. */
 const LENGTHS: Readonly<Record<string, string>> = {
-  M: 'a->tokens',
+  M: 'a->rows',
   rowBlocks: 'tiles(a, LOTRC_ROW_BLOCK)',
   rowBlock: 'LOTRC_ROW_BLOCK',
 };

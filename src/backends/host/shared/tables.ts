@@ -134,6 +134,16 @@ const common = (a: number, b: number): number => (b === 0 ? a : common(b, a % b)
 const isProduct = (work: Launch['work']): work is Product | Finish =>
   work.kind === 'product' || work.kind === 'finish';
 
+/** What the backward pass of a region reads of its forward pass, besides x. */
+export function keptOf({ forward, backward }: RegionPlan): string | null {
+  const read = new Set(backward.flatMap(buffersOf));
+  const [kept, more] = [...new Set(forward.flatMap(buffersOf))].filter(
+    (name) => /^P_/.test(name) && read.has(name),
+  );
+  if (more !== undefined) throw new Error(`a region keeps ${kept} and ${more}`);
+  return kept ?? null;
+}
+
 /** A region as the module has it: its buffers and the names of its launches. */
 export function regionRow(region: RegionPlan, plan: KernelPlan) {
   const names = (launches: readonly Launch[]) => launches.map(({ name }) => name);

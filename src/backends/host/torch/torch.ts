@@ -3,7 +3,7 @@ import type { Group, GroupFactor } from '../../kernel/model/layers.js';
 import type { KernelPlan } from '../../kernel/model/types.js';
 import { runtimeText } from '../../runtime-text.js';
 import { trainedOf } from '../shared/steps.js';
-import { placesOf, regionRow } from '../shared/tables.js';
+import { keptOf, placesOf, regionRow } from '../shared/tables.js';
 import { ADAPTERS_TORCH_PY } from './generated/runtime.js';
 import { classText, optimizerClass } from './optimizer.js';
 
@@ -25,7 +25,7 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
       bias: layer.bias,
       factors: layer.factors,
     }));
-    return { x, y, dy, dx, scale, layers, factors: own };
+    return { x, y, dy, dx, kept: keptOf(region), scale, layers, factors: own };
   });
   const shapes = Object.fromEntries(
     plan.buffers.map(({ name, shape, border }) => [
@@ -74,6 +74,8 @@ export function torchText(plan: KernelPlan, optimizer: ElementwiseDef): string {
           "# elements between the rows of a buffer: the library's own",
           ...table('BORDERS', Object.fromEntries(borders)),
         ]),
+    '# bytes of which an address is a multiple that the library is given',
+    'ALIGNMENT = 16',
     '# place of every factor: [buffer, offset, rows, columns, elements from row to row]',
     ...table(
       'FACTORS',

@@ -19,6 +19,7 @@ export const ADAPTERS_CU = `// The library over the kernels of this folder; see 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <new>
 #include <string>
 #include <utility>
@@ -31,6 +32,7 @@ struct BufferRow {
   lotrc_type type;
   size_t elements;  // for each \`per\` tokens, or in all where that is 0
   uint32_t per;
+  bool later;       // allocated when it is first used: the caller may have memory for it
 #if EMIT_LIBRARY
   size_t border;    // how many of them, at the end of every row, are not the caller's
 #endif
@@ -44,6 +46,22 @@ struct Place {
   size_t offset, rows, cols, stride;
 #if EMIT_LIBRARY
   bool transposed;  // the buffer holds it transposed: cols x rows
+#endif
+};
+
+// buffers of a region: numbers; -1: none
+struct RegionRow {
+  int x, first, layers;  // those of y and dy are \`layers\` rows of OUTPUTS from \`first\` on
+#if EMIT_TRAINING
+  int kept, dx;          // what its backward pass reads of its forward pass, and the gradient of its x
+  bool adds;             // to the dx of another region
+#endif
+};
+
+struct OutputRow {
+  int y;
+#if EMIT_TRAINING
+  int dy;
 #endif
 };
 
@@ -80,13 +98,19 @@ struct Library {
 #endif
 
 struct lotrc_adapters {
-  uint32_t tokens = 0;
+  uint32_t tokens = 0;              // most rows of a call
+  uint32_t rows = 0;                // those of this call
   cudaStream_t stream = nullptr;
-  void *buffer[BUFFER_COUNT] = {};
+  void *buffer[BUFFER_COUNT] = {};  // what launches use
+  void *own[BUFFER_COUNT] = {};     // memory of the library
+  bool ready = false;               // all weights have memory
 #insert moment_rows
 #if EMIT_WARPGROUPS
 #ifdef LOTRC_SM90A
   CUtensorMap map[MAP_COUNT] = {};
+  const void *mapped[MAP_COUNT] = {};    // where the matrix of a map begins, and its rows
+  uint32_t mapped_rows[MAP_COUNT] = {};
+  void *encode = nullptr;           // what makes maps
   bool warpgroups = false;          // the device has them
   int multiprocessors = 0;
 #endif
@@ -164,7 +188,7 @@ static int buffer_of(const char *name) {
   return -1;
 }
 
-static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
+static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->rows + per - 1) / per; }
 
 // a place in a buffer
 [[maybe_unused]] static void *within(const lotrc_adapters *a, int buffer, size_t first) {
@@ -245,6 +269,11 @@ static cudaError_t open_library(lotrc_adapters *a) {
            sizeof most);
   LOTRC_LT("the library", cublasLtMatmulPreferenceSetAttribute, library.wishes, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &sums,
            sizeof sums);
+  const uint32_t alignment = LOTRC_ALIGNMENT;
+  for (const cublasLtMatmulPreferenceAttributes_t of :
+       {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+    LOTRC_LT("the library", cublasLtMatmulPreferenceSetAttribute, library.wishes, of, &alignment, sizeof alignment);
   for (int i = 0; i < PRODUCT_COUNT; i++) LOTRC_TRY(prepare(a, PRODUCTS[i], library.product[i]));
   if (library.workspace_bytes > 0) LOTRC_TRY(cudaMalloc(&library.workspace, library.workspace_bytes));
   return cudaSuccess;
@@ -317,11 +346,28 @@ static cudaError_t read_numbers(const lotrc_adapters *a, int buffer, void *to) {
 #insert warpgroups
 
 #endif
-static cudaError_t allocate(lotrc_adapters *a) {
-  for (int i = 0; i < BUFFER_COUNT; i++) {
-    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));
-    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes_of(a, i), a->stream));
+// gives a buffer memory unless it has some
+static cudaError_t present(lotrc_adapters *a, int buffer) {
+  if (buffer < 0 || a->buffer[buffer]) return cudaSuccess;
+  if (!a->own[buffer]) {
+    LOTRC_TRY(cudaMalloc(&a->own[buffer], bytes_of(a, buffer)));
+    LOTRC_TRY(cudaMemsetAsync(a->own[buffer], 0, bytes_of(a, buffer), a->stream));
   }
+  a->buffer[buffer] = a->own[buffer];
+  return cudaSuccess;
+}
+
+// memory for weights that nobody has set
+static cudaError_t ready(lotrc_adapters *a) {
+  if (a->ready) return cudaSuccess;
+  for (const Place &place : PLACES) LOTRC_TRY(present(a, place.buffer));
+  a->ready = true;
+  return cudaSuccess;
+}
+
+static cudaError_t allocate(lotrc_adapters *a) {
+  for (int i = 0; i < BUFFER_COUNT; i++)
+    if (!BUFFERS[i].later) LOTRC_TRY(present(a, i));
 #insert moments
 #if EMIT_LIBRARY
   return open_library(a);
@@ -341,7 +387,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
     return fail(nullptr, LOTRC_BAD_ARGUMENT, "tokens is " + std::to_string(tokens) + ", not 1 to " + std::to_string(LOTRC_MAX_TOKENS));
   lotrc_adapters *a = new (std::nothrow) lotrc_adapters;
   if (!a) return fail(nullptr, LOTRC_NO_MEMORY, "the host has no memory left");
-  a->tokens = tokens;
+  a->tokens = a->rows = tokens;
   a->stream = static_cast<cudaStream_t>(stream);
   cudaError_t error = allocate(a);
 #if EMIT_WARPGROUPS
@@ -371,9 +417,15 @@ void lotrc_destroy(lotrc_adapters *a) {
 #if EMIT_LIBRARY
   close_library(a);
 #endif
-  for (void *memory : a->buffer) cudaFree(memory);
+  for (void *memory : a->own) cudaFree(memory);
   for (float *memory : a->moment) cudaFree(memory);
   delete a;
+}
+
+lotrc_status lotrc_set_stream(lotrc_adapters *a, void *stream) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  a->stream = static_cast<cudaStream_t>(stream);
+  return LOTRC_OK;
 }
 
 const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
@@ -399,6 +451,9 @@ static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data
   a->stale = true;
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
+    a->buffer[place.buffer] = a->own[place.buffer];  // no longer the caller's
+    const cudaError_t missing = present(a, place.buffer);
+    if (missing != cudaSuccess) return cuda(a, missing, "allocating a tensor");
 #if EMIT_LIBRARY
     if (place.transposed) {
       const cudaError_t error = upload_transposed(a, place, data);
@@ -449,11 +504,48 @@ lotrc_status lotrc_set_rows(lotrc_adapters *a, const uint32_t *of_blocks, size_t
 }
 #endif
 
+static lotrc_status unaligned(lotrc_adapters *a, const char *what) {
+  return fail(a, LOTRC_BAD_ARGUMENT, what + std::string(" is at an address that is no multiple of ") + std::to_string(LOTRC_ALIGNMENT));
+}
+
+static bool aligned(const void *memory) { return reinterpret_cast<uintptr_t>(memory) % LOTRC_ALIGNMENT == 0; }
+
+lotrc_status lotrc_bind(lotrc_adapters *a, const char *tensor, void *device) {
+  if (!a || !tensor || !device) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+#if EMIT_MERGING
+  if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights: unmerge first");
+#endif
+  if (!aligned(device)) return unaligned(a, tensor);
+  bool known = false;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+    known = true;
+    // memory of the caller has the whole buffer in it
+    if (!BUFFERS[place.buffer].later || place.rows * place.cols != BUFFERS[place.buffer].elements)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is not stored by itself here: use lotrc_set");
+  }
+  if (!known) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no tensor ") + tensor + " here");
+  // launches that are queued may still read what was there before
+  const cudaError_t error = cudaStreamSynchronize(a->stream);
+  if (error != cudaSuccess) return cuda(a, error, "binding a tensor");
+  a->stale = true;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+    a->buffer[place.buffer] = device;
+    cudaFree(std::exchange(a->own[place.buffer], nullptr));
+  }
+  return LOTRC_OK;
+}
+
 lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
   if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const int buffer = buffer_of(name);
   if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
-  if (device) *device = a->buffer[buffer];
+  if (device) {
+    const cudaError_t error = present(a, buffer);
+    if (error != cudaSuccess) return cuda(a, error, "allocating a buffer");
+    *device = a->buffer[buffer];
+  }
   if (count) *count = elements_of(a, buffer);
   if (type) *type = BUFFERS[buffer].type;
   return LOTRC_OK;
@@ -483,7 +575,7 @@ static lotrc_status checked(lotrc_adapters *a, const char *name, const void *dat
 #else
   const size_t wanted = elements_of(a, *buffer);
 #endif
-  if (count == wanted) return LOTRC_OK;
+  if (count == wanted) return cuda(a, present(a, *buffer), "allocating a buffer");
   return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " has " + std::to_string(wanted) + " numbers, not " + std::to_string(count));
 }
 
@@ -537,21 +629,89 @@ static lotrc_status region_of(lotrc_adapters *a, uint32_t region) {
   return fail(a, LOTRC_BAD_ARGUMENT, "there is no region " + std::to_string(region) + ", only " + std::to_string(REGION_COUNT));
 }
 
+static cudaError_t forward_pass(lotrc_adapters *a, uint32_t region) {
+  LOTRC_TRY(ready(a));
+#if EMIT_TRAINING
+  LOTRC_TRY(present(a, REGIONS[region].kept));
+#endif
+#if EMIT_MERGING
+  if (a->merged) return forward_merged(a, region);
+#endif
+  LOTRC_TRY(refresh(a));
+  return forward(a, region);
+}
+
 lotrc_status lotrc_forward(lotrc_adapters *a, uint32_t region) {
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
-#if EMIT_MERGING
-  if (a->merged) return cuda(a, forward_merged(a, region), "forward");
+  const RegionRow &row = REGIONS[region];
+  cudaError_t error = present(a, row.x);
+  for (int i = 0; i < row.layers && error == cudaSuccess; i++) error = present(a, OUTPUTS[row.first + i].y);
+  return cuda(a, error == cudaSuccess ? forward_pass(a, region) : error, "forward");
+}
+
+// Memory of the caller in the place of the library's, for as long as a call takes.
+class Lent {
+ public:
+  Lent(lotrc_adapters *adapters, uint32_t rows) : a(adapters) { a->rows = rows; }
+  Lent(const Lent &) = delete;
+  Lent &operator=(const Lent &) = delete;
+  ~Lent() {
+    a->rows = a->tokens;
+    for (const auto &[buffer, memory] : before) a->buffer[buffer] = memory;
+  }
+
+  lotrc_status lend(int buffer, const void *memory) {
+    if (!memory) return fail(a, LOTRC_BAD_ARGUMENT, std::string(BUFFERS[buffer].name) + " is null");
+    if (!aligned(memory)) return unaligned(a, BUFFERS[buffer].name);
+    before.emplace_back(buffer, a->buffer[buffer]);
+    a->buffer[buffer] = const_cast<void *>(memory);  // launches write what they are told to write alone
+    return LOTRC_OK;
+  }
+
+ private:
+  lotrc_adapters *a;
+  std::vector<std::pair<int, void *>> before;
+};
+
+// a region and a number of rows that a call may have
+static lotrc_status call_of(lotrc_adapters *a, uint32_t region, uint32_t rows) {
+  const lotrc_status status = region_of(a, region);
+  if (status != LOTRC_OK) return status;
+#if EMIT_LIBRARY
+  // cuBLASLt chose its algorithms for this number
+  if (rows == a->tokens) return LOTRC_OK;
+  return fail(a, LOTRC_BAD_ARGUMENT, "rows is " + std::to_string(rows) + ", not " + std::to_string(a->tokens));
+#else
+  if (rows >= 1 && rows <= a->tokens) return LOTRC_OK;
+  return fail(a, LOTRC_BAD_ARGUMENT, "rows is " + std::to_string(rows) + ", not 1 to " + std::to_string(a->tokens));
 #endif
-  const cudaError_t error = refresh(a);
-  return cuda(a, error == cudaSuccess ? forward(a, region) : error, "forward");
+}
+
+#if EMIT_TRAINING
+lotrc_status lotrc_forward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, void *const *y, void *kept) {
+#else
+lotrc_status lotrc_forward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, void *const *y) {
+#endif
+  lotrc_status status = call_of(a, region, rows);
+  if (status != LOTRC_OK) return status;
+  if (!y) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const RegionRow &row = REGIONS[region];
+  Lent lent(a, rows);
+  status = lent.lend(row.x, x);
+  for (int i = 0; i < row.layers && status == LOTRC_OK; i++) status = lent.lend(OUTPUTS[row.first + i].y, y[i]);
+#if EMIT_TRAINING
+  if (status == LOTRC_OK && kept && row.kept >= 0) status = lent.lend(row.kept, kept);
+#endif
+  return status == LOTRC_OK ? cuda(a, forward_pass(a, region), "forward") : status;
 }
 #if EMIT_MERGING
 
 lotrc_status lotrc_merge(lotrc_adapters *a) {
   if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
   if (a->merged) return fail(a, LOTRC_BAD_ORDER, "the adapter is in the weights already");
-  cudaError_t error = refresh(a);
+  cudaError_t error = ready(a);
+  if (error == cudaSuccess) error = refresh(a);
   if (error == cudaSuccess) error = merge(a);
   a->merged = true;
   return cuda(a, error, "merging");
@@ -567,18 +727,50 @@ lotrc_status lotrc_unmerge(lotrc_adapters *a) {
 
 #if EMIT_TRAINING
 
+static cudaError_t clear_dx(lotrc_adapters *a, int dx) {
+  return cudaMemsetAsync(a->buffer[dx], 0, BUFFERS[dx].elements * a->rows * element_bytes(dx), a->stream);
+}
+
+static cudaError_t backward_pass(lotrc_adapters *a, uint32_t region) {
+  LOTRC_TRY(ready(a));
+  LOTRC_TRY(present(a, REGIONS[region].kept));
+  LOTRC_TRY(refresh(a));
+  return backward(a, region);
+}
+
 lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
-  const int dx = DX[region];
-  cudaError_t error = refresh(a);
-  if (dx >= 0 && ADDS_TO_DX[region] && !a->begun[dx]) {
+  const RegionRow &row = REGIONS[region];
+  cudaError_t error = present(a, row.x);
+  for (int i = 0; i < row.layers && error == cudaSuccess; i++) error = present(a, OUTPUTS[row.first + i].dy);
+  if (error == cudaSuccess) error = present(a, row.dx);
+  if (row.adds && !a->begun[row.dx]) {
     if (!a->any_order)
       return fail(a, LOTRC_BAD_ORDER, "a region before " + std::to_string(region) + " reads the same x: its backward pass goes first");
-    if (error == cudaSuccess) error = cudaMemsetAsync(a->buffer[dx], 0, bytes_of(a, dx), a->stream);
+    if (error == cudaSuccess) error = clear_dx(a, row.dx);
   }
-  if (dx >= 0) a->begun[dx] = true;
-  return cuda(a, error == cudaSuccess ? backward(a, region) : error, "backward");
+  if (row.dx >= 0) a->begun[row.dx] = true;
+  return cuda(a, error == cudaSuccess ? backward_pass(a, region) : error, "backward");
+}
+
+lotrc_status lotrc_backward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, const void *const *dy, void *dx, int adds,
+                               const void *kept) {
+  lotrc_status status = call_of(a, region, rows);
+  if (status != LOTRC_OK) return status;
+  if (!dy) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const RegionRow &row = REGIONS[region];
+  if (adds && row.dx >= 0 && !row.adds)
+    return fail(a, LOTRC_BAD_ARGUMENT, "region " + std::to_string(region) + " writes its dx: regions after it that read the same x add to it");
+  Lent lent(a, rows);
+  status = lent.lend(row.x, x);
+  for (int i = 0; i < row.layers && status == LOTRC_OK; i++)
+    if (OUTPUTS[row.first + i].dy >= 0) status = lent.lend(OUTPUTS[row.first + i].dy, dy[i]);
+  if (status == LOTRC_OK && row.dx >= 0) status = lent.lend(row.dx, dx);
+  if (status == LOTRC_OK && kept && row.kept >= 0) status = lent.lend(row.kept, kept);
+  if (status != LOTRC_OK) return status;
+  const cudaError_t error = row.adds && !adds ? clear_dx(a, row.dx) : cudaSuccess;
+  return cuda(a, error == cudaSuccess ? backward_pass(a, region) : error, "backward");
 }
 
 lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {
@@ -643,6 +835,8 @@ typedef enum lotrc_status {
 typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
 
 #insert numbers
+/* bytes of which an address that the caller gives must be a multiple */
+#define LOTRC_ALIGNMENT 16u
 
 typedef struct lotrc_adapters lotrc_adapters;
 #if EMIT_TRAINING
@@ -651,10 +845,17 @@ typedef struct lotrc_adapters lotrc_adapters;
 #endif
 
 /*
- * Makes all buffers on the current device. \`tokens\`: rows of every x, 1 to LOTRC_MAX_TOKENS. \`stream\`: a cudaStream_t, or
- * null for the default one; every call below is queued on it. Weights and factors are zero until they are set.
+ * Makes the library's buffers on the current device. \`tokens\`: rows of every x, or most rows of a call that is given memory,
+ * 1 to LOTRC_MAX_TOKENS. \`stream\`: a cudaStream_t, or null for the default one; every call below is queued on it. Weights and
+ * factors are zero until they are set.
  */
 lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream);
+
+/*
+ * Queues all later calls on another stream of the same device. The library has scratch memory that all calls use: a stream must
+ * wait for what the one before it was given. Calls that only launch can be captured in a graph, after the same calls have run once.
+ */
+lotrc_status lotrc_set_stream(lotrc_adapters *adapters, void *stream);
 void lotrc_destroy(lotrc_adapters *adapters);
 
 /* Message of the last call that failed; null: of lotrc_create. Valid until the next call. */
@@ -665,6 +866,16 @@ const char *lotrc_message(const lotrc_adapters *adapters);
  * the model stores it. Waits for the copy.
  */
 lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
+
+/*
+ * Uses the caller's memory on the device for a weight, without a copy: laid out as the model stores it, in the type of the layers (x),
+ * at a multiple of LOTRC_ALIGNMENT bytes; it must stay until lotrc_set or lotrc_bind of the same tensor, or lotrc_destroy. LOTRC_BAD_ARGUMENT
+ * for factors and for weights that are not stored by themselves.
+#if EMIT_MERGING
+ * lotrc_merge writes it.
+#endif
+ */
+lotrc_status lotrc_bind(lotrc_adapters *adapters, const char *tensor, void *device);
 
 #if EMIT_MANY
 /* The same for a factor of one adapter, 0 to LOTRC_ADAPTERS - 1; lotrc_set sets those of adapter 0. */
@@ -706,6 +917,25 @@ lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data,
  * #insert regions
  */
 lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
+
+/*
+ * The same in memory of the caller: x and the y of every layer, in their order, of \`rows\` rows each, dense unless the list of buffers
+ * says otherwise, at multiples of LOTRC_ALIGNMENT bytes (LOTRC_BAD_ARGUMENT). The library then has no memory for them.
+#if EMIT_LIBRARY
+ * \`rows\` is the number of tokens, and what of the rows is not the caller's is zero at first.
+#else
+ * \`rows\`: 1 to the number of tokens.
+#endif
+#if EMIT_TRAINING
+ * \`kept\`: memory for what the list of regions says that a region keeps for its backward pass, laid out as the buffer of that name; null: in
+ * the library, until the next forward pass of the region.
+#endif
+ */
+#if EMIT_TRAINING
+lotrc_status lotrc_forward_at(lotrc_adapters *adapters, uint32_t region, uint32_t rows, const void *x, void *const *y, void *kept);
+#else
+lotrc_status lotrc_forward_at(lotrc_adapters *adapters, uint32_t region, uint32_t rows, const void *x, void *const *y);
+#endif
 #if EMIT_TRAINING
 
 /*
@@ -714,6 +944,13 @@ lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
  * (LOTRC_BAD_ORDER).
  */
 lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
+
+/*
+ * The same in memory of the caller, with the x, the rows and what was kept of a forward pass. dx is written; with \`adds\` it is added
+ * to, which only regions do that read the x of one before them.
+ */
+lotrc_status lotrc_backward_at(lotrc_adapters *adapters, uint32_t region, uint32_t rows, const void *x, const void *const *dy, void *dx,
+                               int adds, const void *kept);
 
 /*
  * Begins another pass over the inputs, in which regions run backward in any order: a region that adds to a dx that none has
@@ -771,20 +1008,30 @@ typedef CUresult (*Encode)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void 
                            const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
                            CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
-static cudaError_t make_map(lotrc_adapters *a, Encode encode, int number) {
-  const MapRow &row = MAPS[number];
-  const bool half = BUFFERS[row.buffer].type == LOTRC_FLOAT16;
-  const cuuint64_t size[] = {row.cols == 0 ? a->tokens : row.cols, row.rows == 0 ? a->tokens : row.rows};
-  const cuuint64_t pitch[] = {2 * row.pitch};
-  const cuuint32_t box[] = {64, row.box}, steps[] = {1, 1};
-  char *first = static_cast<char *>(a->buffer[row.buffer]) + 2 * row.offset;
-  const CUresult made = encode(&a->map[number], half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
-                               first, size, pitch, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  return made == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+// Makes maps of the matrices as they are now: in the memory and with the rows of this call. One that is of these already stays.
+static cudaError_t current_maps(lotrc_adapters *a, std::initializer_list<int> numbers) {
+  for (const int number : numbers) {
+    const MapRow &row = MAPS[number];
+    char *first = static_cast<char *>(a->buffer[row.buffer]) + 2 * row.offset;
+    const uint32_t rows = row.rows == 0 || row.cols == 0 ? a->rows : 0;
+    if (a->mapped[number] == first && a->mapped_rows[number] == rows) continue;
+    const bool half = BUFFERS[row.buffer].type == LOTRC_FLOAT16;
+    const cuuint64_t size[] = {row.cols == 0 ? a->rows : row.cols, row.rows == 0 ? a->rows : row.rows};
+    const cuuint64_t pitch[] = {2 * row.pitch};
+    const cuuint32_t box[] = {64, row.box}, steps[] = {1, 1};
+    a->mapped[number] = nullptr;
+    const CUresult made = reinterpret_cast<Encode>(a->encode)(
+        &a->map[number], half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, first, size, pitch, box, steps,
+        CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    if (made != CUDA_SUCCESS) return cudaErrorInvalidValue;
+    a->mapped[number] = first;
+    a->mapped_rows[number] = rows;
+  }
+  return cudaSuccess;
 }
 
-// Maps for the copy engine, on devices that have warpgroups; others, and drivers that cannot make maps, run the other kernels.
+// Chooses kernels for warpgroups on devices that have them; others, and drivers that cannot make maps, run the other kernels.
 static cudaError_t prepare(lotrc_adapters *a) {
   int device = 0, major = 0;
   LOTRC_TRY(cudaGetDevice(&device));
@@ -799,8 +1046,8 @@ static cudaError_t prepare(lotrc_adapters *a) {
 #endif
   if (answer != cudaDriverEntryPointSuccess) return cudaSuccess;
   LOTRC_TRY(cudaDeviceGetAttribute(&a->multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  for (int i = 0; i < MAP_COUNT; i++) LOTRC_TRY(make_map(a, reinterpret_cast<Encode>(found), i));
   LOTRC_TRY(allow_rings());
+  a->encode = found;
   a->warpgroups = true;
   return cudaSuccess;
 }

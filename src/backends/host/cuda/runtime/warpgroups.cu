@@ -23,20 +23,30 @@ typedef CUresult (*Encode)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void 
                            const cuuint32_t *, const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
                            CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
-static cudaError_t make_map(lotrc_adapters *a, Encode encode, int number) {
-  const MapRow &row = MAPS[number];
-  const bool half = BUFFERS[row.buffer].type == LOTRC_FLOAT16;
-  const cuuint64_t size[] = {row.cols == 0 ? a->tokens : row.cols, row.rows == 0 ? a->tokens : row.rows};
-  const cuuint64_t pitch[] = {2 * row.pitch};
-  const cuuint32_t box[] = {64, row.box}, steps[] = {1, 1};
-  char *first = static_cast<char *>(a->buffer[row.buffer]) + 2 * row.offset;
-  const CUresult made = encode(&a->map[number], half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2,
-                               first, size, pitch, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                               CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  return made == CUDA_SUCCESS ? cudaSuccess : cudaErrorInvalidValue;
+// Makes maps of the matrices as they are now: in the memory and with the rows of this call. One that is of these already stays.
+static cudaError_t current_maps(lotrc_adapters *a, std::initializer_list<int> numbers) {
+  for (const int number : numbers) {
+    const MapRow &row = MAPS[number];
+    char *first = static_cast<char *>(a->buffer[row.buffer]) + 2 * row.offset;
+    const uint32_t rows = row.rows == 0 || row.cols == 0 ? a->rows : 0;
+    if (a->mapped[number] == first && a->mapped_rows[number] == rows) continue;
+    const bool half = BUFFERS[row.buffer].type == LOTRC_FLOAT16;
+    const cuuint64_t size[] = {row.cols == 0 ? a->rows : row.cols, row.rows == 0 ? a->rows : row.rows};
+    const cuuint64_t pitch[] = {2 * row.pitch};
+    const cuuint32_t box[] = {64, row.box}, steps[] = {1, 1};
+    a->mapped[number] = nullptr;
+    const CUresult made = reinterpret_cast<Encode>(a->encode)(
+        &a->map[number], half ? CU_TENSOR_MAP_DATA_TYPE_FLOAT16 : CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, first, size, pitch, box, steps,
+        CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+        CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+    if (made != CUDA_SUCCESS) return cudaErrorInvalidValue;
+    a->mapped[number] = first;
+    a->mapped_rows[number] = rows;
+  }
+  return cudaSuccess;
 }
 
-// Maps for the copy engine, on devices that have warpgroups; others, and drivers that cannot make maps, run the other kernels.
+// Chooses kernels for warpgroups on devices that have them; others, and drivers that cannot make maps, run the other kernels.
 static cudaError_t prepare(lotrc_adapters *a) {
   int device = 0, major = 0;
   LOTRC_TRY(cudaGetDevice(&device));
@@ -51,8 +61,8 @@ static cudaError_t prepare(lotrc_adapters *a) {
 #endif
   if (answer != cudaDriverEntryPointSuccess) return cudaSuccess;
   LOTRC_TRY(cudaDeviceGetAttribute(&a->multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  for (int i = 0; i < MAP_COUNT; i++) LOTRC_TRY(make_map(a, reinterpret_cast<Encode>(found), i));
   LOTRC_TRY(allow_rings());
+  a->encode = found;
   a->warpgroups = true;
   return cudaSuccess;
 }
