@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <new>
 #include <string>
 #include <utility>
@@ -29,6 +30,7 @@ struct BufferRow {
   lotrc_type type;
   size_t elements;  // for each `per` tokens, or in all where that is 0
   uint32_t per;
+  bool later;       // allocated when it is first used: the caller may have memory for it
 };
 
 // place of a tensor of the model: rows x cols from element `offset` on, `stride` elements from row to row
@@ -39,23 +41,35 @@ struct Place {
   size_t offset, rows, cols, stride;
 };
 
+// buffers of a region: numbers; -1: none
+struct RegionRow {
+  int x, first, layers;  // those of y and dy are `layers` rows of OUTPUTS from `first` on
+  int kept, dx;          // what its backward pass reads of its forward pass, and the gradient of its x
+  bool adds;             // to the dx of another region
+};
+
+struct OutputRow {
+  int y;
+  int dy;
+};
+
 static constexpr int BUFFER_COUNT = 12;
 static constexpr int TRAINED_COUNT = 2;
 static constexpr uint32_t REGION_COUNT = 1;
 
 static const BufferRow BUFFERS[BUFFER_COUNT] = {
-    {"P_0", LOTRC_FLOAT32, 3, 1},
-    {"x_0", LOTRC_FLOAT32, 17, 1},
-    {"A_0_0", LOTRC_FLOAT32, 51, 0},
-    {"W_0", LOTRC_FLOAT32, 187, 0},
-    {"B_0", LOTRC_FLOAT32, 33, 0},
-    {"y_0", LOTRC_FLOAT32, 11, 1},
-    {"dP_0", LOTRC_FLOAT32, 3, 1},
-    {"dy_0", LOTRC_FLOAT32, 11, 1},
-    {"dB_0", LOTRC_FLOAT32, 33, 0},
-    {"dA_0_0", LOTRC_FLOAT32, 51, 0},
-    {"dx_0", LOTRC_FLOAT32, 17, 1},
-    {"parts_of_factors", LOTRC_FLOAT32, 102, 0},
+    {"P_0", LOTRC_FLOAT32, 3, 1, true},
+    {"x_0", LOTRC_FLOAT32, 17, 1, true},
+    {"A_0_0", LOTRC_FLOAT32, 51, 0, false},
+    {"W_0", LOTRC_FLOAT32, 187, 0, true},
+    {"B_0", LOTRC_FLOAT32, 33, 0, false},
+    {"y_0", LOTRC_FLOAT32, 11, 1, true},
+    {"dP_0", LOTRC_FLOAT32, 3, 1, false},
+    {"dy_0", LOTRC_FLOAT32, 11, 1, true},
+    {"dB_0", LOTRC_FLOAT32, 33, 0, false},
+    {"dA_0_0", LOTRC_FLOAT32, 51, 0, false},
+    {"dx_0", LOTRC_FLOAT32, 17, 1, true},
+    {"parts_of_factors", LOTRC_FLOAT32, 102, 0, false},
 };
 
 static const Place PLACES[] = {
@@ -64,14 +78,21 @@ static const Place PLACES[] = {
     {"lora/o/B", true, 4, 0, 3, 11, 11},
 };
 
-// the gradient of its input that a region writes (-1: none), and whether it adds to it
-static const int DX[] = {10};
-static const bool ADDS_TO_DX[] = {false};
+static const OutputRow OUTPUTS[] = {
+    {5, 7},
+};
+
+static const RegionRow REGIONS[REGION_COUNT] = {
+    {1, 0, 1, 0, 10, false},
+};
 
 struct lotrc_adapters {
-  uint32_t tokens = 0;
+  uint32_t tokens = 0;              // most rows of a call
+  uint32_t rows = 0;                // those of this call
   cudaStream_t stream = nullptr;
-  void *buffer[BUFFER_COUNT] = {};
+  void *buffer[BUFFER_COUNT] = {};  // what launches use
+  void *own[BUFFER_COUNT] = {};     // memory of the library
+  bool ready = false;               // all weights have memory
   float *moment[2 * TRAINED_COUNT + 1] = {};
   uint64_t steps = 0;
   bool merged = false;              // the weights hold the adapter
@@ -134,7 +155,7 @@ static int buffer_of(const char *name) {
   return -1;
 }
 
-static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->tokens + per - 1) / per; }
+static unsigned tiles(const lotrc_adapters *a, unsigned per) { return (a->rows + per - 1) / per; }
 
 // a place in a buffer
 [[maybe_unused]] static void *within(const lotrc_adapters *a, int buffer, size_t first) {
@@ -161,11 +182,28 @@ static cudaError_t launch(const lotrc_adapters *a, void (*kernel)(Parameters...)
 
 #define LOTRC_TRY(call) do { const cudaError_t error = (call); if (error != cudaSuccess) return error; } while (false)
 
-static cudaError_t allocate(lotrc_adapters *a) {
-  for (int i = 0; i < BUFFER_COUNT; i++) {
-    LOTRC_TRY(cudaMalloc(&a->buffer[i], bytes_of(a, i)));
-    LOTRC_TRY(cudaMemsetAsync(a->buffer[i], 0, bytes_of(a, i), a->stream));
+// gives a buffer memory unless it has some
+static cudaError_t present(lotrc_adapters *a, int buffer) {
+  if (buffer < 0 || a->buffer[buffer]) return cudaSuccess;
+  if (!a->own[buffer]) {
+    LOTRC_TRY(cudaMalloc(&a->own[buffer], bytes_of(a, buffer)));
+    LOTRC_TRY(cudaMemsetAsync(a->own[buffer], 0, bytes_of(a, buffer), a->stream));
   }
+  a->buffer[buffer] = a->own[buffer];
+  return cudaSuccess;
+}
+
+// memory for weights that nobody has set
+static cudaError_t ready(lotrc_adapters *a) {
+  if (a->ready) return cudaSuccess;
+  for (const Place &place : PLACES) LOTRC_TRY(present(a, place.buffer));
+  a->ready = true;
+  return cudaSuccess;
+}
+
+static cudaError_t allocate(lotrc_adapters *a) {
+  for (int i = 0; i < BUFFER_COUNT; i++)
+    if (!BUFFERS[i].later) LOTRC_TRY(present(a, i));
   LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[0]), 33 * sizeof(float)));
   LOTRC_TRY(cudaMemsetAsync(a->moment[0], 0, 33 * sizeof(float), a->stream));
   LOTRC_TRY(cudaMalloc(reinterpret_cast<void **>(&a->moment[1]), 33 * sizeof(float)));
@@ -185,8 +223,8 @@ static cudaError_t prologue([[maybe_unused]] lotrc_adapters *a) {
 static cudaError_t forward(lotrc_adapters *a, uint32_t region) {
   switch (region) {
     case 0:
-      LOTRC_TRY(launch(a, down_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[1], a->buffer[2], a->buffer[0], a->tokens));
-      LOTRC_TRY(launch(a, layer_0, dim3(1, tiles(a, 16), 1), 256, a->buffer[1], a->buffer[3], a->buffer[0], a->buffer[4], a->buffer[5], a->tokens));
+      LOTRC_TRY(launch(a, down_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[1], a->buffer[2], a->buffer[0], a->rows));
+      LOTRC_TRY(launch(a, layer_0, dim3(1, tiles(a, 16), 1), 256, a->buffer[1], a->buffer[3], a->buffer[0], a->buffer[4], a->buffer[5], a->rows));
       return cudaSuccess;
     default:
       return cudaErrorInvalidValue;
@@ -196,12 +234,12 @@ static cudaError_t forward(lotrc_adapters *a, uint32_t region) {
 static cudaError_t backward(lotrc_adapters *a, uint32_t region) {
   switch (region) {
     case 0:
-      LOTRC_TRY(launch(a, drank_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[7], a->buffer[4], a->buffer[6], a->tokens));
-      LOTRC_TRY(launch(a, sum_0_parts, dim3(1, 1, 2), 256, a->buffer[0], a->buffer[7], a->buffer[11], a->tokens));
+      LOTRC_TRY(launch(a, drank_0, dim3(1, tiles(a, 64), 1), 128, a->buffer[7], a->buffer[4], a->buffer[6], a->rows));
+      LOTRC_TRY(launch(a, sum_0_parts, dim3(1, 1, 2), 256, a->buffer[0], a->buffer[7], a->buffer[11], a->rows));
       LOTRC_TRY(launch(a, sum_0, dim3(1, 1, 1), 256, a->buffer[11], a->buffer[8]));
-      LOTRC_TRY(launch(a, dfirst_0_parts, dim3(1, 2, 2), 256, a->buffer[1], a->buffer[6], a->buffer[11], a->tokens));
+      LOTRC_TRY(launch(a, dfirst_0_parts, dim3(1, 2, 2), 256, a->buffer[1], a->buffer[6], a->buffer[11], a->rows));
       LOTRC_TRY(launch(a, dfirst_0, dim3(1, 1, 1), 256, a->buffer[11], a->buffer[9]));
-      LOTRC_TRY(launch(a, dx_0, dim3(1, tiles(a, 16), 1), 256, a->buffer[7], a->buffer[3], a->buffer[6], a->buffer[2], a->buffer[10], a->tokens));
+      LOTRC_TRY(launch(a, dx_0, dim3(1, tiles(a, 16), 1), 256, a->buffer[7], a->buffer[3], a->buffer[6], a->buffer[2], a->buffer[10], a->rows));
       return cudaSuccess;
     default:
       return cudaErrorInvalidValue;
@@ -237,7 +275,7 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
     return fail(nullptr, LOTRC_BAD_ARGUMENT, "tokens is " + std::to_string(tokens) + ", not 1 to " + std::to_string(LOTRC_MAX_TOKENS));
   lotrc_adapters *a = new (std::nothrow) lotrc_adapters;
   if (!a) return fail(nullptr, LOTRC_NO_MEMORY, "the host has no memory left");
-  a->tokens = tokens;
+  a->tokens = a->rows = tokens;
   a->stream = static_cast<cudaStream_t>(stream);
   cudaError_t error = allocate(a);
   if (error != cudaSuccess) {
@@ -252,9 +290,15 @@ lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stre
 void lotrc_destroy(lotrc_adapters *a) {
   if (!a) return;
   cudaStreamSynchronize(a->stream);
-  for (void *memory : a->buffer) cudaFree(memory);
+  for (void *memory : a->own) cudaFree(memory);
   for (float *memory : a->moment) cudaFree(memory);
   delete a;
+}
+
+lotrc_status lotrc_set_stream(lotrc_adapters *a, void *stream) {
+  if (!a) return fail(a, LOTRC_BAD_ARGUMENT, "adapters is null");
+  a->stream = static_cast<cudaStream_t>(stream);
+  return LOTRC_OK;
 }
 
 const char *lotrc_message(const lotrc_adapters *a) { return (a ? a->message : create_message).c_str(); }
@@ -273,6 +317,9 @@ static lotrc_status set(lotrc_adapters *a, const char *tensor, const float *data
   a->stale = true;
   for (const Place &place : PLACES) {
     if (std::strcmp(place.tensor, tensor) != 0) continue;
+    a->buffer[place.buffer] = a->own[place.buffer];  // no longer the caller's
+    const cudaError_t missing = present(a, place.buffer);
+    if (missing != cudaSuccess) return cuda(a, missing, "allocating a tensor");
     std::vector<uint16_t> room;
     const void *from = as_stored(place.buffer, data, count, room);
     const size_t bytes = element_bytes(place.buffer), row = place.cols * bytes;
@@ -288,11 +335,45 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
   return set(a, tensor, data, count);
 }
 
+static lotrc_status unaligned(lotrc_adapters *a, const char *what) {
+  return fail(a, LOTRC_BAD_ARGUMENT, what + std::string(" is at an address that is no multiple of ") + std::to_string(LOTRC_ALIGNMENT));
+}
+
+static bool aligned(const void *memory) { return reinterpret_cast<uintptr_t>(memory) % LOTRC_ALIGNMENT == 0; }
+
+lotrc_status lotrc_bind(lotrc_adapters *a, const char *tensor, void *device) {
+  if (!a || !tensor || !device) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  if (!aligned(device)) return unaligned(a, tensor);
+  bool known = false;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+    known = true;
+    // memory of the caller has the whole buffer in it
+    if (!BUFFERS[place.buffer].later || place.rows * place.cols != BUFFERS[place.buffer].elements)
+      return fail(a, LOTRC_BAD_ARGUMENT, std::string(tensor) + " is not stored by itself here: use lotrc_set");
+  }
+  if (!known) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no tensor ") + tensor + " here");
+  // launches that are queued may still read what was there before
+  const cudaError_t error = cudaStreamSynchronize(a->stream);
+  if (error != cudaSuccess) return cuda(a, error, "binding a tensor");
+  a->stale = true;
+  for (const Place &place : PLACES) {
+    if (std::strcmp(place.tensor, tensor) != 0) continue;
+    a->buffer[place.buffer] = device;
+    cudaFree(std::exchange(a->own[place.buffer], nullptr));
+  }
+  return LOTRC_OK;
+}
+
 lotrc_status lotrc_buffer(lotrc_adapters *a, const char *name, void **device, size_t *count, lotrc_type *type) {
   if (!a || !name) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
   const int buffer = buffer_of(name);
   if (buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
-  if (device) *device = a->buffer[buffer];
+  if (device) {
+    const cudaError_t error = present(a, buffer);
+    if (error != cudaSuccess) return cuda(a, error, "allocating a buffer");
+    *device = a->buffer[buffer];
+  }
   if (count) *count = elements_of(a, buffer);
   if (type) *type = BUFFERS[buffer].type;
   return LOTRC_OK;
@@ -303,7 +384,7 @@ static lotrc_status checked(lotrc_adapters *a, const char *name, const void *dat
   *buffer = buffer_of(name);
   if (*buffer < 0) return fail(a, LOTRC_BAD_ARGUMENT, std::string("there is no buffer ") + name);
   const size_t wanted = elements_of(a, *buffer);
-  if (count == wanted) return LOTRC_OK;
+  if (count == wanted) return cuda(a, present(a, *buffer), "allocating a buffer");
   return fail(a, LOTRC_BAD_ARGUMENT, std::string(name) + " has " + std::to_string(wanted) + " numbers, not " + std::to_string(count));
 }
 
@@ -349,26 +430,111 @@ static lotrc_status region_of(lotrc_adapters *a, uint32_t region) {
   return fail(a, LOTRC_BAD_ARGUMENT, "there is no region " + std::to_string(region) + ", only " + std::to_string(REGION_COUNT));
 }
 
+static cudaError_t forward_pass(lotrc_adapters *a, uint32_t region) {
+  LOTRC_TRY(ready(a));
+  LOTRC_TRY(present(a, REGIONS[region].kept));
+  LOTRC_TRY(refresh(a));
+  return forward(a, region);
+}
+
 lotrc_status lotrc_forward(lotrc_adapters *a, uint32_t region) {
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
-  const cudaError_t error = refresh(a);
-  return cuda(a, error == cudaSuccess ? forward(a, region) : error, "forward");
+  const RegionRow &row = REGIONS[region];
+  cudaError_t error = present(a, row.x);
+  for (int i = 0; i < row.layers && error == cudaSuccess; i++) error = present(a, OUTPUTS[row.first + i].y);
+  return cuda(a, error == cudaSuccess ? forward_pass(a, region) : error, "forward");
 }
 
+// Memory of the caller in the place of the library's, for as long as a call takes.
+class Lent {
+ public:
+  Lent(lotrc_adapters *adapters, uint32_t rows) : a(adapters) { a->rows = rows; }
+  Lent(const Lent &) = delete;
+  Lent &operator=(const Lent &) = delete;
+  ~Lent() {
+    a->rows = a->tokens;
+    for (const auto &[buffer, memory] : before) a->buffer[buffer] = memory;
+  }
+
+  lotrc_status lend(int buffer, const void *memory) {
+    if (!memory) return fail(a, LOTRC_BAD_ARGUMENT, std::string(BUFFERS[buffer].name) + " is null");
+    if (!aligned(memory)) return unaligned(a, BUFFERS[buffer].name);
+    before.emplace_back(buffer, a->buffer[buffer]);
+    a->buffer[buffer] = const_cast<void *>(memory);  // launches write what they are told to write alone
+    return LOTRC_OK;
+  }
+
+ private:
+  lotrc_adapters *a;
+  std::vector<std::pair<int, void *>> before;
+};
+
+// a region and a number of rows that a call may have
+static lotrc_status call_of(lotrc_adapters *a, uint32_t region, uint32_t rows) {
+  const lotrc_status status = region_of(a, region);
+  if (status != LOTRC_OK) return status;
+  if (rows >= 1 && rows <= a->tokens) return LOTRC_OK;
+  return fail(a, LOTRC_BAD_ARGUMENT, "rows is " + std::to_string(rows) + ", not 1 to " + std::to_string(a->tokens));
+}
+
+lotrc_status lotrc_forward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, void *const *y, void *kept) {
+  lotrc_status status = call_of(a, region, rows);
+  if (status != LOTRC_OK) return status;
+  if (!y) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const RegionRow &row = REGIONS[region];
+  Lent lent(a, rows);
+  status = lent.lend(row.x, x);
+  for (int i = 0; i < row.layers && status == LOTRC_OK; i++) status = lent.lend(OUTPUTS[row.first + i].y, y[i]);
+  if (status == LOTRC_OK && kept && row.kept >= 0) status = lent.lend(row.kept, kept);
+  return status == LOTRC_OK ? cuda(a, forward_pass(a, region), "forward") : status;
+}
+
+
+static cudaError_t clear_dx(lotrc_adapters *a, int dx) {
+  return cudaMemsetAsync(a->buffer[dx], 0, BUFFERS[dx].elements * a->rows * element_bytes(dx), a->stream);
+}
+
+static cudaError_t backward_pass(lotrc_adapters *a, uint32_t region) {
+  LOTRC_TRY(ready(a));
+  LOTRC_TRY(present(a, REGIONS[region].kept));
+  LOTRC_TRY(refresh(a));
+  return backward(a, region);
+}
 
 lotrc_status lotrc_backward(lotrc_adapters *a, uint32_t region) {
   const lotrc_status status = region_of(a, region);
   if (status != LOTRC_OK) return status;
-  const int dx = DX[region];
-  cudaError_t error = refresh(a);
-  if (dx >= 0 && ADDS_TO_DX[region] && !a->begun[dx]) {
+  const RegionRow &row = REGIONS[region];
+  cudaError_t error = present(a, row.x);
+  for (int i = 0; i < row.layers && error == cudaSuccess; i++) error = present(a, OUTPUTS[row.first + i].dy);
+  if (error == cudaSuccess) error = present(a, row.dx);
+  if (row.adds && !a->begun[row.dx]) {
     if (!a->any_order)
       return fail(a, LOTRC_BAD_ORDER, "a region before " + std::to_string(region) + " reads the same x: its backward pass goes first");
-    if (error == cudaSuccess) error = cudaMemsetAsync(a->buffer[dx], 0, bytes_of(a, dx), a->stream);
+    if (error == cudaSuccess) error = clear_dx(a, row.dx);
   }
-  if (dx >= 0) a->begun[dx] = true;
-  return cuda(a, error == cudaSuccess ? backward(a, region) : error, "backward");
+  if (row.dx >= 0) a->begun[row.dx] = true;
+  return cuda(a, error == cudaSuccess ? backward_pass(a, region) : error, "backward");
+}
+
+lotrc_status lotrc_backward_at(lotrc_adapters *a, uint32_t region, uint32_t rows, const void *x, const void *const *dy, void *dx, int adds,
+                               const void *kept) {
+  lotrc_status status = call_of(a, region, rows);
+  if (status != LOTRC_OK) return status;
+  if (!dy) return fail(a, LOTRC_BAD_ARGUMENT, "a pointer is null");
+  const RegionRow &row = REGIONS[region];
+  if (adds && row.dx >= 0 && !row.adds)
+    return fail(a, LOTRC_BAD_ARGUMENT, "region " + std::to_string(region) + " writes its dx: regions after it that read the same x add to it");
+  Lent lent(a, rows);
+  status = lent.lend(row.x, x);
+  for (int i = 0; i < row.layers && status == LOTRC_OK; i++)
+    if (OUTPUTS[row.first + i].dy >= 0) status = lent.lend(OUTPUTS[row.first + i].dy, dy[i]);
+  if (status == LOTRC_OK && row.dx >= 0) status = lent.lend(row.dx, dx);
+  if (status == LOTRC_OK && kept && row.kept >= 0) status = lent.lend(row.kept, kept);
+  if (status != LOTRC_OK) return status;
+  const cudaError_t error = row.adds && !adds ? clear_dx(a, row.dx) : cudaSuccess;
+  return cuda(a, error == cudaSuccess ? backward_pass(a, region) : error, "backward");
 }
 
 lotrc_status lotrc_begin_inputs(lotrc_adapters *a) {

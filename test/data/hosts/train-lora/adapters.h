@@ -34,6 +34,8 @@ typedef enum lotrc_status {
 typedef enum lotrc_type { LOTRC_FLOAT32 = 0, LOTRC_FLOAT16 = 1, LOTRC_BFLOAT16 = 2, LOTRC_UINT32 = 3 } lotrc_type;
 
 #define LOTRC_MAX_TOKENS 1048560u
+/* bytes of which an address that the caller gives must be a multiple */
+#define LOTRC_ALIGNMENT 16u
 
 typedef struct lotrc_adapters lotrc_adapters;
 
@@ -43,10 +45,17 @@ typedef struct lotrc_adamw {
 } lotrc_adamw;
 
 /*
- * Makes all buffers on the current device. `tokens`: rows of every x, 1 to LOTRC_MAX_TOKENS. `stream`: a cudaStream_t, or
- * null for the default one; every call below is queued on it. Weights and factors are zero until they are set.
+ * Makes the library's buffers on the current device. `tokens`: rows of every x, or most rows of a call that is given memory,
+ * 1 to LOTRC_MAX_TOKENS. `stream`: a cudaStream_t, or null for the default one; every call below is queued on it. Weights and
+ * factors are zero until they are set.
  */
 lotrc_status lotrc_create(lotrc_adapters **adapters, uint32_t tokens, void *stream);
+
+/*
+ * Queues all later calls on another stream of the same device. The library has scratch memory that all calls use: a stream must
+ * wait for what the one before it was given. Calls that only launch can be captured in a graph, after the same calls have run once.
+ */
+lotrc_status lotrc_set_stream(lotrc_adapters *adapters, void *stream);
 void lotrc_destroy(lotrc_adapters *adapters);
 
 /* Message of the last call that failed; null: of lotrc_create. Valid until the next call. */
@@ -57,6 +66,13 @@ const char *lotrc_message(const lotrc_adapters *adapters);
  * the model stores it. Waits for the copy.
  */
 lotrc_status lotrc_set(lotrc_adapters *adapters, const char *tensor, const float *data, size_t count);
+
+/*
+ * Uses the caller's memory on the device for a weight, without a copy: laid out as the model stores it, in the type of the layers (x),
+ * at a multiple of LOTRC_ALIGNMENT bytes; it must stay until lotrc_set or lotrc_bind of the same tensor, or lotrc_destroy. LOTRC_BAD_ARGUMENT
+ * for factors and for weights that are not stored by themselves.
+ */
+lotrc_status lotrc_bind(lotrc_adapters *adapters, const char *tensor, void *device);
 
 /* Device address, number and type of the elements of a buffer (x_0, y_0, ...): for kernels of the caller. Pointers may be null. */
 lotrc_status lotrc_buffer(lotrc_adapters *adapters, const char *name, void **device, size_t *count, lotrc_type *type);
@@ -70,9 +86,18 @@ lotrc_status lotrc_read(lotrc_adapters *adapters, const char *name, float *data,
 
 /*
  * y of every layer of a region, from the region's x. Regions:
- *   0: o: x_0 -> y_0 (o)
+ *   0: o: x_0 -> y_0 (o); keeps P_0
  */
 lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
+
+/*
+ * The same in memory of the caller: x and the y of every layer, in their order, of `rows` rows each, dense unless the list of buffers
+ * says otherwise, at multiples of LOTRC_ALIGNMENT bytes (LOTRC_BAD_ARGUMENT). The library then has no memory for them.
+ * `rows`: 1 to the number of tokens.
+ * `kept`: memory for what the list of regions says that a region keeps for its backward pass, laid out as the buffer of that name; null: in
+ * the library, until the next forward pass of the region.
+ */
+lotrc_status lotrc_forward_at(lotrc_adapters *adapters, uint32_t region, uint32_t rows, const void *x, void *const *y, void *kept);
 
 /*
  * From the dy of every layer of a region: dx, and the share of the region in the gradients of the factors. Needs the
@@ -80,6 +105,13 @@ lotrc_status lotrc_forward(lotrc_adapters *adapters, uint32_t region);
  * (LOTRC_BAD_ORDER).
  */
 lotrc_status lotrc_backward(lotrc_adapters *adapters, uint32_t region);
+
+/*
+ * The same in memory of the caller, with the x, the rows and what was kept of a forward pass. dx is written; with `adds` it is added
+ * to, which only regions do that read the x of one before them.
+ */
+lotrc_status lotrc_backward_at(lotrc_adapters *adapters, uint32_t region, uint32_t rows, const void *x, const void *const *dy, void *dx,
+                               int adds, const void *kept);
 
 /*
  * Begins another pass over the inputs, in which regions run backward in any order: a region that adds to a dx that none has

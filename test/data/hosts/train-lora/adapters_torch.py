@@ -3,20 +3,27 @@
 Build the library as a shared one and load it:
 
     cmake -B build -DBUILD_SHARED_LIBS=ON && cmake --build build
-    host = Adapters("build/liblotrc_adapters.so", tokens=1024)
-    host.set_weights({name: tensor, ...})       # every name of WEIGHTS
+    host = Adapters("build/liblotrc_adapters.so", tokens=1024)   # most rows of x
     host.set_factors({name: tensor, ...})       # every name of FACTORS
-    q, k = host(0, x)                           # the layers of REGIONS[0], x is [..., in], of the type of its buffer
+    host.patch(model)                           # its modules at the paths of REGIONS, and their weights
+
+or, in a program that calls the layers itself:
+
+    host.set_weights({name: tensor, ...})       # every name of WEIGHTS
+    q, k = host(0, x)                           # the layers of REGIONS[0], x is [..., in], of the type of the layers
 
 host.parameters() are the factors; autograd gives their gradients and that of x. Frozen weights and the factors of FROZEN
 get none. torch.optim.AdamW(host.parameter_groups(lr)) heeds the multipliers of LR_MULTIPLIERS. Factors that
 an optimizer changes are seen; what is written through parameter.data is seen after host.reload().
 """
+import contextlib
 import ctypes
+import itertools
+import sys
+import types
 import weakref
 
 import torch
-from torch.autograd.function import once_differentiable
 
 # shape of every buffer; "M": the number of tokens
 BUFFERS = {
@@ -36,6 +43,8 @@ BUFFERS = {
 # type of the buffers that are not float32
 TYPES = {
 }
+# bytes of which an address is a multiple that the library is given
+ALIGNMENT = 16
 # place of every factor: [buffer, offset, rows, columns, elements from row to row]
 FACTORS = {
     "lora/o/A": [["A_0_0", 0, 17, 3, 3]],
@@ -58,8 +67,12 @@ LR_MULTIPLIERS = {
 }
 # layers that read one x together; a weight stored "oi" is (out, in)
 REGIONS = [
-    {"x": "x_0", "y": ["y_0"], "dy": ["dy_0"], "dx": "dx_0", "scale": 0.3333333333333333, "layers": [{"name": "o", "weight": "o.weight", "stored": "oi", "bias": None, "factors": ["lora/o/A", "lora/o/B"]}], "factors": ["lora/o/A", "lora/o/B"]},
+    {"x": "x_0", "y": ["y_0"], "dy": ["dy_0"], "dx": "dx_0", "kept": "P_0", "scale": 0.3333333333333333, "layers": [{"name": "o", "weight": "o.weight", "stored": "oi", "bias": None, "factors": ["lora/o/A", "lora/o/B"]}], "factors": ["lora/o/A", "lora/o/B"]},
 ]
+
+# number of each factor
+NUMBERS = {name: number for number, name in enumerate(FACTORS)}
+_NEVER = (None, None)
 
 
 class _Memory:
@@ -79,23 +92,44 @@ def _extents(shape):
     return [extent for extent in shape if extent != 1]
 
 
+def _state(factor):
+    """What differs after a factor has changed."""
+    return factor.data_ptr(), factor._version
+
+
+def _aligned(tensor):
+    """The tensor, dense, where the library can read it."""
+    tensor = tensor.contiguous()
+    return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
+
+
+def _addresses(tensors):
+    return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+
+
 class Adapters(torch.nn.Module):
-    """Runs the regions of the plan on `tokens` rows of x. `device`: "cuda", or "cpu" for a library built without CUDA."""
+    """Runs the regions of the plan on up to `tokens` rows of x. `device`: "cuda", or "cpu" for a library built without CUDA."""
 
     def __init__(self, library, tokens, device="cuda"):
         super().__init__()
         self._device = torch.device(device)
+        if self._device.type == "cuda" and self._device.index is None:
+            self._device = torch.device("cuda", torch.cuda.current_device())
         if not 0 < tokens < 2**32:
             raise ValueError(f"tokens is {tokens}, not a number from 1 on")
         self._tokens = tokens
         self._library = ctypes.CDLL(str(library))
         self._library.lotrc_message.restype = ctypes.c_char_p
         self._handle = ctypes.c_void_p()
-        self._stream = self._current_stream()
-        self._check(self._library.lotrc_create(ctypes.byref(self._handle), ctypes.c_uint32(tokens), ctypes.c_void_p(self._stream)))
-        self._views = {name: self._view(name) for name in BUFFERS}
-        # how often the forward pass of each region has run: its backward pass reads what the last one left
-        self._passes = [0] * len(REGIONS)
+        self._stream = None
+        with self._guard():
+            self._stream = self._current_stream()
+            self._check(
+                self._library.lotrc_create(ctypes.byref(self._handle), ctypes.c_uint32(tokens), ctypes.c_void_p(self._stream))
+            )
+        self._views = {}
+        # tensors whose memory the library reads
+        self._bound = {}
         self.factors = torch.nn.ParameterList(
             torch.nn.Parameter(torch.zeros(rows, columns, device=self._device), requires_grad=name not in FROZEN)
             for name, ((_, _, rows, columns, _), *_) in FACTORS.items()
@@ -105,11 +139,31 @@ class Adapters(torch.nn.Module):
         self._generation = 0
         # gradients of the factors flow through it, to where they are finished once
         self._token = None
+        # that of a whole model, while torch.compile traces its forward pass
+        self._whole = None
         # lives as long as the backward pass that sums gradients in the library
         self._summing = None
+        self._number = next(_SHARED.numbers)
+        _SHARED.hosts[self._number] = self
+
+    def _guard(self):
+        """Makes the device current."""
+        return torch.cuda.device(self._device) if self._device.type == "cuda" else contextlib.nullcontext()
 
     def _current_stream(self):
         return torch.cuda.current_stream(self._device).cuda_stream if self._device.type == "cuda" else None
+
+    def _enter(self):
+        """Queues what follows on the current stream, after what was queued on another."""
+        stream = self._current_stream()
+        if stream == self._stream:
+            return
+        # a graph is captured after everything else has ended
+        if not torch.cuda.is_current_stream_capturing():
+            before = torch.cuda.ExternalStream(self._stream, device=self._device)
+            torch.cuda.current_stream(self._device).wait_stream(before)
+        self._stream = stream
+        self._check(self._library.lotrc_set_stream(self._handle, ctypes.c_void_p(stream)))
 
     def _check(self, status):
         if status != 0:
@@ -117,6 +171,9 @@ class Adapters(torch.nn.Module):
             raise RuntimeError(f"lotrc status {status}: {(message or b'').decode()}")
 
     def _view(self, name):
+        """The memory of the library for a buffer, as a tensor."""
+        if name in self._views:
+            return self._views[name]
         address, count = ctypes.c_void_p(), ctypes.c_size_t()
         self._check(
             self._library.lotrc_buffer(self._handle, name.encode(), ctypes.byref(address), ctypes.byref(count), None)
@@ -128,22 +185,29 @@ class Adapters(torch.nn.Module):
         else:
             memory = (integer * count.value).from_address(address.value)
             flat = torch.frombuffer(memory, dtype=torch.int16 if name in TYPES else torch.int32)
-        flat = flat.view(_type(name))
-        return flat.view([self._tokens if extent == "M" else extent for extent in BUFFERS[name]])
+        shape = [self._tokens if extent == "M" else extent for extent in BUFFERS[name]]
+        self._views[name] = flat.view(_type(name)).view(shape)
+        return self._views[name]
 
     def _part(self, buffer, offset, rows, columns, stride):
-        return self._views[buffer].reshape(-1).as_strided((rows, columns), (stride, 1), offset)
+        return self._view(buffer).reshape(-1).as_strided((rows, columns), (stride, 1), offset)
 
     def set_weights(self, tensors):
-        """Frozen weights and biases by name, laid out as the model stores them."""
+        """Frozen weights and biases by name, laid out as the model stores them. Those on the device in the type of the layers are used
+        where they are; of others a copy is made."""
         for name, shape in WEIGHTS.items():
             if name not in tensors:
                 raise KeyError(f"no tensor {name}")
-            data = tensors[name].detach().to("cpu", torch.float32).contiguous()
-            if _extents(data.shape) != _extents(shape):
-                raise ValueError(f"{name} is {shape[0]} x {shape[1]}, not {tuple(data.shape)}")
-            pointer = ctypes.cast(data.data_ptr(), ctypes.POINTER(ctypes.c_float))
-            self._check(self._library.lotrc_set(self._handle, name.encode(), pointer, ctypes.c_size_t(data.numel())))
+            self._set_weight(name, shape, tensors[name])
+
+    def _set_weight(self, name, shape, tensor):
+        if _extents(tensor.shape) != _extents(shape):
+            raise ValueError(f"{name} is {shape[0]} x {shape[1]}, not {tuple(tensor.shape)}")
+        with self._guard(), torch.no_grad():
+            self._enter()
+            data = _aligned(tensor.detach().to(self._device, _type(REGIONS[0]["x"])))
+            self._check(self._library.lotrc_bind(self._handle, name.encode(), ctypes.c_void_p(data.data_ptr())))
+            self._bound[name] = data
 
     def set_factors(self, tensors):
         """Factors by name."""
@@ -167,49 +231,147 @@ class Adapters(torch.nn.Module):
                 groups.setdefault(LR_MULTIPLIERS.get(name, 1), []).append(parameter)
         return [{"params": parameters, "lr": lr * multiplier} for multiplier, parameters in groups.items()]
 
+    def patch(self, model):
+        """Puts the layers of the library in the place of the modules at their paths (nn.Linear, Conv1D of transformers) and takes their
+        weights. The first that is called of those that read one x computes all of them. Returns the model."""
+        found = _modules_of(model, [layer["name"] for row in REGIONS for layer in row["layers"]])
+        reading = {}
+        for region, row in enumerate(REGIONS):
+            reading.setdefault(row["dx"] or row["x"], []).append(region)
+        for regions in reading.values():
+            siblings = _Siblings(self, regions)
+            layers = [layer for region in regions for layer in REGIONS[region]["layers"]]
+            for place, layer in enumerate(layers):
+                path, module = found[layer["name"]]
+                # (in, out) as Conv1D stores it, or (out, in)
+                turned = (layer["stored"] == "io") != (type(module).__name__ == "Conv1D")
+                weight = module.weight.detach()
+                self._set_weight(layer["weight"], WEIGHTS[layer["weight"]], weight.T if turned else weight)
+                if layer["bias"]:
+                    if module.bias is None:
+                        raise ValueError(f"{path} has no bias")
+                    self._set_weight(layer["bias"], WEIGHTS[layer["bias"]], module.bias)
+                parent, _, own = path.rpartition(".")
+                setattr(model.get_submodule(parent), own, _Layer(siblings, place, module))
+        model.register_forward_pre_hook(lambda *_: self._begin_whole())
+        model.register_forward_hook(lambda *_: self._end_whole())
+        return model
+
+    def _begin_whole(self):
+        if torch.compiler.is_compiling():
+            self._whole = torch.ops.lotrc.factors(list(self.factors), self._number)
+
+    def _end_whole(self):
+        self._whole = None
+
     def forward(self, region, x):
-        """y of every layer of a region, as a tuple; x is [..., in] with as many rows as the library has tokens."""
+        """y of every layer of a region, as a tuple; x is [..., in] with at most as many rows as the library has tokens."""
         if not isinstance(region, int) or not 0 <= region < len(REGIONS):
             raise IndexError(f"there is no region {region!r}, only 0 to {len(REGIONS) - 1}")
-        held = self._views[REGIONS[region]["x"]]
-        shape = held.shape
+        return self._layers([region], x)
+
+    def _layers(self, regions, x):
+        """y of every layer of regions that read one x."""
+        name = REGIONS[regions[0]]["x"]
+        width, kind = BUFFERS[name][1], _type(name)
         if not isinstance(x, torch.Tensor) or x.layout != torch.strided:
             raise TypeError("x must be a dense tensor")
-        if x.dtype != held.dtype or x.device != held.device:
-            raise TypeError(f"x must be {held.dtype} on {held.device}, not {x.dtype} on {x.device}")
-        if x.dim() == 0 or x.shape[-1] != shape[1] or x.numel() != shape[0] * shape[1]:
-            raise ValueError(f"x must have {shape[0]} rows of {shape[1]}, not the shape {tuple(x.shape)}")
-        if self._current_stream() != self._stream:
-            raise RuntimeError("the library runs on the stream on which it was made, and that is not the current one")
-        self._load(REGIONS[region]["factors"])
-        return _Region.apply(self, region, x, self._token_now())
+        if x.dtype != kind and x.is_floating_point() and torch.is_autocast_enabled(self._device.type):
+            x = x.to(kind)
+        if x.dtype != kind or x.device != self._device:
+            raise TypeError(f"x must be {kind} on {self._device}, not {x.dtype} on {x.device}")
+        if x.dim() == 0 or x.shape[-1] != width or x.numel() > self._tokens * width:
+            raise ValueError(f"x must have at most {self._tokens} rows of {width}, not the shape {tuple(x.shape)}")
+        flat = x.reshape(-1, width)
+        token = self._token_now([name for region in regions for name in REGIONS[region]["factors"]])
+        found = torch.ops.lotrc.forward(flat, token, self._number, regions)
+        layers = sum(len(REGIONS[region]["y"]) for region in regions)
+        return tuple(y.reshape(*x.shape[:-1], y.shape[-1]) for y in found[:layers])
 
     def reload(self):
-        """Uploads all factors again before the next pass: to be called after changes that autograd does not see."""
+        """Loads all factors again before the next pass: to be called after changes that autograd does not see."""
         self._loaded = {}
 
-    def _load(self, names):
-        """Copies factors into the buffers: all that have changed, if one of these has."""
-        if all(self._loaded.get(name, _NEVER)[:2] == _state(self.factors[NUMBERS[name]]) for name in names):
-            return
-        for name, factor in zip(FACTORS, self.factors):
-            if self._loaded.get(name, _NEVER)[:2] == _state(factor):
-                continue
-            for place in FACTORS[name]:
-                self._part(*place).copy_(factor.detach())
-            # the tensor is kept too: while it lives, no other takes its place in memory
-            self._loaded[name] = (*_state(factor), factor.detach())
-        self._generation += 1
-        self._token = None
-        self._check(self._library.lotrc_changed(self._handle))
-
-    def _token_now(self):
-        """The token of the loaded factors; None where they get no gradients."""
-        if not torch.is_grad_enabled():
-            return None
-        if self._token is None:
-            self._token = _Factors.apply(self, *self.factors)
+    def _token_now(self, names):
+        """A token of the factors as they are now, loaded."""
+        if torch.compiler.is_compiling():
+            return torch.ops.lotrc.factors(list(self.factors), self._number) if self._whole is None else self._whole
+        same = all(self._loaded.get(name, _NEVER)[:2] == _state(self.factors[NUMBERS[name]]) for name in names)
+        flows = self._token is not None and (self._token.requires_grad or not torch.is_grad_enabled())
+        if not same or not flows:
+            self._token = torch.ops.lotrc.factors(list(self.factors), self._number)
         return self._token
+
+    def _load(self, factors):
+        """Copies factors that have changed into the buffers, and gives the number of that."""
+        changed = [
+            (name, factor) for name, factor in zip(FACTORS, factors) if self._loaded.get(name, _NEVER)[:2] != _state(factor)
+        ]
+        if changed:
+            with self._guard(), torch.no_grad():
+                self._enter()
+                for name, factor in changed:
+                    for place in FACTORS[name]:
+                        self._part(*place).copy_(factor.detach())
+                    # the tensor is kept too: while it lives, no other takes its place in memory
+                    self._loaded[name] = (*_state(factor), factor.detach())
+                self._check(self._library.lotrc_changed(self._handle))
+            self._generation += 1
+        return self._generation
+
+    def _empty(self, buffer, rows):
+        """Room for so many rows of a buffer."""
+        return torch.empty(rows, BUFFERS[buffer][1], dtype=_type(buffer), device=self._device)
+
+    def _kept(self, regions, rows):
+        """Room for what the regions keep for their backward passes."""
+        kept = [REGIONS[region]["kept"] for region in regions]
+        return [torch.empty(0, device=self._device) if name is None else self._empty(name, rows) for name in kept]
+
+    def _outputs(self, regions, rows):
+        """Room for what lotrc::forward returns: y of all layers, then what is kept."""
+        ys = [self._empty(name, rows) for region in regions for name in REGIONS[region]["y"]]
+        return [*ys, *self._kept(regions, rows)]
+
+    def _forward(self, regions, x):
+        rows = x.shape[0]
+        found = self._outputs(regions, rows)
+        if rows == 0:
+            return found
+        ys, kept = found[: -len(regions)], found[-len(regions) :]
+        with self._guard():
+            self._enter()
+            x, at = _aligned(x), 0
+            for region, own in zip(regions, kept):
+                count = len(REGIONS[region]["y"])
+                self._run("forward_at", region, rows, x.data_ptr(), _addresses(ys[at : at + count]), own.data_ptr() or None)
+                at += count
+        return found
+
+    def _backward(self, regions, x, kept, dys, generation):
+        """dx of regions that read one x; their shares in the gradients of the factors are summed in the library."""
+        if generation != self._generation:
+            raise RuntimeError("factors have changed, and been used, since the forward pass of a region")
+        rows, dx, at, added = x.shape[0], torch.empty_like(x, memory_format=torch.contiguous_format), 0, 0
+        if rows == 0:
+            return dx
+        with self._guard():
+            self._enter()
+            self._sum()
+            x = _aligned(x)
+            for region, own in zip(regions, kept):
+                row = REGIONS[region]
+                given = [_aligned(dy) for dy in dys[at : at + len(row["y"])]]
+                kept_at = own.data_ptr() or None
+                self._run("backward_at", region, rows, x.data_ptr(), _addresses(given), dx.data_ptr(), added, kept_at)
+                at += len(row["y"])
+                added = 1
+        return dx[: x.shape[0]]
+
+    def _run(self, function, region, rows, x, *rest):
+        rest = [ctypes.c_void_p(part) if isinstance(part, int) and part > 1 else part for part in rest]
+        call = getattr(self._library, f"lotrc_{function}")
+        self._check(call(self._handle, ctypes.c_uint32(region), ctypes.c_uint32(rows), ctypes.c_void_p(x), *rest))
 
     def _sum(self):
         """Begins the sums of gradients, unless a region of this backward pass has begun them."""
@@ -222,21 +384,34 @@ class Adapters(torch.nn.Module):
             torch.autograd.Variable._execution_engine.queue_callback(ended)
             self._summing = weakref.ref(ended)
 
-    def _finish(self):
-        """Gradients of all factors from the sums, which begin again after that."""
-        self._summing = self._token = None
-        self._check(self._library.lotrc_gradients(self._handle))
-        copies = {name: self._views[name].clone() for name in GRADIENTS.values()}
-        found = []
-        for name, places in FACTORS.items():
+    def _like(self):
+        """Room for what lotrc::gradients returns: every buffer of gradients."""
+        return [torch.empty(BUFFERS[name], device=self._device) for name in GRADIENTS.values()]
+
+    def _gradients(self):
+        """Gradients of all factors from the sums, which begin again after that: a copy of every buffer."""
+        self._token = None
+        if self._summing is None:
+            # regions of no rows have no share
+            return [like.zero_() for like in self._like()]
+        self._summing = None
+        with self._guard():
+            self._enter()
+            self._check(self._library.lotrc_gradients(self._handle))
+            return [self._view(name).clone() for name in GRADIENTS.values()]
+
+    def _of_factors(self, copies):
+        """Gradients of factors from those of buffers; None for factors that are not trained."""
+        buffers, found = dict(zip(GRADIENTS, copies)), []
+        for (name, places), factor in zip(FACTORS.items(), self.factors):
             if name in FROZEN:
                 found.append(None)
                 continue
             parts = [
-                copies[GRADIENTS[buffer]].reshape(-1).as_strided((rows, columns), (stride, 1), offset)
+                buffers[buffer].reshape(-1).as_strided((rows, columns), (stride, 1), offset)
                 for buffer, offset, rows, columns, stride in places
             ]
-            found.append(sum(parts[1:], parts[0]))
+            found.append(sum(parts[1:], parts[0]).reshape(factor.shape))
         return found
 
     def __del__(self):
@@ -245,68 +420,129 @@ class Adapters(torch.nn.Module):
             self._handle = None
 
 
-# number of each factor
-NUMBERS = {name: number for number, name in enumerate(FACTORS)}
-_NEVER = (None, None)
+class _Siblings:
+    """Layers that read one x. The first that is called computes all; each result is taken once."""
+
+    def __init__(self, host, regions):
+        self._host, self._regions = host, regions
+        self._key, self._left = None, {}
+
+    def __call__(self, place, x):
+        key = (x, x._version, torch.is_grad_enabled()) if not torch.compiler.is_compiling() else (x, 0, True)
+        same = self._key is not None and self._key[0] is x and self._key[1:] == key[1:]
+        if not same or place not in self._left:
+            self._left = dict(enumerate(self._host._layers(self._regions, x)))
+            self._key = key
+        y = self._left.pop(place)
+        if not self._left:
+            self._key = None
+        return y
 
 
-def _state(factor):
-    """What differs after a factor has changed."""
-    return factor.data_ptr(), factor._version
+class _Layer(torch.nn.Module):
+    """In the place of a module of a model, with its parameters under their names."""
+
+    def __init__(self, siblings, place, module):
+        super().__init__()
+        self._siblings, self._place = siblings, place
+        self.weight, self.bias = module.weight, module.bias
+        for name in ("in_features", "out_features", "nf", "nx"):
+            if hasattr(module, name):
+                setattr(self, name, getattr(module, name))
+
+    def forward(self, x):
+        return self._siblings(self._place, x)
 
 
-class _Factors(torch.autograd.Function):
-    """Stands between the factors and the regions: autograd comes here once in a backward pass, after the last region."""
+def _modules_of(model, names):
+    """(path, module) by the name of a layer. The names may have a prefix more, or less, than the paths of the model: one for all."""
+    modules = dict(model.named_modules())
+    first = names[0]
+    candidates = [lambda name: name]
+    for path in modules:
+        if path.endswith(f".{first}"):
+            candidates.append(lambda name, more=path[: -len(first)]: more + name)
+        if path and first.endswith(f".{path}"):
+            candidates.append(lambda name, less=len(first) - len(path): name[less:])
+    for path_of in candidates:
+        if all(path_of(name) in modules for name in names):
+            found = {name: (path_of(name), modules[path_of(name)]) for name in names}
+            for path, module in found.values():
+                if not isinstance(module, torch.nn.Linear) and type(module).__name__ != "Conv1D":
+                    raise TypeError(f"{path} is a {type(module).__name__}, not a Linear or Conv1D")
+            return found
+    missing = [name for name in names if name not in modules]
+    raise KeyError(f"the model has no module {missing[0]}")
 
-    @staticmethod
-    def forward(ctx, host, *factors):
+
+# What every module like this one shares in a process: operators are registered once, and find their host by its number.
+_SHARED = sys.modules.setdefault("lotrc_shared", types.ModuleType("lotrc_shared"))
+
+
+def _register():
+    """The operators of PyTorch: with them torch.compile takes a model as it is."""
+    _SHARED.hosts, _SHARED.numbers = weakref.WeakValueDictionary(), itertools.count()
+    hosts, calls, Tensor = _SHARED.hosts, itertools.count(), torch.Tensor
+
+    @torch.library.custom_op("lotrc::factors", mutates_args=())
+    def factors(factors: list[Tensor], host: int) -> Tensor:
+        # on the CPU, where its number is read without waiting for a device
+        return torch.tensor(float(hosts[host]._load(factors)), dtype=torch.float64)
+
+    @torch.library.custom_op("lotrc::forward", mutates_args=())
+    def forward(x: Tensor, token: Tensor, host: int, regions: list[int]) -> list[Tensor]:
+        return hosts[host]._forward(regions, x)
+
+    # `call` differs for each place of a program: two calls with the same operands count twice
+    @torch.library.custom_op("lotrc::backward", mutates_args=())
+    def backward(
+        x: Tensor, token: Tensor, kept: list[Tensor], dys: list[Tensor], host: int, regions: list[int], call: int
+    ) -> tuple[Tensor, Tensor]:
+        return hosts[host]._backward(regions, x, kept, dys, int(token)), torch.zeros((), dtype=torch.float64)
+
+    @torch.library.custom_op("lotrc::gradients", mutates_args=())
+    def gradients(after: Tensor, host: int) -> list[Tensor]:
+        return hosts[host]._gradients()
+
+    factors.register_fake(lambda factors, host: torch.empty((), dtype=torch.float64))
+    forward.register_fake(lambda x, token, host, regions: hosts[host]._outputs(regions, x.shape[0]))
+    backward.register_fake(
+        lambda x, token, kept, dys, host, regions, call: (torch.empty(x.shape, dtype=x.dtype, device=x.device), torch.empty_like(token))
+    )
+    gradients.register_fake(lambda after, host: hosts[host]._like())
+
+    def keep_factors(ctx, inputs, output):
         ctx.set_materialize_grads(False)
-        # the token is kept by the host: a reference to it would be a cycle
-        ctx.host = weakref.ref(host)
-        return torch.empty(0, device=host._device)
+        # the host keeps the token: a reference to the host would be a cycle
+        _, ctx.number = inputs
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, _):
-        return (None, *ctx.host()._finish())
+    def finish(ctx, after):
+        if after is None:
+            after = torch.zeros((), dtype=torch.float64)
+        return hosts[ctx.number]._of_factors(torch.ops.lotrc.gradients(after, ctx.number)), None
+
+    def keep_region(ctx, inputs, output):
+        x, token, ctx.number, ctx.regions = inputs
+        ctx.set_materialize_grads(False)
+        ctx.host = hosts[ctx.number]
+        kept = output[-len(ctx.regions) :]
+        ctx.shapes = [(y.shape, y.dtype) for y in output[: -len(ctx.regions)]]
+        ctx.save_for_backward(x, token, *kept)
+
+    def differentiate(ctx, gradients):
+        x, token, *kept = ctx.saved_tensors
+        dys = [
+            torch.zeros(shape, dtype=kind, device=x.device) if gradient is None else gradient
+            for gradient, (shape, kind) in zip(gradients, ctx.shapes)
+        ]
+        dx, after = torch.ops.lotrc.backward(x, token, kept, dys, ctx.number, ctx.regions, next(calls))
+        # autograd counts the regions that have run, and needs no gradient of the token; a compiled program is ordered by it
+        traced = type(x) not in (Tensor, torch.nn.Parameter)
+        return dx, after if traced else None, None, None
+
+    factors.register_autograd(finish, setup_context=keep_factors)
+    forward.register_autograd(differentiate, setup_context=keep_region)
 
 
-class _Region(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, host, region, x, token):
-        row = REGIONS[region]
-        views = host._views
-        views[row["x"]].copy_(x.detach().reshape(views[row["x"]].shape))
-        host._check(host._library.lotrc_forward(host._handle, ctypes.c_uint32(region)))
-        host._passes[region] += 1
-        ctx.host, ctx.region, ctx.run, ctx.shape = host, region, host._passes[region], x.shape
-        ctx.generation = host._generation
-        ctx.save_for_backward(x)
-        return tuple(views[name].clone().reshape(*x.shape[:-1], -1) for name in row["y"])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, *gradients):
-        host, region = ctx.host, ctx.region
-        row, views, library = REGIONS[region], host._views, host._library
-        (x,) = ctx.saved_tensors
-        if host._generation != ctx.generation:
-            raise RuntimeError(f"factors have changed since the forward pass of region {region}")
-        host._sum()
-        # regions may share the buffer of x
-        views[row["x"]].copy_(x.detach().reshape(views[row["x"]].shape))
-        if host._passes[region] != ctx.run:
-            # another batch went through: what this pass left is made again
-            host._check(library.lotrc_forward(host._handle, ctypes.c_uint32(region)))
-            host._passes[region] += 1
-        for name, gradient in zip(row["dy"], gradients):
-            if gradient is None:
-                views[name].zero_()
-            else:
-                views[name].copy_(gradient.reshape(views[name].shape))
-        # dx is that of this region alone
-        host._check(library.lotrc_begin_inputs(host._handle))
-        host._check(library.lotrc_backward(host._handle, ctypes.c_uint32(region)))
-        dx = views[row["dx"]].clone().reshape(ctx.shape) if row["dx"] and ctx.needs_input_grad[2] else None
-        # autograd counts the regions that have run: the token needs no gradient
-        return None, None, dx, None
+if not hasattr(_SHARED, "hosts"):
+    _register()
