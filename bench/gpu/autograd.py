@@ -1,5 +1,6 @@
 """The emitted PyTorch module on the CPU: what autograd makes of it in each of its uses is held to float64."""
 import gc
+import sys
 import weakref
 
 import torch
@@ -180,6 +181,15 @@ def ways():
             ys = [y for region, x in enumerate(xs) for y in net(region, x)]
         return [*ys, *net.grads().values(), *(leaf.detach().clone() for leaf in net.leaves())]
 
+    def other_rows(net):
+        """Fewer rows than the library has room for, none, more axes, and rows with gaps between them."""
+        few, none = inputs(net, 3, 5), inputs(net, 4, 0)
+        wide = [torch.randn(4, 2, x.shape[1], generator=torch.Generator().manual_seed(9)).bfloat16().to(x.dtype) for x in few]
+        wide = [x.transpose(0, 1).requires_grad_() for x in wide]
+        ys = [y for xs in (few, none, wide) for region, x in enumerate(xs) for y in net(region, x)]
+        loss_of(ys).backward()
+        return [*(y for y in ys if y.numel()), *(x.grad for x in few + wide), *net.grads().values()]
+
     def some_frozen(net):
         for leaf in net.leaves()[::2]:
             leaf.requires_grad_(False)
@@ -191,13 +201,81 @@ def ways():
     return {
         "plain": plain, "two passes, one loss": two_passes, "two losses in turn": in_turn, "backward twice": twice,
         "a region that is not used": one_unused, "checkpoints": checkpointed(False), "nested checkpoints": checkpointed(True),
-        "gradients of x alone": of_inputs, "after a pass that failed": after_a_failure, "steps": a_step, "some factors frozen": some_frozen,
+        "gradients of x alone": of_inputs,
+        "other rows": other_rows, "after a pass that failed": after_a_failure, "steps": a_step, "some factors frozen": some_frozen,
     }
+
+
+class Attention(torch.nn.Module):
+    """The layers of the model as PyTorch has them: q, k and v are called in turn with one x, o with what they give."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = torch.nn.Module()
+        for name, inputs, outputs in (("q", 24, 16), ("k", 24, 8), ("v", 24, 8), ("o", 16, 24)):
+            setattr(self.a, name, torch.nn.Linear(inputs, outputs, bias=name == "q"))
+
+    def forward(self, x):
+        q, k, v = self.a.q(x), self.a.k(x), self.a.v(x)
+        return self.a.o(torch.tanh(q) * torch.cat([k, v], -1).float())
+
+
+class Adapted(torch.nn.Module):
+    """A layer with its adapter as it is written, in float64."""
+
+    def __init__(self, layer, scale, linear, factors):
+        super().__init__()
+        self.layer, self.scale, self.linear, self.factors = layer, scale, linear, factors
+
+    def forward(self, x):
+        delta = x
+        for name in self.layer["factors"]:
+            delta = delta @ self.factors[name]
+        return self.linear(x) + self.scale * delta
+
+
+def check_patched(folder, expect):
+    """A model whose modules are swapped, also compiled, under autocast and with checkpoints."""
+    torch.manual_seed(4)
+    for dtype, bound in (("f32", 1e-5), ("bf16", 2e-2)):
+        host, module, _ = emitted(folder, dtype)
+        # torch.compile looks for globals by the name of their module
+        sys.modules["adapters_torch"] = module
+        plain, exact = Attention(), Attention().double()
+        exact.load_state_dict(plain.state_dict())
+        factors = {name: factor.detach().double().requires_grad_() for name, factor in zip(module.FACTORS, host.factors)}
+        for row in module.REGIONS:
+            for layer in row["layers"]:
+                own = layer["name"].split(".")[-1]
+                setattr(exact.a, own, Adapted(layer, row["scale"], getattr(exact.a, own), factors))
+        before = set(plain.state_dict())
+        host.patch(plain)
+        expect(set(plain.state_dict()) == before, f"patched model, {dtype}: parameters have their names")
+        x = torch.randn(3, 11, 24)
+        wide = x.double().requires_grad_()
+        out = exact(wide)
+        weight = torch.randn(out.shape)
+        (out * weight).sum().backward()
+        wanted = [out, wide.grad, *(factor.grad for factor in factors.values())]
+        compiled = torch.compile(plain, backend="aot_eager")
+        ways = {"as it is": plain, "compiled": compiled, "compiled again": compiled,
+                "with a checkpoint": lambda x: checkpoint(plain, x, use_reentrant=False)}
+        for name, way in ways.items():
+            for factor in host.factors:
+                factor.grad = None
+            own = x.clone().requires_grad_()
+            with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
+                y = way(own)
+            (y * weight).sum().backward()
+            found = [y, own.grad, *(factor.grad for factor in host.factors)]
+            worst = max(error(f, w) for f, w in zip(found, wanted))
+            expect(worst < bound, f"patched model, {dtype}, {name}: {worst:.1e}")
 
 
 def check_module(folder, expect):
     """Every use in float32 and bfloat16, over every form."""
     folder.mkdir(exist_ok=True)
+    check_patched(folder, expect)
     for dtype, form, method in (("f32", "split", "lotr"), ("bf16", "split", "lora"), ("f32", "merged", "lotr"), ("f32", "bordered", "lotr")):
         host, module, weights = emitted(folder, dtype, form, method)
         before = [factor.detach().clone() for factor in host.factors]
