@@ -103,6 +103,11 @@ def _aligned(tensor):
     return tensor if tensor.data_ptr() % ALIGNMENT == 0 else tensor.clone()
 
 
+def _address(stream):
+    """A stream as the library takes it."""
+    return ctypes.c_void_p(None if stream is None else stream.cuda_stream)
+
+
 def _addresses(tensors):
     return (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
 
@@ -124,9 +129,9 @@ class Adapters(torch.nn.Module):
         self._stream = None
         with self._guard():
             self._stream = self._current_stream()
-            self._check(
-                self._library.lotrc_create(ctypes.byref(self._handle), ctypes.c_uint32(tokens), ctypes.c_void_p(self._stream))
-            )
+            self._check(self._library.lotrc_create(ctypes.byref(self._handle), ctypes.c_uint32(tokens), _address(self._stream)))
+        # width and type of x of each region
+        self._inputs = [(BUFFERS[row["x"]][1], _type(row["x"])) for row in REGIONS]
         self._views = {}
         # tensors whose memory the library reads
         self._bound = {}
@@ -151,7 +156,7 @@ class Adapters(torch.nn.Module):
         return torch.cuda.device(self._device) if self._device.type == "cuda" else contextlib.nullcontext()
 
     def _current_stream(self):
-        return torch.cuda.current_stream(self._device).cuda_stream if self._device.type == "cuda" else None
+        return torch.cuda.current_stream(self._device) if self._device.type == "cuda" else None
 
     def _enter(self):
         """Queues what follows on the current stream, after what was queued on another."""
@@ -160,10 +165,9 @@ class Adapters(torch.nn.Module):
             return
         # a graph is captured after everything else has ended
         if not torch.cuda.is_current_stream_capturing():
-            before = torch.cuda.ExternalStream(self._stream, device=self._device)
-            torch.cuda.current_stream(self._device).wait_stream(before)
+            stream.wait_stream(self._stream)
         self._stream = stream
-        self._check(self._library.lotrc_set_stream(self._handle, ctypes.c_void_p(stream)))
+        self._check(self._library.lotrc_set_stream(self._handle, _address(stream)))
 
     def _check(self, status):
         if status != 0:
@@ -272,8 +276,7 @@ class Adapters(torch.nn.Module):
 
     def _layers(self, regions, x):
         """y of every layer of regions that read one x."""
-        name = REGIONS[regions[0]]["x"]
-        width, kind = BUFFERS[name][1], _type(name)
+        width, kind = self._inputs[regions[0]]
         if not isinstance(x, torch.Tensor) or x.layout != torch.strided:
             raise TypeError("x must be a dense tensor")
         if x.dtype != kind and x.is_floating_point() and torch.is_autocast_enabled(self._device.type):
