@@ -175,8 +175,8 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
         { warpgroups: how === 'on warpgroups' },
       );
       expect(answer.messages).toEqual([
-        `1: ${first[0]} is at an address that is no multiple of 16`,
-        '1: x_0 is at an address that is no multiple of 16',
+        `1: ${first[0]} is at an address that is not a multiple of 16`,
+        '1: x_0 is at an address that is not a multiple of 16',
         '1: rows is 71, not 1 to 70',
         '1: region 0 writes its dx: regions after it that read the same x add to it',
       ]);
