@@ -336,7 +336,7 @@ lotrc_status lotrc_set(lotrc_adapters *a, const char *tensor, const float *data,
 }
 
 static lotrc_status unaligned(lotrc_adapters *a, const char *what) {
-  return fail(a, LOTRC_BAD_ARGUMENT, what + std::string(" is at an address that is no multiple of ") + std::to_string(LOTRC_ALIGNMENT));
+  return fail(a, LOTRC_BAD_ARGUMENT, what + std::string(" is at an address that is not a multiple of ") + std::to_string(LOTRC_ALIGNMENT));
 }
 
 static bool aligned(const void *memory) { return reinterpret_cast<uintptr_t>(memory) % LOTRC_ALIGNMENT == 0; }
