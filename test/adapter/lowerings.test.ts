@@ -139,7 +139,13 @@ function byDefinition(spec: AdapterSpec): Float64Array {
   const bias = toF64(model.graph.own('h.0.a.bias')!.constant!);
   const first = turn(weight('h.0.a.weight'));
   const scaled = { ...first, data: first.data.map((v) => 0.5 * v) };
-  const hidden = times(x, changed(0, scaled)).data.map((v, k) => v + 0.75 * bias[k % 5]!);
+  // scaled with the outputs where the method says so
+  const gain = (o: number): number => {
+    const { row, site } = layers[0]!;
+    if (!spec.scaleBias) return 1;
+    return 1 + row.spec.scale * toF64(factors.get(factorNames(row, site)[0]!)!)[o]!;
+  };
+  const hidden = times(x, changed(0, scaled)).data.map((v, k) => v + 0.75 * gain(k % 5) * bias[k % 5]!);
   const h = { rows: ROWS, columns: 5, data: hidden };
   return times(h, changed(1, weight('h.1.b.weight'))).data;
 }

@@ -8,7 +8,9 @@ import { METHODS } from '../../src/adapter/methods/index.js';
 import { inspect } from '../../src/inspect.js';
 import { readModelBytes } from '../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../src/ir/onnx/writer.js';
-import { printModel } from '../../src/ir/text/index.js';
+import { f32Tensor } from '../../src/ir/tensor.js';
+import { parseModel, printModel } from '../../src/ir/text/index.js';
+import { toF64 } from '../../src/ir/values.js';
 import { apply, merge, rewrite, strip } from '../../src/rewrite.js';
 import { factorGradientError } from '../support/adapted.js';
 import { fitsSchema } from '../support/json-schema.js';
@@ -104,6 +106,75 @@ test('seeded factors that are stored have the values of the seed, and are inputs
   expect(fed.graph.inputs.map(({ name }) => name)).toEqual(
     expect.arrayContaining(['vera/model/A', 'vera/model/B']),
   );
+});
+
+/** x -> MatMul and Add to 8 -> Gemm with a bias to 5. */
+const BIASED = `<ir_version: 9, opset_import: ["" : 17]>
+g (float[batch, 6] x) => (float[batch, 5] y)
+<
+  float[6,8] "h.0.a.weight" = ["checksum": "x"],
+  float[8] "h.0.a.bias" = {0.5, -0.25, 0.75, -1.5, 0.375, 1.25, -0.625, 0.125},
+  float[5,8] "h.1.b.weight" = ["checksum": "x"],
+  float[5] "h.1.b.bias" = {-0.5, 0.25, 1.75, -0.125, 0.625}
+>
+{
+  ["a"] "a.mm" = MatMul ("x", "h.0.a.weight")
+  ["a.add"] "h" = Add ("h.0.a.bias", "a.mm")
+  ["b"] "y" = Gemm <alpha: float = 0.5, beta: float = 2.0, transB: int = 1> ("h", "h.1.b.weight", "h.1.b.bias")
+}
+`;
+
+function biased() {
+  const numbers = (shape: readonly [number, number], seed: number) =>
+    `{${[...noise(shape[0] * shape[1], seed)].join(', ')}}`;
+  const text = BIASED.replace('["checksum": "x"]', numbers([6, 8], 3)).replace(
+    '["checksum": "x"]',
+    numbers([5, 8], 4),
+  );
+  return parseModel(text);
+}
+
+test('ia3 scales outputs with their biases: y (1 + l); merged and stripped, biases too', async () => {
+  const spec = METHODS.get('ia3')!;
+  const model = biased();
+  const { plan } = rewrite(model, { rank: 1, targets: ['.*'], spec });
+  expect((await runOrt(encodeModel(model), feeds)).y!.data).toEqual(
+    (await runOrt(encodeModel(biased()), feeds)).y!.data,
+  );
+  const factors = plan.plans[0]!.sites.map(({ factors: own }) => own.l!);
+  const lengths = factors.map((name) => {
+    const value = model.graph.own(name)!;
+    const data = noise(value.constant!.shape[0]!, 17 + name.length);
+    value.setConstant(f32Tensor([data.length], data));
+    return data;
+  });
+  const value = (name: string) => toF64(biased().graph.own(name)!.constant!);
+  const [wa, ba, wb, bb] = ['h.0.a.weight', 'h.0.a.bias', 'h.1.b.weight', 'h.1.b.bias'].map(
+    value,
+  ) as Float64Array[];
+  const wanted: number[] = [];
+  for (let r = 0; r < 3; r++) {
+    const h = Array.from({ length: 8 }, (_, o) => {
+      let sum = ba![o]!;
+      for (let i = 0; i < 6; i++) sum += feeds.x.data[r * 6 + i]! * wa![i * 8 + o]!;
+      return sum * (1 + lengths[0]![o]!);
+    });
+    for (let o = 0; o < 5; o++) {
+      const sum = h.reduce((all, v, i) => all + v * wb![o * 8 + i]!, 0);
+      wanted.push((0.5 * sum + 2 * bb![o]!) * (1 + lengths[1]![o]!));
+    }
+  }
+  const written = encodeModel(model);
+  expect(relativeError((await runOrt(written, feeds)).y!.data, wanted)).toBeLessThan(1e-6);
+  const merged = readModelBytes(written);
+  merge(merged);
+  expect([...merged.graph.nodes].map(({ op }) => op)).toEqual(['MatMul', 'Add', 'Gemm']);
+  expect(relativeError((await runOrt(encodeModel(merged), feeds)).y!.data, wanted)).toBeLessThan(1e-6);
+  const stripped = readModelBytes(written);
+  strip(stripped);
+  const text = (each: typeof model) => printModel(each, { locations: false });
+  expect(text(stripped)).toBe(text(biased()));
+  expect(factorGradientError(biased, feeds, () => {}, { spec })).toBeLessThan(1e-7);
 });
 
 describe('the JSON schema of descriptions', () => {

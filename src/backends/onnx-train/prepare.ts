@@ -232,6 +232,16 @@ function chooseHeads(
 function requireBase({ plans }: SavedPlan, weights: readonly FullWeight[]): void {
   if (plans.some(({ residual }) => residual))
     fail(baseGone({ doing: 'distil from the base', why: 'residual' }));
+  const scaled = plans.find(({ spec }) => spec.scaleBias);
+  if (scaled) {
+    fail(
+      uselessOption({
+        option: '--loss',
+        why: `the teacher is the base, whose biases the method ${scaled.spec.method} scales`,
+        hint: "give the teacher's logits with --loss kl",
+      }),
+    );
+  }
   if (weights.length === 0) return;
   fail(
     uselessOption({

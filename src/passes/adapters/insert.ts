@@ -1,4 +1,4 @@
-import { shapeOfFactor, wrapOf } from '../../adapter/description.js';
+import { effectiveScale, shapeOfFactor, wrapOf } from '../../adapter/description.js';
 import { factorNames, groupOf, planFactors } from '../../adapter/plan-factors.js';
 import type { PlanRow, SiteRow, SiteUseRow } from '../../adapter/saved-plan.js';
 import { opsetOf } from '../../ir/builder.js';
@@ -14,6 +14,7 @@ import { type BaseLayer, baseLayer } from './base-layer.js';
 import { eraseDead } from './erase.js';
 import { leadingPart } from './leading-part.js';
 import { takesMatrix } from './lower.js';
+import { scaleBias } from './scaled-bias.js';
 import { addStored, storedWeight } from './stored-weight.js';
 
 /**
@@ -81,4 +82,7 @@ function replaceBase(model: Model, row: PlanRow, site: SiteRow, use: SiteUseRow,
   graph.insertBefore(result, node);
   supersede(output, node.outputs[0]!, `${output.name}/replaced`);
   eraseDead(result);
+  if (!row.spec.scaleBias) return;
+  const scale = Math.fround(effectiveScale(row.spec, group.rank));
+  scaleBias(model, node.outputs[0]!, factors[0]!, scale, group.out, `${row.spec.method}/${site.id}`);
 }

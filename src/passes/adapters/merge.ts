@@ -19,6 +19,7 @@ import { eraseDead } from './erase.js';
 import { widenedFactor } from './factor-dtype.js';
 import { MergedTensor } from './merged-tensor.js';
 import { raiseAdapters } from './raise.js';
+import { restoreBiases } from './scaled-bias.js';
 import {
   addStored,
   dropStored,
@@ -50,6 +51,7 @@ export function mergeAdapters(model: Model, given: ReadonlyMap<string, TensorDat
       const factors = fitting(row, site, data);
       const nodes = site.uses.map((use) => outputs.get(use.output)!.producer!);
       weights += mergeSite(model, row, site, nodes, factors);
+      restoreBiases(model, row, site, outputs, factors[0]!);
     }
   }
   removeFactors(model);

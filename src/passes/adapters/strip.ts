@@ -4,11 +4,12 @@ import { baseGone } from '../../ir/codes/adapters.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Model, Node, Value } from '../../ir/model.js';
 import { supersede } from '../../ir/supersede.js';
-import { readPlan, requirePlan } from '../plan/plan.js';
+import { outputsByName, readPlan, requirePlan } from '../plan/plan.js';
 import { ADAPTED, dropOpset } from './adapted-node.js';
 import { placeBaseLayer } from './base-layer.js';
 import { dropLeadingParts } from './leading-part.js';
 import { raiseAdapters } from './raise.js';
+import { restoreBiases } from './scaled-bias.js';
 
 /**
  * Takes the adapters out again: the base layers come back with their own weights, bit for bit. Returns how many.
@@ -26,6 +27,8 @@ export function stripAdapters(model: Model, doing = 'strip'): number {
     restoreBase(node, node.inputs[1]!);
     restored++;
   }
+  const outputs = outputsByName(model);
+  for (const row of plans) for (const site of row.sites) restoreBiases(model, row, site, outputs, null);
   removeFactors(model);
   model.setMetadata(PLAN_KEY, null);
   // a rewrite from here names its factors, and so seeds them, as one of the base would

@@ -125,13 +125,17 @@ function axisOf(node: Node): number | null {
   return axes.length === 1 && kept ? axes[0]! : null;
 }
 
-function operandsOfNode(value: Value | null | undefined, op: string): readonly (Value | null | undefined)[] {
+/** Inputs of the node of that operator that gives a value; none where another one does. */
+export function operandsOfNode(
+  value: Value | null | undefined,
+  op: string,
+): readonly (Value | null | undefined)[] {
   const { producer } = value ?? {};
   return producer?.opKey === op ? producer.inputs : [];
 }
 
 /** A value before the Cast that lowering writes for layers that are not float32. */
-function beforeCast(value: Value | null | undefined): Value | null | undefined {
+export function beforeCast(value: Value | null | undefined): Value | null | undefined {
   const { producer } = value ?? {};
   return producer?.opKey === 'Cast' ? producer.inputs[0] : value;
 }
