@@ -9,7 +9,7 @@ export default {
   entry: [
     'cli/dev/*/main.ts!',
     'cli/dev/gen-*.ts!',
-    'bench/{run,start,scale}.ts!',
+    'bench/{run,start,scale,compress}.ts!',
     'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
     'bench/train/{big,count,run,start,step}.ts!',
     'bench/infer/run.ts!',

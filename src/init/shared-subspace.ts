@@ -55,23 +55,25 @@ export function sharedSubspace(products: ThinProducts, tolerance: number, seed =
   let total = 0;
   let size = 0;
   const sides = { in: new Side(m, seed, 'in'), out: new Side(n, seed, 'out') };
+  const grams: PairGrams[] = [];
   for (let s = 0; s < count; s++) {
     const { rank, a, b } = products.pair(s);
-    const [grams, other] = [gramOf(a, rank, m), gramOf(b, rank, n)];
-    for (let k = 0; k < rank * rank; k++) total += grams[k]! * other[k]!;
+    const gram = { a: gramOf(a, rank, m), b: gramOf(b, rank, n) };
+    grams.push(gram);
+    total += energyOf(gram);
     size += a.length + b.length;
-    sides.in.sketch(matrixProduct(rootOf(other, rank), a, rank, rank, m), rank);
-    sides.out.sketch(matrixProduct(rootOf(grams, rank), b, rank, rank, n), rank);
+    sides.in.take(a, gram.b, rank);
+    sides.out.take(b, gram.a, rank);
   }
   const most = Math.min(m, n);
   const allowed = tolerance * tolerance * total;
-  for (let width = FIRST_WIDTH; ; width *= 2) {
+  for (let width = FIRST_WIDTH; ; width *= 4) {
     const open = [sides.in.begin(width), sides.out.begin(width)].some((more) => more);
     if (open) {
       for (let s = 0; s < count; s++) {
         const { rank, a, b } = products.pair(s);
-        sides.in.multiply(() => matrixProduct(rootOf(gramOf(b, rank, n), rank), a, rank, rank, m), rank);
-        sides.out.multiply(() => matrixProduct(rootOf(gramOf(a, rank, m), rank), b, rank, rank, n), rank);
+        sides.in.multiply(a, grams[s]!.b, rank);
+        sides.out.multiply(b, grams[s]!.a, rank);
       }
     }
     const found = [sides.in.finish(), sides.out.finish()] as const;
@@ -88,7 +90,13 @@ export function sharedSubspace(products: ThinProducts, tolerance: number, seed =
     ];
     if (size <= IMPROVED && Math.max(m, n) <= EXACT_EXTENT) [u, v] = improved(products, u, v, rank);
     const bound = total === 0 ? 0 : Math.sqrt(lost(rank) / total);
-    return { rank, u: transposeMatrix(u, rank, m), v, bound, core: (s) => coreOf(products, u, v, rank, s) };
+    return {
+      rank,
+      u: transposeMatrix(u, rank, m),
+      v,
+      bound,
+      core: (s) => coreOf(products, energyOf(grams[s]!), u, v, rank, s),
+    };
   }
 }
 
@@ -102,6 +110,7 @@ class Side {
   #turns: Float64Array | null = null;
   #block: Float64Array[] = [];
   #image = new Float64Array(0);
+  #rows: Float64Array | null = null;
   #found: { values: Float64Array; vectors: Float64Array } | null = null;
 
   constructor(n: number, seed: number, name: string) {
@@ -111,16 +120,20 @@ class Side {
     this.#random = new RandomStream(seed, `compress/${name}`);
   }
 
-  sketch(y: Float64Array, rows: number): void {
+  /** Takes one pair: its matrix of this side (rows x n), and the products of the rows of the other one. */
+  take(matrix: Float64Array, other: Float64Array, rows: number): void {
     const n = this.#n;
     if (this.#exact) {
+      const y = matrixProduct(rootOf(other, rows), matrix, rows, rows, n);
       addGram(this.#exact, transposeMatrix(y, rows, n), n, rows);
       return;
     }
+    // what counts is the space of the rows, and about how large they are in the products
     for (let k = 0; k < rows; k++) {
       const draw = this.#random.uniform(this.#row++) * SKETCH_ROWS;
       const [at, sign] = [Math.floor(draw), (draw * 2) % 2 < 1 ? 1 : -1];
-      for (let i = 0; i < n; i++) this.#sketch[at * n + i]! += sign * y[k * n + i]!;
+      const by = sign * Math.sqrt(other[k * rows + k]!);
+      for (let i = 0; i < n; i++) this.#sketch[at * n + i]! += by * matrix[k * n + i]!;
     }
   }
 
@@ -135,6 +148,7 @@ class Side {
     const vectors = this.#leading().subarray(0, kept * SKETCH_ROWS);
     this.#block = orthonormalRows(matrixProduct(vectors, this.#sketch, kept, SKETCH_ROWS, n), kept, n, []);
     this.#image = new Float64Array(this.#block.length * n);
+    this.#rows = null;
     this.#found = null;
     return true;
   }
@@ -149,12 +163,13 @@ class Side {
     return this.#turns;
   }
 
-  multiply(make: () => Float64Array, rows: number): void {
+  /** Adds the block times A^T (B B^T) A of a pair. */
+  multiply(matrix: Float64Array, other: Float64Array, rows: number): void {
     if (this.#found) return;
     const [n, width] = [this.#n, this.#block.length];
-    const y = make();
-    const q = flat(this.#block, n);
-    addProduct(this.#image, productTransposed(q, y, width, rows, n), y, width, rows, n);
+    this.#rows ??= flat(this.#block, n);
+    const inner = productTransposed(this.#rows, matrix, width, rows, n);
+    addProduct(this.#image, matrixProduct(inner, other, width, rows, rows), matrix, width, rows, n);
   }
 
   /** Eigenvalues, largest first, and their vectors as rows. */
@@ -231,6 +246,7 @@ function improved(
 
 function coreOf(
   { in: m, out: n, pair }: ThinProducts,
+  norm: number,
   u: Float64Array,
   v: Float64Array,
   rank: number,
@@ -240,11 +256,18 @@ function coreOf(
   const left = productTransposed(u, a, rank, r, m);
   const right = productTransposed(v, b, rank, r, n);
   const core = productTransposed(left, right, rank, rank, r);
-  const [x, y] = [gramOf(a, r, m), gramOf(b, r, n)];
-  const norm = x.reduce((sum, value, k) => sum + value * y[k]!, 0);
   const kept = core.reduce((sum, value) => sum + value * value, 0);
   return { core, error: norm === 0 ? 0 : Math.sqrt(Math.max(0, norm - kept) / norm) };
 }
+
+/** Products of the rows of each matrix of a pair with each other. */
+interface PairGrams {
+  readonly a: Float64Array;
+  readonly b: Float64Array;
+}
+
+/** The squared size of a product. */
+const energyOf = ({ a, b }: PairGrams): number => a.reduce((sum, value, k) => sum + value * b[k]!, 0);
 
 /** rows rows^T, with rows (count x n). */
 function gramOf(rows: Float64Array, count: number, n: number): Float64Array {
