@@ -11,16 +11,21 @@ export function filesOf(model: Model): readonly string[] {
     // a name in angle brackets is that of bytes in memory
     if (origin.kind === 'file' && !origin.path.startsWith('<')) data.add(origin.path);
   };
-  for (const graph of model.everyGraph()) {
-    for (const { constant } of graph.initializers.values()) if (constant) add(constant);
-    for (const node of graph.nodes) {
-      for (const attr of node.attrs.values()) {
-        if (attr.kind === 'tensor') add(attr.value);
-        if (attr.kind === 'tensors') attr.value.forEach(add);
-      }
-    }
-  }
+  for (const tensor of storedTensors(model)) add(tensor);
   const { path } = model;
   if (path !== null) data.delete(path);
   return [...(path === null ? [] : [path]), ...[...data].sort()];
+}
+
+/** Every tensor of a model: its initializers, and those of attributes, as Constant has them. */
+export function* storedTensors(model: Model): IterableIterator<TensorData> {
+  for (const graph of model.everyGraph()) {
+    for (const { constant } of graph.initializers.values()) if (constant) yield constant;
+    for (const node of graph.nodes) {
+      for (const attr of node.attrs.values()) {
+        if (attr.kind === 'tensor') yield attr.value;
+        if (attr.kind === 'tensors') yield* attr.value;
+      }
+    }
+  }
 }

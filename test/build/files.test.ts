@@ -1,14 +1,24 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { loadModel } from '../../cli/load.js';
 import { depfileText } from '../../src/build/depfile.js';
 import { FileTable } from '../../src/build/file-table.js';
 import { Store } from '../../src/build/store.js';
-import { filesOf } from '../../src/ir/files-of.js';
+import { filesOf, storedTensors } from '../../src/ir/files-of.js';
 import { Graph, Model } from '../../src/ir/model.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
+import { toF32 } from '../../src/ir/values.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-build-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -68,6 +78,26 @@ test('the files of a model are its own and those of its weights', () => {
   writeModel(readModel(at('base.onnx')), at('link.onnx'), { weights: 'link' });
   expect(filesOf(readModel(at('link.onnx')))).toEqual([at('link.onnx'), at('base.onnx')]);
   expect(filesOf(new Model(new Graph('none')))).toEqual([]);
+});
+
+test('a Constant whose value lies in a file is not written over, and stays what it is in another folder', () => {
+  writeFileSync(at('held.bin'), Buffer.from(Float32Array.from([0.5, -2, 3]).buffer));
+  const text = `<ir_version: 8, opset_import: ["" : 17]>
+g (float[3] x) => (float[3] y)
+{
+  c = Constant <value: tensor = float[3] c = ["location": "held.bin", "offset": "0", "length": "12"]> ()
+  y = Add (x, c)
+}
+`;
+  writeFileSync(at('held.onnxtxt'), text);
+  const model = () => loadModel(at('held.onnxtxt'));
+  expect(filesOf(model())).toContain(at('held.bin'));
+  expect(() => writeModel(model(), at('held.bin'))).toThrow('LOTR1202');
+  mkdirSync(at('elsewhere'));
+  writeModel(model(), at('elsewhere/held.onnx'));
+  const again = readModel(at('elsewhere/held.onnx'));
+  const [tensor] = [...storedTensors(again)];
+  expect(Array.from(toF32(tensor!))).toEqual([0.5, -2, 3]);
 });
 
 test('a rule names outputs and inputs as Make and Ninja read them', () => {

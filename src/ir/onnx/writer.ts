@@ -4,6 +4,7 @@ import type { WeightsMode } from '../../options/words.js';
 import { tooLargeToInline, wouldOverwriteInput } from '../codes/load.js';
 import { type Diagnostic, fail } from '../diagnostics.js';
 import { type Output, writeAtomically } from '../files/atomic.js';
+import { filesOf, storedTensors } from '../files-of.js';
 import type { Model } from '../model.js';
 import type { ByteSink } from '../tensor.js';
 import { fileToCopy } from './copied-file.js';
@@ -124,34 +125,19 @@ export function encodeModel(model: Model, options: { readonly canonical?: boolea
   return Buffer.concat(chunks);
 }
 
-/** Files that the model's bytes and tensors come from. */
-function inputFiles(model: Model): Set<string> {
-  const files = new Set<string>();
-  if (model.path) files.add(model.path);
-  for (const graph of model.everyGraph()) {
-    for (const value of graph.initializers.values()) {
-      const origin = value.constant!.origin;
-      if (origin.kind === 'file') files.add(origin.path);
-    }
-  }
-  return files;
-}
-
 /** True when an unedited model refers to data that the output's folder does not hold. */
 function hasForeignData(model: Model, path: string): boolean {
   const home = model.path === null ? null : statSync(dirname(model.path));
   const there = existsSync(dirname(path)) ? statSync(dirname(path)) : null;
   if (home && there && home.dev === there.dev && home.ino === there.ino) return false;
-  for (const graph of model.everyGraph()) {
-    for (const value of graph.initializers.values()) if (value.constant!.carried?.external) return true;
-  }
+  for (const { carried } of storedTensors(model)) if (carried?.external) return true;
   return false;
 }
 
 function refuseInput(model: Model, output: string): void {
   const stat = existsSync(output) ? statSync(output) : null;
   if (!stat) return;
-  for (const input of inputFiles(model)) {
+  for (const input of filesOf(model)) {
     const held = existsSync(input) ? statSync(input) : null;
     if (held && held.dev === stat.dev && held.ino === stat.ino)
       fail(wouldOverwriteInput({ file: output, input }));
