@@ -11,7 +11,8 @@ import { BASE, writeRoberta } from '../train/roberta.js';
 
 /**
  * `run.js`: what an adapter that is not merged costs. Seconds of a forward pass of an encoder and a decoder in ONNX Runtime: the
- * base, the adapter in each form, and merged. All forms are loaded, and take turns in each round.
+ * base, the adapter in each form, and merged. All forms are loaded, and take turns in each round. Beside the clock's seconds those
+ * of the processors, which other work on the machine disturbs less; with one thread none of them is spent waiting.
  */
 const { values } = parseArgs({
   options: {
@@ -86,23 +87,31 @@ async function compare(
     input_ids: { ...whole, data: ids },
     attention_mask: { ...whole, data: ids.map(() => 1n) },
   };
-  const rows = [...sessions].map(([form, session]) => ({ form, session, seconds: [] as number[] }));
+  const rows = [...sessions].map(([form, session]) => ({
+    form,
+    session,
+    seconds: [] as number[],
+    busy: [] as number[],
+  }));
   // the first round warms up; each starts with another form
   for (let round = 0; round <= Number(values.rounds); round++) {
     for (let k = 0; k < rows.length; k++) {
-      const { session, seconds } = rows[(round + k) % rows.length]!;
-      const start = performance.now();
+      const { session, seconds, busy } = rows[(round + k) % rows.length]!;
+      const [start, before] = [performance.now(), process.cpuUsage()];
       await session.run(feeds);
-      if (round > 0) seconds.push((performance.now() - start) / 1000);
+      const { user, system } = process.cpuUsage(before);
+      if (round === 0) continue;
+      seconds.push((performance.now() - start) / 1000);
+      busy.push((user + system) / 1e6);
     }
   }
   console.log(`${name}, batch ${batch}`);
   const [base] = rows;
-  for (const { form, seconds } of rows) {
-    const least = Math.min(...seconds);
+  for (const { form, seconds, busy } of rows) {
     const paired = median(seconds.map((value, i) => value / base!.seconds[i]!));
+    const least = Math.min(...busy);
     console.log(
-      `  ${form.padEnd(10)} median ${median(seconds).toFixed(4)} s, least ${least.toFixed(4)} s: ${percent(paired)} over the base in the same round, ${percent(least / Math.min(...base!.seconds))} by the least`,
+      `  ${form.padEnd(10)} ${median(seconds).toFixed(4)} s (least ${Math.min(...seconds).toFixed(4)}), ${percent(paired)} over the base in the same round; processors ${least.toFixed(4)} s at least, ${percent(least / Math.min(...base!.busy))}`,
     );
   }
 }
