@@ -313,11 +313,15 @@ class Adapters(torch.nn.Module):
         if changed:
             with self._guard(), torch.no_grad():
                 self._enter()
+                parts, sources = [], []
                 for name, factor in changed:
                     for place in FACTORS[name]:
-                        self._part(*place).copy_(factor.detach())
+                        parts.append(self._part(*place))
+                        sources.append(factor.detach().reshape(parts[-1].shape))
                     # the tensor is kept too: while it lives, no other takes its place in memory
                     self._loaded[name] = (*_state(factor), factor.detach())
+                # few launches for many factors
+                torch._foreach_copy_(parts, sources)
                 self._check(self._library.lotrc_changed(self._handle))
             self._generation += 1
         return self._generation
