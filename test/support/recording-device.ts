@@ -49,7 +49,11 @@ export function recordingDevice({ limits = {}, features = [], refuses, full }: D
   };
   const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
   const encoder = { beginComputePass: () => pass, clearBuffer() {}, finish: () => ({}) };
+  let lose: (why: { readonly reason: string; readonly message: string }) => void = () => {};
   const device = {
+    lost: new Promise<{ readonly reason: string; readonly message: string }>((resolve) => {
+      lose = resolve;
+    }),
     limits,
     features: new Set(features),
     queue: {
@@ -83,5 +87,5 @@ export function recordingDevice({ limits = {}, features = [], refuses, full }: D
     pushErrorScope() {},
     popErrorScope: async () => (full === undefined ? null : { message: full }),
   };
-  return { device, made };
+  return { device, made, lose: (message: string) => lose({ reason: 'unknown', message }) };
 }

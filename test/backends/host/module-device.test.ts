@@ -117,6 +117,7 @@ test('destroy frees every buffer, and calls say so afterwards', async () => {
     ['setWeights', {}],
     ['setAdapter', {}],
     ['write', 'x_0', new Float32Array(5 * 17)],
+    ['encode', { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {} }, 0],
     ['forward', 0],
     ['backward', 0],
     ['gradients'],
@@ -133,6 +134,35 @@ test('destroy frees every buffer, and calls say so afterwards', async () => {
     new Set(['tokens', 'buffers', 'read', 'destroy', ...calls.map(([name]) => name)]),
   );
   expect(() => call('destroy')).not.toThrow();
+});
+
+test('a region is recorded in a pass of the caller, and nothing is submitted', async () => {
+  const { device, made } = recordingDevice();
+  const host = await train.createAdapters(device, { tokens: 5 });
+  const recorded: string[] = [];
+  const pass = {
+    setPipeline: ({ label }: { readonly label: string }) => recorded.push(label),
+    setBindGroup() {},
+    dispatchWorkgroups() {},
+  };
+  const encode = host.encode as (pass: object, region: number) => void;
+  encode(pass, 0);
+  expect(recorded).toContain('down_0');
+  const whole = recorded.length;
+  // what depends on the factors alone is made once
+  encode(pass, 0);
+  expect(recorded.length).toBeLessThan(2 * whole);
+  expect(made.submitted).toBe(0);
+  expect(() => encode(pass, 99)).toThrowError(RangeError);
+});
+
+test('a device that is lost is said at the next call', async () => {
+  const { device, lose } = recordingDevice();
+  const host = await train.createAdapters(device, { tokens: 5 });
+  lose('the driver was reset');
+  await Promise.resolve();
+  const forward = host.forward as (region: number) => void;
+  expect(() => forward(0)).toThrowError('the device was lost: the driver was reset; make the adapters again');
 });
 
 /** Of each optimizer: what is refused, numbers of a second step, and what its kernels get then. */

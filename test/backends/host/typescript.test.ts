@@ -230,6 +230,7 @@ test.skipIf(!driver).each(serving)(
       'setAdapter',
       'write',
       'read',
+      'encode',
       'forward',
       'destroy',
     ]);

@@ -98,6 +98,12 @@ function uploads({ adapters, merging }: ModuleFacts) {
 function passes({ merging }: ModuleFacts) {
   return [
     method(
+      'encode',
+      { pass: 'GPUComputePassEncoder', region: 'RegionIndex' },
+      'void',
+      "Records the forward pass of a region in the caller's own compute pass, which the caller ends and submits: one submission for many regions. Throws RangeError for a region that is not there.",
+    ),
+    method(
       'forward',
       { region: 'RegionIndex' },
       'void',

@@ -243,19 +243,27 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
   // #endif
 
   let destroyed = false;
+  let lost: string | null = null;
+  void device.lost.then(({ reason, message }) => {
+    lost = message || reason;
+  });
   const checkAlive = () => {
     if (destroyed) throw new Error('these adapters are destroyed');
+    if (lost !== null) throw new Error(`the device was lost: ${lost}; make the adapters again on another`);
   };
   const named = (names: readonly KernelName[]) => names.map((name) => dispatches[name]);
-  const submit = (...lists: readonly (readonly Dispatch[])[]) => {
-    checkAlive();
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const { pipeline, group, grid } of lists.flat()) {
+  const record = (pass: GPUComputePassEncoder, dispatches: readonly Dispatch[]) => {
+    for (const { pipeline, group, grid } of dispatches) {
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(...grid);
     }
+  };
+  const submit = (...lists: readonly (readonly Dispatch[])[]) => {
+    checkAlive();
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    record(pass, lists.flat());
     pass.end();
     device.queue.submit([encoder.finish()]);
   };
@@ -383,6 +391,15 @@ export async function createAdapters(device: GPUDevice, options: AdaptersOptions
       if (isHalf(name)) return fromHalves(new Uint16Array(bytes), sizeOf(name, tokens));
       // #endif
       return new Float32Array(bytes);
+    },
+
+    encode(pass, region) {
+      // #if EMIT_MERGING
+      const { forward: launches, merged: folded } = regionOf(region);
+      record(pass, merged ? named(folded) : [...refresh(), ...named(launches)]);
+      // #else
+      //-       record(pass, [...refresh(), ...named(regionOf(region).forward)]);
+      // #endif
     },
 
     forward(region) {

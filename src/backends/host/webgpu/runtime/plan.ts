@@ -78,6 +78,7 @@ export interface Adapters {
   setRows(adapters: readonly number[]): void;
   write(name: BufferName, data: Float32Array<ArrayBuffer>): void;
   read(name: BufferName): Promise<Float32Array<ArrayBuffer>>;
+  encode(pass: GPUComputePassEncoder, region: RegionIndex): void;
   forward(region: RegionIndex): void;
   merge(): void;
   unmerge(): void;
