@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { METHODS } from '../../src/adapter/methods/index.js';
+import { needsResidual } from '../../src/init/index.js';
 import { readOnnxAdapter } from '../../src/ir/files/onnx-adapter.js';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import type { TensorData } from '../../src/ir/tensor.js';
@@ -144,26 +145,43 @@ const CHAINS = ['lotr', 'lora', 'lora-xs', 'moslora', 'sharelora-ab', 'vera'];
 /** Methods that do more than add to the weight. */
 const WRAPPED = ['dora', 'hira', 'ia3', 'ia3-in'];
 
-describe.each(EVERYTHING ? [...METHODS.keys()] : [...CHAINS, 'loha'])(
-  'an adapter of %s as LoRA',
-  (method) => {
-    test('computes the same', async () => {
-      const { model, logits } = await adapted(method);
-      const exact = await lotrc('extract', model, '--to', 'peft', '-o', at(`${method}.peft`));
-      if (WRAPPED.includes(method)) {
-        expect(exact.err).toContain('LOTR7201');
-        return;
-      }
-      if (exact.code !== 0) {
-        expect(exact.err).toContain('LOTR7205');
-        expect(CHAINS).not.toContain(method);
-        const tolerance = ['--tolerance', '1e-6'];
-        const near = await done('extract', model, '--to', 'peft', '-o', at(`${method}.peft`), ...tolerance);
-        expect(near).toContain('relative error');
-      }
-      await done('apply', baseOf('bert'), at(`${method}.peft`), '-o', at(`${method}.lora.onnx`));
-      const { logits: found } = await runOrt(at(`${method}.lora.onnx`), recorded('bert.plain').feeds);
-      expect(relativeError(found!.data, logits)).toBeLessThan(2e-5);
-    });
-  },
-);
+/** Methods that change the base: their factors fit no other one. */
+const OF_ANY_BASE = [...METHODS].flatMap(([name, spec]) => (needsResidual(spec) ? [] : [name]));
+
+describe.each(EVERYTHING ? OF_ANY_BASE : [...CHAINS, 'loha'])('an adapter of %s as LoRA', (method) => {
+  test('computes the same', async () => {
+    const { model, logits } = await adapted(method);
+    const exact = await lotrc('extract', model, '--to', 'peft', '-o', at(`${method}.peft`));
+    if (WRAPPED.includes(method)) {
+      expect(exact.err).toContain('LOTR7201');
+      return;
+    }
+    if (exact.code !== 0) {
+      expect(exact.err).toContain('LOTR7205');
+      expect(CHAINS).not.toContain(method);
+      const tolerance = ['--tolerance', '1e-6'];
+      const near = await done('extract', model, '--to', 'peft', '-o', at(`${method}.peft`), ...tolerance);
+      expect(near).toContain('relative error');
+    }
+    await done('apply', baseOf('bert'), at(`${method}.peft`), '-o', at(`${method}.lora.onnx`));
+    const { logits: found } = await runOrt(at(`${method}.lora.onnx`), recorded('bert.plain').feeds);
+    expect(relativeError(found!.data, logits)).toBeLessThan(2e-5);
+  });
+});
+
+test('an adapter of PiSSA belongs to what is left of the base, and is refused', async () => {
+  await done(
+    'rewrite',
+    baseOf('bert'),
+    '--rank',
+    '2',
+    '--method',
+    'pissa',
+    '--target',
+    'query',
+    '-o',
+    at('pissa.onnx'),
+  );
+  const { err } = await lotrc('extract', at('pissa.onnx'), '--to', 'peft', '-o', at('pissa'));
+  expect(err).toContain('LOTR7201');
+});
