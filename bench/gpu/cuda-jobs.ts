@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CUDA } from '../../src/backends/host/cuda/back-end.js';
 import { scheduleOf } from '../../src/backends/host/cuda/lower.js';
-import { SharedKernels } from '../../src/backends/host/shared/kernels.js';
+import { fromFirstPlaces, PLACED, SharedKernels } from '../../src/backends/host/shared/kernels.js';
 import { deviceOfArch } from '../../src/backends/kernel/device/find.js';
 import { gridOf, kernelOf } from '../../src/backends/kernel/gen/kernels.js';
 import type { Kernel } from '../../src/backends/kernel/ir/kir.js';
@@ -122,7 +122,8 @@ const sharedBytes = ({ arrays }: Kernel): number =>
   );
 
 /** A job as the script for the GPU machine reads it: numbers instead of the names of lengths. */
-export function jobJson({ launch, problem, schedules }: TuningJob, plan: KernelPlan, index: number) {
+export function jobJson({ launch: planned, problem, schedules }: TuningJob, plan: KernelPlan, index: number) {
+  const launch = fromFirstPlaces(planned, PLACED.byPointer);
   const work = launch.work as Product;
   const n = (extent: Extent) => lengthOf(extent, { M: plan.tokens });
   const operand = ({ matrix, transposed }: Operand) => ({
@@ -192,7 +193,7 @@ export function writeJobs(tuned: readonly TunedPlan[], most: number, folder: str
       const json = jobJson(job, plan, index);
       for (const { file, schedule } of json.candidates) {
         // as it is emitted: buffers are named by what they are
-        const { kernel } = new SharedKernels().of({ ...job.launch, schedule });
+        const { kernel } = new SharedKernels(PLACED.byPointer).of({ ...job.launch, schedule });
         writeFileSync(join(folder, file), printCuda([kernel]));
       }
       return json;

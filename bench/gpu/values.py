@@ -89,16 +89,12 @@ def _column(noise, operand, j, first, count):
     return noise[operand["buffer"]].line(operand["offset"] + j * across + first * down, down, count)
 
 
-def expected(work, noise, part, i, j):
-    """Element (i, j) of the result, or of one part of a split sum."""
+def expected(work, noise, i, j):
+    """Element (i, j) of the result; of a split sum, of all its parts together."""
     total = 0.0
     for segment in work["segments"]:
-        first, count = 0, segment["inner"]
-        if work["parts"] > 1:
-            share = -(-count // work["parts"])
-            first = min(part * share, count)
-            count = min(first + share, count) - first
-        total += dot(_row(noise, segment["a"], i, first, count), _column(noise, segment["b"], j, first, count))
+        count = segment["inner"]
+        total += dot(_row(noise, segment["a"], i, 0, count), _column(noise, segment["b"], j, 0, count))
     widen = work.get("widen")
     if widen:
         first = work["segments"][0]
@@ -120,12 +116,12 @@ def expected(work, noise, part, i, j):
 
 
 def samples(work):
-    """Elements to check: (part, i, j), corners and others all over the result."""
-    rows, cols, parts = work["rows"], work["cols"], work["parts"]
-    found, state = [(p, i, j) for p in {0, parts - 1} for i in {0, rows - 1} for j in {0, cols - 1}], 12345
+    """Elements to check: (i, j), corners and others all over the result."""
+    rows, cols = work["rows"], work["cols"]
+    found, state = [(i, j) for i in {0, rows - 1} for j in {0, cols - 1}], 12345
     while len(found) < SAMPLES:
         draw = []
-        for most in (parts, rows, cols):
+        for most in (rows, cols):
             state = (state * 6364136223846793005 + 1442695040888963407) & (1 << 64) - 1
             draw.append((state >> 33) % most)
         found.append(tuple(draw))
@@ -133,19 +129,20 @@ def samples(work):
 
 
 class Checked:
-    """The reference of a job: elements, where they stand in the result's buffer, and their values."""
+    """The reference of a job: elements, where they stand in the result's buffer (one place for each part of a sum), and their values."""
 
     def __init__(self, work, noise):
         down, across = work["out"]["strides"]
         size = work["rows"] * work["cols"]
         places = samples(work)
-        self.at = [work["out"]["offset"] + part * size + i * down + j * across for part, i, j in places]
+        first = lambda i, j: work["out"]["offset"] + i * down + j * across
+        self.at = [[first(*place) + part * size for part in range(work["parts"])] for place in places]
         self.wanted = [expected(work, noise, *place) for place in places]
 
     def error(self, elem, data):
         """Norm-wise relative error of the bytes of the result's buffer; infinite where nothing was written."""
         size = BYTES[elem]
-        found = [read(elem, data[at * size : (at + 1) * size])[0] for at in self.at]
+        found = [sum(read(elem, data[at * size : (at + 1) * size])[0] for at in parts) for parts in self.at]
         square = sum((f - w) ** 2 for f, w in zip(found, self.wanted))
         value = math.sqrt(square / sum(w * w for w in self.wanted))
         return value if value == value else math.inf

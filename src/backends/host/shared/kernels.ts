@@ -35,7 +35,7 @@ export class SharedKernels {
   of(launch: Launch): BoundKernel {
     const roles = new Map<string, string>();
     const first = firstPlaces(launch.work, this.aligned);
-    const { name, ...rest } = { ...launch, work: inRoles(launch.work, roles, first) };
+    const { name, ...rest } = { ...launch, work: inRoles(launch.work, (own) => roleOf(own, roles), first) };
     const key = JSON.stringify(rest);
     const kernel = this.#known.get(key) ?? kernelOf({ name, ...rest });
     this.#known.set(key, kernel);
@@ -57,18 +57,21 @@ function firstPlaces(part: unknown, aligned: number, found = new Map<string, num
   return found;
 }
 
-/**
- * A part of a launch in which buffers have the names of their roles, and begin at their first places; `roles` gathers these
- * by buffer.
- */
-function inRoles<T>(part: T, roles: Map<string, string>, first: ReadonlyMap<string, number>): T {
-  if (Array.isArray(part)) return part.map((entry) => inRoles(entry, roles, first)) as T;
+/** The launch as its kernel sees it: buffers begin at the first places in them, at multiples of `aligned` elements. */
+export const fromFirstPlaces = (launch: Launch, aligned: number): Launch => ({
+  ...launch,
+  work: inRoles(launch.work, (name) => name, firstPlaces(launch.work, aligned)),
+});
+
+/** A part of a launch in which buffers have other names, those of their roles, and begin at their first places. */
+function inRoles<T>(part: T, named: (buffer: string) => string, first: ReadonlyMap<string, number>): T {
+  if (Array.isArray(part)) return part.map((entry) => inRoles(entry, named, first)) as T;
   if (typeof part !== 'object' || part === null) return part;
   const own = 'buffer' in part ? (first.get(part.buffer as string) ?? 0) : 0;
   const entries = Object.entries(part).map(([key, value]) => {
     if (key === 'offset' && own > 0) return [key, (value as number) - own];
     const names = (key === 'buffer' || key === 'table') && typeof value === 'string';
-    return [key, names ? roleOf(value, roles) : inRoles(value, roles, first)];
+    return [key, names ? named(value) : inRoles(value, named, first)];
   });
   return Object.fromEntries(entries) as T;
 }
