@@ -148,9 +148,8 @@ describe('lotrc train', () => {
         dtype,
       );
       const { baseProducts } = JSON.parse(readFileSync(join(graphs, 'signature.json'), 'utf8')) as Signature;
-      expect(baseProducts).toEqual(
-        dtype === 'int8' ? { dtype, rounded: expect.any(Number), float32: 0 } : undefined,
-      );
+      // those that run again in the backward pass too: of a model this narrow all are cheap
+      expect(baseProducts).toEqual(dtype === 'int8' ? { dtype, rounded: 23, float32: 0 } : undefined);
       const novel = join(import.meta.dirname, '../../models/charlm/moby-dick.val.txt');
       const text = readFileSync(novel, 'utf8')
         .toLowerCase()
