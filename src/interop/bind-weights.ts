@@ -12,7 +12,7 @@ import { resultOf } from '../passes/sites/candidates.js';
 import { findLinears, type Linears } from '../passes/sites/find.js';
 import { pathsSeen } from '../passes/sites/patterns.js';
 import { weightDigest } from '../passes/sites/weight-digest.js';
-import type { ModuleNames, PlacedLayer } from './bind.js';
+import type { ModuleNames } from './bind.js';
 import type { ForeignAdapter, ForeignWeight } from './foreign.js';
 import { nearestTo } from './names.js';
 
@@ -108,17 +108,12 @@ export function bindWeights(
   linears: Linears,
   foreign: ForeignAdapter,
   names: ModuleNames,
-  layers: readonly PlacedLayer[],
 ): { readonly rows: readonly WeightRow[]; readonly tensors: ReadonlyMap<string, TensorData> } {
-  const scaled = layers.filter(({ layer }) => layer.biasFactor);
-  if (foreign.weights.length === 0 && scaled.length === 0) return { rows: [], tensors: new Map() };
+  if (foreign.weights.length === 0) return { rows: [], tensors: new Map() };
   const known = storedParameters(model, linears);
   const rows: WeightRow[] = [];
   const tensors = new Map<string, TensorData>();
-  for (const weight of [
-    ...foreign.weights,
-    ...scaled.flatMap((placed) => scaledBias(model, known, placed)),
-  ]) {
+  for (const weight of foreign.weights) {
     const name = `${weight.module}.${weight.parameter}`;
     const refuse = (why: string, near: readonly string[] = []): never =>
       fail(noForeignPlace({ module: name, why, near, file: foreign.file, what: 'parameter', more: [] }));
@@ -153,27 +148,6 @@ export function bindWeights(
     });
   }
   return { rows, tensors };
-}
-
-/** The bias of a layer times what the adapter multiplies it by; nothing for a layer without a bias. */
-function scaledBias(
-  model: Model,
-  known: ReadonlyMap<string, StoredParameter>,
-  { layer, sites: [site] }: PlacedLayer,
-): readonly ForeignWeight[] {
-  const bias = known.get(`${site!.id}.bias`);
-  const value = bias && model.graph.own(bias.tensor);
-  const stored = value && constantData(behind(value));
-  if (!stored) return [];
-  const factor = layer.biasFactor!;
-  const data = new ComputedTensor('f32', stored.shape, 'scaled bias', () => {
-    const by = toF64(factor);
-    return encodeFloats(
-      'f32',
-      toF64(stored).map((each, at) => each * by[at]!),
-    );
-  });
-  return [{ module: layer.module, parameter: 'bias', data }];
 }
 
 /** Who reads a stored tensor besides the module whose parameter it is, in words; null: nobody. */

@@ -43,7 +43,7 @@ export function bindAdapter(
   const names = new ModuleNames(foreign, moduleMap);
   const layers = onSites(foreign, linears, names);
   const { plans, tensors } = rowsOf(model, layers);
-  const weights = bindWeights(model, linears, foreign, names, layers);
+  const weights = bindWeights(model, linears, foreign, names);
   names.refuseUnused();
   const plan = withWeights({ version: 1, plans }, [...weights.rows]);
   return {

@@ -27,8 +27,6 @@ export interface ForeignLayer {
   readonly spec: AdapterSpec;
   /** one per factor of `spec`; layers that share a factor have one object there */
   readonly factors: readonly TensorData[];
-  /** what the bias of the layer is multiplied by */
-  readonly biasFactor?: TensorData;
   /** of a convolution: channels and window, whose product is `in` */
   readonly window?: readonly number[];
 }

@@ -240,15 +240,7 @@ const IA3_KIND: PeftKind = {
       // PEFT multiplies what enters a feedforward module, and else what leaves the layer, its bias too
       return feeds(name)
         ? { module: name, in: count, out: null, rank: 1, spec: IA3_IN, factors: [l] }
-        : {
-            module: name,
-            in: null,
-            out: count,
-            rank: 1,
-            spec: IA3,
-            factors: [l],
-            biasFactor: module.vector('ia3_l'),
-          };
+        : { module: name, in: null, out: count, rank: 1, spec: IA3, factors: [l] };
     };
   },
 };
