@@ -60,7 +60,6 @@ describe.skipIf(!hasCompiler('g++'))('CUDA source run on the CPU', () => {
     ['a tile is read before it has come', 'await(&full[stage], round);', ''],
     ['a tile is brought to where one still stands', 'await(&empty[stage], round ^ 1);', ''],
     ['sums are read while products are under way', 'await_products<0>();', ''],
-    ['the last place of a tile is released twice', '    busy = -1;\n', ''],
     ['the last place of a tile is not released', '    release();\n    busy = -1;\n', '    busy = -1;\n'],
     [
       'columns of the next box are looked for elsewhere',

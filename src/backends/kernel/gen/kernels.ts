@@ -55,16 +55,18 @@ export function gridOf(
   return [Math.ceil(cols / schedule.BN), Math.ceil(rows / schedule.BM), work.parts];
 }
 
+/** Elements after each row of a tile: rows begin in different banks, at multiples of 16 bytes. */
+const PAD = 4;
+
 /**
  * The nearest schedule without matrix units and copy pipeline: as many invocations as it had, fewer results each where a
  * tile would not be divided, and a shorter stretch of the inner dimension so that f32 tiles fit in `bytes`.
  */
 export function scalarSchedule(schedule: TileSchedule, bytes: number): TileSchedule {
-  if (schedule.warps === 0) return { ...schedule, pad: schedule.pad ?? 1 };
+  if (schedule.warps === 0) return { ...schedule, pad: schedule.pad ?? PAD };
   const [BM, BN] = [Math.min(schedule.BM, SCALAR_TILE), Math.min(schedule.BN, SCALAR_TILE)];
   const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];
   let BK = Math.min(schedule.BK, 32);
-  while (BK > 1 && BK * (BM + BN + 2) * 4 > bytes) BK /= 2;
-  // rows of tiles begin in different banks
-  return { ...schedule, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0, pad: 1 };
+  while (BK > 1 && BK * (BM + BN) * 4 > bytes) BK /= 2;
+  return { ...schedule, BM, BN, BK, TM, TN, vec: 1, stages: 1, warps: 0 };
 }
