@@ -4,8 +4,8 @@
 // Predicted by the plan: 6.53 kFLOP, 5.32 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 down_0(const float* __restrict__ x, const float* __restrict__ A, float* __restrict__ P, unsigned M) {
-  __shared__ float tile_a[1040];
-  __shared__ float tile_b[528];
+  __shared__ float tile_a[1024];
+  __shared__ float tile_b[512];
   float acc_0 = 0.0f;
   float acc_1 = 0.0f;
   float acc_2 = 0.0f;
@@ -40,23 +40,23 @@ down_0(const float* __restrict__ x, const float* __restrict__ A, float* __restri
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 65u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
       const unsigned row_b0 = k0_0 + e_b0 / 32u;
       const unsigned col_b0 = col0 + e_b0 % 32u;
-      tile_b[e_b0 / 32u * 33u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? A[row_b0 * 3u + col_b0] : 0.0f);
+      tile_b[e_b0 / 32u * 32u + e_b0 % 32u] = (row_b0 < 17u && col_b0 < 3u ? A[row_b0 * 3u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 65u + tile_row];
-      col_a_1 = tile_a[k_0 * 65u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 65u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 65u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 33u + tile_col];
-      row_b_1 = tile_b[k_0 * 33u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 33u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 33u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 64u + tile_row];
+      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 32u + tile_col];
+      row_b_1 = tile_b[k_0 * 32u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 32u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 32u + tile_col + 3u];
       acc_0 = fmaf(col_a_0, row_b_0, acc_0);
       acc_1 = fmaf(col_a_0, row_b_1, acc_1);
       acc_2 = fmaf(col_a_0, row_b_2, acc_2);
@@ -151,8 +151,8 @@ down_0(const float* __restrict__ x, const float* __restrict__ A, float* __restri
 // Predicted by the plan: 28.2 kFLOP, 8.82 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* __restrict__ P, const float* __restrict__ B, float* __restrict__ y, unsigned M) {
-  __shared__ float tile_a[272];
-  __shared__ float tile_b[1040];
+  __shared__ float tile_a[256];
+  __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
   float acc_1 = 0.0f;
   float acc_2 = 0.0f;
@@ -172,20 +172,20 @@ layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* _
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 17u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 17u ? x[row_a0 * 17u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 65u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? W[col_b0 * 17u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 64u + e_b0 / 16u] = (row_b0 < 17u && col_b0 < 11u ? W[col_b0 * 17u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 17u + tile_row];
-      row_b_0 = tile_b[k_0 * 65u + tile_col];
-      row_b_1 = tile_b[k_0 * 65u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 65u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 65u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 16u + tile_row];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
       acc_0 = fmaf(col_a_0, row_b_0, acc_0);
       acc_1 = fmaf(col_a_0, row_b_1, acc_1);
       acc_2 = fmaf(col_a_0, row_b_2, acc_2);
@@ -198,20 +198,20 @@ layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* _
     for (unsigned e_a1 = lane; e_a1 < 256u; e_a1 += 256u) {
       const unsigned row_a1 = row0 + e_a1 / 16u;
       const unsigned col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 17u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P[row_a1 * 3u + col_a1] : 0.0f);
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? P[row_a1 * 3u + col_a1] : 0.0f);
     }
     for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
       const unsigned row_b1 = k0_1 + e_b1 / 64u;
       const unsigned col_b1 = col0 + e_b1 % 64u;
-      tile_b[e_b1 / 64u * 65u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? B[row_b1 * 11u + col_b1] : 0.0f);
+      tile_b[e_b1 / 64u * 64u + e_b1 % 64u] = (row_b1 < 3u && col_b1 < 11u ? B[row_b1 * 11u + col_b1] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
-      col_a_0 = tile_a[k_1 * 17u + tile_row];
-      row_b_0 = tile_b[k_1 * 65u + tile_col];
-      row_b_1 = tile_b[k_1 * 65u + tile_col + 1u];
-      row_b_2 = tile_b[k_1 * 65u + tile_col + 2u];
-      row_b_3 = tile_b[k_1 * 65u + tile_col + 3u];
+      col_a_0 = tile_a[k_1 * 16u + tile_row];
+      row_b_0 = tile_b[k_1 * 64u + tile_col];
+      row_b_1 = tile_b[k_1 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 64u + tile_col + 3u];
       acc_0 = fmaf(col_a_0, row_b_0, acc_0);
       acc_1 = fmaf(col_a_0, row_b_1, acc_1);
       acc_2 = fmaf(col_a_0, row_b_2, acc_2);
@@ -246,8 +246,8 @@ layer_0(const float* __restrict__ x, const float* __restrict__ W, const float* _
 // Predicted by the plan: 4.22 kFLOP, 3.72 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(128)
 drank_0(const float* __restrict__ dy, const float* __restrict__ B, float* __restrict__ dP, unsigned M) {
-  __shared__ float tile_a[1040];
-  __shared__ float tile_b[528];
+  __shared__ float tile_a[1024];
+  __shared__ float tile_b[512];
   float acc_0 = 0.0f;
   float acc_1 = 0.0f;
   float acc_2 = 0.0f;
@@ -282,23 +282,23 @@ drank_0(const float* __restrict__ dy, const float* __restrict__ B, float* __rest
     for (unsigned e_a0 = lane; e_a0 < 1024u; e_a0 += 128u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 65u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy[row_a0 * 11u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 64u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy[row_a0 * 11u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 512u; e_b0 += 128u) {
       const unsigned row_b0 = k0_0 + e_b0 % 16u;
       const unsigned col_b0 = col0 + e_b0 / 16u;
-      tile_b[e_b0 % 16u * 33u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? B[col_b0 * 11u + row_b0] : 0.0f);
+      tile_b[e_b0 % 16u * 32u + e_b0 / 16u] = (row_b0 < 11u && col_b0 < 3u ? B[col_b0 * 11u + row_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 65u + tile_row];
-      col_a_1 = tile_a[k_0 * 65u + tile_row + 1u];
-      col_a_2 = tile_a[k_0 * 65u + tile_row + 2u];
-      col_a_3 = tile_a[k_0 * 65u + tile_row + 3u];
-      row_b_0 = tile_b[k_0 * 33u + tile_col];
-      row_b_1 = tile_b[k_0 * 33u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 33u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 33u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 64u + tile_row];
+      col_a_1 = tile_a[k_0 * 64u + tile_row + 1u];
+      col_a_2 = tile_a[k_0 * 64u + tile_row + 2u];
+      col_a_3 = tile_a[k_0 * 64u + tile_row + 3u];
+      row_b_0 = tile_b[k_0 * 32u + tile_col];
+      row_b_1 = tile_b[k_0 * 32u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 32u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 32u + tile_col + 3u];
       acc_0 = fmaf(col_a_0, row_b_0, acc_0);
       acc_1 = fmaf(col_a_0, row_b_1, acc_1);
       acc_2 = fmaf(col_a_0, row_b_2, acc_2);
@@ -393,8 +393,8 @@ drank_0(const float* __restrict__ dy, const float* __restrict__ B, float* __rest
 // Predicted by the plan: 4.22 kFLOP, 3.85 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 sum_0_parts(const float* __restrict__ P, const float* __restrict__ dy, float* __restrict__ parts_of_factors, unsigned M) {
-  __shared__ float tile_a[272];
-  __shared__ float tile_b[1040];
+  __shared__ float tile_a[256];
+  __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
   float acc_1 = 0.0f;
   float acc_2 = 0.0f;
@@ -416,20 +416,20 @@ sum_0_parts(const float* __restrict__ P, const float* __restrict__ dy, float* __
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 16u;
       const unsigned col_a0 = k0_0 + e_a0 / 16u;
-      tile_a[e_a0 / 16u * 17u + e_a0 % 16u] = (row_a0 < 3u && col_a0 < part_to ? P[col_a0 * 3u + row_a0] : 0.0f);
+      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 3u && col_a0 < part_to ? P[col_a0 * 3u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 65u + e_b0 % 64u] = (row_b0 < part_to && col_b0 < 11u ? dy[row_b0 * 11u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < part_to && col_b0 < 11u ? dy[row_b0 * 11u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 17u + tile_row];
-      row_b_0 = tile_b[k_0 * 65u + tile_col];
-      row_b_1 = tile_b[k_0 * 65u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 65u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 65u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 16u + tile_row];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
       acc_0 = fmaf(col_a_0, row_b_0, acc_0);
       acc_1 = fmaf(col_a_0, row_b_1, acc_1);
       acc_2 = fmaf(col_a_0, row_b_2, acc_2);
@@ -486,8 +486,8 @@ sum_0(const float* __restrict__ parts_of_factors, float* __restrict__ dB) {
 // Predicted by the plan: 6.53 kFLOP, 5.53 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 dfirst_0_parts(const float* __restrict__ x, const float* __restrict__ dP, float* __restrict__ parts_of_factors, unsigned M) {
-  __shared__ float tile_a[272];
-  __shared__ float tile_b[1040];
+  __shared__ float tile_a[256];
+  __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
   float acc_1 = 0.0f;
   float acc_2 = 0.0f;
@@ -509,20 +509,20 @@ dfirst_0_parts(const float* __restrict__ x, const float* __restrict__ dP, float*
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 % 16u;
       const unsigned col_a0 = k0_0 + e_a0 / 16u;
-      tile_a[e_a0 / 16u * 17u + e_a0 % 16u] = (row_a0 < 17u && col_a0 < part_to ? x[col_a0 * 17u + row_a0] : 0.0f);
+      tile_a[e_a0 / 16u * 16u + e_a0 % 16u] = (row_a0 < 17u && col_a0 < part_to ? x[col_a0 * 17u + row_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 65u + e_b0 % 64u] = (row_b0 < part_to && col_b0 < 3u ? dP[row_b0 * 3u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < part_to && col_b0 < 3u ? dP[row_b0 * 3u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 17u + tile_row];
-      row_b_0 = tile_b[k_0 * 65u + tile_col];
-      row_b_1 = tile_b[k_0 * 65u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 65u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 65u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 16u + tile_row];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
       acc_0 = fmaf(col_a_0, row_b_0, acc_0);
       acc_1 = fmaf(col_a_0, row_b_1, acc_1);
       acc_2 = fmaf(col_a_0, row_b_2, acc_2);
@@ -579,8 +579,8 @@ dfirst_0(const float* __restrict__ parts_of_factors, float* __restrict__ dA) {
 // Predicted by the plan: 30.5 kFLOP, 8.89 kB to and from memory.
 extern "C" __global__ void __launch_bounds__(256)
 dx_0(const float* __restrict__ dy, const float* __restrict__ W, const float* __restrict__ dP, const float* __restrict__ A, float* __restrict__ dx, unsigned M) {
-  __shared__ float tile_a[272];
-  __shared__ float tile_b[1040];
+  __shared__ float tile_a[256];
+  __shared__ float tile_b[1024];
   float acc_0 = 0.0f;
   float acc_1 = 0.0f;
   float acc_2 = 0.0f;
@@ -600,20 +600,20 @@ dx_0(const float* __restrict__ dy, const float* __restrict__ W, const float* __r
     for (unsigned e_a0 = lane; e_a0 < 256u; e_a0 += 256u) {
       const unsigned row_a0 = row0 + e_a0 / 16u;
       const unsigned col_a0 = k0_0 + e_a0 % 16u;
-      tile_a[e_a0 % 16u * 17u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy[row_a0 * 11u + col_a0] : 0.0f);
+      tile_a[e_a0 % 16u * 16u + e_a0 / 16u] = (row_a0 < M && col_a0 < 11u ? dy[row_a0 * 11u + col_a0] : 0.0f);
     }
     for (unsigned e_b0 = lane; e_b0 < 1024u; e_b0 += 256u) {
       const unsigned row_b0 = k0_0 + e_b0 / 64u;
       const unsigned col_b0 = col0 + e_b0 % 64u;
-      tile_b[e_b0 / 64u * 65u + e_b0 % 64u] = (row_b0 < 11u && col_b0 < 17u ? W[row_b0 * 17u + col_b0] : 0.0f);
+      tile_b[e_b0 / 64u * 64u + e_b0 % 64u] = (row_b0 < 11u && col_b0 < 17u ? W[row_b0 * 17u + col_b0] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_0 = 0u; k_0 < 16u; k_0 += 1u) {
-      col_a_0 = tile_a[k_0 * 17u + tile_row];
-      row_b_0 = tile_b[k_0 * 65u + tile_col];
-      row_b_1 = tile_b[k_0 * 65u + tile_col + 1u];
-      row_b_2 = tile_b[k_0 * 65u + tile_col + 2u];
-      row_b_3 = tile_b[k_0 * 65u + tile_col + 3u];
+      col_a_0 = tile_a[k_0 * 16u + tile_row];
+      row_b_0 = tile_b[k_0 * 64u + tile_col];
+      row_b_1 = tile_b[k_0 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_0 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_0 * 64u + tile_col + 3u];
       acc_0 = fmaf(col_a_0, row_b_0, acc_0);
       acc_1 = fmaf(col_a_0, row_b_1, acc_1);
       acc_2 = fmaf(col_a_0, row_b_2, acc_2);
@@ -626,20 +626,20 @@ dx_0(const float* __restrict__ dy, const float* __restrict__ W, const float* __r
     for (unsigned e_a1 = lane; e_a1 < 256u; e_a1 += 256u) {
       const unsigned row_a1 = row0 + e_a1 / 16u;
       const unsigned col_a1 = k0_1 + e_a1 % 16u;
-      tile_a[e_a1 % 16u * 17u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? dP[row_a1 * 3u + col_a1] : 0.0f);
+      tile_a[e_a1 % 16u * 16u + e_a1 / 16u] = (row_a1 < M && col_a1 < 3u ? dP[row_a1 * 3u + col_a1] : 0.0f);
     }
     for (unsigned e_b1 = lane; e_b1 < 1024u; e_b1 += 256u) {
       const unsigned row_b1 = k0_1 + e_b1 % 16u;
       const unsigned col_b1 = col0 + e_b1 / 16u;
-      tile_b[e_b1 % 16u * 65u + e_b1 / 16u] = (row_b1 < 3u && col_b1 < 17u ? A[col_b1 * 3u + row_b1] : 0.0f);
+      tile_b[e_b1 % 16u * 64u + e_b1 / 16u] = (row_b1 < 3u && col_b1 < 17u ? A[col_b1 * 3u + row_b1] : 0.0f);
     }
     __syncthreads();
     for (unsigned k_1 = 0u; k_1 < 16u; k_1 += 1u) {
-      col_a_0 = tile_a[k_1 * 17u + tile_row];
-      row_b_0 = tile_b[k_1 * 65u + tile_col];
-      row_b_1 = tile_b[k_1 * 65u + tile_col + 1u];
-      row_b_2 = tile_b[k_1 * 65u + tile_col + 2u];
-      row_b_3 = tile_b[k_1 * 65u + tile_col + 3u];
+      col_a_0 = tile_a[k_1 * 16u + tile_row];
+      row_b_0 = tile_b[k_1 * 64u + tile_col];
+      row_b_1 = tile_b[k_1 * 64u + tile_col + 1u];
+      row_b_2 = tile_b[k_1 * 64u + tile_col + 2u];
+      row_b_3 = tile_b[k_1 * 64u + tile_col + 3u];
       acc_0 = fmaf(col_a_0, row_b_0, acc_0);
       acc_1 = fmaf(col_a_0, row_b_1, acc_1);
       acc_2 = fmaf(col_a_0, row_b_2, acc_2);
