@@ -83,7 +83,7 @@ export class ModuleNames {
   }
 }
 
-export interface PlacedLayer {
+interface PlacedLayer {
   readonly layer: ForeignLayer;
   /** more than one where the file stores the weight several times */
   readonly sites: readonly Site[];
