@@ -20,8 +20,8 @@ const COMMON: readonly TileEntry[] = [
 
 /** One block tile for small, one for large problems of the f32 products on CUDA cores. */
 const FLOAT32: readonly TileEntry[] = [
-  // gradients of cores: few results of a long sum, which is cut into parts
-  ['rankBatched', 'cols<=16', [16, 16, 64, 1, 1, 1, 1, 0, 1]],
+  // gradients of cores: few results of a long sum, which is cut into parts; rows of tiles begin in different banks
+  ['rankBatched', 'cols<=16', [16, 16, 64, 1, 1, 1, 1, 0, 1, 4]],
   ['gemm', 'rows<=64', [16, 128, 16, 16, 32, 4, 2, 4, 1]],
   ['gemm', 'any', [64, 64, 16, 32, 32, 4, 2, 4, 1]],
   ['gemv', 'any', [16, 128, 16, 16, 32, 4, 2, 4, 1]],

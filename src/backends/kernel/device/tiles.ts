@@ -10,6 +10,7 @@ type Tiles = readonly [
   stages: number,
   warps: number,
   splitK: number,
+  pad?: number,
 ];
 /** A row of a table without what is the same for all of its rows. */
 export type TileEntry = readonly [family: Family, bucket: string, tiles: Tiles];
@@ -21,8 +22,9 @@ export function scheduleRows(
   entries: readonly TileEntry[],
 ): ScheduleRow[] {
   return dtypes.flatMap((dtype) =>
-    entries.map(([family, bucket, [BM, BN, BK, TM, TN, vec, stages, warps, splitK]]) => {
-      const schedule: TileSchedule = { BM, BN, BK, TM, TN, vec, stages, warps, splitK };
+    entries.map(([family, bucket, [BM, BN, BK, TM, TN, vec, stages, warps, splitK, pad]]) => {
+      const tiles = { BM, BN, BK, TM, TN, vec, stages, warps, splitK };
+      const schedule: TileSchedule = pad === undefined ? tiles : { ...tiles, pad };
       return { target, dtype, family, bucket, schedule, source: 'heuristic' as const };
     }),
   );

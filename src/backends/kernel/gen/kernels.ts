@@ -55,15 +55,12 @@ export function gridOf(
   return [Math.ceil(cols / schedule.BN), Math.ceil(rows / schedule.BM), work.parts];
 }
 
-/** Elements after each row of a tile: rows begin in different banks, at multiples of 16 bytes. */
-const PAD = 4;
-
 /**
  * The nearest schedule without matrix units and copy pipeline: as many invocations as it had, fewer results each where a
  * tile would not be divided, and a shorter stretch of the inner dimension so that f32 tiles fit in `bytes`.
  */
 export function scalarSchedule(schedule: TileSchedule, bytes: number): TileSchedule {
-  if (schedule.warps === 0) return { ...schedule, pad: schedule.pad ?? PAD };
+  if (schedule.warps === 0) return schedule;
   const [BM, BN] = [Math.min(schedule.BM, SCALAR_TILE), Math.min(schedule.BN, SCALAR_TILE)];
   const [TM, TN] = [BM >= SCALAR_TILE ? 4 : 1, BN >= 16 ? 4 : 1];
   let BK = Math.min(schedule.BK, 32);
