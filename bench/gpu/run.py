@@ -103,11 +103,7 @@ def machine_of(device):
     found = {"device": "CPU (kernels emulated)", "driver": None, "cuda": torch.version.cuda, "torch": torch.__version__}
     if device == "cuda":
         found["device"] = torch.cuda.get_device_name()
-        try:
-            asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-            found["driver"] = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[0]
-        except (OSError, subprocess.CalledProcessError, IndexError):
-            found["driver"] = "unknown"
+        found["driver"] = asked_of_driver("driver_version") or "unknown"
     return found
 
 
@@ -256,12 +252,15 @@ def free_bytes(device):
 
 def clocks(device):
     """What the driver says of the device now: clock, power and temperature explain times that differ."""
-    if device != "cuda":
-        return None
+    return asked_of_driver("clocks.sm,clocks.mem,power.draw,temperature.gpu") if device == "cuda" else None
+
+
+def asked_of_driver(query):
+    """The answer of nvidia-smi for the first GPU; None where there is none."""
     try:
-        asked = ["nvidia-smi", "--query-gpu=clocks.sm,clocks.mem,power.draw,temperature.gpu", "--format=csv,noheader"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        asked = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()[0].strip()
+    except (OSError, subprocess.CalledProcessError, IndexError):
         return None
 
 

@@ -7,6 +7,8 @@ import type {
   TileSchedule,
 } from '../../kernel/model/types.js';
 import { ELEMENT_BYTES, lengthOf, predict, productWork } from '../../kernel/plan/cost.js';
+import { dense } from '../../kernel/plan/launches.js';
+import { LIBRARY } from '../../kernel/plan/schedule.js';
 
 /** Blocks for each multiprocessor that a cut product aims at: one loads while others multiply. */
 const BLOCKS_EACH = 2;
@@ -50,7 +52,7 @@ export class ProductCuts {
     const cut: Product = {
       ...work,
       epilogue: { scale: work.epilogue.scale, accumulate: false },
-      out: { ...partials, rows: work.rows, cols, rowStride: cols },
+      out: dense(partials.buffer, partials.dtype, work.rows, cols),
       parts,
     };
     const { dtype } = work.segments[0]!.a.matrix;
@@ -69,7 +71,7 @@ export class ProductCuts {
       {
         name: launch.name,
         family: 'reducePartials',
-        schedule: { ...ONE_EACH, BM: FINISH_LANES / BN, BN },
+        schedule: { ...LIBRARY, BM: FINISH_LANES / BN, BN },
         work: {
           kind: 'finish',
           partials,
@@ -119,15 +121,3 @@ export class ProductCuts {
     );
   }
 }
-
-const ONE_EACH: TileSchedule = {
-  BM: 1,
-  BN: 1,
-  BK: 1,
-  TM: 1,
-  TN: 1,
-  vec: 1,
-  stages: 1,
-  warps: 0,
-  splitK: 1,
-};

@@ -8,8 +8,9 @@ import { ProductCuts } from './cut.js';
 const SHARED_BYTES = 48 << 10;
 
 /**
- * The plan as it is emitted: products of too few blocks in parts, and the schedules of kernels: matrix units (mma.sync) for products of narrow operands and, with
- * `tf32`, for the float32 products over tokens; CUDA cores for the rest. Products of factors alone in float32 stay exact.
+ * The plan as it is emitted: products of too few blocks are cut into parts (ProductCuts), and schedules are those of the
+ * kernels: matrix units (mma.sync) for products of narrow operands and, with `tf32`, for the float32 products over tokens;
+ * CUDA cores for the rest. Products of factors alone in float32 stay exact.
  * With `warpgroups` a product whose planned schedule is one of those keeps it, for devices that have warpgroups.
  */
 export function loweredPlan(

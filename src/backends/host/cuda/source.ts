@@ -96,6 +96,7 @@ function tablesText(
   const lent = new Set(
     regions.flatMap(({ x, y, dy = [], dx, kept }) => [x, ...y, ...dy, dx ?? '', kept ?? '']),
   );
+  const rowBlock = rowBlockOf(plan);
   let outputs = 0;
   return [
     `static constexpr int BUFFER_COUNT = ${plan.buffers.length};`,
@@ -105,12 +106,7 @@ function tablesText(
     '',
     'static const BufferRow BUFFERS[BUFFER_COUNT] = {',
     ...plan.buffers.map((buffer) =>
-      bufferText(
-        buffer,
-        rowBlockOf(plan),
-        library,
-        lent.has(buffer.name) || (buffer.life === 'weight' && !library),
-      ),
+      bufferText(buffer, rowBlock, library, lent.has(buffer.name) || (buffer.life === 'weight' && !library)),
     ),
     '};',
     '',

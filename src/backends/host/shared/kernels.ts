@@ -12,9 +12,8 @@ export interface BoundKernel {
   readonly firsts: ReadonlyMap<string, number>;
 }
 
-/** Elements to a multiple of which a host places what a kernel is given; 0: places are numbers in kernels. */
+/** Elements to a multiple of which a host places what a kernel is given. */
 export const PLACED = {
-  inKernels: 0,
   /** a pointer in CUDA: vectors of 16 bytes stay where they were */
   byPointer: 8,
   /** the offset of a binding in WebGPU: a multiple of 256 bytes, for elements of 2 bytes too */
@@ -23,14 +22,13 @@ export const PLACED = {
 
 /**
  * Kernels of launches, each made once: a model has many layers of few shapes, and launches that differ only in their
- * buffers share one kernel, which names buffers by their role (x, W, P) and has the name of the first launch. `aligned`: the
- * host passes places in buffers, at multiples of that number of elements (PLACED), so that launches which differ in their places in
- * stacked buffers share one too.
+ * buffers or in their places in stacked buffers share one kernel, which names buffers by their role (x, W, P) and has the name
+ * of the first launch. The host passes the places, at multiples of `aligned` elements (PLACED).
  */
 export class SharedKernels {
   readonly #known = new Map<string, Kernel>();
 
-  constructor(readonly aligned: number = PLACED.inKernels) {}
+  constructor(readonly aligned: number) {}
 
   of(launch: Launch): BoundKernel {
     const roles = new Map<string, string>();
@@ -47,7 +45,7 @@ export class SharedKernels {
 
 /** For each buffer that a launch reads or writes the first place in it, rounded down. */
 function firstPlaces(part: unknown, aligned: number, found = new Map<string, number>()): Map<string, number> {
-  if (typeof part !== 'object' || part === null || aligned === 0) return found;
+  if (typeof part !== 'object' || part === null) return found;
   const { buffer, offset } = part as { buffer?: unknown; offset?: unknown };
   if (typeof buffer === 'string' && typeof offset === 'number') {
     const place = offset - (offset % aligned);

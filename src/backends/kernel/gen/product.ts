@@ -99,9 +99,8 @@ class ProductKernel {
         : null;
     const n = `${index}`;
     const split = this.work.parts > 1;
-    const [from, end] = split
-      ? (partNames(n).map((name) => ref('u32', name)) as [U32, U32])
-      : ([u32(0), length] as const);
+    const [partFrom, partTo] = partNames(n);
+    const [from, end] = split ? [ref('u32', partFrom), ref('u32', partTo)] : [u32(0), length];
     return [
       comment(`inner dimension of ${a.matrix.buffer} and ${b.matrix.buffer}, ${BK} at a time`),
       ...(split ? this.#share(length, n) : []),

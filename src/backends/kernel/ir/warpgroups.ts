@@ -72,7 +72,7 @@ export type WarpgroupStmt =
   | { readonly s: 'registers'; readonly count: number; readonly more: boolean };
 
 /** Bytes of workgroup memory: tiles from a multiple of TILE_ALIGNMENT on, and two barriers for each stage. */
-export const ringBytes = ({ rows, cols, stages }: Pick<RingDecl, 'rows' | 'cols' | 'stages'>): number =>
+export const ringBytes = ({ rows, cols, stages }: RingDecl): number =>
   stages * (rows + cols) * BOX * 2 + stages * 16 + TILE_ALIGNMENT;
 
 /** Rows of the boxes of an operand whose dimension other than the inner one is `outer`. */

@@ -77,16 +77,14 @@ export function pickSchedule(db: readonly ScheduleRow[], device: DeviceProfile, 
   const passedOver: string[] = [];
   for (const source of ['tuned', 'heuristic'] as const) {
     const rows = own.filter((candidate) => candidate.source === source);
-    for (const row of rows) {
-      const reasons = illegal(row.schedule, device, problem);
+    for (const [at, { schedule: first }] of rows.entries()) {
+      const reasons = illegal(first, device, problem);
       if (reasons.length > 0) {
-        passedOver.push(`${scheduleText(row.schedule)}: ${reasons.join(', ')}`);
+        passedOver.push(`${scheduleText(first)}: ${reasons.join(', ')}`);
         continue;
       }
-      const open = rows
-        .map(({ schedule }) => schedule)
-        .filter((one) => illegal(one, device, problem).length === 0);
-      const schedule = source === 'tuned' ? row.schedule : inFewestWaves(row.schedule, open, device, problem);
+      const others = rows.slice(at + 1).map(({ schedule }) => schedule);
+      const schedule = source === 'tuned' ? first : inFewestWaves(first, others, device, problem);
       return { schedule, source, passedOver };
     }
   }
@@ -94,21 +92,25 @@ export function pickSchedule(db: readonly ScheduleRow[], device: DeviceProfile, 
 }
 
 /**
- * Of tiles for warpgroups the one that a device is through with first. Its multiprocessors take one block each at a time, so
+ * Of tiles for warpgroups, `first` and those of `others` that are legal, the one that a device is through with first. Its multiprocessors take one block each at a time, so
  * 192 blocks on 132 of them take as long as 264; smaller tiles waste less of the last wave and load more for each result.
  */
 function inFewestWaves(
   first: TileSchedule,
-  open: readonly TileSchedule[],
-  { multiprocessors }: DeviceProfile,
-  { rows, cols }: Problem,
+  others: readonly TileSchedule[],
+  device: DeviceProfile,
+  problem: Problem,
 ): TileSchedule {
+  const { multiprocessors } = device;
+  const { rows, cols } = problem;
   if (!multiprocessors || !ofWarpgroups(first)) return first;
   const time = ({ BM, BN }: TileSchedule) => {
     const waves = Math.ceil((Math.ceil(rows / BM) * Math.ceil(cols / BN)) / multiprocessors);
     return waves * BM * BN * (1 + 64 / BN);
   };
-  return open.filter(ofWarpgroups).reduce((best, one) => (time(one) < time(best) ? one : best), first);
+  return others
+    .filter((one) => ofWarpgroups(one) && illegal(one, device, problem).length === 0)
+    .reduce((best, one) => (time(one) < time(best) ? one : best), first);
 }
 
 /**
