@@ -347,10 +347,9 @@ def run_here(case, folder, args):
 
 def run_apart(case, folder, args):
     """Rows of a case, from a process of its own: an error that the device keeps, or a hang, ends that process alone."""
-    given = [part for part in sys.argv[1:] if part != "--emit-only"]
     result = folder / "rows.json"
     result.unlink(missing_ok=True)
-    command = [sys.executable, __file__, *given, "--work", folder.parent, "--case", case.name]
+    command = [sys.executable, __file__, *sys.argv[1:], "--work", folder.parent, "--case", case.name]
     try:
         done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True, timeout=args.limit)
     except subprocess.TimeoutExpired:
