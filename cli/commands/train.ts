@@ -9,7 +9,7 @@ import type { Evaluation } from '../../src/train/evaluate.js';
 import type { TRAIN } from '../../src/train/option-set.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { type RunSettings, readSettings } from '../../src/train/settings.js';
-import { type Started, type Trained, type TrainRequest, train } from '../../src/train/train.js';
+import { RUN_FILES, type Started, type Trained, type TrainRequest, train } from '../../src/train/train.js';
 import { EXIT } from '../failure.js';
 import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
@@ -20,16 +20,6 @@ import { initialScale, readingOf, resumed, unusedNotes } from '../train-options.
 import { usageError } from '../usage.js';
 
 type TrainCommandOptions = ValuesOf<typeof TRAIN>;
-
-/** Files of a run that are told by their names; the events of TensorBoard have the time in theirs. */
-const RUN_FILES = [
-  'run.json',
-  'checkpoint.safetensors',
-  'best.safetensors',
-  'adapter.safetensors',
-  'log.parquet',
-  'report.html',
-];
 
 /** Trains, shows how it goes, and says where the adapter is. */
 export async function trainCommand(

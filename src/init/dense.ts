@@ -155,6 +155,13 @@ export function transposeMatrix(w: Float64Array, m: number, n: number): Float64A
   return out;
 }
 
+/** Vectors of n numbers as the rows of one matrix. */
+export function joinedRows(rows: readonly Float64Array[], n: number): Float64Array {
+  const out = new Float64Array(rows.length * n);
+  for (const [k, row] of rows.entries()) out.set(row, k * n);
+  return out;
+}
+
 /**
  * The rows of `fresh` (p x n) made orthonormal against `basis` (k x n, orthonormal already) and each other. Rows that
  * are combinations of earlier ones, up to rounding, are left out: the result has at most p rows.

@@ -215,14 +215,14 @@ class Decompositions {
    */
   #leading(which: 'in' | 'out', u: Float64Array, power: number, site: SiteRow): Float64Array {
     const { in: m, out: n, rank } = this.group(site);
-    const scale = Math.abs(effectiveScale(this.plan.spec, rank));
+    const scale = effectiveScale(this.plan.spec, rank);
     const along = matrixProduct(transposeMatrix(u, m, rank), this.#matrix(site), rank, m, n);
     const values = Float64Array.from({ length: rank }, (_, k) =>
       Math.sqrt(along.subarray(k * n, (k + 1) * n).reduce((sum, x) => sum + x * x, 0)),
     );
-    const factor = (k: number) => (values[k]! / scale) ** power;
+    const factor = (k: number) => (values[k]! / Math.abs(scale)) ** power;
     if (which === 'in') return u.map((x, k) => x * factor(k % rank));
-    const sign = Math.sign(effectiveScale(this.plan.spec, rank));
+    const sign = Math.sign(scale);
     return along.map((x, k) => {
       const row = Math.floor(k / n);
       return values[row] === 0 ? 0 : ((sign * x) / values[row]!) * factor(row);

@@ -1,4 +1,4 @@
-import { orthonormalRows, productTransposed } from './dense.js';
+import { joinedRows, orthonormalRows, productTransposed } from './dense.js';
 import { fixSigns, symmetricEigen } from './eigen.js';
 import { normalQuantile } from './normal.js';
 import { RandomStream } from './rng.js';
@@ -45,7 +45,7 @@ export class BlockKrylov {
   /** The rows (p x n) to be multiplied by G, or null when nothing is left to do. */
   block(): { rows: Float64Array; count: number } | null {
     if (this.#steps === 0 || this.#next.length === 0) return null;
-    return { rows: flat(this.#next, this.#n), count: this.#next.length };
+    return { rows: joinedRows(this.#next, this.#n), count: this.#next.length };
   }
 
   /** Takes the product of the last block with G (p x n). */
@@ -63,8 +63,8 @@ export class BlockKrylov {
   leading(): Float64Array {
     const n = this.#n;
     const p = this.#basis.length;
-    const basis = flat(this.#basis, n);
-    const inner = productTransposed(basis, flat(this.#images, n), p, p, n);
+    const basis = joinedRows(this.#basis, n);
+    const inner = productTransposed(basis, joinedRows(this.#images, n), p, p, n);
     const symmetric = inner.map((x, at) => {
       const [i, j] = [Math.floor(at / p), at % p];
       return (x + inner[j * p + i]!) / 2;
@@ -80,10 +80,4 @@ export class BlockKrylov {
     fixSigns(out, this.#rank, n);
     return out;
   }
-}
-
-function flat(rows: readonly Float64Array[], n: number): Float64Array {
-  const out = new Float64Array(rows.length * n);
-  for (const [k, row] of rows.entries()) out.set(row, k * n);
-  return out;
 }

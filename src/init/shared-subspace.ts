@@ -1,6 +1,7 @@
 import {
   addGram,
   addProduct,
+  joinedRows,
   matrixProduct,
   orthonormalRows,
   productTransposed,
@@ -167,7 +168,7 @@ class Side {
   multiply(matrix: Float64Array, other: Float64Array, rows: number): void {
     if (this.#found) return;
     const [n, width] = [this.#n, this.#block.length];
-    this.#rows ??= flat(this.#block, n);
+    this.#rows ??= joinedRows(this.#block, n);
     const inner = productTransposed(this.#rows, matrix, width, rows, n);
     addProduct(this.#image, matrixProduct(inner, other, width, rows, rows), matrix, width, rows, n);
   }
@@ -175,7 +176,7 @@ class Side {
   /** Eigenvalues, largest first, and their vectors as rows. */
   finish(): { readonly values: Float64Array; readonly vectors: Float64Array } {
     const [n, width] = [this.#n, this.#block.length];
-    this.#found ??= nystrom(flat(this.#block, n), this.#image, width, n);
+    this.#found ??= nystrom(joinedRows(this.#block, n), this.#image, width, n);
     return this.#found;
   }
 }
@@ -210,7 +211,7 @@ function nystrom(
     n,
     [],
   );
-  return { values: found.values.slice(0, basis.length), vectors: flat(basis, n) };
+  return { values: found.values.slice(0, basis.length), vectors: joinedRows(basis, n) };
 }
 
 /** Eigenvalues below this part of the largest are rounding. */
@@ -289,10 +290,4 @@ function sumOf(values: Float64Array, count: number): number {
   let sum = 0;
   for (let k = 0; k < count; k++) sum += values[k]!;
   return sum;
-}
-
-function flat(rows: readonly Float64Array[], n: number): Float64Array {
-  const out = new Float64Array(rows.length * n);
-  for (const [k, row] of rows.entries()) out.set(row, k * n);
-  return out;
 }

@@ -9,6 +9,7 @@ import type { TensorData } from '../ir/tensor.js';
 import type { Adapter } from '../passes/adapters/adapter-file.js';
 import { withWeights } from '../passes/plan/plan.js';
 import { findLinears, type Linears } from '../passes/sites/find.js';
+import { groupBy } from '../passes/sites/group-by.js';
 import { pathsSeen } from '../passes/sites/patterns.js';
 import { digester, useRows } from '../passes/sites/plan.js';
 import type { Site } from '../passes/sites/site.js';
@@ -185,12 +186,7 @@ function sameLayer(a: ForeignLayer, b: ForeignLayer): boolean {
 
 /** Plan rows, one for each description and scale, and the factors by their names. */
 function rowsOf(model: Model, placed: readonly PlacedLayer[]) {
-  const bySpec = new Map<string, PlacedLayer[]>();
-  for (const one of placed) {
-    const key = JSON.stringify(one.layer.spec);
-    bySpec.set(key, [...(bySpec.get(key) ?? []), one]);
-  }
-  const rows = [...bySpec.values()];
+  const rows = [...groupBy(placed, ({ layer }) => JSON.stringify(layer.spec)).values()];
   const tensors = new Map<string, TensorData>();
   const digestOf = digester(false);
   const nameOf = factorNamer(model);
@@ -231,7 +227,7 @@ function rowsOf(model: Model, placed: readonly PlacedLayer[]) {
   return { plans, tensors };
 }
 
-/** ModuleNames of factors as `lotrc rewrite` gives them: `lora/<layer>/A`, one for each owner and factor. */
+/** Names of factors as `lotrc rewrite` gives them: `lora/<layer>/A`, one for each owner and factor. */
 function factorNamer(model: Model): (spec: AdapterSpec, owner: string, factor: string) => string {
   const names = new Map<string, string>();
   return ({ method }, owner, factor) => {

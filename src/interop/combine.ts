@@ -7,6 +7,7 @@ import { fail } from '../ir/diagnostics.js';
 import { f32Tensor } from '../ir/tensor.js';
 import { toF64 } from '../ir/values.js';
 import type { COMBINE_WAYS } from '../options/words.js';
+import { groupBy } from '../passes/sites/group-by.js';
 import type { LoraLayer } from './to-lora.js';
 
 export interface CombineOptions {
@@ -38,15 +39,13 @@ export function combined(
   adapters: readonly WeightedAdapter[],
   options: CombineOptions,
 ): readonly LoraLayer[] {
-  const modules = new Map<string, Part[]>();
-  for (const [of, { layers, weight }] of adapters.entries()) {
-    for (const layer of layers) {
-      const { module, alpha, scaling, rank } = layer;
-      const scale = effectiveScale({ scale: alpha, scaling }, rank);
-      modules.set(module, [...(modules.get(module) ?? []), { layer, scale, weight, of }]);
-    }
-  }
-  return [...modules].map(([module, parts]) => {
+  const all = adapters.flatMap(({ layers, weight }, of) =>
+    layers.map((layer): Part => {
+      const scale = effectiveScale({ scale: layer.alpha, scaling: layer.scaling }, layer.rank);
+      return { layer, scale, weight, of };
+    }),
+  );
+  return [...groupBy(all, ({ layer }) => layer.module)].map(([module, parts]) => {
     const [first, ...rest] = parts.map(({ layer }) => layer);
     const other = rest.find(
       ({ a, b }) => a.shape[1] !== first!.a.shape[1] || b.shape[0] !== first!.b.shape[0],

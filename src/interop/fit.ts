@@ -2,14 +2,25 @@ import { effectiveScale } from '../adapter/description.js';
 import { groupOf } from '../adapter/plan-factors.js';
 import type { SavedPlan } from '../adapter/saved-plan.js';
 import { sameTerm } from '../adapter/terms.js';
+import { transposeMatrix } from '../init/dense.js';
 import { noForeignPlace, otherGraph } from '../ir/codes/interop.js';
 import { fail } from '../ir/diagnostics.js';
 import { ComputedTensor, f32Tensor, type TensorData } from '../ir/tensor.js';
 import { encodeFloats, toF64 } from '../ir/values.js';
 import { ModuleNames } from './bind.js';
 import type { ForeignAdapter } from './foreign.js';
+import { transposedF32 } from './matrices.js';
 import { type ModuleMap, nearestTo } from './names.js';
 import type { LoraLayer } from './to-lora.js';
+
+/** The inputs of one layer of the plan, its extents, and what the graph multiplies by. */
+interface Place {
+  readonly a: string;
+  readonly b: string;
+  readonly in: number;
+  readonly out: number;
+  readonly scale: number;
+}
 
 /**
  * The tensors that make the graph inputs of a model with LoRA compute a foreign adapter, whose ranks and scales may be others: the graph
@@ -23,8 +34,7 @@ export function fitToPlan(
   moduleMap: ModuleMap = new Map(),
 ): ReadonlyMap<string, TensorData> {
   const tensors = new Map<string, TensorData>();
-  const byPath = new Map<string, { readonly names: readonly [string, string]; readonly scale: number }>();
-  const extents = new Map<string, readonly [number, number]>();
+  const byPath = new Map<string, Place>();
   for (const row of plan.plans) {
     const { spec } = row;
     if (!sameTerm(spec.delta, 'ir,ro->io') || spec.factors.some(({ share }) => share !== 'site'))
@@ -34,9 +44,8 @@ export function fitToPlan(
       const [a, b] = spec.factors.map(({ name }) => site.factors[name]!) as [string, string];
       tensors.set(a, f32Tensor([group.in, 0], []));
       tensors.set(b, f32Tensor([0, group.out], []));
-      const place = { names: [a, b], scale: effectiveScale(spec, group.rank) } as const;
+      const place = { a, b, in: group.in, out: group.out, scale: effectiveScale(spec, group.rank) };
       for (const path of [site.modulePath ?? site.id, ...site.aliases]) byPath.set(path, place);
-      extents.set(a, [group.in, group.out]);
     }
   }
   const names = new ModuleNames(foreign, moduleMap);
@@ -48,26 +57,24 @@ export function fitToPlan(
     if (places.length > 1) refuse(`it may be ${found.map((path) => `"${path}"`).join(' or ')}`);
     const [place] = places;
     if (!place) return refuse('the model has no adapter there', nearestTo(mapped.name, byPath.keys()));
-    const [inn, out] = extents.get(place.names[0])!;
     const { a, b, rank, alpha, scaling } = layer;
-    if (inn !== a.shape[1] || out !== b.shape[0])
-      refuse(`it is ${a.shape[1]}x${b.shape[0]}, and "${found[0]}" of the model is ${inn}x${out}`);
-    const scale = alpha / (scaling === 'sqrt-rank' ? Math.sqrt(rank) : rank) / place.scale;
-    tensors.set(place.names[0], transposed(a, 1));
-    tensors.set(place.names[1], transposed(b, scale));
+    if (place.in !== a.shape[1] || place.out !== b.shape[0])
+      refuse(`it is ${a.shape[1]}x${b.shape[0]}, and "${found[0]}" of the model is ${place.in}x${place.out}`);
+    const scale = effectiveScale({ scale: alpha, scaling }, rank) / place.scale;
+    tensors.set(place.a, transposedF32(a));
+    tensors.set(place.b, transposedTimes(b, scale));
   }
   names.refuseUnused();
   return tensors;
 }
 
 /** The transpose of a matrix times a number, in float32. */
-function transposed(matrix: TensorData, by: number): TensorData {
+function transposedTimes(matrix: TensorData, by: number): TensorData {
   const [rows, columns] = matrix.shape as [number, number];
-  return new ComputedTensor('f32', [columns, rows], 'transpose', () => {
-    const values = toF64(matrix);
-    const out = new Float64Array(values.length);
-    for (let i = 0; i < rows; i++)
-      for (let j = 0; j < columns; j++) out[j * rows + i] = by * values[i * columns + j]!;
-    return encodeFloats('f32', out);
-  });
+  return new ComputedTensor('f32', [columns, rows], 'transpose', () =>
+    encodeFloats(
+      'f32',
+      transposeMatrix(toF64(matrix), rows, columns).map((value) => by * value),
+    ),
+  );
 }

@@ -10,6 +10,7 @@ import { parsePlain } from '../ir/files/json.js';
 import { readSafetensors, type Safetensors, safetensorsOutput } from '../ir/files/safetensors.js';
 import { ComputedTensor, f32Tensor, type TensorData } from '../ir/tensor.js';
 import { encodeFloats, toF64 } from '../ir/values.js';
+import { groupBy } from '../passes/sites/group-by.js';
 import type { ForeignAdapter, ForeignLayer, ForeignWeight } from './foreign.js';
 import type { LoraLayer } from './to-lora.js';
 
@@ -49,9 +50,10 @@ export interface Fleet {
  * time. Throws LOTR7501 where the sketch of a shape cannot come within the tolerance.
  */
 export function fleetOf(members: readonly FleetMember[], folder: string, tolerance: number): Fleet {
-  const byShape = new Map<string, LoraLayer[]>();
-  for (const { layers } of members)
-    for (const layer of layers) byShape.set(shapeOf(layer), [...(byShape.get(shapeOf(layer)) ?? []), layer]);
+  const byShape = groupBy(
+    members.flatMap(({ layers }) => layers),
+    shapeOf,
+  );
   const groups: FleetGroup[] = [];
   const shared = new Map<string, TensorData>();
   const places = new Map<LoraLayer, { readonly group: SharedSubspace; readonly index: number }>();

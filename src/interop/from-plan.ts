@@ -94,7 +94,7 @@ function windowOf(site: SiteRow, model: Model | null, file: string): readonly nu
   return data.shape.slice(1);
 }
 
-/** Names that exporters make up: they say nothing about a parameter. */
+/** What names of parameters look like; names that exporters make up have no dots, and say nothing about a parameter. */
 const PARAMETER = /^[A-Za-z_][\w-]*(?:\.[\w-]+)+$/;
 
 function weightsOf(

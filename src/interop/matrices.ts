@@ -8,13 +8,9 @@ import { encodeFloats, toF64 } from '../ir/values.js';
 /** The transpose of a floating-point matrix, or of filters as one, as float32; computed when it is read. */
 export function transposedF32(matrix: TensorData): TensorData {
   const [rows, columns] = matrixExtents(matrix);
-  return new ComputedTensor('f32', [columns, rows], 'transpose', () => {
-    const values = toF64(matrix);
-    const out = new Float32Array(values.length);
-    for (let i = 0; i < rows; i++)
-      for (let j = 0; j < columns; j++) out[j * rows + i] = values[i * columns + j]!;
-    return new Uint8Array(out.buffer);
-  });
+  return new ComputedTensor('f32', [columns, rows], 'transpose', () =>
+    encodeFloats('f32', transposeMatrix(toF64(matrix), rows, columns)),
+  );
 }
 
 /**

@@ -17,6 +17,7 @@ export const KEY_PREFIX = 'base_model.model.';
 
 /** Named initialisations that leave the base weights alone; others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) change them. */
 const KEEPS_BASE: ReadonlySet<string> = new Set(['gaussian', 'eva', 'orthogonal']);
+
 /**
  * Reads an adapter of PEFT from its folder or its weights file, layers in the order of the file. What is more than layers of the kinds of
  * `peft-kinds.ts` and parameters saved whole is refused by name (LOTR7203); files that are not as PEFT writes them are LOTR7202. Files that

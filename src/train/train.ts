@@ -92,6 +92,16 @@ export interface Trained {
 const BEST = 'best.safetensors';
 const ADAPTER = 'adapter.safetensors';
 
+/** Files of a run that are told by their names; the events of TensorBoard have the time in theirs. */
+export const RUN_FILES: readonly string[] = [
+  'run.json',
+  'checkpoint.safetensors',
+  BEST,
+  ADAPTER,
+  'log.parquet',
+  'report.html',
+];
+
 /**
  * Trains the adapters of a training directory on a data file and writes the adapter file: the parameters of the best
  * evaluation, or the last ones where nothing was evaluated. Throws LotrcError for inputs that cannot be used.
@@ -352,6 +362,5 @@ function aboutRun({ folder, data, plan, batchSize, ep }: TrainRequest, run: Trai
 
 /** Temporary files of a process that was killed while it wrote. */
 function sweep(output: string): void {
-  const names = ['run.json', 'checkpoint.safetensors', BEST, ADAPTER, 'log.parquet', 'report.html'];
-  sweepStale(names.map((name) => join(output, name)));
+  sweepStale(RUN_FILES.map((name) => join(output, name)));
 }

@@ -108,6 +108,5 @@ function merged(model: Model, site: SiteRow, bias: Value, lengths: TensorData, s
     if (!values.every(Number.isFinite)) refuse('the result is not finite');
     return encodeFloats(dtype, values);
   });
-  const value = addStored(model, model.graph.names.freshValue(`${stored.holder.name}/merged`), data);
-  return value;
+  return addStored(model, model.graph.names.freshValue(`${stored.holder.name}/merged`), data);
 }

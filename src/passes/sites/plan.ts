@@ -221,7 +221,7 @@ function checkShared(rows: readonly PlanRow[]): void {
         );
       for (const [k, name] of factorNames(row, site).entries()) {
         const { slice, share, name: factor } = row.spec.factors[k]!;
-        const shape = shapeOfFactor(row.spec, k, groupOf(row, site)).join('x');
+        const shape = shapeOfFactor(row.spec, k, group).join('x');
         const held = first.get(name) ?? { shape, site: site.id };
         first.set(name, held);
         if (slice || held.shape === shape) continue;
