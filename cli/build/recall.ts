@@ -30,8 +30,7 @@ interface Memory {
 
 /** Where the last build of a config is remembered. `kind`: what of it. */
 export function memoryOf(cache: string, config: string, kind: string): string {
-  const name = createHash('sha256').update(config).digest('hex').slice(0, 16);
-  return join(cache, 'last', `${name}.${kind}`);
+  return join(cache, 'last', `${digestOf(config).slice(0, 16)}.${kind}`);
 }
 
 const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');

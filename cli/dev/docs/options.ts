@@ -60,15 +60,16 @@ function optionText(key: string, def: OptionDef): string {
 /** Text that Markdown does not take for HTML. */
 const plain = (text: string): string => text.replace(/<(?=[a-z])/g, '\\<');
 
+/** The dialect of all schemas here. */
+const $schema = 'https://json-schema.org/draft/2020-12/schema';
+
 /** docs/config.schema.json: a config of `lotrc build`, for editors. */
 export function configSchemaText(): string {
-  const $schema = 'https://json-schema.org/draft/2020-12/schema';
   return `${JSON.stringify({ $schema, title: 'config of lotrc build', ...configSchema() }, null, 2)}\n`;
 }
 
 /** docs/method.schema.json: the description of an adapter method. */
 export function methodSchemaText(): string {
-  const $schema = 'https://json-schema.org/draft/2020-12/schema';
   return `${JSON.stringify({ $schema, title: 'adapter method of lotrc', ...descriptionSchema() }, null, 2)}\n`;
 }
 
@@ -77,7 +78,7 @@ export function optionSchema(): string {
   const properties: Record<string, JsonSchema> = {};
   for (const [command, set] of setsByCommand()) properties[command] = schemaOf({ ...set, ...COMMON });
   const schema = {
-    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $schema,
     title: 'options of lotrc, by command',
     type: 'object',
     properties,

@@ -1,6 +1,7 @@
 import type { Model, Value } from '../../ir/model.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { findLinears } from '../../passes/sites/find.js';
+import { groupBy } from '../../passes/sites/group-by.js';
 import { beginTraining, type EmitRequest } from './emit.js';
 import { stepGraph } from './graphs.js';
 import { frozenProducts } from './int8/products.js';
@@ -19,10 +20,11 @@ export interface MatrixForm {
 /** Each matrix that a linear layer of the base multiplies by, in the order of the layers. Throws as `emitTraining`. */
 export function explainProducts(request: Omit<EmitRequest, 'folder' | 'base'>): readonly MatrixForm[] {
   const { options } = request;
-  const { open, factors, params, fresh } = beginTraining(request);
+  const { first, factors, params, fresh } = beginTraining(request);
   const { model } = stepGraph(fresh('step.onnx', { gradients: true }), params, options, null);
   inferShapes(model);
-  const products = productsByHolder(model, new Set(factors.keys()));
+  const frozen = frozenProducts(model, new Set(factors.keys()));
+  const products = groupBy(frozen, ({ product }) => product.holder.name);
   const trained = new Set(params.filter(({ row }) => row.group === null).map(({ row }) => row.name));
   const nested = nestedReads(model);
   const formOf = (weight: Value): Pick<MatrixForm, 'form' | 'why'> => {
@@ -45,7 +47,7 @@ export function explainProducts(request: Omit<EmitRequest, 'folder' | 'base'>): 
     const readers = [...new Set([...held.uses].map(({ node }) => node.op))].sort().join(', ');
     return { form: 'float32', why: `${readers === '' ? 'its reader' : readers} has no form in 8 bits` };
   };
-  const { sites, refused } = findLinears(open());
+  const { sites, refused } = findLinears(first);
   return [
     ...sites.map(({ id, in: inn, out, uses }) => ({
       layer: id,
@@ -57,15 +59,6 @@ export function explainProducts(request: Omit<EmitRequest, 'folder' | 'base'>): 
       return { layer: id, shape: inn && out ? ([inn, out] as const) : null, ...formOf(weight) };
     }),
   ];
-}
-
-function productsByHolder(model: Model, own: ReadonlySet<string>) {
-  const found = new Map<string, ReturnType<typeof frozenProducts>[number][]>();
-  for (const row of frozenProducts(model, own)) {
-    const { name } = row.product.holder;
-    found.set(name, [...(found.get(name) ?? []), row]);
-  }
-  return found;
 }
 
 /** Names of stored values of the main graph that graphs within it read. */
