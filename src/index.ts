@@ -110,6 +110,7 @@ export type { Setting, Settings } from './train/logs/hparams.js';
 export { type ParquetLayout, parquetOutput } from './train/logs/parquet.js';
 export { reportHtml } from './train/logs/report.js';
 export type { Log, LogRow } from './train/logs/rows.js';
-export { type Batch, type StepResult, TrainingRun, type TrainingRunOptions } from './train/run.js';
+export { TrainingRun, type TrainingRunOptions } from './train/run.js';
 export type { Signature } from './train/signature.js';
 export { type TrainEvents, type Trained, type TrainRequest, train } from './train/train.js';
+export type { Batch, StepResult } from './train/training-steps.js';

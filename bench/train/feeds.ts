@@ -1,6 +1,6 @@
-import type { OrtTensor } from '../../src/backends/ort/session.js';
-import type { Batch } from '../../src/train/run.js';
+import type { OrtTensor } from '../../src/backends/ort/tensor.js';
 import type { Port, Signature } from '../../src/train/signature.js';
+import type { Batch } from '../../src/train/training-steps.js';
 
 /** Values of the symbolic extents. */
 export type Extents = Readonly<Record<string, number>>;

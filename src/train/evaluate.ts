@@ -1,15 +1,15 @@
-import type { OrtTensor } from '../backends/ort/session.js';
+import type { OrtTensor } from '../backends/ort/tensor.js';
 import { noLabels } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
 import { fromF16 } from '../ir/half.js';
 import { type BatchSplit, batchesInOrder } from './batches.js';
 import type { Column, Dataset } from './data/dataset.js';
 import { feedsOf } from './feeds.js';
+import { graphOf } from './graph-of.js';
 import { countLabels, labelColumns, labelPort, signatureTerms } from './labels.js';
-import { lossDef } from './losses/index.js';
-import { graphOf } from './read-signature.js';
-import type { TermResult, TrainingRun } from './run.js';
+import { lossFacts } from './losses/facts.js';
 import type { LossTerm, Port } from './signature.js';
+import type { TermResult, TrainingSteps } from './training-steps.js';
 
 export interface Evaluation {
   /** over all labels that count */
@@ -28,7 +28,11 @@ export interface Evaluation {
  * Loss over a whole data set, with the number of labels that count as weights, so that the batch size does not matter;
  * and accuracy, or perplexity for token losses. Throws LOTR8240 when no label counts.
  */
-export async function evaluateDataset(run: TrainingRun, data: Dataset, cut: BatchSplit): Promise<Evaluation> {
+export async function evaluateDataset(
+  run: TrainingSteps,
+  data: Dataset,
+  cut: BatchSplit,
+): Promise<Evaluation> {
   const { signature } = run;
   const graph = graphOf(signature, run.folder, 'eval');
   const terms = signatureTerms(signature);
@@ -67,7 +71,7 @@ class TermSum {
   readonly #tokens: boolean;
 
   constructor(term: LossTerm, label: Port | undefined, tagged: boolean) {
-    const { labels, perplexity } = lossDef(term.kind);
+    const { labels, perplexity } = lossFacts(term.kind);
     const classes = labels === 'classes';
     this.#term = term;
     this.scored = classes && (!isTokens(label) || tagged);

@@ -1,12 +1,13 @@
-import type { OrtTensor } from '../backends/ort/session.js';
+import type { OrtTensor } from '../backends/ort/tensor.js';
 import { badData, inputUnknown } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { toF16 } from '../ir/half.js';
 import { bare } from '../ir/keys.js';
 import { checkIds } from './check-ids.js';
 import type { Column, DataBatch, Dataset } from './data/dataset.js';
-import type { Batch as Feeds } from './run.js';
+
 import type { GraphSignature, LossTerm, Port } from './signature.js';
+import type { Batch as Feeds } from './training-steps.js';
 
 /** Which column of the data each batch input reads. */
 export type InputMap = ReadonlyMap<string, string>;

@@ -1,4 +1,4 @@
-import type { OrtFeeds, OrtTensor } from '../backends/ort/session.js';
+import type { OrtFeeds, OrtTensor } from '../backends/ort/tensor.js';
 import { bare } from '../ir/keys.js';
 import type { GraphSignature, TensorRole } from './signature.js';
 

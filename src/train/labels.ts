@@ -1,10 +1,10 @@
-import type { OrtTensor } from '../backends/ort/session.js';
+import type { OrtTensor } from '../backends/ort/tensor.js';
 import { noLabels } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
 import type { Column, Dataset, DataBatch as Rows } from './data/dataset.js';
-import { lossDef } from './losses/index.js';
-import type { Batch } from './run.js';
+import { lossFacts } from './losses/facts.js';
 import type { GraphSignature, LossTerm, Port, Signature } from './signature.js';
+import type { Batch } from './training-steps.js';
 
 /** The losses of a training directory: one, or the terms of a sum. */
 export function signatureTerms({ loss }: Signature): readonly LossTerm[] {
@@ -28,7 +28,7 @@ export function countLabels(
 ): number {
   const ignored = ignoreIndex ?? ignoreValue;
   const width = shape.at(-1) ?? 1;
-  const sequences = lossDef(kind).labels === 'sequences';
+  const sequences = lossFacts(kind).labels === 'sequences';
   let count = 0;
   let row = -1;
   for (let i = 0; i < data.length; i++) {
@@ -56,7 +56,7 @@ export function countTerms(
     const port = labelPort(graph, index);
     if (!port) {
       const rows = batches.reduce((sum, batch) => sum + rowsOf(graph, batch), 0);
-      return lossDef(term.kind).pairs ? rows / 2 : rows;
+      return lossFacts(term.kind).pairs ? rows / 2 : rows;
     }
     const tensors = batches.map(({ inputs, labels }) => inputs[port.name] ?? labels);
     return tensors.reduce(

@@ -1,20 +1,20 @@
 import { RandomStream } from '../init/rng.js';
-import { diverged } from '../ir/codes/train.js';
 import { notANumber } from '../ir/codes/train-loop.js';
-import { type Diagnostic, fail } from '../ir/diagnostics.js';
+import type { Diagnostic } from '../ir/diagnostics.js';
 import type { TensorData } from '../ir/tensor.js';
 import type { OrNull, ValuesOf } from '../options/define.js';
+import { advance, DRAW_STREAM, firstDrawOf, requireConverging } from './advance.js';
 import { type BatchSplit, batchesInOrder, epochBatches } from './batches.js';
 import { isBetter, metricOf } from './best.js';
-import { type Position, readCheckpoint, writeCheckpoint } from './checkpoint.js';
+import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
 import { type Evaluation, evaluateDataset } from './evaluate.js';
 import { feedsOf } from './feeds.js';
+import { graphOf } from './graph-of.js';
 import { signatureTerms } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
-import { MAX_SKIPPED, nextScale } from './loss-scale.js';
 import type { TRAIN } from './option-set.js';
-import { graphOf } from './read-signature.js';
+import { firstPosition, type Position } from './position.js';
 import { requireFinite } from './require-finite.js';
 import type { TrainingRun } from './run.js';
 import { learningRate, type RateSchedule, warmupSteps } from './schedule.js';
@@ -89,11 +89,10 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const length = stepsOfRun(plan, batchesInOrder(host.data, host.cut).length);
   const epochs = new Epochs(host);
   const schedule = rateScheduleOf(plan, length.total);
-  const firstDraw = Math.floor(
-    new RandomStream(plan.seed, 'train.dropout').uniform(0) * (run.signature.draws ?? 1),
-  );
+  const firstDraw = firstDrawOf(run.signature, new RandomStream(plan.seed, DRAW_STREAM).uniform(0));
+  const stepPlan = { ...plan, firstDraw };
   const start = readCheckpoint(folder, run);
-  let at: Position = start ?? { step: 0, updates: 0, scale: fresh(plan.lossScale), best: null, stale: 0 };
+  let at = start ?? firstPosition(plan.lossScale);
   run.lossScale = at.scale.value;
   if (!start) at = await evaluated(host, at);
   const save = async () => {
@@ -108,23 +107,15 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     const started = performance.now();
     const { batches, examples, tokens } = feedsOfStep(host, epochs, at.step, length.perEpoch);
     const lr = learningRate(schedule, at.step);
-    run.draw = firstDraw + at.step * plan.accumulate;
     const used = at.scale.value;
-    const result =
-      batches.length === 1 && plan.accumulate === 1
-        ? await run.step(batches[0]!, lr)
-        : await run.accumulate(batches, lr);
-    const scale = nextScale(at.scale, result.finite, plan.lossScale);
-    run.lossScale = scale.value;
-    at = { ...at, step: at.step + 1, updates: run.t, scale };
+    const taken = await advance(run, stepPlan, at, batches, lr);
+    at = taken.at;
     const seconds = (performance.now() - started) / 1000;
     const epoch = at.step / length.perEpoch;
-    const row = { step: at.step, epoch, ...result, lr, lossScale: used, examples, tokens, seconds };
+    const row = { step: at.step, epoch, ...taken.result, lr, lossScale: used, examples, tokens, seconds };
     for (const log of logs) log.step(row);
     host.onStep(row, length.total);
-    if (scale.skipped >= MAX_SKIPPED) {
-      fail(diverged({ step: at.step, skipped: scale.skipped, scale: scale.value }));
-    }
+    requireConverging(at);
     const due = isDue(at.step, plan.evalEvery ?? length.perEpoch, length.total);
     if (due) at = await evaluated(host, at);
     if (due || isDue(at.step, plan.checkpointEvery, length.total)) await save();
@@ -159,7 +150,6 @@ class Epochs {
   }
 }
 
-const fresh = (value: number) => ({ value, steady: 0, skipped: 0 });
 const isDue = (step: number, every: number, total: number): boolean => step % every === 0 || step === total;
 
 async function evaluated(host: LoopHost, at: Position): Promise<Position> {

@@ -5,8 +5,11 @@ import { fail } from '../ir/diagnostics.js';
 import { hasDigest } from '../ir/files/file-digest.js';
 import { leadsOut } from '../ir/files/folders.js';
 import { readJsonFile } from '../ir/files/schema.js';
-import type { GraphName, GraphSignature, Signature } from './signature.js';
-import { signatureSchema } from './signature-schema.js';
+import { LOSS_NUMBERS } from './losses/index.js';
+import type { Signature } from './signature.js';
+import { signatureSchemaOf } from './signature-schema.js';
+
+export const signatureSchema = signatureSchemaOf(LOSS_NUMBERS);
 
 /**
  * Reads and checks `signature.json` of a training directory, that every file that it names lies in the directory, and that
@@ -43,12 +46,4 @@ export function readSignature(folder: string): Signature {
     }
   }
   return signature;
-}
-
-/** The graph of that name. Throws LOTR8201 when the directory lacks it. */
-export function graphOf(signature: Signature, folder: string, name: GraphName): GraphSignature {
-  return (
-    signature.graphs[name] ??
-    fail(badTrainingFolder({ file: join(folder, 'signature.json'), why: `there is no graph "${name}"` }))
-  );
 }

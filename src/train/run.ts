@@ -1,44 +1,16 @@
 import { join, resolve } from 'node:path';
-import type { OrtFeeds, OrtTensor, SessionOptions } from '../backends/ort/session.js';
-import { badTrainingFolder } from '../ir/codes/train.js';
-import { fail } from '../ir/diagnostics.js';
+import type { SessionOptions } from '../backends/ort/session.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
-import { bare } from '../ir/keys.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF32 } from '../ir/values.js';
-import { countTerms } from './labels.js';
 import { wantsLowMemory } from './memory.js';
-import { CORRECTIONS, type Correction, isCorrection } from './optimizers/index.js';
-import { graphOf, readSignature } from './read-signature.js';
+import { readSignature } from './read-signature.js';
+import { requireState } from './require-state.js';
 import { LocalRunner } from './runner/local.js';
+import { nodeSessions } from './runner/node-sessions.js';
 import { RemoteRunner } from './runner/remote.js';
-import type { GraphRunner, HeldTensor, HeldTensors } from './runner/runner.js';
-import type { GraphName, GraphSignature, Port, ScalarKind, Signature, TensorRole } from './signature.js';
-
-/** Divides a sum that is 0 where no label counts. */
-const MIN_DIVISOR = 1e-30;
-
-/** Batch inputs and labels by role; a training host needs no names but these. */
-export interface Batch {
-  /** by name; of several losses, the labels of all but the first are here too */
-  readonly inputs: OrtFeeds;
-  readonly labels: OrtTensor;
-}
-
-/** One loss over a batch. */
-export interface TermResult {
-  readonly loss: number;
-  /** null for a loss that the model computes */
-  readonly logits: OrtTensor | null;
-  readonly count: number;
-}
-
-export interface StepResult {
-  readonly loss: number;
-  readonly norm: number;
-  /** false: the gradients overflowed, nothing changed, and `t` did not advance */
-  readonly finite: boolean;
-}
+import type { HeldTensors } from './runner/runner.js';
+import { TrainingSteps } from './training-steps.js';
 
 export interface TrainingRunOptions extends SessionOptions {
   /**
@@ -49,31 +21,10 @@ export interface TrainingRunOptions extends SessionOptions {
 }
 
 /**
- * A training run over a training directory: has parameters and optimizer state, and knows only the signature. Graphs run in
- * a process of their own unless options say otherwise; when that process ends, calls throw LOTR8112. Call `close` when done.
+ * A training run over a training directory on disk. Graphs run in a process of their own unless options say otherwise; when
+ * that process ends, calls throw LOTR8112. Call `close` when done.
  */
-export class TrainingRun {
-  /** completed optimizer steps */
-  t = 0;
-  lossScale = 1;
-  /** number of the next draw of masks of Dropout, for graphs that draw some; each run of such a graph takes one */
-  draw = 0;
-  readonly #runner: GraphRunner;
-  /** tensors that the runner does not have yet */
-  #loading = new Map<string, HeldTensor>();
-  readonly #shapes = new Map<string, readonly number[]>();
-  #last: Promise<unknown> = Promise.resolve();
-
-  private constructor(
-    readonly folder: string,
-    readonly signature: Signature,
-    runner: GraphRunner,
-    /** of `state.safetensors`: the plan of the adapter, which every file with parameters carries */
-    readonly metadata: Readonly<Record<string, string>>,
-  ) {
-    this.#runner = runner;
-  }
-
+export class TrainingRun extends TrainingSteps {
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
   static open(folder: string, { inProcess = false, ...given }: TrainingRunOptions = {}): TrainingRun {
     const signature = readSignature(folder);
@@ -83,7 +34,7 @@ export class TrainingRun {
     const options = { config: signature.session, lowMemory: wantsLowMemory(signature), ...given };
     const profile = options.profile === undefined ? {} : { profile: resolve(options.profile) };
     const job = { folder: resolve(folder), label: folder, signature, options: { ...options, ...profile } };
-    const runner = inProcess ? new LocalRunner(job) : new RemoteRunner(job);
+    const runner = inProcess ? new LocalRunner(job, nodeSessions(job)) : new RemoteRunner(job);
     const run = new TrainingRun(folder, signature, runner, metadata);
     run.load(tensors);
     return run;
@@ -91,219 +42,22 @@ export class TrainingRun {
 
   /** Takes parameters and state from tensors under the names of `state.safetensors`. */
   load(tensors: ReadonlyMap<string, TensorData>): void {
-    for (const [name, tensor] of tensors) {
-      this.#loading.set(name, { dims: tensor.shape, data: toF32(tensor) });
-      this.#shapes.set(name, tensor.shape);
-    }
-  }
-
-  /** Names and shapes of parameters and optimizer state; all of them are float32. */
-  get shapes(): ReadonlyMap<string, readonly number[]> {
-    return this.#shapes;
+    this.hold(
+      new Map([...tensors].map(([name, tensor]) => [name, { dims: tensor.shape, data: toF32(tensor) }])),
+    );
   }
 
   /** Parameters and optimizer state under the names of `state.safetensors`. */
   async save(): Promise<Map<string, TensorData>> {
-    return tensorsOf(await this.#turn((runner) => runner.save(null)));
+    return tensorsOf(await this.held(null));
   }
 
   /** The trained factors and weights alone: what an adapter file holds. */
   async parameters(): Promise<Map<string, TensorData>> {
-    const names = this.signature.params.map(({ name }) => name);
-    return tensorsOf(await this.#turn((runner) => runner.save(names)));
+    return tensorsOf(await this.held(this.parameterNames));
   }
-
-  /** One optimizer step through step.onnx. */
-  async step(batch: Batch, lr: number): Promise<StepResult> {
-    const output = await this.#run('step', batch, [lr], STEP_RESULTS);
-    const finite = Boolean(output('finite')[0]);
-    this.#count([finite]);
-    return { loss: Number(output('loss')[0]), norm: Number(output('norm')[0]), finite };
-  }
-
-  /**
-   * K optimizer steps in one run through step-loop.onnx; `batch` as `stackBatches` makes it. A step that overflows changes
-   * nothing and uses up no rate; the loss scale is lowered after the run.
-   */
-  async stepLoop(batch: Batch, rates: readonly number[]): Promise<StepResult[]> {
-    const output = await this.#run('stepLoop', batch, rates, STEP_RESULTS);
-    const steps = rates.map((_, k) => ({
-      loss: Number(output('loss')[k]),
-      norm: Number(output('norm')[k]),
-      finite: Boolean(output('finite')[k]),
-    }));
-    this.#count(steps.map(({ finite }) => finite));
-    return steps;
-  }
-
-  /**
-   * One optimizer step over several batches, through grad.onnx and apply.onnx: gradients are summed in float64, each
-   * weighted by the number of labels that count in its batch, as if it were one large batch.
-   */
-  async accumulate(batches: readonly Batch[], lr: number): Promise<StepResult> {
-    const [grad, apply] = [this.#graph('grad'), this.#graph('apply')];
-    const { loss: kind } = this.signature;
-    const { loss, results } = await this.#turn((runner) => {
-      // each term of a sum of losses is divided in the graph, by the number of labels that count in all batches
-      const divisors = kind.kind === 'sum' ? countTerms(kind, grad, batches) : [];
-      const feeds = batches.map((batch) => this.#feeds(grad, batch, [lr], divisors));
-      return runner.accumulate(feeds, this.#feeds(apply, null, [lr]), outputsOf(apply, ['norm', 'finite']));
-    });
-    const output = (role: TensorRole) =>
-      results[apply.outputs.find((port) => port.role === role)!.name]!.data;
-    const finite = Boolean(output('finite')[0]);
-    this.#count([finite]);
-    return { loss, norm: Number(output('norm')[0]), finite };
-  }
-
-  /** Loss, logits and number of counted items through eval.onnx. */
-  async evaluate(batch: Batch): Promise<TermResult> {
-    return (await this.evaluateTerms(batch))[0]!;
-  }
-
-  /** The same for each of several losses, in their order; one entry for a single loss. `logits`: of which losses they are wanted. */
-  async evaluateTerms(
-    batch: Batch,
-    logits: (term: number) => boolean = () => true,
-  ): Promise<readonly TermResult[]> {
-    const graph = this.#graph('eval');
-    const wanted = graph.outputs.filter(
-      ({ role, term = 0 }) => role === 'loss' || role === 'count' || (role === 'logits' && logits(term)),
-    );
-    const results = await this.#turn((runner) =>
-      runner.run(
-        'eval',
-        this.#feeds(graph, batch, [0]),
-        wanted.map(({ name }) => name),
-      ),
-    );
-    const { loss } = this.signature;
-    const terms = loss.kind === 'sum' ? [...loss.terms.keys()] : [undefined];
-    return terms.map((term) => {
-      const output = (role: TensorRole) => {
-        const port = wanted.find((found) => found.role === role && found.term === term);
-        return port ? results[port.name]! : null;
-      };
-      return {
-        loss: Number(output('loss')!.data[0]),
-        logits: output('logits'),
-        count: Number(output('count')!.data[0]),
-      };
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.#last;
-    await this.#runner.close();
-  }
-
-  #graph(name: GraphName): GraphSignature {
-    return graphOf(this.signature, this.folder, name);
-  }
-
-  /** One call of the runner after another, each with all that was loaded before it. */
-  #turn<T>(call: (runner: GraphRunner) => Promise<T>): Promise<T> {
-    const turn = this.#last.then(async () => {
-      const tensors = this.#loading;
-      this.#loading = new Map();
-      if (tensors.size > 0) await this.#runner.load(tensors);
-      return call(this.#runner);
-    });
-    this.#last = turn.catch(() => undefined);
-    return turn;
-  }
-
-  /** Runs a graph; its outputs by role. */
-  async #run(name: GraphName, batch: Batch, rates: readonly number[], roles: readonly TensorRole[]) {
-    const graph = this.#graph(name);
-    const results = await this.#turn((runner) =>
-      runner.run(name, this.#feeds(graph, batch, rates), outputsOf(graph, roles)),
-    );
-    return (role: TensorRole) => results[graph.outputs.find((port) => port.role === role)!.name]!.data;
-  }
-
-  /** Steps that were taken, or skipped because their gradients were not finite. */
-  #count(finite: readonly boolean[]): void {
-    this.t += finite.filter(Boolean).length;
-    if (finite.includes(false)) this.lossScale /= 2;
-  }
-
-  /** Values of the inputs that the runner does not hold, and does not make itself (gradients). */
-  #feeds(
-    graph: GraphSignature,
-    batch: Batch | null,
-    rates: readonly number[],
-    divisors: readonly number[] = [],
-  ): OrtFeeds {
-    const { constants } = this.signature.optimizer;
-    // in double: a float32 power of a large step loses digits
-    const correction = (name: Correction, k: number) =>
-      1 - (constants[CORRECTIONS[name]] ?? 0) ** (this.t + 1 + k);
-    const scalars: Record<Exclude<ScalarKind, 'divisor' | Correction>, (k: number) => number> = {
-      lr: (k) => rates[k]!,
-      loss_scale: () => this.lossScale,
-      draw: (k) => (this.draw + k) % (this.signature.draws ?? 1),
-    };
-    const scalar = ({ shape, scalar, term }: Port): OrtTensor => {
-      const count = shape.length === 0 ? 1 : rates.length;
-      const kind = scalar!;
-      const data = Float32Array.from({ length: count }, (_, k) =>
-        kind === 'divisor'
-          ? Math.max(divisors[term!]!, MIN_DIVISOR)
-          : isCorrection(kind)
-            ? correction(kind, k)
-            : scalars[kind](k),
-      );
-      return { type: 'float32', dims: shape.length === 0 ? [] : [count], data };
-    };
-    const feeds = bare<OrtTensor>();
-    for (const port of graph.inputs) {
-      const { name, role } = port;
-      const value =
-        role === 'scalar'
-          ? scalar(port)
-          : role === 'batch'
-            ? batch?.inputs[name]
-            : role === 'label'
-              ? (batch?.inputs[name] ?? batch?.labels)
-              : undefined;
-      if (value) feeds[name] = value;
-    }
-    if (graph.inputs.some(({ scalar }) => scalar === 'draw')) this.draw += rates.length;
-    return feeds;
-  }
-}
-
-const STEP_RESULTS: readonly TensorRole[] = ['loss', 'norm', 'finite'];
-
-/** Names of the outputs with these roles. */
-function outputsOf({ outputs }: GraphSignature, roles: readonly TensorRole[]): readonly string[] {
-  return outputs.filter(({ role }) => roles.includes(role)).map(({ name }) => name);
 }
 
 function tensorsOf(held: HeldTensors): Map<string, TensorData> {
   return new Map([...held].map(([name, { dims, data }]) => [name, f32Tensor(dims, data)]));
-}
-
-/** Throws LOTR8201 when a parameter, or its state in the optimizer, is not in the file of the initial state. */
-function requireState(
-  file: string,
-  { params, optimizer, graphs }: Signature,
-  tensors: ReadonlyMap<string, TensorData>,
-): void {
-  const refuse = (why: string): never => fail(badTrainingFolder({ file, why }));
-  for (const { name, shape, trainable } of params) {
-    const slots = trainable ? optimizer.slots.map((slot) => `${name}/${slot}`) : [];
-    for (const wanted of [name, ...slots]) {
-      const found = tensors.get(wanted);
-      if (found?.dtype !== 'f32' || found.shape.join() !== shape.join())
-        refuse(`it has no f32 tensor ${JSON.stringify(wanted)} of shape [${shape.join(',')}]`);
-    }
-  }
-  for (const graph of Object.values(graphs)) {
-    for (const { name, role } of graph.inputs) {
-      if ((role === 'param' || role === 'state') && !tensors.has(name))
-        refuse(`it has no tensor ${JSON.stringify(name)}, which ${graph.file} reads`);
-    }
-  }
 }

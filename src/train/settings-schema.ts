@@ -22,18 +22,15 @@ import {
   RECORD_TASKS,
   SUBWORDS,
 } from '../options/words.js';
-import type { BestEvaluation } from './best.js';
-import type { Position } from './checkpoint.js';
 import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { RecordFile } from './data/source.js';
 import type { TrainingPlan } from './loop.js';
-import type { LossScale } from './loss-scale.js';
 import type { RunSettings } from './settings.js';
 
 /**
- * `run.json` and the position in a checkpoint, field by field. Fields that older versions did not write default to what
+ * `run.json`, field by field. Fields that older versions did not write default to what
  * those versions did.
  */
 
@@ -132,23 +129,4 @@ export const settingsSchema: Schema<RunSettings> = settings<RunSettings>({
   inputs: record(text),
   labels: nullable(labels),
   tokenizerFiles: optional(list(file)),
-});
-
-const best: Schema<BestEvaluation> = (value, field) => {
-  const read = object<Omit<BestEvaluation, 'value'> & { readonly value?: number | undefined }>({
-    step: whole(),
-    loss: number,
-    value: optional(number),
-  })(value, field);
-  // checkpoints of older versions compare by the loss
-  return { ...read, value: read.value ?? read.loss };
-};
-
-/** Where a run is, as a checkpoint has it. */
-export const positionSchema: Schema<Position> = object<Position>({
-  step: whole(),
-  updates: whole(),
-  scale: object<LossScale>({ value: above0, steady: whole(), skipped: whole() }),
-  best: nullable(best),
-  stale: later(whole(), 0),
 });

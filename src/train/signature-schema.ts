@@ -17,7 +17,8 @@ import {
   whole,
 } from '../ir/files/schema.js';
 import { entryFault, type SessionEntries } from '../ir/ops/core/session-entries.js';
-import { LOSS_KINDS, LOSS_NUMBERS, type LossNumbers, lossDef } from './losses/index.js';
+import { LOSS_KINDS, lossFacts } from './losses/facts.js';
+import type { LossNumberName, LossNumbers } from './losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
 import {
   type BaseFile,
@@ -110,34 +111,34 @@ const site = object<SiteSignature>({
   group: text,
 });
 
-const lossNumbers = Object.fromEntries(LOSS_NUMBERS.map((name) => [name, optional(number)])) as {
-  readonly [N in keyof LossNumbers]-?: Schema<number | undefined>;
-};
-const termFields = {
-  ignoreIndex: nullable(whole(Number.MIN_SAFE_INTEGER)),
-  ignoreValue: optional(number),
-  ...lossNumbers,
-  labelSmoothing: number,
-  reduction: oneOf(['mean', 'sum']),
-  shift: flag,
-  classWeights: optional(list(number)),
-  pairs: optional(oneOf(['halves'])),
-} as const;
-
-const single = object<LossTerm>({ ...termFields, kind: oneOf(LOSS_KINDS) });
-type Sum = Extract<LossSignature, { kind: 'sum' }>;
-const sum = object<Sum>({
-  ...termFields,
-  kind: oneOf(['sum']),
-  terms: where(
-    list(
-      object<Sum['terms'][number]>({ ...termFields, kind: oneOf(LOSS_KINDS), output: text, weight: number }),
+/** What losses have; of their numbers those that are wanted. */
+function lossSchema(numbers: readonly LossNumberName[]): Schema<LossSignature> {
+  const lossNumbers = Object.fromEntries(numbers.map((name) => [name, optional(number)])) as {
+    readonly [N in keyof LossNumbers]-?: Schema<number | undefined>;
+  };
+  const termFields = {
+    ignoreIndex: nullable(whole(Number.MIN_SAFE_INTEGER)),
+    ignoreValue: optional(number),
+    ...lossNumbers,
+    labelSmoothing: number,
+    reduction: oneOf(['mean', 'sum']),
+    shift: flag,
+    classWeights: optional(list(number)),
+    pairs: optional(oneOf(['halves'])),
+  } as const;
+  const single = object<LossTerm>({ ...termFields, kind: oneOf(LOSS_KINDS) });
+  type Sum = Extract<LossSignature, { kind: 'sum' }>;
+  const term = { ...termFields, kind: oneOf(LOSS_KINDS), output: text, weight: number };
+  const sum = object<Sum>({
+    ...termFields,
+    kind: oneOf(['sum']),
+    terms: where(list(object<Sum['terms'][number]>(term)), ({ length }) =>
+      length > 0 ? null : 'it is empty',
     ),
-    ({ length }) => (length > 0 ? null : 'it is empty'),
-  ),
-});
-const loss: Schema<LossSignature> = (value, field) =>
-  value instanceof Map && value.get('kind') === 'sum' ? sum(value, field) : single(value, field);
+  });
+  return (value, field) =>
+    value instanceof Map && value.get('kind') === 'sum' ? sum(value, field) : single(value, field);
+}
 
 const session: Schema<SessionEntries> = where(record(text) as Schema<SessionEntries>, (entries) => {
   for (const [key, value] of Object.entries(entries)) {
@@ -168,32 +169,35 @@ const version: Schema<1> = (value, field) =>
     field,
   );
 
-export const signatureSchema: Schema<Signature> = where(
-  object<Signature>({
-    version,
-    opset: whole(1),
-    ep: list(oneOf(TRAINING_EPS)),
-    graphs: object<Signature['graphs']>({
-      step: optional(graph),
-      grad: optional(graph),
-      apply: optional(graph),
-      eval: optional(graph),
-      infer: optional(graph),
-      stepLoop: optional(graph),
+/** `numbers`: of losses, those that the program reads; others are left out. */
+export function signatureSchemaOf(numbers: readonly LossNumberName[]): Schema<Signature> {
+  return where(
+    object<Signature>({
+      version,
+      opset: whole(1),
+      ep: list(oneOf(TRAINING_EPS)),
+      graphs: object<Signature['graphs']>({
+        step: optional(graph),
+        grad: optional(graph),
+        apply: optional(graph),
+        eval: optional(graph),
+        infer: optional(graph),
+        stepLoop: optional(graph),
+      }),
+      params: list(param),
+      sites: list(site),
+      optimizer,
+      loss: lossSchema(numbers),
+      draws: optional(whole(1)),
+      session: later(session, {}),
+      baseProducts: optional(
+        object<BaseProducts>({ dtype: oneOf(['int8']), rounded: whole(), float32: whole() }),
+      ),
+      base: list(base),
     }),
-    params: list(param),
-    sites: list(site),
-    optimizer,
-    loss,
-    draws: optional(whole(1)),
-    session: later(session, {}),
-    baseProducts: optional(
-      object<BaseProducts>({ dtype: oneOf(['int8']), rounded: whole(), float32: whole() }),
-    ),
-    base: list(base),
-  }),
-  partsFault,
-);
+    partsFault,
+  );
+}
 
 /** What the host reads from the results of each graph, once for each loss where `each` says so. */
 const RESULTS: Readonly<
@@ -213,7 +217,7 @@ function partsFault({ graphs, params, loss: held }: Signature): string | null {
   const rows = new Map(params.map((row) => [row.name, row]));
   if (rows.size < params.length) return 'field "params": two parameters have one name';
   const terms = held.kind === 'sum' ? held.terms.length : 1;
-  const pairs = (held.kind === 'sum' ? held.terms : [held]).some(({ kind }) => lossDef(kind).pairs);
+  const pairs = (held.kind === 'sum' ? held.terms : [held]).some(({ kind }) => lossFacts(kind).pairs);
   for (const name of Object.keys(RESULTS) as GraphName[]) {
     const own = graphs[name];
     if (!own) continue;

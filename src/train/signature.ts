@@ -1,7 +1,8 @@
 import { TRAINING_EPS, type TrainingEp } from '../backends/execution-providers.js';
 import type { SessionEntries } from '../ir/ops/core/session-entries.js';
 import type { TermFields } from './losses/define.js';
-import type { LossKind, LossNumbers } from './losses/index.js';
+import type { LossKind } from './losses/facts.js';
+import type { LossNumbers } from './losses/index.js';
 import { CORRECTIONS, type Correction, type OptimizerKind } from './optimizers/index.js';
 
 /**
@@ -52,7 +53,7 @@ export type LossSignature =
 
 export { TRAINING_EPS, type TrainingEp };
 export type GraphName = 'step' | 'grad' | 'apply' | 'eval' | 'infer' | 'stepLoop';
-export type { LossKind } from './losses/index.js';
+export type { LossKind } from './losses/facts.js';
 
 export interface GraphSignature {
   readonly file: string;

@@ -7,7 +7,7 @@ import { readModelConfig, readTokenizerConfig } from '../../src/train/data/speci
 import { readTokenizer } from '../../src/train/data/tokenizer.js';
 import { feedsOf, mapInputs } from '../../src/train/feeds.js';
 import { dataGraph, signatureTerms } from '../../src/train/labels.js';
-import { signatureSchema } from '../../src/train/signature-schema.js';
+import { signatureSchema } from '../../src/train/read-signature.js';
 import type { Steps } from './commands.js';
 import { type Content, isLink } from './files.js';
 import type { Format } from './format.js';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { philox4x32, RandomStream } from '../../src/init/rng.js';
+import { philox4x32 } from '../../src/init/philox.js';
+import { RandomStream } from '../../src/init/rng.js';
 
 describe('Philox4x32-10', () => {
   // the known-answer vectors published with the generator (Random123, kat_vectors, rows "philox4x32 10")

@@ -1,6 +1,6 @@
-import type { OrtFeeds, OrtTensor } from '../../src/backends/ort/session.js';
+import type { OrtFeeds, OrtTensor } from '../../src/backends/ort/tensor.js';
 import { bare } from '../../src/ir/keys.js';
-import type { Batch } from '../../src/train/run.js';
+import type { Batch } from '../../src/train/training-steps.js';
 
 /** Microbatches of equal shapes as one batch with a first axis of their number, for step-loop.onnx. */
 export function stackBatches(batches: readonly Batch[]): Batch {

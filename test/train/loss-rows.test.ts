@@ -2,13 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { inRange } from '../../src/options/range.js';
-import {
-  LOSS_KINDS,
-  type LossKind,
-  type LossNumbers,
-  lossDef,
-  lossNumbersOf,
-} from '../../src/train/losses/index.js';
+import { LOSS_KINDS, type LossKind, lossFacts } from '../../src/train/losses/facts.js';
+import { type LossNumbers, lossDef, lossNumbersOf } from '../../src/train/losses/index.js';
 import { runLoss } from '../support/loss-graph.js';
 import { relativeError } from '../support/ort.js';
 
@@ -29,7 +24,7 @@ const ROWS = JSON.parse(
   readFileSync(join(import.meta.dirname, '../data/losses/losses.json'), 'utf8'),
 ) as readonly Row[];
 
-test.each(LOSS_KINDS.filter((kind) => lossDef(kind).labels !== 'own' && !lossDef(kind).teacher))(
+test.each(LOSS_KINDS.filter((kind) => lossFacts(kind).labels !== 'own' && !lossFacts(kind).teacher))(
   '%s has rows',
   (kind) => {
     expect(ROWS.some((row) => row.kind === kind)).toBe(true);
@@ -59,7 +54,7 @@ describe('values and gradients are those of PyTorch:', () => {
     const labels = {
       shape: row.labelShape,
       data: row.labels,
-      dtype: def.labels === 'numbers' ? ('f32' as const) : ('i32' as const),
+      dtype: lossFacts(row.kind).labels === 'numbers' ? ('f32' as const) : ('i32' as const),
     };
     const output = { shape: row.shape, data: row.output };
     const build =

@@ -10,7 +10,8 @@ import { writeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
 import { f32Tensor } from '../../src/ir/tensor.js';
 import { rewrite } from '../../src/rewrite.js';
-import { type Batch, TrainingRun } from '../../src/train/run.js';
+import { TrainingRun } from '../../src/train/run.js';
+import type { Batch } from '../../src/train/training-steps.js';
 import { noise } from '../support/ort.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-run-'));

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Batch } from '../../../src/train/run.js';
+import type { Batch } from '../../../src/train/training-steps.js';
 import { packageFolder } from '../../version.js';
 
 /** What `models/charlm` holds: the model, its characters, two parts of a text, and the windows to train and score on. */

@@ -2,7 +2,8 @@ import { METHODS } from '../../../src/adapter/methods/index.js';
 import { formText } from '../../../src/init/spec.js';
 import { kebab } from '../../../src/options/flags.js';
 import { type NumberRange, rangeText } from '../../../src/options/range.js';
-import { LOSS_KINDS, lossDef } from '../../../src/train/losses/index.js';
+import { LOSS_KINDS, lossFacts } from '../../../src/train/losses/facts.js';
+import { lossDef } from '../../../src/train/losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from '../../../src/train/optimizers/index.js';
 import { EXIT, EXIT_MEANINGS } from '../../failure.js';
 import { markdownTable } from './markdown.js';
@@ -38,11 +39,11 @@ export const TABLES: Readonly<Record<string, () => string>> = {
     markdownTable(
       ['`--loss`', 'what it is', 'output', 'labels', 'options'],
       LOSS_KINDS.map((kind) => {
-        const { doc, takes, pairs, reads, numbers } = lossDef(kind);
+        const { doc, takes, reads, numbers } = lossDef(kind);
         const flags = reads.filter((flag) => flag !== '--labels').map((flag) => `\`${flag}\``);
         return [
           `\`${kind}\``,
-          pairs ? `${doc}; a batch holds pairs` : doc,
+          lossFacts(kind).pairs ? `${doc}; a batch holds pairs` : doc,
           takes.output,
           takes.labels,
           [...numbersText(numbers), ...flags].join('<br>'),

@@ -5,7 +5,8 @@ import { inRange, rangeText } from '../../options/range.js';
 import { word } from '../../options/types.js';
 import { BASE_DTYPES } from '../../options/words.js';
 import type { LossFlag } from '../../train/losses/define.js';
-import { LOSS_KINDS, LOSS_NUMBERS, type LossKind, lossDef } from '../../train/losses/index.js';
+import { LOSS_KINDS, type LossKind, lossFacts } from '../../train/losses/facts.js';
+import { LOSS_NUMBERS, lossDef } from '../../train/losses/index.js';
 import { hyperOf, optimizerDef } from '../../train/optimizers/index.js';
 import { uselessOption } from '../codes/training.js';
 import { ROUNDED_OPS, ROUNDED_OPSET } from './int8/rows.js';
@@ -128,7 +129,7 @@ function checkTerms(terms: readonly TermOptions[]): void {
   if (twice !== undefined) {
     refuse(`the output "${twice}" has two losses`, 'give each output one loss');
   }
-  const pairs = terms.filter(({ kind }) => lossDef(kind).pairs);
+  const pairs = terms.filter(({ kind }) => lossFacts(kind).pairs);
   if (pairs.length > 0 && pairs.length < terms.length) {
     refuse(
       `${pairs[0]!.kind} takes batches of pairs, and the other losses do not`,

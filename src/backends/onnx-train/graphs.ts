@@ -15,6 +15,7 @@ import { recomputeBlocks } from '../../passes/remat/blocks.js';
 import { rematerialise } from '../../passes/remat/rematerialise.js';
 import { TrainBuilder } from '../../train/losses/builder.js';
 import type { Loss } from '../../train/losses/define.js';
+import { lossFacts } from '../../train/losses/facts.js';
 import { lossDef } from '../../train/losses/index.js';
 import { type Correction, optimizerDef } from '../../train/optimizers/index.js';
 import type { GraphSignature, Port, ScalarKind, TensorRole } from '../../train/signature.js';
@@ -414,7 +415,7 @@ function addLabels({ model, heads }: Prepared, ports: Ports, options: TrainOptio
 const headNames = (heads: readonly Head[]): string => heads.map(({ value }) => value.name).join('" and "');
 
 /** Whether the model computes the loss itself. */
-const isOwn = ({ term: { kind } }: Head): boolean => lossDef(kind).labels === 'own';
+const isOwn = ({ term: { kind } }: Head): boolean => lossFacts(kind).labels === 'own';
 
 /** To which of several losses a port belongs. */
 const termOf = (heads: readonly Head[], term: number) => (heads.length > 1 ? { term } : {});

@@ -2,6 +2,7 @@ import { opsetOf } from '../../ir/builder.js';
 import type { Value } from '../../ir/model.js';
 import type { TrainBuilder } from '../../train/losses/builder.js';
 import type { Loss, LossOptions } from '../../train/losses/define.js';
+import { lossFacts } from '../../train/losses/facts.js';
 import { lossDef, lossNumbersOf } from '../../train/losses/index.js';
 import type { LossTerm } from '../../train/signature.js';
 import type { TermOptions, TrainOptions } from './options.js';
@@ -63,6 +64,6 @@ export function termSignature(options: TrainOptions, { term, value }: Head): Los
     shift: false,
     ...own,
     ...lossNumbersOf(kind, options),
-    ...(def.pairs ? { pairs: 'halves' as const } : {}),
+    ...(lossFacts(kind).pairs ? { pairs: 'halves' as const } : {}),
   };
 }

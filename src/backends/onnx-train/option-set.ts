@@ -17,7 +17,8 @@ import {
   word,
 } from '../../options/types.js';
 import { BASE_DTYPE_CHOICES, DROPOUT_MODES, NAMINGS, RECOMPUTES, TIES } from '../../options/words.js';
-import { LOSS_KINDS, LOSSES, type LossKind, type LossNumberName } from '../../train/losses/index.js';
+import { LOSS_KINDS, type LossKind } from '../../train/losses/facts.js';
+import { LOSSES, type LossNumberName } from '../../train/losses/index.js';
 import {
   DEFAULT_OPTIMIZER,
   type HyperName,

@@ -1,6 +1,7 @@
 import { defaultsOf, type OrNull, pick, type ValuesOf } from '../../options/define.js';
 import type { BaseDtype } from '../../options/words.js';
-import { LOSS_KINDS, type LossKind, type LossNumbers } from '../../train/losses/index.js';
+import { LOSS_KINDS, type LossKind } from '../../train/losses/facts.js';
+import type { LossNumbers } from '../../train/losses/index.js';
 import { type Optimizer, optimizerOf } from '../../train/optimizers/index.js';
 import type { TrainingEp } from '../../train/signature.js';
 import { ONNX_TRAIN } from './option-set.js';

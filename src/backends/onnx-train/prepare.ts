@@ -24,6 +24,7 @@ import { calledBy, inlineCalls } from '../../passes/inline/inline.js';
 import { narrowRows } from '../../passes/narrow/narrow-rows.js';
 import type { PassRunner } from '../../passes/pipeline.js';
 import { requirePlan } from '../../passes/plan/plan.js';
+import { lossFacts } from '../../train/losses/facts.js';
 import { lossDef } from '../../train/losses/index.js';
 import { logitsRank, noLogits, uselessOption } from '../codes/training.js';
 import { dropoutInLoop } from '../codes/training-loss.js';
@@ -104,7 +105,7 @@ export function prepare(
     },
     { requires: ['planned'], ensures: ['raised'] },
   );
-  const distils = !keepOutputs && termsOf(options).some(({ kind }) => lossDef(kind).teacher);
+  const distils = !keepOutputs && termsOf(options).some(({ kind }) => lossFacts(kind).teacher);
   if (distils) requireBase(plan, weights);
   const teachers = distils ? job.step('copy-base', model, () => copyBase(model)) : null;
   const places = tensorNamesOf(weights.map(({ row }) => row));
@@ -220,9 +221,9 @@ function chooseHeads(
     const value = chooseOutput(graph, term, copies);
     const why = headProblem(value, options, term);
     if (why !== null) fail(logitsRank({ name: value.name, why }));
-    const name = lossDef(term.kind).teacher ? teachers?.get(value.name) : undefined;
+    const name = lossFacts(term.kind).teacher ? teachers?.get(value.name) : undefined;
     const teacher = graph.outputs.find((output) => output.name === name) ?? null;
-    if (lossDef(term.kind).teacher && teachers && !teacher)
+    if (lossFacts(term.kind).teacher && teachers && !teacher)
       fail(logitsRank({ name: value.name, why: 'it depends on no adapter' }));
     return { term, value, teacher, mask: chooseMask(graph, value, term, options) };
   });
@@ -262,7 +263,7 @@ function chooseOutput(graph: Graph, { kind, output }: TermOptions, copies: Reado
     return floats.find(({ name }) => name === output) ?? fail(noLogits({ found, wanted: output }));
   }
   const single = ({ type }: Value) => type?.kind === 'tensor' && type.shape?.every((dim) => dim === 1);
-  const candidates = lossDef(kind).labels === 'own' ? floats.filter(single) : floats;
+  const candidates = lossFacts(kind).labels === 'own' ? floats.filter(single) : floats;
   return candidates.length === 1 ? candidates[0]! : fail(noLogits({ found, wanted: null }));
 }
 

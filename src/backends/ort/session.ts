@@ -5,14 +5,7 @@ import { cannotRun, stepFails } from '../codes/host.js';
 import { type Config, nested } from './config.js';
 import type { GraphOptimization } from './messages.js';
 import { loadRuntime } from './runtime.js';
-
-/** A tensor in this process, as ONNX Runtime's JavaScript interface has it. */
-export interface OrtTensor {
-  readonly type: string;
-  readonly dims: readonly number[];
-  readonly data: Float32Array | BigInt64Array | Int32Array | Uint8Array | Uint16Array | Float64Array;
-}
-export type OrtFeeds = Readonly<Record<string, OrtTensor>>;
+import type { OrtFeeds, OrtTensor } from './tensor.js';
 
 export interface SessionOptions {
   readonly ep?: 'cpu' | 'cuda' | 'webgpu';

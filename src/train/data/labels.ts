@@ -1,4 +1,5 @@
-import { type LossKind, lossDef } from '../losses/index.js';
+import type { LossKind } from '../losses/facts.js';
+import { lossDef } from '../losses/index.js';
 
 /**
  * How labels become numbers: names of classes in an order, integers that are class numbers as they are, or numbers to be

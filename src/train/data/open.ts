@@ -5,7 +5,7 @@ import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import type { OrNull, ValuesOf } from '../../options/define.js';
 import { feedsOf, fixedExtents, mapInputs } from '../feeds.js';
 import { dataGraph, labelPort, signatureTerms } from '../labels.js';
-import { lossDef } from '../losses/index.js';
+import { lossFacts } from '../losses/facts.js';
 import type { READING } from '../option-set.js';
 import type { GraphSignature, LossTerm, Signature } from '../signature.js';
 import { BadLines } from './bad-lines.js';
@@ -85,7 +85,7 @@ async function readData(
   const values = predicted === 'values';
   const terms = signatureTerms(signature);
   const [term] = terms as [LossTerm];
-  const { labels: labelKind, pairs } = lossDef(term.kind);
+  const { labels: labelKind, pairs } = lossFacts(term.kind);
   const ignored = (values ? term.ignoreValue : term.ignoreIndex) ?? -100;
   const { rows, length } = fixedExtents(graph);
   const classes = classesOf(graph);

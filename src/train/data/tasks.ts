@@ -2,7 +2,7 @@ import { otherRecords } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
 import { RECORD_TASKS, type RecordTask } from '../../options/words.js';
 import { dataGraph, labelPort, signatureTerms } from '../labels.js';
-import { lossDef } from '../losses/index.js';
+import { lossFacts } from '../losses/facts.js';
 import type { Signature } from '../signature.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
@@ -18,7 +18,7 @@ export type Predicts = 'values' | 'row' | 'positions' | 'target';
 
 /** Of several losses, the first. */
 export function predicts(signature: Signature): Predicts {
-  const { labels } = lossDef(signatureTerms(signature)[0]!.kind);
+  const { labels } = lossFacts(signatureTerms(signature)[0]!.kind);
   const graph = dataGraph(signature);
   const label = labelPort(graph);
   const own = labels === 'own' && label !== undefined && label.dtype !== 'f32' && label.dtype !== 'f16';

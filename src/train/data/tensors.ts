@@ -5,7 +5,7 @@ import { readSafetensorsFrom } from '../../ir/files/safetensors.js';
 import { FileSource } from '../../ir/onnx/source.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { toF64, toIntegers } from '../../ir/values.js';
-import { type LossKind, lossDef } from '../losses/index.js';
+import { type LossKind, lossFacts } from '../losses/facts.js';
 import type { Column, DataBatch, Dataset } from './dataset.js';
 import { valueProblem } from './labels.js';
 import { sidesOf } from './pairs.js';
@@ -39,7 +39,7 @@ export interface TensorTask {
  */
 export async function tensorDataset(file: string, task: TensorTask): Promise<Dataset> {
   const { label, loss, ignored, values } = task;
-  const { pairs } = lossDef(loss);
+  const { pairs } = lossFacts(loss);
   const source = new FileSource(file);
   const { tensors } = readSafetensorsFrom(source);
   const refuse = (why: string): never => fail(badData({ file, why }));

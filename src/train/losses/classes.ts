@@ -4,18 +4,18 @@ import { shapeOf, tensorType } from '../../ir/shape.js';
 import { f32Tensor } from '../../ir/tensor.js';
 import type { TrainBuilder } from './builder.js';
 import { defineLoss, type LossDef } from './define.js';
+import type { LossKind } from './facts.js';
 import { areClasses, asF32, classCount, classRange, softmaxParts } from './parts.js';
 
 /**
  * Declares a loss on class numbers: labels i32 of the shape of the logits without their last axis. With `--shift` the
  * declaration gets logits and labels of which position t of the one belongs to position t of the other.
  */
-export function defineClassLoss<const K extends string, const N extends string>({
+export function defineClassLoss<const K extends LossKind, const N extends string>({
   build,
   ...def
-}: Pick<LossDef<K, N>, 'kind' | 'doc' | 'numbers' | 'build' | 'perplexity'>): LossDef<K, N> {
+}: Pick<LossDef<K, N>, 'kind' | 'doc' | 'numbers' | 'build'>): LossDef<K, N> {
   return defineLoss<K, N>({
-    labels: 'classes',
     takes: {
       output: '[batch, classes] or [batch, seq, vocabulary]',
       labels:

@@ -9,8 +9,6 @@ export const contrastive = defineLoss({
   kind: 'contrastive',
   doc: "in-batch negatives (InfoNCE, arXiv 1807.03748; sentence-transformers' MultipleNegativesRankingLoss)",
   takes: { output: 'embeddings', labels: 'none: row i belongs to row B + i' },
-  labels: 'none',
-  pairs: true,
   reads: ['--mask'],
   numbers: { temperature: { default: 0.05, above: 0, doc: 'similarities are divided by it' } },
   problem: pairsProblem,

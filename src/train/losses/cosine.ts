@@ -10,8 +10,6 @@ export const cosine = defineLoss({
   kind: 'cosine',
   doc: "mean squared difference of cosine similarities and targets (sentence-transformers' CosineSimilarityLoss)",
   takes: { output: 'embeddings', labels: 'f32 [B] in [-1, 1]: the similarity that each pair should have' },
-  labels: 'numbers',
-  pairs: true,
   reads: ['--labels', '--mask'],
   numbers: {},
   problem: pairsProblem,

@@ -8,7 +8,6 @@ import { classesOf } from './parts.js';
 export const crossEntropyLoss = defineClassLoss({
   kind: 'cross-entropy',
   doc: 'mean cross-entropy of logits and class numbers (torch.nn.functional.cross_entropy)',
-  perplexity: true,
   numbers: {
     labelSmoothing: {
       default: 0,

@@ -28,7 +28,6 @@ export const ctc = defineLoss({
     output: 'logits [batch, time, classes]',
     labels: 'i32 [batch, labels], filled up with `--ignore-index`',
   },
-  labels: 'sequences',
   reads: ['--labels', '--ignore-index', '--frames'],
   numbers: { blank: { default: 0, least: 0, whole: true, doc: 'the class that means "no label"' } },
   problem: (output, _, { blank }, opset) => {

@@ -2,6 +2,7 @@ import type { Value } from '../../ir/model.js';
 import type { Shape, ValueType } from '../../ir/shape.js';
 import type { NumberRange } from '../../options/range.js';
 import type { TrainBuilder } from './builder.js';
+import type { LossKind } from './facts.js';
 
 /** A loss as nodes: its mean, how many items were counted, and the gradient to start differentiation from. */
 export interface Loss {
@@ -65,23 +66,13 @@ interface LossGiven<N extends string> {
   readonly numbers: Readonly<Record<N, number>>;
 }
 
-export interface LossDef<K extends string = string, N extends string = string> {
+/** A loss as nodes; what holds without them is in facts.ts. */
+export interface LossDef<K extends LossKind = LossKind, N extends string = string> {
   readonly kind: K;
   /** the definition, as the documents of PyTorch or a paper call it */
   readonly doc: string;
   /** for documents: the output and the labels that it takes */
   readonly takes: { readonly output: string; readonly labels: string };
-  /**
-   * What labels are: class numbers, numbers of the shape of the output or one for each pair, sequences of class numbers
-   * filled up with the ignored one, nothing (the rows say which belong together), or what the model itself takes.
-   */
-  readonly labels: 'classes' | 'numbers' | 'sequences' | 'none' | 'own';
-  /** a batch of 2B rows holds B pairs in two halves */
-  readonly pairs?: true;
-  /** it compares the output with that of the base */
-  readonly teacher?: true;
-  /** its exponential is a perplexity */
-  readonly perplexity?: true;
   readonly reads: readonly LossFlag[];
   readonly numbers: Readonly<Record<N, LossNumber>>;
   /** why an output does not fit; null: it does */
@@ -101,7 +92,7 @@ export interface LossDef<K extends string = string, N extends string = string> {
 }
 
 /** Declares a loss. A number that several losses have is read in one range. */
-export function defineLoss<const K extends string, const N extends string = never>(
+export function defineLoss<const K extends LossKind, const N extends string = never>(
   def: LossDef<K, N>,
 ): LossDef<K, N> {
   return def;

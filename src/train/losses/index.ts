@@ -4,12 +4,13 @@ import { cosine } from './cosine.js';
 import { crossEntropyLoss } from './cross-entropy.js';
 import { ctc } from './ctc.js';
 import type { LossDef } from './define.js';
+import type { LossKind } from './facts.js';
 import { focal } from './focal.js';
 import { kl, klBase } from './kl.js';
 import { mse } from './mse.js';
 import { output } from './output.js';
 
-/** All losses; the first is the default. */
+/** All losses, in the order of their facts. */
 export const LOSSES = [
   crossEntropyLoss,
   focal,
@@ -24,14 +25,11 @@ export const LOSSES = [
 ] as const;
 
 type Declared = (typeof LOSSES)[number];
-export type LossKind = Declared['kind'];
 type NumbersOf<D> = D extends { readonly numbers: infer N } ? keyof N & string : never;
 /** A number that some loss has. */
 export type LossNumberName = NumbersOf<Declared>;
 
-export const LOSS_KINDS: readonly LossKind[] = LOSSES.map(({ kind }) => kind);
-
-/** What a back end and a host know of a loss: all code that depends on the kind uses it. */
+/** What a back end knows of a loss: with its facts, all that code may depend on the kind for. */
 export function lossDef(kind: LossKind): LossDef {
   return LOSSES.find((def) => def.kind === kind)! as LossDef;
 }

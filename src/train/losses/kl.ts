@@ -28,7 +28,6 @@ export const kl = defineLoss({
     labels:
       "f32, the shape of the output: the teacher's logits; a position whose first number is the largest float32 (`loss.ignoreValue`) does not count",
   },
-  labels: 'numbers',
   reads: ['--labels'],
   numbers: temperature,
   problem,
@@ -47,8 +46,6 @@ export const klBase = defineLoss({
   kind: 'kl-base',
   doc: 'distillation from the base: as `kl`, with the logits of the model without its adapters; the mean over positions, or over those where the mask is 1',
   takes: { output: 'logits, at least 2 axes', labels: 'none' },
-  labels: 'none',
-  teacher: true,
   reads: ['--mask'],
   numbers: temperature,
   problem,

@@ -13,7 +13,6 @@ export const output = defineLoss({
     output: 'one element: the loss itself',
     labels: 'what the model takes; its input `labels` (or `--labels NAME`) has the role label',
   },
-  labels: 'own',
   reads: ['--labels'],
   numbers: {},
   problem: (value) => {

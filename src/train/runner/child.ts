@@ -1,6 +1,7 @@
 import { answerRequests } from '../../backends/ort/answer.js';
 import { LocalRunner } from './local.js';
 import { type RunnerCall, received, sent } from './messages.js';
+import { nodeSessions } from './node-sessions.js';
 import { TensorRow } from './tensor-row.js';
 
 /** The program of the process that runs the graphs of a training directory; see remote.ts. */
@@ -9,7 +10,7 @@ let runner: LocalRunner | null = null;
 
 answerRequests<RunnerCall>(async (request) => {
   if (request.call === 'open') {
-    runner = new LocalRunner(request.job);
+    runner = new LocalRunner(request.job, nodeSessions(request.job));
     return null;
   }
   if (!runner) throw new Error('no training directory was opened');

@@ -1,40 +1,56 @@
-import { join } from 'node:path';
 import { ORT_TYPES } from '../../backends/ort/messages.js';
-import { type OrtFeeds, OrtSession, type OrtTensor } from '../../backends/ort/session.js';
+import type { OrtFeeds, OrtTensor } from '../../backends/ort/tensor.js';
 import { badTrainingFolder } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { DType } from '../../ir/dtype.js';
 import { bare } from '../../ir/keys.js';
 import { GradientSum } from '../gradient-sum.js';
-import { graphOf } from '../read-signature.js';
+import { fileIn, graphOf } from '../graph-of.js';
 import type { GraphName, GraphSignature, Port } from '../signature.js';
-import type { Accumulated, GraphRunner, HeldTensor, HeldTensors, RunnerJob } from './runner.js';
+import type {
+  Accumulated,
+  DeviceTensor,
+  GraphRunner,
+  GraphSession,
+  GraphTensors,
+  HeldTensor,
+  HeldTensors,
+  OpenGraph,
+  RunnerJob,
+} from './runner.js';
 
 /** Graphs whose results replace held tensors. */
 const UPDATES: ReadonlySet<GraphName> = new Set(['step', 'stepLoop', 'apply']);
 
-/** Runs graphs in this process. */
+/** Runs graphs in this process, or page. */
 export class LocalRunner implements GraphRunner {
   readonly #job: RunnerJob;
-  readonly #held = new Map<string, HeldTensor>();
-  readonly #sessions = new Map<string, OrtSession>();
+  readonly #openGraph: OpenGraph;
+  readonly #held = new Map<string, HeldTensor | DeviceTensor>();
+  readonly #sessions = new Map<string, GraphSession>();
 
-  constructor(job: RunnerJob) {
+  constructor(job: RunnerJob, openGraph: OpenGraph) {
     this.#job = job;
+    this.#openGraph = openGraph;
   }
 
   async load(tensors: HeldTensors): Promise<void> {
-    for (const [name, tensor] of tensors) this.#held.set(name, tensor);
+    for (const [name, tensor] of tensors) this.#hold(name, tensor);
   }
 
   async save(names: readonly string[] | null): Promise<HeldTensors> {
-    return names ? new Map(names.map((name) => [name, this.#held.get(name)!])) : new Map(this.#held);
+    const saved = new Map<string, HeldTensor>();
+    for (const name of names ?? this.#held.keys()) {
+      const held = this.#held.get(name)!;
+      saved.set(name, isOnDevice(held) ? { dims: held.dims, data: await held.download() } : held);
+    }
+    return saved;
   }
 
   async run(name: GraphName, feeds: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds> {
     const results = await this.#run(name, feeds, outputs);
     const wanted = bare<OrtTensor>();
-    for (const output of outputs) wanted[output] = results[output]!;
+    for (const output of outputs) wanted[output] = results[output]! as OrtTensor;
     return wanted;
   }
 
@@ -47,7 +63,7 @@ export class LocalRunner implements GraphRunner {
     const [gradients, update] = [this.#graph('grad'), this.#graph('apply')];
     const all = gradients.outputs.map(({ name }) => name);
     const sums = new GradientSum(loss.kind !== 'sum' && loss.reduction === 'mean');
-    for (const feeds of batches) sums.add(gradients, await this.#run('grad', feeds, all));
+    for (const feeds of batches) sums.add(gradients, (await this.#run('grad', feeds, all)) as OrtFeeds);
     const total = bare(Object.entries(apply));
     for (const [name, gradient] of Object.entries(sums.total(update))) total[name] = gradient;
     return { loss: sums.loss(), results: await this.run('apply', total, outputs) };
@@ -56,51 +72,64 @@ export class LocalRunner implements GraphRunner {
   async close(): Promise<void> {
     for (const session of this.#sessions.values()) await session.close();
     this.#sessions.clear();
+    for (const held of this.#held.values()) if (isOnDevice(held)) held.dispose();
+    this.#held.clear();
+  }
+
+  /** A tensor in place of the one of that name, whose memory is free then. */
+  #hold(name: string, tensor: HeldTensor | DeviceTensor): void {
+    const before = this.#held.get(name);
+    this.#held.set(name, tensor);
+    if (before && isOnDevice(before)) before.dispose();
   }
 
   #graph(name: GraphName): GraphSignature {
     return graphOf(this.#job.signature, this.#job.label, name);
   }
 
-  async #run(name: GraphName, feeds: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds> {
+  async #run(name: GraphName, feeds: OrtFeeds, outputs: readonly string[]): Promise<GraphTensors> {
     const graph = this.#graph(name);
-    const file = join(this.#job.label, graph.file);
-    const session = this.#sessions.get(graph.file) ?? (await this.#open(file, graph));
-    const all = bare<OrtTensor>();
-    for (const port of graph.inputs) {
-      const held = isHeld(port) ? this.#held.get(port.name) : undefined;
-      const value = held ? { type: 'float32', ...held } : feeds[port.name];
-      all[port.name] =
-        value ?? fail(badTrainingFolder({ file, why: `input ${JSON.stringify(port.name)} has no value` }));
-    }
+    const file = fileIn(this.#job.label, graph.file);
     const updated = UPDATES.has(name)
       ? graph.inputs.filter((port) => isHeld(port) && port.next !== undefined)
       : [];
-    const results = await session.run(all, [...new Set([...updated.map(({ next }) => next!), ...outputs])]);
+    const next = updated.map((port) => port.next!);
+    const session = this.#sessions.get(graph.file) ?? (await this.#open(file, graph, next));
+    const all = bare<OrtTensor | DeviceTensor>();
+    for (const port of graph.inputs) {
+      const held = isHeld(port) ? this.#held.get(port.name) : undefined;
+      const value = held ? (isOnDevice(held) ? held : { type: 'float32', ...held }) : feeds[port.name];
+      all[port.name] =
+        value ?? fail(badTrainingFolder({ file, why: `input ${JSON.stringify(port.name)} has no value` }));
+    }
+    const results = await session.run(all, [...new Set([...next, ...outputs])]);
     requireTypes(file, graph, results);
-    for (const { name: before, next } of updated)
-      requireShape(file, all[before]!, before, results[next!]!, next!);
-    for (const { name: held, next } of updated) {
-      const { dims, data } = results[next!]!;
-      this.#held.set(held, { dims, data: data as Float32Array });
+    for (const { name: before, next: after } of updated)
+      requireShape(file, all[before]!, before, results[after!]!, after!);
+    for (const { name: held, next: after } of updated) {
+      const result = results[after!]!;
+      this.#hold(
+        held,
+        isOnDevice(result) ? result : { dims: result.dims, data: result.data as Float32Array },
+      );
     }
     return results;
   }
 
-  async #open(file: string, graph: GraphSignature): Promise<OrtSession> {
-    const { folder, options } = this.#job;
-    const path = join(folder, graph.file);
-    const session = await OrtSession.open(path, { onCpu: graph.onCpu, ...options, label: file });
+  async #open(file: string, graph: GraphSignature, kept: readonly string[]): Promise<GraphSession> {
+    const session = await this.#openGraph(graph, file, kept);
     requirePorts(file, graph, session);
     this.#sessions.set(graph.file, session);
     return session;
   }
 }
 
+const isOnDevice = (tensor: HeldTensor | OrtTensor | DeviceTensor): tensor is DeviceTensor =>
+  'download' in tensor;
 const isHeld = ({ role }: Port): boolean => role === 'param' || role === 'state';
 
 /** Throws LOTR8201 when the graph lacks an input or output that the signature lists, or has an input that it does not. */
-function requirePorts(file: string, { inputs, outputs }: GraphSignature, session: OrtSession): void {
+function requirePorts(file: string, { inputs, outputs }: GraphSignature, session: GraphSession): void {
   const refuse = (why: string): never =>
     fail(badTrainingFolder({ file, why: `the graph is not the one in signature.json: ${why}` }));
   const [reads, gives] = [new Set(session.inputs), new Set(session.outputs)];
@@ -111,7 +140,7 @@ function requirePorts(file: string, { inputs, outputs }: GraphSignature, session
 }
 
 /** Throws LOTR8201 when a result has another type than the signature says. */
-function requireTypes(file: string, { outputs }: GraphSignature, results: OrtFeeds): void {
+function requireTypes(file: string, { outputs }: GraphSignature, results: GraphTensors): void {
   for (const { name, dtype } of outputs) {
     const type = results[name]?.type;
     if (type === undefined || type === ORT_TYPES.get(dtype as DType)) continue;
@@ -121,7 +150,13 @@ function requireTypes(file: string, { outputs }: GraphSignature, results: OrtFee
 }
 
 /** Throws LOTR8201 when what replaces a held tensor has another type or shape. */
-function requireShape(file: string, before: OrtTensor, name: string, after: OrtTensor, next: string): void {
+function requireShape(
+  file: string,
+  before: OrtTensor | DeviceTensor,
+  name: string,
+  after: OrtTensor | DeviceTensor,
+  next: string,
+): void {
   if (before.type === after.type && before.dims.join() === after.dims.join()) return;
   const why = `output ${JSON.stringify(next)} is [${after.dims.join(',')}] and replaces "${name}" [${before.dims.join(',')}]`;
   fail(badTrainingFolder({ file, why }));

@@ -1,7 +1,7 @@
-import type { OrtFeeds, OrtTensor } from '../../backends/ort/session.js';
+import type { OrtFeeds, OrtTensor } from '../../backends/ort/tensor.js';
 import { bare } from '../../ir/keys.js';
 import type { GraphName } from '../signature.js';
-import type { RunnerJob } from './runner.js';
+import type { NodeJob } from './node-sessions.js';
 import type { Shapes } from './tensor-row.js';
 
 /** Tensors on their way: names come from files, and objects that travel get a prototype. */
@@ -9,7 +9,7 @@ export type SentTensors = ReadonlyMap<string, OrtTensor>;
 
 /** What the process that runs graphs is asked, one call after another; the first is `open`. */
 export type RunnerCall =
-  | { readonly call: 'open'; readonly job: RunnerJob }
+  | { readonly call: 'open'; readonly job: NodeJob }
   /** holds tensors of zeros, which `write` fills */
   | { readonly call: 'load'; readonly shapes: Shapes }
   | {

@@ -1,9 +1,10 @@
 import { graphsEnded } from '../../backends/codes/host.js';
-import type { OrtFeeds } from '../../backends/ort/session.js';
+import type { OrtFeeds } from '../../backends/ort/tensor.js';
 import { compiledProgram, WorkerEnded, WorkerProcess } from '../../backends/ort/worker-process.js';
 import type { GraphName } from '../signature.js';
 import { type RunnerCall, received, type SentTensors, sent } from './messages.js';
-import type { Accumulated, GraphRunner, HeldTensors, RunnerJob } from './runner.js';
+import type { NodeJob } from './node-sessions.js';
+import type { Accumulated, GraphRunner, HeldTensors } from './runner.js';
 import { type Shapes, TensorRow } from './tensor-row.js';
 
 /** Numbers in a message: larger ones travel slower. */
@@ -14,11 +15,11 @@ const PIECE = 1 << 20;
  * has ended: what it held is lost.
  */
 export class RemoteRunner implements GraphRunner {
-  readonly #job: RunnerJob;
+  readonly #job: NodeJob;
   readonly #worker = new WorkerProcess(compiledProgram(import.meta.url, 'child.js'), { again: false });
   #open: Promise<unknown> | null = null;
 
-  constructor(job: RunnerJob) {
+  constructor(job: NodeJob) {
     this.#job = job;
   }
 

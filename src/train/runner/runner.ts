@@ -1,5 +1,5 @@
-import type { OrtFeeds, SessionOptions } from '../../backends/ort/session.js';
-import type { GraphName, Signature } from '../signature.js';
+import type { OrtFeeds, OrtTensor } from '../../backends/ort/tensor.js';
+import type { GraphName, GraphSignature, Signature } from '../signature.js';
 
 /** A float32 tensor that stays between runs of graphs. */
 export interface HeldTensor {
@@ -8,14 +8,38 @@ export interface HeldTensor {
 }
 export type HeldTensors = ReadonlyMap<string, HeldTensor>;
 
+/** A float32 tensor that stays where its provider computes. */
+export interface DeviceTensor {
+  readonly type: string;
+  readonly dims: readonly number[];
+  download(): Promise<Float32Array>;
+  dispose(): void;
+}
+export type GraphTensors = Readonly<Record<string, OrtTensor | DeviceTensor>>;
+
+/** A graph that is loaded. */
+export interface GraphSession {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Results share no memory with what is given. */
+  run(feeds: GraphTensors, outputs: readonly string[]): Promise<GraphTensors>;
+  close(): Promise<void>;
+}
+
+/**
+ * Loads a graph; `file`: what messages call it; `kept`: outputs that replace inputs of the next run, and need not leave the device.
+ */
+export type OpenGraph = (
+  graph: GraphSignature,
+  file: string,
+  kept: readonly string[],
+) => Promise<GraphSession>;
+
 /** What a runner needs to know of a training directory. */
 export interface RunnerJob {
-  /** absolute */
-  readonly folder: string;
   /** what messages call the folder */
   readonly label: string;
   readonly signature: Signature;
-  readonly options: SessionOptions;
 }
 
 /**

@@ -12,8 +12,8 @@ import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { countTerms } from '../../../src/train/labels.js';
-import type { Batch } from '../../../src/train/run.js';
 import type { Signature } from '../../../src/train/signature.js';
+import type { Batch } from '../../../src/train/training-steps.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-pairs-'));

@@ -14,7 +14,8 @@ import { f32Tensor, i64Tensor } from '../../../src/ir/tensor.js';
 import { toF32 } from '../../../src/ir/values.js';
 import { rewrite } from '../../../src/rewrite.js';
 import { ctcLoss } from '../../../src/train/losses/ctc.js';
-import { type Batch, TrainingRun } from '../../../src/train/run.js';
+import { TrainingRun } from '../../../src/train/run.js';
+import type { Batch } from '../../../src/train/training-steps.js';
 import { runLoss } from '../../support/loss-graph.js';
 import { noise, relativeError, runOrt, type Tensor } from '../../support/ort.js';
 
