@@ -72,6 +72,7 @@ export function resumed(held: RunSettings, given: ReadonlySet<string>): Readonly
     inputs: new Map(Object.entries(held.inputs)),
     ep: held.ep,
     threads: held.threads,
+    lowMemory: held.lowMemory,
   };
   return Object.fromEntries(Object.entries(options).filter(([name]) => !given.has(name)));
 }

@@ -41,6 +41,7 @@ export async function evalCommand(
     ep: o.ep,
     inProcess: options.inProcess,
     ...threadsOf(o.threads),
+    ...(o.lowMemory ? { lowMemory: true } : {}),
   });
   try {
     const trained = join(of, 'adapter.safetensors');

@@ -114,6 +114,7 @@ function requestOf(
     plan,
     ep: o.ep,
     threads: o.threads,
+    lowMemory: o.lowMemory,
     inputs: o.inputs ?? new Map(),
     resume: options.resume,
     inProcess: options.inProcess,

@@ -110,6 +110,11 @@ export const READING = defineOptions({
   },
   ep: { type: word('provider', NODE_EPS), default: 'cpu', doc: 'cpu, cuda or webgpu' },
   threads: { type: whole(), default: 0, doc: 'threads of ONNX Runtime; 0: one per core' },
+  lowMemory: {
+    type: flag,
+    default: false,
+    doc: 'do not pack the matrices of a large base in advance, which is done where memory is plentiful: less memory, an eighth slower',
+  },
   inProcess: {
     type: flag,
     default: false,

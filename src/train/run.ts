@@ -3,13 +3,14 @@ import type { SessionOptions } from '../backends/ort/session.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
 import { f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF32 } from '../ir/values.js';
-import { wantsLowMemory } from './memory.js';
+import { memoryUse } from './memory.js';
 import { readSignature } from './read-signature.js';
 import { requireState } from './require-state.js';
 import { LocalRunner } from './runner/local.js';
 import { nodeSessions } from './runner/node-sessions.js';
 import { RemoteRunner } from './runner/remote.js';
-import type { HeldTensors } from './runner/runner.js';
+import type { GraphRunner, HeldTensors } from './runner/runner.js';
+import type { Signature } from './signature.js';
 import { TrainingSteps } from './training-steps.js';
 
 export interface TrainingRunOptions extends SessionOptions {
@@ -25,17 +26,29 @@ export interface TrainingRunOptions extends SessionOptions {
  * that process ends, calls throw LOTR8112. Call `close` when done.
  */
 export class TrainingRun extends TrainingSteps {
+  private constructor(
+    folder: string,
+    signature: Signature,
+    runner: GraphRunner,
+    metadata: Readonly<Record<string, string>>,
+    /** the base is not packed in advance; the bits of results depend on it */
+    readonly lowMemory: boolean,
+  ) {
+    super(folder, signature, runner, metadata);
+  }
+
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
   static open(folder: string, { inProcess = false, ...given }: TrainingRunOptions = {}): TrainingRun {
     const signature = readSignature(folder);
     const file = join(folder, 'state.safetensors');
     const { tensors, metadata } = readSafetensors(file);
     requireState(file, signature, tensors);
-    const options = { config: signature.session, lowMemory: wantsLowMemory(signature), ...given };
+    const memory = memoryUse(signature, given.lowMemory);
+    const options = { config: signature.session, ...given, ...memory };
     const profile = options.profile === undefined ? {} : { profile: resolve(options.profile) };
     const job = { folder: resolve(folder), label: folder, signature, options: { ...options, ...profile } };
     const runner = inProcess ? new LocalRunner(job, nodeSessions(job)) : new RemoteRunner(job);
-    const run = new TrainingRun(folder, signature, runner, metadata);
+    const run = new TrainingRun(folder, signature, runner, metadata, memory.lowMemory);
     run.load(tensors);
     return run;
   }

@@ -126,6 +126,7 @@ export const settingsSchema: Schema<RunSettings> = settings<RunSettings>({
   plan,
   ep: oneOf(NODE_EPS),
   threads: whole(),
+  lowMemory: later(flag, false),
   inputs: record(text),
   labels: nullable(labels),
   tokenizerFiles: optional(list(file)),

@@ -26,6 +26,7 @@ export interface RunSettings {
   readonly plan: TrainingPlan;
   readonly ep: NodeEp;
   readonly threads: number;
+  readonly lowMemory: boolean;
   readonly inputs: Readonly<Record<string, string>>;
   readonly labels: LabelMap | null;
   /** files next to the tokenizer that say how texts become tokens; absent in runs of older versions */

@@ -52,6 +52,8 @@ export interface TrainRequest {
   readonly ep: NodeEp;
   /** 0: the default of ONNX Runtime; fixed, so that a resumed run has the same bits */
   readonly threads: number;
+  /** do not pack the base in advance; default: where that would take much of the machine's memory */
+  readonly lowMemory?: boolean;
   readonly inputs: ReadonlyMap<string, string>;
   readonly resume: boolean;
   /** see `TrainingRunOptions`; default false */
@@ -113,20 +115,22 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
   requireFit(TRAIN, { ...request, ...reading, ...wanted, lr, minLr, power, warmup, schedule });
   requireEvaluation(request);
   requireFreeRun(output);
+  if (!request.resume) requireNoRun(output);
+  const held = readSettings(output);
+  const lowMemory = request.lowMemory || held?.lowMemory;
   const run = TrainingRun.open(folder, {
     ep: request.ep,
     inProcess: request.inProcess ?? false,
     ...threadsOf(request.threads),
+    ...(lowMemory === undefined ? {} : { lowMemory }),
   });
   let lock: ReturnType<typeof holdRun> | null = null;
   try {
-    if (!request.resume) requireNoRun(output);
-    const held = readSettings(output);
     const opened = await openAll(request, run, held, events);
     const { data, evalData, cut } = opened;
     requireLabels(data, run.signature, 'training data');
     if (evalData) requireLabels(evalData, run.signature, 'evaluation data');
-    const asked = await settingsOf(request, opened);
+    const asked = await settingsOf(request, run.lowMemory, opened);
     if (held) requireSame(output, held, asked);
     makeFolders(output);
     lock = holdRun(output);
@@ -311,7 +315,7 @@ async function openAll(
 
 type Opened = Awaited<ReturnType<typeof openAll>>;
 
-async function settingsOf(request: TrainRequest, opened: Opened): Promise<RunSettings> {
+async function settingsOf(request: TrainRequest, lowMemory: boolean, opened: Opened): Promise<RunSettings> {
   const { folder, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;
   const { labels, files, dataFile, evalFile } = opened;
   // a run folder names them, which a stranger may have made
@@ -329,6 +333,7 @@ async function settingsOf(request: TrainRequest, opened: Opened): Promise<RunSet
     plan,
     ep,
     threads,
+    lowMemory,
     inputs: Object.fromEntries(inputs),
     labels,
     ...(files.length === 0 ? {} : { tokenizerFiles: await Promise.all(files.map(contents)) }),

@@ -284,6 +284,7 @@ function settingsFor(
     },
     ep: 'cpu',
     threads: 1,
+    lowMemory: false,
     inputs: {},
     labels: labels ?? null,
   };

@@ -283,6 +283,17 @@ describe('says what is wrong:', () => {
     writeFileSync(data, readFileSync(data, 'utf8').replace('bird', 'newt'));
     await failing('LOTR8211', lotrc('train', net.train, '-o', output, '--resume'), /data\.sha256/);
   });
+  test('LOTR8211 --low-memory is kept with a run', async () => {
+    const data = jsonl('a.jsonl', DATA);
+    for (const low of [false, true]) {
+      const output = fresh();
+      await train(data, output, '--max-steps', '3', ...(low ? ['--low-memory'] : []));
+      const resume = ['train', net.train, '-o', output, '--resume', '--max-steps', '4'];
+      if (!low) await failing('LOTR8211', lotrc(...resume, '--low-memory'), /lowMemory was false, now true/);
+      expect((await lotrc(...resume)).code).toBe(0);
+      expect(JSON.parse(readFileSync(join(output, 'run.json'), 'utf8'))).toMatchObject({ lowMemory: low });
+    }
+  });
   test('LOTR8211 a tokenizer that has become another; the same one elsewhere is taken', async () => {
     const [output, data] = [fresh(), jsonl('d.jsonl', DATA)];
     await train(data, output, '--max-steps', '3');

@@ -11,11 +11,13 @@ export interface SessionOptions {
   readonly ep?: 'cpu' | 'cuda' | 'webgpu';
   readonly threads?: number;
   readonly optimization?: GraphOptimization;
-  /**
-   * As little memory as ONNX Runtime can do with: weights stay where they are mapped (no packed copies), and no block is
-   * laid out for all tensors of a run, which would add to the memory of the first run. Small models are slower then.
-   */
+  /** weights stay where they are mapped: products pack a part at a time, and no copies are packed in advance; default false */
   readonly lowMemory?: boolean;
+  /**
+   * one block is laid out for all tensors of a run, by the sizes of the first; it adds to the memory of the first, and
+   * it gains no time for large models; default true
+   */
+  readonly memoryPattern?: boolean;
   /** writes ONNX Runtime's profile to a file of this prefix when the session is closed */
   readonly profile?: string;
   /** entries of ONNX Runtime's session configuration */
@@ -57,7 +59,7 @@ export class OrtSession {
         // what goes wrong is reported as a diagnostic
         logSeverityLevel: 4,
         ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
-        ...(options.lowMemory ? { enableMemPattern: false } : {}),
+        ...(options.memoryPattern === false ? { enableMemPattern: false } : {}),
         ...(options.profile === undefined
           ? {}
           : { enableProfiling: true, profileFilePrefix: options.profile }),

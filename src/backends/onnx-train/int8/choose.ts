@@ -4,7 +4,7 @@ import { type Diagnostic, fail, LotrcError } from '../../../ir/diagnostics.js';
 import type { Model } from '../../../ir/model.js';
 import type { BaseDtype } from '../../../options/words.js';
 import { findLinears } from '../../../passes/sites/find.js';
-import { isLargeBase } from '../../../train/memory.js';
+import { wantsLowMemory } from '../../../train/memory.js';
 import { cannotMeasure, chosenBaseDtype } from '../../codes/training.js';
 import { roundingProblem } from '../check-options.js';
 import type { TrainOptions } from '../options.js';
@@ -38,7 +38,7 @@ export async function chooseBaseDtype(
   const because = problem?.why ?? (heaviest ? null : 'no layer has a float32 matrix that is worth rounding');
   if (because !== null || !heaviest)
     return { baseDtype: 'float32', times: null, note: chosenBaseDtype({ because: because!, times: null }) };
-  const times = await time(folder, heaviest, isLargeBase(sizeOf(model))).catch((error: unknown) => {
+  const times = await time(folder, heaviest, wantsLowMemory(sizeOf(model))).catch((error: unknown) => {
     if (!(error instanceof LotrcError)) throw error;
     return fail(cannotMeasure({ why: error.diagnostics[0]!.message }));
   });
