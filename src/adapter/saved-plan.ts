@@ -1,11 +1,10 @@
-import type { Carry } from '../options/words.js';
+import type { Carry, ShareRule } from '../options/words.js';
 import { type AdapterSpec, type Init, wrapOf } from './description.js';
 import { deltaTerm, spansResult } from './terms.js';
 
 /** The plan that is saved in a rewritten file and in adapter files. */
 
-export type { Carry };
-export type ShareRule = 'shape' | 'target' | 'type' | 'site' | `block=${number}`;
+export type { Carry, ShareRule };
 export type Lowering = 'fold' | 'token' | 'dense';
 /** Types other than float32 that factors are stored in. */
 export type FactorDType = 'f16' | 'bf16';

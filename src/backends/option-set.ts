@@ -1,6 +1,6 @@
 import { defineOptions, type OptionSet } from '../options/define.js';
 import { CLOBBER, WATCH } from '../options/sets/shared.js';
-import { alternatives, file, flag, list, narrowed, text, whole, word } from '../options/types.js';
+import { alternatives, file, flag, formed, list, narrowed, text, whole, word } from '../options/types.js';
 import { DEFAULT_OPTIMIZER, OPTIMIZER_KINDS } from '../train/optimizers/index.js';
 import type { BackEnd } from './backend.js';
 import { STEP_KINDS } from './host/shared/optimizer.js';
@@ -17,32 +17,50 @@ const formsOf = ({ devices }: BackEnd): readonly StrategyKey[] => [
   ...(devices.some(({ features }) => features.includes('library')) ? (['bordered'] as const) : []),
 ];
 
+/** Architectures that a back end plans for, separated by commas. */
+function architectures(known: readonly string[]) {
+  const one = `(?:${known.join('|')})`;
+  return formed(
+    'arch',
+    `${alternatives(known)}, or several of them, separated by commas`,
+    new RegExp(`^${one}(?:,${one})*$`, 'u'),
+  );
+}
+
 /** Options that not every back end takes. */
-const SPECIAL = defineOptions({
-  subgroups: {
-    type: flag,
-    doc: 'use subgroup sums where there are few rows (not every browser has subgroups)',
-  },
-  arch: {
-    type: text('arch'),
-    doc: 'sm_80, sm_86, sm_89, sm_90a, sm_120 instead of --device; several: sm_90a,sm_80',
-  },
-  tf32: {
-    type: flag,
-    doc: 'run float32 products over tokens on matrix units, with operands rounded to 10 bits',
-  },
-}) satisfies OptionSet;
+function special({ devices }: BackEnd) {
+  const known = [...new Set(devices.map(({ target }) => target))].sort((a, b) => numberIn(a) - numberIn(b));
+  return defineOptions({
+    subgroups: {
+      type: flag,
+      doc: 'use subgroup sums where there are few rows (not every browser has subgroups)',
+    },
+    arch: {
+      type: narrowed(text('arch'), architectures(known)),
+      doc: `${known.join(', ')} instead of --device; several: sm_90a,sm_80`,
+    },
+    tf32: {
+      type: flag,
+      doc: 'run float32 products over tokens on matrix units, with operands rounded to 10 bits',
+    },
+  }) satisfies OptionSet;
+}
+
+/** The number of `sm_90a`. */
+const numberIn = (arch: string): number => Number(/\d+/.exec(arch)?.[0] ?? 0);
 
 /** Options of `lotrc emit NAME`: kernels for the adapted layers. Those that the back end does not take are left out. */
 export function gpuOptions(backEnd: BackEnd) {
   const { devices, flags } = backEnd;
   const [dtypes, forms] = [dtypesOf(backEnd), formsOf(backEnd)];
+  const names = devices.map(({ name }) => name);
+  const some = special(backEnd);
   const set = defineOptions({
     output: { type: text('dir'), short: 'o', doc: 'folder for the kernels' },
     explain: { type: flag, default: false, doc: 'print the plan and write nothing' },
     device: {
-      type: text('name'),
-      doc: `profile of the device: ${devices.map((device) => device.name).join(', ')}`,
+      type: narrowed(text('name'), word('name', names)),
+      doc: `profile of the device: ${names.join(', ')}`,
     },
     tokens: {
       type: list(whole(1), 'separated'),
@@ -80,10 +98,10 @@ export function gpuOptions(backEnd: BackEnd) {
     ...CLOBBER,
     ...WATCH,
     json: { type: flag, default: false, doc: 'print JSON (version 1)' },
-    ...SPECIAL,
+    ...some,
   });
   const taken = Object.entries(set).filter(
-    ([key]) => !Object.hasOwn(SPECIAL, key) || flags.some((name) => name === key),
+    ([key]) => !Object.hasOwn(some, key) || flags.some((name) => name === key),
   );
   return Object.fromEntries(taken) as unknown as typeof set;
 }

@@ -17,6 +17,8 @@ export interface OptionType<T> {
   /** What is wrong with a value, as the end of a sentence that starts with the option; null: nothing. */
   problem(value: unknown): string | null;
   readonly schema: JsonSchema;
+  /** `read` takes more than the type does: the command refuses the rest with a diagnostic of its own */
+  readonly readsMore?: true;
 }
 
 /** A text that cannot be read; the message is the end of a sentence that starts with the option. */
@@ -87,10 +89,17 @@ export function word<const T extends string>(placeholder: string, choices: reado
   );
 }
 
+/** A text of a form; `pattern` has the flag u. */
+export function formed(placeholder: string, wanted: string, pattern: RegExp): Scalar<string> {
+  const isOne = (value: unknown) => typeof value === 'string' && pattern.test(value);
+  return scalar(placeholder, wanted, { type: 'string', pattern: pattern.source }, isOne, (given) => given);
+}
+
 /** A type that takes `only` these values, but for the command line, whose command refuses others with a reason of its own. */
-export const narrowed = <T>(type: OptionType<T>, only: OptionType<T>): OptionType<T> => ({
+export const narrowed = <T>(type: OptionType<T>, only: OptionType<NoInfer<T>>): OptionType<T> => ({
   ...only,
   read: (text, before) => type.read(text, before),
+  readsMore: true,
 });
 
 /** A whole number of at least `least`. */

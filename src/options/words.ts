@@ -4,6 +4,18 @@
 export const TIES = ['content', 'initializer'] as const;
 export type Tie = (typeof TIES)[number];
 
+/** Which layers share their outer factors: those of one shape, of one target or type, each alone, or so many blocks (`block=K`). */
+const SHARES = ['shape', 'target', 'type', 'site'] as const;
+export type ShareRule = (typeof SHARES)[number] | `block=${number}`;
+/** A sharing rule; of `block=K` it finds K. */
+export const SHARE_RULE = new RegExp(`^(?:${SHARES.join('|')}|block=0*([1-9]\\d*))$`, 'u');
+
+const RANGE = String.raw`\s*(\d+)(?:\s*-\s*(\d+))?\s*`;
+/** A layer number, or the first and the last of several. */
+export const LAYER_RANGE = new RegExp(`^${RANGE}$`, 'u');
+/** Layer numbers and ranges: `0-5,8`. */
+export const LAYER_LIST = new RegExp(`^${RANGE}(?:,${RANGE})*$`, 'u');
+
 /**
  * Where weights that lie in the base's files go.
  * - `keep` (default): external data is referred to where it lies when the output is in the same folder, else copied

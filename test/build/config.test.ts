@@ -120,8 +120,22 @@ describe('docs/config.schema.json', () => {
       ['models/reviews/rewrite/rnk', 8],
       ['defaults/rewrite/rank', 0],
       ['models/small/outputs/1', 'wgls'],
-    ] as const)
+      ['defaults/rewrite/share', 'blok=2'],
+      ['defaults/rewrite/layers', '0-'],
+      ['models/small/wgsl', { device: 'h100' }],
+      ['models/small/cuda', { arch: 'sm_80,sm_81' }],
+    ] as const) {
+      expect(problems(changed([path, value])), path).not.toEqual([]);
       expect(fits(changed([path, value])), path).toBe(false);
+    }
+    for (const [path, value] of [
+      ['defaults/rewrite/share', 'block=2'],
+      ['defaults/rewrite/layers', '0-5, 8'],
+      ['models/small/wgsl', { device: 'apple-m1' }],
+      ['models/small/outputs', ['cuda']],
+      ['models/small/cuda', { arch: 'sm_90a,sm_80' }],
+    ] as const)
+      expect(fits(changed([path, value])), path).toBe(true);
   });
 });
 

@@ -92,7 +92,8 @@ describe('docs/options.schema.json', () => {
       type.wanted === 'a regular expression' && typeof sample === 'string' ? new RegExp(sample, 'u') : sample;
     for (const sample of SAMPLES.concat(own.enum ?? []))
       expect([sample, type.problem(given(sample)) === null]).toEqual([sample, fitsSchema(sample, own)]);
-    const words = ['x', '1', '0.5', '2', 'a=1', 'a=b', 'mse', 'o:mse:2', '1,2', ';', ...(own.enum ?? [])];
+    const words = ['x', '1', '0.5', '2', 'a=1', 'a=b', 'mse', 'o:mse:2', '1,2', ';', 'sm_80', 'sm_90a,sm_80'];
+    words.push('block=2', ...(own.enum ?? []));
     let taken = 0;
     for (const word of type.placeholder === null ? [] : words) {
       let value: unknown;
@@ -101,6 +102,8 @@ describe('docs/options.schema.json', () => {
       } catch {
         continue;
       }
+      // a reason of its own is given by the command
+      if (type.readsMore && !fitsSchema(value, own)) continue;
       taken++;
       expect([word, type.problem(value)]).toEqual([word, null]);
       // JSON has no fields without a value
@@ -113,6 +116,19 @@ describe('docs/options.schema.json', () => {
 
 const SAMPLES: readonly unknown[] = [
   ...[null, true, false, '', 'x', 'none', ';', ';;'],
+  ...[
+    'block=4',
+    'block=0',
+    'block=x',
+    'site',
+    'a100',
+    'sm_80',
+    'sm_80,sm_120',
+    'sm_80,',
+    '0-5, 8',
+    '0-',
+    '3,',
+  ],
   ...[0, 1, -1, 0.5, 2, 128, 86401, 2 ** 31, -(2 ** 31), 2 ** 53, 1e39, -1e39],
   ...[[], ['a'], [''], ['a', 'a'], [1], [1, 0], [0.5], [null], [{}]],
   ...[{}, { a: 1 }, { a: 0 }, { a: 0.5 }, { a: 'x' }, { a: '' }, { a: null }],

@@ -1,6 +1,14 @@
 import { defineOptions } from '../define.js';
-import { file, flag, pairs, real, text, texts, whole, word } from '../types.js';
-import { ADAPTER_FORMATS, CARRIES, COMBINE_WAYS, FACTOR_DTYPES, TIES } from '../words.js';
+import { file, flag, formed, narrowed, pairs, real, text, texts, whole, word } from '../types.js';
+import {
+  ADAPTER_FORMATS,
+  CARRIES,
+  COMBINE_WAYS,
+  FACTOR_DTYPES,
+  LAYER_LIST,
+  SHARE_RULE,
+  TIES,
+} from '../words.js';
 import { CLOBBER, outputOption, REPORT, WATCH, WEIGHTS } from './shared.js';
 
 /** rewrite, merge, extract, apply, strip: what puts adapters in, takes them out, or folds them in. */
@@ -44,7 +52,10 @@ export const SELECT = defineOptions({
       'a regular expression, or all-linear (default: every layer but output heads, convolutions and stacked experts)',
   },
   exclude: { type: texts('pattern'), doc: 'layers to leave out, repeatable, as --target' },
-  layers: { type: text('list'), doc: 'only these layer numbers, such as 0-5,8' },
+  layers: {
+    type: narrowed(text('list'), formed('list', 'layer numbers and ranges such as 0-5,8', LAYER_LIST)),
+    doc: 'only these layer numbers, such as 0-5,8',
+  },
   rankPatterns: {
     flag: 'rank-pattern',
     type: texts('pattern=n'),
@@ -60,7 +71,10 @@ export const SELECT = defineOptions({
     doc: 'scale of the layers that match, repeatable',
   },
   share: {
-    type: text('rule'),
+    type: narrowed(
+      text('rule'),
+      formed('rule', 'shape, target, type, site or block=K with K of at least 1', SHARE_RULE),
+    ),
     default: 'shape',
     doc: 'layers that share their outer factors: shape, target, type, block=K, site',
   },

@@ -1,15 +1,16 @@
 import type { ShareRule } from '../../adapter/saved-plan.js';
 import { badPattern, conflict } from '../../ir/codes/sites.js';
 import { fail } from '../../ir/diagnostics.js';
+import { SHARE_RULE } from '../../options/words.js';
 import { layerNumber } from './patterns.js';
 import type { Chosen } from './select.js';
 import type { AdapterSite, Site } from './site.js';
 
 /** Reads a sharing rule. Throws LOTR3004 when it is none. */
 export function parseShare(text: string): ShareRule {
-  if (text === 'shape' || text === 'target' || text === 'type' || text === 'site') return text;
-  const [, count] = /^block=(\d+)$/.exec(text) ?? [];
-  if (count !== undefined && Number(count) > 0) return `block=${Number(count)}`;
+  const [rule, count] = SHARE_RULE.exec(text) ?? [];
+  if (count !== undefined) return `block=${Number(count)}`;
+  if (rule !== undefined) return rule as ShareRule;
   const why = 'it is shape, target, type, site or block=K with K of at least 1';
   return fail(badPattern({ option: '--share', pattern: text, why }));
 }

@@ -1,5 +1,6 @@
 import { badPattern } from '../../ir/codes/sites.js';
 import { closest, fail } from '../../ir/diagnostics.js';
+import { LAYER_RANGE } from '../../options/words.js';
 
 /** What patterns are matched against: a layer's module path (its ordinal id when it has none) and its other names. */
 export interface Named {
@@ -67,7 +68,7 @@ export function parsePatternValue(text: string, option: string): readonly [strin
 /** Reads `0-5,8` as ranges, both ends included. Throws LOTR3004 when it is not a list of numbers and ranges. */
 export function parseLayers(text: string): readonly (readonly [low: number, high: number])[] {
   return text.split(',').map((part) => {
-    const [, low, high] = /^\s*(\d+)(?:\s*-\s*(\d+))?\s*$/.exec(part) ?? [];
+    const [, low, high] = LAYER_RANGE.exec(part) ?? [];
     if (low === undefined) {
       fail(badPattern({ option: '--layers', pattern: text, why: `"${part}" is not a number or range` }));
     }
