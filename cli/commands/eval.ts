@@ -10,13 +10,14 @@ import { classesText, labelNames } from '../../src/train/data/labels.js';
 import { openData } from '../../src/train/data/open.js';
 import { evaluateDataset } from '../../src/train/evaluate.js';
 import { requireLabels } from '../../src/train/labels.js';
+import type { ClassScore } from '../../src/train/metrics/class-counts.js';
 import type { EVAL } from '../../src/train/option-set.js';
 import { TrainingRun } from '../../src/train/run.js';
 import { readSettings } from '../../src/train/settings.js';
 import { cutOf, droppedRows, threadsOf } from '../../src/train/train.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
-import { count } from '../text.js';
+import { count, num, table } from '../text.js';
 import { readingOf, readingOptions, unusedNotes } from '../train-options.js';
 import { evaluationText } from './train.js';
 
@@ -69,8 +70,25 @@ export async function evalCommand(
     const classes = classesText(labels);
     if (classes !== null) host.io.out(`classes: ${visible(classes)}\n`);
     host.io.out(`${count(dataset.size, dataset.unit)}: ${visible(evaluationText(result))}\n`);
+    const { perClass = [] } = result;
+    if (perClass.length > 0) host.io.out(classTable(perClass, labelNames(labels)));
   } finally {
     progress.end();
     await run.close();
   }
+}
+
+/** Classes that a terminal shows; --json has all of them. */
+const SHOWN_CLASSES = 20;
+
+function classTable(scores: readonly ClassScore[], names: readonly string[] | null): string {
+  const rows = scores
+    .slice(0, SHOWN_CLASSES)
+    .map(({ class: k, precision, recall, f1, count: labels }) => [
+      names?.[k] ?? `${k}`,
+      ...[precision, recall, f1].map((share) => share.toFixed(4)),
+      num(labels),
+    ]);
+  const more = scores.length > rows.length ? `of ${num(scores.length)} classes; --json has all\n` : '';
+  return `${table([['class', 'precision', 'recall', 'F1', 'labels'], ...rows])}${more}`;
 }

@@ -6,6 +6,7 @@ import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import { classesText } from '../../src/train/data/labels.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
+import { METRIC_NAMES, metricDef } from '../../src/train/metrics/index.js';
 import type { TRAIN } from '../../src/train/option-set.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { type RunSettings, readSettings } from '../../src/train/settings.js';
@@ -176,12 +177,13 @@ function evaluationLine(step: number, evaluation: Evaluation, best: boolean): st
   return `step ${num(step)}: evaluation ${evaluationText(evaluation)}${best ? ' (best so far)' : ''}`;
 }
 
-export function evaluationText({ loss, accuracy, perplexity, terms }: Evaluation): string {
+export function evaluationText({ terms, ...evaluation }: Evaluation): string {
   const each = terms?.map((term) => `${term.output}: ${evaluationText(term)}`).join('; ');
-  const parts = [`loss ${loss.toFixed(4)}${each === undefined ? '' : ` (${each})`}`];
-  if (accuracy !== null) parts.push(`accuracy ${(100 * accuracy).toFixed(2)} %`);
-  if (perplexity !== null) parts.push(`perplexity ${perplexity.toFixed(3)}`);
-  return parts.join(', ');
+  const parts = METRIC_NAMES.flatMap((name) => {
+    const value = evaluation[name];
+    return value === null ? [] : [metricDef(name).show(value)];
+  });
+  return `${parts.join(', ')}${each === undefined ? '' : ` (${each})`}`;
 }
 
 interface Interrupt {

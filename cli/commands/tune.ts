@@ -12,6 +12,7 @@ import { defaultsOf, flagOf, type OptionSet, type ValuesOf } from '../../src/opt
 import { APPLY, MERGE, REWRITE, SELECT } from '../../src/options/sets/adapters.js';
 import { readLogs } from '../../src/train/logs/find.js';
 import type { LogRow } from '../../src/train/logs/rows.js';
+import { METRIC_NAMES } from '../../src/train/metrics/index.js';
 import { TRAIN } from '../../src/train/option-set.js';
 import { requireNoRun } from '../../src/train/settings.js';
 import { readAdapter } from '../adapter-file.js';
@@ -231,19 +232,18 @@ function lossesOf(folder: string, best: number | null): { readonly before: Resul
     : { before: result(steps[0]!, 'training'), after: result(steps.at(-1)!, 'training') };
 }
 
-/** Numbers that are shown, where a log has them. */
-const SHOWN = ['loss', 'accuracy', 'perplexity'];
-
 function asJson({ step, on, values }: Result): object {
   return {
     step,
     on,
-    ...Object.fromEntries(SHOWN.flatMap((name) => (values.has(name) ? [[name, values.get(name)]] : []))),
+    ...Object.fromEntries(
+      METRIC_NAMES.flatMap((name) => (values.has(name) ? [[name, values.get(name)]] : [])),
+    ),
   };
 }
 
 function changeText(before: Result, after: Result): string {
-  const names = SHOWN.filter((name) => before.values.has(name));
+  const names = METRIC_NAMES.filter((name) => before.values.has(name));
   const row = (what: string, { step, values }: Result) => [
     what,
     String(step),

@@ -34,7 +34,7 @@ export function declareTuneCommands(program: Command, run: Run): void {
 
   const evaluate = program
     .command('eval')
-    .description('print the loss, and accuracy or perplexity, of a training directory on a data file')
+    .description('print the loss and the metrics of a training directory on a data file')
     .argument('<dir...>', 'a directory that `lotrc emit onnx-train` wrote');
   addOptions(evaluate, EVAL)
     .addHelpText('after', EVAL_HELP)

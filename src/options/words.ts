@@ -58,10 +58,6 @@ export const NAMINGS = ['lotrc', 'ort'] as const;
 export const RATE_SCHEDULES = ['constant', 'linear', 'cosine', 'polynomial'] as const;
 export type RateScheduleKind = (typeof RATE_SCHEDULES)[number];
 
-/** What evaluations are compared by. Accuracy is better when larger, the others when smaller. */
-export const EVAL_METRICS = ['loss', 'accuracy', 'perplexity'] as const;
-export type EvalMetric = (typeof EVAL_METRICS)[number];
-
 /**
  * What the records of a file are: `label`, a text (or two) with a label; `text`, running text; `prompt`, a prompt and the
  * text that follows it; `chat`, messages; `tags`, words with a tag each; `seq2seq`, a source and a target.

@@ -1,9 +1,7 @@
 import { metricUnknown } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
-import { EVAL_METRICS, type EvalMetric } from '../options/words.js';
 import type { Evaluation } from './evaluate.js';
-
-export type { EvalMetric };
+import { METRIC_NAMES, type MetricName, metricDef } from './metrics/index.js';
 
 /** The best evaluation so far. */
 export interface BestEvaluation {
@@ -14,15 +12,15 @@ export interface BestEvaluation {
 }
 
 /** The metric of an evaluation. Throws LOTR8241 when this kind of model and data has no such metric. */
-export function metricOf(evaluation: Evaluation, metric: EvalMetric): number {
+export function metricOf(evaluation: Evaluation, metric: MetricName): number {
   const value = evaluation[metric];
   if (value !== null) return value;
-  return fail(metricUnknown({ metric, known: EVAL_METRICS.filter((name) => evaluation[name] !== null) }));
+  return fail(metricUnknown({ metric, known: METRIC_NAMES.filter((name) => evaluation[name] !== null) }));
 }
 
 /** Whether a value is better than the best one. A value that is not finite never is, also when it is the first. */
-export function isBetter(value: number, best: BestEvaluation | null, metric: EvalMetric): boolean {
+export function isBetter(value: number, best: BestEvaluation | null, metric: MetricName): boolean {
   if (!Number.isFinite(value)) return false;
   if (best === null) return true;
-  return metric === 'accuracy' ? value > best.value : value < best.value;
+  return metricDef(metric).better === 'larger' ? value > best.value : value < best.value;
 }

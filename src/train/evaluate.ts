@@ -6,27 +6,28 @@ import { type BatchSplit, batchesInOrder } from './batches.js';
 import type { Column, Dataset } from './data/dataset.js';
 import { feedsOf } from './feeds.js';
 import { graphOf } from './graph-of.js';
-import { countLabels, labelColumns, labelPort, signatureTerms } from './labels.js';
+import { labelColumns, labelPort, signatureTerms } from './labels.js';
 import { lossFacts } from './losses/facts.js';
+import { ClassCounts, type ClassScore } from './metrics/class-counts.js';
+import { lossAlone, METRIC_NAMES, type MetricValues, metricsOf } from './metrics/index.js';
+import { ValuePairs } from './metrics/value-pairs.js';
 import type { LossTerm, Port } from './signature.js';
 import type { TermResult, TrainingSteps } from './training-steps.js';
 
-export interface Evaluation {
+export interface Evaluation extends MetricValues {
   /** over all labels that count */
   readonly loss: number;
-  /** share of labels that have the largest logit; null unless classes of rows or tags of tokens are predicted */
-  readonly accuracy: number | null;
-  /** e^loss; null unless the next token is predicted */
-  readonly perplexity: number | null;
   /** labels that count */
   readonly count: number;
+  /** absent unless classes of rows or tags of tokens are predicted */
+  readonly perClass?: readonly ClassScore[];
   /** of a sum of losses: each of them */
   readonly terms?: readonly ({ readonly output: string } & Evaluation)[];
 }
 
 /**
  * Loss over a whole data set, with the number of labels that count as weights, so that the batch size does not matter;
- * and accuracy, or perplexity for token losses. Throws LOTR8240 when no label counts.
+ * and the other metrics that its labels have. Throws LOTR8240 when no label counts.
  */
 export async function evaluateDataset(
   run: TrainingSteps,
@@ -50,51 +51,69 @@ export async function evaluateDataset(
   const { loss } = signature;
   if (loss.kind !== 'sum') return first.evaluation();
   const each = sums.map((sum, index) => ({ output: loss.terms[index]!.output, ...sum.evaluation() }));
-  return {
-    loss: each.reduce((total, { loss: value }, index) => total + loss.terms[index]!.weight * value, 0),
-    accuracy: null,
-    perplexity: null,
-    count: first.count,
-    terms: each,
-  };
+  const total = each.reduce((sum, { loss: value }, index) => sum + loss.terms[index]!.weight * value, 0);
+  return { ...lossAlone(total), loss: total, count: first.count, terms: each };
+}
+
+/** More classes have no values of their own in logs. */
+const CLASSES_IN_LOGS = 10;
+
+/** What logs hold of an evaluation: its metrics, and of few classes the F1 of each as `f1/NAME`. */
+export function loggedValues(
+  evaluation: Evaluation,
+  classNames: readonly string[] | null,
+): ReadonlyMap<string, number> {
+  const { perClass = [] } = evaluation;
+  const scores = perClass.length > CLASSES_IN_LOGS ? [] : perClass;
+  const all: readonly (readonly [string, number | null])[] = [
+    ...METRIC_NAMES.map((name) => [name, evaluation[name]] as const),
+    ...scores.map((score) => [`f1/${classNames?.[score.class] ?? score.class}`, score.f1] as const),
+  ];
+  return new Map(all.filter((entry): entry is readonly [string, number] => entry[1] !== null));
 }
 
 /** One loss over all batches. */
 class TermSum {
   count = 0;
-  /** whether logits are compared with labels */
-  readonly scored: boolean;
   #loss = 0;
-  #right = 0;
-  #labels = 0;
   readonly #term: LossTerm;
-  readonly #tokens: boolean;
+  readonly #nextToken: boolean;
+  readonly #classes: ClassCounts | null;
+  #values: ValuePairs | null;
 
   constructor(term: LossTerm, label: Port | undefined, tagged: boolean) {
-    const { labels, perplexity } = lossFacts(term.kind);
-    const classes = labels === 'classes';
+    const { labels, perplexity, predictsLabels } = lossFacts(term.kind);
     this.#term = term;
-    this.scored = classes && (!isTokens(label) || tagged);
-    this.#tokens = perplexity === true && isTokens(label) && !tagged;
+    this.#classes = labels === 'classes' && (!isTokens(label) || tagged) ? new ClassCounts() : null;
+    this.#values = predictsLabels ? new ValuePairs() : null;
+    this.#nextToken = perplexity === true && isTokens(label) && !tagged;
+  }
+
+  /** whether outputs are compared with labels */
+  get scored(): boolean {
+    return (this.#classes ?? this.#values) !== null;
   }
 
   add({ loss, logits, count }: TermResult, labels: Column | null): void {
     if (count > 0) this.#loss += this.#term.reduction === 'mean' ? loss * count : loss;
     this.count += count;
-    if (!this.scored || !logits || !labels) return;
-    this.#right += hits(numbers(logits), labels.data, this.#term.ignoreIndex);
-    const { classWeights: _, ...unweighted } = this.#term;
-    this.#labels += countLabels(unweighted, labels);
+    if (!logits || !labels) return;
+    const { ignoreIndex, ignoreValue } = this.#term;
+    this.#classes?.add(numbers(logits), labels.data, ignoreIndex);
+    // rows of several numbers have no ranks
+    if (labels.data.length !== labels.shape[0]) this.#values = null;
+    this.#values?.add(numbers(logits), labels.data, ignoreValue);
   }
 
   evaluation(): Evaluation {
     const { count } = this;
     const loss = this.#term.reduction === 'mean' ? this.#loss / count : this.#loss;
+    const seen = { loss, nextToken: this.#nextToken, classes: this.#classes, values: this.#values };
     return {
+      ...metricsOf(seen),
       loss,
-      accuracy: this.scored ? this.#right / this.#labels : null,
-      perplexity: this.#tokens ? Math.exp(loss) : null,
       count,
+      ...(this.#classes ? { perClass: this.#classes.scores() } : {}),
     };
   }
 }
@@ -107,18 +126,3 @@ function numbers({ type, data }: OrtTensor): ArrayLike<number> {
 }
 
 const isTokens = (label: Port | undefined): boolean => (label?.shape.length ?? 0) > 1;
-
-/** Labels that have the largest logit, without the ignored ones; the first of equal ones counts, and a row with NaN has none. */
-function hits(logits: ArrayLike<number>, labels: ArrayLike<number>, ignored: number | null): number {
-  const classes = logits.length / labels.length;
-  let count = 0;
-  for (let row = 0; row < labels.length; row++) {
-    if (labels[row] === ignored) continue;
-    let best = 0;
-    for (let k = 1; k < classes; k++) {
-      if (logits[row * classes + k]! > logits[row * classes + best]!) best = k;
-    }
-    if (best === labels[row] && !Number.isNaN(logits[row * classes + best])) count++;
-  }
-  return count;
-}

@@ -22,7 +22,7 @@ export function labelPort({ inputs }: GraphSignature, index = 0): Port | undefin
 }
 
 /** How many labels of a batch count in a loss, as `count` of grad.onnx says: of CTC rows, with class weights their sum. */
-export function countLabels(
+function countLabels(
   { kind, ignoreIndex, ignoreValue, shift, classWeights }: LossTerm,
   { shape, data }: { readonly shape: readonly number[]; readonly data: ArrayLike<number> },
 ): number {

@@ -28,7 +28,6 @@ export interface StepRow {
 
 export interface EvaluationRow {
   readonly step: number;
-  readonly loss: number;
-  readonly accuracy: number | null;
-  readonly perplexity: number | null;
+  /** by name: the loss, other metrics, the F1 of a class */
+  readonly values: ReadonlyMap<string, number>;
 }

@@ -8,7 +8,7 @@ import { type BatchSplit, batchesInOrder, epochBatches } from './batches.js';
 import { isBetter, metricOf } from './best.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
-import { type Evaluation, evaluateDataset } from './evaluate.js';
+import { type Evaluation, evaluateDataset, loggedValues } from './evaluate.js';
 import { feedsOf } from './feeds.js';
 import { graphOf } from './graph-of.js';
 import { signatureTerms } from './labels.js';
@@ -53,6 +53,8 @@ export interface LoopHost {
   readonly run: TrainingRun;
   readonly data: Dataset;
   readonly evalData: Dataset | null;
+  /** null where labels have no names */
+  readonly classNames: readonly string[] | null;
   readonly cut: BatchSplit;
   readonly plan: TrainingPlan;
   /** folder of the run, which holds its checkpoint */
@@ -155,8 +157,9 @@ const isDue = (step: number, every: number, total: number): boolean => step % ev
 async function evaluated(host: LoopHost, at: Position): Promise<Position> {
   if (!host.evalData) return at;
   const evaluation = await evaluateDataset(host.run, host.evalData, host.cut);
-  const { loss, accuracy, perplexity } = evaluation;
-  for (const log of host.logs) log.evaluation({ step: at.step, loss, accuracy, perplexity });
+  const { loss } = evaluation;
+  const values = loggedValues(evaluation, host.classNames);
+  for (const log of host.logs) log.evaluation({ step: at.step, values });
   const { best: metric } = host.plan;
   const value = metricOf(evaluation, metric);
   const best = Number.isFinite(loss) && isBetter(value, at.best, metric);

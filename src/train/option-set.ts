@@ -1,15 +1,9 @@
 import { NODE_EPS } from '../backends/execution-providers.js';
 import { defineOptions } from '../options/define.js';
 import { CLOBBER } from '../options/sets/shared.js';
-import { file, flag, names, pairs, real, scalar, text, whole, word } from '../options/types.js';
-import {
-  BAD_LINES,
-  EVAL_METRICS,
-  PREDICTED_TURNS,
-  RATE_SCHEDULES,
-  RECORD_TASKS,
-  SUBWORDS,
-} from '../options/words.js';
+import { alternatives, file, flag, names, pairs, real, scalar, text, whole, word } from '../options/types.js';
+import { BAD_LINES, PREDICTED_TURNS, RATE_SCHEDULES, RECORD_TASKS, SUBWORDS } from '../options/words.js';
+import { METRIC_NAMES } from './metrics/index.js';
 
 /** train and eval: what runs a training directory. */
 
@@ -167,9 +161,9 @@ export const TRAIN = defineOptions({
   evalEvery: { type: whole(1, 'steps'), doc: 'default: at the end of each epoch' },
   checkpointEvery: { type: whole(1, 'steps'), default: 100, doc: 'besides those at evaluations' },
   best: {
-    type: word('metric', EVAL_METRICS),
+    type: word('metric', METRIC_NAMES),
     default: 'loss',
-    doc: 'metric that chooses the best checkpoint: loss, accuracy or perplexity',
+    doc: `metric that chooses the best checkpoint: ${alternatives(METRIC_NAMES)}`,
   },
   patience: {
     type: whole(1),

@@ -14,19 +14,13 @@ import {
   text,
   whole,
 } from '../ir/files/schema.js';
-import {
-  BAD_LINES,
-  EVAL_METRICS,
-  PREDICTED_TURNS,
-  RATE_SCHEDULES,
-  RECORD_TASKS,
-  SUBWORDS,
-} from '../options/words.js';
+import { BAD_LINES, PREDICTED_TURNS, RATE_SCHEDULES, RECORD_TASKS, SUBWORDS } from '../options/words.js';
 import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { RecordFile } from './data/source.js';
 import type { TrainingPlan } from './loop.js';
+import { METRIC_NAMES } from './metrics/index.js';
 import type { RunSettings } from './settings.js';
 
 /**
@@ -92,7 +86,7 @@ const plan = settings<TrainingPlan>({
   lossScale: above0,
   evalEvery: nullable(whole(1)),
   checkpointEvery: whole(1),
-  best: later(oneOf(EVAL_METRICS), 'loss'),
+  best: later(oneOf(METRIC_NAMES), 'loss'),
   patience: later(nullable(whole(1)), null),
   warmupSteps: later(nullable(whole()), null),
 });

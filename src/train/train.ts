@@ -18,6 +18,7 @@ import { type BatchSplit, batchesInOrder } from './batches.js';
 import type { BestEvaluation } from './best.js';
 import { readPosition } from './checkpoint.js';
 import { type Dataset, subset } from './data/dataset.js';
+import { labelNames } from './data/labels.js';
 import { type DataOptions, type OpenedData, openData } from './data/open.js';
 import { shuffled } from './data/order.js';
 import { type ReadProgress, type RecordFile, Source } from './data/source.js';
@@ -159,6 +160,7 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
         run,
         data,
         evalData,
+        classNames: labelNames(opened.labels),
         cut,
         plan,
         folder: output,

@@ -96,7 +96,9 @@ describe('a classifier', () => {
     });
     const { code, out } = await lotrc(...again);
     expect(code).toBe(0);
-    expect(out).toMatch(/^evaluation +step +loss +accuracy\nbefore +0 +\d\.\d{4} +\d\.\d{4}\nafter +\d /);
+    expect(out).toMatch(
+      /^evaluation +step +loss +accuracy +f1_macro +mcc\nbefore +0( +\d\.\d{4}){4}\nafter +\d /,
+    );
     expect(out).toContain(`replaced ${at('long/model.merged.onnx')}`);
   });
 

@@ -150,7 +150,7 @@ describe('early stopping', () => {
     [['--best', 'accuracy'], /LOTR8242: --best accuracy needs data/],
     [
       ['--best', 'perplexity', '--eval-split', '0.2'],
-      /LOTR8241: --best perplexity: an evaluation of this model has loss and accuracy/,
+      /LOTR8241: --best perplexity: an evaluation of this model has loss, accuracy, f1_macro, mcc/,
     ],
   ])('%j is refused', async (words, message) => {
     const { code, err } = await train(fresh(), ...words);

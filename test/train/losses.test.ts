@@ -26,6 +26,8 @@ interface Result {
     readonly output: string;
     readonly loss: number;
     readonly accuracy: number | null;
+    readonly mcc: number | null;
+    readonly pearson: number | null;
   }[];
 }
 
@@ -218,6 +220,8 @@ test('several losses: each has its tensor, evaluation names each, accumulation i
   ];
   expect(result.loss).toBeCloseTo(0.5 * kind.loss + 2 * size.loss, 6);
   expect([kind.accuracy! * 7, size.accuracy]).toEqual([Math.round(kind.accuracy! * 7), null]);
+  // a row of two numbers has no rank
+  expect([typeof kind.mcc, kind.pearson, size.pearson]).toEqual(['number', null, null]);
   const one = await train(folder, data, fresh(), '--batch-size', '9', '--epochs', '5', '--lr', '0.05');
   const parts = await train(
     folder,

@@ -87,7 +87,8 @@ export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<Tu
   const curve: [number, number][] = [];
   const evaluated = async (step: number) => {
     const { loss } = await run.evaluate(corpus.validation());
-    for (const log of logs) log.evaluation({ step, loss, accuracy: null, perplexity: Math.exp(loss) });
+    const values = new Map(Object.entries({ loss, perplexity: Math.exp(loss) }));
+    for (const log of logs) log.evaluation({ step, values });
     curve.push([step, loss]);
     return loss;
   };

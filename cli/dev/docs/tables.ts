@@ -4,6 +4,7 @@ import { kebab } from '../../../src/options/flags.js';
 import { type NumberRange, rangeText } from '../../../src/options/range.js';
 import { LOSS_KINDS, lossFacts } from '../../../src/train/losses/facts.js';
 import { lossDef } from '../../../src/train/losses/index.js';
+import { METRICS } from '../../../src/train/metrics/metrics.js';
 import { OPTIMIZER_KINDS, optimizerDef } from '../../../src/train/optimizers/index.js';
 import { EXIT, EXIT_MEANINGS } from '../../failure.js';
 import { markdownTable } from './markdown.js';
@@ -49,6 +50,11 @@ export const TABLES: Readonly<Record<string, () => string>> = {
           [...numbersText(numbers), ...flags].join('<br>'),
         ];
       }),
+    ),
+  metrics: () =>
+    markdownTable(
+      ['metric', 'what it is', 'of', 'better'],
+      METRICS.map(({ name, doc, where, better }) => [`\`${name}\``, doc, where, better]),
     ),
   optimizers: () =>
     markdownTable(

@@ -1,4 +1,5 @@
 import { defineCode } from '../diagnostics.js';
+import { listed } from './listed.js';
 
 /** Diagnostics 824x (the training loop: evaluations, the best one, the length of a run). */
 
@@ -20,10 +21,10 @@ export const metricUnknown = defineCode<{ metric: string; known: readonly string
   severity: 'error',
   title: 'evaluations have no metric of that name',
   explain:
-    '--best chooses the metric that evaluations are compared by. Every evaluation has a loss; cross-entropy with one class ' +
-    'per row has an accuracy, and cross-entropy over tokens has a perplexity.',
+    '--best chooses the metric that evaluations are compared by. Every evaluation has a loss. Predicted classes have ' +
+    'accuracy, f1_macro and mcc, two classes f1; one number for each row has pearson and spearman; the next token has a perplexity.',
   make: ({ metric, known }) => ({
-    message: `--best ${metric}: an evaluation of this model has ${known.join(' and ')}`,
+    message: `--best ${metric}: an evaluation of this model has ${listed(known, known.length)}`,
     hint: `give --best ${known[0] ?? 'loss'}`,
   }),
 });

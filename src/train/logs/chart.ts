@@ -20,6 +20,9 @@ export interface ChartOptions {
   readonly wide?: boolean;
 }
 
+/** Colours of the page. */
+export const COLORS = 4;
+
 const HEIGHT = 260;
 const MARGIN = { top: 12, right: 16, bottom: 36, left: 58 };
 /** points of a line beyond which neighbours are drawn as one stroke from their least to their largest */
@@ -86,7 +89,7 @@ export function escaped(text: string): string {
 }
 
 function colorOf({ color }: Series, index: number): string {
-  return `s${(color ?? index) % 4}`;
+  return `s${(color ?? index) % COLORS}`;
 }
 
 function draw(

@@ -43,11 +43,11 @@ export class EventLog implements TrainingLog {
     this.#writer.scalars(step, values);
   }
 
-  evaluation({ step, loss, accuracy, perplexity }: EvaluationRow): void {
-    const values: [string, number][] = [['eval/loss', loss]];
-    if (accuracy !== null) values.push(['eval/accuracy', accuracy]);
-    if (perplexity !== null) values.push(['eval/perplexity', perplexity]);
-    this.#writer.scalars(step, values);
+  evaluation({ step, values }: EvaluationRow): void {
+    this.#writer.scalars(
+      step,
+      [...values].map(([name, value]) => [`eval/${name}`, value]),
+    );
   }
 
   checkpoint(): void {

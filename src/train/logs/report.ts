@@ -1,13 +1,13 @@
 import type { Output } from '../../ir/files/atomic.js';
-import { type ChartOptions, chart, escaped, legend, type Point, type Series } from './chart.js';
+import { type ChartOptions, COLORS, chart, escaped, legend, type Point, type Series } from './chart.js';
 import type { Setting } from './hparams.js';
 import { STYLE } from './report-style.js';
 import type { Log, LogRow } from './rows.js';
 import { smoothed } from './smooth.js';
 import { short } from './ticks.js';
 
-/** Metrics of which the largest value is the best; of all others the least is. */
-const MORE_IS_BETTER = /accuracy|f1|precision|recall|correlation|pearson|spearman|auc|matthews/;
+/** Metrics of which the largest value is the best, by the words that programs call them; of all others the least is. */
+const MORE_IS_BETTER = /accuracy|f1|precision|recall|correlation|pearson|spearman|auc|matthews|mcc/;
 
 /** One HTML file about a run: curves, evaluations, settings. It loads nothing and runs no script. */
 export function reportOutput(path: string, log: Log): Output {
@@ -71,7 +71,7 @@ function duration(seconds: number): string {
 /** The most important numbers. */
 function tiles(settings: Log['settings'], train: readonly LogRow[], evaluations: readonly LogRow[]): string {
   const found: [string, string, string][] = [];
-  const metrics = metricsOf(evaluations);
+  const metrics = metricsOf(evaluations).filter((name) => !isOfClass(name));
   for (const metric of metrics.slice(0, 3)) {
     const best = bestOf(evaluations, metric);
     const first = evaluations.find(({ values }) => values.has(metric))?.values.get(metric);
@@ -124,7 +124,8 @@ function lossFigure(train: readonly LogRow[], evaluations: readonly LogRow[]): s
 
 function otherFigures(train: readonly LogRow[], evaluations: readonly LogRow[]): readonly string[] {
   const figures: string[] = [];
-  for (const metric of metricsOf(evaluations).filter((name) => name !== 'loss')) {
+  const measured = metricsOf(evaluations).filter((name) => name !== 'loss');
+  for (const metric of measured.filter((name) => !isOfClass(name))) {
     const series = splitsOf(evaluations).map((split, index): Series => {
       const points = pointsOf(
         evaluations.filter((row) => row.split === split),
@@ -136,6 +137,7 @@ function otherFigures(train: readonly LogRow[], evaluations: readonly LogRow[]):
       figure({ title: heading(metric), series: series.filter(({ points }) => points.length > 0) }),
     );
   }
+  figures.push(classFigure(evaluations, measured));
   const found = metricsOf(train);
   for (const metric of found.filter(
     (name) => !['loss', 'epoch', 'examples_per_s', 'tokens_per_s'].includes(name),
@@ -148,6 +150,21 @@ function otherFigures(train: readonly LogRow[], evaluations: readonly LogRow[]):
   if (speed) figures.push(trainFigure(train, speed));
   return figures;
 }
+
+/** F1 of the classes of the first split that has them, in one figure; of more classes than there are colours the table has it. */
+function classFigure(evaluations: readonly LogRow[], measured: readonly string[]): string {
+  const [split] = splitsOf(evaluations.filter(({ values }) => [...values.keys()].some(isOfClass)));
+  const rows = evaluations.filter((row) => row.split === split);
+  const series = measured.filter(isOfClass).map((metric): Series => {
+    const name = metric.slice(OF_CLASS.length);
+    return { name, points: pointsOf(rows, metric), look: 'dots' };
+  });
+  return series.length > COLORS ? '' : figure({ title: 'F1 of each class', series });
+}
+
+/** Values of one class: `f1/NAME`. */
+const OF_CLASS = 'f1/';
+const isOfClass = (metric: string): boolean => metric.startsWith(OF_CLASS);
 
 function trainFigure(train: readonly LogRow[], metric: string): string {
   const series: Series = { name: spoken(metric), points: pointsOf(train, metric), look: 'line' };
@@ -231,11 +248,17 @@ const WORDS: ReadonlyMap<string, string> = new Map([
   ['norm', 'gradient norm'],
   ['eval', 'evaluation'],
   ['val', 'validation'],
+  ['f1', 'F1'],
+  ['f1_macro', 'macro F1'],
+  ['mcc', "Matthews' coefficient"],
+  ['pearson', "Pearson's correlation"],
+  ['spearman', "Spearman's correlation"],
   ['examples_per_s', 'examples per second'],
   ['tokens_per_s', 'tokens per second'],
 ]);
 
 function spoken(name: string): string {
+  if (isOfClass(name)) return `F1 of ${name.slice(OF_CLASS.length)}`;
   return WORDS.get(name) ?? name.replaceAll('_', ' ');
 }
 

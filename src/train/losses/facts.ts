@@ -11,13 +11,15 @@ export interface LossFacts {
   readonly teacher?: true;
   /** its exponential is a perplexity */
   readonly perplexity?: true;
+  /** the output is what the labels should be, number by number */
+  readonly predictsLabels?: true;
 }
 
 /** All losses; the first is the default. Apart from the declarations, which make nodes: a page that trains does not need them. */
 const FACTS = {
   'cross-entropy': { labels: 'classes', perplexity: true },
   focal: { labels: 'classes' },
-  mse: { labels: 'numbers' },
+  mse: { labels: 'numbers', predictsLabels: true },
   bce: { labels: 'numbers' },
   kl: { labels: 'numbers' },
   'kl-base': { labels: 'none', teacher: true },

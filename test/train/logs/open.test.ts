@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeEach, expect, test } from 'vitest';
-import type { StepRow } from '../../../src/train/log.js';
+import type { EvaluationRow, StepRow } from '../../../src/train/log.js';
 import { readEvents } from '../../../src/train/logs/event-file.js';
 import { EVENT_FILE } from '../../../src/train/logs/event-log.js';
 import { openLogs, type RunInfo } from '../../../src/train/logs/open.js';
@@ -27,6 +27,11 @@ const INFO: RunInfo = {
   parameters: 17_920,
   more: { schedule: 'linear', warmup: null },
 };
+
+const evaluationRow = (n: number, values: Readonly<Record<string, number>>): EvaluationRow => ({
+  step: n,
+  values: new Map(Object.entries(values)),
+});
 
 const step = (n: number, more: Partial<StepRow> = {}): StepRow => ({
   step: n,
@@ -55,7 +60,7 @@ function told(from: number, to: number, resumed: number | null, close = true): v
   for (let n = from; n <= to; n++) {
     for (const log of logs) log.step(step(n));
     if (n % 2 === 0)
-      for (const log of logs) log.evaluation({ step: n, loss: 1 / n, accuracy: n / 8, perplexity: null });
+      for (const log of logs) log.evaluation(evaluationRow(n, { loss: 1 / n, accuracy: n / 8 }));
   }
   for (const log of logs) log.checkpoint();
   if (close) for (const log of logs) log.close();
@@ -140,7 +145,7 @@ test('losses that are not finite, skipped steps and tokens are in every log', as
   ];
   for (const log of logs) for (const row of odd) log.step(row);
   for (const log of logs)
-    log.evaluation({ step: 2, loss: Number.NaN, accuracy: null, perplexity: Number.POSITIVE_INFINITY });
+    log.evaluation(evaluationRow(2, { loss: Number.NaN, perplexity: Number.POSITIVE_INFINITY }));
   for (const log of logs) log.close();
   const inf = Number.POSITIVE_INFINITY;
   expect(valuesOf(join(folder, EVENT_FILE))).toEqual([
