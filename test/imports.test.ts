@@ -220,7 +220,7 @@ describe('imports', () => {
     }
     // declarations: options, figures of devices, and back ends that load the rest when they are asked to
     const light =
-      /^src\/(ir\/codes\/|ir\/(attr|dtype|shape|tensor)\.|ir\/files\/(file-kind|folders|system-error|janitor)\.|build\/tune-set\.|options\/|train\/(losses|optimizers)\/|train\/option-set\.|backends\/codes\/|backends\/(backend|option-set|execution-providers|onnx-train\/option-set)\.|backends\/host\/\w+\/back-end|backends\/host\/shared\/(check|optimizer)|backends\/kernel\/device\/)/;
+      /^src\/(ir\/codes\/|ir\/(attr|dtype|shape|tensor)\.|ir\/files\/(file-kind|folders|system-error|janitor)\.|build\/tune-set\.|options\/|train\/(losses|optimizers|metrics)\/|train\/option-set\.|backends\/codes\/|backends\/(backend|option-set|execution-providers|onnx-train\/option-set)\.|backends\/host\/\w+\/back-end|backends\/host\/shared\/(check|optimizer)|backends\/kernel\/device\/)/;
     const heavy = [...reached].filter((file) => file.startsWith('src/') && !light.test(file));
     expect(heavy.sort()).toEqual(['src/ir/diagnostics.ts', 'src/ir/visible.ts']);
   });
