@@ -13,12 +13,15 @@ import { usageError } from '../usage.js';
 
 export function extractCommand(path: string, options: ValuesOf<typeof EXTRACT>, run: Run): void {
   const form = formIn(options);
+  const { moduleMap, tolerance, model: original } = options;
+  if (form !== 'peft' && (moduleMap || tolerance !== undefined || original !== undefined))
+    throw usageError(
+      '--module-map, --tolerance and --model are for adapters of other programs: add --to peft',
+    );
   if (form !== 'safetensors') {
     extractAs(form, path, options, run);
     return;
   }
-  if (options.moduleMap || options.tolerance !== undefined)
-    throw usageError('--module-map and --tolerance are for adapters of other programs: add --to peft');
   const model = loadModel(path);
   const adapter = extract(model);
   const output = outputFile(options.output, defaultOutput(path, '.safetensors'));
@@ -42,12 +45,14 @@ function formIn({ to, output }: ValuesOf<typeof EXTRACT>): AdapterFormat {
 
 /** Writes the adapter in the form of another program. */
 function extractAs(form: AdapterFormat, path: string, options: ValuesOf<typeof EXTRACT>, run: Run): void {
-  const { output: given, moduleMap, tolerance } = options;
+  const { output: given, moduleMap, tolerance, model: original } = options;
   const model = loadModel(path);
+  const base = original === undefined ? null : loadModel(original);
   const standard = defaultOutput(path, form === 'peft' ? '.peft' : `.${form}`);
   // a folder that is given is the adapter itself
   const output = form === 'peft' ? (given ?? standard) : outputFile(given, standard);
   const adapter = { kind: 'own', adapter: extract(model) } as const;
-  const converted = convertAdapter(adapter, path, form, output, { model, moduleMap, tolerance });
-  writeConverted(converted, form, [path], options, run);
+  const converted = convertAdapter(adapter, path, form, output, { model, base, moduleMap, tolerance });
+  const inputs = [path, ...(original === undefined ? [] : [original])];
+  writeConverted(converted, form, inputs, options, run);
 }

@@ -27,6 +27,7 @@ const initial = fits('an initialisation', (value) => {
   if (!isObject(value)) return false;
   if (value.over !== undefined && !('constant' in value && typeof value.over === 'string')) return false;
   if (INIT_NUMBERS.some((name) => Number.isFinite(value[name]))) return true;
+  if (['in', 'out'].includes(value.qr as string)) return true;
   const power = value.power === undefined || Number.isFinite(value.power);
   return ['in', 'out', 'core'].includes(value.svd as string) && power;
 });
@@ -113,11 +114,11 @@ function formFault(spec: AdapterSpec): FieldFault | null {
     return wrong(['factors', divided, 'init', 'over'], 'it is the letter of an axis of the factor');
   const frozen = factors.findIndex(({ mode, init }) => mode === 'seeded' && isDecomposed(init));
   if (frozen >= 0)
-    return wrong(['factors', frozen, 'mode'], 'singular vectors do not follow from a seed: use frozen');
+    return wrong(['factors', frozen, 'mode'], 'parts of a weight do not follow from a seed: use frozen');
   return null;
 }
 
-const isDecomposed = (init: unknown): boolean => isObject(init) && 'svd' in init;
+const isDecomposed = (init: unknown): boolean => isObject(init) && ('svd' in init || 'qr' in init);
 
 const wrong = (path: FieldFault['path'], why: string): FieldFault => ({ path, why });
 

@@ -25,6 +25,12 @@ export function descriptionSchema(): JsonSchema {
       required: ['svd'],
       additionalProperties: false,
     },
+    {
+      type: 'object',
+      properties: { qr: { type: 'string', enum: ['in', 'out'] } },
+      required: ['qr'],
+      additionalProperties: false,
+    },
   ];
   const factor: JsonSchema = {
     type: 'object',

@@ -83,7 +83,8 @@ export const MODES = ['trainable', 'frozen', 'seeded'] as const;
 
 /**
  * `normal`: N(0, sd^2); `fanIn`: N(0, gain/fan); `uniform`: within the bound; `kaimingUniform`: within sqrt(6/((1+a^2) fan));
- * fan: see {@link fanOf}. `svd`: see init-factors; `power`: singular vectors times singular values to that power.
+ * fan: see {@link fanOf}. `svd`: see init-factors; `power`: singular vectors times singular values to that power. `qr`: `out` is
+ * orthonormal rows that span the first rows of the weight, `in` the weight's product with them.
  * `weightNorm`: the norms of the weight's columns. `over`: the letter of an axis, whose extent divides the constant.
  */
 export type Init =
@@ -97,7 +98,8 @@ export type Init =
   | { readonly uniform: number }
   | { readonly fanIn: number }
   | { readonly kaimingUniform: number }
-  | { readonly svd: 'in' | 'out' | 'core'; readonly power?: number };
+  | { readonly svd: 'in' | 'out' | 'core'; readonly power?: number }
+  | { readonly qr: 'in' | 'out' };
 
 /** The extents of a layer that its factors' axes have. */
 export interface LayerExtents {

@@ -193,6 +193,24 @@ export function orthonormalRows(
   return found;
 }
 
+/**
+ * Orthonormal rows of n numbers, of which each span of the first k holds the first k rows of a matrix (count x n, count <= n). Where a row
+ * is a combination of those before it, a unit vector gives the direction.
+ */
+export function orthonormalBasis(matrix: Float64Array, count: number, n: number): Float64Array[] {
+  const found: Float64Array[] = [];
+  for (let k = 0; k < count; k++) {
+    let fresh = orthonormalRows(matrix.subarray(k * n, (k + 1) * n), 1, n, found);
+    for (let j = 0; fresh.length === 0; j++) {
+      const unit = new Float64Array(n);
+      unit[j] = 1;
+      fresh = orthonormalRows(unit, 1, n, found);
+    }
+    found.push(fresh[0]!);
+  }
+  return found;
+}
+
 function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;

@@ -14,7 +14,14 @@ import { isFloat } from '../ir/dtype.js';
 import { elementCount, sameShape } from '../ir/shape.js';
 import { ComputedTensor, f32Tensor, type TensorData } from '../ir/tensor.js';
 import { toF64 } from '../ir/values.js';
-import { matrixProduct, orthonormal, productTransposed, transposeMatrix } from './dense.js';
+import {
+  joinedRows,
+  matrixProduct,
+  orthonormal,
+  orthonormalBasis,
+  productTransposed,
+  transposeMatrix,
+} from './dense.js';
 import { DrawnTensor, normalQuantile } from './normal.js';
 import { formText, isLeadingPart, printInit, startsAtBase } from './spec.js';
 import { type Tucker, tucker2 } from './tucker.js';
@@ -98,7 +105,9 @@ function decomposed(
   site: SiteRow,
   parts: Decompositions,
 ): TensorData | null {
-  if (typeof init === 'string' || !('svd' in init)) return null;
+  if (typeof init === 'string') return null;
+  if ('qr' in init) return f32Tensor(shape, parts.qr(init.qr, site));
+  if (!('svd' in init)) return null;
   return f32Tensor(shape, parts.part(init.svd, init.power ?? 0, factor, site));
 }
 
@@ -229,6 +238,29 @@ class Decompositions {
     });
   }
 
+  /**
+   * The orthonormal side (rank x out) of the QR decomposition of W^T, with a positive diagonal of R, or the other one (in x
+   * rank), cut to the rank; not divided by the scale.
+   */
+  qr(which: 'in' | 'out', site: SiteRow): Float64Array {
+    const { in: m, out: n, rank } = this.#withRank(site);
+    const w = this.#matrix(site);
+    const basis = orthonormalBasis(w, rank, n);
+    if (which === 'out') return joinedRows(basis, n);
+    const along = productTransposed(joinedRows(basis, n), w, rank, m, n);
+    // the rows that the basis was made of have nothing along later vectors
+    for (let k = 0; k < rank; k++) along.fill(0, k * m, k * m + k);
+    return transposeMatrix(along, rank, m);
+  }
+
+  /** The group of a site. Throws LOTR3404 for a rank that no decomposition has. */
+  #withRank(site: SiteRow): PlanRow['groups'][number] {
+    const group = this.group(site);
+    const limit = Math.min(group.in, group.out);
+    if (group.rank > limit) fail(svdRank({ group: group.id, rank: group.rank, limit }));
+    return group;
+  }
+
   /** Throws LOTR3403 for a column of zeros, which has no direction. */
   columnNorms(site: SiteRow): Float64Array {
     const { out } = this.group(site);
@@ -274,9 +306,7 @@ class Decompositions {
     const key = `${share}:${share === 'group' ? site.group : site.id}`;
     let found = this.#tuckers.get(key);
     if (!found) {
-      const group = this.group(site);
-      const limit = Math.min(group.in, group.out);
-      if (group.rank > limit) fail(svdRank({ group: group.id, rank: group.rank, limit }));
+      const group = this.#withRank(site);
       const sites = this.#sites(site, share);
       found = tucker2(
         {

@@ -1,4 +1,4 @@
-import { type AdapterSpec, formFor, type Init } from '../adapter/description.js';
+import { type AdapterSpec, type FactorSpec, formFor, type Init } from '../adapter/description.js';
 import { deltaTerm, isChain, spansResult } from '../adapter/terms.js';
 import { badInit, initForm, normalScale, nothingLearns, startDiffers } from '../ir/codes/init.js';
 import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js';
@@ -6,12 +6,15 @@ import { closest, type Diagnostic, fail, LotrcError } from '../ir/diagnostics.js
 /** From this scale on, N(0, 1) factors are warned about. */
 const LARGE_SCALE = 8;
 
-/** `svd` before it is known which part of the decomposition the factor gets. */
-type Asked = Init | 'svd' | null;
+/** Decompositions before it is known which part the factor gets. */
+type Asked = Init | Decomposition | null;
+type Decomposition = 'svd' | 'pissa' | 'qr';
+const isDecomposition = (form: Asked): form is Decomposition =>
+  form === 'svd' || form === 'pissa' || form === 'qr';
 
 /**
- * The initial form that each preset gives a factor; factors that the method starts at zero stay so, except under `svd`
- * and `zeros`.
+ * The initial form that each preset gives a factor; factors that the method starts at zero stay so, except under `svd`,
+ * `pissa` (arXiv 2404.02948), `olora` (arXiv 2406.01775) and `zeros`.
  */
 const PRESETS: ReadonlyMap<string, (init: Init) => Asked> = new Map<string, (init: Init) => Asked>([
   ['default', (init) => init],
@@ -19,6 +22,8 @@ const PRESETS: ReadonlyMap<string, (init: Init) => Asked> = new Map<string, (ini
   ['fan-in', (init) => (init === 'zeros' ? init : { fanIn: 1 })],
   ['svd-factors', (init) => (init === 'zeros' ? init : 'svd')],
   ['svd', () => 'svd'],
+  ['pissa', () => 'pissa'],
+  ['olora', () => 'qr'],
   ['zeros', () => 'zeros'],
 ]);
 const FORMS = [
@@ -32,6 +37,7 @@ const FORMS = [
   'fan-in',
   'kaiming-uniform',
   'svd',
+  'qr',
 ];
 
 /**
@@ -68,7 +74,7 @@ function parseForms(text: string, spec: AdapterSpec): AdapterSpec {
   }
   const factors = spec.factors.map((factor, index) => {
     const form = asked.get(factor.name) ?? factor.init;
-    return { ...factor, init: form === 'svd' ? partOf(spec, index, asked) : form };
+    return { ...factor, init: isDecomposition(form) ? partOf(form, spec, index, asked) : form };
   });
   const result = { ...spec, factors };
   const errors = checkInit(result).filter(({ severity }) => severity === 'error');
@@ -85,6 +91,7 @@ export function printInit(spec: AdapterSpec): string {
 export function formText(init: Init): string {
   if (typeof init === 'string') return init;
   if ('svd' in init) return `svd-${init.svd}${init.power === undefined ? '' : `(${init.power})`}`;
+  if ('qr' in init) return `qr-${init.qr}`;
   if ('constant' in init && init.over !== undefined) return `constant(${init.constant}/${init.over})`;
   const [[name, amount]] = Object.entries(init) as [[string, number]];
   return `${FORM_OF.get(name)}(${amount})`;
@@ -110,10 +117,10 @@ export function startsAtBase(spec: AdapterSpec): boolean {
 
 /**
  * Whether the base weights must become W - s * product (`residualWeight`) for the adapted model to equal the base: no
- * factor is zero and all are parts of the decomposition.
+ * factor is zero and all are parts of one decomposition.
  */
-export function needsResidual(spec: AdapterSpec): boolean {
-  return spec.factors.every(({ init }) => typeof init === 'object' && 'svd' in init);
+export function needsResidual({ factors }: AdapterSpec): boolean {
+  return ['svd', 'qr'].some((key) => factors.every(({ init }) => typeof init === 'object' && key in init));
 }
 
 /** Everything that is wrong (errors) or unwise (warnings) about the initial forms of a description. */
@@ -172,9 +179,18 @@ function parseForm(text: string, form: string): Asked {
     const hint = `write ${word}, or ${word}(0.02)`;
     return fail(badInit({ text, why: `"${given}" in ${form} is not a positive number`, hint }));
   }
+  const side = /^qr-(in|out)$/.exec(form)?.[1] as 'in' | 'out' | undefined;
+  if (side) return { qr: side };
   if (field) return { [field]: amount } as unknown as Init;
   if (part) return given === undefined ? { svd: part } : { svd: part, power: amount };
-  if (word === 'zeros' || word === 'ones' || word === 'eye' || word === 'orthogonal' || word === 'svd')
+  if (
+    word === 'zeros' ||
+    word === 'ones' ||
+    word === 'eye' ||
+    word === 'orthogonal' ||
+    word === 'svd' ||
+    word === 'qr'
+  )
     return word;
   return unknownForm(text, form);
 }
@@ -190,10 +206,19 @@ function suggest(word: string, what: string, known: readonly string[]): string {
   return near.length > 0 ? `did you mean ${near.join(' or ')}?` : `the ${what} are ${known.join(', ')}`;
 }
 
-/** Which part of the decomposition a factor with form `svd` gets: by what it reads and gives. */
-function partOf(spec: AdapterSpec, index: number, asked: ReadonlyMap<string, Asked>): Init {
+/** Which part of a decomposition a factor gets: by what it reads and gives. */
+function partOf(
+  form: Decomposition,
+  spec: AdapterSpec,
+  index: number,
+  asked: ReadonlyMap<string, Asked>,
+): Init {
   const term = deltaTerm(spec.delta);
   const letters = term.operands[index] ?? [];
+  if (form !== 'svd') {
+    const side = letters[0] === term.in[0] ? 'in' : 'out';
+    return form === 'qr' ? { qr: side } : { svd: side, power: 0.5 };
+  }
   if (letters[0] === term.in[0]) return { svd: 'in' };
   if (letters.at(-1) !== term.out[0]) return { svd: 'core' };
   // a factor that the factor of the input meets (B of LoRA) gets what is left of W once that one has taken the input side
@@ -213,6 +238,11 @@ function misfit(spec: AdapterSpec, index: number): string | null {
     return letters.includes(init.over) ? null : `it has no axis ${init.over}`;
   if (init === 'weightNorm') return null;
   if (init === 'eye' || init === 'orthogonal') return letters.length === 2 ? null : 'it is not a matrix';
+  if (typeof init === 'object' && 'qr' in init) {
+    if (!isPairOf(spec, ({ init: other }) => typeof other === 'object' && 'qr' in other))
+      return 'the two parts of a QR decomposition are for two matrices of one layer, such as A and B of lora';
+    return init.qr === (index === 0 ? 'in' : 'out') ? null : 'it is on the other side of the layer';
+  }
   if (typeof init === 'string' || !('svd' in init)) return null;
   if (share !== 'site' && share !== 'group')
     return `it is shared by ${share}, and singular vectors are those of a layer or a group`;
@@ -256,12 +286,17 @@ const isPart = (init: Init, part: 'in' | 'out' | 'core'): boolean =>
  * Whether the two factors of a method are the singular vectors of a layer with powers of their values: their product times the
  * scale is then taken out of the weight, and the vectors of one side are made from those of the other.
  */
-export function isLeadingPart({ delta, factors }: AdapterSpec): boolean {
-  const [first, last, ...more] = factors;
-  if (!first || !last || more.length > 0 || !isChain(deltaTerm(delta))) return false;
-  const powers = [first, last].every(
+export function isLeadingPart(spec: AdapterSpec): boolean {
+  const [first, last] = spec.factors;
+  const powers = isPairOf(
+    spec,
     ({ init }) => typeof init === 'object' && 'svd' in init && init.power !== undefined,
   );
-  const own = first.share === 'site' && last.share === 'site';
-  return powers && own && isPart(first.init, 'in') && isPart(last.init, 'out');
+  return powers && isPart(first!.init, 'in') && isPart(last!.init, 'out');
+}
+
+/** Whether a method is a product of two matrices that each layer has for itself, and both are as is asked. */
+function isPairOf({ delta, factors }: AdapterSpec, is: (factor: FactorSpec) => boolean): boolean {
+  if (factors.length !== 2 || !isChain(deltaTerm(delta))) return false;
+  return factors.every((factor) => factor.share === 'site' && is(factor));
 }

@@ -1,4 +1,3 @@
-import { LORA } from '../adapter/methods/lora.js';
 import type { SavedPlan } from '../adapter/saved-plan.js';
 import { alreadyAdapted, otherPlan } from '../ir/codes/adapters.js';
 import { needsModel, notAnInput } from '../ir/codes/files.js';
@@ -13,19 +12,20 @@ import { withSeeded } from '../passes/adapters/seeded-factors.js';
 import { readPlan, samePlan } from '../passes/plan/plan.js';
 import { bindAdapter } from './bind.js';
 import { fitToPlan } from './fit.js';
-import type { ForeignAdapter, ForeignLayer, ForeignWeight } from './foreign.js';
+import type { ForeignAdapter, ForeignWeight } from './foreign.js';
 import { asForeign } from './from-plan.js';
-import { transposedF32 } from './matrices.js';
 import type { ModuleMap } from './names.js';
 import type { AnyAdapter } from './open.js';
 import { peftAdapter, peftOutputs } from './peft-write.js';
-import { type LoraLayer, toLora } from './to-lora.js';
+import { asForeignLayer, type LoraLayer, toLora } from './to-lora.js';
 
 export type AdapterFormat = (typeof ADAPTER_FORMATS)[number];
 
 export interface ConvertOptions {
   /** the base, or the adapted model */
   readonly model?: Model | null | undefined;
+  /** the base, where `model` is an adapted one and adapters took parts out of its weights */
+  readonly base?: Model | null | undefined;
   readonly moduleMap?: ModuleMap | undefined;
   /** largest relative error of a layer; without it conversions are exact or refused */
   readonly tolerance?: number | undefined;
@@ -108,7 +108,8 @@ function bound(foreign: ForeignAdapter, { model, moduleMap }: ConvertOptions): {
 export function foreignOf(opened: AnyAdapter, file: string, options: ConvertOptions): ForeignAdapter {
   const { model = null, moduleMap } = options;
   const map = moduleMap ? { moduleMap } : {};
-  if (opened.kind === 'own') return asForeign(opened.adapter, file, { model, ...map });
+  const base = options.base ?? (model && !readPlan(model) ? model : null);
+  if (opened.kind === 'own') return asForeign(opened.adapter, file, { model, base, ...map });
   const { foreign } = opened;
   // where the tensors do not say the extents of a layer, the model does
   const complete = foreign.layers.every((layer) => layer.in !== null && layer.out !== null);
@@ -147,15 +148,15 @@ export function convertLora(
   options: ConvertOptions,
 ): Converted {
   if (format === 'peft') return loraAsPeft(layers, [], path);
-  const foreign = { file, names: 'dotted', layers: layers.map(asLayer), weights: [], leftOut: [] } as const;
+  const foreign = {
+    file,
+    names: 'dotted',
+    layers: layers.map(asForeignLayer),
+    weights: [],
+    leftOut: [],
+  } as const;
   const made = convertAdapter({ kind: 'foreign', foreign }, file, format, path, options);
   return { ...made, approximated: approximatedOf(layers) };
-}
-
-/** A LoRA layer in the orientation of lotrc. */
-function asLayer({ module, a, b, rank, alpha, scaling }: LoraLayer): ForeignLayer {
-  const spec = { ...LORA, scale: alpha, scaling };
-  return { module, in: a.shape[1]!, out: b.shape[0]!, rank, spec, factors: [a, b].map(transposedF32) };
 }
 
 const approximatedOf = (layers: readonly LoraLayer[]): Converted['approximated'] =>

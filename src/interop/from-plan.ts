@@ -7,6 +7,7 @@ import type { Model } from '../ir/model.js';
 import type { TensorData } from '../ir/tensor.js';
 import { type Adapter, planOfAdapter } from '../passes/adapters/adapter-file.js';
 import { CONVOLUTION } from '../passes/adapters/conv-layer.js';
+import { initialFactorsOfBase } from '../passes/adapters/initial-of-base.js';
 import { withSeeded } from '../passes/adapters/seeded-factors.js';
 import { TransposedTensor } from '../passes/adapters/trained-tensor.js';
 import { WRAPPERS } from '../passes/sites/module-path.js';
@@ -14,24 +15,33 @@ import { MATRIX } from '../passes/sites/stacked.js';
 import { storedParameters } from './bind-weights.js';
 import type { ForeignAdapter, ForeignLayer, ForeignWeight } from './foreign.js';
 import { type ModuleMap, mapName } from './names.js';
+import { onWholeBase } from './whole-base.js';
 
 /**
  * An adapter of lotrc with the names of modules, as other programs have it: a tied layer once for each of its modules. `model`: the
  * base or the adapted model, needed where names of trained weights do not say which parameter they are, and for windows of
- * convolutions. Throws LOTR7201 for layers that have no module, LOTR7204 where a model is needed.
+ * convolutions. `base`: the model that was rewritten, needed where adapters took parts out of its weights; such layers become LoRA of
+ * the whole weights. Throws LOTR7201 for layers that have no module, LOTR7204 where a model is needed, LOTR7206 for another base.
  */
 export function asForeign(
   adapter: Adapter,
   file: string,
   {
     model = null,
+    base = null,
     moduleMap = new Map(),
-  }: { readonly model?: Model | null; readonly moduleMap?: ModuleMap } = {},
+  }: { readonly model?: Model | null; readonly base?: Model | null; readonly moduleMap?: ModuleMap } = {},
 ): ForeignAdapter {
   const plan = planOfAdapter(adapter, file);
   const tensors = withSeeded(plan, adapter.tensors);
+  const start = plan.plans.some(({ residual }) => residual) ? startOf(plan, base, file) : null;
   const layers = plan.plans.flatMap((row) =>
-    row.sites.flatMap((site) => layersOf(row, site, tensors, model, file, moduleMap)),
+    row.sites.flatMap((site) => {
+      const made = layersOf(row, site, tensors, model, file, moduleMap);
+      if (!start || !row.residual) return made;
+      const lost = factorNames(row, site).map((name, k) => readBy(row, site, k, start.get(name)!));
+      return made.map((layer) => onWholeBase(layer, lost));
+    }),
   );
   const twice = layers.find(({ module }, at) => layers.findIndex((other) => other.module === module) < at);
   if (twice)
@@ -45,6 +55,12 @@ export function asForeign(
   };
 }
 
+/** The factors that the base lost. */
+function startOf(plan: SavedPlan, base: Model | null, file: string): ReadonlyMap<string, TensorData> {
+  const why = 'what its factors were when they were taken out of the base weights';
+  return initialFactorsOfBase(base ?? fail(needsModel({ file, why })), plan, file);
+}
+
 function layersOf(
   row: PlanRow,
   site: SiteRow,
@@ -55,7 +71,6 @@ function layersOf(
 ): readonly ForeignLayer[] {
   const { spec } = row;
   const refuse = (why: string): never => fail(notLora({ method: spec.method, why }));
-  if (row.residual) refuse('it was made with --init svd and belongs to changed base weights');
   if (site.uses.some(({ op }) => op === MATRIX))
     refuse(`layer "${site.id}" is a matrix of a stack of experts, which has no module of its own`);
   const { in: inn, out, rank } = groupOf(row, site);

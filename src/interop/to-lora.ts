@@ -1,4 +1,5 @@
 import { effectiveScale, wrapOf } from '../adapter/description.js';
+import { LORA } from '../adapter/methods/lora.js';
 import { deltaTerm, splitAtInput } from '../adapter/terms.js';
 import { wholeDelta } from '../adapter/to-numbers/delta.js';
 import { numbersOf } from '../adapter/to-numbers/tensor.js';
@@ -22,6 +23,12 @@ export interface LoraLayer {
   /** relative error of the product by singular values; null where nothing but the rounding of B is lost */
   readonly error: number | null;
   readonly window?: readonly number[] | undefined;
+}
+
+/** A LoRA layer in the orientation of lotrc. */
+export function asForeignLayer({ module, a, b, rank, alpha, scaling }: LoraLayer): ForeignLayer {
+  const spec = { ...LORA, scale: alpha, scaling };
+  return { module, in: a.shape[1]!, out: b.shape[0]!, rank, spec, factors: [a, b].map(transposedF32) };
 }
 
 /**

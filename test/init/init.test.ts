@@ -4,6 +4,7 @@ import { LORA } from '../../src/adapter/methods/lora.js';
 import { LOTR } from '../../src/adapter/methods/lotr.js';
 import { PISSA } from '../../src/adapter/methods/pissa.js';
 import type { GroupRow, PlanRow, SiteRow } from '../../src/adapter/saved-plan.js';
+import { orthonormalBasis } from '../../src/init/dense.js';
 import {
   initFactors,
   needsResidual,
@@ -245,6 +246,16 @@ describe.each([
     expect(Buffer.from(rest.slice(16, 24)).equals(first.subarray(16, 40))).toBe(true);
     expect(new MemoryTensor('f64', [IN, OUT], before.data.bytes().slice()).digest()).toBe(digest);
   });
+});
+
+test('olora of a layer whose first rows depend on each other has orthonormal rows all the same', () => {
+  const basis = orthonormalBasis(Float64Array.of(3, 0, 4, 6, 0, 8, 0, 0, 5), 3, 3);
+  for (const [k, row] of basis.entries()) {
+    for (const [l, other] of basis.entries())
+      expect(row.reduce((sum, v, j) => sum + v * other[j]!, 0)).toBeCloseTo(k === l ? 1 : 0, 14);
+  }
+  expect([...basis[0]!]).toEqual([0.6, 0, 0.8]);
+  expect([...basis[2]!].map(Math.abs)).toEqual([0, 1, 0]);
 });
 
 test('pissa starts as the leading part of the weight, which the base then lacks', () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { AdapterSpec } from '../../src/adapter/description.js';
 import { LORA } from '../../src/adapter/methods/lora.js';
 import { LOTR } from '../../src/adapter/methods/lotr.js';
+import { PISSA } from '../../src/adapter/methods/pissa.js';
 import { checkInit, needsResidual, parseInit, printInit } from '../../src/init/spec.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 
@@ -59,6 +60,10 @@ describe('parseInit', () => {
     ['L=svd-in', LOTR, 'LOTR3407'],
     ['R=svd-out', LOTR, 'LOTR3407'],
     ['R=svd-core', LOTR, 'LOTR3407'],
+    ['olora', LOTR, 'LOTR3407'],
+    ['A=qr', LORA, 'LOTR3407'],
+    ['A=qr-out,B=qr-in', LORA, 'LOTR3407'],
+    ['pissa', LOTR, 'LOTR3407'],
   ])('refuses %j', (text, spec, code) => {
     expect(refusal(text, spec).diagnostics[0]!.code).toBe(code);
   });
@@ -93,6 +98,12 @@ describe('checkInit', () => {
   test('only svd throughout needs new base weights', () => {
     expect(needsResidual(parseInit('svd', LOTR))).toBe(true);
     expect(needsResidual(parseInit('svd', LORA))).toBe(true);
+    expect(needsResidual(parseInit('olora', LORA))).toBe(true);
+    expect(parseInit('pissa', LORA).factors.map(({ init }) => init)).toEqual(
+      PISSA.factors.map(({ init }) => init),
+    );
+    expect(printInit(parseInit('olora', LORA))).toBe('A=qr-in,B=qr-out');
+    expect(parseInit('A=qr,B=qr-out', LORA)).toEqual(parseInit('olora', LORA));
     expect(needsResidual(parseInit('svd-factors', LOTR))).toBe(false);
     expect(needsResidual(LOTR)).toBe(false);
   });

@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { METHODS } from '../../src/adapter/methods/index.js';
+import { matrixProduct, transposeMatrix } from '../../src/init/dense.js';
 import { needsResidual } from '../../src/init/index.js';
 import { readOnnxAdapter } from '../../src/ir/files/onnx-adapter.js';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
-import type { TensorData } from '../../src/ir/tensor.js';
-import { toF32 } from '../../src/ir/values.js';
+import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
+import { toF32, toF64 } from '../../src/ir/values.js';
 import { lotrc } from '../support/cli.js';
 import { EVERYTHING } from '../support/everything.js';
 import { normalTensor } from '../support/normal.js';
@@ -169,19 +170,92 @@ describe.each(EVERYTHING ? OF_ANY_BASE : [...CHAINS, 'loha'])('an adapter of %s 
   });
 });
 
-test('an adapter of PiSSA belongs to what is left of the base, and is refused', async () => {
-  await done(
-    'rewrite',
-    baseOf('bert'),
-    '--rank',
-    '2',
-    '--method',
-    'pissa',
-    '--target',
-    'query',
-    '-o',
-    at('pissa.onnx'),
-  );
-  const { err } = await lotrc('extract', at('pissa.onnx'), '--to', 'peft', '-o', at('pissa'));
-  expect(err).toContain('LOTR7201');
+/** Factors of a layer: their names in lotrc and in PEFT. */
+const NAMES = [
+  ['A', 'lora_A'],
+  ['B', 'lora_B'],
+] as const;
+
+describe.each([
+  ['pissa', 5],
+  ['olora', 2],
+] as const)('adapters that took a part out of the base: %s', (how, scale) => {
+  const peft = readSafetensors(join(PEFT, `bert.${how}.safetensors`)).tensors;
+  const targets = ['query', 'intermediate.dense', 'output.dense'].flatMap((name) => ['--target', name]);
+  const make = async (name: string) => {
+    const init = ['--method', 'lora', '--init', how, '--rank', '3', '--scale', `${scale}`];
+    await done('rewrite', baseOf('bert'), ...init, ...targets, '-o', at(`${name}.onnx`));
+    return readSafetensors(at(`${name}.safetensors`));
+  };
+  const keyOf = (name: string, kind: string): string => {
+    const layer = /^lora\/(.*)\/[AB]$/.exec(name)![1]!;
+    return [...peft.keys()].find((key) => key.startsWith('start.') && key.includes(`.${layer}.${kind}`))!;
+  };
+  const transposed = (data: TensorData) =>
+    Float32Array.from(transposeMatrix(toF64(data), data.shape[0]!, data.shape[1]!));
+  /** The signs by which the three vectors of a factor (extent, 3) differ in lotrc and PEFT. */
+  const signsOf = (own: Float32Array, other: Float32Array): readonly number[] =>
+    [0, 1, 2].map((k) => Math.sign(own.reduce((sum, v, j) => sum + (j % 3 === k ? v * other[j]! : 0), 0)));
+
+  test('starts as in PEFT, up to signs; trained, it is what PEFT writes for the original base', async () => {
+    const { tensors, metadata } = await make(how);
+    const trained = new Map<string, TensorData>();
+    for (const name of [...tensors.keys()].filter((one) => one.endsWith('/A'))) {
+      let signs: readonly number[] = [];
+      for (const [factor, kind] of NAMES) {
+        const of = name.replace(/A$/, factor);
+        const data = tensors.get(of)!;
+        const key = keyOf(of, kind);
+        const [start, after] = [key, key.replace('start.', 'trained.')].map((from) => {
+          const given = peft.get(from)!;
+          return factor === 'A' ? transposed(given) : toF32(given);
+        });
+        const own = factor === 'A' ? toF32(data) : transposed(data);
+        if (factor === 'A') signs = signsOf(own, start!);
+        const flip = (values: Float32Array) => values.map((v, j) => v * signs[j % 3]!);
+        // PEFT decomposes in float32
+        expect(relativeError(flip(own), start!), of).toBeLessThan(1e-5);
+        const [inn, rank] = factor === 'A' ? data.shape : data.shape.toReversed();
+        const stored = f32Tensor([inn!, rank!], flip(after!));
+        trained.set(of, factor === 'A' ? stored : f32Tensor(data.shape, transposed(stored)));
+      }
+    }
+    writeSafetensors(at(`${how}.trained.safetensors`), trained, metadata);
+    const base = ['--model', baseOf('bert')];
+    await done('convert', at(`${how}.trained.safetensors`), at(`${how}.whole`), ...base);
+    await done('apply', baseOf('bert'), at(`${how}.whole`), '-o', at(`${how}.whole.onnx`));
+    expect(await errorAgainst(`bert.${how}`, at(`${how}.whole.onnx`))).toBeLessThan(1e-5);
+    // the products of PEFT's own conversion, layer by layer
+    const found = readSafetensors(join(at(`${how}.whole`), WEIGHTS)).tensors;
+    const wanted = readSafetensors(join(PEFT, `bert.${how}`, WEIGHTS)).tensors;
+    expect([...found.keys()].sort()).toEqual([...wanted.keys()].sort());
+    for (const key of [...wanted.keys()].filter((one) => one.includes('lora_A'))) {
+      const product = (from: ReadonlyMap<string, TensorData>) => {
+        const [a, b] = [from.get(key)!, from.get(key.replace('lora_A', 'lora_B'))!];
+        return matrixProduct(toF64(b), toF64(a), b.shape[0]!, 6, a.shape[1]!);
+      };
+      expect(relativeError(product(found), product(wanted)), key).toBeLessThan(1e-5);
+    }
+    const config = readFileSync(join(at(`${how}.whole`), 'adapter_config.json'), 'utf8');
+    expect(JSON.parse(config)).toMatchObject({ r: 6, lora_alpha: 2 * scale });
+    // the same from a model that holds the trained factors
+    await done('apply', at(`${how}.onnx`), at(`${how}.trained.safetensors`), '-o', at(`${how}.t.onnx`));
+    await done('extract', at(`${how}.t.onnx`), '--to', 'peft', '-o', at(`${how}.two`), ...base);
+    const [one, two] = ['whole', 'two'].map((name) => readFileSync(join(at(`${how}.${name}`), WEIGHTS)));
+    expect(two!.equals(one!)).toBe(true);
+  });
+
+  test('without the original base, and with another one, it is refused', async () => {
+    await make(`${how}-r`);
+    const from = at(`${how}-r.safetensors`);
+    expect((await lotrc('convert', from, at('none'))).err).toContain('LOTR7204');
+    const adapted = await lotrc('convert', from, at('none'), '--model', at(`${how}-r.onnx`));
+    expect(adapted.err).toContain('LOTR7204');
+    const extract = ['extract', at(`${how}-r.onnx`), '--to', 'peft', '-o', at('none'), '--model'];
+    expect((await lotrc(...extract, baseOf('llama'))).err).toContain('it has no such layer');
+    await done('apply', baseOf('bert'), join(PEFT, 'bert.plain'), '-o', at('plain.onnx'));
+    await done('merge', at('plain.onnx'), '-o', at('changed.onnx'));
+    expect((await lotrc(...extract, at('changed.onnx'))).err).toContain('LOTR7206');
+    expect(existsSync(at('none'))).toBe(false);
+  });
 });

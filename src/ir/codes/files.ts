@@ -86,8 +86,7 @@ export const notLora = defineCode<{ method: string; why: string }>({
   explain:
     'A PEFT LoRA adapter holds two matrices for each layer, named by the module path of the PyTorch model; the base ' +
     'stays unchanged. Any chain of factors has that form: A is the first factor and B the product of the rest. It is ' +
-    'refused for layers whose module path is unknown or that are not modules, and for adapters of `--init svd`, whose base ' +
-    'weights are not those of the original model.',
+    'refused for layers whose module path is unknown or that are not modules.',
   make: ({ method, why }) => ({
     message: `cannot export the ${method} adapter as LoRA: ${why}`,
     hint: 'give module paths with --module-map where they are missing; otherwise fold the adapter into the weights with `lotrc merge`',
@@ -101,11 +100,27 @@ export const needsModel = defineCode<{ file: string; why: string }>({
   explain:
     'An adapter file says which tensors of a model file it changes. Other programs name modules, and have their matrices the other ' +
     'way round. For trained weights whose names exporters have made up, for windows of convolutions, and for adapters ' +
-    'that are to become files of lotrc, the model says what is missing.',
+    'that are to become files of lotrc, the model says what is missing. Adapters that took a part out of the base weights ' +
+    '(--init svd, pissa, olora) become LoRA of the original base, of twice the rank, for which that base is read.',
   make: ({ file, why }) => ({
     message: `the adapter does not say ${why}`,
     at: { kind: 'file', file },
     hint: 'give the model that it is for with --model MODEL.onnx',
+  }),
+});
+
+export const otherStart = defineCode<{ site: string; file: string; why: string }>({
+  code: 'LOTR7206',
+  severity: 'error',
+  title: 'the model is not the one that the adapter took a part out of',
+  explain:
+    'With --init svd, pissa or olora the base weights lose what the factors start as. To write such an adapter for the original ' +
+    'base, these initial factors are computed from it again, and what they leave of each weight must be the weight that the ' +
+    'adapter names. Here it is another one, or the layer is not there.',
+  make: ({ site, file, why }) => ({
+    message: `the adapter of "${site}" did not start from this model: ${why}`,
+    at: { kind: 'file', file },
+    hint: 'give the model file that `lotrc rewrite` read, with --model MODEL.onnx',
   }),
 });
 

@@ -80,11 +80,11 @@ export const SELECT = defineOptions({
   },
   init: {
     type: text('init'),
-    doc: 'initial factors: normal, fan-in, svd-factors, svd, or per factor: R=svd,M=zeros (docs/init.md)',
+    doc: 'initial factors: normal, fan-in, svd-factors, svd, pissa, olora, or per factor: R=svd,M=zeros (docs/init.md)',
   },
   base: {
     type: word('keep|residual', ['keep', 'residual']),
-    doc: 'keep the weights, or subtract the initial adapter from them (--init svd does this)',
+    doc: 'keep the weights, or subtract the initial adapter from them (--init svd, pissa and olora do this)',
   },
   seed: { type: whole(), default: 0, doc: 'seed of the initial factors' },
   storeSeeded: {
@@ -155,6 +155,10 @@ export const EXTRACT = defineOptions({
     'the adapter file, or a folder for it; by default MODEL.safetensors in the folder of the model',
   ),
   ...TO,
+  model: {
+    type: file,
+    doc: 'the model that was rewritten: needed for other programs where its weights were changed (--init svd, pissa, olora)',
+  },
   ...CLOBBER,
   ...REPORT,
 });
@@ -180,7 +184,7 @@ export const CONVERT = defineOptions({
   ...TO,
   model: {
     type: file,
-    doc: 'the model that the adapter is for: needed to make a file of lotrc of an adapter of another program, and to read .onnx_adapter (then the rewritten one)',
+    doc: 'the model that the adapter is for: needed to make a file of lotrc of an adapter of another program, to read .onnx_adapter (then the rewritten one), and for adapters that changed its weights (then the original one)',
   },
   ...CLOBBER,
   ...REPORT,

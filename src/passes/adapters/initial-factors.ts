@@ -54,7 +54,7 @@ export function initialFactors(
 const weightIndex = (node: Node): number => (node.opKey === MATRIX ? 0 : 1);
 
 /** A layer's weight as stored, with the layout of the storage. */
-function matrixOf(node: Node): StoredMatrix | null {
+export function matrixOf(node: Node): StoredMatrix | null {
   const stored = storedWeight(node.inputs[weightIndex(node)]!);
   // the integers of a quantised weight, and filters, are not the matrix that the layer multiplies by
   if (!stored || !isFloat(stored.data.dtype) || stored.data.shape.length !== 2) return null;
@@ -113,7 +113,7 @@ function asCast(node: Node, via: readonly Node[], weight: Value): Value {
 }
 
 /** The matrix as the layer reads it, after any Transpose. */
-function asRead(node: Node): StoredMatrix {
+export function asRead(node: Node): StoredMatrix {
   const stored = storedWeight(node.inputs[weightIndex(node)]!)!;
   const { data, transposed } = stored;
   const layout = isSet(node, 'transB') ? 'oi' : 'io';

@@ -228,6 +228,36 @@ if "bert" in wanted:
         save_file({**{f"input.{k}": t for k, t in given.items()}, "logits": logits.float()},
                   f"{HERE}/bert.sum.{how.split('_')[0]}.safetensors")
 
+if "bert" in wanted:
+    # adapters that took a part out of the base: NAME/ is what PEFT makes of them, LoRA of the whole base at twice the rank
+    for how, alpha in (("pissa", 5), ("olora", 2)):
+        model, given, kw = family("bert")
+        config = LoraConfig(r=3, lora_alpha=alpha, target_modules=["query", "intermediate.dense", "output.dense"],
+                            init_lora_weights=how)
+        adapted = get_peft_model(model, config)
+        factors = {k: p for k, p in adapted.named_parameters() if "lora_" in k}
+        held = {f"start.{k}": p.detach().clone() for k, p in factors.items()}
+        folder, start = f"{HERE}/bert.{how}", f"{HERE}/start"
+        adapted.peft_config["default"].init_lora_weights = True
+        adapted.save_pretrained(start, save_embedding_layers=False)
+        torch.manual_seed(alpha)
+        with torch.no_grad():
+            for p in factors.values():
+                p.add_(torch.randn_like(p) * 0.3)
+        held |= {f"trained.{k}": p.detach().clone() for k, p in factors.items()}
+        shutil.rmtree(folder, ignore_errors=True)
+        adapted.save_pretrained(folder, save_embedding_layers=False, path_initial_model_for_weight_conversion=start)
+        shutil.rmtree(start)
+        os.remove(f"{folder}/README.md")
+        config_file = f"{folder}/adapter_config.json"
+        saved = json.load(open(config_file))
+        saved["base_model_name_or_path"] = None
+        saved["target_modules"] = sorted(saved["target_modules"])
+        json.dump(saved, open(config_file, "w"), indent=1, sort_keys=True)
+        with torch.no_grad():
+            logits = adapted.double().eval()(**given, **kw).logits
+        save_file({**{f"input.{k}": t for k, t in given.items()}, "logits": logits.float(), **held}, f"{folder}.safetensors")
+
 if "llama" in wanted:
     # the same network with a cache of keys and values, for an adapter that was made on the export without one
     model, given, _ = family("llama")
