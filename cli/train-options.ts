@@ -5,7 +5,6 @@ import { kebab } from '../src/options/flags.js';
 import type { DataOptions, OpenedData } from '../src/train/data/open.js';
 import type { READING } from '../src/train/option-set.js';
 import type { RunSettings } from '../src/train/settings.js';
-import type { Signature } from '../src/train/signature.js';
 
 type ReadingOptions = ValuesOf<typeof READING>;
 
@@ -38,11 +37,6 @@ export function readingOf(o: ReadingOptions): DataOptions {
     decoderStart: o.decoderStart ?? null,
     subwords: o.subwords,
   };
-}
-
-/** Half-precision models lose small gradients without it. Graphs that compute in 16 bits have the input. */
-export function initialScale({ graphs }: Signature): number {
-  return graphs.grad?.inputs.some(({ scalar }) => scalar === 'loss_scale') ? 65536 : 1;
 }
 
 /** Options of a run, by option name, without those that the command line gives. */

@@ -21,6 +21,7 @@ const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
   ['src/backends/', 4],
   ['src/train/', 4],
   ['src/build/', 5],
+  ['src/runtime/', 5],
   ['src/index.ts', 5],
   ['cli/', 6],
   ['bench/', 7],

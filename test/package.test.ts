@@ -98,6 +98,7 @@ describe('the package', () => {
       `/// <reference types="lotrc/client" />
 import { type Diagnostic, readModel, rewrite, writeModel } from 'lotrc';
 import { defineConfig } from 'lotrc/config';
+import { AdapterSession, TrainingRun } from 'lotrc/runtime';
 import esbuild from 'lotrc/esbuild';
 import rollup from 'lotrc/rollup';
 import rspack from 'lotrc/rspack';
@@ -107,6 +108,7 @@ import { adapter, model as url } from './bert.onnx?rank=4&lotr';
 const model = readModel('a.onnx');
 export const { plan } = rewrite(model, { rank: 8 });
 export const said: readonly Diagnostic[] = [];
+export const runtimes = [AdapterSession, TrainingRun];
 writeModel(model, 'b.onnx');
 export const urls: readonly string[] = [url, adapter];
 export const plugins = [esbuild(), rollup(), rspack(), vite({ cache: 'c' }), webpack()];

@@ -56,7 +56,7 @@ export async function evalCommand(
     const { dataset, notes, unused, labels } = opened;
     host.reporter.report([...notes, ...unusedNotes(unused, given)]);
     requireLabels(dataset, run.signature, 'evaluation data');
-    const cut = cutOf(run, dataset, o.batchSize, inputs, o.bucket);
+    const cut = cutOf(run.signature, dataset, o.batchSize, inputs, o.bucket);
     host.reporter.report(droppedRows(dataset, cut, o.data));
     const result = await evaluateDataset(run, dataset, cut);
     if (!Number.isFinite(result.loss)) host.reporter.report([notANumber({ step: null })]);

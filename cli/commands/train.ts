@@ -6,6 +6,7 @@ import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import { classesText } from '../../src/train/data/labels.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
+import { initialScale } from '../../src/train/loss-scale.js';
 import { METRIC_NAMES, metricDef } from '../../src/train/metrics/index.js';
 import type { TRAIN } from '../../src/train/option-set.js';
 import { readSignature } from '../../src/train/read-signature.js';
@@ -17,7 +18,7 @@ import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { suggest, tell } from '../tell.js';
 import { count, num } from '../text.js';
-import { initialScale, readingOf, resumed, unusedNotes } from '../train-options.js';
+import { readingOf, resumed, unusedNotes } from '../train-options.js';
 import { usageError } from '../usage.js';
 
 type TrainCommandOptions = ValuesOf<typeof TRAIN>;

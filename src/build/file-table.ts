@@ -1,7 +1,8 @@
 import type { BigIntStats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { wholeDigest } from '../ir/files/file-digest.js';
-import { list, object, optional, readJsonFile, record, text } from '../ir/files/schema.js';
+import { readJsonFile } from '../ir/files/json-file.js';
+import { list, object, optional, record, text } from '../ir/files/schema.js';
 import { ABSENT, stateOf, statOf } from './file-state.js';
 import { replaceFile } from './store.js';
 

@@ -53,7 +53,11 @@ export interface CodeDef<P> extends CodeInfo {
 
 const registry = new Map<Code, CodeInfo>();
 
-/** Declares a code and returns its constructor. Throws when the code is declared twice. */
+/**
+ * Declares a code and returns its constructor. Throws when the code is declared twice. Bundlers may leave codes out that their program
+ * never makes.
+ */
+/*#__NO_SIDE_EFFECTS__*/
 export function defineCode<P>(def: CodeInfo & { make: (params: P) => Occurrence }): CodeDef<P> {
   if (registry.has(def.code)) throw new Error(`diagnostic ${def.code} is declared twice`);
   const { code, severity, title, explain, make } = def;

@@ -3,8 +3,8 @@ import { noLabels } from '../ir/codes/train-loop.js';
 import { fail } from '../ir/diagnostics.js';
 import { fromF16 } from '../ir/half.js';
 import { type BatchSplit, batchesInOrder } from './batches.js';
-import type { Column, Dataset } from './data/dataset.js';
-import { feedsOf } from './feeds.js';
+import type { Column, DataBatch, Dataset } from './data/dataset.js';
+import { feedsOf, type InputMap } from './feeds.js';
 import { graphOf } from './graph-of.js';
 import { labelColumns, labelPort, signatureTerms } from './labels.js';
 import { lossFacts } from './losses/facts.js';
@@ -29,19 +29,26 @@ export interface Evaluation extends MetricValues {
  * Loss over a whole data set, with the number of labels that count as weights, so that the batch size does not matter;
  * and the other metrics that its labels have. Throws LOTR8240 when no label counts.
  */
-export async function evaluateDataset(
+export function evaluateDataset(run: TrainingSteps, data: Dataset, cut: BatchSplit): Promise<Evaluation> {
+  const made = function* () {
+    for (const rows of batchesInOrder(data, cut)) yield data.batch(rows, cut.rows ?? undefined);
+  };
+  return evaluateBatches(run, made(), cut.inputs, data.tagged);
+}
+
+/** The same over batches; `tagged`: as data sets say it. */
+export async function evaluateBatches(
   run: TrainingSteps,
-  data: Dataset,
-  cut: BatchSplit,
+  batches: Iterable<DataBatch>,
+  inputs: InputMap,
+  tagged = false,
 ): Promise<Evaluation> {
   const { signature } = run;
   const graph = graphOf(signature, run.folder, 'eval');
   const terms = signatureTerms(signature);
-  const tagged = data.tagged ?? false;
   const sums = terms.map((term, index) => new TermSum(term, labelPort(graph, index), tagged));
-  for (const rows of batchesInOrder(data, cut)) {
-    const batch = data.batch(rows, cut.rows ?? undefined);
-    const feeds = feedsOf(graph, cut.inputs, batch, terms);
+  for (const batch of batches) {
+    const feeds = feedsOf(graph, inputs, batch, terms);
     const results = await run.evaluateTerms(feeds, (term) => sums[term]!.scored);
     const labels = labelColumns(graph, terms.length, batch);
     for (const [index, result] of results.entries()) sums[index]!.add(result, labels[index]!);

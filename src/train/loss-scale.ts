@@ -1,3 +1,5 @@
+import type { Signature } from './signature.js';
+
 /** The factor on the loss that keeps half-precision gradients from underflowing. Part of a run's state. */
 export interface LossScale {
   readonly value: number;
@@ -22,4 +24,9 @@ export function nextScale(scale: LossScale, finite: boolean, initial: number): L
   const limit = initial === 1 ? 1 : LARGEST;
   if (steady < GROW_AFTER || scale.value >= limit) return { value: scale.value, steady, skipped: 0 };
   return { value: scale.value * 2, steady: 0, skipped: 0 };
+}
+
+/** Half-precision models lose small gradients without it. Graphs that compute in 16 bits have the input. */
+export function initialScale({ graphs }: Signature): number {
+  return graphs.grad?.inputs.some(({ scalar }) => scalar === 'loss_scale') ? 65536 : 1;
 }

@@ -4,7 +4,7 @@ import { badTrainingFolder } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { hasDigest } from '../ir/files/file-digest.js';
 import { leadsOut } from '../ir/files/folders.js';
-import { readJsonFile } from '../ir/files/schema.js';
+import { readJsonFile } from '../ir/files/json-file.js';
 import { LOSS_NUMBERS } from './losses/index.js';
 import type { Signature } from './signature.js';
 import { signatureSchemaOf } from './signature-schema.js';

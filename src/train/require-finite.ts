@@ -1,13 +1,13 @@
 import { diverged } from '../ir/codes/train.js';
+import { countNotFinite } from '../ir/count-not-finite.js';
 import { fail } from '../ir/diagnostics.js';
-import { countNotFinite } from '../ir/finite.js';
 import type { TensorData } from '../ir/tensor.js';
 import type { Signature } from './signature.js';
 
 /** Throws LOTR8213 when a parameter, or state of the optimizer, holds NaN or infinity; what was written before stays. */
 export function requireFinite(
   { params }: Signature,
-  tensors: ReadonlyMap<string, TensorData>,
+  tensors: ReadonlyMap<string, Pick<TensorData, 'dtype' | 'byteLength' | 'copyTo'>>,
   step: number,
 ): void {
   const parameters = new Set(params.map(({ name }) => name));

@@ -4,7 +4,7 @@ import type { NodeEp } from '../backends/execution-providers.js';
 import { badRun, runDiffers, runExists } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { writeAtomically } from '../ir/files/atomic.js';
-import { readJsonFile } from '../ir/files/schema.js';
+import { readJsonFile } from '../ir/files/json-file.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/open.js';
 import type { RecordFile } from './data/source.js';

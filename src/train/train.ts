@@ -35,7 +35,7 @@ import { TrainingRun } from './run.js';
 import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
 import { type RunSettings, readSettings, requireNoRun, requireSame, writeSettings } from './settings.js';
-import type { LossTerm } from './signature.js';
+import type { LossTerm, Signature } from './signature.js';
 
 /** What to train, on what, and how. */
 export interface TrainRequest {
@@ -255,15 +255,15 @@ export const threadsOf = (threads: number) => (threads > 0 ? { threads } : {});
 
 /** How batches are made for a model: its fixed extents, and whether rows can be left out. */
 export function cutOf(
-  run: TrainingRun,
+  signature: Signature,
   data: Dataset,
   batchSize: number,
   inputs: ReadonlyMap<string, string>,
   bucket: boolean,
 ): BatchSplit {
-  const { graphs } = run.signature;
+  const { graphs } = signature;
   const graph = graphs.step ?? graphs.eval!; // a signature has one of them
-  const terms = signatureTerms(run.signature);
+  const terms = signatureTerms(signature);
   const { rows: height } = fixedExtents(graph);
   // a pair takes two rows
   const rows = height !== null && terms.some(({ pairs }) => pairs) ? height / 2 : height;
@@ -310,7 +310,7 @@ async function openAll(
     evalData = subset(data, order.slice(0, count).sort());
     data = subset(data, order.slice(count).sort());
   }
-  const cut = cutOf(run, data, request.batchSize, inputs, reading.bucket);
+  const cut = cutOf(run.signature, data, request.batchSize, inputs, reading.bucket);
   const { labels, files } = first;
   return { data, evalData, cut, labels, files, dataFile: first.data, evalFile };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { countNotFinite } from '../../src/ir/finite.js';
+import { countNotFinite } from '../../src/ir/count-not-finite.js';
 import type { ByteSink } from '../../src/ir/tensor.js';
 import { BaseTensor, MemoryTensor } from '../../src/ir/tensor.js';
 import { encodeFloats } from '../../src/ir/values.js';

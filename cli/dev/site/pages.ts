@@ -21,6 +21,7 @@ export const SITE_SECTIONS = {
     ['interop', 'Other programs'],
     ['build', 'Config, build and check'],
     ['plugin', 'Bundlers and vitest'],
+    ['runtime', 'In pages and programs'],
     ['onnx-train', 'A training loop of your own'],
     ['kernels', 'GPU kernels'],
     ['logs', 'Logs and reports'],

@@ -2,5 +2,6 @@
 export * as host from './host.js';
 export * as kernelIr from './kernel-ir.js';
 export * as kernels from './kernels.js';
+export * as runtime from './runtime.js';
 export * as training from './training.js';
 export * as trainingLoss from './training-loss.js';

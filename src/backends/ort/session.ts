@@ -2,28 +2,15 @@ import type * as Ort from 'onnxruntime-node';
 import { fail } from '../../ir/diagnostics.js';
 import { bare } from '../../ir/keys.js';
 import { cannotRun, stepFails } from '../codes/host.js';
-import { type Config, nested } from './config.js';
-import type { GraphOptimization } from './messages.js';
+import type { NodeEp } from '../execution-providers.js';
 import { loadRuntime } from './runtime.js';
+import { type GraphSettings, sessionSettings, shapesText } from './session-settings.js';
 import type { OrtFeeds, OrtTensor } from './tensor.js';
 
-export interface SessionOptions {
-  readonly ep?: 'cpu' | 'cuda' | 'webgpu';
-  readonly threads?: number;
-  readonly optimization?: GraphOptimization;
-  /** weights stay where they are mapped: products pack a part at a time, and no copies are packed in advance; default false */
-  readonly lowMemory?: boolean;
-  /**
-   * one block is laid out for all tensors of a run, by the sizes of the first; it adds to the memory of the first, and
-   * it gains no time for large models; default true
-   */
-  readonly memoryPattern?: boolean;
+export interface SessionOptions extends Partial<GraphSettings> {
+  readonly ep?: NodeEp;
   /** writes ONNX Runtime's profile to a file of this prefix when the session is closed */
   readonly profile?: string;
-  /** entries of ONNX Runtime's session configuration */
-  readonly config?: Config;
-  /** names of nodes that the WebGPU provider leaves to the CPU */
-  readonly onCpu?: readonly string[] | undefined;
   /** what messages call the file; default its path */
   readonly label?: string | undefined;
 }
@@ -46,26 +33,13 @@ export class OrtSession {
   static async open(path: string, options: SessionOptions = {}): Promise<OrtSession> {
     const ort = await loadRuntime();
     ort.env.logLevel = 'fatal';
-    const { ep = 'cpu', onCpu = [], label = path } = options;
-    const low: Config = options.lowMemory ? { 'session.disable_prepacking': '1' } : {};
-    const config: Config = { ...low, ...options.config };
+    const { ep = 'cpu', label = path, profile, ...settings } = options;
     try {
       const session = await ort.InferenceSession.create(path, {
-        // the option must not be empty
-        executionProviders: [
-          ep === 'webgpu' && onCpu.length > 0 ? { name: ep, forceCpuNodeNames: onCpu } : ep,
-        ],
-        graphOptimizationLevel: options.optimization ?? 'all',
-        // what goes wrong is reported as a diagnostic
-        logSeverityLevel: 4,
-        ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
-        ...(options.memoryPattern === false ? { enableMemPattern: false } : {}),
-        ...(options.profile === undefined
-          ? {}
-          : { enableProfiling: true, profileFilePrefix: options.profile }),
-        extra: nested(config),
+        ...sessionSettings({ ep, ...settings }),
+        ...(profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: profile }),
       });
-      return new OrtSession(ort, session, label, options.profile !== undefined);
+      return new OrtSession(ort, session, label, profile !== undefined);
     } catch (error) {
       return fail(cannotRun({ file: label, why: (error as Error).message, ep }));
     }
@@ -79,11 +53,7 @@ export class OrtSession {
     }
     const running = outputs ? this.#session.run(inputs, outputs) : this.#session.run(inputs);
     const results = await running.catch((error: unknown) => {
-      const batch = Object.entries(feeds).filter(
-        ([, { type, data }]) => type !== 'float32' && data.length > 1,
-      );
-      const shapes = batch.map(([name, { dims }]) => `${name}[${dims.join(',')}]`).join(', ');
-      return fail(stepFails({ file: this.#file, shapes, why: (error as Error).message }));
+      return fail(stepFails({ file: this.#file, shapes: shapesText(feeds), why: (error as Error).message }));
     });
     const out = bare<OrtTensor>();
     for (const [name, tensor] of Object.entries(results)) {

@@ -1,11 +1,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import { FileSource } from '../onnx/source.js';
 import type { ByteSink } from '../tensor.js';
+import { stretches } from './digest-parts.js';
 
 /** Files up to this many bytes are read whole; of larger ones that many bytes are enough to wait for. */
 const WHOLE_UP_TO = 64 << 20;
-const STRETCH = 4096;
-const STRETCHES = 64;
 const CHUNK = 1 << 20;
 
 /** Length and digest of a file. */
@@ -40,15 +39,6 @@ export function hasDigest(path: string, digest: string): boolean {
 type Kind = 'sha256' | 'sampled-sha256';
 
 const kindFor = (size: number): Kind => (size <= WHOLE_UP_TO ? 'sha256' : 'sampled-sha256');
-
-/** Offsets of the stretches of a large file, and their length. */
-function stretches(size: number): { readonly length: number; readonly starts: readonly number[] } {
-  const length = Math.min(STRETCH, size);
-  const starts = Array.from({ length: STRETCHES }, (_, i) =>
-    Math.floor(((size - length) * i) / (STRETCHES - 1)),
-  );
-  return { length, starts };
-}
 
 function digestAs(source: FileSource, kind: Kind): string {
   const { size } = source;

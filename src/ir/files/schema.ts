@@ -1,6 +1,5 @@
 import { bare } from '../keys.js';
-import { type Json, JsonError, parseJson } from './json.js';
-import { readRegular, Unreadable } from './regular.js';
+import type { Json } from './json.js';
 
 /**
  * Shapes of JSON that others wrote: a schema reads a value field by field and gives it as the type that it promises. The
@@ -127,22 +126,3 @@ export function where<T>(schema: Schema<T>, why: (value: T) => string | null): S
 }
 
 const inside = (field: string, key: string): string => (field === '' ? key : `${field}.${key}`);
-
-/** Largest JSON file that is read as one text: far above what lotrc writes. */
-const MAX_BYTES = 256 * 2 ** 20;
-
-/**
- * The value in a JSON file, as a schema reads it. `refused` gets the reason when the file cannot be read, is not JSON, or
- * does not fit.
- */
-export function readJsonFile<T>(file: string, schema: Schema<T>, refused: (why: string) => never): T {
-  try {
-    return schema(parseJson(readRegular(file, MAX_BYTES).toString('utf8')), '');
-  } catch (error) {
-    if (error instanceof SchemaError) return refused(error.message);
-    if (error instanceof JsonError)
-      return refused(`it cannot be read as JSON: ${error.message} (at character ${error.offset})`);
-    if (error instanceof Unreadable) return refused(`it cannot be read: ${error.message}`);
-    throw error;
-  }
-}
