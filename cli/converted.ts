@@ -3,6 +3,7 @@ import { filesText, refuseInputs, writeNoting } from './outputs.js';
 import type { Run } from './program.js';
 import { tell } from './tell.js';
 import { count, table } from './text.js';
+import { usageError } from './usage.js';
 
 /** Writes an adapter in another form and says what was kept. `inputs`: files that were read. */
 export function writeConverted(
@@ -20,6 +21,12 @@ export function writeConverted(
   const files = writeNoting(outputs);
   if (json) run.io.out(`${JSON.stringify({ version: 1, form, ...report, files }, null, 2)}\n`);
   else tell(run, `${convertedText(report)}${filesText(files)}`);
+}
+
+/** Refuses options that this form would ignore. */
+export function requireUse(form: AdapterFormat, { arch }: { readonly arch?: string | undefined }): void {
+  if (arch !== undefined && form !== 'gguf')
+    throw usageError('--arch is for adapters of llama.cpp: add --to gguf');
 }
 
 function convertedText({ layers, weights, approximated }: Omit<Converted, 'outputs'>): string {

@@ -56,8 +56,13 @@ export function applyCommand(
 }
 
 /** The adapter at a path, put in its places in the model where another program wrote it. */
-function adapterFor(model: Model, path: string, { moduleMap, match }: ValuesOf<typeof APPLY>, run: Run) {
-  const opened = openAdapter(path, model);
+function adapterFor(
+  model: Model,
+  path: string,
+  { moduleMap, match, headSize }: ValuesOf<typeof APPLY>,
+  run: Run,
+) {
+  const opened = openAdapter(path, model, { headSize });
   if (opened.kind === 'own') {
     if (moduleMap) throw usageError('--module-map is for adapters of other programs: this one is of lotrc');
     return { adapter: opened.adapter, modules: null };

@@ -7,20 +7,21 @@ import { cannotCombine } from '../../src/ir/codes/interop.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { COMBINE } from '../../src/options/sets/adapters.js';
-import { writeConverted } from '../converted.js';
+import { requireUse, writeConverted } from '../converted.js';
 import { loadModel } from '../load.js';
 import type { Run } from '../program.js';
 import { usageError } from '../usage.js';
 
 /** Adds adapters, each times its weight. */
 export function combineCommand(given: readonly string[], options: ValuesOf<typeof COMBINE>, run: Run): void {
-  const { output, model: path, moduleMap, tolerance = null, to: form = formatOf(output) } = options;
+  const { output, model: path, tolerance = null, to: form = formatOf(output), arch, headSize } = options;
+  requireUse(form, options);
   const model = path === undefined ? null : loadModel(path);
   const adapters = given.map((text) => {
     const { file, weight } = weighted(text);
-    const opened = openAdapter(file, model);
+    const opened = openAdapter(file, model, options);
     if (opened.kind === 'foreign') run.reporter.report(leftOutOf(opened.foreign));
-    const foreign = foreignOf(opened, file, { model, moduleMap });
+    const foreign = foreignOf(opened, file, { ...options, model });
     if (foreign.weights.length > 0)
       fail(
         cannotCombine({
@@ -31,7 +32,7 @@ export function combineCommand(given: readonly string[], options: ValuesOf<typeo
     return { file, weight, layers: foreign.layers.map((layer) => toLora(layer, tolerance)) };
   });
   const layers = combined(adapters, options);
-  const converted = convertLora(layers, adapters[0]!.file, form, output, { model });
+  const converted = convertLora(layers, adapters[0]!.file, form, output, { model, arch, headSize });
   const inputs = [
     ...adapters.flatMap(({ file }) => filesOfAdapter(file)),
     ...(path === undefined ? [] : [path]),

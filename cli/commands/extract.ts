@@ -3,7 +3,7 @@ import type { ValuesOf } from '../../src/options/define.js';
 import type { EXTRACT } from '../../src/options/sets/adapters.js';
 import { requirePlan } from '../../src/passes/plan/plan.js';
 import { extract } from '../../src/rewrite.js';
-import { writeConverted } from '../converted.js';
+import { requireUse, writeConverted } from '../converted.js';
 import { loadModel } from '../load.js';
 import { defaultOutput, filesText, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
@@ -13,8 +13,9 @@ import { usageError } from '../usage.js';
 
 export function extractCommand(path: string, options: ValuesOf<typeof EXTRACT>, run: Run): void {
   const form = formIn(options);
+  requireUse(form, options);
   const { moduleMap, tolerance, model: original } = options;
-  if (form !== 'peft' && (moduleMap || tolerance !== undefined || original !== undefined))
+  if (form !== 'peft' && form !== 'gguf' && (moduleMap || tolerance !== undefined || original !== undefined))
     throw usageError(
       '--module-map, --tolerance and --model are for adapters of other programs: add --to peft',
     );
@@ -45,14 +46,14 @@ function formIn({ to, output }: ValuesOf<typeof EXTRACT>): AdapterFormat {
 
 /** Writes the adapter in the form of another program. */
 function extractAs(form: AdapterFormat, path: string, options: ValuesOf<typeof EXTRACT>, run: Run): void {
-  const { output: given, moduleMap, tolerance, model: original } = options;
+  const { output: given, model: original } = options;
   const model = loadModel(path);
   const base = original === undefined ? null : loadModel(original);
   const standard = defaultOutput(path, form === 'peft' ? '.peft' : `.${form}`);
   // a folder that is given is the adapter itself
   const output = form === 'peft' ? (given ?? standard) : outputFile(given, standard);
   const adapter = { kind: 'own', adapter: extract(model) } as const;
-  const converted = convertAdapter(adapter, path, form, output, { model, base, moduleMap, tolerance });
+  const converted = convertAdapter(adapter, path, form, output, { ...options, model, base });
   const inputs = [path, ...(original === undefined ? [] : [original])];
   writeConverted(converted, form, inputs, options, run);
 }

@@ -14,6 +14,7 @@ import { bindAdapter } from './bind.js';
 import { fitToPlan } from './fit.js';
 import type { ForeignAdapter, ForeignWeight } from './foreign.js';
 import { asForeign } from './from-plan.js';
+import { type GgufOptions, ggufAdapter } from './gguf-write.js';
 import type { ModuleMap } from './names.js';
 import type { AnyAdapter } from './open.js';
 import { peftAdapter, peftOutputs } from './peft-write.js';
@@ -21,7 +22,7 @@ import { asForeignLayer, type LoraLayer, toLora } from './to-lora.js';
 
 export type AdapterFormat = (typeof ADAPTER_FORMATS)[number];
 
-export interface ConvertOptions {
+export interface ConvertOptions extends GgufOptions {
   /** the base, or the adapted model */
   readonly model?: Model | null | undefined;
   /** the base, where `model` is an adapted one and adapters took parts out of its weights */
@@ -49,12 +50,13 @@ export interface Converted {
 /** The form that a path has by its ending; a folder of PEFT without one. */
 export function formatOf(path: string): AdapterFormat {
   if (path.endsWith('.safetensors')) return 'safetensors';
+  if (path.endsWith('.gguf')) return 'gguf';
   return path.endsWith('.onnx_adapter') ? 'onnx_adapter' : 'peft';
 }
 
 /**
  * Writes an adapter that was read from `file` in a form, at a path. Throws LOTR7204 where a model is needed, LOTR7201, LOTR7205 for
- * what is not LoRA, LOTR7103, and what `bindAdapter` throws.
+ * what is not LoRA, LOTR7103, LOTR7702 and LOTR7703 for GGUF, and what `bindAdapter` throws.
  */
 export function convertAdapter(
   opened: AnyAdapter,
@@ -63,7 +65,11 @@ export function convertAdapter(
   path: string,
   options: ConvertOptions = {},
 ): Converted {
-  if (format === 'peft') return asPeft(foreignOf(opened, file, options), path, options.tolerance ?? null);
+  if (format === 'peft' || format === 'gguf') {
+    const { layers, weights } = foreignOf(opened, file, options);
+    const made = layers.map((layer) => toLora(layer, options.tolerance ?? null));
+    return loraAs(format, made, weights, path, options);
+  }
   const present = options.model ? readPlan(options.model) : null;
   if (present && opened.kind === 'foreign') return fitted(present, opened.foreign, format, path, options);
   const adapter = opened.kind === 'own' ? opened.adapter : bound(opened.foreign, options).adapter;
@@ -117,29 +123,26 @@ export function foreignOf(opened: AnyAdapter, file: string, options: ConvertOpti
   return asForeign(bound(foreign, options).adapter, file, { model });
 }
 
-function asPeft(foreign: ForeignAdapter, folder: string, tolerance: number | null): Converted {
-  return loraAsPeft(
-    foreign.layers.map((layer) => toLora(layer, tolerance)),
-    foreign.weights,
-    folder,
-  );
-}
-
-/** LoRA layers and whole parameters as a folder of PEFT. */
-function loraAsPeft(
+/** LoRA layers and whole parameters as a folder of PEFT, or a file of llama.cpp. */
+function loraAs(
+  format: 'peft' | 'gguf',
   layers: readonly LoraLayer[],
   weights: readonly ForeignWeight[],
-  folder: string,
+  path: string,
+  options: GgufOptions,
 ): Converted {
   return {
-    outputs: peftOutputs(folder, peftAdapter(layers, weights)),
+    outputs:
+      format === 'peft'
+        ? peftOutputs(path, peftAdapter(layers, weights))
+        : [ggufAdapter(path, layers, weights, options)],
     layers: layers.length,
     weights: weights.length,
     approximated: approximatedOf(layers),
   };
 }
 
-/** LoRA layers of the modules of a model in a form; all but a folder of PEFT need the model. Throws as `convertAdapter`. */
+/** LoRA layers of the modules of a model in a form; all but PEFT and GGUF need the model. Throws as `convertAdapter`. */
 export function convertLora(
   layers: readonly LoraLayer[],
   file: string,
@@ -147,7 +150,7 @@ export function convertLora(
   path: string,
   options: ConvertOptions,
 ): Converted {
-  if (format === 'peft') return loraAsPeft(layers, [], path);
+  if (format === 'peft' || format === 'gguf') return loraAs(format, layers, [], path, options);
   const foreign = {
     file,
     names: 'dotted',

@@ -7,8 +7,8 @@ import type { TensorData } from '../ir/tensor.js';
 export interface ForeignAdapter {
   /** what it was read from, for messages */
   readonly file: string;
-  /** `flat`: names have underscores in the places of dots */
-  readonly names: 'dotted' | 'flat';
+  /** `flat`: names have underscores in the places of dots; `ends`: module paths have more in front of them */
+  readonly names: 'dotted' | 'flat' | 'ends';
   readonly layers: readonly ForeignLayer[];
   /** parameters that replace those of the base */
   readonly weights: readonly ForeignWeight[];

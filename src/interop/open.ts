@@ -11,6 +11,8 @@ import type { Model } from '../ir/model.js';
 import type { Adapter } from '../passes/adapters/adapter-file.js';
 import { FLEET_KEY, readFleetMember } from './fleet.js';
 import type { ForeignAdapter } from './foreign.js';
+import { readGgufAdapter } from './gguf-read.js';
+import type { GgufOptions } from './gguf-write.js';
 import { isKohya, readKohya } from './kohya-read.js';
 import { CONFIG_FILE } from './peft-config.js';
 import { readPeft, WEIGHTS_FILE } from './peft-read.js';
@@ -22,11 +24,16 @@ export type AnyAdapter =
 
 /**
  * Reads the adapter at a path, whatever wrote it: a file of lotrc (also one that was compressed), a folder of PEFT or the weights in it, a LoRA file of the kohya
- * form, an .onnx_adapter file, whose plan is that of the rewritten `model`. Throws LOTR1002, LOTR3303 for tensors that are not an adapter,
+ * form, a .gguf file of llama.cpp (`headSize`: see there), an .onnx_adapter file, whose plan is that of the rewritten `model`. Throws LOTR1002, LOTR3303 for tensors that are not an adapter,
  * LOTR7204 where the model is needed, and what the readers throw.
  */
-export function openAdapter(path: string, model: Model | null = null): AnyAdapter {
+export function openAdapter(
+  path: string,
+  model: Model | null = null,
+  { headSize }: Pick<GgufOptions, 'headSize'> = {},
+): AnyAdapter {
   if (isFolder(path)) return { kind: 'foreign', foreign: readPeft(path) };
+  if (path.endsWith('.gguf')) return { kind: 'foreign', foreign: readGgufAdapter(path, headSize) };
   if (path.endsWith('.onnx_adapter')) {
     const { tensors } = readOnnxAdapter(path);
     const plan = model?.metadata.get(PLAN_KEY);

@@ -84,7 +84,21 @@ export const CONFIG_FORMATS = ['ts', 'mjs', 'json'] as const;
 export type ConfigFormat = (typeof CONFIG_FORMATS)[number];
 
 /** Forms of adapter files. */
-export const ADAPTER_FORMATS = ['safetensors', 'peft', 'onnx_adapter'] as const;
+export const ADAPTER_FORMATS = ['safetensors', 'peft', 'onnx_adapter', 'gguf'] as const;
 
 /** How `lotrc combine` adds adapters. */
 export const COMBINE_WAYS = ['cat', 'linear', 'svd', 'ties', 'dare'] as const;
+
+/** Architectures of llama.cpp, as it calls them, whose layers have names that are known. */
+export const GGUF_ARCHS = [
+  'llama',
+  'qwen2',
+  'qwen3',
+  'gemma',
+  'gemma2',
+  'gemma3',
+  'phi3',
+  'bert',
+  'gpt2',
+] as const;
+export type GgufArch = (typeof GGUF_ARCHS)[number];

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { readPeft } from '../../src/interop/peft-read.js';
+import { writeAtomically } from '../../src/ir/files/atomic.js';
+import { type Gguf, ggufOutput, readGguf } from '../../src/ir/files/gguf.js';
 import { readOnnxAdapter, writeOnnxAdapter } from '../../src/ir/files/onnx-adapter.js';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
@@ -11,7 +14,7 @@ import type { Format } from './format.js';
 import { drain } from './models.js';
 import { mutateJson } from './mutate-json.js';
 import { mutateFlat, mutateSafetensors } from './mutate-text.js';
-import { aLink } from './values.js';
+import { aLink, changedBytes } from './values.js';
 
 const INPUT = 'input.safetensors';
 
@@ -74,6 +77,50 @@ export const onnxAdapter: Format = {
     const text = ({ adapterVersion, modelVersion, tensors }: typeof read) =>
       `${adapterVersion} ${modelVersion} ${tensorsText({ tensors, metadata: {} })}`;
     if (written) steps.same('the written file', text(read), text(written));
+  },
+};
+
+/** Files of llama.cpp: adapters are read, models are recognised and refused wherever a model or an adapter is taken. */
+export const gguf: Format = {
+  name: 'gguf',
+  share: 3,
+  file: 'in/input.gguf',
+  make: (random, { ggufs, adapted }) =>
+    new Map([
+      ['in/input.gguf', changedBytes(random, random.pick(ggufs))],
+      ['in/base.onnx', adapted[0]!],
+    ]),
+  async exercise(steps) {
+    const bytes = readFileSync('input.gguf');
+    for (const words of [
+      ['inspect', 'input.gguf'],
+      ['merge', 'base.onnx', '--adapter', 'input.gguf', '-o', '../out/merged.onnx'],
+    ]) {
+      const { code } = await steps.command(words);
+      if (code === 0 && bytes.toString('latin1', 0, 4) === 'GGUF') {
+        throw new Error(`${words.join(' ')} took a GGUF file`);
+      }
+    }
+    const read = steps.try(() => readGguf('input.gguf'));
+    if (read && drained(steps, read.tensors)) {
+      const again = '../out/again.gguf';
+      const metadata = new Map(
+        [...read.metadata].flatMap(([key, value]) => (value.type === 'other' ? [] : [[key, value]])),
+      );
+      const tensors = new Map([...read.tensors].filter(([, { dtype }]) => dtype === 'f32'));
+      // an alignment of its own is not the writer's
+      metadata.delete('general.alignment');
+      const written = steps.try(() => {
+        writeAtomically([ggufOutput(again, metadata, tensors)]);
+        return readGguf(again);
+      });
+      const text = (entries: Gguf['metadata'], held: Gguf['tensors']) =>
+        `${JSON.stringify([...entries])} ${tensorsText({ tensors: new Map(held), metadata: {} })}`;
+      if (written)
+        steps.same('the written file', text(metadata, tensors), text(written.metadata, written.tensors));
+    }
+    const size = ['--model', 'base.onnx', '--head-size', '4'];
+    await steps.command(['convert', 'input.gguf', '../out/converted', ...size]);
   },
 };
 

@@ -1,7 +1,7 @@
-import { onnxAdapter, peft, safetensors } from './adapters.js';
+import { gguf, onnxAdapter, peft, safetensors } from './adapters.js';
 import type { Format } from './format.js';
 import { events } from './logs.js';
-import { gguf, onnx, onnxtxt } from './models.js';
+import { onnx, onnxtxt } from './models.js';
 import { schedules } from './schedules.js';
 import { config, data, tokenizer } from './texts.js';
 import { run, training } from './training.js';

@@ -52,7 +52,7 @@ describe('inputs that once were not refused', () => {
 const CODES: Readonly<Record<string, readonly string[]>> = {
   onnx: ['success', 'LOTR1001', 'LOTR1005'],
   onnxtxt: ['LOTR1401'],
-  gguf: ['LOTR1001', 'LOTR7001'],
+  gguf: ['LOTR1001', 'LOTR7001', 'LOTR7301', 'LOTR7701'],
   safetensors: ['success', 'LOTR7001'],
   onnx_adapter: ['success', 'LOTR7101'],
   peft: ['success', 'LOTR7202'],

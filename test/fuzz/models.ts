@@ -14,7 +14,6 @@ import type { Format } from './format.js';
 import { mutateModel } from './mutate-proto.js';
 import { mutateText } from './mutate-text.js';
 import type { Random } from './random.js';
-import { changedBytes } from './values.js';
 
 const one = (name: string, bytes: Uint8Array): Files => new Map([[`in/${name}`, bytes]]);
 
@@ -33,27 +32,6 @@ export const onnxtxt: Format = {
   make: (random, { texts }) =>
     one('input.onnxtxt', Buffer.from(mutateText(random, random.pick(texts), texts))),
   exercise: (steps, choose) => exerciseModel(steps, choose, 'input.onnxtxt'),
-};
-
-/** Files of llama.cpp, which lotrc does not read: they are recognised and refused wherever a model or an adapter is taken. */
-export const gguf: Format = {
-  name: 'gguf',
-  share: 1,
-  file: 'in/input.gguf',
-  make: (random, { ggufs, adapted }) =>
-    new Map([...one('input.gguf', changedBytes(random, random.pick(ggufs))), ['in/base.onnx', adapted[0]!]]),
-  async exercise(steps) {
-    const bytes = readFileSync('input.gguf');
-    for (const words of [
-      ['inspect', 'input.gguf'],
-      ['merge', 'base.onnx', '--adapter', 'input.gguf', '-o', '../out/merged.onnx'],
-    ]) {
-      const { code } = await steps.command(words);
-      if (code === 0 && bytes.toString('latin1', 0, 4) === 'GGUF') {
-        throw new Error(`${words.join(' ')} took a GGUF file`);
-      }
-    }
-  },
 };
 
 async function exerciseModel(steps: Steps, choose: Random, path: string): Promise<void> {

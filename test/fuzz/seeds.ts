@@ -5,12 +5,14 @@ import { H100 } from '../../src/backends/kernel/device/h100.js';
 import { WEBGPU_LAPTOP } from '../../src/backends/kernel/device/webgpu-laptop.js';
 import { schedulesJson } from '../../src/backends/kernel/plan/schedule-file.js';
 import { convertAdapter } from '../../src/interop/convert.js';
+import { ggufAdapter } from '../../src/interop/gguf-write.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { onnxAdapterOutput } from '../../src/ir/files/onnx-adapter.js';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { encodeModel, writeModel } from '../../src/ir/onnx/writer.js';
+import { f32Tensor } from '../../src/ir/tensor.js';
 import { parseModel, printModel } from '../../src/ir/text/index.js';
 import { rewrite } from '../../src/rewrite.js';
 import { eventSeeds } from './logs.js';
@@ -88,7 +90,7 @@ export function loadSeeds(folder: string, data: string, workspace: Workspace): S
       JsonTree.parse(schedulesJson(WEBGPU_LAPTOP.tiles.slice(0, 6))),
       JsonTree.parse(schedulesJson(H100.tiles.slice(0, 6))),
     ],
-    ggufs: [gguf()],
+    ggufs: [gguf(), ...ggufAdapters(workspace)],
   };
 }
 
@@ -131,6 +133,25 @@ function derive(bytes: Uint8Array, method: 'lotr' | 'lora', workspace: Workspace
     // a seed without a layer to adapt has no adapted form, and not every adapter has each file format
     if (!(error instanceof LotrcError)) throw error;
   }
+}
+
+/** Adapters of llama.cpp: one whose rows are interleaved, one whose are not. */
+function ggufAdapters(workspace: Workspace): readonly Uint8Array[] {
+  return (['llama', 'bert'] as const).map((arch) => {
+    const path = workspace.path('seed.gguf');
+    const ends = { llama: 'layers.0.self_attn.q_proj', bert: 'layer.0.attention.self.query' };
+    const layer = { module: ends[arch], rank: 2, alpha: 3, scaling: 'rank', error: null } as const;
+    const a = f32Tensor(
+      [2, 4],
+      Float32Array.from({ length: 8 }, (_, k) => k - 3),
+    );
+    const b = f32Tensor(
+      [8, 2],
+      Float32Array.from({ length: 16 }, (_, k) => k / 4),
+    );
+    writeAtomically([ggufAdapter(path, [{ ...layer, a, b }], [], { arch, headSize: 4 })]);
+    return new Uint8Array(readFileSync(path));
+  });
 }
 
 /** A file of llama.cpp, version 3: no tensors, one text in its metadata. */

@@ -4,6 +4,7 @@ export * as autodiff from './autodiff.js';
 export * as build from './build.js';
 export * as cli from './cli.js';
 export * as files from './files.js';
+export * as gguf from './gguf.js';
 export * as init from './init.js';
 export * as interop from './interop.js';
 export * as load from './load.js';

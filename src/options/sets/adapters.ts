@@ -5,6 +5,7 @@ import {
   CARRIES,
   COMBINE_WAYS,
   FACTOR_DTYPES,
+  GGUF_ARCHS,
   LAYER_LIST,
   SHARE_RULE,
   TIES,
@@ -137,17 +138,30 @@ const MODULE_MAP = {
   },
 } as const;
 
+/** What adapters of llama.cpp do not say. */
+const HEAD_SIZE = {
+  headSize: {
+    type: whole(1),
+    doc: 'for gguf of the architecture llama: outputs of one attention head (head_dim of its config.json)',
+  },
+} as const;
+
 /** How an adapter is written for another program. */
 const TO = {
   to: {
     type: word('form', ADAPTER_FORMATS),
-    doc: 'form of the output: safetensors (of lotrc), peft (a folder), onnx_adapter; by default what its ending says',
+    doc: 'form of the output: safetensors (of lotrc), peft (a folder), onnx_adapter, gguf (of llama.cpp); by default what its ending says',
   },
   tolerance: {
     type: real({ above: 0 }),
     doc: 'for methods that are not LoRA: largest relative error of a layer; without it only exact conversions are made',
   },
   ...MODULE_MAP,
+  arch: {
+    type: word('name', GGUF_ARCHS),
+    doc: 'for gguf: architecture of the model, as llama.cpp calls it',
+  },
+  ...HEAD_SIZE,
 } as const;
 
 export const EXTRACT = defineOptions({
@@ -175,6 +189,7 @@ export const APPLY = defineOptions({
     doc: 'weights: the base must hold the very weights that the adapter was made for; path: layers of the same module paths and shapes, in a float16, quantised or re-exported file of the same network',
   },
   ...MODULE_MAP,
+  ...HEAD_SIZE,
   ...WATCH,
   ...CLOBBER,
   ...REPORT,

@@ -1,6 +1,6 @@
 """Small transformers as ONNX, PEFT adapters on them, and what PyTorch + PEFT computes, for test/interop.
 
-Run: python make.py [NAME ...]      (torch, transformers, peft, onnx, onnxscript; no test needs them)
+Run: python make.py [NAME ...]      (torch, transformers, peft, onnx, onnxscript, gguf; no test needs them)
 
 NAME.onnx         a model of the family, hidden 16, exported with transformers' own module names
 NAME.CASE/        an adapter as PeftModel.save_pretrained writes it, all its numbers random
@@ -270,3 +270,41 @@ if "llama" in wanted:
                "attention_mask": {0: "batch", 1: "total"}, "logits": {0: "batch", 1: "length"},
                **{n: {0: "batch", 2: "past"} for n in names}, **{n: {0: "batch", 2: "total"} for n in outputs[1:]}}
     export("llama-cached", Cached(model), step, outputs, dynamic)
+
+if "llama" in wanted:
+    # adapters as GGUF, with the writer and the names of llama.cpp's package; rows of llama's q and k as its conversion permutes them
+    import gguf
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    def permuted(rows, heads):
+        return rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+
+    held = load_file(f"{HERE}/llama.all/adapter_model.safetensors")
+    writer = gguf.GGUFWriter(f"{HERE}/llama.all.gguf", "llama")
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, 4.0)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, 2)
+    for key, data in held.items():
+        module, part = key.removeprefix("base_model.model.").removesuffix(".weight").rsplit(".lora_", 1)
+        if part == "B" and module.endswith(("q_proj", "k_proj")):
+            data = permuted(data, data.shape[0] // 4)
+        writer.add_tensor(f"{names.get_name(module)}.weight.lora_{part.lower()}", np.ascontiguousarray(data))
+    for step in (writer.write_header_to_file, writer.write_kv_data_to_file, writer.write_tensors_to_file, writer.close):
+        step()
+
+    attention = [f"self_attn.{x}_proj" for x in "qkvo"]
+    gated = [f"mlp.{x}_proj" for x in ("gate", "up", "down")]
+    modules = {
+        **{a: ("model.layers.3.", [*attention, *gated]) for a in ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3")},
+        "phi3": ("model.layers.3.", ["self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj", "mlp.down_proj"]),
+        "bert": ("encoder.layer.3.", [*[f"attention.self.{x}" for x in ("query", "key", "value")], "attention.output.dense",
+                                      "intermediate.dense", "output.dense"]),
+        "gpt2": ("transformer.h.3.", ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]),
+    }
+    arches = {name: arch for arch, name in gguf.MODEL_ARCH_NAMES.items()}
+    with open(f"{HERE}/gguf-names.json", "w") as f:
+        json.dump({a: {p + m: gguf.get_tensor_name_map(arches[a], 4).get_name(p + m) for m in ms}
+                   for a, (p, ms) in modules.items()}, f, indent=1)
+        f.write("\n")
