@@ -14,7 +14,7 @@ export default {
     'bench/train/{big,count,run,start,step}.ts!',
     'bench/infer/run.ts!',
     // programs of their own: workers, threads and what the survey starts for each model
-    'src/{backends/ort,train/runner}/child.ts!',
+    'src/{backends/ort,train/runner,train/data/parquet}/child.ts!',
     'src/backends/ort/watchdog.ts!',
     'cli/dev/survey/one.ts!',
     'cli/build/worker.ts!',

@@ -37,6 +37,7 @@ const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy:
   'oniguruma-to-es': { where: /^src\/train\/data\/tokenizer\//, lazy: false },
   '@huggingface/jinja': { where: /^src\/train\/data\//, lazy: false },
   'csv-parse': { where: /^src\/train\/data\//, lazy: false },
+  hyparquet: { where: /^src\/train\/data\/parquet\//, lazy: false },
   'hyparquet-writer': { where: /^src\/train\/logs\//, lazy: false },
   unplugin: { where: /^cli\/plugin\//, lazy: false },
   vitest: { where: /^cli\/plugin\/vitest\.ts$/, lazy: false },

@@ -120,7 +120,7 @@ const json = { type: flag, default: false, doc: 'print the result as JSON (versi
 
 export const TRAIN = defineOptions({
   ...READING,
-  data: { type: file, doc: 'what to train on: .jsonl, .csv, .tsv, .safetensors, or plain text' },
+  data: { type: file, doc: 'what to train on: .jsonl, .csv, .tsv, .parquet, .safetensors, or plain text' },
   evalData: { type: file, doc: 'what to evaluate on' },
   evalSplit: {
     type: real({ least: 0, below: 1 }, 'share'),

@@ -58,6 +58,7 @@ const CODES: Readonly<Record<string, readonly string[]>> = {
   peft: ['success', 'LOTR7202'],
   training: ['success', 'LOTR8201'],
   run: ['LOTR8211', 'LOTR8212'],
+  parquet: ['success', 'LOTR8204'],
   tokenizer: ['success', 'LOTR8209'],
   config: ['success', 'LOTR8209'],
   data: ['success', 'LOTR8204'],

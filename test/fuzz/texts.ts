@@ -112,34 +112,44 @@ export const data: Format = {
     const text = files.get('in/t/signature.json');
     if (name === null || !text || isLink(text)) return;
     if (files.has('in/t/step.onnx') || choose.chance(0.04)) return continued(steps, choose, files);
-    const signature = signatureSchema(parseJson(Buffer.from(text).toString()), '');
-    const tokenizer = name.endsWith('.safetensors') ? null : FILE;
-    const inputs = new Map<string, string>();
-    const reading: DataOptions = {
-      tokenizer,
-      fields: { ...FIELDS, pair: choose.chance(0.5) ? 'other' : null },
-      badLines: choose.chance(0.7) ? 'skip' : 'stop',
-      maxLength: choose.pick([2, 16, 128]),
-      padTo: choose.pick([1, 8]),
-      task: null,
-      quote: choose.pick([null, null, 'none', "'"]),
-      labels: null,
-      bucket: choose.chance(0.2),
-      bos: choose.pick([null, 'none']),
-      eos: choose.pick([null, 'none']),
-      pack: choose.chance(0.3),
-      lossOn: choose.pick(['answers', 'last', 'all']),
-      subwords: choose.pick(['first', 'all']),
-      decoderStart: null,
-    };
-    await steps.wait(async () => {
-      const { dataset } = await openData(name, signature, reading, null, inputs);
-      const graph = dataGraph(signature);
-      const rows = Array.from({ length: Math.min(dataset.size, 3) }, (_, i) => i);
-      feedsOf(graph, mapInputs(graph, dataset, inputs), dataset.batch(rows), signatureTerms(signature), name);
-    });
+    await openAndFeed(steps, choose, name, Buffer.from(text).toString());
   },
 };
+
+/** Opens a data file for a signature, and makes a batch of its first rows. */
+export async function openAndFeed(
+  steps: Steps,
+  choose: Random,
+  name: string,
+  signatureText: string,
+): Promise<void> {
+  const signature = signatureSchema(parseJson(signatureText), '');
+  const tokenizer = name.endsWith('.safetensors') ? null : FILE;
+  const inputs = new Map<string, string>();
+  const reading: DataOptions = {
+    tokenizer,
+    fields: { ...FIELDS, pair: choose.chance(0.5) ? 'other' : null },
+    badLines: choose.chance(0.7) ? 'skip' : 'stop',
+    maxLength: choose.pick([2, 16, 128]),
+    padTo: choose.pick([1, 8]),
+    task: null,
+    quote: choose.pick([null, null, 'none', "'"]),
+    labels: null,
+    bucket: choose.chance(0.2),
+    bos: choose.pick([null, 'none']),
+    eos: choose.pick([null, 'none']),
+    pack: choose.chance(0.3),
+    lossOn: choose.pick(['answers', 'last', 'all']),
+    subwords: choose.pick(['first', 'all']),
+    decoderStart: null,
+  };
+  await steps.wait(async () => {
+    const { dataset } = await openData(name, signature, reading, null, inputs);
+    const graph = dataGraph(signature);
+    const rows = Array.from({ length: Math.min(dataset.size, 3) }, (_, i) => i);
+    feedsOf(graph, mapInputs(graph, dataset, inputs), dataset.batch(rows), signatureTerms(signature), name);
+  });
+}
 
 function world(random: Random, seeds: Seeds): Map<string, Content> {
   const seed = random.pick(seeds.training);

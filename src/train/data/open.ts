@@ -18,6 +18,7 @@ import type { LabelMap } from './labels.js';
 import { tokenizeText, windowDataset } from './language.js';
 import { languageDataset } from './language-rows.js';
 import { pairDataset } from './pairs.js';
+import { parquetRows } from './parquet/rows.js';
 import { type DataRow, jsonLines, noRecords, type Rows, tableRows } from './records.js';
 import { seq2seqDataset } from './seq2seq.js';
 import { type RecordFile, Source, type Watch } from './source.js';
@@ -49,7 +50,7 @@ export interface OpenedData {
 }
 
 /**
- * Opens a data file by its extension: JSON Lines (.jsonl, .ndjson) and tables (.csv, .tsv) with records, .safetensors with
+ * Opens a data file by its extension: JSON Lines (.jsonl, .ndjson), tables (.csv, .tsv) and .parquet with records, .safetensors with
  * ready tensors, anything else as plain text for language models. `labels`: the map that training made. `inputs`: what
  * inputs of the model read. `watch` is told how far it is. Throws LOTR8204, LOTR8220 and those of the readers.
  */
@@ -177,7 +178,10 @@ async function readData(
 
 const ONLY_TENSORS = 'the labels of this loss are read from .safetensors only';
 const NOT_TEXT = 'it is plain text, and the model does not predict tokens';
-const TAKES_RECORDS = 'give JSON Lines (.jsonl), CSV (.csv, .tsv) with a text and a label, or .safetensors';
+const TAKES_RECORDS =
+  'give JSON Lines (.jsonl), CSV (.csv, .tsv) or Parquet (.parquet) with a text and a label, or .safetensors';
+/** Records of conversations may have it; see chat.ts. */
+const TOOLS = 'tools';
 
 const NO_TARGET = 'it is plain text, and the model has a decoder that writes another text';
 const SOURCE_AND_TARGET = 'give records with a source and a target';
@@ -202,6 +206,10 @@ async function recordsOf(
   if (extension === '.jsonl' || extension === '.ndjson') {
     const rows = await peeked(source.rows(jsonLines(source, bad)));
     return { file, columns: null, ...rows, notes: () => [] };
+  }
+  if (extension === '.parquet') {
+    const { columns, rows } = await parquetRows(source, new Set([...Object.values(fields), TOOLS]));
+    return { file, columns, ...(await peeked(source.rows(rows))), notes: () => [] };
   }
   if (extension !== '.csv' && extension !== '.tsv') return null;
   const [delimiter, usual] = extension === '.csv' ? [',', '"'] : ['\t', null];
