@@ -17,7 +17,7 @@ export default {
     'src/{backends/ort,train/runner,train/data/parquet}/child.ts!',
     'src/backends/ort/watchdog.ts!',
     'cli/dev/survey/one.ts!',
-    'cli/build/worker.ts!',
+    'cli/{build,study}/worker.ts!',
     // sources whose text is embedded by `npm run gen`
     'src/backends/**/runtime/*.ts!',
     'test/{differential,fuzz,kill}/main.ts',

@@ -85,6 +85,10 @@ const GROUPS: readonly (readonly [names: readonly string[], declare: Declare])[]
     async (program, run) => (await import('./declare/tune.js')).declareTuneCommands(program, run),
   ],
   [
+    ['sweep', 'table'],
+    async (program, run) => (await import('./declare/study.js')).declareStudyCommands(program, run),
+  ],
+  [
     ['init', 'build', 'check', 'diff'],
     async (program, run) => (await import('./declare/build.js')).declareBuildCommands(program, run),
   ],

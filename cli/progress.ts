@@ -82,7 +82,8 @@ function readingText({ file, rows, bytes, size }: ReadProgress): string {
   return `reading ${visible(basename(file))}: ${count(rows, 'row')}, ${megabytes(bytes)}${of} MB`;
 }
 
-function duration(seconds: number): string {
+/** Seconds as a person says them. */
+export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;

@@ -12,6 +12,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const pages = [
   'quick-start.md',
+  'experiments.md',
   ...readdirSync(join(ROOT, 'docs/tutorials')).map((name) => `tutorials/${name}`),
 ];
 /** what a reader downloads is copied: `<!-- files FOLDER -->` */

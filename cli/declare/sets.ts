@@ -24,6 +24,7 @@ import {
   TO_PARQUET,
   VERIFY,
 } from '../../src/options/sets/models.js';
+import { SWEEP, TABLE } from '../../src/options/sets/study.js';
 import { EVAL, TRAIN } from '../../src/train/option-set.js';
 
 /** The options of every command by its words, for documents and the schema; all commands have `COMMON` besides. */
@@ -46,6 +47,8 @@ export function setsByCommand(backEnds: readonly BackEnd[] = BACK_ENDS): Readonl
     ['tune', TUNE],
     ['train', TRAIN],
     ['eval', EVAL],
+    ['sweep', SWEEP],
+    ['table', TABLE],
     ['init', INIT],
     ['build', BUILD],
     ['check', CHECK],

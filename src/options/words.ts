@@ -102,3 +102,7 @@ export const GGUF_ARCHS = [
   'gpt2',
 ] as const;
 export type GgufArch = (typeof GGUF_ARCHS)[number];
+
+/** Forms of the tables of studies. */
+export const TABLE_FORMATS = ['markdown', 'csv', 'json', 'parquet'] as const;
+export type TableFormat = (typeof TABLE_FORMATS)[number];

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { configSchemaText, methodSchemaText, optionSchema } from './options.js';
+import { configSchemaText, gridSchemaText, methodSchemaText, optionSchema } from './options.js';
 import { withTables } from './regions.js';
 import { TABLES } from './tables.js';
 
@@ -16,3 +16,4 @@ for (const path of documents) {
 writeFileSync('docs/options.schema.json', optionSchema());
 writeFileSync('docs/config.schema.json', configSchemaText());
 writeFileSync('docs/method.schema.json', methodSchemaText());
+writeFileSync('docs/grid.schema.json', gridSchemaText());

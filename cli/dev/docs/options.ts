@@ -1,5 +1,6 @@
 import { descriptionSchema } from '../../../src/adapter/description-schema.js';
 import { configSchema } from '../../../src/build/config-schema.js';
+import { gridJsonSchema } from '../../../src/build/study/grid.js';
 import { flagOf, type OptionDef, type OptionSet, schemaOf } from '../../../src/options/define.js';
 import type { JsonSchema } from '../../../src/options/schema.js';
 import { COMMON } from '../../../src/options/sets/models.js';
@@ -66,6 +67,11 @@ const $schema = 'https://json-schema.org/draft/2020-12/schema';
 /** docs/config.schema.json: a config of `lotrc build`, for editors. */
 export function configSchemaText(): string {
   return `${JSON.stringify({ $schema, title: 'config of lotrc build', ...configSchema() }, null, 2)}\n`;
+}
+
+/** docs/grid.schema.json: a grid of `lotrc sweep`, for editors. */
+export function gridSchemaText(): string {
+  return `${JSON.stringify({ $schema, title: 'grid of lotrc sweep', ...gridJsonSchema() }, null, 2)}\n`;
 }
 
 /** docs/method.schema.json: the description of an adapter method. */

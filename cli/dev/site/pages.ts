@@ -25,6 +25,7 @@ export const SITE_SECTIONS = {
     ['onnx-train', 'A training loop of your own'],
     ['kernels', 'GPU kernels'],
     ['logs', 'Logs and reports'],
+    ['experiments', 'Studies of many runs'],
   ],
   reference: [
     ['command-line', 'The command line'],

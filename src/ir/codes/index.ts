@@ -14,6 +14,7 @@ export * as passes from './passes.js';
 export * as refusedSites from './refused-sites.js';
 export * as shapes from './shapes.js';
 export * as sites from './sites.js';
+export * as study from './study.js';
 export * as text from './text.js';
 export * as train from './train.js';
 export * as trainData from './train-data.js';

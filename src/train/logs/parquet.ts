@@ -26,6 +26,18 @@ export function parquetOutput(path: string, logs: readonly Log[], layout: Parque
   return { path, write: (sink) => sink.write(bytes) };
 }
 
+/** Rows of any columns, each of the narrowest type that holds its values; what a row lacks is null. `path` is replaced whole. */
+export function rowsParquet(path: string, rows: readonly ReadonlyMap<string, Setting | null>[]): Output {
+  const names = [...new Set(rows.flatMap((row) => [...row.keys()]))];
+  const columnData = names.map((name) => ({
+    ...settingColumn(rows.map((row) => row.get(name) ?? null)),
+    name,
+    nullable: true,
+  }));
+  const bytes = new Uint8Array(parquetWriteBuffer({ columnData, createdBy: 'lotrc' }));
+  return { path, write: (sink) => sink.write(bytes) };
+}
+
 interface Entry {
   readonly row: LogRow;
   readonly settings: Log['settings'];
