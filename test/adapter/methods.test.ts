@@ -63,7 +63,8 @@ const FORMS = ['fold', 'token', 'dense', 'function'] as const;
 
 const optimizer = optimizerOf('adamw', { weightDecay: 0.01 });
 
-/** norm-wise, for float32 against float64; PyTorch in float32 is within 3e-6 */
+/** norm-wise, for float32 against float64: PyTorch in float32 is within 1e-6 for logits, 3e-6 for gradients and after ten steps */
+const LOGITS = 1e-5;
 const BAR = 2e-5;
 
 /** A session that runs several times. */
@@ -110,9 +111,9 @@ describe.each(ROWS.map((row, n) => [...row, n] as const))('%s', (method, trainab
     for (const oracle of everySecond(oracles, n + FORMS.indexOf(form))) {
       const expected = toF32(oracle.tensors.get('logits')!);
       const model = readModelBytes(encodeModel(writtenAs(oracle, form)));
-      expect(relativeError(await logitsOf(oracle, model), expected)).toBeLessThan(BAR);
+      expect(relativeError(await logitsOf(oracle, model), expected)).toBeLessThan(LOGITS);
       merge(model);
-      expect(relativeError(await logitsOf(oracle, model), expected)).toBeLessThan(BAR);
+      expect(relativeError(await logitsOf(oracle, model), expected)).toBeLessThan(LOGITS);
     }
   });
 
@@ -126,7 +127,7 @@ describe.each(ROWS.map((row, n) => [...row, n] as const))('%s', (method, trainab
         expect(text(model)).toBe(text(readModel(oracle.path)));
         apply(model, adapter, { lowering: 'token' });
         const expected = toF32(oracle.tensors.get('logits')!);
-        expect(relativeError(await logitsOf(oracle, model), expected)).toBeLessThan(BAR);
+        expect(relativeError(await logitsOf(oracle, model), expected)).toBeLessThan(LOGITS);
       }
     }
   });
