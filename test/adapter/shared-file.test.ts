@@ -27,7 +27,7 @@ const SPEC = readDescription(
 );
 const CHOICE = { targets: ['.*'], spec: SPEC, share: 'block=4' } as const;
 
-/** The projections of a decoder; `stored`: what a weight of so many numbers is in the text of the model. */
+/** The projections of a decoder; `stored`: what a weight of a number of elements is in the text of the model. */
 function decoder(
   layers: number,
   { inn, q, v }: Readonly<Record<'inn' | 'q' | 'v', number>>,
