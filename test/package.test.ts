@@ -118,7 +118,7 @@ defineConfig({ models: { a: { input: 'a.onnx', rewrite: { rnk: 8 } } } });
 `,
     );
     const how = ['--module', module, '--moduleResolution', resolution, '--target', 'es2023', '--types', ''];
-    const all = ['--noEmit', '--strict', '--skipLibCheck', 'false', ...how, 'use.mts'];
+    const all = ['--singleThreaded', '--noEmit', '--strict', '--skipLibCheck', 'false', ...how, 'use.mts'];
     run(join(ROOT, 'node_modules/.bin/tsc'), all);
   });
 

@@ -66,13 +66,14 @@ export interface Compiled {
 
 /**
  * Compiles files of a folder of their own; `args` are relative to it, `-o` is added. A result that was made before of the same
- * files, headers, arguments and compiler is used again. The headers that replace CUDA's are compiled once for all programs.
+ * files, headers, arguments and compiler is used again. The headers that replace CUDA's are compiled once for many programs.
  * Throws with what the compiler says.
  */
 export function compiled(name: Compiler, files: readonly EmittedFile[], args: readonly string[]): Compiled {
-  // compiled headers are taken by programs that are compiled in the same way
+  // compiled headers are taken by programs that are compiled in the same way, and cost as much as ten of these save
   const way = args.filter((word) => /^-(std=|O|f)/.test(word));
-  return args.includes(SHIM)
+  const often = !way.includes('-O1') && (EVERYTHING || !way.includes('-fsanitize=undefined'));
+  return args.includes(SHIM) && often
     ? made(name, files, ['-include', headersFor(way), ...args])
     : made(name, files, args);
 }

@@ -46,7 +46,14 @@ interface How {
 const F32: How = { dtype: 'f32', bound: EXACT };
 const EVEN: Layers = { in: 72, out: 88, rank: 8 };
 const TRAINING: readonly Training[] = [
-  ['lotr, sums in parts, for other numbers of tokens than planned', LOTR, 'split', 300, 41, F32],
+  [
+    'lotr, sums in parts, for other numbers of tokens than planned, wrong calls refused',
+    LOTR,
+    'split',
+    300,
+    41,
+    F32,
+  ],
   ['vera, merged weights, Lion', VERA, 'merged', 64, 9, { ...F32, optimizer: 'lion' }],
   ['lora, A frozen, B at four times the rate, SGD', LORA_FA, 'split', 13, 70, { ...F32, optimizer: 'sgd' }],
   ['lotr in bfloat16', LOTR, 'split', 300, 41, { dtype: 'bf16', bound: 1e-2 }],
@@ -66,6 +73,18 @@ const MORE: typeof TRAINING = [
   ['lora in float16', LORA, 'split', 13, 70, { dtype: 'f16', bound: 2e-3 }],
   ['lora in float16 on warpgroups', LORA, 'split', 300, 65, { dtype: 'f16', bound: 2e-3, warpgroups: EVEN }],
   ['lotr in tf32', LOTR, 'split', 300, 41, { dtype: 'f32', tf32: true, bound: 2e-3 }],
+];
+
+/** Calls that are refused, and what is said. */
+const WRONG: readonly (readonly [CudaCall, (tokens: number) => string])[] = [
+  [['write', 'x_0', [1, 2, 3]], (tokens) => `1: x_0 has ${tokens * IN} numbers, not 3`],
+  [['write', 'x_9', [1]], () => '1: there is no buffer x_9'],
+  [['set', 'nobody', [1]], () => '1: there is no tensor nobody here'],
+  [['set', 'q.bias', [1]], () => '1: q.bias is 1 x 11, not 1 numbers'],
+  [['forward', 9], () => '1: there is no region 9, only 2'],
+  [['backward', 9], () => '1: there is no region 9, only 2'],
+  [['step', 'adamw', [-1, 0.9, 0.999, 1e-8, 0]], () => '1: not the numbers of an AdamW step'],
+  [['read', 'y_0', 3, 'unread'], (tokens) => `1: y_0 has ${tokens * 11} numbers, not 3`],
 ];
 
 describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', () => {
@@ -97,11 +116,16 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       step,
       ...stepped.map((name) => reading(name, `${name} twice`)),
     ];
-    const answer = runLibrary(files, tokens, calls, {
-      warpgroups: size !== undefined,
-      checked: how === F32 && strategy === 'split' && spec === LOTR,
-    });
-    expect(answer.messages).toEqual([]);
+    // one of the libraries is also called wrongly, before its last pass: nothing is changed by that
+    const checked = how === F32 && strategy === 'split' && spec === LOTR;
+    if (checked)
+      calls.splice(
+        calls.findIndex(([kind]) => kind === 'changed'),
+        0,
+        ...WRONG.map(([call]) => call),
+      );
+    const answer = runLibrary(files, tokens, calls, { warpgroups: size !== undefined, checked });
+    expect(answer.messages).toEqual(checked ? WRONG.map(([, says]) => says(tokens)) : []);
     check(answer.reads, bound);
   };
   const title = '%s: forward, backward and a step agree with float64';
@@ -325,37 +349,6 @@ describe.skipIf(!hasCompiler('g++'))('the C library, its kernels on the CPU', ()
       }
     },
   );
-
-  test('wrong calls are refused with a reason and change nothing', { timeout: 300_000 }, () => {
-    const plan = choose(contraction(LOTR), {
-      device,
-      tokens: 7,
-      purpose: 'train',
-      strategy: 'split',
-      dtype: 'f32',
-    });
-    const files = written(plan);
-    const { messages } = runLibrary(files, 7, [
-      ['write', 'x_0', [1, 2, 3]],
-      ['write', 'x_9', [1]],
-      ['set', 'nobody', [1]],
-      ['set', 'q.bias', [1]],
-      ['forward', 9],
-      ['backward', 9],
-      ['step', 'adamw', [-1, 0.9, 0.999, 1e-8, 0]],
-      ['read', 'y_0', 3, 'y'],
-    ]);
-    expect(messages).toEqual([
-      `1: x_0 has ${7 * IN} numbers, not 3`,
-      '1: there is no buffer x_9',
-      '1: there is no tensor nobody here',
-      '1: q.bias is 1 x 11, not 1 numbers',
-      '1: there is no region 9, only 2',
-      '1: there is no region 9, only 2',
-      '1: not the numbers of an AdamW step',
-      '1: y_0 has 77 numbers, not 3',
-    ]);
-  });
 });
 
 describe.skipIf(!hasCompiler('nvcc'))('nvcc', () => {
