@@ -11,6 +11,7 @@ export const SITE_SECTIONS = {
   tutorials: [
     ['tutorials/classifier', 'A text classifier'],
     ['tutorials/language-model', 'A language model'],
+    ['tutorials/embedding', 'An embedding model'],
     ['tutorials/from-peft', 'From PEFT'],
     ['tutorials/ci', 'In a build and in CI'],
   ],
