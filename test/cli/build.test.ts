@@ -82,7 +82,14 @@ test('a build makes every output, the same in another folder, and then finds the
   const model = {
     rewrite: { ...REWRITE, init: 'fan-in' },
     training: { lrMultipliers: { M: 4 } },
-    train: { data: 'sent.jsonl', tokenizer: 'gpt2tok.json', maxSteps: 1, batchSize: 2, maxLength: 8 },
+    train: {
+      data: 'sent.jsonl',
+      tokenizer: 'gpt2tok.json',
+      maxSteps: 1,
+      batchSize: 2,
+      maxLength: 8,
+      threads: 1,
+    },
     outputs: ['onnx', 'adapter', 'training', 'merged', 'cuda'],
   } as const;
   const a = new Project('one', model);

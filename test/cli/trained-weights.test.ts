@@ -208,7 +208,7 @@ describe('a tied embedding, a bias and a norm trained in full together with the 
       const state = at(folder, 'state.safetensors');
       expect(planOf(state).weights).toEqual(planOf(adapter).weights);
       expect(maxDifference(await inferred(at(folder), state), expected)).toBeLessThan(1e-5);
-      const run = TrainingRun.open(at(folder), { inProcess: true });
+      const run = TrainingRun.open(at(folder), { inProcess: true, threads: 1 });
       const labels = { type: 'int32', dims: [ROWS, SEQ], data: Int32Array.from(ids) } as const;
       const inputs = Object.fromEntries(
         Object.entries(feeds).map(([name, { shape, data }]) => [

@@ -292,7 +292,7 @@ function settingsFor(
 
 /** Checkpoint and adapter of a run, after two steps that changed nothing. */
 function runOf(folder: string): ReadonlyMap<string, Uint8Array> {
-  const run = TrainingRun.open(folder, { inProcess: true });
+  const run = TrainingRun.open(folder, { inProcess: true, threads: 1 });
   const { tensors } = readSafetensors(join(folder, 'state.safetensors'));
   const names = new Set(run.signature.params.map(({ name }) => name));
   const parameters = new Map([...tensors].filter(([name]) => names.has(name)));

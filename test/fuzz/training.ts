@@ -74,7 +74,7 @@ export const training: Format = {
       const text = JSON.stringify(signature);
       steps.same('a written signature', text, JSON.stringify(signatureSchema(parseJson(text), '')));
     }
-    steps.try(() => TrainingRun.open('t', { inProcess: true }));
+    steps.try(() => TrainingRun.open('t', { inProcess: true, threads: 1 }));
     const data = dataIn(files);
     if (signature && data !== null && choose.chance(0.15)) await trainOrEval(steps, choose, files, data);
   },

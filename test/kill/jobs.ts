@@ -61,7 +61,18 @@ export async function makeJobs(root: string): Promise<readonly Job[]> {
       ...more,
     ]);
   const training = ['--data', data, '--tokenizer', net.tokenizer, '--eval-split', '0.2', '--batch-size', '8'];
-  const plan = ['--epochs', '40', '--lr', '0.03', '--schedule', 'cosine', '--warmup', '0.1'];
+  const plan = [
+    '--epochs',
+    '40',
+    '--lr',
+    '0.03',
+    '--schedule',
+    'cosine',
+    '--warmup',
+    '0.1',
+    '--threads',
+    '1',
+  ];
   return [
     { name: 'rewrite', commands: rewrites(net.model), compared: ANY },
     {

@@ -29,7 +29,10 @@ async function gradients(layer: string, x: Float32Array, opset: number, factor =
     const count = folds ? foldScales(graph, (node) => !forward.has(node), new Set(found.values())) : 0;
     graph.addOutput(found.get(wrt)!);
     inferShapes(model);
-    const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 3 });
+    const session = await ort.InferenceSession.create(encodeModel(model), {
+      intraOpNumThreads: 1,
+      logSeverityLevel: 3,
+    });
     const results = await session.run({
       x: new ort.Tensor('float32', x, [ROWS, WIDTH]),
       dy: new ort.Tensor('float32', Float32Array.from(noise(ROWS * 5, 5)), [1, ROWS, 5]),

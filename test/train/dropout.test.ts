@@ -174,8 +174,8 @@ describe('gradients', () => {
   test('step-loop.onnx draws a mask for each of its steps: as many runs of step.onnx', async () => {
     const net = emitted(drop, { loop: 3 });
     const [one, many] = [
-      TrainingRun.open(net.at, { inProcess: true }),
-      TrainingRun.open(net.at, { inProcess: true }),
+      TrainingRun.open(net.at, { inProcess: true, threads: 1 }),
+      TrainingRun.open(net.at, { inProcess: true, threads: 1 }),
     ];
     const batches = [9, 19, 29].map((seed) => ({
       inputs: { x: { type: 'float32', dims: [ROWS, 7], data: noise(ROWS * 7, seed) } },

@@ -75,7 +75,7 @@ const batch = (): Batch => ({
 function opened(signature: string): string | null {
   writeFileSync(file, signature);
   try {
-    TrainingRun.open(folder, { inProcess: true });
+    TrainingRun.open(folder, { inProcess: true, threads: 1 });
     return null;
   } catch (error) {
     if (error instanceof LotrcError) return error.message;

@@ -76,7 +76,7 @@ test('the loss falls, and the same run gives the same bits', async () => {
 });
 
 test('gradients that are not finite change nothing, halve the loss scale and do not count as a step', async () => {
-  const run = TrainingRun.open(emitted(), { inProcess: true });
+  const run = TrainingRun.open(emitted(), { inProcess: true, threads: 1 });
   await run.step(batch(noise(46, 9), 1, 3), 1e-2);
   const state = async () =>
     [...(await run.save()).values()].map((tensor) => Buffer.from(tensor.bytes()).toString('hex')).join();
@@ -94,7 +94,7 @@ test('gradients that are not finite change nothing, halve the loss scale and do 
 });
 
 test('when every label is ignored the loss and the change are zero', async () => {
-  const run = TrainingRun.open(emitted(), { inProcess: true });
+  const run = TrainingRun.open(emitted(), { inProcess: true, threads: 1 });
   const before = [...(await run.parameters()).values()]
     .map((tensor) => Buffer.from(tensor.bytes()).toString('hex'))
     .join();
@@ -110,7 +110,7 @@ test('when every label is ignored the loss and the change are zero', async () =>
 test('a base that was moved away is said to be missing (LOTR8201)', () => {
   const train = emitted();
   rmSync(join(train, 'model.lotr.onnx'));
-  expect(() => TrainingRun.open(train, { inProcess: true })).toThrow(
+  expect(() => TrainingRun.open(train, { inProcess: true, threads: 1 })).toThrow(
     /LOTR8201: the base weights are missing/,
   );
 });
@@ -121,7 +121,7 @@ test('a base of the same length with one other bit is refused (LOTR8201)', () =>
   const bytes = readFileSync(base);
   bytes[bytes.length >> 1]! ^= 1;
   writeFileSync(base, bytes);
-  expect(() => TrainingRun.open(train, { inProcess: true })).toThrow(
+  expect(() => TrainingRun.open(train, { inProcess: true, threads: 1 })).toThrow(
     /LOTR8201: .*digest.*model\.lotr\.onnx/s,
   );
 });
@@ -129,7 +129,7 @@ test('a base of the same length with one other bit is refused (LOTR8201)', () =>
 test('a graph that ONNX Runtime does not take is said with its reason (LOTR8110)', async () => {
   const train = emitted();
   writeFileSync(join(train, 'step.onnx'), 'no graph');
-  const run = TrainingRun.open(train, { inProcess: true });
+  const run = TrainingRun.open(train, { inProcess: true, threads: 1 });
   await expect(run.step(batch(noise(23, 9), 1), 1e-2)).rejects.toThrow(/LOTR8110/);
   await run.close();
 });
@@ -137,7 +137,7 @@ test('a graph that ONNX Runtime does not take is said with its reason (LOTR8110)
 test.each([7, 99, -1, -101])(
   'label %i is not a class: loss NaN, not finite, and nothing changes',
   async (label) => {
-    const run = TrainingRun.open(emitted(), { inProcess: true });
+    const run = TrainingRun.open(emitted(), { inProcess: true, threads: 1 });
     const state = async () =>
       [...(await run.save()).values()].map((tensor) => Buffer.from(tensor.bytes()).toString('hex'));
     const before = await state();

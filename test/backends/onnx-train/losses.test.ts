@@ -83,7 +83,11 @@ function emitted(
     folder,
     options: { ...TRAIN_DEFAULTS, alsoTrain: ['^w$'], maxNorm: null, ...options },
   });
-  return { folder, run: TrainingRun.open(folder, { inProcess: true }), notes: notes.map(({ code }) => code) };
+  return {
+    folder,
+    run: TrainingRun.open(folder, { inProcess: true, threads: 1 }),
+    notes: notes.map(({ code }) => code),
+  };
 }
 
 function head(graph: Graph, h: Value, name: string, out: number, seed: number): Value {

@@ -30,6 +30,7 @@ test.each(
   const session = await ort.InferenceSession.create(oracle.path, {
     graphOptimizationLevel: 'extended',
     optimizedModelFilePath: path,
+    intraOpNumThreads: 1,
     logSeverityLevel: 3,
   });
   await session.release();
