@@ -59,7 +59,7 @@ test.each(allOrFirst(RECIPES))(
       folder,
       corpus,
       threads: 1,
-      steps: 5,
+      until: 5,
       onProgress: (...row) => told.push(row),
     });
     expect(told).toEqual([[5, expect.closeTo(2.2, 0), tuned.after]]);

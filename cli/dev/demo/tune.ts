@@ -10,7 +10,7 @@ export interface DemoRecipe {
   readonly method: 'lotr' | 'lora';
   readonly rank: number;
   readonly rate: number;
-  /** validation loss that PyTorch reaches with the same recipe and windows */
+  /** validation loss that PyTorch reaches with the same recipe, windows and number of steps */
   readonly torch: number;
 }
 
@@ -63,27 +63,30 @@ export function rateAt(step: number, peak: number, steps = TRAINED_STEPS): numbe
   return peak * Math.min(1, (step + 1) / 20) * (1 - step / steps);
 }
 
-/** steps between evaluations */
-const EVERY = 50;
+/** evaluations of a run, besides that before it */
+const EVALUATIONS = 4;
 
 export interface TuneOptions {
   readonly folder: string;
   readonly corpus: Corpus;
   readonly threads: number;
-  /** default: all of them */
+  /** of the learning rate's way down; default: as many as there are windows for */
   readonly steps?: number;
+  /** the step to end with; default: the last one */
+  readonly until?: number;
   /** told at each evaluation: mean training loss since it was told last, and validation loss */
   readonly onProgress?: (step: number, training: number, validation: number) => void;
 }
 
 /** Trains in the recipe's training directory and leaves the adapter file and the logs next to it. */
 export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<TuneResult> {
-  const { folder, corpus, threads, steps = TRAINED_STEPS, onProgress } = options;
+  const { folder, corpus, threads, steps = TRAINED_STEPS, until = steps, onProgress } = options;
+  const every = steps / EVALUATIONS;
   const files = filesOfRun(recipe, folder);
   const run = TrainingRun.open(files.train, { threads });
   const sizes = run.signature.params.map(({ shape }) => shape.reduce((a, b) => a * b, 1));
   const parameters = sizes.reduce((a, b) => a + b, 0);
-  const logs = logsOf(recipe, parameters, files.logs);
+  const logs = logsOf(recipe, parameters, files.logs, steps);
   const curve: [number, number][] = [];
   const evaluated = async (step: number) => {
     const { loss } = await run.evaluate(corpus.validation());
@@ -97,10 +100,10 @@ export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<Tu
     const times: number[] = [];
     let after = before;
     let sum = 0;
-    for (let step = 0; step < steps; step++) {
+    for (let step = 0; step < until; step++) {
       const batch = corpus.batch(step);
       const start = performance.now();
-      const lr = rateAt(step, recipe.rate);
+      const lr = rateAt(step, recipe.rate, steps);
       const result = await run.step(batch, lr);
       const seconds = (performance.now() - start) / 1000;
       times.push(seconds);
@@ -109,8 +112,8 @@ export async function tune(recipe: DemoRecipe, options: TuneOptions): Promise<Tu
       const epoch = ((step + 1) * examples * length) / corpus.size;
       for (const log of logs) log.step({ step: step + 1, epoch, ...told });
       sum += result.loss;
-      const passed = (step % EVERY) + 1;
-      if (passed < EVERY && step + 1 < steps) continue;
+      const passed = (step % every) + 1;
+      if (passed < every && step + 1 < until) continue;
       after = await evaluated(step + 1);
       onProgress?.(step + 1, sum / passed, after);
       sum = 0;
@@ -127,11 +130,12 @@ function logsOf(
   { method, rank, rate }: DemoRecipe,
   parameters: number,
   folder: string,
+  steps: number,
 ): readonly TrainingLog[] {
   const about = { model: 'charlm.onnx', method, task: 'moby-dick', lr: rate, rank, seed: 0, parameters };
   return openLogs(folder, {
     ...about,
-    more: { schedule: 'linear', warmup_steps: 20, batch_size: 16, steps: TRAINED_STEPS },
+    more: { schedule: 'linear', warmup_steps: 20, batch_size: 16, steps },
   });
 }
 
