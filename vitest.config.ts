@@ -11,6 +11,7 @@ const FULL = [
   'test/backends/kernel/{cuda,deno,subgroups,units,warpgroups,wgsl,whole-plans}.test.ts',
   'test/backends/onnx-train/webgpu.test.ts',
   'test/bench/*.test.ts',
+  'test/core/browser.test.ts',
   'test/kill/*.test.ts',
   'test/build/recipes.test.ts',
   'test/package.test.ts',
@@ -31,6 +32,8 @@ const built: Plugin = {
 
 export default defineConfig({
   plugins: BUILT ? [built] : [],
+  // as package.json has it for the build
+  resolve: BUILT ? {} : { alias: { '#platform': join(ROOT, 'src/platform/node.ts') } },
   test: {
     ...(BUILT ? { server: { deps: { external: [/[\\/]dist[\\/](?:src|cli|bench)[\\/]/] } } } : {}),
     // for what hangs; a busy machine takes its time

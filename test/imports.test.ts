@@ -12,6 +12,7 @@ const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
   ['src/adapter/to-onnx/', 1],
   ['src/adapter/', 0],
   ['src/options/', 0],
+  ['src/platform/', 0],
   ['src/ir/', 0],
   ['src/init/', 1],
   ['src/passes/', 2],
@@ -22,6 +23,8 @@ const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
   ['src/train/', 4],
   ['src/build/', 5],
   ['src/runtime/', 5],
+  ['src/core/', 5],
+  ['src/core.ts', 5],
   ['src/index.ts', 5],
   ['cli/', 6],
   ['bench/', 7],
@@ -41,7 +44,7 @@ const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy:
   'hyparquet-writer': { where: /^src\/train\/logs\//, lazy: false },
   unplugin: { where: /^cli\/plugin\//, lazy: false },
   vitest: { where: /^cli\/plugin\/vitest\.ts$/, lazy: false },
-  'ml-matrix': { where: /^src\/init\//, lazy: false },
+  '@noble/hashes': { where: /^src\/platform\/web\.ts$/, lazy: false },
 };
 
 interface Import {
@@ -58,9 +61,15 @@ const files = ['src', 'cli', 'bench']
   .filter((name) => name.endsWith('.ts'))
   .sort();
 
-function importsOf(file: string): Import[] {
-  // comments may quote imports
-  const text = readFileSync(join(ROOT, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+/** The text of a file without its comments, which may quote imports. */
+function codeOf(file: string): string {
+  return readFileSync(join(ROOT, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+}
+
+/** Imports of a file; `#platform` is a file of `src/platform`, as package.json says. */
+function importsOf(file: string, platform = 'node'): Import[] {
+  const own = relative(dirname(file), `src/platform/${platform}.js`);
+  const text = codeOf(file).replaceAll("'#platform'", `'${own.startsWith('.') ? own : `./${own}`}'`);
   const found: Import[] = [];
   for (const [, type, target] of text.matchAll(
     /^(?:import|export)\s+(type\s)?[^;'"]*?from\s+['"]([^'"]+)['"]/gm,
@@ -76,7 +85,7 @@ function importsOf(file: string): Import[] {
   return found;
 }
 
-const imports = files.flatMap(importsOf);
+const imports = files.flatMap((file) => importsOf(file));
 
 function layerOf(path: string): number {
   const layer = LAYERS.find(([prefix]) => path.startsWith(prefix));
@@ -211,6 +220,22 @@ describe('imports', () => {
     expect([...reached]).not.toContain('src/backends/host/webgpu/webgpu.ts');
   });
 
+  test('of lotrc/core lead to no module of Node, in a browser', () => {
+    const reached = new Set(['src/core.ts']);
+    const packages = new Set<string>();
+    for (const file of reached) {
+      for (const { target, kind } of importsOf(file, 'web')) {
+        if (kind === 'type') continue;
+        if (target.startsWith('.')) reached.add(targetOf(file, target));
+        else packages.add(target);
+      }
+    }
+    expect(reached.size).toBeGreaterThan(300);
+    expect([...packages].sort()).toEqual(['@noble/hashes/sha2.js', 'protobufjs/minimal.js']);
+    const globals = /\bBuffer\.|: Buffer\b|\bprocess\.|(?<![#.])\brequire\(|import\.meta/;
+    expect([...reached].filter((file) => globals.test(codeOf(file)))).toEqual([]);
+  });
+
   test('of commands are lazy: help and usage errors load nothing that works on models', () => {
     const declaring = files.filter((file) => file.startsWith('cli/declare/'));
     const reached = new Set(['cli/main.ts', ...declaring]);
@@ -222,7 +247,7 @@ describe('imports', () => {
     }
     // declarations: options, figures of devices, and back ends that load the rest when they are asked to
     const light =
-      /^src\/(ir\/codes\/|ir\/(attr|dtype|shape|tensor)\.|ir\/files\/(file-kind|folders|system-error|janitor)\.|build\/tune-set\.|options\/|train\/(losses|optimizers|metrics)\/|train\/option-set\.|backends\/codes\/|backends\/(backend|option-set|execution-providers|onnx-train\/option-set)\.|backends\/host\/\w+\/back-end|backends\/host\/shared\/(check|optimizer)|backends\/kernel\/device\/)/;
+      /^src\/(platform\/|ir\/codes\/|ir\/(attr|bytes|dtype|shape|tensor)\.|ir\/onnx\/model-folder\.|ir\/files\/(disk-folder|file-kind|file-source|folders|regular|system-error|janitor)\.|build\/tune-set\.|options\/|train\/(losses|optimizers|metrics)\/|train\/option-set\.|backends\/codes\/|backends\/(backend|option-set|execution-providers|onnx-train\/option-set)\.|backends\/host\/\w+\/back-end|backends\/host\/shared\/(check|optimizer)|backends\/kernel\/device\/)/;
     const heavy = [...reached].filter((file) => file.startsWith('src/') && !light.test(file));
     expect(heavy.sort()).toEqual(['src/ir/diagnostics.ts', 'src/ir/visible.ts']);
   });
@@ -241,6 +266,8 @@ describe('files', () => {
     for (const file of files) {
       // emitted programs are read without lotrc's sources
       if (/\/(?:generated|runtime)\//.test(file) || file in LANGUAGES) continue;
+      // the names of node.ts, for browsers
+      if (file === 'src/platform/web.ts') continue;
       const text = readFileSync(join(ROOT, file), 'utf8');
       for (const [, name] of text.matchAll(
         /^export (?:abstract |async )*(?:interface|type|class|const|let|function\*?|enum) (\w+)/gm,

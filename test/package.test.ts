@@ -98,6 +98,7 @@ describe('the package', () => {
       `/// <reference types="lotrc/client" />
 import { type Diagnostic, readModel, rewrite, writeModel } from 'lotrc';
 import { defineConfig } from 'lotrc/config';
+import { readModel as readGiven, type SourceInput } from 'lotrc/core';
 import { AdapterSession, TrainingRun } from 'lotrc/runtime';
 import esbuild from 'lotrc/esbuild';
 import rollup from 'lotrc/rollup';
@@ -109,6 +110,7 @@ const model = readModel('a.onnx');
 export const { plan } = rewrite(model, { rank: 8 });
 export const said: readonly Diagnostic[] = [];
 export const runtimes = [AdapterSession, TrainingRun];
+export const given = (input: SourceInput) => readGiven(input, { files: { 'w.bin': new Uint8Array(1) } });
 writeModel(model, 'b.onnx');
 export const urls: readonly string[] = [url, adapter];
 export const plugins = [esbuild(), rollup(), rspack(), vite({ cache: 'c' }), webpack()];

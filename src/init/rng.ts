@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '#platform';
 import { KeyedStream, streamText } from './philox.js';
 
 /**
@@ -13,7 +13,8 @@ import { KeyedStream, streamText } from './philox.js';
 export class RandomStream extends KeyedStream {
   /** `seed` is a safe integer. Throws a plain Error otherwise. */
   constructor(seed: number, name: string) {
-    const hash = createHash('sha256').update(streamText(seed, name)).digest();
-    super(Uint32Array.from({ length: 4 }, (_, i) => hash.readUInt32LE(4 * i)));
+    const hash = sha256().update(streamText(seed, name)).digest();
+    const words = new DataView(hash.buffer, hash.byteOffset, hash.byteLength);
+    super(Uint32Array.from({ length: 4 }, (_, i) => words.getUint32(4 * i, true)));
   }
 }

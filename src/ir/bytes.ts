@@ -1,3 +1,10 @@
+/** Bytes and text without classes of one platform. */
+
+const encoder = new TextEncoder();
+
+/** The UTF-8 bytes of a text; half a surrogate pair becomes U+FFFD. */
+export const utf8Bytes = (text: string): Uint8Array => encoder.encode(text);
+
 /** Stretches of bytes one after another, in a buffer of their own. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
@@ -7,4 +14,25 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
     at += part.byteLength;
   }
   return whole;
+}
+
+const DIGITS: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+);
+
+/** Bytes as lower-case hex digits. */
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += DIGITS[byte]!;
+  return text;
+}
+
+const HEX = /^([0-9a-f]{2})*$/i;
+
+/** Bytes of a string of hex digits; null when it is none. */
+export function fromHex(text: string): Uint8Array | null {
+  if (!HEX.test(text)) return null;
+  return Uint8Array.from({ length: text.length / 2 }, (_, k) =>
+    Number.parseInt(text.slice(2 * k, 2 * k + 2), 16),
+  );
 }

@@ -13,6 +13,8 @@ export interface ByteSource {
   read(offset: number, length: number): Uint8Array;
   /** Fills `into` from `offset`, of sources that copy anyway; the caller has checked the range. */
   readInto?(into: Uint8Array, offset: number): void;
+  /** Of sources that may change: throws LOTR1006 when it is no longer what it was at first. */
+  checkUnchanged?(): void;
 }
 
 /** One field that the IR does not model: its bytes, tag included, where they are in the file. */

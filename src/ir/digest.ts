@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '#platform';
+import { toHex } from './bytes.js';
 import type { TensorData } from './tensor.js';
 
 const SAMPLES = 64;
@@ -19,7 +20,7 @@ export function sampledDigest(tensor: TensorData): string {
 const digests = new WeakMap<TensorData, string>();
 
 function sampled(tensor: TensorData): string {
-  const hash = createHash('sha256').update(`${tensor.dtype}[${tensor.shape.join(',')}]`);
+  const hash = sha256().update(`${tensor.dtype}[${tensor.shape.join(',')}]`);
   const { byteLength } = tensor;
   if (byteLength <= SAMPLES * SAMPLE_BYTES) hash.update(tensor.bytes());
   else {
@@ -28,5 +29,5 @@ function sampled(tensor: TensorData): string {
       hash.update(tensor.slice(offset, SAMPLE_BYTES));
     }
   }
-  return `sampled-sha256:${hash.digest('hex').slice(0, 32)}`;
+  return `sampled-sha256:${toHex(hash.digest()).slice(0, 32)}`;
 }

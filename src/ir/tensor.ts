@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '#platform';
+import { toHex } from './bytes.js';
 import type { TensorCarried } from './carried.js';
 import { byteLengthOf, type DType } from './dtype.js';
 import { elementCount } from './shape.js';
@@ -68,13 +69,13 @@ export abstract class BaseTensor implements TensorData {
 
   digest(): string {
     if (this.#digest === null) {
-      const hash = createHash('sha256').update(`${this.dtype}[${this.shape.join(',')}]`);
+      const hash = sha256().update(`${this.dtype}[${this.shape.join(',')}]`);
       if (this.dtype === 'string') {
         for (const item of this.strings()) hash.update(`${item.length}:`).update(item);
       } else {
         this.copyTo({ write: (chunk) => hash.update(chunk) });
       }
-      this.#digest = `sha256:${hash.digest('hex').slice(0, 32)}`;
+      this.#digest = `sha256:${toHex(hash.digest()).slice(0, 32)}`;
     }
     return this.#digest;
   }

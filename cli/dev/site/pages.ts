@@ -22,6 +22,7 @@ export const SITE_SECTIONS = {
     ['interop', 'Other programs'],
     ['build', 'Config, build and check'],
     ['plugin', 'Bundlers and vitest'],
+    ['core', 'The compiler in a browser'],
     ['runtime', 'In pages and programs'],
     ['onnx-train', 'A training loop of your own'],
     ['kernels', 'GPU kernels'],

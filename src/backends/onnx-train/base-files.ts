@@ -9,15 +9,7 @@ import { isLinked } from '../../ir/onnx/weights.js';
 import type { TensorData } from '../../ir/tensor.js';
 import type { BaseFile } from '../../train/signature.js';
 import { cannotLinkBase } from '../codes/training.js';
-
-/** How the base's files get into the training directory. */
-export interface PlacedBase {
-  /** path of each file of the base -> the same file in or below the training directory */
-  readonly standIns: ReadonlyMap<string, string>;
-  readonly files: readonly BaseFile[];
-  /** the files that are not there yet: clones, copies or hard links */
-  readonly outputs: readonly Output[];
-}
+import type { PlacedBase } from './directory.js';
 
 /** `auto`: a clone where the file system can, else a copy; `copy`: never a clone; `link`: a hard link. */
 export type BaseMode = 'auto' | 'copy' | 'link';

@@ -2,7 +2,7 @@ import type { Model, Value } from '../../ir/model.js';
 import { inferShapes } from '../../passes/infer-shapes.js';
 import { findLinears } from '../../passes/sites/find.js';
 import { groupBy } from '../../passes/sites/group-by.js';
-import { beginTraining, type EmitRequest } from './emit.js';
+import { beginTraining, type DirectoryRequest } from './directory.js';
 import { stepGraph } from './graphs.js';
 import { frozenProducts } from './int8/products.js';
 
@@ -18,7 +18,7 @@ export interface MatrixForm {
 }
 
 /** Each matrix that a linear layer of the base multiplies by, in the order of the layers. Throws as `emitTraining`. */
-export function explainProducts(request: Omit<EmitRequest, 'folder' | 'base'>): readonly MatrixForm[] {
+export function explainProducts(request: DirectoryRequest): readonly MatrixForm[] {
   const { options } = request;
   const { first, factors, params, fresh } = beginTraining(request);
   const { model } = stepGraph(fresh('step.onnx', { gradients: true }), params, options, null);

@@ -128,7 +128,7 @@ export const externalEscapes = defineCode<{ name: string; location: string; why:
   }),
 });
 
-export const externalMissing = defineCode<{ name: string; location: string; why: string }>({
+export const externalMissing = defineCode<{ name: string; location: string; why: string; hint?: string }>({
   code: 'LOTR1102',
   severity: 'error',
   title: 'an external data file is missing or too short',
@@ -136,10 +136,10 @@ export const externalMissing = defineCode<{ name: string; location: string; why:
     'A tensor keeps its data in another file, and that file is not there or ends before the data does. ONNX models ' +
     'with external data consist of several files that must stay together. `lotrc inspect` and `lotrc rewrite --without-data` ' +
     'work without the weights; the latter only prints the plan.',
-  make: ({ name, location, why }) => ({
+  make: ({ name, location, why, hint }) => ({
     message: `the data of tensor "${name}" should be in ${JSON.stringify(location)}: ${why}`,
     at: { kind: 'tensor', name },
-    hint: 'copy the data files into the folder of the model, under the names that it uses',
+    hint: hint ?? 'copy the data files into the folder of the model, under the names that it uses',
   }),
 });
 

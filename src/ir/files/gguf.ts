@@ -2,11 +2,11 @@ import type { ByteSource } from '../carried.js';
 import { badGguf } from '../codes/gguf.js';
 import { fail } from '../diagnostics.js';
 import { byteLengthOf, type DType } from '../dtype.js';
-import { FileSource } from '../onnx/source.js';
 import { FileTensor } from '../onnx/tensor-read.js';
 import { elementCount } from '../shape.js';
 import type { TensorData } from '../tensor.js';
 import type { Output } from './atomic.js';
+import { FileSource } from './file-source.js';
 
 /**
  * GGUF (ggml's file format), versions 2 and 3, little-endian: magic, version, numbers of tensors and of metadata, metadata, names and places

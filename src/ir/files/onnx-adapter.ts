@@ -2,11 +2,11 @@ import type { ByteSource } from '../carried.js';
 import { badOnnxAdapter, cannotStore, onnxAdapterVersion } from '../codes/files.js';
 import { fail } from '../diagnostics.js';
 import { byteLengthOf, dtypeBits, dtypeFromOnnx, dtypeToOnnx } from '../dtype.js';
-import { FileSource } from '../onnx/source.js';
 import { FileTensor } from '../onnx/tensor-read.js';
 import { elementCount } from '../shape.js';
 import type { TensorData } from '../tensor.js';
 import { type Output, writeAtomically } from './atomic.js';
+import { FileSource } from './file-source.js';
 import { FlatReader } from './flat-read.js';
 
 /**

@@ -1,6 +1,6 @@
-import { FileSource } from '../onnx/source.js';
 import type { TensorData } from '../tensor.js';
 import { writeAtomically } from './atomic.js';
+import { FileSource } from './file-source.js';
 import { readSafetensorsFrom, type Safetensors } from './safetensors-format.js';
 import { safetensorsOutput } from './safetensors-header.js';
 

@@ -1,7 +1,8 @@
 import type { Int } from '../attr.js';
+import { utf8Bytes } from '../bytes.js';
 import type { ByteSource, Carried, RawField } from '../carried.js';
 import type { ByteSink, TensorData } from '../tensor.js';
-import { copyPart, FileSource } from './source.js';
+import { copyPart } from './source.js';
 import { tag } from './types.js';
 
 type Part =
@@ -17,7 +18,7 @@ const FIRST = 512;
 const SHORT = 128;
 
 /** Buffers of messages that became fields of others, to be filled again. */
-const spare: Buffer[] = [];
+const spare: Uint8Array[] = [];
 
 /**
  * A protobuf message under construction: encoded fields, ranges to be copied from the input, and tensor payloads that
@@ -27,7 +28,7 @@ export class ProtoMessage {
   length = 0;
   readonly #parts: Part[] = [];
   /** fields that are not a part yet: the first `#used` bytes of `#bytes` */
-  #bytes: Buffer = spare.pop() ?? Buffer.allocUnsafeSlow(FIRST);
+  #bytes: Uint8Array = spare.pop() ?? new Uint8Array(FIRST);
   #used = 0;
 
   int(field: number, value: Int): this {
@@ -44,7 +45,9 @@ export class ProtoMessage {
 
   float(field: number, value: number): this {
     this.#varint((field << 3) | 5).#room(4);
-    this.#used = this.#bytes.writeFloatLE(value, this.#used);
+    const { buffer, byteOffset } = this.#bytes;
+    new DataView(buffer, byteOffset).setFloat32(this.#used, value, true);
+    this.#used += 4;
     return this;
   }
 
@@ -68,10 +71,7 @@ export class ProtoMessage {
         return this.#spill();
       }
     }
-    const size = Buffer.byteLength(value, 'utf8');
-    this.#varint(size).#room(size);
-    this.#used += this.#bytes.write(value, this.#used, size, 'utf8');
-    return this.#spill();
+    return this.#field(utf8Bytes(value));
   }
 
   /** A string that proto2 presence rules let us leave out when empty. */
@@ -80,7 +80,7 @@ export class ProtoMessage {
   }
 
   bytes(field: number, value: Uint8Array): this {
-    return this.#varint(tag(field)).#varint(value.byteLength).#append(value, value.byteLength).#spill();
+    return this.#varint(tag(field)).#field(value);
   }
 
   entry(field: number, key: string, value: string): this {
@@ -120,12 +120,12 @@ export class ProtoMessage {
 
   writeTo(sink: ByteSink): void {
     this.#flush();
-    const copied = new Set<FileSource>();
+    const copied = new Set<ByteSource>();
     for (const part of this.#parts) {
       if (part.kind === 'bytes') sink.write(part.bytes);
       else if (part.kind === 'range') {
         copyPart(part.source, part.offset, part.length, sink);
-        if (part.source instanceof FileSource) copied.add(part.source);
+        copied.add(part.source);
       } else {
         let written = 0;
         part.data.copyTo({
@@ -140,7 +140,7 @@ export class ProtoMessage {
       }
     }
     // one question for all ranges of a file
-    for (const source of copied) source.checkUnchanged();
+    for (const source of copied) source.checkUnchanged?.();
   }
 
   /** Length so far, everything included. */
@@ -167,6 +167,11 @@ export class ProtoMessage {
     return this;
   }
 
+  /** What follows the tag of a field of bytes. */
+  #field(value: Uint8Array): this {
+    return this.#varint(value.byteLength).#append(value, value.byteLength).#spill();
+  }
+
   #append(bytes: Uint8Array, length: number): this {
     this.#room(length);
     this.#bytes.set(length === bytes.byteLength ? bytes : bytes.subarray(0, length), this.#used);
@@ -178,7 +183,7 @@ export class ProtoMessage {
   #room(length: number): void {
     const wanted = this.#used + length;
     if (wanted <= this.#bytes.byteLength) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#bytes.byteLength));
+    const larger = new Uint8Array(Math.max(wanted, 2 * this.#bytes.byteLength));
     larger.set(this.#bytes.subarray(0, this.#used));
     this.#bytes = larger;
   }
@@ -213,7 +218,7 @@ export class ProtoMessage {
   /** Makes a part of the fields that are none yet. */
   #flush(): void {
     if (this.#used === 0) return;
-    const bytes = Uint8Array.prototype.slice.call(this.#bytes, 0, this.#used);
+    const bytes = this.#bytes.slice(0, this.#used);
     this.#used = 0;
     this.#push({ kind: 'bytes', bytes });
   }

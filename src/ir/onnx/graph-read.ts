@@ -3,7 +3,7 @@ import { type Carried, NO_FIELDS, type RawField } from '../carried.js';
 import { Graph, Node } from '../model.js';
 import type { ValueType } from '../shape.js';
 import type { TensorData } from '../tensor.js';
-import type { ExternalFiles } from './external.js';
+import type { ExternalData } from './external.js';
 import { readEntry, readTensor } from './tensor-read.js';
 import { readType } from './types.js';
 import { BYTES, FIXED32, type Scanner, VARINT } from './wire.js';
@@ -54,7 +54,7 @@ export class GraphReader {
 
   constructor(
     readonly scan: Scanner,
-    readonly external: ExternalFiles,
+    readonly external: ExternalData,
   ) {}
 
   body(): GraphDraft {

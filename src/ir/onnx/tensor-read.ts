@@ -1,10 +1,11 @@
+import { concatBytes } from '../bytes.js';
 import type { ByteSource, RawField, TensorCarried } from '../carried.js';
 import { badTensor } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
 import { byteLengthOf, type DType, dtypeBits, dtypeFromOnnx } from '../dtype.js';
 import { elementCount } from '../shape.js';
 import { BaseTensor, type ByteSink, type TensorOrigin } from '../tensor.js';
-import type { ExternalFiles } from './external.js';
+import type { ExternalData } from './external.js';
 import { copyRange } from './source.js';
 import { BYTES, FIXED32, FIXED64, type Scanner, VARINT } from './wire.js';
 
@@ -40,6 +41,11 @@ export class FileTensor extends BaseTensor {
 
   bytes(): Uint8Array {
     return this.slice(0, this.byteLength);
+  }
+
+  /** The file that holds the elements. Throws LOTR1102 when it is missing. */
+  source(): ByteSource {
+    return this.#locate().source;
   }
 
   override slice(offset: number, length: number): Uint8Array {
@@ -116,7 +122,7 @@ const DATA_FIELDS: ReadonlyMap<number, number> = new Map([
 ]);
 
 /** Reads a TensorProto whose body is [scan.pos, end). Payloads are located, not read. `start` is the offset of its tag. */
-export function readTensor(scan: Scanner, start: number, end: number, external: ExternalFiles): Held {
+export function readTensor(scan: Scanner, start: number, end: number, external: ExternalData): Held {
   const bodyStart = scan.pos;
   const dims: number[] = [];
   let code = 0;
@@ -246,7 +252,7 @@ function fieldOf(dtype: DType): number {
 }
 
 function joinPieces(source: ByteSource, pieces: readonly Piece[]): Uint8Array {
-  return Buffer.concat(pieces.map(({ offset, length }) => source.read(offset, length)));
+  return concatBytes(pieces.map(({ offset, length }) => source.read(offset, length)));
 }
 
 /** Varint elements to packed little-endian bytes of the type's width; 4-bit types come as whole bytes already. */

@@ -1,9 +1,7 @@
-import { existsSync, realpathSync } from 'node:fs';
-import { basename, dirname, relative, sep } from 'node:path';
+import { basename } from '#platform';
 import type { WeightsMode } from '../../options/words.js';
 import { linkOutside } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
-import { realFolder } from '../files/folders.js';
 import type { ByteSink, TensorData } from '../tensor.js';
 import type { CopiedFile } from './copied-file.js';
 import type { TensorPlacer } from './graph-write.js';
@@ -68,18 +66,16 @@ export function isLinked({ carried, origin, byteLength, dtype }: TensorData): bo
 
 /**
  * The placement rule of a mode for an output at `path`. `spill` sends every tensor of 1 KiB and more that would be
- * inline to the data file: used when the message would exceed protobuf's 2 GiB. `standIns` names, for files of the base,
- * the same file (a hard link or a copy) in the output's folder.
+ * inline to the data file: used when the message would exceed protobuf's 2 GiB. `within` gives the location by which the
+ * output refers to a file, null for one that is not in or below its folder.
  */
 export function placement(
   mode: WeightsMode,
   path: string,
+  within: (target: string) => string | null,
   file: DataFile,
   spill: boolean,
-  standIns: ReadonlyMap<string, string> = new Map(),
 ): TensorPlacer {
-  const folder = realFolder(dirname(path));
-  const within = (target: string): string | null => relativeTo(folder, standIns.get(target) ?? target);
   return (_name, data) => {
     const { carried, origin } = data;
     const large = data.byteLength >= LINK_FROM && data.dtype !== 'string';
@@ -106,14 +102,6 @@ export function placement(
     }
     return spill && large ? toFile : null;
   };
-}
-
-/** The path of `target` relative to `folder` in the form that ONNX uses, or null when it is not in or below it. */
-function relativeTo(folder: string, target: string): string | null {
-  if (target.startsWith('<')) return null;
-  // a file that is not there is reported when its data is read
-  const inner = relative(folder, existsSync(target) ? realpathSync(target) : target);
-  return inner === '..' || inner.startsWith(`..${sep}`) || inner === '' ? null : inner.split(sep).join('/');
 }
 
 function external(location: string, offset: number, length: number): readonly (readonly [string, string])[] {

@@ -1,3 +1,4 @@
+import { asciiText } from '#platform';
 import type { Int } from '../attr.js';
 import type { ByteSource } from '../carried.js';
 import { limitExceeded, malformed } from '../codes/load.js';
@@ -27,8 +28,6 @@ export class Scanner {
   /** wire type of the last tag that was read */
   wire = 0;
   #window: Uint8Array = new Uint8Array(0);
-  /** the window's bytes as a Buffer, for text */
-  #text: Buffer = Buffer.alloc(0);
   /** a window of a file, which is filled again for the next part */
   #own: Uint8Array | null = null;
   #from = 0;
@@ -71,7 +70,6 @@ export class Scanner {
       this.#window = source.read(pos, length);
       this.#own = source.readInto ? this.#window : null;
     }
-    this.#text = Buffer.from(this.#window.buffer, this.#window.byteOffset, length);
     this.#from = pos;
     this.#to = pos + length;
   }
@@ -154,7 +152,7 @@ export class Scanner {
       // nearly all names are ASCII: no copy and no decoder for them
       if (isAscii(this.#window, from, length)) {
         this.pos = start + length;
-        return this.#text.toString('latin1', from, from + length);
+        return asciiText(this.#window, from, from + length);
       }
     }
     const raw = this.bytes(length);

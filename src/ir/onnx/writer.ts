@@ -1,19 +1,19 @@
-import { existsSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { dirname, relative, sep } from 'node:path';
 import type { WeightsMode } from '../../options/words.js';
-import { tooLargeToInline, wouldOverwriteInput } from '../codes/load.js';
-import { type Diagnostic, fail } from '../diagnostics.js';
-import { type Output, writeAtomically } from '../files/atomic.js';
+import { wouldOverwriteInput } from '../codes/load.js';
+import { fail } from '../diagnostics.js';
+import { writeAtomically } from '../files/atomic.js';
+import { realFolder } from '../files/folders.js';
 import { filesOf, storedTensors } from '../files-of.js';
 import type { Model } from '../model.js';
 import type { ByteSink } from '../tensor.js';
 import { fileToCopy } from './copied-file.js';
-import type { ProtoMessage } from './encode.js';
-import { ModelEncoder } from './graph-write.js';
-import { copyRange, FileSource } from './source.js';
-import { DataFile, placement } from './weights.js';
+import { type PlannedModel, planEncoding, type WriteReport } from './plan-output.js';
+import { copyRange } from './source.js';
 
 export type { WeightsMode } from '../../options/words.js';
+export { encodeModel, type WriteReport } from './plan-output.js';
 
 export interface WriteOptions {
   readonly weights?: WeightsMode;
@@ -23,26 +23,11 @@ export interface WriteOptions {
   readonly standIns?: ReadonlyMap<string, string>;
 }
 
-export interface WriteReport {
-  readonly path: string;
-  readonly byteLength: number;
-  /** the data file next to the model, when one was written */
-  readonly dataFile: { readonly path: string; readonly byteLength: number } | null;
-  readonly notes: readonly Diagnostic[];
-}
-
-/** A protobuf message ends here. */
-const MAX_MESSAGE = 0x7fffffff;
-
 /**
  * Plans the writing of a model: the outputs of `writeModel`, as outputs that can be written together with other files.
  * A model that was read and not edited is written as the same bytes that it was read from.
  */
-export function planModel(
-  model: Model,
-  path: string,
-  options: WriteOptions = {},
-): { readonly outputs: readonly Output[]; readonly report: WriteReport } {
+export function planModel(model: Model, path: string, options: WriteOptions = {}): PlannedModel {
   const mode = options.weights ?? 'keep';
   const dataPath = `${path}.data`;
   for (const output of [path, dataPath]) refuseInput(model, output);
@@ -55,46 +40,12 @@ export function planModel(
       report: { path, byteLength: length, dataFile: null, notes: [] },
     };
   }
-  let file = new DataFile(dataPath);
-  const whole =
-    mode === 'copy' ? fileToCopy(model, placement(mode, path, file, false, options.standIns)) : null;
-  const encode = (spill: boolean) => {
-    file = new DataFile(dataPath, whole);
-    const encoder = new ModelEncoder(
-      placement(mode, path, file, spill, options.standIns),
-      options.canonical ?? false,
-    );
-    return { message: encoder.model(model), encoder };
-  };
-  let { message, encoder } = encode(false);
-  if (message.size() > MAX_MESSAGE) {
-    if (mode === 'inline') fail(tooLargeToInline({ file: path, bytes: message.size() }));
-    ({ message, encoder } = encode(true));
-    if (message.size() > MAX_MESSAGE) fail(tooLargeToInline({ file: path, bytes: message.size() }));
-  }
-  const outputs: Output[] = [];
-  const repeats = model.path ?? undefined;
-  const data = file;
-  if (!data.isEmpty) {
-    outputs.push({ path: dataPath, copyOf: whole, repeats, write: (sink) => data.writeTo(sink) });
-  }
-  outputs.push({
-    path,
-    repeats,
-    write: (sink) => {
-      message.writeTo(sink);
-      checkSources(model);
-    },
+  return planEncoding(model, path, {
+    mode,
+    canonical: options.canonical ?? false,
+    within: locations(path, options.standIns),
+    ...(mode === 'copy' ? { copyOf: (place) => fileToCopy(model, place) } : {}),
   });
-  return {
-    outputs,
-    report: {
-      path,
-      byteLength: message.size(),
-      dataFile: data.isEmpty ? null : { path: dataPath, byteLength: data.size },
-      notes: encoder.notes,
-    },
-  };
 }
 
 /**
@@ -105,24 +56,6 @@ export function writeModel(model: Model, path: string, options: WriteOptions = {
   const { outputs, report } = planModel(model, path, options);
   writeAtomically(outputs);
   return report;
-}
-
-/** The model as bytes, weights inline. For models that fit into memory: tests, small artifacts. */
-export function encodeModel(model: Model, options: { readonly canonical?: boolean } = {}): Uint8Array {
-  const chunks: Uint8Array[] = [];
-  const sink: ByteSink = { write: (chunk) => chunks.push(Uint8Array.from(chunk)) };
-  if (!model.edited && model.carried && !options.canonical) {
-    copyRange(model.carried.source, 0, model.carried.length, sink);
-  } else {
-    const encoder = new ModelEncoder(
-      (_name, data) =>
-        data.carried?.external ? { kind: 'inline' } : data.carried ? null : { kind: 'inline' },
-      options.canonical ?? false,
-    );
-    const message: ProtoMessage = encoder.model(model);
-    message.writeTo(sink);
-  }
-  return Buffer.concat(chunks);
 }
 
 /** True when an unedited model refers to data that the output's folder does not hold. */
@@ -144,8 +77,19 @@ function refuseInput(model: Model, output: string): void {
   }
 }
 
-/** The base must still be what was read: its bytes are in the output now. */
-function checkSources(model: Model): void {
-  const source = model.carried?.source;
-  if (source instanceof FileSource) source.checkUnchanged();
+/** How an output at a path refers to files on the disk; `standIns` as in {@link WriteOptions}. */
+function locations(
+  path: string,
+  standIns: ReadonlyMap<string, string> = new Map(),
+): (target: string) => string | null {
+  const folder = realFolder(dirname(path));
+  return (target) => relativeTo(folder, standIns.get(target) ?? target);
+}
+
+/** The path of `target` relative to `folder` in the form that ONNX uses, or null when it is not in or below it. */
+function relativeTo(folder: string, target: string): string | null {
+  if (target.startsWith('<')) return null;
+  // a file that is not there is reported when its data is read
+  const inner = relative(folder, existsSync(target) ? realpathSync(target) : target);
+  return inner === '..' || inner.startsWith(`..${sep}`) || inner === '' ? null : inner.split(sep).join('/');
 }

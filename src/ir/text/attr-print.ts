@@ -1,10 +1,11 @@
 import type { Attr, HeldAttr, Int } from '../attr.js';
+import { toHex } from '../bytes.js';
 import { dtypeText } from '../dtype.js';
 import type { Graph } from '../model.js';
 import type { TensorData } from '../tensor.js';
 import { labelOf } from '../tensor-label.js';
 import { f32Text } from './numbers.js';
-import { quoteBytes, toHex, wordText } from './strings.js';
+import { quoteBytes, wordText } from './strings.js';
 import { type TensorTextOptions, tensorText } from './tensor.js';
 import { attrTypeText } from './types.js';
 

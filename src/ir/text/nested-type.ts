@@ -1,3 +1,5 @@
+import { sameBytes } from '#platform';
+import { concatBytes, utf8Bytes } from '../bytes.js';
 import { type DType, dtypeFromOnnx, dtypeToOnnx } from '../dtype.js';
 import type { Dim } from '../shape.js';
 import { fromUtf8 } from './strings.js';
@@ -22,7 +24,7 @@ const OPTIONAL = 9;
 /** Reads TypeProto bytes; null unless {@link encodeNested} of the result gives the same bytes. */
 export function decodeNested(proto: Uint8Array): Nested | null {
   const type = decodeType(proto, 0);
-  return type && Buffer.compare(encodeNested(type), proto) === 0 ? type : null;
+  return type && sameBytes(encodeNested(type), proto) ? type : null;
 }
 
 type Field = readonly [number, number | Uint8Array];
@@ -105,7 +107,7 @@ export function encodeNested(type: Nested): Uint8Array {
 
 function encodeDim(dim: Dim): Uint8Array[] {
   if (dim === null) return [];
-  return typeof dim === 'number' ? [number(1, dim)] : [message(2, Buffer.from(dim, 'utf8'))];
+  return typeof dim === 'number' ? [number(1, dim)] : [message(2, utf8Bytes(dim))];
 }
 
 function number(field: number, value: number): Uint8Array {
@@ -115,7 +117,7 @@ function number(field: number, value: number): Uint8Array {
 /** A length-delimited field. */
 export function message(field: number, ...parts: readonly Uint8Array[]): Uint8Array {
   const length = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  return Buffer.concat([Uint8Array.from([...varint(field * 8 + 2), ...varint(length)]), ...parts]);
+  return concatBytes([Uint8Array.from([...varint(field * 8 + 2), ...varint(length)]), ...parts]);
 }
 
 function varint(value: number): number[] {

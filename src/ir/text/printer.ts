@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname } from '#platform';
 import { textTooDeep } from '../codes/text.js';
 import { fail } from '../diagnostics.js';
 import { dtypeText } from '../dtype.js';

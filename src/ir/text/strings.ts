@@ -3,6 +3,7 @@
  * takes the next character literally, as in ONNX's syntax; ours adds `\n`, `\r`, `\t` and `\xHH` (one byte), so that
  * text stays ASCII and strings that are not UTF-8 survive.
  */
+import { concatBytes, utf8Bytes } from '../bytes.js';
 import { dtypeFromText } from '../dtype.js';
 
 const PLAIN = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -38,7 +39,7 @@ export function wordText(name: string): string {
 /** A string in quotes, ASCII only. */
 export function quote(text: string): string {
   if (PRINTABLE.test(text)) return `"${text.replace(/[\\"]/g, '\\$&')}"`;
-  return quoteBytes(Buffer.from(text, 'utf8'));
+  return quoteBytes(utf8Bytes(text));
 }
 
 const ESCAPES: ReadonlyMap<number, string> = new Map([
@@ -63,13 +64,13 @@ export function quoteBytes(bytes: Uint8Array): string {
 
 /** The bytes of what was between quotes. Returns the index of a bad escape instead when there is one. */
 export function unquoted(body: string): Uint8Array | number {
-  if (!body.includes('\\')) return Buffer.from(body, 'utf8');
+  if (!body.includes('\\')) return utf8Bytes(body);
   const parts: Uint8Array[] = [];
   for (let i = 0; i < body.length; ) {
     const slash = body.indexOf('\\', i);
     if (slash !== i) {
       const stop = slash < 0 ? body.length : slash;
-      parts.push(Buffer.from(body.slice(i, stop), 'utf8'));
+      parts.push(utf8Bytes(body.slice(i, stop)));
       i = stop;
       continue;
     }
@@ -83,11 +84,11 @@ export function unquoted(body: string): Uint8Array | number {
       i += 2;
     } else if (next !== '' && !/[A-Za-z0-9]/.test(next)) {
       const size = (body.codePointAt(i + 1) ?? 0) > 0xffff ? 2 : 1;
-      parts.push(Buffer.from(body.slice(i + 1, i + 1 + size), 'utf8'));
+      parts.push(utf8Bytes(body.slice(i + 1, i + 1 + size)));
       i += 1 + size;
     } else return i;
   }
-  return Buffer.concat(parts);
+  return concatBytes(parts);
 }
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -100,15 +101,4 @@ export function fromUtf8(bytes: Uint8Array): string | null {
     if (error instanceof TypeError) return null;
     throw error;
   }
-}
-
-const HEX = /^([0-9a-f]{2})*$/i;
-
-/** Bytes of a string of hex digits; null when it is none. */
-export function fromHex(text: string): Uint8Array | null {
-  return HEX.test(text) ? Buffer.from(text, 'hex') : null;
-}
-
-export function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
 }

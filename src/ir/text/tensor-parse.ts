@@ -1,9 +1,10 @@
+import { fromHex } from '../bytes.js';
 import { byteLengthOf } from '../dtype.js';
 import { elementCount, staticShape, type ValueType } from '../shape.js';
 import { MemoryTensor, StringTensor, type TensorData } from '../tensor.js';
 import { hasLiterals, type Literal, parseElements } from './elements.js';
 import type { Lexer } from './lexer.js';
-import { fromHex, isFloatWord } from './strings.js';
+import { isFloatWord } from './strings.js';
 import { RawTensor, TextTensor } from './tensor.js';
 
 /**

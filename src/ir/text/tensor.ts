@@ -1,15 +1,16 @@
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, folderOf, join, locationFrom } from '#platform';
+import { toHex } from '../bytes.js';
 import type { TensorCarried } from '../carried.js';
 import { NO_FIELDS } from '../carried.js';
 import { textChecksum, textNoData } from '../codes/text.js';
 import { fail, LotrcError } from '../diagnostics.js';
 import { byteLengthOf, type DType } from '../dtype.js';
-import { ExternalFiles } from '../onnx/external.js';
+import { ExternalData } from '../onnx/external.js';
 import { MemorySource } from '../onnx/source.js';
 import { elementCount } from '../shape.js';
 import { BaseTensor, type ByteSink, type TensorData, type TensorOrigin } from '../tensor.js';
 import { printElements } from './elements.js';
-import { quote, quoteBytes, toHex } from './strings.js';
+import { quote, quoteBytes } from './strings.js';
 
 /** Tensors up to this many elements show their elements. */
 const INLINE_ELEMENTS = 8;
@@ -61,7 +62,7 @@ function externalEntries(tensor: TensorData, { folder, locations }: TensorTextOp
   const entries: (readonly [string, string])[] = [];
   const { origin } = tensor;
   if (locations && origin.kind === 'file' && !origin.path.startsWith('<')) {
-    const path = folder === null ? '' : relative(resolve(folder), resolve(origin.path)).split(sep).join('/');
+    const path = folder === null ? '' : locationFrom(folder, origin.path);
     entries.push(['location', path || origin.path.split(/[\\/]/).at(-1)!]);
     entries.push(['offset', String(origin.offset)], ['length', String(tensor.byteLength)]);
   }
@@ -160,7 +161,7 @@ export class TextTensor extends BaseTensor {
       metadata: [],
       external: this.entries,
     };
-    const found = new ExternalFiles(this.#folderOf).tensor(this.dtype, this.shape, carried);
+    const found = new ExternalData(folderOf(this.#folderOf)).tensor(this.dtype, this.shape, carried);
     const stated = this.#values.get('checksum');
     if (stated !== undefined && stated !== UNAVAILABLE) {
       const actual = found.digest();

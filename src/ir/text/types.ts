@@ -1,10 +1,11 @@
+import { fromHex, toHex } from '../bytes.js';
 import { textNesting } from '../codes/text.js';
 import { fail } from '../diagnostics.js';
 import { type DType, dtypeFromText, dtypeText } from '../dtype.js';
 import { type Dim, tensorType, type ValueType } from '../shape.js';
 import type { Lexer } from './lexer.js';
 import { decodeNested, encodeNested, type Nested } from './nested-type.js';
-import { fromHex, isTypeWord, toHex, wordText } from './strings.js';
+import { isTypeWord, wordText } from './strings.js';
 
 /** Sequences of sequences deeper than this are refused. */
 const MAX_TYPE_DEPTH = 32;

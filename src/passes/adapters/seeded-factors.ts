@@ -1,3 +1,4 @@
+import { sameBytes } from '#platform';
 import { planFactors } from '../../adapter/plan-factors.js';
 import type { SavedPlan } from '../../adapter/saved-plan.js';
 import { initialValues } from '../../init/index.js';
@@ -26,7 +27,7 @@ export function reproducible(plan: SavedPlan, tensors: ReadonlyMap<string, Tenso
   const same = (made: TensorData, held: TensorData | undefined) =>
     held?.dtype === made.dtype &&
     held.byteLength === made.byteLength &&
-    (held === made || Buffer.compare(held.bytes(), made.bytes()) === 0);
+    (held === made || sameBytes(held.bytes(), made.bytes()));
   return new Set(
     [...seededFactors(plan)].flatMap(([name, made]) => (same(made, tensors.get(name)) ? [name] : [])),
   );

@@ -1,3 +1,5 @@
+import { sameBytes } from '#platform';
+import { toHex } from '../../ir/bytes.js';
 import type { Node, Value } from '../../ir/model.js';
 import { elementCount } from '../../ir/shape.js';
 import type { TensorData } from '../../ir/tensor.js';
@@ -194,7 +196,7 @@ function sample(matrix: Matrix, peek: Peek, from: number, count: number, into: s
     const row = Math.floor(at / matrix.out);
     const column = at % matrix.out;
     const index = matrix.rowsAreIn ? at : column * matrix.in + row;
-    into.push(Buffer.from(peek(index * width, width)).toString('hex'));
+    into.push(toHex(peek(index * width, width)));
   }
 }
 
@@ -219,7 +221,7 @@ function equalBytes(a: TensorData, b: TensorData): boolean {
   if (!readA || !readB) return false;
   for (let done = 0; done < a.byteLength; done += CHUNK) {
     const length = Math.min(CHUNK, a.byteLength - done);
-    if (Buffer.compare(readA(done, length), readB(done, length)) !== 0) return false;
+    if (!sameBytes(readA(done, length), readB(done, length))) return false;
   }
   return true;
 }

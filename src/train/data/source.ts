@@ -6,9 +6,9 @@ import { fileChanged } from '../../ir/codes/load.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { fileKind } from '../../ir/files/file-kind.js';
+import { identity } from '../../ir/files/file-source.js';
 import { AT_ONCE } from '../../ir/files/regular.js';
 import { isSystemError } from '../../ir/files/system-error.js';
-import { identity } from '../../ir/onnx/source.js';
 import { heapIsFull, heapLimit } from './heap-limit.js';
 
 /** A data file as a run identifies it: by its contents. */

@@ -1,8 +1,8 @@
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { byteLengthOf, isFloat } from '../../ir/dtype.js';
+import { FileSource } from '../../ir/files/file-source.js';
 import { readSafetensorsFrom } from '../../ir/files/safetensors.js';
-import { FileSource } from '../../ir/onnx/source.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { toF64, toIntegers } from '../../ir/values.js';
 import { type LossKind, lossFacts } from '../losses/facts.js';

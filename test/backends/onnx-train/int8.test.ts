@@ -7,7 +7,8 @@ import { roundProducts } from '../../../src/backends/onnx-train/int8/products.js
 import { OrtSession } from '../../../src/backends/ort/session.js';
 import { type Attr, attrFloat, attrInt } from '../../../src/ir/attr.js';
 import { writeAtomically } from '../../../src/ir/files/atomic.js';
-import { DigestingSink, fileDigest } from '../../../src/ir/files/file-digest.js';
+import { fileDigest } from '../../../src/ir/files/file-digest.js';
+import { DigestingSink } from '../../../src/ir/files/source-digest.js';
 import { Graph, Model, type Value } from '../../../src/ir/model.js';
 import { planModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';

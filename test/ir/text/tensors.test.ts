@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { LotrcError } from '../../../src/ir/diagnostics.js';
+import { folderOf } from '../../../src/ir/files/disk-folder.js';
 import { Graph, Model } from '../../../src/ir/model.js';
-import { ExternalFiles } from '../../../src/ir/onnx/external.js';
+import { ExternalData } from '../../../src/ir/onnx/external.js';
 import { MemorySource } from '../../../src/ir/onnx/source.js';
 import { f32Tensor, StringTensor, type TensorData } from '../../../src/ir/tensor.js';
 import { parseModel, printModel } from '../../../src/ir/text/index.js';
@@ -24,7 +25,7 @@ function stored(location = 'w.bin'): Model {
     ['offset', '3'],
     ['length', '60'],
   ] as const;
-  const tensor = new ExternalFiles(join(folder, 'm.onnx')).tensor('f32', [3, 5], {
+  const tensor = new ExternalData(folderOf(join(folder, 'm.onnx'))).tensor('f32', [3, 5], {
     source: new MemorySource(new Uint8Array(0)),
     start: 0,
     offset: 0,

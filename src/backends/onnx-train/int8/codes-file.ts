@@ -1,5 +1,5 @@
 import type { Output } from '../../../ir/files/atomic.js';
-import { DigestingSink, type FileDigest } from '../../../ir/files/file-digest.js';
+import { DigestingSink, type FileDigest } from '../../../ir/files/source-digest.js';
 import type { TensorData } from '../../../ir/tensor.js';
 import { RoundedMatrix, RoundedTensor } from './matrix.js';
 

@@ -4,8 +4,8 @@ import { compiledProgram, WorkerProcess } from '../../../backends/ort/worker-pro
 import { fileChanged } from '../../../ir/codes/load.js';
 import { badData } from '../../../ir/codes/train.js';
 import { fail } from '../../../ir/diagnostics.js';
+import { identity } from '../../../ir/files/file-source.js';
 import { isSystemError } from '../../../ir/files/system-error.js';
-import { identity } from '../../../ir/onnx/source.js';
 import type { DataRow } from '../records.js';
 import type { Source } from '../source.js';
 import type { ParquetAnswer, ParquetCall, ParquetRows, ParquetShape } from './messages.js';

@@ -1,0 +1,19 @@
+import { createHash } from 'node:crypto';
+import { relative, resolve, sep } from 'node:path';
+import type { Platform, Sha256 } from './platform.js';
+
+/** {@link Platform} in Node. */
+
+export { basename, dirname, join } from 'node:path';
+export { folderOf } from '../ir/files/disk-folder.js';
+
+export const sha256 = (): Sha256 => createHash('sha256');
+
+export const sameBytes: Platform['sameBytes'] = (a, b) => Buffer.compare(a, b) === 0;
+
+// the method takes any bytes, and making a Buffer of them would cost more than it
+export const asciiText: Platform['asciiText'] = (bytes, from, to) =>
+  Buffer.prototype.latin1Slice.call(bytes, from, to);
+
+export const locationFrom: Platform['locationFrom'] = (folder, path) =>
+  relative(resolve(folder), resolve(path)).split(sep).join('/');

@@ -1,0 +1,65 @@
+import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
+import { externalEscapes } from '../ir/codes/load.js';
+import { fail } from '../ir/diagnostics.js';
+import type { Platform, Sha256 } from './platform.js';
+
+/** {@link Platform} without Node: browsers and their workers. Paths are names with slashes. */
+
+const utf8 = new TextEncoder();
+
+export const sha256: Platform['sha256'] = () => {
+  const hash = nobleSha256.create();
+  const made: Sha256 = {
+    update(data) {
+      hash.update(typeof data === 'string' ? utf8.encode(data) : data);
+      return made;
+    },
+    digest: () => hash.digest(),
+  };
+  return made;
+};
+
+export const sameBytes: Platform['sameBytes'] = (a, b) => {
+  if (a.byteLength !== b.byteLength) return false;
+  for (let at = 0; at < a.byteLength; at++) if (a[at] !== b[at]) return false;
+  return true;
+};
+
+export const asciiText: Platform['asciiText'] = (bytes, from, to) =>
+  String.fromCharCode.apply(null, bytes.subarray(from, to) as unknown as number[]);
+
+export const basename: Platform['basename'] = (path) => path.slice(path.lastIndexOf('/') + 1);
+
+export const dirname: Platform['dirname'] = (path) => {
+  const end = path.lastIndexOf('/');
+  return end < 0 ? '.' : end === 0 ? '/' : path.slice(0, end);
+};
+
+export const join: Platform['join'] = (folder, path) =>
+  partsOf(folder === '' ? path : `${folder}/${path}`).join('/') || '.';
+
+export const locationFrom: Platform['locationFrom'] = (folder, path) => {
+  const [from, to] = [partsOf(folder), partsOf(path)];
+  let same = 0;
+  while (same < from.length && from[same] === to[same]) same++;
+  return [...from.slice(same).map(() => '..'), ...to.slice(same)].join('/');
+};
+
+/** The names of a path, without `.` and what `..` takes back; a path from the root begins with an empty name. */
+function partsOf(path: string): readonly string[] {
+  const parts: string[] = path.startsWith('/') ? [''] : [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    const last = parts.at(-1);
+    if (part !== '..' || last === undefined || last === '..') parts.push(part);
+    else if (last !== '') parts.pop();
+  }
+  return parts;
+}
+
+export const folderOf: Platform['folderOf'] = (modelPath) => ({
+  resolve: (name, location) =>
+    fail(externalEscapes({ name, location, why: `and there is no folder of ${modelPath} here` })),
+  open: (name, location) =>
+    fail(externalEscapes({ name, location, why: `and there is no folder of ${modelPath} here` })),
+});
