@@ -16,6 +16,7 @@ const FULL = [
   'test/build/recipes.test.ts',
   'test/package.test.ts',
   'test/plugin/{bundlers,vite}.test.ts',
+  'test/runtime/browser.test.ts',
 ];
 
 /** Modules of the sources are taken from the build, as Node loads them: for `npm test`, which builds first. */

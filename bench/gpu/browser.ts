@@ -23,6 +23,8 @@ export interface Page {
   /** an ES module: it fetches `/job` and posts its answer, as JSON, to `/answer` */
   readonly script: string;
   readonly job: unknown;
+  /** further files by their address from `/` on; null: there is none */
+  readonly files?: (address: string) => Uint8Array | null;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface Page {
  * Throws what the page threw, or what Chromium said when it ended early.
  */
 export async function answerOf(
-  { script, job }: Page,
+  { script, job, files }: Page,
   how: { readonly browser: string } | { readonly open: (address: string) => void },
 ): Promise<unknown> {
   let resolve: (text: string) => void = () => {};
@@ -49,6 +51,10 @@ export async function answerOf(
         send('text/plain', '');
         resolve(text);
       }, reject);
+    } else if (request.url !== '/' && files) {
+      const bytes = files(decodeURIComponent(request.url!));
+      if (!bytes) response.writeHead(404).end();
+      else response.writeHead(200, headersOf(request.url!, bytes)).end(bytes);
     } else
       send(
         'text/html',
@@ -68,6 +74,15 @@ export async function answerOf(
     server.close();
     server.closeAllConnections();
   }
+}
+
+function headersOf(address: string, { byteLength }: Uint8Array) {
+  const type = address.endsWith('.wasm')
+    ? 'application/wasm'
+    : address.endsWith('js')
+      ? 'text/javascript'
+      : null;
+  return { 'content-length': byteLength, 'content-type': type ?? 'application/octet-stream' };
 }
 
 /** Opens an address in Chromium; returns what ends it. */

@@ -70,10 +70,11 @@ export class LocalRunner implements GraphRunner {
   }
 
   async close(): Promise<void> {
-    for (const session of this.#sessions.values()) await session.close();
-    this.#sessions.clear();
+    // before the sessions, whose memory on a device they are in
     for (const held of this.#held.values()) if (isOnDevice(held)) held.dispose();
     this.#held.clear();
+    for (const session of this.#sessions.values()) await session.close();
+    this.#sessions.clear();
   }
 
   /** A tensor in place of the one of that name, whose memory is free then. */
