@@ -1,4 +1,4 @@
-import type { Attr } from '../src/ir/attr.js';
+import { type Attr, attrInt } from '../src/ir/attr.js';
 import { Graph, Model, type Value } from '../src/ir/model.js';
 import { writeModel } from '../src/ir/onnx/writer.js';
 import { tensorType } from '../src/ir/shape.js';
@@ -23,10 +23,13 @@ export class RandomModel {
   readonly model = new Model(this.graph);
   #tensors = 0;
 
-  constructor() {
-    this.model.opsets.set('', 17);
+  /** With 4 bits the weights of linear layers are quantised in blocks of 32, in ONNX Runtime's operator. */
+  constructor(readonly bits: 4 | 32 = 32) {
+    this.model.opsets.set('', bits === 4 ? 21 : 17);
+    if (bits === 4) this.model.opsets.set('com.microsoft', 1);
     this.model.producerName = 'lotrc-bench';
-    this.model.irVersion = 8;
+    // of the operator set
+    this.model.irVersion = bits === 4 ? 10 : 8;
   }
 
   /** A weight whose elements are made when they are written and not held. */
@@ -54,8 +57,27 @@ export class RandomModel {
   }
 
   linear(x: Value, path: string, inn: number, out: number): Value {
-    const weight = this.weight(`${path}.weight`, inn, out);
-    return this.op('MatMul', `/${path.replaceAll(/\.(?!\d)/g, '/')}/MatMul`, x, weight);
+    const name = `/${path.replaceAll(/\.(?!\d)/g, '/')}/MatMul`;
+    if (this.bits === 32) return this.op('MatMul', name, x, this.weight(`${path}.weight`, inn, out));
+    const [block, blocks] = [32, inn / 32];
+    const codes = new ComputedTensor('u8', [out, blocks, block / 2], 'codes', () =>
+      Uint8Array.from({ length: (out * inn) / 2 }, (_, i) => (i * 71 + (i >> 5) * 29) & 255),
+    );
+    const scales = new ComputedTensor('f32', [out * blocks], 'scales', () => {
+      const values = Float32Array.from({ length: out * blocks }, (_, i) => 0.002 + 1e-5 * (i % 97));
+      return new Uint8Array(values.buffer);
+    });
+    const weight = this.graph.addInitializer(`${path}.weight`, codes);
+    const scale = this.graph.addInitializer(`${path}.scales`, scales);
+    const numbers = { K: inn, N: out, bits: 4, block_size: block };
+    return this.graph.append({
+      op: 'MatMulNBits',
+      domain: 'com.microsoft',
+      name,
+      inputs: [x, weight, scale],
+      outputs: [`${name}_output_0`],
+      attrs: Object.entries(numbers).map(([key, value]) => [key, attrInt(value)] as const),
+    }).outputs[0]!;
   }
 }
 

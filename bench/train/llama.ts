@@ -44,10 +44,13 @@ class ZeroModel extends RandomModel {
   }
 }
 
-/** Writes a llama for causal language modelling with weights of zeros, in plain operators of operator set 17. */
-export function writeLlama(path: string, size: LlamaSize): void {
+/**
+ * Writes a llama for causal language modelling with weights of zeros, in plain operators of operator set 17; with `bits` 4 its
+ * linear layers are quantised.
+ */
+export function writeLlama(path: string, size: LlamaSize, bits: 4 | 32 = 32): void {
   const { blocks, width, heads, vocabulary } = size;
-  const net = new ZeroModel();
+  const net = new ZeroModel(bits);
   const ids = net.graph.addInput('input_ids', tensorType('i64', ['batch', 'seq']));
   const mask = net.graph.addInput('attention_mask', tensorType('i64', ['batch', 'seq']));
   let x = net.op(
@@ -121,10 +124,11 @@ function block(
 function rms(net: ZeroModel, at: string, width: number, x: Value): Value {
   const path = slashed(at);
   const square = net.op('Pow', `${path}/Pow`, x, net.constant(2));
-  const mean = net.node('ReduceMean', `${path}/ReduceMean`, [square], {
-    axes: attrInts([-1]),
-    keepdims: attrInt(1),
-  });
+  const keepdims = attrInt(1);
+  // axes are an input from operator set 18 on
+  const [last, attrs] =
+    net.bits === 4 ? [[net.constant([-1])], { keepdims }] : [[], { keepdims, axes: attrInts([-1]) }];
+  const mean = net.node('ReduceMean', `${path}/ReduceMean`, [square, ...last], attrs);
   const root = net.op('Sqrt', `${path}/Sqrt`, net.op('Add', `${path}/Add`, mean, net.constant(1e-6)));
   const unit = net.op('Mul', `${path}/Mul`, x, net.op('Div', `${path}/Div`, net.constant(1), root));
   return net.op('Mul', `${path}/Mul_1`, net.weight(`${at}.weight`, width), unit);

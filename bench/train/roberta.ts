@@ -1,8 +1,7 @@
-import { attrInt } from '../../src/ir/attr.js';
 import type { Value } from '../../src/ir/model.js';
 import { writeModel } from '../../src/ir/onnx/writer.js';
 import { tensorType } from '../../src/ir/shape.js';
-import { ComputedTensor, f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
+import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
 import { RandomModel } from '../models.js';
 
 export interface EncoderSize {
@@ -24,46 +23,13 @@ export const BASE: EncoderSize = {
   classes: 2,
 };
 
-/** A model whose linear layers have weights of 4 bits in blocks of 32, in ONNX Runtime's operator. */
-class FourBitModel extends RandomModel {
-  constructor() {
-    super();
-    // 4-bit integers
-    this.model.opsets.set('', 21).set('com.microsoft', 1);
-    this.model.irVersion = 10;
-  }
-
-  override linear(x: Value, path: string, inn: number, out: number): Value {
-    const [block, blocks] = [32, inn / 32];
-    const codes = new ComputedTensor('u8', [out, blocks, block / 2], 'codes', () =>
-      Uint8Array.from({ length: (out * inn) / 2 }, (_, i) => (i * 71 + (i >> 5) * 29) & 255),
-    );
-    const scales = new ComputedTensor('f32', [out * blocks], 'scales', () => {
-      const values = Float32Array.from({ length: out * blocks }, (_, i) => 0.002 + 1e-5 * (i % 97));
-      return new Uint8Array(values.buffer);
-    });
-    const weight = this.graph.addInitializer(`${path}.weight`, codes);
-    const scale = this.graph.addInitializer(`${path}.scales`, scales);
-    const name = `/${path.replaceAll(/\.(?!\d)/g, '/')}/MatMul`;
-    const numbers = { K: inn, N: out, bits: 4, block_size: block };
-    return this.graph.append({
-      op: 'MatMulNBits',
-      domain: 'com.microsoft',
-      name,
-      inputs: [x, weight, scale],
-      outputs: [`${name}_output_0`],
-      attrs: Object.entries(numbers).map(([key, value]) => [key, attrInt(value)] as const),
-    }).outputs[0]!;
-  }
-}
-
 /**
  * Writes a RoBERTa classifier of random weights in the operators that PyTorch's exporter writes for opset 17; with `bits` 4 its
  * linear layers are quantised.
  */
 export function writeRoberta(path: string, size: EncoderSize, bits: 4 | 32 = 32): void {
   const { width, layers, vocabulary, positions, classes } = size;
-  const net = bits === 4 ? new FourBitModel() : new RandomModel();
+  const net = new RandomModel(bits);
   const ids = net.graph.addInput('input_ids', tensorType('i64', ['batch', 'seq']));
   const mask = net.graph.addInput('attention_mask', tensorType('i64', ['batch', 'seq']));
   const root = '/roberta/embeddings';

@@ -1,12 +1,13 @@
 """The PyTorch peer of bench/train: a training step with LoTR, as published, in plain modules.
 
-    python torch_step.py --model roberta|charlm [--autocast] [--cores] [--rank 8 --batch 8 --seq 128 --layers 12]
+    python torch_step.py --model roberta|charlm|llama [--autocast] [--cores] [--rank 8 --batch 8 --seq 128 --layers 12]
                          [--steps 5] [--threads 2] [--save FOLDER | --load FOLDER] [--products]
 
 y = x W + b + ((x R) M) L; R and L are shared by all layers of one shape, M is of its layer. `--autocast` runs forward and backward
-in bfloat16 where PyTorch's autocast does, `--cores` trains M alone. Prints a JSON line: seconds of a step (median of
-those after the first), MB of resident memory at most. `--save` writes the model and ends, `--load` reads it and takes one step.
-`--products` prints the rates of [1024, 768] x [768, 3072] in GFLOP/s. Needs torch and transformers; weights are random.
+in bfloat16 where PyTorch's autocast does, `--cores` trains M alone, `--blocks` keeps only what goes into each block and computes the
+rest again. Prints a JSON line: seconds of a step (median of those after the first), MB of resident memory at most. `--save` writes
+the model and ends, `--load` reads it and takes one step. `--products` prints the rates of [1024, 768] x [768, 3072] in GFLOP/s.
+Needs torch and transformers; weights are random.
 """
 
 import argparse
@@ -18,10 +19,10 @@ import time
 import torch
 
 parse = argparse.ArgumentParser()
-parse.add_argument("--model", default="roberta", choices=["roberta", "charlm"])
+parse.add_argument("--model", default="roberta", choices=["roberta", "charlm", "llama"])
 for name, value in {"rank": 8, "batch": 8, "seq": 128, "layers": 12, "steps": 5, "threads": 2}.items():
     parse.add_argument(f"--{name}", type=int, default=value)
-for name in ("autocast", "cores", "products"):
+for name in ("autocast", "cores", "products", "blocks"):
     parse.add_argument(f"--{name}", action="store_true")
 parse.add_argument("--save")
 parse.add_argument("--load")
@@ -89,11 +90,31 @@ def charlm():
     return model, places, {"input_ids": ids, "labels": ids}
 
 
-model, places, feeds = {"roberta": roberta, "charlm": charlm}[args.model]()
+def llama():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=32000, hidden_size=2048, intermediate_size=5632, num_hidden_layers=22, num_attention_heads=32,
+        num_key_value_heads=4, attn_implementation="sdpa", use_cache=False,
+    )
+    # what is measured depends on the sizes alone: initialising 1.1e9 numbers takes longer than the steps
+    with torch.device("meta"):
+        model = LlamaForCausalLM(config)
+    model.to_empty(device="cpu")
+    for tensor in [*model.parameters(), *model.buffers()]:
+        torch.nn.init.constant_(tensor, 0.01)
+    places = [(layer.self_attn, name) for layer in model.model.layers for name in ("q_proj", "v_proj")]
+    ids = torch.randint(0, 32000, (args.batch, args.seq))
+    return model.train(), places, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
+
+
+model, places, feeds = {"roberta": roberta, "charlm": charlm, "llama": llama}[args.model]()
 if args.save:
     model.save_pretrained(args.save)
     raise SystemExit
 model.requires_grad_(False)
+if args.blocks:
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 shared, trained = {}, []
 for parent, name in places:
     base = getattr(parent, name)

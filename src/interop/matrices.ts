@@ -2,7 +2,7 @@ import type { Term } from '../adapter/terms.js';
 import { numbersOf } from '../adapter/to-numbers/tensor.js';
 import { evaluateTerm } from '../adapter/to-numbers/term.js';
 import { transposeMatrix } from '../init/dense.js';
-import { BaseTensor, type ByteSink, ComputedTensor, type TensorData } from '../ir/tensor.js';
+import { ComputedTensor, type TensorData } from '../ir/tensor.js';
 import { encodeFloats, toF64 } from '../ir/values.js';
 
 /** The transpose of a floating-point matrix, or of filters as one, as float32; computed when it is read. */
@@ -35,24 +35,4 @@ export function matrixExtents({ shape }: TensorData): readonly [number, number] 
   const [rows, ...rest] = shape;
   if (rows === undefined || rest.length === 0) throw new Error(`[${shape.join(',')}] is not a matrix`);
   return [rows, rest.reduce((product, extent) => product * extent, 1)];
-}
-
-/** A tensor with other extents and the same elements. */
-export class ReshapedTensor extends BaseTensor {
-  readonly origin = { kind: 'computed', by: 'reshape' } as const;
-
-  constructor(
-    readonly source: TensorData,
-    shape: readonly number[],
-  ) {
-    super(source.dtype, shape, source.byteLength);
-  }
-
-  bytes(): Uint8Array {
-    return this.source.bytes();
-  }
-
-  override copyTo(sink: ByteSink): void {
-    this.source.copyTo(sink);
-  }
 }

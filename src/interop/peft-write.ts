@@ -4,9 +4,9 @@ import { fail } from '../ir/diagnostics.js';
 import type { Output } from '../ir/files/atomic.js';
 import { safetensorsOutput } from '../ir/files/safetensors.js';
 import type { TensorData } from '../ir/tensor.js';
+import { ViewedTensor } from '../ir/viewed-tensor.js';
 import { mostFrequent } from './bind.js';
 import type { ForeignWeight } from './foreign.js';
-import { ReshapedTensor } from './matrices.js';
 import { CONFIG_FILE } from './peft-config.js';
 import { KEY_PREFIX, WEIGHTS_FILE } from './peft-read.js';
 import type { LoraLayer } from './to-lora.js';
@@ -26,9 +26,9 @@ export function peftAdapter(layers: readonly LoraLayer[], weights: readonly Fore
   const tensors = new Map<string, TensorData>();
   for (const { module, rank, a, b, window } of layers) {
     const key = `${KEY_PREFIX}${module}.lora_`;
-    tensors.set(`${key}A.weight`, window ? new ReshapedTensor(a, [rank, ...window]) : a);
+    tensors.set(`${key}A.weight`, window ? new ViewedTensor(a, [rank, ...window]) : a);
     const ones = window ? window.slice(1).map(() => 1) : null;
-    tensors.set(`${key}B.weight`, ones ? new ReshapedTensor(b, [b.shape[0]!, rank, ...ones]) : b);
+    tensors.set(`${key}B.weight`, ones ? new ViewedTensor(b, [b.shape[0]!, rank, ...ones]) : b);
   }
   const adapted = new Set(layers.map(({ module }) => module));
   const saved = new Set(

@@ -62,11 +62,11 @@ export class Gradients extends GraphBuilder implements GradBuilder {
     // integers that represent rounded numbers have floating-point gradients
     const dtype = own && !isFloat(own) ? this.current?.dtype : own;
     if (!dtype) return this.refuse(`the element type of "${like.name}" is unknown or not floating point`);
-    return this.#once(`${dtype}:${value}`, () => this.constant(scalarTensor(dtype, value), 'grad/constant'));
+    return this.once(`${dtype}:${value}`, () => this.constant(scalarTensor(dtype, value), 'grad/constant'));
   }
 
   ints(values: readonly number[]): Value {
-    return this.#once(`i64:${values.join(',')}`, () =>
+    return this.once(`i64:${values.join(',')}`, () =>
       this.constant(i64Tensor([values.length], values), 'grad/ints'),
     );
   }
@@ -76,7 +76,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
   }
 
   index(value: number): Value {
-    return this.#once(`index:${value}`, () => this.constant(i64Tensor([], [value]), 'grad/index'));
+    return this.once(`index:${value}`, () => this.constant(i64Tensor([], [value]), 'grad/index'));
   }
 
   onnxType(value: Value): number {
@@ -133,7 +133,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
       if (!part) return null;
       parts.push(part);
     }
-    return this.#once(`shape:${shape.join(',')}`, () => this.one('Concat', parts, { axis: attrInt(0) }));
+    return this.once(`shape:${shape.join(',')}`, () => this.one('Concat', parts, { axis: attrInt(0) }));
   }
 
   #extentOfInput(name: string): Value | null {
@@ -141,7 +141,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
       const shape = input.type?.kind === 'tensor' ? input.type.shape : null;
       const axis = shape?.indexOf(name) ?? -1;
       if (axis < 0) continue;
-      return this.#once(`extent:${name}`, () => entry(this, this.one('Shape', [input]), axis));
+      return this.once(`extent:${name}`, () => entry(this, this.one('Shape', [input]), axis));
     }
     return null;
   }
@@ -222,7 +222,7 @@ export class Gradients extends GraphBuilder implements GradBuilder {
     throw new RefusalError(this.current ? { because, at: this.current.node } : { because });
   }
 
-  #once(key: string, make: () => Value): Value {
+  once(key: string, make: () => Value): Value {
     const held = this.#constants.get(key) ?? make();
     this.#constants.set(key, held);
     return held;

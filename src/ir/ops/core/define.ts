@@ -83,6 +83,8 @@ export interface GradBuilder extends Builder {
   mul(a: Value, b: Value): Value;
   div(a: Value, b: Value): Value;
   neg(a: Value): Value;
+  /** what `make` makes, once for each key in all rules */
+  once(key: string, make: () => Value): Value;
   /** a constant of rank 0 with the element type of `like` */
   scalar(value: number, like: Value): Value;
   /** whether a value is float16 or bfloat16 */
