@@ -12,7 +12,7 @@ export default {
     'bench/{run,start,scale,compress}.ts!',
     'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
     'bench/train/{big,count,run,start,step}.ts!',
-    'bench/infer/run.ts!',
+    'bench/infer/{forward,run}.ts!',
     // programs of their own: workers, threads and what the survey starts for each model
     'src/{backends/ort,train/runner,train/data/parquet}/child.ts!',
     'src/backends/ort/watchdog.ts!',

@@ -50,3 +50,11 @@ export function summarise(runs: readonly Measure[]): Measure {
     peak: peaks.length === runs.length ? Math.max(...peaks) : null,
   };
 }
+
+/** The last line that a process prints, JSON. Throws when the process fails. */
+export function lastJsonOf([program, ...args]: readonly string[]): unknown {
+  const done = spawnSync(program!, args, { encoding: 'utf8' });
+  if (done.status !== 0)
+    throw new Error(`${program} ${args.join(' ')} failed:\n${(done.stderr ?? '').slice(-2000)}`);
+  return JSON.parse(done.stdout.trim().split('\n').at(-1)!);
+}

@@ -4,25 +4,12 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { timeProducts } from '../../src/backends/onnx-train/int8/time-products.js';
-import { median } from '../measure.js';
+import { alternate, type BenchColumn, type Case } from '../alternate.js';
+import { lotrc } from '../lotrc.js';
+import { lastJsonOf } from '../measure.js';
 import { processor } from './processor.js';
 import { profileTable } from './profile.js';
 import { BASE, writeRoberta } from './roberta.js';
-
-/** What one process prints. */
-interface Steps {
-  readonly step_s: number;
-  readonly peak_mb?: number;
-}
-interface Column {
-  readonly who: string;
-  readonly command: readonly string[];
-}
-/** The first column is what the others are compared with. */
-interface Case {
-  readonly name: string;
-  readonly columns: readonly Column[];
-}
 
 const { values } = parseArgs({
   options: {
@@ -42,15 +29,14 @@ const { python, batch, seq, layers, threads, quick } = values;
 const repeat = Number(values.repeat ?? (quick ? 2 : 3));
 const steps = values.steps ?? (quick ? '2' : '5');
 const root = resolve(import.meta.dirname, '../../..');
-const main = join(root, 'dist/cli/main.js');
 mkdirSync(values.dir, { recursive: true });
 const folder = mkdtempSync(join(values.dir, 'lotrc-bench-train-'));
 const all = join(folder, 'float32');
 try {
   console.log(`${processor()}; ${threads} threads`);
   await productRates();
-  report(encoder());
-  if (!quick) for (const item of [cores(), characters()]) report(item);
+  alternate(encoder(), repeat);
+  if (!quick) for (const item of [cores(), characters()]) alternate(item, repeat);
   if (values.profile) {
     const extents = { batch: Number(batch), seq: Number(seq) };
     console.log(`\n${await profileTable(all, extents)}`);
@@ -71,7 +57,7 @@ async function productRates(): Promise<void> {
     `  ONNX Runtime: float32 ${rate(plain.float32)} (packed in advance ${rate(packed.float32)}), int8 with its rounding ${rate(packed.int8)}`,
   );
   if (python === undefined) return;
-  const rates = answer(peer('--products')) as Readonly<Record<string, number>>;
+  const rates = lastJsonOf(peer('--products')) as Readonly<Record<string, number>>;
   const told = Object.entries(rates).map(([dtype, value]) => `${dtype} ${value}`);
   console.log(`  PyTorch: ${told.join(', ')}`);
 }
@@ -158,7 +144,7 @@ function peer(...args: readonly string[]): readonly string[] {
 }
 
 /** None without an interpreter that has PyTorch. */
-function peerColumn(who: string, ...args: readonly string[]): readonly Column[] {
+function peerColumn(who: string, ...args: readonly string[]): readonly BenchColumn[] {
   return python === undefined ? [] : [{ who, command: peer(...args) }];
 }
 
@@ -169,40 +155,4 @@ function peerColumn(who: string, ...args: readonly string[]): readonly Column[] 
  */
 function forgetPages(file: string): void {
   spawnSync('dd', [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0'], { stdio: 'ignore' });
-}
-
-/** Runs all in alternation and prints medians, spreads, and ratios of neighbouring runs to the first. */
-function report({ name, columns: given }: Case): void {
-  const columns = given.map((column) => ({ ...column, runs: [] as Steps[] }));
-  for (let i = 0; i < repeat; i++)
-    for (const { command, runs } of columns) runs.push(answer(command) as Steps);
-  console.log(name);
-  const first = columns[0]!;
-  for (const { who, runs } of columns) {
-    const times = runs.map((run) => run.step_s);
-    const span = `${Math.min(...times).toFixed(3)} to ${Math.max(...times).toFixed(3)}`;
-    const ratio = (of: (run: Steps) => number) =>
-      median(runs.map((run, i) => of(run) / of(first.runs[i]!))).toFixed(2);
-    const peaks = runs.flatMap(({ peak_mb }) => (peak_mb === undefined ? [] : [peak_mb]));
-    const memory =
-      peaks.length < runs.length
-        ? ''
-        : `; peak ${Math.max(...peaks)} MB, ${ratio((run) => run.peak_mb!)} of it`;
-    console.log(
-      `  ${who.padEnd(28)} ${median(times).toFixed(3)} s a step (${span}), ${ratio((run) => run.step_s)} of ${first.who}${memory}`,
-    );
-  }
-}
-
-/** The last line that a process prints. */
-function answer([program, ...args]: readonly string[]): unknown {
-  const done = spawnSync(program!, args, { encoding: 'utf8' });
-  if (done.status !== 0)
-    throw new Error(`${program} ${args.join(' ')} failed:\n${(done.stderr ?? '').slice(-2000)}`);
-  return JSON.parse(done.stdout.trim().split('\n').at(-1)!);
-}
-
-function lotrc(...args: readonly string[]): void {
-  const done = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
-  if (done.status !== 0) throw new Error(`lotrc ${args.join(' ')} failed:\n${done.stderr}`);
 }

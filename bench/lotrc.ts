@@ -1,0 +1,11 @@
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+
+/** The command line of the same build. */
+export const LOTRC = resolve(import.meta.dirname, '../cli/main.js');
+
+/** Runs a command of lotrc and waits. Throws when it fails. */
+export function lotrc(...args: readonly string[]): void {
+  const done = spawnSync(process.execPath, [LOTRC, ...args], { encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`lotrc ${args.join(' ')} failed:\n${done.stderr}`);
+}
