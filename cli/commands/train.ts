@@ -1,21 +1,32 @@
 import { join } from 'node:path';
+import { toldToEnd } from '../../src/ir/codes/distributed.js';
 import { noTrainingData } from '../../src/ir/codes/train.js';
 import { optionIgnored } from '../../src/ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../src/ir/diagnostics.js';
 import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
+import { readPosition } from '../../src/train/checkpoint.js';
 import { classesText } from '../../src/train/data/labels.js';
+import { ALONE, type ProcessGroup } from '../../src/train/distributed/group.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
 import { initialScale } from '../../src/train/loss-scale.js';
 import { METRIC_NAMES, metricDef } from '../../src/train/metrics/index.js';
 import type { TRAIN } from '../../src/train/option-set.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { type RunSettings, readSettings } from '../../src/train/settings.js';
-import { RUN_FILES, type Started, type Trained, type TrainRequest, train } from '../../src/train/train.js';
+import {
+  RUN_FILES,
+  type Started,
+  type TrainEvents,
+  type Trained,
+  type TrainRequest,
+  train,
+} from '../../src/train/train.js';
 import { EXIT } from '../failure.js';
 import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
+import { Reporter } from '../reporter.js';
 import { suggest, tell } from '../tell.js';
 import { count, num } from '../text.js';
 import { readingOf, resumed, unusedNotes } from '../train-options.js';
@@ -23,31 +34,79 @@ import { usageError } from '../usage.js';
 
 type TrainCommandOptions = ValuesOf<typeof TRAIN>;
 
-/** Trains, shows how it goes, and says where the adapter is. */
+/** Trains, alone or with the other processes of a job, shows how it goes, and says where the adapter is. */
 export async function trainCommand(
   folder: string,
   options: TrainCommandOptions,
   given: ReadonlySet<string>,
   run: Run,
 ): Promise<Trained> {
+  if (options.distributed === undefined) {
+    if (given.has('rankTimeout'))
+      run.reporter.report(optionIgnored({ option: '--rank-timeout', why: 'one process trains alone' }));
+    return trainInGroup(folder, options, given, run, ALONE);
+  }
+  const { joinMpi } = await import('../../src/train/distributed/mpi/open.js');
+  const { group, leave } = await joinMpi(options.rankTimeout);
+  const said = group.rank === 0 ? run : silentRun(run);
+  try {
+    const result = await trainInGroup(folder, options, given, said, group);
+    await leave();
+    run.exitCode = said.exitCode;
+    return result;
+  } catch (error) {
+    // what all ranks refuse, the first one says; its end ends the others
+    await pause(group.rank * SPEAKS_AFTER);
+    if (group.size > 1 && run.reporter.format === 'text')
+      run.io.err(`rank ${group.rank} of ${group.size}:\n`);
+    throw error;
+  }
+}
+
+/** Milliseconds that each rank waits for the one before it to say what is wrong. */
+const SPEAKS_AFTER = 1000;
+
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** The run of a rank that says nothing but how it fails. */
+function silentRun(run: Run): Run {
+  const io = { ...run.io, out: () => undefined, err: () => undefined };
+  return { io, reporter: new Reporter(io, 'text', 'quiet'), exitCode: run.exitCode };
+}
+
+async function trainInGroup(
+  folder: string,
+  options: TrainCommandOptions,
+  given: ReadonlySet<string>,
+  run: Run,
+  group: ProcessGroup,
+): Promise<Trained> {
   const output = options.output ?? join(folder, 'run');
   if (!options.clobber) {
     if (options.resume)
       throw usageError('--resume goes on with the files of the run: leave --no-clobber out');
-    refuseInputs(
-      RUN_FILES.map((name) => join(output, name)),
-      [],
-      false,
+    await group.ofFirst(() =>
+      refuseInputs(
+        RUN_FILES.map((name) => join(output, name)),
+        [],
+        false,
+      ),
     );
   }
-  const held = options.resume ? readSettings(output) : null;
+  const held = await group.ofFirst(() => (options.resume ? readSettings(output) : null));
   const request = requestOf(folder, output, options, given, held);
   run.reporter.report(ignored(request, given));
   const progress = new Progress(run.io);
   // until then nothing is written, and Ctrl-C ends the process at once, also while it reads
   let stop: Interrupt | null = null;
+  let taken = 0;
+  const told = () => {
+    if (group.size === 1) return;
+    progress.end();
+    run.reporter.report(toldToEnd({ step: taken, saved: readPosition(output)?.step ?? null }));
+  };
   try {
-    const result = await train(request, {
+    const events: TrainEvents = {
       reading: (reading) => progress.read(reading),
       opened: ({ notes, unused, labels }) => {
         run.reporter.report([...notes, ...unusedNotes(unused, given)]);
@@ -55,17 +114,23 @@ export async function trainCommand(
         if (classes !== null) run.io.err(`classes: ${visible(classes)}\n`);
       },
       started: (info) => {
-        stop = catchInterrupt();
+        stop = catchInterrupt(told);
         run.io.err(introduction(info));
       },
-      step: (row, total) => progress.step(row, total),
+      step: (row, total) => {
+        taken = row.step;
+        progress.step(row, total);
+      },
       evaluated: (step, evaluation, best) => progress.line(evaluationLine(step, evaluation, best)),
       note: (diagnostic) => {
         progress.end();
         run.reporter.report(diagnostic);
       },
       interrupted: () => stop?.asked() ?? false,
-    });
+    };
+    // ranks that have no events must not end at a signal either: all end after one step
+    if (group.rank > 0) stop = catchInterrupt(() => undefined);
+    const result = await train(request, events, group);
     progress.end();
     if (!result.finished) run.exitCode = EXIT.interrupted;
     if (options.json) run.io.out(`${JSON.stringify({ version: 1, output, ...result }, null, 2)}\n`);
@@ -166,11 +231,12 @@ function ignored(request: TrainRequest, given: ReadonlySet<string>): readonly Di
   return idle.map(({ option, why }) => optionIgnored({ option, why }));
 }
 
-function introduction({ examples, evalExamples, perEpoch, total, parameters, unit }: Started): string {
+function introduction(info: Started): string {
+  const { examples, evalExamples, perEpoch, total, parameters, unit, ranks } = info;
   const held = evalExamples > 0 ? `, ${num(evalExamples)} for evaluation` : '';
   return (
     `${count(examples, unit)}${held}; ${count(perEpoch, 'step')} an epoch, ${num(total)} in all; ` +
-    `${num(parameters)} trainable parameters\n`
+    `${num(parameters)} trainable parameters${ranks > 1 ? `; ${num(ranks)} processes` : ''}\n`
   );
 }
 
@@ -194,12 +260,13 @@ interface Interrupt {
   release(): void;
 }
 
-/** Ctrl-C and termination ask the run to end after its step; a second one ends the process at once. */
-function catchInterrupt(): Interrupt {
+/** Ctrl-C and termination ask the run to end after its step, and call `told`; a second one ends the process at once. */
+function catchInterrupt(told: () => void): Interrupt {
   let asked = false;
   const ask = () => {
     if (asked) process.exit(EXIT.interrupted);
     asked = true;
+    told();
   };
   process.on('SIGINT', ask);
   process.on('SIGTERM', ask);

@@ -35,6 +35,9 @@ export type Carry = (typeof CARRIES)[number];
 /** Types that factors are stored in: float32, or the half precision that the layers compute in. */
 export const FACTOR_DTYPES = ['f32', 'model'] as const;
 
+/** How several processes that train together are connected. */
+export const PROCESS_GROUPS = ['mpi'] as const;
+
 /** Levels of ONNX Runtime's graph optimisation. */
 export const GRAPH_OPTIMIZATIONS = ['disabled', 'basic', 'extended', 'all'] as const;
 export type GraphOptimization = (typeof GRAPH_OPTIMIZATIONS)[number];

@@ -1,5 +1,6 @@
 import { diverged } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
+import { ALONE, type ProcessGroup } from './distributed/group.js';
 import { MAX_SKIPPED, nextScale } from './loss-scale.js';
 import type { Position } from './position.js';
 import type { Batch, StepResult, TrainingSteps } from './training-steps.js';
@@ -14,6 +15,15 @@ export interface StepPlan {
   readonly firstDraw: number;
 }
 
+/** What a process takes of the batches of each step. */
+export interface StepShare {
+  readonly group: ProcessGroup;
+  /** parts that each batch of a step is cut into */
+  readonly parts: number;
+  /** number of the first part of this process among all parts of the step */
+  readonly first: number;
+}
+
 /** Takes one step over its batches: a position from which a run goes on in the same bits, wherever it was stopped. */
 export async function advance(
   run: TrainingSteps,
@@ -21,12 +31,13 @@ export async function advance(
   at: Position,
   batches: readonly Batch[],
   lr: number,
+  { group, parts, first }: StepShare = { group: ALONE, parts: 1, first: 0 },
 ): Promise<{ readonly at: Position; readonly result: StepResult }> {
-  run.draw = plan.firstDraw + at.step * plan.accumulate;
+  run.draw = plan.firstDraw + at.step * plan.accumulate * parts + first;
   const result =
-    batches.length === 1 && plan.accumulate === 1
+    batches.length === 1 && plan.accumulate === 1 && group.size === 1
       ? await run.step(batches[0]!, lr)
-      : await run.accumulate(batches, lr);
+      : await run.accumulate(batches, lr, group);
   const scale = nextScale(at.scale, result.finite, plan.lossScale);
   run.lossScale = scale.value;
   return { at: { ...at, step: at.step + 1, updates: run.t, scale }, result };

@@ -2,8 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import type { TensorData } from '../ir/tensor.js';
-import { goOnFrom, type Position, positionFor, positionIn, withPosition } from './position.js';
-import type { TrainingRun } from './run.js';
+import { type Position, positionFor, positionIn, withPosition } from './position.js';
+import { heldOf, type TrainingRun } from './run.js';
+import type { HeldTensors } from './runner/runner.js';
 
 const FILE = 'checkpoint.safetensors';
 
@@ -23,13 +24,16 @@ export function readPosition(folder: string): Position | null {
   return existsSync(file) ? positionIn(readSafetensors(file).metadata) : null;
 }
 
-/** Puts a run where its last checkpoint was; null when none was written yet. Throws LOTR8212. */
-export function readCheckpoint(folder: string, run: TrainingRun): Position | null {
+/** Where a run is, with its parameters and optimizer state, as plain numbers. */
+export interface Checkpoint {
+  readonly position: Position;
+  readonly tensors: HeldTensors;
+}
+
+/** The last checkpoint of a run; null when none was written yet. Throws LOTR8212. */
+export function readCheckpoint(folder: string, run: TrainingRun): Checkpoint | null {
   const file = join(folder, FILE);
   if (!existsSync(file)) return null;
   const { tensors, metadata } = readSafetensors(file);
-  const position = positionFor(run, file, metadata, tensors);
-  run.load(tensors);
-  goOnFrom(run, position);
-  return position;
+  return { position: positionFor(run, file, metadata, tensors), tensors: heldOf(tensors) };
 }

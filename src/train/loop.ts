@@ -8,13 +8,16 @@ import { type BatchSplit, batchesInOrder, epochBatches } from './batches.js';
 import { isBetter, metricOf } from './best.js';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
+import type { ProcessGroup } from './distributed/group.js';
+import { partsOfRank, partsPerBatch } from './distributed/share.js';
+import { sameState } from './distributed/state.js';
 import { type Evaluation, evaluateDataset, loggedValues } from './evaluate.js';
 import { feedsOf } from './feeds.js';
 import { graphOf } from './graph-of.js';
 import { signatureTerms } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
 import type { TRAIN } from './option-set.js';
-import { firstPosition, type Position } from './position.js';
+import { firstPosition, goOnFrom, type Position } from './position.js';
 import { requireFinite } from './require-finite.js';
 import type { TrainingRun } from './run.js';
 import { learningRate, type RateSchedule, warmupSteps } from './schedule.js';
@@ -51,6 +54,8 @@ export function stepsOfRun(
 
 export interface LoopHost {
   readonly run: TrainingRun;
+  /** the processes that train together; rank 0 writes */
+  readonly group: ProcessGroup;
   readonly data: Dataset;
   readonly evalData: Dataset | null;
   /** null where labels have no names */
@@ -68,7 +73,7 @@ export interface LoopHost {
   keepBest(parameters: ReadonlyMap<string, TensorData>): void;
   /** called before each checkpoint: a run becomes one that can be resumed with its first */
   beforeSave(): void;
-  /** called after each step: true ends the run with a checkpoint */
+  /** called after each step: true, on any rank, ends the run with a checkpoint */
   interrupted(): boolean;
 }
 
@@ -81,25 +86,29 @@ export interface Outcome {
 }
 
 /**
- * Trains from the last checkpoint, or from the start, to the end of the plan. Everything that a step does depends on its
+ * Trains from the last checkpoint, or from the start, to the end of the plan. All ranks of a group take the same steps, each
+ * with its share of the examples. Everything that a step does depends on its
  * number alone (order of rows, learning rate), so a run that was stopped anywhere and resumed ends with the same bits as
  * one that was not. Throws LOTR8213 when gradients stay without a finite value, or a parameter or its optimizer state has
  * none when it is to be saved.
  */
 export async function trainLoop(host: LoopHost): Promise<Outcome> {
-  const { run, plan, folder, logs } = host;
+  const { run, group, plan, folder, logs } = host;
   const length = stepsOfRun(plan, batchesInOrder(host.data, host.cut).length);
   const epochs = new Epochs(host);
   const schedule = rateScheduleOf(plan, length.total);
   const firstDraw = firstDrawOf(run.signature, new RandomStream(plan.seed, DRAW_STREAM).uniform(0));
   const stepPlan = { ...plan, firstDraw };
-  const start = readCheckpoint(folder, run);
-  let at = start ?? firstPosition(plan.lossScale);
-  run.lossScale = at.scale.value;
+  const parts = partsPerBatch(plan.accumulate, group);
+  const start = await group.ofFirst(() => readCheckpoint(folder, run));
+  if (start) run.hold(start.tensors);
+  let at = start?.position ?? firstPosition(plan.lossScale);
+  goOnFrom(run, at);
   if (!start) at = await evaluated(host, at);
   const save = async () => {
-    const state = await run.save();
+    const state = await sameState(group, run, at.step, host.note);
     requireFinite(run.signature, state, at.step);
+    if (group.rank > 0) return;
     host.beforeSave();
     writeCheckpoint(folder, run, state, at);
     for (const log of logs) log.checkpoint();
@@ -107,10 +116,11 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const patience = plan.patience ?? Number.POSITIVE_INFINITY;
   while (at.step < length.total && at.stale < patience) {
     const started = performance.now();
-    const { batches, examples, tokens } = feedsOfStep(host, epochs, at.step, length.perEpoch);
+    const { batches, first, ...own } = feedsOfStep(host, epochs, at.step, length.perEpoch, parts);
     const lr = learningRate(schedule, at.step);
     const used = at.scale.value;
-    const taken = await advance(run, stepPlan, at, batches, lr);
+    const taken = await advance(run, stepPlan, at, batches, lr, { group, parts, first });
+    const [examples, tokens] = await sumOf(group, own.examples, own.tokens);
     at = taken.at;
     const seconds = (performance.now() - started) / 1000;
     const epoch = at.step / length.perEpoch;
@@ -121,7 +131,8 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     const due = isDue(at.step, plan.evalEvery ?? length.perEpoch, length.total);
     if (due) at = await evaluated(host, at);
     if (due || isDue(at.step, plan.checkpointEvery, length.total)) await save();
-    if (host.interrupted() && at.step < length.total && at.stale < patience) {
+    const [asked] = await sumOf(group, host.interrupted() ? 1 : 0);
+    if (asked > 0 && at.step < length.total && at.stale < patience) {
       await save();
       return { position: at, length, finished: false, early: false };
     }
@@ -152,18 +163,25 @@ class Epochs {
   }
 }
 
+/** Sums of single numbers over all ranks. */
+async function sumOf<N extends readonly number[]>(group: ProcessGroup, ...own: N): Promise<N> {
+  const sums = Float64Array.from(own);
+  await group.sum(sums);
+  return Array.from(sums) as unknown as N;
+}
+
 const isDue = (step: number, every: number, total: number): boolean => step % every === 0 || step === total;
 
 async function evaluated(host: LoopHost, at: Position): Promise<Position> {
   if (!host.evalData) return at;
-  const evaluation = await evaluateDataset(host.run, host.evalData, host.cut);
+  const evaluation = await evaluateDataset(host.run, host.evalData, host.cut, host.group);
   const { loss } = evaluation;
   const values = loggedValues(evaluation, host.classNames);
   for (const log of host.logs) log.evaluation({ step: at.step, values });
   const { best: metric } = host.plan;
   const value = metricOf(evaluation, metric);
   const best = Number.isFinite(loss) && isBetter(value, at.best, metric);
-  if (best) {
+  if (best && host.group.rank === 0) {
     const parameters = await host.run.parameters();
     requireFinite(host.run.signature, parameters, at.step);
     host.keepBest(parameters);
@@ -173,17 +191,25 @@ async function evaluated(host: LoopHost, at: Position): Promise<Position> {
   return best ? { ...at, best: { step: at.step, loss, value }, stale: 0 } : { ...at, stale: at.stale + 1 };
 }
 
-/** The batches of a step, as feeds. */
-function feedsOfStep({ run, data, cut, plan }: LoopHost, epochs: Epochs, step: number, perEpoch: number) {
-  const first = (step % perEpoch) * plan.accumulate;
+/** What this rank takes of the batches of a step, as feeds; `first`: the number of its first part among all of them. */
+function feedsOfStep(
+  { run, group, data, cut, plan }: LoopHost,
+  epochs: Epochs,
+  step: number,
+  perEpoch: number,
+  parts: number,
+) {
+  const start = (step % perEpoch) * plan.accumulate;
   const graph = graphOf(run.signature, run.folder, 'step');
   const batches = [];
   let [examples, tokens] = [0, 0];
-  for (const rows of epochs.of(Math.floor(step / perEpoch)).slice(first, first + plan.accumulate)) {
+  const all = epochs.of(Math.floor(step / perEpoch)).slice(start, start + plan.accumulate);
+  const own = partsOfRank(all, plan.accumulate, parts, group);
+  for (const { rows } of own) {
     const batch = data.batch(rows, cut.rows ?? undefined);
     batches.push(feedsOf(graph, cut.inputs, batch, signatureTerms(run.signature)));
     examples += batch.examples;
     tokens += batch.tokens ?? 0;
   }
-  return { batches, examples, tokens };
+  return { batches, examples, tokens, first: own[0]?.index ?? 0 };
 }

@@ -35,12 +35,12 @@ export interface MemoryUse {
 
 /**
  * `lowMemory` is what the user decided; by default see `wantsLowMemory`. Matrices in 8 bits are always packed: they are a
- * quarter of their size, and packing them in each run would take as long as their products.
+ * quarter of their size, and packing them in each run would take as long as their products. `processes`: how many share the memory.
  */
-export function memoryUse({ base, baseProducts }: Signature, lowMemory?: boolean): MemoryUse {
+export function memoryUse({ base, baseProducts }: Signature, lowMemory?: boolean, processes = 1): MemoryUse {
   const bytes = base.reduce((total, { byteLength }) => total + byteLength, 0);
   return {
-    lowMemory: baseProducts ? false : (lowMemory ?? wantsLowMemory(bytes)),
+    lowMemory: baseProducts ? false : (lowMemory ?? wantsLowMemory(bytes, usableMemory() / processes)),
     memoryPattern: !isLargeBase(bytes),
   };
 }

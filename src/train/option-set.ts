@@ -2,7 +2,14 @@ import { NODE_EPS } from '../backends/execution-providers.js';
 import { defineOptions } from '../options/define.js';
 import { CLOBBER } from '../options/sets/shared.js';
 import { alternatives, file, flag, names, pairs, real, scalar, text, whole, word } from '../options/types.js';
-import { BAD_LINES, PREDICTED_TURNS, RATE_SCHEDULES, RECORD_TASKS, SUBWORDS } from '../options/words.js';
+import {
+  BAD_LINES,
+  PREDICTED_TURNS,
+  PROCESS_GROUPS,
+  RATE_SCHEDULES,
+  RECORD_TASKS,
+  SUBWORDS,
+} from '../options/words.js';
 import { METRIC_NAMES } from './metrics/index.js';
 
 /** train and eval: what runs a training directory. */
@@ -173,6 +180,15 @@ export const TRAIN = defineOptions({
     type: flag,
     default: false,
     doc: 'resume the run in the folder; options that are not given keep the values of the run; --epochs and --max-steps may change',
+  },
+  distributed: {
+    type: word('how', PROCESS_GROUPS),
+    doc: 'mpi: train in all processes that mpirun started, which share the examples of each step',
+  },
+  rankTimeout: {
+    type: whole(1, 'seconds'),
+    default: 300,
+    doc: 'with --distributed: end when the other processes do not answer for this long',
   },
   json,
 });

@@ -19,6 +19,8 @@ export interface TrainingRunOptions extends SessionOptions {
    * are the same
    */
   readonly inProcess?: boolean;
+  /** runs on this machine at once, which share its memory; default 1 */
+  readonly processes?: number;
 }
 
 /**
@@ -38,12 +40,15 @@ export class TrainingRun extends TrainingSteps {
   }
 
   /** Opens a training directory with its initial state. Throws LotrcError when a file is missing or damaged. */
-  static open(folder: string, { inProcess = false, ...given }: TrainingRunOptions = {}): TrainingRun {
+  static open(
+    folder: string,
+    { inProcess = false, processes = 1, ...given }: TrainingRunOptions = {},
+  ): TrainingRun {
     const signature = readSignature(folder);
     const file = join(folder, 'state.safetensors');
     const { tensors, metadata } = readSafetensors(file);
     requireState(file, signature, tensors);
-    const memory = memoryUse(signature, given.lowMemory);
+    const memory = memoryUse(signature, given.lowMemory, processes);
     const options = { config: signature.session, ...given, ...memory };
     const profile = options.profile === undefined ? {} : { profile: resolve(options.profile) };
     const job = { folder: resolve(folder), label: folder, signature, options: { ...options, ...profile } };
@@ -55,9 +60,7 @@ export class TrainingRun extends TrainingSteps {
 
   /** Takes parameters and state from tensors under the names of `state.safetensors`. */
   load(tensors: ReadonlyMap<string, TensorData>): void {
-    this.hold(
-      new Map([...tensors].map(([name, tensor]) => [name, { dims: tensor.shape, data: toF32(tensor) }])),
-    );
+    this.hold(heldOf(tensors));
   }
 
   /** Parameters and optimizer state under the names of `state.safetensors`. */
@@ -69,6 +72,11 @@ export class TrainingRun extends TrainingSteps {
   async parameters(): Promise<Map<string, TensorData>> {
     return tensorsOf(await this.held(this.parameterNames));
   }
+}
+
+/** Tensors as plain numbers. */
+export function heldOf(tensors: ReadonlyMap<string, TensorData>): HeldTensors {
+  return new Map([...tensors].map(([name, tensor]) => [name, { dims: tensor.shape, data: toF32(tensor) }]));
 }
 
 function tensorsOf(held: HeldTensors): Map<string, TensorData> {

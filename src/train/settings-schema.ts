@@ -121,6 +121,7 @@ export const settingsSchema: Schema<RunSettings> = settings<RunSettings>({
   ep: oneOf(NODE_EPS),
   threads: whole(),
   lowMemory: later(flag, false),
+  ranks: later(whole(1), 1),
   inputs: record(text),
   labels: nullable(labels),
   tokenizerFiles: optional(list(file)),

@@ -27,6 +27,8 @@ export interface RunSettings {
   readonly ep: NodeEp;
   readonly threads: number;
   readonly lowMemory: boolean;
+  /** processes that train together */
+  readonly ranks: number;
   readonly inputs: Readonly<Record<string, string>>;
   readonly labels: LabelMap | null;
   /** files next to the tokenizer that say how texts become tokens; absent in runs of older versions */
@@ -35,12 +37,13 @@ export interface RunSettings {
 
 const FILE = 'run.json';
 
-/** Settings that may change when a run is resumed: its length, and when it stops early. */
+/** Settings that may change when a run is resumed: its length, when it stops early, and who takes part. */
 const MAY_CHANGE: ReadonlySet<string> = new Set([
   'plan.epochs',
   'plan.maxSteps',
   'plan.patience',
   'plan.warmupSteps',
+  'ranks',
 ]);
 
 /** Settings of the run in a folder; null when there is none. Throws LOTR8212. */
@@ -65,14 +68,25 @@ export function requireNoRun(folder: string): void {
  * files may change, their contents may not.
  */
 export function requireSame(folder: string, held: RunSettings, now: RunSettings): void {
-  const [a, b] = [flat(held), flat(now)];
-  const names = [...new Set([...a.keys(), ...b.keys()])].filter(
-    (name) => !/(^|\.)file$|^reading\.tokenizer$/.test(name) && !MAY_CHANGE.has(name),
-  );
-  const what = names
-    .filter((name) => a.get(name) !== b.get(name))
-    .map((name) => `${name} was ${a.get(name) ?? 'not given'}, now ${b.get(name) ?? 'not given'}`);
+  const what = differences(held, now)
+    .filter(({ name }) => !MAY_CHANGE.has(name))
+    .map(({ name, values: [before, after] }) => `${name} was ${before}, now ${after}`);
   if (what.length > 0) fail(runDiffers({ folder, what }));
+}
+
+/** A setting that two runs do not have in common, and what it is in each. */
+export interface SettingDifference {
+  readonly name: string;
+  readonly values: readonly [string, string];
+}
+
+/** Settings in which two runs differ; paths of files do not count, their contents do. */
+export function differences(one: RunSettings, other: RunSettings): readonly SettingDifference[] {
+  const [a, b] = [flat(one), flat(other)];
+  const value = (leaves: ReadonlyMap<string, string>, name: string) => leaves.get(name) ?? 'not given';
+  return [...new Set([...a.keys(), ...b.keys()])]
+    .filter((name) => !/(^|\.)file$|^reading\.tokenizer$/.test(name) && a.get(name) !== b.get(name))
+    .map((name) => ({ name, values: [value(a, name), value(b, name)] }));
 }
 
 /** Leaves of an object by path, as text. */

@@ -4,6 +4,7 @@ import { basename, extname, join } from 'node:path';
 import { graphsEnded } from '../backends/codes/host.js';
 import type { NodeEp } from '../backends/execution-providers.js';
 import { WorkerEnded } from '../backends/ort/worker-process.js';
+import { ranksChanged } from '../ir/codes/distributed.js';
 import { fileChanged } from '../ir/codes/load.js';
 import { badData, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
 import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
@@ -22,6 +23,9 @@ import { labelNames } from './data/labels.js';
 import { type DataOptions, type OpenedData, openData } from './data/open.js';
 import { shuffled } from './data/order.js';
 import { type ReadProgress, type RecordFile, Source } from './data/source.js';
+import { shareOfMachine } from './distributed/cores.js';
+import { ALONE, type ProcessGroup } from './distributed/group.js';
+import { requireDealt, requireSameSettings } from './distributed/same.js';
 import type { Evaluation } from './evaluate.js';
 import { fixedExtents, mapInputs } from './feeds.js';
 import { requireLabels, signatureTerms } from './labels.js';
@@ -81,6 +85,8 @@ export interface Started {
   readonly total: number;
   readonly parameters: number;
   readonly unit: string;
+  /** processes that train together */
+  readonly ranks: number;
 }
 
 export interface Trained {
@@ -108,41 +114,74 @@ export const RUN_FILES: readonly string[] = [
 
 /**
  * Trains the adapters of a training directory on a data file and writes the adapter file: the parameters of the best
- * evaluation, or the last ones where nothing was evaluated. Throws LotrcError for inputs that cannot be used.
+ * evaluation, or the last ones where nothing was evaluated. Every process of a group calls this, with the same request; rank 0
+ * alone writes and has events. Throws LotrcError for inputs that cannot be used.
  */
-export async function train(request: TrainRequest, events: TrainEvents): Promise<Trained> {
+export async function train(
+  request: TrainRequest,
+  events: TrainEvents,
+  group: ProcessGroup = ALONE,
+): Promise<Trained> {
+  return trainRank(
+    request,
+    group.rank === 0 ? events : { ...UNHEARD, interrupted: events.interrupted },
+    group,
+  );
+}
+
+/** What ranks other than the first say. */
+const UNHEARD: TrainEvents = {
+  reading: () => undefined,
+  opened: () => undefined,
+  started: () => undefined,
+  step: () => undefined,
+  evaluated: () => undefined,
+  note: () => undefined,
+  interrupted: () => false,
+};
+
+async function trainRank(request: TrainRequest, events: TrainEvents, group: ProcessGroup): Promise<Trained> {
   const { folder, output, reading, plan: wanted } = request;
   const { peak: lr, floor: minLr, power, warmup, kind: schedule } = wanted.schedule;
   requireFit(TRAIN, { ...request, ...reading, ...wanted, lr, minLr, power, warmup, schedule });
   requireEvaluation(request);
-  requireFreeRun(output);
-  if (!request.resume) requireNoRun(output);
-  const held = readSettings(output);
+  const held = await group.ofFirst(() => {
+    requireFreeRun(output);
+    if (!request.resume) requireNoRun(output);
+    return readSettings(output);
+  });
   const lowMemory = request.lowMemory || held?.lowMemory;
   const run = TrainingRun.open(folder, {
     ep: request.ep,
     inProcess: request.inProcess ?? false,
+    ...(group.size > 1 ? await shareOfMachine(group) : {}),
     ...threadsOf(request.threads),
     ...(lowMemory === undefined ? {} : { lowMemory }),
   });
-  let lock: ReturnType<typeof holdRun> | null = null;
+  let release = (): void => undefined;
   try {
     const opened = await openAll(request, run, held, events);
     const { data, evalData, cut } = opened;
     requireLabels(data, run.signature, 'training data');
     if (evalData) requireLabels(evalData, run.signature, 'evaluation data');
-    const asked = await settingsOf(request, run.lowMemory, opened);
-    if (held) requireSame(output, held, asked);
-    makeFolders(output);
-    lock = holdRun(output);
-    requireUnchanged(output, held);
-    sweep(output);
-    const at = readPosition(output);
+    const asked = await settingsOf(request, run.lowMemory, opened, group.size);
+    await requireSameSettings(group, asked);
+    requireDealt(group, wanted.accumulate, cut, run.signature);
+    const at = await group.ofFirst(() => {
+      if (held) requireSame(output, held, asked);
+      makeFolders(output);
+      release = holdRun(output).release;
+      requireUnchanged(output, held);
+      sweep(output);
+      return readPosition(output);
+    });
     const count = batchesInOrder(data, cut).length;
     const { plan, change } = continued(request, held, at, (p) => stepsOfRun(p, count));
     if (change) events.note(change);
+    if (held && at && held.ranks !== group.size)
+      events.note(ranksChanged({ before: held.ranks, now: group.size }));
     const settings = { ...asked, plan };
-    let saved = held !== null && JSON.stringify(held.plan) === JSON.stringify(plan);
+    let saved = held?.ranks === group.size && JSON.stringify(held.plan) === JSON.stringify(plan);
     const { perEpoch, total } = stepsOfRun(plan, count);
     for (const note of droppedRows(data, cut, request.data)) events.note(note);
     if (evalData)
@@ -150,14 +189,16 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
     const info = aboutRun(request, run);
     const { parameters } = info;
     const evalExamples = evalData?.size ?? 0;
-    events.started({ examples: data.size, evalExamples, perEpoch, total, parameters, unit: data.unit });
-    const logs = openLogs(output, info, held ? (at?.step ?? null) : null);
+    const { size: examples, unit } = data;
+    events.started({ examples, evalExamples, perEpoch, total, parameters, unit, ranks: group.size });
+    const logs = group.rank === 0 ? openLogs(output, info, held ? (at?.step ?? null) : null) : [];
     const keep = (name: string, parameters: ReadonlyMap<string, TensorData>) =>
       writeSafetensors(join(output, name), parameters, run.metadata);
     let taken = at?.step ?? 0;
     try {
       const outcome = await trainLoop({
         run,
+        group,
         data,
         evalData,
         classNames: labelNames(opened.labels),
@@ -191,6 +232,7 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
         );
       }
       const adapter = join(output, ADAPTER);
+      if (group.rank > 0) return { finished, steps, early, best, adapter };
       if (best) {
         const { tensors, metadata: plans } = readSafetensors(join(output, BEST));
         requireFinite(run.signature, tensors, best.step);
@@ -209,7 +251,7 @@ export async function train(request: TrainRequest, events: TrainEvents): Promise
       for (const log of logs) log.close();
     }
   } finally {
-    lock?.release();
+    release();
     await run.close();
   }
 }
@@ -317,7 +359,12 @@ async function openAll(
 
 type Opened = Awaited<ReturnType<typeof openAll>>;
 
-async function settingsOf(request: TrainRequest, lowMemory: boolean, opened: Opened): Promise<RunSettings> {
+async function settingsOf(
+  request: TrainRequest,
+  lowMemory: boolean,
+  opened: Opened,
+  ranks: number,
+): Promise<RunSettings> {
   const { folder, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;
   const { labels, files, dataFile, evalFile } = opened;
   // a run folder names them, which a stranger may have made
@@ -336,6 +383,7 @@ async function settingsOf(request: TrainRequest, lowMemory: boolean, opened: Ope
     ep,
     threads,
     lowMemory,
+    ranks,
     inputs: Object.fromEntries(inputs),
     labels,
     ...(files.length === 0 ? {} : { tokenizerFiles: await Promise.all(files.map(contents)) }),

@@ -1,5 +1,7 @@
 import type { OrtFeeds, OrtTensor } from '../backends/ort/tensor.js';
 import { bare } from '../ir/keys.js';
+import { ALONE, type ProcessGroup } from './distributed/group.js';
+import { lossOf, type WeightedLoss } from './gradient-sum.js';
 import { graphOf } from './graph-of.js';
 import { countTerms } from './labels.js';
 import { CORRECTIONS, type Correction, isCorrection } from './optimizers/index.js';
@@ -106,16 +108,21 @@ export class TrainingSteps {
 
   /**
    * One optimizer step over several batches, through grad.onnx and apply.onnx: gradients are summed in float64, each
-   * weighted by the number of labels that count in its batch, as if it were one large batch.
+   * weighted by the number of labels that count in its batch, as if it were one large batch. In a group the sum is that over
+   * the batches of all ranks, each of which calls this, and may have none.
    */
-  async accumulate(batches: readonly Batch[], lr: number): Promise<StepResult> {
+  async accumulate(batches: readonly Batch[], lr: number, group: ProcessGroup = ALONE): Promise<StepResult> {
     const [grad, apply] = [this.#graph('grad'), this.#graph('apply')];
     const { loss: kind } = this.signature;
-    const { loss, results } = await this.#turn((runner) => {
+    const { loss, results } = await this.#turn(async (runner) => {
       // each term of a sum of losses is divided in the graph, by the number of labels that count in all batches
-      const divisors = kind.kind === 'sum' ? countTerms(kind, grad, batches) : [];
+      const divisors = Float64Array.from(kind.kind === 'sum' ? countTerms(kind, grad, batches) : []);
+      if (divisors.length > 0) await group.sum(divisors);
       const feeds = batches.map((batch) => this.#feeds(grad, batch, [lr], divisors));
-      return runner.accumulate(feeds, this.#feeds(apply, null, [lr]), outputsOf(apply, ['norm', 'finite']));
+      const total = await totalOf(runner, await runner.addUp(feeds), group);
+      const scalars = this.#feeds(apply, null, [lr]);
+      const results = await runner.apply(total.weight, scalars, outputsOf(apply, ['norm', 'finite']));
+      return { loss: lossOf(kind, total), results };
     });
     const output = (role: TensorRole) =>
       results[apply.outputs.find((port) => port.role === role)!.name]!.data;
@@ -201,7 +208,7 @@ export class TrainingSteps {
     graph: GraphSignature,
     batch: Batch | null,
     rates: readonly number[],
-    divisors: readonly number[] = [],
+    divisors: ArrayLike<number> = [],
   ): OrtFeeds {
     const { constants } = this.signature.optimizer;
     // in double: a float32 power of a large step loses digits
@@ -240,6 +247,18 @@ export class TrainingSteps {
     if (graph.inputs.some(({ scalar }) => scalar === 'draw')) this.draw += rates.length;
     return feeds;
   }
+}
+
+/** Puts the sum over all ranks in place of the one that a runner holds; the loss and weight of all ranks. */
+async function totalOf(runner: GraphRunner, own: WeightedLoss, group: ProcessGroup): Promise<WeightedLoss> {
+  if (group.size === 1) return own;
+  const values = await runner.readSum();
+  const all = new Float64Array(values.length + 2);
+  all.set([own.loss, own.weight]);
+  all.set(values, 2);
+  await group.sum(all);
+  await runner.writeSum(all.subarray(2));
+  return { loss: all[0]!, weight: all[1]! };
 }
 
 const STEP_RESULTS: readonly TensorRole[] = ['loss', 'norm', 'finite'];

@@ -285,6 +285,7 @@ function settingsFor(
     ep: 'cpu',
     threads: 1,
     lowMemory: false,
+    ranks: 1,
     inputs: {},
     labels: labels ?? null,
   };

@@ -3,6 +3,7 @@ export * as adapters from './adapters.js';
 export * as autodiff from './autodiff.js';
 export * as build from './build.js';
 export * as cli from './cli.js';
+export * as distributed from './distributed.js';
 export * as files from './files.js';
 export * as gguf from './gguf.js';
 export * as init from './init.js';

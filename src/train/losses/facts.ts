@@ -7,6 +7,8 @@ export interface LossFacts {
   readonly labels: 'classes' | 'numbers' | 'sequences' | 'none' | 'own';
   /** a batch of 2B rows holds B pairs in two halves */
   readonly pairs?: true;
+  /** the loss of a batch is not the mean over its parts, as far as lotrc knows: ranks do not divide batches */
+  readonly wholeBatch?: true;
   /** it compares the output with that of the base */
   readonly teacher?: true;
   /** its exponential is a perplexity */
@@ -24,9 +26,9 @@ const FACTS = {
   kl: { labels: 'numbers' },
   'kl-base': { labels: 'none', teacher: true },
   cosine: { labels: 'numbers', pairs: true },
-  contrastive: { labels: 'none', pairs: true },
+  contrastive: { labels: 'none', pairs: true, wholeBatch: true },
   ctc: { labels: 'sequences' },
-  output: { labels: 'own' },
+  output: { labels: 'own', wholeBatch: true },
 } as const satisfies Record<string, LossFacts>;
 
 export type LossKind = keyof typeof FACTS;

@@ -11,6 +11,13 @@ export interface ClassScore {
   readonly count: number;
 }
 
+/** What was counted, as plain data: numbers of labels that count and of right ones, and for each class right ones, predictions, labels. */
+export interface CountedClasses {
+  readonly total: number;
+  readonly right: number;
+  readonly each: readonly [hits: Float64Array, predicted: Float64Array, labels: Float64Array];
+}
+
 /**
  * Labels and predictions by class: three counts for each class, whatever the number of labels. The prediction is the class
  * of the largest logit, of equal ones the first; a row whose largest logit is NaN predicts no class.
@@ -42,6 +49,24 @@ export class ClassCounts {
       this.right++;
       this.#hits[best]!++;
     }
+  }
+
+  counted(): CountedClasses {
+    const { total, right } = this;
+    return { total, right, each: [this.#hits, this.#predicted, this.#labels] };
+  }
+
+  /** What several have counted together: whole numbers, so that the order does not matter. */
+  static of(parts: readonly CountedClasses[]): ClassCounts {
+    const all = new ClassCounts();
+    for (const { total, right, each } of parts) {
+      all.total += total;
+      all.right += right;
+      all.#grow(each[0].length);
+      for (const [at, sums] of [all.#hits, all.#predicted, all.#labels].entries())
+        for (const [k, count] of each[at]!.entries()) sums[k] = sums[k]! + count;
+    }
+    return all;
   }
 
   /** Precision, recall and F1 of each class. */

@@ -1,3 +1,9 @@
+/** Predicted numbers and the label of each, as plain data. */
+export interface ValueRows {
+  readonly predicted: Float32Array;
+  readonly labels: Float32Array;
+}
+
 /**
  * Predicted numbers and their labels: two float32 for each row, of which ranks need all. Correlations are computed in
  * float64; they are NaN where one side has a single value.
@@ -16,6 +22,10 @@ export class ValuePairs {
       this.#labels[this.#size] = labels[row]!;
       this.#size++;
     }
+  }
+
+  get rows(): ValueRows {
+    return { predicted: this.#held(this.#predicted).slice(), labels: this.#held(this.#labels).slice() };
   }
 
   /** Pearson's r. */

@@ -25,11 +25,14 @@ answerRequests<RunnerCall>(async (request) => {
       return new TensorRow(await runner.save(request.names)).read(request.start, request.end);
     case 'run':
       return sent(await runner.run(request.graph, received(request.feeds), request.outputs));
-    case 'accumulate': {
-      const { batches, apply, outputs } = request;
-      const { loss, results } = await runner.accumulate(batches.map(received), received(apply), outputs);
-      return { loss, results: sent(results) };
-    }
+    case 'addUp':
+      return runner.addUp(request.batches.map(received));
+    case 'readSum':
+      return runner.readSum();
+    case 'writeSum':
+      return runner.writeSum(request.values.slice());
+    case 'apply':
+      return sent(await runner.apply(request.weight, received(request.scalars), request.outputs));
     case 'close':
       return runner.close();
   }

@@ -4,11 +4,10 @@ import { badTrainingFolder } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { DType } from '../../ir/dtype.js';
 import { bare } from '../../ir/keys.js';
-import { GradientSum } from '../gradient-sum.js';
+import { GradientSum, type WeightedLoss } from '../gradient-sum.js';
 import { fileIn, graphOf } from '../graph-of.js';
 import type { GraphName, GraphSignature, Port } from '../signature.js';
 import type {
-  Accumulated,
   DeviceTensor,
   GraphRunner,
   GraphSession,
@@ -28,6 +27,7 @@ export class LocalRunner implements GraphRunner {
   readonly #openGraph: OpenGraph;
   readonly #held = new Map<string, HeldTensor | DeviceTensor>();
   readonly #sessions = new Map<string, GraphSession>();
+  #sum: GradientSum | null = null;
 
   constructor(job: RunnerJob, openGraph: OpenGraph) {
     this.#job = job;
@@ -54,19 +54,31 @@ export class LocalRunner implements GraphRunner {
     return wanted;
   }
 
-  async accumulate(
-    batches: readonly OrtFeeds[],
-    apply: OrtFeeds,
-    outputs: readonly string[],
-  ): Promise<Accumulated> {
-    const { loss } = this.#job.signature;
-    const [gradients, update] = [this.#graph('grad'), this.#graph('apply')];
+  async addUp(batches: readonly OrtFeeds[]): Promise<WeightedLoss> {
+    const gradients = this.#graph('grad');
     const all = gradients.outputs.map(({ name }) => name);
-    const sums = new GradientSum(loss.kind !== 'sum' && loss.reduction === 'mean');
-    for (const feeds of batches) sums.add(gradients, (await this.#run('grad', feeds, all)) as OrtFeeds);
-    const total = bare(Object.entries(apply));
-    for (const [name, gradient] of Object.entries(sums.total(update))) total[name] = gradient;
-    return { loss: sums.loss(), results: await this.run('apply', total, outputs) };
+    const sum = new GradientSum(this.#job.signature.loss, this.#graph('apply'));
+    for (const feeds of batches) {
+      const results = (await this.#run('grad', feeds, all)) as OrtFeeds;
+      requireShapes(fileIn(this.#job.label, gradients.file), gradients, results);
+      sum.add(gradients, results);
+    }
+    this.#sum = sum;
+    return sum.total();
+  }
+
+  async readSum(): Promise<Float64Array> {
+    return this.#sum!.values;
+  }
+
+  async writeSum(values: Float64Array): Promise<void> {
+    this.#sum!.values.set(values);
+  }
+
+  async apply(weight: number, scalars: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds> {
+    const gradients = Object.entries(this.#sum!.feeds(weight));
+    this.#sum = null;
+    return this.run('apply', bare([...Object.entries(scalars), ...gradients]), outputs);
   }
 
   async close(): Promise<void> {
@@ -146,6 +158,16 @@ function requireTypes(file: string, { outputs }: GraphSignature, results: GraphT
     const type = results[name]?.type;
     if (type === undefined || type === ORT_TYPES.get(dtype as DType)) continue;
     const why = `output ${JSON.stringify(name)} is ${type}, and ${dtype} in signature.json`;
+    fail(badTrainingFolder({ file, why }));
+  }
+}
+
+/** Throws LOTR8201 when a gradient has another shape than the signature says. */
+function requireShapes(file: string, { outputs }: GraphSignature, results: OrtFeeds): void {
+  for (const { name, role, shape } of outputs) {
+    const dims = results[name]!.dims.join();
+    if (role !== 'grad' || dims === shape.join()) continue;
+    const why = `output ${JSON.stringify(name)} is [${dims}], and [${shape.join()}] in signature.json`;
     fail(badTrainingFolder({ file, why }));
   }
 }

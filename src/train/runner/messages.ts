@@ -31,10 +31,13 @@ export type RunnerCall =
       readonly feeds: SentTensors;
       readonly outputs: readonly string[];
     }
+  | { readonly call: 'addUp'; readonly batches: readonly SentTensors[] }
+  | { readonly call: 'readSum' }
+  | { readonly call: 'writeSum'; readonly values: Float64Array }
   | {
-      readonly call: 'accumulate';
-      readonly batches: readonly SentTensors[];
-      readonly apply: SentTensors;
+      readonly call: 'apply';
+      readonly weight: number;
+      readonly scalars: SentTensors;
       readonly outputs: readonly string[];
     }
   | { readonly call: 'close' };

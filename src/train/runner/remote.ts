@@ -1,10 +1,11 @@
 import { graphsEnded } from '../../backends/codes/host.js';
 import type { OrtFeeds } from '../../backends/ort/tensor.js';
 import { compiledProgram, WorkerEnded, WorkerProcess } from '../../backends/ort/worker-process.js';
+import type { WeightedLoss } from '../gradient-sum.js';
 import type { GraphName } from '../signature.js';
 import { type RunnerCall, received, type SentTensors, sent } from './messages.js';
 import type { NodeJob } from './node-sessions.js';
-import type { Accumulated, GraphRunner, HeldTensors } from './runner.js';
+import type { GraphRunner, HeldTensors } from './runner.js';
 import { type Shapes, TensorRow } from './tensor-row.js';
 
 /** Numbers in a message: larger ones travel slower. */
@@ -47,14 +48,21 @@ export class RemoteRunner implements GraphRunner {
     return received((await this.#ask({ call: 'run', graph, feeds: sent(feeds), outputs })) as SentTensors);
   }
 
-  async accumulate(
-    batches: readonly OrtFeeds[],
-    apply: OrtFeeds,
-    outputs: readonly string[],
-  ): Promise<Accumulated> {
-    const call = { call: 'accumulate', batches: batches.map(sent), apply: sent(apply), outputs } as const;
-    const { loss, results } = (await this.#ask(call)) as { loss: number; results: SentTensors };
-    return { loss, results: received(results) };
+  async addUp(batches: readonly OrtFeeds[]): Promise<WeightedLoss> {
+    return (await this.#ask({ call: 'addUp', batches: batches.map(sent) })) as WeightedLoss;
+  }
+
+  async readSum(): Promise<Float64Array> {
+    return ((await this.#ask({ call: 'readSum' })) as Float64Array).slice();
+  }
+
+  async writeSum(values: Float64Array): Promise<void> {
+    await this.#ask({ call: 'writeSum', values });
+  }
+
+  async apply(weight: number, scalars: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds> {
+    const call = { call: 'apply', weight, scalars: sent(scalars), outputs } as const;
+    return received((await this.#ask(call)) as SentTensors);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { OrtFeeds, OrtTensor } from '../../backends/ort/tensor.js';
+import type { WeightedLoss } from '../gradient-sum.js';
 import type { GraphName, GraphSignature, Signature } from '../signature.js';
 
 /** A float32 tensor that stays between runs of graphs. */
@@ -56,14 +57,13 @@ export interface GraphRunner {
    * the held tensors. Gives the outputs of these names.
    */
   run(graph: GraphName, feeds: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds>;
-  /** One optimizer step over several batches, as feeds of grad.onnx; `apply`: scalars of apply.onnx. */
-  accumulate(batches: readonly OrtFeeds[], apply: OrtFeeds, outputs: readonly string[]): Promise<Accumulated>;
+  /** Adds up the gradients of batches, as feeds of grad.onnx, and holds the sum. */
+  addUp(batches: readonly OrtFeeds[]): Promise<WeightedLoss>;
+  /** The held sum: gradients one behind another, in the order in which apply.onnx takes them. */
+  readSum(): Promise<Float64Array>;
+  /** Takes another sum in place of the held one. */
+  writeSum(values: Float64Array): Promise<void>;
+  /** One optimizer step with the held sum, divided by `weight`. `scalars` of apply.onnx; gives its outputs of these names. */
+  apply(weight: number, scalars: OrtFeeds, outputs: readonly string[]): Promise<OrtFeeds>;
   close(): Promise<void>;
-}
-
-export interface Accumulated {
-  /** over all batches */
-  readonly loss: number;
-  /** of apply.onnx */
-  readonly results: OrtFeeds;
 }
