@@ -14,6 +14,7 @@ const FULL = [
   'test/core/browser.test.ts',
   'test/kill/*.test.ts',
   'test/build/recipes.test.ts',
+  'test/train/distributed/mpi.test.ts',
   'test/package.test.ts',
   'test/plugin/{bundlers,vite}.test.ts',
   'test/runtime/browser.test.ts',

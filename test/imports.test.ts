@@ -35,6 +35,7 @@ const PACKAGES: Readonly<Record<string, { readonly where: RegExp; readonly lazy:
   protobufjs: { where: /^src\/(ir\/onnx|train\/logs)\//, lazy: false },
   'ts-morph': { where: /^(cli\/dev\/|src\/backends\/host\/webgpu\/module\/)/, lazy: false },
   'onnxruntime-node': { where: /^src\/backends\/ort\//, lazy: true },
+  koffi: { where: /^src\/train\/distributed\/mpi\//, lazy: true },
   jiti: { where: /^cli\/build\//, lazy: true },
   commander: { where: /^cli\//, lazy: false },
   'oniguruma-to-es': { where: /^src\/train\/data\/tokenizer\//, lazy: false },

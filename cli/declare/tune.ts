@@ -64,6 +64,7 @@ Examples:
   lotrc train train/ --data chats.jsonl --tokenizer tokenizer.json --max-length 1024 --pack
   zcat reviews.jsonl.gz | lotrc train train/ --data - --tokenizer tokenizer.json
   lotrc train train/ --resume
+  mpirun -n 4 lotrc train train/ --data book.txt --tokenizer vocab.json --distributed mpi
 
 The graphs run in a process of their own: when that ends, by a crash or for want of memory, the last checkpoint stays.
 Ctrl-C finishes the step, writes a checkpoint and ends; --resume goes on and gives the same bits as a run that was never

@@ -17,6 +17,7 @@ export const SITE_SECTIONS = {
   ],
   guides: [
     ['training', 'Training'],
+    ['distributed', 'Several processes'],
     ['init', 'Initial factors'],
     ['methods', 'Adapter methods'],
     ['interop', 'Other programs'],
