@@ -41,7 +41,7 @@ export const mpiMissing = defineCode<{ tried: readonly string[]; why: string }>(
   severity: 'error',
   title: 'there is no MPI library that can be loaded',
   explain:
-    'An MPI library is part of an installation of Open MPI, MPICH or Intel MPI, beside the program mpirun. lotrc looks for it ' +
+    'An MPI library is part of an installation of Open MPI, MPICH or Intel MPI, with the program mpirun. lotrc looks for it ' +
     'under the usual names where the system looks for libraries. The environment variable LOTRC_MPI_LIBRARY names another file.',
   make: ({ tried, why }) => ({
     message: `no MPI library can be loaded: ${why}`,

@@ -18,7 +18,7 @@ const MARKS = [
 ] as const;
 
 /** What a launcher of MPI programs says to the processes that it starts. */
-export interface Launch {
+export interface MpiLaunch {
   /** processes that were started; null where the launcher does not say */
   readonly size: number | null;
   /** the launcher is that of Open MPI */
@@ -26,7 +26,7 @@ export interface Launch {
 }
 
 /** Who started this process; null for a process that no launcher of MPI programs started. */
-export function launchOf(environment: Readonly<Record<string, string | undefined>>): Launch | null {
+export function launchOf(environment: Readonly<Record<string, string | undefined>>): MpiLaunch | null {
   const size = SIZES.map((name) => environment[name]).find(
     (text) => text !== undefined && /^\d+$/.test(text),
   );

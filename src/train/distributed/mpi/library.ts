@@ -3,7 +3,7 @@ import type * as Koffi from 'koffi';
 import { koffiMissing, mpiFailed, mpiMissing, mpiUnknown } from '../../../ir/codes/distributed.js';
 import { fail } from '../../../ir/diagnostics.js';
 import { abiOf, type Handle, type MpiAbi } from './abi.js';
-import type { Launch } from './launcher.js';
+import type { MpiLaunch } from './launcher.js';
 
 /** Names of MPI libraries, those of Open MPI first; what the system's `libmpi.so` is depends on its administrator. */
 const OPEN_MPI = ['libmpi.so.40', 'libmpi.40.dylib', 'libmpi.so.80'];
@@ -49,7 +49,7 @@ export interface Pending {
  * without a library, LOTR8263 for one whose binary interface is unknown.
  */
 export async function loadMpi(
-  launch: Pick<Launch, 'open'>,
+  launch: Pick<MpiLaunch, 'open'>,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<MpiLibrary> {
   const koffi = await loadKoffi();
