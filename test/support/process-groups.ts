@@ -2,7 +2,7 @@ import type { ProcessGroup } from '../../src/train/distributed/group.js';
 
 /** A call that some ranks have made and others not yet. */
 interface Meeting {
-  readonly given: Float64Array[];
+  readonly given: unknown[];
   /** of rank 0, for `ofFirst` */
   made: Promise<unknown> | null;
   readonly all: Promise<void>;
@@ -26,19 +26,20 @@ export function groupsOf(size: number): readonly ProcessGroup[] {
   };
   return Array.from({ length: size }, (_, rank): ProcessGroup => {
     let calls = 0;
-    const gather = async (values: Float64Array) => {
+    const all = async <T>(own: T) => {
       const meeting = meet(calls++);
-      meeting.given[rank] = values.slice();
+      meeting.given[rank] = structuredClone(own);
       meeting.come();
       await meeting.all;
-      return meeting.given;
+      return meeting.given as readonly T[];
     };
     return {
       rank,
       size,
-      gather,
+      all,
+      gather: all,
       sum: async (values) => {
-        const rows = await gather(values);
+        const rows = await all(values);
         for (const i of values.keys()) values[i] = rows.reduce((sum, row) => sum + row[i]!, 0);
       },
       ofFirst: async <T>(make: () => T | Promise<T>) => {

@@ -71,14 +71,14 @@ describe('the examples of a step', () => {
 });
 
 describe('threads', () => {
-  const seat = (cores: readonly number[], host = 1) => ({ host, cores });
+  const seat = (cores: readonly number[], host = 'a') => ({ host, cores });
   test.each([
     ['one rank has all cores', [seat([0, 1, 2])], [3]],
     ['ranks that share all cores', [seat([0, 1, 2, 3]), seat([0, 1, 2, 3])], [2, 2]],
     ['more ranks than cores', [seat([0, 1]), seat([0, 1]), seat([0, 1])], [1, 1, 1]],
     ['ranks that are pinned', [seat([0, 1]), seat([2, 3, 4])], [2, 3]],
     ['three share three', [seat([4, 5, 6]), seat([4, 5, 6]), seat([4, 5, 6])], [1, 1, 1]],
-    ['another machine does not count', [seat([0, 1]), seat([0, 1], 2)], [2, 2]],
+    ['another machine does not count', [seat([0, 1]), seat([0, 1], 'b')], [2, 2]],
   ])('%s', (_, seats, threads) => {
     expect(seats.map((_seat, rank) => fairThreads(seats, rank))).toEqual(threads);
   });

@@ -54,7 +54,7 @@ function requestFor(output: string, batchSize: number, accumulate: number): Trai
       ...{ best: 'loss', patience: null, warmupSteps: null },
       schedule: { kind: 'linear', peak: 0.01, floor: 0, power: 1, warmup: 0 },
     },
-    ...{ ep: 'cpu', threads: 1, inputs: new Map(), resume: false, inProcess: true },
+    ...{ ep: 'cpu', threads: 1, inputs: new Map(), lowMemory: false, resume: false, inProcess: true },
   };
 }
 
