@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 /** Programs that start the ranks of a job. */
 
 const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
+const COMPILER = 'g++';
 const SHIM = join(import.meta.dirname, 'mpi-abi-shim.c');
 
 interface Launcher {
@@ -88,7 +89,7 @@ export function processOfRank(rank: number, word: string): number | null {
 export function standardLibrary(folder: string): string {
   const file = join(folder, 'libmpi_abi.so.0');
   const { status, stderr } = spawnSync(
-    'g++',
+    COMPILER,
     ['-x', 'c', '-shared', '-fPIC', '-Wall', '-Werror', '-o', file, SHIM, '-ldl'],
     {
       encoding: 'utf8',
