@@ -81,7 +81,7 @@ describe('a fault is named by its field', () => {
     [{ ...GOOD, delta: 'irk,ro->io' }, 'sums over the letter k of one factor only'],
     [
       { ...GOOD, factors: [{ name: 'A', init: { svd: 'in' }, mode: 'seeded' }, B] },
-      'factors[0].mode cannot be used: singular vectors do not follow from a seed',
+      'factors[0].mode cannot be used: parts of a weight do not follow from a seed',
     ],
   ])('%j', (value, message) => {
     expect(refusal(value)).toContain(message);

@@ -58,7 +58,8 @@ test.each(['SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
     // it goes on from its checkpoint to its new end, or is past that
     const { err } = await lotrc(...words(output, 1e9, '--resume', '--epochs', '1'));
     expect(err).toMatch(/warning LOTR8245|error LOTR8211/);
-    expect(readdirSync(output).filter((name) => name.includes('lock'))).toEqual([]);
+    // the janitor's own lock, under which it removed that of the run, may go a moment later
+    await until(() => !readdirSync(output).some((name) => name.includes('lock')));
   },
   60_000,
 );
