@@ -24,6 +24,7 @@ const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
   ['src/build/', 5],
   ['src/runtime/', 5],
   ['src/core/', 5],
+  ['src/compiler.ts', 5],
   ['src/core.ts', 5],
   ['src/index.ts', 5],
   ['cli/', 6],
