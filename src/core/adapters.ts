@@ -1,7 +1,7 @@
+import { outputBytes } from '../ir/files/output-bytes.js';
 import { readSafetensorsFrom, type Safetensors } from '../ir/files/safetensors-format.js';
 import { safetensorsOutput } from '../ir/files/safetensors-header.js';
 import type { TensorData } from '../ir/tensor.js';
-import { outputBytes } from './output-bytes.js';
 import { nameOf, openSource, type SourceInput } from './sources.js';
 
 /**

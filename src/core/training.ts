@@ -7,6 +7,7 @@ import {
 } from '../backends/onnx-train/directory.js';
 import type { ByteSource } from '../ir/carried.js';
 import type { Output, WrittenOutput } from '../ir/files/atomic.js';
+import { outputBytes } from '../ir/files/output-bytes.js';
 import { sourceDigest } from '../ir/files/source-digest.js';
 import { storedTensors } from '../ir/files-of.js';
 import type { Model } from '../ir/model.js';
@@ -14,7 +15,6 @@ import { planEncoding } from '../ir/onnx/plan-output.js';
 import { FileTensor } from '../ir/onnx/tensor-read.js';
 import { isLinked } from '../ir/onnx/weights.js';
 import type { BaseFile } from '../train/signature.js';
-import { outputBytes } from './output-bytes.js';
 
 /** A training directory in memory. */
 export interface TrainingFiles extends Omit<Emitted, 'files' | 'placed'> {

@@ -4,7 +4,7 @@ import { BaseTensor, type ByteSink, type TensorData, type TensorOrigin } from '.
 
 /** The bytes of another tensor, read with another shape or element type: no copy, and where the file lies is still known. */
 export class ViewedTensor extends BaseTensor {
-  readonly origin: TensorOrigin;
+  override readonly origin: TensorOrigin;
 
   /** Throws when the bytes are not as many as type and shape ask for. */
   constructor(
@@ -13,7 +13,7 @@ export class ViewedTensor extends BaseTensor {
     dtype: DType = source.dtype,
   ) {
     const wanted = byteLengthOf(dtype, elementCount(shape));
-    if (wanted !== source.byteLength) {
+    if (wanted !== null && wanted !== source.byteLength) {
       throw new Error(`${dtype}[${shape.join(',')}] needs ${wanted} bytes, got ${source.byteLength}`);
     }
     super(dtype, shape, source.byteLength);

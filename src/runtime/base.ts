@@ -1,3 +1,4 @@
+import { toHex } from '../ir/bytes.js';
 import { badTrainingFolder } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { sampledBytes } from '../ir/files/digest-parts.js';
@@ -21,6 +22,5 @@ export async function requireBase(
   const { subtle } = globalThis.crypto ?? {};
   if (!parts || !subtle) return;
   const found = new Uint8Array(await subtle.digest('SHA-256', parts as Uint8Array<ArrayBuffer>));
-  const text = Array.from(found, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  if (!text.startsWith(hex)) refuse('its digest is not the one in signature.json');
+  if (!toHex(found).startsWith(hex)) refuse('its digest is not the one in signature.json');
 }

@@ -1,5 +1,5 @@
-import { concatBytes } from '../ir/bytes.js';
 import type { DType } from '../ir/dtype.js';
+import { outputBytes } from '../ir/files/output-bytes.js';
 import { type StoredTensor, safetensorsOutput, safetensorsRows } from '../ir/files/safetensors-header.js';
 import type { HeldTensors } from '../train/runner/runner.js';
 
@@ -62,7 +62,5 @@ export function encodeTensorFile(
   metadata: Readonly<Record<string, string>>,
   label: string,
 ): Uint8Array {
-  const parts: Uint8Array[] = [];
-  safetensorsOutput(label, tensors, metadata).write({ write: (chunk) => parts.push(chunk) });
-  return concatBytes(parts);
+  return outputBytes(safetensorsOutput(label, tensors, metadata));
 }

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { TRAIN_DEFAULTS } from '../../src/backends/onnx-train/options.js';
 import { openModel, readGiven } from '../../src/core/models.js';
-import { outputBytes } from '../../src/core/output-bytes.js';
 import { RangeSource } from '../../src/core/ranges.js';
 import { openSource, type SourceInput } from '../../src/core/sources.js';
 import { emitIntoMemory } from '../../src/core/training.js';
+import { outputBytes } from '../../src/ir/files/output-bytes.js';
 import { Graph, Model } from '../../src/ir/model.js';
 import { encodeModel, planEncoding } from '../../src/ir/onnx/plan-output.js';
 import { readModelBytes } from '../../src/ir/onnx/read.js';

@@ -1,26 +1,15 @@
 import { BaseTensor, type ByteSink, type TensorData, type TensorOrigin } from '../../ir/tensor.js';
+import { ViewedTensor } from '../../ir/viewed-tensor.js';
 
 /**
  * The data of a trained weight, as part of the model: outputs hold it themselves and never refer to the adapter file
  * that it was read from, which the next training may replace.
  */
-export class TrainedTensor extends BaseTensor {
-  readonly origin: TensorOrigin = { kind: 'computed', by: 'train' };
+export class TrainedTensor extends ViewedTensor {
+  override readonly origin: TensorOrigin = { kind: 'computed', by: 'train' };
 
-  constructor(readonly source: TensorData) {
-    super(source.dtype, source.shape, source.byteLength);
-  }
-
-  bytes(): Uint8Array {
-    return this.source.bytes();
-  }
-
-  override slice(offset: number, length: number): Uint8Array {
-    return this.source.slice(offset, length);
-  }
-
-  override copyTo(sink: ByteSink): void {
-    this.source.copyTo(sink);
+  constructor(source: TensorData) {
+    super(source, source.shape);
   }
 }
 

@@ -1,5 +1,5 @@
-import { concatBytes } from '../ir/bytes.js';
-import type { Output } from '../ir/files/atomic.js';
+import { concatBytes } from '../bytes.js';
+import type { Output } from './atomic.js';
 
 /** Bytes of an output. */
 export function outputBytes(output: Output): Uint8Array {
