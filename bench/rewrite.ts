@@ -1,12 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { LOTRC } from './lotrc.js';
 import { type Measure, measure, median, summarise } from './measure.js';
 import { LARGE, SINGLE, writeChain, writeDecoder } from './models.js';
 import { findPeers, type Peer } from './peers.js';
 import { alignedTable, bytesText, secondsText } from './table.js';
 
-const CLI = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 const HEADER = ['what', 'median', 'peak memory', 'ratio', 'target', ''];
 
 export interface BenchOptions {
@@ -66,7 +65,7 @@ export class RewriteBench {
         ),
       );
       copies.push(
-        this.#fresh(() => measure([process.execPath, CLI, ...rewrite(external ? 'copy' : 'inline')])),
+        this.#fresh(() => measure([process.execPath, LOTRC, ...rewrite(external ? 'copy' : 'inline')])),
       );
     }
     const pairs = copies.map(({ seconds }, i) => seconds / plain[i]!.seconds);
@@ -108,7 +107,7 @@ export class RewriteBench {
   #repeat(args: readonly string[]): Measure {
     const runs: Measure[] = [];
     for (let i = 0; i < this.options.repeat; i++) {
-      runs.push(this.#fresh(() => measure([process.execPath, CLI, ...args])));
+      runs.push(this.#fresh(() => measure([process.execPath, LOTRC, ...args])));
     }
     return summarise(runs);
   }

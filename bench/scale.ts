@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { LOTRC } from './lotrc.js';
 import { type Measure, measure, summarise } from './measure.js';
 import { writeChain } from './models.js';
 import { alignedTable, bytesText, secondsText } from './table.js';
@@ -20,7 +20,6 @@ if (![sites, repeat].every((number) => Number.isInteger(number) && number > 0)) 
   throw new Error('--sites and --repeat take whole numbers from 1');
 }
 
-const CLI = fileURLToPath(new URL('../cli/main.js', import.meta.url));
 const COMMANDS = ['rewrite', 'inspect', 'extract', 'strip', 'print'] as const;
 
 const folder = mkdtempSync(join(values.dir, 'lotrc-scale-'));
@@ -40,7 +39,7 @@ try {
         print: ['print', model],
       };
       const runs: Measure[] = [];
-      for (let i = 0; i < repeat; i++) runs.push(measure([process.execPath, CLI, ...args[command]]));
+      for (let i = 0; i < repeat; i++) runs.push(measure([process.execPath, LOTRC, ...args[command]]));
       const run = summarise(runs);
       const before = half.get(command);
       half.set(command, run);

@@ -1,9 +1,8 @@
 /** Prints how long lotrc takes to start: medians of whole processes, and of Node itself, in milliseconds. */
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { LOTRC } from './lotrc.js';
 
 const RUNS = 15;
-const program = join(import.meta.dirname, '../cli/main.js');
 
 function median(argv: readonly string[]): number {
   const times = Array.from({ length: RUNS }, () => {
@@ -17,8 +16,8 @@ function median(argv: readonly string[]): number {
 
 const cases: readonly (readonly [string, readonly string[]])[] = [
   ['node -e 0', ['-e', '0']],
-  ['lotrc --help', [program, '--help']],
-  ['lotrc --version', [program, '--version']],
-  ['lotrc rewrite --help', [program, 'rewrite', '--help']],
+  ['lotrc --help', [LOTRC, '--help']],
+  ['lotrc --version', [LOTRC, '--version']],
+  ['lotrc rewrite --help', [LOTRC, 'rewrite', '--help']],
 ];
 for (const [name, argv] of cases) console.log(`${name.padEnd(24)} ${median(argv).toFixed(0).padStart(6)} ms`);

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { i64Tensor } from '../../src/ir/tensor.js';
+import { LOTRC, lotrc } from '../lotrc.js';
 import { measure, median } from '../measure.js';
 import { processor } from './processor.js';
 import { BASE, writeRoberta } from './roberta.js';
@@ -27,14 +28,12 @@ const { values } = parseArgs({
 const { python, layers, threads } = values;
 const [batch, seq] = [Number(values.batch), Number(values.seq)];
 const root = resolve(import.meta.dirname, '../../..');
-const main = join(root, 'dist/cli/main.js');
 mkdirSync(values.dir, { recursive: true });
 const folder = mkdtempSync(join(values.dir, 'lotrc-bench-start-'));
 const at = (name: string) => join(folder, name);
 try {
   console.log(`${processor()}; ${threads} threads; ${layers} layers, ${batch} x ${seq}`);
   writeRoberta(at('roberta.onnx'), { ...BASE, layers: Number(layers) });
-  const lotrc = (...args: readonly string[]) => measure([process.execPath, main, ...args]);
   const targets = ['--rank', '8', '--target', 'query', '--target', 'value', '--weights', 'link'];
   lotrc('rewrite', at('roberta.onnx'), ...targets);
   const dtypes = ['float32', 'int8'];
@@ -70,15 +69,8 @@ try {
       who: `lotrc train, ${dtype}`,
       run: () => {
         const given = ['--batch-size', values.batch, '--max-steps', '1', '--threads', threads];
-        return lotrc(
-          'train',
-          at(dtype),
-          '--data',
-          at('data.safetensors'),
-          ...given,
-          '-o',
-          at(`run${serial++}`),
-        );
+        const words = ['--data', at('data.safetensors'), ...given, '-o', at(`run${serial++}`)];
+        return measure([process.execPath, LOTRC, 'train', at(dtype), ...words]);
       },
     })),
     ...(python === undefined

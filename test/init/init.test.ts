@@ -12,10 +12,10 @@ import {
   residualWeight,
   type StoredMatrix,
 } from '../../src/init/index.js';
-import { LotrcError } from '../../src/ir/diagnostics.js';
 import type { DType } from '../../src/ir/dtype.js';
 import { f32Tensor, i64Tensor, MemoryTensor, type TensorData } from '../../src/ir/tensor.js';
 import { encodeFloats, toF64 } from '../../src/ir/values.js';
+import { codeOf } from '../support/code-of.js';
 import { normalTensor } from '../support/normal.js';
 
 const [IN, OUT, RANK] = [11, 7, 3];
@@ -96,16 +96,6 @@ function delta(plan: PlanRow, site: SiteRow, factors: ReadonlyMap<string, Tensor
   return tensors.map((name) => rows(factors.get(name)!)).reduce(times);
 }
 
-function code(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
-}
-
 describe('random factors', () => {
   test('one tensor per name, group factors first, no weight read, nothing held', () => {
     const factors = initFactors(planOf(LOTR), refused);
@@ -165,7 +155,7 @@ describe('random factors', () => {
 
   test('a start that differs from the base is refused', () => {
     const factors = LOTR.factors.map((factor) => ({ ...factor, init: { normal: 1 } }));
-    expect(code(() => initFactors(planOf({ ...LOTR, factors }), refused))).toBe('LOTR3402');
+    expect(codeOf(() => initFactors(planOf({ ...LOTR, factors }), refused))).toBe('LOTR3402');
   });
 });
 
@@ -339,10 +329,10 @@ describe('weights that cannot be decomposed', () => {
         layout: 'io',
       }),
     ],
-  ])('%s', (_, weights) => expect(code(() => initFactors(plan, weights))).toBe('LOTR3403'));
+  ])('%s', (_, weights) => expect(codeOf(() => initFactors(plan, weights))).toBe('LOTR3403'));
 
   test('more rank than singular vectors', () => {
-    expect(code(() => initFactors(planOf(parseInit('svd', LOTR), { rank: 8 }), access))).toBe('LOTR3404');
+    expect(codeOf(() => initFactors(planOf(parseInit('svd', LOTR), { rank: 8 }), access))).toBe('LOTR3404');
   });
 
   test('a residual that overflows its element type', () => {
@@ -358,6 +348,6 @@ describe('weights that cannot be decomposed', () => {
       ]),
     );
     const rest = residualWeight(plan, plan.sites[0]!, { data: big, layout: 'io', alpha: 1 }, factors);
-    expect(code(() => rest.bytes())).toBe('LOTR3408');
+    expect(codeOf(() => rest.bytes())).toBe('LOTR3408');
   });
 });

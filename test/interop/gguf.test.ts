@@ -5,11 +5,11 @@ import { gguf } from '@huggingface/gguf';
 import { afterAll, describe, expect, test } from 'vitest';
 import { GGUF_ARCHITECTURES, ggufModule, ggufTensor } from '../../src/interop/gguf-names.js';
 import { readGgufAdapter } from '../../src/interop/gguf-read.js';
-import { LotrcError } from '../../src/ir/diagnostics.js';
 import { readGguf } from '../../src/ir/files/gguf.js';
 import { readSafetensors } from '../../src/ir/files/safetensors.js';
 import { GGUF_ARCHS, type GgufArch } from '../../src/options/words.js';
 import { lotrc } from '../support/cli.js';
+import { codeOf } from '../support/code-of.js';
 import { baseOf, errorAgainst, PEFT } from '../support/peft.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-gguf-'));
@@ -121,16 +121,6 @@ describe('other architectures', () => {
   });
 });
 
-function code(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
-}
-
 describe('files of another kind', () => {
   const good = readFileSync(REFERENCE);
   const changed = (from: string, to: string) => {
@@ -156,6 +146,6 @@ describe('files of another kind', () => {
     ['half a header', good.subarray(0, 300), 'LOTR7701'],
   ])('%s', (_, bytes, wanted) => {
     writeFileSync(at('bad.gguf'), bytes);
-    expect(code(() => readGgufAdapter(at('bad.gguf'), 4))).toBe(wanted);
+    expect(codeOf(() => readGgufAdapter(at('bad.gguf'), 4))).toBe(wanted);
   });
 });

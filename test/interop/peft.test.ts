@@ -8,11 +8,11 @@ import { LOTR } from '../../src/adapter/methods/lotr.js';
 import type { PlanRow, SiteRow } from '../../src/adapter/saved-plan.js';
 import { convertAdapter } from '../../src/interop/convert.js';
 import { readPeft } from '../../src/interop/peft-read.js';
-import { LotrcError } from '../../src/ir/diagnostics.js';
 import { writeAtomically } from '../../src/ir/files/atomic.js';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { f32Tensor, i64Tensor, type TensorData } from '../../src/ir/tensor.js';
 import { toF64 } from '../../src/ir/values.js';
+import { codeOf } from '../support/code-of.js';
 import { normalTensor } from '../support/normal.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-peft-'));
@@ -84,16 +84,6 @@ function write(plan: PlanRow, values = valuesOf(plan), moduleMap?: ReadonlyMap<s
 const config = () =>
   JSON.parse(readFileSync(join(folder, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
 
-function code(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
-}
-
 describe.each<[string, AdapterSpec]>([
   ['lotr', { ...LOTR, scale: 2.5 }],
   ['lora', { ...LORA, scale: 0.3 }],
@@ -138,7 +128,7 @@ describe('the configuration', () => {
   test('a module map gives paths that the plan does not know', () => {
     const plan = planOf(LOTR);
     const lost = { ...plan, sites: plan.sites.map((site) => ({ ...site, modulePath: null })) };
-    expect(code(() => write(lost))).toBe('LOTR7201');
+    expect(codeOf(() => write(lost))).toBe('LOTR7201');
     const moduleMap = new Map(plan.sites.map(({ id }) => [id, `model.${id}`]));
     write(lost, valuesOf(lost), moduleMap);
     expect(readPeft(folder).layers.map(({ module }) => module)).toEqual([
@@ -152,12 +142,12 @@ describe('the configuration', () => {
 describe('what cannot be exported', () => {
   test('adapters of changed bases, equal paths, and methods that are not a chain without a tolerance', () => {
     const plan = planOf(LOTR);
-    expect(code(() => write({ ...plan, residual: true }))).toBe('LOTR7204');
+    expect(codeOf(() => write({ ...plan, residual: true }))).toBe('LOTR7204');
     const same = plan.sites.map((site, k) => ({ ...site, id: `${k}`, modulePath: 'same', aliases: [] }));
     expect(() => write({ ...plan, sites: same })).toThrow('two layers');
-    expect(code(() => write({ ...plan, sites: [] }))).toBe('LOTR7201');
+    expect(codeOf(() => write({ ...plan, sites: [] }))).toBe('LOTR7201');
     const hadamard = { ...LORA, delta: 'ir,ro,is,so->io', factors: ['a', 'b', 'c', 'd'].map(of) };
-    expect(code(() => write(planOf(hadamard)))).toBe('LOTR7205');
+    expect(codeOf(() => write(planOf(hadamard)))).toBe('LOTR7205');
   });
 });
 
@@ -221,7 +211,7 @@ describe('reading what others wrote', () => {
     ['no kind', {}],
   ])('%s is refused by name', (_, settings) => {
     files(settings, good);
-    expect(code(() => readPeft(folder))).toBe('LOTR7203');
+    expect(codeOf(() => readPeft(folder))).toBe('LOTR7203');
   });
 
   test('empty lists and other initialisations are accepted', () => {
@@ -259,14 +249,14 @@ describe('reading what others wrote', () => {
     ['two matrices A', plain, [...good, ['base_model.model.enc.q.lora_A.x.weight', a]], 'LOTR7202'],
   ])('%s', (_, settings, tensors, expected) => {
     files(settings, tensors);
-    expect(code(() => readPeft(folder))).toBe(expected);
+    expect(codeOf(() => readPeft(folder))).toBe(expected);
   });
 
   test('missing files, and weights as a pickle', () => {
-    expect(code(() => readPeft(folder))).toBe('LOTR1002');
+    expect(codeOf(() => readPeft(folder))).toBe('LOTR1002');
     files(plain, null);
-    expect(code(() => readPeft(folder))).toBe('LOTR1002');
+    expect(codeOf(() => readPeft(folder))).toBe('LOTR1002');
     writeFileSync(join(folder, 'adapter_model.bin'), 'x');
-    expect(code(() => readPeft(folder))).toBe('LOTR7202');
+    expect(codeOf(() => readPeft(folder))).toBe('LOTR7202');
   });
 });

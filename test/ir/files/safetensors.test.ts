@@ -2,7 +2,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
 import type { DType } from '../../../src/ir/dtype.js';
 import {
   readSafetensors,
@@ -23,6 +22,7 @@ import {
   type TensorData,
 } from '../../../src/ir/tensor.js';
 import { toF32, toIntegers } from '../../../src/ir/values.js';
+import { codeOf } from '../../support/code-of.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-safetensors-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -36,17 +36,6 @@ function file(header: string | Uint8Array, data = 0, length?: bigint): Uint8Arra
   out.writeBigUInt64LE(length ?? BigInt(json.length));
   out.set(json, 8);
   return out;
-}
-
-/** The code of the diagnostic that an action throws. */
-function codeOf(action: () => unknown): string {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
 }
 
 describe('write then read', () => {

@@ -15,13 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { FileSource } from '../../../src/ir/files/file-source.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
 import { tensorType } from '../../../src/ir/shape.js';
 import { f32Tensor } from '../../../src/ir/tensor.js';
+import { codeOf } from '../../support/code-of.js';
 import { f32, maxDifference, noise, runOrt } from '../../support/ort.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-weights-'));
@@ -58,16 +58,6 @@ async function base(at = folder) {
   const model = readModel(path);
   model.setMetadata('note', 'edited');
   return { path, expected, model };
-}
-
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
 }
 
 test('link refers to the bytes inside the single-file base, and ONNX Runtime follows', async () => {

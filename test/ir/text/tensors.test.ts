@@ -2,13 +2,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { folderOf } from '../../../src/ir/files/disk-folder.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { ExternalData } from '../../../src/ir/onnx/external.js';
 import { MemorySource } from '../../../src/ir/onnx/source.js';
 import { f32Tensor, StringTensor, type TensorData } from '../../../src/ir/tensor.js';
 import { parseModel, printModel } from '../../../src/ir/text/index.js';
+import { codeOf } from '../../support/code-of.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-text-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -47,16 +47,6 @@ function holding(tensor: TensorData): Model {
 
 const weight = (model: Model): TensorData => model.graph.initializers.get('w')!.constant!;
 const line = (text: string): string => text.split('\n').find((found) => found.includes(' w ='))!;
-
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
-}
 
 describe('a tensor that lies in a file', () => {
   const text = printModel(stored(), { folder });
