@@ -14,13 +14,29 @@ export function addProduct(
   n: number,
 ): void {
   let i = 0;
-  // four rows of w at a time: each element of `out` is loaded and stored once for four products
+  // four rows of w and two of q at a time: fewer loads and stores for each product
   for (; i + 4 <= m; i += 4) {
     const w0 = i * n;
     const w1 = w0 + n;
     const w2 = w1 + n;
     const w3 = w2 + n;
-    for (let a = 0; a < p; a++) {
+    let a = 0;
+    for (; a + 2 <= p; a += 2) {
+      const [qa, qb] = [a * m + i, (a + 1) * m + i];
+      const [a0, a1, a2, a3] = [q[qa]!, q[qa + 1]!, q[qa + 2]!, q[qa + 3]!];
+      const [b0, b1, b2, b3] = [q[qb]!, q[qb + 1]!, q[qb + 2]!, q[qb + 3]!];
+      const rowA = a * n;
+      const rowB = rowA + n;
+      for (let j = 0; j < n; j++) {
+        const x0 = w[w0 + j]!;
+        const x1 = w[w1 + j]!;
+        const x2 = w[w2 + j]!;
+        const x3 = w[w3 + j]!;
+        out[rowA + j]! += a0 * x0 + a1 * x1 + a2 * x2 + a3 * x3;
+        out[rowB + j]! += b0 * x0 + b1 * x1 + b2 * x2 + b3 * x3;
+      }
+    }
+    if (a < p) {
       const c0 = q[a * m + i]!;
       const c1 = q[a * m + i + 1]!;
       const c2 = q[a * m + i + 2]!;
@@ -48,8 +64,11 @@ export function addProductTransposed(
   m: number,
   n: number,
 ): void {
-  for (let i = 0; i < m; i++) {
+  let i = 0;
+  // two rows of w and four of t at a time
+  for (; i + 2 <= m; i += 2) {
     const row = i * n;
+    const next = row + n;
     let a = 0;
     for (; a + 4 <= p; a += 4) {
       const t0 = a * n;
@@ -60,24 +79,41 @@ export function addProductTransposed(
       let s1 = 0;
       let s2 = 0;
       let s3 = 0;
+      let u0 = 0;
+      let u1 = 0;
+      let u2 = 0;
+      let u3 = 0;
       for (let j = 0; j < n; j++) {
         const x = w[row + j]!;
-        s0 += x * t[t0 + j]!;
-        s1 += x * t[t1 + j]!;
-        s2 += x * t[t2 + j]!;
-        s3 += x * t[t3 + j]!;
+        const y = w[next + j]!;
+        const y0 = t[t0 + j]!;
+        const y1 = t[t1 + j]!;
+        const y2 = t[t2 + j]!;
+        const y3 = t[t3 + j]!;
+        s0 += x * y0;
+        s1 += x * y1;
+        s2 += x * y2;
+        s3 += x * y3;
+        u0 += y * y0;
+        u1 += y * y1;
+        u2 += y * y2;
+        u3 += y * y3;
       }
       out[a * m + i]! += s0;
       out[(a + 1) * m + i]! += s1;
       out[(a + 2) * m + i]! += s2;
       out[(a + 3) * m + i]! += s3;
+      out[a * m + i + 1]! += u0;
+      out[(a + 1) * m + i + 1]! += u1;
+      out[(a + 2) * m + i + 1]! += u2;
+      out[(a + 3) * m + i + 1]! += u3;
     }
     for (; a < p; a++) {
-      let sum = 0;
-      for (let j = 0; j < n; j++) sum += w[row + j]! * t[a * n + j]!;
-      out[a * m + i]! += sum;
+      out[a * m + i]! += dot(rowOf(t, a, n), rowOf(w, i, n));
+      out[a * m + i + 1]! += dot(rowOf(t, a, n), rowOf(w, i + 1, n));
     }
   }
+  if (i < m) for (let a = 0; a < p; a++) out[a * m + i]! += dot(rowOf(t, a, n), rowOf(w, i, n));
 }
 
 /** q (p x m) w (m x n). */
@@ -245,3 +281,6 @@ export function orthonormal(matrix: Float64Array, rows: number, columns: number)
   }
   return matrix;
 }
+
+const rowOf = (matrix: Float64Array, row: number, n: number): Float64Array =>
+  matrix.subarray(row * n, (row + 1) * n);

@@ -5,12 +5,19 @@ import { transposeMatrix } from '../init/dense.js';
 import { ComputedTensor, type TensorData } from '../ir/tensor.js';
 import { encodeFloats, toF64 } from '../ir/values.js';
 
+/** What a transpose was made from, where its own transpose is that tensor again. */
+const TRANSPOSED_FROM = new WeakMap<TensorData, TensorData>();
+
 /** The transpose of a floating-point matrix, or of filters as one, as float32; computed when it is read. */
 export function transposedF32(matrix: TensorData): TensorData {
+  const source = TRANSPOSED_FROM.get(matrix);
+  if (source) return source;
   const [rows, columns] = matrixExtents(matrix);
-  return new ComputedTensor('f32', [columns, rows], 'transpose', () =>
+  const made = new ComputedTensor('f32', [columns, rows], 'transpose', () =>
     encodeFloats('f32', transposeMatrix(toF64(matrix), rows, columns)),
   );
+  if (matrix.dtype === 'f32' && matrix.shape.length === 2) TRANSPOSED_FROM.set(made, matrix);
+  return made;
 }
 
 /**
@@ -18,6 +25,9 @@ export function transposedF32(matrix: TensorData): TensorData {
  * rounded once; computed when it is read.
  */
 export function transposedTermF32(term: Term, operands: readonly TensorData[]): TensorData {
+  const [only, ...rest] = operands;
+  if (rest.length === 0 && term.result.length === 2 && `${term.operands[0]}` === `${term.result}`)
+    return transposedF32(only!);
   const extents = new Map<string, number>();
   for (const [k, letters] of term.operands.entries())
     for (const [axis, letter] of letters.entries()) extents.set(letter, operands[k]!.shape[axis]!);
