@@ -62,6 +62,7 @@ export {
   writeModel,
 } from './ir/onnx/writer.js';
 export { type Evaluation, evaluateDataset } from './train/evaluate.js';
+export type { StepRates } from './train/group-rates.js';
 export type { EvaluationRow, StepRow, TrainingLog } from './train/log.js';
 export { type FindOptions, type FoundLogs, readLogs } from './train/logs/find.js';
 export type { Setting, Settings } from './train/logs/hparams.js';

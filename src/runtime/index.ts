@@ -2,6 +2,7 @@
 
 export { type Diagnostic, LotrcError } from '../ir/diagnostics.js';
 export type { Evaluation } from '../train/evaluate.js';
+export type { StepRates } from '../train/group-rates.js';
 export { learningRate, type RateSchedule } from '../train/schedule.js';
 export type { Signature } from '../train/signature.js';
 export { AdapterSession, type GivenModel } from './adapter-session.js';

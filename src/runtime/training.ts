@@ -7,13 +7,14 @@ import { SchemaError } from '../ir/files/schema.js';
 import { advance, DRAW_STREAM, firstDrawOf, requireConverging, type StepPlan } from '../train/advance.js';
 import { type Evaluation, evaluateBatches } from '../train/evaluate.js';
 import { fileIn, graphOf } from '../train/graph-of.js';
+import { fullRates, ratesAt, type StepRates } from '../train/group-rates.js';
 import { initialScale } from '../train/loss-scale.js';
 import { firstPosition, goOnFrom, type Position, positionFor, withPosition } from '../train/position.js';
 import { requireFinite } from '../train/require-finite.js';
 import { requireState } from '../train/require-state.js';
 import { LocalRunner } from '../train/runner/local.js';
 import type { OpenGraph } from '../train/runner/runner.js';
-import { learningRate, type RateSchedule } from '../train/schedule.js';
+import type { RateSchedule } from '../train/schedule.js';
 import type { Signature, TrainingEp } from '../train/signature.js';
 import { signatureSchemaOf } from '../train/signature-schema.js';
 import { type StepResult, TrainingSteps } from '../train/training-steps.js';
@@ -53,8 +54,11 @@ export interface GivenTraining extends ReadOptions {
 }
 
 export interface StepOptions {
-  /** a number, or a schedule, of which the step takes its own rate */
-  readonly lr: number | RateSchedule;
+  /**
+   * a schedule, of which the step takes its own rates, or a number; where groups of parameters have rates of their own, these and
+   * that of the run
+   */
+  readonly lr: number | StepRates | RateSchedule;
   /** stops before the step: what was taken so far stays as it is */
   readonly signal?: AbortLike;
 }
@@ -63,6 +67,7 @@ export interface StepOptions {
 export interface TakenStep extends StepResult {
   /** its number, from 1 on */
   readonly step: number;
+  /** the rate of the run */
   readonly lr: number;
   /** what the loss was multiplied by */
   readonly lossScale: number;
@@ -126,12 +131,15 @@ export class GivenTrainingRun {
       const given = Array.isArray(batch) ? (batch as readonly GivenBatch[]) : [batch as GivenBatch];
       if (given.length > this.#plan.accumulate) refuseBatches(given.length, this.#plan.accumulate);
       const feeds = given.map((each) => feedsOfBatch(signature, graph, each));
-      const rate = typeof lr === 'number' ? lr : learningRate(lr, this.#at.step);
+      const rates =
+        typeof lr === 'object' && 'peak' in lr
+          ? ratesAt(signature, lr, this.#at.step)
+          : fullRates(signature, lr);
       const lossScale = this.#at.scale.value;
-      const { at, result } = await advance(this.#steps, this.#plan, this.#at, feeds, rate);
+      const { at, result } = await advance(this.#steps, this.#plan, this.#at, feeds, rates);
       this.#at = at;
       requireConverging(at);
-      return { step: at.step, ...result, lr: rate, lossScale };
+      return { step: at.step, ...result, lr: rates.lr, lossScale };
     });
   }
 
@@ -155,10 +163,10 @@ export class GivenTrainingRun {
 
   /** A file from which `resume` goes on with the bits of a run that was not interrupted. Throws LOTR8213 for NaN and infinity. */
   checkpoint(): Promise<Uint8Array> {
-    return this.#turn(() => this.#file(null, withPosition(this.#steps.metadata, this.#at)));
+    return this.#turn(() => this.#file(null, withPosition(this.#steps, this.#at)));
   }
 
-  /** Goes on from a checkpoint, of this run or of `lotrc train`. Throws LOTR7001 and LOTR8212 for other files. */
+  /** Goes on from a checkpoint, of this run or of `lotrc train`. Throws LOTR7001, LOTR8211 and LOTR8212 for other files. */
   resume(checkpoint: GivenBytes): Promise<void> {
     return this.#turn(async () => {
       const file = 'the checkpoint';

@@ -1,6 +1,7 @@
 import { diverged } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
 import { ALONE, type ProcessGroup } from './distributed/group.js';
+import type { StepRates } from './group-rates.js';
 import { MAX_SKIPPED, nextScale } from './loss-scale.js';
 import type { Position } from './position.js';
 import type { Batch, StepResult, TrainingSteps } from './training-steps.js';
@@ -30,14 +31,14 @@ export async function advance(
   plan: StepPlan,
   at: Position,
   batches: readonly Batch[],
-  lr: number,
+  rates: number | StepRates,
   { group, parts, first }: StepShare = { group: ALONE, parts: 1, first: 0 },
 ): Promise<{ readonly at: Position; readonly result: StepResult }> {
   run.draw = plan.firstDraw + at.step * plan.accumulate * parts + first;
   const result =
     batches.length === 1 && plan.accumulate === 1 && group.size === 1
-      ? await run.step(batches[0]!, lr)
-      : await run.accumulate(batches, lr, group);
+      ? await run.step(batches[0]!, rates)
+      : await run.accumulate(batches, rates, group);
   const scale = nextScale(at.scale, result.finite, plan.lossScale);
   run.lossScale = scale.value;
   return { at: { ...at, step: at.step + 1, updates: run.t, scale }, result };

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import type { TensorData } from '../ir/tensor.js';
+import { requireGroups } from './checkpoint-groups.js';
 import { type Position, positionFor, positionIn, withPosition } from './position.js';
 import { heldOf, type TrainingRun } from './run.js';
 import type { HeldTensors } from './runner/runner.js';
@@ -11,17 +12,23 @@ const FILE = 'checkpoint.safetensors';
 /** Parameters, optimizer state (`run.save()`) and position in one file, written whole or not at all. */
 export function writeCheckpoint(
   folder: string,
-  { metadata }: TrainingRun,
+  run: TrainingRun,
   state: ReadonlyMap<string, TensorData>,
   position: Position,
 ): void {
-  writeSafetensors(join(folder, FILE), state, withPosition(metadata, position));
+  writeSafetensors(join(folder, FILE), state, withPosition(run, position));
 }
 
 /** Where the last checkpoint of a run is; null when there is none, or it is refused where it is read as a whole. */
 export function readPosition(folder: string): Position | null {
   const file = join(folder, FILE);
   return existsSync(file) ? positionIn(readSafetensors(file).metadata) : null;
+}
+
+/** Throws LOTR8211 when the parameters of a run learnt in another way before its last checkpoint. */
+export function requireSameGroups(folder: string, { signature }: TrainingRun): void {
+  const file = join(folder, FILE);
+  if (existsSync(file)) requireGroups(file, readSafetensors(file).metadata, signature);
 }
 
 /** Where a run is, with its parameters and optimizer state, as plain numbers. */

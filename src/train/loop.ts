@@ -14,13 +14,14 @@ import { sameState } from './distributed/state.js';
 import { type Evaluation, evaluateDataset, loggedValues } from './evaluate.js';
 import { feedsOf } from './feeds.js';
 import { graphOf } from './graph-of.js';
+import { ratesAt } from './group-rates.js';
 import { signatureTerms } from './labels.js';
 import type { StepRow, TrainingLog } from './log.js';
 import type { TRAIN } from './option-set.js';
 import { firstPosition, goOnFrom, type Position } from './position.js';
 import { requireFinite } from './require-finite.js';
 import type { TrainingRun } from './run.js';
-import { learningRate, type RateSchedule, warmupSteps } from './schedule.js';
+import { type RateSchedule, warmupSteps } from './schedule.js';
 
 type Train = ValuesOf<typeof TRAIN>;
 
@@ -117,14 +118,23 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   while (at.step < length.total && at.stale < patience) {
     const started = performance.now();
     const { batches, first, ...own } = feedsOfStep(host, epochs, at.step, length.perEpoch, parts);
-    const lr = learningRate(schedule, at.step);
+    const rates = ratesAt(run.signature, schedule, at.step);
     const used = at.scale.value;
-    const taken = await advance(run, stepPlan, at, batches, lr, { group, parts, first });
+    const taken = await advance(run, stepPlan, at, batches, rates, { group, parts, first });
     const [examples, tokens] = await sumOf(group, own.examples, own.tokens);
     at = taken.at;
     const seconds = (performance.now() - started) / 1000;
     const epoch = at.step / length.perEpoch;
-    const row = { step: at.step, epoch, ...taken.result, lr, lossScale: used, examples, tokens, seconds };
+    const row = {
+      step: at.step,
+      epoch,
+      ...taken.result,
+      lr: rates.lr,
+      lossScale: used,
+      examples,
+      tokens,
+      seconds,
+    };
     for (const log of logs) log.step(row);
     host.onStep(row, length.total);
     requireConverging(at);

@@ -13,6 +13,7 @@ import {
   whole,
 } from '../ir/files/schema.js';
 import type { BestEvaluation } from './best.js';
+import { groupsEntry, requireGroups } from './checkpoint-groups.js';
 import type { LossScale } from './loss-scale.js';
 import type { TrainingSteps } from './training-steps.js';
 
@@ -37,12 +38,12 @@ export function firstPosition(lossScale: number): Position {
 const KEY = 'lotrc.run';
 const above0 = fits<number>('a number above 0', (value) => Number.isFinite(value) && (value as number) > 0);
 
-/** Metadata of a checkpoint: those of the parameters, and the position. */
+/** Metadata of a checkpoint: those of the parameters, how they learn, and the position. */
 export function withPosition(
-  metadata: Readonly<Record<string, string>>,
+  { metadata, signature }: Pick<TrainingSteps, 'metadata' | 'signature'>,
   position: Position,
 ): Readonly<Record<string, string>> {
-  return { ...metadata, [KEY]: JSON.stringify(position) };
+  return { ...metadata, ...groupsEntry(signature), [KEY]: JSON.stringify(position) };
 }
 
 const best: Schema<BestEvaluation> = (value, field) => {
@@ -78,7 +79,7 @@ export function positionIn(metadata: Readonly<Record<string, string>>): Position
 
 /**
  * Where the checkpoint in a file puts a run, whose tensors the caller then loads. Throws LOTR8212 when it has no position, or other
- * tensors than the run.
+ * tensors than the run, LOTR8211 when parameters learnt at other rates.
  */
 export function positionFor(
   run: TrainingSteps,
@@ -93,6 +94,7 @@ export function positionFor(
     if (found?.dtype === 'f32' && `${found.shape}` === `${shape}`) continue;
     fail(badRun({ file, why: `its tensor "${name}" is not the one of the training directory` }));
   }
+  requireGroups(file, metadata, run.signature);
   return position;
 }
 

@@ -17,6 +17,7 @@ import {
   whole,
 } from '../ir/files/schema.js';
 import { entryFault, type SessionEntries } from '../ir/ops/core/session-entries.js';
+import { RATE_SCHEDULES } from '../options/words.js';
 import { LOSS_KINDS, lossFacts } from './losses/facts.js';
 import type { LossNumberName, LossNumbers } from './losses/index.js';
 import { OPTIMIZER_KINDS, optimizerDef } from './optimizers/index.js';
@@ -25,6 +26,7 @@ import {
   type BaseProducts,
   type GraphName,
   type GraphSignature,
+  type GroupRate,
   type LossSignature,
   type LossTerm,
   type ParamRow,
@@ -52,6 +54,7 @@ const port: Schema<Port> = where(
     slot: optional(text),
     term: optional(whole()),
     scalar: optional(oneOf(SCALAR_KINDS)),
+    rate: optional(whole()),
     next: optional(text),
   }),
   ({ name, role, param, scalar, term }) => {
@@ -96,7 +99,14 @@ const param = object<ParamRow>({
   init: text,
   lrMultiplier: number,
   weightDecay: optional(number),
+  rate: optional(whole()),
   trainable: flag,
+});
+
+const rate = object<GroupRate>({
+  pattern: text,
+  lr: optional(fits<number>('a number above 0', (value) => Number.isFinite(value) && (value as number) > 0)),
+  schedule: optional(oneOf(RATE_SCHEDULES)),
 });
 
 const site = object<SiteSignature>({
@@ -187,6 +197,7 @@ export function signatureSchemaOf(numbers: readonly LossNumberName[]): Schema<Si
       params: list(param),
       sites: list(site),
       optimizer,
+      rates: optional(list(rate)),
       loss: lossSchema(numbers),
       draws: optional(whole(1)),
       session: later(session, {}),
@@ -212,7 +223,10 @@ const RESULTS: Readonly<
 };
 
 /** What is wrong between the parts of a signature, or null. */
-function partsFault({ graphs, params, loss: held }: Signature): string | null {
+function partsFault({ graphs, params, rates = [], loss: held }: Signature): string | null {
+  const unrated = params.find(({ rate = -1 }) => rate >= rates.length);
+  if (unrated)
+    return `field "params": ${JSON.stringify(unrated.name)} has rate ${unrated.rate} of ${rates.length}`;
   if (!graphs.step && !graphs.eval) return 'field "graphs": there is neither "step" nor "eval"';
   const rows = new Map(params.map((row) => [row.name, row]));
   if (rows.size < params.length) return 'field "params": two parameters have one name';
@@ -222,7 +236,10 @@ function partsFault({ graphs, params, loss: held }: Signature): string | null {
     const own = graphs[name];
     if (!own) continue;
     const refuse = (why: string) => `field "graphs.${name}": ${why}`;
-    for (const { name: called, role, param: of, shape, term = 0 } of [...own.inputs, ...own.outputs]) {
+    for (const { name: called, role, param: of, shape, term = 0, rate = -1 } of [
+      ...own.inputs,
+      ...own.outputs,
+    ]) {
       const [height] = shape;
       const odd =
         role === 'batch' && typeof height === 'number' && (height === 0 || (pairs && height % 2 > 0));
@@ -234,6 +251,8 @@ function partsFault({ graphs, params, loss: held }: Signature): string | null {
         return refuse(
           `port ${JSON.stringify(called)} is [${shape.join(',')}], and its parameter [${row.shape.join(',')}]`,
         );
+      if (rate >= rates.length)
+        return refuse(`port ${JSON.stringify(called)} names rate ${rate} of ${rates.length}`);
       if (term >= terms) return refuse(`port ${JSON.stringify(called)} names loss ${term} of ${terms}`);
     }
     const { once, each } = RESULTS[name];

@@ -1,5 +1,6 @@
 import { TRAINING_EPS, type TrainingEp } from '../backends/execution-providers.js';
 import type { SessionEntries } from '../ir/ops/core/session-entries.js';
+import type { RateScheduleKind } from '../options/words.js';
 import type { TermFields } from './losses/define.js';
 import type { LossKind } from './losses/facts.js';
 import type { LossNumbers } from './losses/index.js';
@@ -21,6 +22,8 @@ export interface Signature {
     readonly constants: Readonly<Record<string, number>>;
     readonly slots: readonly string[];
   };
+  /** rates of groups of parameters besides that of the run; absent where no group has one */
+  readonly rates?: readonly GroupRate[];
   readonly loss: LossSignature;
   /** how many different numbers the scalar `draw` takes; absent where no graph draws masks of Dropout */
   readonly draws?: number;
@@ -110,6 +113,8 @@ export interface Port {
   readonly term?: number;
   /** on a scalar input: what the host gives there */
   readonly scalar?: ScalarKind;
+  /** on a scalar `lr`: which of `rates` it is; absent: that of the run */
+  readonly rate?: number;
   /** on an input: the output that replaces it after a step */
   readonly next?: string;
 }
@@ -126,7 +131,19 @@ export interface ParamRow {
   readonly lrMultiplier: number;
   /** absent: that of the optimizer */
   readonly weightDecay?: number;
+  /** which of `rates` the parameter learns at; absent: that of the run */
+  readonly rate?: number;
   readonly trainable: boolean;
+}
+
+/** The rate of a group of parameters. Its steps and warm-up are those of the run. */
+export interface GroupRate {
+  /** regular expression over names of parameters, as it was given */
+  readonly pattern: string;
+  /** the largest rate; absent: that of the run */
+  readonly lr?: number;
+  /** absent: that of the run */
+  readonly schedule?: RateScheduleKind;
 }
 
 export interface SiteSignature {

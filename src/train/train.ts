@@ -17,7 +17,7 @@ import { requireFit } from '../options/check.js';
 import { planIn } from '../passes/plan/plan.js';
 import { type BatchSplit, batchesInOrder } from './batches.js';
 import type { BestEvaluation } from './best.js';
-import { readPosition } from './checkpoint.js';
+import { readPosition, requireSameGroups } from './checkpoint.js';
 import { type Dataset, subset } from './data/dataset.js';
 import { labelNames } from './data/labels.js';
 import { type DataOptions, type OpenedData, openData } from './data/open.js';
@@ -168,7 +168,10 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
     await requireSameSettings(group, asked);
     requireDealt(group, wanted.accumulate, cut, run.signature);
     const at = await group.ofFirst(() => {
-      if (held) requireSame(output, held, asked);
+      if (held) {
+        requireSameGroups(output, run);
+        requireSame(output, held, asked);
+      }
       makeFolders(output);
       release = holdRun(output).release;
       requireUnchanged(output, held);

@@ -3,6 +3,7 @@ import { bare } from '../ir/keys.js';
 import { ALONE, type ProcessGroup } from './distributed/group.js';
 import { lossOf, type WeightedLoss } from './gradient-sum.js';
 import { graphOf } from './graph-of.js';
+import { fullRates, type StepRates } from './group-rates.js';
 import { countTerms } from './labels.js';
 import { CORRECTIONS, type Correction, isCorrection } from './optimizers/index.js';
 import type { GraphRunner, HeldTensor, HeldTensors } from './runner/runner.js';
@@ -83,9 +84,9 @@ export class TrainingSteps {
     return this.#turn((runner) => runner.save(names));
   }
 
-  /** One optimizer step through step.onnx. */
-  async step(batch: Batch, lr: number): Promise<StepResult> {
-    const output = await this.#run('step', batch, [lr], STEP_RESULTS);
+  /** One optimizer step through step.onnx. Throws LOTR8246 when groups have no rate. */
+  async step(batch: Batch, rates: number | StepRates): Promise<StepResult> {
+    const output = await this.#run('step', batch, [rates], STEP_RESULTS);
     const finite = Boolean(output('finite')[0]);
     this.#count([finite]);
     return { loss: Number(output('loss')[0]), norm: Number(output('norm')[0]), finite };
@@ -95,7 +96,7 @@ export class TrainingSteps {
    * K optimizer steps in one run through step-loop.onnx; `batch` as `stackBatches` makes it. A step that overflows changes
    * nothing and uses up no rate; the loss scale is lowered after the run.
    */
-  async stepLoop(batch: Batch, rates: readonly number[]): Promise<StepResult[]> {
+  async stepLoop(batch: Batch, rates: readonly (number | StepRates)[]): Promise<StepResult[]> {
     const output = await this.#run('stepLoop', batch, rates, STEP_RESULTS);
     const steps = rates.map((_, k) => ({
       loss: Number(output('loss')[k]),
@@ -111,16 +112,21 @@ export class TrainingSteps {
    * weighted by the number of labels that count in its batch, as if it were one large batch. In a group the sum is that over
    * the batches of all ranks, each of which calls this, and may have none.
    */
-  async accumulate(batches: readonly Batch[], lr: number, group: ProcessGroup = ALONE): Promise<StepResult> {
+  async accumulate(
+    batches: readonly Batch[],
+    given: number | StepRates,
+    group: ProcessGroup = ALONE,
+  ): Promise<StepResult> {
+    const rates = [fullRates(this.signature, given)];
     const [grad, apply] = [this.#graph('grad'), this.#graph('apply')];
     const { loss: kind } = this.signature;
     const { loss, results } = await this.#turn(async (runner) => {
       // each term of a sum of losses is divided in the graph, by the number of labels that count in all batches
       const divisors = Float64Array.from(kind.kind === 'sum' ? countTerms(kind, grad, batches) : []);
       if (divisors.length > 0) await group.sum(divisors);
-      const feeds = batches.map((batch) => this.#feeds(grad, batch, [lr], divisors));
+      const feeds = batches.map((batch) => this.#feeds(grad, batch, rates, divisors));
       const total = await totalOf(runner, await runner.addUp(feeds), group);
-      const scalars = this.#feeds(apply, null, [lr]);
+      const scalars = this.#feeds(apply, null, rates);
       const results = await runner.apply(total.weight, scalars, outputsOf(apply, ['norm', 'finite']));
       return { loss: lossOf(kind, total), results };
     });
@@ -148,7 +154,7 @@ export class TrainingSteps {
     const results = await this.#turn((runner) =>
       runner.run(
         'eval',
-        this.#feeds(graph, batch, [0]),
+        this.#feeds(graph, batch, [NO_RATES]),
         wanted.map(({ name }) => name),
       ),
     );
@@ -189,8 +195,14 @@ export class TrainingSteps {
   }
 
   /** Runs a graph; its outputs by role. */
-  async #run(name: GraphName, batch: Batch, rates: readonly number[], roles: readonly TensorRole[]) {
+  async #run(
+    name: GraphName,
+    batch: Batch,
+    given: readonly (number | StepRates)[],
+    roles: readonly TensorRole[],
+  ) {
     const graph = this.#graph(name);
+    const rates = given.map((each) => fullRates(this.signature, each));
     const results = await this.#turn((runner) =>
       runner.run(name, this.#feeds(graph, batch, rates), outputsOf(graph, roles)),
     );
@@ -207,19 +219,18 @@ export class TrainingSteps {
   #feeds(
     graph: GraphSignature,
     batch: Batch | null,
-    rates: readonly number[],
+    rates: readonly StepRates[],
     divisors: ArrayLike<number> = [],
   ): OrtFeeds {
     const { constants } = this.signature.optimizer;
     // in double: a float32 power of a large step loses digits
     const correction = (name: Correction, k: number) =>
       1 - (constants[CORRECTIONS[name]] ?? 0) ** (this.t + 1 + k);
-    const scalars: Record<Exclude<ScalarKind, 'divisor' | Correction>, (k: number) => number> = {
-      lr: (k) => rates[k]!,
+    const scalars: Record<Exclude<ScalarKind, 'lr' | 'divisor' | Correction>, (k: number) => number> = {
       loss_scale: () => this.lossScale,
       draw: (k) => (this.draw + k) % (this.signature.draws ?? 1),
     };
-    const scalar = ({ shape, scalar, term }: Port): OrtTensor => {
+    const scalar = ({ shape, scalar, term, rate }: Port): OrtTensor => {
       const count = shape.length === 0 ? 1 : rates.length;
       const kind = scalar!;
       const data = Float32Array.from({ length: count }, (_, k) =>
@@ -227,7 +238,9 @@ export class TrainingSteps {
           ? Math.max(divisors[term!]!, MIN_DIVISOR)
           : isCorrection(kind)
             ? correction(kind, k)
-            : scalars[kind](k),
+            : kind === 'lr'
+              ? rateOf(rates[k]!, rate)
+              : scalars[kind](k),
       );
       return { type: 'float32', dims: shape.length === 0 ? [] : [count], data };
     };
@@ -260,6 +273,12 @@ async function totalOf(runner: GraphRunner, own: WeightedLoss, group: ProcessGro
   await runner.writeSum(all.subarray(2));
   return { loss: all[0]!, weight: all[1]! };
 }
+
+const rateOf = ({ lr, groups }: StepRates, group: number | undefined): number =>
+  group === undefined ? lr : groups[group]!;
+
+/** For graphs that take no step. */
+const NO_RATES: StepRates = { lr: 0, groups: [] };
 
 const STEP_RESULTS: readonly TensorRole[] = ['loss', 'norm', 'finite'];
 

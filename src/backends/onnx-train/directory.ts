@@ -47,6 +47,7 @@ import { checkLegality, coarseNodes } from './legality.js';
 import { stepLoopGraph } from './loop.js';
 import { type Head, termSignature } from './losses.js';
 import type { TrainOptions } from './options.js';
+import { ratesOf } from './param-groups.js';
 import { collectParams, type Param, trainable } from './params.js';
 import { chooseWeights, type Keep, type Prepared, prepare } from './prepare.js';
 
@@ -109,6 +110,7 @@ export interface Emitted {
 export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget): Emitted {
   const { options, watch = {} } = request;
   const { folder } = target;
+  const rates = ratesOf(options);
   const { first, open, opset, factors, plan, params, fresh, notes } = beginTraining(request);
   const base = target.placeBase(first);
   const rounding =
@@ -188,6 +190,7 @@ export function emitDirectory(request: DirectoryRequest, target: DirectoryTarget
       },
       slots: optimizerDef(options.optimizer.kind).slots,
     },
+    ...(rates.length > 0 ? { rates } : {}),
     loss: lossSignature(whole.heads, options),
     ...(graphs.step!.signature.inputs.some(({ scalar }) => scalar === 'draw') ? { draws: DRAWS } : {}),
     session: sessionOf(Object.values(graphs).map(({ model: emitted }) => emitted)),

@@ -26,6 +26,7 @@ import { type RoundedProducts, roundProducts } from './int8/products.js';
 import { buildLoss, type Head } from './losses.js';
 import { guard, type Updated, update } from './optimizer.js';
 import type { TrainOptions } from './options.js';
+import { ratesOf } from './param-groups.js';
 import { exposeParams, type Param, trainable } from './params.js';
 import type { Prepared } from './prepare.js';
 
@@ -202,7 +203,7 @@ function lossAndGradients(
   }));
   const divisors =
     summed && held.length > 1
-      ? held.map(({ name }, term) => addScalar(graph, ports, 'divisor', `divisor/${name}`, term))
+      ? held.map(({ name }, term) => addScalar(graph, ports, 'divisor', `divisor/${name}`, { term }))
       : null;
   const { loss, losses, seeds } = job.step('loss', model, () => totalLoss(b, held, given, options, divisors));
   for (const { value } of held) graph.removeOutput(value);
@@ -325,14 +326,17 @@ function addUpdate(
     ports.inputs[at] = { ...ports.inputs[at]!, next: `${rows[i]!.name}/next` };
   }
   const lr = addScalar(graph, ports, 'lr', options.names === 'ort' ? 'learning_rate' : 'lr');
+  const ownRates = ratesOf(options).map((_, rate) =>
+    addScalar(graph, ports, 'lr', `${lr.name}/${rate}`, { rate }),
+  );
   const corrected = (Object.keys(corrections) as Correction[]).map(
     (name) => [name, addScalar(graph, ports, name)] as const,
   );
   const grads = scaledGrads.map((grad) => unscaled(b, grad, scale));
   const guarded = guard(b, grads, options.maxNorm);
-  const scalars = { lr, ...Object.fromEntries(corrected) };
   const results: { row: (typeof rows)[number]; updated: Updated }[] = rows.map((row, i) => {
-    const { lrMultiplier, weightDecay } = row;
+    const { lrMultiplier, weightDecay, rate } = row;
+    const scalars = { lr: rate === undefined ? lr : ownRates[rate]!, ...Object.fromEntries(corrected) };
     const trained = { param: values[i]!, grad: grads[i]!, slots: slots[i]!, lrMultiplier, weightDecay };
     const names = {
       param: `${row.name}/next`,
@@ -385,10 +389,9 @@ function addScalar(
   ports: Ports,
   scalar: ScalarKind,
   name: string = scalar,
-  term?: number,
+  of: Pick<Port, 'term' | 'rate'> = {},
 ): Value {
   const free = freeName(graph, name);
-  const of = term === undefined ? {} : { term };
   ports.inputs.push({ name: free, role: 'scalar', dtype: 'f32', shape: [], scalar, ...of });
   return graph.addInput(free, tensorType('f32', []));
 }

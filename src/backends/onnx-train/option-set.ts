@@ -214,7 +214,7 @@ export const ONNX_TRAIN = defineOptions({
   groups: {
     flag: 'group',
     type: texts('regex:settings'),
-    doc: "settings of the parameters whose names fit, repeatable: 'B$:lr=16x,weight-decay=0' (lr: times the rate of the run); the first group that fits counts",
+    doc: "settings of the parameters whose names fit, repeatable: 'B$:lr=16x,weight-decay=0,schedule=cosine' (lr: 16x is 16 times the rate of the run, 3e-4 a rate of its own), or lora-plus or lora-fa: factors of a LoRA learn as those of that method; the first group that fits counts",
   },
   alsoTrain: { type: texts('regex'), doc: 'weights to train in full, repeatable (a classifier head)' },
   tie: {

@@ -50,7 +50,7 @@ export interface TrainOptions
   readonly maxNorm: number | null;
   /** learning-rate multipliers by factor name */
   readonly lrMultipliers: Readonly<Record<string, number>>;
-  /** `REGEX:lr=16x,weight-decay=0`: settings of the parameters whose names fit; the first one counts */
+  /** `REGEX:lr=16x,weight-decay=0`, or a method: settings of the parameters whose names fit; the first one counts */
   readonly groups?: readonly string[];
   /** regular expressions: weights that are trained in full */
   readonly alsoTrain: readonly string[];

@@ -23,7 +23,7 @@ import {
   alsoTrain as uselessPattern,
 } from '../codes/training.js';
 import type { TrainOptions } from './options.js';
-import { groupFor, type ParamGroup, parseGroups, requireUsed } from './param-groups.js';
+import { type ParamGroup, parseGroups, requireUsed, withGroup } from './param-groups.js';
 
 /** A parameter: its row in the signature and its data at the start. */
 export interface Param {
@@ -52,16 +52,15 @@ export function collectParams(
   const params: Param[] = [];
   const names = new Set(plans.flatMap((row) => row.spec.factors.map(({ name }) => name)));
   const made = reproducible({ version: 1, plans }, data);
-  const groups = parseGroups(options.groups ?? [], options.optimizer);
+  const groups = parseGroups(options);
   const used = new Set<ParamGroup>();
-  const grouped = (row: ParamRow, names: readonly string[]): ParamRow => {
-    const found = row.trainable ? groupFor(groups, names) : undefined;
-    if (!found) return row;
-    used.add(found);
-    const { lrMultiplier = row.lrMultiplier, weightDecay } = found;
-    return { ...row, lrMultiplier, ...(weightDecay === undefined ? {} : { weightDecay }) };
-  };
-  for (const { name, spec, group, site } of planFactors(plans)) {
+  for (const {
+    name,
+    spec,
+    group,
+    site,
+    row: { spec: adapter },
+  } of planFactors(plans)) {
     if (made.has(name)) continue;
     const held = data.get(name)!;
     const row: ParamRow = {
@@ -75,7 +74,8 @@ export function collectParams(
       lrMultiplier: options.lrMultipliers[spec.name] ?? spec.lrMultiplier,
       trainable: isTrained(spec) && (options.train?.includes(spec.name) ?? true),
     };
-    params.push({ row: grouped(row, [name]), data: held });
+    const own = { row, names: [name], spec: adapter };
+    params.push({ row: withGroup(groups, own, used), data: held });
   }
   for (const { row: weight, data: held, trainable } of weights) {
     const row: ParamRow = {
@@ -89,13 +89,8 @@ export function collectParams(
       lrMultiplier: multiplierOf(weight, options),
       trainable,
     };
-    params.push({
-      row: grouped(
-        row,
-        weight.places.map(({ tensor }) => tensor),
-      ),
-      data: held,
-    });
+    const names = weight.places.map(({ tensor }) => tensor);
+    params.push({ row: withGroup(groups, { row, names, spec: null }, used), data: held });
   }
   requireUsed(
     groups,

@@ -99,3 +99,18 @@ export const lengthChanged = defineCode<{
     hint: 'for the rates of the new length from the start: a new run with --output',
   }),
 });
+
+export const missingRates = defineCode<{ patterns: readonly string[]; given: number }>({
+  code: 'LOTR8246',
+  severity: 'error',
+  title: 'a step has no rate for some groups of parameters',
+  explain:
+    'Groups of `emit onnx-train --group` with a rate or a schedule of their own have an input for it. A schedule of the run ' +
+    'gives all rates; a number is the rate of the run alone.',
+  make: ({ patterns, given }) => ({
+    message:
+      `${patterns.length} groups have rates of their own (${listed(patterns, 5)}), ` +
+      `and the step has ${given} rates besides that of the run`,
+    hint: 'give a schedule, or { lr, groups: [...] } with a rate for each of `rates` in signature.json',
+  }),
+});

@@ -29,7 +29,7 @@ let serial = 0;
 const fresh = () => join(root, `run${serial++}`);
 
 beforeAll(async () => {
-  net = await textClassifier(join(root, 'net'));
+  net = await textClassifier(join(root, 'net'), { emit: ['--group', 'M$:lr=0.03,schedule=cosine'] });
   const names = ['fish', 'bird', 'newt'];
   data = writeJsonl(join(root, 'data.jsonl'), records(26, names));
   evalData = writeJsonl(join(root, 'eval.jsonl'), records(37, names).slice(26));
