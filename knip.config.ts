@@ -22,9 +22,9 @@ export default {
     'src/backends/**/runtime/*.ts!',
     'test/{differential,fuzz,kill}/main.ts',
     'test/fuzz/child.ts',
-    '{.ci,test/support}/*.mjs',
+    '{.ci,test/support,examples/*}/*.mjs',
   ],
-  project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '!test/fixtures/**', '.ci/*.mjs'],
+  project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '!test/fixtures/**', '{.ci,examples/*}/*.mjs'],
   ignoreExportsUsedInFile: process.argv.includes('--production'),
   ignoreBinaries: ['mkfifo'],
   // pages of tests import them by these names
