@@ -47,3 +47,8 @@ test('sources, help and documents are in plain words', () => {
   }
   expect(found, 'expressions that plain technical English does not have').toEqual([]);
 });
+
+test('no text holds both sides of a merge', () => {
+  const marked = [...texts()].filter(([, text]) => /^(?:<{7}|>{7}) /m.test(text)).map(([name]) => name);
+  expect(marked).toEqual([]);
+});

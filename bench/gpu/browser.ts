@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 
 /** Flags under which headless Chromium has WebGPU without a GPU and makes no network requests. */
 const FLAGS = [
@@ -76,13 +76,18 @@ export async function answerOf(
   }
 }
 
+/** Types without which a browser does not take a file as what it is. */
+const TYPES: Readonly<Record<string, string>> = {
+  '.css': 'text/css',
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+};
+
 function headersOf(address: string, { byteLength }: Uint8Array) {
-  const type = address.endsWith('.wasm')
-    ? 'application/wasm'
-    : address.endsWith('js')
-      ? 'text/javascript'
-      : null;
-  return { 'content-length': byteLength, 'content-type': type ?? 'application/octet-stream' };
+  const type = TYPES[extname(address)] ?? 'application/octet-stream';
+  return { 'content-length': byteLength, 'content-type': type };
 }
 
 /** Opens an address in Chromium; returns what ends it. */

@@ -12,6 +12,7 @@ export const SITE_SECTIONS = {
     ['tutorials/classifier', 'A text classifier'],
     ['tutorials/language-model', 'A language model'],
     ['tutorials/embedding', 'An embedding model'],
+    ['tutorials/browser', 'In the browser'],
     ['tutorials/from-peft', 'From PEFT'],
     ['tutorials/ci', 'In a build and in CI'],
   ],
