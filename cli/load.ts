@@ -1,6 +1,7 @@
 import { cannotRead } from '../src/ir/codes/load.js';
 import { fail } from '../src/ir/diagnostics.js';
-import { readRegular, Unreadable } from '../src/ir/files/regular.js';
+import { readRegular } from '../src/ir/files/regular.js';
+import { Unreadable } from '../src/ir/files/unreadable.js';
 import type { Model } from '../src/ir/model.js';
 import { readModel } from '../src/ir/onnx/reader.js';
 import { parseModel } from '../src/ir/text/index.js';

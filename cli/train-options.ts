@@ -2,7 +2,7 @@ import { optionIgnored } from '../src/ir/codes/train-data.js';
 import type { Diagnostic } from '../src/ir/diagnostics.js';
 import type { ValuesOf } from '../src/options/define.js';
 import { kebab } from '../src/options/flags.js';
-import type { DataOptions, OpenedData } from '../src/train/data/open.js';
+import type { DataOptions, OpenedData } from '../src/train/data/read-data.js';
 import type { READING } from '../src/train/option-set.js';
 import type { RunSettings } from '../src/train/settings.js';
 

@@ -7,7 +7,8 @@ import { configFails } from '../../src/ir/codes/build.js';
 import { fail } from '../../src/ir/diagnostics.js';
 import { isFolder } from '../../src/ir/files/folders.js';
 import { parsePlain } from '../../src/ir/files/json.js';
-import { readRegular, Unreadable } from '../../src/ir/files/regular.js';
+import { readRegular } from '../../src/ir/files/regular.js';
+import { Unreadable } from '../../src/ir/files/unreadable.js';
 import { shownPath } from './find-config.js';
 
 /** A config and where it is. */

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { type States, stateAt } from '../../src/build/file-state.js';
 import type { BuildStep } from '../../src/build/steps.js';
 import type { Counts, MadeFile } from '../../src/build/store.js';
-import { readRegular, Unreadable } from '../../src/ir/files/regular.js';
+import { readRegular } from '../../src/ir/files/regular.js';
+import { Unreadable } from '../../src/ir/files/unreadable.js';
 import { version } from '../version.js';
 import type { Built } from './run.js';
 

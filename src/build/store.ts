@@ -18,9 +18,10 @@ import { type Output, writeAtomically } from '../ir/files/atomic.js';
 import { wholeDigest } from '../ir/files/file-digest.js';
 import { makeFolders } from '../ir/files/folders.js';
 import { parsePlain } from '../ir/files/json.js';
-import { readRegular, Unreadable } from '../ir/files/regular.js';
+import { readRegular } from '../ir/files/regular.js';
 import { isSystemError } from '../ir/files/system-error.js';
 import { sweepStale, temporaryName } from '../ir/files/temporary.js';
+import { Unreadable } from '../ir/files/unreadable.js';
 
 /** A file that a step made. `path`: from the folder of the config, with slashes. */
 export interface MadeFile {

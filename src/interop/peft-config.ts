@@ -3,7 +3,8 @@ import { badPeft, peftFeature } from '../ir/codes/files.js';
 import { cannotRead } from '../ir/codes/load.js';
 import { fail } from '../ir/diagnostics.js';
 import { type Json, JsonError, type JsonObject, parseJson } from '../ir/files/json.js';
-import { readRegular, Unreadable } from '../ir/files/regular.js';
+import { readRegular } from '../ir/files/regular.js';
+import { Unreadable } from '../ir/files/unreadable.js';
 import { matching, mayBacktrack, patternSeconds, TooLong } from '../ir/time-limit.js';
 
 /** `adapter_config.json` of PEFT: settings by their names, and what they say about a module. */

@@ -5,6 +5,11 @@ const encoder = new TextEncoder();
 /** The UTF-8 bytes of a text; half a surrogate pair becomes U+FFFD. */
 export const utf8Bytes = (text: string): Uint8Array => encoder.encode(text);
 
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The text of UTF-8 bytes; what is not UTF-8 becomes U+FFFD. */
+export const textOfUtf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
+
 /** Stretches of bytes one after another, in a buffer of their own. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));

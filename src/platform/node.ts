@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { relative, resolve, sep } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Platform, Sha256 } from './platform.js';
 
 /** {@link Platform} in Node. */
 
-export { basename, dirname, join } from 'node:path';
+export { basename, dirname, extname, join } from 'node:path';
+export { diskFiles } from '../ir/files/disk-files.js';
 export { folderOf } from '../ir/files/disk-folder.js';
+export { heapIsFull, heapLimit } from './heap-limit.js';
 
 export const sha256 = (): Sha256 => createHash('sha256');
 
@@ -17,3 +20,6 @@ export const asciiText: Platform['asciiText'] = (bytes, from, to) =>
 
 export const locationFrom: Platform['locationFrom'] = (folder, path) =>
   relative(resolve(folder), resolve(path)).split(sep).join('/');
+
+// timers of 0 ms would wait for 1
+export const nextTurn: Platform['nextTurn'] = () => setImmediate();

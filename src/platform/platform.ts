@@ -1,3 +1,4 @@
+import type { NamedFiles } from '../ir/files/named-files.js';
 import type { ModelFolder } from '../ir/onnx/model-folder.js';
 
 /** SHA-256 over bytes and UTF-8 texts, one after another. */
@@ -16,9 +17,19 @@ export interface Platform {
   asciiText(bytes: Uint8Array, from: number, to: number): string;
   basename(path: string): string;
   dirname(path: string): string;
+  /** The ending of a path with its dot; nothing where there is none. */
+  extname(path: string): string;
   join(folder: string, path: string): string;
   /** The way from a folder to a file with slashes between names, as ONNX has it. */
   locationFrom(folder: string, path: string): string;
   /** The folder of the model file at a path. Throws LOTR1101 where there are no files at paths. */
   folderOf(modelPath: string): ModelFolder;
+  /** Files at paths; there are none where there is no disk. */
+  readonly diskFiles: NamedFiles;
+  /** Whether what is held leaves too little of the memory for objects. */
+  heapIsFull(): boolean;
+  /** MiB that objects may take. */
+  heapLimit(): number;
+  /** Ends when signals, timers and messages had their turn. */
+  nextTurn(): Promise<void>;
 }

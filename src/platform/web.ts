@@ -1,6 +1,7 @@
 import { sha256 as nobleSha256 } from '@noble/hashes/sha2.js';
 import { externalEscapes } from '../ir/codes/load.js';
 import { fail } from '../ir/diagnostics.js';
+import { Unreadable } from '../ir/files/unreadable.js';
 import type { Platform, Sha256 } from './platform.js';
 
 /** {@link Platform} without Node: browsers and their workers. Paths are names with slashes. */
@@ -35,6 +36,12 @@ export const dirname: Platform['dirname'] = (path) => {
   return end < 0 ? '.' : end === 0 ? '/' : path.slice(0, end);
 };
 
+export const extname: Platform['extname'] = (path) => {
+  const name = basename(path);
+  const dot = name.lastIndexOf('.');
+  return dot < 1 ? '' : name.slice(dot);
+};
+
 export const join: Platform['join'] = (folder, path) =>
   partsOf(folder === '' ? path : `${folder}/${path}`).join('/') || '.';
 
@@ -63,3 +70,21 @@ export const folderOf: Platform['folderOf'] = (modelPath) => ({
   open: (name, location) =>
     fail(externalEscapes({ name, location, why: `and there is no folder of ${modelPath} here` })),
 });
+
+export const diskFiles: Platform['diskFiles'] = {
+  has: () => false,
+  read: () => noDisk(),
+  source: () => noDisk(),
+  open: async () => noDisk(),
+};
+
+function noDisk(): never {
+  throw new Unreadable('there are no files at paths here');
+}
+
+// no page is told: an allocation that fails is refused where it is made
+export const heapIsFull: Platform['heapIsFull'] = () => false;
+
+export const heapLimit: Platform['heapLimit'] = () => Number.POSITIVE_INFINITY;
+
+export const nextTurn: Platform['nextTurn'] = () => new Promise((resolve) => setTimeout(resolve));

@@ -17,7 +17,7 @@ import {
 import { BAD_LINES, PREDICTED_TURNS, RATE_SCHEDULES, RECORD_TASKS, SUBWORDS } from '../options/words.js';
 import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
-import type { DataOptions } from './data/open.js';
+import type { DataOptions } from './data/read-data.js';
 import type { RecordFile } from './data/source.js';
 import type { TrainingPlan } from './loop.js';
 import { METRIC_NAMES } from './metrics/index.js';

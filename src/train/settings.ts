@@ -6,7 +6,7 @@ import { fail } from '../ir/diagnostics.js';
 import { writeAtomically } from '../ir/files/atomic.js';
 import { readJsonFile } from '../ir/files/json-file.js';
 import type { LabelMap } from './data/labels.js';
-import type { DataOptions } from './data/open.js';
+import type { DataOptions } from './data/read-data.js';
 import type { RecordFile } from './data/source.js';
 import type { TrainingPlan } from './loop.js';
 import { settingsSchema } from './settings-schema.js';

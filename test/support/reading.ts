@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import type { Diagnostic, LotrcError } from '../../src/ir/diagnostics.js';
 import { FIELDS } from '../../src/train/data/fields.js';
-import type { DataOptions } from '../../src/train/data/open.js';
+import type { DataOptions } from '../../src/train/data/read-data.js';
 
 /** Options of reading as `lotrc train` has them by default, but without padding. */
 export const READING: DataOptions = {

@@ -2,10 +2,12 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FileSource } from '../../src/ir/files/file-source.js';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { f32Tensor, i64Tensor } from '../../src/ir/tensor.js';
 import { FIELDS } from '../../src/train/data/fields.js';
-import { type DataOptions, type OpenedData, openData } from '../../src/train/data/open.js';
+import { openData } from '../../src/train/data/open.js';
+import type { DataOptions, OpenedData } from '../../src/train/data/read-data.js';
 import { tensorDataset } from '../../src/train/data/tensors.js';
 import { readSignature } from '../../src/train/read-signature.js';
 import { done, records, type TextClassifier, textClassifier } from '../support/classifier.js';
@@ -141,7 +143,9 @@ describe('labels', () => {
     );
     expect((await open(tensors(i64Tensor([2], [-100, 0])))).dataset.size).toBe(2);
     const two = { label: 'labels', loss: 'cross-entropy', values: false, classes: 2, ignored: -100 } as const;
-    await expect(tensorDataset(join(CASES, 'onebad.safetensors'), two)).rejects.toThrow(/row 5 .*label 2/);
+    await expect(tensorDataset(new FileSource(join(CASES, 'onebad.safetensors')), two)).rejects.toThrow(
+      /row 5 .*label 2/,
+    );
   });
   test('of bce lie between 0 and 1, those of mse are finite', async () => {
     const bce = await textClassifier(join(root, 'bce'), { loss: 'bce', classes: 1 });

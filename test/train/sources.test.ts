@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Progress } from '../../cli/progress.js';
+import { FileSource } from '../../src/ir/files/file-source.js';
 import { writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { MemoryTensor } from '../../src/ir/tensor.js';
 import { characterVocabulary } from '../../src/train/data/characters.js';
@@ -13,7 +14,8 @@ import { renderChat } from '../../src/train/data/chat.js';
 import { ChatTemplate } from '../../src/train/data/chat-template.js';
 import { tokenizeText } from '../../src/train/data/language.js';
 import { MAX_RECORD } from '../../src/train/data/lines.js';
-import { type DataOptions, type OpenedData, openData } from '../../src/train/data/open.js';
+import { openData } from '../../src/train/data/open.js';
+import type { DataOptions, OpenedData } from '../../src/train/data/read-data.js';
 import { packed, type Sequence } from '../../src/train/data/sequences.js';
 import { paced, type ReadProgress, Source, type Watch } from '../../src/train/data/source.js';
 import { tensorDataset } from '../../src/train/data/tensors.js';
@@ -271,16 +273,20 @@ describe('files that are not as others', () => {
     const task = { label: null, loss: 'cross-entropy', values: false, classes: 2, ignored: -100 } as const;
     const path = at('odd.safetensors');
     writeSafetensors(path, new Map([['x', new MemoryTensor('c64', [2], new Uint8Array(16))]]));
-    await expect(tensorDataset(path, task)).rejects.toThrow('LOTR8204: tensor "x" is c64, not numbers');
+    await expect(tensorDataset(new FileSource(path), task)).rejects.toThrow(
+      'LOTR8204: tensor "x" is c64, not numbers',
+    );
     const large = new Uint8Array(BigInt64Array.of(1n, 2n ** 31n).buffer);
     writeSafetensors(path, new Map([['x', new MemoryTensor('i64', [2], large)]]));
-    await expect(tensorDataset(path, task)).rejects.toThrow('has the number 2147483648, beyond 32 bits');
+    await expect(tensorDataset(new FileSource(path), task)).rejects.toThrow(
+      'has the number 2147483648, beyond 32 bits',
+    );
     const floats = Float32Array.from({ length: 600_001 }, (_, i) => i / 7);
     writeSafetensors(
       path,
       new Map([['x', new MemoryTensor('f32', [600_001, 1], new Uint8Array(floats.buffer))]]),
     );
-    const { columns } = (await tensorDataset(path, task)).batch([0, 600_000, 299_999]);
+    const { columns } = (await tensorDataset(new FileSource(path), task)).batch([0, 600_000, 299_999]);
     expect([...columns.get('x')!.data]).toEqual([0, floats[600_000], floats[299_999]]);
   });
 });

@@ -2,7 +2,8 @@ import { closeSync, fstatSync, lstatSync, readSync } from 'node:fs';
 import type { ByteSource } from '../carried.js';
 import { cannotRead, fileChanged, malformed } from '../codes/load.js';
 import { fail } from '../diagnostics.js';
-import { openRegular, Unreadable } from './regular.js';
+import { openRegular } from './regular.js';
+import { Unreadable } from './unreadable.js';
 
 /** One read never exceeds this: Node refuses single reads of 2 GiB and more. */
 const MAX_READ = 1 << 30;

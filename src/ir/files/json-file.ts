@@ -1,6 +1,7 @@
 import { JsonError, parseJson } from './json.js';
-import { readRegular, Unreadable } from './regular.js';
+import { readRegular } from './regular.js';
 import { type Schema, SchemaError } from './schema.js';
+import { Unreadable } from './unreadable.js';
 
 /** Largest JSON file that is read as one text: far above what lotrc writes. */
 const MAX_BYTES = 256 * 2 ** 20;

@@ -1,14 +1,12 @@
 import { constants as buffers } from 'node:buffer';
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { isSystemError } from './system-error.js';
+import { Unreadable } from './unreadable.js';
 
 /**
  * Reading files at paths that others chose. Only regular files: a pipe may wait for ever, and a device may never end. Opening
  * does not wait either.
  */
-
-/** Why a file cannot be read; the message follows `it cannot be read:`. */
-export class Unreadable extends Error {}
 
 /** Opening a pipe would otherwise wait until something writes to it. Absent on Windows. */
 export const AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);

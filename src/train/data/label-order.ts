@@ -1,8 +1,9 @@
-import { dirname, join } from 'node:path';
+import { dirname, join } from '#platform';
+import { textOfUtf8 } from '../../ir/bytes.js';
 import { labelOrder, orderUnused } from '../../ir/codes/train-data.js';
 import { type Diagnostic, fail } from '../../ir/diagnostics.js';
 import { parsePlain } from '../../ir/files/json.js';
-import { readRegular } from '../../ir/files/regular.js';
+import type { NamedFiles } from '../../ir/files/named-files.js';
 import { encodeLabel, type LabelMap, labelMapOf } from './labels.js';
 import { TOKENIZER_FILES } from './tokenizer-files.js';
 
@@ -13,6 +14,7 @@ export interface OrderRequest {
   readonly given: readonly string[] | null;
   /** a config.json next to it may name the classes */
   readonly tokenizer: string | null;
+  readonly files: NamedFiles;
   /** classes of the model, where they are fixed */
   readonly classes: number | null;
 }
@@ -23,7 +25,7 @@ export interface OrderRequest {
  */
 export function orderedLabels(
   found: readonly unknown[],
-  { file, given, tokenizer, classes }: OrderRequest,
+  { file, given, tokenizer, files, classes }: OrderRequest,
   note: (diagnostic: Diagnostic) => void,
 ): LabelMap {
   if (given !== null) {
@@ -38,7 +40,7 @@ export function orderedLabels(
   }
   const own = labelMapOf(found, false);
   const config = tokenizer === null ? null : join(dirname(tokenizer), TOKENIZER_FILES.model);
-  const names = config === null ? null : id2label(config);
+  const names = config === null ? null : id2label(config, files);
   if (config === null || names === null) return own;
   const map: LabelMap = { kind: 'names', names, order: 'config' };
   const odd = found.find((label) => 'why' in encodeLabel(map, label));
@@ -55,10 +57,10 @@ export function orderedLabels(
 }
 
 /** The classes that a config.json names; null where there is none, or they have only the names LABEL_0, LABEL_1, ... */
-function id2label(file: string): readonly string[] | null {
+function id2label(file: string, files: NamedFiles): readonly string[] | null {
   let value: unknown;
   try {
-    value = parsePlain(readRegular(file).toString('utf8'));
+    value = parsePlain(textOfUtf8(files.read(file)));
   } catch {
     return null; // this file was not named by the user: it is read only if it exists
   }

@@ -43,7 +43,7 @@ export async function languageDataset(
     chat: [fields.messages],
   };
   requireColumns(records, columns[kind]);
-  const config = readTokenizerConfig(tokenizerFile);
+  const config = readTokenizerConfig(tokenizerFile, task.from);
   const examples = new Examples(task, config, bad);
   const max = padding.fixed ?? padding.max;
   const rows: Sequence[] = [];

@@ -1,3 +1,4 @@
+import { concatBytes } from '../../ir/bytes.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { Source } from './source.js';
@@ -26,7 +27,7 @@ export async function* readLines(
   let line = 1;
   const whole = (end: Uint8Array) => {
     if (held + end.length > MAX_RECORD) tooLong(source.file, line, DIVIDE);
-    return trimmed(parts.length === 0 ? end : Buffer.concat([...parts, end]));
+    return trimmed(parts.length === 0 ? end : concatBytes([...parts, end]));
   };
   for await (const chunk of source.chunks()) {
     let start = 0;
@@ -42,7 +43,7 @@ export async function* readLines(
     held += chunk.length - start;
     if (held > MAX_RECORD) tooLong(source.file, line, DIVIDE);
   }
-  if (held > 0) yield { line, bytes: whole(Buffer.alloc(0)) };
+  if (held > 0) yield { line, bytes: whole(new Uint8Array(0)) };
 }
 
 const DIVIDE =

@@ -1,5 +1,4 @@
-import { pipeline, Readable } from 'node:stream';
-import { type CsvError, type Info, parse } from 'csv-parse';
+import { type CsvError, type Info, type Parser, parse } from 'csv-parse';
 import { listed } from '../../ir/codes/listed.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
@@ -100,14 +99,36 @@ async function* tableLines(
       return undefined;
     },
   });
-  // what goes wrong there ends the parser, and so the loop
-  pipeline(Readable.from(checked(source)), parser, () => {});
   try {
-    for await (const row of parser as AsyncIterable<CsvRow>) yield row;
+    yield* parsed(checked(source), parser);
   } catch (error) {
     if (error instanceof Error && 'code' in error) return fail(badData({ file, why: error.message }));
     throw error;
   }
+}
+
+/** What a parser makes of bytes. Its streams are those of Node, or stand-ins for browsers, which have less: events, and `read`. */
+async function* parsed(chunks: AsyncIterable<Uint8Array>, parser: Parser): AsyncGenerator<CsvRow> {
+  const failed: unknown[] = [];
+  const ended = new Promise<void>((resolve) => {
+    parser.on('error', (error: unknown) => {
+      failed.push(error);
+      resolve();
+    });
+    parser.on('finish', resolve);
+  });
+  const made = function* (): Generator<CsvRow> {
+    if (failed.length > 0) throw failed[0];
+    for (let row = parser.read() as CsvRow | null; row !== null; row = parser.read() as CsvRow | null)
+      yield row;
+  };
+  for await (const chunk of chunks) {
+    parser.write(chunk);
+    yield* made();
+  }
+  parser.end();
+  await ended;
+  yield* made();
 }
 
 const SHORTER = 'divide it into several records';

@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../../ir/diagnostics.js';
+import type { NamedFiles } from '../../ir/files/named-files.js';
 import type { Dataset } from './dataset.js';
 import type { Fields } from './fields.js';
 import type { Padding } from './token-columns.js';
@@ -18,6 +19,7 @@ export interface RowTask {
 export interface WritingTask extends RowTask {
   /** the tokenizer's file: those next to it say which tokens begin and end a text */
   readonly tokenizerFile: string;
+  readonly from: NamedFiles;
   /** the graph scores position t against label t + 1 */
   readonly shift: boolean;
 }

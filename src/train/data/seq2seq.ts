@@ -86,9 +86,9 @@ function paddingOf(padding: Padding, port: Port | undefined): Padding {
 }
 
 /** The id that decoders start with. Throws LOTR8251 when nothing says. */
-function startOf({ start, tokenizer, tokenizerFile }: Seq2seqTask) {
+function startOf({ start, tokenizer, tokenizerFile, from }: Seq2seqTask) {
   if (start !== null) return { start: idOf(start, tokenizer, tokenizerFile), files: [] };
-  const { config, files } = readModelConfig(tokenizerFile);
+  const { config, files } = readModelConfig(tokenizerFile, from);
   const id = config.decoder_start_token_id;
   if (typeof id === 'number' && Number.isInteger(id) && id >= 0) return { start: id, files };
   return fail(noDecoderStart({ file: tokenizerFile, files }));

@@ -1,15 +1,12 @@
-import { createHash } from 'node:crypto';
-import type { BigIntStats } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
+import { diskFiles, heapIsFull, heapLimit, nextTurn, sha256 } from '#platform';
+import { toHex } from '../../ir/bytes.js';
 import { fileChanged } from '../../ir/codes/load.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { fileKind } from '../../ir/files/file-kind.js';
-import { identity } from '../../ir/files/file-source.js';
-import { AT_ONCE } from '../../ir/files/regular.js';
+import type { NamedFiles, OpenedFile } from '../../ir/files/named-files.js';
 import { isSystemError } from '../../ir/files/system-error.js';
-import { heapIsFull, heapLimit } from './heap-limit.js';
+import { Unreadable } from '../../ir/files/unreadable.js';
 
 /** A data file as a run identifies it: by its contents. */
 export interface RecordFile {
@@ -32,7 +29,6 @@ export interface ReadProgress {
 /** Called several times a second while a file is read, and once at the end of one that took longer. */
 export type Watch = (progress: ReadProgress) => void;
 
-const CHUNK = 1 << 18;
 /** Work goes on for so long; then signals, timers and output have their turn. */
 const TURN_MS = 50;
 
@@ -48,7 +44,7 @@ export async function* paced<T>(
     yield item;
     if (performance.now() - since < TURN_MS) continue;
     turn();
-    await setImmediate();
+    await nextTurn();
     since = performance.now();
   }
 }
@@ -61,7 +57,7 @@ export class Source {
   #rows = 0;
   #told = false;
   #sha256: string | null = null;
-  #handle: FileHandle | null = null;
+  #handle: OpenedFile | null = null;
   #open: AsyncGenerator<unknown> | null = null;
 
   constructor(
@@ -69,36 +65,32 @@ export class Source {
     watch: Watch = () => {},
     /** A stranger named it: a pipe may wait for ever, and a device may never end. */
     readonly regularOnly = false,
+    readonly files: NamedFiles = diskFiles,
   ) {
     this.#watch = watch;
   }
 
   /** The bytes. Throws LOTR8204, and LOTR1006 when the file changes meanwhile. */
   async *chunks(): AsyncGenerator<Uint8Array> {
-    const handle = await this.#system(open(this.file, this.regularOnly ? AT_ONCE : 'r'));
+    const handle = await this.#system(this.files.open(this.file, this.regularOnly));
     this.#handle = handle;
     try {
-      const before = await this.#system(handle.stat({ bigint: true }));
-      if (this.regularOnly && !before.isFile()) this.#refuse('it is not a regular file');
-      this.#size = before.isFile() ? Number(before.size) : null;
-      const hash = createHash('sha256');
+      if (this.regularOnly && handle.size === null) this.#refuse('it is not a regular file');
+      this.#size = handle.size;
+      const hash = sha256();
       for (;;) {
-        const { bytesRead, buffer } = await this.#system(
-          handle.read(Buffer.allocUnsafeSlow(CHUNK), 0, CHUNK, null),
-        );
-        if (bytesRead === 0) break;
-        const chunk = buffer.subarray(0, bytesRead);
+        const chunk = await this.#system(handle.next());
+        if (chunk.length === 0) break;
         const kind = this.#bytes === 0 ? fileKind(chunk) : null;
         if (kind?.never) this.#refuse(`it is ${kind.what}`, kind.hint);
         hash.update(chunk);
-        this.#bytes += bytesRead;
+        this.#bytes += chunk.length;
         // it may grow as fast as it is read
         if (this.#size !== null && this.#bytes > this.#size) fail(fileChanged({ file: this.file }));
         yield chunk;
       }
-      const after: BigIntStats = await this.#system(handle.stat({ bigint: true }));
-      if (before.isFile() && identity(before) !== identity(after)) fail(fileChanged({ file: this.file }));
-      this.#sha256 = hash.digest('hex');
+      if (!(await this.#system(handle.unchanged()))) fail(fileChanged({ file: this.file }));
+      this.#sha256 = toHex(hash.digest());
     } finally {
       await handle.close();
     }
@@ -147,7 +139,7 @@ export class Source {
     try {
       return await work;
     } catch (error) {
-      if (!isSystemError(error)) throw error;
+      if (!isSystemError(error) && !(error instanceof Unreadable)) throw error;
       return this.#refuse(`it cannot be read: ${error.message}`);
     }
   }

@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, diskFiles, join } from '#platform';
+import { textOfUtf8 } from '../../ir/bytes.js';
 import { badTokenizer } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { parsePlain } from '../../ir/files/json.js';
-import { readRegular, Unreadable } from '../../ir/files/regular.js';
+import type { NamedFiles } from '../../ir/files/named-files.js';
+import { Unreadable } from '../../ir/files/unreadable.js';
 import type { Tokenizer } from './tokenizer.js';
 import { TOKENIZER_FILES } from './tokenizer-files.js';
 
@@ -21,12 +22,12 @@ export interface TokenizerConfig {
  * Reads tokenizer_config.json, special_tokens_map.json and chat_template.jinja next to a tokenizer.json, where they are.
  * Throws LOTR8209 for a file that is there and cannot be read.
  */
-export function readTokenizerConfig(tokenizer: string): TokenizerConfig {
+export function readTokenizerConfig(tokenizer: string, from: NamedFiles = diskFiles): TokenizerConfig {
   const files: string[] = [];
   const tokens: Record<string, string> = {};
   const templates = new Map<string, string>();
   for (const name of TOKENIZER_FILES.tokens) {
-    const value = readJson(join(dirname(tokenizer), name), files);
+    const value = readJson(join(dirname(tokenizer), name), files, from);
     for (const [key, token] of Object.entries(value ?? {})) {
       const text = key.endsWith('_token') ? contentOf(token) : null;
       if (text !== null) tokens[key] = text;
@@ -41,20 +42,23 @@ export function readTokenizerConfig(tokenizer: string): TokenizerConfig {
     }
   }
   const jinja = join(dirname(tokenizer), TOKENIZER_FILES.template);
-  if (existsSync(jinja)) {
-    templates.set('default', readText(jinja));
+  if (from.has(jinja)) {
+    templates.set('default', readText(jinja, from));
     files.push(jinja);
   }
   return { tokens, templates, files };
 }
 
 /** What config.json and generation_config.json next to a tokenizer say about the model, where they are. Throws LOTR8209. */
-export function readModelConfig(tokenizer: string): {
+export function readModelConfig(
+  tokenizer: string,
+  from: NamedFiles = diskFiles,
+): {
   readonly config: Readonly<Record<string, unknown>>;
   readonly files: readonly string[];
 } {
   const files: string[] = [];
-  const read = (name: string) => readJson(join(dirname(tokenizer), name), files) ?? {};
+  const read = (name: string) => readJson(join(dirname(tokenizer), name), files, from) ?? {};
   return { config: { ...read(TOKENIZER_FILES.generation), ...read(TOKENIZER_FILES.model) }, files };
 }
 
@@ -73,11 +77,11 @@ function contentOf(token: unknown): string | null {
   return typeof content === 'string' ? content : null;
 }
 
-function readJson(file: string, files: string[]): object | null {
-  if (!existsSync(file)) return null;
+function readJson(file: string, files: string[], from: NamedFiles): object | null {
+  if (!from.has(file)) return null;
   files.push(file);
   try {
-    const value: unknown = parsePlain(readText(file));
+    const value: unknown = parsePlain(readText(file, from));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch (error) {
     if (error instanceof SyntaxError) fail(badTokenizer({ file, why: `it is not JSON: ${error.message}` }));
@@ -86,9 +90,9 @@ function readJson(file: string, files: string[]): object | null {
   return fail(badTokenizer({ file, why: 'it is not a JSON object' }));
 }
 
-function readText(file: string): string {
+function readText(file: string, from: NamedFiles): string {
   try {
-    return readRegular(file).toString('utf8');
+    return textOfUtf8(from.read(file));
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
     return fail(badTokenizer({ file, why: `it cannot be read: ${error.message}` }));

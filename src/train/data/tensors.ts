@@ -1,8 +1,8 @@
+import type { ByteSource } from '../../ir/carried.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { byteLengthOf, isFloat } from '../../ir/dtype.js';
-import { FileSource } from '../../ir/files/file-source.js';
-import { readSafetensorsFrom } from '../../ir/files/safetensors.js';
+import { readSafetensorsFrom } from '../../ir/files/safetensors-format.js';
 import { MemoryTensor, type TensorData } from '../../ir/tensor.js';
 import { toF64, toIntegers } from '../../ir/values.js';
 import { type LossKind, lossFacts } from '../losses/facts.js';
@@ -37,10 +37,10 @@ export interface TensorTask {
  * LOTR8204, also for labels that are not classes of the model or not in the range of the loss, LOTR1006, and those of
  * `readSafetensors`.
  */
-export async function tensorDataset(file: string, task: TensorTask): Promise<Dataset> {
+export async function tensorDataset(source: ByteSource, task: TensorTask): Promise<Dataset> {
   const { label, loss, ignored, values } = task;
   const { pairs } = lossFacts(loss);
-  const source = new FileSource(file);
+  const file = source.path;
   const { tensors } = readSafetensorsFrom(source);
   const refuse = (why: string): never => fail(badData({ file, why }));
   const names = label === null ? [] : [label, 'labels'];
@@ -67,8 +67,7 @@ export async function tensorDataset(file: string, task: TensorTask): Promise<Dat
     if (name === chosen) found = made;
     else held.set(name, made);
   }
-  source.checkUnchanged();
-  source.close();
+  source.checkUnchanged?.();
   if (!size) return refuse('it has no examples');
   if (found && !values && found.data instanceof Float32Array) return refuse('its labels are not integers');
   const why = found && labelProblem(found, task);

@@ -1,8 +1,11 @@
+import { diskFiles } from '#platform';
+import { textOfUtf8 } from '../../ir/bytes.js';
 import { badTokenizer } from '../../ir/codes/train.js';
 import { fail, LotrcError } from '../../ir/diagnostics.js';
 import { fileKind } from '../../ir/files/file-kind.js';
 import { parsePlain } from '../../ir/files/json.js';
-import { readRegular, Unreadable } from '../../ir/files/regular.js';
+import type { NamedFiles } from '../../ir/files/named-files.js';
+import { Unreadable } from '../../ir/files/unreadable.js';
 import { characterVocabulary } from './characters.js';
 
 /** Tokens of one text or pair, cut to a length. */
@@ -37,14 +40,14 @@ export interface FramedTokens {
 }
 
 /** Reads a tokenizer.json or a character vocabulary. Throws LOTR8209. */
-export async function readTokenizer(file: string): Promise<Tokenizer> {
+export async function readTokenizer(file: string, files: NamedFiles = diskFiles): Promise<Tokenizer> {
   const refuse = (why: string): never => fail(badTokenizer({ file, why }));
   let value: unknown;
   try {
-    const bytes = readRegular(file);
+    const bytes = files.read(file);
     const kind = fileKind(bytes.subarray(0, 32));
     if (kind?.never) return refuse(`it is ${kind.what}; ${kind.hint}`);
-    value = parsePlain(bytes.toString('utf8'));
+    value = parsePlain(textOfUtf8(bytes));
   } catch (error) {
     if (error instanceof LotrcError) throw error;
     if (error instanceof Unreadable) return refuse(`it cannot be read: ${error.message}`);

@@ -2,7 +2,8 @@ import { closeSync, readSync } from 'node:fs';
 import { cannotRead } from '../../ir/codes/load.js';
 import { fail } from '../../ir/diagnostics.js';
 import { isSystemError } from '../../ir/files/atomic.js';
-import { openRegular, Unreadable } from '../../ir/files/regular.js';
+import { openRegular } from '../../ir/files/regular.js';
+import { Unreadable } from '../../ir/files/unreadable.js';
 import { maskedCrc32c } from './crc32c.js';
 
 /** TFRecord framing: length u64, masked crc32c of it, data, masked crc32c of the data, all little-endian. */

@@ -9,7 +9,7 @@ import { bytesOf } from './pieces.js';
  */
 export function charsmapOf(part: Part): Normalizer {
   const base64 = part.text('precompiled_charsmap');
-  const bytes = Uint8Array.from(Buffer.from(base64, 'base64'));
+  const bytes = fromBase64(base64) ?? part.refuse('"precompiled_charsmap" is not base64');
   const view = new DataView(bytes.buffer);
   const size = bytes.length < 4 ? -1 : view.getUint32(0, true);
   if (size < 0 || size % 4 !== 0 || size + 4 > bytes.length) {
@@ -95,5 +95,14 @@ function* graphemesOf(text: string): Generator<string> {
     if (found.length === 0) width *= 2;
     else yield* found;
     at += window.length - last.length;
+  }
+}
+
+/** The bytes that a text stands for; null when it is not base64. */
+function fromBase64(text: string): Uint8Array | null {
+  try {
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  } catch {
+    return null;
   }
 }

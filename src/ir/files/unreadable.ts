@@ -1,0 +1,2 @@
+/** Why a file cannot be read; the message follows `it cannot be read:`. */
+export class Unreadable extends Error {}
