@@ -27,7 +27,9 @@ export async function failureOf(
   }
   if (error instanceof LotrcError) {
     const ours = error.diagnostics.some(({ code }) => code.startsWith('LOTR9'));
-    return { diagnostics: error.diagnostics, exitCode: ours ? EXIT.internal : EXIT.diagnostics };
+    const words = error.diagnostics.some(({ code }) => code === usage.code);
+    const exitCode = ours ? EXIT.internal : words ? EXIT.usage : EXIT.diagnostics;
+    return { diagnostics: error.diagnostics, exitCode };
   }
   const { crashReport } = await import('./crash.js');
   return { diagnostics: [crashReport(error, argv)], exitCode: EXIT.internal };

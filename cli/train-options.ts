@@ -1,43 +1,8 @@
 import { optionIgnored } from '../src/ir/codes/train-data.js';
 import type { Diagnostic } from '../src/ir/diagnostics.js';
-import type { ValuesOf } from '../src/options/define.js';
 import { kebab } from '../src/options/flags.js';
 import type { DataOptions, OpenedData } from '../src/train/data/read-data.js';
-import type { READING } from '../src/train/option-set.js';
 import type { RunSettings } from '../src/train/settings.js';
-
-type ReadingOptions = ValuesOf<typeof READING>;
-
-export function readingOf(o: ReadingOptions): DataOptions {
-  return {
-    tokenizer: o.tokenizer ?? null,
-    fields: {
-      text: o.textField,
-      pair: o.pairField ?? null,
-      label: o.labelField,
-      prompt: o.promptField,
-      completion: o.completionField,
-      source: o.sourceField,
-      target: o.targetField,
-      messages: o.messagesField,
-      tokens: o.tokensField,
-      tags: o.tagsField,
-    },
-    badLines: o.badLines,
-    maxLength: o.maxLength,
-    padTo: o.padTo,
-    task: o.task ?? null,
-    quote: o.quote ?? null,
-    labels: o.labels ?? null,
-    bucket: o.bucket,
-    bos: o.bos ?? null,
-    eos: o.eos ?? null,
-    pack: o.pack,
-    lossOn: o.lossOn,
-    decoderStart: o.decoderStart ?? null,
-    subwords: o.subwords,
-  };
-}
 
 /** Options of a run, by option name, without those that the command line gives. */
 export function resumed(held: RunSettings, given: ReadonlySet<string>): Readonly<Record<string, unknown>> {

@@ -17,7 +17,7 @@ const LAYERS: readonly (readonly [prefix: string, level: number])[] = [
   ['src/init/', 1],
   ['src/passes/', 2],
   ['src/inspect', 3],
-  ['src/rewrite.ts', 3],
+  ['src/rewrite', 3],
   ['src/interop/', 3],
   ['src/backends/', 4],
   ['src/train/', 4],

@@ -2,18 +2,11 @@ import { join } from 'node:path';
 import { type Emitted, emitTraining } from '../../src/backends/onnx-train/emit.js';
 import { explainProducts, type MatrixForm } from '../../src/backends/onnx-train/explain.js';
 import { chooseBaseDtype } from '../../src/backends/onnx-train/int8/choose.js';
-import { HYPER_OPTIONS, type LossSpec, type ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
-import { sharedOptions, TRAIN_DEFAULTS, type TrainOptions } from '../../src/backends/onnx-train/options.js';
+import type { ONNX_TRAIN } from '../../src/backends/onnx-train/option-set.js';
+import type { TrainOptions } from '../../src/backends/onnx-train/options.js';
+import { trainOptionsOf } from '../../src/backends/onnx-train/values.js';
 import { visible } from '../../src/ir/visible.js';
 import type { ValuesOf } from '../../src/options/define.js';
-import { kebab } from '../../src/options/flags.js';
-import { LOSS_NUMBERS, lossDef } from '../../src/train/losses/index.js';
-import {
-  type HyperName,
-  type Optimizer,
-  optimizerDef,
-  optimizerOf,
-} from '../../src/train/optimizers/index.js';
 import { readAdapter } from '../adapter-file.js';
 import { hooksOf } from '../hooks.js';
 import { loadModel } from '../load.js';
@@ -60,7 +53,7 @@ export async function emitTrainCommand(path: string, given: EmitTrainOptions, ru
 /** The options of the graphs; `--base-dtype auto` is measured and said. */
 async function withBaseDtype(path: string, given: EmitTrainOptions, run: Run): Promise<TrainOptions> {
   const { baseDtype } = given;
-  const options = optionsOf(given);
+  const options = trainOptionsOf(given);
   if (baseDtype !== 'auto') return { ...options, baseDtype };
   const chosen = await inScratch('lotrc-auto-', (folder) =>
     chooseBaseDtype(loadModel(path), options, folder),
@@ -73,26 +66,6 @@ function matricesText(baseDtype: string, matrices: readonly MatrixForm[]): strin
   const rows = matrices.map(({ layer, shape, form, why }) => [layer, shape?.join('x') ?? '', form, why]);
   const head = `products of the base in a step, --base-dtype ${baseDtype}\n`;
   return `${head}${table([['layer', 'in x out', 'form', 'why'], ...rows])}`;
-}
-
-function optionsOf(given: EmitTrainOptions): TrainOptions {
-  return {
-    ...TRAIN_DEFAULTS,
-    ...lossesOf(given),
-    frames: given.frames,
-    ...sharedOptions(given),
-    ...Object.fromEntries(LOSS_NUMBERS.map((name) => [name, given[name]])),
-    mask: given.mask,
-    optimizer: chosenOptimizer(given),
-    maxNorm: given.maxNorm === 0 ? null : given.maxNorm,
-    train: given.train ?? null,
-    lrMultipliers: Object.fromEntries(given.lrMultipliers ?? []),
-    groups: given.groups ?? [],
-    alsoTrain: given.alsoTrain ?? [],
-    loop: given.loop ?? null,
-    ep: [given.ep],
-    allowFallback: (given.allowFallback ?? []).flatMap((ops) => ops.split(',')),
-  };
 }
 
 function tellEmitted(emitted: Emitted, output: string, given: EmitTrainOptions, run: Run): void {
@@ -124,53 +97,4 @@ function tellEmitted(emitted: Emitted, output: string, given: EmitTrainOptions, 
   for (const { file, how } of emitted.placed) tell(run, `${how} the base weights: ${visible(file)}\n`);
   if (emitted.placed.length === 0) tell(run, 'the base weights are in this folder already\n');
   suggest(run, `lotrc train ${output} --data FILE`);
-}
-
-/** One loss with its output, or several as terms. */
-function lossesOf({
-  loss: losses = [{ kind: 'cross-entropy' }],
-  logits,
-  classWeights = [],
-}: EmitTrainOptions) {
-  const [first] = losses as readonly [LossSpec];
-  if (losses.length > 1 && logits !== undefined) {
-    throw usageError('--logits names the output of one loss; with several, give --loss OUTPUT:KIND:WEIGHT');
-  }
-  if (losses.length === 1) {
-    if (first.weight !== undefined) throw usageError('--loss: a weight needs several losses');
-    if (logits !== undefined && first.output !== undefined) {
-      throw usageError('--logits and --loss OUTPUT:KIND exclude each other');
-    }
-  }
-  const single = losses.length === 1;
-  const named = single ? classWeights[0]?.output : undefined;
-  const terms = losses.map(({ kind, output = logits ?? named, weight = 1 }) => {
-    const found = classWeights.filter((row) => row.output === undefined || row.output === output);
-    if (found.length > 1) throw usageError('--class-weights is given twice for one output');
-    // for one loss without class weights, the graphs report it
-    const takes = single || lossDef(kind).reads.includes('--class-weights');
-    const weights = takes ? found[0]?.weights : undefined;
-    return { kind, output, weight, classWeights: weights };
-  });
-  const unused = classWeights.find(({ weights }) => !terms.some((term) => term.classWeights === weights));
-  if (unused) {
-    throw usageError(
-      `--class-weights: no cross-entropy is computed from the output "${unused.output ?? logits ?? ''}"`,
-    );
-  }
-  return { terms };
-}
-
-/** The optimizer with the numbers of the command line, which all must be its own. */
-function chosenOptimizer(given: EmitTrainOptions): Optimizer {
-  const { optimizer: kind } = given;
-  const own = new Set(Object.keys(optimizerDef(kind).hyper));
-  const names = Object.keys(HYPER_OPTIONS) as readonly HyperName[];
-  const numbers = names.flatMap((name): [string, number][] => {
-    const value = given[name];
-    if (value === undefined) return [];
-    if (!own.has(name)) throw usageError(`--${kebab(name)} does not belong to --optimizer ${kind}`);
-    return [[name, value]];
-  });
-  return optimizerOf(kind, Object.fromEntries(numbers));
 }

@@ -13,12 +13,14 @@ import { requireLabels } from '../../src/train/labels.js';
 import type { ClassScore } from '../../src/train/metrics/class-counts.js';
 import type { EVAL } from '../../src/train/option-set.js';
 import { TrainingRun } from '../../src/train/run.js';
+import { cutOf, droppedRows } from '../../src/train/run-data.js';
 import { readSettings } from '../../src/train/settings.js';
-import { cutOf, droppedRows, threadsOf } from '../../src/train/train.js';
+import { threadsOf } from '../../src/train/train.js';
+import { readingOf } from '../../src/train/values.js';
 import type { Run } from '../program.js';
 import { Progress } from '../progress.js';
 import { count, num, table } from '../text.js';
-import { readingOf, readingOptions, unusedNotes } from '../train-options.js';
+import { readingOptions, unusedNotes } from '../train-options.js';
 import { evaluationText } from './train.js';
 
 type EvalOptions = ValuesOf<typeof EVAL>;

@@ -2,7 +2,7 @@ import { descriptionText } from '../../src/adapter/description-text.js';
 import { METHODS } from '../../src/adapter/methods/index.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { METHODS_SHOWN } from '../../src/options/sets/models.js';
-import { methodNamed } from '../method.js';
+import { methodNamed } from '../../src/rewrite-values.js';
 import type { Run } from '../program.js';
 import { table } from '../text.js';
 

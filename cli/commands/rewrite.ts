@@ -2,12 +2,11 @@ import type { SavedPlan } from '../../src/adapter/saved-plan.js';
 import type { Model } from '../../src/ir/model.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { REWRITE } from '../../src/options/sets/adapters.js';
-import { parseShare } from '../../src/passes/sites/groups.js';
-import { parsePatternValue } from '../../src/passes/sites/patterns.js';
 import { type Adapter, rewrite } from '../../src/rewrite.js';
+import { rewriteOptionsOf } from '../../src/rewrite-values.js';
 import { hooksOf, printed } from '../hooks.js';
 import { loadModel } from '../load.js';
-import { loweringOf, specOf } from '../method.js';
+import { specIn } from '../method.js';
 import { defaultOutput, filesText, outputFile, writeArtifacts } from '../outputs.js';
 import type { Run } from '../program.js';
 import { planReport, planText } from '../report.js';
@@ -50,23 +49,15 @@ export function rewritten(
   options: ValuesOf<typeof REWRITE>,
   run: Run,
 ): { readonly model: Model; readonly plan: SavedPlan; readonly adapter: Adapter } {
-  const pairs = (option: string, list: readonly string[] = []) =>
-    list.map((text) => parsePatternValue(text, option));
-  const { rank, targets, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded, withoutData } =
-    options;
   const chosen = {
-    ...{ rank, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded, withoutData },
-    spec: specOf(options),
-    rankPatterns: pairs('--rank-pattern', options.rankPatterns),
-    scalePatterns: pairs('--scale-pattern', options.scalePatterns),
-    share: parseShare(options.share),
-    lowering: loweringOf(options),
+    ...rewriteOptionsOf(options, specIn),
+    withoutData: options.withoutData,
     hooks: hooksOf(options, run),
     print: printed,
     reload: () => loadModel(path),
   };
   const model = loadModel(path);
-  const { plan, adapter, diagnostics } = rewrite(model, targets ? { ...chosen, targets } : chosen);
+  const { plan, adapter, diagnostics } = rewrite(model, chosen);
   run.reporter.report(diagnostics);
   return { model, plan, adapter };
 }

@@ -9,7 +9,6 @@ import { readPosition } from '../../src/train/checkpoint.js';
 import { classesText } from '../../src/train/data/labels.js';
 import { ALONE, type ProcessGroup } from '../../src/train/distributed/group.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
-import { initialScale } from '../../src/train/loss-scale.js';
 import { METRIC_NAMES, metricDef } from '../../src/train/metrics/index.js';
 import type { TRAIN } from '../../src/train/option-set.js';
 import { readSignature } from '../../src/train/read-signature.js';
@@ -22,6 +21,7 @@ import {
   type TrainRequest,
   train,
 } from '../../src/train/train.js';
+import { readingOf, requireTogether, trainingPlanOf } from '../../src/train/values.js';
 import { EXIT } from '../failure.js';
 import { refuseInputs } from '../outputs.js';
 import type { Run } from '../program.js';
@@ -29,7 +29,7 @@ import { Progress } from '../progress.js';
 import { Reporter } from '../reporter.js';
 import { suggest, tell } from '../tell.js';
 import { count, num } from '../text.js';
-import { readingOf, resumed, unusedNotes } from '../train-options.js';
+import { resumed, unusedNotes } from '../train-options.js';
 import { usageError } from '../usage.js';
 
 type TrainCommandOptions = ValuesOf<typeof TRAIN>;
@@ -154,22 +154,9 @@ function requestOf(
 ): TrainRequest {
   const o = held ? { ...options, ...resumed(held, given) } : options;
   const data = o.data ?? fail(noTrainingData({}));
-  checkTogether(o);
+  requireTogether(o);
   const signature = readSignature(folder);
-  const schedule = { kind: o.schedule, peak: o.lr, floor: o.minLr, power: o.power, warmup: o.warmup };
-  const plan = {
-    epochs: o.epochs,
-    maxSteps: o.maxSteps ?? null,
-    accumulate: o.accumulate,
-    schedule,
-    seed: o.seed,
-    lossScale: o.lossScale ?? initialScale(signature),
-    evalEvery: o.evalEvery ?? null,
-    checkpointEvery: o.checkpointEvery,
-    best: o.best,
-    patience: o.patience ?? null,
-    warmupSteps: null,
-  };
+  const plan = trainingPlanOf(o, signature);
   return {
     folder,
     output,
@@ -186,32 +173,6 @@ function requestOf(
     resume: options.resume,
     inProcess: options.inProcess,
   };
-}
-
-/** Throws usage errors for values that do not go together. */
-function checkTogether({
-  evalData,
-  evalSplit,
-  schedule,
-  lr,
-  minLr,
-  warmup,
-  lossScale,
-}: TrainCommandOptions): void {
-  if (evalData !== undefined && evalSplit > 0) {
-    throw usageError(
-      '--eval-split holds back a part of the data, and --eval-data names a file: give one of them',
-    );
-  }
-  if (schedule !== 'constant' && minLr > lr) {
-    throw usageError(`--min-lr ${minLr} is above --lr ${lr}: the schedule goes down`);
-  }
-  if (warmup > 1 && !Number.isInteger(warmup)) {
-    throw usageError(`--warmup takes a whole number of steps, or a share of the run below 1, not ${warmup}`);
-  }
-  if (lossScale !== undefined && !Number.isInteger(Math.log2(lossScale))) {
-    throw usageError(`--loss-scale takes a power of two, not ${lossScale}`);
-  }
 }
 
 /** Options that were given and that nothing reads, with the reason. */

@@ -1,24 +1,16 @@
-import { sessionSettings } from '../backends/ort/session-settings.js';
 import { KeyedStream, streamText } from '../init/philox.js';
-import { badData, badTrainingFolder } from '../ir/codes/train.js';
+import { badData } from '../ir/codes/train.js';
 import { fail } from '../ir/diagnostics.js';
-import { JsonError, parseJson } from '../ir/files/json.js';
-import { SchemaError } from '../ir/files/schema.js';
 import { advance, DRAW_STREAM, firstDrawOf, requireConverging, type StepPlan } from '../train/advance.js';
 import { type Evaluation, evaluateBatches } from '../train/evaluate.js';
-import { fileIn, graphOf } from '../train/graph-of.js';
+import { graphOf } from '../train/graph-of.js';
 import { fullRates, ratesAt, type StepRates } from '../train/group-rates.js';
 import { initialScale } from '../train/loss-scale.js';
 import { firstPosition, goOnFrom, type Position, positionFor, withPosition } from '../train/position.js';
 import { requireFinite } from '../train/require-finite.js';
-import { requireState } from '../train/require-state.js';
-import { LocalRunner } from '../train/runner/local.js';
-import type { OpenGraph } from '../train/runner/runner.js';
 import type { RateSchedule } from '../train/schedule.js';
-import type { Signature, TrainingEp } from '../train/signature.js';
-import { signatureSchemaOf } from '../train/signature-schema.js';
+import type { Signature } from '../train/signature.js';
 import { type StepResult, TrainingSteps } from '../train/training-steps.js';
-import { requireBase } from './base.js';
 import { feedsOfBatch, type GivenBatch, ownColumns, rowsOfBatch } from './batch.js';
 import {
   type AbortLike,
@@ -26,30 +18,19 @@ import {
   type FileProgress,
   type GivenBytes,
   type GivenFiles,
-  placeOf,
-  type ReadFile,
-  type ReadOptions,
-  readerOf,
   stopIfAborted,
 } from './files.js';
-import { type ExternalFile, GivenSession, openGiven } from './given-sessions.js';
-import type { OrtModule } from './ort-like.js';
+import { type GivenGraphs, openGraphs } from './given-graphs.js';
 import { encodeTensorFile, heldOf, parseTensorFile, storedOf } from './tensor-file.js';
 
 /** How a training directory is run. */
-export interface GivenTraining extends ReadOptions {
-  /** the module `onnxruntime-web` or `onnxruntime-node` */
-  readonly ort: OrtModule;
-  /** its execution provider */
-  readonly ep: TrainingEp;
+export interface GivenTraining extends GivenGraphs {
   /** batches of a step, of which the last one of a pass may have fewer; default 1 */
   readonly accumulate?: number;
   /** a power of two; default: 65536 for graphs that compute in half precision, else 1 */
   readonly lossScale?: number;
   /** of masks of Dropout; default 0 */
   readonly seed?: number;
-  /** further options of ONNX Runtime's sessions, such as intraOpNumThreads */
-  readonly session?: Readonly<Record<string, unknown>>;
   readonly onProgress?: (progress: FileProgress) => void;
 }
 
@@ -96,15 +77,9 @@ export class GivenTrainingRun {
    * for all of them. Throws LotrcError when a file is missing or damaged.
    */
   static async open(files: GivenFiles, options: GivenTraining): Promise<GivenTrainingRun> {
-    const read = readerOf(files, options);
-    const label = placeOf(files);
-    const signature = signatureFrom(await read('signature.json'), fileIn(label, 'signature.json'));
-    const stateFile = fileIn(label, 'state.safetensors');
-    const { tensors, metadata } = parseTensorFile(await read('state.safetensors'), stateFile);
-    requireState(stateFile, signature, tensors);
-    const runner = new LocalRunner({ label, signature }, graphsFrom(read, label, signature, options));
+    const { label, signature, runner, state, metadata } = await openGraphs(files, options);
     const steps = new TrainingSteps(label, signature, runner, metadata);
-    steps.hold(heldOf(tensors));
+    steps.hold(state);
     const { accumulate = 1, lossScale = initialScale(signature), seed = 0 } = options;
     const firstDraw = signature.draws ? firstDrawOf(signature, await firstUniform(seed)) : 0;
     return new GivenTrainingRun(steps, { accumulate, lossScale, firstDraw });
@@ -201,58 +176,6 @@ export class GivenTrainingRun {
 function refuseBatches(count: number, accumulate: number): never {
   const why = `the step has ${count} batches, and the run was opened with accumulate ${accumulate}`;
   return fail(badData({ file: 'the batch', why, hint: `open the run with { accumulate: ${count} }` }));
-}
-
-function signatureFrom(bytes: Uint8Array, file: string): Signature {
-  const refuse = (why: string): never => fail(badTrainingFolder({ file, why }));
-  try {
-    const signature = signatureSchemaOf([])(parseJson(new TextDecoder().decode(bytes)), '');
-    for (const name of [...graphFiles(signature), ...signature.base.map(({ location }) => location)])
-      if (/^[/\\]|^\w+:|(^|[/\\])\.{0,2}([/\\]|$)/.test(name))
-        refuse(`${JSON.stringify(name)} is not the path of a file in this folder`);
-    return signature;
-  } catch (error) {
-    if (error instanceof SchemaError) return refuse(error.message);
-    if (error instanceof JsonError)
-      return refuse(`it cannot be read as JSON: ${error.message} (at character ${error.offset})`);
-    throw error;
-  }
-}
-
-const graphFiles = ({ graphs }: Signature): string[] => Object.values(graphs).map(({ file }) => file);
-
-/** Loads graphs, each with the base weights, which are read with the first. */
-function graphsFrom(read: ReadFile, label: string, signature: Signature, given: GivenTraining): OpenGraph {
-  const { ort, ep, session: further } = given;
-  let base: Promise<readonly ExternalFile[]> | null = null;
-  return async ({ file: name, onCpu = [] }, file, kept) => {
-    base ??= baseFiles(read, label, signature);
-    const [model, externalData] = await Promise.all([read(name), base]);
-    const settings = {
-      ...sessionSettings({ ep, onCpu, config: signature.session }),
-      externalData,
-      ...(ep === 'webgpu' && kept.length > 0
-        ? { preferredOutputLocation: Object.fromEntries(kept.map((output) => [output, 'gpu-buffer'])) }
-        : {}),
-      ...further,
-    };
-    return new GivenSession(ort, await openGiven(ort, model, settings, { file, ep }), file);
-  };
-}
-
-/** The base weights, checked against the signature. Throws LOTR8201 when they are others. */
-async function baseFiles(
-  read: ReadFile,
-  label: string,
-  { base }: Signature,
-): Promise<readonly ExternalFile[]> {
-  const files: ExternalFile[] = [];
-  for (const row of base) {
-    const data = await read(row.location);
-    await requireBase(fileIn(label, row.location), data, row);
-    files.push({ path: row.location, data });
-  }
-  return files;
 }
 
 /** The first random number of a seed, as the loop of the command line draws it. */

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
 import type { TensorData } from '../ir/tensor.js';
 import { requireGroups } from './checkpoint-groups.js';
+import type { Checkpoint } from './loop.js';
 import { type Position, positionFor, positionIn, withPosition } from './position.js';
-import { heldOf, type TrainingRun } from './run.js';
-import type { HeldTensors } from './runner/runner.js';
+import { heldOf, type SavedRun } from './saved-run.js';
 
 const FILE = 'checkpoint.safetensors';
 
 /** Parameters, optimizer state (`run.save()`) and position in one file, written whole or not at all. */
 export function writeCheckpoint(
   folder: string,
-  run: TrainingRun,
+  run: SavedRun,
   state: ReadonlyMap<string, TensorData>,
   position: Position,
 ): void {
@@ -26,19 +26,13 @@ export function readPosition(folder: string): Position | null {
 }
 
 /** Throws LOTR8211 when the parameters of a run learnt in another way before its last checkpoint. */
-export function requireSameGroups(folder: string, { signature }: TrainingRun): void {
+export function requireSameGroups(folder: string, { signature }: SavedRun): void {
   const file = join(folder, FILE);
   if (existsSync(file)) requireGroups(file, readSafetensors(file).metadata, signature);
 }
 
-/** Where a run is, with its parameters and optimizer state, as plain numbers. */
-export interface Checkpoint {
-  readonly position: Position;
-  readonly tensors: HeldTensors;
-}
-
 /** The last checkpoint of a run; null when none was written yet. Throws LOTR8212. */
-export function readCheckpoint(folder: string, run: TrainingRun): Checkpoint | null {
+export function readCheckpoint(folder: string, run: SavedRun): Checkpoint | null {
   const file = join(folder, FILE);
   if (!existsSync(file)) return null;
   const { tensors, metadata } = readSafetensors(file);

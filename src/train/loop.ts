@@ -6,7 +6,6 @@ import type { OrNull, ValuesOf } from '../options/define.js';
 import { advance, DRAW_STREAM, firstDrawOf, requireConverging } from './advance.js';
 import { type BatchSplit, batchesInOrder, epochBatches } from './batches.js';
 import { isBetter, metricOf } from './best.js';
-import { readCheckpoint, writeCheckpoint } from './checkpoint.js';
 import type { Dataset } from './data/dataset.js';
 import type { ProcessGroup } from './distributed/group.js';
 import { partsOfRank, partsPerBatch } from './distributed/share.js';
@@ -20,7 +19,8 @@ import type { StepRow, TrainingLog } from './log.js';
 import type { TRAIN } from './option-set.js';
 import { firstPosition, goOnFrom, type Position } from './position.js';
 import { requireFinite } from './require-finite.js';
-import type { TrainingRun } from './run.js';
+import type { HeldTensors } from './runner/runner.js';
+import type { SavedRun } from './saved-run.js';
 import { type RateSchedule, warmupSteps } from './schedule.js';
 
 type Train = ValuesOf<typeof TRAIN>;
@@ -53,8 +53,22 @@ export function stepsOfRun(
   return { perEpoch, total: plan.maxSteps === null ? whole : Math.min(whole, plan.maxSteps) };
 }
 
+/** Where a run is, with its parameters and optimizer state, as plain numbers. */
+export interface Checkpoint {
+  readonly position: Position;
+  readonly tensors: HeldTensors;
+}
+
+/** Where a run keeps its last checkpoint. */
+interface CheckpointStore {
+  /** null when none was written yet. Throws LOTR8212. */
+  read(): Checkpoint | null | Promise<Checkpoint | null>;
+  /** Whole or not at all. `state`: parameters and optimizer state. */
+  write(state: ReadonlyMap<string, TensorData>, position: Position): void | Promise<void>;
+}
+
 export interface LoopHost {
-  readonly run: TrainingRun;
+  readonly run: SavedRun;
   /** the processes that train together; rank 0 writes */
   readonly group: ProcessGroup;
   readonly data: Dataset;
@@ -63,19 +77,18 @@ export interface LoopHost {
   readonly classNames: readonly string[] | null;
   readonly cut: BatchSplit;
   readonly plan: TrainingPlan;
-  /** folder of the run, which holds its checkpoint */
-  readonly folder: string;
+  readonly checkpoints: CheckpointStore;
   readonly logs: readonly TrainingLog[];
   onStep(row: StepRow, total: number): void;
   onEvaluation(step: number, evaluation: Evaluation, best: boolean): void;
   /** receives warnings for the user */
   note(diagnostic: Diagnostic): void;
   /** called with the parameters of the best evaluation so far, before the checkpoint that records it is written */
-  keepBest(parameters: ReadonlyMap<string, TensorData>): void;
+  keepBest(parameters: ReadonlyMap<string, TensorData>): void | Promise<void>;
   /** called before each checkpoint: a run becomes one that can be resumed with its first */
   beforeSave(): void;
   /** called after each step: true, on any rank, ends the run with a checkpoint */
-  interrupted(): boolean;
+  interrupted(): boolean | Promise<boolean>;
 }
 
 export interface Outcome {
@@ -94,14 +107,14 @@ export interface Outcome {
  * none when it is to be saved.
  */
 export async function trainLoop(host: LoopHost): Promise<Outcome> {
-  const { run, group, plan, folder, logs } = host;
+  const { run, group, plan, checkpoints, logs } = host;
   const length = stepsOfRun(plan, batchesInOrder(host.data, host.cut).length);
   const epochs = new Epochs(host);
   const schedule = rateScheduleOf(plan, length.total);
   const firstDraw = firstDrawOf(run.signature, new RandomStream(plan.seed, DRAW_STREAM).uniform(0));
   const stepPlan = { ...plan, firstDraw };
   const parts = partsPerBatch(plan.accumulate, group);
-  const start = await group.ofFirst(() => readCheckpoint(folder, run));
+  const start = await group.ofFirst(() => checkpoints.read());
   if (start) run.hold(start.tensors);
   let at = start?.position ?? firstPosition(plan.lossScale);
   goOnFrom(run, at);
@@ -111,7 +124,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     requireFinite(run.signature, state, at.step);
     if (group.rank > 0) return;
     host.beforeSave();
-    writeCheckpoint(folder, run, state, at);
+    await checkpoints.write(state, at);
     for (const log of logs) log.checkpoint();
   };
   const patience = plan.patience ?? Number.POSITIVE_INFINITY;
@@ -141,7 +154,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
     const due = isDue(at.step, plan.evalEvery ?? length.perEpoch, length.total);
     if (due) at = await evaluated(host, at);
     if (due || isDue(at.step, plan.checkpointEvery, length.total)) await save();
-    const [asked] = await sumOf(group, host.interrupted() ? 1 : 0);
+    const [asked] = await sumOf(group, (await host.interrupted()) ? 1 : 0);
     if (asked > 0 && at.step < length.total && at.stale < patience) {
       await save();
       return { position: at, length, finished: false, early: false };
@@ -194,7 +207,7 @@ async function evaluated(host: LoopHost, at: Position): Promise<Position> {
   if (best && host.group.rank === 0) {
     const parameters = await host.run.parameters();
     requireFinite(host.run.signature, parameters, at.step);
-    host.keepBest(parameters);
+    await host.keepBest(parameters);
   }
   host.onEvaluation(at.step, evaluation, best);
   if (!Number.isFinite(loss)) host.note(notANumber({ step: at.step }));

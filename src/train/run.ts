@@ -1,17 +1,15 @@
 import { join, resolve } from 'node:path';
 import type { SessionOptions } from '../backends/ort/session.js';
 import { readSafetensors } from '../ir/files/safetensors.js';
-import { f32Tensor, type TensorData } from '../ir/tensor.js';
-import { toF32 } from '../ir/values.js';
 import { memoryUse } from './memory.js';
 import { readSignature } from './read-signature.js';
 import { requireState } from './require-state.js';
 import { LocalRunner } from './runner/local.js';
 import { nodeSessions } from './runner/node-sessions.js';
 import { RemoteRunner } from './runner/remote.js';
-import type { GraphRunner, HeldTensors } from './runner/runner.js';
+import type { GraphRunner } from './runner/runner.js';
+import { SavedRun } from './saved-run.js';
 import type { Signature } from './signature.js';
-import { TrainingSteps } from './training-steps.js';
 
 export interface TrainingRunOptions extends SessionOptions {
   /**
@@ -27,7 +25,7 @@ export interface TrainingRunOptions extends SessionOptions {
  * A training run over a training directory on disk. Graphs run in a process of their own unless options say otherwise; when
  * that process ends, calls throw LOTR8112. Call `close` when done.
  */
-export class TrainingRun extends TrainingSteps {
+export class TrainingRun extends SavedRun {
   private constructor(
     folder: string,
     signature: Signature,
@@ -57,28 +55,4 @@ export class TrainingRun extends TrainingSteps {
     run.load(tensors);
     return run;
   }
-
-  /** Takes parameters and state from tensors under the names of `state.safetensors`. */
-  load(tensors: ReadonlyMap<string, TensorData>): void {
-    this.hold(heldOf(tensors));
-  }
-
-  /** Parameters and optimizer state under the names of `state.safetensors`. */
-  async save(): Promise<Map<string, TensorData>> {
-    return tensorsOf(await this.held(null));
-  }
-
-  /** The trained factors and weights alone: what an adapter file holds. */
-  async parameters(): Promise<Map<string, TensorData>> {
-    return tensorsOf(await this.held(this.parameterNames));
-  }
-}
-
-/** Tensors as plain numbers. */
-export function heldOf(tensors: ReadonlyMap<string, TensorData>): HeldTensors {
-  return new Map([...tensors].map(([name, tensor]) => [name, { dims: tensor.shape, data: toF32(tensor) }]));
-}
-
-function tensorsOf(held: HeldTensors): Map<string, TensorData> {
-  return new Map([...held].map(([name, { dims, data }]) => [name, f32Tensor(dims, data)]));
 }

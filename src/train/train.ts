@@ -6,8 +6,8 @@ import type { NodeEp } from '../backends/execution-providers.js';
 import { WorkerEnded } from '../backends/ort/worker-process.js';
 import { ranksChanged } from '../ir/codes/distributed.js';
 import { fileChanged } from '../ir/codes/load.js';
-import { badData, interrupted, rowsDropped, runDiffers } from '../ir/codes/train.js';
-import { lengthChanged, needsEvaluation, stoppedEarly } from '../ir/codes/train-loop.js';
+import { interrupted, runDiffers } from '../ir/codes/train.js';
+import { lengthChanged, stoppedEarly } from '../ir/codes/train-loop.js';
 import { type Diagnostic, fail } from '../ir/diagnostics.js';
 import { makeFolders } from '../ir/files/folders.js';
 import { readSafetensors, writeSafetensors } from '../ir/files/safetensors.js';
@@ -15,21 +15,18 @@ import { sweepStale } from '../ir/files/temporary.js';
 import type { TensorData } from '../ir/tensor.js';
 import { requireFit } from '../options/check.js';
 import { planIn } from '../passes/plan/plan.js';
-import { type BatchSplit, batchesInOrder } from './batches.js';
+import { batchesInOrder } from './batches.js';
 import type { BestEvaluation } from './best.js';
-import { readPosition, requireSameGroups } from './checkpoint.js';
-import { type Dataset, subset } from './data/dataset.js';
+import { readCheckpoint, readPosition, requireSameGroups, writeCheckpoint } from './checkpoint.js';
 import { labelNames } from './data/labels.js';
 import { openData } from './data/open.js';
-import { shuffled } from './data/order.js';
 import type { DataOptions, OpenedData } from './data/read-data.js';
-import { type ReadProgress, type RecordFile, Source } from './data/source.js';
+import { type ReadProgress, Source } from './data/source.js';
 import { shareOfMachine } from './distributed/cores.js';
 import { ALONE, type ProcessGroup } from './distributed/group.js';
 import { requireDealt, requireSameSettings } from './distributed/same.js';
 import type { Evaluation } from './evaluate.js';
-import { fixedExtents, mapInputs } from './feeds.js';
-import { requireLabels, signatureTerms } from './labels.js';
+import { requireLabels } from './labels.js';
 import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
 import { type RunLength, rateScheduleOf, stepsOfRun, type TrainingPlan, trainLoop } from './loop.js';
@@ -37,10 +34,10 @@ import { TRAIN } from './option-set.js';
 import type { Position } from './position.js';
 import { requireFinite } from './require-finite.js';
 import { TrainingRun } from './run.js';
+import { droppedRows, openRunData, type RunData, requireEvaluation } from './run-data.js';
 import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
 import { type RunSettings, readSettings, requireNoRun, requireSame, writeSettings } from './settings.js';
-import type { LossTerm, Signature } from './signature.js';
 
 /** What to train, on what, and how. */
 export interface TrainRequest {
@@ -208,7 +205,10 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
         classNames: labelNames(opened.labels),
         cut,
         plan,
-        folder: output,
+        checkpoints: {
+          read: () => readCheckpoint(output, run),
+          write: (state, position) => writeCheckpoint(output, run, state, position),
+        },
         logs,
         note: events.note,
         onStep: (row, of) => {
@@ -266,13 +266,6 @@ function requireUnchanged(output: string, held: RunSettings | null): void {
   if (JSON.stringify(now) !== JSON.stringify(held)) fail(fileChanged({ file: join(output, 'run.json') }));
 }
 
-/** Throws LOTR8242 when evaluations are to be compared and there is nothing to evaluate on. */
-function requireEvaluation({ plan, evalData, evalSplit }: TrainRequest): void {
-  if (evalData !== null || evalSplit > 0) return;
-  if (plan.patience !== null) fail(needsEvaluation({ option: '--patience' }));
-  if (plan.best !== 'loss') fail(needsEvaluation({ option: `--best ${plan.best}` }));
-}
-
 /**
  * The plan of a run that may have been started with another length: rates follow the new length, and the warm-up keeps the
  * steps that it had. Throws LOTR8211 when the run is past the new end.
@@ -299,38 +292,6 @@ function continued(
 
 export const threadsOf = (threads: number) => (threads > 0 ? { threads } : {});
 
-/** How batches are made for a model: its fixed extents, and whether rows can be left out. */
-export function cutOf(
-  signature: Signature,
-  data: Dataset,
-  batchSize: number,
-  inputs: ReadonlyMap<string, string>,
-  bucket: boolean,
-): BatchSplit {
-  const { graphs } = signature;
-  const graph = graphs.step ?? graphs.eval!; // a signature has one of them
-  const terms = signatureTerms(signature);
-  const { rows: height } = fixedExtents(graph);
-  // a pair takes two rows
-  const rows = height !== null && terms.some(({ pairs }) => pairs) ? height / 2 : height;
-  const ignores = ({ ignoreIndex, ignoreValue }: LossTerm) =>
-    ignoreIndex !== null || ignoreValue !== undefined;
-  const dropShort = rows !== null && !terms.every(ignores);
-  return { inputs: mapInputs(graph, data, inputs), batchSize, rows, dropShort, bucket };
-}
-
-/** The rows that are left out where short batches cannot be used. Throws LOTR8204 when these are all rows. */
-export function droppedRows(data: Dataset, cut: BatchSplit, file: string): readonly Diagnostic[] {
-  const { rows, dropShort } = cut;
-  const batches = batchesInOrder(data, cut);
-  const count = batches.reduce((left, batch) => left - batch.length, data.size);
-  if (!dropShort || count === 0) return [];
-  const why = `it has ${data.size} examples, and the model takes batches of exactly ${rows}`;
-  if (batches.length === 0)
-    fail(badData({ file, why, hint: 'export the model with a dynamic batch dimension' }));
-  return [rowsDropped({ count, batch: rows! })];
-}
-
 async function openAll(
   request: TrainRequest,
   run: TrainingRun,
@@ -338,35 +299,18 @@ async function openAll(
   events: TrainEvents,
 ) {
   const { reading, inputs } = request;
-  const opened = (file: string, labels: OpenedData['labels']) =>
-    openData(file, run.signature, reading, labels, inputs, events.reading);
-  const first = await opened(request.data, held?.labels ?? null);
-  events.opened(first);
-  let data = first.dataset;
-  let evalData: Dataset | null = null;
-  let evalFile: RecordFile | null = null;
-  if (request.evalData !== null) {
-    const second = await opened(request.evalData, first.labels);
-    for (const note of second.notes) events.note(note);
-    evalData = second.dataset;
-    evalFile = second.data;
-  } else if (request.evalSplit > 0) {
-    const order = shuffled(data.size, request.plan.seed, 'split');
-    const count = Math.min(data.size - 1, Math.max(1, Math.round(data.size * request.evalSplit)));
-    evalData = subset(data, order.slice(0, count).sort());
-    data = subset(data, order.slice(count).sort());
-  }
-  const cut = cutOf(run.signature, data, request.batchSize, inputs, reading.bucket);
-  const { labels, files } = first;
-  return { data, evalData, cut, labels, files, dataFile: first.data, evalFile };
+  return openRunData(
+    run.signature,
+    { ...request, ...reading, seed: request.plan.seed, labels: held?.labels ?? null },
+    (file, labels) => openData(file, run.signature, reading, labels, inputs, events.reading),
+    events,
+  );
 }
-
-type Opened = Awaited<ReturnType<typeof openAll>>;
 
 async function settingsOf(
   request: TrainRequest,
   lowMemory: boolean,
-  opened: Opened,
+  opened: RunData,
   ranks: number,
 ): Promise<RunSettings> {
   const { folder, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;

@@ -8,9 +8,9 @@ import { openData } from '../../src/train/data/open.js';
 import { dataGraph, labelPort } from '../../src/train/labels.js';
 import { rateScheduleOf, stepsOfRun } from '../../src/train/loop.js';
 import { readSignature } from '../../src/train/read-signature.js';
+import { cutOf } from '../../src/train/run-data.js';
 import type { RateSchedule } from '../../src/train/schedule.js';
 import { readSettings } from '../../src/train/settings.js';
-import { cutOf } from '../../src/train/train.js';
 
 /** The files of a folder, as a program in Node gives them. */
 export const filesIn =

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '#platform';
 import { statesDiffer } from '../../ir/codes/distributed.js';
 import type { Diagnostic } from '../../ir/diagnostics.js';
 import type { TensorData } from '../../ir/tensor.js';
-import { heldOf, type TrainingRun } from '../run.js';
+import { heldOf, type SavedRun } from '../saved-run.js';
 import type { ProcessGroup } from './group.js';
 
 /**
@@ -11,7 +11,7 @@ import type { ProcessGroup } from './group.js';
  */
 export async function sameState(
   group: ProcessGroup,
-  run: TrainingRun,
+  run: SavedRun,
   step: number,
   note: (diagnostic: Diagnostic) => void,
 ): Promise<Map<string, TensorData>> {
@@ -29,7 +29,7 @@ export async function sameState(
 
 /** SHA-256 of names and bytes, as numbers that float64 holds exactly. */
 function digestOf(state: ReadonlyMap<string, TensorData>): Float64Array {
-  const hash = createHash('sha256');
+  const hash = sha256();
   for (const [name, tensor] of state) {
     hash.update(JSON.stringify([name, tensor.shape]));
     hash.update(tensor.bytes());

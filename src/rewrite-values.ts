@@ -1,0 +1,91 @@
+import type { AdapterSpec } from './adapter/description.js';
+import { METHODS } from './adapter/methods/index.js';
+import type { Lowering } from './adapter/saved-plan.js';
+import { needsResidual, parseInit } from './init/spec.js';
+import { conflict } from './ir/codes/sites.js';
+import { closest, fail } from './ir/diagnostics.js';
+import type { ValuesOf } from './options/define.js';
+import type { FORM, SELECT } from './options/sets/adapters.js';
+import { refuseUsage } from './options/usage.js';
+import { parseShare } from './passes/sites/groups.js';
+import { parsePatternValue } from './passes/sites/patterns.js';
+import type { RewriteOptions } from './rewrite.js';
+
+type MethodOptions = Pick<ValuesOf<typeof SELECT>, 'method' | 'scale' | 'init' | 'base'>;
+
+/** What options of `lotrc rewrite` mean, whoever reads them. */
+
+/**
+ * The adapter description that --method, --scale, --init and --base ask for. `inFile` reads one that is a JSON file. Throws LOTR34xx,
+ * LOTR3007 and LOTR8001.
+ */
+function specOf(
+  { method, scale, init, base }: MethodOptions,
+  inFile: (file: string) => AdapterSpec = noFile,
+): AdapterSpec {
+  const known = method.endsWith('.json') ? inFile(method) : methodNamed(method);
+  const scaled = scale === undefined ? known : { ...known, scale };
+  if (init === undefined) return refuseBase(scaled, base);
+  return refuseBase(parseInit(init, scaled), base);
+}
+
+const noFile = (file: string): never =>
+  refuseUsage(`a description of a method in a file is not read here: ${JSON.stringify(file)}`);
+
+/** The values of the options of `lotrc rewrite` as {@link RewriteOptions}. Throws as {@link specOf}, LOTR3004 for patterns. */
+export function rewriteOptionsOf(
+  values: ValuesOf<typeof SELECT & typeof FORM>,
+  inFile?: (file: string) => AdapterSpec,
+): RewriteOptions {
+  const pairs = (option: string, list: readonly string[] = []) =>
+    list.map((text) => parsePatternValue(text, option));
+  const { rank, targets, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded } = values;
+  return {
+    ...{ rank, exclude, layers, carry, factorDType, seed, tie, replace, storeSeeded },
+    ...(targets ? { targets } : {}),
+    spec: specOf(values, inFile),
+    rankPatterns: pairs('--rank-pattern', values.rankPatterns),
+    scalePatterns: pairs('--scale-pattern', values.scalePatterns),
+    share: parseShare(values.share),
+    lowering: loweringOf(values),
+  };
+}
+
+/** A method that lotrc comes with. Throws LOTR8001 for any other name. */
+export function methodNamed(name: string): AdapterSpec {
+  const near = closest(name, [...METHODS.keys()]);
+  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : '`lotrc methods` lists them';
+  const problem = `there is no adapter method ${JSON.stringify(name)}, and no JSON file is named: ${hint}`;
+  const found = METHODS.get(name);
+  return found ?? refuseUsage(problem);
+}
+
+/** How layers are written. Throws LOTR8001 for --keep-functions with --lowering. */
+export function loweringOf({
+  keepFunctions,
+  lowering,
+}: Pick<ValuesOf<typeof FORM>, 'keepFunctions' | 'lowering'>): Lowering | 'function' | undefined {
+  if (keepFunctions && lowering !== undefined)
+    refuseUsage('--keep-functions keeps layers as calls, and --lowering writes them out: give one of them');
+  return keepFunctions ? 'function' : lowering;
+}
+
+/** Only an init of singular vectors throughout has a product to take out of the weights, and needs that done. */
+function refuseBase(spec: AdapterSpec, base: 'keep' | 'residual' | undefined): AdapterSpec {
+  const residual = needsResidual(spec);
+  if (base === 'keep' && residual) {
+    const why = 'the first outputs would be those of the base plus its own leading part';
+    fail(
+      conflict({
+        options: '--init svd --base keep',
+        why,
+        hint: 'use --init svd-factors to keep the weights',
+      }),
+    );
+  }
+  if (base === 'residual' && !residual) {
+    const why = 'the initial product is zero, so there is nothing to take out of the weights';
+    fail(conflict({ options: '--base residual', why, hint: 'use it with --init svd' }));
+  }
+  return spec;
+}
