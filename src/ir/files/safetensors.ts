@@ -4,7 +4,7 @@ import { FileSource } from './file-source.js';
 import { readSafetensorsFrom, type Safetensors } from './safetensors-format.js';
 import { safetensorsOutput } from './safetensors-header.js';
 
-export { readSafetensorsFrom, type Safetensors } from './safetensors-format.js';
+export type { Safetensors } from './safetensors-format.js';
 export { safetensorsOutput } from './safetensors-header.js';
 
 /**

@@ -3,12 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { DType } from '../../../src/ir/dtype.js';
-import {
-  readSafetensors,
-  readSafetensorsFrom,
-  safetensorsOutput,
-  writeSafetensors,
-} from '../../../src/ir/files/safetensors.js';
+import { readSafetensors, safetensorsOutput, writeSafetensors } from '../../../src/ir/files/safetensors.js';
+import { readSafetensorsFrom } from '../../../src/ir/files/safetensors-format.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { MemorySource } from '../../../src/ir/onnx/source.js';
