@@ -13,6 +13,7 @@ export default {
     'bench/gpu/{tune,layers,cuda-jobs,cuda-rows}.ts!',
     'bench/train/{big,count,run,start,step}.ts!',
     'bench/infer/{forward,run}.ts!',
+    'bench/quality/{data,grids,report,run}.ts!',
     // programs of their own: workers, threads and what the survey starts for each model
     'src/{backends/ort,train/runner,train/data/parquet}/child.ts!',
     'src/backends/ort/watchdog.ts!',

@@ -153,8 +153,14 @@ function recordOf({ id, task, round: turn, varied }: StudyRun, out: string, fold
   const { after } = JSON.parse(out) as {
     readonly after: { readonly step: number } & Readonly<Record<string, number | null>>;
   };
-  const parameters = readLogs([join(folder, 'run')]).logs[0]?.settings.get('parameters');
+  const [log] = readLogs([join(folder, 'run')]).logs;
+  const parameters = log?.settings.get('parameters');
   const metrics = METRIC_NAMES.flatMap((name) => (name in after ? [[name, after[name]!] as const] : []));
+  const evaluated = log?.rows.findLast(({ split }) => split === 'eval')?.values;
+  const last = METRIC_NAMES.flatMap((name) => {
+    const value = evaluated?.get(name);
+    return value === undefined ? [] : [[name, Number.isFinite(value) ? value : null] as const];
+  });
   return {
     version: 1,
     id,
@@ -165,6 +171,7 @@ function recordOf({ id, task, round: turn, varied }: StudyRun, out: string, fold
     step: after.step,
     ...(typeof parameters === 'number' ? { parameters } : {}),
     metrics: Object.fromEntries(metrics),
+    ...(last.length > 0 ? { last: Object.fromEntries(last) } : {}),
   };
 }
 

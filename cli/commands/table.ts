@@ -1,4 +1,5 @@
 import { extname } from 'node:path';
+import { studyPage } from '../../src/build/study/page.js';
 import { type RowValue, rowOf } from '../../src/build/study/record.js';
 import { type SummaryRow, summaryOf } from '../../src/build/study/summary.js';
 import { noStudy } from '../../src/ir/codes/study.js';
@@ -12,6 +13,7 @@ import { filesText, refuseInputs, writeNoting } from '../outputs.js';
 import type { Run } from '../program.js';
 import { readStudy, textOutput } from '../study/study.js';
 import { tell } from '../tell.js';
+import { count } from '../text.js';
 import { usageError } from '../usage.js';
 
 const ENDINGS: Readonly<Record<string, TableFormat>> = {
@@ -19,34 +21,38 @@ const ENDINGS: Readonly<Record<string, TableFormat>> = {
   '.csv': 'csv',
   '.json': 'json',
   '.parquet': 'parquet',
+  '.html': 'html',
 };
 
 /** Sums up the runs of a study: mean, standard deviation, number and best of a metric for each group of runs. */
 export function tableCommand(folder: string, options: ValuesOf<typeof TABLE>, run: Run): void {
-  const metric = METRIC_NAMES.find((name) => name === options.metric);
-  if (metric === undefined)
-    throw usageError(`--metric takes one of ${METRIC_NAMES.join(', ')}, not ${options.metric}`);
+  const { metric } = options;
+  const known = METRIC_NAMES.find((name) => metric === name || metric === `last_${name}`);
+  if (known === undefined)
+    throw usageError(
+      `--metric takes one of ${METRIC_NAMES.join(', ')}, or last_ and one of them, not ${metric}`,
+    );
   const { output } = options;
   const format =
     options.format ?? (output === undefined ? 'markdown' : ENDINGS[extname(output).toLowerCase()]);
   if (format === undefined)
-    throw usageError(`${output}: give --format, or a file that ends in .md, .csv, .json or .parquet`);
+    throw usageError(`${output}: give --format, or a file that ends in .md, .csv, .json, .parquet or .html`);
   if (format === 'parquet' && output === undefined)
     throw usageError('a Parquet file is not written to stdout: -o names a file');
   if (output !== undefined) refuseInputs([output], [], options.clobber);
   const records = readStudy(folder);
   const rows = records.map(rowOf);
-  const known = new Set(rows.flatMap((row) => [...row.keys()]));
+  const columns = new Set(rows.flatMap((row) => [...row.keys()]));
   const usual = [
     ...(records.some(({ task }) => task !== null) ? ['task'] : []),
     ...new Set(records.flatMap(({ varied }) => Object.keys(varied).filter((key) => key !== 'seed'))),
   ];
   const by = options.by ?? usual;
-  const strange = by.find((name) => !known.has(name));
+  const strange = by.find((name) => !columns.has(name));
   if (strange !== undefined) fail(noStudy({ folder, why: `no run has a column "${strange}"` }));
   if (!rows.some((row) => typeof row.get(metric) === 'number'))
     fail(noStudy({ folder, why: `no run has the metric "${metric}"` }));
-  const summary = summaryOf(rows, by, metric, metricDef(metric).better);
+  const summary = summaryOf(rows, by, metric, metricDef(known).better);
   if (format === 'parquet') {
     const found = summary.map((row) => new Map([...row.group, ...numbersOf(row)]));
     tell(run, filesText(writeNoting([rowsParquet(output!, found)])));
@@ -99,6 +105,15 @@ const TEXTS: Readonly<
     );
     return `${line([...by, ...COLUMNS])}${body.join('')}`;
   },
+  html: (by, metric, rows) =>
+    studyPage(
+      `${metric} by ${by.join(', ')}`,
+      `${count(
+        rows.reduce((sum, { n }) => sum + n, 0),
+        'run',
+      )}`,
+      [{ title: 'Runs', metric, by, rows }],
+    ),
   json: (_, metric, rows) =>
     `${JSON.stringify({ version: 1, metric, rows: rows.map((row) => ({ ...Object.fromEntries(row.group), ...Object.fromEntries(numbersOf(row)) })) }, null, 2)}\n`,
 };

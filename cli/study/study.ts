@@ -14,7 +14,7 @@ import { loadModel } from '../load.js';
 import { modelDigest } from '../numbers.js';
 
 /** Options whose values are files that a run reads. */
-const FILES = ['data', 'evalData', 'tokenizer'];
+const FILES = ['data', 'evalData', 'tokenizer', 'adapter', 'method'];
 
 /** The folder of a study: study.json, a file for each run in `runs`, and runs.parquet with all rows. */
 export class Study {
@@ -79,11 +79,14 @@ export class Study {
 
   /** The grid, and the contents of the files that it names. */
   #identity(file: string): string {
-    const { model, options = {}, grid, tasks = {} } = this.grid;
+    const { model, options = {}, points = [], grid, tasks = {} } = this.grid;
+    // a method that lotrc comes with has a name and not a file
+    const isFile = (key: string, value: unknown): value is string =>
+      typeof value === 'string' && (key !== 'method' || value.endsWith('.json'));
     const named = (values: GridValues): readonly string[] =>
-      FILES.flatMap((key) => (typeof values[key] === 'string' ? [values[key]] : []));
-    const tried = FILES.flatMap((key) => (Object.hasOwn(grid, key) ? grid[key]! : []));
-    const paths = [...named(options), ...tried, ...Object.values(tasks).flatMap(named)];
+      FILES.flatMap((key) => (isFile(key, values[key]) ? [values[key]] : []));
+    const tried = FILES.flatMap((key) => (grid[key] ?? []).filter((value) => isFile(key, value)));
+    const paths = [...[options, ...points, ...Object.values(tasks)].flatMap(named), ...tried];
     const digests = [...new Set(paths.map(String))].map((path) => {
       try {
         return [path, wholeDigest(resolve(this.base, path))];

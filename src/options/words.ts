@@ -107,5 +107,5 @@ export const GGUF_ARCHS = [
 export type GgufArch = (typeof GGUF_ARCHS)[number];
 
 /** Forms of the tables of studies. */
-export const TABLE_FORMATS = ['markdown', 'csv', 'json', 'parquet'] as const;
+export const TABLE_FORMATS = ['markdown', 'csv', 'json', 'parquet', 'html'] as const;
 export type TableFormat = (typeof TABLE_FORMATS)[number];

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parquetReadObjects } from 'hyparquet';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { GRID_NAMES, QUALITY } from '../../bench/quality/names.js';
 import { gridSchemaText } from '../../cli/dev/docs/options.js';
 import { type Grid, readGrid, runsOf, wordsOf } from '../../src/build/study/grid.js';
 import { nextRound } from '../../src/build/study/halving.js';
+import { studyPage } from '../../src/build/study/page.js';
 import type { RunRecord } from '../../src/build/study/record.js';
 import { summaryOf } from '../../src/build/study/summary.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
@@ -24,6 +26,7 @@ const GRID: Grid = {
   grid: { method: ['lotr', 'lora'], lr: [0.01], seed: [0, 1] },
   tasks: { colours: { data: 'data.jsonl' } },
 };
+const HALVED = { options: {}, search: { kind: 'halving', from: 2, factor: 2 } };
 const write = (name: string, grid: object): string => {
   writeFileSync(at(name), JSON.stringify(grid));
   return at(name);
@@ -46,6 +49,18 @@ describe('a grid', () => {
       '--target=a',
       '--target=b',
     ]);
+  });
+
+  test('of points tries each with every combination of the other options', () => {
+    const points = [
+      { method: 'lotr', rank: 6 },
+      { method: 'lora', rank: 1, train: ['A'] },
+    ];
+    const grid: Grid = { ...GRID, points, grid: { seed: [0, 1] } };
+    expect(readGrid(write('points.json', grid)).points).toEqual(points);
+    expect(runsOf(grid).map(({ varied }) => varied)).toEqual(
+      points.flatMap((point) => [0, 1].map((seed) => ({ ...point, seed }))),
+    );
   });
 
   test('of which some are drawn has these in its order, the same for a seed', () => {
@@ -84,6 +99,9 @@ describe('a grid', () => {
     ['an empty list', { grid: { rank: [] } }, /not empty/],
     ['what a study sets', { options: { output: 'x' } }, /options\.output is what the study sets/],
     ['a search that is none', { search: { kind: 'random' } }, /count/],
+    ['an option of points that is none', { points: [{ ranks: 2 }] }, /points\[0\]\.ranks is not an option/],
+    ['an option in points and grid', { points: [{ seed: 2 }] }, /points\[0\]\.seed is in grid too/],
+    ['steps of a halving in points', { ...HALVED, points: [{ maxSteps: 2 }] }, /maxSteps/],
     ['no model', { model: undefined }, /model/],
     ['steps of a halving', { search: { kind: 'halving', from: 2, factor: 2 } }, /maxSteps/],
   ])('with %s is refused (LOTR8340)', (_, change, why) => {
@@ -103,6 +121,34 @@ describe('a grid', () => {
     const shipped = readFileSync(join(import.meta.dirname, '../../docs/grid.schema.json'), 'utf8');
     expect(shipped).toBe(gridSchemaText());
   });
+});
+
+test('the grids of bench/quality can be run', () => {
+  const counts = GRID_NAMES.map((name) => runsOf(readGrid(join(QUALITY, `${name}.json`))).length);
+  expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(300);
+});
+
+test('a page has a chart of each task, and a table of cells where two columns are numbers', () => {
+  const row = (task: string, rank: number, lr: number, mean: number | null) => ({
+    group: new Map<string, string | number>([
+      ['task', task],
+      ['rank', rank],
+      ['lr', lr],
+    ]),
+    ...{ n: 3, mean, sd: 0.01, best: mean, failed: mean === null ? 3 : 0 },
+  });
+  const rows = ['a', 'b<'].flatMap((task) =>
+    [1, 8].flatMap((rank) =>
+      [0.001, 0.1].map((lr) => row(task, rank, lr, lr > 0.01 && rank > 1 ? null : rank / 10)),
+    ),
+  );
+  const html = studyPage('T', 'S', [{ title: 'x', metric: 'accuracy', by: ['task', 'rank', 'lr'], rows }]);
+  expect(html.match(/<svg/g)).toHaveLength(2);
+  expect(html.match(/<td>failed<\/td>/g)).toHaveLength(2);
+  expect(html.match(/--v:1"/g)).toHaveLength(2);
+  expect(html).toContain('b&lt;: accuracy by lr');
+  // a spread of 0.01 above and below each of the three means of a task
+  expect(html.match(/class="s\d faint"/g)).toHaveLength(6);
 });
 
 test('a table has mean, standard deviation, number and best of each group; what failed is counted', () => {
@@ -144,6 +190,7 @@ describe('a study', () => {
       ['lotr', 'lora'].flatMap((method) => [0n, 1n].map((seed) => ['colours', method, seed, 'done'])),
     );
     for (const row of rows) expect(row.accuracy).toBeTypeOf('number');
+    for (const row of rows) expect(row.last_loss).toBeLessThan(5);
 
     expect((await lotrc('sweep', grid, '-o', at('study'))).err).toContain('error LOTR8341');
     const other = write('other.json', { ...GRID, grid: { seed: [7] } });
@@ -157,6 +204,19 @@ describe('a study', () => {
     expect(out).toMatch(/^\| method \| size \| mcc, mean \| sd \| n \| best \| failed \|\n\| --- /);
     expect(out.match(/\| 2 \|/g)).toHaveLength(2);
     expect((await lotrc('table', at('study'), '--by', 'depth')).err).toContain('error LOTR8343');
+    const last = await lotrc(
+      'table',
+      at('study'),
+      '--by',
+      'seed,method',
+      '--metric',
+      'last_accuracy',
+      '--format',
+      'html',
+    );
+    expect(last.out).toContain('<svg');
+    expect(last.out.match(/<circle /g)).toHaveLength(4);
+    expect((await lotrc('table', at('study'), '--metric', 'last_bleu')).code).toBe(2);
   });
 
   test('says of a run that fails why, and goes on (LOTR8342)', { timeout: 120_000 }, async () => {

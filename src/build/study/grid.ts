@@ -36,6 +36,8 @@ export interface Grid {
   readonly model: string;
   /** options of `lotrc tune` that all runs have, by key */
   readonly options?: GridValues | undefined;
+  /** options that go together, as a method and the rank that gives it a size: each with every combination of `grid` */
+  readonly points?: readonly GridValues[] | undefined;
   /** the values that are tried, by option */
   readonly grid: Readonly<Record<string, readonly GridValue[]>>;
   /** options of each task, by its name */
@@ -100,6 +102,7 @@ const gridSchema: Schema<Grid> = object<Grid>(
     version: oneOf([1]),
     model: text,
     options: optional(record(gridValue)),
+    points: optional(atLeastOne(list(record(gridValue)))),
     grid: record(atLeastOne(list(gridValue))),
     tasks: optional(record(record(gridValue))),
     search: optional(search),
@@ -119,13 +122,19 @@ export function readGrid(file: string): Grid {
     if (why !== null) refuse(`${where}.${key} ${why}`);
   };
   for (const [key, value] of Object.entries(grid.options ?? {})) check('options', key, value);
+  for (const [place, point] of (grid.points ?? []).entries())
+    for (const [key, value] of Object.entries(point)) {
+      if (Object.hasOwn(grid.grid, key))
+        refuse(`points[${place}].${key} is in grid too: leave it out of one`);
+      check(`points[${place}]`, key, value);
+    }
   for (const [key, values] of Object.entries(grid.grid))
     for (const value of values) check('grid', key, value);
   for (const [name, options] of Object.entries(grid.tasks ?? {}))
     for (const [key, value] of Object.entries(options)) check(`tasks.${name}`, key, value);
   if (
     grid.search?.kind === 'halving' &&
-    ['maxSteps' in (grid.options ?? {}), 'maxSteps' in grid.grid].includes(true)
+    [grid.options ?? {}, grid.grid, ...(grid.points ?? [])].some((values) => 'maxSteps' in values)
   )
     refuse('search.kind halving sets maxSteps itself: leave it out');
   return grid;
@@ -154,6 +163,7 @@ export function gridJsonSchema(): JsonSchema {
       version: { type: 'integer', minimum: 1, maximum: 1 },
       model: { type: 'string', description: 'from the folder of the grid, as all files in it' },
       options,
+      points: { type: 'array', minItems: 1, items: options },
       grid: { type: 'object', additionalProperties: { type: 'array', minItems: 1 } },
       tasks: { type: 'object', additionalProperties: options },
       search: {
@@ -221,9 +231,9 @@ export interface StudyRun {
 /** Without a number of threads, runs that share the machine would give other bits than runs that do not. */
 const THREADS = { threads: 1 };
 
-/** The runs of a grid in their order: tasks outermost, then its options in the order of the file. */
+/** The runs of a grid in their order: tasks outermost, then its points, then its options in the order of the file. */
 export function runsOf(grid: Grid): readonly StudyRun[] {
-  let points: readonly GridValues[] = [{}];
+  let points: readonly GridValues[] = grid.points ?? [{}];
   for (const [key, values] of Object.entries(grid.grid))
     points = points.flatMap((point) => values.map((value) => ({ ...point, [key]: value })));
   const tasks: readonly (readonly [string | null, GridValues])[] = grid.tasks

@@ -15,11 +15,15 @@ export interface RunRecord {
   readonly parameters?: number | undefined;
   /** metrics of the parameters that were kept */
   readonly metrics?: Readonly<Record<string, number | null>> | undefined;
+  /** metrics of the last evaluation, whichever was kept */
+  readonly last?: Readonly<Record<string, number | null>> | undefined;
   /** why the run failed */
   readonly why?: string | undefined;
 }
 
 const value = fits<GridValue>('a value of an option', (given) => given !== null && given !== undefined);
+
+const metrics = record(fits<number | null>('a number or null', (n) => n === null || typeof n === 'number'));
 
 export const recordSchema: Schema<RunRecord> = object<RunRecord>({
   version: oneOf([1]),
@@ -30,9 +34,8 @@ export const recordSchema: Schema<RunRecord> = object<RunRecord>({
   varied: record(value),
   step: optional(whole()),
   parameters: optional(whole()),
-  metrics: optional(
-    record(fits<number | null>('a number or null', (n) => n === null || typeof n === 'number')),
-  ),
+  metrics: optional(metrics),
+  last: optional(metrics),
   why: optional(text),
 });
 
@@ -53,6 +56,7 @@ export function rowOf(run: RunRecord): ReadonlyMap<string, RowValue> {
     ['step', run.step ?? null],
     ['size', run.parameters ?? null],
     ...Object.entries(run.metrics ?? {}),
+    ...Object.entries(run.last ?? {}).map(([name, given]): [string, RowValue] => [`last_${name}`, given]),
     ['why', run.why ?? null],
   ];
   return new Map(entries);

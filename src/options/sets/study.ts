@@ -27,15 +27,19 @@ export const TABLE = defineOptions({
     type: names('a,b', true),
     doc: 'columns that make the rows of the table: options of the grid, task, round, size (default: the options of the grid but seed, and task)',
   },
-  metric: { type: text('name'), default: 'loss', doc: 'the number that is summed up: a metric' },
+  metric: {
+    type: text('name'),
+    default: 'loss',
+    doc: 'the number that is summed up: a metric of the parameters that were kept, or of the last evaluation (last_accuracy)',
+  },
   format: {
     type: word('format', TABLE_FORMATS),
-    doc: 'markdown, csv, json or parquet (default: as the ending of -o says, else markdown)',
+    doc: 'markdown, csv, json, parquet or html, which has charts (default: as the ending of -o says, else markdown)',
   },
   output: {
     type: file,
     short: 'o',
-    doc: 'file for the table: .md, .csv, .json or .parquet (default: stdout)',
+    doc: 'file for the table: .md, .csv, .json, .parquet or .html (default: stdout)',
   },
   ...CLOBBER,
 });

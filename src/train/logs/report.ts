@@ -1,7 +1,7 @@
 import type { Output } from '../../ir/files/atomic.js';
-import { type ChartOptions, COLORS, chart, escaped, legend, type Point, type Series } from './chart.js';
+import { COLORS, escaped, figure, type Point, type Series } from './chart.js';
 import type { Setting } from './hparams.js';
-import { STYLE } from './report-style.js';
+import { page } from './page.js';
 import type { Log, LogRow } from './rows.js';
 import { smoothed } from './smooth.js';
 import { short } from './ticks.js';
@@ -21,30 +21,18 @@ export function reportHtml({ settings, rows }: Log): string {
   const title = [settings.get('task'), settings.get('model')]
     .filter((text) => text !== undefined)
     .join(' \u00b7 ');
-  const name = escaped(title === '' ? 'Training run' : title);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${name}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<header><h1>${name}</h1><p>${escaped(summary(settings, rows))}</p></header>
-${tiles(settings, train, evaluations)}
+  return page(
+    title === '' ? 'Training run' : title,
+    summary(settings, rows),
+    `${tiles(settings, train, evaluations)}
 ${warning(rows)}
 ${lossFigure(train, evaluations)}
 <div class="charts">
 ${otherFigures(train, evaluations).join('\n')}
 </div>
 ${evaluationTable(evaluations)}
-${settingsTable(settings)}
-</main>
-</body>
-</html>
-`;
+${settingsTable(settings)}`,
+  );
 }
 
 function summary(settings: Log['settings'], rows: readonly LogRow[]): string {
@@ -169,11 +157,6 @@ const isOfClass = (metric: string): boolean => metric.startsWith(OF_CLASS);
 function trainFigure(train: readonly LogRow[], metric: string): string {
   const series: Series = { name: spoken(metric), points: pointsOf(train, metric), look: 'line' };
   return figure({ title: heading(metric), series: [series], fromZero: true });
-}
-
-function figure(options: ChartOptions): string {
-  if (options.series.length === 0) return '';
-  return `<figure><figcaption><h2>${escaped(options.title)}</h2>${legend(options.series)}</figcaption><div class="scroll">${chart(options)}</div></figure>`;
 }
 
 function evaluationTable(evaluations: readonly LogRow[]): string {

@@ -14,6 +14,16 @@ export function ticks(low: number, high: number, count: number): readonly number
   return found;
 }
 
+/** Round numbers for a logarithmic axis, all within: 1, 2 and 5 times powers of ten, or powers alone where there are many. */
+export function logTicks(low: number, high: number): readonly number[] {
+  const powers: number[] = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) powers.push(power);
+  const factors = powers.length > 4 ? [1] : [1, 2, 5];
+  return powers
+    .flatMap((power) => factors.map((factor) => Number(`${factor}e${power}`)))
+    .filter((value) => value >= low && value <= high);
+}
+
 // made once: making one takes far longer than using it
 const FOUR_DIGITS = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 4 });
 const WHOLE = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
