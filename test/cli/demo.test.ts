@@ -37,6 +37,7 @@ test('windows lie in the text, inputs and labels one character apart', () => {
   expect([0, 9, 19, 100, TRAINED_STEPS - 1].map((step) => Number(rateAt(step, 1).toFixed(4)))).toEqual([
     0.05, 0.4775, 0.905, 0.5, 0.005,
   ]);
+  expect([0, 9, 25].map((step) => Number(rateAt(step, 1, 50).toFixed(4)))).toEqual([0.1, 0.82, 0.5]);
 });
 
 const RECIPES = [

@@ -58,13 +58,15 @@ export function emitWords(recipe: DemoRecipe, folder: string): readonly string[]
   ];
 }
 
-/** 20 steps of warm-up, then linear decay to zero. */
+/** Warm-up for 20 steps, or a fifth of fewer than 100, then linear decay to zero. */
 export function rateAt(step: number, peak: number, steps = TRAINED_STEPS): number {
-  return peak * Math.min(1, (step + 1) / 20) * (1 - step / steps);
+  return peak * Math.min(1, (step + 1) / warmUp(steps)) * (1 - step / steps);
 }
 
+const warmUp = (steps: number): number => Math.min(20, steps / 5);
+
 /** evaluations of a run, besides that before it */
-const EVALUATIONS = 4;
+const EVALUATIONS = 5;
 
 export interface TuneOptions {
   readonly folder: string;
@@ -135,7 +137,7 @@ function logsOf(
   const about = { model: 'charlm.onnx', method, task: 'moby-dick', lr: rate, rank, seed: 0, parameters };
   return openLogs(folder, {
     ...about,
-    more: { schedule: 'linear', warmup_steps: 20, batch_size: 16, steps },
+    more: { schedule: 'linear', warmup_steps: warmUp(steps), batch_size: 16, steps },
   });
 }
 
