@@ -1,7 +1,7 @@
 import { count } from './text.js';
 
 /** What a line of a model's text is of. */
-type Section = 'adapters' | 'nodes' | 'tensors' | 'others';
+type Section = 'adapters' | 'files' | 'nodes' | 'tensors' | 'others';
 
 /** A line that is in one text only, or one that has another form in the other. */
 export interface TextChange {
@@ -19,6 +19,8 @@ interface Line {
 
 /** `[name] outputs = Op <...> (...)`; the start of the text form of a model is `<`. */
 const NODE = /^(?:\[("(?:[^"\\]|\\.)*"|[^\]]+)\] )?(.*?) ?= (?:[^\s()<>]+\.)?\w+(?::\S+)? [<(]/;
+/** a line of the expected files of a folder */
+const FILE = / bytes {2}sha256:[0-9a-f]+$/;
 const TENSOR = /^\S+ ("(?:[^"\\]|\\.)*"|\S+) = /;
 
 /** Lines that one of two texts of models has and the other has not, in the order of the texts; the order of lines is ignored. */
@@ -43,7 +45,7 @@ const WIDTH = 110;
 
 /** Changes as text that fits on a screen: how many there are, and the first of each section; '' for none. */
 export function changesText(changes: readonly TextChange[]): string {
-  const sections: readonly Section[] = ['adapters', 'nodes', 'tensors', 'others'];
+  const sections: readonly Section[] = ['adapters', 'files', 'nodes', 'tensors', 'others'];
   return sections
     .map((section) => {
       const own = changes.filter((change) => change.section === section);
@@ -86,6 +88,7 @@ function linesOf(text: string): readonly Line[] {
     if (raw === '<') inModel = true;
     if (!inModel) {
       const subject = line.replace(/(?: {2}|: ).*$/, '');
+      if (FILE.test(line)) return [{ section: 'files', subject, text: line }];
       return [{ section: 'adapters', subject: /^\w+: \d/.test(line) ? 'method' : subject, text: line }];
     }
     const node = NODE.exec(line);

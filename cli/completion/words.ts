@@ -51,7 +51,7 @@ const valuesOf = ({ enum: own, items }: JsonSchema): readonly string[] => own ??
 /** The start of a text that has a place on a line, without what shells would act on. */
 function firstWords(text: string): string {
   const [start = ''] = text.split(/[;:(]/);
-  const plain = start.replace(/[^\w .,/=%+-]/g, '').trim();
+  const plain = start.replace(/'s\b|[^\w .,/=%+-]/g, '').trim();
   return plain.length <= 72 ? plain : `${plain.slice(0, 69).replace(/ \S*$/, '')} ...`;
 }
 

@@ -2,6 +2,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { changesText, textChanges } from '../../cli/text-changes.js';
 import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
 import { readModel } from '../../src/ir/onnx/reader.js';
 import { f32Tensor, type TensorData } from '../../src/ir/tensor.js';
@@ -13,6 +14,11 @@ const BASE = join(import.meta.dirname, '../data/cases/train/gpt2c.onnx');
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-check-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const at = (name: string) => join(folder, name);
+
+test('files of a folder that differ are called files', () => {
+  const line = (digit: string) => `dist/net.training/step.onnx  1,200 bytes  sha256:${digit.repeat(64)}\n`;
+  expect(changesText(textChanges(line('a'), line('b')))).toMatch(/^files: 1 changed\n {2}- dist\/net/);
+});
 
 describe('lotrc check', () => {
   const write = (rank: number) => {
