@@ -21,9 +21,9 @@ export default {
     'cli/{build,study}/worker.ts!',
     // sources whose text is embedded by `npm run gen`
     'src/backends/**/runtime/*.ts!',
-    'test/{differential,fuzz,kill}/main.ts',
+    'test/{differential,fuzz,kill,parity}/main.ts',
     'test/fuzz/child.ts',
-    '{.ci,test/support,examples/*}/*.mjs',
+    '{.ci,test/support,test/parity,examples/*}/*.mjs',
   ],
   project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '!test/fixtures/**', '{.ci,examples/*}/*.mjs'],
   ignoreExportsUsedInFile: process.argv.includes('--production'),

@@ -1,0 +1,126 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { build, type Rolldown } from 'vite';
+import { answerOf } from '../../bench/gpu/browser.js';
+import { Corpus, TRAINED_STEPS } from '../../cli/dev/demo/charlm.js';
+import { type DemoRecipe, emitWords, filesOfRun, rateAt, rewriteWords } from '../../cli/dev/demo/tune.js';
+import { main } from '../../cli/program.js';
+import { TrainingRun } from '../../src/train/run.js';
+import type { Batch } from '../../src/train/training-steps.js';
+import { chromium } from '../support/browser.js';
+
+/** How far the loss of a step may be from that in Node. */
+const BOUNDS = { wasm: 1e-5, webgpu: 1e-4 } as const;
+/** Of 200 steps of this recipe in PyTorch, and how far a run with other initial factors may end from it. */
+const PYTORCH = { loss: 1.757, near: 0.02 };
+const RECIPE: DemoRecipe = { method: 'lotr', rank: 8, rate: 1e-2, torch: PYTORCH.loss };
+
+const { values } = parseArgs({
+  options: {
+    ep: { type: 'string', default: 'wasm' },
+    steps: { type: 'string', default: '50' },
+    threads: { type: 'string', default: '1' },
+  },
+});
+const { ep } = values;
+if (ep !== 'wasm' && ep !== 'webgpu') throw new Error('--ep takes wasm or webgpu');
+const [steps, threads] = [Number(values.steps), Number(values.threads)];
+if (!(steps >= 1 && steps <= TRAINED_STEPS)) throw new Error(`--steps takes 1 to ${TRAINED_STEPS}`);
+
+const root = resolve(import.meta.dirname, '../../..');
+const browser = chromium();
+if (!browser) throw new Error('Chromium is not installed');
+const folder = mkdtempSync(join(tmpdir(), 'lotrc-parity-'));
+try {
+  const silent = { out: () => {}, err: (text: string) => process.stderr.write(text) };
+  for (const words of [rewriteWords(RECIPE, folder), [...emitWords(RECIPE, folder), '--ep', ep]])
+    if ((await main([...words], silent)) !== 0) throw new Error(`lotrc ${words.join(' ')} failed`);
+  const corpus = new Corpus();
+  const rates = Array.from({ length: steps }, (_, step) => rateAt(step, RECIPE.rate));
+  const node = await inNode(corpus, rates);
+  const page = await inPage(corpus, rates);
+  let worst = 0;
+  for (const [step, wanted] of node.losses.entries()) {
+    const off = Math.abs(page.losses[step]! / wanted - 1);
+    worst = Math.max(worst, off);
+    if (steps <= 20 || step % 10 === 9)
+      console.log(`step ${step + 1}: ${wanted.toFixed(6)} in Node, ${off.toExponential(1)} off on ${ep}`);
+  }
+  let faults = 0;
+  const check = (holds: boolean, text: string) => {
+    if (!holds) faults++;
+    console.log(`${holds ? 'ok' : 'FAULT'}: ${text}`);
+  };
+  check(worst <= BOUNDS[ep], `losses differ by at most ${worst.toExponential(1)}, limit ${BOUNDS[ep]}`);
+  console.log(`validation loss ${page.after.toFixed(6)} in the page, ${node.after.toFixed(6)} in Node`);
+  if (steps === TRAINED_STEPS)
+    check(
+      Math.abs(page.after - PYTORCH.loss) <= PYTORCH.near,
+      `PyTorch's is ${PYTORCH.loss}, limit +-${PYTORCH.near}`,
+    );
+  if (faults > 0) process.exitCode = 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+interface Trained {
+  readonly losses: readonly number[];
+  readonly after: number;
+}
+
+async function inNode(corpus: Corpus, rates: readonly number[]): Promise<Trained> {
+  const run = TrainingRun.open(filesOfRun(RECIPE, folder).train, { threads: 1 });
+  const losses: number[] = [];
+  for (const [step, rate] of rates.entries()) losses.push((await run.step(corpus.batch(step), rate)).loss);
+  const { loss } = await run.evaluate(corpus.validation());
+  await run.close();
+  return { losses, after: loss };
+}
+
+async function inPage(corpus: Corpus, rates: readonly number[]): Promise<Trained> {
+  const result = await build({
+    configFile: false,
+    logLevel: 'error',
+    root,
+    resolve: { alias: { 'lotrc/runtime': join(root, 'dist/src/runtime/index.js') } },
+    build: {
+      write: false,
+      target: 'es2022',
+      rolldownOptions: {
+        input: join(root, 'test/parity/page.mjs'),
+        output: { format: 'es', codeSplitting: false },
+      },
+    },
+  });
+  const { output } = (Array.isArray(result) ? result[0] : result) as Rolldown.RolldownOutput;
+  const batches = rates.map((_, step) => plain(corpus.batch(step)));
+  const job = { ep, threads, batches, rates, validation: plain(corpus.validation()) };
+  const { train } = filesOfRun(RECIPE, folder);
+  const files = (address: string) => {
+    const path = address.startsWith('/ort/')
+      ? join(root, 'node_modules/onnxruntime-web/dist', address.slice(5))
+      : join(train, address.replace('/train/', ''));
+    return existsSync(path) ? readFileSync(path) : null;
+  };
+  return (await answerOf({ script: output[0].code, job, files }, { browser: browser! })) as Trained;
+}
+
+/** A batch as JSON has it. */
+function plain({ inputs, labels }: Batch): unknown {
+  const numbers = ({
+    dims,
+    data,
+  }: {
+    readonly dims: readonly number[];
+    readonly data: ArrayLike<unknown>;
+  }) => ({
+    dims,
+    data: Array.from(data, Number),
+  });
+  return {
+    ...Object.fromEntries(Object.entries(inputs).map(([name, tensor]) => [name, numbers(tensor as never)])),
+    labels: numbers(labels as never),
+  };
+}

@@ -1,0 +1,21 @@
+// The page of test/parity: trains with batches and rates that it is given, and scores the validation windows.
+import { TrainingRun } from 'lotrc/runtime';
+import * as ort from 'onnxruntime-web/webgpu';
+
+ort.env.wasm.wasmPaths = '/ort/';
+ort.env.logLevel = 'error';
+
+async function answer() {
+  const { ep, threads, batches, rates, validation } = await (await fetch('/job')).json();
+  ort.env.wasm.numThreads = threads;
+  const run = await TrainingRun.open('/train/', { ort, ep });
+  const losses = [];
+  for (const [step, batch] of batches.entries())
+    losses.push((await run.step(batch, { lr: rates[step] })).loss);
+  const { loss } = await run.evaluate([validation]);
+  await run.close();
+  return { losses, after: loss };
+}
+
+const body = await answer().catch((error) => ({ failed: String(error?.stack ?? error) }));
+await fetch('/answer', { method: 'POST', body: JSON.stringify(body) });
