@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'n
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { Janitor } from '../src/ir/files/janitor.js';
+import { pause } from '../src/ir/files/pause.js';
 import { visibleLines } from '../src/ir/visible.js';
 import type { Io } from './io.js';
 import { usageError } from './usage.js';
@@ -93,7 +94,7 @@ function readSome(buffer: Buffer): number {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EOF') return 0;
       if (code !== 'EAGAIN') throw error;
-      pause();
+      pause(PAUSE_MS);
     }
   }
 }
@@ -104,12 +105,7 @@ function writeAll(fd: number, chunk: Uint8Array): void {
       done += writeSync(fd, chunk, done);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
-      pause();
+      pause(PAUSE_MS);
     }
   }
-}
-
-/** A pipe that is not ready is asked again a moment later. */
-function pause(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
 }

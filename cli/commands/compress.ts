@@ -1,10 +1,10 @@
-import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { foreignOf } from '../../src/interop/convert.js';
 import { fleetOf } from '../../src/interop/fleet.js';
 import { leftOutOf } from '../../src/interop/foreign.js';
 import { filesOfAdapter, openAdapter } from '../../src/interop/open.js';
 import { toLora } from '../../src/interop/to-lora.js';
+import { lengthOfFile } from '../../src/ir/files/length-of.js';
 import type { ValuesOf } from '../../src/options/define.js';
 import type { COMPRESS } from '../../src/options/sets/adapters.js';
 import { filesText, refuseInputs, writeNoting } from '../outputs.js';
@@ -37,10 +37,7 @@ export function compressCommand(
     clobber,
   );
   const files = writeNoting(fleet.outputs);
-  const before = inputs.reduce(
-    (sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0),
-    0,
-  );
+  const before = inputs.reduce((sum, file) => sum + lengthOfFile(file), 0);
   const after = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const { groups, errors } = fleet;
   if (json)

@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs';
 import { importTooLarge } from '../../src/ir/codes/build.js';
 import { tooLargeToInline } from '../../src/ir/codes/load.js';
 import { fail, LotrcError } from '../../src/ir/diagnostics.js';
+import { lengthOfFile } from '../../src/ir/files/length-of.js';
 import { planModel } from '../../src/ir/onnx/writer.js';
 import { filesOfModel } from '../build/model-files.js';
 import { loadModel } from '../load.js';
@@ -11,9 +11,7 @@ const MOST = 2 ** 31 - 1;
 
 /** Throws LOTR8321 for a model that does not fit into one file. Weights are counted, not read. */
 export function refuseTooLarge(model: string, request: string): void {
-  const sizes = [model, ...filesOfModel(model)].map(
-    (file) => statSync(file, { throwIfNoEntry: false })?.size ?? 0,
-  );
+  const sizes = [model, ...filesOfModel(model)].map(lengthOfFile);
   // files may hold what the model does not use
   if (sizes.reduce((sum, size) => sum + size, 0) <= MOST) return;
   try {

@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { wholeDigest } from '../ir/files/file-digest.js';
 import { readJsonFile } from '../ir/files/json-file.js';
+import { pause } from '../ir/files/pause.js';
 import { list, object, optional, record, text } from '../ir/files/schema.js';
 import { ABSENT, stateOf, statOf } from './file-state.js';
 import { replaceFile } from './store.js';
@@ -117,5 +118,5 @@ function settle({ ctimeMs, mtimeMs }: BigIntStats): void {
   const last = Math.max(Number(ctimeMs), Number(mtimeMs));
   const left = last + TICK_MS - Date.now();
   if (left <= 0 || left > TICK_MS) return;
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, left);
+  pause(left);
 }

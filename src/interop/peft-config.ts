@@ -1,8 +1,8 @@
-import { statSync } from 'node:fs';
 import { badPeft, peftFeature } from '../ir/codes/files.js';
 import { cannotRead } from '../ir/codes/load.js';
 import { fail } from '../ir/diagnostics.js';
 import { type Json, JsonError, type JsonObject, parseJson } from '../ir/files/json.js';
+import { lengthOfFile } from '../ir/files/length-of.js';
 import { readRegular } from '../ir/files/regular.js';
 import { Unreadable } from '../ir/files/unreadable.js';
 import { matching, mayBacktrack, patternSeconds, TooLong } from '../ir/time-limit.js';
@@ -155,7 +155,7 @@ export function readPeftConfig(file: string): PeftConfig {
   const refuse = (why: string): never => fail(badPeft({ file, why }));
   let text: string;
   try {
-    const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+    const size = lengthOfFile(file);
     if (size > MAX_CONFIG) refuse('the configuration is larger than 16 MiB');
     text = readRegular(file).toString('utf8');
   } catch (error) {

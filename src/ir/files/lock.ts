@@ -13,6 +13,7 @@ import { basename, dirname, join } from 'node:path';
 import { cannotWrite, heldByOther } from '../codes/load.js';
 import { fail, LotrcError } from '../diagnostics.js';
 import { parseJson } from './json.js';
+import { pause } from './pause.js';
 import { canBeSeen, type ProcessMark, stillRuns, thisProcess } from './processes.js';
 import { nullable, object, text, whole } from './schema.js';
 import { isSystemError } from './system-error.js';
@@ -146,7 +147,7 @@ function acquire(file: string, entry: Entry): Seen | null {
     const other = removeEnded(seen, entry);
     if (other === null) continue;
     if (tries === PATIENCE) return other;
-    pause();
+    pause(PAUSE_MS);
   }
 }
 
@@ -191,7 +192,7 @@ function look(file: string): Seen | null {
     if (contents === null) return null;
     if (contents !== '') return { file, ...read(contents), empty: false };
     if (tries === PATIENCE) return { file, id: '0'.repeat(12), entry: null, empty: true };
-    pause();
+    pause(PAUSE_MS);
   }
 }
 
@@ -236,8 +237,4 @@ function hasEnded({ entry, empty }: Seen): boolean {
 function refuse(path: string, { file, entry }: Seen): never {
   const holder = entry && { ...entry, host: canBeSeen(entry) ? null : entry.host };
   return fail(heldByOther({ file: path, lock: file, holder }));
-}
-
-function pause(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
 }

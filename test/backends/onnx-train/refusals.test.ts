@@ -13,7 +13,6 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { emitTraining } from '../../../src/backends/onnx-train/emit.js';
 import { TRAIN_DEFAULTS, type TrainOptions } from '../../../src/backends/onnx-train/options.js';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { readModel } from '../../../src/ir/onnx/reader.js';
 import { writeModel } from '../../../src/ir/onnx/writer.js';
@@ -23,6 +22,7 @@ import { rewrite } from '../../../src/rewrite.js';
 import { readSignature } from '../../../src/train/read-signature.js';
 import { writeCase } from '../../differential/encode.js';
 import { type Net, nd, type Op } from '../../differential/graph.js';
+import { codeOf } from '../../support/code-of.js';
 import { noise } from '../../support/ort.js';
 
 const root = mkdtempSync(join(tmpdir(), 'lotrc-refusals-'));
@@ -61,55 +61,51 @@ function base(tail = 'Tanh'): string {
   return path;
 }
 
-function codeOf(path: string, options: Partial<TrainOptions>, into = folder): string {
-  try {
-    emitTraining({ open: () => readModel(path), folder: into, options: { ...TRAIN_DEFAULTS, ...options } });
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
+function codeFor(path: string, options: Partial<TrainOptions>, into = folder): string {
+  return codeOf(() =>
+    emitTraining({ open: () => readModel(path), folder: into, options: { ...TRAIN_DEFAULTS, ...options } }),
+  );
 }
 
 test('two float outputs: the user must choose (LOTR5001)', () => {
-  expect(codeOf(base(), {})).toBe('LOTR5001');
-  expect(codeOf(base(), { logits: 'nothing' })).toBe('LOTR5001');
+  expect(codeFor(base(), {})).toBe('LOTR5001');
+  expect(codeFor(base(), { logits: 'nothing' })).toBe('LOTR5001');
 });
 
 test('shifting needs three axes (LOTR5002)', () => {
-  expect(codeOf(base(), { logits: 'a', shift: true })).toBe('LOTR5002');
+  expect(codeFor(base(), { logits: 'a', shift: true })).toBe('LOTR5002');
 });
 
 test('a layer that does not lead to the chosen output (LOTR5003), and nothing is left behind', () => {
   const path = base();
   const before = readdirSync(folder);
-  expect(codeOf(path, { logits: 'a' })).toBe('LOTR5003');
+  expect(codeFor(path, { logits: 'a' })).toBe('LOTR5003');
   expect(readdirSync(folder)).toEqual(before);
 });
 
 test('--train that names no factor (LOTR5004)', () => {
-  expect(codeOf(base(), { logits: 'a', train: ['Q'] })).toBe('LOTR5004');
+  expect(codeFor(base(), { logits: 'a', train: ['Q'] })).toBe('LOTR5004');
 });
 
 test('--also-train that finds nothing, or is not an expression (LOTR5005)', () => {
-  expect(codeOf(base(), { logits: 'a', alsoTrain: ['no such weight'] })).toBe('LOTR5005');
-  expect(codeOf(base(), { logits: 'a', alsoTrain: ['('] })).toBe('LOTR5005');
+  expect(codeFor(base(), { logits: 'a', alsoTrain: ['no such weight'] })).toBe('LOTR5005');
+  expect(codeFor(base(), { logits: 'a', alsoTrain: ['('] })).toBe('LOTR5005');
 });
 
 test('an op that the provider lacks (LOTR5006), unless it is allowed', () => {
   const path = base('Sign');
-  expect(codeOf(path, { logits: 'a', ep: ['webgpu'], train: ['R'] })).toBe('LOTR5006');
+  expect(codeFor(path, { logits: 'a', ep: ['webgpu'], train: ['R'] })).toBe('LOTR5006');
   const allowed = { logits: 'a', ep: ['webgpu'], train: ['R'], allowFallback: ['Sign'] } as const;
-  expect(codeOf(path, allowed)).toBe('none');
+  expect(codeFor(path, allowed)).toBe('none');
 });
 
 test('products in 8 bits where nothing computes them, or where they are not in sight (LOTR5008)', () => {
   const path = base();
   const int8 = { logits: 'a', train: ['R'], baseDtype: 'int8' } as const;
-  for (const ep of ['cuda', 'webgpu'] as const) expect(codeOf(path, { ...int8, ep: [ep] })).toBe('LOTR5008');
-  expect(codeOf(path, { ...int8, keepFunctions: true })).toBe('LOTR5008');
-  expect(codeOf(path, { ...int8, ep: ['cpu', 'wasm'] })).toBe('none');
-  expect(codeOf(path, { ...int8, baseDtype: 'auto' as 'int8' })).toBe('LOTR5008');
+  for (const ep of ['cuda', 'webgpu'] as const) expect(codeFor(path, { ...int8, ep: [ep] })).toBe('LOTR5008');
+  expect(codeFor(path, { ...int8, keepFunctions: true })).toBe('LOTR5008');
+  expect(codeFor(path, { ...int8, ep: ['cpu', 'wasm'] })).toBe('none');
+  expect(codeFor(path, { ...int8, baseDtype: 'auto' as 'int8' })).toBe('LOTR5008');
   const old = readModel(path);
   old.setOpset('', 10);
   expect(() => emitTraining({ open: () => old, folder, options: { ...TRAIN_DEFAULTS, ...int8 } })).toThrow(
@@ -118,7 +114,7 @@ test('products in 8 bits where nothing computes them, or where they are not in s
 });
 
 test('an op without a gradient on the path (LOTR4201)', () => {
-  expect(codeOf(base('Bernoulli'), { logits: 'b', train: ['R'] })).toBe('LOTR4201');
+  expect(codeFor(base('Bernoulli'), { logits: 'b', train: ['R'] })).toBe('LOTR4201');
 });
 
 test('a base that cannot be linked where only links are allowed (LOTR5007)', () => {
@@ -156,7 +152,7 @@ test('the base is copied next to the graphs, which do not hold it, and hard-link
   writeModel(model, path);
   const into = join(folder, 'train');
   const inode = () => statSync(join(into, 'model.lotr.onnx')).ino;
-  expect(codeOf(path, {}, into)).toBe('none');
+  expect(codeFor(path, {}, into)).toBe('none');
   const copy = inode();
   expect(copy).not.toBe(statSync(path).ino);
   const request = { open: () => readModel(path), folder: into, options: TRAIN_DEFAULTS };

@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
 import {
   onnxAdapterOutput,
   readOnnxAdapter,
@@ -12,6 +11,7 @@ import {
 import { MemorySource } from '../../../src/ir/onnx/source.js';
 import { f32Tensor, i64Tensor, MemoryTensor, StringTensor, type TensorData } from '../../../src/ir/tensor.js';
 import { toF64 } from '../../../src/ir/values.js';
+import { codeOf } from '../../support/code-of.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'lotrc-onnx-adapter-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -47,14 +47,10 @@ function written(): Buffer {
 }
 
 function code(bytes: Uint8Array): string {
-  try {
+  return codeOf(() => {
     const found = readOnnxAdapterFrom(new MemorySource(bytes));
     for (const data of found.tensors.values()) data.bytes();
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'none';
+  });
 }
 
 test('reads what ONNX Runtime wrote', () => {

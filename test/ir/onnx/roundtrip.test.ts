@@ -3,10 +3,10 @@ import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileS
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { ModelEncoder } from '../../../src/ir/onnx/graph-write.js';
 import { readModel, readModelBytes } from '../../../src/ir/onnx/reader.js';
 import { encodeModel, writeModel } from '../../../src/ir/onnx/writer.js';
+import { codeOf } from '../../support/code-of.js';
 import { onnxFiles, sharedDir } from '../../support/shared.js';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lotrc-roundtrip-'));
@@ -24,16 +24,6 @@ const REFUSED: ReadonlyMap<string, string> = new Map([
   ['ort.test_arbitrary_external_file.onnx', 'LOTR1101'],
   ['trt.bad_graph_with_dup_value_info.onnx', 'LOTR1003'],
 ]);
-
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-    return 'none';
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-}
 
 describe.each(all.map((path) => [basename(path), path] as const))('%s', (name, path) => {
   const refused = REFUSED.get(name);

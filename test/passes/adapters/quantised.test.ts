@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { factorNames } from '../../../src/adapter/plan-factors.js';
 import { attrInt } from '../../../src/ir/attr.js';
-import { LotrcError } from '../../../src/ir/diagnostics.js';
 import { Graph, Model } from '../../../src/ir/model.js';
 import { readModelBytes } from '../../../src/ir/onnx/reader.js';
 import { encodeModel } from '../../../src/ir/onnx/writer.js';
@@ -14,6 +13,7 @@ import { mergeAdapters } from '../../../src/passes/adapters/merge.js';
 import { stripAdapters } from '../../../src/passes/adapters/strip.js';
 import { requirePlan } from '../../../src/passes/plan/plan.js';
 import { findLinears } from '../../../src/passes/sites/find.js';
+import { codeOf } from '../../support/code-of.js';
 import { type Matrix, matrix, planned, times } from '../../support/layers.js';
 import { noise, relativeError, runOrt } from '../../support/ort.js';
 
@@ -137,14 +137,4 @@ function scalesOf(model: Model): readonly number[] {
     const by = { rank: groups[0]!.rank, 'sqrt-rank': Math.sqrt(groups[0]!.rank), none: 1 }[spec.scaling];
     return spec.scale / by;
   });
-}
-
-function codeOf(run: () => unknown): string {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof LotrcError) return error.diagnostics[0]!.code;
-    throw error;
-  }
-  return 'nothing';
 }
