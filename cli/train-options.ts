@@ -12,6 +12,8 @@ export function resumed(held: RunSettings, given: ReadonlySet<string>): Readonly
     data: data.file,
     evalData: evalData?.file,
     evalSplit: held.evalSplit,
+    streaming: held.stream !== null,
+    ...(held.stream ? { shuffleWindow: held.stream.window } : {}),
     epochs: plan.epochs,
     maxSteps: plan.maxSteps ?? undefined,
     accumulate: plan.accumulate,

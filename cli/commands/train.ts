@@ -163,6 +163,7 @@ function requestOf(
     data,
     evalData: o.evalData ?? null,
     evalSplit: o.evalSplit,
+    ...(o.streaming ? { window: o.shuffleWindow } : {}),
     reading: readingOf(o),
     batchSize: o.batchSize,
     plan,
@@ -187,6 +188,12 @@ function ignored(request: TrainRequest, given: ReadonlySet<string>): readonly Di
       option: '--eval-every',
       used: evaluates,
       why: 'there is nothing to evaluate on (--eval-data or --eval-split)',
+    },
+    {
+      name: 'shuffleWindow',
+      option: '--shuffle-window',
+      used: request.window !== undefined,
+      why: 'without --streaming all examples are shuffled among themselves',
     },
   ].filter(({ name, used }) => given.has(name) && !used);
   return idle.map(({ option, why }) => optionIgnored({ option, why }));

@@ -18,7 +18,18 @@ const TRAINING: Omit<typeof ONNX_TRAIN, (typeof OF_COMMAND)[number] | 'explain' 
   'link',
   'copyBase',
 );
-const TRAINS = omit(TRAIN, 'output', 'clobber', 'resume', 'inProcess', 'distributed', 'rankTimeout', 'json');
+const TRAINS = omit(
+  TRAIN,
+  'output',
+  'clobber',
+  'resume',
+  'inProcess',
+  'streaming',
+  'shuffleWindow',
+  'distributed',
+  'rankTimeout',
+  'json',
+);
 const gpu = (set: GpuOptions) => omit(set, ...OF_COMMAND, 'explain');
 
 /** Values of a set as a config has them: objects in place of maps, and none must be given. */

@@ -43,7 +43,17 @@ const EMITS = {
 };
 
 const TRAINS = {
-  ...omit(TRAIN, 'output', 'json', 'evalSplit', 'seed', 'distributed', 'rankTimeout'),
+  ...omit(
+    TRAIN,
+    'output',
+    'json',
+    'evalSplit',
+    'seed',
+    'streaming',
+    'shuffleWindow',
+    'distributed',
+    'rankTimeout',
+  ),
   evalSplit: { ...TRAIN.evalSplit, default: 0.1 },
   seed: { ...TRAIN.seed, doc: `${SELECT.seed.doc}; ${TRAIN.seed.doc}` },
   weights: MERGE.weights,

@@ -9,6 +9,7 @@ export { basename, dirname, extname, join } from 'node:path';
 export { diskFiles } from '../ir/files/disk-files.js';
 export { folderOf } from '../ir/files/disk-folder.js';
 export { heapIsFull, heapLimit } from './heap-limit.js';
+export { unpacker } from './unpacker.js';
 
 export const sha256 = (): Sha256 => createHash('sha256');
 

@@ -30,6 +30,13 @@ export interface Platform {
   heapIsFull(): boolean;
   /** MiB that objects may take. */
   heapLimit(): number;
+  /**
+   * Gives the bytes that a packed file holds, from its own; null where such files are not read. What it gives throws Unreadable for
+   * bytes that are not packed so.
+   */
+  unpacker(
+    packing: 'gzip' | 'zstd',
+  ): ((packed: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>) | null;
   /** Ends when signals, timers and messages had their turn. */
   nextTurn(): Promise<void>;
 }

@@ -88,3 +88,38 @@ export const heapIsFull: Platform['heapIsFull'] = () => false;
 export const heapLimit: Platform['heapLimit'] = () => Number.POSITIVE_INFINITY;
 
 export const nextTurn: Platform['nextTurn'] = () => new Promise((resolve) => setTimeout(resolve));
+
+/** gzip alone: browsers unpack no zstd. */
+export const unpacker: Platform['unpacker'] = (packing) =>
+  packing !== 'gzip'
+    ? null
+    : async function* (packed) {
+        const stream = new DecompressionStream('gzip');
+        const writer = stream.writable.getWriter();
+        const failed: unknown[] = [];
+        const read = async function* () {
+          try {
+            yield* packed;
+          } catch (error) {
+            failed.push(error);
+            throw error;
+          }
+        };
+        const feed = async () => {
+          for await (const chunk of read()) await writer.write(new Uint8Array(chunk));
+          await writer.close();
+        };
+        // what the file throws is thrown below, in place of what the stream makes of it
+        const fed = feed().catch((error: unknown) => writer.abort(error).catch(() => undefined));
+        const reader = stream.readable.getReader();
+        try {
+          for (;;) {
+            const { done, value } = await reader.read();
+            if (done) break;
+            yield value;
+          }
+        } catch (error) {
+          await fed;
+          throw failed.length > 0 ? failed[0] : new Unreadable((error as Error).message);
+        }
+      };

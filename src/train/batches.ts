@@ -41,7 +41,7 @@ export function epochBatches(
   data: Dataset,
   cut: BatchSplit,
   seed: number,
-  epoch: number,
+  epoch: number | string,
 ): readonly Int32Array[] {
   const batches = batchesOf(shuffled(data.size, seed, epoch), data, cut);
   if (!cut.bucket) return batches;

@@ -83,14 +83,25 @@ export function labelColumns(graph: GraphSignature, terms: number, batch: Rows):
 
 /** Throws LOTR8240 when no label of the data counts in a loss. Reads batches up to the first label that does. */
 export function requireLabels(data: Dataset, signature: Signature, what: string): void {
+  const open = new Set(signatureTerms(signature).keys());
+  dropCounted(open, data, signature);
+  requireCounted(open, what);
+}
+
+/** Throws LOTR8240 when losses are left. */
+export function requireCounted(open: ReadonlySet<number>, what: string): void {
+  if (open.size > 0) fail(noLabels({ what }));
+}
+
+/** Drops those losses, by their numbers, in which some label of the data counts. */
+export function dropCounted(open: Set<number>, data: Dataset, signature: Signature): void {
+  if (open.size === 0) return;
   const terms = signatureTerms(signature);
   const graph = dataGraph(signature);
-  const open = new Set(terms.keys());
   for (let start = 0; start < data.size; start += 64) {
     const rows = Array.from({ length: Math.min(64, data.size - start) }, (_, i) => start + i);
     for (const [index, labels] of labelColumns(graph, terms.length, data.batch(rows)).entries())
       if (!labels || countLabels(terms[index]!, labels) > 0) open.delete(index);
     if (open.size === 0) return;
   }
-  fail(noLabels({ what }));
 }

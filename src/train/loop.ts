@@ -4,7 +4,8 @@ import type { Diagnostic } from '../ir/diagnostics.js';
 import type { TensorData } from '../ir/tensor.js';
 import type { OrNull, ValuesOf } from '../options/define.js';
 import { advance, DRAW_STREAM, firstDrawOf, requireConverging } from './advance.js';
-import { type BatchSplit, batchesInOrder, epochBatches } from './batches.js';
+import type { BatchSource } from './batch-source.js';
+import type { BatchSplit } from './batches.js';
 import { isBetter, metricOf } from './best.js';
 import type { Dataset } from './data/dataset.js';
 import type { ProcessGroup } from './distributed/group.js';
@@ -71,7 +72,7 @@ export interface LoopHost {
   readonly run: SavedRun;
   /** the processes that train together; rank 0 writes */
   readonly group: ProcessGroup;
-  readonly data: Dataset;
+  readonly training: BatchSource;
   readonly evalData: Dataset | null;
   /** null where labels have no names */
   readonly classNames: readonly string[] | null;
@@ -108,8 +109,7 @@ export interface Outcome {
  */
 export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const { run, group, plan, checkpoints, logs } = host;
-  const length = stepsOfRun(plan, batchesInOrder(host.data, host.cut).length);
-  const epochs = new Epochs(host);
+  const length = stepsOfRun(plan, host.training.batches);
   const schedule = rateScheduleOf(plan, length.total);
   const firstDraw = firstDrawOf(run.signature, new RandomStream(plan.seed, DRAW_STREAM).uniform(0));
   const stepPlan = { ...plan, firstDraw };
@@ -130,7 +130,7 @@ export async function trainLoop(host: LoopHost): Promise<Outcome> {
   const patience = plan.patience ?? Number.POSITIVE_INFINITY;
   while (at.step < length.total && at.stale < patience) {
     const started = performance.now();
-    const { batches, first, ...own } = feedsOfStep(host, epochs, at.step, length.perEpoch, parts);
+    const { batches, first, ...own } = await feedsOfStep(host, at.step, length.perEpoch, parts);
     const rates = ratesAt(run.signature, schedule, at.step);
     const used = at.scale.value;
     const taken = await advance(run, stepPlan, at, batches, rates, { group, parts, first });
@@ -168,24 +168,6 @@ export function rateScheduleOf({ schedule, warmupSteps: held }: TrainingPlan, to
   return { ...schedule, warmup: held ?? warmupSteps(schedule.warmup, total), total };
 }
 
-/** The batches of an epoch; those of the last one requested are kept. */
-class Epochs {
-  #epoch = -1;
-  #batches: readonly Int32Array[] = [];
-  readonly #host: Pick<LoopHost, 'data' | 'cut' | 'plan'>;
-
-  constructor(host: Pick<LoopHost, 'data' | 'cut' | 'plan'>) {
-    this.#host = host;
-  }
-
-  of(epoch: number): readonly Int32Array[] {
-    const { data, cut, plan } = this.#host;
-    if (epoch !== this.#epoch) this.#batches = epochBatches(data, cut, plan.seed, epoch);
-    this.#epoch = epoch;
-    return this.#batches;
-  }
-}
-
 /** Sums of single numbers over all ranks. */
 async function sumOf<N extends readonly number[]>(group: ProcessGroup, ...own: N): Promise<N> {
   const sums = Float64Array.from(own);
@@ -215,9 +197,8 @@ async function evaluated(host: LoopHost, at: Position): Promise<Position> {
 }
 
 /** What this rank takes of the batches of a step, as feeds; `first`: the number of its first part among all of them. */
-function feedsOfStep(
-  { run, group, data, cut, plan }: LoopHost,
-  epochs: Epochs,
+async function feedsOfStep(
+  { run, group, training, cut, plan }: LoopHost,
   step: number,
   perEpoch: number,
   parts: number,
@@ -226,10 +207,11 @@ function feedsOfStep(
   const graph = graphOf(run.signature, run.folder, 'step');
   const batches = [];
   let [examples, tokens] = [0, 0];
-  const all = epochs.of(Math.floor(step / perEpoch)).slice(start, start + plan.accumulate);
-  const own = partsOfRank(all, plan.accumulate, parts, group);
-  for (const { rows } of own) {
-    const batch = data.batch(rows, cut.rows ?? undefined);
+  const all = await training.take(Math.floor(step / perEpoch), start, plan.accumulate);
+  const rowsOfBatches = all.map(({ rows }) => rows);
+  const own = partsOfRank(rowsOfBatches, plan.accumulate, parts, group);
+  for (const { batch: number, rows } of own) {
+    const batch = all[number]!.data.batch(rows, cut.rows ?? undefined);
     batches.push(feedsOf(graph, cut.inputs, batch, signatureTerms(run.signature)));
     examples += batch.examples;
     tokens += batch.tokens ?? 0;

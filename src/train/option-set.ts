@@ -127,7 +127,20 @@ const json = { type: flag, default: false, doc: 'print the result as JSON (versi
 
 export const TRAIN = defineOptions({
   ...READING,
-  data: { type: file, doc: 'what to train on: .jsonl, .csv, .tsv, .parquet, .safetensors, or plain text' },
+  data: {
+    type: file,
+    doc: 'what to train on: .jsonl, .csv, .tsv, .parquet, .safetensors, or plain text; texts also packed (.gz, .zst)',
+  },
+  streaming: {
+    type: flag,
+    default: false,
+    doc: "read the data window by window, for data larger than memory; --data may name several files, as in 'shards/*.parquet'",
+  },
+  shuffleWindow: {
+    type: whole(1),
+    default: 10_000,
+    doc: 'with --streaming: records that are in memory, and shuffled among themselves',
+  },
   evalData: { type: file, doc: 'what to evaluate on' },
   evalSplit: {
     type: real({ least: 0, below: 1 }, 'share'),

@@ -68,7 +68,7 @@ export async function openRunData(
 /** How batches are made for a model: its fixed extents, and whether rows can be left out. */
 export function cutOf(
   signature: Signature,
-  data: Dataset,
+  data: Pick<Dataset, 'columns'>,
   batchSize: number,
   inputs: ReadonlyMap<string, string>,
   bucket: boolean,
@@ -87,13 +87,20 @@ export function cutOf(
 
 /** The rows that are left out where short batches cannot be used. Throws LOTR8204 when these are all rows. */
 export function droppedRows(data: Dataset, cut: BatchSplit, file: string): readonly Diagnostic[] {
-  const { rows, dropShort } = cut;
-  const batches = batchesInOrder(data, cut);
-  const count = batches.reduce((left, batch) => left - batch.length, data.size);
+  const dropped = batchesInOrder(data, cut).reduce((left, batch) => left - batch.length, data.size);
+  return notesOfDropped(data.size, dropped, cut, file);
+}
+
+/** The same when `count` of `size` rows are in no batch. */
+export function notesOfDropped(
+  size: number,
+  count: number,
+  { rows, dropShort }: BatchSplit,
+  file: string,
+): readonly Diagnostic[] {
   if (!dropShort || count === 0) return [];
-  const why = `it has ${data.size} examples, and the model takes batches of exactly ${rows}`;
-  if (batches.length === 0)
-    fail(badData({ file, why, hint: 'export the model with a dynamic batch dimension' }));
+  const why = `it has ${size} examples, and the model takes batches of exactly ${rows}`;
+  if (count === size) fail(badData({ file, why, hint: 'export the model with a dynamic batch dimension' }));
   return [rowsDropped({ count, batch: rows! })];
 }
 

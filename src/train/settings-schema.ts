@@ -19,6 +19,7 @@ import { FIELDS, type Fields } from './data/fields.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/read-data.js';
 import type { RecordFile } from './data/source.js';
+import type { StreamIndex, WindowEntry } from './data/stream/stream.js';
 import type { TrainingPlan } from './loop.js';
 import { METRIC_NAMES } from './metrics/index.js';
 import type { RunSettings } from './settings.js';
@@ -107,6 +108,19 @@ const labels: Schema<LabelMap> = (value, field) => {
   return labelMaps[kind](value, field);
 };
 
+const entry = fits<WindowEntry>(
+  'a list of five whole numbers',
+  (value) =>
+    Array.isArray(value) && value.length === 5 && value.every((n) => Number.isSafeInteger(n) && n >= 0),
+);
+
+const stream = settings<StreamIndex>({
+  window: whole(1),
+  files: list(file),
+  windows: list(entry),
+  dropped: whole(),
+});
+
 /** `run.json`. */
 export const settingsSchema: Schema<RunSettings> = settings<RunSettings>({
   version: oneOf([1]),
@@ -124,5 +138,6 @@ export const settingsSchema: Schema<RunSettings> = settings<RunSettings>({
   ranks: later(whole(1), 1),
   inputs: record(text),
   labels: nullable(labels),
+  stream: later(nullable(stream), null),
   tokenizerFiles: optional(list(file)),
 });

@@ -8,6 +8,7 @@ import { readJsonFile } from '../ir/files/json-file.js';
 import type { LabelMap } from './data/labels.js';
 import type { DataOptions } from './data/read-data.js';
 import type { RecordFile } from './data/source.js';
+import type { StreamIndex } from './data/stream/stream.js';
 import type { TrainingPlan } from './loop.js';
 import { settingsSchema } from './settings-schema.js';
 
@@ -31,6 +32,8 @@ export interface RunSettings {
   readonly ranks: number;
   readonly inputs: Readonly<Record<string, string>>;
   readonly labels: LabelMap | null;
+  /** of data that is read window by window: what was found in it */
+  readonly stream: StreamIndex | null;
   /** files next to the tokenizer that say how texts become tokens; absent in runs of older versions */
   readonly tokenizerFiles?: readonly RecordFile[];
 }

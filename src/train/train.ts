@@ -15,26 +15,24 @@ import { sweepStale } from '../ir/files/temporary.js';
 import type { TensorData } from '../ir/tensor.js';
 import { requireFit } from '../options/check.js';
 import { planIn } from '../passes/plan/plan.js';
-import { batchesInOrder } from './batches.js';
 import type { BestEvaluation } from './best.js';
 import { readCheckpoint, readPosition, requireSameGroups, writeCheckpoint } from './checkpoint.js';
 import { labelNames } from './data/labels.js';
-import { openData } from './data/open.js';
 import type { DataOptions, OpenedData } from './data/read-data.js';
 import { type ReadProgress, Source } from './data/source.js';
 import { shareOfMachine } from './distributed/cores.js';
 import { ALONE, type ProcessGroup } from './distributed/group.js';
 import { requireDealt, requireSameSettings } from './distributed/same.js';
 import type { Evaluation } from './evaluate.js';
-import { requireLabels } from './labels.js';
 import type { StepRow } from './log.js';
 import { openLogs, type RunInfo } from './logs/open.js';
 import { type RunLength, rateScheduleOf, stepsOfRun, type TrainingPlan, trainLoop } from './loop.js';
+import { type OpenedTraining, openTraining } from './open-training.js';
 import { TRAIN } from './option-set.js';
 import type { Position } from './position.js';
 import { requireFinite } from './require-finite.js';
 import { TrainingRun } from './run.js';
-import { droppedRows, openRunData, type RunData, requireEvaluation } from './run-data.js';
+import { requireEvaluation } from './run-data.js';
 import { holdRun, requireFreeRun } from './run-lock.js';
 import { learningRate } from './schedule.js';
 import { type RunSettings, readSettings, requireNoRun, requireSame, writeSettings } from './settings.js';
@@ -49,6 +47,8 @@ export interface TrainRequest {
   readonly evalData: string | null;
   /** share of the examples that is held back for evaluation when there is no evaluation file */
   readonly evalSplit: number;
+  /** records that are shuffled among themselves where data is read window by window; default: it is read into memory */
+  readonly window?: number;
   readonly reading: DataOptions;
   readonly batchSize: number;
   readonly plan: TrainingPlan;
@@ -68,7 +68,7 @@ export interface TrainEvents {
   /** how far a data file is read */
   reading(progress: ReadProgress): void;
   /** the training data was read */
-  opened(data: OpenedData): void;
+  opened(data: Pick<OpenedData, 'notes' | 'unused' | 'labels'>): void;
   started(info: Started): void;
   step(row: StepRow, total: number): void;
   evaluated(step: number, evaluation: Evaluation, best: boolean): void;
@@ -157,11 +157,11 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
     ...(lowMemory === undefined ? {} : { lowMemory }),
   });
   let release = (): void => undefined;
+  let close = async (): Promise<void> => undefined;
   try {
-    const opened = await openAll(request, run, held, events);
-    const { data, evalData, cut } = opened;
-    requireLabels(data, run.signature, 'training data');
-    if (evalData) requireLabels(evalData, run.signature, 'evaluation data');
+    const opened = await openTraining(request, run.signature, held, events);
+    const { training, evalData, cut } = opened;
+    close = () => training.close();
     const asked = await settingsOf(request, run.lowMemory, opened, group.size);
     await requireSameSettings(group, asked);
     requireDealt(group, wanted.accumulate, cut, run.signature);
@@ -176,7 +176,7 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
       sweep(output);
       return readPosition(output);
     });
-    const count = batchesInOrder(data, cut).length;
+    const count = training.batches;
     const { plan, change } = continued(request, held, at, (p) => stepsOfRun(p, count));
     if (change) events.note(change);
     if (held && at && held.ranks !== group.size)
@@ -184,13 +184,11 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
     const settings = { ...asked, plan };
     let saved = held?.ranks === group.size && JSON.stringify(held.plan) === JSON.stringify(plan);
     const { perEpoch, total } = stepsOfRun(plan, count);
-    for (const note of droppedRows(data, cut, request.data)) events.note(note);
-    if (evalData)
-      for (const note of droppedRows(evalData, cut, request.evalData ?? request.data)) events.note(note);
+    for (const note of opened.dropped) events.note(note);
     const info = aboutRun(request, run);
     const { parameters } = info;
     const evalExamples = evalData?.size ?? 0;
-    const { size: examples, unit } = data;
+    const { examples, unit } = training;
     events.started({ examples, evalExamples, perEpoch, total, parameters, unit, ranks: group.size });
     const logs = group.rank === 0 ? openLogs(output, info, held ? (at?.step ?? null) : null) : [];
     const keep = (name: string, parameters: ReadonlyMap<string, TensorData>) =>
@@ -200,7 +198,7 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
       const outcome = await trainLoop({
         run,
         group,
-        data,
+        training,
         evalData,
         classNames: labelNames(opened.labels),
         cut,
@@ -256,6 +254,7 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
     }
   } finally {
     release();
+    await close();
     await run.close();
   }
 }
@@ -292,29 +291,14 @@ function continued(
 
 export const threadsOf = (threads: number) => (threads > 0 ? { threads } : {});
 
-async function openAll(
-  request: TrainRequest,
-  run: TrainingRun,
-  held: RunSettings | null,
-  events: TrainEvents,
-) {
-  const { reading, inputs } = request;
-  return openRunData(
-    run.signature,
-    { ...request, ...reading, seed: request.plan.seed, labels: held?.labels ?? null },
-    (file, labels) => openData(file, run.signature, reading, labels, inputs, events.reading),
-    events,
-  );
-}
-
 async function settingsOf(
   request: TrainRequest,
   lowMemory: boolean,
-  opened: RunData,
+  opened: OpenedTraining,
   ranks: number,
 ): Promise<RunSettings> {
   const { folder, evalSplit, reading, batchSize, plan, ep, threads, inputs } = request;
-  const { labels, files, dataFile, evalFile } = opened;
+  const { labels, files, dataFile, evalFile, stream } = opened;
   // a run folder names them, which a stranger may have made
   const contents = (file: string) => new Source(file, undefined, true).contents();
   const signature = readFileSync(join(folder, 'signature.json'));
@@ -334,6 +318,7 @@ async function settingsOf(
     ranks,
     inputs: Object.fromEntries(inputs),
     labels,
+    stream,
     ...(files.length === 0 ? {} : { tokenizerFiles: await Promise.all(files.map(contents)) }),
   };
 }

@@ -63,12 +63,18 @@ export function trainingPlanOf(o: TrainValues, signature: Signature): TrainingPl
 export function requireTogether({
   evalData,
   evalSplit,
+  streaming,
   schedule,
   lr,
   minLr,
   warmup,
   lossScale,
 }: TrainValues): void {
+  if (streaming && evalSplit > 0) {
+    refuseUsage(
+      '--eval-split takes examples from all of the data, which --streaming does not hold: give --eval-data',
+    );
+  }
   if (evalData !== undefined && evalSplit > 0) {
     refuseUsage('--eval-split holds back a part of the data, and --eval-data names a file: give one of them');
   }

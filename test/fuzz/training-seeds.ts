@@ -286,6 +286,7 @@ function settingsFor(
     threads: 1,
     lowMemory: false,
     ranks: 1,
+    stream: null,
     inputs: {},
     labels: labels ?? null,
   };

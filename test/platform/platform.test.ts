@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { RandomStream } from '../../src/init/rng.js';
 import { concatBytes, fromHex, toHex, utf8Bytes } from '../../src/ir/bytes.js';
 import { LotrcError } from '../../src/ir/diagnostics.js';
+import { Unreadable } from '../../src/ir/files/unreadable.js';
 import * as node from '../../src/platform/node.js';
 import type { Platform } from '../../src/platform/platform.js';
 import * as web from '../../src/platform/web.js';
@@ -35,6 +37,25 @@ describe('the platforms', () => {
         const wanted = createHash('sha256').update(bytes.subarray(0, cut)).update(text);
         expect(toHex(made.digest())).toBe(wanted.update(bytes.subarray(cut)).digest('hex'));
       }
+    });
+
+    test(`${name}: gzip is unpacked in parts; other bytes, and a file that fails, are told apart`, async () => {
+      const whole = bytesOf(300_001, 7);
+      const packed = gzipSync(whole);
+      const unpack = platform.unpacker('gzip')!;
+      const given = async function* (bytes: Uint8Array, failing = false) {
+        for (let at = 0; at < bytes.length; at += 70_000) yield bytes.subarray(at, at + 70_000);
+        if (failing) throw new LotrcError([]);
+      };
+      const all = async (chunks: AsyncIterable<Uint8Array>) => {
+        const parts: Uint8Array[] = [];
+        for await (const chunk of chunks) parts.push(chunk);
+        return concatBytes(parts);
+      };
+      expect(toHex(await all(unpack(given(packed))))).toBe(toHex(whole));
+      await expect(all(unpack(given(whole)))).rejects.toThrow(Unreadable);
+      await expect(all(unpack(given(packed.subarray(0, 90))))).rejects.toThrow(Unreadable);
+      await expect(all(unpack(given(packed.subarray(0, 90), true)))).rejects.toThrow(LotrcError);
     });
 
     test(`${name}: bytes are compared whole, and text is read from a part`, () => {

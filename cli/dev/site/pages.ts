@@ -18,6 +18,7 @@ export const SITE_SECTIONS = {
   ],
   guides: [
     ['training', 'Training'],
+    ['streaming', 'Data larger than memory'],
     ['distributed', 'Several processes'],
     ['init', 'Initial factors'],
     ['methods', 'Adapter methods'],

@@ -1,10 +1,8 @@
-import { truncated } from '../../ir/codes/train.js';
-import type { Diagnostic } from '../../ir/diagnostics.js';
 import type { LossKind } from '../signature.js';
-import type { BadLines } from './bad-lines.js';
+import type { BadRecords } from './bad-lines.js';
 import type { Column, DataBatch, Dataset } from './dataset.js';
 import { encodeLabel, type LabelMap, valueProblem } from './labels.js';
-import { has, noRecords, type Rows, requireColumns, textOf } from './records.js';
+import { has, type Rows, requireColumns, requireRows, textOf } from './records.js';
 import type { RowTask } from './row-task.js';
 import { paced } from './source.js';
 import { TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
@@ -21,12 +19,11 @@ export interface TextData {
   readonly labels: LabelMap;
   /** the number of classes that the labels need; 0 when they are values */
   readonly classes: number;
-  readonly notes: readonly Diagnostic[];
 }
 
 /** Labelled texts, tokenized. Throws LOTR8204 when no usable record is left, LOTR8205 for bad lines that are to stop. */
-export async function textDataset(records: Rows, task: TextTask, bad: BadLines): Promise<TextData> {
-  const { tokenizer, padding, file, fields } = task;
+export async function textDataset(records: Rows, task: TextTask, bad: BadRecords): Promise<TextData> {
+  const { tokenizer, padding, fields } = task;
   const max = padding.fixed ?? padding.max;
   const { text: textField, pair: pairField, label: labelField } = fields;
   requireColumns(records, [textField, labelField, ...(pairField === null ? [] : [pairField])]);
@@ -65,23 +62,11 @@ export async function textDataset(records: Rows, task: TextTask, bad: BadLines):
       targets.push(target);
     }
   }
-  if (kept.length === 0) noRecords(file);
-  const notes = [...bad.report(), ...cutNotes(file, kept, max)];
+  requireRows(records, kept.length);
+  task.seen.add(kept);
   const classes =
     labels.kind === 'values' ? 0 : labels.kind === 'names' ? labels.names.length : 1 + largest(targets);
-  return { dataset: new Texts(kept, targets, task, labels), labels, classes, notes };
-}
-
-/** Says how many examples were cut. `full`: tokens of each before it was cut. */
-export function cutNotes(
-  file: string,
-  rows: readonly { readonly ids: Int32Array; readonly full: number }[],
-  max: number,
-): readonly Diagnostic[] {
-  const cut = rows.filter(({ ids, full }) => full > ids.length);
-  if (cut.length === 0) return [];
-  const longest = cut.reduce((most, { full }) => Math.max(most, full), 0);
-  return [truncated({ file, count: cut.length, total: rows.length, max, longest })];
+  return { dataset: new Texts(kept, targets, task, labels), labels, classes };
 }
 
 const largest = (targets: readonly (readonly number[])[]): number =>

@@ -26,15 +26,18 @@ export interface BadLabel {
  */
 export function labelMapOf(labels: Iterable<unknown>, values: boolean): LabelMap {
   if (values) return { kind: 'values' };
+  const names = labelTexts(labels);
+  return names.every(isInteger) ? { kind: 'integers' } : { kind: 'names', names, order: 'data' };
+}
+
+/** The distinct texts of labels that can name classes, sorted by code units. */
+export function labelTexts(labels: Iterable<unknown>): readonly string[] {
   const names = new Set<string>();
-  let integers = true;
   for (const label of labels) {
     const name = nameOf(label);
-    if (name === null) continue;
-    names.add(name);
-    if (integers && !isInteger(name)) integers = false;
+    if (name !== null) names.add(name);
   }
-  return integers ? { kind: 'integers' } : { kind: 'names', names: [...names].sort(), order: 'data' };
+  return [...names].sort();
 }
 
 /** The label as numbers: one class number, or one or more values. */

@@ -1,11 +1,10 @@
-import { badTemplate, noEnd, nothingLeft } from '../../ir/codes/train-data.js';
+import { badTemplate } from '../../ir/codes/train-data.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { PredictedTurns } from '../../options/words.js';
-import type { BadLines } from './bad-lines.js';
+import type { BadRecords } from './bad-lines.js';
 import { messagesOf, renderChat, type Spans } from './chat.js';
 import { type ChatMessage, ChatTemplate } from './chat-template.js';
-import { cutNotes } from './classification.js';
-import { type DataRow, noRecords, type Rows, requireColumns, textOf } from './records.js';
+import { type DataRow, type Rows, requireColumns, requireRows, textOf } from './records.js';
 import type { WritingData, WritingTask } from './row-task.js';
 import { packed, type Sequence, sequenceDataset } from './sequences.js';
 import { idOf, readTokenizerConfig, type TokenizerConfig } from './special-tokens.js';
@@ -34,9 +33,9 @@ interface Example {
 export async function languageDataset(
   records: Rows,
   task: LanguageTask,
-  bad: BadLines,
+  bad: BadRecords,
 ): Promise<WritingData> {
-  const { kind, fields, file, padding, tokenizer, tokenizerFile, ignored } = task;
+  const { kind, fields, padding, tokenizer, tokenizerFile, ignored } = task;
   const columns = {
     text: [fields.text],
     prompt: [fields.prompt, fields.completion],
@@ -47,7 +46,6 @@ export async function languageDataset(
   const examples = new Examples(task, config, bad);
   const max = padding.fixed ?? padding.max;
   const rows: Sequence[] = [];
-  let lost = 0;
   for await (const record of records.rows) {
     const example = examples.of(record);
     if (example === null) continue;
@@ -60,16 +58,14 @@ export async function languageDataset(
     const made = split ? pieces(ids, max, ignored) : [rowOf(example, max, ignored)];
     const left = made.some(({ labels }) => labels.some((label) => label !== ignored));
     if (left) for (const row of made) rows.push(row);
-    else lost++;
+    else task.seen.lost++;
   }
-  if (rows.length === 0) noRecords(file);
-  const notes = [...bad.report(), ...cutNotes(file, rows, max)];
-  if (lost > 0) notes.push(nothingLeft({ file, count: lost, max }));
-  if (examples.endless) notes.push(noEnd({ file }));
+  requireRows(records, rows.length);
+  task.seen.add(rows);
+  task.seen.endless ||= examples.endless;
   const form = { padding, padId: tokenizer.padId, ignored, before: !task.shift, tagged: false };
   return {
     dataset: sequenceDataset(task.pack ? packed(rows, max) : rows, form),
-    notes,
     files: config.files,
   };
 }
@@ -78,14 +74,14 @@ export async function languageDataset(
 class Examples {
   readonly #task: LanguageTask;
   readonly #config: TokenizerConfig;
-  readonly #bad: BadLines;
+  readonly #bad: BadRecords;
   readonly #bos: number | null;
   readonly #eos: number | null;
   #template: ChatTemplate | null = null;
   /** no token is known that ends texts or completions, and none was declined */
   endless: boolean;
 
-  constructor(task: LanguageTask, config: TokenizerConfig, bad: BadLines) {
+  constructor(task: LanguageTask, config: TokenizerConfig, bad: BadRecords) {
     this.#task = task;
     this.#config = config;
     this.#bad = bad;

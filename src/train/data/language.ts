@@ -22,10 +22,16 @@ export interface Windows {
 /** Text is tokenized in pieces of about this many bytes, which end at line ends. */
 const PIECE = 1 << 16;
 
-/** Token ids of a plain text file in UTF-8. Throws LOTR8204, and as `Source` does. */
+/** Token ids of a plain text file in UTF-8. Throws as `textPieces`. */
 export async function tokenizeText(source: Source, tokenizer: Tokenizer): Promise<Int32Array> {
+  const ids = new Ids(source.file);
+  for await (const piece of textPieces(source)) ids.add(tokenizer.plain(piece));
+  return ids.all();
+}
+
+/** A plain text file in UTF-8, in pieces that are tokenized one by one. Throws LOTR8204, and as `Source` does. */
+export async function* textPieces(source: Source): AsyncGenerator<string> {
   const { file } = source;
-  const ids = new Ids(file);
   let piece: string[] = [];
   let size = 0;
   for await (const { line, bytes } of source.rows(readLines(source))) {
@@ -34,12 +40,11 @@ export async function tokenizeText(source: Source, tokenizer: Tokenizer): Promis
     size += bytes.byteLength + 1;
     if (size < PIECE) continue;
     piece.push('');
-    ids.add(tokenizer.plain(piece.join('\n')));
+    yield piece.join('\n');
     piece = [];
     size = 0;
   }
-  if (piece.length > 0) ids.add(tokenizer.plain(piece.join('\n')));
-  return ids.all();
+  if (piece.length > 0) yield piece.join('\n');
 }
 
 /** Token ids in memory of their own, which grows. */

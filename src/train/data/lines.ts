@@ -17,7 +17,7 @@ export function tooLong(file: string, line: number, hint: string): never {
   return fail(badData({ file, why, hint }));
 }
 
-/** The lines of a file without their ends, with their numbers from 1. Throws LOTR8204, and as `chunks`. */
+/** The lines of a file without their ends, with their numbers from 1. Throws LOTR8204, and as `contentChunks`. */
 export async function* readLines(
   source: Source,
 ): AsyncGenerator<{ readonly line: number; readonly bytes: Uint8Array }> {
@@ -29,7 +29,7 @@ export async function* readLines(
     if (held + end.length > MAX_RECORD) tooLong(source.file, line, DIVIDE);
     return trimmed(parts.length === 0 ? end : concatBytes([...parts, end]));
   };
-  for await (const chunk of source.chunks()) {
+  for await (const chunk of source.contentChunks()) {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
       const bytes = whole(chunk.subarray(start, end));

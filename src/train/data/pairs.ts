@@ -1,6 +1,6 @@
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
-import type { BadLines } from './bad-lines.js';
+import type { BadRecords } from './bad-lines.js';
 import { type TextData, type TextTask, textDataset } from './classification.js';
 import type { DataBatch, Dataset } from './dataset.js';
 import { type DataRow, has, type Rows, requireColumns, textOf } from './records.js';
@@ -24,7 +24,7 @@ export function sidesOf(indices: ArrayLike<number>, filled: number, size: number
 export async function pairDataset(
   records: Rows,
   task: TextTask,
-  bad: BadLines,
+  bad: BadRecords,
   labelled: boolean,
 ): Promise<TextData> {
   const { file, fields, ignored } = task;

@@ -3,7 +3,7 @@ import { listed } from '../../ir/codes/listed.js';
 import { badData } from '../../ir/codes/train.js';
 import { fail } from '../../ir/diagnostics.js';
 import { parsePlain } from '../../ir/files/json.js';
-import type { BadLines } from './bad-lines.js';
+import type { BadRecords } from './bad-lines.js';
 import { MAX_RECORD, readLines, tooLong, utf8 } from './lines.js';
 import type { Source } from './source.js';
 
@@ -19,10 +19,12 @@ export interface Rows {
   /** names of columns; null where every record has its own fields */
   readonly columns: readonly string[] | null;
   readonly rows: AsyncIterable<DataRow>;
+  /** these are not all records of the data: there may be none that can be used */
+  readonly part?: true;
 }
 
 /** Records of a JSON Lines file: one object per line; empty lines do not count. Throws LOTR8204, LOTR8205. */
-export async function* jsonLines(source: Source, bad: BadLines): AsyncGenerator<DataRow> {
+export async function* jsonLines(source: Source, bad: BadRecords): AsyncGenerator<DataRow> {
   for await (const { line, bytes } of readLines(source)) {
     const text = utf8(bytes);
     if (text === null) {
@@ -53,7 +55,7 @@ export async function tableRows(
   source: Source,
   delimiter: string,
   quote: string | null,
-  bad: BadLines,
+  bad: BadRecords,
 ): Promise<{ readonly columns: readonly string[]; readonly rows: AsyncGenerator<DataRow> }> {
   const { file } = source;
   const lines = tableLines(source, delimiter, quote, bad);
@@ -80,7 +82,7 @@ async function* tableLines(
   source: Source,
   delimiter: string,
   quote: string | null,
-  bad: BadLines,
+  bad: BadRecords,
 ): AsyncGenerator<CsvRow> {
   const { file } = source;
   const parser = parse({
@@ -145,11 +147,16 @@ async function* checked(source: Source): AsyncGenerator<Uint8Array> {
       fail(badData({ file: source.file, why: 'it is not UTF-8' }));
     }
   };
-  for await (const chunk of source.chunks()) {
+  for await (const chunk of source.contentChunks()) {
     check(chunk);
     yield chunk;
   }
   check();
+}
+
+/** Throws LOTR8204 when no record can be used. */
+export function requireRows({ file, part }: Rows, made: number): void {
+  if (made === 0 && !part) noRecords(file);
 }
 
 /** Throws LOTR8204: no record of a file can be used. */
@@ -173,7 +180,7 @@ export function requireColumns({ file, columns }: Rows, wanted: readonly string[
 }
 
 /** A text under a name; null, and a bad line, when the record does not have it. */
-export function textOf({ line, value }: DataRow, field: string, bad: BadLines): string | null {
+export function textOf({ line, value }: DataRow, field: string, bad: BadRecords): string | null {
   const text = Object.hasOwn(value, field) ? value[field] : undefined;
   if (typeof text === 'string') return text;
   bad.add(line, text === undefined ? `it has no "${field}"` : `"${field}" is not a text`);

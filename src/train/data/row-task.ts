@@ -1,7 +1,7 @@
-import type { Diagnostic } from '../../ir/diagnostics.js';
 import type { NamedFiles } from '../../ir/files/named-files.js';
 import type { Dataset } from './dataset.js';
 import type { Fields } from './fields.js';
+import type { SeenRows } from './seen-rows.js';
 import type { Padding } from './token-columns.js';
 import type { Tokenizer } from './tokenizer.js';
 
@@ -13,6 +13,8 @@ export interface RowTask {
   readonly padding: Padding;
   /** the label that does not count: of single positions, and of rows that fill up a batch */
   readonly ignored: number;
+  /** is told of the rows that are made */
+  readonly seen: SeenRows;
 }
 
 /** The same for models that write text. */
@@ -27,7 +29,6 @@ export interface WritingTask extends RowTask {
 /** Texts that a model learns to write, as rows. */
 export interface WritingData {
   readonly dataset: Dataset;
-  readonly notes: readonly Diagnostic[];
   /** files next to the tokenizer that were read */
   readonly files: readonly string[];
 }

@@ -2,12 +2,11 @@ import { inputUnknown } from '../../ir/codes/train.js';
 import { noDecoderStart, shiftedTwice } from '../../ir/codes/train-text.js';
 import { fail } from '../../ir/diagnostics.js';
 import type { GraphSignature, Port } from '../signature.js';
-import type { BadLines } from './bad-lines.js';
-import { cutNotes } from './classification.js';
+import type { BadRecords } from './bad-lines.js';
 import type { Column, DataBatch, Dataset } from './dataset.js';
 import { decoderOf } from './decoder.js';
 import type { Fields } from './fields.js';
-import { type DataRow, has, noRecords, type Rows, requireColumns, textOf } from './records.js';
+import { type DataRow, has, type Rows, requireColumns, requireRows, textOf } from './records.js';
 import type { WritingData, WritingTask } from './row-task.js';
 import { idOf, readModelConfig } from './special-tokens.js';
 import { type Padding, rowLength, TOKEN_COLUMNS, tokenColumns } from './token-columns.js';
@@ -40,9 +39,9 @@ export async function seq2seqDataset(
   records: Rows & { readonly peek: DataRow | null },
   graph: GraphSignature,
   task: Seq2seqTask,
-  bad: BadLines,
+  bad: BadRecords,
 ): Promise<WritingData> {
-  const { file, fields, tokenizer, padding, ignored } = task;
+  const { fields, tokenizer, padding, ignored } = task;
   const decoder = decoderOf(graph)!;
   if (records.peek) requireFields(records.peek, decoder, fields);
   if (task.shift) fail(shiftedTwice({}));
@@ -67,10 +66,9 @@ export async function seq2seqDataset(
     if (empty < 0) rows.push({ source, target });
     else bad.add(record.line, `its "${empty === 0 ? fields.source : fields.target}" has no token`);
   }
-  if (rows.length === 0) noRecords(file);
-  const cut = rows.map(({ source, target }) => (target.full > target.ids.length ? target : source));
-  const notes = [...bad.report(), ...cutNotes(file, cut, padding.max)];
-  return { dataset: pairsOf(rows, { lengths, padId: tokenizer.padId, start, ignored }), notes, files };
+  requireRows(records, rows.length);
+  task.seen.add(rows.map(({ source, target }) => (target.full > target.ids.length ? target : source)));
+  return { dataset: pairsOf(rows, { lengths, padId: tokenizer.padId, start, ignored }), files };
 }
 
 interface Lengths {

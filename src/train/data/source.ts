@@ -1,4 +1,4 @@
-import { diskFiles, heapIsFull, heapLimit, nextTurn, sha256 } from '#platform';
+import { diskFiles, heapIsFull, heapLimit, nextTurn, sha256, unpacker } from '#platform';
 import { toHex } from '../../ir/bytes.js';
 import { fileChanged } from '../../ir/codes/load.js';
 import { badData } from '../../ir/codes/train.js';
@@ -7,6 +7,7 @@ import { fileKind } from '../../ir/files/file-kind.js';
 import type { NamedFiles, OpenedFile } from '../../ir/files/named-files.js';
 import { isSystemError } from '../../ir/files/system-error.js';
 import { Unreadable } from '../../ir/files/unreadable.js';
+import { packingOf } from './unpack.js';
 
 /** A data file as a run identifies it: by its contents. */
 export interface RecordFile {
@@ -32,7 +33,9 @@ export type Watch = (progress: ReadProgress) => void;
 /** Work goes on for so long; then signals, timers and output have their turn. */
 const TURN_MS = 50;
 
-const MORE = 'divide the file, or give Node.js more memory: NODE_OPTIONS=--max-old-space-size=MB';
+const MORE =
+  'divide the file, train with --streaming and a smaller --shuffle-window, or give Node.js more memory: NODE_OPTIONS=--max-old-space-size=MB';
+const UNPACK = 'unpack it first; Node.js has zstd from version 22.15 on';
 
 /** The same items, with turns for the event loop between them. `turn`: called at each. */
 export async function* paced<T>(
@@ -74,6 +77,7 @@ export class Source {
   async *chunks(): AsyncGenerator<Uint8Array> {
     const handle = await this.#system(this.files.open(this.file, this.regularOnly));
     this.#handle = handle;
+    this.#bytes = 0;
     try {
       if (this.regularOnly && handle.size === null) this.#refuse('it is not a regular file');
       this.#size = handle.size;
@@ -81,8 +85,7 @@ export class Source {
       for (;;) {
         const chunk = await this.#system(handle.next());
         if (chunk.length === 0) break;
-        const kind = this.#bytes === 0 ? fileKind(chunk) : null;
-        if (kind?.never) this.#refuse(`it is ${kind.what}`, kind.hint);
+        if (this.#bytes === 0 && !packingOf(this.file)) this.#requireData(chunk);
         hash.update(chunk);
         this.#bytes += chunk.length;
         // it may grow as fast as it is read
@@ -93,6 +96,31 @@ export class Source {
       this.#sha256 = toHex(hash.digest());
     } finally {
       await handle.close();
+    }
+  }
+
+  /**
+   * The bytes of the contents: those of the file, or what a file ending in .gz or .zst has packed. Throws as `chunks`, and
+   * LOTR8204 for what cannot be unpacked.
+   */
+  async *contentChunks(): AsyncGenerator<Uint8Array> {
+    const packing = packingOf(this.file);
+    if (!packing) return yield* this.chunks();
+    const unpack = unpacker(packing);
+    if (!unpack) return this.#refuse(`it is packed with ${packing}, which is not unpacked here`, UNPACK);
+    let first = true;
+    try {
+      for await (const chunk of unpack(this.chunks())) {
+        if (first) this.#requireData(chunk);
+        first = false;
+        yield chunk;
+      }
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      this.#refuse(
+        `its name says ${packing}, and it cannot be unpacked: ${error.message}`,
+        'make the file again',
+      );
     }
   }
 
@@ -133,6 +161,12 @@ export class Source {
   #tell(done: boolean): void {
     this.#told = true;
     this.#watch({ file: this.file, bytes: this.#bytes, size: this.#size, rows: this.#rows, done });
+  }
+
+  /** Throws LOTR8204 when the first bytes of the contents are those of no data. */
+  #requireData(chunk: Uint8Array): void {
+    const kind = fileKind(chunk);
+    if (kind?.never) this.#refuse(`it is ${kind.what}`, kind.hint);
   }
 
   async #system<T>(work: Promise<T>): Promise<T> {

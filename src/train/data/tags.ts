@@ -1,9 +1,7 @@
-import { wordsWithoutTokens } from '../../ir/codes/train-data.js';
-import type { Diagnostic } from '../../ir/diagnostics.js';
-import type { BadLines } from './bad-lines.js';
-import { cutNotes, type TextData } from './classification.js';
+import type { BadRecords } from './bad-lines.js';
+import type { TextData } from './classification.js';
 import { encodeLabel, type LabelMap } from './labels.js';
-import { noRecords, type Rows, requireColumns } from './records.js';
+import { type Rows, requireColumns, requireRows } from './records.js';
 import type { RowTask } from './row-task.js';
 import { type Sequence, sequenceDataset } from './sequences.js';
 import { paced } from './source.js';
@@ -27,8 +25,8 @@ interface Tagged {
  * Words with a tag each (named entities, parts of speech). Words are tokenized one by one; special tokens have no tag, nor
  * do words whose tag is null or the ignored number. Throws LOTR8204, LOTR8205.
  */
-export async function tagDataset(records: Rows, task: TagTask, bad: BadLines): Promise<TextData> {
-  const { file, fields, tokenizer, padding, ignored, subwords } = task;
+export async function tagDataset(records: Rows, task: TagTask, bad: BadRecords): Promise<TextData> {
+  const { fields, tokenizer, padding, ignored, subwords } = task;
   requireColumns(records, [fields.tokens, fields.tags]);
   const examples: Tagged[] = [];
   for await (const { line, value } of records.rows) {
@@ -48,7 +46,7 @@ export async function tagDataset(records: Rows, task: TagTask, bad: BadLines): P
   const labels = task.labelsOf(examples.flatMap(({ tags }) => tags.filter(counted)));
   const max = padding.fixed ?? padding.max;
   const rows: Sequence[] = [];
-  let [without, classes] = [0, 0];
+  let classes = 0;
   for await (const { line, ids, counts, tags } of paced(examples)) {
     const encoded = tags.map((tag) => (counted(tag) ? encodeLabel(labels, tag) : [ignored]));
     const odd = encoded.find((tag) => 'why' in tag);
@@ -60,7 +58,7 @@ export async function tagDataset(records: Rows, task: TagTask, bad: BadLines): P
     let at = 0;
     for (const [i, count] of counts.entries()) {
       const [tag] = encoded[i] as readonly number[];
-      if (count === 0 && tag !== ignored) without++;
+      if (count === 0 && tag !== ignored) task.seen.wordless++;
       own.fill(tag!, at, at + (subwords === 'all' ? count : Math.min(count, 1)));
       at += count;
       if (tag !== ignored) classes = Math.max(classes, tag! + 1);
@@ -71,14 +69,12 @@ export async function tagDataset(records: Rows, task: TagTask, bad: BadLines): P
     if (kept === 0) bad.add(line, 'its words have no token');
     else rows.push({ ids: framed, types, labels: row, full: framed.length - kept + ids.length });
   }
-  if (rows.length === 0) noRecords(file);
-  const notes: Diagnostic[] = [...bad.report(), ...cutNotes(file, rows, max)];
-  if (without > 0) notes.push(wordsWithoutTokens({ file, count: without }));
+  requireRows(records, rows.length);
+  task.seen.add(rows);
   const form = { padding, padId: tokenizer.padId, ignored, before: false, tagged: true };
   return {
     dataset: sequenceDataset(rows, form),
     labels,
     classes: labels.kind === 'names' ? labels.names.length : classes,
-    notes,
   };
 }

@@ -4,6 +4,8 @@ import type { ProcessGroup } from './group.js';
 export interface StepPart {
   /** its number among all parts of the step */
   readonly index: number;
+  /** number of its batch in the step */
+  readonly batch: number;
   readonly rows: Int32Array;
 }
 
@@ -27,12 +29,13 @@ export function partsOfRank(
   const each = (most * parts) / size;
   const own: StepPart[] = [];
   for (let index = rank * each; index < (rank + 1) * each; index++) {
-    const batch = batches[Math.floor(index / parts)];
+    const number = Math.floor(index / parts);
+    const batch = batches[number];
     if (!batch) break;
     const part = index % parts;
     const cut = (at: number) => Math.floor((at * batch.length) / parts);
     const rows = batch.subarray(cut(part), cut(part + 1));
-    if (rows.length > 0) own.push({ index, rows });
+    if (rows.length > 0) own.push({ index, batch: number, rows });
   }
   return own;
 }

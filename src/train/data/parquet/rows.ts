@@ -1,12 +1,10 @@
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { compiledProgram, WorkerProcess } from '../../../backends/ort/worker-process.js';
 import { fileChanged } from '../../../ir/codes/load.js';
 import { badData } from '../../../ir/codes/train.js';
 import { fail } from '../../../ir/diagnostics.js';
-import { identity } from '../../../ir/files/file-source.js';
-import { isSystemError } from '../../../ir/files/system-error.js';
 import type { DataRow } from '../records.js';
+import { regularFile } from '../regular-file.js';
 import type { Source } from '../source.js';
 import type { ParquetAnswer, ParquetCall, ParquetRows, ParquetShape } from './messages.js';
 
@@ -20,16 +18,19 @@ const limitOf = (bytes: number): number => 15 + Math.ceil(bytes / 1e6);
 
 /**
  * Records of a Parquet file, of the columns that are wanted; `line` is the number of the row, from 1. One row group at a time
- * is held, in another process. Throws LOTR8204 for a file that cannot be read, LOTR1006 for one that changes meanwhile.
+ * is held, in another process. `again`: of a file whose digest is known, those after the first `from` rows. Throws LOTR8204 for a
+ * file that cannot be read, LOTR1006 for one that changes meanwhile.
  */
 export async function parquetRows(
   source: Source,
   wanted: ReadonlySet<string>,
+  again?: { readonly from: number },
 ): Promise<{ readonly columns: readonly string[]; readonly rows: AsyncGenerator<DataRow> }> {
   const { file } = source;
-  const { size: bytes, identity: before } = await found(file);
+  const { size: bytes, identity: before } = await regularFile(file, WHY_REGULAR);
   // the digest is of what is decoded below
-  await source.contents();
+  if (!again) await source.contents();
+  const from = again?.from ?? 0;
   const seconds = limitOf(bytes);
   const worker = new WorkerProcess(compiledProgram(import.meta.url, 'child.js'), { again: false });
   const ask = async <T>(call: ParquetCall): Promise<T> => {
@@ -47,16 +48,20 @@ export async function parquetRows(
       try {
         let line = 0;
         for (const [index, size] of read.length === 0 ? [] : groups.entries()) {
+          if (line + size <= from) {
+            line += size;
+            continue;
+          }
           await ask({ call: 'group', index, columns: read });
           for (let start = 0; start < size; start += STRETCH) {
             const end = Math.min(size, start + STRETCH);
             const part = await ask<ParquetRows>({ call: 'rows', start, end });
             if (part.length < end - start)
               fail(badData({ file, why: `row group ${index} has less rows than it says`, hint: HINT }));
-            for (const value of part) yield { line: ++line, value };
+            for (const value of part) if (++line > from) yield { line, value };
           }
         }
-        if ((await found(file)).identity !== before) fail(fileChanged({ file }));
+        if ((await regularFile(file, WHY_REGULAR)).identity !== before) fail(fileChanged({ file }));
       } finally {
         worker.close();
       }
@@ -71,11 +76,4 @@ export async function parquetRows(
 const HINT =
   'write it again with another program, compressed with Snappy, gzip, Brotli or (Node.js 22.15) zstd or not at all, or give JSON Lines';
 
-async function found(file: string): Promise<{ readonly size: number; readonly identity: string }> {
-  const stats = await stat(file, { bigint: true }).catch((error: unknown) => {
-    if (!isSystemError(error)) throw error;
-    return fail(badData({ file, why: `it cannot be read: ${error.message}` }));
-  });
-  if (!stats.isFile()) fail(badData({ file, why: 'it is not a regular file: Parquet is read from its end' }));
-  return { size: Number(stats.size), identity: identity(stats) };
-}
+const WHY_REGULAR = 'Parquet is read from its end';
