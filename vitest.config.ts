@@ -17,7 +17,7 @@ const FULL = [
   'test/train/distributed/mpi.test.ts',
   'test/package.test.ts',
   'test/plugin/{bundlers,vite}.test.ts',
-  'test/runtime/browser.test.ts',
+  'test/runtime/{browser,hosts}.test.ts',
 ];
 
 /** Modules of the sources are taken from the build, as Node loads them: for `npm test`, which builds first. */

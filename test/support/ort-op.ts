@@ -20,7 +20,7 @@ function typeOf({ data }: Feed): number {
 }
 
 /** The library of ONNX Runtime that the Node package brings, wherever it lies in the package. */
-function runtimeLibrary(): string {
+export function runtimeLibrary(): string {
   const root = dirname(createRequire(import.meta.url).resolve('onnxruntime-node/package.json'));
   const folder = join(root, 'bin');
   const found = readdirSync(folder, { recursive: true, encoding: 'utf8' }).find((path) =>

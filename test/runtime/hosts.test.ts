@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readSafetensors, writeSafetensors } from '../../src/ir/files/safetensors.js';
+import { f32Tensor } from '../../src/ir/tensor.js';
+import { toF32 } from '../../src/ir/values.js';
+import { textClassifier } from '../support/classifier.js';
+import { lotrc } from '../support/cli.js';
+import { compiled, cppFlags } from '../support/compilers.js';
+import { runtimeLibrary } from '../support/ort-op.js';
+
+// The loops of examples/hosts, each with the tools of its language where the machine has them.
+
+const HOSTS = join(import.meta.dirname, '../../examples/hosts');
+const root = mkdtempSync(join(tmpdir(), 'lotrc-hosts-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+const at = (name: string) => join(root, name);
+
+const works = (command: string, ...words: readonly string[]): boolean =>
+  spawnSync(command, words, { encoding: 'utf8' }).status === 0;
+
+const python = [process.env.LOTRC_PYTHON, 'python3'].find(
+  (name) => name !== undefined && works(name, '-c', 'import numpy, onnxruntime'),
+);
+/** Folders with headers of ONNX Runtime; LOTRC_ORT_INCLUDE names one. */
+const headers = [
+  process.env.LOTRC_ORT_INCLUDE,
+  '/usr/include/onnxruntime',
+  '/usr/local/include/onnxruntime',
+].find((folder) => folder !== undefined && existsSync(join(folder, 'onnxruntime_cxx_api.h')));
+const cpp =
+  headers !== undefined && existsSync('/usr/include/nlohmann/json.hpp') && works('g++', '--version');
+
+const missing = [
+  ...(python ? [] : ['Python (no python3 with onnxruntime)']),
+  ...(cpp
+    ? []
+    : ['C++ (no g++ with nlohmann-json3-dev and the headers of ONNX Runtime in LOTRC_ORT_INCLUDE)']),
+];
+if (missing.length > 0) console.warn(`hosts that do not run here: ${missing.join('; ')}`);
+
+let train = '';
+let model = '';
+const kit = at('kit');
+
+/** Ends with code 0; its output. */
+function ran(command: string, ...words: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync(command, words, { encoding: 'utf8' });
+  expect(status, stdout + stderr).toBe(0);
+  return stdout;
+}
+
+const node = (...words: readonly string[]) => ran(process.execPath, join(HOSTS, 'kit.mjs'), ...words);
+
+beforeAll(async () => {
+  ({ train, model } = await textClassifier(at('net')));
+  node('make', train, kit);
+});
+
+async function conforms(losses: string, adapter: string): Promise<void> {
+  writeFileSync(at('losses.txt'), losses);
+  expect(losses.trim().split('\n')).toHaveLength(20);
+  node('check', kit, at('losses.txt'), adapter);
+  expect((await lotrc('apply', model, adapter, '-o', at('applied.onnx'))).code).toBe(0);
+}
+
+describe('the kit', () => {
+  test('takes what it made itself, and nothing that differs by 2e-6', async () => {
+    const losses = readFileSync(join(kit, 'losses.txt'), 'utf8');
+    await conforms(losses, join(kit, 'adapter.safetensors'));
+    const { tensors, metadata } = readSafetensors(join(kit, 'adapter.safetensors'));
+    const [[name, tensor]] = [...tensors] as [
+      [string, typeof tensors extends ReadonlyMap<string, infer T> ? T : never],
+    ];
+    const values = toF32(tensor).slice();
+    values[3] = values[3]! + 3e-6 * Math.max(1, ...values.map(Math.abs));
+    writeSafetensors(
+      at('other.safetensors'),
+      new Map([...tensors, [name, f32Tensor(tensor.shape, values)]]),
+      metadata,
+    );
+    writeFileSync(at('losses.txt'), losses);
+    const check = [join(HOSTS, 'kit.mjs'), 'check', kit, at('losses.txt')];
+    expect(spawnSync(process.execPath, [...check, at('other.safetensors')]).status).toBe(1);
+    writeFileSync(at('losses.txt'), losses.trim().split('\n').slice(1).join('\n'));
+    expect(spawnSync(process.execPath, [...check, join(kit, 'adapter.safetensors')]).status).toBe(1);
+  });
+
+  test.each(['python/train.py', 'cpp/train.cpp'])('%s has at most 100 lines', (name) => {
+    expect(readFileSync(join(HOSTS, name), 'utf8').trimEnd().split('\n').length).toBeLessThanOrEqual(100);
+  });
+});
+
+test.skipIf(!python)('Python', async () => {
+  const adapter = at('python.safetensors');
+  const words = [join(HOSTS, 'python/train.py'), train, join(kit, 'batches.safetensors'), adapter];
+  await conforms(ran(python!, ...words), adapter);
+});
+
+test.skipIf(!cpp)('C++', async () => {
+  const library = runtimeLibrary();
+  const source = { path: 'train.cpp', text: readFileSync(join(HOSTS, 'cpp/train.cpp'), 'utf8') };
+  const args = [...cppFlags(false).filter((word) => word.startsWith('-std')), '-O0', '-Wall', '-I', headers!];
+  const { path } = compiled(
+    'g++',
+    [source],
+    [...args, 'train.cpp', library, `-Wl,-rpath,${dirname(library)}`],
+  );
+  const adapter = at('cpp.safetensors');
+  await conforms(ran(path, train, join(kit, 'batches.safetensors'), adapter), adapter);
+});
