@@ -8,6 +8,7 @@ import type { ValuesOf } from '../../src/options/define.js';
 import { readPosition } from '../../src/train/checkpoint.js';
 import { classesText } from '../../src/train/data/labels.js';
 import { ALONE, type ProcessGroup } from '../../src/train/distributed/group.js';
+import { bytesOfStep } from '../../src/train/distributed/wire.js';
 import type { Evaluation } from '../../src/train/evaluate.js';
 import { METRIC_NAMES, metricDef } from '../../src/train/metrics/index.js';
 import type { TRAIN } from '../../src/train/option-set.js';
@@ -204,7 +205,7 @@ function introduction(info: Started): string {
   const held = evalExamples > 0 ? `, ${num(evalExamples)} for evaluation` : '';
   return (
     `${count(examples, unit)}${held}; ${count(perEpoch, 'step')} an epoch, ${num(total)} in all; ` +
-    `${num(parameters)} trainable parameters${ranks > 1 ? `; ${num(ranks)} processes` : ''}\n`
+    `${num(parameters)} trainable parameters${ranks > 1 ? `; ${num(ranks)} processes, each sends ${num(bytesOfStep(parameters, ranks))} bytes in a step` : ''}\n`
   );
 }
 

@@ -152,7 +152,7 @@ async function trainRank(request: TrainRequest, events: TrainEvents, group: Proc
   const run = TrainingRun.open(folder, {
     ep: request.ep,
     inProcess: request.inProcess ?? false,
-    ...(group.size > 1 ? await shareOfMachine(group) : {}),
+    ...(group.size > 1 ? await shareOfMachine(group, request.ep) : {}),
     ...threadsOf(request.threads),
     ...(lowMemory === undefined ? {} : { lowMemory }),
   });

@@ -74,3 +74,20 @@ export const graphsEnded = defineCode<{
     ].join('; '),
   }),
 });
+
+export const noDevice = defineCode<{ ep: string; host: string; ranks: number; devices: number }>({
+  code: 'LOTR8272',
+  severity: 'error',
+  title: 'a machine has more ranks than devices',
+  explain:
+    'With --ep cuda each rank of a machine runs its graphs on a GPU of its own: the first on GPU 0 of those that its process sees, the ' +
+    'next on GPU 1. CUDA_VISIBLE_DEVICES says which ones a process sees; launchers set it where they give GPUs to ranks. Two ranks on one ' +
+    'GPU would be slower than one. ONNX Runtime for WebGPU takes no number of a device, so there a machine has one rank.',
+  make: ({ ep, host, ranks, devices }) => ({
+    message: `${ranks} ranks on ${host} would share ${devices === 1 ? 'one device' : `${devices} devices`} of --ep ${ep}`,
+    hint:
+      ep === 'cuda'
+        ? 'start as many ranks on each machine as it has GPUs: mpirun -n 8 -H gpu1:4,gpu2:4'
+        : 'start one rank on each machine, or give --ep cuda or --ep cpu',
+  }),
+});

@@ -17,6 +17,8 @@ export interface GraphSettings {
   readonly memoryPattern?: boolean;
   /** entries of ONNX Runtime's session configuration */
   readonly config?: Config;
+  /** number of the GPU, for the CUDA provider; default 0 */
+  readonly device?: number;
   /** names of nodes that the WebGPU provider leaves to the CPU */
   readonly onCpu?: readonly string[] | undefined;
 }
@@ -29,12 +31,19 @@ export function sessionSettings({
   lowMemory = false,
   memoryPattern = true,
   config = {},
+  device,
   onCpu = [],
 }: GraphSettings) {
   const low: Config = lowMemory ? { 'session.disable_prepacking': '1' } : {};
+  const provider =
+    ep === 'cuda' && device !== undefined
+      ? { name: ep, deviceId: device }
+      : // the option must not be empty
+        ep === 'webgpu' && onCpu.length > 0
+        ? { name: ep, forceCpuNodeNames: onCpu }
+        : ep;
   return {
-    // the option must not be empty
-    executionProviders: [ep === 'webgpu' && onCpu.length > 0 ? { name: ep, forceCpuNodeNames: onCpu } : ep],
+    executionProviders: [provider],
     graphOptimizationLevel: optimization,
     // what goes wrong is reported as a diagnostic
     logSeverityLevel: 4 as const,

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, hostname } from 'node:os';
+import type { NodeEp } from '../../backends/execution-providers.js';
+import { deviceOfRank, type VisibleGpus, visibleGpus } from './devices.js';
 import type { ProcessGroup } from './group.js';
 
 /** A process of a job as the others see it. */
@@ -8,6 +10,7 @@ export interface Seat {
   readonly host: string;
   /** the cores that the process may use */
   readonly cores: readonly number[];
+  readonly gpus: VisibleGpus;
 }
 
 /** What a rank has of its machine. */
@@ -19,16 +22,20 @@ export interface MachineShare {
   readonly threads: number;
   /** ranks on the machine */
   readonly processes: number;
+  /** number of the GPU among those that the process sees; absent where graphs run on none */
+  readonly device?: number;
 }
 
-export async function shareOfMachine(group: ProcessGroup): Promise<MachineShare> {
-  const seats = await group.all<Seat>({ host: hostname(), cores: ownCores() });
+/** Throws LOTR8272 when there are fewer devices for `ep` than ranks on the machine. */
+export async function shareOfMachine(group: ProcessGroup, ep: NodeEp): Promise<MachineShare> {
+  const seats = await group.all<Seat>({ host: hostname(), cores: ownCores(), gpus: visibleGpus() });
   const processes = seats.filter(({ host }) => host === seats[group.rank]!.host).length;
-  return { threads: fairThreads(seats, group.rank), processes };
+  const device = deviceOfRank(seats, group.rank, ep);
+  return { threads: fairThreads(seats, group.rank), processes, ...(device === null ? {} : { device }) };
 }
 
 /** The whole number of cores in the share of a rank, and at least one. */
-export function fairThreads(seats: readonly Seat[], rank: number): number {
+export function fairThreads(seats: readonly Pick<Seat, 'host' | 'cores'>[], rank: number): number {
   const { host, cores } = seats[rank]!;
   const users = new Map<number, number>();
   for (const seat of seats) {

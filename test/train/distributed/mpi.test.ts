@@ -72,7 +72,7 @@ describe.skipIf(!open)('a language model', () => {
     words = [...words, '--tokenizer', join(CHARLM, 'vocab.json'), '--max-length', '24', '--batch-size', '6'];
     words = [...words, '--max-steps', '3', '--lr', '0.01', '--threads', '1'];
     two = fresh();
-    expect(await ran(2, [...words, '-o', two])).toMatch(/; 2 processes\n/);
+    expect(await ran(2, [...words, '-o', two])).toMatch(/; 2 processes, each sends [\d,]+ bytes in a step\n/);
   });
 
   test('has the losses of one process on 2 and 4 ranks, to 1e-6', async () => {

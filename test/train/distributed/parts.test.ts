@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { coreList, fairThreads } from '../../../src/train/distributed/cores.js';
+import { sessionSettings } from '../../../src/backends/ort/session-settings.js';
+import { coreList, fairThreads, type Seat } from '../../../src/train/distributed/cores.js';
+import { deviceOfRank, visibleGpus } from '../../../src/train/distributed/devices.js';
 import { abiOf } from '../../../src/train/distributed/mpi/abi.js';
 import { launchOf } from '../../../src/train/distributed/mpi/launcher.js';
 import { requireDealt } from '../../../src/train/distributed/same.js';
 import { partsOfRank, partsPerBatch } from '../../../src/train/distributed/share.js';
+import { bytesOfStep } from '../../../src/train/distributed/wire.js';
 import type { Signature } from '../../../src/train/signature.js';
 import { groupsOf } from '../../support/process-groups.js';
 
@@ -87,6 +90,57 @@ describe('threads', () => {
     expect(coreList('0-2,5,9-10')).toEqual([0, 1, 2, 5, 9, 10]);
     expect(coreList('7')).toEqual([7]);
   });
+});
+
+describe('GPUs', () => {
+  const seat = (named: string | null, count: number | null, host = 'a') => ({
+    host,
+    cores: [0],
+    gpus: { named, count },
+  });
+  const devices = (seats: readonly Seat[], ep: 'cpu' | 'cuda' | 'webgpu' = 'cuda') =>
+    seats.map((_, rank) => deviceOfRank(seats, rank, ep));
+
+  test.each([
+    ['ranks of two machines', [seat(null, 2), seat(null, 2), seat(null, 2, 'b')], [0, 1, 0]],
+    ['ranks with a list each', [seat('3', 1), seat('5', 1)], [0, 0]],
+    ['ranks with one list', [seat('3,1', 2), seat('3,1', 2)], [0, 1]],
+    ['GPUs that nobody counts', [seat(null, null), seat(null, null)], [0, 1]],
+  ])('%s', (_, seats, wanted) => {
+    expect(devices(seats)).toEqual(wanted);
+    expect(devices(seats, 'cpu')).toEqual(seats.map(() => null));
+  });
+
+  test('LOTR8272 more ranks than GPUs, and several on a machine with a provider that takes no number', () => {
+    expect(() => devices([seat(null, 1), seat(null, 1)])).toThrow(
+      /LOTR8272: 2 ranks on a .*one device of --ep cuda/,
+    );
+    expect(() => devices([seat('', 0)])).toThrow(/LOTR8272: .*0 devices/);
+    expect(() => devices([seat(null, null), seat(null, null)], 'webgpu')).toThrow(/LOTR8272: .*--ep webgpu/);
+    expect(devices([seat(null, null), seat(null, null, 'b')], 'webgpu')).toEqual([null, null]);
+  });
+
+  test('are those that CUDA_VISIBLE_DEVICES names, or those of the machine', () => {
+    expect(visibleGpus({ CUDA_VISIBLE_DEVICES: '2,0,-1,3' })).toEqual({ named: '2,0,-1,3', count: 2 });
+    expect(visibleGpus({ CUDA_VISIBLE_DEVICES: '' })).toEqual({ named: '', count: 0 });
+    expect(visibleGpus({ CUDA_VISIBLE_DEVICES: 'GPU-8932f937' }).count).toBe(1);
+    // a folder with an entry for each
+    expect(visibleGpus({}, import.meta.dirname).count).toBeGreaterThan(2);
+    expect(visibleGpus({}, '/nowhere')).toEqual({ named: null, count: null });
+  });
+
+  test('are given to the CUDA provider by number', () => {
+    expect(sessionSettings({ ep: 'cuda', device: 3 }).executionProviders).toEqual([
+      { name: 'cuda', deviceId: 3 },
+    ]);
+    expect(sessionSettings({ ep: 'cuda' }).executionProviders).toEqual(['cuda']);
+  });
+});
+
+test('bytes of a step are those of the calls that it makes', () => {
+  // each rank sends the others what they add up, and then its own sum: shares of 8 bytes a number
+  expect(bytesOfStep(8574, 4)).toBe(2 * 8 * 2144 * 3);
+  expect(bytesOfStep(100, 3)).toBe(8 * 102 * 2);
 });
 
 describe('MPI', () => {

@@ -2,12 +2,11 @@ import { deserialize, serialize } from 'node:v8';
 import { rankSilent } from '../../../ir/codes/distributed.js';
 import { type Diagnostic, fail, LotrcError } from '../../../ir/diagnostics.js';
 import type { ProcessGroup } from '../group.js';
+import { SHORT_SUM } from '../wire.js';
 import { type MpiLibrary, type Pending, steady } from './library.js';
 
 /** Numbers that are added up at a time: memory stays bounded, and the lengths of messages fit their C type. */
 const PIECE = 1 << 22;
-/** Up to this many numbers all ranks get all arrays, in one message each; above, each rank adds up a share. */
-const SHORT = 512;
 /** Bytes in a message from rank 0. */
 const LONGEST_MESSAGE = 1 << 28;
 
@@ -38,7 +37,7 @@ export class MpiGroup implements ProcessGroup {
   async sum(values: Float64Array): Promise<void> {
     for (let start = 0; start < values.length; start += PIECE) {
       const piece = values.subarray(start, start + PIECE);
-      if (piece.length > SHORT) await this.#sumByShares(piece);
+      if (piece.length > SHORT_SUM) await this.#sumByShares(piece);
       else addUp(await this.gather(piece), piece);
     }
   }
