@@ -23,7 +23,7 @@ export default {
     'src/backends/**/runtime/*.ts!',
     'test/{differential,fuzz,kill,parity}/main.ts',
     'test/fuzz/child.ts',
-    'test/train/large-stream.ts',
+    'test/{large/stream,kill/ranks}.ts',
     '{.ci,test/support,test/parity,examples/*}/*.mjs',
   ],
   project: ['{src,cli,bench}/**/*.ts!', 'test/**/*.{ts,mjs}', '!test/fixtures/**', '{.ci,examples/*}/*.mjs'],

@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 /** Programs that start the ranks of a job. */
 
-const MAIN = resolve(import.meta.dirname, '../../dist/cli/main.js');
+/** The command line of the build, for tests from their sources and for programs of the build itself. */
+const MAIN = ['../../dist/cli/main.js', '../../cli/main.js']
+  .map((path) => resolve(import.meta.dirname, path))
+  .find((path) => existsSync(path))!;
 const COMPILER = 'g++';
 const SHIM = join(import.meta.dirname, 'mpi-abi-shim.c');
 
