@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -15,10 +15,15 @@ import { type DemoRecipe, emitWords, filesOfRun, rewriteWords, type TuneResult, 
 
 /**
  * `npm run demo`: a small language model moves from one author to another, and the cost is shown. `npm run demo -- --all` also
- * trains LoRA at equal rank, and LoTR of its size, all in 200 steps; `--picture FILE` writes the curves as SVG.
+ * trains LoRA at equal rank, and LoTR of its size, all in 200 steps; `--picture FILE` writes the curves as SVG, `--report FILE`
+ * the report of the first run: docs/images/demo.svg and site/demo-report.html are of one run.
  */
 const { values: asked } = parseArgs({
-  options: { all: { type: 'boolean', default: false }, picture: { type: 'string' } },
+  options: {
+    all: { type: 'boolean', default: false },
+    picture: { type: 'string' },
+    report: { type: 'string' },
+  },
 });
 
 /** a quarter of them show as much */
@@ -126,6 +131,8 @@ if (asked.picture !== undefined) {
   }));
   writeFileSync(asked.picture, picture(curves));
 }
+if (asked.report !== undefined)
+  copyFileSync(join(filesOfRun(main, folder).logs, 'report.html'), asked.report);
 const seconds = (performance.now() - started) / 1000;
 show.say(`\n${seconds.toFixed(0)} s on ${threads} threads. The files are in ${folder}`);
 

@@ -31,6 +31,7 @@ for (const page of pages) {
 }
 putPage('index', readFileSync(join(root, 'site/home.md'), 'utf8'));
 cpSync(join(root, 'docs/images'), join(out, 'images'), { recursive: true });
+cpSync(join(root, 'site/demo-report.html'), join(out, 'public/demo-report.html'));
 
 const codes = allCodes();
 for (const code of codes) putPage(`diagnostics/${code.code}`, codePage(code));
